@@ -27,12 +27,12 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     log: ['bytes', 'ports', 'frames', 'segments', 'commitments', 'examination'],
     rows: ['bytes', 'ports', 'values', 'commands'],
     snapshots: ['bytes', 'ports', 'values'],
-    shared: [
-      ...['bytes', 'ports', 'disk', 'frames', 'segments', 'values', 'blobs', 'examination'],
-      ...['snapshots'],
-    ],
+    leases: ['ports'],
+    'engine-log': ['bytes', 'ports', 'frames', 'segments'],
+    'engine-files': ['bytes', 'ports', 'values', 'blobs', 'snapshots', 'engine-log'],
     cluster: [
-      ...['bytes', 'ports', 'disk', 'frames', 'values', 'blobs', 'commands', 'snapshots', 'shared'],
+      ...['bytes', 'ports', 'disk', 'frames', 'values', 'blobs', 'commands', 'snapshots', 'leases'],
+      ...['engine-log', 'engine-files'],
     ],
     backups: [
       ...['bytes', 'ports', 'disk', 'frames', 'segments', 'commitments', 'values', 'blobs'],

@@ -32,6 +32,7 @@
 
 export { type Backup, backupFileName, readBackup, writeBackup } from './backups/backup-file.ts'
 export { claimBackup } from './backups/backup-folder.ts'
+export { logExporter } from './backups/log-export.ts'
 export { findingMoment, restoringShard } from './backups/restoring.ts'
 export { ShardBuilder } from './backups/shard-building.ts'
 export { copyingShard, tidyShard } from './backups/shard-copy.ts'
@@ -52,6 +53,7 @@ export { type ClusterTools, loadClusterTools } from './cluster/cluster-loading.t
 export type { LostShard } from './cluster/cluster-loss.ts'
 export type { ShardToMove } from './cluster/cluster-moving.ts'
 export type { ClusterSurvey, LogSurvey, MemberSurvey } from './cluster/cluster-survey.ts'
+export { loadSharedStorage, type SharedStorage } from './cluster/member-loading.ts'
 export {
   type Command,
   type EntityRowChange,
@@ -123,6 +125,7 @@ export { type DumpRecord, dumping } from './examination/log-dump.ts'
 export type { LogVerification } from './examination/log-judgement.ts'
 export { verifying, verifyLog } from './examination/log-verification.ts'
 export * from './examination/logged-turn.ts'
+export { sharedTurnScanner } from './examination/shared-turn-scan.ts'
 export { scanningTurns } from './examination/turn-scan.ts'
 export { frameBytes, frameTypes } from './frames/frame.ts'
 export type { Damage } from './frames/log-errors.ts'
@@ -144,6 +147,9 @@ export {
 export { examiningLog, knowledgeOf, type LogFacts } from './health/log-facts.ts'
 export { loneLogFindings } from './health/log-findings.ts'
 export { repair, stepsOf } from './health/repairing.ts'
+export type { ClusterTerms, DirectoryFacts } from './leases/cluster-directory.ts'
+export type { LeaseKeeperOptions } from './leases/lease-keeper.ts'
+export type { LeasePhase, MemberAbout } from './leases/member-lease.ts'
 export { loadLmdb } from './lmdb/lmdb-environment.ts'
 export { examineProjection, examiningProjection } from './lmdb/lmdb-examination.ts'
 export { lmdbProjections } from './lmdb/lmdb-projection-store.ts'
@@ -224,10 +230,6 @@ export {
   walLevelOf,
 } from './segments/log-settings.ts'
 export { sparePreparation } from './segments/segment-file.ts'
-export type { ClusterTerms, DirectoryFacts } from './shared/cluster-directory.ts'
-export type { LeaseKeeperOptions } from './shared/lease-keeper.ts'
-export type { LeasePhase, MemberAbout } from './shared/member-lease.ts'
-export { loadSharedStorage, type SharedStorage } from './shared/shared-log-loading.ts'
 export { statesIn } from './snapshots/app-state.ts'
 export { snapshotName } from './snapshots/snapshot-folder.ts'
 export { type SnapshotProjections, SnapshotWork } from './snapshots/snapshot-work.ts'

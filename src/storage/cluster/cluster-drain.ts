@@ -4,8 +4,8 @@
  */
 import type { Clock } from '../../clock.ts'
 import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
+import { type Drain, drainEntry, factsIn, type MemberEntry } from '../leases/cluster-directory.ts'
 import { type DirectoryView, entryText, type SharedSession } from '../ports/shared-engine.ts'
-import { type Drain, drainEntry, factsIn, type MemberEntry } from '../shared/cluster-directory.ts'
 import { leaseMsDefault, untilMoved } from './cluster-survey.ts'
 
 /** The progress of a drain. */

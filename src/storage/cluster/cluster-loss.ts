@@ -5,6 +5,10 @@
  */
 import type { Clock } from '../../clock.ts'
 import { invalidArgument, isKeelsonError } from '../../errors.ts'
+import { decodeGroup } from '../engine-log/group-frames.ts'
+import { makeLogs } from '../engine-log/shared-log-host.ts'
+import { statesAmong } from '../engine-log/snapshot-names.ts'
+import { factsIn, instanceEntry, type Loss, lostEntry } from '../leases/cluster-directory.ts'
 import { entryText, type SharedSession } from '../ports/shared-engine.ts'
 import {
   isSamePosition,
@@ -14,10 +18,6 @@ import {
   type SharedPosition,
   sharedStart,
 } from '../ports/shared-log.ts'
-import { factsIn, instanceEntry, type Loss, lostEntry } from '../shared/cluster-directory.ts'
-import { decodeGroup } from '../shared/group-frames.ts'
-import { makeLogs } from '../shared/shared-log-host.ts'
-import { statesAmong } from '../shared/snapshot-names.ts'
 import { logOf, refuseRunning } from './cluster-survey.ts'
 
 /** A marked shard. */

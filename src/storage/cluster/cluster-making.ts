@@ -1,14 +1,14 @@
 /** Makes the logs of a new cluster, and the entry that says how many there are. */
 import type { Clock } from '../../clock.ts'
 import { configError, isKeelsonError, KeelsonError } from '../../errors.ts'
-import { type Directory, entryText, type SharedSession } from '../ports/shared-engine.ts'
+import { makeLogs } from '../engine-log/shared-log-host.ts'
 import {
   beingMoved,
   type ClusterTerms,
   factsIn,
   instanceEntry,
-} from '../shared/cluster-directory.ts'
-import { makeLogs } from '../shared/shared-log-host.ts'
+} from '../leases/cluster-directory.ts'
+import { type Directory, entryText, type SharedSession } from '../ports/shared-engine.ts'
 import { logOf, refuseRunning } from './cluster-survey.ts'
 
 /**

@@ -4,10 +4,10 @@
  */
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { factsIn, type Loss, type MemberEntry } from '../leases/cluster-directory.ts'
+import type { Owner } from '../leases/member-lease.ts'
 import type { Directory, DirectoryView, SharedSession } from '../ports/shared-engine.ts'
 import type { SharedHead } from '../ports/shared-log.ts'
-import { factsIn, type Loss, type MemberEntry } from '../shared/cluster-directory.ts'
-import type { Owner } from '../shared/member-lease.ts'
 
 /**
  * The lease of a member, seen from outside. `held`: it was renewed during the survey. `silent`: it

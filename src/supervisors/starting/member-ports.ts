@@ -4,11 +4,13 @@
  */
 import {
   type CacheOrigin,
+  logExporter,
   type SharedLog,
   type SharedSession,
   type SharedStorage,
   type SnapshotHostFactory,
   shardFolder,
+  sharedTurnScanner,
 } from '../../storage/index.ts'
 import type { Ports } from './machine-ports.ts'
 import type { Ownership } from './ownership.ts'
@@ -81,10 +83,11 @@ export const ownersPorts = (ports: Ports, member: Membership, ownership: Ownersh
     }),
   makeSnapshotHost: snapshotHosts(ports, member),
   makeBlobHost: (shard) => member.blobsOf(shard).host(ports.makeBlobHost(shard)),
-  makeScanner: member.storage.sharedTurnScanner(ports.clock),
-  exportLog: member.storage.logExporter({
+  makeScanner: sharedTurnScanner(ports.clock),
+  exportLog: logExporter({
     ...{ disk: ports.disk, clock: ports.clock, dir: member.dir },
-    fetch: (shard, snapshot) => snapshotsOf(ports, member, shard).fetch(snapshot),
+    fetch: (shard, snapshot, signal) =>
+      snapshotsOf(ports, member, shard).fetchUntil(signal, snapshot),
   }),
 })
 

@@ -1,7 +1,7 @@
 /** A shard whose log is in an engine: engines that are away, other owners, and engines that lost what they acknowledged. */
 import { describe, expect, test } from 'vitest'
 import { reasonText } from '../../../src/errors.ts'
-import { sharedLogHost } from '../../../src/storage/shared/shared-log-host.ts'
+import { sharedLogHost } from '../../../src/storage/engine-log/shared-log-host.ts'
 import { small } from '../../support/worlds/logs.ts'
 import { noUploads, patienceMs, sharedMachine } from '../../support/worlds/shared-machine.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'

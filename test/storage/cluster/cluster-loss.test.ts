@@ -1,6 +1,6 @@
 /** A loss that one member has found: no member goes on, until `keelson cluster accept-loss`. */
 import { expect, test } from 'vitest'
-import { entryText } from '../../../src/storage/shared/cluster-directory.ts'
+import { entryText } from '../../../src/storage/leases/cluster-directory.ts'
 import { clusterHere } from '../../support/commands/cluster-here.ts'
 import { leaseMs, Members } from '../../support/worlds/members.ts'
 

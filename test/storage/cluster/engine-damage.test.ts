@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'vitest'
 import { type SharedGroup, type SharedHead, sharedStart } from '../../../src/storage/index.ts'
-import { entryText, factsIn } from '../../../src/storage/shared/cluster-directory.ts'
+import { entryText, factsIn } from '../../../src/storage/leases/cluster-directory.ts'
 import { clusterHere } from '../../support/commands/cluster-here.ts'
 import { Members } from '../../support/worlds/members.ts'
 

@@ -1,6 +1,6 @@
 /** Entries of the directory that members obey: one is asked to leave, and a shard has lost acknowledged writes. */
 import { expect, test } from 'vitest'
-import { entryText, factsIn } from '../../../src/storage/shared/cluster-directory.ts'
+import { entryText, factsIn } from '../../../src/storage/leases/cluster-directory.ts'
 import { leaseMs, Members } from '../../support/worlds/members.ts'
 
 const directoryOf = (members: Members) => members.engine.connect('c').directory

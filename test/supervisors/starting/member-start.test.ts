@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { KeelsonError } from '../../../src/errors.ts'
 import { call, type DurableServer, entity, noReply, reply, supervisor } from '../../../src/index.ts'
-import { entryText } from '../../../src/storage/shared/cluster-directory.ts'
+import { entryText } from '../../../src/storage/leases/cluster-directory.ts'
 import { leaseMs, Members } from '../../support/worlds/members.ts'
 import type { SimulatedSession } from '../../support/worlds/simulated-engine.ts'
 

@@ -4,13 +4,11 @@
  */
 import { isAway } from '../../../src/actors/log/shard-files.ts'
 import { type Clock, seededRandom } from '../../../src/clock.ts'
+import { SharedBlobs } from '../../../src/storage/engine-files/shared-blobs.ts'
+import { SharedSnapshots } from '../../../src/storage/engine-files/shared-snapshots.ts'
+import type { SnapshotUploads } from '../../../src/storage/engine-log/log-files.ts'
+import { sharedLogHost } from '../../../src/storage/engine-log/shared-log-host.ts'
 import type { Disk, SharedLog } from '../../../src/storage/index.ts'
-import { SharedBlobs } from '../../../src/storage/shared/shared-blobs.ts'
-import { sharedLogHost } from '../../../src/storage/shared/shared-log-host.ts'
-import {
-  SharedSnapshots,
-  type SnapshotUploads,
-} from '../../../src/storage/shared/shared-snapshots.ts'
 import type { MachineOptions } from '../../../src/testing/simulated/simulated-machine.ts'
 import { type EngineFaults, SimulatedEngine, type SimulatedSession } from './simulated-engine.ts'
 import { type Machine, machine } from './simulated-instance.ts'

@@ -1,11 +1,14 @@
 /**
  * The snapshots of a shard, and the states of its application, in the files of its engine. The
- * folder of the member is a cache of them. A snapshot is uploaded and read back before the log names it (invariant M8), and is fetched when the
- * folder does not have it whole.
+ * folder of the member is a cache of them. A snapshot is uploaded and read back before the log names
+ * it (invariant M8), and is fetched when the folder does not have it whole.
  */
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { crc32 } from '../bytes/crc32.ts'
+import { EngineCalls } from '../engine-log/engine-calls.ts'
+import type { SnapshotUploads } from '../engine-log/log-files.ts'
+import { epochIn, isNameOf } from '../engine-log/snapshot-names.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
 import { refusing } from '../ports/disk-failure.ts'
 import { filled, piecesOf } from '../ports/file-pieces.ts'
@@ -15,9 +18,7 @@ import type { SharedFiles } from '../ports/shared-engine.ts'
 import type { SharedLog } from '../ports/shared-log.ts'
 import type { SnapshotHost, SnapshotProtocol, SnapshotRequestKind } from '../ports/snapshot-host.ts'
 import { fetchedName, snapshotName } from '../snapshots/snapshot-folder.ts'
-import { EngineCalls } from './engine-calls.ts'
 import { SharedStates } from './shared-states.ts'
-import { epochIn, isNameOf } from './snapshot-names.ts'
 
 /** The files of a cluster, and the folder of a shard's snapshots. */
 export type SharedSnapshotParts = {
@@ -30,11 +31,8 @@ export type SharedSnapshotParts = {
   readonly dir: string
 }
 
-/** The uploads, for the owner of a log. */
-export type SnapshotUploads = Pick<SharedSnapshots, 'upload' | 'tidy'>
-
 /** The snapshots of one shard. */
-export class SharedSnapshots {
+export class SharedSnapshots implements SnapshotUploads {
   readonly #parts: SharedSnapshotParts
   readonly #prefix: string
 
@@ -102,6 +100,22 @@ export class SharedSnapshots {
       disk.rename(temporary, path)
       disk.syncFolder(dir)
     })
+  }
+
+  /**
+   * The same for a backup: repeated until the engine answers. @throws KeelsonError as `fetch`;
+   * `CLOSED` if `signal` ends the backup before
+   */
+  async fetchUntil(signal: AbortSignal, snapshot: NamedSnapshot): Promise<void> {
+    const calls = new EngineCalls(this.#parts.clock)
+    const end = (): void => void calls.end(new KeelsonError('CLOSED', 'the backup was ended'))
+    signal.addEventListener('abort', end, { once: true })
+    if (signal.aborted) end()
+    try {
+      await calls.ask(() => this.fetch(snapshot))
+    } finally {
+      signal.removeEventListener('abort', end)
+    }
   }
 
   /**

@@ -6,18 +6,12 @@
  */
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import {
-  type Ask,
-  type BlobCacheParts,
-  blobName,
-  fillBlobCache,
-  isIn,
-  refIn,
-  segmentPrefix,
-} from '../blobs/blob-cache.ts'
 import { blobSegmentPath } from '../blobs/blob-folder.ts'
 import type { BlobHost, BlobProtocol, BlobRequestKind } from '../blobs/blob-host.ts'
 import { SerialQueue } from '../bytes/serial-queue.ts'
+import { engineDown } from '../engine-log/append-verdict.ts'
+import { EngineCalls } from '../engine-log/engine-calls.ts'
+import type { FollowersBlobs, OwnersBlobs } from '../engine-log/log-files.ts'
 import { closing, type Disk, DiskError } from '../ports/disk.ts'
 import { refusing } from '../ports/disk-failure.ts'
 import { piecesOf } from '../ports/file-pieces.ts'
@@ -26,8 +20,15 @@ import type { SharedLog } from '../ports/shared-log.ts'
 import type { Extent } from '../values/blob-extents.ts'
 import { recordExtent } from '../values/blob-extents.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
-import { engineDown } from './append-verdict.ts'
-import { EngineCalls } from './engine-calls.ts'
+import {
+  type Ask,
+  type BlobCacheParts,
+  blobName,
+  fillBlobCache,
+  isIn,
+  refIn,
+  segmentPrefix,
+} from './blob-cache.ts'
 
 /** The engine of a shard, and the folder of its blobs. */
 export type SharedBlobParts = BlobCacheParts & {
@@ -39,7 +40,7 @@ export type SharedBlobParts = BlobCacheParts & {
 }
 
 /** The blobs of one shard in one process, across the lives of their files. */
-export class SharedBlobs {
+export class SharedBlobs implements OwnersBlobs, FollowersBlobs {
   readonly parts: SharedBlobParts
   /** That of this process in the log; `undefined` before the first claim. */
   epoch: number | undefined

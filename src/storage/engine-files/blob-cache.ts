@@ -3,6 +3,8 @@
  * the folder has is harmless: nothing refers to a blob that was not uploaded, and a sweep frees it.
  */
 import { isKeelsonError } from '../../errors.ts'
+import { blobSegmentPath } from '../blobs/blob-folder.ts'
+import { encodeBlobHeader, headerFault, trailerFault } from '../blobs/blob-record.ts'
 import { closing, type Disk, type DiskFile } from '../ports/disk.ts'
 import { refusing, writeAll } from '../ports/disk-failure.ts'
 import { filled } from '../ports/file-pieces.ts'
@@ -10,8 +12,6 @@ import { makeFolders } from '../ports/new-folders.ts'
 import type { SharedFiles } from '../ports/shared-engine.ts'
 import { blobHeaderBytes, trailerBytes } from '../values/blob-extents.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
-import { blobSegmentPath } from './blob-folder.ts'
-import { encodeBlobHeader, headerFault, trailerFault } from './blob-record.ts'
 
 /** Repeats a call until the engine answers. */
 export type Ask = <T>(call: () => Promise<T>) => Promise<T>

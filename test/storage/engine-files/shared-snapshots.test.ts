@@ -1,7 +1,7 @@
 /** The snapshots of a shard in the files of an engine that several members reach. */
 import { expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
-import { SharedSnapshots } from '../../../src/storage/shared/shared-snapshots.ts'
+import { SharedSnapshots } from '../../../src/storage/engine-files/shared-snapshots.ts'
 import { removeUnnamed } from '../../../src/storage/snapshots/snapshot-folder.ts'
 import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { SimulatedEngine } from '../../support/worlds/simulated-engine.ts'

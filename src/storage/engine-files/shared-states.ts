@@ -5,14 +5,14 @@
  */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { crc32 } from '../bytes/crc32.ts'
+import type { EngineCalls } from '../engine-log/engine-calls.ts'
+import { type SharedState, standing, stateName, statesAmong } from '../engine-log/snapshot-names.ts'
 import { type Disk, readWhole } from '../ports/disk.ts'
 import { attempt, refusing } from '../ports/disk-failure.ts'
 import type { SharedFiles } from '../ports/shared-engine.ts'
 import { refuseOtherEpoch, type SharedLog } from '../ports/shared-log.ts'
 import type { SnapshotProtocol } from '../ports/snapshot-host.ts'
 import { appStatePath, encodedAppState, keepAppStates, statesKept } from '../snapshots/app-state.ts'
-import type { EngineCalls } from './engine-calls.ts'
-import { type SharedState, standing, stateName, statesAmong } from './snapshot-names.ts'
 
 /** The files and the log of a shard, and the folder of its snapshots. */
 export type SharedStatesParts = {

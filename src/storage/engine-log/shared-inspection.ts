@@ -4,7 +4,6 @@
  * this log does not have proves that the engine lost acknowledged groups. Pure.
  */
 import { KeelsonError } from '../../errors.ts'
-import type { NotedEnd } from '../disk/end-note.ts'
 import {
   type Evidence,
   type Inspection,
@@ -15,6 +14,7 @@ import {
 import { type NamedSnapshot, namesSnapshot } from '../ports/named-snapshot.ts'
 import type { FrameMark, ProjectedPosition } from '../ports/projection-store.ts'
 import { isSamePosition, type SharedHead, type SharedPosition } from '../ports/shared-log.ts'
+import type { NotedEnd } from './end-note.ts'
 import { namedIn } from './snapshot-names.ts'
 
 /** The knowledge of a member that inspects a log. */

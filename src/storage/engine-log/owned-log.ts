@@ -5,7 +5,6 @@
  */
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import type { EndNote } from '../disk/end-note.ts'
 import type {
   Commit,
   CommitRequest,
@@ -19,11 +18,12 @@ import { type SharedGroup, type SharedHead, withSnapshot } from '../ports/shared
 import { markOf } from '../segments/frame-mark.ts'
 import { frameOffsets, givenBack } from '../segments/log-limits.ts'
 import { Pins } from '../segments/log-pins.ts'
+import type { EndNote } from './end-note.ts'
 import { encodeGroup } from './group-frames.ts'
 import { type ReadGroup, type ReadLog, readFrames, readGroupAt } from './group-reading.ts'
+import type { SnapshotUploads } from './log-files.ts'
 import type { OwnersAppends } from './owners-appends.ts'
 import { markText } from './shared-inspection.ts'
-import type { SnapshotUploads } from './shared-snapshots.ts'
 import { namedIn, sharedName } from './snapshot-names.ts'
 
 /** The log after the claim. */

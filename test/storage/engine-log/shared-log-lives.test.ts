@@ -4,9 +4,9 @@
  */
 import { expect, test } from 'vitest'
 import { seededRandom, virtualClock } from '../../../src/clock.ts'
+import { decodeGroup } from '../../../src/storage/engine-log/group-frames.ts'
+import { sharedLogHost } from '../../../src/storage/engine-log/shared-log-host.ts'
 import { isSamePosition, type LogHost, sharedStart } from '../../../src/storage/index.ts'
-import { decodeGroup } from '../../../src/storage/shared/group-frames.ts'
-import { sharedLogHost } from '../../../src/storage/shared/shared-log-host.ts'
 import { seedsOf } from '../../support/tier.ts'
 import { small } from '../../support/worlds/logs.ts'
 import { noUploads } from '../../support/worlds/shared-machine.ts'

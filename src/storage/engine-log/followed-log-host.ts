@@ -5,20 +5,21 @@
  */
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
-import type { EndNote } from '../disk/end-note.ts'
-import {
-  knownFeatures,
-  type LogExtent,
-  type LogHost,
-  type LogProtocol,
-  type LogRequestKind,
-} from '../ports/log-host.ts'
+import type { LogExtent, LogHost, LogProtocol } from '../ports/log-host.ts'
 import type { SharedHead, SharedLog } from '../ports/shared-log.ts'
-import { lossShown } from './append-verdict.ts'
+import type { EndNote } from './end-note.ts'
 import { EngineCalls } from './engine-calls.ts'
+import {
+  closed,
+  describedLog,
+  engineLogHost,
+  type LogHandlers,
+  opened,
+  openReport,
+} from './engine-log-host.ts'
 import { type ReadLog, readFrames, readGroupAt } from './group-reading.ts'
-import type { SharedBlobs } from './shared-blobs.ts'
-import { inspectLog } from './shared-log-host.ts'
+import { inspectLog } from './inspection-reading.ts'
+import type { FollowersBlobs } from './log-files.ts'
 import { namedIn } from './snapshot-names.ts'
 
 /** The log, and how long a follower waits for the engine. */
@@ -30,19 +31,13 @@ export type FollowedLogOptions = {
   /** An inspection or an opening without an answer for so long ends the host, in ms. */
   readonly patienceMs: number
   /** The blobs that the log refers to. An opening waits for them, however long that takes. */
-  readonly blobs?: Pick<SharedBlobs, 'follow'>
+  readonly blobs?: FollowersBlobs
   /** The note of an earlier owner. */
   readonly endNote?: Pick<EndNote, 'read'>
 }
 
 /** A log as far as it is proven. */
 type Followed = { readonly read: ReadLog; readonly extent: LogExtent; readonly lastTime: number }
-
-type Handlers = {
-  readonly [K in LogRequestKind]: (
-    request: LogProtocol[K]['request'],
-  ) => Promise<LogProtocol[K]['answer']>
-}
 
 /** Makes a host. Nothing is sent before its first request. */
 export const followedLogHost = (options: FollowedLogOptions): LogHost => {
@@ -51,12 +46,7 @@ export const followedLogHost = (options: FollowedLogOptions): LogHost => {
   let filling: Promise<void> | undefined
   let followed: Followed | undefined
 
-  const opened = (): Followed => {
-    if (followed) return followed
-    throw closed('the log is not open')
-  }
-
-  const handlers: Handlers = {
+  const handlers: LogHandlers = {
     inspect: (request) => calls.within(patienceMs, inspectLog({ log, calls, endNote }, request)),
     async open({ inspection }) {
       const head = inspection.plan as SharedHead
@@ -64,63 +54,38 @@ export const followedLogHost = (options: FollowedLogOptions): LogHost => {
       // A blob is in the engine before a frame refers to it.
       filling = blobs?.follow(calls)
       await filling
-      const { extent, lastTime } = followed
-      const { walId, epoch, firstLsn, lastLsn } = extent
-      return {
-        ...{ walId, epoch, firstLsn, lastLsn, lastTime, remarks: inspection.remarks },
-        ...{ tail: 'clean', cutBytes: 0, copiedFrames: 0, segments: 0 },
-        features: knownFeatures,
-      }
+      return openReport(followed.extent, inspection.remarks, followed.lastTime)
     },
     create: refused,
     commit: refused,
     checkpoint: refused,
     name: refused,
     release: refused,
-    sync: async () => ({ durableLsn: opened().extent.durableLsn }),
-    mark: async () => ({ written: false, durableLsn: opened().extent.durableLsn }),
+    sync: async () => ({ durableLsn: opened(followed).extent.durableLsn }),
+    mark: async () => ({ written: false, durableLsn: opened(followed).extent.durableLsn }),
     // Nothing here trims the log. A reader whose frames are gone begins again with a snapshot.
     pin: async () => ({ pin: 0 }),
     unpin: async () => null,
     async read({ from, to, maxBytes }) {
-      const { read, extent } = opened()
+      const { read, extent } = opened(followed)
       const last = Math.min(to ?? extent.durableLsn, extent.durableLsn)
       const answer = await readFrames(read, from, last, maxBytes)
       return { ...answer, durableLsn: extent.durableLsn }
     },
     head: async () => null,
-    state: async (request) => stateOf(opened(), request?.after ?? 0),
-    describe: async () => ({
-      ...opened().extent,
-      spares: { ready: 0, making: false },
-      segments: [],
-      engineBytes: (await stateOf(opened(), 0)).bytesAfter,
-    }),
+    state: async (request) => stateOf(opened(followed), request?.after ?? 0),
+    async describe() {
+      const log = opened(followed)
+      return describedLog(log.extent, (await stateOf(log, 0)).bytesAfter)
+    },
     async close() {
       calls.end(closed('the log is closed'))
       return null
     },
   }
 
-  return {
-    async run(kind, request) {
-      if (calls.ended) throw calls.ended
-      try {
-        return await handlers[kind](request)
-      } catch (error) {
-        // A log that has lost a part has no owner, and nobody follows it.
-        const loss = error === calls.ended ? undefined : lossShown(error)
-        throw loss ? calls.end(loss) : error
-      }
-    },
-    async end() {
-      calls.end(closed('the host has ended'))
-      await filling?.catch(() => undefined)
-    },
-  }
+  return engineLogHost(calls, handlers, () => filling)
 }
-
-const closed = (message: string): KeelsonError => new KeelsonError('CLOSED', message)
 
 const refused = async (): Promise<never> => {
   throw new KeelsonError('FENCED', 'another member owns the log')

@@ -15,7 +15,7 @@ import {
   nextStep,
   phaseAt,
   toLook,
-} from '../../../src/storage/shared/member-lease.ts'
+} from '../../../src/storage/leases/member-lease.ts'
 import { seedsOf } from '../../support/tier.ts'
 
 const leaseMs = 1_000

@@ -16,7 +16,6 @@ import { makeFolders } from '../ports/new-folders.ts'
 import type { LogExporter } from '../ports/shard-copier.ts'
 import { anyLog, SealedLog } from '../segments/sealed-log.ts'
 import { snapshotName } from '../snapshots/snapshot-folder.ts'
-import { EngineCalls } from './engine-calls.ts'
 
 /** The cache of a member, and the way to fetch a snapshot into it. */
 export type ExportParts = {
@@ -24,7 +23,7 @@ export type ExportParts = {
   readonly clock: Clock
   /** The data folder. */
   readonly dir: string
-  readonly fetch: (shard: number, snapshot: NamedSnapshot) => Promise<void>
+  readonly fetch: (shard: number, snapshot: NamedSnapshot, signal: AbortSignal) => Promise<void>
 }
 
 /** The folder of the segments, beside those of the shard. The next export replaces it. */
@@ -41,20 +40,15 @@ export const logExporter =
     const { path, snapshots: folder } = shardFolder(parts.dir, shard)
     const dir = join(path, exportName)
     const remove = (): void => void attempt(() => disk.remove(dir))
-    const calls = new EngineCalls(parts.clock)
-    const end = (): void => void calls.end(new KeelsonError('CLOSED', 'the backup was ended'))
-    signal.addEventListener('abort', end, { once: true })
     try {
       for (const snapshot of snapshots)
         if (sizeOf(disk, pathIn(folder, snapshotName(snapshot.lsn))) !== snapshot.bytes)
-          await calls.ask(() => parts.fetch(shard, snapshot))
+          await parts.fetch(shard, snapshot, signal)
       await exported(parts, dir, log, state, signal)
       return { dir, remove }
     } catch (error) {
       remove()
       throw error
-    } finally {
-      signal.removeEventListener('abort', end)
     }
   }
 

@@ -1,0 +1,65 @@
+/** Inspects a log in an engine: reads what `shared-inspection.ts` judges. Changes nothing. */
+import { isKeelsonError } from '../../errors.ts'
+import type { Inspection, LogProtocol } from '../ports/log-host.ts'
+import type { FrameMark, ProjectedPosition } from '../ports/projection-store.ts'
+import type { SharedHead, SharedLog, SharedPosition } from '../ports/shared-log.ts'
+import { checkLogOptions } from '../segments/log-limits.ts'
+import type { EndNote, NotedEnd } from './end-note.ts'
+import type { EngineCalls } from './engine-calls.ts'
+import { readGroupAt } from './group-reading.ts'
+import { markAt } from './owned-log.ts'
+import { inspectionOf, lostLog, markIn, noFrame } from './shared-inspection.ts'
+
+/** Inspects a log, for its next owner or for a follower. */
+export const inspectLog = async (
+  { log, calls, endNote }: Inspected,
+  { options, evidence, needs }: LogProtocol['inspect']['request'],
+): Promise<Inspection> => {
+  checkLogOptions(options)
+  const noted = endNote?.read()
+  const head = await headOf(log, calls)
+  const mark = await shownMark(log, calls, head, needs?.shown)
+  const there = noted && (await positionAt(log, calls, head, noted))
+  return inspectionOf(head, { evidence, needs, noted }, mark, there)
+}
+
+/** A log, and the note of its end in the cache. */
+type Inspected = {
+  readonly log: SharedLog
+  readonly calls: EngineCalls
+  readonly endNote: Pick<EndNote, 'read'> | undefined
+}
+
+/** The end of the group at the noted LSN; `undefined` if the log does not have the LSN. */
+const positionAt = async (
+  log: SharedLog,
+  calls: EngineCalls,
+  { logId, end, trimmed }: SharedHead,
+  noted: NotedEnd,
+): Promise<SharedPosition | undefined> => {
+  if (noted.logId !== logId || noted.lsn <= trimmed.lsn || noted.lsn > end.lsn) return undefined
+  if (noted.lsn === end.lsn) return end
+  return (await readGroupAt({ log, calls, logId }, noted.lsn)).group.end
+}
+
+/** The head. The log was made before the first member could begin. @throws KeelsonError `CORRUPT` */
+const headOf = async (log: SharedLog, calls: EngineCalls): Promise<SharedHead> => {
+  try {
+    return await calls.ask(() => log.head())
+  } catch (error) {
+    throw isKeelsonError(error, 'NO_SEGMENTS') ? lostLog(error) : error
+  }
+}
+
+/** The mark of the log at the position of a projection; absent if the log does not have the LSN. */
+const shownMark = async (
+  log: SharedLog,
+  calls: EngineCalls,
+  { logId, end, trimmed }: SharedHead,
+  shown: ProjectedPosition | undefined,
+): Promise<FrameMark | undefined> => {
+  if (!shown || shown.walId !== logId) return undefined
+  if (shown.lsn === trimmed.lsn) return markIn(trimmed.mark)
+  if (shown.lsn < trimmed.lsn || shown.lsn > end.lsn) return undefined
+  return markAt(await readGroupAt({ log, calls, logId }, shown.lsn), shown.lsn) ?? noFrame
+}

@@ -1,0 +1,136 @@
+/**
+ * The host of a log that an engine keeps (`SharedLog`), for one life of its owner. The engine's
+ * acknowledgement of a group is its commit point, and the engine decides who owns the log: `open`
+ * claims it with the next epoch. When another owner has claimed it, every request rejects with
+ * `FENCED`. A host whose engine does not answer acknowledges nothing, and ends with `SHARD_DOWN`
+ * (reason `engine`): the next host claims the log again and finds what became of the last groups.
+ *
+ * Requests that read or trim wait for the engine as long as the host lives. They do not wait for
+ * commits. After `end` the host sends nothing. Its last requests may still arrive, until the next
+ * claim.
+ */
+import type { Clock } from '../../clock.ts'
+import { KeelsonError } from '../../errors.ts'
+import type { Inspection, LogHost } from '../ports/log-host.ts'
+import type { SharedHead, SharedLog } from '../ports/shared-log.ts'
+import { checkLogOptions, framePayloadMax } from '../segments/log-limits.ts'
+import type { EndNote } from './end-note.ts'
+import { EngineCalls } from './engine-calls.ts'
+import {
+  closed,
+  describedLog,
+  engineLogHost,
+  type LogHandlers,
+  opened,
+  openReport,
+} from './engine-log-host.ts'
+import { inspectLog } from './inspection-reading.ts'
+import type { OwnersBlobs, SnapshotUploads } from './log-files.ts'
+import { OwnedLog } from './owned-log.ts'
+import { type Claim, claimLog } from './shared-claim.ts'
+
+/** The log, and how long its owner waits for the engine. */
+export type SharedLogHostOptions = {
+  readonly log: SharedLog
+  readonly clock: Clock
+  /** Aborted with a `KeelsonError`: the host ends. */
+  readonly signal?: AbortSignal
+  /** An opening or an append without an answer for so long ends the host, in ms. */
+  readonly patienceMs: number
+  /** A snapshot is uploaded before the log names it. */
+  readonly uploads: SnapshotUploads
+  /** The blobs that the log refers to. An opening waits for them, however long that takes. */
+  readonly blobs?: OwnersBlobs
+  /** The note of the end of the log in the member's cache. */
+  readonly endNote?: EndNote
+  /**
+   * Resolves when this process may claim the log. A process that was replaced while it was paused
+   * would take the log from its successor otherwise. @throws KeelsonError `FENCED`
+   */
+  readonly mayClaim?: () => Promise<void>
+}
+
+/** Makes a host. Nothing is sent before its first request. */
+export const sharedLogHost = (options: SharedLogHostOptions): LogHost => {
+  const { log, clock, patienceMs, uploads, blobs, endNote } = options
+  const calls = new EngineCalls(clock, { signal: options.signal })
+  let owned: OwnedLog | undefined
+  let filling: Promise<void> | undefined
+
+  const handlers: LogHandlers = {
+    inspect: (request) => calls.within(patienceMs, inspectLog({ log, calls, endNote }, request)),
+    create: async () => {
+      throw new KeelsonError('INVALID_ARGUMENT', 'a log in an engine is made with its cluster')
+    },
+    async open({ options: logOptions, inspection }) {
+      checkLogOptions(logOptions)
+      const claim = await calls.within(patienceMs, claimed(options, calls, inspection))
+      filling = blobs?.claimed(claim.head.end.epoch, calls)
+      await Promise.all([filling, surveyLog(log, calls, claim.head)])
+      const payloadMax = framePayloadMax(logOptions)
+      owned = new OwnedLog({ ...claim, clock, uploads, payloadMax, endNote })
+      return openReport(owned.extent, inspection.remarks, claim.lastTime)
+    },
+    commit: (request) => opened(owned).commit(request),
+    sync: () => opened(owned).sync(),
+    mark: () => opened(owned).mark(),
+    checkpoint: async () => {
+      throw new KeelsonError('INVALID_ARGUMENT', 'a log in an engine has no checkpoints')
+    },
+    name: (request) => opened(owned).name(request),
+    release: (request) => opened(owned).release(request),
+    pin: async (request) => opened(owned).pin(request),
+    unpin: async (request) => opened(owned).unpin(request),
+    read: (request) => opened(owned).read(request),
+    head: async () => null,
+    state: (request) => opened(owned).state(request),
+    async describe() {
+      const { extent } = opened(owned)
+      return describedLog(extent, await opened(owned).bytes())
+    },
+    async close() {
+      await opened(owned).sync()
+      calls.end(closed('the log is closed'))
+      return null
+    },
+  }
+
+  return engineLogHost(calls, handlers, () => {
+    endNote?.close()
+    return filling
+  })
+}
+
+const claimed = async (
+  options: SharedLogHostOptions,
+  calls: EngineCalls,
+  inspection: Inspection,
+): Promise<Claim> => {
+  const { mayClaim } = options
+  if (mayClaim) await calls.ask(mayClaim)
+  return claimLog(options, calls, inspection)
+}
+
+/**
+ * Looks at the whole log, as an owner without a cache would need it: this one may read only its end.
+ * @throws KeelsonError `CORRUPT` if groups are missing
+ */
+const surveyLog = async (
+  log: SharedLog,
+  calls: EngineCalls,
+  { trimmed, end }: SharedHead,
+): Promise<void> => {
+  for (let at = trimmed.lsn; at < end.lsn; ) at = await calls.asOwner(() => log.survey(at))
+}
+
+/** Makes the logs of a new cluster, and returns their heads. A log that is there stays as it is. */
+export const makeLogs = async (
+  logOf: (shard: number) => SharedLog,
+  clock: Clock,
+  shards: number,
+): Promise<readonly SharedHead[]> => {
+  const heads: SharedHead[] = []
+  for (let shard = 0; shard < shards; shard++)
+    heads.push(await logOf(shard).create(Buffer.from(clock.randomBytes(16)).toString('hex')))
+  return heads
+}
