@@ -147,10 +147,12 @@ describe('a process', () => {
     const { system, bare, settle } = await stage()
     const events: unknown[] = []
     system.events.on('process.exited', ({ reason }) => events.push(reason))
+    system.events.on('process.crashed', ({ reason }) => events.push(reason))
     const target = bare()
     target.end('first')
     target.end('second')
     target.withdraw()
+    target.fail(new Error('third'))
     await settle()
     expect([target.reason, events]).toEqual(['first', ['first']])
   })
