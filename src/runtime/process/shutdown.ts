@@ -16,8 +16,8 @@ type Sender = { readonly address: Address }
 type Holder = { readonly mailbox: Ring<Message> }
 
 /** Removes an exit message of `from`. Returns its reason in a list of one, or an empty list. */
-const takeExit = ({ mailbox }: Holder, from: Sender): [] | [ExitReason] => {
-  const found = mailbox.remove((message) => isExitOf(message, from))
+const takeExit = ({ mailbox }: Holder, { address }: Sender): [] | [ExitReason] => {
+  const found = mailbox.remove((message) => isExit(message) && message.payload.from === address)
   return found !== undefined && isExit(found) ? [found.payload.reason] : []
 }
 
@@ -38,18 +38,6 @@ export const takeExits = (
   }
   return reasons
 }
-
-/** Whether an exit message of `from` waits. */
-export const hasExit = ({ mailbox }: Holder, from: Sender): boolean => {
-  for (let index = 0; index < mailbox.length; index++) {
-    const message = mailbox.at(index)
-    if (message !== undefined && isExitOf(message, from)) return true
-  }
-  return false
-}
-
-const isExitOf = (message: Message, { address }: Sender): boolean =>
-  isExit(message) && message.payload.from === address
 
 /**
  * How a child is ended: killed at once, asked and killed after this many ms, or asked and awaited

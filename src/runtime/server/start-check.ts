@@ -99,7 +99,7 @@ const expectText = (what: string, found: unknown): void => {
 
 /** Throws `INVALID_ARGUMENT` unless `found` is a text and not empty. */
 export const expectName = (found: unknown): void => {
-  if (typeof found !== 'string' || found === '') throw invalidArgument('a name', 'a text', found)
+  if (typeof found !== 'string' || found === '') throw invalidArgument('name', 'a text', found)
 }
 
 /** Throws `INVALID_ARGUMENT` unless `found` is a whole number from 1, or infinite. */

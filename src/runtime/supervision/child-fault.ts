@@ -153,4 +153,4 @@ const isShutdown = (shutdown: unknown): boolean =>
   isCount(shutdown, 0)
 
 const isCount = (found: unknown, min: number): found is number =>
-  typeof found === 'number' && Number.isSafeInteger(found) && found >= min
+  Number.isSafeInteger(found) && Number(found) >= min

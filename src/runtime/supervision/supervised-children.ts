@@ -3,13 +3,7 @@
  * child that ended keeps its place until it is deleted; a temporary one is forgotten.
  */
 import { type Process, processOf } from '../process/process.ts'
-import {
-  hasExit,
-  type Shutdown,
-  shutDown,
-  shutdownMsDefault,
-  takeExits,
-} from '../process/shutdown.ts'
+import { type Shutdown, shutDown, shutdownMsDefault, takeExits } from '../process/shutdown.ts'
 import { TimeSlice } from '../queues/time-slice.ts'
 import { badReturn } from '../server/next-step.ts'
 import type { StartResult } from '../server/start-options.ts'
@@ -192,7 +186,7 @@ const isStartResult = (result: unknown): result is StartResult<unknown> => {
 const adopt = (process: Process, supervisor: Process): void => {
   if (process.parent === supervisor) return
   if (process.alive) supervisor.link(process)
-  else if (!hasExit(supervisor, process)) supervisor.signal(process, 'noproc', true)
+  else supervisor.signal(process, 'noproc', true)
 }
 
 const run = (child: Child, process: Process): void => {

@@ -11,12 +11,7 @@ import {
 } from '../../../src/runtime/index.ts'
 import { direct } from '../../../src/runtime/process/outputs.ts'
 import { Process } from '../../../src/runtime/process/process.ts'
-import {
-  hasExit,
-  type Shutdown,
-  shutDown,
-  takeExits,
-} from '../../../src/runtime/process/shutdown.ts'
+import { type Shutdown, shutDown, takeExits } from '../../../src/runtime/process/shutdown.ts'
 import { addressOf } from '../../../src/runtime/words/address.ts'
 import { Envelope, isExit, kinds } from '../../../src/runtime/words/envelope.ts'
 import { testSystem } from '../../../src/testing/index.ts'
@@ -43,14 +38,6 @@ const stage = async () => {
 }
 
 describe('the exit messages that wait for a process', () => {
-  test('are known by their sender, each alone', async () => {
-    const { by, bare } = await stage()
-    const [one, other, none] = [bare(), bare(), bare()]
-    for (const from of [one, other]) by.signal(from, 'gone', true)
-
-    expect([one, other, none].map((from) => hasExit(by, from))).toEqual([true, true, false])
-  })
-
   test('are taken of some senders, the first of each; everything else stays in order', async () => {
     const { by, bare, waiting } = await stage()
     const [one, other, third] = [bare(), bare(), bare()]

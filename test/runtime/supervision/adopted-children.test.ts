@@ -9,6 +9,7 @@ import {
   Registry,
   reply,
   type SupervisorReport,
+  startChild,
   startSupervisor,
   stopProcess,
   supervisor,
@@ -56,6 +57,21 @@ describe('a process that a start function has not started linked', () => {
     const top = await tree(given('gone', gone))
     await settle()
     expect(told()).toEqual([['child_terminated', 'gone', 'noproc']])
+    expect(await whichChildren(top)).toEqual([])
+  })
+
+  test('and has linked itself and ended by then, ends once, with its reason', async () => {
+    const { system, settle, told, tree } = stage()
+    const top = await tree()
+    const start = async () => {
+      const ref = await system.start(Runner.server, false)
+      await Runner.run(ref, (context) => context.link(top))
+      system.exit(ref, 'why')
+      return { ok: true, ref } as never
+    }
+    await startChild(top, { id: 'a', restart: 'temporary', start })
+    await settle()
+    expect(told()).toEqual([['child_terminated', 'a', 'why']])
     expect(await whichChildren(top)).toEqual([])
   })
 

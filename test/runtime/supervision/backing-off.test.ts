@@ -280,6 +280,34 @@ describe('while a child backs off', () => {
   })
 })
 
+test('a significant child that backs off counts as one that runs', async () => {
+  const significant = { significant: true } as const
+  const stage = await tree('one_for_one', { autoShutdown: 'all_significant' }, [
+    worker('a', telling([]), 'a', { ...significant, restart: { type: 'transient', backoff } }),
+    worker('b', telling([]), 'b', { ...significant, restart: 'temporary' }),
+  ])
+  await crash(stage, 'a')
+  await stopProcess(await stage.child('b'))
+  expect(await statuses(stage.root)).toEqual({ a: 'restarting' })
+  await stage.clock.advance(100)
+  await stopProcess(await stage.child('a'))
+  await stage.clock.settle()
+  expect(stage.system.info(stage.root)).toBeUndefined()
+})
+
+test('a child has the ref of its last process while it backs off, and none once it is ended by hand', async () => {
+  const { root, child, crash } = await alone()
+  const ref = await child('a')
+  await crash()
+  expect(await whichChildren(root)).toEqual([
+    { id: 'a', ref, status: 'restarting', kind: 'worker' },
+  ])
+  await terminateChild(root, 'a')
+  expect(await whichChildren(root)).toEqual([
+    { id: 'a', ref: undefined, status: 'stopped', kind: 'worker' },
+  ])
+})
+
 describe('a child of a dynamic supervisor', () => {
   const dynamic = async () => {
     const { system, clock } = testSystem()

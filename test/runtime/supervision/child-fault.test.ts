@@ -56,7 +56,9 @@ describe('a specification', () => {
     ['shutdown', { shutdown: 1.5 }],
     ['shutdown', { shutdown: 'never' }],
   ])('must not say another %s: %j', (field, fields) => {
-    expect(shapeFault(spec(fields))).toMatchObject({ field })
+    const found = (fields as Record<string, unknown>)[field]
+    const fault = shapeFault(spec(fields))
+    expect([fault?.field, fault?.found]).toEqual([field, found])
   })
 
   test('that is no object is refused as a whole', () => {
@@ -70,9 +72,10 @@ describe('a specification', () => {
     const significant = (restart: string) => spec({ significant: true, restart })
     expect(childFault(significant('transient'), 'any_significant')).toBeUndefined()
     expect(childFault(significant('temporary'), 'all_significant')).toBeUndefined()
-    expect(childFault(significant('transient'), 'never')).toMatchObject({ field: 'significant' })
+    const fault = { field: 'significant', found: true }
+    expect(childFault(significant('transient'), 'never')).toMatchObject(fault)
     expect(childFault(significant('permanent'), 'any_significant')).toMatchObject({
-      field: 'significant',
+      ...fault,
       reason: [
         'bad_combination',
         [
@@ -87,7 +90,7 @@ describe('a specification', () => {
   test('has an id of its own among its siblings', () => {
     const specs = ['a', 'b', 'a'].map((id) => spec({ id }))
     expect(childrenFault(specs, 'never')).toMatchObject({
-      ...{ at: 2, field: 'id', reason: ['duplicate_child_name', 'a'] },
+      ...{ at: 2, field: 'id', reason: ['duplicate_child_name', 'a'], found: 'a' },
     })
     expect(childrenFault(specs.slice(0, 2), 'never')).toBeUndefined()
   })

@@ -4,6 +4,7 @@ import {
   type ChildSpec,
   call,
   countChildren,
+  dynamicSupervisor,
   type Strategy,
   startChild,
   startDynamicChild,
@@ -24,6 +25,10 @@ describe('a wrong specification', () => {
     ['a.shutdown', () => worker('a', telling([]), 'a', { shutdownMs: -5 })],
     ['a.restart', () => worker('a', telling([]), 'a', { restart: 'sometimes' as 'permanent' })],
     ['id', () => worker('', telling([]), 'a')],
+    ['a', () => worker('a', telling([]), 'a', { timeoutMs: Number.NaN })],
+    ['a.label', () => worker('a', telling([]), 'a', { label: 7 as never })],
+    ['r.name', () => dynamicSupervisor('r', { name: 7 as never })],
+    ['r.maxChildren', () => dynamicSupervisor('r', { maxChildren: -1 })],
   ])('is refused where it is written, with the path %s', (path, make) => {
     expect(make).toThrow(
       expect.objectContaining({ code: 'CONFIG', details: expect.objectContaining({ path }) }),
