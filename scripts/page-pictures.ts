@@ -1,25 +1,36 @@
 /**
- * `npm run pictures`: the pictures of `docs/observer.md`, made of a rehearsed incident. The bank of
- * the orders example is away, comes back, and order 17 is charged late.
+ * `npm run pictures`: the pictures of `docs/observer.md`, made of a rehearsed night of the tickets
+ * example. Orders come in all the time, the mail provider is away, and the bank was, so order 17 is
+ * charged late.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
+import { setTimeout as pause } from 'node:timers/promises'
 import { launch } from 'puppeteer-core'
 import { fakeBank } from '../examples/orders/fake-bank.ts'
+import { fakeMails } from '../examples/tickets/fake-mails.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'keelson-pictures-'))
-const { server: bank, chance } = fakeBank({ failing: 1, slowMs: 5 })
-await once(bank.listen(0, '127.0.0.1'), 'listening')
-const bankUrl = `http://127.0.0.1:${(bank.address() as AddressInfo).port}`
+const { server: bank, chance } = fakeBank({ failing: 0, slowMs: 5 })
+const { server: mails } = fakeMails({ failing: 1 })
+const listening = async (server: Server): Promise<string> => {
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+const env = {
+  ...process.env,
+  ...{ BANK_URL: await listening(bank), MAIL_URL: await listening(mails), PORT: '7079' },
+}
 
 const keelson = (...words: string[]) =>
   spawn(process.execPath, ['dist/inspect/cli/cli.js', ...words, '--dir', dir], {
-    env: { ...process.env, BANK_URL: bankUrl, PORT: '7079' },
+    env,
     stdio: ['pipe', 'pipe', 'inherit'],
   })
 
@@ -34,12 +45,17 @@ const said = (stream: Readable, pattern: RegExp): Promise<string> =>
     })
   })
 
-const service = keelson('run', 'examples/orders/keelson.config.ts')
+const service = keelson('run', 'examples/tickets/keelson.config.ts')
 await said(service.stdout, /ready: /)
 const observer = keelson('observe')
 const url = await said(observer.stdout, /http:\S+\s/)
-for (let id = 1; id <= 17; id++)
-  await fetch(`http://127.0.0.1:7079/orders/${id}`, { method: 'POST', body: '{"cents":995}' })
+
+/** Places an order of two seats. Each show has 60 orders. */
+const place = (id: number): Promise<Response> => {
+  const [show, seat] = [Math.floor(id / 60), 2 * (id % 60)]
+  const body = JSON.stringify({ show: `evening-${show}`, seats: [`${seat}`, `${seat + 1}`] })
+  return fetch(`http://127.0.0.1:7079/orders/${id}`, { method: 'PUT', body })
+}
 
 const browser = await launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] })
 const page = await browser.newPage()
@@ -47,21 +63,39 @@ page.setDefaultTimeout(120_000)
 await page.setViewport({ width: 1_280, height: 760 })
 await page.goto(url)
 
-const picture = async (name: string, address: string, ...texts: string[]): Promise<void> => {
+/** Goes to an address, and waits for these texts. */
+const show = async (address: string, ...texts: string[]): Promise<void> => {
   await page.evaluate(`location.hash = '#/${address}'`)
   const isThere = texts.map((text) => `document.body.innerText.includes('${text}')`).join(' && ')
   await page.waitForFunction(isThere)
-  await page.screenshot({ path: `docs/observer/${name}.png` })
 }
 
-await picture('overview', 'overview', 'order/17')
-chance.failing = 0
+for (let id = 1; id <= 600; id++) {
+  if (id === 17) chance.failing = 1
+  if (id === 40) chance.failing = 0
+  await Promise.all([place(id), pause(100)])
+}
+await show('overview', 'failing')
+await page.screenshot({ path: 'docs/observer/overview.png' })
+
+await page.setViewport({ width: 1_280, height: 900 })
 await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: 'dark' }])
-await picture('entity', 'entity/$flow-order/17', 'completed/', 'Its birth.')
+await show('entity/order/17', 'Its birth.')
+// The bank has refused, and has taken the money.
+for (const [at, settled] of ['reject', 'resolve'].entries()) {
+  await page.evaluate(
+    `[...document.querySelectorAll('.turns button')]
+      .find(({ innerText }) => innerText.includes('${settled} of 0.order.paying')).click()`,
+  )
+  await page.waitForFunction(`document.querySelectorAll('.turns .chosen').length > ${at}`)
+}
+await page.waitForFunction(`/from lsn/i.test(document.body.innerText)`)
+await page.screenshot({ path: 'docs/observer/entity.png' })
 
 await browser.close()
 observer.kill()
 service.kill()
 bank.close()
+mails.close()
 await once(service, 'exit')
 rmSync(dir, { recursive: true })
