@@ -175,7 +175,7 @@ export const shownRows = (
 ): EntityRows => {
   const fields = redacted(rows.fields)
   try {
-    const decides = entities.known.get(kind)?.formatStatus !== undefined
+    const decides = entities.tableOf(kind, id)?.formatStatus !== undefined
     const state = decides ? stateOf(entities, kind, id) : rows.state
     return { ...rows, fields, state: shownState(entities, kind, state, id) }
   } catch (error) {

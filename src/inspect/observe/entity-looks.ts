@@ -8,6 +8,8 @@ import {
   surveyEntity,
 } from '../../actors/index.ts'
 import type { EntityDetail, EntityName, Kind, KindPage, Pending } from '../../observe/index.ts'
+import { name } from '../../runtime/index.ts'
+import { checkEntityId, workerKind } from '../../storage/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { processAt } from '../prompt/process-pages.ts'
 import { runningStep } from '../prompt/running-steps.ts'
@@ -25,12 +27,16 @@ const pendingMax = 100
 const fieldsBytes = 6 * 1024
 const pendingBytes = 6 * 1024
 
-/** The name of an entity of a kind that runs. @throws KeelsonError `INVALID_ARGUMENT` */
+/**
+ * The name of an entity of a kind that runs, or of a durable worker. @throws KeelsonError
+ * `INVALID_ARGUMENT`
+ */
 export const entityIn = (app: App, query: Query): EntityName => {
-  const name = { kind: textIn(query, 'kind'), id: textIn(query, 'id') }
+  const named = { kind: textIn(query, 'kind'), id: textIn(query, 'id') }
+  if (named.kind === workerKind) checkEntityId(named.id)
   // Both are checked here.
-  app.entity(name.kind).ref(name.id)
-  return name
+  else app.entity(named.kind).ref(named.id)
+  return named
 }
 
 /** The kinds, with how many of each are in trouble. */
@@ -112,7 +118,7 @@ const fieldValue = (text: string): string | number | boolean | null => {
 }
 
 const placeOf = (app: App, kind: string, id: string): { readonly pid?: number } =>
-  given({ pid: app.entity(kind).ref(id).pid })
+  given({ pid: kind === workerKind ? app.system.to(name(id)).pid : app.entity(kind).ref(id).pid })
 
 const troubled = (
   app: App,
@@ -147,17 +153,19 @@ const troubles: Record<'blocked' | 'failing' | 'overdue', (app: App, kind: strin
   },
 }
 
-/** One entity as it is now. @throws KeelsonError `INVALID_ARGUMENT`, `SHARD_DOWN` */
+/** One entity or durable worker as it is now. @throws KeelsonError `INVALID_ARGUMENT`, `SHARD_DOWN` */
 export const entityShown = (app: App, query: Query): EntityDetail => {
   const { kind, id } = entityIn(app, query)
   const { entities } = app
-  const blocked = entities.kind(kind)?.blocked.get(id)?.message
+  const isWorker = kind === workerKind
+  const stuck = isWorker ? entities.trouble.blockedWorkers : entities.kind(kind)?.blocked
+  const blocked = stuck?.get(id)?.message
   const read = surveyEntity(entities, `${kind}/${id}`)
   const rows = read && shownRows(entities, { kind, id }, read)
   const place = placeOf(app, kind, id)
   const process = place.pid === undefined ? undefined : processAt(app.system, place.pid)
   const running = process && runningStep(app, process)
-  const machine = machineShown(entities.known.get(kind)?.machine, rows?.state)
+  const machine = machineShown(entities.tableOf(kind, id)?.machine, rows?.state)
   return {
     ...place,
     ...given<EntityDetail>({ blocked, machine }),
@@ -187,7 +195,7 @@ export const entityShown = (app: App, query: Query): EntityDetail => {
           pendingBytes,
         ),
         calls: rows.calls,
-        ...given({ endsAt: app.entity(kind).endsAt(id) }),
+        ...given({ endsAt: isWorker ? undefined : app.entity(kind).endsAt(id) }),
       },
     }),
   }

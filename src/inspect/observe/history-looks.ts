@@ -1,7 +1,14 @@
 /** The past of a durable actor as the page of `keelson observe` shows it. Another thread reads the log. */
-import { cutText, keptText, type PastTurn } from '../../actors/index.ts'
+import {
+  cutText,
+  keptText,
+  type PastOptions,
+  type PastPage,
+  type PastTurn,
+} from '../../actors/index.ts'
 import { KeelsonError } from '../../errors.ts'
 import type { History, HistoryTurn, Past } from '../../observe/index.ts'
+import { workerKind } from '../../storage/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { shortText } from '../text/shown-text.ts'
 import { causeTitle, otherOperations } from '../views/history-view.ts'
@@ -51,9 +58,11 @@ export const pastShown = async (app: App, query: Query): Promise<Past> => {
 const pageOf = async (app: App, query: Query, before: number | undefined, limit: number) => {
   const { kind, id } = entityIn(app, query)
   const options = { limit, ...(before !== undefined && { atLsn: before - 1 }) }
-  let page = await app.entity(kind).history(id, options)
+  const read = (asked: PastOptions): Promise<PastPage> =>
+    kind === workerKind ? app.workerHistory(id, asked) : app.entity(kind).history(id, asked)
+  let page = await read(options)
   for (let round = 0; round < roundsMax && page.turns.length === 0 && page.cursor; round++)
-    page = await app.entity(kind).history(id, { ...options, before: page.cursor })
+    page = await read({ ...options, before: page.cursor })
   return page
 }
 

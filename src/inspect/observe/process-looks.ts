@@ -2,6 +2,7 @@
 
 import { invalidArgument, KeelsonError, reasonText } from '../../errors.ts'
 import type {
+  EntityName,
   ProcessDetail,
   Processes,
   ProcessesQuery,
@@ -22,6 +23,7 @@ import {
   tiesOf,
   waitingMessages,
 } from '../../runtime/index.ts'
+import { workerKind } from '../../storage/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { namedEntity, processTitle } from '../prompt/process-finder.ts'
 import { processAt, processPages } from '../prompt/process-pages.ts'
@@ -133,7 +135,7 @@ export class ProcessLooks {
     const linked = (pids: readonly number[]): ProcessLink[] => pids.map((each) => this.#link(each))
     const status = await this.#statusOf(found)
     const { state } = status as ServerStatus
-    const named = namedEntity(this.#app, found.name ?? found.label)
+    const named = namedEntity(this.#app, found.name ?? found.label) ?? this.#workerAt(found.name)
     const machine = machineShown(machineOf(ref), state)
     return {
       row: {
@@ -165,6 +167,10 @@ export class ProcessLooks {
       ),
       events: this.#eventsOf(found),
     }
+  }
+
+  #workerAt(name = ''): EntityName | undefined {
+    return this.#app.entities.workers.has(name) ? { kind: workerKind, id: name } : undefined
   }
 
   /** Ends every trace. */

@@ -19,7 +19,10 @@ const nameOf = ({ parts: [kind = '', ...id] }: Route): EntityName => ({ kind, id
 const chosenOf = ({ query }: Route): readonly number[] =>
   (query.at ?? '').split('-').filter(Boolean).map(Number)
 
-/** The entity. Looking at it never wakes it. */
+/** The kind of durable workers, which have no list and no actions of their own. */
+const workerKind = '$worker'
+
+/** The entity, or a durable worker. Looking at it never wakes it. */
 export const EntityView = ({ data, route }: { data: EntityDetail; route: Route }) => {
   const { kind, id } = nameOf(route)
   const chosen = chosenOf(route)
@@ -30,11 +33,12 @@ export const EntityView = ({ data, route }: { data: EntityDetail; route: Route }
     location.hash = addressOf('entity', [kind, id], { at: next.join('-') })
   }
   const { pid, blocked, born } = data
+  const isWorker = kind === workerKind
   return (
     <>
       <div class="top">
         <h1>
-          <a href={addressOf('kind', [kind])}>{kind}</a> / {id}
+          {isWorker ? 'worker' : <a href={addressOf('kind', [kind])}>{kind}</a>} / {id}
         </h1>
         {blocked !== undefined && <Badge tone="bad">blocked</Badge>}
         {pid === undefined ? (
@@ -45,11 +49,13 @@ export const EntityView = ({ data, route }: { data: EntityDetail; route: Route }
           </a>
         )}
         <span class="fill" />
-        <div class="acts">
-          {pid !== undefined && <Act of={{ act: 'stop', kind, id }} title="Stop" />}
-          {blocked !== undefined && <Act of={{ act: 'unblock', kind, id }} title="Unblock" />}
-          {born && <Act of={{ act: 'delete', kind, id }} title="Delete" isDangerous />}
-        </div>
+        {!isWorker && (
+          <div class="acts">
+            {pid !== undefined && <Act of={{ act: 'stop', kind, id }} title="Stop" />}
+            {blocked !== undefined && <Act of={{ act: 'unblock', kind, id }} title="Unblock" />}
+            {born && <Act of={{ act: 'delete', kind, id }} title="Delete" isDangerous />}
+          </div>
+        )}
       </div>
       {blocked !== undefined && <p class="banner bad">{blocked}</p>}
       <div class="entity">
@@ -90,6 +96,7 @@ const Now = ({ data, name }: { data: EntityDetail; name: EntityName }) => {
       </Card>
       <Card title="Steps">
         <PendingList
+          kind={name.kind}
           of={born.steps}
           none="No step is pending."
           actsOf={(step) => [[{ act: 'retryStep', ...name, name: step }, 'Retry now']]}
@@ -97,6 +104,7 @@ const Now = ({ data, name }: { data: EntityDetail; name: EntityName }) => {
       </Card>
       <Card title="Alarms">
         <PendingList
+          kind={name.kind}
           of={born.alarms}
           none="No alarm is set."
           actsOf={(alarm) => [
@@ -128,6 +136,7 @@ const nextWords: Readonly<Record<string, string>> = {
 }
 
 const PendingList = (props: {
+  readonly kind: string
   readonly of: readonly Pending[]
   readonly none: string
   readonly actsOf: (name: string) => readonly (readonly [Proposed, string])[]
@@ -153,7 +162,7 @@ const PendingList = (props: {
           </div>
           {error !== undefined && <p class="bad">{error}</p>}
           {tries > 0 && next !== undefined && <p class="muted">{nextWords[next] ?? next}</p>}
-          {header.isWriting && (
+          {header.isWriting && props.kind !== workerKind && (
             <div class="acts">
               {props.actsOf(name).map(([of, title]) => (
                 <Act key={title} of={of} title={title} />
