@@ -233,3 +233,50 @@ describe('branches', () => {
     expect(await w.during(w.flow.handle(races, '1').result())).toEqual([1_000, 'last'])
   })
 })
+
+describe('a parent that is retried', () => {
+  /** A child that fails so often, and a parent with no other operation. */
+  const family = (failures: number, id: object = {}) => {
+    let begun = 0
+    const child = workflow('child', async (ctx: Ctx) => {
+      const act = () => (++begun <= failures ? Promise.reject(new Error(`no ${begun}`)) : begun)
+      return ctx.step('act', act, { retry: { max: 1 } })
+    })
+    const parent = workflow('parent', (ctx: Ctx) => ctx.child('one', child, undefined, id))
+    return { child, parent, begun: () => begun }
+  }
+
+  test.each([[{}], [{ id: 'c' }]])(
+    'gets the end of its child again, and the new one of a child that was retried: %o',
+    { tags: ['W9'] },
+    async (id) => {
+      const { child, parent, begun } = family(1, id)
+      const w = await flowWorld([child, parent])
+      const run = await w.during(w.flow.start(parent, undefined, { id: 'p' }))
+      const causeOf = () => w.during(run.result().catch(({ cause }) => cause.message))
+      expect(await causeOf()).toBe('no 1')
+      await w.during(w.flow.retry(parent, 'p'))
+      expect([await causeOf(), begun()]).toEqual(['no 1', 1])
+      const [made] = w.flow.list({ type: child }).entries
+      await w.during(w.flow.retry(child, String(made?.id)))
+      await w.s.advance(10_000)
+      expect(w.status(parent, 'p')).toBe('failed')
+      await w.during(w.flow.retry(parent, 'p'))
+      expect([await causeOf(), begun()]).toEqual([2, 2])
+    },
+  )
+
+  test('and is cancelled ends, though the child has ended before', async () => {
+    const { child, parent } = family(1, { id: 'c' })
+    const w = await flowWorld([child, parent])
+    const run = await w.during(w.flow.start(parent, undefined, { id: 'p' }))
+    await w.during(codeOf(run.result()))
+    for (let inMs = 0; inMs < 12; inMs++) {
+      await w.during(w.flow.retry(parent, 'p'))
+      await w.s.advance(inMs)
+      const { accepted } = await w.during(run.cancel())
+      const code = await w.during(codeOf(run.result()))
+      expect([inMs, code]).toEqual([inMs, accepted ? 'CANCELLED' : 'FAILED'])
+    }
+  })
+})
