@@ -16,6 +16,15 @@ import { Active, type ActiveParts, awaitedOf, runningSteps, Scope } from './acti
 import type { UntypedBody, Workflow } from './body.ts'
 import { RunCtx } from './context.ts'
 import { tellFlow } from './events.ts'
+import {
+  type CancelEvent,
+  type CancelPhase,
+  cancelAfter,
+  type LifeEvent,
+  type LifePhase,
+  lifePhases,
+  phaseAfter,
+} from './life-phase.ts'
 import type { LifeTerms, OwnLife, Present, RunContext, Told } from './messages.ts'
 import { makeTurn } from './operations.ts'
 import { cancelKey, isOver, type Operation, type Recorded, type RunState } from './record.ts'
@@ -52,19 +61,15 @@ export class RunLife implements EndingLife, Told {
   /** The state at the beginning of this life, with the cancel that has its place since. */
   state!: RunState
   time = 0
-  #isPumping = false
-  isBodyOver = false
-  #isPlacing = false
+  #phase: LifePhase = 'loading'
+  #cancel: CancelPhase = 'none'
   /** The function of a step runs, up to its first `await`. */
   #isInStep = false
-  isStopped = false
-  isClosing = false
   /** How many operations do something, and do not wait. */
   working = 0
   /** The last signal that was looked for. */
   #seenSignals = 0
   #reading: Promise<void> = Promise.resolve()
-  #wantsCancel = false
   /** Calls from before there was a replay. */
   readonly #early: (() => void)[] = []
   #demonitor: (() => void) | undefined
@@ -76,6 +81,9 @@ export class RunLife implements EndingLife, Told {
     this.#finish = resolve
   })
 
+  /** Gives the body its next outcome, in the next turn of the event loop. */
+  readonly #soon: () => void
+
   constructor(terms: LifeTerms) {
     this.#terms = terms
     this.workflow = terms.workflow
@@ -83,6 +91,28 @@ export class RunLife implements EndingLife, Told {
     this.id = terms.id
     this.life = terms.life
     this.present = terms.present
+    this.#soon = inNextTurn(terms.life.system.clock, () => this.#gives())
+  }
+
+  get isBodyOver(): boolean {
+    return lifePhases[this.#phase].isBodyOver
+  }
+
+  get isStopped(): boolean {
+    return lifePhases[this.#phase].isStopped
+  }
+
+  /** The instance closes: operations that do something may end, and none begins. */
+  get isClosing(): boolean {
+    return this.life.closing.aborted
+  }
+
+  #on(event: LifeEvent): void {
+    this.#phase = phaseAfter(this.#phase, event)
+  }
+
+  #onCancel(event: CancelEvent): void {
+    this.#cancel = cancelAfter(this.#cancel, event)
   }
 
   get cancelled(): Error {
@@ -98,6 +128,7 @@ export class RunLife implements EndingLife, Told {
     this.#accept(state)
     if (isOver(this.state.status) || this.isStopped) return 'rest'
     this.replay = new Replay(record, this.state.outcomes)
+    this.#on('began')
     if (record.some(({ key }) => key === cancelKey)) this.#askCancel()
     if (first) tellFlow(this, 'flow.started', {})
     this.#begin(input)
@@ -144,7 +175,7 @@ export class RunLife implements EndingLife, Told {
   #accept(state: RunState): void {
     this.state = state
     this.time = state.startedAt
-    this.#wantsCancel ||= state.cancel?.isPlaced === false
+    if (state.cancel?.isPlaced === false) this.#onCancel('asked')
     this.#seenSignals = state.signals
     this.#registers()
     if (state.lap > 0) this.#does(clearLaps(this))
@@ -163,7 +194,7 @@ export class RunLife implements EndingLife, Told {
 
   /** An acknowledged cancel counts at once: the next try does not begin. */
   changed(wantsCancel: boolean): void {
-    this.#wantsCancel ||= wantsCancel
+    if (wantsCancel) this.#onCancel('asked')
     this.#told(() => {
       this.#start()
       this.#does(this.readSignals())
@@ -175,7 +206,7 @@ export class RunLife implements EndingLife, Told {
   }
 
   get isCancelling(): boolean {
-    return (this.#wantsCancel || this.state.cancel !== undefined) && !this.isBodyOver
+    return (this.#cancel !== 'none' || this.state.cancel !== undefined) && !this.isBodyOver
   }
 
   #recorded(recorded: Recorded): void {
@@ -251,38 +282,39 @@ export class RunLife implements EndingLife, Told {
     return next
   }
 
-  /** Gives the body one outcome in a turn of the event loop. */
+  /** The body gets its next outcome soon, if there is one. */
   #pump(): void {
-    if (this.#isPumping || this.isStopped || !this.replay) return
-    this.#isPumping = true
+    if (this.isStopped || !this.replay) return
     this.#disarmRest?.()
-    this.life.system.clock.soon(() => {
-      this.#isPumping = false
-      if (this.isStopped) return
-      if (!this.isBodyOver) this.#attach()
-      this.replay.turns()
-      const next = this.replay.next()
-      if (next) {
-        const { asked, decided } = next
-        this.replay.delivered(asked)
-        this.time = Math.max(this.time, decided.at)
-        const { outcome } = decided
-        // In this very turn: nothing of the body starts after its cancel.
-        if (asked.kind === 'cancel') this.cancel(this.scope, this.cancelled)
-        if (outcome.kind === 'ok') asked.resolve(outcome.value)
-        else asked.reject(errorOf(outcome.error))
-        this.#pump()
-      }
-      this.#start()
-      this.#armRest()
-    })
+    this.#soon()
+  }
+
+  /** Gives the body one outcome. */
+  #gives(): void {
+    if (this.isStopped) return
+    if (!this.isBodyOver) this.#attach()
+    this.replay.turns()
+    const next = this.replay.next()
+    if (next) {
+      const { asked, decided } = next
+      this.replay.delivered(asked)
+      this.time = Math.max(this.time, decided.at)
+      const { outcome } = decided
+      // In this very turn: nothing of the body starts after its cancel.
+      if (asked.kind === 'cancel') this.cancel(this.scope, this.cancelled)
+      if (outcome.kind === 'ok') asked.resolve(outcome.value)
+      else asked.reject(errorOf(outcome.error))
+      this.#pump()
+    }
+    this.#start()
+    this.#armRest()
   }
 
   /** Carries out what may start. A cancel goes first. */
   #start(): void {
-    if (this.isStopped || this.isClosing || this.#isPlacing) return
+    if (this.isStopped || this.isClosing || this.#cancel === 'placing') return
     const { isComplete, reopened } = this.replay
-    if (this.#wantsCancel && !this.isBodyOver && (isComplete || reopened !== undefined)) {
+    if (this.#cancel === 'wanted' && !this.isBodyOver && (isComplete || reopened !== undefined)) {
       this.#does(this.#place(isComplete ? undefined : reopened))
       return
     }
@@ -375,14 +407,13 @@ export class RunLife implements EndingLife, Told {
   }
 
   async #place(reopened: number | undefined): Promise<void> {
-    this.#isPlacing = true
+    this.#onCancel('begun')
     const { asked } = this.replay
     const placed = await this.turn((state, context) =>
       this.placing(state, context, { asked, reopened }),
     )
     if (placed.marker && reopened !== undefined) this.replay.endAt(reopened)
     this.placed(placed)
-    this.#isPlacing = false
     this.#start()
   }
 
@@ -398,7 +429,7 @@ export class RunLife implements EndingLife, Told {
 
   /** A cancel has its place. */
   placed({ marker, cancel }: Placed): void {
-    this.#wantsCancel = false
+    this.#onCancel('placed')
     if (cancel) this.state = { ...this.state, cancel }
     if (!marker) return
     this.#askCancel()
@@ -427,7 +458,7 @@ export class RunLife implements EndingLife, Told {
   /** After `again` the body has ended, whatever it does. */
   #bodyEnds(end: BodyEnd): void {
     if (this.isStopped || this.isBodyOver) return
-    this.isBodyOver = true
+    this.#on('bodyEnded')
     this.#does(endRun(this, end))
   }
 
@@ -439,7 +470,7 @@ export class RunLife implements EndingLife, Told {
 
   block(error: KeptError): void {
     if (this.isStopped) return
-    this.isStopped = true
+    this.#on('stopped')
     void this.turn((state, context) => blocking(state, context, this.present, error)).then(() => {
       this.present.waiting.clear()
       tellFlow(this, 'flow.blocked', { error })
@@ -448,7 +479,7 @@ export class RunLife implements EndingLife, Told {
   }
 
   stop(after: AfterLife = 'rest'): void {
-    this.isStopped = true
+    this.#on('stopped')
     // The process may go on with the next body.
     if (this.#demonitor) this.life.closing.removeEventListener('abort', this.#closes)
     this.#demonitor?.()
@@ -462,7 +493,6 @@ export class RunLife implements EndingLife, Told {
   }
 
   readonly #closes = (): void => {
-    this.isClosing = true
     if (this.working === 0) this.stop('rest')
   }
 
@@ -493,5 +523,19 @@ export class RunLife implements EndingLife, Told {
       const [result, next] = change(state, context)
       return [result, isOver(state.status) ? next : { ...next, progress: progress.value }]
     })
+  }
+}
+
+/** A function that lets `act` be called in the next turn of the event loop, once for all its calls. */
+const inNextTurn = (clock: OwnLife['system']['clock'], act: () => void): (() => void) => {
+  let isComing = false
+  const comes = (): void => {
+    isComing = false
+    act()
+  }
+  return () => {
+    if (isComing) return
+    isComing = true
+    clock.soon(comes)
   }
 }

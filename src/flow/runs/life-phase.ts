@@ -1,0 +1,65 @@
+/**
+ * The phases of a life, and those of its cancel, as two tables: what holds in each phase, and which
+ * event leads where. The life reports what happened, and acts by the phase that it is in. Pure.
+ */
+
+/** Where a life is. */
+export type LifePhase = 'loading' | 'running' | 'ending' | 'abandoned' | 'over'
+
+/** An event of a life. */
+export type LifeEvent =
+  /** The run is read, and its body begins. */
+  | 'began'
+  | 'bodyEnded'
+  /** The life carries out nothing further: its run rests, is blocked or has ended. */
+  | 'stopped'
+
+/** One phase. An event that it does not name leaves it as it is. */
+export type PhaseRule = {
+  readonly isBodyOver: boolean
+  /** Whether no operation is carried out, and no outcome is given to the body. */
+  readonly isStopped: boolean
+  readonly on: Readonly<Partial<Record<LifeEvent, LifePhase>>>
+}
+
+/** Every phase. A life begins in `loading`. */
+export const lifePhases: Readonly<Record<LifePhase, PhaseRule>> = {
+  loading: {
+    isBodyOver: false,
+    isStopped: false,
+    on: { began: 'running', stopped: 'abandoned' },
+  },
+  running: {
+    isBodyOver: false,
+    isStopped: false,
+    on: { bodyEnded: 'ending', stopped: 'abandoned' },
+  },
+  /** The body has ended: children end, steps are undone, and one turn records the end. */
+  ending: { isBodyOver: true, isStopped: false, on: { stopped: 'over' } },
+  /** The body did not end. Operations that it asks for never settle. */
+  abandoned: { isBodyOver: false, isStopped: true, on: {} },
+  over: { isBodyOver: true, isStopped: true, on: {} },
+}
+
+/** The phase after `event` in `phase`. */
+export const phaseAfter = (phase: LifePhase, event: LifeEvent): LifePhase =>
+  lifePhases[phase].on[event] ?? phase
+
+/** Where the cancel of a life is: one that was asked for needs a place among the outcomes. */
+export type CancelPhase = 'none' | 'wanted' | 'placing'
+
+/** An event of a cancel: it was asked for, the turn that places it begins, that turn is durable. */
+export type CancelEvent = 'asked' | 'begun' | 'placed'
+
+const cancelPhases: Readonly<
+  Record<CancelPhase, Readonly<Partial<Record<CancelEvent, CancelPhase>>>>
+> = {
+  none: { asked: 'wanted' },
+  /** The turn of the end may place it too, without `begun`. */
+  wanted: { begun: 'placing', placed: 'none' },
+  placing: { placed: 'none' },
+}
+
+/** The phase of a cancel after `event` in `phase`. */
+export const cancelAfter = (phase: CancelPhase, event: CancelEvent): CancelPhase =>
+  cancelPhases[phase][event] ?? phase

@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest'
+import {
+  type CancelEvent,
+  type CancelPhase,
+  cancelAfter,
+  type LifeEvent,
+  type LifePhase,
+  lifePhases,
+  phaseAfter,
+} from '../../../src/flow/runs/life-phase.ts'
+
+const events: readonly LifeEvent[] = ['began', 'bodyEnded', 'stopped']
+
+test.each<[LifePhase, string]>([
+  ['loading', 'running loading abandoned'],
+  ['running', 'running ending abandoned'],
+  ['ending', 'ending ending over'],
+  ['abandoned', 'abandoned abandoned abandoned'],
+  ['over', 'over over over'],
+])('from %s a life goes to %s, for began, bodyEnded and stopped', (phase, after) => {
+  expect(events.map((event) => phaseAfter(phase, event)).join(' ')).toBe(after)
+})
+
+test('a life that has stopped knows whether its body had ended', () => {
+  const having = (part: 'isBodyOver' | 'isStopped') =>
+    Object.entries(lifePhases).flatMap(([phase, rule]) => (rule[part] ? phase : []))
+  expect(having('isBodyOver')).toEqual(['ending', 'over'])
+  expect(having('isStopped')).toEqual(['abandoned', 'over'])
+})
+
+test.each<[CancelPhase, string]>([
+  ['none', 'wanted none none'],
+  ['wanted', 'wanted placing none'],
+  ['placing', 'placing placing none'],
+])('from %s a cancel goes to %s, for asked, begun and placed', (phase, after) => {
+  const events: readonly CancelEvent[] = ['asked', 'begun', 'placed']
+  expect(events.map((event) => cancelAfter(phase, event)).join(' ')).toBe(after)
+})
