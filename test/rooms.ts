@@ -112,8 +112,9 @@ export const rooms: Readonly<Record<string, Rooms>> = {
   flow: {
     runs: [],
     queue: ['runs'],
+    'run-entity': ['runs'],
     schedule: ['runs'],
-    app: ['runs', 'queue', 'schedule'],
+    app: ['runs', 'queue', 'run-entity', 'schedule'],
   },
   testing: {
     kit: [],

@@ -60,6 +60,12 @@ export const rooms = {
     'test/supervisors/starting',
   ],
   'flow/runs': ['test/flow/app', 'test/flow/queue', 'test/simulation/flows'],
+  'flow/run-entity': [
+    'test/flow/runs',
+    'test/flow/app',
+    'test/flow/queue',
+    'test/simulation/flows',
+  ],
   'runtime/process': [
     'test/runtime/names',
     'test/runtime/queues',

@@ -34,6 +34,7 @@ export type {
   QueuePlace,
 } from './queue/queue-messages.ts'
 export type { Queue, QueueOptions } from './queue/queue-terms.ts'
+export type { FlowHealth, StoppedRun } from './run-entity/keeper.ts'
 export type {
   AllOptions,
   Body,
@@ -51,7 +52,6 @@ export type {
   WorkflowOptions,
 } from './runs/body.ts'
 export type { FlowEvents, RunFacts } from './runs/events.ts'
-export type { FlowHealth, StoppedRun } from './runs/keeper.ts'
 export type {
   CountsOf,
   ListOptions,

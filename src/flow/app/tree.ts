@@ -3,8 +3,8 @@ import { type Check, config, listOf, noMore, object, or, refusal } from '../../c
 import { configError } from '../../errors.ts'
 import { type ChildSpec, supervisor } from '../../runtime/index.ts'
 import type { Queue } from '../queue/queue-terms.ts'
+import { keeperSpec } from '../run-entity/keeper.ts'
 import type { Workflow } from '../runs/body.ts'
-import { keeperSpec } from '../runs/keeper.ts'
 import type { FlowPart } from '../runs/parts.ts'
 
 /** The parts of `flows`. */

@@ -1,10 +1,10 @@
 /** `workflow`: a function whose steps are recorded, so that it goes on after a crash. */
 import { config, noMore } from '../../check.ts'
 import { configError } from '../../errors.ts'
+import { runKindSpec } from '../run-entity/run-entity.ts'
 import type { Body, UntypedBody, Workflow, WorkflowOptions } from '../runs/body.ts'
 import { workflowOptions } from '../runs/options.ts'
 import { checkPartName } from '../runs/parts.ts'
-import { runKindSpec } from '../runs/run.ts'
 
 /**
  * A workflow. A run is a durable actor of the kind `$flow-<name>`.

@@ -124,6 +124,10 @@ export class Scope {
   }
 }
 
+/** When the first timer of these operations is due, in ms since 1970; without one `Infinity`. */
+export const nextDue = (inFlight: Iterable<Active>): number =>
+  Math.min(...[...inFlight].flatMap(({ recorded }) => recorded?.dueAt ?? []))
+
 /** The next event of these operations: the earliest with a time, or the first. */
 export const awaitedOf = (inFlight: Iterable<Active>): Awaited | undefined => {
   const found = [...inFlight].map(awaitedBy)

@@ -12,7 +12,7 @@ import {
   type KeptError,
   keptError,
 } from '../../errors.ts'
-import { Active, type ActiveParts, awaitedOf, runningSteps, Scope } from './active.ts'
+import { Active, type ActiveParts, awaitedOf, nextDue, runningSteps, Scope } from './active.ts'
 import type { UntypedBody, Workflow } from './body.ts'
 import { RunCtx } from './context.ts'
 import { tellFlow } from './events.ts'
@@ -25,22 +25,20 @@ import {
   lifePhases,
   phaseAfter,
 } from './life-phase.ts'
+import { inNextTurn, LifeTurns } from './life-turns.ts'
 import type { LifeTerms, OwnLife, Present, RunContext, Told } from './messages.ts'
-import { makeTurn } from './operations.ts'
 import { cancelKey, isOver, type Operation, type Recorded, type RunState } from './record.ts'
-import { inFlightMax, Replay, tooBusy, tooMany } from './replay.ts'
+import { Replay } from './replay.ts'
 import { clearLaps, loadRun, watchReplay } from './replaying.ts'
-import { type AfterLife, type BodyEnd, type EndingLife, endRun, type Placed } from './run-end.ts'
 import {
-  blockedBy,
-  blocking,
-  delivering,
-  placing,
-  type Reached,
-  recording,
-  resting,
-  type Turned,
-} from './turns.ts'
+  type AfterLife,
+  type BodyEnd,
+  type EndingLife,
+  endRun,
+  type Placed,
+  placingOf,
+} from './run-end.ts'
+import { blockedBy, blocking, delivering, recording, resting, type Turned } from './turns.ts'
 
 /** A body that waits this long, and nothing else, leaves memory until it is woken. */
 const restMs = 2_000
@@ -54,6 +52,7 @@ export class RunLife implements EndingLife, Told {
   readonly present: Present
   readonly undoScope = new Scope()
   readonly #terms: LifeTerms
+  readonly #turns: LifeTurns
   readonly scope = new Scope()
   readonly #counters = new Map<string, number>()
   readonly #patches = new Map<string, boolean>()
@@ -74,7 +73,6 @@ export class RunLife implements EndingLife, Told {
   readonly #early: (() => void)[] = []
   #demonitor: (() => void) | undefined
   #onRecorded: (() => void)[] = []
-  #progress: { readonly value: unknown } | undefined
   #disarmRest: (() => void) | undefined
   #finish!: (after: AfterLife) => void
   readonly #finished = new Promise<AfterLife>((resolve) => {
@@ -91,6 +89,9 @@ export class RunLife implements EndingLife, Told {
     this.id = terms.id
     this.life = terms.life
     this.present = terms.present
+    this.#turns = new LifeTurns(terms.life, (turn) => {
+      if (!this.isStopped) this.#does(turn())
+    })
     this.#soon = inNextTurn(terms.life.system.clock, () => this.#gives())
   }
 
@@ -122,7 +123,7 @@ export class RunLife implements EndingLife, Told {
   /** Resolves when this life has nothing more to do. */
   async run(): Promise<AfterLife> {
     const { first } = this.#terms
-    const loaded = first ? { ...first, record: [] } : await loadRun(this, () => this.#registers())
+    const loaded = first ? { ...first, record: [] } : await loadRun(this)
     if (!loaded) return this.#finished
     const { state, record, input } = loaded
     this.#accept(state)
@@ -177,13 +178,8 @@ export class RunLife implements EndingLife, Told {
     this.time = state.startedAt
     if (state.cancel?.isPlaced === false) this.#onCancel('asked')
     this.#seenSignals = state.signals
-    this.#registers()
-    if (state.lap > 0) this.#does(clearLaps(this))
-  }
-
-  /** From now on the turns of its entity call this life. */
-  #registers(): void {
     this.present.life = this
+    if (state.lap > 0) this.#does(clearLaps(this))
   }
 
   /** Does something for the entity, once this life has its replay. */
@@ -228,15 +224,13 @@ export class RunLife implements EndingLife, Told {
     const { scope } = parts
     const isUndo = scope === this.undoScope
     const active = new Active(parts)
-    const { asked, inFlight } = this.replay
     try {
       // A branch that was cancelled gets the same error in each life, however late it asks.
       if (this.isBodyOver && !isUndo && scope.cancelled) throw scope.cancelled
-      if (!isUndo) this.expectBody()
-      const { stepsMax } = this.workflow.options
-      const isBeyond = asked.size >= stepsMax && !this.replay.hasRecorded(parts.key)
-      if (isBeyond && !isUndo) throw tooMany(stepsMax)
-      if (inFlight.size >= inFlightMax && !isUndo) throw tooBusy()
+      if (!isUndo) {
+        this.expectBody()
+        this.replay.expectRoom(parts.key, this.workflow.options.stepsMax)
+      }
       this.replay.ask(active)
     } catch (error) {
       if (isKeelsonError(error, 'DIVERGED')) this.diverges(error)
@@ -391,13 +385,7 @@ export class RunLife implements EndingLife, Told {
   }
 
   report(value: unknown): void {
-    if (!this.replay.isComplete) return
-    const isSoon = this.#progress !== undefined
-    this.#progress = { value }
-    if (isSoon) return
-    this.life.system.clock.soon(() => {
-      if (this.#progress && !this.isStopped) this.#does(this.turn((state) => [undefined, state]))
-    })
+    if (this.replay.isComplete) this.#turns.report(value)
   }
 
   /** The cancel that is recorded, or is placed now. */
@@ -410,21 +398,11 @@ export class RunLife implements EndingLife, Told {
     this.#onCancel('begun')
     const { asked } = this.replay
     const placed = await this.turn((state, context) =>
-      this.placing(state, context, { asked, reopened }),
+      placingOf(state, context, { asked, reopened }),
     )
     if (placed.marker && reopened !== undefined) this.replay.endAt(reopened)
     this.placed(placed)
     this.#start()
-  }
-
-  /** The turn that gives a cancel its place. */
-  placing(
-    state: RunState,
-    context: RunContext,
-    reached: Reached = { asked: this.replay.asked, reopened: undefined },
-  ): Turned<Placed> {
-    const [marker, next] = placing(state, context, reached)
-    return [{ marker, cancel: next.cancel }, next]
   }
 
   /** A cancel has its place. */
@@ -507,35 +485,13 @@ export class RunLife implements EndingLife, Told {
   /** Leaves memory, unless something happens soon or has happened. */
   async #rest(): Promise<void> {
     const { inFlight, known } = this.replay
-    const dues = [...inFlight].flatMap(({ recorded }) => recorded?.dueAt ?? [])
-    const at = Math.min(...dues)
+    const at = nextDue(inFlight)
     if (at < this.life.now() + restMs) return
     const seen = { outcomes: known, signals: this.#seenSignals, at, waitsFor: awaitedOf(inFlight) }
     if (await this.turn((state, context) => resting(state, context, seen))) this.stop('rest')
   }
 
-  /** As `makeTurn`. Each turn takes the progress along, that of the end too. */
-  async turn<R>(change: (state: RunState, context: RunContext) => Turned<R>): Promise<R> {
-    const progress = this.#progress
-    if (!progress) return makeTurn(this.life, change)
-    this.#progress = undefined
-    return makeTurn(this.life, (state, context) => {
-      const [result, next] = change(state, context)
-      return [result, isOver(state.status) ? next : { ...next, progress: progress.value }]
-    })
-  }
-}
-
-/** A function that lets `act` be called in the next turn of the event loop, once for all its calls. */
-const inNextTurn = (clock: OwnLife['system']['clock'], act: () => void): (() => void) => {
-  let isComing = false
-  const comes = (): void => {
-    isComing = false
-    act()
-  }
-  return () => {
-    if (isComing) return
-    isComing = true
-    clock.soon(comes)
+  turn<R>(change: (state: RunState, context: RunContext) => Turned<R>): Promise<R> {
+    return this.#turns.make(change)
   }
 }

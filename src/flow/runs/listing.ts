@@ -19,12 +19,12 @@ import {
   type Outcome,
   operationsPrefix,
   padded,
+  type RunFields,
   type RunState,
   type RunStatus,
   runStatuses,
   valueKey,
 } from './record.ts'
-import type { RunFields } from './run.ts'
 
 /** A run, as `list` shows it. Times in ms since 1970. */
 export type Row = {

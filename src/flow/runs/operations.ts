@@ -4,16 +4,16 @@
  */
 import type { FullRetry } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, type KeptError, keptError } from '../../errors.ts'
-import { type AppContext, call, type Ref, reply } from '../../runtime/index.ts'
+import { type AppContext, call, type Ref } from '../../runtime/index.ts'
 import { durableActors } from '../../supervisors/index.ts'
 import type { Active } from './active.ts'
 import type { StepOptions, Try } from './body.ts'
 import { tellFlow } from './events.ts'
-import type { OwnLife, Present, RunContext, RunMessages, StartRequest, State } from './messages.ts'
+import { makeTurn } from './life-turns.ts'
+import type { OwnLife, Present, RunContext, RunMessages, StartRequest } from './messages.ts'
 import { entitiesOf } from './parts.ts'
-import { isLive, isOver, type Operation, type Outcome, type RunState } from './record.ts'
+import { isOver, type Operation, type Outcome, type RunState } from './record.ts'
 import { pauseAfter, pauseMs } from './tries.ts'
-import type { Turned } from './turns.ts'
 import { type Input, outcomeOf } from './values.ts'
 
 /** The life of a run, for its operations. */
@@ -312,35 +312,6 @@ const askUntil = async <T>(
       const isTransient = transient.some((code) => isKeelsonError(error, code as 'TIMEOUT'))
       if (!isTransient) throw error
       if (carrier.isStopped || carrier.isClosing || active?.isOver) return undefined
-      const waitMs = pauseMs(tries, clock)
-      await new Promise<void>((resolve) => void clock.after(waitMs, resolve))
-    }
-}
-
-/** The life has ended. */
-const lost = ['EXITED', 'NO_PROCESS', 'CLOSED', 'UNKNOWN_OUTCOME'] as const
-/** Another try comes to the same. */
-const final = ['INVALID_ARGUMENT', 'TOO_LARGE', 'CONFLICT', 'BLOCKED', 'CORRUPT'] as const
-
-/**
- * Makes a turn of `change`, and tries again while the storage cannot take it. Never settles if the
- * life has ended.
- */
-export const makeTurn = async <R>(
-  life: OwnLife,
-  change: (state: RunState, context: RunContext) => Turned<R>,
-): Promise<R> => {
-  const { clock } = life.system
-  for (let tries = 1; ; tries++)
-    try {
-      return (await life.apply((state: State, context) => {
-        const [result, next] = change(state as RunState, context)
-        // A run that waits or has ended leaves memory with its life.
-        return reply(result, next, isLive(next.status) ? undefined : { hibernate: true })
-      })) as R
-    } catch (error) {
-      if (lost.some((code) => isKeelsonError(error, code))) return new Promise(() => undefined)
-      if (final.some((code) => isKeelsonError(error, code))) throw error
       const waitMs = pauseMs(tries, clock)
       await new Promise<void>((resolve) => void clock.after(waitMs, resolve))
     }

@@ -62,11 +62,6 @@ export class Replay<A extends Asked = Asked> {
     return this.#isComplete
   }
 
-  /** Whether the record of an earlier life has this key. */
-  hasRecorded(key: string): boolean {
-    return this.#recorded.has(key)
-  }
-
   /** How far the replay is: it grows with each operation and each outcome. */
   get progress(): number {
     return this.asked.size + this.#delivered
@@ -88,6 +83,15 @@ export class Replay<A extends Asked = Asked> {
     this.inFlight.add(asked)
     this.#held.push(asked)
     return asked
+  }
+
+  /**
+   * Checks that the body may ask for another operation, of at most `stepsMax`.
+   * @throws KeelsonError `TOO_MANY_STEPS`, `BUSY`
+   */
+  expectRoom(key: string, stepsMax: number): void {
+    if (this.asked.size >= stepsMax && !this.#recorded.has(key)) throw tooMany(stepsMax)
+    if (this.inFlight.size >= inFlightMax) throw tooBusy()
   }
 
   /** A turn has recorded the present row of an operation. */
@@ -207,14 +211,12 @@ const divergedAt = ({ key, kind, type = '' }: Asked, before: Recorded): KeelsonE
 }
 
 /** The most operations of a run that are in flight. */
-export const inFlightMax = 1_000
+const inFlightMax = 1_000
 
-/** A run that asks for too much. */
-export const tooMany = (max: number): KeelsonError =>
+const tooMany = (max: number): KeelsonError =>
   new KeelsonError('TOO_MANY_STEPS', `a run has at most ${max} operations: use again`, {
     details: { max },
   })
 
-/** A run that asks for too much at once. */
-export const tooBusy = (): KeelsonError =>
+const tooBusy = (): KeelsonError =>
   new KeelsonError('BUSY', `a run has at most ${inFlightMax} operations in flight`)

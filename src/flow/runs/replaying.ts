@@ -1,5 +1,6 @@
 /** The beginning of a life: the run is read, and its replay is watched until it is complete. */
 import { isKeelsonError, keptError } from '../../errors.ts'
+import type { Told } from './messages.ts'
 import type { Recorded, RunState } from './record.ts'
 import { diverged } from './replay.ts'
 import type { EndingLife } from './run-end.ts'
@@ -22,15 +23,13 @@ export type LoadedRun = {
 }
 
 /**
- * Reads a run, after every turn that is on its way, and calls `reads` in that turn. Large values
- * are read outside of it. A run with a value that cannot be read is blocked, and not loaded.
+ * Reads a run, after every turn that is on its way. Later turns of its entity call this life. Large
+ * values are read outside of the turn. A run with a value that cannot be read is blocked, and not
+ * loaded.
  */
-export const loadRun = async (
-  life: EndingLife,
-  reads: () => void,
-): Promise<LoadedRun | undefined> => {
+export const loadRun = async (life: EndingLife & Told): Promise<LoadedRun | undefined> => {
   try {
-    return await readRun(life, reads)
+    return await readRun(life)
   } catch (error) {
     if (!isKeelsonError(error, 'CORRUPT')) throw error
     life.block(keptError(error))
@@ -39,9 +38,9 @@ export const loadRun = async (
 }
 
 /** @throws KeelsonError `CORRUPT` */
-const readRun = async (life: EndingLife, reads: () => void): Promise<LoadedRun> => {
+const readRun = async (life: EndingLife & Told): Promise<LoadedRun> => {
   const { state, operations, input } = await life.turn((state, { rows }) => {
-    reads()
+    life.present.life = life
     const operations = readable('its record', () => [...recordIn(state, rows)])
     life.present.failing.begin(operations)
     const apart = operations.map((each) => withValue(each, valueApart(each, state, rows)))

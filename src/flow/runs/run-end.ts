@@ -11,7 +11,15 @@ import type { Present, RunContext, RunEnd } from './messages.ts'
 import { isOver, type Recorded, type RunState, undoKey } from './record.ts'
 import { diverged, type Replay } from './replay.ts'
 import { pauseAfter, policyOf } from './tries.ts'
-import { beginningAgain, ended, reopening, type Turned, withStatus } from './turns.ts'
+import {
+  beginningAgain,
+  ended,
+  placing,
+  type Reached,
+  reopening,
+  type Turned,
+  withStatus,
+} from './turns.ts'
 import { copied } from './values.ts'
 
 /** The next thing after a life: nothing, a replay from the beginning, or the next body. */
@@ -42,12 +50,20 @@ export interface EndingLife extends BodyHost {
   /** How many operations do something, and do not wait. */
   readonly working: number
   turn<R>(change: (state: RunState, context: RunContext) => Turned<R>): Promise<R>
-  /** The turn that gives a cancel its place. */
-  placing(state: RunState, context: RunContext): Turned<Placed>
   placed(placed: Placed): void
   nextRecord(): Promise<void>
   diverges(error: KeelsonError): void
   stop(after: AfterLife): void
+}
+
+/** The turn that gives a cancel its place. */
+export const placingOf = (
+  state: RunState,
+  context: RunContext,
+  reached: Reached,
+): Turned<Placed> => {
+  const [marker, next] = placing(state, context, reached)
+  return [{ marker, cancel: next.cancel }, next]
 }
 
 /** How long an undo waits for the function of its step. */
@@ -147,7 +163,10 @@ const closingOf = (
   if (isOver(state.status)) return [{ next: 'rest' }, state]
   const { cancel } = state
   if (cancel && !cancel.isPlaced) {
-    const [placed, next] = life.placing(state, context)
+    const [placed, next] = placingOf(state, context, {
+      asked: life.replay.asked,
+      reopened: undefined,
+    })
     return [{ next: 'place', placed }, next]
   }
   if (cancel) {

@@ -18,11 +18,11 @@ import {
   worker,
 } from '../../runtime/index.ts'
 import { durableActors } from '../../supervisors/index.ts'
-import type { Workflow } from './body.ts'
-import { type ListOptions, listOf, statusBetween } from './listing.ts'
-import type { RunMessages } from './messages.ts'
-import { entitiesOf, runKind } from './parts.ts'
-import { liveStatuses, type RunState, type RunStatus } from './record.ts'
+import type { Workflow } from '../runs/body.ts'
+import { type ListOptions, listOf, statusBetween } from '../runs/listing.ts'
+import type { RunMessages } from '../runs/messages.ts'
+import { entitiesOf, runKind } from '../runs/parts.ts'
+import { liveStatuses, type RunState, type RunStatus } from '../runs/record.ts'
 
 type Messages = {
   continues: { wakeAll: () => void }

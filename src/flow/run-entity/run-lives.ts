@@ -1,0 +1,102 @@
+/**
+ * The lives of the runs of one workflow, as the turns of their entities see them: what the process
+ * of a run has in memory, and how a turn begins a life or calls it.
+ */
+import type { DurableServer } from '../../actors/index.ts'
+import type { Workflow } from '../runs/body.ts'
+import { RunLife } from '../runs/life.ts'
+import type { Present, RunContext, RunMessages, State, Told } from '../runs/messages.ts'
+import { isLive, type RunFields, type RunState } from '../runs/record.ts'
+import { FailingSteps } from '../runs/tries.ts'
+import { withStatus } from '../runs/turns.ts'
+
+/** The server of a run. */
+export type RunServer = DurableServer<RunMessages, State, RunFields, string, unknown>
+
+/** The handlers of some calls of a run. */
+export type RunCalls<N extends keyof RunMessages['calls']> = Pick<RunServer['calls'], N>
+
+/** The handlers of some steps of a run. */
+export type RunContinues<N extends keyof RunMessages['continues']> = Pick<RunServer['continues'], N>
+
+/** The handlers of some alarms of a run. */
+export type RunAlarms<N extends keyof RunMessages['alarms']> = Pick<RunServer['alarms'], N>
+
+/** The lives of the runs of one workflow in one instance. */
+export class RunLives {
+  readonly workflow: Workflow
+  readonly #presents = new Map<string, Present>()
+
+  constructor(workflow: Workflow) {
+    this.workflow = workflow
+  }
+
+  /** The memory of the process of this run. */
+  presentOf({ app, id }: Pick<RunContext, 'app' | 'id'>): Present {
+    const found = this.#presents.get(id)
+    if (found) return found
+    const failing = new FailingSteps(app, this.workflow.name, id)
+    const present = { life: undefined, isCancelled: false, failing, waiting: new Set() } as Present
+    this.#presents.set(id, present)
+    return present
+  }
+
+  /** The process of this run has ended, or another one begins. */
+  forget(id: string): void {
+    this.#presents.delete(id)
+  }
+
+  /** Begins a life when this turn is durable. `first`: of a run that begins with this turn. */
+  begin(context: RunContext, first?: { readonly input: unknown; readonly state: RunState }): void {
+    const { id } = context
+    const { workflow } = this
+    const present = this.presentOf(context)
+    context.background(async (life) => {
+      let [next, terms] = ['first', { workflow, id, life, present, first, isSecond: false }]
+      while (next !== 'rest') {
+        next = await new RunLife(terms).run()
+        terms = { ...terms, first: undefined, isSecond: next === 'replay' }
+      }
+    })
+  }
+
+  /** Calls the life of a run, if there is one, when this turn is durable. */
+  tell(context: RunContext, told: (life: Told) => void): void {
+    const present = this.presentOf(context)
+    context.background(() => present.life && told(present.life))
+  }
+
+  /** The run has something to do: its life is called, or begins. */
+  goOn(state: RunState, context: RunContext, told: (life: Told) => void): State {
+    if (isLive(state.status)) {
+      this.tell(context, told)
+      return state
+    }
+    this.begin(context)
+    context.cancelAlarm('timer')
+    const { isHeld: _, waitsFor: __, ...begun } = state
+    return withStatus(begun, 'running', context)
+  }
+
+  /** A signal or a cancel is in this state: the run goes on. */
+  changed(state: RunState, context: RunContext): State {
+    return this.goOn(state, context, (life) => life.changed(state.cancel?.isPlaced === false))
+  }
+
+  /** The run waits in its queue, and begins when it has a place there. */
+  entering(state: RunState, context: RunContext): RunState {
+    context.addContinue('enter')
+    const waitsFor = { kind: 'queue', name: this.workflow.options.queue as string } as const
+    return { ...withStatus(state, 'waiting', context), isHeld: true, waitsFor }
+  }
+
+  /**
+   * An operator lets the run go on: its place in the queue was given back. The reason why it did not
+   * go on has not failed.
+   */
+  resumed({ error: _, ...state }: RunState, context: RunContext): RunState {
+    if (this.workflow.options.queue !== undefined) return this.entering(state, context)
+    this.begin(context)
+    return withStatus(state, 'running', context)
+  }
+}
