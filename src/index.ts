@@ -181,9 +181,9 @@ export {
   isKeelsonError,
   KeelsonError,
 } from './errors.ts'
+export { surveyTree } from './inspect/answers/tree-survey.ts'
 export { start } from './inspect/attach/start.ts'
 export type { Surveyed, TreeNode } from './inspect/index.ts'
-export { surveyTree } from './inspect/prompt/tree-survey.ts'
 export { treeView } from './inspect/views/tree-view.ts'
 export type {
   Acceptance,

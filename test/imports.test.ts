@@ -61,9 +61,9 @@ test('importing keelson loads the runtime, the names of the actors and the check
     'actors/core/write-windows.ts',
     'actors/replication/replication-options.ts',
   ])
-  expect(among(loaded, /^inspect\/(prompt|views)\//).sort()).toEqual([
-    'inspect/prompt/process-pages.ts',
-    'inspect/prompt/tree-survey.ts',
+  expect(among(loaded, /^inspect\/(answers|prompt|views)\//).sort()).toEqual([
+    'inspect/answers/process-pages.ts',
+    'inspect/answers/tree-survey.ts',
     'inspect/views/tree-view.ts',
   ])
   expect(

@@ -4,7 +4,7 @@
  * - text: tables, colours, quantities and errors as text
  * - command: what every command needs: words, streams, signals, progress
  * - recorder: the flight recorder: failures and warnings as text, and their counts
- * - answers: facts about an instance, and its troubles
+ * - answers: facts about an instance: processes, entities, runs, queues, shards; and its troubles
  * - views: processes, entities, machines, logs and flows as text
  * - prompt: the prompt and its words
  * - operations: `keelson/operations`: health, readiness and metrics for programs that watch
@@ -20,5 +20,5 @@
  *
  * Start reading at `cli/command.ts`, then `prompt/prompt.ts`.
  */
-export { type Surveyed, surveyTree } from './prompt/tree-survey.ts'
-export { type TreeNode, treeView } from './views/tree-view.ts'
+export { type Surveyed, surveyTree, type TreeNode } from './answers/tree-survey.ts'
+export { treeView } from './views/tree-view.ts'

@@ -10,6 +10,9 @@ export type Facts = {
   readonly gaveUp: readonly Pick<Recorded, 'subject' | 'text' | 'at'>[]
   /** When actors were blocked, as the flight recorder has it, the last ones at the end. */
   readonly blocked: readonly Pick<Recorded, 'subject' | 'at'>[]
+  /** How many processes have crashed since the start, and the last of these crashes. */
+  readonly crashes: { readonly count: number; readonly last: Recorded | undefined }
+  readonly restarts: number
   readonly now: number
 }
 
@@ -20,6 +23,8 @@ export const factsOf = (app: Pick<AppContext, 'health'>, system: System): Facts 
     health: app.health(),
     gaveUp: records.last('gave_up'),
     blocked: records.last('blocked'),
+    crashes: { count: records.total('crash'), last: records.last('crash').at(-1) },
+    restarts: records.total('restart'),
     now: system.clock.now(),
   }
 }

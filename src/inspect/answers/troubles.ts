@@ -62,7 +62,12 @@ export type TroubleKind = keyof typeof severities
 export type Trouble = ShownTrouble & { readonly kind: TroubleKind }
 
 /** The troubles of an instance, the critical ones first. Those with one cause are one. */
-export const troublesOf = ({ health, gaveUp, blocked, now }: Facts): readonly Trouble[] => {
+export const troublesOf = ({
+  health,
+  gaveUp,
+  blocked,
+  now,
+}: Pick<Facts, 'health' | 'gaveUp' | 'blocked' | 'now'>): readonly Trouble[] => {
   const blockedAt = new Map(blocked.map(({ subject, at }) => [subject, at]))
   const found: readonly CausedTrouble[] = [
     ...memberTroubles(health.cluster),

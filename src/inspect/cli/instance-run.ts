@@ -12,10 +12,10 @@ import {
   type StartOptions,
   type StartProgress,
 } from '../../supervisors/index.ts'
+import { surveyLogs } from '../answers/shard-survey.ts'
 import { start } from '../attach/start.ts'
 import { type Environment, packageVersion, signalStatuses } from '../command/environment.ts'
 import { Interruption } from '../command/interruption.ts'
-import { surveyLogs } from '../prompt/shard-survey.ts'
 import { recordsOf } from '../recorder/recorder.ts'
 import { durabilityWarning } from '../views/shard-view.ts'
 import type { InstanceWords } from './command-line.ts'

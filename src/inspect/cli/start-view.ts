@@ -4,9 +4,9 @@
  */
 import type { RecoveryProgress, WalWriter } from '../../actors/index.ts'
 import type { StartProgress } from '../../supervisors/index.ts'
+import type { ShardFacts } from '../answers/shard-survey.ts'
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { bytesText, pluralText } from '../text/quantities.ts'
-import type { ShardFacts } from '../views/shard-view.ts'
 import { type DurabilitySettings, durabilityWarning, recoveryText } from '../views/shard-view.ts'
 
 /** One step of starting as a line; `undefined` for a step that takes no time. */

@@ -16,11 +16,11 @@ import {
   whichChildren,
 } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
-import { processTitle } from '../prompt/process-finder.ts'
-import { processAt } from '../prompt/process-pages.ts'
+import { flowOf, flowPart } from '../answers/flow-parts.ts'
+import { processTitle } from '../answers/process-finder.ts'
+import { processAt } from '../answers/process-pages.ts'
 import { shortText } from '../text/shown-text.ts'
 import { entityIn } from './entity-looks.ts'
-import { flowOf, flowPart } from './flow-looks.ts'
 import { numberIn, type Query, textIn } from './questions.ts'
 
 /** An action whose parts are checked as far as the instance is not asked. */

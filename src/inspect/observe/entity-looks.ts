@@ -1,21 +1,15 @@
 /** Durable actors as the page of `keelson observe` shows them. Looking wakes none. */
-import {
-  keptText,
-  parkedActors,
-  parkedCount,
-  shownRows,
-  shownState,
-  surveyEntity,
-} from '../../actors/index.ts'
+import { keptText, parkedActors, shownState, surveyEntity } from '../../actors/index.ts'
 import type { EntityDetail, EntityName, Kind, KindPage, Pending } from '../../observe/index.ts'
-import { name } from '../../runtime/index.ts'
 import { checkEntityId, workerKind } from '../../storage/index.ts'
 import type { App } from '../../supervisors/index.ts'
-import { processAt } from '../prompt/process-pages.ts'
-import { runningStep } from '../prompt/running-steps.ts'
+import { entityAt, kindsOf, pidOf } from '../answers/entities.ts'
+import { nextTurn, processAt } from '../answers/process-pages.ts'
+import { entityKindOf } from '../recorder/recorder.ts'
 import { lineText, shortText } from '../text/shown-text.ts'
 import { machineShown } from './machine-shown.ts'
 import { given, optionalText, type Query, textIn, wordIn } from './questions.ts'
+import { runningStep } from './running-handlers.ts'
 import { fitting, redactedTree, shownTree } from './value-trees.ts'
 
 const pageRows = 100
@@ -41,22 +35,13 @@ export const entityIn = (app: App, query: Query): EntityName => {
 
 /** The kinds, with how many of each are in trouble. */
 export const kindsShown = async (app: App): Promise<{ readonly kinds: readonly Kind[] }> => {
-  const { entities } = app
-  const failing = countsByKind(failingOf(app))
-  const overdue = countsByKind(app.health().actors.overdue.first.map(({ entity }) => entity))
   const kinds: Kind[] = []
-  for (const kind of entities.kinds) {
-    await new Promise<void>((resolve) => app.system.clock.soon(resolve))
-    const running = entities.kind(kind)
-    if (!running) continue
-    const parked = await parkedCount(entities, kind)
-    const [next] = await app.entity(kind).alarms({ limit: 1 })
+  for (const facts of await kindsOf(app)) {
+    await nextTurn(app.system)
+    const [next] = await app.entity(facts.kind).alarms({ limit: 1 })
     kinds.push({
-      ...{ kind, live: running.live, blocked: running.blocked.size, parked },
-      failing: failing.get(kind) ?? 0,
-      overdue: overdue.get(kind) ?? 0,
+      ...{ ...facts, fields: fieldsOf(app, facts.kind) },
       ...(next && { nextAlarmAt: next.at }),
-      fields: fieldsOf(app, kind),
     })
   }
   return { kinds }
@@ -67,19 +52,6 @@ const fieldsOf = (app: App, kind: string): readonly string[] => {
   const [first] = app.entity(kind).list({ limit: 1, states: false }).entries
   const rows = first && surveyEntity(app.entities, `${kind}/${first.id}`)
   return Object.keys(rows?.fields ?? {}).slice(0, fieldsMax)
-}
-
-const failingOf = ({ entities }: App): string[] =>
-  [...entities.trouble.failing.values()].flatMap((ofActor) =>
-    [...ofActor.values()].slice(0, 1).map(({ entity }) => entity),
-  )
-
-const kindIn = (entity: string): string => entity.slice(0, entity.indexOf('/'))
-
-const countsByKind = (entities: readonly string[]): ReadonlyMap<string, number> => {
-  const counts = new Map<string, number>()
-  for (const entity of entities) counts.set(kindIn(entity), (counts.get(kindIn(entity)) ?? 0) + 1)
-  return counts
 }
 
 /** A page of the entities of a kind, read in parts with turns of the event loop between them. */
@@ -105,7 +77,7 @@ export const kindShown = async (app: App, query: Query): Promise<KindPage> => {
       })
     }
     cursor = page.cursor
-    await new Promise<void>((resolve) => app.system.clock.soon(resolve))
+    await nextTurn(app.system)
   } while (cursor !== undefined && rows.length < pageRows)
   return { rows, ...(cursor !== undefined && { cursor }) }
 }
@@ -118,7 +90,7 @@ const fieldValue = (text: string): string | number | boolean | null => {
 }
 
 const placeOf = (app: App, kind: string, id: string): { readonly pid?: number } =>
-  given({ pid: kind === workerKind ? app.system.to(name(id)).pid : app.entity(kind).ref(id).pid })
+  given({ pid: pidOf(app, { kind, id }) })
 
 const troubled = (
   app: App,
@@ -143,32 +115,25 @@ const troubles: Record<'blocked' | 'failing' | 'overdue', (app: App, kind: strin
   },
   *failing({ entities }, kind) {
     for (const [entity, turns] of entities.trouble.failing)
-      if (kindIn(entity) === kind)
+      if (entityKindOf(entity) === kind)
         for (const { what, error } of turns.values())
           yield [entity.slice(kind.length + 1), `${what}: ${error}`]
   },
   *overdue(app, kind) {
     for (const { entity, what } of app.health().actors.overdue.first)
-      if (kindIn(entity) === kind) yield [entity.slice(kind.length + 1), what]
+      if (entityKindOf(entity) === kind) yield [entity.slice(kind.length + 1), what]
   },
 }
 
 /** One entity or durable worker as it is now. @throws KeelsonError `INVALID_ARGUMENT`, `SHARD_DOWN` */
 export const entityShown = (app: App, query: Query): EntityDetail => {
   const { kind, id } = entityIn(app, query)
-  const { entities } = app
-  const isWorker = kind === workerKind
-  const stuck = isWorker ? entities.trouble.blockedWorkers : entities.kind(kind)?.blocked
-  const blocked = stuck?.get(id)?.message
-  const read = surveyEntity(entities, `${kind}/${id}`)
-  const rows = read && shownRows(entities, { kind, id }, read)
-  const place = placeOf(app, kind, id)
-  const process = place.pid === undefined ? undefined : processAt(app.system, place.pid)
+  const { pid, blocked, rows } = entityAt(app, { kind, id })
+  const process = pid === undefined ? undefined : processAt(app.system, pid)
   const running = process && runningStep(app, process)
-  const machine = machineShown(entities.tableOf(kind, id)?.machine, rows?.state)
+  const machine = machineShown(app.entities.tableOf(kind, id)?.machine, rows?.state)
   return {
-    ...place,
-    ...given<EntityDetail>({ blocked, machine }),
+    ...given<EntityDetail>({ pid, blocked, machine }),
     ...(rows && {
       born: {
         incarnation: rows.incarnation,
@@ -195,7 +160,7 @@ export const entityShown = (app: App, query: Query): EntityDetail => {
           pendingBytes,
         ),
         calls: rows.calls,
-        ...given({ endsAt: isWorker ? undefined : app.entity(kind).endsAt(id) }),
+        ...given({ endsAt: kind === workerKind ? undefined : app.entity(kind).endsAt(id) }),
       },
     }),
   }

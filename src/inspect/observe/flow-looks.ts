@@ -1,10 +1,10 @@
 /** Workflows and queues as the page of `keelson observe` shows them. Only a look loads the flows. */
 import { invalidArgument, type KeptError, reasonText } from '../../errors.ts'
-import type { DeadJob, Flow, Queue, Row, RunStatus, StepRow } from '../../flow/index.ts'
+import type { DeadJob, Row, RunStatus, StepRow } from '../../flow/index.ts'
 import type { DeadPage, DeadRow, Flows, RunDetail, RunPage, RunRow } from '../../observe/index.ts'
 import { redacted } from '../../redaction.ts'
 import type { App } from '../../supervisors/index.ts'
-import { type FlowSort, flowNames } from '../recorder/flow-names.ts'
+import { countedFlows, flowOf, flowPart } from '../answers/flow-parts.ts'
 import { lineText, shortText } from '../text/shown-text.ts'
 import type { FlowRates } from './flow-rates.ts'
 import { given, optionalText, type Query, textIn } from './questions.ts'
@@ -16,47 +16,23 @@ const stepsMax = 200
 const stepsBytes = 36 * 1024
 const lineMax = 160
 
-/** The names of the workflows or queues that have run in this instance. */
-export const namesOf = ({ entities }: App, sort: FlowSort): readonly string[] =>
-  flowNames(sort, entities.known.keys())
-
-/** A workflow or a queue as `flow` takes it. @throws KeelsonError `INVALID_ARGUMENT` */
-export const flowPart = <S extends FlowSort>(
-  app: App,
-  sort: S,
-  name: string,
-): S extends 'queue' ? Queue : { readonly sort: 'workflow'; readonly name: string } => {
-  const names = namesOf(app, sort)
-  if (!names.includes(name)) throw invalidArgument(sort, `one of ${names.join(', ')}`, name)
-  return { sort, name } as never
-}
-
-/** `flow(app)`. */
-export const flowOf = async (app: App): Promise<Flow> =>
-  (await import('../../flow/index.ts')).flow(app)
-
 /** All workflows with how many runs have each status, and all queues. */
 export const flowsShown = async (app: App, rates: FlowRates): Promise<Flows> => {
-  const flow = await flowOf(app)
-  const workflows: Flows['workflows'][number][] = []
-  for (const type of namesOf(app, 'workflow')) {
-    const counts = await flow.counts(flowPart(app, 'workflow', type) as never)
-    workflows.push({
+  const { workflows, queues } = await countedFlows(app)
+  return {
+    workflows: Object.entries(workflows).map(([type, counts]) => ({
       ...{ type, counts: counts as Record<string, number> },
       ...given({ rates: rates.of(type) }),
-    })
+    })),
+    queues: Object.entries(queues).map(([name, look]) => {
+      const { ready, delayed, running, dead, oldest, isPaused, isFull, overdue } = look
+      return {
+        ...{ name, ready, delayed, running, dead, isPaused, isFull },
+        overdue: overdue.length,
+        ...(oldest !== undefined && { oldestAt: oldest }),
+      }
+    }),
   }
-  const queues: Flows['queues'][number][] = []
-  for (const name of namesOf(app, 'queue')) {
-    const look = await flow.counts(flowPart(app, 'queue', name))
-    const { ready, delayed, running, dead, oldest, isPaused, isFull, overdue } = look
-    queues.push({
-      ...{ name, ready, delayed, running, dead, isPaused, isFull },
-      overdue: overdue.length,
-      ...(oldest !== undefined && { oldestAt: oldest }),
-    })
-  }
-  return { workflows, queues }
 }
 
 /** A page of runs. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */

@@ -6,7 +6,7 @@ import type { Flows } from '../../observe/index.ts'
 import type { SystemEvents } from '../../runtime/index.ts'
 import { telemetry } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
-import { RecentTimes, rounded } from '../views/recent-times.ts'
+import { RecentTimes, rounded } from './recent-times.ts'
 import { WhileLooked } from './while-looked.ts'
 
 /** The rates of one workflow. */

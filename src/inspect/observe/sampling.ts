@@ -7,7 +7,7 @@ import type { Latency, Series } from '../../observe/index.ts'
 import { heardIn, type SystemEvents, telemetry } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { type InstanceParts, innerParts } from '../../supervisors/index.ts'
-import { RecentTimes, rounded } from '../views/recent-times.ts'
+import { RecentTimes, rounded } from './recent-times.ts'
 import { WhileLooked } from './while-looked.ts'
 
 /** Time between two points of the series, in ms, and how many are kept: ten minutes. */

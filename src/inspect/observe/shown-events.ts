@@ -2,11 +2,11 @@
 import type { Link, Recorded as ShownRecorded } from '../../observe/index.ts'
 import { name, summaryOf } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
-import { namedEntity } from '../prompt/process-finder.ts'
-import { processAt } from '../prompt/process-pages.ts'
+import { flowNamesOf } from '../answers/flow-parts.ts'
+import { namedEntity } from '../answers/process-finder.ts'
+import { processAt } from '../answers/process-pages.ts'
 import type { Folded } from '../recorder/folded-events.ts'
 import { shortText } from '../text/shown-text.ts'
-import { namesOf } from './flow-looks.ts'
 import { given } from './questions.ts'
 
 const eventTextMax = 2_000
@@ -38,7 +38,7 @@ const linkOf = (app: App, { sort, subject, pid }: Folded): Link | undefined => {
   const entity = namedEntity(app, subject)
   if (entity) return { view: 'entity', parts: [entity.kind, entity.id] }
   const [type = '', ...id] = subject.split('/')
-  if (id.length > 0 && namesOf(app, 'workflow').includes(type))
+  if (id.length > 0 && flowNamesOf(app, 'workflow').includes(type))
     return { view: 'run', parts: [type, id.join('/')] }
   const process =
     (pid === undefined ? undefined : processAt(app.system, pid)) ??

@@ -3,7 +3,7 @@ import type { Replication, StorageShard, StorePage, StoreValue } from '../../obs
 import { hiddenText, isSecretName, shapeText } from '../../redaction.ts'
 import { lockOwner, lockRowKey, shardOf } from '../../storage/index.ts'
 import type { App, ShardHealth } from '../../supervisors/index.ts'
-import { surveyLogs } from '../prompt/shard-survey.ts'
+import { surveyLogs } from '../answers/shard-survey.ts'
 import { shortText } from '../text/shown-text.ts'
 import { given, optionalText, type Query, textIn } from './questions.ts'
 import { redactedTree, shownTree } from './value-trees.ts'

@@ -18,10 +18,16 @@ import {
   suspend,
 } from '../../runtime/index.ts'
 import type { App, BackupOptions } from '../../supervisors/index.ts'
+import {
+  findProcess,
+  namedEntity,
+  processTitle,
+  type Soon,
+  whenFound,
+} from '../answers/process-finder.ts'
+import { processAt } from '../answers/process-pages.ts'
 import { View } from '../text/view.ts'
 import { stateText } from '../views/machine-view.ts'
-import { findProcess, namedEntity, processTitle, type Soon, whenFound } from './process-finder.ts'
-import { processAt } from './process-pages.ts'
 import type { ShownValues } from './shown-values.ts'
 
 /**

@@ -1,18 +1,12 @@
 /** The words about entities: their kinds, a page of one kind, and one entity. None wakes any. */
-import { parkedCount, shownRows, shownState, surveyEntity } from '../../actors/index.ts'
+import { shownState } from '../../actors/index.ts'
 import { invalidArgument } from '../../errors.ts'
 import type { App } from '../../supervisors/index.ts'
+import { entityAt, kindsOf } from '../answers/entities.ts'
+import { type NamedEntity, namedEntity } from '../answers/process-finder.ts'
+import { nextTurn } from '../answers/process-pages.ts'
 import { View } from '../text/view.ts'
-import {
-  type EntityFacts,
-  entityFacts,
-  entityRow,
-  entityTable,
-  type KindFacts,
-  kindTable,
-} from '../views/entity-view.ts'
-import { type NamedEntity, namedEntity } from './process-finder.ts'
-import { nextTurn } from './process-pages.ts'
+import { entityFacts, entityRow, entityTable, kindTable } from '../views/entity-view.ts'
 import type { ShownValues } from './shown-values.ts'
 
 type Handle = ReturnType<App['entity']>
@@ -27,23 +21,8 @@ export const entityWords = (app: App, shown: ShownValues) => ({
         : await entityPage(app, shown, kind as string, (options ?? {}) as ListOptions),
     ),
   entity: (kind: unknown, id?: unknown) =>
-    new View(entityFacts(factsOf(app, entityGiven(app, kind, id), shown))),
+    new View(entityFacts(entityAt(app, entityGiven(app, kind, id), shown.reveals))),
 })
-
-/** The facts about one entity. */
-export const factsOf = (app: App, { kind, id }: NamedEntity, shown: ShownValues): EntityFacts => {
-  const { pid } = app.entity(kind).ref(id)
-  const entity = `${kind}/${id}`
-  const blocked = app.entities.kind(kind)?.blocked.get(id)?.message
-  const rows = surveyEntity(app.entities, entity)
-  const isHidden = rows !== undefined && !shown.reveals
-  return {
-    entity,
-    pid,
-    blocked,
-    rows: isHidden ? shownRows(app.entities, { kind, id }, rows) : rows,
-  }
-}
 
 /**
  * The handle of a kind, whose states are printed as its server lets them be shown.
@@ -76,16 +55,6 @@ const entityGiven = (app: App, kind: unknown, id: unknown): NamedEntity => {
   if (named) return named
   const [, before = kind, after] = /^([^/]*)\/(.*)$/s.exec(kind) ?? []
   return { kind: before, id: typeof id === 'number' ? String(id) : ((id ?? after) as string) }
-}
-
-const kindsOf = async ({ entities }: App): Promise<KindFacts[]> => {
-  const facts: KindFacts[] = []
-  for (const kind of entities.kinds) {
-    const parked = await parkedCount(entities, kind)
-    const running = entities.kind(kind)
-    if (running) facts.push({ kind, live: running.live, blocked: running.blocked.size, parked })
-  }
-  return facts
 }
 
 /** The entities of a page, unless its caller says otherwise, and at most. */

@@ -7,6 +7,7 @@ import { invalidArgument } from '../../errors.ts'
 import type { Ref } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { factsOf } from '../answers/facts.ts'
+import { processOf, shownName } from '../answers/process-finder.ts'
 import { troublesOf } from '../answers/troubles.ts'
 import { recordsOf } from '../recorder/recorder.ts'
 import { type Recorded, ringMax } from '../recorder/records.ts'
@@ -15,7 +16,6 @@ import { countText } from '../text/quantities.ts'
 import { textTable } from '../text/text-table.ts'
 import { View } from '../text/view.ts'
 import { healthView } from '../views/health-view.ts'
-import { processOf, shownName } from './process-finder.ts'
 
 const shownDefault = 20
 /** A crash of a process is shown with its stack. */
@@ -30,7 +30,7 @@ export const failureWords = (app: App, paint: Paint) => {
     health: () => {
       const facts = factsOf(app, system)
       const troubles = troublesOf(facts)
-      const text = () => healthView(facts, troubles, records, paint)
+      const text = () => healthView(facts, troubles, paint)
       return Object.defineProperty({ ...facts.health, troubles }, inspect.custom, { value: text })
     },
     crashes: async (process?: unknown) => {

@@ -2,11 +2,18 @@
  * `flow` at the prompt: looks at the workflows and queues of an instance, and acts on them by their
  * names. `keelson flow` runs these words in the instance. Only a call of one loads `keelson/flow`.
  */
-import { invalidArgument, KeelsonError } from '../../errors.ts'
-import type { Flow, ListOptions, Queue, Settlement } from '../../flow/index.ts'
+import { KeelsonError } from '../../errors.ts'
+import type { Flow, ListOptions, Settlement } from '../../flow/index.ts'
 import { redacted } from '../../redaction.ts'
 import type { App } from '../../supervisors/index.ts'
-import { type FlowSort, flowNames } from '../recorder/flow-names.ts'
+import {
+  countedFlows,
+  type FlowPart,
+  flowNamesOf,
+  flowOf,
+  flowPart,
+} from '../answers/flow-parts.ts'
+import type { FlowSort } from '../recorder/flow-names.ts'
 import type { Paint } from '../text/paint.ts'
 import { View } from '../text/view.ts'
 import {
@@ -43,16 +50,7 @@ export class FlowWords {
       const page = flow.list({ ...filter, type: this.#part('workflow', type) })
       return view(json, redacted(page) as typeof page, (shown) => runTable(shown, this.#paint))
     }
-    const counted = async <T>(sort: FlowSort, count: (part: never) => Promise<T>) =>
-      Object.fromEntries(
-        await Promise.all(
-          this.#names(sort).map(async (name) => [name, await count({ sort, name } as never)]),
-        ),
-      ) as Record<string, T>
-    const overview = {
-      workflows: await counted('workflow', (part) => flow.counts(part)),
-      queues: await counted('queue', (part) => flow.counts(part as Queue)),
-    }
+    const overview = await countedFlows(this.#app)
     return view(json, overview, () => overviewTable(overview))
   }
 
@@ -95,7 +93,7 @@ export class FlowWords {
     id: string,
     options: Shown & { readonly queue?: boolean } = {},
   ): Promise<View> {
-    const { json, queue = !this.#names('workflow').includes(name) } = options
+    const { json, queue = !flowNamesOf(this.#app, 'workflow').includes(name) } = options
     const flow = await this.#flow()
     await flow.retry(this.#part(queue ? 'queue' : 'workflow', name) as never, id)
     return view(
@@ -157,27 +155,14 @@ export class FlowWords {
     return view(json, { isPaused: false }, () => `${queue} goes on`)
   }
 
-  async #flow(): Promise<Flow> {
-    const { flow } = await import('../../flow/index.ts')
-    return flow(this.#app)
+  #flow(): Promise<Flow> {
+    return flowOf(this.#app)
   }
 
-  /** The names of the workflows or queues that have run in this instance. */
-  #names(sort: FlowSort): readonly string[] {
-    return flowNames(sort, this.#app.entities.known.keys())
-  }
-
-  #part<S extends FlowSort>(sort: S, name: string): Part<S> {
-    const names = this.#names(sort)
-    if (!names.includes(name))
-      throw invalidArgument(sort, `one of ${names.join(', ') || 'none: none runs'}`, name)
-    return { sort, name } as Part<S>
+  #part<S extends FlowSort>(sort: S, name: string): FlowPart<S> {
+    return flowPart(this.#app, sort, name)
   }
 }
-
-type Part<S extends FlowSort> = S extends 'queue'
-  ? Queue
-  : { readonly sort: 'workflow'; readonly name: string }
 
 /** Every answer, in which nothing but this shows values of users. `reveals`: they are not hidden. */
 export const view = <T>(

@@ -11,12 +11,24 @@ import {
   waitingMessages,
 } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
+import { entityAt } from '../answers/entities.ts'
+import {
+  findProcess,
+  type NamedEntity,
+  processOf,
+  processTitle,
+  restingEntity,
+  whenFound,
+} from '../answers/process-finder.ts'
+import { busiest, type Load, Look } from '../answers/process-load.ts'
+import { nextTurn, processPages } from '../answers/process-pages.ts'
+import { surveyBelow, surveyTree } from '../answers/tree-survey.ts'
 import type { Paint } from '../text/paint.ts'
 import { View } from '../text/view.ts'
 import { entityFacts } from '../views/entity-view.ts'
+import { loadQuery, loadTable } from '../views/load-view.ts'
 import { type MachineFacts, machineView } from '../views/machine-view.ts'
 import { type Held, largest, memoryTable } from '../views/memory-view.ts'
-import { busiest, type Load, Look, loadQuery, loadTable } from '../views/process-load.ts'
 import {
   FoldedTable,
   mailboxView,
@@ -27,26 +39,15 @@ import {
   rowsMax,
 } from '../views/process-view.ts'
 import { treeView } from '../views/tree-view.ts'
-import { factsOf } from './entity-words.ts'
-import {
-  findProcess,
-  type NamedEntity,
-  processOf,
-  processTitle,
-  restingEntity,
-  whenFound,
-} from './process-finder.ts'
-import { nextTurn, processPages } from './process-pages.ts'
 import type { ShownValues } from './shown-values.ts'
 import { traceFeed } from './trace-view.ts'
-import { surveyBelow, surveyTree } from './tree-survey.ts'
 
 /** The words that only look. They wake no entity. */
 export const lookingWords = (app: App, paint: Paint, shown: ShownValues) => {
   /** The facts about an entity that has no process. */
   const atRest = (target: unknown): View | undefined => {
     const resting = restingEntity(app, target)
-    return resting && new View(entityFacts(factsOf(app, resting, shown)))
+    return resting && new View(entityFacts(entityAt(app, resting, shown.reveals)))
   }
   return {
     tree: async (process?: unknown) => {

@@ -5,11 +5,11 @@
 import type { KeelsonError } from '../../errors.ts'
 import { invalidArgument } from '../../errors.ts'
 import { type ProcessSummary, type TraceEvent, trace } from '../../runtime/index.ts'
+import { processTitle } from '../answers/process-finder.ts'
 import { printable } from '../text/paint.ts'
 import { pluralText } from '../text/quantities.ts'
 import { lineText } from '../text/shown-text.ts'
 import { Feed } from '../text/view.ts'
-import { processTitle } from './process-finder.ts'
 
 /**
  * Shows the next `count` events of a server as they happen. The bound keeps a busy server from

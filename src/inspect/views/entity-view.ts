@@ -1,19 +1,11 @@
 /** Kinds of entities and one entity as text. Pure. */
 import { inspect } from 'node:util'
 import { type EntityRows, keptText } from '../../actors/index.ts'
+import type { EntityFacts, KindFacts } from '../answers/entities.ts'
 import { printable } from '../text/paint.ts'
 import { countText, pluralText } from '../text/quantities.ts'
 import { lineText } from '../text/shown-text.ts'
 import { factList, textTable } from '../text/text-table.ts'
-
-/** A kind of entities that runs. */
-export type KindFacts = {
-  readonly kind: string
-  readonly live: number
-  readonly blocked: number
-  /** How many have parked steps or alarms. */
-  readonly parked: number
-}
 
 const columns = ['kind', '>live', '>blocked', '>parked']
 
@@ -23,9 +15,9 @@ export const kindTable = (kinds: readonly KindFacts[]): string =>
     ? 'no kind of entities runs'
     : textTable(
         columns,
-        kinds.map(({ kind, ...counts }) => [
+        kinds.map(({ kind, live, blocked, parked }) => [
           kind,
-          ...[counts.live, counts.blocked, counts.parked].map(countText),
+          ...[live, blocked, parked].map(countText),
         ]),
       )
 
@@ -58,16 +50,6 @@ export const entityTable = (
 }
 
 const stateWidth = 100
-
-/** The facts about one entity. */
-export type EntityFacts = {
-  readonly entity: string
-  /** The number of its process; `undefined` at rest. */
-  readonly pid: number | undefined
-  /** Why it is blocked. */
-  readonly blocked: string | undefined
-  readonly rows: EntityRows | undefined
-}
 
 /** One entity in full. */
 export const entityFacts = ({ entity, pid, blocked, rows }: EntityFacts): string => {

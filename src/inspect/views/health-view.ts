@@ -4,10 +4,8 @@
  */
 
 import { inspect } from 'node:util'
-import type { Health } from '../../supervisors/index.ts'
 import type { Facts } from '../answers/facts.ts'
 import type { Trouble } from '../answers/troubles.ts'
-import type { Recorded, Records } from '../recorder/records.ts'
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { bytesText, countText, durationText, lastingText, pluralText } from '../text/quantities.ts'
 import { factList } from '../text/text-table.ts'
@@ -15,19 +13,17 @@ import { clusterLine } from './cluster-view.ts'
 
 /** The health and its troubles as text. */
 export const healthView = (
-  { health, now }: Facts,
+  facts: Facts,
   troubles: readonly Trouble[],
-  records: Records,
   paint: Paint = plainPaint,
 ): string => {
   const lines = troubles.map((trouble) =>
-    paint(trouble.severity === 'critical' ? 'bad' : 'odd', printable(troubleLine(trouble, now))),
+    paint(
+      trouble.severity === 'critical' ? 'bad' : 'odd',
+      printable(troubleLine(trouble, facts.now)),
+    ),
   )
-  return [
-    ...(lines.length > 0 ? lines : ['nothing is in trouble']),
-    '',
-    summary(health, records, now),
-  ].join('\n')
+  return [...(lines.length > 0 ? lines : ['nothing is in trouble']), '', summary(facts)].join('\n')
 }
 
 /** `critical: shard down, shard 1, for 2 min: EIO; wal()`. */
@@ -55,7 +51,8 @@ const wordFor = ({ view, parts }: NonNullable<Trouble['link']>): string | undefi
   }[view]
 }
 
-const summary = ({ durable, shards, cluster }: Health, records: Records, now: number): string => {
+const summary = ({ health, crashes, restarts, now }: Facts): string => {
+  const { durable, shards, cluster } = health
   const phases = new Map<string, number>()
   for (const { phase } of shards) phases.set(phase, (phases.get(phase) ?? 0) + 1)
   const free = shards.flatMap(({ space }) => space.freeBytes ?? [])
@@ -65,8 +62,7 @@ const summary = ({ durable, shards, cluster }: Health, records: Records, now: nu
   )
   const log = shards.reduce((sum, { snapshot }) => sum + snapshot.logBytes, 0)
   const waiting = shards.reduce((sum, { writes }) => sum + writes.waiting, 0)
-  const last = records.last('crash').at(-1)
-  const crashes = countText(records.total('crash'))
+  const { count, last } = crashes
   return factList([
     ...(cluster ? [['member', printable(clusterLine(cluster))] as const] : []),
     ['durable', durable ? 'yes' : 'no'],
@@ -77,10 +73,12 @@ const summary = ({ durable, shards, cluster }: Health, records: Records, now: nu
     ['writes', `${countText(waiting)} waiting`],
     ['projections', `${pluralText(lag, 'frame')} behind at most`],
     ['log', `${bytesText(log)} since the snapshots`],
-    ['crashes', last ? `${crashes}, the last ${agoText(last, now)}` : crashes],
-    ['restarts', countText(records.total('restart'))],
+    ['crashes', `${countText(count)}${last ? `, the last ${agoText(last, now)}` : ''}`],
+    ['restarts', countText(restarts)],
   ])
 }
 
-const agoText = ({ at, subject, reason = '' }: Recorded, now: number): string =>
+type Crash = NonNullable<Facts['crashes']['last']>
+
+const agoText = ({ at, subject, reason = '' }: Crash, now: number): string =>
   printable(`${durationText(Math.max(0, now - at))} ago: ${subject}, ${reason}`)

@@ -6,6 +6,7 @@ import {
   type PastTurn,
   type StateChange,
 } from '../../actors/index.ts'
+import { causeTitle, otherOperations } from '../answers/turn-titles.ts'
 import { printable } from '../text/paint.ts'
 import { countText } from '../text/quantities.ts'
 import { lineText } from '../text/shown-text.ts'
@@ -44,35 +45,6 @@ const causeText = (turn: PastTurn): string => {
   const title = causeTitle(turn)
   return error === undefined ? title : `${title} failed: ${printable(keptText(error))}`
 }
-
-/** `call place request-7 by clerk`, `step charge`, `birth, call place`: as much as is known. */
-export const causeTitle = (turn: PastTurn): string => {
-  const { by } = turn.cause
-  return `${handledText(turn)}${by === undefined ? '' : ` by ${printable(by)}`}`
-}
-
-const handledText = (turn: PastTurn): string => {
-  const { kind, name, message, error } = turn.cause
-  const [operation] = operationIn(turn)
-  if (operation !== undefined) return printable(operation)
-  const id = name === undefined ? '' : ` ${printable(name)}`
-  if (kind === 'step' || kind === 'alarm') {
-    const isInferred = message === undefined && error === undefined
-    const onFailed = message?.startsWith('onFailed ') ? 'onFailed of ' : ''
-    return `${onFailed}${kind}${id}${isInferred ? ' (inferred)' : ''}`
-  }
-  if (message === undefined || message === kind) return `${kind}${id}`
-  const handled = `${printable(message)}${id}`
-  return kind === 'birth' || kind === 'end' ? `${kind}, ${handled}` : handled
-}
-
-/** The operation of a run that says more than its message. */
-const operationIn = ({ cause, operations }: PastTurn): readonly string[] =>
-  cause.kind === 'message' ? operations.slice(0, 1) : []
-
-/** The operations of a turn that its title leaves out. */
-export const otherOperations = (turn: PastTurn): readonly string[] =>
-  turn.operations.slice(operationIn(turn).length)
 
 /** The changed paths of the state, and what else the turn changed. */
 const changesText = (turn: PastTurn): string => {

@@ -3,20 +3,11 @@
  */
 import type { LmdbWriter, WalWriter } from '../../actors/index.ts'
 import type { Ref } from '../../runtime/index.ts'
-import type { Health, Shard } from '../../supervisors/index.ts'
+import type { Health } from '../../supervisors/index.ts'
+import type { ShardFacts } from '../answers/shard-survey.ts'
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { bytesText, countText, pluralText } from '../text/quantities.ts'
 import { factList, textTable } from '../text/text-table.ts'
-
-/** The description of one actor of one shard, or the reason why there is none. */
-export type ShardFacts<D> = {
-  readonly shard: number
-  /** `open`, `recovering`, `down` or `closed`. */
-  readonly phase: Shard['phase']['kind']
-  /** The description; absent when there is a `trouble`. */
-  readonly description: D | undefined
-  readonly trouble: string | undefined
-}
 
 /** The options of the log that decide the level of acknowledgements. */
 export type DurabilitySettings = {

@@ -1,30 +1,8 @@
 /** The supervision tree as text: the processes, their status, and why a part is down. Pure. */
+import type { TreeNode } from '../answers/tree-survey.ts'
 import { type Paint, plainPaint } from '../text/paint.ts'
 import { countText } from '../text/quantities.ts'
 import { textTable, treeRows } from '../text/text-table.ts'
-
-/** A process of the tree, or the place of a missing one. */
-export type TreeNode = {
-  /** Its name, or its id with its supervisor. */
-  readonly name: string
-  /** `undefined` where no process runs. */
-  readonly pid: number | undefined
-  readonly kind: string
-  /** `running`, `busy`, `suspended`, `starting`, `terminating`, `down`. */
-  readonly status: string
-  /** The number of waiting messages. */
-  readonly mailbox: number
-  /** The number of its restarts. */
-  readonly restarts: number
-  /** Why it is down. */
-  readonly reason: string | undefined
-  readonly children: readonly TreeNode[]
-  /**
-   * How many children live, of a kind of entities, a dynamic supervisor, or a process with very
-   * many. Not all are among `children`.
-   */
-  readonly live: number | undefined
-}
 
 const columns = ['', 'pid', 'kind', '>queue', '>restarts', 'status']
 

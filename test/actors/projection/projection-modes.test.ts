@@ -1,7 +1,7 @@
 /** The mode of a running `lmdb_writer`, as the event bus and `health()` show it. */
 import { describe, expect, test } from 'vitest'
 import { LmdbWriter, type StorageEvents } from '../../../src/actors/index.ts'
-import { surveyProjections } from '../../../src/inspect/prompt/shard-survey.ts'
+import { surveyProjections } from '../../../src/inspect/answers/shard-survey.ts'
 import {
   createSystem,
   name,

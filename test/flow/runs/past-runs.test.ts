@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { type Ctx, flow, flows, workflow } from '../../../src/flow/index.ts'
 import { supervisor } from '../../../src/index.ts'
-import { causeTitle } from '../../../src/inspect/views/history-view.ts'
+import { causeTitle } from '../../../src/inspect/answers/turn-titles.ts'
 import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 test('the turns of a run name the steps that they recorded, and the last one the end', async () => {

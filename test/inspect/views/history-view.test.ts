@@ -1,7 +1,8 @@
 /** The past of a durable actor as text: in the prompt, by the command, and on the page. */
 import { describe, expect, test } from 'vitest'
 import type { PastTurn, TurnCause } from '../../../src/actors/index.ts'
-import { causeTitle, pastTable } from '../../../src/inspect/views/history-view.ts'
+import { causeTitle } from '../../../src/inspect/answers/turn-titles.ts'
+import { pastTable } from '../../../src/inspect/views/history-view.ts'
 
 const turnOf = (cause: TurnCause, operations: readonly string[] = []): PastTurn => ({
   ...{ lsn: 7, time: 0, incarnation: '0123456789abcdef', seq: 1, state: { total: 1 } },

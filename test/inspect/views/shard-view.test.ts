@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { LmdbWriter, WalWriter } from '../../../src/actors/index.ts'
-import type { ShardFacts } from '../../../src/inspect/views/shard-view.ts'
+import type { ShardFacts } from '../../../src/inspect/answers/shard-survey.ts'
 import {
   durabilityWarning,
   logView,

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { type TreeNode, treeView } from '../../../src/inspect/views/tree-view.ts'
+import type { TreeNode } from '../../../src/inspect/answers/tree-survey.ts'
+import { treeView } from '../../../src/inspect/views/tree-view.ts'
 
 const node = (name: string, facts: Partial<TreeNode> = {}): TreeNode => ({
   name,

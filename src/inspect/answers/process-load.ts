@@ -1,16 +1,9 @@
 /**
- * The table of `top()`: the processes that did most since the last call, as in OTP's `etop` and
- * recon's windows. Handled messages stand for reductions, which JavaScript does not count. A
- * growing queue shows a process that is too slow. Pure.
+ * What processes did since an earlier look, as in OTP's `etop` and recon's windows. Handled messages
+ * stand for reductions, which JavaScript does not count. A growing queue shows a process that is too
+ * slow. Pure.
  */
-
-import type { KeelsonError } from '../../errors.ts'
-import { invalidArgument } from '../../errors.ts'
 import type { ProcessSummary } from '../../runtime/index.ts'
-import { type Paint, plainPaint } from '../text/paint.ts'
-import { countText, durationText } from '../text/quantities.ts'
-import { textTable } from '../text/text-table.ts'
-import { rowsMax } from './process-view.ts'
 
 /** The number of messages that a process has handled, and of messages that wait. */
 type LoadCounts = { readonly handled: number; readonly queue: number }
@@ -92,50 +85,9 @@ export const busiest = (
     )
     .slice(0, rows)
 
-/** The arguments of `top`, checked. @throws KeelsonError `INVALID_ARGUMENT` */
-export const loadQuery = (order: unknown = 'handled', rows: unknown = 10) => {
-  const found = orders.find((each) => each === order)
-  if (found === undefined)
-    throw invalid('order', orders.map((each) => `'${each}'`).join(', '), order)
-  if (!Number.isSafeInteger(rows) || (rows as number) < 1 || (rows as number) > rowsMax)
-    throw invalid('rows', `a whole number from 1 to ${rowsMax}`, rows)
-  return { order: found, rows: rows as number }
-}
-
-/**
- * The table of `loads`. `elapsedMs` is the time since the last sample; `undefined` for the first.
- */
-export const loadTable = (
-  loads: readonly Load[],
-  elapsedMs: number | undefined,
-  paint: Paint = plainPaint,
-): string => {
-  const since =
-    elapsedMs === undefined ? 'their start' : `the last look, ${durationText(elapsedMs)} ago`
-  if (loads.length === 0) return `no process has handled a message since ${since}, and none waits`
-  const rows = loads.map(({ process, handled, queue, grown }) => [
-    `<${process.pid}>`,
-    process.name ?? process.label ?? '',
-    process.kind,
-    paint(process.status === 'waiting' ? 'good' : 'odd', process.status),
-    countText(handled),
-    elapsedMs === undefined || elapsedMs <= 0 ? '-' : countText((handled * 1_000) / elapsedMs),
-    countText(queue),
-    `${grown < 0 ? '-' : '+'}${countText(Math.abs(grown))}`,
-  ])
-  return `since ${since}\n${textTable(columns, rows)}`
-}
-
-const orders: readonly (LoadOrder | 'memory')[] = ['handled', 'queue', 'grown', 'memory']
-
-const columns = ['pid', 'name', 'kind', 'status', '>handled', '>a second', '>queue', '>grown']
-
 const loadOf = (process: ProcessSummary, before: LoadCounts): Load => ({
   process,
   handled: process.handled - before.handled,
   queue: process.mailbox,
   grown: process.mailbox - before.queue,
 })
-
-const invalid = (path: string, expected: string, found: unknown): KeelsonError =>
-  invalidArgument(`top: ${path}`, expected, found)

@@ -7,8 +7,12 @@ import {
   supervisor,
   worker,
 } from '../../../src/index.ts'
-import { type Surveyed, surveyBelow, surveyTree } from '../../../src/inspect/prompt/tree-survey.ts'
-import type { TreeNode } from '../../../src/inspect/views/tree-view.ts'
+import {
+  type Surveyed,
+  surveyBelow,
+  surveyTree,
+  type TreeNode,
+} from '../../../src/inspect/answers/tree-survey.ts'
 import { started } from '../../support/worlds/simulated-instance.ts'
 
 for (const found of [5, null, undefined, 'app', {}])

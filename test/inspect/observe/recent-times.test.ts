@@ -1,6 +1,6 @@
 /** Times of the last minute in buckets. */
 import { expect, test } from 'vitest'
-import { RecentTimes } from '../../../src/inspect/views/recent-times.ts'
+import { RecentTimes } from '../../../src/inspect/observe/recent-times.ts'
 
 test('percentiles are right to a fifth, and the longest time is exact', () => {
   const times = new RecentTimes()

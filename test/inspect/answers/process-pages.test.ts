@@ -1,6 +1,6 @@
 /** A look at all processes gives way to others: it counts turns of the event loop, not their time. */
 import { expect, test } from 'vitest'
-import { processPages } from '../../../src/inspect/prompt/process-pages.ts'
+import { processPages } from '../../../src/inspect/answers/process-pages.ts'
 import type { GenServer } from '../../../src/runtime/index.ts'
 import { testSystem } from '../../../src/testing/index.ts'
 

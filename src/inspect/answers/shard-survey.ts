@@ -7,7 +7,16 @@ import { LmdbWriter, WalWriter } from '../../actors/index.ts'
 import { reasonText } from '../../errors.ts'
 import type { Name, Ref, System } from '../../runtime/index.ts'
 import type { Shard } from '../../supervisors/index.ts'
-import type { ShardFacts } from '../views/shard-view.ts'
+
+/** The description of one actor of one shard, or the reason why there is none. */
+export type ShardFacts<D> = {
+  readonly shard: number
+  /** `open`, `recovering`, `down` or `closed`. */
+  readonly phase: Shard['phase']['kind']
+  /** The description; absent when there is a `trouble`. */
+  readonly description: D | undefined
+  readonly trouble: string | undefined
+}
 
 /** The part of an instance that is surveyed. */
 export type Asked = { readonly system: System; readonly shards: readonly Shard[] }

@@ -1,6 +1,7 @@
 /** The busiest processes since the last sample, their order, and their table. */
 import { describe, expect, test } from 'vitest'
-import { busiest, Look, loadQuery, loadTable } from '../../../src/inspect/views/process-load.ts'
+import { busiest, Look } from '../../../src/inspect/answers/process-load.ts'
+import { loadQuery, loadTable } from '../../../src/inspect/views/load-view.ts'
 import type { ProcessInfo } from '../../../src/runtime/index.ts'
 
 const info = (pid: number, handled: number, mailbox = 0): ProcessInfo => ({

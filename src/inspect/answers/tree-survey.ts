@@ -13,8 +13,30 @@ import {
   whichChildren,
 } from '../../runtime/index.ts'
 import type { App, ShardHealth } from '../../supervisors/index.ts'
-import type { TreeNode } from '../views/tree-view.ts'
 import { nextTurn, processPages } from './process-pages.ts'
+
+/** A process of the tree, or the place of a missing one. */
+export type TreeNode = {
+  /** Its name, or its id with its supervisor. */
+  readonly name: string
+  /** `undefined` where no process runs. */
+  readonly pid: number | undefined
+  readonly kind: string
+  /** `running`, `busy`, `suspended`, `starting`, `terminating`, `down`. */
+  readonly status: string
+  /** The number of waiting messages. */
+  readonly mailbox: number
+  /** The number of its restarts. */
+  readonly restarts: number
+  /** Why it is down. */
+  readonly reason: string | undefined
+  readonly children: readonly TreeNode[]
+  /**
+   * How many children live, of a kind of entities, a dynamic supervisor, or a process with very
+   * many. Not all are among `children`.
+   */
+  readonly live: number | undefined
+}
 
 /** The part of an instance that is surveyed. */
 export type Surveyed = Pick<App, 'system' | 'instance' | 'health'>

@@ -1,0 +1,86 @@
+/** The kinds of entities of an instance, and one entity, as facts. Looking wakes none. */
+import { type EntityRows, parkedCount, shownRows, surveyEntity } from '../../actors/index.ts'
+import { name } from '../../runtime/index.ts'
+import { workerKind } from '../../storage/index.ts'
+import type { App } from '../../supervisors/index.ts'
+import { entityKindOf } from '../recorder/recorder.ts'
+import type { NamedEntity } from './process-finder.ts'
+import { nextTurn } from './process-pages.ts'
+
+/** A kind of entities that runs. */
+export type KindFacts = {
+  readonly kind: string
+  readonly live: number
+  readonly blocked: number
+  /** How many have parked steps or alarms. */
+  readonly parked: number
+  /** How many have steps or alarms that fail and are tried again. */
+  readonly failing: number
+  /** How many of the overdue alarms and steps that health names are of this kind. */
+  readonly overdue: number
+}
+
+/** The kinds that run, with a turn of the event loop before each. */
+export const kindsOf = async (app: App): Promise<readonly KindFacts[]> => {
+  const { entities } = app
+  const failing = countsByKind(failingOf(app))
+  const overdue = countsByKind(app.health().actors.overdue.first.map(({ entity }) => entity))
+  const facts: KindFacts[] = []
+  for (const kind of entities.kinds) {
+    await nextTurn(app.system)
+    const running = entities.kind(kind)
+    if (!running) continue
+    facts.push({
+      ...{ kind, live: running.live, blocked: running.blocked.size },
+      parked: await parkedCount(entities, kind),
+      ...{ failing: failing.get(kind) ?? 0, overdue: overdue.get(kind) ?? 0 },
+    })
+  }
+  return facts
+}
+
+const failingOf = ({ entities }: App): string[] =>
+  [...entities.trouble.failing.values()].flatMap((ofActor) =>
+    [...ofActor.values()].slice(0, 1).map(({ entity }) => entity),
+  )
+
+const countsByKind = (entities: readonly string[]): ReadonlyMap<string, number> => {
+  const counts = new Map<string, number>()
+  for (const entity of entities) {
+    const kind = entityKindOf(entity)
+    counts.set(kind, (counts.get(kind) ?? 0) + 1)
+  }
+  return counts
+}
+
+/** The facts about one entity, or about a durable worker. */
+export type EntityFacts = {
+  readonly entity: string
+  /** The number of its process; `undefined` at rest. */
+  readonly pid: number | undefined
+  /** Why it is blocked. */
+  readonly blocked: string | undefined
+  /** `undefined`: it is unborn. */
+  readonly rows: EntityRows | undefined
+}
+
+/** The number of the process of a durable actor; `undefined` at rest. */
+export const pidOf = (app: App, { kind, id }: NamedEntity): number | undefined =>
+  kind === workerKind ? app.system.to(name(id)).pid : app.entity(kind).ref(id).pid
+
+/**
+ * One entity or durable worker as it is now. `reveals`: its rows are not redacted.
+ * @throws KeelsonError `INVALID_ARGUMENT`, `SHARD_DOWN`
+ */
+export const entityAt = (app: App, { kind, id }: NamedEntity, reveals = false): EntityFacts => {
+  const { entities } = app
+  const entity = `${kind}/${id}`
+  const pid = pidOf(app, { kind, id })
+  const blocked =
+    kind === workerKind ? entities.trouble.blockedWorkers : entities.kind(kind)?.blocked
+  const read = surveyEntity(entities, entity)
+  return {
+    ...{ entity, pid, blocked: blocked?.get(id)?.message },
+    rows: read && !reveals ? shownRows(entities, { kind, id }, read) : read,
+  }
+}

@@ -1,0 +1,32 @@
+/** What a past turn of a durable actor was about, in words. Pure. */
+import type { PastTurn } from '../../actors/index.ts'
+import { printable } from '../text/paint.ts'
+
+/** `call place request-7 by clerk`, `step charge`, `birth, call place`: as much as is known. */
+export const causeTitle = (turn: PastTurn): string => {
+  const { by } = turn.cause
+  return `${handledText(turn)}${by === undefined ? '' : ` by ${printable(by)}`}`
+}
+
+const handledText = (turn: PastTurn): string => {
+  const { kind, name, message, error } = turn.cause
+  const [operation] = operationIn(turn)
+  if (operation !== undefined) return printable(operation)
+  const id = name === undefined ? '' : ` ${printable(name)}`
+  if (kind === 'step' || kind === 'alarm') {
+    const isInferred = message === undefined && error === undefined
+    const onFailed = message?.startsWith('onFailed ') ? 'onFailed of ' : ''
+    return `${onFailed}${kind}${id}${isInferred ? ' (inferred)' : ''}`
+  }
+  if (message === undefined || message === kind) return `${kind}${id}`
+  const handled = `${printable(message)}${id}`
+  return kind === 'birth' || kind === 'end' ? `${kind}, ${handled}` : handled
+}
+
+/** The operation of a run that says more than its message. */
+const operationIn = ({ cause, operations }: PastTurn): readonly string[] =>
+  cause.kind === 'message' ? operations.slice(0, 1) : []
+
+/** The operations of a turn that its title leaves out. */
+export const otherOperations = (turn: PastTurn): readonly string[] =>
+  turn.operations.slice(operationIn(turn).length)
