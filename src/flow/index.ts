@@ -2,8 +2,9 @@
  * `keelson/flow`: workflows on durable actors. It imports supervisors and the layers below. Its
  * rooms, each importing only rooms above it:
  *
- * - runs: the runs of workflows: their record, replay, lives and keeper
+ * - runs: the runs of workflows: their record and replay
  * - queue: jobs that run under limits
+ * - run-entity: the durable actor of a run, and the keeper of runs
  * - schedule: the times of cron patterns, and the runs that they start
  * - app: `workflow`, `queue`, `schedule`, `flows`, a part of the tree, and `flow(app)`
  *

@@ -14,12 +14,12 @@
  * - commands: commands, units and their encoding
  * - lmdb: projections in LMDB, and the examination of its file
  * - examination: what the files of a log have, and the verdict on them
- * - history: the turns of one durable actor in a log, and which of them took effect
- * - recovery: opening a log: inspection, plan, opening
  * - log: an open log: writer, reader, spares, retention
  * - rows: the row machine: what a unit does to rows
  * - snapshots: snapshots of a projection: making, verifying, loading
- * - shared: a log in an engine that several members reach; loaded when it is needed
+ * - leases: the lease of a member, and the entries of a cluster's directory
+ * - engine-log: a log in an engine that several members reach; loaded when it is needed
+ * - engine-files: snapshots, saved states and large values in that engine
  * - cluster: what `keelson cluster` does on such an engine; loaded when it is needed
  * - backups: copies of a shard, and what a backup holds
  * - projections: projections by users: from the changes of a frame to rows, and rebuilds
