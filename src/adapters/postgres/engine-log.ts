@@ -44,6 +44,25 @@ const removedMax = 10_000
 /** The lanes of a log: its changes wait for standbys, its reads do not wait for them. */
 export type LogLanes = { readonly writes: EngineLane; readonly reads: EngineLane }
 
+/** The head with another snapshot. @throws KeelsonError `FENCED` */
+const named = (
+  head: SharedHead,
+  ...[epoch, snapshot]: Parameters<SharedLog['name']>
+): HeadChange => {
+  refuseOtherEpoch(head, epoch)
+  return { snapshots: withSnapshot(head, snapshot) }
+}
+
+/** The head of a log that begins after `lsn`. @throws KeelsonError `FENCED`, `CONFLICT` */
+const trimmed = (
+  head: SharedHead,
+  ...[epoch, lsn, mark]: Parameters<SharedLog['trim']>
+): HeadChange => {
+  refuseOtherEpoch(head, epoch)
+  refuseUncovered(head, lsn)
+  return lsn > head.trimmed.lsn ? { trimmed: { lsn, mark } } : {}
+}
+
 /** The log `name` of a cluster. */
 export const postgresLog = (
   cluster: string,
@@ -61,30 +80,15 @@ export const postgresLog = (
    * writes also what is there, so that its commit waits for the standby.
    */
   const change = (decide: (head: SharedHead) => HeadChange): Promise<number> =>
-    writes.change(async (database) => {
-      for (;;) {
-        const row = await found(database, cluster, name)
-        const head = headIn(row)
-        if (await replacedHead(database, row, { ...head, ...decide(head) }))
-          return numberIn(row, 'number')
-      }
-    })
+    writes.change((database) => changedHead(database, cluster, name, decide))
+  const lookAtHead = (): Promise<SharedHead> =>
+    reads.run(async (database) => headIn(await found(database, cluster, name)))
 
   return {
     create: (logId) =>
-      writes.change(async (database) => {
-        // Also where it is there, its commit waits for the standby.
-        const [row = {}] = await database.query(
-          `insert into keelson_cluster.logs
-             (cluster, name, log_id, epoch, lsn, id, trimmed_lsn, trimmed_mark, snapshots, features)
-           values ($1, $2, $3, $4, $5, $6, 0, '', '[]', 0)
-           on conflict (cluster, name) do update set name = excluded.name returning ${headColumns}`,
-          [cluster, name, logId, sharedStart.epoch, sharedStart.lsn, sharedStart.id],
-        )
-        return headIn(row)
-      }),
+      writes.change(async (database) => headIn(await created(database, cluster, name, logId))),
 
-    head: () => reads.run(async (database) => headIn(await found(database, cluster, name))),
+    head: lookAtHead,
 
     append: async (group, features = 0) => {
       refuseBackwards(group)
@@ -102,26 +106,17 @@ export const postgresLog = (
       ),
 
     moved: async (after, signal) => {
-      const head = await reads
-        .run(async (database) => headIn(await found(database, cluster, name)))
-        // Who waits asks again, and learns of the trouble then.
-        .catch(() => undefined)
+      // The caller asks again, and gets the error then.
+      const head = await lookAtHead().catch(() => undefined)
       if ((head?.end.lsn ?? 0) <= after) await lookPause(clock, signal)
     },
 
     name: async (epoch, snapshot) => {
-      await change((head) => {
-        refuseOtherEpoch(head, epoch)
-        return { snapshots: withSnapshot(head, snapshot) }
-      })
+      await change((head) => named(head, epoch, snapshot))
     },
 
     trim: async (epoch, lsn, mark) => {
-      const log = await change((head) => {
-        refuseOtherEpoch(head, epoch)
-        refuseUncovered(head, lsn)
-        return lsn > head.trimmed.lsn ? { trimmed: { lsn, mark } } : {}
-      })
+      const log = await change((head) => trimmed(head, epoch, lsn, mark))
       // Trimmed groups are removed without the lock of the head, a part at a time. If the process
       // ends before that, the next trim removes the rest.
       while (await reads.run((database) => removedSome(database, log, lsn)));
@@ -143,6 +138,39 @@ export const lookPause = (clock: Clock, signal?: AbortSignal): Promise<void> =>
     signal?.addEventListener('abort', end)
     if (signal?.aborted) end()
   })
+
+/** Changes the head of a log until no other change comes between. Returns the number of the log. */
+const changedHead = async (
+  database: Queries,
+  cluster: string,
+  name: string,
+  decide: (head: SharedHead) => HeadChange,
+): Promise<number> => {
+  for (;;) {
+    const row = await found(database, cluster, name)
+    const head = headIn(row)
+    if (await replacedHead(database, row, { ...head, ...decide(head) }))
+      return numberIn(row, 'number')
+  }
+}
+
+/** The row of the head of a log, which is made unless it exists. */
+const created = async (
+  database: Queries,
+  cluster: string,
+  name: string,
+  logId: string,
+): Promise<Columns> => {
+  // Also where it is there, its commit waits for the standby.
+  const [row = {}] = await database.query(
+    `insert into keelson_cluster.logs
+       (cluster, name, log_id, epoch, lsn, id, trimmed_lsn, trimmed_mark, snapshots, features)
+     values ($1, $2, $3, $4, $5, $6, 0, '', '[]', 0)
+     on conflict (cluster, name) do update set name = excluded.name returning ${headColumns}`,
+    [cluster, name, logId, sharedStart.epoch, sharedStart.lsn, sharedStart.id],
+  )
+  return row
+}
 
 const headColumns = 'number, log_id, epoch, lsn, id, trimmed_lsn, trimmed_mark, snapshots, features'
 
