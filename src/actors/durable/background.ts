@@ -14,32 +14,30 @@ import type { SharedContext } from './try-context.ts'
 /** A function that works in the background, without its types. */
 export type Body = (life: object) => unknown
 
-/** The parts of its actor that background work uses. */
-interface Owner {
-  readonly context: SharedContext
-  readonly terms: DurableTerms
-  readonly idleness: Idleness
-}
-
 /** The background work of one actor. */
 export class Background {
-  readonly #owner: Owner
+  readonly #terms: DurableTerms
+  readonly #context: SharedContext
+  readonly #idleness: Pick<Idleness, 'piped'>
   // Most actors never have work: the lists are made on first use.
   #working: Set<Process> | undefined
   /** The background work that runs, with that of steps, alarms and promises of its machine. */
   #running: Set<Work> | undefined
 
-  constructor(owner: Owner) {
-    this.#owner = owner
+  constructor(terms: DurableTerms, context: SharedContext, idleness: Pick<Idleness, 'piped'>) {
+    this.#terms = terms
+    this.#context = context
+    this.#idleness = idleness
   }
 
   /** Lets `body` begin with the present turn. The actor does not rest before it has ended. */
   begin(body: Body): void {
-    const { context, terms, idleness } = this.#owner
+    const context = this.#context
+    const { work: works, identity } = this.#terms
     let work: Work | undefined
     const ref = context.spawnLink(
       async (own) => {
-        if (!terms.work.mayBegin) return
+        if (!works.mayBegin) return
         const noted = this.#begins('background')
         work = noted
         const owner = own.to(context.self)
@@ -52,7 +50,7 @@ export class Background {
         // An actor that traps exits hears of failures alone.
         own.unlink(context.self)
       },
-      { label: `background of ${terms.identity.entity}` },
+      { label: `background of ${identity.entity}` },
     )
     const process = processOf({ self: ref })
     this.#working ??= new Set()
@@ -64,27 +62,26 @@ export class Background {
         resolve()
       })
     })
-    idleness.piped(ended)
+    this.#idleness.piped(ended)
   }
 
   /** A turn whose handler is pending: a close waits for that of a step or an alarm. */
   during<T>({ isRecorded, what }: Run, turn: Promise<T>): Promise<T> {
     if (!isRecorded) return turn
-    const work = this.#begins(what, this.#owner.context.now())
+    const work = this.#begins(what, this.#context.now())
     return turn.finally(() => this.#settled(work))
   }
 
   /** Notes work of a machine. Returns the function for its end; `undefined`: none begins. */
   works(what: string): (() => void) | undefined {
-    const { context, terms } = this.#owner
-    if (!terms.work.mayBegin) return undefined
+    if (!this.#terms.work.mayBegin) return undefined
     const work = this.#begins(what)
     // Work that runs at the end of the process is cut off, although the machine stops it.
-    return () => processOf(context).alive && this.#settled(work)
+    return () => processOf(this.#context).alive && this.#settled(work)
   }
 
   #begins(what: string, turnSince?: number): Work {
-    const { work, identity } = this.#owner.terms
+    const { work, identity } = this.#terms
     const noted = work.begins(identity.entity, what, turnSince)
     this.#running ??= new Set()
     this.#running.add(noted)
@@ -93,12 +90,12 @@ export class Background {
 
   #settled(work: Work): void {
     this.#running?.delete(work)
-    this.#owner.terms.work.ends(work, true)
+    this.#terms.work.ends(work, true)
   }
 
   /** The actor has ended, and so does what runs. */
   end(): void {
-    for (const work of this.#running ?? []) this.#owner.terms.work.ends(work, false)
+    for (const work of this.#running ?? []) this.#terms.work.ends(work, false)
     for (const process of this.#working ?? []) process.end('shutdown')
   }
 }

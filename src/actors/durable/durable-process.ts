@@ -36,14 +36,17 @@ import { Background } from './background.ts'
 import type { DurableTerms } from './durable-terms.ts'
 import { Ending } from './ending.ts'
 import { Idleness } from './idleness.ts'
-import { type Actor, OwnTurns } from './own-turns.ts'
+import { OwnTurns } from './own-turns.ts'
 import { Refusals } from './refusals.ts'
 import type { SharedContext } from './try-context.ts'
 import { TurnAtHand } from './turn-at-hand.ts'
 import { TurnFates } from './turn-fates.ts'
 
-/** One durable actor while it lives. It is the state of its process's loop. */
-export class DurableProcess implements Actor, Ended {
+/**
+ * One durable actor while it lives. It is the state of its process's loop. Each collaborator names
+ * the parts of it that it uses; none of them writes its fields.
+ */
+export class DurableProcess implements Ended {
   readonly terms: DurableTerms
   readonly context: SharedContext
   /** Its steps and alarms. */
@@ -59,8 +62,8 @@ export class DurableProcess implements Actor, Ended {
   readonly hand: TurnAtHand
   /** Of the user's handlers alone: the waits for the storage around them do not count. */
   readonly limit: HandlerLimit | undefined
-  isAwake = false
-  blocked: KeelsonError | undefined
+  #isAwake = false
+  #blocked: KeelsonError | undefined
   /** Turns to handle again, because one before them was refused. */
   readonly #redo: Run[] = []
   #ids: CallIds | undefined
@@ -71,8 +74,8 @@ export class DurableProcess implements Actor, Ended {
     this.#process = processOf(context)
     this.limit = HandlerLimit.of(this.#process, terms.common.handlerTimeoutMs)
     this.idleness = new Idleness(this.#process, terms.common.idleMs)
-    this.background = new Background(this)
-    this.#fates = new TurnFates(this, this.#process, this.#redo)
+    this.background = new Background(terms, context, this.idleness)
+    this.#fates = new TurnFates(this, this.#process)
     this.#log = new TurnLog<TurnDraft>(this.#fates, terms.common.pipeline)
     this.ending = new Ending(this, this.#process)
     this.refusals = new Refusals(this, this.#process)
@@ -88,6 +91,20 @@ export class DurableProcess implements Actor, Ended {
   /** The state that the outside may see: the last one that is durable. */
   get shown(): unknown {
     return this.#fates.shown
+  }
+
+  get isAwake(): boolean {
+    return this.#isAwake
+  }
+
+  /** Why the actor cannot go on, until `unblock` or until its row is deleted. */
+  get blocked(): KeelsonError | undefined {
+    return this.#blocked
+  }
+
+  /** The actor is blocked from now on. */
+  blocks(reason: KeelsonError): void {
+    this.#blocked = reason
   }
 
   get memory(): Memory {
@@ -111,7 +128,7 @@ export class DurableProcess implements Actor, Ended {
     const mayBegin = earlier === undefined ? !shard.isStill : await shard.unlessStill(earlier)
     await shard.settled()
     if (!mayBegin || shard.phase.kind !== 'open') return
-    this.isAwake = true
+    this.#isAwake = true
     try {
       const failure = this.terms.blockedBy
       if (failure) throw failure
@@ -126,13 +143,13 @@ export class DurableProcess implements Actor, Ended {
       if (this.hand.open) this.hand.fail(this.hand.open, reason)
       if (mends) {
         // Its rows are being built anew: it wakes with those.
-        this.isAwake = false
+        this.#isAwake = false
         return this.wake()
       }
-      this.blocked = reason as KeelsonError
+      this.#blocked = reason as KeelsonError
     }
     this.idleness.watch()
-    this.terms.woke(this.blocked)
+    this.terms.woke(this.#blocked)
   }
 
   /** The result of `init`: steps that a former life recorded run first. */
@@ -143,7 +160,7 @@ export class DurableProcess implements Actor, Ended {
   /** Replaces the state from outside, by a separate turn. */
   replace(request: PendingCall, change: (state: unknown) => unknown): void {
     const run = changing(change, this.#outputs.answering(request))
-    if (this.isAwake) void this.#handle(run)
+    if (this.#isAwake) void this.#handle(run)
     else this.#reject(run, this.terms.shard.unavailable())
   }
 
@@ -170,7 +187,7 @@ export class DurableProcess implements Actor, Ended {
 
   #isClear({ from }: Run): boolean {
     const knowsIds = from?.call.id === undefined || this.#ids !== undefined
-    return this.isAwake && knowsIds && this.#redo.length === 0 && !this.#log.isFull
+    return this.#isAwake && knowsIds && this.#redo.length === 0 && !this.#log.isFull
   }
 
   /** Waits until the turn may begin. Returns a step if it never will. */
@@ -180,11 +197,11 @@ export class DurableProcess implements Actor, Ended {
       if (!this.#process.alive || shard.phase.kind === 'closed') return this.#next()
       if (this.refusals.cutOff) return this.#reject(run, this.refusals.cutOff)
       if (run.from && shard.isStill) return this.#reject(run, shard.unavailable())
-      if (this.isAwake && this.#redo.length > 0) {
+      if (this.#isAwake && this.#redo.length > 0) {
         const end = await this.redoAll()
         if (end) return end
       } else if (shard.isStill) await shard.changed()
-      else if (!this.isAwake) await this.wake()
+      else if (!this.#isAwake) await this.wake()
       else if (this.#log.isFull) await this.refusals.unlessCutOff(this.#log.room())
       else await this.#readIds()
     }
@@ -207,7 +224,7 @@ export class DurableProcess implements Actor, Ended {
   #handle(run: Run): Answer {
     if (run.from?.call.isSettled || !this.#process.alive || isPast(run, this.memory))
       return this.#next()
-    const refusal = this.blocked ?? (run.from && this.#unavailable)
+    const refusal = this.#blocked ?? (run.from && this.#unavailable)
     if (refusal) return this.#reject(run, refusal)
     const draft = this.hand.begin(run)
     // A repeat is a turn too: if the outcome that answers it is refused, it is handled again.
@@ -353,6 +370,13 @@ export class DurableProcess implements Actor, Ended {
 
   // Turns that are handled again.
 
+  /** Handles these turns again, before those that already wait for that. */
+  redo(runs: readonly Run[]): void {
+    this.#redo.unshift(...runs)
+    this.rouse()
+  }
+
+  /** Lets an idle process go on. */
   rouse(): void {
     if (this.#process.alive) cast(this.context.self, '$proceed')
   }

@@ -15,19 +15,29 @@ import {
   type Process,
   stop,
 } from '../../runtime/index.ts'
+import type { Memory } from '../turns/memory.ts'
 import type { HeldCall } from '../turns/turn-outputs.ts'
 import { keysMax, someKeysOf } from '../turns/waking.ts'
+import type { DurableTerms } from './durable-terms.ts'
 import type { Idleness } from './idleness.ts'
-import type { Actor, OwnTurns } from './own-turns.ts'
+import type { OwnTurns } from './own-turns.ts'
 import type { Removal, TurnAtHand } from './turn-at-hand.ts'
 
 /** The parts of their actor that ends use. */
-interface Mortal extends Actor {
+interface Mortal {
+  readonly terms: DurableTerms
   readonly context: AnyContext
-  readonly idleness: Idleness
-  readonly limit: HandlerLimit | undefined
-  readonly own: OwnTurns
-  readonly hand: TurnAtHand
+  readonly memory: Memory
+  readonly isAwake: boolean
+  readonly blocked: KeelsonError | undefined
+  /** Whether no turn is on its way, and none has to be handled again. */
+  readonly isSettled: boolean
+  /** Resolves when every turn that has ended is out, or was dropped. */
+  settled(): Promise<boolean>
+  readonly idleness: Pick<Idleness, 'isLong' | 'watch'>
+  readonly limit: Pick<HandlerLimit, 'during'> | undefined
+  readonly own: Pick<OwnTurns, 'ready' | 'next' | 'settle'>
+  readonly hand: Pick<TurnAtHand, 'remove' | 'removeKeys'>
 }
 
 /** The end of one actor. */

@@ -16,14 +16,14 @@ import type { DurableTerms } from './durable-terms.ts'
 import type { Refusals } from './refusals.ts'
 
 /** The parts of their actor that these turns use. */
-export interface Actor {
+interface Acting {
   readonly terms: DurableTerms
   readonly memory: Memory
   /** The turn whose handler runs. */
   readonly draft: TurnDraft
   readonly blocked: KeelsonError | undefined
   readonly isAwake: boolean
-  readonly refusals: Refusals
+  readonly refusals: Pick<Refusals, 'cutOff' | 'unlessCutOff' | 'tries'>
   readonly idleness: { hibernates(): void }
   readonly ending: { expire(from: HeldCall, keys: boolean): Answer }
   /** Whether no turn is on its way, and none has to be handled again. */
@@ -46,9 +46,9 @@ const goesOn: NextStep = noReply(unchanged) as never
 
 /** The own turns of one actor. */
 export class OwnTurns {
-  readonly #actor: Actor
+  readonly #actor: Acting
 
-  constructor(actor: Actor) {
+  constructor(actor: Acting) {
     this.#actor = actor
   }
 

@@ -14,7 +14,8 @@ import { FailedTries, type Trying } from './failed-tries.ts'
 
 /** The parts of their actor that refusals use. */
 interface Refusing extends Trying {
-  blocked: KeelsonError | undefined
+  /** The actor is blocked from now on. */
+  blocks(reason: KeelsonError): void
 }
 
 /** The refused turns of one actor. */
@@ -80,7 +81,7 @@ export class Refusals {
   #block(run: Run, cause: unknown): void {
     const { terms } = this.#actor
     const reason = blocked(this.#entity, this.tries.shown(run, cause))
-    this.#actor.blocked = reason
+    this.#actor.blocks(reason)
     terms.trouble.failing.delete(this.#entity)
     terms.blocks(reason)
     // Calls that a handler has kept would never be answered.

@@ -23,25 +23,22 @@ import type { TurnAtHand } from './turn-at-hand.ts'
 interface Fated {
   readonly terms: DurableTerms
   readonly context: AnyContext
-  readonly hand: TurnAtHand
-  readonly refusals: Refusals
-  /** Lets an idle process go on. */
-  rouse(): void
+  readonly hand: Pick<TurnAtHand, 'open' | 'takeBack'>
+  readonly refusals: Pick<Refusals, 'after' | 'cut' | 'short' | 'tries'>
+  /** Handles these turns again, before those that already wait for that. */
+  redo(runs: readonly Run[]): void
 }
 
 /** Carries out the decision of the log about each turn of one actor. */
 export class TurnFates implements TurnPort<TurnDraft> {
   readonly #actor: Fated
   readonly #process: Process
-  readonly #redo: Run[]
   /** The state that the outside may see: the last one that is durable. */
   shown: unknown
 
-  /** It adds turns that are to be handled again to the beginning of `redo`. */
-  constructor(actor: Fated, process: Process, redo: Run[]) {
+  constructor(actor: Fated, process: Process) {
     this.#actor = actor
     this.#process = process
-    this.#redo = redo
   }
 
   get #entity(): string {
@@ -73,7 +70,7 @@ export class TurnFates implements TurnPort<TurnDraft> {
   short(first: TurnDraft | undefined, error: KeelsonError): void {
     const { hand, refusals } = this.#actor
     const { open } = hand
-    // the current turn is refused too, though its handler still runs.
+    // The current turn is refused too, though its handler still runs.
     if (first && open?.run.from?.call.fail(error)) open.isDoomed = true
     refusals.short(first?.run, error)
   }
@@ -91,8 +88,7 @@ export class TurnFates implements TurnPort<TurnDraft> {
     if (!this.#process.alive) refusals.cut(runs, refused.error)
     if (next) runs.unshift(next)
     turn.refused(refused.error)
-    this.#redo.unshift(...runs, ...atHand)
-    this.#actor.rouse()
+    this.#actor.redo([...runs, ...atHand])
   }
 
   cut(undecided: readonly TurnDraft[], error: unknown): void {
