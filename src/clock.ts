@@ -194,19 +194,6 @@ export const virtualClock = (seed = 1, ...surplus: []): VirtualClock => {
     } while (seen !== activity)
   }
 
-  const earliest = (): VirtualTimer | undefined => {
-    let first: VirtualTimer | undefined
-    for (const timer of timers) {
-      if (
-        !first ||
-        timer.dueAt < first.dueAt ||
-        (timer.dueAt === first.dueAt && timer.order < first.order)
-      )
-        first = timer
-    }
-    return first
-  }
-
   return {
     now: () => virtualEpoch + Math.floor(elapsed),
     monotonic: () => elapsed,
@@ -227,7 +214,7 @@ export const virtualClock = (seed = 1, ...surplus: []): VirtualClock => {
     async advance(ms) {
       const end = elapsed + ms
       await settle()
-      for (let next = earliest(); next && next.dueAt <= end; next = earliest()) {
+      for (let next = earliest(timers); next && next.dueAt <= end; next = earliest(timers)) {
         timers.delete(next)
         elapsed = Math.max(elapsed, next.dueAt)
         next.action()
@@ -236,10 +223,23 @@ export const virtualClock = (seed = 1, ...surplus: []): VirtualClock => {
       elapsed = end
     },
     untilNext() {
-      const next = earliest()
+      const next = earliest(timers)
       return next && Math.max(0, next.dueAt - elapsed)
     },
   }
+}
+
+const earliest = (timers: Iterable<VirtualTimer>): VirtualTimer | undefined => {
+  let first: VirtualTimer | undefined
+  for (const timer of timers) {
+    if (
+      !first ||
+      timer.dueAt < first.dueAt ||
+      (timer.dueAt === first.dueAt && timer.order < first.order)
+    )
+      first = timer
+  }
+  return first
 }
 
 /**

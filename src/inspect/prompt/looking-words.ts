@@ -57,23 +57,7 @@ export const lookingWords = (app: App, paint: Paint, shown: ShownValues) => {
         new View(treeView(await surveyBelow(app, await findProcess(app, process)), paint))
       )
     },
-    ps: async (options?: unknown) => {
-      const { all, after = 0 } = (options ?? {}) as {
-        readonly all?: unknown
-        readonly after?: unknown
-      }
-      const isWrong = typeof all !== 'boolean' || typeof after !== 'number'
-      if (options !== undefined && isWrong)
-        throw invalidArgument('ps', 'nothing, or { all: true, after: pid }', options)
-      if (all === true && typeof after === 'number') {
-        const page = app.system.inspectProcesses({ after, limit: rowsMax })
-        await nextTurn(app.system)
-        return new View(pageTable(page, paint))
-      }
-      const table = new FoldedTable()
-      for await (const page of processPages(app.system)) table.add(page)
-      return new View(table.text(paint))
-    },
+    ps: psWord(app, paint),
     top: topWord(app, paint),
     whereis: (process: unknown) => whenFound(processOf(app, process), (found) => found?.ref),
     info: async (process: unknown) => {
@@ -106,6 +90,25 @@ export const lookingWords = (app: App, paint: Paint, shown: ShownValues) => {
     machine: async (process: unknown) =>
       new View(machineView(await machineAt(app, process, shown))),
   }
+}
+
+/** All processes, folded by kind, or with `all` a page of them. */
+const psWord = (app: App, paint: Paint) => async (options?: unknown) => {
+  const { all, after = 0 } = (options ?? {}) as {
+    readonly all?: unknown
+    readonly after?: unknown
+  }
+  const isWrong = typeof all !== 'boolean' || typeof after !== 'number'
+  if (options !== undefined && isWrong)
+    throw invalidArgument('ps', 'nothing, or { all: true, after: pid }', options)
+  if (all === true && typeof after === 'number') {
+    const page = app.system.inspectProcesses({ after, limit: rowsMax })
+    await nextTurn(app.system)
+    return new View(pageTable(page, paint))
+  }
+  const table = new FoldedTable()
+  for await (const page of processPages(app.system)) table.add(page)
+  return new View(table.text(paint))
 }
 
 const storedState = (app: App, { kind, id }: NamedEntity, shown: ShownValues): unknown => {

@@ -72,9 +72,8 @@ export const runSimulated = async <I, O, S>(
   orInfinite(wholeFrom(1))(withinMs, argument('withinMs'))
   const { clock, disk } = machine
   const endsAt = clock.monotonic() + withinMs
-  let [powerCuts, hasCut, hasActed] = [0, false, act === undefined]
-  /** The error of `crashAfter`: an event hears none. */
-  let thrown: { readonly error: unknown } | undefined
+  let [powerCuts, hasActed] = [0, act === undefined]
+  const cutting: Cutting = { cutsAfter, hasCut: false, thrown: undefined }
 
   const running = async (): Promise<End<O>> => {
     const run = await flow(machine.app).start(type, input, { ...start, id })
@@ -89,35 +88,24 @@ export const runSimulated = async <I, O, S>(
       ended = settled
     })
     await clock.settle()
-    while (!ended && !disk.isHalted && !thrown) {
+    while (!ended && !disk.isHalted && !cutting.thrown) {
       const ms = clock.untilNext() ?? Number.POSITIVE_INFINITY
       if (clock.monotonic() + ms > endsAt)
         throw notEnded(type.name, id, withinMs, stepsOf(machine, type, id))
       await clock.advance(ms)
     }
-    if (thrown) throw thrown.error
+    if (cutting.thrown) throw cutting.thrown.error
     return disk.isHalted ? undefined : ended
   }
   for (;;) {
-    const { system } = machine
-    const bus = system.events
-    const cut: FlowEvents['flow.step'] = ({ key }) => {
-      try {
-        if (disk.isHalted || !cutsAfter(key)) return
-      } catch (error) {
-        thrown ??= { error }
-        return
-      }
-      hasCut = true
-      disk.halt()
-      for (const { ref } of system.processes()) system.kill(ref)
-    }
+    const bus = machine.system.events
+    const cut = cutAfterStep(machine, cutting)
     bus.on('flow.step', cut)
     const ended = await lived().finally(() => bus.off('flow.step', cut))
     if (ended?.ok === false) throw ended.error
     if (ended) {
       const steps = stepsOf(machine, type, id)
-      if (crashAfter !== undefined && !hasCut) throw neverCut(crashAfter, steps)
+      if (crashAfter !== undefined && !cutting.hasCut) throw neverCut(crashAfter, steps)
       return { ...ended.value, steps, powerCuts }
     }
     powerCuts++
@@ -125,6 +113,29 @@ export const runSimulated = async <I, O, S>(
     await restart()
   }
 }
+
+/** The power cuts of a run. */
+type Cutting = {
+  readonly cutsAfter: (key: string) => boolean
+  hasCut: boolean
+  /** The error of `cutsAfter`: a listener of an event cannot throw it to the caller. */
+  thrown: { readonly error: unknown } | undefined
+}
+
+/** Halts the disk and ends every process after the operation that `cutsAfter` names. */
+const cutAfterStep =
+  ({ system, disk }: RunMachine, cutting: Cutting): FlowEvents['flow.step'] =>
+  ({ key }) => {
+    try {
+      if (disk.isHalted || !cutting.cutsAfter(key)) return
+    } catch (error) {
+      cutting.thrown ??= { error }
+      return
+    }
+    cutting.hasCut = true
+    disk.halt()
+    for (const { ref } of system.processes()) system.kill(ref)
+  }
 
 const choiceOf = (given: SimulatedRunOptions['crashAfter']): ((key: string) => boolean) => {
   if (given === undefined) return () => false
