@@ -55,6 +55,7 @@ export const rooms = {
     'test/storage/log',
     'test/storage/wal',
     'test/storage/backups',
+    'test/storage/restore',
     'test/inspect/wal',
     'test/inspect/journal',
     'test/supervisors/starting',

@@ -33,10 +33,7 @@
 export { type Backup, backupFileName, readBackup, writeBackup } from './backups/backup-file.ts'
 export { claimBackup } from './backups/backup-folder.ts'
 export { logExporter } from './backups/log-export.ts'
-export { findingMoment, restoringShard } from './backups/restoring.ts'
-export { ShardBuilder } from './backups/shard-building.ts'
 export { copyingShard, tidyShard } from './backups/shard-copy.ts'
-export { type SalvagedShard, salvagingShard } from './backups/shard-salvage.ts'
 export type { BlobSegment } from './blobs/blob-folder.ts'
 export * from './blobs/blob-host.ts'
 export { readBlobRange } from './blobs/blob-reader.ts'
@@ -103,16 +100,9 @@ export * from './commitments/proof.ts'
 export {
   type CacheOrigin,
   type DataFolderFacts,
-  factsFileName,
-  isLockName,
-  isOlder,
   type KnownShard,
   knownShards,
-  type LogFloor,
-  lockFileName,
   readDataFolder,
-  type ShardFolders,
-  shardFolder,
   shardsPresent,
   writeDataFolder,
 } from './disk/data-folder.ts'
@@ -166,6 +156,14 @@ export {
   pathIn,
 } from './ports/disk.ts'
 export { attempt, refusalOf, refusing } from './ports/disk-failure.ts'
+export {
+  factsFileName,
+  isLockName,
+  lockFileName,
+  type ShardFolders,
+  shardFolder,
+} from './ports/folder-layout.ts'
+export { isOlder, type LogFloor } from './ports/log-floor.ts'
 export * from './ports/log-host.ts'
 export * from './ports/named-snapshot.ts'
 export { makeFolders } from './ports/new-folders.ts'
@@ -196,6 +194,9 @@ export {
   projectionMarkKey,
   projectionMarkOf,
 } from './projections/projection-mark.ts'
+export { findingMoment, restoringShard } from './restore/restoring.ts'
+export { ShardBuilder } from './restore/shard-building.ts'
+export { type SalvagedShard, salvagingShard } from './restore/shard-salvage.ts'
 export {
   blobRowsOfFrame,
   loggedBlobRow,

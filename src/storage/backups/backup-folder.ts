@@ -1,15 +1,10 @@
 /** The folder of a backup while it is made: its lock, a check of what is in it, and its last files. */
 import { join } from 'node:path'
 import { configError, KeelsonError } from '../../errors.ts'
-import {
-  factsFileName,
-  lockFileName,
-  readDataFolder,
-  shardFolder,
-  shardsPresent,
-} from '../disk/data-folder.ts'
+import { readDataFolder, shardsPresent } from '../disk/data-folder.ts'
 import type { BackupClaim, BackupContent } from '../ports/backup-folder.ts'
 import type { Disk } from '../ports/disk.ts'
+import { factsFileName, lockFileName, shardFolder } from '../ports/folder-layout.ts'
 import { makeFolders } from '../ports/new-folders.ts'
 import { type Backup, backupFileName, readBackup, writeBackup } from './backup-file.ts'
 import { tidyShard } from './shard-copy.ts'

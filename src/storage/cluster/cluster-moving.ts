@@ -7,30 +7,25 @@
  */
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
-import { blobSegmentPath } from '../blobs/blob-folder.ts'
-import { crc32 } from '../bytes/crc32.ts'
 import { decodeFrame } from '../commands/command-decoding.ts'
 import { refsOfUnit } from '../commands/command-values.ts'
-import { shardFolder } from '../disk/data-folder.ts'
-import { blobName } from '../engine-files/blob-cache.ts'
+import { blobName, putBlob } from '../engine-files/blob-cache.ts'
 import { SharedSnapshots } from '../engine-files/shared-snapshots.ts'
+import { putStates } from '../engine-files/shared-states.ts'
 import { EngineCalls } from '../engine-log/engine-calls.ts'
 import { encodeGroup } from '../engine-log/group-frames.ts'
 import { readGroupAt } from '../engine-log/group-reading.ts'
 import { markText } from '../engine-log/shared-inspection.ts'
-import { sharedName, stateName } from '../engine-log/snapshot-names.ts'
+import { sharedName } from '../engine-log/snapshot-names.ts'
 import { frameTypes } from '../frames/frame.ts'
 import { factsIn, movingEntry } from '../leases/cluster-directory.ts'
-import { type Disk, readWhole } from '../ports/disk.ts'
-import { refusing } from '../ports/disk-failure.ts'
-import { piecesOf } from '../ports/file-pieces.ts'
+import type { Disk } from '../ports/disk.ts'
+import { shardFolder } from '../ports/folder-layout.ts'
 import { knownFeatures, type LogHost } from '../ports/log-host.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import type { FrameMark } from '../ports/projection-store.ts'
 import type { SharedSession } from '../ports/shared-engine.ts'
 import type { SharedHead, SharedLog } from '../ports/shared-log.ts'
-import { appStatePath, statesIn } from '../snapshots/app-state.ts'
-import { recordExtent } from '../values/blob-extents.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 import { madeBefore, setTerms } from './cluster-making.ts'
 
@@ -145,25 +140,20 @@ const moveBlobs = async (
     for (const payload of payloads)
       for (const ref of decodeFrame(payload).units.flatMap((unit) => [...refsOfUnit(unit)]))
         refs.set(blobName(shard, ref), ref)
-  for (const [name, ref] of refs) {
-    const path = blobSegmentPath(shardFolder(dir, shard).blobs, ref.segment)
-    const { from, to } = recordExtent(ref)
-    await calls.ask(() => files.put(name, piecesOf(disk, path, from, to)))
+  const cache = { files, disk, shard, dir: shardFolder(dir, shard).blobs }
+  for (const ref of refs.values()) {
+    await calls.ask(() => putBlob(cache, ref))
     onMoved(ref.size)
   }
 }
 
-const moveStates = async (
+const moveStates = (
   { session: { files }, disk, dir }: MoveParts,
   { shard, epoch }: ShardToMove,
   calls: EngineCalls,
 ): Promise<void> => {
   const { snapshots } = shardFolder(dir, shard)
-  for (const [index, lsn] of refusing(() => statesIn(disk, snapshots)).entries()) {
-    const bytes = refusing(() => readWhole(disk, appStatePath(snapshots, lsn)))
-    const name = stateName({ epoch, seq: index + 1, lsn, sum: crc32(bytes) })
-    await calls.ask(() => files.put(`shard-${shard}/${name}`, [bytes]))
-  }
+  return putStates({ files, disk, dir: snapshots, prefix: `shard-${shard}/` }, epoch, calls)
 }
 
 /** Frames with consecutive LSNs and one stamp. A group of a shared log has one. */

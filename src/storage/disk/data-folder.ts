@@ -1,10 +1,12 @@
 /**
- * The data folder: the paths of its parts, and `keelson.json`, which describes it. That file is
+ * `keelson.json`, which describes a data folder, and the shards that a folder has. That file is
  * written last and atomically, so a folder that has it is complete.
  */
 import { join } from 'node:path'
 import { KeelsonError } from '../../errors.ts'
 import { type Disk, readWhole } from '../ports/disk.ts'
+import { factsFileName, type ShardFolders, shardFolder } from '../ports/folder-layout.ts'
+import { isOlder, type LogFloor } from '../ports/log-floor.ts'
 import { type Claims, holdsWith, replaceFile, sealedJson, unsealed } from '../ports/sealed-file.ts'
 
 /** The format that this version writes, and the newest that it reads. */
@@ -12,16 +14,6 @@ const dataFolderFormat = 1
 
 /** How a key finds its shard. */
 export const shardHash = 'crc32'
-
-/** The lock of the data folder. Each wal folder has a lock of the same name. */
-export const lockFileName = 'LOCK'
-
-/** Whether a file is the lock, or something beside it that belongs to it. */
-export const isLockName = (name: string): boolean =>
-  name === lockFileName || name.startsWith(`${lockFileName}.`)
-
-/** The file that describes a data folder. */
-export const factsFileName = 'keelson.json'
 
 /** No `keelson.json` is longer than this. */
 const factsBytesMax = 65_536
@@ -63,47 +55,12 @@ export type FolderOrigin = {
   readonly logs: readonly { readonly walId: string; readonly lsn: number }[]
 }
 
-/**
- * The known extent of a log: its epoch, and a durable LSN. A log with less has lost files. It is
- * written when an instance has started and when it was closed, so it does not show the loss of the
- * newest segments of an epoch that ended otherwise, as long as an older one of that epoch is there.
- */
-export type LogFloor = { readonly epoch: number; readonly lsn: number }
-
-/** Whether a log of this epoch has lost its newest files. */
-export const isOlder = (epoch: number, floor: LogFloor | undefined): boolean =>
-  epoch < (floor?.epoch ?? 0)
-
 /** The result of reading `keelson.json`. */
 export type DataFolderReading =
   | { readonly state: 'absent' }
   | { readonly state: 'sound'; readonly facts: DataFolderFacts }
   /** `claims`: what it says all the same. */
   | { readonly state: 'damaged'; readonly evidence: string; readonly claims?: Claims }
-
-/** The folders of one shard. */
-export type ShardFolders = {
-  readonly path: string
-  readonly wal: string
-  readonly lmdb: string
-  readonly blobs: string
-  readonly snapshots: string
-  /** Of a cache: the note of the end of the log in the engine. */
-  readonly end: string
-}
-
-/** The folders of a shard in the data folder `dir`. */
-export const shardFolder = (dir: string, shard: number): ShardFolders => {
-  const path = join(dir, `shard-${shard}`)
-  return {
-    path,
-    wal: join(path, 'wal'),
-    lmdb: join(path, 'lmdb'),
-    blobs: join(path, 'blobs'),
-    snapshots: join(path, 'snapshot'),
-    end: join(path, 'end.json'),
-  }
-}
 
 /**
  * The numbers of the shards that have a folder in `dir`, in order. Does not read `keelson.json`.

@@ -7,10 +7,10 @@ import { blobSegmentPath } from '../blobs/blob-folder.ts'
 import { encodeBlobHeader, headerFault, trailerFault } from '../blobs/blob-record.ts'
 import { closing, type Disk, type DiskFile } from '../ports/disk.ts'
 import { refusing, writeAll } from '../ports/disk-failure.ts'
-import { filled } from '../ports/file-pieces.ts'
+import { filled, piecesOf } from '../ports/file-pieces.ts'
 import { makeFolders } from '../ports/new-folders.ts'
 import type { SharedFiles } from '../ports/shared-engine.ts'
-import { blobHeaderBytes, trailerBytes } from '../values/blob-extents.ts'
+import { blobHeaderBytes, recordExtent, trailerBytes } from '../values/blob-extents.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 
 /** Repeats a call until the engine answers. */
@@ -41,6 +41,27 @@ export const refIn = (name: string): BlobRef | undefined => {
   if (!found) return undefined
   const [segment = 0, offset = 0, size = 0] = found.slice(1, 4).map(Number)
   return { segment, offset, size, sha256: Buffer.from(found[4] ?? '', 'hex') }
+}
+
+/**
+ * Uploads the record of a blob from the folder. `onPiece`: called as the engine takes each
+ * piece. @throws as the disk refuses; as `SharedFiles.put`
+ */
+export const putBlob = (
+  { files, disk, shard, dir }: BlobCacheParts,
+  ref: BlobRef,
+  onPiece: () => void = () => undefined,
+): Promise<unknown> => {
+  const { from, to } = recordExtent(ref)
+  const pieces = piecesOf(disk, blobSegmentPath(dir, ref.segment), from, to)
+  return files.put(blobName(shard, ref), noting(pieces, onPiece))
+}
+
+function* noting(pieces: Iterable<Uint8Array>, note: () => void): Generator<Uint8Array> {
+  for (const piece of pieces) {
+    note()
+    yield piece
+  }
 }
 
 /**

@@ -14,7 +14,6 @@ import { EngineCalls } from '../engine-log/engine-calls.ts'
 import type { FollowersBlobs, OwnersBlobs } from '../engine-log/log-files.ts'
 import { closing, type Disk, DiskError } from '../ports/disk.ts'
 import { refusing } from '../ports/disk-failure.ts'
-import { piecesOf } from '../ports/file-pieces.ts'
 import type { Directory } from '../ports/shared-engine.ts'
 import type { SharedLog } from '../ports/shared-log.ts'
 import type { Extent } from '../values/blob-extents.ts'
@@ -23,9 +22,9 @@ import type { BlobRef } from '../values/blob-reference.ts'
 import {
   type Ask,
   type BlobCacheParts,
-  blobName,
   fillBlobCache,
   isIn,
+  putBlob,
   refIn,
   segmentPrefix,
 } from './blob-cache.ts'
@@ -182,13 +181,11 @@ class Host implements BlobHost {
 
   /** Uploads the record of a blob. @throws KeelsonError `NOT_SUBMITTED`; as the disk refuses */
   async #upload(ref: BlobRef): Promise<void> {
-    const { files, disk, dir, shard } = this.#blobs.parts
-    const { from, to } = recordExtent(ref)
-    const path = blobSegmentPath(dir, ref.segment)
+    const { parts } = this.#blobs
     try {
       await this.#ask(async (isHeard) => {
-        refuseOther(disk, path, ref)
-        await files.put(blobName(shard, ref), noting(piecesOf(disk, path, from, to), isHeard))
+        refuseOther(parts.disk, blobSegmentPath(parts.dir, ref.segment), ref)
+        await putBlob(parts, ref, isHeard)
       })
     } catch (error) {
       if (error === this.#end) throw error
@@ -269,13 +266,6 @@ class Host implements BlobHost {
       cancel()
       this.#pending.delete(calls)
     }
-  }
-}
-
-function* noting(pieces: Iterable<Uint8Array>, note: () => void): Generator<Uint8Array> {
-  for (const piece of pieces) {
-    note()
-    yield piece
   }
 }
 

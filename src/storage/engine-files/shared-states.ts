@@ -12,7 +12,13 @@ import { attempt, refusing } from '../ports/disk-failure.ts'
 import type { SharedFiles } from '../ports/shared-engine.ts'
 import { refuseOtherEpoch, type SharedLog } from '../ports/shared-log.ts'
 import type { SnapshotProtocol } from '../ports/snapshot-host.ts'
-import { appStatePath, encodedAppState, keepAppStates, statesKept } from '../snapshots/app-state.ts'
+import {
+  appStatePath,
+  encodedAppState,
+  keepAppStates,
+  statesIn,
+  statesKept,
+} from '../snapshots/app-state.ts'
 
 /** The files and the log of a shard, and the folder of its snapshots. */
 export type SharedStatesParts = {
@@ -149,4 +155,20 @@ export class SharedStates {
 function* piecesOf(bytes: Uint8Array): Generator<Uint8Array> {
   for (let from = 0; from < bytes.length; from += pieceBytes)
     yield bytes.subarray(from, from + pieceBytes)
+}
+
+/**
+ * Uploads the states of a folder as those of `epoch`, in their order. The engine has none of it yet.
+ * @throws KeelsonError as the disk refuses; why `calls` ended
+ */
+export const putStates = async (
+  { files, disk, dir, prefix }: Omit<SharedStatesParts, 'log'>,
+  epoch: number,
+  calls: EngineCalls,
+): Promise<void> => {
+  for (const [index, lsn] of refusing(() => statesIn(disk, dir)).entries()) {
+    const bytes = refusing(() => readWhole(disk, appStatePath(dir, lsn)))
+    const name = stateName({ epoch, seq: index + 1, lsn, sum: crc32(bytes) })
+    await calls.ask(() => files.put(prefix + name, [bytes]))
+  }
 }

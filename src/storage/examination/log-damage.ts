@@ -4,10 +4,10 @@
  * crash. Pure.
  */
 import { KeelsonError } from '../../errors.ts'
-import type { LogFloor } from '../disk/data-folder.ts'
 import type { Damage } from '../frames/log-errors.ts'
 import type { LsnRange } from '../frames/lost-frame.ts'
 import type { Predecessor } from '../frames/segment-header.ts'
+import type { LogFloor } from '../ports/log-floor.ts'
 import type { Evidence } from '../ports/log-host.ts'
 import type { ProjectedPosition } from '../ports/projection-store.ts'
 import { manifestName } from '../segments/log-folder.ts'

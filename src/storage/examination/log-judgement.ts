@@ -6,9 +6,10 @@
  * numbers. Each segment repeats the CRC of the last frame before it, and that CRC is seeded with
  * the salt of its file. So each segment proves whether the file before it is its predecessor.
  */
-import { factsFileName } from '../disk/data-folder.ts'
+
 import { type Damage, unsupported } from '../frames/log-errors.ts'
 import type { LsnRange } from '../frames/lost-frame.ts'
+import { factsFileName } from '../ports/folder-layout.ts'
 import type { Evidence } from '../ports/log-host.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import { manifestName } from '../segments/log-folder.ts'

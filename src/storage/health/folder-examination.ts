@@ -3,14 +3,13 @@ import { join } from 'node:path'
 import { isKeelsonError } from '../../errors.ts'
 import {
   type DataFolderReading,
-  factsFileName,
   knownShards,
-  lockFileName,
   readDataFolder,
   shardsPresent,
 } from '../disk/data-folder.ts'
 import { type LockHolder, readHolder } from '../disk/lock-holder.ts'
 import { type Disk, readWhole } from '../ports/disk.ts'
+import { factsFileName, lockFileName } from '../ports/folder-layout.ts'
 import type { Progress } from '../ports/progress.ts'
 import { examiningCache } from './cache-examination.ts'
 import type { FolderFacts } from './folder-findings.ts'

@@ -1,8 +1,9 @@
 /** The findings about a log, that of a shard or one alone, once its owner is known. Pure. */
 
 import { join } from 'node:path'
-import { factsFileName, isOlder, type LogFloor } from '../disk/data-folder.ts'
 import type { LogVerification } from '../examination/log-judgement.ts'
+import { factsFileName } from '../ports/folder-layout.ts'
+import { isOlder, type LogFloor } from '../ports/log-floor.ts'
 import { type Finding, finding } from './finding.ts'
 import type { LogFacts } from './log-facts.ts'
 

@@ -8,9 +8,9 @@
  */
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
-import { lockFileName } from '../disk/data-folder.ts'
 import type { SegmentHeader } from '../frames/segment-header.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
+import { lockFileName } from '../ports/folder-layout.ts'
 import type { LogOptions } from '../ports/log-host.ts'
 import { framePayloadMax } from './log-limits.ts'
 import type { LogSegment } from './segment-chain.ts'

@@ -1,7 +1,7 @@
 /** Backups of a running instance, on a simulated disk. */
 import { expect, test } from 'vitest'
 import { blobSegmentPath } from '../../../src/storage/blobs/blob-folder.ts'
-import { shardFolder } from '../../../src/storage/disk/data-folder.ts'
+import { shardFolder } from '../../../src/storage/ports/folder-layout.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { restore } from '../../support/worlds/restored.ts'
 import { codeOf, failNextSync, type Machine } from '../../support/worlds/simulated-instance.ts'

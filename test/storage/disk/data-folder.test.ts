@@ -6,10 +6,10 @@ import {
   decodeDataFolder,
   encodeDataFolder,
   readDataFolder,
-  shardFolder,
   shardsPresent,
   writeDataFolder,
 } from '../../../src/storage/disk/data-folder.ts'
+import { shardFolder } from '../../../src/storage/ports/folder-layout.ts'
 import { type SimulatedDisk, simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { changingOperations } from '../../../src/testing/simulated/simulated-faults.ts'
 import { codeOf } from '../../support/error-codes.ts'

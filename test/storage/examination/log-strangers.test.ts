@@ -1,8 +1,8 @@
 /** Segments of a diverged copy of the log are not salvaged as segments of the log. */
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
-import { salvaging } from '../../../src/storage/backups/log-salvage.ts'
 import { verifying, verifyLog } from '../../../src/storage/examination/log-verification.ts'
+import { salvaging } from '../../../src/storage/restore/log-salvage.ts'
 import {
   commit,
   dir,

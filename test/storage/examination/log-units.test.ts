@@ -1,9 +1,9 @@
 /** Unreadable units: verification names them, salvage drops them and keeps every other frame. */
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
-import { salvaging } from '../../../src/storage/backups/log-salvage.ts'
 import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
 import { verifyLog } from '../../../src/storage/examination/log-verification.ts'
+import { salvaging } from '../../../src/storage/restore/log-salvage.ts'
 import { mainRowOf } from '../../../src/storage/values/entity-row.ts'
 import {
   commit,

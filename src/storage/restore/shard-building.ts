@@ -6,13 +6,14 @@
  */
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
+import { PlacedBlob } from '../backups/blob-copy.ts'
 import { startSha256 } from '../bytes/sha256.ts'
 import { unitsIn } from '../commands/command.ts'
 import { decodeFrame } from '../commands/command-decoding.ts'
 import { refsOfUnit } from '../commands/command-values.ts'
-import type { ShardFolders } from '../disk/data-folder.ts'
 import { frameTypes } from '../frames/frame.ts'
 import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
+import type { ShardFolders } from '../ports/folder-layout.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import { makeFolders } from '../ports/new-folders.ts'
 import type { ProjectedPosition } from '../ports/projection-store.ts'
@@ -25,7 +26,6 @@ import { SnapshotWriter } from '../snapshots/snapshot-writer.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 import { isStoredValue, refsOf } from '../values/rope.ts'
 import { decodeRow } from '../values/row-codec.ts'
-import { PlacedBlob } from './blob-copy.ts'
 
 /** Where a shard is made, and its log: `base` is what the rows show, before the first frame. */
 export type ShardPlan = {

@@ -4,9 +4,9 @@
  */
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
-import { type Salvaged, salvaging } from '../../../src/storage/backups/log-salvage.ts'
 import { verifyLog } from '../../../src/storage/examination/log-verification.ts'
 import { decodeSegmentHeader } from '../../../src/storage/frames/segment-header.ts'
+import { type Salvaged, salvaging } from '../../../src/storage/restore/log-salvage.ts'
 import { parseSegmentName } from '../../../src/storage/segments/log-folder.ts'
 import type { SimulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { changingOperations } from '../../../src/testing/simulated/simulated-faults.ts'

@@ -4,6 +4,7 @@
  * loss of one is noticed.
  */
 import { KeelsonError } from '../../errors.ts'
+import { copyingShard, segmentsOf } from '../backups/shard-copy.ts'
 import { soundSurvey } from '../examination/log-survey.ts'
 import type { Disk } from '../ports/disk.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
@@ -15,7 +16,6 @@ import { replaceManifest } from '../segments/manifest.ts'
 import { manifestOf } from '../segments/segment-chain.ts'
 import { snapshotName } from '../snapshots/snapshot-folder.ts'
 import { SnapshotReader } from '../snapshots/snapshot-reader.ts'
-import { copyingShard, segmentsOf } from './shard-copy.ts'
 
 /** A shard to restore. */
 export type RestoreRequest = {
