@@ -45,10 +45,10 @@ test('importing keelson loads the runtime, the names of the actors and the check
 
   expect(among(loaded, /^runtime\//).length).toBeGreaterThan(20)
   expect(among(loaded, /^(storage|testing|inspect\/(cli|command|wal))\//).sort()).toEqual([
-    'storage/bytes/crc32.ts',
-    'storage/bytes/ed25519.ts',
-    'storage/bytes/u64.ts',
-    'storage/bytes/utf8.ts',
+    'bytes/crc32.ts',
+    'bytes/ed25519.ts',
+    'bytes/u64.ts',
+    'bytes/utf8.ts',
     'storage/commitments/commitment-options.ts',
     'storage/projections/projection-kinds.ts',
     'storage/segments/log-settings.ts',

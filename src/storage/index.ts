@@ -1,11 +1,11 @@
 /**
- * Storage: files and formats. It knows no actor, and imports only `errors.ts` and `clock.ts`. Bytes
+ * Storage: files and formats. It knows no actor, and imports only leaves of `src`. Bytes
  * on disk are in FORMAT.md. Its rooms, each importing only rooms above it:
  *
- * - bytes: checksums, UTF-8, integers, page-aligned memory
- * - ports: what storage needs of a disk, a log's host and a projection store
+ * - ports: what storage needs of a disk, a log's host and a projection store; what is done through
+ *   the port of a disk alone; the layout of a data folder
  * - groups: group commit: the group that fills, its queue, deadlines and outcomes
- * - disk: the real file system as a port, locks, the data folder
+ * - disk: the real file system as a port, its locks, `keelson.json`
  * - frames: frames, groups of frames and segment headers as bytes
  * - segments: segment files, their chain, the MANIFEST, appending
  * - commitments: hashes of groups, the range over their headers, proofs, and their files
@@ -13,15 +13,16 @@
  * - blobs: large values in segments of their own: writing, reading, giving space back
  * - commands: commands, units and their encoding
  * - lmdb: projections in LMDB, and the examination of its file
- * - examination: what the files of a log have, and the verdict on them
- * - log: an open log: writer, reader, spares, retention
+ * - examination: what the files of a log have, and the verdict on them; the turns of one actor
+ * - log: opening a log: inspection, plan, opening; an open log: writer, reader, spares, retention
  * - rows: the row machine: what a unit does to rows
  * - snapshots: snapshots of a projection: making, verifying, loading
- * - leases: the lease of a member, and the entries of a cluster's directory
+ * - leases: the lease of a member, and the directory of a cluster; loaded when it is needed
  * - engine-log: a log in an engine that several members reach; loaded when it is needed
- * - engine-files: snapshots, saved states and large values in that engine
+ * - engine-files: snapshots, states and large values in that engine; loaded when it is needed
  * - cluster: what `keelson cluster` does on such an engine; loaded when it is needed
  * - backups: copies of a shard, and what a backup holds
+ * - restore: shards made from a backup, from a replica, or from what is left of a damaged one
  * - projections: projections by users: from the changes of a frame to rows, and rebuilds
  * - health: what `keelson doctor` finds in a data folder, and its repairs
  * - threads: log, blobs, projection commits, examinations and snapshots on threads of their own
@@ -39,13 +40,6 @@ export * from './blobs/blob-host.ts'
 export { readBlobRange } from './blobs/blob-reader.ts'
 export { blobSizesPath, type LostFile, lostSegments } from './blobs/blob-sizes.ts'
 export { Blobs } from './blobs/blobs.ts'
-export { crc32 } from './bytes/crc32.ts'
-export { publicKeyOf } from './bytes/ed25519.ts'
-export { realView } from './bytes/real-bytes.ts'
-export { SerialQueue } from './bytes/serial-queue.ts'
-export { sha256 } from './bytes/sha256.ts'
-export { TurnShare } from './bytes/turn-share.ts'
-export { utf8Length } from './bytes/utf8.ts'
 export { type ClusterTools, loadClusterTools } from './cluster/cluster-loading.ts'
 export type { LostShard } from './cluster/cluster-loss.ts'
 export type { ShardToMove } from './cluster/cluster-moving.ts'

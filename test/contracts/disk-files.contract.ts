@@ -1,6 +1,6 @@
 /** The contract of open files: bytes read back as written, and a refused call changes nothing. */
 import { describe, expect, test } from 'vitest'
-import { pageMemory } from '../../src/storage/bytes/page-memory.ts'
+import { pageMemory } from '../../src/bytes/page-memory.ts'
 import type { OpenMode } from '../../src/storage/ports/disk.ts'
 import { bytes, codeOf, type DiskBench, text } from './disk-bench.ts'
 

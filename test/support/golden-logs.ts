@@ -1,7 +1,7 @@
 /** The golden logs of `test/golden`, put on a simulated disk. */
 import { readdirSync, readFileSync } from 'node:fs'
-import { crc32 } from '../../src/storage/bytes/crc32.ts'
-import { viewedBytes } from '../../src/storage/bytes/u64.ts'
+import { crc32 } from '../../src/bytes/crc32.ts'
+import { viewedBytes } from '../../src/bytes/u64.ts'
 import { frameHeaderBytes, readFrameHeader } from '../../src/storage/frames/frame.ts'
 import { decodeSegmentHeader } from '../../src/storage/frames/segment-header.ts'
 import { type SimulatedDisk, simulatedDisk } from '../../src/testing/simulated/simulated-disk.ts'

@@ -2,6 +2,8 @@
  * The parts of a shard's blobs that outlive the blob store: pins, the grace of young blobs, and the
  * lease of the blob files. Short reads bypass the actor: they need only a disk.
  */
+
+import { SerialQueue } from '../../bytes/serial-queue.ts'
 import type { Clock } from '../../clock.ts'
 import { type ErrorDetails, isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
@@ -13,7 +15,6 @@ import {
   type ReadBlob,
   readBlobRange,
   recordExtent,
-  SerialQueue,
 } from '../../storage/index.ts'
 import type { BlobTerms } from './blob-command.ts'
 import { BlobPins } from './blob-pins.ts'

@@ -1,4 +1,6 @@
 /** Checks of arguments that several writes share. Pure. */
+
+import { utf8Length } from '../../bytes/utf8.ts'
 import { argument, checkNames } from '../../check.ts'
 import { type ArgumentPath, invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
@@ -8,7 +10,6 @@ import {
   keyBytesMax,
   ownerBytesMax,
   type StoredValue,
-  utf8Length,
 } from '../../storage/index.ts'
 
 /**

@@ -1,6 +1,7 @@
 /** The entries of a journal as an async iterator, which reads as fast as it is asked. */
+
+import { SerialQueue } from '../../bytes/serial-queue.ts'
 import { invalidArgument } from '../../errors.ts'
-import { SerialQueue } from '../../storage/index.ts'
 import { checkOptionNames, checkSignal } from '../core/argument-check.ts'
 import { checkReached, ShardWatch, type WatchBounds, walkStart } from '../store/shard-watch.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'

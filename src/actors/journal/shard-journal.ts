@@ -3,6 +3,8 @@
  * application has saved, and whether a replay has ended. They decide how much of the log may be
  * given back: a reader holds the log from the first entry that it has not read.
  */
+
+import { SerialQueue } from '../../bytes/serial-queue.ts'
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import {
@@ -16,7 +18,6 @@ import {
   type RowRange,
   readEntityRow,
   readEntryRow,
-  SerialQueue,
   savedStateEntity,
   valueTags,
 } from '../../storage/index.ts'

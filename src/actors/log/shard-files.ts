@@ -6,6 +6,7 @@
  * quickly writers follow each other.
  */
 import { isAbsolute } from 'node:path'
+import { SerialQueue } from '../../bytes/serial-queue.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   blobSizesPath,
@@ -27,7 +28,6 @@ import {
   type Projections,
   pathIn,
   refusing,
-  SerialQueue,
   type ShardFolders,
   type SnapshotProgress,
   type SnapshotProtocol,

@@ -4,7 +4,9 @@
  * position, so only damage can make them wrong. A damaged row is `CORRUPT`, and the projection is
  * rebuilt.
  */
-import type { ProjectionStore, TurnShare } from '../../storage/index.ts'
+
+import type { TurnShare } from '../../bytes/turn-share.ts'
+import type { ProjectionStore } from '../../storage/index.ts'
 
 /** The rows between two looks at the clock. */
 const rowsPerLook = 50

@@ -1,7 +1,9 @@
 /** The state of `lmdb_writer`: the applier that it follows, its waiters, and the pending commit. */
+
+import { TurnShare } from '../../bytes/turn-share.ts'
 import type { KeelsonError } from '../../errors.ts'
 import type { Context as ProcessContext, Settled, Timer } from '../../runtime/index.ts'
-import { type ReadAnswer, type Row, type Rows, TurnShare } from '../../storage/index.ts'
+import type { ReadAnswer, Row, Rows } from '../../storage/index.ts'
 import type * as Applier from './applier.ts'
 import type { DerivedBatch } from './derived-queue.ts'
 import type { ProjectionBatch } from './projection-batch.ts'

@@ -4,8 +4,8 @@
  */
 /// <reference lib="es2024.string" />
 import { types } from 'node:util'
+import { realView } from '../../bytes/real-bytes.ts'
 import { invalidArgument } from '../../errors.ts'
-import { realView } from '../../storage/index.ts'
 
 /**
  * A source of bytes, or of text that is stored as UTF-8: a Node `Readable`, a web `ReadableStream`,

@@ -2,8 +2,9 @@
  * A watch of something durable from a position on, over all shards, as an async iterator that can be
  * ended and begun again where it was. Keys and entities are watched so.
  */
+
+import { SerialQueue } from '../../bytes/serial-queue.ts'
 import { invalidArgument } from '../../errors.ts'
-import { SerialQueue } from '../../storage/index.ts'
 import { checkOptionNames, checkSignal } from '../core/argument-check.ts'
 import type { Position } from '../core/shard-core.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'

@@ -2,13 +2,14 @@
  * The outcomes of calls with an id that a durable actor remembers. One row each, written with the
  * turn that made the outcome, so a repeat is answered and never handled again. Pure.
  */
+
+import { sha256 } from '../../bytes/sha256.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   callIdRowKey,
   decodeValue,
   type EntityRowChange,
   encodeValue,
-  sha256,
   valueTags,
 } from '../../storage/index.ts'
 import type { HeldCall, Outcome } from './turn-outputs.ts'

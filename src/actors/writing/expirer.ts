@@ -5,6 +5,8 @@
  * walks it rests until the next row expires. It also removes the rows that durable actors kept in
  * births that have ended: `row-removal.ts`.
  */
+
+import { utf8Length } from '../../bytes/utf8.ts'
 import { type GenServer, noReply, ok, type Settled, send, type Timer } from '../../runtime/index.ts'
 import {
   firstUserKey,
@@ -13,7 +15,6 @@ import {
   lockRows,
   type ProjectionStore,
   type Row,
-  utf8Length,
 } from '../../storage/index.ts'
 import { isIgnored, isList, isRecord, isSettled } from '../core/payload-check.ts'
 import type { ReadView } from '../core/read-view.ts'

@@ -5,6 +5,8 @@
  * between pieces leaves the row that says so, and the next incarnation goes on; a piece that is
  * applied again changes nothing.
  */
+
+import { utf8Length } from '../../bytes/utf8.ts'
 import type { System } from '../../runtime/index.ts'
 import {
   ownKeyOf,
@@ -14,7 +16,6 @@ import {
   type Removal,
   type RowRange,
   removalRows,
-  utf8Length,
 } from '../../storage/index.ts'
 import { emit } from '../core/storage-events.ts'
 import { submit } from './write-path.ts'

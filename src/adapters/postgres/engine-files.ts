@@ -1,7 +1,9 @@
 /** The files of a cluster in PostgreSQL: rows of chunks, and one row that makes them a file. */
+
+import { crc32 } from '../../bytes/crc32.ts'
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
-import { crc32, type SharedFiles } from '../../storage/index.ts'
+import type { SharedFiles } from '../../storage/index.ts'
 import { bytesIn, type Columns, numberIn } from './database.ts'
 import type { EngineLane } from './engine-lane.ts'
 

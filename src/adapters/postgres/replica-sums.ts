@@ -4,7 +4,9 @@
  * So a row that is missing, changed or at another place is found, where it is. The sums find
  * accidents only: a user who can write to the database can compute them too.
  */
-import { crc32, type SnapshotRecord, type StoredFrame } from '../../storage/index.ts'
+
+import { crc32 } from '../../bytes/crc32.ts'
+import type { SnapshotRecord, StoredFrame } from '../../storage/index.ts'
 
 /** The sum before the first row. */
 export const noSum = 0

@@ -1,6 +1,8 @@
 /** The values of runs: as a replay gives them, and their hashes. Pure. */
+
+import { sha256 } from '../../bytes/sha256.ts'
 import { KeelsonError } from '../../errors.ts'
-import { decodeValue, encodeValue, sha256 } from '../../storage/index.ts'
+import { decodeValue, encodeValue } from '../../storage/index.ts'
 import type { Outcome } from './record.ts'
 
 /**

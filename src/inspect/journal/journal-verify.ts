@@ -3,6 +3,7 @@
  * were kept, without any log. Exit status 0 if all of it holds, 4 if not, or if it cannot decide.
  */
 import { resolve } from 'node:path'
+import { publicKeyOf } from '../../bytes/ed25519.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   type CommitmentHead,
@@ -10,7 +11,6 @@ import {
   decodeHead,
   decodeProof,
   otherField,
-  publicKeyOf,
   type RecordProof,
   recordContent,
   verifyConsistency,

@@ -8,7 +8,7 @@
  *     next_segment_id             "NUMBER CRC\n": the lowest number that no segment has had
  */
 
-import { crc32 } from '../bytes/crc32.ts'
+import { crc32 } from '../../bytes/crc32.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
 import { replaceFile } from '../ports/sealed-file.ts'
 

@@ -4,10 +4,10 @@
  * never absent.
  */
 
+import { crc32 } from '../../bytes/crc32.ts'
+import { type Sha256, startSha256 } from '../../bytes/sha256.ts'
+import { viewOf } from '../../bytes/u64.ts'
 import { KeelsonError } from '../../errors.ts'
-import { crc32 } from '../bytes/crc32.ts'
-import { type Sha256, startSha256 } from '../bytes/sha256.ts'
-import { viewOf } from '../bytes/u64.ts'
 import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts'
 import { attempt, refusing } from '../ports/disk-failure.ts'
 import { blobChunkBytes, blobHeaderBytes, trailerBytes } from '../values/blob-extents.ts'

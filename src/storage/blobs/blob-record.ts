@@ -11,9 +11,10 @@
  * only its own record, and the blocks of a dead record can be freed. Each CRC is seeded with the
  * record's place, so misplaced bytes fail.
  */
+
+import { crc32 } from '../../bytes/crc32.ts'
+import { viewOf, writeU64 } from '../../bytes/u64.ts'
 import { KeelsonError } from '../../errors.ts'
-import { crc32 } from '../bytes/crc32.ts'
-import { viewOf, writeU64 } from '../bytes/u64.ts'
 import { blobChunkBytes, blobFooterBytes, blobHeaderBytes } from '../values/blob-extents.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 

@@ -9,7 +9,7 @@
  * Lines are appended without a sync, and only raise a size. Before a segment shrinks or goes, the
  * file is replaced durably.
  */
-import { crc32 } from '../bytes/crc32.ts'
+import { crc32 } from '../../bytes/crc32.ts'
 import { closing, type Disk, type DiskFile, readWhole } from '../ports/disk.ts'
 import { attempt, writeAll } from '../ports/disk-failure.ts'
 import { replaceFile } from '../ports/sealed-file.ts'

@@ -4,8 +4,8 @@
  * stream removes the file.
  */
 
+import { startSha256 } from '../../bytes/sha256.ts'
 import { KeelsonError } from '../../errors.ts'
-import { startSha256 } from '../bytes/sha256.ts'
 import type { Disk, DiskFile } from '../ports/disk.ts'
 import { attempt, refusing, writeAll } from '../ports/disk-failure.ts'
 import { blobHeaderBytes } from '../values/blob-extents.ts'

@@ -4,7 +4,7 @@
  * into them. Nothing is synced here.
  */
 
-import { sha256 } from '../bytes/sha256.ts'
+import { sha256 } from '../../bytes/sha256.ts'
 import type { DiskFile } from '../ports/disk.ts'
 import { writeAll } from '../ports/disk-failure.ts'
 import { blobHeaderBytes, recordBytes } from '../values/blob-extents.ts'

@@ -2,8 +2,9 @@
  * Decodes the payload of a DATA frame, which `command-encoding.ts` encodes. Strict: it accepts only
  * the bytes that the encoder writes. Pure.
  */
+
+import { asBuffer, readUtf8 } from '../../bytes/utf8.ts'
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
-import { asBuffer, readUtf8 } from '../bytes/utf8.ts'
 import { entityBytesMax, isEntity } from '../values/entity-key.ts'
 import { mainRowOf, type TurnMark } from '../values/entity-row.ts'
 import {

@@ -8,7 +8,7 @@
  *
  * Texts follow their length as u16, sized bytes as u32.
  */
-import { sha256Latin1 } from '../bytes/sha256.ts'
+import { sha256Latin1 } from '../../bytes/sha256.ts'
 import type { EventPayload } from '../values/event-payload.ts'
 import { entryIdBytesMax } from '../values/row-key.ts'
 import type { EntryUnit } from './command.ts'

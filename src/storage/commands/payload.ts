@@ -4,10 +4,11 @@
  * length is computed twice and nothing is copied. `PayloadReader` decodes: it never reads beyond
  * the end and compares each count with the remaining bytes before using it.
  */
+
+import { copyPart } from '../../bytes/copy-part.ts'
+import { putU32, putU64 } from '../../bytes/u64.ts'
+import { readUtf8, utf8Length } from '../../bytes/utf8.ts'
 import { KeelsonError } from '../../errors.ts'
-import { copyPart } from '../bytes/copy-part.ts'
-import { putU32, putU64 } from '../bytes/u64.ts'
-import { readUtf8, utf8Length } from '../bytes/utf8.ts'
 import { markBytes, type TurnMark, writeMark } from '../values/entity-row.ts'
 
 /** A position in a payload that cannot move beyond its end. @throws KeelsonError `CORRUPT` */

@@ -3,7 +3,7 @@
  * are not in the files yet, and the range over all headers. It belongs to the log's one writer. A
  * group whose write fails ends the log's epoch, so nothing here is ever taken back.
  */
-import { type Signer, signerOf } from '../bytes/ed25519.ts'
+import { type Signer, signerOf } from '../../bytes/ed25519.ts'
 import type { ChainAnchor } from '../frames/segment-header.ts'
 import { type Disk, DiskError } from '../ports/disk.ts'
 import type { CommitmentHead, CommitmentOptions } from '../ports/log-host.ts'

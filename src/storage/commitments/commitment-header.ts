@@ -3,8 +3,8 @@
  * frames from `firstLsn` to `lastLsn`, and to the header before. Its hash covers everything but the
  * signature. Pure.
  */
-import { isSignature, type Signer, signatureBytes } from '../bytes/ed25519.ts'
-import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
+import { isSignature, type Signer, signatureBytes } from '../../bytes/ed25519.ts'
+import { readU64, viewOf, writeU64 } from '../../bytes/u64.ts'
 import { type Digest, digestAt, digestBytes, noDigest, putDigest, tagged, tags } from './digests.ts'
 
 /** The facts of a header. */

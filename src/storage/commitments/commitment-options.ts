@@ -1,6 +1,7 @@
 /** The check of the option `commitments` of a log. Pure. */
+
+import { privateKeyOf } from '../../bytes/ed25519.ts'
 import { below, type Check, refusal, secret } from '../../check.ts'
-import { privateKeyOf } from '../bytes/ed25519.ts'
 import type { CommitmentOptions } from '../ports/log-host.ts'
 
 /** `undefined` for none. */

@@ -2,8 +2,8 @@
  * The hashes of commitments. Each kind of content has its own tag before it. So no record can be
  * taken for a node, and no node for a header. FORMAT.md lists what is hashed.
  */
-import { sha256Hex, shaBytes } from '../bytes/sha256.ts'
-import { viewOf, writeU64 } from '../bytes/u64.ts'
+import { sha256Hex, shaBytes } from '../../bytes/sha256.ts'
+import { viewOf, writeU64 } from '../../bytes/u64.ts'
 
 /** A SHA-256 sum as 64 hex digits in lower case. */
 export type Digest = string

@@ -4,8 +4,8 @@
  * under its final name: no later write can harm it. Parts are derived from the log, and keep what
  * the log gives back. The header of a segment says how many of their headers count.
  */
-import { crc32 } from '../bytes/crc32.ts'
-import { viewOf } from '../bytes/u64.ts'
+import { crc32 } from '../../bytes/crc32.ts'
+import { viewOf } from '../../bytes/u64.ts'
 import { closing, type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
 import { attempt, writeAll } from '../ports/disk-failure.ts'
 import {

@@ -4,8 +4,8 @@
  * within the frame, time stamp and bytes. Digests are hashed in rows of sixteen, and the rows are
  * the leaves of a range. That takes one hash a record, where a plain tree takes two. Pure.
  */
-import { sha256Hex, sha256Latin1, startSha256 } from '../bytes/sha256.ts'
-import { viewOf, writeU64 } from '../bytes/u64.ts'
+import { sha256Hex, sha256Latin1, startSha256 } from '../../bytes/sha256.ts'
+import { viewOf, writeU64 } from '../../bytes/u64.ts'
 import { stampBytes } from '../frames/control-payload.ts'
 import { type Digest, digestBytes, putDigest, tags } from './digests.ts'
 import { type Block, blocksAround, Mountains, rootFromLeaf } from './mountains.ts'

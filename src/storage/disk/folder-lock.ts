@@ -9,7 +9,7 @@
 import { spawnSync } from 'node:child_process'
 import { hostname } from 'node:os'
 import { basename, dirname, join } from 'node:path'
-import { crc32 } from '../bytes/crc32.ts'
+import { crc32 } from '../../bytes/crc32.ts'
 import { DiskError, type DiskLock } from '../ports/disk.ts'
 import { describeHolder, type LockHolder, lockedDir, readHolder } from './lock-holder.ts'
 import type { LockSign } from './lock-sign.ts'

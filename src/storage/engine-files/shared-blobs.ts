@@ -4,11 +4,12 @@
  * blob that only this member has. The cache is filled when the log was claimed, before its frames
  * are applied: reads of blobs are local.
  */
+
+import { SerialQueue } from '../../bytes/serial-queue.ts'
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { blobSegmentPath } from '../blobs/blob-folder.ts'
 import type { BlobHost, BlobProtocol, BlobRequestKind } from '../blobs/blob-host.ts'
-import { SerialQueue } from '../bytes/serial-queue.ts'
 import { engineDown } from '../engine-log/append-verdict.ts'
 import { EngineCalls } from '../engine-log/engine-calls.ts'
 import type { FollowersBlobs, OwnersBlobs } from '../engine-log/log-files.ts'

@@ -3,9 +3,10 @@
  * folder of the member is a cache of them. A snapshot is uploaded and read back before the log names
  * it (invariant M8), and is fetched when the folder does not have it whole.
  */
+
+import { crc32 } from '../../bytes/crc32.ts'
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import { crc32 } from '../bytes/crc32.ts'
 import { EngineCalls } from '../engine-log/engine-calls.ts'
 import type { SnapshotUploads } from '../engine-log/log-files.ts'
 import { epochIn, isNameOf } from '../engine-log/snapshot-names.ts'

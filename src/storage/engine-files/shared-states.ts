@@ -3,8 +3,9 @@
  * of them. A state is uploaded, read back, and acknowledged only while the log has the epoch of the
  * owner that saves it (invariant M1). So every later owner finds it.
  */
+
+import { crc32 } from '../../bytes/crc32.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import { crc32 } from '../bytes/crc32.ts'
 import type { EngineCalls } from '../engine-log/engine-calls.ts'
 import { type SharedState, standing, stateName, statesAmong } from '../engine-log/snapshot-names.ts'
 import { type Disk, readWhole } from '../ports/disk.ts'

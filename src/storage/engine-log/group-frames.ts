@@ -2,9 +2,10 @@
  * The bytes of a group in a shared log, as FORMAT.md describes them: a header, the length of each frame,
  * the payloads of its DATA frames. They verify only in the place of that group.
  */
+
+import { crc32 } from '../../bytes/crc32.ts'
+import { readU64, viewOf, writeU64 } from '../../bytes/u64.ts'
 import { KeelsonError } from '../../errors.ts'
-import { crc32 } from '../bytes/crc32.ts'
-import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
 import { stampBytes } from '../frames/control-payload.ts'
 import type { SharedGroup, SharedPosition } from '../ports/shared-log.ts'
 

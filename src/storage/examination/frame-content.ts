@@ -2,8 +2,9 @@
  * Decodes the payload of a frame for people: the units of a store, the entry of a log as a library,
  * or a control payload. Any other payload is bytes. Pure; never throws.
  */
+
+import { viewOf, writeU64 } from '../../bytes/u64.ts'
 import { isKeelsonError } from '../../errors.ts'
-import { viewOf, writeU64 } from '../bytes/u64.ts'
 import type { Unit } from '../commands/command.ts'
 import { decodeFrame } from '../commands/command-decoding.ts'
 import { type CommitmentHeader, decodeHeader } from '../commitments/commitment-header.ts'

@@ -3,8 +3,8 @@
  * identifies its frames: bytes of an older epoch have another salt. A frame with an LSN that is
  * impossible at its place is skipped. Zeros are skipped fast.
  */
-import { crc32 } from '../bytes/crc32.ts'
-import { readU64, type ViewedBytes, viewedBytes } from '../bytes/u64.ts'
+import { crc32 } from '../../bytes/crc32.ts'
+import { readU64, type ViewedBytes, viewedBytes } from '../../bytes/u64.ts'
 import {
   type FrameHeader,
   frameBytes,

@@ -5,8 +5,8 @@
  * damage, never with the file.
  */
 
+import { viewedBytes } from '../../bytes/u64.ts'
 import type { KeelsonError } from '../../errors.ts'
-import { viewedBytes } from '../bytes/u64.ts'
 import { frameFault } from '../commands/command-decoding.ts'
 import {
   type FrameHeader,

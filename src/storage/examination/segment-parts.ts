@@ -4,7 +4,7 @@
  * look like one, so a part counts only if its frames lead to the beginning of the part after it.
  */
 
-import { viewedBytes } from '../bytes/u64.ts'
+import { viewedBytes } from '../../bytes/u64.ts'
 import { groupFlag, readFrameHeader, roundUp } from '../frames/frame.ts'
 import { type FrameEnd, segmentStart } from '../frames/frame-cursor.ts'
 import type { SegmentHeader } from '../frames/segment-header.ts'

@@ -2,8 +2,9 @@
  * Searches a log for the turns of one durable actor, part by part from the end. A frame is decoded
  * only if its bytes have the name of the actor. Changes nothing.
  */
+
+import { asBuffer } from '../../bytes/utf8.ts'
 import { KeelsonError } from '../../errors.ts'
-import { asBuffer } from '../bytes/utf8.ts'
 import { type Command, type OwnChange, type Turn, unitsIn } from '../commands/command.ts'
 import { decodeFrame } from '../commands/command-decoding.ts'
 import { type FrameEnd, segmentStart } from '../frames/frame-cursor.ts'

@@ -3,7 +3,7 @@
  * CHECKPOINT, and the end marks SEAL and CLEAN_CLOSE. The log does not interpret the rest of a
  * payload.
  */
-import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
+import { readU64, viewOf, writeU64 } from '../../bytes/u64.ts'
 
 /** Bytes of the time stamp at the start of each DATA payload. */
 export const stampBytes = 8

@@ -5,7 +5,7 @@
  * torn tail.
  */
 
-import { type ViewedBytes, viewedBytes } from '../bytes/u64.ts'
+import { type ViewedBytes, viewedBytes } from '../../bytes/u64.ts'
 import type { DiskFile } from '../ports/disk.ts'
 import { decodeCheckpoint, decodeEndMark, readStamp } from './control-payload.ts'
 import {

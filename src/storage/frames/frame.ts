@@ -4,8 +4,8 @@
  * against its predecessor (to detect a missing frame). Reading never throws and never allocates by
  * an unverified length. FORMAT.md describes the bytes.
  */
-import { crc32Within } from '../bytes/crc32.ts'
-import { readU64, type ViewedBytes, writeU64 } from '../bytes/u64.ts'
+import { crc32Within } from '../../bytes/crc32.ts'
+import { readU64, type ViewedBytes, writeU64 } from '../../bytes/u64.ts'
 
 /** Bytes before a payload. */
 export const frameHeaderBytes = 32

@@ -4,7 +4,7 @@
  * has succeeded, so a failed write leaves nothing to undo.
  */
 
-import { type ViewedBytes, viewedBytes, writeU64 } from '../bytes/u64.ts'
+import { type ViewedBytes, viewedBytes, writeU64 } from '../../bytes/u64.ts'
 import { stampBytes } from './control-payload.ts'
 import {
   frameBytes,

@@ -4,7 +4,7 @@
  * LOST frame of a range names the range. Readers skip LOST frames, and the loss stays visible.
  * Pure.
  */
-import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
+import { readU64, viewOf, writeU64 } from '../../bytes/u64.ts'
 
 /** LSNs from `from` to `to`, both included. */
 export type LsnRange = { readonly from: number; readonly to: number }

@@ -3,8 +3,8 @@
  * facts are stored twice, half a block apart, each copy with its own CRC. One valid copy is enough.
  * Pure.
  */
-import { crc32 } from '../bytes/crc32.ts'
-import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
+import { crc32 } from '../../bytes/crc32.ts'
+import { readU64, viewOf, writeU64 } from '../../bytes/u64.ts'
 import { knownFeatures } from '../ports/log-host.ts'
 import type { Salt } from './frame.ts'
 

@@ -7,9 +7,10 @@
  *
  * The last entry is the position. Integers are little endian.
  */
+
+import { viewOf } from '../../bytes/u64.ts'
+import { asBuffer } from '../../bytes/utf8.ts'
 import { KeelsonError } from '../../errors.ts'
-import { viewOf } from '../bytes/u64.ts'
-import { asBuffer } from '../bytes/utf8.ts'
 import type { ProjectedPosition, Row } from '../ports/projection-store.ts'
 import { encodePosition, encodeRow, isRowKey, positionKey, rowBytes } from '../values/row-codec.ts'
 

@@ -4,9 +4,10 @@
  * is examined before it is mapped; the end of its last opening decides how much of it
  * (`projection-marks.ts`). A damaged file is set aside and rebuilt from the log. Changes nothing.
  */
+
+import { crc32 } from '../../bytes/crc32.ts'
+import { readU64, viewOf } from '../../bytes/u64.ts'
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
-import { crc32 } from '../bytes/crc32.ts'
-import { readU64, viewOf } from '../bytes/u64.ts'
 import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts'
 import type { LoadPlace } from '../ports/named-snapshot.ts'
 import type { Progress } from '../ports/progress.ts'

@@ -4,7 +4,7 @@
  * little-endian machines. Pure. Offsets and sizes are in bytes; page numbers count from the start
  * of the file.
  */
-import { readU64, viewOf } from '../bytes/u64.ts'
+import { readU64, viewOf } from '../../bytes/u64.ts'
 
 /** A B+tree as described by its meta page. `root` is `undefined` for an empty tree. */
 export type Tree = {

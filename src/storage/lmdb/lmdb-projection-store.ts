@@ -4,10 +4,11 @@
  * this one. Before a commit is answered a read may already see it; afterwards every read does. No
  * iterator outlives its store. Keys and values are copies.
  */
+
+import { TurnShare } from '../../bytes/turn-share.ts'
+import { readUtf8 } from '../../bytes/utf8.ts'
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
-import { TurnShare } from '../bytes/turn-share.ts'
-import { readUtf8 } from '../bytes/utf8.ts'
 import { addressSpaceLeft } from '../disk/address-space.ts'
 import { closing, type Disk } from '../ports/disk.ts'
 import { refusing } from '../ports/disk-failure.ts'

@@ -4,8 +4,9 @@
  * page, the checksum of every row, and that the tree has as many rows as it says. So a thread that
  * reads can be ended at any time, and a page that lost rows is found.
  */
+
+import { type ViewedBytes, viewedBytes } from '../../bytes/u64.ts'
 import { KeelsonError } from '../../errors.ts'
-import { type ViewedBytes, viewedBytes } from '../bytes/u64.ts'
 import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts'
 import type { ProjectedPosition } from '../ports/projection-store.ts'
 import type { SnapshotRecord, SnapshotSource } from '../ports/snapshot-rows.ts'

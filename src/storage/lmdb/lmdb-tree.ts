@@ -5,7 +5,7 @@
  * LMDB may follow the pointers of the tree.
  */
 
-import { readU64, viewOf } from '../bytes/u64.ts'
+import { readU64, viewOf } from '../../bytes/u64.ts'
 import type { ExaminationDepth } from '../ports/projection-store.ts'
 import {
   depthMax,

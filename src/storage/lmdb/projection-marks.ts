@@ -15,9 +15,10 @@
  * CLEAN is removed, durably, before LMDB maps the file. If a power cut restores it, it names an
  * older transaction.
  */
+
+import { crc32 } from '../../bytes/crc32.ts'
+import { readU64, viewOf, writeU64 } from '../../bytes/u64.ts'
 import { isKeelsonError } from '../../errors.ts'
-import { crc32 } from '../bytes/crc32.ts'
-import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
 import { closing, type Disk, DiskError } from '../ports/disk.ts'
 import type { ExaminationDepth } from '../ports/projection-store.ts'
 import { dataFileName, readNewerMeta } from './lmdb-examination.ts'

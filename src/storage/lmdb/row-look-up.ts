@@ -3,8 +3,8 @@
  * look-up costs more than LMDB's search. Only the row and a view of its value are new.
  */
 
-import type { ViewedBytes } from '../bytes/u64.ts'
-import { viewOf } from '../bytes/u64.ts'
+import type { ViewedBytes } from '../../bytes/u64.ts'
+import { viewOf } from '../../bytes/u64.ts'
 import type { ProjectedPosition, Row } from '../ports/projection-store.ts'
 import { decodePosition, positionKey, rowIn } from '../values/row-codec.ts'
 import { rowKeyBytesMax } from '../values/row-key.ts'

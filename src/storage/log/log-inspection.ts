@@ -3,8 +3,8 @@
  * phase. Damage other than a torn tail is thrown here, while the folder is unchanged.
  */
 
+import { viewedBytes } from '../../bytes/u64.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import { viewedBytes } from '../bytes/u64.ts'
 import { findHistory } from '../commitments/history.ts'
 import { HistoryFiles } from '../commitments/history-files.ts'
 import { damageIn, heldFromOf, type SegmentSurvey } from '../examination/log-damage.ts'

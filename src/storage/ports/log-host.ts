@@ -8,8 +8,9 @@
  * A host owns its log's files from `create` or `open` on. It serves one epoch of one log. After
  * `close` or `end`, or after a write failed (`poisoned`), a new host inspects the log again.
  */
+
+import type { PrivateKey } from '../../bytes/ed25519.ts'
 import type { KeelsonError } from '../../errors.ts'
-import type { PrivateKey } from '../bytes/ed25519.ts'
 import type { NamedSnapshot } from './named-snapshot.ts'
 import type { ProjectedPosition } from './projection-store.ts'
 

@@ -3,7 +3,7 @@
  * such a file, but every change of a field is noticed. They are replaced as a whole or not at all.
  */
 import { dirname } from 'node:path'
-import { crc32 } from '../bytes/crc32.ts'
+import { crc32 } from '../../bytes/crc32.ts'
 import { closing, type Disk } from './disk.ts'
 import { attempt, writeAll } from './disk-failure.ts'
 

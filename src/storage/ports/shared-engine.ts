@@ -2,8 +2,9 @@
  * The port to an engine that keeps the state of several members: logs, a directory of small
  * entries, and files. A call without an answer means the same as in `shared-log.ts`.
  */
+
+import { crc32 } from '../../bytes/crc32.ts'
 import { KeelsonError } from '../../errors.ts'
-import { crc32 } from '../bytes/crc32.ts'
 import type { SharedLog } from './shared-log.ts'
 
 /** An entry of the directory. */

@@ -4,8 +4,9 @@
  * writes rows and marks beside the values: all of it becomes durable together, or nothing. Pure,
  * but for the functions of the projections.
  */
+
+import { utf8Length } from '../../bytes/utf8.ts'
 import { invalidArgument, KeelsonError, reasonText } from '../../errors.ts'
-import { utf8Length } from '../bytes/utf8.ts'
 import type { Row, RowRange } from '../ports/projection-store.ts'
 import { ChangedRows, isWithin, type ReadBlob, type Rows } from '../rows/rows.ts'
 import { entityOf, entityRowKey } from '../values/entity-key.ts'

@@ -4,10 +4,11 @@
  * own, becomes an IDLE frame. The log ends with CLEAN_CLOSE. The MANIFEST comes last: it names the
  * frames as durable, so the loss of one is noticed.
  */
+
+import { startSha256 } from '../../bytes/sha256.ts'
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import { PlacedBlob } from '../backups/blob-copy.ts'
-import { startSha256 } from '../bytes/sha256.ts'
 import { unitsIn } from '../commands/command.ts'
 import { decodeFrame } from '../commands/command-decoding.ts'
 import { refsOfUnit } from '../commands/command-values.ts'

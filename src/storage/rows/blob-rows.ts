@@ -5,8 +5,9 @@
  * never before. A snapshot has none of them: after its load they are made from the frames that the
  * log still holds. Pure.
  */
+
+import { readU64, viewOf, writeU64 } from '../../bytes/u64.ts'
 import { KeelsonError } from '../../errors.ts'
-import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
 import { type FrameUnits, unitsIn } from '../commands/command.ts'
 import { refsOfUnit } from '../commands/command-values.ts'
 import { type Row, type RowChange, rowTags } from '../ports/projection-store.ts'

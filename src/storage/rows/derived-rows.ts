@@ -4,8 +4,9 @@
  * every row of the frames up to there. Rows and position change in one transaction. So a producer
  * always knows where to go on, also when the projection was deleted. Pure.
  */
+
+import { readU64, viewOf, writeU64 } from '../../bytes/u64.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
-import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
 import {
   type Row,
   type RowChange,

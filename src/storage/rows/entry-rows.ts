@@ -3,9 +3,10 @@
  * content. They are written by the entries themselves, so they are right after a restart, and in a
  * snapshot. Pure.
  */
+
+import { putU32, putU64, u32In, u64In } from '../../bytes/u64.ts'
+import { asBuffer } from '../../bytes/utf8.ts'
 import { KeelsonError } from '../../errors.ts'
-import { putU32, putU64, u32In, u64In } from '../bytes/u64.ts'
-import { asBuffer } from '../bytes/utf8.ts'
 import type { EntryUnit } from '../commands/command.ts'
 import {
   type EntryAnswer,

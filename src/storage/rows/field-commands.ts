@@ -4,7 +4,7 @@
  * changes. Removing the last field removes the compound.
  */
 
-import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
+import { readU64, viewOf, writeU64 } from '../../bytes/u64.ts'
 import type { Command, FieldEntry } from '../commands/command.ts'
 import { type CommandAnswer, type Refusal, refused } from '../commands/command-answer.ts'
 import { type Row, rowTags } from '../ports/projection-store.ts'

@@ -4,7 +4,7 @@
  * and not to its value: it can be taken on an absent key, and it stays when the value is removed.
  */
 
-import { readUtf8 } from '../bytes/utf8.ts'
+import { readUtf8 } from '../../bytes/utf8.ts'
 import type { Command } from '../commands/command.ts'
 import { type CommandAnswer, type Refusal, refused } from '../commands/command-answer.ts'
 import { type Row, rowTags } from '../ports/projection-store.ts'

@@ -3,9 +3,10 @@
  * it is given; the caller discards them if the unit is refused. A write to an expired compound
  * removes its remaining fields.
  */
+
+import { sha256 } from '../../bytes/sha256.ts'
+import { asBuffer } from '../../bytes/utf8.ts'
 import { isKeelsonError } from '../../errors.ts'
-import { sha256 } from '../bytes/sha256.ts'
-import { asBuffer } from '../bytes/utf8.ts'
 import type { Command, PutEntry } from '../commands/command.ts'
 import { type CommandAnswer, type Refusal, refused } from '../commands/command-answer.ts'
 import { type Row, rowTags, type StoredValue } from '../ports/projection-store.ts'

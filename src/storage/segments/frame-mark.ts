@@ -4,7 +4,7 @@
  * with another salt and other CRCs.
  */
 
-import { crc32 } from '../bytes/crc32.ts'
+import { crc32 } from '../../bytes/crc32.ts'
 import { stampBytes } from '../frames/control-payload.ts'
 import { frameTypes } from '../frames/frame.ts'
 import { segmentStart } from '../frames/frame-cursor.ts'

@@ -6,8 +6,8 @@
  * hold proves a loss of data.
  */
 
-import { crc32 } from '../bytes/crc32.ts'
-import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
+import { crc32 } from '../../bytes/crc32.ts'
+import { readU64, viewOf, writeU64 } from '../../bytes/u64.ts'
 import type { Salt } from '../frames/frame.ts'
 import { closing, type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
 import { attempt, writeAll } from '../ports/disk-failure.ts'

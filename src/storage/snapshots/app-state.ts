@@ -6,9 +6,10 @@
  *     8 bytes magic KEELSTA\n | u16 version 1 | u16 0 | u32 CRC of the content | u64 LSN |
  *     u64 ms since 1970 | u64 bytes of the content | u32 0 | u32 CRC of the 44 bytes before | content
  */
+
+import { crc32 } from '../../bytes/crc32.ts'
+import { readU64, viewOf, writeU64 } from '../../bytes/u64.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import { crc32 } from '../bytes/crc32.ts'
-import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
 import { type Disk, pathIn, readWhole } from '../ports/disk.ts'
 import { isFileFailure } from '../ports/disk-failure.ts'
 import { makeFolders } from '../ports/new-folders.ts'

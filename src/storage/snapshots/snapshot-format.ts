@@ -3,9 +3,10 @@
  * same rows at the same position give the same bytes. Integers are little endian; FORMAT.md has the
  * tables. Every byte is under a checksum.
  */
+
+import { crc32 } from '../../bytes/crc32.ts'
+import { readU64, viewOf, writeU64 } from '../../bytes/u64.ts'
 import { KeelsonError } from '../../errors.ts'
-import { crc32 } from '../bytes/crc32.ts'
-import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
 import type { ProjectedPosition } from '../ports/projection-store.ts'
 
 /** The version that this code writes, and the newest that it reads. */

@@ -4,8 +4,8 @@
  * index and footer agree. So a reader that stops early has verified what it got, and nothing else.
  */
 
-import { crc32 } from '../bytes/crc32.ts'
-import { readU64, viewOf } from '../bytes/u64.ts'
+import { crc32 } from '../../bytes/crc32.ts'
+import { readU64, viewOf } from '../../bytes/u64.ts'
 import { type Disk, DiskError, type DiskFile, pathIn } from '../ports/disk.ts'
 import { isSameSnapshot, type NamedSnapshot } from '../ports/named-snapshot.ts'
 import type { ProjectedPosition } from '../ports/projection-store.ts'

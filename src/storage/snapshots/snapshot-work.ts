@@ -3,9 +3,10 @@
  * Work goes step by step with turns of the event loop between, so that it can be throttled,
  * watched and ended. Threads and simulations run it.
  */
+
+import { SerialQueue } from '../../bytes/serial-queue.ts'
 import type { Cancel, Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
-import { SerialQueue } from '../bytes/serial-queue.ts'
 import { closing, type Disk } from '../ports/disk.ts'
 import { refusalOf } from '../ports/disk-failure.ts'
 import type { LoadPlace, NamedSnapshot } from '../ports/named-snapshot.ts'

@@ -2,8 +2,8 @@
  * Writes a snapshot into a new file, block by block. It holds one block and the index in memory: of
  * a block the index has its offset and its first key. Nothing decides here when to sync.
  */
-import { crc32 } from '../bytes/crc32.ts'
-import { viewOf, writeU64 } from '../bytes/u64.ts'
+import { crc32 } from '../../bytes/crc32.ts'
+import { viewOf, writeU64 } from '../../bytes/u64.ts'
 import type { DiskFile } from '../ports/disk.ts'
 import { writeAll } from '../ports/disk-failure.ts'
 import type { ProjectedPosition } from '../ports/projection-store.ts'

@@ -3,10 +3,10 @@
  * request starts the thread, so a shard without large values has none.
  */
 
+import { pageMemory } from '../../bytes/page-memory.ts'
 import { KeelsonError } from '../../errors.ts'
 import type { BlobHost, BlobProtocol, BlobRequestKind } from '../blobs/blob-host.ts'
 import { Blobs } from '../blobs/blobs.ts'
-import { pageMemory } from '../bytes/page-memory.ts'
 import { nodeDisk } from '../disk/node-disk.ts'
 import { isThread, serve, startThread, type ThreadClient, threadClient } from './worker-thread.ts'
 

@@ -3,9 +3,10 @@
  * entry. A snapshot is made without LMDB, whose file the thread reads itself. To load one it opens
  * LMDB, and the process does not end inside a transaction.
  */
+
+import { SerialQueue } from '../../bytes/serial-queue.ts'
 import { systemClock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
-import { SerialQueue } from '../bytes/serial-queue.ts'
 import { nodeDisk } from '../disk/node-disk.ts'
 import { loadLmdb } from '../lmdb/lmdb-environment.ts'
 import { lmdbSnapshotSource } from '../lmdb/lmdb-snapshot-source.ts'

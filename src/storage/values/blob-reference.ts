@@ -7,9 +7,10 @@
  *
  * The tag of a value says that it is a reference. These bytes alone never do. Pure.
  */
+
+import { shaBytes } from '../../bytes/sha256.ts'
+import { viewOf } from '../../bytes/u64.ts'
 import { KeelsonError } from '../../errors.ts'
-import { shaBytes } from '../bytes/sha256.ts'
-import { viewOf } from '../bytes/u64.ts'
 
 /**
  * The place of a blob. `size` and the payload's `offset` are in bytes; all three are safe integers.

@@ -2,9 +2,10 @@
  * Names and row keys of durable actors. An entity is named `kind/id`. Each class of its rows has a
  * letter in `row-key.ts`. A part of a key ends with a NUL, which no part contains. Pure.
  */
+
+import { sha256Hex } from '../../bytes/sha256.ts'
+import { utf8Length } from '../../bytes/utf8.ts'
 import { type ArgumentPath, invalidArgument, KeelsonError } from '../../errors.ts'
-import { sha256Hex } from '../bytes/sha256.ts'
-import { utf8Length } from '../bytes/utf8.ts'
 import type { RowRange } from '../ports/projection-store.ts'
 import { fieldBytesMax } from './key.ts'
 import { prefixOf, rowClassOf, rowKeyBytesMax, rowsAre, rowsOf } from './row-key.ts'

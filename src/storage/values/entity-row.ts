@@ -2,9 +2,10 @@
  * The bytes of an entity's main row: the 8 bytes of its incarnation, u64 seq, and a body that is
  * opaque here. Pure.
  */
+
+import { putU64, u64In } from '../../bytes/u64.ts'
+import { asBuffer } from '../../bytes/utf8.ts'
 import { KeelsonError } from '../../errors.ts'
-import { putU64, u64In } from '../bytes/u64.ts'
-import { asBuffer } from '../bytes/utf8.ts'
 import { type Row, rowTags } from '../ports/projection-store.ts'
 
 /**

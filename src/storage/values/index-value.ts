@@ -3,8 +3,9 @@
  * strings. The first character is the type. A number is its 64 bits as hexadecimal digits: the sign
  * bit is flipped, and all bits of a negative number. Pure.
  */
+
+import { utf8Length } from '../../bytes/utf8.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
-import { utf8Length } from '../bytes/utf8.ts'
 
 /** A value of an indexed field. */
 export type IndexValue = string | number | boolean | null

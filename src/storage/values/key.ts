@@ -2,9 +2,10 @@
  * Keys: their rules, their order, and their shard and namespace. Pure. A key is a well-formed
  * string of 1 to 1,024 bytes of UTF-8 without NUL. Keys are ordered by those bytes.
  */
+
+import { crc32 } from '../../bytes/crc32.ts'
+import { utf8Length } from '../../bytes/utf8.ts'
 import { KeelsonError } from '../../errors.ts'
-import { crc32 } from '../bytes/crc32.ts'
-import { utf8Length } from '../bytes/utf8.ts'
 
 /** The longest key, in bytes of UTF-8. */
 export const keyBytesMax = 1024

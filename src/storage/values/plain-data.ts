@@ -6,8 +6,8 @@
  */
 /// <reference lib="es2024.string" />
 import { types } from 'node:util'
+import { realView } from '../../bytes/real-bytes.ts'
 import { KeelsonError } from '../../errors.ts'
-import { realView } from '../bytes/real-bytes.ts'
 
 /** The kind of a replaced value, and its path from the top through the plain data. */
 export type Mark = readonly [kind: MarkKind, ...path: (string | number)[]]

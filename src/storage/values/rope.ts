@@ -11,8 +11,9 @@
  * the only part of an empty blob), no two inline parts are neighbours, and structured content is
  * one whole blob. Pure.
  */
+
+import { readU64, viewOf, writeU64 } from '../../bytes/u64.ts'
 import { KeelsonError } from '../../errors.ts'
-import { readU64, viewOf, writeU64 } from '../bytes/u64.ts'
 import { type RowValue, rowTags, type StoredValue, valueTags } from '../ports/projection-store.ts'
 import {
   type BlobRef,

@@ -9,9 +9,10 @@
  *     load       u32 CRC of key and rest | u8 version 7 | 16 bytes wal id | of the snapshot u64 lsn,
  *                u64 bytes, u32 sum | u64 offset of the next block | u64 rows; also key 00
  */
+
+import { crc32, crc32Within } from '../../bytes/crc32.ts'
+import { readU64, type ViewedBytes, viewedBytes, viewOf, writeU64 } from '../../bytes/u64.ts'
 import { KeelsonError } from '../../errors.ts'
-import { crc32, crc32Within } from '../bytes/crc32.ts'
-import { readU64, type ViewedBytes, viewedBytes, viewOf, writeU64 } from '../bytes/u64.ts'
 import type { LoadPlace } from '../ports/named-snapshot.ts'
 import {
   isRowTag,

@@ -3,7 +3,7 @@
  * called, if that is known. A handler's bytes are made once, so a turn only copies them. For those
  * who look back: nothing is decided by it. Pure.
  */
-import { utf8Length } from '../bytes/utf8.ts'
+import { utf8Length } from '../../bytes/utf8.ts'
 
 /** The message that a turn handled, and the process that called. */
 export type LoggedCause = { readonly what: string; readonly by?: string }

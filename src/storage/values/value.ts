@@ -10,10 +10,10 @@
 /// <reference lib="es2024.string" />
 import { types } from 'node:util'
 import { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from 'msgpackr'
+import { copyPart } from '../../bytes/copy-part.ts'
+import { realLength } from '../../bytes/real-bytes.ts'
+import { asBuffer, readUtf8 } from '../../bytes/utf8.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import { copyPart } from '../bytes/copy-part.ts'
-import { realLength } from '../bytes/real-bytes.ts'
-import { asBuffer, readUtf8 } from '../bytes/utf8.ts'
 import { type RowValue, rowTags, type StoredValue, valueTags } from '../ports/projection-store.ts'
 import {
   fromPlainData,

@@ -2,6 +2,8 @@
  * The arguments and the answer of an append. Bytes are checked here: a subclass or an object with
  * own properties may report any length; the length that the engine knows counts. Pure.
  */
+
+import { realView } from '../../bytes/real-bytes.ts'
 import {
   argument,
   type Checked,
@@ -14,7 +16,6 @@ import {
   that,
 } from '../../check.ts'
 import { KeelsonError } from '../../errors.ts'
-import { realView } from '../bytes/real-bytes.ts'
 
 const isPlain = (bytes: Uint8Array): boolean => {
   const prototype = Object.getPrototypeOf(bytes)

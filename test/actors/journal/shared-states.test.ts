@@ -1,8 +1,8 @@
 /** Saved states of an application whose log is in an engine: the data folder is a cache of them. */
 import { describe, expect, test, vi } from 'vitest'
+import { crc32 } from '../../../src/bytes/crc32.ts'
 import { seededRandom } from '../../../src/clock.ts'
 import { createSystem } from '../../../src/runtime/index.ts'
-import { crc32 } from '../../../src/storage/bytes/crc32.ts'
 import { EngineCalls } from '../../../src/storage/engine-log/engine-calls.ts'
 import { sharedLogHost } from '../../../src/storage/engine-log/shared-log-host.ts'
 import { encodedAppState } from '../../../src/storage/snapshots/app-state.ts'

@@ -5,7 +5,7 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSy
 import { join } from 'node:path'
 import { start } from 'keelson'
 import { describe, expect, test } from 'vitest'
-import { crc32 } from '../../../src/storage/bytes/crc32.ts'
+import { crc32 } from '../../../src/bytes/crc32.ts'
 import { commandHere } from '../../support/commands/command-here.ts'
 import { codeIn, write } from '../../support/commands/command-project.ts'
 import { startKeelson } from '../../support/commands/keelson-command.ts'

@@ -1,5 +1,6 @@
 /** The bytes in the file are those of FORMAT.md, however small the buffer is. */
 import { describe, expect, test } from 'vitest'
+import { sha256 } from '../../../src/bytes/sha256.ts'
 import { seededRandom } from '../../../src/clock.ts'
 import {
   ChunkSums,
@@ -7,7 +8,6 @@ import {
   encodeBlobTrailer,
 } from '../../../src/storage/blobs/blob-record.ts'
 import { RecordWriter } from '../../../src/storage/blobs/record-writer.ts'
-import { sha256 } from '../../../src/storage/bytes/sha256.ts'
 import type { DiskFile } from '../../../src/storage/ports/disk.ts'
 import { recordBytes } from '../../../src/storage/values/blob-extents.ts'
 import { payload } from '../../support/worlds/blob-folder.ts'

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { sha256 } from '../../../src/bytes/sha256.ts'
 import {
   ChunkSums,
   encodeBlobHeader,
@@ -7,7 +8,6 @@ import {
   headerFault,
   trailerFault,
 } from '../../../src/storage/blobs/blob-record.ts'
-import { sha256 } from '../../../src/storage/bytes/sha256.ts'
 import { chunkCount, recordBytes, recordExtent } from '../../../src/storage/values/blob-extents.ts'
 import { encodeBlobReference } from '../../../src/storage/values/blob-reference.ts'
 

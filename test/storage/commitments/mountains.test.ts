@@ -1,7 +1,7 @@
 /** The Merkle Mountain Range: positions, roots, inclusion and consistency, exhaustively for small sizes. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { sha256Hex } from '../../../src/storage/bytes/sha256.ts'
+import { sha256Hex } from '../../../src/bytes/sha256.ts'
 import { type Digest, tags } from '../../../src/storage/commitments/digests.ts'
 import {
   blocksAround,

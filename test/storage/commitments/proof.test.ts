@@ -1,9 +1,9 @@
 /** Groups of records, their headers, and proofs as text. */
 import { generateKeyPairSync } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
+import { privateKeyOf, publicKeyOf, signerOf } from '../../../src/bytes/ed25519.ts'
 import { config } from '../../../src/check.ts'
 import { isKeelsonError } from '../../../src/errors.ts'
-import { privateKeyOf, publicKeyOf, signerOf } from '../../../src/storage/bytes/ed25519.ts'
 import { decodeHeader, encodeHeader } from '../../../src/storage/commitments/commitment-header.ts'
 import { commitments } from '../../../src/storage/commitments/commitment-options.ts'
 import { type Digest, noDigest } from '../../../src/storage/commitments/digests.ts'

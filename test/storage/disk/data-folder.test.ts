@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { crc32 } from '../../../src/storage/bytes/crc32.ts'
+import { crc32 } from '../../../src/bytes/crc32.ts'
 import {
   confirmedFacts,
   type DataFolderFacts,

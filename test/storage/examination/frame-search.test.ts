@@ -3,7 +3,7 @@
  * contains.
  */
 import { expect, test } from 'vitest'
-import { crc32 } from '../../../src/storage/bytes/crc32.ts'
+import { crc32 } from '../../../src/bytes/crc32.ts'
 import { behindDamagedHeaders } from '../../../src/storage/examination/frame-search.ts'
 import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 

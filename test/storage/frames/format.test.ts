@@ -1,8 +1,8 @@
 /** What FORMAT.md says, row by row, against the bytes that the code writes: neither can change without the other. */
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { crc32 } from '../../../src/storage/bytes/crc32.ts'
-import { viewedBytes } from '../../../src/storage/bytes/u64.ts'
+import { crc32 } from '../../../src/bytes/crc32.ts'
+import { viewedBytes } from '../../../src/bytes/u64.ts'
 import {
   frameHeaderBytes,
   frameTypes,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { viewedBytes } from '../../../src/bytes/u64.ts'
 import { seededRandom } from '../../../src/clock.ts'
-import { viewedBytes } from '../../../src/storage/bytes/u64.ts'
 import {
   frameBytes,
   frameHeaderBytes,

@@ -1,6 +1,6 @@
 /** The bytes of one write: its frames, the groups that they stand in, and what lies between them. */
 import { describe, expect, test } from 'vitest'
-import { viewedBytes } from '../../../src/storage/bytes/u64.ts'
+import { viewedBytes } from '../../../src/bytes/u64.ts'
 import {
   frameBytes,
   frameHeaderBytes,

@@ -1,8 +1,8 @@
 /** Commitments as the log writes them: one a group, in its write; the chain over restarts, and its files. */
 import { generateKeyPairSync } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
+import { crc32 } from '../../../src/bytes/crc32.ts'
 import { isKeelsonError } from '../../../src/errors.ts'
-import { crc32 } from '../../../src/storage/bytes/crc32.ts'
 import { decodeHeader } from '../../../src/storage/commitments/commitment-header.ts'
 import { commitmentsFolder } from '../../../src/storage/commitments/history-files.ts'
 import {

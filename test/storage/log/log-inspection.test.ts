@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { crc32 } from '../../../src/bytes/crc32.ts'
 import { isKeelsonError } from '../../../src/errors.ts'
-import { crc32 } from '../../../src/storage/bytes/crc32.ts'
 import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
 import { frameHeaderBytes } from '../../../src/storage/frames/frame.ts'
 import {

@@ -1,7 +1,7 @@
 /** A log of several segments: each sealed one must be valid, and the facts of all of them count. */
 import { describe, expect, test } from 'vitest'
+import { crc32 } from '../../../src/bytes/crc32.ts'
 import { isKeelsonError } from '../../../src/errors.ts'
-import { crc32 } from '../../../src/storage/bytes/crc32.ts'
 import { surveyLog } from '../../../src/storage/examination/log-survey.ts'
 import { frameHeaderBytes } from '../../../src/storage/frames/frame.ts'
 import { decodeSegmentHeader } from '../../../src/storage/frames/segment-header.ts'

@@ -3,7 +3,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { sha256 } from '../../../src/storage/bytes/sha256.ts'
+import { sha256 } from '../../../src/bytes/sha256.ts'
 import type { StoredValue } from '../../../src/storage/ports/projection-store.ts'
 import type { ReadBlob } from '../../../src/storage/rows/rows.ts'
 import { canonicalText, valuesEqual } from '../../../src/storage/rows/value-commands.ts'

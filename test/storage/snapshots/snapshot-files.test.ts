@@ -1,7 +1,7 @@
 /** Snapshots as files: what goes in comes out, the same rows give the same bytes, and no damage goes unnoticed. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { crc32 } from '../../../src/storage/bytes/crc32.ts'
+import { crc32 } from '../../../src/bytes/crc32.ts'
 import { type Disk, pathIn } from '../../../src/storage/ports/disk.ts'
 import type { Row } from '../../../src/storage/ports/projection-store.ts'
 import type { SnapshotFacts } from '../../../src/storage/ports/snapshot-host.ts'

@@ -1,8 +1,8 @@
 /** Keys: what is refused, how they are ordered, where they belong. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { crc32 } from '../../../src/storage/bytes/crc32.ts'
-import { utf8Length } from '../../../src/storage/bytes/utf8.ts'
+import { crc32 } from '../../../src/bytes/crc32.ts'
+import { utf8Length } from '../../../src/bytes/utf8.ts'
 import { checkKey, compareKeys, namespaceOf, shardOf } from '../../../src/storage/values/key.ts'
 
 const wellFormed = fc.oneof(

@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { viewedBytes } from '../../../src/storage/bytes/u64.ts'
+import { viewedBytes } from '../../../src/bytes/u64.ts'
 import type { Row } from '../../../src/storage/ports/projection-store.ts'
 import {
   decodePlace,

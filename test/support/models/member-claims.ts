@@ -3,7 +3,7 @@
  * effect, in their order, is the truth, and each write has a mark in it that no other one has. A claim that does not hold is
  * noted once, under the name of the promise.
  */
-import { readU64, viewOf } from '../../../src/storage/bytes/u64.ts'
+import { readU64, viewOf } from '../../../src/bytes/u64.ts'
 import type { Unit } from '../../../src/storage/commands/command.ts'
 import { decodeFrame } from '../../../src/storage/commands/command-decoding.ts'
 import { isSamePosition, type SharedGroup, sharedStart } from '../../../src/storage/index.ts'

@@ -1,6 +1,6 @@
 /** Random histories of all commands, for the model and for the state machine alike. */
 import fc from 'fast-check'
-import { sha256 } from '../../../src/storage/bytes/sha256.ts'
+import { sha256 } from '../../../src/bytes/sha256.ts'
 import type { Command } from '../../../src/storage/commands/command.ts'
 import { commandsOf, withValues } from '../../../src/storage/commands/command-values.ts'
 import type { RowValue } from '../../../src/storage/ports/projection-store.ts'

@@ -1,7 +1,7 @@
 import { crc32 as zlibCrc32 } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import { seededRandom } from '../../../src/clock.ts'
-import { crc32, crc32Within } from '../../../src/storage/bytes/crc32.ts'
+import { crc32, crc32Within } from '../../src/bytes/crc32.ts'
+import { seededRandom } from '../../src/clock.ts'
 
 const random = seededRandom(7)
 const noise = Uint8Array.from({ length: 8192 }, () => Math.floor(random() * 256))

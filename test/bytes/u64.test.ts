@@ -1,13 +1,5 @@
 import { expect, test } from 'vitest'
-import {
-  putU32,
-  putU64,
-  readU64,
-  u32In,
-  u64In,
-  viewOf,
-  writeU64,
-} from '../../../src/storage/bytes/u64.ts'
+import { putU32, putU64, readU64, u32In, u64In, viewOf, writeU64 } from '../../src/bytes/u64.ts'
 
 const numbers = [0, 1, 255, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 0x1234_5678_9abc, 2 ** 53 - 1]
 

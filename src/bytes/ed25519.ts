@@ -3,7 +3,7 @@
  * kept as an object of Node, never as text: crash reports and logs print the objects that they find.
  */
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
-import { configError } from '../../errors.ts'
+import { configError } from '../errors.ts'
 
 /** Length of a signature in bytes. */
 export const signatureBytes = 64

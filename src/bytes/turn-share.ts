@@ -3,7 +3,7 @@
  * its last turn, within bounds. On an idle loop it takes short turns. On a busy one it gets half of
  * the time, so it keeps up.
  */
-import type { Clock } from '../../clock.ts'
+import type { Clock } from '../clock.ts'
 
 /** The shortest and the longest turn, in ms. */
 const leastMs = 0.05

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { TurnShare } from '../../../src/storage/bytes/turn-share.ts'
+import { TurnShare } from '../../src/bytes/turn-share.ts'
 
 /** Work in steps of a microsecond, with others in between; answers how long each turn took. */
 const turns = (others: readonly number[]): number[] => {

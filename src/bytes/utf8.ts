@@ -3,7 +3,7 @@
  * a broken sequence; these refuse both. Pure.
  */
 import { isUtf8 } from 'node:buffer'
-import { KeelsonError } from '../../errors.ts'
+import { KeelsonError } from '../errors.ts'
 
 const isHighSurrogate = (unit: number): boolean => (unit & 0xfc00) === 0xd800
 const isLowSurrogate = (unit: number): boolean => (unit & 0xfc00) === 0xdc00
