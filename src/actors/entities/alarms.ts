@@ -277,9 +277,9 @@ const answered = (state: State, entity: string, context: Own): void => {
   if (wasFull || asking.size <= askingMax / 2) stepSoon(state, context)
 }
 
-/** Continues the walk after the messages that wait. */
+/** Continues the walk, if one runs, after the messages that wait. */
 const stepSoon = (state: State, context: Own): void => {
-  if (state.behind === undefined || state.isStepping) return
+  if (state.isStepping) return
   state.isStepping = true
   send(context.self, 'step')
 }

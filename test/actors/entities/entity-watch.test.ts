@@ -11,7 +11,12 @@ import {
   supervisor,
 } from '../../../src/index.ts'
 import type { SimulatedOptions } from '../../../src/testing/index.ts'
-import { codeOf, simulated } from '../../support/worlds/simulated-instance.ts'
+import {
+  codeOf,
+  type Machine,
+  machine,
+  simulated,
+} from '../../support/worlds/simulated-instance.ts'
 
 type State = number | string
 type Messages = { calls: { set: (to: State) => void; fail: () => void; look: () => State } }
@@ -103,6 +108,38 @@ describe('a watch of a kind', () => {
     expect(isLate).toBe(true)
     // Each turn comes once at most, in the order of the log.
     expect(lsns).toEqual([...new Set(lsns)].sort((one, other) => one - other))
+  })
+
+  test('gives a turn once that the log has before it is applied', async () => {
+    let isSlow = false
+    const on: Machine = machine({
+      aroundLog: (host) => ({
+        ...host,
+        run: async (kind, request) => {
+          const answer = await host.run(kind, request)
+          // The frames are in the log, and nobody knows it yet.
+          if (kind === 'commit' && isSlow)
+            await new Promise<void>((resolve) => on.clock.after(100, resolve))
+          return answer
+        },
+      }),
+    })
+    const app = await on.start({ app: supervisor('app', {}, kinds) })
+    const handle = app.entity(kinds[0])
+    await on.during(call(handle.ref('a'), 'set', 1))
+    isSlow = true
+    const late = call(handle.ref('b'), 'set', 2)
+    await on.clock.advance(50)
+    const watch = handle.watch({ from: [{ shard: 0, lsn: 1 }] })
+    const changes = on.during(take(watch as EntityWatch<State>, 2))
+    await on.during(late)
+    isSlow = false
+
+    expect(brief(await changes)).toEqual(['a=1', 'b=2'])
+    await on.during(call(handle.ref('c'), 'set', 3))
+    expect(brief(await on.during(take(watch as EntityWatch<State>, 1)))).toEqual(['c=3'])
+    await watch.return()
+    await on.during(app.close())
   })
 
   test('ends by return and by its signal, and with CLOSED by a close', async () => {

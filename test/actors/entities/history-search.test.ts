@@ -208,6 +208,19 @@ test('a state that this program cannot use is shown as type and length, and reve
   ])
 })
 
+test('a difference hides what may not be shown, unless it is to reveal it', async () => {
+  const hides = ({ state, ...parts }: { state?: State }) => ({
+    ...parts,
+    state: state && { total: state.total },
+  })
+  const { s, sums, past } = await world({}, { ...server, formatStatus: hides as never })
+  const [newest] = (await past()).turns.map(({ lsn }) => lsn)
+  const diff = (more?: { readonly reveal: boolean }) =>
+    s.during(sums().diff('a', 1, newest as number, more))
+  expect(await diff()).toEqual([{ path: '', after: { total: 6 } }])
+  expect(await diff({ reveal: true })).toEqual([{ path: '', after: { total: 6, pin: 'canary' } }])
+})
+
 test('an error of a state that says nothing about its row ends the search', async () => {
   const { s, past } = await world()
   vi.spyOn(s.app.entities, 'tableOf').mockImplementation(() => {

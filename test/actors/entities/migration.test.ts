@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { surveyEntity } from '../../../src/actors/index.ts'
+import { writeJournalRow } from '../../../src/actors/journal/journal-row.ts'
 import {
   call,
   type DurableServer,
@@ -13,6 +14,7 @@ import {
   reply,
   supervisor,
 } from '../../../src/index.ts'
+import { encodeList } from '../../../src/storage/index.ts'
 import type { Simulation } from '../../../src/testing/index.ts'
 import { changingOperations } from '../../../src/testing/simulated/simulated-faults.ts'
 import { fillDisk, freeDisk } from '../../support/harm/full-disk.ts'
@@ -289,9 +291,20 @@ describe('migrateAll', () => {
 
     expect(await s.during(s.app.entity(growing).migrateAll())).toEqual({ migrated: 2, blocked: 1 })
     expect(s.app.entity(growing).blocked().size).toBe(0)
-    expect(s.log.messages('warn')).toEqual([
-      expect.stringMatching(/^account\/1 cannot be migrated: /),
-    ])
+    const message = expect.stringMatching(/^account\/1 cannot be migrated: /)
+    const reason = expect.objectContaining({ code: 'TOO_LARGE' })
+    expect(s.log.lines).toMatchObject([{ level: 'warn', message, facts: { reason } }])
+  })
+
+  test('counts a row that it cannot read as blocked', async () => {
+    const s = await written(3)
+    const accounts = await upgraded(s)
+    const shard = s.app.entities.shardOf('account/odd') as never
+    const newer = encodeList([99, 2, '', [], {}, {}])
+    await s.during(writeJournalRow(s.system, shard, 'account/odd', newer))
+
+    expect(await s.during(accounts.migrateAll())).toEqual({ migrated: 3, blocked: 1 })
+    expect([...accounts.blocked().keys()]).toEqual(['odd'])
   })
 
   test('ends early by its signal, and the next run does the rest', async () => {
