@@ -224,7 +224,11 @@ describe('a subscription', () => {
         },
       ])
     }
-    expect(stopped).toHaveLength(2)
+    const reason = (says: string) => expect.stringContaining(says)
+    expect(stopped).toMatchObject([
+      { shard: 0, name: 'far', reason: reason('has not come to lsn 1000') },
+      { shard: 0, name: 'far', reason: reason('begins with lsn') },
+    ])
     expect(got).toEqual([])
 
     const { appliedLsn } = app.shards[0] as { readonly appliedLsn: number }

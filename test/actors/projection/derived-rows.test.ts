@@ -400,12 +400,20 @@ test('each commit is told with the operations in it, none of them while a group 
   const events = heard(app, 'lmdb.flushed', 'process.started')
   projection.enqueue([put('a'), put('b')], { producer, lsn: await frame() })
   await during(app.control.flush(0))
+  // Those of an earlier frame go with the next frames, too.
+  const lsn = await frame()
+  await during(app.control.flush(0))
+  projection.enqueue([put('c')], { producer, lsn })
+  await frame()
+  await during(app.control.flush(0))
   projection.enqueue([put('poison')], { producer, lsn: await frame() })
   await clock.advance(5_000)
 
   const told = events.map(({ frames, operations, result }) => [frames, operations, result])
   expect(told).toEqual([
     [1, 2, 'ok'],
+    [1, 0, 'ok'],
+    [1, 1, 'ok'],
     [1, 1, 'error'],
     [1, 0, 'ok'],
     [0, 1, 'error'],
