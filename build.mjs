@@ -73,7 +73,7 @@ const loads = {
     /^(supervisors\/(index|starting\/(instance|machine-ports))|inspect\/attach\/attach-server)\.ts/,
   machine: /^runtime\/state-machine\//,
   server: /^actors\/log\/wal-server\.ts/,
-  wal: /^(storage\/wal|inspect\/wal)\/|^(storage\/values\/event-payload)\.ts/,
+  wal: /^(storage\/wal\/|inspect\/folder\/wal-)|^(storage\/values\/event-payload)\.ts/,
   command: /^inspect\/cli\/cli\.ts/,
   thread: /^runtime\/threads\//,
   spare: /^storage\/threads\/spare-maker\.ts/,

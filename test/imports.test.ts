@@ -44,7 +44,7 @@ test('importing keelson loads the runtime, the names of the actors and the check
   const loaded = loadedBy('index.js')
 
   expect(among(loaded, /^runtime\//).length).toBeGreaterThan(20)
-  expect(among(loaded, /^(storage|testing|inspect\/(cli|command|wal))\//).sort()).toEqual([
+  expect(among(loaded, /^(bytes|storage|testing|inspect\/(cli|command|folder))\//).sort()).toEqual([
     'bytes/crc32.ts',
     'bytes/ed25519.ts',
     'bytes/u64.ts',

@@ -94,14 +94,11 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     observe: ['text', 'recorder', 'answers'],
     attach: ['text', 'command', 'recorder', 'prompt', 'observe'],
     'page-server': ['observe', 'attach'],
-    wal: ['text', 'command'],
-    journal: ['text', 'command', 'wal'],
-    backup: ['text', 'command'],
-    doctor: ['text', 'command'],
+    folder: ['text', 'command'],
     cluster: ['text', 'command'],
     cli: [
-      ...['text', 'command', 'recorder', 'answers', 'views', 'prompt', 'attach', 'wal', 'journal'],
-      ...['page-server', 'backup', 'doctor', 'cluster'],
+      ...['text', 'command', 'recorder', 'answers', 'views', 'prompt', 'attach', 'page-server'],
+      ...['folder', 'cluster'],
     ],
   },
   flow: {

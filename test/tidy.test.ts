@@ -65,7 +65,7 @@ const doors: Record<string, readonly string[]> = {
   '@opentelemetry/api': ['src/adapters/otel/otel.ts'],
   'abstract-level': ['src/adapters/level/level.ts'],
   // The package's own entry, so that it loads `pg` only where it is wanted.
-  'keelson/postgres': ['src/inspect/backup/restore-command.ts'],
+  'keelson/postgres': ['src/inspect/folder/restore-command.ts'],
   pg: ['src/adapters/postgres/pg-database.ts'],
   'pg-copy-streams': ['src/adapters/postgres/pg-database.ts'],
   '@electric-sql/pglite': ['src/adapters/postgres/pglite-database.ts'],

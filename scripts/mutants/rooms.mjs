@@ -34,7 +34,7 @@ export const rooms = {
     'test/actors/shard/log-lines',
   ],
   'actors/replication': [
-    'test/inspect/backup/restore-replica',
+    'test/inspect/folder/restore-replica',
     'test/actors/control/wrong-messages',
   ],
   'actors/journal': [
@@ -45,19 +45,19 @@ export const rooms = {
   'storage/rows': ['test/actors/store/store', 'test/simulation/store-commands'],
   'storage/groups': ['test/actors/writing', 'test/actors/log', 'test/storage/wal/wal-waiting'],
   'storage/frames': ['test/storage/segments', 'test/storage/log'],
-  'storage/commitments': ['test/storage/log/log-commitments', 'test/inspect/journal'],
+  'storage/commitments': ['test/storage/log/log-commitments', 'test/inspect/folder/journal'],
   'storage/projections': [
     'test/actors/projection/user-projections',
     'test/actors/projection/entity-projections',
   ],
   'storage/examination': [
-    'test/inspect/doctor',
+    'test/inspect/folder/doctor',
     'test/storage/log',
     'test/storage/wal',
     'test/storage/backups',
     'test/storage/restore',
-    'test/inspect/wal',
-    'test/inspect/journal',
+    'test/inspect/folder/wal',
+    'test/inspect/folder/journal',
     'test/supervisors/starting',
   ],
   'flow/runs': ['test/flow/app', 'test/flow/queue', 'test/simulation/flows'],

@@ -11,10 +11,7 @@
  * - observe: answers of an instance to `keelson observe`: views, measurements, actions
  * - attach: prompts that are attached to a running instance; the public `start`
  * - page-server: the HTTP server of the page of `keelson observe`; `keelson/observer`
- * - wal: `keelson wal dump` and `salvage`
- * - journal: `keelson journal head`, `prove` and `verify`
- * - backup: `keelson backup` and `restore`
- * - doctor: `keelson doctor`
+ * - folder: commands on a data folder: `keelson wal`, `journal`, `backup`, `restore`, `doctor`
  * - cluster: `keelson cluster`
  * - cli: the `keelson` command, its configuration file, `keelson start`, `run` and `attach`
  *

@@ -1,4 +1,11 @@
 /** Parses the command line: words in, a checked command out. Pure. */
+
+import {
+  type ClusterCommand,
+  clusterUsage,
+  parseClusterCommand,
+} from '../cluster/cluster-command-line.ts'
+import { flag, parsedWords, text, whole, wrongWords } from '../command/command-words.ts'
 import {
   type BackupCommand,
   backupUsage,
@@ -8,20 +15,14 @@ import {
   parseRestore,
   type RestoreCommand,
   type RestoreReplicaCommand,
-} from '../backup/backup-command-line.ts'
-import {
-  type ClusterCommand,
-  clusterUsage,
-  parseClusterCommand,
-} from '../cluster/cluster-command-line.ts'
-import { flag, parsedWords, text, whole, wrongWords } from '../command/command-words.ts'
-import { type DoctorCommand, doctorUsage, parseDoctor } from '../doctor/doctor-command-line.ts'
+} from '../folder/backup-command-line.ts'
+import { type DoctorCommand, doctorUsage, parseDoctor } from '../folder/doctor-command-line.ts'
 import {
   type JournalCommand,
   journalUsage,
   parseJournalCommand,
-} from '../journal/journal-command-line.ts'
-import { parseWalCommand, type WalCommand, walUsage } from '../wal/wal-command-line.ts'
+} from '../folder/journal-command-line.ts'
+import { parseWalCommand, type WalCommand, walUsage } from '../folder/wal-command-line.ts'
 import { type FlowCommand, flowUsage, parseFlowCommand } from './flow-command-line.ts'
 
 /** The words that say which instance. Paths are as they were written. */

@@ -6,10 +6,10 @@
 import { join, resolve } from 'node:path'
 import { isKeelsonError } from '../../errors.ts'
 import { type Disk, nodeDisk, readBackup, readDataFolder, refusing } from '../../storage/index.ts'
-import { runBackup } from '../backup/backup-command.ts'
-import type { BackupCommand, OpenCommand } from '../backup/backup-command-line.ts'
-import { checkMoment, runRestore } from '../backup/restore-command.ts'
 import type { Environment } from '../command/environment.ts'
+import { runBackup } from '../folder/backup-command.ts'
+import type { BackupCommand, OpenCommand } from '../folder/backup-command-line.ts'
+import { checkMoment, runRestore } from '../folder/restore-command.ts'
 import { callOf, runLine } from './flow-command.ts'
 import { runStart } from './start-command.ts'
 

@@ -3,7 +3,7 @@ import { cpSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { join } from 'node:path'
 import { start } from 'keelson'
 import { expect, test } from 'vitest'
-import { parseBackup, parseRestore } from '../../../src/inspect/backup/backup-command-line.ts'
+import { parseBackup, parseRestore } from '../../../src/inspect/folder/backup-command-line.ts'
 import { commandHere } from '../../support/commands/command-here.ts'
 import { codeOf } from '../../support/error-codes.ts'
 import { tempFolder } from '../../support/temp-folder.ts'

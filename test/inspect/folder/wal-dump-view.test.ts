@@ -1,6 +1,6 @@
 /** Frames in `keelson wal dump`: one line each, without values, and whole as JSON. */
 import { describe, expect, test } from 'vitest'
-import { dumpJson, dumpLine, withoutValues } from '../../../src/inspect/wal/wal-dump-view.ts'
+import { dumpJson, dumpLine, withoutValues } from '../../../src/inspect/folder/wal-dump-view.ts'
 import { commandKinds } from '../../../src/storage/commands/command-table.ts'
 import {
   alarmRowKey,

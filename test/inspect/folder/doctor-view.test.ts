@@ -1,8 +1,8 @@
 /** What `keelson doctor` prints, and the codes that the pages name. */
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { parseDoctor } from '../../../src/inspect/doctor/doctor-command-line.ts'
-import { doctorText } from '../../../src/inspect/doctor/doctor-view.ts'
+import { parseDoctor } from '../../../src/inspect/folder/doctor-command-line.ts'
+import { doctorText } from '../../../src/inspect/folder/doctor-view.ts'
 import { finding, findingKinds } from '../../../src/storage/health/finding.ts'
 import { codeOf } from '../../support/error-codes.ts'
 

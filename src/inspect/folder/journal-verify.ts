@@ -21,8 +21,8 @@ import { readNamed } from '../command/named-file.ts'
 import { printable } from '../text/paint.ts'
 import { countText } from '../text/quantities.ts'
 import { factList } from '../text/text-table.ts'
-import { contentJson, contentText, withoutValues } from '../wal/wal-dump-view.ts'
 import type { JournalVerifyCommand } from './journal-command-line.ts'
+import { contentJson, contentText, withoutValues } from './wal-dump-view.ts'
 
 /** Facts as lines of text, and the same as plain data. */
 type Finding = { readonly facts: readonly (readonly [string, string])[]; readonly json: object }

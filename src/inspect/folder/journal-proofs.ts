@@ -12,8 +12,8 @@ import {
 } from '../../storage/index.ts'
 import type { Environment } from '../command/environment.ts'
 import { readNamed, writeNamed } from '../command/named-file.ts'
-import { walTarget } from '../wal/wal-target.ts'
 import type { JournalHeadCommand, JournalProveCommand } from './journal-command-line.ts'
+import { walTarget } from './wal-target.ts'
 
 /**
  * Runs the command and resolves with the exit status.
