@@ -59,17 +59,9 @@ export function* copyingShard(
   const meter = new Meter(
     bytesOf(segments) + request.snapshots.reduce((sum, { bytes }) => sum + bytes, 0),
   )
-  const snapshots: NamedSnapshot[] = []
-  for (const snapshot of request.snapshots) {
-    const steps = copyingSnapshot(
-      disk,
-      { from: from.snapshots, to: to.snapshots, snapshot, walId },
-      (ref) => wanted.set(placeOf(ref), { ref, isNeeded: true }),
-    )
-    const copy = yield* meter.through(steps, snapshot.bytes)
-    snapshots.push(copy.snapshot)
-    meter.copiedBytes += copy.copiedBytes
-  }
+  const snapshots = yield* copyingSnapshots(disk, request, meter, (ref) =>
+    wanted.set(placeOf(ref), { ref, isNeeded: true }),
+  )
   let time = 0
   const copied: CopiedSegment[] = []
   for (const [index, segment] of segments.entries()) {
@@ -105,6 +97,23 @@ export function* copyingShard(
     ...blobs,
     copiedBytes: meter.copiedBytes,
   }
+}
+
+/** Copies the snapshots. `need` gets the blobs that their rows refer to. */
+function* copyingSnapshots(
+  disk: Disk,
+  { from, to, walId, snapshots }: ShardCopyRequest,
+  meter: Meter,
+  need: (ref: BlobRef) => void,
+): Generator<Progress, readonly NamedSnapshot[]> {
+  const copied: NamedSnapshot[] = []
+  for (const snapshot of snapshots) {
+    const places = { from: from.snapshots, to: to.snapshots, snapshot, walId }
+    const copy = yield* meter.through(copyingSnapshot(disk, places, need), snapshot.bytes)
+    copied.push(copy.snapshot)
+    meter.copiedBytes += copy.copiedBytes
+  }
+  return copied
 }
 
 /** The segments in a folder, or those of them that a backup lists. */
