@@ -28,16 +28,16 @@ import { LogReader } from './log-reader.ts'
 import { bytesAfter } from './log-retention.ts'
 import { LogWriter } from './log-writer.ts'
 
+/** An open log. */
+type OpenLog = {
+  readonly kind: 'open'
+  readonly writer: LogWriter
+  readonly reader: LogReader
+  readonly pins: Pins
+}
+
 /** The state of a log: before `open`, open, or ended. */
-type State =
-  | { readonly kind: 'new' }
-  | {
-      readonly kind: 'open'
-      readonly writer: LogWriter
-      readonly reader: LogReader
-      readonly pins: Pins
-    }
-  | { readonly kind: 'over' }
+type State = { readonly kind: 'new' } | OpenLog | { readonly kind: 'over' }
 
 /** Executes requests. Throws a `KeelsonError` where a host rejects. */
 export type Log = {
@@ -67,11 +67,72 @@ type Handlers = {
   readonly [K in LogRequestKind]: (request: LogProtocol[K]['request']) => LogProtocol[K]['answer']
 }
 
+/** The answers of an open log. `opened` refuses while it is not open. */
+const openHandlers = (
+  opened: () => OpenLog,
+): Omit<Handlers, 'inspect' | 'create' | 'open' | 'close'> => ({
+  commit: (request) => ({ ...opened().writer.commit(request), ...givenBack(request) }),
+  sync() {
+    const { writer } = opened()
+    writer.sync()
+    return { durableLsn: writer.durableLsn }
+  },
+  mark() {
+    const { writer } = opened()
+    return { written: writer.mark(), durableLsn: writer.durableLsn }
+  },
+  checkpoint({ opaque }) {
+    const { writer } = opened()
+    return { ...writer.checkpoint(opaque), durableLsn: writer.durableLsn }
+  },
+  name({ epoch, snapshot, keep }) {
+    const { writer } = opened()
+    refuseOther(epoch, writer)
+    writer.name(snapshot, keep)
+    return { snapshots: writer.snapshots, checkpointLsn: writer.checkpointLsn }
+  },
+  release({ epoch, lsn, wanted = lsn }) {
+    const { writer, pins } = opened()
+    refuseOther(epoch, writer)
+    const gone = writer.release(Math.min(lsn, pins.least - 1))
+    const heldBytes = bytesOf(writer.releasable(wanted))
+    const removedBytes = bytesOf(gone)
+    return { removed: gone.length, removedBytes, heldBytes, firstLsn: firstLsnOf(writer) }
+  },
+  pin({ from, pin }) {
+    const { writer, pins } = opened()
+    refuseBefore(firstLsnOf(writer), from)
+    return { pin: pins.hold(from, pin) }
+  },
+  unpin({ pin }) {
+    opened().pins.drop(pin)
+    return null
+  },
+  read(request) {
+    const { writer, reader } = opened()
+    const behind = request.fromCheckpoint ? writer.checkpointLsn + 1 : 0
+    const from = Math.max(request.from, behind)
+    refuseBefore(firstLsnOf(writer), from)
+    return refusing(() => reader.read(writer.segments, writer.durableLsn, { ...request, from }))
+  },
+  head: () => opened().writer.head() ?? null,
+  state(request) {
+    const { writer } = opened()
+    const { segments, snapshots } = writer
+    return {
+      ...extentOf(writer),
+      newBytes: bytesAfter(segments, snapshots.at(-1)?.lsn ?? 0),
+      bytesAfter: bytesAfter(segments, request?.after ?? 0),
+    }
+  },
+  describe: () => describe(opened().writer),
+})
+
 /** A log before its first request. */
 export const createLog = (disk: Disk, clock: Clock): Log => {
   let state: State = { kind: 'new' }
 
-  const opened = () => {
+  const opened = (): OpenLog => {
     if (state.kind === 'open') return state
     throw new KeelsonError('CLOSED', `the log is ${state.kind === 'new' ? 'not open' : 'closed'}`)
   }
@@ -110,61 +171,7 @@ export const createLog = (disk: Disk, clock: Clock): Log => {
       state = { kind: 'open', writer, reader, pins: new Pins() }
       return report
     },
-    commit: (request) => ({ ...opened().writer.commit(request), ...givenBack(request) }),
-    sync() {
-      const { writer } = opened()
-      writer.sync()
-      return { durableLsn: writer.durableLsn }
-    },
-    mark() {
-      const { writer } = opened()
-      return { written: writer.mark(), durableLsn: writer.durableLsn }
-    },
-    checkpoint({ opaque }) {
-      const { writer } = opened()
-      return { ...writer.checkpoint(opaque), durableLsn: writer.durableLsn }
-    },
-    name({ epoch, snapshot, keep }) {
-      const { writer } = opened()
-      refuseOther(epoch, writer)
-      writer.name(snapshot, keep)
-      return { snapshots: writer.snapshots, checkpointLsn: writer.checkpointLsn }
-    },
-    release({ epoch, lsn, wanted = lsn }) {
-      const { writer, pins } = opened()
-      refuseOther(epoch, writer)
-      const gone = writer.release(Math.min(lsn, pins.least - 1))
-      const heldBytes = bytesOf(writer.releasable(wanted))
-      const removedBytes = bytesOf(gone)
-      return { removed: gone.length, removedBytes, heldBytes, firstLsn: firstLsnOf(writer) }
-    },
-    pin({ from, pin }) {
-      const { writer, pins } = opened()
-      refuseBefore(firstLsnOf(writer), from)
-      return { pin: pins.hold(from, pin) }
-    },
-    unpin({ pin }) {
-      opened().pins.drop(pin)
-      return null
-    },
-    read(request) {
-      const { writer, reader } = opened()
-      const behind = request.fromCheckpoint ? writer.checkpointLsn + 1 : 0
-      const from = Math.max(request.from, behind)
-      refuseBefore(firstLsnOf(writer), from)
-      return refusing(() => reader.read(writer.segments, writer.durableLsn, { ...request, from }))
-    },
-    head: () => opened().writer.head() ?? null,
-    state(request) {
-      const { writer } = opened()
-      const { segments, snapshots } = writer
-      return {
-        ...extentOf(writer),
-        newBytes: bytesAfter(segments, snapshots.at(-1)?.lsn ?? 0),
-        bytesAfter: bytesAfter(segments, request?.after ?? 0),
-      }
-    },
-    describe: () => describe(opened().writer),
+    ...openHandlers(opened),
     close({ projectedLsn }) {
       const { writer } = opened()
       state = { kind: 'over' }
