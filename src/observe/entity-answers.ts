@@ -84,7 +84,7 @@ export type HistoryTurn = {
   readonly lsn: number
   readonly at: number
   readonly seq: number
-  /** `alarm due`, `step payment`, `message`: inferred from the rows that the turn changed. */
+  /** `alarm due`, `step payment`, `call place by clerk`. */
   readonly cause: string
   readonly error?: string
   /** The paths of the state that it changed. */

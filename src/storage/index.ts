@@ -77,7 +77,6 @@ export { encodeFrame, encodeFrameInto, frameLength } from './commands/command-en
 export {
   commandsOf,
   entriesOf,
-  featuresOf,
   namedKeys,
   refsOfUnit,
   unitWithValues,

@@ -5,7 +5,6 @@
  */
 import {
   type Checked,
-  flag,
   group,
   listOf,
   mapped,
@@ -56,12 +55,6 @@ const shardLog = {
    * an Ed25519 private key in PEM, each is signed.
    */
   commitments: or(commitments, false),
-  /**
-   * Whether turns of durable actors say what they handled, for their history. Absent: in logs that
-   * were made by a version that does so. A log with such turns cannot be opened by a version that
-   * does not know them.
-   */
-  causes: optional(flag),
 }
 
 const wal: LogSettings & typeof shardLog = { ...logSettings, ...shardLog }

@@ -1,24 +1,16 @@
-/**
- * The cause of a past turn: what it recorded, and of a turn that recorded nothing, what the rows
- * that it changed say. Pure.
- */
+/** The cause of a past turn: what it recorded, with names and errors from the rows that it changed. Pure. */
 import type { KeptError } from '../../errors.ts'
 import {
   callIdRows,
-  isDueRow,
   isWithin,
   type LoggedCause,
   type LoggedTurn,
-  parseDue,
   saysCause,
 } from '../../storage/index.ts'
-import { type Step, stepsName } from '../turns/memory.ts'
+import type { Step } from '../turns/memory.ts'
 import type { Failure } from '../turns/retry-policy.ts'
 
-/**
- * The cause of a turn. Without `message` its kind is inferred from what the turn changed: a step
- * that is gone has run; an alarm that was due and is gone has fired; a remembered id is of a call.
- */
+/** The cause of a turn. */
 export type TurnCause = {
   /** `birth`: the first turn, by a message. `end`: the turn removed the actor. */
   readonly kind: 'birth' | 'message' | 'call' | 'step' | 'alarm' | 'end'
@@ -26,9 +18,9 @@ export type TurnCause = {
   readonly name?: string
   /** The try failed with this error. */
   readonly error?: KeptError
-  /** The message, such as `call place`; absent in logs that have no causes (`wal.causes`). */
+  /** The message, such as `call place`. */
   readonly message?: string
-  /** The process that called, by its name; absent if none did, or in such logs. */
+  /** The process that called, by its name; absent if none did. */
   readonly by?: string
 }
 
@@ -51,9 +43,7 @@ export const turnCause = (
 ): TurnCause => {
   const { cause } = turn
   if (turn.mark === undefined) return { kind: 'end', ...recorded(cause) }
-  const work = cause
-    ? recordedWork(cause, { step: stepsRun(before, steps), alarm: alarms })
-    : inferredWork(turn, stepsRun(before, steps), alarms)
+  const work = cause && recordedWork(cause, { step: stepsRun(before, steps), alarm: alarms })
   if (work) return { ...work, ...recorded(cause) }
   const [id] = turn.rows.find(([key, row]) => row && isWithin(key, callIdRows(entity))) ?? []
   if (id !== undefined) return { kind: 'call', name: lastPart(id), ...recorded(cause) }
@@ -80,18 +70,6 @@ const recordedWork = (
   return { kind, name: found?.name ?? name, ...(found?.error && { error: found.error }) }
 }
 
-const inferredWork = (
-  turn: LoggedTurn,
-  [step]: readonly Work[],
-  alarms: readonly Work[],
-): TurnCause | undefined => {
-  if (step) return { kind: 'step', ...step }
-  const failed = alarms.find(({ error }) => error !== undefined)
-  if (failed?.error) return { kind: 'alarm', name: failed.name, error: failed.error }
-  const fired = firedAlarm(turn)
-  return fired === undefined ? undefined : { kind: 'alarm', name: fired }
-}
-
 /** The steps that are gone, and the steps whose try has failed. */
 const stepsRun = (before: readonly Step[], after: readonly Step[]): readonly Work[] =>
   before.flatMap(({ step, name, tries, failure }) => {
@@ -108,15 +86,5 @@ const isNews = (now: Failure | undefined, before: Failure | undefined): boolean 
 /** The error of a failure, as a member. */
 export const errorIn = (failure: Failure | undefined): { readonly error?: KeptError } =>
   failure === undefined ? {} : { error: failure.error }
-
-/** An alarm that was due when the turn was accepted, and is gone. */
-const firedAlarm = ({ rows, time }: LoggedTurn): string | undefined => {
-  for (const [key, bytes] of rows) {
-    if (bytes !== undefined || !isDueRow(key)) continue
-    const { dueMs, name } = parseDue(key)
-    if (dueMs <= time && name !== stepsName) return name
-  }
-  return undefined
-}
 
 const lastPart = (key: string): string => key.slice(key.lastIndexOf('\0') + 1)

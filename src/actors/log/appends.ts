@@ -153,9 +153,6 @@ export class Appends {
     this.#filler.reuse(spent)
   }
 
-  /** Whether the log takes turns with their causes. */
-  takesCauses = false
-
   /** The last LSN of the log that is no group's in flight. */
   get writtenLsn(): number {
     return this.#writtenLsn

@@ -27,12 +27,10 @@ import {
 } from '../../runtime/index.ts'
 import {
   type Commit,
-  featuresOf,
   IdleWatch,
   isRefusal,
   type LogDescription,
   type LogHost,
-  logFeatures,
   type OpenReport,
 } from '../../storage/index.ts'
 import {
@@ -309,7 +307,6 @@ const open = async (state: State, context: Context): Promise<State> => {
   shard.engine.isBack()
   shard.observeTime(report.lastTime)
   shard.appends.opened(report.lastLsn)
-  shard.appends.takesCauses = settings.wal.causes ?? (report.features & logFeatures.causes) !== 0
   if (!isAdopted) emit(system, shard, 'wal.recovered', report)
   const idle = new IdleWatch(clock, enableFsync ? idleMarkerMs : 0, () => send(self, 'markDue'))
   signal.addEventListener('abort', () => idle.end(), { once: true })
@@ -388,7 +385,6 @@ const commit = async ({ shard }: State, host: LogHost, turn: GroupTurn): Promise
     now: shard.now(),
     sync: enableFsync && syncInterval === undefined,
     projectedLsn: shard.projectedLsn,
-    features: featuresOf(turn.units),
     ...payloads,
   })
 }

@@ -293,7 +293,7 @@ export class TurnDraft extends LoggedTurn {
       row,
       rows: noted.length + rows.length === 0 ? changes : [...changes, ...noted, ...rows],
       writes,
-      cause: shard.appends.takesCauses ? causeIn(this.run, table) : undefined,
+      cause: causeIn(this.run, table),
     }
     this.unit = this.#entries || this.#own ? { ...unit, ...this.#beside } : unit
     this.after = after
@@ -325,9 +325,9 @@ export class TurnDraft extends LoggedTurn {
   }
 
   /** Ends it with a unit that removes every row. `others`: rows that its memory does not know. */
-  endAll({ identity, shard, table }: UnitTerms, others: readonly string[]): void {
+  endAll({ identity, table }: UnitTerms, others: readonly string[]): void {
     const unit = removalOf(identity, this.before.stored, others)
-    this.unit = shard.appends.takesCauses ? { ...unit, cause: causeIn(this.run, table) } : unit
+    this.unit = { ...unit, cause: causeIn(this.run, table) }
     this.after = nothing
   }
 }

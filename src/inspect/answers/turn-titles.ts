@@ -9,14 +9,13 @@ export const causeTitle = (turn: PastTurn): string => {
 }
 
 const handledText = (turn: PastTurn): string => {
-  const { kind, name, message, error } = turn.cause
+  const { kind, name, message } = turn.cause
   const [operation] = operationIn(turn)
   if (operation !== undefined) return printable(operation)
   const id = name === undefined ? '' : ` ${printable(name)}`
   if (kind === 'step' || kind === 'alarm') {
-    const isInferred = message === undefined && error === undefined
     const onFailed = message?.startsWith('onFailed ') ? 'onFailed of ' : ''
-    return `${onFailed}${kind}${id}${isInferred ? ' (inferred)' : ''}`
+    return `${onFailed}${kind}${id}`
   }
   if (message === undefined || message === kind) return `${kind}${id}`
   const handled = `${printable(message)}${id}`

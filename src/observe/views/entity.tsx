@@ -293,18 +293,7 @@ const Turns = (props: {
   const { chosen, onChoose } = props
   const { turns, before, end, isAsking, refusal, more } = useTurns(props.name, props.seq)
   return (
-    <Card
-      title="Turns"
-      isFlush
-      aside={
-        <span
-          class="muted"
-          title="Where turns record no cause, it is inferred from the rows that they changed."
-        >
-          choose one, or two
-        </span>
-      }
-    >
+    <Card title="Turns" isFlush aside={<span class="muted">choose one, or two</span>}>
       {refusal && <p class="banner bad">{refusal.message}</p>}
       <ol class="turns">
         {turns.map((turn) => (

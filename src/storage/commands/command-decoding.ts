@@ -84,7 +84,8 @@ const readSizedCommand = (reader: PayloadReader): Command => {
   return reader.within(length, () => readCommand(reader))
 }
 
-const readTurn = (reader: PayloadReader, cause?: Uint8Array): Turn => {
+const readTurn = (reader: PayloadReader): Turn => {
+  const cause = readCause(reader)
   const turn: Turn = {
     kind: 'turn',
     entity: reader.text('an entity', entityBytesMax),
@@ -104,10 +105,10 @@ const readTurn = (reader: PayloadReader, cause?: Uint8Array): Turn => {
   return { ...turn, ...(entries.length > 0 && { entries }), ...(own && { own }) }
 }
 
-const readCausedTurn = (reader: PayloadReader): Turn => {
+const readCause = (reader: PayloadReader): Uint8Array | undefined => {
   const length = reader.u8()
   const from = reader.take(length)
-  return readTurn(reader, reader.bytes.subarray(from, from + length))
+  return length === 0 ? undefined : reader.bytes.subarray(from, from + length)
 }
 
 const readOwn = (reader: PayloadReader): OwnChanges => {
@@ -178,9 +179,8 @@ const unitReaders: { readonly [kind: number]: ((reader: PayloadReader) => Unit) 
   [unitKinds.command]: readCommand,
   [unitKinds.batch]: readBatch,
   [unitKinds.entry]: readEntryUnit,
-  [unitKinds.turn]: (reader) => readTurn(reader),
+  [unitKinds.turn]: readTurn,
   [unitKinds.removal]: readRemoval,
-  [unitKinds.causedTurn]: readCausedTurn,
 }
 
 const plansByCode = new Map(Object.values(commandPlans).map((plan) => [plan.code, plan]))

@@ -6,13 +6,12 @@
  *     body of a command       u8 code, 80 with an owner | key, but for commands on many | owner | fields
  *     body of an atomic batch u32 commands | per command: u32 length | the body of a command
  *     body of an entry        16 bytes of its digest | its body, as in `journal-entry.ts`
- *     body of a turn          entity | u8 0, or 1 and the mark that it follows | u8 0, or 1 and the main
- *                             row: mark, sized body | u32 other rows, each: row key, u8 0 or 1 and sized
+ *     body of a turn          u8 length and bytes of its cause, 0 for none | entity | u8 0, or 1 and the
+ *                             mark that it follows | u8 0, or 1 and the main row: mark, sized body | u32 other rows, each: row key, u8 0 or 1 and sized
  *                             bytes | u32 writes | per write: u32 length | the body of a command |
  *                             u32 entries | per entry: u32 length | the body of an entry |
  *                             nothing, or 8 bytes of a birth | u32 own rows, each: key, u8 0, or
  *                             1, u8 tag and sized bytes
- *     body of a turn with its cause   u8 length and bytes of the cause | the body of a turn
  *     body of a removal       entity | 8 bytes of a birth | u8 last | u32 keys, each a key
  *
  * A mark is the 8 bytes of an incarnation and u64 seq. Sized bytes follow their length as u32,
@@ -113,8 +112,7 @@ const writeUnit = (sink: PayloadSink, unit: Unit): void => {
       writeBatch(sink, unit.commands)
       break
     case 'turn':
-      sink.u8(unit.cause ? unitKinds.causedTurn : unitKinds.turn)
-      if (unit.cause) writeCause(sink, unit.cause)
+      sink.u8(unitKinds.turn)
       writeTurn(sink, unit)
       break
     case 'entry':
@@ -156,13 +154,12 @@ const writeEntry = (sink: PayloadSink, { digest, body }: EntryUnit): void => {
   sink.bytes(body)
 }
 
-const writeCause = (sink: PayloadSink, cause: Uint8Array): void => {
-  sink.u8(cause.length)
-  sink.bytes(cause)
-}
+const noCause = new Uint8Array(0)
 
 const writeTurn = (sink: PayloadSink, turn: Turn): void => {
-  const { entity, follows, row, rows, writes, entries = [], own } = turn
+  const { cause = noCause, entity, follows, row, rows, writes, entries = [], own } = turn
+  sink.u8(cause.length)
+  sink.bytes(cause)
   sink.text('an entity', entity, entityBytesMax)
   sink.u8(follows ? 1 : 0)
   if (follows) sink.mark(follows)

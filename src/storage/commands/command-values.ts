@@ -4,18 +4,10 @@
  * compared and never stored. Pure.
  */
 
-import { logFeatures } from '../ports/log-host.ts'
 import { type StoredValue, valueTags } from '../ports/projection-store.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 import { refsOf } from '../values/rope.ts'
-import {
-  type Command,
-  type EntryUnit,
-  type FrameUnits,
-  isAlone,
-  type Turn,
-  type Unit,
-} from './command.ts'
+import type { Command, EntryUnit, Turn, Unit } from './command.ts'
 import { commandPlans } from './command-table.ts'
 
 /** The values that a command stores. */
@@ -81,23 +73,6 @@ export const entriesOf = (unit: Unit): readonly EntryUnit[] => {
   if (unit.kind === 'entry') return [unit]
   return (unit.kind === 'turn' && unit.entries) || []
 }
-
-/** The bits of `logFeatures` that a reader of these frames must know. */
-export const featuresOf = (frames: readonly FrameUnits[]): number =>
-  (frames.some((units) => has(units, isOrHasEntry)) ? logFeatures.entries : 0) |
-  (frames.some((units) => has(units, isOfOwnRows)) ? logFeatures.ownRows : 0) |
-  (frames.some((units) => has(units, hasCause)) ? logFeatures.causes : 0)
-
-const has = (units: FrameUnits, is: (unit: Unit) => boolean): boolean =>
-  isAlone(units) ? is(units) : units.some(is)
-
-const isOrHasEntry = (unit: Unit): boolean =>
-  unit.kind === 'entry' || (unit.kind === 'turn' && unit.entries !== undefined)
-
-const isOfOwnRows = (unit: Unit): boolean =>
-  unit.kind === 'removal' || (unit.kind === 'turn' && unit.own !== undefined)
-
-const hasCause = (unit: Unit): boolean => unit.kind === 'turn' && unit.cause !== undefined
 
 /** The values that a unit stores. */
 export const valuesOfUnit = (unit: Unit): readonly StoredValue[] => {

@@ -155,7 +155,7 @@ export type Turn = {
   readonly entries?: readonly EntryUnit[]
   /** Changes of rows that the entity keeps itself; absent for none. */
   readonly own?: OwnChanges
-  /** The bytes of its cause, as in `turn-cause.ts`; absent in logs without the feature `causes`. */
+  /** The bytes of its cause, as in `turn-cause.ts`; absent in turns of the journal's own entities. */
   readonly cause?: Uint8Array | undefined
 }
 
@@ -218,9 +218,8 @@ export const unitKinds = {
   command: 0,
   batch: 1,
   entry: 2,
-  turn: 4,
-  removal: 5,
-  causedTurn: 6,
+  turn: 3,
+  removal: 4,
 } as const
 
 /** The flag in a command's code when the command names an owner. */

@@ -42,7 +42,7 @@ export type SegmentHeader = {
   readonly createdMs: number
   readonly allocatedBytes: number
   readonly sectorBytes: number
-  /** Bits of `logFeatures`. A segment has those of the one before. */
+  /** Bits that its readers must know. A segment has those of the one before. */
   readonly features: number
   /** Present from the first commitment on. */
   readonly chain?: ChainAnchor | undefined

@@ -114,10 +114,9 @@ const freshHeader = (
   anchor: ChainAnchor | undefined,
 ): SegmentHeader => {
   const { options } = place
-  const { walId, epoch, fresh, copy, chain, lastLsn } = plan
+  const { walId, epoch, fresh, copy, chain } = plan
   const before = [...chain, ...(copy ? [copy.segment] : [])]
-  const own = lastLsn === 0 ? (options.features ?? 0) : 0
-  const features = before.reduce((all, { header }) => all | header.features, own)
+  const features = before.reduce((all, { header }) => all | header.features, 0)
   const allocatedBytes = openingBytes(options)
   const facts = { walId, epoch, ...fresh, allocatedBytes, features, chain: anchor }
   if (!copy) return newSegmentHeader(place, facts)

@@ -15,14 +15,10 @@ import type { NamedSnapshot } from './named-snapshot.ts'
 import type { ProjectedPosition } from './projection-store.ts'
 
 /**
- * Features of a log that its readers must know, as bits. `entries`: DATA frames may hold entries of
- * the journal. `ownRows`: turns may change rows that their entities keep themselves. `causes`: turns
- * may say what they handled.
+ * The features of a log that this version knows, as bits: none yet. A later version gives a bit to
+ * what a reader without it would misread.
  */
-export const logFeatures = { entries: 1, ownRows: 2, causes: 4 } as const
-
-/** The features that this version knows. */
-export const knownFeatures = logFeatures.entries | logFeatures.ownRows | logFeatures.causes
+export const knownFeatures = 0
 
 /** Options of a log. */
 export type LogOptions = {
@@ -34,8 +30,6 @@ export type LogOptions = {
   readonly retention?: LogRetention
   /** A commitment to each group; none by default. */
   readonly commitments?: CommitmentOptions
-  /** The bits of `logFeatures` that a log without frames begins with; none by default. */
-  readonly features?: number
 }
 
 /** How groups are committed to. `key` signs each header. */
@@ -144,7 +138,7 @@ export type OpenReport = {
   readonly lastTime: number
   readonly tail: Inspection['tail']
   readonly cutBytes: number
-  /** The bits of `logFeatures` of its newest segment. */
+  /** The features of its newest segment. */
   readonly features: number
   /** Number of frames copied into the fresh segment. */
   readonly copiedFrames: number
@@ -168,7 +162,7 @@ export type CommitRequest = {
   readonly sync: boolean
   /** The durable LSN of the projection, for the CHECKPOINT of a new segment. */
   readonly projectedLsn: number
-  /** The bits of `logFeatures` that a reader of the frames must know. */
+  /** The features that a reader of the frames must know. */
   readonly features?: number
 }
 

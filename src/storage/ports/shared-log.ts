@@ -61,7 +61,7 @@ export type SharedHead = {
   readonly trimmed: { readonly lsn: number; readonly mark: string }
   /** Oldest first. */
   readonly snapshots: readonly SharedSnapshot[]
-  /** The bits of `logFeatures` that a reader must know. Once set, they stay. */
+  /** The bits that a reader must know, as in `knownFeatures`. Once set, they stay. */
   readonly features: number
 }
 

@@ -31,7 +31,6 @@ import {
   type BlobHostFactory,
   type LogFloor,
   type LogHostFactory,
-  logFeatures,
   type Projections,
   type SnapshotHostFactory,
   unitBytesMax,
@@ -83,8 +82,7 @@ export class Shard extends ShardCore {
   #leaving: Cancel | undefined
 
   constructor(parts: ShardParts) {
-    const { maxFileSize, sectorBytes, queueBytes, queueCommands, commitments, causes } =
-      parts.settings.wal
+    const { maxFileSize, sectorBytes, queueBytes, queueCommands, commitments } = parts.settings.wal
     const { mapBytes } = parts.settings.lmdb
     const { maxCommands, maxBytes } = parts.settings.batcher
     const appends = new Appends({ weightMax: maxCommands, bytesMax: maxBytes }, parts.clock)
@@ -124,7 +122,6 @@ export class Shard extends ShardCore {
       sectorBytes,
       ...(retention && { retention }),
       ...(commitments && { commitments }),
-      features: causes === false ? 0 : logFeatures.causes,
     }
     this.files = new ShardFiles({ ...parts, logOptions, mapBytes, snapshots, recovery })
     this.blobs = blobsOf(parts, unitBytesMax(this.files.parts.logOptions))

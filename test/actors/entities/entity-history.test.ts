@@ -97,36 +97,7 @@ describe('the cause of a turn', () => {
       by: 'clerk',
     })
   })
-
-  test('is inferred in a log without causes, and recorded from the moment that they are asked for', async () => {
-    const { s, add, past } = await world(0, { wal: { causes: false } })
-    await add(1)
-    await add(2)
-    const causes = async () => (await past()).turns.map(({ cause }) => cause)
-    const inferred = [{ kind: 'message' }, { kind: 'birth' }]
-    expect(await causes()).toEqual(inferred)
-
-    // A log that has none is not given any without being asked.
-    for (const [wal, message] of [
-      [{}, undefined],
-      [{ causes: true }, 'call add'],
-      // It has some now.
-      [{}, 'call add'],
-      [{ causes: false }, undefined],
-    ] as const) {
-      await s.close()
-      await s.start({ app: supervisor('app', {}, [entity('order', order(0))]), wal })
-      const before = await causesOf(s)
-      await s.during(call(s.app.entity<Messages, State>('order').ref('17'), 'add', 1))
-      const expected = message ? { kind: 'call', message } : { kind: 'message' }
-      expect(await causesOf(s)).toEqual([expected, ...before])
-    }
-    expect((await causesOf(s)).slice(-2)).toEqual(inferred)
-  })
 })
-
-const causesOf = async (s: Awaited<ReturnType<typeof simulated>>) =>
-  (await s.during(s.app.entity('order').history('17'))).turns.map(({ cause }) => cause)
 
 describe('history', () => {
   test('has the turns of one entity, the newest first, with state, changed paths and cause', {

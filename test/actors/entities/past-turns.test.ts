@@ -65,85 +65,6 @@ const shown = (
 }
 const causeOf = (...turn: Parameters<typeof shown>) => shown(...turn).cause
 
-describe('the cause of a turn, in a log without causes', () => {
-  test.each<[string, Memory | undefined, Memory | undefined, unknown]>([
-    ['a first turn is a birth', undefined, memory(), { kind: 'birth' }],
-    ['a turn that changes only the state', memory(), memory(), { kind: 'message' }],
-    ['a removal is an end', memory(), undefined, { kind: 'end' }],
-    ['a new step has not run', memory(), withSteps(step('pay')), { kind: 'message' }],
-    [
-      'a step that is gone has run',
-      withSteps(step('mail'), step('pay')),
-      withSteps(step('mail')),
-      { kind: 'step', name: 'pay' },
-    ],
-    [
-      'a step with another try has failed',
-      withSteps(step('pay', 1, failed('retry', 'earlier'))),
-      withSteps(step('pay', 2, failed('retry'))),
-      { kind: 'step', name: 'pay', error },
-    ],
-    [
-      'a step whose onFailed has failed is parked at the same try',
-      withSteps(step('pay', 2, failed('onFailed', 'earlier'))),
-      withSteps(step('pay', 2, failed('unblock'))),
-      { kind: 'step', name: 'pay', error },
-    ],
-    [
-      'a failure of before is no news',
-      withSteps(step('pay', 2, failed('retry'))),
-      withSteps(step('pay', 2, failed('retry'))),
-      { kind: 'message' },
-    ],
-    [
-      'a step that was unblocked has not run',
-      withSteps(step('pay', 2, failed('unblock'))),
-      withSteps(step('pay')),
-      { kind: 'message' },
-    ],
-    [
-      'an alarm that was due and is gone has fired',
-      withAlarms({ late: alarm(time) }),
-      memory(),
-      { kind: 'alarm', name: 'late' },
-    ],
-    [
-      'an alarm that was not due was cancelled',
-      withAlarms({ late: alarm(time + 1) }),
-      memory(),
-      { kind: 'message' },
-    ],
-    ['an alarm that is set', memory(), withAlarms({ late: alarm(5) }), { kind: 'message' }],
-    [
-      'an alarm with an error has failed, whatever else was set',
-      withAlarms({ late: alarm(5) }),
-      withAlarms({ early: alarm(1), late: alarm(5, 1, failed('retry')) }),
-      { kind: 'alarm', name: 'late', error },
-    ],
-  ])('%s', (_, before, after, cause) => {
-    expect(causeOf(before, after)).toEqual(cause)
-  })
-
-  test('a wake-up for steps is no alarm', () => {
-    const due = { ...step('pay'), wakeAt: 5 }
-    const parked = { ...due, failure: failed('unblock') }
-    expect(causeOf(withSteps(parked), withSteps({ ...parked, wakeAt: 6 }))).toEqual({
-      kind: 'message',
-    })
-    expect(causeOf(withSteps(due), withSteps({ ...due, wakeAt: 6 }))).toEqual({ kind: 'message' })
-  })
-
-  test('an id of a call that is remembered is of a call, and one that is forgotten is not', () => {
-    const key = callIdRowKey('order/7', 'request 7')
-    const rows = (bytes?: Uint8Array) => ({ rows: [[key, bytes]] as const })
-    expect(causeOf(memory(), memory(), rows(Uint8Array.of(1)))).toEqual({
-      ...{ kind: 'call', name: 'request 7' },
-    })
-    expect(causeOf(undefined, memory(), rows(Uint8Array.of(1)))).toMatchObject({ kind: 'call' })
-    expect(causeOf(memory(), memory(), rows())).toEqual({ kind: 'message' })
-  })
-})
-
 describe('the cause of a turn that recorded it', () => {
   const told = (what: string, by?: string) => ({
     cause: by === undefined ? { what } : { what, by },
@@ -182,6 +103,39 @@ describe('the cause of a turn that recorded it', () => {
     expect(causeOf(withSteps(step('pay', 1)), memory(), told(gone))).toEqual({
       ...{ kind: 'step', name: 'pay', message: gone },
     })
+  })
+
+  test('an id of a call that is remembered is of a call, and one that is forgotten is not', () => {
+    const key = callIdRowKey('order/7', 'request 7')
+    const rows = (bytes?: Uint8Array) => ({ rows: [[key, bytes]] as const })
+    expect(causeOf(memory(), memory(), rows(Uint8Array.of(1)))).toEqual({
+      ...{ kind: 'call', name: 'request 7' },
+    })
+    expect(causeOf(undefined, memory(), rows(Uint8Array.of(1)))).toMatchObject({ kind: 'call' })
+    expect(causeOf(memory(), memory(), rows())).toEqual({ kind: 'message' })
+  })
+  test.each<[string, Memory, Memory, unknown]>([
+    [
+      'a step with another try has failed',
+      withSteps(step('pay', 1, failed('retry', 'earlier'))),
+      withSteps(step('pay', 2, failed('retry'))),
+      { kind: 'step', name: 'pay', error },
+    ],
+    [
+      'a step whose onFailed has failed is parked at the same try',
+      withSteps(step('pay', 2, failed('onFailed', 'earlier'))),
+      withSteps(step('pay', 2, failed('unblock'))),
+      { kind: 'step', name: 'pay', error },
+    ],
+    [
+      'a failure of before is no news',
+      withSteps(step('pay', 2, failed('retry'))),
+      withSteps(step('pay', 2, failed('retry'))),
+      { kind: 'step', name: 'pay' },
+    ],
+  ])('%s', (_, before, after, cause) => {
+    const message = 'continue pay'
+    expect(causeOf(before, after, told(message))).toEqual({ ...(cause as object), message })
   })
 
   test('has its whole name from the rows, and what it says where the turn before is not known', () => {

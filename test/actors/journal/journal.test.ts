@@ -1,7 +1,7 @@
 /** `app.journal.append`: one acknowledgement for each id, after the sync, in order. */
 import { describe, expect, test } from 'vitest'
 import { eventPayload, readEventPayload } from '../../../src/storage/values/event-payload.ts'
-import { codeOf, failNextSync, machine, started } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, failNextSync, started } from '../../support/worlds/simulated-instance.ts'
 
 const order = (id: string, cents = 100) => ({
   id,
@@ -183,27 +183,4 @@ describe('an append', () => {
 
     expect(await during(app.journal.append(order('a')))).toMatchObject({ level: 'written' })
   })
-})
-
-test('a log gets its feature with the first entry, and keeps it', async () => {
-  const { start, during, disk } = machine()
-  const featuresOf = (): number[] =>
-    disk
-      .list('/data/shard-0/wal')
-      .filter((name) => name.endsWith('.wal'))
-      .sort()
-      .map((name) => Buffer.from(disk.contents(`/data/shard-0/wal/${name}`)).readUInt32LE(92))
-  const app = await start({ wal: { causes: false } })
-  await during(app.store.put('k', 1))
-  expect(featuresOf()).toEqual([0])
-
-  await during(app.journal.append(order('a')))
-  await during(app.journal.append(order('b')))
-  expect(featuresOf()).toEqual([0, 1])
-
-  await during(app.close())
-  const later = await start()
-  await during(later.store.put('k', 2))
-  expect(featuresOf()).toEqual([0, 1, 1])
-  expect(await during(codeOf(later.journal.append(order('a', 9))))).toBe('CONFLICT')
 })

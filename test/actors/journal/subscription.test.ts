@@ -532,7 +532,7 @@ describe('the log', () => {
     disk.list('/data/shard-0/wal').filter((name) => name.endsWith('.wal')).length
 
   const filled = async (app: App, world: Machine): Promise<number> => {
-    for (let at = 0; at < 12; at++) await world.during(app.store.put('k', 'v'.repeat(60_000)))
+    for (let at = 0; at < 14; at++) await world.during(app.store.put('k', 'v'.repeat(60_000)))
     await world.during(app.control.snapshot(0), 60_000)
     return segmentsOf(world)
   }

@@ -378,6 +378,8 @@ describe('a replica', () => {
     const first = await world.start({ ...options, app: counting })
     await world.during(first.store.put('large', 'y'.repeat(5_000)))
     await world.during(call(first.system.to(name<Counting>('only')), 'add', 3))
+    // The log before these is in a segment that ends before the saved states.
+    for (let at = 0; at < 180; at++) await world.during(first.store.put('k', 'x'.repeat(900)))
     const audit = first.journal.subscribe({ name: 'audit', handler: () => undefined })
     await world.during(first.journal.append({ id: 'x', type: 'any' }))
     await world.clock.advance(100)

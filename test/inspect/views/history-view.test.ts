@@ -13,7 +13,6 @@ describe('the title of a cause', () => {
   test.each<[string, TurnCause, string[]?]>([
     ['message', { kind: 'message' }],
     ['call request-7', { kind: 'call', name: 'request-7' }],
-    ['step charge (inferred)', { kind: 'step', name: 'charge' }],
     ['step charge', { kind: 'step', name: 'charge', error: { name: 'Error', message: 'no' } }],
     ['end', { kind: 'end', message: 'end' }],
     ['step charge', { kind: 'step', name: 'charge', message: 'continue charge' }],

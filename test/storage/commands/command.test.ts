@@ -203,7 +203,7 @@ describe('a frame', () => {
 })
 
 /** A frame with a turn of `order/42`, up to what it follows; 14 bytes are left. */
-const turnHead = '0000000000000000 0100 19000000 04 0800 6f726465722f3432'
+const turnHead = '0000000000000000 0100 1a000000 03 00 0800 6f726465722f3432'
 
 /** A frame of one entry: its body, which the lists of events and effects follow, and bytes too many. */
 const entryHex = (body: string, extra = 0): string => {
@@ -257,13 +257,7 @@ describe('bytes of another kind', () => {
       'expiry',
       3,
     ],
-    [
-      'the kind of unit that is reserved for operations',
-      '0000000000000000 0100 02000000 03 00',
-      'unit',
-      3,
-    ],
-    ['a kind of unit behind turns with causes', '0000000000000000 0100 02000000 07 00', 'unit', 7],
+    ['an unknown kind of unit', '0000000000000000 0100 02000000 05 00', 'unit', 5],
     [
       'an unknown mark of a turn',
       `${turnHead} 02 00 00000000 00000000 00000000`,
@@ -344,29 +338,29 @@ describe('bytes of another kind', () => {
     ['a turn with an entry of no bytes', `${turnHead} 00 00 00000000 00000000 01000000`],
     [
       'a turn of 8 bytes less',
-      '0000000000000000 0100 11000000 04 0800 6f726465722f3432 00 00 00000000',
+      '0000000000000000 0100 12000000 03 00 0800 6f726465722f3432 00 00 00000000',
     ],
     [
       'a turn of an entity without a slash',
-      '0000000000000000 0100 16000000 04 0500 6f72646572 00 00 00000000 00000000 00000000',
+      '0000000000000000 0100 17000000 03 00 0500 6f72646572 00 00 00000000 00000000 00000000',
     ],
     [
       'a turn of an entity in capitals',
-      '0000000000000000 0100 19000000 04 0800 4f726465722f3432 00 00 00000000 00000000 00000000',
+      '0000000000000000 0100 1a000000 03 00 0800 4f726465722f3432 00 00 00000000 00000000 00000000',
     ],
     ['a turn of four billion rows', `${turnHead} 00 00 ffffffff 00000000 00000000`],
     ['a turn of four billion writes', `${turnHead} 00 00 00000000 ffffffff 00000000`],
     [
       'a turn with a row of a user',
-      '0000000000000000 0100 1d000000 04 0800 6f726465722f3432 00 00 01000000 0100 6b 00 00000000 00000000',
+      '0000000000000000 0100 1e000000 03 00 0800 6f726465722f3432 00 00 01000000 0100 6b 00 00000000 00000000',
     ],
     [
       'a turn with a lock',
-      '0000000000000000 0100 1f000000 04 0800 6f726465722f3432 00 00 01000000 0300 006c6b 00 00000000 00000000',
+      '0000000000000000 0100 20000000 03 00 0800 6f726465722f3432 00 00 01000000 0300 006c6b 00 00000000 00000000',
     ],
     [
       'a turn with a row key of no bytes',
-      '0000000000000000 0100 1c000000 04 0800 6f726465722f3432 00 00 01000000 0000 00 00000000 00000000',
+      '0000000000000000 0100 1d000000 03 00 0800 6f726465722f3432 00 00 01000000 0000 00 00000000 00000000',
     ],
     ['a put without a value', '0000000000000000 0100 06000000 00 01 0100 61 00'],
   ])('are CORRUPT: %s', (_, hex) => {

@@ -5,7 +5,6 @@
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import { verifyLog } from '../../../src/storage/examination/log-verification.ts'
-import { decodeSegmentHeader } from '../../../src/storage/frames/segment-header.ts'
 import { type Salvaged, salvaging } from '../../../src/storage/restore/log-salvage.ts'
 import { parseSegmentName } from '../../../src/storage/segments/log-folder.ts'
 import type { SimulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
@@ -57,19 +56,6 @@ const reopened = (disk: SimulatedDisk) => {
 }
 
 describe('a salvaged log', () => {
-  test('asks its readers for every feature of the one it was made of', () => {
-    const world = crashedLogOf(4)
-    const { log } = world.open()
-    commit(log, [payload(9)], { features: 1 })
-    log.abandon()
-
-    salvage(world.disk)
-
-    const [first = ''] = world.disk.list(to).filter((name) => name.endsWith('.wal'))
-    const reading = decodeSegmentHeader(world.disk.contents(`${to}/${first}`).slice(0, 4096))
-    expect(reading).toMatchObject({ kind: 'good', header: { features: 1 } })
-  })
-
   test('of a valid log has every frame with its LSN, and opens like a closed log', () => {
     const world = crashedLogOf(12)
     const before = readAll(world.on(world.disk.clone()).open().log)

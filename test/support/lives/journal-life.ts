@@ -215,11 +215,16 @@ export class JournalLife extends InstanceLife {
   async #snapshot(): Promise<void> {
     const { control, system } = this.running
     const before = await this.#firstLsn()
+    await this.#fill()
+    await this.during(control.snapshotAll({ timeoutMs: 400 }).catch(() => undefined))
+    if (system === this.running.system && (await this.#firstLsn()) > before) this.story.released++
+  }
+
+  /** Writes more than a segment holds. */
+  async #fill(): Promise<void> {
     const value = 'v'.repeat(20_000)
     for (let at = 0; at < 8; at++)
       await this.during(this.running.store.put('k', value).catch(() => undefined))
-    await this.during(control.snapshotAll({ timeoutMs: 400 }).catch(() => undefined))
-    if (system === this.running.system && (await this.#firstLsn()) > before) this.story.released++
   }
 
   async #firstLsn(): Promise<number> {
@@ -235,6 +240,9 @@ export class JournalLife extends InstanceLife {
   /** Saves the ids of all entries so far, twice: then the log before them is not needed. */
   async #save(): Promise<void> {
     const { journal } = this.running
+    // A segment with an entry behind the older state stays: the entries of the states get a later one.
+    await this.#fill()
+    await this.during(this.burst())
     const state = await this.during(journal.loadState<string[]>().catch(() => undefined))
     const ids = [...(state?.value ?? [])]
     let saved = state?.lsn ?? 0
