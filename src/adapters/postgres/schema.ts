@@ -72,7 +72,9 @@ const steps: readonly (readonly string[])[] = [
        body bytea not null,
        primary key (wal_id, lsn, index)
      )`,
-    `create unique index journal_id on keelson.journal (wal_id, id)`,
+    // Not unique: COPY stops at a row that is there, and people may have added an entry with an id
+    // that comes later.
+    'create index journal_id on keelson.journal (wal_id, id)',
     `comment on table keelson.journal is 'The entries of the journal in order (wal_id, lsn, index).'`,
     `comment on column keelson.journal.body is 'Everything that the entry says, byte for byte as in the log.'`,
     `create table keelson.kv (
@@ -89,11 +91,6 @@ const steps: readonly (readonly string[])[] = [
      )`,
     `comment on table keelson.kv is 'Each key with its value, as of lsn or later.'`,
     `comment on column keelson.kv.value is 'The value, where JSON can say it and it is not large.'`,
-  ],
-  [
-    // COPY stops at a row that is there: people may have added an entry with an id that comes later.
-    'drop index keelson.journal_id',
-    'create index journal_id on keelson.journal (wal_id, id)',
     `create table keelson.entities (
        wal_id uuid not null,
        shard integer not null,

@@ -28,7 +28,7 @@ export type DataFolderFacts = {
   readonly logs: readonly string[]
   /** When the folder was made, in ms since 1970. */
   readonly created: number
-  /** The least extent of each shard's log; absent in a folder of an earlier version. */
+  /** The least extent of each shard's log; absent until an instance has started on it. */
   readonly floors?: readonly LogFloor[]
   /** The folder that this one was restored from; absent in one that was made new. */
   readonly origin?: FolderOrigin

@@ -57,9 +57,7 @@ const slotBytes = 4096
 const factBytes = 512
 const cleanFlag = 1
 
-/** A version that names no snapshots. It is written as long as there are none. */
-const plainVersion = 1
-const manifestVersion = 2
+const manifestVersion = 1
 
 /** The most snapshots that a MANIFEST names. */
 export const snapshotsMax = 8
@@ -74,7 +72,7 @@ export const encodeManifest = (manifest: Manifest): Uint8Array => {
   const slot = new Uint8Array(slotBytes)
   const view = viewOf(slot)
   slot.set(magic)
-  view.setUint16(8, manifest.snapshots.length > 0 ? manifestVersion : plainVersion, true)
+  view.setUint16(8, manifestVersion, true)
   view.setUint16(10, manifest.cleanClose ? cleanFlag : 0, true)
   slot.set(Buffer.from(manifest.walId, 'hex'), 16)
   writeU64(view, 32, manifest.generation)

@@ -12,7 +12,7 @@ import type { ProjectedPosition } from '../ports/projection-store.ts'
 /** The version that this code writes, and the newest that it reads. */
 const snapshotVersion = 1
 
-/** The version of the rows inside: those of `row-codec.ts` after a position of version 5 or 6. */
+/** The version of the rows inside: those of `row-codec.ts`. */
 const rowsVersion = 1
 
 const magic = new TextEncoder().encode('KEELSNP\n')

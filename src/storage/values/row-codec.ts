@@ -4,9 +4,9 @@
  * bounds of a range to bytes. Pure. Integers are little endian.
  *
  *     row        u32 CRC of key and rest | u64 expiresAt, ms | u8 tag | its bytes
- *     position   u32 CRC of key and rest | u8 version | 16 bytes wal id | u64 epoch | u64 lsn, key 00;
- *                in version 6 also u64 stamp and u32 CRC of the frame at lsn (`frame-mark.ts`)
- *     load       u32 CRC of key and rest | u8 version 7 | 16 bytes wal id | of the snapshot u64 lsn,
+ *     position   u32 CRC of key and rest | u8 kind, 1 or 2 | 16 bytes wal id | u64 epoch | u64 lsn, key 00;
+ *                in kind 2 also u64 stamp and u32 CRC of the frame at lsn (`frame-mark.ts`)
+ *     load       u32 CRC of key and rest | u8 kind 3 | 16 bytes wal id | of the snapshot u64 lsn,
  *                u64 bytes, u32 sum | u64 offset of the next block | u64 rows; also key 00
  */
 
@@ -41,13 +41,10 @@ export const isRowKey = (bytes: Uint8Array, from = 0, to = bytes.length): boolea
   return bytes[from] !== 0 || classBehindNul(bytes[from + 1], length) !== undefined
 }
 
-/**
- * The size of a position by version. Version 6 adds the mark of its frame to version 5. Projections
- * of earlier versions lack the rows of the log's blobs, or their LSNs, and are rebuilt.
- */
-const positionBytes: Readonly<Record<number, number>> = { 5: 37, 6: 49 }
+/** The size of a position by its kind: without the mark of its frame, and with it. */
+const positionBytes: Readonly<Record<number, number>> = { 1: 37, 2: 49 }
 const plainPositionBytes = 37
-const loadVersion = 7
+const loadKind = 3
 const loadBytes = 57
 
 /**
@@ -143,13 +140,13 @@ export const rowIn = (
   }
 }
 
-/** Encodes a position: version 6 with the mark of its frame, version 5 without. */
+/** Encodes a position, with the mark of its frame if there is one. */
 export const encodePosition = (position: ProjectedPosition): Uint8Array => {
   const { frame } = position
-  const version = frame ? 6 : 5
-  const record = new Uint8Array(positionBytes[version] ?? 0)
+  const kind = frame ? 2 : 1
+  const record = new Uint8Array(positionBytes[kind] ?? 0)
   const view = viewOf(record)
-  record[4] = version
+  record[4] = kind
   record.set(Buffer.from(position.walId, 'hex'), 5)
   writeU64(view, 21, position.epoch)
   writeU64(view, 29, position.lsn)
@@ -161,7 +158,7 @@ export const encodePosition = (position: ProjectedPosition): Uint8Array => {
   return record
 }
 
-/** Decodes a position. @throws KeelsonError `CORRUPT`, also for a load and an unknown version */
+/** Decodes a position. @throws KeelsonError `CORRUPT`, also for a load and an unknown kind */
 export const decodePosition = (record: Uint8Array): ProjectedPosition => {
   const place = decodePlace(record)
   if ('snapshot' in place) throw corrupt(positionKey, 'a snapshot is not loaded to its end')
@@ -172,7 +169,7 @@ export const decodePosition = (record: Uint8Array): ProjectedPosition => {
 export const encodeLoad = ({ walId, snapshot, offset, rows }: LoadPlace): Uint8Array => {
   const record = new Uint8Array(loadBytes)
   const view = viewOf(record)
-  record[4] = loadVersion
+  record[4] = loadKind
   record.set(Buffer.from(walId, 'hex'), 5)
   writeU64(view, 21, snapshot.lsn)
   writeU64(view, 29, snapshot.bytes)
@@ -185,17 +182,17 @@ export const encodeLoad = ({ walId, snapshot, offset, rows }: LoadPlace): Uint8A
 
 /**
  * Decodes the record under `positionKey`: a position, or the place of a load that is not complete.
- * @throws KeelsonError `CORRUPT`, also for an unknown version
+ * @throws KeelsonError `CORRUPT`, also for an unknown kind
  */
 export const decodePlace = (record: Uint8Array): ProjectedPosition | LoadPlace => {
   const view = viewOf(record)
   const evidence = fault(positionCrc, { bytes: record, view }, record.length, plainPositionBytes)
   if (evidence) throw corrupt(positionKey, evidence)
-  const version = record[4] ?? 0
+  const kind = record[4] ?? 0
   const walId = Buffer.from(record.subarray(5, 21)).toString('hex')
-  if (version === loadVersion && record.length === loadBytes) return loadIn(view, walId)
-  if (record.length !== positionBytes[version])
-    throw corrupt(positionKey, `a position of the unknown version ${version}`)
+  if (kind === loadKind && record.length === loadBytes) return loadIn(view, walId)
+  if (record.length !== positionBytes[kind])
+    throw corrupt(positionKey, `a position of the unknown kind ${kind}`)
   const position = { walId, epoch: readU64(view, 21), lsn: readU64(view, 29) }
   if (record.length === plainPositionBytes) return position
   return { ...position, frame: { time: readU64(view, 37), crc: view.getUint32(45, true) } }

@@ -208,7 +208,7 @@ describe('a slot of the MANIFEST', () => {
       ...manifest,
       snapshots: [1, 2].map((n) => ({ lsn: 60 + n, bytes: 70 + n, sum: 80 + n })),
     })
-    expect([valueAt(named, 8, 'u16'), valueAt(named, 120, 'u16')]).toEqual([2, 2])
+    expect([valueAt(named, 8, 'u16'), valueAt(named, 120, 'u16')]).toEqual([1, 2])
     const at = (offset: number) =>
       ['u64', 'u64', 'u32'].map((type, index) => valueAt(named, offset + 8 * index, type))
     expect([at(128), at(148)]).toEqual([
