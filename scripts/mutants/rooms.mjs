@@ -60,7 +60,12 @@ export const rooms = {
     'test/inspect/folder/journal',
     'test/supervisors/starting',
   ],
-  'flow/runs': ['test/flow/app', 'test/flow/queue', 'test/simulation/flows'],
+  'flow/runs': [
+    'test/flow/run-entity',
+    'test/flow/app',
+    'test/flow/queue',
+    'test/simulation/flows',
+  ],
   'flow/run-entity': [
     'test/flow/runs',
     'test/flow/app',
