@@ -1,0 +1,124 @@
+/** The turns of a life: which failures of the storage are waited out, which are final, and which end the life. */
+import { describe, expect, test } from 'vitest'
+import { virtualClock } from '../../../src/clock.ts'
+import { KeelsonError } from '../../../src/errors.ts'
+import { LifeTurns, makeTurn } from '../../../src/flow/runs/life-turns.ts'
+import type { RunState } from '../../../src/flow/runs/record.ts'
+import type { Reply } from '../../../src/runtime/index.ts'
+
+const run = (changes: Partial<RunState> = {}): RunState => ({
+  ...{ status: 'running', version: 1, birth: 'b', inputHash: 'h', startedAt: 0, since: 0 },
+  ...{ round: 0, lap: 0, outcomes: 0, operations: 0, signals: 0, unread: 0, attempt: 1 },
+  ...changes,
+})
+
+/** A life whose turns fail in this way, one after another, and then succeed. */
+const lifeWith = (failures: readonly unknown[], state = run()) => {
+  const clock = virtualClock()
+  const left = [...failures]
+  const made: Reply<unknown, RunState, never>[] = []
+  const apply = async (turn: (state: RunState, context: object) => (typeof made)[number]) => {
+    if (left.length > 0) throw left.shift()
+    const answer = turn(state, {})
+    made.push(answer)
+    return answer.value
+  }
+  return { clock, made, left, life: { system: { clock }, apply } as never }
+}
+const coded = (code: string) => new KeelsonError(code as 'BUSY', code)
+
+describe('a turn', () => {
+  test.each(['NO_SPACE', 'BUSY', 'SHARD_DOWN', 'TIMEOUT'])(
+    'that the storage cannot take is made again, after longer and longer pauses: %s',
+    async (code) => {
+      const { life, clock, made } = lifeWith([coded(code), new Error('own'), coded(code)])
+      const answer = makeTurn(life, (state) => ['done', { ...state, lap: 7 }])
+      await clock.settle()
+      expect([made, clock.untilNext() !== undefined]).toEqual([[], true])
+      // 1 s, 2 s and 4 s, less up to a fifth.
+      await clock.advance(5_500)
+      expect(made).toEqual([])
+      await clock.advance(1_500)
+      expect(await answer).toBe('done')
+      expect(made.map(({ state: { lap } }) => lap)).toEqual([7])
+    },
+  )
+
+  test.each(['INVALID_ARGUMENT', 'TOO_LARGE', 'CONFLICT', 'BLOCKED', 'CORRUPT'])(
+    'that would come to the same is not made again: %s',
+    async (code) => {
+      const error = coded(code)
+      const { life, clock, made } = lifeWith([error])
+      await expect(makeTurn(life, (state) => [1, state])).rejects.toBe(error)
+      expect([made, clock.untilNext()]).toEqual([[], undefined])
+    },
+  )
+
+  test.each(['EXITED', 'NO_PROCESS', 'CLOSED', 'UNKNOWN_OUTCOME'])(
+    'of a life that has ended never settles, and is not made again: %s',
+    async (code) => {
+      const { life, clock, made } = lifeWith([coded(code)])
+      let hasSettled = false
+      const settles = (): void => {
+        hasSettled = true
+      }
+      void makeTurn(life, (state) => [1, state]).then(settles, settles)
+      await clock.advance(100_000)
+      expect([made, hasSettled, clock.untilNext()]).toEqual([[], false, undefined])
+    },
+  )
+
+  test.each([
+    ['running', false],
+    ['cancelling', false],
+    ['undoing', false],
+    ['waiting', true],
+    ['blocked', true],
+    ['completed', true],
+  ] as const)('after which a run is %s lets it leave memory: %s', async (status, leaves) => {
+    const { life, made } = lifeWith([])
+    await makeTurn(life, (state) => [1, { ...state, status }])
+    expect(made[0]?.next).toEqual(leaves ? { hibernate: true } : undefined)
+  })
+})
+
+describe('the progress of a run', () => {
+  const reporting = (state = run()) => {
+    const world = lifeWith([], state)
+    const turns: (() => Promise<void>)[] = []
+    const lifeTurns = new LifeTurns(world.life, (turn) => void turns.push(turn))
+    return { ...world, turns, lifeTurns }
+  }
+
+  test('is in the next turn, whichever that is, once', async () => {
+    const { lifeTurns, made, turns, clock } = reporting()
+    lifeTurns.report(1)
+    lifeTurns.report(2)
+    await lifeTurns.make((state) => [0, state])
+    await lifeTurns.make((state) => [0, state])
+    await clock.settle()
+    expect(made.map(({ state }) => state)).toEqual([run({ progress: 2 }), run()])
+    // Nothing is left for a turn of its own.
+    expect(turns).toEqual([])
+  })
+
+  test('has a turn of its own if no other comes, one for all reports of a moment', async () => {
+    const { lifeTurns, made, turns, clock } = reporting()
+    lifeTurns.report(1)
+    lifeTurns.report(2)
+    await clock.settle()
+    expect(turns).toHaveLength(1)
+    await turns[0]?.()
+    expect(made.map(({ state }) => state)).toEqual([run({ progress: 2 })])
+    lifeTurns.report(3)
+    await clock.settle()
+    expect(turns).toHaveLength(2)
+  })
+
+  test('is not that of a run that has ended', async () => {
+    const { lifeTurns, made } = reporting(run({ status: 'cancelled' }))
+    lifeTurns.report(1)
+    await lifeTurns.make((state) => [0, state])
+    expect(made.map(({ state }) => state)).toEqual([run({ status: 'cancelled' })])
+  })
+})
