@@ -240,3 +240,14 @@ test('a run reports its last progress of a moment, and a replay reports none aga
   }
   expect(new Set(seen)).toEqual(new Set([4]))
 })
+
+test('a progress is recorded soon, though the body waits for something of its own and no turn follows', async () => {
+  const reports = workflow('reports', async (ctx: Ctx) => {
+    ctx.report(1)
+    await never()
+  })
+  const w = await flowWorld([reports])
+  await w.during(w.flow.start(reports, undefined, { id: '1' }))
+  await w.s.advance(1_000)
+  expect(w.flow.get(reports, '1')?.progress).toBe(1)
+})

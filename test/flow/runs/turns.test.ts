@@ -473,7 +473,7 @@ describe('what cannot be read', () => {
     const { context, rows } = contextWith({ input: unreadable })
     const nothing = { key: '$input', outcome: { kind: 'ok' } } as const
     expect(await settled(run(), nothing, context)).toEqual(run())
-    expect(rows()).toEqual({})
+    expect(Object.keys(rows())).toEqual([])
   })
 })
 
