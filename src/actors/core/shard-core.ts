@@ -225,7 +225,7 @@ export class ShardCore {
   }
 
   /**
-   * Whether a read failed at a row that is damaged in the projection, which is being built anew: the
+   * Whether a read failed at a row that is damaged in the projection, which is being rebuilt: the
    * same read succeeds once the shard is open.
    */
   mends(error: unknown): boolean {

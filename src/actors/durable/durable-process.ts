@@ -142,7 +142,7 @@ export class DurableProcess implements Ended {
       if (!mends && !isKeelsonError(reason, 'BLOCKED')) throw error
       if (this.hand.open) this.hand.fail(this.hand.open, reason)
       if (mends) {
-        // Its rows are being built anew: it wakes with those.
+        // Its rows are being rebuilt: it wakes with them.
         this.#isAwake = false
         return this.wake()
       }
@@ -296,7 +296,7 @@ export class DurableProcess implements Ended {
 
   #threw(draft: TurnDraft, error: unknown): Answer {
     if (!this.#process.alive) return this.#next()
-    // The row that it needs is being built anew: it is handled again after that.
+    // The row that it needs is being rebuilt: it is handled again after that.
     if (this.terms.shard.mends(error)) draft.isDoomed = draft.isStranded = true
     if (draft.isDoomed) return this.#again(draft)
     const { run } = draft
@@ -370,7 +370,7 @@ export class DurableProcess implements Ended {
 
   // Turns that are handled again.
 
-  /** Handles these turns again, before those that already wait for that. */
+  /** Handles these turns again, before the turns that already wait to be. */
   redo(runs: readonly Run[]): void {
     this.#redo.unshift(...runs)
     this.rouse()

@@ -25,7 +25,7 @@ interface Fated {
   readonly context: AnyContext
   readonly hand: Pick<TurnAtHand, 'open' | 'takeBack'>
   readonly refusals: Pick<Refusals, 'after' | 'cut' | 'short' | 'tries'>
-  /** Handles these turns again, before those that already wait for that. */
+  /** Handles these turns again, before the turns that already wait to be. */
   redo(runs: readonly Run[]): void
 }
 

@@ -20,7 +20,7 @@ export type ActorsHealth = {
   readonly waiting: Some<WaitingTurn>
   /**
    * Steps and alarms of actors, steps of runs and jobs of queues that fail and are tried again; of
-   * 10,000 actors at most. Those that failed three times or more come first.
+   * 10,000 actors at most. Actors that failed three times or more come first.
    */
   readonly failing: Some<FailingTurn>
   /** Steps and alarms whose tries have ended, until `unblock`. `count` is of their actors. */
@@ -80,7 +80,7 @@ function* membersOf<T>(maps: Iterable<ReadonlyMap<unknown, T>>): Generator<T> {
   for (const map of maps) yield* map.values()
 }
 
-/** The first of those that are stuck; fewer than ten of them are all that there are. */
+/** The first ten stuck turns; fewer, if fewer are stuck. */
 const failingIn = ({ trouble }: Entities): ActorsHealth['failing'] => {
   const stuck: FailingTurn[] = []
   const others: FailingTurn[] = []

@@ -131,7 +131,7 @@ export const server: GenServer<Messages, State, ProjectionShard> = {
       shard.gate.release(fullHold)
     })
     shard.projection.onDamage = (evidence) => {
-      // The next incarnation begins with a projection that is built anew. Until then nobody reads.
+      // The next incarnation begins with a rebuilt projection. Until then nobody reads.
       shard.files.distrustProjection()
       shard.retract()
       cast(context.self, 'damaged', evidence)

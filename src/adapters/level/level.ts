@@ -30,7 +30,7 @@ const mark = '\u0001'
 const latin = 'latin1'
 
 /** The keys of one Level database. */
-export class LevelPlace {
+class LevelPlace {
   /** The beginning of each of its keys in the store. */
   readonly prefix: string
 
@@ -59,7 +59,7 @@ export class LevelPlace {
 }
 
 /** The same memory as a Buffer. */
-export const asBuffer = (bytes: Uint8Array): Buffer =>
+const asBuffer = (bytes: Uint8Array): Buffer =>
   Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
 /** The options of a database: those of `abstract-level`. */
@@ -260,7 +260,7 @@ const formatted = (value: unknown, format: unknown): LevelFormat | undefined => 
 // shows the store at the moment of its reading. Every kind of iterator of Level is one walk.
 
 /** The bounds and the direction of a walk, in Level's keys. */
-export type LevelRange = {
+type LevelRange = {
   readonly gt?: LevelFormat
   readonly gte?: LevelFormat
   readonly lt?: LevelFormat
@@ -269,7 +269,7 @@ export type LevelRange = {
 }
 
 /** An entry of the store: its whole key, and its value; without one if the walk needs none. */
-export type WalkedEntry = readonly [key: string, value: unknown]
+type WalkedEntry = readonly [key: string, value: unknown]
 
 type Bounds = Pick<RangeOptions, 'gt' | 'gte' | 'lt' | 'lte'>
 
@@ -277,7 +277,7 @@ type Bounds = Pick<RangeOptions, 'gt' | 'gte' | 'lt' | 'lte'>
 const pageMax = 1000
 
 /** The rest of a range of one Level database. */
-export class LevelWalk {
+class LevelWalk {
   readonly #store: Store
   readonly #place: LevelPlace
   readonly #values: boolean

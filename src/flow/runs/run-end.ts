@@ -202,7 +202,7 @@ const failingOf = (
   return lastOf(life, failing, context, { status: 'failed', error })
 }
 
-/** The last turn of a run: those that wait for its end get it. */
+/** The last turn of a run: the callers that wait for its end get it. */
 const lastOf = (
   life: EndingLife,
   state: RunState,

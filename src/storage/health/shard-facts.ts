@@ -168,7 +168,7 @@ function* examiningSnapshots(
   return states
 }
 
-/** Without those that the owner of the log has released since. */
+/** Without the segments that the owner of the log has released since. */
 const stillNamed = (
   disk: Disk,
   { wal }: ShardFolders,

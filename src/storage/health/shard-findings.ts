@@ -71,7 +71,7 @@ const stateFindings = (facts: PlacedFacts): Finding[] => {
     return [finding('state.damaged', { file, evidence: fault, remedy })]
   })
   const firstLsn = firstLsnOf(facts)
-  // With the whole log, a replay from its first entry on gives all that a state had.
+  // With the whole log, a replay from its first entry on gives what a state had.
   const isLost = hadState && firstLsn > 1 && !states.some(({ fault }) => fault === undefined)
   if (!isLost) return damaged
   const evidence = `the log begins with lsn ${firstLsn}`

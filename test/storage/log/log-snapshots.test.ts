@@ -71,14 +71,6 @@ describe('a snapshot that is named', () => {
     }
   })
 
-  test('makes the MANIFEST one that older versions refuse; without one they read it', () => {
-    const { world, log } = filled()
-    const versions = () => [0, 4096].map((at) => world.disk.contents(`${dir}/MANIFEST`)[at + 8])
-    expect(versions()).toEqual([1, 1])
-    name(log, 10)
-    expect(versions()).toEqual([2, 2])
-  })
-
   test('takes the place of those before it, and of one at the same LSN', () => {
     const { log } = filled()
     expect(name(log, 5, 2).snapshots).toEqual([5].map(snapshotAt))
