@@ -44,7 +44,7 @@ export { type ClusterTools, loadClusterTools } from './cluster/cluster-loading.t
 export type { LostShard } from './cluster/cluster-loss.ts'
 export type { ShardToMove } from './cluster/cluster-moving.ts'
 export type { ClusterSurvey, LogSurvey, MemberSurvey } from './cluster/cluster-survey.ts'
-export { loadSharedStorage, type SharedStorage } from './cluster/member-loading.ts'
+export { type EngineStorage, loadEngineStorage } from './cluster/member-loading.ts'
 export {
   type Command,
   type EntityRowChange,
@@ -101,14 +101,14 @@ export {
 } from './disk/data-folder.ts'
 export { describeHolder, lockedDir } from './disk/lock-holder.ts'
 export { nodeDisk, shareLock } from './disk/node-disk.ts'
+export { readChain } from './examination/chain-reading.ts'
+export { engineTurnScanner } from './examination/engine-turn-scan.ts'
 export { type FrameContent, recordContent } from './examination/frame-content.ts'
-export { readHistory } from './examination/history-reading.ts'
 export type { LogKnowledge } from './examination/log-damage.ts'
 export { type DumpRecord, dumping } from './examination/log-dump.ts'
 export type { LogVerification } from './examination/log-judgement.ts'
 export { verifying, verifyLog } from './examination/log-verification.ts'
 export * from './examination/logged-turn.ts'
-export { sharedTurnScanner } from './examination/shared-turn-scan.ts'
 export { scanningTurns } from './examination/turn-scan.ts'
 export { frameBytes, frameTypes } from './frames/frame.ts'
 export type { Damage } from './frames/log-errors.ts'
@@ -138,6 +138,7 @@ export { examineProjection, examiningProjection } from './lmdb/lmdb-examination.
 export { lmdbProjections } from './lmdb/lmdb-projection-store.ts'
 export { createLog } from './log/log.ts'
 export type { BackupFolder, BackupFolders } from './ports/backup-folder.ts'
+export * from './ports/cluster-engine.ts'
 export {
   type Disk,
   type DiskEntry,
@@ -149,6 +150,7 @@ export {
   pathIn,
 } from './ports/disk.ts'
 export { attempt, refusalOf, refusing } from './ports/disk-failure.ts'
+export * from './ports/engine-log.ts'
 export {
   factsFileName,
   isLockName,
@@ -165,8 +167,6 @@ export * from './ports/projection-store.ts'
 export * from './ports/replica.ts'
 export { replaceFile } from './ports/sealed-file.ts'
 export * from './ports/shard-copier.ts'
-export * from './ports/shared-engine.ts'
-export * from './ports/shared-log.ts'
 export * from './ports/snapshot-host.ts'
 export * from './ports/snapshot-rows.ts'
 export { entityCounts, fieldCounters, kindCounter } from './projections/entity-counts.ts'

@@ -5,11 +5,11 @@
  */
 import { KeelsonError } from '../../errors.ts'
 import {
+  type EngineGroup,
+  type EngineHead,
+  type EngineLog,
+  type EnginePosition,
   refuseGap,
-  type SharedGroup,
-  type SharedHead,
-  type SharedLog,
-  type SharedPosition,
 } from '../../storage/index.ts'
 import { bytesIn, type Columns, type Database, numberIn } from './database.ts'
 import type { EngineLane } from './engine-lane.ts'
@@ -32,7 +32,7 @@ export const damagedLog = ({
   writes,
   reads,
   numberOf,
-}: DamagedLogParts): Pick<SharedLog, 'survey' | 'salvage' | 'replace'> => ({
+}: DamagedLogParts): Pick<EngineLog, 'survey' | 'salvage' | 'replace'> => ({
   survey: (after) =>
     reads.run(async (database) => surveyed(database, await numberOf(database), after)),
 
@@ -113,11 +113,11 @@ export const rowOfHead = ([row]: readonly Columns[]): Columns => {
 }
 
 /** A head, as its row has it. */
-export const headIn = (row: Columns): SharedHead => ({
+export const headIn = (row: Columns): EngineHead => ({
   logId: String(row.log_id),
   end: positionIn(row),
   trimmed: { lsn: numberIn(row, 'trimmed_lsn'), mark: String(row.trimmed_mark) },
-  snapshots: row.snapshots as SharedHead['snapshots'],
+  snapshots: row.snapshots as EngineHead['snapshots'],
   features: numberIn(row, 'features'),
 })
 
@@ -125,7 +125,7 @@ export const headIn = (row: Columns): SharedHead => ({
 export const positionIn = (
   row: Columns,
   prefix: '' | 'after_' | 'past_' | 'head_' = '',
-): SharedPosition => ({
+): EnginePosition => ({
   epoch: numberIn(row, `${prefix}epoch`),
   lsn: numberIn(row, `${prefix}lsn`),
   id: String(row[`${prefix}id`]),
@@ -140,7 +140,7 @@ export const refuseTrimmed = (after: number, trimmed: number): void => {
 }
 
 /** A group, as its row has it. */
-export const groupIn = (row: Columns): SharedGroup => ({
+export const groupIn = (row: Columns): EngineGroup => ({
   after: positionIn(row, 'after_'),
   end: positionIn(row),
   provenLsn: numberIn(row, 'proven_lsn'),

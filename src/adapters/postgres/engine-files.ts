@@ -3,7 +3,7 @@
 import { crc32 } from '../../bytes/crc32.ts'
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
-import type { SharedFiles } from '../../storage/index.ts'
+import type { EngineFiles } from '../../storage/index.ts'
 import { bytesIn, type Columns, numberIn } from './database.ts'
 import type { EngineLane } from './engine-lane.ts'
 
@@ -11,10 +11,10 @@ import type { EngineLane } from './engine-lane.ts'
 const chunkBytes = 256 * 1024
 
 /** The files of a cluster. */
-export const postgresFiles = (cluster: string, lane: EngineLane, clock: Clock): SharedFiles =>
+export const postgresFiles = (cluster: string, lane: EngineLane, clock: Clock): EngineFiles =>
   new PostgresFiles(cluster, lane, clock)
 
-class PostgresFiles implements SharedFiles {
+class PostgresFiles implements EngineFiles {
   readonly #lane: EngineLane
   readonly #cluster: string
   readonly #clock: Clock
@@ -112,7 +112,7 @@ class PostgresFiles implements SharedFiles {
   }
 }
 
-type Pieces = Parameters<SharedFiles['put']>[1]
+type Pieces = Parameters<EngineFiles['put']>[1]
 
 type Ask = (sql: string, ...parameters: readonly unknown[]) => Promise<readonly Columns[]>
 

@@ -7,16 +7,16 @@ import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import {
   appendRefusal,
+  type EngineGroup,
+  type EngineHead,
+  type EngineLog,
+  type EngineReading,
+  engineStart,
   isSamePosition,
   refuseBackwards,
   refuseGap,
   refuseOtherEpoch,
   refuseUncovered,
-  type SharedGroup,
-  type SharedHead,
-  type SharedLog,
-  type SharedReading,
-  sharedStart,
   withSnapshot,
 } from '../../storage/index.ts'
 import { type Columns, type Database, numberIn } from './database.ts'
@@ -46,8 +46,8 @@ export type LogLanes = { readonly writes: EngineLane; readonly reads: EngineLane
 
 /** The head with another snapshot. @throws KeelsonError `FENCED` */
 const named = (
-  head: SharedHead,
-  ...[epoch, snapshot]: Parameters<SharedLog['name']>
+  head: EngineHead,
+  ...[epoch, snapshot]: Parameters<EngineLog['name']>
 ): HeadChange => {
   refuseOtherEpoch(head, epoch)
   return { snapshots: withSnapshot(head, snapshot) }
@@ -55,8 +55,8 @@ const named = (
 
 /** The head of a log that begins after `lsn`. @throws KeelsonError `FENCED`, `CONFLICT` */
 const trimmed = (
-  head: SharedHead,
-  ...[epoch, lsn, mark]: Parameters<SharedLog['trim']>
+  head: EngineHead,
+  ...[epoch, lsn, mark]: Parameters<EngineLog['trim']>
 ): HeadChange => {
   refuseOtherEpoch(head, epoch)
   refuseUncovered(head, lsn)
@@ -69,7 +69,7 @@ export const postgresLog = (
   name: string,
   { writes, reads }: LogLanes,
   clock: Clock,
-): SharedLog => {
+): EngineLog => {
   let known: number | undefined
   const numberOf = async (database: Queries): Promise<number> => {
     known ??= numberIn(await found(database, cluster, name), 'number')
@@ -79,9 +79,9 @@ export const postgresLog = (
    * Changes the head by one statement: from what `decide` has seen, or again if it has changed. It
    * writes also what is there, so that its commit waits for the standby.
    */
-  const change = (decide: (head: SharedHead) => HeadChange): Promise<number> =>
+  const change = (decide: (head: EngineHead) => HeadChange): Promise<number> =>
     writes.change((database) => changedHead(database, cluster, name, decide))
-  const lookAtHead = (): Promise<SharedHead> =>
+  const lookAtHead = (): Promise<EngineHead> =>
     reads.run(async (database) => headIn(await found(database, cluster, name)))
 
   return {
@@ -144,7 +144,7 @@ const changedHead = async (
   database: Queries,
   cluster: string,
   name: string,
-  decide: (head: SharedHead) => HeadChange,
+  decide: (head: EngineHead) => HeadChange,
 ): Promise<number> => {
   for (;;) {
     const row = await found(database, cluster, name)
@@ -167,7 +167,7 @@ const created = async (
        (cluster, name, log_id, epoch, lsn, id, trimmed_lsn, trimmed_mark, snapshots, features)
      values ($1, $2, $3, $4, $5, $6, 0, '', '[]', 0)
      on conflict (cluster, name) do update set name = excluded.name returning ${headColumns}`,
-    [cluster, name, logId, sharedStart.epoch, sharedStart.lsn, sharedStart.id],
+    [cluster, name, logId, engineStart.epoch, engineStart.lsn, engineStart.id],
   )
   return row
 }
@@ -184,13 +184,13 @@ const found = async (database: Queries, cluster: string, name: string): Promise<
   throw new KeelsonError('NO_SEGMENTS', `the cluster ${cluster} has no log ${name}`)
 }
 
-type HeadChange = Partial<Pick<SharedHead, 'snapshots' | 'trimmed'>>
+type HeadChange = Partial<Pick<EngineHead, 'snapshots' | 'trimmed'>>
 
 /** Replaces what the owner alone changes, if the head is still as in `row`. */
 const replacedHead = async (
   database: Queries,
   row: Columns,
-  { snapshots, trimmed }: SharedHead,
+  { snapshots, trimmed }: EngineHead,
 ): Promise<boolean> => {
   const rows = await database.query(
     `update keelson_cluster.logs set snapshots = $2::jsonb, trimmed_lsn = $3, trimmed_mark = $4
@@ -208,7 +208,7 @@ const replacedHead = async (
 const appended = async (
   database: Queries,
   log: number,
-  { after, end, provenLsn, bytes }: SharedGroup,
+  { after, end, provenLsn, bytes }: EngineGroup,
   features: number,
 ): Promise<boolean> => {
   const rows = await database.query(
@@ -240,7 +240,7 @@ const appended = async (
 const refusalOf = async (
   database: Queries,
   log: number,
-  group: SharedGroup,
+  group: EngineGroup,
 ): Promise<KeelsonError | undefined> => {
   const { epoch, lsn, id } = group.end
   const rows = await database.query(
@@ -263,7 +263,7 @@ const refusalOf = async (
   return refusal
 }
 
-const damagedHead = ({ end: { lsn } }: SharedHead): KeelsonError =>
+const damagedHead = ({ end: { lsn } }: EngineHead): KeelsonError =>
   new KeelsonError(
     'CORRUPT',
     `the group that ends at lsn ${lsn} is missing, and the head shows it`,
@@ -277,7 +277,7 @@ const readGroups = async (
   log: number,
   after: number,
   maxBytes: number,
-): Promise<SharedReading> => {
+): Promise<EngineReading> => {
   // One statement sees the head and the groups at one moment.
   const rows = await database.query(
     `select head.lsn as head_lsn, head.epoch as head_epoch, head.id as head_id, head.trimmed_lsn,

@@ -15,11 +15,11 @@ import {
 import { type Clock, systemClock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import type {
+  ClusterEngine,
   Directory,
   DirectoryView,
-  SharedEngine,
-  SharedLog,
-  SharedSession,
+  EngineLog,
+  EngineSession,
 } from '../../storage/index.ts'
 import { clientOptions } from './client-options.ts'
 import { type Columns, type Database, numberIn } from './database.ts'
@@ -63,7 +63,7 @@ const leaseMsDefault = 5_000
 export const postgresEngine = (
   options: PostgresEngineOptions = {},
   ...surplus: []
-): SharedEngine => {
+): ClusterEngine => {
   noMore(surplus, 'postgresEngine({ connectionString, … })')
   const { connectionString, client } = engineOptions(options, argument('', 'postgresEngine'))
   const config = clientOptions(connectionString, client)
@@ -106,10 +106,10 @@ const sessionOf = (
   cluster: string,
   lane: () => EngineLane,
   clock: Clock,
-): Omit<SharedSession, 'close'> => {
+): Omit<EngineSession, 'close'> => {
   const reads = lane()
   return {
-    log: (name): SharedLog => postgresLog(cluster, name, { writes: lane(), reads }, clock),
+    log: (name): EngineLog => postgresLog(cluster, name, { writes: lane(), reads }, clock),
     directory: postgresDirectory(cluster, lane(), clock),
     files: postgresFiles(cluster, lane(), clock),
     now: () =>

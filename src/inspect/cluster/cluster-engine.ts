@@ -1,7 +1,7 @@
 /** The engine of a cluster, opened by a command that is not a member. */
 import type { Clock } from '../../clock.ts'
 import { configError, isKeelsonError, reasonText } from '../../errors.ts'
-import { type ClusterTools, loadClusterTools, type SharedSession } from '../../storage/index.ts'
+import { type ClusterTools, type EngineSession, loadClusterTools } from '../../storage/index.ts'
 import type { ClusterOptions } from '../../supervisors/index.ts'
 import type { Environment } from '../command/environment.ts'
 import { type ReportView, runReported, type Work } from '../command/long-work.ts'
@@ -12,7 +12,7 @@ export type Durability = { readonly copies: number; readonly refusal?: string }
 /** The work of a command on an engine. */
 export type EngineWork = Work & {
   readonly cluster: ClusterOptions
-  readonly session: SharedSession
+  readonly session: EngineSession
   readonly tools: ClusterTools
   readonly durability: Durability
   readonly clock: Clock
@@ -46,14 +46,14 @@ export const runOnEngine = <Report>(
 
 /**
  * A session, also with an engine that has fewer copies than members want: a look needs none.
- * @throws KeelsonError as `SharedEngine.open` does for no copies
+ * @throws KeelsonError as `ClusterEngine.open` does for no copies
  */
 const connected = async ({
   name,
   engine,
   copies = 1,
 }: ClusterOptions): Promise<{
-  readonly session: SharedSession
+  readonly session: EngineSession
   readonly durability: Durability
 }> => {
   try {

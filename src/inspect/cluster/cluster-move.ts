@@ -9,12 +9,12 @@ import {
   type ClusterTools,
   type DataFolderFacts,
   type Disk,
+  type EngineSession,
   factsFileName,
   lockFileName,
   readDataFolder,
   refusing,
   type ShardToMove,
-  type SharedSession,
   writeDataFolder,
 } from '../../storage/index.ts'
 import type { App } from '../../supervisors/index.ts'
@@ -29,7 +29,7 @@ export type MoveRequest = {
   readonly origin: CacheOrigin
   /** How many machines must have what is acknowledged. */
   readonly copies: number
-  readonly session: SharedSession
+  readonly session: EngineSession
   readonly tools: ClusterTools
   readonly clock: Clock
   readonly signal: AbortSignal

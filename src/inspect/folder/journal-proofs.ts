@@ -7,7 +7,7 @@ import {
   encodeProof,
   nodeDisk,
   otherField,
-  readHistory,
+  readChain,
   refusing,
 } from '../../storage/index.ts'
 import type { Environment } from '../command/environment.ts'
@@ -32,7 +32,7 @@ export const runJournalProof = async (
 }
 
 const textFor = (command: JournalHeadCommand | JournalProveCommand, cwd: string): string => {
-  const reader = readHistory(nodeDisk(), logOf(resolve(cwd, command.dir), command.shard))
+  const reader = readChain(nodeDisk(), logOf(resolve(cwd, command.dir), command.shard))
   try {
     if (command.kind === 'journal prove')
       return encodeProof(reader.recordProof(command, command.at))

@@ -3,7 +3,7 @@
  * chain of commitments, a whole folder.
  */
 import { join } from 'node:path'
-import { commitmentsFolder, HistoryFiles, historyParts } from '../commitments/history-files.ts'
+import { ChainFiles, chainParts, commitmentsFolder } from '../commitments/chain-files.ts'
 import { corruption } from '../frames/log-errors.ts'
 import {
   closing,
@@ -58,7 +58,7 @@ export function* copyingBytes(
  * is there and equal is left as it is. Yields and returns the bytes that it wrote.
  * @throws KeelsonError `CORRUPT` if one is missing; DiskError
  */
-export function* copyingHistory(
+export function* copyingChain(
   disk: Disk,
   from: string,
   to: string,
@@ -67,7 +67,7 @@ export function* copyingHistory(
   refuseMissing(disk, from, count)
   const target = pathIn(to, commitmentsFolder)
   let written = 0
-  for (const { name, first } of historyParts(disk, from)) {
+  for (const { name, first } of chainParts(disk, from)) {
     const paths = [from, to].map((dir) => pathIn(pathIn(dir, commitmentsFolder), name))
     const [source = '', copy = ''] = paths
     if (first >= count || isEqual(disk, source, copy)) continue
@@ -82,7 +82,7 @@ export function* copyingHistory(
 }
 
 const refuseMissing = (disk: Disk, dir: string, count: number): void => {
-  const files = new HistoryFiles(disk, dir)
+  const files = new ChainFiles(disk, dir)
   files.close()
   if (files.covers(count)) return
   const evidence = `the parts do not have all of its first ${count} headers`

@@ -32,7 +32,7 @@ import { copyAppStates } from '../snapshots/app-state.ts'
 import { removeUnnamed } from '../snapshots/snapshot-folder.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 import { copyingBlob } from './blob-copy.ts'
-import { copyingBytes, copyingHistory } from './file-copy.ts'
+import { copyingBytes, copyingChain } from './file-copy.ts'
 import { copyingSnapshot } from './snapshot-copy.ts'
 
 /** A blob to copy. A needed one must be there: a row refers to it. */
@@ -81,8 +81,8 @@ export function* copyingShard(
     meter.copiedBytes += copy.copiedBytes
   }
   const { count = 0 } = last.header.chain ?? {}
-  const history = copyingHistory(disk, from.wal, to.wal, count)
-  meter.copiedBytes += yield* meter.through(history, 0)
+  const chain = copyingChain(disk, from.wal, to.wal, count)
+  meter.copiedBytes += yield* meter.through(chain, 0)
   copyAppStates(disk, from.snapshots, to.snapshots, lsn)
   const blobs = yield* copyingBlobs(disk, request, [...wanted.values()], meter)
   for (const dir of [to.wal, to.snapshots, to.blobs]) disk.syncFolder(dir)

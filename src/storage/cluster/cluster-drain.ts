@@ -5,7 +5,7 @@
 import type { Clock } from '../../clock.ts'
 import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import { type Drain, drainEntry, factsIn, type MemberEntry } from '../leases/cluster-directory.ts'
-import { type DirectoryView, entryText, type SharedSession } from '../ports/shared-engine.ts'
+import { type DirectoryView, type EngineSession, entryText } from '../ports/cluster-engine.ts'
 import { leaseMsDefault, untilMoved } from './cluster-survey.ts'
 
 /** The progress of a drain. */
@@ -24,7 +24,7 @@ export type Drained = {
 
 /** Where a drain takes place, and who hears of it. */
 export type DrainParts = {
-  readonly session: SharedSession
+  readonly session: EngineSession
   readonly clock: Clock
   /** Aborting it ends the wait. The request stays. */
   readonly signal: AbortSignal

@@ -6,28 +6,28 @@
 import type { Clock } from '../../clock.ts'
 import { invalidArgument, isKeelsonError } from '../../errors.ts'
 import { decodeGroup } from '../engine-log/group-frames.ts'
-import { makeLogs } from '../engine-log/shared-log-host.ts'
+import { makeLogs } from '../engine-log/owned-log-host.ts'
 import { statesAmong } from '../engine-log/snapshot-names.ts'
 import { factsIn, instanceEntry, type Loss, lostEntry } from '../leases/cluster-directory.ts'
-import { entryText, type SharedSession } from '../ports/shared-engine.ts'
+import { type EngineSession, entryText } from '../ports/cluster-engine.ts'
 import {
+  type EngineGroup,
+  type EngineHead,
+  type EngineLog,
+  type EnginePosition,
+  engineStart,
   isSamePosition,
-  type SharedGroup,
-  type SharedHead,
-  type SharedLog,
-  type SharedPosition,
-  sharedStart,
-} from '../ports/shared-log.ts'
+} from '../ports/engine-log.ts'
 import { logOf, refuseRunning } from './cluster-survey.ts'
 
 /** A marked shard. */
 export type LostShard = Loss & {
   /** The log as far as the engine has it whole; absent: the engine has none. */
-  readonly head?: SharedHead
+  readonly head?: EngineHead
 }
 
 /** The loss of a shard, and its log. @throws KeelsonError `INVALID_ARGUMENT` if none is marked */
-export const findLoss = async (session: SharedSession, shard: number): Promise<LostShard> => {
+export const findLoss = async (session: EngineSession, shard: number): Promise<LostShard> => {
   const { losses } = factsIn(await session.directory.view())
   const loss = losses.find((each) => each.shard === shard)
   if (loss) {
@@ -39,7 +39,7 @@ export const findLoss = async (session: SharedSession, shard: number): Promise<L
 }
 
 /** The head of a shard's log, and the one that is sound; `undefined` if the engine has no log. */
-const cutOf = async (session: SharedSession, shard: number) => {
+const cutOf = async (session: EngineSession, shard: number) => {
   const { head: from } = await logOf(session, shard)
   if (!from) return undefined
   const runs = await runsOf(session.log(`${shard}`), from)
@@ -57,7 +57,7 @@ const cutOf = async (session: SharedSession, shard: number) => {
  * Cuts the log where its damage begins, with the states of applications that were saved later. A log
  * that is gone is made again: members make none in a cluster that is there.
  */
-const cutLog = async (session: SharedSession, clock: Clock, shard: number): Promise<void> => {
+const cutLog = async (session: EngineSession, clock: Clock, shard: number): Promise<void> => {
   const cut = await cutOf(session, shard)
   if (!cut) {
     // This one alone: another log that is gone is a loss that nobody has accepted.
@@ -77,7 +77,7 @@ const cutLog = async (session: SharedSession, clock: Clock, shard: number): Prom
  * @throws KeelsonError `CONFLICT` while a member runs; `CLOSED` when `signal` was aborted
  */
 export const acceptLoss = async (
-  session: SharedSession,
+  session: EngineSession,
   clock: Clock,
   signal: AbortSignal,
   shard: number,
@@ -104,10 +104,10 @@ export const acceptLoss = async (
 const readBytes = 1024 * 1024
 
 /** Groups that verify, and follow each other. */
-export type Run = { readonly after: SharedPosition; readonly end: SharedPosition }
+export type Run = { readonly after: EnginePosition; readonly end: EnginePosition }
 
 /** The runs of a log, in order. Reads all of its groups. */
-export const runsOf = async (log: SharedLog, { logId }: SharedHead): Promise<readonly Run[]> => {
+export const runsOf = async (log: EngineLog, { logId }: EngineHead): Promise<readonly Run[]> => {
   const runs: Run[] = []
   let isWhole = false
   for (let next = 0; ; ) {
@@ -125,7 +125,7 @@ export const runsOf = async (log: SharedLog, { logId }: SharedHead): Promise<rea
   }
 }
 
-const verifies = (logId: string, group: SharedGroup): boolean => {
+const verifies = (logId: string, group: EngineGroup): boolean => {
   try {
     decodeGroup(logId, group)
     return true
@@ -140,15 +140,15 @@ const verifies = (logId: string, group: SharedGroup): boolean => {
  * `snapshots`: the whole ones in the engine. Pure.
  */
 export const soundHead = (
-  head: SharedHead,
+  head: EngineHead,
   runs: readonly Run[],
-  snapshots: SharedHead['snapshots'],
-): SharedHead => {
+  snapshots: EngineHead['snapshots'],
+): EngineHead => {
   const within = ({ after, end }: Run) =>
     snapshots.filter(({ lsn }) => lsn >= after.lsn && lsn <= end.lsn)
   const run = runs.findLast((each) => each.after.lsn === 0 || within(each).length > 0)
   const { trimmed } = head
-  if (!run) return { ...head, end: sharedStart, trimmed: { lsn: 0, mark: '' }, snapshots: [] }
+  if (!run) return { ...head, end: engineStart, trimmed: { lsn: 0, mark: '' }, snapshots: [] }
   const kept = within(run)
   const { after, end } = run
   const isRight =

@@ -1,14 +1,14 @@
 /** Makes the logs of a new cluster, and the entry that says how many there are. */
 import type { Clock } from '../../clock.ts'
 import { configError, isKeelsonError, KeelsonError } from '../../errors.ts'
-import { makeLogs } from '../engine-log/shared-log-host.ts'
+import { makeLogs } from '../engine-log/owned-log-host.ts'
 import {
   beingMoved,
   type ClusterTerms,
   factsIn,
   instanceEntry,
 } from '../leases/cluster-directory.ts'
-import { type Directory, entryText, type SharedSession } from '../ports/shared-engine.ts'
+import { type Directory, type EngineSession, entryText } from '../ports/cluster-engine.ts'
 import { logOf, refuseRunning } from './cluster-survey.ts'
 
 /**
@@ -16,7 +16,7 @@ import { logOf, refuseRunning } from './cluster-survey.ts'
  * @throws KeelsonError `CONFLICT` if the cluster was made before; as the engine refuses
  */
 export const makeCluster = async (
-  session: SharedSession,
+  session: EngineSession,
   clock: Clock,
   { shards, copies }: Pick<ClusterTerms, 'shards' | 'copies'>,
 ): Promise<void> => {
@@ -32,7 +32,7 @@ export const makeCluster = async (
  * Refuses another number of shards than the cluster had whose logs are there: its directory was lost.
  * @throws KeelsonError `CONFIG`
  */
-const refuseOthers = async (session: SharedSession, shards: number): Promise<void> => {
+const refuseOthers = async (session: EngineSession, shards: number): Promise<void> => {
   const hasFrames = async (shard: number): Promise<boolean> =>
     ((await logOf(session, shard)).head?.end.lsn ?? 0) > 0
   let found = 0
@@ -60,7 +60,7 @@ export const madeBefore = (shards: number): KeelsonError =>
  * when `signal` was aborted
  */
 export const changeCopies = async (
-  session: SharedSession,
+  session: EngineSession,
   clock: Clock,
   signal: AbortSignal,
   copies: number,

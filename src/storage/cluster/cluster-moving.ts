@@ -10,22 +10,22 @@ import { KeelsonError } from '../../errors.ts'
 import { decodeFrame } from '../commands/command-decoding.ts'
 import { refsOfUnit } from '../commands/command-values.ts'
 import { blobName, putBlob } from '../engine-files/blob-cache.ts'
-import { SharedSnapshots } from '../engine-files/shared-snapshots.ts'
-import { putStates } from '../engine-files/shared-states.ts'
+import { EngineSnapshots } from '../engine-files/engine-snapshots.ts'
+import { putStates } from '../engine-files/engine-states.ts'
 import { EngineCalls } from '../engine-log/engine-calls.ts'
+import { markText } from '../engine-log/engine-inspection.ts'
 import { encodeGroup } from '../engine-log/group-frames.ts'
 import { readGroupAt } from '../engine-log/group-reading.ts'
-import { markText } from '../engine-log/shared-inspection.ts'
-import { sharedName } from '../engine-log/snapshot-names.ts'
+import { engineName } from '../engine-log/snapshot-names.ts'
 import { frameTypes } from '../frames/frame.ts'
 import { factsIn, movingEntry } from '../leases/cluster-directory.ts'
+import type { EngineSession } from '../ports/cluster-engine.ts'
 import type { Disk } from '../ports/disk.ts'
+import type { EngineHead, EngineLog } from '../ports/engine-log.ts'
 import { shardFolder } from '../ports/folder-layout.ts'
 import { knownFeatures, type LogHost } from '../ports/log-host.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import type { FrameMark } from '../ports/projection-store.ts'
-import type { SharedSession } from '../ports/shared-engine.ts'
-import type { SharedHead, SharedLog } from '../ports/shared-log.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 import { madeBefore, setTerms } from './cluster-making.ts'
 
@@ -54,7 +54,7 @@ export type ShardToMove = {
 
 /** The folder, the engine, and who hears of each upload of so many bytes. */
 export type MoveParts = {
-  readonly session: SharedSession
+  readonly session: EngineSession
   readonly disk: Disk
   readonly clock: Clock
   readonly signal: AbortSignal
@@ -66,7 +66,7 @@ export type MoveParts = {
  * Begins a move, or goes on with one. No member makes the cluster from now on.
  * @throws KeelsonError `CONFLICT` if the cluster was made before
  */
-export const beginMove = async ({ directory }: SharedSession): Promise<void> => {
+export const beginMove = async ({ directory }: EngineSession): Promise<void> => {
   const view = await directory.view()
   const { terms } = factsIn(view)
   if (terms) throw madeBefore(terms.shards)
@@ -80,7 +80,7 @@ export const beginMove = async ({ directory }: SharedSession): Promise<void> => 
  * @throws KeelsonError `CONFLICT` if it has other logs; `NO_SEGMENTS` if it lacks one
  */
 export const endMove = async (
-  session: SharedSession,
+  session: EngineSession,
   logs: readonly string[],
   copies: number,
 ): Promise<void> => {
@@ -187,8 +187,8 @@ async function* runsOf({ log, lastLsn }: ShardToMove, from: number): AsyncGenera
 const moveFrames = async (
   { clock, onMoved }: MoveParts,
   moved: ShardToMove,
-  head: SharedHead,
-  log: SharedLog,
+  head: EngineHead,
+  log: EngineLog,
   calls: EngineCalls,
 ): Promise<void> => {
   const { walId, epoch, firstLsn, lastLsn, lastTime } = moved
@@ -217,8 +217,8 @@ const moveFrames = async (
 const moveSnapshot = async (
   { session: { files }, disk, dir, clock, onMoved }: MoveParts,
   { shard, epoch, firstLsn, snapshot, mark }: ShardToMove,
-  head: SharedHead,
-  log: SharedLog,
+  head: EngineHead,
+  log: EngineLog,
   calls: EngineCalls,
 ): Promise<void> => {
   if (!snapshot) return
@@ -227,11 +227,11 @@ const moveSnapshot = async (
   // An engine trims up to the older of two snapshots. That of an earlier attempt may be too old, as the
   // folder has given back frames since: then this one is named twice.
   const epochs = first && first.lsn < trimTo ? [epoch - 1, epoch] : [epoch]
-  const uploads = new SharedSnapshots({
+  const uploads = new EngineSnapshots({
     ...{ files, log, disk, clock, shard, dir: shardFolder(dir, shard).snapshots },
   })
   for (const each of epochs) {
-    const named = sharedName(each, snapshot)
+    const named = engineName(each, snapshot)
     await calls.ask(() => uploads.upload(named.file, snapshot))
     await calls.ask(() => log.name(epoch, named))
   }

@@ -6,8 +6,8 @@ import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { factsIn, type Loss, type MemberEntry } from '../leases/cluster-directory.ts'
 import type { Owner } from '../leases/member-lease.ts'
-import type { Directory, DirectoryView, SharedSession } from '../ports/shared-engine.ts'
-import type { SharedHead } from '../ports/shared-log.ts'
+import type { Directory, DirectoryView, EngineSession } from '../ports/cluster-engine.ts'
+import type { EngineHead } from '../ports/engine-log.ts'
 
 /**
  * The lease of a member, seen from outside. `held`: it was renewed during the survey. `silent`: it
@@ -20,7 +20,7 @@ export type LeaseSeen = 'held' | 'silent' | 'ended'
 export type MemberSurvey = Omit<MemberEntry, 'ended' | 'revision'> & { readonly lease: LeaseSeen }
 
 /** The log of a shard; without a head it was not made. */
-export type LogSurvey = { readonly shard: number; readonly head?: SharedHead }
+export type LogSurvey = { readonly shard: number; readonly head?: EngineHead }
 
 /** A cluster at one moment. */
 export type ClusterSurvey = {
@@ -41,7 +41,7 @@ export const leaseMsDefault = 5_000
 
 /** Looks at a cluster. @throws KeelsonError `CLOSED` when `signal` was aborted; as the engine refuses */
 export const surveyCluster = async (
-  session: SharedSession,
+  session: EngineSession,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<ClusterSurvey> => {
@@ -65,7 +65,7 @@ export const surveyCluster = async (
 
 /** @throws KeelsonError `CONFLICT` while a member runs; `CLOSED` when `signal` was aborted */
 export const refuseRunning = async (
-  session: SharedSession,
+  session: EngineSession,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<void> => {
@@ -78,7 +78,7 @@ export const refuseRunning = async (
 }
 
 /** The log of a shard. */
-export const logOf = async (session: SharedSession, shard: number): Promise<LogSurvey> => {
+export const logOf = async (session: EngineSession, shard: number): Promise<LogSurvey> => {
   try {
     return { shard, head: await session.log(`${shard}`).head() }
   } catch (error) {

@@ -7,10 +7,10 @@ import { type Signer, signerOf } from '../../bytes/ed25519.ts'
 import type { ChainAnchor } from '../frames/segment-header.ts'
 import { type Disk, DiskError } from '../ports/disk.ts'
 import type { CommitmentHead, CommitmentOptions } from '../ports/log-host.ts'
+import { writePart } from './chain-files.ts'
 import { decodeHeader, encodeHeader } from './commitment-header.ts'
 import { type Digest, noDigest } from './digests.ts'
-import type { ChainEnd, History } from './history.ts'
-import { writePart } from './history-files.ts'
+import type { ChainEnd, FoundChain } from './found-chain.ts'
 import { Mountains } from './mountains.ts'
 import { RecordRoot } from './record-root.ts'
 
@@ -45,9 +45,9 @@ export class CommitmentChain {
   #pending: Uint8Array[]
   #pendingNodes: Digest[]
 
-  /** Continues `history`. The records that it left uncovered belong to the next group. */
-  constructor(place: ChainPlace, options: CommitmentOptions | undefined, history: History) {
-    const { kept, keptLsn, peaks, headers, last, coverFrom, uncovered } = history
+  /** Continues `chain`. The records that it left uncovered belong to the next group. */
+  constructor(place: ChainPlace, options: CommitmentOptions | undefined, chain: FoundChain) {
+    const { kept, keptLsn, peaks, headers, last, coverFrom, uncovered } = chain
     this.#place = place
     this.#options = options
     this.#signer = options?.key === undefined ? undefined : signerOf(options.key)

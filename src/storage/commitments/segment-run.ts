@@ -1,11 +1,11 @@
-/** The frames of segments as runs of a history: the port `ChainRun` over a folder. */
+/** The frames of segments as runs of a chain: the port `ChainRun` over a folder. */
 import { frameTypes } from '../frames/frame.ts'
 import { type FrameEnd, segmentStart } from '../frames/frame-cursor.ts'
 import { stampOf, walkFrames } from '../frames/frame-walk.ts'
 import { corruption } from '../frames/log-errors.ts'
 import type { SegmentHeader } from '../frames/segment-header.ts'
 import type { Disk } from '../ports/disk.ts'
-import type { ChainRun } from './history.ts'
+import type { ChainRun } from './found-chain.ts'
 
 /** Frames of one segment in `dir`: by default from its first on. */
 export type SegmentStretch = {

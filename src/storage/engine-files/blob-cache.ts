@@ -5,11 +5,11 @@
 import { isKeelsonError } from '../../errors.ts'
 import { blobSegmentPath } from '../blobs/blob-folder.ts'
 import { encodeBlobHeader, headerFault, trailerFault } from '../blobs/blob-record.ts'
+import type { EngineFiles } from '../ports/cluster-engine.ts'
 import { closing, type Disk, type DiskFile } from '../ports/disk.ts'
 import { refusing, writeAll } from '../ports/disk-failure.ts'
 import { filled, piecesOf } from '../ports/file-pieces.ts'
 import { makeFolders } from '../ports/new-folders.ts'
-import type { SharedFiles } from '../ports/shared-engine.ts'
 import { blobHeaderBytes, recordExtent, trailerBytes } from '../values/blob-extents.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 
@@ -18,7 +18,7 @@ export type Ask = <T>(call: () => Promise<T>) => Promise<T>
 
 /** The files of a cluster, and the folder of a shard's blobs. */
 export type BlobCacheParts = {
-  readonly files: SharedFiles
+  readonly files: EngineFiles
   readonly disk: Disk
   readonly shard: number
   readonly dir: string
@@ -45,7 +45,7 @@ export const refIn = (name: string): BlobRef | undefined => {
 
 /**
  * Uploads the record of a blob from the folder. `onPiece`: called as the engine takes each
- * piece. @throws as the disk refuses; as `SharedFiles.put`
+ * piece. @throws as the disk refuses; as `EngineFiles.put`
  */
 export const putBlob = (
   { files, disk, shard, dir }: BlobCacheParts,
@@ -155,7 +155,7 @@ const writeHeader = (file: DiskFile, { offset }: BlobRef, header: Uint8Array): v
  * because nothing refers to it.
  */
 const fetched = async (
-  files: SharedFiles,
+  files: EngineFiles,
   name: string,
   file: DiskFile,
   ref: BlobRef,

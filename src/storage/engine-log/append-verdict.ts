@@ -1,6 +1,6 @@
 /** The meaning of a refusal of the engine, for a group and for the host of the log. Pure. */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import type { SharedGroup, SharedHead } from '../ports/shared-log.ts'
+import type { EngineGroup, EngineHead } from '../ports/engine-log.ts'
 
 /**
  * The consequence of a refused append.
@@ -18,7 +18,7 @@ export type AppendVerdict = 'again' | 'fenced' | 'moved' | 'lost' | 'refused'
  */
 export const verdictOn = (
   error: unknown,
-  { after }: SharedGroup,
+  { after }: EngineGroup,
   isBehind: boolean,
 ): AppendVerdict => {
   if (isKeelsonError(error, 'FENCED')) return 'fenced'
@@ -30,7 +30,7 @@ export const verdictOn = (
 }
 
 /** The head that a refusal carries. */
-export const headIn = (error: KeelsonError): SharedHead => error.details.head as SharedHead
+export const headIn = (error: KeelsonError): EngineHead => error.details.head as EngineHead
 
 /**
  * Why the host of an owner ends after a verdict on `group`. `moved` is damage too: nobody but the
@@ -38,7 +38,7 @@ export const headIn = (error: KeelsonError): SharedHead => error.details.head as
  */
 export const ownersEnd = (
   verdict: Exclude<AppendVerdict, 'again'>,
-  { after }: SharedGroup,
+  { after }: EngineGroup,
   cause: unknown,
 ): KeelsonError => {
   if (verdict === 'fenced') return fenced(cause)

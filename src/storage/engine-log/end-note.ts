@@ -7,11 +7,11 @@
 import type { Cancel, Clock } from '../../clock.ts'
 import { type Disk, type DiskFile, readWhole } from '../ports/disk.ts'
 import { attempt, writeAll } from '../ports/disk-failure.ts'
+import type { EnginePosition } from '../ports/engine-log.ts'
 import { sealedJson, unsealed } from '../ports/sealed-file.ts'
-import type { SharedPosition } from '../ports/shared-log.ts'
 
 /** An acknowledged end of a log. The log has it in every later epoch. */
-export type NotedEnd = SharedPosition & { readonly logId: string }
+export type NotedEnd = EnginePosition & { readonly logId: string }
 
 /** Where it is noted. */
 export type EndNoteOptions = {
@@ -30,7 +30,7 @@ const noteBytes = 512
 export class EndNote {
   readonly #options: EndNoteOptions
   #logId = ''
-  #next: SharedPosition | undefined
+  #next: EnginePosition | undefined
   #timer: Cancel | undefined
   #file: DiskFile | undefined
 
@@ -51,7 +51,7 @@ export class EndNote {
   }
 
   /** Notes an end, soon. */
-  put(logId: string, end: SharedPosition): void {
+  put(logId: string, end: EnginePosition): void {
     this.#logId = logId
     this.#next = end
     this.#timer ??= this.#options.clock.after(noteMs, () => this.#write(), { holdsProcess: false })

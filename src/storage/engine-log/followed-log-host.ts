@@ -5,8 +5,8 @@
  */
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
+import type { EngineHead, EngineLog } from '../ports/engine-log.ts'
 import type { LogExtent, LogHost, LogProtocol } from '../ports/log-host.ts'
-import type { SharedHead, SharedLog } from '../ports/shared-log.ts'
 import type { EndNote } from './end-note.ts'
 import { EngineCalls } from './engine-calls.ts'
 import {
@@ -24,7 +24,7 @@ import { namedIn } from './snapshot-names.ts'
 
 /** The log, and how long a follower waits for the engine. */
 export type FollowedLogOptions = {
-  readonly log: SharedLog
+  readonly log: EngineLog
   readonly clock: Clock
   /** Aborted with a `KeelsonError`: the host ends. */
   readonly signal?: AbortSignal
@@ -49,7 +49,7 @@ export const followedLogHost = (options: FollowedLogOptions): LogHost => {
   const handlers: LogHandlers = {
     inspect: (request) => calls.within(patienceMs, inspectLog({ log, calls, endNote }, request)),
     async open({ inspection }) {
-      const head = inspection.plan as SharedHead
+      const head = inspection.plan as EngineHead
       followed = await calls.within(patienceMs, follow({ log, calls, logId: head.logId }, head))
       // A blob is in the engine before a frame refers to it.
       filling = blobs?.follow(calls)
@@ -91,7 +91,7 @@ const refused = async (): Promise<never> => {
   throw new KeelsonError('FENCED', 'another member owns the log')
 }
 
-const follow = async (read: ReadLog, head: SharedHead): Promise<Followed> => {
+const follow = async (read: ReadLog, head: EngineHead): Promise<Followed> => {
   const { logId, end, trimmed } = head
   const last = end.lsn > trimmed.lsn ? await readGroupAt(read, end.lsn) : undefined
   const provenLsn = Math.max(trimmed.lsn, last?.group.provenLsn ?? 0)

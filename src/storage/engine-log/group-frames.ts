@@ -7,10 +7,10 @@ import { crc32 } from '../../bytes/crc32.ts'
 import { readU64, viewOf, writeU64 } from '../../bytes/u64.ts'
 import { KeelsonError } from '../../errors.ts'
 import { stampBytes } from '../frames/control-payload.ts'
-import type { SharedGroup, SharedPosition } from '../ports/shared-log.ts'
+import type { EngineGroup, EnginePosition } from '../ports/engine-log.ts'
 
 /** The place of a group in its log. Its bytes verify only there. */
-export type GroupPlace = Omit<SharedGroup, 'bytes'>
+export type GroupPlace = Omit<EngineGroup, 'bytes'>
 
 /** The input of a group's bytes: payloads one after another, each with room for its stamp. */
 export type GroupContent = {
@@ -64,7 +64,7 @@ export const encodeGroup = (
  * @throws KeelsonError `CORRUPT` if the bytes are damaged, or are those of another group;
  * `UNSUPPORTED_VERSION`
  */
-export const decodeGroup = (logId: string, group: SharedGroup): GroupFrames => {
+export const decodeGroup = (logId: string, group: EngineGroup): GroupFrames => {
   const { end, bytes } = group
   const view = viewOf(bytes)
   const isWhole =
@@ -87,7 +87,7 @@ export const decodeGroup = (logId: string, group: SharedGroup): GroupFrames => {
 }
 
 /** `CORRUPT` for the group that ends at a position. */
-export const damagedGroup = ({ lsn, id }: SharedPosition, evidence: string): KeelsonError =>
+export const damagedGroup = ({ lsn, id }: EnginePosition, evidence: string): KeelsonError =>
   new KeelsonError(
     'CORRUPT',
     `the group ${id} of the log, up to lsn ${lsn}, is damaged: ${evidence}`,
@@ -103,4 +103,4 @@ const sumOf = (logId: string, { after, end, provenLsn }: GroupPlace, bytes: Uint
   return crc32(bytes.subarray(summedFrom), crc32(bytes.subarray(0, 4), seed))
 }
 
-const positionText = ({ epoch, lsn, id }: SharedPosition): string => `${epoch} ${lsn} ${id}`
+const positionText = ({ epoch, lsn, id }: EnginePosition): string => `${epoch} ${lsn} ${id}`

@@ -1,14 +1,14 @@
 /** Reads verified frames out of the groups of a shared log. */
 import { KeelsonError } from '../../errors.ts'
 import { frameTypes } from '../frames/frame.ts'
+import { type EngineGroup, type EngineLog, isSamePosition } from '../ports/engine-log.ts'
 import type { ReadAnswer, ReadFrame } from '../ports/log-host.ts'
-import { isSamePosition, type SharedGroup, type SharedLog } from '../ports/shared-log.ts'
 import type { EngineCalls } from './engine-calls.ts'
 import { damagedGroup, decodeGroup, type GroupFrames } from './group-frames.ts'
 
 /** A log whose groups are read. */
 export type ReadLog = {
-  readonly log: SharedLog
+  readonly log: EngineLog
   readonly calls: EngineCalls
   readonly logId: string
   /** The frames up to here were trimmed by the owner that reads. */
@@ -16,7 +16,7 @@ export type ReadLog = {
 }
 
 /** A verified group. */
-export type ReadGroup = { readonly group: SharedGroup; readonly content: GroupFrames }
+export type ReadGroup = { readonly group: EngineGroup; readonly content: GroupFrames }
 
 /**
  * Groups with LSNs from `from` on, in order and without a gap, at least one: the caller knows that
@@ -29,13 +29,13 @@ export const readGroups = async (
   from: number,
   maxBytes: number,
 ): Promise<readonly ReadGroup[]> => {
-  const read = async (): Promise<readonly SharedGroup[]> => {
+  const read = async (): Promise<readonly EngineGroup[]> => {
     const reading = await log.read(from - 1, maxBytes)
     if (reading.groups.length > 0) return reading.groups
     throw new KeelsonError('UNKNOWN_OUTCOME', `the engine does not show lsn ${from}`)
   }
   const groups = await calls.asOwner(read, () => trimmedLsn() >= from)
-  let before: SharedGroup | undefined
+  let before: EngineGroup | undefined
   return groups.map((group) => {
     const follows = before ? isSamePosition(group.after, before.end) : group.after.lsn < from
     if (!follows) throw damagedGroup(group.end, 'the group before it is missing')

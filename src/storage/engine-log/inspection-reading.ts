@@ -1,14 +1,14 @@
 /** Inspects a log in an engine: reads what `shared-inspection.ts` judges. Changes nothing. */
 import { isKeelsonError } from '../../errors.ts'
+import type { EngineHead, EngineLog, EnginePosition } from '../ports/engine-log.ts'
 import type { Inspection, LogProtocol } from '../ports/log-host.ts'
 import type { FrameMark, ProjectedPosition } from '../ports/projection-store.ts'
-import type { SharedHead, SharedLog, SharedPosition } from '../ports/shared-log.ts'
 import { checkLogOptions } from '../segments/log-limits.ts'
 import type { EndNote, NotedEnd } from './end-note.ts'
 import type { EngineCalls } from './engine-calls.ts'
+import { inspectionOf, lostLog, markIn, noFrame } from './engine-inspection.ts'
 import { readGroupAt } from './group-reading.ts'
 import { markAt } from './owned-log.ts'
-import { inspectionOf, lostLog, markIn, noFrame } from './shared-inspection.ts'
 
 /** Inspects a log, for its next owner or for a follower. */
 export const inspectLog = async (
@@ -25,25 +25,25 @@ export const inspectLog = async (
 
 /** A log, and the note of its end in the cache. */
 type Inspected = {
-  readonly log: SharedLog
+  readonly log: EngineLog
   readonly calls: EngineCalls
   readonly endNote: Pick<EndNote, 'read'> | undefined
 }
 
 /** The end of the group at the noted LSN; `undefined` if the log does not have the LSN. */
 const positionAt = async (
-  log: SharedLog,
+  log: EngineLog,
   calls: EngineCalls,
-  { logId, end, trimmed }: SharedHead,
+  { logId, end, trimmed }: EngineHead,
   noted: NotedEnd,
-): Promise<SharedPosition | undefined> => {
+): Promise<EnginePosition | undefined> => {
   if (noted.logId !== logId || noted.lsn <= trimmed.lsn || noted.lsn > end.lsn) return undefined
   if (noted.lsn === end.lsn) return end
   return (await readGroupAt({ log, calls, logId }, noted.lsn)).group.end
 }
 
 /** The head. The log was made before the first member could begin. @throws KeelsonError `CORRUPT` */
-const headOf = async (log: SharedLog, calls: EngineCalls): Promise<SharedHead> => {
+const headOf = async (log: EngineLog, calls: EngineCalls): Promise<EngineHead> => {
   try {
     return await calls.ask(() => log.head())
   } catch (error) {
@@ -53,9 +53,9 @@ const headOf = async (log: SharedLog, calls: EngineCalls): Promise<SharedHead> =
 
 /** The mark of the log at the position of a projection; absent if the log does not have the LSN. */
 const shownMark = async (
-  log: SharedLog,
+  log: EngineLog,
   calls: EngineCalls,
-  { logId, end, trimmed }: SharedHead,
+  { logId, end, trimmed }: EngineHead,
   shown: ProjectedPosition | undefined,
 ): Promise<FrameMark | undefined> => {
   if (!shown || shown.walId !== logId) return undefined

@@ -5,6 +5,7 @@
  */
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { type EngineGroup, type EngineHead, withSnapshot } from '../ports/engine-log.ts'
 import type {
   Commit,
   CommitRequest,
@@ -14,24 +15,23 @@ import type {
   ReadAnswer,
 } from '../ports/log-host.ts'
 import type { FrameMark } from '../ports/projection-store.ts'
-import { type SharedGroup, type SharedHead, withSnapshot } from '../ports/shared-log.ts'
 import { markOf } from '../segments/frame-mark.ts'
 import { frameOffsets, givenBack } from '../segments/log-limits.ts'
 import { Pins } from '../segments/log-pins.ts'
 import type { EndNote } from './end-note.ts'
+import { markText } from './engine-inspection.ts'
 import { encodeGroup } from './group-frames.ts'
 import { type ReadGroup, type ReadLog, readFrames, readGroupAt } from './group-reading.ts'
 import type { SnapshotUploads } from './log-files.ts'
 import type { OwnersAppends } from './owners-appends.ts'
-import { markText } from './shared-inspection.ts'
-import { namedIn, sharedName } from './snapshot-names.ts'
+import { engineName, namedIn } from './snapshot-names.ts'
 
 /** The log after the claim. */
 export type OwnedParts = ReadLog & {
   readonly clock: Clock
   readonly appends: OwnersAppends
   /** The head that the claim moved. */
-  readonly head: SharedHead
+  readonly head: EngineHead
   /** The bytes of all groups, with the claim. */
   readonly bytes: number
   /** The stamp of the last frame. */
@@ -52,7 +52,7 @@ export class OwnedLog {
   readonly #reads: ReadLog
   readonly #pins = new Pins()
   /** Of the head, what this owner alone changes. */
-  #snapshots: SharedHead['snapshots']
+  #snapshots: EngineHead['snapshots']
   #trimmedLsn: number
   #lastTime: number
   /** The bytes of all sent groups, and of all acknowledged ones. */
@@ -144,7 +144,7 @@ export class OwnedLog {
       throw new KeelsonError('INVALID_ARGUMENT', 'the log cannot name this snapshot', {
         details: { lsn: snapshot.lsn, ...this.extent },
       })
-    const named = sharedName(epoch, snapshot)
+    const named = engineName(epoch, snapshot)
     await calls.ask(() => uploads.upload(named.file, snapshot))
     await calls.asOwner(() => log.name(epoch, named))
     const end = { ...head.end, lsn: appends.durableLsn }
@@ -221,7 +221,7 @@ export class OwnedLog {
     lsns: number,
     content: { readonly payloads: Uint8Array; readonly lengths: ArrayLike<number> },
     features?: number,
-  ): Promise<SharedGroup> {
+  ): Promise<EngineGroup> {
     const { appends, logId, endNote } = this.#parts
     this.#isUnmarked = content.lengths.length > 0
     const sent = appends.append(

@@ -3,19 +3,19 @@
  * is acknowledged after that one. The engine's answer decides, and nothing else: a group without
  * an answer is sent again under its id. The first failure is final: nothing is acknowledged after it.
  */
-import type { SharedGroup, SharedLog, SharedPosition } from '../ports/shared-log.ts'
+import type { EngineGroup, EngineLog, EnginePosition } from '../ports/engine-log.ts'
 import { ownersEnd, verdictOn } from './append-verdict.ts'
 import type { EngineCalls } from './engine-calls.ts'
 import type { GroupPlace } from './group-frames.ts'
 
 /** The log of an owner, and the end of its claim. */
 export type OwnersParts = {
-  readonly log: SharedLog
+  readonly log: EngineLog
   readonly calls: EngineCalls
   /** An append that is undecided for so long ends the host, in ms. */
   readonly patienceMs: number
   /** The end of the group that began the epoch. It is acknowledged. */
-  readonly claimed: SharedPosition
+  readonly claimed: EnginePosition
   /** A name of this owner that no other one has. */
   readonly owner: string
 }
@@ -23,8 +23,8 @@ export type OwnersParts = {
 /** The groups of one epoch. */
 export class OwnersAppends {
   readonly #parts: OwnersParts
-  #sent: SharedPosition
-  #acknowledged: SharedPosition
+  #sent: EnginePosition
+  #acknowledged: EnginePosition
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(parts: OwnersParts) {
@@ -57,7 +57,7 @@ export class OwnersAppends {
     lsns: number,
     encode: (place: GroupPlace) => Uint8Array,
     features = 0,
-  ): Promise<SharedGroup> {
+  ): Promise<EngineGroup> {
     const after = this.#sent
     const lsn = after.lsn + lsns
     const end = { epoch: after.epoch, lsn, id: `${this.#parts.owner}-${lsn}` }
@@ -70,10 +70,10 @@ export class OwnersAppends {
   }
 
   async #decided(
-    group: SharedGroup,
+    group: EngineGroup,
     features: number,
     before: Promise<unknown>,
-  ): Promise<SharedGroup> {
+  ): Promise<EngineGroup> {
     const { log, calls, patienceMs } = this.#parts
     const send = () =>
       calls.within(
@@ -91,7 +91,7 @@ export class OwnersAppends {
   }
 
   async #answered(
-    group: SharedGroup,
+    group: EngineGroup,
     first: Promise<void>,
     send: () => Promise<void>,
   ): Promise<void> {

@@ -1,10 +1,10 @@
 /** The names of a shard's snapshots and saved states in an engine. Pure. */
 import { KeelsonError } from '../../errors.ts'
+import type { EngineSnapshot } from '../ports/engine-log.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
-import type { SharedSnapshot } from '../ports/shared-log.ts'
 
 /** The name of a snapshot that the owner of `epoch` made. */
-export const sharedName = (epoch: number, { lsn, bytes, sum }: NamedSnapshot): SharedSnapshot => ({
+export const engineName = (epoch: number, { lsn, bytes, sum }: NamedSnapshot): EngineSnapshot => ({
   lsn,
   file: `snapshot-${epoch}-${lsn}-${bytes}-${sum}`,
 })
@@ -21,7 +21,7 @@ export const epochIn = (name: string): number =>
  * The snapshots that a head names, oldest first, one for each LSN: of two the one that was named
  * later. @throws KeelsonError `CORRUPT` for another sort of name
  */
-export const namedIn = (snapshots: readonly SharedSnapshot[]): readonly NamedSnapshot[] => {
+export const namedIn = (snapshots: readonly EngineSnapshot[]): readonly NamedSnapshot[] => {
   // A column of an engine may have anything.
   if (!Array.isArray(snapshots)) throw unnamable(0, JSON.stringify(snapshots))
   const named = new Map<number, NamedSnapshot>()
@@ -39,7 +39,7 @@ const unnamable = (lsn: number, evidence: string): KeelsonError =>
   })
 
 /** A saved state in the engine. */
-export type SharedState = {
+export type EngineState = {
   readonly name: string
   /** The epoch of the owner that saved it. */
   readonly epoch: number
@@ -51,11 +51,11 @@ export type SharedState = {
 }
 
 /** The name of a state. No two saves have the same. */
-export const stateName = ({ epoch, seq, lsn, sum }: Omit<SharedState, 'name'>): string =>
+export const stateName = ({ epoch, seq, lsn, sum }: Omit<EngineState, 'name'>): string =>
   `state-${epoch}-${seq}-${lsn}-${sum}`
 
 /** The states among names, in the order in which they were saved. Leaves other names out. */
-export const statesAmong = (names: readonly string[]): readonly SharedState[] =>
+export const statesAmong = (names: readonly string[]): readonly EngineState[] =>
   names
     .flatMap((name) => {
       const [, ...numbers] = /^state-(\d+)-(\d+)-(\d+)-(\d+)$/.exec(name) ?? []
@@ -70,8 +70,8 @@ export const statesAmong = (names: readonly string[]): readonly SharedState[] =>
  * The states that count, newest first. A later save replaces each one with the same LSN or a greater
  * one: a paused owner may have saved that, without an acknowledgement.
  */
-export const standing = (saved: readonly SharedState[]): readonly SharedState[] => {
-  const counted: SharedState[] = []
+export const standing = (saved: readonly EngineState[]): readonly EngineState[] => {
+  const counted: EngineState[] = []
   for (const state of saved.toReversed())
     if (state.lsn < (counted.at(-1)?.lsn ?? Number.POSITIVE_INFINITY)) counted.push(state)
   return counted

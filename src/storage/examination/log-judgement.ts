@@ -15,7 +15,7 @@ import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import { manifestName } from '../segments/log-folder.ts'
 import { bytesOf } from '../segments/log-walk.ts'
 import { brokenPromise } from '../segments/segment-chain.ts'
-import type { HistoryVerification } from './history-verification.ts'
+import type { ChainVerification } from './chain-verification.ts'
 import {
   type FoundPlaces,
   type GoodFrames,
@@ -103,7 +103,7 @@ export type LogVerification = {
   readonly lastTime: number
   readonly checkpointLsn: number
   /** The chain of commitments; absent if the log has none, or is damaged itself. */
-  readonly commitments?: Omit<HistoryVerification, 'damage'>
+  readonly commitments?: Omit<ChainVerification, 'damage'>
 }
 
 /**

@@ -4,7 +4,7 @@
  * lost. Changes nothing.
  */
 import { KeelsonError } from '../../errors.ts'
-import { commitmentsFolder } from '../commitments/history-files.ts'
+import { commitmentsFolder } from '../commitments/chain-files.ts'
 import { segmentStart } from '../frames/frame-cursor.ts'
 import { walkFrames } from '../frames/frame-walk.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
@@ -15,7 +15,7 @@ import { finish, summed } from '../ports/steps.ts'
 import { otherThanShown } from '../segments/frame-mark.ts'
 import { bytesOf } from '../segments/log-walk.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
-import { verifyingHistory } from './history-verification.ts'
+import { verifyingChain } from './chain-verification.ts'
 import { heldFromOf, type LogKnowledge, type SegmentSurvey } from './log-damage.ts'
 import { judgeLog, type LogVerification, strangersIn } from './log-judgement.ts'
 import { type LogSurvey, surveyLog } from './log-survey.ts'
@@ -72,7 +72,7 @@ export function* verifying(
     const strangers = strangersIn(held, surveys)
     if (strangers.size === 0) {
       const judged = { ...judgeLog(held, surveys, known), ...shows }
-      return yield* withHistory(disk, dir, judged, surveys)
+      return yield* withChain(disk, dir, judged, surveys)
     }
     const own = yield* withoutStrangers(disk, dir, surveys, strangers, knowledge)
     return { ...judgeLog(withStrangers(held, strangers), own, known), ...shows }
@@ -80,7 +80,7 @@ export function* verifying(
 }
 
 /** Adds what the commitments came to. Damage of the log itself comes first: they wait for its end. */
-function* withHistory(
+function* withChain(
   disk: Disk,
   dir: string,
   found: LogVerification,
@@ -88,9 +88,9 @@ function* withHistory(
 ): Generator<Progress, LogVerification> {
   if (found.verdict === 'corrupt') return found
   const show = (bytes: number) => ({ what: commitmentsFolder, bytes, totalBytes: found.bytes })
-  const history = yield* summed(verifyingHistory(disk, dir, surveys), show)
-  if (!history) return found
-  const { damage, ...commitments } = history
+  const chain = yield* summed(verifyingChain(disk, dir, surveys), show)
+  if (!chain) return found
+  const { damage, ...commitments } = chain
   if (damage.length === 0) return { ...found, commitments }
   return { ...found, commitments, verdict: 'corrupt', damage: [...found.damage, ...damage] }
 }

@@ -3,10 +3,10 @@
  * asked to leave, and which shards have lost acknowledged writes. Pure.
  */
 import { KeelsonError } from '../../errors.ts'
-import { type DirectoryView, entryIn } from '../ports/shared-engine.ts'
+import { type DirectoryView, entryIn } from '../ports/cluster-engine.ts'
 import { type Lease, leaseIn, memberNames, type Owner, ownerIn } from './member-lease.ts'
 
-export { entryText } from '../ports/shared-engine.ts'
+export { entryText } from '../ports/cluster-engine.ts'
 
 /** The entry that the first member makes. */
 export const instanceEntry = 'instance'

@@ -5,7 +5,7 @@
  */
 import type { Cancel, Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import type { Directory, DirectoryView } from '../ports/shared-engine.ts'
+import type { Directory, DirectoryView } from '../ports/cluster-engine.ts'
 import {
   abandoned,
   afterLook,

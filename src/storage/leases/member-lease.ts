@@ -16,7 +16,7 @@
  *
  * The lease decides who tries to write. The logs decide who writes.
  */
-import { type DirectoryView, entryIn, entryText } from '../ports/shared-engine.ts'
+import { type DirectoryView, entryIn, entryText } from '../ports/cluster-engine.ts'
 
 /** One start of a member. */
 export type MemberIdentity = {

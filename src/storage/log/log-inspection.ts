@@ -5,8 +5,8 @@
 
 import { viewedBytes } from '../../bytes/u64.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import { findHistory } from '../commitments/history.ts'
-import { HistoryFiles } from '../commitments/history-files.ts'
+import { ChainFiles } from '../commitments/chain-files.ts'
+import { findChain } from '../commitments/found-chain.ts'
 import { damageIn, heldFromOf, type SegmentSurvey } from '../examination/log-damage.ts'
 import { judgeLog, type LogVerification, refuseNewer } from '../examination/log-judgement.ts'
 import { type LogSurvey, refuseFirst, soundSurvey } from '../examination/log-survey.ts'
@@ -40,14 +40,13 @@ export const inspectLog = (
   evidence: readonly Evidence[] = [],
   needs?: LogNeeds,
   commits = false,
-): Inspection =>
-  refusing(() => withHistory(disk, dir, inspect(disk, dir, evidence, needs), commits))
+): Inspection => refusing(() => withChain(disk, dir, inspect(disk, dir, evidence, needs), commits))
 
 /**
  * Adds the chain of commitments to the plan. With commitments off, a damaged chain is no reason to
  * refuse the log: it ends.
  */
-const withHistory = (
+const withChain = (
   disk: Disk,
   dir: string,
   inspection: Inspection,
@@ -57,10 +56,10 @@ const withHistory = (
   if (!plan) return inspection
   try {
     const runs = runsOf(disk, dir, plan, commits)
-    const history = closing(new HistoryFiles(disk, dir), (files) =>
-      findHistory(runs, files, commits),
+    const commitments = closing(new ChainFiles(disk, dir), (files) =>
+      findChain(runs, files, commits),
     )
-    return history ? { ...inspection, plan: { ...plan, history } } : inspection
+    return commitments ? { ...inspection, plan: { ...plan, commitments } } : inspection
   } catch (error) {
     if (commits || !isKeelsonError(error, 'CORRUPT')) throw error
     return { ...inspection, remarks: [...inspection.remarks, error.message] }

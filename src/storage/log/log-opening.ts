@@ -66,9 +66,9 @@ export type OpenedLog = {
  */
 export const openLog = (place: LogPlace, plan: LogPlan): OpenedLog => {
   const { disk, dir } = place
-  const { history } = plan
+  const { commitments: found } = plan
   const options = place.options.commitments
-  const commitments = history && new CommitmentChain(place, options, history)
+  const commitments = found && new CommitmentChain(place, options, found)
   // Frames that are about to be copied are not durable yet: their headers stay pending.
   if (!plan.copy) commitments?.settle()
   const header = freshHeader(place, plan, commitments?.anchor)

@@ -3,7 +3,7 @@
  * copy, bytes to cut. It reads once more if one LSN is missing, and changes nothing.
  */
 
-import type { ChainRun, History } from '../commitments/history.ts'
+import type { ChainRun, FoundChain } from '../commitments/found-chain.ts'
 import { segmentRun } from '../commitments/segment-run.ts'
 import { examineTail } from '../examination/frame-search.ts'
 import type { SegmentSurvey } from '../examination/log-damage.ts'
@@ -60,7 +60,7 @@ export type LogPlan = {
   readonly tail: Inspection['tail']
   readonly cutBytes: number
   /** The chain of commitments; absent if the log has none. */
-  readonly history?: History
+  readonly commitments?: FoundChain
 }
 
 /** A segment to cut and the bytes to save; none if `keepTo` equals `keepFrom`. */

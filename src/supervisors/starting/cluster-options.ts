@@ -4,7 +4,7 @@
  */
 import { type Check, type Checked, object, optional, or, that, wholeFrom } from '../../check.ts'
 import { configError } from '../../errors.ts'
-import type { SharedEngine } from '../../storage/index.ts'
+import type { ClusterEngine } from '../../storage/index.ts'
 
 /** A name in the engine: of a cluster, of a member. */
 const identifier = that<string>(
@@ -12,7 +12,7 @@ const identifier = that<string>(
   (found) => typeof found === 'string' && /^[A-Za-z0-9_.-]{1,64}$/.test(found),
 )
 
-const madeEngine = that<SharedEngine>('what postgresEngine made', (found) => {
+const madeEngine = that<ClusterEngine>('what postgresEngine made', (found) => {
   const { description, open, read } = Object(found)
   // A replica has `read`, too.
   return typeof description === 'string' && typeof open === 'function' && read === undefined
@@ -47,7 +47,7 @@ const clusterOptions = {
 export type ClusterOptions = {
   readonly name: string
   readonly member: string
-  readonly engine: SharedEngine
+  readonly engine: ClusterEngine
   readonly copies?: number
   readonly leaseMs?: number
   readonly startTimeoutMs?: number

@@ -7,19 +7,19 @@ import { configError, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type {
   Directory,
   DirectoryFacts,
-  SharedHead,
-  SharedSession,
-  SharedStorage,
+  EngineHead,
+  EngineSession,
+  EngineStorage,
 } from '../../storage/index.ts'
 import type { Cluster } from './cluster-options.ts'
 
-type Calls = InstanceType<SharedStorage['EngineCalls']>
+type Calls = InstanceType<EngineStorage['EngineCalls']>
 
 /** A session with the engine, however long that takes. */
 export const connected = (
   { name, engine, copies, leaseMs }: Cluster,
   calls: Calls,
-): Promise<SharedSession> =>
+): Promise<EngineSession> =>
   calls.ask(async () => {
     const session = await engine.open({ cluster: name, copies, leaseMs })
     // The start was given up while the engine was asked, so its session has no user.
@@ -31,7 +31,7 @@ export const connected = (
 const clockOffMaxMs = 10_000
 
 /** Waits until the clock of this machine agrees with that of the engine. */
-export const clocksAgree = (session: SharedSession, clock: Clock, calls: Calls): Promise<void> =>
+export const clocksAgree = (session: EngineSession, clock: Clock, calls: Calls): Promise<void> =>
   calls.ask(async () => {
     const before = clock.now()
     const there = await session.now()
@@ -45,7 +45,7 @@ export const clocksAgree = (session: SharedSession, clock: Clock, calls: Calls):
 
 /** A directory, its entries, and the calls to it. */
 export type DirectoryParts = {
-  readonly storage: SharedStorage
+  readonly storage: EngineStorage
   readonly directory: Directory
   readonly calls: Calls
 }
@@ -60,7 +60,7 @@ export type DirectoryParts = {
 export const agreedTerms = async (
   parts: DirectoryParts,
   { shards, copies }: { readonly shards: number | undefined; readonly copies: number },
-  makeLogs: (shards: number) => Promise<readonly SharedHead[]>,
+  makeLogs: (shards: number) => Promise<readonly EngineHead[]>,
 ): Promise<NonNullable<DirectoryFacts['terms']>> => {
   const { storage, directory, calls } = parts
   const { instanceEntry } = storage.directory

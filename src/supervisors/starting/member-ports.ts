@@ -4,21 +4,21 @@
  */
 import {
   type CacheOrigin,
+  type EngineLog,
+  type EngineSession,
+  type EngineStorage,
+  engineTurnScanner,
   logExporter,
-  type SharedLog,
-  type SharedSession,
-  type SharedStorage,
   type SnapshotHostFactory,
   shardFolder,
-  sharedTurnScanner,
 } from '../../storage/index.ts'
 import type { Ports } from './machine-ports.ts'
 import type { Ownership } from './ownership.ts'
 
 /** The member's part of an engine. */
 export type Membership = {
-  readonly storage: SharedStorage
-  readonly session: SharedSession
+  readonly storage: EngineStorage
+  readonly session: EngineSession
   readonly leaseMs: number
   readonly origin: CacheOrigin
   /** The data folder, absolute. */
@@ -26,8 +26,8 @@ export type Membership = {
   /** Aborted with the reason when the start is given up: no request waits for the engine then. */
   readonly abandoned: AbortSignal
   /** The handle of a shard's log. */
-  readonly logOf: (shard: number) => SharedLog
-  readonly blobsOf: (shard: number) => InstanceType<SharedStorage['SharedBlobs']>
+  readonly logOf: (shard: number) => EngineLog
+  readonly blobsOf: (shard: number) => InstanceType<EngineStorage['EngineBlobs']>
 }
 
 /** The part of one session. The parts of a shard are made when they are needed. */
@@ -38,7 +38,7 @@ export const membershipOf = (
   const { storage, session, logOf, leaseMs, dir } = parts
   const blobsOf = once(
     (shard) =>
-      new storage.SharedBlobs({
+      new storage.EngineBlobs({
         ...{ files: session.files, directory: session.directory, log: logOf(shard) },
         ...{ disk, clock, shard, dir: shardFolder(dir, shard).blobs },
         patienceMs: patienceOf(leaseMs),
@@ -48,7 +48,7 @@ export const membershipOf = (
 }
 
 /** One handle of the log of each shard. */
-export const logsOf = (session: SharedSession): Membership['logOf'] =>
+export const logsOf = (session: EngineSession): Membership['logOf'] =>
   once((shard) => session.log(`${shard}`))
 
 /** Makes the value of each shard when it is asked for first. */
@@ -75,7 +75,7 @@ export const ownersPorts = (ports: Ports, member: Membership, ownership: Ownersh
   abandoned: member.abandoned,
   cache: member.origin,
   makeHost: (shard) =>
-    member.storage.sharedLogHost({
+    member.storage.ownedLogHost({
       ...logOptions(ports, member, shard),
       uploads: snapshotsOf(ports, member, shard),
       blobs: member.blobsOf(shard),
@@ -83,7 +83,7 @@ export const ownersPorts = (ports: Ports, member: Membership, ownership: Ownersh
     }),
   makeSnapshotHost: snapshotHosts(ports, member),
   makeBlobHost: (shard) => member.blobsOf(shard).host(ports.makeBlobHost(shard)),
-  makeScanner: sharedTurnScanner(ports.clock),
+  makeScanner: engineTurnScanner(ports.clock),
   exportLog: logExporter({
     ...{ disk: ports.disk, clock: ports.clock, dir: member.dir },
     fetch: (shard, snapshot, signal) =>
@@ -119,8 +119,8 @@ const snapshotsOf = (
   { disk, clock }: Ports,
   { storage, session, dir, logOf }: Membership,
   shard: number,
-): InstanceType<SharedStorage['SharedSnapshots']> =>
-  new storage.SharedSnapshots({
+): InstanceType<EngineStorage['EngineSnapshots']> =>
+  new storage.EngineSnapshots({
     ...{ files: session.files, log: logOf(shard), disk, clock, shard },
     dir: shardFolder(dir, shard).snapshots,
   })

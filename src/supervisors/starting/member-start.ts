@@ -11,10 +11,10 @@ import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import {
   type CacheOrigin,
   type ClusterTerms,
-  loadSharedStorage,
+  type EngineSession,
+  type EngineStorage,
+  loadEngineStorage,
   type MemberAbout,
-  type SharedSession,
-  type SharedStorage,
 } from '../../storage/index.ts'
 import type { App } from '../app/app.ts'
 import type { ClusterHealth } from '../app/cluster-health.ts'
@@ -30,7 +30,7 @@ import { RunningMember } from './running-member.ts'
 import { followUntil } from './standby.ts'
 import type { CheckedOptions } from './start-options.ts'
 
-type Calls = InstanceType<SharedStorage['EngineCalls']>
+type Calls = InstanceType<EngineStorage['EngineCalls']>
 
 /**
  * Starts the instance of a cluster with the result of `loadedOptions`. Resolves when this member
@@ -44,7 +44,7 @@ export const startMember = async (
   cluster: Cluster,
   ports: Ports,
 ): Promise<App> => {
-  const storage = await loadSharedStorage()
+  const storage = await loadEngineStorage()
   const wait = new EngineWait({
     ...{ clock: ports.clock, limitMs: cluster.startTimeoutMs },
     onReason: (detail) => options.onProgress({ step: 'waiting', detail }),
@@ -77,7 +77,7 @@ type Parts = {
   readonly options: CheckedOptions
   readonly cluster: Cluster
   readonly ports: Ports
-  readonly storage: SharedStorage
+  readonly storage: EngineStorage
   /** The calls of the start. Aborting it ends them. */
   readonly calls: Calls
   readonly wait: EngineWait
@@ -115,7 +115,7 @@ const outrunText = (error: unknown): string =>
     : reasonText(error)
 
 const startedOn = async (
-  session: SharedSession,
+  session: EngineSession,
   logOf: Membership['logOf'],
   { shards, losses }: ClusterTerms,
   parts: Parts,

@@ -4,17 +4,17 @@
  * another member has ended it.
  */
 import { KeelsonError } from '../../errors.ts'
-import type { LeaseKeeperOptions, LeasePhase, SharedStorage } from '../../storage/index.ts'
+import type { EngineStorage, LeaseKeeperOptions, LeasePhase } from '../../storage/index.ts'
 
 /** The lease of one start of a member, and who waits for it. */
 export class Ownership {
-  readonly #keeper: InstanceType<SharedStorage['LeaseKeeper']>
+  readonly #keeper: InstanceType<EngineStorage['LeaseKeeper']>
   readonly #clock: LeaseKeeperOptions['clock']
   #since: number
   readonly #waiting = new Set<() => void>()
   readonly #listeners = new Set<(phase: LeasePhase) => void>()
 
-  constructor(storage: SharedStorage, options: Omit<LeaseKeeperOptions, 'onChange'>) {
+  constructor(storage: EngineStorage, options: Omit<LeaseKeeperOptions, 'onChange'>) {
     this.#clock = options.clock
     this.#since = options.clock.now()
     this.#keeper = new storage.LeaseKeeper({

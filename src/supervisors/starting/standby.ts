@@ -5,7 +5,7 @@
  */
 import { isAway } from '../../actors/index.ts'
 import { isKeelsonError, reasonText } from '../../errors.ts'
-import type { SharedHead } from '../../storage/index.ts'
+import type { EngineHead } from '../../storage/index.ts'
 import { startInstance } from './instance.ts'
 import type { Ports } from './machine-ports.ts'
 import { followerPorts, type Membership } from './member-ports.ts'
@@ -71,7 +71,7 @@ const headsOf = async ({ options, membership }: StandbyParts): Promise<string | 
   const { logOf } = membership
   const heads = Array.from({ length: options.shards }, (_, shard) => logOf(shard).head())
   try {
-    const found: readonly SharedHead[] = await Promise.all(heads)
+    const found: readonly EngineHead[] = await Promise.all(heads)
     if (found.some(({ end }) => end.lsn === 0)) return ''
     return found.map(({ logId, end }) => logId + end.id).join()
   } catch (error) {

@@ -11,8 +11,8 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { type Database, numberIn } from '../../../src/adapters/postgres/database.ts'
 import { connectPg } from '../../../src/adapters/postgres/pg-database.ts'
 import { postgresEngine } from '../../../src/adapters/postgres/postgres-engine.ts'
-import { type SharedGroup, type SharedLog, sharedStart } from '../../../src/storage/index.ts'
-import { engineContract } from '../../contracts/shared-engine.contract.ts'
+import { type EngineGroup, type EngineLog, engineStart } from '../../../src/storage/index.ts'
+import { engineContract } from '../../contracts/cluster-engine.contract.ts'
 import { lacks } from '../../support/lacks.ts'
 import { thorough } from '../../support/tier.ts'
 import { noPostgres, PostgresServer } from '../../support/worlds/postgres-server.ts'
@@ -62,7 +62,7 @@ class LossyRelay {
 const urlOf = (folder: string): string =>
   `postgres://keelson@localhost/postgres?host=${encodeURIComponent(folder)}`
 
-const groupBehind = (after: SharedGroup['end'], id: string, epoch = after.epoch): SharedGroup => ({
+const groupBehind = (after: EngineGroup['end'], id: string, epoch = after.epoch): EngineGroup => ({
   after,
   end: { epoch, lsn: after.lsn + 1, id },
   provenLsn: after.lsn,
@@ -107,12 +107,12 @@ describe.skipIf(lacks(noPostgres()))('an engine in PostgreSQL', () => {
     const session = await engine().open({ cluster, copies })
     const log = session.log('0')
     await log.create('log')
-    const claim = groupBehind(sharedStart, 'epoch', 1)
+    const claim = groupBehind(engineStart, 'epoch', 1)
     await log.append(claim)
     return { session, log, claim }
   }
 
-  const idsIn = async (log: SharedLog): Promise<string[]> =>
+  const idsIn = async (log: EngineLog): Promise<string[]> =>
     (await log.read(0, 1 << 20)).groups.map(({ end }) => end.id)
 
   /** Looks until a statement says that it is so. */

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { postgresEngine } from '../../../src/adapters/postgres/postgres-engine.ts'
 import { systemClock } from '../../../src/clock.ts'
-import { loadSharedStorage } from '../../../src/storage/index.ts'
+import { loadEngineStorage } from '../../../src/storage/index.ts'
 import { lacks } from '../../support/lacks.ts'
 import { thorough } from '../../support/tier.ts'
 import { noPostgres, PostgresServer } from '../../support/worlds/postgres-server.ts'
@@ -30,7 +30,7 @@ describe.skipIf(lacks(noPostgres()))('a lease over PostgreSQL', () => {
       cluster,
       copies: 1,
     })
-    const { LeaseKeeper } = await loadSharedStorage()
+    const { LeaseKeeper } = await loadEngineStorage()
     const { directory } = session
     const clock = systemClock()
     let own: () => void

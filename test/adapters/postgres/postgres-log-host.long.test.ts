@@ -2,15 +2,15 @@ import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { Database } from '../../../src/adapters/postgres/database.ts'
 import { postgresEngine } from '../../../src/adapters/postgres/postgres-engine.ts'
 import { systemClock } from '../../../src/clock.ts'
-import { sharedLogHost } from '../../../src/storage/engine-log/shared-log-host.ts'
-import type { SharedLog } from '../../../src/storage/index.ts'
+import { ownedLogHost } from '../../../src/storage/engine-log/owned-log-host.ts'
+import type { EngineLog } from '../../../src/storage/index.ts'
 import { logHostContract } from '../../contracts/log-host.contract.ts'
 import { lacks } from '../../support/lacks.ts'
 import { thorough } from '../../support/tier.ts'
+import { noUploads } from '../../support/worlds/engine-machine.ts'
 import { payload } from '../../support/worlds/logs.ts'
 import { noPostgres, type PostgresServer } from '../../support/worlds/postgres-server.ts'
 import { postgresForFile } from '../../support/worlds/postgres-suite.ts'
-import { noUploads } from '../../support/worlds/shared-machine.ts'
 
 describe.skipIf(lacks(noPostgres()))('a host over PostgreSQL', () => {
   let [server, look]: [PostgresServer, Database] = [] as never
@@ -21,7 +21,7 @@ describe.skipIf(lacks(noPostgres()))('a host over PostgreSQL', () => {
   })
 
   /** A log of a cluster of its own. */
-  const newLog = async (): Promise<SharedLog> => {
+  const newLog = async (): Promise<EngineLog> => {
     const cluster = `c-${crypto.randomUUID()}`
     const engine = postgresEngine({ connectionString: server.url })
     const session = await engine.open({ cluster, copies: 1 })
@@ -31,8 +31,8 @@ describe.skipIf(lacks(noPostgres()))('a host over PostgreSQL', () => {
     return log
   }
   const at = { dir: '', options: { maxFileSize: 64 * 1024, sectorBytes: 4096 } }
-  const hostOf = (log: SharedLog) =>
-    sharedLogHost({ log, clock: systemClock(), patienceMs: 60_000, uploads: noUploads })
+  const hostOf = (log: EngineLog) =>
+    ownedLogHost({ log, clock: systemClock(), patienceMs: 60_000, uploads: noUploads })
 
   logHostContract('in PostgreSQL', async () => {
     const log = await newLog()

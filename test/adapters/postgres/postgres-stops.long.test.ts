@@ -4,7 +4,7 @@ import type { Database } from '../../../src/adapters/postgres/database.ts'
 import { postgresEngine } from '../../../src/adapters/postgres/postgres-engine.ts'
 import { systemClock } from '../../../src/clock.ts'
 import { isKeelsonError } from '../../../src/errors.ts'
-import { type SharedGroup, type SharedSession, sharedStart } from '../../../src/storage/index.ts'
+import { type EngineGroup, type EngineSession, engineStart } from '../../../src/storage/index.ts'
 import { lacks } from '../../support/lacks.ts'
 import { noPostgres, type PostgresServer } from '../../support/worlds/postgres-server.ts'
 import { postgresForFile } from '../../support/worlds/postgres-suite.ts'
@@ -14,7 +14,7 @@ const leaseMs = 1_000
 /** A takeover without a lease to wait for: locks are freed after a part of a lease. The rest is the load of the machine. */
 const withinMs = 2 * leaseMs
 
-const groupBehind = (after: SharedGroup['end'], id: string, epoch = after.epoch): SharedGroup => ({
+const groupBehind = (after: EngineGroup['end'], id: string, epoch = after.epoch): EngineGroup => ({
   after,
   end: { epoch, lsn: after.lsn + 1, id },
   provenLsn: after.lsn,
@@ -39,11 +39,11 @@ const codeOf = (done: Promise<unknown>): Promise<unknown> =>
   )
 
 /** A cluster with an owner in epoch 1, whose log has a group and a named snapshot. */
-const founded = async (session: SharedSession) => {
+const founded = async (session: EngineSession) => {
   const { directory } = session
   const log = session.log('0')
   await log.create('log')
-  const claim = groupBehind(sharedStart, 'epoch', 1)
+  const claim = groupBehind(engineStart, 'epoch', 1)
   await log.append(claim)
   const group = groupBehind(claim.end, 'a')
   await log.append(group)
@@ -66,7 +66,7 @@ const operations: Readonly<Record<string, (owner: Founded) => Promise<unknown>>>
 }
 
 /** The steps of a standby to the ownership. */
-const takeOver = async ({ directory, ...session }: SharedSession): Promise<void> => {
+const takeOver = async ({ directory, ...session }: EngineSession): Promise<void> => {
   const { entries } = await answered(() => directory.view())
   const seen = entries.get('member/a')?.revision ?? 0
   // If a last change of the dead owner was on its way, the standby looks again.

@@ -10,7 +10,7 @@ import {
   type Environment,
   processEnvironment,
 } from '../../../src/inspect/command/environment.ts'
-import { entryIn, entryText } from '../../../src/storage/ports/shared-engine.ts'
+import { entryIn, entryText } from '../../../src/storage/ports/cluster-engine.ts'
 import { write } from '../../support/commands/command-project.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 import { SimulatedEngine, type SimulatedSession } from '../../support/worlds/simulated-engine.ts'

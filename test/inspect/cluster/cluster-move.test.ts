@@ -13,7 +13,7 @@ import {
 } from '../../../src/index.ts'
 import { parseClusterCommand } from '../../../src/inspect/cluster/cluster-command-line.ts'
 import { moveFolder } from '../../../src/inspect/cluster/cluster-move.ts'
-import { loadClusterTools, type SharedSession } from '../../../src/storage/index.ts'
+import { type EngineSession, loadClusterTools } from '../../../src/storage/index.ts'
 import { loadedOptions } from '../../../src/supervisors/index.ts'
 import { silentLogger } from '../../../src/testing/index.ts'
 import { clusterHere } from '../../support/commands/cluster-here.ts'
@@ -56,7 +56,7 @@ class World extends Members {
     await this.during(one.close())
   }
 
-  async move(session: SharedSession = this.engine.connect('c'), from = dir) {
+  async move(session: EngineSession = this.engine.connect('c'), from = dir) {
     const tools = await loadClusterTools()
     return this.during(
       moveFolder({
@@ -189,7 +189,7 @@ test('a folder that is none, is in use, or is of another cluster is refused, and
 })
 
 /** A session whose connection is lost for good at one of its changes, before or after that took effect. */
-const failing = (session: SharedSession, step: number): SharedSession => {
+const failing = (session: EngineSession, step: number): EngineSession => {
   let changes = 0
   const wrap = <T extends object>(port: T, names: readonly (keyof T & string)[]): T => {
     const wrapped = names.map((name) => [

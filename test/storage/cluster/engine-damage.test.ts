@@ -3,7 +3,7 @@
  * CORRUPT and marks the shard, and one that owns has every value that was acknowledged.
  */
 import { expect, test } from 'vitest'
-import { type SharedGroup, type SharedHead, sharedStart } from '../../../src/storage/index.ts'
+import { type EngineGroup, type EngineHead, engineStart } from '../../../src/storage/index.ts'
 import { entryText, factsIn } from '../../../src/storage/leases/cluster-directory.ts'
 import { clusterHere } from '../../support/commands/cluster-here.ts'
 import { Members } from '../../support/worlds/members.ts'
@@ -155,7 +155,7 @@ test.each(['owner', 'member/a'])(
 )
 
 const other = 'ab'.repeat(16)
-const changes: readonly [string, (group: SharedGroup) => SharedGroup][] = [
+const changes: readonly [string, (group: EngineGroup) => EngineGroup][] = [
   ['end.lsn', (group) => ({ ...group, end: { ...group.end, lsn: group.end.lsn + 100 } })],
   ['end.epoch', (group) => ({ ...group, end: { ...group.end, epoch: 9 } })],
   ['end.id', (group) => ({ ...group, end: { ...group.end, id: other } })],
@@ -170,7 +170,7 @@ test.each(changes)('a changed %s of any group is CORRUPT and marked', async (_, 
   for (let at = 0; at < length; at++) {
     const members = await closedCluster()
     const { groups } = kept(members)
-    groups[at] = change(groups[at] as SharedGroup)
+    groups[at] = change(groups[at] as EngineGroup)
     expect(`${at}: ${await outcome(members)}`).toBe(`${at}: CORRUPT 0`)
   }
 })
@@ -179,13 +179,13 @@ test('any changed byte of a group is CORRUPT and marked', async () => {
   const { length } = kept(await closedCluster()).groups[3]?.bytes ?? { length: 0 }
   for (let at = 0; at < length; at++) {
     const members = await closedCluster()
-    const { bytes } = kept(members).groups[3] as SharedGroup
+    const { bytes } = kept(members).groups[3] as EngineGroup
     bytes[at] = (bytes[at] ?? 0) ^ 1
     expect(`${at}: ${await outcome(members)}`).toBe(`${at}: CORRUPT 0`)
   }
 })
 
-const heads: readonly [string, (head: SharedHead) => SharedHead][] = [
+const heads: readonly [string, (head: EngineHead) => EngineHead][] = [
   ['log_id', (head) => ({ ...head, logId: other })],
   ['log_id that is no id', (head) => ({ ...head, logId: 'another' })],
   ['epoch', (head) => ({ ...head, end: { ...head.end, epoch: 9 } })],
@@ -197,7 +197,7 @@ const heads: readonly [string, (head: SharedHead) => SharedHead][] = [
   ['snapshots', (head) => ({ ...head, snapshots: [{ lsn: 4, file: 'snapshot-1-5-100-7' }] })],
   ['snapshots that is no list', (head) => ({ ...head, snapshots: {} as never })],
   ['snapshots without names', (head) => ({ ...head, snapshots: [1] as never })],
-  ['everything', (head) => ({ ...head, end: sharedStart })],
+  ['everything', (head) => ({ ...head, end: engineStart })],
 ]
 
 test.each(heads)('a head with another value of %s is CORRUPT and marked', async (_, change) => {
@@ -208,11 +208,11 @@ test.each(heads)('a head with another value of %s is CORRUPT and marked', async 
 })
 
 test.each([
-  ['a group in the middle is missing', (groups: SharedGroup[]) => void groups.splice(4, 1)],
+  ['a group in the middle is missing', (groups: EngineGroup[]) => void groups.splice(4, 1)],
   [
     'a byte in the middle is changed',
-    (groups: SharedGroup[]) => {
-      const { bytes } = groups[4] as SharedGroup
+    (groups: EngineGroup[]) => {
+      const { bytes } = groups[4] as EngineGroup
       bytes[40] = (bytes[40] ?? 0) ^ 1
     },
   ],
@@ -222,7 +222,7 @@ test.each([
   expect(await outcome(members)).toBe('CORRUPT 0')
 
   const shown = await members.during(clusterHere(members, 'accept-loss 0'))
-  const { end } = kept(members).groups[3] as SharedGroup
+  const { end } = kept(members).groups[3] as EngineGroup
   expect(shown.output).toMatch(new RegExp(`the engine has +the log up to lsn ${end.lsn}$`, 'm'))
   await members.during(clusterHere(members, 'accept-loss 0 --yes'))
 

@@ -7,7 +7,7 @@ import { isKeelsonError } from '../../../src/errors.ts'
 import { decodeHeader, encodeHeader } from '../../../src/storage/commitments/commitment-header.ts'
 import { commitments } from '../../../src/storage/commitments/commitment-options.ts'
 import { type Digest, noDigest } from '../../../src/storage/commitments/digests.ts'
-import { linkFault } from '../../../src/storage/commitments/history.ts'
+import { linkFault } from '../../../src/storage/commitments/found-chain.ts'
 import {
   blocksAround,
   blocksBetween,

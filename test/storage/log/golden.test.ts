@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest'
 import { crc32 } from '../../../src/bytes/crc32.ts'
 import { isKeelsonError } from '../../../src/errors.ts'
 import { verifyRecordProof } from '../../../src/storage/commitments/proof.ts'
-import { readHistory } from '../../../src/storage/examination/history-reading.ts'
+import { readChain } from '../../../src/storage/examination/chain-reading.ts'
 import { frameTypesOf, golden, restamp } from '../../support/golden-logs.ts'
 import {
   commit,
@@ -126,7 +126,7 @@ test('the chain of the golden log with commitments has the root that it had, and
 
   commit(log, [payload(1000)])
   log.handle('close', { projectedLsn: 0 })
-  const reader = readHistory(world.disk, dir)
+  const reader = readChain(world.disk, dir)
   expect(reader.rootAt(head.size)).toBe(head.root)
   expect(verifyRecordProof(reader.recordProof({ lsn: 1, index: 0 })).header.seq).toBe(0)
   reader.close()

@@ -3,15 +3,15 @@ import { generateKeyPairSync } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { crc32 } from '../../../src/bytes/crc32.ts'
 import { isKeelsonError } from '../../../src/errors.ts'
+import { commitmentsFolder } from '../../../src/storage/commitments/chain-files.ts'
 import { decodeHeader } from '../../../src/storage/commitments/commitment-header.ts'
-import { commitmentsFolder } from '../../../src/storage/commitments/history-files.ts'
 import {
   decodeProof,
   encodeProof,
   verifyConsistency,
   verifyRecordProof,
 } from '../../../src/storage/commitments/proof.ts'
-import { readHistory } from '../../../src/storage/examination/history-reading.ts'
+import { readChain } from '../../../src/storage/examination/chain-reading.ts'
 import { dumping } from '../../../src/storage/examination/log-dump.ts'
 import { verifyLog } from '../../../src/storage/examination/log-verification.ts'
 import type { Log } from '../../../src/storage/log/log.ts'
@@ -118,7 +118,7 @@ describe('a log with commitments', () => {
   test('signs each header with the key', () => {
     const world = written(3, { ...small, commitments: { key } })
     for (const { signer } of headersIn(world)) expect(signer).toMatch(/[1-9a-f]/)
-    const reader = readHistory(world.disk, dir)
+    const reader = readChain(world.disk, dir)
     const proof = reader.recordProof({ lsn: 1, index: 0 })
     reader.close()
     expect(decodeHeader(proof.header)?.bytes).toHaveLength(200)
@@ -181,7 +181,7 @@ describe('the chain goes on', () => {
     log.handle('close', { projectedLsn: 0 })
 
     expect(found(world)).toMatchObject({ verdict: 'clean', commitments: { uncovered: 40 } })
-    const reader = readHistory(world.disk, dir)
+    const reader = readChain(world.disk, dir)
     const prove = (lsn: number) => codeOf(() => reader.recordProof({ lsn, index: 0 }))
     const covered = headersIn(world).map(({ lastLsn }) => lastLsn - 1)
     for (const lsn of covered) expect(prove(lsn)).toBe('nothing')
@@ -340,7 +340,7 @@ describe('two logs with one changed record', () => {
     write(log, 6, 41)
     log.handle('close', { projectedLsn: 0 })
     // The heads of two histories differ, and neither proves the other consistent.
-    const [first, second] = [one, two].map(({ disk }) => readHistory(disk, dir))
+    const [first, second] = [one, two].map(({ disk }) => readChain(disk, dir))
     expect(first?.head.root).not.toBe(second?.head.root)
     const proof = first?.consistencyProof(3)
     const forged = { ...proof, from: { size: 3, root: second?.rootAt(3) ?? '' } }
@@ -354,7 +354,7 @@ describe('two logs with one changed record', () => {
     tags: ['E54'],
   }, () => {
     const world = written(20)
-    const reader = readHistory(world.disk, dir)
+    const reader = readChain(world.disk, dir)
     for (const { seq, firstLsn, lastLsn } of headersIn(world))
       for (let size = seq + 1; size <= reader.head.size; size += 5) {
         const lsn = lastLsn - 1

@@ -5,20 +5,20 @@
 import { expect, test } from 'vitest'
 import { seededRandom, virtualClock } from '../../../src/clock.ts'
 import {
+  type EngineGroup,
+  type EngineHead,
+  engineStart,
   isSamePosition,
-  type SharedGroup,
-  type SharedHead,
-  sharedStart,
 } from '../../../src/storage/index.ts'
 import { seedsOf } from '../../support/tier.ts'
 import { SimulatedEngine, type SimulatedSession } from '../../support/worlds/simulated-engine.ts'
 
 const faults = { lostRequest: 0.05, lostAnswer: 0.1, late: 0.1, lateMs: 60, repeated: 0.1 }
 
-type Refusal = { readonly code: string; readonly head?: SharedHead }
+type Refusal = { readonly code: string; readonly head?: EngineHead }
 
 const refusalOf = (error: unknown): Refusal => {
-  const { code, details } = error as { code: string; details: { head?: SharedHead } }
+  const { code, details } = error as { code: string; details: { head?: EngineHead } }
   return { code, ...details }
 }
 
@@ -27,19 +27,19 @@ class Life {
   readonly clock = virtualClock()
   readonly engine: SimulatedEngine
   readonly random: () => number
-  readonly acknowledged: SharedGroup[] = []
-  readonly refused: SharedGroup[] = []
+  readonly acknowledged: EngineGroup[] = []
+  readonly refused: EngineGroup[] = []
 
   constructor(seed: number) {
     this.engine = new SimulatedEngine({ clock: this.clock, seed, faults })
     this.random = seededRandom(seed + 1_000_000)
   }
 
-  get log(): readonly SharedGroup[] {
+  get log(): readonly EngineGroup[] {
     return this.engine.kept('c', '0').groups
   }
 
-  has({ end }: SharedGroup): boolean {
+  has({ end }: EngineGroup): boolean {
     return this.log.some((group) => isSamePosition(group.end, end))
   }
 }
@@ -69,7 +69,7 @@ class Member {
     }
   }
 
-  async #claim(): Promise<SharedGroup | undefined> {
+  async #claim(): Promise<EngineGroup | undefined> {
     for (;;) {
       const { end } = await this.#answered(() => this.#session.log('0').head())
       const claim = this.#group(end, end.epoch + 1)
@@ -79,21 +79,21 @@ class Member {
   }
 
   /** Writes some groups at once. Gives the last one, if it was acknowledged. */
-  async #write(at: SharedGroup): Promise<SharedGroup | undefined> {
+  async #write(at: EngineGroup): Promise<EngineGroup | undefined> {
     const groups = [this.#group(at.end)]
     while (this.#life.random() < 0.5) groups.push(this.#group((groups.at(-1) ?? at).end))
     const codes = await Promise.all(groups.map((group) => this.#appended(group)))
     return codes.every((code) => code === 'ok') ? groups.at(-1) : undefined
   }
 
-  #group(after: SharedGroup['end'], epoch = after.epoch): SharedGroup {
+  #group(after: EngineGroup['end'], epoch = after.epoch): EngineGroup {
     const id = `${this.#name}-${++this.#count}`
     const bytes = new Uint8Array()
     return { after, end: { epoch, lsn: after.lsn + 1, id }, provenLsn: after.lsn, bytes }
   }
 
   /** Repeats an append until it is decided. */
-  async #appended(group: SharedGroup): Promise<string> {
+  async #appended(group: EngineGroup): Promise<string> {
     const log = this.#session.log('0')
     for (;;) {
       try {
@@ -149,7 +149,7 @@ test('of members that take a log from each other, one writes in each epoch, what
     const { log } = life
 
     const unchained = log.filter(
-      ({ after }, at) => !isSamePosition(after, log[at - 1]?.end ?? sharedStart),
+      ({ after }, at) => !isSamePosition(after, log[at - 1]?.end ?? engineStart),
     )
     expect(unchained, `seed ${seed}`).toEqual([])
     const lost = life.acknowledged.filter((group) => !life.has(group))
@@ -170,11 +170,11 @@ test('an owner whose engine lost the tail of the log is told where the log ends,
   const engine = new SimulatedEngine()
   const log = (await engine.open({ cluster: 'c' })).log('0')
   await log.create('log')
-  const group = (after: SharedGroup['end'], id: string): SharedGroup => {
+  const group = (after: EngineGroup['end'], id: string): EngineGroup => {
     const end = { epoch: 1, lsn: after.lsn + 1, id }
     return { after, end, provenLsn: 0, bytes: new Uint8Array() }
   }
-  const first = group(sharedStart, 'a')
+  const first = group(engineStart, 'a')
   const second = group(first.end, 'b')
   const third = group(second.end, 'c')
   for (const each of [first, second]) await log.append(each)

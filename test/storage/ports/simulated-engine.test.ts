@@ -4,7 +4,7 @@ import {
   type EngineUnderTest,
   engineClaims,
   engineContract,
-} from '../../contracts/shared-engine.contract.ts'
+} from '../../contracts/cluster-engine.contract.ts'
 import { type EngineFlaw, SimulatedEngine } from '../../support/worlds/simulated-engine.ts'
 
 const underTest = (flaw?: EngineFlaw): EngineUnderTest => {

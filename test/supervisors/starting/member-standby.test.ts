@@ -1,7 +1,7 @@
 /** A standby of `start({ cluster })` follows the log, and owns nothing before it has read it. */
 import { expect, test } from 'vitest'
 import { KeelsonError } from '../../../src/errors.ts'
-import type { SharedLog } from '../../../src/storage/index.ts'
+import type { EngineLog } from '../../../src/storage/index.ts'
 import { factsIn } from '../../../src/storage/leases/cluster-directory.ts'
 import { leaseMs, Members } from '../../support/worlds/members.ts'
 import type { SimulatedSession } from '../../support/worlds/simulated-engine.ts'
@@ -43,7 +43,7 @@ test('a standby whose frames are trimmed while it reads them follows again', asy
   let reads = 0
   session.log = (name) => {
     const log = makeLog(name)
-    const read: SharedLog['read'] = async (...from) => {
+    const read: EngineLog['read'] = async (...from) => {
       reads++
       // The first read opens the log, and this one rebuilds.
       if (reads === 2) throw new KeelsonError('BAD_CURSOR', 'frames were trimmed')

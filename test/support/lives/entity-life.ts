@@ -23,7 +23,7 @@ import { causeFault } from '../models/cause-fault.ts'
 import { EffectiveTurns, lsnOf } from '../models/effective-turns.ts'
 import { LedgerClaims } from '../models/ledger-claims.ts'
 import { indexFaults } from '../models/ledger-index.ts'
-import type { LifeMachine } from '../worlds/shared-machine.ts'
+import type { LifeMachine } from '../worlds/engine-machine.ts'
 import { machine } from '../worlds/simulated-instance.ts'
 import {
   areSame,

@@ -6,7 +6,7 @@
 import { seededRandom } from '../../../src/clock.ts'
 import { type Flow, flow, flows } from '../../../src/flow/index.ts'
 import { type App, isKeelsonError, name, supervisor } from '../../../src/index.ts'
-import type { LifeMachine } from '../worlds/shared-machine.ts'
+import type { LifeMachine } from '../worlds/engine-machine.ts'
 import { machine } from '../worlds/simulated-instance.ts'
 import { type Drawn, drawnPlan, drawnWorkflow, expected, isRacy, type Plan } from './flow-plan.ts'
 import { OutsideWorld } from './flow-world-outside.ts'

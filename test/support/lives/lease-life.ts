@@ -7,12 +7,12 @@ import { seededRandom, virtualClock } from '../../../src/clock.ts'
 import { isKeelsonError } from '../../../src/errors.ts'
 import { followedLogHost } from '../../../src/storage/engine-log/followed-log-host.ts'
 import { decodeGroup } from '../../../src/storage/engine-log/group-frames.ts'
-import { sharedLogHost } from '../../../src/storage/engine-log/shared-log-host.ts'
-import { isSamePosition, type LogHost, sharedStart } from '../../../src/storage/index.ts'
+import { ownedLogHost } from '../../../src/storage/engine-log/owned-log-host.ts'
+import { engineStart, isSamePosition, type LogHost } from '../../../src/storage/index.ts'
 import { LeaseKeeper } from '../../../src/storage/leases/lease-keeper.ts'
+import { noUploads } from '../worlds/engine-machine.ts'
 import { small } from '../worlds/logs.ts'
 import { ProcessClock } from '../worlds/process-clock.ts'
-import { noUploads } from '../worlds/shared-machine.ts'
 import { SimulatedEngine, type SimulatedSession } from '../worlds/simulated-engine.ts'
 
 const faults = { lostRequest: 0.05, lostAnswer: 0.1, late: 0.1, lateMs: 60, repeated: 0.1 }
@@ -167,7 +167,7 @@ class Process {
     this.#isReigning = true
     this.#life.count('reigns')
     while (keeper.phase !== 'ended') {
-      const host = sharedLogHost({
+      const host = ownedLogHost({
         ...{ log: this.session.log('0'), clock: this.clock, patienceMs: leaseMs / 2 },
         uploads: noUploads,
       })
@@ -273,7 +273,7 @@ const examine = (life: Life): void => {
   const { head, groups } = life.engine.kept('c', '0')
   const numbers = new Map<number, number>()
   const owners = new Map<number, string>()
-  let before = sharedStart
+  let before = engineStart
   let lastTime = 0
   for (const group of groups) {
     const { epoch, id, lsn: end } = group.end

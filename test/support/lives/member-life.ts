@@ -9,7 +9,7 @@ import { seededRandom, virtualClock } from '../../../src/clock.ts'
 import { type App, isKeelsonError } from '../../../src/index.ts'
 import { decodeGroup, encodeGroup } from '../../../src/storage/engine-log/group-frames.ts'
 import { markAt } from '../../../src/storage/engine-log/owned-log.ts'
-import type { SharedSnapshot } from '../../../src/storage/index.ts'
+import type { EngineSnapshot } from '../../../src/storage/index.ts'
 import { SimulatedMachine } from '../../../src/testing/simulated/simulated-machine.ts'
 import { MemberClaims, markOf } from '../models/member-claims.ts'
 import { MemberProcess } from '../worlds/member-process.ts'
@@ -346,7 +346,7 @@ class MemberLife {
   #checkSnapshots(): void {
     const { logs, files } = this.engine.inside('c')
     for (const [log, { head }] of logs) {
-      const isWhole = ({ file }: SharedSnapshot): boolean =>
+      const isWhole = ({ file }: EngineSnapshot): boolean =>
         files.get(`shard-${log}/${file}`)?.length === Number(file.split('-')[3])
       const { snapshots } = head
       const isSound = this.claims.isLost ? snapshots.some(isWhole) : snapshots.every(isWhole)

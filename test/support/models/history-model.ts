@@ -1,6 +1,6 @@
 /** What was published about the chain of commitments of a log: every later chain must continue it. */
 
-import { readHistory } from '../../../src/storage/examination/history-reading.ts'
+import { readChain } from '../../../src/storage/examination/chain-reading.ts'
 import { verifyLog } from '../../../src/storage/examination/log-verification.ts'
 import type { Log } from '../../../src/storage/log/log.ts'
 import type { CommitmentHead } from '../../../src/storage/ports/log-host.ts'
@@ -32,7 +32,7 @@ export class HistoryModel {
     const { verdict, damage, commitments } = verifyLog(this.#world.disk, dir, { isLive: true })
     if (verdict !== 'clean') throw new Error(`the chain is damaged: ${damage[0]?.evidence}`)
     if (commitments?.root !== head.root) throw new Error('the files have another root')
-    const reader = readHistory(this.#world.disk, dir)
+    const reader = readChain(this.#world.disk, dir)
     for (const { size, root } of this.#promised)
       if (reader.rootAt(size) !== root) throw new Error(`the first ${size} headers are others`)
     reader.close()

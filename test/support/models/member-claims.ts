@@ -6,7 +6,7 @@
 import { readU64, viewOf } from '../../../src/bytes/u64.ts'
 import type { Unit } from '../../../src/storage/commands/command.ts'
 import { decodeFrame } from '../../../src/storage/commands/command-decoding.ts'
-import { isSamePosition, type SharedGroup, sharedStart } from '../../../src/storage/index.ts'
+import { type EngineGroup, engineStart, isSamePosition } from '../../../src/storage/index.ts'
 import { readMainRow, type TurnMark } from '../../../src/storage/values/entity-row.ts'
 
 /** The place of a mark in the logs. `order` grows with each mark that takes effect. */
@@ -38,7 +38,7 @@ export type Witnessed = {
 /** The record of an engine at one moment. */
 type EngineRecord = {
   readonly places: ReadonlyMap<string, Place>
-  readonly ends: ReadonlyMap<string, SharedGroup['end']>
+  readonly ends: ReadonlyMap<string, EngineGroup['end']>
   readonly writers: ReadonlyMap<string, string>
   readonly turns: ReadonlyMap<string, string>
 }
@@ -78,7 +78,7 @@ export class MemberClaims {
   isLost = false
   readonly #now: () => number
   readonly #leaseMs: number
-  readonly #ends = new Map<string, SharedGroup['end']>()
+  readonly #ends = new Map<string, EngineGroup['end']>()
   readonly #times = new Map<string, number>()
   readonly #writers = new Map<string, string>()
   /** The last turn of each entity. */
@@ -104,10 +104,10 @@ export class MemberClaims {
   // The engine and its connections.
 
   /** A group takes effect. `frames`: its payloads. */
-  appended(log: string, group: SharedGroup, frames: readonly Uint8Array[]): void {
+  appended(log: string, group: EngineGroup, frames: readonly Uint8Array[]): void {
     if (this.isLost) return
     const { epoch, lsn, id } = group.end
-    const before = this.#ends.get(log) ?? sharedStart
+    const before = this.#ends.get(log) ?? engineStart
     this.refute(!isSamePosition(group.after, before), `M2: a gap before lsn ${lsn} of log ${log}`)
     this.#ends.set(log, group.end)
     const time = readU64(viewOf(group.bytes), 8)
@@ -144,7 +144,7 @@ export class MemberClaims {
   }
 
   /** Returns the epoch of the log at this moment. */
-  sends(process: Witnessed, log: string, { bytes }: SharedGroup): number {
+  sends(process: Witnessed, log: string, { bytes }: EngineGroup): number {
     for (const mark of marksIn(bytes)) this.#of(process).sent.add(mark)
     return this.#provenEnds.get(log)?.epoch ?? 0
   }
@@ -174,12 +174,12 @@ export class MemberClaims {
     }
   }
 
-  get #provenEnds(): ReadonlyMap<string, SharedGroup['end']> {
+  get #provenEnds(): ReadonlyMap<string, EngineGroup['end']> {
     return this.#durable?.ends ?? this.#ends
   }
 
   /** `epochThen`: that of the log when the process has sent the group. */
-  acknowledged(process: Witnessed, log: string, { end }: SharedGroup, epochThen: number): void {
+  acknowledged(process: Witnessed, log: string, { end }: EngineGroup, epochThen: number): void {
     const isSilent = this.isLost && process.lost.has(log)
     this.refute(isSilent, `M7: ${process.name} knows of lost commits of log ${log}, and writes on`)
     if (this.isLost) return

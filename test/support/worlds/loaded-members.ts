@@ -1,8 +1,8 @@
 /**
  * Loads what a start of a member loads. That takes real time, which a virtual clock would pass by, and which no seed decides.
  */
-import { loadSharedStorage } from '../../../src/storage/index.ts'
+import { loadEngineStorage } from '../../../src/storage/index.ts'
 
-await loadSharedStorage()
+await loadEngineStorage()
 await import('../../../src/supervisors/starting/instance.ts')
 await import('../../../src/supervisors/starting/member-start.ts')

@@ -6,10 +6,10 @@ import type { Clock } from '../../../src/clock.ts'
 import type { App, StartOptions } from '../../../src/index.ts'
 import { createSystem } from '../../../src/runtime/index.ts'
 import type {
-  SharedFiles,
-  SharedGroup,
-  SharedLog,
-  SharedSession,
+  EngineFiles,
+  EngineGroup,
+  EngineLog,
+  EngineSession,
 } from '../../../src/storage/index.ts'
 import { loadedOptions } from '../../../src/supervisors/index.ts'
 import { silentLogger } from '../../../src/testing/index.ts'
@@ -20,8 +20,8 @@ import type { SimulatedEngine, SimulatedSession } from './simulated-engine.ts'
 /** Who hears of the requests of a process. */
 export type ProcessWitness = {
   /** Returns the epoch of the log at this moment. */
-  sends(process: MemberProcess, log: string, group: SharedGroup): number
-  acknowledged(process: MemberProcess, log: string, group: SharedGroup, epochThen: number): void
+  sends(process: MemberProcess, log: string, group: EngineGroup): number
+  acknowledged(process: MemberProcess, log: string, group: EngineGroup, epochThen: number): void
   /** It asks the log to name a snapshot. `isReadBack`: it has read it to its end. */
   names(process: MemberProcess, file: string, isReadBack: boolean): void
 }
@@ -104,7 +104,7 @@ export class MemberProcess {
     for (const session of this.#sessions) void session.close()
   }
 
-  #connected(): SharedSession {
+  #connected(): EngineSession {
     const { engine, base } = this.#options
     const session = engine.connect('c')
     this.#sessions.add(session)
@@ -122,7 +122,7 @@ export class MemberProcess {
     }
   }
 
-  #witnessedLog(name: string, log: SharedLog): SharedLog {
+  #witnessedLog(name: string, log: EngineLog): EngineLog {
     const { witness } = this.#options
     const own = this.#ownCalls(log)
     return {
@@ -139,7 +139,7 @@ export class MemberProcess {
     }
   }
 
-  #witnessedFiles(files: SharedFiles): SharedFiles {
+  #witnessedFiles(files: EngineFiles): EngineFiles {
     const { engine } = this.#options
     const readBack = this.#readBack
     return {

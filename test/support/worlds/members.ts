@@ -3,7 +3,7 @@ import './loaded-members.ts'
 import { onTestFinished } from 'vitest'
 import { type VirtualClock, virtualClock } from '../../../src/clock.ts'
 import type { App, StartOptions, StartProgress } from '../../../src/index.ts'
-import { loadSharedStorage } from '../../../src/storage/index.ts'
+import { loadEngineStorage } from '../../../src/storage/index.ts'
 import { loadedOptions } from '../../../src/supervisors/index.ts'
 import { silentLogger } from '../../../src/testing/index.ts'
 import { SimulatedMachine } from '../../../src/testing/simulated/simulated-machine.ts'
@@ -39,7 +39,7 @@ export class Members {
   /** Starts a member, and waits until it owns. */
   async start(member: string, more: Partial<StartOptions> = {}): Promise<App> {
     // That takes real time: none passes here.
-    await loadSharedStorage()
+    await loadEngineStorage()
     return this.during(this.begin(member, more))
   }
 

@@ -7,20 +7,20 @@ import { type Clock, seededRandom, virtualClock } from '../../../src/clock.ts'
 import { KeelsonError } from '../../../src/errors.ts'
 import {
   appendRefusal,
+  type ClusterEngine,
   type Directory,
   type DirectoryEntry,
+  type EngineFiles,
+  type EngineGroup,
+  type EngineHead,
+  type EngineLog,
+  type EngineSession,
+  engineStart,
   isSamePosition,
   refuseBackwards,
   refuseGap,
   refuseOtherEpoch,
   refuseUncovered,
-  type SharedEngine,
-  type SharedFiles,
-  type SharedGroup,
-  type SharedHead,
-  type SharedLog,
-  type SharedSession,
-  sharedStart,
   withSnapshot,
 } from '../../../src/storage/index.ts'
 
@@ -56,14 +56,14 @@ export type SimulatedEngineOptions = {
 }
 
 type StoredLog = {
-  head: SharedHead
-  groups: SharedGroup[]
+  head: EngineHead
+  groups: EngineGroup[]
 }
 
 /** What happens in an engine, for those who judge it. */
 export type EngineWitness = {
   /** A group takes effect. */
-  appended?(log: string, group: SharedGroup): void
+  appended?(log: string, group: EngineGroup): void
 }
 
 /** The state of a cluster at one moment. */
@@ -103,7 +103,7 @@ const noAnswer = (): KeelsonError => new KeelsonError('UNKNOWN_OUTCOME', 'no ans
 const [delayMs, answerMs] = [1, 20]
 
 /** An engine in memory. */
-export class SimulatedEngine implements SharedEngine {
+export class SimulatedEngine implements ClusterEngine {
   readonly description = 'simulated'
   readonly clock: Clock
   readonly faults: EngineFaults | undefined
@@ -155,7 +155,7 @@ export class SimulatedEngine implements SharedEngine {
   makeLog(cluster: string, name: string): void {
     const logId = Buffer.from(this.clock.randomBytes(16)).toString('hex')
     const trimmed = { lsn: 0, mark: '' }
-    const head = { logId, end: sharedStart, trimmed, snapshots: [], features: 0 }
+    const head = { logId, end: engineStart, trimmed, snapshots: [], features: 0 }
     const { logs } = this.#cluster(cluster)
     if (!logs.has(name)) logs.set(name, { head, groups: [] })
   }
@@ -164,7 +164,7 @@ export class SimulatedEngine implements SharedEngine {
   loseTail(cluster: string, name: string, lsn: number): void {
     const log = this.kept(cluster, name)
     log.groups = log.groups.filter(({ end }) => end.lsn <= lsn)
-    log.head = { ...log.head, end: log.groups.at(-1)?.end ?? sharedStart }
+    log.head = { ...log.head, end: log.groups.at(-1)?.end ?? engineStart }
   }
 
   /** It is away for `ms`. Connections end: what is on its way is lost. */
@@ -209,7 +209,7 @@ export class SimulatedEngine implements SharedEngine {
 }
 
 /** A member's connections to a simulated engine. */
-export class SimulatedSession implements SharedSession {
+export class SimulatedSession implements EngineSession {
   /** The answer to the next request is lost; the request takes effect. */
   losesNext = false
   /** The answer to each request from now on. */
@@ -238,7 +238,7 @@ export class SimulatedSession implements SharedSession {
     return this.#engine.clock.now() + this.#engine.aheadMs
   }
 
-  log(name: string): SharedLog {
+  log(name: string): EngineLog {
     const lane = { arrival: 0 }
     const { logs } = this.#cluster
     const engine = this.#engine
@@ -256,7 +256,7 @@ export class SimulatedSession implements SharedSession {
       create: (logId) =>
         this.#ask(lane, () => {
           const trimmed = { lsn: 0, mark: '' }
-          const empty = { logId, end: sharedStart, trimmed, snapshots: [], features: 0 }
+          const empty = { logId, end: engineStart, trimmed, snapshots: [], features: 0 }
           const log = logs.get(name) ?? { head: empty, groups: [] }
           logs.set(name, log)
           return log.head
@@ -313,7 +313,7 @@ export class SimulatedSession implements SharedSession {
     }
   }
 
-  #append(name: string, log: StoredLog, group: SharedGroup, features: number): void {
+  #append(name: string, log: StoredLog, group: EngineGroup, features: number): void {
     const { head } = log
     const engine = this.#engine
     const follows = engine.has('fences by LSN alone')
@@ -364,7 +364,7 @@ export class SimulatedSession implements SharedSession {
     }
   }
 
-  get files(): SharedFiles {
+  get files(): EngineFiles {
     const lane = { arrival: 0 }
     const { files } = this.#cluster
     const engine = this.#engine
@@ -483,9 +483,9 @@ export class SimulatedSession implements SharedSession {
 }
 
 /** The groups after an LSN: at least one if there is any, then up to `maxBytes`. */
-const groupsAfter = (groups: readonly SharedGroup[], after: number, maxBytes: number) => {
+const groupsAfter = (groups: readonly EngineGroup[], after: number, maxBytes: number) => {
   let bytes = 0
-  const found: SharedGroup[] = []
+  const found: EngineGroup[] = []
   for (const group of groups) {
     if (group.end.lsn <= after) continue
     bytes += group.bytes.length

@@ -4,40 +4,40 @@ import { crc32 } from '../../../src/bytes/crc32.ts'
 import { seededRandom } from '../../../src/clock.ts'
 import { createSystem } from '../../../src/runtime/index.ts'
 import { EngineCalls } from '../../../src/storage/engine-log/engine-calls.ts'
-import { sharedLogHost } from '../../../src/storage/engine-log/shared-log-host.ts'
+import { ownedLogHost } from '../../../src/storage/engine-log/owned-log-host.ts'
 import { encodedAppState } from '../../../src/storage/snapshots/app-state.ts'
 import { eventPayload } from '../../../src/storage/values/event-payload.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { capturedLog } from '../../../src/testing/index.ts'
 import { seedsOf } from '../../support/tier.ts'
-import { small } from '../../support/worlds/logs.ts'
 import {
+  type EngineMachine,
+  engineMachine,
   lossy,
   noUploads,
   patienceMs,
-  type SharedMachine,
-  sharedMachine,
-} from '../../support/worlds/shared-machine.ts'
+} from '../../support/worlds/engine-machine.ts'
+import { small } from '../../support/worlds/logs.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 const calm = { lostRequest: 0, lostAnswer: 0, late: 0, lateMs: 0, repeated: 0 }
 
 const started = async () => {
-  const world = sharedMachine({ faults: calm })
+  const world = engineMachine({ faults: calm })
   return { world, app: await world.start() }
 }
 
 /** Appends an entry and saves a state that has it. */
-const save = async (world: SharedMachine, { journal }: App, id: string): Promise<number> => {
+const save = async (world: EngineMachine, { journal }: App, id: string): Promise<number> => {
   const { lsn } = await world.during(journal.append({ id, type: 'order' }))
   await world.during(journal.saveState(lsn, id))
   return lsn
 }
 
-const load = (world: SharedMachine, { journal }: App) => world.during(journal.loadState<string>())
+const load = (world: EngineMachine, { journal }: App) => world.during(journal.loadState<string>())
 
 /** The names of the states in the engine, the oldest first. */
-const named = async ({ engine, clock, during }: SharedMachine): Promise<readonly string[]> => {
+const named = async ({ engine, clock, during }: EngineMachine): Promise<readonly string[]> => {
   const { files } = engine.connect('c')
   const names = new EngineCalls(clock).ask(() => files.list('shard-0/state-'))
   return (await during(names)).toSorted(byPlace)
@@ -47,7 +47,7 @@ const byPlace = (one: string, other: string): number =>
   one.localeCompare(other, 'en', { numeric: true })
 
 /** Replaces a file of the engine by other bytes. */
-const damage = async ({ engine, during }: SharedMachine, name: string): Promise<void> => {
+const damage = async ({ engine, during }: EngineMachine, name: string): Promise<void> => {
   const { files } = engine.connect('c')
   await during(files.remove(name))
   await during(files.put(name, [Uint8Array.of(1, 2, 3)]))
@@ -97,7 +97,7 @@ test('the log is kept for the older of two states that only the engine has', asy
 
 test('an emptied folder and a trim leave every entry that a saved subscription needs', async () => {
   const readers = { journal: { retention: 'readers' } } as const
-  const world = sharedMachine({ faults: calm })
+  const world = engineMachine({ faults: calm })
   const app = await world.start(readers)
   const handled: string[] = []
   const handler = ({ id }: { readonly id: string }) => void handled.push(id)
@@ -139,7 +139,7 @@ describe('a paused owner', () => {
     const { lsn } = await world.during(app.journal.append({ id: 'c', type: 'order' }))
     const log = world.engine.connect('c').log('0')
     const { clock } = world
-    const host = sharedLogHost({ log, clock, patienceMs, uploads: noUploads })
+    const host = ownedLogHost({ log, clock, patienceMs, uploads: noUploads })
     const at = { dir: '', options: small }
     const inspection = await world.during(host.run('inspect', { ...at, evidence: [] }))
     await world.during(host.run('open', { ...at, inspection }))
@@ -250,7 +250,7 @@ const seeds = seedsOf(5, 500)
 
 test(`an acknowledged state is loaded after lost, late and repeated answers, in ${seeds.length} lives`, async () => {
   for (const seed of seeds) {
-    const world = sharedMachine({ seed, faults: lossy })
+    const world = engineMachine({ seed, faults: lossy })
     const random = seededRandom(seed)
     let saved = 0
     for (let life = 0; life < 3; life++) {

@@ -4,10 +4,10 @@
  * nothing.
  */
 import { isKeelsonError } from '../../errors.ts'
+import { ChainFiles, commitmentsFolder } from '../commitments/chain-files.ts'
 import { decodeHeader, type ReadHeader } from '../commitments/commitment-header.ts'
 import { type Digest, noDigest } from '../commitments/digests.ts'
-import { type ChainEnd, linkFault, type WalkedFrame } from '../commitments/history.ts'
-import { commitmentsFolder, HistoryFiles } from '../commitments/history-files.ts'
+import { type ChainEnd, linkFault, type WalkedFrame } from '../commitments/found-chain.ts'
 import { Mountains, nodeCount } from '../commitments/mountains.ts'
 import { frameDigests, RecordRoot } from '../commitments/record-root.ts'
 import { segmentRun } from '../commitments/segment-run.ts'
@@ -18,7 +18,7 @@ import type { SegmentEntry } from '../segments/segment-chain.ts'
 import type { SegmentSurvey } from './log-damage.ts'
 
 /** The result of verifying the commitments of a log. */
-export type HistoryVerification = {
+export type ChainVerification = {
   /** The number of headers, and the root over them. */
   readonly size: number
   readonly root: Digest
@@ -35,17 +35,17 @@ type Waiting = { readonly lsn: number; readonly digests: readonly Digest[]; read
  * each segment the bytes that it has.
  * @throws DiskError
  */
-export function* verifyingHistory(
+export function* verifyingChain(
   disk: Disk,
   dir: string,
   surveys: readonly SegmentSurvey[],
-): Generator<number, HistoryVerification | undefined> {
+): Generator<number, ChainVerification | undefined> {
   const first = surveys.findIndex(({ segment }) => segment.header.chain)
   if (first < 0) return undefined
-  const files = new HistoryFiles(disk, dir)
+  const files = new ChainFiles(disk, dir)
   try {
     const segments = surveys.map(({ segment }) => segment)
-    const check = new HistoryCheck(files, segments)
+    const check = new ChainCheck(files, segments)
     for (const { segment, map } of surveys.slice(first)) {
       const run = segmentRun(disk, dir, { ...segment, to: map.end })
       run.walk((frame) => {
@@ -66,10 +66,10 @@ export function* verifyingHistory(
   }
 }
 
-class HistoryCheck {
+class ChainCheck {
   readonly #range = new Mountains('history')
   readonly #damage: Damage[] = []
-  readonly #files: HistoryFiles
+  readonly #files: ChainFiles
   /** The segments by the number of headers that they name. */
   readonly #anchors = new Map<number, SegmentEntry[]>()
   /** The headers that the files must have. */
@@ -81,7 +81,7 @@ class HistoryCheck {
   #uncovered = 0
   #hasHeader = false
 
-  constructor(files: HistoryFiles, segments: readonly SegmentEntry[]) {
+  constructor(files: ChainFiles, segments: readonly SegmentEntry[]) {
     this.#files = files
     this.#firstLsn = segments[0]?.header.baseLsn ?? 1
     for (const segment of segments) {
@@ -135,7 +135,7 @@ class HistoryCheck {
     this.#append(read)
   }
 
-  result(): HistoryVerification {
+  result(): ChainVerification {
     this.#released(this.#kept)
     const { size } = this.#range
     const uncovered = this.#uncovered + this.#waiting.length

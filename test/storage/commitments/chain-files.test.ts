@@ -1,14 +1,14 @@
 /** Headers on their way into the files of a chain, and the files. */
 import { describe, expect, test } from 'vitest'
+import {
+  ChainFiles,
+  chainParts,
+  commitmentsFolder,
+  writePart,
+} from '../../../src/storage/commitments/chain-files.ts'
 import { CommitmentChain } from '../../../src/storage/commitments/commitment-chain.ts'
 import { noDigest } from '../../../src/storage/commitments/digests.ts'
-import { findHistory } from '../../../src/storage/commitments/history.ts'
-import {
-  commitmentsFolder,
-  HistoryFiles,
-  historyParts,
-  writePart,
-} from '../../../src/storage/commitments/history-files.ts'
+import { findChain } from '../../../src/storage/commitments/found-chain.ts'
 import { simulatedDisk } from '../../../src/testing/index.ts'
 
 const dir = '/log'
@@ -50,7 +50,7 @@ describe('a chain', () => {
       sealed(chain, from, to)
       chain.settle()
     }
-    const files = new HistoryFiles(disk, dir)
+    const files = new ChainFiles(disk, dir)
     expect([3, 4, 5].map((count) => files.covers(count))).toEqual([true, true, false])
     const headers = [0, 1, 2, 3, 4].map((seq) => files.header(seq)?.header)
     expect(headers.map((header) => header && [header.firstLsn, header.lastLsn])).toEqual([
@@ -74,7 +74,7 @@ describe('a chain', () => {
 test('a part takes the place of those from its first header on, and of a spare that was left', () => {
   const disk = begun()
   const header = new Uint8Array(136)
-  const parts = () => historyParts(disk, dir).map(({ first, count }) => [first, count])
+  const parts = () => chainParts(disk, dir).map(({ first, count }) => [first, count])
   expect(parts()).toEqual([])
   writePart(disk, dir, 0, [header], [noDigest])
   writePart(disk, dir, 1, [header, header], [noDigest])
@@ -101,7 +101,7 @@ test('a chain without pending headers writes no part', () => {
   sealed(chain, 1, 2)
   chain.settle()
   chain.settle()
-  expect(historyParts(disk, dir)).toMatchObject([{ first: 0, count: 2 }])
+  expect(chainParts(disk, dir)).toMatchObject([{ first: 0, count: 2 }])
 })
 
 test('a header in the place of another one, and bytes that are no header, are missing', () => {
@@ -110,7 +110,7 @@ test('a header in the place of another one, and bytes that are no header, are mi
   chain.addFrame(1, 7, new Uint8Array(20))
   const header = chain.seal(1, 7)
   writePart(disk, dir, 0, [header, header, new Uint8Array(136)], [noDigest])
-  const files = new HistoryFiles(disk, dir)
+  const files = new ChainFiles(disk, dir)
   expect([0, 1, 2].map((seq) => files.header(seq)?.header.seq)).toEqual([0, undefined, undefined])
   files.close()
 })
@@ -120,7 +120,7 @@ test('an opening takes the chain up to the newest segment from the files alone',
   const chain = new CommitmentChain({ disk, dir }, {}, empty)
   sealed(chain, 1, 5)
   chain.settle()
-  const files = new HistoryFiles(disk, dir)
+  const files = new ChainFiles(disk, dir)
   const walked: number[] = []
   const run = (from: number, to: number, anchor: typeof chain.anchor) => ({
     ...{ from, to, anchor, commits: true },
@@ -130,7 +130,7 @@ test('an opening takes the chain up to the newest segment from the files alone',
     run(0, 5, { count: 0, root: empty.peaks.join(''), commits: true }),
     run(5, 5, chain.anchor),
   ]
-  expect(findHistory(runs, files, true)).toMatchObject({
+  expect(findChain(runs, files, true)).toMatchObject({
     kept: 5,
     keptLsn: 5,
     headers: [],

@@ -3,18 +3,15 @@
  * header of a log is replaced by one that says something else, with checksums that hold.
  */
 import { describe, expect, test } from 'vitest'
+import { chainParts, commitmentsFolder } from '../../../src/storage/commitments/chain-files.ts'
 import {
   type CommitmentHeader,
   encodeHeader,
 } from '../../../src/storage/commitments/commitment-header.ts'
 import { noDigest } from '../../../src/storage/commitments/digests.ts'
-import { commitmentsFolder, historyParts } from '../../../src/storage/commitments/history-files.ts'
 import { Mountains, nodeCount } from '../../../src/storage/commitments/mountains.ts'
-import {
-  type HistoryReader,
-  readHistory,
-} from '../../../src/storage/examination/history-reading.ts'
-import { verifyingHistory } from '../../../src/storage/examination/history-verification.ts'
+import { type ChainReader, readChain } from '../../../src/storage/examination/chain-reading.ts'
+import { verifyingChain } from '../../../src/storage/examination/chain-verification.ts'
 import { dumping } from '../../../src/storage/examination/log-dump.ts'
 import { surveyLog } from '../../../src/storage/examination/log-survey.ts'
 import { verifyLog } from '../../../src/storage/examination/log-verification.ts'
@@ -103,8 +100,8 @@ const damageOf = (action: () => unknown): unknown => {
   return undefined
 }
 
-const reading = <T>({ disk }: LogWorld, read: (history: HistoryReader) => T): T => {
-  const history = readHistory(disk, dir)
+const reading = <T>({ disk }: LogWorld, read: (history: ChainReader) => T): T => {
+  const history = readChain(disk, dir)
   try {
     return read(history)
   } finally {
@@ -163,13 +160,13 @@ describe('a commitment', () => {
     const evidence = 'the commitment is malformed'
 
     expect(verifyLog(world.disk, dir).damage).toEqual([{ ...place, evidence }])
-    expect(damageOf(() => readHistory(world.disk, dir))).toEqual({ ...place, evidence })
+    expect(damageOf(() => readChain(world.disk, dir))).toEqual({ ...place, evidence })
   })
 
   test('that does not follow is refused by a reader with its place', () => {
     const { world, place } = withLast(3, (header) => bytesOf({ ...header, seq: 7 }))
 
-    expect(damageOf(() => readHistory(world.disk, dir))).toEqual({
+    expect(damageOf(() => readChain(world.disk, dir))).toEqual({
       ...place,
       evidence: 'it is commitment 7, and 2 was to follow',
     })
@@ -197,7 +194,7 @@ describe('the files of a chain', () => {
     log.handle('checkpoint', { opaque: new Uint8Array() })
     release(log, 60)
     log.handle('close', { projectedLsn: 0 })
-    const parts = historyParts(world.disk, dir).map((part) => ({
+    const parts = chainParts(world.disk, dir).map((part) => ({
       ...part,
       path: `${dir}/${commitmentsFolder}/${part.name}`,
     }))
@@ -290,7 +287,7 @@ test('a frame that was damaged since the survey is the damage, and the chain is 
   world.disk.poke(newestOn(world.disk), (frame?.offset ?? 0) + 40, Uint8Array.of(1, 2, 3))
 
   const survey = { segment, declared: undefined, map, runsOver: false }
-  expect(runToEnd(verifyingHistory(world.disk, dir, [survey]))).toEqual({
+  expect(runToEnd(verifyingChain(world.disk, dir, [survey]))).toEqual({
     ...{ size: 0, root: noDigest, uncovered: 0 },
     damage: [
       {
@@ -309,7 +306,7 @@ test('a disk that fails under the verification is no damage of the chain', () =>
   const disk = withBadByte(world.disk, newestOn(world.disk), 4096)
   const survey = { segment, declared: undefined, map, runsOver: false }
 
-  expect(() => runToEnd(verifyingHistory(disk, dir, [survey]))).toThrow(
+  expect(() => runToEnd(verifyingChain(disk, dir, [survey]))).toThrow(
     expect.objectContaining({ code: 'EIO' }),
   )
 })
@@ -392,17 +389,17 @@ describe('a reader of a chain', () => {
     commit(log, [payload(1)])
     log.abandon()
 
-    expect(refusal(() => readHistory(world.disk, dir))).toEqual([
+    expect(refusal(() => readChain(world.disk, dir))).toEqual([
       ...['INVALID_ARGUMENT', `the log in ${dir} has no commitments`],
       { dir },
     ])
-    expect(refusal(() => readHistory(world.disk, '/none'))).toEqual([
+    expect(refusal(() => readChain(world.disk, '/none'))).toEqual([
       ...['NO_SEGMENTS', 'there is no log in /none'],
       { dir: '/none' },
     ])
     // A chain may have begun and have no header yet.
     const { world: begun } = openedLog({ ...small, commitments: {} })
-    expect(refusal(() => readHistory(begun.disk, dir))).toEqual([
+    expect(refusal(() => readChain(begun.disk, dir))).toEqual([
       ...['INVALID_ARGUMENT', `the log in ${dir} has no commitments`],
       { dir },
     ])

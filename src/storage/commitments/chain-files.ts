@@ -23,17 +23,17 @@ export const commitmentsFolder = 'commitments'
 const recordBytes = signedHeaderBytes + 8
 
 /** A part: the number of its first header, and how many it has. */
-export type HistoryPart = { readonly name: string; readonly first: number; readonly count: number }
+export type ChainPart = { readonly name: string; readonly first: number; readonly count: number }
 
 const partPattern = /^([0-9a-f]{16})-([0-9a-f]{8})\.part$/
 
-const partOf = (first: number, count: number): HistoryPart => {
+const partOf = (first: number, count: number): ChainPart => {
   const name = `${first.toString(16).padStart(16, '0')}-${count.toString(16).padStart(8, '0')}.part`
   return { name, first, count }
 }
 
 /** The parts of the log in `dir`, in order. @throws DiskError */
-export const historyParts = (disk: Disk, dir: string): HistoryPart[] => {
+export const chainParts = (disk: Disk, dir: string): ChainPart[] => {
   const folder = pathIn(dir, commitmentsFolder)
   if (disk.entry(folder)?.kind !== 'folder') return []
   return disk.list(folder).flatMap((name) => {
@@ -44,18 +44,18 @@ export const historyParts = (disk: Disk, dir: string): HistoryPart[] => {
 }
 
 /** Reads headers and nodes from the parts. Close it. */
-export class HistoryFiles {
+export class ChainFiles {
   readonly #disk: Disk
   readonly #dir: string
-  readonly #parts: readonly HistoryPart[]
+  readonly #parts: readonly ChainPart[]
   /** The part that was read last, open. */
-  #open: { readonly part: HistoryPart; readonly file: DiskFile } | undefined
+  #open: { readonly part: ChainPart; readonly file: DiskFile } | undefined
 
   /** The parts of the log in `dir`. @throws DiskError */
   constructor(disk: Disk, dir: string) {
     this.#disk = disk
     this.#dir = pathIn(dir, commitmentsFolder)
-    this.#parts = historyParts(disk, dir)
+    this.#parts = chainParts(disk, dir)
   }
 
   /** Whether the parts have every header below `count`, by their names. */
@@ -92,7 +92,7 @@ export class HistoryFiles {
     if (file) attempt(() => file.close())
   }
 
-  #fill(part: HistoryPart, into: Uint8Array, at: number): boolean {
+  #fill(part: ChainPart, into: Uint8Array, at: number): boolean {
     if (this.#open?.part !== part) {
       this.close()
       this.#open = { part, file: this.#disk.open(pathIn(this.#dir, part.name), 'read') }
@@ -118,7 +118,7 @@ export const writePart = (
     disk.makeFolder(folder)
     disk.syncFolder(dir)
   }
-  for (const part of historyParts(disk, dir))
+  for (const part of chainParts(disk, dir))
     if (part.first >= first) disk.remove(pathIn(folder, part.name))
   const path = pathIn(folder, partOf(first, headers.length).name)
   const spare = pathIn(folder, 'part.tmp')

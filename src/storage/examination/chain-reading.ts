@@ -3,6 +3,7 @@
  * and beside the process that writes the log. Changes nothing.
  */
 import { KeelsonError } from '../../errors.ts'
+import { ChainFiles, commitmentsFolder } from '../commitments/chain-files.ts'
 import { grown } from '../commitments/commitment-chain.ts'
 import { decodeHeader, type ReadHeader } from '../commitments/commitment-header.ts'
 import type { Digest } from '../commitments/digests.ts'
@@ -10,11 +11,10 @@ import {
   type ChainEnd,
   type ChainRun,
   endOf,
-  findHistory,
-  type History,
+  type FoundChain,
+  findChain,
   type WalkedFrame,
-} from '../commitments/history.ts'
-import { commitmentsFolder, HistoryFiles } from '../commitments/history-files.ts'
+} from '../commitments/found-chain.ts'
 import {
   type Block,
   blocksAround,
@@ -38,9 +38,9 @@ import { soundSurvey } from './log-survey.ts'
 export type RecordName = { readonly lsn: number; readonly index: number }
 
 /** The chain of a log that is not open here. Close it. */
-export class HistoryReader {
+export class ChainReader {
   readonly #runs: readonly ChainRun[]
-  readonly #files: HistoryFiles
+  readonly #files: ChainFiles
   readonly #kept: number
   /** The headers and nodes that only frames have. */
   readonly #headers: readonly Uint8Array[]
@@ -51,8 +51,8 @@ export class HistoryReader {
   /** Reads this chain of the log with these runs and files, which it closes. */
   constructor(
     runs: readonly ChainRun[],
-    files: HistoryFiles,
-    { kept, peaks, headers }: History,
+    files: ChainFiles,
+    { kept, peaks, headers }: FoundChain,
     last: ChainEnd,
   ) {
     this.#runs = runs
@@ -215,12 +215,12 @@ const damaged = (evidence: string): KeelsonError =>
  * @throws KeelsonError `NO_SEGMENTS`; `INVALID_ARGUMENT` if the log has no commitment; `CORRUPT`;
  * DiskError
  */
-export const readHistory = (disk: Disk, dir: string): HistoryReader => {
+export const readChain = (disk: Disk, dir: string): ChainReader => {
   const runs = runsIn(disk, dir)
-  const files = new HistoryFiles(disk, dir)
+  const files = new ChainFiles(disk, dir)
   try {
-    const history = findHistory(runs, files, false)
-    if (history?.last) return new HistoryReader(runs, files, history, history.last)
+    const chain = findChain(runs, files, false)
+    if (chain?.last) return new ChainReader(runs, files, chain, chain.last)
     throw new KeelsonError('INVALID_ARGUMENT', `the log in ${dir} has no commitments`, {
       details: { dir },
     })

@@ -5,11 +5,11 @@
 import { expect, test } from 'vitest'
 import { seededRandom, virtualClock } from '../../../src/clock.ts'
 import { decodeGroup } from '../../../src/storage/engine-log/group-frames.ts'
-import { sharedLogHost } from '../../../src/storage/engine-log/shared-log-host.ts'
-import { isSamePosition, type LogHost, sharedStart } from '../../../src/storage/index.ts'
+import { ownedLogHost } from '../../../src/storage/engine-log/owned-log-host.ts'
+import { engineStart, isSamePosition, type LogHost } from '../../../src/storage/index.ts'
 import { seedsOf } from '../../support/tier.ts'
+import { noUploads } from '../../support/worlds/engine-machine.ts'
 import { small } from '../../support/worlds/logs.ts'
-import { noUploads } from '../../support/worlds/shared-machine.ts'
 import { SimulatedEngine, type SimulatedSession } from '../../support/worlds/simulated-engine.ts'
 
 const faults = { lostRequest: 0.05, lostAnswer: 0.1, late: 0.1, lateMs: 60, repeated: 0.1 }
@@ -70,7 +70,7 @@ class Member {
     const log = this.#session.log('0')
     const { clock, random } = this.#life
     for (let reign = 0; reign < reigns; reign++) {
-      const host = sharedLogHost({
+      const host = ownedLogHost({
         log,
         clock,
         patienceMs: 50 + 300 * random(),
@@ -173,7 +173,7 @@ const lived = async (seed: number): Promise<Life> => {
 const faultsIn = (life: Life): readonly string[] => {
   const { head, groups } = life.engine.kept('c', '0')
   const numbers = new Map<number, number>()
-  let before = groups[0]?.after ?? sharedStart
+  let before = groups[0]?.after ?? engineStart
   for (const group of groups) {
     life.refute(!isSamePosition(group.after, before), `a gap before lsn ${group.end.lsn}`)
     before = group.end

@@ -2,9 +2,9 @@
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import type { BlobHost, BlobProtocol } from '../../../src/storage/blobs/blob-host.ts'
-import { SharedBlobs } from '../../../src/storage/engine-files/shared-blobs.ts'
+import { EngineBlobs } from '../../../src/storage/engine-files/engine-blobs.ts'
 import { EngineCalls } from '../../../src/storage/engine-log/engine-calls.ts'
-import type { SharedFiles } from '../../../src/storage/index.ts'
+import type { EngineFiles } from '../../../src/storage/index.ts'
 import { recordExtent } from '../../../src/storage/values/blob-extents.ts'
 import type { BlobRef } from '../../../src/storage/values/blob-reference.ts'
 import { inlineBlobHost } from '../../../src/testing/simulated/inline-blob-host.ts'
@@ -49,18 +49,18 @@ class Member {
   readonly world: World
   readonly machine: SimulatedMachine
   readonly session
-  readonly blobs: SharedBlobs
+  readonly blobs: EngineBlobs
   host: BlobHost | undefined
   #lives = 0
 
-  constructor(world: World, machine: SimulatedMachine, around = (files: SharedFiles) => files) {
+  constructor(world: World, machine: SimulatedMachine, around = (files: EngineFiles) => files) {
     this.world = world
     this.machine = machine
     this.session = world.engine.connect('c')
     const { files, directory } = this.session
     const { disk } = machine
     if (!disk.entry('/data')) disk.makeFolder('/data')
-    this.blobs = new SharedBlobs({
+    this.blobs = new EngineBlobs({
       ...{ files: around(files), directory, log: this.session.log('0'), clock: world.clock },
       ...{ disk, shard: 0, dir, patienceMs },
     })

@@ -3,11 +3,11 @@ import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import { KeelsonError } from '../../../src/errors.ts'
 import type { SnapshotUploads } from '../../../src/storage/engine-log/log-files.ts'
-import { sharedLogHost } from '../../../src/storage/engine-log/shared-log-host.ts'
+import { ownedLogHost } from '../../../src/storage/engine-log/owned-log-host.ts'
 import { type LogHost, markOf } from '../../../src/storage/index.ts'
 import { logHostContract } from '../../contracts/log-host.contract.ts'
+import { noUploads } from '../../support/worlds/engine-machine.ts'
 import { content, payload, small } from '../../support/worlds/logs.ts'
-import { noUploads } from '../../support/worlds/shared-machine.ts'
 import { SimulatedEngine } from '../../support/worlds/simulated-engine.ts'
 
 const patienceMs = 5_000
@@ -18,7 +18,7 @@ logHostContract('kept by an engine', async () => {
   const engine = new SimulatedEngine({ clock })
   engine.makeLog('c', '0')
   const log = engine.connect('c').log('0')
-  const makeHost = () => sharedLogHost({ log, clock, patienceMs, uploads: noUploads })
+  const makeHost = () => ownedLogHost({ log, clock, patienceMs, uploads: noUploads })
   return { ...at, makeHost, during: (work) => work, isMade: true }
 })
 
@@ -43,7 +43,7 @@ const world = async () => {
   const proxy: typeof log = new Proxy(log, {
     get: (target, key: keyof typeof log) => (isAway ? unanswered : target[key]),
   })
-  const makeHost = () => sharedLogHost({ log: proxy, clock, patienceMs, uploads: noUploads })
+  const makeHost = () => ownedLogHost({ log: proxy, clock, patienceMs, uploads: noUploads })
   const host = makeHost()
   await opened(host)
   for (const number of [1, 2, 3]) await commit(host, number)
@@ -283,7 +283,7 @@ describe('an engine that lost what it acknowledged', () => {
         named = await namedNow()
       },
     }
-    const host = await opened(sharedLogHost({ log, clock, patienceMs, uploads }))
+    const host = await opened(ownedLogHost({ log, clock, patienceMs, uploads }))
     const { epoch } = await host.run('state', null)
 
     await host.run('name', { epoch, snapshot: { lsn: 3, bytes: 1, sum: 1 }, keep: 1 })

@@ -1,15 +1,15 @@
 /** A shard whose log is in an engine: engines that are away, other owners, and engines that lost what they acknowledged. */
 import { describe, expect, test } from 'vitest'
 import { reasonText } from '../../../src/errors.ts'
-import { sharedLogHost } from '../../../src/storage/engine-log/shared-log-host.ts'
+import { ownedLogHost } from '../../../src/storage/engine-log/owned-log-host.ts'
+import { engineMachine, noUploads, patienceMs } from '../../support/worlds/engine-machine.ts'
 import { small } from '../../support/worlds/logs.ts'
-import { noUploads, patienceMs, sharedMachine } from '../../support/worlds/shared-machine.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 const calm = { lostRequest: 0, lostAnswer: 0, late: 0, lateMs: 0, repeated: 0 }
 
 const started = async () => {
-  const world = sharedMachine({ faults: calm })
+  const world = engineMachine({ faults: calm })
   const app = await world.start()
   await world.during(app.store.put('k', 'before'))
   return { ...world, app, store: app.store }
@@ -66,7 +66,7 @@ test('a shard whose log another owner has claimed acknowledges nothing, and is d
   const world = await started()
   const { app, store, clock, engine, during } = world
   const log = engine.connect('c').log('0')
-  const host = sharedLogHost({ log, clock, patienceMs, uploads: noUploads })
+  const host = ownedLogHost({ log, clock, patienceMs, uploads: noUploads })
   const at = { dir: '', options: small }
   const inspection = await during(host.run('inspect', { ...at, evidence: [] }))
   await during(host.run('open', { ...at, inspection }))

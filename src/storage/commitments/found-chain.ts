@@ -6,9 +6,9 @@
 import { frameTypes } from '../frames/frame.ts'
 import { corruption } from '../frames/log-errors.ts'
 import type { ChainAnchor } from '../frames/segment-header.ts'
+import { type ChainFiles, commitmentsFolder } from './chain-files.ts'
 import { decodeHeader, type ReadHeader } from './commitment-header.ts'
 import { type Digest, noDigest } from './digests.ts'
-import { commitmentsFolder, type HistoryFiles } from './history-files.ts'
 import { blocksBetween, Mountains, positionOf } from './mountains.ts'
 import { frameDigests } from './record-root.ts'
 
@@ -23,7 +23,7 @@ export type WalkedFrame = {
 }
 
 /**
- * The port to a log whose history is read: the frames after LSN `from` up to `to`, wherever they are
+ * The port to a log whose chain is read: the frames after LSN `from` up to `to`, wherever they are
  * kept. A log is a list of such runs, in order.
  */
 export interface ChainRun {
@@ -41,7 +41,7 @@ export interface ChainRun {
 export type ChainEnd = { readonly hash: Digest; readonly lsn: number; readonly time: number }
 
 /** The chain of a log, as plain data. */
-export type History = {
+export type FoundChain = {
   /** The headers that the files have already, the LSN of the last, and the peaks over them. */
   readonly kept: number
   readonly keptLsn: number
@@ -60,14 +60,14 @@ export type History = {
  * begin one.
  * @throws KeelsonError `CORRUPT` if headers are missing or do not follow each other; DiskError
  */
-export const findHistory = (
+export const findChain = (
   runs: readonly ChainRun[],
-  files: HistoryFiles,
+  files: ChainFiles,
   commits: boolean,
-): History | undefined => {
+): FoundChain | undefined => {
   const anchor = runs.findLast((run) => run.anchor)?.anchor
-  if (!anchor) return commits ? noHistory(runs, files) : undefined
-  const stored = storedHistory(files, anchor) ?? rebuilt(runs, files, anchor)
+  if (!anchor) return commits ? emptyChain(runs, files) : undefined
+  const stored = storedChain(files, anchor) ?? rebuilt(runs, files, anchor)
   const behind = stored.last?.lsn ?? 0
   const unread = runs.findIndex((run) => run.anchor && run.to > behind)
   const found = followed(unread < 0 ? [] : runs.slice(unread), stored)
@@ -80,10 +80,10 @@ export const findHistory = (
 }
 
 /**
- * The empty history of a log without an anchored segment. It begins now.
+ * The empty chain of a log without an anchored segment. It begins now.
  * @throws KeelsonError `CORRUPT` if the files have a chain; DiskError
  */
-const noHistory = (runs: readonly ChainRun[], files: HistoryFiles): History => {
+const emptyChain = (runs: readonly ChainRun[], files: ChainFiles): FoundChain => {
   if (files.header(0))
     throw damage('no segment of the log names it: move the folder away, and a new chain begins')
   const none = { headers: [], last: undefined }
@@ -94,13 +94,13 @@ const noHistory = (runs: readonly ChainRun[], files: HistoryFiles): History => {
 const damage = (evidence: string) =>
   corruption({ file: commitmentsFolder, offset: 0, lsn: 0, evidence })
 
-type Stored = Pick<History, 'kept' | 'keptLsn' | 'peaks' | 'headers' | 'last'>
+type Stored = Pick<FoundChain, 'kept' | 'keptLsn' | 'peaks' | 'headers' | 'last'>
 
 /**
  * The part of the chain up to `anchor` that the files have; `undefined` if they do not have its
  * root.
  */
-const storedHistory = (files: HistoryFiles, { count, root }: ChainAnchor): Stored | undefined => {
+const storedChain = (files: ChainFiles, { count, root }: ChainAnchor): Stored | undefined => {
   if (!files.covers(count)) return undefined
   const peaks = blocksBetween(0, count).map((block) => files.node(positionOf(block)) ?? '')
   if (new Mountains('history', count, peaks).root() !== root) return undefined
@@ -125,7 +125,7 @@ export const endOf = ({ hash, header }: ReadHeader): ChainEnd => ({
  */
 const rebuilt = (
   runs: readonly ChainRun[],
-  files: HistoryFiles,
+  files: ChainFiles,
   { count, root }: ChainAnchor,
 ): Stored => {
   const logged = new Map<number, ReadHeader>()
@@ -150,7 +150,7 @@ const rebuilt = (
   return { kept: 0, keptLsn: 0, peaks: [], headers, last: last && endOf(last) }
 }
 
-type Followed = Pick<History, 'headers' | 'last'> & {
+type Followed = Pick<FoundChain, 'headers' | 'last'> & {
   /** Frames from this LSN on were read. The last DATA frame among them. */
   readonly readFrom: number
   readonly lastData: number
@@ -203,7 +203,7 @@ export const linkFault = (
 const coverage = (
   runs: readonly ChainRun[],
   { last, readFrom, lastData }: Followed,
-): Pick<History, 'coverFrom' | 'uncovered'> => {
+): Pick<FoundChain, 'coverFrom' | 'uncovered'> => {
   let coverFrom = (last?.lsn ?? 0) + 1
   for (const { commits, from, to } of runs)
     if (!commits && to > from) coverFrom = Math.max(coverFrom, to + 1)

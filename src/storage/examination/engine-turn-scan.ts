@@ -19,7 +19,7 @@ const [firstLsns, lsnsMax] = [128, 65_536]
 const readBytes = 1024 * 1024
 
 /** Makes a scanner that reads through the log. */
-export const sharedTurnScanner =
+export const engineTurnScanner =
   (clock: Clock): TurnScannerFactory =>
   (signal) =>
   async (request, log) => {

@@ -1,7 +1,7 @@
 /** The snapshots of a shard in the files of an engine that several members reach. */
 import { expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
-import { SharedSnapshots } from '../../../src/storage/engine-files/shared-snapshots.ts'
+import { EngineSnapshots } from '../../../src/storage/engine-files/engine-snapshots.ts'
 import { removeUnnamed } from '../../../src/storage/snapshots/snapshot-folder.ts'
 import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { SimulatedEngine } from '../../support/worlds/simulated-engine.ts'
@@ -14,7 +14,7 @@ const made = async (...names: readonly string[]) => {
     ...{ files, log: session.log('0'), disk: simulatedDisk({}) },
     ...{ clock: virtualClock(1), shard: 0, dir: '/data/s' },
   }
-  return { files, snapshots: new SharedSnapshots(parts) }
+  return { files, snapshots: new EngineSnapshots(parts) }
 }
 
 test('an owner removes what its log does not name, but nothing of a later owner or another shard', async () => {

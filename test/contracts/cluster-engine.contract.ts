@@ -5,32 +5,32 @@
  */
 import { describe, expect, test } from 'vitest'
 import {
+  type ClusterEngine,
+  type EngineGroup,
+  type EngineHead,
+  type EngineLog,
+  type EnginePosition,
+  type EngineSession,
+  engineStart,
   isSamePosition,
-  type SharedEngine,
-  type SharedGroup,
-  type SharedHead,
-  type SharedLog,
-  type SharedPosition,
-  type SharedSession,
-  sharedStart,
 } from '../../src/storage/index.ts'
 
 /** An engine, and sessions of it that lose answers. */
 export type EngineUnderTest = {
-  readonly engine: SharedEngine
+  readonly engine: ClusterEngine
   /** A session, and the order to lose the answer to the next request: it takes effect. */
-  readonly lossy: (cluster: string) => Promise<{ session: SharedSession; loseNext: () => void }>
+  readonly lossy: (cluster: string) => Promise<{ session: EngineSession; loseNext: () => void }>
 }
 
 const bytesOf = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text))
-const textOf = ({ bytes }: SharedGroup): string => Buffer.from(bytes).toString()
+const textOf = ({ bytes }: EngineGroup): string => Buffer.from(bytes).toString()
 
 /** A group behind `after` of so many frames. */
 const groupBehind = (
-  after: SharedPosition,
+  after: EnginePosition,
   text: string,
   { epoch = after.epoch, frames = 1, provenLsn = after.lsn } = {},
-): SharedGroup => ({
+): EngineGroup => ({
   after,
   end: { epoch, lsn: after.lsn + frames, id: `${epoch}-${text}` },
   provenLsn,
@@ -38,21 +38,21 @@ const groupBehind = (
 })
 
 /** Groups behind `after`, each behind the one before. */
-const chainBehind = (after: SharedPosition, ...texts: readonly string[]): SharedGroup[] => {
-  const groups: SharedGroup[] = []
+const chainBehind = (after: EnginePosition, ...texts: readonly string[]): EngineGroup[] => {
+  const groups: EngineGroup[] = []
   for (const text of texts) groups.push(groupBehind(groups.at(-1)?.end ?? after, text))
   return groups
 }
 
-const endOf = (groups: readonly SharedGroup[]): SharedPosition => groups.at(-1)?.end ?? sharedStart
+const endOf = (groups: readonly EngineGroup[]): EnginePosition => groups.at(-1)?.end ?? engineStart
 
 /** Appends groups one after another. */
-const appendAll = async (log: SharedLog, groups: readonly SharedGroup[]): Promise<void> => {
+const appendAll = async (log: EngineLog, groups: readonly EngineGroup[]): Promise<void> => {
   for (const group of groups) await log.append(group)
 }
 
 /** Takes a log over, as a new owner does. */
-const claimed = async (log: SharedLog, epoch: number): Promise<SharedPosition> => {
+const claimed = async (log: EngineLog, epoch: number): Promise<EnginePosition> => {
   const { end } = await log.head()
   const group = groupBehind(end, 'epoch', { epoch })
   await log.append(group)
@@ -60,8 +60,8 @@ const claimed = async (log: SharedLog, epoch: number): Promise<SharedPosition> =
 }
 
 /** All groups behind an LSN, read in many pieces. */
-const allOf = async (log: SharedLog, after = 0, maxBytes = 8): Promise<SharedGroup[]> => {
-  const found: SharedGroup[] = []
+const allOf = async (log: EngineLog, after = 0, maxBytes = 8): Promise<EngineGroup[]> => {
+  const found: EngineGroup[] = []
   for (let next = after; ; ) {
     const reading = await log.read(next, maxBytes)
     found.push(...reading.groups)
@@ -70,7 +70,7 @@ const allOf = async (log: SharedLog, after = 0, maxBytes = 8): Promise<SharedGro
   }
 }
 
-const textsOf = async (log: SharedLog): Promise<string[]> => (await allOf(log)).map(textOf)
+const textsOf = async (log: EngineLog): Promise<string[]> => (await allOf(log)).map(textOf)
 
 /** How an append ended: `ok`, or the code of its refusal. */
 const outcomeOf = (done: Promise<unknown>): Promise<string> =>
@@ -113,7 +113,7 @@ export const engineClaims: Readonly<Record<string, (under: EngineUnderTest) => P
     const made = await one.log('0').create('first')
 
     const empty = { trimmed: { lsn: 0, mark: '' }, snapshots: [], features: 0 }
-    expect(made).toEqual({ logId: 'first', end: sharedStart, ...empty })
+    expect(made).toEqual({ logId: 'first', end: engineStart, ...empty })
     expect(await other.log('0').create('second')).toEqual(made)
     expect(await other.log('0').head()).toEqual(made)
     expect(await textsOf(other.log('0'))).toEqual([])
@@ -171,7 +171,7 @@ export const engineClaims: Readonly<Record<string, (under: EngineUnderTest) => P
 
   'a group that lacks the one before it is refused, and taken behind it': async (under) => {
     const { owner, at } = await owned(under)
-    const [first, second] = chainBehind(at, 'a', 'b') as [SharedGroup, SharedGroup]
+    const [first, second] = chainBehind(at, 'a', 'b') as [EngineGroup, EngineGroup]
 
     expect(await outcomeOf(owner.append(second))).toBe('CONFLICT')
     await appendAll(owner, [first, second])
@@ -184,7 +184,7 @@ export const engineClaims: Readonly<Record<string, (under: EngineUnderTest) => P
     const { cluster, intruder, at } = await owned(under)
     const { session, loseNext } = await under.lossy(cluster)
     const owner = session.log('0')
-    const [first, second] = chainBehind(at, 'a', 'b') as [SharedGroup, SharedGroup]
+    const [first, second] = chainBehind(at, 'a', 'b') as [EngineGroup, EngineGroup]
     await owner.head()
 
     loseNext()
@@ -254,9 +254,9 @@ export const engineClaims: Readonly<Record<string, (under: EngineUnderTest) => P
     await expect(late).rejects.toMatchObject({ code: 'CONFLICT' })
     const { end } = await intruder.head()
     const [one, other] = ['one', 'other'].map((text) => groupBehind(end, text, { epoch: 2 }))
-    await intruder.append(one as SharedGroup)
+    await intruder.append(one as EngineGroup)
 
-    expect(await outcomeOf(owner.append(other as SharedGroup))).toBe('FENCED')
+    expect(await outcomeOf(owner.append(other as EngineGroup))).toBe('FENCED')
     expect(await outcomeOf(owner.append(groupBehind(end, 'three', { epoch: 3 })))).toBe('CONFLICT')
     expect(await textsOf(owner)).toEqual(['epoch', 'a', 'one'])
   },
@@ -289,7 +289,7 @@ export const engineClaims: Readonly<Record<string, (under: EngineUnderTest) => P
   'a reader beside the owner sees every group once and in order': async (under) => {
     const { owner, intruder, at } = await owned(under)
     const groups = chainBehind(at, ...Array.from({ length: 30 }, (_, index) => `g${index}`))
-    const found: SharedGroup[] = []
+    const found: EngineGroup[] = []
 
     const reading = (async () => {
       for (let after = at.lsn; after < endOf(groups).lsn; ) {
@@ -323,11 +323,11 @@ export const engineClaims: Readonly<Record<string, (under: EngineUnderTest) => P
 
   'features of a log add up, and stay': async (under) => {
     const { owner, intruder, at } = await owned(under)
-    const [first, second, third] = chainBehind(at, 'a', 'b', 'c') as SharedGroup[]
+    const [first, second, third] = chainBehind(at, 'a', 'b', 'c') as EngineGroup[]
 
-    await owner.append(first as SharedGroup, 1)
-    await owner.append(second as SharedGroup, 4)
-    await owner.append(third as SharedGroup)
+    await owner.append(first as EngineGroup, 1)
+    await owner.append(second as EngineGroup, 4)
+    await owner.append(third as EngineGroup)
 
     expect((await intruder.head()).features).toBe(5)
   },
@@ -345,7 +345,7 @@ export const engineClaims: Readonly<Record<string, (under: EngineUnderTest) => P
     await owner.trim(1, 3, 'the mark')
     await owner.trim(1, 2, 'no more')
 
-    const head: SharedHead = await intruder.head()
+    const head: EngineHead = await intruder.head()
     expect(head.trimmed).toEqual({ lsn: 3, mark: 'the mark' })
     expect(head.snapshots.map(({ file }) => file)).toEqual(['s3', 's4'])
     expect((await allOf(intruder, 3)).map(textOf)).toEqual(['c', 'd'])
@@ -366,7 +366,7 @@ export const engineClaims: Readonly<Record<string, (under: EngineUnderTest) => P
     expect((await intruder.salvage(1, 1_000)).groups.map(textOf)).toEqual(['a', 'b', 'c', 'd'])
     expect((await intruder.salvage(5, 1_000)).next).toBe(5)
 
-    const cut = { ...head, end: groups[1]?.end ?? sharedStart }
+    const cut = { ...head, end: groups[1]?.end ?? engineStart }
     await intruder.replace(head, cut)
 
     expect(await owner.head()).toEqual(cut)
@@ -533,7 +533,7 @@ export const engineClaims: Readonly<Record<string, (under: EngineUnderTest) => P
 
 /** The same engine, and `close`, which ends all sessions of it. */
 const closing = (under: EngineUnderTest): EngineUnderTest & { close(): Promise<unknown> } => {
-  const opened: SharedSession[] = []
+  const opened: EngineSession[] = []
   const { description } = under.engine
   return {
     engine: {

@@ -7,11 +7,11 @@
 import { crc32 } from '../../bytes/crc32.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { EngineCalls } from '../engine-log/engine-calls.ts'
-import { type SharedState, standing, stateName, statesAmong } from '../engine-log/snapshot-names.ts'
+import { type EngineState, standing, stateName, statesAmong } from '../engine-log/snapshot-names.ts'
+import type { EngineFiles } from '../ports/cluster-engine.ts'
 import { type Disk, readWhole } from '../ports/disk.ts'
 import { attempt, refusing } from '../ports/disk-failure.ts'
-import type { SharedFiles } from '../ports/shared-engine.ts'
-import { refuseOtherEpoch, type SharedLog } from '../ports/shared-log.ts'
+import { type EngineLog, refuseOtherEpoch } from '../ports/engine-log.ts'
 import type { SnapshotProtocol } from '../ports/snapshot-host.ts'
 import {
   appStatePath,
@@ -22,9 +22,9 @@ import {
 } from '../snapshots/app-state.ts'
 
 /** The files and the log of a shard, and the folder of its snapshots. */
-export type SharedStatesParts = {
-  readonly files: SharedFiles
-  readonly log: SharedLog
+export type EngineStatesParts = {
+  readonly files: EngineFiles
+  readonly log: EngineLog
   readonly disk: Disk
   readonly dir: string
   /** The beginning of the names of the shard's files. */
@@ -38,11 +38,11 @@ type Load = SnapshotProtocol['loadState']
 const pieceBytes = 256 * 1024
 
 /** The states of one shard, for one request. */
-export class SharedStates {
-  readonly #parts: SharedStatesParts
+export class EngineStates {
+  readonly #parts: EngineStatesParts
   readonly #calls: EngineCalls
 
-  constructor(parts: SharedStatesParts, calls: EngineCalls) {
+  constructor(parts: EngineStatesParts, calls: EngineCalls) {
     this.#parts = parts
     this.#calls = calls
   }
@@ -101,13 +101,13 @@ export class SharedStates {
     return damaged
   }
 
-  async #list(): Promise<readonly SharedState[]> {
+  async #list(): Promise<readonly EngineState[]> {
     const { files, prefix } = this.#parts
     const names = await this.#calls.ask(() => files.list(`${prefix}state-`))
     return statesAmong(names.map((name) => name.slice(prefix.length)))
   }
 
-  async #isListed({ name }: SharedState): Promise<boolean> {
+  async #isListed({ name }: EngineState): Promise<boolean> {
     return (await this.#list()).some((each) => each.name === name)
   }
 
@@ -115,7 +115,7 @@ export class SharedStates {
     refuseOtherEpoch(await this.#calls.ask(() => this.#parts.log.head()), epoch)
   }
 
-  async #upload(state: SharedState, bytes: Uint8Array): Promise<void> {
+  async #upload(state: EngineState, bytes: Uint8Array): Promise<void> {
     const { files, prefix } = this.#parts
     const file = prefix + state.name
     await this.#calls.ask(() => files.put(file, piecesOf(bytes)))
@@ -126,7 +126,7 @@ export class SharedStates {
   }
 
   /** The bytes of a state in the folder, if they are those of the engine. */
-  #cached({ lsn, sum }: SharedState): Uint8Array | undefined {
+  #cached({ lsn, sum }: EngineState): Uint8Array | undefined {
     const { disk, dir } = this.#parts
     const path = appStatePath(dir, lsn)
     let bytes: Uint8Array | undefined
@@ -137,7 +137,7 @@ export class SharedStates {
   }
 
   /** The bytes of a state in the engine; `undefined` if it does not have them whole. */
-  async #read({ name, sum }: SharedState): Promise<Uint8Array | undefined> {
+  async #read({ name, sum }: EngineState): Promise<Uint8Array | undefined> {
     const { files, prefix } = this.#parts
     try {
       const bytes = await this.#calls.ask(async () => {
@@ -163,7 +163,7 @@ function* piecesOf(bytes: Uint8Array): Generator<Uint8Array> {
  * @throws KeelsonError as the disk refuses; why `calls` ended
  */
 export const putStates = async (
-  { files, disk, dir, prefix }: Omit<SharedStatesParts, 'log'>,
+  { files, disk, dir, prefix }: Omit<EngineStatesParts, 'log'>,
   epoch: number,
   calls: EngineCalls,
 ): Promise<void> => {

@@ -4,11 +4,11 @@
  */
 import { isAway } from '../../../src/actors/log/shard-files.ts'
 import { type Clock, seededRandom } from '../../../src/clock.ts'
-import { SharedBlobs } from '../../../src/storage/engine-files/shared-blobs.ts'
-import { SharedSnapshots } from '../../../src/storage/engine-files/shared-snapshots.ts'
+import { EngineBlobs } from '../../../src/storage/engine-files/engine-blobs.ts'
+import { EngineSnapshots } from '../../../src/storage/engine-files/engine-snapshots.ts'
 import type { SnapshotUploads } from '../../../src/storage/engine-log/log-files.ts'
-import { sharedLogHost } from '../../../src/storage/engine-log/shared-log-host.ts'
-import type { Disk, SharedLog } from '../../../src/storage/index.ts'
+import { ownedLogHost } from '../../../src/storage/engine-log/owned-log-host.ts'
+import type { Disk, EngineLog } from '../../../src/storage/index.ts'
 import type { MachineOptions } from '../../../src/testing/simulated/simulated-machine.ts'
 import { type EngineFaults, SimulatedEngine, type SimulatedSession } from './simulated-engine.ts'
 import { type Machine, machine } from './simulated-instance.ts'
@@ -23,7 +23,7 @@ export const noUploads: SnapshotUploads = {
 export const patienceMs = 5_000
 
 /** A machine, and the engine of its logs. */
-export type SharedMachine = Machine & {
+export type EngineMachine = Machine & {
   readonly engine: SimulatedEngine
   /** Nothing leaves the machine for the engine, and nothing reaches it, for `ms`. */
   readonly cutOff: (ms: number) => void
@@ -36,7 +36,7 @@ export type SharedMachine = Machine & {
 }
 
 /** The machine of a life. With its logs in an engine, it may be cut off, and has no history. */
-export type LifeMachine = Machine & Partial<Pick<SharedMachine, 'cutOff'>>
+export type LifeMachine = Machine & Partial<Pick<EngineMachine, 'cutOff'>>
 
 /** The faults of an engine that is busy, and far away. */
 export const lossy: EngineFaults = {
@@ -45,9 +45,9 @@ export const lossy: EngineFaults = {
 }
 
 /** A machine with an engine of its own. When its disk halts or crashes, the process loses the engine, too. */
-export const sharedMachine = (
+export const engineMachine = (
   options: MachineOptions & { readonly faults?: EngineFaults } = {},
-): SharedMachine => {
+): EngineMachine => {
   const { seed = 1, faults } = options
   let link: Link | undefined
   const linked = (clock: Clock): Link => {
@@ -62,7 +62,7 @@ export const sharedMachine = (
       return (shard) => {
         const uploads = to.snapshotsOf(shard, world.disk, clock)
         const blobs = to.blobsOf(shard, world.disk, clock)
-        return sharedLogHost({ log: to.logOf(shard), clock, patienceMs, uploads, blobs })
+        return ownedLogHost({ log: to.logOf(shard), clock, patienceMs, uploads, blobs })
       }
     },
     aroundBlobs: (host, shard) => link?.blobsOf(shard, world.disk, world.clock).host(host) ?? host,
@@ -116,8 +116,8 @@ export const sharedMachine = (
  * A machine whose folder may be empty at each start, over a lossy engine. Its logs are trimmed all the time, behind snapshots
  * that the folder may lose.
  */
-export const forgetfulMachine = (options: MachineOptions): SharedMachine => {
-  const world = sharedMachine({ ...options, faults: lossy })
+export const forgetfulMachine = (options: MachineOptions): EngineMachine => {
+  const world = engineMachine({ ...options, faults: lossy })
   const random = seededRandom(options.seed ?? 1)
   return {
     ...world,
@@ -133,8 +133,8 @@ const shardsMax = 8
 /** The connections of a process to the engine. They outlive the hosts of its logs. */
 class Link {
   session: SimulatedSession
-  #logs = new Map<number, SharedLog>()
-  #blobs = new Map<number, SharedBlobs>()
+  #logs = new Map<number, EngineLog>()
+  #blobs = new Map<number, EngineBlobs>()
   readonly engine: SimulatedEngine
 
   constructor(engine: SimulatedEngine) {
@@ -143,25 +143,25 @@ class Link {
     for (let shard = 0; shard < shardsMax; shard++) engine.makeLog('c', `${shard}`)
   }
 
-  logOf(shard: number): SharedLog {
+  logOf(shard: number): EngineLog {
     const log = this.#logs.get(shard) ?? this.session.log(`${shard}`)
     this.#logs.set(shard, log)
     return log
   }
 
   /** The shard's folder of snapshots, a cache of those in the engine. */
-  snapshotsOf(shard: number, disk: Disk, clock: Clock): SharedSnapshots {
+  snapshotsOf(shard: number, disk: Disk, clock: Clock): EngineSnapshots {
     const { files } = this.session
     const dir = `/data/shard-${shard}/snapshot`
-    return new SharedSnapshots({ files, log: this.logOf(shard), disk, clock, shard, dir })
+    return new EngineSnapshots({ files, log: this.logOf(shard), disk, clock, shard, dir })
   }
 
   /** The shard's folder of blobs, a cache of those in the engine. */
-  blobsOf(shard: number, disk: Disk, clock: Clock): SharedBlobs {
+  blobsOf(shard: number, disk: Disk, clock: Clock): EngineBlobs {
     const { files, directory } = this.session
     const dir = `/data/shard-${shard}/blobs`
     const parts = { files, directory, log: this.logOf(shard), disk, clock, shard, dir, patienceMs }
-    const blobs = this.#blobs.get(shard) ?? new SharedBlobs(parts)
+    const blobs = this.#blobs.get(shard) ?? new EngineBlobs(parts)
     this.#blobs.set(shard, blobs)
     return blobs
   }

@@ -4,8 +4,8 @@
  */
 import type { Clock } from '../../clock.ts'
 import type { KeelsonError } from '../../errors.ts'
+import type { EngineGroup, EngineHead, EngineLog } from '../ports/engine-log.ts'
 import type { Inspection } from '../ports/log-host.ts'
-import type { SharedGroup, SharedHead, SharedLog } from '../ports/shared-log.ts'
 import { engineDown, headIn, ownersEnd, verdictOn } from './append-verdict.ts'
 import type { EngineCalls } from './engine-calls.ts'
 import { encodeGroup } from './group-frames.ts'
@@ -15,7 +15,7 @@ import { OwnersAppends } from './owners-appends.ts'
 
 /** The log to claim, with the time that its owner waits for an append. */
 export type ClaimParts = {
-  readonly log: SharedLog
+  readonly log: EngineLog
   readonly clock: Clock
   readonly patienceMs: number
 }
@@ -35,7 +35,7 @@ export const claimLog = async (
   { plan }: Inspection,
 ): Promise<Claim> => {
   // The plan comes from `inspectionOf`.
-  const inspected = plan as SharedHead
+  const inspected = plan as EngineHead
   const { logId, end, trimmed } = inspected
   let before = inspected
   const owner = Buffer.from(clock.randomBytes(8)).toString('hex')
@@ -56,12 +56,12 @@ export const claimLog = async (
 
 /** The claim after the end of `head`. It repeats the stamp of the last frame. */
 const claimAfter = async (
-  { logId, end: after }: SharedHead,
+  { logId, end: after }: EngineHead,
   epoch: number,
   owner: string,
-  log: SharedLog,
+  log: EngineLog,
   calls: EngineCalls,
-): Promise<{ readonly group: SharedGroup; readonly bytes: number; readonly lastTime: number }> => {
+): Promise<{ readonly group: EngineGroup; readonly bytes: number; readonly lastTime: number }> => {
   const last = after.lsn > 0 ? await readGroupAt({ log, calls, logId }, after.lsn) : undefined
   const time = last?.content.time ?? 0
   const bytesBefore = last ? last.content.bytesBefore + last.group.bytes.length : 0
@@ -76,10 +76,10 @@ const claimAfter = async (
 
 /** Appends a claim. If the end of the log has moved on, the present head. */
 const appended = async (
-  claim: SharedGroup,
-  log: SharedLog,
+  claim: EngineGroup,
+  log: EngineLog,
   calls: EngineCalls,
-): Promise<SharedHead | undefined> => {
+): Promise<EngineHead | undefined> => {
   try {
     await calls.ask(() => log.append(claim))
     return undefined

@@ -13,10 +13,10 @@ import type { BlobHost, BlobProtocol, BlobRequestKind } from '../blobs/blob-host
 import { engineDown } from '../engine-log/append-verdict.ts'
 import { EngineCalls } from '../engine-log/engine-calls.ts'
 import type { FollowersBlobs, OwnersBlobs } from '../engine-log/log-files.ts'
+import type { Directory } from '../ports/cluster-engine.ts'
 import { closing, type Disk, DiskError } from '../ports/disk.ts'
 import { refusing } from '../ports/disk-failure.ts'
-import type { Directory } from '../ports/shared-engine.ts'
-import type { SharedLog } from '../ports/shared-log.ts'
+import type { EngineLog } from '../ports/engine-log.ts'
 import type { Extent } from '../values/blob-extents.ts'
 import { recordExtent } from '../values/blob-extents.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
@@ -31,8 +31,8 @@ import {
 } from './blob-cache.ts'
 
 /** The engine of a shard, and the folder of its blobs. */
-export type SharedBlobParts = BlobCacheParts & {
-  readonly log: SharedLog
+export type EngineBlobParts = BlobCacheParts & {
+  readonly log: EngineLog
   readonly directory: Directory
   readonly clock: Clock
   /** A request fails if the engine takes and answers nothing for so long, in ms. */
@@ -40,8 +40,8 @@ export type SharedBlobParts = BlobCacheParts & {
 }
 
 /** The blobs of one shard in one process, across the lives of their files. */
-export class SharedBlobs implements OwnersBlobs, FollowersBlobs {
-  readonly parts: SharedBlobParts
+export class EngineBlobs implements OwnersBlobs, FollowersBlobs {
+  readonly parts: EngineBlobParts
   /** That of this process in the log; `undefined` before the first claim. */
   epoch: number | undefined
   /** The segments of streams whose blobs are on their way to the engine. */
@@ -52,7 +52,7 @@ export class SharedBlobs implements OwnersBlobs, FollowersBlobs {
   #reserved: Numbers | undefined
   #seen: ReadonlySet<string> = new Set()
 
-  constructor(parts: SharedBlobParts) {
+  constructor(parts: EngineBlobParts) {
     this.parts = parts
   }
 
@@ -134,7 +134,7 @@ type Handlers = { readonly [K in BlobRequestKind]?: (request: Request<K>) => Ans
 
 /** One life of the files. Requests without a handler go to the folder alone. */
 class Host implements BlobHost {
-  readonly #blobs: SharedBlobs
+  readonly #blobs: EngineBlobs
   readonly #inner: BlobHost
   readonly #pending = new Set<EngineCalls>()
   #end: KeelsonError | undefined
@@ -159,7 +159,7 @@ class Host implements BlobHost {
     close: (request) => this.#inTurn(() => this.#inner.run('close', request)),
   }
 
-  constructor(blobs: SharedBlobs, inner: BlobHost) {
+  constructor(blobs: EngineBlobs, inner: BlobHost) {
     this.#blobs = blobs
     this.#inner = inner
   }

@@ -4,6 +4,7 @@
  * this log does not have proves that the engine lost acknowledged groups. Pure.
  */
 import { KeelsonError } from '../../errors.ts'
+import { type EngineHead, type EnginePosition, isSamePosition } from '../ports/engine-log.ts'
 import {
   type Evidence,
   type Inspection,
@@ -13,7 +14,6 @@ import {
 } from '../ports/log-host.ts'
 import { type NamedSnapshot, namesSnapshot } from '../ports/named-snapshot.ts'
 import type { FrameMark, ProjectedPosition } from '../ports/projection-store.ts'
-import { isSamePosition, type SharedHead, type SharedPosition } from '../ports/shared-log.ts'
 import type { NotedEnd } from './end-note.ts'
 import { namedIn } from './snapshot-names.ts'
 
@@ -34,10 +34,10 @@ const sound = { tail: 'clean', cutBytes: 0 } as const
  * @throws KeelsonError `CORRUPT`, `UNSUPPORTED_VERSION`
  */
 export const inspectionOf = (
-  head: SharedHead,
+  head: EngineHead,
   knowledge: Knowledge,
   shownMark: FrameMark | undefined,
-  notedThere?: SharedPosition,
+  notedThere?: EnginePosition,
 ): Inspection => {
   const { needs, noted } = knowledge
   const { logId, end, trimmed, features } = head
@@ -91,7 +91,7 @@ const otherLog = 'the projection shows another log, and is rebuilt'
 /** Refuses a log that is not the one that the projection was built from. @throws `CORRUPT` */
 const refuseLost = (
   { lsn, frame }: ProjectedPosition,
-  { end }: SharedHead,
+  { end }: EngineHead,
   found: FrameMark | undefined,
 ): void => {
   if (lsn > end.lsn)

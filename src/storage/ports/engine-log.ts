@@ -11,7 +11,7 @@
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 
 /** A place between two groups: the end of the group with this LSN, this epoch and this id. */
-export type SharedPosition = {
+export type EnginePosition = {
   /** Grows with each change of the owner. */
   readonly epoch: number
   /** The last LSN of the group. */
@@ -21,21 +21,21 @@ export type SharedPosition = {
 }
 
 /** The place before the first group. */
-export const sharedStart: SharedPosition = { epoch: 0, lsn: 0, id: '' }
+export const engineStart: EnginePosition = { epoch: 0, lsn: 0, id: '' }
 
 /** Whether two places are the same place of the same history. */
-export const isSamePosition = (one: SharedPosition, other: SharedPosition): boolean =>
+export const isSamePosition = (one: EnginePosition, other: EnginePosition): boolean =>
   one.epoch === other.epoch && one.lsn === other.lsn && one.id === other.id
 
 /** Frames that are appended at once, whole or not at all. */
-export type SharedGroup = {
+export type EngineGroup = {
   /** The end of the group before it. */
-  readonly after: SharedPosition
+  readonly after: EnginePosition
   /**
    * The end of this group. Its LSN is greater than that of `after`. Its epoch is that of `after` if
    * the owner writes on, and greater if the group begins the epoch of a new owner.
    */
-  readonly end: SharedPosition
+  readonly end: EnginePosition
   /**
    * The last LSN that was acknowledged to the owner when it made this group. Readers of a log
    * apply no frame beyond the greatest that they have seen: a later frame may still be lost.
@@ -49,42 +49,42 @@ export type SharedGroup = {
 }
 
 /** A snapshot that the log may be replayed from. */
-export type SharedSnapshot = { readonly lsn: number; readonly file: string }
+export type EngineSnapshot = { readonly lsn: number; readonly file: string }
 
 /** The present state of a log. */
-export type SharedHead = {
+export type EngineHead = {
   /** Identifies the log, as long as it exists. */
   readonly logId: string
   /** The end of the last group. */
-  readonly end: SharedPosition
+  readonly end: EnginePosition
   /** The frames up to this LSN were trimmed. `mark`: as `trim` got it. */
   readonly trimmed: { readonly lsn: number; readonly mark: string }
   /** Oldest first. */
-  readonly snapshots: readonly SharedSnapshot[]
+  readonly snapshots: readonly EngineSnapshot[]
   /** The bits that a reader must know, as in `knownFeatures`. Once set, they stay. */
   readonly features: number
 }
 
 /** Some groups of a log, in order and without a gap. */
-export type SharedReading = {
-  readonly groups: readonly SharedGroup[]
+export type EngineReading = {
+  readonly groups: readonly EngineGroup[]
   /** The LSN to read on from: that of the last group, or the one that was asked for. */
   readonly next: number
 }
 
 /** One log of an engine. */
-export interface SharedLog {
+export interface EngineLog {
   /**
    * Makes the log if it is not there. Returns the head: of another `logId`, if another member made
    * it first.
    */
-  create(logId: string): Promise<SharedHead>
+  create(logId: string): Promise<EngineHead>
   /**
    * The head as the engine shows it. An append that it shows may still be lost when the engine
    * fails over. An acknowledged append after it proves it.
    * @throws KeelsonError `NO_SEGMENTS` without a log
    */
-  head(): Promise<SharedHead>
+  head(): Promise<EngineHead>
   /**
    * Appends a group after `after`. When it resolves, the group and all before it are as durable
    * as the engine keeps anything. Repeating an append that took effect resolves too, as long as
@@ -100,7 +100,7 @@ export interface SharedLog {
    * @throws KeelsonError `FENCED`, `CONFLICT`, `UNKNOWN_OUTCOME`; `CORRUPT` if the engine finds that
    * it lacks the group before; `INVALID_ARGUMENT` if the end of the group is not after `after`
    */
-  append(group: SharedGroup, features?: number): Promise<void>
+  append(group: EngineGroup, features?: number): Promise<void>
   /**
    * Reads groups with frames after the LSN `after`: at least one if there is any, then up to
    * `maxBytes`. The first one may begin before. To find that a group is absent proves nothing:
@@ -108,7 +108,7 @@ export interface SharedLog {
    * @throws KeelsonError `BAD_CURSOR` if frames after `after` were trimmed; `CORRUPT` if groups
    * are missing between the trimmed ones and the head, or do not end where the head says
    */
-  read(after: number, maxBytes: number): Promise<SharedReading>
+  read(after: number, maxBytes: number): Promise<EngineReading>
   /**
    * Resolves when the log may have frames after the LSN `after`, at the latest after the engine's
    * own bound: then nothing need have changed. Aborting `signal` resolves it.
@@ -119,7 +119,7 @@ export interface SharedLog {
    * @throws KeelsonError `FENCED` if the head has another epoch; `INVALID_ARGUMENT` if its LSN is
    * beyond the head or below the newest one
    */
-  name(epoch: number, snapshot: SharedSnapshot): Promise<void>
+  name(epoch: number, snapshot: EngineSnapshot): Promise<void>
   /**
    * Gives back the groups that end at `lsn` or before, and keeps `mark`, which identifies the
    * frame at `lsn`. A no-op for an LSN that is trimmed.
@@ -136,13 +136,13 @@ export interface SharedLog {
   /**
    * As `read`, of a log that may be damaged: returns whatever groups there are, and judges nothing.
    */
-  salvage(after: number, maxBytes: number): Promise<SharedReading>
+  salvage(after: number, maxBytes: number): Promise<EngineReading>
   /**
    * Puts `to` in the place of the head `from`, and removes the groups that are not between its
    * trimmed frames and its end. An operator does it who accepts a loss.
    * @throws KeelsonError `CONFLICT` if the head is not at `from`
    */
-  replace(from: SharedHead, to: SharedHead): Promise<void>
+  replace(from: EngineHead, to: EngineHead): Promise<void>
 }
 
 /**
@@ -150,8 +150,8 @@ export interface SharedLog {
  * (`isThere`). `head`: the head at that moment. The same for every engine.
  */
 export const appendRefusal = (
-  { after, end }: SharedGroup,
-  head: SharedHead,
+  { after, end }: EngineGroup,
+  head: EngineHead,
   isThere: boolean,
 ): KeelsonError | undefined => {
   const { epoch, lsn } = head.end
@@ -166,17 +166,17 @@ export const appendRefusal = (
 }
 
 /** Refuses a change of the head by a member that is not its owner. @throws `FENCED` */
-export const refuseOtherEpoch = (head: SharedHead, epoch: number): void => {
+export const refuseOtherEpoch = (head: EngineHead, epoch: number): void => {
   if (head.end.epoch === epoch) return
   const message = `the log has epoch ${head.end.epoch}, and not ${epoch}`
   throw new KeelsonError('FENCED', message, { details: { head } })
 }
 
-/** The snapshots that a head names after one more. @throws `INVALID_ARGUMENT` as `SharedLog.name` */
+/** The snapshots that a head names after one more. @throws `INVALID_ARGUMENT` as `EngineLog.name` */
 export const withSnapshot = (
-  { snapshots, end }: SharedHead,
-  snapshot: SharedSnapshot,
-): readonly SharedSnapshot[] => {
+  { snapshots, end }: EngineHead,
+  snapshot: EngineSnapshot,
+): readonly EngineSnapshot[] => {
   const newest = snapshots.at(-1)
   if (newest && isSameSnapshotFile(newest, snapshot)) return snapshots
   const least = newest?.lsn ?? 0
@@ -185,18 +185,18 @@ export const withSnapshot = (
   return [...snapshots, snapshot].slice(-2)
 }
 
-const isSameSnapshotFile = (one: SharedSnapshot, other: SharedSnapshot): boolean =>
+const isSameSnapshotFile = (one: EngineSnapshot, other: EngineSnapshot): boolean =>
   one.lsn === other.lsn && one.file === other.file
 
-/** Refuses to trim what no snapshot covers. @throws `INVALID_ARGUMENT` as `SharedLog.trim` */
-export const refuseUncovered = ({ snapshots }: SharedHead, lsn: number): void => {
+/** Refuses to trim what no snapshot covers. @throws `INVALID_ARGUMENT` as `EngineLog.trim` */
+export const refuseUncovered = ({ snapshots }: EngineHead, lsn: number): void => {
   const covered = snapshots[0]?.lsn ?? 0
   if (lsn > covered)
     throw invalidArgument('lsn', `at most ${covered}, the oldest named snapshot`, lsn)
 }
 
 /** A place in a group's row: its two ends. */
-type Link = Pick<SharedGroup, 'after' | 'end'>
+type Link = Pick<EngineGroup, 'after' | 'end'>
 
 /**
  * Refuses groups that an engine has read after the LSN `after`, if they cannot be the part of the log
@@ -205,9 +205,9 @@ type Link = Pick<SharedGroup, 'after' | 'end'>
 export const refuseGap = (
   groups: readonly Link[],
   after: number,
-  { end }: Pick<SharedHead, 'end'>,
+  { end }: Pick<EngineHead, 'end'>,
 ): void => {
-  let last: SharedPosition | undefined
+  let last: EnginePosition | undefined
   for (const group of groups) {
     const follows = last ? isSamePosition(group.after, last) : group.after.lsn <= after
     if (!follows) throw damagedLog(last?.lsn ?? after, end)
@@ -219,13 +219,13 @@ export const refuseGap = (
 }
 
 /** `CORRUPT` for a log whose groups after `lsn` are missing, or are others. */
-const damagedLog = (lsn: number, end: SharedPosition): KeelsonError => {
+const damagedLog = (lsn: number, end: EnginePosition): KeelsonError => {
   const evidence = `the groups after lsn ${lsn} are missing or are others, and the log ends at ${end.lsn}`
   return new KeelsonError('CORRUPT', evidence, { details: { lsn: lsn + 1, evidence } })
 }
 
 /** Refuses a group that ends where it begins, or earlier. @throws `INVALID_ARGUMENT` */
-export const refuseBackwards = ({ after, end }: SharedGroup): void => {
+export const refuseBackwards = ({ after, end }: EngineGroup): void => {
   if (end.lsn <= after.lsn || end.epoch < after.epoch)
     throw invalidArgument('end', 'a position after `after`', { after, end })
 }

@@ -5,7 +5,7 @@
 
 import { crc32 } from '../../bytes/crc32.ts'
 import { KeelsonError } from '../../errors.ts'
-import type { SharedLog } from './shared-log.ts'
+import type { EngineLog } from './engine-log.ts'
 
 /** An entry of the directory. */
 export type DirectoryEntry = {
@@ -41,7 +41,7 @@ export interface Directory {
    * @throws KeelsonError `CONFLICT`, with the present revision in `details.revision`
    */
   set(name: string, revision: number, value?: string): Promise<number>
-  /** Resolves as `SharedLog.moved` does, when the directory may have a later revision. */
+  /** Resolves as `EngineLog.moved` does, when the directory may have a later revision. */
   moved(revision: number, signal?: AbortSignal): Promise<void>
 }
 
@@ -75,7 +75,7 @@ const contentIn = (text: string): object | undefined => {
 }
 
 /** Files that never change: snapshots, and large values under the place of their record. */
-export interface SharedFiles {
+export interface EngineFiles {
   /**
    * Keeps a file under a name. It is there, whole and durable, when this resolves, and not at all
    * before. Writers side by side do not mix.
@@ -99,11 +99,11 @@ export interface SharedFiles {
 }
 
 /** The connections of one member to an engine. */
-export interface SharedSession {
+export interface EngineSession {
   /** A handle of the log `name`. Handles do not wait for each other. */
-  log(name: string): SharedLog
+  log(name: string): EngineLog
   readonly directory: Directory
-  readonly files: SharedFiles
+  readonly files: EngineFiles
   /** The engine's clock, in ms since 1970. */
   now(): Promise<number>
   /** Ends the session. Pending calls reject with `UNKNOWN_OUTCOME`. Never rejects. */
@@ -111,7 +111,7 @@ export interface SharedSession {
 }
 
 /** An engine that can be connected to. */
-export interface SharedEngine {
+export interface ClusterEngine {
   /** A description for people, without a password. */
   readonly description: string
   /**
@@ -127,5 +127,5 @@ export interface SharedEngine {
     readonly cluster: string
     readonly copies: number
     readonly leaseMs?: number
-  }): Promise<SharedSession>
+  }): Promise<EngineSession>
 }

@@ -1,5 +1,5 @@
 /**
- * The host of a log that an engine keeps (`SharedLog`), for one life of its owner. The engine's
+ * The host of a log that an engine keeps (`EngineLog`), for one life of its owner. The engine's
  * acknowledgement of a group is its commit point, and the engine decides who owns the log: `open`
  * claims it with the next epoch. When another owner has claimed it, every request rejects with
  * `FENCED`. A host whose engine does not answer acknowledges nothing, and ends with `SHARD_DOWN`
@@ -11,8 +11,8 @@
  */
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
+import type { EngineHead, EngineLog } from '../ports/engine-log.ts'
 import type { Inspection, LogHost } from '../ports/log-host.ts'
-import type { SharedHead, SharedLog } from '../ports/shared-log.ts'
 import { checkLogOptions, framePayloadMax } from '../segments/log-limits.ts'
 import type { EndNote } from './end-note.ts'
 import { EngineCalls } from './engine-calls.ts'
@@ -25,13 +25,13 @@ import {
   openReport,
 } from './engine-log-host.ts'
 import { inspectLog } from './inspection-reading.ts'
+import { type Claim, claimLog } from './log-claim.ts'
 import type { OwnersBlobs, SnapshotUploads } from './log-files.ts'
 import { OwnedLog } from './owned-log.ts'
-import { type Claim, claimLog } from './shared-claim.ts'
 
 /** The log, and how long its owner waits for the engine. */
-export type SharedLogHostOptions = {
-  readonly log: SharedLog
+export type OwnedLogHostOptions = {
+  readonly log: EngineLog
   readonly clock: Clock
   /** Aborted with a `KeelsonError`: the host ends. */
   readonly signal?: AbortSignal
@@ -51,7 +51,7 @@ export type SharedLogHostOptions = {
 }
 
 /** Makes a host. Nothing is sent before its first request. */
-export const sharedLogHost = (options: SharedLogHostOptions): LogHost => {
+export const ownedLogHost = (options: OwnedLogHostOptions): LogHost => {
   const { log, clock, patienceMs, uploads, blobs, endNote } = options
   const calls = new EngineCalls(clock, { signal: options.signal })
   let owned: OwnedLog | undefined
@@ -102,7 +102,7 @@ export const sharedLogHost = (options: SharedLogHostOptions): LogHost => {
 }
 
 const claimed = async (
-  options: SharedLogHostOptions,
+  options: OwnedLogHostOptions,
   calls: EngineCalls,
   inspection: Inspection,
 ): Promise<Claim> => {
@@ -116,20 +116,20 @@ const claimed = async (
  * @throws KeelsonError `CORRUPT` if groups are missing
  */
 const surveyLog = async (
-  log: SharedLog,
+  log: EngineLog,
   calls: EngineCalls,
-  { trimmed, end }: SharedHead,
+  { trimmed, end }: EngineHead,
 ): Promise<void> => {
   for (let at = trimmed.lsn; at < end.lsn; ) at = await calls.asOwner(() => log.survey(at))
 }
 
 /** Makes the logs of a new cluster, and returns their heads. A log that is there stays as it is. */
 export const makeLogs = async (
-  logOf: (shard: number) => SharedLog,
+  logOf: (shard: number) => EngineLog,
   clock: Clock,
   shards: number,
-): Promise<readonly SharedHead[]> => {
-  const heads: SharedHead[] = []
+): Promise<readonly EngineHead[]> => {
+  const heads: EngineHead[] = []
   for (let shard = 0; shard < shards; shard++)
     heads.push(await logOf(shard).create(Buffer.from(clock.randomBytes(16)).toString('hex')))
   return heads

@@ -10,22 +10,22 @@ import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { EngineCalls } from '../engine-log/engine-calls.ts'
 import type { SnapshotUploads } from '../engine-log/log-files.ts'
 import { epochIn, isNameOf } from '../engine-log/snapshot-names.ts'
+import type { EngineFiles } from '../ports/cluster-engine.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
 import { refusing } from '../ports/disk-failure.ts'
+import type { EngineLog } from '../ports/engine-log.ts'
 import { filled, piecesOf } from '../ports/file-pieces.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import { makeFolders } from '../ports/new-folders.ts'
-import type { SharedFiles } from '../ports/shared-engine.ts'
-import type { SharedLog } from '../ports/shared-log.ts'
 import type { SnapshotHost, SnapshotProtocol, SnapshotRequestKind } from '../ports/snapshot-host.ts'
 import { fetchedName, snapshotName } from '../snapshots/snapshot-folder.ts'
-import { SharedStates } from './shared-states.ts'
+import { EngineStates } from './engine-states.ts'
 
 /** The files of a cluster, and the folder of a shard's snapshots. */
-export type SharedSnapshotParts = {
-  readonly files: SharedFiles
+export type EngineSnapshotParts = {
+  readonly files: EngineFiles
   /** The log that decides who may save a state. */
-  readonly log: SharedLog
+  readonly log: EngineLog
   readonly disk: Disk
   readonly clock: Clock
   readonly shard: number
@@ -33,11 +33,11 @@ export type SharedSnapshotParts = {
 }
 
 /** The snapshots of one shard. */
-export class SharedSnapshots implements SnapshotUploads {
-  readonly #parts: SharedSnapshotParts
+export class EngineSnapshots implements SnapshotUploads {
+  readonly #parts: EngineSnapshotParts
   readonly #prefix: string
 
-  constructor(parts: SharedSnapshotParts) {
+  constructor(parts: EngineSnapshotParts) {
     this.#parts = parts
     this.#prefix = `shard-${parts.shard}/`
   }
@@ -125,7 +125,7 @@ export class SharedSnapshots implements SnapshotUploads {
    */
   host(inner: SnapshotHost): SnapshotHost {
     const calls = new EngineCalls(this.#parts.clock)
-    const states = new SharedStates({ ...this.#parts, prefix: this.#prefix }, calls)
+    const states = new EngineStates({ ...this.#parts, prefix: this.#prefix }, calls)
     const fetching: SnapshotHost['run'] = async (kind, request, onProgress) => {
       const snapshot = snapshotOf(request)
       if (!snapshot) return inner.run(kind, request, onProgress)

@@ -12,17 +12,17 @@ import { liveSeeds, sumOf } from '../support/lives/seed-lives.ts'
 import { liveStore, type MakeStoreMachine } from '../support/lives/store-life.ts'
 import { seedsOf } from '../support/tier.ts'
 import {
+  engineMachine,
   forgetfulMachine,
   lossy,
   patienceMs,
-  sharedMachine,
-} from '../support/worlds/shared-machine.ts'
+} from '../support/worlds/engine-machine.ts'
 
 const [few, all] = [3, 500]
 const hours = { timeout: 3_600_000 }
 
 const cacheMachine: MakeStoreMachine = (seed, pick) => {
-  const world = sharedMachine({ seed, faults: lossy })
+  const world = engineMachine({ seed, faults: lossy })
   return {
     ...world,
     // The log is trimmed all the time, behind snapshots that the cache may lose.
@@ -52,7 +52,7 @@ test(
   async () => {
     const sum = sumOf(
       await liveSeeds(blobs, (seed) => {
-        const world = sharedMachine({ seed, faults: lossy })
+        const world = engineMachine({ seed, faults: lossy })
         const losses = [world.emptyCache, world.loseSegments, () => undefined]
         return new BlobLife(seed, world, losses).run(30)
       }),
