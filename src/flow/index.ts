@@ -8,7 +8,7 @@
  * - schedule: the times of cron patterns, and the runs that they start
  * - app: `workflow`, `queue`, `schedule`, `flows`, a part of the tree, and `flow(app)`
  *
- * Start reading at `runs/record.ts`, `runs/replay.ts` and `runs/life.ts`.
+ * Start reading at `runs/record.ts`, `runs/replay.ts` and `runs/activation.ts`.
  */
 
 export type { KeptError } from '../errors.ts'

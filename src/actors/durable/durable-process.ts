@@ -33,13 +33,13 @@ import { type Ended, TurnOutputs } from '../turns/turn-outputs.ts'
 import { type Answer, changing, isPast, neverDurable, ownRun, type Run } from '../turns/turn-run.ts'
 import { blocked, callIdsOf, recall } from '../turns/waking.ts'
 import { Background } from './background.ts'
+import { CurrentTurn } from './current-turn.ts'
 import type { DurableTerms } from './durable-terms.ts'
 import { Ending } from './ending.ts'
 import { Idleness } from './idleness.ts'
 import { OwnTurns } from './own-turns.ts'
 import { Refusals } from './refusals.ts'
 import type { SharedContext } from './try-context.ts'
-import { TurnAtHand } from './turn-at-hand.ts'
 import { TurnFates } from './turn-fates.ts'
 
 /**
@@ -59,7 +59,7 @@ export class DurableProcess implements Ended {
   readonly #log: TurnLog<TurnDraft>
   readonly #outputs: TurnOutputs
   readonly refusals: Refusals
-  readonly hand: TurnAtHand
+  readonly hand: CurrentTurn
   /** Of the user's handlers alone: the waits for the storage around them do not count. */
   readonly limit: HandlerLimit | undefined
   #isAwake = false
@@ -81,7 +81,7 @@ export class DurableProcess implements Ended {
     this.refusals = new Refusals(this, this.#process)
     this.#outputs = new TurnOutputs(this.#log, context.self, this)
     this.#process.outputs = this.#outputs
-    this.hand = new TurnAtHand(terms, context, this.#log, this.#outputs)
+    this.hand = new CurrentTurn(terms, context, this.#log, this.#outputs)
   }
 
   get #entity(): string {
@@ -165,15 +165,15 @@ export class DurableProcess implements Ended {
   }
 
   /** The notice of its end leaves after its last turn, unless nothing can become durable now. */
-  hasEnded(tell: () => void): void {
+  hasEnded(notify: () => void): void {
     this.limit?.disarm()
     this.idleness.unwatch()
     this.background.end()
     this.#log.end()
     this.terms.ended(this.#log)
     this.ending.passOn()
-    if (this.#log.isEmpty) tell()
-    else void this.terms.shard.unlessStill(this.#log.drained()).then(tell)
+    if (this.#log.isEmpty) notify()
+    else void this.terms.shard.unlessStill(this.#log.drained()).then(notify)
   }
 
   // A turn.
@@ -303,7 +303,7 @@ export class DurableProcess implements Ended {
     const next = afterThrow(run.kind, isDamageOf(this.#entity, error))
     if (next === 'end') return this.#crashes(draft, error)
     if (next === 'block') return this.#blocks(draft, error)
-    if (next === 'tell') return this.#tells(draft, error)
+    if (next === 'answer') return this.#answers(draft, error)
     this.hand.fail(draft, error)
     this.refusals.threw(run, error)
     return this.#next()
@@ -333,7 +333,7 @@ export class DurableProcess implements Ended {
   }
 
   /** The caller gets the throw once the turns before it are durable. */
-  #tells(draft: TurnDraft, error: unknown): Answer {
+  #answers(draft: TurnDraft, error: unknown): Answer {
     draft.failed(error)
     draft.drop()
     draft.run.from?.fail(error)
@@ -343,7 +343,7 @@ export class DurableProcess implements Ended {
 
   /** A refusal that depends on no state: it waits for no turn. */
   #reject(run: Run, error: KeelsonError): NextStep {
-    this.refusals.told(run, error, run.from?.call.fail(error))
+    this.refusals.reported(run, error, run.from?.call.fail(error))
     return this.#next()
   }
 

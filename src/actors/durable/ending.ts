@@ -18,10 +18,10 @@ import {
 import type { Memory } from '../turns/memory.ts'
 import type { HeldCall } from '../turns/turn-outputs.ts'
 import { keysMax, someKeysOf } from '../turns/waking.ts'
+import type { CurrentTurn, Removal } from './current-turn.ts'
 import type { DurableTerms } from './durable-terms.ts'
 import type { Idleness } from './idleness.ts'
 import type { OwnTurns } from './own-turns.ts'
-import type { Removal, TurnAtHand } from './turn-at-hand.ts'
 
 /** The parts of their actor that ends use. */
 interface Mortal {
@@ -37,7 +37,7 @@ interface Mortal {
   readonly idleness: Pick<Idleness, 'isLong' | 'watch'>
   readonly limit: Pick<HandlerLimit, 'during'> | undefined
   readonly own: Pick<OwnTurns, 'ready' | 'next' | 'settle'>
-  readonly hand: Pick<TurnAtHand, 'remove' | 'removeKeys'>
+  readonly hand: Pick<CurrentTurn, 'remove' | 'removeKeys'>
 }
 
 /** The end of one actor. */

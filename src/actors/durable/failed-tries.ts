@@ -78,7 +78,7 @@ export class FailedTries {
       this.#actor.terms.trouble.fails(step?.step ?? alarm?.name ?? what, failing, now)
     this.#isFailing = true
     this.#log(failing, failure, shown)
-    this.#tell(failing, failure, shown)
+    this.#report(failing, failure, shown)
   }
 
   #after(run: Run, tries: number, error: unknown): AfterTry {
@@ -90,7 +90,7 @@ export class FailedTries {
     return afterTry(retry, tried, error, onFailed !== undefined, drawn)
   }
 
-  #tell({ entity, what, tries, retryAt }: FailedTurn, { next }: Failure, error: unknown): void {
+  #report({ entity, what, tries, retryAt }: FailedTurn, { next }: Failure, error: unknown): void {
     const { terms, context } = this.#actor
     const isAgain = next === 'retry'
     emit(context.system, terms.shard, 'entity.failed', {

@@ -49,26 +49,26 @@ export class Refusals {
     if (next === 'onError' && onError) return failing(onError, run, error)
     if (next === 'end') this.#process.fail(refused.isOvertaken ? overtaken(this.#entity) : error)
     else if (next === 'block') this.#block(run, error)
-    else this.told(run, error, fail())
+    else this.reported(run, error, fail())
     return undefined
   }
 
-  /** A turn was refused. `isTold`: its caller has the error; otherwise it is logged. */
-  told(run: Run, error: unknown, isTold: boolean | undefined): void {
+  /** A turn was refused. `isAnswered`: its caller has the error; otherwise it is logged. */
+  reported(run: Run, error: unknown, isAnswered: boolean | undefined): void {
     const { context, terms } = this.#actor
     const code = isKeelsonError(error) ? error.code : 'INVALID_ARGUMENT'
     terms.trouble.refuses(code)
     const { what } = run
     emit(context.system, terms.shard, 'entity.refused', { entity: this.#entity, what, error })
     // A recorded turn runs again when its actor wakes.
-    if (isTold || run.step || run.alarm) return
+    if (isAnswered || run.step || run.alarm) return
     const message = `${this.#entity}: ${what} was refused: ${describeReason(error)}`
     this.#process.kernel.logger.error(message, { ...this.#process.logged, reason: error })
   }
 
   /** The process has ended before these turns could be handled again. */
   cut(runs: readonly Run[], error: unknown): void {
-    for (const run of runs) if (run.from === undefined) this.told(run, error, false)
+    for (const run of runs) if (run.from === undefined) this.reported(run, error, false)
   }
 
   /** The handler of a turn threw whose throw does not end the process. */

@@ -15,15 +15,15 @@ import type { TurnDraft } from '../turns/turn-draft.ts'
 import type { TurnPort, Written } from '../turns/turn-log.ts'
 import { type Run, undecidable } from '../turns/turn-run.ts'
 import { decidedMark, writeTurn } from '../turns/turn-storage.ts'
+import type { CurrentTurn } from './current-turn.ts'
 import type { DurableTerms } from './durable-terms.ts'
 import type { Refusals } from './refusals.ts'
-import type { TurnAtHand } from './turn-at-hand.ts'
 
 /** The parts of their actor that fates use. */
 interface Fated {
   readonly terms: DurableTerms
   readonly context: AnyContext
-  readonly hand: Pick<TurnAtHand, 'open' | 'takeBack'>
+  readonly hand: Pick<CurrentTurn, 'open' | 'takeBack'>
   readonly refusals: Pick<Refusals, 'after' | 'cut' | 'short' | 'tries'>
   /** Handles these turns again, before the turns that already wait to be. */
   redo(runs: readonly Run[]): void

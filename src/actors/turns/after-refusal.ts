@@ -39,7 +39,7 @@ export type AfterRefusal =
   /** The unit is written again until there is space. Calls are refused during that time. */
   | 'wait'
   /** The caller gets the error. */
-  | 'tell'
+  | 'answer'
   /** No caller waits: the message is dropped, which is logged and counted. */
   | 'drop'
   /** The machine gets the error as the `onError` of the actor inside. */
@@ -60,8 +60,8 @@ export type AfterRefusal =
 type Row = readonly [fullDisk: AfterRefusal, ended: AfterRefusal, other: AfterRefusal]
 
 const table: Readonly<Record<TurnKind, Row>> = {
-  call: ['tell', 'tell', 'tell'],
-  apply: ['tell', 'tell', 'tell'],
+  call: ['answer', 'answer', 'answer'],
+  apply: ['answer', 'answer', 'answer'],
   message: ['wait', 'drop', 'drop'],
   result: ['wait', 'drop', 'onError'],
   failure: ['wait', 'drop', 'block'],
@@ -91,9 +91,9 @@ export const takesNothing = (error: unknown): boolean =>
 export const afterThrow = (
   kind: TurnKind,
   isDamage: boolean,
-): 'retry' | 'park' | 'block' | 'tell' | 'end' => {
+): 'retry' | 'park' | 'block' | 'answer' | 'end' => {
   if (kind === 'step' || kind === 'alarm') return 'retry'
   if (kind === 'onFailed') return 'park'
-  if (kind === 'apply') return 'tell'
+  if (kind === 'apply') return 'answer'
   return kind === 'failure' || isDamage ? 'block' : 'end'
 }

@@ -209,4 +209,5 @@ const clean = async (context: AnyContext, { name, options }: Workflow): Promise<
   return isDone
 }
 
-const mayGo = (state: RunState | undefined): boolean => !state?.parent || state.isTold === true
+const mayGo = (state: RunState | undefined): boolean =>
+  !state?.parent || state.isParentNotified === true

@@ -5,31 +5,31 @@ import type { RunContext, RunEnd, SignalRequest, State } from '../runs/messages.
 import { isOver, type RunState, signalIdKey, signalKey } from '../runs/record.ts'
 import { endOf, notNow, wholeEnd } from '../runs/turns.ts'
 import { signalBytesMax, signalLength, signalRow } from '../runs/values.ts'
+import type { RunActivations, RunCalls } from './activations.ts'
 import { orRefused, refuse } from './refusals.ts'
-import type { RunCalls, RunLives } from './run-lives.ts'
 
 /** `result`. */
-export const resultCalls = (lives: RunLives): RunCalls<'result'> => ({
+export const resultCalls = (activations: RunActivations): RunCalls<'result'> => ({
   result: (state, _, context) => {
     if (!state) return refuse(state, context, notNow('be waited for', context.id, undefined))
     if (isOver(state.status) || state.status === 'blocked')
       return orRefused(state, context, async () =>
         reply(await wholeEnd(endOf(state, context) as RunEnd), state),
       )
-    lives.presentOf(context).waiting.add(context.from)
+    activations.presentOf(context).waiting.add(context.from)
     return noReply(state)
   },
 })
 
 /** `signal`. */
-export const signalCalls = (lives: RunLives): RunCalls<'signal'> => ({
+export const signalCalls = (activations: RunActivations): RunCalls<'signal'> => ({
   signal: (state, request, context) => {
     const refused = signalRefused(state, request, context)
     if (refused || !state) return refuse(state, context, refused as KeelsonError)
     const next = signalled(state, request, context)
     if (next === state) return reply({ repeated: true }, state)
     const isRead = next.status !== 'blocked' && !next.isHeld
-    return reply({ repeated: false }, isRead ? lives.changed(next, context) : next)
+    return reply({ repeated: false }, isRead ? activations.changed(next, context) : next)
   },
 })
 

@@ -1,84 +1,87 @@
 /**
- * The control of a run: a cancel, by its life or by force without it; its deadline, which cancels it
+ * The control of a run: a cancel, by its activation or by force without it; its deadline, which cancels it
  * too; and `retry` and `settle`, by which an operator lets it go on.
  */
 import { noReply, reply } from '../../runtime/index.ts'
-import { tellFlow } from '../runs/events.ts'
+import { emitFlow } from '../runs/events.ts'
 import type { RunContext, RunEnd } from '../runs/messages.ts'
 import { isOver, operationKey, type RunState } from '../runs/record.ts'
 import { ended, notNow, recordIn, reopening, settled } from '../runs/turns.ts'
+import type { RunActivations, RunAlarms, RunCalls } from './activations.ts'
 import { orRefused, refuse } from './refusals.ts'
-import type { RunAlarms, RunCalls, RunLives } from './run-lives.ts'
 
 /** `cancel`. */
-export const cancelCalls = (lives: RunLives): RunCalls<'cancel'> => ({
+export const cancelCalls = (activations: RunActivations): RunCalls<'cancel'> => ({
   cancel: (state, { reason, force }, context) => {
     if (!state) return refuse(state, context, notNow('be cancelled', context.id, undefined))
     const { status } = state
     if (isOver(status)) {
       // A parent that was tried again does not know the end that its last try was given.
-      if (state.parent) context.addContinue('tellParent')
+      if (state.parent) context.addContinue('notifyParent')
       return reply({ accepted: false, status }, state)
     }
-    lives.presentOf(context).isCancelled = true
-    if (force) return reply({ accepted: true, status }, forced(lives, state, reason, context))
+    activations.presentOf(context).isCancelled = true
+    if (force) return reply({ accepted: true, status }, forced(activations, state, reason, context))
     if (status === 'undoing') return reply({ accepted: false, status }, state)
     const cancel = state.cancel ?? { reason, isPlaced: false }
     const next = cancel === state.cancel && status !== 'blocked' ? state : { ...state, cancel }
-    return reply({ accepted: true, status }, next === state ? state : lives.changed(next, context))
+    return reply(
+      { accepted: true, status },
+      next === state ? state : activations.changed(next, context),
+    )
   },
 })
 
 /** A run whose deadline has passed is cancelled. */
-export const cancelAtDeadline = (lives: RunLives): RunAlarms<'deadline'> => ({
+export const cancelAtDeadline = (activations: RunActivations): RunAlarms<'deadline'> => ({
   deadline: (state, _, context) => {
     if (!state || isOver(state.status) || state.cancel) return noReply(state)
     if (state.status === 'undoing') return noReply(state)
     const cancel = { reason: 'its deadline has passed', isPlaced: false }
-    return noReply(lives.changed({ ...state, cancel }, context))
+    return noReply(activations.changed({ ...state, cancel }, context))
   },
 })
 
 /** Ends a run by force: its body gets nothing more, and nothing is undone. */
 const forced = (
-  lives: RunLives,
+  activations: RunActivations,
   state: RunState,
   message: string,
   context: RunContext,
 ): RunState => {
   const error = { name: 'KeelsonError', code: 'CANCELLED', message }
   const end: RunEnd = { status: 'cancelled', error }
-  lives.tell(context, (life) => life.stop())
-  for (const from of lives.presentOf(context).waiting) from.reply(end)
-  lives.presentOf(context).failing.end()
+  activations.notify(context, (activation) => activation.stop())
+  for (const from of activations.presentOf(context).waiting) from.reply(end)
+  activations.presentOf(context).failing.end()
   context.cancelAlarm('timer')
   context.cancelAlarm('deadline')
-  if (state.parent) context.addContinue('tellParent')
+  if (state.parent) context.addContinue('notifyParent')
   context.addContinue('cancelChildren')
   const { id } = context
   const { startedAt } = state
-  context.background(async (life) =>
-    tellFlow({ type: lives.workflow.name, id, life }, 'flow.ended', { end, startedAt }),
+  context.background(async (background) =>
+    emitFlow({ type: activations.workflow.name, id, background }, 'flow.ended', { end, startedAt }),
   )
   return ended(state, context, end)
 }
 
 /** `retry` and `settle`. */
-export const repairCalls = (lives: RunLives): RunCalls<'retry' | 'settle'> => ({
+export const repairCalls = (activations: RunActivations): RunCalls<'retry' | 'settle'> => ({
   retry: (state, _, context) => {
     const { status } = state ?? {}
     if (!state || (status !== 'failed' && status !== 'cancelled' && status !== 'blocked'))
       return refuse(state, context, notNow('be retried', context.id, status))
     return orRefused(state, context, async () => {
       const next = status === 'blocked' ? unblocked(state, context) : reopening(state, context)
-      return reply(undefined, lives.resumed({ ...next, attempt: 1 }, context))
+      return reply(undefined, activations.resumed({ ...next, attempt: 1 }, context))
     })
   },
   settle: (state, { key, outcome }, context) =>
     orRefused(state, context, async () => {
       const next = state?.status === 'blocked' && (await settled(state, { key, outcome }, context))
       if (!next) return refuse(state, context, notNow(`settle ${key}`, context.id, state?.status))
-      return reply(undefined, lives.resumed(next, context))
+      return reply(undefined, activations.resumed(next, context))
     }),
 })
 

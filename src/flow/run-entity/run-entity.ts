@@ -1,16 +1,16 @@
 /**
  * The entity of a run: its durable state, and the turns that its callers make. The body runs beside
- * its mailbox (`life.ts`), so no call waits for a step.
+ * its mailbox (`activation.ts`), so no call waits for a step.
  */
 import { type ChildSpec, reply } from '../../runtime/index.ts'
 import { kindSpec } from '../../supervisors/index.ts'
 import type { Workflow } from '../runs/body.ts'
 import { runKind } from '../runs/parts.ts'
 import { fieldsOf, isLive } from '../runs/record.ts'
+import { RunActivations, type RunServer } from './activations.ts'
 import { resultCalls, signalCalls } from './run-callers.ts'
 import { cancelAtDeadline, cancelCalls, repairCalls } from './run-control.ts'
 import { childCalls, familyContinues } from './run-family.ts'
-import { RunLives, type RunServer } from './run-lives.ts'
 import { enterQueue, startCalls, startTimer } from './run-start.ts'
 
 /** The part of the tree with the runs of a workflow. */
@@ -25,25 +25,25 @@ export const runKindSpec = (workflow: Workflow): ChildSpec => {
 const idleMs = 2_000
 
 const runServer = (workflow: Workflow): RunServer => {
-  const lives = new RunLives(workflow)
+  const activations = new RunActivations(workflow)
   return {
     init: () => undefined,
     wake: (state, context) => {
-      lives.forget(context.id)
-      if (state && isLive(state.status)) lives.begin(context)
+      activations.forget(context.id)
+      if (state && isLive(state.status)) activations.begin(context)
     },
-    terminate: (_, _reason, { id }) => lives.forget(id),
+    terminate: (_, _reason, { id }) => activations.forget(id),
     index: fieldsOf,
     calls: {
-      ...startCalls(lives),
-      ...resultCalls(lives),
-      ...signalCalls(lives),
-      ...cancelCalls(lives),
-      ...repairCalls(lives),
-      ...childCalls(lives),
+      ...startCalls(activations),
+      ...resultCalls(activations),
+      ...signalCalls(activations),
+      ...cancelCalls(activations),
+      ...repairCalls(activations),
+      ...childCalls(activations),
       wake: (state) => reply(undefined, state),
     },
-    continues: { ...enterQueue(lives), ...familyContinues(lives) },
-    alarms: { ...startTimer(lives), ...cancelAtDeadline(lives) },
+    continues: { ...enterQueue(activations), ...familyContinues(activations) },
+    alarms: { ...startTimer(activations), ...cancelAtDeadline(activations) },
   }
 }

@@ -12,45 +12,45 @@ import {
 } from '../runs/record.ts'
 import { endOf, recordIn, recording, wholeEnd } from '../runs/turns.ts'
 import { outcomeOf } from '../runs/values.ts'
-import type { RunCalls, RunContinues, RunLives } from './run-lives.ts'
+import type { RunActivations, RunCalls, RunContinues } from './activations.ts'
 
 /** `childEnded`. */
-export const childCalls = (lives: RunLives): RunCalls<'childEnded'> => ({
+export const childCalls = (activations: RunActivations): RunCalls<'childEnded'> => ({
   childEnded: (state, end, context) => {
     if (!state || isOver(state.status)) return reply(undefined, state)
     try {
-      return reply(undefined, endOfChild(state, end, context, lives))
+      return reply(undefined, endOfChild(state, end, context, activations))
     } catch (error) {
       if (!isKeelsonError(error, 'CORRUPT')) throw error
       context.from.fail(error)
-      // A life reads the record, and finds that it cannot go on. The child asks again.
+      // An activation reads the record, and finds that it cannot go on. The child asks again.
       const mayLook = state.status === 'waiting' && !state.isHeld
-      return noReply(mayLook ? lives.goOn(state, context, () => undefined) : state)
+      return noReply(mayLook ? activations.goOn(state, context, () => undefined) : state)
     }
   },
 })
 
-/** A run that has ended, or is blocked, tells its parent; one ended by force cancels its children. */
+/** A run that has ended, or is blocked, notifies its parent; one ended by force cancels its children. */
 export const familyContinues = ({
   workflow,
-}: RunLives): RunContinues<'tellParent' | 'cancelChildren'> => ({
-  tellParent: async (state, _, context) => {
+}: RunActivations): RunContinues<'notifyParent' | 'cancelChildren'> => ({
+  notifyParent: async (state, _, context) => {
     const { parent } = state as RunState
-    // A run that goes on has nothing to tell.
+    // A run that goes on has nothing to notify of.
     if (!parent || !state || (!isOver(state.status) && state.status !== 'blocked'))
       return noReply(state)
     const { type, id, ...place } = parent
-    const told = (end: RunEnd): Promise<unknown> =>
+    const notify = (end: RunEnd): Promise<unknown> =>
       call(runOf(context, `${type}/${id}`), 'childEnded', { ...place, end })
     try {
-      await told(await wholeEnd(endOf(state, context) as RunEnd))
+      await notify(await wholeEnd(endOf(state, context) as RunEnd))
     } catch (error) {
       // The parent gets an unreadable output after its repair: this step is tried again.
       if (isKeelsonError(error, 'CORRUPT'))
-        await told({ status: 'blocked', error: keptError(error) })
+        await notify({ status: 'blocked', error: keptError(error) })
       throw error
     }
-    return noReply(isOver(state.status) ? { ...state, isTold: true } : state)
+    return noReply(isOver(state.status) ? { ...state, isParentNotified: true } : state)
   },
   cancelChildren: async (state, _, context) => {
     if (!state || !isOver(state.status)) return noReply(state)
@@ -72,7 +72,7 @@ const endOfChild = (
   state: RunState,
   { end, ...place }: ChildEnd,
   context: RunContext,
-  lives: RunLives,
+  activations: RunActivations,
 ): State => {
   const { birth, lap, number } = place
   const row = context.rows.get<Operation>(operationKey(lap, number))
@@ -81,12 +81,12 @@ const endOfChild = (
     const isAtRest = state.status === 'waiting' || state.status === 'blocked'
     return isAtRest
       ? state
-      : lives.goOn(state, context, (life) => life.childBlocked(number, end.error))
+      : activations.goOn(state, context, (activation) => activation.childBlocked(number, end.error))
   }
   const outcome: Outcome =
     end.status === 'completed' ? outcomeOf(end.output) : { kind: 'error', error: end.error }
   const asked = { kind: row.kind, key: row.key, recorded: { ...row, number } }
   const [recorded, next] = recording(state, context, asked, { outcome })
   if (!recorded || next.status === 'blocked' || next.isHeld) return next
-  return lives.goOn(next, context, (life) => life.recorded(recorded))
+  return activations.goOn(next, context, (activation) => activation.recorded(recorded))
 }

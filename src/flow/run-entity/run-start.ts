@@ -5,37 +5,37 @@ import type { Workflow } from '../runs/body.ts'
 import type { EnterMessage, RunContext, StartRequest } from '../runs/messages.ts'
 import { entitiesOf, queueId } from '../runs/parts.ts'
 import { isOver, type Parent, type RunState } from '../runs/record.ts'
+import type { RunActivations, RunAlarms, RunCalls, RunContinues } from './activations.ts'
 import { refuse } from './refusals.ts'
-import type { RunAlarms, RunCalls, RunContinues, RunLives } from './run-lives.ts'
 
 /** `start`, and `begin` of a run that is held. */
-export const startCalls = (lives: RunLives): RunCalls<'start' | 'begin'> => ({
+export const startCalls = (activations: RunActivations): RunCalls<'start' | 'begin'> => ({
   start: (state, request, context) => {
-    if (state) return startedAgain(state, request, context, lives.workflow)
-    const { input, delay, deadline = lives.workflow.options.deadline } = request
+    if (state) return startedAgain(state, request, context, activations.workflow)
+    const { input, delay, deadline = activations.workflow.options.deadline } = request
     if (input !== undefined) context.rows.put('input', input)
     if (deadline !== undefined) context.setAlarm('deadline', { inMs: deadline })
-    const born = bornAt(context, lives.workflow, request)
+    const born = bornAt(context, activations.workflow, request)
     if (delay !== undefined) {
       context.setAlarm('timer', { inMs: delay })
       const waitsFor = { kind: 'delay', until: context.now() + delay } as const
       const held: RunState = { ...born, status: 'waiting', isHeld: true, waitsFor }
       return reply({ repeated: false }, held)
     }
-    if (lives.workflow.options.queue !== undefined)
-      return reply({ repeated: false }, lives.entering(born, context))
-    lives.begin(context, { input, state: born })
+    if (activations.workflow.options.queue !== undefined)
+      return reply({ repeated: false }, activations.entering(born, context))
+    activations.begin(context, { input, state: born })
     return reply({ repeated: false }, born)
   },
   begin: (state, _, context) =>
     reply(
       undefined,
-      state?.isHeld && !isOver(state.status) ? lives.changed(state, context) : state,
+      state?.isHeld && !isOver(state.status) ? activations.changed(state, context) : state,
     ),
 })
 
 /** The run enters its queue. */
-export const enterQueue = ({ workflow }: RunLives): RunContinues<'enter'> => ({
+export const enterQueue = ({ workflow }: RunActivations): RunContinues<'enter'> => ({
   enter: async (state, _, context) => {
     const { queue } = workflow.options
     if (queue === undefined || !state?.isHeld || isOver(state.status)) return noReply(state)
@@ -48,11 +48,13 @@ export const enterQueue = ({ workflow }: RunLives): RunContinues<'enter'> => ({
 })
 
 /** A run that waits goes on when its time comes, and one that was delayed begins. */
-export const startTimer = (lives: RunLives): RunAlarms<'timer'> => ({
+export const startTimer = (activations: RunActivations): RunAlarms<'timer'> => ({
   timer: (state, _, context) => {
     if (state?.status !== 'waiting') return noReply(state)
-    const mustEnter = state.isHeld && lives.workflow.options.queue !== undefined
-    return noReply(mustEnter ? lives.entering(state, context) : lives.changed(state, context))
+    const mustEnter = state.isHeld && activations.workflow.options.queue !== undefined
+    return noReply(
+      mustEnter ? activations.entering(state, context) : activations.changed(state, context),
+    )
   },
 })
 
@@ -89,7 +91,7 @@ const startedAgain = (
     return refuse(state, context, new KeelsonError('CONFLICT', text, { details: { type, id } }))
   }
   // The parent runs once more, and waits for an end that it was given before.
-  if (parent && isOver(state.status)) context.addContinue('tellParent')
+  if (parent && isOver(state.status)) context.addContinue('notifyParent')
   return reply({ repeated: true }, state)
 }
 

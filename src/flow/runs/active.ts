@@ -1,4 +1,4 @@
-/** An operation of a run as its life carries it out, and the scopes that are cancelled together. */
+/** An operation of a run as its activation carries it out, and the scopes that are cancelled together. */
 
 import type { Awaited, OperationKind, Recorded } from './record.ts'
 import type { Asked } from './replay.ts'
@@ -28,7 +28,7 @@ export class Active implements Asked {
   recorded: Recorded | undefined = undefined
   /** The body has its outcome, or waits for it no more. */
   isOver = false
-  /** It is carried out, or was in an earlier life. */
+  /** It is carried out, or was in an earlier activation. */
   mayHaveBegun = false
   /** Its row is being written: a signal for it waits until its number is known. */
   isRecording = false

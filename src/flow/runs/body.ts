@@ -17,7 +17,7 @@ export type Try = {
   readonly key: string
   /** From 1. */
   readonly attempt: number
-  /** Aborts at the time-out, when the run is cancelled, and when this life of the run ends. */
+  /** Aborts at the time-out, when the run is cancelled, and when this activation of the run ends. */
   readonly signal: AbortSignal
 }
 

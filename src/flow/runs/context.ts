@@ -35,7 +35,7 @@ import { undoKey } from './record.ts'
 import { policyOf } from './tries.ts'
 import { copied, hashOfText, inputOf, progressOf } from './values.ts'
 
-/** The life of a run, for the context of its body. */
+/** The activation of a run, for the context of its body. */
 export interface BodyHost extends Carrier {
   readonly workflow: Workflow
   /** The time of the last outcome. */
@@ -133,7 +133,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
       return () => at
     }
     const ms = msOf(time, path)
-    return () => this.#host.life.now() + ms
+    return () => this.#host.background.now() + ms
   }
 
   waitFor(

@@ -38,12 +38,12 @@ declare module '../../runtime/words/app-context.ts' {
 }
 
 /** Emits an event of a run. */
-export const tellFlow = <K extends keyof FlowEvents>(
-  { type, id, life }: { type: string; id: string; life: { readonly system: System } },
+export const emitFlow = <K extends keyof FlowEvents>(
+  { type, id, background }: { type: string; id: string; background: { readonly system: System } },
   event: K,
   facts: Omit<Parameters<FlowEvents[K]>[0], keyof RunFacts>,
 ): void => {
-  const { events, clock } = life.system
-  const emit = events.emit.bind(events) as (name: string, told: object) => boolean
+  const { events, clock } = background.system
+  const emit = events.emit.bind(events) as (name: string, payload: object) => boolean
   emit(event, { type, id, at: clock.now(), ...facts })
 }

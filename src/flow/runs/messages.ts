@@ -74,7 +74,7 @@ export type RunMessages = {
   }
   continues: {
     /** The parent gets the end of its child. */
-    tellParent: () => void
+    notifyParent: () => void
     /** The run enters its queue. */
     enter: () => void
     /** The children of a run that was ended by force get a cancel. */
@@ -93,11 +93,11 @@ export type State = RunState | undefined
 /** The context of a turn of a run. */
 export type RunContext = DurableContext<RunMessages, unknown, State>
 
-/** A life of a run beside its mailbox. */
-export type OwnLife = BackgroundContext<RunMessages, unknown, State>
+/** An activation of a run beside its mailbox. */
+export type RunBackground = BackgroundContext<RunMessages, unknown, State>
 
-/** The turns of a run call its life with these, once they are durable. */
-export interface Told {
+/** The turns of a run call its activation with these, once they are durable. */
+export interface Notified {
   /** A signal has come, or a cancel, which has no place yet. */
   changed(wantsCancel: boolean): void
   /** The end of a child is recorded. */
@@ -110,22 +110,22 @@ export interface Told {
 
 /** The memory of the process of a run. */
 export type Present = {
-  /** The life whose body runs. */
-  life: Told | undefined
-  /** A cancel had its turn, and the life may not have heard of it. */
+  /** The activation whose body runs. */
+  activation: Notified | undefined
+  /** A cancel had its turn, and the activation may not have heard of it. */
   isCancelled: boolean
   readonly failing: FailingSteps
   /** The callers that wait for its end. */
   readonly waiting: Set<CallContext<RunMessages, unknown, RunEnd>['from']>
 }
 
-/** The parts of a life. */
-export type LifeTerms = {
+/** The parts of an activation. */
+export type ActivationTerms = {
   readonly workflow: Workflow
   readonly id: string
-  readonly life: OwnLife
+  readonly background: RunBackground
   readonly present: Present
-  /** The run begins with this life: nothing is recorded. */
+  /** The run begins with this activation: nothing is recorded. */
   readonly first: { readonly input: unknown; readonly state: RunState } | undefined
   /** A replay has diverged once. */
   readonly isSecond: boolean

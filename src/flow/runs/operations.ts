@@ -6,24 +6,24 @@ import type { FullRetry } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, type KeptError, keptError } from '../../errors.ts'
 import { type AppContext, call, type Ref } from '../../runtime/index.ts'
 import { durableActors } from '../../supervisors/index.ts'
+import { makeTurn } from './activation-turns.ts'
 import type { Active } from './active.ts'
 import type { StepOptions, Try } from './body.ts'
-import { tellFlow } from './events.ts'
-import { makeTurn } from './life-turns.ts'
-import type { OwnLife, Present, RunContext, RunMessages, StartRequest } from './messages.ts'
+import { emitFlow } from './events.ts'
+import type { Present, RunBackground, RunContext, RunMessages, StartRequest } from './messages.ts'
 import { entitiesOf } from './parts.ts'
 import { isOver, type Operation, type Outcome, type RunState } from './record.ts'
 import { pauseAfter, pauseMs } from './tries.ts'
 import { type Input, outcomeOf } from './values.ts'
 
-/** The life of a run, for its operations. */
+/** The activation of a run, for its operations. */
 export interface Carrier {
   readonly type: string
   readonly id: string
-  readonly life: OwnLife
-  /** The state at the beginning of this life. */
+  readonly background: RunBackground
+  /** The state at the beginning of this activation. */
   readonly state: RunState
-  /** The life carries out no further operation. */
+  /** The activation carries out no further operation. */
   readonly isStopped: boolean
   /** The instance closes: no try begins. */
   readonly isClosing: boolean
@@ -63,7 +63,7 @@ export const performStep = async (carrier: Carrier, active: Active, step: Step):
   try {
     await tryStep(carrier, active, step)
   } finally {
-    // A run that rests, or was cut off, tries it again in its next life.
+    // A run that rests, or was cut off, tries it again in its next activation.
     if (!carrier.isStopped && active.recorded?.tries) carrier.present.failing.passes(active.key)
   }
 }
@@ -74,7 +74,7 @@ const tryStep = async (carrier: Carrier, active: Active, step: Step): Promise<vo
     step.onFailed
       ? step.onFailed(error)
       : carrier.record(active, { ...change, outcome: { kind: 'error', error } })
-  const { clock } = carrier.life.system
+  const { clock } = carrier.background.system
   const isOnce = repeat === 'once'
   if (active.recorded?.hasBegun) return carrier.block(unknownStep(active.key))
   const { failure, tries: made = 0 } = active.recorded ?? {}
@@ -98,17 +98,17 @@ const tryStep = async (carrier: Carrier, active: Active, step: Step): Promise<vo
       if (!active.isOver && active.recorded) carrier.present.failing.failed(active.recorded)
     } else await fails(outcome.error, { tries: attempt })
     const failed = { key: active.key, tries: attempt, retryAt: dueAt, error: outcome.error }
-    tellFlow(carrier, 'flow.failed', failed)
+    emitFlow(carrier, 'flow.failed', failed)
     if (dueAt === undefined) return
   }
 }
 
 /**
- * Whether a cancel had its turn. It may be acknowledged before this life hears of it; one that was
+ * Whether a cancel had its turn. It may be acknowledged before this activation hears of it; one that was
  * refused holds nothing up.
  */
-const isCancelled = ({ life, present }: Carrier): Promise<boolean> =>
-  makeTurn(life, (state) => {
+const isCancelled = ({ background, present }: Carrier): Promise<boolean> =>
+  makeTurn(background, (state) => {
     present.isCancelled = isOver(state.status) || state.cancel?.isPlaced === false
     return [present.isCancelled, state]
   })
@@ -139,7 +139,7 @@ const outcomeOfTry = (
 ): Promise<Tried | undefined> => {
   const abort = new LazyAbort()
   const given = {
-    app: carrier.life.app as AppContext,
+    app: carrier.background.app as AppContext,
     key: tryKey(carrier, keyOf),
     attempt,
     get signal() {
@@ -154,7 +154,7 @@ const outcomeOfTry = (
       resolve(failed(error))
       abort.abort(error)
     }
-    const { clock } = carrier.life.system
+    const { clock } = carrier.background.system
     const disarm = timeoutMs === undefined ? undefined : clock.after(timeoutMs, expire)
     const forget = active.whenOver((reason) => {
       disarm?.()
@@ -192,7 +192,7 @@ class LazyAbort {
 
 /** Waits until a time, on the clock of the machine. False: the operation is over before. */
 const timeOf = async (carrier: Carrier, active: Active, at: number): Promise<boolean> => {
-  const { clock } = carrier.life.system
+  const { clock } = carrier.background.system
   while (!active.isOver && clock.now() < at)
     await carrier.passively(
       new Promise<void>((resolve) => {
@@ -244,7 +244,7 @@ export const performChild = async (
   input: Input,
   isAbandoned: boolean,
 ): Promise<void> => {
-  const { state, life } = carrier
+  const { state, background } = carrier
   if (active.recorded === undefined)
     await carrier.record(active, { child, ...(isAbandoned && { isAbandoned }) })
   const number = active.recorded?.number
@@ -254,7 +254,7 @@ export const performChild = async (
   const parent = { type: carrier.type, id: carrier.id, birth, lap, number }
   const request: StartRequest = { ...input, parent, root }
   try {
-    const asked = askUntil(carrier, active, () => call(runOf(life, child), 'start', request))
+    const asked = askUntil(carrier, active, () => call(runOf(background, child), 'start', request))
     if (!(await asked)) return
   } catch (error) {
     return carrier.record(active, { outcome: { kind: 'error', error: keptError(error) } })
@@ -263,14 +263,14 @@ export const performChild = async (
 }
 
 /**
- * Cancels a child. Answers whether there is one whose end will come. Never settles if the life has
+ * Cancels a child. Answers whether there is one whose end will come. Never settles if the activation has
  * ended: a parent does not end before such a child.
  */
 export const cancelChild = async (carrier: Carrier, type: string, id: string): Promise<boolean> => {
   const request = { reason: `its parent ${carrier.type}/${carrier.id} has ended`, force: false }
   try {
     const asked = askUntil(carrier, undefined, () =>
-      call(runOf(carrier.life, `${type}/${id}`), 'cancel', request),
+      call(runOf(carrier.background, `${type}/${id}`), 'cancel', request),
     )
     return (await asked) !== undefined || (await new Promise<never>(() => undefined))
   } catch {
@@ -296,18 +296,18 @@ const transient = [
   'UNKNOWN_OUTCOME',
 ]
 
-/** Asks until there is an answer. `undefined`: the life, or the operation, is over. */
+/** Asks until there is an answer. `undefined`: the activation, or the operation, is over. */
 const askUntil = async <T>(
   carrier: Carrier,
   active: Active | undefined,
   ask: () => Promise<T>,
 ): Promise<T | undefined> => {
-  const { clock } = carrier.life.system
+  const { clock } = carrier.background.system
   for (let tries = 1; ; tries++)
     try {
       return await ask()
     } catch (error) {
-      // The instance closes: the next life asks.
+      // The instance closes: the next activation asks.
       if (isKeelsonError(error, 'CLOSED')) return undefined
       const isTransient = transient.some((code) => isKeelsonError(error, code as 'TIMEOUT'))
       if (!isTransient) throw error

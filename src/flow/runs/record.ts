@@ -92,7 +92,7 @@ export type RunState = {
   readonly progress?: unknown
   readonly parent?: Parent
   /** The parent has its end. */
-  readonly isTold?: boolean
+  readonly isParentNotified?: boolean
   /** The first run of its lineage, as `type/id`. */
   readonly root?: string
   readonly correlation?: string

@@ -20,18 +20,18 @@ export interface Asked {
 /** A recorded operation with its outcome. */
 export type Decided = Recorded & Required<Pick<Operation, 'outcome' | 'place'>>
 
-/** The replay of one life of a run. `A`: the operations as the life knows them. */
+/** The replay of one activation of a run. `A`: the operations as the activation knows them. */
 export class Replay<A extends Asked = Asked> {
   /** The operations that were asked for, in that order. */
   readonly asked = new Map<string, A>()
   /** The operations that wait for their outcome. */
   readonly inFlight = new Set<A>()
-  /** Operations that wait for their start in this life. */
+  /** Operations that wait for their start in this activation. */
   readonly #held: A[] = []
   readonly #recorded: Map<string, Recorded>
   /** The rows that have a place, by it. One whose outcome was taken back has to run at its place. */
   readonly #placed = new Map<number, Recorded>()
-  /** The places that the record had when this life began, in order. */
+  /** The places that the record had when this activation began, in order. */
   #places: readonly number[]
   /** The last place of that time. */
   readonly #last: number

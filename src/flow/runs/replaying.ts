@@ -1,9 +1,9 @@
-/** The beginning of a life: the run is read, and its replay is watched until it is complete. */
+/** The beginning of an activation: the run is read, and its replay is watched until it is complete. */
 import { isKeelsonError, keptError } from '../../errors.ts'
-import type { Told } from './messages.ts'
+import type { Notified } from './messages.ts'
 import type { Recorded, RunState } from './record.ts'
 import { diverged } from './replay.ts'
-import type { EndingLife } from './run-end.ts'
+import type { EndingActivation } from './run-end.ts'
 import {
   clearing,
   inputText,
@@ -23,26 +23,28 @@ export type LoadedRun = {
 }
 
 /**
- * Reads a run, after every turn that is on its way. Later turns of its entity call this life. Large
+ * Reads a run, after every turn that is on its way. Later turns of its entity call this activation. Large
  * values are read outside of the turn. A run with a value that cannot be read is blocked, and not
  * loaded.
  */
-export const loadRun = async (life: EndingLife & Told): Promise<LoadedRun | undefined> => {
+export const loadRun = async (
+  activation: EndingActivation & Notified,
+): Promise<LoadedRun | undefined> => {
   try {
-    return await readRun(life)
+    return await readRun(activation)
   } catch (error) {
     if (!isKeelsonError(error, 'CORRUPT')) throw error
-    life.block(keptError(error))
+    activation.block(keptError(error))
     return undefined
   }
 }
 
 /** @throws KeelsonError `CORRUPT` */
-const readRun = async (life: EndingLife & Told): Promise<LoadedRun> => {
-  const { state, operations, input } = await life.turn((state, { rows }) => {
-    life.present.life = life
+const readRun = async (activation: EndingActivation & Notified): Promise<LoadedRun> => {
+  const { state, operations, input } = await activation.turn((state, { rows }) => {
+    activation.present.activation = activation
     const operations = readable('its record', () => [...recordIn(state, rows)])
-    life.present.failing.begin(operations)
+    activation.present.failing.begin(operations)
     const apart = operations.map((each) => withValue(each, valueApart(each, state, rows)))
     return [{ state, operations: apart, input: valueIn(rows, 'input', inputText) }, state]
   })
@@ -61,8 +63,8 @@ const withValue = (recorded: Recorded, value: unknown): Recorded => {
 }
 
 /** Removes the records of earlier bodies. */
-export const clearLaps = async (life: EndingLife): Promise<void> => {
-  while (await life.turn((state, context) => [clearing(state, context), state]));
+export const clearLaps = async (activation: EndingActivation): Promise<void> => {
+  while (await activation.turn((state, context) => [clearing(state, context), state]));
 }
 
 /** A body that asks for nothing of its record for so long, while the loop is idle, has diverged. */
@@ -70,17 +72,17 @@ const stillMs = 5_000
 const lookMs = 500
 
 /** Watches a replay for a body that no longer asks for its record. */
-export const watchReplay = async (life: EndingLife): Promise<void> => {
-  const { replay } = life
-  const { clock } = life.life.system
-  const isOn = (): boolean => !replay.isComplete && !life.isStopped && !life.isBodyOver
+export const watchReplay = async (activation: EndingActivation): Promise<void> => {
+  const { replay } = activation
+  const { clock } = activation.background.system
+  const isOn = (): boolean => !replay.isComplete && !activation.isStopped && !activation.isBodyOver
   let [stillFor, seen] = [0, -1]
   while (isOn() && stillFor < stillMs) {
     const due = clock.monotonic() + lookMs
     await new Promise<void>((resolve) => void clock.after(lookMs, resolve))
     // A busy loop says nothing about the body.
     if (clock.monotonic() - due > lookMs) continue
-    const isStill = replay.progress === seen && life.working === 0
+    const isStill = replay.progress === seen && activation.working === 0
     stillFor = isStill ? stillFor + lookMs : 0
     seen = replay.progress
   }
@@ -88,7 +90,7 @@ export const watchReplay = async (life: EndingLife): Promise<void> => {
   const missing = replay.missing()
   const asked = [...replay.inFlight].map(({ key }) => key)
   const text = `the body waits for ${listed(asked)}, and never asks for ${listed(missing)}`
-  life.diverges(diverged(text, { missing, asked }))
+  activation.diverges(diverged(text, { missing, asked }))
 }
 
 const listed = (keys: readonly string[]): string =>

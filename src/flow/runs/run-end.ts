@@ -6,7 +6,7 @@
 import { KeelsonError, keptError } from '../../errors.ts'
 import type { Active, Scope } from './active.ts'
 import type { BodyHost } from './context.ts'
-import { tellFlow } from './events.ts'
+import { emitFlow } from './events.ts'
 import type { Present, RunContext, RunEnd } from './messages.ts'
 import { isOver, type Recorded, type RunState, undoKey } from './record.ts'
 import { diverged, type Replay } from './replay.ts'
@@ -22,8 +22,8 @@ import {
 } from './turns.ts'
 import { copied } from './values.ts'
 
-/** The next thing after a life: nothing, a replay from the beginning, or the next body. */
-export type AfterLife = 'rest' | 'replay' | 'again'
+/** The next thing after an activation: nothing, a replay from the beginning, or the next body. */
+export type AfterActivation = 'rest' | 'replay' | 'again'
 
 /** The end of a body. `again`: it begins once more, with this input. */
 export type BodyEnd =
@@ -40,8 +40,8 @@ export type Placed = {
   readonly cancel: RunState['cancel']
 }
 
-/** The life of a run, for its end. */
-export interface EndingLife extends BodyHost {
+/** The activation of a run, for its end. */
+export interface EndingActivation extends BodyHost {
   readonly present: Present
   readonly replay: Replay<Active>
   readonly scope: Scope
@@ -53,7 +53,7 @@ export interface EndingLife extends BodyHost {
   placed(placed: Placed): void
   nextRecord(): Promise<void>
   diverges(error: KeelsonError): void
-  stop(after: AfterLife): void
+  stop(after: AfterActivation): void
 }
 
 /** The turn that gives a cancel its place. */
@@ -70,34 +70,37 @@ export const placingOf = (
 const settleMs = 30_000
 
 /** Ends a run. */
-export const endRun = async (life: EndingLife, ended: BodyEnd): Promise<void> => {
-  const { replay } = life
-  const body = life.state.cancel ? ended : storable(ended)
+export const endRun = async (activation: EndingActivation, ended: BodyEnd): Promise<void> => {
+  const { replay } = activation
+  const body = activation.state.cancel ? ended : storable(ended)
   const isUndone = (key: string): boolean => key.startsWith(undoKey(''))
-  const willUndo = body.status === 'failed' || life.state.cancel?.isPlaced === true
+  const willUndo = body.status === 'failed' || activation.state.cancel?.isPlaced === true
   const missing = replay.missing().filter((key) => !(willUndo && isUndone(key)))
   if (missing.length > 0) {
     const text = `the body has ended, and never asked for ${missing.slice(0, 10).join(', ')}`
-    return life.diverges(diverged(text, { missing, asked: [] }))
+    return activation.diverges(diverged(text, { missing, asked: [] }))
   }
-  if (replay.inFlight.size > 0) life.cancel(life.scope, life.cancelled)
-  await childrenEnd(life)
+  if (replay.inFlight.size > 0) activation.cancel(activation.scope, activation.cancelled)
+  await childrenEnd(activation)
   let hasUndone = false
-  while (!life.isStopped) {
+  while (!activation.isStopped) {
     const undos = [...replay.asked.values()].filter((each) => each.parts.undo && each.mayHaveBegun)
-    const closing = await life.turn((state, context) =>
-      closingOf(life, state, context, body, undos.length > 0 && !hasUndone),
+    const closing = await activation.turn((state, context) =>
+      closingOf(activation, state, context, body, undos.length > 0 && !hasUndone),
     )
-    if (closing.next === 'place') life.placed(closing.placed)
+    if (closing.next === 'place') activation.placed(closing.placed)
     else if (closing.next === 'undo') {
-      await undoAll(life, undos.reverse())
+      await undoAll(activation, undos.reverse())
       hasUndone = true
     } else {
       if (closing.end) {
-        life.present.waiting.clear()
-        tellFlow(life, 'flow.ended', { end: closing.end, startedAt: life.state.startedAt })
+        activation.present.waiting.clear()
+        emitFlow(activation, 'flow.ended', {
+          end: closing.end,
+          startedAt: activation.state.startedAt,
+        })
       }
-      return life.stop(closing.next)
+      return activation.stop(closing.next)
     }
   }
 }
@@ -118,21 +121,21 @@ const storable = (body: BodyEnd): BodyEnd => {
 }
 
 /** Cancels the children of a body that has ended, and waits for their ends. */
-const childrenEnd = async (life: EndingLife): Promise<void> => {
-  const children = [...life.replay.asked.values()].filter(
+const childrenEnd = async (activation: EndingActivation): Promise<void> => {
+  const children = [...activation.replay.asked.values()].filter(
     ({ parts, recorded }) => parts.cancel && recorded && !recorded.outcome,
   )
   await Promise.all(
     children.map(async (child) => {
       if (!(await child.parts.cancel?.(child))) return
-      while (!child.recorded?.outcome && !life.isStopped) await life.nextRecord()
+      while (!child.recorded?.outcome && !activation.isStopped) await activation.nextRecord()
     }),
   )
 }
 
 /** Undoes steps, the newest first. Never resolves if one cannot be undone: the run is blocked. */
-const undoAll = async (life: EndingLife, undos: readonly Active[]): Promise<void> => {
-  const { clock } = life.life.system
+const undoAll = async (activation: EndingActivation, undos: readonly Active[]): Promise<void> => {
+  const { clock } = activation.background.system
   for (const step of undos) {
     if (step.settled)
       await new Promise<void>((resolve) => {
@@ -142,7 +145,7 @@ const undoAll = async (life: EndingLife, undos: readonly Active[]): Promise<void
           resolve()
         })
       })
-    if (life.isStopped) return
+    if (activation.isStopped) return
     await step.parts.undo?.(step)
   }
 }
@@ -154,7 +157,7 @@ type Closing =
 
 /** The turn after a body: the end of the run, or what has to come before it. */
 const closingOf = (
-  life: EndingLife,
+  activation: EndingActivation,
   state: RunState,
   context: RunContext,
   body: BodyEnd,
@@ -164,7 +167,7 @@ const closingOf = (
   const { cancel } = state
   if (cancel && !cancel.isPlaced) {
     const [placed, next] = placingOf(state, context, {
-      asked: life.replay.asked,
+      asked: activation.replay.asked,
       reopened: undefined,
     })
     return [{ next: 'place', placed }, next]
@@ -173,25 +176,25 @@ const closingOf = (
     if (mustUndo) return [{ next: 'undo' }, state]
     const { reason: message } = cancel
     const error = { name: 'KeelsonError', code: 'CANCELLED', message }
-    return lastOf(life, state, context, { status: 'cancelled', error })
+    return lastOf(activation, state, context, { status: 'cancelled', error })
   }
-  if (body.status === 'failed') return failingOf(life, state, context, body, mustUndo)
-  return lastOf(life, state, context, body)
+  if (body.status === 'failed') return failingOf(activation, state, context, body, mustUndo)
+  return lastOf(activation, state, context, body)
 }
 
 /** The turn after a body that has failed: its next lap, the next try of the run, undos, the end. */
 const failingOf = (
-  life: EndingLife,
+  activation: EndingActivation,
   state: RunState,
   context: RunContext,
   body: Extract<BodyEnd, { status: 'failed' }>,
   mustUndo: boolean,
 ): Turned<Closing> => {
-  const { retry, version } = life.workflow.options
+  const { retry, version } = activation.workflow.options
   if (body.again) return [{ next: 'again' }, beginningAgain(state, context, body.again[0], version)]
-  const failing = failedBy(life, state, body.error)
+  const failing = failedBy(activation, state, body.error)
   const policy = policyOf({ max: 1 }, retry)
-  const inMs = pauseAfter(policy, state.attempt, body.error, life.life.system.clock)
+  const inMs = pauseAfter(policy, state.attempt, body.error, activation.background.system.clock)
   if (inMs !== undefined) {
     context.setAlarm('timer', { inMs })
     const next = { ...reopening(failing, context), attempt: state.attempt + 1 }
@@ -199,24 +202,24 @@ const failingOf = (
   }
   const error = state.error ?? keptError(body.error)
   if (mustUndo) return [{ next: 'undo' }, { ...withStatus(failing, 'undoing', context), error }]
-  return lastOf(life, failing, context, { status: 'failed', error })
+  return lastOf(activation, failing, context, { status: 'failed', error })
 }
 
 /** The last turn of a run: the callers that wait for its end get it. */
 const lastOf = (
-  life: EndingLife,
+  activation: EndingActivation,
   state: RunState,
   context: RunContext,
   end: RunEnd,
 ): Turned<Closing> => {
-  for (const from of life.present.waiting) from.reply(end)
+  for (const from of activation.present.waiting) from.reply(end)
   context.cancelAlarm('deadline')
-  if (state.parent) context.addContinue('tellParent')
+  if (state.parent) context.addContinue('notifyParent')
   return [{ next: 'rest', end }, ended(state, context, end)]
 }
 
 /** The state with the operation whose error the body threw, if it is one. */
-const failedBy = ({ replay }: EndingLife, state: RunState, error: unknown): RunState => {
+const failedBy = ({ replay }: EndingActivation, state: RunState, error: unknown): RunState => {
   for (const { thrown, recorded } of replay.asked.values())
     if (thrown !== undefined && thrown === error && recorded)
       return { ...state, failedBy: recorded.number }

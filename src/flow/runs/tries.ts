@@ -41,7 +41,7 @@ type Row = Pick<Operation, 'key' | 'at' | 'tries' | 'failure' | 'dueAt' | 'outco
 
 /**
  * The failing steps of a run in the health of its instance. They stay there while the run rests until
- * the next try. The rows are the truth: each life begins with them.
+ * the next try. The rows are the truth: each activation begins with them.
  */
 export class FailingSteps {
   readonly #trouble: ActorTrouble
@@ -64,7 +64,7 @@ export class FailingSteps {
     return `steps of ${this.#entity}`
   }
 
-  /** A life begins with this record. */
+  /** An activation begins with this record. */
   begin(record: readonly Row[]): void {
     const failing = record.filter(({ tries = 0, outcome }) => tries > 0 && !outcome)
     this.#trouble.keeps(this.#owner, new Set(failing.map(({ key }) => key)))

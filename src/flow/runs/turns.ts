@@ -55,7 +55,7 @@ export const recording = (
   change: Partial<Operation>,
 ): Turned<Recorded | undefined> => {
   if (isOver(state.status) || recorded?.outcome) return [undefined, state]
-  // Its row may know more than its life: a signal and a time-out may be on their way at once.
+  // Its row may know more than its activation: a signal and a time-out may be on their way at once.
   const row = recorded && context.rows.get(operationKey(state.lap, recorded.number))
   if ((row as Operation | undefined)?.outcome) return [undefined, state]
   const { number = state.operations + 1, place: known, ...before } = recorded ?? {}
@@ -173,7 +173,7 @@ export const blocking = (
   failing.end()
   const end = { status: 'blocked', error } as const
   for (const from of waiting) from.reply(end)
-  if (state.parent) context.addContinue('tellParent')
+  if (state.parent) context.addContinue('notifyParent')
   return [undefined, ended(state, context, end)]
 }
 
@@ -181,7 +181,7 @@ export const blocking = (
 type Rest = { readonly at: number; readonly waitsFor: Awaited | undefined }
 
 /**
- * Lets a run rest until its next timer. False: something has happened that its life does
+ * Lets a run rest until its next timer. False: something has happened that its activation does
  * not know.
  */
 export const resting = (

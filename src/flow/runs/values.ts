@@ -6,7 +6,7 @@ import { decodeValue, encodeValue } from '../../storage/index.ts'
 import type { Outcome } from './record.ts'
 
 /**
- * The value as it comes back from its row, so that the first life of a run sees no other one than a
+ * The value as it comes back from its row, so that the first activation of a run sees no other one than a
  * replay. @throws KeelsonError `INVALID_ARGUMENT` for a value that cannot be stored
  */
 export const copied = <T>(value: T): T => {

@@ -58,7 +58,7 @@ export class LeaseKeeper {
   readonly #options: LeaseKeeperOptions
   readonly #running: Promise<void>
   #state: LeaseState
-  #told: LeasePhase = 'standby'
+  #announced: LeasePhase = 'standby'
   #waitsFor: string | undefined | null = null
   #ownsUntil = Number.NEGATIVE_INFINITY
   #failure: unknown
@@ -228,8 +228,8 @@ export class LeaseKeeper {
       this.#leaseEnd = clock.after(state.validUntil - this.#now, () => this.#changed(this.#state), {
         holdsProcess: false,
       })
-    if (phase === this.#told) return
-    this.#told = phase
+    if (phase === this.#announced) return
+    this.#announced = phase
     onChange(phase)
   }
 }

@@ -13,8 +13,8 @@ const [full, readOnly, other] = (['NO_SPACE', 'READ_ONLY', 'TOO_LARGE'] as const
 )
 
 test.each<[TurnKind, string, string, string]>([
-  ['call', 'tell', 'tell', 'end'],
-  ['apply', 'tell', 'tell', 'tell'],
+  ['call', 'answer', 'answer', 'end'],
+  ['apply', 'answer', 'answer', 'answer'],
   ['message', 'wait', 'drop', 'end'],
   ['result', 'wait', 'onError', 'end'],
   ['failure', 'wait', 'block', 'block'],
@@ -45,7 +45,7 @@ test('a row that cannot be read blocks its actor where another throw ends the pr
     'onFailed',
   ] as const
   expect(kinds.map((kind) => afterThrow(kind, true))).toEqual([
-    ...['block', 'block', 'block', 'tell', 'block', 'retry', 'retry', 'park'],
+    ...['block', 'block', 'block', 'answer', 'block', 'retry', 'retry', 'park'],
   ])
 })
 

@@ -296,20 +296,20 @@ const mend = async ({ s }: World) => {
 }
 
 const cells: readonly [Kind, Refusal, AfterRefusal][] = [
-  ['call', 'NO_SPACE', 'tell'],
-  ['call', 'TOO_LARGE', 'tell'],
-  ['call', 'unstorable', 'tell'],
-  ['call', 'LOCKED', 'tell'],
-  ['call', 'index', 'tell'],
-  ['call', 'CONFLICT', 'tell'],
-  ['call', 'ended', 'tell'],
-  ['apply', 'NO_SPACE', 'tell'],
-  ['apply', 'TOO_LARGE', 'tell'],
-  ['apply', 'unstorable', 'tell'],
-  ['apply', 'LOCKED', 'tell'],
-  ['apply', 'index', 'tell'],
-  ['apply', 'CONFLICT', 'tell'],
-  ['apply', 'ended', 'tell'],
+  ['call', 'NO_SPACE', 'answer'],
+  ['call', 'TOO_LARGE', 'answer'],
+  ['call', 'unstorable', 'answer'],
+  ['call', 'LOCKED', 'answer'],
+  ['call', 'index', 'answer'],
+  ['call', 'CONFLICT', 'answer'],
+  ['call', 'ended', 'answer'],
+  ['apply', 'NO_SPACE', 'answer'],
+  ['apply', 'TOO_LARGE', 'answer'],
+  ['apply', 'unstorable', 'answer'],
+  ['apply', 'LOCKED', 'answer'],
+  ['apply', 'index', 'answer'],
+  ['apply', 'CONFLICT', 'answer'],
+  ['apply', 'ended', 'answer'],
   ['cast', 'NO_SPACE', 'wait'],
   ['cast', 'TOO_LARGE', 'drop'],
   ['cast', 'unstorable', 'drop'],
@@ -380,7 +380,7 @@ const refusedLines = ({ s }: World) =>
 /** What is seen of each next step. `told`: what the request that made the turn was answered. */
 const checks: Record<AfterRefusal, (w: World, kind: Kind, met: Refusal, told: unknown) => unknown> =
   {
-    tell: async (w, kind, met, told) => {
+    answer: async (w, kind, met, told) => {
       expect(told).toBe(codes[met])
       await mend(w)
       expect([stateOf(w), handled]).toEqual([[], [kind]])

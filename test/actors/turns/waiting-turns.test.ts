@@ -451,7 +451,7 @@ test('a unit that another incarnation overtook ends the process, whatever it was
   ] as const) {
     expect(afterRefusal(kind, { error, isOvertaken: true })).toBe('end')
     expect(afterRefusal(kind, { error, isOvertaken: false })).toBe(
-      kind === 'call' ? 'tell' : 'wait',
+      kind === 'call' ? 'answer' : 'wait',
     )
   }
 })

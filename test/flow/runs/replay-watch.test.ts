@@ -1,9 +1,9 @@
 /** The watch of a replay: it gives up when the body asks for nothing more for so long, and never while something goes on. */
 import { expect, test } from 'vitest'
 import { watchReplay } from '../../../src/flow/runs/replaying.ts'
-import type { EndingLife } from '../../../src/flow/runs/run-end.ts'
+import type { EndingActivation } from '../../../src/flow/runs/run-end.ts'
 
-/** A life whose replay misses `b`, on a clock that goes as the test says. */
+/** An activation whose replay misses `b`, on a clock that goes as the test says. */
 const watched = (asked: readonly string[] = ['a'], missing: readonly string[] = ['b']) => {
   let now = 0
   let due: { readonly at: number; readonly act: () => void } | undefined
@@ -19,13 +19,13 @@ const watched = (asked: readonly string[] = ['a'], missing: readonly string[] = 
     inFlight: asked.map((key) => ({ key })),
   }
   const diverged: { code: string; message: string; details: unknown }[] = []
-  const life = {
+  const activation = {
     ...{ replay, isStopped: false, isBodyOver: false, working: 0 },
-    life: { system: { clock } },
+    background: { system: { clock } },
     diverges: (error: never) => diverged.push(error),
   }
   let isOver = false
-  void watchReplay(life as unknown as EndingLife).then(() => {
+  void watchReplay(activation as unknown as EndingActivation).then(() => {
     isOver = true
   })
   /** So many looks, each `lateMs` late. */
@@ -38,7 +38,7 @@ const watched = (asked: readonly string[] = ['a'], missing: readonly string[] = 
       await new Promise((resolve) => setImmediate(resolve))
     }
   }
-  return { life, replay, diverged, looks, isOver: () => isOver, now: () => now }
+  return { activation, replay, diverged, looks, isOver: () => isOver, now: () => now }
 }
 
 test('a body that asks for nothing of its record for 5 s has diverged', async () => {
@@ -71,7 +71,7 @@ test.each([
   [
     'an operation that works',
     (w: ReturnType<typeof watched>) => {
-      w.life.working = 1
+      w.activation.working = 1
     },
   ],
 ])('the 5 s begin anew with %s', async (_, disturb) => {
@@ -79,7 +79,7 @@ test.each([
   await w.looks(10)
   disturb(w)
   await w.looks(1)
-  w.life.working = 0
+  w.activation.working = 0
   await w.looks(9)
   expect(w.diverged).toEqual([])
   await w.looks(1)
@@ -98,13 +98,13 @@ test('a look that comes late says nothing: the loop was busy', async () => {
 })
 
 test.each(['isStopped', 'isBodyOver', 'isComplete'] as const)(
-  'a watch ends with its life or its replay: %s',
+  'a watch ends with its activation or its replay: %s',
   async (end) => {
     for (const looks of [3, 10]) {
       const w = watched()
       await w.looks(looks)
       if (end === 'isComplete') w.replay.isComplete = true
-      else w.life[end] = true
+      else w.activation[end] = true
       await w.looks(20)
       expect([w.diverged, w.isOver(), w.now()]).toEqual([[], true, 500 * (looks + 1)])
     }

@@ -349,7 +349,7 @@ describe('the end of a run', () => {
 
     for (const [state, expected] of [
       [run(), ['no step fails']],
-      [run({ parent }), ['no step fails', 'tellParent']],
+      [run({ parent }), ['no step fails', 'notifyParent']],
     ] as const) {
       const { context, done } = contextWith()
       expect(blocking(state, context, present(done as string[]), error)).toEqual([

@@ -335,7 +335,10 @@ describe('a group that waits', () => {
     const told = Array.from({ length: manyFrom + 1 }, () =>
       group.add(new TestWrite(1, { length: 1 })),
     )
-    expect(told.flatMap((isTold, at) => (isTold ? [at + 1] : []))).toEqual([1, manyFrom])
+    expect(told.flatMap((isParentNotified, at) => (isParentNotified ? [at + 1] : []))).toEqual([
+      1,
+      manyFrom,
+    ])
   })
 
   test('gives back the memory of writes that were withdrawn', () => {

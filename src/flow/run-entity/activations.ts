@@ -1,11 +1,11 @@
 /**
- * The lives of the runs of one workflow, as the turns of their entities see them: what the process
- * of a run has in memory, and how a turn begins a life or calls it.
+ * The activations of the runs of one workflow, as the turns of their entities see them: what the process
+ * of a run has in memory, and how a turn begins an activation or calls it.
  */
 import type { DurableServer } from '../../actors/index.ts'
+import { RunActivation } from '../runs/activation.ts'
 import type { Workflow } from '../runs/body.ts'
-import { RunLife } from '../runs/life.ts'
-import type { Present, RunContext, RunMessages, State, Told } from '../runs/messages.ts'
+import type { Notified, Present, RunContext, RunMessages, State } from '../runs/messages.ts'
 import { isLive, type RunFields, type RunState } from '../runs/record.ts'
 import { FailingSteps } from '../runs/tries.ts'
 import { withStatus } from '../runs/turns.ts'
@@ -22,8 +22,8 @@ export type RunContinues<N extends keyof RunMessages['continues']> = Pick<RunSer
 /** The handlers of some alarms of a run. */
 export type RunAlarms<N extends keyof RunMessages['alarms']> = Pick<RunServer['alarms'], N>
 
-/** The lives of the runs of one workflow in one instance. */
-export class RunLives {
+/** The activations of the runs of one workflow in one instance. */
+export class RunActivations {
   readonly workflow: Workflow
   readonly #presents = new Map<string, Present>()
 
@@ -36,7 +36,12 @@ export class RunLives {
     const found = this.#presents.get(id)
     if (found) return found
     const failing = new FailingSteps(app, this.workflow.name, id)
-    const present = { life: undefined, isCancelled: false, failing, waiting: new Set() } as Present
+    const present = {
+      activation: undefined,
+      isCancelled: false,
+      failing,
+      waiting: new Set(),
+    } as Present
     this.#presents.set(id, present)
     return present
   }
@@ -46,30 +51,30 @@ export class RunLives {
     this.#presents.delete(id)
   }
 
-  /** Begins a life when this turn is durable. `first`: of a run that begins with this turn. */
+  /** Begins an activation when this turn is durable. `first`: of a run that begins with this turn. */
   begin(context: RunContext, first?: { readonly input: unknown; readonly state: RunState }): void {
     const { id } = context
     const { workflow } = this
     const present = this.presentOf(context)
-    context.background(async (life) => {
-      let [next, terms] = ['first', { workflow, id, life, present, first, isSecond: false }]
+    context.background(async (background) => {
+      let [next, terms] = ['first', { workflow, id, background, present, first, isSecond: false }]
       while (next !== 'rest') {
-        next = await new RunLife(terms).run()
+        next = await new RunActivation(terms).run()
         terms = { ...terms, first: undefined, isSecond: next === 'replay' }
       }
     })
   }
 
-  /** Calls the life of a run, if there is one, when this turn is durable. */
-  tell(context: RunContext, told: (life: Told) => void): void {
+  /** Calls the activation of a run, if there is one, when this turn is durable. */
+  notify(context: RunContext, notify: (activation: Notified) => void): void {
     const present = this.presentOf(context)
-    context.background(() => present.life && told(present.life))
+    context.background(() => present.activation && notify(present.activation))
   }
 
-  /** The run has something to do: its life is called, or begins. */
-  goOn(state: RunState, context: RunContext, told: (life: Told) => void): State {
+  /** The run has something to do: its activation is called, or begins. */
+  goOn(state: RunState, context: RunContext, notify: (activation: Notified) => void): State {
     if (isLive(state.status)) {
-      this.tell(context, told)
+      this.notify(context, notify)
       return state
     }
     this.begin(context)
@@ -80,7 +85,9 @@ export class RunLives {
 
   /** A signal or a cancel is in this state: the run goes on. */
   changed(state: RunState, context: RunContext): State {
-    return this.goOn(state, context, (life) => life.changed(state.cancel?.isPlaced === false))
+    return this.goOn(state, context, (activation) =>
+      activation.changed(state.cancel?.isPlaced === false),
+    )
   }
 
   /** The run waits in its queue, and begins when it has a place there. */

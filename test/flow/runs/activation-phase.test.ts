@@ -1,17 +1,17 @@
 import { expect, test } from 'vitest'
 import {
+  type ActivationPhase,
   type CancelEvent,
   type CancelPhase,
   cancelAfter,
   type LifeEvent,
-  type LifePhase,
   lifePhases,
   phaseAfter,
-} from '../../../src/flow/runs/life-phase.ts'
+} from '../../../src/flow/runs/activation-phase.ts'
 
 const events: readonly LifeEvent[] = ['began', 'bodyEnded', 'stopped']
 
-test.each<[LifePhase, string]>([
+test.each<[ActivationPhase, string]>([
   ['loading', 'running loading abandoned'],
   ['running', 'running ending abandoned'],
   ['ending', 'ending ending over'],

@@ -23,7 +23,7 @@ import { type SharedContext, Try } from './try-context.ts'
 export type Removal = 'delete' | 'end'
 
 /** The current turn of one actor, and what the actor knows between its turns. */
-export class TurnAtHand {
+export class CurrentTurn {
   #known: Known = { memory: nothing, stored: nothing }
   /** The turn whose handler runs. */
   open: TurnDraft | undefined

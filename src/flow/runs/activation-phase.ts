@@ -1,17 +1,17 @@
 /**
- * The phases of a life, and those of its cancel, as two tables: what holds in each phase, and which
- * event leads where. The life reports what happened, and acts by the phase that it is in. Pure.
+ * The phases of an activation, and those of its cancel, as two tables: what holds in each phase, and which
+ * event leads where. The activation reports what happened, and acts by the phase that it is in. Pure.
  */
 
-/** Where a life is. */
-export type LifePhase = 'loading' | 'running' | 'ending' | 'abandoned' | 'over'
+/** Where an activation is. */
+export type ActivationPhase = 'loading' | 'running' | 'ending' | 'abandoned' | 'over'
 
-/** An event of a life. */
+/** An event of an activation. */
 export type LifeEvent =
   /** The run is read, and its body begins. */
   | 'began'
   | 'bodyEnded'
-  /** The life carries out nothing further: its run rests, is blocked or has ended. */
+  /** The activation carries out nothing further: its run rests, is blocked or has ended. */
   | 'stopped'
 
 /** One phase. An event that it does not name leaves it as it is. */
@@ -19,11 +19,11 @@ export type PhaseRule = {
   readonly isBodyOver: boolean
   /** Whether no operation is carried out, and no outcome is given to the body. */
   readonly isStopped: boolean
-  readonly on: Readonly<Partial<Record<LifeEvent, LifePhase>>>
+  readonly on: Readonly<Partial<Record<LifeEvent, ActivationPhase>>>
 }
 
-/** Every phase. A life begins in `loading`. */
-export const lifePhases: Readonly<Record<LifePhase, PhaseRule>> = {
+/** Every phase. An activation begins in `loading`. */
+export const lifePhases: Readonly<Record<ActivationPhase, PhaseRule>> = {
   loading: {
     isBodyOver: false,
     isStopped: false,
@@ -42,10 +42,10 @@ export const lifePhases: Readonly<Record<LifePhase, PhaseRule>> = {
 }
 
 /** The phase after `event` in `phase`. */
-export const phaseAfter = (phase: LifePhase, event: LifeEvent): LifePhase =>
+export const phaseAfter = (phase: ActivationPhase, event: LifeEvent): ActivationPhase =>
   lifePhases[phase].on[event] ?? phase
 
-/** Where the cancel of a life is: one that was asked for needs a place among the outcomes. */
+/** Where the cancel of an activation is: one that was asked for needs a place among the outcomes. */
 export type CancelPhase = 'none' | 'wanted' | 'placing'
 
 /** An event of a cancel: it was asked for, the turn that places it begins, that turn is durable. */

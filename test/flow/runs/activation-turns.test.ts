@@ -1,8 +1,8 @@
-/** The turns of a life: which failures of the storage are waited out, which are final, and which end the life. */
+/** The turns of an activation: which failures of the storage are waited out, which are final, and which end it. */
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import { KeelsonError } from '../../../src/errors.ts'
-import { LifeTurns, makeTurn } from '../../../src/flow/runs/life-turns.ts'
+import { ActivationTurns, makeTurn } from '../../../src/flow/runs/activation-turns.ts'
 import type { RunState } from '../../../src/flow/runs/record.ts'
 import type { Reply } from '../../../src/runtime/index.ts'
 
@@ -86,16 +86,16 @@ describe('the progress of a run', () => {
   const reporting = (state = run()) => {
     const world = lifeWith([], state)
     const turns: (() => Promise<void>)[] = []
-    const lifeTurns = new LifeTurns(world.life, (turn) => void turns.push(turn))
-    return { ...world, turns, lifeTurns }
+    const turnsOfRun = new ActivationTurns(world.life, (turn) => void turns.push(turn))
+    return { ...world, turns, turnsOfRun }
   }
 
   test('is in the next turn, whichever that is, once', async () => {
-    const { lifeTurns, made, turns, clock } = reporting()
-    lifeTurns.report(1)
-    lifeTurns.report(2)
-    await lifeTurns.make((state) => [0, state])
-    await lifeTurns.make((state) => [0, state])
+    const { turnsOfRun, made, turns, clock } = reporting()
+    turnsOfRun.report(1)
+    turnsOfRun.report(2)
+    await turnsOfRun.make((state) => [0, state])
+    await turnsOfRun.make((state) => [0, state])
     await clock.settle()
     expect(made.map(({ state }) => state)).toEqual([run({ progress: 2 }), run()])
     // Nothing is left for a turn of its own.
@@ -103,22 +103,22 @@ describe('the progress of a run', () => {
   })
 
   test('has a turn of its own if no other comes, one for all reports of a moment', async () => {
-    const { lifeTurns, made, turns, clock } = reporting()
-    lifeTurns.report(1)
-    lifeTurns.report(2)
+    const { turnsOfRun, made, turns, clock } = reporting()
+    turnsOfRun.report(1)
+    turnsOfRun.report(2)
     await clock.settle()
     expect(turns).toHaveLength(1)
     await turns[0]?.()
     expect(made.map(({ state }) => state)).toEqual([run({ progress: 2 })])
-    lifeTurns.report(3)
+    turnsOfRun.report(3)
     await clock.settle()
     expect(turns).toHaveLength(2)
   })
 
   test('is not that of a run that has ended', async () => {
-    const { lifeTurns, made } = reporting(run({ status: 'cancelled' }))
-    lifeTurns.report(1)
-    await lifeTurns.make((state) => [0, state])
+    const { turnsOfRun, made } = reporting(run({ status: 'cancelled' }))
+    turnsOfRun.report(1)
+    await turnsOfRun.make((state) => [0, state])
     expect(made.map(({ state }) => state)).toEqual([run({ status: 'cancelled' })])
   })
 })

@@ -1,7 +1,7 @@
 /**
- * One life of a run: its body runs, its operations are carried out, and every outcome becomes a turn
+ * One activation of a run: its body runs, its operations are carried out, and every outcome becomes a turn
  * of its entity. The body goes on when that turn is durable. `replay.ts` decides which outcome comes
- * next and what may start. After a crash another life begins, and gets the same outcomes in the same
+ * next and what may start. After a crash another activation begins, and gets the same outcomes in the same
  * order.
  */
 import {
@@ -12,28 +12,28 @@ import {
   type KeptError,
   keptError,
 } from '../../errors.ts'
-import { Active, type ActiveParts, awaitedOf, nextDue, runningSteps, Scope } from './active.ts'
-import type { UntypedBody, Workflow } from './body.ts'
-import { RunCtx } from './context.ts'
-import { tellFlow } from './events.ts'
 import {
+  type ActivationPhase,
   type CancelEvent,
   type CancelPhase,
   cancelAfter,
   type LifeEvent,
-  type LifePhase,
   lifePhases,
   phaseAfter,
-} from './life-phase.ts'
-import { inNextTurn, LifeTurns } from './life-turns.ts'
-import type { LifeTerms, OwnLife, Present, RunContext, Told } from './messages.ts'
+} from './activation-phase.ts'
+import { ActivationTurns, inNextTurn } from './activation-turns.ts'
+import { Active, type ActiveParts, awaitedOf, nextDue, runningSteps, Scope } from './active.ts'
+import type { UntypedBody, Workflow } from './body.ts'
+import { RunCtx } from './context.ts'
+import { emitFlow } from './events.ts'
+import type { ActivationTerms, Notified, Present, RunBackground, RunContext } from './messages.ts'
 import { cancelKey, isOver, type Operation, type Recorded, type RunState } from './record.ts'
 import { Replay } from './replay.ts'
 import { clearLaps, loadRun, watchReplay } from './replaying.ts'
 import {
-  type AfterLife,
+  type AfterActivation,
   type BodyEnd,
-  type EndingLife,
+  type EndingActivation,
   endRun,
   type Placed,
   placingOf,
@@ -43,24 +43,24 @@ import { blockedBy, blocking, delivering, recording, resting, type Turned } from
 /** A body that waits this long, and nothing else, leaves memory until it is woken. */
 const restMs = 2_000
 
-/** One life of a run. */
-export class RunLife implements EndingLife, Told {
+/** One activation of a run. */
+export class RunActivation implements EndingActivation, Notified {
   readonly workflow: Workflow
   readonly type: string
   readonly id: string
-  readonly life: OwnLife
+  readonly background: RunBackground
   readonly present: Present
   readonly undoScope = new Scope()
-  readonly #terms: LifeTerms
-  readonly #turns: LifeTurns
+  readonly #terms: ActivationTerms
+  readonly #turns: ActivationTurns
   readonly scope = new Scope()
   readonly #counters = new Map<string, number>()
   readonly #patches = new Map<string, boolean>()
   replay!: Replay<Active>
-  /** The state at the beginning of this life, with the cancel that has its place since. */
+  /** The state at the beginning of this activation, with the cancel that has its place since. */
   state!: RunState
   time = 0
-  #phase: LifePhase = 'loading'
+  #phase: ActivationPhase = 'loading'
   #cancel: CancelPhase = 'none'
   /** The function of a step runs, up to its first `await`. */
   #isInStep = false
@@ -74,25 +74,25 @@ export class RunLife implements EndingLife, Told {
   #demonitor: (() => void) | undefined
   #onRecorded: (() => void)[] = []
   #disarmRest: (() => void) | undefined
-  #finish!: (after: AfterLife) => void
-  readonly #finished = new Promise<AfterLife>((resolve) => {
+  #finish!: (after: AfterActivation) => void
+  readonly #finished = new Promise<AfterActivation>((resolve) => {
     this.#finish = resolve
   })
 
   /** Gives the body its next outcome, in the next turn of the event loop. */
   readonly #soon: () => void
 
-  constructor(terms: LifeTerms) {
+  constructor(terms: ActivationTerms) {
     this.#terms = terms
     this.workflow = terms.workflow
     this.type = terms.workflow.name
     this.id = terms.id
-    this.life = terms.life
+    this.background = terms.background
     this.present = terms.present
-    this.#turns = new LifeTurns(terms.life, (turn) => {
+    this.#turns = new ActivationTurns(terms.background, (turn) => {
       if (!this.isStopped) this.#does(turn())
     })
-    this.#soon = inNextTurn(terms.life.system.clock, () => this.#gives())
+    this.#soon = inNextTurn(terms.background.system.clock, () => this.#gives())
   }
 
   get isBodyOver(): boolean {
@@ -105,7 +105,7 @@ export class RunLife implements EndingLife, Told {
 
   /** The instance closes: operations that do something may end, and none begins. */
   get isClosing(): boolean {
-    return this.life.closing.aborted
+    return this.background.closing.aborted
   }
 
   #on(event: LifeEvent): void {
@@ -120,8 +120,8 @@ export class RunLife implements EndingLife, Told {
     return new KeelsonError('CANCELLED', this.state.cancel?.reason ?? 'the rest was cancelled')
   }
 
-  /** Resolves when this life has nothing more to do. */
-  async run(): Promise<AfterLife> {
+  /** Resolves when this activation has nothing more to do. */
+  async run(): Promise<AfterActivation> {
     const { first } = this.#terms
     const loaded = first ? { ...first, record: [] } : await loadRun(this)
     if (!loaded) return this.#finished
@@ -131,9 +131,9 @@ export class RunLife implements EndingLife, Told {
     this.replay = new Replay(record, this.state.outcomes)
     this.#on('began')
     if (record.some(({ key }) => key === cancelKey)) this.#askCancel()
-    if (first) tellFlow(this, 'flow.started', {})
+    if (first) emitFlow(this, 'flow.started', {})
     this.#begin(input)
-    for (const told of this.#early) told()
+    for (const act of this.#early) act()
     return this.#finished
   }
 
@@ -142,14 +142,14 @@ export class RunLife implements EndingLife, Told {
     work.catch((error) => this.block(keptError(error)))
   }
 
-  /** The body waits: from now on this life ends with its process, and with the instance. */
+  /** The body waits: from now on this activation ends with its process, and with the instance. */
   #attach(): void {
     if (this.#demonitor) return
-    const { life } = this
-    this.#demonitor = life.system.monitor(life.self as never, () => this.stop())
-    life.consistsOf(() => runningSteps(this.replay.inFlight))
-    if (life.closing.aborted) this.#closes()
-    else life.closing.addEventListener('abort', this.#closes)
+    const { background } = this
+    this.#demonitor = background.system.monitor(background.self as never, () => this.stop())
+    background.consistsOf(() => runningSteps(this.replay.inFlight))
+    if (background.closing.aborted) this.#closes()
+    else background.closing.addEventListener('abort', this.#closes)
   }
 
   #begin(input: unknown): void {
@@ -178,12 +178,12 @@ export class RunLife implements EndingLife, Told {
     this.time = state.startedAt
     if (state.cancel?.isPlaced === false) this.#onCancel('asked')
     this.#seenSignals = state.signals
-    this.present.life = this
+    this.present.activation = this
     if (state.lap > 0) this.#does(clearLaps(this))
   }
 
-  /** Does something for the entity, once this life has its replay. */
-  #told(act: () => void): void {
+  /** Does something for the entity, once this activation has its replay. */
+  #whenLoaded(act: () => void): void {
     if (this.replay) act()
     else this.#early.push(act)
   }
@@ -191,14 +191,14 @@ export class RunLife implements EndingLife, Told {
   /** An acknowledged cancel counts at once: the next try does not begin. */
   changed(wantsCancel: boolean): void {
     if (wantsCancel) this.#onCancel('asked')
-    this.#told(() => {
+    this.#whenLoaded(() => {
       this.#start()
       this.#does(this.readSignals())
     })
   }
 
   recorded(recorded: Recorded): void {
-    this.#told(() => this.#recorded(recorded))
+    this.#whenLoaded(() => this.#recorded(recorded))
   }
 
   get isCancelling(): boolean {
@@ -209,8 +209,8 @@ export class RunLife implements EndingLife, Told {
     this.replay.record(recorded)
     const { outcome, kind, key, tries = 0 } = recorded
     const made = outcome?.kind === 'error' ? Math.max(1, tries) : tries + 1
-    if (outcome) tellFlow(this, 'flow.step', { key, kind, tries: made, outcome: outcome.kind })
-    for (const told of this.#onRecorded.splice(0)) told()
+    if (outcome) emitFlow(this, 'flow.step', { key, kind, tries: made, outcome: outcome.kind })
+    for (const act of this.#onRecorded.splice(0)) act()
     this.#pump()
   }
 
@@ -225,7 +225,7 @@ export class RunLife implements EndingLife, Told {
     const isUndo = scope === this.undoScope
     const active = new Active(parts)
     try {
-      // A branch that was cancelled gets the same error in each life, however late it asks.
+      // A branch that was cancelled gets the same error in each activation, however late it asks.
       if (this.isBodyOver && !isUndo && scope.cancelled) throw scope.cancelled
       if (!isUndo) {
         this.expectBody()
@@ -418,7 +418,7 @@ export class RunLife implements EndingLife, Told {
     scope.cancel(reason)
     for (const active of [...this.replay.inFlight]) {
       if (!active.parts.scope.cancelled) continue
-      // Within a replay it may have begun in an earlier life.
+      // Within a replay it may have begun in an earlier activation.
       active.mayHaveBegun = true
       this.replay.drop(active)
       active.reject(reason)
@@ -451,22 +451,22 @@ export class RunLife implements EndingLife, Told {
     this.#on('stopped')
     void this.turn((state, context) => blocking(state, context, this.present, error)).then(() => {
       this.present.waiting.clear()
-      tellFlow(this, 'flow.blocked', { error })
+      emitFlow(this, 'flow.blocked', { error })
       this.stop('rest')
     })
   }
 
-  stop(after: AfterLife = 'rest'): void {
+  stop(after: AfterActivation = 'rest'): void {
     this.#on('stopped')
     // The process may go on with the next body.
-    if (this.#demonitor) this.life.closing.removeEventListener('abort', this.#closes)
+    if (this.#demonitor) this.background.closing.removeEventListener('abort', this.#closes)
     this.#demonitor?.()
     this.#disarmRest?.()
     const left = [...(this.replay?.asked.values() ?? [])].filter(({ isOver }) => !isOver)
     // Errors are costly, and most runs end with nothing in flight.
-    const reason = left[0] && new KeelsonError('EXITED', 'this life of the run has ended')
+    const reason = left[0] && new KeelsonError('EXITED', 'this activation of the run has ended')
     for (const active of left) active.stop(reason)
-    if (this.present.life === this) this.present.life = undefined
+    if (this.present.activation === this) this.present.activation = undefined
     this.#finish(after)
   }
 
@@ -479,14 +479,14 @@ export class RunLife implements EndingLife, Told {
     const { isComplete, inFlight } = this.replay
     const isWaiting = isComplete && inFlight.size > 0 && this.working === 0
     if (!isWaiting || this.isBodyOver || this.isStopped || this.state.cancel) return
-    this.#disarmRest = this.life.system.clock.after(restMs, () => this.#does(this.#rest()))
+    this.#disarmRest = this.background.system.clock.after(restMs, () => this.#does(this.#rest()))
   }
 
   /** Leaves memory, unless something happens soon or has happened. */
   async #rest(): Promise<void> {
     const { inFlight, known } = this.replay
     const at = nextDue(inFlight)
-    if (at < this.life.now() + restMs) return
+    if (at < this.background.now() + restMs) return
     const seen = { outcomes: known, signals: this.#seenSignals, at, waitsFor: awaitedOf(inFlight) }
     if (await this.turn((state, context) => resting(state, context, seen))) this.stop('rest')
   }
