@@ -1,13 +1,16 @@
 /** The words that look at processes. */
 import { shownState } from '../../actors/index.ts'
-import { invalidArgument } from '../../errors.ts'
+import { invalidArgument, type KeelsonError } from '../../errors.ts'
 import {
   bytesHeld,
   getStatus,
   machineOf,
   machineOutline,
+  type ProcessSummary,
   type System,
+  type TraceEvent,
   tiesOf,
+  trace,
   waitingMessages,
 } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
@@ -23,8 +26,10 @@ import {
 import { busiest, type Load, Look } from '../answers/process-load.ts'
 import { nextTurn, processPages } from '../answers/process-pages.ts'
 import { surveyBelow, surveyTree } from '../answers/tree-survey.ts'
-import type { Paint } from '../text/paint.ts'
-import { View } from '../text/view.ts'
+import { type Paint, printable } from '../text/paint.ts'
+import { pluralText } from '../text/quantities.ts'
+import { lineText } from '../text/shown-text.ts'
+import { Feed, View } from '../text/view.ts'
 import { entityFacts } from '../views/entity-view.ts'
 import { loadQuery, loadTable } from '../views/load-view.ts'
 import { type MachineFacts, machineView } from '../views/machine-view.ts'
@@ -40,7 +45,6 @@ import {
 } from '../views/process-view.ts'
 import { treeView } from '../views/tree-view.ts'
 import type { ShownValues } from './shown-values.ts'
-import { traceFeed } from './trace-view.ts'
 
 /** The words that only look. They wake no entity. */
 export const lookingWords = (app: App, paint: Paint, shown: ShownValues) => {
@@ -173,3 +177,43 @@ const memoryOf = async (system: System, rows: number, paint: Paint): Promise<str
   }
   return memoryTable(held, process.memoryUsage(), paint)
 }
+
+// The output of `trace(p)`: a line for each message, reply and step of a process, up to a number.
+
+/**
+ * Shows the next `count` events of a server as they happen. The bound keeps a busy server from
+ * flooding the prompt, as recon's `trace` does. 0 ends an earlier `trace`. Rejects as `sys.trace`
+ * does.
+ * @throws KeelsonError `INVALID_ARGUMENT` for a wrong count
+ */
+export const traceFeed = async (process: ProcessSummary, count: unknown = 100): Promise<Feed> => {
+  if (!Number.isSafeInteger(count) || (count as number) < 0) throw noCount(count)
+  const title = processTitle(process)
+  if (count === 0) {
+    await trace(process.ref, undefined)
+    return new Feed(`${title} is not traced`)
+  }
+  let left = count as number
+  const feed = new Feed(`the next ${pluralText(left, 'event')} of ${title}; trace(p, 0) ends it`)
+  await trace(process.ref, (event) => {
+    if (left === 0) return
+    left--
+    feed.add(traceLine(title, event))
+    if (left > 0) return
+    feed.add(`${title}: ${pluralText(count as number, 'event')}, and no more are shown`)
+    // It takes its turn in the mailbox, so it also ends a trace that was requested just before.
+    trace(process.ref, undefined).catch(() => undefined)
+  })
+  return feed
+}
+
+/** One event in a line: the process, the direction, the message, and its payload, cut if long. */
+export const traceLine = (title: string, { direction, what, payload }: TraceEvent): string => {
+  const carried = payload === undefined ? '' : ` ${lineText(payload, widthMax)}`
+  return printable(`${title}  ${direction.padEnd(4)}  ${what}${carried}`)
+}
+
+const widthMax = 200
+
+const noCount = (found: unknown): KeelsonError =>
+  invalidArgument('count', 'a whole number from 0', found)

@@ -1,6 +1,8 @@
 /** Examines a data folder that nothing writes: `keelson.json`, then each shard. Changes nothing. */
 import { join } from 'node:path'
-import { isKeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { readBlobRange } from '../blobs/blob-reader.ts'
+import { decodeFrame } from '../commands/command-decoding.ts'
 import {
   type DataFolderReading,
   knownShards,
@@ -8,13 +10,33 @@ import {
   shardsPresent,
 } from '../disk/data-folder.ts'
 import { type LockHolder, readHolder } from '../disk/lock-holder.ts'
+import { loadLmdb, type OpenDatabase } from '../lmdb/lmdb-environment.ts'
+import { examineProjection } from '../lmdb/lmdb-examination.ts'
+import { lmdbProjections } from '../lmdb/lmdb-projection-store.ts'
+import { lmdbSnapshotSource } from '../lmdb/lmdb-snapshot-source.ts'
+import { lmdbSnapshotTarget } from '../lmdb/lmdb-snapshot-target.ts'
 import { type Disk, readWhole } from '../ports/disk.ts'
+import { refusalOf } from '../ports/disk-failure.ts'
 import { factsFileName, lockFileName } from '../ports/folder-layout.ts'
 import type { Progress } from '../ports/progress.ts'
+import type { ProjectedPosition, ProjectionStore } from '../ports/projection-store.ts'
+import type { SnapshotRecord } from '../ports/snapshot-rows.ts'
+import { ChangedRows, ProjectionRows } from '../rows/rows.ts'
+import { applyUnits } from '../rows/unit-application.ts'
+import { bytesOf, walkingLog } from '../segments/log-walk.ts'
+import { snapshotName } from '../snapshots/snapshot-folder.ts'
+import { loadingSnapshot } from '../snapshots/snapshot-loading.ts'
+import { SnapshotReader } from '../snapshots/snapshot-reader.ts'
+import { rowClassOf } from '../values/row-key.ts'
 import { examiningCache } from './cache-examination.ts'
 import type { FolderFacts } from './folder-findings.ts'
-import { comparingRows } from './row-comparison.ts'
-import { examiningShard, type ShardFacts } from './shard-facts.ts'
+import {
+  examiningShard,
+  type RowComparison,
+  type ShardFacts,
+  type SnapshotState,
+} from './shard-facts.ts'
+import { basesOf, isProjectionUsable, isRebuildable } from './shard-health.ts'
 
 /** The folder to examine, and what is known of it from outside. */
 export type FolderExamination = Pick<
@@ -87,4 +109,166 @@ async function* compared(
   } finally {
     disk.remove(temporary)
   }
+}
+
+// Compares a projection with what its snapshot and the log give: they are replayed into a projection
+// of their own, in pieces, and both are walked in order. Rows that are not of the log alone are left
+// out: those that actors and projections by users derive, and those of blobs that the log refers to.
+
+/** Rows that a replay of the log does not give. */
+const underived = new Set(['loggedBlob', 'unlistedBlobs', 'derived', 'projected', 'projectionMark'])
+
+/** The changes of rows that are held before they are committed. */
+const pieceRows = 10_000
+
+/** The keys that a comparison names, at most. */
+const keysNamed = 10
+
+/**
+ * Compares, with a projection in the new folder `temporary`, and yields its progress. `undefined` if
+ * the projection or what it is built from is not whole. Without room the comparison has failed.
+ */
+export async function* comparingRows(
+  disk: Disk,
+  facts: ShardFacts,
+  temporary: string,
+): AsyncGenerator<Progress, RowComparison | undefined> {
+  const { projection, folders, shard } = facts
+  if (projection.state !== 'sound' || !projection.position) return undefined
+  if (!isProjectionUsable(facts) || !isRebuildable(facts)) return undefined
+  const { position } = projection
+  const base = basesOf(facts).findLast(({ snapshot }) => snapshot.lsn <= position.lsn)
+  const openDatabase = await loadLmdb()
+  try {
+    if (base) yield* loading(disk, openDatabase, base, facts, temporary)
+    yield* replaying(disk, openDatabase, base?.snapshot.lsn ?? 0, facts, position, temporary)
+  } catch (error) {
+    const failure = refusalOf(error)
+    if (!(failure instanceof KeelsonError)) throw error
+    return { failure: `${failure.code}: ${failure.message}` }
+  }
+  const what = `the rows of shard ${shard}`
+  return yield* differing(disk, { what, totalBytes: projection.bytes }, temporary, folders.lmdb)
+}
+
+async function* loading(
+  disk: Disk,
+  openDatabase: OpenDatabase,
+  { snapshot }: SnapshotState,
+  { folders, shard }: ShardFacts,
+  temporary: string,
+): AsyncGenerator<Progress, void> {
+  const reader = new SnapshotReader(disk, folders.snapshots, snapshotName(snapshot.lsn))
+  try {
+    const within = (transaction: () => void): void => transaction()
+    const target = lmdbSnapshotTarget({ openDatabase, disk, within }, temporary, () => false)
+    try {
+      for (const { offset } of loadingSnapshot(reader, target))
+        yield { what: `replaying shard ${shard}`, bytes: offset, totalBytes: snapshot.bytes }
+    } finally {
+      await target.close()
+    }
+  } finally {
+    reader.close()
+  }
+}
+
+async function* replaying(
+  disk: Disk,
+  openDatabase: OpenDatabase,
+  from: number,
+  { folders, log, shard }: ShardFacts,
+  position: ProjectedPosition,
+  temporary: string,
+): AsyncGenerator<Progress, void> {
+  const examine = async (dir: string) => examineProjection(disk, dir)
+  const store = lmdbProjections(openDatabase, disk, examine).open(temporary)
+  try {
+    const replay = new Replay(disk, folders.blobs, store)
+    const range = { after: from, to: position.lsn }
+    const steps = walkingLog(disk, folders.wal, log.segments, range, (...frame) =>
+      replay.take(...frame),
+    )
+    const totalBytes = bytesOf(log.segments)
+    let bytes = 0
+    for (const step of steps) {
+      bytes += step
+      if (replay.isFull) await replay.commit(position)
+      yield { what: `replaying shard ${shard}`, bytes, totalBytes }
+    }
+    await replay.commit(position)
+  } finally {
+    await store.close()
+  }
+}
+
+/** Applies frames to the rows of a store. */
+class Replay {
+  readonly #store: ProjectionStore
+  readonly #below: () => ProjectionRows
+  #rows: ChangedRows
+
+  constructor(disk: Disk, blobs: string, store: ProjectionStore) {
+    this.#store = store
+    this.#below = () =>
+      new ProjectionRows(store, (ref, from, to) => readBlobRange(disk, blobs, ref, from, to))
+    this.#rows = new ChangedRows(this.#below())
+  }
+
+  get isFull(): boolean {
+    return this.#rows.changes.size >= pieceRows
+  }
+
+  take(lsn: number, time: number, payload: Uint8Array): void {
+    // The rows keep their values, and the payload is a view of memory that is used again.
+    applyUnits(decodeFrame(payload.slice()).units, this.#rows, { lsn, time }, this.#rows)
+  }
+
+  async commit(position: ProjectedPosition): Promise<void> {
+    await this.#store.commit(this.#rows.changes, position)
+    this.#rows = new ChangedRows(this.#below())
+  }
+}
+
+function* differing(
+  disk: Disk,
+  work: Pick<Progress, 'what' | 'totalBytes'>,
+  expected: string,
+  found: string,
+): Generator<Progress, RowComparison> {
+  const [one, other] = [lmdbSnapshotSource(disk, expected), lmdbSnapshotSource(disk, found)]
+  try {
+    const keys: string[] = []
+    let rows = 0
+    let different = 0
+    let bytes = 0
+    const [left, right] = [comparable(one.records()), comparable(other.records())]
+    let [a, b] = [left.next(), right.next()]
+    while (!a.done || !b.done) {
+      const order = a.done ? 1 : b.done ? -1 : Buffer.compare(a.value.key, b.value.key)
+      const isSame = order === 0 && isEqual(a.value, b.value)
+      const { key, record } = (order <= 0 ? a.value : b.value) as SnapshotRecord
+      bytes += key.length + record.length
+      if (!isSame) different++
+      if (!isSame && keys.length < keysNamed) keys.push(Buffer.from(key).toString('utf8'))
+      if (order <= 0) a = left.next()
+      if (order >= 0) b = right.next()
+      if (++rows % 1_000 === 0) yield { ...work, bytes }
+    }
+    return { rows, different, keys }
+  } finally {
+    one.close()
+    other.close()
+  }
+}
+
+const isEqual = (a: SnapshotRecord | undefined, b: SnapshotRecord | undefined): boolean =>
+  a !== undefined && b !== undefined && Buffer.compare(a.record, b.record) === 0
+
+function* comparable(records: Iterable<SnapshotRecord>): Generator<SnapshotRecord, undefined> {
+  for (const record of records) {
+    const kind = rowClassOf(Buffer.from(record.key).toString('utf8'))
+    if (kind === undefined || !underived.has(kind)) yield record
+  }
+  return undefined
 }

@@ -8,9 +8,13 @@ import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { bytesBelow, copyingFolder, type UncopiedPlace } from '../backups/file-copy.ts'
 import { copyingSnapshot } from '../backups/snapshot-copy.ts'
-import type { LogKnowledge } from '../examination/log-damage.ts'
+import type { GoodFrames, LogKnowledge } from '../examination/log-damage.ts'
 import type { LogVerification } from '../examination/log-judgement.ts'
 import { verifying } from '../examination/log-verification.ts'
+import { frameTypes } from '../frames/frame.ts'
+import { walkingFrames } from '../frames/frame-walk.ts'
+import { corruption } from '../frames/log-errors.ts'
+import { encodeLost, type LsnRange } from '../frames/lost-frame.ts'
 import { lmdbSnapshotSource } from '../lmdb/lmdb-snapshot-source.ts'
 import { type Disk, DiskError, pathIn } from '../ports/disk.ts'
 import type { ShardFolders } from '../ports/folder-layout.ts'
@@ -19,10 +23,11 @@ import { makeFolders } from '../ports/new-folders.ts'
 import type { Progress } from '../ports/progress.ts'
 import type { ProjectedPosition } from '../ports/projection-store.ts'
 import { labelled, summed } from '../ports/steps.ts'
+import { type Manifest, overwriteManifest, replaceManifest } from '../segments/manifest.ts'
+import { SealedLog } from '../segments/sealed-log.ts'
 import { salvageAppStates } from '../snapshots/app-state.ts'
 import { snapshotName } from '../snapshots/snapshot-folder.ts'
 import { makingSnapshot } from '../snapshots/snapshot-making.ts'
-import { nothingFound, type Salvaged, salvaging } from './log-salvage.ts'
 
 /** A log to salvage, and what is known of it. */
 export type ShardSalvage = {
@@ -151,3 +156,182 @@ const isUnreadable = (error: unknown, dir: string): boolean =>
   isKeelsonError(error, 'CORRUPT') ||
   isKeelsonError(error, 'UNSUPPORTED_VERSION') ||
   (error instanceof DiskError && error.path.startsWith(dir))
+
+// Makes a new log of the readable frames of a damaged one. Frames keep their LSNs, types and
+// payloads, and the log keeps its id. A lost frame is replaced by a LOST frame with its LSN, so
+// stored positions still name the same frames. Bytes that only look like frames, and a torn tail,
+// are left out. The source is only read.
+//
+// The MANIFEST is written first and names every frame. Until all of them are there, the folder is
+// refused as a log that lost data. So an interrupted salvage is never taken for the log.
+
+/**
+ * The verified source of a salvage, and its target: an existing folder that is empty except for its
+ * LOCK.
+ */
+export type SalvageRequest = {
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly from: string
+  readonly found: Pick<
+    LogVerification,
+    'walId' | 'epoch' | 'frames' | 'provenLsn' | 'checkpointLsn' | 'lastTime' | 'lost' | 'good'
+  >
+  readonly to: string
+  /** The snapshots that the new log names, oldest first; none by default. */
+  readonly snapshots?: readonly NamedSnapshot[]
+}
+
+/** The result of a salvage: the copied frames, the LSNs and the files of the new log. */
+export type Salvaged = {
+  readonly walId: string
+  readonly frames: number
+  readonly lost: readonly LsnRange[]
+  readonly firstLsn: number
+  readonly lastLsn: number
+  readonly segments: number
+  readonly bytes: number
+}
+
+/**
+ * The findings for a log of which nothing is left; an empty log is made of them. `walId`: its id,
+ * in hex.
+ */
+export const nothingFound = (walId = ''): SalvageRequest['found'] => ({
+  walId,
+  epoch: 0,
+  frames: 0,
+  provenLsn: 0,
+  checkpointLsn: 0,
+  lastTime: 0,
+  lost: [],
+  good: [],
+})
+
+/** The greatest number of lost frames that are written one by one: they take 4 GiB. */
+const lostMax = 2 ** 27
+
+/**
+ * Salvages a log and yields its progress. On return the new log is complete, durable and closed.
+ * @throws KeelsonError `TOO_LARGE` if too many frames are lost; `CORRUPT` if the source changed
+ * meanwhile; DiskError
+ */
+export function* salvaging(request: SalvageRequest): Generator<Progress, Salvaged> {
+  const { disk, clock, found, to } = request
+  const parts = partsOf(found)
+  // A log without frames stays empty: its next LSN is the one after the proven LSN.
+  const firstLsn = parts[0]?.from ?? found.provenLsn + 1
+  const promise = promiseOf(request, (parts.at(-1)?.to ?? firstLsn - 1) + 1)
+  replaceManifest(disk, to, promise)
+  const writer = new SealedLog({ disk, clock, dir: to }, layoutOf(found), {
+    walId: promise.walId,
+    epoch: promise.epoch,
+    baseLsn: firstLsn,
+  })
+  try {
+    let bytes = 0
+    const totalBytes = found.good.reduce((sum, { run }) => sum + run.to.offset - run.from.offset, 0)
+    for (const part of parts) {
+      const progress = { what: 'the log', bytes, totalBytes }
+      if ('run' in part) {
+        yield* copy(disk, request.from, writer, part, progress)
+        bytes += part.run.to.offset - part.run.from.offset
+      } else yield* writeLost(writer, part, progress)
+    }
+    const { checkpointLsn } = found
+    const { lastTime, snapshots } = promise
+    const generation = promise.generation + 1
+    const ended = { generation, checkpointLsn, lastTime, snapshots }
+    const { chain, manifest } = writer.finish(ended)
+    overwriteManifest(disk, to, manifest)
+    return {
+      walId: promise.walId,
+      frames: found.frames,
+      lost: found.lost,
+      firstLsn,
+      lastLsn: promise.recoveredLsn,
+      segments: chain.length,
+      bytes: chain.reduce((sum, { header }) => sum + header.allocatedBytes, 0),
+    }
+  } finally {
+    writer.abandon()
+  }
+}
+
+type Found = SalvageRequest['found']
+
+type Part = GoodFrames | LsnRange
+
+/** Good and lost frames in the order of their LSNs. */
+const partsOf = ({ good, lost }: Found): Part[] => {
+  const gone = lost.reduce((sum, { from, to }) => sum + to - from + 1, 0)
+  if (gone > lostMax)
+    throw new KeelsonError('TOO_LARGE', `${gone} frames are lost, too many to record`, {
+      details: { lost, limit: lostMax },
+    })
+  return [...good, ...lost].sort((a, b) => a.from - b.from)
+}
+
+/** Room for the payloads that a salvage writes itself: LOST frames and CLEAN_CLOSE. */
+const ownPayloadMax = 256
+
+const layoutOf = ({ good }: Found) => ({
+  features: good.reduce((all, { segment }) => all | segment.header.features, 0),
+  sectorBytes: good.reduce((most, { segment }) => Math.max(most, segment.header.sectorBytes), 512),
+  payloadMax: good.reduce(
+    (most, { segment }) => Math.max(most, segment.header.payloadMax),
+    ownPayloadMax,
+  ),
+  fileBytes: good.reduce((most, { segment }) => Math.max(most, segment.size), 1024 * 1024),
+})
+
+/** The salvaged log is a new epoch of the same log: its number increases by one. */
+const promiseOf = (
+  { found, clock, snapshots = [] }: SalvageRequest,
+  lastLsn: number,
+): Manifest => ({
+  generation: 2,
+  // If no readable file names the log, it gets a new id.
+  walId: found.walId || Buffer.from(clock.randomBytes(16)).toString('hex'),
+  epoch: found.epoch + 1,
+  newest: { seq: 0, baseLsn: 1, salt: { low: 0, high: 0 } },
+  recoveredLsn: lastLsn,
+  checkpointLsn: 0,
+  checkpointSegment: 1,
+  lastTime: found.lastTime,
+  snapshots,
+})
+
+/** The lost frames between two pauses. */
+const pauseFrames = 65_536
+
+function* writeLost(
+  writer: SealedLog,
+  range: LsnRange,
+  progress: Progress,
+): Generator<Progress, void> {
+  const none = new Uint8Array(0)
+  for (let lsn = range.from; lsn <= range.to; lsn++) {
+    writer.add(frameTypes.lost, lsn === range.from ? encodeLost(range) : none)
+    if ((lsn - range.from) % pauseFrames === pauseFrames - 1) yield progress
+  }
+}
+
+function* copy(
+  disk: Disk,
+  dir: string,
+  writer: SealedLog,
+  { segment, run, from, to }: GoodFrames,
+  progress: Progress,
+): Generator<Progress, void> {
+  const { name, header } = segment
+  const stretch = { name, header, from: run.from, to: { offset: run.to.offset, lsn: to } }
+  const steps = walkingFrames(disk, dir, stretch, (frame, cursor) => {
+    if (frame.lsn >= from) writer.add(frame.type, cursor.payloadBytes(frame))
+  })
+  const show = (bytes: number) => ({ ...progress, bytes })
+  const { offset, lsn, crc } = yield* summed(steps, show, progress.bytes)
+  if (lsn === to && (to < run.to.lsn || crc === run.to.crc)) return
+  const evidence = 'a frame that was valid at the verification is damaged now'
+  throw corruption({ file: name, offset, lsn: lsn + 1, evidence })
+}

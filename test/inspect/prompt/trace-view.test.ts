@@ -1,6 +1,6 @@
 /** The messages, replies and steps of a process are shown one line each, up to a number. */
 import { describe, expect, test } from 'vitest'
-import { traceFeed, traceLine } from '../../../src/inspect/prompt/trace-view.ts'
+import { traceFeed, traceLine } from '../../../src/inspect/prompt/looking-words.ts'
 import {
   call,
   cast,

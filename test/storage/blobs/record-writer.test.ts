@@ -7,7 +7,7 @@ import {
   encodeBlobHeader,
   encodeBlobTrailer,
 } from '../../../src/storage/blobs/blob-record.ts'
-import { RecordWriter } from '../../../src/storage/blobs/record-writer.ts'
+import { RecordWriter } from '../../../src/storage/blobs/blob-writer.ts'
 import type { DiskFile } from '../../../src/storage/ports/disk.ts'
 import { recordBytes } from '../../../src/storage/values/blob-extents.ts'
 import { payload } from '../../support/worlds/blob-folder.ts'
