@@ -87,8 +87,8 @@ const history = ({ historyValue }: AnyMachineSnapshot): SavedMachine['historyVal
   )
 
 /**
- * A copy of `given`, if it is a saved state of `machine`. Throws `INVALID_ARGUMENT`. It may lack
- * what earlier versions did not save.
+ * A copy of `given`, if it is a saved state of `machine`. Throws `INVALID_ARGUMENT`. Optional parts
+ * may be absent.
  */
 export const checkedSaved = (machine: AnyStateMachine, given: SavedMachine): SavedMachine => {
   if (typeof given !== 'object' || given === null || given.machine !== machine.id) {
