@@ -45,7 +45,7 @@ describe.skipIf(lacks(withoutChromium))('in an incident (needs the build)', () =
   test('the first view names a crash loop, a blocked entity, a projection that lags, and a step that hangs', async () => {
     const { page, console } = await incident(tempFolder())
     await waitForText(page, 'crash loop')
-    await waitForText(page, 'stuck step')
+    await waitForText(page, 'hanging step')
     const toStep = '.card a[href="#/entity/order/23"]'
     await page.waitForSelector(toStep)
 
@@ -58,7 +58,7 @@ describe.skipIf(lacks(withoutChromium))('in an incident (needs the build)', () =
     )
     expect(named).toMatch(/projection suspended\s+shard 0\s+[^\n]+\s+since [\d:]{8}, \d+ s/s)
     expect(named).toMatch(
-      /stuck step\s+order\/23\s+step ship runs for \d+ s\s+since [\d:]{8}, \d+ s/s,
+      /hanging step\s+order\/23\s+step ship runs for \d+ s\s+since [\d:]{8}, \d+ s/s,
     )
     await page.locator(toStep).click()
     await page.waitForSelector('.main[data-view="entity"]')
