@@ -316,7 +316,7 @@ const crashes = [
       (host) => host.idle(),
     ],
     differs: {
-      why: 'A job is dead when three lives have ended while it ran alone. In BullMQ it is so when it has stalled twice, unless `maxStalledCount` is set.',
+      why: 'A job is dead when the queue has ended three times while it ran alone. In BullMQ it is so when it has stalled twice, unless `maxStalledCount` is set.',
       keelson: { runs: { a: 3 }, dead: [] },
     },
   },
