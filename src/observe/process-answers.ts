@@ -12,7 +12,7 @@ export type Trouble = {
   readonly severity: Severity
   /** `shard down`, `gave up`, `crash loop`, `blocked`, `failing step`, `not durable`, … */
   readonly kind: string
-  /** What has it: `shard 0`, `order/17`. */
+  /** Its subject: `shard 0`, `order/17`. */
   readonly subject: string
   readonly text: string
   /** Since when, of several the earliest; absent if that is not known. */
@@ -36,7 +36,7 @@ export type Latency = {
 
 /** The memory of the process and the space of the instance, in bytes. */
 export type Sizes = {
-  /** What the operating system counts: the heap, external memory, threads and mapped files. */
+  /** As the operating system counts it: the heap, external memory, threads and mapped files. */
   readonly residentBytes: number
   readonly heapBytes: number
   /** Buffers, and other memory outside of the heap that its objects hold. */

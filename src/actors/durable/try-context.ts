@@ -1,7 +1,7 @@
 /**
  * The context of one try of a step or an alarm: that of its actor, until the try has failed. Code of
- * the try may run on after that, because nothing can end it. It changes nothing through its context
- * any more, nor through a ref or a store that it has from it: another turn runs by then.
+ * the try may run on after that, because nothing can end it. From then on its context, and each ref
+ * or store that it has from it, change nothing: another turn runs.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { AnyContext, Context, Ref } from '../../runtime/index.ts'

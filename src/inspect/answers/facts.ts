@@ -1,4 +1,4 @@
-/** What is known about an instance at one time: the facts from which its troubles are judged. */
+/** The facts about an instance at one time. Its troubles are judged from them. */
 import type { AppContext, Health } from '../../supervisors/index.ts'
 import { recordsOf } from '../recorder/recorder.ts'
 import type { Recorded } from '../recorder/records.ts'

@@ -1,4 +1,4 @@
-/** What a past turn of a durable actor was about, in words. Pure. */
+/** The titles of past turns of durable actors: the cause of each, in words. Pure. */
 import type { PastTurn } from '../../actors/index.ts'
 import { printable } from '../text/paint.ts'
 

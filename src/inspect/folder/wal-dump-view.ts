@@ -68,7 +68,7 @@ export const dumpLine = (record: Shown, paint: Paint = plainPaint): string => {
   }
 }
 
-/** What a frame has, in one line: kinds of writes, their keys and names. No values. */
+/** The content of a frame in one line: kinds of writes, their keys and names. No values. */
 export const contentText = (content: FrameContent): string => {
   switch (content.kind) {
     case 'units':

@@ -139,7 +139,7 @@ export const makeLogs = async (
 }
 
 // The claim of a shared log: a group without frames that begins the next epoch. When the engine has
-// acknowledged it, no earlier owner can append any more, and all groups before it are proven.
+// acknowledged it, no earlier owner can append, and all groups before it are proven.
 
 /** The log to claim, with the time that its owner waits for an append. */
 export type ClaimParts = {

@@ -213,8 +213,8 @@ const lostMax = 2 ** 27
 
 /**
  * Salvages a log and yields its progress. On return the new log is complete, durable and closed.
- * @throws KeelsonError `TOO_LARGE` if too many frames are lost; `CORRUPT` if the source changed
- * meanwhile; DiskError
+ * @throws KeelsonError `TOO_LARGE` if too many frames are lost; `CORRUPT` if the source has
+ * changed; DiskError
  */
 export function* salvaging(request: SalvageRequest): Generator<Progress, Salvaged> {
   const { disk, clock, found, to } = request
