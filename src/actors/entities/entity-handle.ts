@@ -33,7 +33,9 @@ import type { StateChange } from './state-changes.ts'
 type EndOptions = { readonly timeoutMs?: number }
 
 type EndMessages = {
-  calls: Record<'$delete' | '$stop', (keys: boolean) => boolean> & {
+  calls: {
+    $stop: () => boolean
+    $delete: (keys: boolean) => boolean
     $unblock: () => boolean
     $byHand: (asked: ByHand) => boolean
   }
@@ -235,11 +237,13 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
    * @throws KeelsonError `INVALID_ARGUMENT`, `BLOCKED`, `LOCKED` for a key that another owner has
    * locked, `TIMEOUT`, `UNKNOWN_OUTCOME`
    */
-  delete(
+  async delete(
     id: string,
     { keys, ...options }: EndOptions & { readonly keys?: boolean } = {},
   ): Promise<boolean> {
-    return this.#end(id, '$delete', options, keys === true)
+    this.#access.check()
+    const ref = this.#entities.ref<EndMessages>(this.kind, id)
+    return call(ref, '$delete', keys === true, options)
   }
 
   /**
@@ -259,7 +263,8 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
   async stop(id: string, options: EndOptions = {}): Promise<boolean> {
     this.#access.check()
     if (!this.#entities.holder(`${this.kind}/${checkEntityId(id)}`)) return false
-    return this.#end(id, '$stop', options)
+    const ref = this.#entities.ref<EndMessages>(this.kind, id)
+    return call(ref, '$stop', undefined, options)
   }
 
   /**
@@ -288,16 +293,5 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
     if (!isBorn(this.#entities, `${this.kind}/${checkEntityId(id)}`)) return false
     const ref = this.#entities.ref<EndMessages>(this.kind, id)
     return call(ref, '$byHand', { act, name }, options)
-  }
-
-  async #end(
-    id: string,
-    message: '$delete' | '$stop',
-    options: EndOptions,
-    keys = false,
-  ): Promise<boolean> {
-    this.#access.check()
-    const ref = this.#entities.ref<EndMessages>(this.kind, id)
-    return call(ref, message, keys, options)
   }
 }

@@ -110,7 +110,7 @@ const idsOf = (kind: string, prefix: string): RowRange => begun(entityRows(kind)
 /** The rows of a range whose keys go on with `prefix` after the part that all have. */
 const begun = (all: RowRange, prefix: string): RowRange => {
   const start = all.gt ?? all.gte
-  if (prefix === '' || start === undefined) return all
+  if (start === undefined) return all
   const end = successor(prefix)
   return {
     gte: start + prefix,

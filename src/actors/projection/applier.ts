@@ -218,7 +218,7 @@ export const server: GenServer<Messages, State, ProjectionShard> = {
     projected: (state, notice, context) => {
       const lsn = shownOf(state, notice)
       const isNews = lsn > state.shownLsn
-      state.shownLsn = Math.max(state.shownLsn, lsn)
+      state.shownLsn = lsn
       if (state.mode === 'waiting') {
         if (isNews) progressed(state, lsn, context)
         return lsn >= state.subscription.lastLsn

@@ -148,6 +148,32 @@ describe('a start with more log than the bound behind its projection', () => {
     await world.during(app.close())
   })
 
+  test('tells how much of what lacked is there, not of the whole log', async () => {
+    const world: Machine = machine({ aroundLog: (host) => slowly(host, () => world, 1_000) })
+    const app = await world.start(options)
+    for (let at = 0; at < 40; at++) await world.during(app.store.put('k', at))
+    await world.during(app.control.flushAll())
+    const from = app.health().shards[0]?.projectedLsn ?? 0
+    world.projections.failCommits(folder, Number.POSITIVE_INFINITY)
+    const puts = Array.from({ length: 12 }, (_, at) => app.store.put('k', `${at}${text}`))
+    await world.during(Promise.allSettled(puts))
+    await world.during(app.close({ deadlineMs: 10 }))
+    world.projections.failCommits(folder, 0)
+    const told: StartProgress[] = []
+
+    const again = await world.start({ ...options, onProgress: (each) => told.push(each) })
+
+    const all = told.flatMap(({ recovery }) => recovery ?? [])
+    // What is read last, for the overlay, is told anew.
+    const progress = all.filter(({ bytesOfAll }) => bytesOfAll === all[0]?.bytesOfAll)
+    const lacked = (again.health().shards[0]?.appliedLsn ?? 0) - from
+    expect(progress.length).toBeGreaterThan(1)
+    expect(progress[0]?.count).toBeLessThan(lacked)
+    for (const { count, bytes, bytesOfAll } of progress)
+      expect(bytes).toBe(Math.round((count / lacked) * bytesOfAll))
+    await world.during(again.close())
+  })
+
   test('is refused with DEGRADED after `deadlineMs` without room, and the next one goes on there', async () => {
     const reads: number[] = []
     const world = await overwritten((host) => ({

@@ -152,6 +152,26 @@ describe('a projection whose function throws', () => {
     expect(app.projection('fragile').get('b')).toBe(2)
   })
 
+  test('is given the frame that halts it once: it is not built anew with that frame', async () => {
+    const tries: unknown[] = []
+    const fragile = projection('fragile', {
+      version: 1,
+      project: ({ key, after }) => {
+        if (after !== 'bad') return []
+        tries.push(key)
+        throw new Error('odd')
+      },
+    })
+    const { app, during } = await begun([fragile])
+    await during(app.store.put('a', 1))
+    await during(app.projection('fragile').reached())
+    await during(app.store.put('b', 'bad'))
+    await during(app.control.flush(0))
+    await during(app.store.put('c', 1))
+    await during(app.control.flush(0))
+    expect(tries).toEqual(['b'])
+  })
+
   test('in a rebuild leaves the rows of the version before, over rebuilds and starts', async () => {
     const total = (version: number, isBad = false) =>
       projection('total', {
