@@ -15,10 +15,14 @@ import type { SharedContext } from './try-context.ts'
 
 type Asked = { readonly from: HeldCall }
 
-/** Writes the row of a state that was migrated when the actor woke. */
+/**
+ * Writes the row of a state that was migrated when the actor woke. Of an actor that was removed
+ * since nothing is written: it stays unborn.
+ */
 const written = (self: DurableProcess, state: unknown): unknown => {
-  self.draft.writeRow()
-  return reply(true, state)
+  const isBorn = self.draft.before.memory.mark !== undefined
+  if (isBorn) self.draft.writeRow()
+  return reply(isBorn, state)
 }
 
 /** The messages of the actor itself. */

@@ -204,6 +204,19 @@ describe('migrateAll', () => {
     expect(examined).toBe(66)
   })
 
+  test('does not count an entity that was deleted before its turn came', async () => {
+    const s = await written(66, 1)
+    const accounts = await upgraded(s, 1)
+    s.syncMs = 5_000
+    const run = accounts.migrateAll()
+    await s.advance(2_000)
+    const deleted = accounts.delete('9', { timeoutMs: 60_000 })
+
+    expect(await s.during(run, { withinMs: 40_000 })).toEqual({ migrated: 64, blocked: 1 })
+    expect(await s.during(deleted, { withinMs: 40_000 })).toBe(true)
+    expect(accounts.state('9')).toBeUndefined()
+  })
+
   test('counts every blocked row, and lists the first 1,000', async () => {
     const s = await written(1_001, 1)
     await s.close()
