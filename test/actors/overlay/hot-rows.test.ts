@@ -44,6 +44,17 @@ describe('a row that the projection shows', () => {
     await world.during(app.store.put('e', 1))
     expect(await world.during(codeOf(app.store.put('f', 1, { whenFull: 'refuse' })))).toBe('BUSY')
   })
+
+  test('leaves memory before its time if others wait for room', async () => {
+    const { world, app } = await started({ hotTtlMs: 3_600_000, keys: 3 })
+    const token = await world.during(app.control.suspend(0))
+    for (const key of ['a', 'b', 'c']) await world.during(app.store.put(key, 1))
+    expect(await world.during(codeOf(app.store.put('d', 1, { whenFull: 'refuse' })))).toBe('BUSY')
+    const waiting = codeOf(app.store.put('d', 1))
+    await world.during(app.control.resume(0, token))
+    expect(await world.during(waiting)).toBe('ok')
+    expect(await world.during(keysInMemory(app))).toBeLessThan(3)
+  })
 })
 
 describe('a row that the projection does not show', () => {

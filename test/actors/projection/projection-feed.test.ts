@@ -125,6 +125,23 @@ describe('the feed of a projection', () => {
     expect(feed.next(0, true, nothing)).toEqual({ kind: 'sync' })
   })
 
+  test('that has every frame goes on with the outbox after a discard', () => {
+    const feed = new ProjectionFeed(limits, 7, 7)
+    expect(feed.discard()).toBe(0)
+    expect(feed.load.tailing).toBe(false)
+  })
+
+  test('waits longer with fewer than 256 KiB, and not with as many', () => {
+    const dueIn = (bytes: number) => {
+      const feed = new ProjectionFeed({ ...limits, trickleMs: 5_000 }, 7, 7)
+      const frames = appliedFrames([8], unitsOf)
+      feed.enqueue({ ...frames, changes: { ...frames.changes, bytes: [bytes] } }, 100)
+      return feed.next(100, false, nothing)
+    }
+    expect(dueIn(256 * 1024 - 1)).toEqual({ kind: 'due', inMs: 5_050 })
+    expect(dueIn(256 * 1024)).toEqual({ kind: 'due', inMs: 50 })
+  })
+
   test('reads the log after an overflow of the outbox, and loses and repeats no frame', () => {
     const feed = new ProjectionFeed(limits, 0, 0)
     feed.durable(100)

@@ -11,8 +11,8 @@ import {
   terminateChild,
 } from '../../../src/runtime/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
-import { silentLogger } from '../../../src/testing/index.ts'
-import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
+import { capturedLog, silentLogger } from '../../../src/testing/index.ts'
+import { codeOf, machine, started } from '../../support/worlds/simulated-instance.ts'
 
 const lmdb = '/data/shard-0/lmdb'
 const projectionOf = (app: App) => app.health().shards[0]?.projection
@@ -109,6 +109,24 @@ describe('a projection’s writer', () => {
 
     expect(projectionOf(app)).toMatchObject({ mode: 'following', reason: undefined, failures: 3 })
     expect(modes).toEqual(['degraded', 'tailing', 'following'])
+  })
+
+  test('that becomes degraded is in the log once, with the reason; other modes are not', async () => {
+    const log = capturedLog()
+    const world = machine()
+    const system = createSystem({ clock: world.clock, logger: log })
+    const app = await world.start({ system })
+    const token = await world.during(app.control.suspend(0))
+    await world.during(app.control.resume(0, token))
+    expect(log.messages('warn')).toEqual([])
+
+    world.projections.failCommits(lmdb, 3)
+    await world.during(app.store.put('a', 1))
+    await world.clock.advance(5_000)
+    expect(log.messages('warn')).toEqual([
+      expect.stringMatching(/^the projection of shard 0 is degraded: NO_SPACE/),
+    ])
+    await world.during(app.close())
   })
 
   test('tries again as soon as a suspension ends, whatever delay was left', async () => {
