@@ -109,8 +109,7 @@ const idsOf = (kind: string, prefix: string): RowRange => begun(entityRows(kind)
 
 /** The rows of a range whose keys go on with `prefix` after the part that all have. */
 const begun = (all: RowRange, prefix: string): RowRange => {
-  const start = all.gt ?? all.gte
-  if (start === undefined) return all
+  const start = (all.gt ?? all.gte) as string
   const end = successor(prefix)
   return {
     gte: start + prefix,

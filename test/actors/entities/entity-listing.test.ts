@@ -165,6 +165,7 @@ describe('list', () => {
       [{ prefix: 5 }, 'INVALID_ARGUMENT'],
       [{ prefix: 'a\0' }, 'INVALID_ARGUMENT'],
       [{ where: {} }, 'INVALID_ARGUMENT'],
+      [{ where: 'a' }, 'INVALID_ARGUMENT'],
       [{ where: { status: 'a', total: 1 } }, 'INVALID_ARGUMENT'],
       [{ where: { total: {} } }, 'INVALID_ARGUMENT'],
       [{ where: { total: { gt: 1, gte: 1 } } }, 'INVALID_ARGUMENT'],
