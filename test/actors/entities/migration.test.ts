@@ -1,7 +1,7 @@
 /** Versions of states: what looks show, and the migration of all rows of a kind. */
 
 import { describe, expect, test } from 'vitest'
-import { surveyEntity } from '../../../src/actors/index.ts'
+import { shownRows, surveyEntity } from '../../../src/actors/index.ts'
 import { writeJournalRow } from '../../../src/actors/journal/journal-row.ts'
 import {
   call,
@@ -105,6 +105,26 @@ describe('a look', () => {
     expect(accounts.state('none')).toBeUndefined()
     expect(accounts.list().entries.map(({ state }) => state?.euros)).toEqual([0, 0.01, 0.02])
     expect([...versionsIn(s).values()]).toEqual([1, 1, 1])
+  })
+
+  test('at the rows has the state as it was written; formatStatus gets it as migrate makes it', async () => {
+    const s = await written(8)
+    const plain = await upgraded(s)
+    const shown = (of: string) => {
+      const read = surveyEntity(s.app.entities, `${of}/7`)
+      return read && shownRows(s.app.entities, { kind: of, id: '7' }, read).state
+    }
+    expect(plain.state('7')).toEqual({ euros: 0.07, turns: 1 })
+    expect(shown('account')).toEqual({ cents: 7, turns: 1 })
+    await s.close()
+    const formatStatus = ({ state }: { state?: Euros }) => ({ state: `${state?.euros} euros` })
+    const formatted = entity('account', { ...second, formatStatus } as typeof second)
+    await s.start({ app: supervisor('app', {}, [formatted]), shards: 2 })
+    expect(shown('account')).toBe('0.07 euros')
+    await s.close()
+    await s.start({ app: supervisor('app', {}, []), shards: 2 })
+    expect(shown('account')).not.toEqual({ cents: 7, turns: 1 })
+    expect(shown('account')).toEqual(expect.any(String))
   })
 
   test('at a row that migrate refuses is BLOCKED, and a page has the others', async () => {
