@@ -5,6 +5,7 @@
  */
 import { keptText, type Some, some } from '../../actors/index.ts'
 import { backoffMs } from '../../clock.ts'
+import type { KeptError } from '../../errors.ts'
 import {
   type AnyContext,
   type AppContext,
@@ -68,7 +69,8 @@ const flowHealth = (context: AnyContext, workflows: readonly Workflow[]): FlowHe
     workflows.flatMap((type) =>
       listOf(app, { type, ...filter }).entries.map(({ id, error, since }) => ({
         ...{ run: `${type.name}/${id}`, since },
-        reason: error === undefined ? '' : keptText(error),
+        // A run in these statuses has its error.
+        reason: keptText(error as KeptError),
       })),
     )
   const since = context.now() - recentMs

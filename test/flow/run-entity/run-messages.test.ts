@@ -1,10 +1,13 @@
 /** The messages of a run's entity, one by one, in each status of the run: what is accepted, refused, and left as it was. */
 import { describe, expect, test } from 'vitest'
 import { type Ctx, workflow } from '../../../src/flow/index.ts'
+import { cancelAtDeadline } from '../../../src/flow/run-entity/run-control.ts'
+import { childCalls } from '../../../src/flow/run-entity/run-family.ts'
+import { startTimer } from '../../../src/flow/run-entity/run-start.ts'
 import type { RunMessages } from '../../../src/flow/runs/messages.ts'
 import type { Parent, RunState } from '../../../src/flow/runs/record.ts'
 import { inputOf } from '../../../src/flow/runs/values.ts'
-import { call, type Ref } from '../../../src/runtime/index.ts'
+import { call, noReply, type Ref, reply } from '../../../src/runtime/index.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
 
 /** A body that ends as its input says. */
@@ -208,7 +211,26 @@ describe('a message finds a run in each status', () => {
   })
 })
 
+test('an alarm, or the end of a child, that finds no run changes nothing', () => {
+  const none = undefined as never
+  const { deadline } = cancelAtDeadline(none)
+  const { timer } = startTimer(none)
+  expect(deadline(undefined, none, none)).toEqual(noReply(undefined))
+  expect(timer(undefined, none, none)).toEqual(noReply(undefined))
+  const { childEnded } = childCalls(none)
+  expect(childEnded(undefined, none, none)).toEqual(reply(undefined, undefined))
+})
+
 describe('a signal', () => {
+  test('without an id is not the one whose id is `undefined` as a text', async () => {
+    const { send, start } = await world()
+    await start('1', 'waits')
+    const other = { name: 'other', value: 1 }
+    expect(await send('1', 'signal', other)).toEqual({ repeated: false })
+    expect(await send('1', 'signal', { ...other, id: 'undefined' })).toEqual({ repeated: false })
+    expect(await send('1', 'signal', other)).toEqual({ repeated: false })
+  })
+
   test('that is too long is refused with its length', async () => {
     const { send, start } = await world()
     await start('1', 'waits')
