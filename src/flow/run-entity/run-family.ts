@@ -35,9 +35,9 @@ export const familyContinues = ({
   workflow,
 }: RunActivations): RunContinues<'notifyParent' | 'cancelChildren'> => ({
   notifyParent: async (state, _, context) => {
-    const { parent } = state as RunState
+    const parent = state?.parent
     // A run that goes on has nothing to notify of.
-    if (!parent || !state || (!isOver(state.status) && state.status !== 'blocked'))
+    if (!state || !parent || (!isOver(state.status) && state.status !== 'blocked'))
       return noReply(state)
     const { type, id, ...place } = parent
     const notify = (end: RunEnd): Promise<unknown> =>

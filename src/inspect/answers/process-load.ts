@@ -1,7 +1,7 @@
 /**
- * What processes did since an earlier look, as in OTP's `etop` and recon's windows. Handled messages
- * stand for reductions, which JavaScript does not count. A growing queue shows a process that is too
- * slow. Pure.
+ * The load of processes since an earlier look, as in OTP's `etop` and recon's windows. Handled
+ * messages stand for reductions, which JavaScript does not count. A growing queue shows a process
+ * that is too slow. Pure.
  */
 import type { ProcessSummary } from '../../runtime/index.ts'
 
