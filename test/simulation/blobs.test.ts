@@ -4,7 +4,7 @@ import { BlobLife } from '../support/lives/blob-life.ts'
 import { liveSeeds, sumOf } from '../support/lives/seed-lives.ts'
 import { seedParts } from '../support/tier.ts'
 
-test.each(seedParts(3, 100))(
+test.each(seedParts(2, 100))(
   'what is acknowledged stays readable, and what nobody refers to goes, whatever happens (seeds $from to $to)',
   async ({ seeds }) => {
     const sum = sumOf(await liveSeeds(seeds, (seed) => new BlobLife(seed).run(30)))

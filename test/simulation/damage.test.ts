@@ -8,7 +8,7 @@ import { liveDamage } from '../support/lives/damage-life.ts'
 import { liveSeeds, sumOf } from '../support/lives/seed-lives.ts'
 import { seedsOf } from '../support/tier.ts'
 
-const seeds = seedsOf(2, 200)
+const seeds = seedsOf(1, 200)
 
 test(`a damaged shard shows what was acknowledged, or is CORRUPT, in ${seeds.length * 20} lives`, {
   timeout: 3_600_000,

@@ -10,7 +10,7 @@ import { liveThroughTrouble } from '../support/lives/liveness-life.ts'
 import { liveSeeds, sumOf } from '../support/lives/seed-lives.ts'
 import { seedsOf } from '../support/tier.ts'
 
-const seeds = seedsOf(4, 600)
+const seeds = seedsOf(2, 600)
 
 test(`durable actors go on after the trouble of ${seeds.length} random lives`, async () => {
   const tally = sumOf(await liveSeeds(seeds, liveThroughTrouble))

@@ -4,7 +4,7 @@ import { liveSeeds, sumOf } from '../support/lives/seed-lives.ts'
 import { SnapshotLife } from '../support/lives/snapshot-life.ts'
 import { seedParts } from '../support/tier.ts'
 
-test.each(seedParts(5, 1_000))(
+test.each(seedParts(3, 1_000))(
   'a snapshot and the log behind it are the projection, whatever happens (seeds $from to $to)',
   async ({ seeds }) => {
     const sum = sumOf(await liveSeeds(seeds, (seed) => new SnapshotLife(seed).run(12)))

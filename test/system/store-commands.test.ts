@@ -25,7 +25,7 @@ const lasting = (write: Write): Write => {
 
 const drawn = (): Transaction[] =>
   fc
-    .sample(transaction, { seed, numRuns: thorough(175, 700) })
+    .sample(transaction, { seed, numRuns: thorough(100, 700) })
     .map(withPatchesOfBytes)
     .map((one) =>
       one.kind === 'batch' ? { ...one, writes: one.writes.map(lasting) } : lasting(one),

@@ -135,7 +135,7 @@ test('a folder that is moved is there at a new member, and is its own no more', 
 
 test('a move that was interrupted at any of its changes is repeated, and the cluster is whole', async () => {
   let step = 0
-  for (let isWhole = false; !isWhole; step += thorough(5, 1)) {
+  for (let isWhole = false; !isWhole; step += thorough(9, 1)) {
     const world = await filled()
     isWhole = await world.move(failing(world.engine.connect('c'), step)).then(
       () => true,

@@ -26,7 +26,7 @@ const sector = 512
 const firstGroup = 4096
 
 /** Every bit or length is tried; in the quick tier one in 13. */
-const step = thorough(23, 1)
+const step = thorough(41, 1)
 
 /**
  * Three acknowledged groups of two frames with 600 bytes each, then a crash: three groups of 1,536
@@ -362,7 +362,7 @@ test('any bytes anywhere give a result or a refusal with a code', { tags: ['E37'
   log.abandon()
   const paths = [...segmentsOn(world.disk), `${dir}/MANIFEST`]
   const seen = new Set<string>()
-  for (let round = 0; round < thorough(50, 3_000); round++) {
+  for (let round = 0; round < thorough(25, 3_000); round++) {
     const disk = world.disk.clone()
     for (let change = below(4); change >= 0; change--) {
       const path = paths[below(paths.length)] ?? ''

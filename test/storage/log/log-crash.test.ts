@@ -29,7 +29,7 @@ import {
 } from '../../support/worlds/logs.ts'
 
 /** Of the pairs of crashes, the quick tier tries a ninth: each call is in some. */
-const stride = thorough(17, 1)
+const stride = thorough(29, 1)
 
 const size = 500
 
