@@ -100,7 +100,7 @@ const server: GenServer<Messages, State, readonly Workflow[]> = {
   init: (workflows, context) => {
     const own = context.to(context.self)
     const listener = ({ entity, reason }: { entity: string; reason: unknown }): void => {
-      const [kind = '', id = ''] = splitOnce(entity)
+      const [kind, id] = splitOnce(entity)
       const type = workflows.find(({ name }) => runKind(name) === kind)?.name
       if (type !== undefined && !isOrderly(reason as never))
         context.cast(own, 'ended', { type, id })
@@ -156,7 +156,7 @@ type Bus = {
   removeListener(event: string, listener: (event: never) => void): void
 }
 
-const splitOnce = (entity: string): readonly string[] => {
+const splitOnce = (entity: string): readonly [kind: string, id: string] => {
   const at = entity.indexOf('/')
   return [entity.slice(0, at), entity.slice(at + 1)]
 }

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { type Ctx, workflow } from '../../../src/flow/index.ts'
 import { cancelAtDeadline } from '../../../src/flow/run-entity/run-control.ts'
-import { childCalls } from '../../../src/flow/run-entity/run-family.ts'
+import { childCalls, familyContinues } from '../../../src/flow/run-entity/run-family.ts'
 import { startTimer } from '../../../src/flow/run-entity/run-start.ts'
 import type { RunMessages } from '../../../src/flow/runs/messages.ts'
 import type { Parent, RunState } from '../../../src/flow/runs/record.ts'
@@ -219,6 +219,40 @@ test('an alarm, or the end of a child, that finds no run changes nothing', () =>
   expect(timer(undefined, none, none)).toEqual(noReply(undefined))
   const { childEnded } = childCalls(none)
   expect(childEnded(undefined, none, none)).toEqual(reply(undefined, undefined))
+})
+
+describe('a step or a message that comes late changes nothing', () => {
+  const none = undefined as never
+  const parent: Parent = { type: 'p', id: '1', birth: 'b', lap: 0, number: 3 }
+  const stateIn = (status: string) => ({ status, birth: 'b', lap: 1, parent }) as RunState
+
+  test.each(['running', 'waiting', 'cancelling', 'undoing'])(
+    'a run that is %s again tells its parent of no end, and cancels no child',
+    async (status) => {
+      const { notifyParent, cancelChildren } = familyContinues({} as never)
+      const state = stateIn(status)
+      expect(await notifyParent(state, none, none)).toEqual(noReply(state))
+      expect(await cancelChildren(state, none, none)).toEqual(noReply(state))
+    },
+  )
+
+  const told = (status: string, lap: number, end: object, birth = 'b') => {
+    const rows = { get: () => ({ kind: 'child', key: 'one' }) }
+    const message = { birth, lap, number: 1, end } as never
+    return childCalls(none).childEnded(stateIn(status), message, { rows } as never)
+  }
+
+  test('the end of a child of an earlier lap, or of another run of the same id', () => {
+    const state = stateIn('waiting')
+    const end = { status: 'completed', output: 1 }
+    expect(told('waiting', 0, end)).toEqual(reply(undefined, state))
+    expect(told('waiting', 1, end, 'c')).toEqual(reply(undefined, state))
+  })
+
+  test.each(['waiting', 'blocked'])('a blocked child, to a run that is %s', (status) => {
+    const end = { status: 'blocked', error: { name: 'Error', message: 'stuck' } }
+    expect(told(status, 1, end)).toEqual(reply(undefined, stateIn(status)))
+  })
 })
 
 describe('a signal', () => {

@@ -50,9 +50,12 @@ describe('a deadline', () => {
       await w.crash()
       await w.s.advance(1_000)
     }
-    const before = w.status(work, '1')
+    const state = () => w.s.app.entity<unknown, { status: string }>('$flow-work').state('1')
+    const before = state()
     await w.s.advance(hour)
-    return { w, work, statuses: [before, w.status(work, '1')], run: w.flow.get(work, '1') }
+    const states = [before, state()]
+    const statuses = states.map((each) => each?.status)
+    return { states, statuses, run: w.flow.get(work, '1') }
   }
 
   test.each([
@@ -71,8 +74,9 @@ describe('a deadline', () => {
   })
 
   test('changes nothing of a run that is undone for its failure', async () => {
-    const { statuses, run } = await atDeadline('undoes')
+    const { states, statuses, run } = await atDeadline('undoes')
     expect(statuses).toEqual(['undoing', 'undoing'])
+    expect(states[1]).toEqual(states[0])
     expect(run?.error?.message).toBe('no')
   })
 

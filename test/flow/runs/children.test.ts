@@ -68,6 +68,20 @@ describe('a child', () => {
     expect(w.status(child, 'l')).toBe('completed')
   })
 
+  test('that is ended by force is an error of its parent at once', async () => {
+    const child = square()
+    const parent = workflow('parent', (ctx: Ctx) =>
+      ctx.child('one', child, { n: 1, pause: 3_600_000 }, { id: 'c' }).catch(({ code }) => code),
+    )
+    const w = await flowWorld([parent, child])
+    const run = await w.during(w.flow.start(parent, undefined, { id: '1' }))
+    await w.s.advance(5_000)
+    await w.during(w.flow.handle(child, 'c').cancel({ force: true, reason: 'now' }))
+    await w.s.advance(5_000)
+    expect(w.status(parent, '1')).toBe('completed')
+    expect(await w.during(run.result())).toBe('CANCELLED')
+  })
+
   test('does not begin when its parent ends in the same moment', { tags: ['W9'] }, async () => {
     const log: string[] = []
     const child = square(log)

@@ -59,6 +59,29 @@ test('a child whose output the parent cannot get yet is kept beyond its retentio
   expect(w.flow.list({ type: child }).entries).toEqual([])
 })
 
+test('a parent that is cancelled is blocked by a child whose output is damaged, and ends after a repair', {
+  tags: ['W9', 'W12'],
+}, async () => {
+  const w = await flowWorld([parent, child])
+  let mend: (() => void) | undefined
+  w.s.app.system.events.on('flow.ended' as never, () => {
+    mend ??= harmed(w)
+  })
+  const run = await w.during(w.flow.start(parent, undefined, { id: '1' }))
+  await w.s.advance(10_000)
+  await w.during(run.cancel())
+  await w.s.advance(600_000)
+  expect(w.flow.get(parent, '1')).toMatchObject({ status: 'blocked', error: { code: 'BLOCKED' } })
+  expect(w.flow.get(parent, '1')?.error?.message).toMatch(
+    /its child child\/.* the output of the run/,
+  )
+
+  mend?.()
+  await w.s.advance(600_000)
+  await w.during(w.flow.retry(parent, '1'))
+  expect(await w.during(codeOf(run.result({ timeoutMs: 600_000 })))).toBe('CANCELLED')
+})
+
 const listens = workflow('listens', async (ctx: Ctx<{ word: string }>) => {
   await ctx.sleep('nap', '1h')
   return (await ctx.waitFor('word'))?.length
