@@ -40,11 +40,15 @@ export * from './blobs/blob-host.ts'
 export { readBlobRange } from './blobs/blob-reader.ts'
 export { blobSizesPath, type LostFile, lostSegments } from './blobs/blob-sizes.ts'
 export { Blobs } from './blobs/blobs.ts'
-export { type ClusterTools, loadClusterTools } from './cluster/cluster-loading.ts'
 export type { LostShard } from './cluster/cluster-loss.ts'
 export type { ShardToMove } from './cluster/cluster-moving.ts'
 export type { ClusterSurvey, LogSurvey, MemberSurvey } from './cluster/cluster-survey.ts'
-export { type EngineStorage, loadEngineStorage } from './cluster/member-loading.ts'
+export {
+  type ClusterTools,
+  type EngineStorage,
+  loadClusterTools,
+  loadEngineStorage,
+} from './cluster/engine-loading.ts'
 export {
   type Command,
   type EntityRowChange,
@@ -102,14 +106,13 @@ export {
 export { describeHolder, lockedDir } from './disk/lock-holder.ts'
 export { nodeDisk, shareLock } from './disk/node-disk.ts'
 export { readChain } from './examination/chain-reading.ts'
-export { engineTurnScanner } from './examination/engine-turn-scan.ts'
 export { type FrameContent, recordContent } from './examination/frame-content.ts'
 export type { LogKnowledge } from './examination/log-damage.ts'
 export { type DumpRecord, dumping } from './examination/log-dump.ts'
 export type { LogVerification } from './examination/log-judgement.ts'
 export { verifying, verifyLog } from './examination/log-verification.ts'
 export * from './examination/logged-turn.ts'
-export { scanningTurns } from './examination/turn-scan.ts'
+export { engineTurnScanner, scanningTurns } from './examination/turn-scan.ts'
 export { frameBytes, frameTypes } from './frames/frame.ts'
 export type { Damage } from './frames/log-errors.ts'
 export type { LsnRange } from './frames/lost-frame.ts'

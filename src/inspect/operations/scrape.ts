@@ -3,12 +3,14 @@
  * slices, with turns of the event loop between them.
  */
 import type { LoopDelay } from '../../clock.ts'
-import { TimeSlice } from '../../runtime/index.ts'
+import { type ProcessSummary, type System, TimeSlice } from '../../runtime/index.ts'
 import { type AppContext, type InstanceParts, innerParts } from '../../supervisors/index.ts'
 import { factsOf } from '../answers/facts.ts'
+import { processPages } from '../answers/process-pages.ts'
+import { isPending, MessageAges } from '../answers/process-times.ts'
 import { troublesOf } from '../answers/troubles.ts'
 import { packageVersion } from '../command/environment.ts'
-import { recordsOf } from '../recorder/recorder.ts'
+import { kindOf, recordsOf } from '../recorder/recorder.ts'
 import type { Records } from '../recorder/records.ts'
 import { endOf, type Format, familyText } from './exposition.ts'
 import { type HeardWork, hearWork } from './heard-metrics.ts'
@@ -21,9 +23,40 @@ import {
   takeTroubles,
 } from './instance-metrics.ts'
 import { metrics } from './metric-table.ts'
-import { ProcessSurvey } from './process-survey.ts'
 import { takeRows } from './row-metrics.ts'
 import { Measurements } from './series.ts'
+
+/**
+ * The looks at the processes of one System, in pages with turns of the event loop between them. The
+ * ages of messages last from scrape to scrape.
+ */
+class ProcessSurvey {
+  readonly #system: System
+  readonly #ages = new MessageAges()
+
+  constructor(system: System) {
+    this.#system = system
+  }
+
+  /** Looks at every process. */
+  async take(into: Measurements): Promise<void> {
+    for await (const page of processPages(this.#system))
+      for (const process of page) this.#take(process, into)
+    this.#ages.over()
+  }
+
+  #take(process: ProcessSummary, into: Measurements): void {
+    const { mailbox } = process
+    const { clock } = this.#system
+    const kind = kindOf(process)
+    into.of(metrics.processes).add(1, kind)
+    into.of(metrics.mailbox).add(mailbox, kind)
+    into.of(metrics.mailboxMax).add(mailbox, kind)
+    const ageMs = this.#ages.of(process, clock.monotonic())
+    if (ageMs !== undefined) into.of(metrics.mailboxOldest).add(ageMs / 1_000, kind)
+    into.of(metrics.handlerPending).add(isPending(process, clock.now()) ? 1 : 0, kind)
+  }
+}
 
 /** A slice of a scrape: with one more metric it is not twice as long. */
 const lookMs = 2

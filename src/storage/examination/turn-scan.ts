@@ -1,10 +1,11 @@
 /**
  * Searches a log for the turns of one durable actor, part by part from the end. A frame is decoded
- * only if its bytes have the name of the actor. Changes nothing.
+ * only if its bytes have the name of the actor. Changes nothing. In files it reads the segments; a
+ * log without files is read through its port, stretch by stretch.
  */
-
 import { viewedBytes } from '../../bytes/u64.ts'
 import { asBuffer } from '../../bytes/utf8.ts'
+import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import { type Command, type OwnChange, type Turn, unitsIn } from '../commands/command.ts'
 import { decodeFrame } from '../commands/command-decoding.ts'
@@ -14,12 +15,19 @@ import { type DataTaker, dataFrames, walkingFrames } from '../frames/frame-walk.
 import { corruption } from '../frames/log-errors.ts'
 import type { SegmentHeader } from '../frames/segment-header.ts'
 import { closing, type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
+import type { LogHost } from '../ports/log-host.ts'
 import type { StoredValue } from '../ports/projection-store.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
 import { readMainRow } from '../values/entity-row.ts'
 import { decodeCause } from '../values/turn-cause.ts'
 import { soundSurvey } from './log-survey.ts'
-import type { LoggedTurn, TurnScan, TurnScanRequest, WantedTurn } from './logged-turn.ts'
+import type {
+  LoggedTurn,
+  TurnScan,
+  TurnScannerFactory,
+  TurnScanRequest,
+  WantedTurn,
+} from './logged-turn.ts'
 import { chainIn } from './turn-chain.ts'
 
 /**
@@ -70,8 +78,7 @@ export function* scanningTurns(
 }
 
 /** The frame that has the last unit before a wanted one. */
-export const lastLsnBefore = ({ before: { lsn, unit } }: WantedTurn): number =>
-  unit > 0 ? lsn : lsn - 1
+const lastLsnBefore = ({ before: { lsn, unit } }: WantedTurn): number => (unit > 0 ? lsn : lsn - 1)
 
 const within = <T>(
   disk: Disk,
@@ -141,7 +148,7 @@ function* turnsIn(
 }
 
 /** Adds the turns of the actor in each DATA frame to `found`. */
-export const turnsOf = (entity: string, found: LoggedTurn[]): DataTaker => {
+const turnsOf = (entity: string, found: LoggedTurn[]): DataTaker => {
   const mention = asMention(entity)
   return (lsn, time, payload) => {
     if (asBuffer(payload).indexOf(mention) < 0) return
@@ -259,4 +266,70 @@ const groupFrom = (
     }
   }
   return undefined
+}
+
+/** After which time a search gives what it has, in ms. */
+const scanMs = 2_000
+
+/** The LSNs of the first stretch, and the most of any: frames may be small. */
+const [firstLsns, lsnsMax] = [128, 65_536]
+
+/** The bytes that one request reads, and the aim for the bytes of a stretch. */
+const readBytes = 1024 * 1024
+
+/** Makes a scanner that reads through the log. */
+export const engineTurnScanner =
+  (clock: Clock): TurnScannerFactory =>
+  (signal) =>
+  async (request, log) => {
+    const late = clock.monotonic() + scanMs
+    const isLate = (): boolean => {
+      if (signal.aborted) throw new KeelsonError('CLOSED', 'the history was ended')
+      return clock.monotonic() >= late
+    }
+    return scanned(log, request, isLate)
+  }
+
+const scanned = async (
+  log: LogHost,
+  { to, entity, atLsn, limit, ...request }: TurnScanRequest,
+  isLate: () => boolean,
+): Promise<TurnScan> => {
+  const { firstLsn } = await log.run('describe', null)
+  const turns: LoggedTurn[] = []
+  let { wanted } = request
+  let lsns = firstLsns
+  for (let last = Math.min(to, lastLsnBefore(wanted)); last >= firstLsn; ) {
+    const from = Math.max(firstLsn, last - lsns + 1)
+    const { found, bytes } = await turnsBetween(log, entity, from, last)
+    const part = chainIn(found, wanted, { atLsn, limit: limit - turns.length })
+    turns.push(...part.turns)
+    if (turns.length === limit) return { turns, wanted: part.wanted, firstLsn }
+    // The stretch has no more of the chain.
+    wanted = { ...part.wanted, before: { lsn: from, unit: 0 } }
+    if (from > firstLsn && isLate()) return { turns, wanted, firstLsn }
+    last = from - 1
+    lsns = bytes > readBytes ? Math.ceil(lsns / 2) : Math.min(2 * lsns, lsnsMax)
+  }
+  return { turns, firstLsn }
+}
+
+/** The turns of the actor from one LSN to another, and the bytes of all frames there. */
+const turnsBetween = async (
+  log: LogHost,
+  entity: string,
+  from: number,
+  to: number,
+): Promise<{ readonly found: readonly LoggedTurn[]; readonly bytes: number }> => {
+  const found: LoggedTurn[] = []
+  const take = turnsOf(entity, found)
+  let bytes = 0
+  for (let next = from; next <= to; ) {
+    const read = await log.run('read', { from: next, to, maxBytes: readBytes })
+    for (const { lsn, time, offset, length } of read.frames)
+      take(lsn, time, read.bytes.subarray(offset, offset + length))
+    bytes += read.bytes.length
+    next = read.next
+  }
+  return { found, bytes }
 }

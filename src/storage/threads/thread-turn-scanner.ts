@@ -3,12 +3,12 @@
  * The thread stays for the next page: its start takes 44 ms of a processor at the usual priority,
  * which writes feel. Searches take their turns, so that many cost writes no more than one.
  */
-import { type Cancel, systemClock } from '../../clock.ts'
+import { type Cancel, type Clock, systemClock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { nodeDisk } from '../disk/node-disk.ts'
 import type { TurnScan, TurnScannerFactory, TurnScanRequest } from '../examination/logged-turn.ts'
 import { scanningTurns } from '../examination/turn-scan.ts'
-import { atLeisure } from '../ports/pace.ts'
+import { refusing } from '../ports/disk-failure.ts'
 import {
   isThread,
   runInBackground,
@@ -17,6 +17,29 @@ import {
   type ThreadClient,
   threadClient,
 } from './worker-thread.ts'
+
+/** The longest rest, in ms. Work that waited for a processor seems longer than it was. */
+const restMax = 100
+
+/**
+ * Takes all steps. After every `workMs` of them it rests `factor` times as long as it worked.
+ * @throws KeelsonError for a failure of the disk
+ */
+const atLeisure = async <T>(
+  clock: Clock,
+  steps: Generator<unknown, T>,
+  { workMs, factor }: { readonly workMs: number; readonly factor: number },
+): Promise<T> => {
+  let began = clock.monotonic()
+  for (;;) {
+    const step = refusing(() => steps.next())
+    if (step.done) return step.value
+    const worked = clock.monotonic() - began
+    if (worked < workMs) continue
+    await new Promise<void>((resolve) => clock.after(Math.min(factor * worked, restMax), resolve))
+    began = clock.monotonic()
+  }
+}
 
 /** After which time a search gives what it has, in ms. */
 const scanMs = 2_000

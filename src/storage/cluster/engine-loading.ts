@@ -1,4 +1,7 @@
-/** Loads what an instance needs whose logs are kept by an engine. No other instance loads it. */
+/**
+ * Loads what works on the engine of a cluster: for an instance whose logs it keeps, and for the
+ * commands of `keelson cluster`. No other process loads it.
+ */
 
 import type { EngineBlobs } from '../engine-files/engine-blobs.ts'
 import type { EngineSnapshots } from '../engine-files/engine-snapshots.ts'
@@ -8,6 +11,11 @@ import type { followedLogHost } from '../engine-log/followed-log-host.ts'
 import type { makeLogs, ownedLogHost } from '../engine-log/owned-log-host.ts'
 import type * as directory from '../leases/cluster-directory.ts'
 import type { LeaseKeeper } from '../leases/lease-keeper.ts'
+import type { drainMember } from './cluster-drain.ts'
+import type { acceptLoss, findLoss } from './cluster-loss.ts'
+import type { changeCopies, makeCluster } from './cluster-making.ts'
+import type { beginMove, bytesToMove, endMove, moveShard } from './cluster-moving.ts'
+import type { surveyCluster } from './cluster-survey.ts'
 
 /** The parts of a member of a cluster. */
 export type EngineStorage = {
@@ -23,7 +31,7 @@ export type EngineStorage = {
   readonly EndNote: typeof EndNote
 }
 
-/** Loads the modules. */
+/** Loads them for an instance. */
 export const loadEngineStorage = async (): Promise<EngineStorage> => {
   const directory = await import('../leases/cluster-directory.ts')
   const loaded = await Promise.all([
@@ -36,4 +44,30 @@ export const loadEngineStorage = async (): Promise<EngineStorage> => {
     import('../engine-log/end-note.ts'),
   ])
   return Object.assign({ directory }, ...loaded)
+}
+
+/** The acts on a cluster from outside. */
+export type ClusterTools = {
+  readonly surveyCluster: typeof surveyCluster
+  readonly makeCluster: typeof makeCluster
+  readonly changeCopies: typeof changeCopies
+  readonly beginMove: typeof beginMove
+  readonly bytesToMove: typeof bytesToMove
+  readonly moveShard: typeof moveShard
+  readonly endMove: typeof endMove
+  readonly drainMember: typeof drainMember
+  readonly findLoss: typeof findLoss
+  readonly acceptLoss: typeof acceptLoss
+}
+
+/** Loads them for a command. */
+export const loadClusterTools = async (): Promise<ClusterTools> => {
+  const loaded = await Promise.all([
+    import('./cluster-survey.ts'),
+    import('./cluster-making.ts'),
+    import('./cluster-drain.ts'),
+    import('./cluster-loss.ts'),
+    import('./cluster-moving.ts'),
+  ])
+  return Object.assign({}, ...loaded)
 }
