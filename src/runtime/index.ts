@@ -112,13 +112,14 @@ export * as pg from './sharing/pg.ts'
 export {
   Table,
   type TableHeir,
+  type TableKeeperMessages,
   type TableName,
   type TableOptions,
   type TableProtection,
   type TableTransfer,
   type TableUser,
+  tableKeeper,
 } from './sharing/table.ts'
-export { type TableKeeperMessages, tableKeeper } from './sharing/table-keeper.ts'
 export {
   type ChildFault,
   type ChildrenFault,

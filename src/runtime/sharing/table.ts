@@ -1,18 +1,21 @@
 /**
  * A table of keys and values that all processes of a System read directly, as OTP's `ets`: reads
  * are synchronous and send no message, and only the owner writes unless the table is public. It
- * dies with its owner, or passes to its heir. A table keeper (`table-keeper.ts`) is an heir that
+ * dies with its owner, or passes to its heir. A table keeper is an heir that
  * hands tables back to the process that claims them.
  *
  * Keys are compared by content: arrays and plain objects are fine. Values are not copied: the
  * reader of one must not change it.
  */
-import { argument, readOptions } from '../../check.ts'
+import { argument, noMore, readOptions } from '../../check.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { KeyIdentities } from '../names/key-identities.ts'
 import { livingOf, type Process } from '../process/process.ts'
-import type { Context, System } from '../server/gen-server.ts'
+import { isAnything } from '../server/acceptance.ts'
+import type { Context, GenServer, System } from '../server/gen-server.ts'
+import { noReply } from '../server/next-step.ts'
 import { kernelOf } from '../server/system.ts'
+import { type ChildSpec, type WorkerOptions, worker } from '../supervision/child-spec.ts'
 import { addressOf, type Ref } from '../words/address.ts'
 import { Envelope, kinds } from '../words/envelope.ts'
 import { showAsText } from '../words/value-text.ts'
@@ -62,7 +65,7 @@ export type Caller = Pick<Context<never>, 'now'> & { readonly self: Ref }
 export type TableUser = System | Caller
 
 /** The kind of the processes that hand tables back. */
-export const keeperKind = 'table_keeper'
+const keeperKind = 'table_keeper'
 
 const tableKeys = ['name', 'protection', 'heir', 'heirData']
 const protections = ['protected', 'public', 'private']
@@ -364,3 +367,29 @@ const taken = (table: {
   new KeelsonError('CONFLICT', `the table ${table.name} is taken`, {
     details: { table: table.name },
   })
+
+/** The messages of a table keeper. */
+export type TableKeeperMessages = {
+  infos: { table: (transfer: TableTransfer<never, never>) => void }
+}
+
+/**
+ * A table keeper as a child. Place it before the writers, under a strategy that does not restart it
+ * with them. Throws `CONFIG` with `details.path` for wrong options.
+ */
+export const tableKeeper = (
+  id: string,
+  options: Omit<WorkerOptions<TableKeeperMessages>, 'kind'> = {},
+  ...surplus: []
+): ChildSpec<TableKeeperMessages> => {
+  noMore(surplus, 'tableKeeper(id, { name, … })')
+  return worker(id, keeper, undefined, options)
+}
+
+const keeper: GenServer<TableKeeperMessages, null> = {
+  kind: keeperKind,
+  init: () => null,
+  // The tables that it keeps do not end by a wrong message.
+  accepts: { calls: {}, casts: {}, infos: { table: isAnything } },
+  infos: { table: (state) => noReply(state) },
+}
