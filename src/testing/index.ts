@@ -9,13 +9,11 @@
  */
 export { seededRandom, type VirtualClock, virtualClock } from '../clock.ts'
 export { type CapturedLog, capturedLog, type LogLine, silentLogger } from './kit/captured-log.ts'
-export { inManyOrders } from './kit/many-orders.ts'
 export { outcome, type Probe, probe } from './kit/probe.ts'
 export type { ReceivedBy } from './kit/received.ts'
-export { type TestSystem, testSystem } from './kit/test-system.ts'
+export { inManyOrders, type TestSystem, testSystem } from './kit/test-system.ts'
 export type { WaitOptions } from './kit/waiting.ts'
-export { inlineBlobHost } from './simulated/inline-blob-host.ts'
-export { inlineLogHost } from './simulated/inline-log-host.ts'
+export { inlineBlobHost, inlineLogHost } from './simulated/inline-host.ts'
 export { type MemoryProjections, memoryProjections } from './simulated/memory-projection-store.ts'
 export type { Unsynced } from './simulated/simulated-crash.ts'
 export {

@@ -1,4 +1,8 @@
-/** A System for a test: virtual time, a kept log, and an order of processes drawn from a seed. */
+/**
+ * A System for a test: virtual time, a kept log, and an order of processes drawn from a seed. A
+ * test can run in many orders: the promises of an actor must hold in every interleaving of
+ * messages.
+ */
 import { noMore } from '../../check.ts'
 import { type VirtualClock, virtualClock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
@@ -83,4 +87,34 @@ const describe = (info: ProcessInfo | undefined): string => {
   if (info === undefined) return 'it is not there'
   const { status, mailbox, handling } = info
   return `${status}${handling ? ` with ${handling.message}` : ''}, ${mailbox} waiting`
+}
+
+/**
+ * Runs `test` with the seeds from 1 to `count`, each on a separate System, which is closed
+ * afterwards. When a run fails, the error names the seed, and its `cause` is the failure.
+ * `KEELSON_SEED=17` in the environment runs that seed alone.
+ */
+export const inManyOrders = async (
+  count: number,
+  test: (world: TestSystem, seed: number) => unknown,
+  ...surplus: []
+): Promise<void> => {
+  noMore(surplus, 'inManyOrders(count, test)')
+  const only = process.env.KEELSON_SEED
+  const seeds = only ? [Number(only)] : Array.from({ length: count }, (_, index) => index + 1)
+  for (const seed of seeds) await inOrder(seed, test)
+}
+
+const inOrder = async (
+  seed: number,
+  test: (world: TestSystem, seed: number) => unknown,
+): Promise<void> => {
+  const world = testSystem({ seed })
+  try {
+    await test(world, seed)
+  } catch (cause) {
+    throw new Error(`fails with seed ${seed}: run it alone with KEELSON_SEED=${seed}`, { cause })
+  } finally {
+    await world.close()
+  }
 }

@@ -1,19 +1,32 @@
 /**
- * A host of a port without a thread, for simulations. It handles requests one after another, and
- * answers each `delayMs` later by a given clock. So groups form as they do while a real disk works.
+ * The log and the blobs of a shard without a thread, for simulations, on a given disk. A host
+ * handles requests one after another, and answers each `delayMs` later by a given clock. So groups
+ * form as they do while a real disk works. A spare segment is made in the background, step by step.
  */
+
+import { noMore } from '../../check.ts'
 import type { Cancel, Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
+import {
+  type BlobHost,
+  type BlobRequestKind,
+  Blobs,
+  createLog,
+  type Disk,
+  type LogHost,
+  type LogRequestKind,
+  sparePreparation,
+} from '../../storage/index.ts'
 
 /** The delay of answers. */
-export type AnswerDelay = {
+type AnswerDelay = {
   readonly clock: Clock
   /** From the work of a request to its answer, in ms; 0 by default: a later turn. */
   readonly delayMs?: number | (() => number)
 }
 
 /** The work of a host. */
-export type InlineWork<Kind, Request, Answer> = {
+type InlineWork<Kind, Request, Answer> = {
   /** The name of what it serves, in refusals. */
   readonly name: string
   readonly handle: (kind: Kind, request: Request) => Answer
@@ -30,7 +43,7 @@ type Pending = {
 }
 
 /** Requests to a host: each is handled when the request before it has been answered. */
-export class InlineRequests<Kind, Request, Answer> {
+class InlineRequests<Kind, Request, Answer> {
   readonly #work: InlineWork<Kind, Request, Answer>
   readonly #delay: AnswerDelay
   #waiting: Pending[] = []
@@ -96,5 +109,96 @@ export class InlineRequests<Kind, Request, Answer> {
 
   #closed(): KeelsonError {
     return new KeelsonError('CLOSED', `${this.#work.name} ended`)
+  }
+}
+
+/** The disk and the delays. */
+type InlineLogHostOptions = AnswerDelay & {
+  readonly disk: Disk
+  /** How long `end` takes, as when a thread waits for its disk; 0 by default. */
+  readonly endMs?: number
+  /**
+   * The time between two calls to the disk that make a spare in the background, in ms. Absent: a
+   * spare is made when it is needed.
+   */
+  readonly spareStepMs?: number
+}
+
+/** Makes the host of a log. */
+export const inlineLogHost = (
+  { disk, endMs = 0, spareStepMs, ...delay }: InlineLogHostOptions,
+  ...surplus: []
+): LogHost => {
+  noMore(surplus, 'inlineLogHost({ disk, … })')
+  const { clock } = delay
+  const log = createLog(disk, clock)
+  let spare: Generator<void> | undefined
+  let cancelStep: Cancel | undefined
+
+  const makeSpare = (): void => {
+    if (spareStepMs === undefined || spare) return
+    const task = log.beginSpare()
+    spare = task && sparePreparation(disk, task)
+    if (spare) cancelStep = clock.after(spareStepMs, stepSpare)
+  }
+
+  const stepSpare = (): void => {
+    if (!spare || spareStepMs === undefined) return
+    if (stepOf(spare, (error) => log.settleSpare(error)))
+      cancelStep = clock.after(spareStepMs, stepSpare)
+    else {
+      spare = undefined
+      requests.proceed()
+    }
+  }
+
+  const handle = (kind: LogRequestKind, request: never) => log.handle(kind, request)
+  const mustWait = (kind: LogRequestKind, request: never) => log.waitsForSpare(kind, request)
+  const work = { name: 'The log was', handle, mustWait, proceeded: makeSpare }
+  const requests = new InlineRequests(work, delay)
+  return {
+    run: (kind, request) => requests.run(kind, request as never) as Promise<never>,
+    async end() {
+      if (requests.isEnded) return
+      requests.isEnded = true
+      if (endMs > 0) await new Promise<void>((resolve) => clock.after(endMs, resolve))
+      cancelStep?.()
+      log.abandon()
+      requests.refuse()
+    },
+  }
+}
+
+/** Takes one step of a preparation. False when it has ended; `settled` gets its error, if any. */
+const stepOf = (spare: Generator<void>, settled: (error?: unknown) => void): boolean => {
+  try {
+    if (!spare.next().done) return true
+    settled()
+  } catch (error) {
+    settled(error)
+  }
+  return false
+}
+
+/** The disk and the delays. */
+type InlineBlobHostOptions = AnswerDelay & { readonly disk: Disk }
+
+/** Makes the host of blobs. */
+export const inlineBlobHost = (
+  { disk, ...delay }: InlineBlobHostOptions,
+  ...surplus: []
+): BlobHost => {
+  noMore(surplus, 'inlineBlobHost({ disk, … })')
+  const blobs = new Blobs(disk)
+  const handle = (kind: BlobRequestKind, request: never) => blobs.handle(kind, request)
+  const requests = new InlineRequests({ name: 'The blobs were', handle }, delay)
+  return {
+    run: (kind, request) => requests.run(kind, request as never) as Promise<never>,
+    async end() {
+      if (requests.isEnded) return
+      requests.isEnded = true
+      blobs.abandon()
+      requests.refuse()
+    },
   }
 }

@@ -28,8 +28,7 @@ import {
   loadedStart,
   type StartOptions,
 } from '../../supervisors/index.ts'
-import { inlineBlobHost } from './inline-blob-host.ts'
-import { inlineLogHost } from './inline-log-host.ts'
+import { inlineBlobHost, inlineLogHost } from './inline-host.ts'
 import { type MemoryProjections, memoryProjections } from './memory-projection-store.ts'
 import { type SimulatedDisk, type SimulatedDiskOptions, simulatedDisk } from './simulated-disk.ts'
 

@@ -11,7 +11,7 @@ import {
   type WalRepair,
   type WalVerification,
 } from '../../../src/storage/wal/wal-repair.ts'
-import { inlineLogHost } from '../../../src/testing/simulated/inline-log-host.ts'
+import { inlineLogHost } from '../../../src/testing/simulated/inline-host.ts'
 import { type SimulatedDisk, simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { dir } from './logs.ts'
 

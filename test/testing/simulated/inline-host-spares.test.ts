@@ -1,7 +1,7 @@
 /** The host of simulations, while it makes a spare: it does what a thread would, a call to the disk at a time. */
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
-import { inlineLogHost } from '../../../src/testing/simulated/inline-log-host.ts'
+import { inlineLogHost } from '../../../src/testing/simulated/inline-host.ts'
 import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { dir, payload, readAll, small, worldOn } from '../../support/worlds/logs.ts'
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import type { CommitRequest } from '../../../src/storage/ports/log-host.ts'
-import { inlineLogHost } from '../../../src/testing/simulated/inline-log-host.ts'
+import { inlineLogHost } from '../../../src/testing/simulated/inline-host.ts'
 import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { logHostContract } from '../../contracts/log-host.contract.ts'
 import { content, dir, payload, readAll, small, worldOn } from '../../support/worlds/logs.ts'
