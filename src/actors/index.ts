@@ -106,9 +106,8 @@ export type {
   MigrationReport,
 } from './entities/migration.ts'
 export { parkedActors, parkedCount, unblockWorker } from './entities/parked-actors.ts'
-export type { PastAlarm, PastStep, PastTurn } from './entities/past-turns.ts'
+export type { PastAlarm, PastStep, PastTurn, TurnCause } from './entities/past-turns.ts'
 export type { StateChange } from './entities/state-changes.ts'
-export type { TurnCause } from './entities/turn-causes.ts'
 export { deleteWorker, workerDiff, workerHistory } from './entities/worker-rows.ts'
 export type { EntryInput, PayloadInput, PayloadTypes, TypedInput } from './journal/entry-input.ts'
 export type { EntriesOfJournal, EntryStream } from './journal/entry-stream.ts'

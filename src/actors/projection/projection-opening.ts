@@ -1,20 +1,24 @@
 /**
- * Opens the projection of a shard for its applier. One that was lost is loaded from a snapshot first.
- * A load without room is tried again for `deadlineMs`. A loaded projection also needs the rows of
- * the blobs that the frames in the log refer to: no snapshot has them.
+ * Opens the projection of a shard for its applier. One that was lost is loaded from a snapshot
+ * first. A load without room is tried again for `deadlineMs`. A loaded projection also needs the
+ * rows of the blobs that the frames in the log refer to: no snapshot has them. From then on every
+ * read that meets a damaged row reports it; the reader still gets `CORRUPT`.
  */
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import {
   blobRowsOfFrame,
   decodeFrame,
+  type ProjectedPosition,
+  type ProjectionPin,
   type ProjectionStore,
+  type Row,
   type RowChange,
+  type RowRange,
   unlistedBlobsKey,
 } from '../../storage/index.ts'
 import type { ShardCore } from '../core/shard-core.ts'
 import type { ProjectionShard } from './projection-shard.ts'
-import { WatchedProjection } from './watched-projection.ts'
 
 /** The process that opens. */
 type Opener = { readonly signal: AbortSignal; readonly system: System }
@@ -109,4 +113,82 @@ const addBlobRows = async (shard: ProjectionShard, projection: ProjectionStore):
     next = read.next
   }
   await projection.commit([[unlistedBlobsKey, undefined]], position)
+}
+
+/** Reports damage: `damaged` is called before the error of a damaged row is thrown. */
+class WatchedProjection implements ProjectionStore {
+  readonly #store: ProjectionStore
+  readonly #damaged: (evidence: unknown) => void
+
+  constructor(store: ProjectionStore, damaged: (evidence: unknown) => void) {
+    this.#store = store
+    this.#damaged = damaged
+  }
+
+  position(): ProjectedPosition | undefined {
+    try {
+      return this.#store.position()
+    } catch (error) {
+      throw this.#judged(error)
+    }
+  }
+
+  get(key: string): Row | undefined {
+    try {
+      return this.#store.get(key)
+    } catch (error) {
+      throw this.#judged(error)
+    }
+  }
+
+  peek(key: string): Row | undefined {
+    try {
+      return this.#store.peek(key)
+    } catch (error) {
+      throw this.#judged(error)
+    }
+  }
+
+  range(range: RowRange): IterableIterator<readonly [key: string, row: Row]> {
+    try {
+      return this.#walk(this.#store.range(range))
+    } catch (error) {
+      throw this.#judged(error)
+    }
+  }
+
+  *#walk(
+    rows: IterableIterator<readonly [key: string, row: Row]>,
+  ): IterableIterator<readonly [key: string, row: Row]> {
+    try {
+      yield* rows
+    } catch (error) {
+      throw this.#judged(error)
+    }
+  }
+
+  commit(changes: Iterable<RowChange>, position: ProjectedPosition): Promise<void> {
+    return this.#store.commit(changes, position)
+  }
+
+  settled(): Promise<void> {
+    return this.#store.settled()
+  }
+
+  pin(): ProjectionPin {
+    return this.#store.pin()
+  }
+
+  describe(): { readonly rows: number; readonly bytes: number } {
+    return this.#store.describe()
+  }
+
+  close(): Promise<void> {
+    return this.#store.close()
+  }
+
+  #judged(error: unknown): unknown {
+    if (isKeelsonError(error, 'CORRUPT')) this.#damaged(error.details)
+    return error
+  }
 }
