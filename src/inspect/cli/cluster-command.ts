@@ -1,11 +1,13 @@
 /** `keelson cluster`: commands on the engine that the configuration names. */
 
 import type { StartOptions } from '../../supervisors/index.ts'
-import { clusterAcceptLoss } from '../cluster/cluster-accept-loss.ts'
+import {
+  clusterAcceptLoss,
+  clusterCopies,
+  clusterCreate,
+  clusterDrain,
+} from '../cluster/cluster-changes.ts'
 import type { ClusterCommand } from '../cluster/cluster-command-line.ts'
-import { clusterCopies } from '../cluster/cluster-copies.ts'
-import { clusterCreate } from '../cluster/cluster-create.ts'
-import { clusterDrain } from '../cluster/cluster-drain.ts'
 import { clusterStatus } from '../cluster/cluster-status.ts'
 import type { Environment } from '../command/environment.ts'
 import { readConfiguration } from './configuration-file.ts'

@@ -94,7 +94,7 @@ const commands: {
   'wal salvage': async () => (await import('../folder/wal-salvage.ts')).runWalSalvage,
   'journal head': async () => (await import('../folder/journal-proofs.ts')).runJournalProof,
   'journal prove': async () => (await import('../folder/journal-proofs.ts')).runJournalProof,
-  'journal verify': async () => (await import('../folder/journal-verify.ts')).runJournalVerify,
+  'journal verify': async () => (await import('../folder/journal-proofs.ts')).runJournalVerify,
   help: async () => (command, environment) => shown(environment, command.text ?? usage),
   version: async () => (_, environment) => shown(environment, packageVersion()),
 }

@@ -1,22 +1,42 @@
-/** `keelson journal head` and `prove`: read a log that is not open here, and change nothing. */
+/**
+ * The proofs of `keelson journal`. `head` and `prove` read a log that is not open here, and change
+ * nothing. `verify` checks a proof from a file against the head, the key and the write that were
+ * kept, without any log. Its exit status is 0 if all of it holds, 4 if not, or if it cannot decide.
+ */
 import { resolve } from 'node:path'
-import { KeelsonError } from '../../errors.ts'
+import { publicKeyOf } from '../../bytes/ed25519.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
+  type CommitmentHead,
+  type ConsistencyProof,
   decodeHead,
+  decodeProof,
   encodeHead,
   encodeProof,
   nodeDisk,
   otherField,
+  type RecordProof,
   readChain,
+  recordContent,
   refusing,
+  verifyConsistency,
+  verifyRecordProof,
 } from '../../storage/index.ts'
-import type { Environment } from '../command/environment.ts'
+import { type Environment, printLine } from '../command/environment.ts'
 import { readNamed, writeNamed } from '../command/named-file.ts'
-import type { JournalHeadCommand, JournalProveCommand } from './journal-command-line.ts'
+import { printable } from '../text/paint.ts'
+import { countText } from '../text/quantities.ts'
+import { factList } from '../text/text-table.ts'
+import type {
+  JournalHeadCommand,
+  JournalProveCommand,
+  JournalVerifyCommand,
+} from './journal-command-line.ts'
+import { contentJson, contentText, withoutValues } from './wal-dump-view.ts'
 import { walTarget } from './wal-target.ts'
 
 /**
- * Runs the command and resolves with the exit status.
+ * Runs `head` or `prove` and resolves with the exit status.
  * @throws KeelsonError `NO_SEGMENTS`; `INVALID_ARGUMENT` if there is no such record or commitment,
  * or a file cannot be read or written; `CORRUPT`
  */
@@ -57,3 +77,128 @@ const logOf = (dir: string, shard: number): string => {
   if (log) return log.dir
   throw new KeelsonError('INVALID_ARGUMENT', `${dir} has no shard ${shard}`, { details: { shard } })
 }
+
+/** Facts as lines of text, and the same as plain data. */
+type Finding = { readonly facts: readonly (readonly [string, string])[]; readonly json: object }
+
+/**
+ * Runs `verify` and resolves with the exit status.
+ * @throws KeelsonError `CONFIG` for a key that is none; `INVALID_ARGUMENT` for a file that cannot be
+ * read
+ */
+export const runJournalVerify = async (
+  command: JournalVerifyCommand,
+  environment: Environment,
+): Promise<number> => {
+  const { output } = environment
+  try {
+    const { facts, json } = findingOf(command, environment.cwd)
+    const text = factList([['holds', 'yes'], ...facts])
+    printLine(output, command.json ? JSON.stringify({ holds: true, ...json }) : text)
+    return 0
+  } catch (error) {
+    if (!isKeelsonError(error)) throw error
+    const { code, message, details } = error
+    const isNewer = code === 'UNSUPPORTED_VERSION'
+    if (!isNewer && code !== 'CORRUPT') throw error
+    const newer = { step: 'format', evidence: `${message}: this keelson cannot check it` }
+    const { step, evidence } = isNewer ? newer : details
+    const json = { holds: false, step, evidence }
+    printLine(output, command.json ? JSON.stringify(json) : `holds  no: ${String(evidence)}`)
+    return 4
+  }
+}
+
+const findingOf = (command: JournalVerifyCommand, cwd: string): Finding => {
+  const read = (file: string): Buffer => readNamed(resolve(cwd, file))
+  const proof = decodeProof(read(command.proof).toString('utf8'))
+  const head =
+    command.head === undefined ? undefined : decodeHead(read(command.head).toString('utf8'))
+  const key =
+    command.key === undefined ? undefined : publicKeyOf(read(command.key).toString('utf8'))
+  const entry = command.entry === undefined ? undefined : read(command.entry)
+  return proof.kind === 'record'
+    ? recordFinding(proof, head, key, entry, command.reveal)
+    : consistencyFinding(proof, head)
+}
+
+const recordFinding = (
+  proof: RecordProof,
+  kept: CommitmentHead | undefined,
+  key: string | undefined,
+  entry: Uint8Array | undefined,
+  reveal: boolean,
+): Finding => {
+  const { record, header, hash } = verifyRecordProof(proof)
+  if (entry && Buffer.compare(entry, record.bytes) !== 0)
+    throw unmet('entry', 'the write is not the one in the file')
+  if (key !== undefined && header.signer !== key)
+    throw unmet('key', 'the group is not signed with this key')
+  const { size, root } = proof.head
+  // Root and size have all headers in them. The other fields are those of the last one.
+  const isLast = header.seq === size - 1
+  const { lastLsn, time: committed } = header
+  const head = { ...proof.head, ...(isLast && { hash, lsn: lastLsn, time: committed }) }
+  refuseOtherHead(head, kept)
+  const isSigned = /[1-9a-f]/.test(header.signer)
+  const signer = isSigned ? header.signer : null
+  const content = recordContent(record)
+  const { lsn, index, time } = record
+  const json = reveal ? contentJson(content) : (withoutValues(contentJson(content)) as object)
+  const text = printable(reveal ? JSON.stringify(json) : contentText(content))
+  return {
+    facts: [
+      ['write', `lsn ${countText(lsn)}, index ${index}: ${text}`],
+      ['group', `${countText(header.seq)}, lsn ${header.firstLsn} to ${header.lastLsn}`],
+      ['signed', signer ?? 'no'],
+      ['head', `${countText(size)} groups, root ${root}`],
+      ['the head', kept ? keptText(isLast) : 'was not compared: --head FILE does'],
+    ],
+    json: {
+      record: { lsn, index, time, ...json },
+      group: { seq: header.seq, firstLsn: header.firstLsn, lastLsn: header.lastLsn },
+      signer,
+      head: { size, root },
+      headIsKept: kept !== undefined,
+    },
+  }
+}
+
+const consistencyFinding = (proof: ConsistencyProof, kept: CommitmentHead | undefined): Finding => {
+  verifyConsistency(proof)
+  const { from, to } = proof
+  refuseOtherHead(kept?.size === from.size ? from : to, kept)
+  return {
+    facts: [
+      ['from', `${countText(from.size)} groups, root ${from.root}`],
+      ['to', `${countText(to.size)} groups, root ${to.root}`],
+    ],
+    json: { from, to, headIsKept: kept !== undefined },
+  }
+}
+
+const keptText = (isLast: boolean): string =>
+  isLast
+    ? 'is the one in the file'
+    : 'has the groups and the root of the one in the file; a proof has no more of it'
+
+/** Compares what is proven of a head with the one that was kept. */
+const refuseOtherHead = (
+  proven: Pick<CommitmentHead, 'size' | 'root'> & Partial<CommitmentHead>,
+  kept: CommitmentHead | undefined,
+): void => {
+  if (!kept) return
+  const field = otherField(proven, kept)
+  const { size } = kept
+  if (field === undefined) return
+  if (field === 'size')
+    throw unmet(
+      'head',
+      `it is against ${proven.size} groups, and the head has ${size}: prove --at ${size}`,
+    )
+  if (field === 'root') throw unmet('head', 'it is against another history than that of the head')
+  throw unmet('head', `the ${field} of the head is not that of its last group`)
+}
+
+const unmet = (step: string, evidence: string): KeelsonError =>
+  new KeelsonError('CORRUPT', evidence, { details: { step, evidence } })

@@ -31,9 +31,8 @@ import { pluralText } from '../text/quantities.ts'
 import { lineText } from '../text/shown-text.ts'
 import { Feed, View } from '../text/view.ts'
 import { entityFacts } from '../views/entity-view.ts'
-import { loadQuery, loadTable } from '../views/load-view.ts'
+import { type Held, largest, loadQuery, loadTable, memoryTable } from '../views/load-view.ts'
 import { type MachineFacts, machineView } from '../views/machine-view.ts'
-import { type Held, largest, memoryTable } from '../views/memory-view.ts'
 import {
   FoldedTable,
   mailboxView,

@@ -10,8 +10,13 @@ import { surveyLogs, surveyProjections } from '../answers/shard-survey.ts'
 import type { Paint } from '../text/paint.ts'
 import { View } from '../text/view.ts'
 import { clusterView } from '../views/cluster-view.ts'
-import { replicationView } from '../views/replication-view.ts'
-import { journalView, logView, projectionView, userProjectionView } from '../views/shard-view.ts'
+import {
+  journalView,
+  logView,
+  projectionView,
+  replicationView,
+  userProjectionView,
+} from '../views/shard-view.ts'
 import { actingWords } from './acting-words.ts'
 import { entityWords, shownEntities } from './entity-words.ts'
 import { failureWords } from './failure-words.ts'

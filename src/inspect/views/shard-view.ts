@@ -1,5 +1,6 @@
 /**
- * Logs and projections as text, shard by shard: the output of `wal()` and `projections()`. Pure.
+ * Logs, projections and replicas as text, shard by shard: the output of `wal()`, `projections()`,
+ * `journal()` and `replication()`. Pure.
  */
 import type { LmdbWriter, WalWriter } from '../../actors/index.ts'
 import type { Ref } from '../../runtime/index.ts'
@@ -277,3 +278,34 @@ const shardTitle = (
 }
 
 const indented = (text: string): string => text.replace(/^/gm, '  ')
+
+const replicaColumns = ['shard', 'state', '>LSN', '>lag', '>bytes', '>ms']
+
+type Replica = Health['replication'][number]
+
+/** Each replica with a row for each shard, and why something does not go on. */
+export const replicationView = (replicas: readonly Replica[], paint: Paint = plainPaint): string =>
+  replicas.length === 0
+    ? 'nothing replicates: see the option replication of start'
+    : replicas.map((replica) => replicaView(replica, paint)).join('\n\n')
+
+const replicaView = (replica: Replica, paint: Paint): string => {
+  const { required, failures, retryInMs, shards } = replica
+  const title = `${printable(replica.replica)}, ${required ? 'required' : 'optional'}`
+  const retry =
+    retryInMs === undefined
+      ? []
+      : [`${pluralText(failures, 'failed attempt')}, the next one in ${Math.ceil(retryInMs)} ms`]
+  const rows = shards.map(({ shard, state, lsn, lag }) => [
+    String(shard),
+    state === 'following' ? state : paint('bad', state),
+    countText(lsn),
+    countText(lag.records),
+    bytesText(lag.bytes),
+    countText(Math.round(lag.ms)),
+  ])
+  const reasons = shards.flatMap(({ shard, reason }) =>
+    reason === undefined ? [] : [`shard ${shard}: ${printable(reason)}`],
+  )
+  return [title, ...retry, textTable(replicaColumns, rows), ...new Set(reasons)].join('\n')
+}

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { PastTurn, TurnCause } from '../../../src/actors/index.ts'
 import { causeTitle } from '../../../src/inspect/answers/turn-titles.ts'
-import { pastTable } from '../../../src/inspect/views/history-view.ts'
+import { pastTable } from '../../../src/inspect/prompt/history-words.ts'
 
 const turnOf = (cause: TurnCause, operations: readonly string[] = []): PastTurn => ({
   ...{ lsn: 7, time: 0, incarnation: '0123456789abcdef', seq: 1, state: { total: 1 } },
