@@ -8,12 +8,17 @@
  * - Long functions: functions of every kind with more than 60 lines, from the first line of their
  *   parameters to the end of their body. A name that is bound to a function is its name.
  * - Files with one importer: files of `src` that exactly one other file of `src` imports, loads with
- *   `import()` or exports from; `index.ts` of a layer counts as an importer. Such a file says a reason
- *   when its first comment says "Pure.", or `smallParts` in `test/tidy.test.ts` names it. A file that
- *   is imported from another folder needs no reason: no room may hold the code of two.
+ *   `import()` or exports from. The `index.ts` of a layer is a door: what is taken through it is
+ *   imported by the file that takes it, and an entry of the package imports for its users.
+ *   `--doors` counts each door as the one importer instead.
+ * - A reason to be apart has a file whose first comment says "Pure", or why it is "apart" from its
+ *   importer; a file that is named in `smallParts` in `test/tidy.test.ts`; one that its importer loads
+ *   with `import()`, so late that many programs never do; and one that is imported from another
+ *   folder: no room may hold the code of two.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
 import { createJiti } from 'jiti'
 import { parseAst } from 'rolldown/parseAst'
 
@@ -34,21 +39,36 @@ const isFunction = ({ type, body }) =>
 const specifierOf = ({ type, source }) =>
   /^Import|^Export/.test(type) && typeof source?.value === 'string' ? source.value : ''
 
+/** The pairs of names of an import or export: in the other file, and here. `*`: all names. */
+const namesOf = ({ type, specifiers, exported }) =>
+  specifiers
+    ? specifiers.map(({ imported, local, exported: shown }) => [
+        (type === 'ImportDeclaration' ? imported : local)?.name ?? '*',
+        (shown ?? local).name,
+      ])
+    : [['*', exported?.name ?? '*']]
+
 /** One file of `src`: what it imports, its functions and its first comment. */
 const sourceFile = (dir, path) => {
   const text = readFileSync(join(dir, path), 'utf8')
   const lineAt = (offset) => text.slice(0, offset).split('\n').length
   const targets = new Set()
+  const taken = []
   const functions = []
   for (const [node, name] of nodesBelow(
     parseAst(text, { lang: path.endsWith('x') ? 'tsx' : 'ts' }, path),
   )) {
     const specifier = specifierOf(node)
-    if (specifier.startsWith('.')) targets.add(normalize(join(dirname(path), specifier)))
+    if (specifier.startsWith('.')) {
+      const target = normalize(join(dirname(path), specifier))
+      targets.add(target)
+      const when = node.type === 'ImportExpression' ? 'late' : (node.importKind ?? 'value')
+      taken.push({ target, names: namesOf(node), when })
+    }
     if (isFunction(node))
       functions.push({ path, name, lines: lineAt(node.end) - lineAt(node.start) + 1 })
   }
-  return { path, targets, functions, head: text.slice(0, text.indexOf('*/')) }
+  return { path, targets, taken, functions, head: text.slice(0, text.indexOf('*/')) }
 }
 
 const sourceFiles = (dir) =>
@@ -70,16 +90,45 @@ const arrowsOf = (files, layers) =>
     return [layer, arrows.size]
   })
 
-/** Files with one importer, each with that importer. */
-const singlesOf = (files) => {
+const isDoor = (path) => /^src\/[^/]+\/index\.ts$/.test(path)
+
+/** The files behind a door that have the names which are taken through it. */
+const behind = (door, names) =>
+  door.taken.filter(
+    (export_) =>
+      names.some(([name]) => name === '*') ||
+      export_.names.some(([, shown]) => shown === '*' || names.some(([name]) => name === shown)),
+  )
+
+/** Files with one importer, each with that importer, and whether it loads the file late. */
+const singlesOf = (files, entries, countsDoors) => {
+  const byPath = new Map(files.map((file) => [file.path, file]))
   const importersOf = new Map()
-  for (const { path, targets } of files)
-    for (const target of targets)
-      importersOf.set(target, [...(importersOf.get(target) ?? []), path])
+  const note = (target, path, when) => {
+    const importers = importersOf.get(target) ?? new Map()
+    importers.set(path, [...(importers.get(path) ?? []), when])
+    importersOf.set(target, importers)
+  }
+  for (const { path, taken } of files)
+    for (const { target, names, when } of taken) {
+      if (!isDoor(path) || countsDoors || entries.includes(path)) note(target, path, when)
+      const door = byPath.get(target)
+      if (!countsDoors && door && isDoor(target))
+        for (const { target: shown } of behind(door, names)) note(shown, path, when)
+    }
   return files.flatMap((file) => {
-    const importers = importersOf.get(file.path) ?? []
-    return importers.length === 1 ? [{ ...file, importer: importers[0] }] : []
+    const [[importer, times] = [], ...more] = importersOf.get(file.path) ?? []
+    if (!importer || more.length > 0) return []
+    return [{ ...file, importer, isLate: times.includes('late') && !times.includes('value') }]
   })
+}
+
+/** The files that the package shows to its users: what they take is imported by them too. */
+const entriesOf = (dir) => {
+  const { exports } = JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8'))
+  return Object.values(exports).flatMap(({ types }) =>
+    types ? [types.replace('./dist/', 'src/').replace('.d.ts', '.ts')] : [],
+  )
 }
 
 /** The files that `smallParts` names. */
@@ -89,15 +138,18 @@ const smallPartsOf = (dir) => {
   return [...table.matchAll(/'(src\/[^']+)':/g)].map(([, path]) => path)
 }
 
-const print = async (dir) => {
+const print = async (dir, countsDoors) => {
   const { rooms } = await createJiti(import.meta.url).import(join(dir, 'test/rooms.ts'))
   const files = sourceFiles(dir)
   const functions = files.flatMap((file) => file.functions)
   const long = functions.filter(({ lines }) => lines > linesMax)
-  const singles = singlesOf(files)
+  const singles = singlesOf(files, entriesOf(dir), countsDoors)
   const reasons = smallPartsOf(dir)
-  const hasReason = ({ path, importer, head }) =>
-    dirname(path) !== dirname(importer) || /\bPure\b/.test(head) || reasons.includes(path)
+  const hasReason = ({ path, importer, isLate, head }) =>
+    isLate ||
+    dirname(path) !== dirname(importer) ||
+    /\b(?:Pure|apart)\b/.test(head) ||
+    reasons.includes(path)
   const unexplained = singles.filter((file) => !hasReason(file))
   console.log(`files of src: ${files.length}`)
   for (const [layer, count] of arrowsOf(files, Object.keys(rooms)))
@@ -113,4 +165,8 @@ const print = async (dir) => {
   singles.filter(hasReason).forEach(show)
 }
 
-await print(resolve(process.argv[2] ?? '.'))
+const {
+  values,
+  positionals: [dir = '.'],
+} = parseArgs({ allowPositionals: true, options: { doors: { type: 'boolean', default: false } } })
+await print(resolve(dir), values.doors)
