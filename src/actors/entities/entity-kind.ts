@@ -1,7 +1,8 @@
 /**
  * The process of a kind of entities: it starts a process for each entity that a message wakes,
  * linked to itself, and ends them with itself. One that fails while it wakes waits longer before
- * each try, and is blocked after five. Its siblings do not notice.
+ * each try, and is blocked after five. Its siblings do not notice. It is apart from
+ * `durable-start.ts`, which only starts processes, because it is one.
  */
 import { backoffMs } from '../../clock.ts'
 import type { KeelsonError } from '../../errors.ts'

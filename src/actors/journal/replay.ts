@@ -1,4 +1,7 @@
-/** A replay of a journal: every entry that counts goes to a handler, in order, none twice. */
+/**
+ * A replay of a journal: every entry that counts goes to a handler, in order, none twice. It is
+ * apart from `journal.ts` because a replay has an end, and keeps the entries that wait for others.
+ */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import { EntryStream } from './entry-stream.ts'

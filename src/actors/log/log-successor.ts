@@ -2,7 +2,8 @@
  * The fate of groups that were handed to a log whose thread died, as the next epoch of that log
  * finds it. Only one writer at a time writes a log (invariant L6), in the order of its groups. So
  * the frames after the last known one belong to those groups, in their order: each group has a part
- * from its first write on in the log, and the rest was never written.
+ * from its first write on in the log, and the rest was never written. It is apart from
+ * `wal-writer.ts` because only the death of a log's thread needs it.
  */
 import { KeelsonError } from '../../errors.ts'
 import {

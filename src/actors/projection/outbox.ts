@@ -1,7 +1,8 @@
 /**
  * The outbox: applied frames that wait for the projection, in LSN order, bounded in frames and
  * bytes. When it is full it overflows: it drops all frames, and the projection reads the log files
- * until it has caught up. So commits never wait for the projection, and no frame is lost.
+ * until it has caught up. So commits never wait for the projection, and no frame is lost. It is
+ * apart from `projection-feed.ts` because it only holds frames; the feed decides which come next.
  */
 import {
   applyUnits,

@@ -1,7 +1,8 @@
 /**
  * The rebuilding of an overlay out of the log: every frame that the projection does not show. It
  * happens before the view is published, so it is bounded: too much of it is left to the projection,
- * which commits as it goes.
+ * which commits as it goes. It is apart from `applier.ts` because an applier does it once, before
+ * it has a view.
  */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'

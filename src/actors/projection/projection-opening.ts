@@ -2,7 +2,8 @@
  * Opens the projection of a shard for its applier. One that was lost is loaded from a snapshot
  * first. A load without room is tried again for `deadlineMs`. A loaded projection also needs the
  * rows of the blobs that the frames in the log refer to: no snapshot has them. From then on every
- * read that meets a damaged row reports it; the reader still gets `CORRUPT`.
+ * read that meets a damaged row reports it; the reader still gets `CORRUPT`. It is apart from
+ * `applier.ts` because it ends before the first frame is applied.
  */
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'

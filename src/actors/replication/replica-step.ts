@@ -1,7 +1,7 @@
 /**
  * One step of a follower: it asks how far the replica is, or sends one chunk of frames, or one
  * piece of a snapshot. The position of the replica decides what it sends; nothing is remembered
- * here.
+ * here. It is apart from `replicator.ts`, which counts failures and waits.
  */
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'

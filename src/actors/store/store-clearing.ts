@@ -1,7 +1,8 @@
 /**
  * `store.clear` of many keys. Applied as one unit it would hold up the event loop for seconds and
  * fill the overlay. So the first keys go in pieces, and a `clear` command removes the rest. All
- * other writes of the shard wait at its mark until then, so the order of calls holds.
+ * other writes of the shard wait at its mark until then, so the order of calls holds. It is apart
+ * from `store-writing.ts` because only a clear takes many frames.
  */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'

@@ -1,7 +1,8 @@
 /**
  * A write on its way from its caller to the log, in one object: its weight at the gate, its place
  * in a group, and the answer to its caller. It answers the caller once, after it has left the gate.
- * The steps of its way are in `write-path.ts`.
+ * It is apart from `write-path.ts`, which has the steps of its way, because it is what they hand
+ * on.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'

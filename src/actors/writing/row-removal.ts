@@ -1,9 +1,10 @@
 /**
  * Removes the rows that durable actors kept in births that have ended. The turn that ends a birth
  * removes the main row and leaves a row for the rest: from then on nobody sees the own rows, and
- * the actor has another birth then. They may be many, so they go in pieces. A crash
- * between pieces leaves the row that says so, and the next incarnation goes on; a piece that is
- * applied again changes nothing.
+ * the actor has another birth then. They may be many, so they go in pieces. A crash between pieces
+ * leaves the row that says so, and the next incarnation goes on; a piece that is applied again
+ * changes nothing. It is apart from `expirer.ts` because a birth that has ended is found by its
+ * row, and what has expired by its time.
  */
 
 import { utf8Length } from '../../bytes/utf8.ts'

@@ -1,7 +1,7 @@
 /**
  * The rows of a log in PostgreSQL, and what is asked of one that may be damaged: whether its groups
- * follow each other, which are left, and the cut of an operator who accepts a loss. `engine-log.ts`
- * has the reads and appends of sound logs.
+ * follow each other, which are left, and the cut of an operator who accepts a loss. It is apart
+ * from `engine-log.ts`, which has the reads and appends of sound logs.
  */
 import { KeelsonError } from '../../errors.ts'
 import {

@@ -1,4 +1,7 @@
-/** The files of a cluster in PostgreSQL: rows of chunks, and one row that makes them a file. */
+/**
+ * The files of a cluster in PostgreSQL: rows of chunks, and one row that makes them a file. They
+ * are apart from `postgres-engine.ts`, because what makes a file whole is decided here alone.
+ */
 
 import { crc32 } from '../../bytes/crc32.ts'
 import type { Clock } from '../../clock.ts'

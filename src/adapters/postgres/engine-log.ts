@@ -1,7 +1,8 @@
 /**
  * A shared log in PostgreSQL. An append is one transaction of one statement: it moves the head from
  * the position that the writer believes it has, and adds the group. The lock of the head's row is
- * held until a synchronous standby has answered, so each log has one append in flight.
+ * held until a synchronous standby has answered, so each log has one append in flight. It is apart
+ * from `postgres-engine.ts`, because the safety of a log rests on that statement.
  */
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'

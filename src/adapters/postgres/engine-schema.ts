@@ -1,7 +1,7 @@
 /**
  * The schema `keelson_cluster` in PostgreSQL: the logs, the directory and the files of clusters.
  * Only members write it. To look is harmless: `select` waits for nothing. A version that was
- * released is never changed: a change is a further step.
+ * released is never changed: a change is a further step. So it is apart from the code that uses it.
  */
 import { schemaVersions } from './schema-versions.ts'
 

@@ -1,7 +1,7 @@
 /**
  * PGlite: PostgreSQL within this process, in its own folder, to try replication without a server. A
  * statement holds its thread for as long as it takes. So PGlite has its own thread, and this file
- * is both sides of that.
+ * is both sides of that. It is apart from `postgres.ts` because the thread loads this file alone.
  */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import type { PGlite } from '@electric-sql/pglite'

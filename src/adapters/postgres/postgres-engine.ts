@@ -1,6 +1,7 @@
 /**
  * An engine for several members in PostgreSQL, in the schema `keelson_cluster`. A member connects
- * directly, or through a pooler by session: another one would lose the settings of a connection.
+ * directly, or through a pooler by session: another one would lose the settings of a connection. It
+ * is apart from `postgres.ts` because an engine and a replica share no table.
  */
 import {
   anything,

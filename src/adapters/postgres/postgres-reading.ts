@@ -1,4 +1,7 @@
-/** Reads a replica in PostgreSQL, to restore from it: in order, in bounded memory. */
+/**
+ * Reads a replica in PostgreSQL, to restore from it: in order, in bounded memory. It is apart from
+ * `postgres-session.ts`, because nothing here writes.
+ */
 import { KeelsonError } from '../../errors.ts'
 import type {
   BlobSpot,

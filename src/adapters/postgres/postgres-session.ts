@@ -1,7 +1,8 @@
 /**
  * A session of a follower with its replica in PostgreSQL. Every change is one transaction, which
  * first locks the row of the log's progress. So two followers never mix, and a follower of an older
- * epoch of the log changes nothing.
+ * epoch of the log changes nothing. It is apart from `postgres.ts`, which makes connections,
+ * because only this file moves the progress of a replica.
  */
 import { KeelsonError } from '../../errors.ts'
 import {

@@ -1,7 +1,8 @@
 /**
  * The rows that people read in the replica: keys with their values, durable actors with their
  * states, and the journal; and the pieces of large values. All within the transaction of the frames
- * that they come from.
+ * that they come from. They are apart from `postgres-session.ts`, which decides what a transaction
+ * has: this file says how a row is written.
  */
 import type {
   ReadableChange,

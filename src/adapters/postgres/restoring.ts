@@ -1,6 +1,7 @@
 /**
  * `restore`: a data folder from a replica. The replica is only read. `keelson.json` comes last: a
- * restore that was cut off leaves a folder that is refused. A failed one removes what it made.
+ * restore that was cut off leaves a folder that is refused. A failed one removes what it made. It
+ * is apart from `postgres.ts` because it makes files on this machine.
  */
 import { join, resolve } from 'node:path'
 import { argument, checkNames, noMore } from '../../check.ts'

@@ -2,7 +2,8 @@
  * The process of one attached prompt, in the instance. It runs the lines that come over its socket
  * in its own session. The suspensions of `control` at this prompt belong to it: they end when it
  * ends, by the prompt or in any other way. Its memory is bounded, whatever the other side sends or
- * does not read.
+ * does not read. It is apart from `attach-server.ts` because each connection has such a process,
+ * which may fail alone.
  */
 import { Console } from 'node:console'
 import { Writable } from 'node:stream'

@@ -1,6 +1,7 @@
 /**
  * Runs one command line and answers its exit status. A failure is printed on standard error with
- * its code.
+ * its code. It is apart from `cli.ts`, which ends Node's process, so that a test can run a command
+ * line.
  */
 import {
   type Environment,

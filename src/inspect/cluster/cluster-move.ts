@@ -1,4 +1,8 @@
-/** `keelson cluster create --from`: the data folder of one machine becomes a cluster in the engine. */
+/**
+ * `keelson cluster create --from`: the data folder of one machine becomes a cluster in the engine.
+ * It is apart from `cluster-changes.ts` because it works on a folder and an engine; the other
+ * changes are in the engine alone.
+ */
 import { join } from 'node:path'
 import { eachBlob } from '../../actors/index.ts'
 import type { Clock } from '../../clock.ts'

@@ -1,6 +1,7 @@
 /**
  * The actions of the page of `keelson observe`, each on one thing that it names. They run only in
- * sessions that were opened for writing.
+ * sessions that were opened for writing. They are apart from `looks.ts`, so that nothing that only
+ * looks can reach them.
  */
 import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import type { Action } from '../../observe/index.ts'

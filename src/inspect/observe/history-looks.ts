@@ -1,4 +1,7 @@
-/** The past of a durable actor as the page of `keelson observe` shows it. Another thread reads the log. */
+/**
+ * The past of a durable actor as the page of `keelson observe` shows it. Another thread reads the
+ * log. It is apart from the other looks because its answers come from a thread.
+ */
 import {
   cutText,
   keptText,

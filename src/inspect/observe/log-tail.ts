@@ -2,7 +2,8 @@
  * The tail of what is recorded, while a page looks at it: at most 50 events of a second, then their
  * number. It begins with the last events that the recorder has. A line of the log about one of the
  * events is left out. A search looks at every event of the recorder, those lines too, so a flood of
- * others does not hide the one that is sought.
+ * others does not hide the one that is sought. It is apart from `looks.ts` because it remembers
+ * from second to second what was left out.
  */
 import type { LogTail as ShownTail } from '../../observe/index.ts'
 import type { App } from '../../supervisors/index.ts'

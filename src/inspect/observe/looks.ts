@@ -1,6 +1,7 @@
 /**
  * The answers of an instance to the page of `keelson observe`: a table of views, and the head that
- * each answer has. Nothing is measured until the first question.
+ * each answer has. Nothing is measured until the first question. It is apart from `observer.ts`,
+ * which takes the messages of a session, because a look changes nothing.
  */
 import { invalidArgument } from '../../errors.ts'
 import type { Header, Overview, Sizes, Views } from '../../observe/index.ts'

@@ -1,4 +1,7 @@
-/** Processes as the page of `keelson observe` shows them. All processes are read in slices. */
+/**
+ * Processes as the page of `keelson observe` shows them. All processes are read in slices. They are
+ * apart from `looks.ts` because the samples and traces of processes are kept from look to look.
+ */
 
 import { invalidArgument, KeelsonError, reasonText } from '../../errors.ts'
 import type {

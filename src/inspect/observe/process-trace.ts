@@ -1,6 +1,8 @@
 /**
- * A trace of one process while a page looks at it: its last 100 messages, replies and steps, by name
- * and shape. More than 200 in a second end it, because a trace slows the process down.
+ * A trace of one process while a page looks at it: its last 100 messages, replies and steps, by
+ * name and shape. More than 200 in a second end it, because a trace slows the process down. It is
+ * apart from `process-looks.ts` because each trace begins with its first viewer and ends with its
+ * last one.
  */
 import { reasonText } from '../../errors.ts'
 import type { Traced } from '../../observe/index.ts'

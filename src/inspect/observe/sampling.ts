@@ -1,6 +1,7 @@
 /**
- * The measurements of an instance while a page looks at it: they begin with the first question and end
- * ten seconds after the last one. Nobody else pays for them.
+ * The measurements of an instance while a page looks at it: they begin with the first question and
+ * end ten seconds after the last one. Nobody else pays for them. They are apart from `looks.ts`
+ * because they go on between two questions.
  */
 import type { Cancel, LoopDelay } from '../../clock.ts'
 import type { Latency, Series } from '../../observe/index.ts'

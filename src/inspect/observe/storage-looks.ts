@@ -1,4 +1,7 @@
-/** The store, the log and what is derived from it, as the page of `keelson observe` shows them. */
+/**
+ * The store, the log and what is derived from it, as the page of `keelson observe` shows them. They
+ * are apart from `looks.ts` because nothing here is kept from look to look.
+ */
 import type { Replication, StorageShard, StorePage, StoreValue } from '../../observe/index.ts'
 import { hiddenText, isSecretName, shapeText } from '../../redaction.ts'
 import { lockOwner, lockRowKey, shardOf } from '../../storage/index.ts'

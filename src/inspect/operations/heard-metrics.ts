@@ -1,6 +1,7 @@
 /**
- * The metrics that come from events of a System: those of each write, call and turn. They are listened
- * to from the first scrape on only: nobody else makes them.
+ * The metrics that come from events of a System: those of each write, call and turn. They are
+ * listened to from the first scrape on only: nobody else makes them. They are apart from the
+ * metrics that a scrape reads.
  */
 import { heardIn, type System, type SystemEvents, telemetry } from '../../runtime/index.ts'
 import { kindOf } from '../recorder/recorder.ts'

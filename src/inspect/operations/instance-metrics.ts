@@ -1,6 +1,7 @@
 /**
  * The metrics that an instance knows at any time: of its shards, durable actors, subscriptions and
- * replicas. Reading them changes nothing and wakes no actor.
+ * replicas. Reading them changes nothing and wakes no actor. They are apart from `scrape.ts`, which
+ * decides when each is taken.
  */
 import { levelOf, overdueOf, projectionStatus, stuckTries } from '../../actors/index.ts'
 import { isKeelsonError } from '../../errors.ts'

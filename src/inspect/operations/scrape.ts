@@ -1,6 +1,7 @@
 /**
  * The scrapes of an instance: all metrics as text, computed when they are asked for. The work is in
- * slices, with turns of the event loop between them.
+ * slices, with turns of the event loop between them. It is apart from `operations.ts`, which
+ * answers requests, because counters last from scrape to scrape.
  */
 import type { LoopDelay } from '../../clock.ts'
 import { type ProcessSummary, type System, TimeSlice } from '../../runtime/index.ts'

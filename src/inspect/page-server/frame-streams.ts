@@ -1,7 +1,8 @@
 /**
- * The streams of frames to the viewers of a page: at most eight, a frame a second. A viewer that has
- * not read the last frame skips the next ones, and is cut off after half a minute. Viewers of one
- * view share its frames.
+ * The streams of frames to the viewers of a page: at most eight, a frame a second. A viewer that
+ * has not read the last frame skips the next ones, and is cut off after half a minute. Viewers of
+ * one view share its frames. They are apart from `page-server.ts` because a stream holds its
+ * connection; every other answer ends at once.
  */
 import type { ServerResponse } from 'node:http'
 import type { Cancel, Clock } from '../../clock.ts'

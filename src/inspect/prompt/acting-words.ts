@@ -1,4 +1,7 @@
-/** The words that act on processes: messages to them, their suspension and their end. */
+/**
+ * The words that act on processes: messages to them, their suspension and their end. They are apart
+ * from `looking-words.ts`, so that it is plain which words change anything.
+ */
 import { invalidArgument, isKeelsonError } from '../../errors.ts'
 import {
   type CallOptions,

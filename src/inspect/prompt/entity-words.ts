@@ -1,4 +1,8 @@
-/** The words about entities: their kinds, a page of one kind, and one entity. None wakes any. */
+/**
+ * The words about entities: their kinds, a page of one kind, and one entity. None wakes any. They
+ * are apart from the words about processes because they read rows: an entity at rest has no
+ * process.
+ */
 import { shownState } from '../../actors/index.ts'
 import { invalidArgument } from '../../errors.ts'
 import type { App } from '../../supervisors/index.ts'

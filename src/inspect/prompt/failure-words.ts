@@ -1,7 +1,8 @@
 /**
  * The words of the prompt about failures: `health()`, `crashes()` and `log()`. They read the flight
  * recorder, which holds text that may be shown. `health()` has what is in trouble first, the worst
- * on top, then the rest in a few lines.
+ * on top, then the rest in a few lines. They are apart from the words about processes, because one
+ * that has failed cannot be asked.
  */
 import { inspect } from 'node:util'
 import { invalidArgument } from '../../errors.ts'

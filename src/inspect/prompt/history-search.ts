@@ -2,6 +2,7 @@
  * Ctrl-R: searches the earlier lines for a text, as a shell does. `node:readline` edits that text;
  * what is found is drawn after it here. Ctrl-R again finds an older line, Enter runs it, Ctrl-G
  * gives back what was typed before, and any other key that does not edit the text takes the line.
+ * It is apart from `prompt.ts` because `node:readline` has no such search.
  */
 import { clearLine, type Interface } from 'node:readline'
 import type { Environment } from '../command/environment.ts'

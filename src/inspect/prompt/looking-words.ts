@@ -1,4 +1,7 @@
-/** The words that look at processes. */
+/**
+ * The words that look at processes. They are apart from `prompt-words.ts`, which only puts words
+ * together, because `top` keeps its last sample and `trace` its count.
+ */
 import { shownState } from '../../actors/index.ts'
 import { invalidArgument, type KeelsonError } from '../../errors.ts'
 import {

@@ -1,6 +1,7 @@
 /**
  * The help of the prompt: the list of `help`, and of `h(name)` the members of a handle, one line
- * each. Tests compare them with the words and the handles.
+ * each. Tests compare them with the words and the handles. It is apart from `prompt-words.ts`
+ * because it is only text.
  */
 import { invalidArgument } from '../../errors.ts'
 import { factList } from '../text/text-table.ts'

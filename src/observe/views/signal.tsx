@@ -1,4 +1,7 @@
-/** A form that sends a signal to a run: its name, and its value as JSON or as a text. */
+/**
+ * A form that sends a signal to a run: its name, and its value as JSON or as a text. It is apart
+ * from `flows.tsx`, which only shows, because it acts.
+ */
 import { useState } from 'preact/hooks'
 import { usePage } from '../widgets/asking.ts'
 import { Card } from '../widgets/parts.tsx'

@@ -1,6 +1,7 @@
 /**
  * Values of a machine as plain data and back: what XState, refs and errors put into contexts and
- * events. All other values stay as they are; the store that takes them decides.
+ * events. All other values stay as they are; the store that takes them decides. It is apart from
+ * `machine-steps.ts` because it walks values and takes no step.
  */
 import type { AnyActorRef } from 'xstate'
 import { errorCodes, KeelsonError } from '../../errors.ts'

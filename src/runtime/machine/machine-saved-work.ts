@@ -1,6 +1,6 @@
 /**
- * The work that is left of a machine's steps, as plain data and back: the saved form alone.
- * `machine-steps.ts` does the steps, and knows nothing of how work is stored.
+ * The work that is left of a machine's steps, as plain data and back: the saved form alone. It is
+ * apart from `machine-steps.ts`, which does the steps and knows nothing of how work is stored.
  */
 import type { EventObject } from 'xstate'
 import type { Actor } from './machine-door.ts'

@@ -1,7 +1,8 @@
 /**
  * A bare process: it runs a function from start to end and takes its messages when it asks for them
  * (`receive`). It ends with `normal` when the function returns, and otherwise with the thrown
- * value. Tasks are bare processes; most other needs suit a server better.
+ * value. Tasks are bare processes; most other needs suit a server better. It is apart from
+ * `server-loop.ts` because a message waits here until the function asks for it.
  */
 import { KeelsonError } from '../../errors.ts'
 import type { Behaviour } from '../process/behaviour.ts'

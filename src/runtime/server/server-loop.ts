@@ -1,7 +1,8 @@
 /**
  * Runs a server: takes one message after another, calls its handler, and applies the result. A
  * handler that returns at once costs no promise. One that returns a promise keeps the process busy
- * until it settles. A result that arrives after the end of the process is dropped.
+ * until it settles. A result that arrives after the end of the process is dropped. It is apart from
+ * `system.ts` because a loop knows one process, and the System all of them.
  */
 import type { Begun, Behaviour, LoopContext, MessageNames } from '../process/behaviour.ts'
 import { type Answerable, isNotDurable } from '../process/outputs.ts'

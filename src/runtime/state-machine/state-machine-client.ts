@@ -1,6 +1,7 @@
 /**
  * State machines: a supervised process whose logic is an XState machine, run like gen_statem. The
- * functions here are used as `StateMachine.server`, `StateMachine.send` and so on.
+ * functions here are used as `StateMachine.server`, `StateMachine.send` and so on. It is a file
+ * apart because `export * as` makes a namespace of a whole file.
  */
 import type {
   ActorRef,

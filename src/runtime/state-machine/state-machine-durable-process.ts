@@ -1,6 +1,7 @@
 /**
  * A machine in the process of a durable actor. The durable state is the saved machine; the machine
- * itself is volatile, and is restored when the process is given another state than it last made.
+ * itself is volatile, and is restored when the process is given another state than it last made. So
+ * it is apart from the server, which has no state.
  *
  * A turn computes. Its effects run when it is durable: in a recorded step, if one of them is
  * recorded in the saved machine; else at once, as outputs of the turn. After a crash the recorded

@@ -1,6 +1,8 @@
 /**
  * A machine in its process. Each message is one turn of the machine. With `save`, the new state is
- * saved before the effects of the turn, and again when recorded effects were done.
+ * saved before the effects of the turn, and again when recorded effects were done. It is apart from
+ * `state-machine-server.ts`, the table of handlers, because the machine stays here from message to
+ * message.
  */
 import type { AnyMachineSnapshot, AnyStateMachine } from 'xstate'
 import { KeelsonError } from '../../errors.ts'

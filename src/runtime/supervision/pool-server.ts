@@ -1,7 +1,8 @@
 /**
  * The process of a pool: which worker is whose, who waits, and how many workers there should be.
  * Its workers are temporary children of a dynamic supervisor below it. It never waits for the start
- * of one: a worker that has started arrives as a message.
+ * of one: a worker that has started arrives as a message. It is apart from `pool.ts`, whose
+ * functions run in the clients' processes.
  */
 import { KeelsonError } from '../../errors.ts'
 import { type Process, processOf } from '../process/process.ts'

@@ -4,8 +4,9 @@
  * rename. References stay valid, readers of the old file go on, and a crash leaves one of the two
  * files.
  *
- * The work is done in small steps, so that writes can happen in between. It does not read records:
- * live bytes are copied as they are, damaged or not.
+ * The work is done in small steps, so that writes can happen in between: it is apart from
+ * `blobs.ts`, whose requests are one step each. It does not read records: live bytes are copied as
+ * they are, damaged or not.
  */
 
 import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts'

@@ -4,7 +4,8 @@
  * tool inherits and shares with this process. So it outlives the tool, and the kernel frees it when
  * this process ends in any way. Node opens files with close-on-exec, so no child process keeps the
  * lock. A holder without the tool gives a sign of life (`lock-sign.ts`), which other pid namespaces
- * see. These two are the files of storage that start processes.
+ * see. These two are the files of storage that start processes. They are apart from `node-disk.ts`,
+ * which gives them the files, because a lock is a protocol between processes.
  */
 import { spawnSync } from 'node:child_process'
 import { hostname } from 'node:os'

@@ -2,9 +2,10 @@
  * Proves leaf pages of a file before LMDB reads them. After a start the leaf pages of a large file
  * are not examined yet. LMDB has no checksums of pages: a damaged one hides rows, or ends the
  * process. So until the whole file is proven, each read first has the leaf pages that it needs
- * examined here, once each, in the state of the file before LMDB mapped it. A pin of the store keeps
- * that state. Later states come from it: a page that lost rows there is found, whatever a commit has
- * made of it.
+ * examined here, once each, in the state of the file before LMDB mapped it. A pin of the store
+ * keeps that state. Later states come from it: a page that lost rows there is found, whatever a
+ * commit has made of it. It is apart from `lmdb-projection-store.ts` because it reads the file
+ * without LMDB.
  */
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts'

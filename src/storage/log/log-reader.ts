@@ -1,7 +1,8 @@
 /**
  * Reads frames from the segments of a log. Every frame is verified, and each answer is bounded in
  * bytes. The reader remembers where recent reads ended, so a follower does not scan a segment
- * again. It keeps no file open.
+ * again. It keeps no file open. It is apart from `log.ts` because of what it remembers: a log is
+ * written without it.
  */
 import type { KeelsonError } from '../../errors.ts'
 import { readStamp } from '../frames/control-payload.ts'

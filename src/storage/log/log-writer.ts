@@ -2,7 +2,8 @@
  * The open log: one writer, one file at a time. A commit is one write of whole sectors and one
  * sync. A frame counts only after its sync returned. When a group does not fit, the segment is
  * sealed and the next one begins. After a failed write or sync the content of the disk is unknown,
- * so the log is poisoned for good.
+ * so the log is poisoned for good. It is apart from `log.ts`, which also answers reads and
+ * releases, because the commit point is here.
  */
 
 import { KeelsonError } from '../../errors.ts'

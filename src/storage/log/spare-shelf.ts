@@ -1,7 +1,8 @@
 /**
  * The spares of a running log: synced files of zeros that become segments. A host makes them in the
  * background (it takes the task of `begin` and reports with `settle`), or they are made when
- * needed. A failed spare is discarded without doubt about the log.
+ * needed. A failed spare is discarded without doubt about the log. So it is apart from
+ * `log-writer.ts`, whose failures are final.
  */
 
 import { KeelsonError } from '../../errors.ts'

@@ -1,4 +1,7 @@
-/** Commands on many keys: `putMany`, `deleteMany`, `clear` and `removeExpired`. */
+/**
+ * Commands on many keys: `putMany`, `deleteMany`, `clear` and `removeExpired`. They are apart from
+ * `unit-application.ts` because each knows one command, and that file the unit around it.
+ */
 import type { Command } from '../commands/command.ts'
 import { type CommandAnswer, type Refusal, refused } from '../commands/command-answer.ts'
 import type { Row, RowRange } from '../ports/projection-store.ts'

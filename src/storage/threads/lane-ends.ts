@@ -1,6 +1,7 @@
 /**
  * The two ends of a lane: the host's end offers small commits, the thread's end takes and answers
- * them. Both keep the order in which requests were made, also between the lane and messages.
+ * them. Both keep the order in which requests were made, also between the lane and messages. They
+ * are apart from `thread-log-host.ts` because each end is right only beside the other one.
  */
 import type { Clock } from '../../clock.ts'
 import type { CommitRequest } from '../ports/log-host.ts'

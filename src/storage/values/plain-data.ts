@@ -2,7 +2,8 @@
  * Converts structured values to plain data and back. Map, Set, Date and -0, which msgpack cannot
  * express, are replaced by plain data, and a mark records each replacement. This needs no msgpackr
  * extension (their table is shared by the whole process), and any msgpack reader can read the
- * bytes. One walk refuses every value that would not come back equal, and names its path.
+ * bytes. One walk refuses every value that would not come back equal, and names its path. It is
+ * apart from `value.ts` because no byte is written here.
  */
 /// <reference lib="es2024.string" />
 import { types } from 'node:util'

@@ -2,7 +2,8 @@
  * Commits the entries of callers: while one group is written and synced, the next one fills.
  * Entries are in the order of the calls. A sync or checkpoint comes after everything that was
  * called before it. The first failed write or sync is final: entries in flight reject with
- * `UNKNOWN_OUTCOME`, waiting ones with `NOT_SUBMITTED`, later calls with the failure.
+ * `UNKNOWN_OUTCOME`, waiting ones with `NOT_SUBMITTED`, later calls with the failure. It is apart
+ * from `wal.ts`, the public functions, because the order of all that is written is decided here.
  */
 import type { Cancel, Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'

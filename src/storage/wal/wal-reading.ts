@@ -1,7 +1,8 @@
 /**
  * Reads a log while it is written: the entries that were durable when the read began, in order, in
  * bounded pieces. Entries still to be read are pinned, so no release removes them. Ending the read
- * in any way removes the pin.
+ * in any way removes the pin. It is apart from `wal.ts` because a read goes on for as long as its
+ * caller wants.
  */
 import { argument, flag, type Given, object, optional, that, wholeFrom } from '../../check.ts'
 import { isKeelsonError } from '../../errors.ts'

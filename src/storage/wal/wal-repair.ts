@@ -1,6 +1,7 @@
 /**
  * A log that is not open here: it is verified, or repaired, which cuts a torn tail as an opening
- * would. Other damage is reported and left unchanged.
+ * would. Other damage is reported and left unchanged. So it is apart from `wal.ts`, which is an
+ * open log.
  */
 
 import { join } from 'node:path'

@@ -1,6 +1,7 @@
 /**
  * The session of a member with its engine, before it tries to own: the connection, the clocks, and
- * what all members have in common.
+ * what all members have in common. It is apart from `member-start.ts` because none of it needs an
+ * instance.
  */
 import type { Clock } from '../../clock.ts'
 import { configError, isKeelsonError, KeelsonError } from '../../errors.ts'

@@ -1,6 +1,7 @@
 /**
- * An instance owned by a member: its orderly end when the member is asked to leave, and its
- * end at once when it may not go on.
+ * An instance owned by a member: its orderly end when the member is asked to leave, and its end at
+ * once when it may not go on. It is apart from `member-start.ts` because it begins where the start
+ * ends.
  */
 import { isLoss } from '../../actors/index.ts'
 import type { Clock } from '../../clock.ts'

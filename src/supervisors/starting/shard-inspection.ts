@@ -4,7 +4,8 @@
  * started and when it was closed. A log with less has lost its newest files. A cache of another log
  * is filled again.
  *
- * It decides whether a start may go on, and `instance.ts`, its only importer, in which order.
+ * It is apart from `instance.ts`, its only importer, because it decides whether a start may go on,
+ * and `instance.ts` in which order.
  */
 import { levelOf } from '../../actors/index.ts'
 import { KeelsonError } from '../../errors.ts'

@@ -1,7 +1,8 @@
 /**
  * A standby, which reads the logs before its turn comes, and keeps its cache up to date. It follows
- * in rounds: each opens the shards without anything that acts, applies the log as far as it
- * is proven, and closes them. A round that has begun goes on to its end when the turn comes.
+ * in rounds: each opens the shards without anything that acts, applies the log as far as it is
+ * proven, and closes them. A round that has begun goes on to its end when the turn comes. It is
+ * apart from `member-start.ts` because its rounds repeat, and a start happens once.
  */
 import { isAway } from '../../actors/index.ts'
 import { isKeelsonError, reasonText } from '../../errors.ts'

@@ -1,7 +1,8 @@
 /**
  * A machine in memory: a disk, a clock and the files of projections. Instances start on it and end,
  * and their files outlive them. They run the code of production; only threads are replaced, by
- * hosts that run in line.
+ * hosts that run in line. It is apart from `start-simulated.ts` because it outlives the instances
+ * that start on it.
  */
 import { type Clock, type VirtualClock, virtualClock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'

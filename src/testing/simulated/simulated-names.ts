@@ -2,7 +2,8 @@
  * The names of the simulated disk: folders, the files in them, and the changes that no `syncFolder`
  * has made durable yet. A change is atomic: a rename removes and sets at once. Changes of one name
  * reach the disk in order, changes of different names in any order. Journaling file systems promise
- * that, and no more.
+ * that, and no more. They are apart from `simulated-disk.ts`, which has the bytes, because they
+ * reach the disk in an order of their own.
  */
 import { posix } from 'node:path'
 import { Refusal } from './simulated-faults.ts'
