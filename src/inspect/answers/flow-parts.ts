@@ -1,9 +1,23 @@
 /**
- * The workflows and queues of an instance by their names, and what they have. Only a look loads
- * `keelson/flow`.
+ * The workflows and queues of an instance by their names, and what they have: the answers that the
+ * prompt, the page and the metrics share. Only a look loads `keelson/flow`.
  */
 import { invalidArgument } from '../../errors.ts'
-import type { CountsOf, Flow, Queue, QueueLook } from '../../flow/index.ts'
+import type {
+  CountsOf,
+  DeadOptions,
+  DeadPage,
+  Flow,
+  FlowApp,
+  ListOptions,
+  Page,
+  Queue,
+  QueueLook,
+  QueuePlace,
+  Row,
+  RunLook,
+  StepRow,
+} from '../../flow/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { type FlowSort, flowNames } from '../recorder/flow-names.ts'
 
@@ -13,7 +27,7 @@ export type FlowPart<S extends FlowSort> = S extends 'queue'
   : { readonly sort: 'workflow'; readonly name: string }
 
 /** `flow(app)`. */
-export const flowOf = async (app: App): Promise<Flow> =>
+export const flowOf = async (app: FlowApp): Promise<Flow> =>
   (await import('../../flow/index.ts')).flow(app)
 
 /** The names of the workflows or queues that have run in this instance. */
@@ -28,22 +42,68 @@ export const flowPart = <S extends FlowSort>(app: App, sort: S, name: string): F
   return { sort, name } as FlowPart<S>
 }
 
-/** How many runs of each workflow have each status, and a look at each queue, by their names. */
-export const countedFlows = async (
-  app: App,
-): Promise<{
+/** How many runs of a workflow have each status, or how many jobs of a queue are where. */
+export const countsOf = async <S extends FlowSort>(
+  app: FlowApp,
+  sort: S,
+  name: string,
+): Promise<S extends 'queue' ? QueueLook : CountsOf> => {
+  const flow = await flowOf(app)
+  return (await flow.counts({ sort, name } as Queue)) as Awaited<ReturnType<typeof countsOf<S>>>
+}
+
+/** All workflows and queues of an instance with their counts, by their names. */
+export type FlowOverview = {
   readonly workflows: Readonly<Record<string, CountsOf>>
   readonly queues: Readonly<Record<string, QueueLook>>
-}> => {
-  const flow = await flowOf(app)
-  const counted = async <T>(sort: FlowSort, count: (part: never) => Promise<T>) =>
+}
+
+/** Counts the runs of every workflow and the jobs of every queue. */
+export const countedFlows = async (app: App): Promise<FlowOverview> => {
+  const counted = async <S extends FlowSort>(sort: S) =>
     Object.fromEntries(
       await Promise.all(
-        flowNamesOf(app, sort).map(async (name) => [name, await count({ sort, name } as never)]),
+        flowNamesOf(app, sort).map(async (name) => [name, await countsOf(app, sort, name)]),
       ),
-    ) as Record<string, T>
-  return {
-    workflows: await counted('workflow', (part) => flow.counts(part as never) as Promise<CountsOf>),
-    queues: await counted('queue', (part) => flow.counts(part as Queue)),
-  }
+    )
+  return { workflows: await counted('workflow'), queues: await counted('queue') }
+}
+
+/** A page of the runs of a workflow. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */
+export const runPage = async (
+  app: App,
+  type: string,
+  options: Omit<ListOptions, 'type'>,
+): Promise<Page<Row>> => {
+  const flow = await flowOf(app)
+  return flow.list({ ...options, type: flowPart(app, 'workflow', type) })
+}
+
+/** A page of the dead jobs of a queue. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */
+export const deadPage = async (app: App, name: string, options: DeadOptions): Promise<DeadPage> => {
+  const flow = await flowOf(app)
+  return flow.dead(flowPart(app, 'queue', name), options)
+}
+
+/** A run with a page of its operations, and with its place in the queue. */
+export type RunInFull = RunLook & {
+  readonly steps: Page<StepRow>
+  readonly place?: QueuePlace | undefined
+}
+
+/** One run in full. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */
+export const runInFull = async (
+  app: App,
+  type: string,
+  id: string,
+  page: Parameters<Flow['steps']>[2],
+): Promise<RunInFull> => {
+  const flow = await flowOf(app)
+  const part = flowPart(app, 'workflow', type) as never
+  const row = flow.get(part, id)
+  if (!row) throw invalidArgument('id', `the id of a run of ${type}`, id)
+  const steps = flow.steps(part, id, page)
+  // A queue that does not answer hides no run.
+  const place = await flow.place(part, id).catch(() => undefined)
+  return { ...row, steps, ...(place && { place }) }
 }

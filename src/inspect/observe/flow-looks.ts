@@ -1,10 +1,14 @@
-/** Workflows and queues as the page of `keelson observe` shows them. Only a look loads the flows. */
-import { invalidArgument, type KeptError, reasonText } from '../../errors.ts'
+/**
+ * Workflows and queues as the page of `keelson observe` shows them. Only a look loads the flows. They
+ * are apart from `looks.ts` because a frame has room for part of what `flow-parts.ts` answers.
+ */
+import { keptText } from '../../actors/index.ts'
+import { type KeptError, reasonText } from '../../errors.ts'
 import type { DeadJob, Row, RunStatus, StepRow } from '../../flow/index.ts'
 import type { DeadPage, DeadRow, Flows, RunDetail, RunPage, RunRow } from '../../observe/index.ts'
 import { redacted } from '../../redaction.ts'
 import type { App } from '../../supervisors/index.ts'
-import { countedFlows, flowOf, flowPart } from '../answers/flow-parts.ts'
+import { countedFlows, deadPage, runInFull, runPage } from '../answers/flow-parts.ts'
 import { lineText, shortText } from '../text/shown-text.ts'
 import type { FlowRates } from './flow-rates.ts'
 import { given, optionalText, type Query, textIn } from './questions.ts'
@@ -37,20 +41,18 @@ export const flowsShown = async (app: App, rates: FlowRates): Promise<Flows> => 
 
 /** A page of runs. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */
 export const runsShown = async (app: App, query: Query): Promise<RunPage> => {
-  const flow = await flowOf(app)
-  const type = flowPart(app, 'workflow', textIn(query, 'type'))
   const status = optionalText(query, 'status') as RunStatus | undefined
   const cursor = optionalText(query, 'cursor')
-  const page = flow.list({ type, limit: pageRows, ...given({ status, cursor }) })
+  const options = { limit: pageRows, ...given({ status, cursor }) }
+  const page = await runPage(app, textIn(query, 'type'), options)
   return { rows: page.entries.map(rowOf), ...given({ cursor: page.cursor }) }
 }
 
 /** A page of dead jobs. @throws KeelsonError `INVALID_ARGUMENT` */
 export const deadShown = async (app: App, query: Query): Promise<DeadPage> => {
-  const flow = await flowOf(app)
-  const queue = flowPart(app, 'queue', textIn(query, 'queue'))
   const cursor = optionalText(query, 'cursor')
-  const page = flow.dead(queue, { limit: pageRows, ...given({ cursor }) })
+  const options = { limit: pageRows, ...given({ cursor }) }
+  const page = await deadPage(app, textIn(query, 'queue'), options)
   return { rows: page.entries.map(deadOf), ...given({ cursor: page.cursor }) }
 }
 
@@ -62,16 +64,11 @@ const deadOf = ({ id, key, job, addedAt, failedAt, tries, error }: DeadJob): Dea
 
 /** One run with its steps. @throws KeelsonError `INVALID_ARGUMENT` */
 export const runShown = async (app: App, query: Query): Promise<RunDetail> => {
-  const flow = await flowOf(app)
-  const type = flowPart(app, 'workflow', textIn(query, 'type')) as never
-  const id = textIn(query, 'id')
-  const row = flow.get(type, id)
-  if (!row) throw invalidArgument('id', 'the id of a run', id)
+  const [type, id] = [textIn(query, 'type'), textIn(query, 'id')]
+  const { place, steps: page, ...row } = await runInFull(app, type, id, { limit: stepsMax })
   const input = row.input === undefined ? undefined : redactedTree(row.input)
   const bytes = stepsBytes - (input === undefined ? 0 : JSON.stringify(input).length)
-  const steps = flow.steps(type, id, { limit: stepsMax }).entries.map(stepOf)
-  // A queue that does not answer hides no run.
-  const place = await flow.place(type, id).catch(() => undefined)
+  const steps = page.entries.map(stepOf)
   return {
     row: rowOf(row),
     ...(place && { place }),
@@ -82,7 +79,7 @@ export const runShown = async (app: App, query: Query): Promise<RunDetail> => {
 }
 
 const errorText = (error: KeptError | undefined): string | undefined =>
-  error && shortText(`${error.code ?? error.name}: ${error.message}`, 400)
+  error && shortText(keptText(error), 400)
 
 const rowOf = (row: Row): RunRow => {
   const { id, status, startedAt, since, attempt, error, parent, waitsFor } = row

@@ -8,22 +8,19 @@ import { redacted } from '../../redaction.ts'
 import type { App } from '../../supervisors/index.ts'
 import {
   countedFlows,
+  deadPage,
   type FlowPart,
   flowNamesOf,
   flowOf,
   flowPart,
+  type RunInFull,
+  runInFull,
+  runPage,
 } from '../answers/flow-parts.ts'
 import type { FlowSort } from '../recorder/flow-names.ts'
 import type { Paint } from '../text/paint.ts'
 import { View } from '../text/view.ts'
-import {
-  deadTable,
-  overviewTable,
-  queueFacts,
-  type RunInFull,
-  runFacts,
-  runTable,
-} from '../views/flow-view.ts'
+import { deadTable, overviewTable, queueFacts, runFacts, runTable } from '../views/flow-view.ts'
 
 /** `json`: the answer is one line of JSON. */
 type Shown = { readonly json?: boolean }
@@ -45,9 +42,8 @@ export class FlowWords {
   /** A page of the runs of a workflow; without its name all workflows and queues, with counts. */
   async list(type?: string | null, options: Omit<ListOptions, 'type'> & Shown = {}): Promise<View> {
     const { json, ...filter } = options
-    const flow = await this.#flow()
     if (typeof type === 'string') {
-      const page = flow.list({ ...filter, type: this.#part('workflow', type) })
+      const page = await runPage(this.#app, type, filter)
       return view(json, redacted(page) as typeof page, (shown) => runTable(shown, this.#paint))
     }
     const overview = await countedFlows(this.#app)
@@ -57,18 +53,11 @@ export class FlowWords {
   /** One run with its operations, or one queue. */
   async show(name: string, id?: string | null, options: Paged = {}): Promise<View> {
     const { json, ...page } = options
-    const flow = await this.#flow()
     if (typeof id !== 'string') {
-      const look = await flow.counts(this.#part('queue', name))
+      const look = await (await this.#flow()).counts(this.#part('queue', name))
       return view(json, look, () => queueFacts(name, look))
     }
-    const type = this.#part('workflow', name)
-    const row = flow.get(type, id)
-    if (!row) throw new KeelsonError('INVALID_ARGUMENT', `${name} has no run ${id}`)
-    const steps = flow.steps(type, id, page)
-    // A queue that does not answer hides no run.
-    const place = await flow.place(type, id).catch(() => undefined)
-    const found = redacted({ ...row, steps, ...(place && { place }) }) as RunInFull
+    const found = redacted(await runInFull(this.#app, name, id, page)) as RunInFull
     return view(json, found, (shown) => runFacts(`${name}/${id}`, shown, this.#paint))
   }
 
@@ -139,8 +128,7 @@ export class FlowWords {
   /** A page of the dead jobs of a queue. */
   async dead(queue: string, options: Paged = {}): Promise<View> {
     const { json, ...page } = options
-    const dead = (await this.#flow()).dead(this.#part('queue', queue), page)
-    return view(json, dead, deadTable)
+    return view(json, await deadPage(this.#app, queue, page), deadTable)
   }
 
   /** Lets no job of a queue start. */

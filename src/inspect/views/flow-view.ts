@@ -1,26 +1,19 @@
 /** Workflows and queues as text. Pure. */
 import { inspect } from 'node:util'
+import { keptText } from '../../actors/index.ts'
 import type {
-  CountsOf,
   DeadPage,
   KeptError,
   Page,
   QueueLook,
   QueuePlace,
   Row,
-  RunLook,
   RunStatus,
-  StepRow,
 } from '../../flow/index.ts'
+import type { FlowOverview, RunInFull } from '../answers/flow-parts.ts'
 import { type Paint, printable, type Tone } from '../text/paint.ts'
 import { countText, pluralText } from '../text/quantities.ts'
 import { factList, textTable } from '../text/text-table.ts'
-
-/** All workflows with the numbers of their runs, and all queues with those of their jobs. */
-export type FlowOverview = {
-  readonly workflows: Readonly<Record<string, CountsOf>>
-  readonly queues: Readonly<Record<string, QueueLook>>
-}
 
 const statuses: readonly RunStatus[] = [
   ...(['waiting', 'running', 'cancelling', 'undoing', 'blocked'] as const),
@@ -84,12 +77,6 @@ const awaitedText = (awaited: Row['waitsFor'], place?: QueuePlace): string => {
 
 const placeText = ({ before, ready }: QueuePlace): string =>
   `place ${countText(before + 1)} of ${countText(ready)}`
-
-/** A run with a page of its operations, and with its place in the queue. */
-export type RunInFull = RunLook & {
-  readonly steps: Page<StepRow>
-  readonly place?: QueuePlace | undefined
-}
 
 /** One run in full. */
 export const runFacts = (run: string, row: RunInFull, paint: Paint): string => {
@@ -166,11 +153,8 @@ const timeText = (ms: number | undefined): string =>
 
 const cell = (text: string | undefined): string => (text === undefined ? '-' : printable(text))
 
-const errorCell = (error: (KeptError | Error) | undefined): string => {
-  if (!error) return '-'
-  const { code, name, message } = error as KeptError
-  return short(`${code ?? name}: ${message}`)
-}
+const errorCell = (error: (KeptError | Error) | undefined): string =>
+  error ? short(keptText(error)) : '-'
 
 const cellText = (value: unknown): string =>
   value === undefined

@@ -11,6 +11,7 @@ import {
   projection,
   reply,
   supervisor,
+  sys,
   worker,
 } from '../../../src/index.ts'
 import { metrics } from '../../../src/inspect/operations/metric-table.ts'
@@ -134,6 +135,18 @@ test('of very many turns all are counted at the scrape, while their times are sa
 test('no value of users is in any answer', async () => {
   const { scraped } = await loaded()
   expect(`${await scraped()}${await scraped(openMetrics)}`).not.toContain(canary)
+})
+
+test('a queue that does not answer is left out after a second, and hides nothing else', async () => {
+  const { s, scraped } = await loaded()
+  await s.during(sys.suspend(s.app.entity('$queue-mails').ref('queue')))
+  const began = s.system.clock.monotonic()
+
+  const text = await scraped()
+
+  expect(s.system.clock.monotonic() - began).toBeCloseTo(1_000, -2)
+  expect(sampleOf(text, 'keelson_queue_jobs{queue="mails",status="dead"}')).toBe(undefined)
+  expect(sampleOf(text, 'keelson_flow_runs{type="ship",status="completed"}')).toBe(1)
 })
 
 test('a message that waits has waited since the scrape that saw it first', async () => {
