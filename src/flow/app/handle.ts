@@ -91,7 +91,8 @@ export interface Handle<O = unknown, S = never> {
    * Sends a signal, and answers when it is durable. A second one with the same `id` changes nothing,
    * and is answered after the end of the run too.
    * @throws KeelsonError `CONFLICT` if the run has ended or has not begun; `BUSY` with 1,000 unread
-   * signals; `TOO_LARGE` for a value of more than 1 MiB
+   * signals; `TOO_LARGE` for a value of more than 1 MiB; `INVALID_ARGUMENT` for one that cannot be
+   * stored
    */
   signal<N extends keyof S & string>(
     name: N,
@@ -118,8 +119,8 @@ export class Flow {
   /**
    * Starts a run, and answers when that is durable. The same id and input give the same run,
    * whatever became of it.
-   * @throws KeelsonError `CONFLICT` if the run has begun with another input; `INVALID_ARGUMENT`;
-   * `NO_SPACE`, `BUSY`, `SHARD_DOWN`, `UNKNOWN_OUTCOME`, `CLOSED`
+   * @throws KeelsonError `CONFLICT` if the run has begun with another input; `INVALID_ARGUMENT`, also
+   * for an input that cannot be stored, with its `path` in `details`; `NO_SPACE`, `BUSY`, `SHARD_DOWN`, `UNKNOWN_OUTCOME`, `CLOSED`
    */
   async start<I, O, S>(
     type: Workflow<I, O, S>,
@@ -264,7 +265,7 @@ export class Flow {
       signal: async (name, value, options = {}) => {
         const request = {
           name: shortText(name, argument('name')),
-          value: copied(value),
+          value: copied(value, `the signal ${name}`),
           ...signalOptions(options, argument('', 'a signal')),
         }
         return answerOf(run, call(ref, 'signal', request))
@@ -291,7 +292,7 @@ const decided = (decision: Settlement): Outcome => {
   const names = Object.keys(given)
   if (names.length !== 1)
     throw invalidArgument('decision', 'a value or an error', names.length > 0 ? 'both' : 'neither')
-  if ('value' in given) return outcomeOf(given.value)
+  if ('value' in given) return outcomeOf(given.value, 'the decision')
   const { error } = given
   if (error instanceof Error) return { kind: 'error', error: keptError(error) }
   const plain = plainError(error, argument('error'))

@@ -2,12 +2,13 @@
 import { argument, object, optional, or } from '../../check.ts'
 import { errorOf, invalidArgument, KeelsonError } from '../../errors.ts'
 import { call, type Ref } from '../../runtime/index.ts'
-import { decodeValue, encodeValue } from '../../storage/index.ts'
+import { decodeValue } from '../../storage/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import type { Duration } from '../runs/body.ts'
 import type { EnteringRun } from '../runs/messages.ts'
 import { delay, pageOptions, part, priority, shortText } from '../runs/options.ts'
 import { answerOf, entitiesOf, queueId } from '../runs/parts.ts'
+import { encoded } from '../runs/values.ts'
 import type { Added } from './queue-book.ts'
 import type { QueueLook, QueueMessages, QueuePlace, SentJob } from './queue-messages.ts'
 import { deadPrefix, deadRow, type JobRecord, numberOf, readRecord } from './queue-rows.ts'
@@ -89,7 +90,7 @@ const jobOptions = object({
 const sentJob = (job: unknown, options: JobOptions): SentJob => {
   const checked = jobOptions(options, argument('', 'a job'))
   const { unique, key = '', priority, delay: delayMs } = checked
-  const stored = job === undefined ? undefined : encodeValue(job)
+  const stored = job === undefined ? undefined : encoded(job, 'the job')
   const bytes = stored?.bytes.length ?? 0
   // A copy: its caller may change the job before the turn that stores it.
   if (bytes <= bytesMax)

@@ -355,7 +355,7 @@ export class QueueRunner {
   async #handle(job: JobTry): Promise<End> {
     try {
       // A copy: the record is stored again when the try fails.
-      await this.#terms.handler(copied(job.claim.record.job), job)
+      await this.#terms.handler(copied(job.claim.record.job, 'the job'), job)
       return { job }
     } catch (thrown) {
       return { job, error: { thrown } }

@@ -84,7 +84,9 @@ const endOfChild = (
       : activations.goOn(state, context, (activation) => activation.childBlocked(number, end.error))
   }
   const outcome: Outcome =
-    end.status === 'completed' ? outcomeOf(end.output) : { kind: 'error', error: end.error }
+    end.status === 'completed'
+      ? outcomeOf(end.output, 'the output')
+      : { kind: 'error', error: end.error }
   const asked = { kind: row.kind, key: row.key, recorded: { ...row, number } }
   const [recorded, next] = recording(state, context, asked, { outcome })
   if (!recorded || next.status === 'blocked' || next.isHeld) return next

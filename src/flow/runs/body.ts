@@ -87,6 +87,9 @@ export interface Ctx<S = object> {
   /**
    * Calls `step`, tries it again if it throws, and resolves when one outcome is durable. After a
    * crash it resolves with that outcome. An error is given back with its name, message and code.
+   * An outcome is `undefined`, or a value that can be stored: with `undefined` in a list, a function
+   * or an instance of a class in it, the step is not tried again and rejects with
+   * `INVALID_ARGUMENT`, which names the place in the value.
    */
   step<T>(key: string, step: (attempt: Try) => T | Promise<T>, options?: StepOptions<T>): Promise<T>
   /** Resolves after this time, or at a time in ms since 1970; never earlier. */
@@ -99,7 +102,7 @@ export interface Ctx<S = object> {
   ): Promise<S[N] | undefined>
   /**
    * Starts a run of another workflow, and resolves with its output.
-   * @throws KeelsonError `FAILED` or `CANCELLED`, with the error of the child as `cause`
+   * @throws KeelsonError `INVALID_ARGUMENT` for an input that cannot be stored; `FAILED` or `CANCELLED`, with the error of the child as `cause`
    */
   child<I, O>(key: string, type: Workflow<I, O>, input: I, options?: ChildOptions): Promise<O>
   /**
@@ -111,7 +114,10 @@ export interface Ctx<S = object> {
     branches: readonly ((ctx: Ctx<S>) => Promise<T>)[],
     options?: AllOptions,
   ): Promise<Branch<T>[]>
-  /** Sets what `list` shows as the progress of the run. It is written soon, not at once. */
+  /**
+   * Sets what `list` shows as the progress of the run. It is written soon, not at once.
+   * @throws KeelsonError `INVALID_ARGUMENT` for a value that cannot be stored, `TOO_LARGE`
+   */
   report(progress: unknown): void
   /** The time of the last outcome, in ms since 1970: the same in each replay. */
   now(): number
@@ -124,11 +130,18 @@ export interface Ctx<S = object> {
    * after the change, false for runs that were beyond this place.
    */
   patched(change: string): boolean
-  /** Ends this body, and begins a new one with another input under the same id. */
+  /**
+   * Ends this body, and begins a new one with another input under the same id.
+   * @throws KeelsonError `INVALID_ARGUMENT` for an input that cannot be stored
+   */
   again(input: unknown): never
 }
 
-/** The body of a workflow. It is replayed, so it acts through `ctx` alone. */
+/**
+ * The body of a workflow. It is replayed, so it acts through `ctx` alone. If what it returns cannot
+ * be stored, as a list with `undefined` in it, the run is blocked before its end: nothing is undone,
+ * and a body that returns another value completes it after `retry`.
+ */
 export type Body<I, O, S = object> = (ctx: Ctx<S>, input: I) => Promise<O>
 
 /** How long ended runs are kept, by their status. */

@@ -161,7 +161,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
       workflowOf(type)
       const { id, onCancel } = childOptions(options, argument('', 'a child'))
       const full = this.#keyOf(key)
-      const own = inputOf(input)
+      const own = inputOf(input, `the input of the child ${key}`)
       const idOf = ({ recorded }: Active): string =>
         recorded?.child?.slice(type.name.length + 1) ??
         id ??
@@ -262,7 +262,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
 
   again(input: unknown): never {
     this.#host.expectBody()
-    this.#host.again(copied(input))
+    this.#host.again(copied(input, 'the input of `again`'))
     throw new KeelsonError('CLOSED', 'the body begins again')
   }
 

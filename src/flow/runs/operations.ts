@@ -122,9 +122,9 @@ const failed = (error: unknown): Tried => ({
 })
 
 /** A step that has a value which cannot be stored has done its work: it is not repeated. */
-const triedWith = (value: unknown): Tried => {
+const triedWith = (value: unknown, key: string): Tried => {
   try {
-    return { outcome: outcomeOf(value) }
+    return { outcome: outcomeOf(value, `the outcome of ${key}`) }
   } catch (error) {
     return { ...failed(error), isFinal: true }
   }
@@ -146,7 +146,10 @@ const outcomeOfTry = (
       return abort.signal
     },
   }
-  const settled = (async () => carrier.inStep(() => run(given)))().then(triedWith, failed)
+  const settled = (async () => carrier.inStep(() => run(given)))().then(
+    (value) => triedWith(value, active.key),
+    failed,
+  )
   active.settled = settled
   return new Promise((resolve) => {
     const expire = (): void => {

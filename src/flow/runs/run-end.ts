@@ -3,7 +3,7 @@
  * steps are undone, and one turn records the end. All of it may be repeated after a crash, because
  * a replay of the body ends in the same way.
  */
-import { KeelsonError, keptError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError, keptError } from '../../errors.ts'
 import type { Active, Scope } from './active.ts'
 import type { BodyHost } from './context.ts'
 import { emitFlow } from './events.ts'
@@ -113,10 +113,11 @@ export const endRun = async (activation: EndingActivation, ended: BodyEnd): Prom
 const storable = (body: BodyEnd): BodyEnd => {
   if (body.status !== 'completed') return body
   try {
-    return { ...body, output: copied(body.output) }
-  } catch (error) {
-    const text = `the output of the run: ${keptError(error).message}; return another one, and retry`
-    throw new KeelsonError('INVALID_ARGUMENT', text, { cause: error })
+    return { ...body, output: copied(body.output, 'the output of the run') }
+  } catch (cause) {
+    if (!isKeelsonError(cause, 'INVALID_ARGUMENT')) throw cause
+    const text = `${cause.message}; return another one, and retry`
+    throw new KeelsonError('INVALID_ARGUMENT', text, { details: cause.details, cause })
   }
 }
 

@@ -105,7 +105,8 @@ export const delivering = (
     const [first] = page.entries
     if (!first) continue
     const [key, [value]] = first as [string, [unknown?]]
-    const [recorded, after] = recording(next, context, asked, { outcome: outcomeOf(value) })
+    const outcome = outcomeOf(value, `the signal ${signal}`)
+    const [recorded, after] = recording(next, context, asked, { outcome })
     if (!recorded) continue
     context.rows.delete(key)
     delivered.push(recorded)

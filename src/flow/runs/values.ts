@@ -1,26 +1,41 @@
 /** The values of runs: as a replay gives them, and their hashes. Pure. */
 
 import { sha256 } from '../../bytes/sha256.ts'
-import { KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { decodeValue, encodeValue } from '../../storage/index.ts'
 import type { Outcome } from './record.ts'
 
 /**
- * The value as it comes back from its row, so that the first activation of a run sees no other one than a
- * replay. @throws KeelsonError `INVALID_ARGUMENT` for a value that cannot be stored
+ * The stored form of a value that a program gives away. `of` says what it is, such as `the input`:
+ * a writer of workflows meets the refusal far from the value.
+ * @throws KeelsonError `INVALID_ARGUMENT` with `of`, and with the `path` in the value, in `details`
  */
-export const copied = <T>(value: T): T => {
+export const encoded = (value: unknown, of: string): ReturnType<typeof encodeValue> => {
+  try {
+    return encodeValue(value)
+  } catch (cause) {
+    if (!isKeelsonError(cause, 'INVALID_ARGUMENT')) throw cause
+    const details = { ...cause.details, of }
+    throw new KeelsonError('INVALID_ARGUMENT', `${of}: ${cause.message}`, { details, cause })
+  }
+}
+
+/**
+ * The value as it comes back from its row, so that the first activation of a run sees no other one than a
+ * replay. @throws KeelsonError as `encoded`
+ */
+export const copied = <T>(value: T, of: string): T => {
   if (value === undefined) return value
-  return decodeValue(encodeValue(value)) as T
+  return decodeValue(encoded(value, of)) as T
 }
 
 /** A longer value has another row than its operation. */
 const longBytes = 16 * 1024
 
-/** The outcome with this value, as `copied`. @throws KeelsonError `INVALID_ARGUMENT` */
-export const outcomeOf = (value: unknown): Outcome => {
+/** The outcome with this value, as `copied`. @throws KeelsonError as `encoded` */
+export const outcomeOf = (value: unknown, of: string): Outcome => {
   if (value === undefined) return { kind: 'ok' }
-  const stored = encodeValue(value)
+  const stored = encoded(value, of)
   const outcome = { kind: 'ok', value: decodeValue(stored) } as const
   return stored.bytes.length > longBytes ? { ...outcome, isApart: true } : outcome
 }
@@ -28,10 +43,10 @@ export const outcomeOf = (value: unknown): Outcome => {
 /** The input of a run, which its caller may change later, and 128 bits of its hash. */
 export type Input = { readonly input: unknown; readonly inputHash: string }
 
-/** The input as its run gets it. @throws KeelsonError `INVALID_ARGUMENT` */
-export const inputOf = (input: unknown): Input => {
+/** The input as its run gets it. @throws KeelsonError as `encoded` */
+export const inputOf = (input: unknown, of = 'the input'): Input => {
   if (input === undefined) return { input, inputHash: '' }
-  const stored = encodeValue(input)
+  const stored = encoded(input, of)
   const bytes = Buffer.concat([Uint8Array.of(stored.tag), stored.bytes])
   return { input: decodeValue(stored), inputHash: digest(bytes).toString('base64') }
 }
@@ -57,7 +72,7 @@ const progressBytesMax = 64 * 1024
 /** The progress that a body reports, as `copied`. @throws KeelsonError `INVALID_ARGUMENT`, `TOO_LARGE` */
 export const progressOf = (progress: unknown): unknown => {
   if (progress === undefined) return undefined
-  const stored = encodeValue(progress)
+  const stored = encoded(progress, 'the progress')
   const { length } = stored.bytes
   if (length <= progressBytesMax) return decodeValue(stored)
   throw new KeelsonError('TOO_LARGE', `a progress has at most ${progressBytesMax} bytes`, {

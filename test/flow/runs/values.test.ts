@@ -17,16 +17,16 @@ describe('a value', () => {
   const values = [undefined, null, 0, Number.NaN, true, false, '', 'a', [1], { a: new Date(5) }]
 
   test.each(values.map((value) => [value]))('comes as a replay gives it: %j', (value) => {
-    expect(copied(value)).toEqual(value)
-    expect(outcomeOf(value)).toEqual({ kind: 'ok', ...(value !== undefined && { value }) })
+    expect(copied(value, 'it')).toEqual(value)
+    expect(outcomeOf(value, 'it')).toEqual({ kind: 'ok', ...(value !== undefined && { value }) })
     expect(progressOf(value)).toEqual(value)
     expect(inputOf(value).input).toEqual(value)
   })
 
   test('is a copy', () => {
     const value = { list: [1] }
-    const all = [copied(value), inputOf(value).input, progressOf(value)] as (typeof value)[]
-    const { kind, ...outcome } = outcomeOf(value)
+    const all = [copied(value, 'it'), inputOf(value).input, progressOf(value)] as (typeof value)[]
+    const { kind, ...outcome } = outcomeOf(value, 'it')
     value.list.push(2)
     for (const each of all) expect(each).toEqual({ list: [1] })
     expect([kind, outcome]).toEqual(['ok', { value: { list: [1] } }])
@@ -34,10 +34,10 @@ describe('a value', () => {
 
   test('of more than 16 KiB has a row of its own', () => {
     const lengthOf = (extra: number) => 'x'.repeat(16 * 1024 + extra)
-    const isApart = (extra: number) => 'isApart' in outcomeOf(lengthOf(extra))
+    const isApart = (extra: number) => 'isApart' in outcomeOf(lengthOf(extra), 'it')
     // The text itself may have a few bytes before it.
     expect([isApart(-20), isApart(1)]).toEqual([false, true])
-    expect(outcomeOf(lengthOf(1))).toEqual({ kind: 'ok', value: lengthOf(1), isApart: true })
+    expect(outcomeOf(lengthOf(1), 'it')).toEqual({ kind: 'ok', value: lengthOf(1), isApart: true })
   })
 
   test('as progress has at most 64 KiB', () => {
