@@ -207,22 +207,26 @@ const start = (
   const child = new Child(state, id)
   const { entity } = child.identity
   const processName = name<Messages>(entities.nameOf(entity))
-  void context.startLinkResult(server, child, {
+  const starting = context.startLinkResult(server, child, {
     name: processName,
     label: entity,
     ...(terms.mailboxMax === undefined ? {} : { mailboxMax: terms.mailboxMax }),
+  })
+  // Of one that a signal ends while it wakes no exit message comes (OTP).
+  void starting.then((result) => {
+    if (!result.ok) ended(state, child, result.reason)
   })
   child.process = processOf({ self: context.system.whereis(processName) as Ref })
   state.live.set(child.process.address as Ref, child)
   return child.process
 }
 
-/** An entity's process has ended. */
+/** An entity's process has ended. Its exit and the result of its start may both say so. */
 const ended = (state: State, child: Child, reason: ExitReason): void => {
   const { entities, terms, live, failures } = state
   const { system } = entities
   const { id, entity } = child.identity
-  live.delete(child.process.address as Ref)
+  if (!live.delete(child.process.address as Ref)) return
   emit(system, child.shard, 'entity.ended', { entity, reason })
   // A kill from outside says nothing about its state.
   if (child.hasWoken || isOrderly(reason) || reason === 'killed') return

@@ -1,20 +1,30 @@
 /** Entities that fail while they wake: their tries, their pauses, and their block. */
 
 import { expect, test } from 'vitest'
-import { call, type DurableServer, entity, reply, supervisor } from '../../../src/index.ts'
+import {
+  call,
+  type DurableServer,
+  entity,
+  name,
+  reply,
+  type StorageEvents,
+  supervisor,
+  telemetry,
+} from '../../../src/index.ts'
 import { codeOf, simulated } from '../../support/worlds/simulated-instance.ts'
 
 type Messages = { calls: { add: () => number; crash: () => void } }
 
 const started = async () => {
-  const world = { isBroken: true, wakes: [] as number[], born: [] as unknown[] }
+  const world = { isBroken: true, isHung: false, wakes: [] as number[], born: [] as unknown[] }
   const server: DurableServer<Messages, number, Record<never, never>, string> = {
     init: (id) => {
       world.born.push(id)
       return 0
     },
-    wake: (_, context) => {
+    wake: async (_, context) => {
       world.wakes.push(context.system.clock.monotonic())
+      if (world.isHung) await new Promise(() => undefined)
       if (world.isBroken) throw new Error('broken')
     },
     calls: {
@@ -45,6 +55,36 @@ test('an entity that fails to wake waits longer before each try, and is blocked 
 
   for (let calls = 0; calls < 3; calls++) expect(await add()).toBe('BLOCKED')
   expect([world.wakes.length, blocks()]).toEqual([5, 1])
+})
+
+test('one that is blocked stays so in its next process, and is not tried there', async () => {
+  const { s, handle, world, add, blocks } = await started()
+  for (let tries = 1; tries <= 5; tries++) await add()
+  world.isBroken = false
+  for (let lives = 0; lives < 3; lives++) {
+    expect(await add()).toBe('BLOCKED')
+    expect(await s.during(handle.stop('a'))).toBe(true)
+    expect(await s.during(handle.stop('a'))).toBe(false)
+  }
+  expect([world.wakes.length, blocks(), [...handle.blocked().keys()]]).toEqual([5, 1, ['a']])
+})
+
+test('one that is killed while it wakes is not blocked for that, and waits for nothing', async () => {
+  const { s, handle, world, add } = await started()
+  const ends: unknown[] = []
+  telemetry<StorageEvents>(s.system).on('entity.ended', ({ reason }) => ends.push(reason))
+  world.isHung = true
+  for (let kills = 0; kills < 6; kills++) {
+    const killed = codeOf(call(handle.ref('a'), 'add'))
+    await s.advance(1)
+    expect(world.wakes).toHaveLength(kills + 1)
+    s.system.kill(name('thing/a'))
+    expect(await s.during(killed)).toBe('EXITED')
+    expect(s.app.entities.kind('thing')?.live).toBe(0)
+  }
+  expect([handle.blocked().size, ends]).toEqual([0, Array(6).fill('killed')])
+  world.isHung = world.isBroken = false
+  expect(await add()).toBe('ok')
 })
 
 test('after unblock it is tried again, with all its tries', async () => {
