@@ -39,7 +39,7 @@ type Run = { readonly type: string; readonly id: string }
 
 type State = {
   readonly workflows: readonly Workflow[]
-  /** Of each run the failures in a row, until it has been quiet for long. */
+  /** Of each run the failures in a row, until it has been quiet for long. In the order of the last ones. */
   readonly failures: Map<string, { count: number; at: number }>
 }
 
@@ -128,8 +128,13 @@ const server: GenServer<Messages, State, readonly Workflow[]> = {
       const { failures } = state
       const key = `${run.type}/${run.id}`
       const now = context.now()
-      const before = failures.get(key)
-      const count = before && now - before.at < quietMs ? before.count + 1 : 1
+      for (const [quiet, { at }] of failures) {
+        if (now - at < quietMs) break
+        failures.delete(quiet)
+      }
+      const count = (failures.get(key)?.count ?? 0) + 1
+      // In the order of the last failures.
+      failures.delete(key)
       failures.set(key, { count, at: now })
       const pauseMs = backoffMs(pauses, count, context.system.clock.random())
       context.castAfter(pauseMs, 'wake', run)
@@ -143,8 +148,6 @@ const server: GenServer<Messages, State, readonly Workflow[]> = {
       let isDone = true
       for (const workflow of state.workflows)
         isDone = (await clean(context as never, workflow)) && isDone
-      for (const [key, { at }] of state.failures)
-        if (context.now() - at > quietMs) state.failures.delete(key)
       context.castAfter(isDone ? cleanEveryMs : cleanSoonMs, 'clean')
       return noReply(state)
     },

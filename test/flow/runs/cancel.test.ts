@@ -174,7 +174,11 @@ describe('a cancel', () => {
   })
 
   test('by force ends a run at once, without undos, and an event tells it', async () => {
-    const { trip, log } = trips(never)
+    const aborted: string[] = []
+    const { trip, log } = trips((signal) => {
+      signal.addEventListener('abort', () => void aborted.push('pay'))
+      return never()
+    })
     const w = await flowWorld([trip])
     const ends: unknown[] = []
     telemetry<FlowEvents>(w.s.system).on('flow.ended', ({ id, end }) => ends.push([id, end.status]))
@@ -183,6 +187,7 @@ describe('a cancel', () => {
     await w.during(run.cancel({ force: true }))
 
     expect(await w.during(codeOf(run.result()))).toBe('CANCELLED')
+    expect(aborted).toEqual(['pay'])
     await w.s.advance(60_000)
     expect(log).toEqual(['hotel', 'flight', 'pay'])
     expect(ends).toEqual([['1', 'cancelled']])
