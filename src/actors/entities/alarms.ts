@@ -306,8 +306,10 @@ const rest = (state: State, context: Own): void => {
 /** Sets the timer of the next walk, unless it is sooner. */
 const arm = (state: State, inMs: number, context: Own): void => {
   const at = context.system.clock.monotonic() + inMs
-  if (state.timer && state.walkAt <= at) return
-  if (state.timer) context.cancelTimer(state.timer)
+  if (state.timer) {
+    if (state.walkAt <= at) return
+    context.cancelTimer(state.timer)
+  }
   state.walkAt = at
-  state.timer = context.sendAfter(Math.max(0, inMs), 'walk')
+  state.timer = context.sendAfter(inMs, 'walk')
 }

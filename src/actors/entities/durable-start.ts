@@ -129,7 +129,6 @@ export const startDurableWorker = (
  * refused later, by its path.
  */
 export const frozen = <T>(state: T): T => {
-  if (typeof state !== 'object') return state
   const left: unknown[] = [state]
   const walked = new Set<object>()
   while (left.length > 0) {

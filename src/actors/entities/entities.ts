@@ -75,7 +75,7 @@ export class Entities {
   readonly reports = new Map<string, () => unknown>()
   readonly #kinds = new Map<string, RunningKind>()
   /** Of each entity the logs of incarnations that have ended undecided. */
-  readonly #logs = new Map<string, readonly Undecided[]>()
+  readonly #logs = new Map<string, Set<Undecided>>()
   readonly #isClosing: () => boolean
   readonly #onRuns = new Set<() => void>()
   readonly #isStoreAlone: boolean
@@ -167,18 +167,18 @@ export class Entities {
   /** No process drains this log of an entity: the next incarnation waits until it is drained. */
   ended(entity: string, log: Undecided): void {
     if (log.isEmpty) return
-    this.#logs.set(entity, [...(this.#logs.get(entity) ?? []), log])
+    const logs = this.#logs.get(entity) ?? new Set()
+    this.#logs.set(entity, logs.add(log))
     void log.drained().then(() => {
-      const left = (this.#logs.get(entity) ?? []).filter((each) => each !== log)
-      if (left.length > 0) this.#logs.set(entity, left)
-      else this.#logs.delete(entity)
+      logs.delete(log)
+      if (logs.size === 0) this.#logs.delete(entity)
     })
   }
 
   /** Resolves when every unit of earlier incarnations is decided; `undefined`: there is none. */
   decided(entity: string): Promise<unknown> | undefined {
     const undecided = this.#logs.get(entity)
-    return undecided && Promise.all(undecided.map((log) => log.drained()))
+    return undecided && Promise.all([...undecided].map((log) => log.drained()))
   }
 
   /** The ref of an entity. @throws KeelsonError `INVALID_ARGUMENT` */

@@ -20,7 +20,7 @@ import { cursorAt, fingerprintOf, keyBehind } from '../store/page-cursor.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
 import { readBody } from '../turns/memory.ts'
 import type { Entities } from './entities.ts'
-import { shownState, stateInRow } from './entity-listing.ts'
+import { orBlocked, shownState, stateInRow } from './entity-listing.ts'
 import { type PastTurn, pastTurn } from './past-turns.ts'
 import { changesBetween, type StateChange } from './state-changes.ts'
 
@@ -230,12 +230,14 @@ const stateAfter = (
   { row }: LoggedTurn,
 ): unknown => {
   if (row === undefined) return undefined
-  try {
-    const state = stateInRow(entities, kind, id, entityRow(row))
-    return reveal ? state : shownState(entities, kind, state, id)
-  } catch (error) {
-    if (!isKeelsonError(error, 'BLOCKED')) throw error
-    const { state } = readBody(readMainRow(row).body)
-    return reveal ? state : hiddenText(state)
-  }
+  return orBlocked(
+    () => {
+      const state = stateInRow(entities, kind, id, entityRow(row))
+      return reveal ? state : shownState(entities, kind, state, id)
+    },
+    () => {
+      const { state } = readBody(readMainRow(row).body)
+      return reveal ? state : hiddenText(state)
+    },
+  )
 }

@@ -88,11 +88,19 @@ export const pageOf = (
 const entryOf = (entities: Entities, kind: string, id: string): EntityEntry<unknown> => {
   const endsAt = endOf(entities, `${kind}/${id}`)
   const end = endsAt === undefined ? {} : { endsAt }
+  return orBlocked(
+    () => ({ id, state: stateOf(entities, kind, id), ...end }),
+    (blocked) => ({ id, state: undefined, blocked, ...end }),
+  )
+}
+
+/** The result of `read`, or that of `otherwise` if it is `BLOCKED`: a row cannot be used. */
+export const orBlocked = <T>(read: () => T, otherwise: (blocked: KeelsonError) => T): T => {
   try {
-    return { id, state: stateOf(entities, kind, id), ...end }
+    return read()
   } catch (error) {
     if (!isKeelsonError(error, 'BLOCKED')) throw error
-    return { id, state: undefined, blocked: error, ...end }
+    return otherwise(error)
   }
 }
 
@@ -173,15 +181,12 @@ export const shownRows = (
   { kind, id }: Pick<Identity, 'kind' | 'id'>,
   rows: EntityRows,
 ): EntityRows => {
-  const fields = redacted(rows.fields)
-  try {
-    const decides = entities.tableOf(kind, id)?.formatStatus !== undefined
-    const state = decides ? stateOf(entities, kind, id) : rows.state
-    return { ...rows, fields, state: shownState(entities, kind, state, id) }
-  } catch (error) {
-    if (!isKeelsonError(error, 'BLOCKED')) throw error
-    return { ...rows, fields, state: hiddenText(rows.state) }
-  }
+  const decides = entities.tableOf(kind, id)?.formatStatus !== undefined
+  const state = orBlocked(
+    () => shownState(entities, kind, decides ? stateOf(entities, kind, id) : rows.state, id),
+    () => hiddenText(rows.state),
+  )
+  return { ...rows, fields: redacted(rows.fields), state }
 }
 
 /**

@@ -141,15 +141,15 @@ const boundsOf = (field: string, sought: object): IndexBounds => {
   const { gt, gte, lt, lte } = sought as Between<string | number>
   const [lower, upper] = [gt ?? gte, lt ?? lte]
   const type = typeof (lower ?? upper)
-  const isSound = (bound: unknown): boolean => bound === undefined || typeof bound === type
+  const isMixed = upper !== undefined && typeof upper !== type
   const isDouble =
     (gt !== undefined && gte !== undefined) || (lt !== undefined && lte !== undefined)
-  if ((type !== 'number' && type !== 'string') || !isSound(lower) || !isSound(upper) || isDouble)
+  if ((type !== 'number' && type !== 'string') || isMixed || isDouble)
     throw invalidArgument(`where.${field}`, 'one lower and one upper bound of one type', sought)
   const encoded = (bound: string | number | undefined): string | undefined =>
     bound === undefined ? undefined : encodeIndexValue(bound)
   // The first character of an encoded value is its type.
-  const first = (encodeIndexValue((lower ?? upper) as string)[0] ?? '') as string
+  const first = encodeIndexValue((lower ?? upper) as string).charAt(0)
   const beyond = String.fromCharCode(first.charCodeAt(0) + 1)
   return {
     ...(gt !== undefined ? { gt: encoded(gt) as string } : { gte: encoded(gte) ?? first }),

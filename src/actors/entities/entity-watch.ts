@@ -1,5 +1,5 @@
 /** `watch` of a kind of entities: their durable changes from a position on, over all shards. */
-import { isKeelsonError, type KeelsonError } from '../../errors.ts'
+import type { KeelsonError } from '../../errors.ts'
 import {
   decodeFrame,
   entityRowKey,
@@ -11,7 +11,7 @@ import type { WatchSource } from '../store/shard-watch.ts'
 import { type ChangePlace, checkedBegin, DurableWatch, type WatchBegin } from '../store/watch.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
 import type { Entities } from './entities.ts'
-import { stateInRow } from './entity-listing.ts'
+import { orBlocked, stateInRow } from './entity-listing.ts'
 
 /** A durable change of an entity: its state after a turn. */
 export type EntityTurn<S = unknown> = ChangePlace & {
@@ -41,14 +41,16 @@ export class EntityWatch<S = unknown> extends DurableWatch<TurnItem, EntityTurn<
   }
 }
 
-const changeOf = <S>(entities: Entities, kind: string, { entity, row }: TurnItem) => {
+const changeOf = <S>(
+  entities: Entities,
+  kind: string,
+  { entity, row }: TurnItem,
+): Pick<EntityTurn<S>, 'id' | 'state' | 'blocked'> => {
   const id = entity.slice(kind.length + 1)
-  try {
-    return { id, state: row && (stateInRow(entities, kind, id, row) as S) }
-  } catch (error) {
-    if (!isKeelsonError(error, 'BLOCKED')) throw error
-    return { id, state: undefined, blocked: error }
-  }
+  return orBlocked(
+    () => ({ id, state: row && (stateInRow(entities, kind, id, row) as S) }),
+    (blocked) => ({ id, state: undefined, blocked }),
+  )
 }
 
 /** The turns of a kind in one shard. While the watch reads the log, an entity has its present row. */

@@ -2,12 +2,13 @@
 import { expect, test } from 'vitest'
 import * as Alarms from '../../../src/actors/entities/alarms.ts'
 import { virtualClock } from '../../../src/clock.ts'
+import { sys } from '../../../src/index.ts'
 import { createSystem, type From, type GenServer, noReply } from '../../../src/runtime/index.ts'
 import { dueRowKey } from '../../../src/storage/index.ts'
 
 type Due = { calls: { $due: () => boolean } }
 
-/** The alarms of a shard with `count` rows that are due, one of each actor, after `seconds`. */
+/** The alarms of a shard with `count` rows that are due, one of each actor, after so many `seconds`. */
 const asked = async (count: number, seconds: number) => {
   const clock = virtualClock()
   const system = createSystem({ clock })
@@ -25,11 +26,23 @@ const asked = async (count: number, seconds: number) => {
   const id = (at: number): string => `id${String(at).padStart(6, '0')}`
   const keys = Array.from({ length: count }, (_, at) => dueRowKey(1, `kind/${id(at)}`, 'due'))
   const present = new Set(keys)
+  const world = { walks: 0, sooner: (): void => undefined, opened: (): void => undefined }
   const shard = {
     phase: { kind: 'open' },
     now: () => clock.now(),
-    changed: () => new Promise<void>(() => undefined),
-    due: { listen: () => undefined, begin: () => undefined, soonest: Number.POSITIVE_INFINITY },
+    changed: () =>
+      new Promise<void>((resolve) => {
+        world.opened = resolve
+      }),
+    due: {
+      listen: (sooner: () => void) => {
+        world.sooner = sooner
+      },
+      begin: (from: number) => {
+        if (from === Number.POSITIVE_INFINITY) world.walks++
+      },
+      soonest: 0,
+    },
     view: () => {
       if (shard.phase.kind !== 'open') throw new Error('the shard is down')
       return {
@@ -48,12 +61,20 @@ const asked = async (count: number, seconds: number) => {
   }
   const alarms = await system.start(Alarms.server, { shard, entities } as never)
   await clock.advance(seconds * 1_000)
+  /** Another row, which is due in so many ms. */
+  const add = (inMs: number): void => {
+    const key = dueRowKey(clock.now() + inMs, `kind/in${inMs}`, 'due')
+    keys.push(key)
+    keys.sort()
+    present.add(key)
+    world.sooner()
+  }
   /** The actor of row `at` has served it. */
   const answer = (at: number): void => {
     present.delete(keys[at] as string)
     calls[at]?.reply(false)
   }
-  return { clock, system, shard, calls, answer, alarms }
+  return { clock, system, world, shard, calls, answer, add, alarms }
 }
 
 test('beyond 10,000 slow actors others wait until one of them answers', async () => {
@@ -76,5 +97,58 @@ test('an actor that answers while the shard is down lets it be: no row is read',
   answer(0)
   await clock.advance(1_000)
 
+  expect(system.info(alarms)).toBeDefined()
+})
+
+test('a walk that its shard goes down under goes on once it is open again, and asks nobody twice', async () => {
+  const { clock, system, world, shard, calls, answer, alarms } = await asked(100, 0.05)
+  expect(calls).toHaveLength(64)
+  shard.phase.kind = 'down'
+  for (let at = 0; at < 40; at++) answer(at)
+  await clock.advance(1_000)
+  expect([calls.length, system.info(alarms) === undefined]).toEqual([64, false])
+
+  shard.phase.kind = 'open'
+  world.opened()
+  await clock.advance(50)
+  expect(calls).toHaveLength(100)
+})
+
+test('a row that is due sooner than the next one takes its timer: each is one walk', async () => {
+  const { clock, world, calls, answer, add } = await asked(0, 1)
+  add(10_000)
+  await clock.advance(1_000)
+  add(2_000)
+  await clock.advance(1_000)
+  const before = world.walks
+  await clock.advance(1_000)
+  expect([calls.length, world.walks - before]).toEqual([1, 1])
+  answer(0)
+  await clock.advance(6_900)
+  expect(world.walks - before).toBe(1)
+  await clock.advance(100)
+  expect([calls.length, world.walks - before]).toEqual([2, 2])
+})
+
+test('a row that its actor did not serve is asked for again after a second, and not sooner', async () => {
+  const { clock, calls } = await asked(1, 1)
+  for (let times = 1; times < 4; times++) {
+    expect(calls).toHaveLength(times)
+    calls[times - 1]?.reply(false)
+    await clock.advance(999)
+    expect(calls).toHaveLength(times)
+    await clock.advance(1)
+  }
+})
+
+test('of rows that were not served it notes 10,000 at most, and no longer than a second', async () => {
+  const { clock, system, calls, alarms } = await asked(10_050, 30)
+  expect(calls).toHaveLength(10_050)
+  for (const from of calls) from.reply(false)
+  await clock.advance(100)
+  const noted = async () => ((await sys.getState(alarms)) as { later: { size: number } }).later.size
+  const known = noted()
+  await clock.advance(1)
+  expect(await known).toBe(10_000)
   expect(system.info(alarms)).toBeDefined()
 })

@@ -1,7 +1,18 @@
 /** Alarms and steps of rows that could not be used: they run once the row can be. */
 
 import { describe, expect, test } from 'vitest'
-import { call, type DurableServer, entity, noReply, reply, supervisor } from '../../../src/index.ts'
+import * as Alarms from '../../../src/actors/entities/alarms.ts'
+import {
+  call,
+  type DurableServer,
+  entity,
+  name,
+  noReply,
+  reply,
+  supervisor,
+  sys,
+  worker,
+} from '../../../src/index.ts'
 import { slowKind } from '../../support/harm/slow-alarms.ts'
 import { simulated } from '../../support/worlds/simulated-instance.ts'
 
@@ -45,6 +56,33 @@ const strict: DurableServer<Messages, string> = {
 
 const lenient = entity('clock', server, { idleMs: 1_000 })
 const stricter = entity('clock', strict, { idleMs: 1_000 })
+
+test('a row whose kind or worker is out of the tree is not asked for, until it runs again', async () => {
+  const lone = worker('lone', server, { durable: true })
+  const s = await simulated({ app: supervisor('app', {}, [lenient, lone]) })
+  await s.during(call(s.app.entity(lenient).ref('a'), 'set', 5_000))
+  await s.during(call(s.system.to(name<Messages>('lone')), 'set', 5_000))
+  await s.close()
+  await s.start({ app: supervisor('app', {}, []) })
+  await s.advance(10_000)
+  const state = await s.during(sys.getState(s.system.to(Alarms.name(0))))
+  const { asking, later, walkAt } = state as Readonly<
+    Record<'asking' | 'later', Map<string, unknown>>
+  > & { readonly walkAt: number }
+  expect([asking.size, later.size, walkAt]).toEqual([0, 0, Number.POSITIVE_INFINITY])
+  expect(s.app.health().actors.overdue.count).toBe(0)
+  await s.advance(10_000)
+  expect(s.app.health().actors.overdue.first.map(({ entity: of, what }) => [of, what])).toEqual([
+    ['clock/a', 'alarm one'],
+    ['$worker/lone', 'alarm one'],
+  ])
+
+  await s.close()
+  await s.start({ app: supervisor('app', {}, [lenient, lone]) })
+  await s.advance(1_000)
+  expect(s.app.entity(lenient).state('a')).toBe(' fired')
+  expect(await s.during(call(s.system.to(name<Messages>('lone')), 'done'))).toBe(' fired')
+})
 
 describe('an entity that was blocked', () => {
   /** An alarm of one entity and a step of another become due while both are blocked. */

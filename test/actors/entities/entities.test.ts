@@ -1,6 +1,6 @@
 /** What an instance knows of its actors: the kinds that run, and the logs that earlier incarnations have left. */
 import { describe, expect, test } from 'vitest'
-import { Entities } from '../../../src/actors/entities/entities.ts'
+import { Entities, expectKind } from '../../../src/actors/entities/entities.ts'
 import { testSystem } from '../../../src/testing/index.ts'
 
 const stage = () => {
@@ -47,6 +47,24 @@ describe('a new incarnation of an actor', () => {
 })
 
 describe('a kind', () => {
+  test('that never ran is INVALID_ARGUMENT with the kinds that did; one that restarts is NO_PROCESS', () => {
+    const { entities } = stage()
+    const found = (kind: string) => expectKind(entities, kind)
+    const unknown = (expected: string) => ({
+      code: 'INVALID_ARGUMENT',
+      details: { path: 'kind', expected, found: '"other"' },
+    })
+    expect(() => found('other')).toThrow(expect.objectContaining(unknown('one of the tree')))
+    const running = { table: {}, blocked: new Map() } as never
+    const [ends] = ['n', 'm'].map((kind) => entities.runs(kind, running))
+    expect(() => found('other')).toThrow(expect.objectContaining(unknown('one of n, m')))
+    expect(found('n')).toBe(running)
+    ends?.()
+    const away = { code: 'NO_PROCESS', details: { kind: 'n', reason: 'noproc' } }
+    expect(() => found('n')).toThrow(expect.objectContaining(away))
+    expect(entities.kinds).toEqual(['m'])
+  })
+
   test('runs once at a time, and is known from its first run on', () => {
     const { entities } = stage()
     const running = { table: {}, blocked: new Map() } as never

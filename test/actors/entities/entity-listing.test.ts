@@ -1,5 +1,8 @@
 /** Looks at the rows of a kind: pages by id and by index, counts, alarms. */
 import { afterEach, describe, expect, test } from 'vitest'
+import type { Entities } from '../../../src/actors/entities/entities.ts'
+import { countOf, countsOf } from '../../../src/actors/entities/entity-listing.ts'
+import { virtualClock } from '../../../src/clock.ts'
 import {
   call,
   type DurableServer,
@@ -9,6 +12,12 @@ import {
   reply,
   supervisor,
 } from '../../../src/index.ts'
+import {
+  encodeIndexValue,
+  entityRowKey,
+  indexRowKey,
+  type RowRange,
+} from '../../../src/storage/index.ts'
 import { type Simulation, startSimulated } from '../../../src/testing/index.ts'
 import { codeOf } from '../../support/error-codes.ts'
 
@@ -112,6 +121,20 @@ describe('list', () => {
     expect(ids(orders.list({ where: { total: { lte: 5 } }, order: 'desc' }))).toBe('eu-2 a b')
     expect(ids(orders.list({ where: { total: { gte: '' } } }))).toBe('\u{1f600} d')
     expect(ids(orders.list({ where: { total: { lt: 'g' } } }))).toBe('\u{1f600} d')
+    expect(ids(orders.list({ where: { total: { gt: '', lte: 'free' } } }))).toBe('d')
+    expect(ids(orders.list({ where: { total: { gt: -3 }, status: undefined } as never }))).toBe(
+      'a eu-2 c',
+    )
+  })
+
+  test('has 100 entries on a page if nothing is said, and so have the alarms', async () => {
+    const { s, orders } = await started()
+    const all = Array.from({ length: 120 }, (_, at) => `o${at}`)
+    const at = s.clock.now() + 1_000_000
+    await s.during(Promise.all(all.map((id) => call(orders.ref(id), 'wait', at))))
+    expect(orders.list().entries).toHaveLength(100)
+    expect(orders.list({ cursor: orders.list().cursor as string }).entries).toHaveLength(20)
+    expect(await s.during(orders.alarms())).toHaveLength(100)
   })
 
   test.each([
@@ -179,6 +202,13 @@ describe('list', () => {
     for (const [options, code] of refusals)
       expect([options, codeOf(() => orders.list(options))]).toEqual([options, code])
     expect(codeOf(() => foreign.list({ cursor }))).toBe('BAD_CURSOR')
+    expect(() => orders.list({ where: {} as never })).toThrow(/one field of the index/)
+    // A cursor of this query with a key that is none of its rows.
+    const [of] = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as unknown[]
+    for (const key of [undefined, 7, '', 'a', 'order/a', '\0a', entityRowKey('orders/a')]) {
+      const forged = Buffer.from(JSON.stringify([of, key])).toString('base64url')
+      expect([key, codeOf(() => orders.list({ cursor: forged }))]).toEqual([key, 'BAD_CURSOR'])
+    }
     expect(ids(orders.list({ cursor, limit: 1 }))).toBe('b')
   })
 })
@@ -231,6 +261,53 @@ describe('counts', () => {
       placed: 700,
       paid: 2_800,
     })
+  })
+})
+
+describe('while the counters cannot be used', () => {
+  /** Shards with such rows, whose projection does not count yet. */
+  const shardsOf = (...rows: readonly (readonly string[])[]) =>
+    rows.map((keys) => ({
+      view: () => ({
+        layers: { overlay: {}, projection: { get: () => undefined, position: () => ({ lsn: 1 }) } },
+        *rows({ gt = '', gte = '', lt = '' }: RowRange) {
+          for (const key of keys) if (key > gt && key >= gte && key < lt) yield [key, {}] as const
+        },
+      }),
+    }))
+
+  test('entities and their values are counted by walks, which let other work in between', async () => {
+    const clock = virtualClock()
+    const id = (at: number) => String(at).padStart(5, '0')
+    const many = Array.from({ length: 2_500 }, (_, at) => id(at))
+    const valued = (ids: readonly string[]) =>
+      ids.map((each) => indexRowKey('n', 'f', encodeIndexValue(each === id(0)), each)).sort()
+    let pauses = 0
+    const soon = (then: () => void) => {
+      pauses++
+      clock.soon(then)
+    }
+    const system = { clock: { ...clock, soon } }
+    const during = async <T>(work: Promise<T>): Promise<T> => {
+      await clock.advance(1)
+      return work
+    }
+    const over = (...shards: readonly (readonly string[])[]) =>
+      ({ system, shards: shardsOf(...shards) }) as never as Entities
+
+    const rows = over(
+      many.map((each) => entityRowKey(`n/${each}`)),
+      [entityRowKey('n/x')],
+    )
+    expect([await during(countOf(rows, 'n')), pauses]).toEqual([2_501, 2])
+    const values = over(valued(many), valued([id(0)]))
+    expect([...(await during(countsOf(values, 'n', 'f')))]).toEqual([
+      ...[
+        [false, 2_499],
+        [true, 2],
+      ],
+    ])
+    expect(pauses).toBe(4)
   })
 })
 

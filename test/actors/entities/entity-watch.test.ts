@@ -19,7 +19,12 @@ import {
 } from '../../support/worlds/simulated-instance.ts'
 
 type State = number | string
-type Messages = { calls: { set: (to: State) => void; fail: () => void; look: () => State } }
+type Messages = {
+  calls: { set: (to: State) => void; fail: () => void; look: () => State; write: () => void }
+}
+
+/** A key that is locked by another owner. */
+const locked = '{n/a}:locked'
 
 const counter: DurableServer<Messages, State> = {
   init: () => ok(0),
@@ -29,6 +34,10 @@ const counter: DurableServer<Messages, State> = {
       throw new Error('no')
     },
     look: (state) => reply(state, state),
+    write: (_, __, context) => {
+      context.writes.put(locked, 1)
+      return reply(undefined, 'refused')
+    },
   },
 }
 
@@ -73,6 +82,44 @@ describe('a watch of a kind', () => {
     const changes = await s.during(take(watch, 3))
     expect(brief(changes)).toEqual(['a=2', 'b=3', 'a=undefined'])
     expect(changes.some(({ catchingUp }) => catchingUp)).toBe(false)
+  })
+
+  test('has no turn that was refused, though the log has it', async () => {
+    const { s, of, set } = await world()
+    await set('a', 1)
+    const lsn = s.app.shards[0]?.appliedLsn ?? 0
+    await s.during(s.app.store.lock([locked], { owner: 'other', leaseMs: 600_000 }))
+    const watch = of('n').watch()
+    const written = s.during(codeOf(call(of('n').ref('a'), 'write')))
+    const both = Promise.all([written, set('b', 2)])
+    expect(await both).toEqual(['LOCKED', undefined])
+    await set('a', 3)
+
+    expect(s.app.shards[0]?.appliedLsn).toBeGreaterThan(lsn + 2)
+    expect(brief(await s.during(take(watch, 2)))).toEqual(['b=2', 'a=3'])
+  })
+
+  test('shows a turn whose row this program cannot use with the reason, and goes on', async () => {
+    const { s, set } = await world()
+    for (const [id, to] of Object.entries({ a: 1, b: 2, c: 3 })) await set(id, to)
+    await s.close()
+    const migrate = (state: unknown): State => {
+      if (state === 2) throw new Error('not this one')
+      return Number(state) * 10
+    }
+    const newer = entity('n', { ...counter, version: 2, migrate })
+    await s.start({ app: supervisor('app', {}, [newer]) })
+    const watch = s.app.entity(newer).watch({ from: [{ shard: 0, lsn: 0 }] })
+
+    const changes = await s.during(take(watch, 3))
+    expect(changes.map(({ id, state, blocked }) => [id, state, blocked?.code])).toEqual([
+      ...[
+        ['a', 10, undefined],
+        ['b', undefined, 'BLOCKED'],
+        ['c', 30, undefined],
+      ],
+    ])
+    expect(changes.map((change) => 'blocked' in change)).toEqual([false, true, false])
   })
 
   test('goes on after any change, in the next life of the process too, over several shards', async () => {

@@ -54,6 +54,16 @@ test('what was frozen before is looked into, and a circle ends', () => {
   expect([inside, circle].map(Object.isFrozen)).toEqual([true, true])
 })
 
+test('what was frozen is frozen again without a change, and gets no member by it', () => {
+  const parts = { map: new Map([[1, 2]]), set: new Set([1]), date: new Date(5), list: [1] }
+  const state = frozen(parts)
+  expect(frozen(state)).toBe(state)
+  expect(Object.getOwnPropertyNames(state)).toEqual(['map', 'set', 'date', 'list'])
+  expect(Object.getOwnPropertyNames(state.list)).toEqual(['0', 'length'])
+  expect(Object.getOwnPropertyNames(state.map)).toEqual(['set', 'delete', 'clear'])
+  expect([state.map.get(1), state.set.has(1), state.date.getTime()]).toEqual([2, true, 5])
+})
+
 test('what is no part of a state is left alone, and what is no object comes back', () => {
   class Other {
     n = 1
@@ -63,7 +73,8 @@ test('what is no part of a state is left alone, and what is no object comes back
   expect(frozen(state)).toBe(state)
   other.n = 2
   bytes[0] = 2
-  expect([other.n, bytes[0], frozen(7), frozen(undefined)]).toEqual([2, 2, 7, undefined])
+  expect([other.n, bytes[0]]).toEqual([2, 2])
+  expect([7, undefined, null, 'a'].map(frozen)).toEqual([7, undefined, null, 'a'])
 })
 
 test('a state of any depth is frozen', () => {

@@ -133,6 +133,16 @@ describe('a search', () => {
     expect(searches).toBe(6)
   })
 
+  test('of an actor that was removed last of all begins with its removal', async () => {
+    const { s, sums, past } = await world()
+    await s.during(sums().delete('a'))
+    const { turns } = await past()
+    expect(turns.map(({ cause }) => cause.kind)).toEqual(['end', 'call', 'call', 'birth'])
+    expect(turns[0]?.lsn).toBe(s.app.shards[0]?.appliedLsn)
+    const { cursor = '' } = await past({ limit: 1 })
+    expect(totalsOf(await past({ before: cursor }))).toEqual([6, 3, 1])
+  })
+
   test('as of an LSN before its actor was born has no turn, and a diff no state', async () => {
     const { s, sums, past } = await world()
     const [newest] = (await past()).turns.map(({ lsn }) => lsn)

@@ -1,12 +1,13 @@
 /** Versions of states: what looks show, and the migration of all rows of a kind. */
 
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { shownRows, surveyEntity } from '../../../src/actors/index.ts'
 import { writeJournalRow } from '../../../src/actors/journal/journal-row.ts'
 import {
   call,
   type DurableServer,
   entity,
+  KeelsonError,
   type MigrationProgress,
   name,
   noReply,
@@ -136,6 +137,24 @@ describe('a look', () => {
       ...['1 undefined', '10 undefined', '11 undefined', '12 undefined', `${bad} BLOCKED`],
     ])
     expect(await codeOf(s.during(call(accounts.ref(`${bad}`), 'look')))).toBe('BLOCKED')
+  })
+
+  test('at the rows of one that migrate refuses has its type and length alone', async () => {
+    const s = await written(bad + 1)
+    await s.close()
+    const formatStatus = ({ state }: { state?: Euros }) => ({ state: `${state?.euros} euros` })
+    const formatted = entity('account', { ...second, formatStatus } as typeof second)
+    await s.start({ app: supervisor('app', {}, [formatted]), shards: 2 })
+    const rows = surveyEntity(s.app.entities, `account/${bad}`)
+    const of = { kind: 'account', id: `${bad}` }
+    expect(rows && shownRows(s.app.entities, of, rows)).toEqual({
+      ...{ ...rows, state: expect.stringMatching(/^\[hidden object of \d+\]$/) },
+    })
+    const down = new KeelsonError('SHARD_DOWN', 'no rows')
+    vi.spyOn(s.app.entities, 'tableOf').mockImplementation(() => {
+      throw down
+    })
+    expect(() => s.app.entity(formatted).list()).toThrow(down)
   })
 
   test('at a row of a newer version is BLOCKED', async () => {
@@ -338,6 +357,9 @@ describe('migrateAll', () => {
 
     expect(await s.during(accounts.migrateAll())).toEqual({ migrated: 3, blocked: 1 })
     expect([...accounts.blocked().keys()]).toEqual(['odd'])
+    // It has no process that could be ended.
+    expect(await accounts.unblock('odd')).toBe(true)
+    expect(accounts.blocked().size).toBe(0)
   })
 
   test('ends early by its signal, and the next run does the rest', async () => {
