@@ -37,6 +37,8 @@ export interface RunningKind {
   /** Its process. */
   readonly ref: Ref
   readonly table: DurableTable
+  /** Whether it notes the keys that its entities write: the option `keys`. */
+  readonly notesKeys: boolean
   /** Starts the process of an entity that is at rest. */
   wake(id: string): Process
   /** How many entities have a process. */

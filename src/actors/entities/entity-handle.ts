@@ -231,19 +231,22 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
    * the messages that waited. Answers when that is durable. False: it had no row. A blocked one is
    * removed too, unless its rows cannot be read at all: then it is `BLOCKED`. `timeoutMs` as for
    * any call. `keys`: the keys that the entity wrote with `context.writes` are removed before, some
-   * with each turn, so that a call that fails may have removed some of them; only for a kind that
-   * has the option `keys`. An entity cannot delete itself: it would wait for its own turn. It can
+   * with each turn, so that a call that fails may have removed some of them; `INVALID_ARGUMENT` for
+   * a kind without the option `keys`, which has not noted them. An entity cannot delete itself: it would wait for its own turn. It can
    * end: `context.end`.
    * @throws KeelsonError `INVALID_ARGUMENT`, `BLOCKED`, `LOCKED` for a key that another owner has
    * locked, `TIMEOUT`, `UNKNOWN_OUTCOME`
    */
   async delete(
     id: string,
-    { keys, ...options }: EndOptions & { readonly keys?: boolean } = {},
+    { keys = false, ...options }: EndOptions & { readonly keys?: boolean } = {},
   ): Promise<boolean> {
     this.#access.check()
+    if (typeof keys !== 'boolean') throw invalidArgument('keys', 'a boolean', keys)
+    if (keys && !expectKind(this.#entities, this.kind).notesKeys)
+      throw invalidArgument('keys', 'a kind with the option keys', this.kind)
     const ref = this.#entities.ref<EndMessages>(this.kind, id)
-    return call(ref, '$delete', keys === true, options)
+    return call(ref, '$delete', keys, options)
   }
 
   /**

@@ -161,6 +161,7 @@ export const kindServer: GenServer<object, State, KindTerms, unknown> = {
     const running: RunningKind = {
       ref: context.self as Ref,
       table: terms.table,
+      notesKeys: terms.common.keys,
       blocked: new Map<string, KeelsonError>(),
       get live() {
         return state.live.size

@@ -82,7 +82,13 @@ test('no kind notes the keys that its entities write, unless it says so', async 
   const { s } = await world()
   const handle = s.app.entity(kind)
   await s.during(call(handle.ref('1'), 'write', '{order/1}:a'))
-  expect(await s.during(handle.delete('1', { keys: true }))).toBe(true)
+  for (const keys of [true, 1, 'yes', null]) {
+    const deleted = handle.delete('1', { keys: keys as boolean })
+    expect([keys, await s.during(codeOf(deleted))]).toEqual([keys, 'INVALID_ARGUMENT'])
+  }
+  expect(handle.state('1')).toEqual({ list: [] })
+
+  expect(await s.during(handle.delete('1', { keys: false }))).toBe(true)
   expect(s.app.store.get('{order/1}:a')).toBe(1)
 })
 
