@@ -134,6 +134,21 @@ export const use = async (app: App): Promise<void> => {
   const output: string = await run.result()
   await run.signal('approval', { by: 'Eve' }, { id: output })
   await flow(app).retry(order, '1')
+  await flow(app).retry(order, '1', { from: 'charge' })
+  const forked = await flow(app).fork(order, '1', { from: 'charge', id: '2' })
+  const same: string = await forked.result()
+  // @ts-expect-error: the output of the fork is a text
+  const unlike: number = await forked.result()
+  // @ts-expect-error: a fork has an id
+  await flow(app).fork(order, '1', { from: 'charge' })
+  // @ts-expect-error: a fork begins at an operation
+  await flow(app).fork(order, '1', { id: '2' })
+  // @ts-expect-error: a queue has no forks
+  await flow(app).fork(mails, '1', { from: 'charge', id: '2' })
+  // @ts-expect-error: a key is a text
+  await flow(app).retry(order, '1', { from: 1 })
+  // @ts-expect-error: a job is not undone
+  await flow(app).undo(mails, '1')
   // @ts-expect-error: the input has no cents
   await flow(app).start(order, { euros: 1 }, { id: '1' })
   // @ts-expect-error: a run has an id
@@ -173,7 +188,7 @@ export const use = async (app: App): Promise<void> => {
   const failed: number | undefined = (await flow(app).counts(order)).failed
   // @ts-expect-error: runs are not ready
   const no: number = (await flow(app).counts(order)).ready
-  void [ready, failed, no]
+  void [ready, failed, no, same, unlike]
   // @ts-expect-error: no such status
   flow(app).list({ type: order, status: 'done' })
   // @ts-expect-error: flows takes workflows

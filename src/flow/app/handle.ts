@@ -38,7 +38,9 @@ import {
 import type { RunMessages } from '../runs/messages.ts'
 import {
   cancelOptions,
+  forkOptions,
   resultOptions,
+  retryFromOptions,
   shortText,
   signalOptions,
   startOptions,
@@ -141,13 +143,55 @@ export class Flow {
   /**
    * Lets a run that has failed, was cancelled or is blocked go on. Its outcomes are kept, but for
    * the one that ended it, and for those of steps that were undone: these run again. Answers when
-   * that is durable. Of a queue: lets a dead job run again, with all its tries.
-   * @throws KeelsonError `CONFLICT` for any other run or job, or when another job has the `unique`
-   * text of this one
+   * that is durable. With `from`, the key of an operation, the run goes on from there, also one that
+   * has completed: that operation, all that was decided after it and all that was in flight run
+   * again, under new keys, and nothing of it is undone. Of a queue: lets a dead job run again, with
+   * all its tries.
+   * @throws KeelsonError `CONFLICT` for any other run or job, for an operation that the run has not,
+   * or when another job has the `unique` text of this one
    */
-  async retry<J>(part: AnyWorkflow | Queue<J>, id: string): Promise<void> {
-    if (part?.sort === 'queue') return retryJob(this.#app, part as Queue, id)
-    await this.#ask(part as AnyWorkflow, id, (ref) => call(ref, 'retry'))
+  async retry<J>(
+    part: AnyWorkflow | Queue<J>,
+    id: string,
+    options: { readonly from?: string } = {},
+  ): Promise<void> {
+    const request = retryFromOptions(options, argument('', 'a retry'))
+    if (part?.sort !== 'queue')
+      return this.#ask(part as AnyWorkflow, id, (ref) => call(ref, 'retry', request))
+    if (request.from !== undefined) throw invalidArgument('from', 'given for a run only', 'a job')
+    return retryJob(this.#app, part as Queue, id)
+  }
+
+  /**
+   * Starts another run of the same workflow with the input of this one and with its outcomes from
+   * before the operation `from`, in the body of the present version: after a bad deploy it goes on
+   * where the old program was right. This run may be in any status, and does not change: nothing
+   * stops it. Copied steps do not run again, and children are not started again. If the new run does
+   * not complete, it undoes the copied steps too, under the keys of their tries in this run. Steps
+   * that this run has undone run again. Unread signals are not copied. The same `id` and `from` give
+   * the same new run, whatever became of it. Answers when that is durable.
+   * @throws KeelsonError `CONFLICT` if this run has no such operation, or another run has that id;
+   * `TOO_LARGE` for more than 64 MiB of large values, or outcomes for which a log file has no room;
+   * `CORRUPT` if one of them cannot be read; `INVALID_ARGUMENT`, and as `start`
+   */
+  async fork<I, O, S>(
+    type: Workflow<I, O, S>,
+    id: string,
+    options: { readonly from: string; readonly id: string },
+  ): Promise<Handle<O, S>> {
+    const { id: other, from } = forkOptions(options, argument('', 'a fork'))
+    this.#ref(type, id)
+    const { repeated } = await this.#ask(type, other, (ref) => call(ref, 'fork', { id, from }))
+    return this.#handle(type, other, repeated)
+  }
+
+  /**
+   * Undoes the steps of a run that was cancelled by `force`, the newest first: its body is replayed
+   * for that. Its status is then `cancelled` again. Answers when that is durable.
+   * @throws KeelsonError `CONFLICT` for a run that was not cancelled
+   */
+  async undo(type: AnyWorkflow, id: string): Promise<void> {
+    await this.#ask(type, id, (ref) => call(ref, 'undo'))
   }
 
   /**

@@ -101,7 +101,8 @@ export class RunActivations {
    * An operator lets the run go on: its place in the queue was given back. The reason why it did not
    * go on has not failed.
    */
-  resumed({ error: _, ...state }: RunState, context: RunContext): RunState {
+  resumed(ended: RunState, context: RunContext): RunState {
+    const { error: _, isHeld: __, waitsFor: ___, ...state } = ended
     if (this.workflow.options.queue !== undefined) return this.entering(state, context)
     this.begin(context)
     return withStatus(state, 'running', context)

@@ -22,8 +22,10 @@ export const orRefused = async <A>(
   try {
     return await answer()
   } catch (error) {
-    if (isKeelsonError(error, 'CORRUPT') || isKeelsonError(error, 'INVALID_ARGUMENT'))
-      return refuse(state, context, error)
-    throw error
+    const isRefusal = refusals.some((code) => isKeelsonError(error, code))
+    if (!isRefusal) throw error
+    return refuse(state, context, error as KeelsonError)
   }
 }
+
+const refusals = ['CORRUPT', 'INVALID_ARGUMENT', 'TOO_LARGE', 'SHARD_DOWN'] as const

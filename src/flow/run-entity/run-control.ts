@@ -1,12 +1,13 @@
 /**
  * The control of a run: a cancel, by its activation or by force without it; its deadline, which cancels it
- * too; and `retry` and `settle`, by which an operator lets it go on.
+ * too; and `retry`, `undo` and `settle`, by which an operator lets it go on.
  */
 import { noReply, reply } from '../../runtime/index.ts'
 import { emitFlow } from '../runs/events.ts'
 import type { RunContext, RunEnd } from '../runs/messages.ts'
 import { isOver, operationKey, type RunState } from '../runs/record.ts'
-import { ended, notNow, recordIn, reopening, settled } from '../runs/turns.ts'
+import { reopening, reopeningFrom } from '../runs/reopening.ts'
+import { ended, notNow, recordIn, settled, withStatus } from '../runs/turns.ts'
 import type { RunActivations, RunAlarms, RunCalls } from './activations.ts'
 import { orRefused, refuse } from './refusals.ts'
 
@@ -66,16 +67,28 @@ const forced = (
   return ended(state, context, end)
 }
 
-/** `retry` and `settle`. */
-export const repairCalls = (activations: RunActivations): RunCalls<'retry' | 'settle'> => ({
-  retry: (state, _, context) => {
-    const { status } = state ?? {}
-    if (!state || (status !== 'failed' && status !== 'cancelled' && status !== 'blocked'))
-      return refuse(state, context, notNow('be retried', context.id, status))
-    return orRefused(state, context, async () => {
-      const next = status === 'blocked' ? unblocked(state, context) : reopening(state, context)
+/** `retry`, `undo` and `settle`. */
+export const repairCalls = (
+  activations: RunActivations,
+): RunCalls<'retry' | 'undo' | 'settle'> => ({
+  retry: (state, { from }, context) =>
+    orRefused(state, context, async () => {
+      const next = state && retried(state, from, context)
+      const what = from === undefined ? 'be retried' : `be retried from ${from}`
+      if (!next) return refuse(state, context, notNow(what, context.id, state?.status))
       return reply(undefined, activations.resumed({ ...next, attempt: 1 }, context))
-    })
+    }),
+  undo: (state, _, context) => {
+    if (state?.status !== 'cancelled')
+      return refuse(state, context, notNow('be undone', context.id, state?.status))
+    // Its body has never begun.
+    if (state.isHeld) return reply(undefined, state)
+    // As any other cancel it gets its place, and then its undos run. Undos that are done are recorded.
+    const reason = state.error?.message ?? ''
+    const { cancel = { reason, isPlaced: false } } = state
+    const next = activations.resumed({ ...state, cancel }, context)
+    const isPlaced = cancel.isPlaced && next.status === 'running'
+    return reply(undefined, isPlaced ? withStatus(next, 'cancelling', context) : next)
   },
   settle: (state, { key, outcome }, context) =>
     orRefused(state, context, async () => {
@@ -84,6 +97,22 @@ export const repairCalls = (activations: RunActivations): RunCalls<'retry' | 'se
       return reply(undefined, activations.resumed(next, context))
     }),
 })
+
+/** The state of a run that was retried; `undefined`: it goes on, or it has no such operation. */
+const retried = (
+  state: RunState,
+  from: string | undefined,
+  context: RunContext,
+): RunState | undefined => {
+  const { status, cancel } = state
+  const isBlocked = status === 'blocked'
+  if (!isBlocked && !isOver(status)) return undefined
+  // A cancel that is acknowledged stands: what has begun must be there to be undone.
+  if (from !== undefined)
+    return isBlocked && cancel ? undefined : reopeningFrom(state, context, from)
+  if (status === 'completed') return undefined
+  return isBlocked ? unblocked(state, context) : reopening(state, context)
+}
 
 /** A step of `once` whose outcome is not known runs again. */
 const unblocked = (state: RunState, { rows }: RunContext): RunState => {

@@ -11,7 +11,7 @@ import { RunActivations, type RunServer } from './activations.ts'
 import { resultCalls, signalCalls } from './run-callers.ts'
 import { cancelAtDeadline, cancelCalls, repairCalls } from './run-control.ts'
 import { childCalls, familyContinues } from './run-family.ts'
-import { enterQueue, startCalls, startTimer } from './run-start.ts'
+import { enterQueue, forkCalls, startCalls, startTimer } from './run-start.ts'
 
 /** The part of the tree with the runs of a workflow. */
 export const runKindSpec = (workflow: Workflow): ChildSpec => {
@@ -36,6 +36,7 @@ const runServer = (workflow: Workflow): RunServer => {
     index: fieldsOf,
     calls: {
       ...startCalls(activations),
+      ...forkCalls(activations),
       ...resultCalls(activations),
       ...signalCalls(activations),
       ...cancelCalls(activations),

@@ -1,12 +1,29 @@
-/** The start of a run: at once, after its delay, or when its queue has a place for it. */
+/**
+ * The start of a run: at once, after its delay, or when its queue has a place for it; and that of a
+ * fork, with the first outcomes of another run.
+ */
+import { LargeValue } from '../../actors/index.ts'
 import { KeelsonError } from '../../errors.ts'
 import { call, noReply, reply } from '../../runtime/index.ts'
 import type { Workflow } from '../runs/body.ts'
-import type { EnterMessage, RunContext, StartRequest } from '../runs/messages.ts'
+import type { EnterMessage, RunContext, StartRequest, State } from '../runs/messages.ts'
 import { entitiesOf, queueId } from '../runs/parts.ts'
-import { isOver, type Parent, type RunState } from '../runs/record.ts'
+import { isOver, type Parent, type Recorded, type RunState } from '../runs/record.ts'
+import { type Beginning, before } from '../runs/reopening.ts'
+import {
+  inputText,
+  notNow,
+  outcomeText,
+  putOperation,
+  type RunRows,
+  recordIn,
+  valueApart,
+  valueIn,
+  wholeOf,
+  withValue,
+} from '../runs/turns.ts'
 import type { RunActivations, RunAlarms, RunCalls, RunContinues } from './activations.ts'
-import { refuse } from './refusals.ts'
+import { orRefused, refuse } from './refusals.ts'
 
 /** `start`, and `begin` of a run that is held. */
 export const startCalls = (activations: RunActivations): RunCalls<'start' | 'begin'> => ({
@@ -33,6 +50,87 @@ export const startCalls = (activations: RunActivations): RunCalls<'start' | 'beg
       state?.isHeld && !isOver(state.status) ? activations.changed(state, context) : state,
     ),
 })
+
+/** `fork`. */
+export const forkCalls = (activations: RunActivations): RunCalls<'fork'> => ({
+  fork: (state, { id, from }, context) => {
+    const { workflow } = activations
+    const run = `${workflow.name}/${id}`
+    if (state) {
+      const isSame = state.fork?.run === run && state.fork.from === from
+      if (isSame) return reply({ repeated: true }, state)
+      return refuse(state, context, takenBy(context.id, workflow.name, 'has begun otherwise'))
+    }
+    return orRefused(state, context, async () => {
+      const runs = entitiesOf(context.app, 'workflow', workflow.name)
+      const other = runs.state(id) as State
+      const begun = other && (await beginningOf(other, runs.rows(id), from))
+      if (!begun) return refuse(state, context, notNow(`be forked from ${from}`, id, other?.status))
+      const born = forkedFrom(other, run, from, { activations, begun, context })
+      if (workflow.options.queue !== undefined)
+        return reply({ repeated: false }, activations.entering(born, context))
+      activations.begin(context)
+      return reply({ repeated: false }, born)
+    })
+  },
+})
+
+/** The most bytes of large values that a fork copies: they are in memory at once. */
+const forkBytesMax = 64 * 1024 * 1024
+
+/**
+ * The input of a run, and its record before an operation, with their values; `undefined`: it has no
+ * such operation. Its rows are read in one go, and its large values after that.
+ * @throws KeelsonError `CORRUPT`, `TOO_LARGE`
+ */
+const beginningOf = async (
+  state: RunState,
+  rows: RunRows,
+  from: string,
+): Promise<(Beginning & { readonly input: unknown }) | undefined> => {
+  const begun = before(state, [...recordIn(state, rows)], from)
+  if (!begun) return undefined
+  const input = valueIn(rows, 'input', inputText)
+  const values = begun.record.map((each) => valueApart(each, state, rows))
+  const sizes = [input, ...values].map((value) => (value instanceof LargeValue ? value.length : 0))
+  const length = sizes.reduce((sum, each) => sum + each, 0)
+  if (length > forkBytesMax) {
+    const text = `a fork copies at most ${forkBytesMax} bytes of large values`
+    throw new KeelsonError('TOO_LARGE', text, { details: { length, max: forkBytesMax } })
+  }
+  const record: Recorded[] = []
+  for (const [at, each] of begun.record.entries())
+    record.push(withValue(each, await wholeOf(outcomeText(each.key), values[at])))
+  return { ...begun, record, input: await wholeOf(inputText, input) }
+}
+
+/** The state of a fork, whose rows this turn writes. */
+const forkedFrom = (
+  other: RunState,
+  run: string,
+  from: string,
+  { activations, begun, context }: Forking,
+): RunState => {
+  const { inputHash, lap, birth, priority, queueKey: key, correlation } = other
+  const { workflow } = activations
+  const { deadline } = workflow.options
+  if (begun.input !== undefined) context.rows.put('input', begun.input)
+  for (const { triedBy = `${run}/${birth}`, ...row } of begun.record)
+    putOperation(other, context, row.kind === 'step' && row.outcome ? { ...row, triedBy } : row)
+  if (deadline !== undefined) context.setAlarm('deadline', { inMs: deadline })
+  return {
+    ...bornAt(context, workflow, { inputHash, priority, key, correlation } as StartRequest),
+    ...{ lap, outcomes: begun.outcomes },
+    operations: Math.max(0, ...begun.record.map(({ number }) => number)),
+    fork: { seed: birth, startedAt: other.startedAt, ...other.fork, run, from },
+  }
+}
+
+type Forking = {
+  readonly activations: RunActivations
+  readonly begun: Beginning & { readonly input: unknown }
+  readonly context: RunContext
+}
 
 /** The run enters its queue. */
 export const enterQueue = ({ workflow }: RunActivations): RunContinues<'enter'> => ({
@@ -87,13 +185,15 @@ const startedAgain = (
   const { id } = context
   const isSame = state.inputHash === inputHash && isParent(state, parent)
   if (!isSame) {
-    const text = `the run ${id} of ${type} has begun with another input or parent`
-    return refuse(state, context, new KeelsonError('CONFLICT', text, { details: { type, id } }))
+    return refuse(state, context, takenBy(id, type, 'has begun with another input or parent'))
   }
   // The parent runs once more, and waits for an end that it was given before.
   if (parent && isOver(state.status)) context.addContinue('notifyParent')
   return reply({ repeated: true }, state)
 }
+
+const takenBy = (id: string, type: string, how: string): KeelsonError =>
+  new KeelsonError('CONFLICT', `the run ${id} of ${type} ${how}`, { details: { type, id } })
 
 const isParent = (state: RunState, parent: Parent | undefined): boolean =>
   parent === undefined

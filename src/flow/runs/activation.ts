@@ -175,7 +175,7 @@ export class RunActivation implements EndingActivation, Notified {
 
   #accept(state: RunState): void {
     this.state = state
-    this.time = state.startedAt
+    this.time = (state.fork ?? state).startedAt
     if (state.cancel?.isPlaced === false) this.#onCancel('asked')
     this.#seenSignals = state.signals
     this.present.activation = this
@@ -380,7 +380,9 @@ export class RunActivation implements EndingActivation, Notified {
     this.replay.drop(active)
     active.stop(undefined)
     // Its turn goes before that of every later operation.
-    if (isNew) this.#does(this.turn((state, context) => recording(state, context, active, {})))
+    const after = this.replay.reached
+    if (isNew)
+      this.#does(this.turn((state, context) => recording(state, context, active, { after })))
     return true
   }
 

@@ -20,6 +20,7 @@ import {
   performSleep,
   performStep,
   performWait,
+  triedKey,
   tryKey,
 } from './operations.ts'
 import {
@@ -92,7 +93,13 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
       const { promise } = host.ask({
         ...parts,
         perform: (active) =>
-          performStep(host, active, { run: step, keyOf: full, policy, timeoutMs, repeat }),
+          performStep(host, active, {
+            run: step,
+            tryKey: tryKey(host, full),
+            policy,
+            timeoutMs,
+            repeat,
+          }),
         undo: undo && ((done) => this.#undo(done, undo)),
       })
       return promise as Promise<T>
@@ -109,7 +116,8 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
       perform: (active) =>
         performStep(host, active, {
           run: async ({ app, key, signal }) => void (await undo({ app, key, value, signal })),
-          ...{ keyOf: done.key, policy: policyOf({ max: undoTries }), timeoutMs: undefined },
+          ...{ tryKey: triedKey(host, done), policy: policyOf({ max: undoTries }) },
+          timeoutMs: undefined,
           repeat: 'safe',
           onFailed: (error) => host.block(error),
         }),
@@ -251,8 +259,8 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
 
   #drawn(): Buffer {
     this.#host.expectBody()
-    const { birth, lap } = this.#host.state
-    return hashOfText(`${birth}/${lap}/${this.#host.count('draw')}`)
+    const { birth, lap, fork } = this.#host.state
+    return hashOfText(`${fork?.seed ?? birth}/${lap}/${this.#host.count('draw')}`)
   }
 
   patched(change: string): boolean {

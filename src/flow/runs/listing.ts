@@ -46,6 +46,8 @@ export type Row = {
   readonly root: string | undefined
   readonly correlation: string | undefined
   readonly priority: number | undefined
+  /** The run that it was forked from, as `type/id`. */
+  readonly forkedFrom: string | undefined
 }
 
 /** One run with its input, which may be a `LargeValue`. */
@@ -181,6 +183,7 @@ const rowOf = (id: string, state: RunState): Row => {
   return {
     ...{ id, status, startedAt, since, attempt, error, progress, root, correlation, priority },
     parent: parent && `${parent.type}/${parent.id}`,
+    forkedFrom: state.fork?.run,
     waitsFor: status === 'waiting' ? state.waitsFor : undefined,
   }
 }

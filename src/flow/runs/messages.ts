@@ -23,6 +23,9 @@ export type StartRequest = Input & {
   readonly root?: string
 }
 
+/** The argument of a fork: the other run, of the same workflow, and the first operation that it repeats. */
+export type ForkRequest = { readonly id: string; readonly from: string }
+
 /** A signal. A second one with the same `id` is the same. */
 export type SignalRequest = {
   readonly name: string
@@ -62,8 +65,12 @@ export type RunMessages = {
       readonly accepted: boolean
       readonly status: RunStatus
     }
-    /** Lets a run that has failed, was cancelled or is blocked go on. */
-    retry: () => void
+    /** Begins with the outcomes of another run. Answers as `start`. @throws KeelsonError `CONFLICT` */
+    fork: (request: ForkRequest) => { readonly repeated: boolean }
+    /** Lets a run that does not go on do so; with `from`, from that operation on. */
+    retry: (request: { readonly from?: string | undefined }) => void
+    /** Undoes a run that was cancelled by force. */
+    undo: () => void
     /** Its queue has a place for it: a run that is held begins. */
     begin: () => void
     /** Decides the outcome of a step that nobody knows. */

@@ -46,11 +46,19 @@ export interface Carrier {
 export const tryKey = ({ type, id, state: { birth, round } }: Carrier, key: string): string =>
   `flow/${type}/${id}/${birth}/${round}/${key}`
 
+/** The key of the tries that a step has had: of this run in an earlier round, or of another run. */
+export const triedKey = (carrier: Carrier, { key, recorded }: Active): string => {
+  if (!recorded?.outcome) return tryKey(carrier, key)
+  const { type, id, state } = carrier
+  const { triedBy = `${type}/${id}/${state.birth}`, round = 0 } = recorded
+  return `flow/${triedBy}/${round}/${key}`
+}
+
 /** A step as it is carried out. */
 export type Step = {
   readonly run: (attempt: Try) => unknown
-  /** The step whose key its tries have: of an undo the one that it undoes. */
-  readonly keyOf: string
+  /** The key of its tries: of an undo that of the step which it undoes. */
+  readonly tryKey: string
   readonly policy: FullRetry
   readonly timeoutMs: number | undefined
   readonly repeat: StepOptions['repeat']
@@ -134,13 +142,13 @@ const triedWith = (value: unknown, key: string): Tried => {
 const outcomeOfTry = (
   carrier: Carrier,
   active: Active,
-  { run, keyOf, timeoutMs }: Step,
+  { run, tryKey: key, timeoutMs }: Step,
   attempt: number,
 ): Promise<Tried | undefined> => {
   const abort = new LazyAbort()
   const given = {
     app: carrier.background.app as AppContext,
-    key: tryKey(carrier, keyOf),
+    key,
     attempt,
     get signal() {
       return abort.signal

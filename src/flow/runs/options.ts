@@ -157,6 +157,12 @@ export const startOptions = object({
   correlation: optional(shortText),
 })
 
+/** The options of `fork`. */
+export const forkOptions = object({ id: runId, from: shortText })
+
+/** The options of `retry` of a run. */
+export const retryFromOptions = object({ from: optional(shortText) })
+
 /** The options of `result` of a handle. */
 export const resultOptions = object({ timeoutMs: or(orInfinite(wholeFrom(1)), 30_000) })
 

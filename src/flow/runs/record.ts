@@ -40,6 +40,17 @@ export type Parent = {
   readonly number: number
 }
 
+/** Where a run comes from that was forked from another one. */
+export type Fork = {
+  /** The other run, as `type/id`. */
+  readonly run: string
+  /** The first operation whose outcome it has not. */
+  readonly from: string
+  /** What its draws depend on, and when its time begins: as in that run, so that a replay fits. */
+  readonly seed: string
+  readonly startedAt: number
+}
+
 /**
  * The event that a run waits for: a signal, a timer, the end of a child, the next try of a step
  * (`retry`), the end of the delay of its start, or its place in a queue.
@@ -101,6 +112,7 @@ export type RunState = {
   readonly waitsFor?: Awaited
   /** The key in its queue. */
   readonly queueKey?: string
+  readonly fork?: Fork
 }
 
 /**
@@ -140,6 +152,12 @@ export type Operation = {
   readonly isAbandoned?: boolean
   /** Of a cancel: how many operations the body had asked for. */
   readonly asked?: number
+  /** Of a patch: the place of the last outcome that the body had got. */
+  readonly after?: number
+  /** Of a step: the round of its last try; the first one by default. */
+  readonly round?: number
+  /** Of a step whose outcome a fork has copied: the run that tried it, as `type/id/birth`. */
+  readonly triedBy?: string
 }
 
 /** An operation with the number of its row. */

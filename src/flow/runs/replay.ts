@@ -184,6 +184,11 @@ export class Replay<A extends Asked = Asked> {
     return [...this.#recorded.keys()].filter((key) => key !== cancelKey && !this.asked.has(key))
   }
 
+  /** The place of the last outcome that the body has got. */
+  get reached(): number {
+    return this.#place - 1
+  }
+
   /** The place of the next outcome: those of the record first, then one after another. */
   get #place(): number {
     const known = this.#places[this.#delivered]

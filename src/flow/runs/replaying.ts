@@ -13,6 +13,7 @@ import {
   valueApart,
   valueIn,
   wholeOf,
+  withValue,
 } from './turns.ts'
 
 /** A run as it is read. */
@@ -55,11 +56,6 @@ const readRun = async (activation: EndingActivation & Notified): Promise<LoadedR
     record.push(withValue(each, await wholeOf(outcomeText(each.key), value)))
   }
   return { state, record, input: await wholeOf(inputText, input) }
-}
-
-const withValue = (recorded: Recorded, value: unknown): Recorded => {
-  const { outcome } = recorded
-  return outcome?.kind === 'ok' ? { ...recorded, outcome: { ...outcome, value } } : recorded
 }
 
 /** Removes the records of earlier bodies. */

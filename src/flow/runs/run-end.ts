@@ -9,17 +9,10 @@ import type { BodyHost } from './context.ts'
 import { emitFlow } from './events.ts'
 import type { Present, RunContext, RunEnd } from './messages.ts'
 import { isOver, type Recorded, type RunState, undoKey } from './record.ts'
+import { reopening } from './reopening.ts'
 import { diverged, type Replay } from './replay.ts'
 import { pauseAfter, policyOf } from './tries.ts'
-import {
-  beginningAgain,
-  ended,
-  placing,
-  type Reached,
-  reopening,
-  type Turned,
-  withStatus,
-} from './turns.ts'
+import { beginningAgain, ended, placing, type Reached, type Turned, withStatus } from './turns.ts'
 import { copied } from './values.ts'
 
 /** The next thing after an activation: nothing, a replay from the beginning, or the next body. */

@@ -25,7 +25,6 @@ import {
   type RunState,
   type RunStatus,
   signalsPrefix,
-  undoKey,
   valueKey,
 } from './record.ts'
 import type { Asked } from './replay.ts'
@@ -33,6 +32,9 @@ import { outcomeOf, signalBytesMax, signalLength, signalRow } from './values.ts'
 
 /** The parts of a context that these turns use. */
 export type TurnContext = Pick<RunContext, 'rows' | 'now'>
+
+/** The rows of a run, for reading. */
+export type RunRows = Pick<TurnContext['rows'], 'range'>
 
 /** The result of a turn, and the next state. */
 export type Turned<R> = readonly [result: R, state: RunState]
@@ -62,12 +64,11 @@ export const recording = (
   // A cancel may have taken its place.
   const kept = row ? (row as Operation).place : known
   const place = kept ?? (change.outcome && state.outcomes + 1)
-  const next: Operation = { kind, key, ...before, ...change, at: context.now() }
+  const { round } = state
+  const tried = kind === 'step' && round > 0 ? { round } : {}
+  const next: Operation = { kind, key, ...before, ...change, ...tried, at: context.now() }
   const placed = place === undefined ? next : { ...next, place }
-  context.rows.put(
-    operationKey(state.lap, number),
-    withoutLong(placed, (value) => context.rows.put(valueKey(state.lap, number), value)),
-  )
+  putOperation(state, context, { ...placed, number })
   const after = {
     ...state,
     operations: Math.max(state.operations, number),
@@ -76,12 +77,17 @@ export const recording = (
   return [{ ...placed, number }, after]
 }
 
-/** The row without its long value, which `put` gets. */
-const withoutLong = (row: Operation, put: (value: unknown) => void): Operation => {
+/** Writes the row of an operation. A long value has another row. */
+export const putOperation = (
+  { lap }: Pick<RunState, 'lap'>,
+  { rows }: Pick<TurnContext, 'rows'>,
+  { number, ...row }: Recorded,
+): void => {
   const { outcome } = row
-  if (outcome?.kind !== 'ok' || !outcome.isApart) return row
-  put(outcome.value)
-  return { ...row, outcome: { kind: 'ok', isApart: true } }
+  const isApart = outcome?.kind === 'ok' && outcome.isApart === true
+  if (isApart) rows.put(valueKey(lap, number), outcome.value)
+  const short: Operation = isApart ? { ...row, outcome: { kind: 'ok', isApart } } : row
+  rows.put(operationKey(lap, number), short)
 }
 
 /** An operation. `signal`: it waits for a signal of this name. */
@@ -218,7 +224,10 @@ export const wholeEnd = async (end: RunEnd): Promise<RunEnd> =>
  * How a run has ended, or why it does not go on; `undefined`: it goes on. A large output is a
  * `LargeValue`.
  */
-export const endOf = (state: RunState, { rows }: Pick<TurnContext, 'rows'>): RunEnd | undefined => {
+export const endOf = (
+  state: RunState,
+  { rows }: { readonly rows: RunRows },
+): RunEnd | undefined => {
   const { status } = state
   if (status === 'completed') return { status, output: valueIn(rows, 'output', outputText) }
   if (status === 'failed' || status === 'cancelled' || status === 'blocked')
@@ -230,7 +239,7 @@ export const endOf = (state: RunState, { rows }: Pick<TurnContext, 'rows'>): Run
  * The value of a row, or a `LargeValue`. `what` names it in the error.
  * @throws KeelsonError `CORRUPT` if it is missing though it must be there, or damaged
  */
-export const valueIn = (rows: TurnContext['rows'], key: string, what: string): unknown =>
+export const valueIn = (rows: RunRows, key: string, what: string): unknown =>
   readable(what, () => rows.range({ gte: key, lte: key, limit: 1 }).entries[0]?.[1])
 
 /** The result of `read`, whose error says that it was `what` that cannot be read. */
@@ -271,14 +280,14 @@ export const inputKey = '$input'
 const signalText = '$signal/'
 
 /** The recorded operations of the present lap. */
-export function* recordIn({ lap }: RunState, rows: TurnContext['rows']): Iterable<Recorded> {
+export function* recordIn({ lap }: RunState, rows: RunRows): Iterable<Recorded> {
   const prefix = operationsPrefix(lap)
   for (const [key, row] of rowsIn(rows, prefix))
     yield { ...(row as Operation), number: Number(key.slice(prefix.length)) }
 }
 
 function* rowsIn(
-  rows: TurnContext['rows'],
+  rows: RunRows,
   prefix: string,
   values = true,
 ): Iterable<readonly [key: string, value: unknown]> {
@@ -294,10 +303,18 @@ function* rowsIn(
 export const valueApart = (
   { key, outcome, number }: Recorded,
   { lap }: RunState,
-  rows: TurnContext['rows'],
+  rows: RunRows,
 ): unknown => {
   if (outcome?.kind !== 'ok') return undefined
   return outcome.isApart ? valueIn(rows, valueKey(lap, number), outcomeText(key)) : outcome.value
+}
+
+/** The operation with the value of its outcome. */
+export const withValue = (recorded: Recorded, value: unknown): Recorded => {
+  const { outcome } = recorded
+  return outcome?.kind === 'ok' && value !== undefined
+    ? { ...recorded, outcome: { ...outcome, value } }
+    : recorded
 }
 
 /** The decision of an operator for a blocked run: an outcome, its input, or an unread signal. */
@@ -423,45 +440,6 @@ const isReadable = async (what: string, read: () => unknown): Promise<boolean> =
     throw error
   }
 }
-
-/**
- * Lets the operation whose failure ended the run begin once more, at its place; with `undone` the
- * steps that were undone too, under new keys. All other outcomes are kept.
- */
-export const reopening = (state: RunState, context: TurnContext): RunState => {
-  const record = [...recordIn(state, context.rows)]
-  const undone = new Set(
-    record.filter(({ key }) => key.startsWith(undoKey(''))).map(({ key }) => key),
-  )
-  const failed = failedIn(state, record)
-  for (const { number, ...row } of record) {
-    const key = operationKey(state.lap, number)
-    if (row.key === cancelKey || undone.has(row.key)) context.rows.delete(key)
-    else if (number === failed || undone.has(undoKey(row.key)) || (row.hasBegun && !row.outcome))
-      context.rows.put(key, fresh(row))
-  }
-  const { error: _, failedBy: __, cancel: ___, ...others } = state
-  return { ...others, round: state.round + (undone.size > 0 ? 1 : 0) }
-}
-
-/** The number of the operation that ended the run: the one that it names, or its last failure. */
-const failedIn = (
-  { cancel, failedBy }: RunState,
-  record: readonly Recorded[],
-): number | undefined => {
-  // No operation has ended it: a timer goes on where it was.
-  if (cancel) return undefined
-  if (failedBy !== undefined) return failedBy
-  const decided = record.filter(({ place, key }) => place !== undefined && key !== cancelKey)
-  const last = decided.sort((left, right) => (right.place ?? 0) - (left.place ?? 0))[0]
-  const isTimeOut =
-    last?.kind === 'wait' && last.outcome?.kind === 'ok' && !('value' in last.outcome)
-  return last?.outcome?.kind === 'error' || isTimeOut ? last?.number : undefined
-}
-
-/** The row without what its tries have made of it. */
-const fresh = ({ kind, key, place, at }: Operation): Operation =>
-  place === undefined ? { kind, key, at } : { kind, key, at, place }
 
 /** Begins a run once more with another input, under the present version. */
 export const beginningAgain = (

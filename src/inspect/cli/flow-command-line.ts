@@ -96,17 +96,29 @@ const commands: Readonly<Record<string, GroupedCommand<FlowCommand>>> = {
     { reason: text, force: flag },
   ),
   retry: command(
-    `  keelson flow retry TYPE ID
+    `  keelson flow retry TYPE ID [--from KEY]
   keelson flow retry QUEUE ID [--queue]
       Lets a run go on that failed, was cancelled or is blocked; or a dead job.
+      --from KEY      this operation of the run and the later ones run again
       --queue         there is a workflow of this name too`,
     ['name', 'id'],
-    { queue: flag },
+    { queue: flag, from: text },
     ([name, id], { queue, ...options }) => [
       name,
       id,
       { ...options, ...(queue === true && { queue }) },
     ],
+  ),
+  fork: command(
+    `  keelson flow fork TYPE ID --from KEY --id ID
+      Starts a run with the outcomes of this one from before the operation KEY.`,
+    ['type', 'id'],
+    { from: text, id: text },
+  ),
+  undo: command(
+    `  keelson flow undo TYPE ID
+      Undoes a run that was cancelled by --force.`,
+    ['type', 'id'],
   ),
   signal: command(
     `  keelson flow signal TYPE ID NAME [JSON] [--id ID]

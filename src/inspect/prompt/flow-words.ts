@@ -80,16 +80,37 @@ export class FlowWords {
   async retry(
     name: string,
     id: string,
-    options: Shown & { readonly queue?: boolean } = {},
+    options: Shown & { readonly queue?: boolean; readonly from?: string } = {},
   ): Promise<View> {
-    const { json, queue = !flowNamesOf(this.#app, 'workflow').includes(name) } = options
+    const { json, queue = !flowNamesOf(this.#app, 'workflow').includes(name), ...how } = options
     const flow = await this.#flow()
-    await flow.retry(this.#part(queue ? 'queue' : 'workflow', name) as never, id)
+    await flow.retry(this.#part(queue ? 'queue' : 'workflow', name) as never, id, how)
     return view(
       json,
       { retried: true },
       () => `${queue ? `job ${id} of ${name}` : `${name}/${id}`} goes on`,
     )
+  }
+
+  /** Starts a run with the outcomes of another one from before the operation `from`. */
+  async fork(
+    type: string,
+    id: string,
+    options: Shown & { readonly from: string; readonly id: string },
+  ): Promise<View> {
+    const { json, ...how } = options
+    const flow = await this.#flow()
+    const forked = await flow.fork(this.#part('workflow', type) as never, id, how)
+    const answer = { id: forked.id, repeated: forked.repeated }
+    return view(json, answer, () =>
+      forked.repeated ? `${type}/${how.id} had begun` : `${type}/${how.id} has begun`,
+    )
+  }
+
+  /** Undoes a run that was cancelled by force. */
+  async undo(type: string, id: string, { json }: Shown = {}): Promise<View> {
+    await (await this.#flow()).undo(this.#part('workflow', type), id)
+    return view(json, { undoes: true }, () => `${type}/${id} is being undone`)
   }
 
   /** Sends a signal to a run. */

@@ -57,7 +57,12 @@ const flowMethods = [
   ["list('order', { status, parent, root, correlation, since, until, order })", 'a page of runs'],
   ["show('order', '42'), show('mails')", 'a run with its operations; a queue'],
   ["cancel('order', '42', { reason, force })", 'cancels a run; by force without undos'],
-  ["retry('order', '42'), retry('mails', '7', { queue })", 'lets a run, or a dead job, go on'],
+  [
+    "retry('order', '42', { from }), retry('mails', '7', { queue })",
+    'lets a run, or a dead job, go on',
+  ],
+  ["fork('order', '42', { from, id })", 'starts a run with its outcomes from before an operation'],
+  ["undo('order', '42')", 'undoes a run that was cancelled by force'],
   ["signal('order', '42', name, value, { id })", 'sends a signal; one with an id counts once'],
   ["settle('order', '42', key, { value } | { error })", 'decides a step that blocks its run'],
   ["dead('mails')", 'a page of dead jobs'],

@@ -93,6 +93,7 @@ export const runFacts = (run: string, row: RunInFull, paint: Paint): string => {
     ['progress', cellText(progress)],
     ['parent', cell(row.parent)],
     ['root', cell(row.root)],
+    ...(row.forkedFrom === undefined ? [] : [['forked from', printable(row.forkedFrom)] as const]),
     ['correlation', cell(row.correlation)],
     ['priority', cell(priority?.toString())],
   ])

@@ -4,6 +4,7 @@ import { LargeValue } from '../../../src/actors/index.ts'
 import { KeelsonError } from '../../../src/errors.ts'
 import type { Present, RunContext, RunEnd } from '../../../src/flow/runs/messages.ts'
 import type { Operation, RunState } from '../../../src/flow/runs/record.ts'
+import { reopening } from '../../../src/flow/runs/reopening.ts'
 import {
   beginningAgain,
   blocking,
@@ -15,7 +16,6 @@ import {
   readable,
   recordIn,
   recording,
-  reopening,
   resting,
   settled,
   type TurnContext,

@@ -87,6 +87,13 @@ describe('keelson flow (needs the build)', () => {
     const cancelled = await json('cancel', 'order', '3', '--reason', 'late', '--force')
     expect(cancelled.accepted).toBe(true)
     expect(runs.get(order, '3')?.error?.message).toBe('late')
+    expect((await asked('undo', 'order', '3')).output).toBe('order/3 is being undone\n')
+    await expect(runs.handle(order, '3').result()).rejects.toMatchObject({ code: 'CANCELLED' })
+    const fork = () => json('fork', 'order', '1', '--from', 'approval#1', '--id', '4')
+    expect(await fork()).toEqual({ id: '4', repeated: false })
+    expect((await fork()).repeated).toBe(true)
+    expect((await asked('show', 'order', '4')).output).toMatch(/^forked from +order\/1$/m)
+    expect((await asked('retry', 'order', '1', '--from', 'reserve')).status).toBe(0)
   })
 
   test('pauses a queue, shows its dead jobs and lets one run again', async () => {

@@ -91,6 +91,9 @@ describe('keelson flow', () => {
     ['show mails --json', ['show', ['mails', undefined, { json: true }]]],
     ['cancel order 4 --force', ['cancel', ['order', '4', { force: true }]]],
     ['retry mails 7 --queue', ['retry', ['mails', '7', { queue: true }]]],
+    ['retry order 42 --from charge', ['retry', ['order', '42', { from: 'charge' }]]],
+    ['fork order 42 --from a --id 43', ['fork', ['order', '42', { from: 'a', id: '43' }]]],
+    ['undo order 42', ['undo', ['order', '42', {}]]],
     [
       'signal order 4 go {"a":[1]} --id m',
       ['signal', ['order', '4', 'go', { a: [1] }, { id: 'm' }]],

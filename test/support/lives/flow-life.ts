@@ -152,9 +152,47 @@ class FlowLife {
 
   async #cancels(id: string, run: Started): Promise<void> {
     run.isSteered = true
+    const force = this.#random() < 0.2
+    const seen = this.#outside.run(id)
+    // Whether or not the answer comes, from now on it may have ended without undos.
+    seen.isForced ||= force
     const handle = this.#flow.handle(this.#drawn, id)
-    const done = await this.#asks('cancels', () => handle.cancel({ reason: 'rain' }))
-    if (done?.accepted) this.#outside.run(id).isCancelled = true
+    const done = await this.#asks(force ? 'cancels by force' : 'cancels', () =>
+      handle.cancel({ reason: 'rain', force }),
+    )
+    if (done?.accepted) seen.isCancelled = true
+  }
+
+  /** Undoes a run that was cancelled by force: from then on its end owes the undos. */
+  async #undoes(id: string): Promise<void> {
+    const done = await this.#asks('undos', async () => {
+      await this.#flow.undo(this.#drawn, id)
+      return true
+    })
+    if (done) this.#outside.run(id).isForced = false
+  }
+
+  /** The key of an operation that the run has recorded. */
+  #operationOf(id: string): string | undefined {
+    const { entries } = this.#flow.steps(this.#drawn, id)
+    const kinds = ['step', 'sleep', 'wait', 'child']
+    const found = entries.filter(
+      ({ key, kind }) => kinds.includes(kind) && !key.startsWith('undo:'),
+    )
+    return found.length > 0 ? this.pick(found).key : undefined
+  }
+
+  /** Forks a run, whose fork has the outcomes from before an operation. */
+  async #forks(id: string, run: Started): Promise<void> {
+    const from = this.#operationOf(id)
+    const status = this.#status(id)
+    if (from === undefined || this.#started.size > 8) return
+    const other = `${id}-${this.#started.size}`
+    this.#outside.forks(id, other, from, status === 'failed' || status === 'cancelled')
+    const handle = await this.#asks('forks', () =>
+      this.#flow.fork(this.#drawn, id, { from, id: other }),
+    )
+    if (handle) this.#started.set(other, { ...run })
   }
 
   async #retries(id: string, run: Started): Promise<void> {
@@ -162,7 +200,11 @@ class FlowLife {
     run.isRetried = true
     // Whether or not the answer comes, from now on it may have been tried again.
     this.#outside.helped(id)
-    await this.#asks('retries', () => this.#flow.retry(this.#drawn, id))
+    const from = this.#random() < 0.4 ? this.#operationOf(id) : undefined
+    const options = from === undefined ? {} : { from }
+    await this.#asks(from === undefined ? 'retries' : 'retries from', () =>
+      this.#flow.retry(this.#drawn, id, options),
+    )
   }
 
   async #kills(id: string): Promise<void> {
@@ -192,8 +234,9 @@ class FlowLife {
     const status = this.#status(id)
     if (chance < 0.35) await this.#signals(id, run)
     else if (chance < 0.42) await this.#cancels(id, run)
-    else if (chance < 0.55 && (status === 'failed' || status === 'cancelled'))
-      await this.#retries(id, run)
+    else if (chance < 0.45 && status === 'cancelled') await this.#undoes(id)
+    else if (chance < 0.55 && isOver(status)) await this.#retries(id, run)
+    else if (chance < 0.57) await this.#forks(id, run)
     else if (chance < 0.7) await this.#kills(id)
     else if (chance < 0.82) await this.#dies(this.pick([undefined, 'lost', 'kept']))
     else if (chance < 0.87) await this.#closes()
@@ -298,5 +341,8 @@ class FlowLife {
     throw new Error(`W2: the run ${id} is ${status}, and not ${expected(run.plan)}`)
   }
 }
+
+const isOver = (status: string | undefined): boolean =>
+  status === 'failed' || status === 'cancelled' || status === 'completed'
 
 const childOf = { isSure: true, signals: 0, isSteered: false }

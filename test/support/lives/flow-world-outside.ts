@@ -30,6 +30,8 @@ class SeenRun {
   readonly sleepsFrom = new Map<string, number>()
   lastSignal = 0
   isCancelled = false
+  /** It was, or may have been, ended without undos. */
+  isForced = false
   /** The body runs anew under other circumstances: it was retried or settled by hand. */
   wasHelped = false
 }
@@ -134,10 +136,33 @@ export class OutsideWorld {
       this.#fails('W7', id, `${key} wakes after ${this.#clock.now() - from} ms`)
   }
 
+  /**
+   * The run `id` has a fork, which begins with its outcomes from before an operation: their steps do
+   * not run, and are undone under their keys. A run that `wasUndone` promises less: those of its
+   * steps run again.
+   */
+  forks(id: string, other: string, from: string, wasUndone: boolean): void {
+    const [run, fork] = [this.run(id), this.run(other)]
+    const end = run.outcomes.findIndex((each) =>
+      [`${from}=`, `${from}!`].some((key) => each.startsWith(key)),
+    )
+    fork.lap = run.lap
+    const isVague = wasUndone || run.wasHelped
+    for (const [key, at] of run.sleepsFrom) if (isVague) fork.sleepsFrom.set(key, at)
+    if (isVague) fork.wasHelped = true
+    else {
+      fork.outcomes = run.outcomes.slice(0, end < 0 ? undefined : end)
+      const keys = new Set(fork.outcomes.filter((each) => !each.endsWith('!CANCELLED')).map(keyOf))
+      for (const [key, at] of run.sleepsFrom) if (keys.has(key)) fork.sleepsFrom.set(key, at)
+      for (const key of run.decided) if (keys.has(key)) fork.decided.add(key)
+      for (const key of run.toUndo) if (fork.decided.has(stepOf(key))) fork.toUndo.add(key)
+    }
+  }
+
   /** The run begins again from outcomes that were taken back. */
   helped(id: string): void {
     const run = this.run(id)
-    const anew = { outcomes: [], got: 0, lastSignal: 0 }
+    const anew = { outcomes: [], got: 0, lastSignal: 0, isForced: false }
     Object.assign(run, { ...anew, wasHelped: true, isCancelled: false })
     for (const kept of [run.decided, run.toUndo]) kept.clear()
     run.undone.length = 0
@@ -145,12 +170,13 @@ export class OutsideWorld {
 
   /** Judges a run that has ended. */
   ended(id: string, status: string): void {
-    const { toUndo, undone, asked, wasHelped } = this.run(id)
+    const { toUndo, undone, asked, wasHelped, isForced } = this.run(id)
     if (status === 'completed' && undone.length > 0 && !wasHelped)
       this.#fails('W6', id, `it has completed, and ${undone} were undone`)
     if (status === 'completed' || wasHelped) return
     const missing = [...toUndo].filter((key) => !undone.includes(key))
-    if (missing.length > 0) this.#fails('W6', id, `${missing} ran, and were not undone`)
+    if (missing.length > 0 && !isForced)
+      this.#fails('W6', id, `${missing} ran, and were not undone`)
     const places = undone.map((key) => asked.indexOf(stepOf(key)))
     const isNewestFirst = places.every((place, at) => at === 0 || place < (places[at - 1] ?? 0))
     if (!isNewestFirst) this.#fails('W6', id, `undone in the order ${undone}`)
@@ -167,6 +193,9 @@ export class OutsideWorld {
 
 /** The key of a step in the key of its tries. */
 const stepOf = (key: string): string => key.split('/').slice(5).join('/')
+
+/** The key of an outcome. */
+const keyOf = (outcome: string): string => outcome.split(/[=!]/)[0] ?? ''
 
 /** How many laps a plan has: another number in each lap of a run. */
 const lapsOf = ({ end }: Plan): number => (typeof end === 'object' ? 1 + lapsOf(end.again) : 1)
