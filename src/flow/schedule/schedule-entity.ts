@@ -7,8 +7,7 @@ import type { DurableServer } from '../../actors/index.ts'
 import { backoffMs } from '../../clock.ts'
 import { type ChildSpec, noReply, reply } from '../../runtime/index.ts'
 import { type AppContext, kindSpec } from '../../supervisors/index.ts'
-import { keptAwake } from '../runs/kept-awake.ts'
-import { scheduleKind } from '../runs/parts.ts'
+import { keptAwake, scheduleKind } from '../runs/parts.ts'
 import type { CronTimes } from './cron.ts'
 import {
   type Declared,

@@ -1,6 +1,6 @@
 /** An entity that is kept awake is awake again soon after each end of its process, and later after each one that follows soon. */
 import { expect, test } from 'vitest'
-import { keptAwake } from '../../../src/flow/runs/kept-awake.ts'
+import { keptAwake } from '../../../src/flow/runs/parts.ts'
 import { supervisor } from '../../../src/index.ts'
 import { noReply } from '../../../src/runtime/index.ts'
 import { kindSpec } from '../../../src/supervisors/index.ts'
