@@ -144,8 +144,8 @@ export class Flow {
    * Lets a run that has failed, was cancelled or is blocked go on. Its outcomes are kept, but for
    * the one that ended it, and for those of steps that were undone: these run again. Answers when
    * that is durable. With `from`, the key of an operation, the run goes on from there, also one that
-   * has completed: that operation, all that was decided after it and all that was in flight run
-   * again, under new keys, and nothing of it is undone. Of a queue: lets a dead job run again, with
+   * has completed: that operation, every one that was decided after it and every one that was in
+   * flight run again, under new keys, and none of them is undone. Of a queue: lets a dead job run again, with
    * all its tries.
    * @throws KeelsonError `CONFLICT` for any other run or job, for an operation that the run has not,
    * or when another job has the `unique` text of this one

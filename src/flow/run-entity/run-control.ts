@@ -107,7 +107,7 @@ const retried = (
   const { status, cancel } = state
   const isBlocked = status === 'blocked'
   if (!isBlocked && !isOver(status)) return undefined
-  // A cancel that is acknowledged stands: what has begun must be there to be undone.
+  // After an acknowledged cancel each step that has begun must be there to be undone.
   if (from !== undefined)
     return isBlocked && cancel ? undefined : reopeningFrom(state, context, from)
   if (status === 'completed') return undefined

@@ -48,7 +48,7 @@ const failedIn = (
 }
 
 /**
- * Forgets the operation of this key, and all that was decided after it, in a new round of keys.
+ * Forgets the operation of this key, and those that were decided after it, in a new round of keys.
  * `undefined`: the run has no such operation.
  */
 export const reopeningFrom = (
@@ -81,7 +81,7 @@ export const reopeningFrom = (
 export type Beginning = { readonly record: readonly Recorded[]; readonly outcomes: number }
 
 /**
- * The record before the operation of this key: all that has a place before it. Operations that were
+ * The record before the operation of this key: the operations with a place before its place. Operations that were
  * in flight then are not in it. Steps that were undone since have no outcome there, as they have
  * none in a retry. `undefined`: there is no such operation.
  */
