@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { errorCodes } from '../src/errors.ts'
 import { rooms } from './rooms.ts'
 import { cellsOf } from './support/evidence-table.ts'
+import { sourceFiles } from './support/source-files.ts'
 
 const inFolder = (dir: string): string[] =>
   readdirSync(dir)
@@ -134,4 +135,18 @@ test('the first part of ARCHITECTURE.md takes ten minutes, and has twelve rooms'
   const [first = ''] = readFileSync('ARCHITECTURE.md', 'utf8').split('\n# The rest\n')
   expect(first.split(/\s+/).length).toBeLessThan(2_200)
   expect(first.match(/^\| `[a-z]+\/[a-z-]+` \|/gm)).toHaveLength(12)
+})
+
+test('the files that comments and ARCHITECTURE.md name exist', () => {
+  const files = [...sourceFiles('src'), ...sourceFiles('test')]
+  const ofUsers = 'keelson.config.ts'
+  const paths = [...files.map(({ path }) => path), ofUsers].map((path) => `/${path}`)
+  const own = ['ARCHITECTURE.md', 'src/storage/FORMAT.md']
+  const texts = [...files, ...own.map((path) => ({ path, text: readFileSync(path, 'utf8') }))]
+  const missing = texts.flatMap(({ path, text }) =>
+    [...text.matchAll(/`([\w./-]+\.tsx?)`/g)]
+      .filter(([, name]) => !paths.some((each) => each.endsWith(`/${name}`)))
+      .map(([, name]) => `${path}: ${name}`),
+  )
+  expect(missing).toEqual([])
 })

@@ -130,7 +130,6 @@ const smallParts: Readonly<Record<string, string>> = {
   'src/inspect/cli/run-command.ts': 'one command to a file',
   'src/inspect/operations/row-metrics.ts': 'one source of metrics to a file',
   'src/storage/disk/direct-writer.ts': 'owns the aligned memory of O_DIRECT',
-  'src/storage/examination/log-recovery.ts': 'the table of verdicts on an end, pure',
   'src/storage/examination/turn-chain.ts': 'which turn follows which, pure',
   'src/storage/lmdb/row-look-up.ts': 'owns the memory of look-ups',
   'src/supervisors/starting/machine-start.ts': 'the part of a start that is loaded late',

@@ -1,4 +1,4 @@
-/** Inspects a log in an engine: reads what `shared-inspection.ts` judges. Changes nothing. */
+/** Inspects a log in an engine: reads what `engine-inspection.ts` judges. Changes nothing. */
 import { isKeelsonError } from '../../errors.ts'
 import type { EngineHead, EngineLog, EnginePosition } from '../ports/engine-log.ts'
 import type { Inspection, LogProtocol } from '../ports/log-host.ts'

@@ -1,6 +1,6 @@
 /**
  * Judges a log from its files: its damage, the LSNs that are proven to be lost, its end, and its
- * good frames. The rules are those of `log-recovery.ts`, for the whole log. Pure.
+ * good frames. Pure.
  *
  * It also finds segments of a diverged copy of the log, whose files have the same names and
  * numbers. Each segment repeats the CRC of the last frame before it, and that CRC is seeded with
@@ -24,7 +24,6 @@ import {
   type SegmentSurvey,
   type TornTail,
 } from './log-damage.ts'
-import { type EndVerdict, judgeEnd, strayRemark } from './log-recovery.ts'
 import type { LogSurvey } from './log-survey.ts'
 
 /** Whether a segment and the next one belong together; `open`: damage hides it. */
@@ -237,12 +236,16 @@ const strongest = (proofs: readonly Evidence[]): Evidence =>
   })
 
 type End = {
-  readonly tail: 'clean' | 'unclean' | 'torn'
+  readonly tail: 'clean' | 'unclean'
   readonly damage: readonly Damage[]
   readonly isDoubtful: boolean
 }
 
-/** The end of the newest segment, by the table of `log-recovery.ts`. */
+/**
+ * The end of the newest segment: cut, which is damage; clean, where the MANIFEST says that it was
+ * closed; else unclean. Which bytes behind it are a torn tail, and whether acknowledged frames are
+ * missing there, is found with all other places, in `log-damage.ts`.
+ */
 const endOf = (
   survey: LogSurvey,
   surveys: readonly SegmentSurvey[],
@@ -253,23 +256,22 @@ const endOf = (
   const newest = surveys.at(-1)
   if (!newest) return { tail: 'unclean', damage: [], isDoubtful: true }
   const { segment, map, failure } = newest
+  // It is cut on purpose after a SEAL or a CLEAN_CLOSE alone.
   const isWhole = segment.size >= segment.header.allocatedBytes || map.mark !== 'none'
-  const isShort = !isLive && failure === undefined && !isWhole
-  const verdict: EndVerdict = judgeEnd({
-    lastLsn: map.end.lsn,
-    proofs: [{ ...proof, lsn: Math.min(proof.lsn, map.end.lsn) }],
-    isShort,
-    isClosed: isClosed(survey, newest),
-    hasBytesBehind: map.usedEnd > map.end.offset,
-  })
-  if (verdict.kind !== 'corrupt') {
-    const mayGoOn = verdict.kind !== 'clean' && isEndUnreadable(survey, newest)
-    return { tail: verdict.kind, damage: [], isDoubtful: mayGoOn || proof.lsn > lastLsn }
+  if (!isLive && failure === undefined && !isWhole) {
+    const evidence = `the file was cut: it has ${segment.size} of ${segment.header.allocatedBytes} bytes`
+    const damage = { file: segment.name, offset: segment.size, lsn: map.end.lsn + 1, evidence }
+    return { tail: 'unclean', damage: [damage], isDoubtful: true }
   }
-  const evidence = `the file was cut: it has ${segment.size} of ${segment.header.allocatedBytes} bytes`
-  const damage = { file: segment.name, offset: segment.size, lsn: map.end.lsn + 1, evidence }
-  return { tail: 'unclean', damage: [damage], isDoubtful: true }
+  if (isClosed(survey, newest))
+    return { tail: 'clean', damage: [], isDoubtful: proof.lsn > lastLsn }
+  const mayGoOn = isEndUnreadable(survey, newest) || proof.lsn > lastLsn
+  return { tail: 'unclean', damage: [], isDoubtful: mayGoOn }
 }
+
+/** The remark about bytes after the CLEAN_CLOSE of the MANIFEST: the log did not write them. */
+const strayRemark = (file: string, bytes: number): string =>
+  `${file} has ${bytes} bytes behind the end of the closed log: they are not part of it, and opening moves them to quarantine/`
 
 /** Whether an unreadable file may hold frames after all known ones. */
 const isEndUnreadable = (survey: LogSurvey, { segment, failure }: SegmentSurvey): boolean =>

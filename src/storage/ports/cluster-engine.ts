@@ -1,6 +1,6 @@
 /**
  * The port to an engine that keeps the state of several members: logs, a directory of small
- * entries, and files. A call without an answer means the same as in `shared-log.ts`.
+ * entries, and files. A call without an answer means the same as in `engine-log.ts`.
  */
 
 import { crc32 } from '../../bytes/crc32.ts'

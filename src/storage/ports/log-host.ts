@@ -2,7 +2,7 @@
  * The port to a log. Writes, syncs and scans go through `run`. In production a log has its own
  * thread (`thread-log-host.ts`). In the simulation it runs inline (`inline-host.ts`), and the
  * virtual clock delays its answers, so that groups form as they do on a disk. Requests are handled
- * one after another, in order. `shared/shared-log-host.ts` keeps a log in an engine; there reads do
+ * one after another, in order. `engine-log/engine-log-host.ts` keeps a log in an engine; there reads do
  * not wait for commits.
  *
  * A host owns its log's files from `create` or `open` on. It serves one epoch of one log. After

@@ -1,6 +1,6 @@
 /**
  * Every bit of a page in use that could give a wrong value or a crash counts: the examination finds
- * each flip. `KEELSON_SEED` and `KEELSON_SEEDS` as for `lmdb-examination.test.ts`.
+ * each flip. `KEELSON_SEED` and `KEELSON_SEEDS` as for `lmdb-examination.long.test.ts`.
  */
 import { rmSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
