@@ -82,8 +82,8 @@ const flowHealth = (context: AnyContext, workflows: readonly Workflow[]): FlowHe
 
 /** So many runs are removed at once. */
 const atOnce = 1_000
-/** So many runs are woken at once: a call of others waits for them some ms. */
-const wokenAtOnce = 32
+/** So many runs wake at a time: one that takes long holds up few others. */
+const wakingMax = 2
 const cleanEveryMs = 3_600_000
 /** The pause after a pass that has not removed all. */
 const cleanSoonMs = 1_000
@@ -169,20 +169,29 @@ const runsOf = (context: AnyContext, type: string) =>
 
 /**
  * Wakes every run of this status, the last changed one first. A run that changes or begins during
- * that is awake, and comes before the current page.
+ * that is awake, and comes before the current page. One after another, and in between the event loop
+ * turns: what others do meanwhile waits for one of them, and not for all.
  */
 const wakeAll = async (context: AnyContext, type: string, status: RunStatus): Promise<void> => {
   const runs = runsOf(context, type)
+  const { clock } = context.system
   const where = { at: statusBetween(status, 0, Number.POSITIVE_INFINITY) }
+  const waking = new Set<Promise<void>>()
   let cursor: string | undefined
   do {
     const page = runs.list({
-      ...{ where, order: 'desc', limit: wokenAtOnce, states: false },
+      ...{ where, order: 'desc', limit: 128, states: false },
       ...(cursor !== undefined && { cursor }),
     } as object)
-    await Promise.all(page.entries.map(({ id }) => wake(context, type, id)))
+    for (const { id } of page.entries) {
+      const one: Promise<void> = wake(context, type, id).then(() => void waking.delete(one))
+      waking.add(one)
+      while (waking.size >= wakingMax) await Promise.race(waking)
+      await new Promise<void>((resolve) => void clock.soon(resolve))
+    }
     cursor = page.cursor
   } while (cursor !== undefined)
+  await Promise.all(waking)
 }
 
 /** A run that does not wake is listed by `blocked()` of its kind. */

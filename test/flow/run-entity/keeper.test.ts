@@ -177,3 +177,30 @@ test('the health has how many runs are blocked, and the first ten with their rea
     expect(reason).toContain('whether the step once has run is not known')
   }
 })
+
+test('at a start the event loop turns between two runs that wake, so that others wait for one', async () => {
+  let turn = 0
+  const begun: number[] = []
+  const turns = (): void => {
+    turn++
+    if (begun.length < 200) w.s.clock.soon(turns)
+  }
+  const hangs = workflow('hangs', (ctx: Ctx) =>
+    ctx.step('call', () => {
+      begun.push(turn)
+      if (begun.length === 1) turns()
+      return new Promise<void>(() => undefined)
+    }),
+  )
+  const w = await flowWorld([hangs])
+  const ids = Array.from({ length: 200 }, (_, at) => `${at}`)
+  await w.during(Promise.all(ids.map((id) => w.flow.start(hangs, undefined, { id }))))
+  await w.s.advance(1_000)
+  begun.length = 0
+  await w.crash()
+  await w.s.advance(1_000)
+
+  expect(begun).toHaveLength(200)
+  const inOne = Math.max(...begun.map((at) => begun.filter((other) => other === at).length))
+  expect(inOne).toBeLessThanOrEqual(2)
+})
