@@ -1,8 +1,8 @@
 /**
  * One activation of a run: its body runs, its operations are carried out, and every outcome becomes a turn
- * of its entity. The body goes on when that turn is durable. `replay.ts` decides which outcome comes
- * next and what may start. After a crash another activation begins, and gets the same outcomes in the same
- * order.
+ * of its entity. Nothing that the body asks for after it starts before that turn is durable. `replay.ts`
+ * decides which outcome comes next and what may start. After a crash another activation begins, and gets
+ * the same outcomes in the same order.
  */
 import {
   errorOf,
@@ -27,7 +27,14 @@ import type { UntypedBody, Workflow } from './body.ts'
 import { RunCtx } from './context.ts'
 import { emitFlow } from './events.ts'
 import type { ActivationTerms, Notified, Present, RunBackground, RunContext } from './messages.ts'
-import { cancelKey, isOver, type Operation, type Recorded, type RunState } from './record.ts'
+import {
+  cancelKey,
+  isOver,
+  type Operation,
+  type Outcome,
+  type Recorded,
+  type RunState,
+} from './record.ts'
 import { Replay } from './replay.ts'
 import { clearLaps, loadRun, watchReplay } from './replaying.ts'
 import {
@@ -64,6 +71,8 @@ export class RunActivation implements EndingActivation, Notified {
   #cancel: CancelPhase = 'none'
   /** The function of a step runs, up to its first `await`. */
   #isInStep = false
+  /** The body has an outcome that is not durable yet: nothing starts. */
+  #isAhead = false
   /** How many operations do something, and do not wait. */
   working = 0
   /** The last signal that was looked for. */
@@ -206,12 +215,16 @@ export class RunActivation implements EndingActivation, Notified {
   }
 
   #recorded(recorded: Recorded): void {
+    this.#notes(recorded)
+    this.#pump()
+  }
+
+  #notes(recorded: Recorded): void {
     this.replay.record(recorded)
     const { outcome, kind, key, tries = 0 } = recorded
     const made = outcome?.kind === 'error' ? Math.max(1, tries) : tries + 1
     if (outcome) emitFlow(this, 'flow.step', { key, kind, tries: made, outcome: outcome.kind })
     for (const act of this.#onRecorded.splice(0)) act()
-    this.#pump()
   }
 
   /** Resolves when the entity has recorded something more. */
@@ -306,7 +319,7 @@ export class RunActivation implements EndingActivation, Notified {
 
   /** Carries out what may start. A cancel goes first. */
   #start(): void {
-    if (this.isStopped || this.isClosing || this.#cancel === 'placing') return
+    if (this.isStopped || this.isClosing || this.#cancel === 'placing' || this.#isAhead) return
     const { isComplete, reopened } = this.replay
     if (this.#cancel === 'wanted' && !this.isBodyOver && (isComplete || reopened !== undefined)) {
       this.#does(this.#place(isComplete ? undefined : reopened))
@@ -343,11 +356,41 @@ export class RunActivation implements EndingActivation, Notified {
 
   async record(active: Active, change: Partial<Operation>): Promise<void> {
     if (active.isOver || this.isStopped) return
+    const { outcome } = change
+    if (outcome?.kind === 'ok' && this.#isNext()) return this.#goAhead(active, outcome)
     active.isRecording = true
     const recorded = await this.turn((state, context) => recording(state, context, active, change))
     active.isRecording = false
     if (recorded?.outcome) this.#recorded(recorded)
     else if (recorded) this.replay.record(recorded)
+  }
+
+  /** Whether the outcome of what is in flight comes next: it is alone, and no cancel can come before. */
+  #isNext(): boolean {
+    const { isComplete, inFlight } = this.replay
+    const isAlone = isComplete && inFlight.size === 1
+    return isAlone && !this.isCancelling && !this.isBodyOver && !this.isClosing
+  }
+
+  /**
+   * The body gets an outcome at once, and what it asks for waits until that is durable. If it ends, one turn
+   * records both.
+   */
+  async #goAhead(active: Active, outcome: Extract<Outcome, { kind: 'ok' }>): Promise<void> {
+    const at = this.background.now()
+    this.#isAhead = true
+    this.replay.delivered(active)
+    this.time = Math.max(this.time, at)
+    active.resolve(outcome.value)
+    const change = { outcome, at }
+    await this.#turns.along(
+      (state, context) => recording(state, context, active, change),
+      (recorded) => {
+        this.#isAhead = false
+        if (recorded) this.#notes(recorded)
+        this.#gives()
+      },
+    )
   }
 
   /** One reading after another: each knows what the one before has handed out. */

@@ -122,3 +122,57 @@ describe('the progress of a run', () => {
     expect(made.map(({ state }) => state)).toEqual([run({ status: 'cancelled' })])
   })
 })
+
+describe('a change that the next turn takes along', () => {
+  const taking = (failures: readonly unknown[] = []) => {
+    const world = lifeWith(failures)
+    const turns: (() => Promise<void>)[] = []
+    const order: string[] = []
+    const turnsOfRun = new ActivationTurns(world.life, (turn) => void turns.push(turn))
+    const taken = turnsOfRun.along(
+      (state) => ['first', { ...state, outcomes: state.outcomes + 1 }],
+      (result) => void order.push(result),
+    )
+    const ends = () => turnsOfRun.make((state) => ['second', { ...state, lap: state.outcomes + 1 }])
+    return { ...world, turns, order, taken, ends }
+  }
+
+  test('is made before its own change, and is done before it is', async () => {
+    const { ends, made, order, taken, turns, clock } = taking()
+    order.push(await ends())
+    await taken
+    await clock.settle()
+    expect(made.map(({ state }) => state)).toEqual([run({ outcomes: 1, lap: 2 })])
+    expect([order, turns]).toEqual([['first', 'second'], []])
+  })
+
+  test('has a turn of its own if no other comes', async () => {
+    const { made, order, turns, clock, taken } = taking()
+    await clock.settle()
+    await turns[0]?.()
+    await taken
+    expect(made.map(({ state }) => state)).toEqual([run({ outcomes: 1 })])
+    expect([order, turns.length]).toEqual([['first'], 1])
+  })
+
+  test('stands alone if that turn cannot be made', async () => {
+    const error = coded('TOO_LARGE')
+    const { ends, made, order, taken } = taking([error])
+    order.push(await ends())
+    await taken
+    expect(made.map(({ state: { outcomes, lap } }) => [outcomes, lap])).toEqual([
+      [1, 0],
+      [0, 1],
+    ])
+    expect(order).toEqual(['first', 'second'])
+  })
+
+  test('that cannot be made fails, and so does the turn', async () => {
+    const error = coded('TOO_LARGE')
+    const { ends, made, order, taken } = taking([error, error])
+    const failed = expect(taken).rejects.toBe(error)
+    await expect(ends()).rejects.toBe(error)
+    await failed
+    expect([made, order]).toEqual([[], []])
+  })
+})
