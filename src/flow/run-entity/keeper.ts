@@ -83,7 +83,7 @@ const flowHealth = (context: AnyContext, workflows: readonly Workflow[]): FlowHe
 /** So many runs are removed at once. */
 const atOnce = 1_000
 /** So many runs wake at a time: one that takes long holds up few others. */
-const wakingMax = 2
+const wakingMax = 8
 const cleanEveryMs = 3_600_000
 /** The pause after a pass that has not removed all. */
 const cleanSoonMs = 1_000

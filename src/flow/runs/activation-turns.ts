@@ -1,13 +1,15 @@
 /**
- * The turns of an activation. Each takes along the progress that its body has reported, that of the end
+ * The turns of an activation, and when it makes the one after which it rests. Each takes along the progress that its body has reported, that of the end
  * too, and an outcome that the body has got ahead of its turn.
  */
 import { isKeelsonError } from '../../errors.ts'
 import { reply } from '../../runtime/index.ts'
+import { type Active, awaitedOf, nextDue } from './active.ts'
 import type { RunBackground, RunContext, State } from './messages.ts'
 import { isLive, isOver, type RunState } from './record.ts'
+import type { Replay } from './replay.ts'
 import { pauseMs } from './tries.ts'
-import type { Turned } from './turns.ts'
+import { resting, type Turned } from './turns.ts'
 
 /** The activation has ended. */
 const lost = ['EXITED', 'NO_PROCESS', 'CLOSED', 'UNKNOWN_OUTCOME'] as const
@@ -69,7 +71,7 @@ export class ActivationTurns {
 
   /**
    * The next turn makes this change before its own, at the latest in the next turn of the loop. `done`
-   * gets the result before anybody gets that of the turn. One at a time.
+   * gets the result before the turn has one. One at a time.
    */
   along<R>(
     change: (state: RunState, context: RunContext) => Turned<R>,
@@ -131,6 +133,63 @@ const reporting =
     const [result, next] = change(state, context)
     return [result, isOver(state.status) ? next : { ...next, progress }]
   }
+
+/** A body that waits this long, and nothing else, leaves memory until it is woken. */
+const restMs = 2_000
+
+/** The parts of its activation that its rest uses. */
+interface Resting {
+  readonly background: RunBackground
+  readonly replay: Replay<Active>
+  readonly state: RunState
+  readonly isBodyOver: boolean
+  readonly isStopped: boolean
+  /** How many operations do something, and do not wait. */
+  readonly working: number
+  /** The last signal that was looked for. */
+  readonly seenSignals: number
+  does(work: Promise<unknown>): void
+  turn<R>(change: (state: RunState, context: RunContext) => Turned<R>): Promise<R>
+  stop(after: 'rest'): void
+}
+
+/** Lets one activation rest when its body has waited for long. */
+export class ActivationRest {
+  readonly #activation: Resting
+  #disarm: (() => void) | undefined
+
+  constructor(activation: Resting) {
+    this.#activation = activation
+  }
+
+  disarm(): void {
+    this.#disarm?.()
+  }
+
+  /** Something has happened: if the body only waits now, it rests in a while. */
+  arm(): void {
+    this.disarm()
+    const activation = this.#activation
+    const { isComplete, inFlight } = activation.replay
+    const isWaiting = isComplete && inFlight.size > 0 && activation.working === 0
+    if (!isWaiting || activation.isBodyOver || activation.isStopped || activation.state.cancel)
+      return
+    const { clock } = activation.background.system
+    this.#disarm = clock.after(restMs, () => activation.does(this.#rests()))
+  }
+
+  /** Leaves memory, unless something happens soon or has happened. */
+  async #rests(): Promise<void> {
+    const activation = this.#activation
+    const { inFlight, known } = activation.replay
+    const at = nextDue(inFlight)
+    if (at < activation.background.now() + restMs) return
+    const waitsFor = awaitedOf(inFlight)
+    const seen = { outcomes: known, signals: activation.seenSignals, at, waitsFor }
+    if (await activation.turn((state, context) => resting(state, context, seen)))
+      activation.stop('rest')
+  }
+}
 
 /** Calls of the result let `act` be called in the next turn of the event loop, once for all. */
 export const inNextTurn = (

@@ -21,8 +21,8 @@ import {
   lifePhases,
   phaseAfter,
 } from './activation-phase.ts'
-import { ActivationTurns, inNextTurn } from './activation-turns.ts'
-import { Active, type ActiveParts, awaitedOf, nextDue, runningSteps, Scope } from './active.ts'
+import { ActivationRest, ActivationTurns, inNextTurn } from './activation-turns.ts'
+import { Active, type ActiveParts, runningSteps, Scope } from './active.ts'
 import type { UntypedBody, Workflow } from './body.ts'
 import { RunCtx } from './context.ts'
 import { emitFlow } from './events.ts'
@@ -36,7 +36,7 @@ import {
   type RunState,
 } from './record.ts'
 import { Replay } from './replay.ts'
-import { clearLaps, loadRun, watchReplay } from './replaying.ts'
+import { clearLaps, loadRun, Patches, watchReplay } from './replaying.ts'
 import {
   type AfterActivation,
   type BodyEnd,
@@ -45,10 +45,7 @@ import {
   type Placed,
   placingOf,
 } from './run-end.ts'
-import { blockedBy, blocking, delivering, recording, resting, type Turned } from './turns.ts'
-
-/** A body that waits this long, and nothing else, leaves memory until it is woken. */
-const restMs = 2_000
+import { blockedBy, blocking, delivering, recording, type Turned } from './turns.ts'
 
 /** One activation of a run. */
 export class RunActivation implements EndingActivation, Notified {
@@ -61,8 +58,8 @@ export class RunActivation implements EndingActivation, Notified {
   readonly #terms: ActivationTerms
   readonly #turns: ActivationTurns
   readonly scope = new Scope()
-  readonly #counters = new Map<string, number>()
-  readonly #patches = new Map<string, boolean>()
+  readonly counters = new Map<string, number>()
+  readonly #patches = new Patches(this)
   replay!: Replay<Active>
   /** The state at the beginning of this activation, with the cancel that has its place since. */
   state!: RunState
@@ -76,13 +73,13 @@ export class RunActivation implements EndingActivation, Notified {
   /** How many operations do something, and do not wait. */
   working = 0
   /** The last signal that was looked for. */
-  #seenSignals = 0
+  seenSignals = 0
   #reading: Promise<void> = Promise.resolve()
   /** Calls from before there was a replay. */
   readonly #early: (() => void)[] = []
   #demonitor: (() => void) | undefined
   #onRecorded: (() => void)[] = []
-  #disarmRest: (() => void) | undefined
+  readonly #rest = new ActivationRest(this)
   #finish!: (after: AfterActivation) => void
   readonly #finished = new Promise<AfterActivation>((resolve) => {
     this.#finish = resolve
@@ -99,7 +96,7 @@ export class RunActivation implements EndingActivation, Notified {
     this.background = terms.background
     this.present = terms.present
     this.#turns = new ActivationTurns(terms.background, (turn) => {
-      if (!this.isStopped) this.#does(turn())
+      if (!this.isStopped) this.does(turn())
     })
     this.#soon = inNextTurn(terms.background.system.clock, () => this.#gives())
   }
@@ -147,7 +144,7 @@ export class RunActivation implements EndingActivation, Notified {
   }
 
   /** Does work that nobody awaits. If it cannot be done, the run is blocked. */
-  #does(work: Promise<unknown>): void {
+  does(work: Promise<unknown>): void {
     work.catch((error) => this.block(keptError(error)))
   }
 
@@ -186,9 +183,9 @@ export class RunActivation implements EndingActivation, Notified {
     this.state = state
     this.time = (state.fork ?? state).startedAt
     if (state.cancel?.isPlaced === false) this.#onCancel('asked')
-    this.#seenSignals = state.signals
+    this.seenSignals = state.signals
     this.present.activation = this
-    if (state.lap > 0) this.#does(clearLaps(this))
+    if (state.lap > 0) this.does(clearLaps(this))
   }
 
   /** Does something for the entity, once this activation has its replay. */
@@ -202,7 +199,7 @@ export class RunActivation implements EndingActivation, Notified {
     if (wantsCancel) this.#onCancel('asked')
     this.#whenLoaded(() => {
       this.#start()
-      this.#does(this.readSignals())
+      this.does(this.readSignals())
     })
   }
 
@@ -283,16 +280,10 @@ export class RunActivation implements EndingActivation, Notified {
     this.#bodyEnds({ status: 'failed', again: [input] })
   }
 
-  count(what: string): number {
-    const next = (this.#counters.get(what) ?? 0) + 1
-    this.#counters.set(what, next)
-    return next
-  }
-
   /** The body gets its next outcome soon, if there is one. */
   #pump(): void {
     if (this.isStopped || !this.replay) return
-    this.#disarmRest?.()
+    this.#rest.disarm()
     this.#soon()
   }
 
@@ -314,7 +305,7 @@ export class RunActivation implements EndingActivation, Notified {
       this.#pump()
     }
     this.#start()
-    this.#armRest()
+    this.#rest.arm()
   }
 
   /** Carries out what may start. A cancel goes first. */
@@ -322,7 +313,7 @@ export class RunActivation implements EndingActivation, Notified {
     if (this.isStopped || this.isClosing || this.#cancel === 'placing' || this.#isAhead) return
     const { isComplete, reopened } = this.replay
     if (this.#cancel === 'wanted' && !this.isBodyOver && (isComplete || reopened !== undefined)) {
-      this.#does(this.#place(isComplete ? undefined : reopened))
+      this.does(this.#place(isComplete ? undefined : reopened))
       return
     }
     for (const active of this.replay.starting()) void this.#perform(active)
@@ -338,19 +329,19 @@ export class RunActivation implements EndingActivation, Notified {
     } finally {
       this.working--
       if (this.isClosing && this.working === 0) this.stop('rest')
-      this.#armRest()
+      this.#rest.arm()
     }
   }
 
   async passively<T>(wait: Promise<T>): Promise<T> {
     this.working--
     if (this.isClosing && this.working === 0) this.stop('rest')
-    this.#armRest()
+    this.#rest.arm()
     try {
       return await wait
     } finally {
       this.working++
-      this.#disarmRest?.()
+      this.#rest.disarm()
     }
   }
 
@@ -367,8 +358,7 @@ export class RunActivation implements EndingActivation, Notified {
 
   /** Whether the outcome of what is in flight comes next: it is alone, and no cancel can come before. */
   #isNext(): boolean {
-    const { isComplete, inFlight } = this.replay
-    const isAlone = isComplete && inFlight.size === 1
+    const isAlone = this.replay.isComplete && this.replay.inFlight.size === 1
     return isAlone && !this.isCancelling && !this.isBodyOver && !this.isClosing
   }
 
@@ -377,12 +367,11 @@ export class RunActivation implements EndingActivation, Notified {
    * records both.
    */
   async #goAhead(active: Active, outcome: Extract<Outcome, { kind: 'ok' }>): Promise<void> {
-    const at = this.background.now()
+    const change = { outcome, at: this.background.now() }
     this.#isAhead = true
     this.replay.delivered(active)
-    this.time = Math.max(this.time, at)
+    this.time = Math.max(this.time, change.at)
     active.resolve(outcome.value)
-    const change = { outcome, at }
     await this.#turns.along(
       (state, context) => recording(state, context, active, change),
       (recorded) => {
@@ -402,7 +391,7 @@ export class RunActivation implements EndingActivation, Notified {
   async #handSignals(): Promise<void> {
     if (this.isStopped || !this.replay.isComplete) return
     const delivered = await this.turn((state, context) => {
-      this.#seenSignals = state.signals
+      this.seenSignals = state.signals
       const ready = [...this.replay.inFlight].filter(({ isRecording }) => !isRecording)
       return delivering(state, context, ready)
     })
@@ -410,23 +399,7 @@ export class RunActivation implements EndingActivation, Notified {
   }
 
   patched(change: string): boolean {
-    const key = `$patch ${change}`
-    const known = this.#patches.get(key)
-    if (known !== undefined) return known
-    const isNew = this.replay.isComplete
-    const isPatched = isNew || this.replay.missing().includes(key)
-    // A run that was beyond it stays so, wherever it asks again.
-    this.#patches.set(key, isPatched)
-    if (!isPatched) return false
-    const perform = async (): Promise<void> => undefined
-    const active = this.ask({ kind: 'patch', key, scope: this.scope, perform })
-    this.replay.drop(active)
-    active.stop(undefined)
-    // Its turn goes before that of every later operation.
-    const after = this.replay.reached
-    if (isNew)
-      this.#does(this.turn((state, context) => recording(state, context, active, { after })))
-    return true
+    return this.#patches.has(change)
   }
 
   report(value: unknown): void {
@@ -482,7 +455,7 @@ export class RunActivation implements EndingActivation, Notified {
   #bodyEnds(end: BodyEnd): void {
     if (this.isStopped || this.isBodyOver) return
     this.#on('bodyEnded')
-    this.#does(endRun(this, end))
+    this.does(endRun(this, end))
   }
 
   /** The replay does not lead where the run was. It is tried once more, then the run is blocked. */
@@ -506,7 +479,7 @@ export class RunActivation implements EndingActivation, Notified {
     // The process may go on with the next body.
     if (this.#demonitor) this.background.closing.removeEventListener('abort', this.#closes)
     this.#demonitor?.()
-    this.#disarmRest?.()
+    this.#rest.disarm()
     const left = [...(this.replay?.asked.values() ?? [])].filter(({ isOver }) => !isOver)
     // Errors are costly, and most runs end with nothing in flight.
     const reason = left[0] && new KeelsonError('EXITED', 'this activation of the run has ended')
@@ -517,23 +490,6 @@ export class RunActivation implements EndingActivation, Notified {
 
   readonly #closes = (): void => {
     if (this.working === 0) this.stop('rest')
-  }
-
-  #armRest(): void {
-    this.#disarmRest?.()
-    const { isComplete, inFlight } = this.replay
-    const isWaiting = isComplete && inFlight.size > 0 && this.working === 0
-    if (!isWaiting || this.isBodyOver || this.isStopped || this.state.cancel) return
-    this.#disarmRest = this.background.system.clock.after(restMs, () => this.#does(this.#rest()))
-  }
-
-  /** Leaves memory, unless something happens soon or has happened. */
-  async #rest(): Promise<void> {
-    const { inFlight, known } = this.replay
-    const at = nextDue(inFlight)
-    if (at < this.background.now() + restMs) return
-    const seen = { outcomes: known, signals: this.#seenSignals, at, waitsFor: awaitedOf(inFlight) }
-    if (await this.turn((state, context) => resting(state, context, seen))) this.stop('rest')
   }
 
   turn<R>(change: (state: RunState, context: RunContext) => Turned<R>): Promise<R> {

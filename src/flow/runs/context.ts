@@ -50,8 +50,8 @@ export interface BodyHost extends Carrier {
   expectBody(): void
   /** Ends the body, which begins once more. */
   again(input: unknown): void
-  /** The next number of this counter. */
-  count(what: string): number
+  /** How often the body has asked for what it numbers. */
+  readonly counters: Map<string, number>
   patched(change: string): boolean
   report(progress: unknown): void
   readonly cancelled: Error
@@ -60,6 +60,13 @@ export interface BodyHost extends Carrier {
 }
 
 type AnyAttempt = (attempt: Try) => unknown
+
+/** The next number of this counter. */
+const next = ({ counters }: BodyHost, what: string): number => {
+  const number = (counters.get(what) ?? 0) + 1
+  counters.set(what, number)
+  return number
+}
 
 /** The longest key of an operation, in bytes. */
 const keyBytesMax = 256
@@ -153,7 +160,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
       const { key, timeout } = waitOptions(options, argument('', 'a wait'))
       checkKey(name, 'name')
       const at = timeout === undefined ? undefined : this.#timeOf(timeout, 'timeout')
-      const own = key ?? `${name}#${host.count(`wait ${name}`)}`
+      const own = key ?? `${name}#${next(host, `wait ${name}`)}`
       const full = key === undefined ? own : this.#keyOf(own)
       const { promise } = host.ask({
         ...{ kind: 'wait', key: full, scope: this.#scope, signal: name },
@@ -260,7 +267,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
   #drawn(): Buffer {
     this.#host.expectBody()
     const { birth, lap, fork } = this.#host.state
-    return hashOfText(`${fork?.seed ?? birth}/${lap}/${this.#host.count('draw')}`)
+    return hashOfText(`${fork?.seed ?? birth}/${lap}/${next(this.#host, 'draw')}`)
   }
 
   patched(change: string): boolean {

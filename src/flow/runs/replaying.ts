@@ -1,5 +1,9 @@
-/** The beginning of an activation: the run is read, and its replay is watched until it is complete. */
+/**
+ * The beginning of an activation: the run is read, its replay is watched until it is complete, and the
+ * changes of the body are known by it.
+ */
 import { isKeelsonError, keptError } from '../../errors.ts'
+import type { Active } from './active.ts'
 import type { Notified } from './messages.ts'
 import type { Recorded, RunState } from './record.ts'
 import { diverged } from './replay.ts'
@@ -10,6 +14,7 @@ import {
   outcomeText,
   readable,
   recordIn,
+  recording,
   valueApart,
   valueIn,
   wholeOf,
@@ -61,6 +66,40 @@ const readRun = async (activation: EndingActivation & Notified): Promise<LoadedR
 /** Removes the records of earlier bodies. */
 export const clearLaps = async (activation: EndingActivation): Promise<void> => {
   while (await activation.turn((state, context) => [clearing(state, context), state]));
+}
+
+/** The changes of the body that one activation has asked for. */
+export class Patches {
+  readonly #activation: EndingActivation & { does(work: Promise<unknown>): void }
+  readonly #known = new Map<string, boolean>()
+
+  constructor(activation: EndingActivation & { does(work: Promise<unknown>): void }) {
+    this.#activation = activation
+  }
+
+  /** Whether the run goes the way of this change. */
+  has(change: string): boolean {
+    const key = `$patch ${change}`
+    const known = this.#known.get(key)
+    if (known !== undefined) return known
+    const { replay, scope } = this.#activation
+    const isNew = replay.isComplete
+    const isPatched = isNew || replay.missing().includes(key)
+    // A run that was beyond it stays so, wherever it asks again.
+    this.#known.set(key, isPatched)
+    if (!isPatched) return false
+    const perform = async (): Promise<void> => undefined
+    const active = this.#activation.ask({ kind: 'patch', key, scope, perform })
+    replay.drop(active)
+    active.stop(undefined)
+    // Its turn goes before that of every later operation.
+    if (isNew) this.#activation.does(this.#records(active, replay.reached))
+    return true
+  }
+
+  #records(active: Active, after: number): Promise<unknown> {
+    return this.#activation.turn((state, context) => recording(state, context, active, { after }))
+  }
 }
 
 /** A body that asks for nothing of its record for so long, while the loop is idle, has diverged. */
