@@ -26,7 +26,10 @@ export { queue } from './app/queue.ts'
 export { type Schedule, type Scheduled, type ScheduleOptions, schedule } from './app/schedule.ts'
 export { type FlowParts, flows } from './app/tree.ts'
 export { workflow } from './app/workflow.ts'
+export type { DrainOptions, JobHandle, JobUpdate, RemovedJob } from './queue/job-handle.ts'
+export type { JobLook } from './queue/job-look.ts'
 export type { AddedJob, DeadJob, DeadOptions, DeadPage, JobOptions } from './queue/queue-handle.ts'
+export type { JobTry } from './queue/queue-job.ts'
 export type {
   OverdueJob,
   QueueEvents,
@@ -35,6 +38,7 @@ export type {
   QueuePlace,
 } from './queue/queue-messages.ts'
 export type { Queue, QueueOptions } from './queue/queue-terms.ts'
+export type { JobState } from './queue/queue-types.ts'
 export type { FlowHealth, StoppedRun } from './run-entity/keeper.ts'
 export type {
   AllOptions,

@@ -3,6 +3,7 @@ import { argument, noMore, object, optional, readOptions, text } from '../../che
 import { errorOf, invalidArgument, KeelsonError, type KeptError, keptError } from '../../errors.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
+import { type DrainOptions, drainQueue, type JobHandle, jobHandle } from '../queue/job-handle.ts'
 import {
   type AddedJob,
   addJobs,
@@ -292,6 +293,24 @@ export class Flow {
   /** A page of the dead jobs of a queue, 100 by default. It wakes nobody. */
   dead<J>(queue: Queue<J>, options: DeadOptions = {}): DeadPage<J> {
     return deadJobs(this.#app, queue, options)
+  }
+
+  /**
+   * The job of this id, whether or not there is one.
+   * @throws KeelsonError `INVALID_ARGUMENT`, also for a queue without a handler
+   */
+  job<J, R>(queue: Queue<J, R>, id: string): JobHandle<J, R> {
+    return jobHandle(this.#app, queue, id)
+  }
+
+  /**
+   * Removes all jobs that wait or are delayed and were added before, or those of `where`; none that
+   * runs. It goes in pieces of 500, each whole or not at all. Answers how many were removed; one
+   * whose row cannot be read stays.
+   * @throws KeelsonError `INVALID_ARGUMENT`, also for a queue without a handler; as `add`
+   */
+  drain<J, R>(queue: Queue<J, R>, options: DrainOptions = {}): Promise<number> {
+    return drainQueue(this.#app, queue, options)
   }
 
   #handle<I, O, S>(type: Workflow<I, O, S>, id: string, repeated: boolean): Handle<O, S> {

@@ -3,40 +3,43 @@ import { noMore } from '../../check.ts'
 import { configError, isKeelsonError } from '../../errors.ts'
 import { call } from '../../runtime/index.ts'
 import { queueSpecs } from '../queue/queue-entity.ts'
-import type { JobTry } from '../queue/queue-job.ts'
+import type { JobTry, RunningTry } from '../queue/queue-job.ts'
 import { type Queue, type QueueOptions, type QueueTerms, queueTerms } from '../queue/queue-terms.ts'
-import type { Try, Workflow } from '../runs/body.ts'
+import type { Duration, Workflow } from '../runs/body.ts'
 import { runNamed } from '../runs/operations.ts'
 import { checkPartName } from '../runs/parts.ts'
 import { flow } from './handle.ts'
 
 /** Options that runs of workflows have themselves, or have not. */
-type OfJobs = 'retry' | 'timeout' | 'unique'
+type OfJobs = 'retry' | 'timeout' | 'unique' | 'keep'
+
+/** The options of a queue without a handler. */
+type RunsOptions = Omit<QueueOptions, OfJobs> & { readonly keep?: { readonly dead?: Duration } }
 
 /**
  * A queue. Its handler gets each job, until one try has ended without an error or the tries have
  * ended: so a handler runs at least once, and its `key` is the same at each try.
  * @throws KeelsonError `CONFIG`
  */
-export function queue<J>(
+export function queue<J, R = unknown>(
   name: string,
-  handler: (job: J, attempt: Try) => unknown,
+  handler: (job: J, attempt: JobTry) => R,
   options?: QueueOptions,
-): Queue<J>
+): Queue<J, Awaited<R>>
 /**
  * A queue with a workflow as its handler starts one run for each job, under the key of the job, and
- * the job ends with the run.
+ * the job ends with the run, whose output is its result.
  */
-export function queue<J>(
+export function queue<J, R = unknown>(
   name: string,
-  handler: Workflow<J, unknown>,
+  handler: Workflow<J, R>,
   options?: Omit<QueueOptions, 'retry' | 'timeout'>,
-): Queue<J>
+): Queue<J, R>
 /**
  * A queue without a handler: its jobs are the runs of workflows that name it as their `queue`. A run
  * has its place from its beginning until it has ended, or is blocked.
  */
-export function queue(name: string, options?: Omit<QueueOptions, OfJobs>): Queue
+export function queue(name: string, options?: RunsOptions): Queue
 export function queue(name: string, ...given: readonly unknown[]): Queue<never> {
   checkPartName('queue', name)
   const [handler, options = {}, ...surplus] = given as [unknown, QueueOptions?, ...unknown[]]
@@ -61,7 +64,7 @@ const queueOf = (terms: QueueTerms, of: Pick<Queue, 'takesRuns' | 'starts'>): Qu
 })
 
 /** Begins a run that waits in the queue, and waits for its end, or until it is blocked. */
-const follow = async (run: unknown, { app }: JobTry): Promise<void> => {
+const follow = async (run: unknown, { app }: RunningTry): Promise<void> => {
   const ref = runNamed(app, run as string)
   await call(ref, 'begin')
   // A run that was removed has ended.
@@ -83,13 +86,13 @@ const asRun = {
  */
 const runner =
   <J>(workflow: Workflow<J, unknown>) =>
-  async (job: unknown, { app, key: id, claim }: JobTry): Promise<void> => {
+  async (job: unknown, { app, key: id, claim }: RunningTry): Promise<unknown> => {
     const runs = flow(app)
     const { repeated, result } = await runs.start(workflow, job as J, { id })
     const wasDead = claim.record.failure && claim.attempt === 1
     if (repeated && wasDead && runs.get(workflow, id)?.status !== 'blocked')
       await runs.retry(workflow, id).catch(unlessConflict)
-    await result({ timeoutMs: Number.POSITIVE_INFINITY })
+    return result({ timeoutMs: Number.POSITIVE_INFINITY })
   }
 
 /** The run goes on already, has completed, or was removed. */

@@ -10,6 +10,8 @@
  */
 import type { DurableRows } from '../../actors/index.ts'
 import { KeelsonError, type KeptError } from '../../errors.ts'
+import { DelayedJobs } from './delayed-jobs.ts'
+import { keepDone, sweepRows } from './ended-rows.ts'
 import {
   cutOff,
   endedAlone,
@@ -19,86 +21,37 @@ import {
   type KeptClaim,
 } from './kept-claims.ts'
 import {
-  deadPrefix,
   deadRow,
   delayedPrefix,
-  delayedRow,
   dueOf,
+  hasRow,
+  isOf,
   type JobRecord,
+  logOf,
   numberOf,
   packRecord,
   placeOf,
-  ratePrefix,
   readRecord,
   readyPrefix,
   readyRow,
-  uniquePrefix,
+  type SomeJobs,
 } from './queue-rows.ts'
-import { type RateLimit, Rates } from './rates.ts'
+import type {
+  Added,
+  Claim,
+  DoneTry,
+  FoundJob,
+  JobChange,
+  JobPlace,
+  NewJob,
+  QueueCounts,
+  QueueLimits,
+  Running,
+} from './queue-types.ts'
+import { Rates } from './rates.ts'
 import { ReadyJobs } from './ready-jobs.ts'
+import { RunningJobs } from './running-jobs.ts'
 import { UniqueTexts } from './unique-texts.ts'
-
-/** The limits of a queue. */
-export type QueueLimits = {
-  readonly concurrency: number
-  /** Of jobs of one key, for jobs with a key. */
-  readonly perKey: number
-  readonly rate: RateLimit | undefined
-  /** How long a unique text is taken, in ms; `undefined`: until its job has ended. */
-  readonly uniqueMs: number | undefined
-  /** The most jobs that wait or run. */
-  readonly depthMax: number
-  /** The most pairs of key and priority with jobs that are ready: each has a list in memory. */
-  readonly keysMax: number
-  /** How long a dead job is kept, in ms. */
-  readonly keepMs: number
-  /** The most tries of a job that fail. */
-  readonly triesMax: number
-  /** False: a job that an incarnation has cut off goes on as it was. */
-  readonly countsEnds: boolean
-}
-
-/** A job to add. */
-export type NewJob = {
-  readonly job: unknown
-  readonly key: string
-  readonly priority: number
-  readonly delayMs: number
-  readonly unique: string | undefined
-}
-
-/** The number of a job; `repeated`: it is the holder of the unique text, and nothing was added. */
-export type Added = { readonly number: number; readonly repeated: boolean }
-
-/** A job that may start when the current turn is durable. */
-export type Claim = {
-  readonly number: number
-  readonly row: string
-  readonly record: JobRecord
-  /** Counts from 1, with this try. */
-  readonly attempt: number
-  /** The key of the rate that it counts for; `undefined`: for none. */
-  readonly rateKey: string | undefined
-}
-
-/** `isSuspect`: it was claimed alone. */
-type Running = Claim & { readonly isSuspect: boolean; readonly endsAlone: number }
-
-/** How many jobs are where. */
-export type QueueCounts = {
-  readonly ready: number
-  readonly delayed: number
-  readonly running: number
-  readonly dead: number
-  /**
-   * The rows that this incarnation could not read: the ids of jobs, which are neither ready nor delayed;
-   * `unique x`, a text that is refused; `rate x`, the rate of a key.
-   */
-  readonly unreadable: readonly string[]
-}
-
-/** How many rows one sweep looks at. */
-const sweepMax = 1_000
 
 const full = (of: string, max: number): KeelsonError =>
   new KeelsonError('BUSY', `the queue has ${max} ${of}`, { details: { of, max } })
@@ -107,20 +60,20 @@ const full = (of: string, max: number): KeelsonError =>
 export class QueueBook {
   readonly #limits: QueueLimits
   readonly #ready = new ReadyJobs()
-  readonly #running = new Map<number, Running>()
-  readonly #runningOfKey = new Map<string, number>()
+  readonly #running = new RunningJobs()
   /** By their numbers, in order. */
   readonly #cut: Map<number, KeptClaim>
   readonly #rates: Rates | undefined
   readonly #texts: UniqueTexts
   /** The jobs whose rows cannot be read. The rows stay as they are: the next incarnation reads them. */
   readonly #unreadable = new Set<number>()
-  #delayed = 0
-  /** When the first delayed job is due, or earlier. */
-  #dueAt = Number.POSITIVE_INFINITY
+  readonly #delayed = new DelayedJobs()
+  /** The jobs that turns have removed or buried, for `takeGone`. */
+  readonly #gone = new Map<number, 'removed' | 'dead'>()
   isPaused: boolean
   #isLeaving = false
-  #next: number
+  /** The number of the next job. */
+  next: number
   #dead: number
   /** How many jobs the current turn may bury: an earlier program may have had more tries. */
   #mayBury = 0
@@ -141,36 +94,29 @@ export class QueueBook {
     for (const claim of claims) {
       const [row, attempt, isSuspect, endsAlone] = claim
       const known = running.get(numberOf(row))
-      if (known) this.#runs({ ...known, attempt, isSuspect, endsAlone })
+      if (known) this.#running.add({ ...known, attempt, isSuspect, endsAlone })
       else cut.push(cutOff(claim, countsEnds && !isLeaving, claims.length === 1))
     }
     const numbered = cut.map((claim) => [numberOf(claim[0]), claim] as const)
     this.#cut = new Map(numbered.sort(([one], [other]) => one - other))
     this.isPaused = kept.isPaused
-    this.#next = kept.next
+    this.next = kept.next
     this.#dead = kept.dead
   }
 
   /** Counts a stored row of a ready or delayed job. All of them are counted before the first turn. */
   found(row: string): void {
     const number = numberOf(row)
-    if (row.startsWith(delayedPrefix)) this.#isDelayed(dueOf(row))
+    if (row.startsWith(delayedPrefix)) this.#delayed.found(dueOf(row))
     else if (!this.#running.has(number) && !this.#cut.has(number)) this.#ready.add(row)
-  }
-
-  #isDelayed(dueAt: number): void {
-    this.#delayed++
-    this.#dueAt = Math.min(this.#dueAt, dueAt)
   }
 
   /** The state to store with the turn. */
   get kept(): KeptBook {
     return {
-      ...{ isPaused: this.isPaused, next: this.#next, dead: this.#dead },
+      ...{ isPaused: this.isPaused, next: this.next, dead: this.#dead },
       cut: [...this.#cut.values()],
-      claims: [...this.#running.values()].map(({ row, attempt, isSuspect, endsAlone }) => [
-        ...([row, attempt, isSuspect, endsAlone] as const),
-      ]),
+      claims: this.#running.kept,
       isLeaving: this.#isLeaving,
     }
   }
@@ -178,7 +124,7 @@ export class QueueBook {
   get counts(): QueueCounts {
     return {
       ready: this.#waiting,
-      delayed: this.#delayed,
+      delayed: this.#delayed.size,
       running: this.#running.size,
       dead: this.#dead,
       unreadable: [
@@ -218,7 +164,7 @@ export class QueueBook {
 
   /** How many jobs wait or run. */
   get #depth(): number {
-    return this.#waiting + this.#delayed + this.#running.size
+    return this.#waiting + this.#delayed.size + this.#running.size
   }
 
   /** How many keys would have ready jobs with these. */
@@ -231,10 +177,10 @@ export class QueueBook {
     const { unique } = given
     const holder = unique === undefined ? undefined : this.#texts.holder(unique, now, rows)
     if (holder !== undefined) return { number: holder, repeated: true }
-    const number = this.#next++
+    const number = this.next++
     if (unique !== undefined) this.#texts.hold(unique, number, now, rows)
     const record = { ...given, at: now, tries: 0, failure: undefined }
-    if (delayMs > 0) this.#delay(number, record, now + delayMs, rows)
+    if (delayMs > 0) this.#delayed.add(number, record, now + delayMs, rows)
     else this.#makeReady(number, record, rows)
     return { number, repeated: false }
   }
@@ -245,42 +191,37 @@ export class QueueBook {
     this.#ready.add(row)
   }
 
-  #delay(number: number, record: JobRecord, dueAt: number, rows: DurableRows): void {
-    const row = delayedRow(dueAt, number)
-    rows.put(row, packRecord(record))
-    this.#isDelayed(dueAt)
-  }
-
-  /** A try has ended well: the job is done. */
-  done(number: number, rows: DurableRows): void {
-    const { row, record } = this.#release(number)
+  /** A try has ended well: the job is done, and its result is kept if the queue keeps results. */
+  done(number: number, end: DoneTry, now: number, rows: DurableRows): void {
+    const { row, record, attempt } = this.#release(number)
+    const { resultsMs } = this.#limits
     rows.delete(row)
     this.#texts.free(record.unique, number, rows)
+    if (resultsMs === undefined) return
+    keepDone(number, { ...record, tries: attempt }, end, now, resultsMs, rows)
   }
 
   /** A try has failed. There is another one in `inMs`; `undefined`: the job is dead. */
   failed(
     number: number,
     error: KeptError,
+    lines: readonly string[],
     inMs: number | undefined,
     now: number,
     rows: DurableRows,
   ): void {
     const { row, record, attempt } = this.#release(number)
-    const failed = { ...record, tries: attempt, failure: { at: now, error } }
+    const log = logOf(record.failure, lines)
+    const failure = { at: now, error, ...(log.length > 0 && { log }) }
+    const failed = { ...record, tries: attempt, failure }
     rows.delete(row)
     if (inMs === undefined) this.#bury(row, failed, rows)
-    else this.#delay(number, failed, now + Math.max(1, inMs), rows)
+    else this.#delayed.add(number, failed, now + Math.max(1, inMs), rows)
   }
 
   #release(number: number): Running {
-    const running = this.#running.get(number) as Running
-    this.#running.delete(number)
-    const { key } = running.record
-    const others = (this.#runningOfKey.get(key) ?? 0) - 1
-    if (others > 0) this.#runningOfKey.set(key, others)
-    else this.#runningOfKey.delete(key)
-    this.#ready.rouse(key)
+    const running = this.#running.remove(number)
+    this.#ready.rouse(running.record.key)
     return running
   }
 
@@ -288,6 +229,7 @@ export class QueueBook {
     rows.delete(row)
     rows.put(deadRow(numberOf(row)), packRecord(record))
     this.#dead++
+    this.#gone.set(numberOf(row), 'dead')
     this.#texts.free(record.unique, numberOf(row), rows)
   }
 
@@ -306,14 +248,98 @@ export class QueueBook {
         throw new KeelsonError('CONFLICT', `job ${holder} holds the unique text ${unique}`)
       this.#texts.hold(unique, number, now, rows)
     }
-    this.forgetDead(number, rows)
+    this.#takeOut('dead', deadRow(number), rows)
     this.#makeReady(number, { ...record, tries: 0 }, rows)
     return true
   }
 
-  /** Removes a dead job. */
-  forgetDead(number: number, rows: DurableRows): void {
-    if (rows.delete(deadRow(number))) this.#dead--
+  /**
+   * A job that is not done; `undefined`: it is done, was removed, or was never added.
+   * @throws KeelsonError `CORRUPT` if its row cannot be read
+   */
+  find(number: number, rows: DurableRows): FoundJob | undefined {
+    const isAside = this.#unreadable.has(number)
+    const place = isAside ? undefined : this.#placeOf(number, rows)
+    if (!place && !isAside) return undefined
+    const record = place && readRecord(place.row, rows)
+    if (!record) throw new KeelsonError('CORRUPT', `the row of job ${number} cannot be read`)
+    return { ...place, record: { ...record, tries: place.tries ?? record.tries } }
+  }
+
+  #placeOf(number: number, rows: DurableRows): JobPlace | undefined {
+    const running = this.#running.get(number)
+    if (running) return { state: 'running', row: running.row, tries: running.attempt }
+    const cut = this.#cut.get(number)
+    if (cut) return { state: 'waiting', row: cut[0], tries: cut[1] }
+    const ready = this.#ready.find(number)
+    if (ready) return { state: 'waiting', row: ready }
+    const delayed = this.#delayed.find(number, rows)
+    if (delayed) return { state: 'delayed', row: delayed }
+    const dead = deadRow(number)
+    return hasRow(dead, rows) ? { state: 'dead', row: dead } : undefined
+  }
+
+  /** The rows of at most `max` jobs that wait, of those of `which`. */
+  waiting(which: SomeJobs, max: number): readonly string[] {
+    const cut = [...this.#cut.values()].map(([row]) => row).filter((row) => isOf(row, which))
+    return [...cut, ...this.#ready.some(which, max)].slice(0, max)
+  }
+
+  /** The job of a row; `undefined`: it cannot be read. One that waits is set aside then. */
+  at(state: FoundJob['state'], row: string, rows: DurableRows): FoundJob | undefined {
+    const number = numberOf(row)
+    const record = this.#unreadable.has(number) ? undefined : readRecord(row, rows)
+    if (record) return { state, row, record }
+    if (state !== 'waiting') return undefined
+    this.#unreadable.add(number)
+    if (!this.#cut.delete(number)) this.#ready.remove(row)
+    return undefined
+  }
+
+  /**
+   * Removes a job. One that runs gives its place back: its handler is to hear of it.
+   * @throws KeelsonError `CONFLICT` for one that runs as the run of a workflow
+   */
+  remove({ state, row, record }: FoundJob, rows: DurableRows): void {
+    const number = numberOf(row)
+    if (state === 'running' && !this.#limits.countsEnds)
+      throw new KeelsonError('CONFLICT', `job ${number} ends with its run: cancel that`)
+    this.#takeOut(state, row, rows)
+    if (state !== 'dead') this.#texts.free(record.unique, number, rows)
+    this.#gone.set(number, 'removed')
+  }
+
+  #takeOut(state: FoundJob['state'], row: string, rows: DurableRows): void {
+    if (state === 'delayed') this.#delayed.remove(row, rows)
+    else rows.delete(row)
+    if (state === 'running') this.#release(numberOf(row))
+    if (state === 'waiting' && !this.#cut.delete(numberOf(row))) this.#ready.remove(row)
+    if (state === 'dead') this.#dead--
+  }
+
+  /** The jobs that were removed or buried since it was asked last. */
+  takeGone(): readonly (readonly [number: number, how: 'removed' | 'dead'])[] {
+    const gone = [...this.#gone]
+    this.#gone.clear()
+    return gone
+  }
+
+  /**
+   * Changes a job that waits or is delayed.
+   * @throws KeelsonError `CONFLICT` for any other, and for one that was cut off, which starts next
+   */
+  update(number: number, change: JobChange, now: number, rows: DurableRows): void {
+    const found = this.find(number, rows)
+    const state = this.#cut.has(number) ? 'running' : found?.state
+    if (!found || (state !== 'waiting' && state !== 'delayed'))
+      throw new KeelsonError('CONFLICT', `job ${number} does not wait: it is ${state ?? 'gone'}`)
+    const { row } = found
+    const record = { ...found.record, priority: change.priority ?? found.record.priority }
+    const present = state === 'delayed' ? dueOf(row) : now
+    const dueAt = change.delayMs === undefined ? present : now + change.delayMs
+    this.#takeOut(state, row, rows)
+    if (dueAt > now) this.#delayed.add(number, record, dueAt, rows)
+    else this.#makeReady(number, record, rows)
   }
 
   /** Claims the jobs that may start, after at most `dueMax` delayed ones have become ready. */
@@ -334,20 +360,13 @@ export class QueueBook {
   }
 
   #makeDue(now: number, rows: DurableRows, dueMax: number): void {
-    if (this.#dueAt > now || dueMax === 0) return
-    const limit = dueMax + this.#unreadable.size
-    const { entries, exhausted } = rows.range({ prefix: delayedPrefix, limit, values: false })
-    const due = entries.filter(([row]) => dueOf(row) <= now)
-    for (const [row] of due) {
-      if (this.#unreadable.has(numberOf(row))) continue
-      this.#delayed--
+    for (const row of this.#delayed.due(now, dueMax, this.#unreadable, rows)) {
       const record = this.#read(row, rows)
-      if (!record) continue
-      this.#makeReady(numberOf(row), record, rows)
-      rows.delete(row)
+      if (record) {
+        this.#delayed.remove(row, rows)
+        this.#makeReady(numberOf(row), record, rows)
+      } else this.#delayed.setAside()
     }
-    const next = entries[due.length]?.[0]
-    this.#dueAt = next ? dueOf(next) : exhausted ? Number.POSITIVE_INFINITY : now
   }
 
   /** The record of a job; without one the job is set aside. */
@@ -368,10 +387,8 @@ export class QueueBook {
     }
   }
 
-  /** The length of the rows that `kept` names. */
   #heldLength(): number {
-    let length = 0
-    for (const { row } of this.#running.values()) length += row.length
+    let length = this.#running.length
     for (const [row] of this.#cut.values()) length += row.length
     return length
   }
@@ -380,7 +397,7 @@ export class QueueBook {
   #claimNext(now: number, rows: DurableRows, held: number): Claim | undefined {
     const { concurrency, rate, countsEnds } = this.#limits
     if (this.#running.size >= concurrency || this.#waiting === 0) return undefined
-    for (const { isSuspect } of this.#running.values()) if (isSuspect) return undefined
+    if (this.#running.hasSuspect) return undefined
     const hasRoom = !rate || rate.key || this.#rates?.hasRoom('', now, rows)
     const mayStart = (key: string): boolean => this.#hasPlace(key) && this.#hasRoom(key, now, rows)
     for (const [number, cut] of this.#cut) {
@@ -407,12 +424,12 @@ export class QueueBook {
   /** Whether this turn has met more spent jobs than it may bury. The next one follows at once. */
   #hasBuried(now: number): boolean {
     if (this.#mayBury >= 0) return false
-    this.#dueAt = Math.min(this.#dueAt, now)
+    this.#delayed.wakeAt(now)
     return true
   }
 
   #hasPlace(key: string): boolean {
-    return key === '' || (this.#runningOfKey.get(key) ?? 0) < this.#limits.perKey
+    return key === '' || this.#running.of(key) < this.#limits.perKey
   }
 
   #hasRoom(key: string, now: number, rows: DurableRows): boolean {
@@ -436,19 +453,13 @@ export class QueueBook {
     if (rateKey !== undefined) this.#rates?.grant(rateKey, rows)
     const number = numberOf(row)
     const claim = { number, row, record, attempt, rateKey, isSuspect, endsAlone }
-    this.#runs(claim)
+    this.#running.add(claim)
     return claim
   }
 
   #rateKey({ key }: JobRecord): string | undefined {
     const { rate } = this.#limits
     return rate?.key ? key || undefined : rate && ''
-  }
-
-  #runs(claim: Running): void {
-    const { key } = claim.record
-    this.#running.set(claim.number, claim)
-    this.#runningOfKey.set(key, (this.#runningOfKey.get(key) ?? 0) + 1)
   }
 
   /** The turn of a claim is durable, and the job starts. */
@@ -468,24 +479,12 @@ export class QueueBook {
     return cut?.[0] ?? this.#ready.oldest
   }
 
-  /**
-   * Looks at one page of the rows from `from` on that end by time, and removes those whose time is
-   * over. Returns where the next page begins; `undefined`: at the first one.
-   */
+  /** As `sweepRows`. */
   sweep(from: string | undefined, now: number, rows: DurableRows): string | undefined {
-    const { entries, exhausted } = rows.range({ gte: from ?? deadPrefix, limit: sweepMax })
-    for (const [row, value] of entries) if (this.#isOver(row, value, now, rows)) rows.delete(row)
-    return exhausted ? undefined : `${entries.at(-1)?.[0]}!`
-  }
-
-  #isOver(row: string, value: unknown, now: number, rows: DurableRows): boolean {
-    if (row.startsWith(ratePrefix))
-      return this.#rates?.forgets(row.slice(ratePrefix.length), now, rows) ?? true
-    if (row.startsWith(uniquePrefix)) return this.#texts.isOver(value, now)
-    const failure = readRecord(row, rows)?.failure
-    const isOver = failure !== undefined && failure.at + this.#limits.keepMs <= now
-    if (isOver) this.#dead--
-    return isOver
+    const forgets = (): void => void this.#dead--
+    const { keepMs } = this.#limits
+    const terms = { now, keepMs, texts: this.#texts, rates: this.#rates, forgets }
+    return sweepRows(from, terms, rows)
   }
 
   /**
@@ -495,6 +494,6 @@ export class QueueBook {
   get wakeAt(): number {
     // A rate that has room again changes nothing while the queue is paused, or nothing waits.
     const isHeld = this.isPaused || this.#isLeaving || this.#waiting === 0
-    return Math.min(this.#dueAt, ...(isHeld ? [] : (this.#rates?.times ?? [])))
+    return Math.min(this.#delayed.dueAt, ...(isHeld ? [] : (this.#rates?.times ?? [])))
   }
 }

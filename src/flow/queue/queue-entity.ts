@@ -9,6 +9,7 @@ import { keptAwake, queueId, queueKind } from '../runs/parts.ts'
 import type { QueueMessages, QueueRequest, QueueState } from './queue-messages.ts'
 import { QueueRunner } from './queue-runner.ts'
 import type { QueueTerms } from './queue-terms.ts'
+import { drainPiece, pieceMax, removeJob } from './removals.ts'
 
 /** The parts of the tree with a queue. */
 export const queueSpecs = (terms: QueueTerms): readonly ChildSpec[] => {
@@ -56,6 +57,27 @@ const queueServer = (terms: QueueTerms): Server => {
       },
       retry: (state, number, { from }) => {
         ask(from, (book, now, rows) => book.retry(number, now, rows))
+        return noReply(state)
+      },
+      remove: (state, number, { from }) => {
+        ask(from, (book, _, rows) => removeJob(book, number, rows))
+        return noReply(state)
+      },
+      drain: (state, request, { from }) => {
+        const weight = { jobs: pieceMax, bytes: 0 }
+        ask(from, (book, _, rows) => drainPiece(book, request, rows), weight)
+        return noReply(state)
+      },
+      update: (state, { number, ...change }, { from }) => {
+        ask(from, (book, now, rows) => book.update(number, change, now, rows))
+        return noReply(state)
+      },
+      job: (state, number, { from }) => {
+        runner.callers.look(number, from)
+        return noReply(state)
+      },
+      result: (state, number, { from }) => {
+        runner.callers.wait(number, from)
         return noReply(state)
       },
       place: (state, run) => reply(runner.place(run), state),

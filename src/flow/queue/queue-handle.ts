@@ -2,17 +2,16 @@
 import { argument, object, optional, or } from '../../check.ts'
 import { errorOf, invalidArgument, KeelsonError } from '../../errors.ts'
 import { call, type Ref } from '../../runtime/index.ts'
-import { decodeValue } from '../../storage/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import type { Duration } from '../runs/body.ts'
 import type { EnteringRun } from '../runs/messages.ts'
 import { delay, pageOptions, part, priority, shortText } from '../runs/options.ts'
 import { answerOf, entitiesOf, queueId } from '../runs/parts.ts'
-import { encoded } from '../runs/values.ts'
-import type { Added } from './queue-book.ts'
+import { storable } from './queue-job.ts'
 import type { QueueLook, QueueMessages, QueuePlace, SentJob } from './queue-messages.ts'
 import { deadPrefix, deadRow, type JobRecord, numberOf, readRecord } from './queue-rows.ts'
 import type { Queue } from './queue-terms.ts'
+import type { Added } from './queue-types.ts'
 
 /** The options of a job. */
 export type JobOptions = {
@@ -57,9 +56,6 @@ type App = Pick<AppContext, 'entity'>
 /** How many jobs one call adds. */
 const jobsMax = 500
 
-/** The most bytes of a job: with its record it is below 1 MiB, which is read without waiting. */
-const bytesMax = 960 * 1024
-
 /** Adds jobs, in pieces of 500 of which each is added whole or not at all. */
 export const addJobs = async <J>(
   app: App,
@@ -67,7 +63,7 @@ export const addJobs = async <J>(
   jobs: readonly J[],
   optionsOf: (job: J) => JobOptions,
 ): Promise<AddedJob[]> => {
-  if (queue?.takesRuns) throw invalidArgument('queue', 'a queue with a handler', queue.name)
+  withHandler(queue)
   if (!Array.isArray(jobs)) throw invalidArgument('jobs', 'a list', jobs)
   if (typeof optionsOf !== 'function') throw invalidArgument('optionsOf', 'a function', optionsOf)
   // A hole in the list is a job like any other.
@@ -75,9 +71,14 @@ export const addJobs = async <J>(
   const added: Added[] = []
   for (let from = 0; from < sent.length; from += jobsMax)
     added.push(
-      ...(await ask(app, queue, (ref) => call(ref, 'add', sent.slice(from, from + jobsMax)))),
+      ...(await askQueue(app, queue, (ref) => call(ref, 'add', sent.slice(from, from + jobsMax)))),
     )
   return added.map(({ number, repeated }) => ({ id: String(number), repeated }))
+}
+
+/** @throws KeelsonError `INVALID_ARGUMENT` for a queue whose jobs are runs */
+export const withHandler = <J, R>(queue: Queue<J, R>): void => {
+  if (queue?.takesRuns) throw invalidArgument('queue', 'a queue with a handler', queue.name)
 }
 
 const jobOptions = object({
@@ -90,37 +91,32 @@ const jobOptions = object({
 const sentJob = (job: unknown, options: JobOptions): SentJob => {
   const checked = jobOptions(options, argument('', 'a job'))
   const { unique, key = '', priority, delay: delayMs } = checked
-  const stored = job === undefined ? undefined : encoded(job, 'the job')
-  const bytes = stored?.bytes.length ?? 0
   // A copy: its caller may change the job before the turn that stores it.
-  if (bytes <= bytesMax)
-    return { job: stored && decodeValue(stored), key, priority, unique, delayMs, bytes }
-  throw new KeelsonError('TOO_LARGE', `a job takes ${bytes} bytes`, {
-    details: { bytes, bytesMax },
-  })
+  const { value, bytes } = storable(job, 'the job')
+  return { job: value, key, priority, unique, delayMs, bytes }
 }
 
 /** Lets no job of a queue start, or lets them start again. */
 export const pauseQueue = async (app: App, queue: Queue, isPaused: boolean): Promise<void> =>
-  ask(app, queue, (ref) => call(ref, 'pause', isPaused))
+  askQueue(app, queue, (ref) => call(ref, 'pause', isPaused))
 
 /** Lets a dead job run again, with all its tries. @throws KeelsonError `CONFLICT` */
 export const retryJob = async (app: App, queue: Queue, id: string): Promise<void> => {
-  if (await ask(app, queue, (ref) => call(ref, 'retry', jobNumber(id)))) return
+  if (await askQueue(app, queue, (ref) => call(ref, 'retry', jobNumber(id)))) return
   throw new KeelsonError('CONFLICT', `the queue ${queue.name} has no dead job ${id}`, {
     details: { queue: queue.name, id },
   })
 }
 
-/** @throws KeelsonError `INVALID_ARGUMENT` */
-const jobNumber = (id: unknown, path = 'id'): number => {
+/** The number of a job. @throws KeelsonError `INVALID_ARGUMENT` */
+export const jobNumber = (id: unknown, path = 'id'): number => {
   if (typeof id === 'string' && /^[1-9]\d{0,11}$/.test(id)) return Number(id)
   throw invalidArgument(path, 'the id of a job', id)
 }
 
 /** How many jobs are where. */
 export const lookAtQueue = async (app: App, queue: Queue): Promise<QueueLook> =>
-  ask(app, queue, (ref) => call(ref, 'look'))
+  askQueue(app, queue, (ref) => call(ref, 'look'))
 
 /** The place of a run in the queue where it waits for its beginning. */
 export const placeOfRun = async (
@@ -128,7 +124,7 @@ export const placeOfRun = async (
   queue: string,
   run: EnteringRun,
 ): Promise<QueuePlace | undefined> =>
-  ask(app, { sort: 'queue', name: queue } as Queue, (ref) => call(ref, 'place', run))
+  askQueue(app, { sort: 'queue', name: queue } as Queue, (ref) => call(ref, 'place', run))
 
 /** A page of the dead jobs of a queue. */
 export const deadJobs = <J>(app: App, queue: Queue<J>, options: DeadOptions): DeadPage<J> => {
@@ -157,7 +153,8 @@ const deadJob = <J>(row: string, record = unreadable): DeadJob<J> => {
   }
 }
 
-const ask = <J, T>(
+/** The answer of a queue. */
+export const askQueue = <J, T>(
   app: App,
   queue: Queue<J>,
   does: (ref: Ref<QueueMessages>) => Promise<T>,

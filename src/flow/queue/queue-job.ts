@@ -1,17 +1,44 @@
 /** One try of a job, as its handler gets it: the job runs in it, or ignores its end. */
+import { argument, text } from '../../check.ts'
+import { KeelsonError } from '../../errors.ts'
 import type { AppContext } from '../../runtime/index.ts'
+import { decodeValue } from '../../storage/index.ts'
 import type { Try } from '../runs/body.ts'
-import type { Claim } from './queue-book.ts'
+import { encoded, progressOf } from '../runs/values.ts'
+import { logLinesMax } from './queue-rows.ts'
+import type { Claim } from './queue-types.ts'
 
-/** The try of a claim. */
-export class JobTry implements Try {
+/** One try of a job. */
+export type JobTry = Try & {
+  /**
+   * Says how far this try is, to looks at the job while it runs. Only the last one counts, and it is
+   * in memory alone. @throws KeelsonError `INVALID_ARGUMENT`; `TOO_LARGE` for more than 64 KiB
+   */
+  readonly progress: (value: unknown) => void
+  /**
+   * Adds a line to the log of the job, of at most 1,000 characters: what is beyond is cut off. The
+   * last 100 lines, of 32 KiB, are written with the end of the try, and lost with a crash before.
+   * @throws KeelsonError `INVALID_ARGUMENT`
+   */
+  readonly log: (line: string) => void
+}
+
+/** The most characters of a line of a log. */
+const lineMax = 1_000
+
+/** The try of a claim. What a handler says after its end counts for nothing. */
+export class RunningTry implements JobTry {
   readonly app: AppContext
   readonly key: string
   readonly claim: Claim
   /** In ms since 1970. */
   readonly since: number
-  /** Its end is decided: it has settled, or its time is up. */
+  /** Its end is decided: it has settled, its time is up, or its job was removed. */
   hasEnded = false
+  /** Its progress. */
+  shown: unknown
+  /** Its log. */
+  lines: readonly string[] = []
   #abort: AbortController | undefined
 
   constructor(app: AppContext, key: string, claim: Claim, since: number) {
@@ -31,8 +58,43 @@ export class JobTry implements Try {
     return this.#abort.signal
   }
 
+  /** Made when it is read: most handlers never do, and others take it apart from the try. */
+  get progress(): (value: unknown) => void {
+    return (value) => {
+      const progress = progressOf(value)
+      if (!this.hasEnded) this.shown = progress
+    }
+  }
+
+  get log(): (line: string) => void {
+    return (line) => {
+      const checked = text(line, argument('line')).slice(0, lineMax).toWellFormed()
+      if (!this.hasEnded) this.lines = [...this.lines, checked].slice(-logLinesMax)
+    }
+  }
+
   abort(reason: unknown): void {
     this.#abort ??= new AbortController()
     this.#abort.abort(reason)
   }
+}
+
+/** The most bytes of a job or a result: with its record it is below 1 MiB, which is read at once. */
+const bytesMax = 960 * 1024
+
+/**
+ * A copy of a value as its row gives it, and its length.
+ * @throws KeelsonError `INVALID_ARGUMENT`, `TOO_LARGE`
+ */
+export const storable = <T>(
+  value: T,
+  of: string,
+): { readonly value: T; readonly bytes: number } => {
+  if (value === undefined) return { value, bytes: 0 }
+  const stored = encoded(value, of)
+  const bytes = stored.bytes.length
+  if (bytes <= bytesMax) return { value: decodeValue(stored) as T, bytes }
+  throw new KeelsonError('TOO_LARGE', `${of} takes ${bytes} bytes`, {
+    details: { bytes, bytesMax },
+  })
 }

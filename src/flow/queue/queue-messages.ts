@@ -2,13 +2,16 @@
 import type { BackgroundContext, DurableContext, DurableRows } from '../../actors/index.ts'
 import type { CallContext } from '../../runtime/index.ts'
 import type { EnteringRun, EnterMessage } from '../runs/messages.ts'
+import type { JobLook } from './job-look.ts'
 import type { KeptBook } from './kept-claims.ts'
-import type { Added, NewJob, QueueBook, QueueCounts } from './queue-book.ts'
+import type { QueueBook } from './queue-book.ts'
+import type { Added, JobChange, JobState, NewJob, QueueCounts } from './queue-types.ts'
+import type { DrainPiece, DrainRequest } from './removals.ts'
 
 /** The state of a queue; `undefined`: it has had no turn. */
 export type QueueState = (KeptBook & { readonly birth: string }) | undefined
 
-/** A try whose time is up, and whose handler has not ended. */
+/** A try whose time is up, or whose job was removed, and whose handler has not ended. */
 export type OverdueJob = { readonly id: string; readonly attempt: number; readonly since: number }
 
 /** The health of a queue, in `app.health().parts['queue/<name>']`. */
@@ -16,7 +19,10 @@ export type QueueHealth = QueueCounts & {
   readonly isPaused: boolean
   /** It has `depthMax` jobs that wait or run: `add` is `BUSY`. */
   readonly isFull: boolean
-  /** The handlers that ignored the end of their time. Their places are free again. */
+  /**
+   * The handlers that go on after the end of their time, or after their job was removed. Their
+   * places are free again.
+   */
   readonly overdue: readonly OverdueJob[]
 }
 
@@ -47,6 +53,18 @@ export type QueueMessages = {
     enter: EnterMessage['calls']['enter']
     /** False: no dead job has this number. @throws KeelsonError `CONFLICT` */
     retry: (number: number) => boolean
+    /** `undefined`: there is none of this number. @throws KeelsonError `CORRUPT` */
+    job: (number: number) => JobLook | undefined
+    /**
+     * What the handler of a job returned, at the end of the job.
+     * @throws KeelsonError `FAILED`, `CANCELLED`, `CONFLICT`, `CORRUPT`
+     */
+    result: (number: number) => unknown
+    /** The state in which a job was. @throws KeelsonError `CONFLICT`, `CORRUPT` */
+    remove: (number: number) => JobState | undefined
+    drain: (request: DrainRequest) => DrainPiece
+    /** @throws KeelsonError `CONFLICT`, `CORRUPT` */
+    update: (request: JobChange & { readonly number: number }) => void
     look: () => QueueLook
     /** `undefined`: the run does not wait in this queue. */
     place: (run: EnteringRun) => QueuePlace | undefined
@@ -76,8 +94,10 @@ type Tried = { readonly id: string; readonly attempt: number }
 export interface QueueEvents {
   /** A try begins: its claim is durable. */
   'queue.started': Listener<Tried>
-  /** A try has ended, and that is durable. */
-  'queue.ended': Listener<Tried & { readonly outcome: 'done' | 'failed'; readonly error: unknown }>
+  /** A try has ended, and that is durable. `removed`: its job was. */
+  'queue.ended': Listener<
+    Tried & { readonly outcome: 'done' | 'failed' | 'removed'; readonly error: unknown }
+  >
   /** A try failed, and that is durable. Without `retryAt`, in ms since 1970, the job is dead. */
   'queue.failed': Listener<
     Tried & { readonly retryAt: number | undefined; readonly error: unknown }

@@ -1,8 +1,9 @@
 /**
  * The rows of a queue: their keys, and the record of a job. A job has one row, whose key says where
  * it is: `r/` ready, in the order of its key; `d/` delayed, in the order of its time; `x/` dead. A
- * running job keeps the row from which it was claimed. The rows that end by time come last: of dead
- * jobs, `y/` of unique texts, `z/` of rates. Pure.
+ * running job keeps the row from which it was claimed. A delayed job has a row `i/` beside it, and a
+ * kept result has `v/` and `w/`. The rows that end by time come last: of dead jobs, `y/` of unique
+ * texts, `z/` of rates. Pure.
  */
 import type { ReadRows } from '../../actors/index.ts'
 import { isKeelsonError, type KeptError } from '../../errors.ts'
@@ -24,6 +25,20 @@ export const placeOf = (row: string): { readonly priority: number; readonly key:
   return { priority: Number(priority) - priorityMax, key: decodeURIComponent(key) }
 }
 
+/** Which jobs that wait; `before`: of the numbers below this one. */
+export type SomeJobs = {
+  readonly key: string | undefined
+  readonly priority: number | undefined
+  readonly before: number
+}
+
+/** Whether the row of a ready job is one of these. */
+export const isOf = (row: string, { key, priority, before }: SomeJobs): boolean => {
+  const place = placeOf(row)
+  const fits = (key ?? place.key) === place.key && (priority ?? place.priority) === place.priority
+  return fits && numberOf(row) < before
+}
+
 /** The row of a ready job under its prefix. */
 export const readyRow = (prefix: string, number: number): string =>
   prefix + digits(number, numberDigits)
@@ -37,6 +52,22 @@ export const delayedRow = (dueAt: number, number: number): string =>
 
 /** When a delayed job is due. */
 export const dueOf = (row: string): number => Number(row.slice(2, 18))
+
+/** The row by which a delayed job is found: its time. */
+export const dueRow = (number: number): string => `i/${digits(number, numberDigits)}`
+
+/** The row of a job that is done, with its result. */
+export const doneRow = (number: number): string => `v/${digits(number, numberDigits)}`
+
+/** The prefix of the times at which results are over, in their order. */
+export const overPrefix = 'w/'
+
+/** `overAt`: in ms since 1970. */
+export const overRow = (overAt: number, number: number): string =>
+  `${overPrefix}${digits(overAt, 16)}/${digits(number, numberDigits)}`
+
+/** When a result is over. */
+export const overAtOf = dueOf
 
 /** The prefix of the dead jobs, in the order in which they were added. */
 export const deadPrefix = 'x/'
@@ -74,7 +105,36 @@ export type JobRecord = {
   readonly tries: number
   readonly unique: string | undefined
   /** Of the last try that failed, and when. */
-  readonly failure: { readonly at: number; readonly error: KeptError } | undefined
+  readonly failure: Failure | undefined
+}
+
+/** The end of a try that failed. */
+export type Failure = {
+  readonly at: number
+  readonly error: KeptError
+  /** The last lines of the tries until then; absent: there are none. */
+  readonly log?: readonly string[]
+}
+
+/** The most lines that are kept of the log of a job. */
+export const logLinesMax = 100
+
+/** The most bytes of these lines together: with its job a record is below 1 MiB. */
+const logBytesMax = 32 * 1024
+
+/** The last lines of a job after a try with these. */
+export const logOf = (
+  failure: Failure | undefined,
+  lines: readonly string[],
+): readonly string[] => {
+  const kept: string[] = []
+  let bytes = 0
+  for (const line of [...(failure?.log ?? []), ...lines].slice(-logLinesMax).reverse()) {
+    bytes += Buffer.byteLength(line)
+    if (bytes > logBytesMax) break
+    kept.push(line)
+  }
+  return kept.reverse()
 }
 
 /** The value of a job's row. The job is its last member, for `undefined` cannot be stored. */
@@ -96,6 +156,10 @@ export const readRecord = (row: string, rows: Pick<ReadRows, 'get'>): JobRecord 
     throw error
   }
 }
+
+/** Whether there is a row, without its value. */
+export const hasRow = (row: string, rows: ReadRows): boolean =>
+  rows.range({ prefix: row, limit: 1, values: false }).entries.length > 0
 
 const isPacked = (packed: unknown): packed is readonly unknown[] => {
   const [key, priority, at, tries] = Array.isArray(packed) ? packed : []

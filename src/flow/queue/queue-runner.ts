@@ -16,9 +16,12 @@ import type { EnteringRun } from '../runs/messages.ts'
 import { queueId, queueKind } from '../runs/parts.ts'
 import { pauseAfter } from '../runs/tries.ts'
 import { copied } from '../runs/values.ts'
+import { readDone } from './ended-rows.ts'
+import { JobCallers } from './job-callers.ts'
+import { doneLook, type JobLook, lookOf } from './job-look.ts'
 import { emptyBook } from './kept-claims.ts'
-import { type Claim, QueueBook } from './queue-book.ts'
-import { JobTry } from './queue-job.ts'
+import { QueueBook } from './queue-book.ts'
+import { RunningTry, storable } from './queue-job.ts'
 import type {
   QueueContext,
   QueueEvents,
@@ -38,10 +41,13 @@ import {
   uniqueRow,
 } from './queue-rows.ts'
 import type { QueueTerms } from './queue-terms.ts'
+import type { Claim } from './queue-types.ts'
 
 /** The end of a try. `retryAt`: when the next one begins, as the turn has decided. */
 type End = {
-  readonly job: JobTry
+  readonly job: RunningTry
+  /** What the handler returned. */
+  readonly value?: unknown
   readonly error?: { readonly thrown: unknown }
   retryAt?: number | undefined
 }
@@ -77,8 +83,9 @@ export class QueueRunner {
   #work!: QueueWork
   #requests: QueueRequest[] = []
   #ends: End[] = []
-  readonly #running = new Map<number, JobTry>()
-  readonly #overdue = new Set<JobTry>()
+  readonly #running = new Map<number, RunningTry>()
+  readonly #overdue = new Set<RunningTry>()
+  readonly callers: JobCallers
   /** So many turns have one part each: together these were too large. */
   #alone = 0
   #failures = 0
@@ -92,6 +99,7 @@ export class QueueRunner {
     this.#terms = terms
     this.#system = system
     this.#rows = rows
+    this.callers = new JobCallers(terms.name, (number) => this.#job(number))
     const birth = (): string => Buffer.from(system.clock.randomBytes(8)).toString('hex')
     this.#state = state ?? { ...emptyBook, birth: birth() }
   }
@@ -128,6 +136,19 @@ export class QueueRunner {
     const row = this.#book.oldest
     const oldest = row === undefined ? undefined : readRecord(row, this.#rows)?.at
     return { ...this.#health(), oldest }
+  }
+
+  #job(number: number): JobLook | undefined {
+    const found = this.#book.find(number, this.#rows)
+    const key = this.#keyOf(number)
+    if (found) return lookOf(found, key, this.#running.get(number))
+    const done = readDone(number, this.#rows)
+    return done && doneLook(number, done, key)
+  }
+
+  /** The key of the tries of a job. */
+  #keyOf(number: number): string {
+    return `queue/${this.#terms.name}/${this.#state.birth}/${number}`
   }
 
   /** The place of a run that waits. */
@@ -213,15 +234,19 @@ export class QueueRunner {
 
   async #flush(): Promise<void> {
     const batch = this.#next()
+    this.callers.isInTurn = true
     try {
       const claims = await this.#apply(batch)
       this.#failures = 0
+      for (const [number, how] of this.#book.takeGone()) this.#gone(number, how)
       for (const claim of claims) this.#start(claim)
       for (const end of batch.ends) this.#emitEnd(end)
+      this.callers.isInTurn = false
       if (this.#isOwing || this.#sweep.from !== undefined) this.#rouse()
       this.#setTimer()
     } catch (error) {
       await this.#refused(batch, error)
+      this.callers.isInTurn = false
     }
   }
 
@@ -277,19 +302,19 @@ export class QueueRunner {
   }
 
   #recordEnd(end: End, now: number, rows: DurableRows): void {
-    const { job, error } = end
+    const { job, value, error } = end
     const { number } = job.claim
     if (error === undefined) {
-      this.#book.done(number, rows)
+      this.#book.done(number, { result: value, log: job.lines }, now, rows)
       return
     }
     const inMs = this.#retryIn(job, error.thrown)
     end.retryAt = inMs === undefined ? undefined : now + inMs
-    this.#book.failed(number, keptError(error.thrown), inMs, now, rows)
+    this.#book.failed(number, keptError(error.thrown), job.lines, inMs, now, rows)
   }
 
   /** The pause before the next try; `undefined`: there is none. */
-  #retryIn({ attempt }: JobTry, error: unknown): number | undefined {
+  #retryIn({ attempt }: RunningTry, error: unknown): number | undefined {
     return pauseAfter(this.#terms.retry, attempt, error, this.#system.clock)
   }
 
@@ -333,12 +358,11 @@ export class QueueRunner {
   }
 
   #start(claim: Claim): void {
-    const { name, timeoutMs } = this.#terms
+    const { timeoutMs } = this.#terms
     const now = this.#work.now()
     this.#book.started(claim, now)
     const app = this.#work.app as AppContext
-    const key = `queue/${name}/${this.#state.birth}/${claim.number}`
-    const job = new JobTry(app, key, claim, now)
+    const job = new RunningTry(app, this.#keyOf(claim.number), claim, now)
     this.#running.set(claim.number, job)
     this.#emit('queue.started', { id: String(claim.number), attempt: claim.attempt })
     const cancel =
@@ -352,18 +376,20 @@ export class QueueRunner {
     })
   }
 
-  async #handle(job: JobTry): Promise<End> {
+  async #handle(job: RunningTry): Promise<End> {
     try {
       // A copy: the record is stored again when the try fails.
-      await this.#terms.handler(copied(job.claim.record.job, 'the job'), job)
-      return { job }
+      const value = await this.#terms.handler(copied(job.claim.record.job, 'the job'), job)
+      const isKept = this.#terms.limits.resultsMs !== undefined
+      return { job, value: isKept ? storable(value, 'the result').value : value }
     } catch (thrown) {
       return { job, error: { thrown } }
     }
   }
 
   /** Its place is free when the failed try is durable, whether or not the handler ends. */
-  #late(job: JobTry, timeoutMs: number): void {
+  #late(job: RunningTry, timeoutMs: number): void {
+    if (job.hasEnded) return
     const { number: id } = job.claim
     const thrown = new KeelsonError('TIMEOUT', `job ${id} has taken longer than ${timeoutMs} ms`)
     this.#overdue.add(job)
@@ -381,8 +407,30 @@ export class QueueRunner {
     this.#rouse()
   }
 
-  #emitEnd({ job, error, retryAt }: End): void {
+  /** A job was removed or buried, and that is durable. */
+  #gone(number: number, how: 'removed' | 'dead'): void {
+    if (how === 'dead') {
+      this.callers.ended(number)
+      return
+    }
+    const reason = this.callers.removed(number)
+    const id = String(number)
+    this.#noteFailing(id, 0, undefined, reason)
+    const late = this.#ends.find(({ job }) => job.claim.number === number)
+    this.#ends = this.#ends.filter((end) => end !== late)
+    const job = this.#running.get(number) ?? late?.job
+    if (!job) return
+    // A handler that ignores its signal goes on without a place, as at the end of its time.
+    if (this.#running.delete(number)) this.#overdue.add(job)
+    job.hasEnded = true
+    const { attempt } = job
+    this.#emit('queue.ended', { id, attempt, outcome: 'removed', error: reason })
+    job.abort(reason)
+  }
+
+  #emitEnd({ job, value, error, retryAt }: End): void {
     const { number, attempt } = job.claim
+    if (error === undefined) this.callers.done(number, value)
     const id = String(number)
     const thrown = error?.thrown
     const outcome = error === undefined ? 'done' : 'failed'

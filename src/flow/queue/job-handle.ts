@@ -1,0 +1,133 @@
+/** The part of `flow(app)` for single jobs: looks at one, waits for it, changes and removes it. */
+import { argument, object, oneOf, optional, or } from '../../check.ts'
+import { invalidArgument } from '../../errors.ts'
+import { call } from '../../runtime/index.ts'
+import type { AppContext } from '../../supervisors/index.ts'
+import type { Duration } from '../runs/body.ts'
+import { delay, priority, resultOptions, shortText } from '../runs/options.ts'
+import { copied } from '../runs/values.ts'
+import type { JobLook } from './job-look.ts'
+import { askQueue, jobNumber, retryJob, withHandler } from './queue-handle.ts'
+import type { Queue } from './queue-terms.ts'
+import type { JobState } from './queue-types.ts'
+import type { DrainRequest } from './removals.ts'
+
+/** What is to change of a job. */
+export type JobUpdate = {
+  /** The next try begins after this time from now; 0: it is ready. */
+  readonly delay?: Duration
+  /** A whole number from -1,000 to 1,000; the higher number goes first. */
+  readonly priority?: number
+}
+
+/** The answer to a removal. `state`: in which the job was; `undefined`: there is no such job. */
+export type RemovedJob = { readonly removed: boolean; readonly state: JobState | undefined }
+
+/** A job `J` of a queue, whose handler returns an `R`. */
+export interface JobHandle<J = unknown, R = unknown> {
+  readonly id: string
+  /**
+   * The job; `undefined`: it was never added, was removed, or is done and its result is not kept.
+   * @throws KeelsonError `CORRUPT` if its row cannot be read; `TIMEOUT`, `CLOSED`, `EXITED`
+   */
+  get(): Promise<JobLook<J, R> | undefined>
+  /**
+   * What its handler returned. Waits for the end of the job, over all its tries. Once that is
+   * durable it answers only if the queue keeps results.
+   * @throws KeelsonError `FAILED` if the job is dead, with its error as `cause`; `CANCELLED` if it was
+   * removed; `CONFLICT` if there is no such job, or nothing is kept of its end; `INVALID_ARGUMENT`
+   * for a value that cannot be copied; `CORRUPT`; `TIMEOUT` after `timeoutMs`, 30,000 by default;
+   * `CLOSED` and `EXITED` if the process of the queue ends: the job goes on
+   */
+  result(options?: { readonly timeoutMs?: number }): Promise<R>
+  /**
+   * Removes the job, and answers when that is durable: it has no further try, and its `unique` text
+   * is free. If it runs, the `signal` of its try aborts with `CANCELLED`, its place is free, and what
+   * its handler does after that counts for nothing. Of a job that is done its result is removed.
+   * @throws KeelsonError `CONFLICT` for a job that runs as a run of a workflow: cancel that; `CORRUPT`
+   */
+  remove(): Promise<RemovedJob>
+  /**
+   * Changes the time or the priority of a job that waits or is delayed, and answers when that is
+   * durable. @throws KeelsonError `CONFLICT` for any other, and for one that a crash has cut off, which
+   * starts next; `CORRUPT`
+   */
+  update(change: JobUpdate): Promise<void>
+  /** As `retry` of the flow: lets a dead job run again, with all its tries. */
+  retry(): Promise<void>
+}
+
+/** Which jobs a drain removes. */
+export type DrainOptions = {
+  /** Without it every job that waits or is delayed. */
+  readonly where?: {
+    readonly state?: DrainRequest['state']
+    readonly key?: string
+    readonly priority?: number
+  }
+}
+
+type App = Pick<AppContext, 'entity'>
+
+const updated = object({ delay: optional(delay), priority: optional(priority) })
+
+/** The handle of a job. @throws KeelsonError `INVALID_ARGUMENT` */
+export const jobHandle = <J, R>(app: App, queue: Queue<J, R>, id: string): JobHandle<J, R> => {
+  const number = jobNumber(id)
+  withHandler(queue)
+  return {
+    id,
+    get: () => askQueue(app, queue, (ref) => call(ref, 'job', number)) as never,
+    result: async (options = {}) => {
+      const { timeoutMs } = resultOptions(options, argument('', 'a result'))
+      const asked = askQueue(app, queue, (ref) => call(ref, 'result', number, { timeoutMs }))
+      // Others may wait for the same value, and its handler may have it still.
+      return copied((await asked) as R, 'the result')
+    },
+    remove: async () => {
+      const state = await askQueue(app, queue, (ref) => call(ref, 'remove', number))
+      return { removed: state !== undefined, state }
+    },
+    update: async (change) => {
+      const { delay: delayMs, priority } = updated(change, argument('', 'an update'))
+      if (delayMs === undefined && priority === undefined)
+        throw invalidArgument('change', 'a delay or a priority', change)
+      await askQueue(app, queue, (ref) => call(ref, 'update', { number, delayMs, priority }))
+    },
+    retry: () => retryJob(app, queue as Queue, id),
+  }
+}
+
+const drained = object({
+  where: or(
+    object({
+      state: optional(oneOf('waiting', 'delayed', 'dead')),
+      key: optional(shortText),
+      priority: optional(priority),
+    }),
+    {},
+  ),
+})
+
+/** Removes jobs, in pieces. Answers how many. */
+export const drainQueue = async <J, R>(
+  app: App,
+  queue: Queue<J, R>,
+  options: DrainOptions,
+): Promise<number> => {
+  withHandler(queue)
+  const { state, key, priority } = drained(options, argument('', 'a drain')).where
+  let removed = 0
+  // A delayed job that becomes ready meanwhile is found there.
+  for (const each of state ? [state] : (['delayed', 'waiting'] as const)) {
+    let next: DrainRequest | undefined
+    next = { state: each, key, priority, before: undefined, after: undefined }
+    while (next) {
+      const request: DrainRequest = next
+      const piece = await askQueue(app, queue, (ref) => call(ref, 'drain', request))
+      removed += piece.removed
+      next = piece.next
+    }
+  }
+  return removed
+}

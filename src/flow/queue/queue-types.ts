@@ -1,0 +1,91 @@
+/** The jobs of a queue as its book knows them, and the limits that it holds. Types only. */
+import type { JobRecord } from './queue-rows.ts'
+import type { RateLimit } from './rates.ts'
+
+/** The limits of a queue. */
+export type QueueLimits = {
+  readonly concurrency: number
+  /** Of jobs of one key, for jobs with a key. */
+  readonly perKey: number
+  readonly rate: RateLimit | undefined
+  /** How long a unique text is taken, in ms; `undefined`: until its job has ended. */
+  readonly uniqueMs: number | undefined
+  /** The most jobs that wait or run. */
+  readonly depthMax: number
+  /** The most pairs of key and priority with jobs that are ready: each has a list in memory. */
+  readonly keysMax: number
+  /** How long a dead job is kept, in ms. */
+  readonly keepMs: number
+  /** How long the result of a job is kept, in ms; `undefined`: not at all. */
+  readonly resultsMs: number | undefined
+  /** The most tries of a job that fail. */
+  readonly triesMax: number
+  /** False: a job that an incarnation has cut off goes on as it was. */
+  readonly countsEnds: boolean
+}
+
+/** A job to add. */
+export type NewJob = {
+  readonly job: unknown
+  readonly key: string
+  readonly priority: number
+  readonly delayMs: number
+  readonly unique: string | undefined
+}
+
+/** The number of a job; `repeated`: it is the holder of the unique text, and nothing was added. */
+export type Added = { readonly number: number; readonly repeated: boolean }
+
+/** A job that may start when the current turn is durable. */
+export type Claim = {
+  readonly number: number
+  readonly row: string
+  readonly record: JobRecord
+  /** Counts from 1, with this try. */
+  readonly attempt: number
+  /** The key of the rate that it counts for; `undefined`: for none. */
+  readonly rateKey: string | undefined
+}
+
+/** `isSuspect`: it was claimed alone. */
+export type Running = Claim & { readonly isSuspect: boolean; readonly endsAlone: number }
+
+/** How many jobs are where. */
+export type QueueCounts = {
+  readonly ready: number
+  readonly delayed: number
+  readonly running: number
+  readonly dead: number
+  /**
+   * The rows that this incarnation could not read: the ids of jobs, which are neither ready nor delayed;
+   * `unique x`, a text that is refused; `rate x`, the rate of a key.
+   */
+  readonly unreadable: readonly string[]
+}
+
+/** Where a job is. A done one is there only while its result is kept. */
+export type JobState = 'waiting' | 'delayed' | 'running' | 'dead' | 'done'
+
+/** A job that is not done. */
+export type FoundJob = {
+  readonly state: Exclude<JobState, 'done'>
+  readonly row: string
+  /** Its tries are those that have begun. */
+  readonly record: JobRecord
+}
+
+/** Where a job that is not done is. `tries`: those of its row do not count the last one. */
+export type JobPlace = {
+  readonly state: FoundJob['state']
+  readonly row: string
+  readonly tries?: number
+}
+
+/** The end of a try that went well. */
+export type DoneTry = { readonly result: unknown; readonly log: readonly string[] }
+
+/** What is to change of a job that waits. */
+export type JobChange = {
+  readonly delayMs: number | undefined
+  readonly priority: number | undefined
+}

@@ -1,0 +1,73 @@
+/** Removes jobs from a queue, one by its number or many in pieces, as parts of turns. Pure. */
+import type { DurableRows } from '../../actors/index.ts'
+import { removeDone } from './ended-rows.ts'
+import type { QueueBook } from './queue-book.ts'
+import { deadPrefix, delayedPrefix, isOf, numberOf, readyPrefix, readyRow } from './queue-rows.ts'
+import type { JobState } from './queue-types.ts'
+
+/**
+ * Removes a job, or the result of one that is done. Answers the state in which it was; `undefined`:
+ * there is none.
+ */
+export const removeJob = (
+  book: QueueBook,
+  number: number,
+  rows: DurableRows,
+): JobState | undefined => {
+  const found = book.find(number, rows)
+  if (!found) return removeDone(number, rows) ? 'done' : undefined
+  book.remove(found, rows)
+  return found.state
+}
+
+/** Which jobs to remove, and how far that is. `before`: those that were added before this one. */
+export type DrainRequest = {
+  readonly state: 'waiting' | 'delayed' | 'dead'
+  readonly key: string | undefined
+  readonly priority: number | undefined
+  readonly before: number | undefined
+  /** The last row that was looked at. */
+  readonly after: string | undefined
+}
+
+/** One piece of a drain. `next`: the request of the next one; `undefined`: it was the last. */
+export type DrainPiece = { readonly removed: number; readonly next: DrainRequest | undefined }
+
+/** How many jobs one turn looks at. */
+export const pieceMax = 500
+
+/** Removes the jobs of one piece. Those that cannot be read stay. */
+export const drainPiece = (
+  book: QueueBook,
+  request: DrainRequest,
+  rows: DurableRows,
+): DrainPiece => {
+  const { state, key, priority, after } = request
+  const before = request.before ?? book.next
+  const found = state === 'waiting' ? book.waiting({ key, priority, before }, pieceMax) : undefined
+  const prefix = state === 'dead' ? deadPrefix : delayedPrefix
+  const looked = found ?? rowsOf(prefix, after, rows)
+  let removed = 0
+  for (const row of looked) {
+    const job = numberOf(row) < before ? book.at(state, row, rows) : undefined
+    if (!job) continue
+    // The row of a delayed or dead job does not say its key and its priority.
+    const { record } = job
+    const place = readyRow(readyPrefix(record.priority, record.key), numberOf(row))
+    if (!isOf(place, { key, priority, before })) continue
+    book.remove(job, rows)
+    removed++
+  }
+  const isLast = looked.length < pieceMax
+  return { removed, next: isLast ? undefined : { ...request, before, after: looked.at(-1) } }
+}
+
+const rowsOf = (
+  prefix: string,
+  after: string | undefined,
+  rows: DurableRows,
+): readonly string[] => {
+  const gt = after === undefined ? {} : { gt: after }
+  const { entries } = rows.range({ prefix, limit: pieceMax, values: false, ...gt })
+  return entries.map(([row]) => row)
+}
