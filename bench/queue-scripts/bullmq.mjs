@@ -13,11 +13,19 @@ const jobOptions = ({ tries, baseMs }) => ({
 })
 
 /** A lower number goes first there. */
+const priorityOf = (priority) => 100 - priority
+
 const addOptions = ({ unique, delayMs, priority }) => ({
   ...(unique && { jobId: unique }),
   ...(delayMs && { delay: delayMs }),
-  ...(priority && { priority: 100 - priority }),
+  ...(priority && { priority: priorityOf(priority) }),
 })
+
+/** Its states in our words. */
+const states = {
+  ...{ waiting: 'waiting', prioritized: 'waiting', paused: 'waiting', delayed: 'delayed' },
+  ...{ active: 'running', failed: 'dead', completed: 'done', unknown: 'gone' },
+}
 
 /** A lock that is lost is found within seconds, not in half a minute. With shorter locks jobs run twice while the host is busy. */
 const stalls = { lockDuration: 4_000, stalledInterval: 2_000 }
@@ -25,7 +33,11 @@ const stalls = { lockDuration: 4_000, stalledInterval: 2_000 }
 const opened = async ({ name, options, run }, connection) => {
   const { concurrency, rate } = options
   const queue = new Queue(name, { connection, defaultJobOptions: jobOptions(options) })
-  const worker = new Worker(name, ({ data }) => run(data, final), {
+  const handler = (job) => {
+    const says = { log: (line) => job.log(line), progress: (value) => job.updateProgress(value) }
+    return run(job.data, final, says)
+  }
+  const worker = new Worker(name, handler, {
     ...{ connection, ...stalls },
     ...(concurrency && { concurrency }),
     ...(rate && { limiter: { max: rate.max, duration: rate.perMs } }),
@@ -54,7 +66,19 @@ export const open = async (place, wanted) => {
     retry: async (name) => {
       for (const job of await failed(name)) await job.retry()
     },
-    drain: (name) => queues.get(name).drain(),
+    drain: (name) => queues.get(name).drain(true),
+    remove: async (name, id) => (await queues.get(name).getJob(id)).remove(),
+    reprioritize: async (name, id, priority) => {
+      const job = await queues.get(name).getJob(id)
+      await job.changePriority({ priority: priorityOf(priority) })
+    },
+    postpone: async (name, id, delayMs) => (await queues.get(name).getJob(id)).changeDelay(delayMs),
+    look: async (name, id) => {
+      const queue = queues.get(name)
+      const { returnvalue: result, progress } = (await queue.getJob(id)) ?? {}
+      const { logs: log } = await queue.getJobLogs(id)
+      return { state: states[await queue.getJobState(id)], result, progress, log }
+    },
     open: async (name) => {
       const counts = await queues.get(name).getJobCounts()
       return Object.entries(counts)

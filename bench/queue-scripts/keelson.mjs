@@ -5,7 +5,8 @@ import { flow, flows, queue } from 'keelson/flow'
 
 const final = (message) => Object.assign(new Error(message), { isFinal: true })
 
-const queueOptions = ({ concurrency, tries, baseMs, rate }) => ({
+const queueOptions = ({ concurrency, tries, baseMs, rate, keepsResults }) => ({
+  ...(keepsResults && { keep: { results: '1d' } }),
   ...(concurrency && { concurrency }),
   ...(rate && { rate: { max: rate.max, per: rate.perMs } }),
   retry: {
@@ -27,7 +28,11 @@ export const open = async (place, wanted) => {
   for (const { name, options, run } of wanted)
     queues.set(
       name,
-      queue(name, (job) => run(job, final), queueOptions(options)),
+      queue(
+        name,
+        (job, { log, progress }) => run(job, final, { log, progress }),
+        queueOptions(options),
+      ),
     )
   mkdirSync(place, { recursive: true })
   const app = await start({
@@ -45,7 +50,14 @@ export const open = async (place, wanted) => {
     retry: async (name) => {
       for (const { id } of deadOf(name)) await jobs.retry(of(name), id)
     },
-    drain: () => Promise.reject(new Error('a job that waits cannot be removed')),
+    drain: (name) => jobs.drain(of(name)),
+    remove: (name, id) => jobs.job(of(name), id).remove(),
+    reprioritize: (name, id, priority) => jobs.job(of(name), id).update({ priority }),
+    postpone: (name, id, delay) => jobs.job(of(name), id).update({ delay }),
+    look: async (name, id) => {
+      const { state, result, progress, log } = (await jobs.job(of(name), id).get()) ?? {}
+      return { state: state ?? 'gone', result, progress, log }
+    },
     open: async (name) => {
       const { ready, delayed, running } = await jobs.counts(of(name))
       return ready + delayed + running

@@ -12,6 +12,11 @@ const life = Number(lifeText)
 const ledger = new Ledger(ledgerFile)
 const queueName = (number) => `s${number}`
 
+const words = [
+  ...['add', 'addMany', 'pause', 'resume', 'retry', 'drain'],
+  ...['remove', 'reprioritize', 'postpone', 'look'],
+]
+
 /** The host of one script: it acts from outside, and sees the jobs that run in this life. */
 class Host {
   notes = {}
@@ -27,8 +32,7 @@ class Host {
   constructor(number, engine) {
     this.#number = number
     this.#engine = engine
-    for (const word of ['add', 'addMany', 'pause', 'resume', 'retry', 'drain'])
-      this[word] = (...given) => engine[word](queueName(number), ...given)
+    for (const word of words) this[word] = (...given) => engine[word](queueName(number), ...given)
   }
 
   /** Waits until every job is done or dead. */
@@ -52,14 +56,21 @@ class Host {
     )
   }
 
-  async runs(job, handler, final) {
+  async runs(job, handler, final, says) {
     const run = ledger.ran(this.#number, job.name ?? job)
     this.started.push(job)
     this.times.push(performance.now())
     this.most = Math.max(this.most, ++this.#running)
     for (const resolve of this.#waiting.splice(0)) resolve()
     try {
-      return await handler?.(job, { run, life, host: this, final, crash: () => crash(life) })
+      return await handler?.(job, {
+        run,
+        life,
+        host: this,
+        final,
+        ...says,
+        crash: () => crash(life),
+      })
     } finally {
       this.#running--
     }
@@ -73,7 +84,7 @@ const engine = {}
 const hosts = scripts.map((_, number) => new Host(number, engine))
 const queues = scripts.map(({ options = {}, handler }, number) => ({
   ...{ name: queueName(number), options },
-  run: (job, final) => hosts[number].runs(job, handler, final),
+  run: (job, final, says) => hosts[number].runs(job, handler, final, says),
 }))
 Object.assign(engine, await (await import(`./${engineName}.mjs`)).open(place, queues))
 

@@ -4,6 +4,7 @@
  * one, on purpose, and which.
  */
 import { setTimeout as wait } from 'node:timers/promises'
+import { singleJobs } from './scripts-jobs.mjs'
 
 /** Adds these jobs, one after the other, and waits for the end of all. */
 const addAndEnd =
@@ -284,10 +285,6 @@ const ids = [
         await host.idle()
       },
     ],
-    differs: {
-      why: 'A job that waits cannot be removed. BullMQ has `drain`, `obliterate` and `job.remove()`.',
-      keelson: { runs: { a: 1, b: 1 }, notes: { drain: 'refused' } },
-    },
   },
 ]
 
@@ -352,4 +349,4 @@ const crashes = [
 ]
 
 /** All scripts. */
-export const scripts = [...orders, ...limits, ...failures, ...ids, ...crashes]
+export const scripts = [...orders, ...limits, ...failures, ...ids, ...crashes, ...singleJobs]

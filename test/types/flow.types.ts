@@ -73,11 +73,19 @@ const square = workflow('square', async (_ctx: Ctx, n: number) => n ** 2)
 
 const bare: Workflow<Order, string, { approval: { by: string }; stop: undefined }> = order
 
-const mails = queue('mails', async (job: { to: string }, { key, attempt, signal, app }) => {
-  const facts: [string, number, AbortSignal, AppContext] = [key, attempt, signal, app]
-  return [job.to, facts]
-})
-const orders: Queue<Order> = queue('orders', order)
+const mails = queue(
+  'mails',
+  async (job: { to: string }, { key, attempt, signal, app, ...says }) => {
+    const facts: [string, number, AbortSignal, AppContext] = [key, attempt, signal, app]
+    says.progress({ percent: 50 })
+    says.log('half of it')
+    // @ts-expect-error: a line is a text
+    says.log(50)
+    return [job.to, facts] as [string, unknown]
+  },
+)
+const orders: Queue<Order, string> = queue('orders', order, { keep: { results: '1d' } })
+const plain: Queue<Order> = orders
 const daily = workflow('daily', async (_ctx: Ctx, { at }: { at: number }) => new Date(at))
 const nightly = schedule('nightly', '0 3 * * *', daily, { zone: 'Europe/Berlin' })
 
@@ -92,6 +100,8 @@ export const others = (): void => {
   queue('odd', async () => 1, { parallel: 3 })
   // @ts-expect-error: a rate has its time
   queue('odd', async () => 1, { rate: { max: 3 } })
+  // @ts-expect-error: a queue without a handler has no results
+  queue('odd', { keep: { results: '1d' } })
   // @ts-expect-error: its jobs are the inputs of its workflow
   const numbers: Queue<number> = queue('odd', order)
   // @ts-expect-error: a schedule gives its workflow a time, and no order
@@ -126,7 +136,11 @@ export const simulate = async (simulation: Simulation): Promise<void> => {
 }
 
 export const tree = supervisor('app', {}, [
-  flows({ workflows: [order, square, daily], queues: [mails, orders], schedules: [nightly] }),
+  flows({
+    workflows: [order, square, daily],
+    queues: [mails, orders, plain],
+    schedules: [nightly],
+  }),
 ])
 
 export const use = async (app: App): Promise<void> => {
@@ -172,6 +186,21 @@ export const use = async (app: App): Promise<void> => {
   // @ts-expect-error: no duration
   await flow(app).start(order, { cents: 1 }, { id: '1', delay: 'soon' })
   await flow(app).add(mails, { to: 'Eve' }, { unique: 'Eve' })
+  const job = flow(app).job(mails, '1')
+  const [receiver]: [string, unknown] = await job.result()
+  const looked = await job.get()
+  const given: string | undefined = looked?.input?.to
+  const kept: [string, unknown] | undefined = looked?.result
+  const cents: string = await flow(app).job(orders, '1').result()
+  // @ts-expect-error: the handler returns a list
+  const odd: number = await job.result()
+  // @ts-expect-error: no such part of a job
+  await job.update({ key: 'other' })
+  // @ts-expect-error: running jobs are removed one by one
+  await flow(app).drain(mails, { where: { state: 'running' } })
+  // @ts-expect-error: a workflow has runs
+  flow(app).job(order, '1')
+  void [receiver, given, kept, cents, odd]
   const [dead] = flow(app).dead(mails).entries
   const to: string | undefined = dead?.job.to
   // @ts-expect-error: a job has its receiver

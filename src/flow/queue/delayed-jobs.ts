@@ -63,7 +63,7 @@ export class DelayedJobs {
     this.#size--
   }
 
-  /** The rows of at most `max` jobs that are due, but for those that were set aside. */
+  /** The rows of at most `max` jobs that are due. `aside`: jobs that were set aside. */
   due(now: number, max: number, aside: ReadonlySet<number>, rows: DurableRows): readonly string[] {
     if (this.#dueAt > now || max === 0) return []
     const limit = max + aside.size

@@ -1,8 +1,7 @@
 /**
- * The callers of one incarnation of a queue that look at its jobs, and those that wait for the ends
- * of jobs. A look is answered while no turn is under way, for the book is ahead of the rows in one.
- * Whoever asks for the end of a job is one that waits first: so the end that is being written
- * answers it.
+ * The callers of one incarnation of a queue that look at its jobs, or wait for the ends of jobs. A
+ * look is answered between turns: in a turn the book is ahead of the rows. A caller that asks for
+ * the end of a job waits first and looks then, so that an end which is being written answers it.
  */
 import { type ErrorCode, KeelsonError } from '../../errors.ts'
 import type { JobLook } from './job-look.ts'
@@ -56,7 +55,7 @@ export class JobCallers {
     else look()
   }
 
-  /** Answers those that wait for a job if it has ended, and that is durable. */
+  /** Answers the callers that wait for a job, if it has ended and its end is durable. */
   ended(number: number): void {
     if (!this.#waiting.has(number)) return
     try {

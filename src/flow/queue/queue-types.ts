@@ -70,7 +70,7 @@ export type JobState = 'waiting' | 'delayed' | 'running' | 'dead' | 'done'
 export type FoundJob = {
   readonly state: Exclude<JobState, 'done'>
   readonly row: string
-  /** Its tries are those that have begun. */
+  /** Its tries count the present one. */
   readonly record: JobRecord
 }
 

@@ -20,7 +20,7 @@ export const removeJob = (
   return found.state
 }
 
-/** Which jobs to remove, and how far that is. `before`: those that were added before this one. */
+/** Which jobs to remove, and how far that is. `before`: jobs that were added before this one. */
 export type DrainRequest = {
   readonly state: 'waiting' | 'delayed' | 'dead'
   readonly key: string | undefined
@@ -36,7 +36,7 @@ export type DrainPiece = { readonly removed: number; readonly next: DrainRequest
 /** How many jobs one turn looks at. */
 export const pieceMax = 500
 
-/** Removes the jobs of one piece. Those that cannot be read stay. */
+/** Removes the jobs of one piece. A job that cannot be read stays. */
 export const drainPiece = (
   book: QueueBook,
   request: DrainRequest,

@@ -100,7 +100,7 @@ describe('a look at a job', () => {
     expect((await get(1))?.progress).toBeUndefined()
   })
 
-  test('shows what is durable: while a turn is under way it waits for that', async () => {
+  test('shows what is durable: a look waits for the end of a turn', async () => {
     const { s, mails, job } = await world()
     s.syncMs = 50
     const adding = flow(s.app).add(mails, 'a')
@@ -161,7 +161,7 @@ describe('the log of a job', () => {
 })
 
 describe('the result of a job', () => {
-  test('is what its handler returned, for those that wait and, if it is kept, for later ones', async () => {
+  test('is what its handler returned, for callers that wait and, if it is kept, for later ones', async () => {
     const { s, add, job, get, tries, done } = await world({ keep: { results: '2h' } })
     await add('a', { key: 'k' })
     await s.settle()
@@ -231,7 +231,7 @@ describe('the result of a job', () => {
     expect(await kept.get(2)).toMatchObject({ state: 'dead', error: { code: 'TOO_LARGE' } })
   })
 
-  test('that cannot be copied is refused to those that wait, and its job is done', async () => {
+  test('that cannot be copied is refused to callers that wait, and its job is done', async () => {
     const { s, add, job, counts, done } = await world()
     await add('a')
     await s.settle()
