@@ -45,7 +45,10 @@ export const lookOf = (
     ...{ dueAt: state === 'delayed' ? dueOf(row) : undefined, tryKey },
     ...{ failedAt: failure?.at, error: failure && errorOf(failure.error) },
     ...{ result: undefined, doneAt: undefined },
-    ...{ progress: copied(present?.shown, 'the progress'), log: logOf(failure, present?.lines ?? []) },
+    ...{
+      progress: copied(present?.shown, 'the progress'),
+      log: logOf(failure, present?.lines ?? []),
+    },
   }
 }
 
