@@ -66,7 +66,7 @@ export const removeDone = (number: number, rows: DurableRows): boolean =>
 /** How many rows one sweep looks at. */
 const sweepMax = 1_000
 
-/** What a sweep asks of the rows that it looks at. */
+/** The terms of a sweep. */
 export type SweepTerms = {
   readonly now: number
   /** How long a dead job is kept, in ms. */

@@ -12,7 +12,7 @@ import type { Queue } from './queue-terms.ts'
 import type { JobState } from './queue-types.ts'
 import type { DrainRequest } from './removals.ts'
 
-/** What is to change of a job. */
+/** The changes of a job. */
 export type JobUpdate = {
   /** The next try begins after this time from now; 0: it is ready. */
   readonly delay?: Duration
@@ -32,7 +32,7 @@ export interface JobHandle<J = unknown, R = unknown> {
    */
   get(): Promise<JobLook<J, R> | undefined>
   /**
-   * What its handler returned. Waits for the end of the job, over all its tries. Once that is
+   * The value that its handler returned. Waits for the end of the job, over all its tries. Once that is
    * durable it answers only if the queue keeps results.
    * @throws KeelsonError `FAILED` if the job is dead, with its error as `cause`; `CANCELLED` if it was
    * removed; `CONFLICT` if there is no such job, or nothing is kept of its end; `INVALID_ARGUMENT`

@@ -10,7 +10,7 @@ import type { FoundJob, JobState } from './queue-types.ts'
 export type JobLook<J = unknown, R = unknown> = {
   readonly id: string
   readonly state: JobState
-  /** What was added; `undefined` of a job that is done. */
+  /** The value that was added; `undefined` of a job that is done. */
   readonly input: J | undefined
   readonly key: string | undefined
   readonly priority: number
@@ -22,10 +22,10 @@ export type JobLook<J = unknown, R = unknown> = {
   /** When its last failed try failed, and with which error. */
   readonly failedAt: number | undefined
   readonly error: Error | undefined
-  /** What its handler returned, while the queue keeps results, and when it was done. */
+  /** The value that its handler returned, while the queue keeps results, and when it was done. */
   readonly result: R | undefined
   readonly doneAt: number | undefined
-  /** What its present try has said last of its progress. */
+  /** The last progress of its present try. */
   readonly progress: unknown
   /** The last lines of its tries. */
   readonly log: readonly string[]

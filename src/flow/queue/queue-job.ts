@@ -26,7 +26,7 @@ export type JobTry = Try & {
 /** The most characters of a line of a log. */
 const lineMax = 1_000
 
-/** The try of a claim. What a handler says after its end counts for nothing. */
+/** The try of a claim. Words of a handler after its end count for nothing. */
 export class RunningTry implements JobTry {
   readonly app: AppContext
   readonly key: string

@@ -56,7 +56,7 @@ export type QueueMessages = {
     /** `undefined`: there is none of this number. @throws KeelsonError `CORRUPT` */
     job: (number: number) => JobLook | undefined
     /**
-     * What the handler of a job returned, at the end of the job.
+     * The value that the handler of a job returned, at the end of the job.
      * @throws KeelsonError `FAILED`, `CANCELLED`, `CONFLICT`, `CORRUPT`
      */
     result: (number: number) => unknown

@@ -46,7 +46,7 @@ import type { Claim } from './queue-types.ts'
 /** The end of a try. `retryAt`: when the next one begins, as the turn has decided. */
 type End = {
   readonly job: RunningTry
-  /** What the handler returned. */
+  /** The value that the handler returned. */
   readonly value?: unknown
   readonly error?: { readonly thrown: unknown }
   retryAt?: number | undefined

@@ -84,7 +84,7 @@ export type JobPlace = {
 /** The end of a try that went well. */
 export type DoneTry = { readonly result: unknown; readonly log: readonly string[] }
 
-/** What is to change of a job that waits. */
+/** The changes of a job that waits. */
 export type JobChange = {
   readonly delayMs: number | undefined
   readonly priority: number | undefined
