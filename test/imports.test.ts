@@ -135,6 +135,6 @@ test('a command on a log loads the storage, no runtime, and of the actors only h
 test('the thread that makes spares loads no log', () => {
   const loaded = loadedBy('storage/threads/spare-maker.js')
 
-  expect(among(loaded, /^storage\/segments\//).length).toBeGreaterThan(0)
-  expect(among(loaded, /^storage\/(log|recovery|examination)\//)).toEqual([])
+  expect(among(loaded, /^storage\/ports\/spare-file/).length).toBe(1)
+  expect(among(loaded, /^storage\/(log|segments|examination)\//)).toEqual([])
 })

@@ -30,10 +30,10 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     cluster: ['ports', 'frames', 'values', 'commands', 'leases', 'engine-log', 'engine-files'],
     backups: [
       ...['ports', 'disk', 'frames', 'segments', 'commitments', 'values', 'blobs', 'commands'],
-      ...['examination', 'snapshots'],
+      ...['snapshots'],
     ],
     restore: [
-      ...['ports', 'frames', 'segments', 'values', 'commands', 'lmdb', 'examination', 'snapshots'],
+      ...['ports', 'frames', 'segments', 'values', 'commands', 'examination', 'snapshots'],
       ...['backups'],
     ],
     projections: ['ports', 'values', 'rows'],
@@ -42,7 +42,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
       ...['rows', 'snapshots'],
     ],
     threads: [
-      ...['ports', 'disk', 'segments', 'blobs', 'lmdb', 'examination', 'log', 'snapshots'],
+      ...['ports', 'disk', 'blobs', 'lmdb', 'examination', 'log', 'snapshots'],
       ...['backups'],
     ],
     wal: ['ports', 'groups', 'disk', 'frames', 'segments', 'examination', 'log', 'threads'],

@@ -7,7 +7,7 @@
  * - groups: group commit: the group that fills, its queue, deadlines and outcomes
  * - disk: the real file system as a port, its locks, `keelson.json`
  * - frames: frames, groups of frames and segment headers as bytes
- * - segments: segment files, their chain, the MANIFEST, appending
+ * - segments: segment files, their chain and survey, the MANIFEST, appending
  * - commitments: hashes of groups, the range over their headers, proofs, and their files
  * - values: keys, row keys, values, ropes and blob references as bytes
  * - blobs: large values in segments of their own: writing, reading, giving space back
@@ -139,6 +139,7 @@ export type { LeasePhase, MemberAbout } from './leases/member-lease.ts'
 export { loadLmdb } from './lmdb/lmdb-environment.ts'
 export { examineProjection, examiningProjection } from './lmdb/lmdb-examination.ts'
 export { lmdbProjections } from './lmdb/lmdb-projection-store.ts'
+export { lmdbSnapshotSource } from './lmdb/lmdb-snapshot-source.ts'
 export { createLog } from './log/log.ts'
 export type { BackupFolder, BackupFolders } from './ports/backup-folder.ts'
 export * from './ports/cluster-engine.ts'
@@ -172,6 +173,7 @@ export { replaceFile } from './ports/sealed-file.ts'
 export * from './ports/shard-copier.ts'
 export * from './ports/snapshot-host.ts'
 export * from './ports/snapshot-rows.ts'
+export { sparePreparation } from './ports/spare-file.ts'
 export { entityCounts, fieldCounters, kindCounter } from './projections/entity-counts.ts'
 export {
   type HaltedProjection,
@@ -226,7 +228,6 @@ export {
   type WalLevel,
   walLevelOf,
 } from './segments/log-settings.ts'
-export { sparePreparation } from './segments/segment-file.ts'
 export { statesIn } from './snapshots/app-state.ts'
 export { snapshotName } from './snapshots/snapshot-folder.ts'
 export { type SnapshotProjections, SnapshotWork } from './snapshots/snapshot-work.ts'

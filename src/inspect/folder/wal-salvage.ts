@@ -18,6 +18,7 @@ import {
   type LogKnowledge,
   type LogVerification,
   type LsnRange,
+  lmdbSnapshotSource,
   lockFileName,
   nodeDisk,
   type Progress,
@@ -165,7 +166,11 @@ const salvageLog = async (
   to: string,
 ): Promise<SalvagedLog> => {
   const { dir: from, known } = target
-  const folders = known && { from: known.folders, to: shardFolder(to, known.shard) }
+  const folders = known && {
+    from: known.folders,
+    to: shardFolder(to, known.shard),
+    rows: () => lmdbSnapshotSource(disk, known.folders.lmdb),
+  }
   const steps = salvagingShard({
     ...{ disk, clock: work.environment.clock, shard: folders, found, knowledge },
     ...{ from, to: folders?.to.wal ?? to },

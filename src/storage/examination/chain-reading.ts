@@ -32,7 +32,7 @@ import { walkFrames } from '../frames/frame-walk.ts'
 import { corruption } from '../frames/log-errors.ts'
 import type { Disk } from '../ports/disk.ts'
 import type { CommitmentHead } from '../ports/log-host.ts'
-import { soundSurvey } from './log-survey.ts'
+import { soundSurvey } from '../segments/log-survey.ts'
 
 /** The place of a record: the LSN of its frame, and its index there. */
 export type RecordName = { readonly lsn: number; readonly index: number }

@@ -13,6 +13,7 @@ import { factsFileName } from '../ports/folder-layout.ts'
 import type { Evidence } from '../ports/log-host.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import { manifestName } from '../segments/log-folder.ts'
+import type { LogSurvey } from '../segments/log-survey.ts'
 import { bytesOf } from '../segments/log-walk.ts'
 import { brokenPromise } from '../segments/segment-chain.ts'
 import type { ChainVerification } from './chain-verification.ts'
@@ -24,7 +25,6 @@ import {
   type SegmentSurvey,
   type TornTail,
 } from './log-damage.ts'
-import type { LogSurvey } from './log-survey.ts'
 
 /** Whether a segment and the next one belong together; `open`: damage hides it. */
 type Link = 'holds' | 'broken' | 'open'

@@ -13,12 +13,12 @@ import type { Evidence } from '../ports/log-host.ts'
 import type { Progress } from '../ports/progress.ts'
 import { finish, summed } from '../ports/steps.ts'
 import { otherThanShown } from '../segments/frame-mark.ts'
+import { type LogSurvey, surveyLog } from '../segments/log-survey.ts'
 import { bytesOf } from '../segments/log-walk.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
 import { verifyingChain } from './chain-verification.ts'
 import { heldFromOf, type LogKnowledge, type SegmentSurvey } from './log-damage.ts'
 import { judgeLog, type LogVerification, strangersIn } from './log-judgement.ts'
-import { type LogSurvey, surveyLog } from './log-survey.ts'
 import { emptyMap, mapSegment, type SegmentMap } from './segment-map.ts'
 
 /** Verifies without pauses. @throws as `verifying` */

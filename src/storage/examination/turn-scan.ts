@@ -17,10 +17,10 @@ import type { SegmentHeader } from '../frames/segment-header.ts'
 import { closing, type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
 import type { LogHost } from '../ports/log-host.ts'
 import type { StoredValue } from '../ports/projection-store.ts'
+import { soundSurvey } from '../segments/log-survey.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
 import { readMainRow } from '../values/entity-row.ts'
 import { decodeCause } from '../values/turn-cause.ts'
-import { soundSurvey } from './log-survey.ts'
 import type {
   LoggedTurn,
   TurnScan,

@@ -25,6 +25,7 @@ import type { ChainAnchor, SegmentHeader } from '../frames/segment-header.ts'
 import { closing, type Disk, type DiskFile, type DiskFolder, pathIn } from '../ports/disk.ts'
 import { attempt, refusing, writeAll } from '../ports/disk-failure.ts'
 import { makeFolder } from '../ports/new-folders.ts'
+import { prepareSpare } from '../ports/spare-file.ts'
 import {
   isSpareName,
   manifestSpareName,
@@ -42,7 +43,7 @@ import {
 } from '../segments/manifest.ts'
 import type { OpenSegment } from '../segments/segment-appender.ts'
 import { type LogSegment, manifestOf } from '../segments/segment-chain.ts'
-import { installSegment, prepareSpare } from '../segments/segment-file.ts'
+import { installSegment } from '../segments/segment-file.ts'
 import type { FrameCopy, LogPlan, Trim } from './log-plan.ts'
 
 /** A log that is ready for frames. */

@@ -16,10 +16,10 @@ import type {
   LogRequestKind,
   OpenReport,
 } from '../ports/log-host.ts'
+import type { SpareTask } from '../ports/spare-file.ts'
 import { checkLogOptions, givenBack } from '../segments/log-limits.ts'
 import { Pins } from '../segments/log-pins.ts'
 import { type LogPlace, lockIn, refuseLostLock } from '../segments/log-place.ts'
-import type { SpareTask } from '../segments/segment-file.ts'
 import { createLog as createLogFiles } from './log-creation.ts'
 import { inspectLog } from './log-inspection.ts'
 import { openLog } from './log-opening.ts'

@@ -8,9 +8,9 @@
 import { KeelsonError } from '../../errors.ts'
 import { type DiskFile, pathIn } from '../ports/disk.ts'
 import { attempt, refusalOf } from '../ports/disk-failure.ts'
+import { prepareSpare, type SpareTask } from '../ports/spare-file.ts'
 import { spareNames } from '../segments/log-folder.ts'
 import type { LogPlace } from '../segments/log-place.ts'
-import { prepareSpare, type SpareTask } from '../segments/segment-file.ts'
 
 /** With this many ready, a roll uses one without waiting for the next. */
 const enough = 2

@@ -5,12 +5,12 @@
  */
 import { KeelsonError } from '../../errors.ts'
 import { copyingShard, segmentsOf } from '../backups/shard-copy.ts'
-import { soundSurvey } from '../examination/log-survey.ts'
 import type { Disk } from '../ports/disk.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import type { Progress } from '../ports/progress.ts'
 import type { CopiedFolders, ShardCopy } from '../ports/shard-copier.ts'
 import { summed } from '../ports/steps.ts'
+import { soundSurvey } from '../segments/log-survey.ts'
 import { bytesOf, walkingLog } from '../segments/log-walk.ts'
 import { replaceManifest } from '../segments/manifest.ts'
 import { manifestOf } from '../segments/segment-chain.ts'

@@ -15,13 +15,13 @@ import { frameTypes } from '../frames/frame.ts'
 import { walkingFrames } from '../frames/frame-walk.ts'
 import { corruption } from '../frames/log-errors.ts'
 import { encodeLost, type LsnRange } from '../frames/lost-frame.ts'
-import { lmdbSnapshotSource } from '../lmdb/lmdb-snapshot-source.ts'
 import { type Disk, DiskError, pathIn } from '../ports/disk.ts'
 import type { ShardFolders } from '../ports/folder-layout.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import { makeFolders } from '../ports/new-folders.ts'
 import type { Progress } from '../ports/progress.ts'
 import type { ProjectedPosition } from '../ports/projection-store.ts'
+import type { SnapshotSource } from '../ports/snapshot-rows.ts'
 import { labelled, summed } from '../ports/steps.ts'
 import { type Manifest, overwriteManifest, replaceManifest } from '../segments/manifest.ts'
 import { SealedLog } from '../segments/sealed-log.ts'
@@ -36,8 +36,14 @@ export type ShardSalvage = {
   /** The folders of the log and of the new one. The new one is empty except for its LOCK. */
   readonly from: string
   readonly to: string
-  /** The folders around these logs; absent for a log alone. */
-  readonly shard?: { readonly from: ShardFolders; readonly to: ShardFolders } | undefined
+  /** The folders around these logs; absent for a log alone. `rows` opens the projection of `from`. */
+  readonly shard?:
+    | {
+        readonly from: ShardFolders
+        readonly to: ShardFolders
+        readonly rows: () => SnapshotSource
+      }
+    | undefined
   /** The verification of the source; absent if nothing was left of it. */
   readonly found: LogVerification | undefined
   readonly knowledge: LogKnowledge
@@ -60,9 +66,7 @@ export function* salvagingShard(request: ShardSalvage): Generator<Progress, Salv
   const { disk, clock, from, to, shard, found, knowledge } = request
   if (shard) makeFolders(disk, to)
   const snapshots =
-    shard && found
-      ? yield* salvagingSnapshots(disk, shard.from, shard.to, found, knowledge.shown)
-      : []
+    shard && found ? yield* salvagingSnapshots(disk, shard, found, knowledge.shown) : []
   const log = { disk, clock, from, to, found: found ?? nothingFound(knowledge.walId), snapshots }
   const salvaged = yield* labelled('salvaging', salvaging(log))
   const uncopied: UncopiedPlace[] = []
@@ -91,8 +95,7 @@ export function* salvagingShard(request: ShardSalvage): Generator<Progress, Salv
  */
 function* salvagingSnapshots(
   disk: Disk,
-  from: ShardFolders,
-  to: ShardFolders,
+  { from, to, rows }: NonNullable<ShardSalvage['shard']>,
   found: LogVerification,
   shown: ProjectedPosition | undefined,
 ): Generator<Progress, readonly NamedSnapshot[]> {
@@ -116,7 +119,7 @@ function* salvagingSnapshots(
   }
   if (kept.length > 0) disk.syncFolder(places.to)
   if (!shown || !hasMore(shown, kept.at(-1)?.lsn ?? 0, found)) return kept
-  return [...kept, yield* makingOne(disk, from, to)]
+  return [...kept, yield* makingOne(disk, rows(), to)]
 }
 
 /** Whether the projection has rows that neither a snapshot up to `base` nor a frame has. */
@@ -132,10 +135,9 @@ const hasMore = (
 
 function* makingOne(
   disk: Disk,
-  from: ShardFolders,
+  source: SnapshotSource,
   to: ShardFolders,
 ): Generator<Progress, NamedSnapshot> {
-  const source = lmdbSnapshotSource(disk, from.lmdb)
   try {
     makeFolders(disk, to.snapshots)
     const making = makingSnapshot(disk, to.snapshots, source, Number.POSITIVE_INFINITY)

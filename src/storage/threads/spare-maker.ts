@@ -4,7 +4,7 @@
  * no log.
  */
 import { nodeDisk } from '../disk/node-disk.ts'
-import { prepareSpare, type SpareTask } from '../segments/segment-file.ts'
+import { prepareSpare, type SpareTask } from '../ports/spare-file.ts'
 import { isThread, serve, startThread, type ThreadClient, threadClient } from './worker-thread.ts'
 
 /** The calls of the maker of spares. */

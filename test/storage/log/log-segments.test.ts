@@ -2,10 +2,10 @@
 import { describe, expect, test } from 'vitest'
 import { crc32 } from '../../../src/bytes/crc32.ts'
 import { isKeelsonError } from '../../../src/errors.ts'
-import { surveyLog } from '../../../src/storage/examination/log-survey.ts'
 import { frameHeaderBytes } from '../../../src/storage/frames/frame.ts'
 import { decodeSegmentHeader } from '../../../src/storage/frames/segment-header.ts'
 import { inspectLog, readNeeded } from '../../../src/storage/log/log-inspection.ts'
+import { surveyLog } from '../../../src/storage/segments/log-survey.ts'
 import type { SimulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import {
   commit,

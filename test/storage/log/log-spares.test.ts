@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import type { Log } from '../../../src/storage/log/log.ts'
-import { sparePreparation } from '../../../src/storage/segments/segment-file.ts'
+import { sparePreparation } from '../../../src/storage/ports/spare-file.ts'
 import { simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { changingOperations } from '../../../src/testing/simulated/simulated-faults.ts'
 import { attempt } from '../../support/harm/log-crashes.ts'

@@ -7,7 +7,7 @@ import { isKeelsonError, type KeelsonError } from '../../../src/errors.ts'
 import type { Log } from '../../../src/storage/log/log.ts'
 import { DiskError } from '../../../src/storage/ports/disk.ts'
 import type { NamedSnapshot } from '../../../src/storage/ports/named-snapshot.ts'
-import { sparePreparation } from '../../../src/storage/segments/segment-file.ts'
+import { sparePreparation } from '../../../src/storage/ports/spare-file.ts'
 import { changingOperations } from '../../../src/testing/simulated/simulated-faults.ts'
 import { HistoryModel } from '../models/history-model.ts'
 import {

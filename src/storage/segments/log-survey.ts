@@ -7,9 +7,9 @@ import { corruption, type Damage, unsupported } from '../frames/log-errors.ts'
 import { decodeSegmentHeader, segmentHeaderBytes } from '../frames/segment-header.ts'
 import { closing, type Disk, type DiskError, pathIn } from '../ports/disk.ts'
 import { isFileFailure } from '../ports/disk-failure.ts'
-import { manifestName, parseSegmentName } from '../segments/log-folder.ts'
-import { type ManifestReading, readManifest } from '../segments/manifest.ts'
-import { brokenPromise, findBreach, type SegmentEntry } from '../segments/segment-chain.ts'
+import { manifestName, parseSegmentName } from './log-folder.ts'
+import { type ManifestReading, readManifest } from './manifest.ts'
+import { brokenPromise, findBreach, type SegmentEntry } from './segment-chain.ts'
 
 /** An unreadable segment, as described by its name. */
 export type UnreadableSegment = { readonly seq: number; readonly baseLsn: number }
