@@ -4,7 +4,7 @@
  *
  * - ports: what storage needs of a disk, a log's host and a projection store; what is done through
  *   the port of a disk alone; the layout of a data folder
- * - groups: group commit: the group that fills, its queue, deadlines and outcomes
+ * - groups: group commit: the group that fills, its queue, deadlines, outcomes and syncs
  * - disk: the real file system as a port, its locks, `keelson.json`
  * - frames: frames, groups of frames and segment headers as bytes
  * - segments: segment files, their chain and survey, the MANIFEST, appending
@@ -116,6 +116,7 @@ export { engineTurnScanner, scanningTurns } from './examination/turn-scan.ts'
 export { frameBytes, frameTypes } from './frames/frame.ts'
 export type { Damage } from './frames/log-errors.ts'
 export type { LsnRange } from './frames/lost-frame.ts'
+export { Durability } from './groups/durability.ts'
 export { GroupFiller } from './groups/group-filler.ts'
 export { GroupQueue } from './groups/group-queue.ts'
 export { IdleWatch } from './groups/idle-watch.ts'

@@ -10,6 +10,7 @@ import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import type { From } from '../../runtime/index.ts'
 import {
   type Commit,
+  type Durability,
   type FrameUnits,
   GroupFiller,
   type GroupLimits,
@@ -20,7 +21,6 @@ import {
   type UnitAnswer,
   type WriteGroup,
 } from '../../storage/index.ts'
-import type { Durability } from './durability.ts'
 
 /** A write on its way into the log, which becomes a frame. */
 export interface Append extends GroupWrite {

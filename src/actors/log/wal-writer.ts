@@ -27,6 +27,7 @@ import {
 } from '../../runtime/index.ts'
 import {
   type Commit,
+  Durability,
   IdleWatch,
   isRefusal,
   type LogDescription,
@@ -45,7 +46,6 @@ import { levelOf } from '../core/settings.ts'
 import { shardName } from '../core/shard-name.ts'
 import { emit } from '../core/storage-events.ts'
 import type { Append, GroupTurn, Step } from './appends.ts'
-import { Durability } from './durability.ts'
 import type { LogShard } from './log-shard.ts'
 import { settleStrays } from './log-successor.ts'
 import { hasEnded, isAway } from './shard-files.ts'

@@ -1,4 +1,7 @@
-/** An entry from the call to its answer: its place in a group and the promise of its caller. */
+/**
+ * An entry from the call to its answer: its place in a group and the promise of its caller. It is
+ * apart from `wal-commits.ts` because it knows its caller, and they the order of all.
+ */
 import { entryHeaderBytes, putEntry } from '../frames/wal-entry.ts'
 import { type Fate, outcomeOf } from '../groups/outcome.ts'
 import type { GroupWrite, WriteGroup } from '../groups/write-group.ts'

@@ -7,6 +7,7 @@
  */
 import type { Cancel, Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { Durability } from '../groups/durability.ts'
 import { GroupFiller } from '../groups/group-filler.ts'
 import { GroupQueue } from '../groups/group-queue.ts'
 import { IdleWatch } from '../groups/idle-watch.ts'
@@ -60,8 +61,7 @@ export class WalCommits {
   #wasAlone = true
   /** Whether frames were written that nothing in the log proves to be durable. */
   #isUnmarked = false
-  #lastLsn: number
-  #durableLsn: number
+  readonly #durability: Durability
   #failure: KeelsonError | undefined
 
   constructor(parts: CommitParts) {
@@ -71,18 +71,17 @@ export class WalCommits {
     this.#filler = new GroupFiller(groupLimits, clock)
     this.#idle = new IdleWatch(clock, enableFsync ? idleMarkerMs : 0, () => this.#mark())
     this.#level = walLevelOf(settings)
-    this.#lastLsn = lastLsn
-    this.#durableLsn = lastLsn
+    this.#durability = new Durability(lastLsn)
   }
 
   /** The LSN of the last known entry, checkpoint or recovered frame. */
   get lastLsn(): number {
-    return this.#lastLsn
+    return this.#durability.lastLsn
   }
 
   /** The last synced LSN. */
   get durableLsn(): number {
-    return this.#durableLsn
+    return this.#durability.durableLsn
   }
 
   /** The failure that ended the log; `undefined` while it accepts entries. */
@@ -123,7 +122,7 @@ export class WalCommits {
   sync(): Promise<number> {
     return this.inOrder(async () => {
       await this.#syncNow()
-      return this.#durableLsn
+      return this.durableLsn
     })
   }
 
@@ -131,8 +130,7 @@ export class WalCommits {
   checkpoint(opaque: Uint8Array): Promise<number> {
     return this.inOrder(async () => {
       const { lsn, durableLsn } = await this.#parts.host.run('checkpoint', { opaque })
-      this.#lastLsn = Math.max(this.#lastLsn, lsn)
-      this.#durableLsn = Math.max(this.#durableLsn, durableLsn)
+      this.#durability.written(lsn, durableLsn)
       this.#isUnmarked = true
       return lsn
     })
@@ -281,9 +279,8 @@ export class WalCommits {
   #answer(group: WriteGroup<PendingEntry>, commit: Commit): void {
     const { lsns, durableLsn, refused, spent } = commit
     if (spent) this.#filler.reuse(spent)
-    this.#lastLsn = lsns.at(-1) ?? this.#lastLsn
+    this.#durability.written(lsns.at(-1) ?? 0, durableLsn)
     this.#isUnmarked = true
-    this.#durableLsn = Math.max(this.#durableLsn, durableLsn)
     group.committed(lsns, refused)
     const isDurable = this.#level === 'durable'
     for (let at = 0; at < lsns.length; at++) {
@@ -296,7 +293,7 @@ export class WalCommits {
   #armSync(): void {
     const { clock, settings } = this.#parts
     if (!settings.enableFsync || settings.syncInterval === undefined || this.#failure) return
-    if (this.#lastLsn <= this.#durableLsn) return
+    if (this.#durability.isDurable) return
     this.#syncing ??= clock.after(settings.syncInterval, () => {
       this.#syncing = undefined
       // Every later call gets this failure.
@@ -309,7 +306,7 @@ export class WalCommits {
    * durable.
    */
   #armMarker(): void {
-    if (this.#isUnmarked && this.#lastLsn <= this.#durableLsn) this.#idle.stir()
+    if (this.#isUnmarked && this.#durability.isDurable) this.#idle.stir()
   }
 
   #mark(): void {
@@ -319,9 +316,9 @@ export class WalCommits {
   }
 
   async #syncNow(): Promise<void> {
-    if (this.#lastLsn <= this.#durableLsn) return
+    if (this.#durability.isDurable) return
     const { durableLsn } = await this.#parts.host.run('sync', null)
-    this.#durableLsn = Math.max(this.#durableLsn, durableLsn)
+    this.#durability.written(0, durableLsn)
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * How far the log is written and synced, and the waiters for a sync. It decides when to sync: one
+ * How far a log is written and synced, and the waiters for a sync. It decides when to sync: one
  * sync at a time, and only while there are waiters. Pure.
  */
 
@@ -26,6 +26,11 @@ export class Durability {
   /** Every frame up to this LSN is synced. */
   get durableLsn(): number {
     return this.#durableLsn
+  }
+
+  /** Whether everything that was written is synced. */
+  get isDurable(): boolean {
+    return this.#lastLsn <= this.#durableLsn
   }
 
   /** Records that frames were written up to `lastLsn`, and synced up to `durableLsn`. */

@@ -1,6 +1,6 @@
 /** Waits until written frames are synced, and the requests for a sync. */
 import { expect, test } from 'vitest'
-import { Durability } from '../../../src/actors/log/durability.ts'
+import { Durability } from '../../../src/storage/groups/durability.ts'
 
 const world = (lastLsn = 5) => {
   const durability = new Durability(lastLsn)
@@ -67,4 +67,13 @@ test('an IDLE frame, which no group has written, counts in the last LSN and the 
   const { durability } = world()
   durability.proven(6)
   expect([durability.lastLsn, durability.durableLsn]).toEqual([6, 6])
+})
+
+test('a log is durable while nothing of it waits for a sync', () => {
+  const { durability } = world()
+  expect(durability.isDurable).toBe(true)
+  durability.written(6, 0)
+  expect(durability.isDurable).toBe(false)
+  durability.written(0, 6)
+  expect(durability.isDurable).toBe(true)
 })
