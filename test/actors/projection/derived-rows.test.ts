@@ -165,6 +165,24 @@ describe('derived rows', () => {
     expect(projection.get(producer, 'a')).toBe('a')
   })
 
+  test('hold up no other suspension once they are flushed, and frames that wait do', {
+    tags: ['M32'],
+  }, async () => {
+    const { app, during, frame } = await producing(machine())
+    await frame('a')
+    const first = await during(app.control.suspend(0))
+    const second = await during(app.control.suspend(0))
+    await frame('b')
+    expect(await during(codeOf(app.control.suspend(0)), 100)).toBe('BUSY')
+    const third = await during(app.control.suspend(0, { flush: false }))
+
+    for (const held of [first, second]) await during(app.control.resume(0, held))
+    expect(app.health().shards[0]?.projection.mode).toBe('suspended')
+    await during(app.control.resume(0, third))
+    await during(app.control.flush(0))
+    expect(app.health().shards[0]?.projection).toMatchObject({ mode: 'following', behindMs: 0 })
+  })
+
   test('may be none: their actions run all the same, also behind one for a process that is gone', {
     tags: ['L7', 'L17', 'M10', 'M60'],
   }, async () => {
