@@ -92,3 +92,26 @@ test('a signal to a run that has not begun is refused', async () => {
 
   expect(await w.during(codeOf(w.flow.handle(listens, '1').signal('word', 'a')))).toBe('CONFLICT')
 })
+
+test('a signal is no cancel: a step that fails meanwhile has all its tries', {
+  tags: ['W8'],
+}, async () => {
+  const tries: number[] = []
+  const fails = workflow('fails', async (ctx: Ctx<Signals>) => {
+    const act = ({ attempt }: { readonly attempt: number }): string => {
+      tries.push(attempt)
+      if (attempt < 4) throw new Error('away')
+      return 'done'
+    }
+    const done = await ctx.step('call', act, { retry: { max: 4 } })
+    return [done, await ctx.waitFor('word')]
+  })
+  const w = await flowWorld([fails])
+  const run = await w.during(w.flow.start(fails, undefined, { id: '1' }))
+  await w.s.advance(100)
+  expect(tries).toHaveLength(1)
+
+  await w.during(run.signal('word', 'a'))
+  expect(await w.during(run.result({ timeoutMs: 600_000 }))).toEqual(['done', 'a'])
+  expect(tries).toEqual([1, 2, 3, 4])
+})
