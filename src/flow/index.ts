@@ -23,7 +23,14 @@ export {
   type StartRunOptions,
 } from './app/handle.ts'
 export { queue } from './app/queue.ts'
-export { type Schedule, type Scheduled, type ScheduleOptions, schedule } from './app/schedule.ts'
+export { type Schedule, schedule } from './app/schedule.ts'
+export type {
+  BrokenSchedule,
+  ScheduleChanges,
+  ScheduleRow,
+  Schedules,
+  TriggeredRun,
+} from './app/schedules.ts'
 export { type FlowParts, flows } from './app/tree.ts'
 export { workflow } from './app/workflow.ts'
 export type { DrainOptions, JobHandle, JobUpdate, RemovedJob } from './queue/job-handle.ts'
@@ -71,4 +78,4 @@ export type {
 export type { RunEnd } from './runs/messages.ts'
 export type { FlowPart } from './runs/parts.ts'
 export type { OperationKind, RunStatus } from './runs/record.ts'
-export type { Missed, Overlap } from './schedule/schedule-plan.ts'
+export type { Missed, Overlap, Scheduled, ScheduleOptions } from './schedule/schedule-plan.ts'

@@ -213,6 +213,24 @@ export const use = async (app: App): Promise<void> => {
   await flow(app).add(order, { cents: 1 })
   // @ts-expect-error: a workflow cannot be paused
   await flow(app).pause(order)
+  const { schedules } = flow(app)
+  const { repeated }: { repeated: boolean } = await schedules.create('a', '@daily', daily)
+  await schedules.create('b', '@daily', order, { input: { cents: 1 }, overlap: 'queue' })
+  // @ts-expect-error: without an input of its own a run gets its time, and no order
+  await schedules.create('c', '@daily', order)
+  // @ts-expect-error: the input has no cents
+  await schedules.create('c', '@daily', order, { input: { euros: 1 } })
+  // @ts-expect-error: skip, queue or allow
+  await schedules.create('c', '@daily', daily, { overlap: 'wait' })
+  // @ts-expect-error: a schedule starts workflows
+  await schedules.create('c', '@daily', mails)
+  // @ts-expect-error: no such option of a schedule
+  await schedules.change('a', { pattern: '@hourly' })
+  // @ts-expect-error: a schedule has a name
+  await schedules.pause(nightly)
+  const { id: triggered, waits }: { id: string; waits: boolean } = await schedules.trigger('a')
+  const next: number | undefined = schedules.get('a')?.next
+  void [repeated, triggered, waits, next]
   const ready: number = (await flow(app).counts(mails)).ready
   const failed: number | undefined = (await flow(app).counts(order)).failed
   // @ts-expect-error: runs are not ready

@@ -50,6 +50,7 @@ import {
 import { answerOf, entitiesOf } from '../runs/parts.ts'
 import type { Outcome, RunStatus } from '../runs/record.ts'
 import { copied, inputOf, outcomeOf } from '../runs/values.ts'
+import { Schedules } from './schedules.ts'
 
 /** The part of an instance that `flow` uses: `app`, or `context.app`. */
 export type FlowApp = Pick<AppContext, 'entity'>
@@ -117,6 +118,11 @@ export class Flow {
   /** For `flow`. */
   constructor(app: FlowApp) {
     this.#app = app
+  }
+
+  /** The schedules of the tree, and the ones that are made at run time. */
+  get schedules(): Schedules {
+    return new Schedules(this.#app)
   }
 
   /**

@@ -6,6 +6,9 @@ import type { Queue } from '../queue/queue-terms.ts'
 import { keeperSpec } from '../run-entity/keeper.ts'
 import type { Workflow } from '../runs/body.ts'
 import type { FlowPart } from '../runs/parts.ts'
+import { schedulesSpec } from '../schedule/schedule-entity.ts'
+import { runStarter } from './schedule.ts'
+import { brokenSchedules } from './schedules.ts'
 
 /** The parts of `flows`. */
 export type FlowParts = {
@@ -30,7 +33,8 @@ const partsOf = object({
 
 /**
  * A part of the tree of an instance with these workflows, queues and schedules. Workflows start
- * first: queues and schedules may begin runs at once.
+ * first: queues and schedules may begin runs at once. Schedules that are made at run time and the
+ * keeper, which wakes runs and these, come last.
  * @throws KeelsonError `CONFIG`
  */
 export const flows = (parts: FlowParts, ...surplus: []): ChildSpec => {
@@ -46,8 +50,9 @@ export const flows = (parts: FlowParts, ...surplus: []): ChildSpec => {
   const spec = (): ChildSpec =>
     supervisor('flows', { strategy: 'one_for_one' }, [
       ...workflows.flatMap((part) => part.children()),
-      keeperSpec(workflows),
       ...others.flatMap((part) => part.children()),
+      schedulesSpec(runStarter),
+      keeperSpec(workflows, brokenSchedules),
     ])
   // The children of each start are made for it: they keep what is in memory.
   return { ...spec(), start: (context) => spec().start(context) }

@@ -15,15 +15,14 @@ import {
   isOrderly,
   noReply,
   ok,
-  type Ref,
   worker,
 } from '../../runtime/index.ts'
 import { durableActors } from '../../supervisors/index.ts'
 import type { Workflow } from '../runs/body.ts'
 import { type ListOptions, listOf, statusBetween } from '../runs/listing.ts'
 import type { RunMessages } from '../runs/messages.ts'
-import { entitiesOf, runKind } from '../runs/parts.ts'
-import { liveStatuses, type RunState, type RunStatus } from '../runs/record.ts'
+import { entitiesOf, runKind, schedulesKind } from '../runs/parts.ts'
+import { liveStatuses, type RunState } from '../runs/record.ts'
 
 type Messages = {
   continues: { wakeAll: () => void }
@@ -35,7 +34,15 @@ type Messages = {
   }
 }
 
-type Run = { readonly type: string; readonly id: string }
+/** A run, or a schedule that was made at run time. */
+type Run = { readonly kind: string; readonly id: string }
+
+/** The schedules that start nothing in this program. */
+type BrokenSchedules = (
+  app: AppContext,
+) => readonly { readonly schedule: string; readonly reason: string }[]
+
+type Start = { readonly workflows: readonly Workflow[]; readonly broken: BrokenSchedules }
 
 type State = {
   readonly workflows: readonly Workflow[]
@@ -49,6 +56,8 @@ export type FlowHealth = {
   readonly blocked: Some<StoppedRun>
   /** Runs that failed in the last ten minutes: how many, 100 of a type at most. */
   readonly failed: Some<StoppedRun>
+  /** Schedules made at run time whose workflow is not in the tree: they start nothing. */
+  readonly schedules: Some<ReturnType<BrokenSchedules>[number]>
 }
 
 /** A run that is blocked or has failed. */
@@ -63,7 +72,7 @@ export type StoppedRun = {
 const failedMax = 100
 const recentMs = 600_000
 
-const flowHealth = (context: AnyContext, workflows: readonly Workflow[]): FlowHealth => {
+const flowHealth = (context: AnyContext, { workflows, broken }: Start): FlowHealth => {
   const app = context.app as AppContext
   const runsOf = (filter: Pick<ListOptions, 'status' | 'since' | 'limit'>): StoppedRun[] =>
     workflows.flatMap((type) =>
@@ -77,6 +86,7 @@ const flowHealth = (context: AnyContext, workflows: readonly Workflow[]): FlowHe
   return {
     blocked: some(runsOf({ status: 'blocked', limit: atOnce })),
     failed: some(runsOf({ status: 'failed', since, limit: failedMax })),
+    schedules: some(broken(app)),
   }
 }
 
@@ -91,24 +101,24 @@ const cleanSoonMs = 1_000
 const quietMs = 300_000
 const pauses = { baseMs: 1_000, maxMs: 60_000, jitter: 0.2 }
 
-/** The keeper of these workflows, as a part of the tree. */
-export const keeperSpec = (workflows: readonly Workflow[]): ChildSpec =>
-  worker('keeper', server, workflows, { label: 'keeper of runs' })
+/** The keeper of these workflows, and of the schedules made at run time, as a part of the tree. */
+export const keeperSpec = (workflows: readonly Workflow[], broken: BrokenSchedules): ChildSpec =>
+  worker('keeper', server, { workflows, broken }, { label: 'keeper of runs' })
 
-const server: GenServer<Messages, State, readonly Workflow[]> = {
+const server: GenServer<Messages, State, Start> = {
   kind: 'flow_keeper',
-  init: (workflows, context) => {
+  init: (start, context) => {
+    const { workflows } = start
+    const kinds = new Set([...workflows.map(({ name }) => runKind(name)), schedulesKind])
     const own = context.to(context.self)
     const listener = ({ entity, reason }: { entity: string; reason: unknown }): void => {
       const [kind, id] = splitOnce(entity)
-      const type = workflows.find(({ name }) => runKind(name) === kind)?.name
-      if (type !== undefined && !isOrderly(reason as never))
-        context.cast(own, 'ended', { type, id })
+      if (kinds.has(kind) && !isOrderly(reason as never)) context.cast(own, 'ended', { kind, id })
     }
     const events = context.system.events as never as Bus
     events.on('entity.ended', listener)
     const { reports } = (context.app as AppContext)[durableActors].entities
-    reports.set('flow', () => flowHealth(context as never, workflows))
+    reports.set('flow', () => flowHealth(context as never, start))
     context.system.monitor(context.self, () => {
       events.removeListener('entity.ended', listener)
       reports.delete('flow')
@@ -119,14 +129,18 @@ const server: GenServer<Messages, State, readonly Workflow[]> = {
   continues: {
     wakeAll: async (state, _, context) => {
       for (const { name } of state.workflows)
-        for (const status of liveStatuses) await wakeAll(context as never, name, status)
+        for (const status of liveStatuses) {
+          const where = { at: statusBetween(status, 0, Number.POSITIVE_INFINITY) }
+          await wakeAll(context as never, runKind(name), { where, order: 'desc' })
+        }
+      await wakeAll(context as never, schedulesKind, {})
       return noReply(state)
     },
   },
   casts: {
     ended: (state, run, context) => {
       const { failures } = state
-      const key = `${run.type}/${run.id}`
+      const key = `${run.kind}/${run.id}`
       const now = context.now()
       for (const [quiet, { at }] of failures) {
         if (now - at < quietMs) break
@@ -140,8 +154,8 @@ const server: GenServer<Messages, State, readonly Workflow[]> = {
       context.castAfter(pauseMs, 'wake', run)
       return noReply(state)
     },
-    wake: (state, { type, id }, context) => {
-      void wake(context as never, type, id)
+    wake: (state, { kind, id }, context) => {
+      void wake(context as never, kind, id)
       return noReply(state)
     },
     clean: async (state, _, context) => {
@@ -168,23 +182,23 @@ const runsOf = (context: AnyContext, type: string) =>
   entitiesOf<RunMessages>(context.app, 'workflow', type)
 
 /**
- * Wakes every run of this status, the last changed one first. A run that changes or begins during
- * that is awake, and comes before the current page. One after another, and in between the event loop
- * turns: what others do meanwhile waits for one of them, and not for all.
+ * Wakes the entities of a kind that a query finds: runs of one status, the last changed one first,
+ * or schedules. A run that changes or begins during that is awake, and comes before the current
+ * page. One after another, and in between the event loop turns: what others do meanwhile waits for
+ * one of them, and not for all.
  */
-const wakeAll = async (context: AnyContext, type: string, status: RunStatus): Promise<void> => {
-  const runs = runsOf(context, type)
+const wakeAll = async (context: AnyContext, kind: string, query: object): Promise<void> => {
+  const found = (context.app as AppContext).entity(kind)
   const { clock } = context.system
-  const where = { at: statusBetween(status, 0, Number.POSITIVE_INFINITY) }
   const waking = new Set<Promise<void>>()
   let cursor: string | undefined
   do {
-    const page = runs.list({
-      ...{ where, order: 'desc', limit: 128, states: false },
+    const page = found.list({
+      ...{ ...query, limit: 128, states: false },
       ...(cursor !== undefined && { cursor }),
     } as object)
     for (const { id } of page.entries) {
-      const one: Promise<void> = wake(context, type, id).then(() => void waking.delete(one))
+      const one: Promise<void> = wake(context, kind, id).then(() => void waking.delete(one))
       waking.add(one)
       while (waking.size >= wakingMax) await Promise.race(waking)
       await new Promise<void>((resolve) => void clock.soon(resolve))
@@ -195,8 +209,9 @@ const wakeAll = async (context: AnyContext, type: string, status: RunStatus): Pr
 }
 
 /** A run that does not wake is listed by `blocked()` of its kind. */
-const wake = async (context: AnyContext, type: string, id: string): Promise<void> => {
-  const ref = context.to(runsOf(context, type).ref(id) as Ref<RunMessages>)
+const wake = async (context: AnyContext, kind: string, id: string): Promise<void> => {
+  const { app } = context
+  const ref = context.to((app as AppContext).entity<Pick<RunMessages, 'calls'>>(kind).ref(id))
   await call(ref, 'wake', undefined, { timeoutMs: 60_000 }).catch(() => undefined)
 }
 

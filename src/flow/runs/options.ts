@@ -147,6 +147,12 @@ export const workflowOptions = object({
   queue: optional(shortText),
 })
 
+/** The times of a schedule that passed while nothing could start. */
+export const missed = oneOf('one', 'all', 'none')
+
+/** The times of a schedule that come while a run goes on. */
+export const overlap = oneOf('skip', 'queue', 'allow')
+
 /** The options of `start`. */
 export const startOptions = object({
   id: runId,

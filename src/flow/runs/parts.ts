@@ -74,7 +74,24 @@ export const answerOf = <T>(
 /** The id of the one entity of its kind. */
 export const queueId = 'queue'
 
-/** The kind of the entity of a schedule. */
+/** Whether entities of this kind are in the tree of this program. */
+export const isInTree = (app: unknown, kind: string): boolean => {
+  try {
+    ;(app as Pick<AppContext, 'entity'>).entity(kind)
+    return true
+  } catch (error) {
+    if (isKeelsonError(error, 'INVALID_ARGUMENT')) return false
+    throw error
+  }
+}
+
+/** The kind of the schedules that are made at run time. */
+export const schedulesKind = '$made-schedules'
+
+/** The id of the one entity of the kind of a schedule of the tree. */
+export const scheduleId = 'schedule'
+
+/** The kind of the entity of a schedule of the tree. */
 export const scheduleKind = (schedule: string): string => `$schedule-${schedule}`
 
 /** The messages of an entity that is kept awake. */

@@ -4,7 +4,7 @@
  * and a time that comes twice counts once, unless the pattern says every hour or minute.
  */
 import { Cron } from 'croner'
-import { configError } from '../../errors.ts'
+import { type Place, refusal } from '../../check.ts'
 
 /** Five or six fields, or a name such as `@daily`. Croner takes a date and a year too. */
 const patternText = /^(@[a-z]+|\S+(\s+\S+){4,5})$/
@@ -13,8 +13,8 @@ const patternText = /^(@[a-z]+|\S+(\s+\S+){4,5})$/
 export class CronTimes {
   readonly #cron: Cron
 
-  /** @throws KeelsonError `CONFIG` for a pattern that has no time, or an unknown zone */
-  constructor(pattern: unknown, zone: unknown, path: string) {
+  /** @throws KeelsonError with the code of the place for a pattern without a time, or an unknown zone */
+  constructor(pattern: unknown, zone: unknown, at: Place) {
     try {
       if (typeof pattern !== 'string' || typeof zone !== 'string') throw new TypeError('no text')
       if (!patternText.test(pattern)) throw new RangeError('it has not 5 or 6 fields')
@@ -25,7 +25,7 @@ export class CronTimes {
     } catch (cause) {
       const expected =
         "a cron pattern of 5 or 6 fields with a time, such as '30 2 * * *', and an IANA time zone"
-      throw Object.assign(configError(path, expected, `${pattern} in ${zone}`), { cause })
+      throw Object.assign(refusal(at, expected, `${pattern} in ${zone}`), { cause })
     }
   }
 

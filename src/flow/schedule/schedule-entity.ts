@@ -1,122 +1,266 @@
 /**
- * The entity of a schedule. Its alarm is the next time of its pattern. A time that is due becomes a
- * recorded step, which starts the run. It follows the end of that run beside its mailbox. It is
- * apart from `schedule`, its one importer, because that makes parts, and this runs in the tree.
+ * The entities of schedules. The alarm of one is the next time of its pattern. A time that is due
+ * becomes a recorded step, which starts the run. It follows the end of that run beside its mailbox.
+ * Each schedule of the tree has a kind and is kept awake; the ones made at run time share one,
+ * and the keeper of runs wakes them at each start. It is apart from its importers, because they make
+ * parts and calls, and this runs in the tree.
  */
 import type { DurableServer } from '../../actors/index.ts'
+import { argument } from '../../check.ts'
 import { backoffMs } from '../../clock.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { type ChildSpec, noReply, reply } from '../../runtime/index.ts'
-import { type AppContext, kindSpec } from '../../supervisors/index.ts'
-import { keptAwake, scheduleKind } from '../runs/parts.ts'
-import type { CronTimes } from './cron.ts'
+import { type AppContext, durableActors, kindSpec } from '../../supervisors/index.ts'
+import {
+  isInTree,
+  keptAwake,
+  runKind,
+  scheduleId,
+  scheduleKind,
+  schedulesKind,
+} from '../runs/parts.ts'
+import { CronTimes } from './cron.ts'
 import {
   type Declared,
+  isOf,
+  type Mark,
   type Plan,
   planAt,
   planFor,
+  planPaused,
   planStarted,
+  planTriggered,
+  runIdOf,
   startable,
+  timeOf,
 } from './schedule-plan.ts'
 
-type Messages = {
-  calls: { stay: () => void }
+/** The messages of a schedule. A refusal is `CONFLICT`, or `BUSY` for a trigger beyond 1,000. */
+export type ScheduleMessages = {
+  calls: {
+    /** Holds a schedule of the tree awake, and is never answered. */
+    stay: () => void
+    /** Wakes a schedule, which looks at what its program has now. */
+    wake: () => void
+    create: (declared: Declared) => { readonly repeated: boolean }
+    change: (changes: Partial<Declared>) => void
+    pause: (isPaused: boolean) => void
+    /** Answers the id of the run. The step that starts it comes before the next message. */
+    trigger: () => string
+    /** Whether the run of this id has not started. */
+    waits: (id: string) => boolean
+  }
   continues: { start: () => void }
   alarms: { due: () => void }
 }
 
 type State = Plan | undefined
-type Server = DurableServer<Messages, State, Record<never, never>, string, unknown>
+type Server = DurableServer<ScheduleMessages, State, Record<never, never>, string, unknown>
 type Context = Parameters<NonNullable<Server['wake']>>[1]
 type App = Pick<AppContext, 'entity'>
 
-/** The times of a schedule and the runs that it begins, which are named by these times. */
-export type ScheduleTerms = {
+/** How schedules start runs, which are named by their times. */
+export type RunStarter = {
+  /** Starts a run, once. */
+  readonly begin: (app: App, workflow: string, id: string, input: unknown) => Promise<unknown>
+  /** Resolves when a run has ended, in any way. Rejects while it cannot be known. */
+  readonly ended: (app: App, workflow: string, id: string) => Promise<unknown>
+}
+
+/** A schedule of the tree. */
+type TreeSchedule = {
   readonly name: string
   readonly declared: Declared
   readonly times: CronTimes
-  /** Starts the run of a time, once. */
-  readonly begin: (app: App, at: number) => Promise<unknown>
-  /** Resolves when the run of a time has ended, in any way. Rejects while it cannot be known. */
-  readonly ended: (app: App, at: number) => Promise<unknown>
 }
 
-const scheduleId = 'schedule'
 const pauses = { baseMs: 1_000, maxMs: 60_000 }
 
 /** The parts of the tree with a schedule. */
-export const scheduleSpecs = (terms: ScheduleTerms): readonly ChildSpec[] => {
-  const kind = scheduleKind(terms.name)
-  return [kindSpec(kind, server(terms)), keptAwake(kind, scheduleId)]
+export const scheduleSpecs = (own: TreeSchedule, starter: RunStarter): readonly ChildSpec[] => {
+  const kind = scheduleKind(own.name)
+  return [kindSpec(kind, server(starter, own)), keptAwake(kind, scheduleId)]
 }
 
-/** A schedule begins, and follows the end of its run, while it is awake: it is kept so. */
-const server = (terms: ScheduleTerms): Server => {
-  const { declared, times } = terms
-  const planNow = (plan: State, context: Context): Plan =>
-    planFor(declared, times, context.now(), plan)
+/** The part of the tree with the schedules that are made at run time: one, of all its `flows`. */
+export const schedulesSpec = (starter: RunStarter): ChildSpec => {
+  const spec = kindSpec(schedulesKind, server(starter))
+  return {
+    ...spec,
+    start: async (context) => {
+      const { entities } = (context.app as AppContext)[durableActors]
+      return entities.kind(schedulesKind) ? { ignore: true } : spec.start(context)
+    },
+  }
+}
+
+/**
+ * Why a schedule that was made at run time starts nothing in this program; `undefined`: it does. Its
+ * times pass as in a program that is down.
+ */
+export const brokenBy = (app: unknown, name: string, { workflow }: Plan): string | undefined => {
+  if (!isInTree(app, runKind(workflow))) return `the workflow ${workflow} is not in the tree`
+  return isInTree(app, scheduleKind(name)) ? `the tree has a schedule ${name} too` : undefined
+}
+
+/** The schedules of one kind: one of the tree, or all made at run time. */
+const server = (starter: RunStarter, own?: TreeSchedule): Server => {
+  const nameOf = (context: Context): string => own?.name ?? context.id
+  const timesOf = ({ cron, zone }: Declared): CronTimes =>
+    own?.times ?? new CronTimes(cron, zone, argument('cron'))
+  /** The plan as this program goes on with it; `undefined`: there is none, or it rests. */
+  const planNow = (plan: State, context: Context): State => {
+    if (own) return planFor(own.declared, own.times, context.now(), plan)
+    return plan && brokenBy(context.app, context.id, plan) === undefined ? plan : undefined
+  }
+  /** The next plan with its alarm, and the step that starts the run which may start. */
+  const goesOn = (plan: Plan, context: Context): Plan => {
+    if (plan.next === undefined) context.cancelAlarm('due')
+    else context.setAlarm('due', { at: plan.next })
+    startSoon(plan, context)
+    return plan
+  }
+  const unknown = (plan: State, context: Context & Asked) => {
+    context.from.fail(conflict(`there is no schedule ${nameOf(context)}`, nameOf(context)))
+    return noReply(plan)
+  }
   return {
     init: () => undefined,
     wake: (plan, context) => {
-      if (plan?.running !== undefined) follow(terms, plan.running, context)
+      if (plan?.running !== undefined) follow(starter, plan.running, context)
     },
     calls: {
       stay: (plan, _, context) => {
         const next = planNow(plan, context)
-        if (next === plan) return noReply(plan)
-        setAlarm(next, context)
-        return goesOn(next)
+        return noReply(next && next !== plan ? goesOn(next, context) : plan)
       },
+      wake: (plan, _, context) => {
+        const next = planNow(plan, context)
+        return reply(undefined, next ? goesOn(next, context) : plan)
+      },
+      create: (plan, declared, context) => {
+        if (plan === undefined)
+          return reply(
+            { repeated: false },
+            goesOn(planFor(declared, timesOf(declared), context.now(), undefined), context),
+          )
+        if (isOf(plan, declared)) return reply({ repeated: true }, plan)
+        const text = `the schedule ${context.id} is there, and is another one`
+        context.from.fail(conflict(text, context.id))
+        return noReply(plan)
+      },
+      change: (plan, changes, context) => {
+        if (plan === undefined) return unknown(plan, context)
+        const now = context.now()
+        const declared = { ...plan, ...changes }
+        const { cron, zone, missed, overlap, workflow, input } = declared
+        const own = { cron, zone, missed, overlap, workflow, ...(input && { input }) }
+        // The times that passed until now are those of the old pattern.
+        const until = planAt(plan, timesOf(plan), now)
+        return reply(undefined, goesOn(planFor(own, timesOf(own), now, until), context))
+      },
+      pause: (found, isPaused, context) => {
+        const plan = own ? planNow(found, context) : found
+        if (plan === undefined) return unknown(plan, context)
+        const next = planPaused(plan, isPaused, timesOf(plan), context.now())
+        return reply(undefined, next === found ? found : goesOn(next, context))
+      },
+      trigger: (found, _, context) => {
+        const plan = own ? planNow(found, context) : found
+        if (plan === undefined) return unknown(plan, context)
+        const name = nameOf(context)
+        const broken = own ? undefined : brokenBy(context.app, name, plan)
+        const letters = Buffer.from(context.system.clock.randomBytes(4)).toString('hex')
+        const mark = `${new Date(context.now()).toISOString()}/${letters}`
+        const next = broken ?? planTriggered(plan, mark)
+        if (typeof next !== 'string') return reply(runIdOf(name, mark), goesOn(next, context))
+        context.from.fail(refusalOf(name, next))
+        return noReply(found)
+      },
+      waits: (plan, id, context) =>
+        reply(plan?.waiting.some((mark) => runIdOf(nameOf(context), mark) === id) ?? false, plan),
     },
     alarms: {
       // It may be due under the declaration of an earlier program, and come before `stay`.
       due: (plan, _, context) => {
-        const next = planAt(planNow(plan, context), times, context.now())
-        setAlarm(next, context)
-        return goesOn(next)
+        const next = planNow(plan, context)
+        if (!next) return noReply(plan)
+        return noReply(goesOn(planAt(next, timesOf(next), context.now()), context))
       },
     },
     continues: {
-      // A time has one run, however often this step is tried.
-      start: async (plan, _, context) => {
-        const at = plan && startable(plan)
-        if (plan === undefined || at === undefined) return noReply(plan)
-        await terms.begin(context.app as App, at)
-        const next = planStarted(plan)
-        if (next.running !== undefined) follow(terms, next.running, context)
-        return goesOn(next)
+      // A mark has one run, however often this step is tried.
+      start: async (found, _, context) => {
+        const plan = planNow(found, context)
+        const mark = plan && startable(plan)
+        if (plan === undefined || mark === undefined) return noReply(found)
+        const run = await begin(starter, plan, nameOf(context), mark, context.app as App)
+        const next = planStarted(plan, mark, run)
+        if (next.running === run) follow(starter, run, context)
+        startSoon(next, context)
+        return noReply(next)
       },
     },
   }
 }
 
-const setAlarm = ({ next }: Plan, context: Context): void => {
-  if (next === undefined) context.cancelAlarm('due')
-  else context.setAlarm('due', { at: next })
+type Asked = { readonly from: { fail(error: unknown): void } }
+
+const conflict = (text: string, schedule: string): KeelsonError =>
+  new KeelsonError('CONFLICT', text, { details: { schedule } })
+
+const refusalOf = (schedule: string, reason: string): KeelsonError => {
+  if (reason === 'full')
+    return new KeelsonError('BUSY', `1,000 runs of the schedule ${schedule} wait`)
+  const text =
+    reason === 'busy' ? 'has a run that goes on, and leaves others out' : `rests: ${reason}`
+  return conflict(`the schedule ${schedule} ${text}`, schedule)
 }
 
-const goesOn = (plan: Plan) =>
-  startable(plan) === undefined ? noReply(plan) : noReply(plan, { continue: ['start'] } as const)
+const startSoon = (plan: Plan, context: Context): void => {
+  if (startable(plan) !== undefined) context.addContinue('start')
+}
+
+/** Starts the run of a mark, and answers it as `type/id`. */
+const begin = async (
+  { begin }: RunStarter,
+  { workflow, input }: Plan,
+  name: string,
+  mark: Mark,
+  app: App,
+): Promise<string> => {
+  const id = runIdOf(name, mark)
+  try {
+    await begin(app, workflow, id, input ? input[0] : { at: timeOf(mark) })
+  } catch (error) {
+    // An earlier try has started it, with the input before a change.
+    if (!isKeelsonError(error, 'CONFLICT')) throw error
+  }
+  return `${workflow}/${id}`
+}
 
 /** Waits beside the mailbox for the end of a run, and lets the next one start. */
-const follow = (terms: ScheduleTerms, at: number, context: Context): void =>
+const follow = ({ ended }: RunStarter, run: string, context: Context): void =>
   context.background(async (work) => {
+    const at = run.indexOf('/')
     const closing = new Promise<'closing'>((resolve) => {
       work.closing.addEventListener('abort', () => resolve('closing'))
     })
     for (let failures = 1; ; failures++) {
-      const ended = terms.ended(work.app as App, at).then(
+      const end = ended(work.app as App, run.slice(0, at), run.slice(at + 1)).then(
         () => 'ended' as const,
         () => 'unknown' as const,
       )
-      const now = await Promise.race([ended, closing])
+      const now = await Promise.race([end, closing])
       if (now === 'closing') return
       if (now === 'ended') break
       if ((await Promise.race([work.sleep(backoffMs(pauses, failures)), closing])) === 'closing')
         return
     }
     await work.apply((plan, turn) => {
-      const next: Plan = { ...(plan as Plan), running: undefined }
-      if (startable(next) !== undefined) turn.addContinue('start')
+      const found = plan as Plan
+      const next: Plan = found.running === run ? { ...found, running: undefined } : found
+      startSoon(next, turn as Pick<Context, 'addContinue'> as Context)
       return reply(undefined, next)
     })
   })

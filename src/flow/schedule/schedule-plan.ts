@@ -1,4 +1,5 @@
 /** Which runs a schedule starts, and when it looks again. Pure. */
+import { isDeepStrictEqual } from 'node:util'
 import type { CronTimes } from './cron.ts'
 
 /** The times that passed while nothing could start: the last of them, all, or none. */
@@ -7,20 +8,53 @@ export type Missed = 'one' | 'all' | 'none'
 /** A time that comes while the run of an earlier one goes on: it is left out, waits, or starts. */
 export type Overlap = 'skip' | 'queue' | 'allow'
 
+/** The input of a run that a schedule starts. */
+export type Scheduled = {
+  /** The time of the pattern, in ms since 1970. The run may begin later, and never earlier. */
+  readonly at: number
+}
+
+/** The options of a schedule. */
+export type ScheduleOptions = {
+  /** The IANA time zone of the pattern, such as `'Europe/Berlin'`; `'UTC'` by default. */
+  readonly zone?: string
+  /**
+   * The times that passed while the program was down: one run for the last of them, which is the
+   * default; a run for each of the newest 1,000; or none for times more than a minute ago.
+   */
+  readonly missed?: Missed
+  /**
+   * A time that comes before the run of an earlier one has ended: it is left out, which is the
+   * default; its run starts after that end, and at most 1,000 wait; or it starts at once.
+   */
+  readonly overlap?: Overlap
+}
+
 /** How a schedule starts runs. */
 export type SchedulePolicy = { readonly missed: Missed; readonly overlap: Overlap }
 
-/** The declaration of a schedule in a program. */
-export type Declared = SchedulePolicy & { readonly cron: string; readonly zone: string }
+/** The declaration of a schedule: in a program, or by the call that has made it. */
+export type Declared = SchedulePolicy & {
+  readonly cron: string
+  readonly zone: string
+  /** The name of the workflow whose runs it starts. */
+  readonly workflow: string
+  /** The input of its runs, which may be `undefined`, in a list. Without one they get their time. */
+  readonly input?: readonly [input?: unknown]
+}
+
+/** A time of the pattern, in ms since 1970; or a trigger, whose text begins with its time. */
+export type Mark = number | string
 
 /** The state of a schedule, with the declaration that it was made by. Times in ms since 1970. */
 export type Plan = Declared & {
-  /** The next time; `undefined`: there is none. */
+  /** The next time; `undefined`: there is none, or the schedule is paused. */
   readonly next: number | undefined
-  /** The times whose runs are to start, in order. */
-  readonly waiting: readonly number[]
-  /** The time whose run goes on. With `allow` nobody waits for its end. */
-  readonly running: number | undefined
+  /** What has to start its run, in order. */
+  readonly waiting: readonly Mark[]
+  /** The run, as `type/id`, whose end the next one waits for. With `allow` none does. */
+  readonly running: string | undefined
+  readonly isPaused: boolean
   /** How many times were left out. */
   readonly skipped: number
 }
@@ -42,13 +76,33 @@ export const planFor = (
   now: number,
   plan: Plan | undefined,
 ): Plan => {
-  const { cron, zone, missed, overlap } = declared
+  const { cron, zone } = declared
   if (plan?.cron !== cron || plan.zone !== zone) {
-    const begun = { waiting: [], running: undefined, skipped: 0, ...plan, ...declared }
-    return { ...begun, next: times.after(now) }
+    const born = { waiting: [], running: undefined, isPaused: false, skipped: 0 }
+    const begun = { ...born, ...plan, ...declared }
+    return { ...begun, next: begun.isPaused ? undefined : times.after(now) }
   }
-  const isSame = plan.missed === missed && plan.overlap === overlap
-  return isSame ? plan : { ...planAt(plan, times, now), ...declared }
+  return isOf(plan, declared) ? plan : { ...planAt(plan, times, now), ...declared }
+}
+
+/** Whether a plan has this declaration. */
+export const isOf = (plan: Plan, declared: Declared): boolean =>
+  (['cron', 'zone', 'missed', 'overlap', 'workflow'] as const).every(
+    (name) => plan[name] === declared[name],
+  ) && isDeepStrictEqual(plan.input, declared.input)
+
+/** The plan that is paused, or goes on. Times of a pause start nothing, and none is missed. */
+export const planPaused = (plan: Plan, isPaused: boolean, times: CronTimes, now: number): Plan => {
+  if (plan.isPaused === isPaused) return plan
+  const until = isPaused ? planAt(plan, times, now) : plan
+  return { ...until, isPaused, next: isPaused ? undefined : times.after(now) }
+}
+
+/** The plan with a run that is to start now; the reason, if its policy or its bound refuses one. */
+export const planTriggered = (plan: Plan, mark: Mark): Plan | 'busy' | 'full' => {
+  const { overlap, running, waiting } = plan
+  if (overlap === 'skip' && (running !== undefined || waiting.length > 0)) return 'busy'
+  return waiting.length >= waitingMax ? 'full' : { ...plan, waiting: [...waiting, mark] }
 }
 
 /** The plan after the times until `now`. */
@@ -73,12 +127,23 @@ export const planAt = (plan: Plan, times: CronTimes, now: number): Plan => {
   }
 }
 
-/** The time whose run is to start now. */
-export const startable = ({ waiting, running, overlap }: Plan): number | undefined =>
-  running === undefined || overlap === 'allow' ? waiting[0] : undefined
+/** What is to start its run now. A paused schedule starts triggered runs alone. */
+export const startable = ({ waiting, running, overlap, isPaused }: Plan): Mark | undefined =>
+  running === undefined || overlap === 'allow'
+    ? waiting.find((mark) => !isPaused || typeof mark === 'string')
+    : undefined
 
-/** The plan after the run of the first waiting time has started. */
-export const planStarted = (plan: Plan): Plan => {
-  const [running, ...waiting] = plan.waiting
-  return { ...plan, waiting, running: plan.overlap === 'allow' ? undefined : running }
-}
+/** The plan after the run of a mark has started, as `type/id`. */
+export const planStarted = (plan: Plan, started: Mark, run: string): Plan => ({
+  ...plan,
+  waiting: plan.waiting.filter((mark) => mark !== started),
+  running: plan.overlap === 'allow' ? plan.running : run,
+})
+
+/** The time of a mark, in ms since 1970. */
+export const timeOf = (mark: Mark): number =>
+  typeof mark === 'number' ? mark : Date.parse(mark.slice(0, mark.indexOf('/')))
+
+/** The id of the run of a mark. */
+export const runIdOf = (schedule: string, mark: Mark): string =>
+  `${schedule}/${typeof mark === 'number' ? new Date(mark).toISOString() : mark}`

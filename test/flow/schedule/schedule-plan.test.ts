@@ -1,7 +1,9 @@
 /** The times of a schedule: of its pattern, missed ones, and those that come too soon. */
 import { describe, expect, test } from 'vitest'
+import { config } from '../../../src/check.ts'
 import { CronTimes } from '../../../src/flow/schedule/cron.ts'
 import {
+  type Mark,
   type Missed,
   type Overlap,
   type Plan,
@@ -12,11 +14,11 @@ import {
 } from '../../../src/flow/schedule/schedule-plan.ts'
 
 const ms = (text: string): number => Date.parse(text)
-const shown = (times: readonly number[]): string[] =>
+const shown = (times: readonly Mark[]): string[] =>
   times.map((at) => new Date(at).toISOString().slice(0, 16))
 
 const between = (cron: string, zone: string, from: string, until: string): string[] => {
-  const times = new CronTimes(cron, zone, 'schedule.s')
+  const times = new CronTimes(cron, zone, config('schedule.s'))
   return shown(times.between(times.after(ms(from)) as number, ms(until), 1_000).newest)
 }
 
@@ -64,7 +66,7 @@ describe('a cron pattern', () => {
       ['often', 'UTC'],
       ['* * * * *', 'Nowhere/Land'],
     ] as const)
-      expect(() => new CronTimes(cron, zone, 'schedule.s')).toThrow(
+      expect(() => new CronTimes(cron, zone, config('schedule.s'))).toThrow(
         expect.objectContaining({ code: 'CONFIG', details: expect.any(Object) }),
       )
   })
@@ -72,8 +74,8 @@ describe('a cron pattern', () => {
 
 describe('a plan', () => {
   const cron = '0 * * * *'
-  const times = new CronTimes(cron, 'UTC', 'schedule.s')
-  const declared = { cron, zone: 'UTC', missed: 'one', overlap: 'skip' } as const
+  const times = new CronTimes(cron, 'UTC', config('schedule.s'))
+  const declared = { cron, zone: 'UTC', missed: 'one', overlap: 'skip', workflow: 'w' } as const
   const begun = planFor(declared, times, ms('2026-01-01T00:30Z'), undefined)
   const later = (plan: Plan, at: string, missed: Missed, overlap: Overlap): Plan =>
     planAt({ ...plan, missed, overlap }, times, ms(at))
@@ -111,7 +113,8 @@ describe('a plan', () => {
       ['queue', 1, undefined],
       ['allow', 1, '2026-01-01T02:00'],
     ] as const) {
-      const first = planStarted(later(begun, '2026-01-01T01:00Z', 'one', overlap))
+      const due = later(begun, '2026-01-01T01:00Z', 'one', overlap)
+      const first = planStarted(due, startable(due) as Mark, 'w/s/1')
       const plan = later(first, '2026-01-01T02:00Z', 'one', overlap)
       const next = startable(plan)
       expect([plan.waiting.length, next && shown([next])[0]]).toEqual([waits, starts])
@@ -123,8 +126,8 @@ describe('a plan', () => {
   })
 
   test('under another pattern or zone begins nothing for an earlier time, and keeps what began', () => {
-    const going: Plan = { ...begun, waiting: [1, 2], running: 3, skipped: 4 }
-    const daily = new CronTimes('0 9 * * *', 'Europe/Berlin', 'schedule.s')
+    const going: Plan = { ...begun, waiting: [1, 2], running: 'w/s/3', skipped: 4 }
+    const daily = new CronTimes('0 9 * * *', 'Europe/Berlin', config('schedule.s'))
     for (const changed of [{ cron: '0 9 * * *' }, { zone: 'Europe/Berlin' }]) {
       const plan = planFor({ ...declared, ...changed }, daily, ms('2026-01-03T12:00Z'), going)
       expect(plan).toEqual({ ...going, ...changed, next: ms('2026-01-04T08:00Z') })

@@ -1,0 +1,290 @@
+/** `flow(app).schedules`: makes schedules at run time, acts on them and on those of the tree. */
+import { argument, noMore, object, optional, or, type Place, refusal } from '../../check.ts'
+import { KeelsonError } from '../../errors.ts'
+import { call, type Ref } from '../../runtime/index.ts'
+import { type AppContext, durableActors } from '../../supervisors/index.ts'
+import type { Workflow } from '../runs/body.ts'
+import type { Page } from '../runs/listing.ts'
+import { missed, overlap, pageOptions, shortText, workflowOf } from '../runs/options.ts'
+import { entitiesOf, isInTree, scheduleId, scheduleKind, schedulesKind } from '../runs/parts.ts'
+import { encoded, inputOf } from '../runs/values.ts'
+import { CronTimes } from '../schedule/cron.ts'
+import { brokenBy, type ScheduleMessages } from '../schedule/schedule-entity.ts'
+import type {
+  Declared,
+  Missed,
+  Overlap,
+  Plan,
+  Scheduled,
+  ScheduleOptions,
+} from '../schedule/schedule-plan.ts'
+
+/** A schedule. Times in ms since 1970. */
+export type ScheduleRow = {
+  readonly name: string
+  readonly cron: string
+  readonly zone: string
+  readonly missed: Missed
+  readonly overlap: Overlap
+  /** The name of the workflow whose runs it starts. */
+  readonly workflow: string
+  /** The input of its runs, in a list. `undefined`: each gets its time. */
+  readonly input: readonly [input?: unknown] | undefined
+  /** It is declared in the tree: it can be paused and triggered, and is changed there. */
+  readonly isOfTree: boolean
+  readonly isPaused: boolean
+  /** Why it starts nothing in this program; `undefined`: it does. */
+  readonly broken: string | undefined
+  /** Its next time; `undefined`: there is none, or it is paused or broken. */
+  readonly next: number | undefined
+  /** The id of the run that goes on. With `overlap: 'allow'` none is noted. */
+  readonly running: string | undefined
+  /** How many runs have to start. */
+  readonly waiting: number
+  /** How many times were left out. */
+  readonly skipped: number
+}
+
+/** What a schedule that was made at run time can be changed to. What is left out stays. */
+export type ScheduleChanges = ScheduleOptions & {
+  readonly cron?: string
+  readonly input?: unknown
+}
+
+/** A run that was triggered. `waits`: it has not started, and does when it may. */
+export type TriggeredRun = { readonly id: string; readonly waits: boolean }
+
+type App = Pick<AppContext, 'entity'>
+
+/** The most bytes of the input of a schedule: its row has it. */
+const inputBytesMax = 64 * 1024
+
+const name = (given: unknown): string => {
+  const found = shortText(given, argument('name'))
+  if (Buffer.byteLength(found) <= 128 && !/[{}/]/.test(found)) return found
+  throw refusal(argument('name'), 'at most 128 bytes, without {, } and /', given)
+}
+
+const cron = (found: unknown, at: Place): string => {
+  new CronTimes(found, 'UTC', at)
+  return found as string
+}
+
+const zone = (found: unknown, at: Place): string => {
+  new CronTimes('* * * * *', found, at)
+  return found as string
+}
+
+const anyInput = (found: unknown): unknown => found
+
+const createOptions = object({
+  ...{ zone: or(zone, 'UTC'), missed: or(missed, 'one'), overlap: or(overlap, 'skip') },
+  input: anyInput,
+})
+
+const changeOptions = object({
+  ...{ cron: optional(cron), zone: optional(zone), missed: optional(missed) },
+  ...{ overlap: optional(overlap), input: anyInput },
+})
+
+/** The schedules of an instance. */
+export class Schedules {
+  readonly #app: App
+
+  /** For `flow(app).schedules`. */
+  constructor(app: App) {
+    this.#app = app
+  }
+
+  /**
+   * Makes a schedule that starts runs of a workflow of the tree, and answers when that is durable. It
+   * stays over restarts and new programs, until `delete`. Its pattern and options are those of
+   * `schedule`; with `input` its runs get that one, and not their times. `repeated`: the same
+   * schedule was there. A program without the workflow starts no run of it, and says so in `list`
+   * and in the health.
+   * @throws KeelsonError `CONFLICT` if the tree has a schedule of this name, or another one was made;
+   * `INVALID_ARGUMENT`; `TOO_LARGE` for an input of more than 64 KiB; `NO_SPACE`, `BUSY`,
+   * `SHARD_DOWN`, `UNKNOWN_OUTCOME`, `CLOSED`
+   */
+  create<O, S>(
+    name: string,
+    cron: string,
+    workflow: Workflow<Scheduled, O, S>,
+    options?: ScheduleOptions,
+  ): Promise<{ readonly repeated: boolean }>
+  create<I, O, S>(
+    name: string,
+    cron: string,
+    workflow: Workflow<I, O, S>,
+    options: ScheduleOptions & { readonly input: I },
+  ): Promise<{ readonly repeated: boolean }>
+  async create(
+    given: string,
+    pattern: string,
+    workflow: Pick<Workflow, 'name' | 'sort'>,
+    options: ScheduleOptions & { readonly input?: unknown } = {},
+    ...surplus: []
+  ): Promise<{ readonly repeated: boolean }> {
+    noMore(surplus, 'create(name, cron, workflow, { zone, input, … })')
+    const { input: _, ...checked } = createOptions(options, argument('', 'a schedule'))
+    const declared: Declared = {
+      ...{ cron: cron(pattern, argument('cron')), ...checked },
+      workflow: workflowOf(workflow).name,
+      ...inputIn(options),
+    }
+    const ref = this.#made(name(given), 'made')
+    entitiesOf(this.#app, 'workflow', declared.workflow)
+    return call(ref, 'create', declared)
+  }
+
+  /**
+   * Changes a schedule that was made at run time. A new pattern or zone counts from now on, and so
+   * do `missed` and `overlap`: times that have passed are decided by the old ones.
+   * @throws KeelsonError `CONFLICT` if there is none, or if the tree declares it: it is changed there
+   */
+  async change(given: string, changes: ScheduleChanges): Promise<void> {
+    const { input: _, ...checked } = changeOptions(changes, argument('', 'a change'))
+    const changed = { ...checked, ...inputIn(changes) } as Partial<Declared>
+    await call(this.#made(name(given), 'changed'), 'change', changed)
+  }
+
+  /**
+   * Lets a schedule start no run by its times, until `resume`, over restarts too. A run that goes on
+   * is left alone. Answers when that is durable. @throws KeelsonError `CONFLICT` if there is none
+   */
+  pause(given: string): Promise<void> {
+    return this.#pause(given, true)
+  }
+
+  /**
+   * Lets a paused schedule go on with its next time. Times that passed in the pause are not made
+   * good. @throws KeelsonError `CONFLICT` if there is none
+   */
+  resume(given: string): Promise<void> {
+    return this.#pause(given, false)
+  }
+
+  /**
+   * Starts a run of a schedule now, also of a paused one, and answers its id when it has started.
+   * With `overlap: 'queue'` it waits for the end of the run that goes on: `waits`.
+   * @throws KeelsonError `CONFLICT` if there is none, if a run goes on under `overlap: 'skip'`, or if
+   * the schedule is broken; `BUSY` if 1,000 runs wait
+   */
+  async trigger(given: string): Promise<TriggeredRun> {
+    const ref = this.#ref(name(given))
+    const id = await call(ref, 'trigger')
+    // The step that starts it comes before this message.
+    const waits = await call(ref, 'waits', id)
+    return { id, waits }
+  }
+
+  /**
+   * Removes a schedule that was made at run time. A run that goes on is left alone; runs that wait
+   * do not start. False: there was none.
+   * @throws KeelsonError `CONFLICT` if the tree declares it: it is removed there
+   */
+  async delete(given: string): Promise<boolean> {
+    this.#made(name(given), 'removed')
+    return this.#app.entity(schedulesKind).delete(given)
+  }
+
+  /** One schedule; `undefined`: there is none of this name. It wakes nobody. */
+  get(given: string): ScheduleRow | undefined {
+    const plan = this.#state(name(given))
+    return plan && rowOf(this.#app, given, plan)
+  }
+
+  /**
+   * A page of schedules, 100 by default, in the order of their names. Those of the tree come before
+   * the first page, whatever its limit. It wakes nobody.
+   * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`
+   */
+  list(options: { readonly limit?: number; readonly cursor?: string } = {}): Page<ScheduleRow> {
+    const query = pageOptions(options, argument('', 'a page'))
+    const page = this.#app.entity<unknown, Plan>(schedulesKind).list(query as object)
+    const names = query.cursor === undefined ? treeSchedules(this.#app) : []
+    const tree = names.flatMap((each) => this.get(each) ?? [])
+    const made = page.entries.flatMap(({ id, state }) => (state ? rowOf(this.#app, id, state) : []))
+    const { cursor, exhausted } = page
+    return { entries: [...tree, ...made], exhausted, ...(cursor !== undefined && { cursor }) }
+  }
+
+  async #pause(given: string, isPaused: boolean): Promise<void> {
+    await call(this.#ref(name(given)), 'pause', isPaused)
+  }
+
+  #ref(given: string): Ref<ScheduleMessages> {
+    const [kind, id] = placeOf(this.#app, given)
+    return this.#app.entity<ScheduleMessages>(kind).ref(id)
+  }
+
+  /** A schedule that is not of the tree. @throws KeelsonError `CONFLICT` */
+  #made(given: string, what: string): Ref<ScheduleMessages> {
+    if (!isInTree(this.#app, scheduleKind(given))) return this.#ref(given)
+    const text = `the schedule ${given} is declared in the schedules of the tree's flows: it is ${what} there`
+    throw new KeelsonError('CONFLICT', text, { details: { schedule: given } })
+  }
+
+  #state(given: string): Plan | undefined {
+    const [kind, id] = placeOf(this.#app, given)
+    return this.#app.entity<unknown, Plan>(kind).state(id)
+  }
+}
+
+/** The kind and the id of the entity of a schedule. */
+const placeOf = (app: App, given: string): readonly [kind: string, id: string] =>
+  isInTree(app, scheduleKind(given)) ? [scheduleKind(given), scheduleId] : [schedulesKind, given]
+
+/** The names of the schedules of the tree, in order. */
+const treeSchedules = (app: App): readonly string[] => {
+  const { entities } = app as { readonly entities?: AppContext[typeof durableActors]['entities'] }
+  const { known } = entities ?? (app as AppContext)[durableActors].entities
+  const prefix = scheduleKind('')
+  return [...known.keys()]
+    .filter((kind) => kind.startsWith(prefix))
+    .map((kind) => kind.slice(prefix.length))
+    .sort()
+}
+
+const inputIn = (options: { readonly input?: unknown }): Pick<Declared, 'input'> => {
+  if (!('input' in options)) return {}
+  const { input } = inputOf(options.input)
+  if (input === undefined) return { input: [] }
+  const { length } = encoded(input, 'the input').bytes
+  if (length <= inputBytesMax) return { input: [input] }
+  throw new KeelsonError(
+    'TOO_LARGE',
+    `the input of a schedule has at most ${inputBytesMax} bytes`,
+    {
+      details: { length, max: inputBytesMax },
+    },
+  )
+}
+
+const rowOf = (app: App, name: string, plan: Plan): ScheduleRow => {
+  const { cron, zone, missed, overlap, workflow, input, isPaused, running, skipped } = plan
+  const isOfTree = isInTree(app, scheduleKind(name))
+  const broken = isOfTree ? undefined : brokenBy(app, name, plan)
+  return {
+    ...{ name, cron, zone, missed, overlap, workflow, input, isOfTree, isPaused, broken, skipped },
+    next: broken === undefined ? plan.next : undefined,
+    running: running?.slice(running.indexOf('/') + 1),
+    waiting: plan.waiting.length,
+  }
+}
+
+/** A schedule that starts nothing in this program. */
+export type BrokenSchedule = { readonly schedule: string; readonly reason: string }
+
+/** So many schedules that were made at run time are looked at for the health. */
+const lookedAt = 1_000
+
+/** The schedules that start nothing in this program, for the health. */
+export const brokenSchedules = (app: App): readonly BrokenSchedule[] =>
+  app
+    .entity<unknown, Plan>(schedulesKind)
+    .list({ limit: lookedAt })
+    .entries.flatMap(({ id: schedule, state }) => {
+      const reason = state && brokenBy(app, schedule, state)
+      return reason === undefined ? [] : { schedule, reason }
+    })
