@@ -12,7 +12,7 @@
  *   imported by the file that takes it, and an entry of the package imports for its users.
  *   `--doors` counts each door as the one importer instead.
  * - A reason to be apart has a file whose first comment says "Pure", or why it is "apart" from its
- *   importer; a file that is named in `smallParts` in `test/tidy.test.ts`; one that its importer loads
+ *   importer; a file that is named in `reasonsApart` in `test/tidy.test.ts`; one that its importer loads
  *   with `import()`, so late that many programs never do; and one that is imported from another
  *   folder: no room may hold the code of two.
  */
@@ -131,10 +131,10 @@ const entriesOf = (dir) => {
   )
 }
 
-/** The files that `smallParts` names. */
-const smallPartsOf = (dir) => {
+/** The files that `reasonsApart` names. */
+const reasonsApartIn = (dir) => {
   const text = readFileSync(join(dir, 'test/tidy.test.ts'), 'utf8')
-  const table = /const smallParts[^{]*\{([^}]*)\}/.exec(text)?.[1] ?? ''
+  const table = /const reasonsApart[^{]*\{([^}]*)\}/.exec(text)?.[1] ?? ''
   return [...table.matchAll(/'(src\/[^']+)':/g)].map(([, path]) => path)
 }
 
@@ -144,7 +144,7 @@ const print = async (dir, countsDoors) => {
   const functions = files.flatMap((file) => file.functions)
   const long = functions.filter(({ lines }) => lines > linesMax)
   const singles = singlesOf(files, entriesOf(dir), countsDoors)
-  const reasons = smallPartsOf(dir)
+  const reasons = reasonsApartIn(dir)
   const hasReason = ({ path, importer, isLate, head }) =>
     isLate ||
     dirname(path) !== dirname(importer) ||

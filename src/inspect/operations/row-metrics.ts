@@ -1,6 +1,7 @@
 /**
  * The metrics that are counted from rows: parked steps, runs of workflows, jobs of queues. Mostly
- * there are counters of the rows. A part that cannot be read now is left out of the scrape.
+ * there are counters of the rows. A part that cannot be read now is left out of the scrape. They
+ * are apart from the metrics of `instance-metrics.ts`, which an instance knows without a row.
  */
 import { countsOf as actorCounts, parkedField } from '../../actors/index.ts'
 import type { Clock } from '../../clock.ts'

@@ -1,7 +1,8 @@
 /**
  * Writes of one file past the system's page cache (`O_DIRECT`). Many systems, file systems, disks
  * and buffers do not support that. After the first refusal every write goes through the cache, with
- * the same bytes at the same places.
+ * the same bytes at the same places. It is apart from `node-disk.ts` because it owns the aligned
+ * memory that such writes need.
  */
 
 /** A file that is open past the cache. It throws the system's own errors. */

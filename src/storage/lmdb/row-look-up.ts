@@ -1,6 +1,7 @@
 /**
  * Looks up rows by their keys. Key and record are in memory that is used again: memory made for one
- * look-up costs more than LMDB's search. Only the row and a view of its value are new.
+ * look-up costs more than LMDB's search. Only the row and a view of its value are new. So it is
+ * apart from `lmdb-projection-store.ts`: it owns that memory.
  */
 
 import type { ViewedBytes } from '../../bytes/u64.ts'
