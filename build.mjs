@@ -54,11 +54,11 @@ const doors = [
 /** A thread begins with the file that starts it. As entries these get chunks of their own, so a thread loads little else. */
 const threads = [
   'spare-maker',
+  'thread-backup',
   'thread-blob-host',
   'thread-examination',
   'thread-log-host',
   'thread-projection-writer',
-  'thread-shard-copier',
   'thread-snapshot-host',
   'thread-turn-scanner',
 ].map((name) => `storage/threads/${name}`)

@@ -52,7 +52,7 @@ const doors: Record<string, readonly string[]> = {
   'node:child_process': [
     'src/storage/disk/folder-lock.ts',
     'src/storage/disk/lock-sign.ts',
-    'src/inspect/command/service-manager.ts',
+    'src/inspect/cli/run-command.ts',
     'src/inspect/cli/observe-command.ts',
   ],
   'node:console': ['src/inspect/attach/attached-prompt.ts'],

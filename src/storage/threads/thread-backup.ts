@@ -1,13 +1,17 @@
 /**
- * The folder of a backup on a separate thread, which lives as long as the lock: the host, and the
- * thread's entry. A lock starts a program, and in a large process that stops its caller for longer
- * than a look at a running system may.
+ * The threads of a backup: the hosts, and their entry. One holds the lock of its folder and lives
+ * as long as that: a lock starts a program, and in a large process that stops its caller for longer
+ * than a look at a running system may. The other one copies a shard and lives for one copy: ending
+ * it ends the copy, and a file that is not whole has no name yet.
  */
 import { type ClaimedBackup, claimBackup } from '../backups/backup-folder.ts'
+import { copyingShard } from '../backups/shard-copy.ts'
 import { nodeDisk } from '../disk/node-disk.ts'
 import type { BackupClaim, BackupContent, BackupFolders } from '../ports/backup-folder.ts'
 import { refusing } from '../ports/disk-failure.ts'
-import { isThread, serve, startThread, threadClient } from './worker-thread.ts'
+import type { ShardCopier, ShardCopyRequest } from '../ports/shard-copier.ts'
+import { finish, stepsAs } from '../ports/steps.ts'
+import { askOnce, isThread, serve, startThread, threadClient } from './worker-thread.ts'
 
 /** Locks a folder on a new thread. */
 export const threadBackupFolders: BackupFolders = async (claim) => {
@@ -30,7 +34,7 @@ export const threadBackupFolders: BackupFolders = async (claim) => {
   }
 }
 
-/** Its requests and answers. */
+/** The requests to the thread of a folder, and its answers. */
 const handlers = (disk = nodeDisk()): Record<string, (request: unknown) => void> => {
   let claimed: ClaimedBackup | undefined
   return {
@@ -46,3 +50,16 @@ if (isThread('target')) {
   const handle = handlers()
   serve((kind, request) => refusing(() => handle[kind]?.(request)))
 }
+
+/** Copies a shard on a new thread. */
+export const threadShardCopier: ShardCopier = (request, signal, onProgress) =>
+  askOnce({
+    ...{ entry: import.meta.url, role: 'backup', request, signal },
+    onProgress: onProgress as ((progress: unknown) => void) | undefined,
+  }) as ReturnType<ShardCopier>
+
+if (isThread('backup'))
+  serve((_, request, report) => {
+    const steps = copyingShard(nodeDisk(), request as ShardCopyRequest)
+    return refusing(() => finish(stepsAs(steps, report)))
+  })
