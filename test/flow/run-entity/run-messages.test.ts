@@ -12,7 +12,8 @@ import { flowWorld } from '../../support/worlds/flow-world.ts'
 
 /** A body that ends as its input says. */
 const work = workflow('work', async (ctx: Ctx<{ go: unknown }>, input: string) => {
-  if (input === 'waits') await ctx.waitFor('go')
+  if (input === 'steps') await ctx.step('one', () => 1)
+  if (input === 'waits' || input === 'steps') await ctx.waitFor('go')
   if (input === 'runs') await ctx.step('hang', () => new Promise(() => undefined))
   if (input === 'once')
     await ctx.step('once', () => new Promise(() => undefined), { repeat: 'once' })
@@ -126,6 +127,41 @@ describe('a start', () => {
   })
 })
 
+describe('a fork', () => {
+  test('has what its first run was asked for, its input and seed, and is repeated by the same request alone', async () => {
+    const { w, send, start, state } = await world()
+    const parent: Parent = { type: 'p', id: '1', birth: 'b', lap: 0, number: 3 }
+    await start('1', 'steps', { parent, root: 'r/1', priority: 3, key: 'k', correlation: 'c' })
+    const first = state('1') as RunState
+    const fork = (of: string, id: string, from = 'one') => send(of, 'fork', { id, from })
+    expect(await fork('2', '1')).toEqual({ repeated: false })
+    const born = state('2') as RunState
+    const { parent: _, root: __, waitsFor: ___, ...asked } = first
+    expect(born).toEqual({
+      ...{ ...asked, status: 'running', birth: expect.stringMatching(/^[0-9a-f]{16}$/) },
+      ...{ startedAt: born.since, since: born.since, outcomes: 0, operations: 0 },
+      fork: { seed: first.birth, startedAt: first.startedAt, run: 'work/1', from: 'one' },
+    })
+    expect(born.since).toBeGreaterThan(first.since)
+    expect([born.birth === first.birth, state('1')]).toEqual([false, first])
+
+    await w.s.advance(10_000)
+    expect(await fork('3', '2')).toEqual({ repeated: false })
+    expect(state('3')?.fork).toEqual({ ...born.fork, run: 'work/2' })
+    expect(await fork('2', '1')).toEqual({ repeated: true })
+    const taken = (id: string) => ({
+      ...{ code: 'CONFLICT', message: `the run ${id} of work has begun otherwise` },
+      details: { type: 'work', id },
+    })
+    expect(await fork('2', '1', 'other')).toEqual(taken('2'))
+    expect(await fork('2', '3')).toEqual(taken('2'))
+    expect(await fork('1', '1')).toEqual(taken('1'))
+    expect(await fork('4', '1', 'other')).toEqual(refused('be forked from other', '1', 'waiting'))
+    expect(await fork('4', 'none')).toEqual(refused('be forked from one', 'none', undefined))
+    expect(state('4')).toBeUndefined()
+  })
+})
+
 describe('a message finds a run in each status', () => {
   const statusesBut = (...some: string[]) => statuses.filter((each) => !some.includes(each))
 
@@ -182,10 +218,10 @@ describe('a message finds a run in each status', () => {
     expect(state('blocked')).not.toHaveProperty('error')
 
     for (const status of ['failed', 'cancelled'])
-      expect(await send(status, 'retry')).toBe(undefined)
+      expect(await send(status, 'retry', {})).toBe(undefined)
     for (const status of statusesBut('failed', 'cancelled', 'blocked'))
-      expect(await send(status, 'retry')).toEqual(refused('be retried', status, status))
-    expect(await send('none', 'retry')).toEqual(refused('be retried', 'none', undefined))
+      expect(await send(status, 'retry', {})).toEqual(refused('be retried', status, status))
+    expect(await send('none', 'retry', {})).toEqual(refused('be retried', 'none', undefined))
   })
 
   test('cancel: of runs that go on, once, and of those that are undone by force alone', async () => {
