@@ -12,26 +12,20 @@ import {
   worker,
 } from '../../../src/index.ts'
 import { caughtUp, fill, following, ofReplica } from '../../support/worlds/followed-instance.ts'
-import { MemoryReplica } from '../../support/worlds/memory-replica.ts'
+import { MemoryReplica, valuesOf } from '../../support/worlds/memory-replica.ts'
 import { codeOf, type Machine, machine } from '../../support/worlds/simulated-instance.ts'
-import {
-  namesIn,
-  overwrite,
-  options as snapshotOptions,
-} from '../../support/worlds/snapshot-instance.ts'
-
-const valuesOf = (replica: MemoryReplica): Record<string, unknown> =>
-  Object.fromEntries(
-    [...replica.kept.keys.values()].map(({ key, json }) => [key, JSON.parse(json ?? 'null')]),
-  )
+import { overwrite, options as snapshotOptions } from '../../support/worlds/snapshot-instance.ts'
 
 type Counting = { calls: { add: (by: number) => number } }
+
 const counter: DurableServer<Counting, { count: number }, { isEven: boolean }> = {
   init: () => ok({ count: 0 }),
   calls: { add: ({ count }, by) => reply(count + by, { count: count + by }) },
   index: ({ count }) => ({ isEven: count % 2 === 0 }),
 }
+
 const counters = entity('counter', counter)
+
 const counting = supervisor('app', {}, [counters, worker('only', counter, { durable: true })])
 
 /** The replica has all, goes away, and so many values of so many bytes follow. */
@@ -474,63 +468,4 @@ describe('a replica', () => {
       expect(kept.rows).toHaveLength(rows + 1)
     },
   )
-})
-
-describe('a required replica', () => {
-  const segments = (world: Machine): string[] => namesIn(world, '/data/shard-0/wal', '.wal')
-
-  test.each([
-    [true, 'holds the log until it has it'],
-    [false, 'does not hold the log if it is optional'],
-  ])('(required: %s) %s', async (required) => {
-    const { world, replica, app, log } = await following({ required }, snapshotOptions)
-    await caughtUp(world, app)
-    replica.isAway = true
-    const [first] = segments(world)
-    await overwrite(world, app, 100)
-    await world.during(app.control.snapshot(0))
-    expect(segments(world)[0] === first).toBe(required)
-    replica.isAway = false
-    await caughtUp(world, app)
-    await overwrite(world, app, 4)
-    await world.during(app.control.snapshot(0))
-    expect(segments(world)[0] === first).toBe(false)
-    await caughtUp(world, app)
-    expect(valuesOf(replica).k3).toBe(app.store.get('k3'))
-    expect(replica.pieces.length > 0).toBe(!required)
-    const told = log.messages('warn').filter((line) => line.includes('are missing there'))
-    expect(told).toHaveLength(required ? 0 : 1)
-  })
-
-  test('(required: false) gets a snapshot if the log gives back its next frames during a commit', async () => {
-    const { world, replica, app } = await following({ required: false }, snapshotOptions)
-    await caughtUp(world, app)
-    const [first] = segments(world)
-    replica.answerMs = 10_000
-    const { position } = await world.during(app.store.put('slow', 1))
-    await world.clock.advance(100)
-    replica.answerMs = 1
-    await overwrite(world, app, 100)
-    await world.during(app.control.snapshot(0))
-    expect(segments(world)[0]).not.toBe(first)
-    expect(replica.kept.progress.lsn).toBeLessThan(position.lsn)
-    const { opened } = replica
-    await caughtUp(world, app)
-    // The session that sent it goes on.
-    expect(replica.opened).toBe(opened)
-    expect(replica.pieces.length).toBeGreaterThan(0)
-    expect(valuesOf(replica)).toMatchObject({ slow: 1, k3: app.store.get('k3') })
-  })
-
-  test('holds the log from the start on, before it could be asked', { tags: ['D34'] }, async () => {
-    const world = machine()
-    const replica = new MemoryReplica(world.clock)
-    replica.isAway = true
-    const replication = [{ client: replica, required: true }]
-    const app = await world.start({ ...snapshotOptions, replication })
-    const [first] = segments(world)
-    await overwrite(world, app, 100)
-    await world.during(app.control.snapshot(0))
-    expect(segments(world)[0]).toBe(first)
-  })
 })

@@ -1,80 +1,11 @@
 import { readFileSync } from 'node:fs'
-import { PassThrough } from 'node:stream'
 import { describe, expect, test } from 'vitest'
-import { Prompt } from '../../../src/inspect/prompt/prompt.ts'
 import { processWords, promptWords } from '../../../src/inspect/prompt/prompt-words.ts'
-import { LocalSession } from '../../../src/inspect/prompt/session.ts'
 import { helpText } from '../../../src/inspect/prompt/word-help.ts'
 import { plainPaint } from '../../../src/inspect/text/paint.ts'
-import {
-  type Context,
-  call,
-  type GenServer,
-  name,
-  noReply,
-  reply,
-} from '../../../src/runtime/index.ts'
-import type { App, StartOptions } from '../../../src/supervisors/index.ts'
-import { type Machine, machine } from '../../support/worlds/simulated-instance.ts'
-
-/** A counter of the user's own. */
-type CounterMessages = {
-  calls: { add: (by: number) => number; hang: () => void }
-  casts: { note: (by: number) => void }
-  infos: { tick: (by: number) => void }
-}
-const counter: GenServer<CounterMessages, { count: number }, number> = {
-  init: (count) => ({ count }),
-  calls: {
-    add: ({ count }, by) => reply(count + by, { count: count + by }),
-    hang: (state) => noReply(state),
-  },
-  casts: { note: ({ count }, by) => noReply({ count: count + by }) },
-  infos: { tick: ({ count }, by) => noReply({ count: count + by }) },
-}
-
-const app = {
-  kind: 'supervisor',
-  id: 'app',
-  options: {},
-  children: [
-    { kind: 'worker', id: 'counter', module: { server: counter }, options: { arg: 5 } },
-    {
-      kind: 'worker',
-      id: 'second',
-      module: { server: counter },
-      options: { arg: 0, name: 'counter(2)' },
-    },
-  ],
-} as const
-
-/** A running instance, and the output of its prompt. */
-const session = async (options: Partial<StartOptions> = { app }) => {
-  const world = machine()
-  const running = await world.start(options)
-  return { ...world, app: running, ask: asking(world, running) }
-}
-
-const asking =
-  ({ during }: Machine, running: App) =>
-  async (...lines: string[]): Promise<string> => {
-    const environment = { input: new PassThrough(), output: new PassThrough() }
-    const prompt = new Prompt({
-      environment,
-      session: new LocalSession({
-        words: promptWords(running, plainPaint),
-        colours: false,
-        verbose: false,
-        completions: () => processWords(running),
-      }),
-    })
-    environment.input.end(lines.join('\n'))
-    await during(prompt.run())
-    environment.output.end()
-    return Buffer.concat(await environment.output.toArray())
-      .toString()
-      .trimEnd()
-  }
+import { type Context, call, type GenServer, name } from '../../../src/runtime/index.ts'
+import { app, asking, session } from '../../support/worlds/prompted-instance.ts'
+import { machine } from '../../support/worlds/simulated-instance.ts'
 
 /** The tree's lines without pids, counts and spaces: branch, name, kind, restarts, status. */
 const shape = (tree: string): string[] =>
@@ -148,51 +79,6 @@ describe('tree()', () => {
       '      ├─ counter 0 suspended',
       '      └─ counter(2) 1 running',
     ])
-  })
-})
-
-describe('a process may be named', () => {
-  for (const word of [
-    'wal_writer(0)',
-    "'wal_writer(0)'",
-    '(await ps()).text && app.system.whereis("wal_writer(0)")',
-    'app.system.whereis("wal_writer(0)").pid',
-    "'<' + app.system.whereis('wal_writer(0)').pid + '>'",
-    'app.system.processes().find(({ name }) => name === "wal_writer(0)")',
-  ])
-    test(`as ${word}`, async () => {
-      const { ask } = await session()
-
-      expect(await ask(`info(${word})`)).toMatch(/^name {10}wal_writer\(0\)\n/)
-    })
-
-  test('as control, the handle', async () => {
-    const { ask } = await session()
-
-    expect(await ask('info(control)')).toMatch(/^name {10}control\n/)
-  })
-
-  test('as itself, when it is of the user and its name is a word', async () => {
-    const { ask } = await session()
-
-    expect(await ask('info(counter)')).toMatch(/^name {10}counter\n/)
-    expect(await ask('kill(counter)', 'info(counter)')).toContain('name          counter\n')
-  })
-
-  test('in vain: NO_PROCESS for a missing process, INVALID_ARGUMENT for a value that is not one', async () => {
-    const { ask } = await session()
-
-    expect(await ask('info(wal_writer(7))')).toMatch(/^NO_PROCESS: .*wal_writer\(7\)/)
-    expect(await ask('kill(99)')).toMatch(/^NO_PROCESS/)
-    expect(await ask('kill({})')).toMatch(/^INVALID_ARGUMENT/)
-    expect(await ask('state()')).toMatch(/^INVALID_ARGUMENT/)
-  })
-
-  test('in a loop, where nobody awaits: the line fails, and no rejection is left', async () => {
-    const { ask } = await session()
-
-    for (const word of ['kill', 'suspend', 'resume'])
-      expect(await ask(`for (const pid of [98, 99]) ${word}(pid)`)).toMatch(/^NO_PROCESS: .* 98;/)
   })
 })
 

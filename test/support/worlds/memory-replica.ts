@@ -251,3 +251,9 @@ const removeKey = (kept: Kept, key: string): void => {
   kept.keys.delete(key)
   kept.asOf.delete(key)
 }
+
+/** The values in a replica, by their keys. */
+export const valuesOf = (replica: MemoryReplica): Record<string, unknown> =>
+  Object.fromEntries(
+    [...replica.kept.keys.values()].map(({ key, json }) => [key, JSON.parse(json ?? 'null')]),
+  )
