@@ -385,7 +385,9 @@ const takeAll = (state: State, context: Context): void => {
 /** Applies a group, passes it on, and holds the gate if too much is not projected. */
 const take = (state: State, committed: CommittedGroup, context: Context): void => {
   const { group, units, time, durableLsn } = committed
-  const changes = apply(state, committed)
+  const { rows } = state
+  if (!rows) throw state.shard.unavailable()
+  const changes = apply(state, rows, committed)
   state.shard.appends.heard()
   emit(context.system, state.shard, 'applier.applied', {
     frames: group.lsns.length,
@@ -393,9 +395,9 @@ const take = (state: State, committed: CommittedGroup, context: Context): void =
     overlayKeys: state.overlay.size,
     overlayBytes: state.overlay.bytes,
   })
-  state.shard.expiry.note(state.rows?.takeSoonest() ?? Number.POSITIVE_INFINITY)
-  state.shard.due.note(state.rows?.takeSoonestDue() ?? Number.POSITIVE_INFINITY)
-  state.shard.removals.note(state.rows?.takeSoonestRemoval() ?? Number.POSITIVE_INFINITY)
+  state.shard.expiry.note(rows.takeSoonest())
+  state.shard.due.note(rows.takeSoonestDue())
+  state.shard.removals.note(rows.takeSoonestRemoval())
   const { lsns } = group
   if (state.follower)
     cast(state.follower, 'enqueueProjectionOutbox', { time, durableLsn, lsns, units, changes })
@@ -410,10 +412,9 @@ const take = (state: State, committed: CommittedGroup, context: Context): void =
  * Applies a group and answers its callers. A unit that the state refuses is answered with the
  * refusal. Returns what the frames changed.
  */
-const apply = (state: State, committed: CommittedGroup): FrameChanges => {
+const apply = (state: State, rows: ShardRows, committed: CommittedGroup): FrameChanges => {
   const { group, units, time } = committed
-  const { shard, rows } = state
-  if (!rows) throw shard.unavailable()
+  const { shard } = state
   const { lsns, lengths } = group
   const { bytes: lagAtFirst } = state.lag
   const changes = new NotedChanges(rows)
