@@ -48,8 +48,15 @@ export const phaseAfter = (phase: ActivationPhase, event: LifeEvent): Activation
 /** Where the cancel of an activation is: one that was asked for needs a place among the outcomes. */
 export type CancelPhase = 'none' | 'wanted' | 'placing'
 
-/** An event of a cancel: it was asked for, the turn that places it begins, that turn is durable. */
-export type CancelEvent = 'asked' | 'begun' | 'placed'
+/** An event of a cancel. */
+export type CancelEvent =
+  | 'asked'
+  /** The turn that shall give it its place begins. */
+  | 'begun'
+  /** That turn is durable, and the cancel needs no place any more. */
+  | 'placed'
+  /** That turn gave it no place: the operation whose place it was to take had its outcome first. */
+  | 'deferred'
 
 const cancelPhases: Readonly<
   Record<CancelPhase, Readonly<Partial<Record<CancelEvent, CancelPhase>>>>
@@ -57,7 +64,7 @@ const cancelPhases: Readonly<
   none: { asked: 'wanted' },
   /** The turn of the end may place it too, without `begun`. */
   wanted: { begun: 'placing', placed: 'none' },
-  placing: { placed: 'none' },
+  placing: { placed: 'none', deferred: 'wanted' },
 }
 
 /** The phase of a cancel after `event` in `phase`. */

@@ -27,14 +27,7 @@ import type { UntypedBody, Workflow } from './body.ts'
 import { RunCtx } from './context.ts'
 import { emitFlow } from './events.ts'
 import type { ActivationTerms, Notified, Present, RunBackground, RunContext } from './messages.ts'
-import {
-  cancelKey,
-  isOver,
-  type Operation,
-  type Outcome,
-  type Recorded,
-  type RunState,
-} from './record.ts'
+import { cancelKey, type Operation, type Outcome, type Recorded, type RunState } from './record.ts'
 import { Replay } from './replay.ts'
 import { clearLaps, loadRun, Patches, watchReplay } from './replaying.ts'
 import {
@@ -80,11 +73,10 @@ export class RunActivation implements EndingActivation, Notified {
   #demonitor: (() => void) | undefined
   #onRecorded: (() => void)[] = []
   readonly #rest = new ActivationRest(this)
-  #finish!: (after: AfterActivation) => void
+  #finish!: (after: AfterActivation | Promise<never>) => void
   readonly #finished = new Promise<AfterActivation>((resolve) => {
     this.#finish = resolve
   })
-
   /** Gives the body its next outcome, in the next turn of the event loop. */
   readonly #soon: () => void
 
@@ -133,7 +125,6 @@ export class RunActivation implements EndingActivation, Notified {
     if (!loaded) return this.#finished
     const { state, record, input } = loaded
     this.#accept(state)
-    if (isOver(this.state.status) || this.isStopped) return 'rest'
     this.replay = new Replay(record, this.state.outcomes)
     this.#on('began')
     if (record.some(({ key }) => key === cancelKey)) this.#askCancel()
@@ -320,7 +311,6 @@ export class RunActivation implements EndingActivation, Notified {
   }
 
   async #perform(active: Active): Promise<void> {
-    active.mayHaveBegun = true
     this.working++
     try {
       await active.parts.perform(active)
@@ -423,9 +413,8 @@ export class RunActivation implements EndingActivation, Notified {
     this.#start()
   }
 
-  /** A cancel has its place. */
   placed({ marker, cancel }: Placed): void {
-    this.#onCancel('placed')
+    this.#onCancel(cancel?.isPlaced === false ? 'deferred' : 'placed')
     if (cancel) this.state = { ...this.state, cancel }
     if (!marker) return
     this.#askCancel()
@@ -436,8 +425,8 @@ export class RunActivation implements EndingActivation, Notified {
     scope.cancel(reason)
     for (const active of [...this.replay.inFlight]) {
       if (!active.parts.scope.cancelled) continue
-      // Within a replay it may have begun in an earlier activation.
-      active.mayHaveBegun = true
+      // An earlier activation may have begun it, and the record need not show that.
+      active.mayHaveBegun ||= !this.#terms.first
       this.replay.drop(active)
       active.reject(reason)
       if (active.recorded && this.replay.isComplete) void active.parts.cancel?.(active)
@@ -460,6 +449,7 @@ export class RunActivation implements EndingActivation, Notified {
 
   /** The replay does not lead where the run was. It is tried once more, then the run is blocked. */
   diverges(error: KeelsonError): void {
+    if (this.isStopped) return
     if (this.#terms.isSecond) this.block(keptError(error))
     else this.stop('replay')
   }
@@ -467,14 +457,18 @@ export class RunActivation implements EndingActivation, Notified {
   block(error: KeptError): void {
     if (this.isStopped) return
     this.#on('stopped')
-    void this.turn((state, context) => blocking(state, context, this.present, error)).then(() => {
-      this.present.waiting.clear()
-      emitFlow(this, 'flow.blocked', { error })
-      this.stop('rest')
-    })
+    this.turn((state, context) => blocking(state, context, this.present, error)).then(
+      () => {
+        this.present.waiting.clear()
+        emitFlow(this, 'flow.blocked', { error })
+        this.stop('rest')
+      },
+      // A blocked entity takes no turn: its kind lists it. Any other refusal ends the process.
+      (refusal) => this.stop(isKeelsonError(refusal, 'BLOCKED') ? 'rest' : Promise.reject(refusal)),
+    )
   }
 
-  stop(after: AfterActivation = 'rest'): void {
+  stop(after: AfterActivation | Promise<never> = 'rest'): void {
     this.#on('stopped')
     // The process may go on with the next body.
     if (this.#demonitor) this.background.closing.removeEventListener('abort', this.#closes)

@@ -28,7 +28,7 @@ export class Active implements Asked {
   recorded: Recorded | undefined = undefined
   /** The body has its outcome, or waits for it no more. */
   isOver = false
-  /** It is carried out, or was in an earlier activation. */
+  /** Of a step: a try of it began, perhaps in an earlier activation. */
   mayHaveBegun = false
   /** Its row is being written: a signal for it waits until its number is known. */
   isRecording = false

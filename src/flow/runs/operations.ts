@@ -95,6 +95,7 @@ const tryStep = async (carrier: Carrier, active: Active, step: Step): Promise<vo
     if (carrier.present.isCancelled && (await isCancelled(carrier))) return
     if (active.isOver || carrier.isCancelling) return
     const attempt = tries + 1
+    active.mayHaveBegun = true
     const tried = await outcomeOfTry(carrier, active, step, attempt)
     if (tried === undefined) return
     const { outcome, error, isFinal } = tried

@@ -5,7 +5,7 @@
 import { isKeelsonError, keptError } from '../../errors.ts'
 import type { Active } from './active.ts'
 import type { Notified } from './messages.ts'
-import type { Recorded, RunState } from './record.ts'
+import { isLive, type Recorded, type RunState } from './record.ts'
 import { diverged } from './replay.ts'
 import type { EndingActivation } from './run-end.ts'
 import {
@@ -31,18 +31,20 @@ export type LoadedRun = {
 /**
  * Reads a run, after every turn that is on its way. Later turns of its entity call this activation. Large
  * values are read outside of the turn. A run with a value that cannot be read is blocked, and not
- * loaded.
+ * loaded. Nor is one that has ended, or was blocked, in the meantime.
  */
 export const loadRun = async (
   activation: EndingActivation & Notified,
 ): Promise<LoadedRun | undefined> => {
   try {
-    return await readRun(activation)
+    const loaded = await readRun(activation)
+    if (!activation.isStopped && isLive(loaded.state.status)) return loaded
+    activation.stop('rest')
   } catch (error) {
     if (!isKeelsonError(error, 'CORRUPT')) throw error
     activation.block(keptError(error))
-    return undefined
   }
+  return undefined
 }
 
 /** @throws KeelsonError `CORRUPT` */

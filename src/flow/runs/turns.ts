@@ -15,6 +15,7 @@ import {
   type Awaited,
   allOperations,
   cancelKey,
+  isLive,
   isOver,
   type Operation,
   type Outcome,
@@ -136,7 +137,7 @@ export const placing = (
   { asked, reopened: place }: Reached,
 ): Turned<Recorded | undefined> => {
   const { cancel } = state
-  if (!cancel || cancel.isPlaced || isOver(state.status)) return [undefined, state]
+  if (!cancel || cancel.isPlaced || !isLive(state.status)) return [undefined, state]
   const marker = { kind: 'cancel', key: cancelKey } as const
   const isTaken = place !== undefined && !givesWay(state, context, place, asked)
   if (isTaken) return [undefined, state]

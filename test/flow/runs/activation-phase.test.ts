@@ -29,10 +29,10 @@ test('a life that has stopped knows whether its body had ended', () => {
 })
 
 test.each<[CancelPhase, string]>([
-  ['none', 'wanted none none'],
-  ['wanted', 'wanted placing none'],
-  ['placing', 'placing placing none'],
-])('from %s a cancel goes to %s, for asked, begun and placed', (phase, after) => {
-  const events: readonly CancelEvent[] = ['asked', 'begun', 'placed']
+  ['none', 'wanted none none none'],
+  ['wanted', 'wanted placing none wanted'],
+  ['placing', 'placing placing none wanted'],
+])('from %s a cancel goes to %s, for asked, begun, placed and deferred', (phase, after) => {
+  const events: readonly CancelEvent[] = ['asked', 'begun', 'placed', 'deferred']
   expect(events.map((event) => cancelAfter(phase, event)).join(' ')).toBe(after)
 })

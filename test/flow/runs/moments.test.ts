@@ -96,6 +96,48 @@ describe('a cancel lets nothing begin from its turn on', () => {
   })
 })
 
+test('a step that is asked for after the cancel of a first activation is not undone', async () => {
+  const { opened, open } = gate()
+  const log: string[] = []
+  const steps = workflow('steps', async (ctx: Ctx) => {
+    const step = (key: string, act: () => unknown) =>
+      ctx.step(key, act, { undo: () => void log.push(`undo ${key}`) })
+    await step('a', () => opened)
+    await step('b', () => log.push('b'))
+  })
+  const w = await flowWorld([steps], { options: { syncMs: 7 } })
+  const run = await w.during(w.flow.start(steps, undefined, { id: '1' }))
+  await w.s.advance(100)
+  open()
+  await w.s.advance(8)
+  await w.during(run.cancel())
+  expect(await w.during(codeOf(run.result()))).toBe('CANCELLED')
+  expect(log).toEqual(['undo a'])
+})
+
+test('a cancel counts although the step that was retried has its outcome just before it', async () => {
+  const { opened, open } = gate()
+  const begun: string[] = []
+  const retried = workflow('retried', async (ctx: Ctx) => {
+    await ctx.step('a', () => (begun.push('a') === 1 ? Promise.reject(new Error('no')) : opened), {
+      retry: { max: 1 },
+    })
+    await ctx.step('b', () => begun.push('b'))
+  })
+  const w = await flowWorld([retried], { options: { syncMs: 7 } })
+  const run = await w.during(w.flow.start(retried, undefined, { id: '1' }))
+  expect(await w.during(codeOf(run.result()))).toBe('FAILED')
+  await w.during(w.flow.retry(retried, '1'))
+  await w.s.advance(100)
+
+  const cancelled = run.cancel()
+  await w.s.advance(3)
+  open()
+  await w.during(cancelled)
+  expect(await w.during(codeOf(run.result({ timeoutMs: 60_000 })))).toBe('CANCELLED')
+  expect(begun).toEqual(['a', 'a'])
+})
+
 test('a close lets no child begin that is asked for after it', async () => {
   const child = workflow('child', async () => 1)
   const asks = workflow('asks', async (ctx: Ctx) => {

@@ -263,7 +263,9 @@ describe('placing', () => {
   const noPlace: readonly (readonly [string, Partial<RunState>])[] = [
     ['without a cancel', {}],
     ['with a cancel that has its place', { cancel: { reason: 'rain', isPlaced: true } }],
-    ...over.map((status) => [`that is ${status}`, { cancel, status }] as const),
+    ...([...over, 'blocked'] as const).map(
+      (status) => [`that is ${status}`, { cancel, status }] as const,
+    ),
   ]
   test.each(noPlace)('places nothing in a run %s', (_, changes) => {
     const { context, rows } = contextWith()
