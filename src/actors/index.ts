@@ -188,15 +188,18 @@ export { Compound, LargeValue } from './store/value-reading.ts'
 export type { StreamedIn } from './store/value-streams.ts'
 export type { ChangePlace, DurableWatch, WatchBegin } from './store/watch.ts'
 export { type ActorTrouble, stuckTries } from './turns/actor-trouble.ts'
-export type {
-  AlarmTime,
-  BackgroundContext,
-  DurableCallContext,
-  DurableContext,
-  DurableMessages,
-  DurableServer,
-  EntityKind,
-  Failed,
+export {
+  type AddsCalls,
+  type AlarmTime,
+  addsCall,
+  type BackgroundContext,
+  type CallTarget,
+  type DurableCallContext,
+  type DurableContext,
+  type DurableMessages,
+  type DurableServer,
+  type EntityKind,
+  type Failed,
 } from './turns/durable-server.ts'
 export type { EndOptions } from './turns/lifetime.ts'
 export { type Fields, parkedField, readBody } from './turns/memory.ts'

@@ -12,15 +12,16 @@
  */
 
 export type { KeptError } from '../errors.ts'
-export {
-  type AnyWorkflow,
-  type Cancelled,
-  type Flow,
-  type FlowApp,
-  flow,
-  type Handle,
-  type Settlement,
-  type StartRunOptions,
+export { flow } from './app/flow.ts'
+export type { FlowOfTurn, FlowTurnContext } from './app/flow-of-turn.ts'
+export type {
+  AnyWorkflow,
+  Cancelled,
+  Flow,
+  FlowApp,
+  Handle,
+  Settlement,
+  StartRunOptions,
 } from './app/handle.ts'
 export { queue } from './app/queue.ts'
 export { type Schedule, schedule } from './app/schedule.ts'

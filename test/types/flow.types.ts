@@ -9,7 +9,13 @@ import {
   type Workflow,
   workflow,
 } from '../../src/flow/index.ts'
-import { type App, type AppContext, supervisor } from '../../src/index.ts'
+import {
+  type App,
+  type AppContext,
+  type DurableServer,
+  reply,
+  supervisor,
+} from '../../src/index.ts'
 import type { Simulation } from '../../src/testing/index.ts'
 
 type Order = { readonly cents: number }
@@ -240,4 +246,30 @@ export const use = async (app: App): Promise<void> => {
   flow(app).list({ type: order, status: 'done' })
   // @ts-expect-error: flows takes workflows
   flows({ workflows: [async () => 1] })
+}
+
+type Till = { calls: { pay: (cents: number) => number } }
+
+export const till: DurableServer<Till, number> = {
+  init: () => 0,
+  calls: {
+    pay: (sum, cents, context) => {
+      flow(context).start(order, { cents }, { id: '1' })
+      flow(context).signal(order, '1', 'approval', { by: 'Eve' })
+      flow(context).add(mails, { to: 'Eve' }, { delay: '2h' })
+      // @ts-expect-error: the input has no cents
+      flow(context).start(order, { euros: 1 }, { id: '1' })
+      // @ts-expect-error: a run has an id
+      flow(context).start(order, { cents }, {})
+      // @ts-expect-error: no such signal
+      flow(context).signal(order, '1', 'refusal', { by: 'Eve' })
+      // @ts-expect-error: the value of the signal has a `by`
+      flow(context).signal(order, '1', 'approval', { from: 'Eve' })
+      // @ts-expect-error: a job has its receiver
+      flow(context).add(mails, { from: 'Eve' })
+      // @ts-expect-error: a turn waits for no answer
+      flow(context).handle(order, '1')
+      return reply(sum + cents, sum + cents)
+    },
+  },
 }

@@ -9,7 +9,8 @@ import {
 } from '../../runtime/index.ts'
 import { checkedKey, checkOptionNames, storedValue } from '../core/argument-check.ts'
 import type { ReadView } from '../core/read-view.ts'
-import type { AlarmTime } from '../turns/durable-server.ts'
+import { type AlarmTime, addsCall, type CallTarget } from '../turns/durable-server.ts'
+import { callStep, type RecordedCall } from '../turns/durable-table.ts'
 import type { EndOptions } from '../turns/lifetime.ts'
 import { type Memory, type Step, settingOf } from '../turns/memory.ts'
 import { type DurableRows, OwnRowsReader } from '../turns/own-rows.ts'
@@ -99,6 +100,12 @@ export class TurnContext extends ServerContext {
   addContinue(name: string, payload: unknown): string {
     const self = this.#actor
     return `${self.terms.identity.entity}/${self.addStep(name, payload).step}`
+  }
+
+  [addsCall]({ kind, id }: CallTarget, name: string, payloadOf: (step: string) => unknown): void {
+    const self = this.#actor
+    const step = `${self.terms.identity.entity}/${self.draft.nextStep}`
+    self.addStep(callStep, { kind, id, name, payload: payloadOf(step) } satisfies RecordedCall)
   }
 
   cancelContinue(step: string): boolean {

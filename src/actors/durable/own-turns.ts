@@ -6,6 +6,7 @@
 import { errorOf, type KeelsonError } from '../../errors.ts'
 import { type NextStep, noReply, reply, unchanged } from '../../runtime/index.ts'
 import type { Failed } from '../turns/durable-server.ts'
+import { callStep, type RecordedCall } from '../turns/durable-table.ts'
 import { endName } from '../turns/lifetime.ts'
 import { type Alarm, isParked, type Memory, type Step, settingOf } from '../turns/memory.ts'
 import type { TurnDraft } from '../turns/turn-draft.ts'
@@ -41,6 +42,11 @@ interface Acting {
   rouse(): void
 }
 
+const targetOf = ({ payload }: Step): string => {
+  const { kind, id } = payload as RecordedCall
+  return `${kind}/${id}`
+}
+
 /** After most turns the loop takes the next message. */
 const goesOn: NextStep = noReply(unchanged) as never
 
@@ -57,7 +63,18 @@ export class OwnTurns {
     const { blocked, memory, terms } = this.#actor
     if (blocked || memory.steps.length === 0 || !terms.work.mayBegin) return undefined
     const now = this.#actor.now()
-    return memory.steps.find((step) => step.notBefore <= now && !isParked(step))
+    /** The entities that an earlier call is still for: what an actor sends to one comes in order. */
+    let calling: Set<string> | undefined
+    for (const step of memory.steps) {
+      const target = step.name === callStep ? targetOf(step) : undefined
+      const isFree = target === undefined || !calling?.has(target)
+      if (isFree && step.notBefore <= now && !isParked(step)) return step
+      if (target !== undefined) {
+        calling ??= new Set()
+        calling.add(target)
+      }
+    }
+    return undefined
   }
 
   /**

@@ -68,6 +68,20 @@ export type Failed<M = DurableMessages> = {
   readonly error: Error
 }
 
+/**
+ * Records a call with the turn: the layers above make their own calls of it. `payloadOf` gets the name of
+ * its step, which is the same at each repeat.
+ */
+export const addsCall: unique symbol = Symbol('addsCall')
+
+/** The entity that a recorded call is for. */
+export type CallTarget = { readonly kind: string; readonly id: string }
+
+/** The context of a turn, for recorded calls. */
+export interface AddsCalls {
+  [addsCall](target: CallTarget, name: string, payloadOf: (step: string) => unknown): void
+}
+
 /** The context of a handler of a durable server, and the parts of its turn. */
 export interface DurableContext<M = DurableMessages, App = AppContext, S = unknown>
   extends Context<M, App> {

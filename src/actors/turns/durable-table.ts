@@ -1,6 +1,6 @@
 /** A durable server as its process reads it, without its types. */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
-import { isThenable } from '../../runtime/index.ts'
+import { type AnyContext, type AppContext, call, isThenable, noReply } from '../../runtime/index.ts'
 import { encodeIndexValue } from '../../storage/index.ts'
 import { type Fields, nothing } from './memory.ts'
 import type { RetryPolicies } from './retry-policy.ts'
@@ -77,12 +77,34 @@ export const durableTable = (server: object): DurableTable => {
     calls: section(given.calls),
     casts: section(given.casts),
     infos: section(given.infos),
-    continues: section(given.continues),
+    continues: section({ ...given.continues, [callStep]: makesCall }),
     alarms: section(given.alarms),
     refused: section(given.refused),
     ...{ retry: given.retry, onFailed: given.onFailed },
     fieldsOf: (state) => (index === undefined ? nothing.fields : fieldsBy(index, state)),
   }
+}
+
+/**
+ * The step of a call that a turn has recorded. Every durable actor has it. It is made when the turn is
+ * durable, and again until it is answered, so its payload has what makes a repeat known.
+ */
+export const callStep = '$call'
+
+/** A call to an entity that a turn records. */
+export type RecordedCall = {
+  readonly kind: string
+  readonly id: string
+  readonly name: string
+  readonly payload: unknown
+}
+
+const makesCall = async (state: unknown, recorded: unknown, given: unknown): Promise<unknown> => {
+  const context = given as AnyContext
+  const { kind, id, name, payload } = recorded as RecordedCall
+  const ref = context.to((context.app as AppContext).entity(kind).ref(id) as never)
+  await call(ref, name as never, payload as never)
+  return noReply(state)
 }
 
 /** Without a prototype: a message named `toString` finds no handler. */

@@ -158,9 +158,15 @@ export class TurnDraft extends LoggedTurn {
     if (!this.run.isRecorded) this.failed(error)
   }
 
+  /** The name of the next step that it records. */
+  get nextStep(): string {
+    return `${this.name}/${this.#recorded}`
+  }
+
   /** Records a step. */
   addStep(name: string, payload: unknown, now: number): Step {
-    const step = `${this.name}/${this.#recorded++}`
+    const step = this.nextStep
+    this.#recorded++
     const wakeAt = now + stepGraceMs
     const added = { step, name, payload, tries: 0, notBefore: 0, wakeAt, failure: undefined }
     this.#ownSteps ??= [...this.#steps]

@@ -1,5 +1,5 @@
 /** `flow(app)`: starts runs, talks to them, and looks at them. */
-import { argument, noMore, object, optional, readOptions, text } from '../../check.ts'
+import { argument, object, optional, readOptions, text } from '../../check.ts'
 import { errorOf, invalidArgument, KeelsonError, type KeptError, keptError } from '../../errors.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
@@ -384,14 +384,4 @@ const failure = (
   const cause = errorOf(error)
   const message = `the run ${id} of ${type} is ${status}: ${cause.message}`
   return new KeelsonError(codes[status], message, { details: { type, id, status }, cause })
-}
-
-/**
- * The workflows and queues of an instance: `flow(app)`, in its processes `flow(context.app)`.
- * @throws KeelsonError `INVALID_ARGUMENT`
- */
-export const flow = (app: FlowApp, ...surplus: []): Flow => {
-  noMore(surplus, 'flow(app)')
-  if (typeof app?.entity !== 'function') throw invalidArgument('app', 'an instance', app)
-  return new Flow(app)
 }

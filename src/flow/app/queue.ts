@@ -8,7 +8,7 @@ import { type Queue, type QueueOptions, type QueueTerms, queueTerms } from '../q
 import type { Duration, Workflow } from '../runs/body.ts'
 import { runNamed } from '../runs/operations.ts'
 import { checkPartName } from '../runs/parts.ts'
-import { flow } from './handle.ts'
+import { flow } from './flow.ts'
 
 /** Options that runs of workflows have themselves, or have not. */
 type OfJobs = 'retry' | 'timeout' | 'unique' | 'keep'

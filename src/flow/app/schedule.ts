@@ -7,7 +7,7 @@ import { checkPartName, type FlowPart } from '../runs/parts.ts'
 import { CronTimes } from '../schedule/cron.ts'
 import { type RunStarter, scheduleSpecs } from '../schedule/schedule-entity.ts'
 import type { Scheduled, ScheduleOptions } from '../schedule/schedule-plan.ts'
-import { flow } from './handle.ts'
+import { flow } from './flow.ts'
 
 /** A schedule. */
 export interface Schedule extends FlowPart {

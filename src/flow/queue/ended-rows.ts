@@ -15,6 +15,7 @@ import {
   overRow,
   ratePrefix,
   readRecord,
+  recordedPrefix,
   uniquePrefix,
 } from './queue-rows.ts'
 import type { DoneTry } from './queue-types.ts'
@@ -108,7 +109,8 @@ const isOver = (row: string, value: unknown, terms: SweepTerms, rows: DurableRow
   const { now, keepMs, texts, rates, forgets } = terms
   if (row.startsWith(ratePrefix))
     return rates?.forgets(row.slice(ratePrefix.length), now, rows) ?? true
-  if (row.startsWith(uniquePrefix)) return texts.isOver(value, now)
+  if (row.startsWith(uniquePrefix) || row.startsWith(recordedPrefix))
+    return texts.isOver(value, now)
   const failure = readRecord(row, rows)?.failure
   if (failure === undefined || failure.at + keepMs > now) return false
   forgets()

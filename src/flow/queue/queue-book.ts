@@ -51,7 +51,7 @@ import type {
 import { Rates } from './rates.ts'
 import { ReadyJobs } from './ready-jobs.ts'
 import { RunningJobs } from './running-jobs.ts'
-import { UniqueTexts } from './unique-texts.ts'
+import { addedOnce, UniqueTexts } from './unique-texts.ts'
 
 const full = (of: string, max: number): KeelsonError =>
   new KeelsonError('BUSY', `the queue has ${max} ${of}`, { details: { of, max } })
@@ -159,7 +159,7 @@ export class QueueBook {
     if (this.#ready.lists + jobs.length > keysMax && this.#newLists(jobs) > keysMax)
       throw full('keys with ready jobs', keysMax)
     for (const { unique } of jobs) if (unique !== undefined) this.#texts.holder(unique, now, rows)
-    return jobs.map((job) => this.#add(job, now, rows))
+    return jobs.map((job) => addedOnce(job.recorded, now, rows, () => this.#add(job, now, rows)))
   }
 
   /** How many jobs wait or run. */

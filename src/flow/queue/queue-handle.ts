@@ -88,7 +88,8 @@ const jobOptions = object({
   delay: or(delay, 0),
 })
 
-const sentJob = (job: unknown, options: JobOptions): SentJob => {
+/** The job as it is sent to its queue. @throws KeelsonError `INVALID_ARGUMENT`, `TOO_LARGE` */
+export const sentJob = (job: unknown, options: JobOptions): SentJob => {
   const checked = jobOptions(options, argument('', 'a job'))
   const { unique, key = '', priority, delay: delayMs } = checked
   // A copy: its caller may change the job before the turn that stores it.

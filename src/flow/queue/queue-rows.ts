@@ -3,7 +3,7 @@
  * it is: `r/` ready, in the order of its key; `d/` delayed, in the order of its time; `x/` dead. A
  * running job keeps the row from which it was claimed. A delayed job has a row `i/` beside it, and a
  * kept result has `v/` and `w/`. The rows that end by time come last: of dead jobs, `y/` of unique
- * texts, `z/` of rates. Pure.
+ * texts, `y0/` of recorded calls that have added jobs, `z/` of rates. Pure.
  */
 import type { ReadRows } from '../../actors/index.ts'
 import { isKeelsonError, type KeptError } from '../../errors.ts'
@@ -87,6 +87,12 @@ export const uniquePrefix = 'y/'
 /** Whether a value is a list of whole numbers. */
 export const isNumbers = (found: unknown): found is readonly number[] =>
   Array.isArray(found) && found.every(Number.isSafeInteger)
+
+/** The row of a recorded call that has added a job: its number, and until when it is known. */
+export const recordedRow = (call: string): string => `${recordedPrefix}${call}`
+
+/** The prefix of the recorded calls that have added jobs. */
+export const recordedPrefix = 'y0/'
 
 /** The row of the rate of one key. */
 export const rateRow = (key: string): string => `${ratePrefix}${key}`

@@ -31,6 +31,8 @@ export type NewJob = {
   readonly priority: number
   readonly delayMs: number
   readonly unique: string | undefined
+  /** The recorded call that adds it, if one does: a repeat of it adds nothing. */
+  readonly recorded?: string
 }
 
 /** The number of a job; `repeated`: it is the holder of the unique text, and nothing was added. */

@@ -6,7 +6,8 @@
  */
 import type { DurableRows } from '../../actors/index.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import { isNumbers, uniqueRow } from './queue-rows.ts'
+import { isNumbers, recordedRow, uniqueRow } from './queue-rows.ts'
+import type { Added } from './queue-types.ts'
 
 /** The number of the job that has a unique text, and until when (0: until it has ended). */
 type Holder = readonly [number: number, until: number]
@@ -60,6 +61,24 @@ export class UniqueTexts {
   isOver(value: unknown, now: number): boolean {
     return isHolder(value) && value[1] !== 0 && value[1] <= now
   }
+}
+
+/** How long a queue knows the recorded calls that have added jobs. */
+const recordedMs = 7 * 24 * 3_600_000
+
+/** The job that a recorded call has added; if it has added none, the one that `add` gives it. */
+export const addedOnce = (
+  recorded: string | undefined,
+  now: number,
+  rows: DurableRows,
+  add: () => Added,
+): Added => {
+  if (recorded === undefined) return add()
+  const [known, until] = rows.get<Holder>(recordedRow(recorded)) ?? [0, 0]
+  if (until > now) return { number: known, repeated: true }
+  const added = add()
+  rows.put(recordedRow(recorded), [added.number, now + recordedMs])
+  return added
 }
 
 const read = (unique: string, rows: DurableRows): Holder | 'unreadable' | undefined => {
