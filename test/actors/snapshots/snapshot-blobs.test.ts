@@ -97,6 +97,18 @@ describe('a blob', () => {
     await world.during(again.close())
   })
 
+  test('of the last frame that a snapshot has stays after a load of it', async () => {
+    const { world, app, all } = await started()
+    await world.during(app.store.batch().put('a', blob(1)).put('a', 1).commit())
+    await world.during(app.control.snapshot(0))
+    await world.during(app.close())
+    world.projections.remove(folders.lmdb)
+    const again = await world.start(all)
+    expect(again.store.get('a')).toBe(1)
+    expect(await swept(world, again)).toMatchObject({ freedBytes: 0 })
+    await world.during(again.close())
+  })
+
   test('of a frame in the log stays when the loaded projection is set back behind a newer snapshot', async () => {
     const { world, app, all } = await started()
     await world.during(app.store.put('a', blob(1)))
