@@ -1,7 +1,15 @@
 /**
- * The turn of a durable actor whose handler runs. It is opened on the last known state. A commit
- * makes a new state and submits its unit; otherwise the turn is dropped. This file alone changes the
- * known state.
+ * The turn of a durable actor whose handler runs. It is opened on the last known state. This file
+ * alone changes the known state. A turn ends in one of these ways:
+ *
+ * | | known state | unit | answer and messages |
+ * | --- | --- | --- | --- |
+ * | `commit` | the new one | submitted | leave when the unit is durable |
+ * | `leave` | as before | none | leave when the turns before it are durable |
+ * | `drop` | as before | none | dropped: the handler runs again |
+ * | `fail` | as before | none | dropped: the error is noted |
+ *
+ * `close` is a part of each of them: no turn is open after it.
  */
 
 import { invalidArgument, KeelsonError } from '../../errors.ts'
@@ -86,6 +94,7 @@ export class CurrentTurn {
     }
   }
 
+  /** Opens a turn on the known state. */
   begin(run: Run): TurnDraft {
     const draft = new TurnDraft(run, this.#known, this.#incarnation, this.#tally)
     if (this.#process.kernel.watchesTurns) draft.watch = watchOf(this.#terms, this.#process, draft)
@@ -106,6 +115,7 @@ export class CurrentTurn {
     return one
   }
 
+  /** No turn is open: what the process sends belongs to the last one on its way. */
   close(): void {
     this.open = undefined
     // An idle actor keeps no call in memory.
@@ -113,6 +123,7 @@ export class CurrentTurn {
     this.#outputs.close()
   }
 
+  /** Nothing of it leaves, and its calls stay open. */
   drop(draft: TurnDraft): void {
     this.close()
     draft.drop()

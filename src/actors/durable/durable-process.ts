@@ -44,7 +44,7 @@ import { TurnFates } from './turn-fates.ts'
 
 /**
  * One durable actor while it lives. It is the state of its process's loop. Each collaborator names
- * the parts of it that it uses; none of them writes its fields.
+ * the parts of it that it uses. They change it through `blocks` and `redo` alone.
  */
 export class DurableProcess implements Ended {
   readonly terms: DurableTerms
@@ -59,9 +59,11 @@ export class DurableProcess implements Ended {
   readonly #log: TurnLog<TurnDraft>
   readonly #outputs: TurnOutputs
   readonly refusals: Refusals
+  /** The turn at hand, and the known state. */
   readonly hand: CurrentTurn
   /** Of the user's handlers alone: the waits for the storage around them do not count. */
   readonly limit: HandlerLimit | undefined
+  /** It has its state, or is blocked. */
   #isAwake = false
   #blocked: KeelsonError | undefined
   /** Turns to handle again, because one before them was refused. */
@@ -97,7 +99,7 @@ export class DurableProcess implements Ended {
     return this.#isAwake
   }
 
-  /** Why the actor cannot go on, until `unblock` or until its row is deleted. */
+  /** Why the actor cannot go on. It stays so: `unblock` ends this process, and another one begins. */
   get blocked(): KeelsonError | undefined {
     return this.#blocked
   }
@@ -164,7 +166,10 @@ export class DurableProcess implements Ended {
     else this.#reject(run, this.terms.shard.unavailable())
   }
 
-  /** The notice of its end leaves after its last turn, unless nothing can become durable now. */
+  /**
+   * The process has ended. Links and monitors are notified when its last turn is durable, or at once
+   * if the shard goes down or closes.
+   */
   hasEnded(notify: () => void): void {
     this.limit?.disarm()
     this.idleness.unwatch()
@@ -227,7 +232,8 @@ export class DurableProcess implements Ended {
     const refusal = this.#blocked ?? (run.from && this.#unavailable)
     if (refusal) return this.#reject(run, refusal)
     const draft = this.hand.begin(run)
-    // A repeat is a turn too: if the outcome that answers it is refused, it is handled again.
+    // A repeated call is answered by a turn without a unit. If the turn whose outcome it gets is
+    // refused, the repeat is handled again with it.
     if (run.from && this.#ids?.answers(run.from, this.now())) {
       this.hand.leave(draft)
       return this.#next()
@@ -319,7 +325,7 @@ export class DurableProcess implements Ended {
     })
   }
 
-  /** The actor cannot go on. It follows the turns before it, as a crash does. */
+  /** Blocks the actor, once all turns before this one are decided. */
   #blocks(draft: TurnDraft, error: unknown): Answer {
     draft.watch?.ran()
     return this.#onceDecided(() => {
@@ -341,13 +347,13 @@ export class DurableProcess implements Ended {
     return this.#next()
   }
 
-  /** A refusal that depends on no state: it waits for no turn. */
+  /** Refuses a message at once: the refusal does not depend on the state. */
   #reject(run: Run, error: KeelsonError): NextStep {
     this.refusals.reported(run, error, run.from?.call.fail(error))
     return this.#next()
   }
 
-  /** A turn without a unit. Its outputs leave when the turns before it are durable. */
+  /** The unit of a turn cannot be made. The caller gets the error after the turns before it. */
   #refuse(draft: TurnDraft, error: unknown): Answer {
     const { run } = draft
     draft.refused(error)
@@ -463,8 +469,8 @@ export class DurableProcess implements Ended {
   /** A turn that changes no state, for what the actor itself records. False: it was refused. */
   record(what: string, change: (draft: TurnDraft) => void): boolean {
     const draft = this.hand.begin(ownRun('record', what))
-    change(draft)
     try {
+      change(draft)
       this.hand.commit(draft, draft.before.memory.state)
       return true
     } catch (error) {

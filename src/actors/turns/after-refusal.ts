@@ -1,6 +1,6 @@
 /**
  * The next action after the refusal of a turn, for each kind of turns: no refusal ends in silence.
- * This table decides; `durable-process.ts` does it.
+ * This table decides; `refusals.ts` carries it out.
  */
 import { isKeelsonError } from '../../errors.ts'
 import { isEnded } from './lifetime.ts'

@@ -55,7 +55,10 @@ export class TurnDraft extends LoggedTurn {
   readonly mark: TurnMark
   /** The memory after it, once it has ended with a unit. */
   after: Memory | undefined = undefined
-  /** The state before it was refused. Its handler still runs, in vain. */
+  /**
+   * Nothing of it will count, although its handler still runs: the state before it was refused, it
+   * waits for space, or it needs rows that the shard does not show.
+   */
   isDoomed = false
   /** It read rows while the shard showed none: it is handled again when they can be read. */
   isStranded = false

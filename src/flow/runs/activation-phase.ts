@@ -7,7 +7,7 @@
 export type ActivationPhase = 'loading' | 'running' | 'ending' | 'abandoned' | 'over'
 
 /** An event of an activation. */
-export type LifeEvent =
+export type ActivationEvent =
   /** The run is read, and its body begins. */
   | 'began'
   | 'bodyEnded'
@@ -19,11 +19,11 @@ export type PhaseRule = {
   readonly isBodyOver: boolean
   /** Whether no operation is carried out, and no outcome is given to the body. */
   readonly isStopped: boolean
-  readonly on: Readonly<Partial<Record<LifeEvent, ActivationPhase>>>
+  readonly on: Readonly<Partial<Record<ActivationEvent, ActivationPhase>>>
 }
 
 /** Every phase. An activation begins in `loading`. */
-export const lifePhases: Readonly<Record<ActivationPhase, PhaseRule>> = {
+export const activationPhases: Readonly<Record<ActivationPhase, PhaseRule>> = {
   loading: {
     isBodyOver: false,
     isStopped: false,
@@ -42,8 +42,8 @@ export const lifePhases: Readonly<Record<ActivationPhase, PhaseRule>> = {
 }
 
 /** The phase after `event` in `phase`. */
-export const phaseAfter = (phase: ActivationPhase, event: LifeEvent): ActivationPhase =>
-  lifePhases[phase].on[event] ?? phase
+export const phaseAfter = (phase: ActivationPhase, event: ActivationEvent): ActivationPhase =>
+  activationPhases[phase].on[event] ?? phase
 
 /** Where the cancel of an activation is: one that was asked for needs a place among the outcomes. */
 export type CancelPhase = 'none' | 'wanted' | 'placing'

@@ -13,12 +13,12 @@ import {
   keptError,
 } from '../../errors.ts'
 import {
+  type ActivationEvent,
   type ActivationPhase,
+  activationPhases,
   type CancelEvent,
   type CancelPhase,
   cancelAfter,
-  type LifeEvent,
-  lifePhases,
   phaseAfter,
 } from './activation-phase.ts'
 import { ActivationRest, ActivationTurns, inNextTurn } from './activation-turns.ts'
@@ -94,11 +94,11 @@ export class RunActivation implements EndingActivation, Notified {
   }
 
   get isBodyOver(): boolean {
-    return lifePhases[this.#phase].isBodyOver
+    return activationPhases[this.#phase].isBodyOver
   }
 
   get isStopped(): boolean {
-    return lifePhases[this.#phase].isStopped
+    return activationPhases[this.#phase].isStopped
   }
 
   /** The instance closes: operations that do something may end, and none begins. */
@@ -106,7 +106,7 @@ export class RunActivation implements EndingActivation, Notified {
     return this.background.closing.aborted
   }
 
-  #on(event: LifeEvent): void {
+  #on(event: ActivationEvent): void {
     this.#phase = phaseAfter(this.#phase, event)
   }
 
@@ -139,7 +139,7 @@ export class RunActivation implements EndingActivation, Notified {
     work.catch((error) => this.block(keptError(error)))
   }
 
-  /** The body waits: from now on this activation ends with its process, and with the instance. */
+  /** From the first wait of the body on, the activation stops with its process, and with a close. */
   #attach(): void {
     if (this.#demonitor) return
     const { background } = this
@@ -194,6 +194,7 @@ export class RunActivation implements EndingActivation, Notified {
     })
   }
 
+  /** The entity has recorded an outcome. */
   recorded(recorded: Recorded): void {
     this.#whenLoaded(() => this.#recorded(recorded))
   }
@@ -202,11 +203,13 @@ export class RunActivation implements EndingActivation, Notified {
     return (this.#cancel !== 'none' || this.state.cancel !== undefined) && !this.isBodyOver
   }
 
+  /** An outcome is durable: the body gets it when its place is next. */
   #recorded(recorded: Recorded): void {
     this.#notes(recorded)
     this.#pump()
   }
 
+  /** The replay, the events and the waits for a record get it; the body gets it later. */
   #notes(recorded: Recorded): void {
     this.replay.record(recorded)
     const { outcome, kind, key, tries = 0 } = recorded
@@ -226,7 +229,7 @@ export class RunActivation implements EndingActivation, Notified {
     const isUndo = scope === this.undoScope
     const active = new Active(parts)
     try {
-      // A branch that was cancelled gets the same error in each activation, however late it asks.
+      // After the end of the body too, a cancelled branch gets the reason of its cancel, not `CLOSED`.
       if (this.isBodyOver && !isUndo && scope.cancelled) throw scope.cancelled
       if (!isUndo) {
         this.expectBody()
@@ -396,12 +399,13 @@ export class RunActivation implements EndingActivation, Notified {
     if (this.replay.isComplete) this.#turns.report(value)
   }
 
-  /** The cancel that is recorded, or is placed now. */
+  /** Asks for the operation of a cancel with a place. Its outcome interrupts the body there. */
   #askCancel(): void {
     const perform = async (): Promise<void> => undefined
     this.replay.ask(new Active({ kind: 'cancel', key: cancelKey, scope: this.undoScope, perform }))
   }
 
+  /** Gives a cancel its place: that of the reopened operation, or the one after all outcomes. */
   async #place(reopened: number | undefined): Promise<void> {
     this.#onCancel('begun')
     const { asked } = this.replay
@@ -447,7 +451,7 @@ export class RunActivation implements EndingActivation, Notified {
     this.does(endRun(this, end))
   }
 
-  /** The replay does not lead where the run was. It is tried once more, then the run is blocked. */
+  /** The body does not do what is recorded. The run is replayed once more, and then blocked. */
   diverges(error: KeelsonError): void {
     if (this.isStopped) return
     if (this.#terms.isSecond) this.block(keptError(error))
@@ -470,7 +474,7 @@ export class RunActivation implements EndingActivation, Notified {
 
   stop(after: AfterActivation | Promise<never> = 'rest'): void {
     this.#on('stopped')
-    // The process may go on with the next body.
+    // The process may run another activation, and the signal of a close outlives this one.
     if (this.#demonitor) this.background.closing.removeEventListener('abort', this.#closes)
     this.#demonitor?.()
     this.#rest.disarm()

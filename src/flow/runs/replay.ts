@@ -2,7 +2,8 @@
  * The replay of a run: the operations that its body has asked for, the outcomes in the order of
  * their places, and which operation may start. The body gets one outcome after another in that
  * order, live as in a replay, so that its races come out the same. New operations are held until the
- * body has asked for every recorded key. Pure.
+ * body has asked for every recorded key. A retry reopens an operation: its row keeps the place and
+ * loses the outcome, and it runs again when the replay comes to that place. Pure.
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { cancelKey, type Operation, type OperationKind, type Recorded } from './record.ts'
@@ -29,7 +30,7 @@ export class Replay<A extends Asked = Asked> {
   /** Operations that wait for their start in this activation. */
   readonly #held: A[] = []
   readonly #recorded: Map<string, Recorded>
-  /** The rows that have a place, by it. One whose outcome was taken back has to run at its place. */
+  /** The rows that have a place, by it. A reopened operation has no outcome: it runs at its place. */
   readonly #placed = new Map<number, Recorded>()
   /** The places that the record had when this activation began, in order. */
   #places: readonly number[]
@@ -144,7 +145,7 @@ export class Replay<A extends Asked = Asked> {
 
   /**
    * The operations that start now: each is returned once. Within the record that is only one whose
-   * outcome was taken back, at its place.
+   * is reopened, at its place.
    */
   starting(): readonly A[] {
     // Timers that a crash made late fire in their order.
@@ -161,7 +162,7 @@ export class Replay<A extends Asked = Asked> {
     return at >= 0 && this.#held.splice(at, 1).length > 0
   }
 
-  /** The place of the next outcome, if it was taken back: its operation runs again. */
+  /** The place of the next outcome, if its operation is reopened. */
   get reopened(): number | undefined {
     const next = this.#placed.get(this.#place)
     return next && !next.outcome && this.asked.has(next.key) ? next.place : undefined

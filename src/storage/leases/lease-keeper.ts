@@ -22,21 +22,21 @@ import {
   toLook,
 } from './member-lease.ts'
 
-/** A member, and who hears of its phase. */
+/** A member, and who hears of its phase. Its functions must not throw, unless they say so. */
 export type LeaseKeeperOptions = {
   readonly directory: Directory
   readonly clock: Clock
   readonly member: string
   /** A member without a renewal for so long loses its lease, in ms. A standby waits for as long as the owner says. */
   readonly leaseMs: number
-  /** Hears of each change. It must not throw. */
+  /** Hears of each change. */
   readonly onChange: (phase: LeasePhase) => void
   /**
-   * Hears which member it waits for, each time that this changes: itself, if its name is held;
-   * none, if it reads the logs first.
+   * Hears whose lease it waits for, each time that this changes. That may be its own name, which an
+   * earlier start holds. `undefined`: it waits for no lease, but has not read the logs yet.
    */
   readonly onWait?: ((member: string | undefined) => void) | undefined
-  /** Gets each view of the directory. */
+  /** Gets each view of the directory. After a throw, as of `CORRUPT`, it looks again. */
   readonly onView?: ((view: DirectoryView) => void) | undefined
   /** Hears why a request was not answered, or was refused, each time. */
   readonly onFailure?: ((error: unknown) => void) | undefined
@@ -47,8 +47,11 @@ export type LeaseKeeperOptions = {
   readonly down?: (() => readonly number[]) | undefined
 }
 
-/** A request is given up after this part of a lease, and the pause after it is this part of one. */
-const [answerPart, pausePart] = [0.2, 0.02]
+/** A request without an answer is given up after this part of a lease. */
+const answerPart = 0.2
+
+/** The pause after a request that has failed, as a part of a lease. */
+const pausePart = 0.02
 
 /** The wait for the engine's answer when a lease is given back takes no longer, in ms. */
 const releaseMsMax = 2_000
@@ -79,7 +82,7 @@ export class LeaseKeeper {
     return this.#state.incarnation
   }
 
-  /** Whether the member owns the instance at this moment. It asks before each read and each effect. */
+  /** Whether the member owns the instance at this moment. Callers ask before each read and effect. */
   get isOwner(): boolean {
     return this.#now < this.#ownsUntil
   }
@@ -104,7 +107,7 @@ export class LeaseKeeper {
     return this.#failure
   }
 
-  /** Whether the member has a lease: no other holder of its name was there. */
+  /** Whether the entry of the member's name is that of this start, by the last view. */
   get holdsName(): boolean {
     return this.#state.holds
   }
@@ -206,7 +209,7 @@ export class LeaseKeeper {
         this.#changed(toLook(this.#state))
         wake()
       }
-      // Without news the member looks when the time has come.
+      // If the wait for a change fails, the time alone ends the rest.
       directory.moved(after, ended.signal).then(look, () => undefined)
     })
   }

@@ -4,9 +4,11 @@
  *
  * 1. Each start of a member has an incarnation. Its entry, `member/NAME`, names the incarnation, and
  *    each renewal changes the revision of the entry.
- * 2. The lease has ended for a member that saw one revision unchanged for the holder's `leaseMs`. It ends
- *    the entry by compare-and-set at this revision. A renewal and an end exclude each other, and an
- *    incarnation that was ended never holds its entry again. For that no entry is ever removed.
+ * 2. If a member sees one revision of an entry unchanged for the holder's `leaseMs`, that lease has
+ *    expired. The member ends it: it marks the entry `ended` by compare-and-set at this revision. A
+ *    later start of the holder's name overwrites the entry instead, which ends the lease too. A
+ *    renewal and an end exclude each other, and an incarnation that was ended never holds its entry
+ *    again. For that no entry is ever removed.
  * 3. The entry `owner` names the member and the incarnation that own the instance. It changes only
  *    after the lease of that incarnation was ended, to the next epoch.
  * 4. A member that has not read the logs leaves the ownership to others, and takes it when it has read
@@ -43,7 +45,7 @@ type Seen = { readonly revision: number; readonly since: number }
 
 /** The knowledge of a member. */
 export type LeaseState = MemberIdentity & {
-  /** The shards that are down at this member. The next renewal has them. */
+  /** The shards that are down at this member, as the keeper set them. The next renewal has them. */
   readonly down: readonly number[]
   /** The last view, with the member's own later changes; `undefined` before the first one. */
   readonly view: DirectoryView | undefined

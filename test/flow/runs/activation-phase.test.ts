@@ -1,15 +1,15 @@
 import { expect, test } from 'vitest'
 import {
+  type ActivationEvent,
   type ActivationPhase,
+  activationPhases,
   type CancelEvent,
   type CancelPhase,
   cancelAfter,
-  type LifeEvent,
-  lifePhases,
   phaseAfter,
 } from '../../../src/flow/runs/activation-phase.ts'
 
-const events: readonly LifeEvent[] = ['began', 'bodyEnded', 'stopped']
+const events: readonly ActivationEvent[] = ['began', 'bodyEnded', 'stopped']
 
 test.each<[ActivationPhase, string]>([
   ['loading', 'running loading abandoned'],
@@ -17,13 +17,13 @@ test.each<[ActivationPhase, string]>([
   ['ending', 'ending ending over'],
   ['abandoned', 'abandoned abandoned abandoned'],
   ['over', 'over over over'],
-])('from %s a life goes to %s, for began, bodyEnded and stopped', (phase, after) => {
+])('from %s an activation goes to %s, for began, bodyEnded and stopped', (phase, after) => {
   expect(events.map((event) => phaseAfter(phase, event)).join(' ')).toBe(after)
 })
 
-test('a life that has stopped knows whether its body had ended', () => {
+test('an activation that has stopped knows whether its body had ended', () => {
   const having = (part: 'isBodyOver' | 'isStopped') =>
-    Object.entries(lifePhases).flatMap(([phase, rule]) => (rule[part] ? phase : []))
+    Object.entries(activationPhases).flatMap(([phase, rule]) => (rule[part] ? phase : []))
   expect(having('isBodyOver')).toEqual(['ending', 'over'])
   expect(having('isStopped')).toEqual(['abandoned', 'over'])
 })
