@@ -180,23 +180,25 @@ export class Schedules {
 
   /**
    * Removes a schedule that was made at run time. A run that goes on is left alone; runs that wait
-   * do not start. False: there was none.
-   * @throws KeelsonError `CONFLICT` if the tree declares it: it is removed there
+   * do not start. False: there was none. If the tree has a schedule of its name too, that one stays.
+   * @throws KeelsonError `CONFLICT` if only the tree declares it: it is removed there
    */
   async delete(given: string): Promise<boolean> {
-    this.#made(name(given), 'removed')
-    return this.#app.entity(schedulesKind).delete(given)
+    const made = this.#app.entity(schedulesKind)
+    if (made.state(name(given)) === undefined) this.#made(given, 'removed')
+    return made.delete(given)
   }
 
   /** One schedule; `undefined`: there is none of this name. It wakes nobody. */
   get(given: string): ScheduleRow | undefined {
     const plan = this.#state(name(given))
-    return plan && rowOf(this.#app, given, plan)
+    return plan && rowOf(this.#app, given, plan, isInTree(this.#app, scheduleKind(given)))
   }
 
   /**
    * A page of schedules, 100 by default, in the order of their names. Those of the tree come before
-   * the first page, whatever its limit. It wakes nobody.
+   * the first page, whatever its limit. A name may be there twice: in the tree, and made at run time,
+   * which is then `broken`. It wakes nobody.
    * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`
    */
   list(options: { readonly limit?: number; readonly cursor?: string } = {}): Page<ScheduleRow> {
@@ -204,7 +206,9 @@ export class Schedules {
     const page = this.#app.entity<unknown, Plan>(schedulesKind).list(query as object)
     const names = query.cursor === undefined ? treeSchedules(this.#app) : []
     const tree = names.flatMap((each) => this.get(each) ?? [])
-    const made = page.entries.flatMap(({ id, state }) => (state ? rowOf(this.#app, id, state) : []))
+    const made = page.entries.flatMap(({ id, state }) =>
+      state ? rowOf(this.#app, id, state, false) : [],
+    )
     const { cursor, exhausted } = page
     return { entries: [...tree, ...made], exhausted, ...(cursor !== undefined && { cursor }) }
   }
@@ -261,9 +265,8 @@ const inputIn = (options: { readonly input?: unknown }): Pick<Declared, 'input'>
   )
 }
 
-const rowOf = (app: App, name: string, plan: Plan): ScheduleRow => {
+const rowOf = (app: App, name: string, plan: Plan, isOfTree: boolean): ScheduleRow => {
   const { cron, zone, missed, overlap, workflow, input, isPaused, running, skipped } = plan
-  const isOfTree = isInTree(app, scheduleKind(name))
   const broken = isOfTree ? undefined : brokenBy(app, name, plan)
   return {
     ...{ name, cron, zone, missed, overlap, workflow, input, isOfTree, isPaused, broken, skipped },
@@ -274,17 +277,24 @@ const rowOf = (app: App, name: string, plan: Plan): ScheduleRow => {
 }
 
 /** A schedule that starts nothing in this program. */
-export type BrokenSchedule = { readonly schedule: string; readonly reason: string }
+export type BrokenSchedule = {
+  readonly schedule: string
+  readonly reason: string
+  /** The first of its times that started nothing, in ms since 1970. `undefined`: none has passed. */
+  readonly since: number | undefined
+}
 
 /** So many schedules that were made at run time are looked at for the health. */
 const lookedAt = 1_000
 
-/** The schedules that start nothing in this program, for the health. */
-export const brokenSchedules = (app: App): readonly BrokenSchedule[] =>
+/** The schedules that start nothing in this program at `now`, for the health. */
+export const brokenSchedules = (app: App, now: number): readonly BrokenSchedule[] =>
   app
     .entity<unknown, Plan>(schedulesKind)
     .list({ limit: lookedAt })
     .entries.flatMap(({ id: schedule, state }) => {
       const reason = state && brokenBy(app, schedule, state)
-      return reason === undefined ? [] : { schedule, reason }
+      if (reason === undefined) return []
+      const { next } = state as Plan
+      return { schedule, reason, since: next !== undefined && next <= now ? next : undefined }
     })

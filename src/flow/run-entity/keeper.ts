@@ -40,7 +40,12 @@ type Run = { readonly kind: string; readonly id: string }
 /** The schedules that start nothing in this program. */
 type BrokenSchedules = (
   app: AppContext,
-) => readonly { readonly schedule: string; readonly reason: string }[]
+  now: number,
+) => readonly {
+  readonly schedule: string
+  readonly reason: string
+  readonly since: number | undefined
+}[]
 
 type Start = { readonly workflows: readonly Workflow[]; readonly broken: BrokenSchedules }
 
@@ -56,7 +61,11 @@ export type FlowHealth = {
   readonly blocked: Some<StoppedRun>
   /** Runs that failed in the last ten minutes: how many, 100 of a type at most. */
   readonly failed: Some<StoppedRun>
-  /** Schedules made at run time whose workflow is not in the tree: they start nothing. */
+  /**
+   * Schedules made at run time that start nothing, because their workflow is not in the tree or the
+   * tree has one of their name: how many, among the first 1,000. `since`: the first of its times that
+   * passed so.
+   */
   readonly schedules: Some<ReturnType<BrokenSchedules>[number]>
 }
 
@@ -82,11 +91,12 @@ const flowHealth = (context: AnyContext, { workflows, broken }: Start): FlowHeal
         reason: keptText(error as KeptError),
       })),
     )
-  const since = context.now() - recentMs
+  const now = context.now()
+  const since = now - recentMs
   return {
     blocked: some(runsOf({ status: 'blocked', limit: atOnce })),
     failed: some(runsOf({ status: 'failed', since, limit: failedMax })),
-    schedules: some(broken(app)),
+    schedules: some(broken(app, now)),
   }
 }
 

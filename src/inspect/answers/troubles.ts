@@ -49,6 +49,7 @@ export const severities = {
   overdue: 'warning',
   'run blocked': 'critical',
   'run failed': 'warning',
+  'schedule broken': 'critical',
   'dead jobs': 'critical',
   'unreadable jobs': 'critical',
   'queue full': 'critical',
@@ -321,10 +322,11 @@ const ofActor = (
 /** Parts of the user's tree report what they want: those of `flows` their runs and queues. */
 const partTroubles = ([part, report]: [string, unknown]): readonly CausedTrouble[] => {
   if (part.startsWith(queuePart)) return queueTroubles(part.slice(queuePart.length), report)
-  const { blocked, failed } = Object(report) as Partial<FlowHealth>
+  const { blocked, failed, schedules } = Object(report) as Partial<FlowHealth>
   return [
     ...(blocked ? listed(blocked, stoppedRun('run blocked')) : []),
     ...(failed ? listed(failed, stoppedRun('run failed')) : []),
+    ...(schedules ? listed(schedules, brokenSchedule) : []),
   ]
 }
 
@@ -336,6 +338,16 @@ const stoppedRun =
       ...{ since, cause: shortText(reason, textMax), link: linkTo('run', type, id.join('/')) },
     })
   }
+
+/** It goes on when the tree is mended. */
+const brokenSchedule = ({
+  schedule,
+  reason,
+  since,
+}: FlowHealth['schedules']['first'][number]): CausedTrouble =>
+  trouble('schedule broken', schedule, `${reason}: it starts no run`, {
+    ...{ ...sinceThen(since), cause: shortText(reason, textMax), link: linkTo('flows') },
+  })
 
 const queuePart = 'queue/'
 
@@ -422,8 +434,13 @@ const listed = <T>(
   if (isWhole || !one) return named
   const left = count - named.length
   const { view = '', parts: [name = ''] = [] } = one.link ?? {}
-  const link = view === 'run' ? linkTo('runs', name) : linkTo('entities')
+  const link = linkToMore(view, name)
   return [...named, trouble(one.kind, `and ${countText(left)} more`, '', { link, count: left })]
+}
+
+const linkToMore = (view: string, name: string): Link => {
+  if (view === 'flows') return linkTo(view)
+  return view === 'run' ? linkTo('runs', name) : linkTo('entities')
 }
 
 /** Troubles of one kind and cause become one, in the place of the first. It begins with the earliest. */

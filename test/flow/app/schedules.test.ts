@@ -13,6 +13,7 @@ import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 const hour = 3_600_000
 const day = 24 * hour
+const midnight = Date.UTC(2026, 0, 1)
 
 /** Virtual time begins at midnight of 2026-01-01. The runs of `report` take `takesMs`. */
 const world = async (takesMs = 0) => {
@@ -148,7 +149,8 @@ describe('a schedule made at run time', () => {
     const reason = 'the workflow report is not in the tree'
     expect(w.schedules.get('mine')).toMatchObject({ broken: reason, next: undefined })
     expect(w.s.app.health().parts.flow).toMatchObject({
-      schedules: { count: 1, first: [{ schedule: 'mine', reason }] },
+      // The first time that started nothing, and not the last one.
+      schedules: { count: 1, first: [{ schedule: 'mine', reason, since: midnight + hour }] },
     })
     await expect(w.during(w.schedules.trigger('mine'))).rejects.toMatchObject(conflict)
     await w.s.close()
@@ -264,7 +266,7 @@ describe('a schedule', () => {
     expect(schedules.list().entries.map(({ name }) => name)).toEqual(['daily'])
   })
 
-  test('made at run time rests while the tree declares one of its name', async () => {
+  test('made at run time rests while the tree declares one of its name, and can be removed', async () => {
     const w = await world()
     await w.during(w.schedules.create('mine', '0 * * * *', w.report))
     await w.s.close()
@@ -277,5 +279,14 @@ describe('a schedule', () => {
     expect(w.s.app.health().parts.flow).toMatchObject({
       schedules: { first: [{ schedule: 'mine', reason: 'the tree has a schedule mine too' }] },
     })
+    const shown = () =>
+      w.schedules.list().entries.map(({ isOfTree, cron, broken }) => [isOfTree, cron, !!broken])
+    expect(shown()).toEqual([
+      [true, '30 * * * *', false],
+      [false, '0 * * * *', true],
+    ])
+    expect(await w.during(w.schedules.delete('mine'))).toBe(true)
+    expect(shown()).toEqual([[true, '30 * * * *', false]])
+    await expect(w.during(w.schedules.delete('mine'))).rejects.toMatchObject(conflict)
   })
 })

@@ -151,6 +151,9 @@ const plants: Readonly<Record<TroubleKind, Plant>> = {
   overdue: inActors({ overdue: some({ entity: 'order/1', what: 'alarm pay', at: 1 }) }),
   'run blocked': inParts('flow', { blocked: stopped }),
   'run failed': inParts('flow', { failed: stopped }),
+  'schedule broken': inParts('flow', {
+    schedules: some({ schedule: 'daily', reason: 'the workflow report is not in the tree' }),
+  }),
   'dead jobs': inQueue({ dead: 1 }),
   'unreadable jobs': inQueue({ unreadable: ['7'] }),
   'queue full': inQueue({ isFull: true }),

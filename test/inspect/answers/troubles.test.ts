@@ -125,6 +125,30 @@ test('causes are the same if they differ in the id of their subject, or in a key
   ])
 })
 
+test('broken schedules are named by their reason, with the first time that started nothing', async () => {
+  const health = (await simulated({})).app.health()
+  const broken = (count: number) => {
+    const first = Array.from({ length: Math.min(count, 10) }, (_, at) => ({
+      ...{ schedule: `s${at}`, reason: 'the workflow mail is not in the tree' },
+      since: at === 0 ? undefined : 100 - at,
+    }))
+    return judged({ ...health, parts: { flow: { schedules: { count, first } } } }).filter(
+      ({ kind }) => kind === 'schedule broken',
+    )
+  }
+
+  const link = { view: 'flows', parts: [] }
+  const text = expect.stringContaining('the workflow mail is not in the tree')
+  expect(broken(1)).toEqual([
+    { kind: 'schedule broken', severity: 'critical', subject: 's0', text, link },
+  ])
+  expect(broken(3)).toMatchObject([{ subject: 's0', text, count: 3, since: 98, link }])
+  expect(broken(500)).toMatchObject([
+    { subject: 's0', count: 3 },
+    { subject: 'and 497 more', link },
+  ])
+})
+
 test('a folded trouble begins with the first of them', async () => {
   const health = (await simulated({})).app.health()
   const overdue = [30, 10, 20].map((at) => ({ entity: `order/${at}`, what: 'alarm pay', at }))
