@@ -302,8 +302,9 @@ export class Flow {
   }
 
   /**
-   * The job of this id, whether or not there is one.
-   * @throws KeelsonError `INVALID_ARGUMENT`, also for a queue without a handler
+   * The job of this id, whether or not there is one. Of a queue without a handler every call of it
+   * is `INVALID_ARGUMENT`: its jobs are runs.
+   * @throws KeelsonError `INVALID_ARGUMENT`
    */
   job<J, R>(queue: Queue<J, R>, id: string): JobHandle<J, R> {
     return jobHandle(this.#app, queue, id)

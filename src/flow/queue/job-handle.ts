@@ -7,7 +7,7 @@ import type { Duration } from '../runs/body.ts'
 import { delay, priority, resultOptions, shortText } from '../runs/options.ts'
 import { copied } from '../runs/values.ts'
 import type { JobLook } from './job-look.ts'
-import { askQueue, jobNumber, retryJob, withHandler } from './queue-handle.ts'
+import { askQueue, jobNumber, retryJob } from './queue-handle.ts'
 import type { Queue } from './queue-terms.ts'
 import type { JobState } from './queue-types.ts'
 import type { DrainRequest } from './removals.ts'
@@ -74,7 +74,6 @@ const updated = object({ delay: optional(delay), priority: optional(priority) })
 /** The handle of a job. @throws KeelsonError `INVALID_ARGUMENT` */
 export const jobHandle = <J, R>(app: App, queue: Queue<J, R>, id: string): JobHandle<J, R> => {
   const number = jobNumber(id)
-  withHandler(queue)
   return {
     id,
     get: () => askQueue(app, queue, (ref) => call(ref, 'job', number)) as never,
@@ -115,7 +114,6 @@ export const drainQueue = async <J, R>(
   queue: Queue<J, R>,
   options: DrainOptions,
 ): Promise<number> => {
-  withHandler(queue)
   const { state, key, priority } = drained(options, argument('', 'a drain')).where
   let removed = 0
   // A delayed job that becomes ready meanwhile is found there.

@@ -3,13 +3,14 @@
  * background (`queue-runner.ts`): a caller never waits for one.
  */
 import type { DurableServer } from '../../actors/index.ts'
+import { invalidArgument } from '../../errors.ts'
 import { type ChildSpec, noReply, reply } from '../../runtime/index.ts'
 import { kindSpec } from '../../supervisors/index.ts'
 import { keptAwake, queueId, queueKind } from '../runs/parts.ts'
 import type { QueueMessages, QueueRequest, QueueState } from './queue-messages.ts'
 import { QueueRunner } from './queue-runner.ts'
 import type { QueueTerms } from './queue-terms.ts'
-import { drainPiece, pieceMax, removeJob } from './removals.ts'
+import { type DrainRequest, drainPiece, pieceMax, removeJob } from './removals.ts'
 
 /** The parts of the tree with a queue. */
 export const queueSpecs = (terms: QueueTerms): readonly ChildSpec[] => {
@@ -19,6 +20,7 @@ export const queueSpecs = (terms: QueueTerms): readonly ChildSpec[] => {
   return [{ ...entity(), start: (context) => entity().start(context) }, keptAwake(kind, queueId)]
 }
 
+type JobUpdate = Parameters<QueueMessages['calls']['update']>[0]
 type Server = DurableServer<QueueMessages, QueueState, Record<never, never>, string, unknown>
 
 const queueServer = (terms: QueueTerms): Server => {
@@ -28,6 +30,15 @@ const queueServer = (terms: QueueTerms): Server => {
     does: QueueRequest['does'],
     { jobs, bytes } = { jobs: 0, bytes: 0 },
   ): void => runner.ask({ from: from as QueueRequest['from'], does, jobs, bytes })
+  /** A call about a job. A run that waits in a queue is no job for its users. */
+  const ofJobs =
+    <P>(does: (payload: P, from: QueueRequest['from']) => void) =>
+    (state: QueueState, payload: P, context: { readonly from: unknown }) => {
+      const from = context.from as QueueRequest['from']
+      if (terms.takesRuns) from.fail(invalidArgument('queue', 'a queue with a handler', terms.name))
+      else does(payload, from)
+      return noReply(state)
+    }
   return {
     init: () => undefined,
     wake: async (state, context) => {
@@ -59,27 +70,18 @@ const queueServer = (terms: QueueTerms): Server => {
         ask(from, (book, now, rows) => book.retry(number, now, rows))
         return noReply(state)
       },
-      remove: (state, number, { from }) => {
+      remove: ofJobs((number: number, from) => {
         ask(from, (book, _, rows) => removeJob(book, number, rows))
-        return noReply(state)
-      },
-      drain: (state, request, { from }) => {
+      }),
+      drain: ofJobs((request: DrainRequest, from) => {
         const weight = { jobs: pieceMax, bytes: 0 }
         ask(from, (book, _, rows) => drainPiece(book, request, rows), weight)
-        return noReply(state)
-      },
-      update: (state, { number, ...change }, { from }) => {
+      }),
+      update: ofJobs(({ number, ...change }: JobUpdate, from) => {
         ask(from, (book, now, rows) => book.update(number, change, now, rows))
-        return noReply(state)
-      },
-      job: (state, number, { from }) => {
-        runner.callers.look(number, from)
-        return noReply(state)
-      },
-      result: (state, number, { from }) => {
-        runner.callers.wait(number, from)
-        return noReply(state)
-      },
+      }),
+      job: ofJobs((number: number, from) => runner.callers.look(number, from)),
+      result: ofJobs((number: number, from) => runner.callers.wait(number, from)),
       place: (state, run) => reply(runner.place(run), state),
       look: (state) => reply(runner.look(), state),
       stay: (state) => noReply(state),

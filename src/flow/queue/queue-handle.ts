@@ -63,7 +63,7 @@ export const addJobs = async <J>(
   jobs: readonly J[],
   optionsOf: (job: J) => JobOptions,
 ): Promise<AddedJob[]> => {
-  withHandler(queue)
+  if (queue?.takesRuns) throw invalidArgument('queue', 'a queue with a handler', queue.name)
   if (!Array.isArray(jobs)) throw invalidArgument('jobs', 'a list', jobs)
   if (typeof optionsOf !== 'function') throw invalidArgument('optionsOf', 'a function', optionsOf)
   // A hole in the list is a job like any other.
@@ -74,11 +74,6 @@ export const addJobs = async <J>(
       ...(await askQueue(app, queue, (ref) => call(ref, 'add', sent.slice(from, from + jobsMax)))),
     )
   return added.map(({ number, repeated }) => ({ id: String(number), repeated }))
-}
-
-/** @throws KeelsonError `INVALID_ARGUMENT` for a queue whose jobs are runs */
-export const withHandler = <J, R>(queue: Queue<J, R>): void => {
-  if (queue?.takesRuns) throw invalidArgument('queue', 'a queue with a handler', queue.name)
 }
 
 const jobOptions = object({

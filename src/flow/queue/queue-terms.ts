@@ -54,6 +54,8 @@ export type QueueTerms = {
   readonly retry: FullRetry
   readonly timeoutMs: number | undefined
   readonly handler: (job: unknown, attempt: RunningTry) => unknown
+  /** Its jobs are runs that begin with a place here: these are not looked at or removed as jobs. */
+  readonly takesRuns: boolean
 }
 
 /** A queue of jobs that are a `J`, whose handler returns an `R`. */
@@ -123,5 +125,5 @@ export const queueTerms = (
     ...{ keepMs: keep.dead, resultsMs: keep.results },
     rate: rate && { max: rate.max, perMs: rate.per, key: rate.key },
   }
-  return { name, limits, retry: policy, timeoutMs, handler }
+  return { name, limits, retry: policy, timeoutMs, handler, takesRuns: of === 'runs' }
 }

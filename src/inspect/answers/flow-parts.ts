@@ -9,6 +9,7 @@ import type {
   DeadPage,
   Flow,
   FlowApp,
+  JobLook,
   ListOptions,
   Page,
   Queue,
@@ -83,6 +84,13 @@ export const runPage = async (
 export const deadPage = async (app: App, name: string, options: DeadOptions): Promise<DeadPage> => {
   const flow = await flowOf(app)
   return flow.dead(flowPart(app, 'queue', name), options)
+}
+
+/** One job of a queue. @throws KeelsonError `INVALID_ARGUMENT`, `CORRUPT` */
+export const jobInFull = async (app: App, queue: string, id: string): Promise<JobLook> => {
+  const found = await (await flowOf(app)).job(flowPart(app, 'queue', queue), id).get()
+  if (!found) throw invalidArgument('id', `the id of a job of ${queue}`, id)
+  return found
 }
 
 /** A run with a page of its operations, and with its place in the queue. */

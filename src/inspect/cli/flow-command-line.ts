@@ -148,6 +148,16 @@ const commands: Readonly<Record<string, GroupedCommand<FlowCommand>>> = {
     ['queue'],
     page,
   ),
+  job: command(
+    `  keelson flow job QUEUE ID
+      One job, wherever it is.`,
+    ['queue', 'id'],
+  ),
+  remove: command(
+    `  keelson flow remove QUEUE ID
+      Removes a job. One that runs is cancelled.`,
+    ['queue', 'id'],
+  ),
   pause: command(
     `  keelson flow pause QUEUE
       Lets no job start until resume. Running ones go on.`,

@@ -13,6 +13,7 @@ import {
   flowNamesOf,
   flowOf,
   flowPart,
+  jobInFull,
   type RunInFull,
   runInFull,
   runPage,
@@ -20,7 +21,14 @@ import {
 import type { FlowSort } from '../recorder/flow-names.ts'
 import type { Paint } from '../text/paint.ts'
 import { View } from '../text/view.ts'
-import { deadTable, overviewTable, queueFacts, runFacts, runTable } from '../views/flow-view.ts'
+import {
+  deadTable,
+  jobFacts,
+  overviewTable,
+  queueFacts,
+  runFacts,
+  runTable,
+} from '../views/flow-view.ts'
 
 /** `json`: the answer is one line of JSON. */
 type Shown = { readonly json?: boolean }
@@ -150,6 +158,22 @@ export class FlowWords {
   async dead(queue: string, options: Paged = {}): Promise<View> {
     const { json, ...page } = options
     return view(json, await deadPage(this.#app, queue, page), deadTable)
+  }
+
+  /** One job of a queue, wherever it is. */
+  async job(queue: string, id: string, { json }: Shown = {}): Promise<View> {
+    const found = await jobInFull(this.#app, queue, id)
+    return view(json, found, (shown) => jobFacts(`${queue}/${id}`, shown, this.#paint))
+  }
+
+  /** Removes a job of a queue; one that runs is cancelled. */
+  async remove(queue: string, id: string, { json }: Shown = {}): Promise<View> {
+    const removed = await (await this.#flow()).job(this.#part('queue', queue), id).remove()
+    return view(json, removed, () =>
+      removed.removed
+        ? `job ${id} of ${queue} is removed: it was ${removed.state}`
+        : `${queue} has no job ${id}`,
+    )
   }
 
   /** Lets no job of a queue start. */

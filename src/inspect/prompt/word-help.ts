@@ -66,6 +66,8 @@ const flowMethods = [
   ["signal('order', '42', name, value, { id })", 'sends a signal; one with an id counts once'],
   ["settle('order', '42', key, { value } | { error })", 'decides a step that blocks its run'],
   ["dead('mails')", 'a page of dead jobs'],
+  ["job('mails', '7')", 'one job, wherever it is'],
+  ["remove('mails', '7')", 'removes a job; one that runs is cancelled'],
   ["pause('mails'), resume('mails')", 'holds the jobs of a queue, and lets them start'],
 ] as const
 

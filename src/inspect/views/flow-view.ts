@@ -3,6 +3,7 @@ import { inspect } from 'node:util'
 import { keptText } from '../../actors/index.ts'
 import type {
   DeadPage,
+  JobLook,
   KeptError,
   Page,
   QueueLook,
@@ -22,7 +23,7 @@ const statuses: readonly RunStatus[] = [
 
 const tones: Readonly<Partial<Record<string, Tone>>> = {
   ...{ blocked: 'bad', failed: 'bad', error: 'bad', completed: 'good', ok: 'good' },
-  ...{ cancelled: 'odd', cancelling: 'odd', undoing: 'odd' },
+  ...{ cancelled: 'odd', dead: 'bad', done: 'good', cancelling: 'odd', undoing: 'odd' },
 }
 
 /** All workflows and queues. */
@@ -123,6 +124,28 @@ export const queueFacts = (queue: string, look: QueueLook): string =>
         ['overdue', `job ${id}, attempt ${attempt}, since ${timeText(since)}`] as const,
     ),
   ])
+
+/** One job in full. */
+export const jobFacts = (job: string, look: JobLook, paint: Paint): string => {
+  const { state, input, key, priority, addedAt, dueAt, tries, failedAt, doneAt, ...others } = look
+  return factList([
+    ['job', printable(job)],
+    ['state', toned(state, paint)],
+    ['input', cellText(input)],
+    ['key', cell(key)],
+    ['priority', cell(String(priority))],
+    ['added', timeText(addedAt)],
+    ['due', timeText(dueAt)],
+    ['tries', countText(tries)],
+    ['failed', timeText(failedAt)],
+    ['error', errorCell(others.error)],
+    ['done', timeText(doneAt)],
+    ['result', cellText(others.result)],
+    ['progress', cellText(others.progress)],
+    ['key of tries', printable(others.tryKey)],
+    ...others.log.map((line) => ['log', short(line)] as const),
+  ])
+}
 
 /** A page of dead jobs. */
 export const deadTable = ({ entries, cursor }: DeadPage): string =>

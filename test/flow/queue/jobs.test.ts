@@ -1,60 +1,25 @@
-/** Single jobs of a queue: looks at them, their results and logs, changes and removals. */
+/** Single jobs of a queue: looks at them, changes and removals. */
 import { describe, expect, test } from 'vitest'
 import {
   flow,
   flows,
-  type JobLook,
   type JobTry,
   type Queue,
   type QueueEvents,
-  type QueueOptions,
   queue,
   workflow,
 } from '../../../src/flow/index.ts'
 import { supervisor, telemetry } from '../../../src/index.ts'
-import type { SimulatedOptions, Simulation } from '../../../src/testing/index.ts'
+import type { Simulation } from '../../../src/testing/index.ts'
+import { jobWorld, restart } from '../../support/worlds/job-world.ts'
 import { codeOf, failNextSync, simulated } from '../../support/worlds/simulated-instance.ts'
-
-/** An instance with one queue, whose handlers are ended by the test. */
-const world = async (options: QueueOptions = {}, instance: SimulatedOptions = {}) => {
-  const tries = new Map<string, JobTry>()
-  const ends = new Map<
-    string,
-    { resolve: (value: unknown) => void; reject: (why: Error) => void }
-  >()
-  const names: string[] = []
-  const mails = queue(
-    'mails',
-    (job: string, attempt: JobTry) => {
-      names.push(job)
-      tries.set(job, attempt)
-      return new Promise<unknown>((resolve, reject) => ends.set(job, { resolve, reject }))
-    },
-    options,
-  )
-  const app = supervisor('app', {}, [flows({ queues: [mails] })])
-  const s = await simulated({ app, ...instance })
-  const job = (number: number) => flow(s.app).job(mails, String(number))
-  return {
-    ...{ s, mails, names, tries, job },
-    add: (name: string, given = {}) => s.during(flow(s.app).add(mails, name, given)),
-    get: (number: number): Promise<JobLook<string> | undefined> => s.during(job(number).get()),
-    state: async (number: number) => (await s.during(job(number).get()))?.state,
-    counts: () => s.during(flow(s.app).counts(mails)),
-    done: (name: string, value?: unknown) => ends.get(name)?.resolve(value),
-    fails: (name: string) => ends.get(name)?.reject(new Error(`no ${name}`)),
-  }
-}
-
-const restart = async (s: Simulation): Promise<void> => {
-  await s.powerCut()
-  await s.start()
-  await s.advance(100)
-}
 
 describe('a look at a job', () => {
   test('shows it wherever it is, from its add to its end', async () => {
-    const { s, add, get, state, fails, done } = await world({ concurrency: 1, retry: { max: 2 } })
+    const { s, add, get, state, fails, done } = await jobWorld({
+      concurrency: 1,
+      retry: { max: 2 },
+    })
     const from = s.clock.now()
     await add('a', { key: 'k', priority: 3 })
     await add('b', { priority: -1 })
@@ -84,7 +49,7 @@ describe('a look at a job', () => {
   })
 
   test('shows the last progress of its present try, and none of an earlier one', async () => {
-    const { s, add, get, tries, fails } = await world()
+    const { s, add, get, tries, fails } = await jobWorld()
     await add('a')
     await s.settle()
     const { progress } = tries.get('a') as JobTry
@@ -101,7 +66,7 @@ describe('a look at a job', () => {
   })
 
   test('shows what is durable: a look waits for the end of a turn', async () => {
-    const { s, mails, job } = await world()
+    const { s, mails, job } = await jobWorld()
     s.syncMs = 50
     const adding = flow(s.app).add(mails, 'a')
     await s.advance(10)
@@ -118,143 +83,9 @@ describe('a look at a job', () => {
   })
 })
 
-describe('the log of a job', () => {
-  test('is kept with each try that fails, over crashes, and a dead job shows it', async () => {
-    const { s, add, get, tries, fails } = await world({ retry: { max: 2 } })
-    await add('a')
-    await s.settle()
-    tries.get('a')?.log('first')
-    expect((await get(1))?.log).toEqual(['first'])
-    fails('a')
-    await s.settle()
-    await restart(s)
-    await s.advance(2_000)
-    const { log } = tries.get('a') as JobTry
-    log('second')
-    log('third')
-    fails('a')
-    await s.settle()
-    await restart(s)
-    expect(await get(1)).toMatchObject({ state: 'dead', log: ['first', 'second', 'third'] })
-  })
-
-  test('has the last 100 lines, of 32 KiB, each cut off at 1,000 characters', async () => {
-    const { s, add, get, tries, fails } = await world({ retry: { max: 1 } })
-    await add('a')
-    await add('b')
-    await s.settle()
-    for (let line = 1; line <= 150; line++) tries.get('a')?.log(`line ${line}`)
-    for (let line = 1; line <= 50; line++) tries.get('b')?.log(`${line} ${'ä'.repeat(2_000)}`)
-    expect(() => tries.get('a')?.log(7 as never)).toThrow(
-      expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
-    )
-    fails('a')
-    fails('b')
-    await s.settle()
-    const [first, second] = [await get(1), await get(2)]
-    expect([first?.log.length, first?.log[0], first?.log.at(-1)]).toEqual([
-      ...[100, 'line 51', 'line 150'],
-    ])
-    expect(second?.log.length).toBe(16)
-    expect(second?.log.at(-1)).toBe(`50 ${'ä'.repeat(997)}`)
-  })
-})
-
-describe('the result of a job', () => {
-  test('is what its handler returned, for callers that wait and, if it is kept, for later ones', async () => {
-    const { s, add, job, get, tries, done } = await world({ keep: { results: '2h' } })
-    await add('a', { key: 'k' })
-    await s.settle()
-    const waiting = job(1).result()
-    tries.get('a')?.log('sent')
-    done('a', { id: 7, list: [1, null] })
-    expect(await s.during(waiting)).toEqual({ id: 7, list: [1, null] })
-    await restart(s)
-    expect(await s.during(job(1).result())).toEqual({ id: 7, list: [1, null] })
-    expect(await get(1)).toMatchObject({
-      ...{ state: 'done', key: 'k', tries: 1, log: ['sent'], input: undefined },
-      result: { id: 7 },
-    })
-    await s.advance(3 * 3_600_000)
-    expect(await get(1)).toBeUndefined()
-    expect(await s.during(codeOf(job(1).result()))).toBe('CONFLICT')
-  })
-
-  test('is not kept unless the queue says so: then only those have it that waited', async () => {
-    const { s, add, job, state, done } = await world()
-    await add('a')
-    await s.settle()
-    const results = [job(1).result(), job(1).result()]
-    done('a', ['x'])
-    const [one, other] = await s.during(Promise.all(results))
-    expect(one).toEqual(['x'])
-    expect(other).not.toBe(one)
-    expect(await state(1)).toBeUndefined()
-    expect(await s.during(codeOf(job(1).result()))).toBe('CONFLICT')
-  })
-
-  test('is there for a caller that asks while the end of the job is being written', async () => {
-    const { s, add, job, done } = await world()
-    await add('a')
-    await s.settle()
-    s.syncMs = 50
-    done('a', 1)
-    await s.advance(10)
-    const result = job(1).result()
-    expect(await s.during(result)).toBe(1)
-  })
-
-  test('is FAILED when the job is dead, also for a caller that comes later', async () => {
-    const { s, add, job, fails } = await world({ retry: { max: 1 } })
-    await add('a')
-    await s.settle()
-    const waiting = job(1).result()
-    fails('a')
-    const failed = { code: 'FAILED', cause: { message: 'no a' } }
-    await expect(s.during(waiting)).rejects.toMatchObject(failed)
-    await restart(s)
-    await expect(s.during(job(1).result())).rejects.toMatchObject(failed)
-    await expect(s.during(job(2).result())).rejects.toMatchObject({ code: 'CONFLICT' })
-  })
-
-  test('that cannot be stored fails the try, with the path, if results are kept', async () => {
-    const kept = await world({ keep: { results: '1d' }, retry: { max: 1 } })
-    await kept.add('a')
-    await kept.add('b')
-    await kept.s.settle()
-    kept.done('a', { list: [{ send: () => 1 }] })
-    kept.done('b', 'x'.repeat(960 * 1024 + 1))
-    await kept.s.settle()
-    const { state, error } = (await kept.get(1)) as JobLook
-    expect([state, (error as { code?: string }).code]).toEqual(['dead', 'INVALID_ARGUMENT'])
-    expect(error?.message).toMatch(/list\.0\.send/)
-    expect(await kept.get(2)).toMatchObject({ state: 'dead', error: { code: 'TOO_LARGE' } })
-  })
-
-  test('that cannot be copied is refused to callers that wait, and its job is done', async () => {
-    const { s, add, job, counts, done } = await world()
-    await add('a')
-    await s.settle()
-    const waiting = codeOf(job(1).result())
-    done('a', () => 1)
-    expect(await s.during(waiting)).toBe('INVALID_ARGUMENT')
-    expect(await counts()).toMatchObject({ running: 0, dead: 0, delayed: 0 })
-  })
-
-  test('is waited for with a time, and until a close', async () => {
-    const { s, add, job } = await world()
-    await add('a', { delay: '1h' })
-    expect(await s.during(codeOf(job(1).result({ timeoutMs: 1_000 })))).toBe('TIMEOUT')
-    const waiting = codeOf(job(1).result())
-    await s.settle()
-    await s.close()
-    expect(await waiting).toBe('CLOSED')
-  })
-})
-
 describe('a removal', () => {
   test('takes a job away that waits, is delayed or dead, and frees its unique text', async () => {
-    const { s, mails, add, job, state, names, fails, counts } = await world({
+    const { s, mails, add, job, state, names, fails, counts } = await jobWorld({
       ...{ concurrency: 1, retry: { max: 1 } },
     })
     await add('dead')
@@ -287,7 +118,7 @@ describe('a removal', () => {
   })
 
   test('of a job that runs aborts its try, gives its place back, and no other try follows', async () => {
-    const { s, add, job, names, tries, counts, fails } = await world({ concurrency: 1 })
+    const { s, add, job, names, tries, counts, fails } = await jobWorld({ concurrency: 1 })
     const seen: unknown[] = []
     const bus = telemetry<QueueEvents>(s.system)
     bus.on('queue.ended', ({ id, outcome }) => seen.push([id, outcome]))
@@ -311,7 +142,7 @@ describe('a removal', () => {
   })
 
   test('stands when its handler ends while it is being written', async () => {
-    const { s, add, job, state, done, names } = await world({ keep: { results: '1d' } })
+    const { s, add, job, state, done, names } = await jobWorld({ keep: { results: '1d' } })
     await add('a')
     await s.settle()
     s.syncMs = 50
@@ -327,7 +158,7 @@ describe('a removal', () => {
   })
 
   test('that is refused changes nothing: the job runs on', async () => {
-    const { s, add, job, tries, state, done } = await world({ keep: { results: '1d' } })
+    const { s, add, job, tries, state, done } = await jobWorld({ keep: { results: '1d' } })
     await add('a')
     await s.settle()
     failNextSync(s.disk)
@@ -345,7 +176,7 @@ describe('a removal', () => {
   })
 
   test('of a job that failed before ends the trouble of it', async () => {
-    const { s, add, job, fails } = await world()
+    const { s, add, job, fails } = await jobWorld()
     await add('a')
     await s.settle()
     fails('a')
@@ -361,7 +192,7 @@ describe('a removal', () => {
   })
 
   test('of a done job removes its result', async () => {
-    const { s, add, job, state, done } = await world({ keep: { results: '1h' } })
+    const { s, add, job, state, done } = await jobWorld({ keep: { results: '1h' } })
     await add('a')
     await s.settle()
     done('a', 1)
@@ -374,7 +205,7 @@ describe('a removal', () => {
 
 describe('a drain', () => {
   test('removes what waits and is delayed, in pieces, and nothing that runs or is dead', async () => {
-    const { s, mails, add, counts, fails } = await world({ concurrency: 1, retry: { max: 1 } })
+    const { s, mails, add, counts, fails } = await jobWorld({ concurrency: 1, retry: { max: 1 } })
     await add('dead')
     await s.settle()
     fails('dead')
@@ -391,7 +222,7 @@ describe('a drain', () => {
   })
 
   test('removes the jobs of a state, a key and a priority alone', async () => {
-    const { s, mails, add, state } = await world()
+    const { s, mails, add, state } = await jobWorld()
     await s.during(flow(s.app).pause(mails))
     const drain = (where: object) => s.during(flow(s.app).drain(mails, { where }))
     for (const delay of [0, '1h'])
@@ -408,7 +239,7 @@ describe('a drain', () => {
 
 describe('an update', () => {
   test('gives a waiting or delayed job another priority or time, over crashes too', async () => {
-    const { s, mails, add, job, get, names, done } = await world({ concurrency: 1 })
+    const { s, mails, add, job, get, names, done } = await jobWorld({ concurrency: 1 })
     await s.during(flow(s.app).pause(mails))
     await add('a')
     await add('b')
@@ -432,7 +263,7 @@ describe('an update', () => {
   })
 
   test('keeps the time of a job whose priority alone it changes', async () => {
-    const { s, add, job, get } = await world()
+    const { s, add, job, get } = await jobWorld()
     await add('a', { delay: '1h' })
     const before = await get(1)
     await s.during(job(1).update({ priority: 7 }))
@@ -440,7 +271,10 @@ describe('an update', () => {
   })
 
   test('of a job that runs, is dead, is done or is not there is a CONFLICT', async () => {
-    const { s, add, job, fails, done } = await world({ retry: { max: 1 }, keep: { results: '1d' } })
+    const { s, add, job, fails, done } = await jobWorld({
+      retry: { max: 1 },
+      keep: { results: '1d' },
+    })
     for (const name of ['runs', 'dead', 'done']) await add(name)
     await s.settle()
     fails('dead')
@@ -454,16 +288,16 @@ describe('an update', () => {
 })
 
 test('a handle refuses what is no job of a queue with a handler', async () => {
-  const { s, mails, job } = await world()
   const dock = queue('dock')
+  const { s, mails, job } = await jobWorld({}, {}, [dock])
   for (const id of ['0', 'x', '1.5', 7])
     expect(() => flow(s.app).job(mails, id as string)).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
     )
-  expect(() => flow(s.app).job(dock, '1')).toThrow(
-    expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
-  )
-  expect(await codeOf(flow(s.app).drain(dock))).toBe('INVALID_ARGUMENT')
+  const run = flow(s.app).job(dock, '1')
+  const calls = [run.get(), run.result(), run.remove(), run.update({ priority: 1 })]
+  const codes = [...calls, flow(s.app).drain(dock)].map(codeOf)
+  expect(new Set(await s.during(Promise.all(codes)))).toEqual(new Set(['INVALID_ARGUMENT']))
   expect(await codeOf(flow(s.app).drain(mails, { where: { state: 'running' as never } }))).toBe(
     'INVALID_ARGUMENT',
   )
@@ -474,7 +308,7 @@ test('a handle refuses what is no job of a queue with a handler', async () => {
 })
 
 test('a job whose blob is damaged is CORRUPT to a look and an update, and stays', async () => {
-  const { s, mails, job, counts } = await world({}, { blobs: { threshold: 1_000 } })
+  const { s, mails, job, counts } = await jobWorld({}, { blobs: { threshold: 1_000 } })
   await s.during(flow(s.app).pause(mails))
   await s.during(flow(s.app).addMany(mails, ['a', 'x'.repeat(50_000), 'b']))
   await s.close()

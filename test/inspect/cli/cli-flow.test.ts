@@ -108,12 +108,21 @@ describe('keelson flow (needs the build)', () => {
       /^1 +- +1 +20\S+Z +Error: no eve +'eve'$/m,
     )
     expect((await json('dead', 'mails')).entries).toMatchObject([{ id: '1', job: 'eve' }])
+    const job = (await asked('job', 'mails', '1')).output
+    expect(job).toMatch(/^job +mails\/1\nstate +dead\ninput +'eve'$/m)
+    expect(job).toMatch(/^error +Error: no eve$/m)
+    expect(await json('job', 'mails', '1')).toMatchObject({ state: 'dead', input: 'eve', tries: 1 })
+    expect(codeIn((await asked('job', 'mails', '7')).errors)).toBe('INVALID_ARGUMENT')
     expect((await asked('pause', 'mails')).output).toBe('mails is paused\n')
     expect((await asked('retry', 'mails', '1')).output).toBe('job 1 of mails goes on\n')
     expect(await json('show', 'mails')).toMatchObject({ isPaused: true, ready: 1, dead: 0 })
     const none = await asked('retry', 'mails', '1')
     expect([none.status, none.output, codeIn(none.errors)]).toEqual([1, '', 'CONFLICT'])
     expect(codeIn((await asked('retry', 'order', '1', '--queue')).errors)).toBe('CONFLICT')
+    expect((await asked('remove', 'mails', '1')).output).toBe(
+      'job 1 of mails is removed: it was waiting\n',
+    )
+    expect(await json('remove', 'mails', '1')).toEqual({ removed: false })
     expect(await asked('resume', 'mails')).toMatchObject({ status: 0, output: 'mails goes on\n' })
   })
 
