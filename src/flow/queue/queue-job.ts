@@ -61,8 +61,7 @@ export class RunningTry implements JobTry {
   /** Made when it is read: most handlers never do, and others take it apart from the try. */
   get progress(): (value: unknown) => void {
     return (value) => {
-      const progress = progressOf(value)
-      if (!this.hasEnded) this.shown = progress
+      this.shown = progressOf(value)
     }
   }
 

@@ -49,7 +49,7 @@ export const drainPiece = (
   const looked = found ?? rowsOf(prefix, after, rows)
   let removed = 0
   for (const row of looked) {
-    const job = numberOf(row) < before ? book.at(state, row, rows) : undefined
+    const job = book.at(state, row, rows)
     if (!job) continue
     // The row of a delayed or dead job does not say its key and its priority.
     const { record } = job

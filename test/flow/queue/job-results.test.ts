@@ -24,6 +24,21 @@ describe('the log of a job', () => {
     expect(await get(1)).toMatchObject({ state: 'dead', log: ['first', 'second', 'third'] })
   })
 
+  test('has the last 100 lines of all tries together', async () => {
+    const { s, add, get, tries, fails } = await jobWorld({ retry: { max: 2 } })
+    await add('a')
+    for (let attempt = 1; attempt <= 2; attempt++) {
+      await s.advance(2_000)
+      for (let line = 1; line <= 60; line++) tries.get('a')?.log(`${attempt} ${line}`)
+      fails('a')
+      tries.get('a')?.log('late')
+    }
+    await s.advance(100)
+    tries.get('a')?.log('too late')
+    const { log = [] } = (await get(1)) ?? {}
+    expect([log.length, log[0], log.at(-1)]).toEqual([100, '1 23', 'late'])
+  })
+
   test('has the last 100 lines, of 32 KiB, each cut off at 1,000 characters', async () => {
     const { s, add, get, tries, fails } = await jobWorld({ retry: { max: 1 } })
     await add('a')

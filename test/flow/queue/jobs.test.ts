@@ -141,6 +141,20 @@ describe('a removal', () => {
     expect(names).toEqual(['a', 'b', 'b'])
   })
 
+  test('of a job with a time-out is the end of its try: the time-out has none to end', async () => {
+    const { s, add, job, counts, tries } = await jobWorld({ timeout: '5s' })
+    let overdue = 0
+    telemetry<QueueEvents>(s.system).on('queue.overdue', () => {
+      overdue++
+    })
+    await add('a')
+    await s.settle()
+    await s.during(job(1).remove())
+    await s.advance(10_000)
+    expect([overdue, (await counts()).overdue.length]).toEqual([0, 1])
+    expect(tries.get('a')?.signal.reason).toMatchObject({ code: 'CANCELLED' })
+  })
+
   test('stands when its handler ends while it is being written', async () => {
     const { s, add, job, state, done, names } = await jobWorld({ keep: { results: '1d' } })
     await add('a')
@@ -268,6 +282,19 @@ describe('an update', () => {
     const before = await get(1)
     await s.during(job(1).update({ priority: 7 }))
     expect(await get(1)).toEqual({ ...before, priority: 7 })
+  })
+
+  test('of a job that a crash has cut off is a CONFLICT: it starts next', async () => {
+    const { s, add, job, names, done, state } = await jobWorld({ concurrency: 2 })
+    await add('a')
+    await add('b')
+    await s.settle()
+    await restart(s)
+    expect([names.at(-1), await state(2)]).toEqual(['a', 'waiting'])
+    expect(await s.during(codeOf(job(2).update({ delay: '1h' })))).toBe('CONFLICT')
+    done('a')
+    await s.advance(10)
+    expect([names.at(-1), await state(2)]).toEqual(['b', 'running'])
   })
 
   test('of a job that runs, is dead, is done or is not there is a CONFLICT', async () => {

@@ -351,6 +351,20 @@ test('a queue refuses jobs beyond its depth, and jobs with too many keys, all or
   expect(() => world.add({})).toThrow(busy)
 })
 
+test('a job that is removed or dies is named once', () => {
+  const world = new World({ concurrency: 1 })
+  world.add({}, {})
+  world.claim()
+  world.fail(1)
+  world.remove(2)
+
+  expect(world.book.takeGone()).toEqual([
+    [1, 'dead'],
+    [2, 'removed'],
+  ])
+  expect(world.book.takeGone()).toEqual([])
+})
+
 test('a dead job is kept for its time, and can be made ready with all its tries', () => {
   const world = new World()
   world.add({}, {})
