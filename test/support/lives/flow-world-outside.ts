@@ -17,6 +17,11 @@ class SeenRun {
   outcomes: string[] = []
   /** How many of them the present body got. */
   got = 0
+  /**
+   * The step whose outcome is the last thing that came of the run: the body gets it before it is
+   * durable, so a crash may take it back.
+   */
+  ahead: string | undefined
   lap = -1
   /** The steps in the order of asking. */
   readonly asked: string[] = []
@@ -81,6 +86,10 @@ export class OutsideWorld {
       for (const kept of [run.asked, run.undone]) kept.length = 0
     }
     run.got = 0
+    if (run.ahead === undefined) return
+    if (lastOf(run) === run.ahead) run.outcomes.pop()
+    run.decided.delete(run.ahead)
+    run.ahead = undefined
   }
 
   #asks(id: string, key: string): void {
@@ -92,6 +101,7 @@ export class OutsideWorld {
     const run = this.run(id)
     const path = stepOf(key)
     const count = (run.tries.get(key) ?? 0) + 1
+    run.ahead = undefined
     const isNew = count === 1
     run.tries.set(key, count)
     if (run.decided.has(path)) this.#fails('W2', id, `${path} runs after its outcome`)
@@ -105,8 +115,9 @@ export class OutsideWorld {
   }
 
   #undoes(id: string, key: string): void {
-    const { undone } = this.run(id)
-    if (!undone.includes(key)) undone.push(key)
+    const run = this.run(id)
+    run.ahead = undefined
+    if (!run.undone.includes(key)) run.undone.push(key)
   }
 
   #gets(id: string, key: string, outcome: string): void {
@@ -117,7 +128,9 @@ export class OutsideWorld {
     else if (before !== outcome) this.#fails('W2', id, `${outcome}, in an earlier life ${before}`)
     // A branch that was cancelled leaves no outcome: its step may run again under its key.
     const isDecided = !outcome.endsWith('!CANCELLED')
-    if (isDecided && run.asked.includes(key)) run.decided.add(key)
+    const isOfStep = isDecided && run.asked.includes(key)
+    run.ahead = isOfStep && before === undefined ? key : undefined
+    if (isOfStep) run.decided.add(key)
     const signal = /^[^=!]*wait\d+=(\d+)$/.exec(outcome)
     if (!signal || before !== undefined) return
     const number = Number(signal[1])
@@ -152,6 +165,7 @@ export class OutsideWorld {
     if (isVague) fork.wasHelped = true
     else {
       fork.outcomes = run.outcomes.slice(0, end < 0 ? undefined : end)
+      if (run.ahead !== undefined && lastOf(fork) === run.ahead) fork.outcomes.pop()
       const keys = new Set(fork.outcomes.filter((each) => !each.endsWith('!CANCELLED')).map(keyOf))
       for (const [key, at] of run.sleepsFrom) if (keys.has(key)) fork.sleepsFrom.set(key, at)
       for (const key of run.decided) if (keys.has(key)) fork.decided.add(key)
@@ -162,7 +176,7 @@ export class OutsideWorld {
   /** The run begins again from outcomes that were taken back. */
   helped(id: string): void {
     const run = this.run(id)
-    const anew = { outcomes: [], got: 0, lastSignal: 0, isForced: false }
+    const anew = { outcomes: [], got: 0, ahead: undefined, lastSignal: 0, isForced: false }
     Object.assign(run, { ...anew, wasHelped: true, isCancelled: false })
     for (const kept of [run.decided, run.toUndo]) kept.clear()
     run.undone.length = 0
@@ -193,6 +207,9 @@ export class OutsideWorld {
 
 /** The key of a step in the key of its tries. */
 const stepOf = (key: string): string => key.split('/').slice(5).join('/')
+
+/** The key of the last outcome of a run. */
+const lastOf = ({ outcomes }: SeenRun): string => keyOf(outcomes.at(-1) ?? '')
 
 /** The key of an outcome. */
 const keyOf = (outcome: string): string => outcome.split(/[=!]/)[0] ?? ''
