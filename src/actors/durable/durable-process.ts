@@ -159,11 +159,12 @@ export class DurableProcess implements Ended {
     return ok(this, this.#next().next as never)
   }
 
-  /** Replaces the state from outside, by a separate turn. */
+  /** Replaces the state from outside: a turn after the ones that wait to be handled again. */
   replace(request: PendingCall, change: (state: unknown) => unknown): void {
     const run = changing(change, this.#outputs.answering(request))
-    if (this.#isAwake) void this.#handle(run)
-    else this.#reject(run, this.terms.shard.unavailable())
+    if (!this.#isAwake) this.#reject(run, this.terms.shard.unavailable())
+    else if (this.#redo.length > 0) this.#redo.push(run)
+    else void this.#handle(run)
   }
 
   /**

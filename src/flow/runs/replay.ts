@@ -144,8 +144,8 @@ export class Replay<A extends Asked = Asked> {
   }
 
   /**
-   * The operations that start now: each is returned once. Within the record that is only one whose
-   * is reopened, at its place.
+   * The operations that start now: each is returned once. Within the record that is only one
+   * that is reopened, at its place.
    */
   starting(): readonly A[] {
     // Timers that a crash made late fire in their order.

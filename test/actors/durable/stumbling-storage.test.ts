@@ -232,6 +232,22 @@ describe('a full disk', () => {
     await s.advance(2_000)
     expect([rung.length, s.app.entity(counters).state('2')]).toEqual([1, 100])
   })
+
+  test('lets a state from outside follow the messages that are handled again', async () => {
+    const world = await started()
+    const { s, ref, state } = world
+    const count = await filled(world)
+    let replaced: Promise<unknown> | undefined
+    s.system.events.on('entity.refused', () => {
+      s.disk.capacityBytes = Number.POSITIVE_INFINITY
+      replaced ??= sys.replaceState(ref as never, ((before: number) => before * 10) as never)
+    })
+    const refused = codeOf(call(ref, 'add', undefined, patient))
+    cast(ref, 'add')
+    expect(await s.during(refused)).toBe('NO_SPACE')
+    expect(await s.during(replaced as Promise<unknown>)).toBe((count + 1) * 10)
+    expect(state()).toBe((count + 1) * 10)
+  })
 })
 
 describe('incarnations', () => {
