@@ -74,6 +74,12 @@ const page = { limit: whole(1, undefined), cursor: text }
 
 const chosen = { status: text, since: time, until: time, parent: text, root: text }
 
+/** Without the flag the instance knows whether there is a queue of this name. */
+const ofSchedule: ArgsOf = ([name], { schedule, ...options }) => [
+  name,
+  { ...options, ...(schedule === true && { schedule }) },
+]
+
 const commands: Readonly<Record<string, GroupedCommand<FlowCommand>>> = {
   list: command(
     `  keelson flow list [TYPE] [--status S | --parent TYPE/ID | --root TYPE/ID | --correlation C]
@@ -160,10 +166,35 @@ const commands: Readonly<Record<string, GroupedCommand<FlowCommand>>> = {
   ),
   pause: command(
     `  keelson flow pause QUEUE
-      Lets no job start until resume. Running ones go on.`,
-    ['queue'],
+  keelson flow pause SCHEDULE [--schedule]
+      Lets no job start, or no run by the times of a schedule, until resume. Running ones go on.
+      --schedule      there is a queue of this name too`,
+    ['name'],
+    { schedule: flag },
+    ofSchedule,
   ),
-  resume: command(`  keelson flow resume QUEUE`, ['queue']),
+  resume: command(
+    `  keelson flow resume QUEUE | SCHEDULE [--schedule]`,
+    ['name'],
+    { schedule: flag },
+    ofSchedule,
+  ),
+  schedules: command(
+    `  keelson flow schedules [--limit N] [--cursor C]
+      The schedules of the tree, and those made at run time.`,
+    [],
+    page,
+  ),
+  trigger: command(
+    `  keelson flow trigger SCHEDULE
+      Starts a run of a schedule now, also of a paused one.`,
+    ['schedule'],
+  ),
+  unschedule: command(
+    `  keelson flow unschedule SCHEDULE
+      Removes a schedule that was made at run time. Its run goes on.`,
+    ['schedule'],
+  ),
 }
 
 /** The part of `keelson help` about workflows and queues. */

@@ -127,7 +127,7 @@ const wordFor = ({ view, parts }: NonNullable<Trouble['link']>): string | undefi
   return {
     ...{ entity: `entity(${args})`, entities: 'entities()', tree: 'tree()', storage: 'wal()' },
     ...{ run: `flow.show(${args})`, runs: `flow.list(${args})`, queue: `flow.show(${args})` },
-    replication: 'replication()',
+    ...{ replication: 'replication()', flows: 'flow.schedules()' },
   }[view]
 }
 

@@ -28,11 +28,15 @@ import {
   queueFacts,
   runFacts,
   runTable,
+  scheduleTable,
 } from '../views/flow-view.ts'
 
 /** `json`: the answer is one line of JSON. */
 type Shown = { readonly json?: boolean }
 type Paged = Shown & { readonly limit?: number; readonly cursor?: string }
+
+/** `schedule`: there is a queue of this name too. */
+type Pausing = Shown & { readonly schedule?: boolean }
 
 /** The most characters of an answer in JSON: the prompt cuts a longer one. */
 const jsonMax = 2 * 1024 * 1024
@@ -176,16 +180,48 @@ export class FlowWords {
     )
   }
 
-  /** Lets no job of a queue start. */
-  async pause(queue: string, { json }: Shown = {}): Promise<View> {
-    await (await this.#flow()).pause(this.#part('queue', queue))
-    return view(json, { isPaused: true }, () => `${queue} is paused`)
+  /** Lets no job of a queue start, or a schedule no run by its times. */
+  pause(name: string, options: Pausing = {}): Promise<View> {
+    return this.#pause(name, options, true)
   }
 
-  /** Lets the jobs of a paused queue start. */
-  async resume(queue: string, { json }: Shown = {}): Promise<View> {
-    await (await this.#flow()).resume(this.#part('queue', queue))
-    return view(json, { isPaused: false }, () => `${queue} goes on`)
+  /** Lets the jobs of a paused queue start, or a paused schedule go on. */
+  resume(name: string, options: Pausing = {}): Promise<View> {
+    return this.#pause(name, options, false)
+  }
+
+  /** A page of the schedules, those of the tree and those made at run time. */
+  async schedules(options: Paged = {}): Promise<View> {
+    const { json, ...page } = options
+    const found = (await this.#flow()).schedules.list(page)
+    return view(json, found, (shown) => scheduleTable(shown, this.#paint))
+  }
+
+  /** Starts a run of a schedule now. */
+  async trigger(schedule: string, { json }: Shown = {}): Promise<View> {
+    const run = await (await this.#flow()).schedules.trigger(schedule)
+    return view(json, run, () =>
+      run.waits ? `the run ${run.id} waits for one that goes on` : `the run ${run.id} has begun`,
+    )
+  }
+
+  /** Removes a schedule that was made at run time. */
+  async unschedule(schedule: string, { json }: Shown = {}): Promise<View> {
+    const removed = await (await this.#flow()).schedules.delete(schedule)
+    return view(json, { removed }, () =>
+      removed ? `the schedule ${schedule} is removed` : `there is no schedule ${schedule}`,
+    )
+  }
+
+  async #pause(
+    name: string,
+    { json, schedule = !flowNamesOf(this.#app, 'queue').includes(name) }: Pausing,
+    isPaused: boolean,
+  ): Promise<View> {
+    const flow = await this.#flow()
+    const word = isPaused ? 'pause' : 'resume'
+    await (schedule ? flow.schedules[word](name) : flow[word](this.#part('queue', name)))
+    return view(json, { isPaused }, () => `${name} ${isPaused ? 'is paused' : 'goes on'}`)
   }
 
   #flow(): Promise<Flow> {

@@ -68,7 +68,13 @@ const flowMethods = [
   ["dead('mails')", 'a page of dead jobs'],
   ["job('mails', '7')", 'one job, wherever it is'],
   ["remove('mails', '7')", 'removes a job; one that runs is cancelled'],
-  ["pause('mails'), resume('mails')", 'holds the jobs of a queue, and lets them start'],
+  [
+    "pause('mails'), resume('mails', { schedule })",
+    'holds the jobs of a queue or the times of a schedule, and lets them start',
+  ],
+  ['schedules({ limit, cursor })', 'a page of the schedules of the tree and of run time'],
+  ["trigger('daily')", 'starts a run of a schedule now'],
+  ["unschedule('daily')", 'removes a schedule that was made at run time'],
 ] as const
 
 const appMembers = [

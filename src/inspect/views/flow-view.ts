@@ -10,6 +10,7 @@ import type {
   QueuePlace,
   Row,
   RunStatus,
+  ScheduleRow,
 } from '../../flow/index.ts'
 import type { FlowOverview, RunInFull } from '../answers/flow-parts.ts'
 import { type Paint, printable, type Tone } from '../text/paint.ts'
@@ -23,7 +24,14 @@ const statuses: readonly RunStatus[] = [
 
 const tones: Readonly<Partial<Record<string, Tone>>> = {
   ...{ blocked: 'bad', failed: 'bad', error: 'bad', completed: 'good', ok: 'good' },
-  ...{ cancelled: 'odd', dead: 'bad', done: 'good', cancelling: 'odd', undoing: 'odd' },
+  ...{
+    cancelled: 'odd',
+    dead: 'bad',
+    done: 'good',
+    cancelling: 'odd',
+    undoing: 'odd',
+    paused: 'odd',
+  },
 }
 
 /** All workflows and queues. */
@@ -157,6 +165,26 @@ export const deadTable = ({ entries, cursor }: DeadPage): string =>
       ...[errorCell(error), cellText(job)],
     ],
   )
+
+/** A page of schedules. */
+export const scheduleTable = (page: Page<ScheduleRow>, paint: Paint): string =>
+  tableOf(
+    page,
+    ['schedule', 'of', 'state', 'cron', 'zone', 'workflow', 'next', 'running', '>waiting'],
+    ({ name, isOfTree, cron, zone, workflow, next, running, waiting, ...row }) => [
+      ...[printable(name), isOfTree ? 'the tree' : 'run time', scheduleState(row, paint)],
+      ...[printable(cron), printable(zone), printable(workflow), timeText(next)],
+      ...[cell(running), countText(waiting)],
+    ],
+  )
+
+const scheduleState = (
+  { broken, isPaused }: Pick<ScheduleRow, 'broken' | 'isPaused'>,
+  paint: Paint,
+): string => {
+  if (broken !== undefined) return paint('bad', `broken: ${printable(broken)}`)
+  return isPaused ? toned('paused', paint) : '-'
+}
 
 const tableOf = <T>(
   { entries, cursor }: Page<T>,

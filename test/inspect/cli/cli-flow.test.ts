@@ -1,6 +1,6 @@
 /** `keelson flow`: looks at the workflows and queues of a running instance, and acts on them. */
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { type Ctx, flow, flows, queue, workflow } from '../../../dist/flow/index.js'
+import { type Ctx, flow, flows, queue, schedule, workflow } from '../../../dist/flow/index.js'
 import { start, supervisor } from '../../../dist/index.js'
 import { capturedLog } from '../../../src/testing/kit/captured-log.ts'
 import { commandHere } from '../../support/commands/command-here.ts'
@@ -20,6 +20,9 @@ const order = workflow('order', async (ctx: Ctx<{ approval: { by: string } }>, i
   return `${item} by ${approval?.by}`
 })
 
+const late = workflow('late', async (ctx: Ctx<{ go: null }>) => void (await ctx.waitFor('go')))
+const daily = schedule('mails', '0 0 1 1 *', late)
+
 /** An instance with runs and jobs, and the commands that ask it. */
 const instance = async () => {
   const dir = tempFolder()
@@ -31,7 +34,9 @@ const instance = async () => {
     { retry: { max: 1 } },
   )
   const both = queue('order', () => undefined)
-  const tree = supervisor('app', {}, [flows({ workflows: [order], queues: [mails, both] })])
+  const tree = supervisor('app', {}, [
+    flows({ workflows: [order, late], queues: [mails, both], schedules: [daily] }),
+  ])
   const app = await start({ dir, attach: true, app: tree, logger: capturedLog() })
   onTestFinished(() => app.close().then(() => undefined))
   const runs = flow(app)
@@ -157,6 +162,34 @@ describe('keelson flow (needs the build)', () => {
     const settled = await asked('settle', 'once', '1', 'pay', '--value', '"paid"')
     expect(settled).toMatchObject({ status: 0, output: 'pay of once/1 is settled\n' })
     expect(await run.result()).toBe('paid')
+  })
+
+  test('lists schedules, pauses, triggers and removes them', async () => {
+    const { asked, json, runs } = await instance()
+    await runs.schedules.create('mine', '0 0 1 1 *', late, { zone: 'Europe/Berlin' })
+
+    expect((await asked('pause', 'mine')).output).toBe('mine is paused\n')
+    expect(await json('pause', 'mails', '--schedule')).toEqual({ isPaused: true })
+    const { output } = await asked('schedules')
+    expect(output).toMatch(/^mails +the tree +paused +0 0 1 1 \* +UTC +late +- +- +0$/m)
+    expect(output).toMatch(/^mine +run time +paused +0 0 1 1 \* +Europe\/Berlin +late +- /m)
+    expect((await json('show', 'mails')).isPaused).toBe(false)
+    expect((await asked('resume', 'mine')).output).toBe('mine goes on\n')
+    expect((await asked('trigger', 'mine')).output).toMatch(/^the run mine\/20\S+ has begun$/m)
+    const { entries } = await json('schedules')
+    expect(entries).toMatchObject([
+      { name: 'mails', isOfTree: true, isPaused: true },
+      { name: 'mine', isOfTree: false, isPaused: false, running: expect.any(String) },
+    ])
+    const again = await asked('trigger', 'mine')
+    expect([again.status, codeIn(again.errors)]).toEqual([1, 'CONFLICT'])
+    expect((await asked('unschedule', 'mine')).output).toBe('the schedule mine is removed\n')
+    expect(await json('unschedule', 'mine')).toEqual({ removed: false })
+    for (const words of [
+      ['unschedule', 'mails'],
+      ['pause', 'none'],
+    ])
+      expect(codeIn((await asked(...words)).errors)).toBe('CONFLICT')
   })
 
   test('ends with status 1 for a refusal, and where no instance takes prompts', async () => {

@@ -2,7 +2,15 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { assign, setup } from 'xstate'
-import { flow, flows, queue, workflow } from '../../../src/flow/index.ts'
+import {
+  flow,
+  flows,
+  queue,
+  type Scheduled,
+  schedule,
+  type Workflow,
+  workflow,
+} from '../../../src/flow/index.ts'
 import {
   type App,
   type AppNode,
@@ -100,6 +108,8 @@ const sale = workflow('order', async (ctx) => {
   await ctx.step('charge', () => new Promise(() => undefined), { repeat: 'once' })
 })
 const mails = queue('mails', async () => undefined)
+const daily = schedule('daily', '0 9 * * *', sale as Workflow<Scheduled>)
+const zone = 'Europe/Berlin'
 
 const orders = entity('order', order)
 const counted = worker('counter', counter, { restart: 'permanent' })
@@ -137,8 +147,12 @@ const others: Readonly<Record<string, Other>> = {
     ],
   },
   flow: {
-    children: [flows({ workflows: [sale], queues: [mails] })],
-    before: [(app) => flow(app).start(sale, {}, { id: '42' }), 10, "kill('$flow-order/42')", 1_000],
+    children: [flows({ workflows: [sale], queues: [mails], schedules: [daily] })],
+    before: [
+      ...[(app: App) => flow(app).start(sale, {}, { id: '42' }), 10, "kill('$flow-order/42')"],
+      (app) => flow(app).schedules.create('digest-eve', '0 8 * * 1', sale, { zone, input: 'eve' }),
+      ...[10, "flow.pause('digest-eve')", 1_000],
+    ],
   },
 }
 /** A line of another prompt, milliseconds that pass, or what the program does. */

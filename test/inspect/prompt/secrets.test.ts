@@ -209,6 +209,7 @@ beforeEach(async () => {
   const run = await during(flow(app).start(order, named, { id: '1' }))
   await during(run.result().catch(() => undefined))
   await during(flow(app).add(mails, named))
+  await during(flow(app).schedules.create('mine', '@daily', order, { input: named }))
   for (const process of ['open', 'vault', 'torn', 'acct/1', 'rent/1', 'login/1'])
     await ask(`call('${process}', 'ask', ${JSON.stringify(named)})`)
 })
@@ -317,6 +318,8 @@ const asked: Readonly<Record<string, readonly string[]>> = {
     "flow.remove('mails', '1')",
     "flow.pause('mails')",
     "flow.resume('mails')",
+    ...['flow.schedules()', 'flow.schedules({ json: true })', "flow.trigger('mine')"],
+    "flow.unschedule('mine')",
     "app.entity('$flow-order').state('1')",
   ],
   batcher: ['batcher', 'batcher.windows()', 'batcher.changes()'],
