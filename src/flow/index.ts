@@ -20,6 +20,7 @@ export type {
   Flow,
   FlowApp,
   Handle,
+  QueryArguments,
   Settlement,
   StartRunOptions,
 } from './app/handle.ts'
@@ -50,16 +51,19 @@ export type { JobState } from './queue/queue-types.ts'
 export type { FlowHealth, StoppedRun } from './run-entity/keeper.ts'
 export type {
   AllOptions,
+  Answer,
   Body,
   Branch,
   ChildOptions,
   Ctx,
   Duration,
   Keep,
+  Queries,
   StepOptions,
   Try,
   Undo,
   UntypedBody,
+  UpdateValue,
   WaitOptions,
   Workflow,
   WorkflowOptions,

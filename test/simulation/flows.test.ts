@@ -20,7 +20,7 @@ test(`workflows keep their promises in ${seeds.length} random lives`, {
   if (process.env.KEELSON_TALLY) console.log(tally)
   if (seeds.length < 10) return
   const happened = ['starts', 'signals', 'cancels', 'retries', 'kills of runs', 'power cuts']
-  const steered = ['forks', 'retries from', 'undos']
+  const steered = ['forks', 'retries from', 'undos', 'updates', 'updates again']
   for (const what of steered) expect(tally[what], what).toBeGreaterThan(seeds.length / 100)
   for (const what of [...happened, 'halts', 'ended completed', 'ended failed', 'ended cancelled'])
     expect(tally[what], what).toBeGreaterThan(seeds.length / 20)

@@ -75,6 +75,83 @@ const order = workflow(
   },
 )
 
+const asked = workflow(
+  'asked',
+  async (ctx: Ctx<{ go: number }>, n: number) => {
+    ctx.report({ left: n })
+    return ctx.waitFor('go')
+  },
+  {
+    queries: {
+      left: (reported: { left: number } | undefined) => reported?.left,
+      beyond: async (reported: { left: number } | undefined, n: number) => `${reported?.left} ${n}`,
+    },
+  },
+)
+
+type Cart = { add: (item: string) => Promise<number>; clear: () => void }
+
+const cart = workflow(
+  'cart',
+  async (ctx: Ctx<{ go: number }, Cart>, _input: undefined) => {
+    ctx.onUpdate('add', async (item, own) => own.step('count', () => item.length))
+    ctx.onUpdate('clear', () => undefined)
+    // @ts-expect-error: no such update
+    ctx.onUpdate('remove', () => 1)
+    // @ts-expect-error: the answer is a number
+    ctx.onUpdate('add', (item) => item)
+    // @ts-expect-error: the value is a text
+    ctx.onUpdate('add', (item: number) => item)
+    await ctx.all('both', [async (own) => own.onUpdate('add', () => 1)])
+  },
+  { updates: { add: (item) => item.length > 0 } },
+)
+
+export const updates = async (app: App): Promise<void> => {
+  const run = await flow(app).start(cart, undefined, { id: '1' })
+  const count: number = await run.update('add', 'tea', { id: 'click', timeoutMs: 5 })
+  await run.update('clear', undefined)
+  await run.signal('go', 1)
+  // @ts-expect-error: no such update
+  await run.update('remove', 'tea')
+  // @ts-expect-error: the value is a text
+  await run.update('add', 3)
+  // @ts-expect-error: the answer is a number
+  const wrong: string = await run.update('add', 'tea')
+  // @ts-expect-error: this workflow takes no updates
+  await flow(app).handle(square, '1').update('add', 'tea')
+  // @ts-expect-error: no such option of an update
+  await run.update('add', 'tea', { key: 'click' })
+  // @ts-expect-error: a check of no update
+  workflow('odd', async (_ctx: Ctx<object, Cart>) => 1, { updates: { remove: () => 1 } })
+  // @ts-expect-error: a check gets a text
+  workflow('odd', async (_ctx: Ctx<object, Cart>) => 1, { updates: { add: (n: number) => n } })
+  void [count, wrong]
+}
+
+export const queries = async (app: App): Promise<void> => {
+  const run = await flow(app).start(asked, 1, { id: '1' })
+  const left: number | undefined = await run.query('left')
+  const beyond: string = await run.query('beyond', 3)
+  await flow(app).handle(asked, '1').query('left')
+  await run.signal('go', 3)
+  // @ts-expect-error: no such query
+  await run.query('right')
+  // @ts-expect-error: this query has no argument
+  await run.query('left', 3)
+  // @ts-expect-error: this query has an argument
+  await run.query('beyond')
+  // @ts-expect-error: the argument is a number
+  await run.query('beyond', 'three')
+  // @ts-expect-error: the answer is a text
+  const wrong: number = await run.query('beyond', 3)
+  // @ts-expect-error: this workflow has no queries
+  await flow(app).handle(square, '1').query('left')
+  // @ts-expect-error: a query is a function
+  workflow('odd', async () => 1, { queries: { left: 3 } })
+  void [left, beyond, wrong]
+}
+
 const square = workflow('square', async (_ctx: Ctx, n: number) => n ** 2)
 
 const bare: Workflow<Order, string, { approval: { by: string }; stop: undefined }> = order

@@ -18,7 +18,7 @@ import {
 } from '../queue/queue-handle.ts'
 import type { QueueLook, QueuePlace } from '../queue/queue-messages.ts'
 import type { Queue } from '../queue/queue-terms.ts'
-import type { Duration, Workflow } from '../runs/body.ts'
+import type { Answer, Duration, Queries, UpdateValue, Workflow } from '../runs/body.ts'
 import {
   type CountsOf,
   countsOf,
@@ -36,7 +36,7 @@ import {
   waitingOf,
   watchOf,
 } from '../runs/listing.ts'
-import type { RunMessages } from '../runs/messages.ts'
+import type { RunMessages, SignalRequest } from '../runs/messages.ts'
 import {
   cancelOptions,
   forkOptions,
@@ -45,10 +45,12 @@ import {
   shortText,
   signalOptions,
   startOptions,
+  updateOptions,
   workflowOf,
 } from '../runs/options.ts'
 import { answerOf, entitiesOf } from '../runs/parts.ts'
-import type { Outcome, RunStatus } from '../runs/record.ts'
+import type { Outcome, RunState, RunStatus } from '../runs/record.ts'
+import { notNow } from '../runs/turns.ts'
 import { copied, inputOf, outcomeOf } from '../runs/values.ts'
 import { Schedules } from './schedules.ts'
 
@@ -79,8 +81,16 @@ export type Settlement =
   | { readonly value: unknown }
   | { readonly error: Error | { readonly message: string; readonly code?: string } }
 
-/** A run of a workflow that ends with an `O` and takes the signals `S`. */
-export interface Handle<O = unknown, S = never> {
+/** The arguments of a query after what was reported. */
+export type QueryArguments<F> = F extends (reported: never, ...rest: infer Rest) => unknown
+  ? Rest
+  : never
+
+/**
+ * A run of a workflow that ends with an `O`, takes the signals `S`, and answers the queries `Q` and the
+ * updates `U`.
+ */
+export interface Handle<O = unknown, S = never, Q = unknown, U = unknown> {
   readonly id: string
   /** Whether the run had begun before this start. */
   readonly repeated: boolean
@@ -104,11 +114,35 @@ export interface Handle<O = unknown, S = never> {
     options?: { readonly id?: string },
   ): Promise<{ readonly repeated: boolean }>
   /**
+   * Calls the handler that the body has for this name (`ctx.onUpdate`), and resolves with its answer
+   * when that is durable. An update from before the handler waits for it. With an `id` a second one
+   * is the same, and gets the same answer, after the end of the run too: so ask again after
+   * `TIMEOUT`, `CLOSED`, `EXITED` or `UNKNOWN_OUTCOME`, which leave the update with the run.
+   * @throws KeelsonError the error of the handler; `FAILED`, `CANCELLED` or `BLOCKED` if the run gets
+   * there before it answers; `CONFLICT` if it has ended, or has not begun, or its body completed or
+   * began again before it answered; `BUSY` with 1,000 unread signals and updates; `TOO_LARGE` for
+   * more than 1 MiB; `TIMEOUT` after `timeoutMs`, 30,000 by default; `CLOSED`, `EXITED`
+   */
+  update<N extends keyof U & string>(
+    name: N,
+    value: UpdateValue<U[N]>,
+    options?: { readonly id?: string; readonly timeoutMs?: number },
+  ): Promise<Answer<U[N]>>
+  /**
    * Cancels the run, and answers when that is durable. No new step begins; the steps that began are
    * undone. `force` ends the run at once without that; its children get a plain cancel.
    * @throws KeelsonError `CONFLICT` if it has not begun
    */
   cancel(options?: { readonly reason?: string; readonly force?: boolean }): Promise<Cancelled>
+  /**
+   * Answers a query from what the body has reported last, which is durable. It runs here, and calls
+   * neither the run nor its body. An error of the query reaches the caller.
+   * @throws KeelsonError `CONFLICT` if the run has not begun; `INVALID_ARGUMENT` for no such query
+   */
+  query<N extends keyof Q & string>(
+    name: N,
+    ...argument: QueryArguments<Q[N]>
+  ): Promise<Q[N] extends (...args: never) => infer A ? Awaited<A> : never>
 }
 
 /** Starts runs, talks to them, and looks at them. */
@@ -131,11 +165,11 @@ export class Flow {
    * @throws KeelsonError `CONFLICT` if the run has begun with another input; `INVALID_ARGUMENT`, also
    * for an input that cannot be stored, with its `path` in `details`; `NO_SPACE`, `BUSY`, `SHARD_DOWN`, `UNKNOWN_OUTCOME`, `CLOSED`
    */
-  async start<I, O, S>(
-    type: Workflow<I, O, S>,
+  async start<I, O, S, Q = unknown, U = unknown>(
+    type: Workflow<I, O, S, Q, U>,
     input: I,
     options: StartRunOptions,
-  ): Promise<Handle<O, S>> {
+  ): Promise<Handle<O, S, Q, U>> {
     const { id, ...others } = startOptions(options, argument('', 'a start'))
     const request = { ...inputOf(input), ...others }
     const { repeated } = await this.#ask(type, id, (ref) => call(ref, 'start', request))
@@ -143,7 +177,10 @@ export class Flow {
   }
 
   /** The run of this id, whether or not it has begun. */
-  handle<I, O, S>(type: Workflow<I, O, S>, id: string): Handle<O, S> {
+  handle<I, O, S, Q = unknown, U = unknown>(
+    type: Workflow<I, O, S, Q, U>,
+    id: string,
+  ): Handle<O, S, Q, U> {
     return this.#handle(type, id, true)
   }
 
@@ -181,11 +218,11 @@ export class Flow {
    * `TOO_LARGE` for more than 64 MiB of large values, or outcomes for which a log file has no room;
    * `CORRUPT` if one of them cannot be read; `INVALID_ARGUMENT`, and as `start`
    */
-  async fork<I, O, S>(
-    type: Workflow<I, O, S>,
+  async fork<I, O, S, Q = unknown, U = unknown>(
+    type: Workflow<I, O, S, Q, U>,
     id: string,
     options: { readonly from: string; readonly id: string },
-  ): Promise<Handle<O, S>> {
+  ): Promise<Handle<O, S, Q, U>> {
     const { id: other, from } = forkOptions(options, argument('', 'a fork'))
     this.#ref(type, id)
     const { repeated } = await this.#ask(type, other, (ref) => call(ref, 'fork', { id, from }))
@@ -320,7 +357,11 @@ export class Flow {
     return drainQueue(this.#app, queue, options)
   }
 
-  #handle<I, O, S>(type: Workflow<I, O, S>, id: string, repeated: boolean): Handle<O, S> {
+  #handle<I, O, S, Q, U>(
+    type: Workflow<I, O, S, Q, U>,
+    id: string,
+    repeated: boolean,
+  ): Handle<O, S, Q, U> {
     const ref = this.#ref(type, id)
     const run = { type: type.name, id }
     return {
@@ -342,6 +383,28 @@ export class Flow {
       },
       cancel: async (options = {}) =>
         answerOf(run, call(ref, 'cancel', cancelOptions(options, argument('', 'a cancel')))),
+      update: async (name, value, options = {}) => {
+        const { timeoutMs, ...others } = updateOptions(options, argument('', 'an update'))
+        const sent = copied(value, `the update ${name}`)
+        const request = { name: shortText(name, argument('name')), value: sent, ...others }
+        const checks = type.options?.updates ?? {}
+        if (Object.hasOwn(checks, name)) await checks[name]?.(sent as never)
+        const asked = call(ref, 'update', request as SignalRequest, { timeoutMs })
+        const answer = await answerOf(run, asked, 'has not answered the update')
+        if (answer.kind === 'ok') return answer.value as never
+        if (answer.kind === 'error') throw errorOf(answer.error)
+        const { end } = answer
+        if (end.status === 'completed') throw notNow('answer the update', id, end.status)
+        throw failure(type.name, id, end.status, end.error)
+      },
+      query: async (name, ...given) => {
+        const queries: Queries = type.options?.queries ?? {}
+        const query = Object.hasOwn(queries, name) ? queries[name] : undefined
+        if (!query) throw invalidArgument('name', oneOfText(Object.keys(queries)), name)
+        const found = entitiesOf(this.#app, 'workflow', type.name).state(id)
+        if (!found) throw notNow('answer a query', id, undefined)
+        return query((found as RunState).progress as never, given[0] as never) as never
+      },
     }
   }
 
@@ -355,6 +418,9 @@ export class Flow {
     return entitiesOf<RunMessages>(this.#app, 'workflow', name).ref(id)
   }
 }
+
+const oneOfText = (names: readonly string[]): string =>
+  names.length > 0 ? `one of ${names.join(', ')}` : 'a query: its workflow has none'
 
 /** The outcome of a decision. @throws KeelsonError `INVALID_ARGUMENT` */
 const decided = (decision: Settlement): Outcome => {

@@ -2,7 +2,7 @@
 import { config, noMore } from '../../check.ts'
 import { configError } from '../../errors.ts'
 import { runKindSpec } from '../run-entity/run-entity.ts'
-import type { Body, UntypedBody, Workflow, WorkflowOptions } from '../runs/body.ts'
+import type { Body, Queries, UntypedBody, Workflow, WorkflowOptions } from '../runs/body.ts'
 import { workflowOptions } from '../runs/options.ts'
 import { checkPartName } from '../runs/parts.ts'
 
@@ -10,12 +10,12 @@ import { checkPartName } from '../runs/parts.ts'
  * A workflow. A run is a durable actor of the kind `$flow-<name>`.
  * @throws KeelsonError `CONFIG`
  */
-export const workflow = <I, O, S = object>(
+export const workflow = <I, O, S = object, Q extends Queries = Record<never, never>, U = object>(
   name: string,
-  body: Body<I, O, S>,
-  options: WorkflowOptions = {},
+  body: Body<I, O, S, U>,
+  options: WorkflowOptions<Q, U> = {},
   ...surplus: []
-): Workflow<I, O, S> => {
+): Workflow<I, O, S, Q, U> => {
   noMore(surplus, 'workflow(name, body, { version, … })')
   checkPartName('workflow', name)
   const path = `workflow.${name}`
@@ -24,7 +24,7 @@ export const workflow = <I, O, S = object>(
   const { version, previous } = checked
   const known = Object.keys(previous).find((each) => Number(each) >= version)
   if (known !== undefined) throw configError(`${path}.previous`, `versions below ${version}`, known)
-  const made: Workflow<I, O, S> = {
+  const made: Workflow<I, O, S, Q, U> = {
     ...{ sort: 'workflow', name, body: body as UntypedBody, options: checked },
     children: () => [runKindSpec(made as Workflow)],
   }

@@ -41,6 +41,7 @@ export class RunActivations {
       isCancelled: false,
       failing,
       waiting: new Set(),
+      updates: new Map(),
     } as Present
     this.#presents.set(id, present)
     return present

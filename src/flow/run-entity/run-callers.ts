@@ -1,9 +1,20 @@
-/** The calls of the callers of a run: signals to it, each a row until it is read, and its result. */
+/** The calls of the callers of a run: signals and updates, each a row until it is read, and its result. */
 import { KeelsonError } from '../../errors.ts'
 import { noReply, reply } from '../../runtime/index.ts'
 import type { RunContext, RunEnd, SignalRequest, State } from '../runs/messages.ts'
-import { isOver, type RunState, signalIdKey, signalKey } from '../runs/record.ts'
-import { endOf, notNow, wholeEnd } from '../runs/turns.ts'
+import {
+  isOver,
+  padded,
+  type RunState,
+  signalIdKey,
+  signalKey,
+  type UnreadUpdate,
+  type UpdateRow,
+  updateKey,
+  updateName,
+  updatesPrefix,
+} from '../runs/record.ts'
+import { endOf, notAnswered, notNow, valueIn, wholeEnd, wholeOf } from '../runs/turns.ts'
 import { signalBytesMax, signalLength, signalRow } from '../runs/values.ts'
 import type { RunActivations, RunCalls } from './activations.ts'
 import { orRefused, refuse } from './refusals.ts'
@@ -33,24 +44,86 @@ export const signalCalls = (activations: RunActivations): RunCalls<'signal'> => 
   },
 })
 
+/** `update`: its caller is answered when the body has answered. */
+export const updateCalls = (activations: RunActivations): RunCalls<'update'> => ({
+  update: (state, request, context) =>
+    orRefused(state, context, async () => {
+      const { id } = request
+      const known = id === undefined ? undefined : await knownUpdate(id, context)
+      if (known?.outcome) return reply(known.outcome, state)
+      const refused = updateRefused(state, request, known, context)
+      if (refused || !state) return refuse(state, context, refused as KeelsonError)
+      const { status } = state
+      if (isOver(status) || status === 'blocked') {
+        const end = await wholeEnd(endOf(state, context) as RunEnd)
+        return reply({ kind: 'ended', end }, state)
+      }
+      const number = state.signals + 1
+      const update = updateName(id, number)
+      const { updates } = activations.presentOf(context)
+      const waiters = updates.get(update) ?? { all: new Set(), isReached: false }
+      updates.set(update, waiters)
+      waiters.all.add(context.from)
+      if (known) return noReply(state)
+      const { name, value } = request
+      const row: UnreadUpdate = value === undefined ? { update } : { update, value }
+      context.rows.put(`${updatesPrefix(name)}${padded(number)}`, row)
+      if (id !== undefined) context.rows.put(updateKey(update), {} satisfies UpdateRow)
+      const next = { ...state, signals: number, unread: state.unread + 1 }
+      return noReply(next.isHeld ? next : activations.changed(next, context))
+    }),
+})
+
+/** What is known of an update with this id. @throws KeelsonError `CORRUPT` */
+const knownUpdate = async (id: string, { rows }: RunContext): Promise<UpdateRow | undefined> => {
+  const what = `the answer of the update ${id}`
+  return (await wholeOf(what, valueIn(rows, updateKey(updateName(id, 0)), what))) as UpdateRow
+}
+
+/** Why an update without an answer is refused. One that is known gets no other answer. */
+const updateRefused = (
+  state: State,
+  request: SignalRequest,
+  known: UpdateRow | undefined,
+  { id }: RunContext,
+): KeelsonError | undefined => {
+  if (!state || (isOver(state.status) && !known)) return notNow('be updated', id, state?.status)
+  if (known?.lap !== undefined && known.lap < state.lap) return notAnswered(id)
+  return known || state.status === 'blocked' ? undefined : unreadRefused(state, request, id)
+}
+
 const unreadMax = 1_000
 
 const signalRefused = (
   state: State,
-  { value, id }: SignalRequest,
+  request: SignalRequest,
   context: RunContext,
 ): KeelsonError | undefined => {
+  const { id } = request
   // A caller that lost the answer asks again, perhaps after the end.
   if (id !== undefined && context.rows.get(signalIdKey(id)) !== undefined) return undefined
   if (!state || isOver(state.status)) return notNow('take a signal', context.id, state?.status)
-  if (state.unread >= unreadMax)
-    return new KeelsonError('BUSY', `the run ${context.id} has ${unreadMax} unread signals`)
+  return unreadRefused(state, request, context.id)
+}
+
+/** Why a run has no room for another unread signal or update. */
+const unreadRefused = (
+  { unread }: RunState,
+  { value }: SignalRequest,
+  id: string,
+): KeelsonError | undefined => {
+  if (unread >= unreadMax)
+    return new KeelsonError('BUSY', `the run ${id} has ${unreadMax} unread signals and updates`)
   // Of its row: a longer one is not read at once.
   const length = signalLength(value)
   if (length <= signalBytesMax) return undefined
-  return new KeelsonError('TOO_LARGE', `a signal has at most ${signalBytesMax} bytes`, {
-    details: { length, max: signalBytesMax },
-  })
+  return new KeelsonError(
+    'TOO_LARGE',
+    `a signal or an update has at most ${signalBytesMax} bytes`,
+    {
+      details: { length, max: signalBytesMax },
+    },
+  )
 }
 
 /** The state with one more unread signal; the same state if it has this one. */

@@ -6,8 +6,8 @@ import { noReply, reply } from '../../runtime/index.ts'
 import { emitFlow } from '../runs/events.ts'
 import type { RunContext, RunEnd } from '../runs/messages.ts'
 import { isOver, operationKey, type RunState } from '../runs/record.ts'
-import { reopening, reopeningFrom } from '../runs/reopening.ts'
-import { ended, notNow, recordIn, settled, withStatus } from '../runs/turns.ts'
+import { reopening, reopeningFrom, settled } from '../runs/repairs.ts'
+import { ended, endWaiting, notNow, recordIn, withStatus } from '../runs/turns.ts'
 import type { RunActivations, RunAlarms, RunCalls } from './activations.ts'
 import { orRefused, refuse } from './refusals.ts'
 
@@ -53,7 +53,7 @@ const forced = (
   const error = { name: 'KeelsonError', code: 'CANCELLED', message }
   const end: RunEnd = { status: 'cancelled', error }
   activations.notify(context, (activation) => activation.stop())
-  for (const from of activations.presentOf(context).waiting) from.reply(end)
+  endWaiting(activations.presentOf(context), end)
   activations.presentOf(context).failing.end()
   context.cancelAlarm('timer')
   context.cancelAlarm('deadline')

@@ -8,7 +8,7 @@ import type { Workflow } from '../runs/body.ts'
 import { runKind } from '../runs/parts.ts'
 import { fieldsOf, isLive } from '../runs/record.ts'
 import { RunActivations, type RunServer } from './activations.ts'
-import { resultCalls, signalCalls } from './run-callers.ts'
+import { resultCalls, signalCalls, updateCalls } from './run-callers.ts'
 import { cancelAtDeadline, cancelCalls, repairCalls } from './run-control.ts'
 import { childCalls, familyContinues } from './run-family.ts'
 import { enterQueue, forkCalls, startCalls, startTimer } from './run-start.ts'
@@ -39,6 +39,7 @@ const runServer = (workflow: Workflow): RunServer => {
       ...forkCalls(activations),
       ...resultCalls(activations),
       ...signalCalls(activations),
+      ...updateCalls(activations),
       ...cancelCalls(activations),
       ...repairCalls(activations),
       ...childCalls(activations),

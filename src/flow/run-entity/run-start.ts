@@ -9,7 +9,7 @@ import type { Workflow } from '../runs/body.ts'
 import type { EnterMessage, RunContext, StartRequest, State } from '../runs/messages.ts'
 import { entitiesOf, queueId } from '../runs/parts.ts'
 import { isOver, type Parent, type Recorded, type RunState } from '../runs/record.ts'
-import { type Beginning, before } from '../runs/reopening.ts'
+import { type Beginning, before } from '../runs/repairs.ts'
 import {
   inputText,
   notNow,

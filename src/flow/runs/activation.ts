@@ -24,7 +24,7 @@ import {
 import { ActivationRest, ActivationTurns, inNextTurn } from './activation-turns.ts'
 import { Active, type ActiveParts, runningSteps, Scope } from './active.ts'
 import type { UntypedBody, Workflow } from './body.ts'
-import { RunCtx } from './context.ts'
+import { RunCtx, whenAnswered } from './context.ts'
 import { emitFlow } from './events.ts'
 import type { ActivationTerms, Notified, Present, RunBackground, RunContext } from './messages.ts'
 import { cancelKey, type Operation, type Outcome, type Recorded, type RunState } from './record.ts'
@@ -38,7 +38,7 @@ import {
   type Placed,
   placingOf,
 } from './run-end.ts'
-import { blockedBy, blocking, delivering, recording, type Turned } from './turns.ts'
+import { blockedBy, blocking, delivering, forgetWaiting, recording, type Turned } from './turns.ts'
 
 /** One activation of a run. */
 export class RunActivation implements EndingActivation, Notified {
@@ -48,6 +48,7 @@ export class RunActivation implements EndingActivation, Notified {
   readonly background: RunBackground
   readonly present: Present
   readonly undoScope = new Scope()
+  readonly handling = new Set<Promise<unknown>>()
   readonly #terms: ActivationTerms
   readonly #turns: ActivationTurns
   readonly scope = new Scope()
@@ -162,6 +163,7 @@ export class RunActivation implements EndingActivation, Notified {
     const ctx = new RunCtx(this, this.scope)
     Promise.resolve()
       .then(() => own(ctx as never, input as never))
+      .then((output) => whenAnswered(this.handling, output))
       .then(
         (output) => this.#bodyEnds({ status: 'completed', output }),
         (error) => this.#bodyEnds({ status: 'failed', error }),
@@ -341,24 +343,23 @@ export class RunActivation implements EndingActivation, Notified {
   async record(active: Active, change: Partial<Operation>): Promise<void> {
     if (active.isOver || this.isStopped) return
     const { outcome } = change
-    if (outcome?.kind === 'ok' && this.#isNext()) return this.#goAhead(active, outcome)
+    if (outcome?.kind === 'ok' && this.#isNext(active)) return this.#goAhead(active, outcome)
     active.isRecording = true
-    const recorded = await this.turn((state, context) => recording(state, context, active, change))
+    const recorded = await this.turn((state, context) =>
+      recording(state, context, active, change, this.present.updates),
+    )
     active.isRecording = false
     if (recorded?.outcome) this.#recorded(recorded)
     else if (recorded) this.replay.record(recorded)
   }
 
   /** Whether the outcome of what is in flight comes next: it is alone, and no cancel can come before. */
-  #isNext(): boolean {
-    const isAlone = this.replay.isComplete && this.replay.inFlight.size === 1
+  #isNext({ kind }: Active): boolean {
+    const isAlone = kind !== 'answer' && this.replay.isComplete && this.replay.inFlight.size === 1
     return isAlone && !this.isCancelling && !this.isBodyOver && !this.isClosing
   }
 
-  /**
-   * The body gets an outcome at once, and what it asks for waits until that is durable. If it ends, one turn
-   * records both.
-   */
+  /** The body gets an outcome at once. Its next operations, or its end, wait for that turn. */
   async #goAhead(active: Active, outcome: Extract<Outcome, { kind: 'ok' }>): Promise<void> {
     const change = { outcome, at: this.background.now() }
     this.#isAhead = true
@@ -386,7 +387,7 @@ export class RunActivation implements EndingActivation, Notified {
     const delivered = await this.turn((state, context) => {
       this.seenSignals = state.signals
       const ready = [...this.replay.inFlight].filter(({ isRecording }) => !isRecording)
-      return delivering(state, context, ready)
+      return delivering(state, context, ready, this.present.updates)
     })
     for (const recorded of delivered) this.#recorded(recorded)
   }
@@ -463,7 +464,7 @@ export class RunActivation implements EndingActivation, Notified {
     this.#on('stopped')
     this.turn((state, context) => blocking(state, context, this.present, error)).then(
       () => {
-        this.present.waiting.clear()
+        forgetWaiting(this.present)
         emitFlow(this, 'flow.blocked', { error })
         this.stop('rest')
       },

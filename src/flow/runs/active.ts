@@ -12,7 +12,7 @@ export type ActiveParts = {
   readonly perform: (active: Active) => Promise<void>
   /** Of a child: its workflow. */
   readonly type?: string
-  /** Of a wait: the name of its signal. */
+  /** Of a wait: the name of its signal, or of its update. */
   readonly signal?: string
   /** Of a step: it is undone if the run does not complete. */
   readonly undo?: ((active: Active) => Promise<unknown>) | undefined
@@ -132,11 +132,14 @@ export const nextDue = (inFlight: Iterable<Active>): number =>
 export const awaitedOf = (inFlight: Iterable<Active>): Awaited | undefined => {
   const found = [...inFlight].map(awaitedBy)
   const timed = found.filter(({ until }) => until !== undefined)
-  return timed.sort((one, other) => (one.until ?? 0) - (other.until ?? 0))[0] ?? found[0]
+  const next = timed.sort((one, other) => (one.until ?? 0) - (other.until ?? 0))[0]
+  // A body may always take updates.
+  return next ?? found.find(({ kind }) => kind !== 'update') ?? found[0]
 }
 
 const awaitedBy = ({ kind, key, parts, recorded }: Active): Awaited => {
   const until = recorded?.dueAt === undefined ? {} : { until: recorded.dueAt }
+  if (kind === 'update') return { kind, name: parts.signal ?? key }
   if (kind === 'wait') return { kind: 'signal', name: parts.signal ?? key, ...until }
   if (kind === 'child') return { kind: 'child', name: recorded?.child ?? key }
   if (kind !== 'step') return { kind: 'timer', name: key, ...until }

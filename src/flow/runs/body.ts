@@ -79,9 +79,10 @@ export type Branch<T> =
  * The context of a run's body: its operations. Keys are unique in a run, of 1 to 256 bytes, and do
  * not begin with `$` or `undo:`. An operation whose key was used before is `INVALID_ARGUMENT`;
  * beyond 10,000 it is `TOO_MANY_STEPS`, beyond 1,000 in flight `BUSY`. In a cancelled run each
- * rejects with `CANCELLED`. `S`: the signals that the run takes.
+ * rejects with `CANCELLED`. `S`: the signals that the run takes; `U`: the updates, as functions from
+ * their values to their answers.
  */
-export interface Ctx<S = object> {
+export interface Ctx<S = object, U = object> {
   /** The id of the run. */
   readonly id: string
   /**
@@ -112,9 +113,21 @@ export interface Ctx<S = object> {
    */
   all<T>(
     key: string,
-    branches: readonly ((ctx: Ctx<S>) => Promise<T>)[],
+    branches: readonly ((ctx: Ctx<S, U>) => Promise<T>)[],
     options?: AllOptions,
   ): Promise<Branch<T>[]>
+  /**
+   * From here on `handler` takes the updates of this name, in the order in which they came, with
+   * signals, also the ones from before. Each is an operation, so a replay takes it at the same place.
+   * Its value, or its error, is the answer to the caller; an error does not end the run. It may use
+   * `ctx`, whose keys get the prefix `name#number/`; the next update does not wait for its end. A body
+   * that has completed waits for handlers that have begun.
+   * @throws KeelsonError `INVALID_ARGUMENT` for a name that has a handler
+   */
+  onUpdate<N extends keyof U & string>(
+    name: N,
+    handler: (value: UpdateValue<U[N]>, ctx: Ctx<S, U>) => Answer<U[N]> | Promise<Answer<U[N]>>,
+  ): void
   /**
    * Sets what `list` shows as the progress of the run. It is written soon, not at once.
    * @throws KeelsonError `INVALID_ARGUMENT` for a value that cannot be stored, `TOO_LARGE`
@@ -143,7 +156,13 @@ export interface Ctx<S = object> {
  * be stored, as a list with `undefined` in it, the run is blocked before its end: nothing is undone,
  * and a body that returns another value completes it after `retry`.
  */
-export type Body<I, O, S = object> = (ctx: Ctx<S>, input: I) => Promise<O>
+export type Body<I, O, S = object, U = object> = (ctx: Ctx<S, U>, input: I) => Promise<O>
+
+/** The value of an update. */
+export type UpdateValue<F> = F extends (...args: infer A) => unknown ? A[0] : never
+
+/** The answer of an update. */
+export type Answer<F> = F extends (...args: never) => infer A ? Awaited<A> : never
 
 /** How long ended runs are kept, by their status. */
 export type Keep = {
@@ -155,8 +174,20 @@ export type Keep = {
   readonly cancelled?: Duration
 }
 
+/**
+ * The queries of a workflow by their names. Each is a pure function of what the body has reported
+ * last, or `undefined`, and of the argument of its caller.
+ */
+export type Queries = Readonly<Record<string, (reported: never, argument: never) => unknown>>
+
 /** The options of a workflow. */
-export type WorkflowOptions = {
+export type WorkflowOptions<Q extends Queries = Queries, U = object> = {
+  /**
+   * Checks of updates by their names. Each gets the value at the caller, before anything is stored,
+   * and refuses it by its error.
+   */
+  readonly updates?: { readonly [N in keyof U]?: (value: UpdateValue<U[N]>) => unknown }
+  readonly queries?: Q
   /** The version of the body, from 1. */
   readonly version?: number
   /** Older bodies by their versions, for runs that began with them. */
@@ -176,6 +207,8 @@ export type WorkflowOptions = {
 
 /** The options of a workflow, checked: with defaults, and durations in ms. */
 export type CheckedOptions = {
+  readonly updates: Readonly<Record<string, (value: never) => unknown>>
+  readonly queries: Queries
   readonly version: number
   readonly previous: Readonly<Record<number, UntypedBody>>
   readonly deadline: number | undefined
@@ -194,8 +227,12 @@ export type UntypedBody = (ctx: Ctx<never>, input: never) => Promise<unknown>
 
 declare const types: unique symbol
 
-/** A workflow: its runs take an `I`, end with an `O`, and take the signals `S`. */
-export interface Workflow<I = never, O = unknown, S = never> extends FlowPart {
+/**
+ * A workflow: its runs take an `I`, end with an `O`, take the signals `S`, answer the queries `Q` and
+ * the updates `U`.
+ */
+export interface Workflow<I = never, O = unknown, S = never, Q = unknown, U = unknown>
+  extends FlowPart {
   readonly sort: 'workflow'
   readonly body: UntypedBody
   readonly options: CheckedOptions
@@ -203,5 +240,7 @@ export interface Workflow<I = never, O = unknown, S = never> extends FlowPart {
     readonly input: (input: I) => void
     readonly output: O
     readonly signals: (signals: S) => void
+    readonly queries: Q
+    readonly updates: U
   }
 }

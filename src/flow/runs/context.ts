@@ -1,6 +1,6 @@
 /** The context of a run's body, and of the branches of `all`: from calls to operations. */
 import { argument } from '../../check.ts'
-import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { invalidArgument, KeelsonError, keptError } from '../../errors.ts'
 import type { Active, ActiveParts, Scope } from './active.ts'
 import type {
   AllOptions,
@@ -14,8 +14,10 @@ import type {
   Workflow,
 } from './body.ts'
 import {
+  answerOf,
   type Carrier,
   cancelChild,
+  performAnswer,
   performChild,
   performSleep,
   performStep,
@@ -55,11 +57,15 @@ export interface BodyHost extends Carrier {
   patched(change: string): boolean
   report(progress: unknown): void
   readonly cancelled: Error
+  /** The updates that the body has, and has not answered. */
+  readonly handling: Set<Promise<unknown>>
   /** The scope of undos, which no cancel ends. */
   readonly undoScope: Scope
 }
 
 type AnyAttempt = (attempt: Try) => unknown
+
+type UpdateHandler = (value: unknown, ctx: RunCtx) => unknown
 
 /** The next number of this counter. */
 const next = ({ counters }: BodyHost, what: string): number => {
@@ -243,6 +249,46 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
     })
   }
 
+  onUpdate(name: string, handler: (value: never, ctx: never) => unknown): void {
+    const host = this.#host
+    host.expectBody()
+    checkKey(name, 'name')
+    if (typeof handler !== 'function') throw invalidArgument('handler', 'a function', handler)
+    if (next(host, `update ${name}`) > 1)
+      throw invalidArgument('name', 'a name that has no handler yet', name)
+    this.#takes(name, handler as UpdateHandler, 1)
+  }
+
+  /** Takes the next update of this name, and after it the ones that follow. */
+  #takes(name: string, handler: UpdateHandler, number: number): void {
+    const host = this.#host
+    const key = `${name}#${number}`
+    const asked = host.ask({
+      ...{ kind: 'update', key: `$update ${key}`, scope: this.#scope, signal: name },
+      perform: (active) => performWait(host, active, undefined),
+    })
+    const answers = async (value: unknown): Promise<void> => {
+      this.#takes(name, handler, number + 1)
+      const ctx = new RunCtx(host, this.#scope.branch(`${key}/`))
+      const outcome = await answerOf(name, () => handler(value as never, ctx))
+      const { update = '' } = asked.recorded ?? {}
+      await host.ask({
+        ...{ kind: 'answer', key: `$answer ${key}`, scope: this.#scope },
+        perform: (active) => performAnswer(host, active, update, outcome),
+      }).promise
+    }
+    const handles = (value: unknown): void => {
+      // The caller gets the error of an answer. After the end of the body there is none.
+      const answered = answers(value).catch(() => undefined)
+      host.handling.add(answered)
+      void answered.then(() => host.handling.delete(answered))
+    }
+    // It takes no further update: its body, or its branch, has ended. Signals may have waited for it.
+    const ends = (): unknown =>
+      host.readSignals().catch((error: unknown) => host.block(keptError(error)))
+    asked.promise.then(handles, ends)
+  }
+
   report(progress: unknown): void {
     this.#host.expectOpen()
     this.#host.report(progressOf(progress))
@@ -284,6 +330,15 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
   #keyOf(key: string): string {
     return checkKey(this.#scope.prefix + checkKey(key, 'key'), 'key')
   }
+}
+
+/** A body that has completed waits until the updates that it has are answered. */
+export const whenAnswered = async <T>(
+  handling: ReadonlySet<Promise<unknown>>,
+  output: T,
+): Promise<T> => {
+  while (handling.size > 0) await Promise.race(handling)
+  return output
 }
 
 /** A body may leave an operation alone: nobody has to hear that it was cancelled. */

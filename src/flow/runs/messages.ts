@@ -33,6 +33,9 @@ export type SignalRequest = {
   readonly id?: string | undefined
 }
 
+/** The answer of an update, or the end of a run that will not answer it. */
+export type UpdateAnswer = Outcome | { readonly kind: 'ended'; readonly end: RunEnd }
+
 /** The end of a child, for its parent. */
 export type ChildEnd = Omit<Parent, 'type' | 'id'> & { readonly end: RunEnd }
 
@@ -60,6 +63,8 @@ export type RunMessages = {
     result: () => RunEnd
     /** @throws KeelsonError `CONFLICT`, `BUSY`, `TOO_LARGE` */
     signal: (request: SignalRequest) => { readonly repeated: boolean }
+    /** Answers when the body has answered. @throws KeelsonError as `signal` */
+    update: (request: SignalRequest) => UpdateAnswer
     /** Answers with the status at that time. False: the run had ended. */
     cancel: (request: { readonly reason: string; readonly force: boolean }) => {
       readonly accepted: boolean
@@ -124,6 +129,14 @@ export type Present = {
   readonly failing: FailingSteps
   /** The callers that wait for its end. */
   readonly waiting: Set<CallContext<RunMessages, unknown, RunEnd>['from']>
+  /** The callers that wait for answers, by the names of their updates. */
+  readonly updates: Map<string, UpdateWaiters>
+}
+
+/** The callers that wait for the answer of an update. `isReached`: the body has it. */
+export type UpdateWaiters = {
+  readonly all: Set<CallContext<RunMessages, unknown, UpdateAnswer>['from']>
+  isReached: boolean
 }
 
 /** The parts of an activation. */

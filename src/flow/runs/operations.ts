@@ -248,6 +248,26 @@ export const performWait = async (
 const overOf = (active: Active): Promise<void> =>
   new Promise((resolve) => void active.whenOver(() => resolve()))
 
+/** The outcome of the handler of an update. */
+export const answerOf = async (name: string, handle: () => unknown): Promise<Outcome> => {
+  try {
+    return outcomeOf(await handle(), `the answer of the update ${name}`)
+  } catch (error) {
+    return { kind: 'error', error: keptError(error) }
+  }
+}
+
+/** The answer of an update. The callers that wait for it get it in the turn that records it. */
+export const performAnswer = async (
+  carrier: Carrier,
+  active: Active,
+  update: string,
+  outcome: Outcome,
+): Promise<void> => {
+  await carrier.record(active, { outcome, update })
+  carrier.present.updates.delete(update)
+}
+
 /** A child. Its end is recorded by the entity of this run. */
 export const performChild = async (
   carrier: Carrier,

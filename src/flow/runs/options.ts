@@ -23,7 +23,7 @@ import {
 import type { Retry } from '../../clock.ts'
 import { checkEntityId } from '../../storage/index.ts'
 import { retryOptions } from '../../supervisors/index.ts'
-import type { Duration, UntypedBody, Workflow } from './body.ts'
+import type { CheckedOptions, Duration, Queries, UntypedBody, Workflow } from './body.ts'
 import type { FlowPart } from './parts.ts'
 import { runStatuses } from './record.ts'
 
@@ -128,8 +128,17 @@ const bodies: Check<Readonly<Record<number, UntypedBody>>> = that(
     ),
 )
 
+const named: Check<Queries> = that(
+  'functions by their names',
+  (found) =>
+    typeof found === 'object' &&
+    Object.values(Object(found)).every((query) => typeof query === 'function'),
+)
+
 /** The options of `workflow`. */
 export const workflowOptions = object({
+  queries: or(named, {}),
+  updates: or(named as Check<CheckedOptions['updates']>, {}),
   version: or(wholeFrom(1), 1),
   previous: or(bodies, {}),
   deadline: optional(duration),
@@ -174,6 +183,12 @@ export const resultOptions = object({ timeoutMs: or(orInfinite(wholeFrom(1)), 30
 
 /** The options of `signal` of a handle. */
 export const signalOptions = object({ id: optional(shortText) })
+
+/** The options of `update` of a handle. */
+export const updateOptions = object({
+  id: optional(shortText),
+  timeoutMs: or(orInfinite(wholeFrom(1)), 30_000),
+})
 
 /** The options of `cancel` of a handle. */
 export const cancelOptions = object({

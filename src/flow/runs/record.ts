@@ -52,12 +52,12 @@ export type Fork = {
 }
 
 /**
- * The event that a run waits for: a signal, a timer, the end of a child, the next try of a step
+ * The event that a run waits for: a signal, an update, a timer, the end of a child, the next try of a step
  * (`retry`), the end of the delay of its start, or its place in a queue.
  */
 export type Awaited = {
-  readonly kind: 'signal' | 'timer' | 'child' | 'retry' | 'delay' | 'queue'
-  /** The name of the signal or queue, the run of the child, or the key of the timer or step. */
+  readonly kind: 'signal' | 'update' | 'timer' | 'child' | 'retry' | 'delay' | 'queue'
+  /** The name of the signal, update or queue, the run of the child, or the key of the timer or step. */
   readonly name?: string
   /** When it goes on without that, in ms since 1970. */
   readonly until?: number
@@ -125,9 +125,12 @@ export type Outcome =
 
 /**
  * The kinds of operations. `cancel`: the place of a cancel; `patch`: a change of the body; `settled`:
- * one whose row could not be read, with the outcome that an operator gave.
+ * one whose row could not be read, with the outcome that an operator gave; `update`: one that the
+ * body takes, and `answer`: what it answered.
  */
-export type OperationKind = 'step' | 'sleep' | 'wait' | 'child' | 'patch' | 'cancel' | 'settled'
+export type OperationKind =
+  | ('step' | 'sleep' | 'wait' | 'child' | 'patch' | 'cancel' | 'settled')
+  | ('update' | 'answer')
 
 /** One operation of a run, as its row has it. */
 export type Operation = {
@@ -154,6 +157,8 @@ export type Operation = {
   readonly asked?: number
   /** Of a patch: the place of the last outcome that the body had got. */
   readonly after?: number
+  /** Of an update and its answer: its name in this run. */
+  readonly update?: string
   /** Of a step: the round of its last try; the first one by default. */
   readonly round?: number
   /** Of a step whose outcome a fork has copied: the run that tried it, as `type/id/birth`. */
@@ -192,6 +197,25 @@ export const signalKey = (name: string, number: number): string =>
 
 /** The key of the row that remembers the id of a signal. */
 export const signalIdKey = (id: string): string => `signal-id/${id}`
+
+/** The prefix of the rows of unread updates with this name. No signal has it: `$` is encoded there. */
+export const updatesPrefix = (name: string): string => `signal/$${encodeURIComponent(name)}/`
+
+/** The row of an unread update. */
+export type UnreadUpdate = { readonly update: string; readonly value?: unknown }
+
+/** The name of an update in its run: by the id that its caller gave, or by its number. */
+export const updateName = (id: string | undefined, number: number): string =>
+  id === undefined ? `#${number}` : `=${id}`
+
+/** Whether an update has an id, by which its answer is remembered. */
+export const isRemembered = (update: string): boolean => update.startsWith('=')
+
+/** The key of the row that remembers an update with an id. */
+export const updateKey = (update: string): string => `update/${update}`
+
+/** The row of an update with an id. `lap`: in which the body has it; `outcome`: its answer. */
+export type UpdateRow = { readonly lap?: number; readonly outcome?: Outcome }
 
 /** A number as text in its order. */
 export const padded = (number: number): string => String(number).padStart(14, '0')

@@ -9,10 +9,20 @@ import type { BodyHost } from './context.ts'
 import { emitFlow } from './events.ts'
 import type { Present, RunContext, RunEnd } from './messages.ts'
 import { isOver, type Recorded, type RunState, undoKey } from './record.ts'
-import { reopening } from './reopening.ts'
+import { reopening } from './repairs.ts'
 import { diverged, type Replay } from './replay.ts'
 import { pauseAfter, policyOf } from './tries.ts'
-import { beginningAgain, ended, placing, type Reached, type Turned, withStatus } from './turns.ts'
+import {
+  beginningAgain,
+  ended,
+  endWaiting,
+  forgetWaiting,
+  forgoing,
+  placing,
+  type Reached,
+  type Turned,
+  withStatus,
+} from './turns.ts'
 import { copied } from './values.ts'
 
 /** The next thing after an activation: nothing, a replay from the beginning, or the next body. */
@@ -87,7 +97,7 @@ export const endRun = async (activation: EndingActivation, ended: BodyEnd): Prom
       hasUndone = true
     } else {
       if (closing.end) {
-        activation.present.waiting.clear()
+        forgetWaiting(activation.present)
         emitFlow(activation, 'flow.ended', {
           end: closing.end,
           startedAt: activation.state.startedAt,
@@ -185,7 +195,10 @@ const failingOf = (
   mustUndo: boolean,
 ): Turned<Closing> => {
   const { retry, version } = activation.workflow.options
-  if (body.again) return [{ next: 'again' }, beginningAgain(state, context, body.again[0], version)]
+  if (body.again) {
+    forgoing(activation.present, activation.id)
+    return [{ next: 'again' }, beginningAgain(state, context, body.again[0], version)]
+  }
   const failing = failedBy(activation, state, body.error)
   const policy = policyOf({ max: 1 }, retry)
   const inMs = pauseAfter(policy, state.attempt, body.error, activation.background.system.clock)
@@ -206,7 +219,7 @@ const lastOf = (
   context: RunContext,
   end: RunEnd,
 ): Turned<Closing> => {
-  for (const from of activation.present.waiting) from.reply(end)
+  endWaiting(activation.present, end)
   context.cancelAlarm('deadline')
   if (state.parent) context.addContinue('notifyParent')
   return [{ next: 'rest', end }, ended(state, context, end)]

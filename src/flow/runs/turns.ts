@@ -3,13 +3,7 @@
  * they depend on nothing else. Pure, but for the rows of the current turn.
  */
 import { LargeValue } from '../../actors/index.ts'
-import {
-  invalidArgument,
-  isKeelsonError,
-  KeelsonError,
-  type KeptError,
-  keptError,
-} from '../../errors.ts'
+import { isKeelsonError, KeelsonError, type KeptError, keptError } from '../../errors.ts'
 import type { Present, RunContext, RunEnd } from './messages.ts'
 import {
   type Awaited,
@@ -17,8 +11,8 @@ import {
   cancelKey,
   isLive,
   isOver,
+  isRemembered,
   type Operation,
-  type Outcome,
   operationKey,
   operationsPrefix,
   padded,
@@ -26,10 +20,13 @@ import {
   type RunState,
   type RunStatus,
   signalsPrefix,
+  type UnreadUpdate,
+  updateKey,
+  updatesPrefix,
   valueKey,
 } from './record.ts'
 import type { Asked } from './replay.ts'
-import { outcomeOf, signalBytesMax, signalLength, signalRow } from './values.ts'
+import { outcomeOf } from './values.ts'
 
 /** The parts of a context that these turns use. */
 export type TurnContext = Pick<RunContext, 'rows' | 'now'>
@@ -56,6 +53,7 @@ export const recording = (
   context: TurnContext,
   { kind, key, recorded }: Pick<Asked, 'kind' | 'key' | 'recorded'>,
   change: Partial<Operation>,
+  updates?: Present['updates'],
 ): Turned<Recorded | undefined> => {
   if (isOver(state.status) || recorded?.outcome) return [undefined, state]
   // Its row may know more than its activation: a signal and a time-out may be on their way at once.
@@ -68,6 +66,7 @@ export const recording = (
   const { round } = state
   const tried = kind === 'step' && round > 0 ? { round } : {}
   const next: Operation = { kind, key, ...before, at: context.now(), ...change, ...tried }
+  if (kind === 'answer') answering(state, context, next, updates)
   const placed = place === undefined ? next : { ...next, place }
   putOperation(state, context, { ...placed, number })
   const after = {
@@ -76,6 +75,18 @@ export const recording = (
     outcomes: Math.max(state.outcomes, place ?? 0),
   }
   return [{ ...placed, number }, after]
+}
+
+/** The answer of an update: its callers get it, also when they ask again with its id. */
+const answering = (
+  { lap }: RunState,
+  { rows }: TurnContext,
+  { update = '', outcome }: Operation,
+  updates: Present['updates'] | undefined,
+): void => {
+  if (!outcome) return
+  if (isRemembered(update)) rows.put(updateKey(update), { lap, outcome })
+  for (const from of updates?.get(update)?.all ?? []) from.reply(outcome)
 }
 
 /** Writes the row of an operation. A long value has another row. */
@@ -91,36 +102,99 @@ export const putOperation = (
   rows.put(operationKey(lap, number), short)
 }
 
-/** An operation. `signal`: it waits for a signal of this name. */
+/** An operation. `signal`: it waits for a signal, or an update, of this name. */
 type MayWait = Asked & { readonly parts: { readonly signal?: string } }
 
-/** Hands unread signals to the operations that wait for them, each to one, in order. */
+/**
+ * Hands unread signals and updates to the operations that wait for them, each to one, in the order in
+ * which they came. Later ones than an update wait until the body has it.
+ */
 export const delivering = (
   state: RunState,
   context: TurnContext,
   inFlight: Iterable<MayWait>,
+  updates: Present['updates'],
 ): Turned<readonly Recorded[]> => {
   const delivered: Recorded[] = []
   let next = state
-  for (const asked of inFlight) {
-    const { signal } = asked.parts
-    if (next.unread === 0) break
-    if (signal === undefined) continue
-    const page = readable(`the signal ${signal}`, () =>
-      context.rows.range({ prefix: signalsPrefix(signal), limit: 1 }),
-    )
-    const [first] = page.entries
-    if (!first) continue
-    const [key, [value]] = first as [string, [unknown?]]
-    const outcome = outcomeOf(value, `the signal ${signal}`)
-    const [recorded, after] = recording(next, context, asked, { outcome })
+  for (const { asked, key } of state.unread === 0 ? [] : unreadFor(state, context, inFlight)) {
+    const row = context.rows.get<readonly [unknown?] | UnreadUpdate>(key)
+    const { value, update } = row && 'update' in row ? row : { value: row?.[0], update: undefined }
+    const known = update === undefined ? {} : { update }
+    const change = { outcome: outcomeOf(value, waitedFor(asked)), ...known }
+    const [recorded, after] = recording(next, context, asked, change)
     if (!recorded) continue
     context.rows.delete(key)
     delivered.push(recorded)
     next = { ...after, unread: after.unread - 1 }
+    if (update === undefined) continue
+    const waiters = updates.get(update)
+    if (waiters) waiters.isReached = true
+    if (isRemembered(update)) context.rows.put(updateKey(update), { lap: state.lap })
+    break
   }
   return [delivered, next]
 }
+
+/**
+ * The operations that wait, each with the unread row that it gets, in the order of the rows. There
+ * are none while an update is on its way to the body, which then waits for the next one.
+ */
+const unreadFor = (
+  { lap }: RunState,
+  { rows }: TurnContext,
+  inFlight: Iterable<MayWait>,
+): readonly { readonly asked: MayWait; readonly key: string; readonly number: number }[] => {
+  const waiting = new Map<string, MayWait[]>()
+  for (const asked of inFlight) {
+    const { signal } = asked.parts
+    if (signal === undefined) continue
+    const { number } = asked.recorded ?? {}
+    const row = number === undefined ? undefined : rows.get<Operation>(operationKey(lap, number))
+    const hasOutcome = (row ?? asked.recorded)?.outcome !== undefined
+    if (hasOutcome && asked.kind === 'update') return []
+    if (hasOutcome) continue
+    const prefix = asked.kind === 'update' ? updatesPrefix(signal) : signalsPrefix(signal)
+    waiting.set(prefix, [...(waiting.get(prefix) ?? []), asked])
+  }
+  const found = [...waiting].flatMap(([prefix, [...all]]) => {
+    const what = waitedFor(all[0] as MayWait)
+    const { entries } = readable(what, () => rows.range({ prefix, limit: all.length }))
+    return entries.map(([key], at) => {
+      return { asked: all[at] as MayWait, key, number: Number(key.slice(prefix.length)) }
+    })
+  })
+  return found.sort((one, other) => one.number - other.number)
+}
+
+/** How an error names the signal, or the update, of an operation. */
+const waitedFor = ({ kind, parts }: MayWait): string =>
+  `the ${kind === 'update' ? 'update' : 'signal'} ${parts.signal}`
+
+/** The callers that wait for the end of a run, or for the answer of an update, get this end. */
+export const endWaiting = ({ waiting, updates }: Present, end: RunEnd): void => {
+  for (const from of waiting) from.reply(end)
+  for (const waiters of updates.values())
+    for (const from of waiters.all) from.reply({ kind: 'ended', end })
+}
+
+/** The callers have their answers. */
+export const forgetWaiting = ({ waiting, updates }: Present): void => {
+  waiting.clear()
+  updates.clear()
+}
+
+/** The body has begun again: updates that it has, and has not answered, get no answer. */
+export const forgoing = ({ updates }: Present, id: string): void => {
+  for (const waiters of updates.values())
+    if (waiters.isReached) for (const from of waiters.all) from.fail(notAnswered(id))
+}
+
+/** Why a run will not answer an update. */
+export const notAnswered = (id: string): KeelsonError =>
+  new KeelsonError('CONFLICT', `the body of the run ${id} began again before it answered`, {
+    details: { id },
+  })
 
 /** How far the body is when a cancel gets its place. */
 export type Reached = {
@@ -174,13 +248,13 @@ const givesWay = (
 export const blocking = (
   state: RunState,
   context: RunContext,
-  { waiting, failing }: Present,
+  present: Present,
   error: KeptError,
 ): Turned<void> => {
   if (isOver(state.status)) return [undefined, state]
-  failing.end()
+  present.failing.end()
   const end = { status: 'blocked', error } as const
-  for (const from of waiting) from.reply(end)
+  endWaiting(present, end)
   if (state.parent) context.addContinue('notifyParent')
   return [undefined, ended(state, context, end)]
 }
@@ -274,12 +348,6 @@ export const outcomeText = (key: string): string => `the outcome of ${key}`
 /** How an error names the input. */
 export const inputText = 'the input'
 
-/** The key under which the input of a run is settled. */
-export const inputKey = '$input'
-
-/** How the key of an unread signal begins under which it is settled. */
-const signalText = '$signal/'
-
 /** The recorded operations of the present lap. */
 export function* recordIn({ lap }: RunState, rows: RunRows): Iterable<Recorded> {
   const prefix = operationsPrefix(lap)
@@ -287,7 +355,8 @@ export function* recordIn({ lap }: RunState, rows: RunRows): Iterable<Recorded> 
     yield { ...(row as Operation), number: Number(key.slice(prefix.length)) }
 }
 
-function* rowsIn(
+/** The rows with this prefix. */
+export function* rowsIn(
   rows: RunRows,
   prefix: string,
   values = true,
@@ -316,130 +385,6 @@ export const withValue = (recorded: Recorded, value: unknown): Recorded => {
   return outcome?.kind === 'ok' && value !== undefined
     ? { ...recorded, outcome: { ...outcome, value } }
     : recorded
-}
-
-/** The decision of an operator for a blocked run: an outcome, its input, or an unread signal. */
-type Decision = { readonly key: string; readonly outcome: Outcome }
-
-/** The state with the decision; `undefined` if the run does not lack this. */
-export const settled = (
-  state: RunState,
-  decision: Decision,
-  context: RunContext,
-): Promise<RunState | undefined> =>
-  decision.key === inputKey
-    ? settledInput(state, decision, context)
-    : decision.key.startsWith(signalText)
-      ? settledSignal(state, decision, context)
-      : settledOutcome(state, decision, context)
-
-const settledInput = async (
-  state: RunState,
-  { outcome }: Decision,
-  { rows }: RunContext,
-): Promise<RunState | undefined> => {
-  const value = givenIn(outcome, inputText)
-  if (await isReadable(inputText, () => valueIn(rows, 'input', inputText))) return undefined
-  if (value === undefined) rows.delete('input')
-  else rows.put('input', value)
-  return state
-}
-
-/** The first unread signal of this name that cannot be read. */
-const settledSignal = async (
-  state: RunState,
-  { key, outcome }: Decision,
-  { rows }: RunContext,
-): Promise<RunState | undefined> => {
-  const name = key.slice(signalText.length)
-  const what = `the signal ${name}`
-  const value = givenIn(outcome, what)
-  const length = signalLength(value)
-  if (length > signalBytesMax)
-    throw invalidArgument(
-      'value',
-      `at most ${signalBytesMax} bytes for a signal`,
-      `${length} bytes`,
-    )
-  for (const [row] of rowsIn(rows, signalsPrefix(name), false)) {
-    if (await isReadable(what, () => valueIn(rows, row, what))) continue
-    rows.put(row, signalRow(value))
-    return state
-  }
-  return undefined
-}
-
-const givenIn = (outcome: Outcome, what: string): unknown => {
-  if (outcome.kind === 'ok') return outcome.value
-  throw invalidArgument('decision', `a value for ${what}`, 'an error')
-}
-
-const settledOutcome = async (
-  state: RunState,
-  { key, outcome }: Decision,
-  context: RunContext,
-): Promise<RunState | undefined> => {
-  const { rows } = context
-  const found = foundIn(state, rows, key, context.now())
-  if (!found || (await hasOutcome(found, state, rows))) return undefined
-  const { outcome: _, ...recorded } = found
-  const { number, ...row } = recorded
-  rows.put(operationKey(state.lap, number), row)
-  return recording(state, context, { ...recorded, recorded }, { outcome })[1]
-}
-
-/**
- * The operation of this key. If no row has it, it is the first one whose row cannot be read, at the
- * first place that no other one has. `undefined`: all can be read.
- */
-const foundIn = (
-  state: RunState,
-  rows: RunContext['rows'],
-  key: string,
-  at: number,
-): Recorded | undefined => {
-  const prefix = operationsPrefix(state.lap)
-  const places = new Set<number | undefined>()
-  let lost: number | undefined
-  for (const [rowKey] of rowsIn(rows, prefix, false)) {
-    const number = Number(rowKey.slice(prefix.length))
-    const row = operationAt(rows, rowKey)
-    if (row?.key === key) return { ...row, number }
-    if (row) places.add(row.place)
-    else lost ??= number
-  }
-  if (lost === undefined) return undefined
-  const kept = Array.from({ length: state.outcomes }, (_, at) => at + 1)
-  const place = kept.find((each) => !places.has(each))
-  return { kind: 'settled', key, number: lost, at, ...(place !== undefined && { place }) }
-}
-
-/** The row of an operation; `undefined`: it cannot be read. */
-const operationAt = (rows: RunContext['rows'], key: string): Operation | undefined => {
-  try {
-    return rows.get<Operation>(key)
-  } catch (error) {
-    if (isKeelsonError(error, 'CORRUPT')) return undefined
-    throw error
-  }
-}
-
-const hasOutcome = async (
-  found: Recorded,
-  state: RunState,
-  rows: RunContext['rows'],
-): Promise<boolean> =>
-  found.outcome !== undefined &&
-  isReadable(outcomeText(found.key), () => valueApart(found, state, rows))
-
-const isReadable = async (what: string, read: () => unknown): Promise<boolean> => {
-  try {
-    await wholeOf(what, read())
-    return true
-  } catch (error) {
-    if (isKeelsonError(error, 'CORRUPT')) return false
-    throw error
-  }
 }
 
 /** Begins a run once more with another input, under the present version. */

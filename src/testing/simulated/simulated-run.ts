@@ -20,7 +20,7 @@ import { outcome } from '../kit/probe.ts'
 import type { SimulatedDisk } from './simulated-disk.ts'
 
 /** The start of a simulated run, whose `id` is `run` by default, and its power cuts. */
-export type SimulatedRunOptions<O = unknown, S = never> = Partial<StartRunOptions> & {
+export type SimulatedRunOptions<O = unknown, S = never, Q = unknown, U = unknown> = Partial<StartRunOptions> & {
   /**
    * The power goes when the outcome of an operation with this key is durable, and before anything
    * follows from it. A function chooses among all keys: `() => true` cuts after each of them. The
@@ -28,7 +28,7 @@ export type SimulatedRunOptions<O = unknown, S = never> = Partial<StartRunOption
    */
   readonly crashAfter?: string | ((key: string) => boolean)
   /** Acts on the run once it has begun: sends signals, cancels. Is called again if a cut ended it. */
-  readonly act?: (run: Handle<O, S>) => unknown
+  readonly act?: (run: Handle<O, S, Q, U>) => unknown
   /** The most virtual time, in ms from 1; 30 days by default. */
   readonly withinMs?: number
 }
@@ -60,12 +60,12 @@ const day = 86_400_000
 type End<O> = Pick<SimulatedRun<O>, 'status' | 'output' | 'error'>
 
 /** `restart` starts the instance that was cut off. */
-export const runSimulated = async <I, O, S>(
+export const runSimulated = async <I, O, S, Q, U>(
   machine: RunMachine,
   restart: () => Promise<unknown>,
-  type: Workflow<I, O, S>,
+  type: Workflow<I, O, S, Q, U>,
   input: I,
-  options: SimulatedRunOptions<O, S>,
+  options: SimulatedRunOptions<O, S, Q, U>,
 ): Promise<SimulatedRun<O>> => {
   const { crashAfter, act, withinMs = 30 * day, id = 'run', ...start } = options
   const cutsAfter = choiceOf(crashAfter)

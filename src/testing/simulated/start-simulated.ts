@@ -173,10 +173,10 @@ export class Simulation {
    * @throws KeelsonError `TIMEOUT` if it has not ended within `withinMs`; `INVALID_ARGUMENT` if
    * `crashAfter` has cut nothing; as `flow(app).start`
    */
-  run<I, O, S>(
-    type: Workflow<I, O, S>,
+  run<I, O, S, Q, U>(
+    type: Workflow<I, O, S, Q, U>,
     input: I,
-    options: SimulatedRunOptions<O, S> = {},
+    options: SimulatedRunOptions<O, S, Q, U> = {},
   ): Promise<SimulatedRun<O>> {
     return runSimulated(this, () => this.start(this.#latest), type, input, options)
   }

@@ -4,7 +4,7 @@ import { LargeValue } from '../../../src/actors/index.ts'
 import { KeelsonError } from '../../../src/errors.ts'
 import type { Present, RunContext, RunEnd } from '../../../src/flow/runs/messages.ts'
 import type { Operation, RunState } from '../../../src/flow/runs/record.ts'
-import { reopening } from '../../../src/flow/runs/reopening.ts'
+import { reopening, settled } from '../../../src/flow/runs/repairs.ts'
 import {
   beginningAgain,
   blocking,
@@ -17,7 +17,6 @@ import {
   recordIn,
   recording,
   resting,
-  settled,
   type TurnContext,
   wholeEnd,
   wholeOf,
@@ -166,6 +165,9 @@ describe('recording', () => {
   })
 })
 
+/** Nobody waits for an answer. */
+const none = new Map()
+
 describe('delivering', () => {
   const wait = (key: string, name?: string) => ({
     ...({ kind: 'wait', key, type: undefined, recorded: undefined } as const),
@@ -180,7 +182,7 @@ describe('delivering', () => {
     })
     const waits = [wait('x', 'none'), wait('step'), wait('a', 's'), wait('b', 's'), wait('c', 's')]
 
-    const [delivered, next] = delivering(run({ unread: 4 }), context, waits)
+    const [delivered, next] = delivering(run({ unread: 4 }), context, waits, none)
 
     expect(delivered.map(({ key, place, outcome }) => [key, place, outcome])).toEqual([
       ['a', 1, { kind: 'ok', value: 'one' }],
@@ -194,10 +196,12 @@ describe('delivering', () => {
     const { context, rows } = contextWith({ [signal('s', 1)]: ['one'] })
     const recorded = { ...wait('a'), ...ok(0), at: 0, place: 1, number: 1 } as never
 
-    const [delivered] = delivering(run({ unread: 1 }), context, [
-      { ...wait('a', 's'), recorded },
-      wait('b', 's'),
-    ])
+    const [delivered] = delivering(
+      run({ unread: 1 }),
+      context,
+      [{ ...wait('a', 's'), recorded }, wait('b', 's')],
+      none,
+    )
 
     expect(delivered.map(({ key }) => key)).toEqual(['b'])
     expect(Object.keys(rows())).toEqual([op(1)])
@@ -205,7 +209,7 @@ describe('delivering', () => {
 
   test('reads no row without an unread signal', () => {
     const { context, rows } = contextWith({ [signal('s', 1)]: ['one'] })
-    expect(delivering(run(), context, [wait('a', 's')])).toEqual([[], run()])
+    expect(delivering(run(), context, [wait('a', 's')], none)).toEqual([[], run()])
     expect(Object.keys(rows())).toEqual([signal('s', 1)])
   })
 })
@@ -346,6 +350,7 @@ describe('the end of a run', () => {
     const present = (told: string[]) =>
       ({
         waiting: new Set([{ reply: (end: RunEnd) => heard.push(end) }]),
+        updates: new Map(),
         failing: { end: () => told.push('no step fails') },
       }) as unknown as Present
 

@@ -27,6 +27,7 @@ type Started = {
   /** Its start is acknowledged. */
   isSure: boolean
   signals: number
+  updates: number
   /** Cancelled, retried or settled: its end is not that of its plan. */
   isSteered: boolean
   /** It was retried after its end, and a step that ran again has a settled value since. */
@@ -123,7 +124,7 @@ class FlowLife {
       this.#count(what)
       return answer
     } catch (error) {
-      const codes = [...troubles, 'CONFLICT', 'BUSY', 'BLOCKED']
+      const codes = [...troubles, 'CONFLICT', 'BUSY', 'BLOCKED', 'FAILED', 'CANCELLED']
       const found = codes.find((code) => isKeelsonError(error, code as 'BUSY'))
       if (!found) throw new Error(`${what} is refused`, { cause: error })
       this.#count(`${what}: ${found}`)
@@ -134,7 +135,7 @@ class FlowLife {
   async #starts(id: string): Promise<void> {
     const known = this.#started.get(id)
     const plan = known?.plan ?? drawnPlan(this.#random)
-    const run = known ?? { plan, isSure: false, signals: 0, isSteered: false }
+    const run = known ?? { plan, isSure: false, signals: 0, updates: 0, isSteered: false }
     this.#started.set(id, run)
     const handle = await this.#asks('starts', () => this.#flow.start(this.#drawn, plan, { id }))
     if (handle) run.isSure = true
@@ -148,6 +149,19 @@ class FlowLife {
       handle.signal('go', number, { id: `signal ${number}` }),
     )
     if (sent) run.signals = number
+  }
+
+  /** An update without an answer is sent again; one with an answer gets that again. */
+  async #updates(id: string, run: Started): Promise<void> {
+    const isNew = run.updates === 0 || this.#random() < 0.7
+    const number = run.updates + (isNew ? 1 : 0)
+    const handle = this.#flow.handle(this.#drawn, id)
+    const answer = await this.#asks(isNew ? 'updates' : 'updates again', () =>
+      handle.update('tell', number, { id: `update ${number}`, timeoutMs: 5_000 }),
+    )
+    if (answer === undefined) return
+    if (answer !== `told ${number}`) throw new Error(`W8: update ${number} of ${id} is ${answer}`)
+    run.updates = number
   }
 
   async #cancels(id: string, run: Started): Promise<void> {
@@ -237,6 +251,7 @@ class FlowLife {
     else if (chance < 0.45 && status === 'cancelled') await this.#undoes(id)
     else if (chance < 0.55 && isOver(status)) await this.#retries(id, run)
     else if (chance < 0.57) await this.#forks(id, run)
+    else if (chance < 0.65 && run.plan.takes) await this.#updates(id, run)
     else if (chance < 0.7) await this.#kills(id)
     else if (chance < 0.82) await this.#dies(this.pick([undefined, 'lost', 'kept']))
     else if (chance < 0.87) await this.#closes()
@@ -306,7 +321,7 @@ class FlowLife {
   /** A child, which gets signals too. */
   #child(id: string): Started {
     const known = this.#children.get(id)
-    const child = known ?? { plan: { parts: [], end: 'output' }, ...childOf }
+    const child = known ?? { plan: { parts: [], end: 'output', takes: false }, ...childOf }
     this.#children.set(id, child)
     return child
   }
@@ -345,4 +360,4 @@ class FlowLife {
 const isOver = (status: string | undefined): boolean =>
   status === 'failed' || status === 'cancelled' || status === 'completed'
 
-const childOf = { isSure: true, signals: 0, isSteered: false }
+const childOf = { isSure: true, signals: 0, updates: 0, isSteered: false }

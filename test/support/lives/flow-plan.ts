@@ -38,6 +38,8 @@ export type Plan = {
   readonly parts: readonly Part[]
   /** The last thing: an output, an error, or the body once more with another plan. */
   readonly end: 'output' | 'error' | { readonly again: Plan }
+  /** Whether it takes updates. */
+  readonly takes: boolean
 }
 
 type Step = Extract<Part, { readonly kind: 'step' }>
@@ -59,12 +61,15 @@ export interface PlanWorld {
 }
 
 /** The workflow that carries plans out. */
-export type Drawn = Workflow<Plan, string, { go: number }>
+export type Drawn = Workflow<Plan, string, { go: number }, unknown, Updates>
+
+/** The updates of a plan have numbers, and their answers too. */
+type Updates = { tell: (number: number) => string }
 
 /** Lives are longer than days: retention would take their ends away. */
 const keep = { completed: '9999d', failed: '9999d', cancelled: '9999d' } as const
 
-type DrawnCtx = Ctx<{ go: number }>
+type DrawnCtx = Ctx<{ go: number }, Updates>
 
 /** A workflow that carries plans out, in this world. */
 export const drawnWorkflow = (world: PlanWorld): Drawn => {
@@ -72,6 +77,11 @@ export const drawnWorkflow = (world: PlanWorld): Drawn => {
     'drawn',
     async (ctx: DrawnCtx, plan: Plan) => {
       world.begins(ctx.id, plan)
+      if (plan.takes)
+        ctx.onUpdate('tell', (number) => {
+          world.gets(ctx.id, 'tell', `tell=${number}`)
+          return `told ${number}`
+        })
       const output = await sequence(ctx, '', plan.parts)
       if (plan.end === 'error') throw new Error('the plan says so')
       if (plan.end === 'output') return output
@@ -195,9 +205,10 @@ export const drawnPlan = (random: () => number, depth = 0): Plan => {
   }
   const some = (deep: number): Part[] => Array.from({ length: pick([1, 2, 3]) }, () => part(deep))
   const parts = [...some(depth), ...(depth === 0 ? some(depth) : [])]
+  const takes = random() < 0.4
   const chance = random()
-  if (chance < 0.15) return { parts, end: 'error' }
+  if (chance < 0.15) return { parts, takes, end: 'error' }
   return chance < 0.22 && depth < 2
-    ? { parts, end: { again: drawnPlan(random, depth + 2) } }
-    : { parts, end: 'output' }
+    ? { parts, takes, end: { again: drawnPlan(random, depth + 2) } }
+    : { parts, takes, end: 'output' }
 }

@@ -34,6 +34,7 @@ class SeenRun {
   readonly undone: string[] = []
   readonly sleepsFrom = new Map<string, number>()
   lastSignal = 0
+  lastUpdate = 0
   isCancelled = false
   /** It was, or may have been, ended without undos. */
   isForced = false
@@ -131,8 +132,15 @@ export class OutsideWorld {
     const isOfStep = isDecided && run.asked.includes(key)
     run.ahead = isOfStep && before === undefined ? key : undefined
     if (isOfStep) run.decided.add(key)
+    if (before !== undefined) return
+    const update = /^tell=(\d+)$/.exec(outcome)
+    if (update) {
+      const told = Number(update[1])
+      if (told <= run.lastUpdate) this.#fails('W8', id, `update ${told} after ${run.lastUpdate}`)
+      run.lastUpdate = told
+    }
     const signal = /^[^=!]*wait\d+=(\d+)$/.exec(outcome)
-    if (!signal || before !== undefined) return
+    if (!signal) return
     const number = Number(signal[1])
     if (number <= run.lastSignal) this.#fails('W8', id, `signal ${number} after ${run.lastSignal}`)
     run.lastSignal = number
@@ -176,7 +184,8 @@ export class OutsideWorld {
   /** The run begins again from outcomes that were taken back. */
   helped(id: string): void {
     const run = this.run(id)
-    const anew = { outcomes: [], got: 0, ahead: undefined, lastSignal: 0, isForced: false }
+    const reset = { lastSignal: 0, lastUpdate: 0, isForced: false }
+    const anew = { outcomes: [], got: 0, ahead: undefined, ...reset }
     Object.assign(run, { ...anew, wasHelped: true, isCancelled: false })
     for (const kept of [run.decided, run.toUndo]) kept.clear()
     run.undone.length = 0

@@ -1,0 +1,275 @@
+/**
+ * The repairs of a run that does not go on. Outcomes are taken back, so that their operations run
+ * again: for a retry that of the operation which ended the run, or all from one on; a fork begins
+ * with those before it. And an operator decides one (`settle`). Pure, but for the rows of the turn.
+ */
+import { invalidArgument, isKeelsonError } from '../../errors.ts'
+import type { RunContext } from './messages.ts'
+import {
+  cancelKey,
+  type Operation,
+  type Outcome,
+  operationKey,
+  operationsPrefix,
+  type Recorded,
+  type RunState,
+  signalsPrefix,
+  type UpdateRow,
+  undoKey,
+  updateKey,
+  valueKey,
+} from './record.ts'
+import {
+  inputText,
+  outcomeText,
+  recordIn,
+  recording,
+  rowsIn,
+  type TurnContext,
+  valueApart,
+  valueIn,
+  wholeOf,
+} from './turns.ts'
+import { signalBytesMax, signalLength, signalRow } from './values.ts'
+
+/**
+ * Lets the operation whose failure ended the run begin once more, at its place; with `undone` the
+ * steps that were undone too, under new keys. All other outcomes are kept.
+ */
+export const reopening = (state: RunState, context: TurnContext): RunState => {
+  const record = [...recordIn(state, context.rows)]
+  const undone = undoneIn(record)
+  const failed = failedIn(state, record)
+  for (const { number, ...row } of record) {
+    const key = operationKey(state.lap, number)
+    if (row.key === cancelKey || isUndo(row)) context.rows.delete(key)
+    else if (number === failed || undone.has(row.key) || (row.hasBegun && !row.outcome))
+      context.rows.put(key, fresh(row))
+  }
+  const { error: _, failedBy: __, cancel: ___, ...others } = state
+  return { ...others, round: state.round + (undone.size > 0 ? 1 : 0) }
+}
+
+/** The number of the operation that ended the run: the one that it names, or its last failure. */
+const failedIn = (
+  { cancel, failedBy }: RunState,
+  record: readonly Recorded[],
+): number | undefined => {
+  // No operation has ended it: a timer goes on where it was.
+  if (cancel) return undefined
+  if (failedBy !== undefined) return failedBy
+  const decided = record.filter(
+    ({ kind, place, key }) => place !== undefined && key !== cancelKey && kind !== 'answer',
+  )
+  const last = decided.sort((left, right) => (right.place ?? 0) - (left.place ?? 0))[0]
+  const isTimeOut =
+    last?.kind === 'wait' && last.outcome?.kind === 'ok' && !('value' in last.outcome)
+  return last?.outcome?.kind === 'error' || isTimeOut ? last?.number : undefined
+}
+
+/**
+ * Forgets the operation of this key and the ones decided after it, in a new round of keys.
+ * `undefined`: the run has no such operation.
+ */
+export const reopeningFrom = (
+  state: RunState,
+  { rows }: TurnContext,
+  from: string,
+): RunState | undefined => {
+  const record = [...recordIn(state, rows)]
+  const kept = before(state, record, from)
+  if (!kept) return undefined
+  const left = new Map(kept.record.map((each) => [each.number, each]))
+  for (const each of record) {
+    const { number, outcome } = each
+    const next = left.get(number)
+    if (next === each) continue
+    if (!next && each.update !== undefined) forgetUpdate(each.update, rows)
+    if (outcome?.kind === 'ok' && outcome.isApart) rows.delete(valueKey(state.lap, number))
+    const key = operationKey(state.lap, number)
+    if (!next) rows.delete(key)
+    else {
+      const { number: _, ...row } = next
+      rows.put(key, row)
+    }
+  }
+  rows.delete('output')
+  const { error: _, failedBy: __, cancel: ___, ...others } = state
+  return { ...others, round: state.round + 1, outcomes: kept.outcomes }
+}
+
+/** An update that has no answer may be sent again under its id. */
+const forgetUpdate = (update: string, rows: TurnContext['rows']): void => {
+  const key = updateKey(update)
+  if (!rows.get<UpdateRow>(key)?.outcome) rows.delete(key)
+}
+
+/** The beginning of a record. `outcomes`: its last place. */
+export type Beginning = { readonly record: readonly Recorded[]; readonly outcomes: number }
+
+/**
+ * The record before the operation of this key: the operations with a place before its place. Operations that were
+ * in flight then are not in it. Steps that were undone since have no outcome there, as they have
+ * none in a retry. `undefined`: there is no such operation.
+ */
+export const before = (
+  state: RunState,
+  record: readonly Recorded[],
+  from: string,
+): Beginning | undefined => {
+  const first = record.find(
+    ({ key, kind }) => key === from && kind !== 'patch' && key !== cancelKey,
+  )
+  if (!first || isUndo(first)) return undefined
+  const place = first.place ?? state.outcomes + 1
+  const undone = undoneIn(record)
+  const isBefore = (each: Recorded): boolean =>
+    each.kind === 'patch'
+      ? (each.after ?? 0) < place
+      : each.place !== undefined && each.place < place && each.key !== cancelKey && !isUndo(each)
+  const left = record.filter(isBefore).map((each) => {
+    const isDecided = each.kind === 'patch' || (each.outcome && !undone.has(each.key))
+    return isDecided ? each : { ...fresh(each), number: each.number }
+  })
+  return { record: left, outcomes: place - 1 }
+}
+
+/** The keys of the steps that an undo has begun for. */
+const undoneIn = (record: readonly Recorded[]): ReadonlySet<string> =>
+  new Set(record.filter(isUndo).map(({ key }) => key.slice(undoKey('').length)))
+
+const isUndo = ({ key }: Pick<Operation, 'key'>): boolean => key.startsWith(undoKey(''))
+
+/** The row without what its tries have made of it. */
+const fresh = ({ kind, key, place, at }: Operation): Operation =>
+  place === undefined ? { kind, key, at } : { kind, key, at, place }
+
+/** The key under which the input of a run is settled. */
+export const inputKey = '$input'
+
+/** How the key of an unread signal begins under which it is settled. */
+const signalText = '$signal/'
+
+/** The decision of an operator for a blocked run: an outcome, its input, or an unread signal. */
+type Decision = { readonly key: string; readonly outcome: Outcome }
+
+/** The state with the decision; `undefined` if the run does not lack this. */
+export const settled = (
+  state: RunState,
+  decision: Decision,
+  context: RunContext,
+): Promise<RunState | undefined> =>
+  decision.key === inputKey
+    ? settledInput(state, decision, context)
+    : decision.key.startsWith(signalText)
+      ? settledSignal(state, decision, context)
+      : settledOutcome(state, decision, context)
+
+const settledInput = async (
+  state: RunState,
+  { outcome }: Decision,
+  { rows }: RunContext,
+): Promise<RunState | undefined> => {
+  const value = givenIn(outcome, inputText)
+  if (await isReadable(inputText, () => valueIn(rows, 'input', inputText))) return undefined
+  if (value === undefined) rows.delete('input')
+  else rows.put('input', value)
+  return state
+}
+
+/** The first unread signal of this name that cannot be read. */
+const settledSignal = async (
+  state: RunState,
+  { key, outcome }: Decision,
+  { rows }: RunContext,
+): Promise<RunState | undefined> => {
+  const name = key.slice(signalText.length)
+  const what = `the signal ${name}`
+  const value = givenIn(outcome, what)
+  const length = signalLength(value)
+  if (length > signalBytesMax)
+    throw invalidArgument(
+      'value',
+      `at most ${signalBytesMax} bytes for a signal`,
+      `${length} bytes`,
+    )
+  for (const [row] of rowsIn(rows, signalsPrefix(name), false)) {
+    if (await isReadable(what, () => valueIn(rows, row, what))) continue
+    rows.put(row, signalRow(value))
+    return state
+  }
+  return undefined
+}
+
+const givenIn = (outcome: Outcome, what: string): unknown => {
+  if (outcome.kind === 'ok') return outcome.value
+  throw invalidArgument('decision', `a value for ${what}`, 'an error')
+}
+
+const settledOutcome = async (
+  state: RunState,
+  { key, outcome }: Decision,
+  context: RunContext,
+): Promise<RunState | undefined> => {
+  const { rows } = context
+  const found = foundIn(state, rows, key, context.now())
+  if (!found || (await hasOutcome(found, state, rows))) return undefined
+  const { outcome: _, ...recorded } = found
+  const { number, ...row } = recorded
+  rows.put(operationKey(state.lap, number), row)
+  return recording(state, context, { ...recorded, recorded }, { outcome })[1]
+}
+
+/**
+ * The operation of this key. If no row has it, it is the first one whose row cannot be read, at the
+ * first place that no other one has. `undefined`: all can be read.
+ */
+const foundIn = (
+  state: RunState,
+  rows: RunContext['rows'],
+  key: string,
+  at: number,
+): Recorded | undefined => {
+  const prefix = operationsPrefix(state.lap)
+  const places = new Set<number | undefined>()
+  let lost: number | undefined
+  for (const [rowKey] of rowsIn(rows, prefix, false)) {
+    const number = Number(rowKey.slice(prefix.length))
+    const row = operationAt(rows, rowKey)
+    if (row?.key === key) return { ...row, number }
+    if (row) places.add(row.place)
+    else lost ??= number
+  }
+  if (lost === undefined) return undefined
+  const kept = Array.from({ length: state.outcomes }, (_, at) => at + 1)
+  const place = kept.find((each) => !places.has(each))
+  return { kind: 'settled', key, number: lost, at, ...(place !== undefined && { place }) }
+}
+
+/** The row of an operation; `undefined`: it cannot be read. */
+const operationAt = (rows: RunContext['rows'], key: string): Operation | undefined => {
+  try {
+    return rows.get<Operation>(key)
+  } catch (error) {
+    if (isKeelsonError(error, 'CORRUPT')) return undefined
+    throw error
+  }
+}
+
+const hasOutcome = async (
+  found: Recorded,
+  state: RunState,
+  rows: RunContext['rows'],
+): Promise<boolean> =>
+  found.outcome !== undefined &&
+  isReadable(outcomeText(found.key), () => valueApart(found, state, rows))
+
+const isReadable = async (what: string, read: () => unknown): Promise<boolean> => {
+  try {
+    await wholeOf(what, read())
+    return true
+  } catch (error) {
+    if (isKeelsonError(error, 'CORRUPT')) return false
+    throw error
+  }
+}
