@@ -20,7 +20,12 @@ import { outcome } from '../kit/probe.ts'
 import type { SimulatedDisk } from './simulated-disk.ts'
 
 /** The start of a simulated run, whose `id` is `run` by default, and its power cuts. */
-export type SimulatedRunOptions<O = unknown, S = never, Q = unknown, U = unknown> = Partial<StartRunOptions> & {
+export type SimulatedRunOptions<
+  O = unknown,
+  S = never,
+  Q = unknown,
+  U = unknown,
+> = Partial<StartRunOptions> & {
   /**
    * The power goes when the outcome of an operation with this key is durable, and before anything
    * follows from it. A function chooses among all keys: `() => true` cuts after each of them. The
