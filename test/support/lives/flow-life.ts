@@ -153,7 +153,7 @@ class FlowLife {
 
   /** An update without an answer is sent again; one with an answer gets that again. */
   async #updates(id: string, run: Started): Promise<void> {
-    const isNew = run.updates === 0 || this.#random() < 0.7
+    const isNew = run.updates === 0 || (this.#random() < 0.7 && !isOver(this.#status(id)))
     const number = run.updates + (isNew ? 1 : 0)
     const handle = this.#flow.handle(this.#drawn, id)
     const answer = await this.#asks(isNew ? 'updates' : 'updates again', () =>
@@ -246,12 +246,13 @@ class FlowLife {
 
   async #acts(id: string, run: Started, chance: number): Promise<void> {
     const status = this.#status(id)
-    if (chance < 0.35) await this.#signals(id, run)
+    const takes = run.plan.takes && (run.updates > 0 || !isOver(status))
+    if (takes && chance < 0.2) await this.#updates(id, run)
+    else if (chance < 0.35) await this.#signals(id, run)
     else if (chance < 0.42) await this.#cancels(id, run)
     else if (chance < 0.45 && status === 'cancelled') await this.#undoes(id)
     else if (chance < 0.55 && isOver(status)) await this.#retries(id, run)
     else if (chance < 0.57) await this.#forks(id, run)
-    else if (chance < 0.65 && run.plan.takes) await this.#updates(id, run)
     else if (chance < 0.7) await this.#kills(id)
     else if (chance < 0.82) await this.#dies(this.pick([undefined, 'lost', 'kept']))
     else if (chance < 0.87) await this.#closes()
