@@ -79,6 +79,16 @@ export const open = async (place, wanted) => {
       const { logs: log } = await queue.getJobLogs(id)
       return { state: states[await queue.getJobState(id)], result, progress, log }
     },
+    schedule: (name, key, pattern, data) =>
+      queues.get(name).upsertJobScheduler(key, { pattern, tz: 'UTC' }, { name: 'job', data }),
+    unschedule: (name, key) => queues.get(name).removeJobScheduler(key),
+    scheduled: async (name, key) =>
+      (await queues.get(name).getJobScheduler(key))?.pattern ?? 'none',
+    // It has no call for that: the job of its next time is there, and is delayed.
+    trigger: async (name) => {
+      for (const job of await queues.get(name).getDelayed()) await job.promote()
+    },
+    pauseSchedule: (name) => queues.get(name).pause(),
     open: async (name) => {
       const counts = await queues.get(name).getJobCounts()
       return Object.entries(counts)

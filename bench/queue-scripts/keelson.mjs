@@ -1,7 +1,7 @@
 /** The words of the scripts of queues, said to Keelson. */
 import { mkdirSync } from 'node:fs'
 import { start, supervisor } from 'keelson'
-import { flow, flows, queue } from 'keelson/flow'
+import { flow, flows, queue, workflow } from 'keelson/flow'
 
 const final = (message) => Object.assign(new Error(message), { isFinal: true })
 
@@ -34,13 +34,19 @@ export const open = async (place, wanted) => {
         queueOptions(options),
       ),
     )
+  /** Gives a job to a queue: a schedule starts workflows. */
+  const gives = workflow('gives', async (ctx, { name, job, key }) => {
+    await ctx.step('add', () => jobs.add(of(name), job, { unique: key }))
+  })
   mkdirSync(place, { recursive: true })
   const app = await start({
     dir: place,
-    app: supervisor('scripts', {}, [flows({ queues: [...queues.values()] })]),
+    app: supervisor('scripts', {}, [flows({ queues: [...queues.values()], workflows: [gives] })]),
   })
   const jobs = flow(app)
   const of = (name) => queues.get(name)
+  /** Schedules of an instance have names, those of its peer are each of a queue. */
+  const keyOf = (name, key) => `${name}-${key}`
   const deadOf = (name) => jobs.dead(of(name)).entries
   return {
     add: async (name, job, options = {}) => (await jobs.add(of(name), job, addOptions(options))).id,
@@ -58,6 +64,16 @@ export const open = async (place, wanted) => {
       const { state, result, progress, log } = (await jobs.job(of(name), id).get()) ?? {}
       return { state: state ?? 'gone', result, progress, log }
     },
+    schedule: async (name, given, cron, job) => {
+      const key = keyOf(name, given)
+      const input = { name, job, key }
+      if (jobs.schedules.get(key)) await jobs.schedules.change(key, { cron, input })
+      else await jobs.schedules.create(key, cron, gives, { input })
+    },
+    unschedule: (name, key) => jobs.schedules.delete(keyOf(name, key)),
+    scheduled: (name, key) => jobs.schedules.get(keyOf(name, key))?.cron ?? 'none',
+    trigger: (name, key) => jobs.schedules.trigger(keyOf(name, key)),
+    pauseSchedule: (name, key) => jobs.schedules.pause(keyOf(name, key)),
     open: async (name) => {
       const { ready, delayed, running } = await jobs.counts(of(name))
       return ready + delayed + running

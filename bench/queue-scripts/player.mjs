@@ -15,6 +15,7 @@ const queueName = (number) => `s${number}`
 const words = [
   ...['add', 'addMany', 'pause', 'resume', 'retry', 'drain'],
   ...['remove', 'reprioritize', 'postpone', 'look'],
+  ...['schedule', 'unschedule', 'scheduled', 'trigger', 'pauseSchedule'],
 ]
 
 /** The host of one script: it acts from outside, and sees the jobs that run in this life. */

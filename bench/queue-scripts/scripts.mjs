@@ -5,6 +5,7 @@
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import { singleJobs } from './scripts-jobs.mjs'
+import { schedules } from './scripts-schedules.mjs'
 
 /** Adds these jobs, one after the other, and waits for the end of all. */
 const addAndEnd =
@@ -349,4 +350,7 @@ const crashes = [
 ]
 
 /** All scripts. */
-export const scripts = [...orders, ...limits, ...failures, ...ids, ...crashes, ...singleJobs]
+export const scripts = [
+  ...[...orders, ...limits, ...failures, ...ids, ...crashes],
+  ...[...singleJobs, ...schedules],
+]
