@@ -287,8 +287,8 @@ export const server: GenServer<Messages, State, ProjectionShard> = {
     committed: (state, result, context) => {
       committed(state, result, context)
       for (const act of state.afterCommit.splice(0)) act()
-      // The next commit gets a separate turn.
-      if (result.ok) stepLater(state, context)
+      // The next commit gets a separate turn. After a failure it waits for its retry.
+      stepLater(state, context)
       return noReply(state)
     },
     readRows: (state, _, context) => {

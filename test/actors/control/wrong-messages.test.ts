@@ -70,6 +70,7 @@ const messages = {
     'removed',
     'answered',
     'stepped',
+    ...['flushDue', 'givenUp', 'readRows', 'retryDue', 'step', 'synced'],
   ],
 }
 

@@ -1,9 +1,10 @@
 /** How far a projection may be behind in bytes of log, and what a start does with one that is further. */
 import { describe, expect, test } from 'vitest'
-import type { StorageEvents } from '../../../src/actors/index.ts'
+import { LmdbWriter, type StorageEvents } from '../../../src/actors/index.ts'
 import { createSystem, telemetry } from '../../../src/runtime/index.ts'
 import type { LogHost } from '../../../src/storage/index.ts'
 import type { App, StartOptions, StartProgress } from '../../../src/supervisors/index.ts'
+import { silentLogger } from '../../../src/testing/index.ts'
 import { codeOf, type Machine, machine, started } from '../../support/worlds/simulated-instance.ts'
 
 const KiB = 1024
@@ -200,6 +201,18 @@ describe('a start with more log than the bound behind its projection', () => {
     expect(reads[10]).toBeLessThanOrEqual(third)
     expect(valuesOf(app)).toEqual(['18', '19', '17'])
     await world.during(app.close())
+  })
+
+  test('gains no time from a writer that begins again where the last one stood', async () => {
+    const world = await overwritten()
+    world.projections.remove(folder)
+    world.projections.failCommits(folder, Number.POSITIVE_INFINITY)
+    const system = createSystem({ clock: world.clock, logger: silentLogger })
+    world.clock.after(3_000, () => system.kill(LmdbWriter.name(0)))
+    const began = world.clock.monotonic()
+
+    expect(await codeOf(world.start({ ...options, system }))).toBe('DEGRADED')
+    expect(world.clock.monotonic() - began).toBeLessThan(7_000)
   })
 
   test('opens its other shards with `allowDown`, and `reopen` takes the rest up', async () => {

@@ -1,6 +1,6 @@
 /** A projection that cannot be opened: what is tried again, and what takes its shard down. */
 import { describe, expect, test } from 'vitest'
-import { KeelsonError } from '../../../src/errors.ts'
+import { type ErrorCode, KeelsonError } from '../../../src/errors.ts'
 import { createSystem } from '../../../src/runtime/index.ts'
 import type { Projections } from '../../../src/storage/index.ts'
 import { capturedLog } from '../../../src/testing/index.ts'
@@ -50,12 +50,15 @@ describe('without room', () => {
   })
 })
 
-test('it takes the shard down at once if no restart can help', async () => {
-  const fenced = new KeelsonError('FENCED', 'another owner')
-  const { opened, start } = await refusing(fenced, Number.POSITIVE_INFINITY)
-  expect(await codeOf(start())).toBe('FENCED')
-  expect(opened).toHaveLength(1)
-})
+test.each<ErrorCode>(['FENCED', 'CORRUPT'])(
+  'it takes the shard down at once if no restart can help: %s',
+  async (code) => {
+    const error = new KeelsonError(code, 'for good')
+    const { opened, start } = await refusing(error, Number.POSITIVE_INFINITY)
+    expect(await codeOf(start())).toBe(code)
+    expect(opened).toHaveLength(1)
+  },
+)
 
 test('any other error is one of its applier, which begins again', async () => {
   const { world, opened, start } = await refusing(new Error('odd'), 2)
