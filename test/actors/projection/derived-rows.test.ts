@@ -88,6 +88,22 @@ describe('derived rows', () => {
     expect(projection.get(producer, 'a')).toBe('a')
   })
 
+  test('of a log that has only the marks of clean closes are at the LSN that it has come to', async () => {
+    const world = machine()
+    await world.during((await world.start()).close())
+    const { projection, app, during, projections } = await producing(world)
+    const lsn = app.shards[0]?.appliedLsn ?? 0
+    expect(lsn).toBeGreaterThan(0)
+    projection.enqueue([put('a')], { producer, lsn })
+    await during(app.control.flush(0))
+    await during(app.close())
+
+    const store = projections.open(lmdb)
+    expect(store.position()?.lsn).toBe(lsn)
+    await store.close()
+    expect((await world.start()).lmdbWriter(0).get(producer, 'a')).toBe('a')
+  })
+
   test('keep their order, and deletes remove', { tags: ['L11', 'M6', 'M42'] }, async () => {
     const { projection, frame, app, during } = await producing(machine())
     const [one, two] = [await frame(), await frame()]
