@@ -145,12 +145,13 @@ test('what waits is bounded, and counted until it is committed', {
   )
 })
 
-test('a producer that begins goes on behind what waits of it', () => {
+test('a producer that begins goes on behind what waits of it, and not of another one', () => {
   const queue = new DerivedQueue({ operations: 8, bytes: 1_000_000 })
   queue.begin('p', 3, undefined)
   queue.add({ producer: 'p', lsn: 7, operations: [], afterFlush: [] }, 0)
   queue.refused('p')
 
+  expect(queue.begin('q', 3, undefined)).toBe(3)
   expect(queue.begin('p', 3, undefined)).toBe(7)
 })
 

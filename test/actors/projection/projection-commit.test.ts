@@ -97,6 +97,18 @@ describe.each(moments)('a commit that is held up %s it is made', (moment) => {
     expect(await projected()).toBe(second)
   })
 
+  test('with a lost answer takes effect once, also if the log is read from there', async () => {
+    const world = await held(moment)
+    const { app, door, clock, append, during } = world
+    await append('b')
+    await during(app.control.discardAll())
+    door.lose()
+    await clock.advance(1_000)
+
+    expect(app.health().shards[0]?.projection).toMatchObject({ mode: 'following', failures: 0 })
+    expect(await flushed(world)).toEqual({ text: 'ab' })
+  })
+
   test('is awaited by the successor of a killed writer', { tags: ['L32', 'M62'] }, async () => {
     const world = await held(moment)
     const { app, door, clock, append, first } = world
