@@ -1,6 +1,6 @@
 /**
- * The turns of an activation, and when it makes the one after which it rests. Each takes along the progress that its body has reported, that of the end
- * too, and an outcome that the body has got ahead of its turn.
+ * The turns of an activation, and when it makes the one after which it rests. Each takes along the
+ * progress that its body has reported, that of the end too.
  */
 import { isKeelsonError } from '../../errors.ts'
 import { reply } from '../../runtime/index.ts'
@@ -40,26 +40,18 @@ export const makeTurn = async <R>(
     }
 }
 
-/** A change that the next turn takes along. */
-type Along = {
-  readonly change: (state: RunState, context: RunContext) => Turned<unknown>
-  readonly done: (result: never) => void
-  readonly failed: (error: unknown) => void
-}
-
 /** Makes the turns of one activation. */
 export class ActivationTurns {
   readonly #background: RunBackground
   readonly #soon: () => void
   /** Reported, and not yet in a turn. */
   #progress: { readonly value: unknown } | undefined
-  #along: Along | undefined
 
   /** `makes` makes a turn that nobody awaits, unless the activation has stopped. */
   constructor(background: RunBackground, makes: (turn: () => Promise<void>) => void) {
     this.#background = background
     this.#soon = inNextTurn(background.system.clock, () => {
-      if (this.#progress || this.#along) makes(() => this.make((state) => [undefined, state]))
+      if (this.#progress) makes(() => this.make((state) => [undefined, state]))
     })
   }
 
@@ -69,70 +61,17 @@ export class ActivationTurns {
     this.#soon()
   }
 
-  /**
-   * The next turn makes this change before its own, at the latest in the next turn of the loop. `done`
-   * gets the result before the turn has one. One at a time.
-   */
-  along<R>(
-    change: (state: RunState, context: RunContext) => Turned<R>,
-    done: (result: R) => void,
-  ): Promise<void> {
-    return new Promise((resolve, failed) => {
-      const isDone = (result: R): void => {
-        done(result)
-        resolve()
-      }
-      this.#along = { change, done: isDone as Along['done'], failed }
-      this.#soon()
-    })
-  }
-
   /** As `makeTurn`. */
   async make<R>(change: (state: RunState, context: RunContext) => Turned<R>): Promise<R> {
-    const [progress, along] = [this.#progress, this.#along]
-    this.#progress = this.#along = undefined
-    const whole = progress ? reporting(change, progress.value) : change
-    if (!along) return makeTurn(this.#background, whole)
-    const both = (state: RunState, context: RunContext): Turned<readonly [unknown, R]> => {
-      const [first, between] = along.change(state, context)
-      const [result, next] = whole(between, context)
-      return [[first, result], next]
-    }
-    let made: readonly [unknown, R]
-    try {
-      made = await makeTurn(this.#background, both)
-    } catch {
-      return this.#apart(along, whole)
-    }
-    along.done(made[0] as never)
-    return made[1]
-  }
-
-  /** One of the two cannot be made: each has its own turn. */
-  async #apart<R>(
-    along: Along,
-    change: (state: RunState, context: RunContext) => Turned<R>,
-  ): Promise<R> {
-    try {
-      along.done((await makeTurn(this.#background, along.change)) as never)
-    } catch (error) {
-      along.failed(error)
-      throw error
-    }
-    return makeTurn(this.#background, change)
+    const progress = this.#progress
+    if (!progress) return makeTurn(this.#background, change)
+    this.#progress = undefined
+    return makeTurn(this.#background, (state, context) => {
+      const [result, next] = change(state, context)
+      return [result, isOver(state.status) ? next : { ...next, progress: progress.value }]
+    })
   }
 }
-
-/** The change with a progress, unless the run has ended with it. */
-const reporting =
-  <R>(
-    change: (state: RunState, context: RunContext) => Turned<R>,
-    progress: unknown,
-  ): ((state: RunState, context: RunContext) => Turned<R>) =>
-  (state, context) => {
-    const [result, next] = change(state, context)
-    return [result, isOver(state.status) ? next : { ...next, progress }]
-  }
 
 /** A body that waits this long, and nothing else, leaves memory until it is woken. */
 const restMs = 2_000

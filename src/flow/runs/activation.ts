@@ -1,8 +1,8 @@
 /**
  * One activation of a run: its body runs, its operations are carried out, and every outcome becomes a turn
- * of its entity. Nothing that the body asks for after it starts before that turn is durable. `replay.ts`
- * decides which outcome comes next and what may start. After a crash another activation begins, and gets
- * the same outcomes in the same order.
+ * of its entity. The body goes on when that turn is durable. `replay.ts` decides which outcome comes
+ * next and what may start. After a crash another activation begins, and gets the same outcomes in the same
+ * order.
  */
 import {
   errorOf,
@@ -27,7 +27,7 @@ import type { UntypedBody, Workflow } from './body.ts'
 import { RunCtx, whenAnswered } from './context.ts'
 import { emitFlow } from './events.ts'
 import type { ActivationTerms, Notified, Present, RunBackground, RunContext } from './messages.ts'
-import { cancelKey, type Operation, type Outcome, type Recorded, type RunState } from './record.ts'
+import { cancelKey, type Operation, type Recorded, type RunState } from './record.ts'
 import { Replay } from './replay.ts'
 import { clearLaps, loadRun, Patches, watchReplay } from './replaying.ts'
 import {
@@ -62,8 +62,6 @@ export class RunActivation implements EndingActivation, Notified {
   #cancel: CancelPhase = 'none'
   /** The function of a step runs, up to its first `await`. */
   #isInStep = false
-  /** The body has an outcome that is not durable yet: nothing starts. */
-  #isAhead = false
   /** How many operations do something, and do not wait. */
   working = 0
   /** The last signal that was looked for. */
@@ -207,17 +205,12 @@ export class RunActivation implements EndingActivation, Notified {
 
   /** An outcome is durable: the body gets it when its place is next. */
   #recorded(recorded: Recorded): void {
-    this.#notes(recorded)
-    this.#pump()
-  }
-
-  /** The replay, the events and the waits for a record get it; the body gets it later. */
-  #notes(recorded: Recorded): void {
     this.replay.record(recorded)
     const { outcome, kind, key, tries = 0 } = recorded
     const made = outcome?.kind === 'error' ? Math.max(1, tries) : tries + 1
     if (outcome) emitFlow(this, 'flow.step', { key, kind, tries: made, outcome: outcome.kind })
     for (const act of this.#onRecorded.splice(0)) act()
+    this.#pump()
   }
 
   /** Resolves when the entity has recorded something more. */
@@ -306,7 +299,7 @@ export class RunActivation implements EndingActivation, Notified {
 
   /** Carries out what may start. A cancel goes first. */
   #start(): void {
-    if (this.isStopped || this.isClosing || this.#cancel === 'placing' || this.#isAhead) return
+    if (this.isStopped || this.isClosing || this.#cancel === 'placing') return
     const { isComplete, reopened } = this.replay
     if (this.#cancel === 'wanted' && !this.isBodyOver && (isComplete || reopened !== undefined)) {
       this.does(this.#place(isComplete ? undefined : reopened))
@@ -342,8 +335,6 @@ export class RunActivation implements EndingActivation, Notified {
 
   async record(active: Active, change: Partial<Operation>): Promise<void> {
     if (active.isOver || this.isStopped) return
-    const { outcome } = change
-    if (outcome?.kind === 'ok' && this.#isNext(active)) return this.#goAhead(active, outcome)
     active.isRecording = true
     const recorded = await this.turn((state, context) =>
       recording(state, context, active, change, this.present.updates),
@@ -351,29 +342,6 @@ export class RunActivation implements EndingActivation, Notified {
     active.isRecording = false
     if (recorded?.outcome) this.#recorded(recorded)
     else if (recorded) this.replay.record(recorded)
-  }
-
-  /** Whether the outcome of what is in flight comes next: it is alone, and no cancel can come before. */
-  #isNext({ kind }: Active): boolean {
-    const isAlone = kind !== 'answer' && this.replay.isComplete && this.replay.inFlight.size === 1
-    return isAlone && !this.isCancelling && !this.isBodyOver && !this.isClosing
-  }
-
-  /** The body gets an outcome at once. Its next operations, or its end, wait for that turn. */
-  async #goAhead(active: Active, outcome: Extract<Outcome, { kind: 'ok' }>): Promise<void> {
-    const change = { outcome, at: this.background.now() }
-    this.#isAhead = true
-    this.replay.delivered(active)
-    this.time = Math.max(this.time, change.at)
-    active.resolve(outcome.value)
-    await this.#turns.along(
-      (state, context) => recording(state, context, active, change),
-      (recorded) => {
-        this.#isAhead = false
-        if (recorded) this.#notes(recorded)
-        this.#gives()
-      },
-    )
   }
 
   /** One reading after another: each knows what the one before has handed out. */

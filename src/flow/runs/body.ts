@@ -86,9 +86,8 @@ export interface Ctx<S = object, U = object> {
   /** The id of the run. */
   readonly id: string
   /**
-   * Calls `step`, tries it again if it throws, and resolves with one outcome. What the body asks for
-   * next starts when that is durable, and after a crash it resolves with that outcome. An error is
-   * given back with its name, message and code.
+   * Calls `step`, tries it again if it throws, and resolves when one outcome is durable. After a
+   * crash it resolves with that outcome. An error is given back with its name, message and code.
    * An outcome is `undefined`, or a value that can be stored: with `undefined` in a list, a function
    * or an instance of a class in it, the step is not tried again and rejects with
    * `INVALID_ARGUMENT`, which names the place in the value.

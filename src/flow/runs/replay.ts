@@ -102,11 +102,9 @@ export class Replay<A extends Asked = Asked> {
     if (asked) asked.recorded = recorded
     // The end of a child may come before the body has asked for it again.
     else if (this.#recorded.has(key)) this.#recorded.set(key, recorded)
-    const { place } = recorded
-    if (place === undefined) return
-    // The body may have it already.
-    if (place >= this.#place) this.#placed.set(place, recorded)
-    this.known = Math.max(this.known, place)
+    if (recorded.place === undefined) return
+    this.#placed.set(recorded.place, recorded)
+    this.known = Math.max(this.known, recorded.place)
   }
 
   /** Another turn of the event loop begins. */

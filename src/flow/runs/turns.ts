@@ -65,7 +65,7 @@ export const recording = (
   const place = kept ?? (change.outcome && state.outcomes + 1)
   const { round } = state
   const tried = kind === 'step' && round > 0 ? { round } : {}
-  const next: Operation = { kind, key, ...before, at: context.now(), ...change, ...tried }
+  const next: Operation = { kind, key, ...before, ...change, ...tried, at: context.now() }
   if (kind === 'answer') answering(state, context, next, updates)
   const placed = place === undefined ? next : { ...next, place }
   putOperation(state, context, { ...placed, number })

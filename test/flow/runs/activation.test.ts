@@ -28,7 +28,7 @@ const activated = (status: RunStatus = 'running') => {
     })
   }
   const present = {
-    ...{ activation: undefined, isCancelled: false, waiting: new Set() },
+    ...{ activation: undefined, isCancelled: false, waiting: new Set(), updates: new Map() },
     failing: { begin: () => undefined, end: () => undefined },
   } as unknown as Present
   const background = {

@@ -17,11 +17,6 @@ class SeenRun {
   outcomes: string[] = []
   /** How many of them the present body got. */
   got = 0
-  /**
-   * The step whose outcome is the last thing that came of the run: the body gets it before it is
-   * durable, so a crash may take it back.
-   */
-  ahead: string | undefined
   lap = -1
   /** The steps in the order of asking. */
   readonly asked: string[] = []
@@ -87,10 +82,6 @@ export class OutsideWorld {
       for (const kept of [run.asked, run.undone]) kept.length = 0
     }
     run.got = 0
-    if (run.ahead === undefined) return
-    if (lastOf(run) === run.ahead) run.outcomes.pop()
-    run.decided.delete(run.ahead)
-    run.ahead = undefined
   }
 
   #asks(id: string, key: string): void {
@@ -102,7 +93,6 @@ export class OutsideWorld {
     const run = this.run(id)
     const path = stepOf(key)
     const count = (run.tries.get(key) ?? 0) + 1
-    run.ahead = undefined
     const isNew = count === 1
     run.tries.set(key, count)
     if (run.decided.has(path)) this.#fails('W2', id, `${path} runs after its outcome`)
@@ -116,9 +106,8 @@ export class OutsideWorld {
   }
 
   #undoes(id: string, key: string): void {
-    const run = this.run(id)
-    run.ahead = undefined
-    if (!run.undone.includes(key)) run.undone.push(key)
+    const { undone } = this.run(id)
+    if (!undone.includes(key)) undone.push(key)
   }
 
   #gets(id: string, key: string, outcome: string): void {
@@ -129,9 +118,7 @@ export class OutsideWorld {
     else if (before !== outcome) this.#fails('W2', id, `${outcome}, in an earlier life ${before}`)
     // A branch that was cancelled leaves no outcome: its step may run again under its key.
     const isDecided = !outcome.endsWith('!CANCELLED')
-    const isOfStep = isDecided && run.asked.includes(key)
-    run.ahead = isOfStep && before === undefined ? key : undefined
-    if (isOfStep) run.decided.add(key)
+    if (isDecided && run.asked.includes(key)) run.decided.add(key)
     if (before !== undefined) return
     const update = /^tell=(\d+)$/.exec(outcome)
     if (update) {
@@ -173,7 +160,6 @@ export class OutsideWorld {
     if (isVague) fork.wasHelped = true
     else {
       fork.outcomes = run.outcomes.slice(0, end < 0 ? undefined : end)
-      if (run.ahead !== undefined && lastOf(fork) === run.ahead) fork.outcomes.pop()
       const keys = new Set(fork.outcomes.filter((each) => !each.endsWith('!CANCELLED')).map(keyOf))
       for (const [key, at] of run.sleepsFrom) if (keys.has(key)) fork.sleepsFrom.set(key, at)
       for (const key of run.decided) if (keys.has(key)) fork.decided.add(key)
@@ -184,8 +170,7 @@ export class OutsideWorld {
   /** The run begins again from outcomes that were taken back. */
   helped(id: string): void {
     const run = this.run(id)
-    const reset = { lastSignal: 0, lastUpdate: 0, isForced: false }
-    const anew = { outcomes: [], got: 0, ahead: undefined, ...reset }
+    const anew = { outcomes: [], got: 0, lastSignal: 0, lastUpdate: 0, isForced: false }
     Object.assign(run, { ...anew, wasHelped: true, isCancelled: false })
     for (const kept of [run.decided, run.toUndo]) kept.clear()
     run.undone.length = 0
@@ -216,9 +201,6 @@ export class OutsideWorld {
 
 /** The key of a step in the key of its tries. */
 const stepOf = (key: string): string => key.split('/').slice(5).join('/')
-
-/** The key of the last outcome of a run. */
-const lastOf = ({ outcomes }: SeenRun): string => keyOf(outcomes.at(-1) ?? '')
 
 /** The key of an outcome. */
 const keyOf = (outcome: string): string => outcome.split(/[=!]/)[0] ?? ''

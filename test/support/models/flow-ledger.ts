@@ -33,8 +33,6 @@ export class FlowLedger {
   readonly #ends = new Map<string, string>()
   /** What was acknowledged: starts, signals and cancels of orders, and added jobs. */
   readonly #acknowledged = new Set<string>()
-  /** By its run, the key whose outcome a body got, and nothing of the run came after it. */
-  readonly #ahead = new Map<string, string>()
   readonly #works = new Map<string, Work>()
   /** The steps that were tried, and undone, of each round of a run, by the beginning of its keys. */
   readonly #tried = new Map<string, Set<string>>()
@@ -79,8 +77,6 @@ export class FlowLedger {
     signalled: (id, repeated) => this.#acknowledges('signal', id, repeated),
     cancelled: (id) => this.#acknowledged.add(`cancel ${id}`),
     try: (id, step = '', key = '', attempt = '') => {
-      if (this.#ahead.get(id) !== key) this.#settles(id)
-      this.#ahead.delete(id)
       const isNew = !this.#works.has(key)
       this.#runs(id, key, Number(attempt))
       setOf(this.#tried, roundOf(key)).add(step)
@@ -88,10 +84,7 @@ export class FlowLedger {
       const isOnce = this.#kinds.get(id) === 'once' && step === 'charge'
       if (isOnce && !isNew) this.#fails('W3', `${key} of once runs again`)
     },
-    got: (id, _step, key = '') => {
-      this.#settles(id)
-      this.#ahead.set(id, key)
-    },
+    got: (_id, _step, key = '') => this.#closes(key, 'its outcome was durable'),
     undo: (_id, step = '', key = '') => {
       this.#closes(key, 'it was undone')
       setOf(this.#undone, roundOf(key)).add(step)
@@ -100,10 +93,7 @@ export class FlowLedger {
       for (const [key, { of }] of this.#works)
         if (of === id) this.#closes(key, 'its run was deleted')
     },
-    ended: (id, ...end) => {
-      this.#settles(id)
-      this.#ends.set(id, end.join(' '))
-    },
+    ended: (id, ...end) => this.#ends.set(id, end.join(' ')),
     added: (number) => this.#acknowledged.add(`job ${number}`),
     job: (number, key = '', attempt = '') => {
       // A claim counts its try, so that a kill does not give another one.
@@ -136,12 +126,6 @@ export class FlowLedger {
     if (work.of !== of) this.#fails('W3', `${key} is of ${work.of}, and of ${of}`)
     if (work.closed) this.#fails('W2', `${key} runs again, though ${work.closed}`)
     if (attempt < least) this.#fails('W3', `try ${attempt} of ${key} after try ${work.attempt}`)
-  }
-
-  /** Something came of a run after the outcome that its body got last: that one was durable. */
-  #settles(id: string): void {
-    this.#closes(this.#ahead.get(id) ?? '', 'its outcome was durable')
-    this.#ahead.delete(id)
   }
 
   #closes(key: string, closed: string): void {
