@@ -128,6 +128,7 @@ describe('the commands of the runbook', () => {
     await run.result().catch(() => undefined)
     await flow(app).add(mails, undefined)
     await expect.poll(async () => (await flow(app).counts(mails)).dead).toBe(1)
+    await flow(app).schedules.create('daily', '0 3 * * *', payment, { zone: 'UTC' })
     return app
   }
 

@@ -307,7 +307,7 @@ describe('a signal', () => {
     const length = 2 ** 20 + 100
     const long = await send('1', 'signal', { name: 'other', value: 'x'.repeat(length) })
     expect(long).toMatchObject({
-      ...{ code: 'TOO_LARGE', message: `a signal has at most ${2 ** 20} bytes` },
+      ...{ code: 'TOO_LARGE', message: `a signal or an update has at most ${2 ** 20} bytes` },
       details: { max: 2 ** 20, length: expect.any(Number) },
     })
   })

@@ -56,7 +56,10 @@ const failing = (tries: number): Plant =>
 
 const inParts =
   (part: string, report: object): Plant =>
-  (health) => ({ ...health, parts: { [part]: report } })
+  (health) => ({
+    ...health,
+    parts: { ...health.parts, [part]: { ...(health.parts?.[part] as object), ...report } },
+  })
 
 const stopped = some({ run: 'payment/7', reason: 'no paper', since: 1 })
 
