@@ -34,6 +34,13 @@ const ctx = (flows) => ({
     return handle.getResult({ pollingIntervalMs: 50 })
   },
   report: (progress) => DBOS.setEvent('progress', progress),
+  // Updates by hand, as its docs show them: a message, and an event with the answer.
+  updates: async (name, count, take) => {
+    for (let at = 0; at < count; at++) {
+      const { value, key } = await DBOS.recv(name, { timeoutSeconds: 30 })
+      await DBOS.setEvent(`answer ${key}`, take(value))
+    }
+  },
   uuid: () => DBOS.randomUUID(),
   now: () => DBOS.now(),
 })
@@ -80,6 +87,14 @@ export const open = async (place, bodies) => {
     row: (_, id) => rowOf(id),
     childId: (id, key) => `${id}-${key}`,
     signal: (_, id, name, value, key) => DBOS.send(id, value, name, key),
+    update: async (_, id, name, value, key) => {
+      await DBOS.send(id, { value, key }, name, key)
+      return DBOS.getEvent(id, `answer ${key}`, { timeoutSeconds: 30 })
+    },
+    fork: async (_, id, from, newWorkflowID) => {
+      const { functionID } = (await DBOS.listWorkflowSteps(id)).find(({ name }) => name === from)
+      await DBOS.forkWorkflow(id, functionID, { newWorkflowID })
+    },
     cancel: (_, id) => DBOS.cancelWorkflow(id),
     retry: (_, id) => DBOS.resumeWorkflow(id),
     progress: (_, id) => DBOS.getEvent(id, 'progress', { timeoutSeconds: 1 }),

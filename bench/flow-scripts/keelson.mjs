@@ -16,6 +16,15 @@ const contextOf = (ctx, types) => ({
   waitFor: (name, timeout) => ctx.waitFor(name, { timeout }),
   child: (key, type, input) => ctx.child(key, types.get(type), input, { id: `${ctx.id}-${key}` }),
   report: (progress) => ctx.report(progress),
+  updates: (name, count, take) =>
+    new Promise((resolve) => {
+      let left = count
+      ctx.onUpdate(name, (value) => {
+        const answer = take(value)
+        if (--left === 0) resolve()
+        return answer
+      })
+    }),
   uuid: () => ctx.uuid(),
   now: () => ctx.now(),
 })
@@ -53,6 +62,8 @@ export const open = async (place, bodies) => {
     childId: (id, key) => `${id}-${key}`,
     signal: (type, id, name, value, key) =>
       handle(type, id).signal(name, value, key === undefined ? {} : { id: key }),
+    update: (type, id, name, value, key) => handle(type, id).update(name, value, { id: key }),
+    fork: (type, id, from, other) => runs.fork(types.get(type), id, { from, id: other }),
     cancel: (type, id) => handle(type, id).cancel(),
     retry: (type, id) => runs.retry(types.get(type), id),
     progress: (type, id) => rowOf(type, id).progress,

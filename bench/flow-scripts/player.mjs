@@ -33,8 +33,11 @@ const hostOf = ({ number }, engine) => {
     open: door.open,
     reached: () => arrival.opened,
     start: (input = 1, options = {}) => engine.start(main, id, input, options),
-    end: () => engine.end(main, id),
-    row: () => engine.row(main, id),
+    end: (of = id) => engine.end(main, of === id ? id : `${id}-${of}`),
+    row: (of = id) => engine.row(main, of === id ? id : `${id}-${of}`),
+    fork: (key, to, of = id) =>
+      engine.fork(main, of === id ? id : `${id}-${of}`, key, `${id}-${to}`),
+    update: (name, value, key) => engine.update(main, id, name, value, key),
     signal: (name, value, { to = id, id: key } = {}) => engine.signal(main, to, name, value, key),
     cancel: ({ to = id } = {}) => engine.cancel(main, to),
     cancelChild: (key) => engine.cancel(flowName(number, key), engine.childId(id, key)),

@@ -6,6 +6,7 @@
 import { cancels } from './scripts-cancels.mjs'
 import { children } from './scripts-children.mjs'
 import { crashes } from './scripts-crashes.mjs'
+import { forks } from './scripts-forks.mjs'
 import { signals } from './scripts-signals.mjs'
 import { starts } from './scripts-starts.mjs'
 import { steps } from './scripts-steps.mjs'
@@ -16,6 +17,6 @@ const startAndEnd = async (host) => {
 }
 
 /** All scripts, each with its number. */
-export const scripts = [...steps, ...starts, ...signals, ...children, ...cancels, ...crashes].map(
-  (script, number) => ({ lives: [startAndEnd], ...script, number }),
-)
+export const scripts = [
+  ...[...steps, ...starts, ...signals, ...children, ...cancels, ...crashes, ...forks],
+].map((script, number) => ({ lives: [startAndEnd], ...script, number }))
