@@ -4,8 +4,9 @@
  * message is handled at once. Its messages wait in `turn-outputs.ts` for the unit, which
  * `turn-log.ts` brings into the log; `turn-fates.ts` carries out its decision.
  *
- * A handler that throws ends the process, as in OTP, and its turn never happened. A failed step or
- * alarm ends nothing: it is recorded for another try.
+ * A handler that throws ends the process, as in OTP, and its turn never happened; `afterThrow` of
+ * `after-refusal.ts` has the exceptions. A failed step or alarm ends nothing: it is recorded for
+ * another try.
  */
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import {
@@ -63,10 +64,13 @@ export class DurableProcess implements Ended {
   readonly hand: CurrentTurn
   /** Of the user's handlers alone: the waits for the storage around them do not count. */
   readonly limit: HandlerLimit | undefined
-  /** It has its state, or is blocked. */
+  /** Its waking has begun: a next message does not wake it again. */
   #isAwake = false
   #blocked: KeelsonError | undefined
-  /** Turns to handle again, because one before them was refused. */
+  /**
+   * What is handled before all new messages: turns again, because one before them was refused, and what
+   * must not overtake them.
+   */
   readonly #redo: Run[] = []
   #ids: CallIds | undefined
 
@@ -233,8 +237,8 @@ export class DurableProcess implements Ended {
     const refusal = this.#blocked ?? (run.from && this.#unavailable)
     if (refusal) return this.#reject(run, refusal)
     const draft = this.hand.begin(run)
-    // A repeated call is answered by a turn without a unit. If the turn whose outcome it gets is
-    // refused, the repeat is handled again with it.
+    // A repeated call is answered by a turn without a unit. If the turn whose outcome it gets is taken
+    // back because of an earlier refusal, both are handled again.
     if (run.from && this.#ids?.answers(run.from, this.now())) {
       this.hand.leave(draft)
       return this.#next()
@@ -295,7 +299,7 @@ export class DurableProcess implements Ended {
     )
   }
 
-  /** Ends the process when all turns before its end are decided. */
+  /** Does what ends or blocks the process, when all turns before that are decided. */
   #onceDecided(end: () => Answer): Answer {
     if (this.#log.isEmpty) return end()
     return this.refusals.unlessCutOff(this.#log.settled()).then(end)
@@ -467,7 +471,7 @@ export class DurableProcess implements Ended {
     this.hand.endActor(this.draft, options)
   }
 
-  /** A turn that changes no state, for what the actor itself records. False: it was refused. */
+  /** A turn that changes no state, for what the actor itself records. False: no unit can be made. */
   record(what: string, change: (draft: TurnDraft) => void): boolean {
     const draft = this.hand.begin(ownRun('record', what))
     try {

@@ -1,8 +1,8 @@
 /**
  * One activation of a run: its body runs, its operations are carried out, and every outcome becomes a turn
  * of its entity. The body goes on when that turn is durable. `replay.ts` decides which outcome comes
- * next and what may start. After a crash another activation begins, and gets the same outcomes in the same
- * order.
+ * next and what may start. After a crash, a rest or a divergence another activation begins, and gets the
+ * same outcomes in the same order.
  */
 import {
   errorOf,
@@ -55,7 +55,7 @@ export class RunActivation implements EndingActivation, Notified {
   readonly counters = new Map<string, number>()
   readonly #patches = new Patches(this)
   replay!: Replay<Active>
-  /** The state at the beginning of this activation, with the cancel that has its place since. */
+  /** The state at the beginning of this activation, with the cancel as it is since. */
   state!: RunState
   time = 0
   #phase: ActivationPhase = 'loading'
@@ -64,7 +64,7 @@ export class RunActivation implements EndingActivation, Notified {
   #isInStep = false
   /** How many operations do something, and do not wait. */
   working = 0
-  /** The last signal that was looked for. */
+  /** How many signals the run had when they were last looked for, or at the beginning. */
   seenSignals = 0
   #reading: Promise<void> = Promise.resolve()
   /** Calls from before there was a replay. */
@@ -138,7 +138,10 @@ export class RunActivation implements EndingActivation, Notified {
     work.catch((error) => this.block(keptError(error)))
   }
 
-  /** From the first wait of the body on, the activation stops with its process, and with a close. */
+  /**
+   * From the first operation of the body on, the activation stops with its process, and with a close once
+   * nothing is at work.
+   */
   #attach(): void {
     if (this.#demonitor) return
     const { background } = this
@@ -420,7 +423,10 @@ export class RunActivation implements EndingActivation, Notified {
     this.does(endRun(this, end))
   }
 
-  /** The body does not do what is recorded. The run is replayed once more, and then blocked. */
+  /**
+   * The body does not do what is recorded. The run is replayed once more, and blocked if it diverges
+   * again: a body that was slow may be in time then.
+   */
   diverges(error: KeelsonError): void {
     if (this.isStopped) return
     if (this.#terms.isSecond) this.block(keptError(error))

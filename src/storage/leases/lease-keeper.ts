@@ -1,7 +1,7 @@
 /**
  * Keeps the lease of a member: carries out what `member-lease.ts` decides, one request after
- * another, and reports each change of the member's phase. A request without an answer changes
- * nothing here, so the lease ends by itself when the engine is away.
+ * another, and reports each change of the member's phase. A request without an answer prolongs
+ * nothing, so the lease ends by itself when the engine is away.
  */
 import type { Cancel, Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
@@ -38,7 +38,7 @@ export type LeaseKeeperOptions = {
   readonly onWait?: ((member: string | undefined) => void) | undefined
   /** Gets each view of the directory. After a throw, as of `CORRUPT`, it looks again. */
   readonly onView?: ((view: DirectoryView) => void) | undefined
-  /** Hears why a request was not answered, or was refused, each time. */
+  /** Hears each failure but `CONFLICT`: a request without an answer, or that was refused; a throw of `onView`. */
   readonly onFailure?: ((error: unknown) => void) | undefined
   readonly about?: MemberAbout | undefined
   /** It reads the logs before it owns, and `ready` is called then. */
@@ -102,7 +102,7 @@ export class LeaseKeeper {
     return phaseAt(this.#state, this.#now).epoch
   }
 
-  /** Why the last request was not answered, or was refused; `undefined` after an answer. */
+  /** Why the last request was not answered, or was refused; `undefined` after a success. */
   get failure(): unknown {
     return this.#failure
   }
@@ -191,7 +191,7 @@ export class LeaseKeeper {
     })
   }
 
-  /** Waits for `ms`, for a change of the directory after a revision, or for `close`. */
+  /** Waits for `ms`, for a change of the directory after a revision, or for `close` or `ready`. */
   #rest(ms: number, after?: number): Promise<void> {
     const { clock, directory } = this.#options
     return new Promise((resolve) => {
