@@ -247,7 +247,11 @@ const follow = ({ ended }: RunStarter, run: string, context: Context): void =>
       work.closing.addEventListener('abort', () => resolve('closing'))
     })
     for (let failures = 1; ; failures++) {
-      const end = ended(work.app as App, run.slice(0, at), run.slice(at + 1)).then(
+      // Its workflow may not be in this program: `ended` throws then, and a later program knows.
+      const asked = Promise.resolve().then(() =>
+        ended(work.app as App, run.slice(0, at), run.slice(at + 1)),
+      )
+      const end = asked.then(
         () => 'ended' as const,
         () => 'unknown' as const,
       )

@@ -159,6 +159,26 @@ describe('a schedule made at run time', () => {
     expect(w.runs).toEqual(['01-01T03:00', '01-01T04:00'])
     expect(w.s.app.health().parts.flow).toMatchObject({ schedules: { count: 0 } })
   })
+
+  test('whose workflow is not in the tree while a run of it goes on can be changed and deleted', async () => {
+    const w = await world()
+    const endless = workflow('endless', (ctx: Ctx, _: Scheduled) => ctx.sleep('long', '300d'))
+    await w.s.close()
+    await w.s.start(w.tree([w.report, endless]))
+    await w.during(w.schedules.create('mine', '@yearly', endless))
+    await w.during(w.schedules.trigger('mine'))
+    await w.s.advance(1_000)
+    expect(w.schedules.get('mine')?.running).toBeDefined()
+
+    await w.s.close()
+    await w.s.start(w.tree())
+    await w.s.advance(60_000)
+    await w.during(w.schedules.pause('mine'))
+    await w.during(w.schedules.change('mine', { cron: '@monthly' }))
+    expect(w.schedules.get('mine')).toMatchObject({ cron: '@monthly', isPaused: true })
+    expect(await w.during(w.schedules.delete('mine'))).toBe(true)
+    expect(w.schedules.get('mine')).toBe(undefined)
+  })
 })
 
 describe('a schedule', () => {
