@@ -402,7 +402,7 @@ export class RunActivation implements EndingActivation, Notified {
     for (const active of [...this.replay.inFlight]) {
       if (!active.parts.scope.cancelled) continue
       // An earlier activation may have begun it, and the record need not show that.
-      active.mayHaveBegun ||= !this.#terms.first
+      active.mayHaveBegun = true
       this.replay.drop(active)
       active.reject(reason)
       if (active.recorded && this.replay.isComplete) void active.parts.cancel?.(active)

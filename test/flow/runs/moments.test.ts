@@ -96,25 +96,6 @@ describe('a cancel lets nothing begin from its turn on', () => {
   })
 })
 
-test('a step that is asked for after the cancel of a first activation is not undone', async () => {
-  const { opened, open } = gate()
-  const log: string[] = []
-  const steps = workflow('steps', async (ctx: Ctx) => {
-    const step = (key: string, act: () => unknown) =>
-      ctx.step(key, act, { undo: () => void log.push(`undo ${key}`) })
-    await step('a', () => opened)
-    await step('b', () => log.push('b'))
-  })
-  const w = await flowWorld([steps], { options: { syncMs: 7 } })
-  const run = await w.during(w.flow.start(steps, undefined, { id: '1' }))
-  await w.s.advance(100)
-  open()
-  await w.s.advance(8)
-  await w.during(run.cancel())
-  expect(await w.during(codeOf(run.result()))).toBe('CANCELLED')
-  expect(log).toEqual(['undo a'])
-})
-
 test('a cancel counts although the step that was retried has its outcome just before it', async () => {
   const { opened, open } = gate()
   const begun: string[] = []

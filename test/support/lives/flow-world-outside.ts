@@ -155,7 +155,9 @@ export class OutsideWorld {
       [`${from}=`, `${from}!`].some((key) => each.startsWith(key)),
     )
     fork.lap = run.lap
-    const isVague = wasUndone || run.wasHelped
+    // An operation that was cancelled has no outcome, so it has no place before which others are.
+    const wasCancelled = run.outcomes[end]?.endsWith('!CANCELLED') === true
+    const isVague = wasUndone || wasCancelled || run.wasHelped
     for (const [key, at] of run.sleepsFrom) if (isVague) fork.sleepsFrom.set(key, at)
     if (isVague) fork.wasHelped = true
     else {
