@@ -170,7 +170,7 @@ describe('a fork', () => {
     const large = new Uint8Array(300_000).fill(7)
     const outcomes: unknown[] = []
     const many = workflow('many', async (ctx: Ctx<{ go: number }>, input: Uint8Array) => {
-      const slow = ctx.sleep('slow', '1h')
+      const slow = ctx.sleep('slow', '1m')
       const got = [
         await ctx.step('long', () => long),
         (await ctx.step('large', () => large)).length,
