@@ -45,7 +45,7 @@ export type ScheduleRow = {
   readonly skipped: number
 }
 
-/** What a schedule that was made at run time can be changed to. What is left out stays. */
+/** The changes of a schedule that was made at run time. An option that is left out stays as it is. */
 export type ScheduleChanges = ScheduleOptions & {
   readonly cron?: string
   readonly input?: unknown

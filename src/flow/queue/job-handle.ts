@@ -116,7 +116,7 @@ export const drainQueue = async <J, R>(
 ): Promise<number> => {
   const { state, key, priority } = drained(options, argument('', 'a drain')).where
   let removed = 0
-  // A delayed job that becomes ready meanwhile is found there.
+  // Delayed ones first: one that becomes ready in between is found among the waiting ones.
   for (const each of state ? [state] : (['delayed', 'waiting'] as const)) {
     let next: DrainRequest | undefined
     next = { state: each, key, priority, before: undefined, after: undefined }

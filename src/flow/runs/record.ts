@@ -46,7 +46,7 @@ export type Fork = {
   readonly run: string
   /** The first operation whose outcome it has not. */
   readonly from: string
-  /** What its draws depend on, and when its time begins: as in that run, so that a replay fits. */
+  /** The seed of its draws and the beginning of its time: those of that run, so that a replay fits. */
   readonly seed: string
   readonly startedAt: number
 }

@@ -50,7 +50,7 @@ export type Mark = number | string
 export type Plan = Declared & {
   /** The next time; `undefined`: there is none, or the schedule is paused. */
   readonly next: number | undefined
-  /** What has to start its run, in order. */
+  /** The marks whose runs have to start, in order. */
   readonly waiting: readonly Mark[]
   /** The run, as `type/id`, whose end the next one waits for. With `allow` none does. */
   readonly running: string | undefined
@@ -127,7 +127,7 @@ export const planAt = (plan: Plan, times: CronTimes, now: number): Plan => {
   }
 }
 
-/** What is to start its run now. A paused schedule starts triggered runs alone. */
+/** The mark whose run starts now. A paused schedule starts triggered runs alone. */
 export const startable = ({ waiting, running, overlap, isPaused }: Plan): Mark | undefined =>
   running === undefined || overlap === 'allow'
     ? waiting.find((mark) => !isPaused || typeof mark === 'string')
