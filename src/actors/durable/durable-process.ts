@@ -68,8 +68,8 @@ export class DurableProcess implements Ended {
   #isAwake = false
   #blocked: KeelsonError | undefined
   /**
-   * What is handled before all new messages: turns again, because one before them was refused, and what
-   * must not overtake them.
+   * These go before all new messages: turns to handle again, because one before them was refused, and
+   * messages that must not overtake them.
    */
   readonly #redo: Run[] = []
   #ids: CallIds | undefined

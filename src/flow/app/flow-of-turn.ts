@@ -20,7 +20,7 @@ export type FlowTurnContext = { readonly app: unknown; addContinue(...given: nev
 
 /**
  * Starts runs, sends signals and adds jobs with a turn of a durable actor: they come about if the turn
- * does, once, whatever crashes. What is for one run or one queue comes in the order of its calls. A refusal
+ * does, once, whatever crashes. Calls to one run or one queue keep their order. A refusal
  * by the run or the queue, such as `CONFLICT` or `BUSY`, is a failed step of the actor: it is tried again as
  * `retry` of its kind says.
  */

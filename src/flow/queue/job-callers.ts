@@ -2,6 +2,7 @@
  * The callers of one incarnation of a queue that look at its jobs, or wait for the ends of jobs. A
  * look is answered between turns: in a turn the book is ahead of the rows. A caller that asks for
  * the end of a job waits first and looks then, so that an end which is being written answers it.
+ * They are apart from the runner, which makes the turns and knows no caller.
  */
 import { type ErrorCode, KeelsonError } from '../../errors.ts'
 import type { JobLook } from './job-look.ts'

@@ -194,8 +194,8 @@ const runsOf = (context: AnyContext, type: string) =>
 /**
  * Wakes the entities of a kind that a query finds: runs of one status, the last changed one first,
  * or schedules. A run that changes or begins during that is awake, and comes before the current
- * page. One after another, and in between the event loop turns: what others do meanwhile waits for
- * one of them, and not for all.
+ * page. They are woken one after another, with a turn of the event loop between, so that a call of
+ * others waits for one of them and not for all.
  */
 const wakeAll = async (context: AnyContext, kind: string, query: object): Promise<void> => {
   const found = (context.app as AppContext).entity(kind)

@@ -74,7 +74,7 @@ export const updateCalls = (activations: RunActivations): RunCalls<'update'> => 
     }),
 })
 
-/** What is known of an update with this id. @throws KeelsonError `CORRUPT` */
+/** The row of an update with this id, if there is one. @throws KeelsonError `CORRUPT` */
 const knownUpdate = async (id: string, { rows }: RunContext): Promise<UpdateRow | undefined> => {
   const what = `the answer of the update ${id}`
   return (await wholeOf(what, valueIn(rows, updateKey(updateName(id, 0)), what))) as UpdateRow

@@ -53,7 +53,7 @@ export type CancelEvent =
   | 'asked'
   /** The turn that shall give it its place begins. */
   | 'begun'
-  /** That turn is durable, and the cancel needs no place any more. */
+  /** That turn is durable: the cancel has its place, or the run has ended. */
   | 'placed'
   /** That turn gave it no place: the operation whose place it was to take had its outcome first. */
   | 'deferred'
