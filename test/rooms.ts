@@ -25,6 +25,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     rows: ['ports', 'values', 'commands'],
     snapshots: ['ports', 'values'],
     leases: ['ports'],
+    members: [],
     'engine-log': ['ports', 'frames', 'segments'],
     'engine-files': ['ports', 'values', 'blobs', 'snapshots', 'engine-log'],
     cluster: ['ports', 'frames', 'values', 'commands', 'leases', 'engine-log', 'engine-files'],

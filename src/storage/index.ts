@@ -18,6 +18,7 @@
  * - rows: the row machine: what a unit does to rows
  * - snapshots: snapshots of a projection: making, verifying, loading
  * - leases: the lease of a member, and the directory of a cluster; loaded when it is needed
+ * - members: members of one instance on one folder: which of them should own which shard
  * - engine-log: a log in an engine that several members reach; loaded when it is needed
  * - engine-files: snapshots, states and large values in that engine; loaded when it is needed
  * - cluster: what `keelson cluster` does on such an engine; loaded when it is needed
@@ -142,6 +143,7 @@ export { examineProjection, examiningProjection } from './lmdb/lmdb-examination.
 export { lmdbProjections } from './lmdb/lmdb-projection-store.ts'
 export { lmdbSnapshotSource } from './lmdb/lmdb-snapshot-source.ts'
 export { createLog } from './log/log.ts'
+export { placeShards } from './members/shard-placement.ts'
 export type { BackupFolder, BackupFolders } from './ports/backup-folder.ts'
 export * from './ports/cluster-engine.ts'
 export {
