@@ -13,16 +13,15 @@
 
 export type { KeptError } from '../errors.ts'
 export { flow } from './app/flow.ts'
+export type { BatchCommitted, FlowOfBatch } from './app/flow-of-batch.ts'
 export type { FlowOfTurn, FlowTurnContext } from './app/flow-of-turn.ts'
 export type {
-  AnyWorkflow,
   Cancelled,
   Flow,
   FlowApp,
   Handle,
   QueryArguments,
   Settlement,
-  StartRunOptions,
 } from './app/handle.ts'
 export { queue } from './app/queue.ts'
 export { type Schedule, schedule } from './app/schedule.ts'
@@ -52,6 +51,7 @@ export type { FlowHealth, StoppedRun } from './run-entity/keeper.ts'
 export type {
   AllOptions,
   Answer,
+  AnyWorkflow,
   Body,
   Branch,
   ChildOptions,
@@ -59,6 +59,7 @@ export type {
   Duration,
   Keep,
   Queries,
+  StartRunOptions,
   StepOptions,
   Try,
   Undo,

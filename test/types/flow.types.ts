@@ -350,3 +350,25 @@ export const till: DurableServer<Till, number> = {
     },
   },
 }
+
+export const withBatch = async (app: App) => {
+  const unit = flow(app).with(app.store.batch().put('a', 1).set('b', 2, { nx: true }), { id: '1' })
+  unit.start(order, { cents: 1 }, { id: '1' })
+  unit.signal(order, '1', 'approval', { by: 'Eve' })
+  unit.add(mails, { to: 'Eve' })
+  // @ts-expect-error: the input has no cents
+  unit.start(order, { euros: 1 }, { id: '1' })
+  // @ts-expect-error: no such signal
+  unit.signal(order, '1', 'refusal', { by: 'Eve' })
+  // @ts-expect-error: a job has its receiver
+  unit.add(mails, { from: 'Eve' })
+  // @ts-expect-error: a batch has an id
+  flow(app).with(app.store.batch().put('a', 1))
+  // @ts-expect-error: a batch of the store
+  flow(app).with({ a: 1 }, { id: '1' })
+  const { repeated, position } = await unit.commit()
+  const shard: number = position.shard
+  // @ts-expect-error: no command is answered
+  const { answers } = await unit.commit()
+  return [repeated, shard, answers]
+}

@@ -204,17 +204,25 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
    * put
    */
   async commit(options: WriteOptions = {}): Promise<Written & { readonly answers: Done }> {
+    const commands = this.taken()
+    return (await this.#commit(commands, options)) as Written & { readonly answers: Done }
+  }
+
+  /**
+   * Its commands, for a unit that is written in another way. It takes no more.
+   * @throws KeelsonError `INVALID_ARGUMENT` for an empty or already committed batch
+   */
+  taken(): readonly UserCommand[] {
     if (this.#isCommitted) throw invalidArgument('batch', 'committed once', 'a second commit')
     if (this.#commands.length === 0)
       throw invalidArgument('batch', 'of at least one command', 'none')
     this.#isCommitted = true
-    return (await this.#commit(this.#commands, options)) as Written & { readonly answers: Done }
+    return this.#commands
   }
 
-  /** Its commands, for a unit that is written in another way. It takes no more. */
-  taken(): readonly UserCommand[] {
-    this.#isCommitted = true
-    return this.#commands
+  /** Adds the commands that were taken from another batch. */
+  addTaken(commands: readonly UserCommand[]): void {
+    this.#commands.push(...commands)
   }
 
   /** Adds a command; the batch gets the type with one more answer. */

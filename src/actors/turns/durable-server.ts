@@ -97,7 +97,7 @@ export interface DurableContext<M = DurableMessages, App = AppContext, S = unkno
    */
   readonly step: string
   /** Commands on users' keys that become durable with this turn, in the shard of this actor. */
-  readonly writes: Omit<Batch, 'commit' | 'taken'>
+  readonly writes: Omit<Batch, 'commit' | 'taken' | 'addTaken'>
   /** The rows that this actor keeps itself, beside its state. They are removed with it. */
   readonly rows: DurableRows
   /**

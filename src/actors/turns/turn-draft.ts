@@ -383,7 +383,7 @@ const checkSize = (bytes: number, entity: string, shard: ActorShard): void => {
 
 /** The commands of a batch, all on keys in the shard of the actor. */
 const ownCommands = (batch: Batch, { identity, shard }: UnitTerms): readonly Command[] => {
-  const commands = batch.taken()
+  const commands = batch.size === 0 ? [] : batch.taken()
   for (const key of commands.flatMap(namedKeys))
     if (shardOf(key, shard.parts.shardCount) !== shard.index)
       throw new KeelsonError('CROSS_SHARD', `${key} is not in the shard of ${identity.entity}`, {

@@ -9,11 +9,10 @@ import { argument } from '../../check.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { type JobOptions, sentJob } from '../queue/queue-handle.ts'
 import type { Queue } from '../queue/queue-terms.ts'
-import type { Workflow } from '../runs/body.ts'
+import type { AnyWorkflow, StartRunOptions, Workflow } from '../runs/body.ts'
 import { shortText, signalOptions, startOptions, workflowOf } from '../runs/options.ts'
 import { entitiesOf, queueId, queueKind, runKind } from '../runs/parts.ts'
 import { copied, hashOfText, inputOf, signalBytesMax, signalLength } from '../runs/values.ts'
-import type { AnyWorkflow, FlowApp, StartRunOptions } from './handle.ts'
 
 /** The context of a turn of a durable actor. */
 export type FlowTurnContext = { readonly app: unknown; addContinue(...given: never[]): string }
@@ -82,7 +81,7 @@ export class FlowOfTurn {
 
   #addsCall(type: AnyWorkflow, id: string, name: string, of: (step: string) => unknown): void {
     const { name: workflow } = workflowOf(type)
-    entitiesOf(this.#context.app as FlowApp, 'workflow', workflow).ref(id)
+    entitiesOf(this.#context.app, 'workflow', workflow).ref(id)
     this.#calls[addsCall]({ kind: runKind(workflow), id }, name, of)
   }
 

@@ -1,4 +1,5 @@
 /** `flow(app)`: starts runs, talks to them, and looks at them. */
+import type { Batch, BatchAnswer } from '../../actors/index.ts'
 import { argument, object, optional, readOptions, text } from '../../check.ts'
 import { errorOf, invalidArgument, KeelsonError, type KeptError, keptError } from '../../errors.ts'
 import { call, type Ref } from '../../runtime/index.ts'
@@ -18,7 +19,14 @@ import {
 } from '../queue/queue-handle.ts'
 import type { QueueLook, QueuePlace } from '../queue/queue-messages.ts'
 import type { Queue } from '../queue/queue-terms.ts'
-import type { Answer, Duration, Queries, UpdateValue, Workflow } from '../runs/body.ts'
+import type {
+  Answer,
+  AnyWorkflow,
+  Queries,
+  StartRunOptions,
+  UpdateValue,
+  Workflow,
+} from '../runs/body.ts'
 import {
   type CountsOf,
   countsOf,
@@ -52,26 +60,11 @@ import { answerOf, entitiesOf } from '../runs/parts.ts'
 import type { Outcome, RunState, RunStatus } from '../runs/record.ts'
 import { notNow } from '../runs/turns.ts'
 import { copied, inputOf, outcomeOf } from '../runs/values.ts'
+import { FlowOfBatch } from './flow-of-batch.ts'
 import { Schedules } from './schedules.ts'
 
 /** The part of an instance that `flow` uses: `app`, or `context.app`. */
 export type FlowApp = Pick<AppContext, 'entity'>
-
-/** The options of a start. */
-export type StartRunOptions = {
-  /** The id of the run: 1 to 256 bytes of well-formed text without `{`, `}` and NUL. */
-  readonly id: string
-  /** The body begins after this time. */
-  readonly delay?: Duration
-  /** The time of the whole run, from the start; then it is cancelled. */
-  readonly deadline?: Duration
-  /** Shown by `list`, and used by queues: the higher number goes first. */
-  readonly priority?: number
-  /** The key in the queue of the workflow, such as the id of a customer: 1 to 256 bytes. */
-  readonly key?: string
-  /** A word by which `list` finds runs that belong together. */
-  readonly correlation?: string
-}
 
 /** The answer to a cancel. False: the run had ended, or its end had begun, with this status. */
 export type Cancelled = { readonly accepted: boolean; readonly status: RunStatus }
@@ -250,6 +243,16 @@ export class Flow {
     const outcome = decided(decision)
     shortText(key, argument('key'))
     await this.#ask(type, id, (ref) => call(ref, 'settle', { key, outcome }))
+  }
+
+  /**
+   * Starts runs, sends signals and adds jobs with a batch of the store: all of them and its writes come
+   * about as one unit, or nothing does. The batch is handed over, and takes no more commands. The `id`
+   * makes the whole known if it is committed again; it counts in the shard of its keys.
+   * @throws KeelsonError `INVALID_ARGUMENT`, also for a batch without a command; `CROSS_SHARD`
+   */
+  with(batch: Batch<readonly BatchAnswer[]>, options: { readonly id: string }): FlowOfBatch {
+    return new FlowOfBatch(this.#app, batch, options)
   }
 
   /** A page of the runs of a workflow. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */
@@ -436,9 +439,6 @@ const decided = (decision: Settlement): Outcome => {
 }
 
 const plainError = object({ message: text, code: optional(text) })
-
-/** A workflow, by what is known of all of them. */
-export type AnyWorkflow = Pick<Workflow, 'name' | 'sort'>
 
 const codes = { failed: 'FAILED', cancelled: 'CANCELLED', blocked: 'BLOCKED' } as const
 

@@ -7,6 +7,7 @@ import { keeperSpec } from '../run-entity/keeper.ts'
 import type { Workflow } from '../runs/body.ts'
 import type { FlowPart } from '../runs/parts.ts'
 import { schedulesSpec } from '../schedule/schedule-entity.ts'
+import { batchesSpec } from './flow-of-batch.ts'
 import { runStarter } from './schedule.ts'
 import { brokenSchedules } from './schedules.ts'
 
@@ -52,6 +53,7 @@ export const flows = (parts: FlowParts, ...surplus: []): ChildSpec => {
       ...workflows.flatMap((part) => part.children()),
       ...others.flatMap((part) => part.children()),
       schedulesSpec(runStarter),
+      batchesSpec(),
       keeperSpec(workflows, brokenSchedules),
     ])
   // The children of each start are made for it: they keep what is in memory.

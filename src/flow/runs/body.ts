@@ -243,3 +243,22 @@ export interface Workflow<I = never, O = unknown, S = never, Q = unknown, U = un
     readonly updates: U
   }
 }
+
+/** A workflow, by what is known of all of them. */
+export type AnyWorkflow = Pick<Workflow, 'name' | 'sort'>
+
+/** The options of a start. */
+export type StartRunOptions = {
+  /** The id of the run: 1 to 256 bytes of well-formed text without `{`, `}` and NUL. */
+  readonly id: string
+  /** The body begins after this time. */
+  readonly delay?: Duration
+  /** The time of the whole run, from the start; then it is cancelled. */
+  readonly deadline?: Duration
+  /** Shown by `list`, and used by queues: the higher number goes first. */
+  readonly priority?: number
+  /** The key in the queue of the workflow, such as the id of a customer: 1 to 256 bytes. */
+  readonly key?: string
+  /** A word by which `list` finds runs that belong together. */
+  readonly correlation?: string
+}

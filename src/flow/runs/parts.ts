@@ -7,7 +7,7 @@ import type { EntityHandle } from '../../actors/index.ts'
 import { backoffMs } from '../../clock.ts'
 import { configError, invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import { type BareContext, type ChildSpec, call } from '../../runtime/index.ts'
-import type { AppContext } from '../../supervisors/index.ts'
+import { type AppContext, durableActors } from '../../supervisors/index.ts'
 
 /** A part of `flows`. */
 export interface FlowPart {
@@ -84,6 +84,18 @@ export const isInTree = (app: unknown, kind: string): boolean => {
     throw error
   }
 }
+
+/** The kind of the batches of the store that were committed with starts, signals or jobs. */
+export const batchesKind = '$batches'
+
+/** A kind that all `flows` of a tree share: the first of them has it. */
+export const sharedKind = (spec: ChildSpec): ChildSpec => ({
+  ...spec,
+  start: async (context) => {
+    const { entities } = (context.app as AppContext)[durableActors]
+    return entities.kind(spec.id) ? { ignore: true } : spec.start(context)
+  },
+})
 
 /** The kind of the schedules that are made at run time. */
 export const schedulesKind = '$made-schedules'

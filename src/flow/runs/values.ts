@@ -51,6 +51,10 @@ export const inputOf = (input: unknown, of = 'the input'): Input => {
   return { input: decodeValue(stored), inputHash: digest(bytes).toString('base64') }
 }
 
+/** 128 bits of the hash of a value that is no text. @throws KeelsonError as `encoded` */
+export const hashOf = (value: object, of: string): string =>
+  digest(encoded(value, of).bytes).toString('base64')
+
 /** 128 bits of the hash of a text. */
 export const hashOfText = (text: string): Buffer => digest(Buffer.from(text))
 

@@ -10,7 +10,7 @@ import { argument } from '../../check.ts'
 import { backoffMs } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { type ChildSpec, noReply, reply } from '../../runtime/index.ts'
-import { type AppContext, durableActors, kindSpec } from '../../supervisors/index.ts'
+import { type AppContext, kindSpec } from '../../supervisors/index.ts'
 import {
   isInTree,
   keptAwake,
@@ -18,6 +18,7 @@ import {
   scheduleId,
   scheduleKind,
   schedulesKind,
+  sharedKind,
 } from '../runs/parts.ts'
 import { CronTimes } from './cron.ts'
 import {
@@ -83,16 +84,8 @@ export const scheduleSpecs = (own: TreeSchedule, starter: RunStarter): readonly 
 }
 
 /** The part of the tree with the schedules that are made at run time: one, of all its `flows`. */
-export const schedulesSpec = (starter: RunStarter): ChildSpec => {
-  const spec = kindSpec(schedulesKind, server(starter))
-  return {
-    ...spec,
-    start: async (context) => {
-      const { entities } = (context.app as AppContext)[durableActors]
-      return entities.kind(schedulesKind) ? { ignore: true } : spec.start(context)
-    },
-  }
-}
+export const schedulesSpec = (starter: RunStarter): ChildSpec =>
+  sharedKind(kindSpec(schedulesKind, server(starter)))
 
 /**
  * Why a schedule that was made at run time starts nothing in this program; `undefined`: it does. Its

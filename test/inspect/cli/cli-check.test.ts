@@ -57,6 +57,7 @@ describe('keelson check (needs the build)', () => {
       '   └─ flows               supervisor      permanent                  infinity',
       '      ├─ $flow-mail       entity_kind     permanent                  infinity',
       '      ├─ $made-schedules  entity_kind     permanent                  infinity',
+      '      ├─ $batches         entity_kind     permanent                  infinity',
       '      └─ keeper           worker          permanent                  5.00 s',
       '',
     ])
