@@ -105,7 +105,8 @@ export {
   writeDataFolder,
 } from './disk/data-folder.ts'
 export { describeHolder, lockedDir } from './disk/lock-holder.ts'
-export { nodeDisk, shareLock } from './disk/node-disk.ts'
+export type { MemberLocks, NamedHolder } from './disk/member-locks.ts'
+export { memberLocks, nodeDisk, shareLock } from './disk/node-disk.ts'
 export { readChain } from './examination/chain-reading.ts'
 export { type FrameContent, recordContent } from './examination/frame-content.ts'
 export type { LogKnowledge } from './examination/log-damage.ts'

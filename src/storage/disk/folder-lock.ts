@@ -12,7 +12,7 @@ import { hostname } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { crc32 } from '../../bytes/crc32.ts'
 import { DiskError, type DiskLock } from '../ports/disk.ts'
-import { describeHolder, type LockHolder, lockedDir, readHolder } from './lock-holder.ts'
+import { describeHolder, type LockHolder, lockedDir, readHolder, sharedBy } from './lock-holder.ts'
 import type { LockSign } from './lock-sign.ts'
 
 /** The file system as locking needs it. All functions throw `DiskError`. */
@@ -89,12 +89,12 @@ export const lockFolder = (
   )
 }
 
-/** `undefined` if there is no `flock` tool. */
-const lockByKernel = (
+/** As `lockFolder` with the tool; `undefined` if there is none. */
+export const lockByKernel = (
   files: LockFiles,
   path: string,
   holder: string,
-  self: ProcessFacts,
+  self: ProcessFacts = thisProcess(files),
 ): DiskLock | undefined => {
   const file = files.open(path)
   try {
@@ -117,9 +117,9 @@ const lockByKernel = (
 
 /**
  * A process without the tool may hold the folder, or have replaced the file since this process
- * opened it.
+ * opened it. @throws KeelsonError `LOCKED_DIR`
  */
-const refuseOtherHolder = (
+export const refuseOtherHolder = (
   files: LockFiles,
   path: string,
   file: OpenLockFile,
@@ -176,7 +176,12 @@ export const shareFolder = (files: SharedLockFiles, path: string): Pick<DiskLock
   }
 }
 
-const takeKernelLock = (
+/**
+ * Asks the kernel for the lock of an open file, without waiting. A lock that this file has already
+ * becomes one of `mode`, and may be lost if that is `held`.
+ * @throws DiskError `ENOLCK`
+ */
+export const takeKernelLock = (
   path: string,
   descriptor: number,
   mode: '-x' | '-s' = '-x',
@@ -252,13 +257,16 @@ const takeFile = (files: LockFiles, path: string, content: string, self: Process
 const lockContent = (holder: string, self: LockHolder, by: 'flock' | 'file'): string =>
   `${holder}\n${describeHolder({ ...self, by })}\n`
 
-const fateOf = (
+/** Whether the process that the content of the lock file at `path` names lives. */
+export const fateOf = (
   files: LockFiles,
   path: string,
   content: string,
   self: ProcessFacts,
 ): HolderFate => {
   const holder = lastFacts(content)
+  // Members name none of them.
+  if (holder.by === sharedBy) return 'unknown'
   const fate = holderFate(holder, self, (pid) => startTimeOf(files, pid))
   const sign = signIn(path, content)
   // A sign is asked of this kernel: it says nothing about another machine.
@@ -281,8 +289,8 @@ const signIn = (path: string, content: string): string | undefined => {
     : undefined
 }
 
-/** The facts of the last line, which this file wrote. The caller wrote the line before. */
-const lastFacts = (content: string): LockHolder =>
+/** The facts of the last line, which this file or `member-locks.ts` wrote. The caller wrote the line before. */
+export const lastFacts = (content: string): LockHolder =>
   readHolder(content.trimEnd().split('\n').at(-1) ?? '')
 
 /** The known facts about the process that a lock file names. */
@@ -307,7 +315,8 @@ export const holderFate = (
   return running === startTime ? 'alive' : 'dead'
 }
 
-const thisProcess = (files: LockFiles): ProcessFacts => ({
+/** The facts of this process. */
+export const thisProcess = (files: LockFiles): ProcessFacts => ({
   pid: process.pid,
   host: hostname(),
   bootId:

@@ -21,6 +21,9 @@ const leftover = /^(\.[0-9a-f]{6,8})*(\.\d+-\d+\.tmp)?$/
 /** Facts about a holder: `pid`, `host`, and the facts that the caller of the lock added. */
 export type LockHolder = Readonly<Record<string, unknown>>
 
+/** The fact `by` of a lock that members share. Then the lock file names no process. */
+export const sharedBy = 'members'
+
 /** The line of a holder in its lock file: JSON, without a line break. */
 export const describeHolder = (facts: LockHolder): string => JSON.stringify(facts)
 
@@ -50,7 +53,8 @@ export const lockedDir = (
   { certain = true }: { readonly certain?: boolean } = {},
 ): KeelsonError => {
   const holder = readHolder(content)
-  const who = holder.pid === undefined ? 'another process' : `process ${holder.pid}`
+  const others = holder.by === sharedBy ? 'members of an instance' : 'another process'
+  const who = holder.pid === undefined ? others : `process ${holder.pid}`
   const where = holder.host === undefined ? '' : ` on ${holder.host}`
   const remedy = certain ? '' : ', which may be dead; if it is, remove the file'
   return new KeelsonError('LOCKED_DIR', `${path} is held by ${who}${where}${remedy}`, {

@@ -46,6 +46,7 @@ import { type DirectFile, DirectWriter } from './direct-writer.ts'
 import { lockFolder, type OpenLockFile, type SharedLockFiles, shareFolder } from './folder-lock.ts'
 import { lockLeftovers } from './lock-holder.ts'
 import { giveSign, hasSign } from './lock-sign.ts'
+import { type MemberLocks, memberLocksOn } from './member-locks.ts'
 
 /** How the machine's disk is used. */
 export type NodeDiskOptions = {
@@ -67,6 +68,15 @@ const openFlags: Record<Exclude<OpenMode, 'createLarge'>, number> = {
 
 /** Linux's types of tmpfs and ramfs. */
 const volatileTypes: readonly number[] = [0x01021994, 0x858458f6]
+
+/**
+ * Linux's types of file systems of other machines: NFS, SMB (three), AFS, Coda, Ceph, 9P, GFS2,
+ * OCFS2. Their locks reach only this machine, or only if they are told to.
+ */
+const remoteTypes: readonly number[] = [
+  ...[0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x5346414f, 0x73757245, 0x00c36400, 0x01021997],
+  ...[0x01161970, 0x7461636f],
+]
 
 /**
  * Level by level: Node's recursion never ends if the system answers ENOENT for a parent that exists
@@ -123,6 +133,13 @@ export const nodeDisk = ({ flock = true }: NodeDiskOptions = {}): Disk => ({
  * @throws KeelsonError `LOCKED_DIR` if another process holds it for writing; DiskError
  */
 export const shareLock = (path: string): Pick<DiskLock, 'release'> => shareFolder(lockFiles, path)
+
+/** The locks of members on the machine's file system. */
+export const memberLocks = (): MemberLocks =>
+  memberLocksOn({
+    ...lockFiles,
+    isRemote: (path) => attempt('lock', path, () => remoteTypes.includes(statfsSync(path).type)),
+  })
 
 /** Runs `action` and converts the system's errors into `DiskError`. */
 const attempt = <T>(operation: string, path: string, action: () => T): T => {

@@ -1,5 +1,5 @@
 /** Locks between real processes: held, refused, and free after any end of their holders. */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
@@ -17,10 +17,9 @@ import {
   test,
 } from 'vitest'
 import { readHolder } from '../../../src/storage/disk/lock-holder.ts'
+import { LockProcess, lockScript } from '../../support/commands/lock-process.ts'
 import { lockBy, noFlock, refusal, ways } from '../../support/harm/folder-locks.ts'
 import { lacks } from '../../support/lacks.ts'
-
-const script = join(import.meta.dirname, '../../support/programs/lock-process.mjs')
 
 let dir: string
 
@@ -33,43 +32,15 @@ beforeEach(() => {
 
 afterEach(() => rmSync(dir, { recursive: true, force: true }))
 
-/** Another process, which takes one command a line. */
-class OtherProcess {
-  readonly child: ChildProcess
-  readonly #lines: AsyncIterator<string>
-
-  constructor(before: readonly string[] = []) {
-    const [command = '', ...args] = [...before, process.execPath, script]
-    this.child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] })
-    if (!this.child.stdout) throw new Error('no output')
-    this.#lines = createInterface({ input: this.child.stdout })[Symbol.asyncIterator]()
-  }
-
-  async answer(): Promise<string> {
-    return String((await this.#lines.next()).value)
-  }
-
-  async ask(command: string): Promise<string> {
-    this.child.stdin?.write(`${command}\n`)
-    return this.answer()
-  }
-
-  async kill(): Promise<void> {
-    if (this.child.exitCode !== null || this.child.signalCode !== null) return
-    this.child.kill('SIGKILL')
-    await once(this.child, 'exit')
-  }
-}
-
 describe.each(ways)('a lock by %s, between processes', (way) => {
-  let others: OtherProcess[]
-  let other: OtherProcess
+  let others: LockProcess[]
+  let other: LockProcess
   beforeAll(async () => {
-    others = Array.from({ length: 4 }, () => new OtherProcess())
+    others = Array.from({ length: 4 }, () => new LockProcess())
     for (const one of others) expect(await one.answer()).toBe('ready')
   })
   beforeEach(async () => {
-    other = new OtherProcess()
+    other = new LockProcess()
     expect(await other.answer()).toBe('ready')
   })
   afterEach(() => other.kill())
@@ -160,7 +131,7 @@ describe.each(ways)('a lock by %s, between processes', (way) => {
 })
 
 test.skipIf(lacks(noFlock))('a lock of a thread is free after the thread has ended', async () => {
-  const thread = new Worker(script, { stdin: true, stdout: true, execArgv: [] })
+  const thread = new Worker(lockScript, { stdin: true, stdout: true, execArgv: [] })
   const lines = createInterface({ input: thread.stdout })[Symbol.asyncIterator]()
   thread.stdin?.write(`lock flock ${path}\n`)
   expect([await lines.next(), await lines.next()]).toMatchObject([
@@ -184,7 +155,7 @@ const noPidSpace =
 test.skipIf(lacks(noPidSpace))(
   'a lock by file of a container is held while it runs, and free without hands when it is gone',
   async () => {
-    const [first, second] = [new OtherProcess(ownPids), new OtherProcess(ownPids)]
+    const [first, second] = [new LockProcess(ownPids), new LockProcess(ownPids)]
     onTestFinished(async () => void (await Promise.all([first.kill(), second.kill()])))
     for (const one of [first, second]) expect(await one.answer()).toBe('ready')
 

@@ -1,15 +1,18 @@
 // A process that takes and releases locks on command. Each input line is a command, each output line an answer:
-// `lock flock|file PATH`, `release`, `child` (starts a process that outlives it), `exit`. The built package.
+// `lock flock|file|member PATH` (`member`: as members do), `share member PATH`, `release`, `child` (starts a process that
+// outlives it), `exit`. The built package.
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { isKeelsonError } from 'keelson'
-import { DiskError, nodeDisk } from '../../../dist/storage/index.js'
+import { DiskError, memberLocks, nodeDisk } from '../../../dist/storage/index.js'
 
 let lock
 
-const take = (way, path) => {
+const locksBy = (way) => (way === 'member' ? memberLocks() : nodeDisk({ flock: way === 'flock' }))
+
+const take = (command, way, path) => {
   try {
-    lock = nodeDisk({ flock: way === 'flock' }).lock(path, '{"role":"test"}')
+    lock = locksBy(way)[command](path, '{"role":"test"}')
     return 'held'
   } catch (error) {
     return isKeelsonError(error) || error instanceof DiskError ? error.code : String(error)
@@ -26,7 +29,7 @@ const startChild = () => {
 }
 
 const answer = ([command, way = '', path = '']) => {
-  if (command === 'lock') return take(way, path)
+  if (command === 'lock' || command === 'share') return take(command, way, path)
   if (command === 'child') return startChild()
   if (command === 'exit') process.exit(0)
   lock?.release()
