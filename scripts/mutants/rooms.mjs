@@ -31,7 +31,7 @@ export const rooms = {
     'test/actors/snapshots/snapshot-blobs',
     'test/actors/control/actor-names',
     'test/actors/control/wrong-messages',
-    'test/actors/shard/log-lines',
+    'test/supervisors/tree/log-lines',
   ],
   'actors/replication': [
     'test/inspect/folder/restore-replica',
@@ -77,7 +77,7 @@ export const rooms = {
     'test/runtime/queues',
     'test/runtime/server',
     'test/runtime/task',
-    'test/actors/shard/log-lines',
+    'test/supervisors/tree/log-lines',
     'test/conformance',
     'test/simulation/runtime',
   ],

@@ -1,8 +1,9 @@
 /**
- * `npm run simulate -- log|entities|history|flows|members|damage [--seeds N] [--from N] | [--seed N]`: lives seeds of the
- * simulation of the log, of durable actors, of the search for their past, of workflows, of members of a cluster or of damaged shards on every core, shows
- * how far it is, and ends with what happened in them; exit code 1 at the first seed that breaks a promise, with the command that lives it
- * again.
+ * `npm run simulate -- log|entities|history|flows|handles|members|damage [--seeds N] [--from N] | [--seed N]`:
+ * lives seeds of the simulation of the log, of durable actors, of the search for their past, of workflows,
+ * of jobs, schedules and turns that ask for runs, of members of a cluster or of damaged shards on every
+ * core, shows how far it is, and ends with what happened in them; exit code 1 at the first seed that breaks
+ * a promise, with the command that lives it again.
  */
 import { fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
@@ -11,6 +12,7 @@ import { parseArgs } from 'node:util'
 import { liveDamage } from '../support/lives/damage-life.ts'
 import { liveEntities } from '../support/lives/entity-life.ts'
 import { liveFlows } from '../support/lives/flow-life.ts'
+import { liveHandles } from '../support/lives/handle-life.ts'
 import { liveHistory } from '../support/lives/history-life.ts'
 import { sumOf, type Tally } from '../support/lives/seed-lives.ts'
 import { liveSeed } from './log-seeds.ts'
@@ -22,6 +24,7 @@ const simulations = {
   entities: liveEntities,
   history: liveHistory,
   flows: liveFlows,
+  handles: liveHandles,
   members: liveMemberSeed,
   damage: liveDamage,
 }
@@ -54,7 +57,7 @@ const rangeOf = (args: readonly string[]): Range => {
   const of = positionals.join() as Range['of']
   if (!Object.hasOwn(simulations, of))
     throw new Error(
-      'usage: simulate log|entities|history|flows|members|damage [--seeds N] [--from N] | [--seed N]',
+      'usage: simulate log|entities|history|flows|handles|members|damage [--seeds N] [--from N] | [--seed N]',
     )
   if (values.seed !== undefined) return { of, from: wholeNumber('seed', values.seed), seeds: 1 }
   return {

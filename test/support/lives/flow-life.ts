@@ -3,13 +3,12 @@
  * runs and of storage, power cuts, and a halt at any operation on the disk. At its end every run has
  * ended, and W1 to W9 and W11 hold (`flow-world-outside.ts` has those that the world outside sees).
  */
-import { seededRandom } from '../../../src/clock.ts'
-import { type Flow, flow, flows } from '../../../src/flow/index.ts'
-import { type App, isKeelsonError, name, supervisor } from '../../../src/index.ts'
+import { flows } from '../../../src/flow/index.ts'
+import { name, supervisor } from '../../../src/index.ts'
 import type { LifeMachine } from '../worlds/engine-machine.ts'
-import { machine } from '../worlds/simulated-instance.ts'
 import { type Drawn, drawnPlan, drawnWorkflow, expected, isRacy, type Plan } from './flow-plan.ts'
 import { OutsideWorld } from './flow-world-outside.ts'
+import { dayMs, ProgramLife } from './program-life.ts'
 import type { Tally } from './seed-lives.ts'
 
 /** Lives a life. Rejects with what was promised and did not hold. */
@@ -37,115 +36,45 @@ type Started = {
   end?: string
 }
 
-/** What a request may be refused with, but for a wrong state of the run. */
-const troubles = ['SHARD_DOWN', 'CLOSED', 'NO_PROCESS', 'EXITED', 'UNKNOWN_OUTCOME', 'TIMEOUT']
-const dayMs = 86_400_000
-
-class FlowLife {
-  readonly tally: Tally = { lives: 1 }
-  readonly #random: () => number
-  readonly #machine: LifeMachine
-  readonly #shards: number
-  readonly #outside: OutsideWorld
+class FlowLife extends ProgramLife {
+  readonly #outside = new OutsideWorld(this.machine.clock)
   readonly #started = new Map<string, Started>()
   #drawn!: Drawn
-  #app!: App
-  /** The call to the disk at which the program halts. */
-  #haltsAt = Number.POSITIVE_INFINITY
 
-  constructor(seed: number, on?: LifeMachine) {
-    this.#random = seededRandom(seed)
-    this.#machine = on ?? machine({ seed, syncMs: this.pick([0, 1, 7]) })
-    this.#shards = this.pick([1, 2])
-    this.#outside = new OutsideWorld(this.#machine.clock)
-  }
-
-  pick<T>(from: readonly T[]): T {
-    return from[Math.floor(this.#random() * from.length)] as T
-  }
-
-  get #flow(): Flow {
-    return flow(this.#app)
-  }
-
-  #count(what: string): void {
-    this.tally[what] = (this.tally[what] ?? 0) + 1
-  }
-
-  #judge(): void {
+  protected judge(): void {
     const { wrong } = this.#outside
     if (wrong.length > 0) throw new Error(wrong.join('; '))
   }
 
-  async begin(): Promise<void> {
+  protected tree(): ReturnType<typeof supervisor> {
     this.#drawn = drawnWorkflow(this.#outside.nextLife())
-    this.#app = await this.#machine.start({
-      shards: this.#shards,
-      app: supervisor('app', {}, [flows({ workflows: [this.#drawn] })]),
-    })
+    return supervisor('app', {}, [flows({ workflows: [this.#drawn] })])
+  }
+
+  protected begun(): void {
     for (const [id, run] of this.#started)
       if (run.isSure && this.#status(id) === undefined) throw new Error(`W1: the run ${id} is lost`)
   }
 
-  #planHalt(): void {
-    const { disk } = this.#machine
-    const at = 1 + Math.floor(this.#random() * 400)
-    this.#haltsAt = disk.calls + at
-    disk.inject({ at, fault: { kind: 'halt' } })
-  }
-
-  get #isHalted(): boolean {
-    return this.#machine.disk.calls >= this.#haltsAt
-  }
-
-  async #dies(unsynced?: 'lost' | 'kept'): Promise<void> {
-    this.#count(unsynced ? 'power cuts' : 'kills of the program')
-    const { disk, during } = this.#machine
-    if (this.#isHalted) this.#count('halts')
-    this.#haltsAt = Number.POSITIVE_INFINITY
-    disk.halt()
-    await during(this.#app.close({ deadlineMs: 0 })).catch(() => undefined)
-    await during(this.#app.system.stop()).catch(() => undefined)
-    disk.crash(unsynced ? { unsynced } : {})
-    disk.clearFaults()
-    disk.killProcess()
-    await this.begin()
-  }
-
   #status(id: string): string | undefined {
-    const handle = this.#app.entity('$flow-drawn')
+    const handle = this.app.entity('$flow-drawn')
     return (handle.state(id) as { readonly status: string } | undefined)?.status
-  }
-
-  /** Asks, and answers `undefined` when the answer is not known. */
-  async #asks<T>(what: string, ask: () => Promise<T>): Promise<T | undefined> {
-    try {
-      const answer = await this.#machine.during(ask(), 120_000)
-      this.#count(what)
-      return answer
-    } catch (error) {
-      const codes = [...troubles, 'CONFLICT', 'BUSY', 'BLOCKED', 'FAILED', 'CANCELLED']
-      const found = codes.find((code) => isKeelsonError(error, code as 'BUSY'))
-      if (!found) throw new Error(`${what} is refused`, { cause: error })
-      this.#count(`${what}: ${found}`)
-      return undefined
-    }
   }
 
   async #starts(id: string): Promise<void> {
     const known = this.#started.get(id)
-    const plan = known?.plan ?? drawnPlan(this.#random)
+    const plan = known?.plan ?? drawnPlan(this.random)
     const run = known ?? { plan, isSure: false, signals: 0, updates: 0, isSteered: false }
     this.#started.set(id, run)
-    const handle = await this.#asks('starts', () => this.#flow.start(this.#drawn, plan, { id }))
+    const handle = await this.asks('starts', () => this.flow.start(this.#drawn, plan, { id }))
     if (handle) run.isSure = true
   }
 
   /** Signals are sent one after another; one whose answer is not known is sent again. */
   async #signals(id: string, run: Started): Promise<void> {
     const number = run.signals + 1
-    const handle = this.#flow.handle(this.#drawn, id)
-    const sent = await this.#asks('signals', () =>
+    const handle = this.flow.handle(this.#drawn, id)
+    const sent = await this.asks('signals', () =>
       handle.signal('go', number, { id: `signal ${number}` }),
     )
     if (sent) run.signals = number
@@ -153,10 +82,10 @@ class FlowLife {
 
   /** An update without an answer is sent again; one with an answer gets that again. */
   async #updates(id: string, run: Started): Promise<void> {
-    const isNew = run.updates === 0 || (this.#random() < 0.7 && !isOver(this.#status(id)))
+    const isNew = run.updates === 0 || (this.random() < 0.7 && !isOver(this.#status(id)))
     const number = run.updates + (isNew ? 1 : 0)
-    const handle = this.#flow.handle(this.#drawn, id)
-    const answer = await this.#asks(isNew ? 'updates' : 'updates again', () =>
+    const handle = this.flow.handle(this.#drawn, id)
+    const answer = await this.asks(isNew ? 'updates' : 'updates again', () =>
       handle.update('tell', number, { id: `update ${number}`, timeoutMs: 5_000 }),
     )
     if (answer === undefined) return
@@ -166,12 +95,12 @@ class FlowLife {
 
   async #cancels(id: string, run: Started): Promise<void> {
     run.isSteered = true
-    const force = this.#random() < 0.2
+    const force = this.random() < 0.2
     const seen = this.#outside.run(id)
     // Whether or not the answer comes, from now on it may have ended without undos.
     seen.isForced ||= force
-    const handle = this.#flow.handle(this.#drawn, id)
-    const done = await this.#asks(force ? 'cancels by force' : 'cancels', () =>
+    const handle = this.flow.handle(this.#drawn, id)
+    const done = await this.asks(force ? 'cancels by force' : 'cancels', () =>
       handle.cancel({ reason: 'rain', force }),
     )
     if (done?.accepted) seen.isCancelled = true
@@ -179,8 +108,8 @@ class FlowLife {
 
   /** Undoes a run that was cancelled by force: from then on its end owes the undos. */
   async #undoes(id: string): Promise<void> {
-    const done = await this.#asks('undos', async () => {
-      await this.#flow.undo(this.#drawn, id)
+    const done = await this.asks('undos', async () => {
+      await this.flow.undo(this.#drawn, id)
       return true
     })
     if (done) this.#outside.run(id).isForced = false
@@ -188,7 +117,7 @@ class FlowLife {
 
   /** The key of an operation that the run has recorded. */
   #operationOf(id: string): string | undefined {
-    const { entries } = this.#flow.steps(this.#drawn, id)
+    const { entries } = this.flow.steps(this.#drawn, id)
     const kinds = ['step', 'sleep', 'wait', 'child']
     const found = entries.filter(
       ({ key, kind }) => kinds.includes(kind) && !key.startsWith('undo:'),
@@ -203,8 +132,8 @@ class FlowLife {
     if (from === undefined || this.#started.size > 8) return
     const other = `${id}-${this.#started.size}`
     this.#outside.forks(id, other, from, status === 'failed' || status === 'cancelled')
-    const handle = await this.#asks('forks', () =>
-      this.#flow.fork(this.#drawn, id, { from, id: other }),
+    const handle = await this.asks('forks', () =>
+      this.flow.fork(this.#drawn, id, { from, id: other }),
     )
     if (handle) this.#started.set(other, { ...run })
   }
@@ -214,33 +143,33 @@ class FlowLife {
     run.isRetried = true
     // Whether or not the answer comes, from now on it may have been tried again.
     this.#outside.helped(id)
-    const from = this.#random() < 0.4 ? this.#operationOf(id) : undefined
+    const from = this.random() < 0.4 ? this.#operationOf(id) : undefined
     const options = from === undefined ? {} : { from }
-    await this.#asks(from === undefined ? 'retries' : 'retries from', () =>
-      this.#flow.retry(this.#drawn, id, options),
+    await this.asks(from === undefined ? 'retries' : 'retries from', () =>
+      this.flow.retry(this.#drawn, id, options),
     )
   }
 
   async #kills(id: string): Promise<void> {
-    this.#count('kills of runs')
-    this.#app.system.kill(name(`$flow-drawn/${id}`) as never)
-    await this.#machine.clock.settle()
+    this.count('kills of runs')
+    this.app.system.kill(name(`$flow-drawn/${id}`) as never)
+    await this.machine.clock.settle()
   }
 
   /** Does drawn things to the runs. */
   async live(steps: number): Promise<void> {
-    const { clock, cutOff } = this.#machine
+    const { clock, cutOff } = this.machine
     const ids = ['1', '2', '3'].slice(0, this.pick([1, 2, 3]))
-    if (this.pick([true, false])) this.#planHalt()
+    if (this.pick([true, false])) this.planHalt()
     for (let step = 0; step < steps; step++) {
       const id = this.pick(ids)
       const run = this.#started.get(id)
-      if (cutOff && this.#random() < 0.2) cutOff(this.pick([30, 400, 3_000]))
+      if (cutOff && this.random() < 0.2) cutOff(this.pick([30, 400, 3_000]))
       if (!run?.isSure) await this.#starts(id)
-      else await this.#acts(id, run, this.#random())
+      else await this.#acts(id, run, this.random())
       await clock.advance(this.pick([0, 1, 5, 50, 50, 1_000, 5_000, 90_000, dayMs]))
-      if (this.#isHalted) await this.#dies(this.pick(['lost', 'kept']))
-      this.#judge()
+      if (this.isHalted) await this.dies(this.pick(['lost', 'kept']))
+      this.judge()
     }
   }
 
@@ -254,52 +183,43 @@ class FlowLife {
     else if (chance < 0.55 && isOver(status)) await this.#retries(id, run)
     else if (chance < 0.57) await this.#forks(id, run)
     else if (chance < 0.7) await this.#kills(id)
-    else if (chance < 0.82) await this.#dies(this.pick([undefined, 'lost', 'kept']))
-    else if (chance < 0.87) await this.#closes()
-  }
-
-  async #closes(): Promise<void> {
-    this.#count('closes')
-    await this.#machine.during(this.#app.close()).catch(() => undefined)
-    this.#haltsAt = Number.POSITIVE_INFINITY
-    this.#machine.disk.clearFaults()
-    this.#machine.disk.killProcess()
-    await this.begin()
+    else if (chance < 0.82) await this.dies(this.pick([undefined, 'lost', 'kept']))
+    else if (chance < 0.87) await this.closes()
   }
 
   /** The trouble is over: every run ends, and its end stays over another power cut. */
   async end(): Promise<void> {
-    const { clock, disk, during } = this.#machine
-    if (this.#isHalted) await this.#dies('lost')
+    const { clock, disk, during } = this.machine
+    if (this.isHalted) await this.dies('lost')
     disk.clearFaults()
     for (const [id, run] of this.#started) if (!run.isSure) await this.#starts(id)
     for (let round = 0; round < 200 && !(await this.#areOver()); round++) {
       await clock.advance(round % 4 === 3 ? dayMs : 2_000)
-      this.#judge()
+      this.judge()
     }
     if (!(await this.#areOver())) throw new Error(`no end of ${this.#openRuns().join('; ')}`)
     const ends = this.#ends()
     for (const [id, run] of this.#started) this.#judgeEnd(id, run)
-    this.#judge()
-    await this.#dies('lost')
+    this.judge()
+    await this.dies('lost')
     await clock.advance(dayMs / 2)
-    this.#judge()
+    this.judge()
     const after = this.#ends()
     for (const [id, end] of ends)
       if (after.get(id) !== end) throw new Error(`W11: ${id} was ${end}, and is ${after.get(id)}`)
-    await during(this.#app.close())
+    await during(this.app.close())
   }
 
   /** Every run of the workflow, children too, with its status and output. */
   #ends(): Map<string, string> {
-    const { entries } = this.#flow.list({ type: this.#drawn, limit: 1_000 })
+    const { entries } = this.flow.list({ type: this.#drawn, limit: 1_000 })
     return new Map(entries.map(({ id, status, error }) => [id, `${status} ${error?.message}`]))
   }
 
   #openRuns(): string[] {
     const open = [...this.#ends()].filter(([, end]) => !/^(completed|failed|cancelled)/.test(end))
     return open.map(([id, end]) => {
-      const { entries } = this.#flow.steps(this.#drawn, id)
+      const { entries } = this.flow.steps(this.#drawn, id)
       return `${id} ${end}: ${JSON.stringify(entries)}`
     })
   }
@@ -329,27 +249,27 @@ class FlowLife {
 
   async #settles(id: string, run: Started, end: string): Promise<void> {
     run.isSteered = true
-    this.#count('blocked')
+    this.count('blocked')
     this.#outside.helped(id)
     // A step that ran again after a retry has another outcome: the body may go another way.
     if (run.isRetried && run.isSettled && end.includes('never asks for')) {
-      this.#count('dead ends')
-      const handle = this.#flow.handle(this.#drawn, id)
-      await this.#asks('cancels by force', () => handle.cancel({ force: true }))
+      this.count('dead ends')
+      const handle = this.flow.handle(this.#drawn, id)
+      await this.asks('cancels by force', () => handle.cancel({ force: true }))
       return
     }
     const unknown = /whether the step (\S+) has run is not known/.exec(end)?.[1]
     if (unknown !== undefined && this.pick([true, false])) {
       run.isSettled = true
-      await this.#asks('settles', () =>
-        this.#flow.settle(this.#drawn, id, unknown, { value: 'settled' }),
+      await this.asks('settles', () =>
+        this.flow.settle(this.#drawn, id, unknown, { value: 'settled' }),
       )
-    } else await this.#asks('retries', () => this.#flow.retry(this.#drawn, id))
+    } else await this.asks('retries', () => this.flow.retry(this.#drawn, id))
   }
 
   #judgeEnd(id: string, run: Started): void {
     const status = this.#status(id) as string
-    this.#count(`ended ${status}`)
+    this.count(`ended ${status}`)
     this.#outside.ended(id, status)
     if (run.isSteered || isRacy(run.plan) || status === expected(run.plan)) return
     const children = [...this.#children.values()]

@@ -1,0 +1,133 @@
+/**
+ * Random orders of durable actors whose turns ask for runs, signals and jobs, for `HandleLife`. What
+ * they must come to says `TurnLedger`.
+ */
+import {
+  type Ctx,
+  flow,
+  type Queue,
+  queue,
+  type Workflow,
+  workflow,
+} from '../../../src/flow/index.ts'
+import { call, type DurableServer, entity, name as nameOf, ok, reply } from '../../../src/index.ts'
+import { type Order, TurnLedger } from '../models/turn-ledger.ts'
+import type { ProgramLife } from './program-life.ts'
+
+type Messages = { calls: { order: (order: Order) => number } }
+type Mail = { readonly order: string; readonly at: number }
+
+const shops = ['east', 'west']
+
+/** The shops of a life, and their callers. */
+export class OrderCalls {
+  readonly ledger = new TurnLedger()
+  readonly #life: ProgramLife
+  #listens!: Workflow<number, string, { word: string }>
+  #mails!: Queue<Mail>
+  #program = 0
+  #next = 0
+
+  constructor(life: ProgramLife) {
+    this.#life = life
+  }
+
+  /** The parts of another program. */
+  parts() {
+    const program = ++this.#program
+    const listens = workflow(
+      'listens',
+      async (ctx: Ctx<{ word: string }>, count: number) => {
+        const words: string[] = []
+        for (let at = 0; at < count; at++) words.push(await ctx.waitFor('word'))
+        const heard = words.join(' ')
+        await ctx.step('hear', ({ key }) => {
+          if (program === this.#program) this.ledger.hears(ctx.id, heard, key)
+        })
+        return heard
+      },
+      { keep: { completed: '9999d' } },
+    )
+    const mails = queue(
+      'mails',
+      ({ order, at }: Mail, { key }) => {
+        if (program === this.#program) this.ledger.runs(order, at, key)
+      },
+      { concurrency: 1 },
+    )
+    this.#listens = listens
+    this.#mails = mails
+    const server: DurableServer<Messages, readonly string[]> = {
+      init: () => ok([]),
+      calls: {
+        order: (known, order, context) => {
+          const { id, words, jobs } = order
+          flow(context).start(listens, words.length, { id })
+          for (let at = 0; at < jobs; at++) {
+            flow(context).add(mails, { order: id, at })
+            const word = words[at]
+            if (word !== undefined) flow(context).signal(listens, id, 'word', word)
+          }
+          if (order.refuses) throw new Error('no cups')
+          return reply(known.length + 1, [...known, id])
+        },
+      },
+    }
+    return { workflow: listens, queue: mails, shop: entity('shop', server) }
+  }
+
+  #ordersOf(shop: string): readonly string[] {
+    return (this.#life.app.entity('shop').state(shop) as readonly string[] | undefined) ?? []
+  }
+
+  /** Gives a new order, or one without an answer once more. */
+  async acts(): Promise<void> {
+    const { random } = this.#life
+    const open = this.ledger.open
+    const jobs = this.#life.pick([1, 2, 3])
+    const words = ['hot', 'green', 'tea'].slice(0, this.#life.pick([0, jobs]))
+    const order =
+      open.length > 0 && random() < 0.7
+        ? this.#life.pick(open)
+        : {
+            ...{ id: `order${this.#next++}`, shop: this.#life.pick(shops) },
+            ...{ refuses: random() < 0.2, words, jobs },
+          }
+    await this.#orders(order)
+  }
+
+  async #orders(order: Order): Promise<void> {
+    const { id, shop, refuses } = order
+    this.ledger.orders(order)
+    const ask = (): Promise<number> =>
+      call(this.#life.app.entity<Messages>('shop').ref(shop), 'order', order, { id })
+    if (refuses) {
+      this.#life.count('refused orders')
+      await this.#life.machine.during(ask(), 120_000).then(
+        () => this.ledger.ordered(id),
+        () => undefined,
+      )
+    } else if ('answer' in (await this.#life.answers('orders', ask))) this.ledger.ordered(id)
+  }
+
+  /** The process of a shop dies. */
+  kills(): void {
+    this.#life.app.system.kill(nameOf(`shop/${this.#life.pick(shops)}`) as never)
+  }
+
+  /** Every order is answered. Whether everything that they asked for has come about. */
+  async isOver(): Promise<boolean> {
+    for (const order of this.ledger.open) await this.#orders(order)
+    const runs = flow(this.#life.app).list({ type: this.#listens, limit: 1_000 }).entries
+    const counts = await this.#life.machine.during(flow(this.#life.app).counts(this.#mails))
+    const areDone = runs.every(({ status }) => status === 'completed')
+    return areDone && counts.ready + counts.delayed + counts.running === 0
+  }
+
+  /** Judges the end of all lives. */
+  judgeEnd(): void {
+    const durable = new Set(shops.flatMap((shop) => this.#ordersOf(shop)))
+    this.ledger.judgeEnd(durable, (id) => flow(this.#life.app).get(this.#listens, id)?.status)
+    this.#life.tally['durable orders'] = durable.size
+  }
+}
