@@ -286,7 +286,7 @@ export {
 } from './values/row-key.ts'
 export { SortedKeys } from './values/sorted-keys.ts'
 export { decodeCause, encodeCause, type LoggedCause, saysCause } from './values/turn-cause.ts'
-export { decodeValue, encodeList, encodeValue } from './values/value.ts'
+export { decodeFromOutside, decodeValue, encodeList, encodeValue } from './values/value.ts'
 export {
   type Appended,
   type AppendOptions,

@@ -22,6 +22,7 @@ import {
   toPlainData,
   toPlainList,
 } from './plain-data.ts'
+import { hasStructuredForm } from './structured-form.ts'
 
 /**
  * The stored form of `value`. It shares no memory with the value. A string becomes text, a Buffer
@@ -120,6 +121,20 @@ export const decodeValue = (stored: RowValue): unknown => {
     case rowTags.lock:
       throw new KeelsonError('WRONG_TYPE', 'a lock has no value')
   }
+}
+
+/**
+ * Decodes a structured value that came from outside of this process, with no checksum of ours.
+ * @throws KeelsonError `INVALID_ARGUMENT` for bytes that `encodeStructured` does not write
+ */
+export const decodeFromOutside = (bytes: Uint8Array): unknown => {
+  const isMarked = bytes[0] === markedByte
+  try {
+    if (hasStructuredForm(isMarked ? bytes.subarray(1) : bytes)) return decodeStructured(bytes)
+  } catch {
+    // Marks that do not fit. Refused below.
+  }
+  throw new KeelsonError('INVALID_ARGUMENT', 'the bytes are no structured value')
 }
 
 /**
