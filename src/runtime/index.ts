@@ -26,8 +26,10 @@ export {
   type MachineState,
   machineOutline,
 } from './machine/machine-outline.ts'
+export { NameWaits } from './names/name-waits.ts'
 export { asPart } from './names/parts.ts'
 export { isVia, type Via } from './names/via.ts'
+export type { Behaviour } from './process/behaviour.ts'
 export { crashText } from './process/crash-report.ts'
 export {
   type Answered,
@@ -41,6 +43,7 @@ export {
 } from './process/messaging.ts'
 // The parts that durable actors are made of: they hold what a process sends.
 export type { Answerable, Beginner, ExitTarget, Outputs } from './process/outputs.ts'
+export { direct } from './process/outputs.ts'
 export { type CallList, isCall, type PendingCall } from './process/pending-call.ts'
 export { type Process, processOf, type StartGate } from './process/process.ts'
 export {
@@ -97,6 +100,7 @@ export {
 export {
   createSystem,
   heardIn,
+  kernelOf,
   otherLoggers,
   refOfName,
   type SystemOptions,
@@ -192,6 +196,7 @@ export type { ThreadServerOptions } from './threads/thread-link.ts'
 export { threadServer } from './threads/thread-server.ts'
 export {
   type Directory,
+  type HolderWait,
   isRef,
   type Messages,
   type Name,
@@ -200,7 +205,7 @@ export {
   type Ref,
 } from './words/address.ts'
 export type { AppContext, SystemEvents } from './words/app-context.ts'
-export { Envelope, type ExitMessage, kinds, type Message } from './words/envelope.ts'
+export { Envelope, type ExitMessage, isExit, kinds, type Message } from './words/envelope.ts'
 export {
   describeReason,
   type ExitReason,
@@ -244,3 +249,4 @@ export type {
   TurnEnd,
   TurnFacts,
 } from './words/tracer.ts'
+export { carriedAs, reasonFromWire, reasonToWire, type WireReason } from './words/wire-reason.ts'

@@ -100,6 +100,8 @@ export class PendingCall implements Message, HeapEntry, Waiter {
   id: string | undefined = undefined
   /** The caller wants to know the position that the answer depends on. */
   asksPosition = false
+  /** At another member the call waits for a process with the name, too. */
+  waitsForName = false
   /** That position, set by the durable actor that answers. */
   position: { readonly shard: number; readonly lsn: number } | undefined = undefined
   /** Gets how it settled, while calls are watched. */

@@ -163,7 +163,7 @@ export class ServerContext {
     const subject = (isName ? address.name : process?.address) ?? String(address)
     const monitor = new Monitor<Process>(this.#process, subject)
     if (!this.#process.alive) return monitor
-    if (process === undefined) monitor.fire('noproc')
+    if (process === undefined) monitor.fire(address.directory.absence ?? 'noproc')
     // A process cannot watch itself: such a monitor never fires (OTP).
     else if (process !== this.#process) process.watchBy(monitor)
     return monitor

@@ -25,7 +25,7 @@ import { AsyncContext, type Carrier } from '../queues/async-context.ts'
 import { Ring } from '../queues/ring.ts'
 import { RunQueue } from '../queues/run-queue.ts'
 import { TimerHeap } from '../queues/timer-heap.ts'
-import { Address, addressOf, type Directory, type Part, type Ref } from '../words/address.ts'
+import { Address, addressOf, type Directory, isRef, type Part, type Ref } from '../words/address.ts'
 import type { Message } from '../words/envelope.ts'
 import { describeReason, type ExitReason } from '../words/exit-reason.ts'
 import type { Heard } from '../words/hearing.ts'
@@ -252,7 +252,7 @@ export class ProcessSystem implements Kernel, Starter {
     const process = this.#resolve(target)
     const subject = target instanceof Via ? String(target) : isPart(target) ? target.id : target
     const monitor = new Monitor<Process>(undefined, subject, this.#guarded(onDown))
-    if (process === undefined) monitor.fire('noproc')
+    if (process === undefined) monitor.fire(absenceOf(target))
     else process.watchBy(monitor)
     return () => void monitor.target?.unwatch(monitor)
   }
@@ -478,6 +478,9 @@ export const refOfName = <M>(
   const { names } = system as ProcessSystem
   return new Address<Process>(make(names), undefined, name, undefined)
 }
+
+const absenceOf = (target: AnyRef): string =>
+  (isRef(target) && addressOf(target).directory.absence) || 'noproc'
 
 const patienceOf = (root: Process): Shutdown | undefined =>
   root.kind.endsWith('supervisor') ? 'infinity' : undefined

@@ -10,10 +10,10 @@ import { ProcessSystem } from '../server/system.ts'
 import type { Ref } from '../words/address.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 import type { Logger } from '../words/logger.ts'
+import { reasonFromWire } from '../words/wire-reason.ts'
 import { hostPort, type Transferable } from './thread-door.ts'
 import {
   crashToWire,
-  fromWire,
   notCloneable,
   type ServerMessage,
   type ThreadStart,
@@ -147,8 +147,8 @@ const accompany = async (
   const relay = new Relay(server, transfer)
   port.on('message', (message: ToThread) => {
     if (message.kind === 'ping') post({ kind: 'pong' })
-    else if (message.kind === 'signal') system.exit(server, fromWire(message.reason))
-    else if (message.kind === 'end') end(context, server, fromWire(message.reason))
+    else if (message.kind === 'signal') system.exit(server, reasonFromWire(message.reason))
+    else if (message.kind === 'end') end(context, server, reasonFromWire(message.reason))
     else if (message.kind !== 'start') relay.take(message)
   })
   post({ kind: 'started', pid, formats })

@@ -13,9 +13,9 @@ import { ignore, stop } from '../server/next-step.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 import type { StatusParts } from '../words/telemetry.ts'
 import { showAsText } from '../words/value-text.ts'
+import { reasonFromWire } from '../words/wire-reason.ts'
 import type { HostPort, ThreadLimits, Transferable } from './thread-door.ts'
 import {
-  fromWire,
   notCloneable,
   type ServerMessage,
   type ShownCrash,
@@ -168,13 +168,13 @@ export class ThreadLink {
         this.#settleStart(ignore())
         break
       case 'refused':
-        this.#settleStart(stop(fromWire(message.reason)))
+        this.#settleStart(stop(reasonFromWire(message.reason)))
         break
       case 'reply':
         this.#answered(message.id)?.reply(message.value)
         break
       case 'failed':
-        this.#answered(message.id)?.fail(fromWire(message.reason))
+        this.#answered(message.id)?.fail(reasonFromWire(message.reason))
         break
       case 'handled':
         this.#handled(message.count)
@@ -186,7 +186,7 @@ export class ThreadLink {
         const { pid, kernel } = this.#process
         kernel.logger[level](`${this.#process} in its thread: ${line}`, {
           pid,
-          reason: fromWire(reason),
+          reason: reasonFromWire(reason),
           ...(crash && { report: crash.report }),
         })
         break
@@ -198,9 +198,9 @@ export class ThreadLink {
         if (message.crash !== undefined) {
           const { state, lastMessage, reason } = message.crash
           this.#crash = { state, lastMessage }
-          this.#shownReason = fromWire(reason)
+          this.#shownReason = reasonFromWire(reason)
         }
-        void this.#ended(fromWire(message.reason))
+        void this.#ended(reasonFromWire(message.reason))
     }
     this.#keepAlive()
   }

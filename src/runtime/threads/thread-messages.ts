@@ -1,11 +1,9 @@
-/**
- * The messages between the process of a thread server and its thread, and how errors and exit
- * reasons cross: a structured clone loses the class, the code and the details of an error.
- */
-import { type ErrorCode, type ErrorDetails, KeelsonError } from '../../errors.ts'
-import { describeReason, type ExitReason, isError } from '../words/exit-reason.ts'
+/** The messages between the process of a thread server and its thread. */
+import { KeelsonError } from '../../errors.ts'
+import type { ExitReason } from '../words/exit-reason.ts'
 import type { Logger } from '../words/logger.ts'
 import type { StatusParts } from '../words/telemetry.ts'
+import { carriedAs, reasonToWire, type WireReason } from '../words/wire-reason.ts'
 
 /** A message for the server in the thread. */
 export interface ServerMessage {
@@ -73,47 +71,6 @@ export const crashToWire = ({ state, lastMessage, reason }: StatusParts) => ({
   reason: toWire(reason),
 })
 
-/** An exit reason, or an error, as plain data. */
-export type WireReason =
-  | { readonly value: unknown }
-  | {
-      readonly name: string
-      readonly message: string
-      readonly stack: string | undefined
-      readonly cause: WireReason | undefined
-      readonly code?: ErrorCode
-      readonly details?: ErrorDetails
-    }
-
-/** How many causes of an error cross: a chain may have no end. */
-const causesMax = 8
-
-/** The reason as data that can be cloned. A value that cannot be cloned crosses as text. */
-export const toWire = (reason: ExitReason, depth = 0): WireReason => {
-  if (!isError(reason)) return { value: cloneable(reason) }
-  const { name, message, stack, cause } = reason
-  const parts = {
-    name: String(name),
-    message: String(message),
-    stack: typeof stack === 'string' ? stack : undefined,
-    cause: cause === undefined || depth === causesMax ? undefined : toWire(cause, depth + 1),
-  }
-  if (!(reason instanceof KeelsonError)) return parts
-  return { ...parts, code: reason.code, details: cloneable(reason.details) as ErrorDetails }
-}
-
-/** The reason that crossed. An error is a `KeelsonError` or an `Error` again, with its stack. */
-export const fromWire = (wire: WireReason): ExitReason => {
-  if ('value' in wire) return wire.value
-  const { name, message, stack, cause, code, details } = wire
-  const options = cause === undefined ? {} : { cause: fromWire(cause) }
-  const error =
-    code === undefined
-      ? Object.assign(new Error(message, options), { name })
-      : new KeelsonError(code, message, { ...options, details: details ?? {} })
-  return stack === undefined ? error : Object.assign(error, { stack })
-}
-
 /** The error of a value that a structured clone refuses. */
 export const notCloneable = (what: string, cause: unknown): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', `${what} cannot be cloned for another thread`, {
@@ -121,12 +78,7 @@ export const notCloneable = (what: string, cause: unknown): KeelsonError =>
     cause,
   })
 
-const cloneable = (value: unknown): unknown => {
-  try {
-    return structuredClone(value)
-  } catch {
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? Object.fromEntries(Object.entries(value).map(([key, each]) => [key, describeReason(each)]))
-      : describeReason(value)
-  }
-}
+const cloneable = (value: unknown): unknown => carriedAs(value, structuredClone)
+
+/** The reason as data that can be cloned. A value that cannot be cloned crosses as text. */
+export const toWire = (reason: ExitReason): WireReason => reasonToWire(reason, cloneable)
