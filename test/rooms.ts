@@ -64,6 +64,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
   actors: {
     admission: [],
     core: ['admission'],
+    links: ['core'],
     overlay: [],
     log: ['core'],
     projection: ['core', 'overlay', 'log'],

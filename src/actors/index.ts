@@ -4,6 +4,7 @@
  *
  * - admission: the gate of a shard, its tokens, the allowance over all shards
  * - core: names, options and events, a shard's phase, gate, time and read view, checks, weights
+ * - links: what the members of a cluster say to each other; nothing loads it yet
  * - overlay: committed changes that the projection does not show yet
  * - log: `wal_writer`, the one writer of a shard's log; the open log and the groups on their way
  * - projection: `applier` and `lmdb_writer`, and the outbox between them; derived rows, its modes

@@ -1,0 +1,150 @@
+/**
+ * The process that stands for one of another member: code that sends to that one, monitors it or
+ * links to it has this one. It hands each message to the link in the order in which it came, and ends as
+ * the process elsewhere does, or with `noconnection` when the link ends. While the link has no room
+ * it takes no message, and calls are refused with `BUSY`.
+ */
+import { KeelsonError, reasonText } from '../../errors.ts'
+import {
+  type Behaviour,
+  direct,
+  type ExitReason,
+  isCall,
+  isExit,
+  kinds,
+  type Message,
+  type PendingCall,
+  type Process,
+} from '../../runtime/index.ts'
+import type { Link } from './link.ts'
+import { linkKinds } from './link-message.ts'
+
+/** The reason of what ended because two members are not connected. */
+export const noConnection = 'noconnection'
+
+/** What a forwarder begins with. */
+export type ForwarderTerms = {
+  readonly link: Link
+  readonly member: string
+  /** The name of the process at that member. */
+  readonly target: string
+  /** The link has no room. */
+  readonly onFull: () => void
+}
+
+/** The behaviour of a forwarder. */
+export class Forwarder implements Behaviour {
+  readonly answersSys = false
+  readonly process: Process
+  readonly #terms: ForwarderTerms
+  /** It announces the process, and was made with it. */
+  readonly #began: Behaviour
+  readonly #unmonitor: () => void
+  /** The message that waits for room. */
+  #waiting: Message | undefined
+  #handledBefore = 0
+
+  /** Takes the place of the behaviour of `process`, which has not begun. */
+  constructor(process: Process, terms: ForwarderTerms) {
+    this.process = process
+    this.#terms = terms
+    this.#began = process.behaviour
+    process.behaviour = this
+    // The member decides about ids and positions: here every call passes.
+    process.outputs = { ...direct, isDurable: true }
+    // The end of the link is judged by `unplug`.
+    process.trapping = true
+    this.#unmonitor = terms.link.monitor(terms.target, (reason) => process.end(reason))
+  }
+
+  /** Whether it has nothing to do and nobody watches it. Asked from time to time. */
+  get isIdle(): boolean {
+    const { handled, depth, ties, busy } = this.process
+    const wasIdle = handled === this.#handledBefore && depth === 0 && !busy
+    this.#handledBefore = handled
+    return wasIdle && ties.watchers.all.size === 0 && ties.links.all.size <= 1
+  }
+
+  begin(): void {
+    this.#began.begin()
+    this.process.busy = false
+  }
+
+  handle(message: Message): void {
+    if (this.#forward(message)) return
+    this.#waiting = message
+    this.process.busy = true
+    this.process.busySince = this.process.kernel.clock.now()
+    this.#terms.onFull()
+  }
+
+  idle(): void {}
+
+  ended(reason: ExitReason): void {
+    this.#began.ended(reason)
+    this.#unmonitor()
+  }
+
+  status(): 'waiting' {
+    return 'waiting'
+  }
+
+  /** Whether calls are refused now. */
+  set isFull(isFull: boolean) {
+    this.process.refusal = isFull ? () => this.#busy() : undefined
+  }
+
+  /** The link has room again. */
+  goOn(): void {
+    const waiting = this.#waiting
+    if (waiting === undefined) return
+    if (!this.#forward(waiting)) {
+      this.#terms.onFull()
+      return
+    }
+    this.#waiting = undefined
+    this.process.busy = false
+    this.process.proceed()
+  }
+
+  /** The link has ended. Returns the calls that it has not taken, in their order. */
+  unplug(): readonly PendingCall[] {
+    const { process } = this
+    const left = this.#waiting === undefined ? [] : [this.#waiting]
+    for (let next = process.mailbox.shift(); next; next = process.mailbox.shift()) left.push(next)
+    const calls = left.filter(isCall)
+    for (const call of calls) call.list?.remove(call)
+    process.end(noConnection)
+    return calls
+  }
+
+  /** False: there is no room. */
+  #forward(message: Message): boolean {
+    const { link, target } = this.#terms
+    if (isCall(message)) return link.call(target, message)
+    if (isExit(message)) this.#exit(message.payload.reason)
+    const { kind, name, payload } = message
+    if (kind !== kinds.cast && kind !== kinds.info) return true
+    try {
+      return link.send(kind === kinds.cast ? linkKinds.cast : linkKinds.info, target, name, payload)
+    } catch (error) {
+      const { process } = this
+      process.kernel.logger.error(`${process}: ${name} was dropped: ${reasonText(error)}`, {
+        ...{ pid: process.pid, reason: error },
+      })
+      return true
+    }
+  }
+
+  /** Exit signals do not cross. One ends what stands for its target, as a process that traps none. */
+  #exit(reason: ExitReason): void {
+    if (reason !== 'normal') this.process.end(reason)
+  }
+
+  #busy(): KeelsonError {
+    const { member } = this.#terms
+    return new KeelsonError('BUSY', `${this.process}: too much waits to be sent to ${member}`, {
+      details: { member },
+    })
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * The process of one link. Messages do not pass through its mailbox: the link hands them on as they
+ * come. It is there so that a link is seen, supervised, and can be ended. It starts the forwarders
+ * to the processes of its peer, which end with it.
+ */
+import type { Cancel } from '../../clock.ts'
+import { KeelsonError } from '../../errors.ts'
+import {
+  type Context,
+  foreseen,
+  type GenServer,
+  noReply,
+  type PendingCall,
+  type Process,
+  processOf,
+  stop,
+} from '../../runtime/index.ts'
+import { Forwarder } from './forwarder.ts'
+import type { Link, LinkEnd } from './link.ts'
+import type { Greeting } from './link-message.ts'
+
+/** A forwarder without messages for so long ends, if nobody watches it, in ms. */
+const idleMs = 60_000
+
+/** A call that the peer has not taken, or that may be repeated. */
+export type UnsentCall = { readonly call: PendingCall; readonly target: string }
+
+/** A link that has greeted its peer, with its forwarders. */
+export class OpenLink {
+  readonly peer: Greeting
+  readonly link: Link
+  readonly #context: Context
+  readonly #forwarders = new Map<string, Forwarder>()
+  readonly #endSweeps: Cancel
+  #isFull = false
+
+  constructor(peer: Greeting, link: Link, context: Context) {
+    this.peer = peer
+    this.link = link
+    this.#context = context
+    link.onRoom = () => this.#roomAgain()
+    this.#endSweeps = this.#sweepEach()
+  }
+
+  /** The forwarder to the process with that name. */
+  forwarder(target: string): Process {
+    const known = this.#forwarders.get(target)?.process
+    if (known?.alive) return known
+    const { member } = this.peer
+    const label = `${target} at ${member}`
+    const ref = this.#context.spawnLink(forever, { kind: 'forwarder', label })
+    const process = processOf({ self: ref })
+    const { link } = this
+    const forwarder = new Forwarder(process, { link, member, target, onFull: () => this.#full() })
+    forwarder.isFull = this.#isFull
+    this.#forwarders.set(target, forwarder)
+    return process
+  }
+
+  /** The link has ended, and its forwarders end. Returns the calls that it has not taken. */
+  unplug(): readonly UnsentCall[] {
+    this.#endSweeps()
+    const unsent = [...this.#forwarders].flatMap(([target, forwarder]) =>
+      forwarder.unplug().map((call) => ({ call, target })),
+    )
+    this.#forwarders.clear()
+    return unsent
+  }
+
+  /** Logs and prompts show this, not the internal fields. */
+  toString(): string {
+    const { messages, calls } = this.link.status
+    return `link to ${this.peer.member}: ${calls} calls there, ${messages} messages to send`
+  }
+
+  #full(): void {
+    this.#isFull = true
+    for (const forwarder of this.#forwarders.values()) forwarder.isFull = true
+  }
+
+  #roomAgain(): void {
+    if (!this.#isFull) return
+    this.#isFull = false
+    for (const forwarder of this.#forwarders.values()) forwarder.isFull = false
+    // One that finds no room again makes all of them full.
+    for (const forwarder of this.#forwarders.values()) if (!this.#isFull) forwarder.goOn()
+  }
+
+  #sweepEach(): Cancel {
+    const { clock } = this.#context.system
+    let cancel: Cancel = () => undefined
+    const arm = (): void => {
+      cancel = clock.after(idleMs, sweep, { holdsProcess: false })
+    }
+    const sweep = (): void => {
+      for (const [target, forwarder] of this.#forwarders) {
+        if (forwarder.process.alive && !forwarder.isIdle) continue
+        forwarder.process.end('normal')
+        this.#forwarders.delete(target)
+      }
+      arm()
+    }
+    arm()
+    return () => cancel()
+  }
+}
+
+const forever = (): Promise<never> => new Promise(() => undefined)
+
+/** What the process of a link begins with. */
+export type LinkStart = {
+  readonly peer: Greeting
+  readonly link: Link
+  readonly onOpen: (open: OpenLink) => void
+  /** Settles the calls. Called before the process ends. */
+  readonly onEnd: (open: OpenLink, end: LinkEnd) => void
+}
+
+type None = Record<never, never>
+
+/** The server of a link. */
+export const linkServer: GenServer<{ calls: None; casts: None; infos: None }, OpenLink, LinkStart> =
+  {
+    kind: 'link',
+    init: ({ peer, link, onOpen, onEnd }, context) => {
+      if (link.hasEnded) return stop(['shutdown', 'ended'])
+      // The end of a forwarder is no failure of the link.
+      context.trapExit(true)
+      const process = processOf(context)
+      const open = new OpenLink(peer, link, context as unknown as Context)
+      link.onEnd = (end) => {
+        onEnd(open, end)
+        process.fail(end.isPlain ? ['shutdown', end.reason] : foreseen(end.reason))
+      }
+      // Nothing runs in a process that is killed, not even `terminate`.
+      context.system.monitor(context.self, () =>
+        link.close(new KeelsonError('CLOSED', 'the process of the link has ended')),
+      )
+      onOpen(open)
+      return open
+    },
+    accepts: { calls: {}, casts: {}, infos: {} },
+    exit: (open) => noReply(open),
+  }

@@ -1,0 +1,148 @@
+/**
+ * Does for one peer what it asks for: calls and casts to processes of this member by their names,
+ * and monitors of them. Messages are taken in the order in which they came, so each of the peer's
+ * senders keeps its own. Its calls here, and its monitors, are bounded.
+ */
+import { KeelsonError } from '../../errors.ts'
+import {
+  type CallOptions,
+  call,
+  cast,
+  type Positioned,
+  type Ref,
+  type System,
+  send,
+} from '../../runtime/index.ts'
+import type { Link, PeerRequest, PeerService } from './link.ts'
+import { linkKinds } from './link-message.ts'
+
+type AnyMessages = {
+  calls: Record<string, (payload: unknown) => unknown>
+  casts: Record<string, (payload: unknown) => void>
+  infos: Record<string, (payload: unknown) => void>
+}
+
+/** The process that another member means by a name; `undefined` for one that it must not reach. */
+export type Reach = (name: string) => Ref<AnyMessages> | undefined
+
+type Request<K extends number> = Extract<PeerRequest, { readonly kind: K }>
+
+/** The service of one peer. */
+export class LocalService implements PeerService {
+  readonly #system: System
+  readonly #link: Link
+  readonly #reach: Reach
+  readonly #calls = new Map<number, AbortController>()
+  readonly #monitors = new Map<number, () => void>()
+
+  constructor(system: System, link: Link, reach: Reach) {
+    this.#system = system
+    this.#link = link
+    this.#reach = reach
+  }
+
+  take(request: PeerRequest): void {
+    switch (request.kind) {
+      case linkKinds.call:
+        this.#call(request)
+        return
+      case linkKinds.cast:
+      case linkKinds.info:
+        this.#send(request)
+        return
+      case linkKinds.abort:
+        this.#calls.get(request.id)?.abort(aborted())
+        return
+      case linkKinds.monitor:
+        this.#monitor(request)
+        return
+      case linkKinds.demonitor:
+        this.#monitors.get(request.id)?.()
+        this.#monitors.delete(request.id)
+    }
+  }
+
+  end(): void {
+    for (const unmonitor of this.#monitors.values()) unmonitor()
+    this.#monitors.clear()
+    // A call that waits for a name would be made after the end of its link.
+    for (const controller of this.#calls.values()) controller.abort(aborted())
+    this.#calls.clear()
+  }
+
+  #call(request: Request<typeof linkKinds.call>): void {
+    const { id, target, name, payload, leftMs } = request
+    if (this.#calls.has(id)) throw usedTwice()
+    if (this.#link.owesMuch || this.#calls.size >= this.#link.owedMax) {
+      this.#link.fail(id, tooMuch(name))
+      return
+    }
+    const ref = this.#reach(target)
+    if (ref === undefined) {
+      this.#link.fail(id, noProcess(target, name))
+      return
+    }
+    const controller = new AbortController()
+    this.#calls.set(id, controller)
+    const options: CallOptions & { readonly position: boolean } = {
+      ...{ timeoutMs: leftMs, signal: controller.signal, id: request.callId },
+      ...{ waitForName: request.waitsForName, position: request.asksPosition },
+    }
+    call(ref, name, payload, options).then(
+      (answer) => {
+        if (!this.#calls.delete(id)) return
+        if (!request.asksPosition) this.#link.reply(id, answer, undefined)
+        else {
+          const { value, position } = answer as Positioned<unknown>
+          this.#link.reply(id, value, position)
+        }
+      },
+      (error) => {
+        if (this.#calls.delete(id) && !controller.signal.aborted) this.#link.fail(id, error)
+      },
+    )
+  }
+
+  /** At most once: one that is refused here is dropped, as one to a process that ends is. */
+  #send({
+    kind,
+    target,
+    name,
+    payload,
+  }: Request<typeof linkKinds.cast | typeof linkKinds.info>): void {
+    const ref = this.#reach(target)
+    if (ref?.pid === undefined) return
+    if (kind === linkKinds.cast) cast(ref, name, payload)
+    else send(ref, name, payload)
+  }
+
+  #monitor({ id, target }: Request<typeof linkKinds.monitor>): void {
+    if (this.#monitors.has(id) || this.#monitors.size >= this.#link.owedMax) throw usedTwice()
+    const ref = this.#reach(target)
+    if (ref === undefined) {
+      this.#link.down(id, 'noproc')
+      return
+    }
+    let isDown = false
+    const unmonitor = this.#system.monitor(ref, (reason) => {
+      isDown = true
+      this.#monitors.delete(id)
+      this.#link.down(id, reason)
+    })
+    if (!isDown) this.#monitors.set(id, unmonitor)
+  }
+}
+
+const aborted = (): KeelsonError =>
+  new KeelsonError('CLOSED', 'the caller at another member waits no longer')
+
+const usedTwice = (): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', 'a message of a link has a number that is in use')
+
+const tooMuch = (name: string): KeelsonError =>
+  new KeelsonError('BUSY', `${name}: the link has no room for another answer`)
+
+const noProcess = (target: string, name: string): KeelsonError =>
+  new KeelsonError('NO_PROCESS', `${name}: there is no process ${target}`, {
+    details: { reason: 'noproc', message: name, target },
+  })
