@@ -127,6 +127,35 @@ export type Flows = {
     readonly isFull: boolean
     readonly overdue: number
   }[]
+  /** The first ones. */
+  readonly schedules: SchedulePage
+}
+
+/** Which schedules. */
+export type SchedulesQuery = { readonly cursor?: string }
+
+/** A page of schedules. `isCut`: not all of it fits into a frame. */
+export type SchedulePage = {
+  readonly rows: readonly ScheduleRow[]
+  readonly cursor?: string
+  readonly isCut?: true
+}
+
+/** One schedule, of the tree or made at run time. */
+export type ScheduleRow = {
+  readonly name: string
+  readonly isOfTree: boolean
+  readonly isPaused: boolean
+  /** Why it starts nothing. */
+  readonly broken?: string
+  readonly cron: string
+  readonly zone: string
+  readonly workflow: string
+  readonly nextAt?: number
+  /** The run that was started last, and whether the next one may wait for its end. */
+  readonly last?: { readonly type: string; readonly id: string }
+  readonly isRunning: boolean
+  readonly waiting: number
 }
 
 /** Which runs. */
@@ -188,4 +217,25 @@ export type DeadRow = {
   readonly error: string
   /** The job in one line. */
   readonly text: string
+}
+
+/** One job of a queue, wherever it is. */
+export type JobDetail = {
+  readonly id: string
+  /** `ready`, `delayed`, `running`, `dead` or `done`. */
+  readonly state: string
+  readonly key?: string
+  readonly priority: number
+  readonly tries: number
+  readonly tryKey: string
+  readonly addedAt: number
+  readonly dueAt?: number
+  readonly failedAt?: number
+  readonly doneAt?: number
+  readonly error?: string
+  readonly input?: Shown
+  readonly progress?: Shown
+  readonly result?: Shown
+  /** The last lines of its tries that fit into a frame. */
+  readonly log: readonly string[]
 }

@@ -15,6 +15,7 @@ import type {
   Flows,
   History,
   HistoryQuery,
+  JobDetail,
   Kind,
   KindPage,
   KindQuery,
@@ -22,6 +23,8 @@ import type {
   RunDetail,
   RunPage,
   RunsQuery,
+  SchedulePage,
+  SchedulesQuery,
 } from './entity-answers.ts'
 import type {
   LogQuery,
@@ -80,6 +83,8 @@ export type Views = {
   past: { query: EntityName & { readonly lsn: number }; data: Past }
   flows: { query: object; data: Flows }
   dead: { query: DeadQuery; data: DeadPage }
+  job: { query: { readonly queue: string; readonly id: string }; data: JobDetail }
+  schedules: { query: SchedulesQuery; data: SchedulePage }
   runs: { query: RunsQuery; data: RunPage }
   run: { query: { readonly type: string; readonly id: string }; data: RunDetail }
   store: { query: StoreQuery; data: StorePage }
@@ -105,7 +110,11 @@ export type Proposed =
       readonly name: string
       readonly value: unknown
     }
-  | { readonly act: 'retryJob'; readonly queue: string; readonly id: string }
+  | { readonly act: 'retryJob' | 'removeJob'; readonly queue: string; readonly id: string }
+  | {
+      readonly act: 'pauseSchedule' | 'resumeSchedule' | 'triggerSchedule' | 'deleteSchedule'
+      readonly schedule: string
+    }
   | {
       readonly act: 'flush' | 'snapshot' | 'reopen' | 'resumeShard' | 'acceptClock'
       readonly shard: number

@@ -39,6 +39,8 @@ export type ScheduleRow = {
   readonly next: number | undefined
   /** The id of the run that goes on. With `overlap: 'allow'` none is noted. */
   readonly running: string | undefined
+  /** The id of the run that was started last, and its workflow, which a change may have replaced. */
+  readonly last: { readonly type: string; readonly id: string } | undefined
   /** How many runs have to start. */
   readonly waiting: number
   /** How many times were left out. */
@@ -271,9 +273,16 @@ const rowOf = (app: App, name: string, plan: Plan, isOfTree: boolean): ScheduleR
   return {
     ...{ name, cron, zone, missed, overlap, workflow, input, isOfTree, isPaused, broken, skipped },
     next: broken === undefined ? plan.next : undefined,
-    running: running?.slice(running.indexOf('/') + 1),
+    running: running === undefined ? undefined : runOf(running).id,
+    last: plan.last === undefined ? undefined : runOf(plan.last),
     waiting: plan.waiting.length,
   }
+}
+
+/** The run `type/id`. */
+const runOf = (run: string): { readonly type: string; readonly id: string } => {
+  const at = run.indexOf('/')
+  return { type: run.slice(0, at), id: run.slice(at + 1) }
 }
 
 /** A schedule that starts nothing in this program. */

@@ -54,6 +54,8 @@ export type Plan = Declared & {
   readonly waiting: readonly Mark[]
   /** The run, as `type/id`, whose end the next one waits for. With `allow` none does. */
   readonly running: string | undefined
+  /** The run that was started last, as `type/id`. */
+  readonly last?: string | undefined
   readonly isPaused: boolean
   /** How many times were left out. */
   readonly skipped: number
@@ -138,6 +140,7 @@ export const planStarted = (plan: Plan, started: Mark, run: string): Plan => ({
   ...plan,
   waiting: plan.waiting.filter((mark) => mark !== started),
   running: plan.overlap === 'allow' ? plan.running : run,
+  last: run,
 })
 
 /** The time of a mark, in ms since 1970. */

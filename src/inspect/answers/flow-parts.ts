@@ -17,10 +17,12 @@ import type {
   QueuePlace,
   Row,
   RunLook,
+  ScheduleRow,
+  Schedules,
   StepRow,
 } from '../../flow/index.ts'
 import type { App } from '../../supervisors/index.ts'
-import { type FlowSort, flowNames } from '../recorder/flow-names.ts'
+import { type FlowSort, flowNames, flowsKind } from '../recorder/flow-names.ts'
 
 /** A workflow or a queue by its name, as the functions of `flow` take it. */
 export type FlowPart<S extends FlowSort> = S extends 'queue'
@@ -91,6 +93,15 @@ export const jobInFull = async (app: App, queue: string, id: string): Promise<Jo
   const found = await (await flowOf(app)).job(flowPart(app, 'queue', queue), id).get()
   if (!found) throw invalidArgument('id', `the id of a job of ${queue}`, id)
   return found
+}
+
+/** A page of the schedules; none without `flows`. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */
+export const schedulePage = async (
+  app: App,
+  options: Parameters<Schedules['list']>[0],
+): Promise<Page<ScheduleRow>> => {
+  if (!app.entities.known.has(flowsKind)) return { entries: [], exhausted: true }
+  return (await flowOf(app)).schedules.list(options)
 }
 
 /** A run with a page of its operations, and with its place in the queue. */

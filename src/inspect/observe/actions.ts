@@ -108,6 +108,8 @@ const jobIn = (app: App, query: Query) => {
   return { queue: flowPart(app, 'queue', name), id: textIn(query, 'id'), name }
 }
 
+const scheduleIn = (_: App, query: Query): string => textIn(query, 'schedule')
+
 const shardIn = ({ shards }: App, query: Query): number =>
   numberIn(query, 'shard', { max: shards.length - 1 })
 
@@ -208,6 +210,31 @@ const actions: Readonly<Record<Action['act'], Doing>> = {
     jobIn,
     ({ id, name }) => `lets the dead job ${id} of ${name} run again, with all its tries`,
     async ({ queue, id }, app) => (await flowOf(app)).retry(queue, id),
+  ),
+  removeJob: on(
+    jobIn,
+    ({ id, name }) => `removes the job ${id} of ${name}; if it runs, it is cancelled`,
+    async ({ queue, id }, app) => (await (await flowOf(app)).job(queue, id).remove()).removed,
+  ),
+  pauseSchedule: on(
+    scheduleIn,
+    (name) => `pauses the schedule ${name}: it starts no run by its times`,
+    async (name, app) => (await flowOf(app)).schedules.pause(name),
+  ),
+  resumeSchedule: on(
+    scheduleIn,
+    (name) => `lets the schedule ${name} go on with its next time`,
+    async (name, app) => (await flowOf(app)).schedules.resume(name),
+  ),
+  triggerSchedule: on(
+    scheduleIn,
+    (name) => `starts a run of the schedule ${name} now`,
+    async (name, app) => (await flowOf(app)).schedules.trigger(name),
+  ),
+  deleteSchedule: on(
+    scheduleIn,
+    (name) => `removes the schedule ${name}, which was made at run time`,
+    async (name, app) => (await flowOf(app)).schedules.delete(name),
   ),
   flush: on(
     shardIn,

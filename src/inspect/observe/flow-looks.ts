@@ -4,21 +4,43 @@
  */
 import { keptText } from '../../actors/index.ts'
 import { type KeptError, reasonText } from '../../errors.ts'
-import type { DeadJob, Row, RunStatus, StepRow } from '../../flow/index.ts'
-import type { DeadPage, DeadRow, Flows, RunDetail, RunPage, RunRow } from '../../observe/index.ts'
+import type { DeadJob, Row, RunStatus, ScheduleRow, StepRow } from '../../flow/index.ts'
+import type {
+  DeadPage,
+  DeadRow,
+  Flows,
+  JobDetail,
+  RunDetail,
+  RunPage,
+  RunRow,
+  SchedulePage,
+} from '../../observe/index.ts'
 import { redacted } from '../../redaction.ts'
 import type { App } from '../../supervisors/index.ts'
-import { countedFlows, deadPage, runInFull, runPage } from '../answers/flow-parts.ts'
+import {
+  countedFlows,
+  deadPage,
+  jobInFull,
+  runInFull,
+  runPage,
+  schedulePage,
+} from '../answers/flow-parts.ts'
 import { lineText, shortText } from '../text/shown-text.ts'
 import type { FlowRates } from './flow-rates.ts'
 import { given, optionalText, type Query, textIn } from './questions.ts'
-import { fitting, redactedTree } from './value-trees.ts'
+import { fitting, lastFitting, redactedTree } from './value-trees.ts'
 
 const pageRows = 50
 const stepsMax = 200
 /** A frame has 64 KiB, of which the progress takes up to 24, and so does the input. */
 const stepsBytes = 36 * 1024
 const lineMax = 160
+/** A page of schedules beside workflows and queues, and alone. */
+const someSchedulesBytes = 16 * 1024
+const schedulesBytes = 48 * 1024
+/** Each value of a job, and its lines. */
+const jobValueBytes = 12 * 1024
+const jobLogBytes = 16 * 1024
 
 /** All workflows with how many runs have each status, and all queues. */
 export const flowsShown = async (app: App, rates: FlowRates): Promise<Flows> => {
@@ -36,6 +58,32 @@ export const flowsShown = async (app: App, rates: FlowRates): Promise<Flows> => 
         ...(oldest !== undefined && { oldestAt: oldest }),
       }
     }),
+    schedules: await schedulesIn(app, {}, someSchedulesBytes),
+  }
+}
+
+/** A page of schedules. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */
+export const schedulesShown = (app: App, query: Query): Promise<SchedulePage> =>
+  schedulesIn(app, query, schedulesBytes)
+
+const schedulesIn = async (app: App, query: Query, bytesMax: number): Promise<SchedulePage> => {
+  const cursor = optionalText(query, 'cursor')
+  const page = await schedulePage(app, { limit: pageRows, ...given({ cursor }) })
+  const all = page.entries.map(scheduleOf)
+  const rows = fitting(all, bytesMax)
+  return {
+    ...{ rows, ...given({ cursor: page.cursor }) },
+    ...(rows.length < all.length && { isCut: true }),
+  }
+}
+
+const scheduleOf = (row: ScheduleRow): SchedulePage['rows'][number] => {
+  const { name, isOfTree, isPaused, cron, zone, workflow, waiting } = row
+  const { next: nextAt, running, last, broken } = row
+  return {
+    ...{ name, isOfTree, isPaused, cron, zone, workflow, waiting },
+    isRunning: running !== undefined,
+    ...given<SchedulePage['rows'][number]>({ nextAt, last, broken }),
   }
 }
 
@@ -61,6 +109,25 @@ const deadOf = ({ id, key, job, addedAt, failedAt, tries, error }: DeadJob): Dea
   text: lineText(redacted(job), lineMax),
   ...given({ key }),
 })
+
+/** One job of a queue. @throws KeelsonError `INVALID_ARGUMENT` */
+export const jobShown = async (app: App, query: Query): Promise<JobDetail> => {
+  const found = await jobInFull(app, textIn(query, 'queue'), textIn(query, 'id'))
+  const { id, state, key, priority, tries, tryKey, addedAt, dueAt, failedAt, doneAt } = found
+  const shown = (value: unknown) =>
+    value === undefined ? undefined : redactedTree(value, jobValueBytes)
+  const log = found.log.map((line) => shortText(line, 400))
+  return {
+    ...{ id, state, priority, tries, tryKey, addedAt },
+    ...given<JobDetail>({
+      ...{ key, dueAt, failedAt, doneAt },
+      error: found.error && shortText(reasonText(found.error), 400),
+      ...{ input: shown(found.input), progress: shown(found.progress) },
+      result: shown(found.result),
+    }),
+    log: lastFitting(log, jobLogBytes),
+  }
+}
 
 /** One run with its steps. @throws KeelsonError `INVALID_ARGUMENT` */
 export const runShown = async (app: App, query: Query): Promise<RunDetail> => {

@@ -13,7 +13,14 @@ import { type Folded, foldedLatest } from '../recorder/folded-events.ts'
 import { recordsOf } from '../recorder/recorder.ts'
 import type { Records } from '../recorder/records.ts'
 import { entityShown, kindShown, kindsShown } from './entity-looks.ts'
-import { deadShown, flowsShown, runShown, runsShown } from './flow-looks.ts'
+import {
+  deadShown,
+  flowsShown,
+  jobShown,
+  runShown,
+  runsShown,
+  schedulesShown,
+} from './flow-looks.ts'
 import { FlowRates } from './flow-rates.ts'
 import { historyShown, pastShown } from './history-looks.ts'
 import { LogTail } from './log-tail.ts'
@@ -79,6 +86,8 @@ export class Looks {
       past: (query) => pastShown(app, query),
       flows: () => this.#pace('flows', () => flowsShown(app, this.#rates)),
       dead: (query) => deadShown(app, query),
+      job: (query) => jobShown(app, query),
+      schedules: (query) => schedulesShown(app, query),
       runs: (query) => runsShown(app, query),
       run: (query) => runShown(app, query),
       store: (query) => storeShown(app, query),

@@ -17,6 +17,7 @@ import {
   type RunInFull,
   runInFull,
   runPage,
+  schedulePage,
 } from '../answers/flow-parts.ts'
 import type { FlowSort } from '../recorder/flow-names.ts'
 import type { Paint } from '../text/paint.ts'
@@ -193,8 +194,9 @@ export class FlowWords {
   /** A page of the schedules, those of the tree and those made at run time. */
   async schedules(options: Paged = {}): Promise<View> {
     const { json, ...page } = options
-    const found = (await this.#flow()).schedules.list(page)
-    return view(json, found, (shown) => scheduleTable(shown, this.#paint))
+    return view(json, await schedulePage(this.#app, page), (shown) =>
+      scheduleTable(shown, this.#paint),
+    )
   }
 
   /** Starts a run of a schedule now. */

@@ -5,6 +5,9 @@
 
 const prefixes = { workflow: '$flow-', queue: '$queue-' } as const
 
+/** The kind that every tree with `flows` has. */
+export const flowsKind = '$made-schedules'
+
 /** The sort of a part of `flows` whose work durable actors do. */
 export type FlowSort = keyof typeof prefixes
 

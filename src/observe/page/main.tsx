@@ -8,10 +8,12 @@ import type { Frame, Header, Proposed, Views } from '../protocol.ts'
 import { EntitiesView, KindView } from '../views/entities.tsx'
 import { EntityView } from '../views/entity.tsx'
 import { FlowsView, RunsView, RunView } from '../views/flows.tsx'
+import { JobView } from '../views/job.tsx'
 import { LogView } from '../views/log.tsx'
 import { OverviewView } from '../views/overview.tsx'
 import { ProcessesView, ProcessView } from '../views/processes.tsx'
 import { QueueView } from '../views/queue.tsx'
+import { SchedulesView } from '../views/schedules.tsx'
 import { ReplicationView, StorageView } from '../views/storage.tsx'
 import { StoreView } from '../views/store.tsx'
 import { TreeView } from '../views/tree.tsx'
@@ -80,6 +82,16 @@ const views: Readonly<Record<string, View>> = {
     Shown: RunView,
   },
   queue: { title: 'Flows', follows: () => ({ view: 'flows' }), Shown: QueueView },
+  job: {
+    title: 'Flows',
+    follows: ({ parts: [queue = '', id = ''] }) => ({ view: 'job', query: { queue, id } }),
+    Shown: JobView,
+  },
+  schedules: {
+    title: 'Flows',
+    follows: ({ query }) => ({ view: 'schedules', query }),
+    Shown: SchedulesView,
+  },
   store: { title: 'Store', key: '6', follows: () => ({ view: 'header' }), Shown: StoreView },
   storage: {
     title: 'Log and storage',

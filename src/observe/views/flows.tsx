@@ -9,6 +9,7 @@ import { Choice } from '../widgets/search.tsx'
 import { type Column, PagedTable, Table } from '../widgets/table.tsx'
 import { Value } from '../widgets/values.tsx'
 import { QueueBadges } from './queue.tsx'
+import { ScheduleCard } from './schedules.tsx'
 import { SignalForm } from './signal.tsx'
 
 const statuses = [
@@ -135,6 +136,7 @@ export const FlowsView = ({ data }: { data: Flows }) => {
             />
           )}
         </Card>
+        <ScheduleCard of={data.schedules} />
       </div>
     </>
   )

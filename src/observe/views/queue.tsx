@@ -1,4 +1,5 @@
 /** One queue: how many jobs are where, and its dead jobs. */
+import { useState } from 'preact/hooks'
 import type { DeadRow, Flows } from '../entity-answers.ts'
 import { Act } from '../widgets/actions.tsx'
 import { usePage, usePages } from '../widgets/asking.ts'
@@ -18,7 +19,11 @@ export const QueueBadges = ({ of: { isPaused, isFull, overdue } }: { of: Queue }
 )
 
 const deadColumns = (name: string, now: number, isWriting: boolean): readonly Column<DeadRow>[] => [
-  { title: 'job', class: 'nowrap', cell: ({ id }) => <b>{id}</b> },
+  {
+    title: 'job',
+    class: 'nowrap',
+    cell: ({ id }) => <a href={addressOf('job', [name, id])}>{id}</a>,
+  },
   { title: 'content', class: 'cut', cell: ({ text }) => <code>{text}</code> },
   {
     title: 'error',
@@ -58,6 +63,7 @@ const deadColumns = (name: string, now: number, isWriting: boolean): readonly Co
 export const QueueView = ({ data, route }: { data: Flows; route: Route }) => {
   const { header } = usePage()
   const [name = ''] = route.parts
+  const [id, setId] = useState('')
   const queue = data.queues.find((each) => each.name === name)
   // A retried job leaves the list.
   const pages = usePages('dead', { queue: name }, queue?.dead)
@@ -69,6 +75,19 @@ export const QueueView = ({ data, route }: { data: Flows; route: Route }) => {
         </h1>
         {queue && <QueueBadges of={queue} />}
         <span class="fill" />
+        <form
+          onSubmit={(event) => {
+            event.preventDefault()
+            if (id.trim() !== '') location.hash = addressOf('job', [name, id.trim()])
+          }}
+        >
+          <input
+            placeholder="the id of a job"
+            aria-label="Id of a job"
+            value={id}
+            onInput={(event) => setId(event.currentTarget.value)}
+          />
+        </form>
         {queue && (
           <span class="muted">
             {countText(queue.ready)} ready, {countText(queue.running)} running,{' '}

@@ -29,7 +29,7 @@ type Stage =
   | { readonly is: 'acting'; readonly plan: Plan }
   | { readonly is: 'over'; readonly text: string; readonly isRefused: boolean }
 
-/** The dialog that shows the effect of an action and asks. To delete, the id is typed. */
+/** The dialog that shows the effect of an action and asks. To delete, the name is typed. */
 export const ActionDialog = (props: {
   readonly action: Proposed
   readonly title: string
@@ -41,7 +41,12 @@ export const ActionDialog = (props: {
   const [reason, setReason] = useState('')
   const [typed, setTyped] = useState('')
   useEffect(() => dialog.current?.showModal(), [])
-  const toType = action.act === 'delete' ? action.id : undefined
+  const toType =
+    action.act === 'delete'
+      ? action.id
+      : action.act === 'deleteSchedule'
+        ? action.schedule
+        : undefined
   const isReady =
     stage.is === 'planned' && reason.trim() !== '' && (toType === undefined || typed === toType)
   return (

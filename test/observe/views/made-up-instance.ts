@@ -417,6 +417,24 @@ const waiting = (id: string, at: number): Views['run']['data'] => {
       }
 }
 
+const schedules = (isBroken: boolean, at: number): Views['schedules']['data']['rows'] => {
+  const times = { cron: '0 8 * * 1', zone: 'Europe/Berlin', workflow: 'order' }
+  const last = { type: 'order', id: 'daily/2026-01-05T07:00:00.000Z' }
+  return [
+    {
+      ...{ name: 'daily', isOfTree: true, isPaused: isBroken, waiting: isBroken ? 3 : 0, last },
+      ...{ ...times, isRunning: !isBroken, ...(!isBroken && { nextAt: at + 20 * minute }) },
+    },
+    {
+      ...{ name: 'digest-ada', isOfTree: false, isPaused: false, waiting: 0, isRunning: false },
+      ...times,
+      ...(isBroken
+        ? { broken: 'the workflow digest is not in the tree' }
+        : { nextAt: at + 3 * minute }),
+    },
+  ]
+}
+
 /** The answer of a view. */
 export const answerOf = (
   scenario: Scenario,
@@ -559,6 +577,19 @@ export const answerOf = (
               ...{ isPaused: false, isFull: isBroken, overdue: isBroken ? 2 : 0 },
             },
           ],
+      schedules: { rows: isEmpty ? [] : schedules(isBroken, at), ...(!isEmpty && { cursor: '2' }) },
+    }),
+    schedules: () =>
+      isEmpty
+        ? { rows: [] }
+        : { rows: schedules(isBroken, at), ...(!query.cursor && { cursor: '2' }) },
+    job: () => ({
+      ...{ id: query.id ?? '', state: isBroken ? 'dead' : 'running', priority: 0, tries: 5 },
+      ...{ tryKey: `mail/${query.id}`, key: 'ada', addedAt: startAt - 600_000 },
+      ...(isBroken && { error: 'SMTP_REFUSED: 550 mailbox unavailable', failedAt: startAt }),
+      input: { type: 'object', size: 1, members: [['to', 'ada@example.org']] },
+      ...(!isBroken && { progress: 40 }),
+      log: ['connects', 'is greeted'],
     }),
     dead: () =>
       paged(query.cursor, isBroken ? 31 : 0, (index) => ({

@@ -25,6 +25,7 @@ const addresses = [
     'entity/order/17',
   ],
   ...['entity/order/17?at=9412-9226', 'flows', 'runs/order', 'run/order/o-17', 'queue/mail'],
+  ...['job/mail/8120', 'schedules'],
   ...['store?key=session/3', 'storage', 'replication', 'log'],
 ]
 
@@ -231,6 +232,29 @@ describe.skipIf(lacks(withoutChromium))('in a browser, the page', () => {
     for (const text of ['queue mail', '3 of 8,412', 'tea']) await waitForText(page, text)
   })
 
+  test('shows a job by its id, with its values and its lines', async () => {
+    const { page } = await opened(await served('busy'))
+
+    await showView(page, 'queue/mail')
+    await page.locator('input[aria-label="Id of a job"]').fill('8120')
+    await page.keyboard.press('Enter')
+    for (const text of ['running', 'is greeted', 'ada@example.org', 'mail/8120'])
+      await waitForText(page, text)
+    expect(page.url()).toMatch(/#\/job\/mail\/8120$/)
+  })
+
+  test('shows schedules on the page of flows, and all of them page by page', async () => {
+    const { page } = await opened(await served('busy'))
+
+    await showView(page, 'flows')
+    for (const text of ['daily', 'digest-ada', 'in 20 min', 'goes on', 'there are more'])
+      await waitForText(page, text)
+    await page.locator('a ::-p-text(there are more)').click()
+    await page.locator('a.button ::-p-text(Next page)').click()
+    await waitForText(page, 'First page')
+    expect(page.url()).toContain('cursor=2')
+  })
+
   test('shows the state at a turn that is chosen, and the difference of two', async () => {
     const { page } = await opened(await served('busy'))
     await showView(page, 'entity/order/17')
@@ -290,6 +314,9 @@ describe.skipIf(lacks(withoutChromium))('in a browser, the page', () => {
     await perform('entity/order/17', 'Fire now')
     await perform('entity/order/17', 'Cancel')
     await perform('queue/mail', 'Retry job')
+    await perform('job/mail/8120', 'Remove job')
+    await perform('schedules', 'Run now')
+    await perform('flows', 'Resume')
     await perform('storage', 'Resume')
     await showView(page, 'run/order/o-17')
     await page.locator('form input').fill('approve')
@@ -303,6 +330,9 @@ describe.skipIf(lacks(withoutChromium))('in a browser, the page', () => {
       { act: 'fireAlarm', name: 'payWithin', ...of },
       { act: 'cancelAlarm', name: 'payWithin', ...of },
       { act: 'retryJob', queue: 'mail', id: '8120', ...done },
+      { act: 'removeJob', queue: 'mail', id: '8120', ...done },
+      { act: 'triggerSchedule', schedule: 'daily', ...done },
+      { act: 'resumeSchedule', schedule: 'daily', ...done },
       { act: 'resumeShard', shard: 2, ...done },
       {
         act: 'signalRun',
@@ -313,6 +343,25 @@ describe.skipIf(lacks(withoutChromium))('in a browser, the page', () => {
         ...done,
       },
     ])
+  })
+
+  test('deletes a schedule only after its name is typed, and none of the tree', async () => {
+    const server = await served('busy', true)
+    const { page } = await opened(server)
+    await showView(page, 'schedules')
+    const buttons = await page.$$('button.danger')
+    expect(buttons).toHaveLength(1)
+    await buttons[0]?.click()
+    await page.locator('dialog label input').fill('no customer')
+    await page.locator('dialog label:nth-of-type(2) input').fill('daily')
+    const isDisabled = () =>
+      page.$eval('dialog button.primary', (button) => button.matches(':disabled'))
+    expect(await isDisabled()).toBe(true)
+    await page.locator('dialog label:nth-of-type(2) input').fill('digest-ada')
+    await page.locator('dialog button.primary:not(:disabled)').click()
+    await waitForText(page, 'Done.')
+    const act = { act: 'deleteSchedule', schedule: 'digest-ada' }
+    expect(server.acts).toEqual([{ ...act, reason: 'no customer', nonce: 'n' }])
   })
 
   test('deletes an entity only after its id is typed', async () => {

@@ -1,0 +1,72 @@
+/** One job of a queue: where it is, what it was given, and what came of it. */
+import type { JobDetail } from '../entity-answers.ts'
+import { Act } from '../widgets/actions.tsx'
+import { usePage } from '../widgets/asking.ts'
+import { Badge, Card, Facts, type Tone } from '../widgets/parts.tsx'
+import { countText, dueText, timeText } from '../widgets/quantities.ts'
+import { addressOf, type Route } from '../widgets/route.ts'
+import { Value } from '../widgets/values.tsx'
+
+const tones: Readonly<Record<string, Tone>> = { dead: 'bad', done: 'good' }
+
+/** The job with its values and its lines. */
+export const JobView = ({ data: job, route }: { data: JobDetail; route: Route }) => {
+  const { header } = usePage()
+  const [queue = ''] = route.parts
+  const at = (time: number | undefined) => time && timeText(time, header.at)
+  return (
+    <>
+      <div class="top">
+        <h1>
+          <a href={addressOf('queue', [queue])}>{queue}</a> / {job.id}
+        </h1>
+        <Badge tone={tones[job.state]}>{job.state}</Badge>
+        <span class="fill" />
+        <div class="acts">
+          {job.state === 'dead' && (
+            <Act of={{ act: 'retryJob', queue, id: job.id }} title="Retry" />
+          )}
+          {job.state !== 'done' && (
+            <Act of={{ act: 'removeJob', queue, id: job.id }} title="Remove job" isDangerous />
+          )}
+        </div>
+      </div>
+      {job.error !== undefined && <p class="banner bad">{job.error}</p>}
+      <div class="cards">
+        <Card title="Job" width="third">
+          <Facts
+            of={[
+              ['added', at(job.addedAt)],
+              ['due', job.dueAt && dueText(job.dueAt, header.at)],
+              ['tries', countText(job.tries)],
+              ['last failed', at(job.failedAt)],
+              ['done', at(job.doneAt)],
+              ['key', job.key],
+              ['priority', String(job.priority)],
+              ['key of tries', job.tryKey],
+            ]}
+          />
+        </Card>
+        <Card title="Values" width="two-thirds">
+          <Named title="Job" value={job.input} />
+          <Named title="Progress" value={job.progress} />
+          <Named title="Result" value={job.result} />
+          {job.log.length > 0 && (
+            <>
+              <h2 style={{ margin: '10px 0 4px' }}>Log</h2>
+              <pre>{job.log.join('\n')}</pre>
+            </>
+          )}
+        </Card>
+      </div>
+    </>
+  )
+}
+
+const Named = ({ title, value }: { title: string; value: JobDetail['input'] }) =>
+  value === undefined ? null : (
+    <>
+      <h2 style={{ margin: '10px 0 4px' }}>{title}</h2>
+      <Value of={value} />
+    </>
+  )
