@@ -104,6 +104,7 @@ export {
   shardsPresent,
   writeDataFolder,
 } from './disk/data-folder.ts'
+export { raiseFloor, readFloor } from './disk/floor-file.ts'
 export { describeHolder, lockedDir } from './disk/lock-holder.ts'
 export type { MemberLocks, NamedHolder } from './disk/member-locks.ts'
 export { memberLocks, nodeDisk, shareLock } from './disk/node-disk.ts'
@@ -161,12 +162,13 @@ export { attempt, refusalOf, refusing } from './ports/disk-failure.ts'
 export * from './ports/engine-log.ts'
 export {
   factsFileName,
+  floorFileName,
   isLockName,
   lockFileName,
   type ShardFolders,
   shardFolder,
 } from './ports/folder-layout.ts'
-export { isOlder, type LogFloor } from './ports/log-floor.ts'
+export { isOlder, type KnownFloor, type LogFloor } from './ports/log-floor.ts'
 export * from './ports/log-host.ts'
 export * from './ports/named-snapshot.ts'
 export { makeFolders } from './ports/new-folders.ts'

@@ -36,6 +36,8 @@ export type CoreParts = {
     readonly lmdb: string
     readonly blobs: string
     readonly snapshots: string
+    /** How far the log reaches at least. */
+    readonly floor: string
     /** Of a cache: the note of the end of its log. */
     readonly end: string
   }

@@ -12,9 +12,9 @@ import {
   blobSizesPath,
   type Disk,
   type Evidence,
-  factsFileName,
+  floorFileName,
   type Inspection,
-  type LogFloor,
+  type KnownFloor,
   type LogHost,
   type LogHostFactory,
   type LogOptions,
@@ -27,6 +27,7 @@ import {
   type ProjectionStore,
   type Projections,
   pathIn,
+  readFloor,
   refusing,
   type ShardFolders,
   type SnapshotProgress,
@@ -63,10 +64,6 @@ export type FileParts = {
   readonly mapBytes: number
   /** The LSN that the caller knows to be durable here (`wal.minDurable`). */
   readonly minDurable: number | undefined
-  /** The extent of the log according to `keelson.json`. */
-  readonly floor: LogFloor | undefined
-  /** The id of the log that the floor is of; `undefined`: of whatever log is there. */
-  readonly floorOf: string | undefined
   /**
    * The identity of the log's LOCK file, from the holder of the lock. `undefined`: taken from the
    * first inspection.
@@ -105,6 +102,8 @@ export class ShardFiles {
    * folder.
    */
   #lock: string | undefined
+  /** The known extent of the log, as the last inspection read it. */
+  #floor: KnownFloor | undefined
   /** Evidence of a damaged projection, by the last inspection. */
   #damage: string | undefined
   /** The projected LSN of the last inspection. */
@@ -131,6 +130,11 @@ export class ShardFiles {
       this.#prepared = await this.#look()
       return this.#prepared.inspection
     })
+  }
+
+  /** The known extent of the log, when it was inspected last; `undefined` if nothing is known. */
+  get floor(): KnownFloor | undefined {
+    return this.#floor
   }
 
   /** Whether the last inspection found written data: frames, snapshots, rows of a projection. */
@@ -275,6 +279,8 @@ export class ShardFiles {
   }
 
   async #inspectedBy(host: LogHost): Promise<LogLook> {
+    const { disk, folders } = this.parts
+    this.#floor = refusing(() => readFloor(disk, folders.floor))
     const position = await this.#projectedPosition()
     this.#projectedLsn = position?.lsn ?? 0
     let inspection = await this.#inspection(host, position)
@@ -398,13 +404,13 @@ export class ShardFiles {
   }
 
   #callersEvidence(): Evidence[] {
-    const { minDurable, floor, floorOf } = this.parts
-    const ofLog = floorOf !== undefined && { walId: floorOf }
+    const { minDurable } = this.parts
+    const floor = this.#floor
     return [
       ...(minDurable === undefined
         ? []
         : [{ lsn: minDurable, source: 'wal.minDurable', byCaller: true }]),
-      ...(floor === undefined ? [] : [{ lsn: floor.lsn, source: factsFileName, ...ofLog }]),
+      ...(floor ? [{ lsn: floor.lsn, source: floorFileName, walId: floor.walId }] : []),
     ]
   }
 

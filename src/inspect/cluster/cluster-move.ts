@@ -17,8 +17,10 @@ import {
   factsFileName,
   lockFileName,
   readDataFolder,
+  readFloor,
   refusing,
   type ShardToMove,
+  shardFolder,
   writeDataFolder,
 } from '../../storage/index.ts'
 import type { App } from '../../supervisors/index.ts'
@@ -117,8 +119,8 @@ const mark = ({ disk, dir, origin }: MoveRequest, epochs: readonly number[]): vo
   const lock = refusing(() => disk.lock(join(dir, lockFileName), 'keelson cluster create'))
   try {
     const facts = factsOf(disk, dir)
-    const { floors, logs } = facts
-    if (floors?.some(({ epoch }, shard) => epoch !== epochs[shard]))
+    const { logs } = facts
+    if (epochs.some((epoch, shard) => isUsed(disk, dir, shard, epoch)))
       throw new KeelsonError('CONFLICT', `${dir} was used during the move: repeat it`)
     // The members of a cluster are one instance.
     const [instanceId = facts.instanceId] = logs
@@ -126,6 +128,12 @@ const mark = ({ disk, dir, origin }: MoveRequest, epochs: readonly number[]): vo
   } finally {
     lock.release()
   }
+}
+
+/** Whether a later start of an instance has noted its epoch. */
+const isUsed = (disk: Disk, dir: string, shard: number, epoch: number): boolean => {
+  const floor = refusing(() => readFloor(disk, shardFolder(dir, shard).floor))
+  return floor !== undefined && floor.epoch !== epoch
 }
 
 const factsOf = (disk: Disk, dir: string): DataFolderFacts => {

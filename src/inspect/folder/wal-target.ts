@@ -49,7 +49,8 @@ export const walTarget = (disk: Disk, dir: string): WalTarget =>
       )
     const present = shardsPresent(disk, dir)
     const reading = readDataFolder(disk, dir)
-    if (present.length > 0 || reading.state !== 'absent') return dataFolder(dir, present, reading)
+    if (present.length > 0 || reading.state !== 'absent')
+      return dataFolder(disk, dir, present, reading)
     const inner = join(dir, 'wal')
     const log = disk.entry(inner)?.kind === 'folder' ? inner : dir
     return { dir: log, isDataFolder: false, logs: [{ dir: log }] }
@@ -64,13 +65,14 @@ const refuseCache = (dir: string, { cluster, engine }: CacheOrigin): never => {
 }
 
 const dataFolder = (
+  disk: Disk,
   dir: string,
   present: readonly number[],
   reading: ReturnType<typeof readDataFolder>,
 ): WalTarget => {
   const facts = reading.state === 'sound' ? reading.facts : undefined
   if (facts?.cache) refuseCache(dir, facts.cache)
-  const logs = knownShards(dir, reading, present).map((known) => ({
+  const logs = knownShards(disk, dir, reading, present).map((known) => ({
     dir: known.folders.wal,
     known,
   }))

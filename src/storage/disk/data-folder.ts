@@ -3,11 +3,12 @@
  * written last and atomically, so a folder that has it is complete.
  */
 import { join } from 'node:path'
-import { KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { type Disk, readWhole } from '../ports/disk.ts'
 import { factsFileName, type ShardFolders, shardFolder } from '../ports/folder-layout.ts'
-import { isOlder, type LogFloor } from '../ports/log-floor.ts'
+import type { LogFloor } from '../ports/log-floor.ts'
 import { type Claims, holdsWith, replaceFile, sealedJson, unsealed } from '../ports/sealed-file.ts'
+import { readFloor } from './floor-file.ts'
 
 /** The format that this version writes, and the newest that it reads. */
 const dataFolderFormat = 1
@@ -28,8 +29,6 @@ export type DataFolderFacts = {
   readonly logs: readonly string[]
   /** When the folder was made, in ms since 1970. */
   readonly created: number
-  /** The least extent of each shard's log; absent until an instance has started on it. */
-  readonly floors?: readonly LogFloor[]
   /** The folder that this one was restored from; absent in one that was made new. */
   readonly origin?: FolderOrigin
   /** True in a copy that may not act yet: its origin may act, or have acted since. */
@@ -72,26 +71,48 @@ export const shardsPresent = (disk: Disk, dir: string): number[] =>
     .map(Number)
     .sort((one, other) => one - other)
 
-/** A shard of a data folder, and what `keelson.json` says of its log; nothing if it is damaged. */
+/**
+ * A shard of a data folder, and what is known of its log: the id in `keelson.json`, none if that is
+ * damaged, and its floor.
+ */
 export type KnownShard = {
   readonly shard: number
   readonly folders: ShardFolders
   readonly walId: string | undefined
-  readonly floor: LogFloor | undefined
+  /** Of this log; absent if nothing is known. */
+  readonly floor?: LogFloor
+  /** Why the floor cannot be read. */
+  readonly floorFault?: string
 }
 
 /** The shards that `keelson.json` names, or else the `present` ones. */
 export const knownShards = (
+  disk: Disk,
   dir: string,
   reading: DataFolderReading,
   present: readonly number[],
 ): KnownShard[] => {
-  const { shards, logs, floors } = reading.state === 'sound' ? reading.facts : {}
+  const { shards, logs } = reading.state === 'sound' ? reading.facts : {}
   const numbers = shards === undefined ? present : Array.from({ length: shards }, (_, at) => at)
-  return numbers.map((shard) => ({
-    ...{ shard, folders: shardFolder(dir, shard) },
-    ...{ walId: logs?.[shard], floor: floors?.[shard] },
-  }))
+  return numbers.map((shard) => {
+    const folders = shardFolder(dir, shard)
+    const walId = logs?.[shard]
+    return { shard, folders, walId, ...floorIn(disk, folders.floor, walId) }
+  })
+}
+
+const floorIn = (
+  disk: Disk,
+  path: string,
+  walId: string | undefined,
+): Pick<KnownShard, 'floor' | 'floorFault'> => {
+  try {
+    const floor = readFloor(disk, path)
+    return floor && (walId === undefined || walId === floor.walId) ? { floor } : {}
+  } catch (error) {
+    if (!isKeelsonError(error)) throw error
+    return { floorFault: error.message }
+  }
 }
 
 /**
@@ -123,11 +144,10 @@ export const writeDataFolder = (disk: Disk, dir: string, facts: DataFolderFacts)
  * would refuse
  */
 export const encodeDataFolder = (facts: DataFolderFacts): Uint8Array => {
-  const { instanceId, shards, logs, created, floors, origin, waits, cache } = facts
+  const { instanceId, shards, logs, created, origin, waits, cache } = facts
   const known = { format: dataFolderFormat, instanceId, shards, shardHash, logs, created }
   const fields = {
     ...known,
-    ...(floors && { floors }),
     ...(origin && { origin }),
     ...(waits && { waits }),
     ...(cache && { cache }),
@@ -164,29 +184,22 @@ export const decodeDataFolder = (
 /** The facts of valid fields. */
 const factsIn = (fields: Record<string, unknown>): DataFolderFacts => {
   const { instanceId, shards, logs, created, ...more } = fields as DataFolderFacts
-  const { floors, origin, waits, cache } = more
+  const { origin, waits, cache } = more
   return {
     ...{ instanceId, shards, logs, created },
-    ...(floors && { floors }),
     ...(origin && { origin }),
     ...(waits && { waits }),
     ...(cache && { cache: cacheOf(cache) }),
   }
 }
 
-/** The known facts of the logs of a folder: their ids, and how far each whole one reaches. */
-export type KnownLogs = {
-  readonly logs: readonly string[]
-  readonly reached: readonly (LogFloor | undefined)[]
-}
-
 /**
  * The facts of a damaged `keelson.json`, if its folder confirms them: with the ids of the logs that
- * are there its checksum holds, or it names these logs and no floor that they do not reach.
+ * are there its checksum holds, or it names these logs.
  */
 export const confirmedFacts = (
   claims: Claims,
-  { logs, reached }: KnownLogs,
+  logs: readonly string[],
 ): DataFolderFacts | undefined => {
   const fields: Record<string, unknown> = { ...claims.fields, shards: logs.length, logs }
   if (faultOf(fields) !== undefined) return undefined
@@ -194,17 +207,14 @@ export const confirmedFacts = (
   if (holdsWith(claims, fields)) return facts
   const { shards, logs: claimed } = claims.fields
   const isSame = shards === logs.length && JSON.stringify(claimed) === JSON.stringify(logs)
-  if (!isSame || !reached.every((log, at) => reaches(log, facts.floors?.[at]))) return undefined
+  if (!isSame) return undefined
   // Its mark may be what is damaged.
   return facts.origin ? { ...facts, waits: true } : facts
 }
 
-const reaches = (log: LogFloor | undefined, floor: LogFloor | undefined): boolean =>
-  log !== undefined && !isOlder(log.epoch, floor) && log.lsn >= (floor?.lsn ?? 0)
-
 /** The fault of the fields of format 1; `undefined` if they are valid. */
 const faultOf = (fields: Record<string, unknown>): string | undefined => {
-  const { format, instanceId, shards, logs, created, floors, origin, waits, cache } = fields
+  const { format, instanceId, shards, logs, created, origin, waits, cache } = fields
   if (format !== dataFolderFormat) return `format ${String(format)}`
   if (typeof instanceId !== 'string' || instanceId.length < 1 || instanceId.length > 128)
     return 'instanceId is no text of 1 to 128 characters'
@@ -213,9 +223,6 @@ const faultOf = (fields: Record<string, unknown>): string | undefined => {
   if (!Array.isArray(logs) || logs.length !== shards || !logs.every(isId))
     return 'logs is no list of one id a shard'
   if (!isWhole(created, 0, Number.MAX_SAFE_INTEGER)) return 'created is no time in ms'
-  if (floors !== undefined && !(Array.isArray(floors) && floors.length === shards))
-    return 'floors is no list of one floor a shard'
-  if (Array.isArray(floors) && !floors.every(isFloor)) return 'floors has no whole numbers'
   if (origin !== undefined && !isOrigin(origin, shards))
     return 'origin is no list of one log a shard'
   if (waits !== undefined && waits !== true) return 'waits is not true'
@@ -246,11 +253,6 @@ const cacheOf = ({ cluster, engine, losses }: CacheOrigin): CacheOrigin => ({
   ...{ cluster, engine },
   ...(losses !== undefined && { losses }),
 })
-
-const isFloor = (floor: unknown): boolean => {
-  const { epoch, lsn } = (floor ?? {}) as Partial<LogFloor>
-  return isWhole(epoch, 0, Number.MAX_SAFE_INTEGER) && isWhole(lsn, 0, Number.MAX_SAFE_INTEGER)
-}
 
 const isWhole = (value: unknown, least: number, most: number): boolean =>
   Number.isSafeInteger(value) && Number(value) >= least && Number(value) <= most

@@ -21,7 +21,7 @@ import type { FrameRun } from './segment-stretches.ts'
 export type LogKnowledge = {
   /** Evidence outside of the log of how far it was durable. */
   readonly evidence?: readonly Evidence[]
-  /** The extent that `keelson.json` says it had: a log with less has lost its newest files. */
+  /** The extent that `floor.json` says it had: a log with less has lost its newest files. */
   readonly floor?: LogFloor
   /**
    * The position of its projection: evidence too, unless it belongs to another log or a diverged

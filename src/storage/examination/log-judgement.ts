@@ -9,7 +9,7 @@
 
 import { type Damage, unsupported } from '../frames/log-errors.ts'
 import type { LsnRange } from '../frames/lost-frame.ts'
-import { factsFileName } from '../ports/folder-layout.ts'
+import { floorFileName } from '../ports/folder-layout.ts'
 import type { Evidence } from '../ports/log-host.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import { manifestName } from '../segments/log-folder.ts'
@@ -145,13 +145,13 @@ export const judgeLog = (
   }
 }
 
-/** A log without a file of the epoch in `keelson.json` has lost its newest files. */
+/** A log without a file of the epoch in `floor.json` has lost its newest files. */
 const earlierEpoch = (
   { epoch, lastLsn }: Pick<LogVerification, 'epoch' | 'lastLsn'>,
   { floor }: LogKnowledge,
 ): Damage[] => {
   if (!floor || epoch >= floor.epoch) return []
-  const evidence = `${factsFileName} names epoch ${floor.epoch}, and the newest file is of epoch ${epoch}`
+  const evidence = `${floorFileName} names epoch ${floor.epoch}, and the newest file is of epoch ${epoch}`
   return [{ file: manifestName, offset: 0, lsn: lastLsn + 1, evidence }]
 }
 
@@ -224,7 +224,7 @@ const proofsOf = (
     })),
     { lsn: checkpointOf(survey, surveys), source: 'a checkpoint' },
     ...fromManifest.map((lsn) => ({ lsn, source: manifestName })),
-    ...(floor ? [{ lsn: floor.lsn, source: factsFileName }] : []),
+    ...(floor ? [{ lsn: floor.lsn, source: floorFileName }] : []),
     ...evidence.filter((each) => each.walId === undefined || each.walId === walId),
   ]
 }

@@ -82,7 +82,11 @@ export const findingKinds = {
   'log.lost': ['damage', 'Frames that were durable cannot be read in any file.'],
   'log.older': [
     'damage',
-    'The log has less than keelson.json says. Its newest files are lost, or it is an older copy.',
+    'The log has less than floor.json says. Its newest files are lost, or it is an older copy.',
+  ],
+  'log.floor': [
+    'damage',
+    'floor.json of the shard, which says how far its log reached, is damaged. Start refuses it.',
   ],
   'log.torn': [
     'note',

@@ -72,11 +72,11 @@ export async function* examiningFolder(
   const isLive = heldBy !== undefined
   const isDeep = temporary !== undefined
   if (reading.state === 'sound' && reading.facts.cache) {
-    const cached = yield* examiningCache(disk, knownShards(dir, reading, present), isLive)
+    const cached = yield* examiningCache(disk, knownShards(disk, dir, reading, present), isLive)
     return { ...outside, ...described, present, shards: [], cached, temporary: [] }
   }
   const shards: ShardFacts[] = []
-  for (const known of knownShards(dir, reading, present)) {
+  for (const known of knownShards(disk, dir, reading, present)) {
     const facts = yield* examiningShard(disk, { ...known, isLive, isDeep })
     if (!isDeep || isLive) shards.push(facts)
     else shards.push(yield* compared(disk, facts, temporary))

@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { confirmedFacts, type DataFolderReading } from '../disk/data-folder.ts'
 import type { LockHolder } from '../disk/lock-holder.ts'
 import { factsFileName } from '../ports/folder-layout.ts'
-import type { LogFloor } from '../ports/log-floor.ts'
 import { type CachedShard, cacheFindings } from './cache-examination.ts'
 import { type Finding, finding } from './finding.ts'
 import type { ShardFacts } from './shard-facts.ts'
@@ -129,12 +128,9 @@ const misdescribed = (
   { evidence, claims }: Extract<DataFolderReading, { state: 'damaged' }>,
 ): Finding => {
   const { dir, present, shards, heldBy } = facts
-  const known = {
-    logs: shards.map(({ log }) => log.found?.walId ?? ''),
-    reached: shards.map(reachedBy),
-  }
+  const logs = shards.map(({ log }) => log.found?.walId ?? '')
   const isSafe = heldBy === undefined && shards.length === present.length
-  const confirmed = isSafe && claims ? confirmedFacts(claims, known) : undefined
+  const confirmed = isSafe && claims ? confirmedFacts(claims, logs) : undefined
   return finding('folder.facts', {
     file,
     evidence,
@@ -144,9 +140,6 @@ const misdescribed = (
     repair: confirmed ? [{ kind: 'facts', dir, facts: confirmed }] : [],
   })
 }
-
-const reachedBy = ({ log: { found } }: ShardFacts): LogFloor | undefined =>
-  found && found.verdict !== 'corrupt' ? { epoch: found.epoch, lsn: found.lastLsn } : undefined
 
 const strayShards = ({ dir, present }: FolderFacts, count: number): Finding[] =>
   present

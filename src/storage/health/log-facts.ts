@@ -21,7 +21,7 @@ export type LogFacts = {
   readonly refused?: KeelsonError
 }
 
-/** What `keelson.json` and the projection prove about a log. `isLive`: an instance has it open. */
+/** What the folder and the projection prove about a log. `isLive`: an instance has it open. */
 export const knowledgeOf = (
   { walId, floor }: KnownShard,
   projection: ProjectionExamination,

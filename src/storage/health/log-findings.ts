@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 import type { LogVerification } from '../examination/log-judgement.ts'
-import { factsFileName } from '../ports/folder-layout.ts'
+import { floorFileName } from '../ports/folder-layout.ts'
 import { isOlder, type LogFloor } from '../ports/log-floor.ts'
 import { type Finding, finding } from './finding.ts'
 import type { LogFacts } from './log-facts.ts'
@@ -12,7 +12,7 @@ export type JudgedLog = {
   /** The folder of the log. */
   readonly dir: string
   readonly found: LogVerification
-  /** What `keelson.json` says that it had. */
+  /** What `floor.json` says that it had. */
   readonly floor?: LogFloor | undefined
   /** The remedy for a log that has lost something. */
   readonly restore: string
@@ -43,12 +43,12 @@ export const newerLog = (file: string, evidence: string): Finding =>
   })
 
 const damageOf = ({ dir, found, floor, restore: remedy }: JudgedLog): Finding[] => {
-  const isShorter = found.provenBy === factsFileName && found.lost.length > 0
+  const isShorter = found.provenBy === floorFileName && found.lost.length > 0
   if (isShorter || isOlder(found.epoch, floor))
     return [
       finding('log.older', {
         file: dir,
-        evidence: `keelson.json names epoch ${floor?.epoch} and lsn ${floor?.lsn}, the log has epoch ${found.epoch} and lsn ${found.lastLsn}`,
+        evidence: `floor.json names epoch ${floor?.epoch} and lsn ${floor?.lsn}, the log has epoch ${found.epoch} and lsn ${found.lastLsn}`,
         remedy: `Put its newest files back if they are anywhere. ${remedy}`,
       }),
     ]

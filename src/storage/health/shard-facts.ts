@@ -15,7 +15,7 @@ import type { KnownShard } from '../disk/data-folder.ts'
 import { examiningProjection } from '../lmdb/lmdb-examination.ts'
 import type { Disk } from '../ports/disk.ts'
 import { isFileFailure } from '../ports/disk-failure.ts'
-import type { ShardFolders } from '../ports/folder-layout.ts'
+import { floorFileName, type ShardFolders } from '../ports/folder-layout.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import type { Progress } from '../ports/progress.ts'
 import {
@@ -266,7 +266,7 @@ export const leftoversIn = (
   folders: ShardFolders,
   named: readonly NamedSnapshot[],
 ): Leftovers => {
-  const { wal, lmdb, blobs, snapshots } = folders
+  const { path, wal, lmdb, blobs, snapshots } = folders
   const namesIn = (dir: string): string[] =>
     disk.entry(dir)?.kind === 'folder' ? disk.list(dir) : []
   const of = (dir: string, isOver: (name: string) => boolean): string[] =>
@@ -277,6 +277,7 @@ export const leftoversIn = (
   const quarantines = [join(wal, quarantineName), quarantineOf(folders)]
   return {
     temporary: [
+      ...of(path, (name) => name === `${floorFileName}.tmp`),
       ...of(wal, isSpareName),
       ...of(lmdb, (name) => name === 'trial.tmp'),
       ...of(snapshots, (name) => unnamed.has(name) || name.endsWith('.snap.tmp')),

@@ -27,6 +27,7 @@ export const shardFindings = (facts: PlacedFacts): Finding[] => {
 }
 
 const otherFindings = (facts: PlacedFacts): Finding[] => [
+  ...floorFindings(facts),
   ...manifestFindings(facts),
   ...snapshotFindings(facts),
   ...stateFindings(facts),
@@ -35,6 +36,18 @@ const otherFindings = (facts: PlacedFacts): Finding[] => [
   ...segmentFindings(facts),
   ...leftoverFindings(facts),
 ]
+
+const floorFindings = (facts: PlacedFacts): Finding[] => {
+  const { folders, floorFault: evidence, dir, isLive } = facts
+  if (evidence === undefined) return []
+  const file = folders.floor
+  const repair: RepairStep[] = isLogWhole(facts) && !isLive ? [{ kind: 'remove', path: file }] : []
+  const remedy =
+    repair.length > 0
+      ? `${repairing(dir)} removes it: the log is whole. The next start writes it again.`
+      : restoring(dir)
+  return [finding('log.floor', { file, evidence, remedy, repair })]
+}
 
 const snapshotFindings = (facts: PlacedFacts): Finding[] => {
   if (!facts.manifest.manifest) return []

@@ -11,6 +11,9 @@ export const isLockName = (name: string): boolean =>
 /** The file that describes a data folder. */
 export const factsFileName = 'keelson.json'
 
+/** The file that says how far the log of a shard reaches at least. */
+export const floorFileName = 'floor.json'
+
 /** The folders of one shard. */
 export type ShardFolders = {
   readonly path: string
@@ -18,6 +21,8 @@ export type ShardFolders = {
   readonly lmdb: string
   readonly blobs: string
   readonly snapshots: string
+  /** How far its log reaches at least. */
+  readonly floor: string
   /** Of a cache: the note of the end of the log in the engine. */
   readonly end: string
 }
@@ -31,6 +36,7 @@ export const shardFolder = (dir: string, shard: number): ShardFolders => {
     lmdb: join(path, 'lmdb'),
     blobs: join(path, 'blobs'),
     snapshots: join(path, 'snapshot'),
+    floor: join(path, floorFileName),
     end: join(path, 'end.json'),
   }
 }

@@ -21,6 +21,7 @@ import {
   isLogName,
   type LogFloor,
   lockFileName,
+  raiseFloor,
   readDataFolder,
   refusing,
   shardFolder,
@@ -48,11 +49,9 @@ export type FolderClaim = {
    * @throws KeelsonError `NO_SPACE`, `READ_ONLY`: it waits
    */
   readonly act: () => void
-  /** The least extent of each shard's log, as far as it is known. */
-  readonly floors: readonly LogFloor[] | undefined
   /**
-   * Notes what the logs have now. A folder that cannot be written keeps the floors that it has.
-   * `undefined` keeps the floor of a shard.
+   * Notes what the logs have now in the folders of their shards. One that cannot be written keeps
+   * the floor that it has, and so does a shard with `undefined`.
    */
   readonly raise: (floors: readonly (LogFloor | undefined)[]) => void
   /** The folder is a cache without a description: nothing says which logs its files are of. */
@@ -196,27 +195,19 @@ const claim = (request: ClaimRequest, made: Made): FolderClaim => {
       const { waits: _, ...acting } = written
       refusing(() => write(acting))
     },
-    floors: isOutdated ? undefined : facts?.floors,
     raise: (floors) => {
-      const before = written
-      if (!before || hasLost(disk, made)) return
-      const raised = before.logs.map((_, shard) =>
-        higherFloor(before.floors?.[shard], floors[shard]),
-      )
-      attempt(() => write({ ...before, floors: raised }))
+      if (hasLost(disk, made)) return
+      written?.logs.forEach((walId, shard) => {
+        const floor = floors[shard]
+        const path = shardFolder(dir, shard).floor
+        if (floor) attempt(() => raiseFloor(disk, path, { walId, ...floor }))
+      })
     },
     lockOf: (shard) => shardLocks[shard],
     undo: () => undo(disk, made),
     release: () => release(made),
   }
 }
-
-const noFloor: LogFloor = { epoch: 0, lsn: 0 }
-
-const higherFloor = (one = noFloor, other = noFloor): LogFloor => ({
-  epoch: Math.max(one.epoch, other.epoch),
-  lsn: Math.max(one.lsn, other.lsn),
-})
 
 /** Refuses the folder of a log, of `keelson/wal` or of a shard. A store has its own logs below. */
 const refuseLog = (disk: Disk, dir: string): void => {

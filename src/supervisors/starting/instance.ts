@@ -275,7 +275,7 @@ const settled = async (
 
 /** Makes the shards of a claimed folder. They share the bound of unfinished writes, and turns. */
 export const instanceShards = (
-  { dir, shards: shardCount, lockOf, logs, floors }: FolderClaim,
+  { dir, shards: shardCount, lockOf }: FolderClaim,
   { instance, settings }: CheckedOptions,
   { makeHost, projections, makeBlobHost, makeSnapshotHost, disk, ...ports }: Ports,
   system: System,
@@ -298,8 +298,6 @@ export const instanceShards = (
       index,
       folders: shardFolder(dir, index),
       minDurable: wal.minDurable.get(index),
-      floorOf: ports.cache && logs?.[index],
-      floor: floors?.[index],
       lock: lockOf(index),
     })
     shard.time.listen((jump) => clockJumped(system, shard, jump))

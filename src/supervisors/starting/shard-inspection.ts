@@ -1,8 +1,8 @@
 /**
  * The inspection of all shards before any is opened, and the logs of a new folder. `keelson.json`
- * says which logs there must be, and the least extent of each: it is noted when an instance has
- * started and when it was closed. A log with less has lost its newest files. A cache of another log
- * is filled again.
+ * says which logs there must be, and `floor.json` of each shard the least extent of its log: it is
+ * noted when an instance has started and when it was closed. A log with less has lost its newest
+ * files. A cache of another log is filled again.
  *
  * It is apart from `instance.ts`, its only importer, because it decides whether a start may go on,
  * and `instance.ts` in which order.
@@ -12,6 +12,7 @@ import { KeelsonError } from '../../errors.ts'
 import {
   type Inspection,
   isOlder,
+  type KnownFloor,
   type LogFloor,
   refusing,
   shardFolder,
@@ -72,7 +73,7 @@ const logOf = async (
 
 /** Removes the files of a cache that do not say which log they are of. The projection does. */
 const emptyFiles = ({ parts: { disk, folders } }: Shard): void => {
-  for (const path of [folders.blobs, folders.snapshots, folders.end])
+  for (const path of [folders.blobs, folders.snapshots, folders.floor, folders.end])
     refusing(() => disk.remove(path))
 }
 
@@ -81,7 +82,7 @@ const emptyFiles = ({ parts: { disk, folders } }: Shard): void => {
  */
 const inspected = async (
   shards: readonly Shard[],
-  { logs, floors }: FolderClaim,
+  { logs }: FolderClaim,
   { cache }: Ports,
 ): Promise<{ readonly failures: Map<Shard, unknown>; readonly epochs: InspectedEpochs }> => {
   const looks = await Promise.allSettled(shards.map(({ files }) => files.inspect()))
@@ -94,7 +95,7 @@ const inspected = async (
       const isOther = look.value.exists && look.value.walId !== logs?.[at]
       // A cache of another log is filled again.
       const isRefilled = isOther && cache !== undefined
-      const fault = logs && !isRefilled && otherLog(look.value, logs[at], floors?.[at])
+      const fault = logs && !isRefilled && otherLog(look.value, logs[at], shard.files.floor)
       if (fault) failures.set(shard, wrongLog(shard, cache?.engine, ...fault))
       else epochs.set(shard, look.value.epoch)
     }
@@ -106,13 +107,13 @@ const inspected = async (
 const otherLog = (
   { exists, walId, epoch }: Inspection,
   known: string | undefined,
-  floor: LogFloor | undefined,
+  floor: KnownFloor | undefined,
 ): readonly [fault: string, evidence: string] | undefined => {
   if (!exists) return ['is missing', 'keelson.json says that it was made']
   if (walId !== known)
     return ['belongs to another shard or folder', 'keelson.json names another log for this shard']
-  if (!isOlder(epoch, floor)) return undefined
-  const evidence = `keelson.json names epoch ${floor?.epoch}, and the log ends with epoch ${epoch}`
+  if (!floor || floor.walId !== walId || !isOlder(epoch, floor)) return undefined
+  const evidence = `floor.json names epoch ${floor.epoch}, and the log ends with epoch ${epoch}`
   return ['has lost its newest part', evidence]
 }
 

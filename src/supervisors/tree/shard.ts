@@ -29,7 +29,6 @@ import type { Cancel } from '../../clock.ts'
 import { reasonText } from '../../errors.ts'
 import {
   type BlobHostFactory,
-  type LogFloor,
   type LogHostFactory,
   type Projections,
   type SnapshotHostFactory,
@@ -39,10 +38,6 @@ import {
 /** The parts that a shard is made from. */
 export type ShardParts = CoreParts & {
   readonly minDurable: number | undefined
-  /** The extent of the log according to `keelson.json`; `undefined` if it says nothing. */
-  readonly floor: LogFloor | undefined
-  /** The id of the log that the floor is of; `undefined`: of whatever log is there. */
-  readonly floorOf: string | undefined
   readonly lock: string | undefined
   readonly makeHost: LogHostFactory
   readonly projections: Projections

@@ -155,13 +155,13 @@ describe('keelson doctor, of logs,', () => {
   })
 
   test.each([
-    ['an LSN', { epoch: 1, lsn: 9_999 }, () => ({ provenBy: 'keelson.json', provenLsn: 9_999 })],
+    ['an LSN', { epoch: 1, lsn: 9_999 }, () => ({ provenBy: 'floor.json', provenLsn: 9_999 })],
     [
       'an epoch',
       { epoch: 99, lsn: 1 },
       (lsn: number) => ({ damage: [expect.objectContaining({ lsn })], doubtFrom: lsn }),
     ],
-  ])('is 1 when keelson.json names %s that the log does not reach', async (_, floor, found) => {
+  ])('is 1 when floor.json names %s that the log does not reach', async (_, floor, found) => {
     const dir = smallFolder()
     setFloors(join(dir, 'd'), floor)
 

@@ -332,11 +332,11 @@ describe('what the caller knows', () => {
 
   test('is its floor: an epoch and an lsn', () => {
     expect(reportOf(log(), { floor: { epoch: 1, lsn: 36 } })).toEqual({
-      ...{ ...sound, provenLsn: 36, provenBy: 'keelson.json' },
+      ...{ ...sound, provenLsn: 36, provenBy: 'floor.json' },
     })
     expect(reportOf(log(), { floor: { epoch: 2, lsn: 36 } })).toEqual({
-      ...{ ...sound, verdict: 'corrupt', provenLsn: 36, provenBy: 'keelson.json', doubtFrom: 37 },
-      damage: [at('MANIFEST', 37, 'keelson.json names epoch 2, and the newest file is of epoch 1')],
+      ...{ ...sound, verdict: 'corrupt', provenLsn: 36, provenBy: 'floor.json', doubtFrom: 37 },
+      damage: [at('MANIFEST', 37, 'floor.json names epoch 2, and the newest file is of epoch 1')],
     })
   })
 

@@ -77,10 +77,17 @@ export const damages: readonly Damage[] = [
     remedy: salvage,
   },
   {
-    name: 'the log is older than keelson.json says',
+    name: 'the log is older than floor.json says',
     harm: (dir) => setFloors(join(dir, 'd'), { epoch: 1, lsn: 9_999 }),
     codes: ['log.older', 'log.older'],
     remedy: /Put its newest files back.*keelson wal salvage/,
+  },
+  {
+    name: 'floor.json of a shard has other bytes',
+    harm: (dir) => writeFileSync(join(shard(dir, 0), 'floor.json'), '{"epoch":1}'),
+    codes: ['log.floor'],
+    remedy: repairs,
+    repaired: /removed \S+floor\.json/,
   },
   {
     name: 'a restore into the folder was cut off',

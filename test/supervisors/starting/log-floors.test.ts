@@ -1,4 +1,4 @@
-/** Files of a log that are lost together with everything that would show it are told by `keelson.json`. */
+/** Files of a log that are lost together with everything that would show it are told by `floor.json`. */
 import { expect, test } from 'vitest'
 import { codeOf, type Machine, machine, started } from '../../support/worlds/simulated-instance.ts'
 
@@ -38,7 +38,7 @@ test.each(['close', 'kill'] as const)(
 
     await expect(world.start()).rejects.toMatchObject({
       code: 'CORRUPT',
-      details: { evidence: expect.stringContaining('keelson.json') },
+      details: { evidence: expect.stringContaining('floor.json') },
     })
     expect(world.disk.list(wal)).toEqual(before)
   },
@@ -80,13 +80,40 @@ test('a start that is refused says which shard the damaged file is of', async ()
   })
 })
 
+test('a damaged floor is CORRUPT and left alone, and its shard alone is down when it may be', async () => {
+  const { world, app } = await started({ shards: 2 })
+  await world.during(app.close())
+  const file = '/data/shard-1/floor.json'
+  world.disk.flipBit(file, 100)
+  const before = world.disk.contents(file)
+
+  await expect(world.start()).rejects.toMatchObject({ code: 'CORRUPT', details: { file } })
+  const again = await world.start({ allowDown: true })
+  expect(again.health().shards.map(({ phase }) => phase)).toEqual(['open', 'down'])
+  await world.during(again.close())
+  expect(world.disk.contents(file)).toEqual(before)
+})
+
+test('keelson.json is written once: a life changes only the floors of its shards', async () => {
+  const { world, app } = await started({ shards: 2 })
+  const text = (path: string): string => Buffer.from(world.disk.contents(path)).toString()
+  const made = text('/data/keelson.json')
+  await world.during(app.store.put('k', 1))
+  const floors = [0, 1].map((shard) => text(`/data/shard-${shard}/floor.json`))
+  await world.during(app.close())
+
+  expect(text('/data/keelson.json')).toBe(made)
+  const changed = [0, 1].map((at) => text(`/data/shard-${at}/floor.json`) !== floors[at])
+  expect(changed.filter(Boolean), 'the shard of the key').toHaveLength(1)
+})
+
 test('a log that lost nothing opens after each end, and a floor that cannot be written is not raised', async () => {
   const world = machine()
   for (const end of ['kill', 'close', 'kill', 'kill', 'close'] as const) await live(world, end, end)
   world.disk.inject({
     at: 1,
     times: 1_000,
-    path: '/data/keelson.json',
+    path: '/data/shard-0/floor.json',
     operation: ['create', 'rename'],
     fault: { kind: 'error', code: 'ENOSPC' },
   })

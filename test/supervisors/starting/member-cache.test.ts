@@ -1,7 +1,7 @@
 /** The data folder of a member is a cache of the logs in the engine: when it is filled again, and when it is a proof of a loss. */
 import { describe, expect, test } from 'vitest'
 import { type App, KeelsonError } from '../../../src/index.ts'
-import { readDataFolder } from '../../../src/storage/index.ts'
+import { readDataFolder, readFloor } from '../../../src/storage/index.ts'
 import { MemberProcess } from '../../support/worlds/member-process.ts'
 import { leaseMs, Members } from '../../support/worlds/members.ts'
 
@@ -162,8 +162,8 @@ describe('an engine that lost what it acknowledged is CORRUPT for a member that 
     ['what the next owner wrote', 8],
   ] as const)
     test(`when a promotion lost commits, and in their place is ${what}`, async () => {
-      const { members, facts, started, codeOf } = await world()
-      const position = facts()?.floors?.[0]?.lsn ?? 0
+      const { members, disk, started, codeOf } = await world()
+      const position = readFloor(disk, '/data/shard-0/floor.json')?.lsn ?? 0
       members.engine.loseTail('c', '0', position - 1)
       const log = members.engine.kept('c', '0')
       for (let at = 0; at < writes || log.head.end.lsn <= position; at++) {

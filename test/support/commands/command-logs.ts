@@ -5,8 +5,9 @@ import { type App, start } from 'keelson'
 import {
   type LogFloor,
   nodeDisk,
+  raiseFloor,
   readDataFolder,
-  writeDataFolder,
+  shardFolder,
 } from '../../../src/storage/index.ts'
 import { folderMadeOnce, tempFolder } from '../temp-folder.ts'
 import { commandHere } from './command-here.ts'
@@ -87,10 +88,13 @@ export const judged = async (dir: string, folder = 'd') => {
   return { status, errors, ...(output ? JSON.parse(output) : {}) }
 }
 
-/** Says in the `keelson.json` of a data folder that each of its logs had this extent. */
+/** Says in the shards of a data folder that each of its logs had this extent. */
 export const setFloors = (dir: string, floor: LogFloor): void => {
   const reading = readDataFolder(nodeDisk(), dir)
   if (reading.state !== 'sound') throw new Error(reading.state)
-  const floors = reading.facts.logs.map(() => floor)
-  writeDataFolder(nodeDisk(), dir, { ...reading.facts, floors })
+  reading.facts.logs.forEach((walId, shard) => {
+    const path = shardFolder(dir, shard).floor
+    nodeDisk().remove(path)
+    raiseFloor(nodeDisk(), path, { walId, ...floor })
+  })
 }
