@@ -56,10 +56,11 @@ export const argument = (path: ArgumentPath = '', whole?: string): Place => {
 
 /**
  * Refuses arguments after those of `form`, which JavaScript would drop without a word.
- * @throws KeelsonError `CONFIG`
+ * @throws KeelsonError `CONFIG`, or the code of `at`
  */
-export const noMore = (surplus: readonly unknown[], form: string): void => {
-  if (surplus.length > 0) throw configError('arguments', form, `${surplus.length} more`)
+export const noMore = (surplus: readonly unknown[], form: string, at = config()): void => {
+  if (surplus.length > 0)
+    throw refusal({ ...at, path: 'arguments' }, form, `${surplus.length} more`)
 }
 
 /** The place of a member. */
@@ -200,14 +201,15 @@ export const object = <F extends Fields>(fields: F): Check<Checked<F>, Given<F>>
   return Object.assign(check, { expected: 'an object', fields })
 }
 
-/** An object of any names, all of which are checked alike. */
+/** A plain object of any names, all of which are checked alike. */
 export const recordOf =
   <Out, In>(
     member: Check<Out, In>,
   ): Check<Readonly<Record<string, Out>>, Readonly<Record<string, In>>> =>
   (found, at) => {
-    if (typeof found !== 'object' || found === null || Array.isArray(found))
-      throw refusal(at, 'an object', found)
+    const isObject = typeof found === 'object' && found !== null && !Array.isArray(found)
+    if (!isObject || !isPlain(found))
+      throw refusal(at, isObject ? 'a plain object' : 'an object', found)
     const members = Object.entries(found)
     return Object.fromEntries(members.map(([name, each]) => [name, member(each, below(at, name))]))
   }

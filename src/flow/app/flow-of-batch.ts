@@ -16,6 +16,7 @@ import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import { type ChildSpec, call, noReply, reply } from '../../runtime/index.ts'
 import { type Command, namedKeys } from '../../storage/index.ts'
 import { type AppContext, kindSpec } from '../../supervisors/index.ts'
+import { exactly } from '../runs/options.ts'
 import { batchesKind, sharedKind } from '../runs/parts.ts'
 import { hashOf } from '../runs/values.ts'
 import { FlowOfTurn, type FlowTurnContext } from './flow-of-turn.ts'
@@ -129,7 +130,8 @@ export class FlowOfBatch extends FlowOfTurn {
    * another batch of this shard had the id; `UNKNOWN_OUTCOME`: commit it again; `NO_SPACE`, `BUSY`,
    * `SHARD_DOWN`, `CLOSED`
    */
-  async commit(): Promise<BatchCommitted> {
+  async commit(...surplus: []): Promise<BatchCommitted> {
+    exactly('commit()', surplus)
     const [commands, calls] = [this.#commands, Object.freeze(this.#calls)]
     const content = hashOf({ commands, calls }, 'the batch')
     const ref = this.#app.entity<Messages>(batchesKind).ref(this.#id)

@@ -10,7 +10,7 @@ import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { type JobOptions, sentJob } from '../queue/queue-handle.ts'
 import type { Queue } from '../queue/queue-terms.ts'
 import type { AnyWorkflow, StartRunOptions, Workflow } from '../runs/body.ts'
-import { shortText, signalOptions, startOptions, workflowOf } from '../runs/options.ts'
+import { exactly, shortText, signalOptions, startOf, workflowOf } from '../runs/options.ts'
 import { entitiesOf, queueId, queueKind, runKind } from '../runs/parts.ts'
 import { copied, hashOfText, inputOf, signalBytesMax, signalLength } from '../runs/values.ts'
 
@@ -35,8 +35,14 @@ export class FlowOfTurn {
    * Starts a run when this turn is durable. The same id and input give the same run.
    * @throws KeelsonError `INVALID_ARGUMENT`, also for a workflow that is not in the tree
    */
-  start<I, O, S>(type: Workflow<I, O, S>, input: I, options: StartRunOptions): void {
-    const { id, ...others } = startOptions(options, argument('', 'a start'))
+  start<I, O, S>(
+    type: Workflow<I, O, S>,
+    input: I,
+    options: StartRunOptions,
+    ...surplus: []
+  ): void {
+    exactly('start(type, input, { id, … })', surplus)
+    const { id, ...others } = startOf(type, options)
     const request = { ...inputOf(input), ...others }
     this.#addsCall(type, id, 'start', () => request)
   }
@@ -51,7 +57,9 @@ export class FlowOfTurn {
     name: N,
     value: S[N],
     options: { readonly id?: string } = {},
+    ...surplus: []
   ): void {
+    exactly('signal(type, id, name, value, { id })', surplus)
     const given = signalOptions(options, argument('', 'a signal'))
     const checked = shortText(name, argument('name'))
     const request = { name: checked, value: copied(value, `the signal ${name}`) }
@@ -68,7 +76,8 @@ export class FlowOfTurn {
    * down for longer between the two may add it twice.
    * @throws KeelsonError `INVALID_ARGUMENT`, `TOO_LARGE`
    */
-  add<J>(queue: Queue<J>, job: J, options: JobOptions = {}): void {
+  add<J>(queue: Queue<J>, job: J, options: JobOptions = {}, ...surplus: []): void {
+    exactly('add(queue, job, { key, … })', surplus)
     if (queue?.sort !== 'queue' || queue.takesRuns)
       throw invalidArgument('queue', 'a queue with a handler', queue?.name)
     const sent = sentJob(job, options)

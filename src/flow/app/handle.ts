@@ -1,7 +1,7 @@
 /** `flow(app)`: starts runs, talks to them, and looks at them. */
 import type { Batch, BatchAnswer } from '../../actors/index.ts'
 import { argument, object, optional, readOptions, text } from '../../check.ts'
-import { errorOf, invalidArgument, KeelsonError, type KeptError, keptError } from '../../errors.ts'
+import { errorOf, invalidArgument, type KeptError, keptError } from '../../errors.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import { type DrainOptions, drainQueue, type JobHandle, jobHandle } from '../queue/job-handle.ts'
@@ -47,16 +47,17 @@ import {
 import type { RunMessages, SignalRequest } from '../runs/messages.ts'
 import {
   cancelOptions,
+  exactly,
   forkOptions,
   resultOptions,
   retryFromOptions,
   shortText,
   signalOptions,
-  startOptions,
+  startOf,
   updateOptions,
   workflowOf,
 } from '../runs/options.ts'
-import { answerOf, entitiesOf } from '../runs/parts.ts'
+import { answerOf, entitiesOf, failure } from '../runs/parts.ts'
 import type { Outcome, RunState, RunStatus } from '../runs/record.ts'
 import { notNow } from '../runs/turns.ts'
 import { copied, inputOf, outcomeOf } from '../runs/values.ts'
@@ -156,14 +157,17 @@ export class Flow {
    * Starts a run, and answers when that is durable. The same id and input give the same run,
    * whatever became of it.
    * @throws KeelsonError `CONFLICT` if the run has begun with another input; `INVALID_ARGUMENT`, also
-   * for an input that cannot be stored, with its `path` in `details`; `NO_SPACE`, `BUSY`, `SHARD_DOWN`, `UNKNOWN_OUTCOME`, `CLOSED`
+   * for an input that cannot be stored, with its `path` in `details`, and for `priority` or `key`
+   * of a workflow without a queue; `NO_SPACE`, `BUSY`, `SHARD_DOWN`, `UNKNOWN_OUTCOME`, `CLOSED`
    */
   async start<I, O, S, Q = unknown, U = unknown>(
     type: Workflow<I, O, S, Q, U>,
     input: I,
     options: StartRunOptions,
+    ...surplus: []
   ): Promise<Handle<O, S, Q, U>> {
-    const { id, ...others } = startOptions(options, argument('', 'a start'))
+    exactly('start(type, input, { id, … })', surplus)
+    const { id, ...others } = startOf(type, options)
     const request = { ...inputOf(input), ...others }
     const { repeated } = await this.#ask(type, id, (ref) => call(ref, 'start', request))
     return this.#handle(type, id, repeated)
@@ -173,7 +177,9 @@ export class Flow {
   handle<I, O, S, Q = unknown, U = unknown>(
     type: Workflow<I, O, S, Q, U>,
     id: string,
+    ...surplus: []
   ): Handle<O, S, Q, U> {
+    exactly('handle(type, id)', surplus)
     return this.#handle(type, id, true)
   }
 
@@ -191,7 +197,9 @@ export class Flow {
     part: AnyWorkflow | Queue<J>,
     id: string,
     options: { readonly from?: string } = {},
+    ...surplus: []
   ): Promise<void> {
+    exactly('retry(part, id, { from })', surplus)
     const request = retryFromOptions(options, argument('', 'a retry'))
     if (part?.sort !== 'queue')
       return this.#ask(part as AnyWorkflow, id, (ref) => call(ref, 'retry', request))
@@ -215,7 +223,9 @@ export class Flow {
     type: Workflow<I, O, S, Q, U>,
     id: string,
     options: { readonly from: string; readonly id: string },
+    ...surplus: []
   ): Promise<Handle<O, S, Q, U>> {
+    exactly('fork(type, id, { from, id })', surplus)
     const { id: other, from } = forkOptions(options, argument('', 'a fork'))
     this.#ref(type, id)
     const { repeated } = await this.#ask(type, other, (ref) => call(ref, 'fork', { id, from }))
@@ -227,7 +237,8 @@ export class Flow {
    * for that. Its status is then `cancelled` again. Answers when that is durable.
    * @throws KeelsonError `CONFLICT` for a run that was not cancelled
    */
-  async undo(type: AnyWorkflow, id: string): Promise<void> {
+  async undo(type: AnyWorkflow, id: string, ...surplus: []): Promise<void> {
+    exactly('undo(type, id)', surplus)
     await this.#ask(type, id, (ref) => call(ref, 'undo'))
   }
 
@@ -239,7 +250,14 @@ export class Flow {
    * @throws KeelsonError `CONFLICT` if the run is not blocked, or has no such step without an
    * outcome that can be read
    */
-  async settle(type: AnyWorkflow, id: string, key: string, decision: Settlement): Promise<void> {
+  async settle(
+    type: AnyWorkflow,
+    id: string,
+    key: string,
+    decision: Settlement,
+    ...surplus: []
+  ): Promise<void> {
+    exactly('settle(type, id, key, decision)', surplus)
     const outcome = decided(decision)
     shortText(key, argument('key'))
     await this.#ask(type, id, (ref) => call(ref, 'settle', { key, outcome }))
@@ -251,17 +269,24 @@ export class Flow {
    * makes the whole known if it is committed again; it counts in the shard of its keys.
    * @throws KeelsonError `INVALID_ARGUMENT`, also for a batch without a command; `CROSS_SHARD`
    */
-  with(batch: Batch<readonly BatchAnswer[]>, options: { readonly id: string }): FlowOfBatch {
+  with(
+    batch: Batch<readonly BatchAnswer[]>,
+    options: { readonly id: string },
+    ...surplus: []
+  ): FlowOfBatch {
+    exactly('with(batch, { id })', surplus)
     return new FlowOfBatch(this.#app, batch, options)
   }
 
   /** A page of the runs of a workflow. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */
-  list(options: ListOptions): Page<Row> {
+  list(options: ListOptions, ...surplus: []): Page<Row> {
+    exactly('list({ type, … })', surplus)
     return listOf(this.#app, options)
   }
 
   /** One run; `undefined`: there is none of this id. */
-  get(type: AnyWorkflow, id: string): RunLook | undefined {
+  get(type: AnyWorkflow, id: string, ...surplus: []): RunLook | undefined {
+    exactly('get(type, id)', surplus)
     return runOf(this.#app, type, id)
   }
 
@@ -273,7 +298,8 @@ export class Flow {
    * @throws KeelsonError `INVALID_ARGUMENT`, `SHARD_DOWN`; `BAD_CURSOR`, at once or at a later
    * `next`, if the log has gone on beyond what was read
    */
-  watch(filter: WatchFilter): AsyncIterableIterator<RunChange> {
+  watch(filter: WatchFilter, ...surplus: []): AsyncIterableIterator<RunChange> {
+    exactly('watch({ type, … })', surplus)
     return watchOf(this.#app, filter)
   }
 
@@ -282,7 +308,8 @@ export class Flow {
    * The queue is asked.
    * @throws KeelsonError `TIMEOUT`, `CLOSED`, `EXITED`, `SHARD_DOWN`
    */
-  async place(type: AnyWorkflow, id: string): Promise<QueuePlace | undefined> {
+  async place(type: AnyWorkflow, id: string, ...surplus: []): Promise<QueuePlace | undefined> {
+    exactly('place(type, id)', surplus)
     const waiting = waitingOf(this.#app, type, id)
     if (!waiting) return undefined
     const { queue, ...run } = waiting
@@ -290,7 +317,8 @@ export class Flow {
   }
 
   /** A page of the operations that a run has recorded, in the order in which they first were. */
-  steps(type: AnyWorkflow, id: string, options: StepsOptions = {}): Page<StepRow> {
+  steps(type: AnyWorkflow, id: string, options: StepsOptions = {}, ...surplus: []): Page<StepRow> {
+    exactly('steps(type, id, { limit, cursor })', surplus)
     return stepsOf(this.#app, type, id, options)
   }
 
@@ -298,7 +326,8 @@ export class Flow {
   counts(type: AnyWorkflow): Promise<CountsOf>
   /** How many jobs of a queue are where. It reads no job. */
   counts<J>(queue: Queue<J>): Promise<QueueLook>
-  async counts(part: AnyWorkflow | Queue): Promise<CountsOf | QueueLook> {
+  async counts(part: AnyWorkflow | Queue, ...surplus: []): Promise<CountsOf | QueueLook> {
+    exactly('counts(part)', surplus)
     return part?.sort === 'queue' ? lookAtQueue(this.#app, part) : countsOf(this.#app, part)
   }
 
@@ -308,7 +337,13 @@ export class Flow {
    * @throws KeelsonError `BUSY` when the queue is full; `TOO_LARGE` for a job of more than 960 KiB;
    * `INVALID_ARGUMENT`; `NO_SPACE`, `SHARD_DOWN`, `UNKNOWN_OUTCOME`, `CLOSED`
    */
-  async add<J>(queue: Queue<J>, job: J, options: JobOptions = {}): Promise<AddedJob> {
+  async add<J>(
+    queue: Queue<J>,
+    job: J,
+    options: JobOptions = {},
+    ...surplus: []
+  ): Promise<AddedJob> {
+    exactly('add(queue, job, { key, … })', surplus)
     const [added] = await addJobs(this.#app, queue, [job], () => options)
     return added as AddedJob
   }
@@ -318,26 +353,31 @@ export class Flow {
    * may have added earlier pieces. `optionsOf` gives the options of each.
    * @throws KeelsonError as `add`
    */
-  addMany<J>(
+  async addMany<J>(
     queue: Queue<J>,
     jobs: readonly J[],
     optionsOf: (job: J) => JobOptions = () => ({}),
+    ...surplus: []
   ): Promise<AddedJob[]> {
+    exactly('addMany(queue, jobs, optionsOf)', surplus)
     return addJobs(this.#app, queue, jobs, optionsOf)
   }
 
   /** Lets no more jobs of a queue start. Jobs that run go on. It stays so over restarts. */
-  pause<J>(queue: Queue<J>): Promise<void> {
+  async pause<J>(queue: Queue<J>, ...surplus: []): Promise<void> {
+    exactly('pause(queue)', surplus)
     return pauseQueue(this.#app, queue as Queue, true)
   }
 
   /** Lets the jobs of a paused queue start. */
-  resume<J>(queue: Queue<J>): Promise<void> {
+  async resume<J>(queue: Queue<J>, ...surplus: []): Promise<void> {
+    exactly('resume(queue)', surplus)
     return pauseQueue(this.#app, queue as Queue, false)
   }
 
   /** A page of the dead jobs of a queue, 100 by default. It wakes nobody. */
-  dead<J>(queue: Queue<J>, options: DeadOptions = {}): DeadPage<J> {
+  dead<J>(queue: Queue<J>, options: DeadOptions = {}, ...surplus: []): DeadPage<J> {
+    exactly('dead(queue, { limit, cursor })', surplus)
     return deadJobs(this.#app, queue, options)
   }
 
@@ -346,7 +386,8 @@ export class Flow {
    * is `INVALID_ARGUMENT`: its jobs are runs.
    * @throws KeelsonError `INVALID_ARGUMENT`
    */
-  job<J, R>(queue: Queue<J, R>, id: string): JobHandle<J, R> {
+  job<J, R>(queue: Queue<J, R>, id: string, ...surplus: []): JobHandle<J, R> {
+    exactly('job(queue, id)', surplus)
     return jobHandle(this.#app, queue, id)
   }
 
@@ -356,7 +397,12 @@ export class Flow {
    * whose row cannot be read stays.
    * @throws KeelsonError `INVALID_ARGUMENT`, also for a queue without a handler; as `add`
    */
-  drain<J, R>(queue: Queue<J, R>, options: DrainOptions = {}): Promise<number> {
+  async drain<J, R>(
+    queue: Queue<J, R>,
+    options: DrainOptions = {},
+    ...surplus: []
+  ): Promise<number> {
+    exactly('drain(queue, { where })', surplus)
     return drainQueue(this.#app, queue, options)
   }
 
@@ -369,14 +415,16 @@ export class Flow {
     const run = { type: type.name, id }
     return {
       ...{ id, repeated },
-      result: async (options = {}) => {
+      result: async (options = {}, ...surplus: []) => {
+        exactly('result({ timeoutMs })', surplus)
         const { timeoutMs } = resultOptions(options, argument('', 'a result'))
         const ended = call(ref, 'result', undefined, { timeoutMs })
         const end = await answerOf(run, ended, 'has not ended')
         if (end.status === 'completed') return end.output as O
         throw failure(type.name, id, end.status, end.error)
       },
-      signal: async (name, value, options = {}) => {
+      signal: async (name, value, options = {}, ...surplus: []) => {
+        exactly('signal(name, value, { id })', surplus)
         const request = {
           name: shortText(name, argument('name')),
           value: copied(value, `the signal ${name}`),
@@ -384,12 +432,17 @@ export class Flow {
         }
         return answerOf(run, call(ref, 'signal', request))
       },
-      cancel: async (options = {}) =>
-        answerOf(run, call(ref, 'cancel', cancelOptions(options, argument('', 'a cancel')))),
-      update: async (name, value, options = {}) => {
+      cancel: async (options = {}, ...surplus: []) => {
+        exactly('cancel({ reason, force })', surplus)
+        const request = cancelOptions(options, argument('', 'a cancel'))
+        return answerOf(run, call(ref, 'cancel', request))
+      },
+      update: async (name, value, options = {}, ...surplus: []) => {
+        exactly('update(name, value, { id, timeoutMs })', surplus)
         const { timeoutMs, ...others } = updateOptions(options, argument('', 'an update'))
+        const checked = shortText(name, argument('name'))
         const sent = copied(value, `the update ${name}`)
-        const request = { name: shortText(name, argument('name')), value: sent, ...others }
+        const request = { name: checked, value: sent, ...others }
         const checks = type.options?.updates ?? {}
         if (Object.hasOwn(checks, name)) await checks[name]?.(sent as never)
         const asked = call(ref, 'update', request as SignalRequest, { timeoutMs })
@@ -404,6 +457,7 @@ export class Flow {
         const queries: Queries = type.options?.queries ?? {}
         const query = Object.hasOwn(queries, name) ? queries[name] : undefined
         if (!query) throw invalidArgument('name', oneOfText(Object.keys(queries)), name)
+        exactly('query(name, argument)', given.slice(1))
         const found = entitiesOf(this.#app, 'workflow', type.name).state(id)
         if (!found) throw notNow('answer a query', id, undefined)
         return query((found as RunState).progress as never, given[0] as never) as never
@@ -439,16 +493,3 @@ const decided = (decision: Settlement): Outcome => {
 }
 
 const plainError = object({ message: text, code: optional(text) })
-
-const codes = { failed: 'FAILED', cancelled: 'CANCELLED', blocked: 'BLOCKED' } as const
-
-const failure = (
-  type: string,
-  id: string,
-  status: keyof typeof codes,
-  error: KeptError,
-): KeelsonError => {
-  const cause = errorOf(error)
-  const message = `the run ${id} of ${type} is ${status}: ${cause.message}`
-  return new KeelsonError(codes[status], message, { details: { type, id, status }, cause })
-}

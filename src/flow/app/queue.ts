@@ -47,7 +47,7 @@ export function queue(name: string, ...given: readonly unknown[]): Queue<never> 
   if (typeof handler === 'function')
     return queueOf(queueTerms(name, 'jobs', handler as never, options), { takesRuns: false })
   const isWorkflow = (handler as Workflow | undefined)?.sort === 'workflow'
-  const hasOptions = given.length < 2 && typeof (handler ?? {}) === 'object'
+  const hasOptions = given.length < 2 && typeof (handler === undefined ? {} : handler) === 'object'
   if (!isWorkflow && !hasOptions)
     throw configError(`queue.${name}.handler`, 'a function or a workflow', handler)
   if (isWorkflow) {
@@ -55,7 +55,13 @@ export function queue(name: string, ...given: readonly unknown[]): Queue<never> 
     const terms = queueTerms(name, 'inputs', runner(workflow), options, asRun)
     return queueOf(terms, { takesRuns: false, starts: workflow.name })
   }
-  const terms = queueTerms(name, 'runs', follow, (handler ?? {}) as QueueOptions, asRun)
+  const terms = queueTerms(
+    name,
+    'runs',
+    follow,
+    (handler === undefined ? {} : handler) as QueueOptions,
+    asRun,
+  )
   return queueOf(terms, { takesRuns: true })
 }
 

@@ -1,14 +1,14 @@
 /** `flow(app).schedules`: makes schedules at run time, acts on them and on those of the tree. */
-import { argument, noMore, object, optional, or, type Place, refusal } from '../../check.ts'
+import { argument, object, optional, or, refusal } from '../../check.ts'
 import { KeelsonError } from '../../errors.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import { type AppContext, durableActors } from '../../supervisors/index.ts'
 import type { Workflow } from '../runs/body.ts'
 import type { Page } from '../runs/listing.ts'
-import { missed, overlap, pageOptions, shortText, workflowOf } from '../runs/options.ts'
+import { exactly, missed, overlap, pageOptions, shortText, workflowOf } from '../runs/options.ts'
 import { entitiesOf, isInTree, scheduleId, scheduleKind, schedulesKind } from '../runs/parts.ts'
 import { encoded, inputOf } from '../runs/values.ts'
-import { CronTimes } from '../schedule/cron.ts'
+import { cronPattern, timeZone } from '../schedule/cron.ts'
 import { brokenBy, type ScheduleMessages } from '../schedule/schedule-entity.ts'
 import type {
   Declared,
@@ -67,25 +67,15 @@ const name = (given: unknown): string => {
   throw refusal(argument('name'), 'at most 128 bytes, without {, } and /', given)
 }
 
-const cron = (found: unknown, at: Place): string => {
-  new CronTimes(found, 'UTC', at)
-  return found as string
-}
-
-const zone = (found: unknown, at: Place): string => {
-  new CronTimes('* * * * *', found, at)
-  return found as string
-}
-
 const anyInput = (found: unknown): unknown => found
 
 const createOptions = object({
-  ...{ zone: or(zone, 'UTC'), missed: or(missed, 'one'), overlap: or(overlap, 'skip') },
+  ...{ zone: or(timeZone, 'UTC'), missed: or(missed, 'one'), overlap: or(overlap, 'skip') },
   input: anyInput,
 })
 
 const changeOptions = object({
-  ...{ cron: optional(cron), zone: optional(zone), missed: optional(missed) },
+  ...{ cron: optional(cronPattern), zone: optional(timeZone), missed: optional(missed) },
   ...{ overlap: optional(overlap), input: anyInput },
 })
 
@@ -127,10 +117,10 @@ export class Schedules {
     options: ScheduleOptions & { readonly input?: unknown } = {},
     ...surplus: []
   ): Promise<{ readonly repeated: boolean }> {
-    noMore(surplus, 'create(name, cron, workflow, { zone, input, … })')
+    exactly('create(name, cron, workflow, { zone, input, … })', surplus)
     const { input: _, ...checked } = createOptions(options, argument('', 'a schedule'))
     const declared: Declared = {
-      ...{ cron: cron(pattern, argument('cron')), ...checked },
+      ...{ cron: cronPattern(pattern, argument('cron')), ...checked },
       workflow: workflowOf(workflow).name,
       ...inputIn(options),
     }
@@ -142,11 +132,15 @@ export class Schedules {
   /**
    * Changes a schedule that was made at run time. A new pattern or zone counts from now on, and so
    * do `missed` and `overlap`: times that have passed are decided by the old ones.
-   * @throws KeelsonError `CONFLICT` if there is none, or if the tree declares it: it is changed there
+   * @throws KeelsonError `CONFLICT` if there is none, or if the tree declares it: it is changed there;
+   * `INVALID_ARGUMENT`, also for no change; `TOO_LARGE` for an input of more than 64 KiB
    */
-  async change(given: string, changes: ScheduleChanges): Promise<void> {
+  async change(given: string, changes: ScheduleChanges, ...surplus: []): Promise<void> {
+    exactly('change(name, { cron, zone, input, … })', surplus)
     const { input: _, ...checked } = changeOptions(changes, argument('', 'a change'))
     const changed = { ...checked, ...inputIn(changes) } as Partial<Declared>
+    if (Object.keys(changed).length === 0)
+      throw refusal(argument('changes'), 'a cron pattern or an option', 'none')
     await call(this.#made(name(given), 'changed'), 'change', changed)
   }
 
@@ -154,7 +148,8 @@ export class Schedules {
    * Lets a schedule start no run by its times, until `resume`, over restarts too. A run that goes on
    * is left alone. Answers when that is durable. @throws KeelsonError `CONFLICT` if there is none
    */
-  pause(given: string): Promise<void> {
+  async pause(given: string, ...surplus: []): Promise<void> {
+    exactly('pause(name)', surplus)
     return this.#pause(given, true)
   }
 
@@ -162,7 +157,8 @@ export class Schedules {
    * Lets a paused schedule go on with its next time. Times that passed in the pause are not made
    * good. @throws KeelsonError `CONFLICT` if there is none
    */
-  resume(given: string): Promise<void> {
+  async resume(given: string, ...surplus: []): Promise<void> {
+    exactly('resume(name)', surplus)
     return this.#pause(given, false)
   }
 
@@ -172,7 +168,8 @@ export class Schedules {
    * @throws KeelsonError `CONFLICT` if there is none, if a run goes on under `overlap: 'skip'`, or if
    * the schedule is broken; `BUSY` if 1,000 runs wait
    */
-  async trigger(given: string): Promise<TriggeredRun> {
+  async trigger(given: string, ...surplus: []): Promise<TriggeredRun> {
+    exactly('trigger(name)', surplus)
     const ref = this.#ref(name(given))
     const id = await call(ref, 'trigger')
     // The step that starts it comes before this message.
@@ -185,14 +182,16 @@ export class Schedules {
    * do not start. False: there was none. If the tree has a schedule of its name too, that one stays.
    * @throws KeelsonError `CONFLICT` if only the tree declares it: it is removed there
    */
-  async delete(given: string): Promise<boolean> {
+  async delete(given: string, ...surplus: []): Promise<boolean> {
+    exactly('delete(name)', surplus)
     const made = this.#app.entity(schedulesKind)
     if (made.state(name(given)) === undefined) this.#made(given, 'removed')
     return made.delete(given)
   }
 
   /** One schedule; `undefined`: there is none of this name. It wakes nobody. */
-  get(given: string): ScheduleRow | undefined {
+  get(given: string, ...surplus: []): ScheduleRow | undefined {
+    exactly('get(name)', surplus)
     const plan = this.#state(name(given))
     return plan && rowOf(this.#app, given, plan, isInTree(this.#app, scheduleKind(given)))
   }
@@ -203,7 +202,11 @@ export class Schedules {
    * which is then `broken`. It wakes nobody.
    * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`
    */
-  list(options: { readonly limit?: number; readonly cursor?: string } = {}): Page<ScheduleRow> {
+  list(
+    options: { readonly limit?: number; readonly cursor?: string } = {},
+    ...surplus: []
+  ): Page<ScheduleRow> {
+    exactly('list({ limit, cursor })', surplus)
     const query = pageOptions(options, argument('', 'a page'))
     const page = this.#app.entity<unknown, Plan>(schedulesKind).list(query as object)
     const names = query.cursor === undefined ? treeSchedules(this.#app) : []

@@ -1,13 +1,13 @@
 /** The part of `flow(app)` for single jobs: looks at one, waits for it, changes and removes it. */
-import { argument, object, oneOf, optional, or } from '../../check.ts'
+import { argument, object, oneOf, optional, refusal } from '../../check.ts'
 import { invalidArgument } from '../../errors.ts'
 import { call } from '../../runtime/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import type { Duration } from '../runs/body.ts'
-import { delay, priority, resultOptions, shortText } from '../runs/options.ts'
+import { delay, exactly, priority, resultOptions, shortText } from '../runs/options.ts'
 import { copied } from '../runs/values.ts'
 import type { JobLook } from './job-look.ts'
-import { askQueue, jobNumber, retryJob } from './queue-handle.ts'
+import { askQueue, jobNumber, queueRef, retryJob } from './queue-handle.ts'
 import type { Queue } from './queue-terms.ts'
 import type { JobState } from './queue-types.ts'
 import type { DrainRequest } from './removals.ts'
@@ -59,7 +59,7 @@ export interface JobHandle<J = unknown, R = unknown> {
 
 /** Which jobs a drain removes. */
 export type DrainOptions = {
-  /** Without it every job that waits or is delayed. */
+  /** Without it every job that waits or is delayed. It has one of them at least. */
   readonly where?: {
     readonly state?: DrainRequest['state']
     readonly key?: string
@@ -74,38 +74,52 @@ const updated = object({ delay: optional(delay), priority: optional(priority) })
 /** The handle of a job. @throws KeelsonError `INVALID_ARGUMENT` */
 export const jobHandle = <J, R>(app: App, queue: Queue<J, R>, id: string): JobHandle<J, R> => {
   const number = jobNumber(id)
+  queueRef(app, queue)
   return {
     id,
-    get: () => askQueue(app, queue, (ref) => call(ref, 'job', number)) as never,
-    result: async (options = {}) => {
+    get: async (...surplus: []) => {
+      exactly('get()', surplus)
+      return askQueue(app, queue, (ref) => call(ref, 'job', number)) as never
+    },
+    result: async (options = {}, ...surplus: []) => {
+      exactly('result({ timeoutMs })', surplus)
       const { timeoutMs } = resultOptions(options, argument('', 'a result'))
       const asked = askQueue(app, queue, (ref) => call(ref, 'result', number, { timeoutMs }))
       // Others may wait for the same value, and its handler may have it still.
       return copied((await asked) as R, 'the result')
     },
-    remove: async () => {
+    remove: async (...surplus: []) => {
+      exactly('remove()', surplus)
       const state = await askQueue(app, queue, (ref) => call(ref, 'remove', number))
       return { removed: state !== undefined, state }
     },
-    update: async (change) => {
+    update: async (change, ...surplus: []) => {
+      exactly('update({ delay, priority })', surplus)
       const { delay: delayMs, priority } = updated(change, argument('', 'an update'))
       if (delayMs === undefined && priority === undefined)
         throw invalidArgument('change', 'a delay or a priority', change)
       await askQueue(app, queue, (ref) => call(ref, 'update', { number, delayMs, priority }))
     },
-    retry: () => retryJob(app, queue as Queue, id),
+    retry: async (...surplus: []) => {
+      exactly('retry()', surplus)
+      return retryJob(app, queue as Queue, id)
+    },
   }
 }
 
+const chosen = object({
+  state: optional(oneOf('waiting', 'delayed', 'dead')),
+  key: optional(shortText),
+  priority: optional(priority),
+})
+
+/** One that chooses nothing is refused: a key that is `undefined` by mistake would remove all. */
 const drained = object({
-  where: or(
-    object({
-      state: optional(oneOf('waiting', 'delayed', 'dead')),
-      key: optional(shortText),
-      priority: optional(priority),
-    }),
-    {},
-  ),
+  where: optional<ReturnType<typeof chosen>, unknown>((found, at) => {
+    const checked = chosen(found, at)
+    if (Object.keys(checked).length > 0) return checked
+    throw refusal(at, 'a state, a key or a priority', 'none of them')
+  }),
 })
 
 /** Removes jobs, in pieces. Answers how many. */
@@ -114,7 +128,8 @@ export const drainQueue = async <J, R>(
   queue: Queue<J, R>,
   options: DrainOptions,
 ): Promise<number> => {
-  const { state, key, priority } = drained(options, argument('', 'a drain')).where
+  const { where = {} } = drained(options, argument('', 'a drain'))
+  const { state, key, priority }: Partial<ReturnType<typeof chosen>> = where
   let removed = 0
   // Delayed ones first: one that becomes ready in between is found among the waiting ones.
   for (const each of state ? [state] : (['delayed', 'waiting'] as const)) {

@@ -331,8 +331,9 @@ export class QueueBook {
   update(number: number, change: JobChange, now: number, rows: DurableRows): void {
     const found = this.find(number, rows)
     const state = this.#cut.has(number) ? 'running' : found?.state
+    const how = state ?? (number < this.next ? 'done or removed' : 'not there')
     if (!found || (state !== 'waiting' && state !== 'delayed'))
-      throw new KeelsonError('CONFLICT', `job ${number} does not wait: it is ${state ?? 'gone'}`)
+      throw new KeelsonError('CONFLICT', `job ${number} does not wait: it is ${how}`)
     const { row } = found
     const record = { ...found.record, priority: change.priority ?? found.record.priority }
     const present = state === 'delayed' ? dueOf(row) : now

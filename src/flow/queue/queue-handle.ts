@@ -64,6 +64,7 @@ export const addJobs = async <J>(
   optionsOf: (job: J) => JobOptions,
 ): Promise<AddedJob[]> => {
   if (queue?.takesRuns) throw invalidArgument('queue', 'a queue with a handler', queue.name)
+  queueRef(app, queue)
   if (!Array.isArray(jobs)) throw invalidArgument('jobs', 'a list', jobs)
   if (typeof optionsOf !== 'function') throw invalidArgument('optionsOf', 'a function', optionsOf)
   // A hole in the list is a job like any other.
@@ -155,10 +156,13 @@ export const askQueue = <J, T>(
   queue: Queue<J>,
   does: (ref: Ref<QueueMessages>) => Promise<T>,
 ): Promise<T> => {
-  const name = nameOf(queue)
-  const ref = entitiesOf<QueueMessages>(app, 'queue', name).ref(queueId)
-  return answerOf({ queue: name }, does(ref))
+  const ref = queueRef(app, queue)
+  return answerOf({ queue: queue.name }, does(ref))
 }
+
+/** @throws KeelsonError `INVALID_ARGUMENT` for one that is not in the tree */
+export const queueRef = <J>(app: App, queue: Queue<J>): Ref<QueueMessages> =>
+  entitiesOf<QueueMessages>(app, 'queue', nameOf(queue)).ref(queueId)
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
 const nameOf = <J>(queue: Queue<J>): string => part('queue')(queue, argument('queue')).name

@@ -2,12 +2,13 @@
  * The control of a run: a cancel, by its activation or by force without it; its deadline, which cancels it
  * too; and `retry`, `undo` and `settle`, by which an operator lets it go on.
  */
+import { KeelsonError } from '../../errors.ts'
 import { noReply, reply } from '../../runtime/index.ts'
 import { emitFlow } from '../runs/events.ts'
 import type { RunContext, RunEnd } from '../runs/messages.ts'
 import { isOver, operationKey, type RunState } from '../runs/record.ts'
 import { reopening, reopeningFrom, settled } from '../runs/repairs.ts'
-import { ended, endWaiting, notNow, recordIn, withStatus } from '../runs/turns.ts'
+import { ended, endWaiting, noneToBegin, notNow, recordIn, withStatus } from '../runs/turns.ts'
 import type { RunActivations, RunAlarms, RunCalls } from './activations.ts'
 import { orRefused, refuse } from './refusals.ts'
 
@@ -73,9 +74,12 @@ export const repairCalls = (
 ): RunCalls<'retry' | 'undo' | 'settle'> => ({
   retry: (state, { from }, context) =>
     orRefused(state, context, async () => {
-      const next = state && retried(state, from, context)
-      const what = from === undefined ? 'be retried' : `be retried from ${from}`
-      if (!next) return refuse(state, context, notNow(what, context.id, state?.status))
+      if (!state || !mayRetry(state, from)) {
+        const what = from === undefined ? 'be retried' : `be retried from ${from}`
+        return refuse(state, context, notNow(what, context.id, state?.status))
+      }
+      const next = retried(state, from, context)
+      if (!next) return refuse(state, context, noneToBegin(context.id, `${from}`))
       return reply(undefined, activations.resumed({ ...next, attempt: 1 }, context))
     }),
   undo: (state, _, context) => {
@@ -92,27 +96,36 @@ export const repairCalls = (
   },
   settle: (state, { key, outcome }, context) =>
     orRefused(state, context, async () => {
-      const next = state?.status === 'blocked' && (await settled(state, { key, outcome }, context))
-      if (!next) return refuse(state, context, notNow(`settle ${key}`, context.id, state?.status))
+      const { id } = context
+      if (state?.status !== 'blocked')
+        return refuse(state, context, notNow(`settle ${key}`, id, state?.status))
+      const next = await settled(state, { key, outcome }, context)
+      if (!next) return refuse(state, context, noneToSettle(id, key))
       return reply(undefined, activations.resumed(next, context))
     }),
 })
 
-/** The state of a run that was retried; `undefined`: it goes on, or it has no such operation. */
+const mayRetry = ({ status, cancel }: RunState, from: string | undefined): boolean => {
+  const isBlocked = status === 'blocked'
+  if (from === undefined) return isBlocked || (isOver(status) && status !== 'completed')
+  // After an acknowledged cancel each step that has begun must be there to be undone.
+  return isOver(status) || (isBlocked && !cancel)
+}
+
+/** The state of a run that was retried; `undefined`: it has no operation with this key. */
 const retried = (
   state: RunState,
   from: string | undefined,
   context: RunContext,
 ): RunState | undefined => {
-  const { status, cancel } = state
-  const isBlocked = status === 'blocked'
-  if (!isBlocked && !isOver(status)) return undefined
-  // After an acknowledged cancel each step that has begun must be there to be undone.
-  if (from !== undefined)
-    return isBlocked && cancel ? undefined : reopeningFrom(state, context, from)
-  if (status === 'completed') return undefined
-  return isBlocked ? unblocked(state, context) : reopening(state, context)
+  if (from !== undefined) return reopeningFrom(state, context, from)
+  return state.status === 'blocked' ? unblocked(state, context) : reopening(state, context)
 }
+
+const noneToSettle = (id: string, key: string): KeelsonError =>
+  new KeelsonError('CONFLICT', `the run ${id} needs no decision about "${key}"`, {
+    details: { id, key },
+  })
 
 /** A step of `once` whose outcome is not known runs again. */
 const unblocked = (state: RunState, { rows }: RunContext): RunState => {

@@ -12,6 +12,7 @@ import { isOver, type Parent, type Recorded, type RunState } from '../runs/recor
 import { type Beginning, before } from '../runs/repairs.ts'
 import {
   inputText,
+  noneToBegin,
   notNow,
   outcomeText,
   putOperation,
@@ -64,8 +65,9 @@ export const forkCalls = (activations: RunActivations): RunCalls<'fork'> => ({
     return orRefused(state, context, async () => {
       const runs = entitiesOf(context.app, 'workflow', workflow.name)
       const other = runs.state(id) as State
-      const begun = other && (await beginningOf(other, runs.rows(id), from))
-      if (!begun) return refuse(state, context, notNow(`be forked from ${from}`, id, other?.status))
+      if (!other) return refuse(state, context, notNow('be forked', id, undefined))
+      const begun = await beginningOf(other, runs.rows(id), from)
+      if (!begun) return refuse(state, context, noneToBegin(id, from))
       const born = forkedFrom(other, run, from, { activations, begun, context })
       if (workflow.options.queue !== undefined)
         return reply({ repeated: false }, activations.entering(born, context))

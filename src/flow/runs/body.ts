@@ -255,9 +255,9 @@ export type StartRunOptions = {
   readonly delay?: Duration
   /** The time of the whole run, from the start; then it is cancelled. */
   readonly deadline?: Duration
-  /** Shown by `list`, and used by queues: the higher number goes first. */
+  /** In the queue of the workflow, which it must have: the higher number goes first. */
   readonly priority?: number
-  /** The key in the queue of the workflow, such as the id of a customer: 1 to 256 bytes. */
+  /** The key in that queue, such as the id of a customer: 1 to 256 bytes. */
   readonly key?: string
   /** A word by which `list` finds runs that belong together. */
   readonly correlation?: string

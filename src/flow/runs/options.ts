@@ -10,17 +10,21 @@ import {
   flag,
   functionOf,
   mapped,
+  noMore,
   numberFrom,
   object,
   oneOf,
   optional,
   or,
   orInfinite,
+  recordOf,
+  refusal,
   text,
   that,
   wholeFrom,
 } from '../../check.ts'
 import type { Retry } from '../../clock.ts'
+import { invalidArgument } from '../../errors.ts'
 import { checkEntityId } from '../../storage/index.ts'
 import { retryOptions } from '../../supervisors/index.ts'
 import type { CheckedOptions, Duration, Queries, UntypedBody, Workflow } from './body.ts'
@@ -77,6 +81,10 @@ export const priority = wholeFrom(-1_000, 1_000)
 /** A policy of tries. */
 export const retry: Check<Retry> = object(retryOptions) as Check<Retry>
 
+/** Refuses arguments of a call after those of `form`. @throws KeelsonError `INVALID_ARGUMENT` */
+export const exactly = (form: string, surplus: readonly unknown[]): void =>
+  noMore(surplus, form, argument())
+
 /** A part of `flows`, of this sort. */
 export const part = <T extends FlowPart>(sort: T['sort']): Check<T> =>
   that(`a ${sort}`, (found) => (found as FlowPart | undefined)?.sort === sort)
@@ -119,26 +127,20 @@ export const allOptions = object({
   onFailure: or(oneOf('fail', 'collect'), 'fail'),
 })
 
-const bodies: Check<Readonly<Record<number, UntypedBody>>> = that(
-  'functions by their versions',
-  (found) =>
-    typeof found === 'object' &&
-    Object.entries(Object(found)).every(
-      ([version, body]) => /^[1-9]\d{0,8}$/.test(version) && typeof body === 'function',
-    ),
-)
+const bodies: Check<Readonly<Record<number, UntypedBody>>> = (found, at) => {
+  const checked = recordOf(functionOf<UntypedBody>())(found, at)
+  const wrong = Object.keys(checked).find((version) => !/^[1-9]\d{0,8}$/.test(version))
+  if (wrong === undefined) return checked
+  throw refusal(at, 'functions by their versions', wrong)
+}
 
-const named: Check<Queries> = that(
-  'functions by their names',
-  (found) =>
-    typeof found === 'object' &&
-    Object.values(Object(found)).every((query) => typeof query === 'function'),
-)
+const queries: Check<Queries> = recordOf(functionOf<Queries[string]>())
+
+const updates = recordOf(functionOf()) as Check<CheckedOptions['updates']>
 
 /** The options of `workflow`. */
 export const workflowOptions = object({
-  queries: or(named, {}),
-  updates: or(named as Check<CheckedOptions['updates']>, {}),
+  ...{ queries: or(queries, {}), updates: or(updates, {}) },
   version: or(wholeFrom(1), 1),
   previous: or(bodies, {}),
   deadline: optional(duration),
@@ -162,8 +164,7 @@ export const missed = oneOf('one', 'all', 'none')
 /** The times of a schedule that come while a run goes on. */
 export const overlap = oneOf('skip', 'queue', 'allow')
 
-/** The options of `start`. */
-export const startOptions = object({
+const startOptions = object({
   id: runId,
   delay: optional(delay),
   deadline: optional(duration),
@@ -171,6 +172,21 @@ export const startOptions = object({
   key: optional(shortText),
   correlation: optional(shortText),
 })
+
+/**
+ * The options of a start of this workflow. @throws KeelsonError `INVALID_ARGUMENT`, also for those
+ * of a queue if it has none
+ */
+export const startOf = (
+  type: { readonly options?: Pick<CheckedOptions, 'queue'> } | undefined,
+  given: Parameters<typeof startOptions>[0],
+): ReturnType<typeof startOptions> => {
+  const options = startOptions(given, argument('', 'a start'))
+  for (const name of ['priority', 'key'] as const)
+    if (options[name] !== undefined && type?.options && type.options.queue === undefined)
+      throw invalidArgument(name, 'none, for a workflow without a queue', options[name])
+  return options
+}
 
 /** The options of `fork`. */
 export const forkOptions = object({ id: runId, from: shortText })

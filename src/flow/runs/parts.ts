@@ -5,7 +5,14 @@
  */
 import type { EntityHandle } from '../../actors/index.ts'
 import { backoffMs } from '../../clock.ts'
-import { configError, invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
+import {
+  configError,
+  errorOf,
+  invalidArgument,
+  isKeelsonError,
+  KeelsonError,
+  type KeptError,
+} from '../../errors.ts'
 import { type BareContext, type ChildSpec, call } from '../../runtime/index.ts'
 import { type AppContext, durableActors } from '../../supervisors/index.ts'
 
@@ -70,6 +77,20 @@ export const answerOf = <T>(
     const details = { ...of, ...(timeoutMs !== undefined && { timeoutMs }) }
     throw new KeelsonError(code, `the ${who} ${text}`, { details, cause })
   })
+
+const codes = { failed: 'FAILED', cancelled: 'CANCELLED', blocked: 'BLOCKED' } as const
+
+/** Why a run gives no output: how it has ended, or that it does not go on. */
+export const failure = (
+  type: string,
+  id: string,
+  status: keyof typeof codes,
+  error: KeptError,
+): KeelsonError => {
+  const cause = errorOf(error)
+  const message = `the run ${id} of ${type} is ${status}: ${cause.message}`
+  return new KeelsonError(codes[status], message, { details: { type, id, status }, cause })
+}
 
 /** The id of the one entity of its kind. */
 export const queueId = 'queue'

@@ -414,6 +414,12 @@ export const notNow = (what: string, id: string, status: RunStatus | undefined):
     details: { id, status },
   })
 
+/** Why a run cannot begin from an operation. */
+export const noneToBegin = (id: string, from: string): KeelsonError =>
+  new KeelsonError('CONFLICT', `the run ${id} has no operation "${from}" to begin from`, {
+    details: { id, from },
+  })
+
 /** Why a run does not go on, as it is kept. */
 export const blockedBy = (code: KeelsonError['code'], message: string): KeptError => ({
   name: 'KeelsonError',

@@ -4,29 +4,41 @@
  * and a time that comes twice counts once, unless the pattern says every hour or minute.
  */
 import { Cron } from 'croner'
-import { type Place, refusal } from '../../check.ts'
+import { below, type Check, type Place, that } from '../../check.ts'
 
 /** Five or six fields, or a name such as `@daily`. Croner takes a date and a year too. */
 const patternText = /^(@[a-z]+|\S+(\s+\S+){4,5})$/
+
+/** A pattern that comes at some time. */
+export const cronPattern: Check<string> = that(
+  "a cron pattern of 5 or 6 fields with a time, such as '30 2 * * *'",
+  (found) =>
+    typeof found === 'string' && patternText.test(found) && isComing(found, { timezone: 'UTC' }),
+)
+
+/** A time zone. Croner takes an empty one for that of the machine. */
+export const timeZone: Check<string> = that(
+  "an IANA time zone, such as 'Europe/Berlin'",
+  (found) =>
+    typeof found === 'string' && found !== '' && isComing('* * * * *', { timezone: found }),
+)
+
+const isComing = (pattern: string, options: { readonly timezone: string }): boolean => {
+  try {
+    return new Cron(pattern, options).nextRun(new Date(0)) !== null
+  } catch {
+    return false
+  }
+}
 
 /** The times of a pattern, in ms since 1970. */
 export class CronTimes {
   readonly #cron: Cron
 
-  /** @throws KeelsonError with the code of the place for a pattern without a time, or an unknown zone */
+  /** @throws KeelsonError as `cronPattern` and `timeZone` */
   constructor(pattern: unknown, zone: unknown, at: Place) {
-    try {
-      if (typeof pattern !== 'string' || typeof zone !== 'string') throw new TypeError('no text')
-      if (!patternText.test(pattern)) throw new RangeError('it has not 5 or 6 fields')
-      // Croner takes an empty zone for that of the machine.
-      if (zone === '') throw new RangeError('it has no zone')
-      this.#cron = new Cron(pattern, { timezone: zone })
-      if (this.after(0) === undefined) throw new RangeError('it never comes')
-    } catch (cause) {
-      const expected =
-        "a cron pattern of 5 or 6 fields with a time, such as '30 2 * * *', and an IANA time zone"
-      throw Object.assign(refusal(at, expected, `${pattern} in ${zone}`), { cause })
-    }
+    const timezone = timeZone(zone, below(at, 'zone'))
+    this.#cron = new Cron(cronPattern(pattern, below(at, 'cron')), { timezone })
   }
 
   /** The next time after `ms`; `undefined`: there is none. */

@@ -100,7 +100,7 @@ export const brokenBy = (app: unknown, name: string, { workflow }: Plan): string
 const server = (starter: RunStarter, own?: TreeSchedule): Server => {
   const nameOf = (context: Context): string => own?.name ?? context.id
   const timesOf = ({ cron, zone }: Declared): CronTimes =>
-    own?.times ?? new CronTimes(cron, zone, argument('cron'))
+    own?.times ?? new CronTimes(cron, zone, argument())
   /** The plan as this program goes on with it; `undefined`: there is none, or it rests. */
   const planNow = (plan: State, context: Context): State => {
     if (own) return planFor(own.declared, own.times, context.now(), plan)

@@ -3,8 +3,8 @@
  * ends once: by `close()`, or when its root supervisor has spent its restarts.
  */
 import type { Access, Entities } from '../../actors/index.ts'
+import { argument, numberFrom, object, optional, or, orInfinite, that } from '../../check.ts'
 import type { Cancel } from '../../clock.ts'
-import { invalidArgument } from '../../errors.ts'
 import type { ExitReason, System, Telemetry } from '../../runtime/index.ts'
 import type { Readiness, Ready } from '../tree/readiness.ts'
 import type { Shard } from '../tree/shard.ts'
@@ -36,6 +36,14 @@ export type App = AppContext & RunningInstance
 /** The handle of a running instance. */
 export const runningApp = (parts: AppParts): App =>
   Object.assign(new RunningInstance(parts), parts.outside)
+
+const closeOptions = object({ deadlineMs: or(orInfinite(numberFrom(0)), 30_000) })
+
+const readyOptions = object({
+  timeoutMs: optional(
+    that<number>('a number above 0', (found) => typeof found === 'number' && found > 0),
+  ),
+})
 
 /** An instance from its start to its end. */
 class RunningInstance {
@@ -90,9 +98,10 @@ class RunningInstance {
    * instance's `deadlineMs` by default; `INVALID_ARGUMENT`
    */
   async ready(options: { readonly timeoutMs?: number } = {}): Promise<Ready> {
-    const { timeoutMs = this.shards[0]?.parts.settings.deadlineMs ?? 0 } = options
-    if (typeof timeoutMs !== 'number' || !(timeoutMs > 0))
-      throw invalidArgument('timeoutMs', 'a number above 0', timeoutMs)
+    const { timeoutMs = this.shards[0]?.parts.settings.deadlineMs ?? 0 } = readyOptions(
+      options,
+      argument('', 'a wait'),
+    )
     return this.#parts.readiness.wait(timeoutMs)
   }
 
@@ -106,11 +115,10 @@ class RunningInstance {
    *
    * Work that is not done after `deadlineMs` (30,000 by default) is cut off as by a kill. The
    * report names it, and so does a warning in the log. A second call waits for the same end.
+   * @throws KeelsonError `INVALID_ARGUMENT`
    */
-  close(options: { readonly deadlineMs?: number } = {}): Promise<CloseReport> {
-    const { deadlineMs = 30_000 } = options
-    if (typeof deadlineMs !== 'number' || !(deadlineMs >= 0))
-      return Promise.reject(invalidArgument('deadlineMs', 'a number from 0', deadlineMs))
+  async close(options: { readonly deadlineMs?: number } = {}): Promise<CloseReport> {
+    const { deadlineMs } = closeOptions(options, argument('', 'a close'))
     this.#closing ??= this.#close(deadlineMs)
     return this.#closing
   }

@@ -4,7 +4,9 @@ import { type Ctx, flow, flows, queue, schedule, workflow } from '../../../src/f
 import { flowWorld } from '../../support/worlds/flow-world.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
-const work = workflow('work', async (_: Ctx, input: unknown) => input)
+const work = workflow('work', async (_: Ctx, input: unknown) => input, {
+  queries: { size: () => 1 },
+})
 const mails = queue('mails', () => undefined)
 
 const cycle: Record<string, unknown> = {}
@@ -32,6 +34,9 @@ const retries = [
 ]
 const of = (name: string, values: readonly unknown[]) => values.map((value) => ({ [name]: value }))
 
+/** No plain objects, of which some have no members that could be looked at. */
+const noRecords = [null, [], [() => 1], new Map(), new Date(), new (class Own {})(), 1]
+
 const configOf = (make: () => unknown): unknown => {
   try {
     return make()
@@ -46,6 +51,8 @@ describe('the options of a part are refused where they are written', () => {
     { retries: 3 },
     ...of('version', [0, 1.5, '1', Number.NaN]),
     ...of('previous', [[body, 1], { 0: body }, { 1: 'body' }, { 1: body }, { 7: body }, 1]),
+    ...[...of('previous', noRecords), ...of('queries', noRecords), ...of('updates', noRecords)],
+    ...[...of('queries', [{ q: 1 }]), ...of('updates', [{ u: 'x' }])],
     ...[new Date(), new Map(), new (class Own {})()],
     ...of('deadline', [...durations, 0]),
     ...of('retry', retries),
@@ -86,8 +93,9 @@ describe('the options of a part are refused where they are written', () => {
     },
   )
 
-  test('queue of runs: they have no `unique`', () => {
+  test('queue of runs: they have no `unique`, and null is no options', () => {
     expect(configOf(() => queue('q', { unique: '1d' } as never))).toBe('CONFIG')
+    expect(configOf(() => queue('q', null as never))).toBe('CONFIG')
   })
 
   test.each([
@@ -118,6 +126,17 @@ describe('the options of a part are refused where they are written', () => {
         cron,
         'CONFIG',
       ])
+  })
+
+  test('schedule: its pattern, or its zone, is named and shown as it was given', () => {
+    const said = (cron: unknown, zone: unknown) => () =>
+      schedule('s', cron as never, work as never, { zone } as never)
+    const pattern = "expected a cron pattern of 5 or 6 fields with a time, such as '30 2 * * *'"
+    expect(said(undefined, 'UTC')).toThrow(`schedule.s.cron: ${pattern}, found undefined`)
+    expect(said('0 0 30 2 *', 'UTC')).toThrow(`schedule.s.cron: ${pattern}, found "0 0 30 2 *"`)
+    expect(said('@daily', 'Moon/Base')).toThrow(
+      `schedule.s.zone: expected an IANA time zone, such as 'Europe/Berlin', found "Moon/Base"`,
+    )
   })
 
   test('flows: a part whose workflow or queue is not there, with the names that are', () => {
@@ -151,6 +170,56 @@ describe('the options of a part are refused where they are written', () => {
   })
 })
 
+/** Each call of the surface with one argument more than its form has. */
+const tooMany: Record<string, (w: World) => unknown> = {
+  'start(type, input, { id, … })': ({ flow }) => more(flow, 'start', work, 1, { id: '1' }),
+  'handle(type, id)': ({ flow }) => more(flow, 'handle', work, '1'),
+  'retry(part, id, { from })': ({ flow }) => more(flow, 'retry', mails, '1', {}),
+  'fork(type, id, { from, id })': ({ flow }) =>
+    more(flow, 'fork', work, '1', { from: 'a', id: '2' }),
+  'undo(type, id)': ({ flow }) => more(flow, 'undo', work, '1'),
+  'settle(type, id, key, decision)': ({ flow }) =>
+    more(flow, 'settle', work, '1', 'k', { value: 1 }),
+  'list({ type, … })': ({ flow }) => more(flow, 'list', { type: work }),
+  'get(type, id)': ({ flow }) => more(flow, 'get', work, '1'),
+  'watch({ type, … })': ({ flow }) => more(flow, 'watch', { type: work }),
+  'place(type, id)': ({ flow }) => more(flow, 'place', work, '1'),
+  'steps(type, id, { limit, cursor })': ({ flow }) => more(flow, 'steps', work, '1', {}),
+  'counts(part)': ({ flow }) => more(flow, 'counts', work),
+  'add(queue, job, { key, … })': ({ flow }) => more(flow, 'add', mails, 1, {}),
+  'addMany(queue, jobs, optionsOf)': ({ flow }) => more(flow, 'addMany', mails, [1], () => ({})),
+  'with(batch, { id })': ({ flow, s }) => more(flow, 'with', s.app.store.batch(), { id: '1' }),
+  'pause(queue)': ({ flow }) => more(flow, 'pause', mails),
+  'resume(queue)': ({ flow }) => more(flow, 'resume', mails),
+  'dead(queue, { limit, cursor })': ({ flow }) => more(flow, 'dead', mails, {}),
+  'job(queue, id)': ({ flow }) => more(flow, 'job', mails, '1'),
+  'drain(queue, { where })': ({ flow }) => more(flow, 'drain', mails, {}),
+  'result({ timeoutMs })': ({ flow }) => more(flow.handle(work, '1'), 'result', {}),
+  'signal(name, value, { id })': ({ flow }) => more(flow.handle(work, '1'), 'signal', 's', 1, {}),
+  'update(name, value, { id, timeoutMs })': ({ flow }) =>
+    more(flow.handle(work, '1'), 'update', 'u', 1, {}),
+  'cancel({ reason, force })': ({ flow }) => more(flow.handle(work, '1'), 'cancel', {}),
+  'query(name, argument)': ({ flow }) => more(flow.handle(work, '1'), 'query', 'size', 1),
+  'get()': ({ flow }) => more(flow.job(mails, '1'), 'get'),
+  'remove()': ({ flow }) => more(flow.job(mails, '1'), 'remove'),
+  'update({ delay, priority })': ({ flow }) =>
+    more(flow.job(mails, '1'), 'update', { priority: 1 }),
+  'retry()': ({ flow }) => more(flow.job(mails, '1'), 'retry'),
+  'create(name, cron, workflow, { zone, input, … })': ({ flow }) =>
+    more(flow.schedules, 'create', 's', '@daily', work, {}),
+  'change(name, { cron, zone, input, … })': ({ flow }) =>
+    more(flow.schedules, 'change', 's', { cron: '@daily' }),
+  'pause(name)': ({ flow }) => more(flow.schedules, 'pause', 's'),
+  'resume(name)': ({ flow }) => more(flow.schedules, 'resume', 's'),
+  'trigger(name)': ({ flow }) => more(flow.schedules, 'trigger', 's'),
+  'delete(name)': ({ flow }) => more(flow.schedules, 'delete', 's'),
+  'get(name)': ({ flow }) => more(flow.schedules, 'get', 's'),
+  'list({ limit, cursor })': ({ flow }) => more(flow.schedules, 'list', {}),
+}
+
+const more = (of: object, name: string, ...given: readonly unknown[]): unknown =>
+  (of as Record<string, (...all: unknown[]) => unknown>)[name]?.(...given, { more: true })
+
 describe('an argument of a call is refused, and leaves nothing', () => {
   const refused = async (...calls: ((w: Awaited<ReturnType<typeof flowWorld>>) => unknown)[]) => {
     const w = await flowWorld([work], { queues: [mails] })
@@ -175,6 +244,10 @@ describe('an argument of a call is refused, and leaves nothing', () => {
         ...[...of('priority', [1.5, Number.NaN, 1_001, '1']), ...of('correlation', texts)],
         { prioritiy: 1 },
       ].map((options) => (w: World) => w.flow.start(work, 1, { id: '1', ...options } as never)),
+      // They count in a queue, and this workflow has none.
+      ...[{ priority: 1 }, { key: 'k' }].map(
+        (options) => (w: World) => w.flow.start(work, 1, { id: '1', ...options }),
+      ),
       (w) => w.flow.start(undefined as never, 1 as never, { id: '1' }),
       (w) => w.flow.start(mails as never, 1 as never, { id: '1' }),
       (w) => w.flow.start(work, 1, undefined as never),
@@ -190,6 +263,9 @@ describe('an argument of a call is refused, and leaves nothing', () => {
       ].map((options) => (w: World) => w.flow.add(mails, 1 as never, options as never)),
       (w) => w.flow.addMany(mails, 'ab' as never),
       (w) => w.flow.addMany(mails, [], 1 as never),
+      ...[undefined, work, queue('other', () => 1)].map(
+        (part) => (w: World) => w.flow.addMany(part as never, []),
+      ),
       (w) => w.flow.addMany(mails, [1] as never, (async () => ({})) as never),
       (w) => w.flow.add(mails, 1 as never, new Map([['delay', '1d']]) as never),
       (w) => w.flow.add(mails, 1 as never, new Set(['delay']) as never),
@@ -240,6 +316,44 @@ describe('an argument of a call is refused, and leaves nothing', () => {
         (options) => (w: World) => w.flow.watch({ type: work, ...options } as never),
       ),
     ))
+
+  test('of a job', () =>
+    refused(
+      ...[undefined, null, work, queue('other', () => 1)].map(
+        (part) => (w: World) => w.flow.job(part as never, '1'),
+      ),
+      ...[1, '', '0', '1.5', null].map((id) => (w: World) => w.flow.job(mails, id as never)),
+      ...[null, {}, { prio: 1 }, ...of('delay', durations)].map(
+        (change) => (w: World) => w.flow.job(mails, '1').update(change as never),
+      ),
+      ...[null, {}, { key: undefined }, { state: 'running' }, ...of('key', texts)].map(
+        (where) => (w: World) => w.flow.drain(mails, { where } as never),
+      ),
+    ))
+
+  test('of a schedule', () =>
+    refused(
+      ...[...texts, 'a/b', '{a}'].map(
+        (name) => (w: World) => w.flow.schedules.create(name as never, '@daily', work),
+      ),
+      ...[undefined, '', 'often', 5].map(
+        (cron) => (w: World) => w.flow.schedules.create('s', cron as never, work),
+      ),
+      ...[null, { zone: '' }, { zone: 'Moon/Base' }, { missed: 'some' }, { timezone: 'UTC' }].map(
+        (options) => (w: World) => w.flow.schedules.create('s', '@daily', work, options as never),
+      ),
+      (w) => w.flow.schedules.create('s', '@daily', undefined as never),
+      ...[null, {}, { cron: undefined }, { cron: 'often' }, { zone: 'x' }, { pause: true }].map(
+        (changes) => (w: World) => w.flow.schedules.change('s', changes as never),
+      ),
+    ))
+
+  test.each(Object.entries(tooMany))('of %s: one more than it takes', async (form, call) => {
+    await refused(call as never)
+    const w = await flowWorld([work], { queues: [mails] })
+    const error = (async () => call(w))().catch((thrown) => thrown.message)
+    expect(await w.during(error)).toBe(`arguments: expected ${form}, found "1 more"`)
+  })
 
   test('of an operation: the body gets the refusal, and nothing is recorded', async () => {
     const asks: ((ctx: Ctx<{ s: unknown }>) => unknown)[] = [

@@ -307,8 +307,13 @@ describe('an update', () => {
     fails('dead')
     done('done')
     await s.settle()
-    for (const number of [1, 2, 3, 4])
-      expect(await s.during(codeOf(job(number).update({ priority: 1 })))).toBe('CONFLICT')
+    for (const [number, how] of [
+      ...[[1, 'is running'] as const, [2, 'is dead'] as const],
+      ...[[3, 'is done or removed'] as const, [4, 'is not there'] as const],
+    ]) {
+      const refused = { code: 'CONFLICT', message: `job ${number} does not wait: it ${how}` }
+      await expect(s.during(job(number).update({ priority: 1 }))).rejects.toMatchObject(refused)
+    }
     expect(await codeOf(job(1).update({}))).toBe('INVALID_ARGUMENT')
     expect(await codeOf(job(1).update({ priority: 0.5 }))).toBe('INVALID_ARGUMENT')
   })

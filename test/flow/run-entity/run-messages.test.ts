@@ -156,8 +156,11 @@ describe('a fork', () => {
     expect(await fork('2', '1', 'other')).toEqual(taken('2'))
     expect(await fork('2', '3')).toEqual(taken('2'))
     expect(await fork('1', '1')).toEqual(taken('1'))
-    expect(await fork('4', '1', 'other')).toEqual(refused('be forked from other', '1', 'waiting'))
-    expect(await fork('4', 'none')).toEqual(refused('be forked from one', 'none', undefined))
+    expect(await fork('4', '1', 'other')).toEqual({
+      ...{ code: 'CONFLICT', message: 'the run 1 has no operation "other" to begin from' },
+      details: { id: '1', from: 'other' },
+    })
+    expect(await fork('4', 'none')).toEqual(refused('be forked', 'none', undefined))
     expect(state('4')).toBeUndefined()
   })
 })
@@ -207,9 +210,18 @@ describe('a message finds a run in each status', () => {
       expect(await send(status, 'settle', decision('once'))).toEqual(
         refused('settle once', status, status),
       )
-    expect(await send('blocked', 'settle', decision('other'))).toEqual(
-      refused('settle other', 'blocked', 'blocked'),
-    )
+    expect(await send('blocked', 'settle', decision('other'))).toEqual({
+      ...{ code: 'CONFLICT', message: 'the run blocked needs no decision about "other"' },
+      details: { id: 'blocked', key: 'other' },
+    })
+    for (const status of ['blocked', 'completed'])
+      expect(await send(status, 'retry', { from: 'other' })).toEqual({
+        ...{
+          code: 'CONFLICT',
+          message: `the run ${status} has no operation "other" to begin from`,
+        },
+        details: { id: status, from: 'other' },
+      })
     expect(await send('none', 'settle', decision('a'))).toEqual(
       refused('settle a', 'none', undefined),
     )

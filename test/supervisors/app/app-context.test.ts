@@ -137,3 +137,12 @@ describe('context.app of an instance', () => {
     expect([value, context.rate]).toEqual(['known', 3])
   })
 })
+
+test('close and ready refuse options that they do not have, and the instance goes on', async () => {
+  const { app, during } = await started()
+  for (const options of [null, { foo: 1 }, { deadlineMs: -1 }, { deadlineMs: '1s' }, 5])
+    expect(await codeOf(app.close(options as never))).toBe('INVALID_ARGUMENT')
+  for (const options of [null, { foo: 1 }, { timeoutMs: 0 }, { timeoutMs: '1s' }, 5])
+    expect(await codeOf(app.ready(options as never))).toBe('INVALID_ARGUMENT')
+  await during(app.store.put('k', 1))
+})
