@@ -245,7 +245,8 @@ export class Flow {
   /**
    * Decides the outcome of a step that blocks its run, and lets the run go on: one that nobody knows
    * (`UNKNOWN_STEP`), or one that cannot be read (`CORRUPT`). The key `$input` stands for an input
-   * that cannot be read, `$signal/name` for the first unread signal of this name that cannot be. An
+   * that cannot be read, `$signal/name` and `$update/name` for the first unread signal or update of
+   * this name that cannot be; an update keeps its id if no other one is damaged. An
    * operation whose row cannot be read gets this key and this outcome.
    * @throws KeelsonError `CONFLICT` if the run is not blocked, or has no such step without an
    * outcome that can be read

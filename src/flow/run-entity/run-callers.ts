@@ -8,14 +8,13 @@ import {
   type RunState,
   signalIdKey,
   signalKey,
-  type UnreadUpdate,
   type UpdateRow,
   updateKey,
   updateName,
   updatesPrefix,
 } from '../runs/record.ts'
 import { endOf, notAnswered, notNow, valueIn, wholeEnd, wholeOf } from '../runs/turns.ts'
-import { signalBytesMax, signalLength, signalRow } from '../runs/values.ts'
+import { signalBytesMax, signalLength, signalRow, updateRow } from '../runs/values.ts'
 import type { RunActivations, RunCalls } from './activations.ts'
 import { orRefused, refuse } from './refusals.ts'
 
@@ -66,8 +65,7 @@ export const updateCalls = (activations: RunActivations): RunCalls<'update'> => 
       waiters.all.add(context.from)
       if (known) return noReply(state)
       const { name, value } = request
-      const row: UnreadUpdate = value === undefined ? { update } : { update, value }
-      context.rows.put(`${updatesPrefix(name)}${padded(number)}`, row)
+      context.rows.put(`${updatesPrefix(name)}${padded(number)}`, updateRow(update, value))
       if (id !== undefined) context.rows.put(updateKey(update), {} satisfies UpdateRow)
       const next = { ...state, signals: number, unread: state.unread + 1 }
       return noReply(next.isHeld ? next : activations.changed(next, context))

@@ -18,7 +18,8 @@ const final = ['INVALID_ARGUMENT', 'TOO_LARGE', 'CONFLICT', 'BLOCKED', 'CORRUPT'
 
 /**
  * Makes a turn of `change`, and tries again while the storage cannot take it. Never settles if the
- * activation has ended.
+ * activation has ended. An error that is no refusal of the storage is one of `change`, which decides
+ * by the state alone: another try has it too.
  */
 export const makeTurn = async <R>(
   background: RunBackground,
@@ -34,7 +35,8 @@ export const makeTurn = async <R>(
       })) as R
     } catch (error) {
       if (lost.some((code) => isKeelsonError(error, code))) return new Promise(() => undefined)
-      if (final.some((code) => isKeelsonError(error, code))) throw error
+      const isFinal = final.some((code) => isKeelsonError(error, code))
+      if (isFinal || !isKeelsonError(error)) throw error
       const waitMs = pauseMs(tries, clock)
       await new Promise<void>((resolve) => void clock.after(waitMs, resolve))
     }

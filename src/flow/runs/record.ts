@@ -198,8 +198,9 @@ export const signalKey = (name: string, number: number): string =>
 /** The key of the row that remembers the id of a signal. */
 export const signalIdKey = (id: string): string => `signal-id/${id}`
 
-/** The prefix of the rows of unread updates with this name. No signal has it: `$` is encoded there. */
-export const updatesPrefix = (name: string): string => `signal/$${encodeURIComponent(name)}/`
+/** The prefix of the rows of unread updates, or of all. No signal has it: `$` is encoded there. */
+export const updatesPrefix = (name?: string): string =>
+  name === undefined ? 'signal/$' : `signal/$${encodeURIComponent(name)}/`
 
 /** The row of an unread update. */
 export type UnreadUpdate = { readonly update: string; readonly value?: unknown }

@@ -14,9 +14,12 @@ import {
   type Recorded,
   type RunState,
   signalsPrefix,
+  type UnreadUpdate,
   type UpdateRow,
   undoKey,
   updateKey,
+  updateName,
+  updatesPrefix,
   valueKey,
 } from './record.ts'
 import {
@@ -30,7 +33,7 @@ import {
   valueIn,
   wholeOf,
 } from './turns.ts'
-import { signalBytesMax, signalLength, signalRow } from './values.ts'
+import { signalBytesMax, signalLength, signalRow, updateRow } from './values.ts'
 
 /**
  * Lets the operation whose failure ended the run begin once more, at its place; with `undone` the
@@ -147,10 +150,11 @@ const fresh = ({ kind, key, place, at }: Operation): Operation =>
 /** The key under which the input of a run is settled. */
 export const inputKey = '$input'
 
-/** How the key of an unread signal begins under which it is settled. */
+/** How the key of an unread signal, or update, begins under which it is settled. */
 const signalText = '$signal/'
+const updateText = '$update/'
 
-/** The decision of an operator for a blocked run: an outcome, its input, or an unread signal. */
+/** The decision of an operator for a blocked run: an outcome, its input, or a value that is unread. */
 type Decision = { readonly key: string; readonly outcome: Outcome }
 
 /** The state with the decision; `undefined` if the run does not lack this. */
@@ -161,8 +165,8 @@ export const settled = (
 ): Promise<RunState | undefined> =>
   decision.key === inputKey
     ? settledInput(state, decision, context)
-    : decision.key.startsWith(signalText)
-      ? settledSignal(state, decision, context)
+    : decision.key.startsWith(signalText) || decision.key.startsWith(updateText)
+      ? settledUnread(state, decision, context)
       : settledOutcome(state, decision, context)
 
 const settledInput = async (
@@ -177,28 +181,54 @@ const settledInput = async (
   return state
 }
 
-/** The first unread signal of this name that cannot be read. */
-const settledSignal = async (
+/** The first unread signal, or update, of this name that cannot be read. */
+const settledUnread = async (
   state: RunState,
   { key, outcome }: Decision,
   { rows }: RunContext,
 ): Promise<RunState | undefined> => {
+  const isUpdate = key.startsWith(updateText)
   const name = key.slice(signalText.length)
-  const what = `the signal ${name}`
+  const what = `the ${isUpdate ? 'update' : 'signal'} ${name}`
   const value = givenIn(outcome, what)
   const length = signalLength(value)
   if (length > signalBytesMax)
     throw invalidArgument(
       'value',
-      `at most ${signalBytesMax} bytes for a signal`,
+      `at most ${signalBytesMax} bytes for a signal or an update`,
       `${length} bytes`,
     )
-  for (const [row] of rowsIn(rows, signalsPrefix(name), false)) {
+  const prefix = isUpdate ? updatesPrefix(name) : signalsPrefix(name)
+  for (const [row] of rowsIn(rows, prefix, false)) {
     if (await isReadable(what, () => valueIn(rows, row, what))) continue
-    rows.put(row, signalRow(value))
+    const number = Number(row.slice(prefix.length))
+    rows.put(row, isUpdate ? updateRow(nameOfLost(rows, number), value) : signalRow(value))
     return state
   }
   return undefined
+}
+
+/**
+ * The name of the update of this number, whose row had its id: that of the one known update that is
+ * in no row, if this row alone cannot be read. Otherwise it has no id, and those that are in no row
+ * may be sent again under theirs.
+ */
+const nameOfLost = (rows: RunContext['rows'], number: number): string => {
+  const lost = new Set<string>()
+  for (const [key] of rowsIn(rows, updateKey(updateName('', 0)), false)) {
+    const row = readOr<UpdateRow>(rows, key)
+    if (row && row.lap === undefined && !row.outcome) lost.add(key.slice(updateKey('').length))
+  }
+  let unreadable = 0
+  for (const [key] of rowsIn(rows, updatesPrefix(), false)) {
+    const row = readOr<UnreadUpdate>(rows, key)
+    if (row) lost.delete(row.update)
+    else unreadable++
+  }
+  const [only] = lost
+  if (only !== undefined && lost.size === 1 && unreadable === 1) return only
+  for (const update of lost) rows.delete(updateKey(update))
+  return updateName(undefined, number)
 }
 
 const givenIn = (outcome: Outcome, what: string): unknown => {
@@ -235,7 +265,7 @@ const foundIn = (
   let lost: number | undefined
   for (const [rowKey] of rowsIn(rows, prefix, false)) {
     const number = Number(rowKey.slice(prefix.length))
-    const row = operationAt(rows, rowKey)
+    const row = readOr<Operation>(rows, rowKey)
     if (row?.key === key) return { ...row, number }
     if (row) places.add(row.place)
     else lost ??= number
@@ -246,10 +276,10 @@ const foundIn = (
   return { kind: 'settled', key, number: lost, at, ...(place !== undefined && { place }) }
 }
 
-/** The row of an operation; `undefined`: it cannot be read. */
-const operationAt = (rows: RunContext['rows'], key: string): Operation | undefined => {
+/** A row; `undefined`: it cannot be read. */
+const readOr = <T>(rows: RunContext['rows'], key: string): T | undefined => {
   try {
-    return rows.get<Operation>(key)
+    return rows.get<T>(key)
   } catch (error) {
     if (isKeelsonError(error, 'CORRUPT')) return undefined
     throw error

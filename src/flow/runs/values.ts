@@ -3,7 +3,7 @@
 import { sha256 } from '../../bytes/sha256.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { decodeValue, encodeValue } from '../../storage/index.ts'
-import type { Outcome } from './record.ts'
+import type { Outcome, UnreadUpdate } from './record.ts'
 
 /**
  * The stored form of a value that a program gives away. `of` says what it is, such as `the input`:
@@ -70,6 +70,10 @@ export const signalLength = (value: unknown): number =>
 /** The value of the row of an unread signal. */
 export const signalRow = (value: unknown): readonly unknown[] =>
   value === undefined ? [] : [value]
+
+/** The row of an unread update. */
+export const updateRow = (update: string, value: unknown): UnreadUpdate =>
+  value === undefined ? { update } : { update, value }
 
 const progressBytesMax = 64 * 1024
 

@@ -31,7 +31,7 @@ describe('a turn', () => {
   test.each(['NO_SPACE', 'BUSY', 'SHARD_DOWN', 'TIMEOUT'])(
     'that the storage cannot take is made again, after longer and longer pauses: %s',
     async (code) => {
-      const { life, clock, made } = lifeWith([coded(code), new Error('own'), coded(code)])
+      const { life, clock, made } = lifeWith([coded(code), coded('BUSY'), coded(code)])
       const answer = makeTurn(life, (state) => ['done', { ...state, lap: 7 }])
       await clock.settle()
       expect([made, clock.untilNext() !== undefined]).toEqual([[], true])
@@ -44,15 +44,14 @@ describe('a turn', () => {
     },
   )
 
-  test.each(['INVALID_ARGUMENT', 'TOO_LARGE', 'CONFLICT', 'BLOCKED', 'CORRUPT'])(
-    'that would come to the same is not made again: %s',
-    async (code) => {
-      const error = coded(code)
-      const { life, clock, made } = lifeWith([error])
-      await expect(makeTurn(life, (state) => [1, state])).rejects.toBe(error)
-      expect([made, clock.untilNext()]).toEqual([[], undefined])
-    },
-  )
+  test.each([
+    ...['INVALID_ARGUMENT', 'TOO_LARGE', 'CONFLICT', 'BLOCKED', 'CORRUPT'].map(coded),
+    ...[new TypeError('of the turn'), 'a text'],
+  ])('that would come to the same is not made again: %s', async (error) => {
+    const { life, clock, made } = lifeWith([error])
+    await expect(makeTurn(life, (state) => [1, state])).rejects.toBe(error)
+    expect([made, clock.untilNext()]).toEqual([[], undefined])
+  })
 
   test.each(['EXITED', 'NO_PROCESS', 'CLOSED', 'UNKNOWN_OUTCOME'])(
     'of a life that has ended never settles, and is not made again: %s',

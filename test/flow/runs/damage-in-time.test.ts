@@ -127,6 +127,42 @@ test('an unread signal that is damaged has the value that an operator settles, o
   expect(await settle('$signal/word', { value: 'abc' })).toBe('CONFLICT')
 })
 
+const answers = workflow('answers', async (ctx: Ctx<object, { put(value: string): number }>) => {
+  await ctx.sleep('nap', '1h')
+  let length = 0
+  ctx.onUpdate('put', (value) => {
+    length = value.length
+    return length
+  })
+  await ctx.sleep('rest', '1h')
+  return length
+})
+
+test.each([undefined, 'first'])(
+  'an unread update of id %s that is damaged has the value that an operator settles, once',
+  async (id) => {
+    const w = await flowWorld([answers])
+    const run = await w.during(w.flow.start(answers, undefined, { id: '1' }))
+    const first = codeOf(run.update('put', long, id === undefined ? {} : { id }))
+    await w.s.advance(1_000)
+    harmed(w)
+    await w.crash()
+    await first
+    await w.s.advance(1.5 * 3_600_000)
+    const { status, error } = w.flow.get(answers, '1') ?? {}
+    expect([status, error?.code]).toEqual(['blocked', 'CORRUPT'])
+    expect(error?.message).toContain('the update put cannot be read')
+    const settle = (key: string, value: string) =>
+      w.during(codeOf(w.flow.settle(answers, '1', key, { value })))
+    expect(await settle('$update/other', 'abc')).toBe('CONFLICT')
+    expect(await settle('$update/put', 'abc')).toBe('ok')
+    const again = w.flow.handle(answers, '1')
+    if (id !== undefined) expect(await w.during(again.update('put', 'more', { id }))).toBe(3)
+    expect(await w.during(again.result({ timeoutMs: 7_200_000 }), 7_200_000)).toBe(3)
+    expect(await settle('$update/put', 'abc')).toBe('CONFLICT')
+  },
+)
+
 test('a long signal that a run has read, and that is damaged then, is settled as an outcome', {
   tags: ['W8', 'W12'],
 }, async () => {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { LargeValue } from '../../../src/actors/index.ts'
 import { KeelsonError } from '../../../src/errors.ts'
 import type { Present, RunContext, RunEnd } from '../../../src/flow/runs/messages.ts'
-import type { Operation, RunState } from '../../../src/flow/runs/record.ts'
+import { type Operation, padded, type RunState, updateKey } from '../../../src/flow/runs/record.ts'
 import { reopening, settled } from '../../../src/flow/runs/repairs.ts'
 import {
   beginningAgain,
@@ -474,6 +474,36 @@ describe('what cannot be read', () => {
     for (const key of ['$signal/s', '$signal/none', '$input'])
       expect(await decide(key)).toBe(key === '$signal/s' ? before : undefined)
     expect(await decide('$signal/s')).toBe(undefined)
+  })
+
+  test('of an update: it keeps its id if that is known, and may be sent again if it is not', async () => {
+    const before = run({ status: 'blocked' })
+    const update = (name: string, number: number) => `signal/$${name}/${padded(number)}`
+    const known = { [updateKey('=done')]: { lap: 0 }, [updateKey('=read')]: {} }
+    const read = { [update('v', 1)]: { update: '=read', value: 1 } }
+    const decide = (context: RunContext) =>
+      settled(before, { key: '$update/u', outcome: { kind: 'ok', value: 'new' } }, context)
+
+    const one = contextWith({
+      ...known,
+      ...read,
+      [updateKey('=a')]: {},
+      [update('u', 2)]: unreadable,
+    })
+    expect(await decide(one.context)).toBe(before)
+    expect(one.rows()[update('u', 2)]).toEqual({ update: '=a', value: 'new' })
+    expect(one.rows()[updateKey('=a')]).toEqual({})
+    expect(await decide(one.context)).toBe(undefined)
+
+    // Which of the two had the id is not known.
+    const two = contextWith({
+      ...{ ...known, ...read, [updateKey('=a')]: {}, [update('u', 2)]: unreadable },
+      [update('w', 3)]: unreadable,
+    })
+    expect(await decide(two.context)).toBe(before)
+    expect(two.rows()[update('u', 2)]).toEqual({ update: '#2', value: 'new' })
+    expect(two.rows()).not.toHaveProperty([updateKey('=a')])
+    expect(two.rows()).toMatchObject(known)
   })
 
   test('is no input any more when it is settled as nothing', async () => {
