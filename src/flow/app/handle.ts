@@ -123,8 +123,8 @@ export interface Handle<O = unknown, S = never, Q = unknown, U = unknown> {
     options?: { readonly id?: string; readonly timeoutMs?: number },
   ): Promise<Answer<U[N]>>
   /**
-   * Cancels the run, and answers when that is durable. No new step begins; the steps that began are
-   * undone. `force` ends the run at once without that; its children get a plain cancel.
+   * Cancels the run, and answers when that is durable. No new step begins; the steps that the body
+   * has asked for are undone. `force` ends the run at once without that; its children get a plain cancel.
    * @throws KeelsonError `CONFLICT` if it has not begun
    */
   cancel(options?: { readonly reason?: string; readonly force?: boolean }): Promise<Cancelled>

@@ -401,7 +401,8 @@ export class RunActivation implements EndingActivation, Notified {
     scope.cancel(reason)
     for (const active of [...this.replay.inFlight]) {
       if (!active.parts.scope.cancelled) continue
-      // An earlier activation may have begun it, and the record need not show that.
+      // An earlier activation may have begun it, and the record need not show that. Whether this is
+      // the first one must not count: an undo would come or not by chance, as crashes come.
       active.mayHaveBegun = true
       this.replay.drop(active)
       active.reject(reason)

@@ -21,7 +21,7 @@ export type Try = {
   readonly signal: AbortSignal
 }
 
-/** A step that is undone. `value`: its outcome; without one the step may have run or not. */
+/** A step that is undone. `value`: its outcome; without one it may have run, in part or not at all. */
 export type Undo<T> = {
   readonly app: AppContext
   /** The key of the tries of the step. */

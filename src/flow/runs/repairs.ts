@@ -210,8 +210,8 @@ const settledUnread = async (
 
 /**
  * The name of the update of this number, whose row had its id: that of the one known update that is
- * in no row, if this row alone cannot be read. Otherwise it has no id, and those that are in no row
- * may be sent again under theirs.
+ * in no row, if this row alone cannot be read. Otherwise it has no id, and an update that is in no
+ * row may be sent again under its own.
  */
 const nameOfLost = (rows: RunContext['rows'], number: number): string => {
   const lost = new Set<string>()

@@ -96,6 +96,25 @@ describe('a cancel lets nothing begin from its turn on', () => {
   })
 })
 
+test('a step that the body has asked for, and that a cancel kept from its beginning, is undone too', async () => {
+  const { opened, open } = gate()
+  const log: string[] = []
+  const steps = workflow('steps', async (ctx: Ctx) => {
+    const step = (key: string, act: () => unknown) =>
+      ctx.step(key, act, { undo: ({ value }) => void log.push(`undo ${key} ${value}`) })
+    await step('a', () => opened.then(() => 1))
+    await step('b', () => log.push('b'))
+  })
+  const w = await flowWorld([steps], { options: { syncMs: 7 } })
+  const run = await w.during(w.flow.start(steps, undefined, { id: '1' }))
+  await w.s.advance(100)
+  open()
+  await w.s.advance(8)
+  await w.during(run.cancel())
+  expect(await w.during(codeOf(run.result()))).toBe('CANCELLED')
+  expect(log).toEqual(['undo b undefined', 'undo a 1'])
+})
+
 test('a cancel counts although the step that was retried has its outcome just before it', async () => {
   const { opened, open } = gate()
   const begun: string[] = []
