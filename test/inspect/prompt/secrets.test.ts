@@ -7,125 +7,31 @@ import { inspect } from 'node:util'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { setup } from 'xstate'
 import { type Ctx, flow, flows, queue, workflow } from '../../../src/flow/index.ts'
-import {
-  call,
-  createSystem,
-  type DurableServer,
-  entity,
-  exit,
-  type GenServer,
-  ok,
-  reply,
-  supervisor,
-  worker,
-} from '../../../src/index.ts'
+import { createSystem, entity, supervisor, worker } from '../../../src/index.ts'
 import { FlowWords } from '../../../src/inspect/prompt/flow-words.ts'
 import { promptWords } from '../../../src/inspect/prompt/prompt-words.ts'
 import { LocalSession } from '../../../src/inspect/prompt/session.ts'
 import { ShownValues } from '../../../src/inspect/prompt/shown-values.ts'
 import { recordsOf } from '../../../src/inspect/recorder/recorder.ts'
-import { recordedSorts } from '../../../src/inspect/recorder/records.ts'
 import { plainPaint } from '../../../src/inspect/text/paint.ts'
 import { jsonLogger, textLogger } from '../../../src/runtime/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import type { App } from '../../../src/supervisors/index.ts'
+import {
+  account,
+  canary,
+  debt,
+  fail,
+  hiding,
+  login,
+  named,
+  open,
+  recorded,
+  secrets,
+  torn,
+  vault,
+} from '../../support/worlds/secret-actors.ts'
 import { machine } from '../../support/worlds/simulated-instance.ts'
-
-const canary = 'CANARY7'
-
-/** In `number` a formatStatus hides it, in `password` its name does. */
-type Secrets = { readonly number: string; readonly password: string; readonly old?: string }
-const secrets: Secrets = { number: canary, password: canary }
-const named = { user: 'ada', password: canary }
-
-type Questions = Record<'ask' | 'word' | 'fail' | 'leave' | 'hang', (payload: unknown) => unknown>
-type Messages = { calls: Questions; casts: { fail: (payload: unknown) => void } }
-
-const fail = (payload: unknown): never => {
-  throw Object.assign(new Error('refused'), { payload, password: canary })
-}
-
-/** Shows nothing of its payloads and its reasons. */
-const hiding = { formatStatus: () => ({ state: { number: '…' }, reason: 'a secret' }) }
-
-const open: GenServer<Messages, typeof named, { readonly apiKey: string }> = {
-  init: () => named,
-  calls: {
-    ask: (state) => reply(state, state),
-    word: (state) => reply(named.user, state),
-    fail: (_, payload) => fail(payload),
-    leave: (_, payload) => exit(['left', payload]),
-    hang: () => new Promise<never>(() => undefined),
-  },
-  casts: { fail: (_, payload) => fail(payload) },
-}
-
-const vault: GenServer<Messages, Secrets> = {
-  init: () => secrets,
-  calls: {
-    ask: (state) => reply(state, state),
-    word: (state) => reply(state.number, state),
-    fail: (_, payload) => fail(payload),
-    leave: () => exit(canary),
-    hang: () => new Promise<never>(() => undefined),
-  },
-  casts: { fail: (_, payload) => fail(payload) },
-  ...hiding,
-}
-
-const account = {
-  init: () => ok({ ...secrets }),
-  calls: {
-    ask: (state: Secrets) => reply(state, { ...state, old: 'x' }),
-    word: (state: Secrets) => reply(state.number, { ...state, old: 'y' }),
-    fail: (_: Secrets, payload: unknown) => fail(payload),
-    leave: () => exit(canary),
-    hang: () => new Promise<never>(() => undefined),
-  },
-  casts: { fail: (_: Secrets, payload: unknown) => fail(payload) },
-} as unknown as DurableServer<Messages, Secrets>
-
-const login = {
-  ...account,
-  init: () => ok(named as never),
-  calls: {
-    ...account.calls,
-    word: (state: unknown) => reply('ada', state),
-    leave: (_: unknown, payload: unknown) => exit(['left', payload]),
-  },
-  index: () => ({ password: canary, status: 'new' }),
-} as unknown as DurableServer<Messages, Secrets>
-
-type Debts = {
-  calls: { owe: () => void }
-  continues: { charge: (number: string) => void }
-  alarms: { due: () => void }
-}
-const refuse = (state: Secrets): never => {
-  throw new Error(`refused: ${state.number}`)
-}
-
-/** Its step and its alarm fail with its secret in the text of the error. */
-const debt: DurableServer<Debts, Secrets> = {
-  init: () => secrets,
-  calls: {
-    owe: (state, _, context) => {
-      context.setAlarm('due', { inMs: 1 })
-      return reply(undefined, { ...state, old: 'x' }, { continue: ['charge', canary] })
-    },
-  },
-  continues: { charge: refuse },
-  alarms: { due: refuse },
-  retry: { max: 2 },
-  formatStatus: ({ reason }) => ({ state: '…', reason: reason && new Error('a secret error') }),
-}
-
-/** Its formatStatus throws, and says the secret. */
-const torn = {
-  formatStatus: (): never => {
-    throw new Error(canary)
-  },
-}
 
 const gate = setup({}).createMachine({
   id: 'gate',
@@ -351,15 +257,17 @@ const asked: Readonly<Record<string, readonly string[]>> = {
   ),
 }
 
-/** Every byte of the flight recorder. */
-const recorded = (): string[] => {
-  const records = recordsOf(app.system)
-  const events = recordedSorts.flatMap((sort) => records.last(sort))
-  return [...events, ...records.counts()].map((each) => JSON.stringify(each))
-}
-
 /** Words that are only the names of processes. */
-const names = ['alarms', 'expirer', 'keelson', 'registry', 'services', 'shards', 'snapshotter']
+const names = [
+  '$batches',
+  'alarms',
+  'expirer',
+  'keelson',
+  'registry',
+  'services',
+  'shards',
+  'snapshotter',
+]
 const own = [
   'acct',
   'debt',
@@ -395,7 +303,7 @@ test.each(Object.entries(asked))(
     await during(new Promise<void>((resolve) => void app.system.clock.after(50, resolve)))
     expect(text.split('\n').filter((line) => line.includes(canary))).toEqual([])
     expect(log.split('\n').filter((line) => line.includes(canary))).toEqual([])
-    expect(recorded().filter((text) => text.includes(canary))).toEqual([])
+    expect(recorded(app.system).filter((text) => text.includes(canary))).toEqual([])
   },
 )
 
@@ -414,7 +322,7 @@ test('the error of a failed step or alarm is the one that formatStatus shows, ev
     texts.push(
       await ask("entity('debt/1')", "entity('tornDebt/1')", 'health()', 'crashes()', 'log()'),
     )
-    texts.push(inspect(app.health(), { depth: 9 }), ...recorded())
+    texts.push(inspect(app.health(), { depth: 9 }), ...recorded(app.system))
     await during(new Promise<void>((resolve) => void app.system.clock.after(5_000, resolve)), 9_000)
   }
   expect(texts.join('\n')).toContain('charge failed at try 1')
@@ -424,79 +332,6 @@ test('the error of a failed step or alarm is the one that formatStatus shows, ev
     /charge .*, failed 2 times \(Error: formatStatus failed\), parked/,
   )
   expect(told).toHaveLength(12)
-})
-
-test('the reason why an actor is blocked is the one that formatStatus shows, everywhere', {
-  tags: ['O1'],
-}, async () => {
-  const shut = ({ state }: { readonly state: unknown }) => ({
-    state: state && '…',
-    reason: new Error('a secret error'),
-  })
-  const migrated = { init: () => ok(secrets), version: 2, migrate: refuse, formatStatus: shut }
-  const unborn = { init: () => refuse(secrets), formatStatus: shut }
-  const server = (table: object) => table as unknown as DurableServer<Messages, Secrets>
-  const world = machine()
-  const lines: string[] = []
-  const logger = textLogger(world.clock, (line) => lines.push(line))
-  const begun = (old: DurableServer<Messages, Secrets>) => {
-    const system = createSystem({ clock: world.clock, logger })
-    recordsOf(system)
-    const kinds = [entity('old', old), entity('unborn', server({ ...account, ...unborn }))]
-    return world.start({ app: supervisor('app', {}, kinds), system })
-  }
-  const first = await begun(account)
-  await world.during(call(first.entity<Messages>('old').ref('1'), 'ask', undefined))
-  await world.during(first.close())
-  app = await begun(server({ ...account, ...migrated }))
-  during = world.during
-  const told: unknown[] = []
-  app.system.events.on('entity.blocked', ({ error }) => told.push(error))
-  session = new LocalSession({
-    words: promptWords(app, plainPaint),
-    colours: false,
-    verbose: true,
-    completions: () => [],
-  })
-  const texts: string[] = []
-  for (let tries = 0; tries < 9; tries++) {
-    texts.push(await ask("call('old/1', 'ask')", "call('unborn/1', 'ask')"))
-    await during(new Promise<void>((resolve) => void world.clock.after(70_000, resolve)), 90_000)
-  }
-  texts.push(await ask("entity('old/1')", "entity('unborn/1')", "entities('old')", 'health()'))
-  texts.push(await ask('crashes()', 'log()'), inspect(app.health(), { depth: 9 }), ...recorded())
-
-  expect(told).toHaveLength(2)
-  expect(texts.join('\n')).toContain('old/1 is blocked: a secret error')
-  expect([...texts, ...lines, inspect(told)].filter((text) => text.includes(canary))).toEqual([])
-})
-
-test('the reason of a restart that fails is the one that formatStatus shows, up the whole tree', {
-  tags: ['O1'],
-}, async () => {
-  const world = machine()
-  const lines: string[] = []
-  const logger = textLogger(world.clock, (line) => lines.push(line))
-  const system = createSystem({ clock: world.clock, logger })
-  const records = recordsOf(system)
-  let isBroken = false
-  const frail: GenServer<Messages, Secrets> = {
-    ...vault,
-    init: () => (isBroken ? refuse(secrets) : secrets),
-    formatStatus: () => ({ state: '…', reason: new Error('a secret error') }),
-  }
-  const tree = supervisor('app', {}, [supervisor('inner', {}, [worker('frail', frail)])])
-  app = await world.start({ app: tree, system })
-  const words = promptWords(app, plainPaint)
-  session = new LocalSession({ words, colours: false, verbose: true, completions: () => [] })
-  isBroken = true
-  during = world.during
-  await ask("kill('frail')")
-  await world.during(new Promise<void>((resolve) => void world.clock.after(5_000, resolve)))
-
-  expect(lines.join('\n')).toContain('inner: frail was not started again: Error: a secret error')
-  const kept = recordedSorts.flatMap((sort) => records.last(sort)).map((each) => inspect(each))
-  expect([...lines, ...kept].filter((text) => text.includes(canary))).toEqual([])
 })
 
 test('no part of the app prints one, called or not', async () => {

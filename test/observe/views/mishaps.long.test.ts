@@ -3,7 +3,7 @@ import type { Browser, Page } from 'puppeteer-core'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { lacks } from '../../support/lacks.ts'
 import { openTab, showView, startChromium, waitForText, withoutChromium } from './chromium.ts'
-import type { Scenario } from './made-up-instance.ts'
+import type { Scenario } from './made-up-overview.ts'
 import { servePage } from './page-server.ts'
 
 /** Timers of more than a second wait for `sleep(ms)`: the clock jumps, and those that are due run. */

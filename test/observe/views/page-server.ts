@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { answerOf, headerOf, type Scenario, startAt } from './made-up-instance.ts'
+import { answerOf } from './made-up-instance.ts'
+import { headerOf, type Scenario, startAt } from './made-up-overview.ts'
 
 const page = readFileSync('dist/observe/page.html')
 const { policy } = JSON.parse(readFileSync('dist/observe/page.json', 'utf8')) as { policy: string }

@@ -11,7 +11,7 @@ import {
   widths,
   withoutChromium,
 } from './chromium.ts'
-import { type Scenario, scenarios } from './made-up-instance.ts'
+import { type Scenario, scenarios } from './made-up-overview.ts'
 import { type PageServer, servePage } from './page-server.ts'
 
 const addresses = [

@@ -1,10 +1,7 @@
 /** The simulated engine keeps the contract of engines, and the contract catches engines that break a promise. */
 import { describe, expect, test } from 'vitest'
-import {
-  type EngineUnderTest,
-  engineClaims,
-  engineContract,
-} from '../../contracts/cluster-engine.contract.ts'
+import { engineClaims, engineContract } from '../../contracts/cluster-engine.contract.ts'
+import type { EngineUnderTest } from '../../contracts/engine-log.contract.ts'
 import { type EngineFlaw, SimulatedEngine } from '../../support/worlds/simulated-engine.ts'
 
 const underTest = (flaw?: EngineFlaw): EngineUnderTest => {

@@ -20,7 +20,7 @@ import {
 import { createSystem } from '../../../src/runtime/index.ts'
 import { silentLogger } from '../../../src/testing/index.ts'
 import { causeFault } from '../models/cause-fault.ts'
-import { EffectiveTurns, lsnOf } from '../models/effective-turns.ts'
+import { EffectiveTurns, lsnOf, pageFault } from '../models/effective-turns.ts'
 import { LedgerClaims } from '../models/ledger-claims.ts'
 import { indexFaults } from '../models/ledger-index.ts'
 import type { LifeMachine } from '../worlds/engine-machine.ts'
@@ -461,15 +461,8 @@ class EntityLife {
       const atLsn = Math.max(1, lsnOf(this.pick(all)))
       for (const at of [Number.MAX_SAFE_INTEGER, atLsn]) {
         const page = await during(kind.history(id, { limit: 1_000, atLsn: at }))
-        const { firstLsn, isCut } = page
-        const shown = page.turns.map(({ lsn, cause, incarnation, seq }) =>
-          cause.kind === 'end' ? `${lsn} gone` : `${lsn} ${incarnation}/${seq}`,
-        )
-        const truth = all.filter((turn) => lsnOf(turn) >= firstLsn && lsnOf(turn) <= at)
-        this.#claims.claim(
-          `${shown}` === `${truth}` && isCut === firstLsn > 1,
-          `the past of ${id} from ${firstLsn} to ${at} is ${shown}, not ${truth}`,
-        )
+        const fault = pageFault(page, all, at)
+        this.#claims.claim(fault === undefined, `the past of ${id} ${fault}`)
         for (const [at, turn] of page.turns.entries()) {
           const fault = causeFault(turn as PastTurn<Ledger>, page.turns[at + 1] as PastTurn<Ledger>)
           this.#claims.claim(
@@ -478,8 +471,8 @@ class EntityLife {
           )
           this.#count(`cause ${turn.cause.message}`)
         }
-        if (isCut) this.#count('past cut')
-        this.tally.past = (this.tally.past ?? 0) + shown.length
+        if (page.isCut) this.#count('past cut')
+        this.tally.past = (this.tally.past ?? 0) + page.turns.length
       }
     }
   }

@@ -1,5 +1,5 @@
 /** The past of durable actors as the whole log says it: every unit applied in its order to plain rows. */
-import { type App, isKeelsonError } from '../../../src/index.ts'
+import { type App, isKeelsonError, type PastPage } from '../../../src/index.ts'
 import type { Unit } from '../../../src/storage/commands/command.ts'
 import { decodeFrame } from '../../../src/storage/commands/command-decoding.ts'
 import { entityRowKey } from '../../../src/storage/values/entity-key.ts'
@@ -54,6 +54,20 @@ export class EffectiveTurns {
       .get(unit.entity)
       ?.unshift(`${lsn} ${mark ? `${mark.incarnation}/${mark.seq}` : 'gone'}`)
   }
+}
+
+/** What a page of history, as of an LSN, says otherwise than the turns that took effect. Pure. */
+export const pageFault = (
+  { turns, firstLsn, isCut }: PastPage<unknown>,
+  past: readonly EffectiveTurn[],
+  at: number,
+): string | undefined => {
+  const shown = turns.map(({ lsn, cause, incarnation, seq }) =>
+    cause.kind === 'end' ? `${lsn} gone` : `${lsn} ${incarnation}/${seq}`,
+  )
+  const truth = past.filter((turn) => lsnOf(turn) >= firstLsn && lsnOf(turn) <= at)
+  if (`${shown}` === `${truth}` && isCut === firstLsn > 1) return undefined
+  return `from ${firstLsn} to ${at} is ${shown}, not ${truth}`
 }
 
 /**
