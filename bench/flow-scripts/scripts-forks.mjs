@@ -5,6 +5,14 @@ const three = async (ctx) => {
   return [one, two, await ctx.step('three', (runs) => `three ${runs}`)]
 }
 
+/** Takes so many updates, and answers each with how many there were. */
+const adds = (count) => async (ctx) => {
+  const got = []
+  ctx.reached()
+  await ctx.updates('add', count, (item) => got.push(item))
+  return got
+}
+
 const forksFrom = (key) => [
   async (host) => {
     await host.start()
@@ -89,12 +97,7 @@ export const forks = [
   },
   {
     title: 'updates are answered in the order in which they came',
-    main: async (ctx) => {
-      const got = []
-      ctx.reached()
-      await ctx.updates('add', 3, (item) => got.push(item))
-      return got
-    },
+    main: adds(3),
     lives: [
       async (host) => {
         await host.start()
@@ -108,12 +111,7 @@ export const forks = [
   },
   {
     title: 'an update asked for twice with one id counts once, and has one answer',
-    main: async (ctx) => {
-      const got = []
-      ctx.reached()
-      await ctx.updates('add', 2, (item) => got.push(item))
-      return got
-    },
+    main: adds(2),
     lives: [
       async (host) => {
         await host.start()
@@ -127,12 +125,7 @@ export const forks = [
   },
   {
     title: 'an answered update is remembered over a kill',
-    main: async (ctx) => {
-      const got = []
-      ctx.reached()
-      await ctx.updates('add', 2, (item) => got.push(item))
-      return got
-    },
+    main: adds(2),
     lives: [
       async (host) => {
         await host.start()
