@@ -33,5 +33,5 @@ export const runClusterOn = (
   if (command.kind === 'cluster accept-loss')
     return clusterAcceptLoss(cluster, command, environment)
   if (command.kind === 'cluster copies') return clusterCopies(cluster, command, environment)
-  return clusterCreate(cluster, shards, command, environment)
+  return clusterCreate(cluster, { ...command, shards: command.shards ?? shards }, environment)
 }

@@ -18,31 +18,40 @@ export type EngineWork = Work & {
   readonly clock: Clock
 }
 
-/** Connects to the engine, works there, prints the report, and ends the connection. */
-export const runOnEngine = <Report>(
-  cluster: ClusterOptions | undefined,
-  command: { readonly json: boolean; readonly progress: boolean },
-  environment: Environment,
-  work: (work: EngineWork) => Promise<Report>,
-  view: ReportView<Report>,
-): Promise<number> => {
-  if (!cluster) throw configError('cluster', 'the option, with the engine of the cluster', cluster)
-  return runReported(
-    command,
-    environment,
-    async (shown) => {
-      const tools = await loadClusterTools()
-      const { session, durability } = await connected(cluster)
-      const { clock } = environment
-      try {
-        return await work({ ...shown, cluster, session, tools, durability, clock })
-      } finally {
-        await session.close()
-      }
-    },
-    view,
-  )
-}
+type Worded = { readonly json: boolean; readonly progress: boolean }
+
+/**
+ * A command of `keelson cluster`: it connects to the engine, works there, prints the report, ends the
+ * connection, and resolves with the exit status.
+ */
+export const onEngine =
+  <Command extends Worded, Report>(
+    work: (work: EngineWork, command: Command) => Promise<Report>,
+    view: ReportView<Report>,
+  ) =>
+  (
+    cluster: ClusterOptions | undefined,
+    command: Command,
+    environment: Environment,
+  ): Promise<number> => {
+    if (!cluster)
+      throw configError('cluster', 'the option, with the engine of the cluster', cluster)
+    return runReported(
+      command,
+      environment,
+      async (shown) => {
+        const tools = await loadClusterTools()
+        const { session, durability } = await connected(cluster)
+        const { clock } = environment
+        try {
+          return await work({ ...shown, cluster, session, tools, durability, clock }, command)
+        } finally {
+          await session.close()
+        }
+      },
+      view,
+    )
+  }
 
 /**
  * A session, also with an engine that has fewer copies than members want: a look needs none.

@@ -1,12 +1,10 @@
 /** `keelson cluster status`: members, owner and logs, as the engine shows them. */
 import type { ClusterSurvey, LogSurvey, MemberSurvey } from '../../storage/index.ts'
-import type { ClusterOptions } from '../../supervisors/index.ts'
-import type { Environment } from '../command/environment.ts'
 import { type Paint, printable } from '../text/paint.ts'
 import { countText, pluralText } from '../text/quantities.ts'
 import { factList, textTable } from '../text/text-table.ts'
 import type { ClusterStatusCommand } from './cluster-command-line.ts'
-import { type Durability, runOnEngine } from './cluster-engine.ts'
+import { type Durability, onEngine } from './cluster-engine.ts'
 
 /** The report. */
 export type ClusterStatus = ClusterSurvey & {
@@ -16,21 +14,16 @@ export type ClusterStatus = ClusterSurvey & {
 }
 
 /** Prints the status of a cluster. Resolves with the exit status. @throws KeelsonError as the engine */
-export const clusterStatus = (
-  cluster: ClusterOptions | undefined,
-  command: ClusterStatusCommand,
-  environment: Environment,
-): Promise<number> =>
-  runOnEngine(
-    cluster,
-    command,
-    environment,
-    async ({ cluster, session, tools, durability, clock, signal }): Promise<ClusterStatus> => ({
+export const clusterStatus = onEngine(
+  async (work, _: ClusterStatusCommand): Promise<ClusterStatus> => {
+    const { cluster, session, tools, durability, clock, signal } = work
+    return {
       ...{ cluster: cluster.name, engine: cluster.engine.description, durability },
       ...(await tools.surveyCluster(session, clock, signal)),
-    }),
-    { text: statusText, json: statusJson },
-  )
+    }
+  },
+  { text: (status, paint) => statusText(status, paint), json: (status) => statusJson(status) },
+)
 
 /** The report as plain data. */
 const statusJson = ({ logs, ...status }: ClusterStatus): unknown => ({
