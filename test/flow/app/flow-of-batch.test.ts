@@ -1,32 +1,16 @@
 /** `flow(app).with(batch)`: runs, signals and jobs that come about with a batch of the store. */
 import { expect, test } from 'vitest'
-import {
-  type Ctx,
-  type FlowOfBatch,
-  flow,
-  flows,
-  queue,
-  type Try,
-  workflow,
-} from '../../../src/flow/index.ts'
+import { type FlowOfBatch, flow, flows, workflow } from '../../../src/flow/index.ts'
 import { type App, supervisor } from '../../../src/index.ts'
 import { sampled } from '../../support/tier.ts'
 import { codeOf, machine, simulated } from '../../support/worlds/simulated-instance.ts'
-
-type Words = { word: string }
+import { type WordsAndMails, wordsAndMails } from '../../support/worlds/words-and-mails.ts'
 
 const parts = () => {
-  const heard: string[] = []
-  const sent: (readonly [job: string, key: string])[] = []
-  const listens = workflow('listens', async (ctx: Ctx<Words>, count: number) => {
-    const words: string[] = []
-    for (let at = 0; at < count; at++) words.push(await ctx.waitFor('word'))
-    await ctx.step('hear', () => void heard.push(words.join(' ')))
-    return words
-  })
-  const mails = queue('mails', (job: string, { key }: Try) => void sent.push([job, key]))
+  const own = wordsAndMails()
+  const { listens, mails } = own
   const app = supervisor('app', {}, [flows({ workflows: [listens], queues: [mails] })])
-  return { heard, sent, listens, mails, app }
+  return { ...own, app }
 }
 
 const world = async (shards = 1) => {
@@ -36,10 +20,8 @@ const world = async (shards = 1) => {
   return { ...own, s, store, flow: flow(s.app) }
 }
 
-type Parts = Pick<ReturnType<typeof parts>, 'listens' | 'mails'>
-
 /** An order as a shop writes it: two keys, a run with two signals, and two jobs. */
-const orderOf = (app: App, { listens, mails }: Parts, total = 12): FlowOfBatch => {
+const orderOf = (app: App, { listens, mails }: WordsAndMails, total = 12): FlowOfBatch => {
   const batch = app.store.batch().put('{o1}:total', total).append('{o1}:log', 'new;')
   const order = flow(app).with(batch, { id: 'order-1' })
   order.start(listens, 2, { id: 'o1' })

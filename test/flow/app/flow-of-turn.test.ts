@@ -1,14 +1,6 @@
 /** `flow(context)` in a handler of a durable actor: runs, signals and jobs that come about with its turn. */
 import { describe, expect, test } from 'vitest'
-import {
-  type Ctx,
-  type FlowTurnContext,
-  flow,
-  flows,
-  queue,
-  type Try,
-  workflow,
-} from '../../../src/flow/index.ts'
+import { type FlowTurnContext, flow, flows, queue, workflow } from '../../../src/flow/index.ts'
 import {
   type App,
   call,
@@ -19,29 +11,15 @@ import {
 } from '../../../src/index.ts'
 import { sampled } from '../../support/tier.ts'
 import { machine, simulated } from '../../support/worlds/simulated-instance.ts'
-
-type Words = { word: string }
+import { type WordsAndMails, wordsAndMails } from '../../support/worlds/words-and-mails.ts'
 
 type Messages = { calls: { order: (name: string) => number; look: () => number } }
 
 /** What an order does with its turn. */
 type Order = (context: FlowTurnContext) => void
 
-const parts = () => {
-  const heard: string[] = []
-  const sent: (readonly [job: string, key: string])[] = []
-  const listens = workflow('listens', async (ctx: Ctx<Words>, count: number) => {
-    const words: string[] = []
-    for (let at = 0; at < count; at++) words.push(await ctx.waitFor('word'))
-    await ctx.step('hear', () => void heard.push(words.join(' ')))
-    return words
-  })
-  const mails = queue('mails', (job: string, { key }: Try) => void sent.push([job, key]))
-  return { heard, sent, listens, mails }
-}
-
 /** The tree with these parts, and with actors that count their orders. */
-const treeOf = ({ listens, mails }: ReturnType<typeof parts>, orders: Record<string, Order>) => {
+const treeOf = ({ listens, mails }: WordsAndMails, orders: Record<string, Order>) => {
   const server: DurableServer<Messages, number> = {
     init: () => 0,
     calls: {
@@ -56,8 +34,8 @@ const treeOf = ({ listens, mails }: ReturnType<typeof parts>, orders: Record<str
   return supervisor('app', {}, [shop, flows({ workflows: [listens], queues: [mails] })])
 }
 
-const shopWorld = async (of: (own: ReturnType<typeof parts>) => Record<string, Order>) => {
-  const own = parts()
+const shopWorld = async (of: (own: WordsAndMails) => Record<string, Order>) => {
+  const own = wordsAndMails()
   const s = await simulated({ app: treeOf(own, of(own)) })
   const ask = (name: string): Promise<number> =>
     s.during(call(s.app.entity<Messages>('shop').ref('1'), 'order', name))
@@ -96,7 +74,7 @@ test('nothing comes about if the turn is refused', async () => {
 describe('what the handler gives is refused at once', () => {
   const other = workflow('other', async () => undefined)
   const tooLong = 'x'.repeat(1_048_576)
-  test.each<[string, string, (own: ReturnType<typeof parts>) => Order]>([
+  test.each<[string, string, (own: WordsAndMails) => Order]>([
     [
       'a workflow that is not in the tree',
       'INVALID_ARGUMENT',
@@ -183,7 +161,7 @@ test('what its run refuses is a failed step, and holds up what comes later for t
 const live = async (crashAt?: number, unsynced?: 'lost' | 'kept') => {
   const world = machine()
   const { clock, disk, during } = world
-  const own = parts()
+  const own = wordsAndMails()
   const app = treeOf(own, {
     tea: (context) => {
       flow(context).start(own.listens, 2, { id: 'tea' })
