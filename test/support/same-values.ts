@@ -2,15 +2,13 @@
 import fc from 'fast-check'
 import { expect } from 'vitest'
 import { decodeValue, encodeValue } from '../../src/storage/values/value.ts'
+import { anyText } from './any-text.ts'
 
 /** The decoded form of an encoded value. */
 export const back = (value: unknown): unknown => decodeValue(encodeValue(value))
 
 /** Any well-formed text. */
-export const text = fc.oneof(
-  fc.string({ unit: 'binary' }),
-  fc.string({ unit: 'grapheme', maxLength: 80 }),
-)
+export const text = fc.oneof(anyText(), fc.string({ unit: 'grapheme', maxLength: 80 }))
 
 /**
  * Equal in kind and content, ignoring irrelevant prototypes. Unlike `toEqual` it distinguishes -0

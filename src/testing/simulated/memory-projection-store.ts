@@ -221,7 +221,8 @@ class MemoryProjectionStore implements ProjectionStore {
   range(range: RowRange): IterableIterator<readonly [key: string, row: Row]> {
     this.#checkOpen()
     // A snapshot: later commits do not change the rows of this walk.
-    const within = [...this.#folder.rows].filter(([key]) => isWithin(key, range))
+    const within: [string, Row][] = []
+    for (const entry of this.#folder.rows) if (isWithin(entry[0], range)) within.push(entry)
     within.sort(([a], [b]) => (range.reverse ? compareKeys(b, a) : compareKeys(a, b)))
     return this.#entries(within)
   }

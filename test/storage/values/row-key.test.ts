@@ -16,10 +16,9 @@ import {
   rowClasses,
   rowClassOf,
 } from '../../../src/storage/values/row-key.ts'
+import { anyText } from '../../support/any-text.ts'
 
-const key = fc
-  .string({ unit: 'binary', minLength: 1, maxLength: 30 })
-  .filter((text) => !text.includes('\0'))
+const key = anyText({ minLength: 1, maxLength: 30 }).filter((text) => !text.includes('\0'))
 
 describe('the classes of rows', () => {
   it('have letters of their own, and a file that writes them', () => {
@@ -55,7 +54,7 @@ describe('the classes of rows', () => {
   it('say of any text whether a row may have it as its key, as the projection does', () => {
     const rowKey = fc.oneof(
       key,
-      fc.string({ unit: 'binary', maxLength: 6 }),
+      anyText({ maxLength: 6 }),
       key.map((k) => `\0${k}`),
     )
     fc.assert(

@@ -21,13 +21,11 @@ import {
 } from '../../../src/storage/values/entity-key.ts'
 import { mainRowOf, type TurnMark } from '../../../src/storage/values/entity-row.ts'
 import { encodeIndexValue, type IndexValue } from '../../../src/storage/values/index-value.ts'
+import { anyText } from '../any-text.ts'
 
 const texts = (bytesMax: number) =>
   fc
-    .oneof(
-      fc.string({ unit: 'binary', minLength: 1, maxLength: 20 }),
-      fc.constant('k'.repeat(bytesMax)),
-    )
+    .oneof(anyText({ minLength: 1, maxLength: 20 }), fc.constant('k'.repeat(bytesMax)))
     .filter((text) => !text.includes('\0'))
 
 const key = texts(1024)
@@ -102,9 +100,9 @@ export const anyIndexValue: fc.Arbitrary<IndexValue> = fc.oneof(
   fc.constantFrom(null, true, false, 0, -0, 1, -1, 0.5, Number.MAX_VALUE, Number.MIN_VALUE),
   fc.integer(),
   fc.double({ noNaN: true }),
-  fc
-    .string({ unit: 'binary', maxLength: 8 })
-    .filter((text) => !text.includes('\0') && Buffer.byteLength(text) <= 512),
+  anyText({ maxLength: 8 }).filter(
+    (text) => !text.includes('\0') && Buffer.byteLength(text) <= 512,
+  ),
   fc.constant('t'.repeat(512)),
 )
 
