@@ -37,8 +37,12 @@ const cases = [
     order: { kind: 'turning', inFlight },
   })),
   ...[1, 64].map((inFlight) => ({
+    title: `no-op runs, ${inFlight} in flight`,
+    order: { kind: 'running', work: 'nothing', inFlight },
+  })),
+  ...[1, 64].map((inFlight) => ({
     title: `runs of three steps, ${inFlight} in flight`,
-    order: { kind: 'running', inFlight },
+    order: { kind: 'running', work: 'three', inFlight },
   })),
   { title: 'one-way messages', order: { kind: 'messaging', inFlight: 0 } },
   ...[1, 64].map((inFlight) => ({

@@ -31,7 +31,8 @@ const threeSteps = workflow('three', async (ctx, by) => {
   for (const name of ['one', 'two', 'three']) sum = await ctx.step(name, () => sum + 1)
   return sum
 })
-const parts = [totals, flows({ workflows: [threeSteps] })]
+const nothing = workflow('nothing', async (_, by) => by)
+const parts = [totals, flows({ workflows: [nothing, threeSteps] })]
 const app = await start({ dir: join(dir, 'store'), app: supervisor('app', {}, parts) })
 const { store } = app
 const wal = await Wal.open({ dir: join(dir, 'wal') })
@@ -113,10 +114,11 @@ const turning = async ({ inFlight, seconds }) => {
 let runs = 0
 
 /** Runs of a workflow, each started and awaited by one writer. */
-const running = ({ inFlight, seconds }) =>
+const running = ({ work, inFlight, seconds }) =>
   byWriters(inFlight, seconds, 0, async (number) => {
-    const run = await flow(app).start(threeSteps, number, { id: `run-${++runs}` })
-    if ((await run.result()) !== number + 3) throw new Error(`run ${run.id} has another result`)
+    const [type, more] = work === 'nothing' ? [nothing, 0] : [threeSteps, 3]
+    const run = await flow(app).start(type, number, { id: `run-${++runs}` })
+    if ((await run.result()) !== number + more) throw new Error(`run ${run.id} has another result`)
   })
 
 const turns = { writing, appending, messaging, turning, running }

@@ -201,6 +201,8 @@ export {
   type DurableServer,
   type EntityKind,
   type Failed,
+  type Follows,
+  whenDurable,
 } from './turns/durable-server.ts'
 export type { EndOptions } from './turns/lifetime.ts'
 export { type Fields, parkedField, readBody } from './turns/memory.ts'

@@ -9,7 +9,7 @@ import {
 } from '../../runtime/index.ts'
 import { checkedKey, checkOptionNames, storedValue } from '../core/argument-check.ts'
 import type { ReadView } from '../core/read-view.ts'
-import { type AlarmTime, addsCall, type CallTarget } from '../turns/durable-server.ts'
+import { type AlarmTime, addsCall, type CallTarget, whenDurable } from '../turns/durable-server.ts'
 import { callStep, type RecordedCall } from '../turns/durable-table.ts'
 import type { EndOptions } from '../turns/lifetime.ts'
 import { type Memory, type Step, settingOf } from '../turns/memory.ts'
@@ -106,6 +106,10 @@ export class TurnContext extends ServerContext {
     const self = this.#actor
     const step = `${self.terms.identity.entity}/${self.draft.nextStep}`
     self.addStep(callStep, { kind, id, name, payload: payloadOf(step) } satisfies RecordedCall)
+  }
+
+  [whenDurable](act: () => void): void {
+    this.#actor.draft.hold({ leave: act })
   }
 
   cancelContinue(step: string): boolean {

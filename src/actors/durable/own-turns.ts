@@ -25,7 +25,7 @@ interface Acting {
   readonly blocked: KeelsonError | undefined
   readonly isAwake: boolean
   readonly refusals: Pick<Refusals, 'cutOff' | 'unlessCutOff' | 'tries'>
-  readonly idleness: { hibernates(): void }
+  readonly idleness: { hibernates(): void; piped(promise: Promise<unknown>): void }
   readonly ending: { expire(from: HeldCall, keys: boolean): Answer }
   /** Whether no turn is on its way, and none has to be handled again. */
   readonly isSettled: boolean
@@ -86,8 +86,15 @@ export class OwnTurns {
     if (step?.next === undefined) return goesOn
     const { timeoutMs, hibernate } = step.next
     if (timeoutMs !== undefined) return noReply(this.#actor, { timeoutMs }) as never
-    if (hibernate) this.#actor.idleness.hibernates()
+    if (hibernate) this.#hibernates()
     return noReply(this.#actor, hibernate ? { hibernate } : undefined) as never
+  }
+
+  /** The process rests once its turns are out. */
+  #hibernates(): void {
+    const { idleness, isSettled } = this.#actor
+    if (!isSettled) idleness.piped(this.#actor.settled())
+    idleness.hibernates()
   }
 
   /** Runs the first step that may run. */

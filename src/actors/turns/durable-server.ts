@@ -74,8 +74,16 @@ export type Failed<M = DurableMessages> = {
  */
 export const addsCall: unique symbol = Symbol('addsCall')
 
+/** Calls `act`, which does not throw, when the present turn is durable: for the events of the layers above. */
+export const whenDurable: unique symbol = Symbol('whenDurable')
+
 /** The entity that a recorded call is for. */
 export type CallTarget = { readonly kind: string; readonly id: string }
+
+/** The context of a turn, for what follows it. */
+export interface Follows {
+  [whenDurable](act: () => void): void
+}
 
 /** The context of a turn, for recorded calls. */
 export interface AddsCalls {

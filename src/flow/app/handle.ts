@@ -44,7 +44,7 @@ import {
   waitingOf,
   watchOf,
 } from '../runs/listing.ts'
-import type { RunMessages, SignalRequest } from '../runs/messages.ts'
+import type { RunEnd, RunMessages, SignalRequest } from '../runs/messages.ts'
 import {
   cancelOptions,
   exactly,
@@ -169,8 +169,8 @@ export class Flow {
     exactly('start(type, input, { id, … })', surplus)
     const { id, ...others } = startOf(type, options)
     const request = { ...inputOf(input), ...others }
-    const { repeated } = await this.#ask(type, id, (ref) => call(ref, 'start', request))
-    return this.#handle(type, id, repeated)
+    const { repeated, end } = await this.#ask(type, id, (ref) => call(ref, 'start', request))
+    return this.#handle(type, id, repeated, end)
   }
 
   /** The run of this id, whether or not it has begun. */
@@ -411,16 +411,23 @@ export class Flow {
     type: Workflow<I, O, S, Q, U>,
     id: string,
     repeated: boolean,
+    known?: RunEnd,
   ): Handle<O, S, Q, U> {
     const ref = this.#ref(type, id)
     const run = { type: type.name, id }
+    let left = known
     return {
       ...{ id, repeated },
       result: async (options = {}, ...surplus: []) => {
         exactly('result({ timeoutMs })', surplus)
         const { timeoutMs } = resultOptions(options, argument('', 'a result'))
-        const ended = call(ref, 'result', undefined, { timeoutMs })
-        const end = await answerOf(run, ended, 'has not ended')
+        const asked = (): Promise<RunEnd> => {
+          const ended = call(ref, 'result', undefined, { timeoutMs })
+          return answerOf(run, ended, 'has not ended')
+        }
+        const end = left ?? (await asked())
+        // The value is the caller's: the next result has another copy.
+        left = undefined
         if (end.status === 'completed') return end.output as O
         throw failure(type.name, id, end.status, end.error)
       },

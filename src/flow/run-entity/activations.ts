@@ -2,13 +2,22 @@
  * The activations of the runs of one workflow, as the turns of their entities see them: what the process
  * of a run has in memory, and how a turn begins an activation or calls it.
  */
-import type { DurableServer } from '../../actors/index.ts'
+import { type DurableServer, type Follows, whenDurable } from '../../actors/index.ts'
 import { RunActivation } from '../runs/activation.ts'
 import type { Workflow } from '../runs/body.ts'
-import type { Notified, Present, RunContext, RunMessages, State } from '../runs/messages.ts'
+import { emitFlow } from '../runs/events.ts'
+import type {
+  ActivationTerms,
+  Notified,
+  Present,
+  RunContext,
+  RunEnd,
+  RunMessages,
+  State,
+} from '../runs/messages.ts'
 import { isLive, type RunFields, type RunState } from '../runs/record.ts'
 import { FailingSteps } from '../runs/tries.ts'
-import { withStatus } from '../runs/turns.ts'
+import { type Turned, withStatus } from '../runs/turns.ts'
 
 /** The server of a run. */
 export type RunServer = DurableServer<RunMessages, State, RunFields, string, unknown>
@@ -21,6 +30,12 @@ export type RunContinues<N extends keyof RunMessages['continues']> = Pick<RunSer
 
 /** The handlers of some alarms of a run. */
 export type RunAlarms<N extends keyof RunMessages['alarms']> = Pick<RunServer['alarms'], N>
+
+/**
+ * So many microtasks long the turn of a birth waits for its body: an end without any operation takes
+ * a few.
+ */
+const ticksMax = 16
 
 /** The activations of the runs of one workflow in one instance. */
 export class RunActivations {
@@ -52,16 +67,54 @@ export class RunActivations {
     this.#presents.delete(id)
   }
 
-  /** Begins an activation when this turn is durable. `first`: of a run that begins with this turn. */
-  begin(context: RunContext, first?: { readonly input: unknown; readonly state: RunState }): void {
-    const { id } = context
-    const { workflow } = this
-    const present = this.presentOf(context)
+  /**
+   * The run begins with this turn, and so does its body: the part that it can do by itself. One that
+   * has asked for nothing when it ends has ended its run with this turn. Any other goes on when the
+   * turn is durable, as it does if the body waits for something else.
+   */
+  async bear(
+    born: RunState,
+    input: unknown,
+    context: RunContext,
+  ): Promise<Turned<RunEnd | undefined>> {
+    const activation = new RunActivation(this.#terms(context))
+    activation.bear(born, input)
+    for (let tick = 0; tick < ticksMax && activation.isAlone; tick++) await undefined
+    const closing = activation.ending(born, context)
+    if (!closing) {
+      this.begin(context, activation)
+      return [undefined, born]
+    }
+    const [end, next] = closing
+    this.forget(context.id)
+    const run = { type: this.workflow.name, id: context.id, background: context }
+    ;(context as unknown as Follows)[whenDurable](() => {
+      emitFlow(run, 'flow.started', {})
+      if (end) emitFlow(run, 'flow.ended', { end, startedAt: born.startedAt })
+    })
+    return [end, next]
+  }
+
+  #terms(context: RunContext): ActivationTerms {
+    const { id, system } = context
+    return {
+      workflow: this.workflow,
+      id,
+      system,
+      present: this.presentOf(context),
+      isSecond: false,
+    }
+  }
+
+  /** Begins an activation when this turn is durable, or goes on with one that has begun in it. */
+  begin(context: RunContext, begun?: RunActivation): void {
+    const terms = this.#terms(context)
     context.background(async (background) => {
-      let [next, terms] = ['first', { workflow, id, background, present, first, isSecond: false }]
-      while (next !== 'rest') {
-        next = await new RunActivation(terms).run()
-        terms = { ...terms, first: undefined, isSecond: next === 'replay' }
+      let activation = begun ?? new RunActivation(terms)
+      for (;;) {
+        const next = await activation.run(background)
+        if (next === 'rest') return
+        activation = new RunActivation({ ...terms, isSecond: next === 'replay' })
       }
     })
   }

@@ -8,7 +8,7 @@ import { call, noReply, reply } from '../../runtime/index.ts'
 import type { Workflow } from '../runs/body.ts'
 import type { EnterMessage, RunContext, StartRequest, State } from '../runs/messages.ts'
 import { entitiesOf, queueId } from '../runs/parts.ts'
-import { isOver, type Parent, type Recorded, type RunState } from '../runs/record.ts'
+import { isLive, isOver, type Parent, type Recorded, type RunState } from '../runs/record.ts'
 import { type Beginning, before } from '../runs/repairs.ts'
 import {
   inputText,
@@ -28,7 +28,7 @@ import { orRefused, refuse } from './refusals.ts'
 
 /** `start`, and `begin` of a run that is held. */
 export const startCalls = (activations: RunActivations): RunCalls<'start' | 'begin'> => ({
-  start: (state, request, context) => {
+  start: async (state, request, context) => {
     if (state) return startedAgain(state, request, context, activations.workflow)
     const { input, delay, deadline = activations.workflow.options.deadline } = request
     if (input !== undefined) context.rows.put('input', input)
@@ -42,8 +42,10 @@ export const startCalls = (activations: RunActivations): RunCalls<'start' | 'beg
     }
     if (activations.workflow.options.queue !== undefined)
       return reply({ repeated: false }, activations.entering(born, context))
-    activations.begin(context, { input, state: born })
-    return reply({ repeated: false }, born)
+    const [end, next] = await activations.bear(born, input, context)
+    // A run that has failed may be retried, and end otherwise.
+    const started = end?.status === 'completed' ? { repeated: false, end } : { repeated: false }
+    return reply(started, next, isLive(next.status) ? undefined : { hibernate: true })
   },
   begin: (state, _, context) =>
     reply(

@@ -8,7 +8,7 @@ export type ActivationPhase = 'loading' | 'running' | 'ending' | 'abandoned' | '
 
 /** An event of an activation. */
 export type ActivationEvent =
-  /** The run is read, and its body begins. */
+  /** The run is read, or its birth is durable: what its body asks for is carried out. */
   | 'began'
   | 'bodyEnded'
   /** The activation carries out nothing further: its run rests, is blocked or has ended. */
@@ -27,7 +27,7 @@ export const activationPhases: Readonly<Record<ActivationPhase, PhaseRule>> = {
   loading: {
     isBodyOver: false,
     isStopped: false,
-    on: { began: 'running', stopped: 'abandoned' },
+    on: { began: 'running', bodyEnded: 'ending', stopped: 'abandoned' },
   },
   running: {
     isBodyOver: false,

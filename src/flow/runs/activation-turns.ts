@@ -2,6 +2,7 @@
  * The turns of an activation, and when it makes the one after which it rests. Each takes along the
  * progress that its body has reported, that of the end too.
  */
+import type { Clock } from '../../clock.ts'
 import { isKeelsonError } from '../../errors.ts'
 import { reply } from '../../runtime/index.ts'
 import { type Active, awaitedOf, nextDue } from './active.ts'
@@ -44,34 +45,53 @@ export const makeTurn = async <R>(
 
 /** Makes the turns of one activation. */
 export class ActivationTurns {
-  readonly #background: RunBackground
+  #background: RunBackground | undefined
+  /** Turns that wait for it. */
+  readonly #early: ((background: RunBackground) => void)[] = []
   readonly #soon: () => void
   /** Reported, and not yet in a turn. */
   #progress: { readonly value: unknown } | undefined
 
   /** `makes` makes a turn that nobody awaits, unless the activation has stopped. */
-  constructor(background: RunBackground, makes: (turn: () => Promise<void>) => void) {
-    this.#background = background
-    this.#soon = inNextTurn(background.system.clock, () => {
+  constructor(clock: Clock, makes: (turn: () => Promise<void>) => void) {
+    this.#soon = inNextTurn(clock, () => {
       if (this.#progress) makes(() => this.make((state) => [undefined, state]))
     })
+  }
+
+  /** Turns can be made from now on. */
+  begin(background: RunBackground): void {
+    this.#background = background
+    for (const act of this.#early.splice(0)) act(background)
+    if (this.#progress) this.#soon()
+  }
+
+  /** Whether there is a report that no turn has recorded. */
+  get hasReport(): boolean {
+    return this.#progress !== undefined
   }
 
   /** The next turn records this progress. It comes at the latest in the next turn of the loop. */
   report(value: unknown): void {
     this.#progress = { value }
-    this.#soon()
+    if (this.#background) this.#soon()
   }
 
   /** As `makeTurn`. */
   async make<R>(change: (state: RunState, context: RunContext) => Turned<R>): Promise<R> {
+    const background = this.#background ?? (await this.#begun())
     const progress = this.#progress
-    if (!progress) return makeTurn(this.#background, change)
+    if (!progress) return makeTurn(background, change)
     this.#progress = undefined
-    return makeTurn(this.#background, (state, context) => {
+    return makeTurn(background, (state, context) => {
       const [result, next] = change(state, context)
       return [result, isOver(state.status) ? next : { ...next, progress: progress.value }]
     })
+  }
+
+  /** The turn of the birth is durable. */
+  #begun(): Promise<RunBackground> {
+    return new Promise((resolve) => void this.#early.push(resolve))
   }
 }
 
@@ -133,10 +153,7 @@ export class ActivationRest {
 }
 
 /** Calls of the result let `act` be called in the next turn of the event loop, once for all. */
-export const inNextTurn = (
-  clock: RunBackground['system']['clock'],
-  act: () => void,
-): (() => void) => {
+export const inNextTurn = (clock: Clock, act: () => void): (() => void) => {
   let isComing = false
   const comes = (): void => {
     isComing = false

@@ -26,13 +26,21 @@ import { Active, type ActiveParts, runningSteps, Scope } from './active.ts'
 import type { UntypedBody, Workflow } from './body.ts'
 import { RunCtx, whenAnswered } from './context.ts'
 import { emitFlow } from './events.ts'
-import type { ActivationTerms, Notified, Present, RunBackground, RunContext } from './messages.ts'
+import type {
+  ActivationTerms,
+  Notified,
+  Present,
+  RunBackground,
+  RunContext,
+  RunEnd,
+} from './messages.ts'
 import { cancelKey, type Operation, type Recorded, type RunState } from './record.ts'
 import { Replay } from './replay.ts'
-import { clearLaps, loadRun, Patches, watchReplay } from './replaying.ts'
+import { clearLaps, type LoadedRun, loadRun, Patches, watchReplay } from './replaying.ts'
 import {
   type AfterActivation,
   type BodyEnd,
+  closingAtOnce,
   type EndingActivation,
   endRun,
   type Placed,
@@ -45,7 +53,8 @@ export class RunActivation implements EndingActivation, Notified {
   readonly workflow: Workflow
   readonly type: string
   readonly id: string
-  readonly background: RunBackground
+  /** `undefined`: the turn of its birth is not durable, and nothing leaves this activation. */
+  background!: RunBackground
   readonly present: Present
   readonly undoScope = new Scope()
   readonly handling = new Set<Promise<unknown>>()
@@ -76,6 +85,8 @@ export class RunActivation implements EndingActivation, Notified {
   readonly #finished = new Promise<AfterActivation>((resolve) => {
     this.#finish = resolve
   })
+  /** How its body has ended. */
+  #end: BodyEnd | undefined
   /** Gives the body its next outcome, in the next turn of the event loop. */
   readonly #soon: () => void
 
@@ -84,12 +95,12 @@ export class RunActivation implements EndingActivation, Notified {
     this.workflow = terms.workflow
     this.type = terms.workflow.name
     this.id = terms.id
-    this.background = terms.background
     this.present = terms.present
-    this.#turns = new ActivationTurns(terms.background, (turn) => {
+    const { clock } = terms.system
+    this.#turns = new ActivationTurns(clock, (turn) => {
       if (!this.isStopped) this.does(turn())
     })
-    this.#soon = inNextTurn(terms.background.system.clock, () => this.#gives())
+    this.#soon = inNextTurn(clock, () => this.#gives())
   }
 
   get isBodyOver(): boolean {
@@ -117,19 +128,36 @@ export class RunActivation implements EndingActivation, Notified {
     return new KeelsonError('CANCELLED', this.state.cancel?.reason ?? 'the rest was cancelled')
   }
 
+  /** In the turn of the birth of its run: the body begins. What it asks for waits until `run`. */
+  bear(born: RunState, input: unknown): void {
+    this.#accept({ state: born, record: [], input })
+  }
+
+  /**
+   * What the end of a body that has asked for nothing makes of its run in the turn of its birth.
+   * `undefined`: it goes on in `run`.
+   */
+  ending(born: RunState, context: RunContext): Turned<RunEnd | undefined> | undefined {
+    if (!this.#end || this.replay.asked.size > 0 || this.#turns.hasReport) return undefined
+    return closingAtOnce(this, born, context, this.#end)
+  }
+
+  /** Whether the body goes on by itself: it has not ended, and has asked for nothing. */
+  get isAlone(): boolean {
+    return !this.#end && this.replay.asked.size === 0
+  }
+
   /** Resolves when this activation has nothing more to do. */
-  async run(): Promise<AfterActivation> {
-    const { first } = this.#terms
-    const loaded = first ? { ...first, record: [] } : await loadRun(this)
-    if (!loaded) return this.#finished
-    const { state, record, input } = loaded
-    this.#accept(state)
-    this.replay = new Replay(record, this.state.outcomes)
-    this.#on('began')
-    if (record.some(({ key }) => key === cancelKey)) this.#askCancel()
-    if (first) emitFlow(this, 'flow.started', {})
-    this.#begin(input)
-    for (const act of this.#early) act()
+  async run(background: RunBackground): Promise<AfterActivation> {
+    this.background = background
+    this.#turns.begin(background)
+    const isBirth = this.replay !== undefined
+    const loaded = isBirth ? undefined : await loadRun(this)
+    if (!isBirth && !loaded) return this.#finished
+    this.present.activation = this
+    if (loaded) this.#accept(loaded)
+    else emitFlow(this, 'flow.started', {})
+    this.#goOn()
     return this.#finished
   }
 
@@ -143,12 +171,22 @@ export class RunActivation implements EndingActivation, Notified {
    * nothing is at work.
    */
   #attach(): void {
-    if (this.#demonitor) return
     const { background } = this
+    if (this.#demonitor || !background) return
     this.#demonitor = background.system.monitor(background.self as never, () => this.stop())
     background.consistsOf(() => runningSteps(this.replay.inFlight))
     if (background.closing.aborted) this.#closes()
     else background.closing.addEventListener('abort', this.#closes)
+  }
+
+  #accept({ state, record, input }: LoadedRun): void {
+    this.state = state
+    this.time = (state.fork ?? state).startedAt
+    if (state.cancel?.isPlaced === false) this.#onCancel('asked')
+    this.seenSignals = state.signals
+    this.replay = new Replay(record, state.outcomes)
+    if (record.some(({ key }) => key === cancelKey)) this.#askCancel()
+    this.#begin(input)
   }
 
   #begin(input: unknown): void {
@@ -162,24 +200,28 @@ export class RunActivation implements EndingActivation, Notified {
       return
     }
     const ctx = new RunCtx(this, this.scope)
-    Promise.resolve()
-      .then(() => own(ctx as never, input as never))
-      .then((output) => whenAnswered(this.handling, output))
-      .then(
-        (output) => this.#bodyEnds({ status: 'completed', output }),
-        (error) => this.#bodyEnds({ status: 'failed', error }),
-      )
-    if (!this.replay.isComplete) void watchReplay(this)
-    this.#pump()
+    const ended = async (): Promise<unknown> => {
+      const output = await own(ctx as never, input as never)
+      return this.handling.size > 0 ? whenAnswered(this.handling, output) : output
+    }
+    ended().then(
+      (output) => this.#bodyEnds({ status: 'completed', output }),
+      (error) => this.#bodyEnds({ status: 'failed', error }),
+    )
   }
 
-  #accept(state: RunState): void {
-    this.state = state
-    this.time = (state.fork ?? state).startedAt
-    if (state.cancel?.isPlaced === false) this.#onCancel('asked')
-    this.seenSignals = state.signals
-    this.present.activation = this
+  /** The run is read, or its birth is durable: what its body asks for is carried out. */
+  #goOn(): void {
+    if (this.isStopped) return
+    this.#on('began')
+    const { state, replay } = this
     if (state.lap > 0) this.does(clearLaps(this))
+    if (!replay.isComplete) void watchReplay(this)
+    if (replay.asked.size > 0) this.#attach()
+    for (const act of this.#early) act()
+    this.#start()
+    if (this.#end) this.does(endRun(this, this.#end))
+    else this.#pump()
   }
 
   /** Does something for the entity, once this activation has its replay. */
@@ -274,7 +316,7 @@ export class RunActivation implements EndingActivation, Notified {
 
   /** The body gets its next outcome soon, if there is one. */
   #pump(): void {
-    if (this.isStopped || !this.replay) return
+    if (this.isStopped || !this.replay || !this.background) return
     this.#rest.disarm()
     this.#soon()
   }
@@ -302,7 +344,7 @@ export class RunActivation implements EndingActivation, Notified {
 
   /** Carries out what may start. A cancel goes first. */
   #start(): void {
-    if (this.isStopped || this.isClosing || this.#cancel === 'placing') return
+    if (!this.background || this.isStopped || this.isClosing || this.#cancel === 'placing') return
     const { isComplete, reopened } = this.replay
     if (this.#cancel === 'wanted' && !this.isBodyOver && (isComplete || reopened !== undefined)) {
       this.does(this.#place(isComplete ? undefined : reopened))
@@ -421,7 +463,8 @@ export class RunActivation implements EndingActivation, Notified {
   #bodyEnds(end: BodyEnd): void {
     if (this.isStopped || this.isBodyOver) return
     this.#on('bodyEnded')
-    this.does(endRun(this, end))
+    this.#end = end
+    if (this.background) this.does(endRun(this, end))
   }
 
   /**

@@ -1,7 +1,7 @@
 /** The messages of a run's entity, and the parts of its memory. Types only. */
 import type { BackgroundContext, DurableContext } from '../../actors/index.ts'
 import type { KeptError } from '../../errors.ts'
-import type { CallContext } from '../../runtime/index.ts'
+import type { CallContext, System } from '../../runtime/index.ts'
 import type { Workflow } from './body.ts'
 import type { Outcome, Parent, Recorded, RunState, RunStatus } from './record.ts'
 import type { FailingSteps } from './tries.ts'
@@ -22,6 +22,9 @@ export type StartRequest = Input & {
   readonly parent?: Parent
   readonly root?: string
 }
+
+/** The answer of a start. `repeated`: the run had begun before; `end`: it has completed with this start. */
+export type Started = { readonly repeated: boolean; readonly end?: RunEnd | undefined }
 
 /** The argument of a fork: the other run, of the same workflow, and the first operation that it repeats. */
 export type ForkRequest = { readonly id: string; readonly from: string }
@@ -57,8 +60,8 @@ export type EnterMessage = {
 /** The messages of a run. */
 export type RunMessages = {
   calls: {
-    /** Answers whether the run had begun before. @throws KeelsonError `CONFLICT` */
-    start: (request: StartRequest) => { readonly repeated: boolean }
+    /** @throws KeelsonError `CONFLICT` */
+    start: (request: StartRequest) => Started
     /** Answers when the run has ended. @throws KeelsonError `CONFLICT` if it has not begun */
     result: () => RunEnd
     /** @throws KeelsonError `CONFLICT`, `BUSY`, `TOO_LARGE` */
@@ -143,10 +146,8 @@ export type UpdateWaiters = {
 export type ActivationTerms = {
   readonly workflow: Workflow
   readonly id: string
-  readonly background: RunBackground
+  readonly system: System
   readonly present: Present
-  /** The run begins with this activation: nothing is recorded. */
-  readonly first: { readonly input: unknown; readonly state: RunState } | undefined
   /** A replay has diverged once. */
   readonly isSecond: boolean
 }

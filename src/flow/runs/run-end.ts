@@ -18,12 +18,13 @@ import {
   endWaiting,
   forgetWaiting,
   forgoing,
+  outputText,
   placing,
   type Reached,
   type Turned,
   withStatus,
 } from './turns.ts'
-import { copied } from './values.ts'
+import { copied, outcomeOf } from './values.ts'
 
 /** The next thing after an activation: nothing, a replay from the beginning, or the next body. */
 export type AfterActivation = 'rest' | 'replay' | 'again'
@@ -109,6 +110,33 @@ export const endRun = async (activation: EndingActivation, ended: BodyEnd): Prom
 }
 
 /**
+ * The end of a body that has asked for nothing, in the turn of the birth of its run. `undefined`: it
+ * needs a turn of its own.
+ */
+export const closingAtOnce = (
+  activation: EndingActivation,
+  born: RunState,
+  context: RunContext,
+  ended: BodyEnd,
+): Turned<RunEnd | undefined> | undefined => {
+  const body = ended.status === 'completed' ? shortly(ended.output) : ended
+  if (!body || (body.status === 'failed' && body.again)) return undefined
+  const [closing, next] = closingOf(activation, born, context, body, false)
+  return [closing.next === 'rest' ? closing.end : undefined, next]
+}
+
+/** The end with this output as it is stored; `undefined`: it is long, or cannot be stored. */
+const shortly = (given: unknown): BodyEnd | undefined => {
+  try {
+    const outcome = outcomeOf(given, outputText)
+    if (outcome.kind !== 'ok' || outcome.isApart) return undefined
+    return { status: 'completed', output: outcome.value }
+  } catch {
+    return undefined
+  }
+}
+
+/**
  * The end with the output as it is stored. An output that cannot be is a mistake of the program, and
  * no failure of what the run did: it is undone for none.
  * @throws KeelsonError `INVALID_ARGUMENT`, which blocks the run
@@ -116,7 +144,7 @@ export const endRun = async (activation: EndingActivation, ended: BodyEnd): Prom
 const storable = (body: BodyEnd): BodyEnd => {
   if (body.status !== 'completed') return body
   try {
-    return { ...body, output: copied(body.output, 'the output of the run') }
+    return { ...body, output: copied(body.output, outputText) }
   } catch (cause) {
     if (!isKeelsonError(cause, 'INVALID_ARGUMENT')) throw cause
     const text = `${cause.message}; return another one, and retry`
@@ -201,7 +229,7 @@ const failingOf = (
   }
   const failing = failedBy(activation, state, body.error)
   const policy = policyOf({ max: 1 }, retry)
-  const inMs = pauseAfter(policy, state.attempt, body.error, activation.background.system.clock)
+  const inMs = pauseAfter(policy, state.attempt, body.error, context.system.clock)
   if (inMs !== undefined) {
     context.setAlarm('timer', { inMs })
     const next = { ...reopening(failing, context), attempt: state.attempt + 1 }

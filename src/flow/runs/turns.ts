@@ -289,7 +289,8 @@ export const ended = (state: RunState, context: TurnContext, end: RunEnd): RunSt
   return withStatus(others, 'completed', context)
 }
 
-const outputText = 'the output of the run'
+/** How an error names the output. */
+export const outputText = 'the output of the run'
 
 /** The end with the whole of its output. @throws KeelsonError `CORRUPT` */
 export const wholeEnd = async (end: RunEnd): Promise<RunEnd> =>

@@ -12,7 +12,7 @@ import {
 const events: readonly ActivationEvent[] = ['began', 'bodyEnded', 'stopped']
 
 test.each<[ActivationPhase, string]>([
-  ['loading', 'running loading abandoned'],
+  ['loading', 'running ending abandoned'],
   ['running', 'running ending abandoned'],
   ['ending', 'ending ending over'],
   ['abandoned', 'abandoned abandoned abandoned'],

@@ -85,7 +85,8 @@ describe('the progress of a run', () => {
   const reporting = (state = run()) => {
     const world = lifeWith([], state)
     const turns: (() => Promise<void>)[] = []
-    const turnsOfRun = new ActivationTurns(world.life, (turn) => void turns.push(turn))
+    const turnsOfRun = new ActivationTurns(world.clock, (turn) => void turns.push(turn))
+    turnsOfRun.begin(world.life)
     return { ...world, turns, turnsOfRun }
   }
 

@@ -41,9 +41,9 @@ const activated = (status: RunStatus = 'running') => {
     return new Promise(() => undefined)
   })
   const activation = new RunActivation({
-    ...{ workflow: hangs, id: '1', background, present, first: undefined, isSecond: false },
+    ...{ workflow: hangs, id: '1', system: background.system, present, isSecond: false },
   } as never)
-  const ended = activation.run().catch((error) => error)
+  const ended = activation.run(background as never).catch((error) => error)
   const settled = async () => {
     await clock.settle()
     return waiting.shift()

@@ -61,7 +61,7 @@ describe('a cancel lets nothing begin from its turn on', () => {
   /** A run whose first step has its outcome in the moment of its cancel; then its body asks for this. */
   const cancelled = async (ask: (ctx: Ctx) => Promise<unknown>) => {
     const { opened, open } = gate()
-    const child = workflow('child', async () => 1)
+    const child = workflow('child', (ctx: Ctx) => ctx.sleep('hour', '1h'))
     const asks = workflow('asks', async (ctx: Ctx) => {
       await ctx.step('a', () => opened)
       await ask(ctx)
@@ -80,7 +80,7 @@ describe('a cancel lets nothing begin from its turn on', () => {
   }
 
   test('but a child that is cancelled with it', async () => {
-    const child = workflow('child', async () => 1)
+    const child = workflow('child', (ctx: Ctx) => ctx.sleep('hour', '1h'))
     const { runs } = await cancelled((ctx) => ctx.child('one', child, undefined))
     expect(runs.filter(({ status }) => status !== 'cancelled')).toEqual([])
   })
