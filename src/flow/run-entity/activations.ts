@@ -3,6 +3,7 @@
  * of a run has in memory, and how a turn begins an activation or calls it.
  */
 import { type DurableServer, type Follows, whenDurable } from '../../actors/index.ts'
+import { type AppContext, durableActors } from '../../supervisors/index.ts'
 import { RunActivation } from '../runs/activation.ts'
 import type { Workflow } from '../runs/body.ts'
 import { emitFlow } from '../runs/events.ts'
@@ -41,16 +42,19 @@ const ticksMax = 16
 export class RunActivations {
   readonly workflow: Workflow
   readonly #presents = new Map<string, Present>()
+  #entities: ActivationTerms['entities'] | undefined = undefined
 
   constructor(workflow: Workflow) {
     this.workflow = workflow
   }
 
   /** The memory of the process of this run. */
-  presentOf({ app, id }: Pick<RunContext, 'app' | 'id'>): Present {
+  presentOf(context: Pick<RunContext, 'app' | 'id'>): Present {
+    const { id } = context
     const found = this.#presents.get(id)
     if (found) return found
-    const failing = new FailingSteps(app, this.workflow.name, id)
+    const { trouble } = this.#entitiesOf(context)
+    const failing = new FailingSteps(trouble, this.workflow.name, id)
     const present = {
       activation: undefined,
       isCancelled: false,
@@ -60,6 +64,12 @@ export class RunActivations {
     } as Present
     this.#presents.set(id, present)
     return present
+  }
+
+  /** The `app` of a context is made on first use, and takes 2 kB: one is asked, and not that of each run. */
+  #entitiesOf(context: Pick<RunContext, 'app'>): ActivationTerms['entities'] {
+    this.#entities ??= (context.app as AppContext)[durableActors].entities
+    return this.#entities
   }
 
   /** The process of this run has ended, or another one begins. */
@@ -78,7 +88,7 @@ export class RunActivations {
     context: RunContext,
   ): Promise<Turned<RunEnd | undefined>> {
     const activation = new RunActivation(this.#terms(context))
-    activation.bear(born, input)
+    activation.begin({ state: born, record: [], input })
     for (let tick = 0; tick < ticksMax && activation.isAlone; tick++) await undefined
     const closing = activation.ending(born, context)
     if (!closing) {
@@ -101,6 +111,7 @@ export class RunActivations {
       workflow: this.workflow,
       id,
       system,
+      entities: this.#entitiesOf(context),
       present: this.presentOf(context),
       isSecond: false,
     }

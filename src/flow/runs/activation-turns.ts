@@ -125,15 +125,23 @@ export class ActivationRest {
 
   disarm(): void {
     this.#disarm?.()
+    this.#disarm = undefined
   }
 
   /** Something has happened: if the body only waits now, it rests in a while. */
   arm(): void {
     this.disarm()
     const activation = this.#activation
-    const { isComplete, inFlight } = activation.replay
-    const isWaiting = isComplete && inFlight.size > 0 && activation.working === 0
-    if (!isWaiting || activation.isBodyOver || activation.isStopped || activation.state.cancel)
+    const { replay } = activation
+    const isWaiting = replay.isComplete && replay.inFlight.size > 0 && activation.working === 0
+    // With an outcome on its way to the body it does not wait.
+    if (
+      !isWaiting ||
+      replay.next() ||
+      activation.isBodyOver ||
+      activation.isStopped ||
+      activation.state.cancel
+    )
       return
     const { clock } = activation.background.system
     this.#disarm = clock.after(restMs, () => activation.does(this.#rests()))

@@ -23,8 +23,7 @@ import {
 } from './activation-phase.ts'
 import { ActivationRest, ActivationTurns, inNextTurn } from './activation-turns.ts'
 import { Active, type ActiveParts, runningSteps, Scope } from './active.ts'
-import type { UntypedBody, Workflow } from './body.ts'
-import { RunCtx, whenAnswered } from './context.ts'
+import type { Workflow } from './body.ts'
 import { emitFlow } from './events.ts'
 import type {
   ActivationTerms,
@@ -40,8 +39,10 @@ import { clearLaps, type LoadedRun, loadRun, Patches, watchReplay } from './repl
 import {
   type AfterActivation,
   type BodyEnd,
+  bodyOf,
   closingAtOnce,
   type EndingActivation,
+  endOfBody,
   endRun,
   type Placed,
   placingOf,
@@ -58,11 +59,11 @@ export class RunActivation implements EndingActivation, Notified {
   readonly present: Present
   readonly undoScope = new Scope()
   readonly handling = new Set<Promise<unknown>>()
-  readonly #terms: ActivationTerms
+  readonly terms: ActivationTerms
   readonly #turns: ActivationTurns
   readonly scope = new Scope()
   readonly counters = new Map<string, number>()
-  readonly #patches = new Patches(this)
+  #patches: Patches | undefined
   replay!: Replay<Active>
   /** The state at the beginning of this activation, with the cancel as it is since. */
   state!: RunState
@@ -91,7 +92,7 @@ export class RunActivation implements EndingActivation, Notified {
   readonly #soon: () => void
 
   constructor(terms: ActivationTerms) {
-    this.#terms = terms
+    this.terms = terms
     this.workflow = terms.workflow
     this.type = terms.workflow.name
     this.id = terms.id
@@ -128,11 +129,6 @@ export class RunActivation implements EndingActivation, Notified {
     return new KeelsonError('CANCELLED', this.state.cancel?.reason ?? 'the rest was cancelled')
   }
 
-  /** In the turn of the birth of its run: the body begins. What it asks for waits until `run`. */
-  bear(born: RunState, input: unknown): void {
-    this.#accept({ state: born, record: [], input })
-  }
-
   /**
    * What the end of a body that has asked for nothing makes of its run in the turn of its birth.
    * `undefined`: it goes on in `run`.
@@ -151,12 +147,14 @@ export class RunActivation implements EndingActivation, Notified {
   async run(background: RunBackground): Promise<AfterActivation> {
     this.background = background
     this.#turns.begin(background)
-    const isBirth = this.replay !== undefined
-    const loaded = isBirth ? undefined : await loadRun(this)
-    if (!isBirth && !loaded) return this.#finished
-    this.present.activation = this
-    if (loaded) this.#accept(loaded)
-    else emitFlow(this, 'flow.started', {})
+    if (this.replay) {
+      this.present.activation = this
+      emitFlow(this, 'flow.started', {})
+    } else {
+      const loaded = await loadRun(this)
+      if (!loaded) return this.#finished
+      this.begin(loaded)
+    }
     this.#goOn()
     return this.#finished
   }
@@ -179,35 +177,21 @@ export class RunActivation implements EndingActivation, Notified {
     else background.closing.addEventListener('abort', this.#closes)
   }
 
-  #accept({ state, record, input }: LoadedRun): void {
+  /** The body begins; in the turn of the birth of its run what it asks for waits until `run`. */
+  begin({ state, record, input }: LoadedRun): void {
     this.state = state
     this.time = (state.fork ?? state).startedAt
     if (state.cancel?.isPlaced === false) this.#onCancel('asked')
     this.seenSignals = state.signals
     this.replay = new Replay(record, state.outcomes)
     if (record.some(({ key }) => key === cancelKey)) this.#askCancel()
-    this.#begin(input)
-  }
-
-  #begin(input: unknown): void {
-    const { version } = this.state
-    const { body, options } = this.workflow
-    const own: UntypedBody | undefined =
-      version === options.version ? body : options.previous[version]
-    if (!own) {
+    const { version } = state
+    const own = bodyOf(this.workflow, version)
+    if (own) void endOfBody(this, own, input).then((end) => this.#bodyEnds(end))
+    else {
       const text = `no body of version ${version}, with which the run began`
       this.block(blockedBy('UNSUPPORTED_VERSION', text))
-      return
     }
-    const ctx = new RunCtx(this, this.scope)
-    const ended = async (): Promise<unknown> => {
-      const output = await own(ctx as never, input as never)
-      return this.handling.size > 0 ? whenAnswered(this.handling, output) : output
-    }
-    ended().then(
-      (output) => this.#bodyEnds({ status: 'completed', output }),
-      (error) => this.#bodyEnds({ status: 'failed', error }),
-    )
   }
 
   /** The run is read, or its birth is durable: what its body asks for is carried out. */
@@ -406,6 +390,7 @@ export class RunActivation implements EndingActivation, Notified {
   }
 
   patched(change: string): boolean {
+    this.#patches ??= new Patches(this)
     return this.#patches.has(change)
   }
 
@@ -473,7 +458,7 @@ export class RunActivation implements EndingActivation, Notified {
    */
   diverges(error: KeelsonError): void {
     if (this.isStopped) return
-    if (this.#terms.isSecond) this.block(keptError(error))
+    if (this.terms.isSecond) this.block(keptError(error))
     else this.stop('replay')
   }
 

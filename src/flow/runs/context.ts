@@ -333,12 +333,8 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
 }
 
 /** A body that has completed waits until the updates that it has are answered. */
-export const whenAnswered = async <T>(
-  handling: ReadonlySet<Promise<unknown>>,
-  output: T,
-): Promise<T> => {
+export const whenAnswered = async (handling: ReadonlySet<Promise<unknown>>): Promise<void> => {
   while (handling.size > 0) await Promise.race(handling)
-  return output
 }
 
 /** A body may leave an operation alone: nobody has to hear that it was cancelled. */

@@ -2,6 +2,7 @@
 import type { BackgroundContext, DurableContext } from '../../actors/index.ts'
 import type { KeptError } from '../../errors.ts'
 import type { CallContext, System } from '../../runtime/index.ts'
+import type { AppContext, durableActors } from '../../supervisors/index.ts'
 import type { Workflow } from './body.ts'
 import type { Outcome, Parent, Recorded, RunState, RunStatus } from './record.ts'
 import type { FailingSteps } from './tries.ts'
@@ -147,6 +148,8 @@ export type ActivationTerms = {
   readonly workflow: Workflow
   readonly id: string
   readonly system: System
+  /** The durable actors of the instance. */
+  readonly entities: Pick<AppContext[typeof durableActors]['entities'], 'trouble' | 'work'>
   readonly present: Present
   /** A replay has diverged once. */
   readonly isSecond: boolean

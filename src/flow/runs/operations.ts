@@ -5,12 +5,18 @@
 import type { FullRetry } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, type KeptError, keptError } from '../../errors.ts'
 import { type AppContext, call, type Ref } from '../../runtime/index.ts'
-import { durableActors } from '../../supervisors/index.ts'
 import { makeTurn } from './activation-turns.ts'
 import type { Active } from './active.ts'
 import type { StepOptions, Try } from './body.ts'
 import { emitFlow } from './events.ts'
-import type { Present, RunBackground, RunContext, RunMessages, StartRequest } from './messages.ts'
+import type {
+  ActivationTerms,
+  Present,
+  RunBackground,
+  RunContext,
+  RunMessages,
+  StartRequest,
+} from './messages.ts'
 import { entitiesOf } from './parts.ts'
 import { isOver, type Operation, type Outcome, type RunState } from './record.ts'
 import { pauseAfter, pauseMs } from './tries.ts'
@@ -30,6 +36,7 @@ export interface Carrier {
   /** A cancel is acknowledged: no try of the body begins. */
   readonly isCancelling: boolean
   readonly present: Present
+  readonly terms: Pick<ActivationTerms, 'entities'>
   /** Records what is known of an operation, with its outcome if it has one. */
   record(active: Active, change: Partial<Operation>): Promise<void>
   /** The run cannot go on. */
@@ -148,7 +155,10 @@ const outcomeOfTry = (
 ): Promise<Tried | undefined> => {
   const abort = new LazyAbort()
   const given = {
-    app: carrier.background.app as AppContext,
+    // Made on first use, and not small: most steps never ask for it.
+    get app() {
+      return carrier.background.app as AppContext
+    },
     key,
     attempt,
     get signal() {
@@ -173,9 +183,8 @@ const outcomeOfTry = (
       resolve(undefined)
       abort.abort(reason)
     })
-    const forgetLapse = given.app[durableActors].entities.work.whenLapsed((reason) =>
-      abort.abort(reason),
-    )
+    const { work } = carrier.terms.entities
+    const forgetLapse = work.whenLapsed((reason) => abort.abort(reason))
     void settled.then((tried) => {
       disarm?.()
       forget()

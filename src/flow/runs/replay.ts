@@ -147,6 +147,7 @@ export class Replay<A extends Asked = Asked> {
    */
   starting(): readonly A[] {
     // Timers that a crash made late fire in their order.
+    if (this.#held.length === 0) return []
     if (this.isComplete)
       return this.#held.splice(0).sort((left, right) => dueAt(left) - dueAt(right))
     const reopened = this.#placed.get(this.#place)

@@ -5,7 +5,8 @@
  */
 import { isKeelsonError, KeelsonError, keptError } from '../../errors.ts'
 import type { Active, Scope } from './active.ts'
-import type { BodyHost } from './context.ts'
+import type { UntypedBody, Workflow } from './body.ts'
+import { type BodyHost, RunCtx, whenAnswered } from './context.ts'
 import { emitFlow } from './events.ts'
 import type { Present, RunContext, RunEnd } from './messages.ts'
 import { isOver, type Recorded, type RunState, undoKey } from './record.ts'
@@ -37,6 +38,25 @@ export type BodyEnd =
       readonly error?: unknown
       readonly again?: readonly [input: unknown]
     }
+
+/** The body of a workflow for runs that began with this version. */
+export const bodyOf = ({ body, options }: Workflow, version: number): UntypedBody | undefined =>
+  version === options.version ? body : options.previous[version]
+
+/** Lets a body begin. Resolves with its end. */
+export const endOfBody = async (
+  activation: EndingActivation,
+  body: UntypedBody,
+  input: unknown,
+): Promise<BodyEnd> => {
+  try {
+    const output = await body(new RunCtx(activation, activation.scope) as never, input as never)
+    await whenAnswered(activation.handling)
+    return { status: 'completed', output }
+  } catch (error) {
+    return { status: 'failed', error }
+  }
+}
 
 /** The place of a cancel, and the cancel; `undefined`: there is none. */
 export type Placed = {

@@ -4,7 +4,6 @@
  */
 import { type ActorTrouble, keptText } from '../../actors/index.ts'
 import { backoffMs, type Clock, type FullRetry, type Retry, retryOf } from '../../clock.ts'
-import { type AppContext, durableActors } from '../../supervisors/index.ts'
 import { runKind } from './parts.ts'
 import type { Operation } from './record.ts'
 
@@ -48,9 +47,9 @@ export class FailingSteps {
   readonly #type: string
   readonly #id: string
 
-  /** `app`: the instance. */
-  constructor(app: unknown, type: string, id: string) {
-    this.#trouble = (app as AppContext)[durableActors].entities.trouble
+  /** `trouble`: that of the instance. */
+  constructor(trouble: ActorTrouble, type: string, id: string) {
+    this.#trouble = trouble
     this.#type = type
     this.#id = id
   }

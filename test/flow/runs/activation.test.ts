@@ -41,7 +41,14 @@ const activated = (status: RunStatus = 'running') => {
     return new Promise(() => undefined)
   })
   const activation = new RunActivation({
-    ...{ workflow: hangs, id: '1', system: background.system, present, isSecond: false },
+    ...{
+      workflow: hangs,
+      id: '1',
+      system: background.system,
+      entities: {},
+      present,
+      isSecond: false,
+    },
   } as never)
   const ended = activation.run(background as never).catch((error) => error)
   const settled = async () => {

@@ -10,7 +10,6 @@ import {
   outcomeOf,
   progressOf,
 } from '../../../src/flow/runs/values.ts'
-import { durableActors } from '../../../src/supervisors/index.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
 
 describe('a value', () => {
@@ -113,8 +112,7 @@ describe('the failing steps of a run', () => {
       fails: (...all: unknown[]) => calls.push(['fails', ...all]),
       passes: (...all: unknown[]) => calls.push(['passes', ...all]),
     }
-    const app = { [durableActors]: { entities: { trouble } } }
-    return { calls, steps: new FailingSteps(app, 'mail', '7') }
+    return { calls, steps: new FailingSteps(trouble as never, 'mail', '7') }
   }
   const owner = 'steps of $flow-mail/7'
   const told = (key: string) => [
