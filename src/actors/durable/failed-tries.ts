@@ -39,6 +39,9 @@ export interface Trying {
   record(what: string, change: (draft: TurnDraft) => void): boolean
 }
 
+/** The pause after a try that came before the tree had started. */
+const earlyMs = 100
+
 /** The failed tries of one actor. */
 export class FailedTries {
   readonly #actor: Trying
@@ -60,6 +63,10 @@ export class FailedTries {
   /** A try of a step or an alarm has failed, or the handler `onFailed` of one. */
   failed(run: Run, thrown: unknown): void {
     const { step, alarm, what } = run
+    if (this.#actor.terms.work.isTooEarly(thrown)) {
+      this.#tryLater(run)
+      return
+    }
     const before = step?.tries ?? alarm?.set.tries ?? 0
     const tries = run.kind === 'onFailed' ? before : before + 1
     const now = this.#actor.now()
@@ -79,6 +86,15 @@ export class FailedTries {
     this.#isFailing = true
     this.#log(failing, failure, shown)
     this.#report(failing, failure, shown)
+  }
+
+  /** The order of the parts of a tree does not matter: the same try comes again, and does not count. */
+  #tryLater({ step, alarm, what }: Run): void {
+    const at = this.#actor.now() + earlyMs
+    this.#actor.record(what, (draft) => {
+      if (step) draft.keepStep({ ...step, notBefore: at, wakeAt: at })
+      if (alarm) draft.setAlarm(alarm.name, { ...alarm.set, dueAt: at })
+    })
   }
 
   #after(run: Run, tries: number, error: unknown): AfterTry {

@@ -55,6 +55,8 @@ export interface RunningKind {
 export type EntityParts = {
   /** From then on nothing at rest wakes. */
   readonly isClosing: () => boolean
+  /** The user's tree has not started yet. */
+  readonly isStarting: () => boolean
   /** No kind will run, and rows of every kind can be looked at. */
   readonly isStoreAlone: boolean
   readonly scanTurns: TurnScanner
@@ -89,13 +91,13 @@ export class Entities {
     system: System,
     instance: string,
     shards: readonly ActorShard[],
-    { isClosing, isStoreAlone, scanTurns }: EntityParts,
+    { isClosing, isStarting, isStoreAlone, scanTurns }: EntityParts,
   ) {
     this.system = system
     this.instance = instance
     this.shards = shards
     this.#isClosing = isClosing
-    this.work = new ActorWork(isClosing)
+    this.work = new ActorWork(isClosing, isStarting)
     this.#isStoreAlone = isStoreAlone
     this.scanTurns = scanTurns
   }
@@ -230,9 +232,13 @@ export const expectKind = (entities: Entities, kind: string): RunningKind => {
   throw notRunning(kind)
 }
 
-/** Throws `INVALID_ARGUMENT` for a kind that never ran in this instance. */
+/**
+ * Throws `INVALID_ARGUMENT` for a kind that never ran in this instance, and `NO_PROCESS` while its
+ * tree starts: the kind may come.
+ */
 export const expectKnown = (entities: Entities, kind: string): void => {
   if (entities.knows(checkKind(kind))) return
+  if (entities.work.isStarting) throw notRunning(kind)
   throw invalidArgument(
     'kind',
     `one of ${[...entities.known.keys()].join(', ') || 'the tree'}`,

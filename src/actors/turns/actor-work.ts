@@ -3,7 +3,7 @@
  * and promises of machines. During a close no work begins. The close waits for running work, and
  * names the work that it cuts off.
  */
-import { KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
 
 /** Something that runs: `continue charge` of `order/42`. */
 export class Work {
@@ -47,9 +47,22 @@ export class ActorWork {
   readonly #lapsing = new Set<(reason: KeelsonError) => void>()
   #onIdle: (() => void) | undefined
 
-  /** `isClosing`: from then on nothing begins. */
-  constructor(isClosing: () => boolean) {
+  readonly #isStarting: () => boolean
+
+  /** `isClosing`: from then on nothing begins. `isStarting`: not all of the tree runs yet. */
+  constructor(isClosing: () => boolean, isStarting = () => false) {
     this.#isClosing = isClosing
+    this.#isStarting = isStarting
+  }
+
+  /** Whether a failed try found that a part of the tree is not there yet: it does not count. */
+  isTooEarly(error: unknown): boolean {
+    return this.#isStarting() && isKeelsonError(error, 'NO_PROCESS')
+  }
+
+  /** Whether the user's tree starts: a kind that is not known may be on its way. */
+  get isStarting(): boolean {
+    return this.#isStarting()
   }
 
   /** Whether a step, an alarm or background work may begin. */

@@ -106,6 +106,10 @@ const tryStep = async (carrier: Carrier, active: Active, step: Step): Promise<vo
     const tried = await outcomeOfTry(carrier, active, step, attempt)
     if (tried === undefined) return
     const { outcome, error, isFinal } = tried
+    if (!isOnce && workOf(carrier).isTooEarly(error)) {
+      if (await timeOf(carrier, active, clock.now() + earlyMs)) continue
+      return
+    }
     if (outcome.kind === 'ok') return carrier.record(active, { outcome })
     const inMs = isOnce || isFinal ? undefined : pauseAfter(policy, attempt, error, clock)
     const dueAt = inMs === undefined ? undefined : clock.now() + inMs
@@ -118,6 +122,11 @@ const tryStep = async (carrier: Carrier, active: Active, step: Step): Promise<vo
     if (dueAt === undefined) return
   }
 }
+
+/** The pause after a try that came before the tree had started: it does not count. */
+const earlyMs = 100
+
+const workOf = ({ terms }: Carrier) => terms.entities.work
 
 /**
  * Whether a cancel had its turn. It may be acknowledged before this activation hears of it; one that was
@@ -183,8 +192,7 @@ const outcomeOfTry = (
       resolve(undefined)
       abort.abort(reason)
     })
-    const { work } = carrier.terms.entities
-    const forgetLapse = work.whenLapsed((reason) => abort.abort(reason))
+    const forgetLapse = workOf(carrier).whenLapsed((reason) => abort.abort(reason))
     void settled.then((tried) => {
       disarm?.()
       forget()

@@ -101,7 +101,8 @@ export const isInTree = (app: unknown, kind: string): boolean => {
     ;(app as Pick<AppContext, 'entity'>).entity(kind)
     return true
   } catch (error) {
-    if (isKeelsonError(error, 'INVALID_ARGUMENT')) return false
+    if (isKeelsonError(error, 'INVALID_ARGUMENT') || isKeelsonError(error, 'NO_PROCESS'))
+      return false
     throw error
   }
 }

@@ -89,7 +89,8 @@ declare module '../../runtime/words/app-context.ts' {
     readonly registry: Registry.Handle
     /**
      * A kind of entities that runs in the tree, by what `entity` made, or by its name.
-     * @throws KeelsonError `INVALID_ARGUMENT` for any other
+     * @throws KeelsonError `INVALID_ARGUMENT` for any other; `NO_PROCESS` for one that is not there yet,
+     * while the tree starts
      */
     entity<M = unknown, S = unknown, F = Fields>(
       kind: EntityKind<M, S, F> | string,

@@ -227,6 +227,7 @@ const instanceParts = (
     instanceId: claim.instanceId() ?? '',
     holder: Buffer.from(system.clock.randomBytes(16)).toString('hex'),
   }
+  const readiness = new Readiness(system, shards, Boolean(app))
   const replicas = app === false ? [] : options.replication
   return {
     ...{ system, instance, shards },
@@ -234,6 +235,7 @@ const instanceParts = (
     registry: system.to(treeNames(instance).registry),
     entities: new Entities(system, instance, shards, {
       ...{ isClosing, isStoreAlone: app === false },
+      isStarting: () => readiness.isTreeStarting,
       scanTurns: makeScanner(ending),
     }),
     followers: replicas.map((terms, at) => new Follower(at, terms, shards, identity)),
@@ -241,7 +243,7 @@ const instanceParts = (
       ...{ system, shards, instance, copyShard, exportLog, dir: claim.dir, signal: ending },
       claimFolder: claimBackup,
     },
-    readiness: new Readiness(system, shards, Boolean(app)),
+    readiness,
     crashLoops: new CrashLoops(system, instance, ending),
     cluster: ports.ownership?.health,
     ending,

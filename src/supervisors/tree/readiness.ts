@@ -40,6 +40,11 @@ export class Readiness {
     this.#notify()
   }
 
+  /** The user's tree is not there yet, or is not there again. */
+  get isTreeStarting(): boolean {
+    return !this.#treeRuns && !this.#hasEnded
+  }
+
   /** `ready`: the user's tree runs, and a shard is open. */
   get state(): 'starting' | 'ready' | 'down' | 'closing' {
     if (this.#hasEnded) return 'closing'
