@@ -296,9 +296,7 @@ describe('the sources', () => {
       const isLate = importer.text.includes(`import('.${path.slice(path.lastIndexOf('/'))}')`)
       return !isLate && !/\b(?:Pure|apart)\b/.test(text.slice(0, text.indexOf('*/')))
     })
-    // The rooms of `src/flow` are still divided.
-    const found = unexplained.filter(({ path }) => !path.startsWith('src/flow/'))
-    expect(found.map(({ path }) => path)).toEqual(Object.keys(reasonsApart).sort())
+    expect(unexplained.map(({ path }) => path)).toEqual(Object.keys(reasonsApart).sort())
   })
 
   test('of the product load nothing of `keelson/testing`', () => {

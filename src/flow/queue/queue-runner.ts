@@ -6,6 +6,9 @@
  * After a refused turn the book is invalid: it is opened again from the durable rows. The
  * ends of handlers are kept for the next turn. Requests that are too large together are made again
  * one by one.
+ *
+ * It is apart from the entity, its only importer, because it outlives a turn: the entity has what one
+ * turn does, and makes one runner at each of its starts.
  */
 import { type DurableRows, keptText } from '../../actors/index.ts'
 import { backoffMs, type Cancel } from '../../clock.ts'

@@ -1,4 +1,8 @@
-/** The calls of the callers of a run: signals and updates, each a row until it is read, and its result. */
+/**
+ * The calls of the callers of a run: signals and updates, each a row until it is read, and its result.
+ * They are apart from the calls of its control and of its relatives, because these only change rows
+ * that its body reads later.
+ */
 import { KeelsonError } from '../../errors.ts'
 import { noReply, reply } from '../../runtime/index.ts'
 import type { RunContext, RunEnd, SignalRequest, State } from '../runs/messages.ts'

@@ -1,6 +1,7 @@
 /**
  * The control of a run: a cancel, by its activation or by force without it; its deadline, which cancels it
- * too; and `retry`, `undo` and `settle`, by which an operator lets it go on.
+ * too; and `retry`, `undo` and `settle`, by which an operator lets it go on. These messages are apart
+ * from the others of the entity, because they alone take back what a run has decided.
  */
 import { KeelsonError } from '../../errors.ts'
 import { noReply, reply } from '../../runtime/index.ts'

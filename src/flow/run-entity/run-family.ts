@@ -1,4 +1,8 @@
-/** A run and its relatives: the ends of its children, its own end for its parent. */
+/**
+ * A run and its relatives: the ends of its children, its own end for its parent. These messages are
+ * apart from the others of the entity, because two runs make them: one side is repeated until the
+ * other one has answered.
+ */
 import { isKeelsonError, keptError } from '../../errors.ts'
 import { call, noReply, reply } from '../../runtime/index.ts'
 import type { ChildEnd, RunContext, RunEnd, State } from '../runs/messages.ts'

@@ -1,6 +1,7 @@
 /**
  * The start of a run: at once, after its delay, or when its queue has a place for it; and that of a
- * fork, with the first outcomes of another run.
+ * fork, with the first outcomes of another run. The messages of a start are apart from the others of
+ * the entity, because they alone find no run, and write the first state of one.
  */
 import { LargeValue } from '../../actors/index.ts'
 import { KeelsonError } from '../../errors.ts'

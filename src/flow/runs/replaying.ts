@@ -1,6 +1,7 @@
 /**
  * The beginning of an activation: the run is read, its replay is watched until it is complete, and the
- * changes of the body are known by it.
+ * changes of the body are known by it. It is apart from the activation, its only importer, because
+ * nothing of it is there once the replay is complete.
  */
 import { isKeelsonError, keptError } from '../../errors.ts'
 import type { Active } from './active.ts'
