@@ -423,7 +423,7 @@ export class Flow {
         const { timeoutMs } = resultOptions(options, argument('', 'a result'))
         const asked = (): Promise<RunEnd> => {
           const ended = call(ref, 'result', undefined, { timeoutMs })
-          return answerOf(run, ended, 'has not ended')
+          return answerOf(this.#app, run, ended, 'has not ended')
         }
         const end = left ?? (await asked())
         // The value is the caller's: the next result has another copy.
@@ -438,12 +438,12 @@ export class Flow {
           value: copied(value, `the signal ${name}`),
           ...signalOptions(options, argument('', 'a signal')),
         }
-        return answerOf(run, call(ref, 'signal', request))
+        return answerOf(this.#app, run, call(ref, 'signal', request))
       },
       cancel: async (options = {}, ...surplus: []) => {
         exactly('cancel({ reason, force })', surplus)
         const request = cancelOptions(options, argument('', 'a cancel'))
-        return answerOf(run, call(ref, 'cancel', request))
+        return answerOf(this.#app, run, call(ref, 'cancel', request))
       },
       update: async (name, value, options = {}, ...surplus: []) => {
         exactly('update(name, value, { id, timeoutMs })', surplus)
@@ -454,7 +454,7 @@ export class Flow {
         const checks = type.options?.updates ?? {}
         if (Object.hasOwn(checks, name)) await checks[name]?.(sent as never)
         const asked = call(ref, 'update', request as SignalRequest, { timeoutMs })
-        const answer = await answerOf(run, asked, 'has not answered the update')
+        const answer = await answerOf(this.#app, run, asked, 'has not answered the update')
         if (answer.kind === 'ok') return answer.value as never
         if (answer.kind === 'error') throw errorOf(answer.error)
         const { end } = answer
@@ -475,7 +475,7 @@ export class Flow {
 
   #ask<T>(type: AnyWorkflow, id: string, ask: (ref: Ref<RunMessages>) => Promise<T>): Promise<T> {
     const ref = this.#ref(type, id)
-    return answerOf({ type: type.name, id }, ask(ref))
+    return answerOf(this.#app, { type: type.name, id }, ask(ref))
   }
 
   #ref(type: AnyWorkflow, id: string): Ref<RunMessages> {

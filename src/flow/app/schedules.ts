@@ -6,7 +6,14 @@ import { type AppContext, durableActors } from '../../supervisors/index.ts'
 import type { Workflow } from '../runs/body.ts'
 import type { Page } from '../runs/listing.ts'
 import { exactly, missed, overlap, pageOptions, shortText, workflowOf } from '../runs/options.ts'
-import { entitiesOf, isInTree, scheduleId, scheduleKind, schedulesKind } from '../runs/parts.ts'
+import {
+  answerOf,
+  entitiesOf,
+  isInTree,
+  scheduleId,
+  scheduleKind,
+  schedulesKind,
+} from '../runs/parts.ts'
 import { encoded, inputOf } from '../runs/values.ts'
 import { cronPattern, timeZone } from '../schedule/cron.ts'
 import { brokenBy, type ScheduleMessages } from '../schedule/schedule-entity.ts'
@@ -126,7 +133,7 @@ export class Schedules {
     }
     const ref = this.#made(name(given), 'made')
     entitiesOf(this.#app, 'workflow', declared.workflow)
-    return call(ref, 'create', declared)
+    return answerOf(this.#app, { schedule: given }, call(ref, 'create', declared))
   }
 
   /**
@@ -141,7 +148,8 @@ export class Schedules {
     const changed = { ...checked, ...inputIn(changes) } as Partial<Declared>
     if (Object.keys(changed).length === 0)
       throw refusal(argument('changes'), 'a cron pattern or an option', 'none')
-    await call(this.#made(name(given), 'changed'), 'change', changed)
+    const ref = this.#made(name(given), 'changed')
+    await answerOf(this.#app, { schedule: given }, call(ref, 'change', changed))
   }
 
   /**
@@ -171,9 +179,9 @@ export class Schedules {
   async trigger(given: string, ...surplus: []): Promise<TriggeredRun> {
     exactly('trigger(name)', surplus)
     const ref = this.#ref(name(given))
-    const id = await call(ref, 'trigger')
+    const id = await answerOf(this.#app, { schedule: given }, call(ref, 'trigger'))
     // The step that starts it comes before this message.
-    const waits = await call(ref, 'waits', id)
+    const waits = await answerOf(this.#app, { schedule: given }, call(ref, 'waits', id))
     return { id, waits }
   }
 
@@ -219,7 +227,8 @@ export class Schedules {
   }
 
   async #pause(given: string, isPaused: boolean): Promise<void> {
-    await call(this.#ref(name(given)), 'pause', isPaused)
+    const ref = this.#ref(name(given))
+    await answerOf(this.#app, { schedule: given }, call(ref, 'pause', isPaused))
   }
 
   #ref(given: string): Ref<ScheduleMessages> {

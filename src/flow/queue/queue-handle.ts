@@ -157,7 +157,7 @@ export const askQueue = <J, T>(
   does: (ref: Ref<QueueMessages>) => Promise<T>,
 ): Promise<T> => {
   const ref = queueRef(app, queue)
-  return answerOf({ queue: queue.name }, does(ref))
+  return answerOf(app, { queue: queue.name }, does(ref))
 }
 
 /** @throws KeelsonError `INVALID_ARGUMENT` for one that is not in the tree */

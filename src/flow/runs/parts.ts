@@ -58,24 +58,38 @@ export const entitiesOf = <M>(
   }
 }
 
-/** The answer of a run or a queue. If there is none, the error says so in words of its user. */
+/** A part that is asked. */
+type Asked =
+  | { readonly type: string; readonly id: string }
+  | { readonly queue: string }
+  | { readonly schedule: string }
+
+const namedOf = (of: Asked): string => {
+  if ('id' in of) return `run ${of.id} of ${of.type}`
+  return 'queue' in of ? `queue ${of.queue}` : `schedule ${of.schedule}`
+}
+
+/**
+ * The answer of a run, a queue or a schedule. If there is none, the error says so in words of its
+ * user: a close may end the process in order, or cut it off.
+ */
 export const answerOf = <T>(
-  of: { readonly type: string; readonly id: string } | { readonly queue: string },
+  app: unknown,
+  of: Asked,
   answer: Promise<T>,
   late = 'has not answered',
 ): Promise<T> =>
   answer.catch((cause) => {
     if (!isKeelsonError(cause, 'TIMEOUT') && !isKeelsonError(cause, 'EXITED')) throw cause
     const { timeoutMs, reason } = cause.details
-    const who = 'id' in of ? `run ${of.id} of ${of.type}` : `queue ${of.queue}`
     const [code, text] =
       cause.code === 'TIMEOUT'
         ? (['TIMEOUT', `${late} within ${timeoutMs} ms`] as const)
-        : reason === 'shutdown'
+        : reason === 'shutdown' || isClosing(app)
           ? (['CLOSED', 'goes on at the next start'] as const)
           : (['EXITED', 'goes on in another process: ask again'] as const)
     const details = { ...of, ...(timeoutMs !== undefined && { timeoutMs }) }
-    throw new KeelsonError(code, `the ${who} ${text}`, { details, cause })
+    throw new KeelsonError(code, `the ${namedOf(of)} ${text}`, { details, cause })
   })
 
 const codes = { failed: 'FAILED', cancelled: 'CANCELLED', blocked: 'BLOCKED' } as const
@@ -91,6 +105,9 @@ export const failure = (
   const message = `the run ${id} of ${type} is ${status}: ${cause.message}`
   return new KeelsonError(codes[status], message, { details: { type, id, status }, cause })
 }
+
+const isClosing = (app: unknown): boolean =>
+  !(app as Pick<AppContext, typeof durableActors>)[durableActors].entities.work.mayBegin
 
 /** The id of the one entity of its kind. */
 export const queueId = 'queue'

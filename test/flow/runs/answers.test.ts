@@ -2,18 +2,22 @@
 import { expect, test } from 'vitest'
 import { KeelsonError } from '../../../src/errors.ts'
 import { answerOf, entitiesOf } from '../../../src/flow/runs/parts.ts'
+import { durableActors } from '../../../src/supervisors/index.ts'
 
 const run = { type: 'mail', id: '7' }
 const mails = { queue: 'mails' }
+const running = { [durableActors]: { entities: { work: { mayBegin: true } } } }
 const refusal = (of: typeof run | typeof mails, error: unknown, ...late: string[]) =>
-  answerOf(of, Promise.reject(error), ...late).catch(({ code, message, details, cause }) => ({
-    ...{ code, message, details, isCause: cause === error },
-  }))
+  answerOf(running, of, Promise.reject(error), ...late).catch(
+    ({ code, message, details, cause }) => ({
+      ...{ code, message, details, isCause: cause === error },
+    }),
+  )
 const failed = (code: 'TIMEOUT' | 'EXITED', details: object) =>
   new KeelsonError(code, 'as the runtime says it', { details: { ...details } })
 
 test('an answer is given as it is', async () => {
-  expect(await answerOf(run, Promise.resolve(7))).toBe(7)
+  expect(await answerOf(running, run, Promise.resolve(7))).toBe(7)
 })
 
 test('a late answer says how long it was waited for, and who did not answer', async () => {
@@ -41,7 +45,7 @@ test('the end of a process is no end of its run: another one goes on, now or at 
 
 test('another error stays as it is', async () => {
   for (const error of [new KeelsonError('BUSY', 'full'), new Error('own'), undefined])
-    await expect(answerOf(run, Promise.reject(error))).rejects.toBe(error)
+    await expect(answerOf(running, run, Promise.reject(error))).rejects.toBe(error)
 })
 
 test('a part that is not in the tree is named, and another error stays as it is', () => {
