@@ -69,6 +69,16 @@ describe('outcomes', () => {
     expect([replay.missing(), replay.ask(asking('z')).recorded]).toEqual([[], undefined])
   })
 
+  test('of an operation that the body has let go keep their place: later ones come after them', () => {
+    const replay = new Replay([], 0)
+    const a = replay.ask(asking('a'))
+    replay.ask(asking('b'))
+    replay.record(row(1, 'a', 1))
+    replay.drop(a)
+    replay.record(row(2, 'b', 2))
+    expect(given(replay)).toEqual(['a', 'b'])
+  })
+
   test('that come before the body asks for their operations are known to them', () => {
     const replay = new Replay([row(1, 'a', 1), row(2, 'c')], 1)
     replay.ask(asking('a'))
