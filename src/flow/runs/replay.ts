@@ -150,8 +150,8 @@ export class Replay<A extends Asked = Asked> {
     if (this.#held.length === 0) return []
     if (this.isComplete)
       return this.#held.splice(0).sort((left, right) => dueAt(left) - dueAt(right))
-    const reopened = this.#placed.get(this.#place)
-    const asked = reopened && !reopened.outcome && this.asked.get(reopened.key)
+    if (this.reopened === undefined) return []
+    const asked = this.asked.get(this.#placed.get(this.#place)?.key ?? '')
     return asked && this.#releases(asked) ? [asked] : []
   }
 
@@ -161,8 +161,12 @@ export class Replay<A extends Asked = Asked> {
     return at >= 0 && this.#held.splice(at, 1).length > 0
   }
 
-  /** The place of the next outcome, if its operation is reopened. */
+  /**
+   * The place of the next outcome, if its operation is reopened. While the body acts on the outcome before,
+   * nobody knows: it may cancel that operation.
+   */
   get reopened(): number | undefined {
+    if (this.#isDelivering) return undefined
     const next = this.#placed.get(this.#place)
     return next && !next.outcome && this.asked.has(next.key) ? next.place : undefined
   }

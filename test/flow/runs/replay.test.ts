@@ -211,6 +211,7 @@ describe('an operation starts', () => {
     expect([keysOf(replay.starting()), replay.reopened]).toEqual([[], undefined])
     const next = replay.next()
     if (next) replay.delivered(next.asked)
+    replay.turns()
     expect([keysOf(replay.starting()), replay.reopened]).toEqual([['b'], 2])
     expect([keysOf(replay.starting()), replay.isComplete]).toEqual([[], false])
     replay.record(row(2, 'b', 2))
@@ -225,6 +226,16 @@ describe('an operation starts', () => {
     expect([replay.starting(), replay.reopened]).toEqual([[], undefined])
     replay.ask(asking('b'))
     expect([keysOf(replay.starting()), replay.reopened]).toEqual([[], undefined])
+  })
+
+  test('not while the body acts on the outcome before it: it may let it go', () => {
+    const replay = new Replay([row(1, 'timer', 1), reopenedRow(2, 'step', 2)], 2)
+    const [timer, step] = ['timer', 'step'].map((key) => replay.ask(asking(key)))
+    replay.delivered(timer as Asked)
+    expect([replay.starting(), replay.reopened]).toEqual([[], undefined])
+    replay.drop(step as Asked)
+    replay.turns()
+    expect([replay.starting(), replay.reopened, replay.isComplete]).toEqual([[], undefined, true])
   })
 
   test('never after the body has let it go, and its place is no longer waited for', () => {
@@ -249,6 +260,7 @@ test('a record that ends at a place has what the body asked for and an outcome o
   const [, b, , d] = ['a', 'b', 'c', 'd'].map((key) => replay.ask(asking(key)))
   const first = replay.next()
   if (first) replay.delivered(first.asked)
+  replay.turns()
   expect(replay.reopened).toBe(2)
 
   replay.endAt(2)

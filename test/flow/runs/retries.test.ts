@@ -96,3 +96,29 @@ describe('a run with tries', () => {
     expect(begun).toHaveLength(2)
   })
 })
+
+test('a step of once that lost its race is not begun by the replay of a retried run', {
+  tags: ['W2', 'W3'],
+}, async () => {
+  const race = workflow('race', async (ctx: Ctx<{ go: undefined }>) => {
+    const later = (): Promise<void> =>
+      new Promise((resolve) => void w.s.clock.after(4, () => resolve()))
+    const act = { repeat: 'once', undo: () => undefined } as const
+    const branches = [
+      (own: Ctx) => own.sleep('timer', 5),
+      (own: Ctx) => own.step('act', later, act),
+    ]
+    await ctx.all('race', branches, { wait: 'any' })
+    await ctx.waitFor('go')
+  })
+  const w = await flowWorld([race])
+  const run = await w.during(w.flow.start(race, undefined, { id: '1' }))
+  await w.s.advance(100)
+  await w.during(run.cancel())
+  await w.during(run.result().catch(() => undefined))
+  await w.during(w.flow.retry(race, '1'))
+  await w.s.advance(60_000)
+  await w.during(run.signal('go', undefined))
+
+  expect(await w.during(run.result())).toBe(undefined)
+})

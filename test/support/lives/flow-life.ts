@@ -131,7 +131,8 @@ class FlowLife extends ProgramLife {
     const status = this.#status(id)
     if (from === undefined || this.#started.size > 8) return
     const other = `${id}-${this.#started.size}`
-    this.#outside.forks(id, other, from, status === 'failed' || status === 'cancelled')
+    const isUndone = ['failed', 'undoing', 'cancelled', 'cancelling'].includes(status as string)
+    this.#outside.forks(id, other, from, isUndone)
     const handle = await this.asks('forks', () =>
       this.flow.fork(this.#drawn, id, { from, id: other }),
     )

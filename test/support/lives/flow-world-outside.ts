@@ -146,7 +146,7 @@ export class OutsideWorld {
 
   /**
    * The run `id` has a fork, which begins with its outcomes from before an operation: their steps do
-   * not run, and are undone under their keys. A run that `wasUndone` promises less: those of its
+   * not run, and are undone under their keys. A run that `wasUndone`, or is being undone, promises less: those of its
    * steps run again.
    */
   forks(id: string, other: string, from: string, wasUndone: boolean): void {

@@ -40,8 +40,8 @@ class HandleLife extends ProgramLife {
     ])
   }
 
-  protected begun(): void {
-    this.#schedules.begun()
+  protected begun(): Promise<void> {
+    return this.#schedules.begun()
   }
 
   protected override ends(how: 'kill' | 'close'): void {

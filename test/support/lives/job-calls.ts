@@ -163,23 +163,23 @@ export class JobCalls {
   }
 
   async #retries(id: string): Promise<void> {
-    const wasDead = this.ledger.retries(id)
+    const before = this.ledger.retries(id)
     const answered = await this.#life.answers('job retries', async () => this.#job(id).retry())
-    if ('answer' in answered) this.ledger.retried(id, true, wasDead)
-    else if (answered.code === 'CONFLICT') this.ledger.retried(id, false, wasDead)
+    if ('answer' in answered) this.ledger.retried(id, true, before)
+    else if (answered.code === 'CONFLICT') this.ledger.retried(id, false, before)
   }
 
   async #drains(): Promise<void> {
     const { random, pick } = this.#dice
     const where = random() < 0.3 ? {} : { priority: pick([0, 5, -5]) }
-    const open = this.ledger.drains(where)
+    const before = this.ledger.drains(where)
     const answered = await this.#life.answers('drains', () =>
       this.#life.flow.drain(this.#queue, { where }),
     )
     if (!('answer' in answered)) return
     this.#life.count(answered.answer > 0 ? 'drained some' : 'drained none')
-    const looks = await this.#looksAt([...open.keys()])
-    if (looks) this.ledger.drained(where, answered.answer, open, looks)
+    const looks = await this.#looksAt([...before.open.keys()])
+    if (looks) this.ledger.drained(where, answered.answer, before, looks)
   }
 
   async #pauses(): Promise<void> {

@@ -118,15 +118,20 @@ export class OrderCalls {
   /** Every order is answered. Whether everything that they asked for has come about. */
   async isOver(): Promise<boolean> {
     for (const order of this.ledger.open) await this.#orders(order)
-    const runs = flow(this.#life.app).list({ type: this.#listens, limit: 1_000 }).entries
-    const counts = await this.#life.machine.during(flow(this.#life.app).counts(this.#mails))
-    const areDone = runs.every(({ status }) => status === 'completed')
-    return areDone && counts.ready + counts.delayed + counts.running === 0
+    const { ready, delayed, running } = await this.#life.machine.during(
+      flow(this.#life.app).counts(this.#mails),
+    )
+    // A turn that was durable before a crash makes its calls a while after the start.
+    return this.ledger.isComplete(this.#durable) && ready + delayed + running === 0
+  }
+
+  get #durable(): ReadonlySet<string> {
+    return new Set(shops.flatMap((shop) => this.#ordersOf(shop)))
   }
 
   /** Judges the end of all lives. */
   judgeEnd(): void {
-    const durable = new Set(shops.flatMap((shop) => this.#ordersOf(shop)))
+    const durable = this.#durable
     this.ledger.judgeEnd(durable, (id) => flow(this.#life.app).get(this.#listens, id)?.status)
     this.#life.tally['durable orders'] = durable.size
   }

@@ -54,10 +54,11 @@ export class ScheduleCalls {
     return { workflow: this.#tick, schedule: schedule(ofTree, cron, this.#tick, options) }
   }
 
-  /** A program has started. The first one has made the schedule of the tree. */
-  begun(): void {
-    if (this.ledger.known(ofTree) !== 'none' || this.#program > 1) return
-    this.ledger.is(ofTree, { ...treeTerms, isPaused: false }, this.#life.now, [])
+  /** A program has started. The first one makes the schedule of the tree. */
+  async begun(): Promise<void> {
+    if (this.#program > 1) return
+    while (!this.#schedules.get(ofTree)) await this.#life.machine.clock.advance(10)
+    this.#is(ofTree, { ...treeTerms, isPaused: false })
   }
 
   get #schedules() {

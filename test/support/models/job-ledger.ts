@@ -259,23 +259,24 @@ export class JobLedger {
     if (job.tries.length === before.tries) Object.assign(job, { priority, dueAt, isReady })
   }
 
-  /** A retry is asked for. Answers whether the job is dead for sure. */
-  retries(id: string): boolean {
+  /** A retry is asked for. Answers whether the job is dead for sure, and its tries. */
+  retries(id: string): { readonly wasDead: boolean; readonly tries: number } {
     const job = this.#job(id)
-    const { isDead } = job
+    const { isDead, tries } = job
     Object.assign(job, { retried: 'maybe', isDead: false })
-    return isDead
+    return { wasDead: isDead, tries: tries.length }
   }
 
   /** A retry is answered; false: refused, for the job is not dead. */
-  retried(id: string, done: boolean, wasDead: boolean): void {
+  retried(id: string, done: boolean, before: ReturnType<JobLedger['retries']>): void {
     const job = this.#job(id)
     if (!done) {
-      if (wasDead && job.removed === 'no') this.#fails(id, 'is dead, and its retry is refused')
+      if (before.wasDead && job.removed === 'no') this.#fails(id, 'is dead, and has no retry')
       return
     }
     if (job.removed === 'yes') this.#fails(id, 'is tried again after its removal')
-    if (job.tries.at(-1)?.life === this.#life && job.running(this.#life)) return
+    // Its first try may begin before the answer comes.
+    if (job.tries.length > before.tries) return
     job.retried = 'yes'
     job.retriedIn = this.#life
   }
@@ -289,24 +290,21 @@ export class JobLedger {
   }
 
   /** A drain is asked for. Answers what `drained` needs. */
-  drains(where: DrainedJobs): ReadonlyMap<string, number> {
+  drains(where: DrainedJobs): JobsBefore {
     const open = new Map<string, number>()
+    const isExact = !this.#hasUnknown && [...this.#jobs.values()].every(isCertain)
     for (const [id, job] of this.#jobs) {
       if (job.removed === 'yes') continue
       open.set(id, job.tries.length)
       const { priority = where.priority } = job
       if (job.removed === 'no' && priority === (where.priority ?? priority)) job.removed = 'maybe'
     }
-    return open
+    return { open, isExact }
   }
 
   /** A drain is answered, and every job was looked at since. */
-  drained(
-    where: DrainedJobs,
-    count: number,
-    open: ReadonlyMap<string, number>,
-    looks: Looks,
-  ): void {
+  drained(where: DrainedJobs, count: number, before: JobsBefore, looks: Looks): void {
+    const { open, isExact } = before
     let gone = 0
     for (const [id, tries] of open) {
       const [job, look] = [this.#job(id), looks.get(id)]
@@ -317,9 +315,8 @@ export class JobLedger {
       if (waits && isMeant && job.tries.length === tries) this.#fails(id, 'was left by a drain')
       this.looked(id, look)
     }
-    const isExact = !this.#hasUnknown
-    if (isExact ? count !== gone : count > gone)
-      if (isExact) this.wrong.push(`W10: a drain says ${count} jobs, and ${gone} are gone`)
+    if (isExact && count !== gone)
+      this.wrong.push(`W10: a drain says ${count} jobs, and ${gone} are gone`)
   }
 
   /** The answer to a look. */
@@ -411,6 +408,11 @@ export class JobLedger {
 
 /** What looks at jobs have answered, by their ids. */
 export type Looks = ReadonlyMap<string, JobLook | undefined>
+
+/** The tries of the jobs that were there before a drain, and whether it is known which were. */
+type JobsBefore = { readonly open: ReadonlyMap<string, number>; readonly isExact: boolean }
+
+const isCertain = ({ removed }: SeenJob): boolean => removed !== 'maybe'
 
 /** What was known of a job before a change. */
 export type JobBefore = Pick<SeenJob, 'priority' | 'dueAt' | 'isReady'> & {

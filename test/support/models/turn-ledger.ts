@@ -64,9 +64,17 @@ export class TurnLedger {
     if (heard.size > 1) this.#fails(id, 'has two runs')
   }
 
+  /** Whether everything has come about that these orders have asked for. */
+  isComplete(durable: ReadonlySet<string>): boolean {
+    return [...this.#orders.values()].every(
+      ({ id, jobs, jobKeys, heard }) =>
+        !durable.has(id) || (jobKeys.size >= jobs && heard.size > 0),
+    )
+  }
+
   /** Judges the end of all lives. `durable`: the orders whose turns are durable. */
   judgeEnd(durable: ReadonlySet<string>, statusOf: (id: string) => string | undefined): void {
-    for (const [id, { isSure, jobs, jobKeys, words, heard, refuses }] of this.#orders) {
+    for (const [id, { isSure, jobs, jobKeys, heard, refuses }] of this.#orders) {
       const isThere = durable.has(id)
       if (isSure && !isThere) this.#fails(id, 'was answered, and is lost')
       if (refuses && isThere) this.#fails(id, 'is durable, though its handler threw')
@@ -74,7 +82,7 @@ export class TurnLedger {
       if (status !== expected) this.#fails(id, `has a run that is ${status}, and not ${expected}`)
       const [came, all] = [jobKeys.size, isThere ? jobs : 0]
       if (came !== all) this.#fails(id, `has ${came} jobs, and not ${all}`)
-      if (isThere && words.length > 0 && heard.size === 0) this.#fails(id, 'has heard nothing')
+      if (isThere && heard.size === 0) this.#fails(id, 'has heard nothing')
     }
   }
 
