@@ -9,7 +9,7 @@ import { liveHandles } from '../support/lives/handle-life.ts'
 import { liveSeeds, sumOf } from '../support/lives/seed-lives.ts'
 import { seedsOf } from '../support/tier.ts'
 
-const seeds = seedsOf(3, 3_000)
+const seeds = seedsOf(2, 3_000)
 
 test(`jobs, schedules and turns keep their promises in ${seeds.length} random lives`, {
   timeout: 3_600_000,

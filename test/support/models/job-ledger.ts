@@ -159,7 +159,11 @@ export class JobLedger {
     if (job.tries.length === 0) this.#judgeOrder(id, job, attempt)
     Object.assign(job, { isReady: false, retried: 'no', dueAt: Number.NEGATIVE_INFINITY })
     job.tries.push({ life: this.#life, attempt, lines: [], shown: undefined })
-    const running = [...this.#jobs.values()].filter((each) => each.running(this.#life))
+    // An aborted one was removed: its place is free, before its caller has the answer.
+    const running = [...this.#jobs.values()].filter(
+      (each) =>
+        each.running(this.#life) && !(each.removed === 'maybe' && each.tries.at(-1)?.aborted),
+    )
     if (running.length > this.#concurrency) this.#fails(id, `is one of ${running.length} at once`)
   }
 
@@ -220,7 +224,7 @@ export class JobLedger {
     if (state === undefined && job.isSure && !mayBeGone)
       this.#fails(id, 'is lost: nothing to remove')
     const last = job.tries.at(-1)
-    const isPresent = last?.life === this.#life && !last.end
+    const isPresent = job.removed !== 'yes' && last?.life === this.#life && !last.end
     if (isPresent && state !== 'running') this.#fails(id, `runs, and was removed as ${state}`)
     if (isPresent && last.aborted !== 'CANCELLED')
       this.#fails(id, 'was removed, and is not aborted')
