@@ -24,7 +24,14 @@ test(`jobs, schedules and turns keep their promises in ${seeds.length} random li
     (state) => `removed ${state}`,
   )
   const made = ['creates', 'schedule changes', 'schedule pauses', 'schedule deletes', 'triggers']
-  const rest = ['durable orders', 'refused orders', 'kills of processes', 'power cuts', 'closes']
+  const rest = [
+    'durable orders',
+    'durable batches',
+    'refused orders',
+    'kills of processes',
+    'power cuts',
+    'closes',
+  ]
   for (const what of [...jobs, ...removed, ...made, ...rest, 'ended done', 'ended dead'])
     expect(tally[what], what).toBeGreaterThan(seeds.length / 100)
 })

@@ -1,9 +1,10 @@
 /**
- * Random orders of durable actors whose turns ask for runs, signals and jobs, for `HandleLife`. What
- * they must come to says `TurnLedger`.
+ * Random orders for `HandleLife`: turns of durable actors and batches of the store that ask for runs,
+ * signals and jobs. What they must come to says `TurnLedger`.
  */
 import {
   type Ctx,
+  type FlowOfTurn,
   flow,
   type Queue,
   queue,
@@ -17,7 +18,13 @@ import type { ProgramLife } from './program-life.ts'
 type Messages = { calls: { order: (order: Order) => number } }
 type Mail = { readonly order: string; readonly at: number }
 
-const shops = ['east', 'west']
+/** The shop whose orders are batches of the store. */
+const byBatch = 'batch'
+
+const shops = ['east', 'west', byBatch]
+
+/** The key that a batch appends to. */
+const keyOf = (id: string): string => `{${id}}:sold`
 
 /** The shops of a life, and their callers. */
 export class OrderCalls {
@@ -61,13 +68,8 @@ export class OrderCalls {
       init: () => ok([]),
       calls: {
         order: (known, order, context) => {
-          const { id, words, jobs } = order
-          flow(context).start(listens, words.length, { id })
-          for (let at = 0; at < jobs; at++) {
-            flow(context).add(mails, { order: id, at })
-            const word = words[at]
-            if (word !== undefined) flow(context).signal(listens, id, 'word', word)
-          }
+          const { id } = order
+          this.#asks(flow(context), order)
           if (order.refuses) throw new Error('no cups')
           return reply(known.length + 1, [...known, id])
         },
@@ -76,7 +78,40 @@ export class OrderCalls {
     return { workflow: listens, queue: mails, shop: entity('shop', server) }
   }
 
+  /** Asks for the run, the words and the jobs of an order. */
+  #asks(unit: FlowOfTurn, { id, words, jobs }: Order): void {
+    unit.start(this.#listens, words.length, { id })
+    for (let at = 0; at < jobs; at++) {
+      unit.add(this.#mails, { order: id, at })
+      const word = words[at]
+      if (word !== undefined) unit.signal(this.#listens, id, 'word', word)
+    }
+  }
+
+  /** An order as a batch. One that is refused has a command on a value of another type. */
+  async #commits(order: Order): Promise<unknown> {
+    const { app } = this.#life
+    const key = keyOf(order.id)
+    const batch = app.store.batch().append(key, 'once')
+    if (order.refuses) batch.put(`${key}:number`, 7).append(`${key}:number`, 'x')
+    const unit = flow(app).with(batch, { id: order.id })
+    this.#asks(unit, order)
+    const { repeated } = await unit.commit()
+    if (repeated) this.#life.count('batches again')
+    return repeated
+  }
+
+  /** The batches whose key is there. It was written once. */
+  #batches(): readonly string[] {
+    const { entries } = this.#life.app.store.range({ prefix: '{order', limit: 1_000 })
+    for (const [key, value] of entries)
+      if (value !== 'once') this.ledger.wrong.push(`W1: ${key} is ${value}`)
+    this.#life.tally['durable batches'] = entries.length
+    return entries.map(([key]) => key.slice(1, key.indexOf('}')))
+  }
+
   #ordersOf(shop: string): readonly string[] {
+    if (shop === byBatch) return this.#batches()
     return (this.#life.app.entity('shop').state(shop) as readonly string[] | undefined) ?? []
   }
 
@@ -99,20 +134,30 @@ export class OrderCalls {
   async #orders(order: Order): Promise<void> {
     const { id, shop, refuses } = order
     this.ledger.orders(order)
-    const ask = (): Promise<number> =>
-      call(this.#life.app.entity<Messages>('shop').ref(shop), 'order', order, { id })
+    const ask = (): Promise<unknown> =>
+      shop === byBatch
+        ? this.#commits(order)
+        : call(this.#life.app.entity<Messages>('shop').ref(shop), 'order', order, { id })
     if (refuses) {
       this.#life.count('refused orders')
       await this.#life.machine.during(ask(), 120_000).then(
         () => this.ledger.ordered(id),
         () => undefined,
       )
-    } else if ('answer' in (await this.#life.answers('orders', ask))) this.ledger.ordered(id)
+    } else {
+      const what = shop === byBatch ? 'batches' : 'orders'
+      if ('answer' in (await this.#life.answers(what, ask))) this.ledger.ordered(id)
+    }
   }
 
-  /** The process of a shop dies. */
+  /** The process of a shop dies, or those of all batches. */
   kills(): void {
-    this.#life.app.system.kill(nameOf(`shop/${this.#life.pick(shops)}`) as never)
+    const { system } = this.#life.app
+    const shop = this.#life.pick(shops)
+    if (shop !== byBatch) system.kill(nameOf(`shop/${shop}`) as never)
+    else
+      for (const { label, ref } of system.processes())
+        if (label?.startsWith('$batches/')) system.kill(ref)
   }
 
   /** Every order is answered. Whether everything that they asked for has come about. */

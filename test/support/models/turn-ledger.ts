@@ -1,15 +1,15 @@
 /**
- * What turns of durable actors have asked for with `flow(context)`: it comes about if the turn is
- * durable, once, and in its order. Each order is one call of an actor, which starts a run,
- * sends words to it and adds jobs.
+ * What turns of durable actors have asked for with `flow(context)`, and batches of the store by `with`:
+ * it comes about if the turn or the batch is durable, once, and in its order. Each order is one call of
+ * an actor or one batch, which starts a run, sends words to it and adds jobs.
  */
 
 /** What the turn of an order asks for. */
 export type Order = {
   readonly id: string
-  /** The actor that takes it. */
+  /** The actor that takes it, or that it is a batch. */
   readonly shop: string
-  /** Its handler throws after it has asked. */
+  /** It is refused after it has asked: its handler throws. */
   readonly refuses: boolean
   readonly words: readonly string[]
   readonly jobs: number
