@@ -42,11 +42,13 @@ if (process.argv.includes('--if-stale') && isPresent) process.exit()
 
 const { exports, bin } = JSON.parse(readFileSync('package.json', 'utf8'))
 
-/** The package's entries, its command, and the parts of the build that tests load: the storage, and the command without its process. */
+/** The package's entries, its command, and the parts of the build that tests load: the storage, links between members, and the command without its process. */
 const doors = [
   ...Object.values(exports).flatMap((entry) => entry.default ?? []),
   bin.keelson,
   './dist/storage/index.js',
+  './dist/actors/links/members.js',
+  './dist/actors/links/unix-transport.js',
   './dist/inspect/cli/command.js',
   './dist/inspect/command/environment.js',
 ].map((file) => file.slice('./dist/'.length, -'.js'.length))

@@ -37,7 +37,7 @@ const harmless = [
 
 /** Every other outside module, and who may import it. What is not named here may not be imported at all. */
 const doors: Record<string, readonly string[]> = {
-  'node:fs': ['src/storage/disk/node-disk.ts', 'src/inspect/'],
+  'node:fs': ['src/storage/disk/node-disk.ts', 'src/storage/disk/folder-socket.ts', 'src/inspect/'],
   'node:fs/promises': ['src/inspect/'],
   lmdb: ['src/storage/lmdb/lmdb-environment.ts'],
   msgpackr: ['src/storage/values/value.ts'],
@@ -58,7 +58,7 @@ const doors: Record<string, readonly string[]> = {
   'node:console': ['src/inspect/attach/attached-prompt.ts'],
   'node:net': [
     'src/storage/disk/lock-sign.ts',
-    'src/inspect/attach/attach-socket.ts',
+    'src/storage/disk/folder-socket.ts',
     'src/inspect/page-server/',
   ],
   'node:perf_hooks': ['src/clock.ts'],
@@ -88,6 +88,7 @@ const doors: Record<string, readonly string[]> = {
   ],
   'node:os': [
     'src/storage/disk/folder-lock.ts',
+    'src/storage/disk/folder-socket.ts',
     'src/storage/lmdb/lmdb-environment.ts',
     'src/storage/threads/worker-thread.ts',
     'src/inspect/',
@@ -118,6 +119,7 @@ const entryPoints = [
   'src/adapters/postgres/postgres-engine.ts',
   // Links between members are being built: no option of `start` makes any yet.
   'src/actors/links/members.ts',
+  'src/actors/links/unix-transport.ts',
   // A browser does.
   'src/observe/page/main.tsx',
   // Node loads it as a thread.

@@ -105,6 +105,12 @@ export {
   writeDataFolder,
 } from './disk/data-folder.ts'
 export { raiseFloor, readFloor } from './disk/floor-file.ts'
+export {
+  connectIn,
+  type FolderSocket,
+  listenIn,
+  type SocketPlace,
+} from './disk/folder-socket.ts'
 export { describeHolder, lockedDir } from './disk/lock-holder.ts'
 export type { MemberLocks, NamedHolder } from './disk/member-locks.ts'
 export { memberLocks, nodeDisk, shareLock } from './disk/node-disk.ts'

@@ -1,6 +1,7 @@
 /**
  * The port to what carries links: connections between two members, each a stream of bytes in both
- * directions. The tests have one with loss, delay and cuts on a virtual clock.
+ * directions. `unix-transport.ts` carries them over sockets in a folder. The tests have one with
+ * loss, delay and cuts on a virtual clock.
  */
 
 /** What a connection reports to its link. */
@@ -16,8 +17,8 @@ export interface LinkConnection {
   /** Begins to report. Called once; nothing is lost before. */
   open(reader: ConnectionReader): void
   /**
-   * Hands bytes over. `taken` is called in a later turn of the event loop, when the system has taken
-   * them all, and never after the end. There is one write at a time.
+   * Hands bytes over. `taken` is called later, when the system has taken them all, and never after
+   * the end. There is one write at a time.
    */
   write(bytes: Buffer, taken: () => void): void
   /** Ends the connection. Bytes that were handed over may be lost. */

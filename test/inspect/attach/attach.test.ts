@@ -86,8 +86,8 @@ describe('the socket (needs the build)', () => {
     onTestFinished(() => void process.umask(umask))
     const dir = tempFolder()
     // What a process leaves that is killed while it makes the socket.
-    mkdirSync(join(dir, 'attach.new'))
-    writeFileSync(join(dir, 'attach.new/attach.sock'), '')
+    mkdirSync(join(dir, 'attach.sock.new'))
+    writeFileSync(join(dir, 'attach.sock.new/attach.sock'), '')
     await instance({ dir })
 
     expect(statSync(join(dir, 'attach.sock')).mode & 0o777).toBe(0o600)
