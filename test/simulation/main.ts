@@ -1,9 +1,9 @@
 /**
- * `npm run simulate -- log|entities|history|flows|handles|members|damage [--seeds N] [--from N] | [--seed N]`:
+ * `npm run simulate -- log|entities|history|flows|handles|members|links|damage [--seeds N] [--from N] | [--seed N]`:
  * lives seeds of the simulation of the log, of durable actors, of the search for their past, of workflows,
- * of jobs, schedules and turns that ask for runs, of members of a cluster or of damaged shards on every
- * core, shows how far it is, and ends with what happened in them; exit code 1 at the first seed that breaks
- * a promise, with the command that lives it again.
+ * of jobs, schedules and turns that ask for runs, of members of a cluster, of links between members or of
+ * damaged shards on every core, shows how far it is, and ends with what happened in them; exit code 1 at the
+ * first seed that breaks a promise, with the command that lives it again.
  */
 import { fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
@@ -14,6 +14,7 @@ import { liveEntities } from '../support/lives/entity-life.ts'
 import { liveFlows } from '../support/lives/flow-life.ts'
 import { liveHandles } from '../support/lives/handle-life.ts'
 import { liveHistory } from '../support/lives/history-life.ts'
+import { liveLinks } from '../support/lives/link-life.ts'
 import { sumOf, type Tally } from '../support/lives/seed-lives.ts'
 import { liveSeed } from './log-seeds.ts'
 import { liveMemberSeed } from './member-seeds.ts'
@@ -26,6 +27,7 @@ const simulations = {
   flows: liveFlows,
   handles: liveHandles,
   members: liveMemberSeed,
+  links: liveLinks,
   damage: liveDamage,
 }
 
@@ -57,7 +59,7 @@ const rangeOf = (args: readonly string[]): Range => {
   const of = positionals.join() as Range['of']
   if (!Object.hasOwn(simulations, of))
     throw new Error(
-      'usage: simulate log|entities|history|flows|handles|members|damage [--seeds N] [--from N] | [--seed N]',
+      'usage: simulate log|entities|history|flows|handles|members|links|damage [--seeds N] [--from N] | [--seed N]',
     )
   if (values.seed !== undefined) return { of, from: wholeNumber('seed', values.seed), seeds: 1 }
   return {

@@ -271,6 +271,7 @@ const startLink = (state: State, link: Link, peer: Greeting, context: BoardConte
   startDynamicChild(context.system.to(linksName(linked.instance)) as never, spec).then(
     (started) => {
       if (started.ok) return
+      state.links.delete(link)
       link.close(stopped())
       send(context.self, 'notGreeted', { member, error: undefined })
     },
