@@ -35,6 +35,8 @@ export type PeerRequest = Exclude<
 export interface PeerService {
   /** @throws KeelsonError `INVALID_ARGUMENT` for a request that no peer makes */
   take(request: PeerRequest): void
+  /** The calls that it has not answered. */
+  readonly asked: number
   /** The link has ended: nothing is answered any more. */
   end(): void
 }
@@ -48,6 +50,17 @@ export type LinkTerms = {
   readonly admit: (peer: Greeting) => void
   readonly serve: (link: Link) => PeerService
   readonly limits?: OutboxLimits
+}
+
+/** What waits in a link. */
+export type LinkWaits = {
+  /** Messages that wait to be sent, and their bytes. */
+  readonly messages: number
+  readonly bytes: number
+  /** Calls that the peer has not answered. */
+  readonly calls: number
+  /** Calls of the peer that have no answer yet. */
+  readonly asked: number
 }
 
 /** A call at the peer. */
@@ -114,9 +127,9 @@ export class Link {
     return this.#hasEnded
   }
 
-  /** What waits to be sent, and the calls that the peer has not answered. */
-  get status(): { readonly messages: number; readonly bytes: number; readonly calls: number } {
-    return { ...this.#outbox.waiting, calls: this.#calls.size }
+  /** What waits to be sent, the calls that the peer has not answered, and those of the peer. */
+  get status(): LinkWaits {
+    return { ...this.#outbox.waiting, calls: this.#calls.size, asked: this.#service?.asked ?? 0 }
   }
 
   /** Whether a message of users has room. */

@@ -19,7 +19,7 @@ import {
   send,
 } from '../../runtime/index.ts'
 import { noConnection } from './forwarder.ts'
-import type { LinkEnd } from './link.ts'
+import type { LinkEnd, LinkWaits } from './link.ts'
 import { isIdentifier, nameMax } from './link-message.ts'
 import type { OutboxLimits } from './link-outbox.ts'
 import type { OpenLink, UnsentCall } from './link-process.ts'
@@ -64,12 +64,7 @@ export type Member = {
 export type LinkStatus = {
   readonly member: string
   readonly incarnation: string
-  /** Calls that the member has not answered. */
-  readonly calls: number
-  /** Messages that wait to be sent, and their bytes. */
-  readonly messages: number
-  readonly bytes: number
-}
+} & LinkWaits
 
 /** The members of a cluster. */
 export class Members implements Linked {

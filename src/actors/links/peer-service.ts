@@ -41,6 +41,10 @@ export class LocalService implements PeerService {
     this.#reach = reach
   }
 
+  get asked(): number {
+    return this.#calls.size
+  }
+
   take(request: PeerRequest): void {
     switch (request.kind) {
       case linkKinds.call:

@@ -12,6 +12,7 @@ import {
   processOf,
   type Ref,
   reply,
+  tiesOf,
 } from '../../../src/runtime/index.ts'
 import {
   type DeskMessages,
@@ -150,6 +151,28 @@ describe('when a link ends', () => {
     expect(noted(call(desk, 'echo', 1))).toEqual([])
     await world.clock.settle()
     expect(a.members.status).toMatchObject([{ member: 'b', calls: 0 }])
+  })
+
+  test('and its process is killed, calls that it has not taken are sent over the next one', async () => {
+    const { a, desk } = await linked()
+    await clog(desk)
+    const outcomes = Array.from({ length: 1_100 }, (_, at) =>
+      noted(call(desk, 'echo', at, { timeoutMs: 60_000 })),
+    )
+    await world.clock.settle()
+    a.system.kill(a.system.processes().find(({ kind }) => kind === 'link')?.ref as Ref)
+    await world.clock.advance(2_000)
+    expect(outcomes).toEqual(outcomes.map((_, at) => [{ value: at }]))
+  })
+
+  test('the member there monitors nothing for it any longer', async () => {
+    const { b, desk } = await linked()
+    await call(desk, 'echo', 1)
+    const own = b.system.whereis(name('desk')) as Ref
+    expect(tiesOf(own, 0).monitoredBy.count).toBe(1)
+    world.links.part('a', 'b')
+    await world.clock.settle()
+    expect(tiesOf(own, 0).monitoredBy.count).toBe(0)
   })
 
   test('the member there gives up what was called over it', async () => {

@@ -93,21 +93,24 @@ describe('a call to a process at another member', () => {
   })
 
   test('is given up when its signal aborts, and when its caller ends', async () => {
-    const { a, desk } = await linked()
+    const { a, b, desk } = await linked()
     const controller = new AbortController()
-    const aborted = call(desk, 'never', undefined, { signal: controller.signal })
+    const { signal } = controller
+    const forEver = { timeoutMs: Number.POSITIVE_INFINITY }
+    const aborted = call(desk, 'never', undefined, { signal, ...forEver })
     aborted.catch(() => undefined)
     await world.clock.settle()
     controller.abort(new Error('no longer'))
     expect(await outcome(aborted)).toMatchObject({ message: 'no longer' })
     const caller = a.system.spawn(async (context: { call: typeof call }) => {
-      await context.call(desk, 'never', undefined, { timeoutMs: Number.POSITIVE_INFINITY })
+      await context.call(desk, 'never', undefined, forEver)
     }) as Ref
     await world.clock.settle()
+    expect(b.members.status).toMatchObject([{ member: 'a', asked: 1 }])
     a.system.kill(caller)
     await world.clock.settle()
-    const [open] = [a.members.status]
-    expect(open).toMatchObject([{ member: 'b', calls: 0 }])
+    expect(a.members.status).toMatchObject([{ member: 'b', calls: 0 }])
+    expect(b.members.status).toMatchObject([{ member: 'a', asked: 0 }])
   })
 
   test('with an id is refused by a process that is not durable, as here', async () => {
