@@ -68,7 +68,9 @@ describe('the runbook has an entry', () => {
 
   test('for each phase of a shard and each mode of its projection', () => {
     type Shard = ReturnType<App['health']>['shards'][number]
-    const phases: Record<Shard['phase'], 0> = { recovering: 0, open: 0, down: 0, closed: 0 }
+    const phases: Record<Shard['phase'], 0> = {
+      ...{ recovering: 0, open: 0, down: 0, elsewhere: 0, closed: 0 },
+    }
     const modes: Record<Shard['projection']['mode'], 0> = {
       ...{ starting: 0, rebuilding: 0, tailing: 0, following: 0 },
       ...{ suspended: 0, degraded: 0, halted: 0 },

@@ -111,7 +111,7 @@ export {
   listenIn,
   type SocketPlace,
 } from './disk/folder-socket.ts'
-export { describeHolder, lockedDir } from './disk/lock-holder.ts'
+export { describeHolder, type LockHolder, lockedDir, sharedBy } from './disk/lock-holder.ts'
 export type { MemberLocks, NamedHolder } from './disk/member-locks.ts'
 export { memberLocks, nodeDisk, shareLock } from './disk/node-disk.ts'
 export { readChain } from './examination/chain-reading.ts'
@@ -151,7 +151,8 @@ export { examineProjection, examiningProjection } from './lmdb/lmdb-examination.
 export { lmdbProjections } from './lmdb/lmdb-projection-store.ts'
 export { lmdbSnapshotSource } from './lmdb/lmdb-snapshot-source.ts'
 export { createLog } from './log/log.ts'
-export { placeShards } from './members/shard-placement.ts'
+export { type FolderEngine, folderEngine } from './members/folder-engine.ts'
+export { shardsToClaim } from './members/shard-claims.ts'
 export type { BackupFolder, BackupFolders } from './ports/backup-folder.ts'
 export * from './ports/cluster-engine.ts'
 export {

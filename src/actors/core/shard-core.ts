@@ -22,6 +22,8 @@ export type ShardPhase =
   | { readonly kind: 'recovering' }
   | { readonly kind: 'open'; readonly view: ReadView }
   | { readonly kind: 'down'; readonly reason: unknown }
+  /** Another member has it, or nobody: nothing of it is open in this process. */
+  | { readonly kind: 'elsewhere' }
   | { readonly kind: 'closed' }
 
 /** The names of a shard, its options and its clock. */
@@ -152,6 +154,8 @@ export class ShardCore {
     const phase = this.#phase
     if (phase.kind === 'closed') return new KeelsonError('CLOSED', 'the instance is closed')
     const details = { shard: index, state: phase.kind }
+    if (phase.kind === 'elsewhere')
+      return new KeelsonError('SHARD_DOWN', `shard ${index} is at another member`, { details })
     return phase.kind === 'down'
       ? new KeelsonError(
           'SHARD_DOWN',
@@ -207,6 +211,19 @@ export class ShardCore {
     return true
   }
 
+  /** Leaves the shard to other members, before anything of it was opened here. */
+  beElsewhere(): void {
+    this.#enter({ kind: 'elsewhere' })
+    this.gate.shut(this.unavailable())
+  }
+
+  /** The shard has come to this process: the tree may start it. */
+  arrive(): void {
+    if (this.#phase.kind !== 'elsewhere') return
+    this.#become({ kind: 'recovering' })
+    if (!this.#closing) this.gate.reopen()
+  }
+
   /** Ends the state `down`, so that the tree may start the shard again. */
   clearDown(): void {
     if (this.#phase.kind !== 'down') return
@@ -234,7 +251,7 @@ export class ShardCore {
     return this.#phase.kind === 'recovering' && isKeelsonError(error, 'CORRUPT')
   }
 
-  /** Resolves with the phase when the shard is open, down or closed. */
+  /** Resolves with the phase when the shard is open, down, elsewhere or closed. */
   settled(): Promise<ShardPhase> {
     return this.#phase.kind === 'recovering'
       ? new Promise((resolve) => this.#settled.add(resolve))
@@ -247,7 +264,7 @@ export class ShardCore {
    */
   reopened(times: number, withinMs: number): Promise<boolean> {
     if (this.#phase.kind === 'open' && this.opened > times) return Promise.resolve(true)
-    if (this.#phase.kind === 'down' || this.#phase.kind === 'closed') return Promise.resolve(false)
+    if (this.isStill) return Promise.resolve(false)
     return new Promise((resolve) => {
       const cancel = this.parts.clock.after(withinMs, () => {
         this.#settled.delete(settled)
@@ -266,9 +283,9 @@ export class ShardCore {
     return new Promise((resolve) => this.#changed.push(resolve))
   }
 
-  /** Whether nothing can become durable for now: it is down or closed. */
+  /** Whether nothing can become durable for now: it is down, elsewhere or closed. */
   get isStill(): boolean {
-    return this.#phase.kind === 'down' || this.#phase.kind === 'closed'
+    return ['down', 'elsewhere', 'closed'].includes(this.#phase.kind)
   }
 
   /**

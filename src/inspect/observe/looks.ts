@@ -219,7 +219,7 @@ const memberShown = ({ cluster }: Health): Pick<Overview, 'member'> => {
 
 const phases = [
   ...(['open', 'closed', 'recovering', 'degraded', 'halted'] as const),
-  ...(['refuses writes', 'down'] as const),
+  ...(['refuses writes', 'elsewhere', 'down'] as const),
 ] as const
 type Phase = (typeof phases)[number]
 

@@ -15,7 +15,9 @@ import type { Measurements } from './series.ts'
 
 type Shard = InstanceParts['shards'][number]
 
-const phases: readonly Shard['phase']['kind'][] = ['recovering', 'open', 'down', 'closed']
+const phases: readonly Shard['phase']['kind'][] = [
+  ...(['recovering', 'open', 'down', 'elsewhere', 'closed'] as const),
+]
 
 /** The metrics of the instance that are no shard's. */
 export const takeInstance = (parts: InstanceParts, version: string, into: Measurements): void => {

@@ -160,7 +160,10 @@ export const shareFolder = (files: SharedLockFiles, path: string): Pick<DiskLock
   try {
     const content = files.content(path) ?? ''
     if (takeKernelLock(path, file.descriptor, '-s') === 'held') throw lockedDir(path, content)
-    const byFile = lastFacts(content).by === 'file'
+    const { by } = lastFacts(content)
+    // Members share it, too: whether any is there shows only when it is taken alone.
+    if (by === sharedBy && !isTakenAgain(path, file.descriptor)) throw lockedDir(path, content)
+    const byFile = by === 'file'
     const fate = byFile ? fateOf(files, path, content, thisProcess(files)) : 'dead'
     if (fate !== 'dead') throw lockedDir(path, content, { certain: fate === 'alive' })
   } catch (error) {
@@ -175,6 +178,10 @@ export const shareFolder = (files: SharedLockFiles, path: string): Pick<DiskLock
     },
   }
 }
+
+const isTakenAgain = (path: string, descriptor: number): boolean =>
+  takeKernelLock(path, descriptor, '-x') === 'taken' &&
+  takeKernelLock(path, descriptor, '-s') === 'taken'
 
 /**
  * Asks the kernel for the lock of an open file, without waiting. A lock that this file has already

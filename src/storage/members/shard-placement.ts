@@ -2,7 +2,7 @@
  * Which member of an instance should own which shard, so that all members agree without asking each
  * other: rendezvous hashing with a bound. Each shard has its order of the members, which depends on
  * nothing but their names. So a member that comes or goes changes little for the others.
- * Pure.
+ * It is apart from `shard-claims.ts`, because members of two versions have to agree on it. Pure.
  */
 import { sha256Hex } from '../../bytes/sha256.ts'
 

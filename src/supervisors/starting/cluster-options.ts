@@ -4,7 +4,9 @@
  */
 import { type Check, type Checked, object, optional, or, that, wholeFrom } from '../../check.ts'
 import { configError } from '../../errors.ts'
-import type { ClusterEngine } from '../../storage/index.ts'
+import type { ClusterEngine, FolderEngine } from '../../storage/index.ts'
+
+const isFolderEngine = (engine: object): engine is FolderEngine => 'members' in engine
 
 /** A name in the engine: of a cluster, of a member. */
 const identifier = that<string>(
@@ -12,7 +14,8 @@ const identifier = that<string>(
   (found) => typeof found === 'string' && /^[A-Za-z0-9_.-]{1,64}$/.test(found),
 )
 
-const madeEngine = that<ClusterEngine>('what postgresEngine made', (found) => {
+const madeEngine = that<ClusterEngine | FolderEngine>('what postgresEngine made', (found) => {
+  if (isFolderEngine(Object(found))) return true
   const { description, open, read } = Object(found)
   // A replica has `read`, too.
   return typeof description === 'string' && typeof open === 'function' && read === undefined
@@ -54,12 +57,21 @@ export type ClusterOptions = {
   readonly signal?: AbortSignal
 }
 
+type AnyCluster = Checked<typeof clusterOptions>
+
 /** The same, with defaults. */
-export type Cluster = Checked<typeof clusterOptions>
+export type Cluster = AnyCluster & { readonly engine: ClusterEngine }
+
+/** One of several members that share the data folder. */
+export type FolderCluster = AnyCluster & { readonly engine: FolderEngine }
+
+/** Whether the members share the data folder. */
+export const isFolderCluster = (cluster: Cluster | FolderCluster): cluster is FolderCluster =>
+  isFolderEngine(cluster.engine)
 
 /** The check of the option. */
-export const clusterMember: Check<Cluster | undefined, ClusterOptions> = optional(
-  object(clusterOptions) as Check<Cluster, ClusterOptions>,
+export const clusterMember: Check<Cluster | FolderCluster | undefined, ClusterOptions> = optional(
+  object(clusterOptions) as Check<Cluster | FolderCluster, ClusterOptions>,
 )
 
 /** Options of a log in files, and of its readers. */
@@ -73,6 +85,28 @@ const localOptions = [
   ['snapshot', 'keep'],
   ['replication'],
 ] as const
+
+/**
+ * Refuses what members of one folder cannot have.
+ * @throws KeelsonError `CONFIG` with `details.path`
+ */
+export const refuseOwnAlone = (
+  { attach, replication, acts }: OwnAlone,
+  { engine, member }: FolderCluster,
+): void => {
+  if (!engine.members.includes(member))
+    throw configError('cluster.member', `one of ${engine.members.join(', ')}`, member)
+  if (attach) throw configError('attach', 'false: members of a folder have no prompt yet', true)
+  if (replication.length > 0)
+    throw configError('replication', 'absent: no member has all shards', replication.length)
+  if (acts) throw configError('acts', 'false: start the folder once without members', true)
+}
+
+type OwnAlone = {
+  readonly attach: boolean
+  readonly replication: readonly unknown[]
+  readonly acts: boolean
+}
 
 /**
  * Refuses what has no meaning for a log in an engine, also with the value of its default.

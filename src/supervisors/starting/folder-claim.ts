@@ -19,6 +19,7 @@ import {
   factsFileName,
   isLockName,
   isLogName,
+  type LockHolder,
   type LogFloor,
   lockFileName,
   raiseFloor,
@@ -81,6 +82,8 @@ export type ClaimRequest = {
   readonly instance: string
   /** The number in the options; `undefined` takes that of the folder. */
   readonly shards: number | undefined
+  /** More about the holder, for the lines of LOCK. */
+  readonly holder?: LockHolder
   /** The folder is to be this cache; absent: it is to have logs. */
   readonly cache?: CacheOrigin | undefined
 }
@@ -309,5 +312,5 @@ const takeLock = (request: ClaimRequest, path: string, { locks }: Made): string 
   return lock.identity
 }
 
-const holderOf = ({ instance, clock }: ClaimRequest): string =>
-  describeHolder({ instance, since: clock.now() })
+const holderOf = ({ instance, clock, holder }: ClaimRequest): string =>
+  describeHolder({ instance, since: clock.now(), ...holder })

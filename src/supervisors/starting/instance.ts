@@ -27,9 +27,9 @@ import {
 } from '../../runtime/index.ts'
 import { shardFolder } from '../../storage/index.ts'
 import { type App, closeShards, runningApp } from '../app/app.ts'
-import { appContext, type InstanceParts } from '../app/app-context.ts'
+import { appContext, type InstanceParts, innerParts } from '../app/app-context.ts'
 import { CrashLoops } from '../app/crash-loops.ts'
-import { instanceTree } from '../tree/instance-tree.ts'
+import { instanceTree, openArrived } from '../tree/instance-tree.ts'
 import { Readiness } from '../tree/readiness.ts'
 import { Shard } from '../tree/shard.ts'
 import { treeNames } from '../tree/shard-tree.ts'
@@ -78,11 +78,12 @@ export const startInstance = async (options: CheckedOptions, ports: Ports): Prom
   if (system.whereis(treeNames(instance).root)) throw nameTaken(instance)
   const { disk, clock } = ports
   const dir = resolve(options.dir)
-  const claim = claimFolder({
-    ...{ disk, clock, dir, instance },
-    ...{ shards: options.shards, cache: ports.cache },
-  })
+  const { shared } = ports
+  const request = { disk, clock, dir, instance, shards: options.shards, cache: ports.cache }
+  const claim = shared?.claim ?? claimFolder(request)
   const shards = instanceShards(claim, options, ports, system)
+  const own = shards.filter(({ index }) => !shared || shared.has(index))
+  for (const shard of shards) if (!own.includes(shard)) shard.beElsewhere()
   let isStarting = true
   for (const shard of shards)
     shard.recovery.listen((recovery) => {
@@ -93,7 +94,7 @@ export const startInstance = async (options: CheckedOptions, ports: Ports): Prom
     refuseUnknownShards(options, claim)
     refuseWaiting(options, claim)
     onProgress({ step: 'locked', detail: claim.dir })
-    const epochs = await inspectShards(shards, claim, options, ports)
+    const epochs = await inspectShards(own, claim, options, ports)
     // A follower begins no epoch.
     const noteFloors = (): void => {
       if (!ports.follows) claim.raise(shards.map((shard) => floorOf(shard, epochs)))
@@ -108,6 +109,17 @@ export const startInstance = async (options: CheckedOptions, ports: Ports): Prom
     const app = await run({ options, ports, system, claim, shards, release })
     noteFloors()
     isStarting = false
+    const arrived = async (index: number): Promise<void> => {
+      const shard = shards[index] as Shard
+      const one = { ...options, allowDown: true }
+      const found = await inspectShards([shard], claim, one, ports)
+      if (shard.phase.kind === 'elsewhere') await openArrived(system, shard)
+      // The instance may have closed before the epoch began.
+      if (shard.phase.kind !== 'open') return
+      epochs.set(shard, found.get(shard) ?? 0)
+      noteFloors()
+    }
+    shared?.onRun(arrived, app[innerParts].ending)
     return app
   } catch (error) {
     if (!options.system) await system.stop()
@@ -262,7 +274,7 @@ const settled = async (
 ): Promise<void> => {
   const phases = await Promise.all(shards.map((shard) => shard.settled()))
   phases.forEach(({ kind }, shard) => {
-    onProgress({ step: kind === 'open' ? 'open' : 'down', shard })
+    if (kind !== 'elsewhere') onProgress({ step: kind === 'open' ? 'open' : 'down', shard })
   })
   const down = phases.find((phase) => phase.kind === 'down')
   if (!down || allowDown) return

@@ -1,5 +1,6 @@
 /** The start of an instance whose parts are loaded. `start.ts` loads it late, tests do at once. */
 import type { App } from '../app/app.ts'
+import { isFolderCluster } from './cluster-options.ts'
 import { startInstance } from './instance.ts'
 import type { Ports } from './machine-ports.ts'
 import type { CheckedOptions } from './start-options.ts'
@@ -13,6 +14,10 @@ export const loadedStart = async (
 ): Promise<(ports: Ports) => Promise<App>> => {
   const { cluster } = options
   if (!cluster) return (ports) => startInstance(options, ports)
+  if (isFolderCluster(cluster)) {
+    const { startFolderMember } = await import('./folder-member.ts')
+    return (ports) => startFolderMember(options, cluster, ports)
+  }
   const { startMember } = await import('./member-start.ts')
   return (ports) => startMember(options, cluster, ports)
 }

@@ -26,6 +26,7 @@ import {
 } from '../../storage/index.ts'
 import type { App } from '../app/app.ts'
 import type { ClusterHealth } from '../app/cluster-health.ts'
+import type { FolderClaim } from './folder-claim.ts'
 
 /** The ports of an instance to the outside. */
 export type Ports = {
@@ -38,6 +39,8 @@ export type Ports = {
   readonly follows?: boolean
   /** Aborted with the reason, a `KeelsonError`, when the start is given up. */
   readonly abandoned?: AbortSignal
+  /** Members share the folder: what this one has of it. */
+  readonly shared?: SharedFolder
   /** The instance of a cluster, owned by this member. */
   readonly ownership?: InstanceOwnership
   readonly projections: Projections
@@ -50,6 +53,16 @@ export type Ports = {
   readonly makeScanner: TurnScannerFactory
   /** The part of the tree that serves attached prompts. The promise never rejects. */
   readonly attach?: (instance: string, app: Promise<App>) => ChildSpec
+}
+
+/** The part of a folder that one of its members has. */
+export type SharedFolder = {
+  /** The instance releases it at its end. */
+  readonly claim: FolderClaim
+  /** Whether this member holds the lock of the shard. */
+  readonly has: (shard: number) => boolean
+  /** The instance runs. `open` opens one more shard, whose lock this member has got. Never rejects. */
+  readonly onRun: (open: (shard: number) => Promise<void>, ending: AbortSignal) => void
 }
 
 /** The ownership of an instance by a member of its cluster. */

@@ -92,10 +92,11 @@ const inspected = async (
     const shard = shards[at] as Shard
     if (look.status === 'rejected') failures.set(shard, look.reason)
     else {
-      const isOther = look.value.exists && look.value.walId !== logs?.[at]
+      const log = logs?.[shard.index]
+      const isOther = look.value.exists && look.value.walId !== log
       // A cache of another log is filled again.
       const isRefilled = isOther && cache !== undefined
-      const fault = logs && !isRefilled && otherLog(look.value, logs[at], shard.files.floor)
+      const fault = logs && !isRefilled && otherLog(look.value, log, shard.files.floor)
       if (fault) failures.set(shard, wrongLog(shard, cache?.engine, ...fault))
       else epochs.set(shard, look.value.epoch)
     }

@@ -24,7 +24,12 @@ import { configError } from '../../errors.ts'
 import type { Logger, System } from '../../runtime/index.ts'
 import { projectionList } from '../../storage/index.ts'
 import { type AppTree, checkAppTree } from '../users-tree/app-tree.ts'
-import { clusterMember, refuseLocalOptions } from './cluster-options.ts'
+import {
+  clusterMember,
+  isFolderCluster,
+  refuseLocalOptions,
+  refuseOwnAlone,
+} from './cluster-options.ts'
 
 /** A step of starting. */
 export type StartProgress = {
@@ -144,7 +149,9 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
     throw configError('logger', 'absent: the System has its own', checked.logger)
   if (checked.acts && checked.app === false)
     throw configError('acts', 'false: with app: false nothing acts', true)
-  if (checked.cluster) refuseLocalOptions(options)
+  const { cluster } = checked
+  if (cluster && isFolderCluster(cluster)) refuseOwnAlone(checked, cluster)
+  else if (cluster) refuseLocalOptions(options)
   const names = ['projections', ...Object.keys(storageOptions)]
   const isSetting = ([name]: readonly [string, unknown]): boolean => names.includes(name)
   const settings = Object.fromEntries(Object.entries(checked).filter(isSetting))

@@ -177,6 +177,16 @@ const reopen = async (
   return { shard: shard.index, was: reopened.length > 0 ? 'down' : 'running', reopened }
 }
 
+/**
+ * Opens a shard that has come to this member and was inspected. Resolves when it is open, or down.
+ */
+export const openArrived = async (system: System, shard: Shard): Promise<void> => {
+  shard.arrive()
+  const { shards } = treeNames(shard.parts.instance)
+  await restarted(system, shards, `shard(${shard.index})`, shard)
+  await shard.settled()
+}
+
 /** Opens a part. True: it was down. */
 type Opener = (system: System, shard: ShardCore, followers: readonly Follower[]) => Promise<boolean>
 

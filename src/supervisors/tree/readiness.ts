@@ -45,10 +45,11 @@ export class Readiness {
     return !this.#treeRuns && !this.#hasEnded
   }
 
-  /** `ready`: the user's tree runs, and a shard is open. */
+  /** `ready`: the user's tree runs, and a shard is open, or all are at other members. */
   get state(): 'starting' | 'ready' | 'down' | 'closing' {
     if (this.#hasEnded) return 'closing'
-    if (this.#in('open').length > 0) return this.#treeRuns ? 'ready' : 'starting'
+    const isOfOthers = this.#shards.every(({ phase }) => phase.kind === 'elsewhere')
+    if (this.#in('open').length > 0 || isOfOthers) return this.#treeRuns ? 'ready' : 'starting'
     return this.#in('recovering').length > 0 ? 'starting' : 'down'
   }
 

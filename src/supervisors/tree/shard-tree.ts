@@ -165,7 +165,7 @@ const actorNames = (shard: Shard, form: ShardForm): Name[] => [
 ]
 
 /**
- * A shard that is down is not restarted by a supervisor. Only `control.reopen` clears that and
+ * A shard that is down is not restarted by a supervisor, and one that is elsewhere is not started. Only `control.reopen` clears that and
  * tries again; or `restartChild`, if the shard was ended by hand.
  */
 export const unlessDown = (shard: Shard, spec: ChildSpec): ChildSpec => {
@@ -175,7 +175,7 @@ export const unlessDown = (shard: Shard, spec: ChildSpec): ChildSpec => {
     start: async (context) => {
       const { system } = context
       const wasDown = shard.phase.kind === 'down'
-      if (wasDown && !isByHand) return { ignore: true }
+      if ((wasDown && !isByHand) || shard.phase.kind === 'elsewhere') return { ignore: true }
       isByHand = false
       shard.clearDown()
       // A killed supervisor leaves its writer to end later; a new writer must not meet it.

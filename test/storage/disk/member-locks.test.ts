@@ -72,8 +72,13 @@ describe.skipIf(lacks(noFlock))('a lock that members share', () => {
     expect(refusal(() => lockBy('file', path)).code, 'the last one blanked it').toBe('no error')
   })
 
-  test('may be shared by those who only read, too', () => {
-    memberLocks().share(path, holder)
+  test('is refused to those who only read a closed folder, until the last one is gone', () => {
+    const lock = memberLocks().share(path, holder)
+    const lines = readFileSync(path)
+    expect(refusal(() => shareLock(path)).code).toBe('LOCKED_DIR')
+    lock.release()
+    // As after a kill of all: the lines stay.
+    writeFileSync(path, lines)
 
     expect(refusal(() => shareLock(path)).code).toBe('no error')
   })

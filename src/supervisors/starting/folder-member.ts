@@ -1,0 +1,173 @@
+/**
+ * Starts an instance as one of several members that share its data folder. Each has the shards whose
+ * locks it holds. It opens those at its start, and takes more over when their owner has ended: the
+ * kernel frees the locks of a process that ends in any way, and never those of one that is stopped.
+ *
+ * Being built: calls and reads of a shard at another member are refused, and nothing is moved to a
+ * member that begins later.
+ */
+import { resolve } from 'node:path'
+import type { Cancel, Clock } from '../../clock.ts'
+import { isKeelsonError, reasonText } from '../../errors.ts'
+import { createSystem, type Logger } from '../../runtime/index.ts'
+import { memberLocks, shardsToClaim } from '../../storage/index.ts'
+import { type App, closeShards } from '../app/app.ts'
+import type { FolderCluster } from './cluster-options.ts'
+import { claimFolder } from './folder-claim.ts'
+import { instanceShards, startInstance } from './instance.ts'
+import type { Ports } from './machine-ports.ts'
+import { MemberFolder } from './member-folder.ts'
+import { inspectShards } from './shard-inspection.ts'
+import type { CheckedOptions } from './start-options.ts'
+
+/** The shards of a new folder, unless the options say otherwise. */
+const shardsOfNew = 64
+
+/** The others are looked at so often, in ms. A look reads a small file of each. */
+const lookMs = 250
+
+/** All members begin within this time, in ms. The shards of one that does not go to the others. */
+const arrivalMs = 5_000
+
+/** A folder is made within this time, in ms. */
+const makingMs = 60_000
+
+/**
+ * Starts the instance of a member with the result of `loadedOptions`. Resolves when the shards that
+ * it got are open.
+ * @throws KeelsonError as `startInstance`; `LOCKED_DIR` also if another process has the name;
+ * `CONFIG` where members cannot share a folder (`MemberLocks.share`), for a folder with fewer shards
+ * than members, and for a copy that may not act yet
+ */
+export const startFolderMember = async (
+  options: CheckedOptions,
+  cluster: FolderCluster,
+  ports: Ports,
+): Promise<App> => {
+  const { clock, disk } = ports
+  const folder = await entered(options, cluster, ports)
+  try {
+    const watch = new MemberWatch(folder, cluster, clock)
+    watch.look()
+    const shared = {
+      claim: folder.claim,
+      has: (shard: number) => folder.has(shard),
+      onRun: (open: (shard: number) => Promise<void>, ending: AbortSignal) =>
+        watch.follow(open, ending, options.logger ?? options.system?.logger),
+    }
+    return await startInstance(options, { ...ports, disk, shared })
+  } catch (error) {
+    folder.claim.release()
+    throw error
+  }
+}
+
+/** The folder, which this member shares from now on. It is made if it is missing. */
+const entered = async (
+  options: CheckedOptions,
+  cluster: FolderCluster,
+  ports: Ports,
+): Promise<MemberFolder> => {
+  const { disk, clock } = ports
+  const dir = resolve(options.dir)
+  const request = { disk, clock, dir, locks: memberLocks(), instance: options.instance, cluster }
+  const endsAt = clock.monotonic() + makingMs
+  for (;;) {
+    try {
+      const folder = MemberFolder.share(request, options.shards)
+      if (folder) return folder
+      await make(options, cluster, ports)
+    } catch (error) {
+      if (!isBeingMade(error) || clock.monotonic() > endsAt) throw error
+      await new Promise<void>((done) => clock.after(50, done))
+    }
+  }
+}
+
+/** Whether a folder is refused because another member makes it at this moment, or has just done so. */
+const isBeingMade = (error: unknown): boolean => {
+  if (!isKeelsonError(error, 'LOCKED_DIR')) return false
+  const { makes, by } = Object(error.details.holder)
+  return makes !== undefined || by === 'members'
+}
+
+/** Makes the logs and the description of a new folder, alone. @throws as `startInstance` */
+const make = async (
+  options: CheckedOptions,
+  { member, engine }: FolderCluster,
+  ports: Ports,
+): Promise<void> => {
+  const { disk, clock } = ports
+  const shards = options.shards ?? Math.max(shardsOfNew, engine.members.length)
+  const dir = resolve(options.dir)
+  const { instance } = options
+  const claim = claimFolder({ disk, clock, dir, instance, shards, holder: { makes: member } })
+  const system = createSystem({ clock })
+  const made = instanceShards(claim, options, ports, system)
+  try {
+    await inspectShards(made, claim, options, ports)
+  } catch (error) {
+    claim.undo()
+    throw error
+  } finally {
+    await closeShards(made)
+    await system.stop()
+    claim.release()
+  }
+}
+
+/** Looks at the other members, and takes the shards that should be at this one and are free. */
+class MemberWatch {
+  readonly #folder: MemberFolder
+  readonly #cluster: FolderCluster
+  readonly #clock: Clock
+  readonly #since: number
+  readonly #met = new Set<string>()
+
+  constructor(folder: MemberFolder, cluster: FolderCluster, clock: Clock) {
+    this.#folder = folder
+    this.#cluster = cluster
+    this.#clock = clock
+    this.#since = clock.monotonic()
+  }
+
+  /** Takes what is free, and returns it. @throws DiskError */
+  look(): readonly number[] {
+    const { engine, member: self } = this.#cluster
+    const { members } = engine
+    const alive = this.#folder.alive(members)
+    for (const member of alive) this.#met.add(member)
+    const mayCome = this.#clock.monotonic() < this.#since + arrivalMs
+    const seen = { members, self, alive, met: this.#met, mayCome }
+    return shardsToClaim(this.#folder.claim.shards, seen).filter((shard) =>
+      this.#folder.take(shard),
+    )
+  }
+
+  /** Looks again and again until the instance ends, and has opened what it took. */
+  follow(
+    open: (shard: number) => Promise<void>,
+    ending: AbortSignal,
+    logger: Logger | undefined,
+  ): void {
+    const failed = (error: unknown): void => {
+      if (ending.aborted) return
+      logger?.error(`a member cannot take shards over: ${reasonText(error)}`, { error })
+    }
+    let cancel: Cancel = () => undefined
+    ending.addEventListener('abort', () => cancel(), { once: true })
+    const again = (): void => {
+      cancel = this.#clock.after(lookMs, next, { holdsProcess: false })
+    }
+    const next = (): void => {
+      if (ending.aborted) return
+      try {
+        for (const shard of this.look()) open(shard).catch(failed)
+      } catch (error) {
+        failed(error)
+      }
+      again()
+    }
+    again()
+  }
+}

@@ -1,0 +1,183 @@
+/**
+ * A data folder that this process shares with other members: the lock of the folder, shared, a lock
+ * for itself in `members`, and the locks of its shards. It is apart from `folder-member.ts`, which
+ * decides when a shard is taken.
+ */
+import { join } from 'node:path'
+import type { Clock } from '../../clock.ts'
+import { configError, isKeelsonError, KeelsonError } from '../../errors.ts'
+import {
+  attempt,
+  type DataFolderFacts,
+  type Disk,
+  type DiskLock,
+  describeHolder,
+  lockFileName,
+  type MemberLocks,
+  raiseFloor,
+  readDataFolder,
+  refusing,
+  shardFolder,
+} from '../../storage/index.ts'
+import type { FolderCluster } from './cluster-options.ts'
+import type { FolderClaim } from './folder-claim.ts'
+
+/** The folder of the members' locks, in the data folder. */
+const membersName = 'members'
+
+/** The folder to share, and the member. */
+export type MemberRequest = {
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly dir: string
+  readonly locks: MemberLocks
+  readonly instance: string
+  readonly cluster: FolderCluster
+}
+
+/** The folder as one member has it, until its claim is released. */
+export class MemberFolder {
+  /** For the instance. */
+  readonly claim: FolderClaim
+  readonly #request: MemberRequest
+  readonly #holder: string
+  readonly #root: DiskLock
+  #own: DiskLock | undefined
+  readonly #shards = new Map<number, DiskLock>()
+
+  /**
+   * Shares the folder; `undefined` if it is to be made.
+   * @throws KeelsonError as `MemberLocks.share` and `readDataFolder`; `CONFIG` for another number of
+   * shards than `shards`, for fewer shards than members, for a cache, and for a copy
+   */
+  static share(request: MemberRequest, shards: number | undefined): MemberFolder | undefined {
+    return refusing(() => {
+      const { disk, dir, locks, instance } = request
+      // Without a description there may be no folder, or none that members may share.
+      if (readDataFolder(disk, dir).state !== 'sound') return undefined
+      const root = locks.share(join(dir, lockFileName), describeHolder({ instance }))
+      try {
+        const reading = readDataFolder(disk, dir)
+        if (reading.state !== 'sound')
+          throw new KeelsonError('CORRUPT', `${dir} has no description`)
+        refuseFolder(request, reading.facts, shards)
+        const folder = new MemberFolder(request, reading.facts, root)
+        folder.#enter()
+        return folder
+      } catch (error) {
+        root.release()
+        throw error
+      }
+    })
+  }
+
+  /** For `share`. */
+  private constructor(request: MemberRequest, facts: DataFolderFacts, root: DiskLock) {
+    const { clock, cluster, instance, dir } = request
+    const incarnation = Buffer.from(clock.randomBytes(8)).toString('hex')
+    this.#request = request
+    this.#root = root
+    this.#holder = describeHolder({
+      ...{ instance, since: clock.now() },
+      ...{ member: cluster.member, incarnation },
+    })
+    this.claim = {
+      ...{ dir, shards: facts.shards, logs: facts.logs },
+      ...{ leftovers: [], waits: false, isUnknown: false, isOutdated: false },
+      instanceId: () => facts.instanceId,
+      act: () => undefined,
+      finish: () => undefined,
+      undo: () => undefined,
+      lockOf: (shard) => this.#shards.get(shard)?.identity,
+      raise: (floors) => this.#raise(facts.logs, floors),
+      release: () => this.#release(),
+    }
+  }
+
+  /** Whether this member has the shard. */
+  has(shard: number): boolean {
+    return this.#shards.has(shard)
+  }
+
+  /** Those of these members, but for this one, whose process lives. @throws DiskError */
+  alive(members: readonly string[]): ReadonlySet<string> {
+    const { locks, cluster } = this.#request
+    const others = members.filter((member) => member !== cluster.member)
+    return new Set(others.filter((each) => locks.holder(this.#lockOf(each))?.fate === 'alive'))
+  }
+
+  /**
+   * Takes a shard, unless another process has it. True: this member has it from now on, and had it
+   * not before. @throws DiskError
+   */
+  take(shard: number): boolean {
+    if (this.#shards.has(shard)) return false
+    const { locks, dir } = this.#request
+    const path = join(shardFolder(dir, shard).wal, lockFileName)
+    // The kernel is not asked in vain each time.
+    if (locks.holder(path)?.fate === 'alive') return false
+    const lock = this.#unlessHeld(path)
+    if (lock) this.#shards.set(shard, lock)
+    return lock !== undefined
+  }
+
+  #unlessHeld(path: string): DiskLock | undefined {
+    try {
+      return this.#request.locks.lock(path, this.#holder)
+    } catch (error) {
+      // Its process is ending: the threads of it may still write.
+      if (isKeelsonError(error, 'LOCKED_DIR')) return undefined
+      throw error
+    }
+  }
+
+  #enter(): void {
+    const { disk, dir, locks, cluster } = this.#request
+    const folder = join(dir, membersName)
+    disk.makeFolder(folder)
+    disk.syncFolder(dir)
+    this.#own = locks.lock(this.#lockOf(cluster.member), this.#holder)
+  }
+
+  #lockOf(member: string): string {
+    return join(this.#request.dir, membersName, member)
+  }
+
+  #raise(logs: readonly string[], floors: Parameters<FolderClaim['raise']>[0]): void {
+    const { disk, dir } = this.#request
+    for (const [shard, lock] of this.#shards) {
+      const [walId, floor] = [logs[shard], floors[shard]]
+      const folders = shardFolder(dir, shard)
+      const isOurs = disk.identity(join(folders.wal, lockFileName)) === lock.identity
+      if (walId !== undefined && floor && isOurs)
+        attempt(() => raiseFloor(disk, folders.floor, { walId, ...floor }))
+    }
+  }
+
+  #release(): void {
+    for (const lock of this.#shards.values()) lock.release()
+    this.#shards.clear()
+    this.#own?.release()
+    this.#root.release()
+  }
+}
+
+/** @throws KeelsonError `CONFIG` */
+const refuseFolder = (
+  { dir, cluster }: MemberRequest,
+  facts: DataFolderFacts,
+  shards: number | undefined,
+): void => {
+  const { members } = cluster.engine
+  if (shards !== undefined && shards !== facts.shards)
+    throw configError('shards', `${facts.shards}, as ${dir} was made with`, shards)
+  if (facts.shards < members.length)
+    throw configError(
+      'cluster.engine.members',
+      `at most ${facts.shards}, as many as the folder has shards`,
+      members.length,
+    )
+  if (facts.cache) throw configError('dir', 'a folder with logs, and not a cache', dir)
+  if (facts.waits)
+    throw configError('dir', 'no copy: start it once without members, with acts: true', dir)
+}

@@ -1,0 +1,27 @@
+import { expect, test } from 'vitest'
+import { folderEngine } from '../../../src/storage/members/folder-engine.ts'
+
+test('the engine of a folder names its members, and no change of the list reaches it', () => {
+  const members = ['a', 'b']
+  const engine = folderEngine({ members })
+  members.push('c')
+
+  expect(engine.members).toEqual(['a', 'b'])
+})
+
+test.each([
+  ['no list', undefined],
+  ['no member', []],
+  ['a name that is none', ['a', 'b/c']],
+  ['an empty name', ['']],
+  ['a number', [1]],
+  ['a name twice', ['a', 'b', 'a']],
+  ['too many', Array.from({ length: 65 }, (_, at) => `m${at}`)],
+])('%s is CONFIG', (_, members) => {
+  expect(() => folderEngine({ members: members as string[] })).toThrow(
+    expect.objectContaining({
+      code: 'CONFIG',
+      details: expect.objectContaining({ path: 'cluster.engine.members' }),
+    }),
+  )
+})
