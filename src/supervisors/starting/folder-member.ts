@@ -9,9 +9,10 @@
 import { resolve } from 'node:path'
 import type { Cancel, Clock } from '../../clock.ts'
 import { isKeelsonError, reasonText } from '../../errors.ts'
-import { createSystem, type Logger } from '../../runtime/index.ts'
+import { createSystem } from '../../runtime/index.ts'
 import { memberLocks, shardsToClaim } from '../../storage/index.ts'
 import { type App, closeShards } from '../app/app.ts'
+import type { InstanceParts } from '../app/app-context.ts'
 import type { FolderCluster } from './cluster-options.ts'
 import { claimFolder } from './folder-claim.ts'
 import { instanceShards, startInstance } from './instance.ts'
@@ -52,8 +53,7 @@ export const startFolderMember = async (
     const shared = {
       claim: folder.claim,
       has: (shard: number) => folder.has(shard),
-      onRun: (open: (shard: number) => Promise<void>, ending: AbortSignal) =>
-        watch.follow(open, ending, options.logger ?? options.system?.logger),
+      onRun: watch.follow.bind(watch),
     }
     return await startInstance(options, { ...ports, disk, shared })
   } catch (error) {
@@ -84,11 +84,14 @@ const entered = async (
   }
 }
 
-/** Whether a folder is refused because another member makes it at this moment, or has just done so. */
+/**
+ * Whether a folder is refused because another member makes it at this moment, or has just done so. A
+ * holder that names no process has not written its lines yet, or has blanked them.
+ */
 const isBeingMade = (error: unknown): boolean => {
   if (!isKeelsonError(error, 'LOCKED_DIR')) return false
-  const { makes, by } = Object(error.details.holder)
-  return makes !== undefined || by === 'members'
+  const { makes, pid } = Object(error.details.holder)
+  return makes !== undefined || pid === undefined
 }
 
 /** Makes the logs and the description of a new folder, alone. @throws as `startInstance` */
@@ -147,12 +150,11 @@ class MemberWatch {
   /** Looks again and again until the instance ends, and has opened what it took. */
   follow(
     open: (shard: number) => Promise<void>,
-    ending: AbortSignal,
-    logger: Logger | undefined,
+    { ending, system }: Pick<InstanceParts, 'ending' | 'system'>,
   ): void {
     const failed = (error: unknown): void => {
       if (ending.aborted) return
-      logger?.error(`a member cannot take shards over: ${reasonText(error)}`, { error })
+      system.logger.error(`a member cannot take shards over: ${reasonText(error)}`, { error })
     }
     let cancel: Cancel = () => undefined
     ending.addEventListener('abort', () => cancel(), { once: true })

@@ -109,17 +109,7 @@ export const startInstance = async (options: CheckedOptions, ports: Ports): Prom
     const app = await run({ options, ports, system, claim, shards, release })
     noteFloors()
     isStarting = false
-    const arrived = async (index: number): Promise<void> => {
-      const shard = shards[index] as Shard
-      const one = { ...options, allowDown: true }
-      const found = await inspectShards([shard], claim, one, ports)
-      if (shard.phase.kind === 'elsewhere') await openArrived(system, shard)
-      // The instance may have closed before the epoch began.
-      if (shard.phase.kind !== 'open') return
-      epochs.set(shard, found.get(shard) ?? 0)
-      noteFloors()
-    }
-    shared?.onRun(arrived, app[innerParts].ending)
+    shared?.onRun(arrivals({ options, ports, system, claim, shards }, epochs), app[innerParts])
     return app
   } catch (error) {
     if (!options.system) await system.stop()
@@ -130,6 +120,22 @@ export const startInstance = async (options: CheckedOptions, ports: Ports): Prom
     throw withSpaceNeeded(error, ports.disk, claim, options)
   }
 }
+
+/** Opens one more shard, whose lock this member has got, and notes its epoch. */
+const arrivals =
+  (
+    { options, ports, system, claim, shards }: Omit<Inspected, 'release'>,
+    epochs: Awaited<ReturnType<typeof inspectShards>>,
+  ) =>
+  async (index: number): Promise<void> => {
+    const shard = shards[index] as Shard
+    const found = await inspectShards([shard], claim, { ...options, allowDown: true }, ports)
+    if (shard.phase.kind === 'elsewhere') await openArrived(system, shard)
+    // The instance may have closed before the epoch began.
+    if (shard.phase.kind !== 'open') return
+    epochs.set(shard, found.get(shard) ?? 0)
+    claim.raise(shards.map((each) => (each === shard ? floorOf(shard, epochs) : undefined)))
+  }
 
 const newSystem = ({ logger }: CheckedOptions, { clock }: Ports): System =>
   createSystem({ clock, ...(logger && { logger }) })

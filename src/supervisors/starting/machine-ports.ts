@@ -25,6 +25,7 @@ import {
   threadTurnScanner,
 } from '../../storage/index.ts'
 import type { App } from '../app/app.ts'
+import type { InstanceParts } from '../app/app-context.ts'
 import type { ClusterHealth } from '../app/cluster-health.ts'
 import type { FolderClaim } from './folder-claim.ts'
 
@@ -62,7 +63,10 @@ export type SharedFolder = {
   /** Whether this member holds the lock of the shard. */
   readonly has: (shard: number) => boolean
   /** The instance runs. `open` opens one more shard, whose lock this member has got. Never rejects. */
-  readonly onRun: (open: (shard: number) => Promise<void>, ending: AbortSignal) => void
+  readonly onRun: (
+    open: (shard: number) => Promise<void>,
+    running: Pick<InstanceParts, 'system' | 'ending'>,
+  ) => void
 }
 
 /** The ownership of an instance by a member of its cluster. */

@@ -148,8 +148,9 @@ export class MemberFolder {
     for (const [shard, lock] of this.#shards) {
       const [walId, floor] = [logs[shard], floors[shard]]
       const folders = shardFolder(dir, shard)
-      const isOurs = disk.identity(join(folders.wal, lockFileName)) === lock.identity
-      if (walId !== undefined && floor && isOurs)
+      // If LOCK was removed by hand, the shard may have another owner.
+      const isOurs = (): boolean => disk.identity(join(folders.wal, lockFileName)) === lock.identity
+      if (walId !== undefined && floor && isOurs())
         attempt(() => raiseFloor(disk, folders.floor, { walId, ...floor }))
     }
   }
