@@ -34,6 +34,7 @@ export class OrderCalls {
   #mails!: Queue<Mail>
   #program = 0
   #next = 0
+  readonly #given: Order[] = []
 
   constructor(life: ProgramLife) {
     this.#life = life
@@ -115,10 +116,10 @@ export class OrderCalls {
     return (this.#life.app.entity('shop').state(shop) as readonly string[] | undefined) ?? []
   }
 
-  /** Gives a new order, or one without an answer once more. */
+  /** Gives a new order, or one once more: one without an answer, or any. */
   async acts(): Promise<void> {
     const { random } = this.#life
-    const open = this.ledger.open
+    const open = random() < 0.8 ? this.ledger.open : this.#given
     const jobs = this.#life.pick([1, 2, 3])
     const words = ['hot', 'green', 'tea'].slice(0, this.#life.pick([0, jobs]))
     const order =
@@ -128,6 +129,7 @@ export class OrderCalls {
             ...{ id: `order${this.#next++}`, shop: this.#life.pick(shops) },
             ...{ refuses: random() < 0.2, words, jobs },
           }
+    if (!order.refuses && !this.#given.includes(order)) this.#given.push(order)
     await this.#orders(order)
   }
 
