@@ -15,15 +15,9 @@ export type { KeptError } from '../errors.ts'
 export { flow } from './app/flow.ts'
 export type { BatchCommitted, FlowOfBatch } from './app/flow-of-batch.ts'
 export type { FlowOfTurn, FlowTurnContext } from './app/flow-of-turn.ts'
-export type {
-  Cancelled,
-  Flow,
-  FlowApp,
-  Handle,
-  QueryArguments,
-  Settlement,
-} from './app/handle.ts'
+export type { Flow, FlowApp, Settlement } from './app/handle.ts'
 export { queue } from './app/queue.ts'
+export type { Cancelled, Handle, QueryArguments } from './app/run-handle.ts'
 export { type Schedule, schedule } from './app/schedule.ts'
 export type {
   BrokenSchedule,

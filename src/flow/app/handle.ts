@@ -1,7 +1,7 @@
 /** `flow(app)`: starts runs, talks to them, and looks at them. */
 import type { Batch, BatchAnswer } from '../../actors/index.ts'
 import { argument, object, optional, readOptions, text } from '../../check.ts'
-import { errorOf, invalidArgument, type KeptError, keptError } from '../../errors.ts'
+import { invalidArgument, type KeptError, keptError } from '../../errors.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import { type DrainOptions, drainQueue, type JobHandle, jobHandle } from '../queue/job-handle.ts'
@@ -19,14 +19,7 @@ import {
 } from '../queue/queue-handle.ts'
 import type { QueueLook, QueuePlace } from '../queue/queue-messages.ts'
 import type { Queue } from '../queue/queue-terms.ts'
-import type {
-  Answer,
-  AnyWorkflow,
-  Queries,
-  StartRunOptions,
-  UpdateValue,
-  Workflow,
-} from '../runs/body.ts'
+import type { AnyWorkflow, StartRunOptions, Workflow } from '../runs/body.ts'
 import {
   type CountsOf,
   countsOf,
@@ -44,100 +37,29 @@ import {
   waitingOf,
   watchOf,
 } from '../runs/listing.ts'
-import type { RunEnd, RunMessages, SignalRequest } from '../runs/messages.ts'
+import type { RunMessages } from '../runs/messages.ts'
 import {
-  cancelOptions,
   exactly,
   forkOptions,
-  resultOptions,
   retryFromOptions,
   shortText,
-  signalOptions,
   startOf,
-  updateOptions,
   workflowOf,
 } from '../runs/options.ts'
-import { answerOf, entitiesOf, failure } from '../runs/parts.ts'
-import type { Outcome, RunState, RunStatus } from '../runs/record.ts'
-import { notNow } from '../runs/turns.ts'
-import { copied, inputOf, outcomeOf } from '../runs/values.ts'
+import { answerOf, entitiesOf } from '../runs/parts.ts'
+import type { Outcome } from '../runs/record.ts'
+import { inputOf, outcomeOf } from '../runs/values.ts'
 import { FlowOfBatch } from './flow-of-batch.ts'
+import { type Handle, runHandle } from './run-handle.ts'
 import { Schedules } from './schedules.ts'
 
 /** The part of an instance that `flow` uses: `app`, or `context.app`. */
 export type FlowApp = Pick<AppContext, 'entity'>
 
-/** The answer to a cancel. False: the run had ended, or its end had begun, with this status. */
-export type Cancelled = { readonly accepted: boolean; readonly status: RunStatus }
-
 /** The decision about a step whose outcome is not known. */
 export type Settlement =
   | { readonly value: unknown }
   | { readonly error: Error | { readonly message: string; readonly code?: string } }
-
-/** The arguments of a query after what was reported. */
-export type QueryArguments<F> = F extends (reported: never, ...rest: infer Rest) => unknown
-  ? Rest
-  : never
-
-/**
- * A run of a workflow that ends with an `O`, takes the signals `S`, and answers the queries `Q` and the
- * updates `U`.
- */
-export interface Handle<O = unknown, S = never, Q = unknown, U = unknown> {
-  readonly id: string
-  /** Whether the run had begun before this start. */
-  readonly repeated: boolean
-  /**
-   * The output of the run. Waits for its end.
-   * @throws KeelsonError `FAILED` or `CANCELLED`, with the error of the run as `cause`; `BLOCKED` if
-   * it cannot go on; `CONFLICT` if it has not begun; `TIMEOUT` after `timeoutMs`, 30,000 by default,
-   * `CLOSED` at a close and `EXITED` if the process of the run ends: the run goes on
-   */
-  result(options?: { readonly timeoutMs?: number }): Promise<O>
-  /**
-   * Sends a signal, and answers when it is durable. A second one with the same `id` changes nothing,
-   * and is answered after the end of the run too.
-   * @throws KeelsonError `CONFLICT` if the run has ended or has not begun; `BUSY` with 1,000 unread
-   * signals; `TOO_LARGE` for a value of more than 1 MiB; `INVALID_ARGUMENT` for one that cannot be
-   * stored
-   */
-  signal<N extends keyof S & string>(
-    name: N,
-    value: S[N],
-    options?: { readonly id?: string },
-  ): Promise<{ readonly repeated: boolean }>
-  /**
-   * Calls the handler that the body has for this name (`ctx.onUpdate`), and resolves with its answer
-   * when that is durable. An update from before the handler waits for it. With an `id` a second one
-   * is the same, and gets the same answer, after the end of the run too: so ask again after
-   * `TIMEOUT`, `CLOSED`, `EXITED` or `UNKNOWN_OUTCOME`, which leave the update with the run.
-   * @throws KeelsonError the error of the handler; `FAILED`, `CANCELLED` or `BLOCKED` if the run gets
-   * there before it answers; `CONFLICT` if it has ended, or has not begun, or its body completed or
-   * began again before it answered; `BUSY` with 1,000 unread signals and updates; `TOO_LARGE` for
-   * more than 1 MiB; `TIMEOUT` after `timeoutMs`, 30,000 by default; `CLOSED`, `EXITED`
-   */
-  update<N extends keyof U & string>(
-    name: N,
-    value: UpdateValue<U[N]>,
-    options?: { readonly id?: string; readonly timeoutMs?: number },
-  ): Promise<Answer<U[N]>>
-  /**
-   * Cancels the run, and answers when that is durable. No new step begins; the steps that the body
-   * has asked for are undone. `force` ends the run at once without that; its children get a plain cancel.
-   * @throws KeelsonError `CONFLICT` if it has not begun
-   */
-  cancel(options?: { readonly reason?: string; readonly force?: boolean }): Promise<Cancelled>
-  /**
-   * Answers a query from what the body has reported last, which is durable. It runs here, and calls
-   * neither the run nor its body. An error of the query reaches the caller.
-   * @throws KeelsonError `CONFLICT` if the run has not begun; `INVALID_ARGUMENT` for no such query
-   */
-  query<N extends keyof Q & string>(
-    name: N,
-    ...argument: QueryArguments<Q[N]>
-  ): Promise<Q[N] extends (...args: never) => infer A ? Awaited<A> : never>
-}
 
 /** Starts runs, talks to them, and looks at them. */
 export class Flow {
@@ -170,7 +92,7 @@ export class Flow {
     const { id, ...others } = startOf(type, options)
     const request = { ...inputOf(input), ...others }
     const { repeated, end } = await this.#ask(type, id, (ref) => call(ref, 'start', request))
-    return this.#handle(type, id, repeated, end)
+    return runHandle(this.#app, type, id, repeated, end)
   }
 
   /** The run of this id, whether or not it has begun. */
@@ -180,7 +102,7 @@ export class Flow {
     ...surplus: []
   ): Handle<O, S, Q, U> {
     exactly('handle(type, id)', surplus)
-    return this.#handle(type, id, true)
+    return runHandle(this.#app, type, id, true)
   }
 
   /**
@@ -229,7 +151,7 @@ export class Flow {
     const { id: other, from } = forkOptions(options, argument('', 'a fork'))
     this.#ref(type, id)
     const { repeated } = await this.#ask(type, other, (ref) => call(ref, 'fork', { id, from }))
-    return this.#handle(type, other, repeated)
+    return runHandle(this.#app, type, other, repeated)
   }
 
   /**
@@ -407,72 +329,6 @@ export class Flow {
     return drainQueue(this.#app, queue, options)
   }
 
-  #handle<I, O, S, Q, U>(
-    type: Workflow<I, O, S, Q, U>,
-    id: string,
-    repeated: boolean,
-    known?: RunEnd,
-  ): Handle<O, S, Q, U> {
-    const ref = this.#ref(type, id)
-    const run = { type: type.name, id }
-    let left = known
-    return {
-      ...{ id, repeated },
-      result: async (options = {}, ...surplus: []) => {
-        exactly('result({ timeoutMs })', surplus)
-        const { timeoutMs } = resultOptions(options, argument('', 'a result'))
-        const asked = (): Promise<RunEnd> => {
-          const ended = call(ref, 'result', undefined, { timeoutMs })
-          return answerOf(this.#app, run, ended, 'has not ended')
-        }
-        const end = left ?? (await asked())
-        // The value is the caller's: the next result has another copy.
-        left = undefined
-        if (end.status === 'completed') return end.output as O
-        throw failure(type.name, id, end.status, end.error)
-      },
-      signal: async (name, value, options = {}, ...surplus: []) => {
-        exactly('signal(name, value, { id })', surplus)
-        const request = {
-          name: shortText(name, argument('name')),
-          value: copied(value, `the signal ${name}`),
-          ...signalOptions(options, argument('', 'a signal')),
-        }
-        return answerOf(this.#app, run, call(ref, 'signal', request))
-      },
-      cancel: async (options = {}, ...surplus: []) => {
-        exactly('cancel({ reason, force })', surplus)
-        const request = cancelOptions(options, argument('', 'a cancel'))
-        return answerOf(this.#app, run, call(ref, 'cancel', request))
-      },
-      update: async (name, value, options = {}, ...surplus: []) => {
-        exactly('update(name, value, { id, timeoutMs })', surplus)
-        const { timeoutMs, ...others } = updateOptions(options, argument('', 'an update'))
-        const checked = shortText(name, argument('name'))
-        const sent = copied(value, `the update ${name}`)
-        const request = { name: checked, value: sent, ...others }
-        const checks = type.options?.updates ?? {}
-        if (Object.hasOwn(checks, name)) await checks[name]?.(sent as never)
-        const asked = call(ref, 'update', request as SignalRequest, { timeoutMs })
-        const answer = await answerOf(this.#app, run, asked, 'has not answered the update')
-        if (answer.kind === 'ok') return answer.value as never
-        if (answer.kind === 'error') throw errorOf(answer.error)
-        const { end } = answer
-        if (end.status === 'completed') throw notNow('answer the update', id, end.status)
-        throw failure(type.name, id, end.status, end.error)
-      },
-      query: async (name, ...given) => {
-        const queries: Queries = type.options?.queries ?? {}
-        const query = Object.hasOwn(queries, name) ? queries[name] : undefined
-        if (!query) throw invalidArgument('name', oneOfText(Object.keys(queries)), name)
-        exactly('query(name, argument)', given.slice(1))
-        const found = entitiesOf(this.#app, 'workflow', type.name).state(id)
-        if (!found) throw notNow('answer a query', id, undefined)
-        return query((found as RunState).progress as never, given[0] as never) as never
-      },
-    }
-  }
-
   #ask<T>(type: AnyWorkflow, id: string, ask: (ref: Ref<RunMessages>) => Promise<T>): Promise<T> {
     const ref = this.#ref(type, id)
     return answerOf(this.#app, { type: type.name, id }, ask(ref))
@@ -483,9 +339,6 @@ export class Flow {
     return entitiesOf<RunMessages>(this.#app, 'workflow', name).ref(id)
   }
 }
-
-const oneOfText = (names: readonly string[]): string =>
-  names.length > 0 ? `one of ${names.join(', ')}` : 'a query: its workflow has none'
 
 /** The outcome of a decision. @throws KeelsonError `INVALID_ARGUMENT` */
 const decided = (decision: Settlement): Outcome => {

@@ -1,4 +1,7 @@
-/** The context of a run's body, and of the branches of `all`: from calls to operations. */
+/**
+ * The context of a run's body, and of the branches of `all`: from calls to operations. It is apart from
+ * the activation, as a body sees no more than this.
+ */
 import { argument } from '../../check.ts'
 import { invalidArgument, KeelsonError, keptError } from '../../errors.ts'
 import type { Active, ActiveParts, Scope } from './active.ts'

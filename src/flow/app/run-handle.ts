@@ -1,0 +1,155 @@
+/** `Handle`: what a caller has of one run. It is apart from `flow(app)`, as the handle of a job is. */
+import { argument } from '../../check.ts'
+import { errorOf, invalidArgument } from '../../errors.ts'
+import { call } from '../../runtime/index.ts'
+import type { AppContext } from '../../supervisors/index.ts'
+import type { Answer, Queries, UpdateValue, Workflow } from '../runs/body.ts'
+import type { RunEnd, RunMessages, SignalRequest } from '../runs/messages.ts'
+import {
+  cancelOptions,
+  exactly,
+  resultOptions,
+  shortText,
+  signalOptions,
+  updateOptions,
+  workflowOf,
+} from '../runs/options.ts'
+import { answerOf, entitiesOf, failure } from '../runs/parts.ts'
+import type { RunState, RunStatus } from '../runs/record.ts'
+import { notNow } from '../runs/turns.ts'
+import { copied } from '../runs/values.ts'
+
+/** The answer to a cancel. False: the run had ended, or its end had begun, with this status. */
+export type Cancelled = { readonly accepted: boolean; readonly status: RunStatus }
+
+/** The arguments of a query after what was reported. */
+export type QueryArguments<F> = F extends (reported: never, ...rest: infer Rest) => unknown
+  ? Rest
+  : never
+
+/**
+ * A run of a workflow that ends with an `O`, takes the signals `S`, and answers the queries `Q` and the
+ * updates `U`.
+ */
+export interface Handle<O = unknown, S = never, Q = unknown, U = unknown> {
+  readonly id: string
+  /** Whether the run had begun before this start. */
+  readonly repeated: boolean
+  /**
+   * The output of the run. Waits for its end.
+   * @throws KeelsonError `FAILED` or `CANCELLED`, with the error of the run as `cause`; `BLOCKED` if
+   * it cannot go on; `CONFLICT` if it has not begun; `TIMEOUT` after `timeoutMs`, 30,000 by default,
+   * `CLOSED` at a close and `EXITED` if the process of the run ends: the run goes on
+   */
+  result(options?: { readonly timeoutMs?: number }): Promise<O>
+  /**
+   * Sends a signal, and answers when it is durable. A second one with the same `id` changes nothing,
+   * and is answered after the end of the run too.
+   * @throws KeelsonError `CONFLICT` if the run has ended or has not begun; `BUSY` with 1,000 unread
+   * signals; `TOO_LARGE` for a value of more than 1 MiB; `INVALID_ARGUMENT` for one that cannot be
+   * stored
+   */
+  signal<N extends keyof S & string>(
+    name: N,
+    value: S[N],
+    options?: { readonly id?: string },
+  ): Promise<{ readonly repeated: boolean }>
+  /**
+   * Calls the handler that the body has for this name (`ctx.onUpdate`), and resolves with its answer
+   * when that is durable. An update from before the handler waits for it. With an `id` a second one
+   * is the same, and gets the same answer, after the end of the run too: so ask again after
+   * `TIMEOUT`, `CLOSED`, `EXITED` or `UNKNOWN_OUTCOME`, which leave the update with the run.
+   * @throws KeelsonError the error of the handler; `FAILED`, `CANCELLED` or `BLOCKED` if the run gets
+   * there before it answers; `CONFLICT` if it has ended, or has not begun, or its body completed or
+   * began again before it answered; `BUSY` with 1,000 unread signals and updates; `TOO_LARGE` for
+   * more than 1 MiB; `TIMEOUT` after `timeoutMs`, 30,000 by default; `CLOSED`, `EXITED`
+   */
+  update<N extends keyof U & string>(
+    name: N,
+    value: UpdateValue<U[N]>,
+    options?: { readonly id?: string; readonly timeoutMs?: number },
+  ): Promise<Answer<U[N]>>
+  /**
+   * Cancels the run, and answers when that is durable. No new step begins; the steps that the body
+   * has asked for are undone. `force` ends the run at once without that; its children get a plain cancel.
+   * @throws KeelsonError `CONFLICT` if it has not begun
+   */
+  cancel(options?: { readonly reason?: string; readonly force?: boolean }): Promise<Cancelled>
+  /**
+   * Answers a query from what the body has reported last, which is durable. It runs here, and calls
+   * neither the run nor its body. An error of the query reaches the caller.
+   * @throws KeelsonError `CONFLICT` if the run has not begun; `INVALID_ARGUMENT` for no such query
+   */
+  query<N extends keyof Q & string>(
+    name: N,
+    ...argument: QueryArguments<Q[N]>
+  ): Promise<Q[N] extends (...args: never) => infer A ? Awaited<A> : never>
+}
+/** The handle of a run. `known`: its end, for the first `result`. */
+export const runHandle = <I, O, S, Q, U>(
+  app: Pick<AppContext, 'entity'>,
+  type: Workflow<I, O, S, Q, U>,
+  id: string,
+  repeated: boolean,
+  known?: RunEnd,
+): Handle<O, S, Q, U> => {
+  const ref = entitiesOf<RunMessages>(app, 'workflow', workflowOf(type).name).ref(id)
+  const run = { type: type.name, id }
+  let left = known
+  return {
+    ...{ id, repeated },
+    result: async (options = {}, ...surplus: []) => {
+      exactly('result({ timeoutMs })', surplus)
+      const { timeoutMs } = resultOptions(options, argument('', 'a result'))
+      const asked = (): Promise<RunEnd> =>
+        answerOf(app, run, call(ref, 'result', undefined, { timeoutMs }), 'has not ended')
+      const end = left ?? (await asked())
+      // The value is the caller's: the next result has another copy.
+      left = undefined
+      if (end.status === 'completed') return end.output as O
+      throw failure(type.name, id, end.status, end.error)
+    },
+    signal: async (name, value, options = {}, ...surplus: []) => {
+      exactly('signal(name, value, { id })', surplus)
+      const request = {
+        name: shortText(name, argument('name')),
+        value: copied(value, `the signal ${name}`),
+        ...signalOptions(options, argument('', 'a signal')),
+      }
+      return answerOf(app, run, call(ref, 'signal', request))
+    },
+    cancel: async (options = {}, ...surplus: []) => {
+      exactly('cancel({ reason, force })', surplus)
+      const request = cancelOptions(options, argument('', 'a cancel'))
+      return answerOf(app, run, call(ref, 'cancel', request))
+    },
+    update: async (name, value, options = {}, ...surplus: []) => {
+      exactly('update(name, value, { id, timeoutMs })', surplus)
+      const { timeoutMs, ...others } = updateOptions(options, argument('', 'an update'))
+      const checked = shortText(name, argument('name'))
+      const sent = copied(value, `the update ${name}`)
+      const request = { name: checked, value: sent, ...others }
+      const checks = type.options?.updates ?? {}
+      if (Object.hasOwn(checks, name)) await checks[name]?.(sent as never)
+      const asked = call(ref, 'update', request as SignalRequest, { timeoutMs })
+      const answer = await answerOf(app, run, asked, 'has not answered the update')
+      if (answer.kind === 'ok') return answer.value as never
+      if (answer.kind === 'error') throw errorOf(answer.error)
+      const { end } = answer
+      if (end.status === 'completed') throw notNow('answer the update', id, end.status)
+      throw failure(type.name, id, end.status, end.error)
+    },
+    query: async (name, ...given) => {
+      const queries: Queries = type.options?.queries ?? {}
+      const query = Object.hasOwn(queries, name) ? queries[name] : undefined
+      if (!query) throw invalidArgument('name', oneOfText(Object.keys(queries)), name)
+      exactly('query(name, argument)', given.slice(1))
+      const found = entitiesOf(app, 'workflow', type.name).state(id)
+      if (!found) throw notNow('answer a query', id, undefined)
+      return query((found as RunState).progress as never, given[0] as never) as never
+    },
+  }
+}
+
+const oneOfText = (names: readonly string[]): string =>
+  names.length > 0 ? `one of ${names.join(', ')}` : 'a query: its workflow has none'
