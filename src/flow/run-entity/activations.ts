@@ -38,6 +38,9 @@ export type RunAlarms<N extends keyof RunMessages['alarms']> = Pick<RunServer['a
  */
 const ticksMax = 16
 
+/** A run that begins: its end if it has ended, and its state. */
+export type Born = Turned<RunEnd | undefined>
+
 /** The activations of the runs of one workflow in one instance. */
 export class RunActivations {
   readonly workflow: Workflow
@@ -82,13 +85,16 @@ export class RunActivations {
    * has asked for nothing when it ends has ended its run with this turn. Any other goes on when the
    * turn is durable, as it does if the body waits for something else.
    */
-  async bear(
-    born: RunState,
-    input: unknown,
-    context: RunContext,
-  ): Promise<Turned<RunEnd | undefined>> {
+  bear(born: RunState, input: unknown, context: RunContext): Born | Promise<Born> {
     const activation = new RunActivation(this.#terms(context))
     activation.begin({ state: born, record: [], input })
+    // Most bodies ask at once: their turn waits for nothing.
+    if (activation.isAlone) return this.#bearAlone(activation, born, context)
+    this.begin(context, activation)
+    return [undefined, born]
+  }
+
+  async #bearAlone(activation: RunActivation, born: RunState, context: RunContext): Promise<Born> {
     for (let tick = 0; tick < ticksMax && activation.isAlone; tick++) await undefined
     const closing = activation.ending(born, context)
     if (!closing) {

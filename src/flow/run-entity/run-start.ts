@@ -24,12 +24,12 @@ import {
   wholeOf,
   withValue,
 } from '../runs/turns.ts'
-import type { RunActivations, RunAlarms, RunCalls, RunContinues } from './activations.ts'
+import type { Born, RunActivations, RunAlarms, RunCalls, RunContinues } from './activations.ts'
 import { orRefused, refuse } from './refusals.ts'
 
 /** `start`, and `begin` of a run that is held. */
 export const startCalls = (activations: RunActivations): RunCalls<'start' | 'begin'> => ({
-  start: async (state, request, context) => {
+  start: (state, request, context) => {
     if (state) return startedAgain(state, request, context, activations.workflow)
     const { input, delay, deadline = activations.workflow.options.deadline } = request
     if (input !== undefined) context.rows.put('input', input)
@@ -43,10 +43,8 @@ export const startCalls = (activations: RunActivations): RunCalls<'start' | 'beg
     }
     if (activations.workflow.options.queue !== undefined)
       return reply({ repeated: false }, activations.entering(born, context))
-    const [end, next] = await activations.bear(born, input, context)
-    // A run that has failed may be retried, and end otherwise.
-    const started = end?.status === 'completed' ? { repeated: false, end } : { repeated: false }
-    return reply(started, next, isLive(next.status) ? undefined : { hibernate: true })
+    const run = activations.bear(born, input, context)
+    return run instanceof Promise ? run.then(begun) : begun(run)
   },
   begin: (state, _, context) =>
     reply(
@@ -54,6 +52,14 @@ export const startCalls = (activations: RunActivations): RunCalls<'start' | 'beg
       state?.isHeld && !isOver(state.status) ? activations.changed(state, context) : state,
     ),
 })
+
+/** The answer of a start. A run that has failed may be retried, and end otherwise. */
+const begun = ([end, next]: Born) =>
+  reply(
+    end?.status === 'completed' ? { repeated: false, end } : { repeated: false },
+    next,
+    isLive(next.status) ? undefined : { hibernate: true },
+  )
 
 /** `fork`. */
 export const forkCalls = (activations: RunActivations): RunCalls<'fork'> => ({

@@ -131,7 +131,7 @@ export const endRun = async (activation: EndingActivation, ended: BodyEnd): Prom
 
 /**
  * The end of a body that has asked for nothing, in the turn of the birth of its run. `undefined`: it
- * needs a turn of its own.
+ * needs another turn.
  */
 export const closingAtOnce = (
   activation: EndingActivation,
