@@ -24,15 +24,15 @@ const life = async (world: Machine, keys: readonly string[], value: string, proj
   await during(app.close())
 }
 
-/** Replaces the log files of `to` by those of `from`, and `keelson.json`, which knows how far the log had come. */
+/** Replaces the log files of `to` by those of `from`, and `floor.json`, which knows how far the log had come. */
 const restoreLog = (from: Machine['disk'], to: Machine['disk']): void => {
   const isFile = (disk: Machine['disk'], name: string) =>
     name !== 'LOCK' && disk.entry(`${wal}/${name}`)?.kind === 'file'
-  const facts = '/data/keelson.json'
-  to.remove(facts)
+  const floor = '/data/shard-0/floor.json'
+  to.remove(floor)
   for (const name of to.list(wal)) if (isFile(to, name)) to.remove(`${wal}/${name}`)
   const names = from.list(wal).filter((name) => isFile(from, name))
-  for (const path of [facts, ...names.map((name) => `${wal}/${name}`)]) {
+  for (const path of [floor, ...names.map((name) => `${wal}/${name}`)]) {
     const file = to.open(path, 'create')
     file.write(from.contents(path), 0)
     file.sync()
