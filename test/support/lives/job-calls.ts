@@ -4,7 +4,7 @@
  */
 import { type JobLook, type JobTry, type Queue, queue } from '../../../src/flow/index.ts'
 import { name as nameOf } from '../../../src/index.ts'
-import { JobLedger, type JobTerms } from '../models/job-ledger.ts'
+import { type DrainedJobs, JobLedger, type JobTerms } from '../models/job-ledger.ts'
 import type { ProgramLife } from './program-life.ts'
 
 /** A job says what its handler does. */
@@ -171,10 +171,10 @@ export class JobCalls {
 
   async #drains(): Promise<void> {
     const { random, pick } = this.#dice
-    const where = random() < 0.3 ? {} : { priority: pick([0, 5, -5]) }
+    const where: DrainedJobs = random() < 0.3 ? {} : { priority: pick([0, 5, -5]) }
     const before = this.ledger.drains(where)
     const answered = await this.#life.answers('drains', () =>
-      this.#life.flow.drain(this.#queue, { where }),
+      this.#life.flow.drain(this.#queue, where.priority === undefined ? {} : { where }),
     )
     if (!('answer' in answered)) return
     this.#life.count(answered.answer > 0 ? 'drained some' : 'drained none')
