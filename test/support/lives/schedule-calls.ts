@@ -12,7 +12,7 @@ import {
   type Workflow,
   workflow,
 } from '../../../src/flow/index.ts'
-import { name as nameOf } from '../../../src/index.ts'
+import { isKeelsonError, name as nameOf } from '../../../src/index.ts'
 import { ScheduleLedger, type ScheduleTerms } from '../models/schedule-ledger.ts'
 import type { ProgramLife } from './program-life.ts'
 
@@ -108,7 +108,8 @@ export class ScheduleCalls {
   }
 
   #is(name: string, known: ScheduleTerms | 'none'): void {
-    this.ledger.is(name, known, this.#life.now, this.#runsOf(name))
+    const runs = this.#runsOf(name)
+    if (runs) this.ledger.is(name, known, this.#life.now, runs)
   }
 
   async #pauses(name: string, isPaused: boolean): Promise<void> {
@@ -168,7 +169,8 @@ export class ScheduleCalls {
     if (isRefused) return
     const { id, waits } = answered.answer
     if (waits) this.#life.count('triggers that wait')
-    else if (!this.#runsOf(name).includes(id)) this.ledger.wrong.push(`W1: ${id} has not started`)
+    else if (this.#runsOf(name)?.includes(id) === false)
+      this.ledger.wrong.push(`W1: ${id} has not started`)
   }
 
   /** A schedule of the tree is changed there. */
@@ -185,19 +187,26 @@ export class ScheduleCalls {
     if ('answer' in answered) this.ledger.wrong.push('W1: a schedule of the tree is changed')
   }
 
-  #runs(): readonly string[] {
-    return flow(this.#life.app)
-      .list({ type: this.#tick, limit: 1_000 })
-      .entries.map(({ id }) => id)
+  /** The ids of the runs; `undefined`: the disk has halted since, and nobody can look. */
+  #runs(): readonly string[] | undefined {
+    try {
+      return flow(this.#life.app)
+        .list({ type: this.#tick, limit: 1_000 })
+        .entries.map(({ id }) => id)
+    } catch (error) {
+      if (isKeelsonError(error, 'SHARD_DOWN')) return undefined
+      throw error
+    }
   }
 
-  #runsOf(name: string): readonly string[] {
-    return this.#runs().filter((id) => id.startsWith(`${name}/`))
+  #runsOf(name: string): readonly string[] | undefined {
+    return this.#runs()?.filter((id) => id.startsWith(`${name}/`))
   }
 
   /** Looks at every schedule and its runs. */
   looks(): void {
     const runs = this.#runs()
+    if (!runs) return
     for (const name of [...made, ofTree]) {
       const own = runs.filter((id) => id.startsWith(`${name}/`))
       const row: ScheduleRow | undefined = this.#schedules.get(name)
@@ -224,7 +233,7 @@ export class ScheduleCalls {
   judgeEnd(): void {
     this.looks()
     this.ledger.judgeEnd(this.#life.now)
-    this.#life.tally['runs of schedules'] = this.#runs().length
+    this.#life.tally['runs of schedules'] = this.#runs()?.length ?? 0
   }
 }
 

@@ -170,6 +170,8 @@ export class JobLedger {
   /** A try that a kill has cut off counts, also if it had not reached its handler. */
   #judgeAttempt(id: string, job: SeenJob, attempt: number): void {
     const last = job.tries.at(-1)
+    // An add without an answer may have made it in an earlier life.
+    if (!last && this.#hasUnknown) return
     const lives = this.#life - (last?.life ?? job.life)
     const from = last?.attempt ?? 0
     const isUncounted = last && lives > 0 && this.#ends.get(last.life) === 'close'
