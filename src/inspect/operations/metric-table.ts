@@ -218,7 +218,7 @@ export const metrics = {
   ),
   shardPhase: metric('stateset')(
     'keelson_shard_phase',
-    'The phase of a shard: recovering, open, down or closed.',
+    'The phase of a shard: recovering, open, down, elsewhere or closed.',
     ...['shard', 'phase'],
   ),
   diskFree: gauge('keelson_disk_free_bytes', 'Free space on the disk of the log.', 'shard'),
