@@ -130,10 +130,12 @@ const textOf = (error: unknown): string => (error instanceof Error ? error.messa
 const checkedFields = (found: unknown): Fields => {
   if (typeof found !== 'object' || found === null || isThenable(found) || Array.isArray(found))
     throw invalidArgument('index', 'an object of fields', found)
-  for (const [field, value] of Object.entries(found)) {
+  const fields = found as Fields
+  for (const field of Object.keys(fields)) {
     if (field.startsWith('$'))
       throw invalidArgument('index', 'names of fields that do not begin with $', field)
-    if (value !== undefined) encodeIndexValue(value as string)
+    const value = fields[field]
+    if (value !== undefined) encodeIndexValue(value)
   }
-  return found as Fields
+  return fields
 }

@@ -312,9 +312,10 @@ const differences = (
       due(name, dueOf(old), dueOf(next))
     }
   due(stepsName, wakeFor(before.steps), wakeFor(after.steps))
-  changes.push(...parkedChange(kind, id, parkedIn(before), parkedIn(after)))
+  if (before.alarms !== after.alarms || before.steps !== after.steps)
+    changes.push(...parkedChange(kind, id, parkedIn(before), parkedIn(after)))
   if (before.fields !== after.fields)
-    for (const field of new Set([...Object.keys(before.fields), ...Object.keys(after.fields)])) {
+    for (const field of namesIn(before.fields, after.fields)) {
       const [old, next] = [before.fields[field], after.fields[field]]
       if (old === next) continue
       const keyOf = (value: NonNullable<typeof old> | null): string =>
@@ -323,6 +324,13 @@ const differences = (
       if (next !== undefined) changes.push([keyOf(next), noBytes])
     }
   return changes
+}
+
+/** The names of the fields of both, each once. Most turns have the fields of the one before. */
+const namesIn = (before: Fields, after: Fields): readonly string[] => {
+  const names = Object.keys(after)
+  for (const field of Object.keys(before)) if (!Object.hasOwn(after, field)) names.push(field)
+  return names
 }
 
 const parkedChange = (

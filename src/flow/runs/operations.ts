@@ -163,17 +163,7 @@ const outcomeOfTry = (
   attempt: number,
 ): Promise<Tried | undefined> => {
   const abort = new LazyAbort()
-  const given = {
-    // Made on first use, and not small: most steps never ask for it.
-    get app() {
-      return carrier.background.app as AppContext
-    },
-    key,
-    attempt,
-    get signal() {
-      return abort.signal
-    },
-  }
+  const given = new Attempt(carrier, abort, key, attempt)
   const settled = (async () => carrier.inStep(() => run(given)))().then(
     (value) => triedWith(value, active.key),
     failed,
@@ -200,6 +190,29 @@ const outcomeOfTry = (
       resolve(tried)
     })
   })
+}
+
+/** The argument of a step. Its app and its signal are not small, and most steps never ask for them. */
+class Attempt implements Try {
+  readonly key: string
+  readonly attempt: number
+  readonly #background: RunBackground
+  readonly #abort: LazyAbort
+
+  constructor({ background }: Carrier, abort: LazyAbort, key: string, attempt: number) {
+    this.key = key
+    this.attempt = attempt
+    this.#background = background
+    this.#abort = abort
+  }
+
+  get app(): AppContext {
+    return this.#background.app as AppContext
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal
+  }
 }
 
 /** The signal of a try, which is made when the step asks for it: most steps never do. */
