@@ -22,7 +22,7 @@ import { linkKinds } from './link-message.ts'
 /** The reason of what ended because two members are not connected. */
 export const noConnection = 'noconnection'
 
-/** What a forwarder begins with. */
+/** The argument of a forwarder. */
 export type ForwarderTerms = {
   readonly link: Link
   readonly member: string

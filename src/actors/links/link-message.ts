@@ -203,7 +203,7 @@ const wellFormed = (carried: unknown): unknown =>
         ]),
       )
 
-// What comes in.
+// From the peer.
 
 /** The refusal of a body that no member of this or another version writes. */
 const malformed = (what: string): KeelsonError =>

@@ -107,7 +107,7 @@ export class OpenLink {
 
 const forever = (): Promise<never> => new Promise(() => undefined)
 
-/** What the process of a link begins with. */
+/** The argument of the process of a link. */
 export type LinkStart = {
   readonly peer: Greeting
   readonly link: Link

@@ -4,7 +4,7 @@
  * loss, delay and cuts on a virtual clock.
  */
 
-/** What a connection reports to its link. */
+/** The reports of a connection to its link. */
 export interface ConnectionReader {
   /** The next bytes. They are not kept beyond the call. */
   bytes(bytes: Buffer): void

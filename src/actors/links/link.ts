@@ -41,7 +41,7 @@ export interface PeerService {
   end(): void
 }
 
-/** What a link begins with. */
+/** The parts of a link. */
 export type LinkTerms = {
   readonly connection: LinkConnection
   readonly clock: Clock
@@ -52,7 +52,7 @@ export type LinkTerms = {
   readonly limits?: OutboxLimits
 }
 
-/** What waits in a link. */
+/** The counts of waiting messages and calls of a link. */
 export type LinkWaits = {
   /** Messages that wait to be sent, and their bytes. */
   readonly messages: number
@@ -127,7 +127,7 @@ export class Link {
     return this.#hasEnded
   }
 
-  /** What waits to be sent, the calls that the peer has not answered, and those of the peer. */
+  /** Messages that wait to be sent, calls that the peer has not answered, and calls of the peer. */
   get status(): LinkWaits {
     return { ...this.#outbox.waiting, calls: this.#calls.size, asked: this.#service?.asked ?? 0 }
   }

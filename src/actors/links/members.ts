@@ -27,7 +27,7 @@ import type { LinkTransport } from './link-transport.ts'
 import type { Reach } from './peer-service.ts'
 import { type Messages as BoardMessages, type Linked, linksTree } from './switchboard.ts'
 
-/** What the members are made from. */
+/** The options of the members. */
 export type MembersOptions = {
   readonly system: System
   readonly instance: string

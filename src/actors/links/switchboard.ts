@@ -28,7 +28,7 @@ import { linkServer, type OpenLink } from './link-process.ts'
 import type { LinkConnection, LinkTransport } from './link-transport.ts'
 import { LocalService, type Reach } from './peer-service.ts'
 
-/** What the links of a member are made for. */
+/** The options of the links of a member. */
 export interface Linked {
   readonly instance: string
   readonly cluster: string

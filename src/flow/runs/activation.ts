@@ -130,7 +130,7 @@ export class RunActivation implements EndingActivation, Notified {
   }
 
   /**
-   * What the end of a body that has asked for nothing makes of its run in the turn of its birth.
+   * The end of a run whose body has asked for nothing, in the turn of its birth.
    * `undefined`: it goes on in `run`.
    */
   ending(born: RunState, context: RunContext): Turned<RunEnd | undefined> | undefined {

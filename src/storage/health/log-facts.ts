@@ -21,7 +21,7 @@ export type LogFacts = {
   readonly refused?: KeelsonError
 }
 
-/** What the folder and the projection prove about a log. `isLive`: an instance has it open. */
+/** The facts about a log that the folder and the projection prove. `isLive`: an instance has it open. */
 export const knowledgeOf = (
   { walId, floor }: KnownShard,
   projection: ProjectionExamination,

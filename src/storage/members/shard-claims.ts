@@ -10,7 +10,7 @@ export type SeenMembers = {
   readonly self: string
   /** Whose process lives now. */
   readonly alive: ReadonlySet<string>
-  /** Who has lived since this member looks. */
+  /** The members that have lived since this member looks. */
   readonly met: ReadonlySet<string>
   /** Whether a member that has not been met may still be on its way: all begin at about one time. */
   readonly mayCome: boolean
