@@ -42,7 +42,10 @@ if (process.argv.includes('--if-stale') && isPresent) process.exit()
 
 const { exports, bin } = JSON.parse(readFileSync('package.json', 'utf8'))
 
-/** The package's entries, its command, and the parts of the build that tests load: the storage, links between members, and the command without its process. */
+/**
+ * The package's entries, its command, and the parts of the build that tests load: the storage, the command without its process,
+ * and links between members, which no entry reaches yet: the package leaves them out.
+ */
 const doors = [
   ...Object.values(exports).flatMap((entry) => entry.default ?? []),
   bin.keelson,
