@@ -44,7 +44,7 @@ const { exports, bin } = JSON.parse(readFileSync('package.json', 'utf8'))
 
 /**
  * The package's entries, its command, and the parts of the build that tests load: the storage, the command without its process,
- * and links between members, which no entry reaches yet: the package leaves them out.
+ * and links between members, which no entry reaches yet. The package leaves out storage and links.
  */
 const doors = [
   ...Object.values(exports).flatMap((entry) => entry.default ?? []),

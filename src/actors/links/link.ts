@@ -37,7 +37,7 @@ export interface PeerService {
   take(request: PeerRequest): void
   /** The calls that it has not answered. */
   readonly asked: number
-  /** The link has ended: nothing is answered any more. */
+  /** The link has ended. It takes no more answers. */
   end(): void
 }
 

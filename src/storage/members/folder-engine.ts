@@ -1,6 +1,6 @@
 /**
  * The engine of members that share a data folder. Its logs are the files that an instance has
- * without members. It names them, so that each of them knows whom to expect. Pure.
+ * without members. It has the names of all members: each waits for the others at its start. Pure.
  */
 import { configError } from '../../errors.ts'
 

@@ -1,5 +1,5 @@
 /**
- * Which shards a member of a folder tries to take. The kernel's locks decide who has them. Pure.
+ * The shards that a member of a folder tries to take. The kernel's locks decide who owns them. Pure.
  */
 import { placeShards } from './shard-placement.ts'
 

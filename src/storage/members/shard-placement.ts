@@ -14,9 +14,9 @@ export const roomOf = (shards: number, members: number): number =>
   Math.ceil((unevenness * shards) / members)
 
 /**
- * The member that should own each shard, in the order of the shards. They take, one after another,
- * the first in their order of the members who has room. The order and repetition of names in
- * `members` say nothing. Without a member there is no placement: the list is empty.
+ * The member that should own each shard, in the order of the shards. One shard after another takes
+ * the member that it prefers among those with room. The order and repetition of names in `members`
+ * change nothing. Without a member there is no placement: the list is empty.
  */
 export const placeShards = (shards: number, members: readonly string[]): readonly string[] => {
   const owned = new Map(members.map((member) => [member, 0]))
