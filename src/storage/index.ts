@@ -93,7 +93,6 @@ export {
   entryUnit,
   type TypedPayload,
 } from './commands/journal-entry.ts'
-export { commitments } from './commitments/commitment-options.ts'
 export * from './commitments/proof.ts'
 export {
   type CacheOrigin,
@@ -152,7 +151,7 @@ export { lmdbProjections } from './lmdb/lmdb-projection-store.ts'
 export { lmdbSnapshotSource } from './lmdb/lmdb-snapshot-source.ts'
 export { createLog } from './log/log.ts'
 export { type FolderEngine, folderEngine } from './members/folder-engine.ts'
-export { shardsToClaim } from './members/shard-claims.ts'
+export { shardsToClaim } from './members/shard-placement.ts'
 export type { BackupFolder, BackupFolders } from './ports/backup-folder.ts'
 export * from './ports/cluster-engine.ts'
 export {
@@ -234,6 +233,7 @@ export { markOf } from './segments/frame-mark.ts'
 export { isLogName } from './segments/log-folder.ts'
 export { unitBytesMax } from './segments/log-limits.ts'
 export {
+  commitments,
   type LogSettings,
   logSettings,
   ms,

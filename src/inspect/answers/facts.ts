@@ -2,9 +2,12 @@
 import type { AppContext, Health } from '../../supervisors/index.ts'
 import { recordsOf } from '../recorder/recorder.ts'
 import type { Recorded } from '../recorder/records.ts'
+import { packageVersion } from '../text/package-version.ts'
 
 /** The facts about one instance. Times are in ms since 1970. */
 export type Facts = {
+  /** The version of this package. */
+  readonly version: string
   readonly health: Health
   /** The supervisors that gave up, as the flight recorder has them, the last one at the end. */
   readonly gaveUp: readonly Pick<Recorded, 'subject' | 'text' | 'at'>[]
@@ -16,10 +19,14 @@ export type Facts = {
   readonly now: number
 }
 
+/** Starts the flight recorder of a System, so that the facts go back to its start. */
+export const beginFacts = (system: System): void => void recordsOf(system)
+
 /** The present facts. The first caller in a System starts its flight recorder. */
 export const factsOf = (app: Pick<AppContext, 'health'>, system: System): Facts => {
   const records = recordsOf(system)
   return {
+    version: packageVersion(),
     health: app.health(),
     gaveUp: records.last('gave_up'),
     blocked: records.last('blocked'),

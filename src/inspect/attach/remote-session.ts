@@ -1,9 +1,9 @@
 /** The session of an attached prompt, on the prompt's side: it asks the instance over a socket. */
 import { type ErrorCode, KeelsonError } from '../../errors.ts'
 import type { Action, Proposed, Refusal } from '../../observe/index.ts'
-import { packageVersion } from '../command/environment.ts'
 import type { Answer, Completion, Session } from '../prompt/session.ts'
 import { errorText } from '../text/error-view.ts'
+import { packageVersion } from '../text/package-version.ts'
 import {
   type Greeting,
   lineMax,

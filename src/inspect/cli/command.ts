@@ -3,13 +3,9 @@
  * its code. It is apart from `cli.ts`, which ends Node's process, so that a test can run a command
  * line.
  */
-import {
-  type Environment,
-  packageVersion,
-  printLine,
-  startFailureStatus,
-} from '../command/environment.ts'
+import { type Environment, printLine, startFailureStatus } from '../command/environment.ts'
 import { errorText } from '../text/error-view.ts'
+import { packageVersion } from '../text/package-version.ts'
 import { type ParsedCommand, parseCommandLine, usage } from './command-line.ts'
 
 /**

@@ -3,8 +3,9 @@ import { cpSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
 import { basename, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { nodeDisk } from '../../storage/index.ts'
-import { type Environment, packageVersion, printLine } from '../command/environment.ts'
+import { type Environment, printLine } from '../command/environment.ts'
 import { checkNewFolder, fillNewFolder } from '../command/new-folder.ts'
+import { packageVersion } from '../text/package-version.ts'
 import type { InitCommand } from './command-line.ts'
 
 /**

@@ -12,11 +12,12 @@ import {
   type StartOptions,
   type StartProgress,
 } from '../../supervisors/index.ts'
+import { beginFacts } from '../answers/facts.ts'
 import { surveyLogs } from '../answers/shard-survey.ts'
 import { start } from '../attach/start.ts'
-import { type Environment, packageVersion, signalStatuses } from '../command/environment.ts'
+import { type Environment, signalStatuses } from '../command/environment.ts'
 import { Interruption } from '../command/interruption.ts'
-import { recordsOf } from '../recorder/recorder.ts'
+import { packageVersion } from '../text/package-version.ts'
 import { durabilityWarning } from '../views/shard-view.ts'
 import type { InstanceWords } from './command-line.ts'
 import { type Configuration, namingFile, readConfiguration } from './configuration-file.ts'
@@ -85,7 +86,7 @@ const started = async (
   }
   const { logger = attendance.logger, attach = attendance.attach, cluster, ...others } = options
   const system = createSystem({ clock: environment.clock, logger })
-  recordsOf(system)
+  beginFacts(system)
   try {
     return await startUnlessInterrupted(
       {

@@ -4,19 +4,10 @@
  * process.
  */
 
-import { fstatSync, readFileSync } from 'node:fs'
+import { fstatSync } from 'node:fs'
 import type { Readable, Writable } from 'node:stream'
 import { type Clock, systemClock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-
-// The version of this package, from its `package.json`.
-
-/** The version, such as `0.1.0`. */
-export const packageVersion = (): string => {
-  const file = new URL(import.meta.resolve('keelson/package.json'))
-  const { version } = JSON.parse(readFileSync(file, 'utf8')) as { version: string }
-  return version
-}
 
 /** Signals that ask a command to end. */
 export type EndSignal = 'SIGINT' | 'SIGTERM'

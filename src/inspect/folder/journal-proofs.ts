@@ -3,6 +3,7 @@
  * nothing. `verify` checks a proof from a file against the head, the key and the write that were
  * kept, without any log. Its exit status is 0 if all of it holds, 4 if not, or if it cannot decide.
  */
+import { readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { publicKeyOf } from '../../bytes/ed25519.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
@@ -23,7 +24,6 @@ import {
   verifyRecordProof,
 } from '../../storage/index.ts'
 import { type Environment, printLine } from '../command/environment.ts'
-import { readNamed, writeNamed } from '../command/named-file.ts'
 import { printable } from '../text/paint.ts'
 import { countText } from '../text/quantities.ts'
 import { factList } from '../text/text-table.ts'
@@ -202,3 +202,31 @@ const refuseOtherHead = (
 
 const unmet = (step: string, evidence: string): KeelsonError =>
   new KeelsonError('CORRUPT', evidence, { details: { step, evidence } })
+
+/** The bytes of a file. @throws KeelsonError `INVALID_ARGUMENT` */
+const readNamed = (path: string): Buffer => {
+  try {
+    return readFileSync(path)
+  } catch (cause) {
+    throw unreadable(path, (cause as Error).message, cause)
+  }
+}
+
+/** Writes a whole file, a new one for its own user only. @throws KeelsonError `INVALID_ARGUMENT` */
+const writeNamed = (path: string, text: string): void => {
+  try {
+    writeFileSync(path, text, { mode: 0o600 })
+  } catch (cause) {
+    throw refused(path, 'written', (cause as Error).message, cause)
+  }
+}
+
+/** The refusal of a file that cannot be read. */
+const unreadable = (path: string, why: string, cause?: unknown): KeelsonError =>
+  refused(path, 'read', why, cause)
+
+const refused = (path: string, done: string, found: string, cause: unknown): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', `${path} cannot be ${done}: ${found}`, {
+    details: { path, found },
+    cause,
+  })

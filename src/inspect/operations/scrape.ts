@@ -3,14 +3,19 @@
  * slices, with turns of the event loop between them. It is apart from `operations.ts`, which
  * answers requests, because counters last from scrape to scrape.
  */
-import type { LoopDelay } from '../../clock.ts'
+import { countsOf as actorCounts, parkedField } from '../../actors/index.ts'
+import type { Clock, LoopDelay } from '../../clock.ts'
+import { isKeelsonError } from '../../errors.ts'
+import type { QueueLook } from '../../flow/index.ts'
 import { type ProcessSummary, type System, TimeSlice } from '../../runtime/index.ts'
+import { workerKind } from '../../storage/index.ts'
 import { type AppContext, type InstanceParts, innerParts } from '../../supervisors/index.ts'
 import { factsOf } from '../answers/facts.ts'
+import { countsOf } from '../answers/flow-parts.ts'
 import { processPages } from '../answers/process-pages.ts'
 import { isPending, MessageAges } from '../answers/process-times.ts'
 import { troublesOf } from '../answers/troubles.ts'
-import { packageVersion } from '../command/environment.ts'
+import { actorNamed } from '../recorder/flow-names.ts'
 import { kindOf, recordsOf } from '../recorder/recorder.ts'
 import type { Records } from '../recorder/records.ts'
 import { endOf, type Format, familyText } from './exposition.ts'
@@ -24,7 +29,6 @@ import {
   takeTroubles,
 } from './instance-metrics.ts'
 import { metrics } from './metric-table.ts'
-import { takeRows } from './row-metrics.ts'
 import { Measurements } from './series.ts'
 
 /**
@@ -70,7 +74,6 @@ export class Scrapes {
   readonly #records: Records
   /** Counters and histograms, which last from scrape to scrape. */
   readonly #heard = new Measurements()
-  readonly #version = packageVersion()
   #loop: LoopDelay | undefined
   #work: HeardWork | undefined
   /** The values of the scrape that is taken now. */
@@ -116,9 +119,10 @@ export class Scrapes {
     const slice = new TimeSlice(system.clock, lookMs)
     this.#work?.restart()
     takeProcess(system.clock.now(), this.#loop?.read(), into)
-    takeInstance(this.#parts, this.#version, into)
+    const facts = factsOf(this.#app, system)
+    takeInstance(this.#parts, facts.version, into)
     await slice.spent()
-    takeTroubles(troublesOf(factsOf(this.#app, system)), into)
+    takeTroubles(troublesOf(facts), into)
     await slice.spent()
     takeFailures(this.#records, into)
     for (const shard of shards) {
@@ -136,4 +140,47 @@ export class Scrapes {
     this.#work?.stop()
     this.#loop?.stop()
   }
+}
+
+/** A queue that answers later is left out. */
+const timeoutMs = 1_000
+
+/**
+ * The metrics that are counted from rows: parked steps, runs of workflows, jobs of queues. Mostly
+ * there are counters of the rows. A part that cannot be read now is left out of the scrape. Of every kind of durable actors that runs. Where a workflow runs, the
+ * flows are loaded.
+ */
+const takeRows = async (app: AppContext, into: Measurements): Promise<void> => {
+  const { entities, system } = app[innerParts]
+  for (const kind of [...entities.kinds, workerKind]) {
+    const { sort, name } = actorNamed(`${kind}/`)
+    try {
+      for (const count of (await actorCounts(entities, kind, parkedField)).values())
+        into.of(metrics.actorsParked).add(count, kind)
+      if (sort === 'workflow')
+        for (const [status, count] of Object.entries(await countsOf(app, sort, name)))
+          into.of(metrics.flowRuns).add(count, name, status)
+      if (sort === 'queue') {
+        const look = await soon(system.clock, countsOf(app, sort, name))
+        if (look) takeJobs(look, name, system.clock.now(), into)
+      }
+    } catch (error) {
+      if (!isKeelsonError(error)) throw error
+    }
+  }
+}
+
+/** Resolves as `answer` does, or after `timeoutMs` with `undefined`. */
+const soon = <T>(clock: Clock, answer: Promise<T>): Promise<T | undefined> =>
+  new Promise((resolve, reject) => {
+    const cancel = clock.after(timeoutMs, () => resolve(undefined))
+    answer.finally(cancel).then(resolve, reject)
+  })
+
+const takeJobs = (look: QueueLook, queue: string, now: number, into: Measurements): void => {
+  const { ready, delayed, running, dead, oldest } = look
+  for (const [status, count] of Object.entries({ ready, delayed, running, dead }))
+    into.of(metrics.queueJobs).add(count, queue, status)
+  const waitMs = oldest === undefined ? 0 : Math.max(0, now - oldest)
+  into.of(metrics.queueOldest).add(waitMs / 1_000, queue)
 }

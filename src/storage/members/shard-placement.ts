@@ -2,7 +2,8 @@
  * Which member of an instance should own which shard, so that all members agree without asking each
  * other: rendezvous hashing with a bound. Each shard has its order of the members, which depends on
  * nothing but their names. So a member that comes or goes changes little for the others.
- * It is apart from `shard-claims.ts`, because members of two versions have to agree on it. Pure.
+ * Members of two versions have to agree on it. On a folder a member tries to take what should be its
+ * own, and the kernel's locks decide who owns a shard. Pure.
  */
 import { sha256Hex } from '../../bytes/sha256.ts'
 
@@ -37,3 +38,29 @@ const rankOf = (shard: number, member: string): string =>
 
 const byRank = (one: { readonly rank: string }, other: { readonly rank: string }): number =>
   one.rank < other.rank ? -1 : 1
+
+/** The other members, as one of them sees them. */
+export type SeenMembers = {
+  /** All members that are configured, also this one. */
+  readonly members: readonly string[]
+  readonly self: string
+  /** Whose process lives now. */
+  readonly alive: ReadonlySet<string>
+  /** The members that have lived since this member looks. */
+  readonly met: ReadonlySet<string>
+  /** Whether a member that has not been met may still be on its way: all begin at about one time. */
+  readonly mayCome: boolean
+}
+
+/**
+ * The members that shards are placed at: who lives, and who may still come. A member that has ended
+ * since is none, so that its shards are placed at others at once.
+ */
+export const candidates = ({ members, self, alive, met, mayCome }: SeenMembers): string[] =>
+  members.filter((each) => each === self || alive.has(each) || (mayCome && !met.has(each)))
+
+/** The shards that this member should own, in their order. */
+export const shardsToClaim = (shards: number, seen: SeenMembers): number[] =>
+  placeShards(shards, candidates(seen)).flatMap((member, shard) =>
+    member === seen.self ? [shard] : [],
+  )

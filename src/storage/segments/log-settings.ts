@@ -1,5 +1,7 @@
 /** The options that `start` and `keelson/wal` have for a log: a table of checks and defaults. Pure. */
+import { privateKeyOf } from '../../bytes/ed25519.ts'
 import {
+  below,
   type Check,
   flag,
   mapped,
@@ -8,9 +10,10 @@ import {
   optional,
   or,
   refusal,
+  secret,
   wholeFrom,
 } from '../../check.ts'
-import type { LogRetention } from '../ports/log-host.ts'
+import type { CommitmentOptions, LogRetention } from '../ports/log-host.ts'
 
 const MiB = 1024 * 1024
 
@@ -83,3 +86,17 @@ export const retention: Check<LogRetention, number | string> = (log, at) => {
     throw refusal(at, "bytes, or a time such as '7d', '12h', '30m', '45s'", log)
   return { ms: Number(count) * (retentionUnits[unit] ?? 0) }
 }
+
+/** The check of the option `commitments`; `undefined` for none. */
+export const commitments: Check<CommitmentOptions | undefined, boolean | { readonly key: string }> =
+  secret((found, at) => {
+    if (typeof found === 'boolean') return found ? {} : undefined
+    const { key, ...others } = (found ?? {}) as { key?: unknown }
+    if (typeof key !== 'string' || Object.keys(others).length > 0)
+      throw refusal(at, 'true, false or { key }', found)
+    try {
+      return { key: privateKeyOf(key) }
+    } catch {
+      throw refusal(below(at, 'key'), 'an Ed25519 private key in PEM', key)
+    }
+  })

@@ -5,7 +5,6 @@ import { privateKeyOf, publicKeyOf, signerOf } from '../../../src/bytes/ed25519.
 import { config } from '../../../src/check.ts'
 import { isKeelsonError } from '../../../src/errors.ts'
 import { decodeHeader, encodeHeader } from '../../../src/storage/commitments/commitment-header.ts'
-import { commitments } from '../../../src/storage/commitments/commitment-options.ts'
 import { type Digest, noDigest } from '../../../src/storage/commitments/digests.ts'
 import { linkFault } from '../../../src/storage/commitments/found-chain.ts'
 import {
@@ -31,6 +30,7 @@ import {
   recordPath,
   rootFromRecord,
 } from '../../../src/storage/commitments/record-root.ts'
+import { commitments } from '../../../src/storage/segments/log-settings.ts'
 
 /** A DATA payload: room for the stamp, the number of units, and units of these texts. */
 const frameOf = (...texts: readonly string[]): Uint8Array =>

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
 import {
   candidates,
+  placeShards,
   type SeenMembers,
   shardsToClaim,
-} from '../../../src/storage/members/shard-claims.ts'
-import { placeShards } from '../../../src/storage/members/shard-placement.ts'
+} from '../../../src/storage/members/shard-placement.ts'
 
 const members = ['a', 'b', 'c']
 
