@@ -117,9 +117,6 @@ const entryPoints = [
   'src/adapters/postgres/postgres.ts',
   // No user can reach it yet: `start` has no option for several members.
   'src/adapters/postgres/postgres-engine.ts',
-  // Links between members are being built: no option of `start` makes any yet.
-  'src/actors/links/members.ts',
-  'src/actors/links/unix-transport.ts',
   // A browser does.
   'src/observe/page/main.tsx',
   // Node loads it as a thread.

@@ -4,7 +4,7 @@
  *
  * - admission: the gate of a shard, its tokens, the allowance over all shards
  * - core: names, options and events, a shard's phase, gate, time and read view, checks, weights
- * - links: what the members of a cluster say to each other; nothing loads it yet
+ * - links: what the members of a cluster say to each other, and who has which shard
  * - overlay: committed changes that the projection does not show yet
  * - log: `wal_writer`, the one writer of a shard's log; the open log and the groups on their way
  * - projection: `applier` and `lmdb_writer`, and the outbox between them; derived rows, its modes
@@ -129,6 +129,11 @@ export {
 } from './journal/shard-journal.ts'
 export type { StoredEntry, StoredPayload } from './journal/stored-entry.ts'
 export type { EmittedEntry, EntryHandler, Subscription } from './journal/subscription.ts'
+export type { LinkTransport } from './links/link-transport.ts'
+export { Members } from './links/members.ts'
+export type { Reach } from './links/peer-service.ts'
+export type { ShardOwners } from './links/shard-owners.ts'
+export { unixTransport } from './links/unix-transport.ts'
 export { Appends } from './log/appends.ts'
 export { leaveNow } from './log/log-append.ts'
 export { EngineWatch } from './log/log-shard.ts'

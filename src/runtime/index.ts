@@ -195,6 +195,8 @@ export {
 export type { ThreadServerOptions } from './threads/thread-link.ts'
 export { threadServer } from './threads/thread-server.ts'
 export {
+  type Address,
+  addressOf,
   type Directory,
   type HolderWait,
   isRef,

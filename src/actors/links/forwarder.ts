@@ -28,6 +28,8 @@ export type ForwarderTerms = {
   readonly member: string
   /** The name of the process at that member. */
   readonly target: string
+  /** The shard whose owner that member is, if its messages are for an owner, and not for a member. */
+  readonly shard: number | undefined
   /** The link has no room. */
   readonly onFull: () => void
 }
@@ -55,6 +57,14 @@ export class Forwarder implements Behaviour {
     // The end of the link is judged by `unplug`.
     process.trapping = true
     this.#unmonitor = terms.link.monitor(terms.target, (reason) => process.end(reason))
+  }
+
+  get target(): string {
+    return this.#terms.target
+  }
+
+  get shard(): number | undefined {
+    return this.#terms.shard
   }
 
   /** Whether it has nothing to do and nobody watches it. Asked from time to time. */
@@ -120,8 +130,8 @@ export class Forwarder implements Behaviour {
 
   /** False: there is no room. */
   #forward(message: Message): boolean {
-    const { link, target } = this.#terms
-    if (isCall(message)) return link.call(target, message)
+    const { link, target, shard } = this.#terms
+    if (isCall(message)) return link.call(target, shard, message)
     if (isExit(message)) this.#exit(message.payload.reason)
     const { kind, name, payload } = message
     if (kind !== kinds.cast && kind !== kinds.info) return true

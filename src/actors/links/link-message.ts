@@ -27,6 +27,7 @@ export const linkKinds = {
   monitor: 7,
   demonitor: 8,
   down: 9,
+  owns: 10,
 } as const
 
 /** The greatest kind that this version knows. */
@@ -78,6 +79,7 @@ export type LinkMessage =
   | { readonly kind: typeof linkKinds.abort | typeof linkKinds.demonitor; readonly id: number }
   | { readonly kind: typeof linkKinds.monitor; readonly id: number; readonly target: string }
   | { readonly kind: typeof linkKinds.down; readonly id: number; readonly reason: ExitReason }
+  | { readonly kind: typeof linkKinds.owns; readonly shards: ReadonlySet<number> }
 
 /** The frame of a list, whose members from `from` on are values of users. */
 const frameOf = (list: unknown[], from = list.length): Buffer => {
@@ -148,6 +150,10 @@ export const idFrame = (
 /** The frame of a monitor. */
 export const monitorFrame = (id: number, target: string): Buffer =>
   frameOf([linkKinds.monitor, id, target])
+
+/** The frame of all shards that the sender has now. */
+export const ownsFrame = (shards: Iterable<number>): Buffer =>
+  frameOf([linkKinds.owns, [...shards]])
 
 /** The frame of a failed call, or of the end of a monitored process. It is never too large. */
 export const reasonFrame = (
@@ -283,9 +289,20 @@ export const readMessage = (body: Uint8Array): LinkMessage => {
     case linkKinds.down:
       ofLength(list, 3, 3)
       return { kind, id: idIn(first), reason: reasonIn(second) }
+    case linkKinds.owns:
+      ofLength(list, 2, 2)
+      return { kind, shards: shardsIn(first) }
     default:
       throw malformed('its kind')
   }
+}
+
+/** No folder has more. */
+const shardsMax = 65_536
+
+const shardsIn = (found: unknown): ReadonlySet<number> => {
+  if (!Array.isArray(found) || found.length > shardsMax) throw malformed('its shards')
+  return new Set(found.map(idIn))
 }
 
 const ofLength = ({ length }: readonly unknown[], least: number, most: number): void => {

@@ -23,7 +23,12 @@ import type { Greeting } from './link-message.ts'
 const idleMs = 60_000
 
 /** A call that the peer has not taken, or that may be repeated. */
-export type UnsentCall = { readonly call: PendingCall; readonly target: string }
+export type UnsentCall = {
+  readonly call: PendingCall
+  readonly target: string
+  /** The shard whose owner it is for; `undefined` for one that is for a member. */
+  readonly shard: number | undefined
+}
 
 /** A link that has greeted its peer, with its forwarders. */
 export class OpenLink {
@@ -42,27 +47,30 @@ export class OpenLink {
     this.#endSweeps = this.#sweepEach()
   }
 
-  /** The forwarder to the process with that name. */
-  forwarder(target: string): Process {
-    const known = this.#forwarders.get(target)?.process
+  /** The forwarder to the process with that name; with `shard` for messages to its owner. */
+  forwarder(target: string, shard: number | undefined): Process {
+    const key = `${shard ?? ''} ${target}`
+    const known = this.#forwarders.get(key)?.process
     if (known?.alive) return known
     const { member } = this.peer
     const label = `${target} at ${member}`
     const ref = this.#context.spawnLink(forever, { kind: 'forwarder', label })
     const process = processOf({ self: ref })
     const { link } = this
-    const forwarder = new Forwarder(process, { link, member, target, onFull: () => this.#full() })
+    const terms = { link, member, target, shard, onFull: () => this.#full() }
+    const forwarder = new Forwarder(process, terms)
     forwarder.isFull = this.#isFull
-    this.#forwarders.set(target, forwarder)
+    this.#forwarders.set(key, forwarder)
     return process
   }
 
   /** The link has ended, and its forwarders end. Returns the calls that it has not taken. */
   unplug(): readonly UnsentCall[] {
     this.#endSweeps()
-    const unsent = [...this.#forwarders].flatMap(([target, forwarder]) =>
-      forwarder.unplug().map((call) => ({ call, target })),
-    )
+    const unsent = [...this.#forwarders.values()].flatMap((forwarder) => {
+      const { target, shard } = forwarder
+      return forwarder.unplug().map((call) => ({ call, target, shard }))
+    })
     this.#forwarders.clear()
     return unsent
   }
@@ -93,10 +101,10 @@ export class OpenLink {
       cancel = clock.after(idleMs, sweep, { holdsProcess: false })
     }
     const sweep = (): void => {
-      for (const [target, forwarder] of this.#forwarders) {
+      for (const [key, forwarder] of this.#forwarders) {
         if (forwarder.process.alive && !forwarder.isIdle) continue
         forwarder.process.end('normal')
-        this.#forwarders.delete(target)
+        this.#forwarders.delete(key)
       }
       arm()
     }

@@ -16,6 +16,7 @@ import {
   linkKinds,
   monitorFrame,
   nameMax,
+  ownsFrame,
   readGreeting,
   readMessage,
   reasonFrame,
@@ -28,7 +29,13 @@ import type { LinkConnection } from './link-transport.ts'
 /** The messages of a peer that ask for something here. */
 export type PeerRequest = Exclude<
   LinkMessage,
-  { readonly kind: typeof linkKinds.reply | typeof linkKinds.failed | typeof linkKinds.down }
+  {
+    readonly kind:
+      | typeof linkKinds.reply
+      | typeof linkKinds.failed
+      | typeof linkKinds.down
+      | typeof linkKinds.owns
+  }
 >
 
 /** Does what the peer asks for. */
@@ -67,6 +74,8 @@ export type LinkWaits = {
 export type SentCall = {
   readonly call: PendingCall
   readonly target: string
+  /** The shard whose owner it is for; `undefined` for one that is for the peer itself. */
+  readonly shard: number | undefined
   /** The number of its frame. */
   readonly frame: number
 }
@@ -91,6 +100,10 @@ export class Link {
   readonly greeted: Promise<Greeting>
   /** Called once, when the link has ended after the greeting. */
   onEnd: (end: LinkEnd) => void = () => undefined
+  /** The shards that the peer says it has. */
+  owned: ReadonlySet<number> = new Set()
+  /** Called when the peer has said which shards it has. */
+  onOwned: () => void = () => undefined
   /** Called when there is room for messages of users again. */
   onRoom: () => void = () => undefined
   readonly #terms: LinkTerms
@@ -158,7 +171,7 @@ export class Link {
    * Sends a call, which then waits for the answer of the peer. False: there is no room. One that
    * cannot be sent has failed.
    */
-  call(target: string, call: PendingCall): boolean {
+  call(target: string, shard: number | undefined, call: PendingCall): boolean {
     if (call.isSettled) return true
     const id = this.#lastId + 1
     const { slot, dueAt } = call
@@ -170,7 +183,7 @@ export class Link {
     if (!this.#outbox.hasRoom(frame.length)) return false
     this.#lastId = id
     this.#outbox.add(frame)
-    this.#calls.set(id, { call, target, frame: this.#outbox.added })
+    this.#calls.set(id, { call, target, shard, frame: this.#outbox.added })
     // Here and not with the process that took it: the end of that one says nothing about the call.
     call.list?.remove(call)
     call.late = undefined
@@ -203,6 +216,11 @@ export class Link {
     return () => {
       if (this.#monitors.delete(id)) this.#sendOwn(idFrame(linkKinds.demonitor, id))
     }
+  }
+
+  /** Tells the peer which shards this member has. */
+  owns(shards: Iterable<number>): void {
+    if (this.#knows >= linkKinds.owns) this.#sendOwn(ownsFrame(shards))
   }
 
   // For the service of the peer.
@@ -302,6 +320,10 @@ export class Link {
         onDown?.(message.reason)
         return
       }
+      case linkKinds.owns:
+        this.owned = message.shards
+        this.onOwned()
+        return
       default:
         this.#service?.take(message)
     }

@@ -3,8 +3,10 @@
  * process there. It knows which links are open, and keeps the calls that a link has not taken, or
  * that may be repeated, until there is another link or their time ends.
  */
+import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import {
+  type CallOptions,
   type ChildSpec,
   type Directory,
   type HolderWait,
@@ -12,19 +14,23 @@ import {
   type Name,
   NameWaits,
   type PendingCall,
+  type Positioned,
   type Process,
   type Ref,
   refOfName,
+  call as request,
   type System,
   send,
 } from '../../runtime/index.ts'
 import { noConnection } from './forwarder.ts'
+import { KeptCalls, type Place, unknownOutcome } from './kept-calls.ts'
 import type { LinkEnd, LinkWaits } from './link.ts'
 import { isIdentifier, nameMax } from './link-message.ts'
 import type { OutboxLimits } from './link-outbox.ts'
 import type { OpenLink, UnsentCall } from './link-process.ts'
 import type { LinkTransport } from './link-transport.ts'
-import type { Reach } from './peer-service.ts'
+import type { AnyMessages, Reach } from './peer-service.ts'
+import { OwnerDirectory, Ownership, type ShardLinks, type ShardOwners } from './shard-owners.ts'
 import { type Messages as BoardMessages, type Linked, linksTree } from './switchboard.ts'
 
 /** The options of the members. */
@@ -38,6 +44,8 @@ export type MembersOptions = {
   readonly transport: LinkTransport
   /** Which process another member reaches by a name; any that has the name by default. */
   readonly reach?: Reach
+  /** Called when a link has ended. */
+  readonly onUnlinked?: (member: string) => void
   /** The greatest kind of message that it says it knows; for tests with older members. */
   readonly knows?: number
   /** The bounds of what waits for a member; for tests. */
@@ -67,7 +75,7 @@ export type LinkStatus = {
 } & LinkWaits
 
 /** The members of a cluster. */
-export class Members implements Linked {
+export class Members implements Linked, ShardOwners {
   readonly instance: string
   readonly cluster: string
   readonly member: string
@@ -80,10 +88,9 @@ export class Members implements Linked {
   readonly #waits: NameWaits
   readonly #open = new Map<string, OpenLink>()
   readonly #expected = new Set<string>()
-  /** By the member that they are for, in their order. */
-  readonly #unsent = new Map<string, Set<UnsentCall>>()
-  /** Calls that an earlier link has sent. */
-  readonly #sentOnce = new WeakSet<PendingCall>()
+  readonly #kept = new KeptCalls()
+  readonly #ownership: Ownership
+  readonly #onUnlinked: (member: string) => void
   #board: Ref<BoardMessages> | undefined
 
   constructor(options: MembersOptions) {
@@ -98,6 +105,9 @@ export class Members implements Linked {
     if (options.limits !== undefined) this.limits = options.limits
     this.#system = system
     this.#waits = new NameWaits(kernelOf(system))
+    this.#onUnlinked = options.onUnlinked ?? (() => undefined)
+    this.#ownership = new Ownership(options.member)
+    this.#ownership.onMoved((shard) => this.#moved(shard))
   }
 
   /** The tree of the links. */
@@ -134,8 +144,8 @@ export class Members implements Linked {
   }
 
   /** The process that stands for one of another member; `undefined` without a link to that. */
-  forwarder(member: string, target: string): Process | undefined {
-    return this.#open.get(member)?.forwarder(target)
+  forwarder(member: string, target: string, shard?: number): Process | undefined {
+    return this.#open.get(member)?.forwarder(target, shard)
   }
 
   /** Waits for a link to a member. */
@@ -143,12 +153,29 @@ export class Members implements Linked {
     return this.#waits.add(member, () => this.#open.has(member), ms, signal)
   }
 
+  ownerOf(shard: number): string | undefined {
+    return this.#ownership.ownerOf(shard)
+  }
+
+  onMoved(listener: (shard: number) => void): () => void {
+    return this.#ownership.onMoved(listener)
+  }
+
+  refOf<M = unknown, S = unknown>(shard: number, target: string): Ref<M, S> {
+    expectName(target, `the owner of shard ${shard}`)
+    const title = `${target} at the owner of shard ${shard}`
+    const directory = new OwnerDirectory(this.#shardLinks, shard, target)
+    return refOfName(this.#system, title, () => directory) as Ref<M, S>
+  }
+
+  /** This member has the shard open, or has it no longer. The others are told. */
+  own(shard: number, has: boolean): void {
+    if (!this.#ownership.setOwn(shard, has)) return
+    for (const { link } of this.#open.values()) link.owns(this.#ownership.own)
+  }
+
   #ref(member: string, target: string): Ref {
-    if (typeof target !== 'string' || target === '' || target.length > nameMax)
-      throw new KeelsonError(
-        'INVALID_ARGUMENT',
-        `the name of a process at ${member}: expected text of 1 to ${nameMax} characters`,
-      )
+    expectName(target, member)
     if (member === this.member) return this.#system.to(target as Name<never>)
     return refOfName(
       this.#system,
@@ -165,84 +192,134 @@ export class Members implements Linked {
   }
 
   opened(open: OpenLink): void {
-    const { member } = open.peer
+    const { link, peer } = open
+    const { member } = peer
     // The peer knows that the former link has ended, even if this side has not noticed.
     this.#open.get(member)?.link.close(new KeelsonError('CLOSED', 'there is another connection'))
     this.#open.set(member, open)
-    this.#sendKept(open)
+    if (this.#ownership.own.size > 0) link.owns(this.#ownership.own)
+    link.onOwned = () => {
+      if (this.#open.get(member) === open) this.#ownership.said(member, link.owned)
+    }
+    this.#sendKept(member)
     this.#waits.registered(member)
+    link.onOwned()
   }
 
   ended(open: OpenLink, { unanswered }: LinkEnd): void {
-    const { member } = open.peer
-    if (this.#open.get(member) === open) this.#open.delete(member)
-    for (const { call, target, wasSent } of unanswered) {
-      if (wasSent) this.#sentOnce.add(call)
+    const { member, incarnation } = open.peer
+    if (this.#open.get(member) === open) {
+      this.#open.delete(member)
+      this.#ownership.said(member, new Set())
+    }
+    for (const { call, target, shard, wasSent } of unanswered) {
+      if (wasSent) this.#kept.lost(call, incarnation)
       if (wasSent && call.id === undefined) call.fail(unknownOutcome(call, member))
-      else this.#keep(member, { call, target })
+      else this.#keep(member, { call, target, shard })
     }
     for (const each of open.unplug()) this.#keep(member, each)
+    this.#onUnlinked(member)
   }
 
   stopped(): void {
     this.#board = undefined
-    const unsent = [...this.#unsent]
-    this.#unsent.clear()
-    for (const [member, calls] of unsent)
-      for (const { call } of calls) call.fail(this.#lost(call, member))
+    this.#kept.failAll()
   }
 
-  /** Keeps a call for the next link. */
+  /** Keeps a call that was for `member` for the next link to that, or to the owner of its shard. */
   #keep(member: string, unsent: UnsentCall): void {
-    const { call } = unsent
-    if (call.isSettled) return
+    const place = unsent.shard ?? member
     if (this.#board === undefined) {
-      call.fail(this.#lost(call, member))
+      this.#kept.fail(unsent, place)
       return
     }
-    const kept = this.#unsent.get(member) ?? new Set()
-    this.#unsent.set(member, kept.add(unsent))
-    // Of one that was sent its deadline says as much as that of any call.
-    if (!this.#sentOnce.has(call)) call.late = () => notSubmitted(call, member)
-    call.onceSettled(() => void kept.delete(unsent))
+    this.#kept.keep(place, unsent)
     // A new link may be there already, if the peer connected again before the old one had ended.
-    const open = this.#open.get(member)
-    if (open) this.#sendKept(open)
+    this.#sendKept(place)
   }
 
-  #lost(call: PendingCall, member: string): KeelsonError {
-    return this.#sentOnce.has(call) ? unknownOutcome(call, member) : notSubmitted(call, member)
+  #moved(shard: number): void {
+    this.#sendKept(shard)
+    this.#waits.registered(shard)
   }
 
-  #sendKept(open: OpenLink): void {
-    const { member } = open.peer
-    const unsent = this.#unsent.get(member) ?? []
-    this.#unsent.delete(member)
-    for (const { call, target } of unsent) again(open.forwarder(target), call)
+  /** Sends what is kept for a place, if it can be reached. */
+  #sendKept(place: Place): void {
+    const member = typeof place === 'string' ? place : this.ownerOf(place)
+    if (member === this.member) {
+      for (const { call, target } of this.#kept.take(place, this.incarnation))
+        this.#callHere(target, call)
+      return
+    }
+    const open = member === undefined ? undefined : this.#open.get(member)
+    if (open === undefined) return
+    for (const { call, target, shard } of this.#kept.take(place, open.peer.incarnation))
+      again(open.forwarder(target, shard), call)
+  }
+
+  #callHere(target: string, call: PendingCall): void {
+    const ref = this.reach(target)
+    if (ref) callHere(ref, call, this.#system.clock)
+    else call.fail(new KeelsonError('NO_PROCESS', `${call.name}: there is no process ${target}`))
+  }
+
+  get #shardLinks(): ShardLinks {
+    return {
+      ownerOf: (shard) => this.ownerOf(shard),
+      forwarder: (member, target, shard) => this.forwarder(member, target, shard),
+      awaitOwner: (shard, ms, signal) => this.#awaitOwner(shard, ms, signal),
+      here: (shard, target) =>
+        this.ownerOf(shard) === this.member ? this.reach(target) : undefined,
+    }
+  }
+
+  #awaitOwner(shard: number, ms: number, signal: AbortSignal | undefined): HolderWait {
+    const isReached = (): boolean => {
+      const owner = this.ownerOf(shard)
+      return owner !== undefined && (owner === this.member || this.#open.has(owner))
+    }
+    return this.#waits.add(shard, isReached, ms, signal)
   }
 }
 
+/** @throws KeelsonError `INVALID_ARGUMENT` */
+const expectName = (target: unknown, at: string): void => {
+  if (typeof target === 'string' && target !== '' && target.length <= nameMax) return
+  throw new KeelsonError(
+    'INVALID_ARGUMENT',
+    `the name of a process at ${at}: expected text of 1 to ${nameMax} characters`,
+  )
+}
+
+/** Sends a call that a link has taken before. */
 const again = (forwarder: Process, call: PendingCall): void => {
-  if (call.isSettled) return
   forwarder.owed.add(call)
   forwarder.deliver(call)
 }
 
-const unknownOutcome = ({ name }: PendingCall, member: string): KeelsonError =>
-  new KeelsonError(
-    'UNKNOWN_OUTCOME',
-    `${name}: the connection to ${member} ended before the answer came`,
-    { details: { reason: noConnection, message: name, member } },
-  )
-
-const notSubmitted = ({ name }: PendingCall, member: string): KeelsonError =>
-  new KeelsonError(
-    'NOT_SUBMITTED',
-    `${name}: the connection to ${member} ended before it was sent`,
-    {
-      details: { reason: noConnection, message: name, member },
+/** Makes a call here that was for another member, for the time that is left. */
+const callHere = (ref: Ref, call: PendingCall, clock: Clock): void => {
+  const { name, payload, id, slot, dueAt, asksPosition, waitsForName } = call
+  const timeoutMs = slot < 0 ? Number.POSITIVE_INFINITY : Math.max(0, dueAt - clock.monotonic())
+  const controller = new AbortController()
+  const options: CallOptions = {
+    timeoutMs,
+    id,
+    waitForName: waitsForName,
+    signal: controller.signal,
+  }
+  call.onceSettled(() => controller.abort())
+  request(ref as Ref<AnyMessages>, name, payload, { ...options, position: asksPosition }).then(
+    (answer) => {
+      const { value, position } = asksPosition
+        ? (answer as Positioned<unknown>)
+        : { value: answer, position: undefined }
+      call.position = position
+      call.reply(value)
     },
+    (error) => void call.fail(error),
   )
+}
 
 /** Where the name of a process at another member is looked up. */
 class MemberDirectory implements Directory<Process> {

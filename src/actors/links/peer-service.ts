@@ -16,7 +16,8 @@ import {
 import type { Link, PeerRequest, PeerService } from './link.ts'
 import { linkKinds } from './link-message.ts'
 
-type AnyMessages = {
+/** What any process understands. */
+export type AnyMessages = {
   calls: Record<string, (payload: unknown) => unknown>
   casts: Record<string, (payload: unknown) => void>
   infos: Record<string, (payload: unknown) => void>

@@ -135,9 +135,9 @@ export const request = <R>(
   if (!isDelay(timeoutMs)) return refused(sender, noDelay(`timeoutMs of ${name}`, timeoutMs))
   if (sender !== undefined && !sender.alive) return refused(sender, callerEnded(sender, name))
   if (process === undefined || !process.alive) {
-    if (options?.waitForName !== true || !awaitsName(ref))
+    if (!awaitsName(ref, options?.waitForName === true))
       return refused(sender, noProcess(ref, name))
-    const answer = requestOnceHeld<R>(ref, kind, name, payload, options, timeoutMs)
+    const answer = requestOnceHeld<R>(ref, kind, name, payload, options ?? {}, timeoutMs)
     return sender === undefined ? answer : guarded(answer)
   }
   const fault = abortOf(options?.signal) ?? faultOf(process, sender, kind, name)
@@ -223,10 +223,12 @@ const measure = (process: Process, call: Watched): void => {
   }
 }
 
-/** Whether a process may get the name of `ref` later. */
-const awaitsName = (ref: Ref<unknown>): boolean => {
+/** Whether a call waits until a process gets the name of `ref`; `asked`: its options say so. */
+const awaitsName = (ref: Ref<unknown>, asked: boolean): boolean => {
   const { process, directory } = addressOf<Process>(ref)
   if (process !== undefined) return false
+  if (directory.awaits?.() === true) return true
+  if (!asked) return false
   const fault = directory.fault?.()
   return fault === undefined || fault.code === 'NO_PROCESS'
 }
@@ -333,10 +335,17 @@ const callerText = (ref: Ref<unknown>): string => {
   return sender === undefined ? '' : `, called by ${sender.title}`
 }
 
-const nameNotHeld = (ref: Ref<unknown>, name: string, timeoutMs: number): KeelsonError =>
-  new KeelsonError('NO_PROCESS', `${name}: no process got the name ${ref} in ${timeoutMs} ms`, {
-    details: { reason: 'noproc', timeoutMs },
-  })
+const nameNotHeld = (ref: Ref<unknown>, name: string, timeoutMs: number): KeelsonError => {
+  const fault = addressOf(ref).directory.fault?.()
+  if (fault !== undefined && fault.code !== 'NO_PROCESS') return fault
+  return new KeelsonError(
+    'NO_PROCESS',
+    `${name}: no process got the name ${ref} in ${timeoutMs} ms`,
+    {
+      details: { reason: 'noproc', timeoutMs },
+    },
+  )
+}
 
 /**
  * Whether a handler of the process asks that process. A handler that is pending may have made any

@@ -66,6 +66,8 @@ export interface Directory<P> {
   wake?(name: string | undefined): P | undefined
   /** The error of a name without a holder, if it is not simply free. */
   fault?(): KeelsonError | undefined
+  /** Whether a call waits for a holder within its time, also if it does not say so. */
+  awaits?(): boolean
   /** The reason that a monitor of a name without a holder gets; `noproc` by default. */
   readonly absence?: string
   /** Waits at most `ms`, and until `signal` aborts, for a holder of the name. */

@@ -27,6 +27,7 @@ import {
   type JournalHealth,
   LmdbWriterHandle,
   levelOf,
+  type Members,
   type PastOptions,
   type PastPage,
   type ProjectionHealth,
@@ -220,6 +221,8 @@ export type InstanceParts = {
   readonly backups: BackupParts
   readonly readiness: Readiness
   readonly crashLoops: CrashLoops
+  /** The other members of a folder, and who has which shard. */
+  readonly members: Members | undefined
   readonly cluster: (() => ClusterHealth) | undefined
   /** Aborted when the instance closes. */
   readonly ending: AbortSignal

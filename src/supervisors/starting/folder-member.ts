@@ -7,16 +7,18 @@
  * member that begins later.
  */
 import { resolve } from 'node:path'
+import { Members, unixTransport } from '../../actors/index.ts'
 import type { Cancel, Clock } from '../../clock.ts'
 import { isKeelsonError, reasonText } from '../../errors.ts'
 import { createSystem } from '../../runtime/index.ts'
-import { memberLocks, shardsToClaim } from '../../storage/index.ts'
+import { type MemberLocks, memberLocks, shardsToClaim } from '../../storage/index.ts'
 import { type App, closeShards } from '../app/app.ts'
 import type { InstanceParts } from '../app/app-context.ts'
+import type { Shard } from '../tree/shard.ts'
 import type { FolderCluster } from './cluster-options.ts'
 import { claimFolder } from './folder-claim.ts'
 import { instanceShards, startInstance } from './instance.ts'
-import type { Ports } from './machine-ports.ts'
+import type { FolderPorts, Linkable, Ports } from './machine-ports.ts'
 import { MemberFolder } from './member-folder.ts'
 import { inspectShards } from './shard-inspection.ts'
 import type { CheckedOptions } from './start-options.ts'
@@ -25,7 +27,13 @@ import type { CheckedOptions } from './start-options.ts'
 const shardsOfNew = 64
 
 /** The others are looked at so often, in ms. A look reads a small file of each. */
-const lookMs = 250
+const lookMs = 1_000
+
+/**
+ * The pauses between looks after a link has ended, in ms: its member may have ended, and the kernel
+ * frees the locks of a process one after another.
+ */
+const hurriedMs = [0, 25, 100, 250, 250]
 
 /** All members begin within this time, in ms. The shards of one that does not go to the others. */
 const arrivalMs = 5_000
@@ -45,14 +53,15 @@ export const startFolderMember = async (
   cluster: FolderCluster,
   ports: Ports,
 ): Promise<App> => {
-  const { clock, disk } = ports
-  const folder = await entered(options, cluster, ports)
+  const { clock, disk, folder: shares = { locks: memberLocks(), transport: unixTransport } } = ports
+  const folder = await entered(options, cluster, ports, shares.locks)
   try {
     const watch = new MemberWatch(folder, cluster, clock)
     watch.look()
     const shared = {
       claim: folder.claim,
       has: (shard: number) => folder.has(shard),
+      link: (to: Linkable) => linked(to, folder, cluster, shares.transport, () => watch.hurry()),
       onRun: watch.follow.bind(watch),
     }
     return await startInstance(options, { ...ports, disk, shared })
@@ -62,15 +71,49 @@ export const startFolderMember = async (
   }
 }
 
+/** The links to the other members, which are told what is open here. */
+const linked = (
+  { system, instance, shards, ending, reach }: Linkable,
+  { claim, incarnation }: MemberFolder,
+  { name, member, engine }: FolderCluster,
+  transport: FolderPorts['transport'],
+  onUnlinked: () => void,
+): Members => {
+  const members = new Members({
+    ...{ system, instance, cluster: name, member, incarnation, reach, onUnlinked },
+    transport: transport(claim.dir, member),
+  })
+  for (const other of engine.members) members.expect(other)
+  for (const shard of shards) void announce(shard, members, ending)
+  const leave = (): void => {
+    for (const { index } of shards) members.own(index, false)
+  }
+  ending.addEventListener('abort', leave, { once: true })
+  return members
+}
+
+/** Tells the other members of each change of a shard, until the instance ends. */
+const announce = async (shard: Shard, members: Members, ending: AbortSignal): Promise<void> => {
+  while (!ending.aborted) {
+    members.own(shard.index, isOwn(shard))
+    await shard.changed()
+  }
+}
+
+/** Whether this member answers for a shard, even if it is down or recovers again. */
+const isOwn = ({ phase, opened }: Shard): boolean =>
+  phase.kind === 'open' || phase.kind === 'down' || (phase.kind === 'recovering' && opened > 0)
+
 /** The folder, which this member shares from now on. It is made if it is missing. */
 const entered = async (
   options: CheckedOptions,
   cluster: FolderCluster,
   ports: Ports,
+  locks: MemberLocks,
 ): Promise<MemberFolder> => {
   const { disk, clock } = ports
   const dir = resolve(options.dir)
-  const request = { disk, clock, dir, locks: memberLocks(), instance: options.instance, cluster }
+  const request = { disk, clock, dir, locks, instance: options.instance, cluster }
   const endsAt = clock.monotonic() + makingMs
   for (;;) {
     try {
@@ -126,6 +169,8 @@ class MemberWatch {
   readonly #clock: Clock
   readonly #since: number
   readonly #met = new Set<string>()
+  #pauses: number[] = []
+  #arm: () => void = () => undefined
 
   constructor(folder: MemberFolder, cluster: FolderCluster, clock: Clock) {
     this.#folder = folder
@@ -147,6 +192,12 @@ class MemberWatch {
     )
   }
 
+  /** A member may have ended: looks at once, and some times soon after. */
+  hurry(): void {
+    this.#pauses = [...hurriedMs]
+    this.#arm()
+  }
+
   /** Looks again and again until the instance ends, and has opened what it took. */
   follow(
     open: (shard: number) => Promise<void>,
@@ -159,8 +210,11 @@ class MemberWatch {
     let cancel: Cancel = () => undefined
     ending.addEventListener('abort', () => cancel(), { once: true })
     const again = (): void => {
-      cancel = this.#clock.after(lookMs, next, { holdsProcess: false })
+      if (ending.aborted) return
+      cancel()
+      cancel = this.#clock.after(this.#pauses.shift() ?? lookMs, next, { holdsProcess: false })
     }
+    this.#arm = again
     const next = (): void => {
       if (ending.aborted) return
       try {

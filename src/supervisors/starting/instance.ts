@@ -19,6 +19,7 @@ import {
 import { configError } from '../../errors.ts'
 import {
   createSystem,
+  type Name,
   type Ref,
   type SupervisorMessages,
   type System,
@@ -175,6 +176,7 @@ const run = async (inspected: Inspected): Promise<App> => {
     form: ports.follows ? 'follower' : 'owner',
     mailboxMax: options.mailboxMax,
     attach: options.attach ? ports.attach?.(instance, started) : undefined,
+    members: parts.members?.childSpec(),
     app: userTree,
     appContext: inside,
     isClosing,
@@ -247,6 +249,10 @@ const instanceParts = (
   }
   const readiness = new Readiness(system, shards, Boolean(app))
   const replicas = app === false ? [] : options.replication
+  const members = ports.shared?.link({
+    ...{ system, instance, shards, ending },
+    reach: (name) => system.to(name as Name<never>),
+  })
   return {
     ...{ system, instance, shards },
     windows: (shards[0] as Shard).parts.windows,
@@ -263,6 +269,7 @@ const instanceParts = (
     },
     readiness,
     crashLoops: new CrashLoops(system, instance, ending),
+    members,
     cluster: ports.ownership?.health,
     ending,
     deadlineMs: settings.deadlineMs,

@@ -1,4 +1,6 @@
 /** The ports of an instance to the outside, and those of this machine: its disk, threads, LMDB. */
+
+import type { LinkTransport, Members, Reach } from '../../actors/index.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import type { ChildSpec } from '../../runtime/index.ts'
 import {
@@ -10,6 +12,7 @@ import {
   type LogHostFactory,
   lmdbProjections,
   loadLmdb,
+  type MemberLocks,
   nodeDisk,
   type Projections,
   type ShardCopier,
@@ -40,6 +43,8 @@ export type Ports = {
   readonly follows?: boolean
   /** Aborted with the reason, a `KeelsonError`, when the start is given up. */
   readonly abandoned?: AbortSignal
+  /** The machine of members that share a folder; this one by default. */
+  readonly folder?: FolderPorts
   /** Members share the folder: what this one has of it. */
   readonly shared?: SharedFolder
   /** The instance of a cluster, owned by this member. */
@@ -56,17 +61,32 @@ export type Ports = {
   readonly attach?: (instance: string, app: Promise<App>) => ChildSpec
 }
 
+/** What members of one folder have between them. */
+export type FolderPorts = {
+  readonly locks: MemberLocks
+  /** The links of the member `member` of the folder `dir`. */
+  readonly transport: (dir: string, member: string) => LinkTransport
+}
+
 /** The part of a folder that one of its members has. */
 export type SharedFolder = {
   /** The instance releases it at its end. */
   readonly claim: FolderClaim
   /** Whether this member holds the lock of the shard. */
   readonly has: (shard: number) => boolean
+  /** Makes the links to the other members. They are told which of the shards are open here. */
+  readonly link: (to: Linkable) => Members
   /** The instance runs. `open` opens one more shard, whose lock this member has got. Never rejects. */
   readonly onRun: (
     open: (shard: number) => Promise<void>,
     running: Pick<InstanceParts, 'system' | 'ending'>,
   ) => void
+}
+
+/** The parts of an instance that its links need. */
+export type Linkable = Pick<InstanceParts, 'system' | 'instance' | 'shards' | 'ending'> & {
+  /** The process that another member means by a name. */
+  readonly reach: Reach
 }
 
 /** The ownership of an instance by a member of its cluster. */

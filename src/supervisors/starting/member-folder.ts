@@ -39,6 +39,8 @@ export type MemberRequest = {
 export class MemberFolder {
   /** For the instance. */
   readonly claim: FolderClaim
+  /** Another one for each start of the member. */
+  readonly incarnation: string
   readonly #request: MemberRequest
   readonly #holder: string
   readonly #root: DiskLock
@@ -75,6 +77,7 @@ export class MemberFolder {
   private constructor(request: MemberRequest, facts: DataFolderFacts, root: DiskLock) {
     const { clock, cluster, instance, dir } = request
     const incarnation = Buffer.from(clock.randomBytes(8)).toString('hex')
+    this.incarnation = incarnation
     this.#request = request
     this.#root = root
     this.#holder = describeHolder({

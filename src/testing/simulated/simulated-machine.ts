@@ -27,6 +27,7 @@ import {
   type CheckedOptions,
   loadedOptions,
   loadedStart,
+  type Ports,
   type StartOptions,
 } from '../../supervisors/index.ts'
 import { inlineBlobHost, inlineLogHost } from './inline-host.ts'
@@ -148,14 +149,18 @@ export class SimulatedMachine {
 
   /**
    * The same with checked options, while others let time pass: a member may wait for its turn.
-   * `clock`: that of its process.
+   * `clock`: that of its process. `folder`: what members of one folder share.
    */
-  async begin(options: CheckedOptions, clock: Clock = this.clock): Promise<App> {
+  async begin(
+    options: CheckedOptions,
+    clock: Clock = this.clock,
+    folder?: Ports['folder'],
+  ): Promise<App> {
     const begin = await loadedStart(options)
-    return begin(this.#ports(clock))
+    return begin({ ...this.#ports(clock), ...(folder && { folder }) })
   }
 
-  #ports(clock: Clock): Parameters<Awaited<ReturnType<typeof loadedStart>>>[0] {
+  #ports(clock: Clock): Ports {
     const { disk } = this
     const { aroundLog = (host: LogHost) => host, makeLogs } = this.#options
     const { aroundSnapshots = (host: SnapshotHost) => host } = this.#options

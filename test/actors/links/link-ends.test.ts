@@ -1,26 +1,16 @@
 /** What becomes of calls and messages when the link to a member ends: each settles, once. */
 import { afterEach, describe, expect, test } from 'vitest'
 import type { KeelsonError } from '../../../src/errors.ts'
-import {
-  call,
-  cast,
-  direct,
-  type GenServer,
-  name,
-  noReply,
-  type PendingCall,
-  processOf,
-  type Ref,
-  reply,
-  tiesOf,
-} from '../../../src/runtime/index.ts'
+import { call, cast, name, type Ref, tiesOf } from '../../../src/runtime/index.ts'
 import {
   type DeskMessages,
   deskAt,
+  durableLike,
   type LinkedMember,
   type LinkedWorld,
   linkedWorld,
   startDesk,
+  type TillMessages,
 } from '../../support/worlds/linked-members.ts'
 
 let world: LinkedWorld
@@ -207,27 +197,6 @@ describe('when a link ends', () => {
     for (const { members: known } of members) expect(known.status).toHaveLength(3)
   })
 })
-
-type TillMessages = { calls: { pay: (cents: number) => number } }
-
-/** A process that takes ids, as a durable one does, and answers when it is told to. */
-const durableLike = async ({ system }: LinkedMember) => {
-  const till = { handled: [] as string[], answers: false }
-  const server: GenServer<TillMessages, null> = {
-    init: (_, context) => {
-      processOf(context).outputs = { ...direct, isDurable: true }
-      return null
-    },
-    calls: {
-      pay: (state, cents, context) => {
-        till.handled.push((context.from as PendingCall).id ?? '')
-        return till.answers ? reply(cents, state) : noReply(state)
-      },
-    },
-  }
-  await system.start(server, undefined, { name: name<TillMessages>('till') })
-  return till
-}
 
 const deskLater = ({ system }: LinkedMember) =>
   system.to(name<never>('later')) as ReturnType<typeof deskAt>

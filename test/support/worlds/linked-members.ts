@@ -5,9 +5,12 @@ import { Members, type MembersOptions } from '../../../src/actors/links/members.
 import { type VirtualClock, virtualClock } from '../../../src/clock.ts'
 import {
   createSystem,
+  direct,
   type GenServer,
   name,
   noReply,
+  type PendingCall,
+  processOf,
   type Ref,
   reply,
   type System,
@@ -136,3 +139,25 @@ export const startDesk = ({ system }: LinkedMember, as = 'desk'): Promise<Ref<De
 /** The desk of another member. */
 export const deskAt = ({ members }: LinkedMember, member = 'b', as = 'desk'): Ref<DeskMessages> =>
   members.at(member).ref<DeskMessages>(as)
+
+/** The messages of a process that is as a durable one. */
+export type TillMessages = { calls: { pay: (cents: number) => number } }
+
+/** A process that takes ids, as a durable one does, and answers when it is told to. */
+export const durableLike = async ({ system }: LinkedMember) => {
+  const till = { handled: [] as string[], answers: false }
+  const server: GenServer<TillMessages, null> = {
+    init: (_, context) => {
+      processOf(context).outputs = { ...direct, isDurable: true }
+      return null
+    },
+    calls: {
+      pay: (state, cents, context) => {
+        till.handled.push((context.from as PendingCall).id ?? '')
+        return till.answers ? reply(cents, state) : noReply(state)
+      },
+    },
+  }
+  await system.start(server, undefined, { name: name<TillMessages>('till') })
+  return till
+}

@@ -1,0 +1,86 @@
+/**
+ * Calls that no link has taken, or that may be repeated, each at its place: a member, or a shard
+ * whose owner is to get it. They wait there for the next link, in their order. It is apart from
+ * `members.ts` because it says how often a call may be sent.
+ */
+import { KeelsonError } from '../../errors.ts'
+import type { PendingCall } from '../../runtime/index.ts'
+import { noConnection } from './forwarder.ts'
+import type { UnsentCall } from './link-process.ts'
+
+/** The name of a member, or the number of a shard. */
+export type Place = string | number
+
+/** The calls that a member keeps. */
+export class KeptCalls {
+  readonly #at = new Map<Place, Set<UnsentCall>>()
+  /** Of calls that a link has sent: the incarnations of members under which they were lost. */
+  readonly #lost = new WeakMap<PendingCall, Set<string>>()
+
+  /** The link to this incarnation of a member has ended after the call was sent. */
+  lost(call: PendingCall, incarnation: string): void {
+    this.#lost.set(call, (this.#lost.get(call) ?? new Set()).add(incarnation))
+  }
+
+  /** Keeps a call for the next link to its place. */
+  keep(place: Place, unsent: UnsentCall): void {
+    const { call } = unsent
+    if (call.isSettled) return
+    const kept = this.#at.get(place) ?? new Set()
+    this.#at.set(place, kept.add(unsent))
+    // Of one that was sent its deadline says as much as that of any call.
+    if (!this.#lost.has(call)) call.late = () => notSubmitted(call, place)
+    call.onceSettled(() => void kept.delete(unsent))
+  }
+
+  /**
+   * Takes the calls of a place out, to be sent to this incarnation of a member. A call under which two
+   * others have ended is not sent to a third one: it may be what ends them.
+   */
+  take(place: Place, incarnation: string): readonly UnsentCall[] {
+    const kept = [...(this.#at.get(place) ?? [])]
+    this.#at.delete(place)
+    return kept.filter(({ call }) => {
+      call.late = undefined
+      const lost = this.#lost.get(call)
+      const isRisky = lost !== undefined && lost.size >= 2 && !lost.has(incarnation)
+      if (isRisky) call.fail(unknownOutcome(call, place))
+      return !call.isSettled
+    })
+  }
+
+  /** Fails a call that can never be sent. */
+  fail({ call }: UnsentCall, place: Place): void {
+    call.fail(this.#lost.has(call) ? unknownOutcome(call, place) : notSubmitted(call, place))
+  }
+
+  /** There will be no more links. */
+  failAll(): void {
+    const kept = [...this.#at]
+    this.#at.clear()
+    for (const [place, calls] of kept) for (const each of calls) this.fail(each, place)
+  }
+}
+
+const textOf = (place: Place): string =>
+  typeof place === 'number' ? `the owner of shard ${place}` : place
+
+const detailsOf = ({ name }: PendingCall, place: Place) => ({
+  ...{ reason: noConnection, message: name },
+  ...(typeof place === 'number' ? { shard: place } : { member: place }),
+})
+
+/** The error of a call that was sent, and whose answer cannot come. */
+export const unknownOutcome = (call: PendingCall, place: Place): KeelsonError =>
+  new KeelsonError(
+    'UNKNOWN_OUTCOME',
+    `${call.name}: the connection to ${textOf(place)} ended before the answer came`,
+    { details: detailsOf(call, place) },
+  )
+
+const notSubmitted = (call: PendingCall, place: Place): KeelsonError =>
+  new KeelsonError(
+    'NOT_SUBMITTED',
+    `${call.name}: the connection to ${textOf(place)} ended before it was sent`,
+    { details: detailsOf(call, place) },
+  )

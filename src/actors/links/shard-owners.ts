@@ -1,0 +1,145 @@
+/**
+ * Which member has which shard, as each says over its links, and refs of processes at the member that
+ * owns a shard when they are used. It is apart from `members.ts`, because storage needs
+ * no more of the other members than this.
+ */
+import { KeelsonError } from '../../errors.ts'
+import {
+  type Address,
+  addressOf,
+  type Directory,
+  type HolderWait,
+  type Process,
+  type Ref,
+} from '../../runtime/index.ts'
+
+/** The owners of shards, for what has to reach them. */
+export interface ShardOwners {
+  /** The name of the member that has the shard open; `undefined`: nobody now, as far as it is known. */
+  ownerOf(shard: number): string | undefined
+  /**
+   * The ref of the process with that name at the owner of the shard, looked up at each use. A call
+   * waits within its time while there is no owner, then it rejects with `SHARD_DOWN`
+   * (`details.state`: `elsewhere`). The rest is as of `Member.ref`, and a call with an `id` is
+   * repeated at the next owner.
+   */
+  refOf<M = unknown, S = unknown>(shard: number, name: string): Ref<M, S>
+  /** Calls `listener` with each shard that has another owner, or none. Returns a function that ends this. */
+  onMoved(listener: (shard: number) => void): () => void
+}
+
+/** The shards that members have. */
+export class Ownership {
+  readonly #self: string
+  readonly #own = new Set<number>()
+  readonly #others = new Map<number, string>()
+  readonly #listeners = new Set<(shard: number) => void>()
+
+  constructor(self: string) {
+    this.#self = self
+  }
+
+  /** The shards that this member has. */
+  get own(): ReadonlySet<number> {
+    return this.#own
+  }
+
+  ownerOf(shard: number): string | undefined {
+    return this.#own.has(shard) ? this.#self : this.#others.get(shard)
+  }
+
+  onMoved(listener: (shard: number) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** This member has the shard, or has it no longer. False: nothing has changed. */
+  setOwn(shard: number, has: boolean): boolean {
+    if (has === this.#own.has(shard)) return false
+    if (has) this.#own.add(shard)
+    else this.#own.delete(shard)
+    this.#moved(shard)
+    return true
+  }
+
+  /**
+   * Another member says which shards it has. The newest word counts: an owner that has ended may not
+   * have been missed yet.
+   */
+  said(member: string, shards: ReadonlySet<number>): void {
+    const gone = [...this.#others].flatMap(([shard, owner]) =>
+      owner === member && !shards.has(shard) ? [shard] : [],
+    )
+    for (const shard of gone) this.#others.delete(shard)
+    const come = [...shards].filter((shard) => this.#others.get(shard) !== member)
+    for (const shard of come) this.#others.set(shard, member)
+    for (const shard of [...gone, ...come]) this.#moved(shard)
+  }
+
+  #moved(shard: number): void {
+    for (const listener of [...this.#listeners]) listener(shard)
+  }
+}
+
+/** The links as a ref of a shard's process needs them. */
+export type ShardLinks = {
+  readonly ownerOf: (shard: number) => string | undefined
+  readonly forwarder: (member: string, target: string, shard: number) => Process | undefined
+  readonly awaitOwner: (shard: number, ms: number, signal: AbortSignal | undefined) => HolderWait
+  /** The process here, if this member is the owner. */
+  readonly here: (shard: number, target: string) => Ref | undefined
+}
+
+/** Where the name of a process at the owner of a shard is looked up. */
+export class OwnerDirectory implements Directory<Process> {
+  readonly absence = 'noconnection'
+  readonly #links: ShardLinks
+  readonly #shard: number
+  readonly #target: string
+
+  constructor(links: ShardLinks, shard: number, target: string) {
+    this.#links = links
+    this.#shard = shard
+    this.#target = target
+  }
+
+  holderOf(): Process | undefined {
+    const [links, shard, target] = [this.#links, this.#shard, this.#target]
+    const here = this.#here
+    if (here) return here.resolve()
+    const owner = links.ownerOf(shard)
+    return owner === undefined ? undefined : links.forwarder(owner, target, shard)
+  }
+
+  wake(): Process | undefined {
+    const here = this.#here
+    return here?.directory.wake?.(here.name)
+  }
+
+  /** Whether a call waits for an owner. */
+  awaits(): boolean {
+    const here = this.#here
+    return here === undefined || here.directory.awaits?.() === true
+  }
+
+  fault(): KeelsonError | undefined {
+    const here = this.#here
+    return here ? here.directory.fault?.() : noOwner(this.#shard)
+  }
+
+  awaitHolder(_: string, ms: number, signal: AbortSignal | undefined): HolderWait {
+    const here = this.#here
+    if (here) return here.directory.awaitHolder(here.name ?? '', ms, signal)
+    return this.#links.awaitOwner(this.#shard, ms, signal)
+  }
+
+  get #here(): Address<Process> | undefined {
+    const here = this.#links.here(this.#shard, this.#target)
+    return here && addressOf<Process>(here)
+  }
+}
+
+const noOwner = (shard: number): KeelsonError =>
+  new KeelsonError('SHARD_DOWN', `shard ${shard} is at no member now`, {
+    details: { shard, state: 'elsewhere', owner: undefined },
+  })

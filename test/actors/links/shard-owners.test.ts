@@ -1,0 +1,158 @@
+/** Refs of processes at the owner of a shard lead to whoever has it, and calls wait for one. */
+import { afterEach, expect, test } from 'vitest'
+import { call, cast, type Ref } from '../../../src/runtime/index.ts'
+import {
+  type DeskMessages,
+  durableLike,
+  type LinkedMember,
+  type LinkedWorld,
+  linkedWorld,
+  startDesk,
+  type TillMessages,
+} from '../../support/worlds/linked-members.ts'
+
+let world: LinkedWorld
+afterEach(() => world.close())
+
+const pair = async () => {
+  world = linkedWorld()
+  return world.pair()
+}
+
+const deskOf = ({ members }: LinkedMember, shard = 3): Ref<DeskMessages> =>
+  members.refOf<DeskMessages>(shard, 'desk')
+
+const moved = async (member: LinkedMember, has: boolean, shard = 3): Promise<void> => {
+  member.members.own(shard, has)
+  await world.clock.advance(100)
+}
+
+/** The outcome of a promise so far. */
+const watched = (promise: Promise<unknown>): { value: unknown } => {
+  const seen = { value: 'pending' as unknown }
+  promise.then(
+    (value) => {
+      seen.value = value
+    },
+    (error) => {
+      seen.value = error
+    },
+  )
+  return seen
+}
+
+test('a call goes to the owner, wherever that is, and follows the shard', async () => {
+  const [a, b] = await pair()
+  await startDesk(a)
+  await startDesk(b)
+  await moved(b, true)
+  expect(a.members.ownerOf(3)).toBe('b')
+  expect(b.members.ownerOf(3)).toBe('b')
+  const there = watched(call(deskOf(a), 'echo', 'at b'))
+  cast(deskOf(a), 'note', 1)
+  await world.clock.advance(100)
+  expect(there.value).toBe('at b')
+  expect(await call(deskOf(b), 'seen')).toEqual([1])
+
+  await moved(b, false)
+  await moved(a, true)
+  expect([a, b].map(({ members }) => members.ownerOf(3))).toEqual(['a', 'a'])
+  cast(deskOf(b), 'note', 2)
+  await world.clock.advance(100)
+  expect(await call(deskOf(a), 'seen')).toEqual([2])
+})
+
+test('a call waits for an owner within its time, and then is SHARD_DOWN', async () => {
+  const [a, b] = await pair()
+  await startDesk(b)
+  const waits = watched(call(deskOf(a), 'echo', 'waited', { timeoutMs: 2_000 }))
+  const late = watched(call(deskOf(a, 4), 'echo', 'late', { timeoutMs: 300 }))
+  await world.clock.advance(1_000)
+  expect(waits.value).toBe('pending')
+  expect(late.value).toMatchObject({
+    code: 'SHARD_DOWN',
+    details: { shard: 4, state: 'elsewhere' },
+  })
+  await moved(b, true)
+  expect(waits.value).toBe('waited')
+})
+
+test('each change of an owner is told once, at each member', async () => {
+  const [a, b] = await pair()
+  const told: number[] = []
+  const forget = a.members.onMoved((shard) => told.push(shard))
+  await moved(b, true, 1)
+  await moved(b, true, 2)
+  await moved(b, true, 2)
+  await b.stop()
+  await world.clock.advance(100)
+  expect(told).toEqual([1, 2, 1, 2])
+  expect(a.members.ownerOf(1)).toBeUndefined()
+  forget()
+  await moved(a, true, 1)
+  expect(told).toHaveLength(4)
+})
+
+const tillOf = ({ members }: LinkedMember): Ref<TillMessages> => members.refOf(3, 'till')
+
+/** Members that are all linked to `a`. */
+const linkedTo = async (a: LinkedMember, names: readonly string[]): Promise<LinkedMember[]> => {
+  const started: LinkedMember[] = []
+  for (const each of names) {
+    started.push(await world.start(each))
+    a.members.expect(each)
+  }
+  await world.clock.advance(1_000)
+  return started
+}
+
+test('a call with an id is repeated at the next owner before later ones, and one without is UNKNOWN_OUTCOME', async () => {
+  const [a, b] = await pair()
+  const [c] = (await linkedTo(a, ['c'])) as [LinkedMember]
+  await durableLike(b)
+  const till = await durableLike(c)
+  till.answers = true
+  await moved(b, true)
+  const paid = [1, 2, 3].map((cents) =>
+    watched(call(tillOf(a), 'pay', cents, { id: `r-${cents}` })),
+  )
+  const plain = watched(call(tillOf(a), 'pay', 4))
+  await world.clock.advance(100)
+  await b.stop()
+  await world.clock.advance(100)
+  expect(plain.value).toMatchObject({ code: 'UNKNOWN_OUTCOME' })
+  const later = watched(call(tillOf(a), 'pay', 5, { id: 'r-5' }))
+  await moved(c, true)
+  expect([...paid, later].map(({ value }) => value)).toEqual([1, 2, 3, 5])
+  expect(till.handled).toEqual(['r-1', 'r-2', 'r-3', 'r-5'])
+})
+
+test('a call with an id is made here, when this member becomes the owner', async () => {
+  const [a, b] = await pair()
+  await durableLike(b)
+  const till = await durableLike(a)
+  till.answers = true
+  await moved(b, true)
+  const paid = watched(call(tillOf(a), 'pay', 1, { id: 'r-1' }))
+  await world.clock.advance(100)
+  await b.stop()
+  await moved(a, true)
+  expect(paid.value).toBe(1)
+  expect(till.handled).toEqual(['r-1'])
+})
+
+test('a call under which two owners have ended is not sent to a third one', async () => {
+  const [a, b] = await pair()
+  const [c, d] = (await linkedTo(a, ['c', 'd'])) as [LinkedMember, LinkedMember]
+  const tills = [await durableLike(b), await durableLike(c), await durableLike(d)]
+  const paid = watched(call(tillOf(a), 'pay', 1, { id: 'r-1', timeoutMs: 60_000 }))
+  for (const owner of [b, c]) {
+    await moved(owner, true)
+    expect(paid.value).toBe('pending')
+    await owner.stop()
+    await world.clock.advance(100)
+  }
+  await moved(d, true)
+  expect(paid.value).toMatchObject({ code: 'UNKNOWN_OUTCOME', details: { shard: 3 } })
+  expect(tills.map(({ handled }) => handled)).toEqual([['r-1'], ['r-1'], []])
+})
