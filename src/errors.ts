@@ -34,6 +34,7 @@ export const errorCodes = [
   'NO_SEGMENTS',
   // Of a part of the instance.
   'SHARD_DOWN',
+  'ELSEWHERE',
   'DEGRADED',
   'DISCARDED',
   'CLOSED',

@@ -120,7 +120,7 @@ export class ShardCore {
   /**
    * The published read view: a prefix of the log, which may have gone on elsewhere.
    * @throws KeelsonError `SHARD_DOWN` with `details.state` while the shard cannot answer reads;
-   * `CLOSED` after the instance closed
+   * `ELSEWHERE` if another member has it; `CLOSED` after the instance closed
    */
   view(): ReadView {
     if (this.#phase.kind === 'open') return this.#phase.view
@@ -155,7 +155,11 @@ export class ShardCore {
     if (phase.kind === 'closed') return new KeelsonError('CLOSED', 'the instance is closed')
     const details = { shard: index, state: phase.kind }
     if (phase.kind === 'elsewhere')
-      return new KeelsonError('SHARD_DOWN', `shard ${index} is at another member`, { details })
+      return new KeelsonError(
+        'ELSEWHERE',
+        `shard ${index} is at another member: use \`load\`, \`page\` or a call, which go there`,
+        { details },
+      )
     return phase.kind === 'down'
       ? new KeelsonError(
           'SHARD_DOWN',

@@ -194,7 +194,7 @@ export class Subscription implements Delivery {
       this.#isNowhere = isKeelsonError(error, 'BAD_CURSOR')
       if (this.#isNowhere) this.#next = this.#saved
       // The shard ends: its next journal goes on.
-      const isOver = isKeelsonError(error, 'SHARD_DOWN') || isKeelsonError(error, 'CLOSED')
+      const isOver = endings.some((code) => isKeelsonError(error, code))
       if (!signal.aborted && !isOver) this.#stop(error)
     }
   }
@@ -285,6 +285,9 @@ export class Subscription implements Delivery {
     }
   }
 }
+
+/** Codes that say that the shard ends, or is no longer here. */
+const endings = ['SHARD_DOWN', 'ELSEWHERE', 'CLOSED'] as const
 
 const isSame = (one: EntryPosition, other: EntryPosition | undefined): boolean =>
   one.lsn === other?.lsn && one.index === other.index

@@ -28,4 +28,4 @@ export const orRefused = async <A>(
   }
 }
 
-const refusals = ['CORRUPT', 'INVALID_ARGUMENT', 'TOO_LARGE', 'SHARD_DOWN'] as const
+const refusals = ['CORRUPT', 'INVALID_ARGUMENT', 'TOO_LARGE', 'SHARD_DOWN', 'ELSEWHERE'] as const

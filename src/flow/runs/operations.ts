@@ -353,7 +353,7 @@ export const runOf = (from: Pick<RunContext, 'app' | 'to'>, run: string): Ref<Ru
 
 /** Codes after which the same question may be answered. */
 const transient = [
-  ...['TIMEOUT', 'EXITED', 'SHARD_DOWN', 'NO_SPACE', 'BUSY', 'NO_PROCESS', 'BLOCKED'],
+  ...['TIMEOUT', 'EXITED', 'SHARD_DOWN', 'ELSEWHERE', 'NO_SPACE', 'BUSY', 'NO_PROCESS', 'BLOCKED'],
   // A start and a cancel may be repeated.
   'UNKNOWN_OUTCOME',
 ]

@@ -54,8 +54,8 @@ describe.skipIf(lacks(noFlock))('members of one folder', () => {
         placement.findIndex((owner) => owner !== member.name),
         16,
       )
-      expect(await member.ask('get', elsewhere)).toMatchObject({ code: 'SHARD_DOWN' })
-      expect(await member.ask('put', elsewhere, 1)).toMatchObject({ code: 'SHARD_DOWN' })
+      expect(await member.ask('get', elsewhere)).toMatchObject({ code: 'ELSEWHERE' })
+      expect(await member.ask('put', elsewhere, 1)).toMatchObject({ code: 'ELSEWHERE' })
     }
   })
 
