@@ -77,7 +77,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     turns: ['core', 'writing', 'store', 'journal'],
     replication: ['core', 'turns'],
     durable: ['core', 'turns'],
-    entities: ['core', 'store', 'turns', 'durable'],
+    entities: ['core', 'links', 'store', 'turns', 'durable'],
   },
   supervisors: {
     'users-tree': [],

@@ -86,7 +86,8 @@ export {
   startDurableWorker,
   startKind,
 } from './entities/durable-start.ts'
-export { Entities } from './entities/entities.ts'
+export { ElsewhereActors } from './entities/elsewhere-actors.ts'
+export { type Elsewhere, Entities } from './entities/entities.ts'
 export { EntityHandle } from './entities/entity-handle.ts'
 export { cutText, type PastOptions, type PastPage } from './entities/entity-history.ts'
 export {
@@ -131,7 +132,7 @@ export type { StoredEntry, StoredPayload } from './journal/stored-entry.ts'
 export type { EmittedEntry, EntryHandler, Subscription } from './journal/subscription.ts'
 export type { LinkTransport } from './links/link-transport.ts'
 export { Members } from './links/members.ts'
-export type { Reach } from './links/peer-service.ts'
+export type { AnyMessages, Reach } from './links/peer-service.ts'
 export type { ShardOwners } from './links/shard-owners.ts'
 export { unixTransport } from './links/unix-transport.ts'
 export { Appends } from './log/appends.ts'

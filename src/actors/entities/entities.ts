@@ -60,6 +60,19 @@ export type EntityParts = {
   /** No kind will run, and rows of every kind can be looked at. */
   readonly isStoreAlone: boolean
   readonly scanTurns: TurnScanner
+  /** Makes the lookup of actors whose shards other members have. Absent: there are no others. */
+  readonly elsewhere?: ((entities: Entities) => Elsewhere) | undefined
+}
+
+/** The lookup of durable actors whose shards other members have: `elsewhere-actors.ts`. */
+export interface Elsewhere {
+  /** Looks an actor up at the member that has its shard; `here`: where it is looked up at this one. */
+  directory(entity: string, here: Directory<Process>): Directory<Process>
+  /** As `Entities.meant`. `hereOf`: where an entity is looked up at this member. */
+  meant<M>(
+    target: string,
+    hereOf: (names: Directory<Process>, kind: string, id: string) => Directory<Process>,
+  ): Ref<M> | undefined
 }
 
 /** All durable actors of an instance. */
@@ -83,6 +96,7 @@ export class Entities {
   readonly #isClosing: () => boolean
   readonly #onRuns = new Set<() => void>()
   readonly #isStoreAlone: boolean
+  readonly #elsewhere: Elsewhere | undefined
 
   /** Searches the log of a shard. */
   readonly scanTurns: EntityParts['scanTurns']
@@ -91,7 +105,7 @@ export class Entities {
     system: System,
     instance: string,
     shards: readonly ActorShard[],
-    { isClosing, isStarting, isStoreAlone, scanTurns }: EntityParts,
+    { isClosing, isStarting, isStoreAlone, scanTurns, elsewhere }: EntityParts,
   ) {
     this.system = system
     this.instance = instance
@@ -100,6 +114,7 @@ export class Entities {
     this.work = new ActorWork(isClosing, isStarting)
     this.#isStoreAlone = isStoreAlone
     this.scanTurns = scanTurns
+    this.#elsewhere = elsewhere?.(this)
   }
 
   /** The server of an actor, if it has run: each durable worker has its own. */
@@ -148,6 +163,11 @@ export class Entities {
     for (const listener of this.#onRuns) listener()
   }
 
+  /** Whether a kind may come that does not run: the tree starts. */
+  mayRun(kind: string): boolean {
+    return !this.#kinds.has(kind) && this.work.isStarting
+  }
+
   /** Calls `listener` when a kind or a worker begins to run. Returns a function that ends this. */
   onRuns(listener: () => void): () => void {
     this.#onRuns.add(listener)
@@ -190,7 +210,17 @@ export class Entities {
     checkKind(kind)
     checkEntityId(id)
     const called = this.nameOf(`${kind}/${id}`)
-    return refOfName<M>(this.system, called, (names) => this.#directory(names, kind, id))
+    return refOfName<M>(this.system, called, (names) => {
+      const here = this.#directory(names, kind, id)
+      return this.#elsewhere?.directory(`${kind}/${id}`, here) ?? here
+    })
+  }
+
+  /** The ref that another member means by this name; `undefined` if it is of no durable actor. */
+  meant<M>(target: string): Ref<M> | undefined {
+    const hereOf = (names: Directory<Process>, kind: string, id: string): Directory<Process> =>
+      this.#directory(names, kind, id)
+    return this.#elsewhere?.meant(target, hereOf)
   }
 
   /** The process of an entity, woken if it is at rest; `undefined` if nothing may wake. */

@@ -25,6 +25,7 @@ import {
 } from './link-message.ts'
 import { LinkOutbox, type OutboxLimits, outboxLimits } from './link-outbox.ts'
 import type { LinkConnection } from './link-transport.ts'
+import { movedReason } from './shard-owners.ts'
 
 /** The messages of a peer that ask for something here. */
 export type PeerRequest = Exclude<
@@ -88,6 +89,9 @@ export type LinkEnd = {
   readonly unanswered: readonly (SentCall & { readonly wasSent: boolean })[]
 }
 
+/** The codes of what ends with its member. */
+const ends: ReadonlySet<string> = new Set(['EXITED', 'CLOSED', 'NO_PROCESS', 'SHARD_DOWN'])
+
 /** A greeting is small. */
 const greetingMax = 1_024
 
@@ -100,6 +104,8 @@ export class Link {
   readonly greeted: Promise<Greeting>
   /** Called once, when the link has ended after the greeting. */
   onEnd: (end: LinkEnd) => void = () => undefined
+  /** Called with a call to the owner of a shard that the peer leaves to another one. */
+  onMoved: (sent: SentCall) => void = () => undefined
   /** The shards that the peer says it has. */
   owned: ReadonlySet<number> = new Set()
   /** Called when the peer has said which shards it has. */
@@ -311,7 +317,7 @@ export class Link {
         return
       }
       case linkKinds.failed:
-        this.#answered(message.id)?.fail(message.error)
+        this.#failed(message.id, message.error)
         return
       case linkKinds.down: {
         this.#expectUsed(message.id)
@@ -335,6 +341,23 @@ export class Link {
     const call = this.#calls.get(id)?.call
     this.#calls.delete(id)
     return call
+  }
+
+  #failed(id: number, error: ExitReason): void {
+    const sent = this.#calls.get(id)
+    const call = this.#answered(id)
+    if (call === undefined || sent === undefined) return
+    if (this.#isMoved(sent, error)) this.onMoved(sent)
+    else call.fail(error)
+  }
+
+  /**
+   * Whether a call is for another owner of its shard: the peer has not taken it, or ends and may have. In
+   * that case it needs an id.
+   */
+  #isMoved({ shard, call }: SentCall, error: ExitReason): boolean {
+    if (shard === undefined || this.owned.has(shard) || !isKeelsonError(error)) return false
+    return error.details.reason === movedReason || (call.id !== undefined && ends.has(error.code))
   }
 
   #expectUsed(id: number): void {

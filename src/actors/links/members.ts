@@ -201,6 +201,7 @@ export class Members implements Linked, ShardOwners {
     link.onOwned = () => {
       if (this.#open.get(member) === open) this.#ownership.said(member, link.owned)
     }
+    link.onMoved = ({ call, target, shard }) => this.#keep(member, { call, target, shard })
     this.#sendKept(member)
     this.#waits.registered(member)
     link.onOwned()

@@ -3,7 +3,7 @@
  * and monitors of them. Messages are taken in the order in which they came, so each of the peer's
  * senders keeps its own. Its calls here, and its monitors, are bounded.
  */
-import { KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   type CallOptions,
   call,
@@ -116,9 +116,15 @@ export class LocalService implements PeerService {
     payload,
   }: Request<typeof linkKinds.cast | typeof linkKinds.info>): void {
     const ref = this.#reach(target)
-    if (ref?.pid === undefined) return
-    if (kind === linkKinds.cast) cast(ref, name, payload)
-    else send(ref, name, payload)
+    if (ref === undefined) return
+    try {
+      // A cast and an info wake a durable actor that is at rest.
+      if (kind === linkKinds.cast) cast(ref, name, payload)
+      else send(ref, name, payload)
+    } catch (error) {
+      // There is no such process.
+      if (!isKeelsonError(error)) throw error
+    }
   }
 
   #monitor({ id, target }: Request<typeof linkKinds.monitor>): void {

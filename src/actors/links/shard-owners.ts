@@ -13,6 +13,12 @@ import {
   type Ref,
 } from '../../runtime/index.ts'
 
+/**
+ * `details.reason` of the refusal of a member that has the shard no longer. The caller's member sends
+ * the message to the next owner.
+ */
+export const movedReason = 'moved'
+
 /** The owners of shards, for what has to reach them. */
 export interface ShardOwners {
   /** The name of the member that has the shard open; `undefined`: nobody now, as far as it is known. */

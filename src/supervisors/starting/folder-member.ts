@@ -7,7 +7,13 @@
  * member that begins later.
  */
 import { resolve } from 'node:path'
-import { Members, unixTransport } from '../../actors/index.ts'
+import {
+  ElsewhereActors,
+  type Entities,
+  Members,
+  type ShardOwners,
+  unixTransport,
+} from '../../actors/index.ts'
 import type { Cancel, Clock } from '../../clock.ts'
 import { isKeelsonError, reasonText } from '../../errors.ts'
 import { createSystem } from '../../runtime/index.ts'
@@ -62,6 +68,8 @@ export const startFolderMember = async (
       claim: folder.claim,
       has: (shard: number) => folder.has(shard),
       link: (to: Linkable) => linked(to, folder, cluster, shares.transport, () => watch.hurry()),
+      elsewhere: (owners: ShardOwners) => (entities: Entities) =>
+        new ElsewhereActors(entities, owners),
       onRun: watch.follow.bind(watch),
     }
     return await startInstance(options, { ...ports, disk, shared })

@@ -9,6 +9,7 @@ import { resolve } from 'node:path'
 import {
   Access,
   Allowance,
+  type AnyMessages,
   type ClockJump,
   Entities,
   emit,
@@ -251,17 +252,19 @@ const instanceParts = (
   const replicas = app === false ? [] : options.replication
   const members = ports.shared?.link({
     ...{ system, instance, shards, ending },
-    reach: (name) => system.to(name as Name<never>),
+    reach: (name) => entities.meant<AnyMessages>(name) ?? system.to(name as Name<AnyMessages>),
+  })
+  const entities: Entities = new Entities(system, instance, shards, {
+    ...{ isClosing, isStoreAlone: app === false },
+    isStarting: () => readiness.isTreeStarting,
+    scanTurns: makeScanner(ending),
+    elsewhere: members && ports.shared?.elsewhere(members),
   })
   return {
     ...{ system, instance, shards },
     windows: (shards[0] as Shard).parts.windows,
     registry: system.to(treeNames(instance).registry),
-    entities: new Entities(system, instance, shards, {
-      ...{ isClosing, isStoreAlone: app === false },
-      isStarting: () => readiness.isTreeStarting,
-      scanTurns: makeScanner(ending),
-    }),
+    entities,
     followers: replicas.map((terms, at) => new Follower(at, terms, shards, identity)),
     backups: {
       ...{ system, shards, instance, copyShard, exportLog, dir: claim.dir, signal: ending },

@@ -1,6 +1,13 @@
 /** The ports of an instance to the outside, and those of this machine: its disk, threads, LMDB. */
 
-import type { LinkTransport, Members, Reach } from '../../actors/index.ts'
+import type {
+  Elsewhere,
+  Entities,
+  LinkTransport,
+  Members,
+  Reach,
+  ShardOwners,
+} from '../../actors/index.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import type { ChildSpec } from '../../runtime/index.ts'
 import {
@@ -76,6 +83,8 @@ export type SharedFolder = {
   readonly has: (shard: number) => boolean
   /** Makes the links to the other members. They are told which of the shards are open here. */
   readonly link: (to: Linkable) => Members
+  /** Makes the lookup of actors at the owners of their shards. */
+  readonly elsewhere: (owners: ShardOwners) => (entities: Entities) => Elsewhere
   /** The instance runs. `open` opens one more shard, whose lock this member has got. Never rejects. */
   readonly onRun: (
     open: (shard: number) => Promise<void>,
