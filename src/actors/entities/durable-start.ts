@@ -1,6 +1,7 @@
 /** Starts the processes of durable actors below a supervisor: a kind of entities, or a worker. */
 import {
   type ChildContext,
+  type ChildSpec,
   name,
   type StartOptions,
   type StartResult,
@@ -83,18 +84,23 @@ export const startKind = (
   })
 }
 
-/** Starts a durable worker under a name, by which its rows are found again. */
+/**
+ * Starts a durable worker under a name, by which its rows are found again. `spec`: that of the child,
+ * which is started later if another member has its shard.
+ */
 export const startDurableWorker = (
   entities: Entities,
   context: ChildContext,
   id: string,
   server: object,
   arg: unknown,
+  spec: ChildSpec,
   { pipeline, keepIds, handlerTimeoutMs, ...start }: DurableOptions & StartOptions,
 ): Promise<StartResult<unknown>> => {
   const table = durableTable(server)
   const identity = entities.identity(workerKind, id)
   entities.workers.set(id, table)
+  if (entities.leads(id, context, spec)) return Promise.resolve({ ignore: true })
   const { entity } = identity
   const terms: DurableTerms = {
     common: commonTerms({ pipeline, keepIds }, { handlerTimeoutMs }),

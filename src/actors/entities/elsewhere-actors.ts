@@ -3,15 +3,23 @@
  * members mean by the name of one leads to the actor here. It is apart from `entities.ts`, because
  * an instance without members has none.
  */
-import { KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import {
+  type AnyContext,
   addressOf,
+  type ChildContext,
+  type ChildSpec,
   type Directory,
   kernelOf,
   NameWaits,
   type Process,
+  processOf,
   type Ref,
   refOfName,
+  restartChild,
+  type SupervisorMessages,
+  type System,
+  startChild,
 } from '../../runtime/index.ts'
 import { workerKind } from '../../storage/index.ts'
 import { movedReason, type ShardOwners } from '../links/shard-owners.ts'
@@ -19,6 +27,8 @@ import type { ActorShard } from '../turns/actor-shard.ts'
 import type { Elsewhere, Entities } from './entities.ts'
 
 type Names = Directory<Process>
+
+type Kernel = ReturnType<typeof kernelOf>
 
 /** The name of a durable actor between members: `kind/id`. */
 const actorName = /^(\$?[a-z][\w-]*)\/(.+)$/s
@@ -32,6 +42,8 @@ export class ElsewhereActors implements Elsewhere {
   readonly #entities: Entities
   readonly #owners: ShardOwners
   readonly #kindWaits: NameWaits
+  /** Of each worker that is elsewhere, by its name: ends what waits for its shard. */
+  readonly #forgets = new Map<string, () => void>()
 
   constructor(entities: Entities, owners: ShardOwners) {
     this.#entities = entities
@@ -49,8 +61,8 @@ export class ElsewhereActors implements Elsewhere {
     return {
       holderOf: (name) => at().holderOf(name),
       wake: (name) => at().wake?.(name),
-      fault: () => at().fault?.(),
-      awaits: () => at().awaits?.() === true,
+      fault: (name) => at().fault?.(name),
+      awaits: (name) => at().awaits?.(name) === true,
       get absence() {
         return at().absence ?? 'noproc'
       },
@@ -60,12 +72,34 @@ export class ElsewhereActors implements Elsewhere {
 
   meant<M>(target: string, hereOf: (names: Names, kind: string, id: string) => Names) {
     const [, kind = '', id = ''] = actorName.exec(target) ?? []
-    if (kind === workerKind) return this.#ref<M>(target, id, (names) => names)
+    if (kind === workerKind) return this.#ref<M>(target, id, (names) => this.#onceStarted(names))
     const { known } = this.#entities
     if (!known.has(kind) && !this.#entities.mayRun(kind)) return undefined
     return this.#ref<M>(target, this.#entities.nameOf(target), (names) =>
       this.#onceItRuns(kind, hereOf(names, kind, id)),
     )
+  }
+
+  leads(id: string, context: ChildContext, spec: ChildSpec): boolean {
+    const entity = `${workerKind}/${id}`
+    const shard = this.#entities.shardOf(entity)
+    this.#forgets.get(id)?.()
+    if (!isElsewhere(shard)) return false
+    const { system } = this.#entities
+    const { names } = kernelOf(system)
+    const { self } = context as AnyContext
+    const there = addressOf<Process>(this.#owners.refOf(shard.index, entity)).directory
+    const end = names.lead(id, leadOf(shard, there, names, id), processOf({ self }))
+    const unlisten = this.#owners.onMoved((moved) => {
+      if (moved !== shard.index || isElsewhere(shard)) return
+      unlisten()
+      void startHere(system, self as Ref<SupervisorMessages>, spec).finally(end)
+    })
+    this.#forgets.set(id, () => {
+      unlisten()
+      end()
+    })
+    return true
   }
 
   /** A ref for another member: it leads to no third one. */
@@ -77,6 +111,17 @@ export class ElsewhereActors implements Elsewhere {
     return refOfName<M>(system, called, ({ awaitHolder }) => ({
       ...{ holderOf: () => undefined, fault: () => moved(shard), awaitHolder },
     }))
+  }
+
+  /** While the tree starts, a call waits for its worker. */
+  #onceStarted(names: Names): Names {
+    const { work } = this.#entities
+    return {
+      holderOf: (name) => names.holderOf(name),
+      fault: (name) => names.fault?.(name),
+      awaits: (name) => work.isStarting || names.awaits?.(name) === true,
+      awaitHolder: (...wait) => names.awaitHolder(...wait),
+    }
   }
 
   /** While the tree starts, a call waits for the kind of its entity. */
@@ -91,14 +136,45 @@ export class ElsewhereActors implements Elsewhere {
   }
 }
 
+/** The lookup of a durable worker: elsewhere, until its shard is here; then a call waits for it. */
+const leadOf = (shard: ActorShard, there: Names, names: Kernel['names'], id: string): Names => ({
+  holderOf: (name) => (isElsewhere(shard) ? there.holderOf(name) : undefined),
+  fault: () => (isElsewhere(shard) ? there.fault?.() : undefined),
+  awaits: () => !isElsewhere(shard) || there.awaits?.() === true,
+  awaitHolder: (name, ms, signal) =>
+    isElsewhere(shard) ? there.awaitHolder(name, ms, signal) : names.awaitHere(id, ms, signal),
+})
+
+/** Starts a worker whose shard has come. Never rejects. */
+const startHere = async (
+  system: System,
+  above: Ref<SupervisorMessages>,
+  spec: ChildSpec,
+): Promise<void> => {
+  const failed = (reason: unknown): void =>
+    system.logger.error(`${spec.id} does not start where its shard is now: ${reasonText(reason)}`, {
+      reason,
+    })
+  try {
+    const restarted = await restartChild(above, spec.id)
+    // A temporary child that was not started is forgotten.
+    const isForgotten = !restarted.ok && restarted.reason === 'not_found'
+    const result = isForgotten ? await startChild(above, spec) : restarted
+    if (!result.ok && !result.ignore) failed(result.reason)
+  } catch (error) {
+    // The supervisor has ended: another one starts all its children.
+    if (!isKeelsonError(error, 'NO_PROCESS') && !isKeelsonError(error, 'EXITED')) failed(error)
+  }
+}
+
 /** What a member that closes does not take any more is for the next owner. */
 const leaving = (shard: ActorShard, here: Names): Names => ({
   holderOf: (name) => here.holderOf(name),
   wake: (name) => here.wake?.(name),
-  awaits: () => here.awaits?.() === true,
+  awaits: (name) => here.awaits?.(name) === true,
   awaitHolder: (...wait) => here.awaitHolder(...wait),
-  fault: () => {
-    const fault = here.fault?.()
+  fault: (name) => {
+    const fault = here.fault?.(name)
     return fault?.code === 'CLOSED' ? moved(shard) : fault
   },
 })

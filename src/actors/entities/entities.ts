@@ -4,6 +4,8 @@
  */
 import { invalidArgument, KeelsonError, reasonText } from '../../errors.ts'
 import {
+  type ChildContext,
+  type ChildSpec,
   type Directory,
   name,
   type Process,
@@ -73,6 +75,11 @@ export interface Elsewhere {
     target: string,
     hereOf: (names: Directory<Process>, kind: string, id: string) => Directory<Process>,
   ): Ref<M> | undefined
+  /**
+   * Leads the name of a durable worker to the member that has its shard, and starts it below its
+   * supervisor when the shard comes here. False: the shard is here.
+   */
+  leads(id: string, context: ChildContext, spec: ChildSpec): boolean
 }
 
 /** All durable actors of an instance. */
@@ -161,6 +168,11 @@ export class Entities {
   /** Durable actors can be asked that could not before. */
   woke(): void {
     for (const listener of this.#onRuns) listener()
+  }
+
+  /** As `Elsewhere.leads`. */
+  leads(id: string, context: ChildContext, spec: ChildSpec): boolean {
+    return this.#elsewhere?.leads(id, context, spec) === true
   }
 
   /** Whether a kind may come that does not run: the tree starts. */

@@ -125,12 +125,12 @@ export class OwnerDirectory implements Directory<Process> {
   /** Whether a call waits for an owner. */
   awaits(): boolean {
     const here = this.#here
-    return here === undefined || here.directory.awaits?.() === true
+    return here === undefined || here.directory.awaits?.(here.name) === true
   }
 
   fault(): KeelsonError | undefined {
     const here = this.#here
-    return here ? here.directory.fault?.() : noOwner(this.#shard)
+    return here ? here.directory.fault?.(here.name) : noOwner(this.#shard)
   }
 
   awaitHolder(_: string, ms: number, signal: AbortSignal | undefined): HolderWait {

@@ -2,6 +2,7 @@
  * The names of one System: local names, keys of registries, memberships of groups, and tables. A
  * process keeps them until its end. They are free before its end is announced.
  */
+import type { KeelsonError } from '../../errors.ts'
 import type { Address, Directory, HolderWait, Part } from '../words/address.ts'
 import { NameWaits, type WaitLimits } from './name-waits.ts'
 import { isPart, Parts } from './parts.ts'
@@ -83,6 +84,8 @@ export class Names<P extends Named<P>> implements Directory<P> {
   readonly parts: Parts<P>
   /** Their addresses: a look-up then reads nothing of the process. */
   readonly #holders = new Map<string, P['address']>()
+  /** Names of processes elsewhere. */
+  readonly #leads = new Map<string, Directory<P>>()
   readonly #waits: NameWaits
 
   constructor(limits: WaitLimits) {
@@ -93,7 +96,27 @@ export class Names<P extends Named<P>> implements Directory<P> {
 
   /** The holder of the local name. */
   holderOf(name: string): P | undefined {
-    return this.#holders.get(name)?.process
+    return this.#holders.get(name)?.process ?? this.#leads.get(name)?.holderOf(name)
+  }
+
+  awaits(name = ''): boolean {
+    return this.#leads.get(name)?.awaits?.(name) === true
+  }
+
+  fault(name = ''): KeelsonError | undefined {
+    return this.#leads.get(name)?.fault?.(name)
+  }
+
+  /**
+   * While no process here has the name, it leads to where `directory` finds one, and so does the
+   * part that `starter` starts now. Returns a function that ends this.
+   */
+  lead(name: string, directory: Directory<P>, starter: P): () => void {
+    this.#leads.set(name, directory)
+    this.parts.lead(starter, directory)
+    return () => {
+      if (this.#leads.get(name) === directory) this.#leads.delete(name)
+    }
   }
 
   /** The address of the holder of the local name. */
@@ -132,12 +155,19 @@ export class Names<P extends Named<P>> implements Directory<P> {
   }
 
   awaitHolder(name: string, ms: number, signal: AbortSignal | undefined): HolderWait {
+    const lead = this.#holders.has(name) ? undefined : this.#leads.get(name)
+    if (lead?.awaits?.(name) === true) return lead.awaitHolder(name, ms, signal)
+    return this.awaitHere(name, ms, signal)
+  }
+
+  /** Waits for a process here. */
+  awaitHere(name: string, ms: number, signal: AbortSignal | undefined): HolderWait {
     return this.#waits.add(name, () => this.#holders.has(name), ms, signal)
   }
 
   /** Removes a local name from its holder, which then has no name. */
   unregister(name: string): void {
-    const holder = this.holderOf(name)
+    const holder = this.#holders.get(name)?.process
     if (holder !== undefined) holder.name = undefined
     this.#holders.delete(name)
   }

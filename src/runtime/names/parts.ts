@@ -3,6 +3,7 @@
  * wherever a name is accepted, also if that process has no name. One that is started several times
  * stands for the first process that lives.
  */
+import type { KeelsonError } from '../../errors.ts'
 import { Address, type Directory, type HolderWait, isRef, type Part } from '../words/address.ts'
 import type { NameWaits } from './name-waits.ts'
 
@@ -34,6 +35,8 @@ export class Parts<P extends { readonly alive: boolean }> {
    * The parts that supervisors are starting: a part gets the first process that one starts linked.
    */
   readonly #starting = new Map<P, object>()
+  /** Parts whose process is elsewhere. */
+  readonly #leads = new WeakMap<object, Directory<P>>()
   readonly #waits: NameWaits
 
   constructor(waits: NameWaits) {
@@ -42,14 +45,26 @@ export class Parts<P extends { readonly alive: boolean }> {
 
   /** The living process that was started from `part`. */
   holderOf(part: object): P | undefined {
-    const holder = this.#holders.get(partOf(part))
-    return holder?.alive ? holder : undefined
+    const identity = partOf(part)
+    const holder = this.#holders.get(identity)
+    return holder?.alive ? holder : this.#leads.get(identity)?.holderOf('')
+  }
+
+  /** The lookup of a part whose process is elsewhere. */
+  leadOf(part: object): Directory<P> | undefined {
+    return this.#leads.get(partOf(part))
+  }
+
+  /** The part that `supervisor` starts now leads elsewhere, while it has no process here. */
+  lead(supervisor: P, directory: Directory<P>): void {
+    const part = this.#starting.get(supervisor)
+    if (part !== undefined) this.#leads.set(partOf(part), directory)
   }
 
   /** `process` was started from `part`. */
   hold(part: object, process: P): void {
-    if (this.holderOf(part) !== undefined) return
     const identity = partOf(part)
+    if (this.#holders.get(identity)?.alive) return
     this.#holders.set(identity, process)
     this.#waits.registered(identity)
   }
@@ -90,7 +105,17 @@ class PartDirectory<P extends { readonly alive: boolean }> implements Directory<
     return this.#parts.holderOf(this.#part)
   }
 
+  awaits(): boolean {
+    return this.#parts.leadOf(this.#part)?.awaits?.() === true
+  }
+
+  fault(): KeelsonError | undefined {
+    return this.#parts.leadOf(this.#part)?.fault?.()
+  }
+
   awaitHolder(_name: string, ms: number, signal: AbortSignal | undefined): HolderWait {
+    const lead = this.#parts.leadOf(this.#part)
+    if (lead?.awaits?.() === true) return lead.awaitHolder('', ms, signal)
     return this.#parts.awaitHolder(this.#part, ms, signal)
   }
 }

@@ -225,11 +225,11 @@ const measure = (process: Process, call: Watched): void => {
 
 /** Whether a call waits until a process gets the name of `ref`; `asked`: its options say so. */
 const awaitsName = (ref: Ref<unknown>, asked: boolean): boolean => {
-  const { process, directory } = addressOf<Process>(ref)
+  const { process, directory, name } = addressOf<Process>(ref)
   if (process !== undefined) return false
-  if (directory.awaits?.() === true) return true
+  if (directory.awaits?.(name) === true) return true
   if (!asked) return false
-  const fault = directory.fault?.()
+  const fault = directory.fault?.(name)
   return fault === undefined || fault.code === 'NO_PROCESS'
 }
 
@@ -324,10 +324,16 @@ const isCutOff = (process: Process, sender: Process | undefined): boolean =>
   !process.alive || (sender !== undefined && !sender.alive)
 
 const noProcess = (ref: Ref<unknown>, name: string): KeelsonError =>
-  addressOf(ref).directory.fault?.() ??
+  faultOfName(ref) ??
   new KeelsonError('NO_PROCESS', `${name}: there is no process ${ref}${callerText(ref)}`, {
     details: { reason: 'noproc', message: name, target: String(ref) },
   })
+
+/** Why its name has no holder, if it is not simply free. */
+const faultOfName = (ref: Ref<unknown>): KeelsonError | undefined => {
+  const { directory, name } = addressOf(ref)
+  return directory.fault?.(name)
+}
 
 /** Names the caller, if the call is made through a ref with its sender bound. */
 const callerText = (ref: Ref<unknown>): string => {
@@ -336,7 +342,7 @@ const callerText = (ref: Ref<unknown>): string => {
 }
 
 const nameNotHeld = (ref: Ref<unknown>, name: string, timeoutMs: number): KeelsonError => {
-  const fault = addressOf(ref).directory.fault?.()
+  const fault = faultOfName(ref)
   if (fault !== undefined && fault.code !== 'NO_PROCESS') return fault
   return new KeelsonError(
     'NO_PROCESS',

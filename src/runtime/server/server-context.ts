@@ -340,7 +340,7 @@ const notItsMonitor = (process: Process): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', `${process} does not hold this monitor`)
 
 const noProcess = (address: Address<Process>): KeelsonError =>
-  address.directory.fault?.() ??
+  address.directory.fault?.(address.name) ??
   new KeelsonError('NO_PROCESS', `there is no process ${address}`, {
     details: { reason: 'noproc' },
   })

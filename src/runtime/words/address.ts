@@ -65,9 +65,9 @@ export interface Directory<P> {
   /** Starts the process of a name whose holder is at rest, for a message to it. */
   wake?(name: string | undefined): P | undefined
   /** The error of a name without a holder, if it is not simply free. */
-  fault?(): KeelsonError | undefined
+  fault?(name?: string): KeelsonError | undefined
   /** Whether a call waits for a holder within its time, also if it does not say so. */
-  awaits?(): boolean
+  awaits?(name?: string): boolean
   /** The reason that a monitor of a name without a holder gets; `noproc` by default. */
   readonly absence?: string
   /** Waits at most `ms`, and until `signal` aborts, for a holder of the name. */

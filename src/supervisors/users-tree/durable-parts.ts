@@ -115,12 +115,16 @@ export const durableWorkerSpec = (
   const registered = (options.name ?? id) as string
   const start: ChildSpec['start'] = async (context) => {
     const { entities, startDurableWorker } = durableActorsIn(context)
-    return startDurableWorker(entities, context, registered, server, arg, {
+    return startDurableWorker(entities, context, registered, server, arg, spec, {
       ...(mailboxMax === undefined ? {} : { mailboxMax }),
       ...(typeof durable === 'object' ? durable : {}),
       ...(handlerTimeoutMs === undefined ? {} : { handlerTimeoutMs }),
       label: registered,
     })
   }
-  return { ...{ id, start, restart, significant }, shutdown: shutdown ?? shutdownMs } as ChildSpec
+  const spec = {
+    ...{ id, start, restart, significant },
+    shutdown: shutdown ?? shutdownMs,
+  } as ChildSpec
+  return spec
 }
