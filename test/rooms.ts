@@ -98,9 +98,10 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     'page-server': ['observe', 'attach'],
     folder: ['text', 'command'],
     cluster: ['text', 'command'],
+    members: ['command'],
     cli: [
       ...['text', 'command', 'answers', 'views', 'prompt', 'attach', 'page-server'],
-      ...['folder', 'cluster'],
+      ...['folder', 'cluster', 'members'],
     ],
   },
   flow: {

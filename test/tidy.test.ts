@@ -55,6 +55,8 @@ const doors: Record<string, readonly string[]> = {
     'src/inspect/cli/run-command.ts',
     'src/inspect/cli/observe-command.ts',
   ],
+  'node:cluster': ['src/inspect/members/'],
+  'node:inspector': ['src/inspect/members/member-link.ts'],
   'node:console': ['src/inspect/attach/attached-prompt.ts'],
   'node:net': [
     'src/storage/disk/lock-sign.ts',

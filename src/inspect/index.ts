@@ -13,6 +13,7 @@
  * - page-server: the HTTP server of the page of `keelson observe`; `keelson/observer`
  * - folder: commands on a data folder: `keelson wal`, `journal`, `backup`, `restore`, `doctor`
  * - cluster: `keelson cluster`
+ * - members: several processes on one data folder: their parent, and their link to it
  * - cli: the `keelson` command, its configuration file, `keelson start`, `run` and `attach`
  *
  * Start reading at `cli/command.ts`, then `prompt/prompt.ts`.

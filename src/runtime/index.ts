@@ -154,12 +154,15 @@ export {
 export * as Pool from './supervision/pool.ts'
 export * as Registry from './supervision/registry.ts'
 export { via } from './supervision/registry.ts'
-export type {
-  AutoShutdown,
-  Backoff,
-  Restart,
-  RestartOption,
-  Strategy,
+export {
+  type AutoShutdown,
+  type Backoff,
+  givesUp,
+  type Restart,
+  type RestartOption,
+  recentRestarts,
+  restartWaitMs,
+  type Strategy,
 } from './supervision/restart-policy.ts'
 export type { ChildCount, ChildInfo } from './supervision/supervised-children.ts'
 export {
@@ -221,6 +224,7 @@ export {
   type Log,
   type Logger,
   type LogLevel,
+  loggerOf,
   logLine,
   type ObjectFirstLogger,
   objectFirst,

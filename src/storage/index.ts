@@ -150,7 +150,7 @@ export { examineProjection, examiningProjection } from './lmdb/lmdb-examination.
 export { lmdbProjections } from './lmdb/lmdb-projection-store.ts'
 export { lmdbSnapshotSource } from './lmdb/lmdb-snapshot-source.ts'
 export { createLog } from './log/log.ts'
-export { type FolderEngine, folderEngine } from './members/folder-engine.ts'
+export { type FolderEngine, folderEngine, membersMax } from './members/folder-engine.ts'
 export { shardsToClaim } from './members/shard-placement.ts'
 export type { BackupFolder, BackupFolders } from './ports/backup-folder.ts'
 export * from './ports/cluster-engine.ts'

@@ -23,15 +23,17 @@ export {
 export type { CloseReport, CutOff } from './app/closing.ts'
 export type { ClusterEvents, ClusterHealth, MemberPhase } from './app/cluster-health.ts'
 export type { CrashLoop } from './app/crash-loops.ts'
-export type { ClusterOptions } from './starting/cluster-options.ts'
+export { type ClusterOptions, folderMemberOf } from './starting/cluster-options.ts'
 export { loadedOptions } from './starting/instance.ts'
 export { loadedStart } from './starting/loaded-start.ts'
 export type { Ports } from './starting/machine-ports.ts'
 export { start } from './starting/start.ts'
 export {
   type CheckedOptions,
+  checkMembersOptions,
   checkStartOptions,
   type KeelsonConfig,
+  type MembersOptions,
   type StartOptions,
   type StartProgress,
 } from './starting/start-options.ts'

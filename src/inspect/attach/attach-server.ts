@@ -32,16 +32,19 @@ export type Messages = {
   }
 }
 
-type State = { readonly attached: number }
+type State = { readonly attached: number; readonly member: string | undefined }
+
+/** The instance, and the member of it that shares the folder with others. */
+type Options = { readonly app: Promise<App>; readonly member: string | undefined }
 
 /** Listens from the moment when the instance has started. */
-const server: GenServer<Messages, State, Promise<App>> = {
-  init: (app, context) => {
+const server: GenServer<Messages, State, Options> = {
+  init: ({ app, member }, context) => {
     // The end of a prompt is no failure of this process.
     context.trapExit(true)
     recordsOf(context.system)
     context.pipe(app, 'begun')
-    return { attached: 0 }
+    return { attached: 0, member }
   },
 
   accepts: {
@@ -61,15 +64,17 @@ const server: GenServer<Messages, State, Promise<App>> = {
       const connected = (socket: Socket): void => {
         if (!send(context.self, 'connected', { app, socket })) socket.destroy()
       }
-      await listenIn(app.dir, context.signal, connected).catch((reason: unknown) =>
+      const place = { dir: app.dir, member: state.member }
+      await listenIn(place, context.signal, connected).catch((reason: unknown) =>
         context.system.logger.warn(`no prompt can be attached: ${reasonText(reason)}`, { reason }),
       )
       return noReply(state)
     },
-    connected: async ({ attached }, connection, context) => {
-      const label = `prompt(${attached + 1})`
+    connected: async (state, connection, context) => {
+      const attached = state.attached + 1
+      const label = `prompt(${attached})`
       await context.startLinkResult(promptServer, { ...connection, label }, { label })
-      return noReply({ attached: attached + 1 })
+      return noReply({ ...state, attached })
     },
   },
 
@@ -82,6 +87,12 @@ const name = (instance: string): Name<Messages> => instanceName<Messages>('attac
 export const attachable = ({ system, instance }: App): Promise<void> =>
   call(system.to(name(instance)), 'begun').catch(() => undefined)
 
-/** The part of an instance's tree that serves attached prompts. */
-export const childSpec = (instance: string, app: Promise<App>): ChildSpec =>
-  worker('attach', server, app, { name: name(instance) })
+/**
+ * The part of an instance's tree that serves attached prompts. `member`: its name among the members
+ * that share the folder.
+ */
+export const childSpec = (
+  instance: string,
+  app: Promise<App>,
+  member: string | undefined,
+): ChildSpec => worker('attach', server, { app, member }, { name: name(instance) })

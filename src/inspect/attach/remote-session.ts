@@ -14,7 +14,7 @@ import {
   otherProtocol,
   protocol,
 } from './attach-protocol.ts'
-import { connectIn, type Socket } from './attach-socket.ts'
+import { type AttachPlace, connectIn, type Socket } from './attach-socket.ts'
 
 /** A request while observing: a question, or an action that is planned or performed. */
 export type Asked =
@@ -44,15 +44,15 @@ export class RemoteSession implements Session {
   }
 
   /**
-   * Opens a session with the instance in `dir`.
+   * Opens a session with the instance in `place`.
    * @throws KeelsonError `NO_PROCESS`, `READ_ONLY`; `UNSUPPORTED_VERSION` if the instance is of a
    * version with another protocol; `CLOSED` if it ends
    */
   static async open(
-    dir: string,
+    place: AttachPlace,
     options: Pick<Opening, 'colours' | 'verbose' | 'log' | 'observe'>,
   ): Promise<{ readonly session: RemoteSession; readonly greeting: Greeting }> {
-    const socket = await connectIn(dir)
+    const socket = await connectIn(place)
     const session = new RemoteSession(socket)
     try {
       const greeting = await session.#greeting()

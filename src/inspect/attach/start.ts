@@ -18,7 +18,8 @@ export const start = async (options: StartOptions, ...surplus: []): Promise<App>
   const supervisors = await import('../../supervisors/index.ts')
   if (options?.attach !== true) return supervisors.start(options)
   const { attachable, childSpec } = await import('./attach-server.ts')
-  const app = await supervisors.start(options, childSpec)
+  const member = supervisors.folderMemberOf(options)
+  const app = await supervisors.start(options, (instance, app) => childSpec(instance, app, member))
   await attachable(app)
   return app
 }

@@ -45,7 +45,7 @@ type Opened = { readonly session: RemoteSession; readonly greeting: Greeting }
  * @throws as `RemoteSession.open`
  */
 export const openSession = async (
-  command: InstanceWords,
+  command: InstanceWords & { readonly member?: string },
   environment: Environment,
   verbose: boolean,
   log = false,
@@ -53,7 +53,8 @@ export const openSession = async (
   const { cwd, output, variables } = environment
   const colours = isTerminal(environment) && paintFor(output, variables) !== plainPaint
   const dir = command.dir === undefined ? await configuredDir(command, cwd) : command.dir
-  return RemoteSession.open(resolve(cwd, dir), { colours, verbose, log })
+  const place = { dir: resolve(cwd, dir), member: command.member }
+  return RemoteSession.open(place, { colours, verbose, log })
 }
 
 /** The data folder of the configuration, or the default one. */

@@ -5,7 +5,7 @@ import {
   clusterUsage,
   parseClusterCommand,
 } from '../cluster/cluster-command-line.ts'
-import { flag, parsedWords, text, whole, wrongWords } from '../command/command-words.ts'
+import { flag, parsedWords, read, text, whole, wrongWords } from '../command/command-words.ts'
 import {
   type BackupCommand,
   backupUsage,
@@ -43,6 +43,10 @@ export type InstanceCommand = InstanceWords & {
   readonly reveal?: boolean
   /** `--log json` of `keelson run`: its lines are JSON. */
   readonly log?: 'json'
+  /** `--members` of `keelson run`: how many processes share the folder. */
+  readonly members?: number | 'cores'
+  /** `--member` of `keelson attach`: one of several that share the folder. */
+  readonly member?: string
 }
 
 /** `keelson observe`. */
@@ -157,17 +161,29 @@ export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
   )
 }
 
+const count = read((given, option): number | 'cores' | undefined => {
+  if (given === undefined || given === 'cores') return given
+  if (/^[1-9]\d{0,3}$/.test(given)) return Number(given)
+  throw wrongWords(`${option} needs a whole number from 1, or cores, found '${given}'`)
+})
+
 const instanceCommand = (
   kind: InstanceCommand['kind'],
   words: readonly string[],
 ): InstanceCommand => {
-  const options = { config: text, dir: text, acts: flag, 'no-app': flag, log: text }
+  const options = {
+    ...{ config: text, dir: text, acts: flag, 'no-app': flag },
+    ...{ log: text, members: count, member: text },
+  }
   const { values, positionals } = parsedWords(words, options)
-  const { log, acts, 'no-app': noApp, dir, verbose } = values
+  const { log, acts, 'no-app': noApp, dir, verbose, members, member } = values
   if (acts && noApp) throw wrongWords('--acts and --no-app exclude each other')
   if (kind !== 'start' && kind !== 'run' && (acts || noApp))
     throw wrongWords('--acts and --no-app are of start and run')
-  if (kind !== 'run' && log !== undefined) throw wrongWords('--log is of run')
+  if (kind !== 'run' && (log !== undefined || members !== undefined))
+    throw wrongWords(`--${log === undefined ? 'members' : 'log'} is of run`)
+  if (kind !== 'attach' && member !== undefined)
+    throw wrongWords('--member is of attach and observe')
   if (log !== undefined && log !== 'text' && log !== 'json')
     throw wrongWords(`--log must be text or json, found '${log}'`)
   const named = [...(values.config === undefined ? [] : [values.config]), ...positionals]
@@ -178,13 +194,18 @@ const instanceCommand = (
   return {
     ...{ kind, config, dir, verbose },
     ...(log === 'json' && { log }),
+    ...(members !== undefined && { members }),
+    ...(member !== undefined && { member }),
     ...(acts && { acts }),
     ...(noApp && { app: false }),
   }
 }
 
 const observeCommand = (words: readonly string[]) => {
-  const options = { config: text, dir: text, port: whole(0, 0), write: flag, open: flag }
+  const options = {
+    ...{ config: text, dir: text, member: text },
+    ...{ port: whole(0, 0), write: flag, open: flag },
+  }
   const { values, positionals } = parsedWords(words, options)
   const [config = values.config, second] = positionals
   if (second !== undefined || (positionals.length > 0 && values.config !== undefined))

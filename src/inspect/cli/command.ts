@@ -3,10 +3,16 @@
  * its code. It is apart from `cli.ts`, which ends Node's process, so that a test can run a command
  * line.
  */
+import { availableParallelism } from 'node:os'
 import { type Environment, printLine, startFailureStatus } from '../command/environment.ts'
 import { errorText } from '../text/error-view.ts'
 import { packageVersion } from '../text/package-version.ts'
-import { type ParsedCommand, parseCommandLine, usage } from './command-line.ts'
+import {
+  type InstanceCommand,
+  type ParsedCommand,
+  parseCommandLine,
+  usage,
+} from './command-line.ts'
 
 /**
  * Exit statuses: success, a failure, a wrong command line. Signals, starts and findings of `wal`
@@ -70,7 +76,13 @@ const commands: {
       return (await import('./run-command.ts')).runService(command, environment)
     return (await import('./start-command.ts')).runStart(command, environment, verbose)
   },
-  run: async () => (await import('./run-command.ts')).runService,
+  run: async () => async (command: InstanceCommand, environment: Environment) => {
+    const { members = 1 } = command
+    const count = members === 'cores' ? availableParallelism() : members
+    // One member is the service itself: no parent, no fork.
+    if (count === 1) return (await import('./run-command.ts')).runService(command, environment)
+    return (await import('./members-command.ts')).runMembers(command, environment, count)
+  },
   check: async () => (await import('./check-command.ts')).runCheck,
   init: async () => (await import('./init-command.ts')).runInit,
   attach: async () => (await import('./attach-command.ts')).runAttach,

@@ -10,7 +10,9 @@ import {
   type AppModule,
   type AppTree,
   checkAppTree,
+  checkMembersOptions,
   checkStartOptions,
+  type KeelsonConfig,
   loadFailure,
   loadModule,
   mapModules,
@@ -30,8 +32,12 @@ export type ConfigurationRequest = {
   readonly app?: false
 }
 
-/** Options for `start`, and their file. */
-export type Configuration = { readonly file: string | undefined; readonly options: StartOptions }
+/** Options for `start`, and their file. `members`: for the parent of several processes. */
+export type Configuration = {
+  readonly file: string | undefined
+  readonly options: StartOptions
+  readonly members?: KeelsonConfig['members']
+}
 
 const fileNames = ['ts', 'js', 'mjs', 'json'].map((ending) => `keelson.config.${ending}`)
 const endings = ['.ts', '.mts', '.js', '.mjs', '.cjs', '.json']
@@ -51,7 +57,7 @@ export const readConfiguration = async (request: ConfigurationRequest): Promise<
   if (file === undefined)
     return { file, options: checked(undefined, { dir: resolve(cwd, dir ?? dirDefault), ...words }) }
   try {
-    return { file, options: await optionsIn(file, request, words) }
+    return { file, ...(await optionsIn(file, request, words)) }
   } catch (error) {
     // A getter of the user's threw, or a Proxy.
     throw isKeelsonError(error) ? error : unreadable(file, error)
@@ -62,15 +68,20 @@ const optionsIn = async (
   file: string,
   { cwd, dir }: ConfigurationRequest,
   words: Partial<StartOptions>,
-): Promise<StartOptions> => {
-  const exported = await exportOf(file)
+): Promise<Omit<Configuration, 'file'>> => {
+  const { members: given, ...exported } = await exportOf(file)
+  const members = given as KeelsonConfig['members']
+  naming(file, () => checkMembersOptions(members))
   const own =
     typeof exported.dir === 'string' && exported.dir !== ''
       ? resolve(dirname(file), exported.dir)
       : exported.dir
   const chosen = dir === undefined ? (own ?? resolve(cwd, dirDefault)) : resolve(cwd, dir)
   const options = checked(file, { ...exported, dir: chosen, ...words } as StartOptions)
-  return options.app ? { ...options, app: await located(options.app, file) } : options
+  return {
+    options: options.app ? { ...options, app: await located(options.app, file) } : options,
+    ...(members && { members }),
+  }
 }
 
 /** A `CONFIG` error with the name of its file in front; any other error as it is. */
@@ -156,9 +167,14 @@ export const unreadable = (
 }
 
 const checked = (file: string | undefined, options: StartOptions): StartOptions => {
+  naming(file, () => checkStartOptions(options))
+  return options
+}
+
+/** @throws as `check`, with the name of the file */
+const naming = <T>(file: string | undefined, check: () => T): T => {
   try {
-    checkStartOptions(options)
-    return options
+    return check()
   } catch (error) {
     throw namingFile(file, error)
   }

@@ -32,6 +32,8 @@ export type Attendance = {
   readonly attach: boolean
   /** The log of an instance whose configuration has none. */
   readonly logger: Logger
+  /** The configuration is read. Returns the options to start with; by default those in it. */
+  readonly configured?: (configuration: Configuration) => StartOptions
   /** Prints a line of the command's own. */
   readonly notify: (text: string) => void
   /** Called with each step of the start. */
@@ -56,8 +58,9 @@ export const runInstance = async (
   const interruption = new Interruption(environment, attendance.notify)
   try {
     const reading = readConfiguration({ ...words, cwd: environment.cwd })
-    const configuration = await Promise.race([reading, interruption.first])
-    if (typeof configuration === 'string') return signalStatuses[configuration]
+    const read = await Promise.race([reading, interruption.first])
+    if (typeof read === 'string') return signalStatuses[read]
+    const configuration = { ...read, options: attendance.configured?.(read) ?? read.options }
     for (;;) {
       const app = await started(configuration, environment, interruption, attendance)
       if (!app) return signalStatuses[await interruption.first]

@@ -27,7 +27,10 @@ export const runObserve = async (
   const { clock, cwd, output, input } = environment
   const dir = resolve(cwd, command.dir ?? (await configuredDir(command, cwd)))
   const interruption = new Interruption(environment)
-  const source = new InstanceLink(dir, clock, { write: command.write, user: userInfo().username })
+  const source = new InstanceLink({ dir, member: command.member }, clock, {
+    write: command.write,
+    user: userInfo().username,
+  })
   const tokens = new Tokens(clock)
   try {
     await source.open()

@@ -16,6 +16,16 @@ import type { InstanceCommand } from './command-line.ts'
 import { replaced, runInstance, warningLines } from './instance-run.ts'
 import { startLine, stepText } from './start-view.ts'
 
+/** The log of a service on a stream, as lines of text or of JSON. */
+export const serviceLog = (
+  { log }: InstanceCommand,
+  { clock }: Environment,
+  stream: Writable,
+): Logger =>
+  log === 'json'
+    ? jsonLogger({ stream, clock })
+    : textLogger(clock, (text) => printLine(stream, printableLines(text)))
+
 /**
  * Runs the command and resolves with the exit status.
  * @throws KeelsonError as `runInstance` does, unless the log is JSON and has the error
@@ -25,11 +35,7 @@ export const runService = async (
   environment: Environment,
 ): Promise<number> => {
   const isJson = command.log === 'json'
-  const logTo = (stream: Writable): Logger =>
-    isJson
-      ? jsonLogger({ stream, clock: environment.clock })
-      : textLogger(environment.clock, (text) => printLine(stream, printableLines(text)))
-  const log = logTo(environment.errors)
+  const log = serviceLog(command, environment, environment.errors)
   const notify = (text: string): void => log.info(text)
   const manager = new ServiceManager(environment, (text) => log.warn(text))
   try {
@@ -43,7 +49,7 @@ export const runService = async (
       },
       attend: async (_app, started, over) => {
         for (const line of warningLines(started)) log.warn(line)
-        logTo(environment.output).info(`ready: ${startLine(started)}`)
+        serviceLog(command, environment, environment.output).info(`ready: ${startLine(started)}`)
         manager.ready()
         await new Promise((resolve) => over.addEventListener('abort', resolve))
         // To a service manager, a service that says that it stops has ended.

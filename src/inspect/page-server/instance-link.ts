@@ -4,6 +4,7 @@
  */
 import type { Cancel, Clock } from '../../clock.ts'
 import { KeelsonError, reasonText } from '../../errors.ts'
+import type { AttachPlace } from '../attach/attach-socket.ts'
 import { type Asked, RemoteSession } from '../attach/remote-session.ts'
 import type { Source } from './page-server.ts'
 
@@ -12,7 +13,7 @@ const answerMs = 10_000
 
 /** The instance in a folder. */
 export class InstanceLink implements Source {
-  readonly #dir: string
+  readonly #place: AttachPlace
   readonly #clock: Clock
   readonly #terms: { readonly write: boolean; readonly user: string }
   #session: RemoteSession | undefined
@@ -21,11 +22,11 @@ export class InstanceLink implements Source {
   #isClosed = false
 
   constructor(
-    dir: string,
+    place: AttachPlace,
     clock: Clock,
     terms: { readonly write: boolean; readonly user: string },
   ) {
-    this.#dir = dir
+    this.#place = place
     this.#clock = clock
     this.#terms = terms
   }
@@ -37,7 +38,7 @@ export class InstanceLink implements Source {
   /** Connects. @throws as `RemoteSession.open` */
   async open(): Promise<void> {
     const options = { colours: false, verbose: false, observe: this.#terms }
-    const { session } = await RemoteSession.open(this.#dir, options)
+    const { session } = await RemoteSession.open(this.#place, options)
     if (this.#isClosed) return session.close()
     this.#session = session
     session.ended.catch((reason: unknown) => {

@@ -13,7 +13,7 @@ export type FolderEngine = {
 }
 
 /** No folder has more. */
-const membersMax = 64
+export const membersMax = 64
 
 /**
  * The engine of these members.

@@ -69,6 +69,16 @@ export type FolderCluster = AnyCluster & { readonly engine: FolderEngine }
 export const isFolderCluster = (cluster: Cluster | FolderCluster): cluster is FolderCluster =>
   isFolderEngine(cluster.engine)
 
+/**
+ * The name of the member, where several share the data folder. The options need not be checked.
+ */
+export const folderMemberOf = (options: {
+  readonly cluster?: ClusterOptions
+}): string | undefined => {
+  const { engine, member } = Object(options.cluster)
+  return isFolderEngine(Object(engine)) ? String(member) : undefined
+}
+
 /** The check of the option. */
 export const clusterMember: Check<Cluster | FolderCluster | undefined, ClusterOptions> = optional(
   object(clusterOptions) as Check<Cluster | FolderCluster, ClusterOptions>,
@@ -91,19 +101,17 @@ const localOptions = [
  * @throws KeelsonError `CONFIG` with `details.path`
  */
 export const refuseOwnAlone = (
-  { attach, replication, acts }: OwnAlone,
+  { replication, acts }: OwnAlone,
   { engine, member }: FolderCluster,
 ): void => {
   if (!engine.members.includes(member))
     throw configError('cluster.member', `one of ${engine.members.join(', ')}`, member)
-  if (attach) throw configError('attach', 'false: members of a folder have no prompt yet', true)
   if (replication.length > 0)
     throw configError('replication', 'absent: no member has all shards', replication.length)
   if (acts) throw configError('acts', 'false: start the folder once without members', true)
 }
 
 type OwnAlone = {
-  readonly attach: boolean
   readonly replication: readonly unknown[]
   readonly acts: boolean
 }

@@ -7,6 +7,7 @@ import {
 } from '../../actors/index.ts'
 import {
   type Check,
+  type Checked,
   config,
   flag,
   folder,
@@ -158,11 +159,32 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
   return { ...checked, settings: settings as Settings }
 }
 
+const membersOptions = {
+  /** A member whose event loop has not moved for so long is killed, and starts again. */
+  stuckMs: or(wholeFrom(100, 3_600_000), 10_000),
+  /** If a member ends more often than this in `periodMs`, all end. */
+  intensity: or(wholeFrom(0), 5),
+  periodMs: or(wholeFrom(1), 60_000),
+}
+
+/** The option `members` of a configuration, with all defaults. Times are in ms. */
+export type MembersOptions = Checked<typeof membersOptions>
+
+const membersCheck = or(object(membersOptions), {})
+
+/** The option `members` of a configuration. @throws KeelsonError `CONFIG` with `details.path` */
+export const checkMembersOptions = (given?: Given<typeof membersOptions>): MembersOptions =>
+  membersCheck(given, config('members'))
+
 /**
- * The default export of a configuration file: the options of `start`. Paths in it are relative to
- * the file.
+ * The default export of a configuration file: the options of `start`, and `members`. Paths in it are
+ * relative to the file.
  */
-export type KeelsonConfig = Omit<StartOptions, 'dir' | 'system'> & { readonly dir?: string }
+export type KeelsonConfig = Omit<StartOptions, 'dir' | 'system'> & {
+  readonly dir?: string
+  /** For the parent of several processes on one folder. Being built. */
+  readonly members?: Given<typeof membersOptions>
+}
 
 /**
  * The configuration itself, for `export default defineConfig({ … })`. Its options have types, and
@@ -171,6 +193,8 @@ export type KeelsonConfig = Omit<StartOptions, 'dir' | 'system'> & { readonly di
  */
 export const defineConfig = (configuration: KeelsonConfig, ...surplus: []): KeelsonConfig => {
   noMore(surplus, 'defineConfig({ app, dir, … })')
-  checkStartOptions({ dir: '.', ...configuration })
+  const { members, ...options } = configuration
+  checkMembersOptions(members)
+  checkStartOptions({ dir: '.', ...options })
   return configuration
 }

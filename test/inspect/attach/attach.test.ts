@@ -35,7 +35,7 @@ const instance = async ({ dir = tempFolder(), ...more }: Partial<StartOptions> =
 }
 
 const attached = async ({ dir }: Pick<App, 'dir'>) => {
-  const { session } = await RemoteSession.open(dir, { colours: false, verbose: false })
+  const { session } = await RemoteSession.open({ dir }, { colours: false, verbose: false })
   onTestFinished(() => session.close())
   const ask = async (source: string) => (await session.run(source)).text
   return { session, ask, ended: session.ended.catch((error) => error) }
@@ -199,9 +199,12 @@ describe('attached prompts (needs the build)', () => {
     const crashes = 78
     const app = supervisor('app', { intensity: crashes }, [worker('frail', frail)])
     const { dir, system } = (await instance({ app })).app
-    const { session } = await RemoteSession.open(dir, {
-      ...{ colours: false, verbose: false, log: true },
-    })
+    const { session } = await RemoteSession.open(
+      { dir },
+      {
+        ...{ colours: false, verbose: false, log: true },
+      },
+    )
     onTestFinished(() => session.close())
     const quiet = await attached({ dir })
     quiet.session.onLog(() => expect.unreachable())

@@ -22,6 +22,18 @@ describe('the command line', () => {
       { kind: 'run', config: 'c.ts', dir: undefined, verbose: false, log: 'json' },
     ],
     [
+      'run --members 4',
+      { kind: 'run', config: undefined, dir: undefined, verbose: false, members: 4 },
+    ],
+    [
+      'run --members cores',
+      { kind: 'run', config: undefined, dir: undefined, verbose: false, members: 'cores' },
+    ],
+    [
+      'attach --member b',
+      { kind: 'attach', config: undefined, dir: undefined, verbose: false, member: 'b' },
+    ],
+    [
       'start --dir d --acts',
       { kind: 'start', config: undefined, dir: 'd', verbose: false, acts: true },
     ],
@@ -49,6 +61,12 @@ describe('the command line', () => {
     'run a.ts --config b.ts',
     'run --nonsense',
     'run --log xml',
+    'run --members 0',
+    'run --members -1',
+    'run --members all',
+    'run --member b',
+    'start --members 4',
+    'attach --members 4',
     'start --log json',
     'check --log json',
     'check --acts',

@@ -11,7 +11,7 @@ const running = (dir: string) => start({ dir, attach: true, logger: capturedLog(
 
 const linked = (dir: string, write = false) => {
   const clock = virtualClock()
-  const link = new InstanceLink(dir, clock, { write, user: 'ann' })
+  const link = new InstanceLink({ dir }, clock, { write, user: 'ann' })
   onTestFinished(() => link.close())
   return { clock, link }
 }

@@ -15,8 +15,9 @@ const pathOf = (options: object): unknown => {
   }
 }
 
-test('a member of a folder may have the options of its logs', () => {
+test('a member of a folder may have the options of its logs, and a prompt', () => {
   expect(pathOf({})).toBe('taken')
+  expect(pathOf({ attach: true })).toBe('taken')
   expect(pathOf({ wal: { maxFileSize: 1_048_576 }, snapshot: { keep: 3 } })).toBe('taken')
 })
 
@@ -26,7 +27,6 @@ test.each([
     { cluster: { name: 'c', member: 'x', engine } },
     'cluster.member',
   ],
-  ['a prompt', { attach: true }, 'attach'],
   ['a copy that begins to act', { acts: true }, 'acts'],
 ])('%s is CONFIG', (_, options, path) => {
   expect(pathOf(options)).toBe(path)

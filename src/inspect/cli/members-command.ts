@@ -1,0 +1,137 @@
+/**
+ * `keelson run --members`: several processes on one data folder. This process is their parent, and
+ * runs the same command line once for each member.
+ */
+import { configError } from '../../errors.ts'
+import { type Logger, loggerOf } from '../../runtime/index.ts'
+import { folderEngine, membersMax } from '../../storage/index.ts'
+import {
+  type ClusterOptions,
+  checkMembersOptions,
+  type MembersOptions,
+  type StartOptions,
+} from '../../supervisors/index.ts'
+import { type Environment, startFailureStatus } from '../command/environment.ts'
+import { ClusterProcesses } from '../members/cluster-processes.ts'
+import { MemberLink } from '../members/member-link.ts'
+import { memberNames } from '../members/member-names.ts'
+import { MembersParent } from '../members/members-parent.ts'
+import { errorText } from '../text/error-view.ts'
+import type { InstanceCommand } from './command-line.ts'
+import { type Configuration, namingFile } from './configuration-file.ts'
+import { runInstance, warningLines } from './instance-run.ts'
+import { ServiceManager, serviceLog } from './run-command.ts'
+import { startLine, stepText } from './start-view.ts'
+
+/**
+ * Runs the command, in the parent or in a member, and resolves with the exit status.
+ * @throws KeelsonError `CONFIG` for too many members
+ */
+export const runMembers = async (
+  command: InstanceCommand,
+  environment: Environment,
+  count: number,
+): Promise<number> => {
+  const names = memberNames(command.members === 'cores' ? Math.min(count, membersMax) : count)
+  if (names.length > membersMax) throw configError('--members', `at most ${membersMax}`, count)
+  const link = MemberLink.here(environment.variables)
+  return link
+    ? runMember(command, environment, link, names)
+    : runParent(command, environment, names)
+}
+
+const runParent = async (
+  command: InstanceCommand,
+  environment: Environment,
+  names: readonly string[],
+): Promise<number> => {
+  const log = serviceLog(command, environment, environment.errors)
+  const manager = new ServiceManager(environment, (text) => log.warn(text))
+  log.warn('members on one folder are being built: docs/members.md says what works')
+  const parent = new MembersParent(names, {
+    ...{ clock: environment.clock, log, processes: new ClusterProcesses() },
+    announce: (line) => {
+      serviceLog(command, environment, environment.output).info(
+        `ready: ${line}, ${names.length} members`,
+      )
+      manager.ready()
+    },
+  })
+  const release = environment.onSignal((signal) => {
+    manager.stopping()
+    parent.signalled(signal)
+  })
+  const hungUp = (): void => parent.hungUp()
+  process.on('SIGHUP', hungUp)
+  try {
+    return await parent.finished
+  } finally {
+    process.off('SIGHUP', hungUp)
+    release()
+    manager.release()
+  }
+}
+
+/** The service of one member. Its failures are lines of its log. */
+const runMember = async (
+  command: InstanceCommand,
+  environment: Environment,
+  link: MemberLink,
+  names: readonly string[],
+): Promise<number> => {
+  const log = namedLog(command, environment, link.name)
+  const notify = (text: string): void => log.info(text)
+  let members: MembersOptions | undefined
+  const inMember = { ...environment, onSignal: link.onSignal.bind(link) }
+  try {
+    return await runInstance(command, inMember, {
+      ...{ attach: true, logger: log, notify },
+      configured: (configuration) => {
+        members = checkMembersOptions(configuration.members)
+        return memberOptions(configuration, link.name, names)
+      },
+      onProgress: (progress) => {
+        if (progress.step === 'locked' && members) link.joined(members)
+        const text = stepText(progress)
+        if (text !== undefined) notify(text)
+      },
+      attend: async (_app, started, over) => {
+        for (const line of warningLines(started)) log.warn(line)
+        link.ready(startLine(started))
+        await new Promise((resolve) => over.addEventListener('abort', resolve))
+      },
+    })
+  } catch (reason) {
+    // A line of text has the whole error. One of JSON has it as a fact.
+    log.error(errorText(reason, command.verbose), command.log === 'json' ? { reason } : {})
+    return startFailureStatus(reason)
+  }
+}
+
+/** @throws KeelsonError `CONFIG` with the name of the file */
+const memberOptions = (
+  { file, options }: Configuration,
+  member: string,
+  members: readonly string[],
+): StartOptions => {
+  const { instance = 'default', shards, cluster } = options
+  if (cluster) throw namingFile(file, configError('cluster', 'absent with --members', cluster))
+  // Before a new folder is made with so few.
+  if (shards !== undefined && shards < members.length)
+    throw namingFile(
+      file,
+      configError('shards', `at least ${members.length} for as many members`, shards),
+    )
+  const shared = { name: instance, member, engine: folderEngine({ members }) }
+  // The type of the option has the engines that users can make.
+  return { ...options, cluster: shared as object as ClusterOptions }
+}
+
+/** The log of a member: each line has its name. */
+const namedLog = (command: InstanceCommand, environment: Environment, member: string): Logger => {
+  const log = serviceLog(command, environment, environment.errors)
+  return loggerOf((level) => (message, facts) => {
+    if (command.log === 'json') log[level](message, { member, ...facts })
+    else log[level](`${member}: ${message}`, facts)
+  })
+}

@@ -1,0 +1,47 @@
+/**
+ * The processes of members, forked by `node:cluster`: they share each port that they listen on. Each
+ * runs the command line of its parent, and finds its name in its environment.
+ */
+import cluster, { type Worker } from 'node:cluster'
+import { fromMember, type ToMember } from './member-message.ts'
+import type { MemberProcesses } from './members-parent.ts'
+
+/** The variable with the name of a member. It counts in a process that a parent has forked. */
+export const memberVariable = 'KEELSON_MEMBER'
+
+/** Variables of a service manager, which the parent alone notifies. */
+const parentsOwn = ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID']
+
+/** Forked processes. */
+export class ClusterProcesses implements MemberProcesses {
+  readonly #workers = new Map<string, Worker>()
+
+  start(member: string, { said, ended }: Parameters<MemberProcesses['start']>[1]): void {
+    const hidden = Object.fromEntries(parentsOwn.map((name) => [name, undefined]))
+    const worker = cluster.fork({ ...hidden, [memberVariable]: member })
+    this.#workers.set(member, worker)
+    worker.on('message', (found: unknown) => {
+      const message = fromMember(found)
+      if (message) said(message)
+    })
+    let hasEnded = false
+    const end = (status: number | null, signal: string | null): void => {
+      if (hasEnded) return
+      hasEnded = true
+      this.#workers.delete(member)
+      ended({ status, signal })
+    }
+    worker.on('exit', end)
+    // A process that could not be made has no exit. A message that was not taken is no end.
+    worker.on('error', () => worker.process.pid === undefined && end(1, null))
+  }
+
+  send(member: string, message: ToMember): void {
+    const worker = this.#workers.get(member)
+    if (worker?.isConnected()) worker.send(message, () => undefined)
+  }
+
+  kill(member: string): void {
+    this.#workers.get(member)?.process.kill('SIGKILL')
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * The link of a member to its parent, in the member's process. The parent's word, SIGTERM, or the end
+ * of the parent asks the member to end.
+ */
+import cluster from 'node:cluster'
+import { url } from 'node:inspector'
+import type { MembersOptions } from '../../supervisors/index.ts'
+import type { EndSignal, Environment } from '../command/environment.ts'
+import { memberVariable } from './cluster-processes.ts'
+import { type FromMember, toMember } from './member-message.ts'
+
+/** A member in its own process. */
+export class MemberLink {
+  readonly name: string
+  #isEnding = false
+  #listener: ((signal: EndSignal) => void) | undefined
+
+  /** The link of this process, if a parent has forked it. */
+  static here(variables: Environment['variables']): MemberLink | undefined {
+    const name = variables[memberVariable]
+    return cluster.isWorker && name !== undefined ? new MemberLink(name) : undefined
+  }
+
+  /** For `here`. */
+  private constructor(name: string) {
+    this.name = name
+    process.title = `keelson member ${name}`
+    process.on('message', (found: unknown) => {
+      const message = toMember(found)
+      if (message?.keelson === 'ask') this.#alive()
+      if (message?.keelson === 'end') this.#end()
+    })
+    // A terminal sends it to the parent as well, which decides.
+    process.on('SIGINT', () => undefined)
+    process.on('SIGTERM', () => this.#end())
+    cluster.worker?.on('disconnect', () => {
+      // Node would end the process at once.
+      if (cluster.worker) cluster.worker.exitedAfterDisconnect = true
+      this.#end()
+    })
+    this.#alive()
+  }
+
+  /** As `Environment.onSignal`. It is called once, and also if the end was asked for before. */
+  onSignal(listener: (signal: EndSignal) => void): () => void {
+    this.#listener = listener
+    if (this.#isEnding) listener('SIGTERM')
+    return () => {
+      this.#listener = undefined
+    }
+  }
+
+  /** The member has got the folder. */
+  joined(options: MembersOptions): void {
+    this.#send({ keelson: 'joined', options })
+  }
+
+  /** All of the member has started. */
+  ready(line: string): void {
+    this.#send({ keelson: 'ready', line })
+  }
+
+  #alive(): void {
+    this.#send({ keelson: 'alive', isInspected: url() !== undefined })
+  }
+
+  #end(): void {
+    if (this.#isEnding) return
+    this.#isEnding = true
+    this.#listener?.('SIGTERM')
+  }
+
+  #send(message: FromMember): void {
+    if (process.connected) process.send?.(message, undefined, undefined, () => undefined)
+  }
+}

@@ -1,0 +1,234 @@
+/** `keelson run --members` with real processes: deaths, signals, a shared port, prompts. */
+import { get } from 'node:http'
+import { describe, expect, test } from 'vitest'
+import { commandHere } from '../../support/commands/command-here.ts'
+import { codeIn, hangingWorker, treeWith, write } from '../../support/commands/command-project.ts'
+import {
+  type RunningCommand,
+  runKeelson,
+  startKeelson,
+} from '../../support/commands/keelson-command.ts'
+import { noFlock } from '../../support/harm/folder-locks.ts'
+import { lacks } from '../../support/lacks.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
+
+/** A worker that answers on a port with its process. It says which port it got. */
+const web = `import { createServer } from 'node:http'
+  export const server = {
+    init: () => new Promise((resolve) => {
+      const answer = JSON.stringify({ title: process.title, pid: process.pid })
+      const http = createServer((_, response) => response.end(answer))
+      http.listen(0, '127.0.0.1', () => {
+        console.log('port ' + http.address().port)
+        resolve({})
+      })
+    }),
+    calls: {}, casts: {},
+  }`
+
+const folderWith = (worker: string, options = {}): string => {
+  const dir = tempFolder()
+  write(dir, 'worker.mjs', worker)
+  const { app } = JSON.parse(treeWith('./worker.mjs'))
+  write(dir, 'service.json', JSON.stringify({ app, shards: 4, ...options }))
+  return dir
+}
+
+const startMembers = async (dir: string, count: number): Promise<RunningCommand> => {
+  const words = ['run', 'service.json', '--dir', 'd', '--members', String(count)]
+  const service = startKeelson(words, dir, {}, 'ignore')
+  await service.says('ready: ')
+  return service
+}
+
+type Answer = { readonly title: string; readonly pid: number }
+
+const answerAt = (port: number): Promise<Answer> =>
+  new Promise((resolve, reject) => {
+    const request = get({ port, host: '127.0.0.1', agent: false }, (response) => {
+      let text = ''
+      response.on('data', (part: Buffer) => (text += part))
+      response.on('end', () => resolve(JSON.parse(text)))
+    })
+    request.on('error', reject)
+  })
+
+/** The process of each member, when so many have answered on the port that all share. */
+const processes = async (service: RunningCommand, count: number): Promise<Map<string, number>> => {
+  const port = Number(/port (\d+)/.exec(service.printed())?.[1])
+  const found = new Map<string, number>()
+  while (found.size < count) {
+    const { title, pid } = await answerAt(port)
+    found.set(title, pid)
+  }
+  return found
+}
+
+const readies = (service: RunningCommand): number =>
+  service.printed().match(/ready: /g)?.length ?? 0
+
+/** The states of the shards, as `keelson doctor` reports them. */
+const shardStates = async (dir: string): Promise<string[]> => {
+  const { output } = await commandHere(['doctor', 'd'], dir)
+  return [...output.matchAll(/^shard \d {2}(\w+)/gm)].map(([, state = '']) => state)
+}
+
+const allClean = ['clean', 'clean', 'clean', 'clean']
+
+describe.skipIf(lacks(noFlock))('keelson run --members (needs the build)', () => {
+  test('is ready once, shares a port among all members, and ends in order at SIGTERM', async () => {
+    const dir = folderWith(web)
+    const service = await startMembers(dir, 3)
+    expect(service.printed()).toMatch(
+      /info {2}ready: Keelson \S+ {2}\S+\/d {2}4 shards, 3 members\n/,
+    )
+    expect(new Set(service.printed().match(/port \d+/g)).size).toBe(1)
+    const found = await processes(service, 3)
+    expect([...found.keys()].sort()).toEqual([
+      'keelson member a',
+      'keelson member b',
+      'keelson member c',
+    ])
+    expect([...found.values()]).not.toContain(service.process.pid)
+
+    service.process.kill('SIGTERM')
+    const { status } = await service.ended
+
+    expect([status, readies(service), await shardStates(dir)]).toEqual([0, 1, allClean])
+  })
+
+  test('starts a member that was killed again, under its name', async () => {
+    const dir = folderWith(web)
+    const service = await startMembers(dir, 2)
+    const before = await processes(service, 2)
+    const killed = before.get('keelson member b') as number
+    process.kill(killed, 'SIGKILL')
+    await service.says('member b is ready', 'errors')
+    const after = await processes(service, 2)
+
+    expect([...after.keys()].sort()).toEqual([...before.keys()].sort())
+    expect(after.get('keelson member a')).toBe(before.get('keelson member a'))
+    expect(after.get('keelson member b')).not.toBe(killed)
+    service.process.kill('SIGTERM')
+    expect([(await service.ended).status, await shardStates(dir)]).toEqual([0, allClean])
+  })
+
+  test('kills a member that is stopped, after stuckMs, and starts it again', async () => {
+    const dir = folderWith(web, { members: { stuckMs: 1_000 } })
+    const service = await startMembers(dir, 2)
+    const stopped = (await processes(service, 2)).get('keelson member a') as number
+    process.kill(stopped, 'SIGSTOP')
+    await service.says('member a has not moved for 1000 ms', 'errors')
+    await service.says('member a is ready', 'errors')
+    service.process.kill('SIGTERM')
+
+    expect([(await service.ended).status, await shardStates(dir)]).toEqual([0, allClean])
+  })
+
+  test('restarts one member after another at SIGHUP, and answers all the time', async () => {
+    const dir = folderWith(web)
+    const service = await startMembers(dir, 2)
+    const before = await processes(service, 2)
+    service.process.kill('SIGHUP')
+    await service.says('member a is ready', 'errors')
+    await processes(service, 1)
+    await service.says('member b is ready', 'errors')
+    const after = await processes(service, 2)
+
+    for (const [title, pid] of before) expect(after.get(title), title).not.toBe(pid)
+    service.process.kill('SIGTERM')
+    const { status, output } = await service.ended
+    expect([status, new Set(output.match(/port \d+/g)).size]).toEqual([0, 1])
+  })
+
+  test('ends in order when its parent is killed: the folder opens without members', async () => {
+    const dir = folderWith(web)
+    const service = await startMembers(dir, 3)
+    service.process.kill('SIGKILL')
+    // Its streams are at their end when the last member has ended.
+    await service.ended
+
+    expect(await shardStates(dir)).toEqual(allClean)
+    const alone = startKeelson(['run', 'service.json', '--dir', 'd'], dir, {}, 'ignore')
+    await alone.says('ready: ')
+    alone.process.kill('SIGTERM')
+    expect((await alone.ended).status).toBe(0)
+  })
+
+  test('ends at once at the second signal, and leaves no process', async () => {
+    const dir = folderWith(hangingWorker)
+    const service = await startMembers(dir, 2)
+    service.process.kill('SIGTERM')
+    await service.says('hanging', 'errors')
+    service.process.kill('SIGINT')
+
+    expect((await service.ended).status).toBe(130)
+  })
+
+  test('survives the Ctrl-C of a terminal, which all processes get, in order', async () => {
+    const dir = folderWith(web)
+    const service = await startMembers(dir, 2)
+    const members = await processes(service, 2)
+    for (const pid of members.values()) process.kill(pid, 'SIGINT')
+    service.process.kill('SIGINT')
+
+    expect([(await service.ended).status, await shardStates(dir)]).toEqual([0, allClean])
+  })
+
+  test('fails with status 78 for fewer shards than members, and says it once', async () => {
+    const dir = folderWith(web)
+    const words = ['run', 'service.json', '--dir', 'd', '--members', '5']
+    const { status, errors } = await runKeelson(words, dir)
+
+    expect([status, errors.match(/CONFIG/g)?.length]).toEqual([78, 1])
+  })
+
+  test('with --log json names the member in each line of one', async () => {
+    const dir = folderWith(web)
+    const words = ['run', 'service.json', '--dir', 'd', '--members', '2', '--log', 'json']
+    const service = startKeelson(words, dir, {}, 'ignore')
+    await service.says('ready: ')
+    service.process.kill('SIGTERM')
+    const { errors } = await service.ended
+
+    const lines = errors
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { msg: string; member?: string })
+    const ends = lines.filter(({ msg }) => msg.startsWith('SIGTERM: '))
+    expect(ends.map(({ member }) => member ?? 'parent').sort()).toEqual(['a', 'b', 'parent'])
+  })
+
+  test('of one member is keelson run itself', async () => {
+    const dir = folderWith(web)
+    const service = startKeelson(
+      ['run', 'service.json', '--dir', 'd', '--members', '1'],
+      dir,
+      {},
+      'ignore',
+    )
+    await service.says('ready: ')
+    expect([...(await processes(service, 1)).values()]).toEqual([service.process.pid])
+    expect(service.printed()).toMatch(/ {2}4 shards\n/)
+    service.process.kill('SIGTERM')
+    expect((await service.ended).status).toBe(0)
+  })
+
+  test('gives a prompt on each member, and says which there are', async () => {
+    const dir = folderWith(web)
+    const service = await startMembers(dir, 2)
+    const members = await processes(service, 2)
+    const words = ['attach', '--dir', 'd']
+    const asked = await runKeelson([...words, '--member', 'b'], dir, 'process.pid')
+    const unnamed = await runKeelson(words, dir)
+    const unknown = await runKeelson(['observe', '--dir', 'd', '--member', 'x'], dir)
+
+    expect([asked.output, asked.status]).toEqual([`${members.get('keelson member b')}\n`, 0])
+    for (const { errors, status } of [unnamed, unknown]) {
+      expect([status, codeIn(errors)]).toEqual([1, 'NO_PROCESS'])
+      expect(errors).toContain('choose one with --member: a, b')
+    }
+    service.process.kill('SIGTERM')
+    await service.ended
+  })
+})
