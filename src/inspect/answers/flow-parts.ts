@@ -2,7 +2,7 @@
  * The workflows and queues of an instance by their names, and what they have: the answers that the
  * prompt, the page and the metrics share. Only a look loads `keelson/flow`.
  */
-import { invalidArgument } from '../../errors.ts'
+import { invalidArgument, isKeelsonError, type KeelsonError } from '../../errors.ts'
 import type {
   CountsOf,
   DeadOptions,
@@ -59,17 +59,26 @@ export const countsOf = async <S extends FlowSort>(
 export type FlowOverview = {
   readonly workflows: Readonly<Record<string, CountsOf>>
   readonly queues: Readonly<Record<string, QueueLook>>
+  /** Those that do not answer, each with the error: its shard is down, say. */
+  readonly silent: Readonly<Record<string, KeelsonError>>
 }
 
-/** Counts the runs of every workflow and the jobs of every queue. */
+/** Counts the runs of every workflow and the jobs of every queue, as far as they answer. */
 export const countedFlows = async (app: App): Promise<FlowOverview> => {
-  const counted = async <S extends FlowSort>(sort: S) =>
-    Object.fromEntries(
-      await Promise.all(
-        flowNamesOf(app, sort).map(async (name) => [name, await countsOf(app, sort, name)]),
-      ),
-    )
-  return { workflows: await counted('workflow'), queues: await counted('queue') }
+  const silent: Record<string, KeelsonError> = {}
+  const counted = async <S extends FlowSort>(sort: S) => {
+    const all = flowNamesOf(app, sort).map(async (name) => {
+      try {
+        return [[name, await countsOf(app, sort, name)] as const]
+      } catch (error) {
+        if (!isKeelsonError(error)) throw error
+        silent[name] = error
+        return []
+      }
+    })
+    return Object.fromEntries((await Promise.all(all)).flat())
+  }
+  return { workflows: await counted('workflow'), queues: await counted('queue'), silent }
 }
 
 /** A page of the runs of a workflow. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */

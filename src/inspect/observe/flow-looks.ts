@@ -44,7 +44,7 @@ const jobLogBytes = 16 * 1024
 
 /** All workflows with how many runs have each status, and all queues. */
 export const flowsShown = async (app: App, rates: FlowRates): Promise<Flows> => {
-  const { workflows, queues } = await countedFlows(app)
+  const { workflows, queues, silent } = await countedFlows(app)
   return {
     workflows: Object.entries(workflows).map(([type, counts]) => ({
       ...{ type, counts: counts as Record<string, number> },
@@ -58,6 +58,7 @@ export const flowsShown = async (app: App, rates: FlowRates): Promise<Flows> => 
         ...(oldest !== undefined && { oldestAt: oldest }),
       }
     }),
+    silent: Object.entries(silent).map(([name, { code }]) => ({ name, code })),
     schedules: await schedulesIn(app, {}, someSchedulesBytes),
   }
 }

@@ -35,7 +35,7 @@ const tones: Readonly<Partial<Record<string, Tone>>> = {
 }
 
 /** All workflows and queues. */
-export const overviewTable = ({ workflows, queues }: FlowOverview): string => {
+export const overviewTable = ({ workflows, queues, silent }: FlowOverview): string => {
   const runs = Object.entries(workflows).map(([name, counts]) => [
     name,
     ...statuses.map((status) => countText(counts[status] ?? 0)),
@@ -46,9 +46,13 @@ export const overviewTable = ({ workflows, queues }: FlowOverview): string => {
     timeText(look.oldest),
     stateText(look),
   ])
+  const without = Object.entries(silent).map(
+    ([name, { message }]) => `${name} does not answer: ${message}`,
+  )
   const tables = [
     ...(runs.length > 0 ? [textTable(['workflow', ...statuses.map(right)], runs)] : []),
     ...(jobs.length > 0 ? [textTable(queueColumns, jobs)] : []),
+    ...(without.length > 0 ? [without.join('\n')] : []),
   ]
   return tables.join('\n\n') || 'no workflow and no queue runs'
 }

@@ -136,6 +136,15 @@ export const FlowsView = ({ data }: { data: Flows }) => {
             />
           )}
         </Card>
+        {data.silent.length > 0 && (
+          <Card title="Without an answer">
+            {data.silent.map(({ name, code }) => (
+              <p class="bad" key={name}>
+                {name}: {code}
+              </p>
+            ))}
+          </Card>
+        )}
         <ScheduleCard of={data.schedules} />
       </div>
     </>

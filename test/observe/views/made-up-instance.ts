@@ -368,6 +368,7 @@ export const answerOf = (
               ...{ isPaused: false, isFull: isBroken, overdue: isBroken ? 2 : 0 },
             },
           ],
+      silent: isBroken ? [{ name: 'refunds', code: 'SHARD_DOWN' }] : [],
       schedules: { rows: isEmpty ? [] : schedules(isBroken, at), ...(!isEmpty && { cursor: '2' }) },
     }),
     schedules: () =>
