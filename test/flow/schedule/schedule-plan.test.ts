@@ -9,6 +9,7 @@ import {
   type Plan,
   planAt,
   planFor,
+  planPaused,
   planStarted,
   startable,
 } from '../../../src/flow/schedule/schedule-plan.ts'
@@ -119,6 +120,15 @@ describe('a plan', () => {
       const next = startable(plan)
       expect([plan.waiting.length, next && shown([next])[0]]).toEqual([waits, starts])
     }
+  })
+
+  test('starts no time that waits while it is paused, and each time after the pause', () => {
+    const going: Plan = { ...begun, waiting: [1, 2], running: undefined, overlap: 'queue' }
+    const paused = planPaused(going, true, times, ms('2026-01-01T01:30Z'))
+    expect(paused.waiting).toEqual([1, 2, ms('2026-01-01T01:00Z')])
+    expect(startable(paused)).toBeUndefined()
+    expect(startable({ ...paused, waiting: [1, 't-1', 't-2'] })).toBe('t-1')
+    expect(startable(planPaused(paused, false, times, ms('2026-01-01T05:30Z')))).toBe(1)
   })
 
   test('goes on as it is under the declaration that it was made by', () => {

@@ -45,7 +45,7 @@ class HandleLife extends ProgramLife {
   }
 
   protected override ends(how: 'kill' | 'close'): void {
-    this.#jobs.ledger.dies(how)
+    this.#jobs.ends(how)
     this.#schedules.ledger.dies()
   }
 

@@ -47,6 +47,12 @@ export class JobCalls {
     return this.#queue
   }
 
+  /** The program ends. One that is killed begins nothing more that anybody hears of. */
+  ends(how: 'kill' | 'close'): void {
+    if (how === 'kill') this.#program++
+    this.ledger.dies(how)
+  }
+
   async #handles(work: Work, { key, attempt, signal, log, progress }: JobTry): Promise<string> {
     const { ledger } = this
     const { name, fails, lastsMs, heeds } = work
