@@ -59,7 +59,7 @@ export const countsOf = async <S extends FlowSort>(
 export type FlowOverview = {
   readonly workflows: Readonly<Record<string, CountsOf>>
   readonly queues: Readonly<Record<string, QueueLook>>
-  /** Those that do not answer, each with the error: its shard is down, say. */
+  /** The names that do not answer, each with the error: its shard is down, say. */
   readonly silent: Readonly<Record<string, KeelsonError>>
 }
 
