@@ -25,9 +25,16 @@ export const encoded = (value: unknown, of: string): ReturnType<typeof encodeVal
  * replay. @throws KeelsonError as `encoded`
  */
 export const copied = <T>(value: T, of: string): T => {
-  if (value === undefined) return value
+  if (value === undefined || isItsCopy(value)) return value
   return decodeValue(encoded(value, of)) as T
 }
+
+/**
+ * Whether a value comes back from its row as it is, so that nothing is stored to see that: `null`, a
+ * boolean, a number.
+ */
+const isItsCopy = (value: unknown): boolean =>
+  value === null || typeof value === 'number' || typeof value === 'boolean'
 
 /** A longer value has another row than its operation. */
 const longBytes = 16 * 1024
@@ -35,6 +42,7 @@ const longBytes = 16 * 1024
 /** The outcome with this value, as `copied`. @throws KeelsonError as `encoded` */
 export const outcomeOf = (value: unknown, of: string): Outcome => {
   if (value === undefined) return { kind: 'ok' }
+  if (isItsCopy(value)) return { kind: 'ok', value }
   const stored = encoded(value, of)
   const outcome = { kind: 'ok', value: decodeValue(stored) } as const
   return stored.bytes.length > longBytes ? { ...outcome, isApart: true } : outcome

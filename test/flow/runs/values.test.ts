@@ -10,6 +10,7 @@ import {
   outcomeOf,
   progressOf,
 } from '../../../src/flow/runs/values.ts'
+import { decodeValue, encodeValue } from '../../../src/storage/index.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
 
 describe('a value', () => {
@@ -20,6 +21,15 @@ describe('a value', () => {
     expect(outcomeOf(value, 'it')).toEqual({ kind: 'ok', ...(value !== undefined && { value }) })
     expect(progressOf(value)).toEqual(value)
     expect(inputOf(value).input).toEqual(value)
+  })
+
+  test.each([
+    ...[0, -0, 1.5, -1, 5e-324, 2 ** 53, 2 ** 64, Number.NaN, Number.NEGATIVE_INFINITY],
+    ...[null, true, false],
+  ])('comes back from its row as it is, so it is its own copy: %j', (value) => {
+    expect(decodeValue(encodeValue(value))).toBe(value)
+    expect(copied(value, 'it')).toBe(value)
+    expect(outcomeOf(value, 'it')).toEqual({ kind: 'ok', value })
   })
 
   test('is a copy', () => {
