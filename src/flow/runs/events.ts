@@ -37,13 +37,14 @@ declare module '../../runtime/words/app-context.ts' {
   interface SystemEvents extends FlowEvents {}
 }
 
-/** Emits an event of a run. */
+/** Emits an event of a run, if it has a listener: most have none, and a run has one for each step. */
 export const emitFlow = <K extends keyof FlowEvents>(
   { type, id, background }: { type: string; id: string; background: { readonly system: System } },
   event: K,
   facts: Omit<Parameters<FlowEvents[K]>[0], keyof RunFacts>,
 ): void => {
   const { events, clock } = background.system
+  if (events.listenerCount(event) === 0) return
   const emit = events.emit.bind(events) as (name: string, payload: object) => boolean
   emit(event, { type, id, at: clock.now(), ...facts })
 }

@@ -34,7 +34,7 @@ const activated = (status: RunStatus = 'running') => {
   const background = {
     ...{ apply, now: () => 0, self: {}, consistsOf: () => undefined },
     closing: new AbortController().signal,
-    system: { clock, monitor: () => () => undefined, events: { emit: () => true } },
+    system: { clock, monitor: () => () => undefined, events: { listenerCount: () => 0 } },
   }
   const hangs = workflow('hangs', (_: Ctx) => {
     bodies.push('begun')
