@@ -24,7 +24,7 @@ import {
 import { workerKind } from '../../storage/index.ts'
 import { movedReason, type ShardOwners } from '../links/shard-owners.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
-import type { Elsewhere, Entities } from './entities.ts'
+import { type Elsewhere, type Entities, isElsewhere } from './entities.ts'
 
 type Names = Directory<Process>
 
@@ -32,10 +32,6 @@ type Kernel = ReturnType<typeof kernelOf>
 
 /** The name of a durable actor between members: `kind/id`. */
 const actorName = /^(\$?[a-z][\w-]*)\/(.+)$/s
-
-/** Whether another member may have the shard: it has not been opened here. */
-export const isElsewhere = ({ phase, opened }: ActorShard): boolean =>
-  phase.kind === 'elsewhere' || (phase.kind === 'recovering' && opened === 0)
 
 /** The durable actors of an instance whose shards members have between them. */
 export class ElsewhereActors implements Elsewhere {
@@ -100,6 +96,13 @@ export class ElsewhereActors implements Elsewhere {
       end()
     })
     return true
+  }
+
+  onArrival(listener: (shard: ActorShard) => void): () => void {
+    return this.#owners.onMoved((index) => {
+      const shard = this.#entities.shards[index]
+      if (shard && !isElsewhere(shard) && this.#owners.isHere(index)) listener(shard)
+    })
   }
 
   /** A ref for another member: it leads to no third one. */

@@ -80,7 +80,13 @@ export interface Elsewhere {
    * supervisor when the shard comes here. False: the shard is here.
    */
   leads(id: string, context: ChildContext, spec: ChildSpec): boolean
+  /** As `Entities.onArrival`. */
+  onArrival(listener: (shard: ActorShard) => void): () => void
 }
+
+/** Whether another member may have the shard: it has not been opened here. */
+export const isElsewhere = ({ phase, opened }: ActorShard): boolean =>
+  phase.kind === 'elsewhere' || (phase.kind === 'recovering' && opened === 0)
 
 /** All durable actors of an instance. */
 export class Entities {
@@ -168,6 +174,16 @@ export class Entities {
   /** Durable actors can be asked that could not before. */
   woke(): void {
     for (const listener of this.#onRuns) listener()
+  }
+
+  /** The shards that no other member has. */
+  get shardsHere(): readonly ActorShard[] {
+    return this.#elsewhere ? this.shards.filter((shard) => !isElsewhere(shard)) : this.shards
+  }
+
+  /** Calls `listener` with each shard that comes here later. Returns a function that ends this. */
+  onArrival(listener: (shard: ActorShard) => void): () => void {
+    return this.#elsewhere?.onArrival(listener) ?? (() => undefined)
   }
 
   /** As `Elsewhere.leads`. */

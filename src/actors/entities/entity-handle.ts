@@ -7,6 +7,7 @@ import { checkOptionNames } from '../core/argument-check.ts'
 import type { ReadView } from '../core/read-view.ts'
 import type { ByHand } from '../durable/by-hand.ts'
 import type { WatchBegin } from '../store/watch.ts'
+import type { ActorShard } from '../turns/actor-shard.ts'
 import type { Fields } from '../turns/memory.ts'
 import { OwnRowsReader, type ReadRows } from '../turns/own-rows.ts'
 import { birthOf } from '../turns/waking.ts'
@@ -53,12 +54,20 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
   readonly kind: string
   readonly #entities: Entities
   readonly #access: Access
+  readonly #shards: readonly ActorShard[]
 
-  constructor(entities: Entities, kind: string, access: Access) {
+  /** @internal Lists are of `shards`, all by default. */
+  constructor(
+    entities: Entities,
+    kind: string,
+    access: Access,
+    shards: readonly ActorShard[] = entities.shards,
+  ) {
     expectKnown(entities, kind)
     this.kind = kind
     this.#entities = entities
     this.#access = access
+    this.#shards = shards
   }
 
   /**
@@ -131,7 +140,7 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
   list(options: ListOptions<F> = {}): EntityPage<S> {
     this.#access.check()
     const query = entityQuery(this.kind, options as ListOptions<never>)
-    return pageOf(this.#entities, this.kind, query) as EntityPage<S>
+    return pageOf(this.#entities, this.kind, query, this.#shards) as EntityPage<S>
   }
 
   /**

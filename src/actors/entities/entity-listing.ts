@@ -74,14 +74,15 @@ export const pageOf = (
   entities: Entities,
   kind: string,
   query: EntityQuery,
+  shards: Entities['shards'],
 ): EntityPage<unknown> => {
   const { range, states, idOf } = query
-  const walks = entities.shards.map((shard) => shard.ownersView().rows(range))
+  const walks = shards.map((shard) => shard.ownersView().rows(range))
   const page = pageFrom(mergedRows(walks, range.reverse === true), query, (rowKey) => {
     const id = idOf(rowKey)
     return states ? entryOf(entities, kind, id) : { id, state: undefined }
   })
-  return { ...page, positions: entities.shards.map((shard) => watermarkOf(shard, 'applied')) }
+  return { ...page, positions: shards.map((shard) => watermarkOf(shard, 'applied')) }
 }
 
 /** A row that cannot be used does not hide the others. */

@@ -157,6 +157,10 @@ export class Members implements Linked, ShardOwners {
     return this.#ownership.ownerOf(shard)
   }
 
+  isHere(shard: number): boolean {
+    return this.#ownership.own.has(shard)
+  }
+
   onMoved(listener: (shard: number) => void): () => void {
     return this.#ownership.onMoved(listener)
   }

@@ -23,6 +23,8 @@ export const movedReason = 'moved'
 export interface ShardOwners {
   /** The name of the member that has the shard open; `undefined`: nobody now, as far as it is known. */
   ownerOf(shard: number): string | undefined
+  /** Whether this member has it. */
+  isHere(shard: number): boolean
   /**
    * The ref of the process with that name at the owner of the shard, looked up at each use. A call
    * waits within its time while there is no owner, then it rejects with `SHARD_DOWN`

@@ -30,6 +30,8 @@ type Messages = {
     /** The process of a run has ended by a failure. */
     ended: (run: Run) => void
     wake: (run: Run) => void
+    /** A shard has come to this member. */
+    arrived: (shard: number) => void
     clean: () => void
   }
 }
@@ -82,7 +84,8 @@ const failedMax = 100
 const recentMs = 600_000
 
 const flowHealth = (context: AnyContext, { workflows, broken }: Start): FlowHealth => {
-  const app = context.app as AppContext
+  // A member answers for its own shards.
+  const app = within(context)
   const runsOf = (filter: Pick<ListOptions, 'status' | 'since' | 'limit'>): StoppedRun[] =>
     workflows.flatMap((type) =>
       listOf(app, { type, ...filter }).entries.map(({ id, error, since }) => ({
@@ -127,9 +130,12 @@ const server: GenServer<Messages, State, Start> = {
     }
     const events = context.system.events as never as Bus
     events.on('entity.ended', listener)
-    const { reports } = (context.app as AppContext)[durableActors].entities
+    const { entities } = (context.app as AppContext)[durableActors]
+    const { reports } = entities
     reports.set('flow', () => flowHealth(context as never, start))
+    const unlisten = entities.onArrival(({ index }) => void context.cast(own, 'arrived', index))
     context.system.monitor(context.self, () => {
+      unlisten()
       events.removeListener('entity.ended', listener)
       reports.delete('flow')
     })
@@ -138,16 +144,17 @@ const server: GenServer<Messages, State, Start> = {
   },
   continues: {
     wakeAll: async (state, _, context) => {
-      for (const { name } of state.workflows)
-        for (const status of liveStatuses) {
-          const where = { at: statusBetween(status, 0, Number.POSITIVE_INFINITY) }
-          await wakeAll(context as never, runKind(name), { where, order: 'desc' })
-        }
-      await wakeAll(context as never, schedulesKind, {})
+      await wakeAll(context as never, state.workflows)
       return noReply(state)
     },
   },
   casts: {
+    arrived: async (state, shard, context) => {
+      const { entities } = (context.app as AppContext)[durableActors]
+      const arrived = entities.shardsHere.filter(({ index }) => index === shard)
+      await wakeAll(context as never, state.workflows, arrived)
+      return noReply(state)
+    },
     ended: (state, run, context) => {
       const { failures } = state
       const key = `${run.kind}/${run.id}`
@@ -189,7 +196,32 @@ const splitOnce = (entity: string): readonly [kind: string, id: string] => {
 }
 
 const runsOf = (context: AnyContext, type: string) =>
-  entitiesOf<RunMessages>(context.app, 'workflow', type)
+  entitiesOf<RunMessages>(within(context), 'workflow', type)
+
+type Shards = AppContext[typeof durableActors]['entities']['shards']
+
+/** The app, with lists of these shards alone; by default of the shards here. */
+const within = ({ app }: AnyContext, shards?: Shards): AppContext => {
+  const { entities, entityIn } = (app as AppContext)[durableActors]
+  const entity = (kind: { readonly id: string } | string): unknown =>
+    entityIn(typeof kind === 'string' ? kind : kind.id, shards ?? entities.shardsHere)
+  return { ...(app as AppContext), entity: entity as AppContext['entity'] }
+}
+
+/** Wakes all live runs and the schedules made at run time, in these shards. */
+const wakeAll = async (
+  context: AnyContext,
+  workflows: readonly Workflow[],
+  shards?: Shards,
+): Promise<void> => {
+  const app = within(context, shards)
+  for (const { name } of workflows)
+    for (const status of liveStatuses) {
+      const where = { at: statusBetween(status, 0, Number.POSITIVE_INFINITY) }
+      await wakeFound(context, app, runKind(name), { where, order: 'desc' })
+    }
+  await wakeFound(context, app, schedulesKind, {})
+}
 
 /**
  * Wakes the entities of a kind that a query finds: runs of one status, the last changed one first,
@@ -197,8 +229,13 @@ const runsOf = (context: AnyContext, type: string) =>
  * page. They are woken one after another, with a turn of the event loop between, so that a call of
  * others waits for one of them and not for all.
  */
-const wakeAll = async (context: AnyContext, kind: string, query: object): Promise<void> => {
-  const found = (context.app as AppContext).entity(kind)
+const wakeFound = async (
+  context: AnyContext,
+  app: AppContext,
+  kind: string,
+  query: object,
+): Promise<void> => {
+  const found = app.entity(kind)
   const { clock } = context.system
   const waking = new Set<Promise<void>>()
   let cursor: string | undefined

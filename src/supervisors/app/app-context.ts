@@ -255,7 +255,10 @@ export const appContext = (all: InstanceParts, access: Access): AppContext => {
       access.check()
       return backUp(parts.backups, dir, options)
     },
-    [durableActors]: { entities, startKind, startDurableWorker },
+    [durableActors]: {
+      ...{ entities, startKind, startDurableWorker },
+      entityIn: (kind, shards) => new EntityHandle(entities, kind, access, shards),
+    },
     [innerParts]: all,
   }
 }

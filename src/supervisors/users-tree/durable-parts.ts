@@ -7,6 +7,7 @@ import type {
   DurableMessages,
   DurableServer,
   Entities,
+  EntityHandle,
   EntityKind,
   EntityOptions,
   Fields,
@@ -34,6 +35,8 @@ export type DurableActors = {
   readonly entities: Entities
   readonly startKind: typeof startKind
   readonly startDurableWorker: typeof startDurableWorker
+  /** A kind of entities whose lists are of these shards alone. */
+  readonly entityIn: (kind: string, shards: Entities['shards']) => EntityHandle
 }
 
 /** Those of the instance that a context belongs to. @throws KeelsonError `CONFIG` */
