@@ -1,4 +1,4 @@
-/** Jobs, schedules and turns that ask for runs, of the built package, under SIGKILL, and their ledgers outside of them. */
+/** Jobs, schedules, and turns and batches that ask for runs, of the built package, under SIGKILL, and their ledgers outside of them. */
 import { expect, test } from 'vitest'
 import { seededRandom } from '../../src/clock.ts'
 import type { JobLook, ScheduleRow } from '../../src/flow/index.ts'
@@ -100,7 +100,7 @@ class World {
 type Any = Record<string, (...given: unknown[]) => void>
 type Answered = [what: string, isRefused: boolean, run: string | null, at: number, runs: string[]]
 
-test(`what callers of jobs, schedules and turns were promised holds over ${rounds} kills`, {
+test(`what callers of jobs, schedules, turns and batches were promised holds over ${rounds} kills`, {
   tags: ['W1', 'W3', 'W7', 'W10'],
   timeout: (rounds + 1) * 60_000,
 }, async () => {

@@ -59,14 +59,18 @@ const listens = workflow(
 const mails = queue('mails', ({ id, at }, { key }) => say('orders', 'runs', id, at, key), {
   concurrency: 1,
 })
+/** What an order asks for, with the turn or the batch of `unit`. */
+const asks = (unit, { id, words, jobs }) => {
+  unit.start(listens, words.length, { id })
+  for (let at = 0; at < jobs; at++) unit.add(mails, { id, at })
+  for (const word of words) unit.signal(listens, id, 'word', word)
+}
 const shop = {
   init: () => ok([]),
   calls: {
     order: (state, order, context) => {
-      const { id, words, jobs, refuses } = order
-      flow(context).start(listens, words.length, { id })
-      for (let at = 0; at < jobs; at++) flow(context).add(mails, { id, at })
-      for (const word of words) flow(context).signal(listens, id, 'word', word)
+      const { id, refuses } = order
+      asks(flow(context), order)
       if (refuses) throw new Error('no cups')
       return reply(undefined, [...state, id])
     },
@@ -160,15 +164,40 @@ const looks = (name) => {
   say('schedules', 'looked', name, row ?? null, Date.now(), runsOf(name))
 }
 
+const soldKey = (id) => `{${id}}:sold`
+/** An order as a batch. One that is refused has a command on a value of another type. */
+const commits = (order) => {
+  const key = soldKey(order.id)
+  const batch = app.store.batch().append(key, 'once')
+  if (order.refuses) batch.put(`${key}:number`, 7).append(`${key}:number`, 'x')
+  const unit = flow(app).with(batch, { id: order.id })
+  asks(unit, order)
+  return unit.commit()
+}
+/** The batches that are durable. Each was written once. */
+const batches = () =>
+  app.store.range({ prefix: '{order', limit: 10_000 }).entries.map(([key, value]) => {
+    if (value !== 'once') throw new Error(`${key} is ${value}`)
+    return key.slice(1, key.indexOf('}'))
+  })
 const gives = async (order) => {
   say('orders', 'orders', order)
-  const { code } = await asked(call(app.entity('shop').ref('1'), 'order', order, { id: order.id }))
+  const { code } = await asked(
+    order.shop === 'batch'
+      ? commits(order)
+      : call(app.entity('shop').ref('1'), 'order', order, { id: order.id }),
+  )
   if (code === undefined && !order.refuses) say('orders', 'ordered', order.id)
 }
 const orders = async () => {
   for (;;) {
     const drawn = { words: pick([[], ['hot', 'tea']]), jobs: pick([1, 2]) }
-    await gives({ id: `order${next++}`, shop: '1', refuses: Math.random() < 0.2, ...drawn })
+    await gives({
+      id: `order${next++}`,
+      shop: pick(['1', 'batch']),
+      refuses: Math.random() < 0.2,
+      ...drawn,
+    })
     await pause(pick([0, 10, 30]))
   }
 }
@@ -202,7 +231,8 @@ for (const name of ['a', 'b']) looks(name)
 for (const id of ids) say('jobs', 'last', id, plain(await flow(app).job(work, id).get()))
 const statuses = flow(app).list({ type: listens, limit: 1_000 }).entries
 const statusOf = Object.fromEntries(statuses.map(({ id, status }) => [id, status]))
-say('orders', 'last', app.entity('shop').state('1') ?? [], statusOf, Date.now() - 3_000)
+const durable = [...(app.entity('shop').state('1') ?? []), ...batches()]
+say('orders', 'last', durable, statusOf, Date.now() - 3_000)
 await app.close().catch((error) => {
   if (!isKeelsonError(error)) throw error
 })
