@@ -131,7 +131,7 @@ export {
 export type { StoredEntry, StoredPayload } from './journal/stored-entry.ts'
 export type { EmittedEntry, EntryHandler, Subscription } from './journal/subscription.ts'
 export type { LinkTransport } from './links/link-transport.ts'
-export { Members } from './links/members.ts'
+export { type Member, Members } from './links/members.ts'
 export type { AnyMessages, Reach } from './links/peer-service.ts'
 export type { ShardOwners } from './links/shard-owners.ts'
 export { unixTransport } from './links/unix-transport.ts'

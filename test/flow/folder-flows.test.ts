@@ -15,6 +15,15 @@ let ran: { member: string; what: string }[]
 
 const child = workflow('child', async (ctx, input: number) => ctx.step('double', () => input * 2))
 
+const asked = workflow(
+  'asked',
+  async (ctx, input: number) => {
+    ctx.report(input)
+    await ctx.sleep('rest', '5s')
+  },
+  { queries: { doubled: (reported: number) => reported * 2 } },
+)
+
 const partsOf = (member: string) => {
   const runs = (what: string): void => void ran.push({ member, what })
   const payment = workflow('payment', async (ctx, input: { cents: number }) => {
@@ -46,7 +55,7 @@ beforeEach(async () => {
   world = new FolderMembers(names)
   apps = await world.start(names, (member) => {
     const { payment, gate, work, mails, tick, each } = partsOf(member)
-    const workflows = [payment, gate, work, tick, child]
+    const workflows = [payment, gate, work, tick, child, asked]
     return {
       app: supervisor('app', {}, [flows({ workflows, queues: [mails], schedules: [each] })]),
     }
@@ -104,6 +113,18 @@ describe('a run', () => {
     }
 
     expect(ends).toEqual(names)
+  })
+
+  test('answers queries at every member', async () => {
+    const answers = []
+    for (const [number, member] of names.entries()) {
+      const run = await world.during(flowAt(member).start(asked, number, { id: `q${number}` }))
+      const from = flowAt(names[(number + 1) % 3] as string).handle(asked, run.id)
+      await world.clock.advance(1_000)
+      answers.push(await world.during(from.query('doubled')))
+    }
+
+    expect(answers).toEqual([0, 2, 4])
   })
 
   test('goes on at another member when its own has ended, with what is recorded', async () => {

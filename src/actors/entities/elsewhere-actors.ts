@@ -3,12 +3,14 @@
  * members mean by the name of one leads to the actor here. It is apart from `entities.ts`, because
  * an instance without members has none.
  */
-import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
+import { isKeelsonError, reasonText } from '../../errors.ts'
 import {
   type AnyContext,
   addressOf,
+  type CallOptions,
   type ChildContext,
   type ChildSpec,
+  call,
   type Directory,
   kernelOf,
   NameWaits,
@@ -22,9 +24,10 @@ import {
   startChild,
 } from '../../runtime/index.ts'
 import { workerKind } from '../../storage/index.ts'
-import { movedReason, type ShardOwners } from '../links/shard-owners.ts'
+import { movedError, type ShardOwners } from '../links/shard-owners.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
-import { type Elsewhere, type Entities, isElsewhere } from './entities.ts'
+import { type Elsewhere, type Entities, isElsewhere, type OwnersQuestion } from './entities.ts'
+import { type Messages, serviceName, serviceSpec } from './entity-service.ts'
 
 type Names = Directory<Process>
 
@@ -98,6 +101,16 @@ export class ElsewhereActors implements Elsewhere {
     return true
   }
 
+  childSpec(): ChildSpec {
+    return serviceSpec(this.#entities)
+  }
+
+  ask(question: OwnersQuestion, options: CallOptions): Promise<unknown> {
+    const { index } = this.#entities.shardOf(`${question.kind}/${question.id}`)
+    const service = this.#owners.refOf<Messages>(index, serviceName(this.#entities.instance))
+    return call(service, 'ask', question, options)
+  }
+
   onArrival(listener: (shard: ActorShard) => void): () => void {
     return this.#owners.onMoved((index) => {
       const shard = this.#entities.shards[index]
@@ -112,7 +125,7 @@ export class ElsewhereActors implements Elsewhere {
     if (!isElsewhere(shard))
       return refOfName<M>(system, called, (names) => leaving(shard, look(names)))
     return refOfName<M>(system, called, ({ awaitHolder }) => ({
-      ...{ holderOf: () => undefined, fault: () => moved(shard), awaitHolder },
+      ...{ holderOf: () => undefined, fault: () => movedError(shard.index), awaitHolder },
     }))
   }
 
@@ -178,12 +191,6 @@ const leaving = (shard: ActorShard, here: Names): Names => ({
   awaitHolder: (...wait) => here.awaitHolder(...wait),
   fault: (name) => {
     const fault = here.fault?.(name)
-    return fault?.code === 'CLOSED' ? moved(shard) : fault
+    return fault?.code === 'CLOSED' ? movedError(shard.index) : fault
   },
 })
-
-/** The refusal of a message that came to a member that has the shard no longer. */
-const moved = ({ index }: ActorShard): KeelsonError =>
-  new KeelsonError('SHARD_DOWN', `shard ${index} is at another member`, {
-    details: { shard: index, state: 'elsewhere', reason: movedReason },
-  })

@@ -4,6 +4,7 @@
  */
 import { invalidArgument, KeelsonError, reasonText } from '../../errors.ts'
 import {
+  type CallOptions,
   type ChildContext,
   type ChildSpec,
   type Directory,
@@ -80,8 +81,21 @@ export interface Elsewhere {
    * supervisor when the shard comes here. False: the shard is here.
    */
   leads(id: string, context: ChildContext, spec: ChildSpec): boolean
+  /** What other members ask here. */
+  childSpec(): ChildSpec
+  /** As `Entities.askOwner`. */
+  ask(question: OwnersQuestion, options: CallOptions): Promise<unknown>
   /** As `Entities.onArrival`. */
   onArrival(listener: (shard: ActorShard) => void): () => void
+}
+
+/** A question about an entity for the member that has its shard: a method of its handle. */
+export type OwnersQuestion = {
+  readonly kind: string
+  readonly id: string
+  readonly method: string
+  /** The arguments after the id. */
+  readonly rest: readonly unknown[]
 }
 
 /** Whether another member may have the shard: it has not been opened here. */
@@ -176,9 +190,27 @@ export class Entities {
     for (const listener of this.#onRuns) listener()
   }
 
+  /** What serves other members, as a part of the tree; `undefined`: there are none. */
+  childSpec(): ChildSpec | undefined {
+    return this.#elsewhere?.childSpec()
+  }
+
   /** The shards that no other member has. */
   get shardsHere(): readonly ActorShard[] {
     return this.#elsewhere ? this.shards.filter((shard) => !isElsewhere(shard)) : this.shards
+  }
+
+  /** Whether another member has the shard of an actor. */
+  isElsewhere(entity: string): boolean {
+    return this.#elsewhere !== undefined && isElsewhere(this.shardOf(entity))
+  }
+
+  /**
+   * Asks the member that has the shard of an entity.
+   * @throws KeelsonError as a call to an entity, and as the method
+   */
+  askOwner(question: OwnersQuestion, options: CallOptions): Promise<unknown> {
+    return this.#elsewhere?.ask(question, options) ?? Promise.resolve()
   }
 
   /** Calls `listener` with each shard that comes here later. Returns a function that ends this. */

@@ -89,6 +89,16 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
   }
 
   /**
+   * The same as `state`, also where another member has the shard of the entity. A look there takes part
+   * in no order with messages to the entity.
+   * @throws KeelsonError as `state`; as a call to the entity
+   */
+  async load(id: string): Promise<S | undefined> {
+    this.#access.check()
+    return this.#isElsewhere(id) ? this.#ask<S | undefined>(id, 'state') : this.state(id)
+  }
+
+  /**
    * The turns of an entity that took effect, the newest first, as far as the log goes back: at least
    * to the last snapshot, and as far as `retention.log` says. It wakes no entity. Another thread reads
    * the log, for two seconds at most; then `cursor` goes on. States are shown as the prompt shows
@@ -208,6 +218,7 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
    * @throws KeelsonError `INVALID_ARGUMENT`, `TIMEOUT`, `NO_SPACE`
    */
   async unblock(id: string, options: EndOptions = {}): Promise<boolean> {
+    if (this.#isElsewhere(id)) return this.#ask(id, 'unblock', options)
     if (expectKind(this.#entities, this.kind).unblock(checkEntityId(id))) return true
     if (!hasParked(this.#entities, this.kind, id)) return false
     const ref = this.#entities.ref<EndMessages>(this.kind, id)
@@ -274,6 +285,7 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
    */
   async stop(id: string, options: EndOptions = {}): Promise<boolean> {
     this.#access.check()
+    if (this.#isElsewhere(id)) return this.#ask(id, 'stop', options)
     if (!this.#entities.holder(`${this.kind}/${checkEntityId(id)}`)) return false
     const ref = this.#entities.ref<EndMessages>(this.kind, id)
     return call(ref, '$stop', undefined, options)
@@ -302,8 +314,22 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
   ): Promise<boolean> {
     this.#access.check()
     if (typeof name !== 'string' || name === '') throw invalidArgument('name', 'a text', name)
+    if (this.#isElsewhere(id)) return this.#ask(id, act, options, name)
     if (!isBorn(this.#entities, `${this.kind}/${checkEntityId(id)}`)) return false
     const ref = this.#entities.ref<EndMessages>(this.kind, id)
     return call(ref, '$byHand', { act, name }, options)
+  }
+  #isElsewhere(id: string): boolean {
+    return this.#entities.isElsewhere(`${this.kind}/${checkEntityId(id)}`)
+  }
+
+  /** Asks the member that has the shard of an entity. */
+  #ask<T = boolean>(
+    id: string,
+    method: string,
+    options: EndOptions = {},
+    ...rest: readonly unknown[]
+  ): Promise<T> {
+    return this.#entities.askOwner({ kind: this.kind, id, method, rest }, options) as Promise<T>
   }
 }

@@ -19,6 +19,12 @@ import {
  */
 export const movedReason = 'moved'
 
+/** That refusal. */
+export const movedError = (shard: number): KeelsonError =>
+  new KeelsonError('SHARD_DOWN', `shard ${shard} is at another member`, {
+    details: { shard, state: 'elsewhere', reason: movedReason },
+  })
+
 /** The owners of shards, for what has to reach them. */
 export interface ShardOwners {
   /** The name of the member that has the shard open; `undefined`: nobody now, as far as it is known. */

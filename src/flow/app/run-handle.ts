@@ -139,23 +139,23 @@ export const runHandle = <I, O, S, Q, U>(
       if (end.status === 'completed') throw notNow('answer the update', id, end.status)
       throw failure(type.name, id, end.status, end.error)
     },
-    query: async (name, ...given) => answered(app, type, id, name, given) as never,
+    query: (name, ...given) => answered(app, type, id, name, given) as never,
   }
 }
 
 /** The answer to a query, which is called here, with what the body has reported last. */
-const answered = (
+const answered = async (
   app: Pick<AppContext, 'entity'>,
   { name: workflow, options }: Workflow,
   id: string,
   name: string,
   given: readonly unknown[],
-): unknown => {
+): Promise<unknown> => {
   const queries: Queries = options?.queries ?? {}
   const query = Object.hasOwn(queries, name) ? queries[name] : undefined
   if (!query) throw invalidArgument('name', oneOfText(Object.keys(queries)), name)
   exactly('query(name, argument)', given.slice(1))
-  const found = entitiesOf(app, 'workflow', workflow).state(id)
+  const found = await entitiesOf(app, 'workflow', workflow).load(id)
   if (!found) throw notNow('answer a query', id, undefined)
   return query((found as RunState).progress as never, given[0] as never)
 }

@@ -193,7 +193,7 @@ export class Schedules {
   async delete(given: string, ...surplus: []): Promise<boolean> {
     exactly('delete(name)', surplus)
     const made = this.#app.entity(schedulesKind)
-    if (made.state(name(given)) === undefined) this.#made(given, 'removed')
+    if ((await made.load(name(given))) === undefined) this.#made(given, 'removed')
     return made.delete(given)
   }
 

@@ -88,6 +88,7 @@ const appMembers = [
   ['entity(kind)', 'the handle of a kind of entities; h(entity)'],
   ['registry', 'names of processes by keys'],
   ['system', 'its processes: whereis(name), info(p), exit(p, reason), monitor(p, onDown), events'],
+  ['member(name)', 'another member of its folder: ref(name) leads to a process there'],
   ['health()', 'everything that is known of it'],
   ['backup(dir)', 'copies it into a folder'],
   ['deleteWorker(name), unblockWorker(name)', 'a durable worker: removes its rows; lets it go on'],
@@ -98,6 +99,7 @@ const appMembers = [
 const entityMethods = [
   ['ref(id)', 'its ref, for call and cast in code'],
   ['state(id), rows(id)', 'the durable state; the rows that it keeps itself'],
+  ['load(id)', 'the durable state, also from another member'],
   ['list({ where, prefix, limit, cursor, order, states })', 'one page of entities'],
   [
     'history(id, { before, limit, atLsn }), diff(id, lsn, lsn2)',

@@ -27,6 +27,7 @@ import {
   type JournalHealth,
   LmdbWriterHandle,
   levelOf,
+  type Member,
   type Members,
   type PastOptions,
   type PastPage,
@@ -51,7 +52,7 @@ import {
   workerDiff,
   workerHistory,
 } from '../../actors/index.ts'
-import { invalidArgument, isKeelsonError, reasonText } from '../../errors.ts'
+import { configError, invalidArgument, isKeelsonError, reasonText } from '../../errors.ts'
 import {
   type AppContext,
   type Ref,
@@ -126,6 +127,11 @@ declare module '../../runtime/words/app-context.ts' {
       lsn2: number,
       options?: Pick<PastOptions, 'reveal'>,
     ): Promise<readonly StateChange[]>
+    /**
+     * @internal Another member of the folder, or this one: `member('b').ref('mailer')` leads to the
+     * process of that name there. @throws KeelsonError `INVALID_ARGUMENT`; `CONFIG` without members
+     */
+    member(name: string): Member
     /** The present health of the instance; `shards` has an item for each of its shards. */
     health(): Health
     /**
@@ -250,6 +256,10 @@ export const appContext = (all: InstanceParts, access: Access): AppContext => {
     workerHistory: (name, options) => workerHistory(entities, access, name, options),
     workerDiff: (name, lsn, lsn2, options) =>
       workerDiff(entities, access, name, [lsn, lsn2], options),
+    member: (name) => {
+      if (parts.members) return parts.members.at(name)
+      throw configError('cluster', 'a member of a folder', undefined)
+    },
     health: () => healthOf(all),
     backup: async (dir, options = {}) => {
       access.check()

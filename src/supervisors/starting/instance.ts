@@ -177,7 +177,7 @@ const run = async (inspected: Inspected): Promise<App> => {
     form: ports.follows ? 'follower' : 'owner',
     mailboxMax: options.mailboxMax,
     attach: options.attach ? ports.attach?.(instance, started) : undefined,
-    members: parts.members?.childSpec(),
+    members: [parts.entities, parts.members].flatMap((part) => part?.childSpec() ?? []),
     app: userTree,
     appContext: inside,
     isClosing,

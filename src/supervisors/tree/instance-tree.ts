@@ -42,8 +42,8 @@ export type TreeOptions = {
   readonly mailboxMax: number
   /** The child that serves attached prompts. */
   readonly attach: ChildSpec | undefined
-  /** The child that has the links to other members. */
-  readonly members: ChildSpec | undefined
+  /** What serves other members, and the links to them. */
+  readonly members: readonly ChildSpec[]
   /** The user's tree with its modules loaded, and its `context.app`. */
   readonly app: AppTree | undefined
   readonly appContext: AppContext
@@ -85,8 +85,8 @@ export const instanceTree = (options: TreeOptions): ChildSpec => {
           worker('control', Control.server, controlOptions, {
             name: Control.name(options.instance),
           }),
-          // It ends after the user's tree, so that the last answers leave.
-          ...(options.members ? [options.members] : []),
+          // They end after the user's tree, so that the last answers leave.
+          ...options.members,
           ...(options.attach ? [options.attach] : []),
           ...(options.followers.length > 0 ? [replicationTree(options)] : []),
           ...(options.app ? [unlessClosing(options, appSpec(options.app, options))] : []),

@@ -159,6 +159,44 @@ describe('an entity', () => {
   })
 })
 
+describe('a look at an entity of another member', () => {
+  test('that cannot wait is ELSEWHERE, and names what can; load is the same from every member', async () => {
+    const id = idAt('b')
+    await world.during(call(orderAt(at('a'), id), 'add', 5))
+    const kinds = apps.map((app) => app.entity<OrderMessages, Order>('order'))
+    for (const look of [() => kinds[0]?.state(id), () => kinds[0]?.endsAt(id)])
+      expect(look).toThrow(
+        expect.objectContaining({ code: 'ELSEWHERE', message: expect.stringContaining('load') }),
+      )
+    const states = []
+    for (const kind of kinds) states.push(await world.during(kind.load(id)))
+
+    expect(states).toEqual([{ seen: [5] }, { seen: [5] }, { seen: [5] }])
+    expect(await world.during(kinds[0]?.load(`${id}-unborn`) as Promise<unknown>)).toBeUndefined()
+  })
+
+  test('waits for the next owner of its shard', async () => {
+    const id = idAt('b')
+    await world.during(call(orderAt(at('a'), id), 'add', 5))
+    await world.kill('b')
+    const state = at('a').entity('order').load(id)
+
+    expect(await world.during(state, 2_000)).toEqual({ seen: [5] })
+  })
+
+  test('may end it, or let it rest, from every member', async () => {
+    const id = idAt('b')
+    const kind = at('a').entity('order')
+    expect(await world.during(kind.stop(id))).toBe(false)
+    await world.during(call(orderAt(at('c'), id), 'add', 5))
+
+    expect(await world.during(kind.stop(id))).toBe(true)
+    expect(await world.during(kind.retryStep(id, 'none'))).toBe(false)
+    expect(await world.during(kind.delete(id))).toBe(true)
+    expect(await world.during(kind.load(id))).toBeUndefined()
+  })
+})
+
 describe('when its owner has ended, an entity', () => {
   test('goes on at the next owner, from its last durable turn', async () => {
     const id = idAt('b')

@@ -1,8 +1,17 @@
 /** Members of one folder are linked, and each knows who has which shard. */
 import { expect, test } from 'vitest'
+import {
+  type AppContext,
+  call,
+  type GenServer,
+  reply,
+  supervisor,
+  worker,
+} from '../../../src/index.ts'
 import { placeShards } from '../../../src/storage/members/shard-placement.ts'
 import { type App, innerParts } from '../../../src/supervisors/index.ts'
 import { FolderMembers } from '../../support/worlds/folder-members.ts'
+import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 const ownersAt = (app: App): (string | undefined)[] =>
   app.shards.map(({ index }) => app[innerParts].members?.ownerOf(index))
@@ -41,4 +50,33 @@ test('a member that closes says that it has no shard, before it has given them b
   await world.during(closing)
   await world.clock.advance(1_100)
   expect(ownersAt(a)).toEqual(['a', 'a', 'a', 'a'])
+})
+
+test('a process of another member is called by its name there, also with its sender bound', async () => {
+  type Messages = { calls: { who: () => string; ask: (member: string) => string } }
+  const who = (member: string): GenServer<Messages, null> => ({
+    init: () => null,
+    calls: {
+      who: (state) => reply(member, state),
+      ask: async (state, other, context) => {
+        const { member: at } = context.app as AppContext
+        return reply(await call(context.to(at(other).ref<Messages>('who')), 'who'), state)
+      },
+    },
+  })
+  const tree = (member: string) =>
+    supervisor('app', {}, [worker('who', who(member), { name: 'who' })])
+  const world = new FolderMembers(['a', 'b'])
+  const [a, b] = (await world.start(['a', 'b'], (each) => ({ app: tree(each) }))) as [App, App]
+
+  expect(await world.during(call(a.member('b').ref<Messages>('who'), 'who'))).toBe('b')
+  expect(await world.during(call(a.member('a').ref<Messages>('who'), 'who'))).toBe('a')
+  expect(await world.during(call(b.member('a').ref<Messages>('who'), 'ask', 'b'))).toBe('b')
+  expect(() => a.member('no name')).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+})
+
+test('an instance without members has no other one', async () => {
+  const { app } = await simulated()
+
+  expect(() => app.member('b')).toThrow(expect.objectContaining({ code: 'CONFIG' }))
 })
