@@ -32,6 +32,8 @@ export type ForwarderTerms = {
   readonly shard: number | undefined
   /** The link has no room. */
   readonly onFull: () => void
+  /** It has ended with the process elsewhere: these messages go to the next one of that name. */
+  readonly onLeft: (messages: readonly Message[]) => void
 }
 
 /** The behaviour of a forwarder. */
@@ -41,7 +43,7 @@ export class Forwarder implements Behaviour {
   readonly #terms: ForwarderTerms
   /** It announces the process, and was made with it. */
   readonly #began: Behaviour
-  readonly #unmonitor: () => void
+  #unmonitor: (() => void) | undefined
   /** The message that waits for room. */
   #waiting: Message | undefined
   #handledBefore = 0
@@ -56,7 +58,21 @@ export class Forwarder implements Behaviour {
     process.outputs = { ...direct, isDurable: true }
     // The end of the link is judged by `unplug`.
     process.trapping = true
-    this.#unmonitor = terms.link.monitor(terms.target, (reason) => process.end(reason))
+    if (terms.shard === undefined) this.#monitor()
+  }
+
+  /**
+   * A durable actor may be at rest until it is woken by a message. So one that is not watched before
+   * is monitored behind the first message to it.
+   */
+  #monitor(): void {
+    const { link, target, shard, onLeft } = this.#terms
+    this.#unmonitor ??= link.monitor(target, (reason) => {
+      // What came since is for the actor that the next message wakes.
+      const left = shard === undefined ? [] : this.#takeMailbox()
+      this.process.end(reason)
+      onLeft(left)
+    })
   }
 
   get target(): string {
@@ -78,6 +94,7 @@ export class Forwarder implements Behaviour {
   begin(): void {
     this.#began.begin()
     this.process.busy = false
+    if (this.process.depth === 0) this.#monitor()
   }
 
   handle(message: Message): void {
@@ -92,7 +109,7 @@ export class Forwarder implements Behaviour {
 
   ended(reason: ExitReason): void {
     this.#began.ended(reason)
-    this.#unmonitor()
+    this.#unmonitor?.()
   }
 
   status(): 'waiting' {
@@ -119,17 +136,29 @@ export class Forwarder implements Behaviour {
 
   /** The link has ended. Returns the calls that it has not taken, in their order. */
   unplug(): readonly PendingCall[] {
-    const { process } = this
-    const left = this.#waiting === undefined ? [] : [this.#waiting]
-    for (let next = process.mailbox.shift(); next; next = process.mailbox.shift()) left.push(next)
-    const calls = left.filter(isCall)
-    for (const call of calls) call.list?.remove(call)
-    process.end(noConnection)
+    const calls = this.#takeMailbox().filter(isCall)
+    this.process.end(noConnection)
     return calls
+  }
+
+  /** Takes out what the link has not taken, in order. The end of the process then fails no call. */
+  #takeMailbox(): readonly Message[] {
+    const { mailbox } = this.process
+    const left = this.#waiting === undefined ? [] : [this.#waiting]
+    this.#waiting = undefined
+    for (let next = mailbox.shift(); next; next = mailbox.shift()) left.push(next)
+    for (const call of left.filter(isCall)) call.list?.remove(call)
+    return left
   }
 
   /** False: there is no room. */
   #forward(message: Message): boolean {
+    const isTaken = this.#sent(message)
+    if (isTaken) this.#monitor()
+    return isTaken
+  }
+
+  #sent(message: Message): boolean {
     const { link, target, shard } = this.#terms
     if (isCall(message)) return link.call(target, shard, message)
     if (isExit(message)) this.#exit(message.payload.reason)

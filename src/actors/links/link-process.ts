@@ -9,6 +9,8 @@ import {
   type Context,
   foreseen,
   type GenServer,
+  isCall,
+  type Message,
   noReply,
   type PendingCall,
   type Process,
@@ -57,11 +59,21 @@ export class OpenLink {
     const ref = this.#context.spawnLink(forever, { kind: 'forwarder', label })
     const process = processOf({ self: ref })
     const { link } = this
-    const terms = { link, member, target, shard, onFull: () => this.#full() }
+    const onLeft = (left: readonly Message[]): void => this.#again(left, target, shard)
+    const terms = { link, member, target, shard, onLeft, onFull: () => this.#full() }
     const forwarder = new Forwarder(process, terms)
     forwarder.isFull = this.#isFull
     this.#forwarders.set(key, forwarder)
     return process
+  }
+
+  /** Gives messages to the next process that stands for the one of that name. */
+  #again(messages: readonly Message[], target: string, shard: number | undefined): void {
+    for (const message of messages) {
+      const process = this.forwarder(target, shard)
+      if (isCall(message)) process.owed.add(message)
+      process.deliver(message)
+    }
   }
 
   /** The link has ended, and its forwarders end. Returns the calls that it has not taken. */

@@ -67,7 +67,7 @@ export const startFolderMember = async (
     const shared = {
       claim: folder.claim,
       has: (shard: number) => folder.has(shard),
-      link: (to: Linkable) => linked(to, folder, cluster, shares.transport, () => watch.hurry()),
+      link: (to: Linkable) => linked(to, folder, cluster, shares.transport, (member) => watch.hurry(member)),
       elsewhere: (owners: ShardOwners) => (entities: Entities) =>
         new ElsewhereActors(entities, owners),
       onRun: watch.follow.bind(watch),
@@ -85,7 +85,7 @@ const linked = (
   { claim, incarnation }: MemberFolder,
   { name, member, engine }: FolderCluster,
   transport: FolderPorts['transport'],
-  onUnlinked: () => void,
+  onUnlinked: (member: string) => void,
 ): Members => {
   const members = new Members({
     ...{ system, instance, cluster: name, member, incarnation, reach, onUnlinked },
@@ -201,7 +201,9 @@ class MemberWatch {
   }
 
   /** A member may have ended: looks at once, and some times soon after. */
-  hurry(): void {
+  hurry(member: string): void {
+    // It was there, even if no look has seen it.
+    this.#met.add(member)
     this.#pauses = [...hurriedMs]
     this.#arm()
   }

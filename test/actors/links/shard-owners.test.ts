@@ -1,5 +1,6 @@
 /** Refs of processes at the owner of a shard lead to whoever has it, and calls wait for one. */
 import { afterEach, expect, test } from 'vitest'
+import { linkKinds, ownsFrame, reasonFrame } from '../../../src/actors/links/link-message.ts'
 import { call, cast, type Ref } from '../../../src/runtime/index.ts'
 import {
   type DeskMessages,
@@ -10,6 +11,7 @@ import {
   startDesk,
   type TillMessages,
 } from '../../support/worlds/linked-members.ts'
+import { greetingOf, RoguePeer } from '../../support/worlds/rogue-peer.ts'
 
 let world: LinkedWorld
 afterEach(() => world.close())
@@ -155,4 +157,31 @@ test('a call under which two owners have ended is not sent to a third one', asyn
   await moved(d, true)
   expect(paid.value).toMatchObject({ code: 'UNKNOWN_OUTCOME', details: { shard: 3 } })
   expect(tills.map(({ handled }) => handled)).toEqual([['r-1'], ['r-1'], []])
+})
+
+test('what waits for room when the actor elsewhere comes to rest goes to the next one of its name', async () => {
+  world = linkedWorld()
+  const b = await world.start('b')
+  const peer = new RoguePeer(world.links.connect('a', 'b'))
+  peer.say(greetingOf(), ownsFrame([3]))
+  await world.clock.settle()
+  const outcomes = [watched(call(tillOf(b), 'pay', 0))]
+  await world.clock.settle()
+  const monitors = (peer.heard as unknown[][]).filter(([kind]) => kind === linkKinds.monitor)
+  world.links.pause('a')
+  // What the system takes, and then more than the link does.
+  for (let each = 0; each < 2; each++) {
+    cast(deskOf(b), 'note', Buffer.alloc(300_000))
+    await world.clock.settle()
+  }
+  for (let cents = 1; cents <= 1_100; cents++) outcomes.push(watched(call(tillOf(b), 'pay', cents)))
+  await world.clock.settle()
+  peer.say(reasonFrame(linkKinds.down, monitors[0]?.[1] as number, 'noproc'))
+  await world.clock.settle()
+  expect(outcomes.filter(({ value }) => value !== 'pending')).toEqual([])
+  world.links.resume('a')
+  await world.clock.settle()
+
+  const paid = (peer.heard as unknown[][]).filter(([kind]) => kind === linkKinds.call)
+  expect(paid.map((frame) => frame.at(-1))).toEqual(outcomes.map((_, cents) => cents))
 })

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 
-const script = join(import.meta.dirname, '../programs/folder-member.mjs')
+const programs = join(import.meta.dirname, '../programs')
 
 type Answer = {
   readonly number?: number
@@ -23,9 +23,18 @@ export class FolderMemberProcess {
   #number = 0
   readonly #asked = new Map<number, (answer: Answer) => void>()
 
-  constructor(name: string, dir: string, members: readonly string[], shards: number) {
+  /** `program`: of the test programs, one that serves as `folder-member.mjs` does. */
+  constructor(
+    name: string,
+    dir: string,
+    members: readonly string[],
+    shards: number,
+    program = 'folder-member.mjs',
+  ) {
     this.name = name
-    this.child = fork(script, [name, dir, members.join(), String(shards)], { execArgv: [] })
+    this.child = fork(join(programs, program), [name, dir, members.join(), String(shards)], {
+      execArgv: [],
+    })
     onTestFinished(() => void this.child.kill('SIGKILL'))
     this.start = new Promise((resolve) => {
       this.child.on('message', (answer: Answer) => {

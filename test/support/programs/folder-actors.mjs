@@ -1,0 +1,67 @@
+// A member of a folder with entities, and a worker that is one over all members. It serves its parent over messages. The built
+// package.
+import { call, entity, name, reply, start, supervisor, worker } from 'keelson'
+import { folderEngine } from '../../../dist/storage/index.js'
+
+const [member, dir, members, shards] = process.argv.slice(2)
+
+const account = {
+  init: () => ({ sum: 0, turns: 0 }),
+  calls: {
+    add: ({ sum, turns }, cents) => reply(sum + cents, { sum: sum + cents, turns: turns + 1 }),
+    read: (state) => reply(state, state),
+    // One call that ends every member which handles it.
+    poison: () => process.kill(process.pid, 'SIGKILL'),
+  },
+}
+const ledger = {
+  init: () => 0,
+  calls: { add: (sum, cents) => reply(sum + cents, sum + cents) },
+}
+
+let app
+const patiently = { timeoutMs: 30_000 }
+const accountOf = (id) => app.entity('account').ref(id)
+const serve = {
+  add: ([id, cents, key]) => call(accountOf(id), 'add', cents, { ...patiently, id: key }),
+  read: ([id, key]) => call(accountOf(id), 'read', undefined, { ...patiently, id: key }),
+  poison: ([id, key]) => call(accountOf(id), 'poison', undefined, { ...patiently, id: key }),
+  load: ([id]) => app.entity('account').load(id),
+  ledger: ([cents, key]) =>
+    call(app.system.to(name('ledger')), 'add', cents, { ...patiently, id: key }),
+  shardOf: ([id]) => app.store.shardOf(`{account/${id}}`),
+  shards: () =>
+    app
+      .health()
+      .shards.filter(({ phase }) => phase === 'open')
+      .map(({ shard }) => shard),
+  close: async () => {
+    await app.close()
+    process.disconnect()
+  },
+}
+
+process.on('message', async ({ number, what, words }) => {
+  try {
+    process.send({ number, value: await serve[what](words) })
+  } catch (error) {
+    process.send?.({ number, code: error.code ?? String(error) })
+  }
+})
+process.on('disconnect', () => process.exit())
+
+const quiet = { error: console.error, warn: () => undefined, info: () => undefined }
+try {
+  app = await start({
+    ...{ dir, shards: Number(shards), logger: quiet },
+    app: supervisor('app', {}, [
+      entity('account', account),
+      worker('ledger', ledger, { durable: true }),
+    ]),
+    cluster: { name: 'c', member, engine: folderEngine({ members: members.split(',') }) },
+  })
+  process.send({ began: true })
+} catch (error) {
+  process.send({ refused: error.code ?? String(error), message: error.message })
+  process.disconnect()
+}
