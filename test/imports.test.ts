@@ -73,8 +73,9 @@ test('importing keelson loads the runtime, the names of the actors and the check
   ).toEqual([])
 })
 
-test('a start without a cluster loads nothing of the storage that members share', () => {
-  const ofMembers = /^storage\/shared\/|^supervisors\/starting\/(member-|standby|ownership)/
+test('a start without a cluster loads nothing of what members share, and no links', () => {
+  const ofMembers =
+    /^storage\/shared\/|^supervisors\/starting\/(member-|folder-member|standby|ownership)|^actors\/(links\/|entities\/(elsewhere|entity-service))/
   const loaded = loadedBy('index.js', ...chunksOf('instance'), ...chunksOf('machine-ports'))
   const member = loadedBy(...chunksOf('member-start'))
 

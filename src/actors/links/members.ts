@@ -74,6 +74,9 @@ export type LinkStatus = {
   readonly incarnation: string
 } & LinkWaits
 
+/** So many calls wait for an owner of a shard, beside the calls of its former one. */
+const waitingMax = 1_024
+
 /** The members of a cluster. */
 export class Members implements Linked, ShardOwners {
   readonly instance: string
@@ -279,6 +282,10 @@ export class Members implements Linked, ShardOwners {
   }
 
   #awaitOwner(shard: number, ms: number, signal: AbortSignal | undefined): HolderWait {
+    if (this.#waits.count(shard) >= waitingMax)
+      throw new KeelsonError('BUSY', `too many calls wait for an owner of shard ${shard}`, {
+        details: { shard },
+      })
     const isReached = (): boolean => {
       const owner = this.ownerOf(shard)
       return owner !== undefined && (owner === this.member || this.#open.has(owner))

@@ -34,7 +34,7 @@ export interface ShardOwners {
   /**
    * The ref of the process with that name at the owner of the shard, looked up at each use. A call
    * waits within its time while there is no owner, then it rejects with `SHARD_DOWN`
-   * (`details.state`: `elsewhere`). The rest is as of `Member.ref`, and a call with an `id` is
+   * (`details.state`: `elsewhere`), and with `BUSY` if 1,024 wait; a cast is dropped. The rest is as of `Member.ref`, and a call with an `id` is
    * repeated at the next owner.
    */
   refOf<M = unknown, S = unknown>(shard: number, name: string): Ref<M, S>

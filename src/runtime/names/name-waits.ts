@@ -86,6 +86,11 @@ export class NameWaits {
     return wait
   }
 
+  /** How many wait at `place`. */
+  count(place: unknown): number {
+    return this.#places.get(place)?.size ?? 0
+  }
+
   /** A process was registered at `place`. */
   registered(place: unknown): void {
     for (const wait of [...(this.#places.get(place) ?? [])]) if (wait.isHeld()) wait.held()

@@ -67,7 +67,8 @@ export const startFolderMember = async (
     const shared = {
       claim: folder.claim,
       has: (shard: number) => folder.has(shard),
-      link: (to: Linkable) => linked(to, folder, cluster, shares.transport, (member) => watch.hurry(member)),
+      link: (to: Linkable) =>
+        linked(to, folder, cluster, shares.transport, (member) => watch.hurry(member)),
       elsewhere: (owners: ShardOwners) => (entities: Entities) =>
         new ElsewhereActors(entities, owners),
       onRun: watch.follow.bind(watch),

@@ -79,6 +79,18 @@ test('a call waits for an owner within its time, and then is SHARD_DOWN', async 
   expect(waits.value).toBe('waited')
 })
 
+test('of more than 1,024 calls that wait for an owner the others are BUSY', async () => {
+  const [a, b] = await pair()
+  await startDesk(b)
+  const waiting = Array.from({ length: 1_025 }, (_, at) => watched(call(deskOf(a), 'echo', at)))
+  await world.clock.settle()
+  const settled = waiting.filter(({ value }) => value !== 'pending')
+  expect(settled).toMatchObject([{ value: { code: 'BUSY', details: { shard: 3 } } }])
+  await moved(b, true)
+
+  expect(waiting.slice(0, 1_024).map(({ value }) => value)).toEqual([...Array(1_024).keys()])
+})
+
 test('each change of an owner is told once, at each member', async () => {
   const [a, b] = await pair()
   const told: number[] = []
