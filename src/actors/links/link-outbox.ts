@@ -42,6 +42,7 @@ export class LinkOutbox {
   /** The part of each that is in the write. */
   #writing = { users: nothing(), own: nothing() }
   #isWriting = false
+  readonly #onLeft: (() => void)[] = []
   #isDue = false
   #isClosed = false
   #added = 0
@@ -103,10 +104,17 @@ export class LinkOutbox {
     return true
   }
 
+  /** Resolves when the system has taken everything, or nothing more is sent. */
+  async left(): Promise<void> {
+    while (!this.#isClosed && (this.#isDue || this.#isWriting))
+      await new Promise<void>((resolve) => this.#onLeft.push(resolve))
+  }
+
   /** Sends nothing more. */
   close(): void {
     this.#isClosed = true
     this.#frames = []
+    for (const resolve of this.#onLeft.splice(0)) resolve()
   }
 
   #note(room: Amount, frame: Buffer): void {
@@ -145,6 +153,7 @@ export class LinkOutbox {
       room.bytes -= left.bytes
     }
     this.#leave()
+    for (const resolve of this.#onLeft.splice(0)) resolve()
     if (users.messages > 0) this.#onRoom()
   }
 }

@@ -92,6 +92,9 @@ export type LinkEnd = {
 /** The codes of what ends with its member. */
 const ends: ReadonlySet<string> = new Set(['EXITED', 'CLOSED', 'NO_PROCESS', 'SHARD_DOWN'])
 
+/** No process has it: the peer says so at once. */
+const noName = '\0'
+
 /** A greeting is small. */
 const greetingMax = 1_024
 
@@ -104,6 +107,8 @@ export class Link {
   readonly greeted: Promise<Greeting>
   /** Called once, when the link has ended after the greeting. */
   onEnd: (end: LinkEnd) => void = () => undefined
+  /** Called when a call of the peer has its answer, which is on its way. */
+  onAnswered: () => void = () => undefined
   /** Called with a call to the owner of a shard that the peer leaves to another one. */
   onMoved: (sent: SentCall) => void = () => undefined
   /** The shards that the peer says it has. */
@@ -164,6 +169,16 @@ export class Link {
   /** The most calls of the peer without an answer, and its most monitors: as answers that wait. */
   get owedMax(): number {
     return (this.#terms.limits ?? outboxLimits).ownMessages
+  }
+
+  /** Resolves when the peer has read what was sent before, and its messages from before are read. */
+  exchanged(): Promise<void> {
+    return new Promise((resolve) => void this.monitor(noName, () => resolve()))
+  }
+
+  /** Resolves when the system has taken all messages, or the link has ended. */
+  left(): Promise<void> {
+    return this.#outbox.left()
   }
 
   /** Ends the link. */
@@ -235,6 +250,7 @@ export class Link {
   reply(id: number, value: unknown, position: { shard: number; lsn: number } | undefined): void {
     try {
       this.#sendOwn(replyFrame(id, value, position))
+      this.onAnswered()
     } catch (error) {
       this.fail(id, error)
     }
@@ -243,6 +259,7 @@ export class Link {
   /** Fails a call of the peer. */
   fail(id: number, error: unknown): void {
     this.#sendOwn(reasonFrame(linkKinds.failed, id, error))
+    this.onAnswered()
   }
 
   /** Tells the peer that a process that it monitors has ended. */

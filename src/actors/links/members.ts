@@ -94,6 +94,7 @@ export class Members implements Linked, ShardOwners {
   readonly #kept = new KeptCalls()
   readonly #ownership: Ownership
   readonly #onUnlinked: (member: string) => void
+  readonly #onAnswered: (() => void)[] = []
   #board: Ref<BoardMessages> | undefined
 
   constructor(options: MembersOptions) {
@@ -160,6 +161,16 @@ export class Members implements Linked, ShardOwners {
     return this.#ownership.ownerOf(shard)
   }
 
+  /**
+   * Resolves when the others know what this member has now, and none waits for an answer of it. If a
+   * link ends meanwhile, it may never.
+   */
+  async answered(): Promise<void> {
+    await Promise.all([...this.#open.values()].map(({ link }) => link.exchanged()))
+    while ([...this.#open.values()].some(({ link }) => link.status.asked > 0))
+      await new Promise<void>((resolve) => this.#onAnswered.push(resolve))
+  }
+
   isHere(shard: number): boolean {
     return this.#ownership.own.has(shard)
   }
@@ -208,6 +219,7 @@ export class Members implements Linked, ShardOwners {
     link.onOwned = () => {
       if (this.#open.get(member) === open) this.#ownership.said(member, link.owned)
     }
+    link.onAnswered = () => this.#noteAnswer()
     link.onMoved = ({ call, target, shard }) => this.#keep(member, { call, target, shard })
     this.#sendKept(member)
     this.#waits.registered(member)
@@ -226,7 +238,12 @@ export class Members implements Linked, ShardOwners {
       else this.#keep(member, { call, target, shard })
     }
     for (const each of open.unplug()) this.#keep(member, each)
+    this.#noteAnswer()
     this.#onUnlinked(member)
+  }
+
+  #noteAnswer(): void {
+    for (const resolve of this.#onAnswered.splice(0)) resolve()
   }
 
   stopped(): void {

@@ -89,6 +89,8 @@ type BoardContext = Context<Messages>
 const server: GenServer<Messages, State, Linked> = {
   kind: 'members',
   init: (linked, context) => {
+    // `terminate` runs.
+    context.trapExit(true)
     const state: State = { linked, dialled: new Map(), links: new Set(), failures: 0 }
     // Nothing runs in a process that is killed, not even `terminate`.
     context.system.monitor(context.self, () => {
@@ -111,6 +113,11 @@ const server: GenServer<Messages, State, Linked> = {
 
   calls: {},
   casts: {},
+
+  // What was answered leaves before the links end.
+  terminate: async ({ links }) => {
+    await Promise.all([...links].map((link) => link.left()))
+  },
 
   infos: {
     listen: (state, _, context) => {

@@ -5,7 +5,7 @@
  * part that is late is cut off, as by a kill, and reported.
  */
 
-import { type Access, leaveNow } from '../../actors/index.ts'
+import { type Access, leaveNow, type Members } from '../../actors/index.ts'
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import {
   type Name,
@@ -51,17 +51,20 @@ export type Closable = {
   /** The handles and the access of the user's processes. */
   readonly inside: AppContext
   readonly insideAccess: Access
+  /** The other members of its folder. They send no more calls to actors here. */
+  readonly members: Pick<Members, 'answered'> | undefined
 }
 
 /** Closes an instance whose callers outside are refused already. */
 export const closeInOrder = async (
-  { system, shards, root, userTree, inside, insideAccess }: Closable,
+  { system, shards, root, userTree, inside, insideAccess, members }: Closable,
   deadlineMs: number,
 ): Promise<CloseReport> => {
   const endsAt = system.clock.monotonic() + deadlineMs
   const left = () => Math.max(1, endsAt - system.clock.monotonic())
   const { work } = inside[durableActors].entities
   if (!(await within(system, deadlineMs * workShare, work.drained()))) work.expire()
+  if (members) await within(system, Math.min(answersMs, left()), members.answered())
   const killed = userTree ? await endUserTree(system, inside.instance, userTree, left()) : []
   const refusal = new KeelsonError('CLOSED', 'the instance is closing')
   for (const shard of shards) shard.beginClose(refusal)
@@ -74,6 +77,9 @@ export const closeInOrder = async (
   const late = work.late.map((each): CutOff => ({ part: 'work', ...each }))
   return { cutOff: [...late, ...killed, ...undecided, ...unflushed] }
 }
+
+/** The calls of other members have so long. Some wait for what takes days. */
+const answersMs = 1_000
 
 /** The part of the deadline that running work has. The rest is for writes and projections. */
 const workShare = 0.8

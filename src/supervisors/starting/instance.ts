@@ -200,6 +200,7 @@ const run = async (inspected: Inspected): Promise<App> => {
     inside,
     insideAccess,
     root,
+    members: parts.members,
     userTree: userTree && { id: userTree.id, name: registeredName(userTree) },
     ending,
     release,

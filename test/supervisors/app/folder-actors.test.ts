@@ -234,25 +234,30 @@ describe('when its owner has ended, an entity', () => {
     expect(late).toEqual(['SHARD_DOWN'])
   })
 
-  test('in good order, no call with an id fails, and each takes effect once', async () => {
-    const id = idAt('b')
-    const ref = orderAt(at('a'), id)
-    const outcomes: unknown[][] = []
-    let cents = 0
-    const next = (): void => {
-      cents++
-      outcomes.push(noted(call(ref, 'add', 1, { id: `r-${cents}`, timeoutMs: 30_000 })))
-    }
-    for (let each = 0; each < 10; each++) next()
-    await world.clock.advance(1)
-    const closing = at('b').close()
-    for (let each = 0; each < 100; each++) {
-      next()
-      await world.clock.advance(10)
-    }
-    await world.during(closing)
-    await world.clock.advance(3_000)
+  test.each([true, false])(
+    'in good order, no call fails, and each takes effect once; with ids: %s',
+    async (hasIds) => {
+      const id = idAt('b')
+      const ref = orderAt(at('a'), id)
+      const outcomes: unknown[][] = []
+      let cents = 0
+      const next = (): void => {
+        cents++
+        outcomes.push(
+          noted(call(ref, 'add', 1, { timeoutMs: 30_000, ...(hasIds && { id: `r-${cents}` }) })),
+        )
+      }
+      for (let each = 0; each < 10; each++) next()
+      await world.clock.advance(1)
+      const closing = at('b').close()
+      for (let each = 0; each < 100; each++) {
+        next()
+        await world.clock.advance(10)
+      }
+      await world.during(closing)
+      await world.clock.advance(3_000)
 
-    expect(outcomes).toEqual(Array.from({ length: 110 }, (_, index) => [index + 1]))
-  })
+      expect(outcomes).toEqual(Array.from({ length: 110 }, (_, index) => [index + 1]))
+    },
+  )
 })

@@ -87,8 +87,10 @@ export class FolderMembers {
   async kill(member: string): Promise<void> {
     const app = this.#apps.get(member) as App
     this.#apps.delete(member)
+    for (const other of this.#names) if (other !== member) this.links.part(member, other)
     app.system.kill(treeNames().root)
     await this.during(app.closed)
+    this.links.heal()
   }
 
   /** Lets time pass until `work` settles. */
