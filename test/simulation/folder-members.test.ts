@@ -1,0 +1,124 @@
+/** Lives of members that share a folder: they are killed, close and begin again under calls, from one seed each. */
+import { describe, expect, test } from 'vitest'
+import { seededRandom } from '../../src/clock.ts'
+import { call, type DurableServer, entity, reply, supervisor } from '../../src/index.ts'
+import type { App } from '../../src/supervisors/index.ts'
+import { seedParts } from '../support/tier.ts'
+import { FolderMembers } from '../support/worlds/folder-members.ts'
+
+type Messages = { calls: { add: (label: string) => number; read: () => readonly string[] } }
+
+/** It has the labels of the calls that took effect, in their order. */
+const account: DurableServer<Messages, { readonly labels: readonly string[] }> = {
+  init: () => ({ labels: [] }),
+  calls: {
+    add: ({ labels }, label) => reply(labels.length + 1, { labels: [...labels, label] }),
+    read: (state) => reply(state.labels, state),
+  },
+}
+
+type Call = {
+  readonly label: string
+  readonly id: string
+  readonly from: string
+  readonly hasId: boolean
+  outcome: unknown
+}
+
+const names = ['a', 'b', 'c']
+const ids = ['u', 'v', 'w', 'x', 'y', 'z']
+
+/** What a call may end with whose owner was killed. */
+const lost = {
+  withId: ['TIMEOUT', 'UNKNOWN_OUTCOME'],
+  plain: ['TIMEOUT', 'UNKNOWN_OUTCOME', 'NOT_SUBMITTED', 'SHARD_DOWN'],
+}
+
+const live = async (seed: number): Promise<void> => {
+  const random = seededRandom(seed)
+  // Without kills no call of a member that stays fails.
+  const hasKills = seed % 2 === 0
+  const pick = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)] as T
+  const world = new FolderMembers(names, { seed, delayMs: 5 })
+  const apps = new Map<string, App>()
+  const begin = async (of: readonly string[]): Promise<void> => {
+    const app = () => supervisor('app', {}, [entity('account', account, { idleMs: 50 })])
+    const started = await world.start(of, () => ({ app: app() }))
+    for (const [at, each] of of.entries()) apps.set(each, started[at] as App)
+  }
+  const calls: Call[] = []
+  const ask = (): void => {
+    const [from, app] = pick([...apps])
+    const hasId = random() < 0.6
+    const made: Call = { label: `${calls.length}`, id: pick(ids), from, hasId, outcome: 'pending' }
+    calls.push(made)
+    const ref = app.entity<Messages>('account').ref(made.id)
+    const options = { timeoutMs: 20_000, ...(hasId && { id: `r-${made.label}` }) }
+    call(ref, 'add', made.label, options).then(
+      (value) => {
+        made.outcome = value
+      },
+      (error) => {
+        made.outcome = error.code ?? error
+      },
+    )
+  }
+  await begin(names)
+  const ended = new Set<string>()
+  for (let act = 0; act < 60; act++) {
+    const roll = random()
+    const gone = names.filter((each) => !apps.has(each))
+    if (roll < 0.7) for (let each = 0; each < 4; each++) ask()
+    else if (roll < 0.8 && gone.length > 0) await begin([pick(gone)])
+    else if (roll < 0.9 && apps.size > 1) {
+      // They are under way.
+      for (let each = 0; each < 8; each++) ask()
+      await world.clock.advance(Math.floor(random() * 8))
+      const [name, app] = pick([...apps])
+      apps.delete(name)
+      ended.add(name)
+      if (hasKills && random() < 0.5) await world.kill(name)
+      else await world.during(app.close())
+    }
+    await world.clock.advance(Math.floor(random() * 60))
+  }
+  await world.clock.advance(30_000)
+
+  const [[, reader]] = [...apps] as [[string, App]]
+  for (const id of ids) {
+    const ref = reader.entity<Messages>('account').ref(id)
+    const labels = await world.during(call(ref, 'read'))
+    const own = calls.filter((each) => each.id === id)
+    const where = `seed ${seed}, ${id}`
+    expect(new Set(labels).size, where).toBe(labels.length)
+    for (const { label, hasId, from, outcome } of own) {
+      const at = labels.indexOf(label) + 1
+      // A call of a member that has ended is nobody's.
+      if (typeof outcome === 'number') expect(outcome, `${where}: ${label}`).toBe(at)
+      else if (!ended.has(from)) {
+        const may = hasId ? lost.withId : lost.plain
+        expect(hasKills ? may : [], `${where}: ${label}`).toContain(outcome)
+      }
+      if (outcome === 'NOT_SUBMITTED') expect(at, `${where}: ${label}`).toBe(0)
+    }
+    for (const sender of names) {
+      const answered = own.filter(
+        ({ from, outcome }) => from === sender && typeof outcome === 'number',
+      )
+      const order = answered.map(({ outcome }) => outcome as number)
+      expect(order, `${where}, from ${sender}`).toEqual(
+        [...order].sort((one, other) => one - other),
+      )
+    }
+  }
+}
+
+describe('members of a folder', () => {
+  test.each(seedParts(12, 2_000))(
+    'take calls once, in the order of each sender, in the lives from $from to $to',
+    async ({ seeds }) => {
+      for (const seed of seeds) await live(seed)
+    },
+    600_000,
+  )
+})
