@@ -100,7 +100,8 @@ export const startDurableWorker = (
   const table = durableTable(server)
   const identity = entities.identity(workerKind, id)
   entities.workers.set(id, table)
-  if (entities.leads(id, context, spec)) return Promise.resolve({ ignore: true })
+  const elsewhere = entities.leads(id, context, spec)
+  if (elsewhere) return Promise.resolve(elsewhere)
   const { entity } = identity
   const terms: DurableTerms = {
     common: commonTerms({ pipeline, keepIds }, { handlerTimeoutMs }),

@@ -3,7 +3,7 @@
  * members mean by the name of one leads to the actor here. It is apart from `entities.ts`, because
  * an instance without members has none.
  */
-import { isKeelsonError, reasonText } from '../../errors.ts'
+import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import {
   type AnyContext,
   addressOf,
@@ -19,6 +19,7 @@ import {
   type Ref,
   refOfName,
   restartChild,
+  type StartResult,
   type SupervisorMessages,
   type System,
   startChild,
@@ -79,16 +80,18 @@ export class ElsewhereActors implements Elsewhere {
     )
   }
 
-  leads(id: string, context: ChildContext, spec: ChildSpec): boolean {
+  leads(id: string, context: ChildContext, spec: ChildSpec): StartResult<unknown> | undefined {
     const entity = `${workerKind}/${id}`
     const shard = this.#entities.shardOf(entity)
     this.#forgets.get(id)?.()
-    if (!isElsewhere(shard)) return false
+    if (!isElsewhere(shard)) return undefined
     const { system } = this.#entities
     const { names } = kernelOf(system)
     const { self } = context as AnyContext
+    const above = processOf({ self })
+    if (above.kind === 'dynamic_supervisor') return { ok: false, reason: notHere(id, shard) }
     const there = addressOf<Process>(this.#owners.refOf(shard.index, entity)).directory
-    const end = names.lead(id, leadOf(shard, there, names, id), processOf({ self }))
+    const end = names.lead(id, leadOf(shard, there, names, id), above)
     const unlisten = this.#owners.onMoved((moved) => {
       if (moved !== shard.index || isElsewhere(shard)) return
       unlisten()
@@ -98,7 +101,7 @@ export class ElsewhereActors implements Elsewhere {
       unlisten()
       end()
     })
-    return true
+    return { ignore: true }
   }
 
   childSpec(): ChildSpec {
@@ -160,6 +163,11 @@ const leadOf = (shard: ActorShard, there: Names, names: Kernel['names'], id: str
   awaitHolder: (name, ms, signal) =>
     isElsewhere(shard) ? there.awaitHolder(name, ms, signal) : names.awaitHere(id, ms, signal),
 })
+
+const notHere = (id: string, { index }: ActorShard): KeelsonError =>
+  new KeelsonError('ELSEWHERE', `${id} is a durable worker of shard ${index}: start it there`, {
+    details: { shard: index },
+  })
 
 /** Starts a worker whose shard has come. Never rejects. */
 const startHere = async (

@@ -13,6 +13,7 @@ import {
   processOf,
   type Ref,
   refOfName,
+  type StartResult,
   type System,
 } from '../../runtime/index.ts'
 import {
@@ -78,9 +79,10 @@ export interface Elsewhere {
   ): Ref<M> | undefined
   /**
    * Leads the name of a durable worker to the member that has its shard, and starts it below its
-   * supervisor when the shard comes here. False: the shard is here.
+   * supervisor when the shard comes here. A dynamic supervisor keeps no child for later: it gets
+   * `ELSEWHERE`. `undefined`: the shard is here.
    */
-  leads(id: string, context: ChildContext, spec: ChildSpec): boolean
+  leads(id: string, context: ChildContext, spec: ChildSpec): StartResult<unknown> | undefined
   /** What other members ask here. */
   childSpec(): ChildSpec
   /** As `Entities.askOwner`. */
@@ -219,8 +221,8 @@ export class Entities {
   }
 
   /** As `Elsewhere.leads`. */
-  leads(id: string, context: ChildContext, spec: ChildSpec): boolean {
-    return this.#elsewhere?.leads(id, context, spec) === true
+  leads(id: string, context: ChildContext, spec: ChildSpec): StartResult<unknown> | undefined {
+    return this.#elsewhere?.leads(id, context, spec)
   }
 
   /** Whether a kind may come that does not run: the tree starts. */

@@ -4,11 +4,14 @@ import {
   call,
   cast,
   type DurableServer,
+  type DynamicSupervisorMessages,
+  dynamicSupervisor,
   type GenServer,
   name,
   noReply,
   type Ref,
   reply,
+  startDynamicChild,
   supervisor,
   worker,
 } from '../../../src/index.ts'
@@ -39,13 +42,20 @@ const asker: GenServer<AskerMessages, null> = {
   },
 }
 
+const many = name<DynamicSupervisorMessages>('many')
+
 const names = ['a', 'b', 'c']
 let world: FolderMembers
 let apps: readonly App[]
 
 beforeEach(async () => {
   world = new FolderMembers(names)
-  const app = () => supervisor('app', {}, [tillPart, worker('asker', asker, { name: 'asker' })])
+  const app = () =>
+    supervisor('app', {}, [
+      tillPart,
+      worker('asker', asker, { name: 'asker' }),
+      dynamicSupervisor('many', { name: many }),
+    ])
   apps = await world.start(names, () => ({ app: app() }))
 })
 
@@ -109,5 +119,22 @@ describe('a durable worker', () => {
 
     expect(sums.sort()).toEqual([1, 2])
     expect(await world.during(call(tillAt(left[0] as App), 'pay', 0))).toBe(2)
+  })
+
+  test('of a dynamic supervisor is started at the member that has its shard, and refused at others', async () => {
+    const results = await world.during(
+      Promise.all(
+        apps.map((app) =>
+          startDynamicChild(app.system.to(many), worker('late', till, { durable: true })),
+        ),
+      ),
+    )
+    const refused = results.filter(({ ok }) => !ok)
+
+    expect(refused).toHaveLength(2)
+    expect(refused).toMatchObject([
+      { reason: { code: 'ELSEWHERE' } },
+      { reason: { code: 'ELSEWHERE' } },
+    ])
   })
 })
