@@ -168,8 +168,15 @@ export class OrderCalls {
     const { ready, delayed, running } = await this.#life.machine.during(
       flow(this.#life.app).counts(this.#mails),
     )
-    // A turn that was durable before a crash makes its calls a while after the start.
-    return this.ledger.isComplete(this.#durable) && ready + delayed + running === 0
+    // A turn that was durable before a crash makes its calls a while after the start, and a run that
+    // has heard its words has still to write that.
+    const durable = this.#durable
+    const areDone = [...durable].every((id) => this.#statusOf(id) === 'completed')
+    return areDone && this.ledger.isComplete(durable) && ready + delayed + running === 0
+  }
+
+  #statusOf(id: string): string | undefined {
+    return flow(this.#life.app).get(this.#listens, id)?.status
   }
 
   get #durable(): ReadonlySet<string> {
@@ -179,7 +186,7 @@ export class OrderCalls {
   /** Judges the end of all lives. */
   judgeEnd(): void {
     const durable = this.#durable
-    this.ledger.judgeEnd(durable, (id) => flow(this.#life.app).get(this.#listens, id)?.status)
+    this.ledger.judgeEnd(durable, (id) => this.#statusOf(id))
     this.#life.tally['durable orders'] = durable.size
   }
 }

@@ -277,7 +277,9 @@ export class JobLedger {
   retried(id: string, done: boolean, before: ReturnType<JobLedger['retries']>): void {
     const job = this.#job(id)
     if (!done) {
-      if (before.wasDead && job.removed === 'no') this.#fails(id, 'is dead, and has no retry')
+      const hasRival = this.#hasRival(id, job)
+      if (before.wasDead && job.removed === 'no' && !hasRival)
+        this.#fails(id, 'is dead, and has no retry')
       return
     }
     if (job.removed === 'yes') this.#fails(id, 'is tried again after its removal')
@@ -285,6 +287,18 @@ export class JobLedger {
     if (job.tries.length > before.tries) return
     job.retried = 'yes'
     job.retriedIn = this.#life
+  }
+
+  /** Whether another job with the unique text of a dead one may be open. It has no retry then. */
+  #hasRival(id: string, { name }: SeenJob): boolean {
+    return [...this.#jobs].some(
+      ([other, each]) =>
+        other !== id &&
+        (each.name ?? name) === name &&
+        each.removed !== 'yes' &&
+        !each.isDead &&
+        !each.result,
+    )
   }
 
   pauses(): void {
