@@ -74,6 +74,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     control: ['core', 'log', 'projection', 'blobs', 'writing', 'snapshots'],
     store: ['core', 'projection', 'blobs', 'writing'],
     journal: ['core', 'writing', 'store'],
+    routing: ['admission', 'core', 'links', 'writing', 'store', 'journal'],
     turns: ['core', 'writing', 'store', 'journal'],
     replication: ['core', 'turns'],
     durable: ['core', 'turns'],

@@ -14,6 +14,7 @@
  * - control: `control` over every shard, pauses of writes, backups, the handles of `app`
  * - store: `app.store`: commands, batches, ranges, streams, answers
  * - journal: `app.journal`: entries of applications that keep their state themselves
+ * - routing: the store of shards that other members have
  * - turns: the turns of durable actors: their units, rows and held outputs
  * - replication: the replicas that follow the logs, and the processes that send to them
  * - durable: the process of a durable actor
@@ -157,6 +158,7 @@ export {
 export { ReplicaMarks } from './replication/replica-marks.ts'
 export { type ReplicationOptions, replication } from './replication/replication-options.ts'
 export * as Replicator from './replication/replicator.ts'
+export { StoreRoutes } from './routing/store-routes.ts'
 export { ShardSnapshots, type SnapshotHealth, SnapshotTurns } from './snapshots/shard-snapshots.ts'
 export type { Released } from './snapshots/snapshot-attempt.ts'
 export * as Snapshotter from './snapshots/snapshotter.ts'
@@ -188,7 +190,7 @@ export type {
   WrittenMany,
 } from './store/store-answers.ts'
 export type { Pairs } from './store/store-commands.ts'
-export type { RangePage, StoreEntry } from './store/store-reader.ts'
+export type { RangePage, StoreEntry } from './store/store-page.ts'
 export type { StoreChange, StoreWatch, WatchOptions } from './store/store-watch.ts'
 export type { ByteSource } from './store/stream-source.ts'
 export { Compound, LargeValue } from './store/value-reading.ts'

@@ -34,7 +34,7 @@ import type { ShardCore } from '../core/shard-core.ts'
 import { watermarkOf } from '../store/freshness.ts'
 import { type Page, pageFrom } from '../store/page-cursor.ts'
 import { behind } from '../store/range-query.ts'
-import type { RangePage } from '../store/store-reader.ts'
+import type { RangePage } from '../store/store-page.ts'
 import { endName } from '../turns/lifetime.ts'
 import {
   type Alarm,

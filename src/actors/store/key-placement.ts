@@ -1,7 +1,42 @@
-/** Maps keys to the shards of one instance. Pure. */
+/** Maps keys to the shards of one instance, and names the way to those that other members have. Pure. */
 import { KeelsonError } from '../../errors.ts'
-import { shardOf } from '../../storage/index.ts'
+import { type FrameUnits, type StoredValue, shardOf } from '../../storage/index.ts'
+import type { CheckedWrite } from '../writing/write-options.ts'
+import type { Submitted } from '../writing/write-path.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
+import type { RangeQuery } from './range-query.ts'
+import type { RangePage } from './store-page.ts'
+
+/** A write at another member. `removed`: the keys of a `clear`, which has no other answer. */
+export type RoutedWrite = Submitted & { readonly removed: number | undefined }
+
+/** The way to shards that other members have. */
+export interface Routes {
+  /**
+   * Whether calls go this way: the shard is elsewhere, or came here while earlier writes are still
+   * under way, which later ones must not overtake.
+   */
+  takes(shard: WritingShard): boolean
+  /**
+   * Writes units of one frame at the owner. Two calls for one shard get there in order.
+   * @throws KeelsonError as `submit` does; `UNKNOWN_OUTCOME` also if the owner ended, or did not
+   * answer in time; `SHARD_DOWN` if the shard had no owner in time
+   */
+  write(shard: WritingShard, units: FrameUnits, options: CheckedWrite): Promise<RoutedWrite>
+  /** The whole value of a key; `undefined` without one. @throws KeelsonError as `load` of the store */
+  load(shard: WritingShard, key: string): Promise<StoredValue | undefined>
+  /**
+   * The pages of these shards, one of each owner, without cursors. `load` loads a large value.
+   * @throws KeelsonError as `page` of the store
+   */
+  pages(
+    shards: readonly WritingShard[],
+    query: RangeQuery,
+    load: (key: string) => Promise<unknown>,
+  ): Promise<readonly RangePage[]>
+  /** Resolves when every write that was called before is decided, in every shard elsewhere. */
+  settled(): Promise<void>
+}
 
 /** The shards of an instance by their keys. */
 export class KeyPlacement {

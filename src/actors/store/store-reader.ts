@@ -1,25 +1,18 @@
 /**
  * The reads of the store, over all shards. Reads are synchronous: overlay first, then the
  * projection. So a caller sees its own acknowledged writes and those of all others. A shard that
- * cannot show its whole state refuses reads.
+ * cannot show its whole state refuses reads. They are apart from `store.ts`, which has the writes.
  */
 import type { Readable } from 'node:stream'
 import type { System } from '../../runtime/index.ts'
-import type { Row } from '../../storage/index.ts'
+import { decodeValue, type Row } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
 import { checkedField, checkedKey, checkOptionNames } from '../core/argument-check.ts'
-import { mergedRows, type ReadView } from '../core/read-view.ts'
+import type { ReadView } from '../core/read-view.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
-import {
-  checkFreshness,
-  freshened,
-  freshView,
-  type ReadOptions,
-  type Watermark,
-  watermarkOf,
-} from './freshness.ts'
-import type { KeyPlacement } from './key-placement.ts'
-import { type Page, pageFrom } from './page-cursor.ts'
+import { checkFreshness, freshened, freshView, type ReadOptions } from './freshness.ts'
+import type { KeyPlacement, Routes } from './key-placement.ts'
+import { pageFrom } from './page-cursor.ts'
 import {
   type EntriesOptions,
   entriesQuery,
@@ -28,31 +21,22 @@ import {
   rangeQuery,
 } from './range-query.ts'
 import { checkedOffset, keysOf } from './store-commands.ts'
+import { mergedPages, type RangePage, rowsOf, type StoreEntry } from './store-page.ts'
 import { decodedValue, LargeValue, naming, rangeOf } from './value-reading.ts'
 import { listedValue, loadKey, streamOut } from './value-streams.ts'
-
-/**
- * A key with its value: a `Compound` for a compound key, a `LargeValue` for more than 1 MiB in blobs,
- * `undefined` with `values: false`.
- */
-export type StoreEntry = readonly [key: string, value: unknown]
-
-/**
- * A page of a range. `positions`: the view of each shard, and its distance from the last applied
- * frame.
- */
-export type RangePage = Page<StoreEntry> & { readonly positions: readonly Watermark[] }
 
 /** Reads the keys and values of one instance. */
 export class StoreReader {
   readonly #system: System
   readonly #keys: KeyPlacement
   readonly #access: Access
+  readonly #routes: Routes | undefined
 
-  constructor(system: System, keys: KeyPlacement, access: Access) {
+  constructor(system: System, keys: KeyPlacement, access: Access, routes: Routes | undefined) {
     this.#system = system
     this.#keys = keys
     this.#access = access
+    this.#routes = routes
   }
 
   /**
@@ -121,6 +105,10 @@ export class StoreReader {
    */
   async load<T = unknown>(key: string): Promise<T | undefined> {
     const shard = this.#shardOf(key)
+    if (this.#routes?.takes(shard)) {
+      const stored = await this.#routes.load(shard, key)
+      return stored && (decodeValue(stored) as T)
+    }
     const row = this.#row(shard, key, shard.now())
     return row && ((await loadKey(this.#system, shard, key, row.value)) as T)
   }
@@ -174,7 +162,25 @@ export class StoreReader {
    */
   range(options: RangeOptions = {}): RangePage {
     this.#access.check()
-    return this.#page(rangeQuery(options))
+    return this.#page(this.#keys.shards, rangeQuery(options))
+  }
+
+  /**
+   * `range` as a promise. It has the keys of shards at other members too, and waits until `freshness`
+   * is reached. A page may have fewer entries than `limit`. The value of a `LargeValue` from another
+   * member is the present one when it is loaded, not the one that was listed.
+   * @throws KeelsonError as `range` does; `TIMEOUT`
+   */
+  async page(options: RangeOptions = {}): Promise<RangePage> {
+    this.#access.check()
+    const query = rangeQuery(options)
+    const isAway = (shard: WritingShard): boolean => this.#routes?.takes(shard) === true
+    const here = this.#keys.shards.filter((shard) => !isAway(shard))
+    const away = this.#keys.shards.filter(isAway)
+    await Promise.all(here.map((shard) => freshened(shard, query.freshness)))
+    if (!this.#routes || away.length === 0) return this.#page(here, query)
+    const pages = await this.#routes.pages(away, query, (key) => this.load(key))
+    return mergedPages([this.#page(here, query), ...pages], query)
   }
 
   /**
@@ -185,13 +191,10 @@ export class StoreReader {
    */
   async *entries(options: EntriesOptions = {}): AsyncIterableIterator<StoreEntry> {
     const { load, range } = entriesQuery(options)
-    const { freshness } = range
-    if (freshness !== undefined)
-      await Promise.all(this.#keys.shards.map((shard) => freshened(shard, freshness)))
     let { cursor } = range
     for (let first = true; first || cursor !== undefined; first = false) {
       if (!first) await new Promise<void>((resolve) => this.#system.clock.soon(resolve))
-      const page = this.range({ ...range, ...(cursor === undefined ? {} : { cursor }) })
+      const page = await this.page({ ...range, ...(cursor === undefined ? {} : { cursor }) })
       for (const entry of page.entries) yield load ? await wholeEntry(entry) : entry
       cursor = page.cursor
     }
@@ -216,23 +219,17 @@ export class StoreReader {
     return namingKey(key, () => view.get(key, now))
   }
 
-  #page(query: RangeQuery): RangePage {
-    const { range, values, freshness } = query
-    const sources = this.#keys.shards.map((shard) => ({
-      shard,
-      view: freshView(shard, freshness),
-    }))
-    const walks = sources.map(({ shard, view }) => view.range(range, shard.now()))
-    const merged = mergedRows(walks, range.reverse === true)
+  #page(shards: readonly WritingShard[], query: RangeQuery): RangePage {
+    const { rows, positions } = rowsOf(shards, query)
     const page = pageFrom(
-      merged,
+      rows,
       query,
       (key, row): StoreEntry => [
         key,
-        values ? listedValue(this.#system, this.#keys.of(key), key, row) : undefined,
+        query.values ? listedValue(this.#system, this.#keys.of(key), key, row) : undefined,
       ],
     )
-    return { ...page, positions: sources.map(({ shard }) => watermarkOf(shard, freshness)) }
+    return { ...page, positions: positions() }
   }
 }
 

@@ -21,9 +21,9 @@ import {
   type TermKind,
   type WriteOptions,
 } from '../writing/write-options.ts'
-import { type Shape, settled, submitAs } from '../writing/write-path.ts'
+import { type Shape, settled, submitAs, type Write } from '../writing/write-path.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
-import type { KeyPlacement } from './key-placement.ts'
+import type { KeyPlacement, Routes } from './key-placement.ts'
 import {
   type Answers,
   answerTo,
@@ -98,6 +98,7 @@ export class StoreWriting {
   readonly #system: System
   readonly #keys: KeyPlacement
   readonly #access: Access
+  readonly #routes: Routes | undefined
   /** Makes the answer common to all writes of this instance. */
   readonly #written: (position: Position) => Written
   /** Makes the answer of a put; throws its refusal. */
@@ -105,10 +106,11 @@ export class StoreWriting {
   /** The options of a write without options. */
   readonly #unsaid: CheckedWrite
 
-  constructor(system: System, keys: KeyPlacement, access: Access) {
+  constructor(system: System, keys: KeyPlacement, access: Access, routes: Routes | undefined) {
     this.#system = system
     this.#keys = keys
     this.#access = access
+    this.#routes = routes
     const { deadlineMs = 0 } = keys.shards[0]?.parts.settings ?? {}
     this.#unsaid = { ack: 'applied', deadlineMs, whenFull: 'wait', windowMs: undefined }
     const isDurable = keys.shards.every(({ parts }) => levelOf(parts.settings) === 'durable')
@@ -139,13 +141,14 @@ export class StoreWriting {
   /** Resolves when every write that was called before is decided, in every shard. */
   async settled(): Promise<void> {
     this.#access.check()
-    await Promise.all(this.#keys.shards.map((shard) => settled(this.#system, shard)))
+    const here = this.#keys.shards.map((shard) => settled(this.#system, shard))
+    await Promise.all([...here, this.#routes?.settled()])
   }
 
   /** A put: the most frequent command, on the shortest path. */
   put(command: Command & { readonly kind: 'put' }, options: CheckedWrite): Promise<Written> {
     const write = { units: command, options }
-    return submitAs(this.#system, this.#keys.of(command.key), write, this.#put)
+    return this.#submit(this.#keys.of(command.key), write, this.#put)
   }
 
   /**
@@ -188,7 +191,7 @@ export class StoreWriting {
     const checked = this.checked('commit', options)
     const shard = this.#keys.ofAll(built.flatMap(keysNamed))
     const write = { units: { kind: 'batch', commands: built } as const, options: checked }
-    return submitAs(this.#system, shard, write, (position, units) => {
+    return this.#submit(shard, write, (position, units) => {
       const answer = granted(units)
       if (answer.kind !== 'batch') throw new Error('a batch was answered like a command')
       return this.#batchShown(shard, built, answer.answers, this.#written(position))
@@ -213,9 +216,27 @@ export class StoreWriting {
     return settledParts(
       this.#keys.shards.map((shard) => ({
         shard: shard.index,
-        work: clearShard(this.#system, shard, command, options),
+        work: this.#cleared(shard, command, options),
       })),
     )
+  }
+
+  async #cleared(
+    shard: WritingShard,
+    command: CommandOf<'clear'>,
+    options: CheckedWrite,
+  ): Promise<Cleared> {
+    if (!this.#routes?.takes(shard)) return clearShard(this.#system, shard, command, options)
+    const { position, removed = 0 } = await this.#routes.write(shard, command, options)
+    return { position, removed }
+  }
+
+  /** Writes where the shard is. */
+  #submit<T>(shard: WritingShard, write: Write, shape: Shape<T | Promise<T>>): Promise<T> {
+    if (!this.#routes?.takes(shard)) return submitAs(this.#system, shard, write, shape)
+    return this.#routes
+      .write(shard, write.units, write.options)
+      .then(({ position, answers }) => shape(position, answers))
   }
 
   /** Positions with the level of the instance. */
@@ -231,7 +252,7 @@ export class StoreWriting {
     options: CheckedWrite,
   ): Promise<Written & Answers[Kind]> {
     const write = { units: command, options }
-    return submitAs(this.#system, shard, write, (position, units) => {
+    return this.#submit(shard, write, (position, units) => {
       const answer = granted(units)
       if (!isOfCommand(answer)) throw new Error(`a command was answered like a ${answer.kind}`)
       const written = this.#written(position)

@@ -5,6 +5,7 @@
  */
 import { invalidArgument } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
+import { decodeValue } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
 import { checkedKey } from '../core/argument-check.ts'
 import { inTurn, KeyMarks } from '../writing/key-marks.ts'
@@ -21,7 +22,7 @@ import type {
 import { noOptions } from '../writing/write-options.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import { Batch } from './batch.ts'
-import { KeyPlacement } from './key-placement.ts'
+import { KeyPlacement, type Routes } from './key-placement.ts'
 import type {
   CompareAnswer,
   CreatedAnswer,
@@ -55,17 +56,20 @@ import type { StreamedIn } from './value-streams.ts'
  */
 export class Store extends StoreReader {
   readonly #system: System
+  readonly #routes: Routes | undefined
   readonly #keys: KeyPlacement
   readonly #writing: StoreWriting
   /** Orders the updates of each key. */
   readonly #updates = new KeyMarks()
 
-  constructor(system: System, shards: readonly WritingShard[], access: Access) {
+  /** `routes`: the way to shards at other members. */
+  constructor(system: System, shards: readonly WritingShard[], access: Access, routes?: Routes) {
     const keys = new KeyPlacement(shards)
-    super(system, keys, access)
+    super(system, keys, access, routes)
     this.#system = system
+    this.#routes = routes
     this.#keys = keys
-    this.#writing = new StoreWriting(system, keys, access)
+    this.#writing = new StoreWriting(system, keys, access, routes)
   }
 
   /**
@@ -191,9 +195,8 @@ export class Store extends StoreReader {
     let updated: (Written & ValueAnswer<T>) | undefined
     await inTurn(terms, async () => {
       while (!updated) {
-        const expected = this.get(key)
-        // Decoded once more: `change` may keep or alter what it is given.
-        const value = change(this.get<T>(key))
+        const [expected, given] = await this.#twice<T>(key)
+        const value = change(given)
         const leftMs = Math.max(1, endsAt - clock.monotonic())
         const compared = await this.compareAndSet(key, expected, value, {
           ...options,
@@ -204,6 +207,14 @@ export class Store extends StoreReader {
       }
     })
     return updated as Written & ValueAnswer<T>
+  }
+
+  /** The present value, and once more: `change` may keep or alter what it is given. */
+  async #twice<T>(key: string): Promise<readonly [expected: unknown, given: T | undefined]> {
+    const shard = this.#keys.of(key)
+    if (!this.#routes?.takes(shard)) return [this.get(key), this.get<T>(key)]
+    const stored = await this.#routes.load(shard, key)
+    return stored ? [decodeValue(stored), decodeValue(stored) as T] : [undefined, undefined]
   }
 
   /** Removes the key. Answers whether it had a value. @throws as every write */

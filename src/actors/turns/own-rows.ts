@@ -22,7 +22,7 @@ import { checkedKey } from '../core/argument-check.ts'
 import type { KeyRow, ReadView } from '../core/read-view.ts'
 import { type Page, pageFrom } from '../store/page-cursor.ts'
 import { type RangeOptions, rangeQuery } from '../store/range-query.ts'
-import type { StoreEntry } from '../store/store-reader.ts'
+import type { StoreEntry } from '../store/store-page.ts'
 import {
   checkLength,
   decodedValue,

@@ -14,6 +14,7 @@ const storeMethods = [
   ['load(key), getStream(key)', 'a large value: whole, or as a stream'],
   ['fields(key), getField(key, field)', 'a compound key: a Map of its fields, one of them'],
   ['range({ prefix, gte, lt, reverse, limit, cursor })', 'one page of keys and values, in order'],
+  ['page(options)', 'the same as a promise, which waits for a freshness'],
   ['entries(options)', 'all of them: for await (const [key, value] of store.entries())'],
   ['put(key, value, { ttlMs, ack })', 'replaces value, kind and expiry'],
   ['putStream(key, readable, { size })', 'a value larger than memory'],

@@ -42,6 +42,7 @@ import {
   type SpaceHealth,
   type StateChange,
   Store,
+  type StoreRoutes,
   shardAt,
   some,
   startDurableWorker,
@@ -229,6 +230,8 @@ export type InstanceParts = {
   readonly crashLoops: CrashLoops
   /** The other members of a folder, and who has which shard. */
   readonly members: Members | undefined
+  /** The way of the store to shards that they have. */
+  readonly routes: StoreRoutes | undefined
   readonly cluster: (() => ClusterHealth) | undefined
   /** Aborted when the instance closes. */
   readonly ending: AbortSignal
@@ -241,7 +244,7 @@ export const appContext = (all: InstanceParts, access: Access): AppContext => {
   const { system, instance, shards, windows, registry, entities, ...parts } = all
   return {
     instance,
-    store: new Store(system, shards, access),
+    store: new Store(system, shards, access, parts.routes),
     journal: new Journal(system, shards, access),
     control: new ControlHandle({ system, instance, shards, access, deadlineMs: parts.deadlineMs }),
     batcher: new BatcherHandle(system, shards, windows, parts.deadlineMs, access),

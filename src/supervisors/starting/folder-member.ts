@@ -3,17 +3,10 @@
  * locks it holds. It opens those at its start, and takes more over when their owner has ended: the
  * kernel frees the locks of a process that ends in any way, and never those of one that is stopped.
  *
- * Being built: calls and reads of a shard at another member are refused, and nothing is moved to a
- * member that begins later.
+ * Being built: nothing is moved to a member that begins later.
  */
 import { resolve } from 'node:path'
-import {
-  ElsewhereActors,
-  type Entities,
-  Members,
-  type ShardOwners,
-  unixTransport,
-} from '../../actors/index.ts'
+import { ElsewhereActors, Members, StoreRoutes, unixTransport } from '../../actors/index.ts'
 import type { Cancel, Clock } from '../../clock.ts'
 import { isKeelsonError, reasonText } from '../../errors.ts'
 import { createSystem } from '../../runtime/index.ts'
@@ -24,7 +17,7 @@ import type { Shard } from '../tree/shard.ts'
 import type { FolderCluster } from './cluster-options.ts'
 import { claimFolder } from './folder-claim.ts'
 import { instanceShards, startInstance } from './instance.ts'
-import type { FolderPorts, Linkable, Ports } from './machine-ports.ts'
+import type { FolderPorts, Linkable, Ports, SharedFolder } from './machine-ports.ts'
 import { MemberFolder } from './member-folder.ts'
 import { inspectShards } from './shard-inspection.ts'
 import type { CheckedOptions } from './start-options.ts'
@@ -64,13 +57,12 @@ export const startFolderMember = async (
   try {
     const watch = new MemberWatch(folder, cluster, clock)
     watch.look()
-    const shared = {
+    const shared: SharedFolder = {
       claim: folder.claim,
       has: (shard: number) => folder.has(shard),
-      link: (to: Linkable) =>
-        linked(to, folder, cluster, shares.transport, (member) => watch.hurry(member)),
-      elsewhere: (owners: ShardOwners) => (entities: Entities) =>
-        new ElsewhereActors(entities, owners),
+      link: (to) => linked(to, folder, cluster, shares.transport, (member) => watch.hurry(member)),
+      elsewhere: (owners) => (entities) => new ElsewhereActors(entities, owners),
+      routes: (parts) => new StoreRoutes(parts),
       onRun: watch.follow.bind(watch),
     }
     return await startInstance(options, { ...ports, disk, shared })

@@ -177,7 +177,9 @@ const run = async (inspected: Inspected): Promise<App> => {
     form: ports.follows ? 'follower' : 'owner',
     mailboxMax: options.mailboxMax,
     attach: options.attach ? ports.attach?.(instance, started) : undefined,
-    members: [parts.entities, parts.members].flatMap((part) => part?.childSpec() ?? []),
+    members: [parts.routes, parts.entities, parts.members].flatMap(
+      (part) => part?.childSpec() ?? [],
+    ),
     app: userTree,
     appContext: inside,
     isClosing,
@@ -274,6 +276,7 @@ const instanceParts = (
     readiness,
     crashLoops: new CrashLoops(system, instance, ending),
     members,
+    routes: members && ports.shared?.routes({ system, instance, shards, owners: members }),
     cluster: ports.ownership?.health,
     ending,
     deadlineMs: settings.deadlineMs,

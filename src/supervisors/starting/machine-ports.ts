@@ -1,5 +1,4 @@
 /** The ports of an instance to the outside, and those of this machine: its disk, threads, LMDB. */
-
 import type {
   Elsewhere,
   Entities,
@@ -7,6 +6,7 @@ import type {
   Members,
   Reach,
   ShardOwners,
+  StoreRoutes,
 } from '../../actors/index.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import type { ChildSpec } from '../../runtime/index.ts'
@@ -85,6 +85,8 @@ export type SharedFolder = {
   readonly link: (to: Linkable) => Members
   /** Makes the lookup of actors at the owners of their shards. */
   readonly elsewhere: (owners: ShardOwners) => (entities: Entities) => Elsewhere
+  /** Makes the way of the store to the owners of shards. */
+  readonly routes: (parts: ConstructorParameters<typeof StoreRoutes>[0]) => StoreRoutes
   /** The instance runs. `open` opens one more shard, whose lock this member has got. Never rejects. */
   readonly onRun: (
     open: (shard: number) => Promise<void>,

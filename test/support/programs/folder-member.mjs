@@ -9,6 +9,8 @@ let app
 const serve = {
   put: async ([key, value]) => void (await app.store.put(key, value)),
   get: ([key]) => app.store.get(key),
+  load: ([key]) => app.store.load(key),
+  keys: async () => (await app.store.page({ limit: 10_000 })).entries.map(([key]) => key),
   shards: () =>
     app
       .health()

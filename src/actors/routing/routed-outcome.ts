@@ -1,0 +1,65 @@
+/**
+ * What a failed call to the owner of a shard says about the write or the read that it was for: whether
+ * it may be repeated, and which error its caller gets. Pure.
+ */
+import { type ErrorCode, isKeelsonError, KeelsonError } from '../../errors.ts'
+
+/** Codes that say: nothing has happened, and another owner, or a later moment, may do it. */
+const undone: readonly ErrorCode[] = [
+  'ELSEWHERE',
+  'CLOSED',
+  'NOT_SUBMITTED',
+  'NO_PROCESS',
+  'MAILBOX_FULL',
+]
+
+/** Codes after which a read may be repeated: also where nobody knows what became of the call. */
+const unanswered: readonly ErrorCode[] = [...undone, 'EXITED', 'UNKNOWN_OUTCOME', 'BUSY']
+
+/** Whether a read may be repeated after this failure. */
+export const mayReadAgain = (error: KeelsonError): boolean =>
+  unanswered.includes(error.code) || isOwnerless(error)
+
+/** Whether a write that failed so was not begun. One that waits for room waits for a link's, too. */
+export const mayWriteAgain =
+  (whenFull: 'wait' | 'refuse') =>
+  (error: KeelsonError): boolean =>
+    undone.includes(error.code) ||
+    isOwnerless(error) ||
+    // With a state, the journal refuses the entry.
+    (error.code === 'BUSY' && whenFull === 'wait' && error.details.state === undefined)
+
+const isOwnerless = ({ code, details }: KeelsonError): boolean =>
+  code === 'SHARD_DOWN' && details.state === 'elsewhere'
+
+/** The error of what waited for an owner in vain. */
+export const ownerless = (shard: number, cause: unknown): KeelsonError =>
+  new KeelsonError('SHARD_DOWN', `shard ${shard} is at no member that answers`, {
+    details: { shard, state: 'elsewhere' },
+    cause,
+  })
+
+/** The error of a write whose owner did not say what became of it. */
+export const unknownWrite = (shard: number, cause: unknown): KeelsonError =>
+  new KeelsonError('UNKNOWN_OUTCOME', `the owner of shard ${shard} did not answer`, {
+    details: { shard },
+    cause,
+  })
+
+/** The error of a read for its caller. */
+export const readFailure = (error: unknown, shard: number): unknown =>
+  isKeelsonError(error) && unanswered.includes(error.code) ? ownerless(shard, error) : error
+
+/** The error of a write for its caller. */
+export const writeFailure = (error: unknown, shard: number): unknown => {
+  if (!isKeelsonError(error)) return error
+  const { code, details } = error
+  // One with a position is of a write that waited for more than its own shard.
+  if (code === 'EXITED' || (code === 'TIMEOUT' && details.position === undefined))
+    return unknownWrite(shard, error)
+  if (!undone.includes(code)) return error
+  return new KeelsonError('NOT_SUBMITTED', `no owner of shard ${shard} took the write in time`, {
+    details: { shard },
+    cause: error,
+  })
+}

@@ -1,0 +1,162 @@
+/**
+ * What members say to each other about the store: the unit of a write as the bytes of its frame, its
+ * answer, and the rows of a page. The member that gets one checks it: a peer may be wrong. Pure.
+ */
+import { isUtf8 } from 'node:buffer'
+import { types } from 'node:util'
+import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
+import {
+  type Command,
+  type CommandAnswer,
+  checkCommands,
+  commandsOf,
+  decodeFrame,
+  decodeFromOutside,
+  namedKeys,
+  type StoredValue,
+  shardOf,
+  type Unit,
+  type UnitAnswer,
+  valuesOfUnit,
+  valueTags,
+} from '../../storage/index.ts'
+import type { Freshness, Watermark } from '../store/freshness.ts'
+import type { CheckedWrite } from '../writing/write-options.ts'
+
+/** A write, as its caller sends it to the owner of the shard. */
+export type WriteRequest = CheckedWrite & {
+  readonly shard: number
+  /** The payload of a frame with one unit. */
+  readonly frame: Uint8Array
+}
+
+/** A write that is done. A `clear` says how many keys it removed, and has no other answer. */
+export type WriteAnswer = {
+  readonly lsn: number
+  readonly answers: readonly UnitAnswer[]
+  readonly removed?: number
+}
+
+/** A page over some shards of one owner: the keys of a walk, without a cursor. */
+export type PageRequest = {
+  readonly shards: readonly number[]
+  readonly gt?: string
+  readonly gte?: string
+  readonly lt?: string
+  readonly lte?: string
+  readonly reverse: boolean
+  readonly limit: number
+  readonly values: boolean
+  readonly freshness: Freshness
+}
+
+/** A key of a page, what it has, and that: a value, the fields of a compound, the length of a large value. */
+export type ListedRow =
+  | readonly [key: string, form: 'value', stored: StoredValue | undefined]
+  | readonly [key: string, form: 'compound', fields: number]
+  | readonly [key: string, form: 'large', bytes: number]
+
+/** The rows of a page, which may be fewer than its limit. */
+export type PageAnswer = {
+  readonly rows: readonly ListedRow[]
+  readonly exhausted: boolean
+  readonly positions: readonly Watermark[]
+}
+
+const malformed = (what: string, cause?: unknown): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', `a message of another member is malformed: ${what}`, {
+    cause,
+  })
+
+/** Runs the check of a message: whatever it throws but a refusal says that the message is malformed. */
+const reading = <T>(what: string, read: () => T): T => {
+  try {
+    return read()
+  } catch (error) {
+    if (isKeelsonError(error) && error.code !== 'CORRUPT') throw error
+    throw malformed(what, error)
+  }
+}
+
+/**
+ * The unit in the frame of a peer, for this one of so many shards: a command, a batch or an entry of
+ * the journal.
+ * @throws KeelsonError `INVALID_ARGUMENT`; `UNSUPPORTED_VERSION` for one of a later version
+ */
+export const unitIn = (frame: Uint8Array, shard: number, shards: number): Unit =>
+  reading('its unit', () => {
+    const [unit, second] = decodeFrame(frame).units
+    if (!unit || second) throw malformed('not one unit')
+    if (unit.kind === 'entry') return unit
+    if (unit.kind === 'turn' || unit.kind === 'removal' || unit.kind === 'removeExpired')
+      throw malformed(`a ${unit.kind}`)
+    for (const value of valuesOfUnit(unit)) storedIn(value)
+    const commands = checkCommands(commandsOf(unit))
+    for (const command of commands) checkPlace(command, shard, shards)
+    return unit.kind === 'batch' ? { kind: 'batch', commands } : (commands[0] as Command)
+  })
+
+const checkPlace = (command: Command, shard: number, shards: number): void => {
+  if (command.kind === 'compareAndSet' && command.expected) storedIn(command.expected)
+  const stray = namedKeys(command).find((key) => shardOf(key, shards) !== shard)
+  if (stray !== undefined) throw invalidArgument('key', `a key of shard ${shard}`, stray)
+}
+
+/** A value that a peer sent. Only the store makes references to blobs. @throws KeelsonError `INVALID_ARGUMENT` */
+export const storedIn = (found: unknown): StoredValue => {
+  const { tag, bytes } = Object(found) as StoredValue
+  if (!types.isUint8Array(bytes)) throw malformed('a value')
+  const isBytes = tag === valueTags.bytes || (tag === valueTags.text && isUtf8(bytes))
+  if (!isBytes) {
+    if (tag !== valueTags.structured) throw malformed('a value')
+    decodeFromOutside(bytes)
+  }
+  return { tag, bytes }
+}
+
+/** The answer of the owner to a write. @throws KeelsonError `INVALID_ARGUMENT` */
+export const writeAnswerIn = (found: unknown): WriteAnswer =>
+  reading('the answer to a write', () => {
+    const { lsn, answers, removed } = found as WriteAnswer
+    if (!Number.isSafeInteger(lsn)) throw malformed('a position')
+    if (removed !== undefined && !Number.isSafeInteger(removed)) throw malformed('a count')
+    return { lsn, answers: answers.map(unitAnswerIn), ...(removed !== undefined && { removed }) }
+  })
+
+const unitAnswerIn = (answer: UnitAnswer): UnitAnswer => {
+  if (answer.kind === 'refused') return checkedRefusal(answer)
+  if (answer.kind !== 'batch') return commandAnswerIn(answer as CommandAnswer)
+  return { kind: 'batch', answers: answer.answers.map(commandAnswerIn) }
+}
+
+const reasons = ['WRONG_TYPE', 'LOCKED', 'TOO_LARGE', 'CONFLICT']
+
+const checkedRefusal = (refusal: UnitAnswer & { kind: 'refused' }): UnitAnswer => {
+  if (!reasons.includes(refusal.reason.code)) throw malformed('a refusal')
+  return refusal
+}
+
+const commandAnswerIn = (answer: CommandAnswer): CommandAnswer => {
+  if (typeof answer.kind !== 'string') throw malformed('an answer')
+  const { previous, current } = answer as { previous?: unknown; current?: unknown }
+  return {
+    ...answer,
+    ...(previous !== undefined && { previous: storedIn(previous) }),
+    ...(current !== undefined && { current: storedIn(current) }),
+  } as CommandAnswer
+}
+
+/** The page of an owner. @throws KeelsonError `INVALID_ARGUMENT` */
+export const pageAnswerIn = (found: unknown): PageAnswer =>
+  reading('a page', () => {
+    const { rows, exhausted, positions } = found as PageAnswer
+    if (rows.length === 0 && exhausted !== true) throw malformed('a page without a row')
+    return { rows: rows.map(rowIn), exhausted: exhausted === true, positions: [...positions] }
+  })
+
+const rowIn = (row: ListedRow): ListedRow => {
+  if (typeof row[0] !== 'string') throw malformed('a key')
+  if (row[1] === 'value') return [row[0], 'value', row[2] && storedIn(row[2])]
+  if (!Number.isSafeInteger(row[2])) throw malformed('a size')
+  return row
+}

@@ -1,0 +1,295 @@
+/**
+ * The way of the store's calls to shards that other members have. A write waits at a gate of its
+ * shard, in the order of the calls, while the shard has no owner or too much is under way, and is
+ * bounded like a write here. What an owner has refused without doing it is repeated at the next one,
+ * within its time.
+ */
+import { isKeelsonError, type KeelsonError } from '../../errors.ts'
+import { type ChildSpec, call, type Ref, type System, worker } from '../../runtime/index.ts'
+import { decodeValue, encodeFrame, type FrameUnits, type StoredValue } from '../../storage/index.ts'
+import { Allowance } from '../admission/allowance.ts'
+import { Gate } from '../admission/gate.ts'
+import { bytesCounted, checkCount, commandsIn } from '../core/write-weight.ts'
+import type { JournalShard } from '../journal/journal-shard.ts'
+import type { ShardOwners } from '../links/shard-owners.ts'
+import type { RoutedWrite, Routes } from '../store/key-placement.ts'
+import type { RangeQuery } from '../store/range-query.ts'
+import type { RangePage, StoreEntry } from '../store/store-page.ts'
+import { Compound, LargeValue } from '../store/value-reading.ts'
+import type { CheckedWrite } from '../writing/write-options.ts'
+import type { WritingShard } from '../writing/writing-shard.ts'
+import {
+  mayReadAgain,
+  mayWriteAgain,
+  ownerless,
+  readFailure,
+  unknownWrite,
+  writeFailure,
+} from './routed-outcome.ts'
+import {
+  type ListedRow,
+  type PageAnswer,
+  pageAnswerIn,
+  storedIn,
+  writeAnswerIn,
+} from './store-message.ts'
+import * as StoreService from './store-service.ts'
+
+/** The options of the routes. */
+export type RoutesOptions = {
+  readonly system: System
+  readonly instance: string
+  readonly shards: readonly JournalShard[]
+  readonly owners: ShardOwners
+}
+
+/** A write at its gate. */
+type Passing = {
+  readonly commands: number
+  readonly bytes: number
+  readonly whenFull: CheckedWrite['whenFull']
+  readonly deadlineMs: number
+}
+
+/**
+ * What may be under way to one shard: so many calls that those of a member's shards fill no link,
+ * which is the bound of all that goes to one member.
+ */
+const shardMax = { commands: 256, bytes: 1024 * 1024 }
+
+/** What may be under way to all shards. */
+const allMax = { commands: 65_536, bytes: 64 * 1024 * 1024 }
+
+/** An owner answers late by its own clock; the caller waits so much longer, in ms. */
+const answerSlackMs = 250
+
+/** The pause before an owner is asked again that has refused, in ms. */
+const pauseMs = 50
+
+const noOwner = 'no owner'
+const moving = 'moving'
+
+/** The routes of one member. */
+export class StoreRoutes implements Routes {
+  readonly #system: System
+  readonly #instance: string
+  readonly #shards: readonly JournalShard[]
+  readonly #owners: ShardOwners
+  readonly #total = new Allowance(allMax.bytes, allMax.commands)
+  readonly #gates = new Map<number, Gate>()
+  readonly #pauses = new Map<number, Promise<void>>()
+  readonly #underWay = new Set<Promise<unknown>>()
+
+  constructor({ system, instance, shards, owners }: RoutesOptions) {
+    this.#system = system
+    this.#instance = instance
+    this.#shards = shards
+    this.#owners = owners
+    owners.onMoved((shard) => this.#moved(shard))
+  }
+
+  /** The service that other members reach in this way. */
+  childSpec(): ChildSpec {
+    const options = { shards: this.#shards }
+    return worker('store_service', StoreService.server, options, {
+      name: StoreService.name(this.#instance),
+      // The room of the links bounds what comes.
+      mailboxMax: Number.POSITIVE_INFINITY,
+    })
+  }
+
+  takes({ index, phase }: WritingShard): boolean {
+    if (phase.kind === 'elsewhere') return true
+    const load = this.#gates.get(index)?.load
+    return load !== undefined && load.entered + load.waiting > 0
+  }
+
+  write(shard: WritingShard, units: FrameUnits, options: CheckedWrite): Promise<RoutedWrite> {
+    const frame = encodeFrame(units)
+    const commands = commandsIn(units)
+    checkCount(units, commands)
+    const { whenFull, deadlineMs } = options
+    const bytes = bytesCounted(commands, frame.length)
+    const endsAt = this.#system.clock.monotonic() + deadlineMs
+    const work = new Promise<RoutedWrite>((resolve, reject) => {
+      const passing: Passing = { commands, bytes, whenFull, deadlineMs }
+      const gate = this.#gateOf(shard)
+      const admitted = (): void => {
+        this.#written(shard, frame, options, endsAt)
+          .finally(() => gate.leave(passing))
+          .then(resolve, reject)
+      }
+      gate.enter(passing, admitted, (refusal) => reject(this.#refusal(shard, refusal)))
+    })
+    this.#underWay.add(work)
+    const forget = (): void => void this.#underWay.delete(work)
+    work.then(forget, forget)
+    return work
+  }
+
+  async load(shard: WritingShard, key: string): Promise<StoredValue | undefined> {
+    const found = await this.#read(shard.index, (ref, leftMs) =>
+      call(ref, 'load', { shard: shard.index, key }, { timeoutMs: leftMs, waitForName: true }),
+    )
+    return found === null ? undefined : storedIn(found)
+  }
+
+  pages(
+    shards: readonly WritingShard[],
+    query: RangeQuery,
+    load: (key: string) => Promise<unknown>,
+  ): Promise<readonly RangePage[]> {
+    const groups = new Map<string | number, number[]>()
+    for (const { index } of shards) {
+      const owner = this.#owners.ownerOf(index) ?? index
+      groups.set(owner, [...(groups.get(owner) ?? []), index])
+    }
+    return Promise.all(
+      [...groups.values()].map(async (indexes) => {
+        const { rows, exhausted, positions } = await this.#page(indexes, query)
+        return {
+          entries: rows.map((row) => entryOf(row, load)),
+          exhausted,
+          positions,
+          cursor: undefined,
+        }
+      }),
+    )
+  }
+
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#underWay)
+    const elsewhere = this.#shards.filter(({ phase }) => phase.kind === 'elsewhere')
+    const asked = elsewhere.map(({ index }) =>
+      this.#read(
+        index,
+        (ref, timeoutMs) => call(ref, 'settled', index, { timeoutMs, waitForName: true }),
+        Number.POSITIVE_INFINITY,
+      ),
+    )
+    await Promise.all(asked)
+  }
+
+  async #written(
+    { index }: WritingShard,
+    frame: Uint8Array,
+    options: CheckedWrite,
+    endsAt: number,
+  ): Promise<RoutedWrite> {
+    const asked = this.#repeated(index, endsAt, mayWriteAgain(options.whenFull), (ref, leftMs) => {
+      const request = { ...options, shard: index, frame, deadlineMs: leftMs }
+      const timeoutMs = leftMs + answerSlackMs
+      return call(ref, 'write', request, { timeoutMs, waitForName: true })
+    })
+    const found = await asked.catch((error) => Promise.reject(writeFailure(error, index)))
+    try {
+      const { lsn, answers, removed } = writeAnswerIn(found)
+      return { position: { shard: index, lsn }, answers, removed }
+    } catch (error) {
+      throw unknownWrite(index, error)
+    }
+  }
+
+  async #page(shards: readonly number[], query: RangeQuery): Promise<PageAnswer> {
+    const { range, limit, values, freshness } = query
+    const [first = 0] = shards
+    const { reverse = false, ...bounds } = range
+    const found = await this.#read(first, (ref, leftMs) => {
+      const terms = { shards, reverse, limit, values, freshness }
+      return call(ref, 'page', { ...bounds, ...terms }, { timeoutMs: leftMs, waitForName: true })
+    })
+    return pageAnswerIn(found)
+  }
+
+  /** Asks the owner of a shard, and again while nobody answers, within its time. */
+  #read<T>(
+    index: number,
+    ask: (ref: Ref<StoreService.Messages>, leftMs: number) => Promise<T>,
+    deadlineMs = this.#shards[0]?.parts.settings.deadlineMs ?? 0,
+  ): Promise<T> {
+    const endsAt = this.#system.clock.monotonic() + deadlineMs
+    return this.#repeated(index, endsAt, mayReadAgain, ask).catch((error) =>
+      Promise.reject(readFailure(error, index)),
+    )
+  }
+
+  async #repeated<T>(
+    index: number,
+    endsAt: number,
+    mayRepeat: (error: KeelsonError) => boolean,
+    ask: (ref: Ref<StoreService.Messages>, leftMs: number) => Promise<T>,
+  ): Promise<T> {
+    const { clock } = this.#system
+    const ref = this.#owners.refOf<StoreService.Messages>(index, StoreService.name(this.#instance))
+    for (;;) {
+      const leftMs = Math.max(1, endsAt - clock.monotonic())
+      try {
+        return await ask(ref, leftMs)
+      } catch (error) {
+        const shard = this.#shards[index]
+        if (shard?.phase.kind === 'closed') throw shard.unavailable()
+        if (!isKeelsonError(error) || !mayRepeat(error) || clock.monotonic() >= endsAt) throw error
+      }
+      await this.#pause(index)
+    }
+  }
+
+  /** Holds later writes of a shard until the refused ones have been sent again. */
+  #pause(index: number): Promise<void> {
+    const running = this.#pauses.get(index)
+    if (running !== undefined) return running
+    const { clock } = this.#system
+    const gate = this.#gates.get(index)
+    gate?.hold(moving)
+    const pause = new Promise<void>((resolve) => clock.after(pauseMs, resolve))
+    this.#pauses.set(index, pause)
+    void pause.then(() => {
+      this.#pauses.delete(index)
+      clock.soon(() => {
+        if (!this.#pauses.has(index)) gate?.release(moving)
+      })
+    })
+    return pause
+  }
+
+  #gateOf(shard: WritingShard): Gate {
+    const { index } = shard
+    const known = this.#gates.get(index)
+    if (known) return known
+    const { clock } = this.#system
+    const gate = new Gate(clock, {
+      ...{ bytesMax: shardMax.bytes, commandsMax: shardMax.commands, total: this.#total },
+      watch: this.#system.monitor.bind(this.#system),
+    })
+    this.#gates.set(index, gate)
+    this.#moved(index)
+    void shutAtClose(shard, gate)
+    return gate
+  }
+
+  #moved(index: number): void {
+    const gate = this.#gates.get(index)
+    if (this.#owners.ownerOf(index) === undefined) gate?.hold(noOwner)
+    else gate?.release(noOwner)
+  }
+
+  /** A write that waited for an owner in vain says so. */
+  #refusal({ index }: WritingShard, refusal: KeelsonError): KeelsonError {
+    const isLate = refusal.code === 'NOT_SUBMITTED' && this.#owners.ownerOf(index) === undefined
+    return isLate ? ownerless(index, refusal) : refusal
+  }
+}
+
+const shutAtClose = async (shard: WritingShard, gate: Gate): Promise<void> => {
+  while (shard.phase.kind !== 'closed') await shard.changed()
+  gate.shut(shard.unavailable())
+}
+
+/** The entry of a row at another member. */
+const entryOf = (row: ListedRow, load: (key: string) => Promise<unknown>): StoreEntry => {
+  const [key] = row
+  if (row[1] === 'compound') return [key, new Compound(row[2])]
+  if (row[1] === 'large') return [key, new LargeValue(row[2], () => load(key))]
+  const [, , stored] = row
+  return [key, stored && decodeValue(stored)]
+}

@@ -1,0 +1,255 @@
+/**
+ * The store of this member for the other ones: a process that does what they ask for in the shards
+ * that are here. A write goes the way of every write, so its order, its bounds and its answer are
+ * those of a write that was called here. A shard that is not here is refused with `ELSEWHERE`, and
+ * nothing has happened. It is apart from `store-routes.ts`: the one asks, the other answers.
+ */
+import { types } from 'node:util'
+import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
+import { type From, type GenServer, noReply, ok, type System } from '../../runtime/index.ts'
+import {
+  encodeValue,
+  fieldCount,
+  isStoredValue,
+  type Row,
+  type RowValue,
+  ropeLength,
+  ropeOf,
+  rowTags,
+  type StoredValue,
+  type UnitAnswer,
+  valueTags,
+} from '../../storage/index.ts'
+import { checkedKey } from '../core/argument-check.ts'
+import {
+  isCount,
+  isFlag,
+  isIgnored,
+  isListOf,
+  isRecord,
+  isText,
+  isTime,
+} from '../core/payload-check.ts'
+import { instanceName } from '../core/shard-name.ts'
+import type { JournalShard } from '../journal/journal-shard.ts'
+import { freshened } from '../store/freshness.ts'
+import { KeyPlacement } from '../store/key-placement.ts'
+import { rangeQuery } from '../store/range-query.ts'
+import { valueIn } from '../store/store-answers.ts'
+import { clearShard } from '../store/store-clearing.ts'
+import { rowsOf } from '../store/store-page.ts'
+import { decodedValue, largeLength, naming } from '../store/value-reading.ts'
+import { loadValue } from '../store/value-streams.ts'
+import { checkWrite } from '../writing/write-options.ts'
+import { settled, submit } from '../writing/write-path.ts'
+import {
+  type ListedRow,
+  type PageAnswer,
+  type PageRequest,
+  unitIn,
+  type WriteAnswer,
+  type WriteRequest,
+} from './store-message.ts'
+
+/** What other members ask for. */
+export type Messages = {
+  calls: {
+    write: (request: WriteRequest) => WriteAnswer
+    /** The whole value of a key; null without one. */
+    load: (request: { readonly shard: number; readonly key: string }) => StoredValue | null
+    page: (request: PageRequest) => PageAnswer
+    /** Answers when every earlier write to the shard is decided. */
+    settled: (shard: number) => null
+  }
+}
+
+/** Its shards: all of the instance, of which some are here. */
+export type Options = { readonly shards: readonly JournalShard[] }
+
+type State = Options & { readonly keys: KeyPlacement }
+
+/** The most bytes of a value, and of the rows of a page: a message of a link takes no more than 8 MiB. */
+const answerBytesMax = 6 * 1024 * 1024
+
+/** The name of an instance's service; prints as `store_service`. */
+export const name = (instance?: string) => instanceName<Messages>('store_service', instance)
+
+const isWrite = isRecord({
+  ...{ shard: isCount, frame: (payload: unknown) => types.isUint8Array(payload) },
+  ...{ ack: isText, whenFull: isText, deadlineMs: isTime },
+})
+const isPage = isRecord({
+  ...{ shards: isListOf(isCount), limit: isCount, reverse: isFlag, values: isFlag },
+  ...{ freshness: isIgnored },
+})
+
+/** The service of an instance. */
+export const server: GenServer<Messages, State, Options> = {
+  init: ({ shards }) => ok({ shards, keys: new KeyPlacement(shards) }),
+
+  accepts: {
+    calls: {
+      write: isWrite,
+      load: isRecord({ shard: isCount, key: isText }),
+      page: isPage,
+      settled: isCount,
+    },
+    casts: {},
+    infos: {},
+  },
+
+  calls: {
+    write: (state, request, { from, system }) =>
+      answering(state, from, () => written(system, state, request)),
+    load: (state, request, { from, system }) =>
+      answering(state, from, () => loaded(system, state, request)),
+    page: (state, request, { from }) => answering(state, from, () => page(state, request)),
+    settled: (state, index, { from, system }) =>
+      answering(state, from, async () => {
+        await settled(system, shardOf(state, index))
+        return null
+      }),
+  },
+
+  casts: {},
+  infos: {},
+}
+
+/** Begins the work at once, so that writes keep their order, and answers at its end. */
+const answering = <R>(state: State, from: From<R>, work: () => Promise<R>) => {
+  work().then(
+    (value) => from.reply(value),
+    (error: unknown) => from.fail(error),
+  )
+  return noReply(state)
+}
+
+/** @throws KeelsonError `ELSEWHERE`, `CLOSED`, `INVALID_ARGUMENT` */
+const shardOf = ({ shards }: State, index: number): JournalShard => {
+  const shard = shards[index]
+  if (!shard) throw invalidArgument('shard', `0 to ${shards.length - 1}`, index)
+  const { kind } = shard.phase
+  if (kind === 'elsewhere' || kind === 'closed') throw shard.unavailable()
+  return shard
+}
+
+const written = async (
+  system: System,
+  state: State,
+  { shard: index, frame, ack, deadlineMs, whenFull, windowMs }: WriteRequest,
+): Promise<WriteAnswer> => {
+  const shard = shardOf(state, index)
+  const terms = { ack, deadlineMs, whenFull, ...(windowMs !== undefined && { windowMs }) }
+  const options = checkWrite('commit', terms, deadlineMs, shard.replication.isFollowed)
+  const units = unitIn(frame, index, state.shards.length)
+  if (units.kind === 'clear') {
+    const { position, removed } = await clearShard(system, shard, units, options)
+    return { lsn: position.lsn, answers: [], removed }
+  }
+  const refusal = units.kind === 'entry' ? shard.journal.refusal(index) : undefined
+  if (refusal) throw shard.gate.counts(refusal)
+  const { position, answers } = await submit(system, shard, { units, options })
+  try {
+    return { lsn: position.lsn, answers: await withWholeValues(system, shard, answers) }
+  } catch (error) {
+    throw placed(error, { position })
+  }
+}
+
+/** The write is durable even if its answer cannot be read. */
+const placed = (error: unknown, where: object): unknown =>
+  isKeelsonError(error)
+    ? new KeelsonError(error.code, error.message, {
+        details: { ...error.details, ...where },
+        cause: error,
+      })
+    : error
+
+/** The answers with the values that they have in blobs. */
+const withWholeValues = async (
+  system: System,
+  shard: JournalShard,
+  answers: readonly UnitAnswer[],
+): Promise<readonly UnitAnswer[]> => {
+  const whole = async <A extends UnitAnswer>(answer: A): Promise<A> => {
+    if (answer.kind === 'batch') {
+      const all: UnitAnswer[] = []
+      for (const each of answer.answers) all.push(await whole(each))
+      return { ...answer, answers: all }
+    }
+    const { kind } = answer
+    if (kind !== 'set' && kind !== 'getSet' && kind !== 'compareAndSet') return answer
+    const stored = valueIn(answer)
+    if (!stored) return answer
+    const value = await wholeValue(system, shard, stored)
+    return { ...answer, [kind === 'compareAndSet' ? 'current' : 'previous']: value }
+  }
+  return Promise.all(answers.map(whole))
+}
+
+/** A value without blobs. @throws KeelsonError as `loadValue`; `TOO_LARGE` for one that no link takes */
+const wholeValue = async (
+  system: System,
+  shard: JournalShard,
+  stored: RowValue,
+): Promise<StoredValue> => {
+  const length = isStoredValue(stored) ? ropeLength(ropeOf(stored)) : 0
+  if (length > answerBytesMax)
+    throw new KeelsonError(
+      'TOO_LARGE',
+      `a value of ${length} bytes is read at the member that has it: at most ${answerBytesMax} go to another one`,
+      { details: { length, lengthMax: answerBytesMax } },
+    )
+  if (isStoredValue(stored) && stored.tag !== valueTags.blob) return stored
+  return encodeValue(await loadValue(system, shard, stored))
+}
+
+const loaded = async (
+  system: System,
+  state: State,
+  { shard: index, key }: { readonly shard: number; readonly key: string },
+): Promise<StoredValue | null> => {
+  const shard = shardOf(state, index)
+  if (state.keys.of(checkedKey(key)) !== shard)
+    throw invalidArgument('key', `a key of shard ${index}`, key)
+  try {
+    const row = shard.ownersView().get(key, shard.now())
+    return row ? await wholeValue(system, shard, row.value) : null
+  } catch (error) {
+    throw naming(error, { key })
+  }
+}
+
+const page = async (state: State, request: PageRequest): Promise<PageAnswer> => {
+  const { shards: indexes, ...options } = request
+  const shards = indexes.map((index) => shardOf(state, index))
+  const query = rangeQuery(options)
+  await Promise.all(shards.map((shard) => freshened(shard, query.freshness)))
+  const { rows, positions } = rowsOf(shards, query)
+  const listed: ListedRow[] = []
+  let bytes = 0
+  for (const [key, row] of rows) {
+    if (listed.length === query.limit || bytes > answerBytesMax / 2)
+      return { rows: listed, exhausted: false, positions: positions() }
+    const shown = query.values ? listedRow(state, key, row) : ([key, 'value', undefined] as const)
+    bytes += key.length + (shown[1] === 'value' ? (shown[2]?.bytes.length ?? 0) : 0)
+    listed.push(shown)
+  }
+  return { rows: listed, exhausted: true, positions: positions() }
+}
+
+/** @throws KeelsonError `CORRUPT`, with the key */
+const listedRow = ({ keys }: State, key: string, row: Row): ListedRow => {
+  const { value } = row
+  if (value.tag === rowTags.compound) return [key, 'compound', fieldCount(row)]
+  const length = largeLength(value)
+  if (length !== undefined) return [key, 'large', length]
+  // The memory of a row of the projection is used again after the walk.
+  if (isStoredValue(value) && value.tag !== valueTags.blob)
+    return [key, 'value', { tag: value.tag, bytes: Buffer.from(value.bytes) }]
+  try {
+    return [key, 'value', encodeValue(decodedValue(keys.of(key) as JournalShard, value))]
+  } catch (error) {
+    throw naming(error, { key })
+  }
+}
