@@ -1,5 +1,5 @@
 /**
- * What a failed call to the owner of a shard says about the write or the read that it was for: whether
+ * The meaning of a failed call to the owner of a shard for the write or the read behind it: whether
  * it may be repeated, and which error its caller gets. Pure.
  */
 import { type ErrorCode, isKeelsonError, KeelsonError } from '../../errors.ts'

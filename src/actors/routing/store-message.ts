@@ -1,5 +1,5 @@
 /**
- * What members say to each other about the store: the unit of a write as the bytes of its frame, its
+ * The messages of members to each other about the store: the unit of a write as the bytes of its frame, its
  * answer, and the rows of a page. The member that gets one checks it: a peer may be wrong. Pure.
  */
 import { isUtf8 } from 'node:buffer'

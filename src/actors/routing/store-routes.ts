@@ -1,8 +1,8 @@
 /**
- * The way of the store's calls to shards that other members have. A write waits at a gate of its
- * shard, in the order of the calls, while the shard has no owner or too much is under way, and is
- * bounded like a write here. What an owner has refused without doing it is repeated at the next one,
- * within its time.
+ * The way of the store's calls to shards that other members have. A write waits at a gate of the
+ * routes, one for each shard, in the order of the calls, while the shard has no owner or too many
+ * are unanswered, so it is bounded like a write here. A call that an owner has refused undone is
+ * repeated at the next one, within its time.
  */
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import { type ChildSpec, call, type Ref, type System, worker } from '../../runtime/index.ts'
@@ -52,12 +52,12 @@ type Passing = {
 }
 
 /**
- * What may be under way to one shard: so many calls that those of a member's shards fill no link,
- * which is the bound of all that goes to one member.
+ * The bounds of unanswered writes to one shard. The writes to all shards of one member then fill no
+ * link, which has bounds too.
  */
 const shardMax = { commands: 256, bytes: 1024 * 1024 }
 
-/** What may be under way to all shards. */
+/** The bounds of unanswered writes to all shards. */
 const allMax = { commands: 65_536, bytes: 64 * 1024 * 1024 }
 
 /** An owner answers late by its own clock; the caller waits so much longer, in ms. */
@@ -78,7 +78,7 @@ export class StoreRoutes implements Routes {
   readonly #total = new Allowance(allMax.bytes, allMax.commands)
   readonly #gates = new Map<number, Gate>()
   readonly #pauses = new Map<number, Promise<void>>()
-  readonly #underWay = new Set<Promise<unknown>>()
+  readonly #unanswered = new Set<Promise<unknown>>()
 
   constructor({ system, instance, shards, owners }: RoutesOptions) {
     this.#system = system
@@ -121,8 +121,8 @@ export class StoreRoutes implements Routes {
       }
       gate.enter(passing, admitted, (refusal) => reject(this.#refusal(shard, refusal)))
     })
-    this.#underWay.add(work)
-    const forget = (): void => void this.#underWay.delete(work)
+    this.#unanswered.add(work)
+    const forget = (): void => void this.#unanswered.delete(work)
     work.then(forget, forget)
     return work
   }
@@ -158,7 +158,7 @@ export class StoreRoutes implements Routes {
   }
 
   async settled(): Promise<void> {
-    await Promise.allSettled(this.#underWay)
+    await Promise.allSettled(this.#unanswered)
     const elsewhere = this.#shards.filter(({ phase }) => phase.kind === 'elsewhere')
     const asked = elsewhere.map(({ index }) =>
       this.#read(

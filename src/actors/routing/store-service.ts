@@ -51,7 +51,7 @@ import {
   type WriteRequest,
 } from './store-message.ts'
 
-/** What other members ask for. */
+/** The questions of other members. */
 export type Messages = {
   calls: {
     write: (request: WriteRequest) => WriteAnswer

@@ -1,4 +1,4 @@
-/** Maps keys to the shards of one instance, and names the way to those that other members have. Pure. */
+/** Maps keys to the shards of one instance, and names the way to shards of other members. Pure. */
 import { KeelsonError } from '../../errors.ts'
 import { type FrameUnits, type StoredValue, shardOf } from '../../storage/index.ts'
 import type { CheckedWrite } from '../writing/write-options.ts'
@@ -13,8 +13,8 @@ export type RoutedWrite = Submitted & { readonly removed: number | undefined }
 /** The way to shards that other members have. */
 export interface Routes {
   /**
-   * Whether calls go this way: the shard is elsewhere, or came here while earlier writes are still
-   * under way, which later ones must not overtake.
+   * Whether calls go this way: the shard is elsewhere, or came here while earlier writes have no
+   * answer yet, which later ones must not overtake.
    */
   takes(shard: WritingShard): boolean
   /**

@@ -42,7 +42,7 @@ export type TreeOptions = {
   readonly mailboxMax: number
   /** The child that serves attached prompts. */
   readonly attach: ChildSpec | undefined
-  /** What serves other members, and the links to them. */
+  /** The service of other members, and the links to them. */
   readonly members: readonly ChildSpec[]
   /** The user's tree with its modules loaded, and its `context.app`. */
   readonly app: AppTree | undefined
