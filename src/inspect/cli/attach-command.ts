@@ -27,7 +27,8 @@ export const runAttach = async (
     const opening = openSession(command, environment, verbose, isTerminal(environment))
     // An instance that is busy answers late.
     const first = await Promise.race([opening, interruption.first])
-    if (typeof first === 'object') return await attended(first, environment, interruption)
+    if (typeof first === 'object')
+      return await attended({ ...first, member: command.member }, environment, interruption)
     opening.then(
       ({ session }) => session.close(),
       () => undefined,
@@ -64,13 +65,13 @@ export const configuredDir = async (command: InstanceWords, cwd: string): Promis
 }
 
 const attended = async (
-  { session, greeting }: Opened,
+  { session, greeting, member }: Opened & { readonly member: string | undefined },
   environment: Environment,
   interruption: Interruption,
 ): Promise<number> => {
   const { output, variables } = environment
   const terminal = isTerminal(environment)
-  if (terminal) printLine(output, greetingText(greeting))
+  if (terminal) printLine(output, greetingText(greeting, member))
   const prompt = new Prompt({ environment, session, history: historyPath(variables) })
   session.onLine((line) => prompt.print(line))
   // The log leaves the typed text alone, unless it goes elsewhere.
@@ -90,6 +91,9 @@ const attended = async (
   }
 }
 
-const greetingText = ({ version, dir, pid }: Greeting): string =>
-  `Keelson ${printable(version)}  ${printable(dir)}  process ${pid}
+const greetingText = ({ version, dir, pid }: Greeting, member: string | undefined): string =>
+  `Keelson ${printable(version)}  ${printable(dir)}${memberText(member)}  process ${pid}
 Type help for the commands, tree() for what runs; Ctrl-D leaves, and the instance goes on.`
+
+const memberText = (member: string | undefined): string =>
+  member === undefined ? '' : `  member ${member}`

@@ -32,6 +32,8 @@ export type Attendance = {
   readonly attach: boolean
   /** The log of an instance whose configuration has none. */
   readonly logger: Logger
+  /** A signal ends the instance in order. By default a line of the command's own says so. */
+  readonly interrupted?: (text: string) => void
   /** The configuration is read. Returns the options to start with; by default those in it. */
   readonly configured?: (configuration: Configuration) => StartOptions
   /** Prints a line of the command's own. */
@@ -55,7 +57,7 @@ export const runInstance = async (
   environment: Environment,
   attendance: Attendance,
 ): Promise<number> => {
-  const interruption = new Interruption(environment, attendance.notify)
+  const interruption = new Interruption(environment, attendance.interrupted ?? attendance.notify)
   try {
     const reading = readConfiguration({ ...words, cwd: environment.cwd })
     const read = await Promise.race([reading, interruption.first])

@@ -17,6 +17,7 @@ import { MemberLink } from '../members/member-link.ts'
 import { memberNames } from '../members/member-names.ts'
 import { MembersParent } from '../members/members-parent.ts'
 import { errorText } from '../text/error-view.ts'
+import { packageVersion } from '../text/package-version.ts'
 import type { InstanceCommand } from './command-line.ts'
 import { type Configuration, namingFile } from './configuration-file.ts'
 import { runInstance, warningLines } from './instance-run.ts'
@@ -49,7 +50,7 @@ const runParent = async (
   const manager = new ServiceManager(environment, (text) => log.warn(text))
   log.warn('members on one folder are being built: docs/members.md says what works')
   const parent = new MembersParent(names, {
-    ...{ clock: environment.clock, log, processes: new ClusterProcesses() },
+    ...{ clock: environment.clock, log, processes: new ClusterProcesses(packageVersion()) },
     announce: (line) => {
       serviceLog(command, environment, environment.output).info(
         `ready: ${line}, ${names.length} members`,
@@ -86,7 +87,10 @@ const runMember = async (
   try {
     return await runInstance(command, inMember, {
       ...{ attach: true, logger: log, notify },
+      // Of signals the parent speaks.
+      interrupted: () => log.info('ends in order'),
       configured: (configuration) => {
+        refuseOtherVersion(link)
         members = checkMembersOptions(configuration.members)
         return memberOptions(configuration, link.name, names)
       },
@@ -106,6 +110,16 @@ const runMember = async (
     log.error(errorText(reason, command.verbose), command.log === 'json' ? { reason } : {})
     return startFailureStatus(reason)
   }
+}
+
+/** Members of two versions do not work side by side. @throws KeelsonError `CONFIG` */
+const refuseOtherVersion = ({ parentVersion }: MemberLink): void => {
+  if (packageVersion() !== parentVersion)
+    throw configError(
+      'keelson',
+      `${parentVersion}, as its parent is: restart the service`,
+      packageVersion(),
+    )
 }
 
 /** @throws KeelsonError `CONFIG` with the name of the file */

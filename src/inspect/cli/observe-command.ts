@@ -46,7 +46,9 @@ export const runObserve = async (
     // The fragment is in no log and no request.
     const address = (): string => `http://127.0.0.1:${port}/#code=${tokens.code()}`
     const printAddress = (): void => printLine(output, address())
-    printLine(output, `Observes ${dir}${command.write ? ', and may act' : ', read only'}.`)
+    const { member, write } = command
+    const place = member === undefined ? dir : `${dir}, member ${member}`
+    printLine(output, `Observes ${place}${write ? ', and may act' : ', read only'}.`)
     printAddress()
     const isAsked = isTerminal(environment)
     const another = isAsked ? 'Return prints another one.' : 'A new start prints another one.'

@@ -9,16 +9,26 @@ import type { MemberProcesses } from './members-parent.ts'
 /** The variable with the name of a member. It counts in a process that a parent has forked. */
 export const memberVariable = 'KEELSON_MEMBER'
 
+/** The variable with the version of the parent. */
+export const parentVariable = 'KEELSON_PARENT'
+
 /** Variables of a service manager, which the parent alone notifies. */
 const parentsOwn = ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID']
 
 /** Forked processes. */
 export class ClusterProcesses implements MemberProcesses {
+  readonly #version: string
   readonly #workers = new Map<string, Worker>()
+
+  /** `version`: that of the parent. */
+  constructor(version: string) {
+    this.#version = version
+  }
 
   start(member: string, { said, ended }: Parameters<MemberProcesses['start']>[1]): void {
     const hidden = Object.fromEntries(parentsOwn.map((name) => [name, undefined]))
-    const worker = cluster.fork({ ...hidden, [memberVariable]: member })
+    const own = { [memberVariable]: member, [parentVariable]: this.#version }
+    const worker = cluster.fork({ ...hidden, ...own })
     this.#workers.set(member, worker)
     worker.on('message', (found: unknown) => {
       const message = fromMember(found)

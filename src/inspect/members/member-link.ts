@@ -6,24 +6,27 @@ import cluster from 'node:cluster'
 import { url } from 'node:inspector'
 import type { MembersOptions } from '../../supervisors/index.ts'
 import type { EndSignal, Environment } from '../command/environment.ts'
-import { memberVariable } from './cluster-processes.ts'
+import { memberVariable, parentVariable } from './cluster-processes.ts'
 import { type FromMember, toMember } from './member-message.ts'
 
 /** A member in its own process. */
 export class MemberLink {
   readonly name: string
+  readonly parentVersion: string | undefined
   #isEnding = false
   #listener: ((signal: EndSignal) => void) | undefined
 
   /** The link of this process, if a parent has forked it. */
   static here(variables: Environment['variables']): MemberLink | undefined {
     const name = variables[memberVariable]
-    return cluster.isWorker && name !== undefined ? new MemberLink(name) : undefined
+    if (!cluster.isWorker || name === undefined) return undefined
+    return new MemberLink(name, variables[parentVariable])
   }
 
   /** For `here`. */
-  private constructor(name: string) {
+  private constructor(name: string, parentVersion: string | undefined) {
     this.name = name
+    this.parentVersion = parentVersion
     process.title = `keelson member ${name}`
     process.on('message', (found: unknown) => {
       const message = toMember(found)

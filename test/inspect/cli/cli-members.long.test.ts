@@ -12,18 +12,21 @@ import { noFlock } from '../../support/harm/folder-locks.ts'
 import { lacks } from '../../support/lacks.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
-/** A worker that answers on a port with its process. It says which port it got. */
+/** A worker that answers on a port with its process, until it ends. It says which port it got. */
 const web = `import { createServer } from 'node:http'
+  import { once } from 'node:events'
   export const server = {
-    init: () => new Promise((resolve) => {
+    init: async (_, context) => {
+      context.trapExit(true)
       const answer = JSON.stringify({ title: process.title, pid: process.pid })
       const http = createServer((_, response) => response.end(answer))
-      http.listen(0, '127.0.0.1', () => {
-        console.log('port ' + http.address().port)
-        resolve({})
-      })
-    }),
+      http.listen(0, '127.0.0.1')
+      await once(http, 'listening')
+      console.log('port ' + http.address().port)
+      return http
+    },
     calls: {}, casts: {},
+    terminate: (http) => new Promise((resolve) => http.close(resolve)),
   }`
 
 const folderWith = (worker: string, options = {}): string => {
@@ -48,14 +51,18 @@ const answerAt = (port: number): Promise<Answer> =>
     const request = get({ port, host: '127.0.0.1', agent: false }, (response) => {
       let text = ''
       response.on('data', (part: Buffer) => (text += part))
+      response.on('error', reject)
       response.on('end', () => resolve(JSON.parse(text)))
     })
     request.on('error', reject)
   })
 
+const portOf = (service: RunningCommand): number =>
+  Number(/port (\d+)/.exec(service.printed())?.[1])
+
 /** The process of each member, when so many have answered on the port that all share. */
 const processes = async (service: RunningCommand, count: number): Promise<Map<string, number>> => {
-  const port = Number(/port (\d+)/.exec(service.printed())?.[1])
+  const port = portOf(service)
   const found = new Map<string, number>()
   while (found.size < count) {
     const { title, pid } = await answerAt(port)
@@ -125,14 +132,15 @@ describe.skipIf(lacks(noFlock))('keelson run --members (needs the build)', () =>
     expect([(await service.ended).status, await shardStates(dir)]).toEqual([0, allClean])
   })
 
-  test('restarts one member after another at SIGHUP, and answers all the time', async () => {
+  test('restarts one member after another at SIGHUP, and answers each request', async () => {
     const dir = folderWith(web)
     const service = await startMembers(dir, 2)
     const before = await processes(service, 2)
     service.process.kill('SIGHUP')
-    await service.says('member a is ready', 'errors')
-    await processes(service, 1)
-    await service.says('member b is ready', 'errors')
+    let isOver = false
+    const over = service.says('member b is ready', 'errors').then(() => (isOver = true))
+    while (!isOver) await answerAt(portOf(service))
+    await over
     const after = await processes(service, 2)
 
     for (const [title, pid] of before) expect(after.get(title), title).not.toBe(pid)
@@ -195,7 +203,7 @@ describe.skipIf(lacks(noFlock))('keelson run --members (needs the build)', () =>
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as { msg: string; member?: string })
-    const ends = lines.filter(({ msg }) => msg.startsWith('SIGTERM: '))
+    const ends = lines.filter(({ msg }) => /^(SIGTERM: |ends in order)/.test(msg))
     expect(ends.map(({ member }) => member ?? 'parent').sort()).toEqual(['a', 'b', 'parent'])
   })
 
@@ -221,6 +229,10 @@ describe.skipIf(lacks(noFlock))('keelson run --members (needs the build)', () =>
     const words = ['attach', '--dir', 'd']
     const asked = await runKeelson([...words, '--member', 'b'], dir, 'process.pid')
     const unnamed = await runKeelson(words, dir)
+    const page = startKeelson(['observe', '--dir', 'd', '--member', 'b'], dir)
+    await page.says(/^Observes \S+\/d, member b, read only/)
+    page.process.kill('SIGTERM')
+    await page.ended
     const unknown = await runKeelson(['observe', '--dir', 'd', '--member', 'x'], dir)
 
     expect([asked.output, asked.status]).toEqual([`${members.get('keelson member b')}\n`, 0])
