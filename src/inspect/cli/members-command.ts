@@ -25,6 +25,12 @@ import { ServiceManager, serviceLog } from './run-command.ts'
 import { startLine, stepText } from './start-view.ts'
 
 /**
+ * Longer than by default: many processes that start at one time may need it, and if one of them does
+ * not come, the parent ends all.
+ */
+const arrivalMs = 20_000
+
+/**
  * Runs the command, in the parent or in a member, and resolves with the exit status.
  * @throws KeelsonError `CONFIG` for too many members
  */
@@ -136,7 +142,7 @@ const memberOptions = (
       file,
       configError('shards', `at least ${members.length} for as many members`, shards),
     )
-  const shared = { name: instance, member, engine: folderEngine({ members }) }
+  const shared = { name: instance, member, engine: folderEngine({ members, arrivalMs }) }
   // The type of the option has the engines that users can make.
   return { ...options, cluster: shared as object as ClusterOptions }
 }

@@ -10,6 +10,11 @@ export type FolderEngine = {
   readonly description: string
   /** All members, in any order: processes of one machine. */
   readonly members: readonly string[]
+  /**
+   * All members begin within this time, in ms. The shards of one that does not are taken by the
+   * others.
+   */
+  readonly arrivalMs: number
 }
 
 /** No folder has more. */
@@ -20,7 +25,10 @@ export const membersMax = 64
  * @throws KeelsonError `CONFIG` unless they are 1 to 64 different names of 1 to 64 letters, digits,
  * `_`, `.` or `-`
  */
-export const folderEngine = (options: { readonly members: readonly string[] }): FolderEngine => {
+export const folderEngine = (
+  options: Pick<FolderEngine, 'members'> & Partial<FolderEngine>,
+): FolderEngine => {
+  const { arrivalMs = 5_000 } = Object(options)
   const names: unknown = Object(options).members
   const isNames =
     Array.isArray(names) &&
@@ -29,5 +37,5 @@ export const folderEngine = (options: { readonly members: readonly string[] }): 
     throw configError('cluster.engine.members', `1 to ${membersMax} names of members`, names)
   if (new Set(names).size < names.length)
     throw configError('cluster.engine.members', 'different names', names)
-  return { description: 'the data folder', members: [...names] }
+  return { description: 'the data folder', members: [...names], arrivalMs }
 }

@@ -34,9 +34,6 @@ const lookMs = 1_000
  */
 const hurriedMs = [0, 25, 100, 250, 250]
 
-/** All members begin within this time, in ms. The shards of one that does not go to the others. */
-const arrivalMs = 5_000
-
 /** A folder is made within this time, in ms. */
 const makingMs = 60_000
 
@@ -183,7 +180,7 @@ class MemberWatch {
   /** Takes what is free, and returns it. @throws DiskError */
   look(): readonly number[] {
     const { engine, member: self } = this.#cluster
-    const { members } = engine
+    const { members, arrivalMs } = engine
     const alive = this.#folder.alive(members)
     for (const member of alive) this.#met.add(member)
     const mayCome = this.#clock.monotonic() < this.#since + arrivalMs

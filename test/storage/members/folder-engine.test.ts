@@ -1,12 +1,13 @@
 import { expect, test } from 'vitest'
 import { folderEngine } from '../../../src/storage/members/folder-engine.ts'
 
-test('the engine of a folder names its members, and no change of the list reaches it', () => {
+test('the engine of a folder names its members and how long they may take, and no change of the list reaches it', () => {
   const members = ['a', 'b']
   const engine = folderEngine({ members })
   members.push('c')
 
   expect(engine.members).toEqual(['a', 'b'])
+  expect(engine.arrivalMs).toBe(5_000)
 })
 
 test.each([

@@ -80,3 +80,17 @@ test('an instance without members has no other one', async () => {
 
   expect(() => app.member('b')).toThrow(expect.objectContaining({ code: 'CONFIG' }))
 })
+
+test.each([
+  [5_000, undefined],
+  [20_000, 20_000],
+])('the shards of a member that does not come are taken after %i ms', async (ms, arrivalMs) => {
+  const world = new FolderMembers(['a', 'b'], {}, arrivalMs === undefined ? {} : { arrivalMs })
+  const [a] = (await world.start(['a'])) as [App]
+  const own = placeShards(4, ['a', 'b']).map((owner) => (owner === 'a' ? 'a' : undefined))
+  await world.clock.advance(ms - 2_000)
+  expect(ownersAt(a)).toEqual(own)
+
+  await world.clock.advance(3_000)
+  expect(ownersAt(a)).toEqual(['a', 'a', 'a', 'a'])
+})

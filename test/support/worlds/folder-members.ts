@@ -52,11 +52,17 @@ export class FolderMembers {
   readonly clock = this.machine.clock
   readonly links: SimulatedLinks
   readonly #names: readonly string[]
+  readonly #engine: { arrivalMs?: number }
   readonly #locks = simulatedLocks(this.machine.disk)
   readonly #apps = new Map<string, App>()
 
-  constructor(names: readonly string[], links: { seed?: number; delayMs?: number } = {}) {
+  constructor(
+    names: readonly string[],
+    links: { seed?: number; delayMs?: number } = {},
+    engine: { arrivalMs?: number } = {},
+  ) {
     this.#names = names
+    this.#engine = engine
     this.links = new SimulatedLinks(this.clock, links)
     onTestFinished(async () => {
       for (const app of this.#apps.values()) await this.during(app.close())
@@ -99,7 +105,7 @@ export class FolderMembers {
   }
 
   #checked(member: string, given: Partial<StartOptions>): ReturnType<typeof loadedOptions> {
-    const engine = folderEngine({ members: this.#names })
+    const engine = folderEngine({ members: this.#names, ...this.#engine })
     const options = {
       ...{ dir: '/data', shards: 4, lmdb: { trickleMs: 0 }, wal: { maxFileSize: 256 * 1024 } },
       ...{ system: createSystem({ clock: this.clock, logger: silentLogger }), ...given },
