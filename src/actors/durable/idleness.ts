@@ -29,9 +29,12 @@ export class Idleness implements HeapEntry {
     this.#wasBusy = true
   }
 
-  /** Looks after the idle time whether the process may rest. */
+  /**
+   * Looks after the idle time whether the process may rest. While a promise is watched it may not, and
+   * no timer runs: a hundred thousand runs that wait in a step would each look every two seconds.
+   */
   watch(): void {
-    if (this.#idleMs === undefined || this.slot >= 0) return
+    if (this.#idleMs === undefined || this.slot >= 0 || this.#pipes > 0) return
     this.#wasBusy = false
     this.#process.kernel.timers.add(this, this.#idleMs)
   }
@@ -60,7 +63,8 @@ export class Idleness implements HeapEntry {
     this.#pipes++
     const settledOne = (): void => {
       this.#pipes--
-      this.#restsIfAsked()
+      if (this.#isAskedFor) this.#restsIfAsked()
+      else if (this.#process.alive) this.watch()
     }
     Promise.resolve(promise).then(settledOne, settledOne)
   }

@@ -12,6 +12,7 @@ import {
   stop,
   supervisor,
 } from '../../../src/index.ts'
+import type { ProcessSystem } from '../../../src/runtime/server/system.ts'
 import type { Simulation } from '../../../src/testing/index.ts'
 import { codeOf, simulated } from '../../support/worlds/simulated-instance.ts'
 
@@ -348,6 +349,28 @@ describe('the end of the work', () => {
     await w.s.advance(9_000)
     expect(w.lives()).toBe(true)
     await w.s.advance(1_500)
+    expect(w.lives()).toBe(false)
+  })
+
+  test('sets no timer of its actor, which rests an idle time after it', async () => {
+    const ends: (() => void)[] = []
+    const w = await world(() => new Promise<void>((resolve) => void ends.push(resolve)), {
+      idleMs: 100,
+    })
+    const { timers } = w.s.system as ProcessSystem
+    const before = timers.size
+    await w.s.during(call(w.ref, 'begin'))
+    await w.s.advance(150)
+    expect(timers.size).toBe(before)
+    await w.s.during(call(w.ref, 'begin'))
+    await w.s.advance(150)
+    ends[0]?.()
+    await w.s.advance(150)
+    expect([w.lives(), timers.size]).toEqual([true, before])
+    ends[1]?.()
+    await w.s.advance(90)
+    expect(w.lives()).toBe(true)
+    await w.s.advance(20)
     expect(w.lives()).toBe(false)
   })
 
