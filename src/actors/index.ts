@@ -210,6 +210,8 @@ export {
   type EntityKind,
   type Failed,
   type Follows,
+  type OwnWork,
+  ownWork,
   whenDurable,
 } from './turns/durable-server.ts'
 export type { EndOptions } from './turns/lifetime.ts'

@@ -6,6 +6,7 @@
  */
 import { call, type Process, processOf } from '../../runtime/index.ts'
 import type { Work } from '../turns/actor-work.ts'
+import { ownWork } from '../turns/durable-server.ts'
 import type { Change, Run } from '../turns/turn-run.ts'
 import type { DurableTerms } from './durable-terms.ts'
 import type { Idleness } from './idleness.ts'
@@ -45,7 +46,7 @@ export class Background {
         const consistsOf = (pieces: Work['pieces']): void => {
           noted.pieces = pieces
         }
-        const life = Object.assign(own, { apply, consistsOf, [itsWork]: noted })
+        const life = Object.assign(own, { apply, consistsOf, [ownWork]: noted })
         await body(Object.defineProperty(life, 'closing', closing))
         // An actor that traps exits hears of failures alone.
         own.unlink(context.self)
@@ -103,11 +104,9 @@ export class Background {
 /** The end of either side ends the wait. */
 const patiently = { timeoutMs: Number.POSITIVE_INFINITY }
 
-const itsWork = Symbol('work')
-
 /** Most work never asks for its signal: it is made on first use. */
 const closing = {
-  get(this: { readonly [itsWork]: Work }): AbortSignal {
-    return this[itsWork].closing
+  get(this: { readonly [ownWork]: Work }): AbortSignal {
+    return this[ownWork].closing
   },
 }

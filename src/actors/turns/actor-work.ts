@@ -13,6 +13,9 @@ export class Work {
   readonly turnSince: number | undefined
   /** The pieces that run now: background work may name its own. */
   pieces: () => readonly string[] = () => []
+  /** Called when the instance begins to close. */
+  onClose: (() => void) | undefined = undefined
+  #isClosing = false
   #closing: AbortController | undefined
 
   constructor(actor: string, what: string, turnSince?: number) {
@@ -21,14 +24,20 @@ export class Work {
     this.turnSince = turnSince
   }
 
-  /** Aborts when the instance begins to close. Made on first use. */
+  get isClosing(): boolean {
+    return this.#isClosing
+  }
+
+  /** Aborts when the instance begins to close. Made on first use: it takes 700 bytes. */
   get closing(): AbortSignal {
     this.#closing ??= new AbortController()
     return this.#closing.signal
   }
 
   close(): void {
+    this.#isClosing = true
     this.#closing?.abort(new KeelsonError('CLOSED', 'the instance is closing'))
+    this.onClose?.()
   }
 }
 

@@ -77,6 +77,21 @@ export const addsCall: unique symbol = Symbol('addsCall')
 /** Calls `act`, which does not throw, when the present turn is durable: for the events of the layers above. */
 export const whenDurable: unique symbol = Symbol('whenDurable')
 
+/** The work itself, of the context of background work. */
+export const ownWork: unique symbol = Symbol('ownWork')
+
+/**
+ * The context of background work, for the layers above: whether and when the instance closes, without
+ * the cost of a signal.
+ */
+export interface OwnWork {
+  readonly [ownWork]: {
+    readonly isClosing: boolean
+    /** Called when the instance begins to close. */
+    onClose: (() => void) | undefined
+  }
+}
+
 /** The entity that a recorded call is for. */
 export type CallTarget = { readonly kind: string; readonly id: string }
 

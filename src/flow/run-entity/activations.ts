@@ -11,6 +11,7 @@ import type {
   ActivationTerms,
   Notified,
   Present,
+  RunBackground,
   RunContext,
   RunEnd,
   RunMessages,
@@ -62,6 +63,7 @@ export class RunActivations {
       activation: undefined,
       isCancelled: false,
       failing,
+      wakers: undefined,
       waiting: new Set(),
       updates: new Map(),
     } as Present
@@ -129,7 +131,7 @@ export class RunActivations {
     context.background(async (background) => {
       let activation = begun ?? new RunActivation(terms)
       for (;;) {
-        const next = await activation.run(background)
+        const next = await activation.run(background as RunBackground)
         if (next === 'rest') return
         activation = new RunActivation({ ...terms, isSecond: next === 'replay' })
       }

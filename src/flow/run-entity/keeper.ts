@@ -23,6 +23,7 @@ import { type ListOptions, listOf, statusBetween } from '../runs/listing.ts'
 import type { RunMessages } from '../runs/messages.ts'
 import { entitiesOf, runKind, schedulesKind } from '../runs/parts.ts'
 import { liveStatuses, type RunState } from '../runs/record.ts'
+import { inTurn, Places } from './waking.ts'
 
 type Messages = {
   continues: { wakeAll: () => void }
@@ -105,8 +106,12 @@ const flowHealth = (context: AnyContext, { workflows, broken }: Start): FlowHeal
 
 /** So many runs are removed at once. */
 const atOnce = 1_000
-/** So many runs wake at a time: one that takes long holds up few others. */
-const wakingMax = 8
+/** So many runs are on their way to where they were at a time. */
+const wakingMax = 32
+/** A run that takes longer gives its place to another one. */
+const placeMs = 250
+/** So many runs of a workflow wake before those of another one. */
+const pageMax = 64
 const cleanEveryMs = 3_600_000
 /** The pause after a pass that has not removed all. */
 const cleanSoonMs = 1_000
@@ -208,58 +213,62 @@ const within = ({ app }: AnyContext, shards?: Shards): AppContext => {
   return { ...(app as AppContext), entity: entity as AppContext['entity'] }
 }
 
-/** Wakes all live runs and the schedules made at run time, in these shards. */
+/** The entities of a kind that are to wake, in pages. */
+type Line = { readonly kind: string; readonly ids: readonly string[] }
+
+/** The entities of a kind that a query finds. A page is read when the one before it is done. */
+function* pagesOf(app: AppContext, kind: string, query: object): Iterable<Line> {
+  const found = app.entity(kind)
+  let cursor: string | undefined
+  do {
+    const page = found.list({
+      ...{ ...query, limit: pageMax, states: false },
+      ...(cursor !== undefined && { cursor }),
+    } as object)
+    yield { kind, ids: page.entries.map(({ id }) => id) }
+    cursor = page.cursor
+  } while (cursor !== undefined)
+}
+
+/**
+ * Wakes the runs that are live and the schedules, in these shards: of each workflow those first that changed longest ago,
+ * and of all workflows in turn. A run that has a process is awake, or on its way: one that begins or
+ * changes meanwhile, and one that somebody called. The event loop turns between two of them, so a
+ * call of others waits for one and not for all.
+ */
 const wakeAll = async (
   context: AnyContext,
   workflows: readonly Workflow[],
   shards?: Shards,
 ): Promise<void> => {
   const app = within(context, shards)
-  for (const { name } of workflows)
-    for (const status of liveStatuses) {
-      const where = { at: statusBetween(status, 0, Number.POSITIVE_INFINITY) }
-      await wakeFound(context, app, runKind(name), { where, order: 'desc' })
+  const { entities } = (context.app as AppContext)[durableActors]
+  const { clock } = context.system
+  const turned = (): Promise<void> => new Promise((resolve) => void clock.soon(resolve))
+  const at = liveStatuses.map((status) => statusBetween(status, 0, Number.POSITIVE_INFINITY))
+  const lines = workflows.flatMap(({ name }) =>
+    at.map((each) => pagesOf(app, runKind(name), { where: { at: each } })),
+  )
+  const places = new Places(wakingMax)
+  for (const { kind, ids } of inTurn([...lines, pagesOf(app, schedulesKind, {})])) {
+    for (const id of ids) {
+      if (entities.holder(`${kind}/${id}`)) continue
+      await places.take(wake(context, kind, id))
+      await turned()
     }
-  await wakeFound(context, app, schedulesKind, {})
+    await turned()
+  }
+  await places.empty()
 }
 
 /**
- * Wakes the entities of a kind that a query finds: runs of one status, the last changed one first,
- * or schedules. A run that changes or begins during that is awake, and comes before the current
- * page. They are woken one after another, with a turn of the event loop between, so that a call of
- * others waits for one of them and not for all.
+ * Resolves when a run is where it was, or has not come there for long: so it holds up few others. One
+ * that does not wake is listed by `blocked()` of its kind.
  */
-const wakeFound = async (
-  context: AnyContext,
-  app: AppContext,
-  kind: string,
-  query: object,
-): Promise<void> => {
-  const found = app.entity(kind)
-  const { clock } = context.system
-  const waking = new Set<Promise<void>>()
-  let cursor: string | undefined
-  do {
-    const page = found.list({
-      ...{ ...query, limit: 128, states: false },
-      ...(cursor !== undefined && { cursor }),
-    } as object)
-    for (const { id } of page.entries) {
-      const one: Promise<void> = wake(context, kind, id).then(() => void waking.delete(one))
-      waking.add(one)
-      while (waking.size >= wakingMax) await Promise.race(waking)
-      await new Promise<void>((resolve) => void clock.soon(resolve))
-    }
-    cursor = page.cursor
-  } while (cursor !== undefined)
-  await Promise.all(waking)
-}
-
-/** A run that does not wake is listed by `blocked()` of its kind. */
 const wake = async (context: AnyContext, kind: string, id: string): Promise<void> => {
   const { app } = context
   const ref = context.to((app as AppContext).entity<Pick<RunMessages, 'calls'>>(kind).ref(id))
-  await call(ref, 'wake', undefined, { timeoutMs: 60_000 }).catch(() => undefined)
+  await call(ref, 'wake', undefined, { timeoutMs: placeMs }).catch(() => undefined)
 }
 
 /**

@@ -2,7 +2,7 @@
  * The entity of a run: its durable state, and the turns that its callers make. The body runs beside
  * its mailbox (`activation.ts`), so no call waits for a step.
  */
-import { type ChildSpec, reply } from '../../runtime/index.ts'
+import { type ChildSpec, noReply, reply } from '../../runtime/index.ts'
 import { kindSpec } from '../../supervisors/index.ts'
 import type { Workflow } from '../runs/body.ts'
 import { runKind } from '../runs/parts.ts'
@@ -43,7 +43,14 @@ const runServer = (workflow: Workflow): RunServer => {
       ...cancelCalls(activations),
       ...repairCalls(activations),
       ...childCalls(activations),
-      wake: (state) => reply(undefined, state),
+      wake: (state, _, context) => {
+        const present = activations.presentOf(context)
+        if (!state || !isLive(state.status) || present.activation?.replay?.hasArrived)
+          return reply(undefined, state)
+        present.wakers ??= []
+        present.wakers.push(context.from)
+        return noReply(state)
+      },
     },
     continues: { ...enterQueue(activations), ...familyContinues(activations) },
     alarms: { ...startTimer(activations), ...cancelAtDeadline(activations) },

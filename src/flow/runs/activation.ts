@@ -4,6 +4,7 @@
  * next and what may start. After a crash, a rest or a divergence another activation begins, and gets the
  * same outcomes in the same order.
  */
+import { ownWork } from '../../actors/index.ts'
 import {
   errorOf,
   invalidArgument,
@@ -35,7 +36,7 @@ import type {
 } from './messages.ts'
 import { cancelKey, type Operation, type Recorded, type RunState } from './record.ts'
 import { Replay } from './replay.ts'
-import { clearLaps, type LoadedRun, loadRun, Patches, watchReplay } from './replaying.ts'
+import { arrive, clearLaps, type LoadedRun, loadRun, Patches, watchReplay } from './replaying.ts'
 import {
   type AfterActivation,
   type BodyEnd,
@@ -114,7 +115,7 @@ export class RunActivation implements EndingActivation, Notified {
 
   /** The instance closes: operations that do something may end, and none begins. */
   get isClosing(): boolean {
-    return this.background.closing.aborted
+    return this.background[ownWork].isClosing
   }
 
   #on(event: ActivationEvent): void {
@@ -173,8 +174,8 @@ export class RunActivation implements EndingActivation, Notified {
     if (this.#demonitor || !background) return
     this.#demonitor = background.system.monitor(background.self as never, () => this.stop())
     background.consistsOf(() => runningSteps(this.replay.inFlight))
-    if (background.closing.aborted) this.#closes()
-    else background.closing.addEventListener('abort', this.#closes)
+    background[ownWork].onClose = this.#closes
+    if (this.isClosing) this.#closes()
   }
 
   /** The body begins; in the turn of the birth of its run what it asks for waits until `run`. */
@@ -329,12 +330,11 @@ export class RunActivation implements EndingActivation, Notified {
   /** Carries out what may start. A cancel goes first. */
   #start(): void {
     if (!this.background || this.isStopped || this.isClosing || this.#cancel === 'placing') return
-    const { isComplete, reopened } = this.replay
-    if (this.#cancel === 'wanted' && !this.isBodyOver && (isComplete || reopened !== undefined)) {
+    const { isComplete, reopened, hasArrived } = this.replay
+    if (hasArrived) arrive(this.present)
+    if (hasArrived && this.#cancel === 'wanted' && !this.isBodyOver)
       this.does(this.#place(isComplete ? undefined : reopened))
-      return
-    }
-    for (const active of this.replay.starting()) void this.#perform(active)
+    else for (const active of this.replay.starting()) void this.#perform(active)
   }
 
   async #perform(active: Active): Promise<void> {
@@ -478,8 +478,6 @@ export class RunActivation implements EndingActivation, Notified {
 
   stop(after: AfterActivation | Promise<never> = 'rest'): void {
     this.#on('stopped')
-    // The process may run another activation, and the signal of a close outlives this one.
-    if (this.#demonitor) this.background.closing.removeEventListener('abort', this.#closes)
     this.#demonitor?.()
     this.#rest.disarm()
     const left = [...(this.replay?.asked.values() ?? [])].filter(({ isOver }) => !isOver)
@@ -487,6 +485,7 @@ export class RunActivation implements EndingActivation, Notified {
     const reason = left[0] && new KeelsonError('EXITED', 'this activation of the run has ended')
     for (const active of left) active.stop(reason)
     if (this.present.activation === this) this.present.activation = undefined
+    arrive(this.present)
     this.#finish(after)
   }
 

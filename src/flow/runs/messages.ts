@@ -1,10 +1,11 @@
 /** The messages of a run's entity, and the parts of its memory. Types only. */
-import type { BackgroundContext, DurableContext } from '../../actors/index.ts'
+import type { BackgroundContext, DurableContext, OwnWork } from '../../actors/index.ts'
 import type { KeptError } from '../../errors.ts'
 import type { CallContext, System } from '../../runtime/index.ts'
 import type { AppContext, durableActors } from '../../supervisors/index.ts'
 import type { Workflow } from './body.ts'
 import type { Outcome, Parent, Recorded, RunState, RunStatus } from './record.ts'
+import type { Replay } from './replay.ts'
 import type { FailingSteps } from './tries.ts'
 import type { Input } from './values.ts'
 
@@ -85,7 +86,7 @@ export type RunMessages = {
     /** Decides the outcome of a step that nobody knows. */
     settle: (request: { readonly key: string; readonly outcome: Outcome }) => void
     childEnded: (end: ChildEnd) => void
-    /** Lets a run that is live go on. */
+    /** Lets a run that is live go on. Answers when its body is where it was, or does not come there. */
     wake: () => void
   }
   continues: {
@@ -110,10 +111,12 @@ export type State = RunState | undefined
 export type RunContext = DurableContext<RunMessages, unknown, State>
 
 /** An activation of a run beside its mailbox. */
-export type RunBackground = BackgroundContext<RunMessages, unknown, State>
+export type RunBackground = BackgroundContext<RunMessages, unknown, State> & OwnWork
 
 /** The turns of a run call its activation with these, once they are durable. */
 export interface Notified {
+  /** `undefined`: the run is not read yet. */
+  readonly replay: Pick<Replay, 'hasArrived'> | undefined
   /** A signal has come, or a cancel, which has no place yet. */
   changed(wantsCancel: boolean): void
   /** The end of a child is recorded. */
@@ -131,6 +134,8 @@ export type Present = {
   /** A cancel had its turn, and the activation may not have heard of it. */
   isCancelled: boolean
   readonly failing: FailingSteps
+  /** The callers that wait until its body is where it was. */
+  wakers: CallContext<RunMessages, unknown, void>['from'][] | undefined
   /** The callers that wait for its end. */
   readonly waiting: Set<CallContext<RunMessages, unknown, RunEnd>['from']>
   /** The callers that wait for answers, by the names of their updates. */

@@ -63,6 +63,11 @@ export class Replay<A extends Asked = Asked> {
     return this.#isComplete
   }
 
+  /** Whether the body is where it was: at the end of its record, or at an operation that is tried again. */
+  get hasArrived(): boolean {
+    return this.isComplete || this.reopened !== undefined
+  }
+
   /** How far the replay is: it grows with each operation and each outcome. */
   get progress(): number {
     return this.asked.size + this.#delivered

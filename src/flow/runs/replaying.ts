@@ -5,7 +5,7 @@
  */
 import { isKeelsonError, keptError } from '../../errors.ts'
 import type { Active } from './active.ts'
-import type { Notified } from './messages.ts'
+import type { Notified, Present } from './messages.ts'
 import { isLive, type Recorded, type RunState } from './record.ts'
 import { diverged } from './replay.ts'
 import type { EndingActivation } from './run-end.ts'
@@ -69,6 +69,14 @@ const readRun = async (activation: EndingActivation & Notified): Promise<LoadedR
 /** Removes the records of earlier bodies. */
 export const clearLaps = async (activation: EndingActivation): Promise<void> => {
   while (await activation.turn((state, context) => [clearing(state, context), state]));
+}
+
+/** The body is where it was, or does not come there: who has woken the run hears of it. */
+export const arrive = (present: Pick<Present, 'wakers'>): void => {
+  const { wakers } = present
+  if (!wakers) return
+  present.wakers = undefined
+  for (const from of wakers) from.reply()
 }
 
 /** The changes of the body that one activation has asked for. */

@@ -1,5 +1,6 @@
 /** The end of one activation of a run, over an entity that the test answers for. */
 import { expect, test } from 'vitest'
+import { ownWork } from '../../../src/actors/index.ts'
 import { virtualClock } from '../../../src/clock.ts'
 import { KeelsonError, keptError } from '../../../src/errors.ts'
 import { type Ctx, workflow } from '../../../src/flow/index.ts'
@@ -33,7 +34,7 @@ const activated = (status: RunStatus = 'running') => {
   } as unknown as Present
   const background = {
     ...{ apply, now: () => 0, self: {}, consistsOf: () => undefined },
-    closing: new AbortController().signal,
+    [ownWork]: { isClosing: false, onClose: undefined },
     system: { clock, monitor: () => () => undefined, events: { listenerCount: () => 0 } },
   }
   const hangs = workflow('hangs', (_: Ctx) => {

@@ -170,12 +170,10 @@ describe('again', () => {
     })
     const w = await flowWorld([laps])
     const added = vi.spyOn(AbortSignal.prototype, 'addEventListener')
-    const removed = vi.spyOn(AbortSignal.prototype, 'removeEventListener')
     onTestFinished(() => void vi.restoreAllMocks())
     await w.during(w.flow.start(laps, 0, { id: '1' }))
     await resultOf(w, laps)
-    expect(added.mock.calls.length).toBeGreaterThan(40)
-    expect(added.mock.calls.length - removed.mock.calls.length).toBeLessThan(10)
+    expect(added.mock.calls.length).toBeLessThan(10)
   })
 })
 
