@@ -201,7 +201,8 @@ export const run = async (options) => {
   const results = wantedCases.length > 0 ? await playCases(wantedCases, options) : []
   for (const { title, play, ...sizes } of lives) {
     if (options.only.length === 0 || !isWanted(options.only, title)) continue
-    const rows = await play(options.quick ? sizes.quick : sizes.full)
+    const size = options.quick ? sizes.quick : sizes.full
+    const rows = await play(options.rows === undefined ? size : { runs: options.rows })
     console.log(`${title}\n${table(rows)}\n`)
     results.push({ case: title, rows })
   }

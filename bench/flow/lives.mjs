@@ -9,6 +9,15 @@ const program = fileURLToPath(new URL('./lives-player.mjs', import.meta.url))
 const ms = (value) => `${value.toFixed(value < 10 ? 1 : 0)} ms`
 const count = (value) => value.toLocaleString('en')
 
+/** With the figures without the waits for a processor in brackets. */
+const calls = ({ calls, all, own }) =>
+  `${count(calls)}: ${ms(all.p50)}, ${ms(all.p99)} (${ms(own.p50)}, ${ms(own.p99)})`
+
+const share = (time) =>
+  `ran ${percent(time.ranMs, time.ms)}, waited for a processor ${percent(time.waitedMs, time.ms)}`
+
+const percent = (part, all) => `${((100 * part) / all).toFixed(0)} %`
+
 /** Starts a player on a folder, which is made if need be; `startMs` is the time of its `start`. */
 const playerOn = async (dir) => {
   mkdirSync(dir, { recursive: true })
@@ -31,14 +40,17 @@ const live = async (dir, { runs }) => {
   const { seconds } = await first.player.ask({ kind: 'hold', runs })
   await first.player.kill()
   const { player, startMs } = await playerOn(dir)
-  const { heldMs, p50, p99, calls, heapMb } = await player.ask({ kind: 'held', runs })
+  const { waking, awake, heapMb } = await player.ask({ kind: 'held', runs })
   const { releasedMs } = await player.ask({ kind: 'release', runs })
   await player.stop()
   return [
     ['runs in their second step', `${count(runs)} in ${seconds.toFixed(1)} s`],
     ['start after a kill', ms(startMs)],
-    ['all in their second step again after', ms(startMs + heldMs)],
-    ['calls in this time: p50, p99', `${count(calls)}: ${ms(p50)}, ${ms(p99)}`],
+    ['all in their second step again after', ms(startMs + waking.ms)],
+    ['calls in this time: p50, p99', calls(waking)],
+    ['… when all are awake', calls(awake)],
+    ['the main thread in this time', share(waking)],
+    ['… when all are awake', share(awake)],
     ['heap with all of them', `${heapMb.toFixed(0)} MB`],
     ['all completed, their results checked', `${ms(releasedMs)} later`],
   ]
