@@ -19,13 +19,17 @@ export type Body = (life: object) => unknown
 export class Background {
   readonly #terms: DurableTerms
   readonly #context: SharedContext
-  readonly #idleness: Pick<Idleness, 'piped'>
+  readonly #idleness: Pick<Idleness, 'holds' | 'lets'>
   // Most actors never have work: the lists are made on first use.
   #working: Set<Process> | undefined
   /** The background work that runs, with that of steps, alarms and promises of its machine. */
   #running: Set<Work> | undefined
 
-  constructor(terms: DurableTerms, context: SharedContext, idleness: Pick<Idleness, 'piped'>) {
+  constructor(
+    terms: DurableTerms,
+    context: SharedContext,
+    idleness: Pick<Idleness, 'holds' | 'lets'>,
+  ) {
     this.#terms = terms
     this.#context = context
     this.#idleness = idleness
@@ -56,14 +60,12 @@ export class Background {
     const process = processOf({ self: ref })
     this.#working ??= new Set()
     this.#working.add(process)
-    const ended = new Promise<void>((resolve) => {
-      context.system.monitor(ref, () => {
-        this.#working?.delete(process)
-        if (work) this.#settled(work)
-        resolve()
-      })
+    this.#idleness.holds()
+    context.system.monitor(ref, () => {
+      this.#working?.delete(process)
+      if (work) this.#settled(work)
+      this.#idleness.lets()
     })
-    this.#idleness.piped(ended)
   }
 
   /** A turn whose handler is pending: a close waits for that of a step or an alarm. */

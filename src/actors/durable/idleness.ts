@@ -60,13 +60,21 @@ export class Idleness implements HeapEntry {
 
   /** Watches a promise that `pipe` waits for. */
   piped(promise: Promise<unknown>): void {
-    this.#pipes++
-    const settledOne = (): void => {
-      this.#pipes--
-      if (this.#isAskedFor) this.#restsIfAsked()
-      else if (this.#process.alive) this.watch()
-    }
+    this.holds()
+    const settledOne = (): void => this.lets()
     Promise.resolve(promise).then(settledOne, settledOne)
+  }
+
+  /** Something begins with which the process may not rest. */
+  holds(): void {
+    this.#pipes++
+  }
+
+  /** It has ended. */
+  lets(): void {
+    this.#pipes--
+    if (this.#isAskedFor) this.#restsIfAsked()
+    else if (this.#process.alive) this.watch()
   }
 
   /**

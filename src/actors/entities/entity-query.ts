@@ -66,7 +66,7 @@ export type EntityQuery = {
   /** The id in the key of a row. */
   readonly idOf: (rowKey: string) => string
   /** Identifies the query, for its cursors. */
-  readonly fingerprint: string
+  readonly fingerprint: () => string
 }
 
 const optionNames = ['where', 'prefix', 'limit', 'cursor', 'order', 'states']
@@ -84,14 +84,14 @@ export const entityQuery = (kind: string, options: ListOptions<never>): EntityQu
     throw invalidArgument('prefix', 'text without NUL', prefix)
   const all = where === undefined ? idsOf(kind, prefix) : found(kind, where, prefix)
   const reverse = order === 'desc'
-  const fingerprint = fingerprintOf(kind, all.gt, all.gte, all.lt, order, states)
+  const fingerprint = (): string => fingerprintOf(kind, all.gt, all.gte, all.lt, order, states)
   const range =
     cursor === undefined
       ? all
       : behind(
           { ...all },
           reverse,
-          keyBehind(cursor, fingerprint, (key) => checked(kind, key)),
+          keyBehind(cursor, fingerprint(), (key) => checked(kind, key)),
         )
   const idOf =
     where === undefined

@@ -19,14 +19,14 @@ export type Page<Entry> = {
 /** The first entries of a walk, at most `limit`, each made of a key and what the walk has of it. */
 export const pageFrom = <Found, Entry>(
   walk: Iterable<readonly [key: string, found: Found]>,
-  { limit, fingerprint }: { readonly limit: number; readonly fingerprint: string },
+  { limit, fingerprint }: { readonly limit: number; readonly fingerprint: () => string },
   entryOf: (key: string, found: Found) => Entry,
 ): Page<Entry> => {
   const entries: Entry[] = []
   let last = ''
   for (const [key, found] of walk) {
     if (entries.length === limit)
-      return { entries, cursor: cursorAt(fingerprint, last), exhausted: false }
+      return { entries, cursor: cursorAt(fingerprint(), last), exhausted: false }
     entries.push(entryOf(key, found))
     last = key
   }

@@ -39,8 +39,8 @@ export type RangeQuery = {
   readonly limit: number
   readonly values: boolean
   readonly freshness: Freshness
-  /** Identifies the query, for its cursors. */
-  readonly fingerprint: string
+  /** Identifies the query, for its cursors. A hash: most pages have none. */
+  readonly fingerprint: () => string
 }
 
 const optionNames = [
@@ -56,11 +56,11 @@ export const rangeQuery = (options: RangeOptions): RangeQuery => {
   const { cursor } = options
   const bounds = narrowed(options)
   const { gt, gte, lt, lte } = bounds
-  const fingerprint = fingerprintOf(gt, gte, lt, lte, reverse, values)
+  const fingerprint = (): string => fingerprintOf(gt, gte, lt, lte, reverse, values)
   const range =
     cursor === undefined
       ? bounds
-      : behind(bounds, reverse, keyBehind(cursor, fingerprint, checkKey))
+      : behind(bounds, reverse, keyBehind(cursor, fingerprint(), checkKey))
   const freshness = checkFreshness(options.freshness)
   return { range: { ...range, reverse }, limit, values, freshness, fingerprint }
 }

@@ -68,9 +68,12 @@ export interface DurableRows extends ReadRows {
   delete(key: string): boolean
 }
 
+/** Of a layer without changes: most turns only read. */
+const none = new Map<string, StoredValue | undefined>()
+
 /** The changes of one turn, over those of earlier turns that are not durable yet. */
 export class OwnLayer {
-  readonly #changes = new Map<string, StoredValue | undefined>()
+  #changes: Map<string, StoredValue | undefined> = none
   #below: OwnLayer | undefined
   #isOut = false
 
@@ -84,6 +87,7 @@ export class OwnLayer {
   }
 
   set(key: string, value: StoredValue | undefined): void {
+    if (this.#changes === none) this.#changes = new Map()
     this.#changes.set(key, value)
   }
 
@@ -107,7 +111,7 @@ export class OwnLayer {
   /** The turn is durable, and those before it: the shard shows their rows. */
   leave(): void {
     this.#isOut = true
-    this.#changes.clear()
+    this.#changes = none
     this.#below = undefined
   }
 }

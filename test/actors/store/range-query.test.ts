@@ -27,7 +27,7 @@ describe('a range query', () => {
   test('goes on behind its cursor, forwards and backwards', () => {
     const forwards = rangeQuery({ gte: 'a', lt: 'x' })
     expect(
-      rangeQuery({ gte: 'a', lt: 'x', cursor: cursorAt(forwards.fingerprint, 'k') }).range,
+      rangeQuery({ gte: 'a', lt: 'x', cursor: cursorAt(forwards.fingerprint(), 'k') }).range,
     ).toEqual({
       gt: 'k',
       lt: 'x',
@@ -39,13 +39,13 @@ describe('a range query', () => {
       gte: 'a',
       lt: 'x',
       reverse: true,
-      cursor: cursorAt(backwards.fingerprint, 'k'),
+      cursor: cursorAt(backwards.fingerprint(), 'k'),
     }
     expect(rangeQuery(options).range).toEqual({ gte: 'a', lt: 'k', reverse: true })
   })
 
   test('refuses the cursor of another query, and what is no cursor', () => {
-    const cursor = cursorAt(rangeQuery({ gte: 'a' }).fingerprint, 'k')
+    const cursor = cursorAt(rangeQuery({ gte: 'a' }).fingerprint(), 'k')
 
     expect(codeOf(() => rangeQuery({ gte: 'b', cursor }))).toBe('BAD_CURSOR')
     expect(codeOf(() => rangeQuery({ gte: 'a', reverse: true, cursor }))).toBe('BAD_CURSOR')
