@@ -1,6 +1,6 @@
 /**
- * The meaning of a failed call to the owner of a shard for the write or the read behind it: whether
- * it may be repeated, and which error its caller gets. Pure.
+ * The meaning of a failed call to the owner of a shard for its write or read: whether it may
+ * be repeated, and which error its caller gets. Pure.
  */
 import { type ErrorCode, isKeelsonError, KeelsonError } from '../../errors.ts'
 

@@ -1,5 +1,5 @@
 /**
- * Pages over several shards: the rows of those that are here in one walk, and the pages of several
+ * Pages over several shards: the rows of the shards here in one walk, and the pages of several
  * members as one. It is apart from `store-reader.ts` because another member is answered with it too.
  */
 import { compareKeys, type Row } from '../../storage/index.ts'
@@ -39,7 +39,7 @@ export const rowsOf = (
 
 /**
  * One page of pages that answer the same query for different shards. It ends with the last key of
- * each that is not exhausted: the next keys may be behind it.
+ * each that is not exhausted: the next keys may follow it.
  */
 export const mergedPages = (
   pages: readonly RangePage[],
@@ -56,7 +56,7 @@ export const mergedPages = (
   const exhausted = ends.length === 0 && entries.length === all.length
   return {
     entries,
-    cursor: exhausted ? undefined : cursorAt(fingerprint, entries.at(-1)?.[0] ?? ''),
+    cursor: exhausted ? undefined : cursorAt(fingerprint(), entries.at(-1)?.[0] ?? ''),
     exhausted,
     positions: pages
       .flatMap((page) => page.positions)

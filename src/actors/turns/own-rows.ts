@@ -68,12 +68,10 @@ export interface DurableRows extends ReadRows {
   delete(key: string): boolean
 }
 
-/** Of a layer without changes: most turns only read. */
-const none = new Map<string, StoredValue | undefined>()
-
 /** The changes of one turn, over those of earlier turns that are not durable yet. */
 export class OwnLayer {
-  #changes: Map<string, StoredValue | undefined> = none
+  /** Most turns only read, and make none. */
+  #changes: Map<string, StoredValue | undefined> | undefined
   #below: OwnLayer | undefined
   #isOut = false
 
@@ -83,18 +81,18 @@ export class OwnLayer {
 
   /** Its changes: of each key the last one. */
   get changes(): ReadonlyMap<string, StoredValue | undefined> {
-    return this.#changes
+    return this.#changes ?? new Map()
   }
 
   set(key: string, value: StoredValue | undefined): void {
-    if (this.#changes === none) this.#changes = new Map()
+    this.#changes ??= new Map()
     this.#changes.set(key, value)
   }
 
   /** The newest change of a row; `null`: it is removed, `undefined`: no layer changes it. */
   find(key: string): StoredValue | null | undefined {
     for (let layer: OwnLayer | undefined = this; layer; layer = layer.#below)
-      if (layer.#changes.has(key)) return layer.#changes.get(key) ?? null
+      if (layer.#changes?.has(key)) return layer.#changes.get(key) ?? null
     return undefined
   }
 
@@ -102,7 +100,7 @@ export class OwnLayer {
   within(range: RowRange): readonly RowChange[] {
     const found = new Map<string, Row | undefined>()
     for (let layer: OwnLayer | undefined = this; layer; layer = layer.#below)
-      for (const [key, value] of layer.#changes)
+      for (const [key, value] of layer.#changes ?? [])
         if (!found.has(key) && isWithin(key, range)) found.set(key, value && rowOf(value))
     const sign = range.reverse ? -1 : 1
     return [...found].sort(([left], [right]) => sign * compareKeys(left, right))
@@ -111,7 +109,7 @@ export class OwnLayer {
   /** The turn is durable, and those before it: the shard shows their rows. */
   leave(): void {
     this.#isOut = true
-    this.#changes = none
+    this.#changes = undefined
     this.#below = undefined
   }
 }

@@ -233,7 +233,7 @@ function* pagesOf(app: AppContext, kind: string, query: object): Iterable<Line> 
 /**
  * Wakes the runs that are live and the schedules, in these shards: of each workflow those first that changed longest ago,
  * and of all workflows in turn. A run that has a process is awake, or on its way: one that begins or
- * changes meanwhile, and one that somebody called. The event loop turns between two of them, so a
+ * changes meanwhile, and one that was called. The event loop turns between two of them, so a
  * call of others waits for one and not for all.
  */
 const wakeAll = async (

@@ -1,6 +1,5 @@
 /**
- * How a keeper goes through many runs at its start: which come next, and how many are under way at a
- * time. It is apart from the keeper, its only importer, because it knows neither runs nor a clock.
+ * How a keeper goes through many runs at its start: which come next, and how many at a time. It is apart from the keeper, its only importer, because it knows neither runs nor a clock.
  */
 
 /** One item of each line, then the next one of each, until all lines end: a short one waits for no long one. */
@@ -18,7 +17,7 @@ export function* inTurn<T>(lines: readonly Iterable<T>[]): Iterable<T> {
   }
 }
 
-/** The places for work that is under way. */
+/** The places for work. */
 export class Places {
   readonly #max: number
   #taken = 0
@@ -38,7 +37,7 @@ export class Places {
     await this.#until(this.#max - 1)
   }
 
-  /** Resolves when no work is under way. */
+  /** Resolves when all work has ended. */
   empty(): Promise<void> {
     return this.#until(0)
   }
