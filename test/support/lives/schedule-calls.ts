@@ -232,7 +232,8 @@ export class ScheduleCalls {
   /** Judges the end of all lives. */
   judgeEnd(): void {
     this.looks()
-    this.ledger.judgeEnd(this.#life.now)
+    // The run of a time that has only just come may be on its way.
+    this.ledger.judgeEnd(this.#life.now - 1_000)
     this.#life.tally['runs of schedules'] = this.#runs()?.length ?? 0
   }
 }

@@ -392,10 +392,15 @@ export class JobLedger {
     if (job.retried === 'yes' && this.#ends.size === 0) this.#fails(id, 'is dead without a new try')
   }
 
-  /** The log has all lines of the try that was done, and of each other one all or none. */
+  /**
+   * The log has all lines of the try that was done, and of each other one all or none. A look at a
+   * running one has the lines so far, and its answer may come after the next ones.
+   */
   #judgeLog(id: string, job: SeenJob, { state, log, result }: JobLook): void {
     let at = 0
-    for (const { lines, end } of job.tries) {
+    for (const { lines: all, end } of job.tries) {
+      const isLast = all === job.tries.at(-1)?.lines
+      const lines = state === 'running' && isLast ? all.slice(0, log.length - at) : all
       const isThere = lines.length > 0 && lines.every((line, index) => log[at + index] === line)
       const isDone = state === 'done' && end && 'value' in end && end.value === result
       if (isThere) at += lines.length
