@@ -12,8 +12,12 @@ import {
   type ChildSpec,
   call,
   type Directory,
+  type From,
+  type GenServer,
   kernelOf,
+  type Name,
   NameWaits,
+  noReply,
   type Process,
   processOf,
   type Ref,
@@ -23,12 +27,16 @@ import {
   type SupervisorMessages,
   type System,
   startChild,
+  worker,
 } from '../../runtime/index.ts'
 import { workerKind } from '../../storage/index.ts'
+import { Access } from '../core/access.ts'
+import { isList, isOneOf, isRecord, isText } from '../core/payload-check.ts'
+import { instanceName } from '../core/shard-name.ts'
 import { movedError, type ShardOwners } from '../links/shard-owners.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
 import { type Elsewhere, type Entities, isElsewhere, type OwnersQuestion } from './entities.ts'
-import { type Messages, serviceName, serviceSpec } from './entity-service.ts'
+import { EntityHandle } from './entity-handle.ts'
 
 type Names = Directory<Process>
 
@@ -202,3 +210,69 @@ const leaving = (shard: ActorShard, here: Names): Names => ({
     return fault?.code === 'CLOSED' ? movedError(shard.index) : fault
   },
 })
+
+// The process that answers other members about the entities whose shards are here, beside their
+// messages: looks at durable states, and what operators do by hand.
+
+/** The methods of a handle that other members may ask for. Their first argument is the id. */
+const askedMethods = [
+  ...(['state', 'stop', 'unblock', 'retryStep', 'fireAlarm', 'cancelAlarm'] as const),
+] as const
+
+/** The messages of the service. */
+export type Messages = { calls: { ask: (question: OwnersQuestion) => unknown } }
+
+/** The name of the service, at each member. */
+export const serviceName = (instance: string): Name<Messages> =>
+  instanceName<Messages>('entity_service', instance)
+
+const server: GenServer<Messages, Entities, Entities> = {
+  init: (entities) => entities,
+  accepts: {
+    calls: {
+      ask: isRecord({
+        ...{ kind: isText, id: isText, rest: isList },
+        method: isOneOf(...askedMethods),
+      }),
+    },
+    casts: {},
+    infos: {},
+  },
+  calls: {
+    ask: (entities, question, { from }) => {
+      answer(entities, question, from)
+      return noReply(entities)
+    },
+  },
+  casts: {},
+  infos: {},
+}
+
+/** Answers later: one question does not hold up the next one. */
+const answer = (entities: Entities, question: OwnersQuestion, from: From<unknown>): void => {
+  asked(entities, question).then(
+    (value) => from.reply(value),
+    (error) => from.fail(error),
+  )
+}
+
+const asked = async (
+  entities: Entities,
+  { kind, id, method, rest }: OwnersQuestion,
+): Promise<unknown> => {
+  const shard = entities.shardOf(`${kind}/${id}`)
+  if (isElsewhere(shard)) throw movedError(shard.index)
+  const handle = new EntityHandle(entities, kind, new Access())
+  return (handle[method as (typeof askedMethods)[number]] as (...given: unknown[]) => unknown).call(
+    handle,
+    id,
+    ...rest,
+  )
+}
+
+/** The service as a part of the tree. */
+export const serviceSpec = (entities: Entities): ChildSpec =>
+  worker('entity_service', server, entities, {
+    mailboxMax: Number.POSITIVE_INFINITY,
+    name: serviceName(entities.instance),
+  })

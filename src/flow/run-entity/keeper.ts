@@ -23,7 +23,6 @@ import { type ListOptions, listOf, statusBetween } from '../runs/listing.ts'
 import type { RunMessages } from '../runs/messages.ts'
 import { entitiesOf, runKind, schedulesKind } from '../runs/parts.ts'
 import { liveStatuses, type RunState } from '../runs/record.ts'
-import { inTurn, Places } from './waking.ts'
 
 type Messages = {
   continues: { wakeAll: () => void }
@@ -296,3 +295,54 @@ const clean = async (context: AnyContext, { name, options }: Workflow): Promise<
 
 const mayGo = (state: RunState | undefined): boolean =>
   !state?.parent || state.isParentNotified === true
+
+// How it goes through many runs: which come next, and how many at a time.
+
+/** One item of each line, then the next one of each, until all lines end: a short one waits for no long one. */
+export function* inTurn<T>(lines: readonly Iterable<T>[]): Iterable<T> {
+  let left = lines.map((line) => line[Symbol.iterator]())
+  while (left.length > 0) {
+    const longer: typeof left = []
+    for (const line of left) {
+      const { done, value } = line.next()
+      if (done) continue
+      longer.push(line)
+      yield value
+    }
+    left = longer
+  }
+}
+
+/** The places for work. */
+export class Places {
+  readonly #max: number
+  #taken = 0
+  #freed: (() => void) | undefined
+
+  constructor(max: number) {
+    this.#max = max
+  }
+
+  /** Begins a work at once, which never rejects. Resolves when there is a place for another one. */
+  async take(work: Promise<void>): Promise<void> {
+    this.#taken++
+    void work.then(() => {
+      this.#taken--
+      this.#freed?.()
+    })
+    await this.#until(this.#max - 1)
+  }
+
+  /** Resolves when all work has ended. */
+  empty(): Promise<void> {
+    return this.#until(0)
+  }
+
+  /** One caller at a time. */
+  async #until(taken: number): Promise<void> {
+    while (this.#taken > taken)
+      await new Promise<void>((resolve) => {
+        this.#freed = resolve
+      })
+  }
+}

@@ -1,6 +1,6 @@
 /** Which failures of a server end a start of a member, and which ones it waits for: each class of PostgreSQL, and codes of Node. */
 import { expect, test } from 'vitest'
-import { troubleIn, troubleText } from '../../../src/adapters/postgres/engine-trouble.ts'
+import { troubleIn, troubleText } from '../../../src/adapters/postgres/engine-lane.ts'
 
 /** The classes of SQLSTATEs of PostgreSQL 17, and some of CockroachDB. */
 const classes = (

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { type Ctx, workflow } from '../../../src/flow/index.ts'
 import { cancelAtDeadline } from '../../../src/flow/run-entity/run-control.ts'
-import { childCalls, familyContinues } from '../../../src/flow/run-entity/run-family.ts'
+import { childCalls, familyContinues } from '../../../src/flow/run-entity/run-entity.ts'
 import { startTimer } from '../../../src/flow/run-entity/run-start.ts'
 import type { RunMessages } from '../../../src/flow/runs/messages.ts'
 import type { Parent, RunState } from '../../../src/flow/runs/record.ts'

@@ -1,7 +1,7 @@
 /** How a keeper wakes many runs at its start: in which order, how many at a time, and what holds none of them up. */
 import { describe, expect, test } from 'vitest'
 import { type Ctx, workflow } from '../../../src/flow/index.ts'
-import { inTurn, Places } from '../../../src/flow/run-entity/waking.ts'
+import { inTurn, Places } from '../../../src/flow/run-entity/keeper.ts'
 import { flowWorld, type Workflows } from '../../support/worlds/flow-world.ts'
 
 const ids = (count: number): string[] => Array.from({ length: count }, (_, at) => `${at}`)

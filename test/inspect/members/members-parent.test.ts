@@ -2,9 +2,9 @@
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import type { FromMember } from '../../../src/inspect/members/member-message.ts'
-import { memberNames } from '../../../src/inspect/members/member-names.ts'
 import { type MemberProcesses, MembersParent } from '../../../src/inspect/members/members-parent.ts'
 import type { MemberEnd } from '../../../src/inspect/members/members-plan.ts'
+import { memberNames } from '../../../src/inspect/members/members-plan.ts'
 import { checkMembersOptions } from '../../../src/supervisors/index.ts'
 import { capturedLog } from '../../../src/testing/index.ts'
 

@@ -1,6 +1,6 @@
 /** About how many bytes a value takes. */
 import { expect, test } from 'vitest'
-import { sizeOf } from '../../../src/runtime/words/value-size.ts'
+import { sizeOf } from '../../../src/runtime/process/process-info.ts'
 
 const row = (at: number) => ({ at, name: 'x'.repeat(100) })
 const rows = (count: number) => Array.from({ length: count }, (_, at) => row(at))

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { seededRandom } from '../../../src/clock.ts'
 import type { LoggedTurn } from '../../../src/storage/examination/logged-turn.ts'
-import { chainIn } from '../../../src/storage/examination/turn-chain.ts'
+import { chainIn } from '../../../src/storage/examination/turn-scan.ts'
 import { newest, placesOf } from '../../support/lives/history-life.ts'
 import { liveTurns, type TurnLife } from '../../support/lives/turn-life.ts'
 import { seedsOf } from '../../support/tier.ts'
