@@ -315,7 +315,8 @@ export class JobLedger {
     const isExact = !this.#hasUnknown && [...this.#jobs.values()].every(isCertain)
     for (const [id, job] of this.#jobs) {
       if (job.removed === 'yes') continue
-      open.set(id, job.tries.length)
+      // One that runs is not meant, also if it waits for another try before the answer comes.
+      open.set(id, job.running(this.#life) ? -1 : job.tries.length)
       const { priority = where.priority } = job
       if (job.removed === 'no' && priority === (where.priority ?? priority)) job.removed = 'maybe'
     }

@@ -25,6 +25,8 @@ type Fact = {
 
 class SeenSchedule {
   known: ScheduleKnown = 'none'
+  /** When it was first asked for: a request without an answer may have made it. */
+  askedAt: number | undefined
   readonly facts: Fact[] = []
   readonly runs = new Set<string>()
   /** The runs that there were when it was paused or deleted. */
@@ -68,6 +70,7 @@ export class ScheduleLedger {
   asks(name: string, at: number, isDelete = false): ScheduleKnown {
     const seen = this.#of(name)
     const { known } = seen
+    seen.askedAt ??= at
     this.#closes(seen, at)
     Object.assign(seen, { known: undefined, quiet: undefined, unknownIn: this.#life })
     if (isDelete) for (const fact of seen.facts) fact.isLost = true
@@ -155,8 +158,9 @@ export class ScheduleLedger {
     const isQuiet = seen.quiet && (seen.known === 'none' || isOfTime)
     if (isQuiet && !seen.quiet?.has(id)) this.#fails('W7', name, `${id} begins, and it is at rest`)
     if (!isOfTime) return
-    const first = seen.facts[0]
-    if (!first || time <= first.from) this.#fails('W7', name, `${id} is of a time before its first`)
+    const first = seen.askedAt ?? seen.facts[0]?.from
+    if (first === undefined || time <= first)
+      this.#fails('W7', name, `${id} is of a time before its first`)
     for (const { from, until, known } of seen.facts) {
       if (time <= from || time >= until) continue
       const isTime = known !== 'none' && !known.isPaused && time % this.#every(known) === 0
