@@ -158,8 +158,8 @@ export class ScheduleLedger {
     const isQuiet = seen.quiet && (seen.known === 'none' || isOfTime)
     if (isQuiet && !seen.quiet?.has(id)) this.#fails('W7', name, `${id} begins, and it is at rest`)
     if (!isOfTime) return
-    const first = seen.askedAt ?? seen.facts[0]?.from
-    if (first === undefined || time <= first)
+    const known = seen.facts[0]?.from ?? Number.POSITIVE_INFINITY
+    if (time <= Math.min(known, seen.askedAt ?? known))
       this.#fails('W7', name, `${id} is of a time before its first`)
     for (const { from, until, known } of seen.facts) {
       if (time <= from || time >= until) continue
