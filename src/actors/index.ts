@@ -4,7 +4,7 @@
  *
  * - admission: the gate of a shard, its tokens, the allowance over all shards
  * - core: names, options and events, a shard's phase, gate, time and read view, checks, weights
- * - links: what the members of a cluster say to each other, and who has which shard
+ * - links: the messages of the members of a cluster to each other, and the owner of each shard
  * - overlay: committed changes that the projection does not show yet
  * - log: `wal_writer`, the one writer of a shard's log; the open log and the groups on their way
  * - projection: `applier` and `lmdb_writer`, and the outbox between them; derived rows, its modes

@@ -199,7 +199,7 @@ const startHere = async (
   }
 }
 
-/** What a member that closes does not take any more is for the next owner. */
+/** The messages that a closing member refuses go to the next owner. */
 const leaving = (shard: ActorShard, here: Names): Names => ({
   holderOf: (name) => here.holderOf(name),
   wake: (name) => here.wake?.(name),

@@ -83,7 +83,7 @@ export interface Elsewhere {
    * `ELSEWHERE`. `undefined`: the shard is here.
    */
   leads(id: string, context: ChildContext, spec: ChildSpec): StartResult<unknown> | undefined
-  /** What other members ask here. */
+  /** The service of other members. */
   childSpec(): ChildSpec
   /** As `Entities.askOwner`. */
   ask(question: OwnersQuestion, options: CallOptions): Promise<unknown>
@@ -192,7 +192,7 @@ export class Entities {
     for (const listener of this.#onRuns) listener()
   }
 
-  /** What serves other members, as a part of the tree; `undefined`: there are none. */
+  /** The service of other members, as a part of the tree; `undefined`: there are none. */
   childSpec(): ChildSpec | undefined {
     return this.#elsewhere?.childSpec()
   }

@@ -68,7 +68,7 @@ export class Forwarder implements Behaviour {
   #monitor(): void {
     const { link, target, shard, onLeft } = this.#terms
     this.#unmonitor ??= link.monitor(target, (reason) => {
-      // What came since is for the actor that the next message wakes.
+      // Later messages are for the actor that the next one wakes.
       const left = shard === undefined ? [] : this.#takeMailbox()
       this.process.end(reason)
       onLeft(left)

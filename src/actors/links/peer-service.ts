@@ -16,7 +16,7 @@ import {
 import type { Link, PeerRequest, PeerService } from './link.ts'
 import { linkKinds } from './link-message.ts'
 
-/** What any process understands. */
+/** The messages that every process takes. */
 export type AnyMessages = {
   calls: Record<string, (payload: unknown) => unknown>
   casts: Record<string, (payload: unknown) => void>

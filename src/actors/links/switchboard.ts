@@ -114,7 +114,7 @@ const server: GenServer<Messages, State, Linked> = {
   calls: {},
   casts: {},
 
-  // What was answered leaves before the links end.
+  // Answers leave before the links end.
   terminate: async ({ links }) => {
     await Promise.all([...links].map((link) => link.left()))
   },

@@ -71,7 +71,7 @@ export const clearLaps = async (activation: EndingActivation): Promise<void> => 
   while (await activation.turn((state, context) => [clearing(state, context), state]));
 }
 
-/** The body is where it was, or does not come there: who has woken the run hears of it. */
+/** The body is where it was, or does not come there: the caller that woke the run hears of it. */
 export const arrive = (present: Pick<Present, 'wakers'>): void => {
   const { wakers } = present
   if (!wakers) return

@@ -25,7 +25,7 @@ export interface MemberProcesses {
   kill(member: string): void
 }
 
-/** What a parent works with. */
+/** The ports of a parent. */
 export type ParentPorts = {
   readonly clock: Clock
   readonly log: Logger

@@ -228,7 +228,7 @@ export type InstanceParts = {
   readonly backups: BackupParts
   readonly readiness: Readiness
   readonly crashLoops: CrashLoops
-  /** The other members of a folder, and who has which shard. */
+  /** The other members of a folder, and the owner of each shard. */
   readonly members: Members | undefined
   /** The way of the store to shards that they have. */
   readonly routes: StoreRoutes | undefined
