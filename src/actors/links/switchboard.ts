@@ -160,9 +160,11 @@ const server: GenServer<Messages, State, Linked> = {
     },
     linkEnded: (state, { member, end }, context) => {
       const { logger, clock } = context.system
-      const facts = { code: end.reason.code, reason: end.reason }
-      if (end.isPlain) logger.info(`the link to ${member} has ended: ${end.reason.message}`, facts)
-      else logger.warn(`the link to ${member} was ended: ${reasonText(end.reason)}`, facts)
+      const { reason, isPlain } = end
+      const { code, message } = reason
+      // A member that ends is nothing that a stack would explain.
+      if (isPlain) logger.info(`the link to ${member} has ended: ${message}`, { code })
+      else logger.warn(`the link to ${member} was ended: ${reasonText(reason)}`, { code, reason })
       const dialled = state.dialled.get(member)
       if (dialled) {
         if (clock.monotonic() - dialled.since >= steadyMs) dialled.failures = 0
