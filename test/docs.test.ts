@@ -12,7 +12,13 @@ const inFolder = (dir: string): string[] =>
     .filter((name) => name.endsWith('.md'))
     .map((name) => join(dir, name))
 
-const forUsers = ['README.md', 'ARCHITECTURE.md', ...inFolder('docs'), ...inFolder('docs/cli')]
+const forUsers = [
+  'README.md',
+  'ARCHITECTURE.md',
+  'SECURITY.md',
+  ...inFolder('docs'),
+  ...inFolder('docs/cli'),
+]
 const pages = [
   ...forUsers,
   'CHANGELOG.md',
@@ -137,11 +143,11 @@ test('the first part of ARCHITECTURE.md takes ten minutes, and has twelve rooms'
   expect(first.match(/^\| `[a-z]+\/[a-z-]+` \|/gm)).toHaveLength(12)
 })
 
-test('the files that comments and ARCHITECTURE.md name exist', () => {
+test('the files that comments, ARCHITECTURE.md and SECURITY.md name exist', () => {
   const files = [...sourceFiles('src'), ...sourceFiles('test')]
   const ofUsers = 'keelson.config.ts'
   const paths = [...files.map(({ path }) => path), ofUsers].map((path) => `/${path}`)
-  const own = ['ARCHITECTURE.md', 'src/storage/FORMAT.md']
+  const own = ['ARCHITECTURE.md', 'SECURITY.md', 'src/storage/FORMAT.md']
   const texts = [...files, ...own.map((path) => ({ path, text: readFileSync(path, 'utf8') }))]
   const missing = texts.flatMap(({ path, text }) =>
     [...text.matchAll(/`([\w./-]+\.tsx?)`/g)]
