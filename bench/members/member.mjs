@@ -10,7 +10,7 @@ export const startMember = async (member, dir) => {
   const line = () => undefined
   const system = createSystem({ logger: { error: console.error, warn: console.error, info: line } })
   const members = new Members({
-    ...{ system, instance: 'default', cluster: 'bench', member, incarnation: `${process.pid}` },
+    ...{ system, cluster: 'bench', member, incarnation: `${process.pid}` },
     transport: unixTransport(dir, member),
   })
   await startSupervisor(system, members.childSpec())

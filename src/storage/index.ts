@@ -253,6 +253,12 @@ export { threadSnapshotHosts } from './threads/thread-snapshot-host.ts'
 export { threadTurnScanner } from './threads/thread-turn-scanner.ts'
 export { BlobExtents, type Extent, gapsBetween, recordExtent } from './values/blob-extents.ts'
 export type { BlobRef } from './values/blob-reference.ts'
+export {
+  type EntityBody,
+  entityBodyFormat,
+  readEntityBody,
+  type StoredStep,
+} from './values/entity-body.ts'
 export * from './values/entity-key.ts'
 export {
   entityRow,

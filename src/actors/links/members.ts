@@ -13,6 +13,7 @@ import {
   kernelOf,
   type Name,
   NameWaits,
+  name,
   type PendingCall,
   type Positioned,
   type Process,
@@ -36,7 +37,8 @@ import { type Messages as BoardMessages, type Linked, linksTree } from './switch
 /** The options of the members. */
 export type MembersOptions = {
   readonly system: System
-  readonly instance: string
+  /** The name of a process of the links; by default its word alone. */
+  readonly named?: Linked['named']
   readonly cluster: string
   /** The name of this member. */
   readonly member: string
@@ -79,7 +81,7 @@ const waitingMax = 1_024
 
 /** The members of a cluster. */
 export class Members implements Linked, ShardOwners {
-  readonly instance: string
+  readonly named: Linked['named']
   readonly cluster: string
   readonly member: string
   readonly incarnation: string
@@ -99,7 +101,7 @@ export class Members implements Linked, ShardOwners {
 
   constructor(options: MembersOptions) {
     const { system, reach = (name) => system.to(name as Name<never>) } = options
-    this.instance = options.instance
+    this.named = options.named ?? name
     this.cluster = options.cluster
     this.member = options.member
     this.incarnation = options.incarnation

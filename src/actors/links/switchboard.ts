@@ -20,7 +20,6 @@ import {
   supervisor,
   worker,
 } from '../../runtime/index.ts'
-import { instanceName } from '../core/shard-name.ts'
 import { Link, type LinkEnd } from './link.ts'
 import { type Greeting, knownKinds } from './link-message.ts'
 import type { OutboxLimits } from './link-outbox.ts'
@@ -30,7 +29,8 @@ import { LocalService, type Reach } from './peer-service.ts'
 
 /** The options of the links of a member. */
 export interface Linked {
-  readonly instance: string
+  /** The name of a process of the links. */
+  named<M>(word: string): Name<M>
   readonly cluster: string
   /** The name of this member. */
   readonly member: string
@@ -81,8 +81,6 @@ const pauses = { baseMs: 50, maxMs: 1_000, jitter: 0.2 }
 
 /** After a link that lived for so long, the pauses are short again, in ms. */
 const steadyMs = 10_000
-
-const linksName = (instance: string): Name => instanceName('links', instance)
 
 type BoardContext = Context<Messages>
 
@@ -277,7 +275,7 @@ const startLink = (state: State, link: Link, peer: Greeting, context: BoardConte
     },
   }
   const spec = worker(`link(${member})`, linkServer, start, { restart: 'temporary' })
-  startDynamicChild(context.system.to(linksName(linked.instance)) as never, spec).then(
+  startDynamicChild(context.system.to(linked.named('links')) as never, spec).then(
     (started) => {
       if (started.ok) return
       state.links.delete(link)
@@ -289,16 +287,8 @@ const startLink = (state: State, link: Link, peer: Greeting, context: BoardConte
 }
 
 /** The part of an instance's tree that has its links. */
-export const linksTree = (linked: Linked): ChildSpec => {
-  const { instance } = linked
-  return supervisor(
-    'members',
-    { strategy: 'one_for_all', name: instanceName('members', instance) },
-    [
-      dynamicSupervisor('links', { name: linksName(instance) as never }),
-      worker('switchboard', server, linked, {
-        name: instanceName<Messages>('switchboard', instance),
-      }),
-    ],
-  )
-}
+export const linksTree = (linked: Linked): ChildSpec =>
+  supervisor('members', { strategy: 'one_for_all', name: linked.named('members') }, [
+    dynamicSupervisor('links', { name: linked.named('links') }),
+    worker('switchboard', server, linked, { name: linked.named<Messages>('switchboard') }),
+  ])

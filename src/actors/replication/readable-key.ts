@@ -10,6 +10,7 @@ import {
   type ReadableChange,
   type ReadableKey,
   type Row,
+  readEntityBody,
   readEntityRow,
   ropeLength,
   ropeOf,
@@ -17,7 +18,6 @@ import {
   valueTags,
 } from '../../storage/index.ts'
 import type { ShardCore } from '../core/shard-core.ts'
-import { readBody } from '../turns/memory.ts'
 
 /** Larger values and states are not shown. They make a row of SQL unwieldy, and take memory here. */
 const shownBytesMax = 64 * 1024
@@ -43,7 +43,7 @@ export const readableEntity = (shard: ShardCore, entity: string): ReadableChange
   const row = shard.view().row(entityRowKey(entity))
   if (!row) return { kind: 'ended', entity }
   const { body } = readEntityRow(row)
-  const { version, state, fields } = readBody(body)
+  const { version, state, fields } = readEntityBody(body)
   const shown = body.length > shownBytesMax ? undefined : jsonText(state)
   return {
     ...{ kind: 'entity', asOf },

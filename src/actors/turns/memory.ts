@@ -9,11 +9,15 @@ import {
   alarmRowKey,
   decodeValue,
   dueRowKey,
+  type EntityBody,
   type EntityRowChange,
   encodeIndexValue,
   encodeList,
+  entityBodyFormat,
   indexRowKey,
   markBytes,
+  readEntityBody,
+  type StoredStep,
   type TurnMark,
   valueTags,
   writeMark,
@@ -77,14 +81,6 @@ export type Memory = {
 /** The kind and id of an actor, and both as one text. */
 export type Identity = { readonly kind: string; readonly id: string; readonly entity: string }
 
-/**
- * The first version of the layout of a main row's body. In each the fifth member has the index
- * fields, which projections read.
- */
-const bodyFormat = 1
-/** Later additions: the body has the birth of own rows; a step has a failure. */
-const parts = { birth: 1, failures: 2 }
-
 /** The memory of an actor without rows. */
 export const nothing: Memory = {
   state: undefined,
@@ -108,8 +104,7 @@ export const mainRow = (
     ...given(payload),
   ])
   const isFailing = steps.some(({ failure }) => failure !== undefined)
-  const format =
-    bodyFormat + (birth === undefined ? 0 : parts.birth) + (isFailing ? parts.failures : 0)
+  const format = entityBodyFormat(birth !== undefined, isFailing)
   const body =
     birth === undefined
       ? [format, version, shape, recorded, fields, state]
@@ -158,45 +153,18 @@ const encodeParts = (
 const given = (value: unknown): readonly unknown[] => (value === undefined ? [] : [value])
 
 /** The content of the body of a main row. */
-export type Body = {
-  readonly version: number
-  readonly shape: string
-  readonly steps: readonly Step[]
-  /** The fields in its index rows. */
-  readonly fields: Fields
-  readonly birth: string | undefined
-  readonly state: unknown
+export type Body = Omit<EntityBody, 'steps'> & { readonly steps: readonly Step[] }
+
+/** Reads the body of a main row. @throws KeelsonError as `readEntityBody` */
+export const readBody = (bytes: Uint8Array): Body => {
+  const body = readEntityBody(bytes)
+  return { ...body, steps: body.steps.map(readStep) }
 }
 
-/**
- * Reads the body of a main row.
- * @throws KeelsonError `UNSUPPORTED_VERSION` for a later layout; `CORRUPT`
- */
-export const readBody = (bytes: Uint8Array): Body => {
-  const read = decodeValue({ tag: valueTags.structured, bytes }) as [number, ...unknown[]]
-  const [format, version, shape, steps, fields, ...rest] = read as [
-    ...[number, number, string],
-    (readonly [string, string, unknown, number, number, unknown?])[],
-    Fields,
-    ...unknown[],
-  ]
-  const has = format - bodyFormat
-  if (has < 0 || has > parts.birth + parts.failures)
-    throw new KeelsonError('UNSUPPORTED_VERSION', `a newer version wrote this row: ${format}`)
-  const birth = has & parts.birth ? (rest.shift() as string) : undefined
-  const [state] = rest
-  return {
-    version,
-    shape,
-    fields,
-    birth,
-    state,
-    steps: steps.map(([step, name, tries, notBefore, wakeAt, payload]) => ({
-      ...{ step, name, payload, notBefore, wakeAt },
-      ...unpackTries(tries),
-    })),
-  }
-}
+const readStep = ([step, name, tries, notBefore, wakeAt, payload]: StoredStep): Step => ({
+  ...{ step, name, payload, notBefore, wakeAt },
+  ...unpackTries(tries),
+})
 
 /** The bytes of an alarm's row. */
 const alarmBytes = (

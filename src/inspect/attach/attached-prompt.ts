@@ -19,7 +19,6 @@ import {
   stop,
 } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
-import { processEnvironment } from '../command/environment.ts'
 import { Observer } from '../observe/observer.ts'
 import { processWords, promptWords } from '../prompt/prompt-words.ts'
 import { LocalSession } from '../prompt/session.ts'
@@ -198,14 +197,15 @@ const opened = (
   const title = `${label} <${context.self.pid}>`
   if (message.observe !== undefined) return observerFor(app, message.observe, title, context)
   // A slip at a prompt must not end the service: a rejection that is not handled is printed.
-  const release = processEnvironment().onStrayRejection((reason) => {
+  const strayRejection = (reason: unknown): void => {
     logger.error(`a rejected promise was not handled: ${errorText(reason)}`, { reason })
     say(socket, { line: `A rejected promise was not handled: ${errorText(reason, verbose)}` })
-  })
+  }
+  process.on('unhandledRejection', strayRejection)
   logger.info(`${title} is attached`)
   const endOfLog = message.log === true ? logFor(socket, context.system) : undefined
   context.signal.addEventListener('abort', () => {
-    release()
+    process.off('unhandledRejection', strayRejection)
     endOfLog?.()
     logger.info(`${title} has left`)
   })

@@ -10,6 +10,8 @@ import type { SavedAction } from './machine-words.ts'
 /** The host of a machine: a process. */
 export interface StepsHost extends TimersHost {
   readonly context: Context
+  /** Where names are looked up for this process. */
+  readonly names: object
   /** The beginning of the names of the steps of a new machine: different for each. */
   run(): string
   /** An event outside of a turn: to be given to `arrived` in a separate turn. */

@@ -18,7 +18,6 @@
  * commit a turn calls `end()` and restores the state before it in another `MachineSteps`.
  */
 import type { AnyActorRef, AnyMachineSnapshot, EventObject } from 'xstate'
-import { processOf } from '../process/process.ts'
 import { addressOf, name, type Ref } from '../words/address.ts'
 import { type Beginning, machineActor } from './machine-actors.ts'
 import { isInternal } from './machine-check.ts'
@@ -374,7 +373,7 @@ export class MachineSteps {
   }
 
   #isNamed(ref: Ref): boolean {
-    return addressOf(ref).directory === processOf(this.#host.context).kernel.names
+    return addressOf(ref).directory === this.#host.names
   }
 
   #revived<T>(plain: T): T {

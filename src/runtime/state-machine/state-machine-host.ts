@@ -62,6 +62,7 @@ export const processHost = (
   return {
     ...ways,
     context: context as Context,
+    names: process.kernel.names,
     emitted: (event) => emitted?.(event, context),
     logged: (...values) => logger.info(`${process}: ${values.map(String).join(' ')}`, { values }),
     send: (target, event) => {

@@ -3,6 +3,7 @@ import { KeelsonError } from '../../errors.ts'
 import { type Row, rowTags, valueTags } from '../ports/projection-store.ts'
 import { fieldCount } from '../rows/field-commands.ts'
 import type { ReadBlob } from '../rows/rows.ts'
+import { readEntityBody } from '../values/entity-body.ts'
 import { entityOf, isKindOfEntities } from '../values/entity-key.ts'
 import { readEntityRow } from '../values/entity-row.ts'
 import { isStoredValue, ropeLength, ropeOf } from '../values/rope.ts'
@@ -117,11 +118,9 @@ class ChangeOfEntity extends Change<EntityFields> implements EntityChange {
     this.id = id
   }
 
-  /** The index fields in a main row: the fifth member of its body. @throws KeelsonError `CORRUPT` */
+  /** The index fields in a main row. @throws KeelsonError as `readEntityBody` */
   protected decoded(row: Row): EntityFields {
-    const bytes = readEntityRow(row).body
-    const body = decodeValue({ tag: valueTags.structured, bytes }) as readonly unknown[]
-    return body[4] as EntityFields
+    return readEntityBody(readEntityRow(row).body).fields
   }
 }
 

@@ -6,7 +6,13 @@
  * Being built: nothing is moved to a member that begins later.
  */
 import { resolve } from 'node:path'
-import { ElsewhereActors, Members, StoreRoutes, unixTransport } from '../../actors/index.ts'
+import {
+  ElsewhereActors,
+  instanceName,
+  Members,
+  StoreRoutes,
+  unixTransport,
+} from '../../actors/index.ts'
 import type { Cancel, Clock } from '../../clock.ts'
 import { isKeelsonError, reasonText } from '../../errors.ts'
 import { createSystem } from '../../runtime/index.ts'
@@ -78,7 +84,8 @@ const linked = (
   onUnlinked: (member: string) => void,
 ): Members => {
   const members = new Members({
-    ...{ system, instance, cluster: name, member, incarnation, reach, onUnlinked },
+    ...{ system, cluster: name, member, incarnation, reach, onUnlinked },
+    named: (word) => instanceName(word, instance),
     transport: transport(claim.dir, member),
   })
   for (const other of engine.members) members.expect(other)

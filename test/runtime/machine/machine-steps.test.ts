@@ -61,6 +61,7 @@ const stepsAt = (now: number) => {
   const armed: [Delayed, number][] = []
   const host: StepsHost = {
     context: {} as never,
+    names: {},
     now: () => now,
     run: () => 'job/7/1',
     inTurn: (run: () => void) => run(),

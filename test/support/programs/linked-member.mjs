@@ -24,7 +24,7 @@ const system = createSystem({ logger: { error: line, warn: line, info: line } })
 const members = new Members({
   ...{
     system,
-    instance: 'default',
+
     cluster: 'shop',
     member,
     incarnation: `${member}-${process.pid}`,

@@ -50,7 +50,7 @@ export const startMember = async (
   options: Partial<MembersOptions> = {},
 ): Promise<LinkedMember> => {
   const members = new Members({
-    ...{ system, instance: 'default', cluster: 'shop', member, incarnation: `${member}-1` },
+    ...{ system, cluster: 'shop', member, incarnation: `${member}-1` },
     ...{ transport, ...options },
   })
   const root = await startSupervisor(system, members.childSpec())
