@@ -1,15 +1,17 @@
 /**
- * `npm run harness -- kill|power|pages|orders|snapshots|replication|deaths [--rounds N] [--seed N] [--at-once N]`: kill -9, power cuts, and
+ * `npm run harness -- kill|power|pages|orders|snapshots|replication|deaths|cluster|members [--rounds N] [--seed N] [--at-once N]`: kill -9, power cuts, and
  * power cuts after which only some pages are there, over the built package; `orders` kills the service of examples/orders;
  * `snapshots [--kind K]` kills a store at the steps of its snapshots and projections, N times at each. How many logs and
  * stores are struck at once can be chosen. `deaths` kills each storage actor N times in a process that lives on. `replication` gives a PostgreSQL server N troubles while entries are replicated to it. Shows how far it is; exit code 1 when something that was acknowledged is missing.
  */
 import { parseArgs } from 'node:util'
+import { noFlock } from '../support/harm/folder-locks.ts'
 import { noPostgres } from '../support/worlds/postgres-server.ts'
-import { type ClusterRounds, clusterRounds, type Trouble, troubleNames } from './cluster-rounds.ts'
+import { type ClusterRounds, clusterRounds, troubleNames } from './cluster-rounds.ts'
 import { type Deaths, deathRounds } from './death-rounds.ts'
 import { killRounds, type StrikeOptions, type Strikes } from './kill-rounds.ts'
 import { noLoopDisk } from './loop-disk.ts'
+import { type MemberRounds, memberRounds, memberTroubles } from './member-rounds.ts'
 import { orderRounds } from './order-rounds.ts'
 import { pageRounds, powerRounds } from './power-rounds.ts'
 import { type ReplicationRounds, replicationRounds } from './replication-rounds.ts'
@@ -23,7 +25,7 @@ import {
 type Options = Omit<StrikeOptions, 'progress'> & {
   readonly kinds: readonly KindName[]
   readonly leaseMs: number
-  readonly trouble: Trouble | undefined
+  readonly trouble: string | undefined
   readonly progress: (strikes: number, facts: string) => void
 }
 
@@ -76,22 +78,56 @@ const deaths: Harness = async ({ rounds, seed, progress }) =>
     await deathRounds({ rounds, seed, progress: (sum) => progress(sum.kills, deathFacts(sum)) }),
   )
 
+/** How many rounds a trouble had, and the median and the 99th percentile of their times. */
+const timesOf = (trouble: string, times: readonly number[]): string => {
+  const sorted = times.toSorted((one, other) => one - other)
+  const at = (part: number): number => Math.round(sorted[Math.ceil(part * times.length) - 1] ?? 0)
+  return `${trouble} ${times.length} (${at(0.5)} ms, p99 ${at(0.99)} ms)`
+}
+
 const clusterFacts = ({ acknowledged, gaps, charges }: ClusterRounds): string => {
-  const rounds = Object.entries(gaps).map(([trouble, all]) => {
-    const sorted = all.toSorted((one, other) => one - other)
-    const at = (part: number): number => Math.round(sorted[Math.ceil(part * all.length) - 1] ?? 0)
-    return `${trouble} ${all.length} (${at(0.5)} ms, p99 ${at(0.99)} ms)`
-  })
+  const rounds = Object.entries(gaps).map(([trouble, all]) => timesOf(trouble, all))
   return (
     `${rounds.join(', ')} without an acknowledgement; ` +
     `${acknowledged} acknowledgements, ${charges} orders charged once`
   )
 }
 
-const cluster: Harness = async ({ progress, ...options }) =>
+const cluster: Harness = async ({ progress, trouble, ...options }) =>
   clusterFacts(
-    await clusterRounds({ ...options, progress: (done, sum) => progress(done, clusterFacts(sum)) }),
+    await clusterRounds({
+      ...{ ...options, trouble: troubleOf(trouble, troubleNames) },
+      progress: (done, sum) => progress(done, clusterFacts(sum)),
+    }),
   )
+
+const memberFacts = ({ acknowledged, of }: MemberRounds): string => {
+  const rounds = Object.entries(of).map(([trouble, { longestMs, failures }]) =>
+    [timesOf(trouble, longestMs), ...Object.entries(failures).map((each) => each.join(' '))].join(
+      '\n  ',
+    ),
+  )
+  return `${rounds.join('\n')}\n${acknowledged} acknowledgements`
+}
+
+const members: Harness = async ({ progress, trouble, ...options }) =>
+  memberFacts(
+    await memberRounds({
+      ...{ ...options, trouble: troubleOf(trouble, memberTroubles) },
+      progress: (done, sum) => progress(done, memberFacts(sum)),
+    }),
+  )
+
+/** @throws Error unless it is one of these */
+const troubleOf = <T extends string>(
+  given: string | undefined,
+  all: readonly T[],
+): T | undefined => {
+  const trouble = all.find((each) => each === given)
+  if (given !== undefined && trouble === undefined)
+    throw new Error(`--trouble takes one of ${all.join(', ')}`)
+  return trouble
+}
 
 const harnesses: Record<string, Harness> = {
   kill: striking(killRounds),
@@ -102,12 +138,13 @@ const harnesses: Record<string, Harness> = {
   replication,
   deaths,
   cluster,
+  members,
 }
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
 const usage =
-  'usage: harness kill|power|pages|orders|snapshots|replication|deaths|cluster [--rounds N] [--seed N] [--at-once N] [--kind K] [--lease MS] [--trouble T]'
+  'usage: harness kill|power|pages|orders|snapshots|replication|deaths|cluster|members [--rounds N] [--seed N] [--at-once N] [--kind K] [--lease MS] [--trouble T]'
 
 const run = async (): Promise<void> => {
   const { values, positionals } = parseArgs({
@@ -136,12 +173,12 @@ const run = async (): Promise<void> => {
     ? noLoopDisk()
     : ['replication', 'cluster'].includes(name)
       ? noPostgres()
-      : undefined
+      : name === 'members'
+        ? noFlock
+        : undefined
   if (reason !== undefined) return say(`skipped: ${reason}`)
   const leaseMs = Number(values.lease ?? 1_000)
-  const trouble = troubleNames.find((each) => each === values.trouble)
-  if (values.trouble !== undefined && trouble === undefined)
-    throw new Error(`--trouble takes one of ${troubleNames.join(', ')}`)
+  const { trouble } = values
   const begun = performance.now()
   const seconds = (): string => `${Math.round((performance.now() - begun) / 1000)} s`
   let told = 0

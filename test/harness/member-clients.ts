@@ -1,0 +1,217 @@
+/**
+ * Clients of members that share a folder, two at each member, for one round: they write, read and swap keys, pay into accounts
+ * and transfer money. What they were answered is judged when the round is over.
+ */
+import { systemClock } from '../../src/clock.ts'
+import { type RegisterOperation, registerFault } from '../support/models/register-history.ts'
+import type { Answer, MemberLine } from '../support/worlds/member-service.ts'
+
+const clock = systemClock()
+const now = (): number => performance.now()
+
+/** Resolves after so many ms. */
+export const pause = (ms: number): Promise<void> =>
+  new Promise((resolve) => void clock.after(ms, resolve))
+
+const clientsOfMember = 2
+const accounts = ['1', '2', '3', '4', '5', '6']
+/** A transfer is done within this time after its round, in ms. */
+const patienceMs = 60_000
+
+type Account = { readonly cents: number; readonly keys: readonly string[] }
+
+/** What a service has answered in one round. */
+export class MemberClients {
+  acknowledged = 0
+  /** The longest time of a call with an id, from its first try to its answer, in ms. */
+  longestMs = 0
+  /** How often members have failed to answer, by what was asked for and by the code. */
+  readonly failures = new Map<string, number>()
+  readonly #round: number
+  readonly #kills: boolean
+  readonly #lines: readonly MemberLine[]
+  readonly #random: () => number
+  readonly #histories = new Map<string, RegisterOperation[]>()
+  readonly #swapped = new Map<string, string>()
+  readonly #paid = new Map<string, Map<string, number>>()
+  readonly #transfers = new Map<string, number>()
+  #number = 0
+  #isOver = false
+  #clients: readonly Promise<void>[] = []
+  #fault: Error | undefined
+
+  /** `kills`: members are killed while writes are at them. */
+  constructor(round: number, kills: boolean, lines: readonly MemberLine[], random: () => number) {
+    this.#round = round
+    this.#kills = kills
+    this.#lines = lines
+    this.#random = random
+  }
+
+  begin(): void {
+    this.#clients = this.#lines.flatMap((line) =>
+      Array.from({ length: clientsOfMember }, () =>
+        this.#client(line).catch((error) => {
+          this.#fault ??= error
+        }),
+      ),
+    )
+  }
+
+  /** Resolves when each client has its last answer. */
+  async end(): Promise<void> {
+    this.#isOver = true
+    await Promise.all(this.#clients)
+  }
+
+  /** @throws Error with the promise that was broken */
+  async judge(): Promise<void> {
+    if (this.#fault) throw this.#fault
+    for (const [key, history] of this.#histories) {
+      const fault = registerFault(history)
+      if (fault) this.#refute(`key ${key}: ${fault}: ${JSON.stringify(history)}`)
+    }
+    await this.#areCarriedOut()
+    let sum = 0
+    for (const name of accounts) {
+      const { cents, keys } = (await this.#answered('read', `${this.#round}-${name}`)) as Account
+      sum += cents
+      const paid = this.#paid.get(name) ?? new Map<string, number>()
+      if (new Set(keys).size !== keys.length) this.#refute(`account ${name} took a key twice`)
+      const lost = [...paid.keys()].filter((key) => !keys.includes(key))
+      if (lost.length > 0) this.#refute(`account ${name} has lost ${lost}`)
+    }
+    const paidIn = [...this.#paid.values()].flatMap((paid) => [...paid.values()])
+    const expected = paidIn.reduce((all, cents) => all + cents, 0)
+    if (sum !== expected) this.#refute(`the accounts have ${sum}, and not ${expected}`)
+  }
+
+  async #areCarriedOut(): Promise<void> {
+    const until = now() + patienceMs
+    for (const key of this.#transfers.keys())
+      while ((await this.#answered('status', key)) !== 'done') {
+        if (now() > until) this.#refute(`the transfer ${key} is not done`)
+        await pause(20)
+      }
+  }
+
+  #refute(fault: string): never {
+    throw new Error(`round ${this.#round}: ${fault}`)
+  }
+
+  #pick<T>(of: readonly T[]): T {
+    return of[Math.floor(this.#random() * of.length)] as T
+  }
+
+  async #client(line: MemberLine): Promise<void> {
+    while (!this.#isOver) {
+      const kind = this.#random()
+      const key = `${this.#round}-${this.#pick(['a', 'b', 'c', 'd', 'e'])}`
+      if (kind < 0.2) await this.#write(line, key)
+      else if (kind < 0.4) await this.#read(line, key)
+      else if (kind < 0.6) await this.#swap(line, `${this.#round}-${this.#pick(['x', 'y'])}`)
+      else if (kind < 0.85) await this.#payIn(line)
+      else await this.#transfer(line)
+      await pause(5)
+    }
+  }
+
+  /** Asks one member once. */
+  async #ask(line: MemberLine, what: string, ...words: readonly unknown[]): Promise<Answer> {
+    const answer = await line.ask(what, ...words)
+    if (answer.code === undefined) this.acknowledged++
+    if (answer.code === undefined || answer.code === 'GONE') return answer
+    const failure = `${what} ${answer.code}`
+    this.failures.set(failure, (this.failures.get(failure) ?? 0) + 1)
+    if (!this.#mayFail(what, answer.code))
+      this.#refute(`member ${line.name} has failed: ${failure}: ${answer.message}`)
+    return answer
+  }
+
+  /** A member that closes refuses what is new. An owner that is killed leaves the outcome of a write open. */
+  #mayFail(what: string, code: string): boolean {
+    if (code === 'CLOSED' || what === 'load') return true
+    return this.#kills && (what === 'put' || what === 'swap') && code === 'UNKNOWN_OUTCOME'
+  }
+
+  /** Asks until it is answered: `line` first, and other members if that one has ended. */
+  async #untilAnswered(line: MemberLine, what: string, ...words: readonly unknown[]) {
+    const begin = now()
+    let asked = line
+    for (;;) {
+      const { code, value } = await this.#ask(asked, what, ...words)
+      if (code === undefined) {
+        this.longestMs = Math.max(this.longestMs, now() - begin)
+        return value
+      }
+      asked = this.#pick(this.#lines)
+      await pause(10)
+    }
+  }
+
+  #answered(what: string, ...words: readonly unknown[]): Promise<unknown> {
+    return this.#untilAnswered(this.#pick(this.#lines), what, ...words)
+  }
+
+  #note(key: string, operation: RegisterOperation): void {
+    const history = this.#histories.get(key) ?? []
+    this.#histories.set(key, history)
+    history.push(operation)
+  }
+
+  async #write(line: MemberLine, key: string): Promise<void> {
+    const [value, begin] = [`v${++this.#number}`, now()]
+    const { code } = await this.#ask(line, 'put', key, value)
+    if (isRefused(code)) return
+    this.#note(key, { kind: 'write', value, begin, end: endOf(code) })
+  }
+
+  async #read(line: MemberLine, key: string): Promise<void> {
+    const begin = now()
+    const { code, value } = await this.#ask(line, 'load', key)
+    if (code !== undefined) return
+    this.#note(key, { kind: 'read', value: value as string | undefined, begin, end: now() })
+  }
+
+  /** Reads a key and swaps what it has found for something else: of all who found the same, one succeeds. */
+  async #swap(line: MemberLine, key: string): Promise<void> {
+    const began = now()
+    const { code: unread, value: found } = await this.#ask(line, 'load', key)
+    if (unread !== undefined) return
+    const from = found as string | undefined
+    this.#note(key, { kind: 'read', value: from, begin: began, end: now() })
+    const [value, begin] = [`v${++this.#number}`, now()]
+    const { code, value: isSwapped } = await this.#ask(line, 'swap', key, from, value)
+    if (isRefused(code) || (code === undefined && isSwapped !== true)) return
+    this.#note(key, { kind: 'write', value, begin, end: endOf(code) })
+    if (code !== undefined) return
+    this.#note(key, { kind: 'read', value: from, begin, end: now() })
+    const other = this.#swapped.get(`${key} ${from}`)
+    if (other !== undefined) this.#refute(`key ${key}: ${other} and ${value} both replaced ${from}`)
+    this.#swapped.set(`${key} ${from}`, value)
+  }
+
+  async #payIn(line: MemberLine): Promise<void> {
+    const name = this.#pick(accounts)
+    const [cents, key] = [1 + Math.floor(this.#random() * 100), `p${this.#round}-${++this.#number}`]
+    const paid = this.#paid.get(name) ?? new Map<string, number>()
+    this.#paid.set(name, paid.set(key, cents))
+    await this.#untilAnswered(line, 'add', `${this.#round}-${name}`, cents, key)
+  }
+
+  async #transfer(line: MemberLine): Promise<void> {
+    const key = `t${this.#round}-${++this.#number}`
+    const cents = 1 + Math.floor(this.#random() * 100)
+    const [from, to] = [this.#pick(accounts), this.#pick(accounts)]
+    this.#transfers.set(key, cents)
+    const what = { from: `${this.#round}-${from}`, to: `${this.#round}-${to}`, cents }
+    await this.#untilAnswered(line, 'transfer', key, what)
+  }
+}
+
+/** A write that has had no effect, and never will. */
+const isRefused = (code: string | undefined): boolean =>
+  code === 'NOT_SUBMITTED' || code === 'BUSY' || code === 'SHARD_DOWN'
+
+const endOf = (code: string | undefined): number =>
+  code === undefined ? now() : Number.POSITIVE_INFINITY

@@ -1,0 +1,180 @@
+/**
+ * Rounds of trouble for `keelson run --members` on one folder, while clients are at every member: a member is killed, stopped for
+ * shorter or longer than `stuckMs`, or asked to end; all members are killed at once, the parent too; the members restart one
+ * after another. After each round the history of each key is linearizable, each account took each key once, and the sum of all
+ * accounts is what was paid in.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { seededRandom } from '../../src/clock.ts'
+import { type MemberLine, MemberService } from '../support/worlds/member-service.ts'
+import { MemberClients, pause } from './member-clients.ts'
+
+const names = ['a', 'b', 'c', 'd']
+const shards = 16
+const stuckMs = 1_000
+/** All shards are open again within this time, in ms. */
+const patienceMs = 60_000
+
+/** The troubles of a round, and whether members are killed in it. */
+const troubles = {
+  'killed member': true,
+  'ended member': false,
+  'stuck member': true,
+  'paused member': false,
+  'rolling restart': false,
+  'all members killed': true,
+  'killed service': true,
+}
+/** A kind of trouble. */
+export type MemberTrouble = keyof typeof troubles
+
+/** The names of the troubles. */
+export const memberTroubles = Object.keys(troubles) as MemberTrouble[]
+
+/** What happened in the rounds with one kind of trouble. */
+export type TroubleFacts = {
+  /** For each round, the longest time of a call with an id, in ms. */
+  readonly longestMs: number[]
+  /** How often members have failed to answer, by what was asked for and by the code. */
+  readonly failures: Record<string, number>
+}
+
+/** What happened in all rounds. */
+export type MemberRounds = {
+  acknowledged: number
+  readonly of: Partial<Record<MemberTrouble, TroubleFacts>>
+}
+
+/** The options of the rounds. */
+export type MemberRoundOptions = {
+  readonly rounds: number
+  readonly seed: number
+  /** The trouble of each round. Without it, the rounds take one after another. */
+  readonly trouble?: MemberTrouble | undefined
+  readonly progress: (done: number, facts: MemberRounds) => void
+}
+
+/** The service, and what happened to it. */
+class World {
+  readonly facts: MemberRounds = { acknowledged: 0, of: {} }
+  readonly #service: MemberService
+  readonly #random: () => number
+
+  constructor(service: MemberService, seed: number) {
+    this.#service = service
+    this.#random = seededRandom(seed)
+  }
+
+  async round(number: number, trouble: MemberTrouble): Promise<void> {
+    await this.#untilWhole()
+    const { lines } = this.#service
+    const clients = new MemberClients(number, troubles[trouble], lines, this.#random)
+    clients.begin()
+    await pause(200 + this.#random() * 300)
+    await this.#carryOut(trouble)
+    await this.#untilWhole()
+    await pause(200)
+    await clients.end()
+    await clients.judge()
+    const facts = this.facts.of[trouble] ?? { longestMs: [], failures: {} }
+    this.facts.of[trouble] = facts
+    facts.longestMs.push(clients.longestMs)
+    for (const [failure, count] of clients.failures)
+      facts.failures[failure] = (facts.failures[failure] ?? 0) + count
+    this.facts.acknowledged += clients.acknowledged
+  }
+
+  #carryOut(trouble: MemberTrouble): Promise<void> {
+    const { lines } = this.#service
+    const struck = lines[Math.floor(this.#random() * lines.length)] as MemberLine
+    if (trouble === 'killed member') return this.#replaced([struck], 'SIGKILL')
+    if (trouble === 'ended member') return this.#replaced([struck], 'SIGTERM')
+    if (trouble === 'stuck member') return this.#replaced([struck], 'SIGSTOP')
+    if (trouble === 'all members killed') return this.#replaced(lines, 'SIGKILL')
+    if (trouble === 'paused member') return this.#paused(struck)
+    if (trouble === 'rolling restart') return this.#rolled()
+    return this.#killedService()
+  }
+
+  /** Other processes have come in the place of those that got a signal. */
+  async #replaced(lines: readonly MemberLine[], signal: NodeJS.Signals): Promise<void> {
+    const before = lines.map(({ pid }) => pid)
+    for (const line of lines) line.signal(signal)
+    await this.#until(
+      () => lines.every(({ pid }, at) => pid !== undefined && pid !== before[at]),
+      `members are replaced after ${signal}`,
+    )
+  }
+
+  async #paused(line: MemberLine): Promise<void> {
+    line.signal('SIGSTOP')
+    await pause(stuckMs * (0.1 + 0.5 * this.#random()))
+    line.signal('SIGCONT')
+  }
+
+  async #rolled(): Promise<void> {
+    const { lines } = this.#service
+    const before = lines.map(({ pid }) => pid)
+    this.#service.signal('SIGHUP')
+    await this.#until(
+      () => lines.every(({ pid }, at) => pid !== undefined && pid !== before[at]),
+      'all members have restarted',
+    )
+  }
+
+  async #killedService(): Promise<void> {
+    const { lines } = this.#service
+    this.#service.signal('SIGKILL')
+    for (const line of lines) line.signal('SIGKILL')
+    await this.#service.ended()
+    await this.#service.start()
+  }
+
+  /** Waits until each member answers, and each shard is open at one of them. */
+  async #untilWhole(): Promise<void> {
+    await this.#until(async () => {
+      const answers = await Promise.all(this.#service.lines.map((line) => line.ask('shards')))
+      if (answers.some(({ code }) => code !== undefined)) return false
+      const open = answers.flatMap(({ value }) => value as readonly number[])
+      return open.length === shards && new Set(open).size === shards
+    }, 'each shard is open at one member')
+  }
+
+  async #until(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
+    const until = performance.now() + patienceMs
+    while (!(await isSo())) {
+      if (performance.now() > until)
+        throw new Error(`not within ${patienceMs} ms: ${what}\n${this.#service.log}`)
+      await pause(20)
+    }
+  }
+}
+
+/** Carries out the rounds, and ends the service in order. @throws Error with the promise that was broken */
+export const memberRounds = async (options: MemberRoundOptions): Promise<MemberRounds> => {
+  const { rounds, seed, trouble, progress } = options
+  const dir = mkdtempSync(join(tmpdir(), 'keelson-members-'))
+  const service = new MemberService({ dir, names, shards, stuckMs })
+  try {
+    await service.start()
+    const world = new World(service, seed)
+    for (let number = 1; number <= rounds; number++) {
+      const drawn = memberTroubles[(number - 1) % memberTroubles.length] as MemberTrouble
+      await world.round(number, trouble ?? drawn).catch((cause) => {
+        throw new Error(`seed ${seed}, ${trouble ?? drawn}: ${String(cause)}\n${service.log}`, {
+          cause,
+        })
+      })
+      progress(number, world.facts)
+    }
+    service.signal('SIGTERM')
+    const status = await service.ended()
+    if (status !== 0) throw new Error(`the service ended with ${status}: ${service.log}`)
+    return world.facts
+  } finally {
+    await service.kill()
+    rmSync(dir, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,104 @@
+// A service whose members each answer on a socket of their own, in the folder SOCKETS: a store, accounts, and transfers
+// between accounts that end by a step. Each account has the keys of what it took, in their order.
+import { rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { call, defineConfig, entity, noReply, reply, supervisor, worker } from 'keelson'
+
+const { SOCKETS, KEELSON_MEMBER: member = 'alone', SHARDS, STUCK_MS } = process.env
+const patiently = { timeoutMs: 60_000 }
+
+const account = entity('account', {
+  init: () => ({ cents: 0, keys: [] }),
+  calls: {
+    add: ({ cents, keys }, { more, key }) =>
+      reply(cents + more, { cents: cents + more, keys: [...keys, key] }),
+    read: (state) => reply(state, state),
+  },
+})
+
+const transfer = entity('transfer', {
+  retry: { baseMs: 50, maxMs: 500 },
+  init: () => ({ status: 'new' }),
+  calls: {
+    begin: (state, what) =>
+      state.status === 'new'
+        ? reply('under way', { status: 'under way' }, { continue: ['carryOut', what] })
+        : reply(state.status, state),
+    status: (state) => reply(state.status, state),
+  },
+  continues: {
+    carryOut: async (_, { from, to, cents }, { app, id, step }) => {
+      const add = (name, more, key) =>
+        call(app.entity(account).ref(name), 'add', { more, key }, { ...patiently, id: key })
+      await add(from, -cents, `${id} out of ${step}`)
+      await add(to, cents, `${id} into ${step}`)
+      return noReply({ status: 'done' })
+    },
+  },
+})
+
+const serve = (app) => ({
+  put: ([key, value]) => app.store.put(key, value).then(() => undefined),
+  load: ([key]) => app.store.load(key),
+  swap: ([key, from, to]) => app.store.compareAndSet(key, from, to),
+  add: ([name, more, key]) =>
+    call(app.entity(account).ref(name), 'add', { more, key }, { ...patiently, id: key }),
+  read: ([name]) => call(app.entity(account).ref(name), 'read', undefined, patiently),
+  transfer: ([key, what]) =>
+    call(app.entity(transfer).ref(key), 'begin', what, { ...patiently, id: key }),
+  status: ([key]) => call(app.entity(transfer).ref(key), 'status', undefined, patiently),
+  shards: () =>
+    app
+      .health()
+      .shards.filter(({ phase }) => phase === 'open')
+      .map(({ shard }) => shard),
+})
+
+const desk = {
+  init: async (_, context) => {
+    context.trapExit(true)
+    const [answers, underWay, sockets] = [serve(context.app), new Set(), new Set()]
+    const answer = async ({ number, what, words }) => {
+      try {
+        return { number, value: await answers[what](words) }
+      } catch (error) {
+        return { number, code: error.code ?? String(error), message: error.message }
+      }
+    }
+    const server = createServer((socket) => {
+      sockets.add(socket)
+      socket.on('error', () => undefined)
+      socket.on('close', () => sockets.delete(socket))
+      socket.write(`${JSON.stringify({ pid: process.pid })}\n`)
+      const lines = createInterface({ input: socket })
+      lines.on('error', () => undefined)
+      lines.on('line', (line) => {
+        const answered = answer(JSON.parse(line)).then((found) => {
+          underWay.delete(answered)
+          socket.write(`${JSON.stringify(found)}\n`)
+        })
+        underWay.add(answered)
+      })
+    })
+    const path = join(SOCKETS, `${member}.sock`)
+    rmSync(path, { force: true })
+    await new Promise((resolve) => server.listen({ path, exclusive: true }, resolve))
+    return { server, underWay, sockets }
+  },
+  // Takes nothing more, and answers what it has taken.
+  terminate: async ({ server, underWay, sockets }) => {
+    server.close()
+    for (const socket of sockets) socket.pause()
+    await Promise.all(underWay)
+    for (const socket of sockets) socket.end()
+  },
+}
+
+export default defineConfig({
+  dir: './data',
+  shards: Number(SHARDS),
+  members: { stuckMs: Number(STUCK_MS), intensity: 1_000_000 },
+  app: supervisor('app', {}, [account, transfer, worker('desk', desk)]),
+})
