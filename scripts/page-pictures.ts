@@ -1,6 +1,6 @@
 /**
- * `npm run pictures`: the pictures of `docs/observer.md`, made of a rehearsed night of the tickets
- * example. Orders come in all the time, the mail provider is away, and the bank was, so order 17 is
+ * `npm run pictures [-- DIR]`: the pictures of `docs/observer.md`, in DIR or `docs/observer`, of a
+ * rehearsed night of the tickets example. Orders come in all the time, the mail provider is away, and the bank was, so order 17 is
  * charged late.
  */
 import { spawn } from 'node:child_process'
@@ -16,6 +16,7 @@ import { launch } from 'puppeteer-core'
 import { fakeBank } from '../examples/orders/fake-bank.ts'
 import { fakeMails } from '../examples/tickets/fake-mails.ts'
 
+const pictures = process.argv[2] ?? 'docs/observer'
 const dir = mkdtempSync(join(tmpdir(), 'keelson-pictures-'))
 const { server: bank, chance } = fakeBank({ failing: 0, slowMs: 5 })
 const { server: mails } = fakeMails({ failing: 1 })
@@ -76,7 +77,7 @@ for (let id = 1; id <= 600; id++) {
   await Promise.all([place(id), pause(100)])
 }
 await show('overview', 'failing')
-await page.screenshot({ path: 'docs/observer/overview.png' })
+await page.screenshot({ path: join(pictures, 'overview.png') })
 
 await page.setViewport({ width: 1_280, height: 900 })
 await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: 'dark' }])
@@ -90,7 +91,7 @@ for (const [at, settled] of ['reject', 'resolve'].entries()) {
   await page.waitForFunction(`document.querySelectorAll('.turns .chosen').length > ${at}`)
 }
 await page.waitForFunction(`/from lsn/i.test(document.body.innerText)`)
-await page.screenshot({ path: 'docs/observer/entity.png' })
+await page.screenshot({ path: join(pictures, 'entity.png') })
 
 await browser.close()
 observer.kill()
