@@ -47,6 +47,7 @@ export {
   type ResumeOptions,
   type SuspendOptions,
 } from './control/control-handle.ts'
+export { isAskedResumption, isAskedSuspension } from './control/holds-away.ts'
 export {
   type AfterFlush,
   type EnqueueTerms,
@@ -57,6 +58,7 @@ export type { Outcome, Outcomes } from './control/shard-outcomes.ts'
 export { type FramesOptions, type LoggedFrame, WalHandle } from './control/wal-handle.ts'
 export { Access } from './core/access.ts'
 export { MomentWatch } from './core/moment-watch.ts'
+export type { OwnersWay } from './core/owners-way.ts'
 export type { RecoveryProgress } from './core/recovery-progress.ts'
 export { levelOf, type Settings, storageOptions } from './core/settings.ts'
 export { ShardChanges } from './core/shard-changes.ts'
@@ -158,6 +160,7 @@ export {
 export { ReplicaMarks } from './replication/replica-marks.ts'
 export { type ReplicationOptions, replication } from './replication/replication-options.ts'
 export * as Replicator from './replication/replicator.ts'
+export { OwnerQuestions } from './routing/owner-questions.ts'
 export { StoreRoutes } from './routing/store-routes.ts'
 export { ShardSnapshots, type SnapshotHealth, SnapshotTurns } from './snapshots/shard-snapshots.ts'
 export type { Released } from './snapshots/snapshot-attempt.ts'

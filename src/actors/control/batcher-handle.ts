@@ -1,9 +1,10 @@
 /** `app.batcher`: reads and changes the windows of an instance while it runs. */
-import { invalidArgument, isKeelsonError } from '../../errors.ts'
+import { invalidArgument, isKeelsonError, reasonText } from '../../errors.ts'
 import { type From, isRef, type Ref, type System } from '../../runtime/index.ts'
 import type { Command, PutEntry } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
 import { checkOptionNames } from '../core/argument-check.ts'
+import { askedAtOwner, isElsewhere, onlyThere } from '../core/owners-way.ts'
 import { isCount } from '../core/payload-check.ts'
 import { shardAt } from '../core/shard-core.ts'
 import { bytesCounted } from '../core/write-weight.ts'
@@ -70,7 +71,8 @@ export class BatcherHandle {
 
   /**
    * Lets the writes of a namespace wait up to `ms` for each other, 1 to 10,000; 0 ends that. It
-   * counts from the next write on. `by` names the author in `changes`, `'app'` by default.
+   * counts from the next write on. `by` names the author in `changes`, `'app'` by default. Every
+   * member that runs now does the same soon; one that starts later begins as its options say.
    * @throws KeelsonError `INVALID_ARGUMENT`, `CLOSED`
    */
   setWindow(namespace: string, ms: number, options: { readonly by?: string } = {}): void {
@@ -80,6 +82,17 @@ export class BatcherHandle {
     if (typeof by !== 'string' || by === '' || by.length > byMax || !by.isWellFormed())
       throw invalidArgument('by', `well-formed text of 1 to ${byMax} characters`, by)
     this.#windows.set(namespace, ms, by, this.#system.clock.now())
+    this.#tellMembers([namespace, ms, by])
+  }
+
+  #tellMembers(change: readonly unknown[]): void {
+    const way = this.#shards[0]?.way
+    for (const member of way?.others ?? [])
+      way?.askMember(member, 'batcher.setWindow', change, this.#deadlineMs).catch((reason) =>
+        this.#system.logger.warn(`a window is not set at ${member}: ${reasonText(reason)}`, {
+          reason,
+        }),
+      )
   }
 
   /**
@@ -95,7 +108,12 @@ export class BatcherHandle {
     const { shard: index, ...terms } = options
     const timeoutMs = this.#timeoutMs(terms)
     const shards = index === undefined ? this.#shards : [this.#shard(index)]
-    await Promise.all(shards.map((shard) => flushWindows(this.#system, shard, timeoutMs)))
+    const flushed = shards.map((shard) =>
+      askedAtOwner(shard, 'batcher.flush', [{ timeoutMs }], timeoutMs, () =>
+        flushWindows(this.#system, shard, timeoutMs),
+      ),
+    )
+    await Promise.all(flushed)
   }
 
   /**
@@ -107,12 +125,18 @@ export class BatcherHandle {
   async stop(shard: number, options: { readonly timeoutMs?: number } = {}): Promise<void> {
     const here = this.#shard(shard)
     const timeoutMs = this.#timeoutMs(options)
-    const batcher = this.#system.to(Batcher.name(here.parts.instance, shard))
+    await askedAtOwner(here, 'batcher.stop', [{ timeoutMs }], timeoutMs, () =>
+      this.#stop(here, timeoutMs),
+    )
+  }
+
+  async #stop(shard: ControlShard, timeoutMs: number): Promise<void> {
+    const batcher = this.#system.to(Batcher.name(shard.parts.instance, shard.index))
     try {
       await Batcher.stop(batcher, timeoutMs)
     } catch (error) {
       if (!isKeelsonError(error, 'NO_PROCESS') && !isKeelsonError(error, 'EXITED')) throw error
-      await flushWindows(this.#system, here, timeoutMs)
+      await flushWindows(this.#system, shard, timeoutMs)
     }
   }
 
@@ -125,7 +149,7 @@ export class BatcherHandle {
    * `INVALID_ARGUMENT`
    */
   async syncToken(shard: number, options: SyncTokenOptions = {}): Promise<CommandWrites.SyncToken> {
-    const { gate } = this.#shard(shard)
+    const { gate } = this.#here(shard, 'syncToken')
     checkOptionNames(options, ['commands', 'bytes', 'owner', 'deadlineMs', 'whenFull'])
     const { commands = 1, bytes = 0, owner, ...atGate } = options
     if (!isCount(commands) || commands < 1)
@@ -147,14 +171,14 @@ export class BatcherHandle {
   /**
    * Writes one command to the shard that its keys belong to. `app.store` does the same for values.
    * @throws KeelsonError `INVALID_ARGUMENT` with `details.path`, `CROSS_SHARD`: nothing is written;
-   * as `app.store` does
+   * `ELSEWHERE`; as `app.store` does
    */
   async write(
     shard: number,
     command: Command | PreparedCommand,
     terms?: CommandWrites.BatchTerms,
   ): Promise<CommandWrites.CommandWritten> {
-    return CommandWrites.write(this.#system, this.#shard(shard), command, terms)
+    return CommandWrites.write(this.#system, this.#here(shard, 'write'), command, terms)
   }
 
   /**
@@ -166,7 +190,7 @@ export class BatcherHandle {
     commands: readonly (Command | PreparedCommand)[],
     terms?: CommandWrites.BatchTerms,
   ): Promise<Submitted> {
-    return CommandWrites.writeBatch(this.#system, this.#shard(shard), commands, terms)
+    return CommandWrites.writeBatch(this.#system, this.#here(shard, 'writeBatch'), commands, terms)
   }
 
   /** Puts all entries or none. @throws as `write` does */
@@ -195,7 +219,7 @@ export class BatcherHandle {
     terms?: CommandWrites.AsyncTerms,
   ): CommandWrites.AsyncOutcome<CommandWrites.CommandWritten> {
     const command = { kind: 'putMany', entries } as const
-    return CommandWrites.writeAsync(this.#system, this.#shard(shard), command, from, terms)
+    return CommandWrites.writeAsync(this.#system, this.#here(shard, 'write'), command, from, terms)
   }
 
   /** `writeDeleteBatch` for a kept `from`. */
@@ -206,12 +230,19 @@ export class BatcherHandle {
     terms?: CommandWrites.AsyncTerms,
   ): CommandWrites.AsyncOutcome<CommandWrites.CommandWritten> {
     const command = { kind: 'deleteMany', keys } as const
-    return CommandWrites.writeAsync(this.#system, this.#shard(shard), command, from, terms)
+    return CommandWrites.writeAsync(this.#system, this.#here(shard, 'write'), command, from, terms)
   }
 
   #timeoutMs(options: { readonly timeoutMs?: number }): number {
     this.#access.check()
     return timeoutOf(options, this.#deadlineMs)
+  }
+
+  /** @throws KeelsonError `ELSEWHERE` */
+  #here(index: number, act: string): ControlShard {
+    const shard = this.#shard(index)
+    if (isElsewhere(shard)) throw onlyThere(shard, `batcher.${act}`)
+    return shard
   }
 
   #shard(index: number): ControlShard {

@@ -7,6 +7,7 @@ import type { System } from '../../runtime/index.ts'
 import type { Command } from '../../storage/index.ts'
 import { sideChannelCandidate } from '../blobs/blob-command.ts'
 import type { Access } from '../core/access.ts'
+import { isElsewhere, onlyThere } from '../core/owners-way.ts'
 import { shardAt } from '../core/shard-core.ts'
 import { prepareAt } from '../writing/command-writes.ts'
 import type { PreparedCommand } from '../writing/prepared-command.ts'
@@ -52,8 +53,8 @@ export class BlobsHandle {
    * of them. The prepared command that it resolves with is written by `app.batcher.write` or
    * `writeBatch`, or given up by `release`. If it is neither, its blobs are orphans after
    * `blobs.graceMs`, which a sweep frees.
-   * @throws KeelsonError `BUSY`, `NO_SPACE`, `NOT_SUBMITTED`, `SHARD_DOWN`, `CLOSED`, `TOO_LARGE`,
-   * `INVALID_ARGUMENT`, `CROSS_SHARD`: nothing refers to what was written
+   * @throws KeelsonError `BUSY`, `NO_SPACE`, `NOT_SUBMITTED`, `SHARD_DOWN`, `ELSEWHERE`, `CLOSED`,
+   * `TOO_LARGE`, `INVALID_ARGUMENT`, `CROSS_SHARD`: nothing refers to what was written
    */
   async prepare(
     shard: number,
@@ -61,6 +62,8 @@ export class BlobsHandle {
     options: PrepareOptions = {},
   ): Promise<PreparedCommand> {
     this.#access.check()
-    return prepareAt(this.#system, shardAt(this.#shards, shard), command, options)
+    const here = shardAt(this.#shards, shard)
+    if (isElsewhere(here)) throw onlyThere(here, 'blobs.prepare')
+    return prepareAt(this.#system, here, command, options)
   }
 }

@@ -48,16 +48,27 @@ export type SuspendRequest = PlainRequest & {
   /** Without an owner the hold belongs to the holder of the instance. */
   readonly owner: Ref | undefined
   readonly leaseMs: number | undefined
+  /** Another member asks for it, for shards that are here. */
+  readonly asked?: { readonly token: string; readonly isApps: boolean } | undefined
 }
 
 /**
  * The suspensions to end: that of a token, those of an owner (`undefined`: of the holder of the
- * instance), or all.
+ * instance, which are also `apps`), those of several tokens as far as they are there, or all.
  */
-export type Which = { readonly token: string } | { readonly owner: Ref | undefined } | 'all'
+export type Which =
+  | { readonly token: string }
+  | { readonly tokens: readonly string[] }
+  | { readonly owner: Ref | undefined }
+  | 'all'
+  | 'apps'
 
 /** A request to resume. */
-export type ResumeRequest = PlainRequest & { readonly which: Which }
+export type ResumeRequest = PlainRequest & {
+  readonly which: Which
+  /** Another member asks for it, for shards that are here. */
+  readonly isAsked?: boolean
+}
 
 /** The shards of a call, the default time for each, and the default owner of suspensions. */
 export type Scope = {

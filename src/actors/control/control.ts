@@ -4,7 +4,7 @@
  * ends. The holds are kept in the `Shard` values, so a restart of this process ends none; `init`
  * watches them again.
  */
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { KeelsonError } from '../../errors.ts'
 import {
   type Accepts,
   call,
@@ -19,6 +19,7 @@ import {
 } from '../../runtime/index.ts'
 import type { NamedSnapshot } from '../../storage/index.ts'
 import * as BlobStore from '../blobs/blob-store.ts'
+import { askedAtOwner, atOwner, isElsewhere } from '../core/owners-way.ts'
 import {
   isCount,
   isFlag,
@@ -31,7 +32,6 @@ import {
 } from '../core/payload-check.ts'
 import type { ShardCore } from '../core/shard-core.ts'
 import { instanceName } from '../core/shard-name.ts'
-import { emit } from '../core/storage-events.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import type { Suspension } from '../projection/suspensions.ts'
 import * as Snapshotter from '../snapshots/snapshotter.ts'
@@ -46,9 +46,10 @@ import {
   type SuspendOptions,
   type SuspendRequest,
   suspendRequest,
-  type Which,
 } from './control-request.ts'
 import type { ControlShard } from './control-shard.ts'
+import { HoldsAway, holdEnded } from './holds-away.ts'
+import { endWhenAway, hold, release, suspensionFor, tokensOf, writerOf } from './holds-here.ts'
 import {
   eachShard,
   type Instance,
@@ -58,8 +59,8 @@ import {
   type ShardWork,
   withOutcome,
 } from './shard-outcomes.ts'
-import { drained } from './write-pause.ts'
 
+export type { AskedResumption, AskedSuspension } from './holds-away.ts'
 export type { Outcome, Outcomes } from './shard-outcomes.ts'
 
 /** The outcome of a sweep on one shard. */
@@ -119,6 +120,8 @@ export type Options = {
 type State = Options & {
   /** The monitor and the timer of each suspension, by its token. */
   readonly watches: Map<string, Watch>
+  /** The holds at other members; `undefined` without members. */
+  readonly away: HoldsAway | undefined
 }
 
 type Watch = { readonly monitor: Monitor | undefined; readonly timer: Timer | undefined }
@@ -129,7 +132,8 @@ const endTimeoutMs = 30_000
 const plainFields = { shards: isListOf(isCount), timeoutMs: isTime }
 const isTokenRecord = isRecord({ token: isText })
 const isOwnerRecord = isRecord({ owner: isOptional(isRef) })
-const isWhich: Accepts = (which) => which === 'all' || isTokenRecord(which) || isOwnerRecord(which)
+const isWhich: Accepts = (which) =>
+  isOneOf('all', 'apps')(which) || isTokenRecord(which) || isOwnerRecord(which)
 
 /** Options are checked without the state: the shards do not matter for the check. */
 const noScope: Scope = { shards: [], deadlineMs: endTimeoutMs }
@@ -137,7 +141,10 @@ const noScope: Scope = { shards: [], deadlineMs: endTimeoutMs }
 /** Control of an instance. */
 export const server: GenServer<Messages, State, Options> = {
   init: (options, context) => {
-    const state: State = { ...options, watches: new Map() }
+    const way = options.shards[0]?.way
+    const state: State = { ...options, watches: new Map(), away: way && new HoldsAway(way) }
+    if (way) for (const shard of options.shards) void endWhenAway(shard, context.signal)
+    context.signal.addEventListener('abort', () => state.away?.close())
     for (const shard of options.shards)
       for (const suspension of shard.suspensions.byToken.values()) {
         // Without an answer the caller has no token: its call failed with the end of this process.
@@ -196,7 +203,11 @@ export const server: GenServer<Messages, State, Options> = {
       }),
     reopen: (state, { shard: index, part }, context) => {
       const shard = state.shards[index]
-      const reopened = (here: ControlShard) => state.reopen(here, part)
+      const { deadlineMs } = everyShard(state)
+      const reopened = (here: ControlShard) =>
+        askedAtOwner(here, 'control.reopen', part ? [part] : [], deadlineMs, () =>
+          state.reopen(here, part),
+        )
       if (shard) answer(context.from, withOutcome('reopen', shard, context.system, reopened))
       else context.from.fail(noShard(index))
       return noReply(state)
@@ -234,40 +245,76 @@ const suspending = (
   context: Answering<Outcomes & { readonly token: string }>,
 ) => {
   const suspension = suspensionFor(request, context)
+  const { away } = state
   // The owner is watched before the first shard is asked, so that its death during the request
   // leaves no hold.
   watch(state, suspension, context)
   const { token } = suspension
-  const outcomes = eachShard('suspend', instanceOf(state, context), request.shards, (shard) =>
-    hold(shard, context, suspension, request),
-  )
-  const answered = outcomes.then((all) => {
+  if (!request.asked) away?.begin(suspension)
+  const outcomes = eachShard('suspend', instanceOf(state, context), request.shards, (shard) => {
+    const here = () => hold(shard, context, suspension, request)
+    if (request.asked || !away) return unlessAway(shard, here)
+    return atOwner(shard, here, () => away.hold(shard.index, suspension, request))
+  })
+  const answered = outcomes.then(({ outcomes: all }) => {
     for (const { suspensions } of state.shards) suspensions.answered(token)
-    return { token, ...all }
+    const held = away ? all.map((outcome) => ifHeld(state, token, outcome)) : all
+    away?.begun(token)
+    return { token, outcomes: held }
   })
   answer(context.from, answered)
   return noReply(state)
 }
 
+/** While other members have shards, a hold may end with its owner: then the outcome says so. */
+const ifHeld = ({ shards, away }: State, token: string, outcome: Outcome): Outcome => {
+  const { shard, ok } = outcome
+  const isHeld = shards[shard]?.suspensions.byToken.has(token) || away?.has(token, shard)
+  return !ok || isHeld ? outcome : { shard, ok: false, error: holdEnded(shard) }
+}
+
+/** Another member has asked for a shard that was here. @throws KeelsonError `ELSEWHERE` */
+const unlessAway = async <T>(shard: ControlShard, work: () => Promise<T>): Promise<T> => {
+  if (isElsewhere(shard)) throw shard.unavailable()
+  return work()
+}
+
 const resuming = (
   state: State,
-  { shards, timeoutMs, which }: ResumeRequest,
+  { shards, timeoutMs, which, isAsked = false }: ResumeRequest,
   context: Answering<Outcomes>,
 ) => {
-  if (which !== 'all' && 'token' in which && !isKnown(state, shards, which.token)) {
-    context.from.fail(
-      new KeelsonError('INVALID_ARGUMENT', 'no suspension of these shards has this token', {
-        details: { path: 'token', shards },
-      }),
-    )
+  const token = typeof which === 'object' && 'token' in which ? which.token : undefined
+  const { away } = state
+  if (token !== undefined && !away && !isKnown(state, shards, token)) {
+    context.from.fail(unknownToken(shards))
     return noReply(state)
   }
-  const resume = (shard: ControlShard) => release(shard, context, tokensOf(shard, which), timeoutMs)
-  const outcomes = eachShard('resume', instanceOf(state, context), shards, resume)
+  const outcomes = eachShard('resume', instanceOf(state, context), shards, (shard) => {
+    const here = async (): Promise<void> => {
+      // Its hold may have ended with its former owner.
+      if (away && token !== undefined && !shard.suspensions.byToken.has(token))
+        throw unknownToken([shard.index])
+      await release(shard, context, tokensOf(shard, which), timeoutMs)
+    }
+    if (isAsked || !away) return unlessAway(shard, here)
+    return atOwner(shard, here, () => away.release(shard.index, which, timeoutMs))
+  })
   unwatchEnded(state, context)
-  answer(context.from, outcomes)
+  const heard = outcomes.then((all) => {
+    unwatchEnded(state, context)
+    const isUnknown = all.outcomes.every(({ error }) => error?.code === 'INVALID_ARGUMENT')
+    if (token !== undefined && isUnknown) throw unknownToken(shards)
+    return all
+  })
+  answer(context.from, heard)
   return noReply(state)
 }
+
+const unknownToken = (shards: readonly number[]): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', 'no suspension of these shards has this token', {
+    details: { path: 'token', shards },
+  })
 
 const isKnown = (state: State, shards: readonly number[], token: string): boolean =>
   state.shards.some(
@@ -284,15 +331,29 @@ const discarding = (state: State, request: PlainRequest, context: Answering<Outc
     LmdbWriter.answerOf(shard, LmdbWriter.discard(writerOf(shard, context), request.timeoutMs)),
   )
 
+/** The fields that outcomes have the answer of a request in. */
+const answerFields = { flush: undefined, discard: undefined, sweep: 'report', snapshot: 'snapshot' }
+
 /** Asks each shard, and answers when all have answered. It does not block this process. */
 const asking = <O extends Outcome>(
   kind: 'flush' | 'discard' | 'sweep' | 'snapshot',
   state: State,
-  { shards }: PlainRequest,
+  { shards, timeoutMs }: PlainRequest,
   context: Answering<Outcomes<O>>,
   act: ShardWork<O>,
 ) => {
-  answer(context.from, eachShard(kind, instanceOf(state, context), shards, act))
+  const work: ShardWork<O> = (shard) =>
+    atOwner(
+      shard,
+      () => act(shard) as Promise<Omit<O, keyof Outcome>>,
+      async (way) => {
+        const { index } = shard
+        const found = await way.ask(index, `control.${kind}`, [index, { timeoutMs }], timeoutMs)
+        const field = answerFields[kind]
+        return (field === undefined ? {} : { [field]: found }) as Omit<O, keyof Outcome>
+      },
+    )
+  answer(context.from, eachShard(kind, instanceOf(state, context), shards, work))
   return noReply(state)
 }
 
@@ -349,69 +410,6 @@ const answer = <R>(from: From<R>, work: Promise<R>): void => {
 
 const instanceOf = ({ shards }: State, { system }: Context): Instance => ({ shards, system })
 
-/** Holds writes first, so that the flush can end. If a step fails, all holds are released. */
-const hold = async (
-  shard: ControlShard,
-  context: Context,
-  suspension: Suspension,
-  { flush, timeoutMs }: { readonly flush: boolean; readonly timeoutMs: number },
-): Promise<void> => {
-  const { system } = context
-  const endsAt = system.clock.monotonic() + timeoutMs
-  const left = () => Math.max(1, endsAt - system.clock.monotonic())
-  const { token, writes } = suspension
-  // The shard has the suspension from here on, so that `resume`, lease and owner can end it.
-  shard.suspensions.begin(suspension)
-  try {
-    if (writes) await drained(system, shard, token, left())
-    const held = LmdbWriter.suspend(writerOf(shard, context), token, flush, left())
-    await LmdbWriter.answerOf(shard, held)
-    if (writes) emit(system, shard, 'gate.paused', { token })
-  } catch (error) {
-    // The writer may have held although its answer was lost: the hold is released too.
-    await release(shard, context, [token], timeoutMs)
-    throw error
-  }
-}
-
-/** Ends suspensions in the shard's value, which is enough by itself, then notifies the writer. */
-const release = async (
-  shard: ControlShard,
-  context: Context,
-  tokens: readonly string[],
-  timeoutMs: number,
-): Promise<void> => {
-  for (const token of tokens)
-    if (shard.suspensions.end(token) === 'writes')
-      emit(context.system, shard, 'gate.resumed', { token })
-  try {
-    await LmdbWriter.resume(writerOf(shard, context), timeoutMs)
-  } catch (error) {
-    // A writer that restarts finds no hold.
-    if (!isKeelsonError(error, 'NO_PROCESS') && !isKeelsonError(error, 'EXITED')) throw error
-  }
-}
-
-const tokensOf = ({ suspensions }: ControlShard, which: Which): string[] => {
-  if (which === 'all') return [...suspensions.byToken.keys()]
-  if ('token' in which) return [which.token]
-  return [...suspensions.byToken.values()].flatMap(({ token, owner }) =>
-    owner === which.owner ? [token] : [],
-  )
-}
-
-const suspensionFor = (request: SuspendRequest, context: Context): Suspension => {
-  const { owner, writes, leaseMs } = request
-  const now = context.now()
-  return {
-    token: Buffer.from(context.system.clock.randomBytes(9)).toString('base64url'),
-    owner,
-    writes,
-    since: now,
-    until: leaseMs === undefined ? undefined : now + leaseMs,
-  }
-}
-
 /** Watches the owner and the lease of a suspension. */
 const watch = (state: State, { token, owner, until }: Suspension, context: Context): void => {
   if (state.watches.has(token) || (!owner && until === undefined)) return
@@ -429,6 +427,7 @@ const endHold = (state: State, token: string, context: Context): void => {
   for (const shard of state.shards)
     if (shard.suspensions.byToken.has(token))
       release(shard, context, [token], endTimeoutMs).catch(() => undefined)
+  state.away?.endAll(token, endTimeoutMs)
   unwatchEnded(state, context)
 }
 
@@ -436,11 +435,9 @@ const endHold = (state: State, token: string, context: Context): void => {
 const unwatchEnded = (state: State, context: Context): void => {
   for (const [token, { monitor, timer }] of state.watches) {
     if (state.shards.some(({ suspensions }) => suspensions.byToken.has(token))) continue
+    if (state.away?.isOn(token)) continue
     state.watches.delete(token)
     if (monitor) context.demonitor(monitor, { flush: true })
     if (timer) context.cancelTimer(timer)
   }
 }
-
-const writerOf = (shard: ControlShard, context: Context): Ref<LmdbWriter.Messages> =>
-  context.to(LmdbWriter.name(shard.parts.instance, shard.index))

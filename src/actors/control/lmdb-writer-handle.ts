@@ -19,6 +19,7 @@ import {
 } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
 import { checkedKey, checkOptionNames } from '../core/argument-check.ts'
+import { askedAtOwner, isElsewhere, onlyThere } from '../core/owners-way.ts'
 import { isCount, isRecord, isText } from '../core/payload-check.ts'
 import { emit } from '../core/storage-events.ts'
 import type { AfterFlush, Derivation } from '../projection/derived-queue.ts'
@@ -60,14 +61,16 @@ export class LmdbWriterHandle {
   /**
    * The projection durably shows every frame up to this LSN. It goes back only when the projection
    * is damaged and rebuilt.
+   * @throws KeelsonError `ELSEWHERE`
    */
   get durableIndex(): number {
+    this.#checkHere('durableIndex')
     return this.#shard.projectedLsn
   }
 
-  /** Whether the projection durably shows `lsn`. */
+  /** Whether the projection durably shows `lsn`. @throws KeelsonError `ELSEWHERE` */
   isDurable(lsn: number): boolean {
-    return lsn <= this.#shard.projectedLsn
+    return lsn <= this.durableIndex
   }
 
   /**
@@ -76,17 +79,20 @@ export class LmdbWriterHandle {
    */
   async request(lsn: number, { timeoutMs }: { readonly timeoutMs?: number } = {}): Promise<number> {
     if (!isCount(lsn)) throw invalidArgument('lsn', 'a whole number from 0', lsn)
-    const { deadlineMs } = this.#shard.parts.settings
-    const request = LmdbWriter.request(this.#writer, lsn, timeoutMs ?? deadlineMs)
-    return LmdbWriter.answerOf(this.#shard, request)
+    const withinMs = timeoutMs ?? this.#shard.parts.settings.deadlineMs
+    const here = () =>
+      LmdbWriter.answerOf(this.#shard, LmdbWriter.request(this.#writer, lsn, withinMs))
+    return this.#asked('request', [lsn, { timeoutMs: withinMs }], here, withinMs)
   }
 
   /**
-   * Describes the projection and its writer.
+   * Describes the projection and its writer. At another member, without the owners of suspensions.
    * @throws KeelsonError `DEGRADED`, `TIMEOUT`, `CLOSED`
    */
   async describe(): Promise<LmdbWriter.ProjectionWriterDescription> {
-    return LmdbWriter.answerOf(this.#shard, LmdbWriter.describe(this.#writer))
+    return this.#asked('describe', [], () =>
+      LmdbWriter.answerOf(this.#shard, LmdbWriter.describe(this.#writer)),
+    )
   }
 
   /**
@@ -98,6 +104,7 @@ export class LmdbWriterHandle {
    * `CORRUPT`, `CLOSED`
    */
   begin(producer: string, { onLost }: { readonly onLost?: AfterFlush } = {}): number {
+    this.#checkHere('begin()')
     const name = checkProducer(producer)
     if (onLost !== undefined) checkAction('onLost', onLost)
     const durableLsn = producerLsnOf(this.#rows.get(producerRowKey(name)))
@@ -131,6 +138,7 @@ export class LmdbWriterHandle {
 
   /** How many operations `enqueue` has room for. */
   get enqueueOpsCapacity(): number {
+    this.#checkHere('enqueueOpsCapacity')
     return this.#shard.derived.room
   }
 
@@ -165,6 +173,7 @@ export class LmdbWriterHandle {
 
   /** Asks for a reconcile: every row is read and verified, in small steps. Answers at once. */
   markProjectionDirty(): void {
+    this.#checkHere('markProjectionDirty()')
     const writer = this.#writer
     this.#shard.projection.markProjectionDirty()
     LmdbWriter.reconcileNow(writer)
@@ -175,14 +184,32 @@ export class LmdbWriterHandle {
    * that begins later ends it; it is asked for at once. Returns the epoch of the mark.
    */
   markMirrorDegraded(reason: string): number {
+    this.#checkHere('markMirrorDegraded()')
     if (!isText(reason)) throw invalidArgument('reason', 'a string', reason)
     return LmdbWriter.markDegraded(this.#writer, this.#shard, this.#system, reason)
   }
 
   #add(derivation: Derivation): void {
+    this.#checkHere('enqueue()')
     if (this.#shard.isStill) throw this.#shard.unavailable()
     this.#shard.derived.add(derivation, this.#system.clock.monotonic())
     LmdbWriter.derivedEnqueued(this.#writer)
+  }
+
+  #asked<T>(
+    method: string,
+    given: readonly unknown[],
+    here: () => Promise<T>,
+    timeoutMs = this.#shard.parts.settings.deadlineMs,
+  ): Promise<T> {
+    this.#access.check()
+    return askedAtOwner(this.#shard, `lmdbWriter.${method}`, given, timeoutMs, here)
+  }
+
+  /** @throws KeelsonError `ELSEWHERE` */
+  #checkHere(act: string): void {
+    const shard = this.#shard
+    if (isElsewhere(shard)) throw onlyThere(shard, `lmdbWriter(${shard.index}).${act}`)
   }
 
   #refused({ producer, operations }: Derivation, reason: string): void {
@@ -214,6 +241,7 @@ export class LmdbWriterHandle {
   /** The rows of the projection, which are durable. */
   get #rows() {
     this.#access.check()
+    this.#checkHere('get()')
     return this.#shard.view().layers.projection
   }
 

@@ -72,9 +72,9 @@ export const withOutcome = async <T>(
   }
 }
 
-/** The error of an outcome: why the shard is down or elsewhere if it is, or the failure itself. */
+/** The error of an outcome: why the shard is down if it is, or the failure itself. */
 const shardError = (shard: ControlShard | undefined, error: unknown): KeelsonError => {
-  if (shard?.phase.kind === 'down' || shard?.phase.kind === 'elsewhere') return shard.unavailable()
+  if (shard?.phase.kind === 'down') return shard.unavailable()
   return error instanceof KeelsonError
     ? error
     : new KeelsonError('SHARD_DOWN', 'the shard did not answer', { cause: error })

@@ -10,6 +10,7 @@ import {
 } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
 import { checkOptionNames } from '../core/argument-check.ts'
+import { askedAtOwner, isElsewhere, onlyThere } from '../core/owners-way.ts'
 import { isCount } from '../core/payload-check.ts'
 import * as WalWriter from '../log/wal-writer.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
@@ -58,10 +59,10 @@ export class WalHandle {
   /**
    * The position of readers: every frame up to `lsn` is applied, and up to `projectedLsn`
    * projected.
-   * @throws KeelsonError `CLOSED`
+   * @throws KeelsonError `ELSEWHERE`, `CLOSED`
    */
   get position(): { readonly shard: number; readonly lsn: number; readonly projectedLsn: number } {
-    this.#access.check()
+    this.#checkHere('position')
     const { index, appliedLsn, projectedLsn } = this.#shard
     return { shard: index, lsn: appliedLsn, projectedLsn }
   }
@@ -71,7 +72,7 @@ export class WalHandle {
    * @throws KeelsonError `NO_PROCESS`, `EXITED`, `TIMEOUT` of a shard that is not open; `CLOSED`
    */
   async describe(): Promise<WalWriter.LogWriterDescription> {
-    return WalWriter.describe(this.#writer)
+    return this.#asked('describe', [], () => WalWriter.describe(this.#writer))
   }
 
   /**
@@ -80,12 +81,14 @@ export class WalHandle {
    * @throws KeelsonError as `describe` does; `SHARD_DOWN`
    */
   async sync(): Promise<number> {
-    try {
-      return await WalWriter.sync(this.#writer)
-    } catch (error) {
-      // A sync that fails takes the shard down, and its writer ends.
-      throw this.#shard.phase.kind === 'down' ? this.#shard.unavailable() : error
-    }
+    return this.#asked('sync', [], async () => {
+      try {
+        return await WalWriter.sync(this.#writer)
+      } catch (error) {
+        // A sync that fails takes the shard down, and its writer ends.
+        throw this.#shard.phase.kind === 'down' ? this.#shard.unavailable() : error
+      }
+    })
   }
 
   /**
@@ -95,8 +98,11 @@ export class WalHandle {
    * @throws KeelsonError as `describe` does; `SHARD_DOWN`
    */
   async commitment(): Promise<CommitmentHead | undefined> {
-    await this.sync()
-    return (await this.#heard(this.#shard.files.log().run('head', null))) ?? undefined
+    const found = await this.#asked('commitment', [], async () => {
+      await this.sync()
+      return this.#heard(this.#shard.files.log().run('head', null))
+    })
+    return found ?? undefined
   }
 
   /**
@@ -108,18 +114,21 @@ export class WalHandle {
     this.#access.check()
     const { instance, index, settings } = this.#shard.parts
     const timeoutMs = timeoutOf(options, settings.deadlineMs)
-    const snapshotter = this.#system.to(Snapshotter.name(instance, index))
-    return LmdbWriter.answerOf(this.#shard, Snapshotter.snapshot(snapshotter, timeoutMs))
+    const here = (): Promise<NamedSnapshot> => {
+      const snapshotter = this.#system.to(Snapshotter.name(instance, index))
+      return LmdbWriter.answerOf(this.#shard, Snapshotter.snapshot(snapshotter, timeoutMs))
+    }
+    return this.#asked('checkpoint', [{ timeoutMs }], here, timeoutMs)
   }
 
   /**
    * Reads the frames of writes that were durable before the read began, in order, each verified. The
    * log that is still to be read is not given back until the loop ends.
    * @throws KeelsonError `INVALID_ARGUMENT`; the iteration throws `BAD_CURSOR` for a `from` below the
-   * first LSN that the log has, `CORRUPT`, `SHARD_DOWN`, `CLOSED`
+   * first LSN that the log has, `CORRUPT`, `SHARD_DOWN`, `ELSEWHERE`, `CLOSED`
    */
   read(options: FramesOptions = {}): AsyncGenerator<LoggedFrame, void, undefined> {
-    this.#access.check()
+    this.#checkHere('read()')
     checkOptionNames(options, ['from', 'to'])
     const { from, to } = options
     for (const [name, lsn] of Object.entries({ from, to }))
@@ -138,7 +147,26 @@ export class WalHandle {
   async release(lsn: number = Number.MAX_SAFE_INTEGER): Promise<Released> {
     this.#access.check()
     if (!isCount(lsn)) throw invalidArgument('lsn', 'an LSN', lsn)
-    return this.#heard(releaseLog(this.#system, this.#shard, lsn))
+    return this.#asked('release', [lsn], () =>
+      this.#heard(releaseLog(this.#system, this.#shard, lsn)),
+    )
+  }
+
+  #asked<T>(
+    method: string,
+    given: readonly unknown[],
+    here: () => Promise<T>,
+    timeoutMs = this.#shard.parts.settings.deadlineMs,
+  ): Promise<T> {
+    this.#access.check()
+    return askedAtOwner(this.#shard, `wal.${method}`, given, timeoutMs, here)
+  }
+
+  /** @throws KeelsonError `ELSEWHERE`, `CLOSED` */
+  #checkHere(act: string): void {
+    this.#access.check()
+    const shard = this.#shard
+    if (isElsewhere(shard)) throw onlyThere(shard, `wal(${shard.index}).${act}`)
   }
 
   async *#frames(

@@ -8,6 +8,7 @@ import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../..
 import type { Logger } from '../../runtime/index.ts'
 import type { Disk } from '../../storage/index.ts'
 import type { Gate } from '../admission/gate.ts'
+import type { OwnersWay } from './owners-way.ts'
 import type { ReadView } from './read-view.ts'
 import { Recovery } from './recovery-progress.ts'
 import type { Settings } from './settings.ts'
@@ -80,6 +81,8 @@ export class ShardCore {
   lagBytes = 0
   /** How often the shard was opened. */
   opened = 0
+  /** The way to the member that has it while it is elsewhere; `undefined` without members. */
+  way: OwnersWay | undefined
 
   readonly #writes: Writes
   #phase: ShardPhase = { kind: 'recovering' }

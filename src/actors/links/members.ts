@@ -149,6 +149,16 @@ export class Members implements Linked, ShardOwners {
     if (this.#board) send(this.#board, 'expect', name)
   }
 
+  /** The names of the others, whether they run or not. */
+  get others(): readonly string[] {
+    return [...this.#expected]
+  }
+
+  /** Whether there is a link to a member. */
+  isLinked(member: string): boolean {
+    return this.#open.has(member)
+  }
+
   /** The process that stands for one of another member; `undefined` without a link to that. */
   forwarder(member: string, target: string, shard?: number): Process | undefined {
     return this.#open.get(member)?.forwarder(target, shard)

@@ -4,12 +4,13 @@ import type { ShardCore } from '../core/shard-core.ts'
 
 /**
  * A hold on a shard's projection, and with `writes` on its gate. Without an owner it belongs to the
- * holder of the instance. `since` and `until` (the end of its lease) are in ms since 1970.
- * `control` ends it.
+ * holder of the instance, and so it does with `isApps`: its owner is the control of the member that
+ * was asked for it. `since` and `until` (the end of its lease) are in ms since 1970. `control` ends it.
  */
 export type Suspension = {
   readonly token: string
   readonly owner: Ref | undefined
+  readonly isApps?: boolean
   readonly writes: boolean
   readonly since: number
   readonly until: number | undefined
@@ -60,6 +61,11 @@ export class Suspensions {
   /** Records that the caller knows the token of a suspension. False: it has ended. */
   answered(token: string): boolean {
     return this.#change(token, { answered: true })
+  }
+
+  /** The shard has left this process: nothing is held here any longer. */
+  endAll(): void {
+    for (const token of [...this.#byToken.keys()]) this.end(token)
   }
 
   #change(token: string, change: Partial<ShardSuspension>): boolean {

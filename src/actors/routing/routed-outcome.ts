@@ -32,6 +32,10 @@ export const mayWriteAgain =
 const isOwnerless = ({ code, details }: KeelsonError): boolean =>
   code === 'SHARD_DOWN' && details.state === 'elsewhere'
 
+/** A failure that says no owner has answered; `undefined`: it is the answer of the owner. */
+export const unlessOwned = (error: unknown): KeelsonError | undefined =>
+  isKeelsonError(error) && error.code !== 'BUSY' && mayReadAgain(error) ? error : undefined
+
 /** The error of what waited for an owner in vain. */
 export const ownerless = (shard: number, cause: unknown): KeelsonError =>
   new KeelsonError('SHARD_DOWN', `shard ${shard} is at no member that answers`, {

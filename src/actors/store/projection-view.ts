@@ -15,6 +15,7 @@ import {
   type RowRange,
 } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
+import { askedAtOwner } from '../core/owners-way.ts'
 import { mergedRows } from '../core/read-view.ts'
 import type { Position } from '../core/shard-core.ts'
 import type { StorageEvents } from '../core/storage-events.ts'
@@ -181,13 +182,17 @@ export class ProjectionView<T = unknown> {
     this.#access.check()
     const { clock } = this.#system
     const endsAt = clock.monotonic() + timeoutMs
-    for (const { shard: index, lsn } of this.#wanted(positions)) {
-      const shard = this.#shards[index]
-      if (!shard) throw invalidArgument('positions', 'positions of shards', index)
-      const writer = this.#system.to(LmdbWriter.name(shard.parts.instance, index))
-      await LmdbWriter.request(writer, lsn, endsAt - clock.monotonic())
-      await this.#live(shard, endsAt)
-    }
+    await Promise.all(
+      this.#wanted(positions).map(async ({ shard: index, lsn }) => {
+        const shard = this.#shards[index]
+        if (!shard) throw invalidArgument('positions', 'positions of shards', index)
+        // The owner knows what is applied.
+        const given = [this.name, lsn ?? null, timeoutMs]
+        await askedAtOwner(shard, 'projection.reached', given, timeoutMs, () =>
+          this.#reached(shard, lsn ?? shard.appliedLsn, endsAt),
+        )
+      }),
+    )
   }
 
   /**
@@ -199,20 +204,34 @@ export class ProjectionView<T = unknown> {
   async rebuild(): Promise<void> {
     this.#access.check()
     await Promise.all(
-      this.#shards.map(async (shard) => {
-        const writer = this.#system.to(LmdbWriter.name(shard.parts.instance, shard.index))
-        // Writes that were applied before the call are part of the rebuilt rows.
-        await LmdbWriter.flush(writer, this.#deadlineMs)
-        await LmdbWriter.rebuildProjection(writer, this.name, this.#deadlineMs)
-        const { mark } = rowsOf(shard, this.name)
-        if (mark.state === 'halted' && !mark.building) throw notFollowing(this.name, shard, mark)
-      }),
+      this.#shards.map((shard) =>
+        askedAtOwner(shard, 'projection.rebuild', [this.name], this.#deadlineMs, () =>
+          this.#rebuild(shard),
+        ),
+      ),
     )
   }
 
-  #wanted(positions: Position | readonly Position[] | undefined): readonly Position[] {
-    if (positions === undefined)
-      return this.#shards.map((shard) => ({ shard: shard.index, lsn: shard.appliedLsn }))
+  async #reached(shard: WritingShard, lsn: number, endsAt: number): Promise<void> {
+    const { clock } = this.#system
+    const writer = this.#system.to(LmdbWriter.name(shard.parts.instance, shard.index))
+    await LmdbWriter.request(writer, lsn, endsAt - clock.monotonic())
+    await this.#live(shard, endsAt)
+  }
+
+  async #rebuild(shard: WritingShard): Promise<void> {
+    const writer = this.#system.to(LmdbWriter.name(shard.parts.instance, shard.index))
+    // Writes that were applied before the call are part of the rebuilt rows.
+    await LmdbWriter.flush(writer, this.#deadlineMs)
+    await LmdbWriter.rebuildProjection(writer, this.name, this.#deadlineMs)
+    const { mark } = rowsOf(shard, this.name)
+    if (mark.state === 'halted' && !mark.building) throw notFollowing(this.name, shard, mark)
+  }
+
+  #wanted(
+    positions: Position | readonly Position[] | undefined,
+  ): readonly (Pick<Position, 'shard'> & Partial<Position>)[] {
+    if (positions === undefined) return this.#shards.map(({ index }) => ({ shard: index }))
     return 'shard' in positions ? [positions] : positions
   }
 

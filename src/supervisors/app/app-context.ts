@@ -29,6 +29,7 @@ import {
   levelOf,
   type Member,
   type Members,
+  type OwnerQuestions,
   type PastOptions,
   type PastPage,
   type ProjectionHealth,
@@ -232,6 +233,8 @@ export type InstanceParts = {
   readonly members: Members | undefined
   /** The way of the store to shards that they have. */
   readonly routes: StoreRoutes | undefined
+  /** Questions to them, and the answers to theirs. */
+  readonly questions: OwnerQuestions | undefined
   readonly cluster: (() => ClusterHealth) | undefined
   /** Aborted when the instance closes. */
   readonly ending: AbortSignal

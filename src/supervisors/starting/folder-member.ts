@@ -10,6 +10,7 @@ import {
   ElsewhereActors,
   instanceName,
   Members,
+  OwnerQuestions,
   StoreRoutes,
   unixTransport,
 } from '../../actors/index.ts'
@@ -66,6 +67,7 @@ export const startFolderMember = async (
       link: (to) => linked(to, folder, cluster, shares.transport, (member) => watch.hurry(member)),
       elsewhere: (owners) => (entities) => new ElsewhereActors(entities, owners),
       routes: (parts) => new StoreRoutes(parts),
+      questions: (parts) => new OwnerQuestions(parts),
       onRun: watch.follow.bind(watch),
     }
     return await startInstance(options, { ...ports, disk, shared })

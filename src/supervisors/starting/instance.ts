@@ -31,6 +31,7 @@ import { shardFolder } from '../../storage/index.ts'
 import { type App, closeShards, runningApp } from '../app/app.ts'
 import { appContext, type InstanceParts, innerParts } from '../app/app-context.ts'
 import { CrashLoops } from '../app/crash-loops.ts'
+import { answerMembers } from '../app/owner-answers.ts'
 import { instanceTree, openArrived } from '../tree/instance-tree.ts'
 import { Readiness } from '../tree/readiness.ts'
 import { Shard } from '../tree/shard.ts'
@@ -167,6 +168,7 @@ const run = async (inspected: Inspected): Promise<App> => {
   const parts = instanceParts(inspected, isClosing, ending.signal)
   const { readiness } = parts
   const inside = appContext(parts, insideAccess)
+  if (parts.questions) answerMembers(parts.questions, parts, inside)
   let begun: (app: App) => void = () => undefined
   const started = new Promise<App>((resolve) => {
     begun = resolve
@@ -177,7 +179,7 @@ const run = async (inspected: Inspected): Promise<App> => {
     form: ports.follows ? 'follower' : 'owner',
     mailboxMax: options.mailboxMax,
     attach: options.attach ? ports.attach?.(instance, started) : undefined,
-    members: [parts.routes, parts.entities, parts.members].flatMap(
+    members: [parts.routes, parts.questions, parts.entities, parts.members].flatMap(
       (part) => part?.childSpec() ?? [],
     ),
     app: userTree,
@@ -257,6 +259,8 @@ const instanceParts = (
     ...{ system, instance, shards, ending },
     reach: (name) => entities.meant<AnyMessages>(name) ?? system.to(name as Name<AnyMessages>),
   })
+  const questions = members && ports.shared?.questions({ system, instance, members, ending })
+  for (const shard of shards) shard.way = questions
   const entities: Entities = new Entities(system, instance, shards, {
     ...{ isClosing, isStoreAlone: app === false },
     isStarting: () => readiness.isTreeStarting,
@@ -276,6 +280,7 @@ const instanceParts = (
     readiness,
     crashLoops: new CrashLoops(system, instance, ending),
     members,
+    questions,
     routes: members && ports.shared?.routes({ system, instance, shards, owners: members }),
     cluster: ports.ownership?.health,
     ending,

@@ -4,6 +4,7 @@ import type {
   Entities,
   LinkTransport,
   Members,
+  OwnerQuestions,
   Reach,
   ShardOwners,
   StoreRoutes,
@@ -87,6 +88,8 @@ export type SharedFolder = {
   readonly elsewhere: (owners: ShardOwners) => (entities: Entities) => Elsewhere
   /** Makes the way of the store to the owners of shards. */
   readonly routes: (parts: ConstructorParameters<typeof StoreRoutes>[0]) => StoreRoutes
+  /** Makes the way of control and its like to members. */
+  readonly questions: (parts: ConstructorParameters<typeof OwnerQuestions>[0]) => OwnerQuestions
   /** The instance runs. `open` opens one more shard, whose lock this member has got. Never rejects. */
   readonly onRun: (
     open: (shard: number) => Promise<void>,

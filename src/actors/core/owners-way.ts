@@ -1,0 +1,94 @@
+/**
+ * The way to the members that have the shards which are not here, as the parts of storage need it. It
+ * is apart from `routing`, which has it and imports some of the parts that ask.
+ */
+import { KeelsonError } from '../../errors.ts'
+import type { Name, Ref } from '../../runtime/index.ts'
+
+/** Answers a question of another member. What it is given may be wrong: it comes from a peer. */
+export type Answerer = (payload: unknown) => unknown
+
+/** The way to the owners of shards, and to members. */
+export interface OwnersWay {
+  /** The name of this member. */
+  readonly member: string
+  /** The names of the other members, whether they run or not. */
+  readonly others: readonly string[]
+  /** The member that has the shard, as far as it is known. */
+  ownerOf(shard: number): string | undefined
+  /** Whether there is a link to the member. */
+  isLinked(member: string): boolean
+  /**
+   * Asks the owner of a shard, and the next one while no owner answers, within the time. The answer
+   * comes from a peer.
+   * @throws KeelsonError that of the owner, with `details.member`; `SHARD_DOWN` with `details.state`
+   * `elsewhere`, the member and the reason, if none answered in time
+   */
+  ask(shard: number, question: string, payload: unknown, timeoutMs: number): Promise<unknown>
+  /** Asks a member once. @throws KeelsonError that of the member, with `details.member` */
+  askMember(member: string, question: string, payload: unknown, timeoutMs: number): Promise<unknown>
+  /** Answers a question of other members from now on. */
+  answer(question: string, answerer: Answerer): void
+  /** The ref of a process of another member. */
+  at<M>(member: string, name: Name<M>): Ref<M>
+  /** Calls `listener` with each shard that has another owner, or none. */
+  onMoved(listener: (shard: number) => void): () => void
+}
+
+/** A shard, as far as it matters where it is. */
+type PlacedShard = {
+  readonly index: number
+  readonly phase: { readonly kind: string }
+  readonly way: OwnersWay | undefined
+}
+
+/** Whether another member has the shard, or none. */
+export const isElsewhere = ({ phase }: PlacedShard): boolean => phase.kind === 'elsewhere'
+
+/** The refusal of what is done at the owner of a shard alone. `act`: what, in code. */
+export const onlyThere = (shard: PlacedShard, act: string): KeelsonError => {
+  const { index, way } = shard
+  const owner = way?.ownerOf(index)
+  const place = owner === undefined ? 'at no member now' : `at the member ${owner}`
+  return new KeelsonError('ELSEWHERE', `shard ${index} is ${place}: \`${act}\` works there alone`, {
+    details: { shard: index, state: 'elsewhere', ...(owner !== undefined && { member: owner }) },
+  })
+}
+
+/**
+ * Does work on a shard: here, or at its owner. A shard that leaves in between is asked for there.
+ */
+export const atOwner = async <T>(
+  shard: PlacedShard,
+  here: () => Promise<T>,
+  there: (way: OwnersWay) => Promise<T>,
+): Promise<T> => {
+  const { way } = shard
+  if (way === undefined) return here()
+  if (isElsewhere(shard)) return there(way)
+  try {
+    return await here()
+  } catch (error) {
+    if (isElsewhere(shard)) return there(way)
+    throw error
+  }
+}
+
+/**
+ * Does work on a shard here, or asks its owner for it: `wal.sync` is `sync` of `app.wal(shard)` there,
+ * with these arguments after the shard.
+ */
+export const askedAtOwner = <T>(
+  shard: PlacedShard,
+  question: string,
+  given: readonly unknown[],
+  timeoutMs: number,
+  here: () => Promise<T>,
+): Promise<T> => {
+  const { index } = shard
+  return atOwner(
+    shard,
+    here,
+    (way) => way.ask(index, question, [index, ...given], timeoutMs) as Promise<T>,
+  )
+}

@@ -1,0 +1,193 @@
+/**
+ * Questions of members to each other: a process that answers those of the others by what the parts of
+ * this one have registered, and the way to it at the owner of a shard or at a member. Questions are
+ * such that asking twice does no harm: one whose owner ended is asked again at the next owner.
+ */
+import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
+import {
+  type ChildSpec,
+  call,
+  type From,
+  type GenServer,
+  type Name,
+  noReply,
+  type Ref,
+  type System,
+  worker,
+} from '../../runtime/index.ts'
+import type { Answerer, OwnersWay } from '../core/owners-way.ts'
+import { isIgnored, isRecord, isText } from '../core/payload-check.ts'
+import { instanceName } from '../core/shard-name.ts'
+import type { Members } from '../links/members.ts'
+import { unlessOwned } from './routed-outcome.ts'
+
+/** The messages of the process. */
+type Messages = {
+  calls: { ask: (asked: { readonly question: string; readonly payload: unknown }) => unknown }
+}
+
+/** The pause before an owner is asked again that has refused, in ms. */
+const pauseMs = 50
+
+/** An owner answers late by its own clock; the caller waits so much longer, in ms. */
+const answerSlackMs = 250
+
+const name = (instance: string): Name<Messages> => instanceName('owner_questions', instance)
+
+const server: GenServer<Messages, OwnerQuestions, OwnerQuestions> = {
+  init: (questions) => questions,
+  accepts: {
+    calls: { ask: isRecord({ question: isText, payload: isIgnored }) },
+    casts: {},
+    infos: {},
+  },
+  calls: {
+    ask: (questions, { question, payload }, { from }) => {
+      void answered(questions.answererOf(question), question, payload, from)
+      return noReply(questions)
+    },
+  },
+  casts: {},
+  infos: {},
+}
+
+/** Answers later: one question does not hold up the next one. */
+const answered = async (
+  answerer: Answerer | undefined,
+  question: string,
+  payload: unknown,
+  from: From<unknown>,
+): Promise<void> => {
+  try {
+    // A part that starts later answers later.
+    if (!answerer) throw new KeelsonError('NO_PROCESS', `nothing answers ${question} here`)
+    from.reply((await answerer(payload)) ?? null)
+  } catch (error) {
+    from.fail(error)
+  }
+}
+
+/** The parts that questions need. */
+export type QuestionsParts = {
+  readonly system: System
+  readonly instance: string
+  readonly members: Members
+  /** Aborted when this member closes. */
+  readonly ending: AbortSignal
+}
+
+/** The questions of one member. */
+export class OwnerQuestions implements OwnersWay {
+  readonly #parts: QuestionsParts
+  readonly #answerers = new Map<string, Answerer>()
+
+  constructor(parts: QuestionsParts) {
+    this.#parts = parts
+  }
+
+  /** The process that answers, as a part of the tree. */
+  childSpec(): ChildSpec {
+    return worker('owner_questions', server, this as OwnerQuestions, {
+      name: name(this.#parts.instance),
+      // The room of the links bounds what comes.
+      mailboxMax: Number.POSITIVE_INFINITY,
+    })
+  }
+
+  answer(question: string, answerer: Answerer): void {
+    this.#answerers.set(question, answerer)
+  }
+
+  answererOf(question: string): Answerer | undefined {
+    return this.#answerers.get(question)
+  }
+
+  get member(): string {
+    return this.#parts.members.member
+  }
+
+  get others(): readonly string[] {
+    return this.#parts.members.others
+  }
+
+  ownerOf(shard: number): string | undefined {
+    return this.#parts.members.ownerOf(shard)
+  }
+
+  isLinked(member: string): boolean {
+    return this.#parts.members.isLinked(member)
+  }
+
+  onMoved(listener: (shard: number) => void): () => void {
+    return this.#parts.members.onMoved(listener)
+  }
+
+  at<M>(member: string, target: Name<M>): Ref<M> {
+    return this.#parts.members.at(member).ref<M>(target)
+  }
+
+  async ask(
+    shard: number,
+    question: string,
+    payload: unknown,
+    timeoutMs: number,
+  ): Promise<unknown> {
+    const { clock } = this.#parts.system
+    const endsAt = clock.monotonic() + timeoutMs + answerSlackMs
+    const ref = this.#parts.members.refOf<Messages>(shard, name(this.#parts.instance))
+    for (;;) {
+      const member = this.ownerOf(shard)
+      const leftMs = Math.max(1, endsAt - clock.monotonic())
+      try {
+        const options = { timeoutMs: leftMs, waitForName: true }
+        return await call(ref, 'ask', { question, payload }, options)
+      } catch (error) {
+        const failure = unlessOwned(error)
+        if (!failure) throw named(error, shard, member)
+        const isLate = clock.monotonic() + pauseMs >= endsAt
+        if (isLate || this.#parts.ending.aborted) throw unanswered(failure, shard, member)
+      }
+      await new Promise<void>((resolve) => clock.after(pauseMs, resolve))
+    }
+  }
+
+  async askMember(
+    member: string,
+    question: string,
+    payload: unknown,
+    timeoutMs: number,
+  ): Promise<unknown> {
+    const ref = this.at(member, name(this.#parts.instance))
+    try {
+      return await call(ref, 'ask', { question, payload }, { timeoutMs })
+    } catch (error) {
+      throw named(error, undefined, member)
+    }
+  }
+}
+
+/** The error of an owner, with its name. */
+const named = (error: unknown, shard: number | undefined, member: string | undefined): unknown => {
+  if (!isKeelsonError(error) || member === undefined) return error
+  const { code, message, details } = error
+  return new KeelsonError(code, `${message} (at the member ${member})`, {
+    details: { ...(shard !== undefined && { shard }), ...details, member },
+    cause: error,
+  })
+}
+
+const unanswered = (
+  error: KeelsonError,
+  shard: number,
+  member: string | undefined,
+): KeelsonError => {
+  const place = member === undefined ? 'has no owner' : `is at the member ${member}`
+  return new KeelsonError(
+    'SHARD_DOWN',
+    `shard ${shard} ${place}, and nobody answered in time: ${reasonText(error)}`,
+    {
+      details: { shard, state: 'elsewhere', ...(member !== undefined && { member }) },
+      cause: error,
+    },
+  )
+}

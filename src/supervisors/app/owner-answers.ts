@@ -1,0 +1,111 @@
+/**
+ * What this member answers others about its shards: the calls of `app.control`, `wal`, `lmdbWriter`,
+ * `batcher` and `projection` for a shard that is here, as they are made here. It is apart from
+ * `app-context.ts`, because an instance without members answers nobody.
+ */
+import {
+  Access,
+  Control,
+  isAskedResumption,
+  isAskedSuspension,
+  type Outcomes,
+  type OwnersWay,
+  ProjectionView,
+} from '../../actors/index.ts'
+import { invalidArgument } from '../../errors.ts'
+import type { Shard } from '../tree/shard.ts'
+import type { AppContext, InstanceParts } from './app-context.ts'
+
+type Given = readonly unknown[]
+
+type Call = (app: AppContext, shard: Shard, given: Given) => unknown
+
+/** The calls that other members may ask for. Each checks its arguments as for a caller here. */
+const calls: Readonly<Record<string, Call>> = {
+  'control.flush': ({ control }, { index }, [options]) => control.flush(index, options as never),
+  'control.discard': ({ control }, { index }, [options]) =>
+    control.discard(index, options as never),
+  'control.sweep': ({ control }, { index }, [options]) => control.sweep(index, options as never),
+  'control.snapshot': ({ control }, { index }, [options]) =>
+    control.snapshot(index, options as never),
+  'control.reopen': ({ control }, { index }, [part]) => control.reopen(index, part as never),
+  'batcher.flush': ({ batcher }, { index }, [options]) =>
+    batcher.flush({ ...(options as object), shard: index }),
+  'batcher.stop': ({ batcher }, { index }, [options]) => batcher.stop(index, options as never),
+  'wal.describe': (app, { index }) => app.wal(index).describe(),
+  'wal.sync': (app, { index }) => app.wal(index).sync(),
+  'wal.commitment': (app, { index }) => app.wal(index).commitment(),
+  'wal.checkpoint': (app, { index }, [options]) => app.wal(index).checkpoint(options as never),
+  'wal.release': (app, { index }, [lsn]) => app.wal(index).release(lsn as never),
+  'lmdbWriter.request': (app, { index }, [lsn, options]) =>
+    app.lmdbWriter(index).request(lsn as never, options as never),
+  'lmdbWriter.describe': async (app, { index }) => {
+    const { suspensions, ...described } = await app.lmdbWriter(index).describe()
+    // A process cannot be sent.
+    return { ...described, suspensions: suspensions.map(({ owner: _, ...rest }) => rest) }
+  },
+  'projection.reached': (app, { index, appliedLsn }, [name, lsn, timeoutMs]) =>
+    app
+      .projection(name as string)
+      .reached(
+        { shard: index, lsn: (lsn ?? appliedLsn) as number },
+        { timeoutMs: timeoutMs as number },
+      ),
+}
+
+/** Answers the other members from now on. `app`: the handles of the user's processes. */
+export const answerMembers = (way: OwnersWay, parts: InstanceParts, app: AppContext): void => {
+  const { system, instance, shards, deadlineMs } = parts
+  for (const [question, made] of Object.entries(calls))
+    way.answer(question, (payload) => {
+      const [index, ...given] = payload as Given
+      return made(app, shardHere(shards, index), given)
+    })
+  way.answer('projection.rebuild', (payload) => {
+    const [index, name] = payload as Given
+    const shard = shardHere(shards, index)
+    return new ProjectionView(system, [shard], name as string, deadlineMs, new Access()).rebuild()
+  })
+  way.answer('batcher.setWindow', (payload) => {
+    const [namespace, ms, by] = payload as [string, number, string]
+    parts.windows.set(namespace, ms, by, system.clock.now())
+  })
+  const control = system.to(Control.name(instance))
+  way.answer('suspend', async (payload) => {
+    if (!isAskedSuspension(payload)) throw invalidArgument('request', 'a suspension', payload)
+    const { shard, token, member, isApps, ...rest } = payload as Control.AskedSuspension
+    const { index } = shardHere(shards, shard)
+    // It ends with the control of the member that asks, or the link to that.
+    const owner = way.at(member, Control.name(instance))
+    const asked = { token, isApps }
+    only(
+      await Control.suspend(control, {
+        leaseMs: undefined,
+        ...rest,
+        shards: [index],
+        owner,
+        asked,
+      }),
+    )
+    return way.member
+  })
+  way.answer('resume', async (payload) => {
+    if (!isAskedResumption(payload)) throw invalidArgument('request', 'a resumption', payload)
+    const { shard, which, timeoutMs } = payload as Control.AskedResumption
+    const { index } = shardHere(shards, shard)
+    only(await Control.resume(control, { shards: [index], which, timeoutMs, isAsked: true }))
+  })
+}
+
+/** @throws KeelsonError `ELSEWHERE`, `CLOSED`, `INVALID_ARGUMENT` */
+const shardHere = (shards: readonly Shard[], index: unknown): Shard => {
+  const shard = shards[index as number]
+  if (!shard) throw invalidArgument('shard', `0 to ${shards.length - 1}`, index)
+  const { kind } = shard.phase
+  if (kind === 'elsewhere' || kind === 'closed') throw shard.unavailable()
+  return shard
+}
+
+const only = ({ outcomes: [outcome] }: Outcomes): void => {
+  if (outcome?.error) throw outcome.error
+}
