@@ -38,6 +38,7 @@ export {
   type BackupShard,
   backUp,
 } from './control/backup.ts'
+export { answerBackups } from './control/backup-members.ts'
 export { BatcherHandle, type SyncTokenOptions } from './control/batcher-handle.ts'
 export { BlobsHandle, type PrepareOptions } from './control/blobs-handle.ts'
 export * as Control from './control/control.ts'

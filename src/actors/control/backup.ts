@@ -1,27 +1,24 @@
 /**
  * `app.backup`: copies the shards of a running instance into a folder, one after another, each as
  * of one LSN. Writers go on. During the backup no snapshot is made and no frame is given back, so
- * every file stays until it has been copied, blobs included.
+ * every file stays until it has been copied, blobs included. Each shard is copied by the member that
+ * has it.
  */
 import { resolve, sep } from 'node:path'
-import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
-import type { System } from '../../runtime/index.ts'
+import { invalidArgument, KeelsonError } from '../../errors.ts'
 import {
   type BackupFolder,
   type BackupFolders,
   describeHolder,
-  type LogExporter,
-  type LogState,
-  namesSnapshot,
   type Progress,
   refusalOf,
-  type ShardCopier,
   type ShardCopy,
-  shardFolder,
 } from '../../storage/index.ts'
-import * as WalWriter from '../log/wal-writer.ts'
+import { isElsewhere, type OwnersWay } from '../core/owners-way.ts'
+import { PartThere } from './backup-members.ts'
+import { type BackupPart, PartHere, type PartMaking } from './backup-part.ts'
 import type { ControlShard } from './control-shard.ts'
-import { pauseWrites } from './write-pause.ts'
+import { newToken } from './write-pause.ts'
 
 /** Options of a backup. */
 export type BackupOptions = {
@@ -30,7 +27,10 @@ export type BackupOptions = {
    * false by default.
    */
   readonly consistent?: boolean
-  /** Hears how far a shard has come, in bytes that were examined or copied. */
+  /**
+   * Hears how far a shard has come, in bytes that were examined or copied. Of one that another member
+   * has it hears when that is done.
+   */
   readonly onProgress?: (progress: Progress & { readonly shard: number }) => void
 }
 
@@ -62,18 +62,12 @@ export type BackupShard = {
 }
 
 /** The parts of its instance that a backup uses. */
-export type BackupParts = {
-  readonly system: System
+export type BackupParts = PartMaking & {
   readonly shards: readonly ControlShard[]
   readonly claimFolder: BackupFolders
-  readonly copyShard: ShardCopier
-  /** Makes the files of a log in an engine. */
-  readonly exportLog?: LogExporter | undefined
   /** The data folder, absolute. */
   readonly dir: string
   readonly instance: string
-  /** Aborted when the instance closes. */
-  readonly signal: AbortSignal
 }
 
 /** Makes a backup in `to`, or brings the one there up to date. @throws as `App.backup` */
@@ -105,33 +99,27 @@ export const backUp = async (
 const isWithin = (path: string, folder: string): boolean =>
   path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep)
 
-/** A shard's log at its cut: what it is, and the last durable LSN. */
-type Cut = { readonly shard: ControlShard; readonly log: LogState; readonly unpin: () => void }
-
 const filled = async (
-  parts: BackupParts,
+  backup: BackupParts,
   dir: string,
   folder: BackupFolder,
   { consistent, onProgress }: BackupOptions & { readonly consistent: boolean },
 ): Promise<BackupReport> => {
-  const { system, shards, signal } = parts
-  const at = system.clock.now()
-  const leave = await (shards[0] as ControlShard).snapshots.parts.turns.take()
-  const cuts: Cut[] = []
+  const at = backup.system.clock.now()
+  const parts = await begun(backup)
   try {
-    if (signal.aborted) throw new KeelsonError('CLOSED', 'the instance is closing')
-    cuts.push(...(consistent ? await cutTogether(parts) : await cutEach(parts)))
+    await (consistent ? cutTogether(backup, parts) : each(parts, (part) => part.cut()))
     const copies: ShardCopy[] = []
-    for (const { shard, log } of cuts) {
+    for (const { index } of backup.shards) {
+      const part = parts.find(({ shards }) => shards.includes(index)) as BackupPart
       const onShardProgress =
-        onProgress && ((done: Progress) => onProgress({ ...done, shard: shard.index }))
-      copies.push(await copied(parts, dir, shard, log, onShardProgress))
+        onProgress && ((done: Progress) => onProgress({ ...done, shard: index }))
+      copies.push(await part.copy(index, dir, onShardProgress))
     }
     await folder.finish({ at, consistent, shards: copies })
     return { dir, at, consistent, shards: copies.map(shardReport) }
   } finally {
-    for (const { unpin } of cuts) unpin()
-    leave()
+    await ended(parts)
   }
 }
 
@@ -141,78 +129,91 @@ const shardReport = (copy: ShardCopy, shard: number): BackupShard => {
   return { shard, walId, lsn, fromLsn, copiedBytes, missing }
 }
 
-/** The cuts of all shards, or of none: what a shard that cannot be cut leaves pinned is let go. */
-const cutEach = async (parts: BackupParts): Promise<Cut[]> => {
-  const made = await Promise.allSettled(parts.shards.map((shard) => cut(parts, shard)))
-  const cuts = made.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
-  const failed = made.find((each) => each.status === 'rejected')
-  if (!failed) return cuts
-  for (const { unpin } of cuts) unpin()
-  throw failed.reason
+/** Takes a step of every part at once. When all have ended, rejects with the first failure. */
+const each = async <T>(
+  parts: readonly BackupPart[],
+  step: (part: BackupPart) => Promise<T>,
+): Promise<readonly T[]> => {
+  const taken = await Promise.allSettled(parts.map(step))
+  return taken.map((one) => {
+    if (one.status === 'rejected') throw one.reason
+    return one.value
+  })
 }
 
-/** The cuts of all shards while no write is pending. */
-const cutTogether = async (parts: BackupParts): Promise<Cut[]> => {
-  const { system, shards } = parts
-  const deadlineMs = shards[0]?.parts.settings.deadlineMs ?? 0
-  const pause = await pauseWrites(system, shards, { deadlineMs, leaseMs: 2 * deadlineMs })
-  try {
-    const cuts = await cutEach(parts)
-    if (pause.resume()) return cuts
-    for (const { unpin } of cuts) unpin()
+const ended = async (parts: readonly BackupPart[]): Promise<void> => {
+  await Promise.all(parts.map((part) => part.end()))
+}
+
+/** The cuts of all shards while no write is pending at any member. */
+const cutTogether = async (
+  { system }: BackupParts,
+  parts: readonly BackupPart[],
+): Promise<void> => {
+  const token = newToken(system)
+  await each(parts, (part) => part.hold(token))
+  await each(parts, (part) => part.cut())
+  const held = await each(parts, (part) => part.resume())
+  if (held.includes(false))
     throw new KeelsonError('TIMEOUT', 'the pause of the writes ended before the cut was made')
-  } finally {
-    pause.resume()
+}
+
+/** The pause before the owners are looked for again, in ms. */
+const pauseMs = 50
+
+/**
+ * The parts of all members, begun. A shard that moves at this moment is looked for again, within the
+ * instance's `deadlineMs`.
+ */
+const begun = async (backup: BackupParts): Promise<readonly BackupPart[]> => {
+  const { shards, system } = backup
+  const { clock } = system
+  const endsAt = clock.monotonic() + (shards[0]?.parts.settings.deadlineMs ?? 0)
+  for (;;) {
+    let parts: readonly BackupPart[] = []
+    try {
+      parts = partsOf(backup)
+      // In the order of their names: two backups do not wait for each other.
+      for (const part of parts) await part.begin()
+      return parts
+    } catch (error) {
+      await ended(parts)
+      const isMoving = Object(error).details?.state === 'elsewhere'
+      if (!isMoving || clock.monotonic() >= endsAt || backup.signal.aborted) throw error
+    }
+    await new Promise<void>((resolve) => clock.after(pauseMs, resolve))
   }
 }
 
-const cut = async ({ system }: BackupParts, shard: ControlShard): Promise<Cut> => {
-  const log = shard.files.log()
-  const { firstLsn } = await log.run('state', null)
-  const { pin } = await log.run('pin', { from: firstLsn })
-  // A log that has ended has no pins.
-  const unpin = (): void => void log.run('unpin', { pin }).catch(() => undefined)
-  try {
-    // Answered writes of the level `written` belong to the backup too.
-    await WalWriter.sync(system.to(WalWriter.name(shard.parts.instance, shard.index)))
-    return { shard, log: await log.run('state', null), unpin }
-  } catch (error) {
-    unpin()
-    throw error
+/** A part for each member that has shards. @throws KeelsonError `SHARD_DOWN` for one without owner */
+const partsOf = (backup: BackupParts): readonly BackupPart[] => {
+  const { shards, system, signal } = backup
+  const way = shards[0]?.way
+  if (!way) return [new PartHere(backup, shards)]
+  const groups = new Map<string, ControlShard[]>()
+  for (const shard of shards) {
+    const member = isElsewhere(shard) ? ownerOf(way, shard) : way.member
+    groups.set(member, [...(groups.get(member) ?? []), shard])
   }
-}
-
-const copied = async (
-  { copyShard, exportLog, signal }: BackupParts,
-  dir: string,
-  shard: ControlShard,
-  state: LogState,
-  onProgress: ((progress: Progress) => void) | undefined,
-): Promise<ShardCopy> => {
-  const { durableLsn, snapshots, firstLsn } = state
-  const sound = snapshots.filter((each) => !namesSnapshot(shard.snapshots.unusable, each))
-  if (firstLsn > 1 && !sound.some(({ lsn }) => lsn >= firstLsn - 1))
-    throw new KeelsonError('DEGRADED', `shard ${shard.index} has no sound snapshot at present`, {
-      details: { shard: shard.index, firstLsn },
+  const id = Buffer.from(system.clock.randomBytes(9)).toString('base64url')
+  const endMs = shards[0]?.parts.settings.deadlineMs ?? 0
+  return [...groups]
+    .sort(([one], [other]) => (one < other ? -1 : 1))
+    .map(([member, own]) => {
+      if (member === way.member) return new PartHere(backup, own)
+      return new PartThere(way, member, {
+        id,
+        shards: own.map(({ index }) => index),
+        endMs,
+        signal,
+      })
     })
-  const request = { shard: shard.index, log: shard.files.log(), state, snapshots: sound }
-  const files = await exportLog?.(request, signal)
-  const { wal, blobs, snapshots: folder } = shard.parts.folders
-  const from = { wal: files?.dir ?? wal, blobs, snapshots: folder }
-  const target = shardFolder(dir, shard.index)
-  const to = { wal: target.wal, blobs: target.blobs, snapshots: target.snapshots }
-  try {
-    return await copyShard({ from, to, lsn: durableLsn, snapshots: sound }, signal, onProgress)
-  } catch (error) {
-    noteDamage(shard, error)
-    throw error
-  } finally {
-    files?.remove()
-  }
 }
 
-/** A damaged snapshot is made again, and the next backup has the new one. */
-const noteDamage = (shard: ControlShard, error: unknown): void => {
-  if (isKeelsonError(error, 'CORRUPT') && error.details.snapshot !== undefined)
-    shard.snapshots.damaged(error)
+const ownerOf = (way: OwnersWay, { index }: ControlShard): string => {
+  const owner = way.ownerOf(index)
+  if (owner !== undefined && owner !== way.member) return owner
+  throw new KeelsonError('SHARD_DOWN', `shard ${index} is at no member now`, {
+    details: { shard: index, state: 'elsewhere' },
+  })
 }

@@ -57,6 +57,8 @@ export const drained = async (
 
 /** Options of a pause. Times in ms. */
 export type PauseTerms = {
+  /** Its token; a new one by default. */
+  readonly token?: string
   /** The process whose end ends the pause. */
   readonly owner?: Ref
   /** Ends the pause after so long. Without it the pause does not end by itself. */
@@ -72,6 +74,10 @@ export type WritePause = {
   readonly resume: () => boolean
 }
 
+/** A token of a pause. */
+export const newToken = ({ clock }: System): string =>
+  `pause ${Buffer.from(clock.randomBytes(9)).toString('base64url')}`
+
 /**
  * Pauses the writes of all these shards, or of none. It holds every gate before it waits for any
  * drain, and releases them all if one does not drain. A shard with two pauses moves when both have
@@ -81,9 +87,8 @@ export type WritePause = {
 export const pauseWrites = async (
   system: System,
   shards: readonly ControlShard[],
-  { owner, leaseMs, deadlineMs }: PauseTerms,
+  { owner, leaseMs, deadlineMs, token = newToken(system) }: PauseTerms,
 ): Promise<WritePause> => {
-  const token = `pause ${Buffer.from(system.clock.randomBytes(9)).toString('base64url')}`
   for (const { gate } of shards) gate.hold(token)
   const endings: (() => void)[] = []
   const resume = (): boolean => {

@@ -5,6 +5,7 @@
  */
 import {
   Access,
+  answerBackups,
   Control,
   isAskedResumption,
   isAskedSuspension,
@@ -70,6 +71,7 @@ export const answerMembers = (way: OwnersWay, parts: InstanceParts, app: AppCont
     const [namespace, ms, by] = payload as [string, number, string]
     parts.windows.set(namespace, ms, by, system.clock.now())
   })
+  answerBackups(way, parts.backups, shards)
   const control = system.to(Control.name(instance))
   way.answer('suspend', async (payload) => {
     if (!isAskedSuspension(payload)) throw invalidArgument('request', 'a suspension', payload)
