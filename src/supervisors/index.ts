@@ -13,16 +13,12 @@
 export type { BackupOptions, BackupReport, BackupShard } from '../actors/index.ts'
 export type { HistoryEntry, HistoryOptions } from '../storage/index.ts'
 export type { App } from './app/app.ts'
-export {
-  type AppContext,
-  type Health,
-  type InstanceParts,
-  innerParts,
-  type ShardHealth,
-} from './app/app-context.ts'
+export { type AppContext, type InstanceParts, innerParts } from './app/app-context.ts'
 export type { CloseReport, CutOff } from './app/closing.ts'
 export type { ClusterEvents, ClusterHealth, MemberPhase } from './app/cluster-health.ts'
 export type { CrashLoop } from './app/crash-loops.ts'
+export type { Health, MemberStatus, ShardHealth } from './app/health.ts'
+export type { HealthOfAll, MemberHealth } from './app/members-health.ts'
 export { type ClusterOptions, folderMemberOf } from './starting/cluster-options.ts'
 export { loadedOptions } from './starting/instance.ts'
 export { loadedStart } from './starting/loaded-start.ts'

@@ -10,6 +10,7 @@ import { actorNamed } from '../recorder/flow-names.ts'
 import { bytesText, countText, lastingText, pluralText } from '../text/quantities.ts'
 import { shortText } from '../text/shown-text.ts'
 import type { Facts } from './facts.ts'
+import { foldedTroubles, groupedBy } from './folded-troubles.ts'
 
 /**
  * Every kind of trouble. `critical`: something is refused, or has stopped until a person acts.
@@ -18,6 +19,8 @@ import type { Facts } from './facts.ts'
 export const severities = {
   'member unsure': 'critical',
   'member ended': 'critical',
+  'member away': 'warning',
+  'shard without owner': 'critical',
   'shard down': 'critical',
   'shard not open': 'warning',
   'refuses writes': 'critical',
@@ -72,6 +75,7 @@ export const troublesOf = ({
   const blockedAt = new Map(blocked.map(({ subject, at }) => [subject, at]))
   const found: readonly CausedTrouble[] = [
     ...memberTroubles(health.cluster),
+    ...health.members.flatMap(awayTroubles),
     ...health.shards.flatMap((shard) => shardTroubles(shard, now)),
     ...diskTroubles(health.shards),
     ...(health.durable
@@ -143,14 +147,30 @@ const memberTroubles = (cluster: Health['cluster']): readonly CausedTrouble[] =>
   return [trouble(`member ${phase}`, `member ${member}`, why, { since, link: linkTo('storage') })]
 }
 
+/** A member that has ended, that starts, or whose process is stopped. */
+const awayTroubles = ({ member, linked }: Health['members'][number]): readonly CausedTrouble[] =>
+  linked
+    ? []
+    : [
+        trouble(
+          'member away',
+          `member ${member}`,
+          'no link to it: it has ended, starts, or hangs; when its process has ended, others take its shards',
+        ),
+      ]
+
 type Found = (kind: TroubleKind, text: string, since?: number) => CausedTrouble
 
 const shardTroubles = (health: ShardHealth, now: number): readonly CausedTrouble[] => {
-  const { shard, phase, reason = '', recovery, space, snapshot, clockAheadMs } = health
+  const { shard, phase, member, reason = '', recovery, space, snapshot, clockAheadMs } = health
   const link = linkTo('storage')
   const found: Found = (kind, text, since) =>
     trouble(kind, `shard ${shard}`, text, { link, ...sinceThen(since) })
   if (phase === 'down') return [found('shard down', `${reason}; control.reopen(${shard})`)]
+  if (phase === 'elsewhere')
+    return member === undefined
+      ? [found('shard without owner', 'no member has it open: calls wait, and fail in the end')]
+      : []
   const { refusing } = space
   return [
     ...(phase === 'open'
@@ -441,49 +461,4 @@ const listed = <T>(
 const linkToMore = (view: string, name: string): Link => {
   if (view === 'flows') return linkTo(view)
   return view === 'run' ? linkTo('runs', name) : linkTo('entities')
-}
-
-/** Troubles of one kind and cause become one, in the place of the first. It begins with the earliest. */
-const foldedTroubles = (all: readonly CausedTrouble[]): Trouble[] =>
-  [...groupedBy(all, foldKey).values()].map(folded)
-
-const groupedBy = <T, K>(
-  items: readonly T[],
-  keyOf: (item: T) => K,
-): ReadonlyMap<K, readonly T[]> => {
-  const groups = new Map<K, T[]>()
-  for (const item of items) {
-    const group = groups.get(keyOf(item))
-    if (group) group.push(item)
-    else groups.set(keyOf(item), [item])
-  }
-  return groups
-}
-
-const foldKey = (each: CausedTrouble): unknown => {
-  const { kind, cause, subject, link } = each
-  if (cause === undefined) return each
-  return JSON.stringify([kind, link?.view, link?.parts[0], withoutIds(cause, subject)])
-}
-
-/** A cause without the id of its subject, and without keys such as `4e29b3cbb0d3ef26`. */
-const withoutIds = (cause: string, subject: string): string => {
-  const id = subject.slice(subject.indexOf('/') + 1)
-  return cause.replace(/[\w-]+/g, (word) => (word === id || isKey(word) ? '…' : word))
-}
-
-const isKey = (word: string): boolean =>
-  word.length >= 8 && /\d/.test(word) && /^[\da-f-]+$/i.test(word)
-
-const folded = (group: readonly CausedTrouble[]): Trouble => {
-  const [{ cause, ...first }, ...others] = group as [CausedTrouble, ...CausedTrouble[]]
-  if (others.length === 0) return first
-  const times = group.flatMap(({ since }) => since ?? [])
-  return {
-    ...{ ...first, text: cause ?? first.text, count: group.length },
-    ...(times.length > 0 && { since: Math.min(...times) }),
-    others: others
-      .slice(0, namedMax - 1)
-      .map(({ subject, link }) => ({ subject, ...(link && { link }) })),
-  }
 }

@@ -223,7 +223,8 @@ const phases = [
 ] as const
 type Phase = (typeof phases)[number]
 
-const phaseOf = ({ phase, projection: { mode }, space }: ShardHealth): Phase => {
+const phaseOf = ({ phase, member, projection: { mode }, space }: ShardHealth): Phase => {
+  if (phase === 'elsewhere' && member !== undefined) return 'open'
   if (phase !== 'open') return phase
   if (space.refusing) return 'refuses writes'
   return mode === 'degraded' || mode === 'halted' ? mode : phase

@@ -3,7 +3,10 @@
  * Pure.
  */
 import type { Metric, MetricType } from './metric-table.ts'
-import type { Family, Series } from './series.ts'
+import type { Series } from './series.ts'
+
+/** The series of one metric. */
+export type ShownFamily = { readonly metric: Metric; readonly series: Iterable<Series> }
 
 /** A format, with its content type. */
 export type Format = { readonly isOpen: boolean; readonly contentType: string }
@@ -34,7 +37,7 @@ const mediaRange = (range: string): [type: string, quality: number] => {
 export const endOf = ({ isOpen }: Format): string => (isOpen ? '# EOF\n' : '')
 
 /** The lines of one metric. */
-export const familyText = (family: Family, { isOpen }: Format): string => {
+export const familyText = (family: ShownFamily, { isOpen }: Format): string => {
   const { metric } = family
   const [name, type] = isOpen ? openNames(metric) : [metric.name, textTypes[metric.type]]
   const unit = /_(seconds|bytes)$/.exec(name)?.[1]

@@ -31,6 +31,11 @@ export const takeInstance = (parts: InstanceParts, version: string, into: Measur
     into.of(metrics.memberLease).add(member.leftMs / 1_000)
     into.of(metrics.memberEpoch).add(member.epoch)
   }
+  const { questions: way } = parts
+  if (way) {
+    const own = shards.filter(({ index }) => way.ownerOf(index) === way.member)
+    into.of(metrics.memberShards).add(own.length)
+  }
   into.of(metrics.childrenCrashing).add(crashLoops.all.length)
   for (const kind of entities.kinds) {
     into.of(metrics.entitiesLive).add(entities.kind(kind)?.live ?? 0, kind)
@@ -69,11 +74,14 @@ const placeOf = (subject: string, link: Trouble['link']): string => {
   return ['entity', 'run', 'runs', 'queue'].includes(view) ? name : ''
 }
 
-/** The metrics of one shard. */
+/** The metrics of one shard. Another member that has it knows them. */
 export const takeShard = (shard: Shard, into: Measurements): void => {
-  const { index, appends, gate, space, projection, snapshots, time } = shard
+  const { index, appends, gate, space, projection, snapshots, time, way } = shard
+  const isElsewhere = shard.phase.kind === 'elsewhere'
+  if (isElsewhere && way?.ownerOf(index) !== undefined) return
   for (const phase of phases)
     into.of(metrics.shardPhase).add(shard.phase.kind === phase ? 1 : 0, index, phase)
+  if (isElsewhere) return
   const durableLsn = appends.durability?.durableLsn ?? 0
   // A mark of the log itself, at rest, is durable and no write.
   into.of(metrics.lastLsn).add(Math.max(appends.writtenLsn, durableLsn), index)
@@ -106,6 +114,7 @@ export const takeShard = (shard: Shard, into: Measurements): void => {
  * it now leaves it out.
  */
 export const takeProjectionLags = async (shard: Shard, into: Measurements): Promise<void> => {
+  if (shard.phase.kind === 'elsewhere') return
   const { index, appliedLsn, projection } = shard
   for (const { name } of shard.parts.settings.projections)
     for (const { lsn, state } of projectionStatus([shard], name)) {

@@ -65,6 +65,15 @@ export const metrics = {
     'How many owners the instance of the cluster has had, with this one.',
   ),
 
+  memberUp: gauge(
+    'keelson_member_up',
+    '1 if the member of the folder has answered this scrape, else 0. With members on one folder.',
+  ),
+  memberShards: gauge(
+    'keelson_member_shards',
+    'The shards that the member of the folder has. With members on one folder.',
+  ),
+
   processes: gauge('keelson_processes', 'Processes that live.', 'kind'),
   entitiesLive: gauge('keelson_entities_live', 'Entities that have a process.', 'kind'),
   entitiesBlocked: gauge('keelson_entities_blocked', 'Entities that answer BLOCKED.', 'kind'),
@@ -218,7 +227,7 @@ export const metrics = {
   ),
   shardPhase: metric('stateset')(
     'keelson_shard_phase',
-    'The phase of a shard: recovering, open, down, elsewhere or closed.',
+    'The phase of a shard: recovering, open, down, elsewhere (at no member) or closed.',
     ...['shard', 'phase'],
   ),
   diskFree: gauge('keelson_disk_free_bytes', 'Free space on the disk of the log.', 'shard'),

@@ -4,7 +4,12 @@
  */
 import { argument, noMore, readOptions } from '../../check.ts'
 import { invalidArgument, reasonText } from '../../errors.ts'
-import { type AppContext, innerParts, treeNames } from '../../supervisors/index.ts'
+import {
+  type AppContext,
+  type InstanceParts,
+  innerParts,
+  treeNames,
+} from '../../supervisors/index.ts'
 import { formatFor } from './exposition.ts'
 import { Scrapes } from './scrape.ts'
 
@@ -40,6 +45,9 @@ type Answer = { readonly status: number; readonly type: string; readonly body: s
  * - `/health`: 200 while the event loop answers and the root of the instance lives.
  * - `/ready`: 503 while it starts or closes, or every shard is down. `{ state, down, phases }`.
  * - `/metrics`: text for Prometheus, or OpenMetrics 1.0 if `Accept` names it.
+ *
+ * Of members that share a folder, the first two are of the one that answers, and the metrics are of
+ * all.
  *
  * No value of users is in an answer: no key, id, state or payload. `app`: the result of `start`, or
  * `context.app`.
@@ -98,9 +106,11 @@ const json = (status: number, body: object): Answer => ({
 const healthOf = (isAlive: boolean): Answer =>
   json(isAlive ? 200 : 503, { state: isAlive ? 'running' : 'ended' })
 
-const readinessOf = ({ readiness, shards }: AppContext[typeof innerParts]): Answer => {
+const readinessOf = ({ readiness, shards, questions: way }: InstanceParts): Answer => {
   const phases = shards.map(({ phase }) => phase.kind)
   const down = shards.filter(({ phase }) => phase.kind === 'down').map(({ index }) => index)
   const { state } = readiness
-  return json(state === 'ready' ? 200 : 503, { state, down, phases })
+  const ownerless = shards.filter(({ index }) => way?.ownerOf(index) === undefined)
+  const ofMember = way && { member: way.member, ownerless: ownerless.map(({ index }) => index) }
+  return json(state === 'ready' ? 200 : 503, { state, down, phases, ...ofMember })
 }

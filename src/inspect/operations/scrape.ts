@@ -34,8 +34,9 @@ import {
   takeShard,
   takeTroubles,
 } from './instance-metrics.ts'
+import { allTaken, answerScrapes, joined, ownFamily, type Taken } from './member-scrapes.ts'
 import { metrics } from './metric-table.ts'
-import { Measurements } from './series.ts'
+import { Measurements, type Series } from './series.ts'
 
 /**
  * The looks at the processes of one System, in pages with turns of the event loop between them. The
@@ -92,6 +93,7 @@ export class Scrapes {
     this.#survey = new ProcessSurvey(system)
     this.#records = recordsOf(system)
     ending.addEventListener('abort', () => this.#stop())
+    if (this.#parts.questions) answerScrapes(this.#parts.questions, () => this.taken())
   }
 
   /** Measures from now on what costs something while nobody looks. */
@@ -102,21 +104,32 @@ export class Scrapes {
     this.#loop = system.clock.loopDelay?.()
   }
 
-  /** All metrics. Requests at one time get the values of one scrape. */
+  /** All metrics, of all members that share the folder. */
   async text(format: Format): Promise<string> {
+    const { questions: way, system } = this.#parts
+    const taken = way ? await allTaken(way, await this.taken()) : [await this.taken()]
+    const slice = new TimeSlice(system.clock, lookMs)
+    const texts: string[] = []
+    for (const metric of Object.values(metrics)) {
+      const family = way ? joined(metric, taken) : ownFamily(metric, taken[0]?.series)
+      if (family) texts.push(familyText(family, format))
+      await slice.spent()
+    }
+    return texts.join('') + endOf(format)
+  }
+
+  /** The metrics of this member alone. Requests at one time get the values of one scrape. */
+  async taken(): Promise<Taken> {
     this.hearWork()
     this.#taking ??= this.#take().finally(() => {
       this.#taking = undefined
     })
     const taken = await this.#taking
-    const slice = new TimeSlice(this.#parts.system.clock, lookMs)
-    const texts: string[] = []
-    for (const metric of Object.values(metrics)) {
+    const series = Object.values(metrics).flatMap((metric): [string, readonly Series[]][] => {
       const family = taken.get(metric) ?? this.#heard.get(metric)
-      if (family) texts.push(familyText(family, format))
-      await slice.spent()
-    }
-    return texts.join('') + endOf(format)
+      return family ? [[metric.name, [...family.series]]] : []
+    })
+    return { member: this.#parts.questions?.member ?? '', series: Object.fromEntries(series) }
   }
 
   async #take(): Promise<Measurements> {

@@ -132,7 +132,7 @@ const wordFor = ({ view, parts }: NonNullable<Trouble['link']>): string | undefi
 }
 
 const summary = ({ health, crashes, restarts, now }: Facts): string => {
-  const { durable, shards, cluster } = health
+  const { durable, shards, cluster, members } = health
   const phases = new Map<string, number>()
   for (const { phase } of shards) phases.set(phase, (phases.get(phase) ?? 0) + 1)
   const free = shards.flatMap(({ space }) => space.freeBytes ?? [])
@@ -145,6 +145,7 @@ const summary = ({ health, crashes, restarts, now }: Facts): string => {
   const { count, last } = crashes
   return factList([
     ...(cluster ? [['member', printable(clusterLine(cluster))] as const] : []),
+    ...(members.length > 0 ? [['members', members.map(memberText).join(', ')] as const] : []),
     ['durable', durable ? 'yes' : 'no'],
     ['shards', [...phases].map(([phase, count]) => `${countText(count)} ${phase}`).join(', ')],
     ...(free.length === 0 || !Number.isFinite(Math.min(...free))
@@ -157,6 +158,9 @@ const summary = ({ health, crashes, restarts, now }: Facts): string => {
     ['restarts', countText(restarts)],
   ])
 }
+
+const memberText = ({ member, linked, shards }: Facts['health']['members'][number]): string =>
+  printable(`${member} ${linked ? pluralText(shards.length, 'shard') : 'away'}`)
 
 type Crash = NonNullable<Facts['crashes']['last']>
 

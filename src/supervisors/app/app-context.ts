@@ -1,13 +1,11 @@
 /**
  * `context.app` of the user's processes: the parts of their instance. The type is the runtime's, so
  * that every `context` has it; its fields are declared here. The caller of `start` has the same
- * parts with an access of their own, which ends first. The health of an instance is here too.
+ * parts with an access of their own, which ends first.
  */
 
 import {
   type Access,
-  type ActorsHealth,
-  actorsHealth,
   type BackupOptions,
   type BackupParts,
   type BackupReport,
@@ -15,37 +13,21 @@ import {
   BlobsHandle,
   backUp,
   ControlHandle,
-  type DerivedHealth,
   deleteWorker,
-  type Entities,
   EntityHandle,
   type EntityKind,
   type Fields,
-  type Follower,
-  type FollowerHealth,
   Journal,
-  type JournalHealth,
   LmdbWriterHandle,
-  levelOf,
   type Member,
   type Members,
-  type OwnerQuestions,
   type PastOptions,
   type PastPage,
-  type ProjectionHealth,
-  type ProjectionStatus,
   ProjectionView,
-  projectionStatus,
-  type RecoveryProgress,
-  type ShardPhase,
-  type SnapshotHealth,
-  type Some,
-  type SpaceHealth,
   type StateChange,
   Store,
   type StoreRoutes,
   shardAt,
-  some,
   startDurableWorker,
   startKind,
   unblockWorker,
@@ -54,19 +36,12 @@ import {
   workerDiff,
   workerHistory,
 } from '../../actors/index.ts'
-import { configError, invalidArgument, isKeelsonError, reasonText } from '../../errors.ts'
-import {
-  type AppContext,
-  type Ref,
-  type Registry,
-  type System,
-  summaryOf,
-} from '../../runtime/index.ts'
+import { configError, invalidArgument } from '../../errors.ts'
+import type { AppContext, Registry } from '../../runtime/index.ts'
 import type { Readiness } from '../tree/readiness.ts'
-import type { Shard } from '../tree/shard.ts'
 import { type DurableActors, durableActors } from '../users-tree/durable-parts.ts'
-import type { ClusterHealth } from './cluster-health.ts'
-import type { CrashLoop, CrashLoops } from './crash-loops.ts'
+import { type Health, type HealthParts, healthOf } from './health.ts'
+import { type HealthOfAll, healthOfAll } from './members-health.ts'
 
 /** The key of the parts of an instance in its handles, which is for the project's own code. */
 export const innerParts = Symbol('inner parts')
@@ -134,8 +109,17 @@ declare module '../../runtime/words/app-context.ts' {
      * process of that name there. @throws KeelsonError `INVALID_ARGUMENT`; `CONFIG` without members
      */
     member(name: string): Member
-    /** The present health of the instance; `shards` has an item for each of its shards. */
+    /**
+     * The present health of the instance; `shards` has an item for each of its shards. Of members that
+     * share a folder it is that of this one: a shard at another member is `elsewhere`.
+     */
     health(): Health
+    /**
+     * The health of all members that share the folder, and of each shard as its owner says. It asks
+     * them, and names one that does not answer within `timeoutMs`, 2,000 by default.
+     * @throws KeelsonError `CLOSED`
+     */
+    healthOfAll(options?: { readonly timeoutMs?: number }): Promise<HealthOfAll>
     /**
      * Makes a backup in the folder `dir`, or brings the one there up to date: then only the new
      * parts are written. Everything is verified, the old parts too. Reads and writes go on;
@@ -157,90 +141,27 @@ declare module '../../runtime/words/app-context.ts' {
 
 export type { AppContext }
 
-/** The health of one shard. */
-export type ShardHealth = {
-  readonly shard: number
-  readonly phase: ShardPhase['kind']
-  /** Why it is down. */
-  readonly reason: string | undefined
-  readonly appliedLsn: number
-  readonly projectedLsn: number
-  /** The bytes of the log that are applied and not projected. */
-  readonly lagBytes: number
-  /** How far the projection is rebuilt, while the shard recovers; `undefined` otherwise. */
-  readonly recovery: RecoveryProgress | undefined
-  readonly suspended: boolean
-  /** The holders of its suspensions: a process, or `the app` for its holder. */
-  readonly suspendedBy: readonly string[]
-  /** Space on its disk: free, needed, and whether writes are refused for want of it. */
-  readonly space: SpaceHealth
-  /** Its snapshots: the last one, the log since, the next one, the last failure. */
-  readonly snapshot: SnapshotHealth
-  /** The writer of its projection: whether it makes progress, and why not. */
-  readonly projection: ProjectionHealth
-  /** Rows that actors derive from the log: what waits, and what was lost. */
-  readonly derived: DerivedHealth
-  /** Its journal: subscriptions, saved states, and the log that is kept for them. */
-  readonly journal: JournalHealth
-  /**
-   * How far the shard's time is ahead of the machine's clock, because that was set; negative: behind.
-   * See `control.acceptClock`.
-   */
-  readonly clockAheadMs: number
-  readonly writes: { readonly entered: number; readonly bytes: number; readonly waiting: number }
-}
-
-/**
- * The health of an instance. `durable` is false when its options say so: then an acknowledgement
- * does not mean that data are on disk.
- */
-export type Health = {
-  readonly durable: boolean
-  readonly shards: readonly ShardHealth[]
-  /** The durable actors that have trouble: that wait for space, fail, are blocked or overdue. */
-  readonly actors: ActorsHealth
-  /** The children of supervisors, and entities, that failed three times or more in the last minute. */
-  readonly crashing: Some<CrashLoop>
-  /** The projections of the configuration, each in the shards that are open. */
-  readonly projections: readonly {
-    readonly name: string
-    readonly shards: readonly ProjectionStatus[]
-  }[]
-  /** The replicas of the configuration, each with every shard. */
-  readonly replication: readonly FollowerHealth[]
-  /** The member in its cluster; `undefined` for an instance of one machine. */
-  readonly cluster: ClusterHealth | undefined
-  /**
-   * The health of parts of the user's tree that report it, by their names: `flow` for workflows. It
-   * is `{ unknown }` with a reason while a part cannot be read, as its shard is down or unsure.
-   */
-  readonly parts: Readonly<Record<string, unknown>>
-}
-
 /** The parts from which the handles of an instance are made. */
-export type InstanceParts = {
-  readonly system: System
+export type InstanceParts = HealthParts & {
   readonly instance: string
-  readonly shards: readonly Shard[]
   readonly windows: WriteWindows
   readonly registry: Registry.Handle
-  readonly entities: Entities
-  readonly followers: readonly Follower[]
   readonly backups: BackupParts
   readonly readiness: Readiness
-  readonly crashLoops: CrashLoops
   /** The other members of a folder, and the owner of each shard. */
   readonly members: Members | undefined
   /** The way of the store to shards that they have. */
   readonly routes: StoreRoutes | undefined
-  /** Questions to them, and the answers to theirs. */
-  readonly questions: OwnerQuestions | undefined
-  readonly cluster: (() => ClusterHealth) | undefined
+  /** When this process began to start it, in ms since 1970. */
+  readonly since: number
   /** Aborted when the instance closes. */
   readonly ending: AbortSignal
   /** Of calls without a deadline of their own, in ms. */
   readonly deadlineMs: number
 }
+
+/** A member has so long to answer about its health, in ms. */
+const askedMs = 2_000
 
 /** Handles of an instance whose calls are taken until `access` ends. */
 export const appContext = (all: InstanceParts, access: Access): AppContext => {
@@ -267,6 +188,10 @@ export const appContext = (all: InstanceParts, access: Access): AppContext => {
       throw configError('cluster', 'a member of a folder', undefined)
     },
     health: () => healthOf(all),
+    healthOfAll: async ({ timeoutMs = askedMs } = {}) => {
+      access.check()
+      return healthOfAll(all, healthOf(all), timeoutMs)
+    },
     backup: async (dir, options = {}) => {
       access.check()
       return backUp(parts.backups, dir, options)
@@ -284,58 +209,3 @@ const idOf = (kind: { readonly id: string } | string): string => {
   if (typeof id === 'string') return id
   throw invalidArgument('kind', 'a kind, or its name', kind)
 }
-
-/** The health of the instance with these parts. */
-const healthOf = (all: InstanceParts): Health => {
-  const { system, shards, entities, followers, crashLoops, cluster } = all
-  const [first] = shards
-  const now = system.clock.monotonic()
-  return {
-    durable: first !== undefined && levelOf(first.parts.settings) === 'durable',
-    shards: shards.map(shardHealth),
-    actors: actorsHealth(entities),
-    crashing: some(crashLoops.all),
-    projections: (first?.parts.settings.projections ?? []).map(({ name }) => ({
-      name,
-      shards: projectionStatus(shards, name),
-    })),
-    replication: followers.map((follower) => follower.health(now)),
-    cluster: cluster?.(),
-    parts: Object.fromEntries([...entities.reports].map(([name, of]) => [name, partHealth(of)])),
-  }
-}
-
-/** A part that cannot be read now says why: the health is asked for when something is wrong. */
-const partHealth = (report: () => unknown): unknown => {
-  try {
-    return report()
-  } catch (error) {
-    if (!isKeelsonError(error)) throw error
-    return { unknown: reasonText(error) }
-  }
-}
-
-const holderText = (owner: Ref | undefined): string => {
-  if (owner === undefined) return 'the app'
-  const { label, name } = summaryOf(owner) ?? {}
-  return `${label ?? name ?? ''} ${owner}`.trim()
-}
-
-const shardHealth = (shard: Shard): ShardHealth => ({
-  shard: shard.index,
-  phase: shard.phase.kind,
-  reason: shard.phase.kind === 'down' ? reasonText(shard.phase.reason) : undefined,
-  appliedLsn: shard.appliedLsn,
-  projectedLsn: shard.projectedLsn,
-  lagBytes: shard.lagBytes,
-  recovery: shard.recovery.present,
-  suspended: shard.suspensions.byToken.size > 0,
-  suspendedBy: [...shard.suspensions.byToken.values()].map(({ owner }) => holderText(owner)),
-  space: shard.space.health,
-  snapshot: shard.snapshots.health,
-  projection: shard.projection.health,
-  derived: shard.derived.health,
-  journal: shard.journal.health,
-  clockAheadMs: shard.time.aheadMs,
-  writes: shard.gate.load,
-})

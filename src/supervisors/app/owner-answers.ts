@@ -16,6 +16,7 @@ import {
 import { invalidArgument } from '../../errors.ts'
 import type { Shard } from '../tree/shard.ts'
 import type { AppContext, InstanceParts } from './app-context.ts'
+import { answerHealth } from './members-health.ts'
 
 type Given = readonly unknown[]
 
@@ -72,6 +73,7 @@ export const answerMembers = (way: OwnersWay, parts: InstanceParts, app: AppCont
     parts.windows.set(namespace, ms, by, system.clock.now())
   })
   answerBackups(way, parts.backups, shards)
+  answerHealth(way, parts, app.health)
   const control = system.to(Control.name(instance))
   way.answer('suspend', async (payload) => {
     if (!isAskedSuspension(payload)) throw invalidArgument('request', 'a suspension', payload)

@@ -283,6 +283,7 @@ const instanceParts = (
     questions,
     routes: members && ports.shared?.routes({ system, instance, shards, owners: members }),
     cluster: ports.ownership?.health,
+    since: system.clock.now(),
     ending,
     deadlineMs: settings.deadlineMs,
   }

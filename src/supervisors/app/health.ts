@@ -1,0 +1,179 @@
+/** The health of an instance, as this process knows it. Reading it changes nothing, and costs microseconds. */
+import {
+  type ActorsHealth,
+  actorsHealth,
+  type DerivedHealth,
+  type Entities,
+  type Follower,
+  type FollowerHealth,
+  type JournalHealth,
+  levelOf,
+  type OwnerQuestions,
+  type OwnersWay,
+  type ProjectionHealth,
+  type ProjectionStatus,
+  projectionStatus,
+  type RecoveryProgress,
+  type ShardPhase,
+  type SnapshotHealth,
+  type Some,
+  type SpaceHealth,
+  some,
+} from '../../actors/index.ts'
+import { isKeelsonError, reasonText } from '../../errors.ts'
+import { type Ref, type System, summaryOf } from '../../runtime/index.ts'
+import type { Shard } from '../tree/shard.ts'
+import type { ClusterHealth } from './cluster-health.ts'
+import type { CrashLoop, CrashLoops } from './crash-loops.ts'
+
+/** The parts of an instance that its health is read from. */
+export type HealthParts = {
+  readonly system: System
+  readonly shards: readonly Shard[]
+  readonly entities: Entities
+  readonly followers: readonly Follower[]
+  readonly crashLoops: CrashLoops
+  /** Questions to other members of the folder, and the answers to theirs. */
+  readonly questions: OwnerQuestions | undefined
+  readonly cluster: (() => ClusterHealth) | undefined
+}
+
+/** A member, as another one knows it by its links. */
+export type MemberStatus = {
+  readonly member: string
+  /** Whether it is this member, or linked to it. One that is not has ended, starts, or hangs. */
+  readonly linked: boolean
+  /** The shards that it has. */
+  readonly shards: readonly number[]
+}
+
+/** The health of one shard. */
+export type ShardHealth = {
+  readonly shard: number
+  readonly phase: ShardPhase['kind']
+  /** The member that has it; `undefined`: none has it open, or there are no members. */
+  readonly member: string | undefined
+  /** Why it is down. */
+  readonly reason: string | undefined
+  readonly appliedLsn: number
+  readonly projectedLsn: number
+  /** The bytes of the log that are applied and not projected. */
+  readonly lagBytes: number
+  /** How far the projection is rebuilt, while the shard recovers; `undefined` otherwise. */
+  readonly recovery: RecoveryProgress | undefined
+  readonly suspended: boolean
+  /** The holders of its suspensions: a process, or `the app` for its holder. */
+  readonly suspendedBy: readonly string[]
+  /** Space on its disk: free, needed, and whether writes are refused for want of it. */
+  readonly space: SpaceHealth
+  /** Its snapshots: the last one, the log since, the next one, the last failure. */
+  readonly snapshot: SnapshotHealth
+  /** The writer of its projection: whether it makes progress, and why not. */
+  readonly projection: ProjectionHealth
+  /** Rows that actors derive from the log: what waits, and what was lost. */
+  readonly derived: DerivedHealth
+  /** Its journal: subscriptions, saved states, and the log that is kept for them. */
+  readonly journal: JournalHealth
+  /**
+   * How far the shard's time is ahead of the machine's clock, because that was set; negative: behind.
+   * See `control.acceptClock`.
+   */
+  readonly clockAheadMs: number
+  readonly writes: { readonly entered: number; readonly bytes: number; readonly waiting: number }
+}
+
+/**
+ * The health of an instance. `durable` is false when its options say so: then an acknowledgement
+ * does not mean that data are on disk.
+ */
+export type Health = {
+  readonly durable: boolean
+  readonly shards: readonly ShardHealth[]
+  /** The durable actors that have trouble: that wait for space, fail, are blocked or overdue. */
+  readonly actors: ActorsHealth
+  /** The children of supervisors, and entities, that failed three times or more in the last minute. */
+  readonly crashing: Some<CrashLoop>
+  /** The projections of the configuration, each in the shards that are open. */
+  readonly projections: readonly {
+    readonly name: string
+    readonly shards: readonly ProjectionStatus[]
+  }[]
+  /** The replicas of the configuration, each with every shard. */
+  readonly replication: readonly FollowerHealth[]
+  /** The members that share the folder, as far as this one knows them; none without members. */
+  readonly members: readonly MemberStatus[]
+  /** The member in its cluster; `undefined` for an instance of one machine. */
+  readonly cluster: ClusterHealth | undefined
+  /**
+   * The health of parts of the user's tree that report it, by their names: `flow` for workflows. It
+   * is `{ unknown }` with a reason while a part cannot be read, as its shard is down or unsure.
+   */
+  readonly parts: Readonly<Record<string, unknown>>
+}
+
+/** The health of the instance with these parts. */
+export const healthOf = (all: HealthParts): Health => {
+  const { system, shards, entities, followers, crashLoops, cluster } = all
+  const [first] = shards
+  const now = system.clock.monotonic()
+  return {
+    durable: first !== undefined && levelOf(first.parts.settings) === 'durable',
+    shards: shards.map(shardHealth),
+    actors: actorsHealth(entities),
+    crashing: some(crashLoops.all),
+    projections: (first?.parts.settings.projections ?? []).map(({ name }) => ({
+      name,
+      shards: projectionStatus(shards, name),
+    })),
+    replication: followers.map((follower) => follower.health(now)),
+    members: all.questions ? memberStatus(all.questions, shards.length) : [],
+    cluster: cluster?.(),
+    parts: Object.fromEntries([...entities.reports].map(([name, of]) => [name, partHealth(of)])),
+  }
+}
+
+/** A part that cannot be read now says why: the health is asked for when something is wrong. */
+const partHealth = (report: () => unknown): unknown => {
+  try {
+    return report()
+  } catch (error) {
+    if (!isKeelsonError(error)) throw error
+    return { unknown: reasonText(error) }
+  }
+}
+
+const holderText = (owner: Ref | undefined): string => {
+  if (owner === undefined) return 'the app'
+  const { label, name } = summaryOf(owner) ?? {}
+  return `${label ?? name ?? ''} ${owner}`.trim()
+}
+
+const shardHealth = (shard: Shard): ShardHealth => ({
+  shard: shard.index,
+  phase: shard.phase.kind,
+  member: shard.way?.ownerOf(shard.index),
+  reason: shard.phase.kind === 'down' ? reasonText(shard.phase.reason) : undefined,
+  appliedLsn: shard.appliedLsn,
+  projectedLsn: shard.projectedLsn,
+  lagBytes: shard.lagBytes,
+  recovery: shard.recovery.present,
+  suspended: shard.suspensions.byToken.size > 0,
+  suspendedBy: [...shard.suspensions.byToken.values()].map(({ owner }) => holderText(owner)),
+  space: shard.space.health,
+  snapshot: shard.snapshots.health,
+  projection: shard.projection.health,
+  derived: shard.derived.health,
+  journal: shard.journal.health,
+  clockAheadMs: shard.time.aheadMs,
+  writes: shard.gate.load,
+})
+
+/** The members in the order of their names. */
+const memberStatus = (way: OwnersWay, shardCount: number): readonly MemberStatus[] => {
+  const owners = Array.from({ length: shardCount }, (_, shard) => way.ownerOf(shard))
+  return [way.member, ...way.others].sort().map((member) => ({
+    member,
+    linked: member === way.member || way.isLinked(member),
+    shards: owners.flatMap((owner, shard) => (owner === member ? [shard] : [])),
+  }))
+}
