@@ -7,6 +7,7 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
+  chmodSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -187,6 +188,8 @@ const augmenting = (files) =>
 const shipped = readdirSync('dist', { recursive: true }).filter((file) => file.endsWith('.d.ts'))
 if (augmenting(shipped.map((file) => join('dist', file))) !== augmenting(sources))
   throw new Error('the declarations have lost an augmentation of context.app')
+// For `npx keelson` in a clone. In an installed package npm does it.
+chmodSync('dist/inspect/cli/cli.js', 0o755)
 const { buildPage } = await import('./scripts/build-page.mjs')
 await buildPage('dist/observe')
 mkdirSync('.tmp', { recursive: true })
