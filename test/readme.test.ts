@@ -5,7 +5,7 @@ import { join, parse, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { commandHere } from './support/commands/command-here.ts'
-import { examplesOf, folderInside } from './support/doc-examples.ts'
+import { examplesOf, expectSaid, folderInside } from './support/doc-examples.ts'
 import { triesLong } from './support/tier.ts'
 
 const oneAfterAnother = join(import.meta.dirname, 'support/programs/one-after-another.mjs')
@@ -105,9 +105,3 @@ test('the server in a thread of docs/groups-and-pools.md prints what it says', a
 
   expectSaid(service, stdout)
 })
-
-/** The comment after a line is what the line prints. */
-const expectSaid = (example: string, output: string): void => {
-  for (const [, printed = ''] of example.matchAll(/console\.log\(.*\/\/ (.*)$/gm))
-    for (const line of printed.split(' | ')) expect(output.split('\n'), example).toContain(line)
-}

@@ -52,6 +52,19 @@ test('a payment to an account that is not open is reversed', async () => {
   ])
 })
 
+test('an entry that is asked for again is there once, and none follows its reversal', async () => {
+  const { simulation, entries } = await open()
+  const ada = simulation.app.entity(accounts).ref('ada')
+  const book = (payment: string) => simulation.during(call(ada, 'book', { payment, cents: -10_00 }))
+  expect([await book('p1'), await book('p1')]).toEqual(['booked', 'booked'])
+  await simulation.during(call(ada, 'reverse', 'p2'))
+  expect(await book('p2')).toBe('refused')
+  expect(entries('ada')).toEqual([
+    ['entry/p1', -10_00],
+    ['reversal/p2', 0],
+  ])
+})
+
 test('an account never has less than nothing, and a repeated request pays once', async () => {
   const { simulation, books } = await open()
   const payment = { from: 'ada', to: 'bob', cents: 60_00 }

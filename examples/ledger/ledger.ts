@@ -37,7 +37,7 @@ const account: DurableServer<Messages, Account | undefined> = {
     },
     reverse: (state, payment, { rows }) => {
       if (rows.get(reversalKey(payment))) return reply(undefined, state)
-      const cents = -((rows.get(entryKey(payment)) as Entry | undefined)?.cents ?? 0)
+      const cents = 0 - ((rows.get(entryKey(payment)) as Entry | undefined)?.cents ?? 0)
       rows.put(reversalKey(payment), { payment, cents })
       return reply(undefined, state && { cents: state.cents + cents })
     },

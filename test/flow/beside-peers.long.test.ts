@@ -22,8 +22,8 @@ const { expectedOf } = await bench<{
 }>('harness/scripts.mjs')
 
 const besides = [
-  { peer: 'DBOS', played: 'flow-scripts', record: 'dbos-outcomes', page: 'flow-coming' },
-  { peer: 'BullMQ', played: 'queue-scripts', record: 'bullmq-outcomes', page: 'flow-queues' },
+  { peer: 'DBOS', played: 'flow-scripts', record: 'dbos-outcomes', page: 'moving/dbos' },
+  { peer: 'BullMQ', played: 'queue-scripts', record: 'bullmq-outcomes', page: 'moving/bullmq' },
 ]
 
 for (const { peer, played, record, page } of besides) {

@@ -1,7 +1,7 @@
 /** Examples of the README and the docs as programs: their code, and a folder to run them in. */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 
 /** The examples of a page in one language, in their order. */
 export const examplesOf = (file: string, language: string): string[] =>
@@ -17,4 +17,10 @@ export const folderInside = (): string => {
   const dir = mkdtempSync(join('.tmp', 'readme-'))
   onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
   return dir
+}
+
+/** The comment after a line is what the line prints. */
+export const expectSaid = (example: string, output: string): void => {
+  for (const [, printed = ''] of example.matchAll(/console\.log\(.*\/\/ (.*)$/gm))
+    for (const line of printed.split(' | ')) expect(output.split('\n'), example).toContain(line)
 }
