@@ -53,10 +53,11 @@ test('a payment to an account that is not open is reversed', async () => {
 })
 
 test('an entry that is asked for again is there once, and none follows its reversal', async () => {
-  const { simulation, entries } = await open()
+  const { simulation, books, entries } = await open()
   const ada = simulation.app.entity(accounts).ref('ada')
   const book = (payment: string) => simulation.during(call(ada, 'book', { payment, cents: -10_00 }))
   expect([await book('p1'), await book('p1')]).toEqual(['booked', 'booked'])
+  expect(books()[0]).toEqual(['ada', 90_00])
   await simulation.during(call(ada, 'reverse', 'p2'))
   expect(await book('p2')).toBe('refused')
   expect(entries('ada')).toEqual([
