@@ -25,7 +25,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     rows: ['ports', 'values', 'commands'],
     snapshots: ['ports', 'values'],
     leases: ['ports'],
-    members: [],
+    members: ['ports'],
     'engine-log': ['ports', 'frames', 'segments'],
     'engine-files': ['ports', 'values', 'blobs', 'snapshots', 'engine-log'],
     cluster: ['ports', 'frames', 'values', 'commands', 'leases', 'engine-log', 'engine-files'],

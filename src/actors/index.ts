@@ -201,6 +201,7 @@ export { Compound, LargeValue } from './store/value-reading.ts'
 export type { StreamedIn } from './store/value-streams.ts'
 export type { ChangePlace, DurableWatch, WatchBegin } from './store/watch.ts'
 export { type ActorTrouble, stuckTries } from './turns/actor-trouble.ts'
+export type { WorkLedger } from './turns/actor-work.ts'
 export {
   type AddsCalls,
   type AlarmTime,

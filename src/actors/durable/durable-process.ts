@@ -10,6 +10,7 @@
  */
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import {
+  type AnyContext,
   cast,
   HandlerLimit,
   isAnswer,
@@ -246,11 +247,12 @@ export class DurableProcess implements Ended {
     const oneTry = run.step || run.alarm ? this.hand.try(draft, this.context) : undefined
     let answer: unknown
     try {
-      const context = oneTry?.context ?? this.context
       const { state } = draft.before.memory
       const { watch } = draft
       // Without a closure: its scope would cost each turn, watched or not.
-      answer = watch ? watch.run(run, state, context) : run.handler(state, run.payload, context)
+      if (oneTry) answer = this.#try(draft, oneTry.context)
+      else if (watch) answer = watch.run(run, state, this.context)
+      else answer = run.handler(state, run.payload, this.context)
       if (NextStep.is(answer) || !isThenable(answer)) return this.#ended(draft, answer)
     } catch (error) {
       return this.#threw(draft, error)
@@ -261,6 +263,15 @@ export class DurableProcess implements Ended {
       (error: unknown) => this.#threw(draft, error),
     )
     return this.background.during(run, ended)
+  }
+
+  /** Calls the handler of a step or an alarm. */
+  #try({ run, watch, before }: TurnDraft, context: AnyContext): unknown {
+    const { work, identity } = this.terms
+    const { state } = before.memory
+    return work.alone(identity.entity, run.what, () =>
+      watch ? watch.run(run, state, context) : run.handler(state, run.payload, context),
+    )
   }
 
   /** Why a call cannot be answered now. */

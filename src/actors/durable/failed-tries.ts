@@ -79,6 +79,7 @@ export class FailedTries {
       if (alarm) draft.setAlarm(alarm.name, { ...alarm.set, tries, failure, dueAt: retryAt })
     })
     if (!isRecorded) return
+    if (failure.next === 'unblock') this.#actor.terms.work.isParked(this.#entity, what)
     const text = keptText(failure.error)
     const failing = { entity: this.#entity, what, tries, retryAt, error: text }
     if (failure.next !== 'unblock')
@@ -99,7 +100,8 @@ export class FailedTries {
 
   #after(run: Run, tries: number, error: unknown): AfterTry {
     const { retry, onFailed } = this.#actor.terms.table
-    if (run.kind === 'onFailed') return { error, next: 'unblock', inMs: 0 }
+    if (run.kind === 'onFailed' || this.#actor.terms.work.isEndedUnder(error))
+      return { error, next: 'unblock', inMs: 0 }
     const section = run.step ? 'continues' : 'alarms'
     const tried = { section, name: run.name, tries } as const
     const drawn = this.#process.kernel.clock.random()

@@ -191,14 +191,16 @@ const dueAt = ({ alarms }: Memory, now: number): readonly (readonly [string, Ala
 
 /** The turn of a recorded step or of an alarm: its handler, or `onFailed` if its tries have ended. */
 const runOf = (
-  { table, identity }: DurableTerms,
+  { table, identity, work }: DurableTerms,
   ...[kind, name, set]: ['step', string, Step] | ['alarm', string, Alarm]
 ): Run => {
   const [step, alarm] = kind === 'step' ? [set, undefined] : [undefined, { name, set }]
   const what = `${kind === 'step' ? 'continue' : 'alarm'} ${name}`
   const { payload, tries, failure } = set
   if (failure?.next !== 'onFailed') {
-    const handler = table[kind === 'step' ? 'continues' : 'alarms'][name] ?? missing(what)
+    const ended = work.endedUnder(identity.entity, what)
+    const known = table[kind === 'step' ? 'continues' : 'alarms'][name]
+    const handler = ended ? throwing(ended) : (known ?? missing(what))
     return new Run(kind, handler, payload, what, name, undefined, step, alarm)
   }
   const error = errorOf(failure.error)
@@ -206,6 +208,8 @@ const runOf = (
     ...{ kind: kind === 'step' ? 'continue' : 'alarm', name, payload, error, tries },
     step: `${identity.entity}/${kind === 'step' ? set.step : settingOf(name, set)}`,
   }
-  const handler = table.onFailed ?? throwing(error)
-  return new Run('onFailed', handler, failed, `onFailed of ${what}`, name, undefined, step, alarm)
+  const lastWhat = `onFailed of ${what}`
+  const ended = work.endedUnder(identity.entity, lastWhat)
+  const handler = ended ? throwing(ended) : (table.onFailed ?? throwing(error))
+  return new Run('onFailed', handler, failed, lastWhat, name, undefined, step, alarm)
 }

@@ -27,7 +27,7 @@ import { instanceName } from '../core/shard-name.ts'
 import { emit } from '../core/storage-events.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
 import { ActorTrouble } from '../turns/actor-trouble.ts'
-import { ActorWork } from '../turns/actor-work.ts'
+import { ActorWork, type WorkLedger } from '../turns/actor-work.ts'
 import type { DurableTable } from '../turns/durable-table.ts'
 import type { Identity } from '../turns/memory.ts'
 import type { TurnDraft } from '../turns/turn-draft.ts'
@@ -66,6 +66,8 @@ export type EntityParts = {
   readonly scanTurns: TurnScanner
   /** Makes the lookup of actors whose shards other members have. Absent: there are no others. */
   readonly elsewhere?: ((entities: Entities) => Elsewhere) | undefined
+  /** Absent: there are no other members. */
+  readonly ledger?: WorkLedger | undefined
 }
 
 /** The lookup of durable actors whose shards other members have: `elsewhere-actors.ts`. */
@@ -134,13 +136,13 @@ export class Entities {
     system: System,
     instance: string,
     shards: readonly ActorShard[],
-    { isClosing, isStarting, isStoreAlone, scanTurns, elsewhere }: EntityParts,
+    { isClosing, isStarting, isStoreAlone, scanTurns, elsewhere, ledger }: EntityParts,
   ) {
     this.system = system
     this.instance = instance
     this.shards = shards
     this.#isClosing = isClosing
-    this.work = new ActorWork(isClosing, isStarting)
+    this.work = new ActorWork(isClosing, isStarting, ledger)
     this.#isStoreAlone = isStoreAlone
     this.scanTurns = scanTurns
     this.#elsewhere = elsewhere?.(this)

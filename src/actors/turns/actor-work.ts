@@ -47,9 +47,26 @@ export type LateWork = { readonly actor: string; readonly what: string }
 /** A step or an alarm whose handler runs, and since when. */
 export type TurnAtWork = { readonly entity: string; readonly what: string; readonly since: number }
 
+/** Keeps what an instance does by itself, beyond the end of its process. */
+export interface WorkLedger {
+  begins(work: string): void
+  over(): void
+  /** How many processes have ended under this work. */
+  endsUnder(work: string): number
+  /** It is parked: what comes after that counts from zero. */
+  forget(work: string): void
+}
+
+/** `details.reason` of work that is parked because processes end under it. */
+const processEnds = 'process ends'
+
+/** Work under which so many processes have ended is not begun again by itself. */
+const endsMax = 2
+
 /** The running work of one instance. */
 export class ActorWork {
   readonly #isClosing: () => boolean
+  readonly #ledger: WorkLedger | undefined
   readonly #running = new Set<Work>()
   /** The work that was still running at the deadline and has not settled since, with its pieces. */
   readonly #late = new Map<Work, readonly string[]>()
@@ -59,9 +76,45 @@ export class ActorWork {
   readonly #isStarting: () => boolean
 
   /** `isClosing`: from then on nothing begins. `isStarting`: not all of the tree runs yet. */
-  constructor(isClosing: () => boolean, isStarting = () => false) {
+  constructor(isClosing: () => boolean, isStarting = () => false, ledger?: WorkLedger) {
     this.#isClosing = isClosing
     this.#isStarting = isStarting
+    this.#ledger = ledger
+  }
+
+  /**
+   * Calls the function of a step or an alarm. What runs until it waits for something is noted, as
+   * it may be what ends the process.
+   */
+  alone<T>(actor: string, what: string, run: () => T): T {
+    const ledger = this.#ledger
+    if (ledger === undefined) return run()
+    ledger.begins(`${actor} ${what}`)
+    try {
+      return run()
+    } finally {
+      ledger.over()
+    }
+  }
+
+  /** Why a step or an alarm is to be parked, and not begun: two processes have ended under it. */
+  endedUnder(actor: string, what: string): KeelsonError | undefined {
+    const ends = this.#ledger?.endsUnder(`${actor} ${what}`) ?? 0
+    if (ends < endsMax) return undefined
+    const text = `${ends} processes have ended while ${actor} began ${what}`
+    return new KeelsonError('UNKNOWN_OUTCOME', text, {
+      details: { actor, what, ends, reason: processEnds },
+    })
+  }
+
+  /** Whether a failure is that of `endedUnder`. */
+  isEndedUnder(error: unknown): boolean {
+    return isKeelsonError(error, 'UNKNOWN_OUTCOME') && error.details.reason === processEnds
+  }
+
+  /** The work is parked. When people let it begin again, what comes after that counts from zero. */
+  isParked(actor: string, what: string): void {
+    this.#ledger?.forget(`${actor} ${what}`)
   }
 
   /** Whether a failed try found that a part of the tree is not there yet: it does not count. */

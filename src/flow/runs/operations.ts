@@ -92,6 +92,11 @@ const tryStep = async (carrier: Carrier, active: Active, step: Step): Promise<vo
   const { clock } = carrier.background.system
   const isOnce = repeat === 'once'
   if (active.recorded?.hasBegun) return carrier.block(unknownStep(active.key))
+  const [work, actor] = [workOf(carrier), actorOf(carrier)]
+  if (work.endedUnder(actor, active.key)) {
+    work.isParked(actor, active.key)
+    return carrier.block(unknownStep(active.key))
+  }
   const { failure, tries: made = 0 } = active.recorded ?? {}
   // The program in which it failed may have had more tries.
   if (failure && made >= (isOnce ? 1 : policy.max)) return fails(failure)
@@ -125,6 +130,9 @@ const tryStep = async (carrier: Carrier, active: Active, step: Step): Promise<vo
 
 /** The pause after a try that came before the tree had started: it does not count. */
 const earlyMs = 100
+
+/** The run, as a member of others notes it. */
+const actorOf = ({ type, id }: Carrier): string => `flow/${type}/${id}`
 
 const workOf = ({ terms }: Carrier) => terms.entities.work
 
@@ -164,7 +172,8 @@ const outcomeOfTry = (
 ): Promise<Tried | undefined> => {
   const abort = new LazyAbort()
   const given = new Attempt(carrier, abort, key, attempt)
-  const settled = (async () => carrier.inStep(() => run(given)))().then(
+  const begin = () => carrier.inStep(() => run(given))
+  const settled = (async () => workOf(carrier).alone(actorOf(carrier), active.key, begin))().then(
     (value) => triedWith(value, active.key),
     failed,
   )
@@ -379,7 +388,7 @@ const askUntil = async <T>(
     }
 }
 
-/** Why a step of `once` does not run again. */
+/** Why a step of `once`, or one under which two processes have ended, does not run again. */
 const unknownStep = (key: string): KeptError => ({
   name: 'KeelsonError',
   code: 'UNKNOWN_STEP',

@@ -64,6 +64,7 @@ export const startFolderMember = async (
     const shared: SharedFolder = {
       claim: folder.claim,
       has: (shard: number) => folder.has(shard),
+      ledger: folder.notes,
       link: (to) => linked(to, folder, cluster, shares.transport, (member) => watch.hurry(member)),
       elsewhere: (owners) => (entities) => new ElsewhereActors(entities, owners),
       routes: (parts) => new StoreRoutes(parts),

@@ -266,6 +266,7 @@ const instanceParts = (
     isStarting: () => readiness.isTreeStarting,
     scanTurns: makeScanner(ending),
     elsewhere: members && ports.shared?.elsewhere(members),
+    ledger: ports.shared?.ledger,
   })
   return {
     ...{ system, instance, shards },

@@ -8,6 +8,7 @@ import type {
   Reach,
   ShardOwners,
   StoreRoutes,
+  WorkLedger,
 } from '../../actors/index.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import type { ChildSpec } from '../../runtime/index.ts'
@@ -82,6 +83,8 @@ export type SharedFolder = {
   readonly claim: FolderClaim
   /** Whether this member holds the lock of the shard. */
   readonly has: (shard: number) => boolean
+  /** What this member does by itself, as it notes it for the next owners of its shards. */
+  readonly ledger: WorkLedger
   /** Makes the links to the other members. They are told which of the shards are open here. */
   readonly link: (to: Linkable) => Members
   /** Makes the lookup of actors at the owners of their shards. */

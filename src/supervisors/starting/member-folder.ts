@@ -18,6 +18,7 @@ import {
   readDataFolder,
   refusing,
   shardFolder,
+  WorkNotes,
 } from '../../storage/index.ts'
 import type { FolderCluster } from './cluster-options.ts'
 import type { FolderClaim } from './folder-claim.ts'
@@ -45,6 +46,7 @@ export class MemberFolder {
   readonly #holder: string
   readonly #root: DiskLock
   #own: DiskLock | undefined
+  #notes: WorkNotes | undefined
   readonly #shards = new Map<number, DiskLock>()
 
   /**
@@ -97,6 +99,12 @@ export class MemberFolder {
     }
   }
 
+  /** What this member does by itself. */
+  get notes(): WorkNotes {
+    if (!this.#notes) throw new Error('a shared folder has notes')
+    return this.#notes
+  }
+
   /** Whether this member has the shard. */
   has(shard: number): boolean {
     return this.#shards.has(shard)
@@ -120,8 +128,11 @@ export class MemberFolder {
     // The kernel is not asked in vain each time.
     if (locks.holder(path)?.fate === 'alive') return false
     const lock = this.#unlessHeld(path)
-    if (lock) this.#shards.set(shard, lock)
-    return lock !== undefined
+    if (!lock) return false
+    this.#shards.set(shard, lock)
+    // Its owner may have ended under work of this shard.
+    this.#notes?.look(this.alive(this.#request.cluster.engine.members))
+    return true
   }
 
   #unlessHeld(path: string): DiskLock | undefined {
@@ -135,11 +146,12 @@ export class MemberFolder {
   }
 
   #enter(): void {
-    const { disk, dir, locks, cluster } = this.#request
+    const { disk, dir, locks, cluster, clock } = this.#request
     const folder = join(dir, membersName)
     disk.makeFolder(folder)
     disk.syncFolder(dir)
     this.#own = locks.lock(this.#lockOf(cluster.member), this.#holder)
+    this.#notes = new WorkNotes(disk, dir, clock, cluster.member, this.incarnation)
   }
 
   #lockOf(member: string): string {
@@ -161,6 +173,7 @@ export class MemberFolder {
   #release(): void {
     for (const lock of this.#shards.values()) lock.release()
     this.#shards.clear()
+    this.#notes?.close()
     this.#own?.release()
     this.#root.release()
   }

@@ -1,0 +1,101 @@
+/**
+ * Notes of the work that members of a folder are doing at this moment without a call: an alarm, a
+ * step. When a process ends, its note stays. So the owner that comes after it knows
+ * which work two processes have ended under, and does not begin it a third time.
+ *
+ * A note is never synced: it outlives the process, not the machine. A power cut ends all members at
+ * once, and blames no work.
+ */
+import type { Clock } from '../../clock.ts'
+import { type Disk, type DiskFile, pathIn, readWhole } from '../ports/disk.ts'
+import { attempt } from '../ports/disk-failure.ts'
+
+/** Its folder in the data folder: a file for each member, and one for each end of a member. */
+export const workNotesName = 'at-work'
+
+/** Before the name of an end. No name of a member has it. */
+const endMark = '~'
+
+/** An older note blames no work, in ms: the program may be another one. */
+const keptMs = 3_600_000
+
+/** The characters of a note. An actor and its step have fewer. */
+const noteMax = 1_100
+
+const cut = (work: string): string => work.slice(0, noteMax)
+
+/** The notes of one member, while it holds the lock of its name. */
+export class WorkNotes {
+  readonly #disk: Disk
+  readonly #dir: string
+  readonly #clock: Clock
+  readonly #file: DiskFile
+  readonly #member: string
+  /** By the work: the files of the ends under it. */
+  readonly #ends = new Map<string, Set<string>>()
+
+  /** Opens them. `incarnation` is that of this start of the member. @throws DiskError */
+  constructor(disk: Disk, folder: string, clock: Clock, member: string, incarnation: string) {
+    this.#disk = disk
+    this.#dir = pathIn(folder, workNotesName)
+    this.#clock = clock
+    this.#member = member
+    disk.makeFolder(this.#dir)
+    const own = pathIn(this.#dir, member)
+    if (disk.entry(own)) disk.rename(own, `${own}${endMark}${incarnation}`)
+    this.#file = disk.open(own, 'create')
+  }
+
+  /** Some work begins. Nothing else does before `over`. A note that cannot be written is not missed. */
+  begins(work: string): void {
+    const note = Buffer.from(`${this.#clock.now()} ${cut(work)}\0`)
+    attempt(() => void this.#file.write(note, 0))
+  }
+
+  /** It has let other work begin. */
+  over(): void {
+    attempt(() => void this.#file.write(nothing, 0))
+  }
+
+  /** Reads which work members ended under. `alive`: the others whose processes live. @throws DiskError */
+  look(alive: ReadonlySet<string>): void {
+    this.#ends.clear()
+    for (const name of this.#disk.list(this.#dir)) {
+      if (name === this.#member || alive.has(name)) continue
+      const work = this.#workOf(name)
+      if (work === undefined) continue
+      const ends = this.#ends.get(work) ?? new Set()
+      this.#ends.set(work, ends.add(name))
+    }
+  }
+
+  /** How many processes have ended under this work, as the last look saw it. */
+  endsUnder(work: string): number {
+    return this.#ends.get(cut(work))?.size ?? 0
+  }
+
+  /** The work is parked: what comes after that counts from zero. @throws DiskError */
+  forget(work: string): void {
+    for (const name of this.#ends.get(cut(work)) ?? []) this.#disk.remove(pathIn(this.#dir, name))
+    this.#ends.delete(cut(work))
+  }
+
+  /** The member ends in order. */
+  close(): void {
+    this.#file.close()
+    this.#disk.remove(pathIn(this.#dir, this.#member))
+  }
+
+  /** The work in a note; a note without any is removed if its member cannot come back to it. */
+  #workOf(name: string): string | undefined {
+    const path = pathIn(this.#dir, name)
+    const bytes = this.#disk.entry(path) ? readWhole(this.#disk, path) : nothing
+    const text = Buffer.from(bytes.subarray(0, bytes.indexOf(0))).toString()
+    const [since, ...work] = text.split(' ')
+    if (text !== '' && Number(since) > this.#clock.now() - keptMs) return work.join(' ')
+    if (name.includes(endMark)) this.#disk.remove(path)
+    return undefined
+  }
+}
+
+const nothing = Uint8Array.of(0)
