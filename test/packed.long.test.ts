@@ -3,9 +3,10 @@
  * to a service under a process manager. The versions come from the npm package `node`.
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs'
-import { delimiter, dirname, join, resolve } from 'node:path'
+import { realpathSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { installedNode, packed } from './support/commands/installed-tool.ts'
 import { running } from './support/commands/keelson-command.ts'
 import { lacks } from './support/lacks.ts'
 import { tempFolder } from './support/temp-folder.ts'
@@ -23,24 +24,6 @@ const environment = (bin: string) => ({
   npm_config_update_notifier: 'false',
 })
 
-/** Installs a version of Node, once. */
-const installed = (version: number): { readonly bin: string } | { readonly lack: string } => {
-  if (process.versions.node.startsWith(`${version}.`)) return { bin: dirname(process.execPath) }
-  const folder = resolve('.tmp/nodes', String(version))
-  const bin = join(folder, 'node_modules/node/bin')
-  try {
-    mkdirSync(folder, { recursive: true })
-    // Without it npm installs into the package around the folder.
-    writeFileSync(join(folder, 'package.json'), '{}')
-    const words = ['install', '--no-save', '--no-audit', '--no-fund', `node@${version}`]
-    if (!existsSync(bin)) execFileSync('npm', words, { cwd: folder, stdio: 'pipe' })
-    execFileSync(join(bin, 'node'), ['--version'])
-    return { bin }
-  } catch (error) {
-    return { lack: `Node ${version} cannot be installed: ${(error as Error).message}` }
-  }
-}
-
 /** Starts its command again when it fails, as a process manager does. */
 const manager = 'until node node_modules/keelson/dist/inspect/cli/cli.js run; do :; done'
 
@@ -50,14 +33,10 @@ const order = "(await import('./order.mjs')).order"
 
 let tarball = ''
 beforeAll(() => {
-  const words = ['pack', '--json', '--ignore-scripts', '--pack-destination', '.tmp']
-  const [{ filename }] = JSON.parse(execFileSync('npm', words, { encoding: 'utf8' })) as [
-    { readonly filename: string },
-  ]
-  tarball = resolve('.tmp', filename)
+  tarball = packed('packed')
 })
 
-describe.each([20, 22, 24].map((version) => ({ version, ...installed(version) })))(
+describe.each([20, 22, 24].map((version) => ({ version, ...installedNode(version) })))(
   'the package on Node $version',
   (node) => {
     const lack = 'lack' in node ? node.lack : undefined
