@@ -30,6 +30,7 @@ export class ClusterProcesses implements MemberProcesses {
     const own = { [memberVariable]: member, [parentVariable]: this.#version }
     const worker = cluster.fork({ ...hidden, ...own })
     this.#workers.set(member, worker)
+    const closeSent = watchSent(worker.process)
     worker.on('message', (found: unknown) => {
       const message = fromMember(found)
       if (message) said(message)
@@ -38,6 +39,7 @@ export class ClusterProcesses implements MemberProcesses {
     const end = (status: number | null, signal: string | null): void => {
       if (hasEnded) return
       hasEnded = true
+      closeSent()
       this.#workers.delete(member)
       ended({ status, signal })
     }
@@ -53,5 +55,30 @@ export class ClusterProcesses implements MemberProcesses {
 
   kill(member: string): void {
     this.#workers.get(member)?.process.kill('SIGKILL')
+  }
+}
+
+/** What `node:cluster` sends with the message of a new connection. Its `fd` is negative once it is closed. */
+type SentConnection = { readonly fd: number; readonly close: () => void }
+
+/**
+ * Watches the connections that are sent to a process. The returned function closes each one that the
+ * process has not taken. `node:cluster` leaves them open when the process is killed: their clients
+ * would wait for an answer forever.
+ */
+const watchSent = (child: Worker['process']): (() => void) => {
+  const sent = new Set<SentConnection>()
+  const send = child.send.bind(child) as (...words: readonly unknown[]) => boolean
+  child.send = (...words: readonly unknown[]) => {
+    const [message, connection] = words
+    if (Object(message).act === 'newconn') {
+      // Each was closed here when the process has taken it.
+      for (const each of sent) if (each.fd < 0) sent.delete(each)
+      sent.add(connection as SentConnection)
+    }
+    return send(...words)
+  }
+  return () => {
+    for (const each of sent) each.close()
   }
 }

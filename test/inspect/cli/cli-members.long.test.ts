@@ -120,6 +120,24 @@ describe.skipIf(lacks(noFlock))('keelson run --members (needs the build)', () =>
     expect([(await service.ended).status, await shardStates(dir)]).toEqual([0, allClean])
   })
 
+  test('closes a connection that a killed member had not taken yet', async () => {
+    const dir = folderWith(web)
+    const service = await startMembers(dir, 2)
+    const stopped = (await processes(service, 2)).get('keelson member a') as number
+    process.kill(stopped, 'SIGSTOP')
+    // One of the two goes to the member that is stopped.
+    const asked = [portOf(service), portOf(service)].map((port) =>
+      answerAt(port).then(
+        ({ title }) => title,
+        (error) => error.code,
+      ),
+    )
+    expect(await Promise.race(asked)).toBe('keelson member b')
+    process.kill(stopped, 'SIGKILL')
+
+    expect((await Promise.all(asked)).sort()).toEqual(['ECONNRESET', 'keelson member b'])
+  })
+
   test('kills a member that is stopped, after stuckMs, and starts it again', async () => {
     const dir = folderWith(web, { members: { stuckMs: 1_000 } })
     const service = await startMembers(dir, 2)
