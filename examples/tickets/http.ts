@@ -40,14 +40,14 @@ const answerTo = async (app: AppContext, shop: Shop, request: IncomingMessage): 
     const { entries } = app.projection('report').range({ limit: 1_000 })
     return answer(200, Object.fromEntries(entries))
   }
-  if (room === 'shows' && name) return answer(200, app.entity(shop.shows).state(id) ?? {})
+  if (room === 'shows' && name) return answer(200, (await app.entity(shop.shows).load(id)) ?? {})
   if (room !== 'orders') return answer(404, { error: 'not found' })
   if (!name) {
     const counts = await app.entity(shop.orders).counts('state')
     return answer(200, Object.fromEntries(counts))
   }
   if (request.method === 'PUT') return place(app, shop.orders, id, request)
-  const order = app.entity(shop.orders).state(id)
+  const order = await app.entity(shop.orders).load(id)
   return order ? answer(200, order) : answer(404, { error: `no order ${id}` })
 }
 

@@ -49,6 +49,7 @@ export default defineConfig({
   ...log,
   projections: [report],
   // A night on which everything is killed again and again.
+  members: { intensity: 100 },
   app: supervisor('app', { intensity: 100, periodMs: 10_000 }, [
     shows,
     flows({ queues: [mails] }),

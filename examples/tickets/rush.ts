@@ -3,7 +3,6 @@
  * storage actors die and its disk is full. At the end the books must agree. The bank and the mail
  * provider live in this process: they are what the shop cannot take back.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import type { Server } from 'node:http'
@@ -13,8 +12,9 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { fakeBank } from '../orders/fake-bank.ts'
-import { audit, type Books } from './audit.ts'
+import { audit, type Books, unended } from './audit.ts'
 import { fakeMails } from './fake-mails.ts'
+import { type House, Shop } from './houses.ts'
 import type { Placed } from './order.ts'
 import type { Show } from './show.ts'
 
@@ -32,6 +32,8 @@ export type RushOptions = {
   readonly fullMs?: number
   /** Two members share the shop, whose log is in this PostgreSQL: the owner is killed each time. */
   readonly cluster?: string
+  /** So many members share the folder: one of them is killed each time, and all restart in the middle of the night. */
+  readonly members?: number
   readonly random?: () => number
   readonly progress?: (line: string) => void
 }
@@ -44,89 +46,12 @@ export type Night = {
   readonly longestMs: number
 }
 
-const root = join(import.meta.dirname, '../..')
-const command = join(root, 'dist/inspect/cli/cli.js')
-const config = join(import.meta.dirname, 'keelson.config.ts')
 const storageActors = ['wal_writer(0)', 'applier(0)', 'blob_store(0)', 'batcher(0)']
 const seatsOfShow = 60
 
 const listening = async (server: Server): Promise<string> => {
   await once(server.listen(0, '127.0.0.1'), 'listening')
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
-
-/** One process of the shop: the shop itself, or a member that may have to wait for its turn. */
-type House = { readonly dir: string; readonly env: NodeJS.ProcessEnv; child?: ChildProcess }
-
-const isRunning = ({ child }: House): boolean =>
-  child !== undefined && child.exitCode === null && child.signalCode === null
-
-/** The shop, in one process or in two. */
-class Shop {
-  readonly #houses: readonly House[]
-  /** The one that serves. */
-  #open: House
-
-  constructor(first: House, ...others: readonly House[]) {
-    this.#houses = [first, ...others]
-    this.#open = first
-  }
-
-  /** Starts what does not run; resolves when one of them serves. */
-  async start(): Promise<void> {
-    const wasOpen = isRunning(this.#open)
-    let opened = (): void => undefined
-    const ready = new Promise<void>((resolve) => {
-      opened = resolve
-    })
-    for (const house of this.#houses) {
-      if (isRunning(house)) {
-        house.child?.stdout?.once('data', () => this.#opens(house, opened))
-        continue
-      }
-      const child = spawn(process.execPath, [command, 'run', config, '--dir', house.dir], {
-        env: house.env,
-        // A member says on standard error that it waits.
-        stdio: ['ignore', 'pipe', this.#houses.length > 1 ? 'ignore' : 'inherit'],
-      })
-      house.child = child
-      child.stdout.once('data', () => this.#opens(house, opened))
-      if (this.#houses.length === 1) child.once('exit', (status) => status && opened())
-    }
-    if (!wasOpen) await ready
-    if (!isRunning(this.#open)) throw new Error('the shop ended by itself')
-  }
-
-  #opens(house: House, opened: () => void): void {
-    this.#open = house
-    opened()
-  }
-
-  /** Ends what serves, with a signal. */
-  async end(signal: NodeJS.Signals): Promise<void> {
-    const { child } = this.#open
-    if (!child || !isRunning(this.#open)) return
-    child.kill(signal)
-    await once(child, 'exit')
-  }
-
-  /** Ends everything. */
-  async endAll(): Promise<void> {
-    for (const house of this.#houses) {
-      if (!isRunning(house)) continue
-      house.child?.kill('SIGKILL')
-      if (house.child) await once(house.child, 'exit')
-    }
-  }
-
-  /** Runs a line at its prompt. */
-  async say(line: string): Promise<void> {
-    const prompt = spawn(process.execPath, [command, 'attach', '--dir', this.#open.dir], {
-      stdio: ['pipe', 'ignore', 'inherit'],
-    })
-    prompt.stdin.end(`${line}\n`)
-    await once(prompt, 'exit')
-  }
 }
 
 /** The clients of the night, and what they know. */
@@ -175,8 +100,15 @@ class Clients {
     }
   }
 
+  /** What the shop shows, asked for again while the member that had the connection ends. */
   async look(path: string): Promise<unknown> {
-    return (await fetch(this.#url + path)).json()
+    for (let tries = 100; ; tries--) {
+      const response = await fetch(this.#url + path).catch((error) => {
+        if (tries === 0) throw error
+      })
+      if (response && (response.status !== 503 || tries === 0)) return response.json()
+      await pause(50)
+    }
   }
 }
 
@@ -193,21 +125,26 @@ const fillDisk = async (dir: string, ms: number): Promise<void> => {
   rmSync(ballast, { force: true })
 }
 
-/** What everybody's books say now. */
-const booksOf = async (
-  clients: Clients,
-  shows: number,
-): Promise<Omit<Books, 'ledger' | 'mails'>> => {
+/** The state of each order. */
+const ordersOf = async (clients: Clients): Promise<Pick<Books, 'accepted' | 'states'>> => {
   const states = new Map<string, string | undefined>()
   for (const id of clients.accepted.keys()) {
     const { value } = (await clients.look(`/orders/${id}`)) as { value?: unknown }
     states.set(id, typeof value === 'object' ? JSON.stringify(value) : (value as string))
   }
+  return { accepted: clients.accepted, states }
+}
+
+/** What everybody's books say now. */
+const booksOf = async (
+  clients: Clients,
+  shows: number,
+): Promise<Omit<Books, 'ledger' | 'mails'>> => {
   const halls = new Map<string, Show>()
   for (let at = 0; at < shows; at++)
     halls.set(`show-${at}`, (await clients.look(`/shows/show-${at}`)) as Show)
   const report = (await clients.look('/report')) as Record<string, unknown>
-  return { accepted: clients.accepted, states, shows: halls, report }
+  return { ...(await ordersOf(clients)), shows: halls, report }
 }
 
 /** Kills, deaths of storage actors and a full disk, in turn. */
@@ -229,6 +166,21 @@ const trouble = async (shop: Shop, options: RushOptions): Promise<void> => {
   }
 }
 
+/** A member is killed each time. In the middle the members restart, one after another. */
+const troubleOfMembers = async (shop: Shop, options: RushOptions): Promise<void> => {
+  const { kills, killEveryMs, random = Math.random, progress = () => {} } = options
+  for (let at = 0; at < kills; at++) {
+    await pause(killEveryMs)
+    if (at === Math.floor(kills / 2)) {
+      shop.restartMembers()
+      progress('the members restart one after another')
+    } else {
+      shop.killMember(random)
+      progress(`kill -9 ${at + 1} of ${kills}`)
+    }
+  }
+}
+
 /** Lives through one night. The shop's books are compared until every order has come to its end. */
 export const rush = async (options: RushOptions): Promise<Night> => {
   const { dir, clients: count, shows, random = Math.random, progress = () => {} } = options
@@ -247,21 +199,27 @@ export const rush = async (options: RushOptions): Promise<Night> => {
     // Small ones, so that a full disk is felt at once: the log has the space of its segment already.
     SEGMENT_BYTES: String(128 * 1024),
   }
-  const { cluster } = options
+  const { cluster, members } = options
   const member = (name: string): House => ({
     dir: `${dir}-${name}`,
     env: { ...env, MEMBER: name, CLUSTER_URL: cluster },
   })
-  const shop = cluster ? new Shop(member('a'), member('b')) : new Shop({ dir, env })
+  const shop = cluster ? new Shop(member('a'), member('b')) : new Shop({ dir, env, members })
   const clients = new Clients(url, random)
   try {
     await shop.start()
     const load = Array.from({ length: count }, (_, at) => clients.shop(`client-${at}`, shows))
-    await trouble(shop, options)
+    await (members === undefined ? trouble : troubleOfMembers)(shop, options)
     clients.isOver = true
     await Promise.all(load)
     progress(`${clients.accepted.size} orders were accepted`)
     // Twice the time of a hold: no order, and no mail, may need longer.
+    if (members !== undefined) {
+      for (let tries = 60; tries > 0 && unended(await ordersOf(clients)).length > 0; tries--)
+        await pause(1_000)
+      // One process opens what the members have left, and has the report of all.
+      await shop.leaveMembers()
+    }
     const faultsNow = async () => {
       const books = await booksOf(clients, shows)
       return { books, faults: audit({ ...books, ledger: bank.ledger, mails: mails.sent }) }
@@ -291,6 +249,7 @@ if (process.argv[1]?.endsWith('rush.ts')) {
       kills: { type: 'string', default: '5' },
       every: { type: 'string', default: '4000' },
       cluster: { type: 'string' },
+      members: { type: 'string' },
     },
   })
   const dir = join(mkdtempSync(join(tmpdir(), 'keelson-tickets-')), 'shop')
@@ -298,6 +257,7 @@ if (process.argv[1]?.endsWith('rush.ts')) {
     ...{ dir, clients: 50, shows: 10, progress: console.log },
     ...{ kills: Number(values.kills), killEveryMs: Number(values.every) },
     ...(values.cluster !== undefined && { cluster: values.cluster }),
+    ...(values.members !== undefined && { members: Number(values.members) }),
   })
   for (const fault of faults) console.log(`wrong: ${fault}`)
   console.log(
