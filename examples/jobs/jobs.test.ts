@@ -17,7 +17,7 @@ const open = async (make: Make) => {
   const added = (each = picture) => simulation.during(add(simulation.app, thumbnails, each))
   const seen = async () => {
     const { counts, dead } = await simulation.during(look(simulation.app, thumbnails))
-    return [counts.ready + counts.running + counts.delayed, dead.map(({ error }) => error)]
+    return [counts.ready + counts.running + counts.delayed, dead.map(({ error }) => error.message)]
   }
   return { thumbnails, simulation, added, seen }
 }

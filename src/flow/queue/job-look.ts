@@ -1,5 +1,5 @@
 /** A job as a look at it shows it. Pure. */
-import { errorOf } from '../../errors.ts'
+import type { KeptError } from '../../errors.ts'
 import { copied } from '../runs/values.ts'
 import type { DoneJob } from './ended-rows.ts'
 import type { RunningTry } from './queue-job.ts'
@@ -21,7 +21,7 @@ export type JobLook<J = unknown, R = unknown> = {
   readonly tries: number
   /** When its last failed try failed, and with which error. */
   readonly failedAt: number | undefined
-  readonly error: Error | undefined
+  readonly error: KeptError | undefined
   /** The value that its handler returned, while the queue keeps results, and when it was done. */
   readonly result: R | undefined
   readonly doneAt: number | undefined
@@ -43,7 +43,7 @@ export const lookOf = (
   return {
     ...{ id: String(numberOf(row)), state, input, key: key || undefined, priority, addedAt, tries },
     ...{ dueAt: state === 'delayed' ? dueOf(row) : undefined, tryKey },
-    ...{ failedAt: failure?.at, error: failure && errorOf(failure.error) },
+    ...{ failedAt: failure?.at, error: failure?.error },
     ...{ result: undefined, doneAt: undefined },
     ...{
       progress: copied(present?.shown, 'the progress'),

@@ -1,6 +1,6 @@
 /** The part of `flow(app)` for queues: adds jobs, and looks at them. */
 import { argument, object, optional, or } from '../../check.ts'
-import { errorOf, invalidArgument, KeelsonError } from '../../errors.ts'
+import { invalidArgument, KeelsonError, type KeptError } from '../../errors.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import type { Duration } from '../runs/body.ts'
@@ -38,7 +38,7 @@ export type DeadJob<J = unknown> = {
   readonly tries: number
   /** When its last try failed. */
   readonly failedAt: number
-  readonly error: Error
+  readonly error: KeptError
 }
 
 /** A page of dead jobs, in the order in which they were added. */
@@ -146,7 +146,7 @@ const deadJob = <J>(row: string, record = unreadable): DeadJob<J> => {
   return {
     ...{ id: String(numberOf(row)), job: job as J, key: key === '' ? undefined : key, priority },
     ...{ addedAt: at, tries, failedAt: failure?.at ?? at },
-    error: errorOf(failure?.error ?? { name: 'Error', message: 'unknown' }),
+    error: failure?.error ?? { name: 'Error', message: 'unknown' },
   }
 }
 

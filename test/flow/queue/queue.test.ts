@@ -105,7 +105,10 @@ describe('a job', () => {
     expect(tries()).toEqual(['a1', 'a2', 'a3'])
     const { entries, cursor } = flow(s.app).dead(mails)
     expect(cursor).toBe(undefined)
-    expect(entries).toMatchObject([{ id: '1', job: 'a', tries: 3, error: { message: 'no a' } }])
+    const [dead] = JSON.parse(JSON.stringify(entries))
+    const error = { name: 'Error', message: 'no a' }
+    expect(dead).toMatchObject({ id: '1', job: 'a', tries: 3, error })
+    expect((await s.during(flow(s.app).job(mails, '1').get()))?.error).toEqual(error)
     expect(await s.during(codeOf(flow(s.app).retry(mails, '7')))).toBe('CONFLICT')
     await s.during(flow(s.app).retry(mails, '1'))
     await s.settle()
