@@ -86,6 +86,7 @@ export class ShardCore {
 
   readonly #writes: Writes
   #phase: ShardPhase = { kind: 'recovering' }
+  #isLeaving = false
   #closing: KeelsonError | undefined
   readonly #settled = new Set<(phase: ShardPhase) => void>()
   readonly #changed: (() => void)[] = []
@@ -203,7 +204,8 @@ export class ShardCore {
    * shard is down or closed already, or the process of `signal` has died.
    */
   goDown(reason: unknown, signal?: AbortSignal): boolean {
-    if (this.#phase.kind === 'down' || this.#phase.kind === 'closed' || signal?.aborted)
+    const { kind } = this.#phase
+    if (kind === 'down' || kind === 'closed' || kind === 'elsewhere' || signal?.aborted)
       return false
     this.gate.hold(recoveringHold)
     this.#enter({ kind: 'down', reason })
@@ -218,8 +220,28 @@ export class ShardCore {
     return true
   }
 
-  /** Leaves the shard to other members, before anything of it was opened here. */
+  /**
+   * Whether calls go to another member: it has the shard, or gets it now. Calls that have begun
+   * here go on until the shard is elsewhere.
+   */
+  get isAway(): boolean {
+    return this.#isLeaving || this.#phase.kind === 'elsewhere'
+  }
+
+  /** From now on calls wait for the next owner. */
+  beginLeave(): void {
+    this.#isLeaving = true
+  }
+
+  /** It does not leave: calls are taken here again. */
+  stay(): void {
+    this.#isLeaving = false
+  }
+
+  /** Leaves the shard to other members: nothing of it is read or written here from now on. */
   beElsewhere(): void {
+    this.#isLeaving = false
+    this.opened = 0
     this.#enter({ kind: 'elsewhere' })
     this.gate.shut(this.unavailable())
   }

@@ -50,6 +50,9 @@ const targetOf = ({ payload }: Step): string => {
 /** After most turns the loop takes the next message. */
 const goesOn: NextStep = noReply(unchanged) as never
 
+/** Work of an actor whose shard leaves begins at the next owner. */
+const mayBegin = ({ work, shard }: DurableTerms): boolean => work.mayBegin && !shard.isAway
+
 /** The own turns of one actor. */
 export class OwnTurns {
   readonly #actor: Acting
@@ -61,7 +64,7 @@ export class OwnTurns {
   /** The first step that may run. */
   get ready(): Step | undefined {
     const { blocked, memory, terms } = this.#actor
-    if (blocked || memory.steps.length === 0 || !terms.work.mayBegin) return undefined
+    if (blocked || memory.steps.length === 0 || !mayBegin(terms)) return undefined
     const now = this.#actor.now()
     /** The entities that an earlier call is still for: what an actor sends to one comes in order. */
     let calling: Set<string> | undefined
@@ -132,7 +135,7 @@ export class OwnTurns {
     const { isAwake, isSettled } = this.#actor
     if (!isAwake || !isSettled) return this.#runDueLater(from)
     const { blocked, memory, terms, ending } = this.#actor
-    const first = terms.work.mayBegin ? dueAt(memory, this.#actor.now())[0] : undefined
+    const first = mayBegin(terms) ? dueAt(memory, this.#actor.now())[0] : undefined
     const answer = (step: NextStep): NextStep => {
       if (blocked) from.fail(blocked)
       else

@@ -17,6 +17,7 @@ import {
   kernelOf,
   type Name,
   NameWaits,
+  name,
   noReply,
   type Process,
   processOf,
@@ -27,6 +28,7 @@ import {
   type SupervisorMessages,
   type System,
   startChild,
+  stopProcess,
   worker,
 } from '../../runtime/index.ts'
 import { workerKind } from '../../storage/index.ts'
@@ -45,6 +47,28 @@ type Kernel = ReturnType<typeof kernelOf>
 /** The name of a durable actor between members: `kind/id`. */
 const actorName = /^(\$?[a-z][\w-]*)\/(.+)$/s
 
+/** A durable worker that has begun here: how its supervisor starts it again. */
+type Begun = {
+  readonly shard: ActorShard
+  readonly spec: ChildSpec
+  readonly above: Ref<SupervisorMessages>
+}
+
+/** The actors of a shard that leaves are looked at so often, in ms. */
+const leavingMs = 5
+
+const holderOf = (system: System, id: string): readonly Process[] => {
+  const ref = system.whereis(name(id))
+  return ref === undefined ? [] : [processOf({ self: ref as Ref })]
+}
+
+/** Ends an actor: in order, or by a kill if it is at work. */
+const endOf = async (system: System, { address, busy }: Process): Promise<void> => {
+  const ref = address as Ref
+  if (busy) system.kill(ref)
+  await stopProcess(ref, 'shutdown').catch(() => undefined)
+}
+
 /** The durable actors of an instance whose shards members have between them. */
 export class ElsewhereActors implements Elsewhere {
   readonly #entities: Entities
@@ -52,6 +76,8 @@ export class ElsewhereActors implements Elsewhere {
   readonly #kindWaits: NameWaits
   /** Of each worker that is elsewhere, by its name: ends what waits for its shard. */
   readonly #forgets = new Map<string, () => void>()
+  /** Of each worker that has run here, by its name. */
+  readonly #begun = new Map<string, Begun>()
 
   constructor(entities: Entities, owners: ShardOwners) {
     this.#entities = entities
@@ -92,11 +118,12 @@ export class ElsewhereActors implements Elsewhere {
     const entity = `${workerKind}/${id}`
     const shard = this.#entities.shardOf(entity)
     this.#forgets.get(id)?.()
+    const { self } = context as AnyContext
+    const above = processOf({ self })
+    this.#begun.set(id, { shard, spec, above: self as Begun['above'] })
     if (!isElsewhere(shard)) return undefined
     const { system } = this.#entities
     const { names } = kernelOf(system)
-    const { self } = context as AnyContext
-    const above = processOf({ self })
     if (above.kind === 'dynamic_supervisor') return { ok: false, reason: notHere(id, shard) }
     const there = addressOf<Process>(this.#owners.refOf(shard.index, entity)).directory
     const end = names.lead(id, leadOf(shard, there, names, id), above)
@@ -110,6 +137,28 @@ export class ElsewhereActors implements Elsewhere {
       end()
     })
     return { ignore: true }
+  }
+
+  async leave(shard: ActorShard, withinMs: number): Promise<void> {
+    const entities = this.#entities
+    const { system, work } = entities
+    const { clock } = system
+    const endsAt = clock.monotonic() + withinMs
+    const isLeaving = (actor: string): boolean => entities.shardOf(actor) === shard
+    const workers = [...this.#begun].flatMap(([id, each]) => (each.shard === shard ? [id] : []))
+    const live = (): readonly Process[] => [
+      ...[...entities.kinds].flatMap((kind) => entities.kind(kind)?.processesOf(shard) ?? []),
+      ...workers.flatMap((id) => holderOf(system, id)),
+    ]
+    const isAtWork = (): boolean =>
+      work.closes(isLeaving) || live().some(({ depth, busy }) => depth > 0 || busy)
+    while (isAtWork() && clock.monotonic() < endsAt)
+      await new Promise<void>((resolve) => clock.after(leavingMs, resolve))
+    await Promise.all(live().map((process) => endOf(system, process)))
+    for (const id of workers) {
+      const { above, spec } = this.#begun.get(id) as Begun
+      await startHere(system, above, spec)
+    }
   }
 
   childSpec(): ChildSpec {

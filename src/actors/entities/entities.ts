@@ -47,6 +47,8 @@ export interface RunningKind {
   wake(id: string): Process
   /** How many entities have a process. */
   readonly live: number
+  /** The processes of entities of a shard. */
+  processesOf(shard: ActorShard): readonly Process[]
   /** The ids of blocked entities, with their errors. */
   readonly blocked: ReadonlyMap<string, KeelsonError>
   /** Notes that the row of an entity at rest cannot be used. */
@@ -85,6 +87,11 @@ export interface Elsewhere {
    * `ELSEWHERE`. `undefined`: the shard is here.
    */
   leads(id: string, context: ChildContext, spec: ChildSpec): StartResult<unknown> | undefined
+  /**
+   * Ends the actors of a shard that leaves, once they have done what they had begun, or after so
+   * long. Their names lead to the next owner.
+   */
+  leave(shard: ActorShard, withinMs: number): Promise<void>
   /** The service of other members. */
   childSpec(): ChildSpec
   /** As `Entities.askOwner`. */
@@ -103,8 +110,8 @@ export type OwnersQuestion = {
 }
 
 /** Whether another member may have the shard: it has not been opened here. */
-export const isElsewhere = ({ phase, opened }: ActorShard): boolean =>
-  phase.kind === 'elsewhere' || (phase.kind === 'recovering' && opened === 0)
+export const isElsewhere = ({ phase, opened, isAway }: ActorShard): boolean =>
+  isAway || (phase.kind === 'recovering' && opened === 0)
 
 /** All durable actors of an instance. */
 export class Entities {
@@ -151,6 +158,11 @@ export class Entities {
   /** The server of an actor, if it has run: each durable worker has its own. */
   tableOf(kind: string, id: string): DurableTable | undefined {
     return kind === workerKind ? this.workers.get(id) : this.known.get(kind)
+  }
+
+  /** As `Elsewhere.leave`. */
+  async leave(shard: ActorShard, withinMs: number): Promise<void> {
+    await this.#elsewhere?.leave(shard, withinMs)
   }
 
   /** Whether rows of the kind can be looked at: it runs, has run, or nothing does. */

@@ -166,6 +166,8 @@ export const kindServer: GenServer<object, State, KindTerms, unknown> = {
       get live() {
         return state.live.size
       },
+      processesOf: (shard) =>
+        [...state.live.values()].flatMap((child) => (child.shard === shard ? child.process : [])),
       wake: (id) => start(state, server, id, context as unknown as AnyContext),
       block: (id, reason) => block(state, id, reason),
       unblock: (id) => unblock(state, id),

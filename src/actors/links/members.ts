@@ -97,6 +97,9 @@ export class Members implements Linked, ShardOwners {
   readonly #ownership: Ownership
   readonly #onUnlinked: (member: string) => void
   readonly #onAnswered: (() => void)[] = []
+  /** Since when each linked member has said what it has. */
+  readonly #readySince = new Map<string, number>()
+  #isReady = false
   #board: Ref<BoardMessages> | undefined
 
   constructor(options: MembersOptions) {
@@ -198,7 +201,19 @@ export class Members implements Linked, ShardOwners {
     return refOfName(this.#system, title, () => directory) as Ref<M, S>
   }
 
-  /** This member has the shard open, or has it no longer. The others are told. */
+  /** This member can take shards over: its tree runs. The others get to know it. */
+  ready(): void {
+    this.#isReady = true
+    for (const { link } of this.#open.values()) link.owns(this.#ownership.own)
+  }
+
+  /** Whether a linked member has said for so long, in ms, which shards it has. */
+  isReady(member: string, forMs: number): boolean {
+    const since = this.#readySince.get(member)
+    return since !== undefined && this.#system.clock.monotonic() - since >= forMs
+  }
+
+  /** This member has the shard open, or has it no longer. The others get to know it. */
   own(shard: number, has: boolean): void {
     if (!this.#ownership.setOwn(shard, has)) return
     for (const { link } of this.#open.values()) link.owns(this.#ownership.own)
@@ -227,21 +242,27 @@ export class Members implements Linked, ShardOwners {
     // The peer knows that the former link has ended, even if this side has not noticed.
     this.#open.get(member)?.link.close(new KeelsonError('CLOSED', 'there is another connection'))
     this.#open.set(member, open)
-    if (this.#ownership.own.size > 0) link.owns(this.#ownership.own)
-    link.onOwned = () => {
+    if (this.#isReady || this.#ownership.own.size > 0) link.owns(this.#ownership.own)
+    const hear = (): void => {
       if (this.#open.get(member) === open) this.#ownership.said(member, link.owned)
+    }
+    link.onOwned = () => {
+      const { clock } = this.#system
+      if (!this.#readySince.has(member)) this.#readySince.set(member, clock.monotonic())
+      hear()
     }
     link.onAnswered = () => this.#noteAnswer()
     link.onMoved = ({ call, target, shard }) => this.#keep(member, { call, target, shard })
     this.#sendKept(member)
     this.#waits.registered(member)
-    link.onOwned()
+    hear()
   }
 
   ended(open: OpenLink, { unanswered }: LinkEnd): void {
     const { member, incarnation } = open.peer
     if (this.#open.get(member) === open) {
       this.#open.delete(member)
+      this.#readySince.delete(member)
       this.#ownership.said(member, new Set())
     }
     for (const { call, target, shard, wasSent } of unanswered) {

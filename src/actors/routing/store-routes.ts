@@ -98,8 +98,8 @@ export class StoreRoutes implements Routes {
     })
   }
 
-  takes({ index, phase }: WritingShard): boolean {
-    if (phase.kind === 'elsewhere') return true
+  takes({ index, isAway }: WritingShard): boolean {
+    if (isAway) return true
     const load = this.#gates.get(index)?.load
     return load !== undefined && load.entered + load.waiting > 0
   }

@@ -230,6 +230,11 @@ export class ShardSnapshots {
   /** Interrupts the present requests, and refuses more. Resolves when all its files are closed. */
   async close(): Promise<void> {
     this.#isClosed = true
+    await this.interrupt()
+  }
+
+  /** Interrupts the present requests. Resolves when all its files are closed. */
+  async interrupt(): Promise<void> {
     await Promise.all([...this.#hosts].map((host) => host.end()))
   }
 }

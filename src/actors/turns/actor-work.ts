@@ -166,6 +166,13 @@ export class ActorWork {
     for (const abort of [...this.#lapsing]) abort(reason)
   }
 
+  /** Whether work of such an actor runs. It is asked to end, as at a close. */
+  closes(isLeaving: (actor: string) => boolean): boolean {
+    const work = [...this.#running].filter(({ actor }) => isLeaving(actor))
+    for (const each of work) each.close()
+    return work.length > 0
+  }
+
   /** The instance closes. Resolves when nothing runs. */
   drained(): Promise<void> {
     const idle = new Promise<void>((resolve) => {

@@ -64,3 +64,13 @@ export const shardsToClaim = (shards: number, seen: SeenMembers): number[] =>
   placeShards(shards, candidates(seen)).flatMap((member, shard) =>
     member === seen.self ? [shard] : [],
   )
+
+/** The shards among `own` that another member should own, each with that one. */
+export const misplaced = (
+  shards: number,
+  own: ReadonlySet<number>,
+  seen: SeenMembers,
+): readonly { readonly shard: number; readonly member: string }[] =>
+  placeShards(shards, candidates(seen)).flatMap((member, shard) =>
+    own.has(shard) && member !== seen.self ? [{ shard, member }] : [],
+  )

@@ -116,16 +116,18 @@ const killBelow = (system: System, root: Name | Via): string[] => {
 
 /** Waits until every admitted write that can be decided has its answer, for at most `ms`. */
 const drain = async (system: System, shards: readonly Shard[], ms: number): Promise<CutOff[]> => {
-  const idle = shards.map((shard) => {
-    // From here on no write waits for a window.
-    leaveNow(system, shard)
-    // Of a shard that is down, writes may be open that nobody can decide now.
-    return shard.unlessStill(shard.gate.idle())
-  })
-  await within(system, ms, Promise.all(idle))
+  await Promise.all(shards.map((shard) => drainShard(system, shard, ms)))
   return shards.flatMap(({ index, gate }) =>
     gate.load.entered > 0 ? [{ part: 'writes', shard: index, count: gate.load.entered }] : [],
   )
+}
+
+/** Waits until every admitted write of a shard has its answer, for at most `ms`. */
+export const drainShard = async (system: System, shard: Shard, ms: number): Promise<void> => {
+  // From here on no write waits for a window.
+  leaveNow(system, shard)
+  // Of a shard that is down, writes may be open that nobody can decide now.
+  await within(system, ms, shard.unlessStill(shard.gate.idle()))
 }
 
 /** Flushes each projection once. A suspended one stays as it is; the log has the rest. */

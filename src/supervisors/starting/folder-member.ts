@@ -2,8 +2,7 @@
  * Starts an instance as one of several members that share its data folder. Each has the shards whose
  * locks it holds. It opens those at its start, and takes more over when their owner has ended: the
  * kernel frees the locks of a process that ends in any way, and never those of one that is stopped.
- *
- * Being built: nothing is moved to a member that begins later.
+ * A shard that another one should have is closed and given to it, one at a time.
  */
 import { resolve } from 'node:path'
 import {
@@ -17,14 +16,14 @@ import {
 import type { Cancel, Clock } from '../../clock.ts'
 import { isKeelsonError, reasonText } from '../../errors.ts'
 import { createSystem } from '../../runtime/index.ts'
-import { type MemberLocks, memberLocks, shardsToClaim } from '../../storage/index.ts'
+import { type MemberLocks, memberLocks, misplaced, shardsToClaim } from '../../storage/index.ts'
 import { type App, closeShards } from '../app/app.ts'
 import type { InstanceParts } from '../app/app-context.ts'
 import type { Shard } from '../tree/shard.ts'
 import type { FolderCluster } from './cluster-options.ts'
 import { claimFolder } from './folder-claim.ts'
 import { instanceShards, startInstance } from './instance.ts'
-import type { FolderPorts, Linkable, Ports, SharedFolder } from './machine-ports.ts'
+import type { FolderPorts, Linkable, Ports, ShardMoves, SharedFolder } from './machine-ports.ts'
 import { MemberFolder } from './member-folder.ts'
 import { inspectShards } from './shard-inspection.ts'
 import type { CheckedOptions } from './start-options.ts'
@@ -65,7 +64,7 @@ export const startFolderMember = async (
       claim: folder.claim,
       has: (shard: number) => folder.has(shard),
       ledger: folder.notes,
-      link: (to) => linked(to, folder, cluster, shares.transport, (member) => watch.hurry(member)),
+      link: (to) => linked(to, folder, cluster, shares.transport, watch),
       elsewhere: (owners) => (entities) => new ElsewhereActors(entities, owners),
       routes: (parts) => new StoreRoutes(parts),
       questions: (parts) => new OwnerQuestions(parts),
@@ -84,8 +83,9 @@ const linked = (
   { claim, incarnation }: MemberFolder,
   { name, member, engine }: FolderCluster,
   transport: FolderPorts['transport'],
-  onUnlinked: (member: string) => void,
+  watch: MemberWatch,
 ): Members => {
+  const onUnlinked = (other: string): void => watch.hurry(other)
   const members = new Members({
     ...{ system, cluster: name, member, incarnation, reach, onUnlinked },
     named: (word) => instanceName(word, instance),
@@ -97,6 +97,7 @@ const linked = (
     for (const { index } of shards) members.own(index, false)
   }
   ending.addEventListener('abort', leave, { once: true })
+  watch.follows(members)
   return members
 }
 
@@ -109,8 +110,10 @@ const announce = async (shard: Shard, members: Members, ending: AbortSignal): Pr
 }
 
 /** Whether this member answers for a shard, even if it is down or recovers again. */
-const isOwn = ({ phase, opened }: Shard): boolean =>
-  phase.kind === 'open' || phase.kind === 'down' || (phase.kind === 'recovering' && opened > 0)
+const isOwn = ({ phase, opened, isAway }: Shard): boolean =>
+  (phase.kind === 'open' && !isAway) ||
+  phase.kind === 'down' ||
+  (phase.kind === 'recovering' && opened > 0)
 
 /** The folder, which this member shares from now on. It is made if it is missing. */
 const entered = async (
@@ -170,14 +173,25 @@ const make = async (
   }
 }
 
-/** Looks at the other members, and takes the shards that should be at this one and are free. */
+/** A member gets shards of others when it has been ready for so long, in ms: it may end at once again. */
+const steadyMs = 2_000
+
+/** The pauses between looks while a shard has no owner, in ms: its last one closes it. */
+const handedMs = Array.from({ length: 50 }, () => 20)
+
+/**
+ * Looks at the other members. Takes the shards that should be at this one and are free, and gives
+ * the others to members that are ready.
+ */
 class MemberWatch {
   readonly #folder: MemberFolder
   readonly #cluster: FolderCluster
   readonly #clock: Clock
   readonly #since: number
   readonly #met = new Set<string>()
+  #members: Members | undefined
   #pauses: number[] = []
+  #isMoving = false
   #arm: () => void = () => undefined
 
   constructor(folder: MemberFolder, cluster: FolderCluster, clock: Clock) {
@@ -187,32 +201,44 @@ class MemberWatch {
     this.#since = clock.monotonic()
   }
 
+  /** The links of this member: they say which shards have no owner. */
+  follows(members: Members): void {
+    this.#members = members
+    members.onMoved((shard) => {
+      if (members.ownerOf(shard) === undefined) this.#look(handedMs)
+    })
+  }
+
   /** Takes what is free, and returns it. @throws DiskError */
   look(): readonly number[] {
+    return shardsToClaim(this.#folder.claim.shards, this.#seen()).filter((shard) =>
+      this.#folder.take(shard),
+    )
+  }
+
+  #seen(): Parameters<typeof shardsToClaim>[1] {
     const { engine, member: self } = this.#cluster
     const { members, arrivalMs } = engine
     const alive = this.#folder.alive(members)
     for (const member of alive) this.#met.add(member)
     const mayCome = this.#clock.monotonic() < this.#since + arrivalMs
-    const seen = { members, self, alive, met: this.#met, mayCome }
-    return shardsToClaim(this.#folder.claim.shards, seen).filter((shard) =>
-      this.#folder.take(shard),
-    )
+    return { members, self, alive, met: this.#met, mayCome }
   }
 
   /** A member may have ended: looks at once, and some times soon after. */
   hurry(member: string): void {
     // It was there, even if no look has seen it.
     this.#met.add(member)
-    this.#pauses = [...hurriedMs]
+    this.#look(hurriedMs)
+  }
+
+  #look(pauses: readonly number[]): void {
+    this.#pauses = [...pauses]
     this.#arm()
   }
 
-  /** Looks again and again until the instance ends, and has opened what it took. */
-  follow(
-    open: (shard: number) => Promise<void>,
-    { ending, system }: Pick<InstanceParts, 'ending' | 'system'>,
-  ): void {
+  /** Looks again and again until the instance ends, opens what it took, and gives away. */
+  follow(moves: ShardMoves, { ending, system }: Pick<InstanceParts, 'ending' | 'system'>): void {
     const failed = (error: unknown): void => {
       if (ending.aborted) return
       system.logger.error(`a member cannot take shards over: ${reasonText(error)}`, { error })
@@ -228,12 +254,30 @@ class MemberWatch {
     const next = (): void => {
       if (ending.aborted) return
       try {
-        for (const shard of this.look()) open(shard).catch(failed)
+        for (const shard of this.look()) moves.open(shard).catch(failed)
+        this.#giveOne(moves).catch(failed)
       } catch (error) {
         failed(error)
       }
       again()
     }
+    this.#members?.ready()
     again()
+  }
+
+  /** Gives one shard to the member that should have it, if that is ready; the next one after it. */
+  async #giveOne({ close }: ShardMoves): Promise<void> {
+    if (this.#isMoving) return
+    const own = misplaced(this.#folder.claim.shards, this.#folder.own, this.#seen())
+    const next = own.find(({ member }) => this.#members?.isReady(member, steadyMs))
+    if (!next) return
+    this.#isMoving = true
+    try {
+      if (!(await close(next.shard))) return
+      this.#folder.give(next.shard)
+      this.#look([0])
+    } finally {
+      this.#isMoving = false
+    }
   }
 }

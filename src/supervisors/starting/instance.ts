@@ -30,9 +30,10 @@ import {
 import { shardFolder } from '../../storage/index.ts'
 import { type App, closeShards, runningApp } from '../app/app.ts'
 import { appContext, type InstanceParts, innerParts } from '../app/app-context.ts'
+import { drainShard } from '../app/closing.ts'
 import { CrashLoops } from '../app/crash-loops.ts'
 import { answerMembers } from '../app/owner-answers.ts'
-import { instanceTree, openArrived } from '../tree/instance-tree.ts'
+import { endShard, instanceTree, openArrived } from '../tree/instance-tree.ts'
 import { Readiness } from '../tree/readiness.ts'
 import { Shard } from '../tree/shard.ts'
 import { treeNames } from '../tree/shard-tree.ts'
@@ -112,7 +113,9 @@ export const startInstance = async (options: CheckedOptions, ports: Ports): Prom
     const app = await run({ options, ports, system, claim, shards, release })
     noteFloors()
     isStarting = false
-    shared?.onRun(arrivals({ options, ports, system, claim, shards }, epochs), app[innerParts])
+    const inspected = { options, ports, system, claim, shards }
+    const open = arrivals(inspected, epochs)
+    shared?.onRun({ open, close: departures(inspected, epochs, app) }, app[innerParts])
     return app
   } catch (error) {
     if (!options.system) await system.stop()
@@ -138,6 +141,39 @@ const arrivals =
     if (shard.phase.kind !== 'open') return
     epochs.set(shard, found.get(shard) ?? 0)
     claim.raise(shards.map((each) => (each === shard ? floorOf(shard, epochs) : undefined)))
+  }
+
+/** Its running work has so long before a shard leaves, in ms. */
+const leaveMs = 10_000
+
+/** Closes a shard for the member that takes it next. */
+const departures =
+  (
+    { system, claim, shards }: Omit<Inspected, 'release'>,
+    epochs: Awaited<ReturnType<typeof inspectShards>>,
+    app: App,
+  ) =>
+  async (index: number): Promise<boolean> => {
+    const { entities, members, ending } = app[innerParts]
+    const shard = shards[index] as Shard
+    const isOpen = (): boolean => shard.phase.kind === 'open' && !ending.aborted
+    if (!isOpen() || shard.isHeld) return false
+    const endsAt = system.clock.monotonic() + leaveMs
+    shard.beginLeave()
+    members?.own(index, false)
+    await entities.leave(shard, leaveMs)
+    const timeoutMs = Math.max(1, endsAt - system.clock.monotonic())
+    await drainShard(system, shard, timeoutMs)
+    if (isOpen()) await app.control.flush(index, { timeoutMs }).catch(() => undefined)
+    if (!isOpen()) {
+      shard.stay()
+      return false
+    }
+    claim.raise(shards.map((each) => (each === shard ? floorOf(shard, epochs) : undefined)))
+    shard.beElsewhere()
+    await endShard(system, shard)
+    epochs.delete(shard)
+    return true
   }
 
 const newSystem = ({ logger }: CheckedOptions, { clock }: Ports): System =>

@@ -93,11 +93,19 @@ export type SharedFolder = {
   readonly routes: (parts: ConstructorParameters<typeof StoreRoutes>[0]) => StoreRoutes
   /** Makes the way of control and its like to members. */
   readonly questions: (parts: ConstructorParameters<typeof OwnerQuestions>[0]) => OwnerQuestions
-  /** The instance runs. `open` opens one more shard, whose lock this member has got. Never rejects. */
-  readonly onRun: (
-    open: (shard: number) => Promise<void>,
-    running: Pick<InstanceParts, 'system' | 'ending'>,
-  ) => void
+  /** The instance runs, and its shards may come and go. */
+  readonly onRun: (moves: ShardMoves, running: Pick<InstanceParts, 'system' | 'ending'>) => void
+}
+
+/** How shards come to a running instance, and leave it. */
+export type ShardMoves = {
+  /** Opens one more shard, whose lock this member has got. */
+  open(shard: number): Promise<void>
+  /**
+   * Closes a shard, so that its lock can be given to another member. False: not now, as
+   * `Shard.isHeld` says.
+   */
+  close(shard: number): Promise<boolean>
 }
 
 /** The parts of an instance that its links need. */

@@ -105,6 +105,11 @@ export class MemberFolder {
     return this.#notes
   }
 
+  /** The shards that this member has. */
+  get own(): ReadonlySet<number> {
+    return new Set(this.#shards.keys())
+  }
+
   /** Whether this member has the shard. */
   has(shard: number): boolean {
     return this.#shards.has(shard)
@@ -133,6 +138,12 @@ export class MemberFolder {
     // Its owner may have ended under work of this shard.
     this.#notes?.look(this.alive(this.#request.cluster.engine.members))
     return true
+  }
+
+  /** Gives a shard to the member that takes it next. Its files are closed. */
+  give(shard: number): void {
+    this.#shards.get(shard)?.release()
+    this.#shards.delete(shard)
   }
 
   #unlessHeld(path: string): DiskLock | undefined {

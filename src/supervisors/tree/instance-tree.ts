@@ -23,6 +23,7 @@ import {
   type SupervisorMessages,
   type System,
   supervisor,
+  terminateChild,
   worker,
 } from '../../runtime/index.ts'
 import type { AppTree } from '../users-tree/app-tree.ts'
@@ -189,6 +190,14 @@ export const openArrived = async (system: System, shard: Shard): Promise<void> =
   const { shards } = treeNames(shard.parts.instance)
   await restarted(system, shards, `shard(${shard.index})`, shard)
   await shard.settled()
+}
+
+/** Ends the actors of a shard that is elsewhere from now on, and closes its files. */
+export const endShard = async (system: System, shard: Shard): Promise<void> => {
+  const names = treeNames(shard.parts.instance)
+  await terminateChild(system.to(names.shards), `shard(${shard.index})`)
+  await ended(system, names.shard(shard.index))
+  await shard.depart()
 }
 
 /** Opens a part. True: it was down. */

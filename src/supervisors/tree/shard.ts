@@ -146,6 +146,23 @@ export class Shard extends ShardCore {
     for (const end of settled) if (end.status === 'rejected') this.#notClosed(end.reason)
   }
 
+  /** Whether it is suspended, or a backup reads it: it stays where it is. */
+  get isHeld(): boolean {
+    return this.suspensions.byToken.size > 0 || this.parts.snapshotTurns.isTaken
+  }
+
+  /**
+   * The actors of a shard that is elsewhere from now on have ended: closes its files as `end` does.
+   * It may come back.
+   */
+  async depart(): Promise<void> {
+    const { snapshots, blobs, files, appends } = this
+    const ends = [snapshots.interrupt(), blobs.end(), files.close(this.projectedLsn)]
+    const settled = await Promise.allSettled(ends)
+    appends.lose(this.unavailable())
+    for (const end of settled) if (end.status === 'rejected') this.#notClosed(end.reason)
+  }
+
   #notClosed(reason: unknown): void {
     const { index: shard, logger } = this.parts
     logger.error(`shard ${shard} was not closed cleanly: ${reasonText(reason)}`, { shard, reason })

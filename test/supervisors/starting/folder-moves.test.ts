@@ -1,0 +1,66 @@
+/** Shards that are given from one member of a folder to another while both run. */
+import { expect, test } from 'vitest'
+import { call, type DurableServer, entity, reply, supervisor } from '../../../src/index.ts'
+import type { App } from '../../../src/supervisors/index.ts'
+import { FolderMembers } from '../../support/worlds/folder-members.ts'
+
+type Messages = { calls: { add: (label: string) => number; read: () => readonly string[] } }
+
+/** It has the labels of the calls that took effect, in their order. */
+const account: DurableServer<Messages, readonly string[]> = {
+  init: () => [],
+  calls: {
+    add: (labels, label) => reply(labels.length + 1, [...labels, label]),
+    read: (labels) => reply(labels, labels),
+  },
+}
+
+const app = () => ({ app: supervisor('app', {}, [entity('account', account)]) })
+const ids = Array.from({ length: 12 }, (_, at) => `n${at}`)
+const openAt = (member: App): readonly number[] =>
+  member.shards.filter(({ phase }) => phase.kind === 'open').map(({ index }) => index)
+
+/** Members a and b that have all four shards, and then c, which begins later. */
+const joined = async () => {
+  const world = new FolderMembers(['a', 'b', 'c'], {}, { arrivalMs: 500 })
+  const [a, b] = (await world.start(['a', 'b'], app)) as [App, App]
+  await world.clock.advance(3_000)
+  return { world, a, b, during: world.during.bind(world) }
+}
+
+test('a member that begins later gets its shards, and no call and no write fails meanwhile', async () => {
+  const { world, a, b, during } = await joined()
+  expect([...openAt(a), ...openAt(b)].sort()).toEqual([0, 1, 2, 3])
+
+  const made: Promise<unknown>[] = []
+  let isOver = false
+  const load = (async () => {
+    for (let round = 0; !isOver; round++) {
+      for (const [at, id] of ids.entries()) {
+        const from = [a, b][at % 2] as App
+        const ref = from.entity<Messages>('account').ref(id)
+        made.push(call(ref, 'add', `${round}`, { timeoutMs: 20_000 }))
+        made.push(from.store.put(`${id}-${round}`, round))
+      }
+      await new Promise<void>((resolve) => world.clock.after(20, resolve))
+    }
+    return made.length
+  })()
+  const [c] = (await world.start(['c'], app)) as [App]
+  await world.clock.advance(6_000)
+  isOver = true
+  const count = await during(load)
+  const outcomes = await during(Promise.allSettled(made))
+  expect(outcomes.filter(({ status }) => status === 'rejected')).toEqual([])
+  expect(count).toBeGreaterThan(1_000)
+
+  expect(openAt(c).length).toBeGreaterThan(0)
+  const all = [a, b, c].flatMap(openAt)
+  expect([...all].sort()).toEqual([0, 1, 2, 3])
+  // Each call took effect once, in the order in which its member made them.
+  for (const id of ids) {
+    const labels = await during(call(c.entity<Messages>('account').ref(id), 'read', undefined))
+    expect(labels).toEqual(Array.from(labels, (_, at) => `${at}`))
+    expect(await during(c.store.load(`${id}-${labels.length - 1}`))).toBe(labels.length - 1)
+  }
+})
