@@ -1,86 +1,26 @@
 /** `keelson run --members` with real processes: deaths, signals, a shared port, prompts. */
-import { get } from 'node:http'
 import { describe, expect, test } from 'vitest'
-import { commandHere } from '../../support/commands/command-here.ts'
-import { codeIn, hangingWorker, treeWith, write } from '../../support/commands/command-project.ts'
+import { codeIn, hangingWorker } from '../../support/commands/command-project.ts'
 import {
   type RunningCommand,
   runKeelson,
   startKeelson,
 } from '../../support/commands/keelson-command.ts'
+import {
+  allClean,
+  answerAt,
+  folderWith,
+  portOf,
+  processes,
+  shardStates,
+  startMembers,
+  web,
+} from '../../support/commands/members-command.ts'
 import { noFlock } from '../../support/harm/folder-locks.ts'
 import { lacks } from '../../support/lacks.ts'
-import { tempFolder } from '../../support/temp-folder.ts'
-
-/** A worker that answers on a port with its process, until it ends. It says which port it got. */
-const web = `import { createServer } from 'node:http'
-  import { once } from 'node:events'
-  export const server = {
-    init: async (_, context) => {
-      context.trapExit(true)
-      const answer = JSON.stringify({ title: process.title, pid: process.pid })
-      const http = createServer((_, response) => response.end(answer))
-      http.listen(0, '127.0.0.1')
-      await once(http, 'listening')
-      console.log('port ' + http.address().port)
-      return http
-    },
-    calls: {}, casts: {},
-    terminate: (http) => new Promise((resolve) => http.close(resolve)),
-  }`
-
-const folderWith = (worker: string, options = {}): string => {
-  const dir = tempFolder()
-  write(dir, 'worker.mjs', worker)
-  const { app } = JSON.parse(treeWith('./worker.mjs'))
-  write(dir, 'service.json', JSON.stringify({ app, shards: 4, ...options }))
-  return dir
-}
-
-const startMembers = async (dir: string, count: number): Promise<RunningCommand> => {
-  const words = ['run', 'service.json', '--dir', 'd', '--members', String(count)]
-  const service = startKeelson(words, dir, {}, 'ignore')
-  await service.says('ready: ')
-  return service
-}
-
-type Answer = { readonly title: string; readonly pid: number }
-
-const answerAt = (port: number): Promise<Answer> =>
-  new Promise((resolve, reject) => {
-    const request = get({ port, host: '127.0.0.1', agent: false }, (response) => {
-      let text = ''
-      response.on('data', (part: Buffer) => (text += part))
-      response.on('error', reject)
-      response.on('end', () => resolve(JSON.parse(text)))
-    })
-    request.on('error', reject)
-  })
-
-const portOf = (service: RunningCommand): number =>
-  Number(/port (\d+)/.exec(service.printed())?.[1])
-
-/** The process of each member, when so many have answered on the port that all share. */
-const processes = async (service: RunningCommand, count: number): Promise<Map<string, number>> => {
-  const port = portOf(service)
-  const found = new Map<string, number>()
-  while (found.size < count) {
-    const { title, pid } = await answerAt(port)
-    found.set(title, pid)
-  }
-  return found
-}
 
 const readies = (service: RunningCommand): number =>
   service.printed().match(/ready: /g)?.length ?? 0
-
-/** The states of the shards, as `keelson doctor` reports them. */
-const shardStates = async (dir: string): Promise<string[]> => {
-  const { output } = await commandHere(['doctor', 'd'], dir)
-  return [...output.matchAll(/^shard \d {2}(\w+)/gm)].map(([, state = '']) => state)
-}
-
-const allClean = ['clean', 'clean', 'clean', 'clean']
 
 describe.skipIf(lacks(noFlock))('keelson run --members (needs the build)', () => {
   test('is ready once, shares a port among all members, and ends in order at SIGTERM', async () => {
