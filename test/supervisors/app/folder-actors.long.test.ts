@@ -10,7 +10,7 @@ const names = ['a', 'b', 'c', 'd']
 const shards = 16
 
 const memberOf = (name: string, dir: string): FolderMemberProcess =>
-  new FolderMemberProcess(name, dir, names, shards, 'folder-actors.mjs')
+  new FolderMemberProcess(name, dir, names, shards)
 
 const begun = async () => {
   const dir = join(tempFolder(), 'd')

@@ -36,7 +36,7 @@ describe.skipIf(lacks(noFlock))('members of one folder', () => {
 
     const keys = names.flatMap((name) => everyShard.map((shard) => keyOf(shard, name)))
     for (const member of members) {
-      const loads = await Promise.all(keys.map((key) => member.ask('load', key)))
+      const loads = await Promise.all(keys.map((key) => member.ask('loadKey', key)))
       expect(loads.map(({ value }) => value)).toEqual(keys.map((key) => key.split('-')[0]))
       expect((await member.ask('keys')).value).toEqual([...keys].sort())
     }
@@ -69,7 +69,7 @@ describe.skipIf(lacks(noFlock))('members of one folder', () => {
     // Nobody but the owner that ended has left an outcome open.
     for (const each of unknown) expect(each).toBe('UNKNOWN_OUTCOME of a')
     for (const [key, at] of last) {
-      const answers = await Promise.all(others.map((member) => member.ask('load', key)))
+      const answers = await Promise.all(others.map((member) => member.ask('loadKey', key)))
       for (const { value } of answers) expect(value).toBe(at)
     }
   })

@@ -1,22 +1,45 @@
-// A member of several that share a data folder, with a store alone; without members the one process of the folder. It serves its parent over messages: `put`, `get`, and
-// which shards it has open. The built package.
-import { start } from 'keelson'
+// A member of several that share a data folder, with a store, entities, and a worker that is one over all members; without
+// members the one process of the folder. It serves its parent over messages. The built package.
+import { call, entity, name, reply, start, supervisor, worker } from 'keelson'
 import { folderEngine } from '../../../dist/storage/index.js'
 
 const [member, dir, members, shards] = process.argv.slice(2)
 
+const account = {
+  init: () => ({ sum: 0, turns: 0 }),
+  calls: {
+    add: ({ sum, turns }, cents) => reply(sum + cents, { sum: sum + cents, turns: turns + 1 }),
+    read: (state) => reply(state, state),
+    // One call that ends every member which handles it.
+    poison: () => process.kill(process.pid, 'SIGKILL'),
+  },
+}
+const ledger = {
+  init: () => 0,
+  calls: { add: (sum, cents) => reply(sum + cents, sum + cents) },
+}
+
 let app
+const patiently = { timeoutMs: 30_000 }
+const accountOf = (id) => app.entity('account').ref(id)
 const serve = {
   put: async ([key, value]) => void (await app.store.put(key, value)),
   get: ([key]) => app.store.get(key),
-  load: ([key]) => app.store.load(key),
+  loadKey: ([key]) => app.store.load(key),
   keys: async () => (await app.store.page({ limit: 10_000 })).entries.map(([key]) => key),
+  pause: ([ms]) => new Promise((resolve) => setTimeout(resolve, ms)),
+  add: ([id, cents, key]) => call(accountOf(id), 'add', cents, { ...patiently, id: key }),
+  read: ([id, key]) => call(accountOf(id), 'read', undefined, { ...patiently, id: key }),
+  poison: ([id, key]) => call(accountOf(id), 'poison', undefined, { ...patiently, id: key }),
+  load: ([id]) => app.entity('account').load(id),
+  ledger: ([cents, key]) =>
+    call(app.system.to(name('ledger')), 'add', cents, { ...patiently, id: key }),
+  shardOf: ([id]) => app.store.shardOf(`{account/${id}}`),
   shards: () =>
     app
       .health()
       .shards.filter(({ phase }) => phase === 'open')
       .map(({ shard }) => shard),
-  pause: ([ms]) => new Promise((resolve) => setTimeout(resolve, ms)),
   close: async () => {
     await app.close()
     process.disconnect()
@@ -35,7 +58,11 @@ process.on('disconnect', () => process.exit())
 const quiet = { error: console.error, warn: () => undefined, info: () => undefined }
 try {
   app = await start({
-    ...{ dir, shards: Number(shards), logger: quiet, app: false },
+    ...{ dir, shards: Number(shards), logger: quiet },
+    app: supervisor('app', {}, [
+      entity('account', account),
+      worker('ledger', ledger, { durable: true }),
+    ]),
     ...(members && {
       cluster: { name: 'c', member, engine: folderEngine({ members: members.split(',') }) },
     }),
