@@ -97,7 +97,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     observe: ['text', 'recorder', 'answers'],
     attach: ['text', 'recorder', 'prompt', 'observe'],
     'page-server': ['observe', 'attach'],
-    folder: ['text', 'command'],
+    folder: ['text', 'command', 'attach'],
     cluster: ['text', 'command'],
     members: ['command'],
     cli: [

@@ -74,7 +74,7 @@ const notConnected = (
   error: NodeJS.ErrnoException,
   members: readonly string[],
 ): KeelsonError => {
-  const options = { details: { dir }, cause: error }
+  const options = { details: { dir, members }, cause: error }
   if (error.code === 'EACCES' || error.code === 'EPERM')
     return new KeelsonError(
       'READ_ONLY',

@@ -4,13 +4,11 @@
  * is written at the prompt goes with it, and the folder itself is only read.
  */
 import { join, resolve } from 'node:path'
-import { isKeelsonError } from '../../errors.ts'
 import { type Disk, nodeDisk, readBackup, readDataFolder, refusing } from '../../storage/index.ts'
 import type { Environment } from '../command/environment.ts'
 import { runBackup } from '../folder/backup-command.ts'
-import type { BackupCommand, OpenCommand } from '../folder/backup-command-line.ts'
+import type { OpenCommand } from '../folder/backup-command-line.ts'
 import { checkMoment, runRestore } from '../folder/restore-command.ts'
-import { callOf, runLine } from './flow-command.ts'
 import { runStart } from './start-command.ts'
 
 /**
@@ -60,23 +58,10 @@ const restored = async (
     // Now, and not after the copy.
     if (reading.state === 'sound') checkMoment(at, reading.facts.shards)
     const made = { kind: 'backup', ...words, dir, to: backup, consistent: false } as const
-    const status = await backedUp(made, quiet)
+    const status = await runBackup(made, quiet)
     if (status !== 0) return status
   }
   return runRestore({ kind: 'restore', ...words, dir: backup, to: data, at }, quiet)
-}
-
-/** Makes the backup, or has the running instance make it. */
-const backedUp = async (command: BackupCommand, environment: Environment): Promise<number> => {
-  const { dir, to, verbose } = command
-  try {
-    return await runBackup(command, environment)
-  } catch (error) {
-    if (!isKeelsonError(error, 'LOCKED_DIR')) throw error
-    // It answers with its report, which is not for the reader of the view.
-    const line = `${callOf('backup', [to])}.then(() => undefined)`
-    return runLine(line, { dir, config: undefined }, environment, verbose)
-  }
 }
 
 /** A configuration of the store alone: that of the present folder is not for this view. */

@@ -27,8 +27,8 @@ export type OpenCommand = ReturnType<typeof parseOpen>
 
 /** The part of `keelson help` about backups. */
 export const backupUsage = `  keelson backup DIR --to DIR2 [--consistent] [--json] [--progress]
-      Copies the data folder DIR, which nothing has open, into DIR2: a new folder, or an earlier backup of
-      DIR, which then gets what is new. Everything is verified. A running instance has app.backup(dir).
+      Copies the data folder DIR into DIR2: a new folder, or an earlier backup of DIR, which then gets what
+      is new. Everything is verified. A running instance that takes prompts makes the backup itself.
       --consistent    all shards as of one moment
 
   keelson restore DIR2 --to DIR [--at LSN|TIME] [--json] [--progress]

@@ -1,11 +1,11 @@
 /**
  * `keelson backup`: opens the data folder as `start` does, without a user's tree, lets the instance
- * make the backup, and closes it. A running instance makes its own.
+ * make the backup, and closes it. A running instance that takes prompts makes it itself.
  */
 import { resolve } from 'node:path'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { nodeDisk, readDataFolder, refusing } from '../../storage/index.ts'
-import { type BackupReport, start } from '../../supervisors/index.ts'
+import { type App, type BackupReport, start } from '../../supervisors/index.ts'
 import type { Environment } from '../command/environment.ts'
 import { runReported, type Work } from '../command/long-work.ts'
 import { printable } from '../text/paint.ts'
@@ -14,20 +14,27 @@ import type { BackupCommand } from './backup-command-line.ts'
 
 /**
  * Runs the command and resolves with the exit status.
- * @throws KeelsonError `LOCKED_DIR` for a folder that is open; as `App.backup` does
+ * @throws KeelsonError `LOCKED_DIR` for a folder whose instance takes no prompts; as `App.backup` does
  */
 export const runBackup = (command: BackupCommand, environment: Environment): Promise<number> =>
   runReported(command, environment, (work) => madeBackup(command, work), { text: reportText })
 
-const madeBackup = async (
-  { dir, to, consistent }: BackupCommand,
-  { environment, signal, display }: Work,
-): Promise<BackupReport> => {
-  const app = await opened(resolve(environment.cwd, dir))
+const madeBackup = async (command: BackupCommand, work: Work): Promise<BackupReport> => {
+  const { environment, signal, display } = work
+  const dir = resolve(environment.cwd, command.dir)
+  const to = resolve(environment.cwd, command.to)
+  const { consistent } = command
+  const app = await opened(dir)
+  if (!('backup' in app)) {
+    const { runningBackup } = await import('./running-backup.ts')
+    const report = await runningBackup({ dir, to, consistent, signal })
+    if (report) return report
+    throw app
+  }
   signal.addEventListener('abort', () => void app.close())
   if (signal.aborted) void app.close()
   try {
-    return await app.backup(resolve(environment.cwd, to), {
+    return await app.backup(to, {
       consistent,
       onProgress: ({ shard, ...done }) => display.show({ ...done, what: `copying shard ${shard}` }),
     })
@@ -44,15 +51,16 @@ export const checkDataFolder = (dir: string): void => {
   })
 }
 
-const opened = async (dir: string) => {
+/** The instance, or why it is open elsewhere. */
+const opened = async (dir: string): Promise<App | KeelsonError> => {
   checkDataFolder(dir)
   try {
     return await start({ dir })
   } catch (error) {
     if (!isKeelsonError(error, 'LOCKED_DIR')) throw error
     const hint =
-      'a running instance makes its own backup: app.backup(dir), context.app.backup(dir) in an actor, backup(dir) at its prompt'
-    throw new KeelsonError('LOCKED_DIR', `${error.message}; ${hint}`, {
+      'its instance takes no prompts (the option attach), and makes its own backup: app.backup(dir), context.app.backup(dir) in an actor'
+    return new KeelsonError('LOCKED_DIR', `${error.message}; ${hint}`, {
       details: error.details,
       cause: error,
     })

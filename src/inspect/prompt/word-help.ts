@@ -91,6 +91,7 @@ const appMembers = [
   ['system', 'its processes: whereis(name), info(p), exit(p, reason), monitor(p, onDown), events'],
   ['member(name)', 'another member of its folder: ref(name) leads to a process there'],
   ['health()', 'everything that is known of it'],
+  ['healthOfAll()', 'of all members of the folder, each shard as its owner says'],
   ['backup(dir)', 'copies it into a folder'],
   ['deleteWorker(name), unblockWorker(name)', 'a durable worker: removes its rows; lets it go on'],
   ['workerHistory(name), workerDiff(name, lsn, lsn2)', 'the turns of a durable worker'],

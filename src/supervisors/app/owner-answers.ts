@@ -1,5 +1,5 @@
 /**
- * What this member answers others about its shards: the calls of `app.control`, `wal`, `lmdbWriter`,
+ * The answers of this member to others about its shards: the calls of `app.control`, `wal`, `lmdbWriter`,
  * `batcher` and `projection` for a shard that is here, as they are made here. It is apart from
  * `app-context.ts`, because an instance without members answers nobody.
  */
