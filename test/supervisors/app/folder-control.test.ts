@@ -120,6 +120,39 @@ describe('control of members', () => {
     )
   })
 
+  test('ends the hold of a shard that its owner hands over at its end, and resume names it', async () => {
+    const { token } = await during(a.control.suspendAll({ writes: true }))
+    const lost = shardsOf(b)
+    await during(b.close({ deadlineMs: 1_000 }))
+    await world.clock.advance(2_000)
+    expect([...shardsOf(a), ...shardsOf(c)]).toEqual(expect.arrayContaining(lost))
+    expect(suspended(a, c)).toEqual(indexes.filter((each) => !lost.includes(each)))
+    await during(Promise.all(lost.map((shard) => a.store.put(keyOf(shard), 1))))
+
+    const { outcomes } = await during(c.control.resumeAll({ token }))
+    expect(codesOf(outcomes)).toEqual(
+      indexes.map((each) => (lost.includes(each) ? 'INVALID_ARGUMENT' : 'ok')),
+    )
+  })
+
+  test('keeps a shard that is suspended at its owner, until that resumes it', async () => {
+    await world.kill('b')
+    await world.clock.advance(2_000)
+    const { token } = await during(a.control.suspendAll())
+    const [before, beforeToo] = [shardsOf(a), shardsOf(c)]
+    const [again] = await world.start(['b'], () => ({
+      shards,
+      projections: [countsByNamespace('counts')],
+    }))
+    await world.clock.advance(30_000)
+    expect([shardsOf(a), shardsOf(c)]).toEqual([before, beforeToo])
+
+    expect(await during(a.control.resumeAll({ token }))).toEqual({ outcomes: allOk })
+    await world.clock.advance(30_000)
+    expect(shardsOf(again as App).length).toBeGreaterThan(0)
+    expect(await during(a.control.flushAll())).toEqual({ outcomes: allOk })
+  })
+
   test('says of a shard that lost its owner while it was asked that it is not held', async () => {
     const [shard = 0] = shardsOf(c)
     // That of `c` waits for a write which does not end.
