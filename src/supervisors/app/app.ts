@@ -23,6 +23,8 @@ export type AppParts = Closable & {
   readonly readiness: Readiness
   /** Aborted when the instance closes: running backups end too. */
   readonly ending: AbortController
+  /** Gives shards to other members, as `SharedFolder` says; `undefined` without members. */
+  readonly giveAll: ((ms: number) => Promise<void>) | undefined
   /** Releases the folder's locks, and what the instance holds outside of the machine. */
   readonly release: () => Promise<void>
 }
@@ -106,7 +108,8 @@ class RunningInstance {
   }
 
   /**
-   * Ends the instance in order. From now on calls of `store`, `control`, `batcher` and `wal` here
+   * Ends the instance in order. A member of a folder first gives its shards to members that stay.
+   * From now on calls of `store`, `control`, `batcher` and `wal` here
    * are `CLOSED`, and no step, alarm or background work of a durable actor begins. Those that run
    * have 80 % of `deadlineMs`. The user's tree ends next, in reverse order of its start:
    * `context.app` goes on working, so that running handlers finish and `terminate` may write. Then
@@ -160,11 +163,15 @@ class RunningInstance {
   }
 
   async #close(deadlineMs: number): Promise<CloseReport> {
-    const { system, outside, outsideAccess, readiness, ending } = this.#parts
+    const { system, outside, outsideAccess, readiness, ending, giveAll } = this.#parts
+    const endsAt = system.clock.monotonic() + deadlineMs
+    // Calls go on, but it is not ready any more.
+    if (giveAll) readiness.end()
+    await giveAll?.(deadlineMs * givingShare)
     outsideAccess.end('the instance is closing')
     ending.abort()
     readiness.end()
-    const report = await closeInOrder(this.#parts, deadlineMs)
+    const report = await closeInOrder(this.#parts, leftUntil(endsAt, system.clock))
     await this.closed
     if (report.cutOff.length > 0)
       system.logger.warn(
@@ -192,6 +199,12 @@ class RunningInstance {
     }
   }
 }
+
+const leftUntil = (endsAt: number, clock: System['clock']): number =>
+  Math.max(0, endsAt - clock.monotonic())
+
+/** The part of the deadline in which shards are given to other members. */
+const givingShare = 0.5
 
 /** Closes every shard, whatever fails. */
 export const closeShards = async (shards: readonly Shard[]): Promise<void> => {

@@ -22,6 +22,7 @@ import type { InstanceParts } from '../app/app-context.ts'
 import type { Shard } from '../tree/shard.ts'
 import type { FolderCluster } from './cluster-options.ts'
 import { claimFolder } from './folder-claim.ts'
+import { HandOver } from './hand-over.ts'
 import { instanceShards, startInstance } from './instance.ts'
 import type { FolderPorts, Linkable, Ports, ShardMoves, SharedFolder } from './machine-ports.ts'
 import { MemberFolder } from './member-folder.ts'
@@ -58,6 +59,7 @@ export const startFolderMember = async (
   const { clock, disk, folder: shares = { locks: memberLocks(), transport: unixTransport } } = ports
   const folder = await entered(options, cluster, ports, shares.locks)
   try {
+    let handOver: HandOver | undefined
     const watch = new MemberWatch(folder, cluster, clock)
     watch.look()
     const shared: SharedFolder = {
@@ -68,7 +70,15 @@ export const startFolderMember = async (
       elsewhere: (owners) => (entities) => new ElsewhereActors(entities, owners),
       routes: (parts) => new StoreRoutes(parts),
       questions: (parts) => new OwnerQuestions(parts),
-      onRun: watch.follow.bind(watch),
+      onRun: (moves, parts) => {
+        const { questions } = parts
+        if (questions) handOver = new HandOver({ ...parts, questions, folder, moves })
+        watch.follow(moves, parts)
+      },
+      giveAll: async (ms) => {
+        await watch.stop()
+        await handOver?.giveAll(ms)
+      },
     }
     return await startInstance(options, { ...ports, disk, shared })
   } catch (error) {
@@ -192,6 +202,8 @@ class MemberWatch {
   #members: Members | undefined
   #pauses: number[] = []
   #isMoving = false
+  #moved: Promise<unknown> = Promise.resolve()
+  #hasStopped = false
   #arm: () => void = () => undefined
 
   constructor(folder: MemberFolder, cluster: FolderCluster, clock: Clock) {
@@ -252,7 +264,7 @@ class MemberWatch {
     }
     this.#arm = again
     const next = (): void => {
-      if (ending.aborted) return
+      if (ending.aborted || this.#hasStopped) return
       try {
         for (const shard of this.look()) moves.open(shard).catch(failed)
         this.#giveOne(moves).catch(failed)
@@ -265,6 +277,12 @@ class MemberWatch {
     again()
   }
 
+  /** Takes and gives nothing any more. Resolves when nothing moves. */
+  async stop(): Promise<void> {
+    this.#hasStopped = true
+    await this.#moved
+  }
+
   /** Gives one shard to the member that should have it, if that is ready; the next one after it. */
   async #giveOne({ close }: ShardMoves): Promise<void> {
     if (this.#isMoving) return
@@ -273,7 +291,9 @@ class MemberWatch {
     if (!next) return
     this.#isMoving = true
     try {
-      if (!(await close(next.shard))) return
+      const closed = close(next.shard)
+      this.#moved = closed.catch(() => undefined)
+      if (!(await closed)) return
       this.#folder.give(next.shard)
       this.#look([0])
     } finally {

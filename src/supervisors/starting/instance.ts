@@ -153,15 +153,15 @@ const departures =
     epochs: Awaited<ReturnType<typeof inspectShards>>,
     app: App,
   ) =>
-  async (index: number): Promise<boolean> => {
+  async (index: number, withinMs = leaveMs): Promise<boolean> => {
     const { entities, members, ending } = app[innerParts]
     const shard = shards[index] as Shard
     const isOpen = (): boolean => shard.phase.kind === 'open' && !ending.aborted
     if (!isOpen() || shard.isHeld) return false
-    const endsAt = system.clock.monotonic() + leaveMs
+    const endsAt = system.clock.monotonic() + withinMs
     shard.beginLeave()
     members?.own(index, false)
-    await entities.leave(shard, leaveMs)
+    await entities.leave(shard, withinMs)
     const timeoutMs = Math.max(1, endsAt - system.clock.monotonic())
     await drainShard(system, shard, timeoutMs)
     if (isOpen()) await app.control.flush(index, { timeoutMs }).catch(() => undefined)
@@ -241,6 +241,7 @@ const run = async (inspected: Inspected): Promise<App> => {
     insideAccess,
     root,
     members: parts.members,
+    giveAll: ports.shared?.giveAll,
     userTree: userTree && { id: userTree.id, name: registeredName(userTree) },
     ending,
     release,

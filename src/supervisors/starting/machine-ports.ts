@@ -94,7 +94,9 @@ export type SharedFolder = {
   /** Makes the way of control and its like to members. */
   readonly questions: (parts: ConstructorParameters<typeof OwnerQuestions>[0]) => OwnerQuestions
   /** The instance runs, and its shards may come and go. */
-  readonly onRun: (moves: ShardMoves, running: Pick<InstanceParts, 'system' | 'ending'>) => void
+  readonly onRun: (moves: ShardMoves, running: InstanceParts) => void
+  /** The instance is to close: gives its shards to members that stay, for at most `ms`. Never rejects. */
+  readonly giveAll: (ms: number) => Promise<void>
 }
 
 /** How shards come to a running instance, and leave it. */
@@ -103,9 +105,9 @@ export type ShardMoves = {
   open(shard: number): Promise<void>
   /**
    * Closes a shard, so that its lock can be given to another member. False: not now, as
-   * `Shard.isHeld` says.
+   * `Shard.isHeld` says. The work in it has `withinMs`, 10,000 by default.
    */
-  close(shard: number): Promise<boolean>
+  close(shard: number, withinMs?: number): Promise<boolean>
 }
 
 /** The parts of an instance that its links need. */

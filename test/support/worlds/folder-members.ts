@@ -89,6 +89,13 @@ export class FolderMembers {
     return apps
   }
 
+  /** Ends a member in order. */
+  async stop(member: string): Promise<void> {
+    const app = this.#apps.get(member) as App
+    this.#apps.delete(member)
+    await this.during(app.close())
+  }
+
   /** Ends a member as a crash does: nothing is drained, and nobody is told. */
   async kill(member: string): Promise<void> {
     const app = this.#apps.get(member) as App

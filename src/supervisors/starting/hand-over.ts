@@ -1,0 +1,94 @@
+/**
+ * A member that closes hands its shards over: one after another it closes each, while its links are
+ * up, frees the lock, and asks another member to take it at once. A member that closes takes
+ * none, so members that close together hand nothing around. It is apart from `folder-member.ts`, whose
+ * looks end before.
+ */
+import { invalidArgument, KeelsonError, reasonText } from '../../errors.ts'
+import { placeShards } from '../../storage/index.ts'
+import type { InstanceParts } from '../app/app-context.ts'
+import type { ShardMoves } from './machine-ports.ts'
+import type { MemberFolder } from './member-folder.ts'
+
+/** The work in a shard has so long to end, in ms, as when it moves for another reason. */
+const workMs = 10_000
+
+/** A member says within this time whether it takes shards, in ms. */
+const answerMs = 1_000
+
+/** A member opens a shard within this time, in ms; it opens it later all the same. */
+const openMs = 30_000
+
+/** The parts that a hand-over needs. */
+export type HandOverParts = Pick<InstanceParts, 'system' | 'shards' | 'readiness'> & {
+  readonly questions: NonNullable<InstanceParts['questions']>
+  readonly folder: MemberFolder
+  readonly moves: ShardMoves
+}
+
+/** Hands shards over when its member closes, and takes those of others that do. */
+export class HandOver {
+  readonly #parts: HandOverParts
+  #isClosing = false
+
+  constructor(parts: HandOverParts) {
+    this.#parts = parts
+    parts.questions.answer('shards.takes', () => this.#takes)
+    parts.questions.answer('shards.take', (shard) => this.#take(shard))
+  }
+
+  get #takes(): boolean {
+    return !this.#isClosing && this.#parts.readiness.state === 'ready'
+  }
+
+  /**
+   * Gives each open shard to a member that takes it, for at most `ms`. The others are given
+   * back at the end of the process. Never rejects.
+   */
+  async giveAll(ms: number): Promise<void> {
+    const { shards, system } = this.#parts
+    this.#isClosing = true
+    const endsAt = system.clock.monotonic() + ms
+    for (const { index, phase } of shards) {
+      const leftMs = endsAt - system.clock.monotonic()
+      if (leftMs <= 0) return
+      if (phase.kind !== 'open') continue
+      const to = placeShards(shards.length, await this.#takers())[index]
+      if (to === undefined) return
+      await this.#give(index, to, Math.min(workMs, leftMs))
+    }
+  }
+
+  /** The members that take shards now. They may have begun to close since the last shard. */
+  async #takers(): Promise<readonly string[]> {
+    const { questions } = this.#parts
+    const asked = questions.others.map(async (member) => {
+      if (!questions.isLinked(member)) return []
+      const answer = questions.askMember(member, 'shards.takes', null, answerMs)
+      return (await answer.catch(() => false)) === true ? [member] : []
+    })
+    return (await Promise.all(asked)).flat()
+  }
+
+  async #give(shard: number, member: string, ms: number): Promise<void> {
+    const { moves, folder, questions, system } = this.#parts
+    try {
+      if (!(await moves.close(shard, ms))) return
+      folder.give(shard)
+      await questions.askMember(member, 'shards.take', shard, openMs)
+    } catch (error) {
+      // The others look for what has no owner when this process has ended.
+      system.logger.warn(`${member} has not taken shard ${shard}: ${reasonText(error)}`, {
+        ...{ shard, member, reason: error },
+      })
+    }
+  }
+
+  async #take(shard: unknown): Promise<void> {
+    const { shards, folder, moves } = this.#parts
+    if (typeof shard !== 'number' || !shards[shard])
+      throw invalidArgument('shard', `0 to ${shards.length - 1}`, shard)
+    if (!this.#takes) throw new KeelsonError('CLOSED', 'this member takes no shards now')
+    if (folder.take(shard)) await moves.open(shard)
+  }
+}
