@@ -2,6 +2,7 @@
  * `app.journal`: entries of applications that keep their state themselves. An entry goes the way of
  * every write and is acknowledged after its group is durable.
  */
+
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import {
@@ -14,6 +15,7 @@ import {
 } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
 import { checkOptionNames, checkSignal } from '../core/argument-check.ts'
+import { isElsewhere, onlyThere } from '../core/owners-way.ts'
 import { levelOf } from '../core/settings.ts'
 import { shardAt } from '../core/shard-core.ts'
 import { emit } from '../core/storage-events.ts'
@@ -171,7 +173,7 @@ export class Journal<
    * `signal` that has aborted
    */
   entries(options: EntriesOfJournal = noOptions): EntryStream<Events, Effects> {
-    this.#access.check()
+    this.#checkHere('entries')
     return new EntryStream(this.#shard, options)
   }
 
@@ -211,7 +213,7 @@ export class Journal<
    * log has given an entry from `from` on back; `SHARD_DOWN`, `CLOSED`, `CORRUPT`
    */
   async replay(options: ReplayOptions<Events, Effects>): Promise<Replayed> {
-    this.#access.check()
+    this.#checkHere('replay')
     checkOptionNames(options, ['from', 'handler', 'shouldDefer'])
     const shard = this.#shard
     const { clock } = this.#system
@@ -232,7 +234,7 @@ export class Journal<
    * cluster: it may be saved all the same
    */
   async saveState(lsn: number, value: unknown): Promise<void> {
-    this.#access.check()
+    this.#checkHere('saveState')
     const shard = this.#shard
     const { journal, appliedLsn } = shard
     const check = (): void => {
@@ -261,12 +263,19 @@ export class Journal<
    * `CLOSED`; `FENCED` in a cluster, if another member owns the log
    */
   async loadState<T = unknown>(): Promise<SavedState<T> | undefined> {
-    this.#access.check()
+    this.#checkHere('loadState')
     const shard = this.#shard
     const state = await shard.journal.inTurn(() => loadAppState(this.#system, shard))
     if (!state) return undefined
     const { lsn, time, content } = state
     return { lsn, time, value: readEventPayload<T>(content).value }
+  }
+
+  /** @throws KeelsonError `ELSEWHERE`, `CLOSED` */
+  #checkHere(act: string): void {
+    this.#access.check()
+    const shard = this.#shard
+    if (isElsewhere(shard)) throw onlyThere(shard, `journal.on(${shard.index}).${act}`)
   }
 
   #checked(options: WriteOptions): CheckedWrite {

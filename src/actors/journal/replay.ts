@@ -2,7 +2,9 @@
  * A replay of a journal: every entry that counts goes to a handler, in order, none twice. It is
  * apart from `journal.ts` because a replay has an end, and keeps the entries that wait for others.
  */
+
 import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { isElsewhere, onlyThere } from '../core/owners-way.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import { EntryStream } from './entry-stream.ts'
 import type { StoredEntry } from './stored-entry.ts'
@@ -39,7 +41,7 @@ export const replayed = async (shard: WritingShard, options: ReplayHandler): Pro
     () => undefined,
   )
   if (await shard.unlessStill(over)) return replaying
-  const reason = shard.unavailable()
+  const reason = isElsewhere(shard) ? onlyThere(shard, 'journal.replay') : shard.unavailable()
   ending.abort(reason)
   throw reason
 }
