@@ -13,7 +13,7 @@ import { MemberClients, pause } from './member-clients.ts'
 
 const names = ['a', 'b', 'c', 'd']
 const shards = 16
-const stuckMs = 1_000
+const stuckMs = 3_000
 /** All shards are open again within this time, in ms. */
 const patienceMs = 60_000
 
@@ -110,7 +110,7 @@ class World {
 
   async #paused(line: MemberLine): Promise<void> {
     line.signal('SIGSTOP')
-    await pause(stuckMs * (0.1 + 0.5 * this.#random()))
+    await pause(100 + 1_000 * this.#random())
     line.signal('SIGCONT')
   }
 
