@@ -95,8 +95,6 @@ export { type Elsewhere, Entities } from './entities/entities.ts'
 export { EntityHandle } from './entities/entity-handle.ts'
 export { cutText, type PastOptions, type PastPage } from './entities/entity-history.ts'
 export {
-  countsOf,
-  type EntityAlarm,
   type EntityEntry,
   type EntityPage,
   type EntityRows,
@@ -105,6 +103,7 @@ export {
   surveyEntity,
 } from './entities/entity-listing.ts'
 export type { Between, ListOptions, Sought, Where } from './entities/entity-query.ts'
+export { answerTotals, countsOf, type EntityAlarm } from './entities/entity-totals.ts'
 export type { EntityTurn, EntityWatch } from './entities/entity-watch.ts'
 export type {
   MigrationOptions,

@@ -3,7 +3,7 @@
  * are deleted: the counters and a user's projection of entities say what the entities' rows say.
  */
 import { expect, test } from 'vitest'
-import { fieldCountsIn, kindCountIn } from '../../src/actors/entities/entity-listing.ts'
+import { fieldCountsIn, kindCountIn } from '../../src/actors/entities/entity-totals.ts'
 import { seededRandom } from '../../src/clock.ts'
 import {
   type App,

@@ -266,6 +266,7 @@ const leaving = (shard: ActorShard, here: Names): Names => ({
 /** The methods of a handle that other members may ask for. Their first argument is the id. */
 const askedMethods = [
   ...(['state', 'stop', 'unblock', 'retryStep', 'fireAlarm', 'cancelAlarm'] as const),
+  ...(['history', 'diff'] as const),
 ] as const
 
 /** The messages of the service. */

@@ -13,18 +13,9 @@ import { OwnRowsReader, type ReadRows } from '../turns/own-rows.ts'
 import { birthOf } from '../turns/waking.ts'
 import { type Entities, expectKind, expectKnown } from './entities.ts'
 import { differenceOf, historyOf, type PastOptions, type PastPage } from './entity-history.ts'
-import {
-  alarmsBefore,
-  countOf,
-  countsOf,
-  type EntityAlarm,
-  type EntityPage,
-  endOf,
-  isBorn,
-  pageOf,
-  stateOf,
-} from './entity-listing.ts'
+import { type EntityPage, endOf, isBorn, pageOf, stateOf } from './entity-listing.ts'
 import { entityQuery, type ListOptions } from './entity-query.ts'
+import { alarmsBefore, countOf, countsOf, type EntityAlarm } from './entity-totals.ts'
 import { EntityWatch } from './entity-watch.ts'
 import { type MigrationOptions, type MigrationReport, migrateAll } from './migration.ts'
 import { hasParked, parkedActors } from './parked-actors.ts'
@@ -108,6 +99,7 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
    */
   async history(id: string, options: PastOptions = {}): Promise<PastPage<S>> {
     this.#access.check()
+    if (this.#isElsewhere(id)) return this.#ask<PastPage<S>>(id, 'history', {}, options)
     const page = await historyOf(this.#entities, this.kind, checkEntityId(id), options)
     return page as PastPage<S>
   }
@@ -124,6 +116,7 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
     options: Pick<PastOptions, 'reveal'> = {},
   ): Promise<readonly StateChange[]> {
     this.#access.check()
+    if (this.#isElsewhere(id)) return this.#ask(id, 'diff', {}, lsn, lsn2, options)
     return differenceOf(this.#entities, this.kind, checkEntityId(id), [lsn, lsn2], options)
   }
 

@@ -1,39 +1,14 @@
 /**
- * Looks at the rows of a kind over all shards: pages of entities, one entity in full, counts, and
- * alarms that are set. A page is read within one turn of the event loop, so that the index and the
- * states agree. Longer walks yield to the event loop between their steps.
+ * Looks at the rows of a kind over all shards: pages of entities, and one entity in full. A page is
+ * read within one turn of the event loop, so that the index and the states agree.
  */
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import { hiddenText, redacted } from '../../redaction.ts'
-import { type FormatStatus, type System, shownStatus } from '../../runtime/index.ts'
-import {
-  alarmRowKey,
-  compareKeys,
-  decodeIndexValue,
-  decodeValue,
-  dueRows,
-  entityCounts,
-  entityRowKey,
-  entityRows,
-  fieldCounters,
-  type IndexValue,
-  indexRows,
-  kindCounter,
-  type ProjectionStore,
-  parseDue,
-  parseIndex,
-  projectedPrefix,
-  projectionMarkKey,
-  projectionMarkOf,
-  type Row,
-  type RowRange,
-  readEntityRow,
-} from '../../storage/index.ts'
+import { type FormatStatus, shownStatus } from '../../runtime/index.ts'
+import { alarmRowKey, entityRowKey, type Row, readEntityRow } from '../../storage/index.ts'
 import { mergedRows } from '../core/read-view.ts'
-import type { ShardCore } from '../core/shard-core.ts'
 import { watermarkOf } from '../store/freshness.ts'
 import { type Page, pageFrom } from '../store/page-cursor.ts'
-import { behind } from '../store/range-query.ts'
 import type { RangePage } from '../store/store-page.ts'
 import { endName } from '../turns/lifetime.ts'
 import {
@@ -62,12 +37,6 @@ export type EntityEntry<S> = {
 
 /** A page of entities. `positions`: what each shard showed. */
 export type EntityPage<S> = Page<EntityEntry<S>> & Pick<RangePage, 'positions'>
-
-/** An alarm that is set. `at`: when it fires, in ms since 1970. */
-export type EntityAlarm = { readonly id: string; readonly name: string; readonly at: number }
-
-/** The rows of one step of a walk. */
-const stepRows = 1_000
 
 /** One page. @throws KeelsonError `SHARD_DOWN` for any shard, `CLOSED`, `CORRUPT` */
 export const pageOf = (
@@ -188,145 +157,4 @@ export const shownRows = (
     () => hiddenText(rows.state),
   )
   return { ...rows, fields: redacted(rows.fields), state }
-}
-
-/**
- * How many entities have each value of a field, in the order of the values. The rows are walked only
- * where the counters cannot be used.
- */
-export const countsOf = async (
-  entities: Pick<Entities, 'system' | 'shards'>,
-  kind: string,
-  field: string,
-): Promise<Map<IndexValue, number>> => {
-  const counts = new Map<string, number>()
-  for (const shard of entities.shards) {
-    const counted = fieldCountsIn(shard, kind, field)
-    for (const [value, count] of counted ?? []) add(counts, value, count)
-    if (!counted)
-      for await (const [rowKey] of steps(entities.system, shard, indexRows(kind, field)))
-        add(counts, parseIndex(rowKey).value, 1)
-  }
-  const ordered = [...counts].sort(([left], [right]) => compareKeys(left, right))
-  return new Map(ordered.map(([value, count]) => [decodeIndexValue(value), count]))
-}
-
-/** How many entities of a kind have a row. As `countsOf`. */
-export const countOf = async (entities: Entities, kind: string): Promise<number> => {
-  let count = 0
-  for (const shard of entities.shards) {
-    const counted = kindCountIn(shard, kind)
-    if (counted !== undefined) count += counted
-    else for await (const _ of steps(entities.system, shard, entityRows(kind))) count++
-  }
-  return count
-}
-
-/** The alarms of a kind that fire before `before`, the soonest first; at most `limit`. */
-export const alarmsBefore = async (
-  entities: Entities,
-  kind: string,
-  before: number,
-  limit: number,
-): Promise<readonly EntityAlarm[]> => {
-  const alarms: EntityAlarm[] = []
-  for (const shard of entities.shards) {
-    let found = 0
-    for await (const [rowKey] of steps(entities.system, shard, dueRows(Math.ceil(before) - 1))) {
-      const { dueMs: at, entity, name } = parseDue(rowKey)
-      // The system's own have a `$`.
-      if (name.startsWith('$') || !entity.startsWith(`${kind}/`)) continue
-      alarms.push({ id: entity.slice(kind.length + 1), name, at })
-      if (++found === limit) break
-    }
-  }
-  return alarms.sort((left, right) => left.at - right.at).slice(0, limit)
-}
-
-/** The rows of a range, with turns of the event loop between steps. */
-async function* steps(
-  system: System,
-  shard: ShardCore,
-  range: RowRange,
-): AsyncIterableIterator<readonly [string, Row]> {
-  let rest: RowRange | undefined = range
-  while (rest) {
-    const rows: (readonly [string, Row])[] = []
-    for (const row of shard.view().rows(rest)) if (rows.push(row) === stepRows) break
-    yield* rows
-    const last = rows[stepRows - 1]?.[0]
-    rest = last === undefined ? undefined : behind(range, false, last)
-    if (rest) await new Promise<void>((resolve) => system.clock.soon(resolve))
-  }
-}
-
-/** The most rows of the overlay that are added in one turn of the event loop. */
-const addedMax = 5_000
-
-/**
- * How many entities of a kind have each encoded value of a field. `undefined`: the counters are
- * still built, or too many rows wait for LMDB.
- * @throws KeelsonError `CORRUPT`, `SHARD_DOWN`, `CLOSED`
- */
-export const fieldCountsIn = (
-  shard: ShardCore,
-  kind: string,
-  field: string,
-): Map<string, number> | undefined =>
-  countersIn(
-    shard,
-    fieldCounters(kind, field),
-    indexRows(kind, field),
-    (rowKey) => parseIndex(rowKey).value,
-  )
-
-/** How many entities of a kind have a row. `undefined` and errors as of `fieldCountsIn`. */
-export const kindCountIn = (shard: ShardCore, kind: string): number | undefined => {
-  const counts = countersIn(shard, kindCounter(kind), entityRows(kind), () => '')
-  return counts && (counts.get('') ?? 0)
-}
-
-/**
- * Reads the counters of one shard. LMDB has them as of its position. Rows that LMDB does not show
- * yet are added from the overlay, so the counters agree with every read.
- * `begin`: of the keys of the counters. `counted`: the rows that they count.
- */
-const countersIn = (
-  shard: ShardCore,
-  begin: string,
-  counted: RowRange,
-  keyOf: (rowKey: string) => string,
-): Map<string, number> | undefined => {
-  const { overlay, projection } = shard.view().layers
-  const prefix = shownPrefix(projection)
-  if (prefix === undefined) return undefined
-  const counts = new Map<string, number>()
-  const from = prefix + begin
-  for (const [rowKey, { value }] of projection.range({ gte: from, lt: `${from}\u{10ffff}` }))
-    counts.set(rowKey.slice(from.length), decodeValue(value) as number)
-  let added = 0
-  for (const [rowKey, row] of overlay.range(counted)) {
-    if (++added > addedMax) return undefined
-    const by = Number(row !== undefined) - Number(projection.peek(rowKey) !== undefined)
-    add(counts, keyOf(rowKey), by)
-  }
-  return counts
-}
-
-/** The beginning of the rows of the counters; `undefined` while they do not follow the log. */
-const shownPrefix = (projection: ProjectionStore): string | undefined => {
-  const { name, version } = entityCounts
-  const rowKey = projectionMarkKey(name)
-  const row = projection.get(rowKey)
-  // Without a position there are no rows: the overlay has them all.
-  if (!row) return projection.position() ? undefined : projectedPrefix(name, 1)
-  const mark = projectionMarkOf(rowKey, row)
-  const isShown = mark.state === 'live' && mark.version === version
-  return isShown ? projectedPrefix(name, mark.generation) : undefined
-}
-
-const add = (counts: Map<string, number>, value: string, by: number): void => {
-  const sum = (counts.get(value) ?? 0) + by
-  if (sum === 0) counts.delete(value)
-  else counts.set(value, sum)
 }

@@ -13,7 +13,7 @@ import type { Access } from '../core/access.ts'
 import { type Parked, parkedField, readParked } from '../turns/memory.ts'
 import { keptText } from '../turns/retry-policy.ts'
 import type { Entities } from './entities.ts'
-import { countsOf, fieldCountsIn } from './entity-listing.ts'
+import { countsOf, fieldCountsIn } from './entity-totals.ts'
 
 /** A step or an alarm whose tries have ended. It runs again after `unblock`. */
 export type ParkedTurn = {

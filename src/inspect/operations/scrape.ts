@@ -171,15 +171,18 @@ const timeoutMs = 1_000
  */
 const takeRows = async (app: AppContext, into: Measurements): Promise<void> => {
   const { entities, system } = app[innerParts]
+  const here = { system, shards: entities.shardsHere }
+  // Of members one counts what any of them sees whole.
+  const isTheOne = here.shards[0]?.index === 0
   for (const kind of [...entities.kinds, workerKind]) {
     const { sort, name } = actorNamed(`${kind}/`)
     try {
-      for (const count of (await actorCounts(entities, kind, parkedField)).values())
+      for (const count of (await actorCounts(here, kind, parkedField)).values())
         into.of(metrics.actorsParked).add(count, kind)
-      if (sort === 'workflow')
+      if (sort === 'workflow' && isTheOne)
         for (const [status, count] of Object.entries(await countsOf(app, sort, name)))
           into.of(metrics.flowRuns).add(count, name, status)
-      if (sort === 'queue') {
+      if (sort === 'queue' && isTheOne) {
         const look = await soon(system.clock, countsOf(app, sort, name))
         if (look) takeJobs(look, name, system.clock.now(), into)
       }

@@ -6,6 +6,7 @@
 import {
   Access,
   answerBackups,
+  answerTotals,
   Control,
   isAskedResumption,
   isAskedSuspension,
@@ -74,6 +75,7 @@ export const answerMembers = (way: OwnersWay, parts: InstanceParts, app: AppCont
   })
   answerBackups(way, parts.backups, shards)
   answerHealth(way, parts, app.health)
+  answerTotals(way, parts.entities)
   const control = system.to(Control.name(instance))
   way.answer('suspend', async (payload) => {
     if (!isAskedSuspension(payload)) throw invalidArgument('request', 'a suspension', payload)

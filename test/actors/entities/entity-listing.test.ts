@@ -1,7 +1,7 @@
 /** Looks at the rows of a kind: pages by id and by index, counts, alarms. */
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Entities } from '../../../src/actors/entities/entities.ts'
-import { countOf, countsOf } from '../../../src/actors/entities/entity-listing.ts'
+import { countOf, countsOf } from '../../../src/actors/entities/entity-totals.ts'
 import { virtualClock } from '../../../src/clock.ts'
 import {
   call,

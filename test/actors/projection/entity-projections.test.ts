@@ -1,6 +1,6 @@
 /** Projections that ask for entities: what they are told, when, and how they are rebuilt; and the counters of the package. */
 import { describe, expect, test } from 'vitest'
-import { kindCountIn } from '../../../src/actors/entities/entity-listing.ts'
+import { kindCountIn } from '../../../src/actors/entities/entity-totals.ts'
 import {
   type App,
   call,

@@ -1,5 +1,5 @@
 /** The indexes and counters of ledgers against the states that are shown. */
-import { fieldCountsIn, kindCountIn } from '../../../src/actors/entities/entity-listing.ts'
+import { fieldCountsIn, kindCountIn } from '../../../src/actors/entities/entity-totals.ts'
 import type { App } from '../../../src/index.ts'
 import { encodeIndexValue } from '../../../src/storage/index.ts'
 import { fieldsOf, type Ledger, type ledgers } from '../lives/ledger-entity.ts'
