@@ -104,6 +104,11 @@ export class StoreRoutes implements Routes {
     return load !== undefined && load.entered + load.waiting > 0
   }
 
+  takesReads(shard: WritingShard): boolean {
+    const isComing = shard.phase.kind === 'recovering' && !this.#owners.isHere(shard.index)
+    return isComing || this.takes(shard)
+  }
+
   write(shard: WritingShard, units: FrameUnits, options: CheckedWrite): Promise<RoutedWrite> {
     const frame = encodeFrame(units)
     const commands = commandsIn(units)

@@ -17,6 +17,8 @@ export interface Routes {
    * answer yet, which later ones must not overtake.
    */
   takes(shard: WritingShard): boolean
+  /** Whether reads that return a promise go this way: also while the shard comes here, until it is open. */
+  takesReads(shard: WritingShard): boolean
   /**
    * Writes units of one frame at the owner. Two calls for one shard get there in order.
    * @throws KeelsonError as `submit` does; `UNKNOWN_OUTCOME` also if the owner ended, or did not

@@ -105,7 +105,7 @@ export class StoreReader {
    */
   async load<T = unknown>(key: string): Promise<T | undefined> {
     const shard = this.#shardOf(key)
-    if (this.#routes?.takes(shard)) {
+    if (this.#routes?.takesReads(shard)) {
       const stored = await this.#routes.load(shard, key)
       return stored && (decodeValue(stored) as T)
     }
@@ -174,7 +174,7 @@ export class StoreReader {
   async page(options: RangeOptions = {}): Promise<RangePage> {
     this.#access.check()
     const query = rangeQuery(options)
-    const isAway = (shard: WritingShard): boolean => this.#routes?.takes(shard) === true
+    const isAway = (shard: WritingShard): boolean => this.#routes?.takesReads(shard) === true
     const here = this.#keys.shards.filter((shard) => !isAway(shard))
     const away = this.#keys.shards.filter(isAway)
     await Promise.all(here.map((shard) => freshened(shard, query.freshness)))

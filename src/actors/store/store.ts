@@ -212,7 +212,7 @@ export class Store extends StoreReader {
   /** The present value, and once more: `change` may keep or alter what it is given. */
   async #twice<T>(key: string): Promise<readonly [expected: unknown, given: T | undefined]> {
     const shard = this.#keys.of(key)
-    if (!this.#routes?.takes(shard)) return [this.get(key), this.get<T>(key)]
+    if (!this.#routes?.takesReads(shard)) return [this.get(key), this.get<T>(key)]
     const stored = await this.#routes.load(shard, key)
     return stored ? [decodeValue(stored), decodeValue(stored) as T] : [undefined, undefined]
   }

@@ -64,3 +64,28 @@ test('a member that begins later gets its shards, and no call and no write fails
     expect(await during(c.store.load(`${id}-${labels.length - 1}`))).toBe(labels.length - 1)
   }
 })
+
+test('a read waits while its shard comes here from a member that closes', async () => {
+  const { world, a, b, during } = await joined()
+  expect(openAt(b).length).toBeGreaterThan(0)
+  for (const id of ids) await during(a.store.put(id, `of ${id}`))
+
+  const found: Promise<unknown>[] = []
+  let isOver = false
+  const load = (async () => {
+    for (; !isOver; ) {
+      for (const id of ids) found.push(a.store.load(id).then((value) => value === `of ${id}`))
+      found.push(a.store.page({ limit: 1_000 }).then(({ entries }) => entries.length > 0))
+      await new Promise<void>((resolve) => world.clock.after(1, resolve))
+    }
+  })()
+  await world.clock.advance(5)
+  await during(b.close())
+  await world.clock.advance(50)
+  isOver = true
+  await during(load)
+  const outcomes = await during(Promise.allSettled(found))
+  expect(openAt(a)).toEqual([0, 1, 2, 3])
+  expect(outcomes.filter(({ status }) => status === 'rejected')).toEqual([])
+  expect(outcomes.every((each) => Object(each).value)).toBe(true)
+})
