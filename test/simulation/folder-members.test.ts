@@ -25,6 +25,13 @@ type Call = {
   outcome: unknown
 }
 
+type Write = {
+  readonly key: string
+  readonly value: number
+  readonly from: string
+  outcome: unknown
+}
+
 const names = ['a', 'b', 'c']
 const ids = ['u', 'v', 'w', 'x', 'y', 'z']
 
@@ -63,28 +70,74 @@ const live = async (seed: number): Promise<void> => {
       },
     )
   }
-  await begin(names)
+  const writes: Write[] = []
+  /** Each key has one writer, which writes one number after another. */
+  const put = (): void => {
+    const [from, app] = pick([...apps])
+    const key = `${from}:${pick(ids)}`
+    const value = writes.length
+    const made: Write = { key, value, from, outcome: 'pending' }
+    writes.push(made)
+    app.store.put(key, value, { deadlineMs: 20_000 }).then(
+      () => {
+        made.outcome = 'done'
+      },
+      (error) => {
+        made.outcome = error.code ?? error
+      },
+    )
+  }
+  const work = (count: number): void => {
+    for (let each = 0; each < count; each++) {
+      ask()
+      put()
+    }
+  }
+  // In every third life one of them begins later: shards move to it.
+  /** The others go on while one closes. */
+  const closed = async (closing: Promise<unknown>): Promise<void> => {
+    for (let each = 0; each < 5; each++) {
+      work(2)
+      await world.clock.advance(Math.floor(random() * 4))
+    }
+    await world.during(closing)
+  }
+  await begin(seed % 3 === 0 ? names.slice(0, 2) : names)
   const ended = new Set<string>()
   for (let act = 0; act < 60; act++) {
     const roll = random()
     const gone = names.filter((each) => !apps.has(each))
-    if (roll < 0.7) for (let each = 0; each < 4; each++) ask()
+    if (roll < 0.7) work(4)
     else if (roll < 0.8 && gone.length > 0) await begin([pick(gone)])
     else if (roll < 0.9 && apps.size > 1) {
       // They are under way.
-      for (let each = 0; each < 8; each++) ask()
+      work(8)
       await world.clock.advance(Math.floor(random() * 8))
       const [name, app] = pick([...apps])
       apps.delete(name)
       ended.add(name)
       if (hasKills && random() < 0.5) await world.kill(name)
-      else await world.during(app.close())
+      else await closed(app.close())
     }
-    await world.clock.advance(Math.floor(random() * 60))
+    // Shards move to a member that has been there for two seconds.
+    await world.clock.advance(Math.floor(random() * (random() < 0.1 ? 3_000 : 60)))
   }
   await world.clock.advance(30_000)
 
+  for (const { key, value, from, outcome } of writes)
+    if (!hasKills && !ended.has(from)) expect(outcome, `seed ${seed}, ${key}=${value}`).toBe('done')
   const [[, reader]] = [...apps] as [[string, App]]
+  for (const key of new Set(writes.map((each) => each.key))) {
+    const own = writes.filter((each) => each.key === key)
+    const last = own.findLastIndex(({ outcome }) => outcome === 'done')
+    // Later ones may have taken effect, too.
+    const may = last < 0 ? [undefined, ...own] : own.slice(last)
+    const found = await world.during(reader.store.load(key))
+    expect(
+      may.map((each) => each?.value),
+      `seed ${seed}, ${key}`,
+    ).toContain(found)
+  }
   for (const id of ids) {
     const ref = reader.entity<Messages>('account').ref(id)
     const labels = await world.during(call(ref, 'read'))
