@@ -343,7 +343,7 @@ export class TurnDraft extends LoggedTurn {
 
 /**
  * The unit that removes every row of an actor. `callIds`: the keys of remembered calls. Its own
- * rows may be many: a row says that their birth has ended, and `row-removal.ts` removes them.
+ * rows may be many: a row says that their birth has ended, and `expirer.ts` removes them.
  */
 export const removalOf = (identity: Identity, stored: Memory, callIds: readonly string[]): Turn => {
   const changes = rowChanges(identity, stored, nothing)

@@ -3,24 +3,37 @@
  * for every reader at once, so its removal has time. The expirer walks through the rows in small
  * steps, and removes with a command in the log that enters the gate like any other write. Between
  * walks it rests until the next row expires. It also removes the rows that durable actors kept in
- * births that have ended: `row-removal.ts`.
+ * births that have ended.
  */
-
 import { utf8Length } from '../../bytes/utf8.ts'
-import { type GenServer, noReply, ok, type Settled, send, type Timer } from '../../runtime/index.ts'
+import {
+  type GenServer,
+  noReply,
+  ok,
+  type Settled,
+  type System,
+  send,
+  type Timer,
+} from '../../runtime/index.ts'
 import {
   firstUserKey,
   isExpired,
   lockRowKey,
   lockRows,
+  ownKeyOf,
+  ownRowKey,
+  ownRows,
   type ProjectionStore,
+  parseRemoval,
+  type Removal,
   type Row,
+  type RowRange,
+  removalRows,
 } from '../../storage/index.ts'
 import { isIgnored, isList, isRecord, isSettled } from '../core/payload-check.ts'
 import type { ReadView } from '../core/read-view.ts'
 import { shardName } from '../core/shard-name.ts'
 import { emit } from '../core/storage-events.ts'
-import { removeEndedRows } from './row-removal.ts'
 import { type Submitted, submit } from './write-path.ts'
 import type { WritingShard } from './writing-shard.ts'
 
@@ -238,3 +251,70 @@ const lockPrefix = lockRowKey('')
 
 const userKeyOf = (rowKey: string): string =>
   rowKey.startsWith(lockPrefix) ? rowKey.slice(lockPrefix.length) : rowKey
+
+/** The bounds of one piece: a few ms of the event loop, and a frame that fits any log. */
+const keysMax = 250
+const unitsMax = 100
+
+/** The pieces of which one waits for the projection. They bound what the overlay takes. */
+const piecesUnprojected = 32
+
+/** Where the removal goes on: after an ended birth, or within it after a key. */
+type Place = { readonly removal: string; readonly key: string | undefined }
+
+/**
+ * Removes the rows of all births that have ended by now.
+ * @throws KeelsonError as every write: what is left is removed by another call
+ */
+export const removeEndedRows = async (
+  system: System,
+  shard: WritingShard,
+  signal: AbortSignal,
+): Promise<void> => {
+  shard.removals.begin(Number.POSITIVE_INFINITY)
+  const { deadlineMs } = shard.parts.settings
+  let place: Place | undefined
+  for (let pieces = 1; !signal.aborted && shard.phase.kind === 'open'; pieces++) {
+    const { units, next } = piece(shard, place)
+    if (units.length === 0) break
+    const ack = pieces % piecesUnprojected === 0 ? 'projected' : 'applied'
+    const options = { ack, deadlineMs, whenFull: 'wait', windowMs: 0 } as const
+    await submit(system, shard, { units, options })
+    place = next
+    const rows = units.reduce((sum, { keys }) => sum + keys.length, 0)
+    emit(system, shard, 'entity.rowsRemoved', { rows })
+  }
+}
+
+/** The next piece after a place. */
+const piece = (shard: WritingShard, from: Place | undefined): { units: Removal[]; next: Place } => {
+  const units: Removal[] = []
+  let next: Place = from ?? { removal: removalRows.gt, key: undefined }
+  let [keysLeft, keyBytesLeft, valueBytesLeft] = [keysMax, keyBytesMax, valueBytesMax]
+  const isFull = (): boolean => keysLeft <= 0 || keyBytesLeft <= 0 || valueBytesLeft <= 0
+  for (const [removal] of shard.view().rows(ended(next))) {
+    const { entity, birth } = parseRemoval(removal)
+    const keys: string[] = []
+    const { gt, lt } = ownRows(entity, birth)
+    const behind = next.removal === removal && next.key !== undefined
+    const range = { gt: behind ? ownRowKey(entity, birth, next.key ?? '') : gt, ...(lt && { lt }) }
+    for (const [rowKey, { value }] of shard.view().rows(range)) {
+      keys.push(ownKeyOf(rowKey))
+      keysLeft--
+      keyBytesLeft -= utf8Length(rowKey)
+      valueBytesLeft -= value.bytes.length
+      if (isFull()) break
+    }
+    const isLast = !isFull()
+    units.push({ kind: 'removal', entity, birth, keys, isLast })
+    next = { removal, key: isLast ? undefined : keys.at(-1) }
+    if (!isLast || units.length === unitsMax) break
+  }
+  return { units, next }
+}
+
+/** The rows of ended births from a place on. */
+const ended = ({ removal, key }: Place): RowRange => {
+  const { lt } = removalRows
+  return { ...(key === undefined ? { gt: removal } : { gte: removal }), ...(lt && { lt }) }
+}

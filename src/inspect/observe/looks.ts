@@ -3,16 +3,35 @@
  * each answer has. Nothing is measured until the first question. It is apart from `observer.ts`,
  * which takes the messages of a session, because a look changes nothing.
  */
-import { invalidArgument } from '../../errors.ts'
-import type { Header, Overview, Sizes, Views } from '../../observe/index.ts'
+
+import {
+  cutText,
+  keptText,
+  type PastOptions,
+  type PastPage,
+  type PastTurn,
+} from '../../actors/index.ts'
+import { invalidArgument, KeelsonError } from '../../errors.ts'
+import type {
+  Header,
+  History,
+  HistoryTurn,
+  Overview,
+  Past,
+  Sizes,
+  Views,
+} from '../../observe/index.ts'
+import { workerKind } from '../../storage/index.ts'
 import type { App, Health, ShardHealth } from '../../supervisors/index.ts'
 import { factsOf } from '../answers/facts.ts'
 import { nextTurn } from '../answers/process-pages.ts'
 import { troublesOf } from '../answers/troubles.ts'
+import { causeTitle, otherOperations } from '../answers/turn-titles.ts'
 import { type Folded, foldedLatest } from '../recorder/folded-events.ts'
 import { recordsOf } from '../recorder/recorder.ts'
 import type { Records } from '../recorder/records.ts'
-import { entityShown, kindShown, kindsShown } from './entity-looks.ts'
+import { shortText } from '../text/shown-text.ts'
+import { entityIn, entityShown, kindShown, kindsShown } from './entity-looks.ts'
 import {
   deadShown,
   flowsShown,
@@ -22,15 +41,15 @@ import {
   schedulesShown,
 } from './flow-looks.ts'
 import { FlowRates } from './flow-rates.ts'
-import { historyShown, pastShown } from './history-looks.ts'
 import { LogTail } from './log-tail.ts'
+import { machineValue } from './machine-shown.ts'
 import { ProcessLooks } from './process-looks.ts'
-import { given, type Query } from './questions.ts'
+import { given, numberIn, optionalNumber, type Query } from './questions.ts'
 import { pendingHandlers } from './running-handlers.ts'
 import { Sampling } from './sampling.ts'
 import { shownLine } from './shown-events.ts'
 import { keyShown, replicationShown, storageShown, storeShown } from './storage-looks.ts'
-import { fitting, lastFitting } from './value-trees.ts'
+import { fitting, lastFitting, shownTree } from './value-trees.ts'
 
 type Answers = {
   readonly [V in keyof Views]: (query: Query) => Views[V]['data'] | Promise<Views[V]['data']>
@@ -232,3 +251,75 @@ const phaseOf = ({ phase, member, projection: { mode }, space }: ShardHealth): P
 
 const worstOf = (found: readonly Phase[]): Phase =>
   phases[Math.max(0, ...found.map((phase) => phases.indexOf(phase)))] ?? 'open'
+
+const turnsMax = 50
+const changesMax = 20
+/** A search ends after two seconds without a turn; it goes on as often. */
+const roundsMax = 4
+
+/** A page of turns, the newest first. @throws KeelsonError `INVALID_ARGUMENT` */
+export const historyShown = async (app: App, query: Query): Promise<History> => {
+  const before = optionalNumber(query, 'before', { min: 2 })
+  const limit = optionalNumber(query, 'limit', { min: 1, max: turnsMax }) ?? turnsMax
+  const { turns, cursor, isCut, firstLsn } = await pageOf(app, query, before, limit)
+  const last = turns.at(-1)?.lsn ?? 0
+  // Turns may share an LSN: the next page begins with all of the last one.
+  const whole = turns.filter(({ lsn }) => lsn > last)
+  const isWhole = cursor === undefined || whole.length === 0
+  return {
+    turns: (isWhole ? turns : whole).map(turnShown),
+    ...given<History>({
+      before: cursor === undefined ? undefined : isWhole ? last : last + 1,
+      end: isCut ? cutText(firstLsn) : undefined,
+    }),
+  }
+}
+
+/** An entity after the last turn up to an LSN. @throws KeelsonError `NO_PROCESS` without one */
+export const pastShown = async (app: App, query: Query): Promise<Past> => {
+  const lsn = numberIn(query, 'lsn', { min: 1 })
+  const { turns, isCut, firstLsn } = await pageOf(app, query, lsn + 1, 1)
+  const [turn] = turns
+  if (!turn) {
+    const why = isCut ? `: ${cutText(firstLsn)}` : ''
+    throw new KeelsonError('NO_PROCESS', `the log has no turn of it up to LSN ${lsn}${why}`)
+  }
+  return {
+    ...{ lsn: turn.lsn, at: turn.time, state: shownTree(turn.state ?? null) },
+    ...given<Past>({ machineValue: machineValue(turn.state) }),
+  }
+}
+
+const pageOf = async (app: App, query: Query, before: number | undefined, limit: number) => {
+  const { kind, id } = entityIn(app, query)
+  const options = { limit, ...(before !== undefined && { atLsn: before - 1 }) }
+  const read = (asked: PastOptions): Promise<PastPage> =>
+    kind === workerKind ? app.workerHistory(id, asked) : app.entity(kind).history(id, asked)
+  let page = await read(options)
+  for (let round = 0; round < roundsMax && page.turns.length === 0 && page.cursor; round++)
+    page = await read({ ...options, before: page.cursor })
+  return page
+}
+
+const turnShown = (turn: PastTurn): HistoryTurn => {
+  const { lsn, time, seq, changed = [], steps, alarms, writes, entries } = turn
+  const { kind, error } = turn.cause
+  const notes = [
+    ...steps.map((step) => `step ${step.name}${step.tries > 0 ? ` (${step.tries} failed)` : ''}`),
+    ...alarms.map(({ name: alarm, at }) =>
+      at === undefined ? `alarm ${alarm} gone` : `alarm ${alarm} at ${new Date(at).toISOString()}`,
+    ),
+    ...otherOperations(turn),
+    ...(writes.length > 0 ? [`${writes.length} writes`] : []),
+    ...(entries.length > 0 ? [`${entries.length} journal entries`] : []),
+  ]
+  return {
+    ...{ lsn, at: time, seq, cause: shortText(causeTitle(turn), 300) },
+    changed: changed.slice(0, changesMax).map((path) => shortText(path, 200)),
+    notes: notes.slice(0, changesMax).map((note) => shortText(note, 200)),
+    ...given<HistoryTurn>({
+      error: error && shortText(keptText(error), 400),
+      isDeleted: kind === 'end' || undefined,
+    }),
+  }
+}

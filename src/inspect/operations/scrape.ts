@@ -25,7 +25,7 @@ import { troublesOf } from '../answers/troubles.ts'
 import { actorNamed } from '../recorder/flow-names.ts'
 import { kindOf, recordsOf } from '../recorder/recorder.ts'
 import type { Records } from '../recorder/records.ts'
-import { endOf, type Format, familyText } from './exposition.ts'
+import { endOf, type Format, familyText, type ShownFamily } from './exposition.ts'
 import {
   takeFailures,
   takeInstance,
@@ -34,9 +34,8 @@ import {
   takeShard,
   takeTroubles,
 } from './instance-metrics.ts'
-import { allTaken, answerScrapes, joined, ownFamily, type Taken } from './member-scrapes.ts'
-import { metrics } from './metric-table.ts'
-import { Measurements, type Series } from './series.ts'
+import { type Metric, metrics } from './metric-table.ts'
+import { type LabelValues, Measurements, type Series } from './series.ts'
 
 /**
  * The looks at the processes of one System, in pages with turns of the event loop between them. The
@@ -268,4 +267,63 @@ const hear = (system: System, instance: string, handlers: Handlers): StopHearing
   return () => {
     for (const [event, listener] of listeners) bus.off(event as never, listener as never)
   }
+}
+
+type Way = NonNullable<InstanceParts['questions']>
+
+/** The metrics of one member: the series of each metric by its name. */
+export type Taken = {
+  readonly member: string
+  readonly series: Readonly<Record<string, readonly Series[]>>
+}
+
+const question = 'metrics'
+
+/** A member that has not answered after so long is missing in the scrape, in ms. */
+const memberMs = 2_000
+
+/** Answers the scrapes of other members. */
+export const answerScrapes = (way: Way, taken: () => Promise<Taken>): void =>
+  way.answer(question, taken)
+
+/** The metrics of all members that answer, and of the others that they did not. */
+export const allTaken = async (way: Way, own: Taken): Promise<readonly Taken[]> => {
+  const others = await Promise.all(
+    way.others.map(async (member): Promise<Taken> => {
+      try {
+        const found = (await way.askMember(member, question, null, memberMs)) as Taken
+        return withUp(member, 1, found.series)
+      } catch {
+        return withUp(member, 0)
+      }
+    }),
+  )
+  const all = [withUp(own.member, 1, own.series), ...others]
+  return all.sort((one, other) => (one.member < other.member ? -1 : 1))
+}
+
+const withUp = (member: string, value: number, series: Taken['series'] = {}): Taken => ({
+  member,
+  series: { ...series, [metrics.memberUp.name]: [{ labels: [], value, buckets: [] }] },
+})
+
+/** The series of a metric of all members, with the label `member`. */
+export const joined = (metric: Metric, all: readonly Taken[]): ShownFamily | undefined => {
+  const series = all.flatMap(({ member, series }) =>
+    (series[metric.name] ?? []).map((each): Series => {
+      const labels: LabelValues = [member, ...each.labels]
+      return { ...each, labels }
+    }),
+  )
+  if (series.length === 0) return undefined
+  return { metric: { ...metric, labels: ['member', ...metric.labels] }, series }
+}
+
+/** The series of a metric of an instance without members. */
+export const ownFamily = (
+  metric: Metric,
+  series: Taken['series'] = {},
+): ShownFamily | undefined => {
+  const found = series[metric.name]
+  return found && { metric, series: found }
 }
