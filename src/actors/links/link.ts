@@ -186,6 +186,11 @@ export class Link {
     this.#end(reason, true)
   }
 
+  /** The calls to the owner of a shard that the peer has not answered. */
+  callsTo(shard: number): readonly PendingCall[] {
+    return [...this.#calls.values()].flatMap((sent) => (sent.shard === shard ? [sent.call] : []))
+  }
+
   // For callers here.
 
   /**

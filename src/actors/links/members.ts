@@ -99,6 +99,8 @@ export class Members implements Linked, ShardOwners {
   readonly #onAnswered: (() => void)[] = []
   /** Since when each linked member has said what it has. */
   readonly #readySince = new Map<string, number>()
+  /** Of each shard with a new owner the calls that its former one has not answered. */
+  readonly #before = new Map<number, Set<PendingCall>>()
   #isReady = false
   #board: Ref<BoardMessages> | undefined
 
@@ -292,18 +294,53 @@ export class Members implements Linked, ShardOwners {
       return
     }
     this.#kept.keep(place, unsent)
+    if (typeof place === 'number') this.#answeredBefore(place, unsent.call)
     // A new link may be there already, if the peer connected again before the old one had ended.
     this.#sendKept(place)
   }
 
   #moved(shard: number): void {
+    this.#awaitAnswers(shard)
+    this.#reached(shard)
+  }
+
+  #reached(shard: number): void {
     this.#sendKept(shard)
     this.#waits.registered(shard)
   }
 
+  /**
+   * A call that the former owner leaves to the next one is sent there before later calls of its
+   * caller. So these wait until the former owner has answered.
+   */
+  #awaitAnswers(shard: number): void {
+    const owner = this.ownerOf(shard)
+    const others = [...this.#open].flatMap(([member, open]) => (member === owner ? [] : [open]))
+    const before = this.#before.get(shard) ?? new Set()
+    for (const call of others.flatMap(({ link }) => link.callsTo(shard))) {
+      if (before.has(call)) continue
+      before.add(call)
+      call.onceSettled(() => this.#answeredBefore(shard, call))
+    }
+    if (before.size > 0) this.#before.set(shard, before)
+  }
+
+  /** The former owner has answered a call, or left it to the next one. */
+  #answeredBefore(shard: number, call: PendingCall): void {
+    const before = this.#before.get(shard)
+    if (!before?.delete(call) || before.size > 0) return
+    this.#before.delete(shard)
+    this.#reached(shard)
+  }
+
+  /** The owner of a shard that later calls may be sent to. */
+  #nextOwner(shard: number): string | undefined {
+    return this.#before.has(shard) ? undefined : this.ownerOf(shard)
+  }
+
   /** Sends what is kept for a place, if it can be reached. */
   #sendKept(place: Place): void {
-    const member = typeof place === 'string' ? place : this.ownerOf(place)
+    const member = typeof place === 'string' ? place : this.#nextOwner(place)
     if (member === this.member) {
       for (const { call, target } of this.#kept.take(place, this.incarnation))
         this.#callHere(target, call)
@@ -323,11 +360,11 @@ export class Members implements Linked, ShardOwners {
 
   get #shardLinks(): ShardLinks {
     return {
-      ownerOf: (shard) => this.ownerOf(shard),
+      ownerOf: (shard) => this.#nextOwner(shard),
       forwarder: (member, target, shard) => this.forwarder(member, target, shard),
       awaitOwner: (shard, ms, signal) => this.#awaitOwner(shard, ms, signal),
       here: (shard, target) =>
-        this.ownerOf(shard) === this.member ? this.reach(target) : undefined,
+        this.#nextOwner(shard) === this.member ? this.reach(target) : undefined,
     }
   }
 
@@ -337,7 +374,7 @@ export class Members implements Linked, ShardOwners {
         details: { shard },
       })
     const isReached = (): boolean => {
-      const owner = this.ownerOf(shard)
+      const owner = this.#nextOwner(shard)
       return owner !== undefined && (owner === this.member || this.#open.has(owner))
     }
     return this.#waits.add(shard, isReached, ms, signal)
