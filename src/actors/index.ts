@@ -102,6 +102,7 @@ export {
   shownState,
   surveyEntity,
 } from './entities/entity-listing.ts'
+export { pageHere } from './entities/entity-pages.ts'
 export type { Between, ListOptions, Sought, Where } from './entities/entity-query.ts'
 export { answerTotals, countsOf, type EntityAlarm } from './entities/entity-totals.ts'
 export type { EntityTurn, EntityWatch } from './entities/entity-watch.ts'
@@ -194,6 +195,7 @@ export type {
 } from './store/store-answers.ts'
 export type { Pairs } from './store/store-commands.ts'
 export type { RangePage, StoreEntry } from './store/store-page.ts'
+export { isKeyRead } from './store/store-reader.ts'
 export type { StoreChange, StoreWatch, WatchOptions } from './store/store-watch.ts'
 export type { ByteSource } from './store/stream-source.ts'
 export { Compound, LargeValue } from './store/value-reading.ts'

@@ -92,3 +92,59 @@ export const askedAtOwner = <T>(
     (way) => way.ask(index, question, [index, ...given], timeoutMs) as Promise<T>,
   )
 }
+
+/** The answer of a member: `shards` are the ones that it has, of the ones that it was asked for. */
+export type FoundThere<T> = { readonly shards: readonly number[]; readonly found: T }
+
+/**
+ * Reads in several shards: here, and by asking each other owner once. A shard that
+ * leaves in between is read at its next owner, so each is read once.
+ * @throws KeelsonError as `here`; as `OwnersWay.ask`
+ */
+export const overOwners = async <S extends PlacedShard, T>(
+  shards: readonly S[],
+  here: (shards: readonly S[]) => T | Promise<T>,
+  there: (way: OwnersWay, shards: readonly number[]) => Promise<FoundThere<T>>,
+): Promise<readonly T[]> => {
+  const found: T[] = []
+  let left = shards
+  while (left.length > 0) {
+    const near = left.filter((shard) => !isElsewhere(shard))
+    const asked = [...byOwner(left.filter(isElsewhere))].map(([way, indexes]) =>
+      there(way, indexes),
+    )
+    const parts = await Promise.all([...(near.length > 0 ? [foundHere(near, here)] : []), ...asked])
+    const done = new Set(parts.flatMap((part) => part?.shards ?? []))
+    for (const part of parts) if (part) found.push(part.found)
+    left = left.filter(({ index }) => !done.has(index))
+  }
+  return found
+}
+
+/** `undefined`: one of the shards has left in between. */
+const foundHere = async <S extends PlacedShard, T>(
+  shards: readonly S[],
+  here: (shards: readonly S[]) => T | Promise<T>,
+): Promise<FoundThere<T> | undefined> => {
+  try {
+    return { shards: shards.map(({ index }) => index), found: await here(shards) }
+  } catch (error) {
+    if (shards.some(isElsewhere)) return undefined
+    throw error
+  }
+}
+
+/** The shards of each owner; each without one by itself. */
+function* byOwner(
+  shards: readonly PlacedShard[],
+): IterableIterator<readonly [way: OwnersWay, indexes: readonly number[]]> {
+  const groups = new Map<string | number, [OwnersWay, number[]]>()
+  for (const { index, way } of shards) {
+    if (!way) continue
+    const owner = way.ownerOf(index) ?? index
+    const group = groups.get(owner) ?? [way, []]
+    groups.set(owner, group)
+    group[1].push(index)
+  }
+  yield* groups.values()
+}

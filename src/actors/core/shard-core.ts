@@ -161,7 +161,7 @@ export class ShardCore {
     if (phase.kind === 'elsewhere')
       return new KeelsonError(
         'ELSEWHERE',
-        `shard ${index} is at another member: use \`load\`, \`page\` or a call, which go there`,
+        `shard ${index} is at another member: use \`load\`, \`page\`, \`read\` or a call, which go there`,
         { details },
       )
     return phase.kind === 'down'

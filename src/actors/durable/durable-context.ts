@@ -218,7 +218,7 @@ const batcherWrites: Writes<AppContext['batcher'], 'flush' | 'stop' | 'syncToken
 /** Those of a kind write, or end a process. */
 const entityWrites: Writes<
   ReturnType<AppContext['entity']>,
-  'counts' | 'count' | 'alarms' | 'history' | 'diff' | 'load'
+  'counts' | 'count' | 'alarms' | 'history' | 'diff' | 'load' | 'page'
 > = {
   ...{ delete: true, stop: true, migrateAll: true, unblock: true },
   ...{ retryStep: true, fireAlarm: true, cancelAlarm: true },

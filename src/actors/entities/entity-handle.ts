@@ -14,6 +14,7 @@ import { birthOf } from '../turns/waking.ts'
 import { type Entities, expectKind, expectKnown } from './entities.ts'
 import { differenceOf, historyOf, type PastOptions, type PastPage } from './entity-history.ts'
 import { type EntityPage, endOf, isBorn, pageOf, stateOf } from './entity-listing.ts'
+import { pageOverAll } from './entity-pages.ts'
 import { entityQuery, type ListOptions } from './entity-query.ts'
 import { alarmsBefore, countOf, countsOf, type EntityAlarm } from './entity-totals.ts'
 import { EntityWatch } from './entity-watch.ts'
@@ -144,6 +145,17 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
     this.#access.check()
     const query = entityQuery(this.kind, options as ListOptions<never>)
     return pageOf(this.#entities, this.kind, query, this.#shards) as EntityPage<S>
+  }
+
+  /**
+   * `list` as a promise, also of shards that other members have. Each member shows its own shards, so a
+   * page is of no common moment. With large states it may have fewer entries than `limit`.
+   * @throws KeelsonError as `list`; `SHARD_DOWN` while no member has a shard
+   */
+  async page(options: ListOptions<F> = {}): Promise<EntityPage<S>> {
+    this.#access.check()
+    const looked = { entities: this.#entities, kind: this.kind, shards: this.#shards }
+    return (await pageOverAll(looked, options as ListOptions<never>)) as EntityPage<S>
   }
 
   /**

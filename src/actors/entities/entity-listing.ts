@@ -45,11 +45,25 @@ export const pageOf = (
   query: EntityQuery,
   shards: Entities['shards'],
 ): EntityPage<unknown> => {
+  const page = keyedPageOf(entities, kind, query, shards)
+  return { ...page, entries: page.entries.map(([, entry]) => entry) }
+}
+
+/** An entity of a page, with the row by which it was found: pages are in the order of these. */
+export type KeyedEntry = readonly [rowKey: string, entry: EntityEntry<unknown>]
+
+/** As `pageOf`, with the keys of the rows. */
+export const keyedPageOf = (
+  entities: Entities,
+  kind: string,
+  query: EntityQuery,
+  shards: Entities['shards'],
+): Page<KeyedEntry> & Pick<RangePage, 'positions'> => {
   const { range, states, idOf } = query
   const walks = shards.map((shard) => shard.ownersView().rows(range))
-  const page = pageFrom(mergedRows(walks, range.reverse === true), query, (rowKey) => {
+  const page = pageFrom(mergedRows(walks, range.reverse === true), query, (rowKey): KeyedEntry => {
     const id = idOf(rowKey)
-    return states ? entryOf(entities, kind, id) : { id, state: undefined }
+    return [rowKey, states ? entryOf(entities, kind, id) : { id, state: undefined }]
   })
   return { ...page, positions: shards.map((shard) => watermarkOf(shard, 'applied')) }
 }

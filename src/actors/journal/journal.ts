@@ -19,6 +19,7 @@ import { isElsewhere, onlyThere } from '../core/owners-way.ts'
 import { levelOf } from '../core/settings.ts'
 import { shardAt } from '../core/shard-core.ts'
 import { emit } from '../core/storage-events.ts'
+import type { Routes } from '../store/key-placement.ts'
 import { walkStart } from '../store/shard-watch.ts'
 import { granted, promised } from '../store/store-writing.ts'
 import {
@@ -113,12 +114,21 @@ export class Journal<
   readonly #shards: readonly JournalShard[]
   readonly #shard: JournalShard
   readonly #access: Access
+  readonly #routes: Routes | undefined
   readonly #acked: Shape<JournalAck>
   /** The options of an append without options. No window of a namespace holds an entry. */
   readonly #unsaid: CheckedWrite
 
-  constructor(system: System, shards: readonly JournalShard[], access: Access, index = 0) {
+  /** `routes`: the way to shards at other members. */
+  constructor(
+    system: System,
+    shards: readonly JournalShard[],
+    access: Access,
+    index = 0,
+    routes?: Routes,
+  ) {
     this.#system = system
+    this.#routes = routes
     this.#shards = shards
     this.#shard = shardAt(shards, index)
     this.#access = access
@@ -134,7 +144,7 @@ export class Journal<
 
   /** The journal of a shard. @throws KeelsonError `INVALID_ARGUMENT` */
   on(shard: number): Journal<Events, Effects> {
-    return new Journal(this.#system, this.#shards, this.#access, shard)
+    return new Journal(this.#system, this.#shards, this.#access, shard, this.#routes)
   }
 
   /** This journal, with the types of the application's events and side effects. */
@@ -155,10 +165,15 @@ export class Journal<
   ): Promise<JournalAck> {
     return promised(() => {
       this.#access.check()
-      const refusal = this.#shard.journal.refusal(this.#shard.index)
+      const routes = this.#routes?.takes(this.#shard) ? this.#routes : undefined
+      const refusal = routes ? undefined : this.#shard.journal.refusal(this.#shard.index)
       if (refusal) throw this.#shard.gate.counts(refusal)
       const units = entryUnit(entryContentOf(entry as EntryInput))
       const write = { units, options: this.#checked(options) }
+      if (routes)
+        return routes
+          .write(this.#shard, write.units, write.options)
+          .then(({ position, answers }) => this.#acked(position, answers))
       return submitAs(this.#system, this.#shard, write, this.#acked)
     })
   }
@@ -180,7 +195,8 @@ export class Journal<
   /**
    * Gives every durable entry to a handler, one after another: once while the process lives, and at
    * least once across restarts. Its position is saved after the handler has ended. If an earlier
-   * one of this name is ending, this one begins after its end.
+   * one of this name is ending, this one begins after its end. With members on one folder, the handler
+   * of the member that has the shard is called, and no other one: subscribe at each of them.
    * @throws KeelsonError `INVALID_ARGUMENT`, `CLOSED`; `CONFLICT` while a subscription of this name
    * runs; the reason of a `signal` that has aborted
    */

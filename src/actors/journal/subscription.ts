@@ -203,6 +203,7 @@ export class Subscription implements Delivery {
     if (signal.aborted || this.#isOver) return
     const shard = this.#shard
     this.#saved ??= savedPosition(shard.view(), this.name)
+    this.#followOthers()
     this.#next ??= this.#saved ?? { lsn: this.#from, index: 0 }
     // Otherwise the entries up to there would be left out.
     checkReached(shard, this.#next.lsn)
@@ -225,6 +226,18 @@ export class Subscription implements Delivery {
       signal.removeEventListener('abort', close)
       close()
     }
+  }
+
+  /**
+   * Goes on where another member has come to that had the shard for a time: its position is beyond
+   * the one of this member. @throws KeelsonError `ELSEWHERE` while it has the shard
+   */
+  #followOthers(): void {
+    if (!this.#shard.way) return
+    const saved = savedPosition(this.#shard.view(), this.name)
+    if (!saved || (this.#saved && !isBefore(this.#saved, saved))) return
+    this.#saved = saved
+    if (this.#next && isBefore(this.#next, saved)) this.#next = saved
   }
 
   /** Closing drops undelivered entries silently. */
@@ -274,8 +287,10 @@ export class Subscription implements Delivery {
 
   async #saveAll(): Promise<void> {
     while (this.#next && !this.#isForgotten && !isSame(this.#next, this.#saved)) {
-      const next = this.#next
+      let next = this.#next
       try {
+        this.#followOthers()
+        next = this.#next
         await writePosition(this.#system, this.#shard, this.name, next)
       } catch {
         // The next entry tries again. Until then a restart repeats more.

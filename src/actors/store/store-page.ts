@@ -37,14 +37,17 @@ export const rowsOf = (
   }
 }
 
+/** A page of some shards. It may have fewer entries than its limit. */
+export type KeyedPage<Entry> = Omit<Page<Entry>, 'cursor'> & Pick<RangePage, 'positions'>
+
 /**
  * One page of pages that answer the same query for different shards. It ends with the last key of
  * each that is not exhausted: the next keys may follow it.
  */
-export const mergedPages = (
-  pages: readonly RangePage[],
-  { range, limit, fingerprint }: RangeQuery,
-): RangePage => {
+export const mergedPages = <Entry extends readonly [key: string, ...rest: unknown[]]>(
+  pages: readonly KeyedPage<Entry>[],
+  { range, limit, fingerprint }: Pick<RangeQuery, 'range' | 'limit' | 'fingerprint'>,
+): Page<Entry> & Pick<RangePage, 'positions'> => {
   const sign = range.reverse ? -1 : 1
   const order = (one: string, other: string): number => sign * compareKeys(one, other)
   const ends = pages.flatMap(({ entries, exhausted }) =>

@@ -4,10 +4,12 @@
  * cannot show its whole state refuses reads. They are apart from `store.ts`, which has the writes.
  */
 import type { Readable } from 'node:stream'
+import { invalidArgument } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import { decodeValue, type Row } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
 import { checkedField, checkedKey, checkOptionNames } from '../core/argument-check.ts'
+import { askedAtOwner } from '../core/owners-way.ts'
 import type { ReadView } from '../core/read-view.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import { checkFreshness, freshened, freshView, type ReadOptions } from './freshness.ts'
@@ -24,6 +26,17 @@ import { checkedOffset, keysOf } from './store-commands.ts'
 import { mergedPages, type RangePage, rowsOf, type StoreEntry } from './store-page.ts'
 import { decodedValue, LargeValue, naming, rangeOf } from './value-reading.ts'
 import { listedValue, loadKey, streamOut } from './value-streams.ts'
+
+/** The reads of one key that `read` makes. */
+export type KeyRead = 'get' | 'has' | 'ttl' | 'getRange' | 'fields' | 'getField'
+
+/** The arguments of such a read after the key. */
+type AfterKey<Given> = Given extends [key: string, ...rest: infer Rest] ? Rest : never
+
+const keyReads: readonly KeyRead[] = ['get', 'has', 'ttl', 'getRange', 'fields', 'getField']
+
+/** Whether a read is one of those. */
+export const isKeyRead = (what: unknown): what is KeyRead => keyReads.includes(what as KeyRead)
 
 /** Reads the keys and values of one instance. */
 export class StoreReader {
@@ -111,6 +124,29 @@ export class StoreReader {
     }
     const row = this.#row(shard, key, shard.now())
     return row && ((await loadKey(this.#system, shard, key, row.value)) as T)
+  }
+
+  /**
+   * A read of one key as a promise, at the member that has its shard: `read('ttl', key)` is
+   * `ttl(key)` there, and `read('getField', key, field)` is `getField(key, field)`.
+   * @throws KeelsonError as that read; `SHARD_DOWN` while no member has the shard
+   */
+  async read<R extends KeyRead>(
+    what: R,
+    key: string,
+    ...rest: AfterKey<Parameters<StoreReader[R]>>
+  ): Promise<ReturnType<StoreReader[R]>> {
+    if (!isKeyRead(what)) throw invalidArgument('what', keyReads.join(', '), what)
+    const shard = this.#shardOf(key)
+    const { deadlineMs } = shard.parts.settings
+    const { found } = await askedAtOwner(
+      shard,
+      'store.read',
+      [what, key, ...rest],
+      deadlineMs,
+      () => Promise.resolve({ found: (this[what] as AnyRead).call(this, key, ...rest) }),
+    )
+    return found as ReturnType<StoreReader[R]>
   }
 
   /**
@@ -232,6 +268,8 @@ export class StoreReader {
     return { ...page, positions: positions() }
   }
 }
+
+type AnyRead = (key: string, ...rest: readonly unknown[]) => unknown
 
 const namingKey = <T>(key: string, read: () => T): T => {
   try {

@@ -169,7 +169,7 @@ export const appContext = (all: InstanceParts, access: Access): AppContext => {
   return {
     instance,
     store: new Store(system, shards, access, parts.routes),
-    journal: new Journal(system, shards, access),
+    journal: new Journal(system, shards, access, 0, parts.routes),
     control: new ControlHandle({ system, instance, shards, access, deadlineMs: parts.deadlineMs }),
     batcher: new BatcherHandle(system, shards, windows, parts.deadlineMs, access),
     blobs: new BlobsHandle(system, shards, access),

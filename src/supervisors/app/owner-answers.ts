@@ -10,9 +10,12 @@ import {
   Control,
   isAskedResumption,
   isAskedSuspension,
+  isKeyRead,
   type Outcomes,
   type OwnersWay,
   ProjectionView,
+  pageHere,
+  type Store,
 } from '../../actors/index.ts'
 import { invalidArgument } from '../../errors.ts'
 import type { Shard } from '../tree/shard.ts'
@@ -76,6 +79,12 @@ export const answerMembers = (way: OwnersWay, parts: InstanceParts, app: AppCont
   answerBackups(way, parts.backups, shards)
   answerHealth(way, parts, app.health)
   answerTotals(way, parts.entities)
+  way.answer('entities.page', (payload) => pageHere(parts.entities, payload))
+  way.answer('store.read', (payload) => {
+    const [index, what, ...given] = payload as Given
+    shardHere(shards, index)
+    return keyRead(app.store, what, given)
+  })
   const control = system.to(Control.name(instance))
   way.answer('suspend', async (payload) => {
     if (!isAskedSuspension(payload)) throw invalidArgument('request', 'a suspension', payload)
@@ -101,6 +110,13 @@ export const answerMembers = (way: OwnersWay, parts: InstanceParts, app: AppCont
     const { index } = shardHere(shards, shard)
     only(await Control.resume(control, { shards: [index], which, timeoutMs, isAsked: true }))
   })
+}
+
+/** The read of one key, as its caller asks for it: an answer that is undefined is left out. */
+const keyRead = (store: Store, what: unknown, given: Given): { readonly found?: unknown } => {
+  if (!isKeyRead(what)) throw invalidArgument('what', 'a read of one key', what)
+  const found = (store[what] as (...given: Given) => unknown)(...given)
+  return found === undefined ? {} : { found }
 }
 
 /** @throws KeelsonError `ELSEWHERE`, `CLOSED`, `INVALID_ARGUMENT` */

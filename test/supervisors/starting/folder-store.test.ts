@@ -128,6 +128,31 @@ describe('the store of a member', () => {
     expect(await outcomeOf(a.store.putStream(key, [Buffer.from('x')]))).toBe('ELSEWHERE')
   })
 
+  test('makes each read of one key there, as a promise', async () => {
+    const { a, b, key, shard, during } = await pair()
+    const compound = keyOf(shard, 1)
+    await during(a.store.put(key, 'abcdef', { ttlMs: 60_000 }))
+    await during(a.store.putField(compound, 'one', new Date(7)))
+    const missing = keyOf(shard, 2)
+    const { store } = a
+
+    expect(await during(store.read('get', key))).toBe('abcdef')
+    expect(await during(store.read('get', missing))).toBeUndefined()
+    expect(await during(store.read('has', key))).toBe(true)
+    expect(await during(store.read('has', missing))).toBe(false)
+    expect(await during(store.read('ttl', key))).toBeGreaterThan(50_000)
+    expect(await during(store.read('ttl', compound))).toBe(Number.POSITIVE_INFINITY)
+    expect(await during(store.read('getRange', key, 1, 3))).toEqual(Buffer.from('bc'))
+    expect(await during(store.read('fields', compound))).toEqual(new Map([['one', new Date(7)]]))
+    expect(await during(store.read('getField', compound, 'one'))).toEqual(new Date(7))
+    // As at its owner.
+    expect(await during(b.store.read('getField', compound, 'one'))).toEqual(new Date(7))
+    await expect(during(store.read('fields', key))).rejects.toMatchObject({ code: 'WRONG_TYPE' })
+    await expect(during(store.read('range' as 'get', key))).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    })
+  })
+
   test('keeps the order of the calls for a key', async () => {
     const { a, b, key, during } = await pair()
     const puts = Array.from({ length: 1_000 }, (_, at) => a.store.put(key, at))

@@ -1,0 +1,90 @@
+/** The journal of a shard, from every member of a folder: appends, and one reader for each name. */
+import { beforeEach, expect, test } from 'vitest'
+import type { App } from '../../../src/supervisors/index.ts'
+import { FolderMembers } from '../../support/worlds/folder-members.ts'
+
+const names = ['a', 'b']
+let world: FolderMembers
+let apps: Map<string, App>
+/** What handlers got, and at which member. */
+let got: { member: string; number: number }[]
+
+const begin = async (of: readonly string[]): Promise<void> => {
+  const started = await world.start(of)
+  for (const [at, member] of of.entries()) {
+    const app = started[at] as App
+    apps.set(member, app)
+    for (const shard of [0, 1, 2, 3])
+      app.journal.on(shard).subscribe({
+        name: 'mailer',
+        handler: ({ type, id }) => {
+          if (type === `of ${shard}`) got.push({ member, number: Number(id.slice(2)) })
+        },
+      })
+  }
+}
+
+const at = (member: string): App => apps.get(member) as App
+
+/** A shard of this member. */
+const shardOf = (member: string): number =>
+  at(member).shards.find(({ phase }) => phase.kind === 'open')?.index ?? -1
+
+const append = async (member: string, shard: number, ...numbers: number[]): Promise<void> => {
+  for (const number of numbers) {
+    const entry = { id: `e-${number}`, type: `of ${shard}`, command: number }
+    await world.during(at(member).journal.on(shard).append(entry))
+  }
+  await world.clock.advance(100)
+}
+
+beforeEach(async () => {
+  got = []
+  apps = new Map()
+  world = new FolderMembers(names)
+  await begin(names)
+})
+
+test('an entry is appended at the owner of its shard, once for its id, and says where', async () => {
+  const shard = shardOf('b')
+  const entry = { id: 'e-1', type: 'paid', command: { cents: 5 } }
+  const first = await world.during(at('a').journal.on(shard).append(entry))
+  const second = await world.during(at('b').journal.on(shard).append(entry))
+
+  expect(first).toMatchObject({ shard, repeated: false })
+  expect(second).toMatchObject({ shard, lsn: first.lsn, repeated: true })
+  await expect(
+    world.during(
+      at('a')
+        .journal.on(shard)
+        .append({ ...entry, command: 6 }),
+    ),
+  ).rejects.toMatchObject({ code: 'CONFLICT' })
+})
+
+test('a named subscription has one reader, the owner of the shard, and goes on at the next one', async () => {
+  const shard = shardOf('b')
+  await append('a', shard, 1, 2, 3)
+  await append('b', shard, 4)
+  expect(got).toEqual([1, 2, 3, 4].map((number) => ({ member: 'b', number })))
+
+  await world.kill('b')
+  await append('a', shard, 5, 6)
+  expect(got.slice(4)).toEqual([5, 6].map((number) => ({ member: 'a', number })))
+})
+
+test('a member that gets a shard back goes on where the other one has come to', async () => {
+  const shard = shardOf('b')
+  await append('b', shard, 1)
+  await world.kill('b')
+  await append('a', shard, 2)
+  await begin(['b'])
+  // Its shards come back.
+  await world.clock.advance(30_000)
+  await append('a', shard, 3, 4)
+  await world.kill('b')
+  await append('a', shard, 5)
+
+  expect(got.map(({ number }) => number)).toEqual([1, 2, 3, 4, 5])
+  expect(got.map(({ member }) => member)).toEqual(['b', 'a', 'b', 'b', 'a'])
+})
