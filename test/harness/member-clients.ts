@@ -39,6 +39,9 @@ export class MemberClients {
   #isOver = false
   #clients: readonly Promise<void>[] = []
   #fault: Error | undefined
+  /** Refusals that only a member that closes may give. */
+  readonly #refused: { readonly line: MemberLine; readonly pid: unknown; readonly text: string }[] =
+    []
 
   /** `kills`: members are killed while writes are at them. */
   constructor(round: number, kills: boolean, lines: readonly MemberLine[], random: () => number) {
@@ -67,6 +70,8 @@ export class MemberClients {
   /** @throws Error with the promise that was broken */
   async judge(): Promise<void> {
     if (this.#fault) throw this.#fault
+    const stayed = this.#refused.find(({ line, pid }) => line.pid === pid)
+    if (stayed) this.#refute(stayed.text)
     for (const [key, history] of this.#histories) {
       const fault = registerFault(history)
       if (fault) this.#refute(`key ${key}: ${fault}: ${JSON.stringify(history)}`)
@@ -118,19 +123,22 @@ export class MemberClients {
 
   /** Asks one member once. */
   async #ask(line: MemberLine, what: string, ...words: readonly unknown[]): Promise<Answer> {
+    const { pid } = line
     const answer = await line.ask(what, ...words)
-    if (answer.code === undefined) this.acknowledged++
-    if (answer.code === undefined || answer.code === 'GONE') return answer
-    const failure = `${what} ${answer.code}`
+    const { code } = answer
+    if (code === undefined) this.acknowledged++
+    if (code === undefined || code === 'GONE') return answer
+    const failure = `${what} ${code}`
     this.failures.set(failure, (this.failures.get(failure) ?? 0) + 1)
-    if (!this.#mayFail(what, answer.code))
-      this.#refute(`member ${line.name} has failed: ${failure}: ${answer.message}`)
+    const text = `member ${line.name} has failed: ${failure}: ${answer.message}`
+    if (code === 'CLOSED' || code === 'NOT_SUBMITTED') this.#refused.push({ line, pid, text })
+    else if (!this.#mayFail(what, code)) this.#refute(text)
     return answer
   }
 
-  /** A member that closes refuses what is new. An owner that is killed leaves the outcome of a write open. */
+  /** An owner that is killed leaves the outcome of a write open. */
   #mayFail(what: string, code: string): boolean {
-    if (code === 'CLOSED' || what === 'load') return true
+    if (what === 'load') return true
     return this.#kills && (what === 'put' || what === 'swap') && code === 'UNKNOWN_OUTCOME'
   }
 

@@ -98,6 +98,7 @@ export class MemberService {
   readonly #options: ServiceOptions
   readonly #sockets: string
   #parent: ChildProcess | undefined
+  #ended: Promise<unknown> = Promise.resolve()
 
   constructor(options: ServiceOptions) {
     this.#options = options
@@ -117,6 +118,8 @@ export class MemberService {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     this.#parent = parent
+    // Members hold its streams.
+    this.#ended = once(parent, 'close')
     parent.stderr.on('data', (text) => {
       this.log += text
     })
@@ -136,10 +139,8 @@ export class MemberService {
 
   /** Resolves with the status of the parent when it has ended, and no member is left. */
   async ended(): Promise<number | null> {
-    const parent = this.#parent
-    // Members hold its streams.
-    if (parent && !parent.stderr?.closed) await once(parent, 'close')
-    return parent?.exitCode ?? null
+    await this.#ended
+    return this.#parent?.exitCode ?? null
   }
 
   /** Ends all at once. */
