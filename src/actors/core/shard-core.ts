@@ -86,7 +86,7 @@ export class ShardCore {
 
   readonly #writes: Writes
   #phase: ShardPhase = { kind: 'recovering' }
-  #isLeaving = false
+  #leaving: 'ends' | 'away' | undefined
   #closing: KeelsonError | undefined
   readonly #settled = new Set<(phase: ShardPhase) => void>()
   readonly #changed: (() => void)[] = []
@@ -220,27 +220,40 @@ export class ShardCore {
     return true
   }
 
+  /** Whether it leaves: nothing begins here by itself, and the other members send nothing more. */
+  get isLeaving(): boolean {
+    return this.#leaving !== undefined
+  }
+
   /**
    * Whether calls go to another member: it has the shard, or gets it now. Calls that have begun
    * here go on until the shard is elsewhere.
    */
   get isAway(): boolean {
-    return this.#isLeaving || this.#phase.kind === 'elsewhere'
+    return this.#leaving === 'away' || this.#phase.kind === 'elsewhere'
   }
 
-  /** From now on calls wait for the next owner. */
+  /**
+   * The shard begins to leave. Calls made here are still taken: a handler at work may wait for an
+   * actor of this shard, or for a write to it.
+   */
   beginLeave(): void {
-    this.#isLeaving = true
+    this.#leaving = 'ends'
+  }
+
+  /** From now on all calls wait for the next owner. */
+  goAway(): void {
+    this.#leaving = 'away'
   }
 
   /** It does not leave: calls are taken here again. */
   stay(): void {
-    this.#isLeaving = false
+    this.#leaving = undefined
   }
 
   /** Leaves the shard to other members: nothing of it is read or written here from now on. */
   beElsewhere(): void {
-    this.#isLeaving = false
+    this.#leaving = undefined
     this.opened = 0
     this.#enter({ kind: 'elsewhere' })
     this.gate.shut(this.unavailable())

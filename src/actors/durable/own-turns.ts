@@ -51,7 +51,7 @@ const targetOf = ({ payload }: Step): string => {
 const goesOn: NextStep = noReply(unchanged) as never
 
 /** Work of an actor whose shard leaves begins at the next owner. */
-const mayBegin = ({ work, shard }: DurableTerms): boolean => work.mayBegin && !shard.isAway
+const mayBegin = ({ work, shard }: DurableTerms): boolean => work.mayBegin && !shard.isLeaving
 
 /** The own turns of one actor. */
 export class OwnTurns {

@@ -54,6 +54,12 @@ type Begun = {
   readonly above: Ref<SupervisorMessages>
 }
 
+/**
+ * Calls made here are taken until the actors of a leaving shard have all been at rest at one time,
+ * or for so long, in ms.
+ */
+const callsHereMs = 2_000
+
 /** The actors of a shard that leaves are looked at so often, in ms. */
 const leavingMs = 5
 
@@ -152,8 +158,13 @@ export class ElsewhereActors implements Elsewhere {
     ]
     const isAtWork = (): boolean =>
       work.closes(isLeaving) || live().some(({ depth, busy }) => depth > 0 || busy)
-    while (isAtWork() && clock.monotonic() < endsAt)
-      await new Promise<void>((resolve) => clock.after(leavingMs, resolve))
+    const rests = async (ms: number): Promise<void> => {
+      while (isAtWork() && clock.monotonic() < ms)
+        await new Promise<void>((resolve) => clock.after(leavingMs, resolve))
+    }
+    await rests(Math.min(clock.monotonic() + callsHereMs, endsAt))
+    shard.goAway()
+    await rests(endsAt)
     await Promise.all(live().map((process) => endOf(system, process)))
     for (const id of workers) {
       const { above, spec } = this.#begun.get(id) as Begun
@@ -182,7 +193,7 @@ export class ElsewhereActors implements Elsewhere {
   #ref<M>(entity: string, called: string, look: (names: Names) => Names): Ref<M> {
     const { system } = this.#entities
     const shard = this.#entities.shardOf(entity)
-    if (!isElsewhere(shard))
+    if (!isElsewhere(shard) && !shard.isLeaving)
       return refOfName<M>(system, called, (names) => leaving(shard, look(names)))
     return refOfName<M>(system, called, ({ awaitHolder }) => ({
       ...{ holderOf: () => undefined, fault: () => movedError(shard.index), awaitHolder },

@@ -120,8 +120,8 @@ const announce = async (shard: Shard, members: Members, ending: AbortSignal): Pr
 }
 
 /** Whether this member answers for a shard, even if it is down or recovers again. */
-const isOwn = ({ phase, opened, isAway }: Shard): boolean =>
-  (phase.kind === 'open' && !isAway) ||
+const isOwn = ({ phase, opened, isLeaving }: Shard): boolean =>
+  (phase.kind === 'open' && !isLeaving) ||
   phase.kind === 'down' ||
   (phase.kind === 'recovering' && opened > 0)
 

@@ -89,3 +89,54 @@ test('a read waits while its shard comes here from a member that closes', async 
   expect(outcomes.filter(({ status }) => status === 'rejected')).toEqual([])
   expect(outcomes.every((each) => Object(each).value)).toBe(true)
 })
+
+type Asking = { calls: { ask: (other: string) => number } }
+
+/** It waits, and then needs an actor and a key of its own shard. */
+const asking: DurableServer<Asking, number> = {
+  init: () => 0,
+  calls: {
+    ask: async (count, other, context) => {
+      const { app } = context as unknown as { app: App }
+      await new Promise<void>((resolve) => context.system.clock.after(40, resolve))
+      await call(app.entity<Messages>('account').ref(other), 'add', `${count}`)
+      await app.store.put(`{account/${other}}`, count)
+      return reply(count + 1, count + 1)
+    },
+  },
+}
+
+test('a handler at work gets what it needs of its own shard, which leaves', async () => {
+  const tree = () => ({
+    app: supervisor('app', {}, [entity('account', account), entity('asking', asking)]),
+  })
+  const world = new FolderMembers(['a', 'b', 'c'], {}, { arrivalMs: 500 })
+  const [a, b] = (await world.start(['a', 'b'], tree)) as [App, App]
+  await world.clock.advance(3_000)
+  const shardOfEntity = (entity: string): number => a.store.shardOf(`{${entity}}`)
+  const other = (id: string): string =>
+    ids.find((each) => shardOfEntity(`account/${each}`) === shardOfEntity(`asking/${id}`)) ?? 'n0'
+  const made: Promise<unknown>[] = []
+  let longestMs = 0
+  const load = (async () => {
+    for (let round = 0; round < 60; round++) {
+      for (const member of [a, b])
+        for (const id of ids) {
+          const began = world.clock.monotonic()
+          const ref = member.entity<Asking>('asking').ref(id)
+          const asked = call(ref, 'ask', other(id), { timeoutMs: 30_000 })
+          made.push(asked)
+          const note = (): void => {
+            longestMs = Math.max(longestMs, world.clock.monotonic() - began)
+          }
+          asked.then(note, note)
+        }
+      await new Promise<void>((resolve) => world.clock.after(100, resolve))
+    }
+  })()
+  await world.start(['c'], tree)
+  await world.during(load)
+  const outcomes = await world.during(Promise.allSettled(made))
+  expect(outcomes.filter(({ status }) => status === 'rejected')).toEqual([])
+  expect(longestMs).toBeLessThan(3_000)
+})
