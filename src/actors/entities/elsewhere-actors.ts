@@ -60,6 +60,9 @@ type Begun = {
  */
 const callsHereMs = 2_000
 
+/** Steps and alarms that are at work after so long more are cut off, in ms. */
+const stepsMs = 2_000
+
 /** The actors of a shard that leaves are looked at so often, in ms. */
 const leavingMs = 5
 
@@ -97,10 +100,11 @@ export class ElsewhereActors implements Elsewhere {
   directory(entity: string, here: Names): Names {
     const shard = this.#entities.shardOf(entity)
     const there = addressOf<Process>(this.#owners.refOf(shard.index, entity)).directory
-    const at = (): Names => (isElsewhere(shard) ? there : here)
+    const at = (sender?: Process): Names =>
+      isElsewhere(shard) && !this.#mayReach(shard, sender) ? there : here
     return {
-      holderOf: (name) => at().holderOf(name),
-      wake: (name) => at().wake?.(name),
+      holderOf: (name, sender) => at(sender).holderOf(name),
+      wake: (name, sender) => at(sender).wake?.(name),
       fault: (name) => at().fault?.(name),
       awaits: (name) => at().awaits?.(name) === true,
       get absence() {
@@ -108,6 +112,16 @@ export class ElsewhereActors implements Elsewhere {
       },
       awaitHolder: (...wait) => at().awaitHolder(...wait),
     }
+  }
+
+  /**
+   * Whether a message goes to an actor of a shard that leaves: it is from another one, which may have
+   * to wait for its answer before it can end.
+   */
+  #mayReach(shard: ActorShard, sender: Process | undefined): boolean {
+    if (!shard.isLeaving || sender?.label === undefined) return false
+    const [, kind = ''] = actorName.exec(sender.label) ?? []
+    return this.#entities.known.has(kind) && this.#entities.shardOf(sender.label) === shard
   }
 
   meant<M>(target: string, hereOf: (names: Names, kind: string, id: string) => Names) {
@@ -164,6 +178,12 @@ export class ElsewhereActors implements Elsewhere {
     }
     await rests(Math.min(clock.monotonic() + callsHereMs, endsAt))
     shard.goAway()
+    await rests(Math.min(clock.monotonic() + stepsMs, endsAt))
+    // They are run again at the next owner, and may wait for what a leaving shard keeps back.
+    for (const { entity } of work.turnsBefore(Number.POSITIVE_INFINITY)) {
+      const process = isLeaving(entity) ? entities.holder(entity) : undefined
+      if (process) await endOf(system, process)
+    }
     await rests(endsAt)
     await Promise.all(live().map((process) => endOf(system, process)))
     for (const id of workers) {

@@ -310,7 +310,8 @@ const target = (
   ref: Ref<unknown>,
 ): { process: Process | undefined; sender: Process | undefined } => {
   const address = addressOf<Process>(ref)
-  const process = address.process ?? address.resolve() ?? address.directory.wake?.(address.name)
+  const process =
+    address.process ?? address.resolve() ?? address.directory.wake?.(address.name, address.sender)
   return { process, sender: address.sender }
 }
 

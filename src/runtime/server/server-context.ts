@@ -232,7 +232,7 @@ export class ServerContext {
     if (typeof name !== 'string') throw noName(name)
     if (!this.#process.alive) return false
     const address = this.#addressOf(target)
-    const process = address.resolve() ?? address.directory.wake?.(address.name)
+    const process = address.resolve() ?? address.directory.wake?.(address.name, address.sender)
     if (process === undefined) throw noProcess(address)
     const message = process.kernel.carry(new Envelope(kinds.info, name, payload))
     return process.alive && this.#process.outputs.send(process, message)

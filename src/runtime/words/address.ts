@@ -61,9 +61,10 @@ export interface HolderWait {
 
 /** Where names are looked up. */
 export interface Directory<P> {
-  holderOf(name: string): P | undefined
+  /** `sender`: the process that the ref is bound to. */
+  holderOf(name: string, sender?: P): P | undefined
   /** Starts the process of a name whose holder is at rest, for a message to it. */
-  wake?(name: string | undefined): P | undefined
+  wake?(name: string | undefined, sender?: P): P | undefined
   /** The error of a name without a holder, if it is not simply free. */
   fault?(name?: string): KeelsonError | undefined
   /** Whether a call waits for a holder within its time, also if it does not say so. */
@@ -104,7 +105,7 @@ export class Address<P extends { readonly pid: number } = { readonly pid: number
 
   /** The present process; `undefined` when no process has the name. */
   resolve(): P | undefined {
-    return this.process ?? this.directory.holderOf(this.name ?? '')
+    return this.process ?? this.directory.holderOf(this.name ?? '', this.sender)
   }
 
   toString(): string {

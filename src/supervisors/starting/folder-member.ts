@@ -72,8 +72,9 @@ export const startFolderMember = async (
       questions: (parts) => new OwnerQuestions(parts),
       onRun: (moves, parts) => {
         const { questions } = parts
-        if (questions) handOver = new HandOver({ ...parts, questions, folder, moves })
-        watch.follow(moves, parts)
+        if (!questions) throw new Error('a member asks the others')
+        handOver = new HandOver({ ...parts, questions, folder, moves })
+        watch.follow(moves, handOver, parts)
       },
       giveAll: async (ms) => {
         await watch.stop()
@@ -250,7 +251,11 @@ class MemberWatch {
   }
 
   /** Looks again and again until the instance ends, opens what it took, and gives away. */
-  follow(moves: ShardMoves, { ending, system }: Pick<InstanceParts, 'ending' | 'system'>): void {
+  follow(
+    { open }: ShardMoves,
+    handOver: HandOver,
+    { ending, system }: Pick<InstanceParts, 'ending' | 'system'>,
+  ): void {
     const failed = (error: unknown): void => {
       if (ending.aborted) return
       system.logger.error(`a member cannot take shards over: ${reasonText(error)}`, { error })
@@ -266,8 +271,8 @@ class MemberWatch {
     const next = (): void => {
       if (ending.aborted || this.#hasStopped) return
       try {
-        for (const shard of this.look()) moves.open(shard).catch(failed)
-        this.#giveOne(moves).catch(failed)
+        for (const shard of this.look()) open(shard).catch(failed)
+        this.#giveOne(handOver).catch(failed)
       } catch (error) {
         failed(error)
       }
@@ -284,20 +289,15 @@ class MemberWatch {
   }
 
   /** Gives one shard to the member that should have it, if that is ready; the next one after it. */
-  async #giveOne({ close }: ShardMoves): Promise<void> {
+  async #giveOne(handOver: HandOver): Promise<void> {
     if (this.#isMoving) return
     const own = misplaced(this.#folder.claim.shards, this.#folder.own, this.#seen())
     const next = own.find(({ member }) => this.#members?.isReady(member, steadyMs))
     if (!next) return
     this.#isMoving = true
-    try {
-      const closed = close(next.shard)
-      this.#moved = closed.catch(() => undefined)
-      if (!(await closed)) return
-      this.#folder.give(next.shard)
-      this.#look([0])
-    } finally {
-      this.#isMoving = false
-    }
+    const moved = handOver.give(next.shard, next.member)
+    this.#moved = moved
+    if (await moved) this.#look([0])
+    this.#isMoving = false
   }
 }

@@ -5,7 +5,7 @@
  * looks end before.
  */
 import { invalidArgument, KeelsonError, reasonText } from '../../errors.ts'
-import { placeShards } from '../../storage/index.ts'
+import { type DiskLock, placeShards } from '../../storage/index.ts'
 import type { InstanceParts } from '../app/app-context.ts'
 import type { ShardMoves } from './machine-ports.ts'
 import type { MemberFolder } from './member-folder.ts'
@@ -18,6 +18,9 @@ const answerMs = 1_000
 
 /** A member opens a shard within this time, in ms; it opens it later all the same. */
 const openMs = 30_000
+
+/** The turn to move a shard is tried so often, in ms. */
+const turnMs = 20
 
 /** The parts that a hand-over needs. */
 export type HandOverParts = Pick<InstanceParts, 'system' | 'shards' | 'readiness'> & {
@@ -59,28 +62,60 @@ export class HandOver {
     }
   }
 
-  /** The members that take shards now. They may have begun to close since the last shard. */
-  async #takers(): Promise<readonly string[]> {
-    const { questions } = this.#parts
-    const asked = questions.others.map(async (member) => {
-      if (!questions.isLinked(member)) return []
-      const answer = questions.askMember(member, 'shards.takes', null, answerMs)
-      return (await answer.catch(() => false)) === true ? [member] : []
-    })
-    return (await Promise.all(asked)).flat()
+  /** Gives a shard to a member that takes it now. False: it does not, or not yet. Never rejects. */
+  async give(shard: number, member: string): Promise<boolean> {
+    return (await this.#isTaking(member)) && this.#give(shard, member, workMs)
   }
 
-  async #give(shard: number, member: string, ms: number): Promise<void> {
+  /** The members that take shards now. They may have begun to close since the last shard. */
+  async #takers(): Promise<readonly string[]> {
+    const { others } = this.#parts.questions
+    const answers = await Promise.all(others.map((member) => this.#isTaking(member)))
+    return others.filter((_, at) => answers[at])
+  }
+
+  async #isTaking(member: string): Promise<boolean> {
+    const { questions } = this.#parts
+    if (!questions.isLinked(member)) return false
+    const answer = questions.askMember(member, 'shards.takes', null, answerMs)
+    return (await answer.catch(() => false)) === true
+  }
+
+  async #give(shard: number, member: string, ms: number): Promise<boolean> {
     const { moves, folder, questions, system } = this.#parts
+    const turn = await this.#turn(ms)
+    if (!turn) return false
     try {
-      if (!(await moves.close(shard, ms))) return
+      if (!(await moves.close(shard, ms))) return false
       folder.give(shard)
       await questions.askMember(member, 'shards.take', shard, openMs)
+      return true
     } catch (error) {
-      // The others look for what has no owner when this process has ended.
       system.logger.warn(`${member} has not taken shard ${shard}: ${reasonText(error)}`, {
         ...{ shard, member, reason: error },
       })
+      await this.#takeBack(shard).catch(() => undefined)
+      return false
+    } finally {
+      turn.release()
+    }
+  }
+
+  /** Of a member that closes the others take what has no owner, when its process has ended. */
+  async #takeBack(shard: number): Promise<void> {
+    const { folder, moves } = this.#parts
+    if (!this.#isClosing && folder.take(shard)) await moves.open(shard)
+  }
+
+  /** Waits for the turn to move a shard, for at most `ms`. */
+  async #turn(ms: number): Promise<DiskLock | undefined> {
+    const { folder, system } = this.#parts
+    const { clock } = system
+    const endsAt = clock.monotonic() + ms
+    for (;;) {
+      const turn = folder.turn()
+      if (turn || clock.monotonic() >= endsAt) return turn
+      await new Promise<void>((resolve) => clock.after(turnMs, resolve))
     }
   }
 

@@ -26,6 +26,9 @@ import type { FolderClaim } from './folder-claim.ts'
 /** The folder of the members' locks, in the data folder. */
 const membersName = 'members'
 
+/** The lock of the member that moves a shard. No member has such a name. */
+const turnName = '~moves'
+
 /** The folder to share, and the member. */
 export type MemberRequest = {
   readonly disk: Disk
@@ -138,6 +141,14 @@ export class MemberFolder {
     // Its owner may have ended under work of this shard.
     this.#notes?.look(this.alive(this.#request.cluster.engine.members))
     return true
+  }
+
+  /**
+   * Takes the turn to move a shard; `undefined` while another member has it. Two shards that leave at
+   * one time could wait for each other: for calls of their handlers to actors of the other one.
+   */
+  turn(): DiskLock | undefined {
+    return this.#unlessHeld(join(this.#request.dir, membersName, turnName))
   }
 
   /** Gives a shard to the member that takes it next. Its files are closed. */
