@@ -56,7 +56,8 @@ const compilerOptions = {
   ...{ module: 'nodenext', target: 'es2022', types: ['node'] },
 }
 
-const tool = (spec: string, file: string) => installedTool('managers', spec, file)
+const tool = (spec: string, file: string) =>
+  installedTool(`managers/${spec.replace(/\W/g, '-')}`, spec, file)
 type Manager = {
   readonly name: string
   readonly words: readonly string[]

@@ -3,7 +3,7 @@
  * are apart from `looks.ts` because a frame has room for part of what `flow-parts.ts` answers.
  */
 import { keptText } from '../../actors/index.ts'
-import { type KeptError, reasonText } from '../../errors.ts'
+import type { KeptError } from '../../errors.ts'
 import type { DeadJob, Row, RunStatus, ScheduleRow, StepRow } from '../../flow/index.ts'
 import type {
   DeadPage,
@@ -106,7 +106,7 @@ export const deadShown = async (app: App, query: Query): Promise<DeadPage> => {
 }
 
 const deadOf = ({ id, key, job, addedAt, failedAt, tries, error }: DeadJob): DeadRow => ({
-  ...{ id, addedAt, failedAt, tries, error: shortText(reasonText(error), 400) },
+  ...{ id, addedAt, failedAt, tries, error: shortText(keptText(error), 400) },
   text: lineText(redacted(job), lineMax),
   ...given({ key }),
 })
@@ -122,7 +122,7 @@ export const jobShown = async (app: App, query: Query): Promise<JobDetail> => {
     ...{ id, state, priority, tries, tryKey, addedAt },
     ...given<JobDetail>({
       ...{ key, dueAt, failedAt, doneAt },
-      error: found.error && shortText(reasonText(found.error), 400),
+      error: errorText(found.error),
       ...{ input: shown(found.input), progress: shown(found.progress) },
       result: shown(found.result),
     }),

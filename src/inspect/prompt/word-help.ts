@@ -12,6 +12,10 @@ const storeMethods = [
   ['getMany(keys)', 'several values, in the order of the keys'],
   ['getRange(key, from, to)', 'bytes of a value, half open'],
   ['load(key), getStream(key)', 'a large value: whole, or as a stream'],
+  [
+    'read(what, key)',
+    'get, has, ttl, fields and their like as a promise, also from another member',
+  ],
   ['fields(key), getField(key, field)', 'a compound key: a Map of its fields, one of them'],
   ['range({ prefix, gte, lt, reverse, limit, cursor })', 'one page of keys and values, in order'],
   ['page(options)', 'the same as a promise, which waits for a freshness'],
@@ -103,6 +107,7 @@ const entityMethods = [
   ['state(id), rows(id)', 'the durable state; the rows that it keeps itself'],
   ['load(id)', 'the durable state, also from another member'],
   ['list({ where, prefix, limit, cursor, order, states })', 'one page of entities'],
+  ['page(options)', 'the same as a promise, also from other members'],
   [
     'history(id, { before, limit, atLsn }), diff(id, lsn, lsn2)',
     'its turns that took effect; two compared',

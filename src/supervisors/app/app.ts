@@ -166,8 +166,10 @@ class RunningInstance {
     const { system, outside, outsideAccess, readiness, ending, giveAll } = this.#parts
     const endsAt = system.clock.monotonic() + deadlineMs
     // Calls go on, but it is not ready any more.
-    if (giveAll) readiness.end()
-    await giveAll?.(deadlineMs * givingShare)
+    if (giveAll) {
+      readiness.end()
+      await giveAll(deadlineMs * givingShare)
+    }
     outsideAccess.end('the instance is closing')
     ending.abort()
     readiness.end()
