@@ -39,7 +39,8 @@ export class ClusterProcesses implements MemberProcesses {
     const end = (status: number | null, signal: string | null): void => {
       if (hasEnded) return
       hasEnded = true
-      closeSent()
+      // One that ended in order has taken each, or has sent it back for another member.
+      if (status !== 0) closeSent()
       this.#workers.delete(member)
       ended({ status, signal })
     }
