@@ -1,6 +1,5 @@
 /** The rules of ARCHITECTURE.md about layers, doors and files, enforced. Every exception stands here by name. */
 import { readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { rooms } from './rooms.ts'
 import { codeOf, type SourceFile, sourceFiles } from './support/source-files.ts'
@@ -133,18 +132,6 @@ const reasonsApart: Readonly<Record<string, string>> = {
   'src/actors/durable/ending.ts': 'an end takes many turns, and has a state of its own',
 }
 
-/** An import or export: `type ` or nothing, the names, the file. */
-const importedNames =
-  /(?:^|\n)(?:import|export)\s+(type\s+)?(\{[^}]*\}|\*\s+as\s+\w+|\w+)\s+from\s+'(\.[^']+)'/g
-
-/** Arrows for one thing that is written in lower case: what it is, as a function alone is refused. */
-const soleDoors: Readonly<Record<string, string>> = {
-  'actors: store → projection': 'a namespace: the public class of that room',
-  'storage: cluster → frames': 'a table: the types of frames',
-  'storage: threads → log': 'makes the log that the thread serves',
-  'storage: wal → threads': 'makes the thread that the library runs on',
-}
-
 const layerOf = (path: string): string =>
   isLeaf(path) ? 'leaf' : path === 'src/index.ts' ? 'index' : (path.split('/')[1] ?? '')
 
@@ -225,26 +212,6 @@ describe('the sources', () => {
       ),
     )
     expect(found).toEqual([])
-  })
-
-  test('import no room beside theirs for one function', () => {
-    const namesOf = new Map<string, Set<string>>()
-    for (const file of sources)
-      for (const [, kind = '', names = '', specifier = ''] of file.text.matchAll(importedNames)) {
-        const target = byPath.get(join(dirname(file.path), specifier))?.path ?? ''
-        const [from, to] = [roomOf(file.path), roomOf(target)]
-        if (!from || !to || from === to || layerOf(file.path) !== layerOf(target)) continue
-        const arrow = `${layerOf(target)}: ${from} → ${to}`
-        const found = namesOf.get(arrow) ?? new Set()
-        for (const name of names.replace(/[{}]/g, '').split(','))
-          if (name.trim()) found.add(`${kind}${name.trim()}`)
-        namesOf.set(arrow, found)
-      }
-    expect(namesOf.size).toBeGreaterThan(100)
-    const sole = [...namesOf].filter(
-      ([, names]) => names.size === 1 && !/^[A-Z]|^type /.test([...names][0] ?? ''),
-    )
-    expect(sole.map(([arrow]) => arrow).sort()).toEqual(Object.keys(soleDoors))
   })
 
   test('import within a folder the file that has the thing, not the index', () => {

@@ -17,7 +17,7 @@ import * as WalWriter from '../log/wal-writer.ts'
 import type { ControlShard } from './control-shard.ts'
 import { pauseWrites, type WritePause } from './write-pause.ts'
 
-/** What a member needs to make its part. */
+/** The terms of the part of a member. */
 export type PartMaking = {
   readonly system: System
   readonly copyShard: ShardCopier

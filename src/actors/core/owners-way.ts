@@ -5,7 +5,7 @@
 import { KeelsonError } from '../../errors.ts'
 import type { Name, Ref } from '../../runtime/index.ts'
 
-/** Answers a question of another member. What it is given may be wrong: it comes from a peer. */
+/** Answers a question of another member. Its argument comes from a peer, and may be wrong. */
 export type Answerer = (payload: unknown) => unknown
 
 /** The way to the owners of shards, and to members. */

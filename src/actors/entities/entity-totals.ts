@@ -81,7 +81,7 @@ export const alarmsBefore = async (
   return alarms.sort((left, right) => left.at - right.at).slice(0, limit)
 }
 
-/** Looks at each shard, here or at its owner. What an owner gives has to be checked. */
+/** Looks at each shard, here or at its owner. The answer of an owner has to be checked. */
 const inEach = <T>(
   shards: readonly ShardCore[],
   question: string,

@@ -83,8 +83,8 @@ export class ActorWork {
   }
 
   /**
-   * Calls the function of a step or an alarm. What runs until it waits for something is noted, as
-   * it may be what ends the process.
+   * Calls the function of a step or an alarm. It is noted until it waits for something: it
+   * may end the process.
    */
   alone<T>(actor: string, what: string, run: () => T): T {
     const ledger = this.#ledger

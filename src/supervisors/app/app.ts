@@ -165,7 +165,7 @@ class RunningInstance {
   async #close(deadlineMs: number): Promise<CloseReport> {
     const { system, outside, outsideAccess, readiness, ending, giveAll } = this.#parts
     const endsAt = system.clock.monotonic() + deadlineMs
-    // Calls go on, but it is not ready any more.
+    // It is no longer ready, and still takes calls.
     if (giveAll) {
       readiness.end()
       await giveAll(deadlineMs * givingShare)

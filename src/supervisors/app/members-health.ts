@@ -1,6 +1,6 @@
 /**
- * The health of the members that share a folder. What a member knows of the others by its links is in
- * its own health; `healthOfAll` asks each of them for theirs, so that nothing is sent while nobody
+ * The health of the members that share a folder. Its own health has what its links show of the
+ * others; `healthOfAll` asks each of them for theirs, so that nothing is sent while nobody
  * asks. It is apart from `health.ts`, because an instance without members has none.
  */
 import type { OwnersWay } from '../../actors/index.ts'
@@ -25,7 +25,7 @@ export type HealthOfAll = {
   readonly shards: readonly ShardHealth[]
 }
 
-/** What a member answers about itself. */
+/** The answer of a member about itself. */
 type Answered = { readonly since: number; readonly health: Health }
 
 const question = 'health'

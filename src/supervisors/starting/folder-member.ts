@@ -282,7 +282,7 @@ class MemberWatch {
     again()
   }
 
-  /** Takes and gives nothing any more. Resolves when nothing moves. */
+  /** Takes and gives no further shard. Resolves when none moves. */
   async stop(): Promise<void> {
     this.#hasStopped = true
     await this.#moved

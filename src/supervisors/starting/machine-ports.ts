@@ -83,7 +83,7 @@ export type SharedFolder = {
   readonly claim: FolderClaim
   /** Whether this member holds the lock of the shard. */
   readonly has: (shard: number) => boolean
-  /** What this member does by itself, as it notes it for the next owners of its shards. */
+  /** Its notes of steps and alarms, for the next owners of its shards. */
   readonly ledger: WorkLedger
   /** Makes the links to the other members. They are told which of the shards are open here. */
   readonly link: (to: Linkable) => Members

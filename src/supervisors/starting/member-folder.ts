@@ -102,7 +102,7 @@ export class MemberFolder {
     }
   }
 
-  /** What this member does by itself. */
+  /** Its notes of steps and alarms. */
   get notes(): WorkNotes {
     if (!this.#notes) throw new Error('a shared folder has notes')
     return this.#notes
