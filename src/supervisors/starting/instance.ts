@@ -146,6 +146,9 @@ const arrivals =
 /** Its running work has so long before a shard leaves, in ms. */
 const leaveMs = 10_000
 
+/** Its writes have so long at least, in ms, even if the work has taken all the time. */
+const writesMs = 2_000
+
 /** Closes a shard for the member that takes it next. */
 const departures =
   (
@@ -162,11 +165,13 @@ const departures =
     shard.beginLeave()
     members?.own(index, false)
     await entities.leave(shard, withinMs)
-    const timeoutMs = Math.max(1, endsAt - system.clock.monotonic())
+    const timeoutMs = Math.max(writesMs, endsAt - system.clock.monotonic())
     await drainShard(system, shard, timeoutMs)
     if (isOpen()) await app.control.flush(index, { timeoutMs }).catch(() => undefined)
-    if (!isOpen()) {
+    // A write without an answer would end as `UNKNOWN_OUTCOME`.
+    if (!isOpen() || shard.gate.load.entered > 0) {
       shard.stay()
+      if (isOpen()) members?.own(index, true)
       return false
     }
     claim.raise(shards.map((each) => (each === shard ? floorOf(shard, epochs) : undefined)))
