@@ -1,8 +1,8 @@
 /**
- * A member that closes hands its shards over: one after another it closes each, while its links are
- * up, frees the lock, and asks another member to take it at once. A member that closes takes
- * none, so members that close together hand nothing around. It is apart from `folder-member.ts`, whose
- * looks end before.
+ * A shard goes from one member to another: it is closed while the links are up, its lock is freed, and
+ * the other one is asked to open it at once. A member that closes hands its shards over, one
+ * after another. It takes none, so members that close together hand nothing around. It is apart
+ * from `folder-member.ts`, which decides when a shard should go.
  */
 import { invalidArgument, KeelsonError, reasonText } from '../../errors.ts'
 import { type DiskLock, placeShards } from '../../storage/index.ts'
