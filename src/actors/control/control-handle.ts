@@ -168,14 +168,12 @@ export class ControlHandle {
 
   /**
    * Takes the machine's clock as right after it was set: the time of every shard follows it again.
-   * Returns by how many ms each leapt forward; everything that ends within that time has ended.
-   * Time never goes back: it goes at half speed until a clock that is behind has caught up.
-   * @throws KeelsonError `CLOSED`
+   * `leaptMs` of an outcome is by how many ms it leapt forward; everything that ends within that
+   * time has ended. Time never goes back: it goes at half speed until a clock that is behind has
+   * caught up.
    */
-  acceptClock(): readonly { readonly shard: number; readonly leaptMs: number }[] {
-    const { access, shards } = this.#parts
-    access.check()
-    return shards.map(({ index, time }) => ({ shard: index, leaptMs: time.follow() }))
+  async acceptClock(options: ControlOptions = {}): Promise<Control.Outcomes<Control.ClockOutcome>> {
+    return this.#ask(Control.acceptClock(this.#control, this.#plain(this.#indexes, options)))
   }
 
   async #suspend(shards: readonly number[], options: SuspendOptions) {

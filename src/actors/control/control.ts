@@ -69,6 +69,9 @@ export type SweepOutcome = Outcome & { readonly report?: BlobStore.SweepReport }
 /** The outcome of a request for a snapshot on one shard. */
 export type SnapshotOutcome = Outcome & { readonly snapshot?: NamedSnapshot }
 
+/** The outcome of `acceptClock` on one shard: by how many ms its time leapt forward. */
+export type ClockOutcome = Outcome & { readonly leaptMs?: number }
+
 /** The parts of a shard that `reopen` can start. */
 export const reopenParts = ['shard', 'followers', 'replication'] as const
 
@@ -103,6 +106,7 @@ export type Messages = {
     discard_all: (options: ControlOptions | undefined) => Outcomes
     sweep: (request: PlainRequest) => Outcomes<SweepOutcome>
     snapshot: (request: PlainRequest) => Outcomes<SnapshotOutcome>
+    acceptClock: (request: PlainRequest) => Outcomes<ClockOutcome>
     /** Without a part: whatever of the shard is down. */
     reopen: (request: { shard: number; part?: ReopenPart | undefined }) => Reopened
   }
@@ -172,6 +176,7 @@ export const server: GenServer<Messages, State, Options> = {
       discard_all: (options) => plainRequest(noScope, options as ControlOptions) !== undefined,
       sweep: isRecord(plainFields),
       snapshot: isRecord(plainFields),
+      acceptClock: isRecord(plainFields),
       reopen: isRecord({ shard: isCount, part: isOptional(isOneOf(...reopenParts)) }),
     },
     casts: {},
@@ -201,6 +206,10 @@ export const server: GenServer<Messages, State, Options> = {
         const snapshotter = context.to(Snapshotter.name(parts.instance, index))
         return { snapshot: await Snapshotter.snapshot(snapshotter, request.timeoutMs) }
       }),
+    acceptClock: (state, request, context) =>
+      asking<ClockOutcome>('acceptClock', state, request, context, async ({ time }) => ({
+        leaptMs: time.follow(),
+      })),
     reopen: (state, { shard: index, part }, context) => {
       const shard = state.shards[index]
       const { deadlineMs } = everyShard(state)
@@ -332,11 +341,14 @@ const discarding = (state: State, request: PlainRequest, context: Answering<Outc
   )
 
 /** The fields that outcomes have the answer of a request in. */
-const answerFields = { flush: undefined, discard: undefined, sweep: 'report', snapshot: 'snapshot' }
+const answerFields = {
+  ...{ flush: undefined, discard: undefined },
+  ...{ sweep: 'report', snapshot: 'snapshot', acceptClock: 'leaptMs' },
+}
 
 /** Asks each shard, and answers when all have answered. It does not block this process. */
 const asking = <O extends Outcome>(
-  kind: 'flush' | 'discard' | 'sweep' | 'snapshot',
+  kind: keyof typeof answerFields,
   state: State,
   { shards, timeoutMs }: PlainRequest,
   context: Answering<Outcomes<O>>,
@@ -386,6 +398,10 @@ export const sweep = (control: Ref<Messages>, request: PlainRequest) =>
 /** Makes a snapshot of each shard now. */
 export const snapshot = (control: Ref<Messages>, request: PlainRequest) =>
   call(control, 'snapshot', request, { timeoutMs: request.timeoutMs + answerSlackMs })
+
+/** Lets the time of each shard follow the machine's clock. */
+export const acceptClock = (control: Ref<Messages>, request: PlainRequest) =>
+  call(control, 'acceptClock', request, { timeoutMs: request.timeoutMs + answerSlackMs })
 
 /**
  * Brings back what of a shard is down, or one part of it; tries replicas that wait.

@@ -236,7 +236,15 @@ export interface StorageEvents {
   }>
   /** The outcome of a `control` request on one shard. `result`: `ok` or a code. */
   'control.outcome': Listener<{
-    readonly request: 'suspend' | 'resume' | 'flush' | 'discard' | 'sweep' | 'snapshot' | 'reopen'
+    readonly request:
+      | 'suspend'
+      | 'resume'
+      | 'flush'
+      | 'discard'
+      | 'sweep'
+      | 'snapshot'
+      | 'reopen'
+      | 'acceptClock'
     readonly result: string
     readonly tookMs: number
   }>

@@ -34,6 +34,7 @@ const calls: Readonly<Record<string, Call>> = {
   'control.sweep': ({ control }, { index }, [options]) => control.sweep(index, options as never),
   'control.snapshot': ({ control }, { index }, [options]) =>
     control.snapshot(index, options as never),
+  'control.acceptClock': (_, { time }) => time.follow(),
   'control.reopen': ({ control }, { index }, [part]) => control.reopen(index, part as never),
   'batcher.flush': ({ batcher }, { index }, [options]) =>
     batcher.flush({ ...(options as object), shard: index }),

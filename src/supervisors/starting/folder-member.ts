@@ -202,8 +202,8 @@ class MemberWatch {
   readonly #met = new Set<string>()
   #members: Members | undefined
   #pauses: number[] = []
-  #isMoving = false
-  #moved: Promise<unknown> = Promise.resolve()
+  /** Set while a shard moves. */
+  #moving: Promise<boolean> | undefined
   #hasStopped = false
   #arm: () => void = () => undefined
 
@@ -285,19 +285,18 @@ class MemberWatch {
   /** Takes and gives no further shard. Resolves when none moves. */
   async stop(): Promise<void> {
     this.#hasStopped = true
-    await this.#moved
+    await this.#moving
   }
 
   /** Gives one shard to the member that should have it, if that is ready; the next one after it. */
   async #giveOne(handOver: HandOver): Promise<void> {
-    if (this.#isMoving) return
+    if (this.#moving !== undefined) return
     const own = misplaced(this.#folder.claim.shards, this.#folder.own, this.#seen())
     const next = own.find(({ member }) => this.#members?.isReady(member, steadyMs))
     if (!next) return
-    this.#isMoving = true
-    const moved = handOver.give(next.shard, next.member)
-    this.#moved = moved
-    if (await moved) this.#look([0])
-    this.#isMoving = false
+    this.#moving = handOver.give(next.shard, next.member)
+    const isGiven = await this.#moving
+    this.#moving = undefined
+    if (isGiven) this.#look([0])
   }
 }

@@ -1,9 +1,10 @@
 /** Control of an instance whose shards several members have: from each of them it is that of the instance. */
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { KeelsonError } from '../../../src/errors.ts'
-import { countsByNamespace } from '../../../src/index.ts'
+import { countsByNamespace, createSystem } from '../../../src/index.ts'
 import { shardOf } from '../../../src/storage/values/key.ts'
 import type { App } from '../../../src/supervisors/index.ts'
+import { silentLogger } from '../../../src/testing/index.ts'
 import { FolderMembers } from '../../support/worlds/folder-members.ts'
 import { failNextSync } from '../../support/worlds/simulated-instance.ts'
 
@@ -211,6 +212,27 @@ describe('control of members', () => {
     )
     const [shard = 0] = shardsOf(a)
     expect(await during(b.control.snapshot(shard))).toMatchObject({ lsn: expect.any(Number) })
+  })
+
+  test('follows the clock of the machine in every shard', async () => {
+    const hour = 3_600_000
+    const machine = new FolderMembers(names)
+    let aheadMs = 0
+    const clock = { ...machine.clock, now: () => machine.clock.now() + aheadMs }
+    const system = () => createSystem({ clock, logger: silentLogger })
+    const apps = await machine.start(names, () => ({ shards, system: system() }))
+    aheadMs = hour
+    await machine.clock.advance(2_000)
+
+    const accepted = await machine.during((apps[0] as App).control.acceptClock())
+    expect(accepted.outcomes).toEqual(allOk.map((each) => ({ ...each, leaptMs: hour })))
+    const ahead = apps.flatMap((app) =>
+      app
+        .health()
+        .shards.flatMap(({ phase, clockAheadMs }) => (phase === 'open' ? [clockAheadMs] : [])),
+    )
+    expect(ahead).toEqual(indexes.map(() => 0))
+    for (const app of apps) await machine.during(app.close())
   })
 
   test('reopens a shard that is down at its owner, and says with its member why it is down', async () => {
