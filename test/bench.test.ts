@@ -1,7 +1,7 @@
 /** `npm run bench` takes the cases and contenders that it has, and its medians favour nobody. */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 
 test('a bench refuses cases and contenders that it does not have, each by its name', async () => {
   const words = ['alarms', '--only', 'noon, or later', '--with', 'nobody,nothing']
@@ -21,4 +21,46 @@ test('the median of an even number favours no side: two sides exchanged give the
   const exchanged = median(ratios.map((ratio) => -ratio))
 
   expect(exchanged).toBe(-median(ratios))
+})
+
+describe('a series of the soak', async () => {
+  const { verdictOf } = await import(new URL('../bench/soak/verdict.mjs', import.meta.url).href)
+  const seconds = Array.from({ length: 400 }, (_, at) => at * 10)
+  const judge = (value: (at: number) => number, bound: object) =>
+    verdictOf(
+      seconds.map((at) => [at, value(at)]),
+      bound,
+    )
+
+  test('is flat however it rises in its first quarter, which warms up', () => {
+    expect(judge((at) => Math.min(at, 900), { atMost: 1 })).toMatchObject({
+      isFlat: true,
+      level: 900,
+      growth: 0,
+    })
+  })
+
+  test('is not flat when it rises steadily by more than its bound', () => {
+    const verdict = judge((at) => 100 + at / 100, { atMost: 10, share: 0.1 })
+
+    expect(verdict.growth).toBeCloseTo(29.9)
+    expect(verdict.isFlat).toBe(false)
+  })
+
+  test('is flat when the growth has a known reason that is as large', () => {
+    expect(judge((at) => 100 + at / 100, { atMost: 5, explained: 25 }).isFlat).toBe(true)
+  })
+
+  test('is flat as a saw-tooth, and with single high samples', () => {
+    const teeth = (at: number) => 100 + (at % 300) + (at % 1_370 === 0 ? 5_000 : 0)
+
+    expect(judge(teeth, { share: 0.1 }).isFlat).toBe(true)
+  })
+
+  test('is judged by the samples that have it, and is not flat without any', () => {
+    const seldom = (at: number) => (at % 60 === 0 ? 5 : Number.NaN)
+
+    expect(judge(seldom, { atMost: 1 })).toMatchObject({ isFlat: true, level: 5 })
+    expect(judge(() => Number.NaN, { atMost: 1 }).isFlat).toBe(false)
+  })
 })

@@ -1,7 +1,7 @@
 /** The command line of the benches: what they all understand. */
 import { parseArgs } from 'node:util'
 
-/** Reads `NAME [--quick] [--cpu] [--only CASE] [--with CONTENDER,…] [--repeats N] [--rows N] [--minutes N] [--json FILE]`. Throws what `parseArgs` throws. */
+/** Reads `NAME [--quick] [--cpu] [--only CASE] [--with CONTENDER,…] [--repeats N] [--rows N] [--minutes N] [--pace N] [--out DIR] [--virtual] [--json FILE]`. Throws what `parseArgs` throws. */
 export const readOptions = (args) => {
   const { values, positionals } = parseArgs({
     args,
@@ -14,11 +14,14 @@ export const readOptions = (args) => {
       repeats: { type: 'string' },
       rows: { type: 'string' },
       minutes: { type: 'string' },
+      pace: { type: 'string' },
+      out: { type: 'string' },
+      virtual: { type: 'boolean', default: false },
       json: { type: 'string' },
     },
   })
   const numbers = Object.fromEntries(
-    ['repeats', 'rows', 'minutes'].map((name) => [name, numberOf(name, values[name])]),
+    ['repeats', 'rows', 'minutes', 'pace'].map((name) => [name, numberOf(name, values[name])]),
   )
   // Titles of cases have commas. A part of a contender's name is enough.
   const players = values.with.flatMap((text) => text.split(','))
