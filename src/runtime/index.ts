@@ -35,6 +35,7 @@ export {
   type Answered,
   type CallOptions,
   call,
+  callNow,
   cast,
   madeThrough,
   type Positioned,

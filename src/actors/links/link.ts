@@ -107,7 +107,7 @@ export class Link {
   readonly greeted: Promise<Greeting>
   /** Called once, when the link has ended after the greeting. */
   onEnd: (end: LinkEnd) => void = () => undefined
-  /** Called when a call of the peer has its answer, which is on its way. */
+  /** Called when a call of the peer has its answer, which is on its way, or needs none. */
   onAnswered: () => void = () => undefined
   /** Called with a call to the owner of a shard that the peer leaves to another one. */
   onMoved: (sent: SentCall) => void = () => undefined

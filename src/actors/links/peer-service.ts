@@ -5,8 +5,8 @@
  */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
-  type CallOptions,
   call,
+  callNow,
   cast,
   type Positioned,
   type Ref,
@@ -28,12 +28,15 @@ export type Reach = (name: string) => Ref<AnyMessages> | undefined
 
 type Request<K extends number> = Extract<PeerRequest, { readonly kind: K }>
 
+/** A call of the peer that can be ended. */
+type Asked = { fail(reason: unknown): unknown }
+
 /** The service of one peer. */
 export class LocalService implements PeerService {
   readonly #system: System
   readonly #link: Link
   readonly #reach: Reach
-  readonly #calls = new Map<number, AbortController>()
+  readonly #calls = new Map<number, Asked>()
   readonly #monitors = new Map<number, () => void>()
 
   constructor(system: System, link: Link, reach: Reach) {
@@ -56,7 +59,7 @@ export class LocalService implements PeerService {
         this.#send(request)
         return
       case linkKinds.abort:
-        this.#calls.get(request.id)?.abort(aborted())
+        this.#abort(request.id)
         return
       case linkKinds.monitor:
         this.#monitor(request)
@@ -71,8 +74,7 @@ export class LocalService implements PeerService {
     for (const unmonitor of this.#monitors.values()) unmonitor()
     this.#monitors.clear()
     // A call that waits for a name would be made after the end of its link.
-    for (const controller of this.#calls.values()) controller.abort(aborted())
-    this.#calls.clear()
+    for (const id of this.#calls.keys()) this.#abort(id)
   }
 
   #call(request: Request<typeof linkKinds.call>): void {
@@ -87,25 +89,50 @@ export class LocalService implements PeerService {
       this.#link.fail(id, noProcess(target, name))
       return
     }
-    const controller = new AbortController()
-    this.#calls.set(id, controller)
-    const options: CallOptions & { readonly position: boolean } = {
-      ...{ timeoutMs: leftMs, signal: controller.signal, id: request.callId },
+    const options = {
+      ...{ timeoutMs: leftMs, id: request.callId },
       ...{ waitForName: request.waitsForName, position: request.asksPosition },
     }
-    call(ref, name, payload, options).then(
-      (answer) => {
-        if (!this.#calls.delete(id)) return
-        if (!request.asksPosition) this.#link.reply(id, answer, undefined)
+    const pending = callNow(ref, name, payload, options)
+    if (pending) this.#answer(request, pending, pending.promise)
+    else {
+      const controller = new AbortController()
+      const { signal } = controller
+      const asked = { fail: (reason: unknown) => controller.abort(reason) }
+      this.#answer(request, asked, call(ref, name, payload, { ...options, signal }))
+    }
+  }
+
+  /** Sends the answer of a call, unless it ends before. */
+  #answer(
+    { id, asksPosition }: Request<typeof linkKinds.call>,
+    asked: Asked,
+    answer: Promise<unknown>,
+  ): void {
+    this.#calls.set(id, asked)
+    // Its number may be that of another call, if the caller has waited no longer.
+    const ends = (): boolean => this.#calls.get(id) === asked && this.#calls.delete(id)
+    answer.then(
+      (answered) => {
+        if (!ends()) return
+        if (!asksPosition) this.#link.reply(id, answered, undefined)
         else {
-          const { value, position } = answer as Positioned<unknown>
+          const { value, position } = answered as Positioned<unknown>
           this.#link.reply(id, value, position)
         }
       },
       (error) => {
-        if (this.#calls.delete(id) && !controller.signal.aborted) this.#link.fail(id, error)
+        if (ends()) this.#link.fail(id, error)
       },
     )
+  }
+
+  /** The caller waits no longer. */
+  #abort(id: number): void {
+    const asked = this.#calls.get(id)
+    this.#calls.delete(id)
+    asked?.fail(aborted())
+    this.#link.onAnswered()
   }
 
   /** At most once: one that is refused here is dropped, as one to a process that ends is. */

@@ -142,8 +142,38 @@ export const request = <R>(
   }
   const fault = abortOf(options?.signal) ?? faultOf(process, sender, kind, name)
   if (fault !== undefined) return refusedBy(process, sender, kind, name, fault)
+  const pending = begun(process, sender, kind, name, payload, options, timeoutMs)
+  return pending.promise as Promise<R>
+}
+
+/**
+ * Makes a call from outside of processes, as `call` does, and returns it: to end it by `fail` costs
+ * less than an abort signal. `undefined` if there is more to do: no process has the name, or the
+ * call is refused.
+ */
+export const callNow = (
+  ref: Ref<unknown>,
+  name: string,
+  payload: unknown,
+  options: CallOptions & PositionOption<boolean> & { readonly timeoutMs: number },
+): PendingCall | undefined => {
+  const { process, sender } = target(ref)
+  const isPlain = sender === undefined && process?.alive && isId(options.id)
+  if (!isPlain || faultOf(process, undefined, kinds.call, name)) return undefined
+  return begun(process, undefined, kinds.call, name, payload, options, options.timeoutMs)
+}
+
+/** The call of a process that lives and takes it. */
+const begun = (
+  process: Process,
+  sender: Process | undefined,
+  kind: Kind,
+  name: string,
+  payload: unknown,
+  options: (CallOptions & PositionOption<boolean>) | undefined,
+  timeoutMs: number,
+): PendingCall => {
   const pending = new PendingCall(kind, name, payload, sender, process, process.kernel.timers)
-  const answer = pending.promise as Promise<R>
   if (kind === kinds.call && process.kernel.watchesCalls) watch(process, pending)
   pending.id = options?.id
   pending.asksPosition = options?.position === true
@@ -152,14 +182,14 @@ export const request = <R>(
   else if (kind !== kinds.call) process.deliver(pending)
   else if (!leave(sender, process, pending) && process.alive) {
     pending.fail(mailboxFull(process, name))
-    return answer
+    return pending
   }
   // A listener of `mailbox.high` may have ended one of the two; then nothing else would settle this
   // call.
   if (!process.alive) pending.holderEnded(endOf(process), process)
   else if (sender?.alive === false) pending.makerEnded(endOf(sender))
   else pending.begin(timeoutMs, options?.signal, process.kernel.aborts)
-  return answer
+  return pending
 }
 
 /** Why `process` takes no such message. */

@@ -107,8 +107,11 @@ describe('a call to a process at another member', () => {
     }) as Ref
     await world.clock.settle()
     expect(b.members.status).toMatchObject([{ member: 'a', asked: 1 }])
+    const answered = b.members.answered()
+    expect(await outcome(answered)).toBe('pending')
     a.system.kill(caller)
     await world.clock.settle()
+    expect(await outcome(answered)).toBeUndefined()
     expect(a.members.status).toMatchObject([{ member: 'b', calls: 0 }])
     expect(b.members.status).toMatchObject([{ member: 'a', asked: 0 }])
   })
