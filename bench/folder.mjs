@@ -48,6 +48,16 @@ class Member {
   }
 }
 
+/** Waits until no shard has moved for four seconds: the first member opens all shards, and gives them away one by one. */
+const placed = async (members) => {
+  let [before, since] = ['', performance.now()]
+  while (performance.now() - since < 4_000) {
+    await pause(250)
+    const now = (await Promise.all(members.map((member) => member.ask('open')))).join(' ')
+    if (now !== before) [before, since] = [now, performance.now()]
+  }
+}
+
 /** Members in a folder of their own, for `use`. Without names one process without members. */
 const withMembers = async (names, shards, use) => {
   const dir = join(mkdtempSync(join(tmpdir(), 'keelson-bench-')), 'd')
@@ -55,6 +65,7 @@ const withMembers = async (names, shards, use) => {
   const members = (names.length > 0 ? names : ['alone']).map(start)
   try {
     await Promise.all(members.map(({ began }) => began))
+    await placed(members)
     return await use(members, start)
   } finally {
     for (const { child } of members) child.kill('SIGKILL')
@@ -130,7 +141,6 @@ const workOf = async ({ repeats, seconds }) => {
 /** The CPU of four members with 64 shards that have nothing to do, in percent of a core. */
 const idleOf = ({ idleMs }) =>
   withMembers(['a', 'b', 'c', 'd'], 64, async (members) => {
-    await pause(5_000)
     const cpu = async () =>
       (await Promise.all(members.map((member) => member.ask('cpu')))).reduce((sum, ms) => sum + ms)
     const before = await cpu()
