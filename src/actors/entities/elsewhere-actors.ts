@@ -14,6 +14,7 @@ import {
   type Directory,
   type From,
   type GenServer,
+  type HolderWait,
   kernelOf,
   type Name,
   NameWaits,
@@ -126,11 +127,14 @@ export class ElsewhereActors implements Elsewhere {
 
   meant<M>(target: string, hereOf: (names: Names, kind: string, id: string) => Names) {
     const [, kind = '', id = ''] = actorName.exec(target) ?? []
-    if (kind === workerKind) return this.#ref<M>(target, id, (names) => this.#onceStarted(names))
+    if (kind === workerKind)
+      return this.#ref<M>(target, id, (names) => new OnceStarted(names, this.#entities))
     const { known } = this.#entities
     if (!known.has(kind) && !this.#entities.mayRun(kind)) return undefined
-    return this.#ref<M>(target, this.#entities.nameOf(target), (names) =>
-      this.#onceItRuns(kind, hereOf(names, kind, id)),
+    return this.#ref<M>(
+      target,
+      this.#entities.nameOf(target),
+      (names) => new OnceItRuns(hereOf(names, kind, id), this.#entities, kind, this.#kindWaits),
     )
   }
 
@@ -214,32 +218,91 @@ export class ElsewhereActors implements Elsewhere {
     const { system } = this.#entities
     const shard = this.#entities.shardOf(entity)
     if (!isElsewhere(shard) && !shard.isLeaving)
-      return refOfName<M>(system, called, (names) => leaving(shard, look(names)))
+      return refOfName<M>(system, called, (names) => new Leaving(look(names), shard))
     return refOfName<M>(system, called, ({ awaitHolder }) => ({
       ...{ holderOf: () => undefined, fault: () => movedError(shard.index), awaitHolder },
     }))
   }
+}
 
-  /** While the tree starts, a call waits for its worker. */
-  #onceStarted(names: Names): Names {
-    const { work } = this.#entities
-    return {
-      holderOf: (name) => names.holderOf(name),
-      fault: (name) => names.fault?.(name),
-      awaits: (name) => work.isStarting || names.awaits?.(name) === true,
-      awaitHolder: (...wait) => names.awaitHolder(...wait),
-    }
+/** A lookup that is another one but for a part of it. One is made for each call of another member. */
+class Through implements Names {
+  protected readonly names: Names
+
+  constructor(names: Names) {
+    this.names = names
   }
 
-  /** While the tree starts, a call waits for the kind of its entity. */
-  #onceItRuns(kind: string, here: Names): Names {
-    const entities = this.#entities
-    return {
-      ...here,
-      awaits: () => entities.mayRun(kind),
-      awaitHolder: (_, ms, signal) =>
-        this.#kindWaits.add(kind, () => entities.kind(kind) !== undefined, ms, signal),
-    }
+  holderOf(name: string): Process | undefined {
+    return this.names.holderOf(name)
+  }
+
+  wake(name: string | undefined): Process | undefined {
+    return this.names.wake?.(name)
+  }
+
+  awaits(name?: string): boolean {
+    return this.names.awaits?.(name) === true
+  }
+
+  awaitHolder(...wait: Parameters<Names['awaitHolder']>): HolderWait {
+    return this.names.awaitHolder(...wait)
+  }
+
+  fault(name?: string): KeelsonError | undefined {
+    return this.names.fault?.(name)
+  }
+}
+
+/** While the tree starts, a call waits for its worker. */
+class OnceStarted extends Through {
+  readonly #work: Entities['work']
+
+  constructor(names: Names, { work }: Entities) {
+    super(names)
+    this.#work = work
+  }
+
+  override awaits(name?: string): boolean {
+    return this.#work.isStarting || super.awaits(name)
+  }
+}
+
+/** While the tree starts, a call waits for the kind of its entity. */
+class OnceItRuns extends Through {
+  readonly #entities: Entities
+  readonly #kind: string
+  readonly #waits: NameWaits
+
+  constructor(names: Names, entities: Entities, kind: string, waits: NameWaits) {
+    super(names)
+    this.#entities = entities
+    this.#kind = kind
+    this.#waits = waits
+  }
+
+  override awaits(): boolean {
+    return this.#entities.mayRun(this.#kind)
+  }
+
+  override awaitHolder(_: string, ms: number, signal: AbortSignal | undefined): HolderWait {
+    const [entities, kind] = [this.#entities, this.#kind]
+    return this.#waits.add(kind, () => entities.kind(kind) !== undefined, ms, signal)
+  }
+}
+
+/** The messages that a closing member refuses go to the next owner. */
+class Leaving extends Through {
+  readonly #shard: ActorShard
+
+  constructor(names: Names, shard: ActorShard) {
+    super(names)
+    this.#shard = shard
+  }
+
+  override fault(name?: string): KeelsonError | undefined {
+    const fault = super.fault(name)
+    return fault?.code === 'CLOSED' ? movedError(this.#shard.index) : fault
   }
 }
 
@@ -278,18 +341,6 @@ const startHere = async (
     if (!isKeelsonError(error, 'NO_PROCESS') && !isKeelsonError(error, 'EXITED')) failed(error)
   }
 }
-
-/** The messages that a closing member refuses go to the next owner. */
-const leaving = (shard: ActorShard, here: Names): Names => ({
-  holderOf: (name) => here.holderOf(name),
-  wake: (name) => here.wake?.(name),
-  awaits: (name) => here.awaits?.(name) === true,
-  awaitHolder: (...wait) => here.awaitHolder(...wait),
-  fault: (name) => {
-    const fault = here.fault?.(name)
-    return fault?.code === 'CLOSED' ? movedError(shard.index) : fault
-  },
-})
 
 // The process that answers other members about the entities whose shards are here, beside their
 // messages: looks at durable states, and what operators do by hand.

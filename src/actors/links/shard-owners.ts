@@ -110,6 +110,8 @@ export class OwnerDirectory implements Directory<Process> {
   readonly #links: ShardLinks
   readonly #shard: number
   readonly #target: string
+  /** The process of the last message, and the member that it leads to. */
+  #last: { readonly owner: string; readonly process: Process } | undefined
 
   constructor(links: ShardLinks, shard: number, target: string) {
     this.#links = links
@@ -122,7 +124,11 @@ export class OwnerDirectory implements Directory<Process> {
     const here = this.#here
     if (here) return here.resolve()
     const owner = links.ownerOf(shard)
-    return owner === undefined ? undefined : links.forwarder(owner, target, shard)
+    if (owner === undefined) return undefined
+    if (this.#last?.owner === owner && this.#last.process.alive) return this.#last.process
+    const process = links.forwarder(owner, target, shard)
+    this.#last = process && { owner, process }
+    return process
   }
 
   wake(): Process | undefined {
