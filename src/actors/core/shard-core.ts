@@ -86,7 +86,7 @@ export class ShardCore {
 
   readonly #writes: Writes
   #phase: ShardPhase = { kind: 'recovering' }
-  #leaving: 'ends' | 'away' | undefined
+  #leaving: 'ends' | 'away' | 'shut' | undefined
   #closing: KeelsonError | undefined
   readonly #settled = new Set<(phase: ShardPhase) => void>()
   readonly #changed: (() => void)[] = []
@@ -227,10 +227,15 @@ export class ShardCore {
 
   /**
    * Whether calls go to another member: it has the shard, or gets it now. Calls that have begun
-   * here go on until the shard is elsewhere.
+   * here go on, and so does what belongs to them.
    */
   get isAway(): boolean {
-    return this.#leaving === 'away' || this.#phase.kind === 'elsewhere'
+    return this.#leaving === 'away' || this.isShut
+  }
+
+  /** Whether writes go to another member, too: no actor of the shard works here any more. */
+  get isShut(): boolean {
+    return this.#leaving === 'shut' || this.#phase.kind === 'elsewhere'
   }
 
   /**
@@ -241,9 +246,14 @@ export class ShardCore {
     this.#leaving = 'ends'
   }
 
-  /** From now on all calls wait for the next owner. */
+  /** From now on new calls wait for the next owner. */
   goAway(): void {
     this.#leaving = 'away'
+  }
+
+  /** From now on writes wait for the next owner, too. */
+  shut(): void {
+    this.#leaving = 'shut'
   }
 
   /** It does not leave: calls are taken here again. */

@@ -15,10 +15,10 @@ import {
   type From,
   type GenServer,
   type HolderWait,
+  isCall,
   kernelOf,
   type Name,
   NameWaits,
-  name,
   noReply,
   type Process,
   processOf,
@@ -29,7 +29,6 @@ import {
   type SupervisorMessages,
   type System,
   startChild,
-  stopProcess,
   worker,
 } from '../../runtime/index.ts'
 import { workerKind } from '../../storage/index.ts'
@@ -40,6 +39,7 @@ import { movedError, type ShardOwners } from '../links/shard-owners.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
 import { type Elsewhere, type Entities, isElsewhere, type OwnersQuestion } from './entities.ts'
 import { EntityHandle } from './entity-handle.ts'
+import { LeavingActors } from './leaving-actors.ts'
 
 type Names = Directory<Process>
 
@@ -55,29 +55,8 @@ type Begun = {
   readonly above: Ref<SupervisorMessages>
 }
 
-/**
- * Calls made here are taken until the actors of a leaving shard have all been at rest at one time,
- * or for so long, in ms.
- */
-const callsHereMs = 2_000
-
-/** Steps and alarms that are at work after so long more are cut off, in ms. */
-const stepsMs = 2_000
-
-/** The actors of a shard that leaves are looked at so often, in ms. */
-const leavingMs = 5
-
-const holderOf = (system: System, id: string): readonly Process[] => {
-  const ref = system.whereis(name(id))
-  return ref === undefined ? [] : [processOf({ self: ref as Ref })]
-}
-
-/** Ends an actor: in order, or by a kill if it is at work. */
-const endOf = async (system: System, { address, busy }: Process): Promise<void> => {
-  const ref = address as Ref
-  if (busy) system.kill(ref)
-  await stopProcess(ref, 'shutdown').catch(() => undefined)
-}
+/** So many processes are looked at between a message and the actor for which it is sent. */
+const hopsMax = 16
 
 /** The durable actors of an instance whose shards members have between them. */
 export class ElsewhereActors implements Elsewhere {
@@ -102,7 +81,7 @@ export class ElsewhereActors implements Elsewhere {
     const shard = this.#entities.shardOf(entity)
     const there = addressOf<Process>(this.#owners.refOf(shard.index, entity)).directory
     const at = (sender?: Process): Names =>
-      isElsewhere(shard) && !this.#mayReach(shard, sender) ? there : here
+      isElsewhere(shard) && !(shard.isLeaving && this.#isOwn(shard, sender)) ? there : here
     return {
       holderOf: (name, sender) => at(sender).holderOf(name),
       wake: (name, sender) => at(sender).wake?.(name),
@@ -116,13 +95,24 @@ export class ElsewhereActors implements Elsewhere {
   }
 
   /**
-   * Whether a message goes to an actor of a shard that leaves: it is from another one, which may have
-   * to wait for its answer before it can end.
+   * Whether a message is of work that an actor of this shard has begun: it is from one, from a process
+   * that does a call of one, or from one that it has started. The actor may have to wait for it
+   * before it can end.
    */
-  #mayReach(shard: ActorShard, sender: Process | undefined): boolean {
-    if (!shard.isLeaving || sender?.label === undefined) return false
-    const [, kind = ''] = actorName.exec(sender.label) ?? []
-    return this.#entities.known.has(kind) && this.#entities.shardOf(sender.label) === shard
+  #isOwn(shard: ActorShard, sender: Process | undefined): boolean {
+    let process = sender
+    for (let hops = 0; process !== undefined && hops < hopsMax; hops++) {
+      if (this.#isActorOf(shard, process)) return true
+      const { current, parent } = process
+      process = current && isCall(current) ? (current.maker as Process | undefined) : parent
+    }
+    return false
+  }
+
+  #isActorOf(shard: ActorShard, { label = '', name = '' }: Process): boolean {
+    const [, kind = ''] = actorName.exec(label) ?? []
+    if (this.#entities.known.has(kind)) return this.#entities.shardOf(label) === shard
+    return this.#begun.get(name)?.shard === shard
   }
 
   meant<M>(target: string, hereOf: (names: Names, kind: string, id: string) => Names) {
@@ -163,37 +153,18 @@ export class ElsewhereActors implements Elsewhere {
     return { ignore: true }
   }
 
-  async leave(shard: ActorShard, withinMs: number): Promise<void> {
-    const entities = this.#entities
-    const { system, work } = entities
-    const { clock } = system
-    const endsAt = clock.monotonic() + withinMs
-    const isLeaving = (actor: string): boolean => entities.shardOf(actor) === shard
+  async leave(shard: ActorShard, withinMs: number, isLast: boolean): Promise<boolean> {
     const workers = [...this.#begun].flatMap(([id, each]) => (each.shard === shard ? [id] : []))
-    const live = (): readonly Process[] => [
-      ...[...entities.kinds].flatMap((kind) => entities.kind(kind)?.processesOf(shard) ?? []),
-      ...workers.flatMap((id) => holderOf(system, id)),
-    ]
-    const isAtWork = (): boolean =>
-      work.closes(isLeaving) || live().some(({ depth, busy }) => depth > 0 || busy)
-    const rests = async (ms: number): Promise<void> => {
-      while (isAtWork() && clock.monotonic() < ms)
-        await new Promise<void>((resolve) => clock.after(leavingMs, resolve))
-    }
-    await rests(Math.min(clock.monotonic() + callsHereMs, endsAt))
-    shard.goAway()
-    await rests(Math.min(clock.monotonic() + stepsMs, endsAt))
-    // They are run again at the next owner, and may wait for what a leaving shard keeps back.
-    for (const { entity } of work.turnsBefore(Number.POSITIVE_INFINITY)) {
-      const process = isLeaving(entity) ? entities.holder(entity) : undefined
-      if (process) await endOf(system, process)
-    }
-    await rests(endsAt)
-    await Promise.all(live().map((process) => endOf(system, process)))
+    const actors = new LeavingActors({
+      ...{ entities: this.#entities, owners: this.#owners, shard, workers, isLast },
+      isOwn: (sender) => this.#isOwn(shard, sender),
+    })
+    if (!(await actors.end(withinMs))) return false
     for (const id of workers) {
       const { above, spec } = this.#begun.get(id) as Begun
-      await startHere(system, above, spec)
+      await startHere(this.#entities.system, above, spec)
     }
+    return true
   }
 
   childSpec(): ChildSpec {
@@ -217,7 +188,7 @@ export class ElsewhereActors implements Elsewhere {
   #ref<M>(entity: string, called: string, look: (names: Names) => Names): Ref<M> {
     const { system } = this.#entities
     const shard = this.#entities.shardOf(entity)
-    if (!isElsewhere(shard) && !shard.isLeaving)
+    if (!isElsewhere(shard))
       return refOfName<M>(system, called, (names) => new Leaving(look(names), shard))
     return refOfName<M>(system, called, ({ awaitHolder }) => ({
       ...{ holderOf: () => undefined, fault: () => movedError(shard.index), awaitHolder },

@@ -88,10 +88,11 @@ export interface Elsewhere {
    */
   leads(id: string, context: ChildContext, spec: ChildSpec): StartResult<unknown> | undefined
   /**
-   * Ends the actors of a shard that leaves, once they have done what they had begun, or after so
-   * long. Their names lead to the next owner.
+   * Ends the actors of a shard that leaves, once they have done what they had begun. Their names lead
+   * to the next owner. False: a call has not ended, and the shard has to stay. With `isLast`, in a
+   * member that closes, it is cut off instead after `withinMs`.
    */
-  leave(shard: ActorShard, withinMs: number): Promise<void>
+  leave(shard: ActorShard, withinMs: number, isLast: boolean): Promise<boolean>
   /** The service of other members. */
   childSpec(): ChildSpec
   /** As `Entities.askOwner`. */
@@ -161,8 +162,8 @@ export class Entities {
   }
 
   /** As `Elsewhere.leave`. */
-  async leave(shard: ActorShard, withinMs: number): Promise<void> {
-    await this.#elsewhere?.leave(shard, withinMs)
+  async leave(shard: ActorShard, withinMs: number, isLast: boolean): Promise<boolean> {
+    return (await this.#elsewhere?.leave(shard, withinMs, isLast)) ?? true
   }
 
   /** Whether rows of the kind can be looked at: it runs, has run, or nothing does. */

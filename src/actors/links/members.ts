@@ -8,9 +8,12 @@ import { KeelsonError } from '../../errors.ts'
 import {
   type CallOptions,
   type ChildSpec,
+  cast,
   type Directory,
   type HolderWait,
+  isCall,
   kernelOf,
+  type Message,
   type Name,
   NameWaits,
   name,
@@ -179,11 +182,16 @@ export class Members implements Linked, ShardOwners {
   }
 
   /**
-   * Resolves when the others know what this member has now, and none waits for an answer of it. If a
-   * link ends meanwhile, it may never.
+   * Resolves when the others know what this member has now, and what they sent before they knew has
+   * come. If a link ends meanwhile, it may never.
    */
-  async answered(): Promise<void> {
+  async exchanged(): Promise<void> {
     await Promise.all([...this.#open.values()].map(({ link }) => link.exchanged()))
+  }
+
+  /** Resolves after that when none waits for an answer of this member. It may never, too. */
+  async answered(): Promise<void> {
+    await this.exchanged()
     while ([...this.#open.values()].some(({ link }) => link.status.asked > 0))
       await new Promise<void>((resolve) => this.#onAnswered.push(resolve))
   }
@@ -201,6 +209,12 @@ export class Members implements Linked, ShardOwners {
     const title = `${target} at the owner of shard ${shard}`
     const directory = new OwnerDirectory(this.#shardLinks, shard, target)
     return refOfName(this.#system, title, () => directory) as Ref<M, S>
+  }
+
+  pass(shard: number, target: string, message: Message): void {
+    const ref = this.refOf<AnyMessages>(shard, target)
+    if (isCall(message)) callHere(ref as Ref, message, this.#system.clock)
+    else cast(ref, message.name, message.payload)
   }
 
   /** This member can take shards over: its tree runs. The others get to know it. */

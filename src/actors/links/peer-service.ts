@@ -90,7 +90,7 @@ export class LocalService implements PeerService {
       return
     }
     const options = {
-      ...{ timeoutMs: leftMs, id: request.callId },
+      ...{ timeoutMs: leftMs, id: request.callId, isOfPeer: true },
       ...{ waitForName: request.waitsForName, position: request.asksPosition },
     }
     const pending = callNow(ref, name, payload, options)

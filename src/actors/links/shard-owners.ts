@@ -9,6 +9,7 @@ import {
   addressOf,
   type Directory,
   type HolderWait,
+  type Message,
   type Process,
   type Ref,
 } from '../../runtime/index.ts'
@@ -34,10 +35,15 @@ export interface ShardOwners {
   /**
    * The ref of the process with that name at the owner of the shard, looked up at each use. A call
    * waits within its time while there is no owner, then it rejects with `SHARD_DOWN`
-   * (`details.state`: `elsewhere`), and with `BUSY` if 1,024 wait; a cast is dropped. The rest is as of `Member.ref`, and a call with an `id` is
-   * repeated at the next owner.
+   * (`details.state`: `elsewhere`), and with `BUSY` if 1,024 wait. A cast waits with them, for 30 s.
+   * The rest is as of `Member.ref`, and a call with an `id` is repeated at the next owner.
    */
   refOf<M = unknown, S = unknown>(shard: number, name: string): Ref<M, S>
+  /**
+   * Sends a call or a cast to the process with that name at the owner of the shard. It was for one
+   * that was here.
+   */
+  pass(shard: number, name: string, message: Message): void
   /** Calls `listener` with each shard that has another owner, or none. Returns a function that ends this. */
   onMoved(listener: (shard: number) => void): () => void
 }

@@ -98,8 +98,8 @@ export class StoreRoutes implements Routes {
     })
   }
 
-  takes({ index, isAway }: WritingShard): boolean {
-    if (isAway) return true
+  takes({ index, isShut }: WritingShard): boolean {
+    if (isShut) return true
     const load = this.#gates.get(index)?.load
     return load !== undefined && load.entered + load.waiting > 0
   }

@@ -3,7 +3,7 @@
  * messages are handled in the order of their arrival.
  */
 import { argument, readOptions } from '../../check.ts'
-import { failedAs, invalidArgument, KeelsonError } from '../../errors.ts'
+import { failedAs, invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import { isDelay, noDelay } from '../queues/timer-heap.ts'
 import { addressOf, isRef, noRef, type Ref } from '../words/address.ts'
 import { Envelope, type Kind, kinds, type Message, noName } from '../words/envelope.ts'
@@ -43,6 +43,12 @@ export interface PositionOption<P extends boolean> {
   readonly position?: P
 }
 
+/** An option of the calls that a member makes for another one. */
+export interface PeerOption {
+  /** As `PendingCall.isOfPeer`. */
+  readonly isOfPeer?: boolean
+}
+
 /**
  * The answer of a durable actor, and the position that it depends on: that of its turn, or, if that
  * changed nothing, of the last one that did. A later one is given where that is not known: after a
@@ -62,6 +68,9 @@ export type Answered<R, P extends boolean> = boolean extends P
 
 const timeoutMsDefault = 5_000
 
+/** A cast waits so long for a holder of its name, in ms. Nobody waits for it. */
+const castWaitMs = 30_000
+
 /**
  * Calls a process and waits for its answer. Rejects with `NO_PROCESS` (no such process;
  * `waitForName` waits for a name), `EXITED` (it ended first; `details.reason`), `TIMEOUT` (the
@@ -75,7 +84,10 @@ export const call = <M, N extends keyof CallsOf<M> & string, P extends boolean =
 ): Promise<Answered<ReplyOf<CallsOf<M>[N]>, P>> =>
   request(ref, kinds.call, name, payload, options as CallOptions | undefined)
 
-/** Sends a cast. False: the mailbox is full, or there is no such process. */
+/**
+ * Sends a cast. False: the mailbox is full, or there is no such process. It waits where a call waits
+ * without asking for it: for the next owner of a shard.
+ */
 export const cast = <M, N extends keyof CastsOf<M> & string>(
   ref: Ref<M>,
   name: N,
@@ -83,7 +95,8 @@ export const cast = <M, N extends keyof CastsOf<M> & string>(
 ): boolean => {
   const { process, sender } = target(ref)
   if (typeof name !== 'string') throw noName(name)
-  if (process === undefined || isCutOff(process, sender)) return false
+  if (process === undefined) return awaitsName(ref, false) && castOnceHeld(ref, name, payload)
+  if (isCutOff(process, sender)) return false
   return leave(sender, process, new Envelope(kinds.cast, name, payload))
 }
 
@@ -112,7 +125,7 @@ export const request = <R>(
   kind: Kind,
   name: string,
   payload: unknown,
-  given: (CallOptions & PositionOption<boolean>) | undefined,
+  given: (CallOptions & PositionOption<boolean> & PeerOption) | undefined,
   timeoutMsUnlessSaid = timeoutMsDefault,
 ): Promise<R> => {
   if (!isRef(ref)) return Promise.reject(noRef(ref))
@@ -155,7 +168,7 @@ export const callNow = (
   ref: Ref<unknown>,
   name: string,
   payload: unknown,
-  options: CallOptions & PositionOption<boolean> & { readonly timeoutMs: number },
+  options: CallOptions & PositionOption<boolean> & PeerOption & { readonly timeoutMs: number },
 ): PendingCall | undefined => {
   const { process, sender } = target(ref)
   const isPlain = sender === undefined && process?.alive && isId(options.id)
@@ -170,7 +183,7 @@ const begun = (
   kind: Kind,
   name: string,
   payload: unknown,
-  options: (CallOptions & PositionOption<boolean>) | undefined,
+  options: (CallOptions & PositionOption<boolean> & PeerOption) | undefined,
   timeoutMs: number,
 ): PendingCall => {
   const pending = new PendingCall(kind, name, payload, sender, process, process.kernel.timers)
@@ -178,6 +191,7 @@ const begun = (
   pending.id = options?.id
   pending.asksPosition = options?.position === true
   pending.waitsForName = options?.waitForName === true
+  pending.isOfPeer = options?.isOfPeer === true
   if (kind === kinds.system && name === 'stop') process.deliverEnd(pending)
   else if (kind !== kinds.call) process.deliver(pending)
   else if (!leave(sender, process, pending) && process.alive) {
@@ -269,7 +283,7 @@ const requestOnceHeld = async <R>(
   kind: Kind,
   name: string,
   payload: unknown,
-  options: CallOptions & PositionOption<boolean>,
+  options: CallOptions & PositionOption<boolean> & PeerOption,
   timeoutMs: number,
 ): Promise<R> => {
   const { directory, name: awaited = '', sender } = addressOf<Process>(ref)
@@ -287,6 +301,36 @@ const requestOnceHeld = async <R>(
   return request(ref, kind, name, payload, { ...options, timeoutMs: left })
 }
 
+/** Sends a cast when a process gets the name. False: it will not. */
+const castOnceHeld = (ref: Ref<unknown>, name: string, payload: unknown): boolean => {
+  const { sender } = addressOf<Process>(ref)
+  const message = new Envelope(kinds.cast, name, payload)
+  if (sender === undefined) return admitOnceHeld(ref, message, castWaitMs)
+  if (!sender.alive) return false
+  sender.kernel.carry(message)
+  sender.outputs.hold(() => void admitOnceHeld(ref, message, castWaitMs))
+  return true
+}
+
+/** False: too many wait for the name. */
+const admitOnceHeld = (ref: Ref<unknown>, message: Message, ms: number): boolean => {
+  const { directory, name: awaited = '' } = addressOf<Process>(ref)
+  let left: Promise<number | undefined>
+  try {
+    left = directory.awaitHolder(awaited, ms, undefined).left
+  } catch (error) {
+    if (isKeelsonError(error, 'BUSY')) return false
+    throw error
+  }
+  void left.then((leftMs) => {
+    if (leftMs === undefined) return
+    const { process } = target(ref)
+    if (process !== undefined) process.admit(message)
+    else if (awaitsName(ref, false)) admitOnceHeld(ref, message, leftMs)
+  })
+  return true
+}
+
 /**
  * The promise of a function that makes calls to `ref`. If the ref has a bound sender, it is guarded
  * as the calls themselves are; otherwise it is returned as it is.
@@ -298,10 +342,10 @@ export const madeThrough = <T>(ref: Ref<unknown>, promise: Promise<T>): Promise<
 const refused = (sender: Process | undefined, error: unknown): Promise<never> =>
   sender === undefined ? Promise.reject(error) : guarded(Promise.reject(error))
 
-const callKeys = ['timeoutMs', 'signal', 'id', 'waitForName', 'position']
+const callKeys = ['timeoutMs', 'signal', 'id', 'waitForName', 'position', 'isOfPeer']
 
 /** The options of a call, read once. Throws `INVALID_ARGUMENT`. */
-const readCallOptions = <O extends CallOptions & PositionOption<boolean>>(
+const readCallOptions = <O extends CallOptions & PositionOption<boolean> & PeerOption>(
   given: O,
   name: string,
 ): O => {

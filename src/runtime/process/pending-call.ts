@@ -102,6 +102,8 @@ export class PendingCall implements Message, HeapEntry, Waiter {
   asksPosition = false
   /** At another member the call waits for a process with the name, too. */
   waitsForName = false
+  /** Another member has made it here, and can make it elsewhere. */
+  isOfPeer = false
   /** That position, set by the durable actor that answers. */
   position: { readonly shard: number; readonly lsn: number } | undefined = undefined
   /** Gets how it settled, while calls are watched. */

@@ -158,7 +158,11 @@ const unlessGone = (error: unknown): void => {
 }
 
 /** Waits for `done`, for at most `ms`. False: it was not done. */
-const within = async (system: System, ms: number, done: Promise<unknown>): Promise<boolean> => {
+export const within = async (
+  system: System,
+  ms: number,
+  done: Promise<unknown>,
+): Promise<boolean> => {
   let cancel = (): void => undefined
   const late = new Promise<boolean>((resolve) => {
     cancel = system.clock.after(ms, () => resolve(false))

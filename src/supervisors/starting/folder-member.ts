@@ -292,7 +292,9 @@ class MemberWatch {
   async #giveOne(handOver: HandOver): Promise<void> {
     if (this.#moving !== undefined) return
     const own = misplaced(this.#folder.claim.shards, this.#folder.own, this.#seen())
-    const next = own.find(({ member }) => this.#members?.isReady(member, steadyMs))
+    const next = own.find(
+      ({ shard, member }) => handOver.mayGive(shard) && this.#members?.isReady(member, steadyMs),
+    )
     if (!next) return
     this.#moving = handOver.give(next.shard, next.member)
     const isGiven = await this.#moving

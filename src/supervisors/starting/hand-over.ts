@@ -13,6 +13,9 @@ import type { MemberFolder } from './member-folder.ts'
 /** The work in a shard has so long to end, in ms, as when it moves for another reason. */
 const workMs = 10_000
 
+/** A shard that did not leave is left alone for so many times the time that it was held up. */
+const restFactor = 15
+
 /** A member says within this time whether it takes shards, in ms. */
 const answerMs = 1_000
 
@@ -32,6 +35,8 @@ export type HandOverParts = Pick<InstanceParts, 'system' | 'shards' | 'readiness
 /** Hands shards over when its member closes, and takes those of others that do. */
 export class HandOver {
   readonly #parts: HandOverParts
+  /** Shards that did not leave, and when they are asked again. */
+  readonly #notBefore = new Map<number, number>()
   #isClosing = false
 
   constructor(parts: HandOverParts) {
@@ -62,6 +67,11 @@ export class HandOver {
     }
   }
 
+  /** Whether a shard may be given now. One that could not leave works undisturbed for a while. */
+  mayGive(shard: number): boolean {
+    return this.#parts.system.clock.monotonic() >= (this.#notBefore.get(shard) ?? 0)
+  }
+
   /** Gives a shard to a member that takes it now. False: it does not, or not yet. Never rejects. */
   async give(shard: number, member: string): Promise<boolean> {
     return (await this.#isTaking(member)) && this.#give(shard, member, workMs)
@@ -86,7 +96,12 @@ export class HandOver {
     const turn = await this.#turn(ms)
     if (!turn) return false
     try {
-      if (!(await moves.close(shard, ms))) return false
+      const since = system.clock.monotonic()
+      if (!(await moves.close(shard, ms, this.#isClosing))) {
+        const now = system.clock.monotonic()
+        this.#notBefore.set(shard, now + restFactor * (now - since))
+        return false
+      }
       folder.give(shard)
       await questions.askMember(member, 'shards.take', shard, openMs)
       return true

@@ -30,7 +30,7 @@ import {
 import { shardFolder } from '../../storage/index.ts'
 import { type App, closeShards, runningApp } from '../app/app.ts'
 import { appContext, type InstanceParts, innerParts } from '../app/app-context.ts'
-import { drainShard } from '../app/closing.ts'
+import { drainShard, within } from '../app/closing.ts'
 import { CrashLoops } from '../app/crash-loops.ts'
 import { answerMembers } from '../app/owner-answers.ts'
 import { endShard, instanceTree, openArrived } from '../tree/instance-tree.ts'
@@ -143,8 +143,8 @@ const arrivals =
     claim.raise(shards.map((each) => (each === shard ? floorOf(shard, epochs) : undefined)))
   }
 
-/** Its running work has so long before a shard leaves, in ms. */
-const leaveMs = 10_000
+/** What others have sent before they know that a shard leaves comes within this time, in ms. */
+const knownMs = 250
 
 /** Its writes have so long at least, in ms, even if the work has taken all the time. */
 const writesMs = 2_000
@@ -156,7 +156,7 @@ const departures =
     epochs: Awaited<ReturnType<typeof inspectShards>>,
     app: App,
   ) =>
-  async (index: number, withinMs = leaveMs): Promise<boolean> => {
+  async (index: number, withinMs: number, isLast: boolean): Promise<boolean> => {
     const { entities, members, ending } = app[innerParts]
     const shard = shards[index] as Shard
     const isOpen = (): boolean => shard.phase.kind === 'open' && !ending.aborted
@@ -164,12 +164,16 @@ const departures =
     const endsAt = system.clock.monotonic() + withinMs
     shard.beginLeave()
     members?.own(index, false)
-    await entities.leave(shard, withinMs)
-    const timeoutMs = Math.max(writesMs, endsAt - system.clock.monotonic())
-    await drainShard(system, shard, timeoutMs)
-    if (isOpen()) await app.control.flush(index, { timeoutMs }).catch(() => undefined)
+    if (members) await within(system, knownMs, members.exchanged())
+    const areDone = await entities.leave(shard, withinMs, isLast)
+    if (areDone) {
+      shard.shut()
+      const timeoutMs = Math.max(writesMs, endsAt - system.clock.monotonic())
+      await drainShard(system, shard, timeoutMs)
+      if (isOpen()) await app.control.flush(index, { timeoutMs }).catch(() => undefined)
+    }
     // A write without an answer would end as `UNKNOWN_OUTCOME`.
-    if (!isOpen() || shard.gate.load.entered > 0) {
+    if (!areDone || !isOpen() || shard.gate.load.entered > 0) {
       shard.stay()
       if (isOpen()) members?.own(index, true)
       return false

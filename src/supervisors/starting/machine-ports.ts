@@ -105,9 +105,10 @@ export type ShardMoves = {
   open(shard: number): Promise<void>
   /**
    * Closes a shard, so that its lock can be given to another member. False: not now, as
-   * `Shard.isHeld` says. The work in it has `withinMs`, 10,000 by default.
+   * `Shard.isHeld` says, or because a call in it has not ended. The work in it has `withinMs`. With
+   * `isLast` calls are cut off then: the member closes.
    */
-  close(shard: number, withinMs?: number): Promise<boolean>
+  close(shard: number, withinMs: number, isLast: boolean): Promise<boolean>
 }
 
 /** The parts of an instance that its links need. */

@@ -1,0 +1,179 @@
+/**
+ * The end of the actors of a shard that leaves. What they have begun goes on here, and so does
+ * what belongs to it. What waits in their mailboxes, and what is new, waits for the next owner. It is
+ * apart from `elsewhere-actors.ts`, which says where a message goes.
+ */
+import {
+  isCall,
+  kinds,
+  type Message,
+  name,
+  type Process,
+  processOf,
+  type Ref,
+  stopProcess,
+} from '../../runtime/index.ts'
+import { workerKind } from '../../storage/index.ts'
+import { movedError, type ShardOwners } from '../links/shard-owners.ts'
+import type { ActorShard } from '../turns/actor-shard.ts'
+import type { Entities } from './entities.ts'
+
+/**
+ * All calls made here are taken until the actors have handled what they had at the beginning, or for
+ * so long, in ms: nobody knows whether a call without a sender is of one of those handlers.
+ */
+const begunMs = 2_000
+
+/** A call that is at work after so long more keeps its shard here, in ms. */
+const handlersMs = 2_000
+
+/** Steps and alarms that are at work after so long are cut off, in ms. */
+const stepsMs = 2_000
+
+/** The actors are looked at so often, in ms. */
+const lookMs = 5
+
+/** The shard, and its durable workers by their names. */
+export type LeavingTerms = {
+  readonly entities: Entities
+  readonly owners: ShardOwners
+  readonly shard: ActorShard
+  readonly workers: readonly string[]
+  /** As of `Elsewhere.leave`. */
+  readonly isLast: boolean
+  /** Whether a message of this sender is of work that the actors have begun. */
+  readonly isOwn: (sender: Process | undefined) => boolean
+}
+
+/** The actors of one shard. */
+export class LeavingActors {
+  readonly #terms: LeavingTerms
+
+  constructor(terms: LeavingTerms) {
+    this.#terms = terms
+  }
+
+  /** As `Elsewhere.leave`. */
+  async end(withinMs: number): Promise<boolean> {
+    const { shard, isLast } = this.#terms
+    const endsAt = this.#now + withinMs
+    const before = (ms: number): number => Math.min(this.#now + ms, endsAt)
+    const areIdle = (): boolean => this.#handling.length === 0
+    await this.#until(this.#hasHandledAll(), before(begunMs))
+    shard.goAway()
+    for (const process of this.#live) this.#passOn(process)
+    if (!isLast && !(await this.#until(areIdle, before(handlersMs)))) return false
+    const areAtRest = (): boolean => !this.#closesWork() && areIdle()
+    await this.#until(areAtRest, before(stepsMs))
+    // They are run again at the next owner, and may wait for what a leaving shard keeps back.
+    await this.#endAll(this.#inOwnTurns)
+    await this.#until(areAtRest, endsAt)
+    await this.#endAll(this.#live)
+    return true
+  }
+
+  get #now(): number {
+    return this.#terms.entities.system.clock.monotonic()
+  }
+
+  get #live(): readonly Process[] {
+    const { entities, shard, workers } = this.#terms
+    const { system } = entities
+    return [
+      ...entities.kinds.flatMap((kind) => entities.kind(kind)?.processesOf(shard) ?? []),
+      ...workers.flatMap((id) => {
+        const ref = system.whereis(name(id))
+        return ref === undefined ? [] : [processOf({ self: ref as Ref })]
+      }),
+    ]
+  }
+
+  /** Actors in a step or an alarm. */
+  get #inOwnTurns(): readonly Process[] {
+    const turns = this.#terms.entities.work.turnsBefore(Number.POSITIVE_INFINITY)
+    const names = new Set(turns.map(({ entity }) => entity))
+    return this.#live.filter((process) => names.has(this.#entityOf(process)))
+  }
+
+  #entityOf({ label = '', name = '' }: Process): string {
+    return this.#terms.workers.includes(name) ? `${workerKind}/${name}` : label
+  }
+
+  /** Actors that handle messages, or have some. */
+  get #handling(): readonly Process[] {
+    const called = this.#live.filter(({ depth, busy }) => depth > 0 || busy)
+    if (called.length === 0) return called
+    const own = this.#inOwnTurns
+    return called.filter((process) => !own.includes(process))
+  }
+
+  /** Says, when it is called, whether each actor has handled what it has now. */
+  #hasHandledAll(): () => boolean {
+    const begun = new Map(this.#live.map((each) => [each, each.handled + each.depth]))
+    return () => {
+      const left = this.#handling.filter((process) => {
+        const last = begun.get(process)
+        return (
+          last !== undefined && (process.busy ? process.handled <= last : process.handled < last)
+        )
+      })
+      return left.length === 0
+    }
+  }
+
+  /** Asks steps, alarms and background work to end. Whether some runs. */
+  #closesWork(): boolean {
+    const { entities, shard } = this.#terms
+    return entities.work.closes((actor) => entities.shardOf(actor) === shard)
+  }
+
+  /** Waits until `isSo`. False: it was not in time. */
+  async #until(isSo: () => boolean, endsAt: number): Promise<boolean> {
+    const { clock } = this.#terms.entities.system
+    while (!isSo()) {
+      if (clock.monotonic() >= endsAt) return false
+      await new Promise<void>((resolve) => clock.after(lookMs, resolve))
+    }
+    return true
+  }
+
+  /** Gives what waits in a mailbox to the next owner, but for what belongs to work here. */
+  #passOn(process: Process): void {
+    const { mailbox } = process
+    const kept: Message[] = []
+    for (let next = mailbox.shift(); next; next = mailbox.shift())
+      if (!this.#passed(process, next)) kept.push(next)
+    for (const each of kept) mailbox.push(each)
+  }
+
+  #passed(process: Process, message: Message): boolean {
+    const { owners, shard, isOwn, isLast } = this.#terms
+    const { kind } = message
+    // Messages of an actor to itself begin with a dollar sign.
+    if ((kind !== kinds.call && kind !== kinds.cast) || message.name.startsWith('$')) return false
+    const target = this.#entityOf(process)
+    if (!isCall(message)) owners.pass(shard.index, target, message)
+    else if (isOwn(message.maker as Process | undefined)) return false
+    else {
+      message.list?.remove(message)
+      // The peer sends it again: the answer might come here too late.
+      if (isLast && message.isOfPeer) message.fail(movedError(shard.index))
+      else owners.pass(shard.index, target, message)
+    }
+    return true
+  }
+
+  /** Ends actors: in order, or by a kill if they are at work. */
+  async #endAll(processes: readonly Process[]): Promise<void> {
+    const { system } = this.#terms.entities
+    const ends = processes.map(async (process) => {
+      const ref = process.address as Ref
+      if (process.busy) {
+        this.#passOn(process)
+        system.kill(ref)
+      }
+      await stopProcess(ref, 'shutdown').catch(() => undefined)
+    })
+    await Promise.all(ends)
+  }
+}

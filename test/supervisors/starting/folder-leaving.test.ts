@@ -1,0 +1,218 @@
+/** What actors of a shard that leaves have begun, and what waits for them. */
+import { describe, expect, test } from 'vitest'
+import {
+  call,
+  cast,
+  type DurableServer,
+  entity,
+  type KeelsonError,
+  noReply,
+  reply,
+  supervisor,
+} from '../../../src/index.ts'
+import type { App } from '../../../src/supervisors/index.ts'
+import { FolderMembers } from '../../support/worlds/folder-members.ts'
+
+type Plan = { readonly over: string; readonly to: string }
+
+type Messages = {
+  calls: {
+    add: (label: string) => number
+    read: () => readonly string[]
+    wait: (ms: number) => null
+    ask: (plan: Plan) => null
+    relay: (to: string) => number
+    begin: (ms: number) => null
+  }
+  casts: { note: (label: string) => void }
+  continues: { charge: (ms: number) => void }
+}
+
+type State = readonly string[]
+
+const book: DurableServer<Messages, State> = {
+  init: () => [],
+  calls: {
+    add: (labels, label) => reply(labels.length + 1, [...labels, label]),
+    read: (labels) => reply(labels, labels),
+    wait: async (labels, ms, context) => {
+      await passed(context, ms)
+      return reply(null, labels)
+    },
+    // It needs its own shard late: a key, and an actor that it calls over one of another shard.
+    ask: async (labels, { over, to }, context) => {
+      await passed(context, 3_000)
+      const { app } = context as unknown as { app: App }
+      await app.store.put(`{book/${to}}`, 'asked')
+      await context.call(app.entity<Messages>('book').ref(over), 'relay', to)
+      return reply(null, labels)
+    },
+    relay: async (labels, to, context) => {
+      const { app } = context as unknown as { app: App }
+      return reply(
+        await context.call(app.entity<Messages>('book').ref(to), 'add', 'relayed'),
+        labels,
+      )
+    },
+    begin: (labels, ms) => reply(null, labels, { continue: ['charge', ms] }),
+  },
+  casts: { note: (labels, label) => noReply([...labels, label]) },
+  continues: {
+    charge: async (labels, ms, context) => {
+      await passed(context, ms)
+      return noReply([...labels, 'charged'])
+    },
+  },
+}
+
+const passed = (
+  { system }: { system: { clock: { after(ms: number, wake: () => void): unknown } } },
+  ms: number,
+): Promise<void> => new Promise((resolve) => void system.clock.after(ms, resolve))
+
+const app = () => ({ app: supervisor('app', {}, [entity('book', book)]) })
+
+const openAt = (member: App): readonly number[] =>
+  member.shards.filter(({ phase }) => phase.kind === 'open').map(({ index }) => index)
+
+const bookOf = (member: App, id: string) => member.entity<Messages>('book').ref(id)
+
+/** Ids of books in a shard. */
+const idsIn = (member: App, shard: number): readonly [string, string] => {
+  const ids = Array.from({ length: 200 }, (_, at) => `n${at}`)
+  const here = ids.filter((id) => member.store.shardOf(`{book/${id}}`) === shard)
+  return here.slice(0, 2) as never
+}
+
+const started = async () => {
+  const world = new FolderMembers(['a', 'b', 'c'], {}, { arrivalMs: 500 })
+  const [a, b] = (await world.start(['a', 'b'], app)) as [App, App]
+  await world.clock.advance(3_000)
+  return { world, a, b, during: world.during.bind(world) }
+}
+
+describe('a shard that leaves', () => {
+  test('gives a handler at work all that it needs of the shard, however late', async () => {
+    const { world, a, b, during } = await started()
+    const [first = 0, second = 0] = openAt(b)
+    const [asking, to] = idsIn(b, first)
+    const [over] = idsIn(b, second)
+    const asked = call(bookOf(a, asking), 'ask', { over, to }, { timeoutMs: 4_000 })
+    await world.clock.advance(10)
+    const closing = b.close()
+
+    expect(await during(asked)).toBe(null)
+    await during(closing)
+    expect(await during(call(bookOf(a, to), 'read'))).toEqual(['relayed'])
+    expect(a.store.get(`{book/${to}}`)).toBe('asked')
+  })
+
+  test('of a member that closes leaves the calls behind one that is cut off to the next owner', async () => {
+    const { world, a, b, during } = await started()
+    const [first = 0] = openAt(b)
+    const [id] = idsIn(b, first)
+    const options = { timeoutMs: 60_000 }
+    const cutOff = call(bookOf(a, id), 'wait', 60_000, options).catch(
+      ({ code }: KeelsonError) => code,
+    )
+    const waiting = ['1', '2'].map((label) => call(bookOf(a, id), 'add', label, options))
+    cast(bookOf(a, id), 'note', '3')
+    await world.clock.advance(10)
+    await during(b.close())
+
+    expect(await during(cutOff)).toBe('EXITED')
+    expect(await during(Promise.all(waiting))).toEqual([1, 2])
+    expect(await during(call(bookOf(a, id), 'read'))).toHaveLength(3)
+  })
+
+  test('leaves what waits behind a step to the next owner, in the order of each sender', async () => {
+    const { world, a, b, during } = await started()
+    const leaving = [...openAt(a), ...openAt(b)]
+    const ids = leaving.map((shard) => idsIn(a, shard)[0])
+    const made: Promise<unknown>[] = []
+    for (const id of ids) made.push(call(bookOf(a, id), 'begin', 20_000))
+    await world.clock.advance(10)
+    for (const member of [a, b])
+      for (const id of ids) {
+        const sender = member === a ? 'a' : 'b'
+        for (const at of [0, 2, 4]) {
+          cast(bookOf(member, id), 'note', `${sender}${at}`)
+          const options = { timeoutMs: 60_000 }
+          made.push(call(bookOf(member, id), 'add', `${sender}${at + 1}`, options))
+        }
+      }
+    const [c] = (await world.start(['c'], app)) as [App]
+    await world.clock.advance(10_000)
+    const moved = openAt(c)
+    expect(moved.length).toBeGreaterThan(0)
+    await during(Promise.all(made))
+
+    for (const id of ids) {
+      const labels = (await during(call(bookOf(c, id), 'read'))) as readonly string[]
+      for (const sender of ['a', 'b'])
+        expect(labels.filter((label) => label.startsWith(sender))).toEqual(
+          [0, 1, 2, 3, 4, 5].map((at) => `${sender}${at}`),
+        )
+    }
+  })
+
+  test('stays while a call in it works for long, which does not fail, and leaves later', async () => {
+    const { world, a, b, during } = await started()
+    const before = [openAt(a), openAt(b)]
+    const ids = before.flat().map((shard) => idsIn(a, shard)[0])
+    const slow: Promise<unknown>[] = []
+    const made: Promise<unknown>[] = []
+    for (const id of ids) slow.push(call(bookOf(a, id), 'wait', 12_000, { timeoutMs: 13_000 }))
+    for (const member of [a, b])
+      for (const id of ids)
+        made.push(call(bookOf(member, id), 'add', member === a ? 'a' : 'b', { timeoutMs: 20_000 }))
+    const [c] = (await world.start(['c'], app)) as [App]
+    await world.clock.advance(10_000)
+    expect([openAt(a), openAt(b)]).toEqual(before)
+    await during(Promise.all([...slow, ...made]))
+
+    await world.clock.advance(90_000)
+    expect(openAt(c).length).toBeGreaterThan(0)
+    for (const id of ids) expect(await during(call(bookOf(c, id), 'read'))).toHaveLength(2)
+  })
+})
+
+test('a cast waits for the next owner of a shard whose owner was killed, in the order of its sender', async () => {
+  const { world, a, b, during } = await started()
+  const ids = openAt(b).map((shard) => idsIn(a, shard)[0])
+  for (const id of ids) await during(call(bookOf(a, id), 'add', 'first'))
+  await world.kill('b')
+  const made = ids.flatMap((id) => {
+    expect(cast(bookOf(a, id), 'note', '0')).toBe(true)
+    const added = call(bookOf(a, id), 'add', '1')
+    expect(cast(bookOf(a, id), 'note', '2')).toBe(true)
+    return [added, call(bookOf(a, id), 'add', '3')]
+  })
+  await during(Promise.all(made))
+  for (const id of ids)
+    expect(await during(call(bookOf(a, id), 'read'))).toEqual(['first', '0', '1', '2', '3'])
+})
+
+test('a shard leaves soon under calls that never pause, from its member too', async () => {
+  const { world, a, b, during } = await started()
+  const ids = [...openAt(a), ...openAt(b)].map((shard) => idsIn(a, shard)[0])
+  let isOver = false
+  let longestMs = 0
+  const callAgain = async (member: App, id: string): Promise<void> => {
+    while (!isOver) {
+      const since = world.clock.monotonic()
+      await call(bookOf(member, id), 'wait', 10)
+      longestMs = Math.max(longestMs, world.clock.monotonic() - since)
+    }
+  }
+  // Of each book some calls wait at any time.
+  const callers = [a, b].flatMap((member) =>
+    ids.flatMap((id) => [1, 2].map(() => callAgain(member, id))),
+  )
+  const [c] = (await world.start(['c'], app)) as [App]
+  await world.clock.advance(3_000)
+  isOver = true
+  await during(Promise.all(callers))
+  expect(openAt(c).length).toBeGreaterThan(0)
+  expect(longestMs).toBeLessThan(300)
+})
