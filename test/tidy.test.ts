@@ -58,6 +58,7 @@ const doors: Record<string, readonly string[]> = {
   'node:cluster': ['src/inspect/members/'],
   'node:inspector': ['src/inspect/members/member-link.ts'],
   'node:console': ['src/inspect/attach/attached-prompt.ts'],
+  'node:tls': ['src/storage/disk/tls-socket.ts'],
   'node:net': [
     'src/storage/disk/lock-sign.ts',
     'src/storage/disk/folder-socket.ts',

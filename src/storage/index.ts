@@ -113,6 +113,7 @@ export {
 export { describeHolder, type LockHolder, lockedDir, sharedBy } from './disk/lock-holder.ts'
 export type { MemberLocks, NamedHolder } from './disk/member-locks.ts'
 export { memberLocks, nodeDisk, shareLock } from './disk/node-disk.ts'
+export { connectWithSecret, listenWithSecret, type SocketAddress } from './disk/tls-socket.ts'
 export { readChain } from './examination/chain-reading.ts'
 export { type FrameContent, recordContent } from './examination/frame-content.ts'
 export type { LogKnowledge } from './examination/log-damage.ts'

@@ -194,8 +194,8 @@ const dial = async (state: State, member: string, context: BoardContext): Promis
   dialled.isUnderWay = true
   try {
     greet(state, await state.linked.transport.connect(member), member, context)
-  } catch {
-    send(context.self, 'notGreeted', { member, error: undefined })
+  } catch (error) {
+    send(context.self, 'notGreeted', { member, error })
   }
 }
 

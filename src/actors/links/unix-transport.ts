@@ -3,11 +3,9 @@
  * user connect.
  */
 import { join } from 'node:path'
-import { connectIn, type FolderSocket, listenIn } from '../../storage/index.ts'
-import type { ConnectionReader, LinkConnection, LinkTransport } from './link-transport.ts'
-
-/** The most connections at a time: of other members, and some that do not greet. */
-const connectionsMax = 256
+import { connectIn, listenIn } from '../../storage/index.ts'
+import type { LinkTransport } from './link-transport.ts'
+import { connectionsMax, SocketConnection } from './socket-connection.ts'
 
 /** The links of the member `member` whose cluster is in the folder `dir`. */
 export const unixTransport = (dir: string, member: string): LinkTransport => {
@@ -24,30 +22,5 @@ export const unixTransport = (dir: string, member: string): LinkTransport => {
       socket.unref()
       return new SocketConnection(socket)
     },
-  }
-}
-
-class SocketConnection implements LinkConnection {
-  readonly #socket: FolderSocket
-
-  constructor(socket: FolderSocket) {
-    this.#socket = socket
-  }
-
-  open(reader: ConnectionReader): void {
-    const socket = this.#socket
-    socket.on('data', (bytes: Buffer) => reader.bytes(bytes))
-    if (socket.closed) reader.ended()
-    else socket.on('close', () => reader.ended())
-  }
-
-  write(bytes: Buffer, taken: () => void): void {
-    this.#socket.write(bytes, (error) => {
-      if (!error) taken()
-    })
-  }
-
-  close(): void {
-    this.#socket.destroy()
   }
 }
