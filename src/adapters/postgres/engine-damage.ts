@@ -10,6 +10,7 @@ import {
   type EngineLog,
   type EnginePosition,
   refuseGap,
+  refuseTrimmed,
 } from '../../storage/index.ts'
 import { bytesIn, type Columns, type Database, numberIn } from './database.ts'
 import type { EngineLane } from './engine-lane.ts'
@@ -130,14 +131,6 @@ export const positionIn = (
   lsn: numberIn(row, `${prefix}lsn`),
   id: String(row[`${prefix}id`]),
 })
-
-/** @throws KeelsonError `BAD_CURSOR` */
-export const refuseTrimmed = (after: number, trimmed: number): void => {
-  if (after >= trimmed) return
-  throw new KeelsonError('BAD_CURSOR', `the log was trimmed up to lsn ${trimmed}`, {
-    details: { after, trimmed },
-  })
-}
 
 /** A group, as its row has it. */
 export const groupIn = (row: Columns): EngineGroup => ({

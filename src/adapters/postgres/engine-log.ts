@@ -14,27 +14,19 @@ import {
   type EngineReading,
   engineStart,
   isSamePosition,
+  lookPause,
   refuseBackwards,
   refuseGap,
   refuseOtherEpoch,
+  refuseTrimmed,
   refuseUncovered,
   withSnapshot,
 } from '../../storage/index.ts'
 import { type Columns, type Database, numberIn } from './database.ts'
-import {
-  damagedLog,
-  groupIn,
-  headIn,
-  positionIn,
-  refuseTrimmed,
-  rowOfHead,
-} from './engine-damage.ts'
+import { damagedLog, groupIn, headIn, positionIn, rowOfHead } from './engine-damage.ts'
 import type { EngineLane } from './engine-lane.ts'
 
 type Queries = Pick<Database, 'query'>
-
-/** How often a member that waits for a change looks, in ms. */
-export const lookMs = 100
 
 /** Groups that one statement reads at most, whatever their size. */
 const groupsMax = 1_000
@@ -126,19 +118,6 @@ export const postgresLog = (
     ...damagedLog({ writes, reads, numberOf }),
   }
 }
-
-/** Waits until it is time to look again. */
-export const lookPause = (clock: Clock, signal?: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    const cancel = clock.after(lookMs, () => end(), { holdsProcess: false })
-    const end = (): void => {
-      cancel()
-      signal?.removeEventListener('abort', end)
-      resolve()
-    }
-    signal?.addEventListener('abort', end)
-    if (signal?.aborted) end()
-  })
 
 /** Changes the head of a log until no other change comes between. Returns the number of the log. */
 const changedHead = async (

@@ -15,18 +15,19 @@ import {
 } from '../../check.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
-import type {
-  ClusterEngine,
-  Directory,
-  DirectoryView,
-  EngineLog,
-  EngineSession,
+import {
+  type ClusterEngine,
+  type Directory,
+  type DirectoryView,
+  type EngineLog,
+  type EngineSession,
+  lookPause,
 } from '../../storage/index.ts'
 import { clientOptions } from './client-options.ts'
 import { type Columns, type Database, numberIn } from './database.ts'
 import { postgresFiles } from './engine-files.ts'
 import { EngineLane } from './engine-lane.ts'
-import { lookPause, postgresLog } from './engine-log.ts'
+import { postgresLog } from './engine-log.ts'
 import { describedServer } from './pg-database.ts'
 import { schemaVersions } from './schema-versions.ts'
 

@@ -8,6 +8,7 @@
  * effect, may take effect later, or never. Every call may be repeated as it is. Appends
  * of one handle are carried out in the order in which they were made.
  */
+import type { Clock } from '../../clock.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 
 /** A place between two groups: the end of the group with this LSN, this epoch and this id. */
@@ -229,3 +230,27 @@ export const refuseBackwards = ({ after, end }: EngineGroup): void => {
   if (end.lsn <= after.lsn || end.epoch < after.epoch)
     throw invalidArgument('end', 'a position after `after`', { after, end })
 }
+
+/** Refuses to read frames that were trimmed. @throws KeelsonError `BAD_CURSOR` */
+export const refuseTrimmed = (after: number, trimmed: number): void => {
+  if (after >= trimmed) return
+  throw new KeelsonError('BAD_CURSOR', `the log was trimmed up to lsn ${trimmed}`, {
+    details: { after, trimmed },
+  })
+}
+
+/** How often a member that waits for a change looks, in ms. */
+const lookMs = 100
+
+/** Waits until it is time to look again, for engines that do not tell of changes. */
+export const lookPause = (clock: Clock, signal?: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const cancel = clock.after(lookMs, () => end(), { holdsProcess: false })
+    const end = (): void => {
+      cancel()
+      signal?.removeEventListener('abort', end)
+      resolve()
+    }
+    signal?.addEventListener('abort', end)
+    if (signal?.aborted) end()
+  })

@@ -1,0 +1,250 @@
+/**
+ * The connection of a member to NATS, in requests of JetStream's protocol. A request without an
+ * answer may have taken effect. Messages are read at the leader of a stream: a replica may be
+ * behind. It is apart from `nats.ts`, because the client is loaded here alone.
+ */
+import type { Msg, MsgHdrs, NatsConnection, NodeConnectionOptions } from '@nats-io/transport-node'
+import { KeelsonError, reasonText } from '../../errors.ts'
+
+/** A message of a stream. */
+export type StoredMessage = {
+  readonly subject: string
+  readonly seq: number
+  readonly bytes: Uint8Array
+  /** By the server's clock, in ms since 1970. */
+  readonly time: number
+}
+
+/** What a publication demands of the stream. */
+export type Expected = {
+  /** The sequence number of the last message. */
+  readonly last?: number
+  /** That of the last message of the same subject; 0 if there may be none. */
+  readonly lastOfSubject?: number
+}
+
+/** What the server says of a stream. */
+export type StreamInfo = {
+  readonly config: Readonly<Record<string, unknown>> & { readonly num_replicas: number }
+  readonly state: {
+    readonly first_seq: number
+    readonly subjects?: Readonly<Record<string, number>>
+  }
+  readonly cluster?: {
+    readonly leader?: string
+    readonly replicas?: readonly { readonly name: string }[]
+  }
+  readonly total?: number
+}
+
+type Answer = {
+  readonly error?: { readonly err_code?: number; readonly description?: string }
+}
+
+/** JetStream's numbers of errors. */
+const [noMessage, noStream, nameInUse] = [10037, 10059, 10058]
+
+/** A demand that the stream did not fulfil: it took no message. */
+const unfulfilled = [10070, 10071, 10164]
+
+/** A call without an answer, which may be repeated. */
+export const noAnswer = (text: string, cause?: unknown): KeelsonError =>
+  new KeelsonError('UNKNOWN_OUTCOME', `NATS gave no answer: ${text}`, { cause })
+
+/** Errors of the client that the same attempt meets again, until a person has mended something. */
+const namesForPeople = [
+  'AuthorizationError',
+  'UserAuthenticationExpiredError',
+  'PermissionViolationError',
+  'InvalidArgumentError',
+  'InvalidSubjectError',
+]
+
+const codesForPeople = /^(ERR_(TLS|SSL|OSSL|INVALID)_|CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_)/
+
+const troubleOf = (error: unknown): KeelsonError => {
+  for (let cause: unknown = error; cause; cause = Object(cause).cause) {
+    const { name, code } = Object(cause)
+    if (!namesForPeople.includes(name) && !codesForPeople.test(String(code))) continue
+    const details = { path: 'cluster.engine', found: reasonText(cause) }
+    const message = `NATS does not serve this member: ${reasonText(cause)}`
+    return new KeelsonError('CONFIG', message, { details, cause: error })
+  }
+  return noAnswer(reasonText(error), error)
+}
+
+/** The connection. It is made when it is needed, and again when the client has given it up. */
+export class NatsLink {
+  /** Grows with each connection, also when the client has made it again by itself. */
+  connections = 0
+  #opening: Promise<NatsConnection> | undefined
+  #isClosed = false
+  /** Ends the requests that are on their way. */
+  readonly #pending = new Set<(error: KeelsonError) => void>()
+  readonly #options: NodeConnectionOptions
+  readonly #answerMs: number
+
+  constructor(options: NodeConnectionOptions, answerMs: number) {
+    this.#options = options
+    this.#answerMs = answerMs
+  }
+
+  /** The name of the server, and the bytes that it takes in a message. */
+  async server(): Promise<{ readonly name: string; readonly maxBytes: number }> {
+    const { info } = await this.#opened()
+    if (!info) throw noAnswer('the connection is closed')
+    return { name: info.server_name, maxBytes: info.max_payload }
+  }
+
+  /** Asks JetStream. @throws KeelsonError `UNKNOWN_OUTCOME`, `CONFIG` */
+  async ask<T>(what: string, body: object = {}, forgiven: readonly number[] = []) {
+    const { data } = await this.#request(`$JS.API.${what}`, JSON.stringify(body))
+    const answer = answerIn<Answer>(data)
+    if (!answer.error) return answer as T
+    if (forgiven.includes(answer.error.err_code ?? 0)) return undefined
+    throw noAnswer(`${what}: ${answer.error.description}`)
+  }
+
+  /**
+   * Publishes a message. Resolves with its sequence number when the stream keeps it, and with
+   * `undefined` if the stream is not as expected: then it takes no effect.
+   */
+  async publish(
+    subject: string,
+    bytes: Uint8Array,
+    expected: Expected = {},
+  ): Promise<number | undefined> {
+    const { data } = await this.#request(subject, bytes, (headers) => {
+      const { last, lastOfSubject } = expected
+      if (last !== undefined) headers.set('Nats-Expected-Last-Sequence', String(last))
+      if (lastOfSubject !== undefined)
+        headers.set('Nats-Expected-Last-Subject-Sequence', String(lastOfSubject))
+    })
+    const { error, seq } = answerIn<Answer & { readonly seq: number }>(data)
+    if (!error) return seq
+    if (unfulfilled.includes(error.err_code ?? 0)) return undefined
+    throw noAnswer(`a message on ${subject}: ${error.description}`)
+  }
+
+  /** A message, by a query of `STREAM.MSG.GET`; `undefined` if it, or the stream, is not there. */
+  async message(stream: string, query: object): Promise<StoredMessage | undefined> {
+    const answer = await this.ask<{ readonly message: SentMessage }>(
+      `STREAM.MSG.GET.${stream}`,
+      query,
+      [noMessage, noStream],
+    )
+    if (!answer) return undefined
+    const { subject, seq, data = '', time } = answer.message
+    const { buffer, byteOffset, byteLength } = Buffer.from(data, 'base64')
+    return {
+      ...{ subject, seq, time: Date.parse(time) },
+      bytes: new Uint8Array(buffer, byteOffset, byteLength),
+    }
+  }
+
+  /** A stream; `undefined` if it is not there. */
+  info(stream: string, query: object = {}): Promise<StreamInfo | undefined> {
+    return this.ask<StreamInfo>(`STREAM.INFO.${stream}`, query, [noStream])
+  }
+
+  /** Makes a stream with so many replicas, or gives it more. */
+  async stream(name: string, subject: string, replicas: number, more: object = {}): Promise<void> {
+    const wanted = {
+      ...{ name, subjects: [subject], storage: 'file', retention: 'limits', discard: 'new' },
+      // Nothing here relies on a memory of past messages, which would cost the server room.
+      duplicate_window: 100_000_000,
+      num_replicas: Math.max(1, replicas),
+      ...more,
+    }
+    let found = await this.info(name)
+    if (!found) {
+      await this.ask(`STREAM.CREATE.${name}`, wanted, [nameInUse])
+      found = await this.info(name)
+    }
+    if (!found || found.config.num_replicas >= replicas) return
+    await this.ask(`STREAM.UPDATE.${name}`, { ...found.config, num_replicas: replicas })
+  }
+
+  /** Removes messages of a stream. */
+  async purge(stream: string, what: { readonly seq: number } | { readonly filter: string }) {
+    await this.ask(`STREAM.PURGE.${stream}`, what, [noStream])
+  }
+
+  /** Ends the connection, also during requests. Never rejects. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    for (const end of this.#pending) end(noAnswer('the session is closed'))
+    const connection = await this.#opening?.catch(() => undefined)
+    await connection?.close().catch(() => undefined)
+  }
+
+  async #request(subject: string, bytes: string | Uint8Array, put?: (headers: MsgHdrs) => void) {
+    const connection = await this.#opened()
+    const headers = put && (await loaded()).headers()
+    if (headers) put(headers)
+    if (this.#isClosed) throw noAnswer('the session is closed')
+    return new Promise<Msg>((resolve, reject) => {
+      this.#pending.add(reject)
+      connection
+        .request(subject, bytes, { timeout: this.#answerMs, ...(headers && { headers }) })
+        .then(resolve, (error: unknown) => reject(troubleOf(error)))
+        .finally(() => this.#pending.delete(reject))
+    })
+  }
+
+  async #opened(): Promise<NatsConnection> {
+    this.#opening ??= this.#connected()
+    const opening = this.#opening
+    const connection = await opening.catch((error: unknown) => {
+      if (this.#opening === opening) this.#opening = undefined
+      throw error
+    })
+    if (this.#isClosed) throw noAnswer('the session is closed')
+    if (!connection.isClosed()) return connection
+    if (this.#opening === opening) this.#opening = undefined
+    return this.#opened()
+  }
+
+  async #connected(): Promise<NatsConnection> {
+    const { connect } = await loaded()
+    const options = { name: 'keelson', timeout: this.#answerMs, reconnectTimeWait: 250 }
+    try {
+      const connection = await connect({ ...options, maxReconnectAttempts: -1, ...this.#options })
+      this.connections++
+      void this.#countAgain(connection)
+      if (this.#isClosed) await connection.close()
+      return connection
+    } catch (error) {
+      throw troubleOf(error)
+    }
+  }
+
+  async #countAgain(connection: NatsConnection): Promise<void> {
+    for await (const { type } of connection.status()) if (type === 'reconnect') this.connections++
+  }
+}
+
+type SentMessage = {
+  readonly subject: string
+  readonly seq: number
+  readonly data?: string
+  readonly time: string
+}
+
+const answerIn = <T>(bytes: Uint8Array): T => {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString())
+  } catch (error) {
+    throw noAnswer('its answer cannot be read', error)
+  }
+}
+
+/** @throws KeelsonError `CONFIG` if the package is not installed */
+const loaded = async () => {
+  try {
+    return await import('@nats-io/transport-node')
+  } catch (error) {
+    const message = `a package is missing, \`npm install @nats-io/transport-node\`: ${reasonText(error)}`
+    throw new KeelsonError('CONFIG', message, { cause: error })
+  }
+}

@@ -1,0 +1,134 @@
+/**
+ * `keelson/nats`: the engine of a cluster in NATS JetStream, through the package
+ * `@nats-io/transport-node`, which is not loaded before it is needed. A cluster has a stream for
+ * its directory, one for its files, and one for each log.
+ */
+import {
+  anything,
+  argument,
+  listOf,
+  noMore,
+  object,
+  oneOf,
+  optional,
+  or,
+  recordOf,
+  secret,
+  that,
+} from '../../check.ts'
+import { type Clock, systemClock } from '../../clock.ts'
+import { configError } from '../../errors.ts'
+import type { ClusterEngine, EngineSession } from '../../storage/index.ts'
+import { namesOf } from './names.ts'
+import { NatsDirectory } from './nats-directory.ts'
+import { NatsFiles } from './nats-files.ts'
+import { NatsLink } from './nats-link.ts'
+import { NatsLog } from './nats-log.ts'
+import { type NatsDurability, ServerProof } from './server-proof.ts'
+
+export type { NatsDurability } from './server-proof.ts'
+
+/** The options of `natsEngine`. */
+export type NatsEngineOptions = {
+  /** Addresses of servers of one cluster of NATS, as `nats://host:4222`. */
+  readonly servers: readonly string[]
+  /**
+   * The monitoring address of each server, as `http://host:8222`. There a server says whether it
+   * syncs before it acknowledges (`sync_interval: always`).
+   */
+  readonly monitors?: readonly string[]
+  /**
+   * What keeps an acknowledged message. `synced`, the default: the disks of a majority. A server
+   * that does not prove it is refused. `replicated`: a majority of servers, which may sync later.
+   */
+  readonly durability?: NatsDurability
+  /** Further options of `connect` of `@nats-io/transport-node`, such as `user`, `pass` or `tls`. */
+  readonly client?: Readonly<Record<string, unknown>>
+}
+
+const address = (protocols: RegExp, expected: string) =>
+  that<string>(
+    expected,
+    (found) => typeof found === 'string' && protocols.test(found) && URL.canParse(found),
+  )
+
+/** No refusal shows a text: it may have a password. */
+const engineOptions = secret(
+  object({
+    servers: listOf(
+      address(/^(nats|tls):\/\//, 'an address as nats://host:4222'),
+      'a list of addresses as nats://host:4222',
+    ),
+    monitors: or(
+      listOf(
+        address(/^https?:\/\//, 'an address as http://host:8222'),
+        'a list of addresses as http://host:8222',
+      ),
+      [],
+    ),
+    durability: or(oneOf('synced', 'replicated'), 'synced'),
+    client: optional(recordOf(anything)),
+  }),
+)
+
+/** The lease that limits how long a member waits for an answer, for those who have none. */
+const leaseMsDefault = 5_000
+
+/** The machines of one message at most, by the rule of JetStream: 5 replicas, 3 are a majority. */
+const copiesMax = 3
+
+/**
+ * The engine of a cluster on NATS JetStream, for `cluster.engine` of `start`. `copies` machines have
+ * what is acknowledged: a stream has `2 * copies - 1` replicas, and a majority of them answers.
+ * `docs/cluster-nats.md` says what the servers must be, and what was tried.
+ * @throws KeelsonError `INVALID_ARGUMENT`
+ */
+export const natsEngine = (options: NatsEngineOptions, ...surplus: []): ClusterEngine => {
+  noMore(surplus, 'natsEngine({ servers, … })')
+  const given = engineOptions(options, argument('', 'natsEngine'))
+  const { servers, durability } = given
+  const hosts = servers.map((server) => new URL(server).host).join(',')
+  return {
+    description: `nats ${hosts} (${durability})`,
+    open: async ({ cluster, copies, leaseMs = leaseMsDefault }) => {
+      if (copies > copiesMax) throw configError('cluster.copies', `at most ${copiesMax}`, copies)
+      const link = new NatsLink(
+        { ...given.client, servers: [...servers] },
+        Math.min(10_000, leaseMs),
+      )
+      const proof = new ServerProof(link, durability, given.monitors)
+      try {
+        return await opened({ cluster, link, proof, replicas: 2 * copies - 1 }, systemClock())
+      } catch (error) {
+        await link.close()
+        throw error
+      }
+    },
+  }
+}
+
+type Parts = {
+  readonly cluster: string
+  readonly link: NatsLink
+  readonly proof: ServerProof
+  readonly replicas: number
+}
+
+const opened = async (
+  { cluster, link, proof, replicas }: Parts,
+  clock: Clock,
+): Promise<EngineSession> => {
+  const names = namesOf(cluster)
+  const directory = new NatsDirectory(link, names.directory, clock)
+  const files = new NatsFiles(link, names.files, clock)
+  await directory.make(replicas)
+  await link.stream(names.files.stream, `${names.files.subject}.>`, replicas)
+  for (const { stream } of [names.directory, names.files]) await proof.require(stream)
+  await files.sweep(await directory.now())
+  return {
+    ...{ directory, files },
+    log: (log) => new NatsLog({ link, proof, name: names.log(log), replicas, clock }),
+    now: () => directory.now(),
+    close: () => link.close(),
+  }
+}
