@@ -32,7 +32,7 @@ export type StreamInfo = {
   }
   readonly cluster?: {
     readonly leader?: string
-    readonly replicas?: readonly { readonly name: string }[]
+    readonly replicas?: readonly { readonly name: string; readonly offline?: boolean }[]
   }
   readonly total?: number
 }
@@ -79,6 +79,7 @@ export class NatsLink {
   connections = 0
   #opening: Promise<NatsConnection> | undefined
   #isClosed = false
+  #known: KnownServer | undefined
   /** Ends the requests that are on their way. */
   readonly #pending = new Set<(error: KeelsonError) => void>()
   readonly #options: NodeConnectionOptions
@@ -89,11 +90,13 @@ export class NatsLink {
     this.#answerMs = answerMs
   }
 
-  /** The name of the server, and the bytes that it takes in a message. */
-  async server(): Promise<{ readonly name: string; readonly maxBytes: number }> {
+  /** The server that the link was connected to last, and the bytes that it takes in a message. */
+  async server(): Promise<KnownServer> {
     const { info } = await this.#opened()
-    if (!info) throw noAnswer('the connection is closed')
-    return { name: info.server_name, maxBytes: info.max_payload }
+    // While the client connects again, it knows none.
+    if (info) this.#known = { name: info.server_name, maxBytes: info.max_payload }
+    if (!this.#known) throw noAnswer('the connection was lost')
+    return this.#known
   }
 
   /** Asks JetStream. @throws KeelsonError `UNKNOWN_OUTCOME`, `CONFIG` */
@@ -223,6 +226,8 @@ export class NatsLink {
     for await (const { type } of connection.status()) if (type === 'reconnect') this.connections++
   }
 }
+
+type KnownServer = { readonly name: string; readonly maxBytes: number }
 
 type SentMessage = {
   readonly subject: string

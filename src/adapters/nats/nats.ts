@@ -92,13 +92,14 @@ export const natsEngine = (options: NatsEngineOptions, ...surplus: []): ClusterE
     description: `nats ${hosts} (${durability})`,
     open: async ({ cluster, copies, leaseMs = leaseMsDefault }) => {
       if (copies > copiesMax) throw configError('cluster.copies', `at most ${copiesMax}`, copies)
+      const clock = systemClock()
       const link = new NatsLink(
         { ...given.client, servers: [...servers] },
         Math.min(10_000, leaseMs),
       )
-      const proof = new ServerProof(link, durability, given.monitors)
+      const proof = new ServerProof(link, clock, given)
       try {
-        return await opened({ cluster, link, proof, replicas: 2 * copies - 1 }, systemClock())
+        return await opened({ cluster, link, proof, replicas: 2 * copies - 1 }, clock)
       } catch (error) {
         await link.close()
         throw error

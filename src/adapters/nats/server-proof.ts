@@ -3,7 +3,8 @@
  * files every two minutes. It says only at its monitoring address whether it syncs before each
  * acknowledgement. It is apart from `nats.ts`, because the ground of every promise is judged here.
  */
-import { KeelsonError, reasonText } from '../../errors.ts'
+import type { Clock } from '../../clock.ts'
+import { KeelsonError } from '../../errors.ts'
 import { type NatsLink, noAnswer, type StreamInfo } from './nats-link.ts'
 
 /** What keeps an acknowledged message: the disks of a majority, or a majority of servers. */
@@ -16,13 +17,12 @@ export type ServerStatus = {
   readonly jetstream?: { readonly config?: { readonly sync_always?: boolean } }
 }
 
-/** The servers that keep a stream, by their names. */
-export const serversOf = ({ cluster }: StreamInfo, connected: string): readonly string[] =>
-  cluster
-    ? [...(cluster.leader ? [cluster.leader] : []), ...(cluster.replicas ?? []).map(namedBy)]
-    : [connected]
-
-const namedBy = ({ name }: { readonly name: string }): string => name
+/** The servers that keep a stream now, by their names. One that is away acknowledges nothing. */
+export const serversOf = ({ cluster }: StreamInfo, connected: string): readonly string[] => {
+  if (!cluster) return [connected]
+  const replicas = (cluster.replicas ?? []).filter(({ offline }) => offline !== true)
+  return [...(cluster.leader ? [cluster.leader] : []), ...replicas.map(({ name }) => name)]
+}
 
 /** Before this version a new leader answered before it had applied its log (nats-server #6485). */
 const [leastMajor, leastMinor] = [2, 11]
@@ -45,16 +45,21 @@ export const doubtAbout = (
   return undefined
 }
 
+/** How long a proof counts that a server was away for, in ms. */
+const partialMs = 10_000
+
 /** The proofs of the streams of a session. */
 export class ServerProof {
-  /** The connection that a stream was proven on. */
-  readonly #proven = new Map<string, number>()
+  /** The connection that a stream was proven on, and until when that counts. */
+  readonly #proven = new Map<string, { readonly connections: number; readonly until: number }>()
   readonly #link: NatsLink
+  readonly #clock: Clock
   readonly #durability: NatsDurability
   readonly #monitors: readonly string[]
 
-  constructor(link: NatsLink, durability: NatsDurability, monitors: readonly string[]) {
+  constructor(link: NatsLink, clock: Clock, { durability, monitors }: ProofOptions) {
     this.#link = link
+    this.#clock = clock
     this.#durability = durability
     this.#monitors = monitors
   }
@@ -66,27 +71,42 @@ export class ServerProof {
   async require(stream: string): Promise<void> {
     if (this.#durability === 'replicated') return
     const { connections } = this.#link
-    if (this.#proven.get(stream) === connections) return
+    const now = this.#clock.monotonic()
+    const proven = this.#proven.get(stream)
+    if (proven?.connections === connections && now < proven.until) return
     const [info, { name }] = await Promise.all([this.#link.info(stream), this.#link.server()])
     if (!info) return
     const told = await Promise.all(this.#monitors.map(statusAt))
-    const doubt = doubtAbout(serversOf(info, name), told)
-    if (doubt !== undefined)
-      throw new KeelsonError('CONFIG', `the server may lose what it acknowledges: ${doubt}`, {
-        details: { path: 'cluster.engine', expected: 'sync_interval: always', found: doubt },
-      })
-    this.#proven.set(stream, connections)
+    const statuses = told.filter((status) => status !== undefined)
+    const servers = serversOf(info, name)
+    const doubt = doubtAbout(servers, statuses)
+    if (doubt !== undefined) throw refusal(doubt, statuses.length < told.length)
+    const isWhole = servers.length >= info.config.num_replicas
+    const until = isWhole ? Number.POSITIVE_INFINITY : now + partialMs
+    this.#proven.set(stream, { connections, until })
   }
 }
 
-/** A monitoring address that is away is not decided: its server may be the one that counts. */
-const statusAt = async (monitor: string): Promise<ServerStatus> => {
+type ProofOptions = {
+  readonly durability: NatsDurability
+  readonly monitors: readonly string[]
+}
+
+/** `isOpen`: a monitoring address was away, and may say otherwise when it is back. */
+const refusal = (doubt: string, isOpen: boolean): KeelsonError => {
+  const message = `the server may lose what it acknowledges: ${doubt}`
+  if (isOpen) return noAnswer(message)
+  const details = { path: 'cluster.engine', expected: 'sync_interval: always', found: doubt }
+  return new KeelsonError('CONFIG', message, { details })
+}
+
+/** What the server at a monitoring address says; `undefined` if it is away. */
+const statusAt = async (monitor: string): Promise<ServerStatus | undefined> => {
   try {
-    const answer = await fetch(new URL('varz', `${monitor.replace(/\/+$/, '')}/`), {
-      signal: AbortSignal.timeout(5_000),
-    })
+    const signal = AbortSignal.timeout(5_000)
+    const answer = await fetch(`${monitor.replace(/\/+$/, '')}/varz`, { signal })
     return (await answer.json()) as ServerStatus
-  } catch (error) {
-    throw noAnswer(`the monitoring address ${new URL(monitor).host}: ${reasonText(error)}`, error)
+  } catch {
+    return undefined
   }
 }

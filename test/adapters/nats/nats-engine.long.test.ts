@@ -1,19 +1,32 @@
-/** The engine in NATS JetStream: the contract of engines on a real server, and what a restart of it keeps. */
+/**
+ * The engine in NATS JetStream: the contract of engines on a real server, one that restarts, a stream whose end was replaced,
+ * and servers that prove nothing.
+ */
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { natsEngine } from '../../../src/adapters/nats/nats.ts'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { namesOf } from '../../../src/adapters/nats/names.ts'
+import { type NatsEngineOptions, natsEngine } from '../../../src/adapters/nats/nats.ts'
+import { NatsLink } from '../../../src/adapters/nats/nats-link.ts'
+import { type EngineLog, engineStart } from '../../../src/storage/index.ts'
 import { engineContract } from '../../contracts/cluster-engine.contract.ts'
+import { groupBehind, outcomeOf, textsOf } from '../../contracts/engine-log.contract.ts'
 import { lacks } from '../../support/lacks.ts'
+import { thorough } from '../../support/tier.ts'
 import { freePort, NatsRelay, NatsServer, noNats } from '../../support/worlds/nats-server.ts'
 
 describe.skipIf(lacks(noNats()))('an engine in NATS', () => {
-  let [dir, server, relay]: [string, NatsServer, NatsRelay] = [] as never
-  const engineAt = (url: string) => natsEngine({ servers: [url], durability: 'replicated' })
+  let [dir, server, relay, monitor]: [string, NatsServer, NatsRelay, string] = [] as never
+  const engineAt = (url: string, more: Partial<NatsEngineOptions> = {}) =>
+    natsEngine({ servers: [url], durability: 'replicated', ...more })
   beforeAll(async () => {
     dir = mkdtempSync(join(tmpdir(), 'keelson-'))
-    server = new NatsServer(join(dir, 'server'), await freePort())
+    const port = await freePort()
+    monitor = `http://127.0.0.1:${port}`
+    server = new NatsServer(join(dir, 'server'), await freePort(), `http: "127.0.0.1:${port}"`)
     await server.start()
     relay = new NatsRelay(server)
     await relay.listen()
@@ -31,5 +44,89 @@ describe.skipIf(lacks(noNats()))('an engine in NATS', () => {
       return { session, loseNext: () => relay.loseNext() }
     },
   }))
-  test('x', () => expect(1).toBe(1))
+
+  /** A member of a cluster of its own, whose log has epoch 1. */
+  const owner = async (cluster: string) => {
+    const session = await engineAt(server.url).open({ cluster, copies: 1, leaseMs: 1_000 })
+    onTestFinished(() => session.close())
+    const log = session.log('0')
+    await log.create('log')
+    const claim = groupBehind(engineStart, 'epoch', { epoch: 1 })
+    await log.append(claim)
+    return { session, log, claim }
+  }
+
+  const appended = async (log: EngineLog, group: Parameters<EngineLog['append']>[0]) => {
+    let outcome = 'UNKNOWN_OUTCOME'
+    while (outcome === 'UNKNOWN_OUTCOME') outcome = await outcomeOf(log.append(group))
+    return outcome
+  }
+
+  test('that is killed and started again has each acknowledged group once, and its owner goes on', async () => {
+    const { log, claim } = await owner('killed')
+    const texts = ['epoch']
+    let at = claim.end
+    for (let round = thorough(3, 30); round > 0; round--) {
+      for (const isDuring of [false, true]) {
+        const group = groupBehind(at, `${round} ${isDuring}`)
+        const outcome = appended(log, group)
+        if (!isDuring) await outcome
+        await server.kill()
+        await server.start()
+        expect(await outcome).toBe('ok')
+        texts.push(`${round} ${isDuring}`)
+        at = group.end
+      }
+    }
+
+    expect(await textsOf(log)).toEqual(texts)
+  }, 120_000)
+
+  test('whose stream lost its end takes nothing of an owner that has not seen it, also at the same number', async () => {
+    const { session, log, claim } = await owner('replaced')
+    const lost = groupBehind(claim.end, 'lost')
+    await log.append(lost)
+    // The stream begins anew without the group, and an intruder takes the number that the group had.
+    const { stream, subject } = namesOf('replaced').log('0')
+    const link = new NatsLink({ servers: [server.url] }, 1_000)
+    onTestFinished(() => link.close())
+    await link.ask(`STREAM.DELETE.${stream}`)
+    const other = await engineAt(server.url).open({ cluster: 'replaced', copies: 1 })
+    onTestFinished(() => other.close())
+    const intruder = other.log('0')
+    await intruder.create('log')
+    await intruder.append(claim)
+    const end = groupBehind(claim.end, 'epoch 2', { epoch: 2 })
+    await intruder.append(end)
+    const last = await link.message(stream, { last_by_subj: `${subject}.*` })
+    expect(last?.seq).toBe(3)
+
+    const outcome = await outcomeOf(log.append(groupBehind(lost.end, 'next')))
+
+    expect(outcome).toBe('FENCED')
+    expect(await textsOf(session.log('0'))).toEqual(['epoch', 'epoch 2'])
+  })
+
+  test('is refused without a proof that it syncs before it acknowledges', async () => {
+    const open = (more: Partial<NatsEngineOptions>) =>
+      engineAt(server.url, { durability: 'synced', ...more }).open({ cluster: 'c', copies: 1 })
+    const away = `http://127.0.0.1:${await freePort()}`
+    const proof = createServer((_, answer) =>
+      answer.end('{"server_name":"one","jetstream":{"config":{"sync_always":true}}}'),
+    ).listen(0, '127.0.0.1')
+    await once(proof, 'listening')
+    const proven = `http://127.0.0.1:${(proof.address() as { port: number }).port}/`
+
+    expect(await outcomeOf(open({}))).toBe('CONFIG')
+    expect(await outcomeOf(open({ monitors: [monitor] }))).toBe('CONFIG')
+    expect(await outcomeOf(open({ monitors: [away] }))).toBe('UNKNOWN_OUTCOME')
+    const session = await open({ monitors: [proven] })
+
+    expect(await outcomeOf(session.log('0').create('log'))).toBe('ok')
+    await session.close()
+    proof.close()
+    // A server that is not there may come back; one that refuses the password will not.
+    const gone = engineAt(`nats://127.0.0.1:${await freePort()}`)
+    expect(await outcomeOf(gone.open({ cluster: 'c', copies: 1 }))).toBe('UNKNOWN_OUTCOME')
+  })
 })
