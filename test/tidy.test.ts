@@ -69,6 +69,7 @@ const doors: Record<string, readonly string[]> = {
   'abstract-level': ['src/adapters/level/level.ts'],
   // The package's own entry, so that it loads `pg` only where it is wanted.
   'keelson/postgres': ['src/inspect/folder/restore-command.ts'],
+  '@nats-io/transport-node': ['src/adapters/nats/nats-link.ts'],
   pg: ['src/adapters/postgres/pg-database.ts'],
   'pg-copy-streams': ['src/adapters/postgres/pg-database.ts'],
   '@electric-sql/pglite': ['src/adapters/postgres/pglite-database.ts'],
@@ -117,6 +118,7 @@ const entryPoints = [
   'src/inspect/page-server/observer.ts',
   'src/adapters/level/level.ts',
   'src/adapters/otel/otel.ts',
+  'src/adapters/nats/nats.ts',
   'src/adapters/postgres/postgres.ts',
   // No user can reach it yet: `start` has no option for several members.
   'src/adapters/postgres/postgres-engine.ts',

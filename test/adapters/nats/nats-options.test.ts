@@ -52,7 +52,12 @@ describe('a server is believed', () => {
   })
 
   test('beside replicas only from 2.11 on', () => {
-    expect(doubtAbout(['a', 'b'], ['a', 'b'].map((name) => status(name)))).toBeUndefined()
+    expect(
+      doubtAbout(
+        ['a', 'b'],
+        ['a', 'b'].map((name) => status(name)),
+      ),
+    ).toBeUndefined()
     expect(doubtAbout(['a', 'b'], [status('a'), status('b', '2.10.27')])).toContain('2.11')
     expect(doubtAbout(['a'], [status('a', '2.10.27')])).toBeUndefined()
   })

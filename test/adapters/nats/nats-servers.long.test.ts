@@ -1,0 +1,88 @@
+/** The engine on three NATS servers, whose streams have three replicas: the contract, and a leader that is killed. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { namesOf } from '../../../src/adapters/nats/names.ts'
+import { natsEngine } from '../../../src/adapters/nats/nats.ts'
+import { NatsLink } from '../../../src/adapters/nats/nats-link.ts'
+import { type ClusterEngine, engineStart } from '../../../src/storage/index.ts'
+import { engineContract } from '../../contracts/cluster-engine.contract.ts'
+import { groupBehind, outcomeOf, textsOf } from '../../contracts/engine-log.contract.ts'
+import { lacks } from '../../support/lacks.ts'
+import { thorough, triesAll } from '../../support/tier.ts'
+import { freePort, NatsRelay, NatsServer, noNats } from '../../support/worlds/nats-server.ts'
+
+describe.skipIf(lacks(noNats()))('an engine on three NATS servers', () => {
+  let [dir, servers, relay]: [string, NatsServer[], NatsRelay] = ['', [], undefined as never]
+  beforeAll(async () => {
+    dir = mkdtempSync(join(tmpdir(), 'keelson-'))
+    const routes = [await freePort(), await freePort(), await freePort()]
+    const known = routes.map((port) => `nats://127.0.0.1:${port}`).join(', ')
+    for (const [at, port] of routes.entries()) {
+      const cluster = `cluster { name: c, listen: "127.0.0.1:${port}", routes: [${known}] }`
+      servers.push(new NatsServer(join(dir, `${at}`), await freePort(), cluster, `s${at}`))
+    }
+    await Promise.all(servers.map((server) => server.start()))
+    relay = new NatsRelay(servers[0] as NatsServer)
+    await relay.listen()
+    // They have a leader once a stream can be made.
+    while ((await outcomeOf(open('first'))) !== 'ok');
+  }, 60_000)
+  afterAll(async () => {
+    relay.close()
+    await Promise.all(servers.map((server) => server.stop()))
+    rmSync(dir, { recursive: true, force: true })
+  })
+
+  const engineAt = (urls: readonly string[]): ClusterEngine => {
+    const engine = natsEngine({ servers: urls, durability: 'replicated' })
+    const { description } = engine
+    return { description, open: (options) => engine.open({ ...options, copies: 2 }) }
+  }
+  const open = (cluster: string) =>
+    engineAt(servers.map(({ url }) => url)).open({ cluster, copies: 2, leaseMs: 2_000 })
+
+  // Each claim makes streams of three replicas, which takes a second.
+  if (triesAll)
+    engineContract(() => ({
+      engine: engineAt(servers.map(({ url }) => url)),
+      lossy: async (cluster) => {
+        const session = await engineAt([relay.url]).open({ cluster, copies: 2, leaseMs: 2_000 })
+        return { session, loseNext: () => relay.loseNext() }
+      },
+    }))
+
+  test('whose leaders are killed has each acknowledged group once, and an intruder stops the owner', async () => {
+    const session = await open('killed')
+    onTestFinished(() => session.close())
+    const link = new NatsLink({ servers: servers.map(({ url }) => url) }, 2_000)
+    onTestFinished(() => link.close())
+    const { stream } = namesOf('killed').log('0')
+    const log = session.log('0')
+    while ((await outcomeOf(log.create('log'))) !== 'ok');
+    const texts: string[] = []
+    let at = engineStart
+    for (let round = 0; round < thorough(2, 10); round++) {
+      const leader = (await link.info(stream))?.cluster?.leader
+      const killed = servers.find(({ name }) => name === leader)
+      for (let count = 0; count < 20; count++) {
+        const group = groupBehind(at, `${round}-${count}`, { epoch: 1 })
+        const appended = outcomeOf(log.append(group))
+        if (count === 10) await killed?.kill()
+        let outcome = await appended
+        while (outcome === 'UNKNOWN_OUTCOME') outcome = await outcomeOf(log.append(group))
+        expect(outcome).toBe('ok')
+        texts.push(`${round}-${count}`)
+        at = group.end
+      }
+      await killed?.start()
+    }
+    expect(await textsOf(log)).toEqual(texts)
+
+    const other = await open('killed')
+    onTestFinished(() => other.close())
+    await other.log('0').append(groupBehind(at, 'epoch 2', { epoch: 2 }))
+    expect(await outcomeOf(log.append(groupBehind(at, 'late')))).toBe('FENCED')
+  }, 180_000)
+})
