@@ -6,7 +6,7 @@
 import type { EngineGroup, EngineHead } from '../../storage/index.ts'
 import type { StoredMessage } from './nats-link.ts'
 
-/** What a message of a log is. */
+/** A message of a log. */
 export type LogMessage = {
   readonly head: EngineHead
   /**
@@ -43,7 +43,7 @@ export const decodeMessage = ({
   }
 }
 
-/** The messages of a group behind `head`, each of at most `partBytes` bytes of it. */
+/** The messages of a group that follows `head`, each with `partBytes` bytes of it at most. */
 export const messagesOf = (
   head: EngineHead,
   { after, end, provenLsn, bytes }: EngineGroup,

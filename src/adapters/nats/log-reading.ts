@@ -11,7 +11,7 @@ import type { NatsLink } from './nats-link.ts'
 /** Messages that are asked for at once. */
 const window = 16
 
-/** Where the group with an LSN is, and what is behind an LSN. */
+/** Finds and reads the messages of a log. */
 export class LogReading {
   /** The sequence number to read on from after an LSN. */
   #next = { lsn: -1, seq: 0 }
@@ -39,7 +39,7 @@ export class LogReading {
 
   /**
    * The first message up to `last` whose head is beyond the LSN `after`: in a sound log it is the
-   * last part of the first group behind `after`.
+   * last part of the first group after it.
    */
   async firstBeyond(after: number, last: number): Promise<PlacedMessage | undefined> {
     let found: PlacedMessage | undefined
@@ -55,7 +55,7 @@ export class LogReading {
     return found
   }
 
-  /** Groups behind the LSN `after`, at least one if there is any, then up to `maxBytes`. */
+  /** Groups after the LSN `after`, at least one if there is any, then up to `maxBytes`. */
   async groups(after: number, last: number, maxBytes: number): Promise<readonly EngineGroup[]> {
     const groups: EngineGroup[] = []
     let before: PlacedMessage[] = []
@@ -76,7 +76,7 @@ export class LogReading {
     return groups
   }
 
-  /** The sequence number of the first message that a group behind `after` is made of. */
+  /** The sequence number of the first part of the first group after the LSN `after`. */
   async #startAfter(after: number, last: number): Promise<number> {
     if (this.#next.lsn === after) return this.#next.seq
     const found = await this.firstBeyond(after, last)

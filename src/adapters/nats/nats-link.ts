@@ -1,7 +1,7 @@
 /**
  * The connection of a member to NATS, in requests of JetStream's protocol. A request without an
- * answer may have taken effect. Messages are read at the leader of a stream: a replica may be
- * behind. It is apart from `nats.ts`, because the client is loaded here alone.
+ * answer may have taken effect. Messages are read at the leader of a stream: a replica may
+ * lack the last ones. It is apart from `nats.ts`, because the client is loaded here alone.
  */
 import type { Msg, MsgHdrs, NatsConnection, NodeConnectionOptions } from '@nats-io/transport-node'
 import { KeelsonError, reasonText } from '../../errors.ts'
@@ -15,7 +15,7 @@ export type StoredMessage = {
   readonly time: number
 }
 
-/** What a publication demands of the stream. */
+/** The demands of a publication on the stream. */
 export type Expected = {
   /** The sequence number of the last message. */
   readonly last?: number
@@ -23,7 +23,7 @@ export type Expected = {
   readonly lastOfSubject?: number
 }
 
-/** What the server says of a stream. */
+/** A stream, as the server describes it. */
 export type StreamInfo = {
   readonly config: Readonly<Record<string, unknown>> & { readonly num_replicas: number }
   readonly state: {

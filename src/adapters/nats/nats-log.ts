@@ -2,7 +2,7 @@
  * A shared log in a stream of JetStream. The fence: each message demands that the last message of
  * the stream is the one that its writer knows, by its sequence number, and that it is on the
  * writer's own subject. The number alone would not do: a writer whose message was lost would write
- * behind another one in its place. The id of the last message, which NATS can compare too, is
+ * after another one in its place. The id of the last message, which NATS can compare too, is
  * forgotten by a server that restarts (nats-server #8564). Each refusal is proven by a message, as
  * a leader that has been replaced shows an old head, and can write nothing. One message of a handle
  * is in flight. It is apart from `nats.ts`, because the safety of a log rests on that demand.
@@ -39,7 +39,7 @@ const surveyedBytes = 8 * 1024 * 1024
 /** How often a change is tried that others come before. */
 const triesMax = 20
 
-/** What a log needs. */
+/** The parts that a log works with. */
 export type LogParts = {
   readonly link: NatsLink
   readonly proof: ServerProof
@@ -50,7 +50,7 @@ export type LogParts = {
 
 type Tail = Pick<PlacedMessage, 'seq' | 'subject' | 'head'>
 
-/** What to write behind a head, or the refusal that is proven by a note. */
+/** Messages to write after a head. With a refusal they are the note that proves it. */
 type Change = { readonly messages: readonly LogMessage[]; readonly refusal?: KeelsonError }
 
 const noteOf = (head: EngineHead): LogMessage => ({ head, bytes: new Uint8Array() })
@@ -60,7 +60,7 @@ const noLog = ({ stream }: StreamName): KeelsonError =>
 
 /** A log of a cluster. */
 export class NatsLog implements EngineLog {
-  /** The last message, as this handle has written it. Another one may be behind it. */
+  /** The last message, as this handle has written it. Others may have written since. */
   #tail: Tail | undefined
   /** The subject that nobody else writes to. Another one as soon as others have written. */
   #subject: string | undefined
@@ -77,7 +77,7 @@ export class NatsLog implements EngineLog {
     return this.#inTurn(async () => {
       const { link, name, replicas } = this.#parts
       await link.stream(name.stream, `${name.subject}.*`, replicas)
-      await this.#parts.proof.require(name.stream)
+      await this.#parts.proof.prove(name.stream)
       const trimmed = { lsn: 0, mark: '' }
       const empty = { logId, end: engineStart, trimmed, snapshots: [], features: 0 }
       this.#tail = await this.#reading.last()
@@ -182,7 +182,7 @@ export class NatsLog implements EngineLog {
   #change(decide: (head: EngineHead, seq: number) => Promise<Change>): Promise<Tail> {
     return this.#inTurn(async () => {
       const { link, proof, name, clock } = this.#parts
-      await proof.require(name.stream)
+      await proof.prove(name.stream)
       for (let tries = 0; tries < triesMax; tries++) {
         const tail: Tail = this.#tail ?? (await this.#shown())
         const { messages, refusal } = await decide(tail.head, tail.seq)
@@ -196,7 +196,7 @@ export class NatsLog implements EngineLog {
     })
   }
 
-  /** Writes messages directly behind `tail`; `undefined` if it is not the last one. */
+  /** Writes messages directly after `tail`; `undefined` if it is not the last one. */
   async #put(tail: Tail, messages: readonly LogMessage[]): Promise<Tail | undefined> {
     const { link, name, clock } = this.#parts
     // Until there is an answer, nothing is known of the end of the stream.
@@ -233,7 +233,7 @@ export class NatsLog implements EngineLog {
     await this.#parts.link.purge(this.#parts.name.stream, { seq })
   }
 
-  /** Removes the messages before `last` behind the group that ends at `lsn`. */
+  /** Removes the messages between the group that ends at `lsn` and the message `last`. */
   async #cut(lsn: number, last: number): Promise<void> {
     const { link, name } = this.#parts
     const first = (await link.info(name.stream))?.state.first_seq ?? last

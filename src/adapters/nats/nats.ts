@@ -38,8 +38,8 @@ export type NatsEngineOptions = {
    */
   readonly monitors?: readonly string[]
   /**
-   * What keeps an acknowledged message. `synced`, the default: the disks of a majority. A server
-   * that does not prove it is refused. `replicated`: a majority of servers, which may sync later.
+   * `synced`, the default: an acknowledged message is on the disks of a majority. A server that does
+   * not prove it is refused. `replicated`: a majority has it, and may sync it later.
    */
   readonly durability?: NatsDurability
   /** Further options of `connect` of `@nats-io/transport-node`, such as `user`, `pass` or `tls`. */
@@ -124,7 +124,7 @@ const opened = async (
   const files = new NatsFiles(link, names.files, clock)
   await directory.make(replicas)
   await link.stream(names.files.stream, `${names.files.subject}.>`, replicas)
-  for (const { stream } of [names.directory, names.files]) await proof.require(stream)
+  for (const { stream } of [names.directory, names.files]) await proof.prove(stream)
   await files.sweep(await directory.now())
   return {
     ...{ directory, files },

@@ -7,10 +7,10 @@ import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import { type NatsLink, noAnswer, type StreamInfo } from './nats-link.ts'
 
-/** What keeps an acknowledged message: the disks of a majority, or a majority of servers. */
+/** An acknowledged message is on the disks of a majority, or with a majority that may sync later. */
 export type NatsDurability = 'synced' | 'replicated'
 
-/** What a server says of itself at `/varz`. */
+/** The answer of a server at `/varz`. */
 export type ServerStatus = {
   readonly server_name?: string
   readonly version?: string
@@ -68,7 +68,7 @@ export class ServerProof {
    * Refuses a stream that may lose what it acknowledges. Asks again after each new connection.
    * @throws KeelsonError `CONFIG`; `UNKNOWN_OUTCOME` if a server does not say
    */
-  async require(stream: string): Promise<void> {
+  async prove(stream: string): Promise<void> {
     if (this.#durability === 'replicated') return
     const { connections } = this.#link
     const now = this.#clock.monotonic()
@@ -100,7 +100,7 @@ const refusal = (doubt: string, isOpen: boolean): KeelsonError => {
   return new KeelsonError('CONFIG', message, { details })
 }
 
-/** What the server at a monitoring address says; `undefined` if it is away. */
+/** The answer at a monitoring address; `undefined` if there is none. */
 const statusAt = async (monitor: string): Promise<ServerStatus | undefined> => {
   try {
     const signal = AbortSignal.timeout(5_000)

@@ -14,7 +14,7 @@ const identifier = that<string>(
   (found) => typeof found === 'string' && /^[A-Za-z0-9_.-]{1,64}$/.test(found),
 )
 
-const madeEngine = that<ClusterEngine | FolderEngine>('what postgresEngine made', (found) => {
+const madeEngine = that<ClusterEngine | FolderEngine>('what postgresEngine or natsEngine made', (found) => {
   if (isFolderEngine(Object(found))) return true
   const { description, open, read } = Object(found)
   // A replica has `read`, too.
@@ -26,7 +26,7 @@ const clusterOptions = {
   name: identifier,
   /** The name of this member. Two processes with one name exclude each other. */
   member: identifier,
-  /** It keeps the logs: `postgresEngine` of `keelson/postgres`. */
+  /** It keeps the logs: `postgresEngine` of `keelson/postgres`, `natsEngine` of `keelson/nats`. */
   engine: madeEngine,
   /**
    * How many machines must have what is acknowledged, the same for all members. From 2 on, the
