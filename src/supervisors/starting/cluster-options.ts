@@ -14,12 +14,15 @@ const identifier = that<string>(
   (found) => typeof found === 'string' && /^[A-Za-z0-9_.-]{1,64}$/.test(found),
 )
 
-const madeEngine = that<ClusterEngine | FolderEngine>('what postgresEngine or natsEngine made', (found) => {
-  if (isFolderEngine(Object(found))) return true
-  const { description, open, read } = Object(found)
-  // A replica has `read`, too.
-  return typeof description === 'string' && typeof open === 'function' && read === undefined
-})
+const madeEngine = that<ClusterEngine | FolderEngine>(
+  'what postgresEngine or natsEngine made',
+  (found) => {
+    if (isFolderEngine(Object(found))) return true
+    const { description, open, read } = Object(found)
+    // A replica has `read`, too.
+    return typeof description === 'string' && typeof open === 'function' && read === undefined
+  },
+)
 
 const clusterOptions = {
   /** The name of the instance in the engine, the same for all its members. */
