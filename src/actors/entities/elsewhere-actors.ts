@@ -134,11 +134,11 @@ export class ElsewhereActors implements Elsewhere {
     this.#forgets.get(id)?.()
     const { self } = context as AnyContext
     const above = processOf({ self })
+    if (above.kind === 'dynamic_supervisor') return { ok: false, reason: noPlace(id) }
     this.#begun.set(id, { shard, spec, above: self as Begun['above'] })
     if (!isElsewhere(shard)) return undefined
     const { system } = this.#entities
     const { names } = kernelOf(system)
-    if (above.kind === 'dynamic_supervisor') return { ok: false, reason: notHere(id, shard) }
     const there = addressOf<Process>(this.#owners.refOf(shard.index, entity)).directory
     const end = names.lead(id, leadOf(shard, there, names, id), above)
     const unlisten = this.#owners.onMoved((moved) => {
@@ -286,10 +286,11 @@ const leadOf = (shard: ActorShard, there: Names, names: Kernel['names'], id: str
     isElsewhere(shard) ? there.awaitHolder(name, ms, signal) : names.awaitHere(id, ms, signal),
 })
 
-const notHere = (id: string, { index }: ActorShard): KeelsonError =>
-  new KeelsonError('ELSEWHERE', `${id} is a durable worker of shard ${index}: start it there`, {
-    details: { shard: index },
-  })
+const noPlace = (id: string): KeelsonError =>
+  new KeelsonError(
+    'INVALID_ARGUMENT',
+    `${id}: with members a durable worker is a part of the tree, which starts it where its shard is; what is started at run time is an entity`,
+  )
 
 /** Starts a worker whose shard has come. Never rejects. */
 const startHere = async (

@@ -83,8 +83,8 @@ export interface Elsewhere {
   ): Ref<M> | undefined
   /**
    * Leads the name of a durable worker to the member that has its shard, and starts it below its
-   * supervisor when the shard comes here. A dynamic supervisor keeps no child for later: it gets
-   * `ELSEWHERE`. `undefined`: the shard is here.
+   * supervisor when the shard comes here. A dynamic supervisor starts none, wherever the shard is: it
+   * would not be there at the next owner. `undefined`: the shard is here.
    */
   leads(id: string, context: ChildContext, spec: ChildSpec): StartResult<unknown> | undefined
   /**

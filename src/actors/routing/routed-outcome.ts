@@ -24,13 +24,17 @@ export const mayReadAgain = (error: KeelsonError): boolean =>
 export const mayWriteAgain =
   (whenFull: 'wait' | 'refuse') =>
   (error: KeelsonError): boolean =>
-    undone.includes(error.code) ||
+    isUndone(error) ||
     isOwnerless(error) ||
     // With a state, the journal refuses the entry.
     (error.code === 'BUSY' && whenFull === 'wait' && error.details.state === undefined)
 
+/** With a position the write is done, and what failed is the reading of its answer. */
+const isUndone = ({ code, details }: KeelsonError): boolean =>
+  undone.includes(code) && details.position === undefined
+
 const isOwnerless = ({ code, details }: KeelsonError): boolean =>
-  code === 'SHARD_DOWN' && details.state === 'elsewhere'
+  code === 'SHARD_DOWN' && details.state === 'elsewhere' && details.position === undefined
 
 /** A failure that says no owner has answered; `undefined`: it is the answer of the owner. */
 export const unlessOwned = (error: unknown): KeelsonError | undefined =>
@@ -61,7 +65,7 @@ export const writeFailure = (error: unknown, shard: number): unknown => {
   // One with a position is of a write that waited for more than its own shard.
   if (code === 'EXITED' || (code === 'TIMEOUT' && details.position === undefined))
     return unknownWrite(shard, error)
-  if (!undone.includes(code)) return error
+  if (!isUndone(error)) return error
   return new KeelsonError('NOT_SUBMITTED', `no owner of shard ${shard} took the write in time`, {
     details: { shard },
     cause: error,

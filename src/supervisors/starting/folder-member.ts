@@ -187,6 +187,30 @@ const make = async (
 /** A member gets shards of others when it has been ready for so long, in ms: it may end at once again. */
 const steadyMs = 2_000
 
+/** So many shards of members that have ended are opened at a time. */
+const openMax = 4
+
+/** Calls `work`, which does not reject, with each shard that it is given: some at a time. */
+const fewAtATime = (
+  work: (shard: number) => Promise<void>,
+): ((shards: readonly number[]) => void) => {
+  const waiting: number[] = []
+  let running = 0
+  const begin = (): void => {
+    while (running < openMax && waiting.length > 0) {
+      running++
+      void work(waiting.shift() as number).finally(() => {
+        running--
+        begin()
+      })
+    }
+  }
+  return (shards) => {
+    waiting.push(...shards)
+    begin()
+  }
+}
+
 /** The pauses between looks while a shard has no owner, in ms: its last one closes it. */
 const handedMs = Array.from({ length: 50 }, () => 20)
 
@@ -268,10 +292,13 @@ class MemberWatch {
       cancel = this.#clock.after(this.#pauses.shift() ?? lookMs, next, { holdsProcess: false })
     }
     this.#arm = again
+    const openAll = fewAtATime(async (shard) => {
+      if (!ending.aborted) await open(shard).catch(failed)
+    })
     const next = (): void => {
       if (ending.aborted || this.#hasStopped) return
       try {
-        for (const shard of this.look()) open(shard).catch(failed)
+        openAll(this.look())
         this.#giveOne(handOver).catch(failed)
       } catch (error) {
         failed(error)

@@ -1,0 +1,30 @@
+/** What a failed call to the owner of a shard means for its write or read. */
+import { expect, test } from 'vitest'
+import {
+  mayWriteAgain,
+  unlessOwned,
+  writeFailure,
+} from '../../../src/actors/routing/routed-outcome.ts'
+import { KeelsonError } from '../../../src/errors.ts'
+
+const error = (code: 'ELSEWHERE' | 'NOT_SUBMITTED' | 'SHARD_DOWN', details: object = {}) =>
+  new KeelsonError(code, 'x', { details: { ...details } })
+
+const position = { shard: 1, lsn: 7 }
+
+test('a write that was refused undone is repeated at the next owner', () => {
+  const mayAgain = mayWriteAgain('wait')
+  expect(mayAgain(error('ELSEWHERE'))).toBe(true)
+  expect(mayAgain(error('NOT_SUBMITTED'))).toBe(true)
+  expect(mayAgain(error('SHARD_DOWN', { state: 'elsewhere' }))).toBe(true)
+  expect(mayAgain(error('SHARD_DOWN', { state: 'down' }))).toBe(false)
+  expect(unlessOwned(error('SHARD_DOWN', { state: 'down' }))).toBe(undefined)
+})
+
+test('a write that is done is not repeated when the shard has left before its answer was read', () => {
+  for (const code of ['ELSEWHERE', 'SHARD_DOWN'] as const) {
+    const left = error(code, { position, state: 'elsewhere' })
+    expect(mayWriteAgain('wait')(left)).toBe(false)
+    expect(writeFailure(left, 1)).toBe(left)
+  }
+})
