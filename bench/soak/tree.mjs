@@ -166,5 +166,8 @@ export const desk = (app) => ({
       .add(mails, job, options)
       .then(() => true),
   jobs: () => flow(app).counts(mails),
-  runs: () => flow(app).counts(trip),
+  runs: async () => {
+    const counts = await Promise.all([trip, leg, beat].map((type) => flow(app).counts(type)))
+    return counts.reduce((sum, { completed }) => sum + completed, 0)
+  },
 })

@@ -23,7 +23,10 @@ const victims = ['blob_store', 'wal_writer', 'applier', 'batcher', 'journal', 'l
   .flatMap((name) => [`${name}(0)`, `${name}(1)`])
 
 const capacityBytes = 1_024 * MiB
+const silent = () => undefined
 const options = {
+  // Else the simulation keeps each line for its reader.
+  logger: { error: silent, warn: silent, info: silent },
   capacityBytes,
   ...{ shards: 2, seed: 7, wal: { maxFileSize: MiB / 4 } },
   blobs: { segmentBytes: MiB, graceMs: 60_000, sweepMs: 60_000 },

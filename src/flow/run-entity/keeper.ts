@@ -112,6 +112,8 @@ const placeMs = 250
 /** So many runs of a workflow wake before those of another one. */
 const pageMax = 64
 const cleanEveryMs = 3_600_000
+/** The first pass comes so soon: a program that starts more often than each hour removes runs too. */
+const cleanFirstMs = 60_000
 /** The pause after a pass that has not removed all. */
 const cleanSoonMs = 1_000
 /** A run that fails again within this time waits longer. */
@@ -143,7 +145,7 @@ const server: GenServer<Messages, State, Start> = {
       events.removeListener('entity.ended', listener)
       reports.delete('flow')
     })
-    context.castAfter(cleanEveryMs, 'clean')
+    context.castAfter(cleanFirstMs, 'clean')
     return ok({ workflows, failures: new Map() }, { continue: ['wakeAll'] })
   },
   continues: {

@@ -116,12 +116,26 @@ test('more runs than one pass removes are removed soon after it, of each workflo
   for (const type of [few, kept]) await w.during(w.flow.start(type, undefined, { id: '1' }))
   const left = () =>
     Promise.all([many, few, kept].map(async (type) => (await w.flow.counts(type)).completed ?? 0))
-  await w.s.advance(2 * hours - 5_000)
+  await w.s.advance(hours + 55_000)
   expect(await w.during(left())).toEqual([1_010, 1, 1])
   await w.s.advance(5_500)
   expect(await w.during(left())).toEqual([10, 0, 1])
   await w.s.advance(2_000)
   expect(await w.during(left())).toEqual([0, 0, 1])
+})
+
+test('runs are removed though the program starts again each half hour', async () => {
+  const ends = workflow('ends', async () => undefined, { keep: { completed: '1h' } })
+  const w = await flowWorld([ends])
+  await w.during(w.flow.start(ends, undefined, { id: '1' }))
+
+  for (const _ of Array(3)) {
+    await w.s.advance(hours / 2)
+    await w.crash()
+  }
+  await w.s.advance(70_000)
+
+  expect(w.flow.get(ends, '1')).toBeUndefined()
 })
 
 test('a run is removed in the hour after its time, each status after its own', async () => {
