@@ -152,7 +152,12 @@ export { lmdbProjections } from './lmdb/lmdb-projection-store.ts'
 export { lmdbSnapshotSource } from './lmdb/lmdb-snapshot-source.ts'
 export { createLog } from './log/log.ts'
 export { type FolderEngine, folderEngine, membersMax } from './members/folder-engine.ts'
-export { misplaced, placeShards, shardsToClaim } from './members/shard-placement.ts'
+export {
+  misplaced,
+  placeShards,
+  type SeenMembers,
+  shardsToClaim,
+} from './members/shard-placement.ts'
 export { WorkNotes } from './members/work-notes.ts'
 export type { BackupFolder, BackupFolders } from './ports/backup-folder.ts'
 export * from './ports/cluster-engine.ts'

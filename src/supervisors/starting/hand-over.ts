@@ -2,13 +2,13 @@
  * A shard goes from one member to another: it is closed while the links are up, its lock is freed, and
  * the other one is asked to open it at once. A member that closes hands its shards over, one
  * after another. It takes none, so members that close together hand nothing around. It is apart
- * from `folder-member.ts`, which decides when a shard should go.
+ * from `member-watch.ts`, which decides when a shard should go.
  */
 import { invalidArgument, KeelsonError, reasonText } from '../../errors.ts'
-import { type DiskLock, placeShards } from '../../storage/index.ts'
+import { placeShards } from '../../storage/index.ts'
 import type { InstanceParts } from '../app/app-context.ts'
 import type { ShardMoves } from './machine-ports.ts'
-import type { MemberFolder } from './member-folder.ts'
+import type { MemberDirectory, MovingTurn } from './member-directory.ts'
 
 /** The work in a shard has so long to end, in ms, as when it moves for another reason. */
 const workMs = 10_000
@@ -28,7 +28,7 @@ const turnMs = 20
 /** The parts that a hand-over needs. */
 export type HandOverParts = Pick<InstanceParts, 'system' | 'shards' | 'readiness'> & {
   readonly questions: NonNullable<InstanceParts['questions']>
-  readonly folder: MemberFolder
+  readonly directory: MemberDirectory
   readonly moves: ShardMoves
 }
 
@@ -92,7 +92,7 @@ export class HandOver {
   }
 
   async #give(shard: number, member: string, ms: number): Promise<boolean> {
-    const { moves, folder, questions, system } = this.#parts
+    const { moves, directory, questions, system } = this.#parts
     const turn = await this.#turn(ms)
     if (!turn) return false
     try {
@@ -102,7 +102,7 @@ export class HandOver {
         this.#notBefore.set(shard, now + restFactor * (now - since))
         return false
       }
-      folder.give(shard)
+      await directory.give(shard)
       await questions.askMember(member, 'shards.take', shard, openMs)
       return true
     } catch (error) {
@@ -112,33 +112,33 @@ export class HandOver {
       await this.#takeBack(shard).catch(() => undefined)
       return false
     } finally {
-      turn.release()
+      await turn.release()
     }
   }
 
   /** Of a member that closes the others take what has no owner, when its process has ended. */
   async #takeBack(shard: number): Promise<void> {
-    const { folder, moves } = this.#parts
-    if (!this.#isClosing && folder.take(shard)) await moves.open(shard)
+    const { directory, moves } = this.#parts
+    if (!this.#isClosing && (await directory.take(shard))) await moves.open(shard)
   }
 
   /** Waits for the turn to move a shard, for at most `ms`. */
-  async #turn(ms: number): Promise<DiskLock | undefined> {
-    const { folder, system } = this.#parts
+  async #turn(ms: number): Promise<MovingTurn | undefined> {
+    const { directory, system } = this.#parts
     const { clock } = system
     const endsAt = clock.monotonic() + ms
     for (;;) {
-      const turn = folder.turn()
+      const turn = await directory.turn()
       if (turn || clock.monotonic() >= endsAt) return turn
       await new Promise<void>((resolve) => clock.after(turnMs, resolve))
     }
   }
 
   async #take(shard: unknown): Promise<void> {
-    const { shards, folder, moves } = this.#parts
+    const { shards, directory, moves } = this.#parts
     if (typeof shard !== 'number' || !shards[shard])
       throw invalidArgument('shard', `0 to ${shards.length - 1}`, shard)
     if (!this.#takes) throw new KeelsonError('CLOSED', 'this member takes no shards now')
-    if (folder.take(shard)) await moves.open(shard)
+    if (await directory.take(shard)) await moves.open(shard)
   }
 }

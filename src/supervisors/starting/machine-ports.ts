@@ -84,7 +84,7 @@ export type SharedFolder = {
   /** Whether this member holds the lock of the shard. */
   readonly has: (shard: number) => boolean
   /** Its notes of steps and alarms, for the next owners of its shards. */
-  readonly ledger: WorkLedger
+  readonly ledger?: WorkLedger
   /** Makes the links to the other members. They are told which of the shards are open here. */
   readonly link: (to: Linkable) => Members
   /** Makes the lookup of actors at the owners of their shards. */

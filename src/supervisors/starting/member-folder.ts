@@ -1,9 +1,10 @@
 /**
  * A data folder that this process shares with other members: the lock of the folder, shared, a lock
- * for itself in `members`, and the locks of its shards. It is apart from `folder-member.ts`, which
- * decides when a shard is taken.
+ * for itself in `members`, and the locks of its shards. It is apart from
+ * `folder-member.ts`, which makes the folder and starts on it.
  */
 import { join } from 'node:path'
+import type { Members } from '../../actors/index.ts'
 import type { Clock } from '../../clock.ts'
 import { configError, isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
@@ -22,6 +23,7 @@ import {
 } from '../../storage/index.ts'
 import type { FolderCluster } from './cluster-options.ts'
 import type { FolderClaim } from './folder-claim.ts'
+import type { MemberDirectory } from './member-directory.ts'
 
 /** The folder of the members' locks, in the data folder. */
 const membersName = 'members'
@@ -40,7 +42,7 @@ export type MemberRequest = {
 }
 
 /** The folder as one member has it, until its claim is released. */
-export class MemberFolder {
+export class MemberFolder implements MemberDirectory {
   /** For the instance. */
   readonly claim: FolderClaim
   /** Another one for each start of the member. */
@@ -113,16 +115,21 @@ export class MemberFolder {
     return new Set(this.#shards.keys())
   }
 
-  /** Whether this member has the shard. */
-  has(shard: number): boolean {
-    return this.#shards.has(shard)
+  get shards(): number {
+    return this.claim.shards
   }
 
-  /** Those of these members, but for this one, whose process lives. @throws DiskError */
-  alive(members: readonly string[]): ReadonlySet<string> {
+  /** All members, and those of the others whose process lives. @throws DiskError */
+  members(): { readonly members: readonly string[]; readonly alive: ReadonlySet<string> } {
     const { locks, cluster } = this.#request
+    const { members } = cluster.engine
     const others = members.filter((member) => member !== cluster.member)
-    return new Set(others.filter((each) => locks.holder(this.#lockOf(each))?.fate === 'alive'))
+    const alive = others.filter((each) => locks.holder(this.#lockOf(each))?.fate === 'alive')
+    return { members, alive: new Set(alive) }
+  }
+
+  linked(members: Members): void {
+    for (const other of this.#request.cluster.engine.members) members.expect(other)
   }
 
   /**
@@ -139,19 +146,14 @@ export class MemberFolder {
     if (!lock) return false
     this.#shards.set(shard, lock)
     // Its owner may have ended under work of this shard.
-    this.#notes?.look(this.alive(this.#request.cluster.engine.members))
+    this.#notes?.look(this.members().alive)
     return true
   }
 
-  /**
-   * Takes the turn to move a shard; `undefined` while another member has it. Two shards that leave at
-   * one time could wait for each other: for calls of their handlers to actors of the other one.
-   */
   turn(): DiskLock | undefined {
     return this.#unlessHeld(join(this.#request.dir, membersName, turnName))
   }
 
-  /** Gives a shard to the member that takes it next. Its files are closed. */
   give(shard: number): void {
     this.#shards.get(shard)?.release()
     this.#shards.delete(shard)
