@@ -13,6 +13,7 @@ import {
 } from '../../storage/index.ts'
 import type { StreamName } from './names.ts'
 import { type NatsLink, noAnswer } from './nats-link.ts'
+import type { Served, ServerProof } from './server-proof.ts'
 
 /** How often a change is tried that others come before. */
 const triesMax = 50
@@ -22,11 +23,13 @@ type Placed = { readonly view: DirectoryView; readonly seq: number; readonly tim
 /** The directory of a cluster. */
 export class NatsDirectory implements Directory {
   readonly #link: NatsLink
+  readonly #proof: ServerProof
   readonly #name: StreamName
   readonly #clock: Clock
 
-  constructor(link: NatsLink, name: StreamName, clock: Clock) {
+  constructor({ link, proof, clock }: Served, name: StreamName) {
     this.#link = link
+    this.#proof = proof
     this.#name = name
     this.#clock = clock
   }
@@ -72,6 +75,7 @@ export class NatsDirectory implements Directory {
 
   /** A leader that has been replaced shows an old directory, and can write none: so a look writes. */
   async #change(become: (view: DirectoryView) => DirectoryView): Promise<DirectoryView> {
+    await this.#proof.prove(this.#name.stream)
     for (let tries = 0; tries < triesMax; tries++) {
       const { view, seq } = await this.#placed()
       const { wanted, refusal } = attempted(become, view)

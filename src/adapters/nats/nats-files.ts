@@ -8,6 +8,7 @@ import { KeelsonError } from '../../errors.ts'
 import type { EngineFiles } from '../../storage/index.ts'
 import { nameIn, type StreamName, token } from './names.ts'
 import type { NatsLink } from './nats-link.ts'
+import type { Served, ServerProof } from './server-proof.ts'
 
 /** The bytes of each chunk but the last. */
 const chunkBytes = 256 * 1024
@@ -23,16 +24,19 @@ type Sent = { readonly upload: string; readonly size: number; readonly digest: s
 /** The files of a cluster. */
 export class NatsFiles implements EngineFiles {
   readonly #link: NatsLink
+  readonly #proof: ServerProof
   readonly #name: StreamName
   readonly #clock: Clock
 
-  constructor(link: NatsLink, name: StreamName, clock: Clock) {
+  constructor({ link, proof, clock }: Served, name: StreamName) {
     this.#link = link
+    this.#proof = proof
     this.#name = name
     this.#clock = clock
   }
 
   async put(name: string, pieces: Pieces): Promise<{ readonly size: number }> {
+    await this.#proof.prove(this.#name.stream)
     const upload = Buffer.from(this.#clock.randomBytes(12)).toString('hex')
     let sent: Sent
     try {

@@ -7,7 +7,6 @@
  * a leader that has been replaced shows an old head, and can write nothing. One message of a handle
  * is in flight. It is apart from `nats.ts`, because the safety of a log rests on that demand.
  */
-import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   appendRefusal,
@@ -27,8 +26,8 @@ import {
 import { encodeMessage, type LogMessage, messagesOf, type PlacedMessage } from './log-message.ts'
 import { LogReading } from './log-reading.ts'
 import type { StreamName } from './names.ts'
-import { type NatsLink, noAnswer } from './nats-link.ts'
-import type { ServerProof } from './server-proof.ts'
+import { noAnswer } from './nats-link.ts'
+import type { Served } from './server-proof.ts'
 
 /** Bytes of a group in one message. Its answer to a reader is in base64, and must fit, too. */
 const partBytesMax = 512 * 1024
@@ -40,12 +39,9 @@ const surveyedBytes = 8 * 1024 * 1024
 const triesMax = 20
 
 /** The parts that a log works with. */
-export type LogParts = {
-  readonly link: NatsLink
-  readonly proof: ServerProof
+export type LogParts = Served & {
   readonly name: StreamName
   readonly replicas: number
-  readonly clock: Clock
 }
 
 type Tail = Pick<PlacedMessage, 'seq' | 'subject' | 'head'>

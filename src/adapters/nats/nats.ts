@@ -16,7 +16,7 @@ import {
   secret,
   that,
 } from '../../check.ts'
-import { type Clock, systemClock } from '../../clock.ts'
+import { systemClock } from '../../clock.ts'
 import { configError } from '../../errors.ts'
 import type { ClusterEngine, EngineSession } from '../../storage/index.ts'
 import { namesOf } from './names.ts'
@@ -24,7 +24,7 @@ import { NatsDirectory } from './nats-directory.ts'
 import { NatsFiles } from './nats-files.ts'
 import { NatsLink } from './nats-link.ts'
 import { NatsLog } from './nats-log.ts'
-import { type NatsDurability, ServerProof } from './server-proof.ts'
+import { type NatsDurability, type Served, ServerProof } from './server-proof.ts'
 
 export type { NatsDurability } from './server-proof.ts'
 
@@ -99,7 +99,7 @@ export const natsEngine = (options: NatsEngineOptions, ...surplus: []): ClusterE
       )
       const proof = new ServerProof(link, clock, given)
       try {
-        return await opened({ cluster, link, proof, replicas: 2 * copies - 1 }, clock)
+        return await opened({ cluster, link, proof, clock, replicas: 2 * copies - 1 })
       } catch (error) {
         await link.close()
         throw error
@@ -108,27 +108,20 @@ export const natsEngine = (options: NatsEngineOptions, ...surplus: []): ClusterE
   }
 }
 
-type Parts = {
-  readonly cluster: string
-  readonly link: NatsLink
-  readonly proof: ServerProof
-  readonly replicas: number
-}
+type Parts = Served & { readonly cluster: string; readonly replicas: number }
 
-const opened = async (
-  { cluster, link, proof, replicas }: Parts,
-  clock: Clock,
-): Promise<EngineSession> => {
+const opened = async ({ cluster, replicas, ...served }: Parts): Promise<EngineSession> => {
+  const { link, proof } = served
   const names = namesOf(cluster)
-  const directory = new NatsDirectory(link, names.directory, clock)
-  const files = new NatsFiles(link, names.files, clock)
+  const directory = new NatsDirectory(served, names.directory)
+  const files = new NatsFiles(served, names.files)
   await directory.make(replicas)
   await link.stream(names.files.stream, `${names.files.subject}.>`, replicas)
-  for (const { stream } of [names.directory, names.files]) await proof.prove(stream)
+  await proof.prove(names.files.stream)
   await files.sweep(await directory.now())
   return {
     ...{ directory, files },
-    log: (log) => new NatsLog({ link, proof, name: names.log(log), replicas, clock }),
+    log: (log) => new NatsLog({ ...served, name: names.log(log), replicas }),
     now: () => directory.now(),
     close: () => link.close(),
   }

@@ -87,6 +87,13 @@ export class ServerProof {
   }
 }
 
+/** The connection of a session, and whether its servers are believed. */
+export type Served = {
+  readonly link: NatsLink
+  readonly proof: ServerProof
+  readonly clock: Clock
+}
+
 type ProofOptions = {
   readonly durability: NatsDurability
   readonly monitors: readonly string[]

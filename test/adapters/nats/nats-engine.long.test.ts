@@ -107,6 +107,27 @@ describe.skipIf(lacks(noNats()))('an engine in NATS', () => {
     expect(await textsOf(session.log('0'))).toEqual(['epoch', 'epoch 2'])
   })
 
+  test('says CORRUPT where a message of a log is missing, also in the middle of a group', async () => {
+    const { log, claim } = await owner('holes')
+    const large = { ...groupBehind(claim.end, 'large'), bytes: new Uint8Array(1 << 20) }
+    const last = groupBehind(large.end, 'last')
+    await log.append(large)
+    await log.append(last)
+    const link = new NatsLink({ servers: [server.url] }, 1_000)
+    onTestFinished(() => link.close())
+    const { stream } = namesOf('holes').log('0')
+    // The claim is the second message; the group has parts from the third on.
+    await link.ask(`STREAM.MSG.DELETE.${stream}`, { seq: 3, no_erase: true })
+
+    expect(await outcomeOf(log.read(0, 1 << 22))).toBe('CORRUPT')
+    expect(await outcomeOf(log.survey(0))).toBe('CORRUPT')
+    expect((await log.salvage(0, 1 << 22)).groups.map(({ end }) => end.id)).toEqual([
+      claim.end.id,
+      last.end.id,
+    ])
+    expect((await log.read(large.end.lsn, 1)).groups).toHaveLength(1)
+  })
+
   test('is refused without a proof that it syncs before it acknowledges', async () => {
     const open = (more: Partial<NatsEngineOptions>) =>
       engineAt(server.url, { durability: 'synced', ...more }).open({ cluster: 'c', copies: 1 })
