@@ -6,7 +6,12 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { namesOf } from '../../../src/adapters/nats/names.ts'
 import { natsEngine } from '../../../src/adapters/nats/nats.ts'
 import { NatsLink } from '../../../src/adapters/nats/nats-link.ts'
-import { type ClusterEngine, engineStart } from '../../../src/storage/index.ts'
+import {
+  type ClusterEngine,
+  type EngineGroup,
+  type EngineSession,
+  engineStart,
+} from '../../../src/storage/index.ts'
 import { engineContract } from '../../contracts/cluster-engine.contract.ts'
 import { groupBehind, outcomeOf, textsOf } from '../../contracts/engine-log.contract.ts'
 import { lacks } from '../../support/lacks.ts'
@@ -85,4 +90,48 @@ describe.skipIf(lacks(noNats()))('an engine on three NATS servers', () => {
     await other.log('0').append(groupBehind(at, 'epoch 2', { epoch: 2 }))
     expect(await outcomeOf(log.append(groupBehind(at, 'late')))).toBe('FENCED')
   }, 180_000)
+
+  test('whose leader was paused takes nothing of an owner that is connected to it, after a claim at the others', async () => {
+    const first = await open('paused')
+    await first.log('0').create('log')
+    const claim = groupBehind(engineStart, 'epoch', { epoch: 1 })
+    await first.log('0').append(claim)
+    await first.close()
+    const link = new NatsLink({ servers: servers.map(({ url }) => url) }, 2_000)
+    onTestFinished(() => link.close())
+    const leader = (await link.info(namesOf('paused').log('0').stream))?.cluster?.leader
+    const paused = servers.find(({ name }) => name === leader) as NatsServer
+    const options = { cluster: 'paused', copies: 2, leaseMs: 2_000 }
+    const session = await engineAt([paused.url]).open(options)
+    onTestFinished(() => session.close())
+    const log = session.log('0')
+    const group = groupBehind(claim.end, 'a')
+    await log.append(group)
+    paused.pause()
+    const late = groupBehind(group.end, 'late')
+    const outcomes: string[] = []
+    const sent = outcomeOf(log.append(late)).then((outcome) => outcomes.push(outcome))
+    const others = engineAt(servers.filter((each) => each !== paused).map(({ url }) => url))
+    const end = groupBehind(group.end, 'epoch 2', { epoch: 2 })
+    // Until they have a new leader, nothing is answered.
+    while ((await outcomeOf(others.open(options).then(claimedBy(end)))) !== 'ok');
+
+    paused.resume()
+    await sent
+    while (outcomes.at(-1) !== 'FENCED') outcomes.push(await outcomeOf(log.append(late)))
+
+    expect(outcomes).not.toContain('ok')
+    expect(await textsOf(log)).toEqual(['epoch', 'a', 'epoch 2'])
+  }, 180_000)
 })
+
+/** Appends a group in a session, and ends it. */
+const claimedBy =
+  (group: EngineGroup) =>
+  async (session: EngineSession): Promise<void> => {
+    try {
+      await session.log('0').append(group)
+    } finally {
+      await session.close()
+    }
+  }

@@ -3,6 +3,7 @@
  * answer of it.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
@@ -14,14 +15,20 @@ export const noNats = (): string | undefined =>
     ? undefined
     : 'no nats-server here: install the nats-server package'
 
-/** A port that nobody has. */
+/** A port that nobody has. It is none of those that the system hands out to clients by itself. */
 export const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
+  for (;;) {
+    const server = createServer().listen(randomInt(10_000, 30_000), '127.0.0.1')
+    try {
+      await once(server, 'listening')
+    } catch {
+      continue
+    }
+    const { port } = server.address() as { port: number }
+    server.close()
+    await once(server, 'close')
+    return port
+  }
 }
 
 /** A server of a test. `more`: further lines of its configuration. */
@@ -71,6 +78,17 @@ export class NatsServer {
 
   kill(): Promise<void> {
     return this.#end('SIGKILL')
+  }
+
+  /** It keeps its connections, and does nothing from now on. */
+  pause(): void {
+    const { pid } = this.#process ?? {}
+    this.#process?.kill('SIGSTOP')
+    while (!spawnSync('ps', ['-o', 'stat=', '-p', `${pid}`]).stdout.includes('T'));
+  }
+
+  resume(): void {
+    this.#process?.kill('SIGCONT')
   }
 
   async #end(signal: NodeJS.Signals): Promise<void> {
