@@ -107,10 +107,11 @@ export const rooms: Readonly<Record<string, Rooms>> = {
   },
   flow: {
     runs: [],
-    queue: ['runs'],
-    'run-entity': ['runs'],
+    looks: ['runs'],
+    queue: ['runs', 'looks'],
+    'run-entity': ['runs', 'looks'],
     schedule: ['runs'],
-    app: ['runs', 'queue', 'run-entity', 'schedule'],
+    app: ['runs', 'looks', 'queue', 'run-entity', 'schedule'],
   },
   testing: {
     kit: [],

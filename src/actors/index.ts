@@ -92,7 +92,7 @@ export {
 } from './entities/durable-start.ts'
 export { ElsewhereActors } from './entities/elsewhere-actors.ts'
 export { type Elsewhere, Entities } from './entities/entities.ts'
-export { EntityHandle } from './entities/entity-handle.ts'
+export { EntityHandle, type EntityLook } from './entities/entity-handle.ts'
 export { cutText, type PastOptions, type PastPage } from './entities/entity-history.ts'
 export {
   type EntityEntry,
@@ -104,6 +104,7 @@ export {
 } from './entities/entity-listing.ts'
 export { pageHere } from './entities/entity-pages.ts'
 export type { Between, ListOptions, Sought, Where } from './entities/entity-query.ts'
+export type { RoutedRows } from './entities/entity-rows.ts'
 export { answerTotals, countsOf, type EntityAlarm } from './entities/entity-totals.ts'
 export type { EntityTurn, EntityWatch } from './entities/entity-watch.ts'
 export type {
@@ -111,7 +112,7 @@ export type {
   MigrationProgress,
   MigrationReport,
 } from './entities/migration.ts'
-export { parkedActors, parkedCount, unblockWorker } from './entities/parked-actors.ts'
+export { blockedHere, parkedActors, parkedCount, unblockWorker } from './entities/parked-actors.ts'
 export type { PastAlarm, PastStep, PastTurn, TurnCause } from './entities/past-turns.ts'
 export type { StateChange } from './entities/state-changes.ts'
 export { deleteWorker, workerDiff, workerHistory } from './entities/worker-rows.ts'

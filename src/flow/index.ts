@@ -3,6 +3,7 @@
  * rooms, each importing only rooms above it:
  *
  * - runs: the runs of workflows: their record and replay
+ * - looks: lists of runs and of their operations, here and over all members
  * - queue: jobs that run under limits
  * - run-entity: the durable actor of a run, and the keeper of runs
  * - schedule: the times of cron patterns, and the runs that they start
@@ -15,7 +16,7 @@ export type { KeptError } from '../errors.ts'
 export { flow } from './app/flow.ts'
 export type { BatchCommitted, FlowOfBatch } from './app/flow-of-batch.ts'
 export type { FlowOfTurn, FlowTurnContext } from './app/flow-of-turn.ts'
-export type { Flow, FlowApp, Settlement } from './app/handle.ts'
+export type { Flow, FlowApp, FlowLooks, Settlement } from './app/handle.ts'
 export { queue } from './app/queue.ts'
 export type { Cancelled, Handle, QueryArguments } from './app/run-handle.ts'
 export { type Schedule, schedule } from './app/schedule.ts'
@@ -28,6 +29,17 @@ export type {
 } from './app/schedules.ts'
 export { type FlowParts, flows } from './app/tree.ts'
 export { workflow } from './app/workflow.ts'
+export type {
+  CountsOf,
+  ListOptions,
+  Page,
+  Row,
+  RunChange,
+  RunLook,
+  StepRow,
+  StepsOptions,
+  WatchFilter,
+} from './looks/listing.ts'
 export type { DrainOptions, JobHandle, JobUpdate, RemovedJob } from './queue/job-handle.ts'
 export type { JobLook } from './queue/job-look.ts'
 export type { AddedJob, DeadJob, DeadOptions, DeadPage, JobOptions } from './queue/queue-handle.ts'
@@ -64,17 +76,6 @@ export type {
   WorkflowOptions,
 } from './runs/body.ts'
 export type { FlowEvents, RunFacts } from './runs/events.ts'
-export type {
-  CountsOf,
-  ListOptions,
-  Page,
-  Row,
-  RunChange,
-  RunLook,
-  StepRow,
-  StepsOptions,
-  WatchFilter,
-} from './runs/listing.ts'
 export type { RunEnd } from './runs/messages.ts'
 export type { FlowPart } from './runs/parts.ts'
 export type { OperationKind, RunStatus } from './runs/record.ts'

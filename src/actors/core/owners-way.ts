@@ -35,15 +35,27 @@ export interface OwnersWay {
   onMoved(listener: (shard: number) => void): () => void
 }
 
+/** A message of a link has at most 8 MiB. The values in one have at most so many bytes. */
+export const sentBytesMax = 6 * 1024 * 1024
+
 /** A shard, as far as it matters where it is. */
 type PlacedShard = {
   readonly index: number
   readonly phase: { readonly kind: string }
   readonly way: OwnersWay | undefined
+  readonly opened: number
+  readonly parts: { readonly settings: { readonly deadlineMs: number } }
+  reopened(times: number, withinMs: number): Promise<boolean>
 }
 
 /** Whether another member has the shard, or none. */
 export const isElsewhere = ({ phase }: PlacedShard): boolean => phase.kind === 'elsewhere'
+
+/** Waits while a shard comes here, within its time: then it is read here, or where it went. */
+const arrived = async (shard: PlacedShard): Promise<void> => {
+  const isComing = shard.way !== undefined && shard.phase.kind === 'recovering'
+  if (isComing && shard.opened === 0) await shard.reopened(0, shard.parts.settings.deadlineMs)
+}
 
 /** The refusal of what is done at the owner of a shard alone. `act`: what, in code. */
 export const onlyThere = (shard: PlacedShard, act: string): KeelsonError => {
@@ -65,6 +77,7 @@ export const atOwner = async <T>(
 ): Promise<T> => {
   const { way } = shard
   if (way === undefined) return here()
+  await arrived(shard)
   if (isElsewhere(shard)) return there(way)
   try {
     return await here()
@@ -109,6 +122,7 @@ export const overOwners = async <S extends PlacedShard, T>(
   const found: T[] = []
   let left = shards
   while (left.length > 0) {
+    await Promise.all(left.map(arrived))
     const near = left.filter((shard) => !isElsewhere(shard))
     const asked = [...byOwner(left.filter(isElsewhere))].map(([way, indexes]) =>
       there(way, indexes),

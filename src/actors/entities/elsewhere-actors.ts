@@ -31,14 +31,18 @@ import {
   startChild,
   worker,
 } from '../../runtime/index.ts'
-import { workerKind } from '../../storage/index.ts'
+import { checkEntityId, workerKind } from '../../storage/index.ts'
 import { Access } from '../core/access.ts'
 import { isList, isOneOf, isRecord, isText } from '../core/payload-check.ts'
 import { instanceName } from '../core/shard-name.ts'
 import { movedError, type ShardOwners } from '../links/shard-owners.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
+import type { Identity } from '../turns/memory.ts'
+import type { RowsOptions } from '../turns/own-rows.ts'
 import { type Elsewhere, type Entities, isElsewhere, type OwnersQuestion } from './entities.ts'
 import { EntityHandle } from './entity-handle.ts'
+import { differenceOf, historyOf, type PastOptions } from './entity-history.ts'
+import { rowsHere, sentPageOf, sentRowOf } from './entity-rows.ts'
 import { LeavingActors } from './leaving-actors.ts'
 
 type Names = Directory<Process>
@@ -318,10 +322,23 @@ const startHere = async (
 // messages: looks at durable states, and what operators do by hand.
 
 /** The methods of a handle that other members may ask for. Their first argument is the id. */
-const askedMethods = [
+const handleMethods = [
   ...(['state', 'stop', 'unblock', 'retryStep', 'fireAlarm', 'cancelAlarm'] as const),
-  ...(['history', 'diff'] as const),
+  'endsAt',
 ] as const
+
+type Look = (entities: Entities, actor: Identity, rest: readonly unknown[]) => unknown
+
+/** The looks of other members at one actor, entity or durable worker. */
+const looks: Readonly<Record<string, Look>> = {
+  history: (entities, { kind, id }, [options = {}]) =>
+    historyOf(entities, kind, id, options as PastOptions),
+  diff: (entities, { kind, id }, [lsn, lsn2, options = {}]) =>
+    differenceOf(entities, kind, id, [lsn, lsn2] as [number, number], options as PastOptions),
+  rowsLoad: (entities, { entity }, [key]) => sentRowOf(rowsHere(entities, entity), key as string),
+  rowsPage: (entities, { entity }, [options]) =>
+    sentPageOf(rowsHere(entities, entity), options as RowsOptions),
+}
 
 /** The messages of the service. */
 export type Messages = { calls: { ask: (question: OwnersQuestion) => unknown } }
@@ -336,7 +353,7 @@ const server: GenServer<Messages, Entities, Entities> = {
     calls: {
       ask: isRecord({
         ...{ kind: isText, id: isText, rest: isList },
-        method: isOneOf(...askedMethods),
+        method: isOneOf(...handleMethods, ...Object.keys(looks)),
       }),
     },
     casts: {},
@@ -366,12 +383,12 @@ const asked = async (
 ): Promise<unknown> => {
   const shard = entities.shardOf(`${kind}/${id}`)
   if (isElsewhere(shard)) throw movedError(shard.index)
+  const look = looks[method]
+  if (look) return look(entities, entities.identity(kind, checkEntityId(id)), rest)
   const handle = new EntityHandle(entities, kind, new Access())
-  return (handle[method as (typeof askedMethods)[number]] as (...given: unknown[]) => unknown).call(
-    handle,
-    id,
-    ...rest,
-  )
+  return (
+    handle[method as (typeof handleMethods)[number]] as (...given: unknown[]) => unknown
+  ).call(handle, id, ...rest)
 }
 
 /** The service as a part of the tree. */

@@ -4,22 +4,20 @@ import { call, type Ref } from '../../runtime/index.ts'
 import { checkEntityId } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
 import { checkOptionNames } from '../core/argument-check.ts'
-import type { ReadView } from '../core/read-view.ts'
 import type { ByHand } from '../durable/by-hand.ts'
 import type { WatchBegin } from '../store/watch.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
 import type { Fields } from '../turns/memory.ts'
-import { OwnRowsReader, type ReadRows } from '../turns/own-rows.ts'
-import { birthOf } from '../turns/waking.ts'
 import { type Entities, expectKind, expectKnown } from './entities.ts'
 import { differenceOf, historyOf, type PastOptions, type PastPage } from './entity-history.ts'
 import { type EntityPage, endOf, isBorn, pageOf, stateOf } from './entity-listing.ts'
 import { pageOverAll } from './entity-pages.ts'
 import { entityQuery, type ListOptions } from './entity-query.ts'
+import { type RoutedRows, rowsAnywhere, rowsHere } from './entity-rows.ts'
 import { alarmsBefore, countOf, countsOf, type EntityAlarm } from './entity-totals.ts'
 import { EntityWatch } from './entity-watch.ts'
 import { type MigrationOptions, type MigrationReport, migrateAll } from './migration.ts'
-import { hasParked, parkedActors } from './parked-actors.ts'
+import { blockedIn, blockedOverAll, hasParked } from './parked-actors.ts'
 import type { StateChange } from './state-changes.ts'
 
 /** How long the answer is waited for, in ms. */
@@ -35,6 +33,9 @@ type EndMessages = {
 }
 
 declare const fields: unique symbol
+
+/** The looks that `read` makes. */
+export type EntityLook = 'endsAt' | 'blocked'
 
 /**
  * One kind of entities. Looks show durable states and wake no entity. Every call throws
@@ -121,15 +122,34 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
     return differenceOf(this.#entities, this.kind, checkEntityId(id), [lsn, lsn2], options)
   }
 
-  /** The durable rows that an entity keeps itself (`context.rows`). It has none if it is unborn. */
-  rows(id: string): ReadRows {
+  /**
+   * The durable rows that an entity keeps itself (`context.rows`). It has none if it is unborn. Where
+   * another member has its shard, `load` and `page` go there.
+   */
+  rows(id: string): RoutedRows {
     const { entity } = this.#entities.identity(this.kind, checkEntityId(id))
-    const shard = this.#entities.shardOf(entity)
-    const view = (): ReadView => shard.ownersView()
-    return new OwnRowsReader(this.#entities.system, shard, () => {
+    const here = rowsHere(this.#entities, entity, () => this.#access.check())
+    return rowsAnywhere(here, (method, ...rest) => {
       this.#access.check()
-      return { entity, birth: birthOf(shard, entity), layer: undefined, view }
+      return this.#isElsewhere(id) ? this.#ask<unknown>(id, method, {}, ...rest) : undefined
     })
+  }
+
+  /**
+   * A look as a promise, at the members that have the shards: `read('endsAt', id)` is `endsAt(id)`
+   * where the entity is, and `read('blocked')` names those of all members.
+   * @throws KeelsonError as that look; `SHARD_DOWN` while no member has a shard
+   */
+  async read<L extends EntityLook>(
+    what: L,
+    ...given: Parameters<EntityHandle[L]>
+  ): Promise<ReturnType<EntityHandle[L]>> {
+    this.#access.check()
+    if (what === 'blocked')
+      return (await blockedOverAll(this.#entities, this.kind)) as ReturnType<EntityHandle[L]>
+    if (what !== 'endsAt') throw invalidArgument('what', 'endsAt or blocked', what)
+    const id = checkEntityId(given[0])
+    return this.#isElsewhere(id) ? this.#ask(id, what) : (this.endsAt(id) as never)
   }
 
   /**
@@ -210,11 +230,11 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
   /**
    * The entities that cannot go on, with the errors. Some could not use their rows, as far as they
    * were tried. Others have parked steps or alarms, and still answer calls; `details.parked` lists
-   * what is parked. At most 10,000 of these in each shard.
+   * what is parked. At most 10,000 of these in each shard. Those of other members are in
+   * `read('blocked')`.
    */
   blocked(): ReadonlyMap<string, KeelsonError> {
-    const { blocked } = expectKind(this.#entities, this.kind)
-    return new Map([...parkedActors(this.#entities, this.kind), ...blocked])
+    return new Map(blockedIn(this.#entities, this.kind, this.#entities.shards))
   }
 
   /**

@@ -5,7 +5,7 @@
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { encodeValue } from '../../storage/index.ts'
-import { type FoundThere, overOwners } from '../core/owners-way.ts'
+import { type FoundThere, overOwners, sentBytesMax } from '../core/owners-way.ts'
 import { type KeyedPage, mergedPages } from '../store/store-page.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
 import { type Entities, expectKnown } from './entities.ts'
@@ -17,8 +17,8 @@ type Shards = readonly ActorShard[]
 /** Where a look is made: the shards may be at several members. */
 export type Looked = { readonly entities: Entities; readonly kind: string; readonly shards: Shards }
 
-/** A message of a link takes no more than 8 MiB; the states of a page are fewer bytes. */
-const pageBytesMax = 3 * 1024 * 1024
+/** The bytes of the states of a page. */
+const pageBytesMax = sentBytesMax / 2
 
 /** One page of the entities of all shards, merged by the keys of their rows. @throws as `list` */
 export const pageOverAll = async (
@@ -45,17 +45,26 @@ export const pageOverAll = async (
 }
 
 /**
- * Answers another member with what is found in the shards here, of the ones that it asks for.
+ * The shards that another member asks for and that are here.
  * @throws KeelsonError `ELSEWHERE` if the first one is not here; `INVALID_ARGUMENT`
+ */
+export const shardsAsked = ({ shards: all }: Entities, indexes: unknown): readonly ActorShard[] => {
+  if (!Array.isArray(indexes)) throw invalidArgument('shards', 'a list', indexes)
+  const asked = indexes.flatMap((index) => all[index] ?? [])
+  const shards = asked.filter(({ phase }) => phase.kind !== 'elsewhere' && phase.kind !== 'closed')
+  const [first] = asked
+  if (!first) throw invalidArgument('shards', `of 0 to ${all.length - 1}`, indexes)
+  if (!shards.includes(first)) throw first.unavailable()
+  return shards
+}
+
+/**
+ * Answers another member with what is found in the shards here, of the ones that it asks for.
+ * @throws KeelsonError as `shardsAsked`
  */
 export const pageHere = (entities: Entities, payload: unknown): FoundThere<unknown> => {
   const [indexes, kind, options] = payload as readonly unknown[]
-  if (!Array.isArray(indexes)) throw invalidArgument('shards', 'a list', indexes)
-  const asked = indexes.flatMap((index) => entities.shards[index] ?? [])
-  const shards = asked.filter(({ phase }) => phase.kind !== 'elsewhere' && phase.kind !== 'closed')
-  const [first] = asked
-  if (!first) throw invalidArgument('shards', `of 0 to ${entities.shards.length - 1}`, indexes)
-  if (!shards.includes(first)) throw first.unavailable()
+  const shards = shardsAsked(entities, indexes)
   expectKnown(entities, kind as string)
   const query = entityQuery(kind as string, options as ListOptions<never>)
   const found = cut(sentPage(keyedPageOf(entities, kind as string, query, shards)))

@@ -1,5 +1,5 @@
 /** Durable actors with parked steps or alarms, found by their index. A look; it wakes nobody. */
-import { KeelsonError } from '../../errors.ts'
+import { type ErrorCode, KeelsonError } from '../../errors.ts'
 import { call, name as nameOf } from '../../runtime/index.ts'
 import {
   checkEntityId,
@@ -10,9 +10,12 @@ import {
   workerKind,
 } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
+import { type FoundThere, overOwners } from '../core/owners-way.ts'
+import type { ActorShard } from '../turns/actor-shard.ts'
 import { type Parked, parkedField, readParked } from '../turns/memory.ts'
 import { keptText } from '../turns/retry-policy.ts'
-import type { Entities } from './entities.ts'
+import { type Entities, expectKind } from './entities.ts'
+import { shardsAsked } from './entity-pages.ts'
 import { countsOf, fieldCountsIn } from './entity-totals.ts'
 
 /** A step or an alarm whose tries have ended. It runs again after `unblock`. */
@@ -35,8 +38,9 @@ const actorsMax = 10_000
 export function* parkedOf(
   entities: Entities,
   kind: string,
+  shards: readonly ActorShard[] = entities.shards,
 ): IterableIterator<readonly [id: string, readonly ParkedTurn[]]> {
-  for (const shard of entities.shards) {
+  for (const shard of shards) {
     if (shard.phase.kind !== 'open') continue
     let seen = 0
     for (const [rowKey, row] of shard.view().rows(indexRows(kind, parkedField))) {
@@ -56,8 +60,9 @@ const turnOf = (entity: string, { kind, name, step, tries, failure }: Parked): P
 export function* parkedActors(
   entities: Entities,
   kind: string,
+  shards: readonly ActorShard[] = entities.shards,
 ): IterableIterator<readonly [id: string, reason: KeelsonError]> {
-  for (const [id, parked] of parkedOf(entities, kind)) {
+  for (const [id, parked] of parkedOf(entities, kind, shards)) {
     const said = parked.map(({ what, tries, error }) => `${what} after try ${tries}: ${error}`)
     const message = `${kind}/${id} has parked ${said.join('; ')}`
     yield [
@@ -65,6 +70,62 @@ export function* parkedActors(
       new KeelsonError('BLOCKED', message, { details: { entity: `${kind}/${id}`, parked } }),
     ]
   }
+}
+
+/** Why each entity of a kind in these shards does not go on: it could not wake, or has parked something. */
+export function* blockedIn(
+  entities: Entities,
+  kind: string,
+  shards: readonly ActorShard[],
+): IterableIterator<readonly [id: string, reason: KeelsonError]> {
+  const { blocked } = expectKind(entities, kind)
+  yield* parkedActors(entities, kind, shards)
+  for (const each of blocked)
+    if (shards.includes(entities.shardOf(`${kind}/${each[0]}`))) yield each
+}
+
+/** An entity that does not go on, as a message has it. */
+type SentBlocked = readonly [
+  id: string,
+  code: ErrorCode,
+  message: string,
+  details: KeelsonError['details'],
+]
+
+/** As `blockedIn`, over the shards of all members. */
+export const blockedOverAll = async (
+  entities: Entities,
+  kind: string,
+): Promise<ReadonlyMap<string, KeelsonError>> => {
+  type Found = readonly (readonly [id: string, reason: KeelsonError])[]
+  const [first] = entities.shards
+  const found = await overOwners<ActorShard, Found>(
+    entities.shards,
+    (shards) => [...blockedIn(entities, kind, shards)],
+    async (way, indexes) => {
+      const deadlineMs = first?.parts.settings.deadlineMs ?? 0
+      const asked = way.ask(indexes[0] ?? 0, 'entities.blocked', [indexes, kind], deadlineMs)
+      const { shards, found } = (await asked) as FoundThere<readonly SentBlocked[]>
+      const errors = found.map(
+        ([id, code, message, details]) =>
+          [id, new KeelsonError(code, message, { details })] as const,
+      )
+      return { shards, found: errors }
+    },
+  )
+  return new Map(found.flat())
+}
+
+/** Answers another member, about the shards that it asks for. @throws KeelsonError as `shardsAsked` */
+export const blockedHere = (
+  entities: Entities,
+  [indexes, kind]: readonly unknown[],
+): FoundThere<readonly SentBlocked[]> => {
+  const shards = shardsAsked(entities, indexes)
+  const found = [...blockedIn(entities, kind as string, shards)].map(
+    ([id, { code, message, details }]): SentBlocked => [id, code, message, details],
+  )
+  return { shards: shards.map(({ index }) => index), found }
 }
 
 /** The most rows of one shard that are counted where the counters cannot be used. */

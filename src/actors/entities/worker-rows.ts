@@ -20,7 +20,10 @@ export const workerHistory = async (
   options: PastOptions = {},
 ): Promise<PastPage> => {
   access.check()
-  return historyOf(entities, workerKind, checkEntityId(id), options)
+  const asked = { kind: workerKind, id: checkEntityId(id), method: 'history', rest: [options] }
+  if (entities.isElsewhere(`${workerKind}/${id}`))
+    return entities.askOwner(asked, {}) as Promise<PastPage>
+  return historyOf(entities, workerKind, id, options)
 }
 
 /** The differences of its states as of two LSNs. @throws KeelsonError as `EntityHandle.diff` */
@@ -32,7 +35,11 @@ export const workerDiff = async (
   options: Pick<PastOptions, 'reveal'> = {},
 ): Promise<readonly StateChange[]> => {
   access.check()
-  return differenceOf(entities, workerKind, checkEntityId(id), lsns, options)
+  const rest = [...lsns, options]
+  const asked = { kind: workerKind, id: checkEntityId(id), method: 'diff', rest }
+  if (entities.isElsewhere(`${workerKind}/${id}`))
+    return entities.askOwner(asked, {}) as Promise<readonly StateChange[]>
+  return differenceOf(entities, workerKind, id, lsns, options)
 }
 
 /**

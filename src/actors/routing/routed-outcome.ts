@@ -16,9 +16,9 @@ const undone: readonly ErrorCode[] = [
 /** Codes after which a read may be repeated: also where nobody knows what became of the call. */
 const unanswered: readonly ErrorCode[] = [...undone, 'EXITED', 'UNKNOWN_OUTCOME', 'BUSY']
 
-/** Whether a read may be repeated after this failure. */
+/** Whether a read may be repeated after this failure: also while the shard comes to its owner. */
 export const mayReadAgain = (error: KeelsonError): boolean =>
-  unanswered.includes(error.code) || isOwnerless(error)
+  unanswered.includes(error.code) || isOwnerless(error) || isRecovering(error)
 
 /** Whether a write that failed so was not begun. One that waits for room waits for a link's, too. */
 export const mayWriteAgain =
@@ -32,6 +32,9 @@ export const mayWriteAgain =
 /** With a position the write is done, and what failed is the reading of its answer. */
 const isUndone = ({ code, details }: KeelsonError): boolean =>
   undone.includes(code) && details.position === undefined
+
+const isRecovering = ({ code, details }: KeelsonError): boolean =>
+  code === 'SHARD_DOWN' && details.state === 'recovering'
 
 const isOwnerless = ({ code, details }: KeelsonError): boolean =>
   code === 'SHARD_DOWN' && details.state === 'elsewhere' && details.position === undefined

@@ -21,6 +21,7 @@ import {
   valueTags,
 } from '../../storage/index.ts'
 import { checkedKey } from '../core/argument-check.ts'
+import { sentBytesMax } from '../core/owners-way.ts'
 import {
   isCount,
   isFlag,
@@ -67,9 +68,6 @@ export type Messages = {
 export type Options = { readonly shards: readonly JournalShard[] }
 
 type State = Options & { readonly keys: KeyPlacement }
-
-/** The most bytes of a value, and of the rows of a page: a message of a link takes no more than 8 MiB. */
-const answerBytesMax = 6 * 1024 * 1024
 
 /** The name of an instance's service; prints as `store_service`. */
 export const name = (instance?: string) => instanceName<Messages>('store_service', instance)
@@ -194,11 +192,11 @@ const wholeValue = async (
   stored: RowValue,
 ): Promise<StoredValue> => {
   const length = isStoredValue(stored) ? ropeLength(ropeOf(stored)) : 0
-  if (length > answerBytesMax)
+  if (length > sentBytesMax)
     throw new KeelsonError(
       'TOO_LARGE',
-      `a value of ${length} bytes is read at the member that has it: at most ${answerBytesMax} go to another one`,
-      { details: { length, lengthMax: answerBytesMax } },
+      `a value of ${length} bytes is read at the member that has it: at most ${sentBytesMax} go to another one`,
+      { details: { length, lengthMax: sentBytesMax } },
     )
   if (isStoredValue(stored) && stored.tag !== valueTags.blob) return stored
   return encodeValue(await loadValue(system, shard, stored))
@@ -229,7 +227,7 @@ const page = async (state: State, request: PageRequest): Promise<PageAnswer> => 
   const listed: ListedRow[] = []
   let bytes = 0
   for (const [key, row] of rows) {
-    if (listed.length === query.limit || bytes > answerBytesMax / 2)
+    if (listed.length === query.limit || bytes > sentBytesMax / 2)
       return { rows: listed, exhausted: false, positions: positions() }
     const shown = query.values ? listedRow(state, key, row) : ([key, 'value', undefined] as const)
     bytes += key.length + (shown[1] === 'value' ? (shown[2]?.bytes.length ?? 0) : 0)

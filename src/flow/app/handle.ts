@@ -4,22 +4,6 @@ import { argument, object, optional, readOptions, text } from '../../check.ts'
 import { invalidArgument, type KeptError, keptError } from '../../errors.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
-import { type DrainOptions, drainQueue, type JobHandle, jobHandle } from '../queue/job-handle.ts'
-import {
-  type AddedJob,
-  addJobs,
-  type DeadOptions,
-  type DeadPage,
-  deadJobs,
-  type JobOptions,
-  lookAtQueue,
-  pauseQueue,
-  placeOfRun,
-  retryJob,
-} from '../queue/queue-handle.ts'
-import type { QueueLook, QueuePlace } from '../queue/queue-messages.ts'
-import type { Queue } from '../queue/queue-terms.ts'
-import type { AnyWorkflow, StartRunOptions, Workflow } from '../runs/body.ts'
 import {
   type CountsOf,
   countsOf,
@@ -36,7 +20,24 @@ import {
   type WatchFilter,
   waitingOf,
   watchOf,
-} from '../runs/listing.ts'
+} from '../looks/listing.ts'
+import { atOnce, everywhere, type Look } from '../looks/look.ts'
+import { type DrainOptions, drainQueue, type JobHandle, jobHandle } from '../queue/job-handle.ts'
+import {
+  type AddedJob,
+  addJobs,
+  type DeadOptions,
+  type DeadPage,
+  deadJobs,
+  type JobOptions,
+  lookAtQueue,
+  pauseQueue,
+  placeOfRun,
+  retryJob,
+} from '../queue/queue-handle.ts'
+import type { QueueLook, QueuePlace } from '../queue/queue-messages.ts'
+import type { Queue } from '../queue/queue-terms.ts'
+import type { AnyWorkflow, StartRunOptions, Workflow } from '../runs/body.ts'
 import type { RunMessages } from '../runs/messages.ts'
 import {
   exactly,
@@ -60,6 +61,18 @@ export type FlowApp = Pick<AppContext, 'entity'>
 export type Settlement =
   | { readonly value: unknown }
   | { readonly error: Error | { readonly message: string; readonly code?: string } }
+
+/** The looks that `read` makes, as they are at once. */
+export type FlowLooks = {
+  list(options: ListOptions): Page<Row>
+  get(type: AnyWorkflow, id: string): RunLook | undefined
+  steps(type: AnyWorkflow, id: string, options?: StepsOptions): Page<StepRow>
+  dead<J>(queue: Queue<J>, options?: DeadOptions): DeadPage<J>
+}
+
+const looks = { list: listOf, get: runOf, steps: stepsOf, dead: deadJobs }
+
+type AnyLook = (app: FlowApp, ...given: readonly unknown[]) => Look<unknown>
 
 /** Starts runs, talks to them, and looks at them. */
 export class Flow {
@@ -201,16 +214,30 @@ export class Flow {
     return new FlowOfBatch(this.#app, batch, options)
   }
 
+  /**
+   * A look as a promise, which shows what all members on a folder have: `read('get', type, id)` is
+   * `get(type, id)` where the run is, and `list`, `steps` and `dead` are read so too.
+   * @throws KeelsonError as that look; `SHARD_DOWN` while no member has a shard
+   */
+  async read<L extends keyof FlowLooks>(
+    what: L,
+    ...given: Parameters<FlowLooks[L]>
+  ): Promise<ReturnType<FlowLooks[L]>> {
+    const look = Object.hasOwn(looks, what) ? looks[what] : undefined
+    if (!look) throw invalidArgument('what', Object.keys(looks).join(', '), what)
+    return everywhere((look as AnyLook)(this.#app, ...given)) as Promise<ReturnType<FlowLooks[L]>>
+  }
+
   /** A page of the runs of a workflow. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */
   list(options: ListOptions, ...surplus: []): Page<Row> {
     exactly('list({ type, … })', surplus)
-    return listOf(this.#app, options)
+    return atOnce(listOf(this.#app, options))
   }
 
   /** One run; `undefined`: there is none of this id. */
   get(type: AnyWorkflow, id: string, ...surplus: []): RunLook | undefined {
     exactly('get(type, id)', surplus)
-    return runOf(this.#app, type, id)
+    return atOnce(runOf(this.#app, type, id))
   }
 
   /**
@@ -233,7 +260,7 @@ export class Flow {
    */
   async place(type: AnyWorkflow, id: string, ...surplus: []): Promise<QueuePlace | undefined> {
     exactly('place(type, id)', surplus)
-    const waiting = waitingOf(this.#app, type, id)
+    const waiting = await waitingOf(this.#app, type, id)
     if (!waiting) return undefined
     const { queue, ...run } = waiting
     return placeOfRun(this.#app, queue, run)
@@ -242,7 +269,7 @@ export class Flow {
   /** A page of the operations that a run has recorded, in the order in which they first were. */
   steps(type: AnyWorkflow, id: string, options: StepsOptions = {}, ...surplus: []): Page<StepRow> {
     exactly('steps(type, id, { limit, cursor })', surplus)
-    return stepsOf(this.#app, type, id, options)
+    return atOnce(stepsOf(this.#app, type, id, options))
   }
 
   /** How many runs of a workflow have each status, from counters. */
@@ -301,7 +328,7 @@ export class Flow {
   /** A page of the dead jobs of a queue, 100 by default. It wakes nobody. */
   dead<J>(queue: Queue<J>, options: DeadOptions = {}, ...surplus: []): DeadPage<J> {
     exactly('dead(queue, { limit, cursor })', surplus)
-    return deadJobs(this.#app, queue, options)
+    return atOnce(deadJobs(this.#app, queue, options))
   }
 
   /**

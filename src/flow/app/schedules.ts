@@ -1,10 +1,11 @@
 /** `flow(app).schedules`: makes schedules at run time, acts on them and on those of the tree. */
 import { argument, object, optional, or, refusal } from '../../check.ts'
-import { KeelsonError } from '../../errors.ts'
+import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import { type AppContext, durableActors } from '../../supervisors/index.ts'
+import type { Page } from '../looks/listing.ts'
+import { ask, atOnce, everywhere, type Look } from '../looks/look.ts'
 import type { Workflow } from '../runs/body.ts'
-import type { Page } from '../runs/listing.ts'
 import { exactly, missed, overlap, pageOptions, shortText, workflowOf } from '../runs/options.ts'
 import {
   answerOf,
@@ -200,8 +201,7 @@ export class Schedules {
   /** One schedule; `undefined`: there is none of this name. It wakes nobody. */
   get(given: string, ...surplus: []): ScheduleRow | undefined {
     exactly('get(name)', surplus)
-    const plan = this.#state(name(given))
-    return plan && rowOf(this.#app, given, plan, isInTree(this.#app, scheduleKind(given)))
+    return atOnce(scheduleOf(this.#app, given))
   }
 
   /**
@@ -215,15 +215,21 @@ export class Schedules {
     ...surplus: []
   ): Page<ScheduleRow> {
     exactly('list({ limit, cursor })', surplus)
-    const query = pageOptions(options, argument('', 'a page'))
-    const page = this.#app.entity<unknown, Plan>(schedulesKind).list(query as object)
-    const names = query.cursor === undefined ? treeSchedules(this.#app) : []
-    const tree = names.flatMap((each) => this.get(each) ?? [])
-    const made = page.entries.flatMap(({ id, state }) =>
-      state ? rowOf(this.#app, id, state, false) : [],
-    )
-    const { cursor, exhausted } = page
-    return { entries: [...tree, ...made], exhausted, ...(cursor !== undefined && { cursor }) }
+    return atOnce(schedulesOf(this.#app, options))
+  }
+
+  /**
+   * `get` or `list` as a promise, which shows what all members on a folder have.
+   * @throws KeelsonError as that; `SHARD_DOWN` while no member has a shard
+   */
+  async read<L extends 'get' | 'list'>(
+    what: L,
+    ...given: Parameters<Schedules[L]>
+  ): Promise<ReturnType<Schedules[L]>> {
+    const [first] = given as readonly unknown[]
+    if (what === 'get') return (await everywhere(scheduleOf(this.#app, first))) as never
+    if (what === 'list') return (await everywhere(schedulesOf(this.#app, first ?? {}))) as never
+    throw invalidArgument('what', 'get or list', what)
   }
 
   async #pause(given: string, isPaused: boolean): Promise<void> {
@@ -242,11 +248,35 @@ export class Schedules {
     const text = `the schedule ${given} is declared in the schedules of the tree's flows: it is ${what} there`
     throw new KeelsonError('CONFLICT', text, { details: { schedule: given } })
   }
+}
 
-  #state(given: string): Plan | undefined {
-    const [kind, id] = placeOf(this.#app, given)
-    return this.#app.entity<unknown, Plan>(kind).state(id)
+/** One schedule, and a page of them: `get` and `list`. */
+function* scheduleOf(app: App, given: unknown): Look<ScheduleRow | undefined> {
+  const checked = name(given)
+  const [kind, id] = placeOf(app, checked)
+  const plans = app.entity<unknown, Plan>(kind)
+  const plan = yield* ask(
+    () => plans.state(id),
+    () => plans.load(id),
+  )
+  return plan && rowOf(app, checked, plan, isInTree(app, scheduleKind(checked)))
+}
+
+function* schedulesOf(app: App, options: unknown): Look<Page<ScheduleRow>> {
+  const query = pageOptions(options, argument('', 'a page'))
+  const plans = app.entity<unknown, Plan>(schedulesKind)
+  const page = yield* ask(
+    () => plans.list(query as object),
+    () => plans.page(query as object),
+  )
+  const entries: ScheduleRow[] = []
+  for (const each of query.cursor === undefined ? treeSchedules(app) : []) {
+    const row = yield* scheduleOf(app, each)
+    if (row) entries.push(row)
   }
+  for (const { id, state } of page.entries) if (state) entries.push(rowOf(app, id, state, false))
+  const { cursor, exhausted } = page
+  return { entries, exhausted, ...(cursor !== undefined && { cursor }) }
 }
 
 /** The kind and the id of the entity of a schedule. */

@@ -1,8 +1,11 @@
 /** The part of `flow(app)` for queues: adds jobs, and looks at them. */
+
+import type { RoutedRows } from '../../actors/index.ts'
 import { argument, object, optional, or } from '../../check.ts'
 import { invalidArgument, KeelsonError, type KeptError } from '../../errors.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
+import { ask, type Look } from '../looks/look.ts'
 import type { Duration } from '../runs/body.ts'
 import type { EnteringRun } from '../runs/messages.ts'
 import { delay, pageOptions, part, priority, shortText } from '../runs/options.ts'
@@ -124,13 +127,37 @@ export const placeOfRun = async (
   askQueue(app, { sort: 'queue', name: queue } as Queue, (ref) => call(ref, 'place', run))
 
 /** A page of the dead jobs of a queue. */
-export const deadJobs = <J>(app: App, queue: Queue<J>, options: DeadOptions): DeadPage<J> => {
+export function* deadJobs<J>(
+  app: App,
+  queue: Queue<J>,
+  options: DeadOptions = {},
+): Look<DeadPage<J>> {
   const { limit, cursor } = pageOptions(options, argument('', 'a page'))
   const rows = entitiesOf(app, 'queue', nameOf(queue)).rows(queueId)
   const gt = cursor === undefined ? {} : { gt: deadRow(jobNumber(cursor, 'cursor')) }
-  const { entries, exhausted } = rows.range({ prefix: deadPrefix, limit, values: false, ...gt })
-  const found = entries.map(([row]) => deadJob<J>(row, readRecord(row, rows)))
+  const range = { prefix: deadPrefix, limit, values: false, ...gt }
+  const { entries, exhausted } = yield* ask(
+    () => rows.range(range),
+    () => rows.page(range),
+  )
+  const found: DeadJob<J>[] = []
+  for (const [row] of entries) found.push(deadJob<J>(row, yield* recordAt(row, rows)))
   return { entries: found, cursor: exhausted ? undefined : found.at(-1)?.id }
+}
+
+function* recordAt(row: string, rows: RoutedRows): Look<JobRecord | undefined> {
+  return yield* ask(
+    () => readRecord(row, rows),
+    async () => {
+      const read = await rows.load(row).then(
+        (value) => () => value,
+        (error) => () => {
+          throw error
+        },
+      )
+      return readRecord(row, { get: read as RoutedRows['get'] })
+    },
+  )
 }
 
 const unreadable: JobRecord = {

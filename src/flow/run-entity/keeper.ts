@@ -18,8 +18,9 @@ import {
   worker,
 } from '../../runtime/index.ts'
 import { durableActors } from '../../supervisors/index.ts'
+import { type ListOptions, listOf, statusBetween } from '../looks/listing.ts'
+import { atOnce } from '../looks/look.ts'
 import type { Workflow } from '../runs/body.ts'
-import { type ListOptions, listOf, statusBetween } from '../runs/listing.ts'
 import type { RunMessages } from '../runs/messages.ts'
 import { entitiesOf, runKind, schedulesKind } from '../runs/parts.ts'
 import { liveStatuses, type RunState } from '../runs/record.ts'
@@ -88,7 +89,7 @@ const flowHealth = (context: AnyContext, { workflows, broken }: Start): FlowHeal
   const app = within(context)
   const runsOf = (filter: Pick<ListOptions, 'status' | 'since' | 'limit'>): StoppedRun[] =>
     workflows.flatMap((type) =>
-      listOf(app, { type, ...filter }).entries.map(({ id, error, since }) => ({
+      atOnce(listOf(app, { type, ...filter })).entries.map(({ id, error, since }) => ({
         ...{ run: `${type.name}/${id}`, since },
         // A run in these statuses has its error.
         reason: keptText(error as KeptError),
@@ -97,14 +98,14 @@ const flowHealth = (context: AnyContext, { workflows, broken }: Start): FlowHeal
   const now = context.now()
   const since = now - recentMs
   return {
-    blocked: some(runsOf({ status: 'blocked', limit: atOnce })),
+    blocked: some(runsOf({ status: 'blocked', limit: removedMax })),
     failed: some(runsOf({ status: 'failed', since, limit: failedMax })),
     schedules: some(broken(app, now)),
   }
 }
 
 /** So many runs are removed at once. */
-const atOnce = 1_000
+const removedMax = 1_000
 /** So many runs are on their way to where they were at a time. */
 const wakingMax = 32
 /** A run that takes longer gives its place to another one. */
@@ -284,7 +285,7 @@ const clean = async (context: AnyContext, { name, options }: Workflow): Promise<
     let cursor: string | undefined
     let removed = 0
     do {
-      const page = runs.list({ where, limit: atOnce, ...(cursor && { cursor }) } as object)
+      const page = runs.list({ where, limit: removedMax, ...(cursor && { cursor }) } as object)
       const over = page.entries.filter(({ state }) => mayGo(state as RunState | undefined))
       await Promise.all(over.map(({ id }) => runs.delete(id).catch(() => false)))
       removed += over.length

@@ -7,6 +7,7 @@ import {
   Access,
   answerBackups,
   answerTotals,
+  blockedHere,
   Control,
   isAskedResumption,
   isAskedSuspension,
@@ -81,6 +82,7 @@ export const answerMembers = (way: OwnersWay, parts: InstanceParts, app: AppCont
   answerHealth(way, parts, app.health)
   answerTotals(way, parts.entities)
   way.answer('entities.page', (payload) => pageHere(parts.entities, payload))
+  way.answer('entities.blocked', (payload) => blockedHere(parts.entities, payload as Given))
   way.answer('store.read', (payload) => {
     const [index, what, ...given] = payload as Given
     shardHere(shards, index)

@@ -9,8 +9,12 @@ import {
   runOf,
   statusBetween,
   stepsOf,
-} from '../../../src/flow/runs/listing.ts'
+} from '../../../src/flow/looks/listing.ts'
+import { atOnce } from '../../../src/flow/looks/look.ts'
 import { type RunState, runStatuses } from '../../../src/flow/runs/record.ts'
+
+const listAt = (...given: Parameters<typeof listOf>) => atOnce(listOf(...given))
+const runAt = (...given: Parameters<typeof runOf>) => atOnce(runOf(...given))
 
 const type = workflow('work', async () => undefined)
 
@@ -100,7 +104,7 @@ const modelOf = (runs: readonly Run[], wanted: Omit<ListOptions, 'type'>): strin
 const joined = (app: never, options: ListOptions): string[] => {
   const ids: string[] = []
   for (let cursor: string | undefined, pages = 0; pages < 300; pages++) {
-    const page = listOf(app, { ...options, ...(cursor !== undefined && { cursor }) })
+    const page = listAt(app, { ...options, ...(cursor !== undefined && { cursor }) })
     expect(page.exhausted).toBe(page.cursor === undefined)
     expect(page.entries.length).toBeLessThanOrEqual(options.limit ?? 100)
     ids.push(...page.entries.map(({ id }) => id))
@@ -145,19 +149,19 @@ test('a page by time reads few runs of many', () => {
   }))
   const { app, read } = appWith(runs)
 
-  const page = listOf(app, { type, limit: 10 })
+  const page = listAt(app, { type, limit: 10 })
 
   expect(page.entries.map(({ since }) => since)).toEqual(
     Array.from({ length: 10 }, (_, index) => 999 - index),
   )
   expect(read.runs).toBeLessThanOrEqual(8 * 10)
   const cursor = page.cursor ?? ''
-  expect(listOf(app, { type, limit: 2, cursor }).entries[0]?.since).toBe(989)
+  expect(listAt(app, { type, limit: 2, cursor }).entries[0]?.since).toBe(989)
 })
 
 test('a page by time refuses a filter beside the status, and a cursor of another list', () => {
   const { app } = appWith(randomRuns(1))
-  const look = (options: object) => () => listOf(app, { type, ...options })
+  const look = (options: object) => () => listAt(app, { type, ...options })
 
   expect(look({ order: 'oldest', root: 't/1' })).toThrow('id with root')
   expect(look({ order: 'id', status: 'failed' })).toThrow('newest or oldest with status')
@@ -185,7 +189,7 @@ describe('a look at a run', () => {
     [...[op(number), { kind: 'step', key: `s${number}`, at: number, ...more }]] as never
   const look = (changes: Partial<RunState>, rows: readonly (readonly [string, unknown])[] = []) => {
     const { app } = appWith([{ id: 'a', state: stateOf(changes) }], new Map(rows))
-    return runOf(app, type, 'a')
+    return runAt(app, type, 'a')
   }
   const plain = {
     ...{ id: 'a', status: 'running', startedAt: 0, since: 0, attempt: 1, error: undefined },
@@ -203,7 +207,7 @@ describe('a look at a run', () => {
       ...{ parent: 'p/1', input: 7 },
     })
     expect(look({})).toEqual(plain)
-    expect(runOf(appWith([]).app, type, 'a')).toBe(undefined)
+    expect(runAt(appWith([]).app, type, 'a')).toBe(undefined)
   })
 
   test('says for what it waits while it waits', () => {
@@ -244,7 +248,7 @@ describe('a look at a run', () => {
       ...{ error: undefined, at: number, dueAt: undefined, child: undefined, ...more },
     })
 
-    expect(stepsOf(app, type, 'a', {})).toEqual({
+    expect(atOnce(stepsOf(app, type, 'a', {}))).toEqual({
       entries: [
         shown(1, { outcome: 'ok', value: 'v', tries: 2, error: kept }),
         shown(2, { outcome: 'ok', value: 'long' }),
@@ -254,6 +258,6 @@ describe('a look at a run', () => {
       ],
       exhausted: true,
     })
-    expect(stepsOf(app, type, 'none', {})).toEqual({ entries: [], exhausted: true })
+    expect(atOnce(stepsOf(app, type, 'none', {}))).toEqual({ entries: [], exhausted: true })
   })
 })

@@ -2,15 +2,26 @@
  * Looks at runs: pages of them, their changes, their operations, and counts. They read rows and wake
  * no run.
  */
-import type { ChangePlace, EntityHandle, WatchBegin } from '../../actors/index.ts'
+import type {
+  ChangePlace,
+  EntityHandle,
+  RowsOptions,
+  RowsPage,
+  WatchBegin,
+} from '../../actors/index.ts'
 import { argument } from '../../check.ts'
 import { invalidArgument, KeelsonError, type KeptError, keptError } from '../../errors.ts'
 import { compareKeys } from '../../storage/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
-import type { Workflow } from './body.ts'
-import type { EnteringRun } from './messages.ts'
-import { listOptions as checkedOptions, pageOptions, watchOptions, workflowOf } from './options.ts'
-import { entitiesOf } from './parts.ts'
+import type { Workflow } from '../runs/body.ts'
+import type { EnteringRun } from '../runs/messages.ts'
+import {
+  listOptions as checkedOptions,
+  pageOptions,
+  watchOptions,
+  workflowOf,
+} from '../runs/options.ts'
+import { entitiesOf } from '../runs/parts.ts'
 import {
   type Awaited,
   isLive,
@@ -24,7 +35,8 @@ import {
   type RunStatus,
   runStatuses,
   valueKey,
-} from './record.ts'
+} from '../runs/record.ts'
+import { ask, type Look } from './look.ts'
 
 /** A run, as `list` shows it. Times in ms since 1970. */
 export type Row = {
@@ -139,7 +151,7 @@ const runsOf = (app: App, type: Pick<Workflow, 'name' | 'sort'>) =>
   >
 
 /** One page of runs. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */
-export const listOf = (app: App, options: ListOptions): Page<Row> => {
+export function* listOf(app: App, options: ListOptions): Look<Page<Row>> {
   const checked = checkedOptions(options, argument('', 'a list'))
   const { type, status, parent, root, correlation, order, ...others } = checked
   const { limit = 100, ...rest } = others
@@ -153,9 +165,15 @@ export const listOf = (app: App, options: ListOptions): Page<Row> => {
   if (!isById && named.length > 0) throw invalidArgument('order', `id with ${named[0]?.[0]}`, order)
   const wanted = { ...rest, limit }
   const found = isById
-    ? pageById(runs, named, wanted)
-    : pageByTime(runs, status ? [status] : runStatuses, order === 'oldest' ? 'asc' : 'desc', wanted)
-  const entries = found.entries.map(({ id, state }) => lookOf(runs, id, state))
+    ? yield* pageById(runs, named, wanted)
+    : yield* pageByTime(
+        runs,
+        status ? [status] : runStatuses,
+        order === 'oldest' ? 'asc' : 'desc',
+        wanted,
+      )
+  const entries: Row[] = []
+  for (const { id, state } of found.entries) entries.push(yield* lookOf(runs, id, state))
   return pageWith(found, entries)
 }
 
@@ -165,15 +183,13 @@ const isGiven = ([, value]: readonly [string, unknown]): boolean => value !== un
 const lastOperations = 20
 
 /** A row with the error of a step that fails. */
-const lookOf = (runs: Runs, id: string, state: RunState): Row => {
+function* lookOf(runs: Runs, id: string, state: RunState): Look<Row> {
   const row = rowOf(id, state)
   if (row.error || !(isLive(state.status) || row.waitsFor?.error)) return row
   if (row.waitsFor?.error) return { ...row, error: row.waitsFor.error }
   const range = { prefix: operationsPrefix(state.lap), reverse: true, limit: lastOperations }
-  const found = runs
-    .rows(id)
-    .range(range)
-    .entries.map(([, operation]) => operation as Operation)
+  const { entries } = yield* rowsOf(runs, id, range)
+  const found = entries.map(([, operation]) => operation as Operation)
   return { ...row, error: found.find(({ outcome, failure }) => !outcome && failure)?.failure }
 }
 
@@ -188,32 +204,48 @@ const rowOf = (id: string, state: RunState): Row => {
   }
 }
 
+function* rowsOf(runs: Runs, id: string, range: RowsOptions): Look<RowsPage> {
+  const rows = runs.rows(id)
+  return yield* ask(
+    () => rows.range(range),
+    () => rows.page(range),
+  )
+}
+
+function* stateOf(runs: Runs, id: string): Look<RunState | undefined> {
+  return yield* ask(
+    () => runs.state(id),
+    () => runs.load(id),
+  )
+}
+
 /** One run; `undefined`: there is none of this id. */
-export const runOf = (
+export function* runOf(
   app: App,
   type: Pick<Workflow, 'name' | 'sort'>,
   id: string,
-): RunLook | undefined => {
+): Look<RunLook | undefined> {
   const runs = runsOf(app, type)
-  const state = runs.state(id)
-  return state && { ...lookOf(runs, id, state), input: valueAt(runs, id, 'input') }
+  const state = yield* stateOf(runs, id)
+  if (!state) return undefined
+  return { ...(yield* lookOf(runs, id, state)), input: yield* valueAt(runs, id, 'input') }
 }
 
 /** A run as the queue knows it in which it waits; `undefined`: it does not wait in a queue. */
-export const waitingOf = (
+export const waitingOf = async (
   app: App,
   type: Pick<Workflow, 'name' | 'sort'>,
   id: string,
-): (EnteringRun & { readonly queue: string }) | undefined => {
-  const { status, waitsFor, queueKey: key, priority } = runsOf(app, type).state(id) ?? {}
+): Promise<(EnteringRun & { readonly queue: string }) | undefined> => {
+  const { status, waitsFor, queueKey: key, priority } = (await runsOf(app, type).load(id)) ?? {}
   if (status !== 'waiting' || waitsFor?.kind !== 'queue') return undefined
   return { queue: waitsFor.name as string, run: `${type.name}/${id}`, key, priority }
 }
 
 /** The value of a row of a run. One that cannot be read is the reason for that. */
-const valueAt = (runs: Runs, id: string, key: string): unknown => {
+function* valueAt(runs: Runs, id: string, key: string): Look<unknown> {
   try {
-    return runs.rows(id).range({ gte: key, lte: key, limit: 1 }).entries[0]?.[1]
+    return (yield* rowsOf(runs, id, { gte: key, lte: key, limit: 1 })).entries[0]?.[1]
   } catch (error) {
     return keptError(error)
   }
@@ -244,24 +276,26 @@ export const watchOf = (app: App, options: WatchFilter): AsyncIterableIterator<R
 }
 
 /** One page of the operations of a run. */
-export const stepsOf = (
+export function* stepsOf(
   app: App,
   type: Pick<Workflow, 'name' | 'sort'>,
   id: string,
-  options: StepsOptions,
-): Page<StepRow> => {
+  options: StepsOptions = {},
+): Look<Page<StepRow>> {
   const { limit, cursor } = pageOptions(options, argument('', 'a page'))
   const runs = runsOf(app, type)
-  const state = runs.state(id)
+  const state = yield* stateOf(runs, id)
   if (!state) return { entries: [], exhausted: true }
   const prefix = operationsPrefix(state.lap)
-  const found = runs.rows(id).range({ prefix, limit, ...(cursor !== undefined && { cursor }) })
-  const entries = found.entries.map(([place, row]) => {
+  const range = { prefix, limit, ...(cursor !== undefined && { cursor }) }
+  const found = yield* rowsOf(runs, id, range)
+  const entries: StepRow[] = []
+  for (const [place, row] of found.entries) {
     const step = stepOf(row as Operation)
-    if (!isApart(row as Operation)) return step
-    const number = Number(place.slice(prefix.length))
-    return { ...step, value: valueAt(runs, id, valueKey(state.lap, number)) }
-  })
+    const key = valueKey(state.lap, Number(place.slice(prefix.length)))
+    const isHere = !isApart(row as Operation)
+    entries.push(isHere ? step : { ...step, value: yield* valueAt(runs, id, key) })
+  }
   return pageWith(found, entries)
 }
 
@@ -315,13 +349,13 @@ type FoundPage = {
   readonly exhausted: boolean
 }
 
-const pageById = (
+function* pageById(
   runs: Runs,
   named: readonly (readonly [string, unknown])[],
   { since, until, limit, cursor }: Wanted,
-): FoundPage => {
+): Look<FoundPage> {
   const where = named.length > 0 ? { where: Object.fromEntries(named) } : {}
-  const found = pageOf(runs, { ...where, limit }, cursor)
+  const found = yield* pageOf(runs, { ...where, limit }, cursor)
   const isWithin = ({ state }: Found): boolean => state.since >= since && state.since < until
   return { ...found, entries: found.entries.filter(isWithin) }
 }
@@ -341,19 +375,20 @@ type Merged = { readonly entries: readonly Found[]; readonly next: Place | undef
  * One page by the last change of status. It is merged from the indexes of the statuses, so it reads
  * no more than a page of each. @throws KeelsonError `BAD_CURSOR`
  */
-const pageByTime = (
+function* pageByTime(
   runs: Runs,
   statuses: readonly RunStatus[],
   direction: Direction,
   wanted: Wanted,
-): FoundPage => {
+): Look<FoundPage> {
   const { cursor, limit } = wanted
   const entries: Found[] = []
   let next: Place | undefined = cursor === undefined ? { cursors: {} } : placeOf(cursor)
   while (next !== undefined && entries.length < limit) {
     const place: Place = next
     const of = { ...wanted, limit: limit - entries.length }
-    const streams = statuses.map((status) => streamOf(runs, status, direction, place, of))
+    const streams: Stream[] = []
+    for (const status of statuses) streams.push(yield* streamOf(runs, status, direction, place, of))
     const merged = mergedOf(streams, byTime(direction), place, of.limit)
     entries.push(...merged.entries)
     next = merged.next
@@ -398,17 +433,17 @@ type Stream = {
 }
 
 /** The runs of one status that come after the place, of one page of its index. */
-const streamOf = (
+function* streamOf(
   runs: Runs,
   status: RunStatus,
   order: Direction,
   { after, cursors }: Place,
   { since, until, limit }: Wanted,
-): Stream => {
+): Look<Stream> {
   const cursor = cursors[status]
   if (cursor === false) return { status, left: [], more: undefined }
   const where = { at: statusBetween(status, since, until) }
-  const found = pageOf(runs, { where, order, limit }, cursor)
+  const found = yield* pageOf(runs, { where, order, limit }, cursor)
   const place = after && { id: after[1], state: { since: after[0] } }
   const left = found.entries.filter((run) => !place || byTime(order)(run, place) > 0)
   return { status, left, more: found.cursor }
@@ -426,8 +461,12 @@ const byTime =
     return direction === 'asc' ? by : -by
   }
 
-const pageOf = (runs: Runs, query: object, cursor: string | undefined): FoundPage => {
-  const found = runs.list({ ...query, ...(cursor !== undefined && { cursor }) } as object)
+function* pageOf(runs: Runs, query: object, cursor: string | undefined): Look<FoundPage> {
+  const options = { ...query, ...(cursor !== undefined && { cursor }) } as object
+  const found = yield* ask(
+    () => runs.list(options),
+    () => runs.page(options),
+  )
   const entries = found.entries.flatMap(({ id, state }) => (state ? [{ id, state }] : []))
   return { entries, cursor: found.cursor, exhausted: found.exhausted }
 }
