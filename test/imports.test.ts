@@ -49,6 +49,7 @@ test('importing keelson loads the runtime, the names of the actors and the check
     'bytes/ed25519.ts',
     'bytes/u64.ts',
     'bytes/utf8.ts',
+    'storage/disk/socket-address.ts',
     'storage/projections/projection-kinds.ts',
     'storage/segments/log-settings.ts',
     'storage/values/key.ts',

@@ -84,7 +84,8 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     'users-tree': [],
     tree: ['users-tree'],
     app: ['users-tree', 'tree'],
-    starting: ['users-tree', 'tree', 'app'],
+    sharing: [],
+    starting: ['users-tree', 'tree', 'app', 'sharing'],
   },
   inspect: {
     text: [],

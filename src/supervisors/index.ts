@@ -5,6 +5,7 @@
  * - users-tree: the user's tree as data: checked, loaded, made into specifications; `entity`
  * - tree: the supervision tree of an instance and of each shard, and the names in it
  * - app: the handle of a running instance, `context.app`, health, and the orderly end
+ * - sharing: where members see each other, and where it is written which one has a shard
  * - starting: `start`, its options, the data folder, and how an instance comes to run
  *
  * Start reading at `starting/instance.ts`, then `tree/instance-tree.ts`.

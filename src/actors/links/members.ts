@@ -29,7 +29,7 @@ import {
 import { noConnection } from './forwarder.ts'
 import { KeptCalls, type Place, unknownOutcome } from './kept-calls.ts'
 import type { LinkEnd, LinkWaits } from './link.ts'
-import { isIdentifier, nameMax } from './link-message.ts'
+import { type Greeting, isIdentifier, nameMax } from './link-message.ts'
 import type { OutboxLimits } from './link-outbox.ts'
 import type { OpenLink, UnsentCall } from './link-process.ts'
 import type { LinkTransport } from './link-transport.ts'
@@ -51,6 +51,8 @@ export type MembersOptions = {
   readonly reach?: Reach
   /** Called when a link has ended. */
   readonly onUnlinked?: (member: string) => void
+  /** Whether a peer may be linked to; any with the right name by default. */
+  readonly admits?: (peer: Pick<Greeting, 'member' | 'incarnation'>) => boolean
   /** The greatest kind of message that it says it knows; for tests with older members. */
   readonly knows?: number
   /** The bounds of what waits for a member; for tests. */
@@ -90,6 +92,7 @@ export class Members implements Linked, ShardOwners {
   readonly incarnation: string
   readonly transport: LinkTransport
   readonly reach: Reach
+  readonly admits?: NonNullable<MembersOptions['admits']>
   readonly knows?: number
   readonly limits?: OutboxLimits
   readonly #system: System
@@ -115,6 +118,7 @@ export class Members implements Linked, ShardOwners {
     this.incarnation = options.incarnation
     this.transport = options.transport
     this.reach = reach
+    if (options.admits !== undefined) this.admits = options.admits
     if (options.knows !== undefined) this.knows = options.knows
     if (options.limits !== undefined) this.limits = options.limits
     this.#system = system
@@ -155,6 +159,13 @@ export class Members implements Linked, ShardOwners {
     if (name === this.member || this.#expected.has(name)) return
     this.#expected.add(name)
     if (this.#board) send(this.#board, 'expect', name)
+  }
+
+  /** This start of a member has lost its shards, even if its connection is still there. */
+  lost(member: string, incarnation: string): void {
+    const open = this.#open.get(member)
+    if (open?.peer.incarnation !== incarnation) return
+    open.link.close(new KeelsonError('CLOSED', `the lease of ${member} has ended`))
   }
 
   /** The names of the others, whether they run or not. */

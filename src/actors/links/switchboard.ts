@@ -37,6 +37,8 @@ export interface Linked {
   readonly incarnation: string
   readonly transport: LinkTransport
   readonly reach: Reach
+  /** Whether a peer may be linked to. */
+  readonly admits?: (peer: Greeting) => boolean
   /** The greatest kind of message that it says it knows. */
   readonly knows?: number
   readonly limits?: OutboxLimits
@@ -251,6 +253,7 @@ const admit = (linked: Linked, peer: Greeting, dialled: string | undefined): voi
   if (peer.cluster !== linked.cluster)
     refuse(`a member of ${linked.cluster}`, `${peer.member} of ${peer.cluster}`)
   if (dialled !== undefined && peer.member !== dialled) refuse(`the member ${dialled}`, peer.member)
+  if (linked.admits?.(peer) === false) refuse('a member with a lease', peer.member)
   // Otherwise a pair could have two links.
   if (dialled === undefined && peer.member >= linked.member)
     refuse(`a member with a lesser name than ${linked.member}`, peer.member)

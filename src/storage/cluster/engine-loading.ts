@@ -11,6 +11,7 @@ import type { followedLogHost } from '../engine-log/followed-log-host.ts'
 import type { makeLogs, ownedLogHost } from '../engine-log/owned-log-host.ts'
 import type * as directory from '../leases/cluster-directory.ts'
 import type { LeaseKeeper } from '../leases/lease-keeper.ts'
+import type * as holds from '../leases/shard-holds.ts'
 import type { drainMember } from './cluster-drain.ts'
 import type { acceptLoss, findLoss } from './cluster-loss.ts'
 import type { changeCopies, makeCluster } from './cluster-making.ts'
@@ -28,12 +29,15 @@ export type EngineStorage = {
   readonly EngineCalls: typeof EngineCalls
   /** The entries of the directory. */
   readonly directory: typeof directory
+  /** Which member has which shard. */
+  readonly holds: typeof holds
   readonly EndNote: typeof EndNote
 }
 
 /** Loads them for an instance. */
 export const loadEngineStorage = async (): Promise<EngineStorage> => {
   const directory = await import('../leases/cluster-directory.ts')
+  const holds = await import('../leases/shard-holds.ts')
   const loaded = await Promise.all([
     import('../engine-log/owned-log-host.ts'),
     import('../engine-log/followed-log-host.ts'),
@@ -43,7 +47,7 @@ export const loadEngineStorage = async (): Promise<EngineStorage> => {
     import('../engine-log/engine-calls.ts'),
     import('../engine-log/end-note.ts'),
   ])
-  return Object.assign({ directory }, ...loaded)
+  return Object.assign({ directory, holds }, ...loaded)
 }
 
 /** The acts on a cluster from outside. */

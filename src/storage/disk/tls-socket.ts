@@ -5,9 +5,7 @@
  */
 import { connect, createServer, type TLSSocket } from 'node:tls'
 import { sha256 } from '../../bytes/sha256.ts'
-
-/** Where a socket is. */
-export type SocketAddress = { readonly host: string; readonly port: number }
+import type { SocketAddress } from './socket-address.ts'
 
 /** What a listening socket admits. */
 export type SecretPlace = SocketAddress & {

@@ -28,6 +28,8 @@ export type ClusterTerms = {
   readonly copies: number
   /** How often an operator has accepted a loss. Caches that were filled before are filled again. */
   readonly losses: number
+  /** Each shard has an owner. Absent: one member has all of them. */
+  readonly placement?: 'spread'
 }
 
 /** A request to leave, to one start of a member. */

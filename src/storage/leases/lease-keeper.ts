@@ -43,6 +43,8 @@ export type LeaseKeeperOptions = {
   readonly about?: MemberAbout | undefined
   /** It reads the logs before it owns, and `ready` is called then. */
   readonly readsFirst?: boolean | undefined
+  /** It owns shards beside others, and not the instance. */
+  readonly isSpread?: boolean | undefined
   /** The shards that are down at this member, for the next renewal. */
   readonly down?: (() => readonly number[]) | undefined
 }
@@ -70,10 +72,10 @@ export class LeaseKeeper {
 
   /** Begins to take the lease. If the name is held, it waits until that lease ends. */
   constructor(options: LeaseKeeperOptions) {
-    const { clock, member, leaseMs, about, readsFirst } = options
+    const { clock, member, leaseMs, about, readsFirst, isSpread } = options
     const incarnation = Buffer.from(clock.randomBytes(8)).toString('hex')
     this.#options = options
-    this.#state = leaseStart({ member, incarnation, leaseMs, about, readsFirst })
+    this.#state = leaseStart({ member, incarnation, leaseMs, about, readsFirst, isSpread })
     this.#running = this.#run()
   }
 

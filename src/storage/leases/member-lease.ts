@@ -15,6 +15,8 @@
  *    them. It does not wait for that if all others have given their leases back.
  * 5. The owner counts its lease from before it sent its last acknowledged renewal, less 10 %. So no
  *    two members take themselves for the owner at one moment if their clocks differ by less.
+ * 6. Where each shard has an owner (`isSpread`), nobody owns the instance: each member counts its
+ *    lease as in 5, and ends those of the others that have expired. `shard-holds.ts` has the rest.
  *
  * The lease decides who tries to write. The logs decide who writes.
  */
@@ -30,6 +32,8 @@ export type MemberIdentity = {
   readonly about?: MemberAbout | undefined
   /** It reads the logs before it owns, if another member may be faster. */
   readonly readsFirst?: boolean | undefined
+  /** It owns shards beside others, and not the instance. */
+  readonly isSpread?: boolean | undefined
 }
 
 /** The process of a member. */
@@ -38,6 +42,8 @@ export type MemberAbout = {
   readonly pid: number
   /** When it began, in ms since 1970. */
   readonly since: number
+  /** Where it listens for links, as `host:port`. */
+  readonly listen?: string | undefined
 }
 
 /** An entry at one revision, and when it was seen first. */
@@ -141,7 +147,7 @@ export const nextStep = (state: LeaseState, now: number): LeaseStep => {
   }
   if (isClosing) return set(view, memberName(member), { ...ownLease(state), ended: true })
   if (now >= state.renewAt) return own
-  return stepToOwner(state, view, now)
+  return state.isSpread ? stepBeside(state, view, now) : stepToOwner(state, view, now)
 }
 
 const ownLease = ({ incarnation, leaseMs, about, down, isReady }: LeaseState): Lease => ({
@@ -162,6 +168,17 @@ const stepToOwner = (state: LeaseState, view: DirectoryView, now: number): Lease
   if (!state.isReady && !isAlone(view, member)) return rest(state, view)
   if (owner && held) return set(view, memberName(owner.member), { ...held, ended: true })
   return set(view, ownerName, { member, incarnation, epoch: (owner?.epoch ?? 0) + 1 })
+}
+
+/** The next step of a member that owns shards beside others: their leases end when they expire. */
+const stepBeside = (state: LeaseState, view: DirectoryView, now: number): LeaseStep => {
+  const others = memberNames(view)
+    .filter((each) => each !== state.member && !leaseIn(view, each)?.ended)
+    .toSorted((one, other) => endOf(state, one) - endOf(state, other))
+  const [first] = others
+  const lease = first === undefined ? undefined : leaseIn(view, first)
+  if (first === undefined || !lease || now < endOf(state, first)) return rest(state, view, first)
+  return set(view, memberName(first), { ...lease, ended: true })
 }
 
 /** Whether all other members have given their leases back, or lost them. */
@@ -262,12 +279,15 @@ export const abandoned = (state: LeaseState): LeaseState => ({ ...state, end: 'r
 
 /** The phase of a member at `now`, with the epoch of its ownership. */
 export const phaseAt = (
-  { view, incarnation, validUntil, isClosing, end }: LeaseState,
+  { view, incarnation, validUntil, isClosing, end, isSpread }: LeaseState,
   now: number,
 ): { readonly phase: LeasePhase; readonly epoch: number } => {
   const owner = view && ownerIn(view)
   const epoch = owner?.epoch ?? 0
   if (end || isClosing) return { phase: 'ended', epoch }
-  if (owner?.incarnation !== incarnation) return { phase: 'standby', epoch }
+  const mayOwn = isSpread
+    ? validUntil > Number.NEGATIVE_INFINITY
+    : owner?.incarnation === incarnation
+  if (!mayOwn) return { phase: 'standby', epoch }
   return { phase: now < validUntil ? 'owner' : 'unsure', epoch }
 }

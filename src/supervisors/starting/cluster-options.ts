@@ -2,9 +2,20 @@
  * The option `cluster` of `start`: the logs are in an engine that all members reach, and one member
  * at a time owns the instance. Pure.
  */
-import { type Check, type Checked, object, optional, or, that, wholeFrom } from '../../check.ts'
+import {
+  type Check,
+  type Checked,
+  mapped,
+  object,
+  oneOf,
+  optional,
+  or,
+  secret,
+  that,
+  wholeFrom,
+} from '../../check.ts'
 import { configError } from '../../errors.ts'
-import type { ClusterEngine, FolderEngine } from '../../storage/index.ts'
+import { addressIn, type ClusterEngine, type FolderEngine } from '../../storage/index.ts'
 
 const isFolderEngine = (engine: object): engine is FolderEngine => 'members' in engine
 
@@ -24,6 +35,19 @@ const madeEngine = that<ClusterEngine | FolderEngine>(
   },
 )
 
+/** An address that others connect to: none of all networks, and a port that is known before. */
+const address = that<string>('a host or address and a port, such as 10.0.0.5:7400', (found) => {
+  const { host, port } = addressIn(String(found))
+  const isWild = ['', '0.0.0.0', '::'].includes(host)
+  return typeof found === 'string' && !isWild && port >= 1 && port <= 65_535
+})
+
+/** Nobody guesses it, even with a record of connections. */
+const longText = that<string>(
+  'a text of 32 characters or more, such as `openssl rand -hex 32` prints',
+  (found) => typeof found === 'string' && found.length >= 32 && found.length <= 1_024,
+)
+
 const clusterOptions = {
   /** The name of the instance in the engine, the same for all its members. */
   name: identifier,
@@ -36,6 +60,15 @@ const clusterOptions = {
    * server must have a synchronous standby.
    */
   copies: or(wholeFrom(1, 9), 1),
+  /**
+   * `together`: one member has all shards, and the others are standbys. `spread`: each shard has an
+   * owner, and the tree runs at every member. The same for all members, and as it was at first.
+   */
+  placement: or(oneOf('together', 'spread'), 'together'),
+  /** With `spread`: where this member listens, as the others reach it: `10.0.0.5:7400`. */
+  listen: optional(mapped(address, addressIn)),
+  /** With `spread`: the same for all members. A peer without it gets no connection. */
+  secret: optional(secret(longText)),
   /**
    * A member that cannot renew its lease for so long is replaced, in ms. A standby waits for as long as the owner's says.
    */
@@ -56,6 +89,10 @@ export type ClusterOptions = {
   readonly engine: ClusterEngine
   readonly copies?: number
   readonly leaseMs?: number
+  /** `spread` is being built. */
+  readonly placement?: 'together' | 'spread'
+  readonly listen?: string
+  readonly secret?: string
   readonly startTimeoutMs?: number
   readonly signal?: AbortSignal
 }
@@ -117,6 +154,22 @@ export const refuseOwnAlone = (
 type OwnAlone = {
   readonly replication: readonly unknown[]
   readonly acts: boolean
+}
+
+/**
+ * Refuses links without a secret or an address, and both where there are no links.
+ * @throws KeelsonError `CONFIG` with `details.path`
+ */
+export const refuseOddLinks = (
+  { placement, listen, secret: shared }: Cluster,
+  { replication }: Pick<OwnAlone, 'replication'>,
+): void => {
+  const isSpread = placement === 'spread'
+  const expected = isSpread ? 'a value: placement is spread' : 'absent: placement is together'
+  if (isSpread !== (listen !== undefined)) throw configError('cluster.listen', expected, listen)
+  if (isSpread !== (shared !== undefined)) throw configError('cluster.secret', expected, shared)
+  if (isSpread && replication.length > 0)
+    throw configError('replication', 'absent: no member has all shards', replication.length)
 }
 
 /**

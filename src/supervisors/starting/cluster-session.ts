@@ -51,6 +51,9 @@ export type DirectoryParts = {
   readonly calls: Calls
 }
 
+/** The shards of a new cluster whose members share them, unless the options say otherwise. */
+const shardsOfSpread = 64
+
 /**
  * The terms of all members. The first member decides them, and makes the logs before: a log that is
  * missing later was lost, and so were terms that are missing beside a log with frames.
@@ -60,11 +63,12 @@ export type DirectoryParts = {
  */
 export const agreedTerms = async (
   parts: DirectoryParts,
-  { shards, copies }: { readonly shards: number | undefined; readonly copies: number },
+  wanted: { readonly shards: number | undefined } & Pick<Cluster, 'copies' | 'placement'>,
   makeLogs: (shards: number) => Promise<readonly EngineHead[]>,
 ): Promise<NonNullable<DirectoryFacts['terms']>> => {
   const { storage, directory, calls } = parts
   const { instanceEntry } = storage.directory
+  const { shards, copies, placement } = wanted
   for (let hasFrames = false; ; ) {
     const view = await calls.ask(() => directory.view())
     const { terms, losses, isMoving } = storage.directory.factsIn(view)
@@ -76,10 +80,17 @@ export const agreedTerms = async (
         throw configError('shards', `${terms.shards}, as the cluster was made with`, shards)
       if (copies !== terms.copies)
         throw configError('cluster.copies', `${terms.copies}, as the cluster has`, copies)
+      const { placement: known = 'together' } = terms
+      if (placement !== known)
+        throw configError('cluster.placement', `${known}, as the cluster was made with`, placement)
       return terms
     }
     if (hasFrames) throw lostTerms(instanceEntry)
-    const first = { shards: shards ?? 1, copies, losses: 0 }
+    const isSpread = placement === 'spread'
+    const first = {
+      ...{ shards: shards ?? (isSpread ? shardsOfSpread : 1), copies, losses: 0 },
+      ...(isSpread && { placement }),
+    }
     const heads = await calls.ask(() => makeLogs(first.shards))
     // Another member may have been faster: then the terms are there by now.
     hasFrames = heads.some(({ end }) => end.lsn > 0)

@@ -7,8 +7,8 @@
 import { invalidArgument, KeelsonError, reasonText } from '../../errors.ts'
 import { placeShards } from '../../storage/index.ts'
 import type { InstanceParts } from '../app/app-context.ts'
+import type { MemberDirectory, MovingTurn } from '../sharing/member-directory.ts'
 import type { ShardMoves } from './machine-ports.ts'
-import type { MemberDirectory, MovingTurn } from './member-directory.ts'
 
 /** The work in a shard has so long to end, in ms, as when it moves for another reason. */
 const workMs = 10_000

@@ -21,9 +21,9 @@ import {
   shardFolder,
   WorkNotes,
 } from '../../storage/index.ts'
+import type { MemberDirectory } from '../sharing/member-directory.ts'
 import type { FolderCluster } from './cluster-options.ts'
 import type { FolderClaim } from './folder-claim.ts'
-import type { MemberDirectory } from './member-directory.ts'
 
 /** The folder of the members' locks, in the data folder. */
 const membersName = 'members'
@@ -132,17 +132,18 @@ export class MemberFolder implements MemberDirectory {
     for (const other of this.#request.cluster.engine.members) members.expect(other)
   }
 
+  seemsFree(shard: number): boolean {
+    const { locks } = this.#request
+    return !this.#shards.has(shard) && locks.holder(this.#shardLock(shard))?.fate !== 'alive'
+  }
+
   /**
    * Takes a shard, unless another process has it. True: this member has it from now on, and had it
    * not before. @throws DiskError
    */
   take(shard: number): boolean {
     if (this.#shards.has(shard)) return false
-    const { locks, dir } = this.#request
-    const path = join(shardFolder(dir, shard).wal, lockFileName)
-    // The kernel is not asked in vain each time.
-    if (locks.holder(path)?.fate === 'alive') return false
-    const lock = this.#unlessHeld(path)
+    const lock = this.#unlessHeld(this.#shardLock(shard))
     if (!lock) return false
     this.#shards.set(shard, lock)
     // Its owner may have ended under work of this shard.
@@ -157,6 +158,10 @@ export class MemberFolder implements MemberDirectory {
   give(shard: number): void {
     this.#shards.get(shard)?.release()
     this.#shards.delete(shard)
+  }
+
+  #shardLock(shard: number): string {
+    return join(shardFolder(this.#request.dir, shard).wal, lockFileName)
   }
 
   #unlessHeld(path: string): DiskLock | undefined {

@@ -10,6 +10,7 @@ import type { Cancel, Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import { stopProcess } from '../../runtime/index.ts'
 import {
+  addressText,
   type CacheOrigin,
   type ClusterTerms,
   type EngineSession,
@@ -19,6 +20,7 @@ import {
 } from '../../storage/index.ts'
 import type { App } from '../app/app.ts'
 import type { ClusterHealth } from '../app/cluster-health.ts'
+import { EngineShares } from '../sharing/engine-shares.ts'
 import { treeNames } from '../tree/shard-tree.ts'
 import type { Cluster } from './cluster-options.ts'
 import { agreedTerms, clocksAgree, connected, lostShard, markLost } from './cluster-session.ts'
@@ -27,6 +29,7 @@ import { startInstance } from './instance.ts'
 import type { Ports } from './machine-ports.ts'
 import { logsOf, type Membership, membershipOf, ownersPorts } from './member-ports.ts'
 import { lapsedLease, lostLease, Ownership } from './ownership.ts'
+import { spreadPart } from './spread-part.ts'
 import { followUntil } from './standby.ts'
 import type { CheckedOptions } from './start-options.ts'
 
@@ -91,7 +94,8 @@ const attempt = async (parts: Parts): Promise<App | undefined> => {
     await clocksAgree(session, ports.clock, calls)
     const { directory } = session
     const logOf = logsOf(session)
-    const wanted = { shards: options.shards, copies: cluster.copies }
+    const { copies, placement } = cluster
+    const wanted = { shards: options.shards, copies, placement }
     const terms = await agreedTerms({ storage, directory, calls }, wanted, (shards) =>
       storage.makeLogs(logOf, ports.clock, shards),
     )
@@ -121,7 +125,8 @@ const startedOn = async (
   parts: Parts,
 ): Promise<App> => {
   const { cluster, ports, storage, calls, wait } = parts
-  const { member, leaseMs, name, engine } = cluster
+  const { member, leaseMs, name, engine, listen, placement } = cluster
+  const isSpread = placement === 'spread'
   const { directory } = session
   const options = { ...parts.options, shards }
   const origin = { cluster: name, engine: engine.description, ...(losses > 0 && { losses }) }
@@ -150,9 +155,9 @@ const startedOn = async (
   }
   const ownership = new Ownership(storage, {
     ...{ directory, clock: ports.clock, member, leaseMs },
-    about: aboutThis(ports.clock),
+    about: { ...aboutThis(ports.clock), ...(listen && { listen: addressText(listen) }) },
     down: () => running.down,
-    readsFirst: true,
+    ...{ isSpread, readsFirst: !isSpread },
     onWait: (owner) => {
       reportStandby(waitText(owner, cluster))
       waits()
@@ -169,7 +174,12 @@ const startedOn = async (
       const own = members.find(({ incarnation }) => incarnation === ownership.incarnation)
       if (own?.isLeaving) running.leave(new KeelsonError('CLOSED', 'the member is asked to leave'))
       if (losses[0]) running.end(lostShard(losses[0]))
+      if (isSpread) shares.saw(view)
     },
+  })
+  const shares: EngineShares = new EngineShares({
+    ...{ holds: storage.holds, directory, calls, clock: ports.clock, member, shards },
+    ...{ incarnation: () => ownership.incarnation, patienceMs: leaseMs },
   })
   const membership = membershipOf(ports, {
     ...{ storage, session, logOf, leaseMs, origin, dir, abandoned: abandoned.signal },
@@ -180,9 +190,12 @@ const startedOn = async (
       ownership.ready()
       reportStandby(`it has read the logs of ${name}, and may take over`)
     }
-    await followUntil(turn, { options, ports, membership, waits: waiting, onRead }, leaseMs)
+    const standby = { options, ports, membership, waits: waiting, onRead }
+    await (isSpread ? turn : followUntil(turn, standby, leaseMs))
+    const shared =
+      isSpread && (await spreadPart({ options, cluster, ports, membership, shares, calls }))
     const app = await startInstance(options, {
-      ...ownersPorts(ports, membership, ownership),
+      ...{ ...ownersPorts(ports, membership, ownership), ...(shared && { shared }) },
       ownership: {
         isOwner: () => ownership.isOwner,
         health: () => healthOf(cluster, ownership),

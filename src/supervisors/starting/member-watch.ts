@@ -17,11 +17,11 @@ import type { Cancel, Clock } from '../../clock.ts'
 import { reasonText } from '../../errors.ts'
 import { misplaced, type SeenMembers, shardsToClaim } from '../../storage/index.ts'
 import type { InstanceParts } from '../app/app-context.ts'
+import type { MemberDirectory } from '../sharing/member-directory.ts'
 import type { Shard } from '../tree/shard.ts'
 import type { FolderClaim } from './folder-claim.ts'
 import { HandOver } from './hand-over.ts'
 import type { Linkable, ShardMoves, SharedFolder } from './machine-ports.ts'
-import type { MemberDirectory } from './member-directory.ts'
 
 /** The others are looked at so often, in ms. A look reads a small file of each. */
 const lookMs = 1_000
@@ -42,6 +42,8 @@ export type SharingParts = {
   readonly name: string
   readonly member: string
   readonly transport: LinkTransport
+  /** Whether a peer may be linked to; any with the right name by default. */
+  readonly admits?: (peer: { readonly member: string; readonly incarnation: string }) => boolean
   readonly watch: MemberWatch
 }
 
@@ -73,12 +75,13 @@ export const sharing = (parts: SharingParts): SharedFolder => {
 /** The links to the other members, which are told what is open here. */
 const linked = (
   { system, instance, shards, ending, reach }: Linkable,
-  { directory, name, member, transport, watch }: SharingParts,
+  { directory, name, member, transport, admits, watch }: SharingParts,
 ): Members => {
   const { incarnation } = directory
   const members = new Members({
     ...{ system, cluster: name, member, incarnation, reach, transport },
     named: (word) => instanceName(word, instance),
+    ...(admits && { admits }),
     onUnlinked: (other) => watch.hurry(other),
   })
   directory.linked(members)
@@ -173,8 +176,11 @@ export class MemberWatch {
   /** Takes what is free, and calls `taken` with each. Rejects as `MemberDirectory.take`. */
   async look(taken: (shard: number) => void = () => undefined): Promise<void> {
     const directory = this.#directory
-    for (const shard of shardsToClaim(directory.shards, this.#seen()))
-      if (!this.#hasStopped && (await directory.take(shard))) taken(shard)
+    // What another member has is not asked for in vain each time.
+    const free = shardsToClaim(directory.shards, this.#seen()).filter((shard) =>
+      directory.seemsFree(shard),
+    )
+    for (const shard of free) if (!this.#hasStopped && (await directory.take(shard))) taken(shard)
   }
 
   #seen(): SeenMembers {
@@ -189,6 +195,11 @@ export class MemberWatch {
     // It was there, even if no look has seen it.
     this.#met.add(member)
     this.#look(hurriedMs)
+  }
+
+  /** The directory has changed: looks at once. */
+  stir(): void {
+    this.#look([0])
   }
 
   #look(pauses: readonly number[]): void {

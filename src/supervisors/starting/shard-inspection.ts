@@ -10,6 +10,7 @@
 import { levelOf } from '../../actors/index.ts'
 import { KeelsonError } from '../../errors.ts'
 import {
+  type Disk,
   type Inspection,
   isOlder,
   type KnownFloor,
@@ -44,8 +45,8 @@ export const inspectShards = async (
   for (const [shard, reason] of failures) shard.goDown(reason)
   if (!claim.logs && !ports.cache) await refuseRemains(shards, claim, ports)
   if (!claim.logs || ports.cache) {
-    const logs: string[] = []
-    for (const shard of shards) logs.push(await logOf(shard, claim, epochs))
+    const logs = [...(claim.logs ?? [])]
+    for (const shard of shards) logs[shard.index] = await logOf(shard, claim, epochs)
     if (logs.some((log, at) => log !== claim.logs?.[at])) {
       claim.finish(logs)
       onProgress({ step: 'created', detail: claim.dir })
@@ -71,10 +72,19 @@ const logOf = async (
   return log
 }
 
-/** Removes the files of a cache that do not say which log they are of. The projection does. */
-const emptyFiles = ({ parts: { disk, folders } }: Shard): void => {
+const emptyFiles = ({ parts: { disk, folders } }: Shard): void =>
+  refusing(() => emptyCache(disk, folders))
+
+/**
+ * Removes the files of a cache that do not say which log they are of. The projection does.
+ * @throws DiskError
+ */
+export const emptyCache = (
+  disk: Disk,
+  folders: Omit<ReturnType<typeof shardFolder>, 'path'>,
+): void => {
   for (const path of [folders.blobs, folders.snapshots, folders.floor, folders.end])
-    refusing(() => disk.remove(path))
+    disk.remove(path)
 }
 
 /**

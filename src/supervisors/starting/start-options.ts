@@ -29,6 +29,7 @@ import {
   clusterMember,
   isFolderCluster,
   refuseLocalOptions,
+  refuseOddLinks,
   refuseOwnAlone,
 } from './cluster-options.ts'
 
@@ -152,7 +153,10 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
     throw configError('acts', 'false: with app: false nothing acts', true)
   const { cluster } = checked
   if (cluster && isFolderCluster(cluster)) refuseOwnAlone(checked, cluster)
-  else if (cluster) refuseLocalOptions(options)
+  else if (cluster) {
+    refuseLocalOptions(options)
+    refuseOddLinks(cluster, checked)
+  }
   const names = ['projections', ...Object.keys(storageOptions)]
   const isSetting = ([name]: readonly [string, unknown]): boolean => names.includes(name)
   const settings = Object.fromEntries(Object.entries(checked).filter(isSetting))

@@ -20,6 +20,8 @@ export interface MemberDirectory {
   members(): Pick<SeenMembers, 'members' | 'alive'>
   /** The links of this member are there: they hear of members that come and go. */
   linked(members: Members): void
+  /** Whether no other member seems to have a shard that this one has not. Asks nobody. */
+  seemsFree(shard: number): boolean
   /**
    * Takes a shard, unless another member has it. True: this member has it from now on, and had it not
    * before.

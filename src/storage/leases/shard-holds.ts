@@ -1,0 +1,85 @@
+/**
+ * Which member has a shard, where each shard has an owner. Pure.
+ *
+ * 1. The entry `shard/N` names the member and the incarnation that hold the shard. A hold counts as
+ *    long as the lease of that incarnation was not ended: a member that loses its lease loses all
+ *    its shards, and one entry is renewed for all of them.
+ * 2. An entry is changed by compare-and-set. A member takes a shard without a hold that counts, and
+ *    gives one that it holds itself. So two members never hold one shard.
+ * 3. A member that was paused may take a shard after its lease was ended. Such a hold does not count.
+ * 4. Each hold has a greater number than the one before. It is for people: the log has its own epochs.
+ *
+ * The entry `moves` is held in the same way, by the member that moves a shard.
+ */
+import { type DirectoryView, entryIn, entryText } from '../ports/cluster-engine.ts'
+import { leaseIn, memberNames, type SetStep } from './member-lease.ts'
+
+/** One start of a member. */
+export type Holder = { readonly member: string; readonly incarnation: string }
+
+/** The content of an entry that is held. */
+export type Hold = Holder & {
+  /** How often it has been taken. */
+  readonly epoch: number
+  /** It was given. */
+  readonly free?: true
+}
+
+/** The entry of a shard. */
+export const shardHold = (shard: number): string => `shard/${shard}`
+
+/** The entry of the member that moves a shard. */
+export const movesHold = 'moves'
+
+/** Whether the lease of a member was not ended. */
+const isLeased = (view: DirectoryView, { member, incarnation }: Holder): boolean => {
+  const lease = leaseIn(view, member)
+  return lease?.incarnation === incarnation && !lease.ended
+}
+
+/** The hold of an entry that counts. @throws KeelsonError `CORRUPT` for a damaged entry */
+export const holdIn = (view: DirectoryView, name: string): Hold | undefined => {
+  const hold = entryIn<Hold>(view, name)
+  return hold && !hold.free && isLeased(view, hold) ? hold : undefined
+}
+
+/** The change with which a member takes what nobody holds. */
+export const taking = (
+  view: DirectoryView,
+  name: string,
+  { member, incarnation }: Holder,
+): SetStep | undefined => {
+  if (holdIn(view, name) || !isLeased(view, { member, incarnation })) return undefined
+  const epoch = (entryIn<Hold>(view, name)?.epoch ?? 0) + 1
+  return change(view, name, { member, incarnation, epoch })
+}
+
+/** The change with which a member gives what it holds. */
+export const giving = (
+  view: DirectoryView,
+  name: string,
+  { incarnation }: Holder,
+): SetStep | undefined => {
+  const hold = holdIn(view, name)
+  if (hold?.incarnation !== incarnation) return undefined
+  return change(view, name, { ...hold, free: true })
+}
+
+const change = (view: DirectoryView, name: string, hold: Hold): SetStep => ({
+  ...{ kind: 'set', name, value: entryText(name, hold) },
+  revision: view.entries.get(name)?.revision ?? 0,
+})
+
+/** A member with a lease. */
+export type LeasedMember = Holder & {
+  /** Where it listens for links. */
+  readonly listen: string | undefined
+}
+
+/** The members whose leases were not ended. */
+export const leasedIn = (view: DirectoryView): readonly LeasedMember[] =>
+  memberNames(view).flatMap((member) => {
+    const lease = leaseIn(view, member)
+    if (!lease || lease.ended) return []
+    return [{ member, incarnation: lease.incarnation, listen: lease.about?.listen }]
+  })

@@ -1,0 +1,195 @@
+/**
+ * The shards of one member where the directory is in an engine: entries that name the holder of each
+ * shard, and one lease for each member. The keeper of the lease shows each view of it. What is
+ * decided from a view is in `shard-holds.ts`; here it is carried out.
+ */
+import type { Members } from '../../actors/index.ts'
+import type { Clock } from '../../clock.ts'
+import { isKeelsonError } from '../../errors.ts'
+import {
+  addressIn,
+  type Directory,
+  type DirectoryView,
+  type EngineStorage,
+  type SocketAddress,
+} from '../../storage/index.ts'
+import type { MemberDirectory, MovingTurn } from './member-directory.ts'
+
+/** The directory, and this start of the member. */
+export type EngineSharesParts = {
+  readonly holds: EngineStorage['holds']
+  readonly directory: Directory
+  readonly calls: Pick<InstanceType<EngineStorage['EngineCalls']>, 'ask'>
+  readonly clock: Clock
+  readonly member: string
+  readonly incarnation: () => string
+  readonly shards: number
+  /** A shard is given within this time, in ms, or when the engine answers again. */
+  readonly patienceMs: number
+}
+
+/** The shards that one member has. */
+export class EngineShares implements MemberDirectory {
+  /** Members have come or gone, or shards are free. */
+  onChange: () => void = () => undefined
+  readonly #parts: EngineSharesParts
+  readonly #own = new Set<number>()
+  /** The entries that this member holds, or is about to. */
+  readonly #wanted = new Set<string>()
+  #view: DirectoryView = { revision: 0, entries: new Map() }
+  #members: Members | undefined
+
+  constructor(parts: EngineSharesParts) {
+    this.#parts = parts
+  }
+
+  get shards(): number {
+    return this.#parts.shards
+  }
+
+  get incarnation(): string {
+    return this.#parts.incarnation()
+  }
+
+  get own(): ReadonlySet<number> {
+    return this.#own
+  }
+
+  /** Where a member listens for links. */
+  addressOf(member: string): SocketAddress | undefined {
+    const listen = this.#leased.find((each) => each.member === member)?.listen
+    return listen === undefined ? undefined : addressIn(listen)
+  }
+
+  /** Whether a member may be linked to: a start whose lease has ended has nothing any more. */
+  admits({
+    member,
+    incarnation,
+  }: {
+    readonly member: string
+    readonly incarnation: string
+  }): boolean {
+    return this.#leased.some((each) => each.member === member && each.incarnation === incarnation)
+  }
+
+  /** The directory has changed. @throws KeelsonError `CORRUPT` for a damaged entry */
+  saw(view: DirectoryView): void {
+    const before = this.#leased
+    this.#view = view
+    const now = this.#leased
+    const isThere = (of: typeof now, { incarnation }: (typeof now)[number]): boolean =>
+      of.some((each) => each.incarnation === incarnation)
+    for (const each of before)
+      if (!isThere(now, each)) this.#members?.lost(each.member, each.incarnation)
+    for (const { member } of now) this.#members?.expect(member)
+    this.#giveUnwanted()
+    this.onChange()
+  }
+
+  members(): { readonly members: readonly string[]; readonly alive: ReadonlySet<string> } {
+    const { member: self } = this.#parts
+    const others = this.#leased.map(({ member }) => member).filter((each) => each !== self)
+    return { members: [self, ...others], alive: new Set(others) }
+  }
+
+  linked(members: Members): void {
+    this.#members = members
+    for (const { member } of this.#leased) members.expect(member)
+  }
+
+  seemsFree(shard: number): boolean {
+    const { holds } = this.#parts
+    const hold = holds.holdIn(this.#view, holds.shardHold(shard))
+    return !this.#own.has(shard) && (!hold || hold.incarnation === this.incarnation)
+  }
+
+  async take(shard: number): Promise<boolean> {
+    if (this.#own.has(shard)) return false
+    if (!(await this.#hold(this.#parts.holds.shardHold(shard)))) return false
+    // Two calls at one time: the first one has it.
+    if (this.#own.has(shard)) return false
+    this.#own.add(shard)
+    return true
+  }
+
+  async give(shard: number): Promise<void> {
+    this.#own.delete(shard)
+    await this.#give(this.#parts.holds.shardHold(shard))
+  }
+
+  async turn(): Promise<MovingTurn | undefined> {
+    const { holds } = this.#parts
+    const { movesHold } = holds
+    const hold = holds.holdIn(this.#view, movesHold)
+    if (hold && hold.incarnation !== this.incarnation) return undefined
+    if (!(await this.#hold(movesHold))) return undefined
+    return { release: () => this.#give(movesHold) }
+  }
+
+  get #leased(): ReturnType<EngineStorage['holds']['leasedIn']> {
+    return this.#parts.holds.leasedIn(this.#view)
+  }
+
+  /** Takes an entry, unless another member holds it. */
+  async #hold(name: string): Promise<boolean> {
+    const { holds, member } = this.#parts
+    const { incarnation } = this
+    this.#wanted.add(name)
+    const isHeld = await this.#changed(name, (view) =>
+      holds.holdIn(view, name) ? undefined : holds.taking(view, name, { member, incarnation }),
+    )
+    if (!isHeld) this.#wanted.delete(name)
+    return isHeld
+  }
+
+  /** Gives an entry, or leaves that to the next view if the engine does not answer in time. */
+  async #give(name: string): Promise<void> {
+    const { holds, member, clock, patienceMs } = this.#parts
+    const { incarnation } = this
+    this.#wanted.delete(name)
+    const given = this.#changed(name, (view) =>
+      this.#wanted.has(name) ? undefined : holds.giving(view, name, { member, incarnation }),
+    )
+    await new Promise<void>((resolve) => {
+      const cancel = clock.after(patienceMs, resolve, { holdsProcess: false })
+      given
+        .then(
+          () => resolve(),
+          () => resolve(),
+        )
+        .finally(cancel)
+    })
+  }
+
+  /**
+   * Carries out a change until there is none to make. An answer that was lost shows in the next view.
+   * Returns whether this start holds the entry then.
+   */
+  async #changed(
+    name: string,
+    change: (view: DirectoryView) => ReturnType<EngineStorage['holds']['taking']>,
+  ): Promise<boolean> {
+    const { holds, directory, calls } = this.#parts
+    for (;;) {
+      const view = await calls.ask(() => directory.view())
+      const step = change(view)
+      if (!step) return holds.holdIn(view, name)?.incarnation === this.incarnation
+      try {
+        await calls.ask(() => directory.set(step.name, step.revision, step.value))
+      } catch (error) {
+        // Another member was first, or an earlier attempt without an answer was.
+        if (!isKeelsonError(error, 'CONFLICT')) throw error
+      }
+    }
+  }
+
+  /** Gives what a change without an answer has left with this member. */
+  #giveUnwanted(): void {
+    const { holds, shards } = this.#parts
+    const names = Array.from({ length: shards }, (_, shard) => holds.shardHold(shard))
+    for (const name of [...names, holds.movesHold]) {
+      const isOurs = holds.holdIn(this.#view, name)?.incarnation === this.incarnation
+      if (isOurs && !this.#wanted.has(name)) void this.#give(name)
+    }
+  }
+}

@@ -1,0 +1,113 @@
+/** Members of an engine that share the shards: each shard has one owner, and the others reach it. */
+import { expect, test } from 'vitest'
+import { call, type DurableServer, entity, reply, supervisor } from '../../../src/index.ts'
+import type { App } from '../../../src/supervisors/index.ts'
+import { leaseMs, SpreadMembers } from '../../support/worlds/spread-members.ts'
+
+type Messages = { calls: { add: (label: string) => number; read: () => readonly string[] } }
+
+/** It has the labels of the calls that took effect, in their order. */
+const account: DurableServer<Messages, readonly string[]> = {
+  init: () => [],
+  calls: {
+    add: (labels, label) => reply(labels.length + 1, [...labels, label]),
+    read: (labels) => reply(labels, labels),
+  },
+}
+
+const app = () => ({ app: supervisor('app', {}, [entity('account', account)]) })
+const ids = Array.from({ length: 8 }, (_, at) => `n${at}`)
+const openAt = (member: App): readonly number[] =>
+  member.shards.filter(({ phase }) => phase.kind === 'open').map(({ index }) => index)
+const accountAt = (member: App, id: string) => member.entity<Messages>('account').ref(id)
+
+/** Members a, b and c that share four shards. */
+const three = async () => {
+  const world = new SpreadMembers(['a', 'b', 'c'])
+  const [a, b, c] = (await world.start(undefined, app)) as [App, App, App]
+  return { world, a, b, c, during: world.during.bind(world) }
+}
+
+test('three members share the shards, and each reaches every actor and key', async () => {
+  const { a, b, c, during } = await three()
+  const owned = [a, b, c].map(openAt)
+  expect(owned.flat().sort()).toEqual([0, 1, 2, 3])
+  expect(owned.every((each) => each.length > 0)).toBe(true)
+  for (const [at, member] of [a, b, c].entries())
+    for (const id of ids) {
+      expect(await during(call(accountAt(member, id), 'add', `${at}`))).toBe(at + 1)
+      await during(member.store.put(`${id}-${at}`, at))
+    }
+  for (const member of [a, b, c])
+    for (const id of ids) {
+      expect(await during(call(accountAt(member, id), 'read', undefined))).toEqual(['0', '1', '2'])
+      expect(await during(member.store.load(`${id}-2`))).toBe(2)
+    }
+})
+
+test('the shards of a member that is killed are at the others after its lease, with all that was acknowledged', async () => {
+  const { world, a, b, c, during } = await three()
+  for (const id of ids) await during(call(accountAt(c, id), 'add', 'before'))
+  const lost = openAt(c)
+  world.kill('c')
+  const added = ids.map((id) => call(accountAt(a, id), 'add', 'after', { timeoutMs: 20_000, id }))
+  await world.clock.advance(0.8 * leaseMs)
+  expect([...openAt(a), ...openAt(b)].some((shard) => lost.includes(shard))).toBe(false)
+  await world.clock.advance(leaseMs + 2_000)
+  expect([...openAt(a), ...openAt(b)].sort()).toEqual([0, 1, 2, 3])
+  expect(await during(Promise.all(added))).toEqual(ids.map(() => 2))
+  for (const id of ids)
+    expect(await during(call(accountAt(b, id), 'read', undefined))).toEqual(['before', 'after'])
+})
+
+test('a member that stops for longer than its lease ends, and has answered nothing that the others do not have', async () => {
+  const { world, a, b, c, during } = await three()
+  for (const id of ids) await during(call(accountAt(a, id), 'add', 'before'))
+  world.pause('c', 3 * leaseMs)
+  const added = ids.map((id) => call(accountAt(a, id), 'add', 'during', { timeoutMs: 20_000, id }))
+  await world.clock.advance(2.5 * leaseMs)
+  expect([...openAt(a), ...openAt(b)].sort()).toEqual([0, 1, 2, 3])
+  expect(await during(Promise.all(added))).toEqual(ids.map(() => 2))
+  expect(await during(c.closed)).toEqual(['shutdown', expect.objectContaining({ code: 'FENCED' })])
+  for (const id of ids)
+    expect(await during(call(accountAt(b, id), 'read', undefined))).toEqual(['before', 'during'])
+})
+
+test('a member that closes hands its shards over, and one that begins again gets its own, and no call fails', async () => {
+  const { world, a, b, c, during } = await three()
+  const own = openAt(c)
+  const made: Promise<unknown>[] = []
+  let isOver = false
+  const load = (async () => {
+    for (let round = 0; !isOver; round++) {
+      for (const [at, id] of ids.entries()) {
+        const from = [a, b][at % 2] as App
+        made.push(call(accountAt(from, id), 'add', `${round}`, { timeoutMs: 20_000 }))
+        made.push(from.store.put(`${id}-${round}`, round))
+      }
+      await new Promise<void>((resolve) => world.clock.after(100, resolve))
+    }
+  })()
+  await world.stop('c')
+  expect([...openAt(a), ...openAt(b)].sort()).toEqual([0, 1, 2, 3])
+  const [again] = (await world.start(['c'], app)) as [App]
+  isOver = true
+  await during(load)
+  const outcomes = await during(Promise.allSettled(made))
+  expect(outcomes.filter(({ status }) => status === 'rejected')).toEqual([])
+  expect(openAt(again)).toEqual(own)
+  for (const id of ids) {
+    const labels = await during(call(accountAt(again, id), 'read', undefined))
+    expect(labels).toEqual(Array.from(labels, (_, at) => `${at}`))
+  }
+})
+
+test('members with another placement than the first one are refused', async () => {
+  const { world } = await three()
+  const options = { placement: 'together', listen: undefined, secret: undefined } as const
+  const start = world.begin('d', { cluster: options as never })
+  await expect(world.during(start)).rejects.toMatchObject({
+    code: 'CONFIG',
+    details: { path: 'cluster.placement' },
+  })
+})
