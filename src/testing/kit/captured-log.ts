@@ -20,6 +20,18 @@ export interface CapturedLog extends Logger {
   messages(level: keyof Logger): readonly string[]
 }
 
+/**
+ * Makes the stack of each error in `facts` text. Until it is read, a stack holds the objects whose
+ * methods it names: a crash report would hold the whole instance that crashed.
+ */
+const settleStacks = (facts: LogLine['facts']): void => {
+  for (let fact of Object.values(facts ?? {}))
+    while (fact instanceof Error) {
+      void fact.stack
+      fact = fact.cause
+    }
+}
+
 /** Keeps every line, and passes it to `logger` if there is one. */
 export const capturedLog = (logger?: Logger, ...surplus: []): CapturedLog => {
   noMore(surplus, 'capturedLog(logger)')
@@ -27,6 +39,7 @@ export const capturedLog = (logger?: Logger, ...surplus: []): CapturedLog => {
   const keep =
     (level: keyof Logger): Log =>
     (message, facts) => {
+      settleStacks(facts)
       lines.push({ level, message, facts })
       return logger?.[level](message, facts)
     }
