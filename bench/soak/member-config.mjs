@@ -57,6 +57,8 @@ export default defineConfig({
   shards: 4,
   members: { intensity: 1_000_000 },
   app: soakTree([worker('desk', server)]),
+  // Nobody saves states here: they would hold the log.
+  journal: { retention: 'readers' },
   wal: { maxFileSize: MiB },
   blobs: { segmentBytes: 4 * MiB, graceMs: 20_000, sweepMs: 10_000 },
   snapshot: { minLogBytes: 4 * MiB, keep: 2 },
