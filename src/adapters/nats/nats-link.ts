@@ -47,9 +47,19 @@ const [noMessage, noStream, nameInUse] = [10037, 10059, 10058]
 /** A demand that the stream did not fulfil: it took no message. */
 const unfulfilled = [10070, 10071, 10164]
 
+/** No JetStream for the account, or at the server; replicas of a server that is alone. */
+const numbersForPeople = [10039, 10076, 10074]
+
 /** A call without an answer, which may be repeated. */
 export const noAnswer = (text: string, cause?: unknown): KeelsonError =>
   new KeelsonError('UNKNOWN_OUTCOME', `NATS gave no answer: ${text}`, { cause })
+
+/** A repeat gets the same, until a person has mended something. */
+const refused = (found: string, cause?: unknown): KeelsonError =>
+  new KeelsonError('CONFIG', `NATS does not serve this member: ${found}`, {
+    details: { path: 'cluster.engine', found },
+    cause,
+  })
 
 /** Errors of the client that the same attempt meets again, until a person has mended something. */
 const namesForPeople = [
@@ -66,9 +76,7 @@ const troubleOf = (error: unknown): KeelsonError => {
   for (let cause: unknown = error; cause; cause = Object(cause).cause) {
     const { name, code } = Object(cause)
     if (!namesForPeople.includes(name) && !codesForPeople.test(String(code))) continue
-    const details = { path: 'cluster.engine', found: reasonText(cause) }
-    const message = `NATS does not serve this member: ${reasonText(cause)}`
-    return new KeelsonError('CONFIG', message, { details, cause: error })
+    return refused(reasonText(cause), error)
   }
   return noAnswer(reasonText(error), error)
 }
@@ -105,7 +113,8 @@ export class NatsLink {
     const answer = answerIn<Answer>(data)
     if (!answer.error) return answer as T
     if (forgiven.includes(answer.error.err_code ?? 0)) return undefined
-    throw noAnswer(`${what}: ${answer.error.description}`)
+    const text = `${what}: ${answer.error.description}`
+    throw numbersForPeople.includes(answer.error.err_code ?? 0) ? refused(text) : noAnswer(text)
   }
 
   /**

@@ -146,7 +146,9 @@ describe.skipIf(lacks(noNats()))('an engine in NATS', () => {
     expect(await outcomeOf(session.log('0').create('log'))).toBe('ok')
     await session.close()
     proof.close()
-    // A server that is not there may come back; one that refuses the password will not.
+    const alone = engineAt(server.url).open({ cluster: 'copied', copies: 2 })
+    expect(await outcomeOf(alone)).toBe('CONFIG')
+    // A server that is not there may come back.
     const gone = engineAt(`nats://127.0.0.1:${await freePort()}`)
     expect(await outcomeOf(gone.open({ cluster: 'c', copies: 1 }))).toBe('UNKNOWN_OUTCOME')
   })
