@@ -106,7 +106,7 @@ export { pageHere } from './entities/entity-pages.ts'
 export type { Between, ListOptions, Sought, Where } from './entities/entity-query.ts'
 export type { RoutedRows } from './entities/entity-rows.ts'
 export { answerTotals, countsOf, type EntityAlarm } from './entities/entity-totals.ts'
-export type { EntityTurn, EntityWatch } from './entities/entity-watch.ts'
+export { type EntityTurn, type EntityWatch, turnsFor } from './entities/entity-watch.ts'
 export type {
   MigrationOptions,
   MigrationProgress,
@@ -127,13 +127,14 @@ export {
   type SubscribeOptions,
 } from './journal/journal.ts'
 export * as JournalActor from './journal/journal-actor.ts'
+export { newestAppState } from './journal/saved-states.ts'
 export {
   type EntryPosition,
   type JournalHealth,
   ShardJournal,
   type SubscriptionHealth,
 } from './journal/shard-journal.ts'
-export type { StoredEntry, StoredPayload } from './journal/stored-entry.ts'
+export { entriesIn, type StoredEntry, type StoredPayload } from './journal/stored-entry.ts'
 export type { EmittedEntry, EntryHandler, Subscription } from './journal/subscription.ts'
 export type { LinkTransport } from './links/link-transport.ts'
 export { type Member, Members } from './links/members.ts'
@@ -164,6 +165,7 @@ export { ReplicaMarks } from './replication/replica-marks.ts'
 export { type ReplicationOptions, replication } from './replication/replication-options.ts'
 export * as Replicator from './replication/replicator.ts'
 export { OwnerQuestions } from './routing/owner-questions.ts'
+export { answerReaders } from './routing/shard-readers.ts'
 export { StoreRoutes } from './routing/store-routes.ts'
 export { ShardSnapshots, type SnapshotHealth, SnapshotTurns } from './snapshots/shard-snapshots.ts'
 export type { Released } from './snapshots/snapshot-attempt.ts'
@@ -198,7 +200,12 @@ export type {
 export type { Pairs } from './store/store-commands.ts'
 export type { RangePage, StoreEntry } from './store/store-page.ts'
 export { isKeyRead } from './store/store-reader.ts'
-export type { StoreChange, StoreWatch, WatchOptions } from './store/store-watch.ts'
+export {
+  changesFor,
+  type StoreChange,
+  type StoreWatch,
+  type WatchOptions,
+} from './store/store-watch.ts'
 export type { ByteSource } from './store/stream-source.ts'
 export { Compound, LargeValue } from './store/value-reading.ts'
 export type { StreamedIn } from './store/value-streams.ts'

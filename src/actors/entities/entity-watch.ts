@@ -1,5 +1,5 @@
 /** `watch` of a kind of entities: their durable changes from a position on, over all shards. */
-import type { KeelsonError } from '../../errors.ts'
+import { KeelsonError } from '../../errors.ts'
 import {
   decodeFrame,
   entityRowKey,
@@ -10,7 +10,7 @@ import {
 import type { WatchSource } from '../store/shard-watch.ts'
 import { type ChangePlace, checkedBegin, DurableWatch, type WatchBegin } from '../store/watch.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
-import type { Entities } from './entities.ts'
+import { type Entities, expectKnown } from './entities.ts'
 import { orBlocked, stateInRow } from './entity-listing.ts'
 
 /** A durable change of an entity: its state after a turn. */
@@ -22,12 +22,21 @@ export type EntityTurn<S = unknown> = ChangePlace & {
 }
 
 /** A turn of an entity, with its main row after it; `undefined`: the turn has removed it. */
-type TurnItem = {
+type TurnHere = {
   readonly lsn: number
   readonly time: number
   readonly entity: string
   readonly row: Row | undefined
 }
+
+/** A turn as the owner of its shard has sent it. */
+type SentTurn = {
+  readonly id: string
+  readonly state?: unknown
+  readonly blocked?: Pick<KeelsonError, 'code' | 'message'>
+}
+
+type TurnItem = TurnHere | (Pick<TurnHere, 'lsn' | 'time'> & { readonly sent: SentTurn })
 
 /** A running watch of a kind. End it with `return`, or leave the `for await` loop. */
 export class EntityWatch<S = unknown> extends DurableWatch<TurnItem, EntityTurn<S>> {
@@ -35,20 +44,48 @@ export class EntityWatch<S = unknown> extends DurableWatch<TurnItem, EntityTurn<
   constructor(entities: Entities, kind: string, options: WatchBegin) {
     const begin = checkedBegin(options, [], entities.shards.length)
     super(entities.shards, begin, {
-      source: (shard) => turnsIn(shard as ActorShard, `${kind}/`),
-      shown: (item, place) => ({ ...changeOf<S>(entities, kind, item), ...place }),
+      watches: (shard) => ({
+        ...{ what: 'entities', terms: { kind }, source: turnsIn(shard as ActorShard, `${kind}/`) },
+        received: (body, stamp) => ({ ...stamp, sent: body as SentTurn }),
+      }),
+      shown: (item, place) => {
+        const change = 'sent' in item ? receivedTurn(item.sent) : changeOf(entities, kind, item)
+        return { ...(change as EntityTurn<S>), ...place }
+      },
     })
   }
 }
 
-const changeOf = <S>(
+const receivedTurn = ({ id, state, blocked }: SentTurn) => ({
+  ...{ id, state },
+  ...(blocked && { blocked: new KeelsonError(blocked.code, blocked.message) }),
+})
+
+/** The turns of a kind in a shard for another member. @throws KeelsonError `INVALID_ARGUMENT` */
+export const turnsFor = (entities: Entities, shard: ActorShard, terms: unknown) => {
+  const { kind } = terms as { readonly kind: string }
+  expectKnown(entities, kind)
+  return {
+    source: turnsIn(shard, `${kind}/`),
+    sent: (item: TurnHere): SentTurn => {
+      const { id, state, blocked } = changeOf(entities, kind, item)
+      return {
+        id,
+        ...(state !== undefined && { state }),
+        ...(blocked && { blocked: { code: blocked.code, message: blocked.message } }),
+      }
+    },
+  }
+}
+
+const changeOf = (
   entities: Entities,
   kind: string,
-  { entity, row }: TurnItem,
-): Pick<EntityTurn<S>, 'id' | 'state' | 'blocked'> => {
+  { entity, row }: TurnHere,
+): Pick<EntityTurn, 'id' | 'state' | 'blocked'> => {
   const id = entity.slice(kind.length + 1)
   return orBlocked(
-    () => ({ id, state: row && (stateInRow(entities, kind, id, row) as S) }),
+    () => ({ id, state: row && stateInRow(entities, kind, id, row) }),
     (blocked) => ({ id, state: undefined, blocked }),
   )
 }
@@ -61,7 +98,7 @@ const turnsIn = (shard: ActorShard, prefix: string): WatchSource<TurnItem> => ({
     })),
   ofLog: (read, end) => {
     const view = shard.view()
-    const items = new Map<string, TurnItem>()
+    const items = new Map<string, TurnHere>()
     for (const { lsn, time, offset, length } of read.frames) {
       if (lsn >= end) break
       const { units } = decodeFrame(read.bytes.slice(offset, offset + length))
@@ -72,7 +109,8 @@ const turnsIn = (shard: ActorShard, prefix: string): WatchSource<TurnItem> => ({
     }
     return [...items.values()]
   },
-  bytesOf: ({ entity, row }) => entity.length + (row?.value.bytes.length ?? 0),
+  bytesOf: (item) =>
+    'entity' in item ? item.entity.length + (item.row?.value.bytes.length ?? 0) : 0,
 })
 
 /** The entities whose main rows these units set, each once. */

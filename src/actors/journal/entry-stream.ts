@@ -3,7 +3,8 @@
 import { SerialQueue } from '../../bytes/serial-queue.ts'
 import { invalidArgument } from '../../errors.ts'
 import { checkOptionNames, checkSignal } from '../core/argument-check.ts'
-import { checkReached, ShardWatch, type WatchBounds, walkStart } from '../store/shard-watch.ts'
+import { type ReaderBounds, type ShardReader, shardReader } from '../store/routed-watch.ts'
+import { walkStart } from '../store/shard-watch.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import type { PayloadTypes } from './entry-input.ts'
 import { entriesIn, type StoredEntry } from './stored-entry.ts'
@@ -29,7 +30,7 @@ export class EntryStream<
   Effects extends PayloadTypes = PayloadTypes,
 > implements AsyncIterableIterator<StoredEntry<Events, Effects>>
 {
-  readonly #watch: ShardWatch<StoredEntry>
+  readonly #watch: ShardReader<StoredEntry>
   /** Calls of `next` are answered one after another. `#waiting`: how many have no answer. */
   readonly #turns = new SerialQueue()
   #waiting = 0
@@ -41,7 +42,11 @@ export class EntryStream<
    * `signal` that has aborted
    */
   constructor(shard: WritingShard, options: EntriesOfJournal) {
-    this.#watch = new ShardWatch(shard, entriesIn(shard), boundsOf(shard, options))
+    const watches = {
+      ...{ what: 'journal', terms: null, source: entriesIn(shard) },
+      received: (body: unknown) => body as StoredEntry,
+    }
+    this.#watch = shardReader(shard, watches, boundsOf(options))
     this.#signal = options.signal
     this.#signal?.addEventListener('abort', this.#aborted)
   }
@@ -93,7 +98,7 @@ const given = <Entry>(item: StoredEntry): IteratorResult<Entry, undefined> => ({
   value: item as Entry,
 })
 
-const boundsOf = (shard: WritingShard, options: EntriesOfJournal): WatchBounds => {
+const boundsOf = (options: EntriesOfJournal): ReaderBounds => {
   checkOptionNames(options, ['from', 'to', 'follow', 'signal'])
   const { to, follow = false, signal } = options
   checkSignal(signal)
@@ -101,9 +106,5 @@ const boundsOf = (shard: WritingShard, options: EntriesOfJournal): WatchBounds =
   if (to !== undefined && (!Number.isSafeInteger(to) || to < 0))
     throw invalidArgument('to', 'an LSN', to)
   if (typeof follow !== 'boolean') throw invalidArgument('follow', 'a boolean', follow)
-  // Refuses where the shard has no view.
-  shard.view()
-  checkReached(shard, from)
-  const last = follow ? Number.POSITIVE_INFINITY : shard.appliedLsn
-  return { from, to: Math.min(to ?? last, last), pins: true }
+  return { from, to, follows: follow, pins: true }
 }

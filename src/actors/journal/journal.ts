@@ -7,6 +7,7 @@ import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import {
   checkEntityId,
+  type EventPayload,
   encodeList,
   entryUnit,
   eventPayload,
@@ -15,7 +16,7 @@ import {
 } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
 import { checkOptionNames, checkSignal } from '../core/argument-check.ts'
-import { isElsewhere, onlyThere } from '../core/owners-way.ts'
+import { askedAtOwner, isElsewhere, onlyThere } from '../core/owners-way.ts'
 import { levelOf } from '../core/settings.ts'
 import { shardAt } from '../core/shard-core.ts'
 import { emit } from '../core/storage-events.ts'
@@ -35,7 +36,7 @@ import * as JournalActor from './journal-actor.ts'
 import { writeJournalRow } from './journal-row.ts'
 import type { JournalShard } from './journal-shard.ts'
 import { type ReplayHandler, replayed } from './replay.ts'
-import { loadAppState, saveAppState } from './saved-states.ts'
+import { newestAppState, saveAppState } from './saved-states.ts'
 import { hasSavedState } from './shard-journal.ts'
 import type { StoredEntry } from './stored-entry.ts'
 import { type EntryHandler, Subscription } from './subscription.ts'
@@ -188,7 +189,7 @@ export class Journal<
    * `signal` that has aborted
    */
   entries(options: EntriesOfJournal = noOptions): EntryStream<Events, Effects> {
-    this.#checkHere('entries')
+    this.#access.check()
     return new EntryStream(this.#shard, options)
   }
 
@@ -250,7 +251,15 @@ export class Journal<
    * cluster: it may be saved all the same
    */
   async saveState(lsn: number, value: unknown): Promise<void> {
-    this.#checkHere('saveState')
+    this.#access.check()
+    const content = eventPayload(value)
+    const { deadlineMs } = this.#unsaid
+    await askedAtOwner(this.#shard, 'journal.saveState', [lsn, content], deadlineMs, () =>
+      this.#saved(lsn, content),
+    )
+  }
+
+  async #saved(lsn: number, content: EventPayload): Promise<void> {
     const shard = this.#shard
     const { journal, appliedLsn } = shard
     const check = (): void => {
@@ -259,7 +268,6 @@ export class Journal<
         throw invalidArgument('lsn', `an LSN from ${least} to ${appliedLsn}`, lsn)
     }
     check()
-    const content = eventPayload(value)
     const state = { lsn, time: this.#system.clock.now(), content }
     await journal.inTurn(async () => {
       // A save before this one may have saved a later LSN.
@@ -279,9 +287,11 @@ export class Journal<
    * `CLOSED`; `FENCED` in a cluster, if another member owns the log
    */
   async loadState<T = unknown>(): Promise<SavedState<T> | undefined> {
-    this.#checkHere('loadState')
-    const shard = this.#shard
-    const state = await shard.journal.inTurn(() => loadAppState(this.#system, shard))
+    this.#access.check()
+    const { deadlineMs } = this.#unsaid
+    const state = await askedAtOwner(this.#shard, 'journal.loadState', [], deadlineMs, () =>
+      newestAppState(this.#system, this.#shard),
+    )
     if (!state) return undefined
     const { lsn, time, content } = state
     return { lsn, time, value: readEventPayload<T>(content).value }

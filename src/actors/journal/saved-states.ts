@@ -34,6 +34,12 @@ export const loadAppState = async (
   return state
 }
 
+/** As `loadAppState`, after earlier saves of the shard. */
+export const newestAppState = (
+  system: System,
+  shard: JournalShard,
+): Promise<AppState | undefined> => shard.journal.inTurn(() => loadAppState(system, shard))
+
 /**
  * Finds the states of a shard whose journal begins. A cache is brought to what the engine has, once
  * the log is open. Until then, and if it fails, the whole log is kept. Never rejects.

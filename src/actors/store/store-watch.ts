@@ -10,6 +10,7 @@ import {
 import { type KeyChange, touchedBy } from '../core/shard-changes.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import type { WatchSource } from './shard-watch.ts'
+import { receivedValue, type SentValue, sentValue } from './value-reading.ts'
 import { listedValue } from './value-streams.ts'
 import { type ChangePlace, checkedBegin, DurableWatch, type WatchBegin } from './watch.ts'
 
@@ -34,40 +35,90 @@ export type StoreChange = ChangePlace &
   )
 
 /** A running watch. End it with `return`, or leave the `for await` loop. */
-export class StoreWatch extends DurableWatch<KeyChange, StoreChange> {
+export class StoreWatch extends DurableWatch<KeyItem, StoreChange> {
   /**
+   * `load` loads a large value of a key.
    * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `SHARD_DOWN`, `CLOSED`; the reason of a
    * `signal` that has aborted
    */
-  constructor(system: System, shards: readonly WritingShard[], options: WatchOptions) {
+  constructor(
+    system: System,
+    shards: readonly WritingShard[],
+    options: WatchOptions,
+    load: (key: string) => Promise<unknown>,
+  ) {
     const { prefix = '', ...begin } = checkedBegin(options, ['prefix'], shards.length)
     if (prefix !== '') checkKey(prefix)
-    const wants = filterOf(prefix)
     super(shards, begin, {
-      source: (shard) => changesIn(shard, wants),
-      shown: (change, place, shard) => shown(system, shard, change, place),
+      watches: (shard) => ({
+        ...{ what: 'store', terms: { prefix }, source: changesIn(shard, filterOf(prefix)) },
+        received: (body, stamp) => ({ ...stamp, sent: body as SentChange, kind: 'sent' }),
+      }),
+      shown: (item, place, shard) => {
+        const change =
+          item.kind === 'sent' ? receivedChange(item.sent, load) : shown(system, shard, item)
+        return { ...change, ...place }
+      },
     })
   }
 }
 
-const shown = (
-  system: System,
-  shard: WritingShard,
-  change: KeyChange,
-  place: ChangePlace,
-): StoreChange => {
-  if (change.kind === 'clear') return { kind: 'clear', namespace: change.namespace, ...place }
+/** A change, from a frame here or from the owner of its shard. */
+type KeyItem =
+  | KeyChange
+  | {
+      readonly kind: 'sent'
+      readonly lsn: number
+      readonly time: number
+      readonly sent: SentChange
+    }
+
+/** A change without its place. */
+type BareChange =
+  | Pick<StoreChange & { kind: 'put' }, 'kind' | 'key' | 'value'>
+  | Pick<StoreChange & { kind: 'delete' }, 'kind' | 'key'>
+  | Pick<StoreChange & { kind: 'clear' }, 'kind' | 'namespace'>
+
+/** A change as a message has it. */
+type SentChange =
+  | { readonly key: string; readonly value?: SentValue }
+  | { readonly namespace?: string }
+
+const shown = (system: System, shard: WritingShard, change: KeyChange): BareChange => {
+  if (change.kind === 'clear') return { kind: 'clear', namespace: change.namespace }
   const { key, row } = change
   return row
-    ? { kind: 'put', key, value: listedValue(system, shard, key, row), ...place }
-    : { kind: 'delete', key, ...place }
+    ? { kind: 'put', key, value: listedValue(system, shard, key, row) }
+    : { kind: 'delete', key }
+}
+
+const receivedChange = (sent: SentChange, load: (key: string) => Promise<unknown>): BareChange => {
+  if (!('key' in sent)) return { kind: 'clear', namespace: sent.namespace }
+  const { key, value } = sent
+  if (value === undefined) return { kind: 'delete', key }
+  return { kind: 'put', key, value: receivedValue(value, () => load(key)) }
+}
+
+/** The changes of a shard for another member. @throws KeelsonError `INVALID_ARGUMENT` */
+export const changesFor = (system: System, shard: WritingShard, terms: unknown) => {
+  const { prefix } = terms as { readonly prefix: string }
+  if (prefix !== '') checkKey(prefix)
+  return {
+    source: changesIn(shard, filterOf(prefix)),
+    sent: (change: KeyChange): SentChange => {
+      const bare = shown(system, shard, change)
+      if (bare.kind === 'put') return { key: bare.key, value: sentValue(bare.value) }
+      if (bare.kind === 'delete') return { key: bare.key }
+      return bare.namespace === undefined ? {} : { namespace: bare.namespace }
+    },
+  }
 }
 
 /** Which changes a watch wants. */
 type ChangeFilter = (change: KeyChange) => boolean
 
 /** The changes of a shard. While the watch reads the log, a key has its present value. */
-const changesIn = (shard: WritingShard, wants: ChangeFilter): WatchSource<KeyChange> => ({
+const changesIn = (shard: WritingShard, wants: ChangeFilter): WatchSource<KeyItem> => ({
   ofFrame: ({ changes }) => changes.filter(wants),
   ofLog: (read, end) => namedIn(shard, read, end).filter(wants),
   bytesOf: (change) =>

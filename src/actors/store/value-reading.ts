@@ -6,6 +6,7 @@ import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   type BlobRef,
   decodeValue,
+  encodeValue,
   isStoredValue,
   type RopePart,
   type RowValue,
@@ -130,3 +131,18 @@ const bytesOf = (shard: WritingShard, parts: readonly RopePart[]): Buffer => {
 /** The bytes of a blob of this shard from `from` up to `to`, verified. */
 const blobBytes = (shard: WritingShard, ref: BlobRef, from: number, to: number): Uint8Array =>
   shard.blobs.read(ref, from, to)
+
+/** A value, the fields of a compound key, or the bytes of a large value. */
+export type SentValue = StoredValue | { readonly fields: number } | { readonly length: number }
+
+/** A listed value as it is sent. */
+export const sentValue = (value: unknown): SentValue => {
+  if (value instanceof Compound) return { fields: value.size }
+  return value instanceof LargeValue ? { length: value.length } : encodeValue(value)
+}
+
+/** A listed value as it came. `load`: the present value of its key. */
+export const receivedValue = (sent: SentValue, load: () => Promise<unknown>): unknown => {
+  if ('fields' in sent) return new Compound(sent.fields)
+  return 'length' in sent ? new LargeValue(sent.length, load) : decodeValue(sent)
+}

@@ -8,14 +8,8 @@ import { invalidArgument } from '../../errors.ts'
 import { checkOptionNames, checkSignal } from '../core/argument-check.ts'
 import type { Position } from '../core/shard-core.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
-import {
-  checkReached,
-  logStart,
-  ShardWatch,
-  type Watched,
-  type WatchSource,
-  walkStart,
-} from './shard-watch.ts'
+import { type ShardReader, shardReader, type Watches } from './routed-watch.ts'
+import { logStart, type Watched, walkStart } from './shard-watch.ts'
 
 /** Where a watch begins, and its end. */
 export type WatchBegin = {
@@ -49,7 +43,7 @@ export type ChangePlace = {
 
 /** An item of the log, and what a watch shows of it. */
 type Shows<Item, Change> = {
-  readonly source: (shard: WritingShard) => WatchSource<Item & Stamped>
+  readonly watches: (shard: WritingShard) => Watches<Item & Stamped>
   readonly shown: (item: Item, place: ChangePlace, shard: WritingShard) => Change
 }
 
@@ -65,7 +59,9 @@ type Answered<Item> = { readonly part: number } & (
 export class DurableWatch<Item extends Stamped, Change> implements AsyncIterableIterator<Change> {
   readonly #shards: readonly WritingShard[]
   readonly #shown: Shows<Item, Change>['shown']
-  readonly #parts: readonly ShardWatch<Item>[]
+  readonly #parts: readonly ShardReader<Item>[]
+  /** Shards at other members begin when their owners say so. */
+  readonly #begun: Promise<unknown> | undefined
   /** The next item of each part, asked for and not given out. */
   readonly #asked = new Map<number, Promise<Answered<Item>>>()
   /** Calls of `next` are answered one after another. */
@@ -81,14 +77,24 @@ export class DurableWatch<Item extends Stamped, Change> implements AsyncIterable
   constructor(
     shards: readonly WritingShard[],
     { from, signal }: WatchBegin,
-    { source, shown }: Shows<Item, Change>,
+    { watches, shown }: Shows<Item, Change>,
   ) {
-    const begins = shards.map((shard) => beginOf(shard, from))
     this.#shards = shards
     this.#shown = shown
-    this.#parts = shards.map(
-      (shard, at) => new ShardWatch<Item>(shard, source(shard), { from: begins[at] as number }),
-    )
+    const parts: ShardReader<Item>[] = []
+    this.#parts = parts
+    try {
+      for (const shard of shards) {
+        const bounds = { from: beginOf(shard, from), follows: true, pins: false }
+        parts.push(shardReader(shard, watches(shard), bounds))
+      }
+    } catch (error) {
+      for (const part of parts) part.close()
+      throw error
+    }
+    const begins = parts.flatMap((part) => (part.begin ? [part.begin()] : []))
+    this.#begun = begins.length > 0 ? Promise.all(begins) : undefined
+    this.#begun?.catch(() => undefined)
     this.#signal = signal
     signal?.addEventListener('abort', this.#aborted)
   }
@@ -116,6 +122,10 @@ export class DurableWatch<Item extends Stamped, Change> implements AsyncIterable
 
   async #next(): Promise<IteratorResult<Change, undefined>> {
     if (this.#hasEnded) return { done: true, value: undefined }
+    await this.#begun?.catch(async (error: unknown) => {
+      await this.return()
+      throw error
+    })
     for (const [part, watch] of this.#parts.entries())
       if (!this.#asked.has(part))
         this.#asked.set(
@@ -143,18 +153,12 @@ export class DurableWatch<Item extends Stamped, Change> implements AsyncIterable
   }
 }
 
-/** The LSN that the watch of a shard begins with. */
-const beginOf = (shard: WritingShard, from: WatchBegin['from']): number => {
-  // Refuses where the shard has no view.
-  shard.view()
-  const behind = shard.appliedLsn + 1
+/** The LSN that the watch of a shard begins with; `undefined`: the next one. */
+const beginOf = (shard: WritingShard, from: WatchBegin['from']): number | undefined => {
   if (from === 'oldest') return logStart
   const positions = from === undefined ? [] : 'shard' in from ? [from] : from
-  const begin = walkStart(
-    positions.find(({ shard: index }) => index === shard.index)?.lsn ?? behind,
-  )
-  checkReached(shard, begin)
-  return begin
+  const lsn = positions.find(({ shard: index }) => index === shard.index)?.lsn
+  return lsn === undefined ? undefined : walkStart(lsn)
 }
 
 /**

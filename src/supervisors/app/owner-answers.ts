@@ -6,19 +6,26 @@
 import {
   Access,
   answerBackups,
+  answerReaders,
   answerTotals,
   blockedHere,
   Control,
+  changesFor,
+  entriesIn,
   isAskedResumption,
   isAskedSuspension,
   isKeyRead,
+  newestAppState,
   type Outcomes,
   type OwnersWay,
   ProjectionView,
   pageHere,
   type Store,
+  type StoredEntry,
+  turnsFor,
 } from '../../actors/index.ts'
 import { invalidArgument } from '../../errors.ts'
+import { type EventPayload, readEventPayload } from '../../storage/index.ts'
 import type { Shard } from '../tree/shard.ts'
 import type { AppContext, InstanceParts } from './app-context.ts'
 import { answerHealth } from './members-health.ts'
@@ -52,6 +59,8 @@ const calls: Readonly<Record<string, Call>> = {
     // A process cannot be sent.
     return { ...described, suspensions: suspensions.map(({ owner: _, ...rest }) => rest) }
   },
+  'journal.saveState': ({ journal }, { index }, [lsn, content]) =>
+    journal.on(index).saveState(lsn as number, readEventPayload(content as EventPayload).value),
   'projection.reached': (app, { index, appliedLsn }, [name, lsn, timeoutMs]) =>
     app
       .projection(name as string)
@@ -83,6 +92,18 @@ export const answerMembers = (way: OwnersWay, parts: InstanceParts, app: AppCont
   answerTotals(way, parts.entities)
   way.answer('entities.page', (payload) => pageHere(parts.entities, payload))
   way.answer('entities.blocked', (payload) => blockedHere(parts.entities, payload as Given))
+  const kinds = {
+    store: (shard: Shard, terms: unknown) => changesFor(system, shard, terms),
+    entities: (shard: Shard, terms: unknown) => turnsFor(parts.entities, shard, terms),
+    journal: (shard: Shard) => ({
+      source: entriesIn(shard),
+      sent: (entry: StoredEntry) => entry,
+    }),
+  }
+  answerReaders(system, way, kinds, (index) => shardHere(shards, index))
+  way.answer('journal.loadState', (payload) =>
+    newestAppState(system, shardHere(shards, (payload as Given)[0])),
+  )
   way.answer('store.read', (payload) => {
     const [index, what, ...given] = payload as Given
     shardHere(shards, index)

@@ -88,3 +88,21 @@ test('a member that gets a shard back goes on where the other one has come to', 
   expect(got.map(({ number }) => number)).toEqual([1, 2, 3, 4, 5])
   expect(got.map(({ member }) => member)).toEqual(['b', 'a', 'b', 'b', 'a'])
 })
+
+test('a state of the application is saved and loaded at every member', async () => {
+  const shard = shardOf('b')
+  const journalAt = (member: string) => at(member).journal.on(shard)
+  const { lsn } = await world.during(journalAt('b').append({ id: 'e-1', type: 'paid', command: 1 }))
+  expect(await world.during(journalAt('a').loadState())).toBe(undefined)
+  await world.during(journalAt('a').saveState(lsn, { cents: 7 }))
+
+  const found = [
+    await world.during(journalAt('a').loadState()),
+    await world.during(journalAt('b').loadState()),
+  ]
+  expect(found).toEqual([found[0], found[0]])
+  expect(found[0]).toMatchObject({ lsn, value: { cents: 7 } })
+  await expect(world.during(journalAt('a').saveState(lsn + 1_000, {}))).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+  })
+})

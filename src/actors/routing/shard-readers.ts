@@ -1,0 +1,173 @@
+/**
+ * The watches of other members in the shards here. Each is kept between two questions of its reader, so
+ * that a reader that follows gets each change as it was. A question is answered again with what it was
+ * answered before, so a lost answer loses and doubles nothing.
+ */
+import { invalidArgument } from '../../errors.ts'
+import type { System } from '../../runtime/index.ts'
+import { type OwnersWay, sentBytesMax } from '../core/owners-way.ts'
+import { isCount, isFlag, isIgnored, isOptional, isRecord, isText } from '../core/payload-check.ts'
+import {
+  type AskedItems,
+  answerMs,
+  type SentItem,
+  type SentItems,
+  watchHere,
+} from '../store/routed-watch.ts'
+import type { ShardWatch, Watched, WatchSource } from '../store/shard-watch.ts'
+import type { WritingShard } from '../writing/writing-shard.ts'
+
+// biome-ignore lint/suspicious/noExplicitAny: the items of each kind are others
+type AnyItem = any
+
+/** The items of a shard that can be watched, and each as it is sent. */
+export type Watchable<S> = (
+  shard: S,
+  terms: unknown,
+) => {
+  readonly source: WatchSource<AnyItem>
+  readonly sent: (item: AnyItem) => unknown
+}
+
+/** A watch of another member. */
+type Open = {
+  readonly shard: WritingShard
+  readonly member: string
+  readonly watch: ShardWatch<AnyItem>
+  readonly source: WatchSource<AnyItem>
+  readonly sent: (item: AnyItem) => unknown
+  readonly to: number
+  /** How many answers its reader has with the last one. */
+  answers: number
+  last: Promise<SentItems> | undefined
+  next: Promise<Watched<AnyItem> | undefined> | undefined
+  usedAt: number
+}
+
+/** A watch whose reader asks for nothing for so long is ended, in ms. It begins again at its position. */
+const idleMs = 600_000
+
+/** An answer has at most so many bytes, and one item more. */
+const bytesMax = 512 * 1024
+
+const isAsked = isRecord({
+  ...{ member: isText, reader: isText, answers: isCount, what: isText, terms: isIgnored },
+  ...{ from: isOptional(isCount), to: isOptional(isCount), follows: isFlag, pins: isFlag },
+})
+
+/**
+ * Answers the readers of other members from now on. `shardHere`: a shard by its number; throws for one
+ * that is not here.
+ */
+export const answerReaders = <S extends WritingShard>(
+  system: System,
+  way: OwnersWay,
+  kinds: Readonly<Record<string, Watchable<S>>>,
+  shardHere: (index: unknown) => S,
+): void => {
+  const readers = new ShardReaders(system, way, kinds)
+  const keyOf = (index: unknown, { member, reader }: Pick<AskedItems, 'member' | 'reader'>) =>
+    `${index}/${reader}/${member}`
+  way.answer('watch.next', (payload) => {
+    const [index, asked] = payload as readonly unknown[]
+    if (!isAsked(asked)) throw invalidArgument('payload', 'a watch', asked)
+    const checked = asked as AskedItems
+    return readers.answer(keyOf(index, checked), shardHere(index), checked)
+  })
+  way.answer('watch.end', (payload) => {
+    const [index, asked] = payload as readonly unknown[]
+    readers.end(keyOf(index, asked as AskedItems))
+  })
+}
+
+/** The watches of the other members. */
+class ShardReaders<S extends WritingShard> {
+  readonly #system: System
+  readonly #way: OwnersWay
+  readonly #kinds: Readonly<Record<string, Watchable<S>>>
+  readonly #open = new Map<string, Open>()
+
+  constructor(system: System, way: OwnersWay, kinds: Readonly<Record<string, Watchable<S>>>) {
+    this.#system = system
+    this.#way = way
+    this.#kinds = kinds
+  }
+
+  /** The next items of a watch. @throws KeelsonError as `ShardWatch` */
+  answer(key: string, shard: S, asked: AskedItems): Promise<SentItems> {
+    this.#sweep()
+    const known = this.#open.get(key)
+    if (known?.last && asked.answers === known.answers - 1) return known.last
+    const open = known?.answers === asked.answers ? known : this.#begin(key, shard, asked)
+    open.usedAt = this.#system.clock.monotonic()
+    open.answers++
+    const answer = asked.from === undefined ? Promise.resolve(itemsOf(open, [])) : this.#items(open)
+    open.last = answer
+    answer.catch(() => this.end(key))
+    return answer
+  }
+
+  #begin(key: string, shard: S, asked: AskedItems): Open {
+    this.end(key)
+    const kind = Object.hasOwn(this.#kinds, asked.what) ? this.#kinds[asked.what] : undefined
+    if (!kind) throw invalidArgument('what', 'something to watch', asked.what)
+    const { source, sent } = kind(shard, asked.terms)
+    const { watch, to } = watchHere(shard, source, asked)
+    const { member, answers } = asked
+    const open: Open = {
+      ...{ shard, member, watch, source, sent, to, answers },
+      ...{ last: undefined, next: undefined, usedAt: 0 },
+    }
+    this.#open.set(key, open)
+    return open
+  }
+
+  /** The next items that are ready; none after a while. */
+  async #items(open: Open): Promise<SentItems> {
+    const { watch, source, sent } = open
+    open.next ??= watch.next()
+    let cancel = (): void => undefined
+    const late = new Promise<'late'>((resolve) => {
+      cancel = this.#system.clock.after(answerMs, () => resolve('late'))
+    })
+    const first = await Promise.race([open.next, late]).finally(() => cancel())
+    if (first === 'late') return itemsOf(open, [])
+    open.next = undefined
+    const items: SentItem[] = []
+    let bytes = 0
+    let watched = first
+    while (watched) {
+      const { item, next, catchingUp }: Watched<AnyItem> = watched
+      items.push([item.lsn, item.time, next.lsn, catchingUp, sent(item)])
+      bytes += source.bytesOf(item)
+      // At the end of a frame, so that another owner repeats nothing.
+      const isWithin = next.lsn === item.lsn && bytes < sentBytesMax / 2
+      watched = isWithin || bytes < bytesMax ? watch.ready() : undefined
+    }
+    return itemsOf(open, items, first === undefined)
+  }
+
+  /** Ends a watch. */
+  end(key: string): void {
+    this.#open.get(key)?.watch.close()
+    this.#open.delete(key)
+  }
+
+  /** A watch of this member is asked here while its shard comes. */
+  #isThere(member: string): boolean {
+    return member === this.#way.member || this.#way.isLinked(member)
+  }
+
+  /** Ends the watches of shards and members that have gone, and of readers that do not ask. */
+  #sweep(): void {
+    const before = this.#system.clock.monotonic() - idleMs
+    for (const [key, { shard, member, usedAt }] of this.#open)
+      if (shard.phase.kind === 'elsewhere' || usedAt < before || !this.#isThere(member))
+        this.end(key)
+  }
+}
+
+const itemsOf = ({ watch, to }: Open, items: readonly SentItem[], ended = false): SentItems => ({
+  ...{ items, to, ended },
+  at: items.at(-1)?.[2] ?? watch.unread.lsn,
+})

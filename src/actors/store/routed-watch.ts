@@ -1,0 +1,250 @@
+/**
+ * A watch of one shard, wherever it is: here as `ShardWatch` reads it, and by asking the owner for the
+ * next items while another member has it. It goes on at its position when the shard moves or a link is
+ * cut. The owner keeps a watch between two questions (`shard-readers.ts`), so a reader that follows
+ * misses no change, and a slow one reads the log there.
+ */
+import { invalidArgument } from '../../errors.ts'
+import { isElsewhere, type OwnersWay } from '../core/owners-way.ts'
+import { isCount, isFlag, isListOf, isRecord } from '../core/payload-check.ts'
+import type { Position } from '../core/shard-core.ts'
+import type { WritingShard } from '../writing/writing-shard.ts'
+import { checkReached, ShardWatch, type Watched, type WatchSource } from './shard-watch.ts'
+
+/** The items of a shard, read here and as the owner sends them. */
+export type Watches<Item extends { readonly lsn: number }> = {
+  /** Names it to the owner. */
+  readonly what: string
+  readonly terms: unknown
+  readonly source: WatchSource<Item>
+  /** The item in an answer of the owner, which is checked. */
+  readonly received: (body: unknown, place: { readonly lsn: number; readonly time: number }) => Item
+}
+
+/** Where a watch of one shard begins and ends. */
+export type ReaderBounds = {
+  /** The first LSN, or `logStart`; `undefined`: the one after the last applied frame. */
+  readonly from?: number | undefined
+  readonly to?: number | undefined
+  /** False: the frame that is the last one when it begins ends it. */
+  readonly follows: boolean
+  readonly pins: boolean
+}
+
+/**
+ * Watches a shard that is here. `bounds`: also the last LSN.
+ * @throws KeelsonError `BAD_CURSOR`, `SHARD_DOWN`, `ELSEWHERE`, `CLOSED`
+ */
+export const watchHere = <Item extends { readonly lsn: number }>(
+  shard: WritingShard,
+  source: WatchSource<Item>,
+  { from: given, to: last, follows, pins }: ReaderBounds,
+): { readonly watch: ShardWatch<Item>; readonly from: number; readonly to: number } => {
+  // Refuses where the shard has no view.
+  shard.view()
+  const from = given ?? shard.appliedLsn + 1
+  checkReached(shard, from)
+  const present = follows ? Number.POSITIVE_INFINITY : shard.appliedLsn
+  const to = Math.min(last ?? present, present)
+  return { watch: new ShardWatch(shard, source, { from, to, pins }), from, to }
+}
+
+/** The question for the next items. */
+export type AskedItems = ReaderBounds & {
+  readonly member: string
+  /** The watch of this member. */
+  readonly reader: string
+  /** How many answers the reader has had. */
+  readonly answers: number
+  readonly what: string
+  readonly terms: unknown
+}
+
+/** An item as it is sent, with the LSN from which a later watch goes on after it. */
+export type SentItem = readonly [
+  lsn: number,
+  time: number,
+  next: number,
+  catchingUp: boolean,
+  body: unknown,
+]
+
+/** The next items, if there are some in time. `at`: the LSN that comes next; `to`: the last of all. */
+export type SentItems = {
+  readonly items: readonly SentItem[]
+  readonly at: number
+  readonly to: number
+  readonly ended: boolean
+}
+
+/** An owner answers after so long, if there is no item, in ms. */
+export const answerMs = 20_000
+
+const isItem = (item: unknown): boolean =>
+  Array.isArray(item) && [item[0], item[2]].every(isCount) && Number.isFinite(item[1])
+
+const isItems = isRecord({
+  ...{ items: isListOf(isItem), at: isCount, ended: isFlag },
+  to: (to: unknown) => typeof to === 'number',
+})
+
+/** Reads a shard: a `ShardWatch`, or a watch that goes where the shard is. */
+export type ShardReader<Item extends { readonly lsn: number }> = Pick<
+  ShardWatch<Item>,
+  'next' | 'ready' | 'unread' | 'close'
+> & {
+  /** Resolves when it has begun, so that `unread` is known; absent: it has. @throws KeelsonError as `next` */
+  begin?(): Promise<void>
+}
+
+/** The items of one shard, which other members may have. */
+export class RoutedWatch<Item extends { readonly lsn: number }> implements ShardReader<Item> {
+  readonly #shard: WritingShard
+  readonly #way: OwnersWay
+  readonly #watches: Watches<Item>
+  readonly #reader: string
+  /** Where it goes on after `#waiting`, here or at the next owner. */
+  #bounds: ReaderBounds
+  /** The watch here, while the shard is here. */
+  #here: ShardWatch<Item> | undefined
+  /** Answers of an owner that were not given out. */
+  #waiting: Watched<Item>[] = []
+  #given: Watched<Item> | undefined
+  #answers = 0
+  #hasEnded = false
+  #isClosed = false
+  #wake: () => void = () => undefined
+  readonly #closed = new Promise<undefined>((resolve) => {
+    this.#wake = () => resolve(undefined)
+  })
+
+  /** @throws KeelsonError as `watchHere`, if the shard is here */
+  constructor(shard: WritingShard, way: OwnersWay, watches: Watches<Item>, bounds: ReaderBounds) {
+    this.#shard = shard
+    this.#way = way
+    this.#reader = Buffer.from(shard.parts.clock.randomBytes(8)).toString('hex')
+    this.#watches = watches
+    this.#bounds = bounds
+    void closeOf(shard).then(this.#wake)
+    if (shard.phase.kind === 'open') this.#begunHere()
+  }
+
+  async begin(): Promise<void> {
+    while (this.#bounds.from === undefined && !this.#isClosed && !this.#hasEnded) {
+      if (isElsewhere(this.#shard)) await this.#askOwner()
+      else if ((await this.#shard.settled()).kind !== 'elsewhere') this.#begunHere()
+    }
+  }
+
+  async next(): Promise<Watched<Item> | undefined> {
+    this.#given = undefined
+    for (;;) {
+      if (this.#isClosed) return undefined
+      const ready = this.ready() ?? (isElsewhere(this.#shard) ? undefined : await this.#nextHere())
+      if (ready || this.#hasEnded) return ready
+      if (isElsewhere(this.#shard)) await this.#askOwner()
+    }
+  }
+
+  ready(): Watched<Item> | undefined {
+    this.#given = this.#waiting.shift() ?? this.#here?.ready()
+    return this.#given
+  }
+
+  get unread(): Position {
+    const first = this.#given ?? this.#waiting[0]
+    if (!first && this.#here) return this.#here.unread
+    return { shard: this.#shard.index, lsn: first?.item.lsn ?? this.#bounds.from ?? 0 }
+  }
+
+  close(): void {
+    if (!this.#isClosed && this.#answers > 0) {
+      const { index } = this.#shard
+      const asked = { member: this.#way.member, reader: this.#reader }
+      // An owner that does not hear of it ends the watch later.
+      this.#way.ask(index, 'watch.end', [index, asked], endMs).catch(() => undefined)
+    }
+    this.#isClosed = true
+    this.#waiting = []
+    this.#here?.close()
+    this.#wake()
+  }
+
+  /** `undefined`: it has ended, or the shard has gone. */
+  async #nextHere(): Promise<Watched<Item> | undefined> {
+    // It may come here now, or go before.
+    if (!this.#here && (await this.#shard.settled()).kind === 'elsewhere') return undefined
+    try {
+      const here = this.#here ?? this.#begunHere()
+      this.#given = await here.next()
+      if (!this.#given) this.#hasEnded = true
+      else this.#goOn(this.#given.next.lsn)
+      return this.#given
+    } catch (error) {
+      if (this.#here) this.#goOn(this.#here.unread.lsn)
+      this.#here?.close()
+      this.#here = undefined
+      if (!isElsewhere(this.#shard)) throw error
+      return undefined
+    }
+  }
+
+  #begunHere(): ShardWatch<Item> {
+    const { watch, from, to } = watchHere(this.#shard, this.#watches.source, this.#bounds)
+    this.#here = watch
+    this.#goOn(from, to)
+    return watch
+  }
+
+  #goOn(from: number, to = this.#bounds.to): void {
+    this.#bounds = { ...this.#bounds, from, to, follows: true }
+  }
+
+  /** @throws KeelsonError as the owner; `SHARD_DOWN` if there is none in time; `CLOSED` */
+  async #askOwner(): Promise<void> {
+    const { index, parts } = this.#shard
+    const { what, terms, received } = this.#watches
+    const { from, to, ...others } = this.#bounds
+    const asked = {
+      ...{ member: this.#way.member, reader: this.#reader, answers: this.#answers },
+      ...{ what, terms, ...others },
+      ...(from !== undefined && { from }),
+      ...(to !== undefined && Number.isFinite(to) && { to }),
+    }
+    const withinMs = answerMs + parts.settings.deadlineMs
+    const asking = this.#way.ask(index, 'watch.next', [index, asked], withinMs)
+    const answer = await Promise.race([asking, this.#closed]).catch((error: unknown) => {
+      throw this.#shard.phase.kind === 'closed' ? this.#shard.unavailable() : error
+    })
+    if (this.#isClosed) return
+    if (this.#shard.phase.kind === 'closed') throw this.#shard.unavailable()
+    if (!isItems(answer)) throw invalidArgument('answer', 'the items of a watch', answer)
+    const { items, at, to: last, ended } = answer as SentItems
+    this.#answers++
+    for (const [lsn, time, next, catchingUp, body] of items) {
+      const item = received(body, { lsn, time })
+      this.#waiting.push({ item, catchingUp, next: { shard: index, lsn: next } })
+    }
+    this.#goOn(at, last)
+    this.#hasEnded = ended && items.length === 0
+  }
+}
+
+/** An owner hears of the end of a watch within so long, in ms. */
+const endMs = 5_000
+
+const closeOf = async (shard: WritingShard): Promise<void> => {
+  while (shard.phase.kind !== 'closed') await shard.changed()
+}
+
+/** Reads one shard, wherever it is. @throws KeelsonError as `watchHere`, if it is here */
+export const shardReader = <Item extends { readonly lsn: number }>(
+  shard: WritingShard,
+  watches: Watches<Item>,
+  bounds: ReaderBounds,
+): ShardReader<Item> => {
+  const { way } = shard
+  return way === undefined
+    ? watchHere(shard, watches.source, bounds).watch
+    : new RoutedWatch(shard, way, watches, bounds)
+}
