@@ -30,17 +30,18 @@ export { NameWaits } from './names/name-waits.ts'
 export { asPart } from './names/parts.ts'
 export { isVia, type Via } from './names/via.ts'
 export type { Behaviour } from './process/behaviour.ts'
+export type { CallOptions, PositionOption } from './process/call-options.ts'
 export { crashText } from './process/crash-report.ts'
 export {
   type Answered,
-  type CallOptions,
   call,
+  callAgain,
   callNow,
   cast,
   madeThrough,
   type Positioned,
-  type PositionOption,
   send,
+  sendHeld,
 } from './process/messaging.ts'
 // The parts that durable actors are made of: they hold what a process sends.
 export type { Answerable, Beginner, ExitTarget, Outputs } from './process/outputs.ts'

@@ -3,11 +3,10 @@
  * process there. It knows which links are open, and keeps the calls that a link has not taken, or
  * that may be repeated, until there is another link or their time ends.
  */
-import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import {
-  type CallOptions,
   type ChildSpec,
+  callAgain,
   cast,
   type Directory,
   type HolderWait,
@@ -18,11 +17,9 @@ import {
   NameWaits,
   name,
   type PendingCall,
-  type Positioned,
   type Process,
   type Ref,
   refOfName,
-  call as request,
   type System,
   send,
 } from '../../runtime/index.ts'
@@ -224,7 +221,7 @@ export class Members implements Linked, ShardOwners {
 
   pass(shard: number, target: string, message: Message): void {
     const ref = this.refOf<AnyMessages>(shard, target)
-    if (isCall(message)) callHere(ref as Ref, message, this.#system.clock)
+    if (isCall(message)) callAgain(ref, message, this.#system.clock)
     else cast(ref, message.name, message.payload)
   }
 
@@ -379,7 +376,7 @@ export class Members implements Linked, ShardOwners {
 
   #callHere(target: string, call: PendingCall): void {
     const ref = this.reach(target)
-    if (ref) callHere(ref, call, this.#system.clock)
+    if (ref) callAgain(ref, call, this.#system.clock)
     else call.fail(new KeelsonError('NO_PROCESS', `${call.name}: there is no process ${target}`))
   }
 
@@ -419,30 +416,6 @@ const expectName = (target: unknown, at: string): void => {
 const again = (forwarder: Process, call: PendingCall): void => {
   forwarder.owed.add(call)
   forwarder.deliver(call)
-}
-
-/** Makes a call here that was for another member, for the time that is left. */
-const callHere = (ref: Ref, call: PendingCall, clock: Clock): void => {
-  const { name, payload, id, slot, dueAt, asksPosition, waitsForName } = call
-  const timeoutMs = slot < 0 ? Number.POSITIVE_INFINITY : Math.max(0, dueAt - clock.monotonic())
-  const controller = new AbortController()
-  const options: CallOptions = {
-    timeoutMs,
-    id,
-    waitForName: waitsForName,
-    signal: controller.signal,
-  }
-  call.onceSettled(() => controller.abort())
-  request(ref as Ref<AnyMessages>, name, payload, { ...options, position: asksPosition }).then(
-    (answer) => {
-      const { value, position } = asksPosition
-        ? (answer as Positioned<unknown>)
-        : { value: answer, position: undefined }
-      call.position = position
-      call.reply(value)
-    },
-    (error) => void call.fail(error),
-  )
 }
 
 /** Where the name of a process at another member is looked up. */

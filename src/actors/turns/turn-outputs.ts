@@ -15,7 +15,9 @@ import {
   type Outputs,
   type PendingCall,
   type Positioned,
+  type Process,
   type Ref,
+  sendHeld,
 } from '../../runtime/index.ts'
 import type { Held, LoggedTurn, TurnLog } from './turn-log.ts'
 
@@ -91,18 +93,13 @@ export class TurnOutputs implements Outputs {
     else list?.add(call)
   }
 
-  send(target: Parameters<Outputs['send']>[0], message: Message): boolean {
-    if (!isCall(message)) this.hold(() => void target.admit(message))
+  send(target: Process, message: Message, ref: Ref<unknown> = target.address): boolean {
+    const leave = (): void => sendHeld(target, message, ref)
+    if (!isCall(message)) this.hold(leave)
     else if (this.#log.last === undefined) return target.admit(message)
     else {
-      this.#log.last.hold({
-        leave: () => {
-          if (message.isSettled) return
-          if (target.refusal !== undefined) message.fail(target.refusal())
-          else if (!target.admit(message)) message.fail(mailboxFull(message))
-        },
-        drop: () => message.fail(neverLeft(message)),
-      })
+      message.isHeld = true
+      this.#log.last.hold({ leave, drop: () => message.fail(neverLeft(message)) })
     }
     return true
   }
@@ -141,9 +138,6 @@ const holdIn = (turn: LoggedTurn | undefined, output: Held): void => {
   if (turn === undefined) output.leave()
   else turn.hold(output)
 }
-
-const mailboxFull = ({ name }: PendingCall): KeelsonError =>
-  new KeelsonError('MAILBOX_FULL', `${name}: the mailbox is full`)
 
 const neverLeft = ({ name }: PendingCall): KeelsonError =>
   new KeelsonError('NOT_SUBMITTED', `${name}: the state that the call stood on was refused`)

@@ -2,52 +2,24 @@
  * Sending: `call`, `cast` and `send`. The target admits or refuses a message at once. Admitted
  * messages are handled in the order of their arrival.
  */
-import { argument, readOptions } from '../../check.ts'
-import { failedAs, invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
+import type { Clock } from '../../clock.ts'
+import { failedAs, isKeelsonError, KeelsonError } from '../../errors.ts'
 import { isDelay, noDelay } from '../queues/timer-heap.ts'
 import { addressOf, isRef, noRef, type Ref } from '../words/address.ts'
 import { Envelope, type Kind, kinds, type Message, noName } from '../words/envelope.ts'
 import { endOf, reasonDetails } from '../words/exit-reason.ts'
 import type { CallsOf, CastsOf, InfosOf, ReplyOf, With } from '../words/messages.ts'
 import { announce } from '../words/telemetry.ts'
+import {
+  type CallOptions,
+  isId,
+  type PeerOption,
+  type PositionOption,
+  readCallOptions,
+} from './call-options.ts'
 import { guarded } from './guarded.ts'
-import { PendingCall } from './pending-call.ts'
+import { isCall, PendingCall } from './pending-call.ts'
 import type { Process } from './process.ts'
-
-/** The options of a call. */
-export interface CallOptions {
-  /** Milliseconds; 5,000 by default, `Infinity` for no limit. */
-  readonly timeoutMs?: number | undefined
-  /** Rejects the call with the signal's reason. The message may still be handled. */
-  readonly signal?: AbortSignal | undefined
-  /**
-   * The caller's name for this request, 1 to 256 bytes, for durable actors: the first outcome under
-   * an id is remembered, and a repeat is answered with it without being handled again. Any other
-   * process refuses it with `INVALID_ARGUMENT`.
-   */
-  readonly id?: string | undefined
-  /**
-   * True: while no process has the name, also one through a registry, the call waits for it within
-   * `timeoutMs`; then it rejects with `NO_PROCESS`. Nothing is sent before. A ref of a process
-   * waits for nothing: it never gets another one. False by default, as in OTP.
-   */
-  readonly waitForName?: boolean | undefined
-}
-
-/** An option of `call` alone. */
-export interface PositionOption<P extends boolean> {
-  /**
-   * `true`: the call resolves with a `Positioned` answer. Only durable actors have a position; any
-   * other process refuses the call with `INVALID_ARGUMENT`.
-   */
-  readonly position?: P
-}
-
-/** An option of the calls that a member makes for another one. */
-export interface PeerOption {
-  /** As `PendingCall.isOfPeer`. */
-  readonly isOfPeer?: boolean
-}
 
 /**
  * The answer of a durable actor, and the position that it depends on: that of its turn, or, if that
@@ -97,7 +69,7 @@ export const cast = <M, N extends keyof CastsOf<M> & string>(
   if (typeof name !== 'string') throw noName(name)
   if (process === undefined) return awaitsName(ref, false) && castOnceHeld(ref, name, payload)
   if (isCutOff(process, sender)) return false
-  return leave(sender, process, new Envelope(kinds.cast, name, payload))
+  return leave(sender, process, new Envelope(kinds.cast, name, payload), ref)
 }
 
 /**
@@ -155,7 +127,7 @@ export const request = <R>(
   }
   const fault = abortOf(options?.signal) ?? faultOf(process, sender, kind, name)
   if (fault !== undefined) return refusedBy(process, sender, kind, name, fault)
-  const pending = begun(process, sender, kind, name, payload, options, timeoutMs)
+  const pending = begun(ref, process, sender, kind, name, payload, options, timeoutMs)
   return pending.promise as Promise<R>
 }
 
@@ -173,11 +145,12 @@ export const callNow = (
   const { process, sender } = target(ref)
   const isPlain = sender === undefined && process?.alive && isId(options.id)
   if (!isPlain || faultOf(process, undefined, kinds.call, name)) return undefined
-  return begun(process, undefined, kinds.call, name, payload, options, options.timeoutMs)
+  return begun(ref, process, undefined, kinds.call, name, payload, options, options.timeoutMs)
 }
 
 /** The call of a process that lives and takes it. */
 const begun = (
+  ref: Ref<unknown>,
   process: Process,
   sender: Process | undefined,
   kind: Kind,
@@ -194,7 +167,7 @@ const begun = (
   pending.isOfPeer = options?.isOfPeer === true
   if (kind === kinds.system && name === 'stop') process.deliverEnd(pending)
   else if (kind !== kinds.call) process.deliver(pending)
-  else if (!leave(sender, process, pending) && process.alive) {
+  else if (!leave(sender, process, pending, ref) && process.alive) {
     pending.fail(mailboxFull(process, name))
     return pending
   }
@@ -308,8 +281,55 @@ const castOnceHeld = (ref: Ref<unknown>, name: string, payload: unknown): boolea
   if (sender === undefined) return admitOnceHeld(ref, message, castWaitMs)
   if (!sender.alive) return false
   sender.kernel.carry(message)
-  sender.outputs.hold(() => void admitOnceHeld(ref, message, castWaitMs))
+  sender.outputs.hold(() => castNow(ref, message, castWaitMs))
   return true
+}
+
+/** Sends a cast to the process that has the name now, or gets it in time. */
+const castNow = (ref: Ref<unknown>, message: Message, ms: number): void => {
+  const { process } = target(ref)
+  if (process !== undefined) process.admit(message)
+  else if (awaitsName(ref, false)) admitOnceHeld(ref, message, ms)
+}
+
+/**
+ * Sends a message that its sender has held back. Meanwhile its target may have ended, and another
+ * process have the name, here or at another member.
+ */
+export const sendHeld = (found: Process, message: Message, ref: Ref<unknown>): void => {
+  const address = addressOf<Process>(ref)
+  const isSame = address.process !== undefined || address.resolve() === found
+  if (!isCall(message)) {
+    if (isSame || message.kind !== kinds.cast) found.admit(message)
+    else castNow(ref, message, castWaitMs)
+    return
+  }
+  message.isHeld = false
+  if (message.isSettled) return
+  if (!isSame) callAgain(ref, message, found.kernel.clock)
+  else if (!found.alive) message.holderEnded(endOf(found), found)
+  else if (found.refusal !== undefined) message.fail(found.refusal())
+  else {
+    found.owed.add(message)
+    if (!found.admit(message)) message.fail(mailboxFull(found, message.name))
+  }
+}
+
+/** Makes a call again, for the time that is left to it. It settles with the outcome. */
+export const callAgain = (ref: Ref<unknown>, asked: PendingCall, clock: Clock): void => {
+  const { name, payload, id, slot, dueAt, asksPosition, waitsForName } = asked
+  const timeoutMs = slot < 0 ? Number.POSITIVE_INFINITY : Math.max(0, dueAt - clock.monotonic())
+  const controller = new AbortController()
+  const { signal } = controller
+  asked.onceSettled(() => controller.abort())
+  const options = { timeoutMs, id, waitForName: waitsForName, signal, position: asksPosition }
+  request<Positioned<unknown>>(ref, kinds.call, name, payload, options).then(
+    (answer) => {
+      if (asksPosition) asked.position = answer.position
+      asked.reply(asksPosition ? answer.value : answer)
+    },
+    (error) => void asked.fail(error),
+  )
 }
 
 /** False: too many wait for the name. */
@@ -323,10 +343,7 @@ const admitOnceHeld = (ref: Ref<unknown>, message: Message, ms: number): boolean
     throw error
   }
   void left.then((leftMs) => {
-    if (leftMs === undefined) return
-    const { process } = target(ref)
-    if (process !== undefined) process.admit(message)
-    else if (awaitsName(ref, false)) admitOnceHeld(ref, message, leftMs)
+    if (leftMs !== undefined) castNow(ref, message, leftMs)
   })
   return true
 }
@@ -342,44 +359,6 @@ export const madeThrough = <T>(ref: Ref<unknown>, promise: Promise<T>): Promise<
 const refused = (sender: Process | undefined, error: unknown): Promise<never> =>
   sender === undefined ? Promise.reject(error) : guarded(Promise.reject(error))
 
-const callKeys = ['timeoutMs', 'signal', 'id', 'waitForName', 'position', 'isOfPeer']
-
-/** The options of a call, read once. Throws `INVALID_ARGUMENT`. */
-const readCallOptions = <O extends CallOptions & PositionOption<boolean> & PeerOption>(
-  given: O,
-  name: string,
-): O => {
-  const options = readOptions(given, callKeys, argument('', name))
-  const { id, waitForName, signal, position } = options
-  if (!isId(id)) throw noId(name)
-  if (waitForName !== undefined && typeof waitForName !== 'boolean')
-    throw invalidArgument(`waitForName of ${name}`, 'true or false', waitForName)
-  if (position !== undefined && typeof position !== 'boolean')
-    throw invalidArgument(`position of ${name}`, 'true or false', position)
-  if (signal !== undefined && typeof signal?.addEventListener !== 'function') throw noSignal(name)
-  return options
-}
-
-const idBytesMax = 256
-
-/** An id becomes the key of a row. */
-const isId = (id: unknown): boolean =>
-  id === undefined ||
-  (typeof id === 'string' &&
-    id !== '' &&
-    !id.includes('\0') &&
-    id.isWellFormed() &&
-    Buffer.byteLength(id) <= idBytesMax)
-
-const noId = (name: string): KeelsonError =>
-  new KeelsonError(
-    'INVALID_ARGUMENT',
-    `id of ${name}: expected well-formed text of 1 to ${idBytesMax} bytes without NUL`,
-  )
-
-const noSignal = (name: string): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', `signal of ${name}: expected an AbortSignal`)
-
 const target = (
   ref: Ref<unknown>,
 ): { process: Process | undefined; sender: Process | undefined } => {
@@ -390,10 +369,15 @@ const target = (
 }
 
 /** A message from outside of processes leaves at once, another through the port of its sender. */
-const leave = (sender: Process | undefined, target: Process, message: Message): boolean =>
+const leave = (
+  sender: Process | undefined,
+  target: Process,
+  message: Message,
+  ref?: Ref<unknown>,
+): boolean =>
   sender === undefined
     ? target.admit(message)
-    : sender.outputs.send(target, sender.kernel.carry(message))
+    : sender.outputs.send(target, sender.kernel.carry(message), ref)
 
 const isCutOff = (process: Process, sender: Process | undefined): boolean =>
   !process.alive || (sender !== undefined && !sender.alive)

@@ -5,6 +5,7 @@
  * One whose turns take effect later holds them here until then.
  */
 import { KeelsonError } from '../../errors.ts'
+import type { Ref } from '../words/address.ts'
 import type { Message } from '../words/envelope.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 import type { PendingCall } from './pending-call.ts'
@@ -36,9 +37,10 @@ export interface Outputs {
   readonly isDurable?: boolean
   /**
    * A message to `target`. False: its mailbox is full, or it has ended. A port that answers true
-   * and sends later fails a call that `target` then refuses: nothing else would.
+   * and sends later fails a call that `target` then refuses: nothing else would. `ref`: by which the
+   * target was found.
    */
-  send(target: Addressee, message: Message): boolean
+  send(target: Addressee, message: Message, ref?: Ref<unknown>): boolean
   /** The `from` of a call that the process begins to handle: its answer is an output. */
   answering(call: PendingCall): Answerable
   /** Lets a timer run that will send a message in `ms`. */

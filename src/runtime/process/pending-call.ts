@@ -102,6 +102,8 @@ export class PendingCall implements Message, HeapEntry, Waiter {
   asksPosition = false
   /** At another member the call waits for a process with the name, too. */
   waitsForName = false
+  /** Its caller has made it and holds it back: no process owes the answer yet. */
+  isHeld = false
   /** Another member has made it here, and can make it elsewhere. */
   isOfPeer = false
   /** That position, set by the durable actor that answers. */
@@ -159,7 +161,7 @@ export class PendingCall implements Message, HeapEntry, Waiter {
 
   /** Starts to wait for its answer, for at most `timeoutMs` and until `signal` aborts. */
   begin(timeoutMs: number, signal: AbortSignal | undefined, aborts: AbortWaits): void {
-    this.#target.owed.add(this)
+    if (!this.isHeld) this.#target.owed.add(this)
     this.maker?.made.add(this)
     this.#timeoutMs = timeoutMs
     this.#timers.add(this, timeoutMs)

@@ -5,7 +5,8 @@
  */
 import type { Clock } from '../../clock.ts'
 import type { Via } from '../names/via.ts'
-import type { Answered, CallOptions, PositionOption } from '../process/messaging.ts'
+import type { CallOptions, PositionOption } from '../process/call-options.ts'
+import type { Answered } from '../process/messaging.ts'
 import type { ProcessInfo, ProcessSummary } from '../process/process-info.ts'
 import type { Messages, Name, Part, Ref } from '../words/address.ts'
 import type { AppContext } from '../words/app-context.ts'

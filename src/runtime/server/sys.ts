@@ -4,7 +4,8 @@
  * suspended server answers it too. All of them reject as `call` does.
  */
 import { isKeelsonError } from '../../errors.ts'
-import { type CallOptions, madeThrough, request } from '../process/messaging.ts'
+import type { CallOptions } from '../process/call-options.ts'
+import { madeThrough, request } from '../process/messaging.ts'
 import type { Ref } from '../words/address.ts'
 import { kinds } from '../words/envelope.ts'
 import type { ExitReason } from '../words/exit-reason.ts'

@@ -16,12 +16,11 @@ import { invalidArgument, isKeelsonError } from '../../errors.ts'
 import { forwardingActor } from '../machine/machine-actors.ts'
 import { checkedEvent } from '../machine/machine-check.ts'
 import type { MachineOf, RepliesOf, SavedMachine } from '../machine/machine-words.ts'
+import type { CallOptions, PositionOption } from '../process/call-options.ts'
 import {
   type Answered,
-  type CallOptions,
   cast as castFromAnywhere,
   madeThrough,
-  type PositionOption,
   request,
 } from '../process/messaging.ts'
 import { call as callProcess, cast } from '../process/own-sends.ts'

@@ -211,6 +211,20 @@ describe('with a disk that holds back its sync nothing of a turn leaves:', () =>
     },
   )
 
+  test.each<[string, Act, string]>([
+    ['call', (context) => context.call(witnessName, 'ask', 'call'), 'call'],
+    ['cast', (context) => void context.cast(witnessName, 'note', 'cast'), 'cast'],
+  ])('a %s goes to the process that has the name when it leaves', async (_, act, trace) => {
+    const { s, ref, watcher } = await held()
+    void call(ref, 'act', () => undefined)
+    const acted = call(ref, 'act', act)
+    await s.advance(1)
+    s.system.kill(watcher)
+    await heldBack(s)
+    expect(await s.during(acted)).toBe(3)
+    expect(seen).toEqual([trace])
+  })
+
   test('a server that a handler starts begins when the state is durable that it was given', async () => {
     const { s, ref } = await held()
     const started: GenServer<Record<never, never>, null> = {
