@@ -1,7 +1,7 @@
 /** Workflows, queues and schedules of members that share a folder work from every member, each once. */
 import { beforeEach, describe, expect, test } from 'vitest'
 import { type Ctx, flow, flows, queue, schedule, workflow } from '../../src/flow/index.ts'
-import { scheduleId, scheduleKind } from '../../src/flow/runs/parts.ts'
+import { queueId, queueKind, scheduleId, scheduleKind } from '../../src/flow/runs/parts.ts'
 import { supervisor } from '../../src/index.ts'
 import type { App } from '../../src/supervisors/index.ts'
 import { FolderMembers } from '../support/worlds/folder-members.ts'
@@ -12,6 +12,11 @@ let world: FolderMembers
 let apps: readonly App[]
 /** What ran, and at which member. */
 let ran: { member: string; what: string }[]
+/** How many jobs or runs of a limited queue are at work, and were at most. */
+let atOnce = 0
+let mostAtOnce = 0
+/** When jobs with a rate began. */
+let begun: number[] = []
 
 const child = workflow('child', async (ctx, input: number) => ctx.step('double', () => input * 2))
 
@@ -45,24 +50,53 @@ const partsOf = (member: string) => {
     runs(`mail ${job}`)
     return `${job} is sent`
   })
+  const narrow = queue(
+    'narrow',
+    async (job: number) => {
+      atOnce++
+      mostAtOnce = Math.max(mostAtOnce, atOnce)
+      await new Promise<void>((resolve) => void world.clock.after(1_000, resolve))
+      atOnce--
+      runs(`narrow ${job}`)
+    },
+    { concurrency: 2 },
+  )
+  const paced = queue('paced', async () => void begun.push(world.clock.now()), {
+    rate: { max: 3, per: '10s' },
+  })
+  const places = queue('places', { concurrency: 2 })
+  const seated = workflow(
+    'seated',
+    async (ctx) =>
+      ctx.step('sit', async () => {
+        atOnce++
+        mostAtOnce = Math.max(mostAtOnce, atOnce)
+        await new Promise<void>((resolve) => void world.clock.after(1_000, resolve))
+        atOnce--
+      }),
+    { queue: 'places' },
+  )
   const tick = workflow('tick', async (ctx) => ctx.step('tick', () => runs('tick')))
   const each = schedule('each', '* * * * *', tick)
-  return { payment, gate, work, mails, tick, each }
+  return { payment, gate, work, mails, narrow, paced, places, seated, tick, each }
 }
 
 beforeEach(async () => {
   ran = []
+  begun = []
+  atOnce = 0
+  mostAtOnce = 0
   world = new FolderMembers(names)
   apps = await world.start(names, (member) => {
-    const { payment, gate, work, mails, tick, each } = partsOf(member)
-    const workflows = [payment, gate, work, tick, child, asked]
-    return {
-      app: supervisor('app', {}, [flows({ workflows, queues: [mails], schedules: [each] })]),
-    }
+    const { payment, gate, work, mails, narrow, paced, places, seated, tick, each } =
+      partsOf(member)
+    const workflows = [payment, gate, work, tick, child, asked, seated]
+    const queues = [mails, narrow, paced, places]
+    return { app: supervisor('app', {}, [flows({ workflows, queues, schedules: [each] })]) }
   })
 })
 
-const { payment, gate, work, mails } = partsOf('none')
+const { payment, gate, work, mails, narrow, paced, seated } = partsOf('none')
 
 const flowAt = (member: string) => flow(apps[names.indexOf(member)] as App)
 
@@ -168,6 +202,45 @@ test('jobs are added at every member, and each is handled once, at the owner of 
   expect(handled.sort()).toEqual(['ax', 'ay', 'bx', 'by', 'cx', 'cy'].map((job) => `mail ${job}`))
   expect(new Set(ran.map(({ member }) => member)).size).toBe(1)
   expect(new Set(added.map(({ id }) => id)).size).toBe(6)
+})
+
+describe('over all members holds', () => {
+  test('the limit of a queue, for its jobs', async () => {
+    for (let job = 0; job < 9; job++)
+      await world.during(flowAt(names[job % 3] as string).add(narrow, job))
+    await world.clock.advance(10_000)
+
+    expect(mostAtOnce).toBe(2)
+    expect(ran.filter(({ what }) => what.startsWith('narrow'))).toHaveLength(9)
+  })
+
+  test('the limit of a queue, for the runs that begin with a place there', async () => {
+    const ids = Array.from({ length: 9 }, (_, at) => `s${at}`)
+    const runs = []
+    for (const [at, id] of ids.entries())
+      runs.push(
+        await world.during(flowAt(names[at % 3] as string).start(seated, undefined, { id })),
+      )
+    await world.during(Promise.all(runs.map((run) => run.result({ timeoutMs: minute }))))
+
+    expect(mostAtOnce).toBe(2)
+  })
+
+  test('the rate of a queue, also after its owner has ended', async () => {
+    for (let job = 0; job < 12; job++)
+      await world.during(flowAt(names[job % 3] as string).add(paced, job))
+    await world.clock.advance(8_000)
+    const { entities } = apps[0] as App
+    const { index } = entities.shardOf(`${queueKind('paced')}/${queueId}`)
+    await world.kill(
+      names.find((_, at) => apps[at]?.shards[index]?.phase.kind === 'open') as string,
+    )
+    await world.clock.advance(60_000)
+
+    expect(begun).toHaveLength(12)
+    for (const [at, time] of begun.entries())
+      if (at >= 3) expect(time - (begun[at - 3] as number)).toBeGreaterThanOrEqual(10_000)
+  })
 })
 
 test('a schedule starts one run for each of its times, also after its member has ended', async () => {
