@@ -34,7 +34,7 @@ export class EngineShares implements MemberDirectory {
   onChange: () => void = () => undefined
   readonly #parts: EngineSharesParts
   readonly #own = new Set<number>()
-  /** The entries that this member holds, or is about to. */
+  /** The entries that this member holds, or is about to: a late `give` leaves them alone. */
   readonly #wanted = new Set<string>()
   #view: DirectoryView = { revision: 0, entries: new Map() }
   #members: Members | undefined
@@ -82,7 +82,6 @@ export class EngineShares implements MemberDirectory {
     for (const each of before)
       if (!isThere(now, each)) this.#members?.lost(each.member, each.incarnation)
     for (const { member } of now) this.#members?.expect(member)
-    this.#giveUnwanted()
     this.onChange()
   }
 
@@ -142,7 +141,7 @@ export class EngineShares implements MemberDirectory {
     return isHeld
   }
 
-  /** Gives an entry, or leaves that to the next view if the engine does not answer in time. */
+  /** Gives an entry. If the engine does not answer in time, that goes on without a wait. */
   async #give(name: string): Promise<void> {
     const { holds, member, clock, patienceMs } = this.#parts
     const { incarnation } = this
@@ -180,16 +179,6 @@ export class EngineShares implements MemberDirectory {
         // Another member was first, or an earlier attempt without an answer was.
         if (!isKeelsonError(error, 'CONFLICT')) throw error
       }
-    }
-  }
-
-  /** Gives what a change without an answer has left with this member. */
-  #giveUnwanted(): void {
-    const { holds, shards } = this.#parts
-    const names = Array.from({ length: shards }, (_, shard) => holds.shardHold(shard))
-    for (const name of [...names, holds.movesHold]) {
-      const isOurs = holds.holdIn(this.#view, name)?.incarnation === this.incarnation
-      if (isOurs && !this.#wanted.has(name)) void this.#give(name)
     }
   }
 }
