@@ -54,11 +54,11 @@ export class KeptCalls {
     call.fail(this.#lost.has(call) ? unknownOutcome(call, place) : notSubmitted(call, place))
   }
 
-  /** There will be no more links. */
-  failAll(): void {
-    const kept = [...this.#at]
-    this.#at.clear()
-    for (const [place, calls] of kept) for (const each of calls) this.fail(each, place)
+  /** There will be no link to such places. */
+  failAll(isLost: (place: Place) => boolean = () => true): void {
+    const lost = [...this.#at].filter(([place]) => isLost(place))
+    for (const [place] of lost) this.#at.delete(place)
+    for (const [place, calls] of lost) for (const each of calls) this.fail(each, place)
   }
 }
 

@@ -78,6 +78,9 @@ export type LinkStatus = {
   readonly incarnation: string
 } & LinkWaits
 
+/** A member that closes waits so long for an owner of a shard, in ms: all members may end. */
+const lastWaitMs = 1_000
+
 /** So many calls wait for an owner of a shard, beside the calls of its former one. */
 const waitingMax = 1_024
 
@@ -105,6 +108,8 @@ export class Members implements Linked, ShardOwners {
   /** Of each shard with a new owner the calls that its former one has not answered. */
   readonly #before = new Map<number, Set<PendingCall>>()
   #isReady = false
+  /** This member closes, and no longer waits for owners of shards. */
+  #hasGivenUp = false
   #board: Ref<BoardMessages> | undefined
 
   constructor(options: MembersOptions) {
@@ -237,6 +242,22 @@ export class Members implements Linked, ShardOwners {
     return since !== undefined && this.#system.clock.monotonic() - since >= forMs
   }
 
+  /** This member closes: soon nothing here waits any longer for shards that nobody has. */
+  closes(): void {
+    const giveUp = (): void => {
+      this.#hasGivenUp = true
+      this.#giveUp()
+    }
+    this.#system.clock.after(lastWaitMs, giveUp, { holdsProcess: false })
+  }
+
+  #giveUp(): void {
+    const isOwnerless = (place: unknown): boolean =>
+      typeof place === 'number' && this.ownerOf(place) === undefined
+    this.#waits.giveUp(isOwnerless)
+    this.#kept.failAll(isOwnerless)
+  }
+
   /** This member has the shard open, or has it no longer. The others get to know it. */
   own(shard: number, has: boolean): void {
     if (!this.#ownership.setOwn(shard, has)) return
@@ -319,6 +340,7 @@ export class Members implements Linked, ShardOwners {
     if (typeof place === 'number') this.#answeredBefore(place, unsent.call)
     // A new link may be there already, if the peer connected again before the old one had ended.
     this.#sendKept(place)
+    if (this.#hasGivenUp) this.#giveUp()
   }
 
   #moved(shard: number): void {
@@ -399,7 +421,8 @@ export class Members implements Linked, ShardOwners {
       const owner = this.#nextOwner(shard)
       return owner !== undefined && (owner === this.member || this.#open.has(owner))
     }
-    return this.#waits.add(shard, isReached, ms, signal)
+    const isVain = this.#hasGivenUp && this.ownerOf(shard) === undefined
+    return this.#waits.add(shard, isReached, isVain ? 0 : ms, signal)
   }
 }
 

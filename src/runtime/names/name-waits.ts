@@ -91,6 +91,12 @@ export class NameWaits {
     return this.#places.get(place)?.size ?? 0
   }
 
+  /** Ends the waits of such places, as if their time were up. */
+  giveUp(isOver: (place: unknown) => boolean): void {
+    for (const [place, waits] of [...this.#places])
+      if (isOver(place)) for (const wait of [...waits]) wait.fire()
+  }
+
   /** A process was registered at `place`. */
   registered(place: unknown): void {
     for (const wait of [...(this.#places.get(place) ?? [])]) if (wait.isHeld()) wait.held()

@@ -88,6 +88,7 @@ const linked = (
   for (const shard of shards) void announce(shard, members, ending)
   const leave = (): void => {
     for (const { index } of shards) members.own(index, false)
+    members.closes()
   }
   ending.addEventListener('abort', leave, { once: true })
   watch.follows(members)

@@ -4,6 +4,7 @@ import {
   call,
   type DurableServer,
   entity,
+  type GenServer,
   name,
   reply,
   supervisor,
@@ -13,6 +14,8 @@ import type { App } from '../../../src/supervisors/index.ts'
 import { FolderMembers } from '../../support/worlds/folder-members.ts'
 
 type Messages = { calls: { add: (amount: number) => number; read: () => number } }
+
+type Patient = Record<never, never>
 
 const counter: DurableServer<Messages, { readonly sum: number }> = {
   init: () => ({ sum: 0 }),
@@ -73,6 +76,31 @@ describe('a hand-over', () => {
         expect(await world.during(call(counted(again, id), 'read'))).toBe(expected)
       }
     }
+  })
+
+  test('members that close together do not wait for calls that nobody can answer', async () => {
+    const world = new FolderMembers(['a', 'b'])
+    const patient: GenServer<Patient, Promise<unknown> | undefined> = {
+      init: (_, context) => {
+        context.trapExit(true)
+        return undefined
+      },
+      // While it ends, it asks for what the other one has.
+      terminate: async (_state, _reason, context) => {
+        const { app: own } = context as unknown as { app: App }
+        const asked = ids.map((id) =>
+          context.call(own.entity<Messages>('counter').ref(id), 'add', 1, { timeoutMs: 60_000 }),
+        )
+        await Promise.allSettled(asked)
+      },
+    }
+    const tree = () => ({
+      app: supervisor('app', {}, [entity('counter', counter), worker('patient', patient)]),
+    })
+    const apps = await world.start(undefined, tree)
+    const since = world.clock.monotonic()
+    await world.during(Promise.all(apps.map((each) => each.close())))
+    expect(world.clock.monotonic() - since).toBeLessThan(3_000)
   })
 
   test('members that close together hand nothing around', async () => {
