@@ -204,6 +204,31 @@ describe('when an owner has ended', () => {
     expect(await during(bills(at('a')).count())).toBe(24)
   })
 
+  test('every read that is begun while its shards come to the next ones waits', async () => {
+    const id = idAt('b')
+    const key = `{bill/${id}}`
+    await during(at('b').store.put(key, 7))
+    await world.kill('b')
+    const reads: Promise<unknown>[] = []
+    for (let step = 0; step < 100; step++) {
+      for (const app of [at('a'), at('c')])
+        reads.push(
+          bills(app)
+            .page({ states: false, limit: 50 })
+            .then(({ entries }) => entries.length),
+          bills(app)
+            .load(id)
+            .then((state) => state?.cents !== undefined),
+          app.store.read('get', key),
+        )
+      for (const read of reads.slice(-6)) read.catch(() => undefined)
+      await world.clock.advance(step < 50 ? 1 : 20)
+    }
+    const found = await during(Promise.all(reads))
+    for (let place = 0; place < found.length; place += 3)
+      expect(found.slice(place, place + 3)).toEqual([24, true, 7])
+  })
+
   test('a count is SHARD_DOWN if nobody takes its shards in time', async () => {
     world.links.part('a', 'b')
     world.links.part('a', 'c')
