@@ -156,6 +156,7 @@ export { type FolderEngine, folderEngine, membersMax } from './members/folder-en
 export {
   misplaced,
   placeShards,
+  rememberedPlacement,
   type SeenMembers,
   shardsToClaim,
 } from './members/shard-placement.ts'

@@ -14,6 +14,7 @@ import {
   lastFacts,
   lockByKernel,
   type OpenLockFile,
+  type ProcessFacts,
   refuseOtherHolder,
   takeKernelLock,
   thisProcess,
@@ -51,27 +52,32 @@ export interface MemberLockFiles extends LockFiles {
 }
 
 /** The locks of members on these files. */
-export const memberLocksOn = (files: MemberLockFiles): MemberLocks => ({
-  share: (path, holder) => {
-    const file = files.open(path)
-    try {
-      refuseRemote(files, path)
-      return share(files, path, file, holder)
-    } catch (error) {
-      file.close()
-      throw error
-    }
-  },
-  lock: (path, holder) => lockByKernel(files, path, holder) ?? refuseWithoutTool(),
-  holder: (path) => {
-    const content = files.content(path)
-    if (content === undefined) return undefined
-    return {
-      facts: readHolder(content),
-      fate: fateOf(files, path, content, thisProcess(files)),
-    }
-  },
-})
+export const memberLocksOn = (files: MemberLockFiles): MemberLocks => {
+  // Reading them takes longer than the rest of a look at a holder.
+  let facts: ProcessFacts | undefined
+  const self = (): ProcessFacts => {
+    facts ??= thisProcess(files)
+    return facts
+  }
+  return {
+    share: (path, holder) => {
+      const file = files.open(path)
+      try {
+        refuseRemote(files, path)
+        return share(files, path, file, holder, self())
+      } catch (error) {
+        file.close()
+        throw error
+      }
+    },
+    lock: (path, holder) => lockByKernel(files, path, holder, self()) ?? refuseWithoutTool(),
+    holder: (path) => {
+      const content = files.content(path)
+      if (content === undefined) return undefined
+      return { facts: readHolder(content), fate: fateOf(files, path, content, self()) }
+    },
+  }
+}
 
 const refuseRemote = (files: MemberLockFiles, path: string): void => {
   if (files.isRemote(path))
@@ -87,8 +93,8 @@ const share = (
   path: string,
   file: OpenLockFile,
   holder: string,
+  self: ProcessFacts,
 ): DiskLock => {
-  const self = thisProcess(files)
   const taken = takeKernelLock(path, file.descriptor, '-s')
   if (taken === 'no tool') return refuseWithoutTool()
   const content = files.content(path) ?? ''

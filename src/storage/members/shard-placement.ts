@@ -32,6 +32,19 @@ export const placeShards = (shards: number, members: readonly string[]): readonl
   })
 }
 
+/**
+ * `placeShards` for one that asks again and again: it is worked out anew when members have come or
+ * gone.
+ */
+export const rememberedPlacement = (): typeof placeShards => {
+  let last: { readonly of: string; readonly placed: readonly string[] } | undefined
+  return (shards, members) => {
+    const of = JSON.stringify([shards, members])
+    if (last?.of !== of) last = { of, placed: placeShards(shards, members) }
+    return last.placed
+  }
+}
+
 /** Ranks of one shard are compared. They are equal only for one name. */
 const rankOf = (shard: number, member: string): string =>
   sha256Hex(Buffer.from(`${shard}/${member}`))
@@ -60,17 +73,16 @@ export const candidates = ({ members, self, alive, met, mayCome }: SeenMembers):
   members.filter((each) => each === self || alive.has(each) || (mayCome && !met.has(each)))
 
 /** The shards that this member should own, in their order. */
-export const shardsToClaim = (shards: number, seen: SeenMembers): number[] =>
-  placeShards(shards, candidates(seen)).flatMap((member, shard) =>
-    member === seen.self ? [shard] : [],
-  )
+export const shardsToClaim = (shards: number, seen: SeenMembers, place = placeShards): number[] =>
+  place(shards, candidates(seen)).flatMap((member, shard) => (member === seen.self ? [shard] : []))
 
 /** The shards among `own` that another member should own, each with that one. */
 export const misplaced = (
   shards: number,
   own: ReadonlySet<number>,
   seen: SeenMembers,
+  place = placeShards,
 ): readonly { readonly shard: number; readonly member: string }[] =>
-  placeShards(shards, candidates(seen)).flatMap((member, shard) =>
+  place(shards, candidates(seen)).flatMap((member, shard) =>
     own.has(shard) && member !== seen.self ? [{ shard, member }] : [],
   )

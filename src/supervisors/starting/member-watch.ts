@@ -15,7 +15,12 @@ import {
 } from '../../actors/index.ts'
 import type { Cancel, Clock } from '../../clock.ts'
 import { reasonText } from '../../errors.ts'
-import { misplaced, type SeenMembers, shardsToClaim } from '../../storage/index.ts'
+import {
+  misplaced,
+  rememberedPlacement,
+  type SeenMembers,
+  shardsToClaim,
+} from '../../storage/index.ts'
 import type { InstanceParts } from '../app/app-context.ts'
 import type { MemberDirectory } from '../sharing/member-directory.ts'
 import type { Shard } from '../tree/shard.ts'
@@ -150,6 +155,7 @@ export class MemberWatch {
   readonly #clock: Clock
   readonly #since: number
   readonly #met = new Set<string>()
+  readonly #place = rememberedPlacement()
   #members: Members | undefined
   #pauses: number[] = []
   /** Set while a shard moves. */
@@ -178,7 +184,7 @@ export class MemberWatch {
   async look(taken: (shard: number) => void = () => undefined): Promise<void> {
     const directory = this.#directory
     // What another member has is not asked for in vain each time.
-    const free = shardsToClaim(directory.shards, this.#seen()).filter((shard) =>
+    const free = shardsToClaim(directory.shards, this.#seen(), this.#place).filter((shard) =>
       directory.seemsFree(shard),
     )
     for (const shard of free) if (!this.#hasStopped && (await directory.take(shard))) taken(shard)
@@ -254,7 +260,8 @@ export class MemberWatch {
   /** Gives one shard to the member that should have it, if that is ready; the next one after it. */
   async #giveOne(handOver: HandOver): Promise<void> {
     if (this.#moving !== undefined) return
-    const own = misplaced(this.#directory.shards, this.#directory.own, this.#seen())
+    const directory = this.#directory
+    const own = misplaced(directory.shards, directory.own, this.#seen(), this.#place)
     const next = own.find(
       ({ shard, member }) => handOver.mayGive(shard) && this.#members?.isReady(member, steadyMs),
     )

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { placeShards, roomOf } from '../../../src/storage/members/shard-placement.ts'
+import { placeShards, rememberedPlacement, roomOf } from '../../../src/storage/members/shard-placement.ts'
 
 /** Up to 16 different names. */
 const members = fc.uniqueArray(fc.stringMatching(/^[a-z0-9_.-]{1,12}$/), {
@@ -35,6 +35,18 @@ describe('the placement of shards', () => {
       }),
       { numRuns: 100 },
     )
+  })
+
+  test('that is remembered is another one when members or shards are', () => {
+    const place = rememberedPlacement()
+    expect(place(16, ['a', 'b'])).toBe(place(16, ['a', 'b']))
+    for (const [shards, names] of [
+      [16, ['a']],
+      [16, ['a', 'b']],
+      [8, ['a', 'b']],
+      [8, ['a,b']],
+    ] as const)
+      expect(place(shards, names)).toEqual(placeShards(shards, names))
   })
 
   test('is the same in every version: members of two versions must agree', () => {

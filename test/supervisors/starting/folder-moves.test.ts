@@ -1,6 +1,7 @@
 /** Shards that are given from one member of a folder to another while both run. */
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { call, type DurableServer, entity, reply, supervisor } from '../../../src/index.ts'
+import { DiskError } from '../../../src/storage/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { FolderMembers } from '../../support/worlds/folder-members.ts'
 
@@ -63,6 +64,24 @@ test('a member that begins later gets its shards, and no call and no write fails
     expect(labels).toEqual(Array.from(labels, (_, at) => `${at}`))
     expect(await during(c.store.load(`${id}-${labels.length - 1}`))).toBe(labels.length - 1)
   }
+})
+
+test('a lock that cannot be taken keeps no shard closed that was taken before', async () => {
+  const world = new FolderMembers(['a', 'b'])
+  const [a, b] = (await world.start(['a', 'b'], app)) as [App, App]
+  expect(openAt(b).length).toBeGreaterThan(1)
+  const { lock } = world.locks
+  let tries = 0
+  vi.spyOn(world.locks, 'lock').mockImplementation((path, holder) => {
+    if (++tries === 2) throw new DiskError('EMFILE', 'lock', path)
+    return lock(path, holder)
+  })
+
+  await world.kill('b')
+  await world.clock.advance(3_000)
+
+  expect(tries).toBeGreaterThan(2)
+  expect(openAt(a)).toEqual([0, 1, 2, 3])
 })
 
 test('a read waits while its shard comes here from a member that closes', async () => {

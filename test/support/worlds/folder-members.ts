@@ -53,7 +53,7 @@ export class FolderMembers {
   readonly links: SimulatedLinks
   readonly #names: readonly string[]
   readonly #engine: { arrivalMs?: number }
-  readonly #locks = simulatedLocks(this.machine.disk)
+  readonly locks = simulatedLocks(this.machine.disk)
   readonly #apps = new Map<string, App>()
 
   constructor(
@@ -77,7 +77,7 @@ export class FolderMembers {
     const checked = await Promise.all(names.map((each) => this.#checked(each, given(each))))
     const { clock, machine } = this
     const folder = {
-      locks: this.#locks,
+      locks: this.locks,
       transport: (_: string, member: string) => this.links.transport(member),
     }
     const apps = await this.during(
