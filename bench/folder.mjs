@@ -1,6 +1,7 @@
 /**
  * Members that share a folder: turns of entities at the other member beside turns here, handlers that need CPU with one and
- * with two members, what four members cost that have nothing to do, and how soon the shards of a killed one answer again.
+ * with two members, what four members cost that have nothing to do, how long callers wait while shards move, and how soon the
+ * shards of a killed member answer again.
  * All members and callers share the cores of one machine.
  */
 import { fork } from 'node:child_process'
@@ -14,7 +15,8 @@ import { isWanted } from './harness/options.mjs'
 import { amount, table } from './harness/table.mjs'
 import { median } from './wal/turns.mjs'
 
-export const about = 'members that share a folder: turns elsewhere, idle cost, a killed member'
+export const about =
+  'members that share a folder: turns elsewhere, idle cost, moving shards, a killed member'
 
 const program = fileURLToPath(new URL('./members/folder-member.mjs', import.meta.url))
 
@@ -92,25 +94,26 @@ const turnsOf = ({ repeats, seconds }) =>
           ['here', here],
           ['there', there],
         ]) {
+          const before = await other.ask('cpu')
           const figure = await caller.ask('calls', { what, payload: 1, of, inFlight, seconds })
+          figure.owner = (((await other.ask('cpu')) - before) / (figure.rate * seconds)) * 1_000
           // The first turn only warms up.
           if (at > 0) figures[label].push(figure)
         }
       const part = (label, key) => median(figures[label].map((figure) => figure[key] ?? 0))
-      results.push({ title, label: 'here', rate: part('here', 'rate'), p50: part('here', 'p50') })
-      results.push({
-        title,
-        label: 'there',
-        rate: part('there', 'rate'),
-        p50: part('there', 'p50'),
-      })
+      for (const label of ['here', 'there']) {
+        const [rate, p50, cpu, owner] = ['rate', 'p50', 'cpu', 'owner'].map((key) =>
+          part(label, key),
+        )
+        results.push({ title, label, rate, p50, cpu, owner })
+      }
     }
     console.log(
       table([
-        ['', '', 'turns/s', 'p50 ms'],
-        ...results.map(({ title, label, rate, p50 }) => [
+        ['', '', 'turns/s', 'p50 ms', 'µs of CPU here', 'and there'],
+        ...results.map(({ title, label, rate, p50, cpu, owner }) => [
           ...[title, label === 'here' ? 'here' : 'at the other member'],
-          ...[amount(rate), shown(p50 || undefined)],
+          ...[amount(rate), shown(p50 || undefined), cpu.toFixed(1), owner.toFixed(1)],
         ]),
       ]),
       '\n',
@@ -150,6 +153,34 @@ const idleOf = ({ idleMs }) =>
     return { percent }
   })
 
+/**
+ * How long callers at a member that stays wait while shards move, in ms: two members, of which one closes and comes back. Each
+ * counter is called again and again, one call at a time. The longest wait of each while a shard moved is one figure.
+ */
+const movesOf = ({ moves }) =>
+  withMembers(['a', 'b'], 16, async (members, start) => {
+    const [caller] = members
+    const waits = []
+    for (let at = 0; at < moves; at++) {
+      const mover = members[1]
+      const of = await mover.ask('open')
+      const watched = caller.ask('waits', { of, seconds: 6 })
+      await pause(500)
+      await mover.ask('close')
+      waits.push(...(await watched))
+      const again = start(mover.name)
+      members[1] = again
+      await again.began
+      while ((await again.ask('open')).length < 6) await pause(250)
+    }
+    waits.sort((left, right) => left - right)
+    const [p50, p99] = [0.5, 0.99].map((part) => waits[Math.ceil(waits.length * part) - 1])
+    console.log(
+      `A member hands its shards over: callers of ${waits.length} shards wait ${p50.toFixed(0)} ms at the median, ${p99.toFixed(0)} ms at the p99\n`,
+    )
+    return { p50, p99, waits }
+  })
+
 /** From the end of one of four members until a counter in each of its shards has answered to another member. */
 const killsOf = ({ kills, megabytes }) =>
   withMembers(['a', 'b', 'c', 'd'], 64, async (members, start) => {
@@ -174,11 +205,12 @@ const killsOf = ({ kills, megabytes }) =>
     return { p50, p99, times }
   })
 
-const cases = { turns: turnsOf, work: workOf, idle: idleOf, kills: killsOf }
+const cases = { turns: turnsOf, work: workOf, idle: idleOf, moves: movesOf, kills: killsOf }
 
 export const run = async ({ quick, only, repeats = quick ? 3 : 5 }) => {
   const how = {
     ...{ repeats, seconds: quick ? 0.5 : 2, idleMs: quick ? 10_000 : 60_000 },
+    moves: quick ? 2 : 10,
     ...{ kills: quick ? 4 : 100, megabytes: quick ? 32 : 1_024 },
   }
   const results = []

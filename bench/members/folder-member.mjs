@@ -2,6 +2,7 @@
  * A member of a folder for the bench, with counters that are entities. It serves its parent over messages.
  * folder-member.mjs MEMBER DIR MEMBERS SHARDS
  */
+import { setTimeout as pause } from 'node:timers/promises'
 import { call, entity, reply, start, supervisor } from 'keelson'
 import { folderEngine } from '../../dist/storage/index.js'
 
@@ -86,6 +87,24 @@ const serve = {
       ),
     )
     return performance.now() - begun
+  },
+  /** The longest wait of one caller at a counter of each of these shards, in ms. */
+  waits: async ({ of, seconds }) => {
+    const until = performance.now() + seconds * 1_000
+    const callerOf = async (shard) => {
+      const ref = app.entity('counter').ref(idsOf([shard], 1)[0])
+      let longest = 0
+      for (let at = performance.now(); at < until; ) {
+        await call(ref, 'look', undefined, { timeoutMs: 60_000 })
+        const now = performance.now()
+        longest = Math.max(longest, now - at)
+        // Other callers and the members that move shards need the processor, too.
+        await pause(5)
+        at = performance.now()
+      }
+      return longest
+    }
+    return Promise.all(of.map(callerOf))
   },
   cpu: () => {
     const { user, system } = process.cpuUsage()

@@ -1,6 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { placeShards, rememberedPlacement, roomOf } from '../../../src/storage/members/shard-placement.ts'
+import {
+  placeShards,
+  rememberedPlacement,
+  roomOf,
+} from '../../../src/storage/members/shard-placement.ts'
 
 /** Up to 16 different names. */
 const members = fc.uniqueArray(fc.stringMatching(/^[a-z0-9_.-]{1,12}$/), {
