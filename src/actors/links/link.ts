@@ -113,6 +113,8 @@ export class Link {
   onMoved: (sent: SentCall) => void = () => undefined
   /** The shards that the peer says it has. */
   owned: ReadonlySet<number> = new Set()
+  /** Whether it has said that. */
+  hasSaidOwned = false
   /** Called when the peer has said which shards it has. */
   onOwned: () => void = () => undefined
   /** Called when there is room for messages of users again. */
@@ -350,6 +352,7 @@ export class Link {
       }
       case linkKinds.owns:
         this.owned = message.shards
+        this.hasSaidOwned = true
         this.onOwned()
         return
       default:

@@ -300,7 +300,9 @@ export class Members implements Linked, ShardOwners {
     link.onMoved = ({ call, target, shard }) => this.#keep(member, { call, target, shard })
     this.#sendKept(member)
     this.#waits.registered(member)
-    hear()
+    // The peer may have said it since it was greeted.
+    if (link.hasSaidOwned) link.onOwned()
+    else hear()
   }
 
   ended(open: OpenLink, { unanswered }: LinkEnd): void {

@@ -1,4 +1,4 @@
-// A member of several that share a data folder, with a store, entities, and a worker that is one over all members; without
+// A member of several that share a data folder, or the shards of an engine, with a store, entities, and a worker that is one over all members; without
 // members the one process of the folder. It serves its parent over messages. The built package.
 import { call, entity, name, reply, start, supervisor, worker } from 'keelson'
 import { folderEngine } from '../../../dist/storage/index.js'
@@ -46,6 +46,14 @@ const serve = {
   },
 }
 
+/** The members of a folder by their names, or JSON for one of an engine. */
+const clusterOf = async (text) => {
+  if (!text.startsWith('{')) return { engine: folderEngine({ members: text.split(',') }) }
+  const { connectionString, ...cluster } = JSON.parse(text)
+  const { postgresEngine } = await import('keelson/postgres')
+  return { ...cluster, engine: postgresEngine({ connectionString }) }
+}
+
 process.on('message', async ({ number, what, words }) => {
   try {
     process.send({ number, value: await serve[what](words) })
@@ -63,9 +71,7 @@ try {
       entity('account', account),
       worker('ledger', ledger, { durable: true }),
     ]),
-    ...(members && {
-      cluster: { name: 'c', member, engine: folderEngine({ members: members.split(',') }) },
-    }),
+    ...(members && { cluster: { name: 'c', member, ...(await clusterOf(members)) } }),
   })
   app.events.on('shard.down', ({ shard, reason }) => console.error(member, shard, reason))
   process.send({ began: true })
