@@ -69,6 +69,12 @@ const panel = ({ title, unit, curves, limit }, at) => {
   ].join('\n')
 }
 
+/** A time on an axis of `all` seconds. */
+const timeText = (seconds, all) => {
+  if (all < 300) return `${round(seconds)} s`
+  return all < 10_800 ? `${round(seconds / 60)} min` : `${round(seconds / 3_600)} h`
+}
+
 /**
  * Draws `panels` of `{ title, unit, curves: [{ name, values }], limit }`, whose values are a second apart; `limit` is a dashed
  * line. `caption` says what was run.
@@ -76,8 +82,7 @@ const panel = ({ title, unit, curves, limit }, at) => {
 export const plot = (panels, { caption, seconds }) => {
   const height = top + panels.length * (panelHeight + gap) + 8
   const axis = height - 30
-  const middle = seconds < 300 ? `${seconds / 2} s` : `${round(seconds / 120)} min`
-  const end = seconds < 300 ? `${seconds} s` : `${round(seconds / 60)} min`
+  const [middle, end] = [timeText(seconds / 2, seconds), timeText(seconds, seconds)]
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12" fill="${grey}" role="img" aria-label="${caption}">
 ${panels.map(panel).join('\n')}
 ${text(left, axis, '0')}
