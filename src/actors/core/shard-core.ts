@@ -158,12 +158,15 @@ export class ShardCore {
     const phase = this.#phase
     if (phase.kind === 'closed') return new KeelsonError('CLOSED', 'the instance is closed')
     const details = { shard: index, state: phase.kind }
-    if (phase.kind === 'elsewhere')
+    if (phase.kind === 'elsewhere') {
+      const member = this.way?.ownerOf(index)
+      const place = member === undefined ? 'at no member now' : `at the member ${member}`
       return new KeelsonError(
         'ELSEWHERE',
-        `shard ${index} is at another member: use \`load\`, \`page\`, \`read\` or a call, which go there`,
-        { details },
+        `shard ${index} is ${place}: use \`load\`, \`page\`, \`read\` or a call, which go there`,
+        { details: { ...details, ...(member !== undefined && { member }) } },
       )
+    }
     return phase.kind === 'down'
       ? new KeelsonError(
           'SHARD_DOWN',

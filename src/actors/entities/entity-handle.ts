@@ -9,7 +9,13 @@ import type { WatchBegin } from '../store/watch.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
 import type { Fields } from '../turns/memory.ts'
 import { type Entities, expectKind, expectKnown } from './entities.ts'
-import { differenceOf, historyOf, type PastOptions, type PastPage } from './entity-history.ts'
+import {
+  checkDifference,
+  differenceOf,
+  historyOf,
+  type PastOptions,
+  type PastPage,
+} from './entity-history.ts'
 import { type EntityPage, endOf, isBorn, pageOf, stateOf } from './entity-listing.ts'
 import { pageOverAll } from './entity-pages.ts'
 import { entityQuery, type ListOptions } from './entity-query.ts'
@@ -118,6 +124,7 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
     options: Pick<PastOptions, 'reveal'> = {},
   ): Promise<readonly StateChange[]> {
     this.#access.check()
+    checkDifference([lsn, lsn2], options)
     if (this.#isElsewhere(id)) return this.#ask(id, 'diff', {}, lsn, lsn2, options)
     return differenceOf(this.#entities, this.kind, checkEntityId(id), [lsn, lsn2], options)
   }
@@ -321,8 +328,8 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
    * its index. It wakes no entity; one that lives writes its own. It yields to the event loop, and
    * calls to the entities go on. The next run skips rows that are done, so a run may be ended at
    * any time. Rows that cannot be used are counted as blocked, and the first 1,000 listed by
-   * `blocked`.
-   * @throws KeelsonError `SHARD_DOWN`, `NO_SPACE`, `READ_ONLY`, `CLOSED`, `NO_PROCESS` while the
+   * `blocked`. With members each one migrates what it has.
+   * @throws KeelsonError `SHARD_DOWN`, `ELSEWHERE` for a shard that has left meanwhile, `NO_SPACE`, `READ_ONLY`, `CLOSED`, `NO_PROCESS` while the
    * kind restarts: what was done until then stays
    */
   async migrateAll(options: MigrationOptions = {}): Promise<MigrationReport> {

@@ -82,6 +82,19 @@ export const historyOf = async (
   return { turns, firstLsn, isCut: !next && firstLsn > 1, ...(cursor && { cursor }) }
 }
 
+/**
+ * Checks what `differenceOf` is given, at the member that is called.
+ * @throws KeelsonError `INVALID_ARGUMENT`
+ */
+export const checkDifference = (
+  [lsn, lsn2]: readonly [number, number],
+  options: Pick<PastOptions, 'reveal'>,
+): void => {
+  checkOptionNames(options, ['reveal'])
+  checkLsn('lsn', lsn)
+  checkLsn('lsn2', lsn2)
+}
+
 const checkLsn = (name: string, lsn: unknown): void => {
   if (!Number.isSafeInteger(lsn) || (lsn as number) < 1) throw invalidArgument(name, 'an LSN', lsn)
 }
@@ -97,9 +110,7 @@ export const differenceOf = async (
   [lsn, lsn2]: readonly [number, number],
   options: Pick<PastOptions, 'reveal'>,
 ): Promise<readonly StateChange[]> => {
-  checkOptionNames(options, ['reveal'])
-  checkLsn('lsn', lsn)
-  checkLsn('lsn2', lsn2)
+  checkDifference([lsn, lsn2], options)
   const states: unknown[] = []
   for (const atLsn of [lsn, lsn2]) states.push(await stateAt(entities, kind, id, atLsn, options))
   return changesBetween(states[0], states[1])

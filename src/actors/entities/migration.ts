@@ -64,7 +64,7 @@ export const migrateAll = async (
   options: MigrationOptions,
 ): Promise<MigrationReport> => {
   const migration = new Migration(entities, kind, access, options)
-  for (const shard of entities.shards) await migration.shard(shard)
+  for (const shard of entities.shardsHere) await migration.shard(shard)
   return migration.report
 }
 

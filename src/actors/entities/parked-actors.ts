@@ -172,7 +172,8 @@ export const unblockWorker = async (
   worker: string,
 ): Promise<boolean> => {
   access.check()
-  if (!hasParked(entities, workerKind, checkEntityId(worker))) return false
+  const isHere = !entities.isElsewhere(`${workerKind}/${checkEntityId(worker)}`)
+  if (isHere && !hasParked(entities, workerKind, worker)) return false
   const ref = entities.system.to(nameOf<{ calls: { $unblock: () => boolean } }>(worker))
   return call(ref, '$unblock')
 }

@@ -9,7 +9,13 @@ import { undecidable } from '../turns/turn-run.ts'
 import { writeTurn } from '../turns/turn-storage.ts'
 import { otherKeysOf, storedOf } from '../turns/waking.ts'
 import type { Entities } from './entities.ts'
-import { differenceOf, historyOf, type PastOptions, type PastPage } from './entity-history.ts'
+import {
+  checkDifference,
+  differenceOf,
+  historyOf,
+  type PastOptions,
+  type PastPage,
+} from './entity-history.ts'
 import type { StateChange } from './state-changes.ts'
 
 /** One page of the turns of the durable worker of this name. @throws KeelsonError as `EntityHandle.history` */
@@ -35,6 +41,7 @@ export const workerDiff = async (
   options: Pick<PastOptions, 'reveal'> = {},
 ): Promise<readonly StateChange[]> => {
   access.check()
+  checkDifference(lsns, options)
   const rest = [...lsns, options]
   const asked = { kind: workerKind, id: checkEntityId(id), method: 'diff', rest }
   if (entities.isElsewhere(`${workerKind}/${id}`))

@@ -223,7 +223,8 @@ export class MembersPlan {
     const ms = member.isRefused ? backoff.toMs : restartWaitMs(backoff, member.row, drawn)
     member.phase = 'waiting'
     return [
-      say('error', `${ended}: it starts again in ${Math.round(ms)} ms`),
+      // It was asked to end by a signal of its own.
+      say(end.status === 0 ? 'info' : 'error', `${ended}: it starts again in ${Math.round(ms)} ms`),
       { to: 'wait', member: member.name, ms },
     ]
   }

@@ -72,7 +72,7 @@ const parentOf = (count: number) => {
     await clock.settle()
     return status
   }
-  return { clock, processes, parent, announced, finished }
+  return { clock, log, processes, parent, announced, finished }
 }
 
 /** The same, when all members are ready. */
@@ -166,6 +166,19 @@ describe('a member that dies', () => {
       processes.begin('b')
     }
   })
+
+  test.each([
+    [0, null, 'info'],
+    [1, null, 'error'],
+    [null, 'SIGKILL', 'error'],
+  ] as const)(
+    'with status %s and signal %s is a line of the level %3$s',
+    (status, signal, level) => {
+      const { processes, log } = serving(2)
+      processes.end('b', status, signal)
+      expect(log.lines.at(-1)?.level).toBe(level)
+    },
+  )
 
   test('after it ran for long starts again soon', async () => {
     const { processes, clock } = serving(2)

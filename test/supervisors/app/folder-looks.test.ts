@@ -111,6 +111,23 @@ describe('of entities, every member shows', () => {
       }
   })
 
+  test('the same refusal of an LSN that is none, and the owner in the one of a synchronous read', async () => {
+    const refusals = await Promise.all(
+      apps.map((app) =>
+        entitiesAt(app)
+          .diff('o00', 0, 1)
+          .catch((error) => error.message),
+      ),
+    )
+    expect(new Set(refusals)).toEqual(new Set(['lsn: expected an LSN, found 0']))
+
+    const owner = names[apps.findIndex((app) => app.health().shards[0]?.phase === 'open')]
+    const id = ids.find((each) => apps[0]?.store.shardOf(`{order/${each}}`) === 0) as string
+    for (const [at, app] of apps.entries())
+      if (names[at] !== owner)
+        expect(() => entitiesAt(app).state(id)).toThrow(`shard 0 is at the member ${owner}`)
+  })
+
   test('all of them after one member has been killed', async () => {
     await world.kill('b')
     await world.clock.advance(5_000)
