@@ -110,6 +110,8 @@ export class Members implements Linked, ShardOwners {
   #isReady = false
   /** This member closes, and no longer waits for owners of shards. */
   #hasGivenUp = false
+  #whenGivenUp: () => void = () => undefined
+  readonly givenUp = new Promise<void>((resolve) => (this.#whenGivenUp = resolve))
   #board: Ref<BoardMessages> | undefined
 
   constructor(options: MembersOptions) {
@@ -247,15 +249,19 @@ export class Members implements Linked, ShardOwners {
     const giveUp = (): void => {
       this.#hasGivenUp = true
       this.#giveUp()
+      this.#whenGivenUp()
     }
     this.#system.clock.after(lastWaitMs, giveUp, { holdsProcess: false })
   }
 
+  isLost(shard: number): boolean {
+    return this.#hasGivenUp && this.ownerOf(shard) === undefined
+  }
+
   #giveUp(): void {
-    const isOwnerless = (place: unknown): boolean =>
-      typeof place === 'number' && this.ownerOf(place) === undefined
-    this.#waits.giveUp(isOwnerless)
-    this.#kept.failAll(isOwnerless)
+    const isLost = (place: unknown): boolean => typeof place === 'number' && this.isLost(place)
+    this.#waits.giveUp(isLost)
+    this.#kept.failAll(isLost)
   }
 
   /** This member has the shard open, or has it no longer. The others get to know it. */
@@ -423,8 +429,7 @@ export class Members implements Linked, ShardOwners {
       const owner = this.#nextOwner(shard)
       return owner !== undefined && (owner === this.member || this.#open.has(owner))
     }
-    const isVain = this.#hasGivenUp && this.ownerOf(shard) === undefined
-    return this.#waits.add(shard, isReached, isVain ? 0 : ms, signal)
+    return this.#waits.add(shard, isReached, this.isLost(shard) ? 0 : ms, signal)
   }
 }
 

@@ -44,6 +44,10 @@ export interface ShardOwners {
    * that was here.
    */
   pass(shard: number, name: string, message: Message): void
+  /** Whether nobody has it, and nobody is waited for: this member closes. */
+  isLost(shard: number): boolean
+  /** Resolves when this member closes and waits no longer for shards that nobody has. */
+  readonly givenUp: Promise<void>
   /** Calls `listener` with each shard that has another owner, or none. Returns a function that ends this. */
   onMoved(listener: (shard: number) => void): () => void
 }

@@ -86,6 +86,9 @@ export class StoreRoutes implements Routes {
     this.#shards = shards
     this.#owners = owners
     owners.onMoved((shard) => this.#moved(shard))
+    void owners.givenUp.then(() => {
+      for (const index of this.#gates.keys()) this.#moved(index)
+    })
   }
 
   /** The service that other members reach in this way. */
@@ -233,7 +236,8 @@ export class StoreRoutes implements Routes {
       } catch (error) {
         const shard = this.#shards[index]
         if (shard?.phase.kind === 'closed') throw shard.unavailable()
-        if (!isKeelsonError(error) || !mayRepeat(error) || clock.monotonic() >= endsAt) throw error
+        const isLast = clock.monotonic() >= endsAt || this.#owners.isLost(index)
+        if (isLast || !isKeelsonError(error) || !mayRepeat(error)) throw error
       }
       await this.#pause(index)
     }
@@ -274,7 +278,8 @@ export class StoreRoutes implements Routes {
 
   #moved(index: number): void {
     const gate = this.#gates.get(index)
-    if (this.#owners.ownerOf(index) === undefined) gate?.hold(noOwner)
+    if (this.#owners.ownerOf(index) === undefined && !this.#owners.isLost(index))
+      gate?.hold(noOwner)
     else gate?.release(noOwner)
   }
 

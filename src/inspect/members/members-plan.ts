@@ -223,7 +223,7 @@ export class MembersPlan {
     const ms = member.isRefused ? backoff.toMs : restartWaitMs(backoff, member.row, drawn)
     member.phase = 'waiting'
     return [
-      // It was asked to end by a signal of its own.
+      // The process itself was asked to end.
       say(end.status === 0 ? 'info' : 'error', `${ended}: it starts again in ${Math.round(ms)} ms`),
       { to: 'wait', member: member.name, ms },
     ]

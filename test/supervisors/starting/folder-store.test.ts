@@ -116,7 +116,6 @@ describe('the store of a member', () => {
       () => a.store.fields(key),
       () => a.store.getField(key, 'x'),
       () => a.store.range(),
-      () => a.store.watch(),
     ]
     for (const read of reads)
       expect(read, read.toString()).toThrow(

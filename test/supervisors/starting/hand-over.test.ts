@@ -91,7 +91,12 @@ describe('a hand-over', () => {
         const asked = ids.map((id) =>
           context.call(own.entity<Messages>('counter').ref(id), 'add', 1, { timeoutMs: 60_000 }),
         )
-        await Promise.allSettled(asked)
+        const written = ids.map((id) => own.store.put(`k${id}`, 1, { deadlineMs: 60_000 }))
+        await Promise.allSettled([
+          ...asked,
+          ...written,
+          ...ids.map((id) => own.store.load(`k${id}`)),
+        ])
       },
     }
     const tree = () => ({
