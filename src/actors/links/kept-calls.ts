@@ -11,6 +11,9 @@ import type { UnsentCall } from './link-process.ts'
 /** The name of a member, or the number of a shard. */
 export type Place = string | number
 
+/** A call under which so many members have ended is not sent again. */
+const endsMax = 2
+
 /** The calls that a member keeps. */
 export class KeptCalls {
   readonly #at = new Map<Place, Set<UnsentCall>>()
@@ -22,9 +25,13 @@ export class KeptCalls {
     this.#lost.set(call, (this.#lost.get(call) ?? new Set()).add(incarnation))
   }
 
-  /** Keeps a call for the next link to its place. */
+  /**
+   * Keeps a call for the next link to its place. One under which two members have ended waits for no
+   * third one: it may be what ends them.
+   */
   keep(place: Place, unsent: UnsentCall): void {
     const { call } = unsent
+    if (Number(this.#lost.get(call)?.size) >= endsMax) call.fail(unknownOutcome(call, place))
     if (call.isSettled) return
     const kept = this.#at.get(place) ?? new Set()
     this.#at.set(place, kept.add(unsent))
@@ -33,18 +40,12 @@ export class KeptCalls {
     call.onceSettled(() => void kept.delete(unsent))
   }
 
-  /**
-   * Takes the calls of a place out, to be sent to this incarnation of a member. A call under which two
-   * others have ended is not sent to a third one: it may be what ends them.
-   */
-  take(place: Place, incarnation: string): readonly UnsentCall[] {
+  /** Takes the calls of a place out, to be sent. */
+  take(place: Place): readonly UnsentCall[] {
     const kept = [...(this.#at.get(place) ?? [])]
     this.#at.delete(place)
     return kept.filter(({ call }) => {
       call.late = undefined
-      const lost = this.#lost.get(call)
-      const isRisky = lost !== undefined && lost.size >= 2 && !lost.has(incarnation)
-      if (isRisky) call.fail(unknownOutcome(call, place))
       return !call.isSettled
     })
   }

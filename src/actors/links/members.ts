@@ -394,13 +394,12 @@ export class Members implements Linked, ShardOwners {
   #sendKept(place: Place): void {
     const member = typeof place === 'string' ? place : this.#nextOwner(place)
     if (member === this.member) {
-      for (const { call, target } of this.#kept.take(place, this.incarnation))
-        this.#callHere(target, call)
+      for (const { call, target } of this.#kept.take(place)) this.#callHere(target, call)
       return
     }
     const open = member === undefined ? undefined : this.#open.get(member)
     if (open === undefined) return
-    for (const { call, target, shard } of this.#kept.take(place, open.peer.incarnation))
+    for (const { call, target, shard } of this.#kept.take(place))
       again(open.forwarder(target, shard), call)
   }
 

@@ -31,13 +31,15 @@ export interface PositionOption<P extends boolean> {
   readonly position?: P
 }
 
-/** An option of the calls that a member makes for another one. */
+/** Options of the calls that are made for another member, or for a call that has waited. */
 export interface PeerOption {
+  /** The whole time of the caller, for the errors, if `timeoutMs` is what is left of it. */
+  readonly wholeMs?: number
   /** As `PendingCall.isOfPeer`. */
   readonly isOfPeer?: boolean
 }
 
-const callKeys = ['timeoutMs', 'signal', 'id', 'waitForName', 'position', 'isOfPeer']
+const callKeys = ['timeoutMs', 'signal', 'id', 'waitForName', 'position', 'wholeMs', 'isOfPeer']
 
 /** The options of a call, read once. Throws `INVALID_ARGUMENT`. */
 export const readCallOptions = <O extends CallOptions & PositionOption<boolean> & PeerOption>(

@@ -175,7 +175,7 @@ const begun = (
   // call.
   if (!process.alive) pending.holderEnded(endOf(process), process)
   else if (sender?.alive === false) pending.makerEnded(endOf(sender))
-  else pending.begin(timeoutMs, options?.signal, process.kernel.aborts)
+  else pending.begin(timeoutMs, options?.signal, process.kernel.aborts, options?.wholeMs)
   return pending
 }
 
@@ -261,6 +261,7 @@ const requestOnceHeld = async <R>(
 ): Promise<R> => {
   const { directory, name: awaited = '', sender } = addressOf<Process>(ref)
   options.signal?.throwIfAborted()
+  const { wholeMs = timeoutMs } = options
   const wait = directory.awaitHolder(awaited, timeoutMs, options.signal)
   const waiter = sender && { makerEnded: () => wait.fail(callerEnded(sender, name)) }
   if (waiter) sender.made.add(waiter)
@@ -270,8 +271,8 @@ const requestOnceHeld = async <R>(
   } finally {
     if (waiter) sender.made.delete(waiter)
   }
-  if (left === undefined) throw nameNotHeld(ref, name, timeoutMs)
-  return request(ref, kind, name, payload, { ...options, timeoutMs: left })
+  if (left === undefined) throw nameNotHeld(ref, name, wholeMs)
+  return request(ref, kind, name, payload, { ...options, timeoutMs: left, wholeMs })
 }
 
 /** Sends a cast when a process gets the name. False: it will not. */
@@ -317,12 +318,15 @@ export const sendHeld = (found: Process, message: Message, ref: Ref<unknown>): v
 
 /** Makes a call again, for the time that is left to it. It settles with the outcome. */
 export const callAgain = (ref: Ref<unknown>, asked: PendingCall, clock: Clock): void => {
-  const { name, payload, id, slot, dueAt, asksPosition, waitsForName } = asked
+  const { name, payload, id, slot, dueAt, wholeMs, asksPosition, waitsForName } = asked
   const timeoutMs = slot < 0 ? Number.POSITIVE_INFINITY : Math.max(0, dueAt - clock.monotonic())
   const controller = new AbortController()
   const { signal } = controller
   asked.onceSettled(() => controller.abort())
-  const options = { timeoutMs, id, waitForName: waitsForName, signal, position: asksPosition }
+  const options = {
+    ...{ timeoutMs, wholeMs, id, signal },
+    ...{ waitForName: waitsForName, position: asksPosition },
+  }
   request<Positioned<unknown>>(ref, kinds.call, name, payload, options).then(
     (answer) => {
       if (asksPosition) asked.position = answer.position

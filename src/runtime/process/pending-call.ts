@@ -122,7 +122,7 @@ export class PendingCall implements Message, HeapEntry, Waiter {
   slot = -1
   #settled = false
   readonly #timers: TimerHeap
-  #timeoutMs = Number.POSITIVE_INFINITY
+  #wholeMs = Number.POSITIVE_INFINITY
   /** The process that was called; another may hold the call by now. */
   readonly #target: CallHolder
   #resolve!: (value: unknown) => void
@@ -159,13 +159,26 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     return `call ${this.name}`
   }
 
-  /** Starts to wait for its answer, for at most `timeoutMs` and until `signal` aborts. */
-  begin(timeoutMs: number, signal: AbortSignal | undefined, aborts: AbortWaits): void {
+  /**
+   * Starts to wait for its answer, for at most `timeoutMs` and until `signal` aborts. That may be
+   * what is left of `wholeMs`.
+   */
+  begin(
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+    aborts: AbortWaits,
+    wholeMs = timeoutMs,
+  ): void {
     if (!this.isHeld) this.#target.owed.add(this)
     this.maker?.made.add(this)
-    this.#timeoutMs = timeoutMs
+    this.#wholeMs = wholeMs
     this.#timers.add(this, timeoutMs)
     if (signal !== undefined) this.#obey(signal, aborts)
+  }
+
+  /** The time that its caller has given it. */
+  get wholeMs(): number {
+    return this.#wholeMs
   }
 
   /** Whether the caller has its outcome. */
@@ -236,7 +249,7 @@ export class PendingCall implements Message, HeapEntry, Waiter {
 
   /** The timeout ran out. The message stays in the mailbox and may still be handled. */
   fire(): void {
-    const timeoutMs = this.#timeoutMs
+    const timeoutMs = this.#wholeMs
     const { title, handling } = this.#target
     const what = `no answer from ${title} within ${timeoutMs} ms`
     const facts = { timeoutMs, ...(handling && { handling }) }

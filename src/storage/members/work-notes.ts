@@ -31,8 +31,8 @@ export class WorkNotes {
   readonly #clock: Clock
   readonly #file: DiskFile
   readonly #member: string
-  /** By the work: the files of the ends under it. */
-  readonly #ends = new Map<string, Set<string>>()
+  /** By the work: how many ends there are under it. */
+  readonly #ends = new Map<string, number>()
 
   /** Opens them. `incarnation` is that of this start of the member. @throws DiskError */
   constructor(disk: Disk, folder: string, clock: Clock, member: string, incarnation: string) {
@@ -63,20 +63,24 @@ export class WorkNotes {
     for (const name of this.#disk.list(this.#dir)) {
       if (name === this.#member || alive.has(name)) continue
       const work = this.#workOf(name)
-      if (work === undefined) continue
-      const ends = this.#ends.get(work) ?? new Set()
-      this.#ends.set(work, ends.add(name))
+      if (work !== undefined) this.#ends.set(work, this.endsUnder(work) + 1)
     }
   }
 
   /** How many processes have ended under this work, as the last look saw it. */
   endsUnder(work: string): number {
-    return this.#ends.get(cut(work))?.size ?? 0
+    return this.#ends.get(cut(work)) ?? 0
   }
 
-  /** The work is parked: what comes after that counts from zero. @throws DiskError */
+  /**
+   * The work is parked: what comes after that counts from zero. The folder is listed again: a member
+   * that has come back since the last look has given the note of its end another name.
+   * @throws DiskError
+   */
   forget(work: string): void {
-    for (const name of this.#ends.get(cut(work)) ?? []) this.#disk.remove(pathIn(this.#dir, name))
+    for (const name of this.#disk.list(this.#dir))
+      if (name !== this.#member && this.#workOf(name) === cut(work))
+        this.#disk.remove(pathIn(this.#dir, name))
     this.#ends.delete(cut(work))
   }
 

@@ -79,6 +79,17 @@ test('a call waits for an owner within its time, and then is SHARD_DOWN', async 
   expect(waits.value).toBe('waited')
 })
 
+test('a call that waited for an owner and gets no answer in time names its whole time', async () => {
+  const [a, b] = await pair()
+  await startDesk(b)
+  const late = watched(call(deskOf(a), 'never', undefined, { timeoutMs: 2_000 }))
+  await world.clock.advance(1_500)
+  await moved(b, true)
+  await world.clock.advance(500)
+  expect(late.value).toMatchObject({ code: 'TIMEOUT', details: { timeoutMs: 2_000 } })
+  expect(String(late.value)).toContain('within 2000 ms')
+})
+
 test('of more than 1,024 calls that wait for an owner the others are BUSY', async () => {
   const [a, b] = await pair()
   await startDesk(b)
@@ -155,7 +166,7 @@ test('a call with an id is made here, when this member becomes the owner', async
   expect(till.handled).toEqual(['r-1'])
 })
 
-test('a call under which two owners have ended is not sent to a third one', async () => {
+test('a call under which two owners have ended is UNKNOWN_OUTCOME, and waits for no third one', async () => {
   const [a, b] = await pair()
   const [c, d] = (await linkedTo(a, ['c', 'd'])) as [LinkedMember, LinkedMember]
   const tills = [await durableLike(b), await durableLike(c), await durableLike(d)]
@@ -166,8 +177,8 @@ test('a call under which two owners have ended is not sent to a third one', asyn
     await owner.stop()
     await world.clock.advance(100)
   }
-  await moved(d, true)
   expect(paid.value).toMatchObject({ code: 'UNKNOWN_OUTCOME', details: { shard: 3 } })
+  await moved(d, true)
   expect(tills.map(({ handled }) => handled)).toEqual([['r-1'], ['r-1'], []])
 })
 

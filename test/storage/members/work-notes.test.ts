@@ -37,6 +37,23 @@ test('work counts the members that ended under it, also when they are back, and 
   expect(files()).toEqual(['c'])
 })
 
+test('parked work is forgotten, also an end whose member has come back since the last look', () => {
+  const { notes, files } = world()
+  const survivor = notes('c')
+  for (const member of ['a', 'b']) notes(member).begins('bomb/1 alarm boom')
+  notes('b').begins('bomb/2 alarm boom')
+  survivor.look(none)
+  expect(survivor.endsUnder('bomb/1 alarm boom')).toBe(2)
+  const back = notes('a')
+  survivor.forget('bomb/1 alarm boom')
+  expect(files()).toEqual(['a', 'b', 'c'])
+
+  back.begins('bomb/1 alarm boom')
+  survivor.look(none)
+  expect(survivor.endsUnder('bomb/1 alarm boom')).toBe(1)
+  expect(survivor.endsUnder('bomb/2 alarm boom')).toBe(1)
+})
+
 test('work that is over, of a member that lives, of itself, and of an hour ago blames nobody', async () => {
   const { notes, clock, files } = world()
   const survivor = notes('c')
