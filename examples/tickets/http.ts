@@ -64,6 +64,8 @@ export const http: GenServer<Messages, Server, Shop> = {
   init: async (shop, { app, system, self }) => {
     const server = createServer(async (request, response) => {
       const { status, body } = await answerTo(app, shop, request).catch(refusal)
+      // A server that closes would serve a connection as long as it asks.
+      response.shouldKeepAlive = server.listening
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
     })
     // However this process ends, its port is free for the next one.

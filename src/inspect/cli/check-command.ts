@@ -87,7 +87,10 @@ const checkView = (
     ['configuration', file ?? 'none: the defaults'],
     ['data folder', dir],
     ...(instance === undefined ? [] : [['instance', instance] as const]),
-    ['shards', shards === undefined ? 'as the folder has, 1 in a new one' : String(shards)],
+    [
+      'shards',
+      shards === undefined ? 'as the folder has; in a new one 1, with members 64' : String(shards),
+    ],
     ...(app ? [] : [['tree', 'none: the store alone'] as const]),
   ])
   return app ? `${facts}\n\n${textTable(columns, treeRows(planOf(app, cwd), rowOf))}` : facts

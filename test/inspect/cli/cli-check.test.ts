@@ -73,7 +73,7 @@ describe('keelson check (needs the build)', () => {
       0,
       `configuration  none: the defaults
 data folder    ${dir}/d
-shards         as the folder has, 1 in a new one
+shards         as the folder has; in a new one 1, with members 64
 tree           none: the store alone
 `,
     ])
