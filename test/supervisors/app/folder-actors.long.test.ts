@@ -95,7 +95,13 @@ describe.skipIf(lacks(noFlock))('actors of members that share a folder', () => {
     const id = accounts.at(-1) as string
     const owner = await ownerOf(members, id)
     const [from, ...others] = members.filter((each) => each !== owner)
+    // The call is refused when the link has ended: the news of the end of its process may come later.
+    const twoEnds = new Promise<void>((resolve) => {
+      let ends = 0
+      for (const { child } of members) child.once('exit', () => ++ends === 2 && resolve())
+    })
     const poisoned = await (from as FolderMemberProcess).ask('poison', id, 'p')
+    await twoEnds
     const alive = [from, ...others].filter(
       (each) => each?.child.exitCode === null && each.child.signalCode === null,
     )
