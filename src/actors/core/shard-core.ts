@@ -236,7 +236,7 @@ export class ShardCore {
     return this.#leaving === 'away' || this.isShut
   }
 
-  /** Whether writes go to another member, too: no actor of the shard works here any more. */
+  /** Whether writes go to another member, too: all its actors here have ended. */
   get isShut(): boolean {
     return this.#leaving === 'shut' || this.#phase.kind === 'elsewhere'
   }

@@ -329,8 +329,8 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
    * calls to the entities go on. The next run skips rows that are done, so a run may be ended at
    * any time. Rows that cannot be used are counted as blocked, and the first 1,000 listed by
    * `blocked`. With members each one migrates what it has.
-   * @throws KeelsonError `SHARD_DOWN`, `ELSEWHERE` for a shard that has left meanwhile, `NO_SPACE`, `READ_ONLY`, `CLOSED`, `NO_PROCESS` while the
-   * kind restarts: what was done until then stays
+   * @throws KeelsonError `SHARD_DOWN`, `ELSEWHERE` for a shard that leaves during it, `NO_SPACE`,
+   * `READ_ONLY`, `CLOSED`, `NO_PROCESS` while the kind restarts: the rows done until then stay
    */
   async migrateAll(options: MigrationOptions = {}): Promise<MigrationReport> {
     this.#access.check()

@@ -1,7 +1,7 @@
 /**
- * The end of the actors of a shard that leaves. What they have begun goes on here, and so does
- * what belongs to it. What waits in their mailboxes, and what is new, waits for the next owner. It is
- * apart from `elsewhere-actors.ts`, which says where a message goes.
+ * The end of the actors of a shard that leaves. They finish the work that they have begun, with the
+ * calls that it makes. Messages in their mailboxes, and new ones, go to the next owner. It is apart from
+ * `elsewhere-actors.ts`, which says where a message goes.
  */
 import {
   isCall,

@@ -197,14 +197,14 @@ export class Members implements Linked, ShardOwners {
   }
 
   /**
-   * Resolves when the others know what this member has now, and what they sent before they knew has
-   * come. If a link ends meanwhile, it may never.
+   * Resolves when the others know which shards this member has now, and when their earlier messages have
+   * come. It may stay pending if a link ends before that.
    */
   async exchanged(): Promise<void> {
     await Promise.all([...this.#open.values()].map(({ link }) => link.exchanged()))
   }
 
-  /** Resolves after that when none waits for an answer of this member. It may never, too. */
+  /** Resolves after that when none waits for an answer of this member. It may stay pending, too. */
   async answered(): Promise<void> {
     await this.exchanged()
     while ([...this.#open.values()].some(({ link }) => link.status.asked > 0))

@@ -25,7 +25,7 @@ export class LogReading {
     this.#subjects = `${subject}.*`
   }
 
-  /** The last message; `undefined` without a log. It may be that of a leader that is none any more. */
+  /** The last message; `undefined` without a log. It may be that of a former leader. */
   async last(): Promise<PlacedMessage | undefined> {
     const stored = await this.#link.message(this.#stream, { last_by_subj: this.#subjects })
     return stored && decodeMessage(stored)

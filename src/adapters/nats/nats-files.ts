@@ -13,7 +13,7 @@ import type { Served, ServerProof } from './server-proof.ts'
 /** The bytes of each chunk but the last. */
 const chunkBytes = 256 * 1024
 
-/** An upload that became no file in this time has no owner any more, in ms. */
+/** After this time, in ms, an upload that became no file is one of a process that has ended. */
 const abandonedMs = 24 * 3_600_000
 
 type Pieces = Parameters<EngineFiles['put']>[1]

@@ -7,7 +7,7 @@ import { connect, createServer, type TLSSocket } from 'node:tls'
 import { sha256 } from '../../bytes/sha256.ts'
 import type { SocketAddress } from './socket-address.ts'
 
-/** What a listening socket admits. */
+/** The connections that a listening socket admits. */
 export type SecretPlace = SocketAddress & {
   readonly secret: string
   /** Further connections are closed at once. */

@@ -33,7 +33,7 @@ export const placeShards = (shards: number, members: readonly string[]): readonl
 }
 
 /**
- * `placeShards` for one that asks again and again: it is worked out anew when members have come or
+ * `placeShards` for one that asks again and again: it computes again only after members have come or
  * gone.
  */
 export const rememberedPlacement = (): typeof placeShards => {

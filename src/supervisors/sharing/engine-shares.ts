@@ -1,7 +1,7 @@
 /**
  * The shards of one member where the directory is in an engine: entries that name the holder of each
- * shard, and one lease for each member. The keeper of the lease shows each view of it. What is
- * decided from a view is in `shard-holds.ts`; here it is carried out.
+ * shard, and one lease for each member. The keeper of the lease shows each view of it.
+ * `shard-holds.ts` decides from a view; this carries it out.
  */
 import type { Members } from '../../actors/index.ts'
 import type { Clock } from '../../clock.ts'
@@ -61,7 +61,7 @@ export class EngineShares implements MemberDirectory {
     return listen === undefined ? undefined : addressIn(listen)
   }
 
-  /** Whether a member may be linked to: a start whose lease has ended has nothing any more. */
+  /** Whether a member may be linked to: a start whose lease has ended has lost all its shards. */
   admits({
     member,
     incarnation,

@@ -1,6 +1,7 @@
 /**
  * The port to where the members of an instance see each other, and where it is written which one has
- * a shard. What it says decides who tries: the log of a shard, or its lock, decides who writes.
+ * a shard. A member tries to open the shards that it has by the directory; the log of a shard, or its
+ * lock, decides who writes.
  */
 import type { Members } from '../../actors/index.ts'
 import type { SeenMembers } from '../../storage/index.ts'

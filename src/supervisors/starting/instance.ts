@@ -143,7 +143,7 @@ const arrivals =
     claim.raise(shards.map((each) => (each === shard ? floorOf(shard, epochs) : undefined)))
   }
 
-/** What others have sent before they know that a shard leaves comes within this time, in ms. */
+/** Messages that others sent before they knew that a shard leaves come within this time, in ms. */
 const knownMs = 250
 
 /** Its writes have so long at least, in ms, even if the work has taken all the time. */
