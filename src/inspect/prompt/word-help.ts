@@ -108,6 +108,7 @@ const entityMethods = [
   ['load(id)', 'the durable state, also from another member'],
   ['list({ where, prefix, limit, cursor, order, states })', 'one page of entities'],
   ['page(options)', 'the same as a promise, also from other members'],
+  ["read('blocked'), read('endsAt', id)", 'the same of these two'],
   [
     'history(id, { before, limit, atLsn }), diff(id, lsn, lsn2)',
     'its turns that took effect; two compared',
