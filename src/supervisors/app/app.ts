@@ -5,6 +5,7 @@
 import type { Access, Entities } from '../../actors/index.ts'
 import { argument, numberFrom, object, optional, or, orInfinite, that } from '../../check.ts'
 import type { Cancel } from '../../clock.ts'
+import { reasonText } from '../../errors.ts'
 import type { ExitReason, System, Telemetry } from '../../runtime/index.ts'
 import type { Readiness, Ready } from '../tree/readiness.ts'
 import type { Shard } from '../tree/shard.ts'
@@ -168,7 +169,9 @@ class RunningInstance {
     // It is no longer ready, and still takes calls.
     if (giveAll) {
       readiness.end()
-      await giveAll(deadlineMs * givingShare)
+      await giveAll(deadlineMs * givingShare).catch((error) =>
+        system.logger.error(`the shards are not given: ${reasonText(error)}`, { error }),
+      )
     }
     outsideAccess.end('the instance is closing')
     ending.abort()

@@ -93,9 +93,10 @@ export class HandOver {
 
   async #give(shard: number, member: string, ms: number): Promise<boolean> {
     const { moves, directory, questions, system } = this.#parts
-    const turn = await this.#turn(ms)
-    if (!turn) return false
+    let turn: MovingTurn | undefined
     try {
+      turn = await this.#turn(ms)
+      if (!turn) return false
       const since = system.clock.monotonic()
       if (!(await moves.close(shard, ms, this.#isClosing))) {
         const now = system.clock.monotonic()
@@ -112,7 +113,7 @@ export class HandOver {
       await this.#takeBack(shard).catch(() => undefined)
       return false
     } finally {
-      await turn.release()
+      await turn?.release()
     }
   }
 

@@ -266,9 +266,9 @@ export class MemberWatch {
       ({ shard, member }) => handOver.mayGive(shard) && this.#members?.isReady(member, steadyMs),
     )
     if (!next) return
-    this.#moving = handOver.give(next.shard, next.member)
-    const isGiven = await this.#moving
-    this.#moving = undefined
-    if (isGiven) this.#look([0])
+    this.#moving = handOver.give(next.shard, next.member).finally(() => {
+      this.#moving = undefined
+    })
+    if (await this.#moving) this.#look([0])
   }
 }

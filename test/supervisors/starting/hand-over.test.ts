@@ -10,6 +10,7 @@ import {
   supervisor,
   worker,
 } from '../../../src/index.ts'
+import { DiskError } from '../../../src/storage/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { FolderMembers } from '../../support/worlds/folder-members.ts'
 
@@ -76,6 +77,30 @@ describe('a hand-over', () => {
         expect(await world.during(call(counted(again, id), 'read'))).toBe(expected)
       }
     }
+  })
+
+  test('a turn that fails ends no move for good, and no close', async () => {
+    const world = new FolderMembers(['a', 'b'])
+    const [a, b] = (await world.start(undefined, () => ({ app: app() }))) as [App, App]
+    const own = openAt(b)
+    const { lock } = world.locks
+    let fails = true
+    Object.assign(world.locks, {
+      lock: (path: string, holder: string) => {
+        if (fails && path.endsWith('~moves')) throw new DiskError('ENOLCK', 'lock', path)
+        return lock(path, holder)
+      },
+    })
+    await world.during(b.close())
+    expect(b.shards.map(({ phase }) => phase.kind)).not.toContain('open')
+    await world.clock.advance(2_000)
+    expect(openAt(a)).toHaveLength(4)
+    const [again] = (await world.start(['b'], () => ({ app: app() }))) as [App]
+    await world.clock.advance(5_000)
+    expect(openAt(again)).toEqual([])
+    fails = false
+    await world.clock.advance(5_000)
+    expect(openAt(again)).toEqual(own)
   })
 
   test('members that close together do not wait for calls that nobody can answer', async () => {
