@@ -147,7 +147,10 @@ export class RoutedWatch<Item extends { readonly lsn: number }> implements Shard
   }
 
   ready(): Watched<Item> | undefined {
-    this.#given = this.#waiting.shift() ?? this.#here?.ready()
+    const sent = this.#waiting.shift()
+    const here = sent ? undefined : this.#here?.ready()
+    if (here) this.#goOn(here.next.lsn)
+    this.#given = sent ?? here
     return this.#given
   }
 
@@ -181,9 +184,7 @@ export class RoutedWatch<Item extends { readonly lsn: number }> implements Shard
       else this.#goOn(this.#given.next.lsn)
       return this.#given
     } catch (error) {
-      if (this.#here) this.#goOn(this.#here.unread.lsn)
-      this.#here?.close()
-      this.#here = undefined
+      this.#leaveHere()
       if (!isElsewhere(this.#shard)) throw error
       return undefined
     }
@@ -196,12 +197,22 @@ export class RoutedWatch<Item extends { readonly lsn: number }> implements Shard
     return watch
   }
 
+  /** What the watch here has not given out comes from the next owner. */
+  #leaveHere(): void {
+    if (!this.#here) return
+    // Its last answer counts as unread there until it is asked again, and is not given out twice.
+    this.#goOn(Math.max(this.#bounds.from ?? 0, this.#here.unread.lsn))
+    this.#here.close()
+    this.#here = undefined
+  }
+
   #goOn(from: number, to = this.#bounds.to): void {
     this.#bounds = { ...this.#bounds, from, to, follows: true }
   }
 
   /** @throws KeelsonError as the owner; `SHARD_DOWN` if there is none in time; `CLOSED` */
   async #askOwner(): Promise<void> {
+    this.#leaveHere()
     const { index, parts } = this.#shard
     const { what, terms, received } = this.#watches
     const { from, to, ...others } = this.#bounds

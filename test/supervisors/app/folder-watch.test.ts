@@ -195,4 +195,31 @@ describe('the entries of a journal', () => {
     await world.clock.advance(1_000)
     expect(ids(seen)).toEqual(upTo(20))
   })
+
+  test('follow a shard that leaves while its reader is busy, and comes back: each once', async () => {
+    const shard = shardOf('b')
+    await world.kill('b')
+    await world.clock.advance(5_000)
+    const has = (member: string) => at(member).shards[shard]?.phase.kind === 'open'
+    const reader = has('a') ? 'a' : 'c'
+    await append(shard, 1, 3)
+    const entries = at(reader).journal.on(shard).entries({ follow: true })
+    const seen: { readonly id: string }[] = []
+    const read = async (count: number): Promise<void> => {
+      for (let each = 0; each < count; each++)
+        seen.push((await during(entries.next())).value as never)
+    }
+    await read(3)
+    await begin(['b'])
+    await world.clock.advance(30_000)
+    expect(has('b')).toBe(true)
+    await append(shard, 4, 7)
+    await read(4)
+    await world.stop('b')
+    await world.clock.advance(1_000)
+    expect(has(reader)).toBe(true)
+    await append(shard, 8, 9)
+    await read(2)
+    expect(ids(seen)).toEqual(upTo(9))
+  })
 })
