@@ -20,7 +20,7 @@ export class KeptCalls {
   /** Of calls that a link has sent: the incarnations of members under which they were lost. */
   readonly #lost = new WeakMap<PendingCall, Set<string>>()
 
-  /** The link to this incarnation of a member has ended after the call was sent. */
+  /** This incarnation of a member has ended, or its process has, after the call was sent. */
   lost(call: PendingCall, incarnation: string): void {
     this.#lost.set(call, (this.#lost.get(call) ?? new Set()).add(incarnation))
   }

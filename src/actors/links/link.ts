@@ -92,6 +92,9 @@ export type LinkEnd = {
 /** The codes of what ends with its member. */
 const ends: ReadonlySet<string> = new Set(['EXITED', 'CLOSED', 'NO_PROCESS', 'SHARD_DOWN'])
 
+/** Whether it is of a peer that has not taken the call: it has the shard no longer. */
+const isRefusal = ({ details }: KeelsonError): boolean => details.reason === movedReason
+
 /** No process has it: the peer says so at once. */
 const noName = '\0'
 
@@ -109,8 +112,11 @@ export class Link {
   onEnd: (end: LinkEnd) => void = () => undefined
   /** Called when a call of the peer has its answer, which is on its way, or needs none. */
   onAnswered: () => void = () => undefined
-  /** Called with a call to the owner of a shard that the peer leaves to another one. */
-  onMoved: (sent: SentCall) => void = () => undefined
+  /**
+   * Called with a call to the owner of a shard that the peer leaves to another one. `wasTaken`: it may
+   * have been handled.
+   */
+  onMoved: (sent: SentCall, wasTaken: boolean) => void = () => undefined
   /** The shards that the peer says it has. */
   owned: ReadonlySet<number> = new Set()
   /** Whether it has said that. */
@@ -372,7 +378,7 @@ export class Link {
     const sent = this.#calls.get(id)
     const call = this.#answered(id)
     if (call === undefined || sent === undefined) return
-    if (this.#isMoved(sent, error)) this.onMoved(sent)
+    if (isKeelsonError(error) && this.#isMoved(sent, error)) this.onMoved(sent, !isRefusal(error))
     else call.fail(error)
   }
 
@@ -380,9 +386,9 @@ export class Link {
    * Whether a call is for another owner of its shard: the peer has not taken it, or ends and may have. In
    * that case it needs an id.
    */
-  #isMoved({ shard, call }: SentCall, error: ExitReason): boolean {
-    if (shard === undefined || this.owned.has(shard) || !isKeelsonError(error)) return false
-    return error.details.reason === movedReason || (call.id !== undefined && ends.has(error.code))
+  #isMoved({ shard, call }: SentCall, error: KeelsonError): boolean {
+    if (shard === undefined || this.owned.has(shard)) return false
+    return isRefusal(error) || (call.id !== undefined && ends.has(error.code))
   }
 
   #expectUsed(id: number): void {

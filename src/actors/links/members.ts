@@ -289,7 +289,7 @@ export class Members implements Linked, ShardOwners {
 
   opened(open: OpenLink): void {
     const { link, peer } = open
-    const { member } = peer
+    const { member, incarnation } = peer
     // The peer knows that the former link has ended, even if this side has not noticed.
     this.#open.get(member)?.link.close(new KeelsonError('CLOSED', 'there is another connection'))
     this.#open.set(member, open)
@@ -303,7 +303,10 @@ export class Members implements Linked, ShardOwners {
       hear()
     }
     link.onAnswered = () => this.#noteAnswer()
-    link.onMoved = ({ call, target, shard }) => this.#keep(member, { call, target, shard })
+    link.onMoved = ({ call, target, shard }, wasTaken) => {
+      if (wasTaken) this.#kept.lost(call, incarnation)
+      this.#keep(member, { call, target, shard })
+    }
     this.#sendKept(member)
     this.#waits.registered(member)
     // The peer may have said it since it was greeted.

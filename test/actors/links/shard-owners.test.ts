@@ -1,7 +1,7 @@
 /** Refs of processes at the owner of a shard lead to whoever has it, and calls wait for one. */
 import { afterEach, expect, test } from 'vitest'
 import { linkKinds, ownsFrame, reasonFrame } from '../../../src/actors/links/link-message.ts'
-import { call, cast, type Ref } from '../../../src/runtime/index.ts'
+import { call, cast, name, type Ref } from '../../../src/runtime/index.ts'
 import {
   type DeskMessages,
   durableLike,
@@ -180,6 +180,29 @@ test('a call under which two owners have ended is UNKNOWN_OUTCOME, and waits for
   expect(paid.value).toMatchObject({ code: 'UNKNOWN_OUTCOME', details: { shard: 3 } })
   await moved(d, true)
   expect(tills.map(({ handled }) => handled)).toEqual([['r-1'], ['r-1'], []])
+})
+
+test('a call that an owner may have handled before it left is never NOT_SUBMITTED, and its end is counted', async () => {
+  const [a, b] = await pair()
+  const [c, d] = (await linkedTo(a, ['c', 'd'])) as [LinkedMember, LinkedMember]
+  const tills = [await durableLike(b), await durableLike(c), await durableLike(d)]
+  await moved(b, true)
+  const short = watched(call(tillOf(a), 'pay', 1, { id: 'r-1', timeoutMs: 1_000 }))
+  const long = watched(call(tillOf(a), 'pay', 2, { id: 'r-2', timeoutMs: 60_000 }))
+  await world.clock.advance(100)
+  const leave = async (owner: LinkedMember): Promise<void> => {
+    await moved(owner, false)
+    owner.system.kill(owner.system.whereis(name('till')) as Ref)
+    await world.clock.advance(1_000)
+  }
+  await leave(b)
+  expect(short.value).toMatchObject({ code: 'TIMEOUT' })
+  expect(long.value).toBe('pending')
+  await moved(c, true)
+  await leave(c)
+  expect(long.value).toMatchObject({ code: 'UNKNOWN_OUTCOME', details: { shard: 3 } })
+  await moved(d, true)
+  expect(tills.map(({ handled }) => handled)).toEqual([['r-1', 'r-2'], ['r-2'], []])
 })
 
 test('what waits for room when the actor elsewhere comes to rest goes to the next one of its name', async () => {
