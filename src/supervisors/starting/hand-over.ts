@@ -69,7 +69,8 @@ export class HandOver {
 
   /** Whether a shard may be given now. One that could not leave works undisturbed for a while. */
   mayGive(shard: number): boolean {
-    return this.#parts.system.clock.monotonic() >= (this.#notBefore.get(shard) ?? 0)
+    const { shards, system } = this.#parts
+    return !shards[shard]?.isHeld && system.clock.monotonic() >= (this.#notBefore.get(shard) ?? 0)
   }
 
   /** Gives a shard to a member that takes it now. False: it does not, or not yet. Never rejects. */

@@ -103,6 +103,19 @@ describe('a hand-over', () => {
     expect(openAt(again)).toEqual(own)
   })
 
+  test('a shard that is held keeps no other shard here', async () => {
+    const world = new FolderMembers(['a', 'b'])
+    const [a, b] = (await world.start(undefined, () => ({ app: app() }))) as [App, App]
+    const own = openAt(b)
+    expect(own.length).toBeGreaterThan(1)
+    await world.during(b.close())
+    const [held, ...others] = own as [number, ...number[]]
+    await world.during(a.control.suspend(held, { leaseMs: 60_000 }))
+    const [again] = (await world.start(['b'], () => ({ app: app() }))) as [App]
+    await world.clock.advance(10_000)
+    expect(openAt(again)).toEqual(others)
+  })
+
   test('members that close together do not wait for calls that nobody can answer', async () => {
     const world = new FolderMembers(['a', 'b'])
     const patient: GenServer<Patient, Promise<unknown> | undefined> = {
