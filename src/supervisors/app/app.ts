@@ -11,7 +11,7 @@ import type { Readiness, Ready } from '../tree/readiness.ts'
 import type { Shard } from '../tree/shard.ts'
 import { durableActors } from '../users-tree/durable-parts.ts'
 import type { AppContext } from './app-context.ts'
-import { type Closable, type CloseReport, closeInOrder, cutOffText } from './closing.ts'
+import { type Closable, type CloseReport, closeInOrder, cutOffText, within } from './closing.ts'
 
 /** The parts of an instance. */
 export type AppParts = Closable & {
@@ -169,9 +169,12 @@ class RunningInstance {
     // It is no longer ready, and still takes calls.
     if (giveAll) {
       readiness.end()
-      await giveAll(deadlineMs * givingShare).catch((error) =>
+      const givingMs = deadlineMs * givingShare
+      const given = giveAll(givingMs).catch((error) =>
         system.logger.error(`the shards are not given: ${reasonText(error)}`, { error }),
       )
+      // It asks an engine, which may be away.
+      await within(system, givingMs, given)
     }
     outsideAccess.end('the instance is closing')
     ending.abort()

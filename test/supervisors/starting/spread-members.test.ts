@@ -102,6 +102,16 @@ test('a member that closes hands its shards over, and one that begins again gets
   }
 })
 
+test('a member closes within its deadline while the engine is away', async () => {
+  const world = new SpreadMembers(['a', 'b'])
+  const cluster = { leaseMs: 60_000 } as never
+  const [a] = (await world.start(undefined, () => ({ ...app(), cluster }))) as [App]
+  world.engine.restart(30_000)
+  const since = world.clock.monotonic()
+  await world.during(a.close({ deadlineMs: 4_000 }))
+  expect(world.clock.monotonic() - since).toBeLessThan(6_000)
+})
+
 test('members with another placement than the first one are refused', async () => {
   const { world } = await three()
   const options = { placement: 'together', listen: undefined, secret: undefined } as const
