@@ -366,18 +366,21 @@ export class Members implements Linked, ShardOwners {
 
   /**
    * A call that the former owner leaves to the next one is sent there before later calls of its
-   * caller. So these wait until the former owner has answered.
+   * caller. So these wait until the former owner has answered, or has the shard again.
    */
   #awaitAnswers(shard: number): void {
     const owner = this.ownerOf(shard)
     const others = [...this.#open].flatMap(([member, open]) => (member === owner ? [] : [open]))
     const before = this.#before.get(shard) ?? new Set()
+    const present = owner === undefined ? undefined : this.#open.get(owner)
+    for (const call of present?.link.callsTo(shard) ?? []) before.delete(call)
     for (const call of others.flatMap(({ link }) => link.callsTo(shard))) {
       if (before.has(call)) continue
       before.add(call)
       call.onceSettled(() => this.#answeredBefore(shard, call))
     }
     if (before.size > 0) this.#before.set(shard, before)
+    else this.#before.delete(shard)
   }
 
   /** The former owner has answered a call, or left it to the next one. */

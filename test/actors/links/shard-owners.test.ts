@@ -205,6 +205,20 @@ test('a call that an owner may have handled before it left is never NOT_SUBMITTE
   expect(tills.map(({ handled }) => handled)).toEqual([['r-1', 'r-2'], ['r-2'], []])
 })
 
+test('a shard that stays after all takes calls at once, whatever its owner still has to answer', async () => {
+  const [a, b] = await pair()
+  await startDesk(b)
+  await moved(b, true)
+  const slow = watched(call(deskOf(a), 'never', undefined, { timeoutMs: 60_000 }))
+  await world.clock.advance(100)
+  await moved(b, false)
+  const waits = watched(call(deskOf(a), 'echo', 'waited'))
+  await moved(b, true)
+  const later = watched(call(deskOf(a), 'echo', 'later'))
+  await world.clock.advance(100)
+  expect([slow, waits, later].map(({ value }) => value)).toEqual(['pending', 'waited', 'later'])
+})
+
 test('what waits for room when the actor elsewhere comes to rest goes to the next one of its name', async () => {
   world = linkedWorld()
   const b = await world.start('b')
