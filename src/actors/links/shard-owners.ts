@@ -56,7 +56,8 @@ export interface ShardOwners {
 export class Ownership {
   readonly #self: string
   readonly #own = new Set<number>()
-  readonly #others = new Map<number, string>()
+  /** The others that say they have a shard, in the order in which each began to say so. */
+  readonly #claims = new Map<number, readonly string[]>()
   readonly #listeners = new Set<(shard: number) => void>()
 
   constructor(self: string) {
@@ -69,7 +70,7 @@ export class Ownership {
   }
 
   ownerOf(shard: number): string | undefined {
-    return this.#own.has(shard) ? this.#self : this.#others.get(shard)
+    return this.#own.has(shard) ? this.#self : this.#claims.get(shard)?.at(-1)
   }
 
   onMoved(listener: (shard: number) => void): () => void {
@@ -87,17 +88,21 @@ export class Ownership {
   }
 
   /**
-   * Another member says which shards it has. The newest word counts: an owner that has ended may not
-   * have been missed yet.
+   * Another member says which shards it has. The newest claim counts: an owner that has ended may not
+   * have been missed yet, and words of a former one may be read late. If that claim ends, the one
+   * before it counts: it may be of the next owner, and was read early.
    */
   said(member: string, shards: ReadonlySet<number>): void {
-    const gone = [...this.#others].flatMap(([shard, owner]) =>
-      owner === member && !shards.has(shard) ? [shard] : [],
-    )
-    for (const shard of gone) this.#others.delete(shard)
-    const come = [...shards].filter((shard) => this.#others.get(shard) !== member)
-    for (const shard of come) this.#others.set(shard, member)
-    for (const shard of [...gone, ...come]) this.#moved(shard)
+    const moved: number[] = []
+    for (const shard of new Set([...this.#claims.keys(), ...shards])) {
+      const former = this.#claims.get(shard) ?? []
+      if (former.includes(member) === shards.has(shard)) continue
+      const others = former.filter((each) => each !== member)
+      const claims = shards.has(shard) ? [...others, member] : others
+      this.#claims.set(shard, claims)
+      if (claims.at(-1) !== former.at(-1)) moved.push(shard)
+    }
+    for (const shard of moved) this.#moved(shard)
   }
 
   #moved(shard: number): void {

@@ -1,6 +1,7 @@
 /** Refs of processes at the owner of a shard lead to whoever has it, and calls wait for one. */
 import { afterEach, expect, test } from 'vitest'
 import { linkKinds, ownsFrame, reasonFrame } from '../../../src/actors/links/link-message.ts'
+import { Ownership } from '../../../src/actors/links/shard-owners.ts'
 import { call, cast, name, type Ref } from '../../../src/runtime/index.ts'
 import {
   type DeskMessages,
@@ -116,6 +117,33 @@ test('each change of an owner is told once, at each member', async () => {
   forget()
   await moved(a, true, 1)
   expect(told).toHaveLength(4)
+})
+
+test('late words of a former owner take no shard from the next one', () => {
+  const owners = new Ownership('a')
+  const told: number[] = []
+  const say = (member: string, ...words: readonly number[][]): void => {
+    for (const shards of words) owners.said(member, new Set(shards))
+  }
+  say('b', [1, 2, 3])
+  owners.onMoved((shard) => told.push(shard))
+  say('c', [1], [1, 2], [1, 2, 3])
+  say('b', [2, 3], [3], [])
+  expect([1, 2, 3].map((shard) => owners.ownerOf(shard))).toEqual(['c', 'c', 'c'])
+  expect(told).toEqual([1, 2, 3])
+})
+
+test('the next owner has the shard, too, if the former one took and gave it in words that were read late', () => {
+  const owners = new Ownership('a')
+  for (const [member, shards] of [
+    ['b', [3]],
+    ['c', [3]],
+    ['c', []],
+  ] as const)
+    owners.said(member, new Set(shards))
+  expect(owners.ownerOf(3)).toBe('b')
+  owners.said('b', new Set())
+  expect(owners.ownerOf(3)).toBeUndefined()
 })
 
 const tillOf = ({ members }: LinkedMember): Ref<TillMessages> => members.refOf(3, 'till')
