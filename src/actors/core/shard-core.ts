@@ -89,7 +89,7 @@ export class ShardCore {
   #leaving: 'ends' | 'away' | 'shut' | undefined
   #closing: KeelsonError | undefined
   readonly #settled = new Set<(phase: ShardPhase) => void>()
-  readonly #changed: (() => void)[] = []
+  readonly #listeners = new Set<() => void>()
   readonly #atStandstill = new Set<() => void>()
 
   constructor(parts: CoreParts, gate: Gate, writes: Writes) {
@@ -335,7 +335,18 @@ export class ShardCore {
 
   /** Resolves when the phase changes. */
   changed(): Promise<void> {
-    return new Promise((resolve) => this.#changed.push(resolve))
+    return new Promise((resolve) => {
+      const stop = this.onPhase(() => {
+        stop()
+        resolve()
+      })
+    })
+  }
+
+  /** Calls `listener` at each change of the phase, until the function is called that it returns. */
+  onPhase(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
   }
 
   /** Whether nothing can become durable for now: it is down, elsewhere or closed. */
@@ -361,7 +372,7 @@ export class ShardCore {
 
   #become(phase: ShardPhase): void {
     this.#phase = phase
-    for (const resolve of this.#changed.splice(0)) resolve()
+    for (const listener of [...this.#listeners]) listener()
   }
 
   #enter(phase: ShardPhase): void {

@@ -113,10 +113,9 @@ export class RoutedWatch<Item extends { readonly lsn: number }> implements Shard
   #answers = 0
   #hasEnded = false
   #isClosed = false
+  /** Ends the question that an owner has, when the watch or the shard closes. */
   #wake: () => void = () => undefined
-  readonly #closed = new Promise<undefined>((resolve) => {
-    this.#wake = () => resolve(undefined)
-  })
+  readonly #stopListening: () => void
 
   /** @throws KeelsonError as `watchHere`, if the shard is here */
   constructor(shard: WritingShard, way: OwnersWay, watches: Watches<Item>, bounds: ReaderBounds) {
@@ -125,14 +124,16 @@ export class RoutedWatch<Item extends { readonly lsn: number }> implements Shard
     this.#reader = Buffer.from(shard.parts.clock.randomBytes(8)).toString('hex')
     this.#watches = watches
     this.#bounds = bounds
-    void closeOf(shard).then(this.#wake)
     if (shard.phase.kind === 'open') this.#begunHere()
+    this.#stopListening = shard.onPhase(() => {
+      if (shard.phase.kind === 'closed') this.#wake()
+    })
   }
 
   async begin(): Promise<void> {
     while (this.#bounds.from === undefined && !this.#isClosed && !this.#hasEnded) {
       if (isElsewhere(this.#shard)) await this.#askOwner()
-      else if ((await this.#shard.settled()).kind !== 'elsewhere') this.#begunHere()
+      else if (await this.#isHere()) this.#begunHere()
     }
   }
 
@@ -170,13 +171,13 @@ export class RoutedWatch<Item extends { readonly lsn: number }> implements Shard
     this.#isClosed = true
     this.#waiting = []
     this.#here?.close()
+    this.#stopListening()
     this.#wake()
   }
 
   /** `undefined`: it has ended, or the shard has gone. */
   async #nextHere(): Promise<Watched<Item> | undefined> {
-    // It may come here now, or go before.
-    if (!this.#here && (await this.#shard.settled()).kind === 'elsewhere') return undefined
+    if (!this.#here && !(await this.#isHere())) return undefined
     try {
       const here = this.#here ?? this.#begunHere()
       this.#given = await here.next()
@@ -188,6 +189,11 @@ export class RoutedWatch<Item extends { readonly lsn: number }> implements Shard
       if (!isElsewhere(this.#shard)) throw error
       return undefined
     }
+  }
+
+  /** Whether it may begin here: the shard may come now, or go before, and the watch may be closed. */
+  async #isHere(): Promise<boolean> {
+    return (await this.#shard.settled()).kind !== 'elsewhere' && !this.#isClosed
   }
 
   #begunHere(): ShardWatch<Item> {
@@ -212,6 +218,7 @@ export class RoutedWatch<Item extends { readonly lsn: number }> implements Shard
 
   /** @throws KeelsonError as the owner; `SHARD_DOWN` if there is none in time; `CLOSED` */
   async #askOwner(): Promise<void> {
+    if (this.#isClosed) return
     this.#leaveHere()
     const { index, parts } = this.#shard
     const { what, terms, received } = this.#watches
@@ -224,7 +231,10 @@ export class RoutedWatch<Item extends { readonly lsn: number }> implements Shard
     }
     const withinMs = answerMs + parts.settings.deadlineMs
     const asking = this.#way.ask(index, 'watch.next', [index, asked], withinMs)
-    const answer = await Promise.race([asking, this.#closed]).catch((error: unknown) => {
+    const closed = new Promise<void>((resolve) => {
+      this.#wake = resolve
+    })
+    const answer = await Promise.race([asking, closed]).catch((error: unknown) => {
       throw this.#shard.phase.kind === 'closed' ? this.#shard.unavailable() : error
     })
     if (this.#isClosed) return
@@ -243,10 +253,6 @@ export class RoutedWatch<Item extends { readonly lsn: number }> implements Shard
 
 /** An owner hears of the end of a watch within so long, in ms. */
 const endMs = 5_000
-
-const closeOf = async (shard: WritingShard): Promise<void> => {
-  while (shard.phase.kind !== 'closed') await shard.changed()
-}
 
 /** Reads one shard, wherever it is. @throws KeelsonError as `watchHere`, if it is here */
 export const shardReader = <Item extends { readonly lsn: number }>(

@@ -97,7 +97,6 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
   /** The log is known to be durable up to here. */
   #durableLsn = 0
   #wake: () => void = () => undefined
-  #watchesPhase = false
   #isClosed = false
 
   constructor(shard: WritingShard, source: WatchSource<Item>, bounds: WatchBounds) {
@@ -108,13 +107,18 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
     this.#to = to
     this.#pin = pins ? new WatchPin() : undefined
     this.#follows = from > shard.appliedLsn
-    this.#stopListening = shard.changes.listen({
+    const stopChanges = shard.changes.listen({
       applied: (shown) => this.#applied(shown),
       missed: () => {
         this.#follows = false
         this.#wake()
       },
     })
+    const stopPhases = shard.onPhase(() => this.#wake())
+    this.#stopListening = () => {
+      stopChanges()
+      stopPhases()
+    }
   }
 
   /**
@@ -203,13 +207,6 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
 
   /** Resolves at the next item, and when the shard is not open. */
   #woken(): Promise<void> {
-    if (!this.#watchesPhase) {
-      this.#watchesPhase = true
-      void this.#shard.changed().then(() => {
-        this.#watchesPhase = false
-        this.#wake()
-      })
-    }
     return new Promise((resolve) => {
       this.#wake = resolve
     })

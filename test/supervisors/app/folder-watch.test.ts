@@ -135,6 +135,32 @@ describe('a watch of the store', () => {
     expect(await during(ended)).toBe('BAD_CURSOR')
   })
 
+  test('that has ended leaves nothing at its shards, here and elsewhere', async () => {
+    // What its first writes begin at other members stays.
+    await putAll('a', 0)
+    const listening = new Set<() => void>()
+    for (const shard of at('a').shards) {
+      const { onPhase } = shard
+      shard.onPhase = (listener) => {
+        const stop = onPhase.call(shard, listener)
+        listening.add(listener)
+        return () => {
+          listening.delete(listener)
+          stop()
+        }
+      }
+    }
+    const watch = at('a').store.watch()
+    const { seen, ended } = taken(watch)
+    await world.clock.advance(200)
+    await putAll('a', 1)
+    expect(seen).toHaveLength(keys.length)
+    expect(listening.size).toBeGreaterThan(0)
+    await watch.return()
+    expect(await during(ended)).toBe('done')
+    expect(listening.size).toBe(0)
+  })
+
   test('ends with CLOSED when its member closes', async () => {
     const { ended } = taken(at('a').store.watch())
     await world.clock.advance(200)
