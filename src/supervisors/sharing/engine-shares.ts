@@ -119,6 +119,8 @@ export class EngineShares implements MemberDirectory {
   async turn(): Promise<MovingTurn | undefined> {
     const { holds } = this.#parts
     const { movesHold } = holds
+    // Another move of this member has it, or asks for it.
+    if (this.#wanted.has(movesHold)) return undefined
     const hold = holds.holdIn(this.#view, movesHold)
     if (hold && hold.incarnation !== this.incarnation) return undefined
     if (!(await this.#hold(movesHold))) return undefined
@@ -133,12 +135,16 @@ export class EngineShares implements MemberDirectory {
   async #hold(name: string): Promise<boolean> {
     const { holds, member } = this.#parts
     const { incarnation } = this
+    let isHeld = false
     this.#wanted.add(name)
-    const isHeld = await this.#changed(name, (view) =>
-      holds.holdIn(view, name) ? undefined : holds.taking(view, name, { member, incarnation }),
-    )
-    if (!isHeld) this.#wanted.delete(name)
-    return isHeld
+    try {
+      isHeld = await this.#changed(name, (view) =>
+        holds.holdIn(view, name) ? undefined : holds.taking(view, name, { member, incarnation }),
+      )
+      return isHeld
+    } finally {
+      if (!isHeld) this.#wanted.delete(name)
+    }
   }
 
   /** Gives an entry. If the engine does not answer in time, that goes on without a wait. */

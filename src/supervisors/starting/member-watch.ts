@@ -160,6 +160,8 @@ export class MemberWatch {
   #pauses: number[] = []
   /** Set while a shard moves. */
   #moving: Promise<boolean> | undefined
+  /** Set during a look. */
+  #looking: Promise<void> | undefined
   #hasStopped = false
   #arm: () => void = () => undefined
 
@@ -224,7 +226,6 @@ export class MemberWatch {
       if (ending.aborted) return
       system.logger.error(`a member cannot take shards over: ${reasonText(error)}`, { error })
     }
-    let isLooking = false
     let cancel: Cancel = () => undefined
     ending.addEventListener('abort', () => cancel(), { once: true })
     const again = (): void => {
@@ -237,13 +238,12 @@ export class MemberWatch {
       if (!ending.aborted) await open(shard).catch(failed)
     })
     const next = (): void => {
-      if (ending.aborted || this.#hasStopped || isLooking) return
-      isLooking = true
+      if (ending.aborted || this.#hasStopped || this.#looking) return
       const looked = this.look((shard) => openAll([shard])).then(
         () => void this.#giveOne(handOver).catch(failed),
       )
-      looked.catch(failed).finally(() => {
-        isLooking = false
+      this.#looking = looked.catch(failed).finally(() => {
+        this.#looking = undefined
         again()
       })
     }
@@ -254,12 +254,13 @@ export class MemberWatch {
   /** Takes and gives no further shard. Resolves when none moves. */
   async stop(): Promise<void> {
     this.#hasStopped = true
+    await this.#looking
     await this.#moving
   }
 
   /** Gives one shard to the member that should have it, if that is ready; the next one after it. */
   async #giveOne(handOver: HandOver): Promise<void> {
-    if (this.#moving !== undefined) return
+    if (this.#hasStopped || this.#moving !== undefined) return
     const directory = this.#directory
     const own = misplaced(directory.shards, directory.own, this.#seen(), this.#place)
     const next = own.find(

@@ -87,6 +87,8 @@ test('one member moves a shard at a time', async () => {
   const turn = await during(a.shares.turn())
   expect(turn).toBeDefined()
   expect(await during(b.shares.turn())).toBe(undefined)
+  await a.see()
+  expect(await during(a.shares.turn())).toBe(undefined)
   await during(turn?.release())
   await b.see()
   expect(await during(b.shares.turn())).toBeDefined()
