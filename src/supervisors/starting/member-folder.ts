@@ -152,7 +152,10 @@ export class MemberFolder implements MemberDirectory {
   }
 
   turn(): DiskLock | undefined {
-    return this.#unlessHeld(join(this.#request.dir, membersName, turnName))
+    const path = join(this.#request.dir, membersName, turnName)
+    // To ask for a lock starts a process, and this is asked again and again.
+    if (this.#request.locks.holder(path)?.fate === 'alive') return undefined
+    return this.#unlessHeld(path)
   }
 
   give(shard: number): void {

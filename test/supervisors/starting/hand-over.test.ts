@@ -116,6 +116,27 @@ describe('a hand-over', () => {
     expect(openAt(again)).toEqual(others)
   })
 
+  test('the lock of a turn is not asked for while its holder lives', async () => {
+    const world = new FolderMembers(['a', 'b'])
+    const [a, b] = (await world.start(undefined, () => ({ app: app() }))) as [App, App]
+    const { lock } = world.locks
+    const turn = lock('/data/members/~moves', 'another')
+    let asked = 0
+    Object.assign(world.locks, {
+      lock: (path: string, holder: string) => {
+        if (path.endsWith('~moves')) asked++
+        return lock(path, holder)
+      },
+    })
+    const closing = b.close()
+    await world.clock.advance(3_000)
+    expect(asked).toBe(0)
+    turn.release()
+    await world.during(closing)
+    expect(asked).toBeGreaterThan(0)
+    expect(openAt(a)).toHaveLength(4)
+  })
+
   test('members that close together do not wait for calls that nobody can answer', async () => {
     const world = new FolderMembers(['a', 'b'])
     const patient: GenServer<Patient, Promise<unknown> | undefined> = {
