@@ -316,8 +316,9 @@ export const sendHeld = (found: Process, message: Message, ref: Ref<unknown>): v
   }
 }
 
-/** Makes a call again, for the time that is left to it. It settles with the outcome. */
+/** Makes a call again, for the time that is left to it, if any. It settles with the outcome. */
 export const callAgain = (ref: Ref<unknown>, asked: PendingCall, clock: Clock): void => {
+  if (asked.isSettled) return
   const { name, payload, id, slot, dueAt, wholeMs, asksPosition, waitsForName } = asked
   const timeoutMs = slot < 0 ? Number.POSITIVE_INFINITY : Math.max(0, dueAt - clock.monotonic())
   const controller = new AbortController()

@@ -125,6 +125,20 @@ describe('a shard that leaves', () => {
     expect(await during(call(bookOf(a, id), 'read'))).toHaveLength(3)
   })
 
+  test('leaves no call to the next owner whose time has ended', async () => {
+    const { world, a, b, during } = await started()
+    const [first = 0] = openAt(b)
+    const [id] = idsIn(b, first)
+    const cutOff = call(bookOf(b, id), 'wait', 60_000, { timeoutMs: 60_000 }).catch(() => null)
+    const codeOf = ({ code }: KeelsonError): string => code
+    const late = call(bookOf(b, id), 'add', 'late', { timeoutMs: 50 }).catch(codeOf)
+    await world.clock.advance(100)
+    expect(await late).toBe('TIMEOUT')
+    await during(b.close())
+    await cutOff
+    expect(await during(call(bookOf(a, id), 'read'))).toEqual([])
+  })
+
   test('leaves what waits behind a step to the next owner, in the order of each sender', async () => {
     const { world, a, b, during } = await started()
     const leaving = [...openAt(a), ...openAt(b)]
