@@ -93,7 +93,14 @@ export class LocalService implements PeerService {
       ...{ timeoutMs: leftMs, id: request.callId, isOfPeer: true },
       ...{ waitForName: request.waitsForName, position: request.asksPosition },
     }
-    const pending = callNow(ref, name, payload, options)
+    let pending: ReturnType<typeof callNow>
+    try {
+      pending = callNow(ref, name, payload, options)
+    } catch (error) {
+      // The process cannot be looked up or woken: that is a fault of this member, not of the link.
+      this.#link.fail(id, error)
+      return
+    }
     if (pending) this.#answer(request, pending, pending.promise)
     else {
       const controller = new AbortController()

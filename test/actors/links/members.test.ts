@@ -1,7 +1,18 @@
 /** A process at another member answers, and is watched, as one here. */
 import { afterEach, describe, expect, test } from 'vitest'
+import type { Reach } from '../../../src/actors/links/peer-service.ts'
 import { KeelsonError } from '../../../src/errors.ts'
-import { type BareContext, call, cast, type Ref, send } from '../../../src/runtime/index.ts'
+import {
+  type BareContext,
+  call,
+  cast,
+  type Directory,
+  name,
+  type Process,
+  type Ref,
+  refOfName,
+  send,
+} from '../../../src/runtime/index.ts'
 import {
   type DeskMessages,
   deskAt,
@@ -54,6 +65,27 @@ describe('a call to a process at another member', () => {
     expect(await outcome(call(desk, 'echo', value))).toEqual(value)
     expect(await outcome(call(desk, 'echo'))).toBeUndefined()
     expect(await outcome(call(desk, 'echo', 'text'))).toBe('text')
+  })
+
+  test('to one that cannot be woken fails alone: the link and its other calls go on', async () => {
+    world = linkedWorld()
+    const wake = (): never => {
+      throw new KeelsonError('CLOSED', 'broken')
+    }
+    const broken = (names: Directory<Process>): Directory<Process> => ({
+      ...{ absence: 'noproc', holderOf: () => undefined, wake },
+      awaitHolder: (...given) => names.awaitHolder(...given),
+    })
+    const reach: Reach = (target) =>
+      target === 'broken' ? refOfName(b.system, target, broken) : b.system.to(name(target))
+    const [a, b] = [await world.start('a'), await world.start('b', { reach })] as const
+    a.members.expect('b')
+    await world.clock.advance(1_000)
+    await startDesk(b)
+    const later = call(deskAt(a), 'later', 50)
+    expectCode(await outcome(call(deskAt(a, 'b', 'broken'), 'echo')), 'CLOSED')
+    await world.clock.advance(100)
+    expect(await outcome(later)).toBe(50)
   })
 
   test('with a payload that cannot be stored is refused here, and names the place', async () => {
