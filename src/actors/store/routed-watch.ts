@@ -203,7 +203,7 @@ export class RoutedWatch<Item extends { readonly lsn: number }> implements Shard
     return watch
   }
 
-  /** What the watch here has not given out comes from the next owner. */
+  /** Ends the watch here. Its unread items are asked for at the next owner. */
   #leaveHere(): void {
     if (!this.#here) return
     // Its last answer counts as unread there until it is asked again, and is not given out twice.

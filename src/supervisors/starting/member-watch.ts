@@ -185,7 +185,7 @@ export class MemberWatch {
   /** Takes what is free, and calls `taken` with each. Rejects as `MemberDirectory.take`. */
   async look(taken: (shard: number) => void = () => undefined): Promise<void> {
     const directory = this.#directory
-    // What another member has is not asked for in vain each time.
+    // A shard that another member has by the directory is left out: each try would fail.
     const free = shardsToClaim(directory.shards, this.#seen(), this.#place).filter((shard) =>
       directory.seemsFree(shard),
     )
