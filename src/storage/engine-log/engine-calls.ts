@@ -59,19 +59,24 @@ export class EngineCalls {
   /** Ends all calls if `work` has not settled after `ms`: the engine is away. */
   async within<T>(ms: number, work: Promise<T>): Promise<T> {
     const cancel = this.#clock.after(ms, () => {
-      this.end(engineDown(`the engine gave no answer within ${ms} ms`, this.#silence))
+      this.end(this.#silentFor(ms))
     })
     return work.finally(cancel)
   }
 
-  /** Repeats `call` until it is answered, and settles as the answer does. */
-  ask<T>(call: () => Promise<T>): Promise<T> {
+  /**
+   * Repeats `call` until it is answered, and settles as the answer does. If that takes `ms`, it is
+   * not repeated any more: the engine is away.
+   */
+  ask<T>(call: () => Promise<T>, ms?: number): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (this.#end) return reject(this.#end)
       let pause: Cancel | undefined
+      let limit: Cancel | undefined
       const settle = (action: () => void): void => {
         if (!this.#pending.delete(refuse)) return
         pause?.()
+        limit?.()
         action()
       }
       const refuse = (reason: KeelsonError): void => settle(() => reject(reason))
@@ -92,6 +97,7 @@ export class EngineCalls {
         )
       }
       this.#pending.add(refuse)
+      if (ms !== undefined) limit = this.#clock.after(ms, () => refuse(this.#silentFor(ms)))
       attempt(firstPauseMs)
     })
   }
@@ -108,6 +114,10 @@ export class EngineCalls {
         isKeelsonError(error, 'FENCED') || (isKeelsonError(error, 'BAD_CURSOR') && !isTrimmed())
       throw isFenced && error !== this.#end ? this.end(fenced(error)) : error
     }
+  }
+
+  #silentFor(ms: number): KeelsonError {
+    return engineDown(`the engine gave no answer within ${ms} ms`, this.#silence)
   }
 
   #isSilence(error: unknown): error is KeelsonError {

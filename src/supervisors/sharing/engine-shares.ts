@@ -3,7 +3,7 @@
  * shard, and one lease for each member. The keeper of the lease shows each view of it.
  * `shard-holds.ts` decides from a view; this carries it out.
  */
-import type { Members } from '../../actors/index.ts'
+import { isAway, type Members } from '../../actors/index.ts'
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError } from '../../errors.ts'
 import {
@@ -24,7 +24,7 @@ export type EngineSharesParts = {
   readonly member: string
   readonly incarnation: () => string
   readonly shards: number
-  /** A shard is given within this time, in ms, or when the engine answers again. */
+  /** A shard is taken or given within this time, in ms. What is left of it is done by a later view. */
   readonly patienceMs: number
 }
 
@@ -34,8 +34,9 @@ export class EngineShares implements MemberDirectory {
   onChange: () => void = () => undefined
   readonly #parts: EngineSharesParts
   readonly #own = new Set<number>()
-  /** The entries that this member holds, or is about to: a late `give` leaves them alone. */
+  /** The entries that this member holds, or is about to. The others that it has are given. */
   readonly #wanted = new Set<string>()
+  readonly #giving = new Set<string>()
   #view: DirectoryView = { revision: 0, entries: new Map() }
   #members: Members | undefined
 
@@ -82,6 +83,7 @@ export class EngineShares implements MemberDirectory {
     for (const each of before)
       if (!isThere(now, each)) this.#members?.lost(each.member, each.incarnation)
     for (const { member } of now) this.#members?.expect(member)
+    this.#giveLeftovers()
     this.onChange()
   }
 
@@ -104,7 +106,8 @@ export class EngineShares implements MemberDirectory {
 
   async take(shard: number): Promise<boolean> {
     if (this.#own.has(shard)) return false
-    if (!(await this.#hold(this.#parts.holds.shardHold(shard)))) return false
+    const { holds, patienceMs } = this.#parts
+    if (!(await this.#hold(holds.shardHold(shard), patienceMs))) return false
     // Two calls at one time: the first one has it.
     if (this.#own.has(shard)) return false
     this.#own.add(shard)
@@ -116,14 +119,14 @@ export class EngineShares implements MemberDirectory {
     await this.#give(this.#parts.holds.shardHold(shard))
   }
 
-  async turn(): Promise<MovingTurn | undefined> {
-    const { holds } = this.#parts
+  async turn(ms: number): Promise<MovingTurn | undefined> {
+    const { holds, patienceMs } = this.#parts
     const { movesHold } = holds
     // Another move of this member has it, or asks for it.
     if (this.#wanted.has(movesHold)) return undefined
     const hold = holds.holdIn(this.#view, movesHold)
     if (hold && hold.incarnation !== this.incarnation) return undefined
-    if (!(await this.#hold(movesHold))) return undefined
+    if (!(await this.#hold(movesHold, Math.min(ms, patienceMs)))) return undefined
     return { release: () => this.#give(movesHold) }
   }
 
@@ -131,56 +134,73 @@ export class EngineShares implements MemberDirectory {
     return this.#parts.holds.leasedIn(this.#view)
   }
 
-  /** Takes an entry, unless another member holds it. */
-  async #hold(name: string): Promise<boolean> {
+  /** Takes an entry, unless another member holds it, or the engine does not say so within `ms`. */
+  async #hold(name: string, ms: number): Promise<boolean> {
     const { holds, member } = this.#parts
     const { incarnation } = this
     let isHeld = false
     this.#wanted.add(name)
     try {
-      isHeld = await this.#changed(name, (view) =>
+      isHeld = await this.#changed(name, ms, (view) =>
         holds.holdIn(view, name) ? undefined : holds.taking(view, name, { member, incarnation }),
       )
       return isHeld
+    } catch (error) {
+      if (!isAway(error)) throw error
+      return false
     } finally {
       if (!isHeld) this.#wanted.delete(name)
     }
   }
 
-  /** Gives an entry. If the engine does not answer in time, that goes on without a wait. */
+  /** Gives an entry. If the engine does not answer in time, a later view shows that it is left. */
   async #give(name: string): Promise<void> {
-    const { holds, member, clock, patienceMs } = this.#parts
+    const { holds, member, patienceMs } = this.#parts
     const { incarnation } = this
     this.#wanted.delete(name)
-    const given = this.#changed(name, (view) =>
-      this.#wanted.has(name) ? undefined : holds.giving(view, name, { member, incarnation }),
-    )
-    await new Promise<void>((resolve) => {
-      const cancel = clock.after(patienceMs, resolve, { holdsProcess: false })
-      given
-        .then(
-          () => resolve(),
-          () => resolve(),
-        )
-        .finally(cancel)
-    })
+    this.#giving.add(name)
+    try {
+      await this.#changed(name, patienceMs, (view) =>
+        this.#wanted.has(name) ? undefined : holds.giving(view, name, { member, incarnation }),
+      )
+    } catch {
+      // It is left.
+    } finally {
+      this.#giving.delete(name)
+    }
+  }
+
+  /** Gives what a request without an answer has left with this start of the member. */
+  #giveLeftovers(): void {
+    const { holds, shards } = this.#parts
+    const names = [
+      holds.movesHold,
+      ...Array.from({ length: shards }, (_, at) => holds.shardHold(at)),
+    ]
+    for (const name of names) {
+      if (this.#wanted.has(name) || this.#giving.has(name)) continue
+      if (holds.holdIn(this.#view, name)?.incarnation === this.incarnation) void this.#give(name)
+    }
   }
 
   /**
-   * Carries out a change until there is none to make. An answer that was lost shows in the next view.
-   * Returns whether this start holds the entry then.
+   * Carries out a change until there is none to make, for at most `ms`. An answer that was lost shows
+   * in the next view. Returns whether this start holds the entry then.
    */
   async #changed(
     name: string,
+    ms: number,
     change: (view: DirectoryView) => ReturnType<EngineStorage['holds']['taking']>,
   ): Promise<boolean> {
-    const { holds, directory, calls } = this.#parts
+    const { holds, directory, calls, clock } = this.#parts
+    const endsAt = clock.monotonic() + ms
     for (;;) {
-      const view = await calls.ask(() => directory.view())
+      const view = await calls.ask(() => directory.view(), endsAt - clock.monotonic())
       const step = change(view)
       if (!step) return holds.holdIn(view, name)?.incarnation === this.incarnation
+      const { revision, value } = step
       try {
-        await calls.ask(() => directory.set(step.name, step.revision, step.value))
+        await calls.ask(() => directory.set(name, revision, value), endsAt - clock.monotonic())
       } catch (error) {
         // Another member was first, or an earlier attempt without an answer was.
         if (!isKeelsonError(error, 'CONFLICT')) throw error

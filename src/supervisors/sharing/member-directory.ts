@@ -31,8 +31,9 @@ export interface MemberDirectory {
   /** Gives a shard to the member that takes it next. Its files are closed. */
   give(shard: number): void | Promise<void>
   /**
-   * Takes the turn to move a shard; `undefined` while another member has it. Two shards that leave at
-   * one time could wait for each other: for calls of their handlers to actors of the other one.
+   * Takes the turn to move a shard; `undefined` while another member has it, or if it is not known
+   * after `ms`. Two shards that leave at one time could wait for each other: for calls of their
+   * handlers to actors of the other one.
    */
-  turn(): MovingTurn | undefined | Promise<MovingTurn | undefined>
+  turn(ms: number): MovingTurn | undefined | Promise<MovingTurn | undefined>
 }

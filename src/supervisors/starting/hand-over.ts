@@ -130,7 +130,7 @@ export class HandOver {
     const { clock } = system
     const endsAt = clock.monotonic() + ms
     for (;;) {
-      const turn = await directory.turn()
+      const turn = await directory.turn(endsAt - clock.monotonic())
       if (turn || clock.monotonic() >= endsAt) return turn
       await new Promise<void>((resolve) => clock.after(turnMs, resolve))
     }

@@ -33,6 +33,9 @@ import { spreadPart } from './spread-part.ts'
 import { followUntil } from './standby.ts'
 import type { CheckedOptions } from './start-options.ts'
 
+/** A shard is taken or given within this time, in ms, also with a long lease. */
+const sharesMs = 5_000
+
 type Calls = InstanceType<EngineStorage['EngineCalls']>
 
 /**
@@ -179,7 +182,8 @@ const startedOn = async (
   })
   const shares: EngineShares = new EngineShares({
     ...{ holds: storage.holds, directory, calls, clock: ports.clock, member, shards },
-    ...{ incarnation: () => ownership.incarnation, patienceMs: leaseMs },
+    ...{ incarnation: () => ownership.incarnation },
+    patienceMs: Math.min(leaseMs, sharesMs),
   })
   const membership = membershipOf(ports, {
     ...{ storage, session, logOf, leaseMs, origin, dir, abandoned: abandoned.signal },
