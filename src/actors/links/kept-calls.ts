@@ -20,9 +20,13 @@ export class KeptCalls {
   /** Of calls that a link has sent: the incarnations of members under which they were lost. */
   readonly #lost = new WeakMap<PendingCall, Set<string>>()
 
-  /** This incarnation of a member has ended, or its process has, after the call was sent. */
-  lost(call: PendingCall, incarnation: string): void {
-    this.#lost.set(call, (this.#lost.get(call) ?? new Set()).add(incarnation))
+  /**
+   * A call was sent, and may have been handled. `endOf`: this incarnation of a member has ended under
+   * it, or its process has.
+   */
+  lost(call: PendingCall, endOf?: string): void {
+    const ends = this.#lost.get(call) ?? new Set()
+    this.#lost.set(call, endOf === undefined ? ends : ends.add(endOf))
   }
 
   /**

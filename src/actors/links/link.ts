@@ -25,7 +25,7 @@ import {
 } from './link-message.ts'
 import { LinkOutbox, type OutboxLimits, outboxLimits } from './link-outbox.ts'
 import type { LinkConnection } from './link-transport.ts'
-import { movedReason } from './shard-owners.ts'
+import { isRefusal } from './shard-owners.ts'
 
 /** The messages of a peer that ask for something here. */
 export type PeerRequest = Exclude<
@@ -92,9 +92,6 @@ export type LinkEnd = {
 /** The codes of what ends with its member. */
 const ends: ReadonlySet<string> = new Set(['EXITED', 'CLOSED', 'NO_PROCESS', 'SHARD_DOWN'])
 
-/** Whether it is of a peer that has not taken the call: it has the shard no longer. */
-const isRefusal = ({ details }: KeelsonError): boolean => details.reason === movedReason
-
 /** No process has it: the peer says so at once. */
 const noName = '\0'
 
@@ -112,11 +109,8 @@ export class Link {
   onEnd: (end: LinkEnd) => void = () => undefined
   /** Called when a call of the peer has its answer, which is on its way, or needs none. */
   onAnswered: () => void = () => undefined
-  /**
-   * Called with a call to the owner of a shard that the peer leaves to another one. `wasTaken`: it may
-   * have been handled.
-   */
-  onMoved: (sent: SentCall, wasTaken: boolean) => void = () => undefined
+  /** Called with a call to the owner of a shard that the peer leaves to another one, and why. */
+  onMoved: (sent: SentCall, reason: KeelsonError) => void = () => undefined
   /** The shards that the peer says it has. */
   owned: ReadonlySet<number> = new Set()
   /** Whether it has said that. */
@@ -378,17 +372,18 @@ export class Link {
     const sent = this.#calls.get(id)
     const call = this.#answered(id)
     if (call === undefined || sent === undefined) return
-    if (isKeelsonError(error) && this.#isMoved(sent, error)) this.onMoved(sent, !isRefusal(error))
+    if (isKeelsonError(error) && this.#isMoved(sent, error)) this.onMoved(sent, error)
     else call.fail(error)
   }
 
   /**
-   * Whether a call is for another owner of its shard: the peer has not taken it, or ends and may have. In
-   * that case it needs an id.
+   * Whether a call is for the owner that its shard has now: the peer has not taken it, and may have
+   * the shard again, or the peer ends and may have taken it. In that case it needs an id.
    */
   #isMoved({ shard, call }: SentCall, error: KeelsonError): boolean {
-    if (shard === undefined || this.owned.has(shard)) return false
-    return isRefusal(error) || (call.id !== undefined && ends.has(error.code))
+    if (shard === undefined) return false
+    if (isRefusal(error)) return true
+    return !this.owned.has(shard) && call.id !== undefined && ends.has(error.code)
   }
 
   #expectUsed(id: number): void {

@@ -31,7 +31,13 @@ import type { OutboxLimits } from './link-outbox.ts'
 import type { OpenLink, UnsentCall } from './link-process.ts'
 import type { LinkTransport } from './link-transport.ts'
 import type { AnyMessages, Reach } from './peer-service.ts'
-import { OwnerDirectory, Ownership, type ShardLinks, type ShardOwners } from './shard-owners.ts'
+import {
+  isRefusal,
+  OwnerDirectory,
+  Ownership,
+  type ShardLinks,
+  type ShardOwners,
+} from './shard-owners.ts'
 import { type Messages as BoardMessages, type Linked, linksTree } from './switchboard.ts'
 
 /** The options of the members. */
@@ -303,8 +309,10 @@ export class Members implements Linked, ShardOwners {
       hear()
     }
     link.onAnswered = () => this.#noteAnswer()
-    link.onMoved = ({ call, target, shard }, wasTaken) => {
-      if (wasTaken) this.#kept.lost(call, incarnation)
+    link.onMoved = ({ call, target, shard }, reason) => {
+      // An owner that leaves in order answers with other codes.
+      if (!isRefusal(reason))
+        this.#kept.lost(call, reason.code === 'EXITED' ? incarnation : undefined)
       this.#keep(member, { call, target, shard })
     }
     this.#sendKept(member)

@@ -8,6 +8,7 @@ import {
   call,
   callNow,
   cast,
+  type ExitReason,
   type Positioned,
   type Ref,
   type System,
@@ -169,12 +170,18 @@ export class LocalService implements PeerService {
       return
     }
     let isDown = false
-    const unmonitor = this.#system.monitor(ref, (reason) => {
+    const down = (reason: ExitReason): void => {
       isDown = true
       this.#monitors.delete(id)
       this.#link.down(id, reason)
-    })
-    if (!isDown) this.#monitors.set(id, unmonitor)
+    }
+    try {
+      const unmonitor = this.#system.monitor(ref, down)
+      if (!isDown) this.#monitors.set(id, unmonitor)
+    } catch (error) {
+      // As for a call: it cannot be looked up.
+      down(error)
+    }
   }
 }
 

@@ -18,13 +18,16 @@ import {
  * `details.reason` of the refusal of a member that has the shard no longer. The caller's member sends
  * the message to the next owner.
  */
-export const movedReason = 'moved'
+const movedReason = 'moved'
 
 /** That refusal. */
 export const movedError = (shard: number): KeelsonError =>
   new KeelsonError('SHARD_DOWN', `shard ${shard} is at another member`, {
     details: { shard, state: 'elsewhere', reason: movedReason },
   })
+
+/** Whether it is that refusal. */
+export const isRefusal = ({ details }: KeelsonError): boolean => details.reason === movedReason
 
 /** The owners of shards, for what has to reach them. */
 export interface ShardOwners {

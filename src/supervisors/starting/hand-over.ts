@@ -26,7 +26,7 @@ const openMs = 30_000
 const turnMs = 20
 
 /** The parts that a hand-over needs. */
-export type HandOverParts = Pick<InstanceParts, 'system' | 'shards' | 'readiness'> & {
+export type HandOverParts = Pick<InstanceParts, 'system' | 'shards' | 'readiness' | 'ending'> & {
   readonly questions: NonNullable<InstanceParts['questions']>
   readonly directory: MemberDirectory
   readonly moves: ShardMoves
@@ -50,8 +50,8 @@ export class HandOver {
   }
 
   /**
-   * Gives each open shard to a member that takes it, for at most `ms`. The others are given
-   * back at the end of the process. Never rejects.
+   * Gives each open shard to a member that takes it, for at most `ms`, and begins with none once the
+   * instance ends. The others are given back at the end of the process. Never rejects.
    */
   async giveAll(ms: number): Promise<void> {
     const { shards, system } = this.#parts
@@ -93,11 +93,12 @@ export class HandOver {
   }
 
   async #give(shard: number, member: string, ms: number): Promise<boolean> {
-    const { moves, directory, questions, system } = this.#parts
+    const { moves, directory, questions, system, ending } = this.#parts
     let turn: MovingTurn | undefined
     try {
       turn = await this.#turn(ms)
-      if (!turn) return false
+      // A turn may come late: the directory may be away.
+      if (!turn || ending.aborted) return false
       const since = system.clock.monotonic()
       if (!(await moves.close(shard, ms, this.#isClosing))) {
         const now = system.clock.monotonic()
@@ -108,6 +109,7 @@ export class HandOver {
       await questions.askMember(member, 'shards.take', shard, openMs)
       return true
     } catch (error) {
+      if (ending.aborted) return false
       system.logger.warn(`${member} has not taken shard ${shard}: ${reasonText(error)}`, {
         ...{ shard, member, reason: error },
       })

@@ -67,23 +67,34 @@ describe('a call to a process at another member', () => {
     expect(await outcome(call(desk, 'echo', 'text'))).toBe('text')
   })
 
-  test('to one that cannot be woken fails alone: the link and its other calls go on', async () => {
+  test('to one that cannot be woken fails alone, and so does its monitor: the link goes on', async () => {
     world = linkedWorld()
-    const wake = (): never => {
+    const fails = (): never => {
       throw new KeelsonError('CLOSED', 'broken')
     }
-    const broken = (names: Directory<Process>): Directory<Process> => ({
-      ...{ absence: 'noproc', holderOf: () => undefined, wake },
-      awaitHolder: (...given) => names.awaitHolder(...given),
-    })
-    const reach: Reach = (target) =>
-      target === 'broken' ? refOfName(b.system, target, broken) : b.system.to(name(target))
+    const broken: Record<string, Pick<Directory<Process>, 'holderOf' | 'wake'>> = {
+      asleep: { holderOf: () => undefined, wake: fails },
+      unseen: { holderOf: fails },
+    }
+    const reach: Reach = (target) => {
+      const how = broken[target]
+      if (how === undefined) return b.system.to(name(target))
+      return refOfName(b.system, target, (names) => ({
+        ...{ absence: 'noproc', ...how, awaitHolder: (...given) => names.awaitHolder(...given) },
+      }))
+    }
     const [a, b] = [await world.start('a'), await world.start('b', { reach })] as const
     a.members.expect('b')
     await world.clock.advance(1_000)
     await startDesk(b)
     const later = call(deskAt(a), 'later', 50)
-    expectCode(await outcome(call(deskAt(a, 'b', 'broken'), 'echo')), 'CLOSED')
+    expectCode(await outcome(call(deskAt(a, 'b', 'asleep'), 'echo')), 'CLOSED')
+    let reason: unknown
+    a.system.monitor(deskAt(a, 'b', 'unseen'), (found) => {
+      reason = found
+    })
+    await world.clock.settle()
+    expectCode(reason, 'CLOSED')
     await world.clock.advance(100)
     expect(await outcome(later)).toBe(50)
   })

@@ -1,7 +1,13 @@
 /** Refs of processes at the owner of a shard lead to whoever has it, and calls wait for one. */
 import { afterEach, expect, test } from 'vitest'
-import { linkKinds, ownsFrame, reasonFrame } from '../../../src/actors/links/link-message.ts'
-import { Ownership } from '../../../src/actors/links/shard-owners.ts'
+import {
+  linkKinds,
+  ownsFrame,
+  reasonFrame,
+  replyFrame,
+} from '../../../src/actors/links/link-message.ts'
+import { movedError, Ownership } from '../../../src/actors/links/shard-owners.ts'
+import { KeelsonError } from '../../../src/errors.ts'
 import { call, cast, name, type Ref } from '../../../src/runtime/index.ts'
 import {
   type DeskMessages,
@@ -231,6 +237,47 @@ test('a call that an owner may have handled before it left is never NOT_SUBMITTE
   expect(long.value).toMatchObject({ code: 'UNKNOWN_OUTCOME', details: { shard: 3 } })
   await moved(d, true)
   expect(tills.map(({ handled }) => handled)).toEqual([['r-1', 'r-2'], ['r-2'], []])
+})
+
+test('a call that a member refuses which has its shard again is made there again', async () => {
+  world = linkedWorld()
+  const b = await world.start('b')
+  const peer = new RoguePeer(world.links.connect('a', 'b'))
+  peer.say(greetingOf(), ownsFrame([3]))
+  await world.clock.settle()
+  const paid = watched(call(tillOf(b), 'pay', 1))
+  await world.clock.settle()
+  const asked = () => (peer.heard as unknown[][]).filter(([kind]) => kind === linkKinds.call)
+  const refused = reasonFrame(linkKinds.failed, asked()[0]?.[1] as number, movedError(3))
+  peer.say(ownsFrame([]), ownsFrame([3]), refused)
+  await world.clock.settle()
+  expect(paid.value).toBe('pending')
+  peer.say(replyFrame(asked()[1]?.[1] as number, 7, undefined))
+  await world.clock.settle()
+  expect(paid.value).toBe(7)
+})
+
+test('owners that leave in order are no owners that have ended under a call', async () => {
+  world = linkedWorld()
+  const b = await world.start('b')
+  const peers = ['a', 'aa', 'ab', 'ac'].map((member) => {
+    const peer = new RoguePeer(world.links.connect(member, 'b'))
+    peer.say(greetingOf({ member, incarnation: `${member}-1` }))
+    return peer
+  })
+  await world.clock.settle()
+  const paid = watched(call(tillOf(b), 'pay', 1, { id: 'r-1' }))
+  for (const [at, peer] of peers.entries()) {
+    peer.say(ownsFrame([3]))
+    await world.clock.settle()
+    const [asked] = (peer.heard as unknown[][]).filter(([kind]) => kind === linkKinds.call)
+    const id = asked?.[1] as number
+    const code = (['NO_PROCESS', 'SHARD_DOWN', 'CLOSED'] as const)[at]
+    if (code === undefined) peer.say(replyFrame(id, 7, undefined))
+    else peer.say(ownsFrame([]), reasonFrame(linkKinds.failed, id, new KeelsonError(code, 'ends')))
+    await world.clock.settle()
+  }
+  expect(paid.value).toBe(7)
 })
 
 test('a shard that stays after all takes calls at once, whatever its owner still has to answer', async () => {

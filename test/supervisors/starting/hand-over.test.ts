@@ -1,5 +1,6 @@
 /** Members of a folder hand shards over that are open, and no call and no write of the others fails. */
 import { describe, expect, test } from 'vitest'
+import { virtualClock } from '../../../src/clock.ts'
 import {
   call,
   type DurableServer,
@@ -10,8 +11,10 @@ import {
   supervisor,
   worker,
 } from '../../../src/index.ts'
+import { createSystem } from '../../../src/runtime/index.ts'
 import { DiskError } from '../../../src/storage/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
+import { HandOver, type HandOverParts } from '../../../src/supervisors/starting/hand-over.ts'
 import { FolderMembers } from '../../support/worlds/folder-members.ts'
 
 type Messages = { calls: { add: (amount: number) => number; read: () => number } }
@@ -165,6 +168,32 @@ describe('a hand-over', () => {
     const since = world.clock.monotonic()
     await world.during(Promise.all(apps.map((each) => each.close())))
     expect(world.clock.monotonic() - since).toBeLessThan(3_000)
+  })
+
+  test('a turn that comes when the instance has begun to end moves nothing', async () => {
+    const clock = virtualClock()
+    const ending = new AbortController()
+    let closed = 0
+    let begin: (turn: { release: () => Promise<void> }) => void = () => undefined
+    let released = 0
+    const parts = {
+      system: createSystem({ clock }),
+      ending: ending.signal,
+      shards: [{ index: 0, phase: { kind: 'open' } }],
+      questions: {
+        ...{ others: ['b'], answer: () => undefined },
+        ...{ isLinked: () => true, askMember: async () => true },
+      },
+      directory: { turn: () => new Promise((resolve) => (begin = resolve)) },
+      moves: { close: async () => closed++ },
+    }
+    const given = new HandOver(parts as unknown as HandOverParts).giveAll(5_000)
+    await clock.advance(5_000)
+    ending.abort()
+    begin({ release: async () => void released++ })
+    await clock.settle()
+    await given
+    expect([closed, released]).toEqual([0, 1])
   })
 
   test('members that close together hand nothing around', async () => {
