@@ -1,20 +1,32 @@
 /** Lives of members that share a folder: they are killed, close and begin again under calls, from one seed each. */
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../src/clock.ts'
-import { call, type DurableServer, entity, reply, supervisor } from '../../src/index.ts'
+import {
+  call,
+  cast,
+  type DurableServer,
+  entity,
+  noReply,
+  reply,
+  supervisor,
+} from '../../src/index.ts'
 import type { App } from '../../src/supervisors/index.ts'
 import { seedParts } from '../support/tier.ts'
 import { FolderMembers } from '../support/worlds/folder-members.ts'
 
-type Messages = { calls: { add: (label: string) => number; read: () => readonly string[] } }
+type Messages = {
+  calls: { add: (label: string) => number; read: () => readonly string[] }
+  casts: { note: (label: string) => void }
+}
 
-/** It has the labels of the calls that took effect, in their order. */
+/** It has the labels of the calls and casts that took effect, in their order. */
 const account: DurableServer<Messages, { readonly labels: readonly string[] }> = {
   init: () => ({ labels: [] }),
   calls: {
     add: ({ labels }, label) => reply(labels.length + 1, { labels: [...labels, label] }),
     read: (state) => reply(state.labels, state),
   },
+  casts: { note: ({ labels }, label) => noReply({ labels: [...labels, label] }) },
 }
 
 type Call = {
@@ -70,6 +82,14 @@ const live = async (seed: number): Promise<void> => {
       },
     )
   }
+  /** A cast is `sent`, unless it was refused at once. */
+  const note = (): void => {
+    const [from, app] = pick([...apps])
+    const made: Call = { label: `${calls.length}`, id: pick(ids), from, hasId: false, outcome: '' }
+    calls.push(made)
+    const isSent = cast(app.entity<Messages>('account').ref(made.id), 'note', made.label)
+    made.outcome = isSent ? 'sent' : 'refused'
+  }
   const writes: Write[] = []
   /** Each key has one writer, which writes one number after another. */
   const put = (): void => {
@@ -91,6 +111,9 @@ const live = async (seed: number): Promise<void> => {
     for (let each = 0; each < count; each++) {
       ask()
       put()
+      note()
+      // It must not overtake the cast.
+      ask()
     }
   }
   // In every third life one of them begins later: shards move to it.
@@ -148,17 +171,21 @@ const live = async (seed: number): Promise<void> => {
       const at = labels.indexOf(label) + 1
       // A call of a member that has ended is nobody's.
       if (typeof outcome === 'number') expect(outcome, `${where}: ${label}`).toBe(at)
-      else if (!ended.has(from)) {
+      else if (outcome === 'sent') {
+        if (!hasKills && !ended.has(from)) expect(at, `${where}: cast ${label}`).toBeGreaterThan(0)
+      } else if (!ended.has(from)) {
         const may = hasId ? lost.withId : lost.plain
         expect(hasKills ? may : [], `${where}: ${label}`).toContain(outcome)
       }
       if (outcome === 'NOT_SUBMITTED') expect(at, `${where}: ${label}`).toBe(0)
     }
     for (const sender of names) {
-      const answered = own.filter(
-        ({ from, outcome }) => from === sender && typeof outcome === 'number',
+      const found = own.filter(
+        ({ from, outcome, label }) =>
+          from === sender &&
+          (typeof outcome === 'number' || (outcome === 'sent' && labels.includes(label))),
       )
-      const order = answered.map(({ outcome }) => outcome as number)
+      const order = found.map(({ label }) => labels.indexOf(label))
       expect(order, `${where}, from ${sender}`).toEqual(
         [...order].sort((one, other) => one - other),
       )
