@@ -194,7 +194,7 @@ const live = async (seed: number): Promise<void> => {
 }
 
 describe('members of a folder', () => {
-  test.each(seedParts(4, 2_000))(
+  test.each(seedParts(2, 2_000))(
     'take calls once, in the order of each sender, in the lives from $from to $to',
     async ({ seeds }) => {
       for (const seed of seeds) await live(seed)

@@ -191,11 +191,11 @@ test('a commit whose actor is killed is UNKNOWN_OUTCOME, and the same commit aga
 /** One order, with a halt of the disk at this operation; then it is committed again, under its id. */
 const live = async (crashAt?: number, unsynced?: 'lost' | 'kept') => {
   const on = machine()
-  const { clock, disk, during } = on
+  const { disk, during, pass } = on
   const own = parts()
   const commit = async (app: App) => {
     const answer = await orderOf(app, own).commit()
-    await clock.advance(100_000)
+    await pass(100_000)
     return answer
   }
   let instance = await on.start({ app: own.app })
@@ -215,7 +215,7 @@ const live = async (crashAt?: number, unsynced?: 'lost' | 'kept') => {
   disk.clearFaults()
   disk.killProcess()
   instance = await on.start({ app: own.app })
-  await clock.advance(100_000)
+  await pass(100_000)
   const run = flow(instance).get(own.listens, 'o1')
   const jobs = new Set(own.sent.map(([, key]) => key)).size
   const before = { total: instance.store.get('{o1}:total'), run: run?.status, jobs }

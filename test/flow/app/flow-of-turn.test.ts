@@ -160,7 +160,7 @@ test('what its run refuses is a failed step, and holds up what comes later for t
 /** One order, with a halt of the disk at this operation; then it is asked for again, under its id. */
 const live = async (crashAt?: number, unsynced?: 'lost' | 'kept') => {
   const world = machine()
-  const { clock, disk, during } = world
+  const { disk, during, pass } = world
   const own = wordsAndMails()
   const app = treeOf(own, {
     tea: (context) => {
@@ -172,7 +172,7 @@ const live = async (crashAt?: number, unsynced?: 'lost' | 'kept') => {
   const order = async (on: App): Promise<unknown> => {
     const shop = on.entity<Messages>('shop').ref('1')
     const answer = await call(shop, 'order', 'tea', { id: 'order-1' })
-    await clock.advance(100_000)
+    await pass(100_000)
     return answer
   }
   let instance = await world.start({ app })
@@ -192,7 +192,7 @@ const live = async (crashAt?: number, unsynced?: 'lost' | 'kept') => {
   disk.clearFaults()
   disk.killProcess()
   instance = await world.start({ app })
-  await clock.advance(100_000)
+  await pass(100_000)
   const count = await during(call(instance.entity<Messages>('shop').ref('1'), 'look'))
   const run = flow(instance).get(own.listens, 'tea')
   const jobs = new Set(own.sent.map(([, key]) => key)).size

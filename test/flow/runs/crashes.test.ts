@@ -43,14 +43,13 @@ const ended = (work: Promise<unknown>): Promise<unknown> =>
 /** Runs a program, with a halt of the disk at this operation. Answers the end and the operations. */
 const live = async (program: Program, crashAt?: number, unsynced?: 'lost' | 'kept') => {
   const world = machine()
-  const { clock, disk, during } = world
+  const { disk, during, pass } = world
   const ledger = new Ledger()
   const { workflows, story } = program.make(ledger)
-  const advance = (ms: number): Promise<void> => clock.advance(ms)
   let app = await world.start({ app: tree(workflows) })
   const first = disk.calls
   if (crashAt !== undefined) disk.inject({ at: crashAt, fault: { kind: 'halt' } })
-  const result = await during(story(app, advance), 200_000).catch((error) => ({ error }))
+  const result = await during(story(app, pass), 200_000).catch((error) => ({ error }))
   const calls = disk.calls - first
   if (crashAt === undefined) {
     await during(app.close())
@@ -64,7 +63,7 @@ const live = async (program: Program, crashAt?: number, unsynced?: 'lost' | 'kep
   disk.clearFaults()
   disk.killProcess()
   app = await world.start({ app: tree(workflows) })
-  const after = await during(story(app, advance), 200_000)
+  const after = await during(story(app, pass), 200_000)
   await during(app.close())
   program.check(ledger)
   return { result: after, calls, ledger }

@@ -12,7 +12,7 @@ import {
   judgeDamage,
   type Undamaged,
 } from '../../support/harm/damage-oracle.ts'
-import { triesAll } from '../../support/tier.ts'
+import { triesAll, triesLong } from '../../support/tier.ts'
 import {
   commit,
   content,
@@ -137,7 +137,7 @@ function* cutsOf({ world, paths }: Small): Generator<Damage> {
 }
 
 /** One damage in `step` is tried. */
-const step = everyBit ? 1 : 17
+const step = everyBit ? 1 : triesLong ? 17 : 51
 
 /** Tries damages on copies and counts the outcomes. The first that breaks the rule is named. */
 const tally = (

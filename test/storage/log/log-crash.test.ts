@@ -14,7 +14,7 @@ import {
   failEverywhere,
   seeds,
 } from '../../support/harm/log-crashes.ts'
-import { thorough } from '../../support/tier.ts'
+import { thorough, triesLong } from '../../support/tier.ts'
 import {
   commit,
   content,
@@ -29,7 +29,7 @@ import {
 } from '../../support/worlds/logs.ts'
 
 /** Of the pairs of crashes, the quick tier tries a ninth: each call is in some. */
-const stride = thorough(29, 1)
+const stride = triesLong ? thorough(29, 1) : 61
 
 const size = 500
 

@@ -24,6 +24,11 @@ export type Machine = {
   readonly start: (options?: Partial<StartOptions>) => Promise<App>
   /** Waits for `work` while time passes, in steps of 1 ms, for at most `ms`. */
   readonly during: <T>(work: Promise<T>, ms?: number) => Promise<T>
+  /**
+   * Moves time on by `ms`, but no more than a second beyond a halt of the disk. An instance whose disk has halted fails and
+   * starts its processes again as long as it lives, and acknowledges nothing.
+   */
+  readonly pass: (ms: number) => Promise<void>
 }
 
 /** A machine as `startSimulated` makes one. Its instances log nothing, and run processes first come, first served. */
@@ -35,6 +40,10 @@ export const machine = (options: MachineOptions = {}): Machine => {
     disk,
     projections,
     during: (work, withinMs) => simulated.during(work, { withinMs }),
+    pass: async (ms) => {
+      for (let left = ms; left > 0 && !disk.isHalted; left -= 1_000)
+        await clock.advance(Math.min(left, 1_000))
+    },
     start: (more = {}) =>
       simulated.start({
         dir: '/data',
