@@ -115,6 +115,8 @@ const bundle = await rolldown({
   plugins: [storageDoor],
   // Rolldown wants this said where a group does not take in what its modules import.
   preserveEntrySignatures: 'allow-extension',
+  // Comments with the paths of modules would be 7 kB of the package.
+  experimental: { attachDebugInfo: 'none' },
   // The index of a layer has no code of its own: who imports one thing from it loads that thing.
   treeshake: { moduleSideEffects: [{ test: /\/src\/[a-z]+\/index\.ts$/, sideEffects: false }] },
 })
