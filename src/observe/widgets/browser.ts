@@ -1,18 +1,9 @@
-/** The one door of the page to the browser: its time, its address and what it keeps for a tab. */
-
-/** The time in ms since 1970. */
-export const now = (): number => Date.now()
+/** The one door of the page to the browser: its timers, its address and what it keeps for a tab. */
 
 /** Calls `work` once after `ms`. Returns a function that cancels it. */
 export const after = (ms: number, work: () => void): (() => void) => {
   const timer = setTimeout(work, ms)
   return () => clearTimeout(timer)
-}
-
-/** Calls `work` each `ms`. Returns a function that ends this. */
-export const every = (ms: number, work: () => void): (() => void) => {
-  const timer = setInterval(work, ms)
-  return () => clearInterval(timer)
 }
 
 /** Calls `listener` on each event of this name. Returns a function that ends this. */
