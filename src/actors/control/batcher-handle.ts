@@ -4,7 +4,7 @@ import { type From, isRef, type Ref, type System } from '../../runtime/index.ts'
 import type { Command, PutEntry } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
 import { checkOptionNames } from '../core/argument-check.ts'
-import { askedAtOwner, isElsewhere, onlyThere } from '../core/owners-way.ts'
+import { askedAtOwner, checkHere } from '../core/owners-way.ts'
 import { isCount } from '../core/payload-check.ts'
 import { shardAt } from '../core/shard-core.ts'
 import { bytesCounted } from '../core/write-weight.ts'
@@ -241,7 +241,7 @@ export class BatcherHandle {
   /** @throws KeelsonError `ELSEWHERE` */
   #here(index: number, act: string): ControlShard {
     const shard = this.#shard(index)
-    if (isElsewhere(shard)) throw onlyThere(shard, `batcher.${act}`)
+    checkHere(shard, `batcher.${act}`)
     return shard
   }
 

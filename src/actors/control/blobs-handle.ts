@@ -7,7 +7,7 @@ import type { System } from '../../runtime/index.ts'
 import type { Command } from '../../storage/index.ts'
 import { sideChannelCandidate } from '../blobs/blob-command.ts'
 import type { Access } from '../core/access.ts'
-import { isElsewhere, onlyThere } from '../core/owners-way.ts'
+import { checkHere } from '../core/owners-way.ts'
 import { shardAt } from '../core/shard-core.ts'
 import { prepareAt } from '../writing/command-writes.ts'
 import type { PreparedCommand } from '../writing/prepared-command.ts'
@@ -63,7 +63,7 @@ export class BlobsHandle {
   ): Promise<PreparedCommand> {
     this.#access.check()
     const here = shardAt(this.#shards, shard)
-    if (isElsewhere(here)) throw onlyThere(here, 'blobs.prepare')
+    checkHere(here, 'blobs.prepare')
     return prepareAt(this.#system, here, command, options)
   }
 }

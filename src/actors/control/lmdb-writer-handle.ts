@@ -19,7 +19,7 @@ import {
 } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
 import { checkedKey, checkOptionNames } from '../core/argument-check.ts'
-import { askedAtOwner, isElsewhere, onlyThere } from '../core/owners-way.ts'
+import { askedAtOwner, checkHere } from '../core/owners-way.ts'
 import { isCount, isRecord, isText } from '../core/payload-check.ts'
 import { emit } from '../core/storage-events.ts'
 import type { AfterFlush, Derivation } from '../projection/derived-queue.ts'
@@ -209,7 +209,7 @@ export class LmdbWriterHandle {
   /** @throws KeelsonError `ELSEWHERE` */
   #checkHere(act: string): void {
     const shard = this.#shard
-    if (isElsewhere(shard)) throw onlyThere(shard, `lmdbWriter(${shard.index}).${act}`)
+    checkHere(shard, `lmdbWriter(${shard.index}).${act}`)
   }
 
   #refused({ producer, operations }: Derivation, reason: string): void {

@@ -10,7 +10,7 @@ import {
 } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
 import { checkOptionNames } from '../core/argument-check.ts'
-import { askedAtOwner, isElsewhere, onlyThere } from '../core/owners-way.ts'
+import { askedAtOwner, checkHere } from '../core/owners-way.ts'
 import { isCount } from '../core/payload-check.ts'
 import * as WalWriter from '../log/wal-writer.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
@@ -166,7 +166,7 @@ export class WalHandle {
   #checkHere(act: string): void {
     this.#access.check()
     const shard = this.#shard
-    if (isElsewhere(shard)) throw onlyThere(shard, `wal(${shard.index}).${act}`)
+    checkHere(shard, `wal(${shard.index}).${act}`)
   }
 
   async *#frames(

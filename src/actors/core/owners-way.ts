@@ -67,6 +67,11 @@ export const onlyThere = (shard: PlacedShard, act: string): KeelsonError => {
   })
 }
 
+/** Checks that a shard is here. `act`: what is done, in code. @throws KeelsonError `ELSEWHERE` */
+export const checkHere = (shard: PlacedShard, act: string): void => {
+  if (isElsewhere(shard)) throw onlyThere(shard, act)
+}
+
 /**
  * Does work on a shard: here, or at its owner. A shard that leaves in between is asked for there.
  */

@@ -16,7 +16,7 @@ import {
 } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
 import { checkOptionNames, checkSignal } from '../core/argument-check.ts'
-import { askedAtOwner, isElsewhere, onlyThere } from '../core/owners-way.ts'
+import { askedAtOwner, checkHere } from '../core/owners-way.ts'
 import { levelOf } from '../core/settings.ts'
 import { shardAt } from '../core/shard-core.ts'
 import { emit } from '../core/storage-events.ts'
@@ -301,7 +301,7 @@ export class Journal<
   #checkHere(act: string): void {
     this.#access.check()
     const shard = this.#shard
-    if (isElsewhere(shard)) throw onlyThere(shard, `journal.on(${shard.index}).${act}`)
+    checkHere(shard, `journal.on(${shard.index}).${act}`)
   }
 
   #checked(options: WriteOptions): CheckedWrite {
