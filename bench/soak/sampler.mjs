@@ -1,6 +1,7 @@
 /** What the process of an instance uses: memory, descriptors, handles, actors, lag, and the delay of its event loop. */
 import { readdirSync } from 'node:fs'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { processMemory } from './process-memory.mjs'
 
 const resolutionMs = 10
 
@@ -31,12 +32,14 @@ export const sampler = (app) => {
     delays.reset()
     const cpu = cpuShare()
     if (isCollecting) globalThis.gc?.()
-    const { rss, heapUsed, external } = process.memoryUsage()
+    const { rss, heapUsed, external, arrayBuffers } = process.memoryUsage()
     const { shards, replication } = app.health()
     const followers = replication.flatMap((replica) => replica.shards)
     const resources = process.getActiveResourcesInfo()
     return {
-      ...{ cpu, loopP99, rss, heapUsed, external },
+      ...{ cpu, loopP99, rss, heapUsed, external, arrayBuffers },
+      // It reads the list of all mappings, so it is done once a minute.
+      ...(isCollecting ? processMemory() : {}),
       heapLive: isCollecting && globalThis.gc ? heapUsed : undefined,
       fds: countIn('/proc/self/fd'),
       threads: countIn('/proc/self/task'),

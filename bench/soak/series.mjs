@@ -21,7 +21,8 @@ const never = () => 0
 
 /** What has to be flat of a process: the name, the value in a sample of it, and the bound of its growth. */
 const ofProcess = [
-  { name: 'rss', unit: 'MB', of: ({ rss }) => rss / MB, share: 0.1, atMost: 15 },
+  { name: 'anonymous', unit: 'MB', of: ({ anonymous }) => anonymous / MB, share: 0.1, atMost: 15 },
+  { name: 'malloc', unit: 'MB', of: ({ malloc }) => malloc / MB, share: 0.1, atMost: 15 },
   { name: 'live heap', unit: 'MB', of: ({ heapLive }) => heapLive / MB, share: 0.05, atMost: 2 },
   { name: 'external', unit: 'MB', of: ({ external }) => external / MB, share: 0.1, atMost: 4 },
   { name: 'descriptors', unit: '', of: ({ fds }) => fds, atMost: 4 },
@@ -173,7 +174,7 @@ const curvesOf = (samples, series, names) =>
   })
 
 const panels = [
-  { title: 'Memory', unit: 'MB', names: ['rss', 'live heap', 'external'] },
+  { title: 'Memory', unit: 'MB', names: ['anonymous', 'malloc', 'live heap', 'external'] },
   { title: 'Disk', unit: 'MB', names: ['log', 'lmdb', 'snapshots', 'blobs', 'backup'] },
   { title: 'Handles', unit: '', names: ['descriptors', 'threads', 'handles', 'timers', 'actors'] },
   { title: 'Lag of the projection', unit: 'MB', names: ['projection lag'] },
