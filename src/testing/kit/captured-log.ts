@@ -25,7 +25,8 @@ export interface CapturedLog extends Logger {
  * methods it names: a crash report would hold the whole instance that crashed.
  */
 const settleStacks = (facts: LogLine['facts']): void => {
-  for (let fact of Object.values(facts ?? {}))
+  // The runtime gives a reason that is not enumerable, beside its text.
+  for (let fact of [facts?.['reason'], ...Object.values(facts ?? {})])
     while (fact instanceof Error) {
       void fact.stack
       fact = fact.cause

@@ -22,6 +22,7 @@ const crashed = (log: ReturnType<typeof capturedLog>, facts: (error: Error) => o
 test.each([
   ['itself', (reason: Error) => ({ reason })],
   ['as a cause', (cause: Error) => ({ reason: new Error('two', { cause }) })],
+  ['as the runtime gives it', (value: Error) => Object.defineProperty({}, 'reason', { value })],
 ])('a line with an error, %s, does not hold the objects of its stack', async (_, facts) => {
   const log = capturedLog()
   const instance = crashed(log, facts)
