@@ -244,7 +244,7 @@ const lived = (seed: number): World => {
 
 test('never do two members own the instance at one moment, and one does when troubles end', () => {
   const count = { lost: 0, unsure: 0, owners: 0 }
-  for (const seed of seedsOf(60, 20_000)) {
+  for (const seed of seedsOf(40, 20_000)) {
     const world = lived(seed)
     world.untilOwned(3 * leaseMs)
 
@@ -289,7 +289,7 @@ const calm = (seed: number) => {
 test('when the owner dies, another member owns the instance after two leases at the latest', () => {
   // Two leases of the slowest clock, and some messages.
   const mostMs = (2 * leaseMs) / slowest + 100
-  for (const seed of seedsOf(40, 5_000)) {
+  for (const seed of seedsOf(20, 5_000)) {
     const { world, owner } = calm(seed)
 
     owner.die()
@@ -299,7 +299,7 @@ test('when the owner dies, another member owns the instance after two leases at 
 })
 
 test('an owner that gives its lease back is followed as soon as the directory shows it', () => {
-  for (const seed of seedsOf(40, 5_000)) {
+  for (const seed of seedsOf(20, 5_000)) {
     const { world, owner } = calm(seed)
 
     owner.close()
