@@ -12,48 +12,12 @@ import { type Column, Table } from '../widgets/table.tsx'
 /** The first view. */
 export const OverviewView = ({ data }: { data: Overview }) => {
   const { header } = usePage()
-  const { troubles, member, measuredSince, latencies, slow, pending, sizes, series, recent } = data
-  const isNew = header.at - measuredSince < 60_000
+  const { troubles, member, sizes, series, recent } = data
   return (
     <div class="cards">
-      <Card
-        title="Broken"
-        isFlush
-        isAlarming={troubles.some(({ severity }) => severity === 'critical')}
-      >
-        {troubles.length === 0 ? (
-          <p class="calm">Nothing is in trouble.</p>
-        ) : (
-          <ul class="troubles" aria-live="polite" aria-relevant="additions">
-            {troubles.map((trouble, at) => (
-              <TroubleLine
-                key={`${at} ${trouble.kind} ${trouble.subject}`}
-                trouble={trouble}
-                now={header.at}
-              />
-            ))}
-          </ul>
-        )}
-      </Card>
+      <BrokenCard of={troubles} now={header.at} />
       {member && <MemberCard of={member} now={header.at} />}
-      <Card
-        title="Slow"
-        width="half"
-        isFlush
-        aside={
-          <span class="muted nowrap">
-            {isNew ? `since ${timeText(measuredSince, header.at)}` : 'the last minute'}
-          </span>
-        }
-      >
-        {latencies.length === 0 ? (
-          <p class="ending muted">Nothing is measured yet.</p>
-        ) : (
-          <Table columns={latencyColumns} rows={latencies} keyOf={({ title }) => title} />
-        )}
-        {pending.length > 0 && <PendingList of={pending} now={header.at} />}
-        {slow.length > 0 && <EventList events={slow} now={header.at} />}
-      </Card>
+      <SlowCard of={data} now={header.at} />
       <SizesCard of={sizes} />
       <Card title="Turns and writes a second" width="half">
         <Chart
@@ -85,6 +49,55 @@ export const OverviewView = ({ data }: { data: Overview }) => {
         )}
       </Card>
     </div>
+  )
+}
+
+/** The parts in trouble. */
+const BrokenCard = ({ of: troubles, now }: { of: readonly Trouble[]; now: number }) => (
+  <Card
+    title="Broken"
+    isFlush
+    isAlarming={troubles.some(({ severity }) => severity === 'critical')}
+  >
+    {troubles.length === 0 ? (
+      <p class="calm">Nothing is in trouble.</p>
+    ) : (
+      <ul class="troubles" aria-live="polite" aria-relevant="additions">
+        {troubles.map((trouble, at) => (
+          <TroubleLine
+            key={`${at} ${trouble.kind} ${trouble.subject}`}
+            trouble={trouble}
+            now={now}
+          />
+        ))}
+      </ul>
+    )}
+  </Card>
+)
+
+/** What was slow in the last minute, and what is pending. */
+const SlowCard = ({ of, now }: { of: Overview; now: number }) => {
+  const { measuredSince, latencies, pending, slow } = of
+  const isNew = now - measuredSince < 60_000
+  return (
+    <Card
+      title="Slow"
+      width="half"
+      isFlush
+      aside={
+        <span class="muted nowrap">
+          {isNew ? `since ${timeText(measuredSince, now)}` : 'the last minute'}
+        </span>
+      }
+    >
+      {latencies.length === 0 ? (
+        <p class="ending muted">Nothing is measured yet.</p>
+      ) : (
+        <Table columns={latencyColumns} rows={latencies} keyOf={({ title }) => title} />
+      )}
+      {pending.length > 0 && <PendingList of={pending} now={now} />}
+      {slow.length > 0 && <EventList events={slow} now={now} />}
+    </Card>
   )
 }
 

@@ -72,7 +72,7 @@ const calls: Readonly<Record<string, Call>> = {
 
 /** Answers the other members from now on. `app`: the handles of the user's processes. */
 export const answerMembers = (way: OwnersWay, parts: InstanceParts, app: AppContext): void => {
-  const { system, instance, shards, deadlineMs } = parts
+  const { system, shards, deadlineMs } = parts
   for (const [question, made] of Object.entries(calls))
     way.answer(question, (payload) => {
       const [index, ...given] = payload as Given
@@ -109,6 +109,11 @@ export const answerMembers = (way: OwnersWay, parts: InstanceParts, app: AppCont
     shardHere(shards, index)
     return keyRead(app.store, what, given)
   })
+  answerSuspensions(way, parts)
+}
+
+/** Suspensions and resumptions that the control of another member asks for. */
+const answerSuspensions = (way: OwnersWay, { system, instance, shards }: InstanceParts): void => {
   const control = system.to(Control.name(instance))
   way.answer('suspend', async (payload) => {
     if (!isAskedSuspension(payload)) throw invalidArgument('request', 'a suspension', payload)
