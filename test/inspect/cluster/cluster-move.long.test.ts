@@ -17,7 +17,7 @@ import { type EngineSession, loadClusterTools } from '../../../src/storage/index
 import { loadedOptions } from '../../../src/supervisors/index.ts'
 import { silentLogger } from '../../../src/testing/index.ts'
 import { clusterHere } from '../../support/commands/cluster-here.ts'
-import { thorough, triesLong } from '../../support/tier.ts'
+import { thorough } from '../../support/tier.ts'
 import { Members } from '../../support/worlds/members.ts'
 
 type Messages = {
@@ -135,7 +135,7 @@ test('a folder that is moved is there at a new member, and is its own no more', 
 
 test('a move that was interrupted at any of its changes is repeated, and the cluster is whole', async () => {
   let step = 0
-  for (let isWhole = false; !isWhole; step += triesLong ? thorough(9, 1) : 17) {
+  for (let isWhole = false; !isWhole; step += thorough(9, 1)) {
     const world = await filled()
     isWhole = await world.move(failing(world.engine.connect('c'), step)).then(
       () => true,
