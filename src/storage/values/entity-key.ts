@@ -55,7 +55,9 @@ export const checkKind = (kind: unknown): string => {
 export const checkEntityId = (id: unknown, path: ArgumentPath = 'id'): string => {
   if (typeof id === 'string' && isEntityId(id)) return id
   const expected = `well-formed text of 1 to ${entityIdBytesMax} bytes without {, } and NUL`
-  throw invalidArgument(path, expected, id)
+  // Of a text that is too long its beginning is enough: the message and the details both have it.
+  const isLong = typeof id === 'string' && id.length > entityIdBytesMax
+  throw invalidArgument(path, expected, isLong ? `${id.slice(0, 40)}…` : id)
 }
 
 /** Whether a text names an entity of any kind: `kind/id`. An id may contain slashes. */

@@ -66,6 +66,10 @@ describe('the id of an entity', () => {
     },
   )
 
+  it('is shown by its beginning when it is too long', () => {
+    expect(() => checkEntityId('i'.repeat(4_000))).toThrow(`found "${'i'.repeat(40)}…"`)
+  })
+
   it('decides the shard with its kind, as keys with the tag of both do', () => {
     fc.assert(
       fc.property(anyEntity, fc.integer({ min: 1, max: 64 }), (entity, shards) => {
