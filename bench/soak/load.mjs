@@ -174,7 +174,7 @@ export class Load {
         `account ${name} has ${sum}`,
         async () => (await this.#untilDone('read', name)) === sum,
       ).catch(async (error) =>
-        this.#wrong(`${error.message}, not ${await this.#untilDone('read', name)}`),
+        this.#wrong(`${error.message}; it has ${await this.#untilDone('read', name)}`),
       )
     const { dead } = await this.#untilDone('jobs')
     if (dead > 0) this.#wrong(`${dead} jobs are dead`)

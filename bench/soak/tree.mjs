@@ -88,6 +88,8 @@ const mails = queue(
   },
   {
     ...{ concurrency: 20, perKey: 4, rate: { max: 200, per: '1s' }, timeout: '30s' },
+    // An add whose outcome is open is asked again, perhaps after its job has ended.
+    unique: '5m',
     // No stall of the machine is long enough for a job to die, and one that does is there at the end.
     ...{ retry: { max: 1_000, baseMs: 100, maxMs: 1_000 }, keep: { dead: '1d' } },
   },
