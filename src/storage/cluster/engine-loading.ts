@@ -10,6 +10,7 @@ import type { EngineCalls } from '../engine-log/engine-calls.ts'
 import type { followedLogHost } from '../engine-log/followed-log-host.ts'
 import type { makeLogs, ownedLogHost } from '../engine-log/owned-log-host.ts'
 import type * as directory from '../leases/cluster-directory.ts'
+import type * as ends from '../leases/ended-work.ts'
 import type { LeaseKeeper } from '../leases/lease-keeper.ts'
 import type * as holds from '../leases/shard-holds.ts'
 import type { drainMember } from './cluster-drain.ts'
@@ -30,6 +31,7 @@ export type EngineStorage = {
   /** The entries of the directory. */
   readonly directory: typeof directory
   /** Which member has which shard. */
+  readonly ends: typeof ends
   readonly holds: typeof holds
   readonly EndNote: typeof EndNote
 }
@@ -37,6 +39,7 @@ export type EngineStorage = {
 /** Loads them for an instance. */
 export const loadEngineStorage = async (): Promise<EngineStorage> => {
   const directory = await import('../leases/cluster-directory.ts')
+  const ends = await import('../leases/ended-work.ts')
   const holds = await import('../leases/shard-holds.ts')
   const loaded = await Promise.all([
     import('../engine-log/owned-log-host.ts'),
@@ -47,7 +50,7 @@ export const loadEngineStorage = async (): Promise<EngineStorage> => {
     import('../engine-log/engine-calls.ts'),
     import('../engine-log/end-note.ts'),
   ])
-  return Object.assign({ directory, holds }, ...loaded)
+  return Object.assign({ directory, ends, holds }, ...loaded)
 }
 
 /** The acts on a cluster from outside. */

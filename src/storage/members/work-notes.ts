@@ -1,6 +1,5 @@
 /**
- * Notes of the work that members of a folder are doing at this moment without a call: an alarm, a
- * step. When a process ends, its note stays. So the owner that comes after it knows
+ * Notes of the work that members are doing at this moment without a call: an alarm, a step. When a process ends, its note stays. So the owner that comes after it knows
  * which work two processes have ended under, and does not begin it a third time.
  *
  * A note is never synced: it outlives the process, not the machine. A power cut ends all members at
@@ -17,12 +16,33 @@ export const workNotesName = 'at-work'
 const endMark = '~'
 
 /** An older note blames no work, in ms: the program may be another one. */
-const keptMs = 3_600_000
+export const noteKeptMs = 3_600_000
 
 /** The characters of a note. An actor and its step have fewer. */
 const noteMax = 1_100
 
-const cut = (work: string): string => work.slice(0, noteMax)
+/** Some work, as a note has it. */
+export const workIn = (work: string): string => work.slice(0, noteMax)
+
+/** What the last start of a member had begun when its process ended. @throws DiskError */
+export const noteLeft = (
+  disk: Disk,
+  folder: string,
+  member: string,
+): { readonly work: string; readonly at: number } | undefined => {
+  const path = pathIn(pathIn(folder, workNotesName), member)
+  return disk.entry(path) ? noteIn(readWhole(disk, path)) : undefined
+}
+
+/** Removes it, when it is known elsewhere. @throws DiskError */
+export const removeNote = (disk: Disk, folder: string, member: string): void =>
+  disk.remove(pathIn(pathIn(folder, workNotesName), member))
+
+const noteIn = (bytes: Uint8Array): { readonly work: string; readonly at: number } | undefined => {
+  const text = Buffer.from(bytes.subarray(0, bytes.indexOf(0))).toString()
+  const [at, ...work] = text.split(' ')
+  return text === '' ? undefined : { work: work.join(' '), at: Number(at) }
+}
 
 /** The notes of one member, while it holds the lock of its name. */
 export class WorkNotes {
@@ -48,7 +68,7 @@ export class WorkNotes {
 
   /** Some work begins. Nothing else does before `over`. A note that cannot be written is not missed. */
   begins(work: string): void {
-    const note = Buffer.from(`${this.#clock.now()} ${cut(work)}\0`)
+    const note = Buffer.from(`${this.#clock.now()} ${workIn(work)}\0`)
     attempt(() => void this.#file.write(note, 0))
   }
 
@@ -69,7 +89,7 @@ export class WorkNotes {
 
   /** How many processes have ended under this work, as the last look saw it. */
   endsUnder(work: string): number {
-    return this.#ends.get(cut(work)) ?? 0
+    return this.#ends.get(workIn(work)) ?? 0
   }
 
   /**
@@ -79,9 +99,9 @@ export class WorkNotes {
    */
   forget(work: string): void {
     for (const name of this.#disk.list(this.#dir))
-      if (name !== this.#member && this.#workOf(name) === cut(work))
+      if (name !== this.#member && this.#workOf(name) === workIn(work))
         this.#disk.remove(pathIn(this.#dir, name))
-    this.#ends.delete(cut(work))
+    this.#ends.delete(workIn(work))
   }
 
   /** The member ends in order. */
@@ -93,10 +113,8 @@ export class WorkNotes {
   /** The work in a note; a note without any is removed if its member cannot come back to it. */
   #workOf(name: string): string | undefined {
     const path = pathIn(this.#dir, name)
-    const bytes = this.#disk.entry(path) ? readWhole(this.#disk, path) : nothing
-    const text = Buffer.from(bytes.subarray(0, bytes.indexOf(0))).toString()
-    const [since, ...work] = text.split(' ')
-    if (text !== '' && Number(since) > this.#clock.now() - keptMs) return work.join(' ')
+    const note = this.#disk.entry(path) ? noteIn(readWhole(this.#disk, path)) : undefined
+    if (note && note.at > this.#clock.now() - noteKeptMs) return note.work
     if (name.includes(endMark)) this.#disk.remove(path)
     return undefined
   }

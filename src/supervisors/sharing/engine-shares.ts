@@ -44,6 +44,11 @@ export class EngineShares implements MemberDirectory {
     this.#parts = parts
   }
 
+  /** The last view of the directory. */
+  get view(): DirectoryView {
+    return this.#view
+  }
+
   get shards(): number {
     return this.#parts.shards
   }

@@ -20,6 +20,7 @@ import {
 } from '../../storage/index.ts'
 import type { App } from '../app/app.ts'
 import type { ClusterHealth } from '../app/cluster-health.ts'
+import { tellLastEnd } from '../sharing/engine-notes.ts'
 import { EngineShares } from '../sharing/engine-shares.ts'
 import { treeNames } from '../tree/shard-tree.ts'
 import type { Cluster } from './cluster-options.ts'
@@ -29,7 +30,7 @@ import { startInstance } from './instance.ts'
 import type { Ports } from './machine-ports.ts'
 import { logsOf, type Membership, membershipOf, ownersPorts } from './member-ports.ts'
 import { lapsedLease, lostLease, Ownership } from './ownership.ts'
-import { spreadPart } from './spread-part.ts'
+import { notesParts, spreadPart } from './spread-part.ts'
 import { followUntil } from './standby.ts'
 import type { CheckedOptions } from './start-options.ts'
 
@@ -189,6 +190,7 @@ const startedOn = async (
     ...{ storage, session, logOf, leaseMs, origin, dir, abandoned: abandoned.signal },
   })
   try {
+    if (isSpread) await tellLastEnd(notesParts({ cluster, ports, membership, calls }))
     const turn = calls.ask(() => ownership.owned())
     const onRead = (): void => {
       ownership.ready()

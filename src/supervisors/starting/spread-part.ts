@@ -5,6 +5,7 @@
  */
 import { tlsTransport } from '../../actors/index.ts'
 import { type EngineStorage, refusing, shardFolder } from '../../storage/index.ts'
+import { EngineNotes, type EngineNotesParts } from '../sharing/engine-notes.ts'
 import type { EngineShares } from '../sharing/engine-shares.ts'
 import type { Cluster } from './cluster-options.ts'
 import { claimFolder, type FolderClaim } from './folder-claim.ts'
@@ -30,11 +31,20 @@ export const spreadPart = async (parts: SpreadParts): Promise<SharedFolder> => {
   const { name, member } = cluster
   const claim = await cacheOf(parts)
   try {
+    const notes = new EngineNotes(notesParts(parts), shares.incarnation)
+    const release = (): void => {
+      notes.close()
+      claim.release()
+    }
     const watch = new MemberWatch(shares, member, ports.clock)
-    shares.onChange = () => watch.stir()
+    notes.saw(shares.view)
+    shares.onChange = () => {
+      notes.saw(shares.view)
+      watch.stir()
+    }
     await watch.look()
     return sharing({
-      ...{ directory: shares, claim, name, member, watch },
+      ...{ directory: shares, claim: { ...claim, release }, ledger: notes, name, member, watch },
       admits: (peer) => shares.admits(peer),
       transport:
         ports.folder?.transport(membership.dir, member) ?? linksBetweenMachines(cluster, shares),
@@ -42,6 +52,21 @@ export const spreadPart = async (parts: SpreadParts): Promise<SharedFolder> => {
   } catch (error) {
     claim.release()
     throw error
+  }
+}
+
+/** The parts of the notes of a member's work. */
+export const notesParts = ({
+  cluster,
+  ports,
+  membership,
+  calls,
+}: Omit<SpreadParts, 'options' | 'shares'>): EngineNotesParts => {
+  const { storage, session, dir } = membership
+  const { disk, clock } = ports
+  return {
+    ...{ ends: storage.ends, directory: session.directory, calls, disk, clock, dir },
+    member: cluster.member,
   }
 }
 
