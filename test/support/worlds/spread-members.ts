@@ -116,6 +116,11 @@ export class SpreadMembers {
     this.clock.after(ms, () => this.links.resume(member))
   }
 
+  /** The engine does not answer a member for so long, which goes on otherwise. */
+  cutOff(member: string, ms: number): void {
+    for (const session of (this.#processes.get(member) as Process).sessions) session.pause(ms)
+  }
+
   /** Lets time pass until `work` settles. */
   during<T>(work: Promise<T>, withinMs = 60_000): Promise<T> {
     return this.machine('any').during(work, { withinMs })

@@ -1,0 +1,234 @@
+/**
+ * A life of members that share the shards of an instance, under calls and casts of entities and writes of keys: what each
+ * was told, and what must hold at its end. Who uses it decides what happens to the members.
+ */
+import { expect } from 'vitest'
+import { type Clock, seededRandom } from '../../../src/clock.ts'
+import {
+  call,
+  cast,
+  type DurableServer,
+  entity,
+  noReply,
+  reply,
+  supervisor,
+} from '../../../src/index.ts'
+import type { App, StartOptions } from '../../../src/supervisors/index.ts'
+
+type Messages = {
+  calls: { add: (label: string) => number; read: () => readonly string[] }
+  casts: { note: (label: string) => void }
+}
+
+/** It has the labels of the calls and casts that took effect, in their order. */
+const account: DurableServer<Messages, { readonly labels: readonly string[] }> = {
+  init: () => ({ labels: [] }),
+  calls: {
+    add: ({ labels }, label) => reply(labels.length + 1, { labels: [...labels, label] }),
+    read: (state) => reply(state.labels, state),
+  },
+  casts: { note: ({ labels }, label) => noReply({ labels: [...labels, label] }) },
+}
+
+type Call = {
+  readonly label: string
+  readonly id: string
+  readonly from: string
+  readonly hasId: boolean
+  outcome: unknown
+}
+
+type Write = {
+  readonly key: string
+  readonly value: number
+  readonly from: string
+  outcome: unknown
+}
+
+/** The members. */
+export type SharingWorld = {
+  readonly clock: Clock & { advance(ms: number): Promise<void> }
+  start(
+    names: readonly string[],
+    given: (member: string) => Partial<StartOptions>,
+  ): Promise<readonly App[]>
+  during<T>(work: Promise<T>): Promise<T>
+}
+
+/** What a call may end with that is lost, with an `id` and without one. */
+export type LostOutcomes = { readonly withId: readonly string[]; readonly plain: readonly string[] }
+
+const ids = ['u', 'v', 'w', 'x', 'y', 'z']
+
+/** The calls and writes of one seed. */
+export class SharingLife {
+  readonly names: readonly string[]
+  readonly random: () => number
+  /** The members that run. */
+  readonly apps = new Map<string, App>()
+  /** The members of which one start or more has ended: their calls are nobody's. */
+  readonly ended = new Set<string>()
+  readonly #seed: number
+  readonly #world: SharingWorld
+  readonly #calls: Call[] = []
+  readonly #writes: Write[] = []
+
+  constructor(seed: number, names: readonly string[], world: SharingWorld) {
+    this.#seed = seed
+    this.#world = world
+    this.names = names
+    this.random = seededRandom(seed)
+  }
+
+  /** The members that do not run. */
+  get gone(): readonly string[] {
+    return this.names.filter((each) => !this.apps.has(each))
+  }
+
+  pick<T>(of: readonly T[]): T {
+    return of[Math.floor(this.random() * of.length)] as T
+  }
+
+  async begin(of: readonly string[]): Promise<void> {
+    const app = () => supervisor('app', {}, [entity('account', account, { idleMs: 50 })])
+    const started = await this.#world.start(of, () => ({ app: app() }))
+    for (const [at, name] of of.entries()) {
+      const each = started[at] as App
+      this.apps.set(name, each)
+      void each.closed.then(() => this.left(name, each))
+    }
+  }
+
+  /** A start of a member ends. */
+  left(name: string, app: App): void {
+    this.ended.add(name)
+    if (this.apps.get(name) === app) this.apps.delete(name)
+  }
+
+  work(count: number): void {
+    for (let each = 0; each < count && this.apps.size > 0; each++) {
+      this.#ask()
+      this.#put()
+      this.#note()
+      // It must not overtake the cast.
+      this.#ask()
+    }
+  }
+
+  /** The others go on while one closes. */
+  async close(name: string, app: App): Promise<void> {
+    this.left(name, app)
+    const closing = app.close()
+    for (let each = 0; each < 5; each++) {
+      this.work(2)
+      await this.#world.clock.advance(Math.floor(this.random() * 4))
+    }
+    await this.#world.during(closing)
+  }
+
+  /** What holds at the end. `lost`: of members that stay; none in a life without losses. */
+  async holds(lost: LostOutcomes | undefined): Promise<void> {
+    const [[, reader]] = [...this.apps] as [[string, App]]
+    await this.#writesHold(reader, lost !== undefined)
+    for (const id of ids) await this.#callsHold(reader, id, lost)
+  }
+
+  #ask(): void {
+    const [from, app] = this.pick([...this.apps])
+    const hasId = this.random() < 0.6
+    const label = `${this.#calls.length}`
+    const made: Call = { label, id: this.pick(ids), from, hasId, outcome: 'pending' }
+    this.#calls.push(made)
+    const ref = app.entity<Messages>('account').ref(made.id)
+    const options = { timeoutMs: 20_000, ...(hasId && { id: `r-${made.label}` }) }
+    call(ref, 'add', made.label, options).then(
+      (value) => {
+        made.outcome = value
+      },
+      (error) => {
+        made.outcome = error.code ?? error
+      },
+    )
+  }
+
+  /** A cast is `sent`, unless it was refused at once. */
+  #note(): void {
+    const [from, app] = this.pick([...this.apps])
+    const label = `${this.#calls.length}`
+    const made: Call = { label, id: this.pick(ids), from, hasId: false, outcome: '' }
+    this.#calls.push(made)
+    const isSent = cast(app.entity<Messages>('account').ref(made.id), 'note', label)
+    made.outcome = isSent ? 'sent' : 'refused'
+  }
+
+  /** Each key has one writer, which writes one number after another. */
+  #put(): void {
+    const [from, app] = this.pick([...this.apps])
+    const key = `${from}:${this.pick(ids)}`
+    const value = this.#writes.length
+    const made: Write = { key, value, from, outcome: 'pending' }
+    this.#writes.push(made)
+    app.store.put(key, value, { deadlineMs: 20_000 }).then(
+      () => {
+        made.outcome = 'done'
+      },
+      (error) => {
+        made.outcome = error.code ?? error
+      },
+    )
+  }
+
+  async #writesHold(reader: App, mayFail: boolean): Promise<void> {
+    for (const { key, value, from, outcome } of this.#writes)
+      if (!mayFail && !this.ended.has(from))
+        expect(outcome, `seed ${this.#seed}, ${key}=${value}`).toBe('done')
+    for (const key of new Set(this.#writes.map((each) => each.key))) {
+      const own = this.#writes.filter((each) => each.key === key)
+      const last = own.findLastIndex(({ outcome }) => outcome === 'done')
+      // Later ones may have taken effect, too.
+      const may = last < 0 ? [undefined, ...own] : own.slice(last)
+      const found = await this.#world.during(reader.store.load(key))
+      const where = `seed ${this.#seed}, ${key}`
+      expect(
+        may.map((each) => each?.value),
+        where,
+      ).toContain(found)
+      for (const each of own)
+        if (each.outcome === 'NOT_SUBMITTED') expect(found, where).not.toBe(each.value)
+    }
+  }
+
+  async #callsHold(reader: App, id: string, lost: LostOutcomes | undefined): Promise<void> {
+    const ref = reader.entity<Messages>('account').ref(id)
+    const labels = await this.#world.during(call(ref, 'read'))
+    const own = this.#calls.filter((each) => each.id === id)
+    const where = `seed ${this.#seed}, ${id}`
+    expect(new Set(labels).size, where).toBe(labels.length)
+    for (const { label, hasId, from, outcome } of own) {
+      const at = labels.indexOf(label) + 1
+      if (typeof outcome === 'number') expect(outcome, `${where}: ${label}`).toBe(at)
+      else if (outcome === 'sent') {
+        if (!lost && !this.ended.has(from)) expect(at, `${where}: cast ${label}`).toBeGreaterThan(0)
+      } else if (!this.ended.has(from)) {
+        const may = lost ? (hasId ? lost.withId : lost.plain) : []
+        expect(may, `${where}: ${label}`).toContain(outcome)
+      }
+      if (outcome === 'NOT_SUBMITTED') expect(at, `${where}: ${label}`).toBe(0)
+    }
+    this.#ordersHold(own, labels, where)
+  }
+
+  /** What took effect of each sender did so in its order. */
+  #ordersHold(own: readonly Call[], labels: readonly string[], where: string): void {
+    for (const sender of this.names) {
+      const found = own.filter(
+        ({ from, outcome, label }) =>
+          from === sender &&
+          (typeof outcome === 'number' || (outcome === 'sent' && labels.includes(label))),
+      )
+      const order = found.map(({ label }) => labels.indexOf(label))
+      const sorted = [...order].sort((one, other) => one - other)
+      expect(order, `${where}, from ${sender}`).toEqual(sorted)
+    }
+  }
+}
