@@ -234,10 +234,10 @@ export class StoreRoutes implements Routes {
       try {
         return await ask(ref, leftMs)
       } catch (error) {
+        if (!isKeelsonError(error) || !mayRepeat(error)) throw error
         const shard = this.#shards[index]
         if (shard?.phase.kind === 'closed') throw shard.unavailable()
-        const isLast = clock.monotonic() >= endsAt || this.#owners.isLost(index)
-        if (isLast || !isKeelsonError(error) || !mayRepeat(error)) throw error
+        if (clock.monotonic() >= endsAt || this.#owners.isLost(index)) throw error
       }
       await this.#pause(index)
     }

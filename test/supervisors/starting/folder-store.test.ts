@@ -345,6 +345,16 @@ describe('when the owner ends', () => {
     expect(await during(put)).toMatch(/CLOSED|ok|SHARD_DOWN/)
     expect(await outcomeOf(a.store.put(key, 1))).toBe('CLOSED')
   })
+
+  test('the caller, a write that was sent is UNKNOWN_OUTCOME: it may take effect', async () => {
+    const { a, b, world, key, during } = await pair()
+    world.machine.syncMs = 5_000
+    const put = outcomeOf(a.store.put(key, 1))
+    await world.clock.advance(5)
+    await during(a.close({ deadlineMs: 100 }))
+    expect(await during(put)).toBe('UNKNOWN_OUTCOME')
+    expect(await during(b.store.load(key))).toBe(1)
+  })
 })
 
 describe('calls for another member are bounded', () => {
