@@ -48,16 +48,19 @@ export const doubtAbout = (
 /** How long a proof counts that a server was away for, in ms. */
 const partialMs = 10_000
 
+/** What a proof asks of a connection. */
+type ProvenLink = Pick<NatsLink, 'connections' | 'info' | 'server'>
+
 /** The proofs of the streams of a session. */
 export class ServerProof {
   /** The connection that a stream was proven on, and until when that counts. */
   readonly #proven = new Map<string, { readonly connections: number; readonly until: number }>()
-  readonly #link: NatsLink
+  readonly #link: ProvenLink
   readonly #clock: Clock
   readonly #durability: NatsDurability
   readonly #monitors: readonly string[]
 
-  constructor(link: NatsLink, clock: Clock, { durability, monitors }: ProofOptions) {
+  constructor(link: ProvenLink, clock: Clock, { durability, monitors }: ProofOptions) {
     this.#link = link
     this.#clock = clock
     this.#durability = durability
@@ -76,11 +79,9 @@ export class ServerProof {
     if (proven?.connections === connections && now < proven.until) return
     const [info, { name }] = await Promise.all([this.#link.info(stream), this.#link.server()])
     if (!info) return
-    const told = await Promise.all(this.#monitors.map(statusAt))
-    const statuses = told.filter((status) => status !== undefined)
     const servers = serversOf(info, name)
-    const doubt = doubtAbout(servers, statuses)
-    if (doubt !== undefined) throw refusal(doubt, statuses.length < told.length)
+    const { doubt, isOpen } = await toldBy(this.#monitors, servers)
+    if (doubt !== undefined) throw refusal(doubt, isOpen)
     const isWhole = servers.length >= info.config.num_replicas
     const until = isWhole ? Number.POSITIVE_INFINITY : now + partialMs
     this.#proven.set(stream, { connections, until })
@@ -107,10 +108,40 @@ const refusal = (doubt: string, isOpen: boolean): KeelsonError => {
   return new KeelsonError('CONFIG', message, { details })
 }
 
+/** A monitoring address that does not answer for so long is away, in ms. */
+const statusMs = 5_000
+
+/** What remains to be doubted. `isOpen`: a monitoring address was away. */
+type Told = { readonly doubt: string | undefined; readonly isOpen: boolean }
+
+/**
+ * Asks all monitoring addresses, and waits until those of `servers` have proven them. The others are
+ * not waited for: one may be on a machine that is away, and whose packets get lost.
+ */
+const toldBy = (monitors: readonly string[], servers: readonly string[]): Promise<Told> =>
+  new Promise((resolve) => {
+    const ended = new AbortController()
+    const statuses: ServerStatus[] = []
+    let open = monitors.length
+    const judge = (): void => {
+      const doubt = doubtAbout(servers, statuses)
+      if (doubt !== undefined && open > 0) return
+      ended.abort()
+      resolve({ doubt, isOpen: statuses.length < monitors.length })
+    }
+    judge()
+    for (const monitor of monitors)
+      void statusAt(monitor, ended.signal).then((status) => {
+        open--
+        if (status) statuses.push(status)
+        judge()
+      })
+  })
+
 /** The answer at a monitoring address; `undefined` if there is none. */
-const statusAt = async (monitor: string): Promise<ServerStatus | undefined> => {
+const statusAt = async (monitor: string, ended: AbortSignal): Promise<ServerStatus | undefined> => {
+  const signal = AbortSignal.any([ended, AbortSignal.timeout(statusMs)])
   try {
-    const signal = AbortSignal.timeout(5_000)
     const answer = await fetch(`${monitor.replace(/\/+$/, '')}/varz`, { signal })
     return (await answer.json()) as ServerStatus
   } catch {
