@@ -154,24 +154,27 @@ describe('control of members', () => {
     expect(await during(a.control.flushAll())).toEqual({ outcomes: allOk })
   })
 
-  test('says of a shard that lost its owner while it was asked that it is not held', async () => {
-    const [shard = 0] = shardsOf(c)
-    // That of `c` waits for a write which does not end.
-    world.machine.syncMs = 5_000
-    const put = c.store.put(keyOf(shard), 1)
-    put.catch(() => undefined)
-    await world.clock.advance(1)
-    const suspending = a.control.suspendAll({ writes: true, timeoutMs: 20_000 })
-    await world.clock.advance(100)
-    const lost = shardsOf(b)
-    world.machine.syncMs = 1
-    await world.kill('b')
+  test.runIf(FolderMembers.hasLogs)(
+    'says of a shard that lost its owner while it was asked that it is not held',
+    async () => {
+      const [shard = 0] = shardsOf(c)
+      // That of `c` waits for a write which does not end.
+      world.machine.syncMs = 5_000
+      const put = c.store.put(keyOf(shard), 1)
+      put.catch(() => undefined)
+      await world.clock.advance(1)
+      const suspending = a.control.suspendAll({ writes: true, timeoutMs: 20_000 })
+      await world.clock.advance(100)
+      const lost = shardsOf(b)
+      world.machine.syncMs = 1
+      await world.kill('b')
 
-    const { outcomes } = await during(suspending)
-    const error = expect.objectContaining({ code: 'DISCARDED', details: { shard: lost[0] } })
-    expect(outcomes[lost[0] as number]).toEqual({ shard: lost[0], ok: false, error })
-    expect(outcomes[shard]).toEqual({ shard, ok: true })
-  })
+      const { outcomes } = await during(suspending)
+      const error = expect.objectContaining({ code: 'DISCARDED', details: { shard: lost[0] } })
+      expect(outcomes[lost[0] as number]).toEqual({ shard: lost[0], ok: false, error })
+      expect(outcomes[shard]).toEqual({ shard, ok: true })
+    },
+  )
 
   test('names the member that does not answer, and the shard that nobody has', async () => {
     const [ofB, ofC] = [shardsOf(b), shardsOf(c)]
@@ -214,7 +217,7 @@ describe('control of members', () => {
     expect(await during(b.control.snapshot(shard))).toMatchObject({ lsn: expect.any(Number) })
   })
 
-  test('follows the clock of the machine in every shard', async () => {
+  test.runIf(FolderMembers.hasLogs)('follows the clock of the machine in every shard', async () => {
     const hour = 3_600_000
     const machine = new FolderMembers(names)
     let aheadMs = 0
@@ -235,22 +238,25 @@ describe('control of members', () => {
     for (const app of apps) await machine.during(app.close())
   })
 
-  test('reopens a shard that is down at its owner, and says with its member why it is down', async () => {
-    const [shard = 0] = shardsOf(b)
-    failNextSync(world.machine.disk, shard)
-    expect(await codeOf(b.store.put(keyOf(shard), 1))).toBe('UNKNOWN_OUTCOME')
+  test.runIf(FolderMembers.hasLogs)(
+    'reopens a shard that is down at its owner, and says with its member why it is down',
+    async () => {
+      const [shard = 0] = shardsOf(b)
+      failNextSync(world.machine.disk, shard)
+      expect(await codeOf(b.store.put(keyOf(shard), 1))).toBe('UNKNOWN_OUTCOME')
 
-    const { outcomes } = await during(a.control.flushAll())
-    expect(outcomes[shard]?.error).toMatchObject({
-      code: 'SHARD_DOWN',
-      details: { shard, state: 'down', member: 'b' },
-    })
-    expect(await during(a.control.reopen(shard))).toEqual({
-      ...{ shard, was: 'down' },
-      reopened: expect.arrayContaining(['shard']),
-    })
-    expect(await during(a.control.flush(shard))).toBeUndefined()
-  })
+      const { outcomes } = await during(a.control.flushAll())
+      expect(outcomes[shard]?.error).toMatchObject({
+        code: 'SHARD_DOWN',
+        details: { shard, state: 'down', member: 'b' },
+      })
+      expect(await during(a.control.reopen(shard))).toEqual({
+        ...{ shard, was: 'down' },
+        reopened: expect.arrayContaining(['shard']),
+      })
+      expect(await during(a.control.flush(shard))).toBeUndefined()
+    },
+  )
 })
 
 describe('the handles of a shard at another member', () => {

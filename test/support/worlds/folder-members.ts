@@ -48,6 +48,8 @@ export const simulatedLocks = (disk: SimulatedDisk): MemberLocks => {
 
 /** Members on one machine. */
 export class FolderMembers {
+  /** Its members have logs on the machine’s disk, the machine’s clock, and no leases. */
+  static readonly hasLogs: boolean = true
   readonly machine = new SimulatedMachine()
   readonly clock = this.machine.clock
   readonly links: SimulatedLinks

@@ -48,7 +48,7 @@ export class SpreadMembers {
   }
 
   /** The machine of a member. It outlives the member's processes. */
-  machine(member: string): SimulatedMachine {
+  machineOf(member: string): SimulatedMachine {
     const machine = this.#machines.get(member) ?? new SimulatedMachine({ clock: this.clock })
     this.#machines.set(member, machine)
     return machine
@@ -88,7 +88,7 @@ export class SpreadMembers {
       locks: {} as MemberLocks,
       transport: (_: string, name: string) => this.links.transport(name),
     }
-    process.app = await this.machine(member).begin(checked, clock, folder)
+    process.app = await this.machineOf(member).begin(checked, clock, folder)
     return process.app
   }
 
@@ -104,7 +104,7 @@ export class SpreadMembers {
     for (const session of sessions) void session.close()
     for (const other of this.#names) if (other !== member) this.links.part(member, other)
     this.links.heal()
-    this.machine(member).disk.killProcess()
+    this.leaveDisk(member)
   }
 
   /** Nothing runs in the process of a member for so long. Its connections stay. */
@@ -123,7 +123,12 @@ export class SpreadMembers {
 
   /** Lets time pass until `work` settles. */
   during<T>(work: Promise<T>, withinMs = 60_000): Promise<T> {
-    return this.machine('any').during(work, { withinMs })
+    return this.machineOf('any').during(work, { withinMs })
+  }
+
+  /** A process has ended: its files are closed and its locks are free. */
+  protected leaveDisk(member: string): void {
+    this.machineOf(member).disk.killProcess()
   }
 
   #ended(member: string): Process {

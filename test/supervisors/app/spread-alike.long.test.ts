@@ -1,0 +1,24 @@
+/** What members of a folder do for their users, members of an engine do: the same tests, with the shards in an engine. */
+import { describe, vi } from 'vitest'
+
+vi.mock('../../support/worlds/folder-members.ts', async () => {
+  const { EngineMembers } = await import('../../support/worlds/engine-members.ts')
+  return { FolderMembers: EngineMembers }
+})
+
+const parts = {
+  'their actors': () => import('./folder-actors.test.ts'),
+  'durable workers': () => import('./folder-workers.test.ts'),
+  reads: () => import('./folder-reads.test.ts'),
+  looks: () => import('./folder-looks.test.ts'),
+  watches: () => import('./folder-watch.test.ts'),
+  'the journal': () => import('./folder-journal.test.ts'),
+  control: () => import('./folder-control.test.ts'),
+  health: () => import('./folder-health.test.ts'),
+  backups: () => import('./folder-backup.test.ts'),
+  workflows: () => import('../../flow/folder-flows.test.ts'),
+  'looks at workflows': () => import('../../flow/folder-looks.test.ts'),
+}
+
+for (const [what, tests] of Object.entries(parts))
+  describe(`members of an engine: ${what}`, async () => void (await tests()))
