@@ -22,6 +22,9 @@ import { moveFolder } from './cluster-move.ts'
 const open = (dir: string): Promise<App> =>
   start({ dir, app: false, retention: { log: Number.MAX_SAFE_INTEGER } })
 
+/** The shards of a new cluster whose members share them, as the first member makes it. */
+const shardsOfSpread = 64
+
 /** The report of `create`. `from`: the folder that was moved. */
 type Made = {
   readonly cluster: string
@@ -38,21 +41,24 @@ type Made = {
  */
 export const clusterCreate = onEngine(
   async (
-    { cluster: { name, engine }, durability, ...work },
-    { from, shards = 1 }: ClusterCreateCommand,
+    { cluster: { name, engine, placement }, durability, ...work },
+    { from, ...command }: ClusterCreateCommand,
   ): Promise<Made> => {
     const { session, tools, clock, signal, display, environment } = work
     const { copies, refusal } = durability
     if (refusal !== undefined)
       throw configError('cluster.copies', 'as many as the engine keeps', refusal)
     const made = { cluster: name, engine: engine.description }
+    const isSpread = placement === 'spread'
+    const terms = { copies, ...(isSpread && { placement }) }
     if (from !== undefined) {
       const dir = resolve(environment.cwd, from)
-      const parts = { session, tools, clock, signal, display, copies }
+      const parts = { session, tools, clock, signal, display, terms }
       const moved = await moveFolder({ ...parts, dir, disk: nodeDisk(), open, origin: made })
       return { ...made, ...moved, from: dir }
     }
-    await tools.makeCluster(session, clock, { shards, copies })
+    const { shards = isSpread ? shardsOfSpread : 1 } = command
+    await tools.makeCluster(session, clock, { shards, ...terms })
     return { ...made, shards }
   },
   {
@@ -83,7 +89,8 @@ export const clusterDrain = onEngine(
     return { cluster: cluster.name, ...(await tools.drainMember(parts, member)) }
   },
   {
-    text: ({ cluster, member, wasOwner, owner, down }) => {
+    text: ({ cluster, member, wasOwner, owner, down, unowned }) => {
+      if (unowned) return spreadText(member, unowned)
       const left = down.length > 0 ? `; down at ${member}: shard ${down.join(', ')}` : ''
       if (owner !== undefined && wasOwner) return `the member ${owner} owns ${cluster} now${left}`
       if (owner !== undefined) return `the member ${owner} is the owner of ${cluster}, as before`
@@ -91,6 +98,11 @@ export const clusterDrain = onEngine(
     },
   },
 )
+
+const spreadText = (member: string, unowned: readonly number[]): string =>
+  unowned.length === 0
+    ? `the other members have the shards of ${member}`
+    : `the member ${member} has ended, and nobody has ${unowned.length === 1 ? 'shard' : 'the shards'} ${unowned.join(', ')}`
 
 /** The report of `copies`. */
 type Changed = { readonly cluster: string; readonly copies: number; readonly before: number }

@@ -10,6 +10,7 @@ import { invalidArgument, KeelsonError } from '../../errors.ts'
 import {
   type BlobRef,
   type CacheOrigin,
+  type ClusterTerms,
   type ClusterTools,
   type DataFolderFacts,
   type Disk,
@@ -33,8 +34,7 @@ export type MoveRequest = {
   /** Opens the folder for this alone: without the user's tree, and giving back nothing of the past. */
   readonly open: (dir: string) => Promise<App>
   readonly origin: CacheOrigin
-  /** How many machines must have what is acknowledged. */
-  readonly copies: number
+  readonly terms: Pick<ClusterTerms, 'copies' | 'placement'>
   readonly session: EngineSession
   readonly tools: ClusterTools
   readonly clock: Clock
@@ -53,13 +53,13 @@ export type Move = { readonly shards: number; readonly bytes: number }
  * folder was used during the move; `CLOSED` by the signal
  */
 export const moveFolder = async (request: MoveRequest): Promise<Move> => {
-  const { dir, disk, origin, session, tools, copies } = request
+  const { dir, disk, origin, session, tools, terms } = request
   const { logs, cache, waits } = factsOf(disk, dir)
   if (waits) throw new KeelsonError('CONFIG', `${dir} is a copy that may not act yet`)
   // An earlier move was interrupted at its end.
   const isMarked = cache?.cluster === origin.cluster
   const bytes = isMarked ? 0 : await uploaded(request)
-  await tools.endMove(session, logs, copies)
+  await tools.endMove(session, logs, terms)
   return { shards: logs.length, bytes }
 }
 

@@ -28,21 +28,22 @@ export const clusterStatus = onEngine(
 /** The report as plain data. */
 const statusJson = ({ logs, ...status }: ClusterStatus): unknown => ({
   ...status,
-  logs: logs.map(({ shard, head }) => (head ? { shard, ...head } : { shard })),
+  logs: logs.map(({ shard, head, owner }) => ({ shard, ...(owner && { owner }), ...head })),
 })
 
 /** The report as text. */
 export const statusText = (status: ClusterStatus, paint: Paint): string => {
   const { cluster, engine, shards, members, owner, logs, losses } = status
-  const isHeld = members.some((each) => isOwner(each, owner) && each.lease === 'held')
+  const isSpread = status.placement === 'spread'
   const facts = factList([
     ['cluster', cluster],
     ['engine', printable(engine)],
     ['copies', copiesText(status, paint)],
     ['shards', shards === undefined ? 'none: the cluster was not made' : String(shards)],
-    ['owner', owner ? `${owner.member}, epoch ${owner.epoch}` : 'none yet'],
-    ...(owner && !isHeld ? [['', paint('bad', 'nobody owns at this moment')] as const] : []),
-    ...members.flatMap((each) => (isOwner(each, owner) ? downFacts(each, paint) : [])),
+    ...(isSpread ? unownedFacts(status, paint) : ownerFacts(status, paint)),
+    ...members.flatMap((each) =>
+      isSpread || isOwner(each, owner) ? downFacts(each, isSpread, paint) : [],
+    ),
     ...losses.map(
       ({ shard, member, message }) =>
         [
@@ -54,16 +55,37 @@ export const statusText = (status: ClusterStatus, paint: Paint): string => {
   const tables = [
     members.length > 0 &&
       textTable(
-        ['member', 'lease', 'host', '>pid', 'started', 'incarnation'],
-        members.map((member) => memberRow(member, owner, paint)),
+        ['member', 'lease', ...(isSpread ? ['>shards'] : []), ...memberColumns],
+        members.map((member) => memberRow(member, status, paint)),
       ),
     logs.length > 0 &&
       textTable(
-        ['>shard', 'log', '>epoch', '>first lsn', '>last lsn', 'snapshots'],
-        logs.map(logRow),
+        ['>shard', ...(isSpread ? ['owner'] : []), ...logColumns],
+        logs.map((log) => logRow(log, isSpread, paint)),
       ),
   ]
   return [facts, ...tables.filter((table) => table !== false)].join('\n\n')
+}
+
+const memberColumns = ['host', '>pid', 'started', 'incarnation']
+const logColumns = ['log', '>epoch', '>first lsn', '>last lsn', 'snapshots']
+
+type Fact = readonly [string, string]
+
+const ownerFacts = ({ members, owner }: ClusterStatus, paint: Paint): readonly Fact[] => {
+  const isHeld = members.some((each) => isOwner(each, owner) && each.lease === 'held')
+  return [
+    ['owner', owner ? `${owner.member}, epoch ${owner.epoch}` : 'none yet'],
+    ...(owner && !isHeld ? [['', paint('bad', 'nobody owns at this moment')] as const] : []),
+  ]
+}
+
+/** Where each shard has an owner: whether all have. */
+const unownedFacts = ({ logs }: ClusterStatus, paint: Paint): readonly Fact[] => {
+  const free = logs.flatMap(({ shard, owner }) => (owner ? [] : [shard]))
+  if (free.length === 0) return [['owners', 'each shard has one']]
+  const text = free.length === logs.length ? 'nobody has a shard' : `nobody has ${free.join(', ')}`
+  return [['owners', paint('bad', text)]]
 }
 
 const copiesText = ({ copies, durability }: ClusterStatus, paint: Paint): string => {
@@ -78,36 +100,56 @@ const copiesText = ({ copies, durability }: ClusterStatus, paint: Paint): string
 const isOwner = ({ incarnation }: MemberSurvey, owner: ClusterSurvey['owner']): boolean =>
   incarnation === owner?.incarnation
 
-/** The shards that are down at the owner. Only a drain gives them to another member. */
-const downFacts = ({ member, lease, down = [] }: MemberSurvey, paint: Paint) =>
+/** The shards that are down at a member. Only a drain gives them to another one. */
+const downFacts = (
+  { member, lease, down = [] }: MemberSurvey,
+  isSpread: boolean,
+  paint: Paint,
+): readonly Fact[] =>
   lease === 'held'
     ? down.map((shard) => {
-        const text = `down at ${member}: keelson cluster drain ${member} lets a standby take over`
+        const other = isSpread ? 'another member' : 'a standby'
+        const text = `down at ${member}: keelson cluster drain ${member} lets ${other} take over`
         return [`shard ${shard}`, paint('bad', text)] as const
       })
     : []
 
 const leaseText = { held: 'held', silent: 'not renewed', ended: 'ended' } as const
 
-const memberRow = (survey: MemberSurvey, owner: ClusterSurvey['owner'], paint: Paint): string[] => {
+const roleText = (survey: MemberSurvey, { owner, placement }: ClusterStatus): string => {
+  if (placement === 'spread') return ''
+  if (isOwner(survey, owner)) return ', owner'
+  return survey.ready === false ? ', standby, reads the logs' : ', standby'
+}
+
+const memberRow = (survey: MemberSurvey, status: ClusterStatus, paint: Paint): string[] => {
   const { member, lease, isLeaving, about, incarnation } = survey
-  const standby = survey.ready === false ? ', standby, reads the logs' : ', standby'
-  const role = isOwner(survey, owner) ? ', owner' : standby
+  const role = roleText(survey, status)
+  const own = status.logs.filter(({ owner }) => owner?.member === member).length
   const tone = lease === 'silent' ? 'bad' : lease === 'held' ? 'good' : 'faint'
   const shown = paint(tone, leaseText[lease]) + (lease === 'held' ? role : '')
   const process = about
     ? [printable(about.host), String(about.pid), new Date(about.since).toISOString()]
     : ['', '', '']
   const leaving = lease === 'held' && isLeaving ? ', leaves' : ''
-  return [member, shown + leaving, ...process, incarnation]
+  const shards = status.placement === 'spread' ? [String(own)] : []
+  return [member, shown + leaving, ...shards, ...process, incarnation]
 }
 
-const logRow = ({ shard, head }: LogSurvey): string[] => {
-  if (!head) return [String(shard), 'not made']
+const logRow = ({ shard, head, owner }: LogSurvey, isSpread: boolean, paint: Paint): string[] => {
+  const owners = isSpread ? [owner?.member ?? paint('bad', 'none')] : []
+  if (!head) return [String(shard), ...owners, 'not made']
   const { logId, end, trimmed, snapshots } = head
   const lsns = snapshots.map(({ lsn }) => countText(lsn)).join(', ')
   return [
-    ...[String(shard), logId, countText(end.epoch), countText(trimmed.lsn + 1), countText(end.lsn)],
+    ...[
+      String(shard),
+      ...owners,
+      logId,
+      countText(end.epoch),
+      countText(trimmed.lsn + 1),
+      countText(end.lsn),
+    ],
     lsns === '' ? 'none' : `at lsn ${lsns}`,
   ]
 }

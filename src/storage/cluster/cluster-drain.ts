@@ -5,8 +5,12 @@
 import type { Clock } from '../../clock.ts'
 import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import { type Drain, drainEntry, factsIn, type MemberEntry } from '../leases/cluster-directory.ts'
+import { holdIn, shardHold } from '../leases/shard-holds.ts'
 import { type DirectoryView, type EngineSession, entryText } from '../ports/cluster-engine.ts'
 import { leaseMsDefault, untilMoved } from './cluster-survey.ts'
+
+/** The others take the shards of a member that has ended within this time, in ms. */
+const sharedMs = 5_000
 
 /** The progress of a drain. */
 export type DrainStep = 'asked' | 'released'
@@ -20,6 +24,8 @@ export type Drained = {
   readonly down: readonly number[]
   /** The member that owns then; absent: no other member took over. */
   readonly owner?: string
+  /** Where each shard has an owner: the shards that have none then. */
+  readonly unowned?: readonly number[]
 }
 
 /** Where a drain takes place, and who hears of it. */
@@ -45,6 +51,12 @@ export const drainMember = async (parts: DrainParts, member: string): Promise<Dr
   const wasOwner = factsIn(view).owner?.incarnation === incarnation
   const released = await untilReleased(parts, entry, view)
   onStep('released')
+  const { terms } = factsIn(view)
+  if (terms?.placement === 'spread') {
+    const unowned = await untilShared(parts, terms.shards, released)
+    await withdraw(parts, member)
+    return { member, wasOwner: false, down, unowned }
+  }
   const last = wasOwner ? await untilOwned(parts, incarnation, released) : released
   await withdraw(parts, member)
   const { owner } = factsIn(last)
@@ -127,6 +139,24 @@ const untilOwned = async (
     await untilMoved(directory, clock, view.revision, leftMs, signal)
   }
 }
+
+/** The shards that no member has, when the others have had the time to take them. */
+const untilShared = async (
+  { session: { directory }, clock, signal }: DrainParts,
+  shards: number,
+  first: DirectoryView,
+): Promise<readonly number[]> => {
+  const endsAt = clock.monotonic() + sharedMs
+  for (let view = first; ; view = await directory.view()) {
+    const all = Array.from({ length: shards }, (_, shard) => shard)
+    const unowned = all.filter((shard) => !holdIn(view, shardHold(shard)))
+    const leftMs = endsAt - clock.monotonic()
+    if (unowned.length === 0 || leftMs <= 0 || isAlone(view)) return unowned
+    await untilMoved(directory, clock, view.revision, leftMs, signal)
+  }
+}
+
+const isAlone = (view: DirectoryView): boolean => factsIn(view).members.every(({ ended }) => ended)
 
 /** Removes the request. */
 const withdraw = async ({ session: { directory } }: DrainParts, member: string): Promise<void> => {

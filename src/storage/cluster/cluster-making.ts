@@ -18,14 +18,15 @@ import { logOf, refuseRunning } from './cluster-survey.ts'
 export const makeCluster = async (
   session: EngineSession,
   clock: Clock,
-  { shards, copies }: Pick<ClusterTerms, 'shards' | 'copies'>,
+  terms: Omit<ClusterTerms, 'losses'>,
 ): Promise<void> => {
+  const { shards } = terms
   const { terms: present, isMoving } = factsIn(await session.directory.view())
   if (present) throw madeBefore(present.shards)
   if (isMoving) throw beingMoved()
   await refuseOthers(session, shards)
   await makeLogs((shard) => session.log(`${shard}`), clock, shards)
-  await setTerms(session.directory, { shards, copies, losses: 0 })
+  await setTerms(session.directory, { ...terms, losses: 0 })
 }
 
 /**

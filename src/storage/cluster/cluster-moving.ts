@@ -18,7 +18,7 @@ import { encodeGroup } from '../engine-log/group-frames.ts'
 import { readGroupAt } from '../engine-log/group-reading.ts'
 import { engineName } from '../engine-log/snapshot-names.ts'
 import { frameTypes } from '../frames/frame.ts'
-import { factsIn, movingEntry } from '../leases/cluster-directory.ts'
+import { type ClusterTerms, factsIn, movingEntry } from '../leases/cluster-directory.ts'
 import type { EngineSession } from '../ports/cluster-engine.ts'
 import type { Disk } from '../ports/disk.ts'
 import type { EngineHead, EngineLog } from '../ports/engine-log.ts'
@@ -82,7 +82,7 @@ export const beginMove = async ({ directory }: EngineSession): Promise<void> => 
 export const endMove = async (
   session: EngineSession,
   logs: readonly string[],
-  copies: number,
+  given: Pick<ClusterTerms, 'copies' | 'placement'>,
 ): Promise<void> => {
   const { directory } = session
   const heads = await Promise.all(logs.map((_, shard) => session.log(`${shard}`).head()))
@@ -90,7 +90,7 @@ export const endMove = async (
   const isSame = heads.every(({ logId }, shard) => logId === logs[shard])
   if (!isSame || (terms && terms.shards !== logs.length))
     throw madeBefore(terms?.shards ?? logs.length)
-  if (!terms) await setTerms(directory, { shards: logs.length, copies, losses: 0 })
+  if (!terms) await setTerms(directory, { shards: logs.length, ...given, losses: 0 })
   const entry = (await directory.view()).entries.get(movingEntry)
   if (entry) await directory.set(movingEntry, entry.revision)
 }

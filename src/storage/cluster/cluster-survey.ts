@@ -6,6 +6,7 @@ import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { factsIn, type Loss, type MemberEntry } from '../leases/cluster-directory.ts'
 import type { Owner } from '../leases/member-lease.ts'
+import { type Hold, holdIn, shardHold } from '../leases/shard-holds.ts'
 import type { Directory, DirectoryView, EngineSession } from '../ports/cluster-engine.ts'
 import type { EngineHead } from '../ports/engine-log.ts'
 
@@ -20,7 +21,12 @@ export type LeaseSeen = 'held' | 'silent' | 'ended'
 export type MemberSurvey = Omit<MemberEntry, 'ended' | 'revision'> & { readonly lease: LeaseSeen }
 
 /** The log of a shard; without a head it was not made. */
-export type LogSurvey = { readonly shard: number; readonly head?: EngineHead }
+export type LogSurvey = {
+  readonly shard: number
+  readonly head?: EngineHead
+  /** The member that has the shard, where each shard has an owner. */
+  readonly owner?: Pick<Hold, 'member' | 'epoch'>
+}
 
 /** A cluster at one moment. */
 export type ClusterSurvey = {
@@ -28,6 +34,8 @@ export type ClusterSurvey = {
   readonly shards: number | undefined
   /** How many machines must have what is acknowledged. */
   readonly copies: number | undefined
+  /** Each shard has an owner. Absent: one member has all of them. */
+  readonly placement?: 'spread'
   readonly members: readonly MemberSurvey[]
   /** The newest owner, also after its lease. */
   readonly owner: Owner | undefined
@@ -47,20 +55,31 @@ export const surveyCluster = async (
 ): Promise<ClusterSurvey> => {
   const { view, leases } = await leasesSeen(session.directory, clock, signal)
   const { terms, owner, losses, members } = factsIn(view)
-  const logs = Array.from({ length: terms?.shards ?? 0 }, (_, shard) => logOf(session, shard))
+  const logs = Array.from({ length: terms?.shards ?? 0 }, async (_, shard) => {
+    const owner = shardOwner(view, leases, shard)
+    return { ...(await logOf(session, shard)), ...(owner && { owner }) }
+  })
   return {
-    ...{
-      shards: terms?.shards,
-      copies: terms?.copies,
-      owner,
-      losses,
-      logs: await Promise.all(logs),
-    },
+    ...{ shards: terms?.shards, copies: terms?.copies },
+    ...(terms?.placement && { placement: terms.placement }),
+    ...{ owner, losses, logs: await Promise.all(logs) },
     members: members.map(({ ended: _ended, revision: _revision, ...facts }) => ({
       ...facts,
       lease: leases.get(facts.member) ?? 'held',
     })),
   }
+}
+
+/** The member that has a shard, if it renews its lease. */
+const shardOwner = (
+  view: DirectoryView,
+  leases: ReadonlyMap<string, LeaseSeen>,
+  shard: number,
+): LogSurvey['owner'] => {
+  const hold = holdIn(view, shardHold(shard))
+  if (!hold || leases.get(hold.member) !== 'held') return undefined
+  const { member, epoch } = hold
+  return { member, epoch }
 }
 
 /** @throws KeelsonError `CONFLICT` while a member runs; `CLOSED` when `signal` was aborted */

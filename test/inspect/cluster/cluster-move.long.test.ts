@@ -63,7 +63,7 @@ class World extends Members {
         ...{ dir: from, disk: this.#old.disk, session, tools, clock: this.clock },
         open: () => this.open({ app: false }),
         origin: { cluster: 'c', engine: 'simulated' },
-        copies: 1,
+        terms: { copies: 1 },
         signal: new AbortController().signal,
         display: { show: () => undefined },
       }),

@@ -11,9 +11,12 @@ await loadClusterTools()
 
 /** Runs the words after `keelson cluster`. `shards`: those of the configuration. */
 export const clusterHere = async (
-  members: Members,
+  members: Pick<Members, 'clock' | 'engine'>,
   words: string,
-  { copies = 1, shards }: { copies?: number; shards?: number } = {},
+  {
+    shards,
+    ...given
+  }: { copies?: number; shards?: number; name?: string; placement?: 'spread' } = {},
 ) => {
   const command = parseClusterCommand(words.split(' '))
   if (command.kind === 'help') throw new Error('it is help')
@@ -26,7 +29,7 @@ export const clusterHere = async (
     clock: members.clock,
     onSignal: () => () => undefined,
   }
-  const cluster = { name: 'c', member: 'x', engine: members.engine, copies }
+  const cluster = { name: 'c', member: 'x', engine: members.engine, copies: 1, ...given }
   const status = await runClusterOn(
     { cluster, ...(shards !== undefined && { shards }) },
     command,
