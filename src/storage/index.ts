@@ -160,7 +160,7 @@ export {
   type SeenMembers,
   shardsToClaim,
 } from './members/shard-placement.ts'
-export { noteLeft, removeNote, WorkNotes, workIn } from './members/work-notes.ts'
+export { noteKeptMs, noteLeft, removeNote, WorkNotes, workIn } from './members/work-notes.ts'
 export type { BackupFolder, BackupFolders } from './ports/backup-folder.ts'
 export * from './ports/cluster-engine.ts'
 export {

@@ -6,7 +6,6 @@
  * the next owners of its shards see it there. A member that does not come back blames no work.
  */
 
-import { noteKeptMs } from '../members/work-notes.ts'
 import { type DirectoryView, entryIn, entryText } from '../ports/cluster-engine.ts'
 
 /** The work that a member had begun, and when, in ms since 1970. */
@@ -35,27 +34,30 @@ const endsOf = (view: DirectoryView, name: string): readonly EndedWork[] =>
 const names = ({ entries }: DirectoryView): readonly string[] =>
   [...entries.keys()].filter((name) => name.startsWith(before))
 
-/** All ends that count at `now`, by their keys. @throws KeelsonError `CORRUPT` for a damaged entry */
-export const endsIn = (view: DirectoryView, now: number): ReadonlyMap<string, string> =>
+/** All ends after `since`, by their keys. @throws KeelsonError `CORRUPT` for a damaged entry */
+export const endsIn = (view: DirectoryView, since: number): ReadonlyMap<string, string> =>
   new Map(
     names(view).flatMap((name) =>
       endsOf(view, name)
-        .filter(({ at }) => at > now - noteKeptMs)
+        .filter(({ at }) => at > since)
         .map((end) => [keyOf(name, end), end.work] as const),
     ),
   )
 
-/** The change with which a member notes that it has ended; `undefined`: it has done so. */
+/**
+ * The change with which a member notes that it has ended; `undefined`: it has done so. Ends before
+ * `since` go.
+ */
 export const noting = (
   view: DirectoryView,
   member: string,
   end: EndedWork,
-  now: number,
+  since: number,
 ): EndsStep | undefined => {
   const name = `${before}${member}`
   const had = endsOf(view, name)
   if (had.some(({ at }) => at === end.at)) return undefined
-  return change(view, name, [...had.filter(({ at }) => at > now - noteKeptMs), end])
+  return change(view, name, [...had.filter(({ at }) => at > since), end])
 }
 
 /** The changes after which nobody has ended under some work. */

@@ -10,6 +10,7 @@ import {
   type DirectoryView,
   type Disk,
   type EngineStorage,
+  noteKeptMs,
   noteLeft,
   removeNote,
   WorkNotes,
@@ -30,7 +31,7 @@ export type EngineNotesParts = {
 type Steps = (view: DirectoryView) => ReturnType<EngineStorage['ends']['forgetting']>
 
 /**
- * Tells the others under which work the last start of this member has ended. Its process is over. The
+ * Lets the others know under which work the last start of this member has ended. Its process is over. The
  * others may take its shards soon: nothing is awaited before it.
  */
 export const tellLastEnd = async (parts: EngineNotesParts): Promise<void> => {
@@ -38,7 +39,7 @@ export const tellLastEnd = async (parts: EngineNotesParts): Promise<void> => {
   const end = noteLeft(disk, dir, member)
   if (!end) return
   await carriedOut(parts, (view) => {
-    const step = ends.noting(view, member, end, clock.now())
+    const step = ends.noting(view, member, end, clock.now() - noteKeptMs)
     return step ? [step] : []
   })
   removeNote(disk, dir, member)
@@ -85,7 +86,7 @@ export class EngineNotes implements WorkLedger {
 
   /** The directory has changed. @throws KeelsonError `CORRUPT` for a damaged entry */
   saw(view: DirectoryView): void {
-    this.#ends = this.#parts.ends.endsIn(view, this.#parts.clock.now())
+    this.#ends = this.#parts.ends.endsIn(view, this.#parts.clock.now() - noteKeptMs)
   }
 
   endsUnder(work: string): number {

@@ -8,6 +8,8 @@ import {
   noting,
 } from '../../../src/storage/leases/ended-work.ts'
 
+const hour = 3_600_000
+
 /** A directory, and its changes. */
 const directory = () => {
   let view: DirectoryView = { revision: 0, entries: new Map() }
@@ -20,12 +22,12 @@ const directory = () => {
     view = { revision, entries }
   }
   const note = (member: string, work: string, at: number, now = at): void =>
-    make(noting(view, member, { work, at }, now))
+    make(noting(view, member, { work, at }, now - hour))
   const forget = (work: string): void => {
     for (const step of forgetting(view, work)) make(step)
   }
   const under = (work: string, now: number): number =>
-    [...endsIn(view, now).values()].filter((each) => each === work).length
+    [...endsIn(view, now - hour).values()].filter((each) => each === work).length
   return { note, forget, under, names: () => [...view.entries.keys()] }
 }
 
@@ -41,7 +43,6 @@ test('an end counts once, also if its member says it twice, and each of its ends
 })
 
 test('an end of an hour ago blames no work, and what is forgotten counts from zero', () => {
-  const hour = 3_600_000
   const { note, forget, under, names } = directory()
   note('a', 'bomb/1 step', 1)
   expect(under('bomb/1 step', hour)).toBe(1)
