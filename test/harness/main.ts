@@ -1,5 +1,5 @@
 /**
- * `npm run harness -- kill|power|pages|orders|snapshots|replication|deaths|cluster|members [--rounds N] [--seed N] [--at-once N]`: kill -9, power cuts, and
+ * `npm run harness -- kill|power|pages|orders|snapshots|replication|deaths|cluster|members|spread [--rounds N] [--seed N] [--at-once N]`: kill -9, power cuts, and
  * power cuts after which only some pages are there, over the built package; `orders` kills the service of examples/orders;
  * `snapshots [--kind K]` kills a store at the steps of its snapshots and projections, N times at each. How many logs and
  * stores are struck at once can be chosen. `deaths` kills each storage actor N times in a process that lives on. `replication` gives a PostgreSQL server N troubles while entries are replicated to it. Shows how far it is; exit code 1 when something that was acknowledged is missing.
@@ -21,6 +21,7 @@ import {
   type SnapshotStrikes,
   snapshotRounds,
 } from './snapshot-rounds.ts'
+import { type SpreadRounds, spreadRounds, spreadTroubles } from './spread-rounds.ts'
 
 type Options = Omit<StrikeOptions, 'progress'> & {
   readonly kinds: readonly KindName[]
@@ -101,7 +102,7 @@ const cluster: Harness = async ({ progress, trouble, ...options }) =>
     }),
   )
 
-const memberFacts = ({ acknowledged, of }: MemberRounds): string => {
+const memberFacts = ({ acknowledged, of }: MemberRounds | SpreadRounds): string => {
   const rounds = Object.entries(of).map(([trouble, { longestMs, failures }]) =>
     [timesOf(trouble, longestMs), ...Object.entries(failures).map((each) => each.join(' '))].join(
       '\n  ',
@@ -114,6 +115,14 @@ const members: Harness = async ({ progress, trouble, ...options }) =>
   memberFacts(
     await memberRounds({
       ...{ ...options, trouble: troubleOf(trouble, memberTroubles) },
+      progress: (done, sum) => progress(done, memberFacts(sum)),
+    }),
+  )
+
+const spread: Harness = async ({ progress, trouble, ...options }) =>
+  memberFacts(
+    await spreadRounds({
+      ...{ ...options, trouble: troubleOf(trouble, spreadTroubles) },
       progress: (done, sum) => progress(done, memberFacts(sum)),
     }),
   )
@@ -139,12 +148,13 @@ const harnesses: Record<string, Harness> = {
   deaths,
   cluster,
   members,
+  spread,
 }
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
 const usage =
-  'usage: harness kill|power|pages|orders|snapshots|replication|deaths|cluster|members [--rounds N] [--seed N] [--at-once N] [--kind K] [--lease MS] [--trouble T]'
+  'usage: harness kill|power|pages|orders|snapshots|replication|deaths|cluster|members|spread [--rounds N] [--seed N] [--at-once N] [--kind K] [--lease MS] [--trouble T]'
 
 const run = async (): Promise<void> => {
   const { values, positionals } = parseArgs({
@@ -171,7 +181,7 @@ const run = async (): Promise<void> => {
   const lacksDisk = name === 'power' || name === 'pages'
   const reason = lacksDisk
     ? noLoopDisk()
-    : ['replication', 'cluster'].includes(name)
+    : ['replication', 'cluster', 'spread'].includes(name)
       ? noPostgres()
       : name === 'members'
         ? noFlock

@@ -18,6 +18,12 @@ const accounts = ['1', '2', '3', '4', '5', '6']
 /** A transfer is done within this time after its round, in ms. */
 const patienceMs = 60_000
 
+/**
+ * What may happen to members: they end in order, are killed while writes are at them, or lose the engine that has their
+ * shards, and those with it. Then they may refuse everything, and only what they have answered is judged.
+ */
+export type Trouble = 'ends' | 'kills' | 'engine'
+
 type Account = { readonly cents: number; readonly keys: readonly string[] }
 
 /** What a service has answered in one round. */
@@ -28,7 +34,7 @@ export class MemberClients {
   /** How often members have failed to answer, by what was asked for and by the code. */
   readonly failures = new Map<string, number>()
   readonly #round: number
-  readonly #kills: boolean
+  readonly #trouble: Trouble
   readonly #lines: readonly MemberLine[]
   readonly #random: () => number
   readonly #histories = new Map<string, RegisterOperation[]>()
@@ -43,10 +49,9 @@ export class MemberClients {
   readonly #refused: { readonly line: MemberLine; readonly pid: unknown; readonly text: string }[] =
     []
 
-  /** `kills`: members are killed while writes are at them. */
-  constructor(round: number, kills: boolean, lines: readonly MemberLine[], random: () => number) {
+  constructor(round: number, trouble: Trouble, lines: readonly MemberLine[], random: () => number) {
     this.#round = round
-    this.#kills = kills
+    this.#trouble = trouble
     this.#lines = lines
     this.#random = random
   }
@@ -131,6 +136,7 @@ export class MemberClients {
     const failure = `${what} ${code}`
     this.failures.set(failure, (this.failures.get(failure) ?? 0) + 1)
     const text = `member ${line.name} has failed: ${failure}: ${answer.message}`
+    if (this.#trouble === 'engine') return answer
     if (code === 'CLOSED' || code === 'NOT_SUBMITTED') this.#refused.push({ line, pid, text })
     else if (!this.#mayFail(what, code)) this.#refute(text)
     return answer
@@ -139,7 +145,9 @@ export class MemberClients {
   /** An owner that is killed leaves the outcome of a write open. */
   #mayFail(what: string, code: string): boolean {
     if (what === 'load') return true
-    return this.#kills && (what === 'put' || what === 'swap') && code === 'UNKNOWN_OUTCOME'
+    return (
+      this.#trouble === 'kills' && (what === 'put' || what === 'swap') && code === 'UNKNOWN_OUTCOME'
+    )
   }
 
   /** Asks until it is answered: `line` first, and other members if that one has ended. */

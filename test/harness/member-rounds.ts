@@ -70,7 +70,8 @@ class World {
   async round(number: number, trouble: MemberTrouble): Promise<void> {
     await this.#untilWhole()
     const { lines } = this.#service
-    const clients = new MemberClients(number, troubles[trouble], lines, this.#random)
+    const kind = troubles[trouble] ? 'kills' : 'ends'
+    const clients = new MemberClients(number, kind, lines, this.#random)
     clients.begin()
     await pause(200 + this.#random() * 300)
     await this.#carryOut(trouble)

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { call, defineConfig, entity, noReply, reply, supervisor, worker } from 'keelson'
 
-const { SOCKETS, KEELSON_MEMBER: member = 'alone', SHARDS, STUCK_MS } = process.env
+const { SOCKETS, KEELSON_MEMBER: member = 'alone', SHARDS, STUCK_MS, SPREAD } = process.env
 const patiently = { timeoutMs: 60_000 }
 
 const account = entity('account', {
@@ -96,9 +96,17 @@ const desk = {
   },
 }
 
+/** The members share a folder, or with SPREAD, the option as JSON, the shards of an engine. */
+const cluster = async () => {
+  if (!SPREAD) return { members: { stuckMs: Number(STUCK_MS), intensity: 1_000_000 } }
+  const { connectionString, ...more } = JSON.parse(SPREAD)
+  const { postgresEngine } = await import('keelson/postgres')
+  return { cluster: { ...more, engine: postgresEngine({ connectionString }) } }
+}
+
 export default defineConfig({
   dir: './data',
   shards: Number(SHARDS),
-  members: { stuckMs: Number(STUCK_MS), intensity: 1_000_000 },
+  ...(await cluster()),
   app: supervisor('app', {}, [account, transfer, worker('desk', desk)]),
 })
