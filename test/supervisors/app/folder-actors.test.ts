@@ -11,6 +11,7 @@ import {
   supervisor,
 } from '../../../src/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
+import { lacks } from '../../support/lacks.ts'
 import { FolderMembers } from '../../support/worlds/folder-members.ts'
 
 type OrderMessages = {
@@ -225,7 +226,7 @@ describe('when its owner has ended, an entity', () => {
     expect(await world.during(call(ref, 'seen'))).toEqual([1, 2, 3, 4])
   })
 
-  test.runIf(FolderMembers.hasLogs)(
+  test.skipIf(lacks(FolderMembers.noLogs))(
     'a call within its time ends with SHARD_DOWN, if nobody takes the shard',
     async () => {
       const id = idAt('b')

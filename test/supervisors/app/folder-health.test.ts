@@ -5,6 +5,7 @@ import { troublesOf } from '../../../src/inspect/answers/troubles.ts'
 import { operations } from '../../../src/inspect/operations/operations.ts'
 import { shardOf } from '../../../src/storage/values/key.ts'
 import type { App } from '../../../src/supervisors/index.ts'
+import { lacks } from '../../support/lacks.ts'
 import { FolderMembers } from '../../support/worlds/folder-members.ts'
 import { healthText } from '../../support/worlds/health-text.ts'
 import { asked } from '../../support/worlds/operations-client.ts'
@@ -80,7 +81,7 @@ describe('the health of a member', () => {
 })
 
 describe('the health of all members', () => {
-  test.runIf(FolderMembers.hasLogs)(
+  test.skipIf(lacks(FolderMembers.noLogs))(
     'has each shard as its owner says, and the whole health of each member',
     async () => {
       await during(Promise.all(indexes.map((shard) => a.store.put(keyOf(shard), shard))))
@@ -131,7 +132,7 @@ describe('the signals of a member', () => {
   const samples = (body: string, name: string): readonly string[] =>
     body.match(new RegExp(`^${name}\\{.*$`, 'gm'))?.map((line) => line.slice(name.length)) ?? []
 
-  test.runIf(FolderMembers.hasLogs)(
+  test.skipIf(lacks(FolderMembers.noLogs))(
     'are the metrics of all members, each series with its member, from any of them',
     async () => {
       for (const app of [b, c]) operations(app)

@@ -8,7 +8,7 @@ import { SpreadMembers } from './spread-members.ts'
 
 /** Members on one machine. */
 export class EngineMembers extends SpreadMembers {
-  static readonly hasLogs = false
+  static readonly noLogs = 'the members of an engine have leases, and no logs of their own'
   readonly machine = new SimulatedMachine({ clock: this.clock })
 
   #starts = 0

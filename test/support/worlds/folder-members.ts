@@ -48,8 +48,8 @@ export const simulatedLocks = (disk: SimulatedDisk): MemberLocks => {
 
 /** Members on one machine. */
 export class FolderMembers {
-  /** Its members have logs on the machine’s disk, the machine’s clock, and no leases. */
-  static readonly hasLogs: boolean = true
+  /** Why a test about logs on the machine's disk, its clock, or members without leases cannot run. */
+  static readonly noLogs: string | undefined = undefined
   readonly machine = new SimulatedMachine()
   readonly clock = this.machine.clock
   readonly links: SimulatedLinks
