@@ -4,7 +4,7 @@
  * after another. It takes none, so members that close together hand nothing around. It is apart
  * from `member-watch.ts`, which decides when a shard should go.
  */
-import { invalidArgument, KeelsonError, reasonText } from '../../errors.ts'
+import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import { placeShards } from '../../storage/index.ts'
 import type { InstanceParts } from '../app/app-context.ts'
 import type { MemberDirectory, MovingTurn } from '../sharing/member-directory.ts'
@@ -24,6 +24,10 @@ const openMs = 30_000
 
 /** The turn to move a shard is tried so often, in ms. */
 const turnMs = 20
+
+/** Whether the other member has begun to close, or has ended, since it said that it takes shards. */
+const hasEnded = (error: unknown): boolean =>
+  isKeelsonError(error) && ['CLOSED', 'NO_PROCESS', 'EXITED'].includes(error.code)
 
 /** The parts that a hand-over needs. */
 export type HandOverParts = Pick<InstanceParts, 'system' | 'shards' | 'readiness' | 'ending'> & {
@@ -110,9 +114,9 @@ export class HandOver {
       return true
     } catch (error) {
       if (ending.aborted) return false
-      system.logger.warn(`${member} has not taken shard ${shard}: ${reasonText(error)}`, {
-        ...{ shard, member, reason: error },
-      })
+      const what = `${member} has not taken shard ${shard}`
+      if (hasEnded(error)) system.logger.info(`${what}: it ends`, { shard, member })
+      else system.logger.warn(`${what}: ${reasonText(error)}`, { shard, member, reason: error })
       await this.#takeBack(shard).catch(() => undefined)
       return false
     } finally {

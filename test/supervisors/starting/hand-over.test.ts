@@ -1,6 +1,7 @@
 /** Members of a folder hand shards over that are open, and no call and no write of the others fails. */
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
+import { KeelsonError } from '../../../src/errors.ts'
 import {
   call,
   type DurableServer,
@@ -194,6 +195,36 @@ describe('a hand-over', () => {
     await clock.settle()
     await given
     expect([closed, released]).toEqual([0, 1])
+  })
+
+  test.each([
+    ['CLOSED', 'info', 'it ends'],
+    ['NO_PROCESS', 'info', 'it ends'],
+    ['EXITED', 'info', 'it ends'],
+    ['TIMEOUT', 'warn', 'TIMEOUT: of the other one'],
+  ] as const)('that ends with %s is a line of the level %s', async (code, level, reason) => {
+    const lines: unknown[] = []
+    const at = (name: string) => (text: string, facts?: { readonly reason?: unknown }) =>
+      void lines.push([name, text, facts?.reason !== undefined])
+    const logger = { error: at('error'), warn: at('warn'), info: at('info') }
+    const ask = async (_: string, question: string) => {
+      if (question === 'shards.takes') return true
+      throw new KeelsonError(code, 'of the other one')
+    }
+    const parts = {
+      system: createSystem({ clock: virtualClock(), logger }),
+      ending: new AbortController().signal,
+      shards: [{ index: 0, phase: { kind: 'open' } }],
+      questions: { others: ['b'], answer: () => undefined, isLinked: () => true, askMember: ask },
+      directory: {
+        turn: async () => ({ release: async () => undefined }),
+        give: async () => undefined,
+      },
+      moves: { close: async () => true },
+    }
+    await new HandOver(parts as unknown as HandOverParts).giveAll(5_000)
+
+    expect(lines).toEqual([[level, `b has not taken shard 0: ${reason}`, level === 'warn']])
   })
 
   test('members that close together hand nothing around', async () => {
