@@ -91,6 +91,7 @@ export type {
   LockOptions,
   LockTerms,
   LoggedFrame,
+  Member,
   MigrationOptions,
   MigrationProgress,
   MigrationReport,
@@ -333,6 +334,8 @@ export type {
   EventPayload,
   Expiry,
   FieldEntry,
+  FolderEngine,
+  FolderEngineOptions,
   KeepExpiry,
   NamedSnapshot,
   OwnRows,
@@ -346,6 +349,7 @@ export type {
   StoredValue,
   UnitAnswer,
 } from './storage/index.ts'
+export { folderEngine } from './storage/members/folder-engine.ts'
 export { countsByNamespace, history, projection } from './storage/projections/projection-kinds.ts'
 export type {
   App,

@@ -152,7 +152,12 @@ export { examineProjection, examiningProjection } from './lmdb/lmdb-examination.
 export { lmdbProjections } from './lmdb/lmdb-projection-store.ts'
 export { lmdbSnapshotSource } from './lmdb/lmdb-snapshot-source.ts'
 export { createLog } from './log/log.ts'
-export { type FolderEngine, folderEngine, membersMax } from './members/folder-engine.ts'
+export {
+  type FolderEngine,
+  type FolderEngineOptions,
+  folderEngine,
+  membersMax,
+} from './members/folder-engine.ts'
 export {
   misplaced,
   placeShards,

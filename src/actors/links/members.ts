@@ -62,7 +62,7 @@ export type MembersOptions = {
   readonly limits?: OutboxLimits
 }
 
-/** Another member, or this one. */
+/** A member of the instance: another one, or this one. */
 export type Member = {
   readonly name: string
   /**

@@ -88,9 +88,10 @@ export const usage = `Usage:
       --acts          a restored folder acts from here on, in the place of its origin
       --no-app        the store alone: no actor runs, no alarm fires, no replica is written
 
-  keelson run [FILE] [--dir DIR] [--acts | --no-app] [--log text|json]
+  keelson run [FILE] [--dir DIR] [--acts | --no-app] [--log text|json] [--members N|cores]
       The same as a service: no prompt, a line that says ready, an orderly end at SIGTERM or SIGINT.
       --log json      one object of JSON for each line
+      --members N     N processes on the data folder, or as many as there are cores
 
   keelson init [DIR]
       Writes a start into an empty folder: a durable actor, a workflow, and a test of both.
@@ -98,11 +99,12 @@ export const usage = `Usage:
   keelson check [FILE] [--dir DIR]
       Checks the configuration and prints the tree that it would start. Nothing starts.
 
-  keelson attach [FILE] [--dir DIR]
+  keelson attach [FILE] [--dir DIR] [--member NAME]
       The prompt of an instance that runs: of keelson run, or one with the option attach.
       It ends without ending the instance.
+      --member NAME   one of several processes on the folder; without it they are listed
 
-  keelson observe [FILE] [--dir DIR] [--port PORT] [--write] [--open]
+  keelson observe [FILE] [--dir DIR] [--member NAME] [--port PORT] [--write] [--open]
       A page in the browser that shows an instance that runs, on this machine alone.
       --port PORT     the port on 127.0.0.1; by default a free one
       --write         the page may act: kill, restart, cancel, retry, delete

@@ -6,7 +6,6 @@ import { configError } from '../../errors.ts'
 import { type Logger, loggerOf } from '../../runtime/index.ts'
 import { folderEngine, membersMax } from '../../storage/index.ts'
 import {
-  type ClusterOptions,
   checkMembersOptions,
   type MembersOptions,
   type StartOptions,
@@ -54,7 +53,6 @@ const runParent = async (
 ): Promise<number> => {
   const log = serviceLog(command, environment, environment.errors)
   const manager = new ServiceManager(environment, (text) => log.warn(text))
-  log.warn('members on one folder are being built: docs/members.md says what works')
   const parent = new MembersParent(names, {
     ...{ clock: environment.clock, log, processes: new ClusterProcesses(packageVersion()) },
     announce: (line) => {
@@ -143,8 +141,7 @@ const memberOptions = (
       configError('shards', `at least ${members.length} for as many members`, shards),
     )
   const shared = { name: instance, member, engine: folderEngine({ members, arrivalMs }) }
-  // The type of the option has the engines that users can make.
-  return { ...options, cluster: shared as object as ClusterOptions }
+  return { ...options, cluster: shared }
 }
 
 /** The log of a member: each line has its name. */

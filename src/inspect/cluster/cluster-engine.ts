@@ -65,6 +65,8 @@ const connected = async ({
   readonly session: EngineSession
   readonly durability: Durability
 }> => {
+  if (!('open' in engine))
+    throw configError('cluster.engine', 'an engine of several machines', engine.description)
   try {
     return { session: await engine.open({ cluster: name, copies }), durability: { copies } }
   } catch (error) {

@@ -2,7 +2,7 @@
  * The engine of members that share a data folder. Its logs are the files that an instance has
  * without members. It has the names of all members: each waits for the others at its start. Pure.
  */
-import { configError } from '../../errors.ts'
+import { config, noMore, object, or, that, wholeFrom } from '../../check.ts'
 
 /** The folder, as the engine of a cluster. */
 export type FolderEngine = {
@@ -17,25 +17,47 @@ export type FolderEngine = {
   readonly arrivalMs: number
 }
 
+/** The options of `folderEngine`. */
+export type FolderEngineOptions = {
+  /**
+   * The names of all members, 1 to 64, the same at each: of 1 to 64 letters, digits, `_`, `.` or
+   * `-`.
+   */
+  readonly members: readonly string[]
+  /** How long a start waits for the shards of members that have not begun, in ms; 5,000 by default. */
+  readonly arrivalMs?: number
+}
+
 /** No folder has more. */
 export const membersMax = 64
 
+/** The name of a member is that of a file, too. */
+const isName = (found: unknown): boolean =>
+  typeof found === 'string' && /^[A-Za-z0-9_.-]{1,64}$/.test(found)
+
+const namesOfMembers = that<readonly string[]>(
+  `1 to ${membersMax} different names of members`,
+  (found) =>
+    Array.isArray(found) &&
+    found.length >= 1 &&
+    found.length <= membersMax &&
+    found.every(isName) &&
+    new Set(found).size === found.length,
+)
+
+const checkOptions = object({
+  members: namesOfMembers,
+  arrivalMs: or(wholeFrom(0, 600_000), 5_000),
+})
+
 /**
- * The engine of these members.
- * @throws KeelsonError `CONFIG` unless they are 1 to 64 different names of 1 to 64 letters, digits,
- * `_`, `.` or `-`
+ * The engine of members that share a data folder: the option `cluster.engine` of `start` in each of
+ * the processes. `keelson run --members` does this by itself, and starts a member again that has
+ * ended; with this function that is up to you.
+ * @throws KeelsonError `CONFIG` for other options, names or times
  */
-export const folderEngine = (
-  options: Pick<FolderEngine, 'members'> & Partial<FolderEngine>,
-): FolderEngine => {
-  const { arrivalMs = 5_000 } = Object(options)
-  const names: unknown = Object(options).members
-  const isNames =
-    Array.isArray(names) &&
-    names.every((name) => typeof name === 'string' && /^[A-Za-z0-9_.-]{1,64}$/.test(name))
-  if (!isNames || names.length < 1 || names.length > membersMax)
-    throw configError('cluster.engine.members', `1 to ${membersMax} names of members`, names)
-  if (new Set(names).size < names.length)
-    throw configError('cluster.engine.members', 'different names', names)
-  return { description: 'the data folder', members: [...names], arrivalMs }
+export const folderEngine = (options: FolderEngineOptions, ...surplus: []): FolderEngine => {
+  noMore(surplus, 'folderEngine({ members })')
+  const { members, arrivalMs } = checkOptions(options, config('cluster.engine'))
+  return { description: 'the data folder', members: [...members], arrivalMs }
 }

@@ -105,8 +105,8 @@ declare module '../../runtime/words/app-context.ts' {
       options?: Pick<PastOptions, 'reveal'>,
     ): Promise<readonly StateChange[]>
     /**
-     * @internal Another member of the folder, or this one: `member('b').ref('mailer')` leads to the
-     * process of that name there. @throws KeelsonError `INVALID_ARGUMENT`; `CONFIG` without members
+     * Another member of the instance, or this one: `member('b').ref('mailer')` leads to the process
+     * of that name there. @throws KeelsonError `INVALID_ARGUMENT`; `CONFIG` without members
      */
     member(name: string): Member
     /**

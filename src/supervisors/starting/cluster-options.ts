@@ -17,7 +17,8 @@ import {
 import { configError } from '../../errors.ts'
 import { addressIn, type ClusterEngine, type FolderEngine } from '../../storage/index.ts'
 
-const isFolderEngine = (engine: object): engine is FolderEngine => 'members' in engine
+const isFolderEngine = (engine: object): engine is FolderEngine =>
+  Array.isArray((engine as Partial<FolderEngine>).members)
 
 /** A name in the engine: of a cluster, of a member. */
 const identifier = that<string>(
@@ -26,7 +27,7 @@ const identifier = that<string>(
 )
 
 const madeEngine = that<ClusterEngine | FolderEngine>(
-  'what postgresEngine or natsEngine made',
+  'what folderEngine, postgresEngine or natsEngine made',
   (found) => {
     if (isFolderEngine(Object(found))) return true
     const { description, open, read } = Object(found)
@@ -53,7 +54,10 @@ const clusterOptions = {
   name: identifier,
   /** The name of this member. Two processes with one name exclude each other. */
   member: identifier,
-  /** It keeps the logs: `postgresEngine` of `keelson/postgres`, `natsEngine` of `keelson/nats`. */
+  /**
+   * It keeps the logs: `folderEngine`, `postgresEngine` of `keelson/postgres`, `natsEngine` of
+   * `keelson/nats`.
+   */
   engine: madeEngine,
   /**
    * How many machines must have what is acknowledged, the same for all members. From 2 on, the
@@ -86,7 +90,7 @@ const clusterOptions = {
 export type ClusterOptions = {
   readonly name: string
   readonly member: string
-  readonly engine: ClusterEngine
+  readonly engine: ClusterEngine | FolderEngine
   readonly copies?: number
   readonly leaseMs?: number
   /** `spread` is being built. */
@@ -136,14 +140,23 @@ const localOptions = [
   ['replication'],
 ] as const
 
+/** What a cluster has for its engine alone. */
+const engineOptions = ['copies', 'listen', 'secret', 'leaseMs', 'startTimeoutMs', 'signal'] as const
+
 /**
- * Refuses what members of one folder cannot have.
+ * Refuses what members of one folder cannot have, also with the value of its default.
  * @throws KeelsonError `CONFIG` with `details.path`
  */
 export const refuseOwnAlone = (
   { replication, acts }: OwnAlone,
   { engine, member }: FolderCluster,
+  given: Partial<ClusterOptions>,
 ): void => {
+  for (const each of engineOptions)
+    if (given[each] !== undefined)
+      throw configError(`cluster.${each}`, 'absent: the members share a folder', given[each])
+  if (given.placement === 'together')
+    throw configError('cluster.placement', 'spread: the members share a folder', given.placement)
   if (!engine.members.includes(member))
     throw configError('cluster.member', `one of ${engine.members.join(', ')}`, member)
   if (replication.length > 0)

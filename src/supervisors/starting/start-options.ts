@@ -152,7 +152,7 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
   if (checked.acts && checked.app === false)
     throw configError('acts', 'false: with app: false nothing acts', true)
   const { cluster } = checked
-  if (cluster && isFolderCluster(cluster)) refuseOwnAlone(checked, cluster)
+  if (cluster && isFolderCluster(cluster)) refuseOwnAlone(checked, cluster, Object(options.cluster))
   else if (cluster) {
     refuseLocalOptions(options)
     refuseOddLinks(cluster, checked)
@@ -186,7 +186,7 @@ export const checkMembersOptions = (given?: Given<typeof membersOptions>): Membe
  */
 export type KeelsonConfig = Omit<StartOptions, 'dir' | 'system'> & {
   readonly dir?: string
-  /** For the parent of several processes on one folder. Being built. */
+  /** For the parent of several processes on one folder: `keelson run --members`. */
   readonly members?: Given<typeof membersOptions>
 }
 

@@ -26,3 +26,12 @@ test.each([
     }),
   )
 })
+
+test.each([
+  ['a time that is none', { members: ['a'], arrivalMs: -1 }, 'cluster.engine.arrivalMs'],
+  ['an unknown option', { members: ['a'], arrival: 5 }, 'cluster.engine.arrival'],
+])('%s is CONFIG', (_, options, path) => {
+  expect(() => folderEngine(options as { members: string[] })).toThrow(
+    expect.objectContaining({ code: 'CONFIG', details: expect.objectContaining({ path }) }),
+  )
+})

@@ -5,10 +5,11 @@ import { checkStartOptions, type StartOptions } from '../../../src/supervisors/i
 
 const engine = folderEngine({ members: ['a', 'b'] })
 
+const member = { name: 'c', member: 'a', engine }
+
 const pathOf = (options: object): unknown => {
-  const cluster = { name: 'c', member: 'a', engine }
   try {
-    checkStartOptions({ dir: '/data', cluster, ...options } as unknown as StartOptions)
+    checkStartOptions({ dir: '/data', cluster: member, ...options } as unknown as StartOptions)
     return 'taken'
   } catch (error) {
     return Object(error).details?.path
@@ -24,10 +25,19 @@ test('a member of a folder may have the options of its logs, and a prompt', () =
 test.each([
   [
     'a name that the engine does not list',
-    { cluster: { name: 'c', member: 'x', engine } },
+    { cluster: { ...member, member: 'x' } },
     'cluster.member',
   ],
   ['a copy that begins to act', { acts: true }, 'acts'],
+  [
+    'one member for all shards',
+    { cluster: { ...member, placement: 'together' } },
+    'cluster.placement',
+  ],
+  ['an address', { cluster: { ...member, listen: '10.0.0.5:7400' } }, 'cluster.listen'],
+  ['a secret', { cluster: { ...member, secret: 's'.repeat(32) } }, 'cluster.secret'],
+  ['a lease', { cluster: { ...member, leaseMs: 5_000 } }, 'cluster.leaseMs'],
+  ['a number of copies', { cluster: { ...member, copies: 1 } }, 'cluster.copies'],
 ])('%s is CONFIG', (_, options, path) => {
   expect(pathOf(options)).toBe(path)
 })
