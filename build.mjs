@@ -168,6 +168,8 @@ const keepAugmented = {
     return code.replace(/(['"])[^'"\n]*\bwords\/app-context(?:\.\w+)?\1/g, `'${own}'`)
   },
 }
+const augmenting = (files) =>
+  files.flatMap((file) => readFileSync(file, 'utf8').match(/^declare module /gm) ?? []).length
 const { dts } = await import('rolldown-plugin-dts')
 const types = await rolldown({
   input: Object.fromEntries(
@@ -177,19 +179,32 @@ const types = await rolldown({
   ),
   external: /^[a-z@]/,
   plugins: [dts({ dtsInput: true, tsconfig: false }), keepAugmented],
+  // Who imports anything over a file that augments has the augmentation, too.
+  treeshake: { moduleSideEffects: (id) => existsSync(id) && augmenting([id]) > 0 },
   // The plugin warns of each augmentation by path.
   logLevel: 'silent',
 })
 await types.write({ dir: 'dist', chunkFileNames: 'chunks/[name]-[hash].js' })
 await types.close()
 cpSync(join(declared, `${augmented}.d.ts`), join('dist', `${augmented}.d.ts`))
-// A file whose own types no entry reaches is left out, and its augmentation with it: `App` would
-// have no fields.
-const augmenting = (files) =>
-  files.flatMap((file) => readFileSync(file, 'utf8').match(/^declare module /gm) ?? []).length
-const shipped = readdirSync('dist', { recursive: true }).filter((file) => file.endsWith('.d.ts'))
-if (augmenting(shipped.map((file) => join('dist', file))) !== augmenting(sources))
-  throw new Error('the declarations have lost an augmentation of context.app')
+// A file whose own types no entry reaches may be left out, and its augmentation with it: `App` would
+// have no fields. What `keelson` does not import itself, an importer of `keelson` alone does not see.
+const declarationsOf = (file, seen = new Set()) => {
+  if (!seen.has(file)) {
+    seen.add(file)
+    for (const [, name] of readFileSync(file, 'utf8').matchAll(/from ["'](\..*?)\.js["']/g))
+      declarationsOf(join(dirname(file), `${name}.d.ts`), seen)
+  }
+  return [...seen]
+}
+for (const [entries, folders] of [
+  [['index'], /^src\/(actors|runtime|storage|supervisors)/],
+  [['index', 'flow/index'], /^src\//],
+]) {
+  const files = new Set(entries.flatMap((entry) => declarationsOf(`dist/${entry}.d.ts`)))
+  if (augmenting([...files]) !== augmenting(sources.filter((file) => folders.test(file))))
+    throw new Error(`the declarations of ${entries} have lost an augmentation of context.app`)
+}
 // For `npx keelson` in a clone. In an installed package npm does it.
 chmodSync('dist/inspect/cli/cli.js', 0o755)
 const { buildPage } = await import('./scripts/build-page.mjs')

@@ -50,6 +50,7 @@ test('importing keelson loads the runtime, the names of the actors and the check
     'bytes/u64.ts',
     'bytes/utf8.ts',
     'storage/disk/socket-address.ts',
+    'storage/members/folder-engine.ts',
     'storage/projections/projection-kinds.ts',
     'storage/segments/log-settings.ts',
     'storage/values/key.ts',

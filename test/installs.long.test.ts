@@ -51,6 +51,14 @@ const counters = entity('counter', server)
 export const sum = (app: App): Promise<number> => call(app.entity(counters).ref('1'), 'add', 1)
 export { flow, journal, machine, observer, operations, testing, wal, walServer }`
 
+/** What the other entries declare must not be needed. */
+const typedAlone = `
+import { start } from 'keelson'
+const app = await start({ dir: 'data' })
+await app.store.put('key', 1)
+export const value: unknown = app.store.get('key')
+await app.close()`
+
 const compilerOptions = {
   ...{ strict: true, skipLibCheck: false, noEmit: true },
   ...{ module: 'nodenext', target: 'es2022', types: ['node'] },
@@ -117,13 +125,17 @@ describe.each(managers)('installed by $name', (manager) => {
 
   beforeAll(() => {
     if (lack !== undefined) return
-    const dependencies = { keelson: `file:${tarball}`, '@types/node': '^20.19.43' }
+    // One has the types of the newest Node, as who installs them today.
+    const nodeTypes = manager.name === 'pnpm' ? '*' : '^20.19.43'
+    const dependencies = { keelson: `file:${tarball}`, '@types/node': nodeTypes }
     const files = {
       'package.json': JSON.stringify({ name: 'shop', private: true, dependencies }),
       'imported.mjs': imported,
       'required.cjs': required,
       'typed.mts': typed,
       'tsconfig.json': JSON.stringify({ compilerOptions, files: ['typed.mts'] }),
+      'typed-alone.mts': typedAlone,
+      'tsconfig.alone.json': JSON.stringify({ compilerOptions, files: ['typed-alone.mts'] }),
       // They would look for a workspace in the folders above.
       'yarn.lock': '',
       '.yarnrc.yml': manager.settings ?? '',
@@ -149,6 +161,7 @@ describe.each(managers)('installed by $name', (manager) => {
     if (lacks(isPlugged ? "TypeScript has no Plug'n'Play" : undefined)) return
     const tsc = resolve('node_modules/.bin/tsc')
     expect(() => run(tsc, ['-p', '.'])).not.toThrow()
+    expect(() => run(tsc, ['-p', 'tsconfig.alone.json'])).not.toThrow()
   })
 })
 

@@ -5,16 +5,16 @@
  * one side and `thread-entry.ts` on the other need this file, and the first loads it late: a
  * program without threads does not load `worker_threads`.
  */
-import {
-  type MessagePort,
-  parentPort,
-  type ResourceLimits,
-  type TransferListItem,
-  Worker,
-} from 'node:worker_threads'
+import { type MessagePort, parentPort, type ResourceLimits, Worker } from 'node:worker_threads'
 
-/** A value that can be moved to another thread instead of being copied. */
-export type Transferable = TransferListItem
+/**
+ * A value that can be moved to another thread instead of being copied. The types of Node call it
+ * `TransferListItem` up to 24, and `Transferable` from then on.
+ */
+export type Transferable = Extract<
+  Parameters<MessagePort['postMessage']>[1],
+  readonly unknown[]
+>[number]
 
 /** The limits of a thread's memory, in megabytes, as Node takes them. */
 export type ThreadLimits = ResourceLimits
