@@ -166,6 +166,7 @@ export { type ReplicationOptions, replication } from './replication/replication-
 export * as Replicator from './replication/replicator.ts'
 export { OwnerQuestions } from './routing/owner-questions.ts'
 export { answerReaders } from './routing/shard-readers.ts'
+export { answerStreams } from './routing/shard-streams.ts'
 export { StoreRoutes } from './routing/store-routes.ts'
 export { ShardSnapshots, type SnapshotHealth, SnapshotTurns } from './snapshots/shard-snapshots.ts'
 export type { Released } from './snapshots/snapshot-attempt.ts'

@@ -33,6 +33,8 @@ export interface OwnersWay {
   at<M>(member: string, name: Name<M>): Ref<M>
   /** Calls `listener` with each shard that has another owner, or none. */
   onMoved(listener: (shard: number) => void): () => void
+  /** Calls `listener` with each member whose link has ended. */
+  onUnlinked(listener: (member: string) => void): () => void
 }
 
 /** A message of a link has at most 8 MiB. The values in one have at most so many bytes. */

@@ -107,7 +107,7 @@ export class Members implements Linked, ShardOwners {
   readonly #expected = new Set<string>()
   readonly #kept = new KeptCalls()
   readonly #ownership: Ownership
-  readonly #onUnlinked: (member: string) => void
+  readonly #onUnlinked = new Set<(member: string) => void>()
   readonly #onAnswered: (() => void)[] = []
   /** Since when each linked member has said what it has. */
   readonly #readySince = new Map<string, number>()
@@ -133,7 +133,7 @@ export class Members implements Linked, ShardOwners {
     if (options.limits !== undefined) this.limits = options.limits
     this.#system = system
     this.#waits = new NameWaits(kernelOf(system))
-    this.#onUnlinked = options.onUnlinked ?? (() => undefined)
+    if (options.onUnlinked) this.#onUnlinked.add(options.onUnlinked)
     this.#ownership = new Ownership(options.member)
     this.#ownership.onMoved((shard) => this.#moved(shard))
   }
@@ -223,6 +223,12 @@ export class Members implements Linked, ShardOwners {
 
   onMoved(listener: (shard: number) => void): () => void {
     return this.#ownership.onMoved(listener)
+  }
+
+  /** Calls `listener` with each member whose link has ended. */
+  onUnlinked(listener: (member: string) => void): () => void {
+    this.#onUnlinked.add(listener)
+    return () => void this.#onUnlinked.delete(listener)
   }
 
   refOf<M = unknown, S = unknown>(shard: number, target: string): Ref<M, S> {
@@ -336,7 +342,7 @@ export class Members implements Linked, ShardOwners {
     }
     for (const each of open.unplug()) this.#keep(member, each)
     this.#noteAnswer()
-    this.#onUnlinked(member)
+    for (const listener of this.#onUnlinked) listener(member)
   }
 
   #noteAnswer(): void {

@@ -122,6 +122,10 @@ export class OwnerQuestions implements OwnersWay {
     return this.#parts.members.onMoved(listener)
   }
 
+  onUnlinked(listener: (member: string) => void): () => void {
+    return this.#parts.members.onUnlinked(listener)
+  }
+
   at<M>(member: string, target: Name<M>): Ref<M> {
     return this.#parts.members.at(member).ref<M>(target)
   }

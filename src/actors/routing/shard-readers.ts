@@ -3,7 +3,7 @@
  * that a reader that follows gets each change as it was. A question is answered again with what it was
  * answered before, so a lost answer loses and doubles nothing.
  */
-import { invalidArgument } from '../../errors.ts'
+import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import { type OwnersWay, sentBytesMax } from '../core/owners-way.ts'
 import { isCount, isFlag, isIgnored, isOptional, isRecord, isText } from '../core/payload-check.ts'
@@ -42,6 +42,7 @@ type Open = {
   last: Promise<SentItems> | undefined
   next: Promise<Watched<AnyItem> | undefined> | undefined
   usedAt: number
+  isEnded: boolean
 }
 
 /** A watch whose reader asks for nothing for so long is ended, in ms. It begins again at its position. */
@@ -65,9 +66,10 @@ export const answerReaders = <S extends WritingShard>(
   kinds: Readonly<Record<string, Watchable<S>>>,
   shardHere: (index: unknown) => S,
 ): void => {
-  const readers = new ShardReaders(system, way, kinds)
+  const readers = new ShardReaders(system, kinds)
   const keyOf = (index: unknown, { member, reader }: Pick<AskedItems, 'member' | 'reader'>) =>
     `${index}/${reader}/${member}`
+  way.onUnlinked((member) => readers.endAll(member))
   way.answer('watch.next', (payload) => {
     const [index, asked] = payload as readonly unknown[]
     if (!isAsked(asked)) throw invalidArgument('payload', 'a watch', asked)
@@ -83,13 +85,11 @@ export const answerReaders = <S extends WritingShard>(
 /** The watches of the other members. */
 class ShardReaders<S extends WritingShard> {
   readonly #system: System
-  readonly #way: OwnersWay
   readonly #kinds: Readonly<Record<string, Watchable<S>>>
   readonly #open = new Map<string, Open>()
 
-  constructor(system: System, way: OwnersWay, kinds: Readonly<Record<string, Watchable<S>>>) {
+  constructor(system: System, kinds: Readonly<Record<string, Watchable<S>>>) {
     this.#system = system
-    this.#way = way
     this.#kinds = kinds
   }
 
@@ -116,7 +116,7 @@ class ShardReaders<S extends WritingShard> {
     const { member, answers } = asked
     const open: Open = {
       ...{ shard, member, watch, source, sent, to, answers },
-      ...{ last: undefined, next: undefined, usedAt: 0 },
+      ...{ last: undefined, next: undefined, usedAt: 0, isEnded: false },
     }
     this.#open.set(key, open)
     return open
@@ -133,6 +133,8 @@ class ShardReaders<S extends WritingShard> {
     const first = await Promise.race([open.next, late]).finally(() => cancel())
     if (first === 'late') return itemsOf(open, [])
     open.next = undefined
+    // A watch that was ended under its reader has not come to an end: the reader asks again.
+    if (open.isEnded) throw new KeelsonError('NO_PROCESS', 'the watch has ended here')
     const items: SentItem[] = []
     let bytes = 0
     let watched = first
@@ -147,23 +149,25 @@ class ShardReaders<S extends WritingShard> {
     return itemsOf(open, items, first === undefined)
   }
 
+  /** Ends the watches of a member whose link has ended: its pins would hold the log. */
+  endAll(member: string): void {
+    for (const [key, open] of this.#open) if (open.member === member) this.end(key)
+  }
+
   /** Ends a watch. */
   end(key: string): void {
-    this.#open.get(key)?.watch.close()
+    const open = this.#open.get(key)
+    if (!open) return
+    open.isEnded = true
+    open.watch.close()
     this.#open.delete(key)
   }
 
-  /** A watch of this member is asked here while its shard comes. */
-  #isThere(member: string): boolean {
-    return member === this.#way.member || this.#way.isLinked(member)
-  }
-
-  /** Ends the watches of shards and members that have gone, and of readers that do not ask. */
+  /** Ends the watches of shards that have gone, and of readers that do not ask. */
   #sweep(): void {
     const before = this.#system.clock.monotonic() - idleMs
-    for (const [key, { shard, member, usedAt }] of this.#open)
-      if (shard.phase.kind === 'elsewhere' || usedAt < before || !this.#isThere(member))
-        this.end(key)
+    for (const [key, { shard, usedAt }] of this.#open)
+      if (shard.phase.kind === 'elsewhere' || usedAt < before) this.end(key)
   }
 }
 

@@ -4,6 +4,7 @@
  * are unanswered, so it is bounded like a write here. A call that an owner has refused undone is
  * repeated at the next one, within its time.
  */
+import type { Readable } from 'node:stream'
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import { type ChildSpec, call, type Ref, type System, worker } from '../../runtime/index.ts'
 import { decodeValue, encodeFrame, type FrameUnits, type StoredValue } from '../../storage/index.ts'
@@ -12,7 +13,7 @@ import { Gate } from '../admission/gate.ts'
 import { bytesCounted, checkCount, commandsIn } from '../core/write-weight.ts'
 import type { JournalShard } from '../journal/journal-shard.ts'
 import type { ShardOwners } from '../links/shard-owners.ts'
-import type { RoutedWrite, Routes } from '../store/key-placement.ts'
+import type { RoutedStream, RoutedWrite, Routes, StreamTo } from '../store/key-placement.ts'
 import type { RangeQuery } from '../store/range-query.ts'
 import type { RangePage, StoreEntry } from '../store/store-page.ts'
 import { Compound, LargeValue } from '../store/value-reading.ts'
@@ -26,6 +27,7 @@ import {
   unknownWrite,
   writeFailure,
 } from './routed-outcome.ts'
+import { streamFrom, streamTo } from './routed-streams.ts'
 import {
   type ListedRow,
   type PageAnswer,
@@ -163,6 +165,19 @@ export class StoreRoutes implements Routes {
         }
       }),
     )
+  }
+
+  streamOut(
+    shard: WritingShard,
+    key: string,
+    from: number,
+    to: number,
+  ): Promise<Readable | undefined> {
+    return streamFrom(this.#system, shard, key, from, to)
+  }
+
+  streamIn(shard: WritingShard, write: StreamTo): Promise<RoutedStream> {
+    return streamTo(this.#system, shard, write)
   }
 
   async settled(): Promise<void> {

@@ -1,14 +1,29 @@
 /** Maps keys to the shards of one instance, and names the way to shards of other members. Pure. */
+import type { Readable } from 'node:stream'
 import { KeelsonError } from '../../errors.ts'
 import { type FrameUnits, type StoredValue, shardOf } from '../../storage/index.ts'
 import type { CheckedWrite } from '../writing/write-options.ts'
 import type { Submitted } from '../writing/write-path.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import type { RangeQuery } from './range-query.ts'
+import type { StreamTerms } from './store-commands.ts'
 import type { RangePage } from './store-page.ts'
+import type { ByteSource } from './stream-source.ts'
+import type { StreamedIn } from './value-streams.ts'
 
 /** A write at another member. `removed`: the keys of a `clear`, which has no other answer. */
 export type RoutedWrite = Submitted & { readonly removed: number | undefined }
+
+/** A put of a stream at another member: `terms` are all of the put but its value. */
+export type StreamTo = {
+  readonly source: ByteSource
+  readonly size: number | undefined
+  readonly options: CheckedWrite
+  readonly terms: Omit<StreamTerms, 'size'>
+}
+
+/** A put of a stream that is done. */
+export type RoutedStream = StreamedIn & Pick<Submitted, 'position'>
 
 /** The way to shards that other members have. */
 export interface Routes {
@@ -36,6 +51,21 @@ export interface Routes {
     query: RangeQuery,
     load: (key: string) => Promise<unknown>,
   ): Promise<readonly RangePage[]>
+  /**
+   * The bytes of a value as a stream; `undefined` without one.
+   * @throws KeelsonError as `getStream` of the store; `SHARD_DOWN` if the owner ends, also within it
+   */
+  streamOut(
+    shard: WritingShard,
+    key: string,
+    from: number,
+    to: number,
+  ): Promise<Readable | undefined>
+  /**
+   * Puts a stream at the owner.
+   * @throws KeelsonError as `putStream` of the store; `NOT_SUBMITTED` if the owner ends within it
+   */
+  streamIn(shard: WritingShard, write: StreamTo): Promise<RoutedStream>
   /** Resolves when every write that was called before is decided, in every shard elsewhere. */
   settled(): Promise<void>
 }

@@ -28,15 +28,29 @@ import { decodedValue, LargeValue, naming, rangeOf } from './value-reading.ts'
 import { listedValue, loadKey, streamOut } from './value-streams.ts'
 
 /** The reads of one key that `read` makes. */
-export type KeyRead = 'get' | 'has' | 'ttl' | 'getRange' | 'fields' | 'getField'
+export type KeyRead = SentRead | 'getStream'
+
+/** Those that another member answers with one message. */
+type SentRead = 'get' | 'has' | 'ttl' | 'getRange' | 'fields' | 'getField'
 
 /** The arguments of such a read after the key. */
 type AfterKey<Given> = Given extends [key: string, ...rest: infer Rest] ? Rest : never
 
-const keyReads: readonly KeyRead[] = ['get', 'has', 'ttl', 'getRange', 'fields', 'getField']
+const keyReads: readonly SentRead[] = ['get', 'has', 'ttl', 'getRange', 'fields', 'getField']
 
-/** Whether a read is one of those. */
-export const isKeyRead = (what: unknown): what is KeyRead => keyReads.includes(what as KeyRead)
+/** Whether a read is one of those that are answered with one message. */
+export const isKeyRead = (what: unknown): what is SentRead => keyReads.includes(what as SentRead)
+
+/** The bytes of a value that are wanted. */
+type Extent = { readonly from?: number; readonly to?: number }
+
+/** @throws KeelsonError `INVALID_ARGUMENT` */
+const extentOf = (options: Extent): readonly [from: number, to: number] => {
+  checkOptionNames(options, ['from', 'to'])
+  const { from = 0, to = Number.POSITIVE_INFINITY } = options
+  const end = to === Number.POSITIVE_INFINITY ? to : checkedOffset(to, 'to')
+  return [checkedOffset(from, 'from'), end]
+}
 
 /** Reads the keys and values of one instance. */
 export class StoreReader {
@@ -128,7 +142,8 @@ export class StoreReader {
 
   /**
    * A read of one key as a promise, at the member that has its shard: `read('ttl', key)` is
-   * `ttl(key)` there, and `read('getField', key, field)` is `getField(key, field)`.
+   * `ttl(key)` there, and `read('getField', key, field)` is `getField(key, field)`. A stream of
+   * `read('getStream', key)` ends with `SHARD_DOWN` when the shard or its member goes.
    * @throws KeelsonError as that read; `SHARD_DOWN` while no member has the shard
    */
   async read<R extends KeyRead>(
@@ -136,7 +151,9 @@ export class StoreReader {
     key: string,
     ...rest: AfterKey<Parameters<StoreReader[R]>>
   ): Promise<ReturnType<StoreReader[R]>> {
-    if (!isKeyRead(what)) throw invalidArgument('what', keyReads.join(', '), what)
+    if (what === 'getStream')
+      return (await this.#streamed(key, rest[0] as Extent)) as ReturnType<StoreReader[R]>
+    if (!isKeyRead(what)) throw invalidArgument('what', `${keyReads.join(', ')}, getStream`, what)
     const shard = this.#shardOf(key)
     const { deadlineMs } = shard.parts.settings
     const { found } = await askedAtOwner(
@@ -155,17 +172,18 @@ export class StoreReader {
    * `CORRUPT`.
    * @throws KeelsonError as `get` does; `WRONG_TYPE` for a structured value and a compound key
    */
-  getStream(
-    key: string,
-    options: { readonly from?: number; readonly to?: number } = {},
-  ): Readable | undefined {
-    checkOptionNames(options, ['from', 'to'])
+  getStream(key: string, options: Extent = {}): Readable | undefined {
+    const [first, end] = extentOf(options)
     const shard = this.#shardOf(key)
-    const { from = 0, to = Number.POSITIVE_INFINITY } = options
-    const first = checkedOffset(from, 'from')
-    const end = to === Number.POSITIVE_INFINITY ? to : checkedOffset(to, 'to')
     const row = this.#row(shard, key, shard.now())
     return row && streamOut(this.#system, shard, row.value, first, end)
+  }
+
+  async #streamed(key: string, options: Extent = {}): Promise<Readable | undefined> {
+    const [first, end] = extentOf(options)
+    const shard = this.#shardOf(key)
+    if (!this.#routes?.takesReads(shard)) return this.getStream(key, options)
+    return this.#routes.streamOut(shard, key, first, end)
   }
 
   /**

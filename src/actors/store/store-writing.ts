@@ -12,6 +12,7 @@ import {
   type UnitAnswer,
 } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
+import { isElsewhere } from '../core/owners-way.ts'
 import { levelOf } from '../core/settings.ts'
 import type { Position } from '../core/shard-core.ts'
 import {
@@ -175,6 +176,10 @@ export class StoreWriting {
   ): Promise<Written & StreamedIn> {
     const shard = this.#keys.of(command.key)
     const write = { source, size, options }
+    if (isElsewhere(shard) && this.#routes) {
+      const { position, ...sent } = await this.#routes.streamIn(shard, { ...write, terms: command })
+      return { ...this.#written(position), ...sent }
+    }
     const { submitted, length, sha256 } = await streamIn(this.#system, shard, {
       ...write,
       command: (value) => ({ ...command, kind: 'put', value }),

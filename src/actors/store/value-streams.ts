@@ -27,7 +27,6 @@ import {
 } from '../../storage/index.ts'
 import { blobValueRef } from '../blobs/blob-command.ts'
 import * as BlobStore from '../blobs/blob-store.ts'
-import { checkHere } from '../core/owners-way.ts'
 import { settlingPin } from '../writing/large-write.ts'
 import type { CheckedWrite } from '../writing/write-options.ts'
 import { type Submitted, submit } from '../writing/write-path.ts'
@@ -68,7 +67,6 @@ export const streamIn = async (
   shard: WritingShard,
   { source, size, options, command }: StreamWrite,
 ): Promise<StreamedIn & { readonly submitted: Submitted }> => {
-  checkHere(shard, 'store.putStream')
   // A source is read once: a stream begins only while its shard is open.
   if (shard.phase.kind !== 'open' && !(await shard.reopened(shard.opened, options.deadlineMs)))
     throw shard.unavailable()

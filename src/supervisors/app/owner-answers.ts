@@ -7,6 +7,7 @@ import {
   Access,
   answerBackups,
   answerReaders,
+  answerStreams,
   answerTotals,
   blockedHere,
   Control,
@@ -101,6 +102,7 @@ export const answerMembers = (way: OwnersWay, parts: InstanceParts, app: AppCont
     }),
   }
   answerReaders(system, way, kinds, (index) => shardHere(shards, index))
+  answerStreams(system, way, shards.length, (index) => shardHere(shards, index))
   way.answer('journal.loadState', (payload) =>
     newestAppState(system, shardHere(shards, (payload as Given)[0])),
   )

@@ -314,7 +314,6 @@ describe('the handles of a shard at another member', () => {
       ['batcher.syncToken', () => a.batcher.syncToken(shard)],
       ['blobs.prepare', () => a.blobs.prepare(shard, { kind: 'delete', key: keyOf(shard) })],
       ['journal.on(N).replay', () => a.journal.on(shard).replay({ handler: () => undefined })],
-      ['store.putStream', () => a.store.putStream(keyOf(shard), [Buffer.from('x')])],
       ['lmdbWriter(N).durableIndex', () => writer.durableIndex],
       ['lmdbWriter(N).begin()', () => writer.begin('mine')],
       ['lmdbWriter(N).get()', () => writer.get('mine', 'k')],

@@ -161,6 +161,27 @@ describe('a watch of the store', () => {
     expect(listening.size).toBe(0)
   })
 
+  test('of a member that has ended leaves nothing at the owners, though nobody asks them', async () => {
+    const listening = new Set<object>()
+    for (const { changes } of at('b').shards) {
+      const { listen } = changes
+      changes.listen = (listener) => {
+        const stop = listen.call(changes, listener)
+        listening.add(listener)
+        return () => {
+          listening.delete(listener)
+          stop()
+        }
+      }
+    }
+    taken(at('a').store.watch())
+    await world.clock.advance(200)
+    expect(listening.size).toBeGreaterThan(0)
+    await world.kill('a')
+    await world.clock.advance(100)
+    expect(listening.size).toBe(0)
+  })
+
   test('ends with CLOSED when its member closes', async () => {
     const { ended } = taken(at('a').store.watch())
     await world.clock.advance(200)

@@ -124,7 +124,6 @@ describe('the store of a member', () => {
           message: expect.stringMatching(/load.*page/),
         }),
       )
-    expect(await outcomeOf(a.store.putStream(key, [Buffer.from('x')]))).toBe('ELSEWHERE')
   })
 
   test('makes each read of one key there, as a promise', async () => {
