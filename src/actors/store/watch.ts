@@ -62,8 +62,11 @@ export class DurableWatch<Item extends Stamped, Change> implements AsyncIterable
   readonly #parts: readonly ShardReader<Item>[]
   /** Shards at other members begin when their owners say so. */
   readonly #begun: Promise<unknown> | undefined
-  /** The next item of each part, asked for and not given out. */
-  readonly #asked = new Map<number, Promise<Answered<Item>>>()
+  /** The parts whose next item is asked for, and not given out. */
+  readonly #asked = new Set<number>()
+  /** What came and was not given out. A race of promises would keep a reaction at each quiet part. */
+  readonly #answered: Answered<Item>[] = []
+  #wake: () => void = () => undefined
   /** Calls of `next` are answered one after another. */
   readonly #turns = new SerialQueue()
   #hasEnded = false
@@ -126,16 +129,7 @@ export class DurableWatch<Item extends Stamped, Change> implements AsyncIterable
       await this.return()
       throw error
     })
-    for (const [part, watch] of this.#parts.entries())
-      if (!this.#asked.has(part))
-        this.#asked.set(
-          part,
-          watch.next().then(
-            (watched) => ({ part, watched }),
-            (error: unknown) => ({ part, error }),
-          ),
-        )
-    const answered = await Promise.race(this.#asked.values())
+    const answered = await this.#nextAnswered()
     this.#asked.delete(answered.part)
     if ('error' in answered) {
       await this.return()
@@ -150,6 +144,29 @@ export class DurableWatch<Item extends Stamped, Change> implements AsyncIterable
     const position = { shard: shard.index, lsn: item.lsn }
     const place = { position, next, time: item.time, catchingUp }
     return { done: false, value: this.#shown(item, place, shard) }
+  }
+
+  /** What comes next of any part. */
+  async #nextAnswered(): Promise<Answered<Item>> {
+    const take = (answered: Answered<Item>): void => {
+      this.#answered.push(answered)
+      this.#wake()
+    }
+    for (const [part, watch] of this.#parts.entries()) {
+      if (this.#asked.has(part)) continue
+      this.#asked.add(part)
+      watch.next().then(
+        (watched) => take({ part, watched }),
+        (error: unknown) => take({ part, error }),
+      )
+    }
+    for (;;) {
+      const answered = this.#answered.shift()
+      if (answered) return answered
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 /** `store.watch`: every durable change from a position on, in the order of the log, whoever is slow or dies. */
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { ShardWatch } from '../../../src/actors/store/shard-watch.ts'
 import type { StoreChange, StoreWatch } from '../../../src/index.ts'
 import { name } from '../../../src/runtime/index.ts'
 import { machine, started } from '../../support/worlds/simulated-instance.ts'
@@ -274,4 +275,30 @@ test('a signal ends the watch as return does, and one that has aborted is refuse
   ])
   expect(() => app.store.watch({ signal: ending.signal })).toThrow('gone')
   expect(() => app.store.watch({ signal: 5 as never })).toThrow('signal: expected an AbortSignal')
+})
+
+test('a change leaves nothing at the shards that are quiet', async () => {
+  let reactions = 0
+  const counted = <T>(promise: Promise<T>): Promise<T> => {
+    const then = promise.then.bind(promise) as (...given: unknown[]) => Promise<T>
+    const counting = (...given: unknown[]): Promise<T> => {
+      reactions++
+      return counted(then(...given))
+    }
+    return Object.defineProperty(promise, 'then', { value: counting })
+  }
+  const { next } = ShardWatch.prototype
+  const asked = vi.spyOn(ShardWatch.prototype, 'next')
+  onTestFinished(() => asked.mockRestore())
+  asked.mockImplementation(function (this: ShardWatch<{ lsn: number }>) {
+    return counted(next.call(this)) as never
+  })
+  const { store, during } = await started({ shards: 3 })
+  const watch = store.watch()
+  for (let change = 0; change < 50; change++) {
+    await during(store.put('a', change))
+    await during(watch.next())
+  }
+  // Each quiet shard would add one for each change.
+  expect(reactions).toBeLessThan(3 * 50)
 })
