@@ -486,14 +486,9 @@ class MemberDirectory implements Directory<Process> {
 
   /** For a name without a holder. */
   fault(): KeelsonError {
-    const [member, target] = [this.#member, this.#target]
-    return new KeelsonError(
-      'NO_PROCESS',
-      `${target} at ${member}: there is no connection to ${member}`,
-      {
-        details: { reason: noConnection, member, target },
-      },
-    )
+    const details = { reason: noConnection, member: this.#member, target: this.#target }
+    const text = `${details.target} at ${details.member}: there is no connection to ${details.member}`
+    return new KeelsonError('NO_PROCESS', text, { details })
   }
 
   awaitHolder(_name: string, ms: number, signal: AbortSignal | undefined): HolderWait {
