@@ -30,7 +30,7 @@ import { listedValue, loadKey, streamOut } from './value-streams.ts'
 /** The reads of one key that `read` makes. */
 export type KeyRead = SentRead | 'getStream'
 
-/** Those that another member answers with one message. */
+/** A read that another member answers with one message. */
 type SentRead = 'get' | 'has' | 'ttl' | 'getRange' | 'fields' | 'getField'
 
 /** The arguments of such a read after the key. */
@@ -38,7 +38,7 @@ type AfterKey<Given> = Given extends [key: string, ...rest: infer Rest] ? Rest :
 
 const keyReads: readonly SentRead[] = ['get', 'has', 'ttl', 'getRange', 'fields', 'getField']
 
-/** Whether a read is one of those that are answered with one message. */
+/** Whether a read is answered with one message. */
 export const isKeyRead = (what: unknown): what is SentRead => keyReads.includes(what as SentRead)
 
 /** The bytes of a value that are wanted. */

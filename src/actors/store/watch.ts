@@ -64,7 +64,7 @@ export class DurableWatch<Item extends Stamped, Change> implements AsyncIterable
   readonly #begun: Promise<unknown> | undefined
   /** The parts whose next item is asked for, and not given out. */
   readonly #asked = new Set<number>()
-  /** What came and was not given out. A race of promises would keep a reaction at each quiet part. */
+  /** Items that came and were not given out. A race of promises would keep a reaction at each quiet part. */
   readonly #answered: Answered<Item>[] = []
   #wake: () => void = () => undefined
   /** Calls of `next` are answered one after another. */
@@ -146,7 +146,7 @@ export class DurableWatch<Item extends Stamped, Change> implements AsyncIterable
     return { done: false, value: this.#shown(item, place, shard) }
   }
 
-  /** What comes next of any part. */
+  /** The next item of any part. */
   async #nextAnswered(): Promise<Answered<Item>> {
     const take = (answered: Answered<Item>): void => {
       this.#answered.push(answered)

@@ -140,7 +140,7 @@ const localOptions = [
   ['replication'],
 ] as const
 
-/** What a cluster has for its engine alone. */
+/** Options for an engine with servers. */
 const engineOptions = ['copies', 'listen', 'secret', 'leaseMs', 'startTimeoutMs', 'signal'] as const
 
 /**
