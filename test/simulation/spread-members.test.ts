@@ -52,7 +52,8 @@ const live = async (seed: number): Promise<void> => {
   }
   await world.clock.advance(30_000)
   if (life.apps.size === 0) await life.begin([names[0] as string])
-  await life.holds(hasLosses ? lost : undefined)
+  // A call with an id that was lost with a cut link is made again: casts of its sender may come before it.
+  await life.holds(hasLosses ? lost : undefined, !hasLosses)
 }
 
 describe('members of an engine', () => {

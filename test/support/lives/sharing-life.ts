@@ -69,6 +69,7 @@ export class SharingLife {
   /** The members of which one start or more has ended: their calls are nobody's. */
   readonly ended = new Set<string>()
   readonly #seed: number
+  #hasCasts = true
   readonly #world: SharingWorld
   readonly #calls: Call[] = []
   readonly #writes: Write[] = []
@@ -126,8 +127,12 @@ export class SharingLife {
     await this.#world.during(closing)
   }
 
-  /** What holds at the end. `lost`: of members that stay; none in a life without losses. */
-  async holds(lost: LostOutcomes | undefined): Promise<void> {
+  /**
+   * What holds at the end. `lost`: of members that stay; none in a life without losses. Without `hasCasts` the order of calls
+   * alone is judged.
+   */
+  async holds(lost: LostOutcomes | undefined, hasCasts = true): Promise<void> {
+    this.#hasCasts = hasCasts
     const [[, reader]] = [...this.apps] as [[string, App]]
     await this.#writesHold(reader, lost !== undefined)
     for (const id of ids) await this.#callsHold(reader, id, lost)
@@ -224,7 +229,8 @@ export class SharingLife {
       const found = own.filter(
         ({ from, outcome, label }) =>
           from === sender &&
-          (typeof outcome === 'number' || (outcome === 'sent' && labels.includes(label))),
+          (typeof outcome === 'number' ||
+            (this.#hasCasts && outcome === 'sent' && labels.includes(label))),
       )
       const order = found.map(({ label }) => labels.indexOf(label))
       const sorted = [...order].sort((one, other) => one - other)
