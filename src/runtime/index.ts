@@ -37,6 +37,7 @@ export {
   call,
   callAgain,
   callNow,
+  callOfPeer,
   cast,
   madeThrough,
   type Positioned,

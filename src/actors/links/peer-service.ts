@@ -5,8 +5,8 @@
  */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
-  call,
   callNow,
+  callOfPeer,
   cast,
   type ExitReason,
   type Positioned,
@@ -91,7 +91,7 @@ export class LocalService implements PeerService {
       return
     }
     const options = {
-      ...{ timeoutMs: leftMs, id: request.callId, isOfPeer: true },
+      ...{ timeoutMs: leftMs, id: request.callId },
       ...{ waitForName: request.waitsForName, position: request.asksPosition },
     }
     let pending: ReturnType<typeof callNow>
@@ -107,7 +107,7 @@ export class LocalService implements PeerService {
       const controller = new AbortController()
       const { signal } = controller
       const asked = { fail: (reason: unknown) => controller.abort(reason) }
-      this.#answer(request, asked, call(ref, name, payload, { ...options, signal }))
+      this.#answer(request, asked, callOfPeer(ref, name, payload, { ...options, signal }))
     }
   }
 

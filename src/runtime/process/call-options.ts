@@ -31,18 +31,18 @@ export interface PositionOption<P extends boolean> {
   readonly position?: P
 }
 
-/** Options of the calls that are made for another member, or for a call that has waited. */
-export interface PeerOption {
+/** What the runtime says of a call that it makes for another member, or for a call that has waited. */
+export interface CallOrigin {
   /** The whole time of the caller, for the errors, if `timeoutMs` is what is left of it. */
   readonly wholeMs?: number
   /** As `PendingCall.isOfPeer`. */
   readonly isOfPeer?: boolean
 }
 
-const callKeys = ['timeoutMs', 'signal', 'id', 'waitForName', 'position', 'wholeMs', 'isOfPeer']
+const callKeys = ['timeoutMs', 'signal', 'id', 'waitForName', 'position']
 
 /** The options of a call, read once. Throws `INVALID_ARGUMENT`. */
-export const readCallOptions = <O extends CallOptions & PositionOption<boolean> & PeerOption>(
+export const readCallOptions = <O extends CallOptions & PositionOption<boolean>>(
   given: O,
   name: string,
 ): O => {

@@ -12,8 +12,8 @@ import type { CallsOf, CastsOf, InfosOf, ReplyOf, With } from '../words/messages
 import { announce } from '../words/telemetry.ts'
 import {
   type CallOptions,
+  type CallOrigin,
   isId,
-  type PeerOption,
   type PositionOption,
   readCallOptions,
 } from './call-options.ts'
@@ -97,8 +97,9 @@ export const request = <R>(
   kind: Kind,
   name: string,
   payload: unknown,
-  given: (CallOptions & PositionOption<boolean> & PeerOption) | undefined,
+  given: (CallOptions & PositionOption<boolean>) | undefined,
   timeoutMsUnlessSaid = timeoutMsDefault,
+  origin?: CallOrigin,
 ): Promise<R> => {
   if (!isRef(ref)) return Promise.reject(noRef(ref))
   let found: ReturnType<typeof target>
@@ -122,17 +123,28 @@ export const request = <R>(
   if (process === undefined || !process.alive) {
     if (!awaitsName(ref, options?.waitForName === true))
       return refused(sender, noProcess(ref, name))
-    const answer = requestOnceHeld<R>(ref, kind, name, payload, options ?? {}, timeoutMs)
+    const answer = requestOnceHeld<R>(ref, kind, name, payload, options ?? {}, timeoutMs, origin)
     return sender === undefined ? answer : guarded(answer)
   }
   const fault = abortOf(options?.signal) ?? faultOf(process, sender, kind, name)
   if (fault !== undefined) return refusedBy(process, sender, kind, name, fault)
-  const pending = begun(ref, process, sender, kind, name, payload, options, timeoutMs)
+  const pending = begun(ref, process, sender, kind, name, payload, options, timeoutMs, origin)
   return pending.promise as Promise<R>
 }
 
+/** Another member makes the call, and can make it elsewhere. */
+const ofPeer: CallOrigin = { isOfPeer: true }
+
+/** Makes a call of another member, as `call` does. */
+export const callOfPeer = (
+  ref: Ref<unknown>,
+  name: string,
+  payload: unknown,
+  options: CallOptions & PositionOption<boolean>,
+): Promise<unknown> => request(ref, kinds.call, name, payload, options, timeoutMsDefault, ofPeer)
+
 /**
- * Makes a call from outside of processes, as `call` does, and returns it: to end it by `fail` costs
+ * Makes a call of another member, as `callOfPeer` does, and returns it: to end it by `fail` costs
  * less than an abort signal. `undefined` if there is more to do: no process has the name, or the
  * call is refused.
  */
@@ -140,12 +152,22 @@ export const callNow = (
   ref: Ref<unknown>,
   name: string,
   payload: unknown,
-  options: CallOptions & PositionOption<boolean> & PeerOption & { readonly timeoutMs: number },
+  options: CallOptions & PositionOption<boolean> & { readonly timeoutMs: number },
 ): PendingCall | undefined => {
   const { process, sender } = target(ref)
   const isPlain = sender === undefined && process?.alive && isId(options.id)
   if (!isPlain || faultOf(process, undefined, kinds.call, name)) return undefined
-  return begun(ref, process, undefined, kinds.call, name, payload, options, options.timeoutMs)
+  return begun(
+    ref,
+    process,
+    undefined,
+    kinds.call,
+    name,
+    payload,
+    options,
+    options.timeoutMs,
+    ofPeer,
+  )
 }
 
 /** The call of a process that lives and takes it. */
@@ -156,15 +178,16 @@ const begun = (
   kind: Kind,
   name: string,
   payload: unknown,
-  options: (CallOptions & PositionOption<boolean> & PeerOption) | undefined,
+  options: (CallOptions & PositionOption<boolean>) | undefined,
   timeoutMs: number,
+  origin: CallOrigin | undefined,
 ): PendingCall => {
   const pending = new PendingCall(kind, name, payload, sender, process, process.kernel.timers)
   if (kind === kinds.call && process.kernel.watchesCalls) watch(process, pending)
   pending.id = options?.id
   pending.asksPosition = options?.position === true
   pending.waitsForName = options?.waitForName === true
-  pending.isOfPeer = options?.isOfPeer === true
+  pending.isOfPeer = origin?.isOfPeer === true
   if (kind === kinds.system && name === 'stop') process.deliverEnd(pending)
   else if (kind !== kinds.call) process.deliver(pending)
   else if (!leave(sender, process, pending, ref) && process.alive) {
@@ -175,7 +198,7 @@ const begun = (
   // call.
   if (!process.alive) pending.holderEnded(endOf(process), process)
   else if (sender?.alive === false) pending.makerEnded(endOf(sender))
-  else pending.begin(timeoutMs, options?.signal, process.kernel.aborts, options?.wholeMs)
+  else pending.begin(timeoutMs, options?.signal, process.kernel.aborts, origin?.wholeMs)
   return pending
 }
 
@@ -256,12 +279,13 @@ const requestOnceHeld = async <R>(
   kind: Kind,
   name: string,
   payload: unknown,
-  options: CallOptions & PositionOption<boolean> & PeerOption,
+  options: CallOptions & PositionOption<boolean>,
   timeoutMs: number,
+  origin: CallOrigin | undefined,
 ): Promise<R> => {
   const { directory, name: awaited = '', sender } = addressOf<Process>(ref)
   options.signal?.throwIfAborted()
-  const { wholeMs = timeoutMs } = options
+  const wholeMs = origin?.wholeMs ?? timeoutMs
   const wait = directory.awaitHolder(awaited, timeoutMs, options.signal)
   const waiter = sender && { makerEnded: () => wait.fail(callerEnded(sender, name)) }
   if (waiter) sender.made.add(waiter)
@@ -272,7 +296,8 @@ const requestOnceHeld = async <R>(
     if (waiter) sender.made.delete(waiter)
   }
   if (left === undefined) throw nameNotHeld(ref, name, wholeMs)
-  return request(ref, kind, name, payload, { ...options, timeoutMs: left, wholeMs })
+  const again = { ...options, timeoutMs: left }
+  return request(ref, kind, name, payload, again, left, { ...origin, wholeMs })
 }
 
 /** Sends a cast when a process gets the name. False: it will not. */
@@ -325,10 +350,11 @@ export const callAgain = (ref: Ref<unknown>, asked: PendingCall, clock: Clock): 
   const { signal } = controller
   asked.onceSettled(() => controller.abort())
   const options = {
-    ...{ timeoutMs, wholeMs, id, signal },
+    ...{ timeoutMs, id, signal },
     ...{ waitForName: waitsForName, position: asksPosition },
   }
-  request<Positioned<unknown>>(ref, kinds.call, name, payload, options).then(
+  const origin = { wholeMs }
+  request<Positioned<unknown>>(ref, kinds.call, name, payload, options, timeoutMs, origin).then(
     (answer) => {
       if (asksPosition) asked.position = answer.position
       asked.reply(asksPosition ? answer.value : answer)

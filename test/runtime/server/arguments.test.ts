@@ -128,6 +128,20 @@ describe('an unknown option is refused', () => {
     expect(await codeFrom((context) => attempt(context, wrong))).toBe(code)
   })
 
+  test.each([{ wholeMs: 1 }, { isOfPeer: true }])(
+    'by a call, also the name of what the runtime says of one: %o',
+    async (wrong) => {
+      const made = { to: 'keys' as never, payload: 0 as never, wrong: wrong as never }
+      const codes = [
+        codeFrom(({ system }) => call(system.to(rooms), made.to, made.payload, made.wrong)),
+        codeFrom((context) =>
+          context.call(context.system.to(rooms), made.to, made.payload, made.wrong),
+        ),
+      ]
+      expect(await Promise.all(codes)).toEqual(['INVALID_ARGUMENT', 'INVALID_ARGUMENT'])
+    },
+  )
+
   test('by a bare process, which has no init that could take long', async () => {
     const limited = { timeoutMs: 1 } as object
     expect(await codeFrom((context) => context.spawn(async () => {}, limited))).toBe(
