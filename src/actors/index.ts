@@ -13,6 +13,7 @@
  * - snapshots: `snapshotter`: when a snapshot is made, and what the log gives back then
  * - control: `control` over every shard, pauses of writes, backups, the handles of `app`
  * - store: `app.store`: commands, batches, ranges, streams, answers
+ * - projected: `app.projection`: the rows of projections by users, of all shards
  * - journal: `app.journal`: entries of applications that keep their state themselves
  * - routing: the store of shards that other members have
  * - turns: the turns of durable actors: their units, rows and held outputs
@@ -59,7 +60,7 @@ export type { Outcome, Outcomes } from './control/shard-outcomes.ts'
 export { type FramesOptions, type LoggedFrame, WalHandle } from './control/wal-handle.ts'
 export { Access } from './core/access.ts'
 export { MomentWatch } from './core/moment-watch.ts'
-export type { OwnersWay } from './core/owners-way.ts'
+export { elsewhere, fromHere, type OwnersWay } from './core/owners-way.ts'
 export type { RecoveryProgress } from './core/recovery-progress.ts'
 export { levelOf, type Settings, storageOptions } from './core/settings.ts'
 export { ShardChanges } from './core/shard-changes.ts'
@@ -148,6 +149,9 @@ export { EngineWatch } from './log/log-shard.ts'
 export { isAway, isLoss, ShardFiles } from './log/shard-files.ts'
 export { type SpaceHealth, SpaceWatch, withSpace } from './log/space-watch.ts'
 export * as WalWriter from './log/wal-writer.ts'
+export { answerProjections } from './projected/projection-parts.ts'
+export { type ProjectionStatus, projectionStatus } from './projected/projection-rows.ts'
+export { type ProjectionPage, ProjectionView } from './projected/projection-view.ts'
 export * as Applier from './projection/applier.ts'
 export { type DerivedHealth, DerivedQueue } from './projection/derived-queue.ts'
 export * as LmdbWriter from './projection/lmdb-writer.ts'
@@ -173,12 +177,6 @@ export type { Released } from './snapshots/snapshot-attempt.ts'
 export * as Snapshotter from './snapshots/snapshotter.ts'
 export { Batch } from './store/batch.ts'
 export type { Freshness, ReadOptions, Watermark } from './store/freshness.ts'
-export {
-  type ProjectionPage,
-  type ProjectionStatus,
-  ProjectionView,
-  projectionStatus,
-} from './store/projection-view.ts'
 export type { EntriesOptions, RangeOptions } from './store/range-query.ts'
 export { Store } from './store/store.ts'
 export type {

@@ -147,7 +147,9 @@ test('at once a member shows what it has; of another shard it names the promise'
     }
   })
   expect(tries.filter((each) => each === 'p3')).toHaveLength(1)
-  for (const each of tries.filter((found) => found !== 'p3')) expect(each).toContain('`read`')
+  for (const each of tries.filter((found) => found !== 'p3'))
+    expect(each).toMatch(/^shard \d is at the member [abc]: from here use `read`$/)
+  expect(() => flow(apps[0] as App).list({ type: payment })).toThrow(/: from here use `read`$/)
 })
 
 test('a look is SHARD_DOWN if no member that is reached has the shard', async () => {

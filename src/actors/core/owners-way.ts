@@ -2,7 +2,7 @@
  * The way to the members that have the shards which are not here, as the parts of storage need it. It
  * is apart from `routing`, which has it and imports some of the parts that ask.
  */
-import { KeelsonError } from '../../errors.ts'
+import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { Name, Ref } from '../../runtime/index.ts'
 
 /** Answers a question of another member. Its argument comes from a peer, and may be wrong. */
@@ -59,15 +59,25 @@ const arrived = async (shard: PlacedShard): Promise<void> => {
   if (isComing && shard.opened === 0) await shard.reopened(0, shard.parts.settings.deadlineMs)
 }
 
-/** The refusal of what is done at the owner of a shard alone. `act`: what, in code. */
-export const onlyThere = (shard: PlacedShard, act: string): KeelsonError => {
-  const { index, way } = shard
-  const owner = way?.ownerOf(index)
-  const place = owner === undefined ? 'at no member now' : `at the member ${owner}`
-  return new KeelsonError('ELSEWHERE', `shard ${index} is ${place}: \`${act}\` works there alone`, {
-    details: { shard: index, state: 'elsewhere', ...(owner !== undefined && { member: owner }) },
+/** The refusal of what cannot be done here, for the shard has another owner, or none. `then`: what can be done. */
+export const elsewhere = (
+  shard: number,
+  member: string | undefined,
+  then?: string,
+): KeelsonError => {
+  const place = member === undefined ? 'at no member now' : `at the member ${member}`
+  const rest = then === undefined ? '' : `: ${then}`
+  return new KeelsonError('ELSEWHERE', `shard ${shard} is ${place}${rest}`, {
+    details: { shard, state: 'elsewhere', ...(member !== undefined && { member }) },
   })
 }
+
+/** Names the forms of a handle that work at every member, in code, for the text of `elsewhere`. */
+export const fromHere = (forms: string): string => `from here use ${forms}`
+
+/** The refusal of what is done at the owner of a shard alone. `act`: what, in code. */
+export const onlyThere = ({ index, way }: PlacedShard, act: string): KeelsonError =>
+  elsewhere(index, way?.ownerOf(index), `\`${act}\` works there alone`)
 
 /** Checks that a shard is here. `act`: what is done, in code. @throws KeelsonError `ELSEWHERE` */
 export const checkHere = (shard: PlacedShard, act: string): void => {
@@ -115,6 +125,23 @@ export const askedAtOwner = <T>(
 
 /** The answer of a member: `shards` are the ones that it has, of the ones that it was asked for. */
 export type FoundThere<T> = { readonly shards: readonly number[]; readonly found: T }
+
+/**
+ * The shards that another member asks for and that are here.
+ * @throws KeelsonError `ELSEWHERE` if the first one is not here; `INVALID_ARGUMENT`
+ */
+export const shardsAsked = <S extends PlacedShard & { unavailable(): KeelsonError }>(
+  all: readonly S[],
+  indexes: unknown,
+): readonly S[] => {
+  if (!Array.isArray(indexes)) throw invalidArgument('shards', 'a list', indexes)
+  const asked = indexes.flatMap((index) => all[index] ?? [])
+  const shards = asked.filter(({ phase }) => phase.kind !== 'elsewhere' && phase.kind !== 'closed')
+  const [first] = asked
+  if (!first) throw invalidArgument('shards', `of 0 to ${all.length - 1}`, indexes)
+  if (!shards.includes(first)) throw first.unavailable()
+  return shards
+}
 
 /**
  * Reads in several shards: here, and by asking each other owner once. A shard that

@@ -179,12 +179,13 @@ export const newestRows = (
 ): IterableIterator<RowChange> => mergedLayers(overlay.range(range), projection.range(range), range)
 
 /**
- * Merges the rows of several shards in order. Each key is in one shard. Ending it ends all inputs.
+ * Merges the rows of several shards in order; those of one key in the order of the shards. Ending it
+ * ends all inputs.
  */
-export function* mergedRows(
-  walks: readonly IterableIterator<KeyRow>[],
+export function* mergedRows<R>(
+  walks: readonly IterableIterator<readonly [key: string, row: R]>[],
   reverse: boolean,
-): IterableIterator<KeyRow> {
+): IterableIterator<readonly [key: string, row: R]> {
   const sign = reverse ? -1 : 1
   const heads = walks.map((walk) => ({ walk, at: walk.next() }))
   try {

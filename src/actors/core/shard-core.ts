@@ -8,7 +8,7 @@ import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../..
 import type { Logger } from '../../runtime/index.ts'
 import type { Disk } from '../../storage/index.ts'
 import type { Gate } from '../admission/gate.ts'
-import type { OwnersWay } from './owners-way.ts'
+import { elsewhere, fromHere, type OwnersWay } from './owners-way.ts'
 import type { ReadView } from './read-view.ts'
 import { Recovery } from './recovery-progress.ts'
 import type { Settings } from './settings.ts'
@@ -122,18 +122,19 @@ export class ShardCore {
   }
 
   /**
-   * The published read view: a prefix of the log, which may have gone on elsewhere.
+   * The published read view: a prefix of the log, which may have gone on elsewhere. `instead`: as
+   * for `unavailable`.
    * @throws KeelsonError `SHARD_DOWN` with `details.state` while the shard cannot answer reads;
    * `ELSEWHERE` if another member has it; `CLOSED` after the instance closed
    */
-  view(): ReadView {
+  view(instead?: string): ReadView {
     if (this.#phase.kind === 'open') return this.#phase.view
-    throw this.unavailable()
+    throw this.unavailable(instead)
   }
 
   /** The same, for a caller that must see each acknowledged write. @throws also as `unsure` says */
-  ownersView(): ReadView {
-    const view = this.view()
+  ownersView(instead?: string): ReadView {
+    const view = this.view(instead)
     const { unsure } = this
     if (unsure) throw unsure
     return view
@@ -152,21 +153,17 @@ export class ShardCore {
     return new KeelsonError('SHARD_DOWN', message, { details: { shard: index, state: 'unsure' } })
   }
 
-  /** The reason why reads cannot be answered now. */
-  unavailable(): KeelsonError {
+  /**
+   * The reason why reads cannot be answered now. `instead`: what the caller has, in code, for a shard
+   * at another member.
+   */
+  unavailable(instead?: string): KeelsonError {
     const { index } = this
     const phase = this.#phase
     if (phase.kind === 'closed') return new KeelsonError('CLOSED', 'the instance is closed')
     const details = { shard: index, state: phase.kind }
-    if (phase.kind === 'elsewhere') {
-      const member = this.way?.ownerOf(index)
-      const place = member === undefined ? 'at no member now' : `at the member ${member}`
-      return new KeelsonError(
-        'ELSEWHERE',
-        `shard ${index} is ${place}: use \`load\`, \`page\`, \`read\` or a call, which go there`,
-        { details: { ...details, ...(member !== undefined && { member }) } },
-      )
-    }
+    if (phase.kind === 'elsewhere')
+      return elsewhere(index, this.way?.ownerOf(index), instead && fromHere(instead))
     return phase.kind === 'down'
       ? new KeelsonError(
           'SHARD_DOWN',

@@ -60,7 +60,7 @@ export const keyedPageOf = (
   shards: Entities['shards'],
 ): Page<KeyedEntry> & Pick<RangePage, 'positions'> => {
   const { range, states, idOf } = query
-  const walks = shards.map((shard) => shard.ownersView().rows(range))
+  const walks = shards.map((shard) => shard.ownersView('`page`').rows(range))
   const page = pageFrom(mergedRows(walks, range.reverse === true), query, (rowKey): KeyedEntry => {
     const id = idOf(rowKey)
     return [rowKey, states ? entryOf(entities, kind, id) : { id, state: undefined }]
@@ -90,7 +90,7 @@ export const orBlocked = <T>(read: () => T, otherwise: (blocked: KeelsonError) =
 
 /** When an entity that has ended is removed; `undefined`: it has not ended. */
 export const endOf = (entities: Entities, entity: string): number | undefined => {
-  const row = entities.shardOf(entity).ownersView().row(alarmRowKey(entity, endName))
+  const row = entities.shardOf(entity).ownersView('`read`').row(alarmRowKey(entity, endName))
   return row && readAlarm(row.value.bytes).at
 }
 
@@ -105,7 +105,7 @@ export const isBorn = (entities: Entities, entity: string): boolean =>
  */
 export const stateOf = (entities: Entities, kind: string, id: string): unknown => {
   const entity = `${kind}/${id}`
-  const row = entities.shardOf(entity).ownersView().row(entityRowKey(entity))
+  const row = entities.shardOf(entity).ownersView('`load`').row(entityRowKey(entity))
   return row && stateInRow(entities, kind, id, row)
 }
 

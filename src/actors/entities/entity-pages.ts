@@ -3,9 +3,9 @@
  * of its shards, and the pages are merged by the keys of their rows. It is apart from
  * `entity-listing.ts`, which looks at the shards of one member.
  */
-import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { KeelsonError } from '../../errors.ts'
 import { encodeValue } from '../../storage/index.ts'
-import { type FoundThere, overOwners, sentBytesMax } from '../core/owners-way.ts'
+import { type FoundThere, overOwners, sentBytesMax, shardsAsked } from '../core/owners-way.ts'
 import { type KeyedPage, mergedPages } from '../store/store-page.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
 import { type Entities, expectKnown } from './entities.ts'
@@ -45,26 +45,12 @@ export const pageOverAll = async (
 }
 
 /**
- * The shards that another member asks for and that are here.
- * @throws KeelsonError `ELSEWHERE` if the first one is not here; `INVALID_ARGUMENT`
- */
-export const shardsAsked = ({ shards: all }: Entities, indexes: unknown): readonly ActorShard[] => {
-  if (!Array.isArray(indexes)) throw invalidArgument('shards', 'a list', indexes)
-  const asked = indexes.flatMap((index) => all[index] ?? [])
-  const shards = asked.filter(({ phase }) => phase.kind !== 'elsewhere' && phase.kind !== 'closed')
-  const [first] = asked
-  if (!first) throw invalidArgument('shards', `of 0 to ${all.length - 1}`, indexes)
-  if (!shards.includes(first)) throw first.unavailable()
-  return shards
-}
-
-/**
  * Answers another member with what is found in the shards here, of the ones that it asks for.
  * @throws KeelsonError as `shardsAsked`
  */
 export const pageHere = (entities: Entities, payload: unknown): FoundThere<unknown> => {
   const [indexes, kind, options] = payload as readonly unknown[]
-  const shards = shardsAsked(entities, indexes)
+  const shards = shardsAsked(entities.shards, indexes)
   expectKnown(entities, kind as string)
   const query = entityQuery(kind as string, options as ListOptions<never>)
   const found = cut(sentPage(keyedPageOf(entities, kind as string, query, shards)))

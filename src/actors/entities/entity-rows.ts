@@ -37,10 +37,10 @@ export const rowsHere = (
   check: () => void = () => undefined,
 ): ReadRows => {
   const shard = entities.shardOf(entity)
-  const view = (): ReadView => shard.ownersView()
+  const view = (): ReadView => shard.ownersView('`load` or `page`')
   return new OwnRowsReader(entities.system, shard, () => {
     check()
-    return { entity, birth: birthOf(shard, entity), layer: undefined, view }
+    return { entity, birth: birthOf(view(), entity), layer: undefined, view }
   })
 }
 

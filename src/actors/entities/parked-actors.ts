@@ -10,12 +10,11 @@ import {
   workerKind,
 } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
-import { type FoundThere, overOwners } from '../core/owners-way.ts'
+import { type FoundThere, overOwners, shardsAsked } from '../core/owners-way.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
 import { type Parked, parkedField, readParked } from '../turns/memory.ts'
 import { keptText } from '../turns/retry-policy.ts'
 import { type Entities, expectKind } from './entities.ts'
-import { shardsAsked } from './entity-pages.ts'
 import { countsOf, fieldCountsIn } from './entity-totals.ts'
 
 /** A step or an alarm whose tries have ended. It runs again after `unblock`. */
@@ -121,7 +120,7 @@ export const blockedHere = (
   entities: Entities,
   [indexes, kind]: readonly unknown[],
 ): FoundThere<readonly SentBlocked[]> => {
-  const shards = shardsAsked(entities, indexes)
+  const shards = shardsAsked(entities.shards, indexes)
   const found = [...blockedIn(entities, kind as string, shards)].map(
     ([id, { code, message, details }]): SentBlocked => [id, code, message, details],
   )

@@ -49,9 +49,13 @@ const isPosition = (position: unknown): position is Position => {
  * The view that a read of this freshness takes.
  * @throws KeelsonError `BUSY` if the shard has not come to `atLeast`; `SHARD_DOWN`, `CLOSED`
  */
-export const freshView = (shard: WritingShard, freshness: Freshness): ReadView => {
-  if (freshness === 'projected') return shard.view().projected
-  const view = shard.ownersView()
+export const freshView = (
+  shard: WritingShard,
+  freshness: Freshness,
+  instead?: string,
+): ReadView => {
+  if (freshness === 'projected') return shard.view(instead).projected
+  const view = shard.ownersView(instead)
   if (freshness === 'applied') return view
   checkShards(freshness, shard.parts.shardCount)
   const least = leastOf(shard, freshness)

@@ -29,7 +29,7 @@ export const rowsOf = (
   readonly rows: IterableIterator<readonly [key: string, row: Row]>
   readonly positions: () => readonly Watermark[]
 } => {
-  const sources = shards.map((shard) => ({ shard, view: freshView(shard, freshness) }))
+  const sources = shards.map((shard) => ({ shard, view: freshView(shard, freshness, '`page`') }))
   const walks = sources.map(({ shard, view }) => view.range(range, shard.now()))
   return {
     rows: mergedRows(walks, range.reverse === true),
@@ -42,11 +42,13 @@ export type KeyedPage<Entry> = Omit<Page<Entry>, 'cursor'> & Pick<RangePage, 'po
 
 /**
  * One page of pages that answer the same query for different shards. It ends with the last key of
- * each that is not exhausted: the next keys may follow it.
+ * each that is not exhausted: the next keys may follow it. `joined` makes one entry of
+ * neighbours with one key. Without it each key is in one shard.
  */
 export const mergedPages = <Entry extends readonly [key: string, ...rest: unknown[]]>(
   pages: readonly KeyedPage<Entry>[],
   { range, limit, fingerprint }: Pick<RangeQuery, 'range' | 'limit' | 'fingerprint'>,
+  joined: (entries: readonly Entry[]) => readonly Entry[] = (entries) => entries,
 ): Page<Entry> & Pick<RangePage, 'positions'> => {
   const sign = range.reverse ? -1 : 1
   const order = (one: string, other: string): number => sign * compareKeys(one, other)
@@ -55,8 +57,9 @@ export const mergedPages = <Entry extends readonly [key: string, ...rest: unknow
   )
   const all = pages.flatMap((page) => page.entries)
   const known = all.filter(([key]) => ends.every((end) => order(key, end) <= 0))
-  const entries = known.sort(([one], [other]) => order(one, other)).slice(0, limit)
-  const exhausted = ends.length === 0 && entries.length === all.length
+  const found = joined(known.sort(([one], [other]) => order(one, other)))
+  const entries = found.slice(0, limit)
+  const exhausted = ends.length === 0 && entries.length === found.length
   return {
     entries,
     cursor: exhausted ? undefined : cursorAt(fingerprint(), entries.at(-1)?.[0] ?? ''),

@@ -33,6 +33,9 @@ export type KeyRead = SentRead | 'getStream'
 /** A read that another member answers with one message. */
 type SentRead = 'get' | 'has' | 'ttl' | 'getRange' | 'fields' | 'getField'
 
+/** The reads of one key from every member. */
+const readForms = '`load` or `read`'
+
 /** The arguments of such a read after the key. */
 type AfterKey<Given> = Given extends [key: string, ...rest: infer Rest] ? Rest : never
 
@@ -74,7 +77,7 @@ export class StoreReader {
    */
   get<T = unknown>(key: string, options?: ReadOptions): T | undefined {
     const shard = this.#shardOf(key)
-    const view = options === undefined ? shard.ownersView() : viewWith(shard, options)
+    const view = options === undefined ? shard.ownersView(readForms) : viewWith(shard, options)
     // Reading a row for a moment saves its copy, which costs more than the search.
     return namingKey(key, () => {
       const row = view.peek(key, shard)
@@ -193,7 +196,7 @@ export class StoreReader {
    */
   fields<T = unknown>(key: string): Map<string, T> {
     const shard = this.#shardOf(key)
-    const view = shard.ownersView()
+    const view = shard.ownersView(readForms)
     const rows = namingKey(key, () => [...view.fields(key, shard.now())])
     return new Map(
       rows.map(([field, { value }]) => [field, fieldValue(shard, key, field, value) as T] as const),
@@ -204,7 +207,7 @@ export class StoreReader {
   getField<T = unknown>(key: string, field: string): T | undefined {
     const shard = this.#shardOf(key)
     const checked = checkedField(field)
-    const view = shard.ownersView()
+    const view = shard.ownersView(readForms)
     const row = namingKey(key, () => view.field(key, checked, shard.now()))
     return row && (fieldValue(shard, key, checked, row.value) as T)
   }
@@ -269,7 +272,7 @@ export class StoreReader {
   }
 
   #row(shard: WritingShard, key: string, now: number): Row | undefined {
-    const view = shard.ownersView()
+    const view = shard.ownersView(readForms)
     return namingKey(key, () => view.get(key, now))
   }
 
@@ -313,7 +316,7 @@ const fieldValue = (
 
 const viewWith = (shard: WritingShard, options: ReadOptions): ReadView => {
   checkOptionNames(options, ['freshness'])
-  return freshView(shard, checkFreshness(options.freshness))
+  return freshView(shard, checkFreshness(options.freshness), readForms)
 }
 
 const wholeEntry = async (entry: StoreEntry): Promise<StoreEntry> =>

@@ -12,7 +12,7 @@ import {
   readEntityRow,
   writtenKeyRows,
 } from '../../storage/index.ts'
-import type { KeyRow } from '../core/read-view.ts'
+import type { KeyRow, ReadView } from '../core/read-view.ts'
 import type { ShardCore } from '../core/shard-core.ts'
 import type { DurableTable } from './durable-table.ts'
 import {
@@ -105,8 +105,8 @@ export const storedOf = (shard: ShardCore, { entity }: Identity): Memory => {
 }
 
 /** The birth of the own rows of an actor. @throws KeelsonError as `storedOf` */
-export const birthOf = (shard: ShardCore, entity: string): string | undefined => {
-  const row = shard.view().row(entityRowKey(entity))
+export const birthOf = (view: ReadView, entity: string): string | undefined => {
+  const row = view.row(entityRowKey(entity))
   return row && readBody(readEntityRow(row).body).birth
 }
 

@@ -3,6 +3,8 @@
  * It is written once. `atOnce` asks what is here, within one turn of the event loop; `everywhere`
  * asks the members that have it.
  */
+import { elsewhere, fromHere } from '../../actors/index.ts'
+import { isKeelsonError } from '../../errors.ts'
 
 /** A question: how it is answered here, and how by the member that has the answer. */
 type Question<T> = { readonly here: () => T; readonly there: () => Promise<T> }
@@ -17,9 +19,20 @@ export function* ask<T>(here: () => T, there: () => Promise<T>): Look<T> {
 
 /** Looks at what is here. @throws KeelsonError `ELSEWHERE` for what another member has */
 export const atOnce = <T>(look: Look<T>): T => {
-  let step = look.next()
-  while (!step.done) step = answered(look, step.value.here)
-  return step.value
+  try {
+    let step = look.next()
+    while (!step.done) step = answered(look, step.value.here)
+    return step.value
+  } catch (error) {
+    throw namingRead(error)
+  }
+}
+
+/** The refusal of an entity names what that has, and workflows have `read`. */
+const namingRead = (error: unknown): unknown => {
+  if (!isKeelsonError(error, 'ELSEWHERE')) return error
+  const { shard, member } = error.details
+  return elsewhere(shard as number, member as string | undefined, fromHere('`read`'))
 }
 
 const answered = <T>(look: Look<T>, here: () => unknown): ReturnType<Look<T>['next']> => {

@@ -31,7 +31,7 @@ export interface PositionOption<P extends boolean> {
   readonly position?: P
 }
 
-/** What the runtime says of a call that it makes for another member, or for a call that has waited. */
+/** Set by the runtime for a call that it makes for another member, or for a call that has waited. */
 export interface CallOrigin {
   /** The whole time of the caller, for the errors, if `timeoutMs` is what is left of it. */
   readonly wholeMs?: number

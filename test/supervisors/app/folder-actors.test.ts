@@ -165,9 +165,26 @@ describe('a look at an entity of another member', () => {
     const id = idAt('b')
     await world.during(call(orderAt(at('a'), id), 'add', 5))
     const kinds = apps.map((app) => app.entity<OrderMessages, Order>('order'))
-    for (const look of [() => kinds[0]?.state(id), () => kinds[0]?.endsAt(id)])
+    const rows = kinds[0]?.rows(id)
+    const { store } = at('a')
+    const key = `{order/${id}}`
+    for (const [look, instead] of [
+      [() => kinds[0]?.state(id), '`load`'],
+      [() => kinds[0]?.endsAt(id), '`read`'],
+      [() => kinds[0]?.list(), '`page`'],
+      [() => rows?.get('note'), '`load` or `page`'],
+      [() => store.get(key), '`load` or `read`'],
+      [() => store.get(key, { freshness: 'projected' }), '`load` or `read`'],
+      [() => store.ttl(key), '`load` or `read`'],
+      [() => store.range(), '`page`'],
+    ] as const)
       expect(look).toThrow(
-        expect.objectContaining({ code: 'ELSEWHERE', message: expect.stringContaining('load') }),
+        expect.objectContaining({
+          code: 'ELSEWHERE',
+          message: expect.stringMatching(
+            new RegExp(`^shard \\d is at the member [bc]: from here use ${instead}$`),
+          ),
+        }),
       )
     const states = []
     for (const kind of kinds) states.push(await world.during(kind.load(id)))

@@ -4,94 +4,37 @@
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
-import {
-  decodeValue,
-  type ProjectionMark,
-  type ProjectionStore,
-  projectedPrefix,
-  projectionMarkKey,
-  projectionMarkOf,
-  type Row,
-  type RowRange,
-} from '../../storage/index.ts'
+import type { ProjectionMark } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
 import { askedAtOwner } from '../core/owners-way.ts'
-import { mergedRows } from '../core/read-view.ts'
 import type { Position } from '../core/shard-core.ts'
 import type { StorageEvents } from '../core/storage-events.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
+import type { Watermark } from '../store/freshness.ts'
+import type { Page } from '../store/page-cursor.ts'
+import { type RangeOptions, rangeQuery } from '../store/range-query.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
-import { type Watermark, watermarkOf } from './freshness.ts'
-import { type Page, pageFrom } from './page-cursor.ts'
-import { type RangeOptions, rangeQuery } from './range-query.ts'
+import {
+  checkProjection,
+  pageOverAll,
+  type ReadProjection,
+  statusOverAll,
+  valueOverAll,
+} from './projection-parts.ts'
+import {
+  type KeyedPart,
+  type ProjectionStatus,
+  partIn,
+  partsPageIn,
+  projectionStatus,
+  rowsOf,
+  shownValue,
+} from './projection-rows.ts'
 
 /** A page of a projection. `positions`: how far the shown rows of each shard are. */
 export type ProjectionPage<T> = Page<readonly [key: string, value: T]> & {
   readonly positions: readonly Watermark[]
 }
-
-/**
- * A projection in one shard.
- * - `live`: follows every frame. `building`: no rows are shown yet.
- * - `stopped`: the rows of another version are shown, as of `lsn`.
- * - `halted`: its function threw (`error`); the rows are those of `lsn`, and of `version`.
- */
-export type ProjectionStatus = Watermark & {
-  readonly state: 'live' | 'building' | 'stopped' | 'halted'
-  readonly version: number
-  /** The version that is built, and the rows walked so far. */
-  readonly building: { readonly version: number; readonly rows: number } | undefined
-  readonly error: string | undefined
-  /** The changes that a projection that keeps its rows has not seen. */
-  readonly missed: readonly [from: number, to: number] | undefined
-}
-
-/** The store, the mark, and the beginning of the shown rows; `undefined` if none are shown. */
-const rowsOf = (
-  shard: WritingShard,
-  name: string,
-): {
-  readonly store: ProjectionStore
-  readonly mark: ProjectionMark
-  readonly prefix: string | undefined
-} => {
-  const store = shard.view().layers.projection
-  const rowKey = projectionMarkKey(name)
-  const row = store.get(rowKey)
-  // Without a position there are no rows: the projection follows from the first frame on.
-  const none = store.position() ? 'absent' : 'live'
-  const mark: ProjectionMark = row
-    ? projectionMarkOf(rowKey, row)
-    : { state: none, version: 0, generation: 0, lsn: 0 }
-  const prefix = mark.generation > 0 ? projectedPrefix(name, mark.generation) : undefined
-  return { store, mark, prefix }
-}
-
-const shownBy = (shard: WritingShard, { state, lsn: shown }: ProjectionMark): Watermark => {
-  const watermark = watermarkOf(shard, 'projected')
-  if (state === 'live') return watermark
-  return { ...watermark, lsn: shown, lag: watermark.tip - shown }
-}
-
-/** The state of a projection in each of these shards that is open. */
-export const projectionStatus = (
-  shards: readonly WritingShard[],
-  name: string,
-): readonly ProjectionStatus[] =>
-  shards
-    .filter(({ phase }) => phase.kind === 'open')
-    .map((shard) => {
-      const { mark } = rowsOf(shard, name)
-      const { building } = mark
-      return {
-        ...shownBy(shard, mark),
-        state: mark.state === 'absent' ? 'building' : mark.state,
-        version: mark.version,
-        building: building && { version: building.version, rows: building.rows },
-        error: mark.error,
-        missed: mark.missed,
-      }
-    })
 
 /** Reads one projection. Its values have the type `T`, which is the caller's word. */
 export class ProjectionView<T = unknown> {
@@ -109,10 +52,7 @@ export class ProjectionView<T = unknown> {
     deadlineMs: number,
     access: Access,
   ) {
-    const known = shards[0]?.parts.settings.projections.map((each) => each.name) ?? []
-    if (!known.includes(name))
-      throw invalidArgument('name', `a projection: ${known.join(', ') || 'there is none'}`, name)
-    this.name = name
+    this.name = checkProjection(shards, name)
     this.#system = system
     this.#shards = shards
     this.#deadlineMs = deadlineMs
@@ -122,52 +62,59 @@ export class ProjectionView<T = unknown> {
   /**
    * The row of a key. Over several shards numbers are added; of other values that of the first
    * shard counts.
-   * @throws KeelsonError `CORRUPT`, `SHARD_DOWN`, `CLOSED`
+   * @throws KeelsonError `CORRUPT`, `SHARD_DOWN`, `ELSEWHERE`, `CLOSED`
    */
   get(key: string): T | undefined {
     this.#access.check()
-    const found = this.#shards.flatMap((shard) => {
-      const { store, prefix } = rowsOf(shard, this.name)
-      const row = prefix === undefined ? undefined : store.get(prefix + key)
-      return row ? [decodeValue(row.value)] : []
-    })
-    return found.length === 0 ? undefined : (combined(found) as T)
+    const part = partIn(this.#shards, this.name, key)
+    return part && (shownValue(part) as T)
+  }
+
+  /**
+   * `get` as a promise, also of shards that other members have.
+   * @throws KeelsonError as `get`; `SHARD_DOWN` while no member has a shard
+   */
+  async load(key: string): Promise<T | undefined> {
+    this.#access.check()
+    return (await valueOverAll(this.#read, key)) as T | undefined
   }
 
   /**
    * One page in the order of the keys' UTF-8 bytes. The options are those of `store.range`, but for
    * `freshness`: it is always `projected`.
-   * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `CORRUPT`, `SHARD_DOWN`, `CLOSED`
+   * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `CORRUPT`, `SHARD_DOWN`, `ELSEWHERE`,
+   * `CLOSED`
    */
   range(options: RangeOptions = {}): ProjectionPage<T> {
     this.#access.check()
-    const query = rangeQuery(options)
-    const page = pageFrom(this.#rowsByKey(query.range), query, (key, rows) => {
-      const values = query.values ? rows.map(({ value }) => decodeValue(value)) : []
-      return [key, combined(values) as T] as const
-    })
-    const positions = this.#shards.map((shard) => shownBy(shard, rowsOf(shard, this.name).mark))
-    return { ...page, positions }
+    return shownPage(partsPageIn(this.#shards, this.name, rangeQuery(options)))
   }
 
-  /** The keys of a range in order, each with the rows that the shards have of it. */
-  *#rowsByKey(range: RowRange): IterableIterator<readonly [key: string, rows: readonly Row[]]> {
-    const walks = this.#shards.map((shard) => this.#walk(shard, range))
-    let last: [key: string, rows: Row[]] | undefined
-    for (const [key, row] of mergedRows(walks, range.reverse === true)) {
-      if (last?.[0] === key) last[1].push(row)
-      else {
-        if (last) yield last
-        last = [key, [row]]
-      }
-    }
-    if (last) yield last
+  /**
+   * `range` as a promise, also of shards that other members have. A page may have fewer entries than
+   * `limit`.
+   * @throws KeelsonError as `range`; `SHARD_DOWN` while no member has a shard
+   */
+  async page(options: RangeOptions = {}): Promise<ProjectionPage<T>> {
+    this.#access.check()
+    return shownPage(await pageOverAll(this.#read, options))
   }
 
-  /** Its state in each shard that is open. @throws KeelsonError `CLOSED` */
+  /** Its state in each shard that is open at this member. @throws KeelsonError `CLOSED` */
   status(): readonly ProjectionStatus[] {
     this.#access.check()
     return projectionStatus(this.#shards, this.name)
+  }
+
+  /**
+   * `read('status')` is `status()` of all members.
+   * @throws KeelsonError `INVALID_ARGUMENT` for another word; `CLOSED`; `SHARD_DOWN` while no member
+   * has a shard
+   */
+  async read(what: 'status'): Promise<readonly ProjectionStatus[]> {
+    this.#access.check()
+    if (what !== 'status') throw invalidArgument('what', 'status', what)
+    return statusOverAll(this.#read)
   }
 
   /**
@@ -248,26 +195,16 @@ export class ProjectionView<T = unknown> {
     }
   }
 
-  *#walk(shard: WritingShard, range: RowRange): IterableIterator<readonly [string, Row]> {
-    const { store, prefix } = rowsOf(shard, this.name)
-    if (prefix === undefined) return
-    for (const [rowKey, row] of store.range(below(prefix, range)))
-      yield [rowKey.slice(prefix.length), row]
+  /** Its reads over all shards begin with this. */
+  get #read(): ReadProjection {
+    return { name: this.name, shards: this.#shards, deadlineMs: this.#deadlineMs }
   }
 }
 
-/** A range of the keys after `prefix`. */
-const below = (prefix: string, { gt, gte, lt, lte, reverse }: RowRange): RowRange => ({
-  ...(gt !== undefined ? { gt: prefix + gt } : { gte: prefix + (gte ?? '') }),
-  ...(lte !== undefined ? { lte: prefix + lte } : { lt: prefix + (lt ?? '\u{10ffff}') }),
-  ...(reverse === undefined ? {} : { reverse }),
+const shownPage = <T>(page: ProjectionPage<KeyedPart[1]>): ProjectionPage<T> => ({
+  ...page,
+  entries: page.entries.map(([key, part]) => [key, shownValue(part) as T]),
 })
-
-/** The values of one key from several shards as one value; `undefined` of none. */
-const combined = (values: readonly unknown[]): unknown =>
-  values.length > 1 && values.every((value) => typeof value === 'number')
-    ? values.reduce((sum, value) => sum + value, 0)
-    : values[0]
 
 const notFollowing = (
   name: string,
