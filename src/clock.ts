@@ -78,7 +78,11 @@ export const systemClock = (): Clock => ({
       if (!holdsProcess) timer.unref()
     }
     arm(ms)
-    return () => clearTimeout(timer)
+    return () => {
+      // Else Node keeps the empty list of its length until it would have been due.
+      if (!holdsProcess) timer.ref()
+      clearTimeout(timer)
+    }
   },
   soon: (action) => void setImmediate(action),
   random: Math.random,
