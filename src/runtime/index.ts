@@ -39,6 +39,7 @@ export {
   callNow,
   callOfPeer,
   cast,
+  castMessage,
   madeThrough,
   type Positioned,
   send,

@@ -5,6 +5,10 @@ import { seedParts } from '../support/tier.ts'
 import { FolderMembers } from '../support/worlds/folder-members.ts'
 
 const names = ['a', 'b', 'c']
+
+/** So long that what waits behind a call goes to the next owner of a shard that leaves, in ms. */
+const slowMs = 2_500
+
 /** What a call may end with whose owner was killed. */
 const lost = {
   withId: ['TIMEOUT', 'UNKNOWN_OUTCOME'],
@@ -15,7 +19,7 @@ const live = async (seed: number): Promise<void> => {
   // Without kills no call of a member that stays fails.
   const hasKills = seed % 2 === 0
   const world = new FolderMembers(names, { seed, delayMs: 5 })
-  const life = new SharingLife(seed, names, world)
+  const life = new SharingLife(seed, names, world, slowMs)
   // In every third life one of them begins later: shards move to it.
   await life.begin(seed % 3 === 0 ? names.slice(0, 2) : names)
   for (let act = 0; act < 60; act++) {

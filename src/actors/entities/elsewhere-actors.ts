@@ -84,8 +84,9 @@ export class ElsewhereActors implements Elsewhere {
   directory(entity: string, here: Names): Names {
     const shard = this.#entities.shardOf(entity)
     const there = addressOf<Process>(this.#owners.refOf(shard.index, entity)).directory
+    const isThere = (): boolean => isElsewhere(shard) || this.#owners.hasWaiting(shard.index)
     const at = (sender?: Process): Names =>
-      isElsewhere(shard) && !(shard.isLeaving && this.#isOwn(shard, sender)) ? there : here
+      isThere() && !(shard.isLeaving && this.#isOwn(shard, sender)) ? there : here
     return {
       holderOf: (name, sender) => at(sender).holderOf(name),
       wake: (name, sender) => at(sender).wake?.(name),

@@ -14,6 +14,7 @@ import {
   stopProcess,
 } from '../../runtime/index.ts'
 import { workerKind } from '../../storage/index.ts'
+import { PeerCast } from '../links/peer-service.ts'
 import { movedError, type ShardOwners } from '../links/shard-owners.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
 import type { Entities } from './entities.ts'
@@ -147,19 +148,22 @@ export class LeavingActors {
   }
 
   #passed(process: Process, message: Message): boolean {
-    const { owners, shard, isOwn, isLast } = this.#terms
+    const { owners, shard, isOwn } = this.#terms
     const { kind } = message
     // Messages of an actor to itself begin with a dollar sign.
     if ((kind !== kinds.call && kind !== kinds.cast) || message.name.startsWith('$')) return false
     const target = this.#entityOf(process)
-    if (!isCall(message)) owners.pass(shard.index, target, message)
-    else if (isOwn(message.maker as Process | undefined)) return false
-    else {
+    // A peer sends its messages again, in its own order.
+    if (message instanceof PeerCast && message.giveBack(shard.index)) return true
+    if (isCall(message)) {
+      if (isOwn(message.maker as Process | undefined)) return false
       message.list?.remove(message)
-      // The peer sends it again: the answer might come here too late.
-      if (isLast && message.isOfPeer) message.fail(movedError(shard.index))
-      else owners.pass(shard.index, target, message)
+      if (message.giveBack && !message.isSettled) {
+        message.giveBack(shard.index)
+        message.fail(movedError(shard.index))
+      }
     }
+    owners.pass(shard.index, target, message)
     return true
   }
 

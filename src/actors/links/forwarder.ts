@@ -141,6 +141,20 @@ export class Forwarder implements Behaviour {
     return calls
   }
 
+  /** Takes out the calls and casts that the link has not taken, in order. It goes on with the others. */
+  takeBack(): readonly Message[] {
+    const { process } = this
+    const isRouted = ({ kind }: Message): boolean => kind === kinds.call || kind === kinds.cast
+    const hasWaited = this.#waiting !== undefined
+    const left = this.#takeMailbox()
+    for (const each of left) if (!isRouted(each)) process.mailbox.push(each)
+    if (hasWaited) {
+      process.busy = false
+      process.proceed()
+    }
+    return left.filter(isRouted)
+  }
+
   /** Takes out what the link has not taken, in order. The end of the process then fails no call. */
   #takeMailbox(): readonly Message[] {
     const { mailbox } = this.process

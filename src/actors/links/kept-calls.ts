@@ -1,12 +1,12 @@
 /**
- * Calls that no link has taken, or that may be repeated, each at its place: a member, or a shard
- * whose owner is to get it. They wait there for the next link, in their order. It is apart from
- * `members.ts` because it says how often a call may be sent.
+ * Calls that no link has taken, or that may be repeated, and casts that came back, each at its place:
+ * a member, or a shard whose owner is to get it. They wait there for the next link, in their order.
+ * It is apart from `members.ts` because it says how often a call may be sent.
  */
 import { KeelsonError } from '../../errors.ts'
-import type { PendingCall } from '../../runtime/index.ts'
+import { isCall, type PendingCall } from '../../runtime/index.ts'
 import { noConnection } from './forwarder.ts'
-import type { UnsentCall } from './link-process.ts'
+import type { Unsent } from './link-process.ts'
 
 /** The name of a member, or the number of a shard. */
 export type Place = string | number
@@ -14,9 +14,12 @@ export type Place = string | number
 /** A call under which so many members have ended is not sent again. */
 const endsMax = 2
 
-/** The calls that a member keeps. */
+/** So many messages wait at a place; further casts are dropped. */
+const keptMax = 65_536
+
+/** The calls and casts that a member keeps. */
 export class KeptCalls {
-  readonly #at = new Map<Place, Set<UnsentCall>>()
+  readonly #at = new Map<Place, Set<Unsent>>()
   /** Of calls that a link has sent: the incarnations of members under which they were lost. */
   readonly #lost = new WeakMap<PendingCall, Set<string>>()
 
@@ -30,32 +33,43 @@ export class KeptCalls {
   }
 
   /**
-   * Keeps a call for the next link to its place. One under which two members have ended waits for no
-   * third one: it may be what ends them.
+   * Keeps a message for the next link to its place. A call under which two members have ended waits
+   * for no third one: it may be what ends them.
    */
-  keep(place: Place, unsent: UnsentCall): void {
-    const { call } = unsent
+  keep(place: Place, unsent: Unsent): void {
+    const { message: call } = unsent
+    const kept = this.#at.get(place) ?? new Set()
+    if (!isCall(call)) {
+      if (kept.size < keptMax) this.#at.set(place, kept.add(unsent))
+      return
+    }
     if (Number(this.#lost.get(call)?.size) >= endsMax) call.fail(unknownOutcome(call, place))
     if (call.isSettled) return
-    const kept = this.#at.get(place) ?? new Set()
     this.#at.set(place, kept.add(unsent))
     // Of one that was sent its deadline says as much as that of any call.
     if (!this.#lost.has(call)) call.late = () => notSubmitted(call, place)
     call.onceSettled(() => void kept.delete(unsent))
   }
 
-  /** Takes the calls of a place out, to be sent. */
-  take(place: Place): readonly UnsentCall[] {
+  /** Whether messages wait at a place. */
+  has(place: Place): boolean {
+    return Number(this.#at.get(place)?.size) > 0
+  }
+
+  /** Takes the messages of a place out, to be sent. */
+  take(place: Place): readonly Unsent[] {
     const kept = [...(this.#at.get(place) ?? [])]
     this.#at.delete(place)
-    return kept.filter(({ call }) => {
-      call.late = undefined
-      return !call.isSettled
+    return kept.filter(({ message }) => {
+      if (!isCall(message)) return true
+      message.late = undefined
+      return !message.isSettled
     })
   }
 
-  /** Fails a call that can never be sent. */
-  fail({ call }: UnsentCall, place: Place): void {
+  /** Fails a call that can never be sent; a cast is dropped. */
+  fail({ message: call }: Unsent, place: Place): void {
+    if (!isCall(call)) return
     call.fail(this.#lost.has(call) ? unknownOutcome(call, place) : notSubmitted(call, place))
   }
 

@@ -28,6 +28,7 @@ export const linkKinds = {
   demonitor: 8,
   down: 9,
   owns: 10,
+  returned: 11,
 } as const
 
 /** The greatest kind that this version knows. */
@@ -80,6 +81,13 @@ export type LinkMessage =
   | { readonly kind: typeof linkKinds.monitor; readonly id: number; readonly target: string }
   | { readonly kind: typeof linkKinds.down; readonly id: number; readonly reason: ExitReason }
   | { readonly kind: typeof linkKinds.owns; readonly shards: ReadonlySet<number> }
+  | {
+      readonly kind: typeof linkKinds.returned
+      readonly shard: number
+      readonly target: string
+      readonly name: string
+      readonly payload: unknown
+    }
 
 /** The frame of a list, whose members from `from` on are values of users. */
 const frameOf = (list: unknown[], from = list.length): Buffer => {
@@ -154,6 +162,14 @@ export const monitorFrame = (id: number, target: string): Buffer =>
 /** The frame of all shards that the sender has now. */
 export const ownsFrame = (shards: Iterable<number>): Buffer =>
   frameOf([linkKinds.owns, [...shards]])
+
+/** The frame of a cast of the peer, which is for the next owner of the shard. @throws as `callFrame` */
+export const returnedFrame = (
+  shard: number,
+  target: string,
+  name: string,
+  payload: unknown,
+): Buffer => withValue([linkKinds.returned, shard, target, name], payload)
 
 /** The frame of a failed call, or of the end of a monitored process. It is never too large. */
 export const reasonFrame = (
@@ -292,6 +308,12 @@ export const readMessage = (body: Uint8Array): LinkMessage => {
     case linkKinds.owns:
       ofLength(list, 2, 2)
       return { kind, shards: shardsIn(first) }
+    case linkKinds.returned:
+      ofLength(list, 4, 5)
+      return {
+        ...{ kind, shard: shardIn(first), target: nameIn(second), name: nameIn(list[3]) },
+        payload: list[4],
+      }
     default:
       throw malformed('its kind')
   }
@@ -303,6 +325,12 @@ const shardsMax = 65_536
 const shardsIn = (found: unknown): ReadonlySet<number> => {
   if (!Array.isArray(found) || found.length > shardsMax) throw malformed('its shards')
   return new Set(found.map(idIn))
+}
+
+const shardIn = (found: unknown): number => {
+  const shard = idIn(found)
+  if (shard < shardsMax) return shard
+  throw malformed('its shard')
 }
 
 const ofLength = ({ length }: readonly unknown[], least: number, most: number): void => {

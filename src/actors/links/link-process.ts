@@ -12,7 +12,6 @@ import {
   isCall,
   type Message,
   noReply,
-  type PendingCall,
   type Process,
   processOf,
   stop,
@@ -24,9 +23,9 @@ import type { Greeting } from './link-message.ts'
 /** A forwarder without messages for so long ends, if nobody watches it, in ms. */
 const idleMs = 60_000
 
-/** A call that the peer has not taken, or that may be repeated. */
-export type UnsentCall = {
-  readonly call: PendingCall
+/** A call or a cast that the peer has not taken, or that it leaves to another one. */
+export type Unsent = {
+  readonly message: Message
   readonly target: string
   /** The shard whose owner it is for; `undefined` for one that is for a member. */
   readonly shard: number | undefined
@@ -38,6 +37,7 @@ export class OpenLink {
   readonly link: Link
   readonly #context: Context
   readonly #forwarders = new Map<string, Forwarder>()
+  readonly #shards = new Set<number>()
   readonly #endSweeps: Cancel
   #isFull = false
 
@@ -54,6 +54,7 @@ export class OpenLink {
     const key = `${shard ?? ''} ${target}`
     const known = this.#forwarders.get(key)?.process
     if (known?.alive) return known
+    if (shard !== undefined) this.#shards.add(shard)
     const { member } = this.peer
     const label = `${target} at ${member}`
     const ref = this.#context.spawnLink(forever, { kind: 'forwarder', label })
@@ -67,6 +68,20 @@ export class OpenLink {
     return process
   }
 
+  /** Whether the peer may have got messages for the owner of the shard. */
+  hasUsed(shard: number): boolean {
+    return this.#shards.has(shard)
+  }
+
+  /** Takes out what the link has not taken for the owner of a shard, in the order for each process. */
+  takeBack(shard: number): readonly Unsent[] {
+    if (!this.hasUsed(shard)) return []
+    const own = [...this.#forwarders.values()].filter((forwarder) => forwarder.shard === shard)
+    return own.flatMap((forwarder) =>
+      forwarder.takeBack().map((message) => ({ message, target: forwarder.target, shard })),
+    )
+  }
+
   /** Gives messages to the next process that stands for the one of that name. */
   #again(messages: readonly Message[], target: string, shard: number | undefined): void {
     for (const message of messages) {
@@ -77,11 +92,11 @@ export class OpenLink {
   }
 
   /** The link has ended, and its forwarders end. Returns the calls that it has not taken. */
-  unplug(): readonly UnsentCall[] {
+  unplug(): readonly Unsent[] {
     this.#endSweeps()
     const unsent = [...this.#forwarders.values()].flatMap((forwarder) => {
       const { target, shard } = forwarder
-      return forwarder.unplug().map((call) => ({ call, target, shard }))
+      return forwarder.unplug().map((message) => ({ message, target, shard }))
     })
     this.#forwarders.clear()
     return unsent

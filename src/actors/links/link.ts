@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
-import type { ExitReason, PendingCall } from '../../runtime/index.ts'
+import type { ExitReason, Message, PendingCall } from '../../runtime/index.ts'
 import { bodyMax, FrameReader } from './link-frames.ts'
 import {
   callFrame,
@@ -21,6 +21,7 @@ import {
   readMessage,
   reasonFrame,
   replyFrame,
+  returnedFrame,
   sendFrame,
 } from './link-message.ts'
 import { LinkOutbox, type OutboxLimits, outboxLimits } from './link-outbox.ts'
@@ -36,6 +37,7 @@ export type PeerRequest = Exclude<
       | typeof linkKinds.failed
       | typeof linkKinds.down
       | typeof linkKinds.owns
+      | typeof linkKinds.returned
   }
 >
 
@@ -48,6 +50,9 @@ export interface PeerService {
   /** The link has ended. It takes no more answers. */
   end(): void
 }
+
+/** A cast to the owner of a shard that the peer leaves to the next one. */
+export type ReturnedCast = Extract<LinkMessage, { readonly kind: typeof linkKinds.returned }>
 
 /** The parts of a link. */
 export type LinkTerms = {
@@ -111,6 +116,8 @@ export class Link {
   onAnswered: () => void = () => undefined
   /** Called with a call to the owner of a shard that the peer leaves to another one, and why. */
   onMoved: (sent: SentCall, reason: KeelsonError) => void = () => undefined
+  /** Called with a cast that the peer returns. */
+  onReturned: (cast: ReturnedCast) => void = () => undefined
   /** The shards that the peer says it has. */
   owned: ReadonlySet<number> = new Set()
   /** Whether it has said that. */
@@ -274,6 +281,16 @@ export class Link {
     this.#sendOwn(reasonFrame(linkKinds.down, id, reason))
   }
 
+  /**
+   * Returns a cast of the peer. It is lost if the link has ended or the peer reads nothing: passed on
+   * from here it could come after later messages of its sender. False: the peer cannot take it back.
+   */
+  giveBack(shard: number, target: string, { name, payload }: Message): boolean {
+    if (this.#knows < linkKinds.returned) return false
+    if (!this.owesMuch) this.#sendOwn(returnedFrame(shard, target, name, payload))
+    return true
+  }
+
   get #knows(): number {
     return this.#peer?.knows ?? 0
   }
@@ -354,6 +371,9 @@ export class Link {
         this.owned = message.shards
         this.hasSaidOwned = true
         this.onOwned()
+        return
+      case linkKinds.returned:
+        this.onReturned(message)
         return
       default:
         this.#service?.take(message)

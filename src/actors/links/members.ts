@@ -7,28 +7,30 @@ import { KeelsonError } from '../../errors.ts'
 import {
   type ChildSpec,
   callAgain,
-  cast,
+  castMessage,
   type Directory,
+  Envelope,
   type HolderWait,
   isCall,
   kernelOf,
+  kinds,
   type Message,
   type Name,
   NameWaits,
   name,
-  type PendingCall,
   type Process,
   type Ref,
   refOfName,
   type System,
   send,
 } from '../../runtime/index.ts'
+import { FormerOwners } from './former-owners.ts'
 import { noConnection } from './forwarder.ts'
 import { KeptCalls, type Place, unknownOutcome } from './kept-calls.ts'
 import type { LinkEnd, LinkWaits } from './link.ts'
 import { type Greeting, isIdentifier, nameMax } from './link-message.ts'
 import type { OutboxLimits } from './link-outbox.ts'
-import type { OpenLink, UnsentCall } from './link-process.ts'
+import type { OpenLink, Unsent } from './link-process.ts'
 import type { LinkTransport } from './link-transport.ts'
 import type { AnyMessages, Reach } from './peer-service.ts'
 import {
@@ -111,8 +113,7 @@ export class Members implements Linked, ShardOwners {
   readonly #onAnswered: (() => void)[] = []
   /** Since when each linked member has said what it has. */
   readonly #readySince = new Map<string, number>()
-  /** Of each shard with a new owner the calls that its former one has not answered. */
-  readonly #before = new Map<number, Set<PendingCall>>()
+  readonly #former = new FormerOwners((shard) => this.#reached(shard))
   #isReady = false
   /** This member closes, and no longer waits for owners of shards. */
   #hasGivenUp = false
@@ -239,9 +240,7 @@ export class Members implements Linked, ShardOwners {
   }
 
   pass(shard: number, target: string, message: Message): void {
-    const ref = this.refOf<AnyMessages>(shard, target)
-    if (isCall(message)) callAgain(ref, message, this.#system.clock)
-    else cast(ref, message.name, message.payload)
+    this.#send(this.refOf<AnyMessages>(shard, target), message)
   }
 
   /** This member can take shards over: its tree runs. The others get to know it. */
@@ -264,6 +263,10 @@ export class Members implements Linked, ShardOwners {
       this.#whenGivenUp()
     }
     this.#system.clock.after(lastWaitMs, giveUp, { holdsProcess: false })
+  }
+
+  hasWaiting(shard: number): boolean {
+    return this.#former.owe(shard) || this.#kept.has(shard) || this.#waits.count(shard) > 0
   }
 
   isLost(shard: number): boolean {
@@ -319,8 +322,10 @@ export class Members implements Linked, ShardOwners {
       // An owner that leaves in order answers with other codes.
       if (!isRefusal(reason))
         this.#kept.lost(call, reason.code === 'EXITED' ? incarnation : undefined)
-      this.#keep(member, { call, target, shard })
+      this.#keep(member, { message: call, target, shard })
     }
+    link.onReturned = ({ shard, target, name, payload }) =>
+      this.#keep(member, { message: new Envelope(kinds.cast, name, payload), target, shard })
     this.#sendKept(member)
     this.#waits.registered(member)
     // The peer may have said it since it was greeted.
@@ -338,9 +343,10 @@ export class Members implements Linked, ShardOwners {
     for (const { call, target, shard, wasSent } of unanswered) {
       if (wasSent) this.#kept.lost(call, incarnation)
       if (wasSent && call.id === undefined) call.fail(unknownOutcome(call, member))
-      else this.#keep(member, { call, target, shard })
+      else this.#keep(member, { message: call, target, shard })
     }
     for (const each of open.unplug()) this.#keep(member, each)
+    this.#former.ended(open)
     this.#noteAnswer()
     for (const listener of this.#onUnlinked) listener(member)
   }
@@ -354,22 +360,30 @@ export class Members implements Linked, ShardOwners {
     this.#kept.failAll()
   }
 
-  /** Keeps a call that was for `member` for the next link to that, or to the owner of its shard. */
-  #keep(member: string, unsent: UnsentCall): void {
+  /** Keeps a message that was for `member` for the next link to that, or to the owner of its shard. */
+  #keep(member: string, unsent: Unsent): void {
     const place = unsent.shard ?? member
     if (this.#board === undefined) {
       this.#kept.fail(unsent, place)
       return
     }
     this.#kept.keep(place, unsent)
-    if (typeof place === 'number') this.#answeredBefore(place, unsent.call)
+    if (typeof place === 'number' && isCall(unsent.message))
+      this.#former.settled(place, unsent.message)
     // A new link may be there already, if the peer connected again before the old one had ended.
     this.#sendKept(place)
     if (this.#hasGivenUp) this.#giveUp()
   }
 
   #moved(shard: number): void {
-    this.#awaitAnswers(shard)
+    const owner = this.ownerOf(shard)
+    const present = owner === undefined ? undefined : this.#open.get(owner)
+    const links = [...this.#open.values()]
+    this.#former.moved(shard, owner !== undefined, present, links)
+    this.#sendKept(shard)
+    for (const open of links)
+      if (open !== present)
+        for (const { message, target } of open.takeBack(shard)) this.pass(shard, target, message)
     this.#reached(shard)
   }
 
@@ -378,55 +392,34 @@ export class Members implements Linked, ShardOwners {
     this.#waits.registered(shard)
   }
 
-  /**
-   * A call that the former owner leaves to the next one is sent there before later calls of its
-   * caller. So these wait until the former owner has answered, or has the shard again.
-   */
-  #awaitAnswers(shard: number): void {
-    const owner = this.ownerOf(shard)
-    const others = [...this.#open].flatMap(([member, open]) => (member === owner ? [] : [open]))
-    const before = this.#before.get(shard) ?? new Set()
-    const present = owner === undefined ? undefined : this.#open.get(owner)
-    for (const call of present?.link.callsTo(shard) ?? []) before.delete(call)
-    for (const call of others.flatMap(({ link }) => link.callsTo(shard))) {
-      if (before.has(call)) continue
-      before.add(call)
-      call.onceSettled(() => this.#answeredBefore(shard, call))
-    }
-    if (before.size > 0) this.#before.set(shard, before)
-    else this.#before.delete(shard)
-  }
-
-  /** The former owner has answered a call, or left it to the next one. */
-  #answeredBefore(shard: number, call: PendingCall): void {
-    const before = this.#before.get(shard)
-    if (!before?.delete(call) || before.size > 0) return
-    this.#before.delete(shard)
-    this.#reached(shard)
-  }
-
   /** The owner of a shard that later calls may be sent to. */
   #nextOwner(shard: number): string | undefined {
-    return this.#before.has(shard) ? undefined : this.ownerOf(shard)
+    return this.#former.owe(shard) ? undefined : this.ownerOf(shard)
   }
 
   /** Sends what is kept for a place, if it can be reached. */
   #sendKept(place: Place): void {
     const member = typeof place === 'string' ? place : this.#nextOwner(place)
     if (member === this.member) {
-      for (const { call, target } of this.#kept.take(place)) this.#callHere(target, call)
+      for (const { message, target } of this.#kept.take(place)) this.#sendHere(target, message)
       return
     }
     const open = member === undefined ? undefined : this.#open.get(member)
     if (open === undefined) return
-    for (const { call, target, shard } of this.#kept.take(place))
-      again(open.forwarder(target, shard), call)
+    for (const { message, target, shard } of this.#kept.take(place))
+      again(open.forwarder(target, shard), message)
   }
 
-  #callHere(target: string, call: PendingCall): void {
+  #sendHere(target: string, message: Message): void {
     const ref = this.reach(target)
-    if (ref) callAgain(ref, call, this.#system.clock)
-    else call.fail(new KeelsonError('NO_PROCESS', `${call.name}: there is no process ${target}`))
+    if (ref) this.#send(ref, message)
+    else if (isCall(message))
+      message.fail(new KeelsonError('NO_PROCESS', `${message.name}: there is no process ${target}`))
+  }
+
+  #send(ref: Ref<AnyMessages>, message: Message): void {
+    if (isCall(message)) callAgain(ref, message, this.#system.clock)
+    else castMessage(ref, message)
   }
 
   get #shardLinks(): ShardLinks {
@@ -461,10 +454,10 @@ const expectName = (target: unknown, at: string): void => {
   )
 }
 
-/** Sends a call that a link has taken before. */
-const again = (forwarder: Process, call: PendingCall): void => {
-  forwarder.owed.add(call)
-  forwarder.deliver(call)
+/** Sends a message that a link has taken before. */
+const again = (forwarder: Process, message: Message): void => {
+  if (isCall(message)) forwarder.owed.add(message)
+  forwarder.deliver(message)
 }
 
 /** Where the name of a process at another member is looked up. */

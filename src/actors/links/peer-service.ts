@@ -5,10 +5,13 @@
  */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
+  addressOf,
   callNow,
   callOfPeer,
-  cast,
+  castMessage,
+  Envelope,
   type ExitReason,
+  kinds,
   type Positioned,
   type Ref,
   type System,
@@ -16,6 +19,7 @@ import {
 } from '../../runtime/index.ts'
 import type { Link, PeerRequest, PeerService } from './link.ts'
 import { linkKinds } from './link-message.ts'
+import { isRefusal, movedError } from './shard-owners.ts'
 
 /** The messages that every process takes. */
 export type AnyMessages = {
@@ -28,6 +32,23 @@ export type AnyMessages = {
 export type Reach = (name: string) => Ref<AnyMessages> | undefined
 
 type Request<K extends number> = Extract<PeerRequest, { readonly kind: K }>
+
+/** A cast of a peer. If its shard leaves before it is handled, the peer sends it to the next owner. */
+export class PeerCast extends Envelope {
+  readonly #link: Link
+  readonly #target: string
+
+  constructor(link: Link, target: string, name: string, payload: unknown) {
+    super(kinds.cast, name, payload)
+    this.#link = link
+    this.#target = target
+  }
+
+  /** As `Link.giveBack`. */
+  giveBack(shard: number): boolean {
+    return this.#link.giveBack(shard, this.#target, this)
+  }
+}
 
 /** A call of the peer that can be ended. */
 type Asked = { fail(reason: unknown): unknown }
@@ -94,20 +115,27 @@ export class LocalService implements PeerService {
       ...{ timeoutMs: leftMs, id: request.callId },
       ...{ waitForName: request.waitsForName, position: request.asksPosition },
     }
+    const origin = {
+      giveBack: (shard: number): void => {
+        if (this.#calls.delete(id)) this.#link.fail(id, movedError(shard))
+      },
+    }
     let pending: ReturnType<typeof callNow>
     try {
-      pending = callNow(ref, name, payload, options)
+      pending = callNow(ref, name, payload, options, origin)
     } catch (error) {
       // The process cannot be looked up or woken: that is a fault of this member, not of the link.
       this.#link.fail(id, error)
       return
     }
+    const refusal = pending ? undefined : refusalOf(ref)
     if (pending) this.#answer(request, pending, pending.promise)
+    else if (refusal) this.#link.fail(id, refusal)
     else {
       const controller = new AbortController()
       const { signal } = controller
       const asked = { fail: (reason: unknown) => controller.abort(reason) }
-      this.#answer(request, asked, callOfPeer(ref, name, payload, { ...options, signal }))
+      this.#answer(request, asked, callOfPeer(ref, name, payload, { ...options, signal }, origin))
     }
   }
 
@@ -154,12 +182,18 @@ export class LocalService implements PeerService {
     if (ref === undefined) return
     try {
       // A cast and an info wake a durable actor that is at rest.
-      if (kind === linkKinds.cast) cast(ref, name, payload)
-      else send(ref, name, payload)
+      if (kind === linkKinds.info) send(ref, name, payload)
+      else this.#cast(ref, new PeerCast(this.#link, target, name, payload))
     } catch (error) {
       // There is no such process.
       if (!isKeelsonError(error)) throw error
     }
+  }
+
+  #cast(ref: Ref<AnyMessages>, message: PeerCast): void {
+    if (castMessage(ref, message)) return
+    const refusal = refusalOf(ref)
+    if (refusal) message.giveBack(Number(refusal.details.shard))
   }
 
   #monitor({ id, target }: Request<typeof linkKinds.monitor>): void {
@@ -183,6 +217,16 @@ export class LocalService implements PeerService {
       down(error)
     }
   }
+}
+
+/**
+ * The refusal of a message whose shard is elsewhere. It leaves in the turn in which the message came,
+ * so that the peer gets back calls and casts in their order.
+ */
+const refusalOf = (ref: Ref<AnyMessages>): KeelsonError | undefined => {
+  const address = addressOf(ref)
+  const fault = address.resolve() ? undefined : address.directory.fault?.(address.name)
+  return fault && isRefusal(fault) ? fault : undefined
 }
 
 const aborted = (): KeelsonError =>

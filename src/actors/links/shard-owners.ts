@@ -47,6 +47,8 @@ export interface ShardOwners {
    * that was here.
    */
   pass(shard: number, name: string, message: Message): void
+  /** Whether earlier messages to its owner wait: later ones wait until these are sent, also if it is here. */
+  hasWaiting(shard: number): boolean
   /** Whether nobody has it, and nobody is waited for: this member closes. */
   isLost(shard: number): boolean
   /** Resolves when this member closes and waits no longer for shards that nobody has. */

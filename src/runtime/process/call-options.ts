@@ -35,8 +35,8 @@ export interface PositionOption<P extends boolean> {
 export interface CallOrigin {
   /** The whole time of the caller, for the errors, if `timeoutMs` is what is left of it. */
   readonly wholeMs?: number
-  /** As `PendingCall.isOfPeer`. */
-  readonly isOfPeer?: boolean
+  /** As `PendingCall.giveBack`. */
+  readonly giveBack?: ((shard: number) => void) | undefined
 }
 
 const callKeys = ['timeoutMs', 'signal', 'id', 'waitForName', 'position']

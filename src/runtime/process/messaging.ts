@@ -64,12 +64,14 @@ export const cast = <M, N extends keyof CastsOf<M> & string>(
   ref: Ref<M>,
   name: N,
   ...[payload]: With<CastsOf<M>[N]>
-): boolean => {
+): boolean => castMessage(ref, new Envelope(kinds.cast, name, payload))
+
+/** Sends a cast that is a message already, as `cast` does. */
+export const castMessage = (ref: Ref<unknown>, message: Message): boolean => {
   const { process, sender } = target(ref)
-  if (typeof name !== 'string') throw noName(name)
-  if (process === undefined) return awaitsName(ref, false) && castOnceHeld(ref, name, payload)
-  if (isCutOff(process, sender)) return false
-  return leave(sender, process, new Envelope(kinds.cast, name, payload), ref)
+  if (typeof message.name !== 'string') throw noName(message.name)
+  if (process === undefined) return awaitsName(ref, false) && castOnceHeld(ref, message)
+  return !isCutOff(process, sender) && leave(sender, process, message, ref)
 }
 
 /**
@@ -132,16 +134,14 @@ export const request = <R>(
   return pending.promise as Promise<R>
 }
 
-/** Another member makes the call, and can make it elsewhere. */
-const ofPeer: CallOrigin = { isOfPeer: true }
-
-/** Makes a call of another member, as `call` does. */
+/** Makes a call of another member, which can make it elsewhere, as `call` does. */
 export const callOfPeer = (
   ref: Ref<unknown>,
   name: string,
   payload: unknown,
   options: CallOptions & PositionOption<boolean>,
-): Promise<unknown> => request(ref, kinds.call, name, payload, options, timeoutMsDefault, ofPeer)
+  origin: Pick<PendingCall, 'giveBack'>,
+): Promise<unknown> => request(ref, kinds.call, name, payload, options, timeoutMsDefault, origin)
 
 /**
  * Makes a call of another member, as `callOfPeer` does, and returns it: to end it by `fail` costs
@@ -153,6 +153,7 @@ export const callNow = (
   name: string,
   payload: unknown,
   options: CallOptions & PositionOption<boolean> & { readonly timeoutMs: number },
+  origin: Pick<PendingCall, 'giveBack'>,
 ): PendingCall | undefined => {
   const { process, sender } = target(ref)
   const isPlain = sender === undefined && process?.alive && isId(options.id)
@@ -166,7 +167,7 @@ export const callNow = (
     payload,
     options,
     options.timeoutMs,
-    ofPeer,
+    origin,
   )
 }
 
@@ -187,7 +188,7 @@ const begun = (
   pending.id = options?.id
   pending.asksPosition = options?.position === true
   pending.waitsForName = options?.waitForName === true
-  pending.isOfPeer = origin?.isOfPeer === true
+  pending.giveBack = origin?.giveBack
   if (kind === kinds.system && name === 'stop') process.deliverEnd(pending)
   else if (kind !== kinds.call) process.deliver(pending)
   else if (!leave(sender, process, pending, ref) && process.alive) {
@@ -301,9 +302,8 @@ const requestOnceHeld = async <R>(
 }
 
 /** Sends a cast when a process gets the name. False: it will not. */
-const castOnceHeld = (ref: Ref<unknown>, name: string, payload: unknown): boolean => {
+const castOnceHeld = (ref: Ref<unknown>, message: Message): boolean => {
   const { sender } = addressOf<Process>(ref)
-  const message = new Envelope(kinds.cast, name, payload)
   if (sender === undefined) return admitOnceHeld(ref, message, castWaitMs)
   if (!sender.alive) return false
   sender.kernel.carry(message)

@@ -104,8 +104,8 @@ export class PendingCall implements Message, HeapEntry, Waiter {
   waitsForName = false
   /** Its caller has made it and holds it back: no process owes the answer yet. */
   isHeld = false
-  /** Another member has made it here, and can make it elsewhere. */
-  isOfPeer = false
+  /** Leaves it, at once, to the member that has made it here: that makes it at the next owner. */
+  giveBack: ((shard: number) => void) | undefined = undefined
   /** That position, set by the durable actor that answers. */
   position: { readonly shard: number; readonly lsn: number } | undefined = undefined
   /** Gets how it settled, while calls are watched. */

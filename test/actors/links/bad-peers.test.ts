@@ -113,6 +113,11 @@ describe('a message', () => {
     ['with a reason that is none', frameOfList(linkKinds.failed, 1, 7), 'INVALID_ARGUMENT'],
     ['with a position that is none', frameOfList(linkKinds.reply, 1, [1]), 'INVALID_ARGUMENT'],
     [
+      'with a shard that is none',
+      frameOfList(linkKinds.returned, 70_000, 'desk', 'note'),
+      'INVALID_ARGUMENT',
+    ],
+    [
       'with a number in use',
       Buffer.concat([call1, call1].map((list) => frameOfList(...list.with(3, 'never')))),
       'INVALID_ARGUMENT',

@@ -5,6 +5,7 @@ import {
   ownsFrame,
   reasonFrame,
   replyFrame,
+  returnedFrame,
 } from '../../../src/actors/links/link-message.ts'
 import { movedError, Ownership } from '../../../src/actors/links/shard-owners.ts'
 import { KeelsonError } from '../../../src/errors.ts'
@@ -257,6 +258,29 @@ test('a call that a member refuses which has its shard again is made there again
   expect(paid.value).toBe(7)
 })
 
+/** A member, and two peers of it. */
+const twoOwners = async () => {
+  world = linkedWorld()
+  const b = await world.start('b')
+  const [former, next] = ['a', 'aa'].map((member) =>
+    new RoguePeer(world.links.connect(member, 'b')).say(greetingOf({ member })),
+  ) as [RoguePeer, RoguePeer]
+  await world.clock.settle()
+  return { b, former, next }
+}
+
+/** The payloads of the calls and casts that a peer got. */
+const askedOf = (peer: RoguePeer): string[] =>
+  (peer.heard as unknown[][])
+    .filter(([kind]) => kind === linkKinds.call || kind === linkKinds.cast)
+    .map((frame) => String(frame.at(-1)))
+
+/** Says that none of the monitored processes lives. */
+const answerMonitors = (peer: RoguePeer): void => {
+  const monitors = (peer.heard as unknown[][]).filter(([kind]) => kind === linkKinds.monitor)
+  for (const [, id] of monitors) peer.say(reasonFrame(linkKinds.down, id as number, 'noproc'))
+}
+
 test('owners that leave in order are no owners that have ended under a call', async () => {
   world = linkedWorld()
   const b = await world.start('b')
@@ -269,6 +293,9 @@ test('owners that leave in order are no owners that have ended under a call', as
   const paid = watched(call(tillOf(b), 'pay', 1, { id: 'r-1' }))
   for (const [at, peer] of peers.entries()) {
     peer.say(ownsFrame([3]))
+    await world.clock.settle()
+    // The former owners have returned nothing.
+    for (const former of peers.slice(0, at)) answerMonitors(former)
     await world.clock.settle()
     const [asked] = (peer.heard as unknown[][]).filter(([kind]) => kind === linkKinds.call)
     const id = asked?.[1] as number
@@ -292,6 +319,45 @@ test('a shard that stays after all takes calls at once, whatever its owner still
   const later = watched(call(deskOf(a), 'echo', 'later'))
   await world.clock.advance(100)
   expect([slow, waits, later].map(({ value }) => value)).toEqual(['pending', 'waited', 'later'])
+})
+
+test('later messages wait until the casts that a former owner returns are at the next one', async () => {
+  const { b, former, next } = await twoOwners()
+  former.say(ownsFrame([3]))
+  await world.clock.settle()
+  cast(deskOf(b), 'note', 'first')
+  await world.clock.settle()
+  next.say(ownsFrame([3]))
+  await world.clock.settle()
+  cast(deskOf(b), 'note', 'second')
+  watched(call(deskOf(b), 'echo', 'third'))
+  await world.clock.settle()
+  expect(askedOf(next)).toEqual([])
+  former.say(ownsFrame([]), returnedFrame(3, 'desk', 'note', 'first'))
+  answerMonitors(former)
+  await world.clock.settle()
+  expect(askedOf(next)).toEqual(['first', 'second', 'third'])
+})
+
+test('casts that wait for room to a former owner go to the next one, before later messages', async () => {
+  const { b, former, next } = await twoOwners()
+  former.say(ownsFrame([3]))
+  await world.clock.settle()
+  world.links.pause('a')
+  for (let each = 0; each < 50; each++) {
+    cast(deskOf(b), 'note', `${each} ${'-'.repeat(300_000)}`)
+    await world.clock.settle()
+  }
+  former.say(ownsFrame([]))
+  next.say(ownsFrame([3]))
+  await world.clock.settle()
+  watched(call(deskOf(b), 'echo', '50'))
+  // What was on its way is lost with the link.
+  former.close()
+  await world.clock.settle()
+  const came = askedOf(next).map((text) => Number(text.split(' ')[0]))
+  expect(came.length).toBeGreaterThan(2)
+  expect(came).toEqual(came.map((_, at) => 51 - came.length + at))
 })
 
 test('what waits for room when the actor elsewhere comes to rest goes to the next one of its name', async () => {

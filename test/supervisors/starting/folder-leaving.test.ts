@@ -84,9 +84,10 @@ const idsIn = (member: App, shard: number): readonly [string, string] => {
   return here.slice(0, 2) as never
 }
 
-const started = async () => {
-  const world = new FolderMembers(['a', 'b', 'c'], {}, { arrivalMs: 500 })
-  const [a, b] = (await world.start(['a', 'b'], app)) as [App, App]
+const started = async (count = 2, links: { seed?: number; delayMs?: number } = {}) => {
+  const names = ['a', 'b', 'c']
+  const world = new FolderMembers(names, links, { arrivalMs: 500 })
+  const [a, b] = (await world.start(names.slice(0, count), app)) as [App, App]
   await world.clock.advance(3_000)
   return { world, a, b, during: world.during.bind(world) }
 }
@@ -169,6 +170,30 @@ describe('a shard that leaves', () => {
         )
     }
   })
+
+  test.each([1, 2, 3, 4])(
+    'leaves casts of another member to the next owner, in front of the later calls of that (seed %s)',
+    async (seed) => {
+      const { world, a, b, during } = await started(3, { seed, delayMs: 20 })
+      const ids = openAt(b).flatMap((shard) => idsIn(a, shard))
+      const options = { timeoutMs: 60_000 }
+      const made: Promise<unknown>[] = ids.map((id) => call(bookOf(a, id), 'wait', 3_000, options))
+      await world.clock.advance(200)
+      for (const id of ids) {
+        cast(bookOf(a, id), 'note', '0')
+        made.push(call(bookOf(a, id), 'add', '1', options))
+        cast(bookOf(a, id), 'note', '2')
+      }
+      await world.clock.advance(50)
+      const closing = b.close()
+      await world.clock.advance(2_500)
+      for (const id of ids) made.push(call(bookOf(a, id), 'add', '3', options))
+      await during(closing)
+      await during(Promise.all(made))
+      for (const id of ids)
+        expect(await during(call(bookOf(a, id), 'read'))).toEqual(['0', '1', '2', '3'])
+    },
+  )
 
   test('stays while a call in it works for long, which does not fail, and leaves later', async () => {
     const { world, a, b, during } = await started()

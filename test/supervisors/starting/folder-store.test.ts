@@ -121,7 +121,7 @@ describe('the store of a member', () => {
       expect(read, read.toString()).toThrow(
         expect.objectContaining({
           code: 'ELSEWHERE',
-          message: expect.stringMatching(/load.*page/),
+          message: expect.stringMatching(/from here use `(load|page)`/),
         }),
       )
   })

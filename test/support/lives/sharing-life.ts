@@ -20,15 +20,21 @@ type Messages = {
   casts: { note: (label: string) => void }
 }
 
+type Account = DurableServer<Messages, { readonly labels: readonly string[] }>
+
 /** It has the labels of the calls and casts that took effect, in their order. */
-const account: DurableServer<Messages, { readonly labels: readonly string[] }> = {
+const account = (slowMs: number): Account => ({
   init: () => ({ labels: [] }),
   calls: {
-    add: ({ labels }, label) => reply(labels.length + 1, { labels: [...labels, label] }),
+    add: async ({ labels }, label, { system }) => {
+      if (slowMs > 0 && Number(label) % 64 === 0)
+        await new Promise<void>((resolve) => void system.clock.after(slowMs, resolve))
+      return reply(labels.length + 1, { labels: [...labels, label] })
+    },
     read: (state) => reply(state.labels, state),
   },
   casts: { note: ({ labels }, label) => noReply({ labels: [...labels, label] }) },
-}
+})
 
 type Call = {
   readonly label: string
@@ -70,12 +76,15 @@ export class SharingLife {
   readonly ended = new Set<string>()
   readonly #seed: number
   #hasCasts = true
+  readonly #slowMs: number
   readonly #world: SharingWorld
   readonly #calls: Call[] = []
   readonly #writes: Write[] = []
 
-  constructor(seed: number, names: readonly string[], world: SharingWorld) {
+  /** `slowMs`: some calls take so long. */
+  constructor(seed: number, names: readonly string[], world: SharingWorld, slowMs = 0) {
     this.#seed = seed
+    this.#slowMs = slowMs
     this.#world = world
     this.names = names
     this.random = seededRandom(seed)
@@ -91,7 +100,8 @@ export class SharingLife {
   }
 
   async begin(of: readonly string[]): Promise<void> {
-    const app = () => supervisor('app', {}, [entity('account', account, { idleMs: 50 })])
+    const app = () =>
+      supervisor('app', {}, [entity('account', account(this.#slowMs), { idleMs: 50 })])
     const started = await this.#world.start(of, () => ({ app: app() }))
     for (const [at, name] of of.entries()) {
       const each = started[at] as App
