@@ -13,6 +13,7 @@ const importedNames =
 
 /** Arrows for one thing that is written in lower case: what it is, as a function alone is refused. */
 const soleDoors: Readonly<Record<string, string>> = {
+  'actors: projected → projection': 'a namespace: the public class of that room',
   'actors: store → projection': 'a namespace: the public class of that room',
   'storage: cluster → frames': 'a table: the types of frames',
   'storage: threads → log': 'makes the log that the thread serves',

@@ -67,6 +67,7 @@ test('exports the functions that users call, and nothing of what stands behind t
         'Snapshotter',
         'KeelsonError',
         'LmdbWriter',
+        'folderEngine',
         'isKeelsonError',
         'errorCodes',
         'surveyTree',

@@ -42,7 +42,15 @@ const makers = new Set([
   ...['StateMachine.server', 'StateMachine.durable'],
   ...['flow', 'flows', 'workflow', 'queue', 'schedule'],
   ...['observer', 'tracing', 'operations', 'walServer', 'childSpec'],
-  ...['postgres', 'pglite', 'postgresEngine', 'natsEngine', 'replicaOver', 'restore'],
+  ...[
+    'postgres',
+    'pglite',
+    'postgresEngine',
+    'natsEngine',
+    'folderEngine',
+    'replicaOver',
+    'restore',
+  ],
   ...['testSystem', 'startSimulated', 'simulatedDisk', 'memoryProjections', 'virtualClock'],
   ...['inlineLogHost', 'inlineBlobHost', 'capturedLog', 'probe', 'inManyOrders', 'seededRandom'],
 ])
