@@ -15,7 +15,7 @@ const parts = {
   'the journal': () => import('./folder-journal.test.ts'),
   control: () => import('./folder-control.test.ts'),
   health: () => import('./folder-health.test.ts'),
-  backups: () => import('./folder-backup.test.ts'),
+  backups: () => import('./folder-backup.long.test.ts'),
   workflows: () => import('../../flow/folder-flows.test.ts'),
   'looks at workflows': () => import('../../flow/folder-looks.test.ts'),
 }
