@@ -12,7 +12,8 @@ const names = ['a', 'b', 'c']
 
 /** What a call may end with while its owner, or the engine, is away. */
 const codes = ['TIMEOUT', 'UNKNOWN_OUTCOME', 'NOT_SUBMITTED', 'SHARD_DOWN', 'BUSY', 'refused']
-const lost = { withId: codes, plain: codes }
+// A close without the engine ends actors whose answers wait for it.
+const lost = { withId: codes, plain: [...codes, 'EXITED'] }
 
 /** Something happens to a member, or to all. */
 const strike = (life: SharingLife, world: SpreadMembers): void => {

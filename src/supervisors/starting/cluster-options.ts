@@ -141,7 +141,7 @@ const localOptions = [
 ] as const
 
 /** Options for an engine with servers. */
-const engineOptions = ['copies', 'listen', 'secret', 'leaseMs', 'startTimeoutMs', 'signal'] as const
+const engineOptions = ['copies', 'listen', 'secret', 'leaseMs', 'startTimeoutMs'] as const
 
 /**
  * Refuses what members of one folder cannot have, also with the value of its default.

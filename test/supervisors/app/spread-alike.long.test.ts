@@ -20,5 +20,7 @@ const parts = {
   'looks at workflows': () => import('../../flow/folder-looks.test.ts'),
 }
 
+// A file that ran in this process before would not run again.
+vi.resetModules()
 for (const [what, tests] of Object.entries(parts))
   describe(`members of an engine: ${what}`, async () => void (await tests()))
