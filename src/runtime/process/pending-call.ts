@@ -39,14 +39,14 @@ export class CallList {
     call.after = undefined
   }
 
-  /** Takes all calls out. */
+  /** Takes all calls out, in the order in which they were added: who repeats them keeps that. */
   takeAll(): readonly PendingCall[] {
     const taken: PendingCall[] = []
     for (let call = this.first; call !== undefined; call = this.first) {
       this.remove(call)
       taken.push(call)
     }
-    return taken
+    return taken.reverse()
   }
 }
 

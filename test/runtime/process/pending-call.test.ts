@@ -44,7 +44,7 @@ test('a list is empty when its calls are taken, whether they settle or not', () 
 
   const taken = list.takeAll()
 
-  expect(taken.map(({ name }) => name)).toEqual(['c', 'b', 'a'])
+  expect(taken.map(({ name }) => name)).toEqual(['a', 'b', 'c'])
   expect(namesIn(list)).toEqual([])
   expect(list.takeAll()).toEqual([])
 })
