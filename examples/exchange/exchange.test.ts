@@ -94,7 +94,7 @@ describe('an exchange', () => {
 })
 
 /** The orders of a day with a kill. */
-const orderCount = thorough(100, 2_000)
+const orderCount = thorough(300, 2_000)
 
 test(`a day of ${orderCount} orders ends as it must, with a kill on the way`, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'keelson-exchange-'))
