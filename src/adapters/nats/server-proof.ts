@@ -48,7 +48,7 @@ export const doubtAbout = (
 /** How long a proof counts that a server was away for, in ms. */
 const partialMs = 10_000
 
-/** What a proof asks of a connection. */
+/** The questions of a proof to a connection. */
 type ProvenLink = Pick<NatsLink, 'connections' | 'info' | 'server'>
 
 /** The proofs of the streams of a session. */
@@ -111,7 +111,7 @@ const refusal = (doubt: string, isOpen: boolean): KeelsonError => {
 /** A monitoring address that does not answer for so long is away, in ms. */
 const statusMs = 5_000
 
-/** What remains to be doubted. `isOpen`: a monitoring address was away. */
+/** A doubt that remains. `isOpen`: a monitoring address was away. */
 type Told = { readonly doubt: string | undefined; readonly isOpen: boolean }
 
 /**

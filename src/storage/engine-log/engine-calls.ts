@@ -66,7 +66,7 @@ export class EngineCalls {
 
   /**
    * Repeats `call` until it is answered, and settles as the answer does. If that takes `ms`, it is
-   * not repeated any more: the engine is away.
+   * not repeated: the engine is away.
    */
   ask<T>(call: () => Promise<T>, ms?: number): Promise<T> {
     return new Promise<T>((resolve, reject) => {

@@ -24,7 +24,7 @@ const noteMax = 1_100
 /** Some work, as a note has it. */
 export const workIn = (work: string): string => work.slice(0, noteMax)
 
-/** What the last start of a member had begun when its process ended. @throws DiskError */
+/** The work that the last start of a member had begun when its process ended. @throws DiskError */
 export const noteLeft = (
   disk: Disk,
   folder: string,
