@@ -12,7 +12,7 @@ const names = ['a', 'b', 'c']
 
 /** What a call may end with while its owner, or the engine, is away. */
 const codes = ['TIMEOUT', 'UNKNOWN_OUTCOME', 'NOT_SUBMITTED', 'SHARD_DOWN', 'BUSY', 'refused']
-// A close without the engine ends actors whose answers wait for it: a call that may be made twice has an id.
+// docs/members.md: without an id a call that a closing owner cuts off is EXITED. Its answer waits for the engine here.
 const lost = { withId: codes, plain: [...codes, 'EXITED'] }
 
 /** Something happens to a member, or to all. */

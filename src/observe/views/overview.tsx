@@ -75,7 +75,7 @@ const BrokenCard = ({ of: troubles, now }: { of: readonly Trouble[]; now: number
   </Card>
 )
 
-/** What was slow in the last minute, and what is pending. */
+/** Slow handlers of the last minute, and pending ones. */
 const SlowCard = ({ of, now }: { of: Overview; now: number }) => {
   const { measuredSince, latencies, pending, slow } = of
   const isNew = now - measuredSince < 60_000

@@ -24,7 +24,7 @@ export type EngineSharesParts = {
   readonly member: string
   readonly incarnation: () => string
   readonly shards: number
-  /** A shard is taken or given within this time, in ms. What is left of it is done by a later view. */
+  /** A shard is taken or given within this time, in ms. A later view does the rest. */
   readonly patienceMs: number
 }
 
