@@ -97,7 +97,7 @@ export class HandOver {
   }
 
   async #give(shard: number, member: string, ms: number): Promise<boolean> {
-    const { moves, directory, questions, system, ending } = this.#parts
+    const { moves, directory, system, ending } = this.#parts
     let turn: MovingTurn | undefined
     try {
       turn = await this.#turn(ms)
@@ -110,24 +110,47 @@ export class HandOver {
         return false
       }
       await directory.give(shard)
-      await questions.askMember(member, 'shards.take', shard, openMs)
-      return true
+      if (await this.#isTakenBy(member, shard)) return true
+      if (this.#isClosing) return await this.#isTakenByAny(shard, member)
+      await this.#takeBack(shard)
     } catch (error) {
-      if (ending.aborted) return false
-      const what = `${member} has not taken shard ${shard}`
-      if (hasEnded(error)) system.logger.info(`${what}: it ends`, { shard, member })
-      else system.logger.warn(`${what}: ${reasonText(error)}`, { shard, member, reason: error })
-      await this.#takeBack(shard).catch(() => undefined)
-      return false
+      this.#note(error, `shard ${shard} could not be given`, { shard, member })
     } finally {
       await turn?.release()
     }
+    return false
   }
 
-  /** Of a member that closes the others take what has no owner, when its process has ended. */
+  /** A shard that nobody has taken stays here. */
   async #takeBack(shard: number): Promise<void> {
-    const { directory, moves } = this.#parts
-    if (!this.#isClosing && (await directory.take(shard))) await moves.open(shard)
+    const { directory, moves, ending } = this.#parts
+    if (!ending.aborted && (await directory.take(shard))) await moves.open(shard)
+  }
+
+  /** Whether a member opens a shard that nobody has. Never rejects. */
+  async #isTakenBy(member: string, shard: number): Promise<boolean> {
+    try {
+      await this.#parts.questions.askMember(member, 'shards.take', shard, openMs)
+      return true
+    } catch (error) {
+      this.#note(error, `${member} has not taken shard ${shard}`, { shard, member })
+      return false
+    }
+  }
+
+  /** The same for any but the one that has not: otherwise the shard waits for the end of this process. */
+  async #isTakenByAny(shard: number, failed: string): Promise<boolean> {
+    const others = (await this.#takers()).filter((member) => member !== failed)
+    for (const member of others) if (await this.#isTakenBy(member, shard)) return true
+    return false
+  }
+
+  #note(error: unknown, what: string, facts: { readonly shard: number; readonly member: string }) {
+    const { logger } = this.#parts.system
+    if (this.#parts.ending.aborted) return
+    const line = `${what}: ${reasonText(error)}`
+    if (hasEnded(error)) logger.info(line, facts)
+    else logger.warn(line, { ...facts, reason: error })
   }
 
   /** Waits for the turn to move a shard, for at most `ms`. */

@@ -45,10 +45,14 @@ export class Readiness {
     return !this.#treeRuns && !this.#hasEnded
   }
 
-  /** `ready`: the user's tree runs, and a shard is open, or all are at other members. */
+  /**
+   * `ready`: the user's tree runs, and a shard is open, or is at another member and none is down here. So a
+   * member stays ready while it opens the first shard that comes to it.
+   */
   get state(): 'starting' | 'ready' | 'down' | 'closing' {
     if (this.#hasEnded) return 'closing'
-    const isOfOthers = this.#shards.every(({ phase }) => phase.kind === 'elsewhere')
+    const isDown = this.#in('down').length > 0
+    const isOfOthers = this.#in('elsewhere').length > 0 && !isDown
     if (this.#in('open').length > 0 || isOfOthers) return this.#treeRuns ? 'ready' : 'starting'
     return this.#in('recovering').length > 0 ? 'starting' : 'down'
   }

@@ -16,6 +16,7 @@ import { createSystem } from '../../../src/runtime/index.ts'
 import { DiskError } from '../../../src/storage/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { HandOver, type HandOverParts } from '../../../src/supervisors/starting/hand-over.ts'
+import { silentLogger } from '../../../src/testing/index.ts'
 import { FolderMembers } from '../../support/worlds/folder-members.ts'
 
 type Messages = { calls: { add: (amount: number) => number; read: () => number } }
@@ -198,11 +199,11 @@ describe('a hand-over', () => {
   })
 
   test.each([
-    ['CLOSED', 'info', 'it ends'],
-    ['NO_PROCESS', 'info', 'it ends'],
-    ['EXITED', 'info', 'it ends'],
-    ['TIMEOUT', 'warn', 'TIMEOUT: of the other one'],
-  ] as const)('that ends with %s is a line of the level %s', async (code, level, reason) => {
+    ['CLOSED', 'info'],
+    ['NO_PROCESS', 'info'],
+    ['EXITED', 'info'],
+    ['TIMEOUT', 'warn'],
+  ] as const)('that ends with %s is a line of the level %s', async (code, level) => {
     const lines: unknown[] = []
     const at = (name: string) => (text: string, facts?: { readonly reason?: unknown }) =>
       void lines.push([name, text, facts?.reason !== undefined])
@@ -224,7 +225,35 @@ describe('a hand-over', () => {
     }
     await new HandOver(parts as unknown as HandOverParts).giveAll(5_000)
 
-    expect(lines).toEqual([[level, `b has not taken shard 0: ${reason}`, level === 'warn']])
+    const line = `b has not taken shard 0: ${code}: of the other one`
+    expect(lines).toEqual([[level, line, level === 'warn']])
+  })
+
+  test('that one member has not taken goes to another one, if this one closes', async () => {
+    const asked: string[] = []
+    const ask = async (member: string, question: string) => {
+      if (question === 'shards.takes') return true
+      asked.push(member)
+      if (asked.length === 1) throw new KeelsonError('CLOSED', 'it ends')
+    }
+    let closed = 0
+    const parts = {
+      system: createSystem({ clock: virtualClock(), logger: silentLogger }),
+      ending: new AbortController().signal,
+      shards: [{ index: 0, phase: { kind: 'open' } }],
+      questions: {
+        ...{ others: ['b', 'c', 'd'], answer: () => undefined },
+        ...{ isLinked: () => true, askMember: ask },
+      },
+      directory: {
+        turn: async () => ({ release: async () => undefined }),
+        give: async () => undefined,
+      },
+      moves: { close: async () => ++closed === 1 },
+    }
+    await new HandOver(parts as unknown as HandOverParts).giveAll(5_000)
+
+    expect([closed, asked.length, new Set(asked).size]).toEqual([1, 2, 2])
   })
 
   test('members that close together hand nothing around', async () => {

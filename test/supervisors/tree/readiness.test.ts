@@ -1,8 +1,10 @@
 /** `app.ready()`: what it waits for, what it says, and that it never hangs. */
 import { describe, expect, test } from 'vitest'
+import { virtualClock } from '../../../src/clock.ts'
 import {
   type App,
   call,
+  createSystem,
   type GenServer,
   name,
   reply,
@@ -11,6 +13,8 @@ import {
   worker,
 } from '../../../src/index.ts'
 import { treeNames } from '../../../src/supervisors/index.ts'
+import { Readiness } from '../../../src/supervisors/tree/readiness.ts'
+import type { Shard } from '../../../src/supervisors/tree/shard.ts'
 import { codeOf, failNextSync, machine } from '../../support/worlds/simulated-instance.ts'
 
 type Asked = { calls: { value: () => unknown } }
@@ -115,5 +119,22 @@ describe('ready', () => {
 
     expect([error.code, error.details.lack]).toEqual(['TIMEOUT', ["the user's tree"]])
     expect(await codeOf(app.ready({ timeoutMs: 0 }))).toBe('INVALID_ARGUMENT')
+  })
+})
+
+describe('an instance', () => {
+  test.each([
+    [['open', 'recovering'], 'ready'],
+    [['recovering', 'down'], 'starting'],
+    [['down', 'down'], 'down'],
+    [['elsewhere', 'elsewhere'], 'ready'],
+    // Its first shard comes to it: until then, and from then on, it takes shards.
+    [['recovering', 'elsewhere'], 'ready'],
+    [['down', 'elsewhere'], 'down'],
+  ] as const)('with the shards %j is %s', (kinds, state) => {
+    const shards = kinds.map((kind, index) => ({ index, phase: { kind } })) as unknown as Shard[]
+    const system = createSystem({ clock: virtualClock() })
+    expect(new Readiness(system, shards, false).state).toBe(state)
+    expect(new Readiness(system, shards, true).state).toBe(state === 'down' ? 'down' : 'starting')
   })
 })
