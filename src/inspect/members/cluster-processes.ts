@@ -19,6 +19,8 @@ const parentsOwn = ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID']
 export class ClusterProcesses implements MemberProcesses {
   readonly #version: string
   readonly #workers = new Map<string, Worker>()
+  /** Those that take connections. */
+  readonly #listening = new Set<Worker>()
 
   /** `version`: that of the parent. */
   constructor(version: string) {
@@ -30,20 +32,30 @@ export class ClusterProcesses implements MemberProcesses {
     const own = { [memberVariable]: member, [parentVariable]: this.#version }
     const worker = cluster.fork({ ...hidden, ...own })
     this.#workers.set(member, worker)
-    const closeSent = watchSent(worker.process)
+    const sent = new SentConnections(worker.process)
     worker.on('message', (found: unknown) => {
       const message = fromMember(found)
       if (message) said(message)
     })
     let hasEnded = false
+    let endsInOrder = false
     const end = (status: number | null, signal: string | null): void => {
       if (hasEnded) return
       hasEnded = true
-      // One that ended in order has taken each, or has sent it back for another member.
-      if (status !== 0) closeSent()
+      endsInOrder = status === 0
       this.#workers.delete(member)
+      this.#listening.delete(worker)
+      settle()
       ended({ status, signal })
     }
+    // Its last answers may be read after its exit.
+    const settle = (): void => {
+      if (!hasEnded || worker.isConnected()) return
+      if (endsInOrder && this.#listening.size > 0) sent.sendBack()
+      else sent.close()
+    }
+    worker.on('listening', () => this.#listening.add(worker))
+    worker.on('disconnect', settle)
     worker.on('exit', end)
     // A process that could not be made has no exit. A message that was not taken is no end.
     worker.on('error', () => worker.process.pid === undefined && end(1, null))
@@ -59,27 +71,40 @@ export class ClusterProcesses implements MemberProcesses {
   }
 }
 
-/** What `node:cluster` sends with the message of a new connection. Its `fd` is negative once it is closed. */
-type SentConnection = { readonly fd: number; readonly close: () => void }
+/** A connection that is sent to a process. */
+type SentConnection = { readonly close: () => void }
 
-/**
- * Watches the connections that are sent to a process. The returned function closes each one that the
- * process has not taken. `node:cluster` leaves them open when the process is killed: their clients
- * would wait for an answer forever.
- */
-const watchSent = (child: Worker['process']): (() => void) => {
-  const sent = new Set<SentConnection>()
-  const send = child.send.bind(child) as (...words: readonly unknown[]) => boolean
-  child.send = (...words: readonly unknown[]) => {
-    const [message, connection] = words
-    if (Object(message).act === 'newconn') {
-      // Each was closed here when the process has taken it.
-      for (const each of sent) if (each.fd < 0) sent.delete(each)
-      sent.add(connection as SentConnection)
+/** The messages by which `node:cluster` sends a connection, and answers that it is taken or not. */
+type ConnectionMessage = {
+  readonly act?: unknown
+  readonly seq?: number
+  readonly ack?: number
+}
+
+/** The connections that a process got and has not answered for. */
+class SentConnections {
+  readonly #child: Worker['process']
+  readonly #sent = new Map<number | undefined, SentConnection>()
+
+  constructor(child: Worker['process']) {
+    this.#child = child
+    const send = child.send.bind(child) as (...words: readonly unknown[]) => boolean
+    child.send = (...words: readonly unknown[]) => {
+      const { act, seq } = Object(words[0]) as ConnectionMessage
+      if (act === 'newconn') this.#sent.set(seq, words[1] as SentConnection)
+      return send(...words)
     }
-    return send(...words)
+    child.on('internalMessage', ({ ack }: ConnectionMessage) => this.#sent.delete(ack))
   }
-  return () => {
-    for (const each of sent) each.close()
+
+  /** Closes them: a process that was killed may have begun with each. Otherwise clients wait for ever. */
+  close(): void {
+    for (const connection of this.#sent.values()) connection.close()
+  }
+
+  /** Sends them to other processes, in the place of one that ended in order before it has read of them. */
+  sendBack(): void {
+    for (const ack of [...this.#sent.keys()])
+      this.#child.emit('internalMessage', { cmd: 'NODE_CLUSTER', ack, accepted: false })
   }
 }

@@ -78,6 +78,24 @@ describe.skipIf(lacks(noFlock))('keelson run --members (needs the build)', () =>
     expect((await Promise.all(asked)).sort()).toEqual(['ECONNRESET', 'keelson member b'])
   })
 
+  test('sends a connection to another member if the first one ends in order before it takes it', async () => {
+    const busy = web.replace(
+      /terminate: .*/,
+      `terminate: () => {
+        console.log('busy')
+        for (const until = Date.now() + 1_000; Date.now() < until; );
+        process.exit(0)
+      },`,
+    )
+    const service = await startMembers(folderWith(busy), 2)
+    const ending = (await processes(service, 2)).get('keelson member a') as number
+    process.kill(ending, 'SIGTERM')
+    await service.says('busy')
+    const asked = await Promise.all([1, 2, 3].map(() => answerAt(portOf(service))))
+
+    expect(asked.map(({ title }) => title)).toEqual(Array(3).fill('keelson member b'))
+  })
+
   test('kills a member that is stopped, after stuckMs, and starts it again', async () => {
     const dir = folderWith(web, { members: { stuckMs: 1_000 } })
     const service = await startMembers(dir, 2)
