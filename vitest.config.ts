@@ -2,10 +2,12 @@ import { execFileSync } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { configDefaults, defineConfig } from 'vitest/config'
 import { evidenceTags } from './test/support/evidence-table.ts'
-import { triesLong } from './test/support/tier.ts'
+import { triesAll, triesLong } from './test/support/tier.ts'
 
 // Many tests load the built package: none may look at a stale build.
 execFileSync(process.execPath, ['build.mjs', '--if-stale'], { stdio: 'inherit' })
+
+const timeoutMs = triesAll ? 600_000 : triesLong ? 240_000 : 120_000
 
 export default defineConfig({
   test: {
@@ -28,10 +30,12 @@ export default defineConfig({
     // Many tests wait for a disk or a child process: one worker more than cores takes a sixth off the whole.
     maxWorkers: availableParallelism() + 1,
     // The longer tiers try up to twenty times as many cases, on machines that do other things too.
-    testTimeout: triesLong ? 600_000 : 120_000,
-    hookTimeout: triesLong ? 600_000 : 120_000,
+    testTimeout: timeoutMs,
+    hookTimeout: timeoutMs,
     // `.ci/run` counts from the file.
-    reporters: process.env.CI ? ['default', 'json'] : ['default'],
+    reporters: process.env.CI
+      ? ['default', 'json', './scripts/slow-tests-reporter.mjs']
+      : ['default'],
     outputFile: { json: '.tmp/test-results.json' },
   },
 })

@@ -19,7 +19,7 @@ const parentsOwn = ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID']
 export class ClusterProcesses implements MemberProcesses {
   readonly #version: string
   readonly #workers = new Map<string, Worker>()
-  /** Those that take connections. */
+  /** The workers that take connections. */
   readonly #listening = new Set<Worker>()
 
   /** `version`: that of the parent. */
