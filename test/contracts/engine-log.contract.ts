@@ -175,6 +175,20 @@ export const logClaims: Readonly<Record<string, (under: EngineUnderTest) => Prom
     expect(await outcomeOf(owner.append({ ...second, end: second.after }))).toBe('INVALID_ARGUMENT')
   },
 
+  'an owner that rests ends no change that was asked for, and makes others later': async (
+    under,
+  ) => {
+    const { owner, at } = await owned(under)
+    const groups = chainBehind(at, 'a', 'b', 'c', 'd')
+    const before = appendAll(owner, groups.slice(0, 1))
+    const rests = owner.rest()
+    await Promise.all([before, rests])
+    await Promise.all([owner.rest(), owner.rest()])
+    await appendAll(owner, groups.slice(1))
+
+    expect(await textsOf(owner)).toEqual(['epoch', 'a', 'b', 'c', 'd'])
+  },
+
   'an append whose answer is lost took effect once, and its repeat says so': async (under) => {
     const { cluster, intruder, at } = await owned(under)
     const { session, loseNext } = await under.lossy(cluster)

@@ -158,6 +158,9 @@ export class NatsLog implements EngineLog {
     await this.#purge(to.trimmed.lsn, seq)
   }
 
+  /** All logs of a member share its connection. */
+  async rest(): Promise<void> {}
+
   /** The last message as the stream shows it. @throws KeelsonError `NO_SEGMENTS` */
   async #shown(): Promise<PlacedMessage> {
     const last = await this.#reading.last()

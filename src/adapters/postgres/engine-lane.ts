@@ -93,6 +93,12 @@ export class EngineLane {
     )
   }
 
+  /** Ends the connection after the work that was asked for. The next work makes it again. Never rejects. */
+  async rest(): Promise<void> {
+    this.#last = this.#last.then(() => this.#drop())
+    await this.#last
+  }
+
   /** Ends the connection, also during work. Never rejects. */
   async close(): Promise<void> {
     this.#isClosed = true

@@ -116,6 +116,8 @@ export const postgresLog = (
     },
 
     ...damagedLog({ writes, reads, numberOf }),
+
+    rest: () => writes.rest(),
   }
 }
 

@@ -100,6 +100,7 @@ export const ownedLogHost = (options: OwnedLogHostOptions): LogHost => {
 
   return engineLogHost(calls, handlers, () => {
     endNote?.close()
+    void log.rest()
     return filling
   })
 }
@@ -133,8 +134,12 @@ export const makeLogs = async (
   shards: number,
 ): Promise<readonly EngineHead[]> => {
   const heads: EngineHead[] = []
-  for (let shard = 0; shard < shards; shard++)
-    heads.push(await logOf(shard).create(Buffer.from(clock.randomBytes(16)).toString('hex')))
+  for (let shard = 0; shard < shards; shard++) {
+    const log = logOf(shard)
+    heads.push(await log.create(Buffer.from(clock.randomBytes(16)).toString('hex')))
+    // Another member may become its owner.
+    await log.rest()
+  }
   return heads
 }
 

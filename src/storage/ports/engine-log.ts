@@ -144,6 +144,11 @@ export interface EngineLog {
    * @throws KeelsonError `CONFLICT` if the head is not at `from`
    */
   replace(from: EngineHead, to: EngineHead): Promise<void>
+  /**
+   * Gives back what is kept for the changes of an owner, such as a connection, after all that were
+   * asked for. A later change gets it again. Never rejects.
+   */
+  rest(): Promise<void>
 }
 
 /**

@@ -39,6 +39,23 @@ describe.skipIf(lacks(noPostgres()))('a host over PostgreSQL', () => {
     return { ...at, makeHost: () => hostOf(log), during: (work) => work, isMade: true }
   })
 
+  test('that has ended keeps no connection for its appends', async () => {
+    const count = async (): Promise<number> => {
+      const [row = {}] = await look.query(
+        `select count(*) as count from pg_stat_activity where application_name = 'keelson'`,
+      )
+      return Number(row.count)
+    }
+    const host = hostOf(await newLog())
+    const inspection = await host.run('inspect', { ...at, evidence: [] })
+    await host.run('open', { ...at, inspection })
+    const before = await count()
+    await host.run('close', { projectedLsn: 0 })
+    await host.end()
+    // The server notices the end of a connection a moment later.
+    while ((await count()) >= before);
+  })
+
   test('whose connections are killed at any moment has each acknowledged frame once, in order', async () => {
     const host = hostOf(await newLog())
     const inspection = await host.run('inspect', { ...at, evidence: [] })

@@ -41,7 +41,7 @@ const world = async () => {
     throw new KeelsonError('UNKNOWN_OUTCOME', 'no answer')
   }
   const proxy: typeof log = new Proxy(log, {
-    get: (target, key: keyof typeof log) => (isAway ? unanswered : target[key]),
+    get: (target, key: keyof typeof log) => (isAway && key !== 'rest' ? unanswered : target[key]),
   })
   const makeHost = () => ownedLogHost({ log: proxy, clock, patienceMs, uploads: noUploads })
   const host = makeHost()

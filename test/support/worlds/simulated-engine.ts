@@ -310,6 +310,7 @@ export class SimulatedSession implements EngineSession {
             ({ end: { lsn } }) => lsn > to.trimmed.lsn && lsn <= to.end.lsn,
           )
         }),
+      rest: async () => undefined,
     }
   }
 
