@@ -145,8 +145,8 @@ export interface EngineLog {
    */
   replace(from: EngineHead, to: EngineHead): Promise<void>
   /**
-   * Gives back what is kept for the changes of an owner, such as a connection, after all that were
-   * asked for. A later change gets it again. Never rejects.
+   * Gives back what is kept for the changes of an owner, such as a connection, when the changes that
+   * were asked for are made. A later change gets it again. Never rejects.
    */
   rest(): Promise<void>
 }
