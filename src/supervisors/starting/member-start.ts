@@ -3,6 +3,7 @@
  * member owns the instance, and starts it over the engine's logs. If it is replaced before,
  * it waits again. A running instance that is replaced ends: its user starts it again, as a standby.
  */
+import { setMaxListeners } from 'node:events'
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { isAway, isLoss } from '../../actors/index.ts'
@@ -137,6 +138,8 @@ const startedOn = async (
   const dir = resolve(options.dir)
   tryFolder(options, ports, dir, origin)
   const abandoned = new AbortController()
+  // Each shard listens. Node warns of a leak from the eleventh listener on.
+  setMaxListeners(0, abandoned.signal)
   const giveUp = (reason: KeelsonError): void => {
     calls.end(reason)
     abandoned.abort(reason)

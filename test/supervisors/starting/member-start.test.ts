@@ -423,3 +423,15 @@ test('a member whose clock differs from that of the engine by more than 10 s cla
 
   expect(app.health().cluster).toMatchObject({ phase: 'owner' })
 })
+
+test('a member with many shards makes Node warn of nothing', async () => {
+  const warnings: unknown[] = []
+  const hear = (warning: unknown): void => void warnings.push(warning)
+  process.on('warning', hear)
+  const members = new Members()
+  const app = await members.start('a', { shards: 16 })
+  await members.during(app.close())
+  process.off('warning', hear)
+
+  expect(warnings).toEqual([])
+})
