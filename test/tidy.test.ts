@@ -410,7 +410,9 @@ describe('the tests', () => {
       expect(scripts[`test:${tier}`]).toBe(
         scripts.test?.replace(/vitest run$/, `KEELSON_TIER=${tier} vitest run`),
       )
-    expect(readFileSync('.ci/run', 'utf8')).toMatch(/^npm ci .*&& tests all 45 npm run test:ci -- /m)
+    expect(readFileSync('.ci/run', 'utf8')).toMatch(
+      /^npm ci .*&& tests all 45 npm run test:ci -- /m,
+    )
     const config = readFileSync('vitest.config.ts', 'utf8')
     expect(config).toContain("include: ['test/**/*.test.ts', 'examples/**/*.test.ts']")
     expect(config.match(/exclude.*/g)).toEqual([
