@@ -56,6 +56,8 @@ const doors: Record<string, readonly string[]> = {
     'src/inspect/cli/observe-command.ts',
   ],
   'node:cluster': ['src/inspect/members/'],
+  // Only there the number of listeners that Node warns of can be set.
+  'node:events': ['src/supervisors/starting/member-start.ts'],
   'node:inspector': ['src/inspect/members/member-link.ts'],
   'node:console': ['src/inspect/attach/attached-prompt.ts'],
   'node:tls': ['src/storage/disk/tls-socket.ts'],
