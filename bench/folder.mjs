@@ -211,7 +211,7 @@ export const run = async ({ quick, only, repeats = quick ? 3 : 5 }) => {
   const how = {
     ...{ repeats, seconds: quick ? 0.5 : 2, idleMs: quick ? 10_000 : 60_000 },
     moves: quick ? 2 : 10,
-    ...{ kills: quick ? 4 : 100, megabytes: quick ? 32 : 1_024 },
+    ...{ kills: quick ? 4 : 20, megabytes: quick ? 32 : 1_024 },
   }
   const results = []
   for (const [title, measure] of Object.entries(cases))
