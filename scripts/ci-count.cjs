@@ -6,6 +6,8 @@ const [status, ...paths] = process.argv.slice(2)
 const filesOf = (path) =>
   existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')).testResults : []
 
+const namesIn = (path) => new Set(existsSync(path) ? readFileSync(path, 'utf8').split('\n') : [])
+
 const counts = { passed: 0, failed: 0, skipped: 0 }
 const countOf = {
   passed: 'passed',
@@ -23,16 +25,19 @@ const print = (file, remark) => {
 }
 
 for (const path of paths) {
-  const again = new Map(
-    filesOf(path.replace('test-results', 'again')).map((file) => [file.name, file]),
-  )
-  for (const first of filesOf(path)) {
-    const last = again.get(first.name) ?? first
+  const again = filesOf(path.replace('test-results', 'again'))
+  const lastOf = new Map(again.map((file) => [file.name, file]))
+  const unended = namesIn(`${path}.unended`)
+  const first = filesOf(path)
+  const begun = new Set(first.map(({ name }) => name))
+  for (const file of [...first, ...again.filter(({ name }) => !begun.has(name))]) {
+    const last = lastOf.get(file.name) ?? file
     for (const test of last.assertionResults) counts[countOf[test.status] ?? 'failed']++
     // A file that does not load has no tests.
     if (isFailed(last) && !last.assertionResults.some(isFailed)) counts.failed++
-    if (isFailed(first))
-      print(first, isFailed(last) ? 'failed' : 'failed beside others, and passed alone')
+    const beside = unended.has(relative('.', file.name)) ? 'did not end' : 'failed'
+    if (isFailed(file) || beside !== 'failed')
+      print(file, isFailed(last) ? 'failed' : `${beside} beside others, and passed alone`)
   }
 }
 // Whatever else stopped a run (the build, types, lint, an unhandled rejection) counts as one failure.

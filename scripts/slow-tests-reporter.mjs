@@ -1,4 +1,8 @@
-/** Names every minute what has run for longer than a minute. Of a run that hangs, the last lines say where. */
+/**
+ * Names every minute what has run for longer than a minute, and ends a run that has taken `KEELSON_MINUTES`: a test that blocks
+ * its process has no other limit. The files that have not ended then are in `<results>.unended`, for another run.
+ */
+import { writeFileSync } from 'node:fs'
 import { relative } from 'node:path'
 
 const minuteMs = 60_000
@@ -6,11 +10,21 @@ const nameOf = ({ module, fullName }) => `${relative('.', module.moduleId)} > ${
 
 /** A reporter of Vitest. */
 export default class SlowTestsReporter {
-  #since = new Map()
+  #vitest
   #timer
+  /** Files and tests that run, and since when. */
+  #since = new Map()
+  /** Files that have not ended. */
+  #unended = new Set()
+  #minutes = 0
 
-  onTestRunStart() {
-    this.#timer = setInterval(() => this.#print(), minuteMs).unref()
+  onInit(vitest) {
+    this.#vitest = vitest
+  }
+
+  onTestRunStart(specifications) {
+    for (const { moduleId } of specifications) this.#unended.add(relative('.', moduleId))
+    this.#timer = setInterval(() => this.#tick(), minuteMs).unref()
   }
 
   onTestRunEnd() {
@@ -24,6 +38,7 @@ export default class SlowTestsReporter {
 
   onTestModuleEnd({ moduleId }) {
     this.#since.delete(relative('.', moduleId))
+    this.#unended.delete(relative('.', moduleId))
   }
 
   onTestCaseReady(test) {
@@ -34,10 +49,21 @@ export default class SlowTestsReporter {
     this.#since.delete(nameOf(test))
   }
 
-  #print() {
+  #tick() {
     const now = performance.now()
     for (const [what, since] of this.#since)
-      if (now - since > minuteMs)
+      if (now - since >= minuteMs)
         console.log(`Runs for ${Math.round((now - since) / 1_000)} s: ${what}`)
+    if (++this.#minutes >= Number(process.env.KEELSON_MINUTES)) this.#giveUp()
+  }
+
+  #giveUp() {
+    console.log(`Ended after ${this.#minutes} minutes without ${[...this.#unended].join(' ')}`)
+    writeFileSync(
+      `${this.#vitest.config.outputFile.json ?? this.#vitest.config.outputFile}.unended`,
+      [...this.#unended].join('\n'),
+    )
+    // The second time their processes are killed.
+    for (let times = 0; times < 2; times++) void this.#vitest.cancelCurrentRun('keyboard-input')
   }
 }
