@@ -13,8 +13,8 @@ const importedNames =
 
 /** Arrows for one thing that is written in lower case: what it is, as a function alone is refused. */
 const soleDoors: Readonly<Record<string, string>> = {
-  'actors: projected → projection': 'a namespace: the public class of that room',
   'actors: store → projection': 'a namespace: the public class of that room',
+  'actors: users-projections → projection': 'a namespace: the public class of that room',
   'storage: cluster → frames': 'a table: the types of frames',
   'storage: threads → log': 'makes the log that the thread serves',
   'storage: wal → threads': 'makes the thread that the library runs on',

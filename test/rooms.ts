@@ -73,7 +73,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     snapshots: ['core', 'log', 'projection'],
     control: ['core', 'log', 'projection', 'blobs', 'writing', 'snapshots'],
     store: ['core', 'projection', 'blobs', 'writing'],
-    projected: ['core', 'projection', 'writing', 'store'],
+    'users-projections': ['core', 'projection', 'writing', 'store'],
     journal: ['core', 'writing', 'store'],
     routing: ['admission', 'core', 'links', 'writing', 'store', 'journal'],
     turns: ['core', 'writing', 'store', 'journal'],

@@ -47,7 +47,7 @@ export const rooms = {
   'storage/frames': ['test/storage/segments', 'test/storage/log'],
   'storage/commitments': ['test/storage/log/log-commitments', 'test/inspect/folder/journal'],
   'storage/projections': [
-    'test/actors/projected/user-projections',
+    'test/actors/users-projections/user-projections',
     'test/actors/projection/entity-projections',
   ],
   'storage/examination': [

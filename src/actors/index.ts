@@ -13,7 +13,7 @@
  * - snapshots: `snapshotter`: when a snapshot is made, and what the log gives back then
  * - control: `control` over every shard, pauses of writes, backups, the handles of `app`
  * - store: `app.store`: commands, batches, ranges, streams, answers
- * - projected: `app.projection`: the rows of projections by users, of all shards
+ * - users-projections: `app.projection`: the rows of projections by users, of all shards
  * - journal: `app.journal`: entries of applications that keep their state themselves
  * - routing: the store of shards that other members have
  * - turns: the turns of durable actors: their units, rows and held outputs
@@ -149,9 +149,6 @@ export { EngineWatch } from './log/log-shard.ts'
 export { isAway, isLoss, ShardFiles } from './log/shard-files.ts'
 export { type SpaceHealth, SpaceWatch, withSpace } from './log/space-watch.ts'
 export * as WalWriter from './log/wal-writer.ts'
-export { answerProjections } from './projected/projection-parts.ts'
-export { type ProjectionStatus, projectionStatus } from './projected/projection-rows.ts'
-export { type ProjectionPage, ProjectionView } from './projected/projection-view.ts'
 export * as Applier from './projection/applier.ts'
 export { type DerivedHealth, DerivedQueue } from './projection/derived-queue.ts'
 export * as LmdbWriter from './projection/lmdb-writer.ts'
@@ -232,6 +229,9 @@ export type { EndOptions } from './turns/lifetime.ts'
 export { type Fields, parkedField, readBody } from './turns/memory.ts'
 export type { DurableRows, ReadRows, RowsOptions, RowsPage } from './turns/own-rows.ts'
 export { keptText, type RetryPolicies } from './turns/retry-policy.ts'
+export { answerProjections } from './users-projections/projection-parts.ts'
+export { type ProjectionStatus, projectionStatus } from './users-projections/projection-rows.ts'
+export { type ProjectionPage, ProjectionView } from './users-projections/projection-view.ts'
 export * as Batcher from './writing/batcher.ts'
 export type {
   AsyncOutcome,
