@@ -78,11 +78,14 @@ export const isThread = (role: ThreadRole): boolean => !isMainThread && start()?
 /** Whether this is the main thread, which ends only with the process. */
 export const isProcessThread = (): boolean => isMainThread
 
+/** How many threads can run at once. */
+export const processors = (): number => availableParallelism()
+
 /**
  * Whether two threads can run at once. If not, a thread that polls takes the time of the thread
  * that it waits for.
  */
-export const hasSpareProcessor = (): boolean => availableParallelism() > 1
+export const hasSpareProcessor = (): boolean => processors() > 1
 
 /**
  * Lets this thread run only when no other one wants the processor, as far as the system can: on

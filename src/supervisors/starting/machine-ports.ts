@@ -140,7 +140,7 @@ export const machinePorts = async (clock: Clock): Promise<Ports> => {
     claimBackup: threadBackupFolders,
     copyShard: threadShardCopier,
     makeScanner: threadTurnScanner,
-    projections: lmdbProjections(openDatabase, disk, threadExaminer, {
+    projections: lmdbProjections(openDatabase, disk, threadExaminer(), {
       clock: systemClock(),
       ...(makeWriter && { makeWriter }),
     }),

@@ -20,7 +20,7 @@ snapshotHostContract('LMDB and threads for snapshots', async () => {
   return {
     disk,
     dir,
-    projections: storage.lmdbProjections(openDatabase, disk, storage.threadExaminer),
+    projections: storage.lmdbProjections(openDatabase, disk, storage.threadExaminer()),
     makeHost: () => makeHost(0),
     during: (work) => work,
     release: () => Promise.resolve(rmSync(dir, { recursive: true, force: true })),
@@ -32,7 +32,7 @@ snapshotHostContract('LMDB and threads for snapshots', async () => {
 const program = `
   import { lmdbProjections, loadLmdb, nodeDisk, threadExaminer, threadSnapshotHosts } from ${JSON.stringify(built)}
   const [root, end] = process.argv.slice(1)
-  const store = lmdbProjections(await loadLmdb(), nodeDisk(), threadExaminer).open(root + '/lmdb')
+  const store = lmdbProjections(await loadLmdb(), nodeDisk(), threadExaminer()).open(root + '/lmdb')
   const rows = Array.from({ length: 100_000 }, (_, at) => [
     'k' + at,
     { value: { tag: 2, bytes: Buffer.alloc(600, at) }, expiresAt: 0 },
