@@ -7,7 +7,7 @@ import { triesAll, triesLong } from './test/support/tier.ts'
 // Many tests load the built package: none may look at a stale build.
 execFileSync(process.execPath, ['build.mjs', '--if-stale'], { stdio: 'inherit' })
 
-const timeoutMs = triesAll ? 600_000 : triesLong ? 240_000 : 120_000
+const timeoutMs = triesAll ? 600_000 : triesLong ? 400_000 : 120_000
 
 export default defineConfig({
   test: {
