@@ -58,7 +58,7 @@ const live = async (seed: number): Promise<void> => {
 }
 
 describe('members of an engine', () => {
-  test.each(seedParts(2, 2_000))(
+  test.each(seedParts(2, 1_000))(
     'take calls once, in the order of each sender, in the lives from $from to $to',
     async ({ seeds }) => {
       for (const seed of seeds) await live(seed)
