@@ -1,54 +1,20 @@
-/** Lives of members that share a folder: they are killed, close and begin again under calls, from one seed each. */
-import { describe, test } from 'vitest'
-import { SharingLife } from '../support/lives/sharing-life.ts'
+/**
+ * Lives of members that share a folder, from one seed each.
+ *
+ * `npm run simulate -- folder --seeds 20000` lives more of them.
+ */
+import { describe, expect, test } from 'vitest'
+import { liveFolder } from '../support/lives/folder-life.ts'
+import { liveSeeds, sumOf } from '../support/lives/seed-lives.ts'
 import { seedParts } from '../support/tier.ts'
-import { FolderMembers } from '../support/worlds/folder-members.ts'
-
-const names = ['a', 'b', 'c']
-
-/** So long that what waits behind a call goes to the next owner of a shard that leaves, in ms. */
-const slowMs = 2_500
-
-/** What a call may end with whose owner was killed. */
-const lost = {
-  withId: ['TIMEOUT', 'UNKNOWN_OUTCOME'],
-  plain: ['TIMEOUT', 'UNKNOWN_OUTCOME', 'NOT_SUBMITTED', 'SHARD_DOWN'],
-}
-
-const live = async (seed: number): Promise<void> => {
-  // Without kills no call of a member that stays fails.
-  const hasKills = seed % 2 === 0
-  const world = new FolderMembers(names, { seed, delayMs: 5 })
-  const life = new SharingLife(seed, names, world, slowMs)
-  // In every third life one of them begins later: shards move to it.
-  await life.begin(seed % 3 === 0 ? names.slice(0, 2) : names)
-  for (let act = 0; act < 60; act++) {
-    const roll = life.random()
-    const { gone, apps } = life
-    if (roll < 0.7) life.work(4)
-    else if (roll < 0.8 && gone.length > 0) await life.begin([life.pick(gone)])
-    else if (roll < 0.9 && apps.size > 1) {
-      // They are under way.
-      life.work(8)
-      await world.clock.advance(Math.floor(life.random() * 8))
-      const [name, app] = life.pick([...apps])
-      if (hasKills && life.random() < 0.5) {
-        life.left(name, app)
-        await world.kill(name)
-      } else await life.close(name, app)
-    }
-    // Shards move to a member that has been there for two seconds.
-    await world.clock.advance(Math.floor(life.random() * (life.random() < 0.1 ? 3_000 : 60)))
-  }
-  await world.clock.advance(30_000)
-  await life.holds(hasKills ? lost : undefined)
-}
 
 describe('members of a folder', () => {
   test.each(seedParts(2, 2_000))(
     'take calls once, in the order of each sender, in the lives from $from to $to',
     async ({ seeds }) => {
-      for (const seed of seeds) await live(seed)
+      const tally = sumOf(await liveSeeds(seeds, liveFolder))
+      for (const what of ['calls.answered', 'casts.sent', 'writes.done', 'members.ended'])
+        expect(tally[what], what).toBeGreaterThan(0)
     },
     600_000,
   )

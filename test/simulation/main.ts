@@ -1,9 +1,7 @@
 /**
- * `npm run simulate -- log|entities|history|flows|handles|members|links|damage [--seeds N] [--from N] | [--seed N]`:
- * lives seeds of the simulation of the log, of durable actors, of the search for their past, of workflows,
- * of jobs, schedules and turns that ask for runs, of members of a cluster, of links between members or of
- * damaged shards on every core, shows how far it is, and ends with what happened in them; exit code 1 at the
- * first seed that breaks a promise, with the command that lives it again.
+ * `npm run simulate -- KIND [--seeds N] [--from N] | [--seed N]` lives seeds of a simulation (the kinds are below) on every
+ * core, shows how far it is, and ends with what happened in them; exit code 1 at the first seed that breaks a promise, with
+ * the command that lives it again.
  */
 import { fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
@@ -12,10 +10,12 @@ import { parseArgs } from 'node:util'
 import { liveDamage } from '../support/lives/damage-life.ts'
 import { liveEntities } from '../support/lives/entity-life.ts'
 import { liveFlows } from '../support/lives/flow-life.ts'
+import { liveFolder } from '../support/lives/folder-life.ts'
 import { liveHandles } from '../support/lives/handle-life.ts'
 import { liveHistory } from '../support/lives/history-life.ts'
 import { liveLinks } from '../support/lives/link-life.ts'
 import { sumOf, type Tally } from '../support/lives/seed-lives.ts'
+import { liveSpread } from '../support/lives/spread-life.ts'
 import { liveSeed } from './log-seeds.ts'
 import { liveMemberSeed } from './member-seeds.ts'
 
@@ -28,6 +28,8 @@ const simulations = {
   handles: liveHandles,
   members: liveMemberSeed,
   links: liveLinks,
+  folder: liveFolder,
+  spread: liveSpread,
   damage: liveDamage,
 }
 
@@ -59,7 +61,7 @@ const rangeOf = (args: readonly string[]): Range => {
   const of = positionals.join() as Range['of']
   if (!Object.hasOwn(simulations, of))
     throw new Error(
-      'usage: simulate log|entities|history|flows|handles|members|links|damage [--seeds N] [--from N] | [--seed N]',
+      `usage: simulate ${Object.keys(simulations).join('|')} [--seeds N] [--from N] | [--seed N]`,
     )
   if (values.seed !== undefined) return { of, from: wholeNumber('seed', values.seed), seeds: 1 }
   return {

@@ -2,7 +2,8 @@
 import { expect, test } from 'vitest'
 import type { App } from '../../../src/supervisors/index.ts'
 import { clusterHere } from '../../support/commands/cluster-here.ts'
-import { leaseMs, SpreadMembers } from '../../support/worlds/spread-members.ts'
+import { SpreadMembers } from '../../support/worlds/spread-members.ts'
+import { leaseMs } from '../../support/worlds/spread-world.ts'
 
 const three = async () => {
   const world = new SpreadMembers(['a', 'b', 'c'])

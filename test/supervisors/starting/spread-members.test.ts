@@ -2,7 +2,8 @@
 import { expect, test } from 'vitest'
 import { call, type DurableServer, entity, reply, supervisor } from '../../../src/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
-import { leaseMs, SpreadMembers } from '../../support/worlds/spread-members.ts'
+import { SpreadMembers } from '../../support/worlds/spread-members.ts'
+import { leaseMs } from '../../support/worlds/spread-world.ts'
 
 type Messages = { calls: { add: (label: string) => number; read: () => readonly string[] } }
 

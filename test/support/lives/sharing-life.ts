@@ -14,6 +14,7 @@ import {
   supervisor,
 } from '../../../src/index.ts'
 import type { App, StartOptions } from '../../../src/supervisors/index.ts'
+import { sumOf, type Tally } from './seed-lives.ts'
 
 type Messages = {
   calls: { add: (label: string) => number; read: () => readonly string[] }
@@ -74,6 +75,7 @@ export class SharingLife {
   readonly apps = new Map<string, App>()
   /** The members of which one start or more has ended: their calls are nobody's. */
   readonly ended = new Set<string>()
+  #endings = 0
   readonly #seed: number
   #hasCasts = true
   readonly #slowMs: number
@@ -113,6 +115,7 @@ export class SharingLife {
   /** A start of a member ends. */
   left(name: string, app: App): void {
     this.ended.add(name)
+    this.#endings++
     if (this.apps.get(name) === app) this.apps.delete(name)
   }
 
@@ -146,6 +149,16 @@ export class SharingLife {
     const [[, reader]] = [...this.apps] as [[string, App]]
     await this.#writesHold(reader, lost !== undefined)
     for (const id of ids) await this.#callsHold(reader, id, lost)
+  }
+
+  /** What happened. */
+  tally(): Tally {
+    const calls = this.#calls.map(({ outcome }): Tally => {
+      if (outcome === 'sent' || outcome === 'refused') return { [`casts.${outcome}`]: 1 }
+      return { [`calls.${typeof outcome === 'number' ? 'answered' : outcome}`]: 1 }
+    })
+    const writes = this.#writes.map(({ outcome }): Tally => ({ [`writes.${outcome}`]: 1 }))
+    return sumOf([{ lives: 1, 'members.ended': this.#endings }, ...calls, ...writes])
   }
 
   #ask(): void {
