@@ -1,7 +1,7 @@
 /**
  * A member whose log is in PostgreSQL: what its writes cost beside a log in files, on a server alone and on one with a synchronous
- * standby; how long nobody answers after `kill -9` of the owner; and how long a member starts without a cache. All servers and
- * processes share this machine and its disk, so the ratios count.
+ * standby; how long nobody answers after `kill -9` of the owner; how long a member starts without a cache; and three members
+ * that share the shards (`--only shards`). All servers and processes share this machine and its disk, so the ratios count.
  */
 import {
   chmodSync,
@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { synchronousPair } from './cluster/servers.mjs'
+import { runShards } from './cluster/shards.mjs'
 import { isWanted } from './harness/options.mjs'
 import { amount, table } from './harness/table.mjs'
 import { race } from './harness/turns.mjs'
@@ -24,7 +25,7 @@ import { Player } from './writes/players.mjs'
 import { startPostgres } from './writes/postgres-server.mjs'
 
 export const about =
-  'a log in PostgreSQL: writes, fail-over, starts without a cache; --rows N of 10 kB'
+  'a log in PostgreSQL: writes, fail-over, starts without a cache, shards at three members; --rows N of 10 kB'
 
 const program = fileURLToPath(new URL('./cluster/player.mjs', import.meta.url))
 
@@ -220,6 +221,7 @@ export const run = async ({ only, quick, repeats, rows = quick ? 6_700 : 107_400
     for (const each of starts)
       if (isWanted(only, each.title))
         results.push(await timeStarts(servers, each, repeats ?? (quick ? 1 : 3)))
+    results.push(...(await runShards(servers, { only, quick, repeats })))
     return results
   } finally {
     await pair.stop()

@@ -1,12 +1,20 @@
 /**
- * A member of a folder for the bench, with counters that are entities. It serves its parent over messages.
- * folder-member.mjs MEMBER DIR MEMBERS SHARDS
+ * A member of a folder or of PostgreSQL for the bench, with counters that are entities. It serves its parent over messages.
+ * folder-member.mjs MEMBER DIR ENGINE SHARDS, where ENGINE is the members of the folder, or the options of a cluster as JSON
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { call, entity, reply, start, supervisor } from 'keelson'
 import { folderEngine } from '../../dist/storage/index.js'
 
-const [member, dir, members, shards] = process.argv.slice(2)
+const [member, dir, engine, shards] = process.argv.slice(2)
+
+const clusterOf = async () => {
+  if (!engine.startsWith('{'))
+    return { name: 'c', engine: folderEngine({ members: engine.split(',') }) }
+  const { connectionString, ...cluster } = JSON.parse(engine)
+  const { postgresEngine } = await import('keelson/postgres')
+  return { ...cluster, engine: postgresEngine({ connectionString }) }
+}
 
 const spin = (ms) => {
   for (const until = performance.now() + ms; performance.now() < until; );
@@ -26,9 +34,7 @@ const counter = {
 const app = await start({
   ...{ dir, shards: Number(shards), app: supervisor('app', {}, [entity('counter', counter)]) },
   logger: { error: console.error, warn: () => undefined, info: () => undefined },
-  ...(members && {
-    cluster: { name: 'c', member, engine: folderEngine({ members: members.split(',') }) },
-  }),
+  ...(engine && { cluster: { ...(await clusterOf()), member } }),
 })
 
 const open = () =>

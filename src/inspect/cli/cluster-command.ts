@@ -6,6 +6,7 @@ import {
   clusterCopies,
   clusterCreate,
   clusterDrain,
+  clusterMove,
 } from '../cluster/cluster-changes.ts'
 import type { ClusterCommand } from '../cluster/cluster-command-line.ts'
 import { clusterStatus } from '../cluster/cluster-status.ts'
@@ -30,6 +31,7 @@ export const runClusterOn = (
 ): Promise<number> => {
   if (command.kind === 'cluster status') return clusterStatus(cluster, command, environment)
   if (command.kind === 'cluster drain') return clusterDrain(cluster, command, environment)
+  if (command.kind === 'cluster move') return clusterMove(cluster, command, environment)
   if (command.kind === 'cluster accept-loss')
     return clusterAcceptLoss(cluster, command, environment)
   if (command.kind === 'cluster copies') return clusterCopies(cluster, command, environment)

@@ -96,6 +96,7 @@ const commands: {
   'cluster status': async () => (await import('./cluster-command.ts')).runCluster,
   'cluster create': async () => (await import('./cluster-command.ts')).runCluster,
   'cluster drain': async () => (await import('./cluster-command.ts')).runCluster,
+  'cluster move': async () => (await import('./cluster-command.ts')).runCluster,
   'cluster copies': async () => (await import('./cluster-command.ts')).runCluster,
   'cluster accept-loss': async () => (await import('./cluster-command.ts')).runCluster,
   doctor: async () => (await import('../folder/doctor-command.ts')).runDoctor,

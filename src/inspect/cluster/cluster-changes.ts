@@ -1,5 +1,5 @@
 /**
- * The commands of `keelson cluster` that change one: `create`, `drain`, `copies` and `accept-loss`.
+ * The commands of `keelson cluster` that change one: `create`, `drain`, `move`, `copies` and `accept-loss`.
  */
 import { resolve } from 'node:path'
 import { configError } from '../../errors.ts'
@@ -14,6 +14,7 @@ import type {
   ClusterCopiesCommand,
   ClusterCreateCommand,
   ClusterDrainCommand,
+  ClusterMoveCommand,
 } from './cluster-command-line.ts'
 import { onEngine } from './cluster-engine.ts'
 import { moveFolder } from './cluster-move.ts'
@@ -103,6 +104,27 @@ const spreadText = (member: string, unowned: readonly number[]): string =>
   unowned.length === 0
     ? `the other members have the shards of ${member}`
     : `the member ${member} has ended, and nobody has ${unowned.length === 1 ? 'shard' : 'the shards'} ${unowned.join(', ')}`
+
+/**
+ * Gives a shard to a member and says where it is then. Resolves with the exit status: 1 if it is not there yet.
+ * @throws KeelsonError as `placeShard`
+ */
+export const clusterMove = onEngine(
+  async (work, { shard, member }: ClusterMoveCommand) => {
+    const { cluster, session, tools, clock, signal } = work
+    const placed = await tools.placeShard({ session, clock, signal }, shard, member)
+    return { cluster: cluster.name, ...placed }
+  },
+  {
+    text: ({ shard, owner, place }) => {
+      if (place === undefined) return `the members decide where shard ${shard} is`
+      if (owner === place) return `the member ${place} has shard ${shard}`
+      const now = owner === undefined ? 'nobody has it' : `${owner} has it`
+      return `shard ${shard} is not at ${place} yet: ${now}. It moves as soon as it can`
+    },
+    status: ({ owner, place }) => (place === undefined || owner === place ? 0 : 1),
+  },
+)
 
 /** The report of `copies`. */
 type Changed = { readonly cluster: string; readonly copies: number; readonly before: number }

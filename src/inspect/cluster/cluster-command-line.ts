@@ -36,6 +36,14 @@ export type ClusterDrainCommand = Common & {
   readonly member: string
 }
 
+/** `keelson cluster move`. */
+export type ClusterMoveCommand = Common & {
+  readonly kind: 'cluster move'
+  readonly shard: number
+  /** Absent: the members decide again. */
+  readonly member: string | undefined
+}
+
 /** `keelson cluster accept-loss`. */
 export type ClusterAcceptLossCommand = Common & {
   readonly kind: 'cluster accept-loss'
@@ -54,6 +62,7 @@ export type ClusterCommand =
   | ClusterStatusCommand
   | ClusterCreateCommand
   | ClusterDrainCommand
+  | ClusterMoveCommand
   | ClusterAcceptLossCommand
   | ClusterCopiesCommand
 
@@ -75,6 +84,12 @@ const words = <O extends WordOptions>(
 
 /** No instance has more. */
 const shardsMax = 1_024
+
+const shardNumber = (command: string, word: string): number => {
+  if (!/^\d{1,4}$/.test(word))
+    throw wrongWords(`cluster ${command} needs the number of a shard, found '${word}'`)
+  return Number(word)
+}
 
 const commands: Readonly<Record<string, GroupedCommand<ClusterCommand>>> = {
   status: {
@@ -108,6 +123,25 @@ const commands: Readonly<Record<string, GroupedCommand<ClusterCommand>>> = {
       return { kind: 'cluster drain', member: named[0] as string, ...values }
     },
   },
+  move: {
+    usage: `  keelson cluster move SHARD MEMBER [FILE] [--json]
+  keelson cluster move SHARD --anywhere [FILE] [--json]
+      Gives a shard to a member, and waits until it is there. It stays there while that member runs.
+      --anywhere      the members decide again where it is`,
+    parse: (given) => {
+      const isAnywhere = given.includes('--anywhere')
+      const needed = isAnywhere ? ['SHARD'] : ['SHARD', 'MEMBER']
+      const { values, named } = words('move', given, { anywhere: flag }, needed)
+      const { anywhere: _, ...rest } = values
+      const [shard = '', member] = named
+      return {
+        kind: 'cluster move',
+        shard: shardNumber('move', shard),
+        member: isAnywhere ? undefined : member,
+        ...rest,
+      }
+    },
+  },
   copies: {
     usage: `  keelson cluster copies N [FILE] [--json]
       Changes how many machines must have what is acknowledged. No member may run. All members must
@@ -127,9 +161,11 @@ const commands: Readonly<Record<string, GroupedCommand<ClusterCommand>>> = {
     parse: (given) => {
       const { values, named } = words('accept-loss', given, { yes: flag }, ['SHARD'])
       const [shard = ''] = named
-      if (!/^\d{1,4}$/.test(shard))
-        throw wrongWords(`cluster accept-loss needs the number of a shard, found '${shard}'`)
-      return { kind: 'cluster accept-loss', shard: Number(shard), ...values }
+      return {
+        kind: 'cluster accept-loss',
+        shard: shardNumber('accept-loss', shard),
+        ...values,
+      }
     },
   },
 }

@@ -28,7 +28,10 @@ export const clusterStatus = onEngine(
 /** The report as plain data. */
 const statusJson = ({ logs, ...status }: ClusterStatus): unknown => ({
   ...status,
-  logs: logs.map(({ shard, head, owner }) => ({ shard, ...(owner && { owner }), ...head })),
+  logs: logs.map(({ shard, head, owner, place }) => ({
+    ...{ shard, ...(owner && { owner }), ...(place !== undefined && { place }) },
+    ...head,
+  })),
 })
 
 /** The report as text. */
@@ -136,8 +139,16 @@ const memberRow = (survey: MemberSurvey, status: ClusterStatus, paint: Paint): s
   return [member, shown + leaving, ...shards, ...process, incarnation]
 }
 
-const logRow = ({ shard, head, owner }: LogSurvey, isSpread: boolean, paint: Paint): string[] => {
-  const owners = isSpread ? [owner?.member ?? paint('bad', 'none')] : []
+/** Who has a shard, and where it is asked for if it is not there. */
+const ownerText = ({ owner, place }: LogSurvey, paint: Paint): string => {
+  const text = owner?.member ?? paint('bad', 'none')
+  if (place === undefined) return text
+  return place === owner?.member ? `${text}, moved there` : `${text}, to be at ${place}`
+}
+
+const logRow = (log: LogSurvey, isSpread: boolean, paint: Paint): string[] => {
+  const { shard, head } = log
+  const owners = isSpread ? [ownerText(log, paint)] : []
   if (!head) return [String(shard), ...owners, 'not made']
   const { logId, end, trimmed, snapshots } = head
   const lsns = snapshots.map(({ lsn }) => countText(lsn)).join(', ')

@@ -3,11 +3,11 @@
  * owns. The request is an entry of the directory that names the start of the member.
  */
 import type { Clock } from '../../clock.ts'
-import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
+import { isKeelsonError } from '../../errors.ts'
 import { type Drain, drainEntry, factsIn, type MemberEntry } from '../leases/cluster-directory.ts'
 import { holdIn, shardHold } from '../leases/shard-holds.ts'
 import { type DirectoryView, type EngineSession, entryText } from '../ports/cluster-engine.ts'
-import { leaseMsDefault, untilMoved } from './cluster-survey.ts'
+import { goneMember, leasedMember, leaseMsDefault, untilMoved } from './cluster-survey.ts'
 
 /** The others take the shards of a member that has ended within this time, in ms. */
 const sharedMs = 5_000
@@ -74,12 +74,7 @@ const ask = async (
 ): Promise<{ readonly view: DirectoryView; readonly entry: MemberEntry }> => {
   for (;;) {
     const view = await directory.view()
-    const entry = memberIn(view, member)
-    if (!entry) {
-      const known = factsIn(view).members.map((each) => each.member)
-      throw invalidArgument('member', known.join(', ') || 'a member: none was there', member)
-    }
-    if (entry.ended) throw gone(member, 'its lease has ended')
+    const entry = leasedMember(view, member)
     if (entry.isLeaving) return { view, entry }
     const name = drainEntry(member)
     const revision = view.entries.get(name)?.revision ?? 0
@@ -94,9 +89,6 @@ const ask = async (
     }
   }
 }
-
-const gone = (member: string, why: string): KeelsonError =>
-  new KeelsonError('NO_PROCESS', `the member ${member} is gone: ${why}`, { details: { member } })
 
 /** The directory in which the start of a member has no lease. */
 const untilReleased = async (
@@ -118,7 +110,7 @@ const untilReleased = async (
     const leftMs = renewedAt + leaseMs - now
     if (leftMs <= 0) {
       await withdraw(parts, member)
-      throw gone(member, `it has not renewed its lease for ${leaseMs} ms`)
+      throw goneMember(member, `it has not renewed its lease for ${leaseMs} ms`)
     }
     await untilMoved(session.directory, clock, view.revision, leftMs, signal)
   }

@@ -3,10 +3,10 @@
  * shows that a member lives, so a survey waits for one: at most as long as a lease lasts.
  */
 import type { Clock } from '../../clock.ts'
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import { factsIn, type Loss, type MemberEntry } from '../leases/cluster-directory.ts'
 import type { Owner } from '../leases/member-lease.ts'
-import { type Hold, holdIn, shardHold } from '../leases/shard-holds.ts'
+import { type Hold, holdIn, placesIn, shardHold } from '../leases/shard-holds.ts'
 import type { Directory, DirectoryView, EngineSession } from '../ports/cluster-engine.ts'
 import type { EngineHead } from '../ports/engine-log.ts'
 
@@ -26,6 +26,8 @@ export type LogSurvey = {
   readonly head?: EngineHead
   /** The member that has the shard, where each shard has an owner. */
   readonly owner?: Pick<Hold, 'member' | 'epoch'>
+  /** The member at which an operator wants it. */
+  readonly place?: string
 }
 
 /** A cluster at one moment. */
@@ -55,9 +57,12 @@ export const surveyCluster = async (
 ): Promise<ClusterSurvey> => {
   const { view, leases } = await leasesSeen(session.directory, clock, signal)
   const { terms, owner, losses, members } = factsIn(view)
+  const places = placesIn(view)
   const logs = Array.from({ length: terms?.shards ?? 0 }, async (_, shard) => {
     const owner = shardOwner(view, leases, shard)
-    return { ...(await logOf(session, shard)), ...(owner && { owner }) }
+    const place = places.get(shard)
+    const log = await logOf(session, shard)
+    return { ...log, ...(owner && { owner }), ...(place !== undefined && { place }) }
   })
   return {
     ...{ shards: terms?.shards, copies: terms?.copies },
@@ -95,6 +100,25 @@ export const refuseRunning = async (
     details: { member: running.member },
   })
 }
+
+/**
+ * A member whose lease was not ended.
+ * @throws KeelsonError `INVALID_ARGUMENT` for a member that was never there, `NO_PROCESS`
+ */
+export const leasedMember = (view: DirectoryView, name: string): MemberEntry => {
+  const { members } = factsIn(view)
+  const found = members.find(({ member }) => member === name)
+  if (!found) {
+    const known = members.map(({ member }) => member).join(', ')
+    throw invalidArgument('member', known || 'a member: none was there', name)
+  }
+  if (found.ended) throw goneMember(name, 'its lease has ended')
+  return found
+}
+
+/** The refusal of what needs a member that is gone. */
+export const goneMember = (member: string, why: string): KeelsonError =>
+  new KeelsonError('NO_PROCESS', `the member ${member} is gone: ${why}`, { details: { member } })
 
 /** The log of a shard. */
 export const logOf = async (session: EngineSession, shard: number): Promise<LogSurvey> => {

@@ -17,6 +17,7 @@ import type { drainMember } from './cluster-drain.ts'
 import type { acceptLoss, findLoss } from './cluster-loss.ts'
 import type { changeCopies, makeCluster } from './cluster-making.ts'
 import type { beginMove, bytesToMove, endMove, moveShard } from './cluster-moving.ts'
+import type { placeShard } from './cluster-placing.ts'
 import type { surveyCluster } from './cluster-survey.ts'
 
 /** The parts of a member of a cluster. */
@@ -63,6 +64,7 @@ export type ClusterTools = {
   readonly moveShard: typeof moveShard
   readonly endMove: typeof endMove
   readonly drainMember: typeof drainMember
+  readonly placeShard: typeof placeShard
   readonly findLoss: typeof findLoss
   readonly acceptLoss: typeof acceptLoss
 }
@@ -73,6 +75,7 @@ export const loadClusterTools = async (): Promise<ClusterTools> => {
     import('./cluster-survey.ts'),
     import('./cluster-making.ts'),
     import('./cluster-drain.ts'),
+    import('./cluster-placing.ts'),
     import('./cluster-loss.ts'),
     import('./cluster-moving.ts'),
   ])

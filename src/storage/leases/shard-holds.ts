@@ -10,6 +10,8 @@
  * 4. Each hold has a greater number than the one before. It is for people: the log has its own epochs.
  *
  * The entry `moves` is held in the same way, by the member that moves a shard.
+ *
+ * The entry `place/N` names the member that should have a shard. It is an operator's.
  */
 import { type DirectoryView, entryIn, entryText } from '../ports/cluster-engine.ts'
 import { leaseIn, memberNames, type SetStep } from './member-lease.ts'
@@ -30,6 +32,25 @@ export const shardHold = (shard: number): string => `shard/${shard}`
 
 /** The entry of the member that moves a shard. */
 export const movesHold = 'moves'
+
+/** The entry that says where an operator wants a shard. */
+export const placeEntry = (shard: number): string => `${placePrefix}${shard}`
+
+const placePrefix = 'place/'
+
+/** The content of such an entry. */
+export type Place = { readonly member: string }
+
+/** The members at which an operator wants shards. @throws KeelsonError `CORRUPT` for a damaged entry */
+export const placesIn = (view: DirectoryView): ReadonlyMap<number, string> =>
+  new Map(
+    [...view.entries.keys()]
+      .filter((name) => name.startsWith(placePrefix))
+      .flatMap((name) => {
+        const place = entryIn<Place>(view, name)
+        return place ? [[Number(name.slice(placePrefix.length)), place.member] as const] : []
+      }),
+  )
 
 /** Whether the lease of a member was not ended. */
 const isLeased = (view: DirectoryView, { member, incarnation }: Holder): boolean => {

@@ -14,16 +14,30 @@ const unevenness = 1.25
 export const roomOf = (shards: number, members: number): number =>
   Math.ceil((unevenness * shards) / members)
 
+/** The member at which an operator wants a shard. */
+export type AskedPlaces = ReadonlyMap<number, string>
+
 /**
- * The member that should own each shard, in the order of the shards. One shard after another takes
- * the member that it prefers among those with room. The order and repetition of names in `members`
- * change nothing. Without a member there is no placement: the list is empty.
+ * The member that should own each shard, in the order of the shards. A shard that is asked for is at
+ * that member, if it is there. One after another of the rest takes the member that it prefers among
+ * those with room. The order and repetition of names in `members` change nothing. Without a member
+ * there is no placement: the list is empty.
  */
-export const placeShards = (shards: number, members: readonly string[]): readonly string[] => {
+export const placeShards = (
+  shards: number,
+  members: readonly string[],
+  asked?: AskedPlaces,
+): readonly string[] => {
   const owned = new Map(members.map((member) => [member, 0]))
   if (owned.size === 0) return []
   const room = roomOf(shards, owned.size)
+  const places = new Map(
+    [...(asked ?? [])].filter(([shard, at]) => shard < shards && owned.has(at)),
+  )
+  for (const member of places.values()) owned.set(member, (owned.get(member) ?? 0) + 1)
   return Array.from({ length: shards }, (_, shard) => {
+    const place = places.get(shard)
+    if (place !== undefined) return place
     const free = [...owned.keys()].filter((member) => (owned.get(member) ?? 0) < room)
     const [first] = free.map((member) => ({ member, rank: rankOf(shard, member) })).sort(byRank)
     const { member } = first as { readonly member: string }
@@ -34,13 +48,13 @@ export const placeShards = (shards: number, members: readonly string[]): readonl
 
 /**
  * `placeShards` for one that asks again and again: it computes again only after members have come or
- * gone.
+ * gone, or another place is asked for.
  */
 export const rememberedPlacement = (): typeof placeShards => {
   let last: { readonly of: string; readonly placed: readonly string[] } | undefined
-  return (shards, members) => {
-    const of = JSON.stringify([shards, members])
-    if (last?.of !== of) last = { of, placed: placeShards(shards, members) }
+  return (shards, members, asked) => {
+    const of = JSON.stringify([shards, members, [...(asked ?? [])]])
+    if (last?.of !== of) last = { of, placed: placeShards(shards, members, asked) }
     return last.placed
   }
 }
@@ -63,6 +77,8 @@ export type SeenMembers = {
   readonly met: ReadonlySet<string>
   /** Whether a member that has not been met may still be on its way: all begin at about one time. */
   readonly mayCome: boolean
+  /** None on a folder. */
+  readonly asked?: AskedPlaces
 }
 
 /**
@@ -74,7 +90,9 @@ export const candidates = ({ members, self, alive, met, mayCome }: SeenMembers):
 
 /** The shards that this member should own, in their order. */
 export const shardsToClaim = (shards: number, seen: SeenMembers, place = placeShards): number[] =>
-  place(shards, candidates(seen)).flatMap((member, shard) => (member === seen.self ? [shard] : []))
+  place(shards, candidates(seen), seen.asked).flatMap((member, shard) =>
+    member === seen.self ? [shard] : [],
+  )
 
 /** The shards among `own` that another member should own, each with that one. */
 export const misplaced = (
@@ -83,6 +101,6 @@ export const misplaced = (
   seen: SeenMembers,
   place = placeShards,
 ): readonly { readonly shard: number; readonly member: string }[] =>
-  place(shards, candidates(seen)).flatMap((member, shard) =>
+  place(shards, candidates(seen), seen.asked).flatMap((member, shard) =>
     own.has(shard) && member !== seen.self ? [{ shard, member }] : [],
   )

@@ -11,6 +11,7 @@ import {
   type Directory,
   type DirectoryView,
   type EngineStorage,
+  type SeenMembers,
   type SocketAddress,
 } from '../../storage/index.ts'
 import type { MemberDirectory, MovingTurn } from './member-directory.ts'
@@ -38,6 +39,7 @@ export class EngineShares implements MemberDirectory {
   readonly #wanted = new Set<string>()
   readonly #giving = new Set<string>()
   #view: DirectoryView = { revision: 0, entries: new Map() }
+  #asked: NonNullable<SeenMembers['asked']> = new Map()
   #members: Members | undefined
 
   constructor(parts: EngineSharesParts) {
@@ -82,6 +84,7 @@ export class EngineShares implements MemberDirectory {
   saw(view: DirectoryView): void {
     const before = this.#leased
     this.#view = view
+    this.#asked = this.#parts.holds.placesIn(view)
     const now = this.#leased
     const isThere = (of: typeof now, { incarnation }: (typeof now)[number]): boolean =>
       of.some((each) => each.incarnation === incarnation)
@@ -92,10 +95,10 @@ export class EngineShares implements MemberDirectory {
     this.onChange()
   }
 
-  members(): { readonly members: readonly string[]; readonly alive: ReadonlySet<string> } {
+  members(): ReturnType<MemberDirectory['members']> {
     const { member: self } = this.#parts
     const others = this.#leased.map(({ member }) => member).filter((each) => each !== self)
-    return { members: [self, ...others], alive: new Set(others) }
+    return { members: [self, ...others], alive: new Set(others), asked: this.#asked }
   }
 
   linked(members: Members): void {

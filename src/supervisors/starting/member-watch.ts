@@ -193,10 +193,10 @@ export class MemberWatch {
   }
 
   #seen(): SeenMembers {
-    const { members, alive } = this.#directory.members()
-    for (const member of alive) this.#met.add(member)
+    const now = this.#directory.members()
+    for (const member of now.alive) this.#met.add(member)
     const mayCome = this.#clock.monotonic() < this.#since + this.#arrivalMs
-    return { members, self: this.#self, alive, met: this.#met, mayCome }
+    return { ...now, self: this.#self, met: this.#met, mayCome }
   }
 
   /** A member may have ended: looks at once, and some times soon after. */

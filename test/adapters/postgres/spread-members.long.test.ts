@@ -1,15 +1,9 @@
-/** Members that share the shards of an instance in PostgreSQL, as real processes with links over TLS. */
-import { join } from 'node:path'
-import { beforeAll, describe, expect, test } from 'vitest'
-import { FolderMemberProcess } from '../../support/commands/folder-member.ts'
+/** Members that share the shards of an instance in PostgreSQL. */
+import { beforeAll, describe, test } from 'vitest'
+import { shardsAreShared } from '../../support/commands/shared-shards.ts'
 import { lacks } from '../../support/lacks.ts'
-import { tempFolder } from '../../support/temp-folder.ts'
-import { freePorts } from '../../support/worlds/free-ports.ts'
 import { noPostgres, type PostgresServer } from '../../support/worlds/postgres-server.ts'
 import { postgresForFile } from '../../support/worlds/postgres-suite.ts'
-
-const leaseMs = 2_000
-const ids = Array.from({ length: 12 }, (_, at) => `n${at}`)
 
 describe.skipIf(lacks(noPostgres()))('members on PostgreSQL', () => {
   let server: PostgresServer
@@ -19,59 +13,9 @@ describe.skipIf(lacks(noPostgres()))('members on PostgreSQL', () => {
     return () => suite.end()
   })
 
-  test('share the shards, and go on with all that was acknowledged when one is killed, stopped or begins again', async () => {
-    const names = ['a', 'b', 'c']
-    const [dir, ports] = [tempFolder(), await freePorts(3)]
-    const begin = (name: string): FolderMemberProcess => {
-      const cluster = {
-        ...{ connectionString: server.url, placement: 'spread', leaseMs },
-        ...{ listen: `127.0.0.1:${ports[names.indexOf(name)]}`, secret: 's'.repeat(32) },
-      }
-      return new FolderMemberProcess(name, join(dir, name), [JSON.stringify(cluster)], 8)
-    }
-    // The one with all shards at first is greeted by members that are ready before it knows them.
-    const second = begin('b')
-    expect(await second.start).toBe('began')
-    const members = names.map((name) => (name === 'b' ? second : begin(name)))
-    expect(await Promise.all(members.map(({ start }) => start))).toEqual(names.map(() => 'began'))
-    const [a, b, c] = members as [FolderMemberProcess, FolderMemberProcess, FolderMemberProcess]
-    /** Resolves when these have all shards, and each of them some. */
-    const shared = async (by: readonly FolderMemberProcess[]): Promise<void> => {
-      for (;;) {
-        const own = await Promise.all(by.map((each) => each.shards()))
-        if (own.flat().length === 8 && own.every(({ length }) => length > 0)) return
-        await by[0]?.ask('pause', 50)
-      }
-    }
-    let sum = 0
-    /** Adds to each account, from one member after another. */
-    const add = async (from: readonly FolderMemberProcess[]): Promise<void> => {
-      sum++
-      const added = ids.map((id, at) => from[at % from.length]?.ask('add', id, 1, `${id}-${sum}`))
-      const answers = await Promise.all(added)
-      expect(answers.map((each) => each?.value ?? each?.code)).toEqual(ids.map(() => sum))
-    }
-    await shared(members)
-    await add(members)
-
-    await c.kill()
-    // They wait for the next owners of some.
-    await add([a, b])
-    await shared([a, b])
-    const again = begin('c')
-    expect(await again.start).toBe('began')
-    await shared([a, b, again])
-    await add([a, b, again])
-
-    b.child.kill('SIGSTOP')
-    await add([a, again])
-    b.child.kill('SIGCONT')
-    // Its log, its lease and its links have gone on without it.
-    expect(await b.ask('put', 'k', 1)).toHaveProperty('code')
-    await add([a, again])
-
-    await again.ask('close')
-    expect(await a.shards()).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
-    await add([a])
-  }, 120_000)
+  test(
+    'share the shards, and go on with all that was acknowledged when one is killed, stopped or begins again',
+    () => shardsAreShared({ connectionString: server.url }),
+    120_000,
+  )
 })

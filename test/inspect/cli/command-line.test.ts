@@ -146,6 +146,8 @@ describe('keelson cluster', () => {
     ['status k.mjs --json', { kind: 'cluster status', config: 'k.mjs', json: true }],
     ['create --config k.mjs --shards 4', { kind: 'cluster create', config: 'k.mjs', shards: 4 }],
     ['drain a k.mjs', { kind: 'cluster drain', member: 'a', config: 'k.mjs' }],
+    ['move 3 b k.mjs', { kind: 'cluster move', shard: 3, member: 'b', config: 'k.mjs' }],
+    ['move 3 --anywhere k.mjs', { shard: 3, member: undefined, config: 'k.mjs' }],
     ['copies 2 k.mjs', { kind: 'cluster copies', copies: 2, config: 'k.mjs' }],
     ['accept-loss 3', { kind: 'cluster accept-loss', shard: 3, yes: false }],
     ['accept-loss 3 --yes', { kind: 'cluster accept-loss', shard: 3, yes: true }],
@@ -157,6 +159,7 @@ describe('keelson cluster', () => {
     ...['nothing', 'status a b', 'status a --config b', 'create --shards 0', 'drain'],
     ...['copies', 'copies 0', 'copies 10', 'copies a', 'copies 1 a b'],
     ...['drain a b c', 'accept-loss', 'accept-loss a', 'accept-loss -1', 'status --yes'],
+    ...['move', 'move 3', 'move a b', 'move 3 b c d', 'move --anywhere', 'move 3 a b --anywhere'],
   ])('is refused: %s', (line) => {
     expect(codeOf(() => parse(`cluster ${line}`))).toBe('INVALID_ARGUMENT')
   })

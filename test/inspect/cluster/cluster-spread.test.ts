@@ -8,9 +8,10 @@ import { leaseMs } from '../../support/worlds/spread-world.ts'
 const three = async () => {
   const world = new SpreadMembers(['a', 'b', 'c'])
   const [a, b, c] = (await world.start()) as [App, App, App]
-  const run = async (words: string): Promise<string> =>
-    (await world.during(clusterHere(world, words, { name: 'shop', placement: 'spread' }))).output
-  return { world, a, b, c, run }
+  const ended = (words: string) =>
+    world.during(clusterHere(world, words, { name: 'shop', placement: 'spread' }))
+  const run = async (words: string): Promise<string> => (await ended(words)).output
+  return { world, a, b, c, run, ended }
 }
 
 const openAt = (member: App): readonly number[] =>
@@ -65,4 +66,68 @@ test('a cluster that was made by the command has the placement of its members', 
   expect((await world.during(made)).output).toContain('with 4 shards')
   const [a] = (await world.start()) as [App]
   expect(openAt(a)).toEqual([0, 1, 2, 3])
+})
+
+test('a shard moves to the member that is asked for, and stays there while that one runs', async () => {
+  const { world, a, c, run } = await three()
+  for (const shard of [0, 1, 2, 3])
+    expect(await run(`move ${shard} c`)).toBe(`the member c has shard ${shard}\n`)
+  await world.during(a.store.put('key', 1))
+  expect(await world.during(a.store.load('key'))).toBe(1)
+  expect(await run('status')).toMatch(/^ +0 +c, moved there /m)
+  // It does not go back.
+  await world.clock.advance(30_000)
+  expect(openAt(c)).toEqual([0, 1, 2, 3])
+
+  world.kill('c')
+  await world.clock.advance(leaseMs + 3_000)
+  expect(ownersIn(await run('status --json')).every((owner) => /a|b/.test(owner ?? ''))).toBe(true)
+  expect(await run('status')).toMatch(/^ +0 +[ab], to be at c /m)
+  const [again] = (await world.start(['c'])) as [App]
+  expect(openAt(again)).toEqual([0, 1, 2, 3])
+})
+
+test('a shard that is anywhere is where the members place it', async () => {
+  const { world, c, run } = await three()
+  const before = ownersIn(await run('status --json'))
+  const shard = before.findIndex((owner) => owner !== 'c')
+  await run(`move ${shard} c`)
+  expect(await run(`move ${shard} --anywhere`)).toBe(`the members decide where shard ${shard} is\n`)
+  await world.clock.advance(10_000)
+  expect(openAt(c)).not.toContain(shard)
+  expect(ownersIn(await run('status --json'))).toEqual(before)
+  // A second time it changes nothing.
+  await run(`move ${shard} --anywhere`)
+})
+
+test('a shard that cannot move yet is named, with the member that has it, and moves later', async () => {
+  const { world, a, b, c, ended } = await three()
+  const [shard = 0] = openAt(a)
+  const { token } = await world.during(a.control.suspendAll())
+  expect(await ended(`move ${shard} c --json`)).toMatchObject({
+    status: 1,
+    output: expect.stringContaining('"owner":"a","place":"c"'),
+  })
+  const { status, output } = await ended(`move ${shard} c`)
+  expect([status, output]).toEqual([
+    1,
+    `shard ${shard} is not at c yet: a has it. It moves as soon as it can\n`,
+  ])
+  await world.during(a.control.resumeAll({ token }))
+  await world.clock.advance(10_000)
+  expect(openAt(c)).toContain(shard)
+  expect([...openAt(a), ...openAt(b), ...openAt(c)].sort()).toEqual([0, 1, 2, 3])
+})
+
+test('a move is refused to a member that is not there, of a shard that is not, and without owners of shards', async () => {
+  const { world, ended } = await three()
+  const refusal = (words: string) => ended(words).catch(({ code, message }) => [code, message])
+  expect(await refusal('move 0 d')).toEqual([
+    'INVALID_ARGUMENT',
+    expect.stringContaining('a, b, c'),
+  ])
+  expect(await refusal('move 4 a')).toEqual(['INVALID_ARGUMENT', expect.stringContaining('0 to 3')])
+  await world.stop('c')
+  expect(await refusal('move 0 c')).toEqual(['NO_PROCESS', expect.stringContaining('c is gone')])
+  expect(ownersIn((await ended('status --json')).output)).not.toContain(undefined)
 })

@@ -58,6 +58,20 @@ describe('the placement of shards', () => {
     expect(placeShards(6, ['d', 'é']).join('')).toBe('ééédéd')
   })
 
+  test('has a shard where it is asked for, if that member is there, and the rest by the same rule', () => {
+    const free = placeShards(8, ['a', 'b', 'c'])
+    const asked = new Map([0, 1, 2, 3, 4].map((shard) => [shard, 'b'] as const))
+    const placed = placeShards(8, ['a', 'b', 'c'], asked)
+    expect(placed.slice(0, 5)).toEqual(['b', 'b', 'b', 'b', 'b'])
+    // It has more than its room already.
+    expect(placed.slice(5)).not.toContain('b')
+    expect(placeShards(8, ['a', 'b', 'c'], new Map([[0, 'd']]))).toEqual(free)
+    expect(placeShards(8, ['a', 'b', 'c'], new Map([[9, 'a']]))).toEqual(free)
+    const place = rememberedPlacement()
+    expect(place(8, ['a', 'b', 'c'])).toEqual(free)
+    expect(place(8, ['a', 'b', 'c'], asked)).toEqual(placed)
+  })
+
   test('is empty without a member', () => {
     expect(placeShards(8, [])).toEqual([])
   })

@@ -49,7 +49,11 @@ const serve = {
 /** The members of a folder by their names, or JSON for one of an engine. */
 const clusterOf = async (text) => {
   if (!text.startsWith('{')) return { engine: folderEngine({ members: text.split(',') }) }
-  const { connectionString, ...cluster } = JSON.parse(text)
+  const { connectionString, servers, ...cluster } = JSON.parse(text)
+  if (servers) {
+    const { natsEngine } = await import('keelson/nats')
+    return { ...cluster, engine: natsEngine({ servers, durability: 'replicated' }) }
+  }
   const { postgresEngine } = await import('keelson/postgres')
   return { ...cluster, engine: postgresEngine({ connectionString }) }
 }
