@@ -176,10 +176,15 @@ export class Forwarder implements Behaviour {
     const { link, target, shard } = this.#terms
     if (isCall(message)) return link.call(target, shard, message)
     if (isExit(message)) this.#exit(message.payload.reason)
-    const { kind, name, payload } = message
+    const { kind, name } = message
     if (kind !== kinds.cast && kind !== kinds.info) return true
     try {
-      return link.send(kind === kinds.cast ? linkKinds.cast : linkKinds.info, target, name, payload)
+      return link.send(
+        kind === kinds.cast ? linkKinds.cast : linkKinds.info,
+        target,
+        shard,
+        message,
+      )
     } catch (error) {
       const { process } = this
       process.kernel.logger.error(`${process}: ${name} was dropped: ${reasonText(error)}`, {

@@ -1,10 +1,12 @@
 /**
  * Calls that no link has taken, or that may be repeated, and casts that came back, each at its place:
- * a member, or a shard whose owner is to get it. They wait there for the next link, in their order.
- * It is apart from `members.ts` because it says how often a call may be sent.
+ * a member, or a shard whose owner is to get it. They wait there for the next link, and go to it in
+ * the order in which they were first sent, whichever came back first: of an owner that dies while it
+ * leaves, the messages that waited behind a call are back before that call is lost. It is apart from
+ * `members.ts` because it says how often, and in which order, a call may be sent.
  */
 import { KeelsonError } from '../../errors.ts'
-import { isCall, type PendingCall } from '../../runtime/index.ts'
+import { isCall, type Message, type PendingCall } from '../../runtime/index.ts'
 import { noConnection } from './forwarder.ts'
 import type { Unsent } from './link-process.ts'
 
@@ -22,6 +24,21 @@ export class KeptCalls {
   readonly #at = new Map<Place, Set<Unsent>>()
   /** Of calls that a link has sent: the incarnations of members under which they were lost. */
   readonly #lost = new WeakMap<PendingCall, Set<string>>()
+  /** The order of messages to shards, from their first way out of this member. */
+  readonly #orders = new WeakMap<Message, number>()
+  #lastOrder = 0
+
+  /** The order of a message, which is the last one if it has none yet. */
+  orderOf(message: Message): number {
+    const order = this.#orders.get(message) ?? ++this.#lastOrder
+    this.#orders.set(message, order)
+    return order
+  }
+
+  /** A cast came back. The peer says its order. */
+  returned(cast: Message, order: number): void {
+    this.#orders.set(cast, order)
+  }
 
   /**
    * A call was sent, and may have been handled. `endOf`: this incarnation of a member has ended under
@@ -38,6 +55,7 @@ export class KeptCalls {
    */
   keep(place: Place, unsent: Unsent): void {
     const { message: call } = unsent
+    this.orderOf(call)
     const kept = this.#at.get(place) ?? new Set()
     if (!isCall(call)) {
       if (kept.size < keptMax) this.#at.set(place, kept.add(unsent))
@@ -60,6 +78,7 @@ export class KeptCalls {
   take(place: Place): readonly Unsent[] {
     const kept = [...(this.#at.get(place) ?? [])]
     this.#at.delete(place)
+    kept.sort((one, other) => this.orderOf(one.message) - this.orderOf(other.message))
     return kept.filter(({ message }) => {
       if (!isCall(message)) return true
       message.late = undefined

@@ -8,6 +8,7 @@ import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   carriedAs,
   type ExitReason,
+  type Message,
   type PendingCall,
   reasonFromWire,
   reasonToWire,
@@ -68,6 +69,8 @@ export type LinkMessage =
       readonly kind: typeof linkKinds.cast | typeof linkKinds.info
       readonly target: string
       readonly name: string
+      /** Its place among the messages of its sender: it has this when it is returned. */
+      readonly order: number
       readonly payload: unknown
     }
   | {
@@ -86,6 +89,7 @@ export type LinkMessage =
       readonly shard: number
       readonly target: string
       readonly name: string
+      readonly order: number
       readonly payload: unknown
     }
 
@@ -141,9 +145,9 @@ export const callFrame = (id: number, target: string, call: PendingCall, leftMs:
 export const sendFrame = (
   kind: typeof linkKinds.cast | typeof linkKinds.info,
   target: string,
-  name: string,
-  payload: unknown,
-): Buffer => withValue([kind, target, name], payload)
+  order: number,
+  { name, payload }: Pick<Message, 'name' | 'payload'>,
+): Buffer => withValue([kind, target, name, order], payload)
 
 /** The frame of an answer. @throws KeelsonError as `callFrame` */
 export const replyFrame = (id: number, value: unknown, position: Position | undefined): Buffer =>
@@ -167,9 +171,9 @@ export const ownsFrame = (shards: Iterable<number>): Buffer =>
 export const returnedFrame = (
   shard: number,
   target: string,
-  name: string,
-  payload: unknown,
-): Buffer => withValue([linkKinds.returned, shard, target, name], payload)
+  order: number,
+  { name, payload }: Pick<Message, 'name' | 'payload'>,
+): Buffer => withValue([linkKinds.returned, shard, target, name, order], payload)
 
 /** The frame of a failed call, or of the end of a monitored process. It is never too large. */
 export const reasonFrame = (
@@ -287,8 +291,11 @@ export const readMessage = (body: Uint8Array): LinkMessage => {
       return callIn(list)
     case linkKinds.cast:
     case linkKinds.info:
-      ofLength(list, 3, 4)
-      return { kind, target: nameIn(first), name: nameIn(second), payload: list[3] }
+      ofLength(list, 4, 5)
+      return {
+        ...{ kind, target: nameIn(first), name: nameIn(second), order: idIn(list[3]) },
+        payload: list[4],
+      }
     case linkKinds.reply:
       ofLength(list, 3, 4)
       return { kind, id: idIn(first), position: positionIn(second), value: list[3] }
@@ -309,10 +316,10 @@ export const readMessage = (body: Uint8Array): LinkMessage => {
       ofLength(list, 2, 2)
       return { kind, shards: shardsIn(first) }
     case linkKinds.returned:
-      ofLength(list, 4, 5)
+      ofLength(list, 5, 6)
       return {
         ...{ kind, shard: shardIn(first), target: nameIn(second), name: nameIn(list[3]) },
-        payload: list[4],
+        ...{ order: idIn(list[4]), payload: list[5] },
       }
     default:
       throw malformed('its kind')

@@ -116,6 +116,8 @@ export class Link {
   onAnswered: () => void = () => undefined
   /** Called with a call to the owner of a shard that the peer leaves to another one, and why. */
   onMoved: (sent: SentCall, reason: KeelsonError) => void = () => undefined
+  /** Says the order of a message to the owner of a shard, which it keeps if it comes back. */
+  orderOf: (message: Message) => number = () => 0
   /** Called with a cast that the peer returns. */
   onReturned: (cast: ReturnedCast) => void = () => undefined
   /** The shards that the peer says it has. */
@@ -208,6 +210,7 @@ export class Link {
    */
   call(target: string, shard: number | undefined, call: PendingCall): boolean {
     if (call.isSettled) return true
+    if (shard !== undefined) this.orderOf(call)
     const id = this.#lastId + 1
     const { slot, dueAt } = call
     const leftMs = slot < 0 ? Infinity : Math.max(0, dueAt - this.#terms.clock.monotonic())
@@ -232,11 +235,12 @@ export class Link {
   send(
     kind: typeof linkKinds.cast | typeof linkKinds.info,
     target: string,
-    name: string,
-    payload: unknown,
+    shard: number | undefined,
+    message: Message,
   ): boolean {
-    this.#expectKnown(kind, name)
-    const frame = sendFrame(kind, target, name, payload)
+    this.#expectKnown(kind, message.name)
+    const order = shard === undefined ? 0 : this.orderOf(message)
+    const frame = sendFrame(kind, target, order, message)
     if (!this.#outbox.hasRoom(frame.length)) return false
     this.#outbox.add(frame)
     return true
@@ -285,9 +289,9 @@ export class Link {
    * Returns a cast of the peer. It is lost if the link has ended or the peer reads nothing: passed on
    * from here it could come after later messages of its sender. False: the peer cannot take it back.
    */
-  giveBack(shard: number, target: string, { name, payload }: Message): boolean {
+  giveBack(shard: number, target: string, order: number, cast: Message): boolean {
     if (this.#knows < linkKinds.returned) return false
-    if (!this.owesMuch) this.#sendOwn(returnedFrame(shard, target, name, payload))
+    if (!this.owesMuch) this.#sendOwn(returnedFrame(shard, target, order, cast))
     return true
   }
 

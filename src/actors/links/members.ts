@@ -324,8 +324,12 @@ export class Members implements Linked, ShardOwners {
         this.#kept.lost(call, reason.code === 'EXITED' ? incarnation : undefined)
       this.#keep(member, { message: call, target, shard })
     }
-    link.onReturned = ({ shard, target, name, payload }) =>
-      this.#keep(member, { message: new Envelope(kinds.cast, name, payload), target, shard })
+    link.orderOf = (message) => this.#kept.orderOf(message)
+    link.onReturned = ({ shard, target, name, order, payload }) => {
+      const message = new Envelope(kinds.cast, name, payload)
+      this.#kept.returned(message, order)
+      this.#keep(member, { message, target, shard })
+    }
     this.#sendKept(member)
     this.#waits.registered(member)
     // The peer may have said it since it was greeted.

@@ -33,20 +33,24 @@ export type Reach = (name: string) => Ref<AnyMessages> | undefined
 
 type Request<K extends number> = Extract<PeerRequest, { readonly kind: K }>
 
+type SendRequest = Request<typeof linkKinds.cast | typeof linkKinds.info>
+
 /** A cast of a peer. If its shard leaves before it is handled, the peer sends it to the next owner. */
 export class PeerCast extends Envelope {
   readonly #link: Link
   readonly #target: string
+  readonly #order: number
 
-  constructor(link: Link, target: string, name: string, payload: unknown) {
+  constructor(link: Link, { target, name, order, payload }: SendRequest) {
     super(kinds.cast, name, payload)
     this.#link = link
     this.#target = target
+    this.#order = order
   }
 
   /** As `Link.giveBack`. */
   giveBack(shard: number): boolean {
-    return this.#link.giveBack(shard, this.#target, this)
+    return this.#link.giveBack(shard, this.#target, this.#order, this)
   }
 }
 
@@ -172,18 +176,14 @@ export class LocalService implements PeerService {
   }
 
   /** At most once: one that is refused here is dropped, as one to a process that ends is. */
-  #send({
-    kind,
-    target,
-    name,
-    payload,
-  }: Request<typeof linkKinds.cast | typeof linkKinds.info>): void {
+  #send(request: SendRequest): void {
+    const { kind, target, name, payload } = request
     const ref = this.#reach(target)
     if (ref === undefined) return
     try {
       // A cast and an info wake a durable actor that is at rest.
       if (kind === linkKinds.info) send(ref, name, payload)
-      else this.#cast(ref, new PeerCast(this.#link, target, name, payload))
+      else this.#cast(ref, new PeerCast(this.#link, request))
     } catch (error) {
       // There is no such process.
       if (!isKeelsonError(error)) throw error

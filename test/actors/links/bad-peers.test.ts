@@ -114,7 +114,7 @@ describe('a message', () => {
     ['with a position that is none', frameOfList(linkKinds.reply, 1, [1]), 'INVALID_ARGUMENT'],
     [
       'with a shard that is none',
-      frameOfList(linkKinds.returned, 70_000, 'desk', 'note'),
+      frameOfList(linkKinds.returned, 70_000, 'desk', 'note', 0),
       'INVALID_ARGUMENT',
     ],
     [
@@ -150,7 +150,7 @@ describe('a message', () => {
     await startDesk(b)
     const peer = new RoguePeer(world.links.connect('a', 'b'))
     peer.say(greetingOf(), frameOfList(...call1), frameOfList(linkKinds.monitor, 2, 'desk'))
-    peer.say(frameOfList(linkKinds.cast, 'desk', 'note', 1))
+    peer.say(frameOfList(linkKinds.cast, 'desk', 'note', 0, 1))
     await world.clock.settle()
     expect(peer.heard.slice(1)).toMatchObject([
       [linkKinds.failed, 1, { code: 'NO_PROCESS' }],

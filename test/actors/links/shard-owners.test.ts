@@ -333,10 +333,35 @@ test('later messages wait until the casts that a former owner returns are at the
   watched(call(deskOf(b), 'echo', 'third'))
   await world.clock.settle()
   expect(askedOf(next)).toEqual([])
-  former.say(ownsFrame([]), returnedFrame(3, 'desk', 'note', 'first'))
+  former.say(ownsFrame([]), returnedFrame(3, 'desk', 1, { name: 'note', payload: 'first' }))
   answerMonitors(former)
   await world.clock.settle()
   expect(askedOf(next)).toEqual(['first', 'second', 'third'])
+})
+
+test('what an owner gave back waits behind a call that is lost with it, in the order of its sender', async () => {
+  const { b, former, next } = await twoOwners()
+  former.say(ownsFrame([3]))
+  await world.clock.settle()
+  watched(call(deskOf(b), 'echo', 'first', { id: 'r-1' }))
+  cast(deskOf(b), 'note', 'second')
+  watched(call(deskOf(b), 'echo', 'third', { id: 'r-3' }))
+  await world.clock.settle()
+  const [, [, , , order], [, third]] = (former.heard as unknown[][]).filter(
+    ([kind]) => kind === linkKinds.call || kind === linkKinds.cast,
+  ) as [unknown[], unknown[], unknown[]]
+  // It leaves, and its actor is at work with the first one.
+  former.say(
+    ownsFrame([]),
+    returnedFrame(3, 'desk', order as number, { name: 'note', payload: 'second' }),
+    reasonFrame(linkKinds.failed, third as number, movedError(3)),
+  )
+  await world.clock.settle()
+  watched(call(deskOf(b), 'echo', 'fourth'))
+  former.close()
+  next.say(ownsFrame([3]))
+  await world.clock.settle()
+  expect(askedOf(next)).toEqual(['first', 'second', 'third', 'fourth'])
 })
 
 test('casts that wait for room to a former owner go to the next one, before later messages', async () => {

@@ -82,7 +82,7 @@ const someMessage = (draw: Draw): unknown[] => {
       ...[draw.oneOf([null, 0, 50, 5_000, -1]), draw.number(5), draw.oneOf([null, 'r-1', ''])],
       value,
     ],
-    () => [linkKinds.cast, target, 'note', value],
+    () => [linkKinds.cast, target, 'note', 0, value],
     () => [linkKinds.info, target, 'noted', value],
     () => [linkKinds.reply, id, draw.oneOf([null, [0, 1], [1]]), value],
     () => [linkKinds.failed, id, reason],
