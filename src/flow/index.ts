@@ -41,7 +41,7 @@ export type {
   WatchFilter,
 } from './looks/listing.ts'
 export type { DrainOptions, JobHandle, JobUpdate, RemovedJob } from './queue/job-handle.ts'
-export type { JobLook } from './queue/job-look.ts'
+export type { JobEntry, JobLook, JobsOptions, JobsPage } from './queue/job-look.ts'
 export type { AddedJob, DeadJob, DeadOptions, DeadPage, JobOptions } from './queue/queue-handle.ts'
 export type { JobTry } from './queue/queue-job.ts'
 export type {

@@ -2,7 +2,7 @@
  * Calls that no link has taken, or that may be repeated, and casts that came back, each at its place:
  * a member, or a shard whose owner is to get it. They wait there for the next link, and go to it in
  * the order in which they were first sent, whichever came back first: of an owner that dies while it
- * leaves, the messages that waited behind a call are back before that call is lost. It is apart from
+ * leaves, messages that waited after a call are back before that call is lost. It is apart from
  * `members.ts` because it says how often, and in which order, a call may be sent.
  */
 import { KeelsonError } from '../../errors.ts'

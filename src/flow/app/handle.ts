@@ -23,6 +23,7 @@ import {
 } from '../looks/listing.ts'
 import { atOnce, everywhere, type Look } from '../looks/look.ts'
 import { type DrainOptions, drainQueue, type JobHandle, jobHandle } from '../queue/job-handle.ts'
+import type { JobsOptions, JobsPage } from '../queue/job-look.ts'
 import {
   type AddedJob,
   addJobs,
@@ -30,6 +31,7 @@ import {
   type DeadPage,
   deadJobs,
   type JobOptions,
+  listedJobs,
   lookAtQueue,
   pauseQueue,
   placeOfRun,
@@ -67,10 +69,11 @@ export type FlowLooks = {
   list(options: ListOptions): Page<Row>
   get(type: AnyWorkflow, id: string): RunLook | undefined
   steps(type: AnyWorkflow, id: string, options?: StepsOptions): Page<StepRow>
-  dead<J>(queue: Queue<J>, options?: DeadOptions): DeadPage<J>
+  jobs(queue: Queue<never>, options: JobsOptions): JobsPage
+  dead(queue: Queue<never>, options?: DeadOptions): DeadPage
 }
 
-const looks = { list: listOf, get: runOf, steps: stepsOf, dead: deadJobs }
+const looks = { list: listOf, get: runOf, steps: stepsOf, jobs: listedJobs, dead: deadJobs }
 
 type AnyLook = (app: FlowApp, ...given: readonly unknown[]) => Look<unknown>
 
@@ -216,7 +219,7 @@ export class Flow {
 
   /**
    * A look as a promise, which shows what all members on a folder have: `read('get', type, id)` is
-   * `get(type, id)` where the run is, and `list`, `steps` and `dead` are read so too.
+   * `get(type, id)` where the run is, and `list`, `steps`, `jobs` and `dead` are read so too.
    * @throws KeelsonError as that look; `SHARD_DOWN` while no member has a shard
    */
   async read<L extends keyof FlowLooks>(
@@ -323,6 +326,18 @@ export class Flow {
   async resume<J>(queue: Queue<J>, ...surplus: []): Promise<void> {
     exactly('resume(queue)', surplus)
     return pauseQueue(this.#app, queue as Queue, false)
+  }
+
+  /**
+   * A page of the jobs of a queue that are in one state, as they are durable. It wakes nobody. Waiting jobs
+   * come by priority, the highest first, then by key, then as they were added; keys take turns when
+   * jobs start. Delayed ones come as they are due, the others as they were added. A job that is done
+   * is there while its result is kept. One that cannot be read has the error `CORRUPT`.
+   * @throws KeelsonError `INVALID_ARGUMENT`; `ELSEWHERE`, where `read('jobs', …)` works
+   */
+  jobs<J, R>(queue: Queue<J, R>, options: JobsOptions, ...surplus: []): JobsPage<J, R> {
+    exactly('jobs(queue, { state, limit, cursor })', surplus)
+    return atOnce(listedJobs(this.#app, queue, options))
   }
 
   /** A page of the dead jobs of a queue, 100 by default. It wakes nobody. */

@@ -1,13 +1,32 @@
-/** A job as a look at it shows it. Pure. */
-import type { KeptError } from '../../errors.ts'
+/** Looks at the jobs of a queue: one, and pages of those in one state. Pure. */
+import type { RoutedRows, RowsOptions } from '../../actors/index.ts'
+import { argument, object, oneOf } from '../../check.ts'
+import { invalidArgument, isKeelsonError, type KeptError } from '../../errors.ts'
+import type { AppContext } from '../../supervisors/index.ts'
+import { ask, type Look } from '../looks/look.ts'
+import { pageFields } from '../runs/options.ts'
+import { entitiesOf, queueId } from '../runs/parts.ts'
 import { copied } from '../runs/values.ts'
-import type { DoneJob } from './ended-rows.ts'
+import { type DoneJob, readDone } from './ended-rows.ts'
+import type { KeptBook } from './kept-claims.ts'
 import type { RunningTry } from './queue-job.ts'
-import { dueOf, logOf, numberOf } from './queue-rows.ts'
+import {
+  deadPrefix,
+  delayedPrefix,
+  donePrefix,
+  dueOf,
+  type JobRecord,
+  logOf,
+  numberOf,
+  placeOf,
+  readRecord,
+  waitingPrefix,
+  waitingPrefixOf,
+} from './queue-rows.ts'
 import type { FoundJob, JobState } from './queue-types.ts'
 
-/** A job `J` of a queue, whose handler returns an `R`. Times are in ms since 1970. */
-export type JobLook<J = unknown, R = unknown> = {
+/** A job `J` of a queue, whose handler returns an `R`, in a list. Times are in ms since 1970. */
+export type JobEntry<J = unknown, R = unknown> = {
   readonly id: string
   readonly state: JobState
   /** The value that was added; `undefined` of a job that is done. */
@@ -25,6 +44,10 @@ export type JobLook<J = unknown, R = unknown> = {
   /** The value that its handler returned, while the queue keeps results, and when it was done. */
   readonly result: R | undefined
   readonly doneAt: number | undefined
+}
+
+/** A job `J` of a queue, whose handler returns an `R`. Times are in ms since 1970. */
+export type JobLook<J = unknown, R = unknown> = JobEntry<J, R> & {
   /** The last progress of its present try. */
   readonly progress: unknown
   /** The last lines of its tries. */
@@ -33,31 +56,188 @@ export type JobLook<J = unknown, R = unknown> = {
   readonly tryKey: string
 }
 
-/** A job that is not done. `present`: its try, if it runs. */
-export const lookOf = (
-  { state, row, record }: FoundJob,
-  tryKey: string,
-  present: RunningTry | undefined,
-): JobLook => {
+const entryOf = ({ state, row, record }: FoundJob): JobEntry => {
   const { job: input, key, priority, at: addedAt, tries, failure } = record
   return {
     ...{ id: String(numberOf(row)), state, input, key: key || undefined, priority, addedAt, tries },
-    ...{ dueAt: state === 'delayed' ? dueOf(row) : undefined, tryKey },
+    ...{ dueAt: state === 'delayed' ? dueOf(row) : undefined },
     ...{ failedAt: failure?.at, error: failure?.error },
     ...{ result: undefined, doneAt: undefined },
-    ...{
-      progress: copied(present?.shown, 'the progress'),
-      log: logOf(failure, present?.lines ?? []),
-    },
   }
 }
 
-/** A job that is done. */
-export const doneLook = (number: number, job: DoneJob, tryKey: string): JobLook => {
-  const { key, priority, at: addedAt, tries, log, result, endedAt: doneAt } = job
+const doneEntry = (number: number, job: DoneJob): JobEntry => {
+  const { key, priority, at: addedAt, tries, result, endedAt: doneAt } = job
   return {
     ...{ id: String(number), state: 'done', input: undefined, key: key || undefined, priority },
-    ...{ addedAt, tries, log, result, doneAt, tryKey },
-    ...{ dueAt: undefined, failedAt: undefined, error: undefined, progress: undefined },
+    ...{ addedAt, tries, result, doneAt },
+    ...{ dueAt: undefined, failedAt: undefined, error: undefined },
+  }
+}
+
+/** A job that is not done. `present`: its try, if it runs. */
+export const lookOf = (
+  found: FoundJob,
+  tryKey: string,
+  present: RunningTry | undefined,
+): JobLook => ({
+  ...{ ...entryOf(found), tryKey },
+  progress: copied(present?.shown, 'the progress'),
+  log: logOf(found.record.failure, present?.lines ?? []),
+})
+
+/** A job that is done. */
+export const doneLook = (number: number, job: DoneJob, tryKey: string): JobLook => ({
+  ...{ ...doneEntry(number, job), tryKey },
+  ...{ progress: undefined, log: job.log },
+})
+
+/** Which jobs to list. */
+export type JobsOptions = {
+  readonly state: JobState
+  /** The most entries, 100 by default. */
+  readonly limit?: number
+  readonly cursor?: string
+}
+
+/** A page of jobs. */
+export type JobsPage<J = unknown, R = unknown> = {
+  readonly entries: readonly JobEntry<J, R>[]
+  /** Continues after the page; `undefined`: it was the last. */
+  readonly cursor: string | undefined
+}
+
+const jobsOptions = object({
+  state: oneOf('waiting', 'delayed', 'running', 'dead', 'done'),
+  ...pageFields,
+})
+
+/** The prefix of the rows of a state. A running job keeps the row from which it was claimed. */
+const prefixes: Readonly<Record<JobState, string>> = {
+  waiting: waitingPrefix,
+  running: waitingPrefix,
+  delayed: delayedPrefix,
+  dead: deadPrefix,
+  done: donePrefix,
+}
+
+/** A page of the jobs of a queue that are in one state. The queue is not asked: it shows what is durable. */
+export function* jobsIn(
+  app: Pick<AppContext, 'entity'>,
+  queue: string,
+  options: JobsOptions,
+): Look<JobsPage> {
+  const { state, limit, cursor: after } = jobsOptions(options, argument('', 'a page'))
+  if (after !== undefined && !(after.startsWith(prefixes[state]) && numberOf(after) > 0))
+    throw invalidArgument('cursor', `the cursor of a page of jobs that are ${state}`, after)
+  const queues = entitiesOf(app, 'queue', queue)
+  const rows = queues.rows(queueId)
+  const kept = (yield* ask(
+    () => queues.state(queueId),
+    () => queues.load(queueId),
+  )) as KeptBook | undefined
+  const claims = new Map((kept?.claims ?? []).map(([row, tries]) => [row, tries]))
+  const cut = new Map((kept?.cut ?? []).map(([row, tries]) => [row, tries]))
+  const found =
+    state === 'running'
+      ? [...claims.keys()].sort().filter((row) => after === undefined || row > after)
+      : yield* rowsOf(rows, state, after, limit + 1, claims)
+  const entries: JobEntry[] = []
+  for (const row of found.slice(0, limit)) {
+    const entry = yield* entryAt(rows, row, state, claims.get(row) ?? cut.get(row))
+    if (entry) entries.push(entry)
+  }
+  return { entries, cursor: found.length > limit ? found[limit - 1] : undefined }
+}
+
+/** The rows of a state after one of them: waiting ones by their priority, the highest first. */
+function* rowsOf(
+  rows: RoutedRows,
+  state: JobState,
+  after: string | undefined,
+  max: number,
+  claims: ReadonlyMap<string, number>,
+): Look<readonly string[]> {
+  const found: string[] = []
+  const prefix = prefixes[state]
+  if (state !== 'waiting') return yield* keysOf(rows, { prefix, ...(after && { gt: after }) }, max)
+  let lane = after === undefined ? undefined : waitingPrefixOf(placeOf(after).priority)
+  for (let from = after; found.length < max; from = undefined) {
+    if (from === undefined) {
+      const below = { prefix, reverse: true, ...(lane !== undefined && { lt: lane }) }
+      const [next] = yield* keysOf(rows, below, 1)
+      if (next === undefined) return found
+      lane = waitingPrefixOf(placeOf(next).priority)
+    }
+    // As many as run may be among them.
+    const range = { prefix: lane as string, ...(from !== undefined && { gt: from }) }
+    const keys = yield* keysOf(rows, range, max + claims.size)
+    found.push(...keys.filter((row) => !claims.has(row)))
+  }
+  return found.slice(0, max)
+}
+
+function* keysOf(rows: RoutedRows, range: RowsOptions, max: number): Look<readonly string[]> {
+  const found: string[] = []
+  for (let cursor: string | undefined; found.length < max; ) {
+    const options = {
+      ...range,
+      limit: max - found.length,
+      values: false,
+      ...(cursor && { cursor }),
+    }
+    const page = yield* ask(
+      () => rows.range(options),
+      () => rows.page(options),
+    )
+    found.push(...page.entries.map(([row]) => row))
+    if (page.exhausted) break
+    cursor = page.cursor
+  }
+  return found
+}
+
+/** A job that cannot be read has the error `CORRUPT`, no input, and zeros. */
+const unreadable: JobRecord = {
+  ...{ job: undefined, key: '', priority: 0, at: 0, tries: 0, unique: undefined },
+  failure: {
+    at: 0,
+    error: { name: 'KeelsonError', code: 'CORRUPT', message: 'it cannot be read' },
+  },
+}
+
+/** The job of a row; `undefined`: it has left it since, at another member. */
+function* entryAt(
+  rows: RoutedRows,
+  row: string,
+  state: JobState,
+  tries: number | undefined,
+): Look<JobEntry | undefined> {
+  const get = yield* ask<RoutedRows['get'] | undefined>(
+    () => (key) => rows.get(key),
+    async () => {
+      const read = await rows.load(row).then(
+        (value) => value !== undefined && (() => value),
+        (error) => () => {
+          throw error
+        },
+      )
+      return read ? (read as RoutedRows['get']) : undefined
+    },
+  )
+  if (!get) return undefined
+  if (state === 'done') return doneAt(row, get)
+  const record = readRecord(row, { get }) ?? unreadable
+  return entryOf({ state, row, record: { ...record, tries: tries ?? record.tries } })
+}
+
+const doneAt = (row: string, get: RoutedRows['get']): JobEntry | undefined => {
+  const number = numberOf(row)
+  try {
+    const job = readDone(number, { get })
+    return job && doneEntry(number, job)
+  } catch (error) {
+    if (!isKeelsonError(error, 'CORRUPT')) throw error
+    return { ...entryOf({ state: 'dead', row, record: unreadable }), state: 'done' }
   }
 }

@@ -1,18 +1,18 @@
 /** The part of `flow(app)` for queues: adds jobs, and looks at them. */
 
-import type { RoutedRows } from '../../actors/index.ts'
 import { argument, object, optional, or } from '../../check.ts'
 import { invalidArgument, KeelsonError, type KeptError } from '../../errors.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
-import { ask, type Look } from '../looks/look.ts'
+import type { Look } from '../looks/look.ts'
 import type { Duration } from '../runs/body.ts'
 import type { EnteringRun } from '../runs/messages.ts'
 import { delay, pageOptions, part, priority, shortText } from '../runs/options.ts'
 import { answerOf, entitiesOf, queueId } from '../runs/parts.ts'
+import { type JobsOptions, type JobsPage, jobsIn } from './job-look.ts'
 import { storable } from './queue-job.ts'
 import type { QueueLook, QueueMessages, QueuePlace, SentJob } from './queue-messages.ts'
-import { deadPrefix, deadRow, type JobRecord, numberOf, readRecord } from './queue-rows.ts'
+import { deadRow, numberOf } from './queue-rows.ts'
 import type { Queue } from './queue-terms.ts'
 import type { Added } from './queue-types.ts'
 
@@ -126,6 +126,15 @@ export const placeOfRun = async (
 ): Promise<QueuePlace | undefined> =>
   askQueue(app, { sort: 'queue', name: queue } as Queue, (ref) => call(ref, 'place', run))
 
+/** A page of the jobs of a queue that are in one state. */
+export function* listedJobs<J, R>(
+  app: App,
+  queue: Queue<J, R>,
+  options: JobsOptions,
+): Look<JobsPage<J, R>> {
+  return (yield* jobsIn(app, nameOf(queue), options)) as JobsPage<J, R>
+}
+
 /** A page of the dead jobs of a queue. */
 export function* deadJobs<J>(
   app: App,
@@ -133,47 +142,14 @@ export function* deadJobs<J>(
   options: DeadOptions = {},
 ): Look<DeadPage<J>> {
   const { limit, cursor } = pageOptions(options, argument('', 'a page'))
-  const rows = entitiesOf(app, 'queue', nameOf(queue)).rows(queueId)
-  const gt = cursor === undefined ? {} : { gt: deadRow(jobNumber(cursor, 'cursor')) }
-  const range = { prefix: deadPrefix, limit, values: false, ...gt }
-  const { entries, exhausted } = yield* ask(
-    () => rows.range(range),
-    () => rows.page(range),
-  )
-  const found: DeadJob<J>[] = []
-  for (const [row] of entries) found.push(deadJob<J>(row, yield* recordAt(row, rows)))
-  return { entries: found, cursor: exhausted ? undefined : found.at(-1)?.id }
-}
-
-function* recordAt(row: string, rows: RoutedRows): Look<JobRecord | undefined> {
-  return yield* ask(
-    () => readRecord(row, rows),
-    async () => {
-      const read = await rows.load(row).then(
-        (value) => () => value,
-        (error) => () => {
-          throw error
-        },
-      )
-      return readRecord(row, { get: read as RoutedRows['get'] })
-    },
-  )
-}
-
-const unreadable: JobRecord = {
-  ...{ job: undefined, key: '', priority: 0, at: 0, tries: 0, unique: undefined },
-  failure: {
-    at: 0,
-    error: { name: 'KeelsonError', code: 'CORRUPT', message: 'it cannot be read' },
-  },
-}
-
-const deadJob = <J>(row: string, record = unreadable): DeadJob<J> => {
-  const { job, key, priority, at, tries, failure } = record
+  const after = cursor === undefined ? {} : { cursor: deadRow(jobNumber(cursor, 'cursor')) }
+  const page = yield* listedJobs(app, queue, { state: 'dead', limit, ...after })
   return {
-    ...{ id: String(numberOf(row)), job: job as J, key: key === '' ? undefined : key, priority },
-    ...{ addedAt: at, tries, failedAt: failure?.at ?? at },
-    error: failure?.error ?? { name: 'Error', message: 'unknown' },
+    entries: page.entries.map(({ id, input, key, priority, addedAt, tries, failedAt, error }) => ({
+      ...{ id, job: input as J, key, priority, addedAt, tries, failedAt: failedAt ?? addedAt },
+      error: error ?? { name: 'Error', message: 'unknown' },
+    })),
+    cursor: page.cursor === undefined ? undefined : String(numberOf(page.cursor)),
   }
 }
 

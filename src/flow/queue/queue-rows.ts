@@ -15,9 +15,16 @@ const digits = (number: number, length: number): string => String(number).padSta
 
 const numberDigits = 12
 
+/** The prefix of the ready jobs, in the order of their priorities, the lowest first. */
+export const waitingPrefix = 'r/'
+
+/** The prefix of the ready jobs of one priority, in the order of their keys. */
+export const waitingPrefixOf = (priority: number): string =>
+  `${waitingPrefix}${digits(priority + priorityMax, 4)}/`
+
 /** The prefix of the ready jobs of one key and priority, in the order in which they were added. */
 export const readyPrefix = (priority: number, key: string): string =>
-  `r/${digits(priority + priorityMax, 4)}/${encodeURIComponent(key)}/`
+  `${waitingPrefixOf(priority)}${encodeURIComponent(key)}/`
 
 /** The priority and the key of a ready job. */
 export const placeOf = (row: string): { readonly priority: number; readonly key: string } => {
@@ -56,8 +63,11 @@ export const dueOf = (row: string): number => Number(row.slice(2, 18))
 /** The row by which a delayed job is found: its time. */
 export const dueRow = (number: number): string => `i/${digits(number, numberDigits)}`
 
+/** The prefix of the jobs that are done, in the order in which they were added. */
+export const donePrefix = 'v/'
+
 /** The row of a job that is done, with its result. */
-export const doneRow = (number: number): string => `v/${digits(number, numberDigits)}`
+export const doneRow = (number: number): string => donePrefix + digits(number, numberDigits)
 
 /** The prefix of the times at which results are over, in their order. */
 export const overPrefix = 'w/'

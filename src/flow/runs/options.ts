@@ -215,8 +215,11 @@ export const cancelOptions = object({
   force: or(flag, false),
 })
 
+/** What all pages have. */
+export const pageFields = { limit: or(wholeFrom(1), 100), cursor: optional(text) }
+
 /** The options of a page. */
-export const pageOptions = object({ limit: or(wholeFrom(1), 100), cursor: optional(text) })
+export const pageOptions = object(pageFields)
 
 /** The options by which `list` and `watch` choose runs. */
 const choice = {

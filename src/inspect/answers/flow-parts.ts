@@ -10,6 +10,8 @@ import type {
   Flow,
   FlowApp,
   JobLook,
+  JobsOptions,
+  JobsPage,
   ListOptions,
   Page,
   Queue,
@@ -95,6 +97,12 @@ export const runPage = async (
 export const deadPage = async (app: App, name: string, options: DeadOptions): Promise<DeadPage> => {
   const flow = await flowOf(app)
   return flow.dead(flowPart(app, 'queue', name), options)
+}
+
+/** A page of the jobs of a queue in one state. @throws KeelsonError `INVALID_ARGUMENT` */
+export const jobsPage = async (app: App, name: string, options: JobsOptions): Promise<JobsPage> => {
+  const flow = await flowOf(app)
+  return flow.read('jobs', flowPart(app, 'queue', name), options)
 }
 
 /** One job of a queue. @throws KeelsonError `INVALID_ARGUMENT`, `CORRUPT` */

@@ -148,6 +148,13 @@ const commands: Readonly<Record<string, GroupedCommand<FlowCommand>>> = {
       return [...given, decision, options]
     },
   ),
+  jobs: command(
+    `  keelson flow jobs QUEUE [--state S] [--limit N] [--cursor C]
+      The jobs of a queue in one state.
+      --state         waiting (by default), delayed, running, dead or done`,
+    ['queue'],
+    { ...page, state: text },
+  ),
   dead: command(
     `  keelson flow dead QUEUE [--limit N] [--cursor C]
       The dead jobs of a queue.`,

@@ -3,7 +3,7 @@
  * names. `keelson flow` runs these words in the instance. Only a call of one loads `keelson/flow`.
  */
 import { KeelsonError } from '../../errors.ts'
-import type { Flow, ListOptions, Settlement } from '../../flow/index.ts'
+import type { Flow, JobState, ListOptions, Settlement } from '../../flow/index.ts'
 import { redacted } from '../../redaction.ts'
 import type { App } from '../../supervisors/index.ts'
 import {
@@ -14,6 +14,7 @@ import {
   flowOf,
   flowPart,
   jobInFull,
+  jobsPage,
   type RunInFull,
   runInFull,
   runPage,
@@ -25,6 +26,7 @@ import { View } from '../text/view.ts'
 import {
   deadTable,
   jobFacts,
+  jobsTable,
   overviewTable,
   queueFacts,
   runFacts,
@@ -35,6 +37,8 @@ import {
 /** `json`: the answer is one line of JSON. */
 type Shown = { readonly json?: boolean }
 type Paged = Shown & { readonly limit?: number; readonly cursor?: string }
+
+type Listed = Paged & { readonly state?: JobState }
 
 /** `schedule`: there is a queue of this name too. */
 type Pausing = Shown & { readonly schedule?: boolean }
@@ -157,6 +161,12 @@ export class FlowWords {
     const flow = await this.#flow()
     await flow.settle(this.#part('workflow', type), id, key, decision)
     return view(json, { settled: true }, () => `${key} of ${type}/${id} is settled`)
+  }
+
+  /** A page of the jobs of a queue in one state, by default of the waiting ones. */
+  async jobs(queue: string, options: Listed = {}): Promise<View> {
+    const { json, state = 'waiting', ...page } = options
+    return view(json, await jobsPage(this.#app, queue, { state, ...page }), jobsTable)
   }
 
   /** A page of the dead jobs of a queue. */

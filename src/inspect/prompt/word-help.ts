@@ -70,6 +70,7 @@ const flowMethods = [
   ["undo('order', '42')", 'undoes a run that was cancelled by force'],
   ["signal('order', '42', name, value, { id })", 'sends a signal; one with an id counts once'],
   ["settle('order', '42', key, { value } | { error })", 'decides a step that blocks its run'],
+  ["jobs('mails', { state, limit, cursor })", 'a page of the jobs that wait, or of another state'],
   ["dead('mails')", 'a page of dead jobs'],
   ["job('mails', '7')", 'one job, wherever it is'],
   ["remove('mails', '7')", 'removes a job; one that runs is cancelled'],

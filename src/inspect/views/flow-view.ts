@@ -4,6 +4,7 @@ import { keptText } from '../../actors/index.ts'
 import type {
   DeadPage,
   JobLook,
+  JobsPage,
   KeptError,
   Page,
   QueueLook,
@@ -167,6 +168,17 @@ export const deadTable = ({ entries, cursor }: DeadPage): string =>
     ({ id, key, tries, failedAt, error, job }) => [
       ...[id, cell(key), countText(tries), timeText(failedAt)],
       ...[errorCell(error), cellText(job)],
+    ],
+  )
+
+/** A page of jobs in one state. */
+export const jobsTable = ({ entries, cursor }: JobsPage): string =>
+  tableOf(
+    { entries, exhausted: cursor === undefined, ...(cursor !== undefined && { cursor }) },
+    ['id', '>priority', 'key', '>tries', 'added', 'due', 'failed', 'error', 'job', 'result'],
+    ({ id, priority, key, tries, addedAt, dueAt, failedAt, error, input, result }) => [
+      ...[id, String(priority), cell(key), countText(tries), timeText(addedAt), timeText(dueAt)],
+      ...[timeText(failedAt), errorCell(error), cellText(input), cellText(result)],
     ],
   )
 

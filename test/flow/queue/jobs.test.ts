@@ -14,6 +14,93 @@ import type { Simulation } from '../../../src/testing/index.ts'
 import { jobWorld, restart } from '../../support/worlds/job-world.ts'
 import { codeOf, failNextSync, simulated } from '../../support/worlds/simulated-instance.ts'
 
+describe('a page of jobs', () => {
+  const all = ['waiting', 'delayed', 'running', 'dead', 'done'] as const
+
+  test('has those of one state, in its order', async () => {
+    const { s, mails, add, fails, done } = await jobWorld({
+      ...{ concurrency: 2, retry: { max: 1 }, keep: { results: '1d' } },
+    })
+    const ids = (): string[] =>
+      all.map((state) =>
+        flow(s.app)
+          .jobs(mails, { state })
+          .entries.map(({ id }) => id)
+          .join(),
+      )
+    expect(ids()).toEqual(['', '', '', '', ''])
+    await add('a')
+    await add('b')
+    await add('c', { key: 'y', priority: 1 })
+    await add('d', { key: 'x', priority: 1 })
+    await add('e', { priority: -1 })
+    await add('f', { key: 'x', priority: 1 })
+    await add('g', { delay: '2h' })
+    await add('h', { delay: '1h' })
+    await s.settle()
+    expect(ids()).toEqual(['4,6,3,5', '8,7', '1,2', '', ''])
+    fails('a')
+    done('b')
+    // It shows what is durable.
+    expect(ids().slice(3)).toEqual(['', ''])
+    await s.advance(10)
+    const now = ids()
+    expect(now.slice(1)).toEqual(['8,7', expect.stringMatching(/^\d,\d$/), '1', '2'])
+    expect([...(now[0] as string).split(','), ...(now[2] as string).split(',')].sort()).toEqual([
+      ...['3', '4', '5', '6'],
+    ])
+    const entry = (state: (typeof all)[number]) => flow(s.app).jobs(mails, { state }).entries[0]
+    expect(entry('dead')).toMatchObject({ state: 'dead', input: 'a', error: { message: 'no a' } })
+    expect(entry('done')).toMatchObject({ state: 'done', input: undefined, tries: 1 })
+    expect(entry('running')).toMatchObject({ state: 'running', tries: 1 })
+    expect(entry('delayed')).toMatchObject({ input: 'h', tries: 0 })
+    await restart(s)
+    expect(ids().slice(1, 2)).toEqual(['8,7'])
+  })
+
+  test('continues at its cursor, over priorities and running jobs, in every state', async () => {
+    const { s, mails, add } = await jobWorld({ concurrency: 3 })
+    for (let at = 0; at < 20; at++) await add(`${at}`, { priority: at % 3, key: `${at % 2}` })
+    for (let at = 0; at < 7; at++) await add(`late ${at}`, { delay: `${at + 1}h` })
+    await s.settle()
+    for (const state of all) {
+      const whole = flow(s.app).jobs(mails, { state })
+      expect(whole.cursor).toBeUndefined()
+      for (const limit of [1, 2, 5]) {
+        const found: unknown[] = []
+        let cursor: string | undefined
+        do {
+          const page = flow(s.app).jobs(mails, { state, limit, ...(cursor && { cursor }) })
+          expect(page.entries.length).toBeLessThanOrEqual(limit)
+          found.push(...page.entries)
+          cursor = page.cursor
+        } while (cursor)
+        expect(found, `${state} by ${limit}`).toEqual(whole.entries)
+      }
+      expect(await s.during(flow(s.app).read('jobs', mails, { state }))).toEqual(whole)
+    }
+    expect(flow(s.app).jobs(mails, { state: 'waiting' }).entries).toHaveLength(17)
+    expect(flow(s.app).jobs(mails, { state: 'running' }).entries).toHaveLength(3)
+  })
+
+  test('refuses another state, and the cursor of another one', async () => {
+    const { s, mails, add } = await jobWorld({ concurrency: 1 })
+    for (const label of ['a', 'b', 'c']) await add(label)
+    await s.settle()
+    const { cursor = '' } = flow(s.app).jobs(mails, { state: 'waiting', limit: 1 })
+    for (const options of [
+      ...[{}, { state: 'lost' }, { state: 'delayed', cursor }, { state: 'waiting', cursor: 'r/' }],
+      ...[
+        { state: 'waiting', limit: 0 },
+        { state: 'waiting', order: 'id' },
+      ],
+    ])
+      expect(() => flow(s.app).jobs(mails, options as never), JSON.stringify(options)).toThrow(
+        expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+      )
+  })
+})
+
 describe('a look at a job', () => {
   test('shows it wherever it is, from its add to its end', async () => {
     const { s, add, get, state, fails, done } = await jobWorld({

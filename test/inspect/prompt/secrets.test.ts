@@ -212,6 +212,7 @@ const asked: Readonly<Record<string, readonly string[]>> = {
       "list('order')",
       "show('order', '1')",
       "show('mails')",
+      "jobs('mails')",
       "dead('mails')",
       "job('mails', '1')",
     ].flatMap((call) => [`flow.${call}`, `flow.${call.replace(')', ', { json: true })')}`]),
