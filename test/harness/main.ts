@@ -205,5 +205,6 @@ try {
   await run()
 } catch (error) {
   process.stderr.write(`harness: ${error instanceof Error ? error.message : String(error)}\n`)
-  process.exitCode = 1
+  // The clients of a round that has failed ask for ever.
+  process.exit(1)
 }
