@@ -9,7 +9,7 @@ import {
   type Directory,
   type DirectoryEntry,
   type DirectoryView,
-  lookPause,
+  untilLooked,
 } from '../../storage/index.ts'
 import type { StreamName } from './names.ts'
 import { type NatsLink, noAnswer } from './nats-link.ts'
@@ -62,9 +62,9 @@ export class NatsDirectory implements Directory {
     return changed.revision
   }
 
-  async moved(revision: number, signal?: AbortSignal): Promise<void> {
-    const seen = await this.peek().catch(() => undefined)
-    if ((seen?.revision ?? 0) <= revision) await lookPause(this.#clock, signal)
+  moved(revision: number, signal?: AbortSignal): Promise<void> {
+    const hasMoved = async (): Promise<boolean> => (await this.peek()).revision !== revision
+    return untilLooked(hasMoved, this.#clock, signal)
   }
 
   /** The engine's clock: it stamps what is written. */

@@ -21,7 +21,7 @@ import {
   type DirectoryView,
   type EngineLog,
   type EngineSession,
-  lookPause,
+  untilLooked,
 } from '../../storage/index.ts'
 import { clientOptions } from './client-options.ts'
 import { type Columns, type Database, numberIn } from './database.ts'
@@ -138,10 +138,20 @@ const postgresDirectory = (cluster: string, lane: EngineLane, clock: Clock): Dir
         )
         throw changedMeanwhile(name, row ? numberIn(row, 'revision') : 0)
       }),
-    moved: async (revision, signal) => {
-      const seen = await lane.run((database) => viewOf(database, cluster)).catch(() => undefined)
-      if ((seen?.revision ?? 0) <= revision) await lookPause(clock, signal)
-    },
+    // A view writes a message that the standby syncs: it is made when there is something to see.
+    moved: (revision, signal) =>
+      untilLooked(
+        async () => {
+          const rows = await lane.run((database) =>
+            database.query('select revision from keelson_cluster.clusters where name = $1', [
+              cluster,
+            ]),
+          )
+          return rows[0] !== undefined && numberIn(rows[0], 'revision') !== revision
+        },
+        clock,
+        signal,
+      ),
   }
 }
 

@@ -41,7 +41,9 @@ export interface Directory {
    * @throws KeelsonError `CONFLICT`, with the present revision in `details.revision`
    */
   set(name: string, revision: number, value?: string): Promise<number>
-  /** Resolves as `EngineLog.moved` does, when the directory may have a later revision. */
+  /**
+   * Resolves when the directory may have another revision, or `signal` aborts. It costs less than a view.
+   */
   moved(revision: number, signal?: AbortSignal): Promise<void>
 }
 

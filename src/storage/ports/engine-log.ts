@@ -247,6 +247,18 @@ export const refuseTrimmed = (after: number, trimmed: number): void => {
 /** How often a member that waits for a change looks, in ms. */
 const lookMs = 100
 
+/**
+ * Looks again and again until `hasMoved` says so, or the signal aborts, for engines that do not tell of
+ * changes. A look that fails is no change: who waits has a time for that.
+ */
+export const untilLooked = async (
+  hasMoved: () => Promise<boolean>,
+  clock: Clock,
+  signal?: AbortSignal,
+): Promise<void> => {
+  while (!signal?.aborted && !(await hasMoved().catch(() => false))) await lookPause(clock, signal)
+}
+
 /** Waits until it is time to look again, for engines that do not tell of changes. */
 export const lookPause = (clock: Clock, signal?: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
