@@ -61,6 +61,10 @@ export const turnsOf =
   async ([caller, other]) => {
     const [here, there] = [await caller.ask('open'), await other.ask('open')]
     const results = []
+    // Each shard starts threads at its first commit.
+    for (const of of [here, there])
+      await caller.ask('calls', { what: 'add', payload: 1, of, inFlight: 256, seconds: 1 })
+    await pause(5_000)
     for (const [title, what, inFlight] of [
       ['a call, 1 in flight', 'look', 1],
       ['a durable turn, 1 in flight', 'add', 1],

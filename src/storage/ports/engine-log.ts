@@ -248,8 +248,8 @@ export const refuseTrimmed = (after: number, trimmed: number): void => {
 const lookMs = 100
 
 /**
- * Looks again and again until `hasMoved` says so, or the signal aborts, for engines that do not tell of
- * changes. A look that fails is no change: who waits has a time for that.
+ * Looks again and again until `hasMoved` says so, or the signal aborts, for engines that announce no
+ * change. A look that fails is no change: who waits has a time for that.
  */
 export const untilLooked = async (
   hasMoved: () => Promise<boolean>,
