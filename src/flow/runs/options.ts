@@ -215,7 +215,7 @@ export const cancelOptions = object({
   force: or(flag, false),
 })
 
-/** What all pages have. */
+/** The options that every page has. */
 export const pageFields = { limit: or(wholeFrom(1), 100), cursor: optional(text) }
 
 /** The options of a page. */

@@ -139,7 +139,7 @@ const memberRow = (survey: MemberSurvey, status: ClusterStatus, paint: Paint): s
   return [member, shown + leaving, ...shards, ...process, incarnation]
 }
 
-/** Who has a shard, and where it is asked for if it is not there. */
+/** The owner of a shard, and the member that an operator has named for it. */
 const ownerText = ({ owner, place }: LogSurvey, paint: Paint): string => {
   const text = owner?.member ?? paint('bad', 'none')
   if (place === undefined) return text
