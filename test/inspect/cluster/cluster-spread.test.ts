@@ -131,3 +131,12 @@ test('a move is refused to a member that is not there, of a shard that is not, a
   expect(await refusal('move 0 c')).toEqual(['NO_PROCESS', expect.stringContaining('c is gone')])
   expect(ownersIn((await ended('status --json')).output)).not.toContain(undefined)
 })
+
+test('a move is refused before the cluster is made, and where one member has all shards', async () => {
+  const world = new SpreadMembers(['a'])
+  const ended = (words: string) => world.during(clusterHere(world, words, { name: 'shop' }))
+  const code = (words: string) => ended(words).catch((error) => error.code)
+  expect(await code('move 0 a')).toBe('NO_SEGMENTS')
+  await ended('create --shards 4')
+  expect(await code('move 0 a')).toBe('CONFIG')
+})
