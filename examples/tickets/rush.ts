@@ -57,7 +57,10 @@ const listening = async (server: Server): Promise<string> => {
 /** The clients of the night, and what they know. */
 class Clients {
   readonly accepted = new Map<string, Placed>()
+  /** No order is placed any more. */
   isOver = false
+  /** Nothing is asked any more. */
+  haveLeft = false
   longestMs = 0
   readonly #url: string
   readonly #random: () => number
@@ -67,10 +70,13 @@ class Clients {
     this.#random = random
   }
 
-  /** One request, repeated until it is answered; `undefined` when the night is over before. */
+  /**
+   * One request, repeated until it is answered, also when the night is over: the shop may have taken
+   * the order.
+   */
   async #ask(path: string, body: unknown): Promise<number | undefined> {
     const began = performance.now()
-    while (!this.isOver) {
+    while (!this.haveLeft) {
       const status = await fetch(this.#url + path, { method: 'PUT', body: JSON.stringify(body) })
         .then(async (response) => {
           await response.text()
@@ -234,7 +240,7 @@ export const rush = async (options: RushOptions): Promise<Night> => {
     const longestMs = Math.round(clients.longestMs)
     return { accepted: clients.accepted.size, sold, faults, longestMs }
   } finally {
-    clients.isOver = true
+    clients.isOver = clients.haveLeft = true
     await shop.endAll()
     for (const { server } of [bank, mails]) {
       server.closeAllConnections()
