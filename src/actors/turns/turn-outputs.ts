@@ -98,7 +98,8 @@ export class TurnOutputs implements Outputs {
     if (!isCall(message)) this.hold(leave)
     else if (this.#log.last === undefined) return target.admit(message)
     else {
-      message.isHeld = true
+      // No process owes its answer until it leaves.
+      message.list?.remove(message)
       this.#log.last.hold({ leave, drop: () => message.fail(neverLeft(message)) })
     }
     return true

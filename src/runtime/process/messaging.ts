@@ -130,7 +130,9 @@ export const request = <R>(
   }
   const fault = abortOf(options?.signal) ?? faultOf(process, sender, kind, name)
   if (fault !== undefined) return refusedBy(process, sender, kind, name, fault)
-  const pending = begun(ref, process, sender, kind, name, payload, options, timeoutMs, origin)
+  const { timers } = process.kernel
+  const pending = new PendingCall(kind, name, payload, sender, process, timers, options, origin)
+  begin(pending, ref, sender, process, timeoutMs)
   return pending.promise as Promise<R>
 }
 
@@ -158,49 +160,39 @@ export const callNow = (
   const { process, sender } = target(ref)
   const isPlain = sender === undefined && process?.alive && isId(options.id)
   if (!isPlain || faultOf(process, undefined, kinds.call, name)) return undefined
-  return begun(
-    ref,
-    process,
-    undefined,
+  const { timers } = process.kernel
+  const pending = new PendingCall(
     kinds.call,
     name,
     payload,
+    undefined,
+    process,
+    timers,
     options,
-    options.timeoutMs,
     origin,
   )
+  begin(pending, ref, undefined, process, options.timeoutMs)
+  return pending
 }
 
-/** The call of a process that lives and takes it. */
-const begun = (
+/**
+ * Sends a call to a process that lives and takes it. It waits for its answer before it is sent: a
+ * listener of `mailbox.high` may end either process, and that end settles it.
+ */
+const begin = (
+  pending: PendingCall,
   ref: Ref<unknown>,
-  process: Process,
   sender: Process | undefined,
-  kind: Kind,
-  name: string,
-  payload: unknown,
-  options: (CallOptions & PositionOption<boolean>) | undefined,
+  process: Process,
   timeoutMs: number,
-  origin: CallOrigin | undefined,
-): PendingCall => {
-  const pending = new PendingCall(kind, name, payload, sender, process, process.kernel.timers)
+): void => {
+  const { kind, name } = pending
   if (kind === kinds.call && process.kernel.watchesCalls) watch(process, pending)
-  pending.id = options?.id
-  pending.asksPosition = options?.position === true
-  pending.waitsForName = options?.waitForName === true
-  pending.giveBack = origin?.giveBack
+  pending.begin(timeoutMs, process.kernel.aborts)
   if (kind === kinds.system && name === 'stop') process.deliverEnd(pending)
   else if (kind !== kinds.call) process.deliver(pending)
-  else if (!leave(sender, process, pending, ref) && process.alive) {
+  else if (!leave(sender, process, pending, ref) && process.alive)
     pending.fail(mailboxFull(process, name))
-    return pending
-  }
-  // A listener of `mailbox.high` may have ended one of the two; then nothing else would settle this
-  // call.
-  if (!process.alive) pending.holderEnded(endOf(process), process)
-  else if (sender?.alive === false) pending.makerEnded(endOf(sender))
-  else pending.begin(timeoutMs, options?.signal, process.kernel.aborts, origin?.wholeMs)
-  return pending
 }
 
 /** Why `process` takes no such message. */
@@ -330,7 +322,6 @@ export const sendHeld = (found: Process, message: Message, ref: Ref<unknown>): v
     else castNow(ref, message, castWaitMs)
     return
   }
-  message.isHeld = false
   if (message.isSettled) return
   if (!isSame) callAgain(ref, message, found.kernel.clock)
   else if (!found.alive) message.holderEnded(endOf(found), found)

@@ -11,6 +11,7 @@ import { type Kind, kinds, type Message } from '../words/envelope.ts'
 import { causeOf, End, type ExitReason, endOf, reasonDetails } from '../words/exit-reason.ts'
 import { showAsText } from '../words/value-text.ts'
 import type { AbortWaits } from './abort-waits.ts'
+import type { CallOptions, CallOrigin, PositionOption } from './call-options.ts'
 
 /**
  * The calls that one process has to answer: a list linked through the calls, so that adding and
@@ -96,17 +97,7 @@ export class PendingCall implements Message, HeapEntry, Waiter {
   readonly payload: unknown
   readonly maker: CallMaker | undefined
   readonly promise: Promise<unknown>
-  /** The caller's name for this request. A repeat with the same id gets the first outcome. */
-  id: string | undefined = undefined
-  /** The caller wants to know the position that the answer depends on. */
-  asksPosition = false
-  /** At another member the call waits for a process with the name, too. */
-  waitsForName = false
-  /** Its caller has made it and holds it back: no process owes the answer yet. */
-  isHeld = false
-  /** Leaves it, at once, to the member that has made it here: that makes it at the next owner. */
-  giveBack: ((shard: number) => void) | undefined = undefined
-  /** That position, set by the durable actor that answers. */
+  /** The position that the answer depends on, set by the durable actor that answers. */
   position: { readonly shard: number; readonly lsn: number } | undefined = undefined
   /** Gets how it settled, while calls are watched. */
   onResult: OnResult | undefined = undefined
@@ -122,7 +113,9 @@ export class PendingCall implements Message, HeapEntry, Waiter {
   slot = -1
   #settled = false
   readonly #timers: TimerHeap
-  #wholeMs = Number.POSITIVE_INFINITY
+  readonly #options: (CallOptions & PositionOption<boolean>) | undefined
+  readonly #origin: CallOrigin | undefined
+  #timeoutMs = Number.POSITIVE_INFINITY
   /** The process that was called; another may hold the call by now. */
   readonly #target: CallHolder
   #resolve!: (value: unknown) => void
@@ -136,6 +129,8 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     maker: CallMaker | undefined,
     target: CallHolder,
     timers: TimerHeap,
+    options?: CallOptions & PositionOption<boolean>,
+    origin?: CallOrigin,
   ) {
     this.kind = kind
     this.name = name
@@ -143,6 +138,8 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     this.maker = maker
     this.#target = target
     this.#timers = timers
+    this.#options = options
+    this.#origin = origin
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
@@ -154,31 +151,44 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     return this.maker?.address
   }
 
+  /** The caller's name for this request. A repeat with the same id gets the first outcome. */
+  get id(): string | undefined {
+    return this.#options?.id
+  }
+
+  /** The caller wants to know the position that the answer depends on. */
+  get asksPosition(): boolean {
+    return this.#options?.position === true
+  }
+
+  /** At another member the call waits for a process with the name, too. */
+  get waitsForName(): boolean {
+    return this.#options?.waitForName === true
+  }
+
+  /** Leaves it, at once, to the member that has made it here: that makes it at the next owner. */
+  get giveBack(): CallOrigin['giveBack'] {
+    return this.#origin?.giveBack
+  }
+
   /** Logs and prompts show this, not the internal fields. */
   toString(): string {
     return `call ${this.name}`
   }
 
-  /**
-   * Starts to wait for its answer, for at most `timeoutMs` and until `signal` aborts. That may be
-   * what is left of `wholeMs`.
-   */
-  begin(
-    timeoutMs: number,
-    signal: AbortSignal | undefined,
-    aborts: AbortWaits,
-    wholeMs = timeoutMs,
-  ): void {
-    if (!this.isHeld) this.#target.owed.add(this)
+  /** Starts to wait for its answer, for at most `timeoutMs` and until its signal aborts. */
+  begin(timeoutMs: number, aborts: AbortWaits): void {
+    this.#target.owed.add(this)
     this.maker?.made.add(this)
-    this.#wholeMs = wholeMs
+    this.#timeoutMs = timeoutMs
     this.#timers.add(this, timeoutMs)
+    const signal = this.#options?.signal
     if (signal !== undefined) this.#obey(signal, aborts)
   }
 
   /** The time that its caller has given it. */
   get wholeMs(): number {
-    return this.#wholeMs
+    return this.#origin?.wholeMs ?? this.#timeoutMs
   }
 
   /** Whether the caller has its outcome. */
@@ -249,7 +259,7 @@ export class PendingCall implements Message, HeapEntry, Waiter {
 
   /** The timeout ran out. The message stays in the mailbox and may still be handled. */
   fire(): void {
-    const timeoutMs = this.#wholeMs
+    const timeoutMs = this.wholeMs
     const { title, handling } = this.#target
     const what = `no answer from ${title} within ${timeoutMs} ms`
     const facts = { timeoutMs, ...(handling && { handling }) }
