@@ -36,9 +36,12 @@ export default class SlowTestsReporter {
     this.#since.set(relative('.', moduleId), performance.now())
   }
 
+  // That a test is ready may be reported after its result.
   onTestModuleEnd({ moduleId }) {
-    this.#since.delete(relative('.', moduleId))
-    this.#unended.delete(relative('.', moduleId))
+    const file = relative('.', moduleId)
+    this.#unended.delete(file)
+    for (const what of this.#since.keys())
+      if (what === file || what.startsWith(`${file} > `)) this.#since.delete(what)
   }
 
   onTestCaseReady(test) {

@@ -9,6 +9,7 @@ import { delimiter, join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { installedNode, installedTool, packed } from './support/commands/installed-tool.ts'
 import { lacks } from './support/lacks.ts'
+import { triesAll } from './support/tier.ts'
 
 const imported = `
 import { call, entity, reply, start, supervisor } from 'keelson'
@@ -86,6 +87,10 @@ const managers: readonly Manager[] = [
     ...tool('@yarnpkg/cli-dist@4', '@yarnpkg/cli-dist/bin/yarn.js'),
   },
 ]
+// Only the full tier tries all of them: the first one, and the one that has no folder of modules.
+const tried = managers.filter(
+  ({ name, settings }) => triesAll || name === 'npm' || settings?.endsWith('pnp'),
+)
 const nodes = [20, 22, 24].map((version) => ({ version, ...installedNode(version) }))
 
 const lackOf = (found: object): string | undefined =>
@@ -96,7 +101,7 @@ beforeAll(() => {
   tarball = packed('installs')
 })
 
-describe.each(managers)('installed by $name', (manager) => {
+describe.each(tried)('installed by $name', (manager) => {
   const dir = realpathSync(mkdtempSync(join(tmpdir(), 'keelson-install-')))
   afterAll(() => rmSync(dir, { recursive: true }))
   const lack = lackOf(manager)

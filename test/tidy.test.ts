@@ -413,7 +413,7 @@ describe('the tests', () => {
         scripts.test?.replace(/vitest run$/, `KEELSON_TIER=${tier} vitest run`),
       )
     expect(readFileSync('.ci/run', 'utf8')).toMatch(
-      /^npm ci .*&& tests all 35 npm run test:ci -- /m,
+      /^npm ci .*&& tests all 45 npm run test:ci -- /m,
     )
     const config = readFileSync('vitest.config.ts', 'utf8')
     expect(config).toContain("include: ['test/**/*.test.ts', 'examples/**/*.test.ts']")

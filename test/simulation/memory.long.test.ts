@@ -8,6 +8,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { BlobLife } from '../support/lives/blob-life.ts'
 import { history, live } from '../support/lives/store-history.ts'
+import { thorough } from '../support/tier.ts'
 
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
@@ -23,7 +24,7 @@ const reachable = async (): Promise<number> => {
   return heapUsed + arrayBuffers
 }
 
-const [first, more, windows] = [50, 100, 3]
+const [first, more, windows] = [thorough(20, 50), thorough(40, 100), 3]
 
 /**
  * A history has a disk of 1 MiB and thousands of objects. Compiled code and tables that grew are left besides, at any

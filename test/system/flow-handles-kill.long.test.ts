@@ -9,7 +9,7 @@ import { TurnLedger } from '../support/models/turn-ledger.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 import { countOf } from '../support/tier.ts'
 
-const rounds = countOf('KEELSON_KILL_ROUNDS', 20, 200)
+const rounds = countOf('KEELSON_KILL_ROUNDS', 10, 200)
 const seed = Number(process.env.KEELSON_SEED ?? process.pid)
 const reportsMax = 900
 const cron = '* * * * * *'

@@ -6,7 +6,7 @@ import { FlowLedger } from '../support/models/flow-ledger.ts'
 import { tempFolder } from '../support/temp-folder.ts'
 import { countOf } from '../support/tier.ts'
 
-const rounds = countOf('KEELSON_KILL_ROUNDS', 20, 200)
+const rounds = countOf('KEELSON_KILL_ROUNDS', 10, 200)
 const seed = Number(process.env.KEELSON_SEED ?? process.pid)
 
 /** A round is killed after so many reports at most, of which an order makes about ten. */

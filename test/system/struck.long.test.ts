@@ -9,9 +9,11 @@ import { orderRounds } from '../harness/order-rounds.ts'
 import { pageRounds, powerRounds } from '../harness/power-rounds.ts'
 import { kindNames, snapshotRounds } from '../harness/snapshot-rounds.ts'
 import { lacks } from '../support/lacks.ts'
+import { thorough } from '../support/tier.ts'
 
 const seed = Number(process.env.KEELSON_SEED ?? process.pid)
-const [killed, cut, served] = [40, 4, 25]
+const [killed, cut] = [40, 4]
+const [served, perKind] = [thorough(10, 25), thorough(2, 5)]
 
 test('kill -9 while logs and stores are written or opened loses nothing that was answered', {
   tags: ['D1', 'E32'],
@@ -31,9 +33,13 @@ test('kill -9 of a service of durable actors loses no order, charges none twice,
 }, 600_000)
 
 test('kill -9 at the steps of snapshots and projections loses nothing, and leaves no file behind', async () => {
-  const { rounds, promised, made } = await snapshotRounds({ rounds: 5, seed, kinds: kindNames })
+  const { rounds, promised, made } = await snapshotRounds({
+    rounds: perKind,
+    seed,
+    kinds: kindNames,
+  })
 
-  expect(Object.values(rounds)).toEqual(Array(kindNames.length).fill(5))
+  expect(Object.values(rounds)).toEqual(Array(kindNames.length).fill(perKind))
   expect(Math.min(promised, made)).toBeGreaterThan(0)
 }, 600_000)
 

@@ -11,6 +11,7 @@ import { shardFolder } from '../../../src/storage/ports/folder-layout.ts'
 import { readManifest } from '../../../src/storage/segments/manifest.ts'
 import type { SimulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { changingOperations, type Fault } from '../../../src/testing/simulated/simulated-faults.ts'
+import { thorough } from '../../support/tier.ts'
 import { runToEnd } from '../../support/worlds/logs.ts'
 import { restore } from '../../support/worlds/restored.ts'
 import { overwrite, startedWithSnapshots } from '../../support/worlds/snapshot-instance.ts'
@@ -101,7 +102,7 @@ const atEachCall = (
   expect(count).toBeGreaterThan(20)
   const places = Array.from({ length: count }, (_, index) => index + 1)
   for (const at of places)
-    for (let seed = 1; seed <= 4; seed++) {
+    for (let seed = 1; seed <= thorough(1, 4); seed++) {
       const copy = from.clone({ seed: 100 * at + seed })
       copy.inject({ at, operation: changingOperations, fault })
       try {

@@ -9,6 +9,7 @@ import { FolderMemberProcess } from '../../support/commands/folder-member.ts'
 import { noFlock, refusal } from '../../support/harm/folder-locks.ts'
 import { lacks } from '../../support/lacks.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
+import { sampled } from '../../support/tier.ts'
 
 const begun = async (
   names: readonly string[],
@@ -133,7 +134,7 @@ describe.skipIf(lacks(noFlock))('members of one folder', () => {
   })
 
   // In the middle of a takeover shards are inspected, and not yet open.
-  test.each([0, 150, 250, 300, 350, 450])(
+  test.each(sampled([0, 150, 250, 300, 350, 450], 3))(
     'may close %i ms after another one was killed: all shards open without members',
     async (ms) => {
       const { members, dir } = await begun(['a', 'b'], 8)
