@@ -176,8 +176,9 @@ export const callNow = (
 }
 
 /**
- * Sends a call to a process that lives and takes it. It waits for its answer before it is sent: a
- * listener of `mailbox.high` may end either process, and that end settles it.
+ * Sends a call to a process that lives and takes it. It is owed before it is sent: outputs that hold
+ * it back take it from its process again. If a listener of `mailbox.high` ends either process, that
+ * end settles it.
  */
 const begin = (
   pending: PendingCall,
