@@ -12,6 +12,7 @@ import type { makeLogs, ownedLogHost } from '../engine-log/owned-log-host.ts'
 import type * as directory from '../leases/cluster-directory.ts'
 import type * as ends from '../leases/ended-work.ts'
 import type { LeaseKeeper } from '../leases/lease-keeper.ts'
+import type * as features from '../leases/log-features.ts'
 import type * as holds from '../leases/shard-holds.ts'
 import type { drainMember } from './cluster-drain.ts'
 import type { acceptLoss, findLoss } from './cluster-loss.ts'
@@ -31,8 +32,11 @@ export type EngineStorage = {
   readonly EngineCalls: typeof EngineCalls
   /** The entries of the directory. */
   readonly directory: typeof directory
-  /** Which member has which shard. */
+  /** Under which work members have ended. */
   readonly ends: typeof ends
+  /** Which features of logs are on. */
+  readonly features: typeof features
+  /** Which member has which shard. */
   readonly holds: typeof holds
   readonly EndNote: typeof EndNote
 }
@@ -41,6 +45,7 @@ export type EngineStorage = {
 export const loadEngineStorage = async (): Promise<EngineStorage> => {
   const directory = await import('../leases/cluster-directory.ts')
   const ends = await import('../leases/ended-work.ts')
+  const features = await import('../leases/log-features.ts')
   const holds = await import('../leases/shard-holds.ts')
   const loaded = await Promise.all([
     import('../engine-log/owned-log-host.ts'),
@@ -51,7 +56,7 @@ export const loadEngineStorage = async (): Promise<EngineStorage> => {
     import('../engine-log/engine-calls.ts'),
     import('../engine-log/end-note.ts'),
   ])
-  return Object.assign({ directory, ends, holds }, ...loaded)
+  return Object.assign({ directory, ends, features, holds }, ...loaded)
 }
 
 /** The acts on a cluster from outside. */

@@ -5,13 +5,7 @@
  */
 import { KeelsonError } from '../../errors.ts'
 import { type EngineHead, type EnginePosition, isSamePosition } from '../ports/engine-log.ts'
-import {
-  type Evidence,
-  type Inspection,
-  knownFeatures,
-  type LogNeeds,
-  type RowBase,
-} from '../ports/log-host.ts'
+import type { Evidence, Inspection, LogNeeds, RowBase } from '../ports/log-host.ts'
 import { type NamedSnapshot, namesSnapshot } from '../ports/named-snapshot.ts'
 import type { FrameMark, ProjectedPosition } from '../ports/projection-store.ts'
 import type { NotedEnd } from './end-note.ts'
@@ -23,6 +17,8 @@ export type Knowledge = {
   readonly needs: LogNeeds | undefined
   /** The end that an earlier owner noted in this cache. */
   readonly noted?: NotedEnd | undefined
+  /** The features of logs that this build reads, as bits. */
+  readonly reads: number
 }
 
 /** Nothing is cut from a shared log: a group is there whole, or not at all. */
@@ -39,9 +35,9 @@ export const inspectionOf = (
   shownMark: FrameMark | undefined,
   notedThere?: EnginePosition,
 ): Inspection => {
-  const { needs, noted } = knowledge
+  const { needs, noted, reads } = knowledge
   const { logId, end, trimmed, features } = head
-  if ((features & ~knownFeatures) !== 0)
+  if ((features & ~reads) !== 0)
     throw new KeelsonError('UNSUPPORTED_VERSION', 'a newer version writes the log', {
       details: { features },
     })

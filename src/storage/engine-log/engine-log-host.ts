@@ -3,6 +3,7 @@
  * way of each request, the end, and the answers that do not depend on who asks.
  */
 import { KeelsonError } from '../../errors.ts'
+import type { LogFeatures } from '../ports/engine-log.ts'
 import {
   knownFeatures,
   type LogDescription,
@@ -46,6 +47,9 @@ export const engineLogHost = (
     await ended()?.catch(() => undefined)
   },
 })
+
+/** Those of a member that knows of no other one. */
+export const ownFeatures: LogFeatures = { reads: knownFeatures, on: 0 }
 
 /** The log, once it is open. @throws KeelsonError `CLOSED` before */
 export const opened = <Log>(log: Log | undefined): Log => {

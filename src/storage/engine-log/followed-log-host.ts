@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
-import type { EngineHead, EngineLog } from '../ports/engine-log.ts'
+import type { EngineHead, EngineLog, LogFeatures } from '../ports/engine-log.ts'
 import type { LogExtent, LogHost, LogProtocol } from '../ports/log-host.ts'
 import type { EndNote } from './end-note.ts'
 import { EngineCalls } from './engine-calls.ts'
@@ -16,6 +16,7 @@ import {
   type LogHandlers,
   opened,
   openReport,
+  ownFeatures,
 } from './engine-log-host.ts'
 import { type ReadLog, readFrames, readGroupAt } from './group-reading.ts'
 import { inspectLog } from './inspection-reading.ts'
@@ -34,6 +35,7 @@ export type FollowedLogOptions = {
   readonly blobs?: FollowersBlobs
   /** The note of an earlier owner. */
   readonly endNote?: Pick<EndNote, 'read'>
+  readonly features?: LogFeatures
 }
 
 /** A log as far as it is proven. */
@@ -41,13 +43,14 @@ type Followed = { readonly read: ReadLog; readonly extent: LogExtent; readonly l
 
 /** Makes a host. Nothing is sent before its first request. */
 export const followedLogHost = (options: FollowedLogOptions): LogHost => {
-  const { log, clock, patienceMs, blobs, endNote } = options
+  const { log, clock, patienceMs, blobs, endNote, features = ownFeatures } = options
   const calls = new EngineCalls(clock, { signal: options.signal })
   let filling: Promise<void> | undefined
   let followed: Followed | undefined
 
   const handlers: LogHandlers = {
-    inspect: (request) => calls.within(patienceMs, inspectLog({ log, calls, endNote }, request)),
+    inspect: (request) =>
+      calls.within(patienceMs, inspectLog({ log, calls, endNote, features }, request)),
     async open({ inspection }) {
       const head = inspection.plan as EngineHead
       followed = await calls.within(patienceMs, follow({ log, calls, logId: head.logId }, head))

@@ -1,6 +1,6 @@
 /** Inspects a log in an engine: reads what `engine-inspection.ts` judges. Changes nothing. */
 import { isKeelsonError } from '../../errors.ts'
-import type { EngineHead, EngineLog, EnginePosition } from '../ports/engine-log.ts'
+import type { EngineHead, EngineLog, EnginePosition, LogFeatures } from '../ports/engine-log.ts'
 import type { Inspection, LogProtocol } from '../ports/log-host.ts'
 import type { FrameMark, ProjectedPosition } from '../ports/projection-store.ts'
 import { checkLogOptions } from '../segments/log-limits.ts'
@@ -12,7 +12,7 @@ import { markAt } from './owned-log.ts'
 
 /** Inspects a log, for its next owner or for a follower. */
 export const inspectLog = async (
-  { log, calls, endNote }: Inspected,
+  { log, calls, endNote, features }: Inspected,
   { options, evidence, needs }: LogProtocol['inspect']['request'],
 ): Promise<Inspection> => {
   checkLogOptions(options)
@@ -20,7 +20,7 @@ export const inspectLog = async (
   const head = await headOf(log, calls)
   const mark = await shownMark(log, calls, head, needs?.shown)
   const there = noted && (await positionAt(log, calls, head, noted))
-  return inspectionOf(head, { evidence, needs, noted }, mark, there)
+  return inspectionOf(head, { evidence, needs, noted, reads: features.reads }, mark, there)
 }
 
 /** A log, and the note of its end in the cache. */
@@ -28,6 +28,7 @@ type Inspected = {
   readonly log: EngineLog
   readonly calls: EngineCalls
   readonly endNote: Pick<EndNote, 'read'> | undefined
+  readonly features: Pick<LogFeatures, 'reads'>
 }
 
 /** The end of the group at the noted LSN; `undefined` if the log does not have the LSN. */

@@ -11,7 +11,7 @@
  */
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
-import type { EngineGroup, EngineHead, EngineLog } from '../ports/engine-log.ts'
+import type { EngineGroup, EngineHead, EngineLog, LogFeatures } from '../ports/engine-log.ts'
 import type { Inspection, LogHost } from '../ports/log-host.ts'
 import { checkLogOptions, framePayloadMax } from '../segments/log-limits.ts'
 import { engineDown, headIn, ownersEnd, verdictOn } from './append-verdict.ts'
@@ -24,6 +24,7 @@ import {
   type LogHandlers,
   opened,
   openReport,
+  ownFeatures,
 } from './engine-log-host.ts'
 import { encodeGroup } from './group-frames.ts'
 import { readGroupAt } from './group-reading.ts'
@@ -46,6 +47,8 @@ export type OwnedLogHostOptions = {
   readonly blobs?: OwnersBlobs
   /** The note of the end of the log in the member's cache. */
   readonly endNote?: EndNote
+  /** Those of the members; by default there is this one alone. */
+  readonly features?: LogFeatures
   /**
    * Resolves when this process may claim the log. A process that was replaced while it was paused
    * would take the log from its successor otherwise. @throws KeelsonError `FENCED`
@@ -55,13 +58,14 @@ export type OwnedLogHostOptions = {
 
 /** Makes a host. Nothing is sent before its first request. */
 export const ownedLogHost = (options: OwnedLogHostOptions): LogHost => {
-  const { log, clock, patienceMs, uploads, blobs, endNote } = options
+  const { log, clock, patienceMs, uploads, blobs, endNote, features = ownFeatures } = options
   const calls = new EngineCalls(clock, { signal: options.signal })
   let owned: OwnedLog | undefined
   let filling: Promise<void> | undefined
 
   const handlers: LogHandlers = {
-    inspect: (request) => calls.within(patienceMs, inspectLog({ log, calls, endNote }, request)),
+    inspect: (request) =>
+      calls.within(patienceMs, inspectLog({ log, calls, endNote, features }, request)),
     create: async () => {
       throw new KeelsonError('INVALID_ARGUMENT', 'a log in an engine is made with its cluster')
     },
@@ -151,6 +155,7 @@ export type ClaimParts = {
   readonly log: EngineLog
   readonly clock: Clock
   readonly patienceMs: number
+  readonly features?: LogFeatures
 }
 
 /** A claimed log. */
@@ -163,7 +168,7 @@ export type Claim = Omit<OwnedParts, 'clock' | 'payloadMax' | 'uploads'>
  * (reason `engine`) if it must be inspected again
  */
 export const claimLog = async (
-  { log, clock, patienceMs }: ClaimParts,
+  { log, clock, patienceMs, features = ownFeatures }: ClaimParts,
   calls: EngineCalls,
   { plan }: Inspection,
 ): Promise<Claim> => {
@@ -174,13 +179,13 @@ export const claimLog = async (
   const owner = Buffer.from(clock.randomBytes(8)).toString('hex')
   for (;;) {
     const { group, bytes, lastTime } = await claimAfter(before, end.epoch + 1, owner, log, calls)
-    const moved = await appended(group, log, calls)
+    const moved = await appended(group, log, calls, features.on)
     if (!moved) {
       // The last changes of the owner before came before the claim.
       const head = await calls.ask(() => log.head())
       if (head.trimmed.lsn > trimmed.lsn) throw calls.end(engineDown('the log was trimmed'))
       const claimed = group.end
-      const appends = new OwnersAppends({ log, calls, patienceMs, claimed, owner })
+      const appends = new OwnersAppends({ log, calls, patienceMs, claimed, owner, features })
       return { log, calls, logId, appends, head: { ...head, end: claimed }, bytes, lastTime }
     }
     before = moved
@@ -212,9 +217,10 @@ const appended = async (
   claim: EngineGroup,
   log: EngineLog,
   calls: EngineCalls,
+  features: number,
 ): Promise<EngineHead | undefined> => {
   try {
-    await calls.ask(() => log.append(claim))
+    await calls.ask(() => log.append(claim, features))
     return undefined
   } catch (error) {
     if (error === calls.ended) throw error

@@ -103,6 +103,7 @@ export class OwnedLog {
     const { appends, clock, payloadMax } = this.#parts
     const { bytes: payloads, lengths } = request
     const count = lengths.length
+    refuseUnread(request, appends.features)
     // It refuses, too.
     frameOffsets(request, payloadMax, appends.sentLsn)
     const time = Math.max(this.#lastTime, request.now)
@@ -112,7 +113,7 @@ export class OwnedLog {
     if (count === 0)
       return { ...answer, lsns: [], durableLsn: appends.durableLsn, syncMs: 0, bytesWritten: 0 }
     this.#lastTime = time
-    const { bytes, end } = await this.#append(count, { payloads, lengths }, request.features)
+    const { bytes, end } = await this.#append(count, { payloads, lengths })
     return {
       ...answer,
       lsns: Array.from({ length: count }, (_, index) => firstLsn + index),
@@ -220,20 +221,15 @@ export class OwnedLog {
   async #append(
     lsns: number,
     content: { readonly payloads: Uint8Array; readonly lengths: ArrayLike<number> },
-    features?: number,
   ): Promise<EngineGroup> {
     const { appends, logId, endNote } = this.#parts
     this.#isUnmarked = content.lengths.length > 0
-    const sent = appends.append(
-      lsns,
-      (place) => {
-        const [time, bytesBefore] = [this.#lastTime, this.#sentBytes]
-        const bytes = encodeGroup(logId, place, { time, bytesBefore, ...content })
-        this.#sentBytes += bytes.length
-        return bytes
-      },
-      features,
-    )
+    const sent = appends.append(lsns, (place) => {
+      const [time, bytesBefore] = [this.#lastTime, this.#sentBytes]
+      const bytes = encodeGroup(logId, place, { time, bytesBefore, ...content })
+      this.#sentBytes += bytes.length
+      return bytes
+    })
     const group = await sent
     endNote?.put(logId, group.end)
     this.#bytes += group.bytes.length
@@ -295,6 +291,18 @@ export class OwnedLog {
       details: { epoch, found },
     })
   }
+}
+
+/** Refuses frames that a member cannot read (invariant M11). @throws `UNSUPPORTED_VERSION` */
+const refuseUnread = ({ features = 0 }: CommitRequest, on: number): void => {
+  if ((features & ~on) === 0) return
+  throw new KeelsonError(
+    'UNSUPPORTED_VERSION',
+    'a member of the cluster cannot read such a frame',
+    {
+      details: { features, on },
+    },
+  )
 }
 
 /** The mark of a frame of a group; absent if the group has no frame with this LSN. */

@@ -3,7 +3,7 @@
  * is acknowledged after that one. The engine's answer decides, and nothing else: a group without
  * an answer is sent again under its id. The first failure is final: nothing is acknowledged after it.
  */
-import type { EngineGroup, EngineLog, EnginePosition } from '../ports/engine-log.ts'
+import type { EngineGroup, EngineLog, EnginePosition, LogFeatures } from '../ports/engine-log.ts'
 import { ownersEnd, verdictOn } from './append-verdict.ts'
 import type { EngineCalls } from './engine-calls.ts'
 import type { GroupPlace } from './group-frames.ts'
@@ -18,6 +18,8 @@ export type OwnersParts = {
   readonly claimed: EnginePosition
   /** A name of this owner that no other one has. */
   readonly owner: string
+  /** Each group marks the log with the ones that are on. */
+  readonly features: Pick<LogFeatures, 'on'>
 }
 
 /** The groups of one epoch. */
@@ -43,6 +45,11 @@ export class OwnersAppends {
     return this.#acknowledged.lsn
   }
 
+  /** The features with which the next group marks the log. */
+  get features(): number {
+    return this.#parts.features.on
+  }
+
   /** Resolves when every group that was sent is decided. */
   get settled(): Promise<unknown> {
     return this.#last
@@ -53,18 +60,14 @@ export class OwnersAppends {
    * group and all before it are acknowledged.
    * @throws KeelsonError `FENCED`, `CORRUPT`, `SHARD_DOWN` (reason `engine`), `CLOSED`: final
    */
-  append(
-    lsns: number,
-    encode: (place: GroupPlace) => Uint8Array,
-    features = 0,
-  ): Promise<EngineGroup> {
+  append(lsns: number, encode: (place: GroupPlace) => Uint8Array): Promise<EngineGroup> {
     const after = this.#sent
     const lsn = after.lsn + lsns
     const end = { epoch: after.epoch, lsn, id: `${this.#parts.owner}-${lsn}` }
     const place = { after, end, provenLsn: this.#acknowledged.lsn }
     const group = { ...place, bytes: encode(place) }
     this.#sent = end
-    const decided = this.#decided(group, features, this.#last)
+    const decided = this.#decided(group, this.features, this.#last)
     this.#last = decided.catch(() => undefined)
     return decided
   }

@@ -41,6 +41,8 @@ export type LeaseKeeperOptions = {
   /** Hears each failure but `CONFLICT`: a request without an answer, or that was refused; a throw of `onView`. */
   readonly onFailure?: ((error: unknown) => void) | undefined
   readonly about?: MemberAbout | undefined
+  /** The features of logs that it reads, as bits. */
+  readonly reads?: number | undefined
   /** It reads the logs before it owns, and `ready` is called then. */
   readonly readsFirst?: boolean | undefined
   /** It owns shards beside others, and not the instance. */
@@ -72,10 +74,10 @@ export class LeaseKeeper {
 
   /** Begins to take the lease. If the name is held, it waits until that lease ends. */
   constructor(options: LeaseKeeperOptions) {
-    const { clock, member, leaseMs, about, readsFirst, isSpread } = options
+    const { clock, member, leaseMs, about, reads, readsFirst, isSpread } = options
     const incarnation = Buffer.from(clock.randomBytes(8)).toString('hex')
     this.#options = options
-    this.#state = leaseStart({ member, incarnation, leaseMs, about, readsFirst, isSpread })
+    this.#state = leaseStart({ member, incarnation, leaseMs, about, reads, readsFirst, isSpread })
     this.#running = this.#run()
   }
 

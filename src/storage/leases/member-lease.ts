@@ -30,6 +30,8 @@ export type MemberIdentity = {
   readonly leaseMs: number
   /** For people who look at the directory. */
   readonly about?: MemberAbout | undefined
+  /** The features of logs that it reads, as bits; none by default. */
+  readonly reads?: number | undefined
   /** It reads the logs before it owns, if another member may be faster. */
   readonly readsFirst?: boolean | undefined
   /** It owns shards beside others, and not the instance. */
@@ -109,6 +111,8 @@ export type Lease = {
   readonly down?: readonly number[]
   /** It has not read the logs yet: it is no successor before it has. */
   readonly ready?: false
+  /** The features of logs that it reads, as bits; none if it is absent. */
+  readonly reads?: number
 }
 
 /** The content of the entry `owner`. */
@@ -150,11 +154,12 @@ export const nextStep = (state: LeaseState, now: number): LeaseStep => {
   return state.isSpread ? stepBeside(state, view, now) : stepToOwner(state, view, now)
 }
 
-const ownLease = ({ incarnation, leaseMs, about, down, isReady }: LeaseState): Lease => ({
+const ownLease = ({ incarnation, leaseMs, about, down, isReady, reads }: LeaseState): Lease => ({
   ...{ incarnation, leaseMs },
   ...(about && { about }),
   ...(down.length > 0 && { down }),
   ...(!isReady && { ready: false as const }),
+  ...(reads && { reads }),
 })
 
 /** The next step of a member with a lease to the ownership. */

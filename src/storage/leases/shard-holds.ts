@@ -95,6 +95,8 @@ const change = (view: DirectoryView, name: string, hold: Hold): SetStep => ({
 export type LeasedMember = Holder & {
   /** Where it listens for links. */
   readonly listen: string | undefined
+  /** The features of logs that it reads, as bits. */
+  readonly reads: number
 }
 
 /** The members whose leases were not ended. */
@@ -102,5 +104,6 @@ export const leasedIn = (view: DirectoryView): readonly LeasedMember[] =>
   memberNames(view).flatMap((member) => {
     const lease = leaseIn(view, member)
     if (!lease || lease.ended) return []
-    return [{ member, incarnation: lease.incarnation, listen: lease.about?.listen }]
+    const { incarnation, about, reads = 0 } = lease
+    return [{ member, incarnation, listen: about?.listen, reads }]
   })

@@ -73,6 +73,14 @@ export type EngineReading = {
   readonly next: number
 }
 
+/** The features of an engine's logs at one member, as bits. */
+export interface LogFeatures {
+  /** It reads logs that have no others. */
+  readonly reads: number
+  /** All members read them: the owner of a log marks it with them. */
+  readonly on: number
+}
+
 /** One log of an engine. */
 export interface EngineLog {
   /**

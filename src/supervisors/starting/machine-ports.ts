@@ -56,6 +56,8 @@ export type Ports = {
   readonly folder?: FolderPorts
   /** Members share the folder: what this one has of it. */
   readonly shared?: SharedFolder
+  /** The features of an engine's logs that this build reads, as bits; by default the known ones. */
+  readonly readsFeatures?: number
   /** The instance of a cluster, owned by this member. */
   readonly ownership?: InstanceOwnership
   readonly projections: Projections

@@ -8,6 +8,7 @@ import {
   type EngineSession,
   type EngineStorage,
   engineTurnScanner,
+  type LogFeatures,
   logExporter,
   type SnapshotHostFactory,
   shardFolder,
@@ -28,6 +29,7 @@ export type Membership = {
   /** The handle of a shard's log. */
   readonly logOf: (shard: number) => EngineLog
   readonly blobsOf: (shard: number) => InstanceType<EngineStorage['EngineBlobs']>
+  readonly features: LogFeatures
 }
 
 /** The part of one session. The parts of a shard are made when they are needed. */
@@ -107,10 +109,10 @@ export const followerPorts = (ports: Ports, member: Membership): Ports => ({
 
 const logOptions = (
   { disk, clock }: Ports,
-  { storage, dir, logOf, leaseMs, abandoned }: Membership,
+  { storage, dir, logOf, leaseMs, abandoned, features }: Membership,
   shard: number,
 ) => ({
-  ...{ log: logOf(shard), clock, signal: abandoned },
+  ...{ log: logOf(shard), clock, signal: abandoned, features },
   patienceMs: patienceOf(leaseMs),
   endNote: new storage.EndNote({ disk, clock, path: shardFolder(dir, shard).end }),
 })

@@ -16,6 +16,7 @@ import {
   type ClusterTerms,
   type EngineSession,
   type EngineStorage,
+  knownFeatures,
   loadEngineStorage,
   type MemberAbout,
 } from '../../storage/index.ts'
@@ -23,6 +24,7 @@ import type { App } from '../app/app.ts'
 import type { ClusterHealth } from '../app/cluster-health.ts'
 import { tellLastEnd } from '../sharing/engine-notes.ts'
 import { EngineShares } from '../sharing/engine-shares.ts'
+import { FeatureSwitch } from '../sharing/feature-switch.ts'
 import { treeNames } from '../tree/shard-tree.ts'
 import type { Cluster } from './cluster-options.ts'
 import { agreedTerms, clocksAgree, connected, lostShard, markLost } from './cluster-session.ts'
@@ -130,6 +132,7 @@ const startedOn = async (
   parts: Parts,
 ): Promise<App> => {
   const { cluster, ports, storage, calls, wait } = parts
+  const { readsFeatures: reads = knownFeatures } = ports
   const { member, leaseMs, name, engine, listen, placement } = cluster
   const isSpread = placement === 'spread'
   const { directory } = session
@@ -164,7 +167,7 @@ const startedOn = async (
     ...{ directory, clock: ports.clock, member, leaseMs },
     about: { ...aboutThis(ports.clock), ...(listen && { listen: addressText(listen) }) },
     down: () => running.down,
-    ...{ isSpread, readsFirst: !isSpread },
+    ...{ isSpread, readsFirst: !isSpread, reads },
     onWait: (owner) => {
       reportStandby(waitText(owner, cluster))
       waits()
@@ -181,16 +184,21 @@ const startedOn = async (
       const own = members.find(({ incarnation }) => incarnation === ownership.incarnation)
       if (own?.isLeaving) running.leave(new KeelsonError('CLOSED', 'the member is asked to leave'))
       if (losses[0]) running.end(lostShard(losses[0]))
+      features.saw(view)
       if (isSpread) shares.saw(view)
     },
   })
+  const incarnation = (): string => ownership.incarnation
+  const features: FeatureSwitch = new FeatureSwitch({
+    ...{ features: storage.features, directory, calls, incarnation, reads },
+  })
   const shares: EngineShares = new EngineShares({
     ...{ holds: storage.holds, directory, calls, clock: ports.clock, member, shards },
-    ...{ incarnation: () => ownership.incarnation },
+    incarnation,
     patienceMs: Math.min(leaseMs, sharesMs),
   })
   const membership = membershipOf(ports, {
-    ...{ storage, session, logOf, leaseMs, origin, dir, abandoned: abandoned.signal },
+    ...{ storage, session, logOf, leaseMs, origin, dir, features, abandoned: abandoned.signal },
   })
   try {
     if (isSpread) await tellLastEnd(notesParts({ cluster, ports, membership, calls }))
@@ -201,6 +209,7 @@ const startedOn = async (
     }
     const standby = { options, ports, membership, waits: waiting, onRead }
     await (isSpread ? turn : followUntil(turn, standby, leaseMs))
+    await features.join()
     const shared =
       isSpread && (await spreadPart({ options, cluster, ports, membership, shares, calls }))
     const app = await startInstance(options, {

@@ -152,15 +152,16 @@ export class SimulatedMachine {
 
   /**
    * The same with checked options, while others let time pass: a member may wait for its turn.
-   * `clock`: that of its process. `folder`: what members of one folder share.
+   * `clock`: that of its process. `more`: what members of one folder share, or the features of logs
+   * that another build reads.
    */
   async begin(
     options: CheckedOptions,
     clock: Clock = this.clock,
-    folder?: Ports['folder'],
+    more: Pick<Ports, 'folder' | 'readsFeatures'> = {},
   ): Promise<App> {
     const begin = await loadedStart(options)
-    return begin({ ...this.#ports(clock), ...(folder && { folder }) })
+    return begin({ ...this.#ports(clock), ...more })
   }
 
   #ports(clock: Clock): Ports {

@@ -345,6 +345,30 @@ test('a log that needs a newer version is not opened', async () => {
   await expect(opened(makeHost())).rejects.toMatchObject({ code: 'UNSUPPORTED_VERSION' })
 })
 
+test('a log is marked with what all members read, and takes no frame that one of them does not', async () => {
+  const { log, clock, kept } = await world()
+  const features = { reads: 3, on: 0 }
+  const makeHost = () => ownedLogHost({ log, clock, patienceMs, uploads: noUploads, features })
+  const host = await opened(makeHost())
+  const withFeature = () =>
+    host.run('commit', {
+      bytes: content(4),
+      lengths: [content(4).length],
+      now: 1,
+      sync: true,
+      features: 1,
+    } as never)
+
+  await expect(withFeature()).rejects.toMatchObject({
+    code: 'UNSUPPORTED_VERSION',
+    details: { features: 1, on: 0 },
+  })
+  expect(kept.head).toMatchObject({ features: 0, end: { lsn: 5 } })
+  features.on = 1
+  await withFeature()
+  expect(kept.head).toMatchObject({ features: 1, end: { lsn: 6 } })
+})
+
 test('a mark goes behind a group that nothing in the log proves, once', async () => {
   const { host, kept } = await world()
   const marked = async () => (await host.run('mark', null)).written

@@ -92,9 +92,9 @@ test('a damaged entry is CORRUPT', () => {
 test('the members with a lease are shown with their addresses', () => {
   const about = { host: 'h', pid: 1, since: 1, listen: '10.0.0.5:7400' }
   const { view } = new Entries()
-    .lease('a', { incarnation: 'a1', about })
+    .lease('a', { incarnation: 'a1', about, reads: 5 })
     .lease('b', { incarnation: 'b1', ended: true })
-  expect(leasedIn(view)).toEqual([{ ...a, listen: '10.0.0.5:7400' }])
+  expect(leasedIn(view)).toEqual([{ ...a, listen: '10.0.0.5:7400', reads: 5 }])
 })
 
 test('a member beside others owns by its lease alone, and ends the leases of others when they have expired', () => {

@@ -435,3 +435,45 @@ test('a member with many shards makes Node warn of nothing', async () => {
 
   expect(warnings).toEqual([])
 })
+
+test('a log has no feature while an owner or a standby does not read it, and an older version is refused afterwards', async () => {
+  const members = new Members()
+  const marks = (): number => members.engine.kept('c', '0').head.features
+  const older = await members.start('a')
+  members.reads.set('b', 1)
+  const standby = members.begin('b')
+  await members.clock.advance(3 * leaseMs)
+  await members.during(older.store.put('k', 1))
+  await members.during(older.close())
+  const owner = await members.during(standby)
+  expect(marks()).toBe(0)
+  await members.clock.advance(3 * leaseMs)
+  await members.during(owner.store.put('k', 2))
+  expect(marks()).toBe(1)
+
+  const refused = { code: 'UNSUPPORTED_VERSION', details: { features: 1 } }
+  await expect(members.during(members.begin('a'))).rejects.toMatchObject(refused)
+  members.reads.set('a', 3)
+  const next = members.begin('a')
+  await members.during(owner.close())
+  const app = await members.during(next)
+  expect(app.store.get('k')).toBe(2)
+})
+
+test('a standby that does not read a feature keeps it out of the logs', async () => {
+  const members = new Members()
+  const older = await members.start('a')
+  members.reads.set('b', 1)
+  const newer = members.begin('b')
+  await members.clock.advance(3 * leaseMs)
+  const oldest = members.begin('c')
+  oldest.catch(() => undefined)
+  await members.clock.advance(3 * leaseMs)
+  await members.during(older.close())
+  const owner = await members.during(Promise.race([newer, oldest]))
+  await members.clock.advance(3 * leaseMs)
+  await members.during(owner.store.put('k', 1))
+  expect(members.engine.kept('c', '0').head.features).toBe(0)
+  await members.during(owner.close())
+  await members.during(Promise.all([newer, oldest]))
+})

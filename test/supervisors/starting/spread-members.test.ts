@@ -122,3 +122,33 @@ test('members with another placement than the first one are refused', async () =
     details: { path: 'cluster.placement' },
   })
 })
+
+test('no log has a feature before all members read it, and a member that does not is refused afterwards', async () => {
+  const world = new SpreadMembers(['a', 'b', 'c'])
+  const during = world.during.bind(world)
+  const marks = (): readonly number[] =>
+    [0, 1, 2, 3].map((shard) => world.engine.kept('shop', `${shard}`).head.features)
+  const write = async (from: App) => {
+    for (const id of ids) await during(call(accountAt(from, id), 'add', 'x'))
+  }
+  for (const member of ['a', 'b']) world.reads.set(member, 1)
+  const [a, , c] = (await world.start(undefined, app)) as [App, App, App]
+  await write(a)
+  expect(marks()).toEqual([0, 0, 0, 0])
+
+  await during(c.close())
+  world.reads.set('c', 1)
+  await world.start(['c'], app)
+  await write(a)
+  expect(marks()).toEqual([1, 1, 1, 1])
+
+  await world.stop('c')
+  world.reads.set('c', 0)
+  await expect(during(world.begin('c', app()))).rejects.toMatchObject({
+    code: 'UNSUPPORTED_VERSION',
+    details: { features: 1, reads: 0 },
+  })
+  await write(a)
+  for (const id of ids)
+    expect(await during(call(accountAt(a, id), 'read', undefined))).toHaveLength(3)
+})

@@ -2,9 +2,13 @@
  * One seed of the simulation of members that share the shards of an engine: they are killed, stop for longer than their
  * leases, lose the engine or each other, close and begin again under calls.
  */
+import { expect } from 'vitest'
+import { isKeelsonError } from '../../../src/errors.ts'
+import { featuresOn } from '../../../src/storage/leases/log-features.ts'
+import { leasedIn } from '../../../src/storage/leases/shard-holds.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { leaseMs, SpreadWorld } from '../worlds/spread-world.ts'
-import type { Tally } from './seed-lives.ts'
+import { sumOf, type Tally } from './seed-lives.ts'
 import { SharingLife } from './sharing-life.ts'
 
 const names = ['a', 'b', 'c']
@@ -28,20 +32,58 @@ const strike = (life: SharingLife, world: SpreadWorld): void => {
   else world.links.cut()
 }
 
+/** The features that builds read: each one reads what an older one does. */
+const builds = [0, 1, 3]
+
+/** Members of any build begin. One that does not read what is on is refused, and the newest begins in its place. */
+const begin = async (
+  life: SharingLife,
+  world: SpreadWorld,
+  of: readonly string[],
+): Promise<number> => {
+  try {
+    await life.begin(of)
+    return 0
+  } catch (error) {
+    if (!isKeelsonError(error, 'UNSUPPORTED_VERSION')) throw error
+    const on = featuresOn(world.engine.inside('shop'))
+    const read = of.map((member) => world.reads.get(member) ?? 0)
+    expect(read.some((each) => (on & ~each) !== 0)).toBe(true)
+    for (const member of of) world.reads.set(member, 3)
+    await life.begin(of)
+    return 1
+  }
+}
+
+/** No log has a feature that a member with a lease cannot read (invariant M11). */
+const allIsRead = (seed: number, { apps }: SharingLife, { engine }: SpreadWorld): void => {
+  const inside = engine.inside('shop')
+  const marks = [...inside.logs.values()].reduce((all, { head }) => all | head.features, 0)
+  for (const { member, reads } of leasedIn(inside))
+    if (apps.has(member)) expect(marks & ~reads, `seed ${seed}, ${member}`).toBe(0)
+}
+
 /** Lives the life of `seed`. Rejects with what was promised and did not hold. */
 export const liveSpread = async (seed: number): Promise<Tally> => {
   // Without losses no call of a member that stays fails.
   const hasLosses = seed % 2 === 0
   const world = new SpreadWorld(names, { seed, delayMs: 5 })
   const life = new SharingLife(seed, names, world)
+  const first = life.pick(builds)
+  for (const name of names) world.reads.set(name, first)
+  let refused = 0
+  const beginAgain = async (name: string): Promise<void> => {
+    world.reads.set(name, life.pick(builds))
+    refused += await begin(life, world, [name])
+  }
   // In every third life one of them begins later: shards move to it.
-  await life.begin(seed % 3 === 0 ? names.slice(0, 2) : names)
+  refused += await begin(life, world, seed % 3 === 0 ? names.slice(0, 2) : names)
   for (let act = 0; act < 60; act++) {
     const roll = life.random()
     const { gone, apps } = life
-    if (apps.size === 0) await life.begin([life.pick(names)])
+    if (apps.size === 0) await beginAgain(life.pick(names))
     else if (roll < 0.7) life.work(4)
-    else if (roll < 0.8 && gone.length > 0) await life.begin([life.pick(gone)])
+    else if (roll < 0.8 && gone.length > 0) await beginAgain(life.pick(gone))
     else if (roll < 0.9 && (hasLosses || apps.size > 1)) {
       // They are under way.
       life.work(8)
@@ -50,11 +92,13 @@ export const liveSpread = async (seed: number): Promise<Tally> => {
       else if (apps.size > 0) await life.close(...(life.pick([...apps]) as [string, App]))
     }
     await world.clock.advance(Math.floor(life.random() * (life.random() < 0.1 ? 3_000 : 60)))
+    allIsRead(seed, life, world)
   }
   await world.clock.advance(30_000)
-  if (life.apps.size === 0) await life.begin([names[0] as string])
+  if (life.apps.size === 0) await beginAgain(names[0] as string)
   // A call with an id that was lost with a cut link is made again: casts of its sender may come before it.
   await life.holds(hasLosses ? lost : undefined, !hasLosses)
   await world.close()
-  return life.tally()
+  const features = featuresOn(world.engine.inside('shop'))
+  return sumOf([life.tally(), { 'builds.refused': refused, [`features.${features}`]: 1 }])
 }

@@ -84,7 +84,7 @@ export class FolderWorld {
       transport: (_: string, member: string) => this.links.transport(member),
     }
     const apps = await this.during(
-      Promise.all(checked.map((options) => machine.begin(options, clock, folder))),
+      Promise.all(checked.map((options) => machine.begin(options, clock, { folder }))),
     )
     for (const [at, each] of names.entries()) this.#apps.set(each, apps[at] as App)
     // Until they are linked.

@@ -22,6 +22,8 @@ export class Members {
   readonly #machines = new Map<string, SimulatedMachine>()
   /** The newest session of each member. */
   readonly sessions = new Map<string, SimulatedSession>()
+  /** The features of logs that the builds of some members read. */
+  readonly reads = new Map<string, number>()
   /** The progress of all starts. */
   readonly steps: string[] = []
 
@@ -59,7 +61,8 @@ export class Members {
       ...options,
       cluster: { name: 'c', member, engine, leaseMs, ...cluster },
     })
-    const app = await this.machine(member).begin(checked)
+    const readsFeatures = this.reads.get(member) ?? 0
+    const app = await this.machine(member).begin(checked, this.clock, { readsFeatures })
     onTestFinished(() => this.during(app.close().then(() => undefined)))
     return app
   }

@@ -31,6 +31,8 @@ export class SpreadWorld {
   readonly clock: VirtualClock
   readonly engine: SimulatedEngine
   readonly links: SimulatedLinks
+  /** The features of logs that the builds of some members read. */
+  readonly reads = new Map<string, number>()
   readonly #names: readonly string[]
   readonly #machines = new Map<string, SimulatedMachine>()
   readonly #processes = new Map<string, Process>()
@@ -89,7 +91,8 @@ export class SpreadWorld {
       locks: {} as MemberLocks,
       transport: (_: string, name: string) => this.links.transport(name),
     }
-    process.app = await this.machineOf(member).begin(checked, clock, folder)
+    const readsFeatures = this.reads.get(member) ?? 0
+    process.app = await this.machineOf(member).begin(checked, clock, { folder, readsFeatures })
     return process.app
   }
 
