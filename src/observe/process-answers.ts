@@ -58,6 +58,21 @@ export type Series = {
   readonly commitP99Ms: readonly (number | null)[]
 }
 
+/** A member beside others. What it has not answered is absent. */
+export type MemberRow = {
+  readonly name: string
+  /** The shards that it has. */
+  readonly shards: number
+  /** The worst phase of them. */
+  readonly phase?: string
+  /** The bytes of the log that are applied and not projected, in all of them. */
+  readonly lagBytes?: number
+  /** When it started. */
+  readonly since?: number
+  /** Why it has not answered. */
+  readonly reason?: string
+}
+
 /** The parts in trouble, the slow ones, and the sizes. */
 export type Overview = {
   readonly troubles: readonly Trouble[]
@@ -76,6 +91,8 @@ export type Overview = {
     /** Why the engine does not renew the lease. */
     readonly reason?: string
   }
+  /** All members of an instance with several that run. */
+  readonly members?: readonly MemberRow[]
   /** Since when times and series are measured: a page looks. */
   readonly measuredSince: number
   readonly latencies: readonly Latency[]

@@ -7,6 +7,8 @@
  * - `GET /api/<view>?<query>` answers with a `Frame` of that view.
  * - `GET /api/stream?view=<view>&<query>` sends such frames as server-sent events.
  * - `POST /api/act` performs an `Action`, with `--write` only.
+ *
+ * Each question and action may have a `member`: then that one is asked, or acts.
  */
 import type {
   DeadPage,
@@ -60,6 +62,9 @@ export type Header = {
   readonly crashes: number
   readonly areCrashesMore: boolean
   readonly isWriting: boolean
+  /** The member that answers, and the names of all, of an instance with several that run. */
+  readonly member?: string
+  readonly members?: readonly string[]
 }
 
 /** One answer: `away` while the instance does not answer, `error` for a question it refuses. */

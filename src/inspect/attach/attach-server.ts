@@ -17,6 +17,7 @@ import {
   worker,
 } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
+import { answerPages } from '../observe/observer.ts'
 import { recordsOf } from '../recorder/recorder.ts'
 import { listenIn, type Socket } from './attach-socket.ts'
 import { type Attachment, server as promptServer } from './attached-prompt.ts'
@@ -61,6 +62,7 @@ const server: GenServer<Messages, State, Options> = {
     begun: async (state, begun, context) => {
       if (!begun.ok) return noReply(state)
       const app = begun.value
+      answerPages(app)
       const connected = (socket: Socket): void => {
         if (!send(context.self, 'connected', { app, socket })) socket.destroy()
       }

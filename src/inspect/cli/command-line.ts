@@ -105,7 +105,8 @@ export const usage = `Usage:
       --member NAME   one of several processes on the folder; without it they are listed
 
   keelson observe [FILE] [--dir DIR] [--member NAME] [--port PORT] [--write] [--open]
-      A page in the browser that shows an instance that runs, on this machine alone.
+      A page in the browser that shows an instance that runs, on this machine alone. Of several
+      processes on the folder it shows all; --member says over which one.
       --port PORT     the port on 127.0.0.1; by default a free one
       --write         the page may act: kill, restart, cancel, retry, delete
       --open          opens the browser

@@ -16,13 +16,20 @@ import type {
   Header,
   History,
   HistoryTurn,
+  MemberRow,
   Overview,
   Past,
   Sizes,
   Views,
 } from '../../observe/index.ts'
 import { workerKind } from '../../storage/index.ts'
-import type { App, Health, ShardHealth } from '../../supervisors/index.ts'
+import {
+  type App,
+  type Health,
+  innerParts,
+  type MemberHealth,
+  type ShardHealth,
+} from '../../supervisors/index.ts'
 import { factsOf } from '../answers/facts.ts'
 import { nextTurn } from '../answers/process-pages.ts'
 import { troublesOf } from '../answers/troubles.ts'
@@ -152,6 +159,7 @@ export class Looks {
       crashes: crashes.length,
       areCrashesMore: forgotten > 0 && crashes.length === recorded.length,
       isWriting: this.#isWriting,
+      ...membersNamed(this.#app),
     }
   }
 
@@ -181,6 +189,7 @@ export class Looks {
     return {
       troubles,
       ...memberShown(health),
+      ...(await this.#members()),
       measuredSince: this.#sampling.since,
       latencies: this.#sampling.latencies,
       slow: lastFitting(
@@ -192,6 +201,15 @@ export class Looks {
       series: this.#sampling.series,
       recent,
     }
+  }
+
+  /** All members, as they answer. */
+  async #members(): Promise<Pick<Overview, 'members'>> {
+    if (!this.#app[innerParts].questions) return {}
+    const { members } = await this.#pace('members', () =>
+      this.#app.healthOfAll({ timeoutMs: askedMs }),
+    )
+    return { members: members.map(memberRow) }
   }
 
   #pace<T>(key: string, make: () => Promise<T>): Promise<T> {
@@ -228,6 +246,28 @@ const sizesOf = ({ shards }: Health): Sizes => {
 }
 
 type SpaceHealth = ShardHealth['space']
+
+/** A member has so long to answer for an overview, in ms. */
+const askedMs = 1_000
+
+/** The names in the head. */
+const membersNamed = (app: App): Pick<Header, 'member' | 'members'> => {
+  const { questions: way } = app[innerParts]
+  return way ? { member: way.member, members: [way.member, ...way.others].sort() } : {}
+}
+
+const memberRow = ({ member, shards, since, health, reason }: MemberHealth): MemberRow => {
+  const own = health?.shards.filter(({ phase }) => phase !== 'elsewhere')
+  return {
+    ...{ name: member, shards: shards.length },
+    ...given<MemberRow>({
+      phase: own && worstOf(own.map(phaseOf)),
+      lagBytes: own?.reduce((sum, { lagBytes }) => sum + lagBytes, 0),
+      since,
+      reason,
+    }),
+  }
+}
 
 /** The member of a cluster in an overview. */
 const memberShown = ({ cluster }: Health): Pick<Overview, 'member'> => {

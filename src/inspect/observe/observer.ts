@@ -1,15 +1,17 @@
 /**
  * One session that observes an instance: it answers questions, and performs actions if it was
- * opened for writing. No source runs in it.
+ * opened for writing. No source runs in it. A message that names another member is answered there, in
+ * a session for the pages of all other members: one page shows all of them.
  */
-import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
+import type { OwnersWay } from '../../actors/index.ts'
+import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import type { Refusal } from '../../observe/index.ts'
-import type { App } from '../../supervisors/index.ts'
+import { type App, innerParts } from '../../supervisors/index.ts'
 import { printable } from '../text/paint.ts'
 import { shortText } from '../text/shown-text.ts'
 import { effectOf, perform, proposedIn, reasonIn } from './actions.ts'
 import { Looks } from './looks.ts'
-import type { Query } from './questions.ts'
+import { optionalText, type Query } from './questions.ts'
 
 /** Who observes, and whether they may act. */
 export type ObserverTerms = { readonly isWriting: boolean; readonly user: string }
@@ -22,6 +24,15 @@ export type Answered = { readonly id: number } & (
 
 /** The most questions that wait at a time. */
 const runningMax = 64
+
+/** The question of members to each other with which a page looks at another one. */
+const pageQuestion = 'page'
+
+/** A message for another member, as JSON, and who sends it. */
+type Forwarded = { readonly message: string } & ObserverTerms
+
+/** Another member has so long to answer, in ms. */
+const memberMs = 10_000
 
 /** A session of an observer. */
 export class Observer {
@@ -64,10 +75,12 @@ export class Observer {
     this.#looks.end()
   }
 
-  async #answer(
-    { look, query, plan, act }: Readonly<Record<string, unknown>>,
-    user: string,
-  ): Promise<unknown> {
+  async #answer(message: Readonly<Record<string, unknown>>, user: string): Promise<unknown> {
+    const { look, query, plan, act } = message
+    const member = optionalText(Object(query ?? plan ?? act) as Query, 'member')
+    const { questions: way } = this.#app[innerParts]
+    if (way && member !== undefined && member !== way.member)
+      return answeredBy(way, member, message, { ...this.#terms, user })
     if (typeof look === 'string') return this.#looks.answer(look, Object(query) as Query)
     if (!this.#terms.isWriting)
       throw new KeelsonError('READ_ONLY', 'this session only looks: keelson observe --write acts')
@@ -87,6 +100,51 @@ export class Observer {
       throw reason
     }
   }
+}
+
+/**
+ * Answers the pages of other members from now on. Nothing is measured before the first question. A
+ * member that has the secret of the links may do what this one does, so it says whether its user may act.
+ */
+export const answerPages = (app: App): void => {
+  const { questions, ending } = app[innerParts]
+  const observers = new Map<boolean, Observer>()
+  const observerFor = (isWriting: boolean): Observer => {
+    const found =
+      observers.get(isWriting) ?? new Observer(app, { isWriting, user: 'another member' })
+    observers.set(isWriting, found)
+    return found
+  }
+  questions?.answer(pageQuestion, async (payload) => {
+    const { message, isWriting, user } = forwardedIn(payload)
+    return JSON.stringify(await observerFor(isWriting).answer(JSON.parse(message), user))
+  })
+  ending.addEventListener('abort', () => {
+    for (const each of observers.values()) each.end()
+  })
+}
+
+/** @throws KeelsonError `INVALID_ARGUMENT` for what no member sends */
+const forwardedIn = (payload: unknown): Forwarded => {
+  const { message, isWriting, user } = Object(payload) as Partial<Forwarded>
+  if (typeof message === 'string' && typeof user === 'string')
+    return { message, isWriting: isWriting === true, user: shortText(user, 100) }
+  throw invalidArgument('message', 'a message of a page', payload)
+}
+
+/** The answer of another member. @throws KeelsonError its refusal, or why there is none */
+const answeredBy = async (
+  way: OwnersWay,
+  member: string,
+  message: object,
+  terms: ObserverTerms,
+): Promise<unknown> => {
+  const forwarded: Forwarded = { message: JSON.stringify(message), ...terms }
+  const text = await way.askMember(member, pageQuestion, forwarded, memberMs)
+  const answered = JSON.parse(String(text)) as Answered
+  if ('answer' in answered) return answered.answer
+  const { code, message: why } = answered.refusal
+  throw new KeelsonError(code as never, why)
 }
 
 const refusalOf = (error: unknown): Refusal => ({

@@ -7,7 +7,7 @@ import { argument, noMore, readOptions } from '../../check.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { type App, type AppContext, durableActors, innerParts } from '../../supervisors/index.ts'
 import type { Asked } from '../attach/remote-session.ts'
-import { Observer } from '../observe/observer.ts'
+import { answerPages, Observer } from '../observe/observer.ts'
 import { builtPage } from './built-page.ts'
 import { PageServer, type Source } from './page-server.ts'
 
@@ -91,6 +91,7 @@ const sourceIn = (
   const { entities } = app[durableActors]
   const whole = { ...app, system, shards, entities } as unknown as App
   const own = new Observer(whole, { isWriting: write, user: 'a user' })
+  answerPages(whole)
   let endedAt: number | undefined
   ending.addEventListener('abort', () => {
     endedAt = system.clock.now()

@@ -20,7 +20,14 @@ import { TreeView } from '../views/tree.tsx'
 import { ActionDialog } from '../widgets/actions.tsx'
 import { type Page, PageContext } from '../widgets/asking.ts'
 import { on } from '../widgets/browser.ts'
-import { follow, type Refused, type StreamState, signIn } from '../widgets/connection.ts'
+import {
+  chooseMember,
+  chosenMember,
+  follow,
+  type Refused,
+  type StreamState,
+  signIn,
+} from '../widgets/connection.ts'
 import { Badge, Empty, type Tone } from '../widgets/parts.tsx'
 import { countText, durationText } from '../widgets/quantities.ts'
 import { addressOf, type Route, routeOf } from '../widgets/route.ts'
@@ -124,7 +131,7 @@ type Stream = { readonly state: StreamState; readonly reason?: string }
 
 /** The frames of a view, and how their stream is. */
 const useFrames = (view: keyof Views, query: object, isPaused: boolean) => {
-  const key = JSON.stringify([view, query])
+  const key = JSON.stringify([view, query, chosenMember()])
   const [{ state, reason }, setStream] = useState<Stream>({ state: 'connecting' })
   const [last, setLast] = useState<{ readonly key: string; readonly frame: Frame }>()
   const [header, setHeader] = useState<Header>()
@@ -149,6 +156,7 @@ const useFrames = (view: keyof Views, query: object, isPaused: boolean) => {
 const App = () => {
   const route = useRoute()
   const [isPaused, setPaused] = useState(false)
+  const [member, setMember] = useState(chosenMember)
   const [action, setAction] = useState<{ readonly action: Proposed; readonly title: string }>()
   const view = views[route.view] ?? (views.overview as View)
   const { view: followed, query = {} } = view.follows(route)
@@ -157,8 +165,12 @@ const App = () => {
   useEffect(() => {
     document.title = `${header ? `${header.instance} · ` : ''}${view.title}`
   }, [header?.instance, view])
+  const look = (at: string): void => {
+    chooseMember(at)
+    setMember(at)
+  }
   const page = useMemo<Page | undefined>(
-    () => header && { header, propose: (action, title) => setAction({ action, title }) },
+    () => header && { header, look, propose: (action, title) => setAction({ action, title }) },
     [header],
   )
   return (
@@ -166,7 +178,9 @@ const App = () => {
       <Head
         header={header}
         state={state}
+        member={member}
         isPaused={isPaused}
+        onMember={look}
         onPause={() => setPaused(!isPaused)}
       />
       <nav class="nav" aria-label="Views">
@@ -190,7 +204,9 @@ const App = () => {
         <Notice state={state} reason={reason} isSeen={frame !== undefined && !('away' in frame)} />
         {page && (
           <PageContext.Provider value={page}>
-            {frame && 'data' in frame && <view.Shown data={frame.data as never} route={route} />}
+            {frame && 'data' in frame && (
+              <view.Shown key={member} data={frame.data as never} route={route} />
+            )}
             {frame && 'error' in frame && (
               <Empty title={frame.error.message}>
                 <code>{frame.error.code}</code>
@@ -238,7 +254,9 @@ const phaseTones: Readonly<Record<string, Tone>> = {
 const Head = (props: {
   readonly header: Header | undefined
   readonly state: StreamState
+  readonly member: string | undefined
   readonly isPaused: boolean
+  readonly onMember: (member: string) => void
   readonly onPause: () => void
 }) => {
   const { header, state, isPaused, onPause } = props
@@ -247,6 +265,7 @@ const Head = (props: {
     <header class="head">
       <div class="name">
         <b>{header?.instance ?? 'keelson'}</b>
+        {header?.members && <MemberChoice {...props} header={header} />}
       </div>
       <dl class="vitals">{header && <Vitals header={header} />}</dl>
       <div class="right">
@@ -264,6 +283,28 @@ const Head = (props: {
         </button>
       </div>
     </header>
+  )
+}
+
+/** Which member the page looks at. */
+const MemberChoice = (props: {
+  readonly header: Header
+  readonly member: string | undefined
+  readonly onMember: (member: string) => void
+}) => {
+  const { header, member = header.member, onMember } = props
+  // One that was chosen and is no member any more can still be left.
+  const names = new Set([...(header.members ?? []), ...(member === undefined ? [] : [member])])
+  return (
+    <select
+      aria-label="Member"
+      value={member}
+      onChange={({ currentTarget }) => onMember(currentTarget.value)}
+    >
+      {[...names].map((name) => (
+        <option key={name}>{name}</option>
+      ))}
+    </select>
   )
 }
 

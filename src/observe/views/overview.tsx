@@ -1,6 +1,7 @@
 /** The first view: the parts in trouble, the slow ones, and the sizes. */
 import { Fragment } from 'preact'
-import type { Latency, Overview, Sizes, Trouble } from '../process-answers.ts'
+import type { Latency, MemberRow, Overview, Sizes, Trouble } from '../process-answers.ts'
+import type { Header } from '../protocol.ts'
 import { usePage } from '../widgets/asking.ts'
 import { Chart } from '../widgets/chart.tsx'
 import { EventList } from '../widgets/events.tsx'
@@ -11,12 +12,17 @@ import { type Column, Table } from '../widgets/table.tsx'
 
 /** The first view. */
 export const OverviewView = ({ data }: { data: Overview }) => {
-  const { header } = usePage()
-  const { troubles, member, sizes, series, recent } = data
+  const { header, look } = usePage()
+  const { troubles, member, members, sizes, series, recent } = data
   return (
     <div class="cards">
       <BrokenCard of={troubles} now={header.at} />
       {member && <MemberCard of={member} now={header.at} />}
+      {members && (
+        <Card title="Members" isFlush>
+          <Table columns={memberColumns(look, header)} rows={members} keyOf={({ name }) => name} />
+        </Card>
+      )}
       <SlowCard of={data} now={header.at} />
       <SizesCard of={sizes} />
       <Card title="Turns and writes a second" width="half">
@@ -117,6 +123,44 @@ const MemberCard = ({ of, now }: { of: NonNullable<Overview['member']>; now: num
     />
   </Card>
 )
+
+const memberColumns = (
+  look: (member: string) => void,
+  { member, at }: Pick<Header, 'member' | 'at'>,
+): readonly Column<MemberRow>[] => [
+  {
+    title: 'member',
+    cell: ({ name }) =>
+      name === member ? (
+        <b>{name}</b>
+      ) : (
+        <button type="button" onClick={() => look(name)}>
+          {name}
+        </button>
+      ),
+  },
+  { title: 'shards', isNumber: true, cell: ({ shards }) => countText(shards) },
+  {
+    title: 'phase',
+    cell: ({ phase, reason }) =>
+      phase === undefined ? (
+        <Badge tone="bad">{reason}</Badge>
+      ) : (
+        <Badge tone={phase === 'open' ? 'good' : 'bad'}>{phase}</Badge>
+      ),
+  },
+  {
+    title: 'not projected',
+    isNumber: true,
+    cell: ({ lagBytes }) => (lagBytes === undefined ? '–' : bytesText(lagBytes)),
+  },
+  {
+    title: 'runs',
+    isNumber: true,
+    class: 'aside',
+    cell: ({ since }) => (since === undefined ? '–' : <Since at={since} now={at} />),
+  },
+]
 
 /** The memory of the process, and the space on its disk. */
 const SizesCard = ({ of }: { of: Sizes }) => (

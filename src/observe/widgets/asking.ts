@@ -7,6 +7,8 @@ import { ask, Refused } from './connection.ts'
 /** The part of the page that every view may use. */
 export type Page = {
   readonly header: Header
+  /** Looks at another member. */
+  readonly look: (member: string) => void
   /** Shows the effect of an action and asks; resolves once it is performed or given up. */
   readonly propose: (action: Proposed, title: string) => void
 }

@@ -65,13 +65,24 @@ const queryOf = (query: object): string =>
     ),
   ).toString()
 
+const memberName = 'keelson member'
+
+/** The member that this tab looks at, if its user has chosen one. */
+export const chosenMember = (): string | undefined => kept(memberName)
+
+/** Looks at a member from now on. */
+export const chooseMember = (member: string): void => keep(memberName, member)
+
+/** A question or an action, for the member that is chosen. */
+const there = (asked: object): object => ({ ...asked, member: chosenMember() })
+
 /** One answer of a view. @throws Refused */
 export const ask = async <V extends keyof Views>(
   view: V,
   query: Views[V]['query'],
   signal?: AbortSignal,
 ): Promise<Views[V]['data']> => {
-  const path = `api/${view}?${queryOf(query)}`
+  const path = `api/${view}?${queryOf(there(query))}`
   const response = await fetch(path, { headers: headers(), ...(signal && { signal }) })
   const frame = (await answered(response)) as Frame<V>
   if ('away' in frame) throw new Refused({ code: 'AWAY', message: frame.away.reason })
@@ -89,11 +100,11 @@ const post = async (path: string, body: object): Promise<unknown> =>
 
 /** The effect of an action, before it is performed. @throws Refused */
 export const plan = async (action: Proposed): Promise<Plan> =>
-  (await post('api/plan', action)) as Plan
+  (await post('api/plan', there(action))) as Plan
 
 /** Performs an action that was planned. @throws Refused */
 export const act = async (action: Action, nonce: string): Promise<Done> =>
-  (await post('api/act', { ...action, nonce })) as Done
+  (await post('api/act', { ...there(action), nonce })) as Done
 
 /** A stream is lost if no frame comes for so long; then it is opened again. In ms. */
 const silenceMax = 8_000
@@ -121,7 +132,7 @@ export const follow = (view: keyof Views, query: object, listener: Listener): ((
     state.abort = abort
     let reason: string | undefined
     try {
-      await read(`api/stream?${queryOf({ view, ...query })}`, abort, (frame) => {
+      await read(`api/stream?${queryOf(there({ view, ...query }))}`, abort, (frame) => {
         state.failures = 0
         listener.onState('live')
         listener.onFrame(frame)

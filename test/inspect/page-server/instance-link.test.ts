@@ -1,6 +1,6 @@
 /** The link of the page to its instance, over the real socket (needs the build). */
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { start } from '../../../dist/index.js'
+import { type App, folderEngine, start } from '../../../dist/index.js'
 import { virtualClock } from '../../../src/clock.ts'
 import { InstanceLink } from '../../../src/inspect/page-server/instance-link.ts'
 import { capturedLog } from '../../../src/testing/kit/captured-log.ts'
@@ -68,6 +68,31 @@ describe('the link (needs the build)', () => {
     const { link: writing } = linked(dir, true)
     await writing.open()
     expect(await codeOf(writing.ask({ act: { ...kill.act, pid: 999_999 } }))).toBe('NO_PROCESS')
+  })
+
+  test('is to any member of a folder, shows the others there, and goes on when that one ends', async () => {
+    const dir = tempFolder()
+    const members = ['a', 'b'].map((member) =>
+      start({
+        ...{ dir, attach: true, logger: capturedLog(), shards: 2 },
+        cluster: { name: 'm', member, engine: folderEngine({ members: ['a', 'b'] }) },
+      }),
+    )
+    const [a, b] = (await Promise.all(members)) as [App, App]
+    onTestFinished(() => b.close().then(() => undefined))
+    const { clock, link } = linked(dir)
+    await link.open()
+    expect(await link.ask(header)).toMatchObject({ header: { member: 'a', members: ['a', 'b'] } })
+    expect(await link.ask({ look: 'header', query: { member: 'b' } })).toMatchObject({
+      header: { member: 'b' },
+    })
+
+    await a.close()
+    await lost(link)
+    const opening = vi.spyOn(link, 'open')
+    await clock.advance(500)
+    await opening.mock.results[0]?.value
+    expect(await link.ask(header)).toMatchObject({ header: { member: 'b' } })
   })
 
   test('takes no source, and rejects where no instance runs', async () => {

@@ -23,6 +23,10 @@ export const headerOf = (scenario: Scenario, at: number, isWriting: boolean): He
   crashes: scenario === 'broken' ? 37 : 0,
   areCrashesMore: false,
   isWriting,
+  ...(scenario !== 'empty' && {
+    member: 'orders-1',
+    members: ['orders-1', 'orders-2', 'orders-3'],
+  }),
 })
 
 const stack = `TypeError: Cannot read properties of undefined (reading 'address')
@@ -129,6 +133,21 @@ export const overviewOf = (scenario: Scenario, at: number): Views['overview']['d
       ...{ name: 'orders-1', cluster: 'orders', phase: isBroken ? 'unsure' : 'owner' },
       ...{ since: at - 8_000, epoch: 3, leaseMs: 5_000, leftMs: isBroken ? 0 : 4_200 },
     },
+    ...(!isEmpty && {
+      members: [
+        { name: 'orders-1', shards: 2, phase: 'open', lagBytes: 0, since: startAt - 90_000_000 },
+        {
+          name: 'orders-2',
+          shards: 1,
+          phase: 'open',
+          lagBytes: 48_120,
+          since: startAt - 4_000_000,
+        },
+        isBroken
+          ? { name: 'orders-3', shards: 0, reason: 'NO_PROCESS: no link to the member' }
+          : { name: 'orders-3', shards: 1, phase: 'open', lagBytes: 512, since: startAt - 60_000 },
+      ],
+    }),
     measuredSince: at - 300_000,
     troubles: isBroken
       ? [

@@ -14,6 +14,8 @@ export type PageServer = {
   readonly url: string
   /** Resolves once it has so many streams. */
   readonly untilStreams: (count: number) => Promise<void>
+  /** The members that the streams it has look at. */
+  readonly looksAt: () => readonly (string | null)[]
   /** The bodies of plans, in order. */
   readonly plans: readonly unknown[]
   /** The bodies of actions, in order. */
@@ -34,6 +36,10 @@ const headers = {
   'cache-control': 'no-store',
 }
 
+/** The member that was asked, where there are several. */
+const memberIn = ({ member }: Record<string, string>): { readonly member?: string } =>
+  member === undefined ? {} : { member }
+
 /** Serves on a free port of this machine. */
 export const servePage = async (begun: Scenario, isWriting = false): Promise<PageServer> => {
   const life = { scenario: begun, at: startAt, isRefusing: false, without: '' }
@@ -47,7 +53,7 @@ export const servePage = async (begun: Scenario, isWriting = false): Promise<Pag
   }
   const frameOf = (view: string, query: Record<string, string>): string =>
     JSON.stringify({
-      header: headerOf(life.scenario, life.at, isWriting),
+      header: { ...headerOf(life.scenario, life.at, isWriting), ...memberIn(query) },
       data: answerOf(life.scenario, view, query, life.at),
     })
   const send = (response: ServerResponse, asked: string): void => {
@@ -98,6 +104,7 @@ export const servePage = async (begun: Scenario, isWriting = false): Promise<Pag
         waiting.add({ count, resolve })
         answerWaiting()
       }),
+    looksAt: () => [...streams.values()].map((asked) => new URLSearchParams(asked).get('member')),
     plans,
     acts,
     become: (scenario, afterMs = 1_000) => {

@@ -142,6 +142,31 @@ describe.skipIf(lacks(withoutChromium))('in a browser, the page', () => {
     await waitForText(page, 'unsure')
   })
 
+  test('shows the members, and looks and acts at the one that is chosen, also after a reload', async () => {
+    const server = await served('broken', true)
+    const { page } = await opened(server)
+    await waitForText(page, 'NO_PROCESS: no link to the member')
+    expect(server.looksAt()).toEqual([null])
+
+    await page.locator('.main button ::-p-text(orders-2)').click()
+    await page.waitForFunction(`document.querySelector('.head select').value === 'orders-2'`)
+    await page.waitForSelector('.main[data-state="live"]')
+    await server.untilStreams(1)
+    expect(server.looksAt()).toEqual(['orders-2'])
+
+    await page.reload()
+    await showView(page, 'process/104')
+    await page.locator('button ::-p-text(Kill)').click()
+    await waitForText(page, 'is the effect of kill')
+    expect(server.plans).toEqual([{ act: 'kill', pid: 104, member: 'orders-2' }])
+
+    await page.keyboard.press('Escape')
+    await page.select('.head select', 'orders-3')
+    await page.waitForSelector('.main[data-state="live"]')
+    await server.untilStreams(1)
+    expect(server.looksAt()).toEqual(['orders-3'])
+  })
+
   test('shows troubles with one cause as one line, and leads from an event to its entity', async () => {
     const { page } = await opened(await served('broken'))
 

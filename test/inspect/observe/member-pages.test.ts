@@ -1,0 +1,93 @@
+/** One page shows all members: each question and action goes to the member that its user has chosen. */
+import { expect, test } from 'vitest'
+import { supervisor, worker } from '../../../src/index.ts'
+import { answerPages, Observer } from '../../../src/inspect/observe/observer.ts'
+import type { Header, Overview } from '../../../src/observe/index.ts'
+import { createSystem } from '../../../src/runtime/index.ts'
+import type { App } from '../../../src/supervisors/index.ts'
+import { type CapturedLog, capturedLog } from '../../../src/testing/index.ts'
+import { SpreadMembers } from '../../support/worlds/spread-members.ts'
+
+const idle = { init: () => null, calls: {}, casts: {}, infos: {} }
+
+/** Members a and b, a page of a, and the log of b. */
+const two = async (write = false) => {
+  const world = new SpreadMembers(['a', 'b'])
+  const logs = new Map<string, CapturedLog>()
+  const apps = await world.start(undefined, (member) => {
+    const logger = capturedLog()
+    logs.set(member, logger)
+    const app = supervisor('app', {}, [
+      worker('clerk', idle, { arg: null, name: 'clerk' as never }),
+    ])
+    return { app, system: createSystem({ clock: world.clock, logger }) }
+  })
+  const [a, b] = apps as [App, App]
+  for (const app of apps) answerPages(app)
+  const page = new Observer(a, { isWriting: write, user: 'ann' })
+  const asked = async (message: object) => {
+    const answered = await world.during(page.answer({ id: 7, ...message }))
+    expect(answered.id).toBe(7)
+    return 'answer' in answered ? answered.answer : answered.refusal
+  }
+  const look = (view: string, query: object) =>
+    asked({ look: view, query }) as Promise<{ header: Header; data: never }>
+  return { world, a, b, asked, look, log: logs.get('b') as CapturedLog }
+}
+
+const pidOf = ({ system }: App): number | undefined =>
+  system.processes().find(({ name }) => name === 'clerk')?.pid
+
+test('a question is answered by the member that it names, and by its own one without a name', async () => {
+  const { b, look } = await two()
+  const own = await look('header', {})
+  expect(own.header).toMatchObject({ member: 'a', members: ['a', 'b'] })
+  expect((await look('header', { member: 'a' })).header).toMatchObject({ member: 'a' })
+  expect((await look('header', { member: 'b' })).header).toMatchObject({ member: 'b' })
+  const { data } = await look('process', { member: 'b', pid: String(pidOf(b)) })
+  expect(data).toMatchObject({ row: { name: 'clerk' } })
+})
+
+test('an overview has all members, with what each of them answers', async () => {
+  const { world, look } = await two()
+  const { members } = (await look('overview', {})).data as Overview
+  expect(members).toMatchObject([
+    { name: 'a', shards: 2, phase: 'open', lagBytes: expect.any(Number) },
+    { name: 'b', shards: 2, phase: 'open', since: expect.any(Number) },
+  ])
+  world.pause('b', 20_000)
+  await world.clock.advance(5_000)
+  const later = ((await look('overview', {})).data as Overview).members
+  expect(later?.find(({ name }) => name === 'b') ?? {}).not.toHaveProperty('phase')
+})
+
+test('an action is planned and performed at the member that it names, for the user of the page', async () => {
+  const { a, b, asked, log, world } = await two(true)
+  const before = [pidOf(a), pidOf(b)]
+  const kill = { act: 'kill', pid: before[1], member: 'b' }
+  expect(await asked({ plan: kill })).toEqual({ effect: expect.stringContaining('kills clerk') })
+  expect(pidOf(b)).toBe(before[1])
+  await asked({ act: { ...kill, reason: 'it hangs' } })
+  await world.clock.advance(10)
+  expect(pidOf(a)).toBe(before[0])
+  expect(pidOf(b)).not.toBe(before[1])
+  expect(log.messages('warn')).toContainEqual(
+    expect.stringMatching(/^ann, observing: kills clerk .* Reason: it hangs$/),
+  )
+})
+
+test('a page that only looks does not act at another member', async () => {
+  const { b, asked } = await two()
+  const pid = pidOf(b)
+  const kill = { act: 'kill', pid, member: 'b', reason: 'it hangs' }
+  expect(await asked({ act: kill })).toMatchObject({ code: 'READ_ONLY' })
+  expect(pidOf(b)).toBe(pid)
+})
+
+test('a refusal of another member, and a member that is none, are answers', async () => {
+  const { asked, look } = await two()
+  expect(await look('process', { member: 'b', pid: '99999' })).toMatchObject({ code: 'NO_PROCESS' })
+  expect(await look('nothing', { member: 'b' })).toMatchObject({ code: 'INVALID_ARGUMENT' })
+  const nobody = await asked({ look: 'header', query: { member: 'z' } })
+  expect(nobody).toMatchObject({ code: expect.stringMatching(/NO_PROCESS|SHARD_DOWN|TIMEOUT/) })
+})
