@@ -210,13 +210,14 @@ const gone = async (system: System, names: readonly string[]): Promise<void> => 
  */
 const watch = (system: System, shard: Shard, ref: Ref, endedByHand: () => void): void => {
   const { shards } = treeNames(shard.parts.instance)
-  let wasDown = false
+  let isKnown = false
   system.monitor(ref, () => {
-    wasDown = shard.phase.kind === 'down'
+    isKnown = shard.phase.kind === 'down' || shard.phase.kind === 'elsewhere'
   })
   onLeft(system, shards, `shard(${shard.index})`, ref, ({ reason, byHand }) => {
-    // A shard that was down may be reopening by now: it must not go down again for its old end.
-    if (wasDown || shard.phase.kind === 'down') return
+    // A shard that was down may be reopening by now, and one that was elsewhere may have come back: it
+    // must not go down for its old end.
+    if (isKnown || shard.phase.kind === 'down') return
     if (byHand) endedByHand()
     if (shard.goDown(reason)) emit(system, shard, 'shard.down', { reason: reason })
   })
