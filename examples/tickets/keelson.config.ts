@@ -18,6 +18,8 @@ const {
   SEGMENT_BYTES = '16777216',
   CLUSTER_URL,
   MEMBER = 'a',
+  LISTEN,
+  KEELSON_SECRET = '',
 } = process.env
 
 const shows = showKind(Number(HOLD_MS))
@@ -31,7 +33,10 @@ const orders = orderKind({
   retryMs: Number(RETRY_MS),
 })
 
-/** With a URL of PostgreSQL this is a member of a cluster: its log is there, and not in files. */
+/**
+ * With a URL of PostgreSQL this is a member of a cluster: its log is there, and not in files. With an
+ * address to listen at, the members share the shards.
+ */
 const log:
   | { readonly cluster: ClusterOptions }
   | { readonly wal: { readonly maxFileSize: number } } =
@@ -41,6 +46,7 @@ const log:
         cluster: {
           ...{ name: 'tickets', member: MEMBER },
           engine: postgresEngine({ connectionString: CLUSTER_URL }),
+          ...(LISTEN && { placement: 'spread', listen: LISTEN, secret: KEELSON_SECRET }),
         },
       }
 

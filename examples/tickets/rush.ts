@@ -3,6 +3,7 @@
  * storage actors die and its disk is full. At the end the books must agree. The bank and the mail
  * provider live in this process: they are what the shop cannot take back.
  */
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import type { Server } from 'node:http'
@@ -13,9 +14,10 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { fakeBank } from '../orders/fake-bank.ts'
 import { audit, type Books, unended } from './audit.ts'
+import { Clients } from './clients.ts'
 import { fakeMails } from './fake-mails.ts'
-import { type House, Shop } from './houses.ts'
-import type { Placed } from './order.ts'
+import { Shop } from './houses.ts'
+import { Machines } from './machines.ts'
 import type { Show } from './show.ts'
 
 export type RushOptions = {
@@ -34,6 +36,12 @@ export type RushOptions = {
   readonly cluster?: string
   /** So many members share the folder: one of them is killed each time, and all restart in the middle of the night. */
   readonly members?: number
+  /**
+   * Three machines share the shards, whose logs are in this PostgreSQL: the member of one of them is
+   * killed each time. In the middle of the night all change to the build in the folder `upgrade`, one
+   * after another: to the same one by default.
+   */
+  readonly spread?: { readonly url: string; readonly upgrade?: string | undefined }
   readonly random?: () => number
   readonly progress?: (line: string) => void
 }
@@ -47,75 +55,21 @@ export type Night = {
 }
 
 const storageActors = ['wal_writer(0)', 'applier(0)', 'blob_store(0)', 'batcher(0)']
-const seatsOfShow = 60
 
 const listening = async (server: Server): Promise<string> => {
   await once(server.listen(0, '127.0.0.1'), 'listening')
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-/** The clients of the night, and what they know. */
-class Clients {
-  readonly accepted = new Map<string, Placed>()
-  /** No order is placed any more. */
-  isOver = false
-  /** Nothing is asked any more. */
-  haveLeft = false
-  longestMs = 0
-  readonly #url: string
-  readonly #random: () => number
+/** The package that has this example. */
+const root = join(import.meta.dirname, '../..')
 
-  constructor(url: string, random: () => number) {
-    this.#url = url
-    this.#random = random
-  }
-
-  /**
-   * One request, repeated until it is answered, also when the night is over: the shop may have taken
-   * the order.
-   */
-  async #ask(path: string, body: unknown): Promise<number | undefined> {
-    const began = performance.now()
-    while (!this.haveLeft) {
-      const status = await fetch(this.#url + path, { method: 'PUT', body: JSON.stringify(body) })
-        .then(async (response) => {
-          await response.text()
-          return response.status
-        })
-        // The shop was killed: nobody knows what the request did.
-        .catch(() => 503)
-      if (status !== 503) {
-        this.longestMs = Math.max(this.longestMs, performance.now() - began)
-        return status
-      }
-      await pause(50)
-    }
-    return undefined
-  }
-
-  /** Places one order after another, for seats that stand side by side. */
-  async shop(name: string, shows: number): Promise<void> {
-    for (let at = 0; !this.isOver; at++) {
-      const first = Math.floor(this.#random() * seatsOfShow)
-      const count = 1 + Math.floor(this.#random() * 4)
-      const seats = Array.from({ length: count }, (_, next) => `seat-${first + next}`)
-      const placed = { show: `show-${Math.floor(this.#random() * shows)}`, seats }
-      const status = await this.#ask(`/orders/${name}-${at}`, placed)
-      if (status === 202) this.accepted.set(`${name}-${at}`, placed)
-      await pause(200 + this.#random() * 800)
-    }
-  }
-
-  /** What the shop shows, asked for again while the member that had the connection ends. */
-  async look(path: string): Promise<unknown> {
-    for (let tries = 100; ; tries--) {
-      const response = await fetch(this.#url + path).catch((error) => {
-        if (tries === 0) throw error
-      })
-      if (response && (response.status !== 503 || tries === 0)) return response.json()
-      await pause(50)
-    }
-  }
+/** Ports that nothing listens on. */
+const freePorts = async (count: number): Promise<readonly string[]> => {
+  const servers = Array.from({ length: count }, () => fakeMails().server)
+  const urls = await Promise.all(servers.map(listening))
+  for (const server of servers) server.close()
+  return urls.map((url) => new URL(url).port)
 }
 
 /** Fills the file system of `dir` for a while, and gives the space back. */
@@ -187,44 +141,110 @@ const troubleOfMembers = async (shop: Shop, options: RushOptions): Promise<void>
   }
 }
 
+/** A member is killed each time. In the middle all of them change to another build, one after another. */
+const troubleOfMachines = async (machines: Machines, options: RushOptions): Promise<void> => {
+  const { kills, killEveryMs, spread, random = Math.random, progress = () => {} } = options
+  for (let at = 0; at < kills; at++) {
+    await pause(killEveryMs)
+    if (at === Math.floor(kills / 2)) {
+      await machines.upgrade(spread?.upgrade ?? root)
+      progress('the members have changed to another build, one after another')
+    } else {
+      await machines.kill(random)
+      progress(`kill -9 ${at + 1} of ${kills}`)
+    }
+  }
+}
+
+/** What lives through the night, and what happens to it. */
+type House = {
+  start(): Promise<void>
+  trouble(): Promise<void>
+  /** One process serves from now on, which has the report of all. */
+  beOne(): Promise<void>
+  end(): Promise<void>
+  endAll(): Promise<void>
+}
+
+const shopOf = (options: RushOptions, env: NodeJS.ProcessEnv): House => {
+  const { dir, cluster, members } = options
+  const member = (name: string) => ({
+    dir: `${dir}-${name}`,
+    env: { ...env, MEMBER: name, CLUSTER_URL: cluster },
+  })
+  const shop = cluster ? new Shop(member('a'), member('b')) : new Shop({ dir, env, members })
+  return {
+    start: () => shop.start(),
+    trouble: () => (members === undefined ? trouble : troubleOfMembers)(shop, options),
+    beOne: async () => {
+      if (members !== undefined) await shop.leaveMembers()
+    },
+    end: () => shop.end('SIGTERM'),
+    endAll: () => shop.endAll(),
+  }
+}
+
+const machinesOf = (
+  options: RushOptions & { readonly spread: NonNullable<RushOptions['spread']> },
+  env: NodeJS.ProcessEnv,
+  ports: readonly string[],
+  links: readonly string[],
+): House => {
+  const { dir, spread } = options
+  const machines = new Machines(root)
+  const secret = randomBytes(32).toString('hex')
+  const all = ['a', 'b', 'c'].map((member, at) => ({
+    dir: `${dir}-${member}`,
+    env: {
+      ...{ ...env, MEMBER: member, CLUSTER_URL: spread.url, PORT: ports[at] },
+      ...{ LISTEN: `127.0.0.1:${links[at]}`, KEELSON_SECRET: secret },
+    },
+  }))
+  return {
+    start: () => machines.start(all),
+    trouble: () => troubleOfMachines(machines, options),
+    beOne: () => machines.leaveFirst(),
+    end: () => machines.endAll('SIGTERM'),
+    endAll: () => machines.endAll(),
+  }
+}
+
 /** Lives through one night. The shop's books are compared until every order has come to its end. */
 export const rush = async (options: RushOptions): Promise<Night> => {
-  const { dir, clients: count, shows, random = Math.random, progress = () => {} } = options
+  const { clients: count, shows, random = Math.random, progress = () => {} } = options
   const bank = fakeBank({ failing: 0.3, slowMs: 100, random })
   const mails = fakeMails({ failing: 0.3, random })
-  const free = fakeMails().server
-  const url = await listening(free)
-  free.close()
+  const { members, spread } = options
+  const [first = '', ...others] = await freePorts(spread ? 6 : 1)
+  const ports = spread ? [first, ...others.slice(0, 2)] : [first]
   const env = {
     ...process.env,
     BANK_URL: await listening(bank.server),
     MAIL_URL: await listening(mails.server),
-    PORT: new URL(url).port,
+    PORT: first,
     HOLD_MS: '30000',
     RETRY_MS: '300',
     // Small ones, so that a full disk is felt at once: the log has the space of its segment already.
     SEGMENT_BYTES: String(128 * 1024),
   }
-  const { cluster, members } = options
-  const member = (name: string): House => ({
-    dir: `${dir}-${name}`,
-    env: { ...env, MEMBER: name, CLUSTER_URL: cluster },
-  })
-  const shop = cluster ? new Shop(member('a'), member('b')) : new Shop({ dir, env, members })
-  const clients = new Clients(url, random)
+  const house = spread
+    ? machinesOf({ ...options, spread }, env, ports, others.slice(2))
+    : shopOf(options, env)
+  const urls = ports.map((port) => `http://127.0.0.1:${port}`)
+  const clients = new Clients(urls, random)
   try {
-    await shop.start()
+    await house.start()
     const load = Array.from({ length: count }, (_, at) => clients.shop(`client-${at}`, shows))
-    await (members === undefined ? trouble : troubleOfMembers)(shop, options)
+    await house.trouble()
     clients.isOver = true
     await Promise.all(load)
     progress(`${clients.accepted.size} orders were accepted`)
     // Twice the time of a hold: no order, and no mail, may need longer.
-    if (members !== undefined) {
+    if (members !== undefined || spread) {
       for (let tries = 60; tries > 0 && unended(await ordersOf(clients)).length > 0; tries--)
         await pause(1_000)
-      // One process opens what the members have left, and has the report of all.
-      await shop.leaveMembers()
+      await house.beOne()
+      clients.urls = urls.slice(0, 1)
     }
     const faultsNow = async () => {
       const books = await booksOf(clients, shows)
@@ -235,13 +255,13 @@ export const rush = async (options: RushOptions): Promise<Night> => {
       await pause(1_000)
       ;({ books, faults } = await faultsNow())
     }
-    await shop.end('SIGTERM')
+    await house.end()
     const sold = [...books.states.values()].filter((state) => state === 'sold').length
     const longestMs = Math.round(clients.longestMs)
     return { accepted: clients.accepted.size, sold, faults, longestMs }
   } finally {
     clients.isOver = clients.haveLeft = true
-    await shop.endAll()
+    await house.endAll()
     for (const { server } of [bank, mails]) {
       server.closeAllConnections()
       server.close()
@@ -256,6 +276,8 @@ if (process.argv[1]?.endsWith('rush.ts')) {
       every: { type: 'string', default: '4000' },
       cluster: { type: 'string' },
       members: { type: 'string' },
+      spread: { type: 'string' },
+      upgrade: { type: 'string' },
     },
   })
   const dir = join(mkdtempSync(join(tmpdir(), 'keelson-tickets-')), 'shop')
@@ -264,6 +286,9 @@ if (process.argv[1]?.endsWith('rush.ts')) {
     ...{ kills: Number(values.kills), killEveryMs: Number(values.every) },
     ...(values.cluster !== undefined && { cluster: values.cluster }),
     ...(values.members !== undefined && { members: Number(values.members) }),
+    ...(values.spread !== undefined && {
+      spread: { url: values.spread, upgrade: values.upgrade },
+    }),
   })
   for (const fault of faults) console.log(`wrong: ${fault}`)
   console.log(
