@@ -38,11 +38,12 @@ const orders = orderKind({
  * address to listen at, the members share the shards.
  */
 const log:
-  | { readonly cluster: ClusterOptions }
+  | { readonly cluster: ClusterOptions; readonly shards?: number }
   | { readonly wal: { readonly maxFileSize: number } } =
   CLUSTER_URL === undefined
     ? { wal: { maxFileSize: Number(SEGMENT_BYTES) } }
     : {
+        ...(LISTEN && { shards: 12 }),
         cluster: {
           ...{ name: 'tickets', member: MEMBER },
           engine: postgresEngine({ connectionString: CLUSTER_URL }),

@@ -5,6 +5,7 @@ import { seededRandom } from '../../src/clock.ts'
 import { nextBuild } from '../../test/support/golden/next-build.ts'
 import { lacks } from '../../test/support/lacks.ts'
 import { tempFolder } from '../../test/support/temp-folder.ts'
+import { thorough } from '../../test/support/tier.ts'
 import { noPostgres, type PostgresServer } from '../../test/support/worlds/postgres-server.ts'
 import { postgresForFile } from '../../test/support/worlds/postgres-suite.ts'
 import { rush } from './rush.ts'
@@ -21,7 +22,7 @@ describe.skipIf(lacks(noPostgres()))('on three machines', () => {
   test('20 clients, a member killed again and again, and a change to a build with another feature of the log: every accepted order ends, and no seat is sold twice', async () => {
     const dir = tempFolder()
     const { accepted, sold, faults } = await rush({
-      ...{ dir: `${dir}/shop`, clients: 20, shows: 5, kills: 3, killEveryMs: 8_000 },
+      ...{ dir: `${dir}/shop`, clients: 20, shows: 5, kills: thorough(2, 5), killEveryMs: 6_000 },
       ...{ random: seededRandom(7) },
       spread: { url: server.url, upgrade: nextBuild(`${dir}/next`) },
     })
