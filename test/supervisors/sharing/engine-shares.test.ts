@@ -106,3 +106,18 @@ test('one member moves a shard at a time', async () => {
   await b.see()
   expect(await during(b.shares.turn(1_000))).toBeDefined()
 })
+
+test('a member is linked to while its lease lasts, and no earlier start of it', async () => {
+  const { a, b } = await pair()
+  expect(a.shares.admits({ member: 'b', incarnation: 'b1' })).toBe(true)
+  expect(a.shares.admits({ member: 'b', incarnation: 'b0' })).toBe(false)
+  expect(a.shares.admits({ member: 'z', incarnation: 'z1' })).toBe(false)
+
+  const { directory } = b.session
+  const { entries } = await during(directory.view())
+  const { revision = 0 } = entries.get('member/b') ?? {}
+  const ended = entryText('member/b', { incarnation: 'b1', ended: true })
+  await during(directory.set('member/b', revision, ended))
+  await a.see()
+  expect(a.shares.admits({ member: 'b', incarnation: 'b1' })).toBe(false)
+})
