@@ -58,7 +58,7 @@ export type Series = {
   readonly commitP99Ms: readonly (number | null)[]
 }
 
-/** A member beside others. What it has not answered is absent. */
+/** A member beside others. Fields that it has not answered are absent. */
 export type MemberRow = {
   readonly name: string
   /** The shards that it has. */

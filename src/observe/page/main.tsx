@@ -293,7 +293,7 @@ const MemberChoice = (props: {
   readonly onMember: (member: string) => void
 }) => {
   const { header, member = header.member, onMember } = props
-  // One that was chosen and is no member any more can still be left.
+  // A name that was chosen and is no member now stays in the list, so that another one can be chosen.
   const names = new Set([...(header.members ?? []), ...(member === undefined ? [] : [member])])
   return (
     <select

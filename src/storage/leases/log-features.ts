@@ -6,7 +6,8 @@
  * 2. The entry `features` says which ones are on: logs may have them from now on. None goes off again.
  * 3. A member joins when it has its lease, and before it opens a shard: it sets the entry, unchanged,
  *    at the revision of a view. If it lacks a feature that is on, it is refused instead.
- * 4. A member that has joined turns a feature on if all members with a lease in its view read it.
+ * 4. A member that joined a lease ago turns a feature on if it and all members with a lease in its view
+ *    read it.
  *
  * A join and a change that do not know of each other are at one revision of the entry, and one of
  * them is refused: a member that joined before is seen, and one that comes later sees the change.
@@ -43,7 +44,7 @@ export const joining = (view: DirectoryView, { incarnation, reads }: FeatureRead
   )
 }
 
-/** The change with which a member that has joined turns on what all members read. */
+/** The change with which a member turns on what all members read. */
 export const turningOn = (
   view: DirectoryView,
   { incarnation, reads }: FeatureReader,

@@ -2,6 +2,7 @@
  * The features of logs at one member of an engine: it joins before it opens a shard, and turns on
  * what all members read. `log-features.ts` decides from a view; this carries it out.
  */
+import type { Clock } from '../../clock.ts'
 import { isKeelsonError } from '../../errors.ts'
 import type { Directory, DirectoryView, EngineStorage, LogFeatures } from '../../storage/index.ts'
 
@@ -12,14 +13,17 @@ export type FeatureSwitchParts = {
   readonly calls: Pick<InstanceType<EngineStorage['EngineCalls']>, 'ask'>
   readonly incarnation: () => string
   readonly reads: number
+  readonly clock: Clock
+  readonly leaseMs: number
 }
 
-/** What this member reads, and may write. */
+/** The features that this member reads, and may write. */
 export class FeatureSwitch implements LogFeatures {
   readonly reads: number
   readonly #parts: FeatureSwitchParts
   #on = 0
-  #hasJoined = false
+  /** It turns features on from then on: members that began with it, as after a power cut, have joined. */
+  #turnsFrom = Number.POSITIVE_INFINITY
   #isTurning = false
 
   constructor(parts: FeatureSwitchParts) {
@@ -33,7 +37,7 @@ export class FeatureSwitch implements LogFeatures {
 
   /** Joins. This start has its lease. @throws KeelsonError `UNSUPPORTED_VERSION`; as the engine's calls */
   async join(): Promise<void> {
-    const { features, directory, calls } = this.#parts
+    const { features, directory, calls, clock, leaseMs } = this.#parts
     for (;;) {
       const view = await calls.ask(() => directory.view())
       const { name, revision, value } = features.joining(view, this.#reader)
@@ -45,14 +49,14 @@ export class FeatureSwitch implements LogFeatures {
         if (!isKeelsonError(error, 'CONFLICT')) throw error
       }
     }
-    this.#hasJoined = true
+    this.#turnsFrom = clock.monotonic() + leaseMs
   }
 
   /** The directory has changed. @throws KeelsonError `CORRUPT` for a damaged entry */
   saw(view: DirectoryView): void {
-    const { features } = this.#parts
-    if (!this.#hasJoined) return
+    const { features, clock } = this.#parts
     this.#on = features.featuresOn(view)
+    if (clock.monotonic() < this.#turnsFrom) return
     const step = features.turningOn(view, this.#reader)
     if (step && !this.#isTurning) void this.#turn(step)
   }

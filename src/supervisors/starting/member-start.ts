@@ -191,6 +191,7 @@ const startedOn = async (
   const incarnation = (): string => ownership.incarnation
   const features: FeatureSwitch = new FeatureSwitch({
     ...{ features: storage.features, directory, calls, incarnation, reads },
+    ...{ clock: ports.clock, leaseMs },
   })
   const shares: EngineShares = new EngineShares({
     ...{ holds: storage.holds, directory, calls, clock: ports.clock, member, shards },

@@ -460,6 +460,19 @@ test('a log has no feature while an owner or a standby does not read it, and an 
   expect(app.store.get('k')).toBe(2)
 })
 
+test('an older version that begins within a lease of a newer one is not refused, as after a power cut', async () => {
+  const members = new Members()
+  members.reads.set('a', 1)
+  const owner = await members.start('a')
+  await members.clock.advance(0.8 * leaseMs)
+  const older = members.begin('b')
+  await members.clock.advance(3 * leaseMs)
+  await members.during(owner.store.put('k', 1))
+  expect(members.engine.kept('c', '0').head.features).toBe(0)
+  await members.during(owner.close())
+  expect((await members.during(older)).store.get('k')).toBe(1)
+})
+
 test('a standby that does not read a feature keeps it out of the logs', async () => {
   const members = new Members()
   const older = await members.start('a')
