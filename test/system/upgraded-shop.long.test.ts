@@ -1,14 +1,14 @@
 /** The night of a sale on three machines, which share the shards over PostgreSQL. */
 import { beforeAll, describe, expect, test } from 'vitest'
+import { rush } from '../../examples/tickets/rush.ts'
 import type { Database } from '../../src/adapters/postgres/database.ts'
 import { seededRandom } from '../../src/clock.ts'
-import { nextBuild } from '../../test/support/golden/next-build.ts'
-import { lacks } from '../../test/support/lacks.ts'
-import { tempFolder } from '../../test/support/temp-folder.ts'
-import { thorough } from '../../test/support/tier.ts'
-import { noPostgres, type PostgresServer } from '../../test/support/worlds/postgres-server.ts'
-import { postgresForFile } from '../../test/support/worlds/postgres-suite.ts'
-import { rush } from './rush.ts'
+import { nextBuild } from '../support/golden/next-build.ts'
+import { lacks } from '../support/lacks.ts'
+import { tempFolder } from '../support/temp-folder.ts'
+import { thorough } from '../support/tier.ts'
+import { noPostgres, type PostgresServer } from '../support/worlds/postgres-server.ts'
+import { postgresForFile } from '../support/worlds/postgres-suite.ts'
 
 describe.skipIf(lacks(noPostgres()))('on three machines', () => {
   let server: PostgresServer
