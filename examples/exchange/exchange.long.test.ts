@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { lacks } from '../../test/support/lacks.ts'
 import { tempFolder } from '../../test/support/temp-folder.ts'
+import { thorough } from '../../test/support/tier.ts'
 import { noPostgres, PostgresServer } from '../../test/support/worlds/postgres-server.ts'
 import { demo } from './demo.ts'
 
@@ -13,6 +14,8 @@ test.skipIf(lacks(noPostgres()))('a day is followed by a PostgreSQL server', asy
   expect(await demo({ count: 2_000, seed: 4, server: server.url, say: () => {} })).toEqual([])
 })
 
-test('a day of 200,000 orders ends like one without kills', async () => {
-  expect(await demo({ count: 200_000, seed: 2, say: () => {} })).toEqual([])
+const orders = thorough(40_000, 200_000)
+
+test(`a day of ${orders} orders ends like one without kills`, async () => {
+  expect(await demo({ count: orders, seed: 2, say: () => {} })).toEqual([])
 })

@@ -5,17 +5,20 @@ import { noFlock } from '../../test/support/harm/folder-locks.ts'
 import { noSmallDisk, smallDisk } from '../../test/support/harm/small-disk.ts'
 import { lacks } from '../../test/support/lacks.ts'
 import { tempFolder } from '../../test/support/temp-folder.ts'
+import { thorough } from '../../test/support/tier.ts'
 import { rush } from './rush.ts'
 
 if (noSmallDisk) console.log(`the disk of the night is never full: ${noSmallDisk}`)
 
-test('200 clients, ten kills and a full disk: no seat is sold twice, nobody is charged twice, every accepted order ends', async () => {
+const kills = thorough(4, 10)
+
+test(`200 clients, ${kills} kills and a full disk: no seat is sold twice, nobody is charged twice, every accepted order ends`, async () => {
   const disk = noSmallDisk ? undefined : smallDisk('256m')
   const { accepted, sold, faults } = await rush({
     dir: `${disk ?? tempFolder()}/shop`,
     clients: 200,
     shows: 20,
-    kills: 10,
+    kills,
     killEveryMs: 3_000,
     ...(disk && { smallDisk: disk, fullMs: 10_000 }),
     random: seededRandom(7),
@@ -30,7 +33,7 @@ test.skipIf(lacks(noFlock))(
   async () => {
     const { accepted, sold, faults } = await rush({
       ...{ dir: `${tempFolder()}/shop`, clients: 20, shows: 5, members: 4 },
-      ...{ kills: 5, killEveryMs: 4_000, random: seededRandom(7) },
+      ...{ kills: thorough(2, 5), killEveryMs: 4_000, random: seededRandom(7) },
     })
     expect(faults).toEqual([])
     expect(accepted).toBeGreaterThan(100)

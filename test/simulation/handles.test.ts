@@ -18,7 +18,7 @@ test(`jobs, schedules and turns keep their promises in ${seeds.length} random li
   const tally = sumOf(await liveSeeds(seeds, liveHandles))
 
   if (process.env.KEELSON_TALLY) console.log(tally)
-  if (seeds.length < 100) return
+  if (seeds.length < 50) return
   const jobs = ['adds repeated', 'changes', 'job retries', 'drained some', 'results', 'looks']
   const removed = ['waiting', 'delayed', 'running', 'dead', 'done'].map(
     (state) => `removed ${state}`,

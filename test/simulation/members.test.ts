@@ -25,7 +25,7 @@ const whole = seedsOf(2, 3_000)
 test(`what the members of a cluster promise holds in ${whole.length} random lives`, async () => {
   const tally = sumOf(await liveSeeds(whole, liveMembers))
 
-  if (whole.length < 100) return
+  if (whole.length < 50) return
   const work = ['puts', 'gets', 'adds', 'repeated adds', 'reads', 'charges', 'messages']
   const open = ['put UNKNOWN_OUTCOME', 'put NOT_SUBMITTED', 'put SHARD_DOWN', 'get SHARD_DOWN']
   const ends = ['closed: FENCED', 'owners of lost commits', 'newer versions', 'snapshots']
