@@ -5,7 +5,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -30,20 +30,20 @@ const freePort = async () => {
 const withMembers = async ({ folder, pair }, name, use) => {
   const ports = {}
   for (const each of names) ports[each] = await freePort()
+  const dirOf = (member) => join(folder, `${name}-${member}`)
   const start = (member) => {
     const cluster = {
       ...{ name, copies: 2, leaseMs, placement: 'spread', secret: 's'.repeat(32) },
       connectionString: `postgres:///postgres?host=${encodeURIComponent(pair.socket)}&user=bench`,
       listen: `127.0.0.1:${ports[member]}`,
     }
-    const dir = join(folder, `${name}-${member}`)
-    return new Member(member, dir, JSON.stringify(cluster), shards)
+    return new Member(member, dirOf(member), JSON.stringify(cluster), shards)
   }
   const members = names.map(start)
   try {
     await Promise.all(members.map(({ began }) => began))
     await placed(members)
-    return await use(members, start)
+    return await use(members, start, dirOf)
   } finally {
     for (const { child } of members) child.kill('SIGKILL')
   }
@@ -100,17 +100,47 @@ const powerCutsOf =
     return { p50, times }
   }
 
+/** A member that comes has read its shards, and has begun its copies, after so long. */
+const copiedMs = 20 * leaseMs
+
+/** Loses one machine after another, and its cache with it; until a counter in each of its shards has answered to another one. */
+const lossesOf =
+  ({ losses, megabytes }) =>
+  async (members, start, dirOf) => {
+    await members[0].ask('put', { count: megabytes * 16, bytes: 64 * 1024 })
+    await pause(copiedMs)
+    const times = []
+    for (let at = 0; at < losses; at++) {
+      const lost = members[at % names.length]
+      const of = await lost.ask('open')
+      await lost.kill()
+      times.push(await members[(at + 1) % names.length].ask('answers', { of }))
+      rmSync(dirOf(lost.name), { recursive: true, force: true })
+      members[at % names.length] = start(lost.name)
+      await members[at % names.length].began
+      await placed(members)
+      await pause(copiedMs)
+    }
+    const [p50, longest] = [median(times), Math.max(...times)]
+    console.log(
+      `A machine lost, ${megabytes} MB in the engine, a lease of ${leaseMs / 1_000} s: its shards answer after ${(p50 / 1_000).toFixed(1)} s at the median of ${losses}, ${(longest / 1_000).toFixed(1)} s at most\n`,
+    )
+    return { p50, times }
+  }
+
 /** Runs the cases that are wanted. */
 export const runShards = async (servers, { only, quick, repeats = quick ? 3 : 5 }) => {
   const how = {
     ...{ repeats, seconds: quick ? 0.5 : 2, idleMs: quick ? 10_000 : 60_000 },
     ...{ moves: quick ? 2 : 10, cuts: quick ? 2 : 5 },
+    ...{ losses: quick ? 2 : 3, megabytes: quick ? 32 : 512 },
   }
   const cases = {
     'shards: turns': turnsOf(how),
     'shards: idle': idleOf(servers.pair, how),
     'shards: moves': movesOf(how),
     'shards: power cuts': powerCutsOf(how),
+    'shards: losses': lossesOf(how),
   }
   const results = []
   for (const [at, [title, measure]] of Object.entries(cases).entries())

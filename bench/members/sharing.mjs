@@ -23,15 +23,20 @@ export class Member {
     this.began = new Promise((resolve) =>
       this.child.on('message', ({ began, number, value }) => {
         if (began) resolve()
-        this.#asked.get(number)?.(value)
+        this.#asked.get(number)?.resolve(value)
       }),
     )
+    // A member that is killed has been asked for nothing.
+    this.child.once('exit', () => {
+      for (const { reject } of this.#asked.values()) reject(new Error(`member ${name} has ended`))
+    })
   }
 
   ask(what, words) {
     const number = ++this.#number
-    return new Promise((resolve) => {
-      this.#asked.set(number, resolve)
+    return new Promise((resolve, reject) => {
+      const settled = (settle) => (value) => this.#asked.delete(number) && settle(value)
+      this.#asked.set(number, { resolve: settled(resolve), reject: settled(reject) })
       this.child.send({ number, what, words })
     })
   }
