@@ -1,7 +1,7 @@
 /**
  * Rounds of trouble for three members that share the shards of a PostgreSQL server with a synchronous standby, while clients are
  * at every member: a member is killed, ended, stopped or cut off from the engine for shorter or longer than its lease; the
- * engine is killed; its standby is promoted. What is judged after each round is what `member-rounds.ts` judges.
+ * links between members are cut; the engine is killed; its standby is promoted. What is judged after each round is what `member-rounds.ts` judges.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { seededRandom } from '../../src/clock.ts'
 import { freePorts } from '../support/worlds/free-ports.ts'
 import { MemberLine } from '../support/worlds/member-service.ts'
-import { type MemberLink, PostgresPair } from '../support/worlds/postgres-pair.ts'
+import { MemberLink, PostgresPair } from '../support/worlds/postgres-pair.ts'
 import { MemberClients, pause } from './member-clients.ts'
 
 const names = ['a', 'b', 'c']
@@ -22,7 +22,7 @@ const patienceMs = 120_000
 /** The kinds of trouble. */
 export const spreadTroubles = [
   ...['killed member', 'stopped member', 'cut member', 'ended member'],
-  ...['killed member', 'stopped member', 'cut member', 'killed engine', 'promotion'],
+  ...['killed member', 'stopped member', 'cut links', 'killed engine', 'promotion'],
 ] as const
 /** A kind of trouble. */
 export type SpreadTrouble = (typeof spreadTroubles)[number]
@@ -53,18 +53,23 @@ export type SpreadRoundOptions = {
 
 /** One member, which `keelson run` starts again after it was replaced. */
 class SpreadMember {
+  /** Its connections to the engine. */
   readonly link: MemberLink
+  /** The connections of the others to it. */
+  readonly links: MemberLink
   readonly line: MemberLine
   log = ''
   readonly #dir: string
   readonly #cluster: object
   #child: ChildProcess | undefined
 
-  constructor(dir: string, name: string, link: MemberLink, cluster: object) {
+  constructor(dir: string, name: string, [link, links]: [MemberLink, MemberLink], cluster: object) {
     this.#dir = dir
     this.link = link
+    this.links = links
     this.line = new MemberLine(name, join(dir, 'sockets'))
-    this.#cluster = { member: name, connectionString: link.url, ...cluster }
+    const advertise = links.address
+    this.#cluster = { member: name, connectionString: link.url, advertise, ...cluster }
   }
 
   start(): void {
@@ -141,6 +146,12 @@ class World {
       struck.signal('SIGSTOP')
       await pause(longMs)
       struck.signal('SIGCONT')
+    } else if (trouble === 'cut links') {
+      // Of three members one or all have no link to another one then.
+      const cut = this.#random() < 0.5 ? [struck] : this.#members
+      for (const { links } of cut) links.cut()
+      await pause(longMs)
+      for (const { links } of cut) links.mend()
     } else if (trouble === 'cut member') {
       struck.link.cut()
       await pause(longMs)
@@ -182,7 +193,10 @@ export const spreadRounds = async (options: SpreadRoundOptions): Promise<SpreadR
         ...{ name: 'shop', placement: 'spread', copies: 2, leaseMs, secret: 's'.repeat(32) },
         listen: `127.0.0.1:${ports[at]}`,
       }
-      const member = new SpreadMember(dir, name, await pair.link(), cluster)
+      const port = ports[at] as number
+      const links = new MemberLink(() => ({ host: '127.0.0.1', port }))
+      await links.open()
+      const member = new SpreadMember(dir, name, [await pair.link(), links], cluster)
       members.push(member)
       member.start()
     }
@@ -199,6 +213,7 @@ export const spreadRounds = async (options: SpreadRoundOptions): Promise<SpreadR
   } finally {
     for (const { line } of members) line.close()
     await Promise.all(members.map((member) => member.end('SIGKILL')))
+    for (const { links } of members) await links.close()
     await pair?.stop()
     rmSync(dir, { recursive: true, force: true })
   }

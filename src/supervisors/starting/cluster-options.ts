@@ -15,7 +15,12 @@ import {
   wholeFrom,
 } from '../../check.ts'
 import { configError } from '../../errors.ts'
-import { addressIn, type ClusterEngine, type FolderEngine } from '../../storage/index.ts'
+import {
+  addressIn,
+  type ClusterEngine,
+  type FolderEngine,
+  type SocketAddress,
+} from '../../storage/index.ts'
 
 const isFolderEngine = (engine: object): engine is FolderEngine =>
   Array.isArray((engine as Partial<FolderEngine>).members)
@@ -36,12 +41,14 @@ const madeEngine = that<ClusterEngine | FolderEngine>(
   },
 )
 
-/** An address that others connect to: none of all networks, and a port that is known before. */
+/** An address and a port that is known before. */
 const address = that<string>('a host or address and a port, such as 10.0.0.5:7400', (found) => {
   const { host, port } = addressIn(String(found))
-  const isWild = ['', '0.0.0.0', '::'].includes(host)
-  return typeof found === 'string' && !isWild && port >= 1 && port <= 65_535
+  return typeof found === 'string' && host !== '' && port >= 1 && port <= 65_535
 })
+
+/** Whether it is the address of all networks, which others cannot connect to. */
+const isWild = ({ host }: SocketAddress): boolean => ['0.0.0.0', '::'].includes(host)
 
 /** Nobody guesses it, even with a record of connections. */
 const longText = that<string>(
@@ -61,7 +68,8 @@ const clusterOptions = {
   engine: madeEngine,
   /**
    * How many machines must have what is acknowledged, the same for all members. From 2 on, the
-   * server must have a synchronous standby.
+   * server must have a synchronous standby. With `spread` so many members also have each shard in
+   * their caches.
    */
   copies: or(wholeFrom(1, 9), 1),
   /**
@@ -69,8 +77,10 @@ const clusterOptions = {
    * owner, and the tree runs at every member. The same for all members, and as it was at first.
    */
   placement: or(oneOf('together', 'spread'), 'together'),
-  /** With `spread`: where this member listens, as the others reach it: `10.0.0.5:7400`. */
+  /** With `spread`: where this member listens, such as `10.0.0.5:7400`. */
   listen: optional(mapped(address, addressIn)),
+  /** Where the others reach it, if that is another address than `listen`. */
+  advertise: optional(mapped(address, addressIn)),
   /** With `spread`: the same for all members. A peer without it gets no connection. */
   secret: optional(secret(longText)),
   /**
@@ -96,6 +106,7 @@ export type ClusterOptions = {
   /** `spread` is being built. */
   readonly placement?: 'together' | 'spread'
   readonly listen?: string
+  readonly advertise?: string
   readonly secret?: string
   readonly startTimeoutMs?: number
   readonly signal?: AbortSignal
@@ -141,7 +152,14 @@ const localOptions = [
 ] as const
 
 /** Options for an engine with servers. */
-const engineOptions = ['copies', 'listen', 'secret', 'leaseMs', 'startTimeoutMs'] as const
+const engineOptions = [
+  'copies',
+  'listen',
+  'advertise',
+  'secret',
+  'leaseMs',
+  'startTimeoutMs',
+] as const
 
 /**
  * Refuses what members of one folder cannot have, also with the value of its default.
@@ -170,17 +188,23 @@ type OwnAlone = {
 }
 
 /**
- * Refuses links without a secret or an address, and both where there are no links.
+ * Refuses links without a secret or an address that others reach, and both where there are no links.
  * @throws KeelsonError `CONFIG` with `details.path`
  */
 export const refuseOddLinks = (
-  { placement, listen, secret: shared }: Cluster,
+  { placement, listen, advertise, secret: shared }: Cluster,
   { replication }: Pick<OwnAlone, 'replication'>,
 ): void => {
   const isSpread = placement === 'spread'
   const expected = isSpread ? 'a value: placement is spread' : 'absent: placement is together'
   if (isSpread !== (listen !== undefined)) throw configError('cluster.listen', expected, listen)
   if (isSpread !== (shared !== undefined)) throw configError('cluster.secret', expected, shared)
+  if (!isSpread && advertise) throw configError('cluster.advertise', expected, advertise)
+  const reached = advertise ?? listen
+  if (reached && isWild(reached)) {
+    const path = advertise ? 'cluster.advertise' : 'cluster.listen'
+    throw configError(path, 'an address of this machine, or `advertise` beside it', reached.host)
+  }
   if (isSpread && replication.length > 0)
     throw configError('replication', 'absent: no member has all shards', replication.length)
 }

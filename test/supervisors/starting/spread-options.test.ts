@@ -21,6 +21,8 @@ test('the links of a member have an address and a secret', () => {
   expect(refusalOf({})).toBe('taken')
   expect(refusalOf({ ...spread, listen: '[fd00::5]:7400' })).toBe('taken')
   expect(refusalOf({ ...spread, listen: 'shop-0.shop:7400' })).toBe('taken')
+  const [listen, advertise] = ['0.0.0.0:7400', '192.0.2.7:17400']
+  expect(refusalOf({ ...spread, listen, advertise })).toBe('taken')
 })
 
 test.each([
@@ -29,6 +31,8 @@ test.each([
   ['an address without links', { listen: spread.listen }, 'cluster.listen'],
   ['a secret without links', { secret: spread.secret }, 'cluster.secret'],
   ['the address of all networks', { ...spread, listen: '0.0.0.0:7400' }, 'cluster.listen'],
+  ['all networks to be reached at', { ...spread, advertise: '[::]:7400' }, 'cluster.advertise'],
+  ['a reached address without links', { advertise: spread.listen }, 'cluster.advertise'],
   ['any port', { ...spread, listen: '10.0.0.5:0' }, 'cluster.listen'],
   ['no port', { ...spread, listen: '10.0.0.5' }, 'cluster.listen'],
   ['a port that is none', { ...spread, listen: '10.0.0.5:70000' }, 'cluster.listen'],

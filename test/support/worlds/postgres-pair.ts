@@ -34,7 +34,7 @@ export class PostgresPair {
 
   /** A link for one member. */
   async link(): Promise<MemberLink> {
-    const link = new MemberLink(() => this.#primary.socket)
+    const link = new MemberLink(() => ({ path: this.#primary.socket }))
     this.#links.push(link)
     await link.open()
     return link
@@ -95,16 +95,18 @@ export class PostgresPair {
   }
 }
 
+type Place = { readonly path: string } | { readonly host: string; readonly port: number }
+
 const settings = ['max_wal_senders=10', 'max_connections=200', 'hot_standby=on']
 
-/** The connections of one member to the present server. */
+/** The connections that one member has to the present server, or gets from others. It may be cut. */
 export class MemberLink {
-  readonly #to: () => string
+  readonly #to: () => Place
   readonly #server: Server
   readonly #pairs = new Set<readonly [Socket, Socket]>()
   #isCut = false
 
-  constructor(to: () => string) {
+  constructor(to: () => Place) {
     this.#to = to
     this.#server = createServer((near) => this.#connect(near))
   }
@@ -114,9 +116,13 @@ export class MemberLink {
     await once(this.#server, 'listening')
   }
 
-  get url(): string {
+  get address(): string {
     const { port } = this.#server.address() as AddressInfo
-    return `postgres://keelson@127.0.0.1:${port}/postgres`
+    return `127.0.0.1:${port}`
+  }
+
+  get url(): string {
+    return `postgres://keelson@${this.address}/postgres`
   }
 
   /** Nothing passes any more, and nobody hears of it. */
