@@ -115,6 +115,7 @@ export type { MemberLocks, NamedHolder } from './disk/member-locks.ts'
 export { memberLocks, nodeDisk, shareLock } from './disk/node-disk.ts'
 export { addressIn, addressText, type SocketAddress } from './disk/socket-address.ts'
 export { connectWithSecret, listenWithSecret } from './disk/tls-socket.ts'
+export type { LogEnd } from './engine-log/log-end.ts'
 export { readChain } from './examination/chain-reading.ts'
 export { type FrameContent, recordContent } from './examination/frame-content.ts'
 export type { LogKnowledge } from './examination/log-damage.ts'
@@ -146,7 +147,7 @@ export { loneLogFindings } from './health/log-findings.ts'
 export { repair, stepsOf } from './health/repairing.ts'
 export type { ClusterTerms, DirectoryFacts } from './leases/cluster-directory.ts'
 export type { LeaseKeeperOptions } from './leases/lease-keeper.ts'
-export type { LeasePhase, MemberAbout } from './leases/member-lease.ts'
+export type { LeasePhase, LeaseWords, MemberAbout } from './leases/member-lease.ts'
 export { loadLmdb } from './lmdb/lmdb-environment.ts'
 export { examineProjection, examiningProjection } from './lmdb/lmdb-examination.ts'
 export { lmdbProjections } from './lmdb/lmdb-projection-store.ts'
@@ -164,6 +165,7 @@ export {
   rememberedPlacement,
   type SeenMembers,
   shardsToClaim,
+  shardsToCopy,
 } from './members/shard-placement.ts'
 export { noteKeptMs, noteLeft, removeNote, WorkNotes, workIn } from './members/work-notes.ts'
 export type { BackupFolder, BackupFolders } from './ports/backup-folder.ts'

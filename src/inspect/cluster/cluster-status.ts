@@ -58,7 +58,12 @@ export const statusText = (status: ClusterStatus, paint: Paint): string => {
   const tables = [
     members.length > 0 &&
       textTable(
-        ['member', 'lease', ...(isSpread ? ['>shards'] : []), ...memberColumns],
+        [
+          'member',
+          'lease',
+          ...(isSpread ? ['>shards', '>follows', 'links'] : []),
+          ...memberColumns,
+        ],
         members.map((member) => memberRow(member, status, paint)),
       ),
     logs.length > 0 &&
@@ -135,8 +140,32 @@ const memberRow = (survey: MemberSurvey, status: ClusterStatus, paint: Paint): s
     ? [printable(about.host), String(about.pid), new Date(about.since).toISOString()]
     : ['', '', '']
   const leaving = lease === 'held' && isLeaving ? ', leaves' : ''
-  const shards = status.placement === 'spread' ? [String(own)] : []
+  const shards =
+    status.placement === 'spread'
+      ? [String(own), followsText(survey, paint), linksText(survey, status, paint)]
+      : []
   return [member, shown + leaving, ...shards, ...process, incarnation]
+}
+
+/** The shards of others that are in its cache, and how many of them lack much of their logs. */
+const followsText = ({ lease, follows }: MemberSurvey, paint: Paint): string => {
+  if (lease !== 'held' || !follows) return ''
+  const { shards, warm } = follows
+  return warm === shards
+    ? String(shards)
+    : `${shards}, ${paint('odd', `${shards - warm} lack much`)}`
+}
+
+/** The members that live and to which it has no link, and those to which it has one. */
+const linksText = (
+  { member, lease, links }: MemberSurvey,
+  { members }: ClusterStatus,
+  paint: Paint,
+): string => {
+  if (lease !== 'held' || !links) return ''
+  const others = members.filter((each) => each.lease === 'held' && each.member !== member)
+  const missing = others.flatMap((each) => (links.includes(each.member) ? [] : [each.member]))
+  return missing.length === 0 ? 'all' : paint('bad', `none to ${missing.join(', ')}`)
 }
 
 /** The owner of a shard, and the member that an operator has named for it. */

@@ -7,7 +7,7 @@ import { factList } from '../text/text-table.ts'
 /** The facts of the member, or that there is no cluster. */
 export const clusterView = (cluster: Health['cluster'], paint: Paint = plainPaint): string => {
   if (!cluster) return 'no cluster: see the option cluster of start'
-  const { name, member, engine, copies, phase, epoch, leaseMs, leftMs, reason } = cluster
+  const { name, member, engine, copies, phase, epoch, leaseMs, leftMs, follows, reason } = cluster
   return factList([
     ['cluster', printable(name)],
     ['member', printable(member)],
@@ -16,9 +16,13 @@ export const clusterView = (cluster: Health['cluster'], paint: Paint = plainPain
     ['lease', `${durationText(leftMs)} left of ${durationText(leaseMs)}`],
     ['engine', printable(engine)],
     ['copies', countText(copies)],
+    ...(follows ? [['follows', followsText(follows)] as const] : []),
     ...(reason === undefined ? [] : [['waits for', paint('bad', printable(reason))] as const]),
   ])
 }
+
+const followsText = ({ shards, warm }: NonNullable<Cluster['follows']>): string =>
+  `${countText(shards)} shards of others, ${countText(warm)} of them closely`
 
 /** The member in one line. */
 export const clusterLine = ({ name, member, phase, epoch, leftMs }: Cluster): string =>

@@ -8,6 +8,7 @@ import type { EngineSnapshots } from '../engine-files/engine-snapshots.ts'
 import type { EndNote } from '../engine-log/end-note.ts'
 import type { EngineCalls } from '../engine-log/engine-calls.ts'
 import type { followedLogHost } from '../engine-log/followed-log-host.ts'
+import type { isOutdated, movedEnd } from '../engine-log/log-end.ts'
 import type { makeLogs, ownedLogHost } from '../engine-log/owned-log-host.ts'
 import type * as directory from '../leases/cluster-directory.ts'
 import type * as ends from '../leases/ended-work.ts'
@@ -26,6 +27,8 @@ export type EngineStorage = {
   readonly ownedLogHost: typeof ownedLogHost
   readonly followedLogHost: typeof followedLogHost
   readonly makeLogs: typeof makeLogs
+  readonly movedEnd: typeof movedEnd
+  readonly isOutdated: typeof isOutdated
   readonly LeaseKeeper: typeof LeaseKeeper
   readonly EngineSnapshots: typeof EngineSnapshots
   readonly EngineBlobs: typeof EngineBlobs
@@ -50,6 +53,7 @@ export const loadEngineStorage = async (): Promise<EngineStorage> => {
   const loaded = await Promise.all([
     import('../engine-log/owned-log-host.ts'),
     import('../engine-log/followed-log-host.ts'),
+    import('../engine-log/log-end.ts'),
     import('../leases/lease-keeper.ts'),
     import('../engine-files/engine-snapshots.ts'),
     import('../engine-files/engine-blobs.ts'),

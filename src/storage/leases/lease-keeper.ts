@@ -14,6 +14,7 @@ import {
   type LeasePhase,
   type LeaseState,
   type LeaseStep,
+  type LeaseWords,
   leaseStart,
   type MemberAbout,
   nextStep,
@@ -47,8 +48,8 @@ export type LeaseKeeperOptions = {
   readonly readsFirst?: boolean | undefined
   /** It owns shards beside others, and not the instance. */
   readonly isSpread?: boolean | undefined
-  /** The shards that are down at this member, for the next renewal. */
-  readonly down?: (() => readonly number[]) | undefined
+  /** What the member says of itself with the next renewal. */
+  readonly says?: (() => LeaseWords) | undefined
 }
 
 /** A request without an answer is given up after this part of a lease. */
@@ -148,8 +149,8 @@ export class LeaseKeeper {
 
   async #run(): Promise<void> {
     for (;;) {
-      const { down = () => [] } = this.#options
-      this.#state = { ...this.#state, down: down() }
+      const { says = () => ({}) } = this.#options
+      this.#state = { ...this.#state, says: says() }
       const step = nextStep(this.#state, this.#now)
       if (step.kind === 'end') return this.#changed(this.#state)
       if (step.kind === 'wait') {

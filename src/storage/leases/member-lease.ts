@@ -44,7 +44,7 @@ export type MemberAbout = {
   readonly pid: number
   /** When it began, in ms since 1970. */
   readonly since: number
-  /** Where it listens for links, as `host:port`. */
+  /** Where others reach it for links, as `host:port`. */
   readonly listen?: string | undefined
 }
 
@@ -53,8 +53,8 @@ type Seen = { readonly revision: number; readonly since: number }
 
 /** The knowledge of a member. */
 export type LeaseState = MemberIdentity & {
-  /** The shards that are down at this member, as the keeper set them. The next renewal has them. */
-  readonly down: readonly number[]
+  /** What the member says of itself, as the keeper set it. The next renewal has it. */
+  readonly says: LeaseWords
   /** The last view, with the member's own later changes; `undefined` before the first one. */
   readonly view: DirectoryView | undefined
   /** Whether the directory must be looked at before the next decision. */
@@ -101,14 +101,22 @@ export type LeaseStep =
  */
 export type LeasePhase = 'standby' | 'owner' | 'unsure' | 'ended'
 
+/** What a member says of itself to people who look at the directory. */
+export type LeaseWords = {
+  /** Shards that are down at this member. It keeps the others, and nobody takes over. */
+  readonly down?: readonly number[]
+  /** So many shards of others are in its cache, and so many of them lack little of their logs. */
+  readonly follows?: { readonly shards: number; readonly warm: number }
+  /** The members to which it has a link. */
+  readonly links?: readonly string[]
+}
+
 /** The content of the entry of a member. */
-export type Lease = {
+export type Lease = LeaseWords & {
   readonly incarnation: string
   readonly ended?: true
   readonly leaseMs?: number
   readonly about?: MemberAbout
-  /** Shards that are down at this member. It keeps the others, and nobody takes over. */
-  readonly down?: readonly number[]
   /** It has not read the logs yet: it is no successor before it has. */
   readonly ready?: false
   /** The features of logs that it reads, as bits; none if it is absent. */
@@ -134,7 +142,7 @@ const renewalPart = 0.3
 /** The knowledge of a member at its start. */
 export const leaseStart = (identity: MemberIdentity): LeaseState => ({
   ...identity,
-  ...{ down: [], view: undefined, isStale: true, seen: new Map(), holds: false },
+  ...{ says: {}, view: undefined, isStale: true, seen: new Map(), holds: false },
   ...{ validUntil: Number.NEGATIVE_INFINITY, renewAt: Number.NEGATIVE_INFINITY },
   ...{ isClosing: false, isReady: !identity.readsFirst, end: undefined },
 })
@@ -154,10 +162,10 @@ export const nextStep = (state: LeaseState, now: number): LeaseStep => {
   return state.isSpread ? stepBeside(state, view, now) : stepToOwner(state, view, now)
 }
 
-const ownLease = ({ incarnation, leaseMs, about, down, isReady, reads }: LeaseState): Lease => ({
+const ownLease = ({ incarnation, leaseMs, about, says, isReady, reads }: LeaseState): Lease => ({
   ...{ incarnation, leaseMs },
+  ...says,
   ...(about && { about }),
-  ...(down.length > 0 && { down }),
   ...(!isReady && { ready: false as const }),
   ...(reads && { reads }),
 })

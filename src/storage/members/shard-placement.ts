@@ -94,6 +94,31 @@ export const shardsToClaim = (shards: number, seen: SeenMembers, place = placeSh
     member === seen.self ? [shard] : [],
   )
 
+/**
+ * The shards that this member should have in its cache: its own ones, and with each further copy
+ * the shards that would come to it if the owner of the copy before were gone.
+ */
+export const shardsToCopy = (shards: number, seen: SeenMembers, copies: number): number[] => {
+  const placed = new Map<string, readonly string[]>()
+  const ownerOf = (shard: number, members: readonly string[]): string | undefined => {
+    const of = JSON.stringify(members)
+    const places = placed.get(of) ?? placeShards(shards, members, seen.asked)
+    placed.set(of, places)
+    return places[shard]
+  }
+  const all = candidates(seen)
+  const isHere = (shard: number): boolean => {
+    let members = all
+    for (let copy = 1; copy <= copies; copy++) {
+      const owner = ownerOf(shard, members)
+      if (owner === seen.self) return true
+      members = members.filter((member) => member !== owner)
+    }
+    return false
+  }
+  return Array.from({ length: shards }, (_, shard) => shard).filter(isHere)
+}
+
 /** The shards among `own` that another member should own, each with that one. */
 export const misplaced = (
   shards: number,

@@ -24,6 +24,11 @@ export type ClusterHealth = {
   /** How long the member may answer reads without a renewal, in ms. */
   readonly leftMs: number
   /**
+   * The shards of other members that this one keeps in its cache, as it would own them next, and how
+   * many of them lack at most 1 MiB of their logs. Present where the shards are spread.
+   */
+  readonly follows?: { readonly shards: number; readonly warm: number }
+  /**
    * Why the engine did not answer the last request for the lease, or refused it: the missing setting,
    * for example. Absent after an answer.
    */

@@ -82,11 +82,12 @@ export const startInstance = async (options: CheckedOptions, ports: Ports): Prom
   if (system.whereis(treeNames(instance).root)) throw nameTaken(instance)
   const { disk, clock } = ports
   const dir = resolve(options.dir)
-  const { shared } = ports
+  const { shared, copied } = ports
+  const part = shared ?? copied
   const request = { disk, clock, dir, instance, shards: options.shards, cache: ports.cache }
-  const claim = shared?.claim ?? claimFolder(request)
+  const claim = part?.claim ?? claimFolder(request)
   const shards = instanceShards(claim, options, ports, system)
-  const own = shards.filter(({ index }) => !shared || shared.has(index))
+  const own = shards.filter(({ index }) => !part || part.has(index))
   for (const shard of shards) if (!own.includes(shard)) shard.beElsewhere()
   let isStarting = true
   for (const shard of shards)
@@ -105,6 +106,7 @@ export const startInstance = async (options: CheckedOptions, ports: Ports): Prom
     }
     const release = async (): Promise<void> => {
       noteFloors()
+      await shared?.ended()
       claim.release()
       await ports.ownership?.release()
     }
@@ -135,8 +137,12 @@ const arrivals =
   ) =>
   async (index: number): Promise<void> => {
     const shard = shards[index] as Shard
+    // What its inspection finds takes it down, as at a start.
+    shard.arrive()
     const found = await inspectShards([shard], claim, { ...options, allowDown: true }, ports)
-    if (shard.phase.kind === 'elsewhere') await openArrived(system, shard)
+    const { phase } = shard
+    if (phase.kind === 'down') emit(system, shard, 'shard.down', { reason: phase.reason })
+    if (phase.kind === 'recovering') await openArrived(system, shard)
     // The instance may have closed before the epoch began.
     if (shard.phase.kind !== 'open') return
     epochs.set(shard, found.get(shard) ?? 0)

@@ -39,6 +39,7 @@ import {
 import type { App } from '../app/app.ts'
 import type { InstanceParts } from '../app/app-context.ts'
 import type { ClusterHealth } from '../app/cluster-health.ts'
+import type { CopiesHealth } from '../sharing/shard-copies.ts'
 import type { FolderClaim } from './folder-claim.ts'
 
 /** The ports of an instance to the outside. */
@@ -56,6 +57,8 @@ export type Ports = {
   readonly folder?: FolderPorts
   /** Members share the folder: what this one has of it. */
   readonly shared?: SharedFolder
+  /** The shards that are followed alone, in the folder of a member that has others. */
+  readonly copied?: Pick<SharedFolder, 'claim' | 'has'>
   /** The features of an engine's logs that this build reads, as bits; by default the known ones. */
   readonly readsFeatures?: number
   /** The instance of a cluster, owned by this member. */
@@ -99,6 +102,10 @@ export type SharedFolder = {
   readonly onRun: (moves: ShardMoves, running: InstanceParts) => void
   /** The instance is to close: gives its shards to members that stay, for at most `ms`. Never rejects. */
   readonly giveAll: (ms: number) => Promise<void>
+  /** What this member keeps of shards of others; `undefined` on a folder, which has them all. */
+  readonly follows?: () => CopiesHealth
+  /** The instance has ended. Resolves when nothing else uses the folder. Never rejects. */
+  readonly ended: () => Promise<void>
 }
 
 /** How shards come to a running instance, and leave it. */

@@ -17,10 +17,12 @@ import {
   type EngineSession,
   type EngineStorage,
   knownFeatures,
+  type LeaseWords,
   loadEngineStorage,
   type MemberAbout,
 } from '../../storage/index.ts'
 import type { App } from '../app/app.ts'
+import { innerParts } from '../app/app-context.ts'
 import type { ClusterHealth } from '../app/cluster-health.ts'
 import { tellLastEnd } from '../sharing/engine-notes.ts'
 import { EngineShares } from '../sharing/engine-shares.ts'
@@ -133,7 +135,7 @@ const startedOn = async (
 ): Promise<App> => {
   const { cluster, ports, storage, calls, wait } = parts
   const { readsFeatures: reads = knownFeatures } = ports
-  const { member, leaseMs, name, engine, listen, placement } = cluster
+  const { member, leaseMs, name, engine, listen, advertise = listen, placement } = cluster
   const isSpread = placement === 'spread'
   const { directory } = session
   const options = { ...parts.options, shards }
@@ -163,10 +165,14 @@ const startedOn = async (
       () => undefined,
     )
   }
+  const onLoss = (error: KeelsonError): void => {
+    if (typeof error.details.shard === 'number') void noteLoss(error.details.shard, error)
+    running.end(error)
+  }
   const ownership = new Ownership(storage, {
     ...{ directory, clock: ports.clock, member, leaseMs },
-    about: { ...aboutThis(ports.clock), ...(listen && { listen: addressText(listen) }) },
-    down: () => running.down,
+    about: { ...aboutThis(ports.clock), ...(advertise && { listen: addressText(advertise) }) },
+    says: () => running.words,
     ...{ isSpread, readsFirst: !isSpread, reads },
     onWait: (owner) => {
       reportStandby(waitText(owner, cluster))
@@ -212,12 +218,12 @@ const startedOn = async (
     await (isSpread ? turn : followUntil(turn, standby, leaseMs))
     await features.join()
     const shared =
-      isSpread && (await spreadPart({ options, cluster, ports, membership, shares, calls }))
+      isSpread && (await spreadPart({ options, cluster, ports, membership, shares, calls, onLoss }))
     const app = await startInstance(options, {
       ...{ ...ownersPorts(ports, membership, ownership), ...(shared && { shared }) },
       ownership: {
         isOwner: () => ownership.isOwner,
-        health: () => healthOf(cluster, ownership),
+        health: () => healthOf(cluster, ownership, shared ? shared.follows?.() : undefined),
         release: async () => {
           await ownership.close()
           await session.close()
@@ -263,10 +269,12 @@ const aboutThis = (clock: Clock): MemberAbout => ({
 const healthOf = (
   { name, member, engine, copies, leaseMs }: Cluster,
   { phase, since, epoch, leftMs, failure }: Ownership,
+  follows: ClusterHealth['follows'],
 ): ClusterHealth => ({
   ...{ name, member, engine: engine.description, copies, leaseMs, leftMs, epoch, since },
   // A running instance was the owner.
   phase: phase === 'standby' ? 'ended' : phase,
+  ...(follows && { follows }),
   ...(failure !== undefined && { reason: reasonText(failure) }),
 })
 
@@ -291,10 +299,18 @@ export class RunningMember {
     this.waits = new EngineWait({ clock, onReason })
   }
 
-  /** The shards that are down. The member keeps the others: nobody takes over by itself. */
-  get down(): readonly number[] {
-    const shards = this.#app?.shards ?? []
-    return shards.filter(({ phase }) => phase.kind === 'down').map(({ index }) => index)
+  /** What other machines see of it. A shard that is down stays here: nobody takes over by itself. */
+  get words(): LeaseWords {
+    if (!this.#app) return {}
+    const { shards } = this.#app
+    const { members, cluster } = this.#app[innerParts]
+    const down = shards.filter(({ phase }) => phase.kind === 'down').map(({ index }) => index)
+    const follows = cluster?.().follows
+    return {
+      ...(down.length > 0 && { down }),
+      ...(follows && { follows }),
+      ...(members && { links: members.others.filter((member) => members.isLinked(member)) }),
+    }
   }
 
   /** The instance runs. `noteLoss`: its engine has lost acknowledged writes of a shard. */

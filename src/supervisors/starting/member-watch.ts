@@ -20,9 +20,11 @@ import {
   rememberedPlacement,
   type SeenMembers,
   shardsToClaim,
+  shardsToCopy,
 } from '../../storage/index.ts'
 import type { InstanceParts } from '../app/app-context.ts'
 import type { MemberDirectory } from '../sharing/member-directory.ts'
+import type { ShardCopies } from '../sharing/shard-copies.ts'
 import type { Shard } from '../tree/shard.ts'
 import type { FolderClaim } from './folder-claim.ts'
 import { HandOver } from './hand-over.ts'
@@ -50,11 +52,13 @@ export type SharingParts = {
   /** Whether a peer may be linked to; any with the right name by default. */
   readonly admits?: (peer: { readonly member: string; readonly incarnation: string }) => boolean
   readonly watch: MemberWatch
+  /** Absent on a folder: its members share the files of all shards. */
+  readonly copies?: ShardCopies
 }
 
 /** The part of the instance. */
 export const sharing = (parts: SharingParts): SharedFolder => {
-  const { directory, claim, ledger, watch } = parts
+  const { directory, claim, ledger, watch, copies } = parts
   let handOver: HandOver | undefined
   return {
     claim,
@@ -67,13 +71,24 @@ export const sharing = (parts: SharingParts): SharedFolder => {
     onRun: (moves, running) => {
       const { questions } = running
       if (!questions) throw new Error('a member asks the others')
-      handOver = new HandOver({ ...running, questions, directory, moves })
-      watch.follow(moves, handOver, running)
+      const open = async (shard: number): Promise<void> => {
+        await copies?.leave(shard)
+        await moves.open(shard)
+      }
+      const held = { ...moves, open }
+      handOver = new HandOver({ ...running, questions, directory, moves: held })
+      watch.follow(held, handOver, running)
+      // Others give shards to a member that is ready.
+      if (copies) void copies.begin().then(() => watch.ready())
+      else watch.ready()
     },
     giveAll: async (ms) => {
       await watch.stop()
+      await copies?.stop()
       await handOver?.giveAll(ms)
     },
+    ended: async () => copies?.stop(),
+    ...(copies && { follows: () => copies.health }),
   }
 }
 
@@ -247,8 +262,17 @@ export class MemberWatch {
         again()
       })
     }
-    this.#members?.ready()
     again()
+  }
+
+  /** Others may give shards to this member. */
+  ready(): void {
+    this.#members?.ready()
+  }
+
+  /** As `shardsToCopy`. */
+  wanted(copies: number): readonly number[] {
+    return shardsToCopy(this.#directory.shards, this.#seen(), copies)
   }
 
   /** Takes and gives no further shard. Resolves when none moves. */

@@ -4,15 +4,18 @@
  * `member-start.ts`, which has the session and the lease of every member of an engine.
  */
 import { tlsTransport } from '../../actors/index.ts'
+import { type KeelsonError, reasonText } from '../../errors.ts'
 import { type EngineStorage, refusing, shardFolder } from '../../storage/index.ts'
 import { EngineNotes, type EngineNotesParts } from '../sharing/engine-notes.ts'
 import type { EngineShares } from '../sharing/engine-shares.ts'
+import { ShardCopies } from '../sharing/shard-copies.ts'
 import type { Cluster } from './cluster-options.ts'
 import { claimFolder, type FolderClaim } from './folder-claim.ts'
 import type { Ports, SharedFolder } from './machine-ports.ts'
-import type { Membership } from './member-ports.ts'
+import { followerPorts, type Membership } from './member-ports.ts'
 import { MemberWatch, sharing } from './member-watch.ts'
 import { emptyCache } from './shard-inspection.ts'
+import { follow } from './standby.ts'
 import type { CheckedOptions } from './start-options.ts'
 
 /** A member of an engine whose members share the shards. */
@@ -23,6 +26,8 @@ export type SpreadParts = {
   readonly membership: Membership
   readonly shares: EngineShares
   readonly calls: Pick<InstanceType<EngineStorage['EngineCalls']>, 'ask'>
+  /** The engine has lost what the cache has. */
+  readonly onLoss: (error: KeelsonError) => void
 }
 
 /** Claims the cache, and takes the shards that are free and belong here. @throws as `claimFolder` */
@@ -32,11 +37,12 @@ export const spreadPart = async (parts: SpreadParts): Promise<SharedFolder> => {
   const claim = await cacheOf(parts)
   try {
     const notes = new EngineNotes(notesParts(parts), shares.incarnation)
+    const watch = new MemberWatch(shares, member, ports.clock)
+    const copies = copiesOf(parts, claim, watch)
     const release = (): void => {
       notes.close()
       claim.release()
     }
-    const watch = new MemberWatch(shares, member, ports.clock)
     notes.saw(shares.view)
     shares.onChange = () => {
       notes.saw(shares.view)
@@ -44,7 +50,15 @@ export const spreadPart = async (parts: SpreadParts): Promise<SharedFolder> => {
     }
     await watch.look()
     return sharing({
-      ...{ directory: shares, claim: { ...claim, release }, ledger: notes, name, member, watch },
+      ...{
+        directory: shares,
+        claim: { ...claim, release },
+        ledger: notes,
+        name,
+        member,
+        watch,
+        copies,
+      },
       admits: (peer) => shares.admits(peer),
       transport:
         ports.folder?.transport(membership.dir, member) ?? linksBetweenMachines(cluster, shares),
@@ -55,13 +69,52 @@ export const spreadPart = async (parts: SpreadParts): Promise<SharedFolder> => {
   }
 }
 
+/** The copies in the cache. Each round starts another instance, in which nothing acts. */
+const copiesOf = (
+  { options, cluster, ports, membership, shares, onLoss }: SpreadParts,
+  claim: FolderClaim,
+  watch: MemberWatch,
+): ShardCopies => {
+  const { storage, logOf } = membership
+  const { clock } = ports
+  const logger = options.logger ?? options.system?.logger
+  const ended = new AbortController()
+  const calls = new storage.EngineCalls(clock, { signal: ended.signal })
+  // The member has claimed the folder, and keeps it.
+  const kept = { release: nothing, undo: nothing, finish: nothing, raise: nothing }
+  return new ShardCopies({
+    ...{ clock, onLoss, copies: cluster.copies, everyMs: cluster.leaseMs, ended },
+    wanted: (copies) => watch.wanted(copies),
+    isOwn: (shard) => shares.own.has(shard),
+    endOf: (shard, known) => storage.movedEnd(logOf(shard), calls, known),
+    isOutdated: storage.isOutdated,
+    follow: (shards) => {
+      const abandoned = AbortSignal.any([membership.abandoned, ended.signal])
+      const copied = {
+        claim: { ...claim, ...kept },
+        has: (shard: number) => shards.includes(shard),
+      }
+      return follow(
+        { ...options, allowDown: false, onProgress: nothing },
+        { ...followerPorts(ports, { ...membership, abandoned }), copied },
+      )
+    },
+    onFailure: (error, shards) => {
+      const text = `the copies of shards ${shards.join(', ')} are not kept: ${reasonText(error)}`
+      logger?.warn(text, { shards, reason: error })
+    },
+  })
+}
+
+const nothing = (): void => undefined
+
 /** The parts of the notes of a member's work. */
 export const notesParts = ({
   cluster,
   ports,
   membership,
   calls,
-}: Omit<SpreadParts, 'options' | 'shares'>): EngineNotesParts => {
+}: Omit<SpreadParts, 'options' | 'shares' | 'onLoss'>): EngineNotesParts => {
   const { storage, session, dir } = membership
   const { disk, clock } = ports
   return {

@@ -83,23 +83,26 @@ const headsOf = async ({ options, membership }: StandbyParts): Promise<string | 
 
 /** One round. False: the engine was away, or the log was trimmed in between. */
 const round = async ({ options, ports, membership }: StandbyParts): Promise<boolean> => {
-  const { system, onProgress, logger = system?.logger } = options
+  const { onProgress } = options
+  const ofRecovery: typeof onProgress = (progress) => {
+    if (progress.recovery) onProgress(progress)
+  }
   try {
-    const app = await startInstance(
-      {
-        ...options,
-        ...{ system: undefined, logger },
-        ...{ app: false, attach: false, replication: [] },
-        onProgress: (progress) => {
-          if (progress.recovery) onProgress(progress)
-        },
-      },
-      followerPorts(ports, membership),
-    )
-    await app.close()
+    await follow({ ...options, onProgress: ofRecovery }, followerPorts(ports, membership))
     return true
   } catch (error) {
     if (isAway(error) || isKeelsonError(error, 'FENCED')) return false
     throw error
   }
+}
+
+/**
+ * Brings the cache up to the proven ends of the logs, as `ports` name them, and closes it.
+ * @throws KeelsonError as `startInstance`
+ */
+export const follow = async (options: CheckedOptions, ports: Ports): Promise<void> => {
+  const { system, logger = system?.logger } = options
+  const alone = { system: undefined, logger, app: false, attach: false, replication: [] } as const
+  const app = await startInstance({ ...options, ...alone }, ports)
+  await app.close()
 }

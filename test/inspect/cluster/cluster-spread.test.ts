@@ -43,6 +43,32 @@ test('a status shows the owner of each shard, and how many each member has', asy
   expect(ownersIn(await run('status --json'))[first]).toMatch(/a|b/)
 })
 
+test('a status shows how many shards of others a member follows, and the link that it lacks', async () => {
+  const world = new SpreadMembers(['a', 'b', 'c'])
+  await world.start(undefined, () => ({ cluster: { copies: 2 } as never }))
+  const ask = async (words: string): Promise<string> => {
+    const terms = { name: 'shop', placement: 'spread', copies: 2 } as const
+    return (await world.during(clusterHere(world, words, terms))).output
+  }
+  const { members } = JSON.parse(await ask('status --json'))
+  expect(members).toMatchObject([
+    { links: ['b', 'c'] },
+    { links: ['a', 'c'] },
+    { links: ['a', 'b'] },
+  ])
+  const followed = members.map(({ follows }: { follows: { shards: number } }) => follows.shards)
+  expect(followed.reduce((sum: number, each: number) => sum + each)).toBe(4)
+  expect(await ask('status')).toMatch(/^a +held +\d +(\d), \1 lack much +all /m)
+  await world.clock.advance(10 * leaseMs)
+  expect(await ask('status')).toMatch(new RegExp(`^a +held +\\d +${followed[0]} +all `, 'm'))
+
+  world.links.part('a', 'b')
+  await world.clock.advance(leaseMs)
+  const text = await ask('status')
+  expect(text).toMatch(/^a +held .* none to b /m)
+  expect(text).toMatch(/^c +held .* all /m)
+})
+
 test('a status names the shards that nobody has', async () => {
   const { world, run } = await three()
   for (const name of ['a', 'b', 'c']) await world.stop(name)

@@ -4,6 +4,7 @@ import {
   placeShards,
   type SeenMembers,
   shardsToClaim,
+  shardsToCopy,
 } from '../../../src/storage/members/shard-placement.ts'
 
 const members = ['a', 'b', 'c']
@@ -52,4 +53,30 @@ test('the shards of a member that has ended are claimed by the others, each once
 
 test('the last member claims all', () => {
   expect(shardsToClaim(16, seen('b', { met: ['a', 'c'] }))).toHaveLength(16)
+})
+
+test('with two copies each shard is at its owner, and at the member that owns it when that one has ended', () => {
+  const alive = (self: string) => members.filter((each) => each !== self)
+  const copied = members.map((self) => shardsToCopy(64, seen(self, { alive: alive(self) }), 2))
+  const placed = placeShards(64, members)
+  for (let shard = 0; shard < 64; shard++) {
+    const next = placeShards(64, alive(placed[shard] as string))[shard]
+    const at = members.filter((_, index) => copied[index]?.includes(shard))
+    expect(at, `shard ${shard}`).toEqual([placed[shard], next].sort())
+  }
+})
+
+test('with one copy a shard is where it should be, and with as many as members it is everywhere', () => {
+  const of = seen('b', { alive: ['a', 'c'] })
+  expect(shardsToCopy(64, of, 1)).toEqual(shardsToClaim(64, of))
+  for (const copies of [3, 9]) expect(shardsToCopy(64, of, copies)).toHaveLength(64)
+  expect(shardsToCopy(64, seen('a'), 2)).toHaveLength(64)
+})
+
+test('a shard that is asked for is copied where it is asked for, and at the one that is next without it', () => {
+  const asked = new Map([[7, 'c']])
+  const copiesAt = (self: string) =>
+    shardsToCopy(64, { ...seen(self, { alive: members.filter((m) => m !== self) }), asked }, 2)
+  const next = placeShards(64, ['a', 'b'])[7]
+  expect(members.filter((each) => copiesAt(each).includes(7))).toEqual([next, 'c'].sort())
 })

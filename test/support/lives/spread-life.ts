@@ -67,7 +67,10 @@ const allIsRead = (seed: number, { apps }: SharingLife, { engine }: SpreadWorld)
 export const liveSpread = async (seed: number): Promise<Tally> => {
   // Without losses no call of a member that stays fails.
   const hasLosses = seed % 2 === 0
-  const world = new SpreadWorld(names, { seed, delayMs: 5 })
+  const copies = seed % 5 < 2 ? 1 : 2
+  const world = new SpreadWorld(names, { seed, delayMs: 5, copies })
+  // A copy begins when its member has waited for seven leases.
+  const pauseMs = copies === 1 ? 3_000 : 9_000
   const life = new SharingLife(seed, names, world)
   const first = life.pick(builds)
   for (const name of names) world.reads.set(name, first)
@@ -91,7 +94,7 @@ export const liveSpread = async (seed: number): Promise<Tally> => {
       if (hasLosses && life.random() < 0.7) strike(life, world)
       else if (apps.size > 0) await life.close(...(life.pick([...apps]) as [string, App]))
     }
-    await world.clock.advance(Math.floor(life.random() * (life.random() < 0.1 ? 3_000 : 60)))
+    await world.clock.advance(Math.floor(life.random() * (life.random() < 0.1 ? pauseMs : 60)))
     allIsRead(seed, life, world)
   }
   await world.clock.advance(30_000)

@@ -34,11 +34,16 @@ export class SpreadWorld {
   /** The features of logs that the builds of some members read. */
   readonly reads = new Map<string, number>()
   readonly #names: readonly string[]
+  readonly #copies: number
   readonly #machines = new Map<string, SimulatedMachine>()
   readonly #processes = new Map<string, Process>()
 
-  constructor(names: readonly string[], given: { seed?: number; delayMs?: number } = {}) {
-    const { seed = 1 } = given
+  constructor(
+    names: readonly string[],
+    given: { seed?: number; delayMs?: number; copies?: number } = {},
+  ) {
+    const { seed = 1, copies = 1 } = given
+    this.#copies = copies
     this.#names = names
     this.clock = virtualClock(seed)
     this.engine = new SimulatedEngine({ clock: this.clock, seed, faults })
@@ -82,7 +87,12 @@ export class SpreadWorld {
       ...{ system: createSystem({ clock, logger: silentLogger }), ...given },
       cluster: {
         ...{ name: 'shop', member, engine: { description: 'simulated', open }, leaseMs },
-        ...{ placement: 'spread', listen: '10.0.0.1:7400', secret: 'x'.repeat(32) },
+        ...{
+          copies: this.#copies,
+          placement: 'spread',
+          listen: '10.0.0.1:7400',
+          secret: 'x'.repeat(32),
+        },
         ...cluster,
       },
     })
