@@ -42,6 +42,7 @@ describe('keelson check (needs the build)', () => {
 
     const { status, output, errors } = await commandHere(['check'], dir)
 
+    expect([status, errors, readdirSync(dir)]).toEqual([0, '', before])
     expect(output.replaceAll(dir, 'DIR').split('\n')).toEqual([
       'configuration  DIR/keelson.config.mjs',
       'data folder    DIR/keelson-data',
@@ -61,7 +62,6 @@ describe('keelson check (needs the build)', () => {
       '      └─ keeper           worker          permanent                  5.00 s',
       '',
     ])
-    expect([status, errors, readdirSync(dir)]).toEqual([0, '', before])
   })
 
   test('without a configuration shows the store alone', async () => {
