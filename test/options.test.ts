@@ -49,7 +49,7 @@ const row = (path: string, { expected = '', fallback }: Check): string => {
     ? `\`${typeof fallback === 'number' ? shown(fallback, isSize) : fallback}\``
     : ''
   const range = expected
-    .replace(/\d{3,}/g, (digits) => shown(Number(digits), isSize))
+    .replace(/(?<!:)\b\d{3,}/g, (digits) => shown(Number(digits), isSize))
     .replace('31,536,000,000', '365 days')
   return `| \`${path}\` | ${initial} | ${range} | ${docOf(path)} |`
 }
