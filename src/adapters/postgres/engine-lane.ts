@@ -154,7 +154,7 @@ export class EngineLane {
       },
     })
     try {
-      for (const setting of settings(this.#limits)) await database.query(`set ${setting}`)
+      await database.query(`select ${settings(this.#limits).join()}`)
       await refusePooler(database, () => connectPg(this.#config, bounds))
       const [server = {}] = await database.query(keptSql)
       // A standby that waits for its promotion answers later.
@@ -184,17 +184,18 @@ export class EngineLane {
  * done nothing: a server whose standby is away would have one more connection with each attempt,
  * until it has no room for the standby. So does the wait for a member whose machine is gone.
  */
-const settings = ({ lockMs, linkMs }: Limits): readonly string[] => [
-  'statement_timeout = 0',
-  `lock_timeout = ${lockMs}`,
-  `idle_in_transaction_session_timeout = ${lockMs}`,
-  `tcp_user_timeout = ${linkMs}`,
-  'tcp_keepalives_idle = 1',
-  'tcp_keepalives_interval = 1',
-  `tcp_keepalives_count = ${Math.max(1, Math.floor(linkMs / 1_000) - 1)}`,
-  'synchronous_commit = on',
-  `default_transaction_isolation = 'read committed'`,
-]
+const settings = ({ lockMs, linkMs }: Limits): readonly string[] =>
+  Object.entries({
+    statement_timeout: 0,
+    lock_timeout: lockMs,
+    idle_in_transaction_session_timeout: lockMs,
+    tcp_user_timeout: linkMs,
+    tcp_keepalives_idle: 1,
+    tcp_keepalives_interval: 1,
+    tcp_keepalives_count: Math.max(1, Math.floor(linkMs / 1_000) - 1),
+    synchronous_commit: 'on',
+    default_transaction_isolation: 'read committed',
+  }).map(([name, value]) => `set_config('${name}', '${value}', false)`)
 
 const isLocked = (error: unknown): boolean => Object(error).code === '55P03'
 
