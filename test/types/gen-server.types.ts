@@ -102,6 +102,7 @@ export const uses = async (): Promise<void> => {
   if (told) send(started, 'tick')
   await call(started, 'get', undefined, { timeoutMs: Number.POSITIVE_INFINITY })
   await system.start(idle)
+  await system.start({ init: () => 0 })
   const result = await context.startLinkResult(server, 1)
   if (result.ok) await call(result.ref, 'get')
   const named: Name<Messages> = name('counter')

@@ -43,7 +43,7 @@ export interface StartOptions<M = unknown> {
 }
 
 /** The arguments after the server. `arg` may be absent if the server takes none. */
-export type StartArguments<A, M> = [A] extends [undefined]
+export type StartArguments<A, M> = undefined extends A
   ? [arg?: A, options?: StartOptions<M>]
   : [arg: A, options?: StartOptions<M>]
 

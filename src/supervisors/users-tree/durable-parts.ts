@@ -99,7 +99,7 @@ export const kindSpec = <M extends DurableMessages, S, F extends Fields, App>(
 
 const checkedServer = (server: object | undefined, path: string): object => {
   if (server === undefined)
-    throw configError(path, 'a server, or a module that exports one', 'none')
+    throw configError(path, 'a server, which has `init`, or a module that exports one', 'none')
   checkDurableServer(server, path)
   return server
 }
