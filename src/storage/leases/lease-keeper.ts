@@ -48,7 +48,7 @@ export type LeaseKeeperOptions = {
   readonly readsFirst?: boolean | undefined
   /** It owns shards beside others, and not the instance. */
   readonly isSpread?: boolean | undefined
-  /** What the member says of itself with the next renewal. */
+  /** The words of the member in its next renewal. */
   readonly says?: (() => LeaseWords) | undefined
 }
 

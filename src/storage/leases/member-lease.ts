@@ -53,7 +53,7 @@ type Seen = { readonly revision: number; readonly since: number }
 
 /** The knowledge of a member. */
 export type LeaseState = MemberIdentity & {
-  /** What the member says of itself, as the keeper set it. The next renewal has it. */
+  /** The words of the member, as the keeper set them. The next renewal has them. */
   readonly says: LeaseWords
   /** The last view, with the member's own later changes; `undefined` before the first one. */
   readonly view: DirectoryView | undefined
@@ -101,7 +101,7 @@ export type LeaseStep =
  */
 export type LeasePhase = 'standby' | 'owner' | 'unsure' | 'ended'
 
-/** What a member says of itself to people who look at the directory. */
+/** The words of a member about itself, for people who look at the directory. */
 export type LeaseWords = {
   /** Shards that are down at this member. It keeps the others, and nobody takes over. */
   readonly down?: readonly number[]

@@ -31,7 +31,7 @@ export type ShardCopiesParts = {
   readonly onFailure: (error: unknown, shards: readonly number[]) => void
 }
 
-/** What is known of one copy. */
+/** The knowledge of one copy. */
 type Copy = {
   /** The place up to which it was applied. */
   applied?: LogEnd

@@ -137,7 +137,7 @@ const arrivals =
   ) =>
   async (index: number): Promise<void> => {
     const shard = shards[index] as Shard
-    // What its inspection finds takes it down, as at a start.
+    // A failed inspection takes it down, as at a start.
     shard.arrive()
     const found = await inspectShards([shard], claim, { ...options, allowDown: true }, ports)
     const { phase } = shard

@@ -102,7 +102,7 @@ export type SharedFolder = {
   readonly onRun: (moves: ShardMoves, running: InstanceParts) => void
   /** The instance is to close: gives its shards to members that stay, for at most `ms`. Never rejects. */
   readonly giveAll: (ms: number) => Promise<void>
-  /** What this member keeps of shards of others; `undefined` on a folder, which has them all. */
+  /** The copies of shards of others at this member; absent on a folder, which has all shards. */
   readonly follows?: () => CopiesHealth
   /** The instance has ended. Resolves when nothing else uses the folder. Never rejects. */
   readonly ended: () => Promise<void>

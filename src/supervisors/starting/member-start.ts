@@ -299,7 +299,7 @@ export class RunningMember {
     this.waits = new EngineWait({ clock, onReason })
   }
 
-  /** What other machines see of it. A shard that is down stays here: nobody takes over by itself. */
+  /** Its words to other machines. A shard that is down stays here: nobody takes over by itself. */
   get words(): LeaseWords {
     if (!this.#app) return {}
     const { shards } = this.#app
