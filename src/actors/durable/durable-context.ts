@@ -86,7 +86,11 @@ export class TurnContext extends ServerContext {
     const self = this.#actor
     const { alarms } = self.terms.table
     if (!alarms[name])
-      throw invalidArgument('alarm', `one of its alarms: ${Object.keys(alarms).join(', ') || 'the server has none'}`, name)
+      throw invalidArgument(
+        'alarm',
+        `one of its alarms: ${Object.keys(alarms).join(', ') || 'the server has none'}`,
+        name,
+      )
     const { draft } = self
     const at = timeOf(time, self.now())
     const setting = { setting: draft.name, payload, at, dueAt: at }
