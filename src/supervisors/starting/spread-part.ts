@@ -50,15 +50,8 @@ export const spreadPart = async (parts: SpreadParts): Promise<SharedFolder> => {
     }
     await watch.look()
     return sharing({
-      ...{
-        directory: shares,
-        claim: { ...claim, release },
-        ledger: notes,
-        name,
-        member,
-        watch,
-        copies,
-      },
+      ...{ directory: shares, ledger: notes, name, member, watch, copies },
+      claim: { ...claim, release },
       admits: (peer) => shares.admits(peer),
       transport:
         ports.folder?.transport(membership.dir, member) ?? linksBetweenMachines(cluster, shares),
