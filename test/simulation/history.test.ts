@@ -9,7 +9,7 @@ import { liveHistory } from '../support/lives/history-life.ts'
 import { liveSeeds, sumOf } from '../support/lives/seed-lives.ts'
 import { seedsOf } from '../support/tier.ts'
 
-const seeds = seedsOf(1, 200)
+const seeds = seedsOf(1, 400)
 
 test(`history has the turns that took effect, as of every LSN, in ${seeds.length} lives with releases`, async () => {
   const tally = sumOf(await liveSeeds(seeds, liveHistory))
