@@ -82,14 +82,13 @@ const copiesOf = (
     endOf: (shard, known) => storage.movedEnd(logOf(shard), calls, known),
     isOutdated: storage.isOutdated,
     follow: (shards) => {
-      const abandoned = AbortSignal.any([membership.abandoned, ended.signal])
       const copied = {
         claim: { ...claim, ...kept },
         has: (shard: number) => shards.includes(shard),
       }
       return follow(
         { ...options, allowDown: false, onProgress: nothing },
-        { ...followerPorts(ports, { ...membership, abandoned }), copied },
+        { ...followerPorts(ports, { ...membership, abandoned: ended.signal }), copied },
       )
     },
     onFailure: (error, shards) => {
