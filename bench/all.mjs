@@ -78,6 +78,12 @@ const suites = [
   { name: 'fairness', counts: 'delay of timers and HTTP under load', durability: 'none' },
   { name: 'alarms', counts: 'lateness of alarms of durable actors', durability: 'as puts' },
   {
+    name: 'shards',
+    args: ['--repeats', '3'],
+    counts: 'acknowledged puts a second of one process with many shards; start, memory, close',
+    durability: 'as puts',
+  },
+  {
     name: 'years',
     args: ['--rows', '200000'],
     counts: 'milliseconds of a start, with many rows',

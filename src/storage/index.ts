@@ -263,7 +263,7 @@ export { type SnapshotProjections, SnapshotWork } from './snapshots/snapshot-wor
 export { threadBackupFolders, threadShardCopier } from './threads/thread-backup.ts'
 export { threadBlobHost } from './threads/thread-blob-host.ts'
 export { threadExaminer } from './threads/thread-examination.ts'
-export { threadLogHost } from './threads/thread-log-host.ts'
+export { threadLogHosts } from './threads/thread-log-host.ts'
 export { threadProjectionWriters } from './threads/thread-projection-writer.ts'
 export { threadSnapshotHosts } from './threads/thread-snapshot-host.ts'
 export { threadTurnScanner } from './threads/thread-turn-scanner.ts'

@@ -1,5 +1,5 @@
 /**
- * The port to a log. Writes, syncs and scans go through `run`. In production a log has its own
+ * The port to a log. Writes, syncs and scans go through `run`. In production a log is on a
  * thread (`thread-log-host.ts`). In the simulation it runs inline (`inline-host.ts`), and the
  * virtual clock delays its answers, so that groups form as they do on a disk. Requests are handled
  * one after another, in order. `engine-log/engine-log-host.ts` keeps a log in an engine; there reads do
@@ -398,8 +398,8 @@ export interface LogHost {
     request: LogProtocol[K]['request'],
   ): Promise<LogProtocol[K]['answer']>
   /**
-   * Stops at once, without a clean close. After it resolves nothing is written and all files are
-   * closed.
+   * Stops without a clean close: at once, or after the requests before if it shares a thread. After
+   * it resolves nothing is written and all files are closed.
    */
   end(): Promise<void>
 }

@@ -15,17 +15,38 @@ type SpareMakerParts = {
   readonly free: () => void
 }
 
+/** The second thread of a log's thread, for the spares of all its logs. It starts when one asks. */
+export class SpareThread {
+  #client: ThreadClient | undefined
+  #wasStarted = false
+
+  /** The thread; `undefined` if the system had none to give. */
+  started(): ThreadClient | undefined {
+    if (this.#wasStarted) return this.#client
+    this.#wasStarted = true
+    try {
+      this.#client = threadClient(startThread(import.meta.url, 'spares'), 'spares')
+    } catch {
+      // The logs make their spares themselves.
+    }
+    return this.#client
+  }
+}
+
 /**
- * Makes spares on a second thread. Without that thread, or after its death, the log makes its
- * spares itself.
+ * Makes the spares of one log on a second thread. Without that thread, or after its death, the log
+ * makes its spares itself.
  */
 export class SpareMaker {
+  readonly #second: SpareThread
   readonly #parts: SpareMakerParts
   #thread: ThreadClient | undefined
   #wasStarted = false
   #isFree = false
+  #made: Promise<void> = Promise.resolve()
 
-  constructor(parts: SpareMakerParts) {
+  constructor(second: SpareThread, parts: SpareMakerParts) {
+    this.#second = second
     this.#parts = parts
   }
 
@@ -34,16 +55,16 @@ export class SpareMaker {
     return this.#isFree
   }
 
+  /** Resolves when no spare is being made. */
+  get made(): Promise<void> {
+    return this.#made
+  }
+
   /** Starts the thread once. */
   start(): void {
     if (this.#wasStarted) return
     this.#wasStarted = true
-    try {
-      this.#thread = threadClient(startThread(import.meta.url, 'spares'), 'spares')
-    } catch {
-      // The system has no thread to give.
-      return
-    }
+    this.#thread = this.#second.started()
     this.#ask('start', null, () => undefined)
   }
 
@@ -54,7 +75,8 @@ export class SpareMaker {
   }
 
   #ask(kind: SpareRequestKind, request: SpareTask | null, then: (made: MadeSpare) => void): void {
-    void this.#thread?.ask(kind, request).then(
+    if (!this.#thread) return
+    this.#made = this.#thread.ask(kind, request).then(
       (made) => {
         then(made as MadeSpare)
         this.#isFree = true

@@ -1,6 +1,6 @@
 /**
- * A log on a separate thread: the host, and the thread's entry. The thread owns the files, so a
- * slow sync blocks nothing else. A second thread fills spare segments with zeros, so that no commit
+ * Logs on separate threads: the hosts, and the thread's entry. The thread owns the files, so a slow
+ * sync blocks nothing on the main thread. A second thread fills spare segments with zeros, so that no commit
  * waits for that. Small commits go through the lane (`lane.ts`), and all other requests as
  * messages.
  */
@@ -11,16 +11,21 @@ import type { LogHost, LogProtocol, LogRequestKind } from '../ports/log-host.ts'
 import { laneMemory } from './lane.ts'
 import { type AnswerByLane, LaneClient, LaneServer } from './lane-ends.ts'
 import { type PackedAnswer, packed, unpacked } from './log-wire.ts'
-import { SpareMaker } from './spare-maker.ts'
+import { SpareMaker, SpareThread } from './spare-maker.ts'
 import {
   answer,
+  type Channel,
   hasSpareProcessor,
   isThread,
-  sharedMemory,
+  type MessagePort,
+  openChannel,
+  processors,
   startThread,
+  takeChannels,
   takeQuestions,
   threadClient,
-  wakeParent,
+  type Worker,
+  wakeHost,
 } from './worker-thread.ts'
 
 /** A question of this host. */
@@ -33,18 +38,76 @@ type LogQuestion = {
 }
 
 /**
- * Makes a host on a new thread, over the real disk. The bytes of a commit may be transferred: a
- * view of a whole `ArrayBuffer`, or one that the request says is given, may be empty afterwards.
+ * The most threads for the logs of an instance. Up to so many logs have one each. With a thread for
+ * each of 64 logs, two processors took 10 s to start them, 1 GB, and wrote a third
+ * (bench/NOTES.md).
  */
-export const threadLogHost = (): LogHost => {
-  const memory = laneMemory()
-  const lane = new LaneClient(memory, systemClock(), hasSpareProcessor())
-  const thread = threadClient(startThread(import.meta.url, 'log', memory), 'log', lane)
-  return {
-    // The thread answers a request of a kind with an answer of that kind.
-    run: async <K extends LogRequestKind>(kind: K, request: LogProtocol[K]['request']) =>
-      unpacked((await thread.ask(kind, request)) as PackedAnswer) as LogProtocol[K]['answer'],
-    end: () => thread.end(),
+const threadsMax = (): number => Math.max(4, processors())
+
+/**
+ * Makes hosts over the real disk, on at most `max` threads. The bytes of a commit may be
+ * transferred: a view of a whole `ArrayBuffer`, or one that the request says is given, may be empty
+ * afterwards.
+ */
+export const threadLogHosts = (max = threadsMax()): (() => LogHost) => {
+  const threads = new LogThreads(max)
+  return () => threads.host()
+}
+
+/** A thread, and how many logs it has. */
+type LogThread = { readonly worker: Worker; logs: number }
+
+class LogThreads {
+  readonly #max: number
+  readonly #threads = new Set<LogThread>()
+
+  constructor(max: number) {
+    this.#max = max
+  }
+
+  host(): LogHost {
+    const memory = laneMemory()
+    const lane = new LaneClient(memory, systemClock(), hasSpareProcessor())
+    const thread = this.#enter()
+    const { worker } = thread
+    const channel = openChannel(worker, memory)
+    const client = threadClient(worker, 'log', lane, {
+      line: channel.line,
+      stop: () => this.#leave(thread, channel),
+    })
+    return {
+      // The thread answers a request of a kind with an answer of that kind.
+      run: async <K extends LogRequestKind>(kind: K, request: LogProtocol[K]['request']) =>
+        unpacked((await client.ask(kind, request)) as PackedAnswer) as LogProtocol[K]['answer'],
+      end: () => client.end(),
+    }
+  }
+
+  /** A thread for one more log: a new one, or at the limit the one with the fewest logs. */
+  #enter(): LogThread {
+    const [least] = [...this.#threads].sort((left, right) => left.logs - right.logs)
+    const thread = least && this.#threads.size >= this.#max ? least : this.#started()
+    thread.logs++
+    return thread
+  }
+
+  #started(): LogThread {
+    const worker = startThread(import.meta.url, 'log')
+    // Each client listens for its end. It lives while a client has a question on its channel.
+    worker.setMaxListeners(0)
+    worker.unref()
+    const thread = { worker, logs: 0 }
+    this.#threads.add(thread)
+    worker.once('exit', () => this.#threads.delete(thread))
+    return thread
+  }
+
+  /** The last log ends its thread at once. Another one ends after the requests before. */
+  #leave(thread: LogThread, channel: Channel): Promise<unknown> {
+    thread.logs--
+    if (thread.logs > 0) return channel.close()
+    this.#threads.delete(thread)
+    return thread.worker.terminate()
   }
 }
 
@@ -55,20 +118,21 @@ export const threadLogHost = (): LogHost => {
 const usedBytes = 256 * 1024
 
 /**
- * The thread's side: one log, which handles requests in order. A request that needs a spare waits
+ * The thread's side of one log, which handles requests in order. A request that needs a spare waits
  * for it.
  */
-const serveLog = (memory: SharedArrayBuffer): void => {
+const serveLog = (port: MessagePort, memory: SharedArrayBuffer, second: SpareThread): void => {
   const clock = systemClock()
   const log = createLog(nodeDisk(), clock)
   const questions: LogQuestion[] = []
   let written = 0
-  const spares = new SpareMaker({
+  let isEnded = false
+  const spares = new SpareMaker(second, {
     settled: (error) => log.settleSpare(error),
     free: () => proceed(),
   })
   const lane = new LaneServer(memory, clock, {
-    wake: wakeParent,
+    wake: () => wakeHost(port),
     take: (id, request, byLane) => take({ id, kind: 'commit', request, byLane }),
   })
   const proceed = (): void => {
@@ -76,8 +140,9 @@ const serveLog = (memory: SharedArrayBuffer): void => {
       questions.shift()
       const { id, kind, request, byLane } = at
       if (kind === 'commit') written += (request as LogProtocol['commit']['request']).bytes.length
-      answer(id, () => packed(log.handle(kind, request)), byLane)
+      answer(port, id, () => packed(log.handle(kind, request)), byLane)
     }
+    if (isEnded) return
     if (written >= usedBytes) spares.start()
     // Until the second thread runs, the log makes a spare when it needs one: no commit waits for a
     // thread to start.
@@ -85,17 +150,32 @@ const serveLog = (memory: SharedArrayBuffer): void => {
     if (task) spares.make(task)
   }
   const take = (question: LogQuestion): void => {
+    if (isEnded) return
     questions.push(question)
     proceed()
   }
-  takeQuestions((question) => {
-    // Commits in the lane may come before this question, or after it.
-    lane.poll()
-    lane.passed(question.id)
-    take(question as LogQuestion)
-    lane.poll()
-  }, lane.poll)
+  const end = async (): Promise<void> => {
+    isEnded = true
+    questions.length = 0
+    // The next opening of this log finds the spare whole, and alone.
+    await spares.made
+    log.abandon()
+    port.close()
+  }
+  takeQuestions(port, {
+    take(question) {
+      // Commits in the lane may come before this question, or after it.
+      lane.poll()
+      lane.passed(question.id)
+      take(question as LogQuestion)
+      lane.poll()
+    },
+    woken: lane.poll,
+    ended: end,
+  })
 }
 
-const memory = sharedMemory()
-if (isThread('log') && memory) serveLog(memory)
+if (isThread('log')) {
+  const second = new SpareThread()
+  takeChannels((port, memory) => serveLog(port, memory, second))
+}

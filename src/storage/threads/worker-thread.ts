@@ -5,12 +5,21 @@
  * while a question waits for its answer.
  */
 import { availableParallelism, constants, setPriority } from 'node:os'
-import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import {
+  isMainThread,
+  MessageChannel,
+  type MessagePort,
+  parentPort,
+  Worker,
+  workerData,
+} from 'node:worker_threads'
 import { systemClock } from '../../clock.ts'
 import { type ErrorCode, type ErrorDetails, KeelsonError } from '../../errors.ts'
 import { addressSpaceLeft } from '../disk/address-space.ts'
 import { nodeDisk } from '../disk/node-disk.ts'
 import { refusing } from '../ports/disk-failure.ts'
+
+export type { MessagePort, Worker } from 'node:worker_threads'
 
 /** The role of each thread, and its owner as errors name it. */
 const threadRoles = {
@@ -139,6 +148,46 @@ export type FastPath = {
   forget(id: number): void
 }
 
+/** The messages of a whole thread, or of one of its channels. */
+type Line = Pick<MessagePort, 'postMessage' | 'ref' | 'unref'> & {
+  on(event: 'message', listener: (message: Reply | typeof wakeUp) => void): unknown
+}
+
+/** How a client reaches its thread, and lets go of it. By default it has the thread alone. */
+type Reach = {
+  readonly line: Line
+  /** Is called once. Resolves when the thread does nothing more for the client. */
+  readonly stop: () => Promise<unknown>
+}
+
+/** One of several ways to one thread, each with its own order of questions. */
+export type Channel = {
+  readonly line: Line
+  /** Resolves once the thread has closed its end, after the questions before, or has ended. */
+  close(): Promise<void>
+}
+
+/** The last message of a channel. */
+const farewell = 'end'
+
+/** What a thread gets for each of its channels. */
+type ChannelEnd = { readonly port: MessagePort; readonly memory: SharedArrayBuffer }
+
+/** Opens a channel to `worker`, which takes it with `takeChannels`, and shares memory with it. */
+export const openChannel = (worker: Worker, memory: SharedArrayBuffer): Channel => {
+  const { port1: line, port2: port } = new MessageChannel()
+  const closed = new Promise<void>((resolve) => line.once('close', resolve))
+  worker.postMessage({ port, memory } satisfies ChannelEnd, [port])
+  return {
+    line,
+    close() {
+      line.ref()
+      line.postMessage(farewell)
+      return closed
+    },
+  }
+}
+
 /** The host's side of a thread. */
 export type ThreadClient = {
   /**
@@ -146,15 +195,17 @@ export type ThreadClient = {
    * after `end`. `onProgress` gets what the thread reports before its answer.
    */
   ask(kind: string, request: unknown, onProgress?: (progress: unknown) => void): Promise<unknown>
+  /** False once the thread has died or was ended. */
+  isAlive(): boolean
   /**
    * Ends the thread at once. It waits only for the system call in progress; then the thread's files
-   * are closed.
+   * are closed. A client of a channel lets go of it instead.
    */
   end(): Promise<void>
 }
 
 /**
- * The host's side of `worker`. The bytes of a request are transferred: a view of a whole
+ * The host's side of `worker`, or of a channel to it. The bytes of a request are transferred: a view of a whole
  * `ArrayBuffer` is empty afterwards, and a part of a larger buffer is copied. A fast path copies
  * the bytes of the questions that it takes.
  */
@@ -162,12 +213,14 @@ export const threadClient = (
   worker: Worker,
   role: ThreadRole,
   fastPath?: FastPath,
+  { line, stop }: Reach = { line: worker, stop: () => worker.terminate() },
 ): ThreadClient => {
   const waiting = new Map<number, Waiting>()
   let lastId = 0
   let gone: KeelsonError | undefined
+  let stopped: Promise<unknown> | undefined
 
-  const wake = (): void => worker.postMessage(wakeUp)
+  const wake = (): void => line.postMessage(wakeUp)
 
   const fail = (error: KeelsonError): void => {
     gone ??= error
@@ -179,13 +232,12 @@ export const threadClient = (
   const take = (id: number): Waiting | undefined => {
     const asker = waiting.get(id)
     waiting.delete(id)
-    if (waiting.size === 0) worker.unref()
+    if (waiting.size === 0) line.unref()
     return asker
   }
 
-  worker.unref()
   fastPath?.onAnswer((id, answer) => take(id)?.resolve(answer))
-  worker.on('message', (reply: Reply | typeof wakeUp) => {
+  line.on('message', (reply) => {
     if (reply === wakeUp) {
       fastPath?.poll()
       return
@@ -202,10 +254,13 @@ export const threadClient = (
     else asker?.resolve(restored(reply))
     fastPath?.poll()
   })
-  worker.on('error', (error) => fail(threadDied(role, error)))
-  worker.on('exit', (status) =>
-    fail(threadDied(role, new Error(`the thread ended with status ${status}`))),
-  )
+  // A port that gets a listener keeps the process.
+  line.unref()
+  const onError = (error: unknown): void => fail(threadDied(role, error))
+  const onExit = (status: number): void =>
+    onError(new Error(`the thread ended with status ${status}`))
+  worker.on('error', onError)
+  worker.on('exit', onExit)
 
   return {
     ask: (kind, request, onProgress) =>
@@ -216,7 +271,7 @@ export const threadClient = (
         if (!fastPath?.offer({ id, kind, request }, wake)) {
           const question: Question = { id, kind, request: ownBytes(request) }
           try {
-            worker.postMessage(question, buffersOf(question.request))
+            line.postMessage(question, buffersOf(question.request))
           } catch (error) {
             fastPath?.forget(id)
             return reject(notTransferable(error))
@@ -224,13 +279,17 @@ export const threadClient = (
         }
         lastId = id
         waiting.set(id, { resolve, reject, onProgress })
-        if (waiting.size === 1) worker.ref()
+        if (waiting.size === 1) line.ref()
       }),
+    isAlive: () => gone === undefined,
     async end() {
       fail(new KeelsonError('CLOSED', `${threadRoles[role]} was ended`))
-      // Waits for the call in progress, then stops the thread. Node closes the files that it had
-      // opened.
-      await worker.terminate()
+      // `terminate` waits for the call in progress, then stops the thread. Node closes the files
+      // that it had opened.
+      stopped ??= stop()
+      await stopped
+      worker.off('error', onError)
+      worker.off('exit', onExit)
     },
   }
 }
@@ -261,32 +320,50 @@ export const askOnce = async (errand: Errand): Promise<unknown> => {
   }
 }
 
-/** The thread's side: calls `take` with each question, and `woken` when the host wakes it. */
-export const takeQuestions = (take: (question: Question) => void, woken?: () => unknown): void => {
-  parentPort?.on('messageerror', (error) => {
+/** What a thread does with the messages of a line. */
+type QuestionTaker = {
+  readonly take: (question: Question) => void
+  /** The host wakes it. */
+  readonly woken: () => unknown
+  /** The channel is to be closed. */
+  readonly ended: () => unknown
+}
+
+/** The thread's side: takes the questions of a line. */
+export const takeQuestions = (port: MessagePort, taker: Partial<QuestionTaker>): void => {
+  port.on('messageerror', (error) => {
     // A question that cannot be read has no number to answer. The thread dies, which fails every
     // waiting question.
     throw error
   })
-  parentPort?.on('message', (question: Question | typeof wakeUp) =>
-    question === wakeUp ? woken?.() : take(question),
-  )
+  port.on('message', (question: Question | typeof wakeUp | typeof farewell) => {
+    if (question === wakeUp) taker.woken?.()
+    else if (question === farewell) taker.ended?.()
+    else taker.take?.(question)
+  })
+}
+
+/** The thread's side: takes each channel that its host opens. */
+export const takeChannels = (
+  take: (port: MessagePort, memory: SharedArrayBuffer) => void,
+): void => {
+  parentPort?.on('message', ({ port, memory }: ChannelEnd) => take(port, memory))
 }
 
 /** The thread's side: wakes the host. */
-export const wakeParent = (): void => parentPort?.postMessage(wakeUp)
+export const wakeHost = (port: MessagePort): void => port.postMessage(wakeUp)
 
 /** The interval, in ms, at which a host hears how far its question has come: each costs it a turn. */
 const reportMs = 50
 
 /** Reports to the host how far the question `id` has come. */
-const reporter = (id: number): ((progress: unknown) => void) => {
+const reporter = (port: MessagePort, id: number): ((progress: unknown) => void) => {
   const clock = systemClock()
   let reported = Number.NEGATIVE_INFINITY
   return (progress) => {
     if (clock.monotonic() - reported < reportMs) return
     reported = clock.monotonic()
-    parentPort?.postMessage({ id, progress } satisfies Reply)
+    port.postMessage({ id, progress } satisfies Reply)
   }
 }
 
@@ -296,33 +373,38 @@ const reporter = (id: number): ((progress: unknown) => void) => {
  */
 export const serve = (
   handle: (kind: string, request: unknown, report: (progress: unknown) => void) => unknown,
-): void =>
-  takeQuestions(({ id, kind, request }) => {
+): void => {
+  const port = parentPort
+  if (!port) return
+  const take = ({ id, kind, request }: Question): void => {
     const fail = (error: unknown): void =>
-      answer(id, () => {
+      answer(port, id, () => {
         throw error
       })
     try {
-      const given = handle(kind, request, reporter(id))
-      if (given instanceof Promise) given.then((value) => answer(id, () => value), fail)
-      else answer(id, () => given)
+      const given = handle(kind, request, reporter(port, id))
+      if (given instanceof Promise) given.then((value) => answer(port, id, () => value), fail)
+      else answer(port, id, () => given)
     } catch (error) {
       fail(error)
     }
-  })
+  }
+  takeQuestions(port, { take })
+}
 
 /**
  * The thread's side: runs `action` and sends its answer or error. `fastPath` returns true for an
  * answer that it took.
  */
 export const answer = (
+  port: MessagePort,
   id: number,
   action: () => unknown,
   fastPath?: (answer: unknown) => boolean,
 ): void => {
   const reply = replyTo(action, id)
   if ('answer' in reply && !reply.refused && fastPath?.(reply.answer)) return
-  parentPort?.postMessage(reply, 'answer' in reply ? buffersOf(reply.answer) : [])
+  port.postMessage(reply, 'answer' in reply ? buffersOf(reply.answer) : [])
 }
 
 const replyTo = (action: () => unknown, id: number): Reply => {

@@ -16,7 +16,7 @@ import { attempt, refusing } from '../ports/disk-failure.ts'
 import { lockFileName } from '../ports/folder-layout.ts'
 import type { Evidence, Inspection, LogHost, LogOptions, OpenReport } from '../ports/log-host.ts'
 import { makeFolder, missingFolders } from '../ports/new-folders.ts'
-import { threadLogHost } from '../threads/thread-log-host.ts'
+import { threadLogHosts } from '../threads/thread-log-host.ts'
 import type { WalSettings } from './wal-options.ts'
 
 /** A locked folder, until `release`. */
@@ -139,7 +139,7 @@ export type WalPorts = {
 export const machinePorts = (): WalPorts => ({
   disk: nodeDisk(),
   clock: systemClock(),
-  makeHost: threadLogHost,
+  makeHost: threadLogHosts(),
 })
 
 /** The report of an opening. */

@@ -30,7 +30,7 @@ import {
   threadBackupFolders,
   threadBlobHost,
   threadExaminer,
-  threadLogHost,
+  threadLogHosts,
   threadProjectionWriters,
   threadShardCopier,
   threadSnapshotHosts,
@@ -143,7 +143,7 @@ export const machinePorts = async (clock: Clock): Promise<Ports> => {
   return {
     disk,
     clock,
-    makeHost: threadLogHost,
+    makeHost: threadLogHosts(),
     makeBlobHost: threadBlobHost,
     makeSnapshotHost: threadSnapshotHosts(),
     claimBackup: threadBackupFolders,

@@ -15,7 +15,7 @@ const openDatabase = await storage.loadLmdb()
 
 const projectionsOnThreads = (firstMapBytes?: number) => {
   const disk = storage.nodeDisk()
-  const makeWriter = storage.threadProjectionWriters()
+  const makeWriter = storage.threadProjectionWriters(0)
   if (!makeWriter) throw new Error('this is no main thread')
   const examine = async (dir: string) => storage.examineProjection(disk, dir)
   return storage.lmdbProjections(openDatabase, disk, examine, {

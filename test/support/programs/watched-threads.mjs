@@ -1,5 +1,5 @@
-// Loaded before a program (`--import`): `begunThreads` has every thread that is begun for a projection. KEELSON_TROUBLE: `refused`,
-// the system gives no such thread; `dying`, it dies before it can do anything.
+// Loaded before a program (`--import`): `begunThreads` has every thread that is begun for projections, `begunLogThreads` those for
+// logs. KEELSON_TROUBLE: `refused`, the system gives no thread for projections; `dying`, it dies before it can do anything.
 import { createRequire, syncBuiltinESMExports } from 'node:module'
 
 const threads = createRequire(import.meta.url)('node:worker_threads')
@@ -7,6 +7,7 @@ const Thread = threads.Worker
 const trouble = process.env.KEELSON_TROUBLE
 
 globalThis.begunThreads = []
+globalThis.begunLogThreads = []
 threads.Worker = class extends Thread {
   constructor(url, options) {
     const isProjection = options?.name === 'keelson projection'
@@ -16,6 +17,7 @@ threads.Worker = class extends Thread {
       options,
     )
     if (isProjection) globalThis.begunThreads.push(this)
+    if (options?.name === 'keelson log') globalThis.begunLogThreads.push(this)
   }
 }
 syncBuiltinESMExports()
