@@ -45,6 +45,9 @@ export type Given<F extends Fields> = {
 /** The members after the check. */
 export type Checked<F extends Fields> = { readonly [K in keyof F]: ReturnType<F[K]> }
 
+/** The check of an object by its members. Declarations name their types once by it, and not twice. */
+export type FieldsCheck<F extends Fields> = Check<Checked<F>, Given<F>>
+
 /** The place of an option of a configuration. */
 export const config = (path: ArgumentPath = ''): Place => ({ code: 'CONFIG', path })
 
@@ -193,7 +196,7 @@ export const membersOf = <F extends Fields>(
  * An object with these members only; each is read once. A member that is left out and has no
  * default is left out of the result.
  */
-export const object = <F extends Fields>(fields: F): Check<Checked<F>, Given<F>> => {
+export const object = <F extends Fields>(fields: F): FieldsCheck<F> => {
   const known = Object.keys(fields)
   const members = membersOf(fields)
   const check = (found: unknown, at: Place): Checked<F> =>
@@ -215,8 +218,7 @@ export const recordOf =
   }
 
 /** The same, of which each member has a default or may be left out: so may the whole. */
-export const group = <F extends Fields>(fields: F): Check<Checked<F>, Given<F>> =>
-  or(object(fields), {})
+export const group = <F extends Fields>(fields: F): FieldsCheck<F> => or(object(fields), {})
 
 /** A value whose texts no refusal shows. */
 export const secret = <Out, In>(check: Check<Out, In>): Check<Out, In> =>

@@ -148,6 +148,8 @@ export type {
   SnapshotHealth,
   SnapshotReason,
   SpaceHealth,
+  StaleOptions,
+  StaleValue,
   StateChange,
   StorageEvents,
   Store,

@@ -174,6 +174,7 @@ export type { Released } from './snapshots/snapshot-attempt.ts'
 export * as Snapshotter from './snapshots/snapshotter.ts'
 export { Batch } from './store/batch.ts'
 export type { Freshness, ReadOptions, Watermark } from './store/freshness.ts'
+export type { CopiedRow, CopiedRows } from './store/key-placement.ts'
 export type { EntriesOptions, RangeOptions } from './store/range-query.ts'
 export { Store } from './store/store.ts'
 export type {
@@ -195,7 +196,7 @@ export type {
 } from './store/store-answers.ts'
 export type { Pairs } from './store/store-commands.ts'
 export type { RangePage, StoreEntry } from './store/store-page.ts'
-export { isKeyRead } from './store/store-reader.ts'
+export { isKeyRead, type StaleOptions, type StaleValue } from './store/store-reader.ts'
 export {
   changesFor,
   type StoreChange,

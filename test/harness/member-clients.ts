@@ -1,9 +1,10 @@
 /**
- * Clients of members that share a folder, two at each member, for one round: they write, read and swap keys, pay into accounts
- * and transfer money. What they were answered is judged when the round is over.
+ * Clients of members that share a folder, two at each member, for one round: they write, read and swap keys, read copies of
+ * keys, pay into accounts and transfer money. What they were answered is judged when the round is over.
  */
 import { systemClock } from '../../src/clock.ts'
 import { type RegisterOperation, registerFault } from '../support/models/register-history.ts'
+import { type PlacedRead, type PlacedWrite, staleFault } from '../support/models/stale-history.ts'
 import type { Answer, MemberLine } from '../support/worlds/member-service.ts'
 
 const clock = systemClock()
@@ -24,6 +25,11 @@ const patienceMs = 60_000
  */
 export type Trouble = 'ends' | 'kills' | 'engine'
 
+type Position = { readonly shard: number; readonly lsn: number }
+
+/** A write, and its position once it is acknowledged. */
+type Placed = PlacedWrite & { position?: Position | undefined }
+
 type Account = { readonly cents: number; readonly keys: readonly string[] }
 
 /** What a service has answered in one round. */
@@ -38,6 +44,8 @@ export class MemberClients {
   readonly #lines: readonly MemberLine[]
   readonly #random: () => number
   readonly #histories = new Map<string, RegisterOperation[]>()
+  /** The writes and the stale reads of each key that is only written and read. */
+  readonly #placed = new Map<string, { readonly writes: Placed[]; readonly reads: PlacedRead[] }>()
   readonly #swapped = new Map<string, string>()
   readonly #paid = new Map<string, Map<string, number>>()
   readonly #transfers = new Map<string, number>()
@@ -81,6 +89,11 @@ export class MemberClients {
       const fault = registerFault(history)
       if (fault) this.#refute(`key ${key}: ${fault}: ${JSON.stringify(history)}`)
     }
+    for (const [key, { writes, reads }] of this.#placed) {
+      const known = writes.map(({ value, position }) => ({ value, lsn: position?.lsn }))
+      const fault = reads.map((read) => staleFault(known, read)).find((each) => each !== undefined)
+      if (fault) this.#refute(`key ${key}: ${fault}: ${JSON.stringify(writes)}`)
+    }
     await this.#areCarriedOut()
     let sum = 0
     for (const name of accounts) {
@@ -118,7 +131,8 @@ export class MemberClients {
       const kind = this.#random()
       const key = `${this.#round}-${this.#pick(['a', 'b', 'c', 'd', 'e'])}`
       if (kind < 0.2) await this.#write(line, key)
-      else if (kind < 0.4) await this.#read(line, key)
+      else if (kind < 0.33) await this.#read(line, key)
+      else if (kind < 0.4) await this.#look(line, key)
       else if (kind < 0.6) await this.#swap(line, `${this.#round}-${this.#pick(['x', 'y'])}`)
       else if (kind < 0.85) await this.#payIn(line)
       else await this.#transfer(line)
@@ -144,7 +158,7 @@ export class MemberClients {
 
   /** An owner that is killed leaves the outcome of a write open. */
   #mayFail(what: string, code: string): boolean {
-    if (what === 'load') return true
+    if (what === 'load' || what === 'stale') return true
     return (
       this.#trouble === 'kills' && (what === 'put' || what === 'swap') && code === 'UNKNOWN_OUTCOME'
     )
@@ -177,7 +191,10 @@ export class MemberClients {
 
   async #write(line: MemberLine, key: string): Promise<void> {
     const [value, begin] = [`v${++this.#number}`, now()]
-    const { code } = await this.#ask(line, 'put', key, value)
+    const placed: Placed = { value }
+    this.#placedOf(key).writes.push(placed)
+    const { code, value: position } = await this.#ask(line, 'put', key, value)
+    placed.position = position as Position | undefined
     if (isRefused(code)) return
     this.#note(key, { kind: 'write', value, begin, end: endOf(code) })
   }
@@ -187,6 +204,24 @@ export class MemberClients {
     const { code, value } = await this.#ask(line, 'load', key)
     if (code !== undefined) return
     this.#note(key, { kind: 'read', value: value as string | undefined, begin, end: now() })
+  }
+
+  /** Reads what may be stale, now and then not before the last acknowledged write. */
+  async #look(line: MemberLine, key: string): Promise<void> {
+    const { writes, reads } = this.#placedOf(key)
+    const last = this.#random() < 0.3 ? writes.findLast(({ position }) => position) : undefined
+    const { code, value } = await this.#ask(line, 'stale', key, last?.position ?? null)
+    if (code !== undefined) return
+    const { value: shown, position } = value as { value?: string; position: Position }
+    if (position.lsn < (last?.position?.lsn ?? 0))
+      this.#refute(`key ${key}: a stale read is of lsn ${position.lsn}, before what it asked for`)
+    reads.push({ value: shown, lsn: position.lsn })
+  }
+
+  #placedOf(key: string): { readonly writes: Placed[]; readonly reads: PlacedRead[] } {
+    const placed = this.#placed.get(key) ?? { writes: [], reads: [] }
+    this.#placed.set(key, placed)
+    return placed
   }
 
   /** Reads a key and swaps what it has found for something else: of all who found the same, one succeeds. */

@@ -61,6 +61,7 @@ export class PartHere implements BackupPart {
   #cuts: readonly Cut[] = []
   #copying: Promise<unknown> = Promise.resolve()
 
+  /** @internal */
   constructor(making: PartMaking, shards: readonly ControlShard[]) {
     this.#making = making
     this.#shards = shards

@@ -40,6 +40,7 @@ export class BatcherHandle {
   readonly #deadlineMs: number
   readonly #access: Access
 
+  /** @internal */
   constructor(
     system: System,
     shards: readonly ControlShard[],

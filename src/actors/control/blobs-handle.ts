@@ -27,6 +27,7 @@ export class BlobsHandle {
   readonly #shards: readonly ControlShard[]
   readonly #access: Access
 
+  /** @internal */
   constructor(system: System, shards: readonly ControlShard[], access: Access) {
     this.#system = system
     this.#shards = shards

@@ -40,6 +40,7 @@ export class ControlHandle {
   readonly #control: Ref<Control.Messages>
   readonly #indexes: readonly number[]
 
+  /** @internal */
   constructor(parts: ControlParts) {
     this.#parts = parts
     this.#control = parts.system.to(Control.name(parts.instance))

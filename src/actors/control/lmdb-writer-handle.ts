@@ -52,6 +52,7 @@ export class LmdbWriterHandle {
   readonly #shard: ControlShard
   readonly #access: Access
 
+  /** @internal */
   constructor(system: System, shard: ControlShard, access: Access) {
     this.#system = system
     this.#shard = shard

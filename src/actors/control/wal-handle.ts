@@ -50,6 +50,7 @@ export class WalHandle {
   readonly #shard: ControlShard
   readonly #access: Access
 
+  /** @internal */
   constructor(system: System, shard: ControlShard, access: Access) {
     this.#system = system
     this.#shard = shard

@@ -204,7 +204,7 @@ type Asked<T> = {
 /** The asked methods of a handle that write: all but `Reads`. The compiler misses none. */
 type Writes<T, Reads extends Asked<T>> = Readonly<Record<Exclude<Asked<T>, Reads>, true>>
 
-const storeWrites: Writes<AppContext['store'], 'load' | 'page' | 'settled'> = {
+const storeWrites: Writes<AppContext['store'], 'load' | 'loadStale' | 'page' | 'settled'> = {
   ...{ put: true, putStream: true, putMany: true, set: true, getSet: true, update: true },
   ...{ append: true, setRange: true, compareAndSet: true, delete: true, deleteMany: true },
   ...{ lock: true, extend: true, unlock: true, lockedPut: true, expire: true, persist: true },

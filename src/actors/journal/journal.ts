@@ -120,7 +120,7 @@ export class Journal<
   /** The options of an append without options. No window of a namespace holds an entry. */
   readonly #unsaid: CheckedWrite
 
-  /** `routes`: the way to shards at other members. */
+  /** @internal `routes`: the way to shards at other members. */
   constructor(
     system: System,
     shards: readonly JournalShard[],

@@ -73,6 +73,7 @@ export class Subscription implements Delivery {
   readonly #signal: AbortSignal | undefined
   readonly #aborted = (): void => void this.end()
 
+  /** @internal */
   constructor(system: System, shard: JournalShard, terms: SubscriptionTerms) {
     this.#system = system
     this.#shard = shard

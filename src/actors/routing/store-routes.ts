@@ -13,7 +13,13 @@ import { Gate } from '../admission/gate.ts'
 import { bytesCounted, checkCount, commandsIn } from '../core/write-weight.ts'
 import type { JournalShard } from '../journal/journal-shard.ts'
 import type { ShardOwners } from '../links/shard-owners.ts'
-import type { RoutedStream, RoutedWrite, Routes, StreamTo } from '../store/key-placement.ts'
+import type {
+  CopiedRows,
+  RoutedStream,
+  RoutedWrite,
+  Routes,
+  StreamTo,
+} from '../store/key-placement.ts'
 import type { RangeQuery } from '../store/range-query.ts'
 import type { RangePage, StoreEntry } from '../store/store-page.ts'
 import { Compound, LargeValue } from '../store/value-reading.ts'
@@ -43,6 +49,7 @@ export type RoutesOptions = {
   readonly instance: string
   readonly shards: readonly JournalShard[]
   readonly owners: ShardOwners
+  readonly copies?: CopiedRows | undefined
 }
 
 /** A write at its gate. */
@@ -73,6 +80,7 @@ const moving = 'moving'
 
 /** The routes of one member. */
 export class StoreRoutes implements Routes {
+  readonly copies: CopiedRows | undefined
   readonly #system: System
   readonly #instance: string
   readonly #shards: readonly JournalShard[]
@@ -82,11 +90,12 @@ export class StoreRoutes implements Routes {
   readonly #pauses = new Map<number, Promise<void>>()
   readonly #unanswered = new Set<Promise<unknown>>()
 
-  constructor({ system, instance, shards, owners }: RoutesOptions) {
+  constructor({ system, instance, shards, owners, copies }: RoutesOptions) {
     this.#system = system
     this.#instance = instance
     this.#shards = shards
     this.#owners = owners
+    this.copies = copies
     owners.onMoved((shard) => this.#moved(shard))
     void owners.givenUp.then(() => {
       for (const index of this.#gates.keys()) this.#moved(index)

@@ -48,6 +48,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
   readonly #commands: UserCommand[] = []
   #isCommitted = false
 
+  /** @internal */
   constructor(commit: CommitBatch) {
     this.#commit = commit
   }

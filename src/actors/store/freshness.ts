@@ -57,7 +57,6 @@ export const freshView = (
   if (freshness === 'projected') return shard.view(instead).projected
   const view = shard.ownersView(instead)
   if (freshness === 'applied') return view
-  checkShards(freshness, shard.parts.shardCount)
   const least = leastOf(shard, freshness)
   if (least <= shard.appliedLsn) return view
   throw new KeelsonError('BUSY', `shard ${shard.index} has not come to lsn ${least}`, {
@@ -73,9 +72,13 @@ export const watermarkOf = (shard: WritingShard, freshness: Freshness): Watermar
   return { shard: shard.index, lsn, tip, lag: tip - lsn }
 }
 
-/** The LSN that the shard must have come to; 0 without one. */
-const leastOf = ({ index }: WritingShard, freshness: Freshness): number => {
+/**
+ * The LSN that the shard must have come to; 0 without one.
+ * @throws KeelsonError `INVALID_ARGUMENT` for a position of a shard that there is not
+ */
+export const leastOf = ({ index, parts }: WritingShard, freshness: Freshness): number => {
   if (typeof freshness === 'string') return 0
+  checkShards(freshness, parts.shardCount)
   return [freshness.atLeast]
     .flat()
     .reduce((least, { shard, lsn }) => (shard === index ? Math.max(least, lsn) : least), 0)

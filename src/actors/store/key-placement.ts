@@ -1,7 +1,7 @@
 /** Maps keys to the shards of one instance, and names the way to shards of other members. Pure. */
 import type { Readable } from 'node:stream'
 import { KeelsonError } from '../../errors.ts'
-import { type FrameUnits, type StoredValue, shardOf } from '../../storage/index.ts'
+import { type FrameUnits, type Row, type StoredValue, shardOf } from '../../storage/index.ts'
 import type { CheckedWrite } from '../writing/write-options.ts'
 import type { Submitted } from '../writing/write-path.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
@@ -25,8 +25,24 @@ export type StreamTo = {
 /** A put of a stream that is done. */
 export type RoutedStream = StreamedIn & Pick<Submitted, 'position'>
 
+/** A row of a copy; `lsn` says up to which frame the copy has its log. */
+export type CopiedRow = { readonly row: Row | undefined; readonly lsn: number }
+
+/** The copies of shards of other members at this one. */
+export interface CopiedRows {
+  /**
+   * A row of a copy that shows `least` or a later frame, for which it waits. `undefined` if no copy
+   * of the shard is here.
+   * @throws KeelsonError `TIMEOUT` after `withinMs`; `CORRUPT` for a damaged row
+   */
+  read(shard: number, key: string, least: number, withinMs: number): Promise<CopiedRow | undefined>
+}
+
 /** The way to shards that other members have. */
 export interface Routes {
+  /** The copies at this member; absent where members keep none. */
+  readonly copies?: CopiedRows | undefined
+
   /**
    * Whether calls go this way: the shard is elsewhere, or came here while earlier writes have no
    * answer yet, which later ones must not overtake.
@@ -74,6 +90,7 @@ export interface Routes {
 export class KeyPlacement {
   readonly shards: readonly WritingShard[]
 
+  /** @internal */
   constructor(shards: readonly WritingShard[]) {
     this.shards = shards
   }

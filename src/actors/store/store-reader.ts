@@ -4,15 +4,23 @@
  * cannot show its whole state refuses reads. They are apart from `store.ts`, which has the writes.
  */
 import type { Readable } from 'node:stream'
-import { invalidArgument } from '../../errors.ts'
+import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
-import { decodeValue, type Row } from '../../storage/index.ts'
+import { decodeValue, living, type Row, valueTags } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
 import { checkedField, checkedKey, checkOptionNames } from '../core/argument-check.ts'
 import { askedAtOwner } from '../core/owners-way.ts'
 import type { ReadView } from '../core/read-view.ts'
+import type { Position } from '../core/shard-core.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
-import { checkFreshness, freshened, freshView, type ReadOptions } from './freshness.ts'
+import {
+  checkFreshness,
+  type Freshness,
+  freshened,
+  freshView,
+  leastOf,
+  type ReadOptions,
+} from './freshness.ts'
 import type { KeyPlacement, Routes } from './key-placement.ts'
 import { pageFrom } from './page-cursor.ts'
 import {
@@ -24,7 +32,7 @@ import {
 } from './range-query.ts'
 import { checkedOffset, keysOf } from './store-commands.ts'
 import { mergedPages, type RangePage, rowsOf, type StoreEntry } from './store-page.ts'
-import { decodedValue, LargeValue, naming, rangeOf } from './value-reading.ts'
+import { Compound, decodedValue, LargeValue, naming, rangeOf } from './value-reading.ts'
 import { listedValue, loadKey, streamOut } from './value-streams.ts'
 
 /** The reads of one key that `read` makes. */
@@ -35,6 +43,12 @@ type SentRead = 'get' | 'has' | 'ttl' | 'getRange' | 'fields' | 'getField'
 
 /** The reads of one key from every member. */
 const readForms = '`load` or `read`'
+
+/** The options of `loadStale`. `atLeast`: what a write gave, so that its effect is seen. */
+export type StaleOptions = { readonly atLeast?: Position | readonly Position[] }
+
+/** A value, and the position in the log of its shard up to which it is known. */
+export type StaleValue<T> = { readonly value: T | undefined; readonly position: Position }
 
 /** The arguments of such a read after the key. */
 type AfterKey<Given> = Given extends [key: string, ...rest: infer Rest] ? Rest : never
@@ -62,6 +76,7 @@ export class StoreReader {
   readonly #access: Access
   readonly #routes: Routes | undefined
 
+  /** @internal */
   constructor(system: System, keys: KeyPlacement, access: Access, routes: Routes | undefined) {
     this.#system = system
     this.#keys = keys
@@ -141,6 +156,55 @@ export class StoreReader {
     }
     const row = this.#row(shard, key, shard.now())
     return row && ((await loadKey(this.#system, shard, key, row.value)) as T)
+  }
+
+  /**
+   * The value of a key as a copy of its shard has it, and the position of that copy: the value is
+   * that of all frames up to there. At a member of an engine with `copies` it comes from the copy
+   * here, also while owner and engine are away. It comes from the owner if this member has the
+   * shard or no copy of it, and for a value in blobs, which may be newer than the position.
+   * @throws KeelsonError `INVALID_ARGUMENT`; `WRONG_TYPE` for a compound key; `CORRUPT` for damaged
+   * data; `TIMEOUT` if the copy has not come to `atLeast` within the deadline of the instance;
+   * `SHARD_DOWN` without copy and owner; `CLOSED`
+   */
+  async loadStale<T = unknown>(key: string, options: StaleOptions = {}): Promise<StaleValue<T>> {
+    checkOptionNames(options, ['atLeast'])
+    const { atLeast } = options
+    const freshness = checkFreshness(atLeast === undefined ? 'applied' : { atLeast })
+    const shard = this.#shardOf(key)
+    const copied = await this.#copied(shard, key, freshness)
+    const found = copied ?? (await this.#owned(shard, key, freshness))
+    return { value: found.value as T | undefined, position: { shard: shard.index, lsn: found.lsn } }
+  }
+
+  /** `undefined` without a copy, and for a value that the copy does not have whole. */
+  async #copied(
+    shard: WritingShard,
+    key: string,
+    freshness: Freshness,
+  ): Promise<ValueAt | undefined> {
+    const { copies } = this.#routes ?? {}
+    if (!copies || !this.#routes?.takesReads(shard)) return undefined
+    const { deadlineMs } = shard.parts.settings
+    const least = leastOf(shard, freshness)
+    const found = await copies.read(shard.index, key, least, deadlineMs)
+    const value = living(found?.row, shard.now())?.value
+    if (!found || value?.tag === valueTags.blob) return undefined
+    return { value: value && namingKey(key, () => decodeValue(value)), lsn: found.lsn }
+  }
+
+  async #owned(shard: WritingShard, key: string, freshness: Freshness): Promise<ValueAt> {
+    const query = rangeQuery({ gte: key, lte: key, limit: 1, freshness })
+    const isElsewhere = this.#routes?.takesReads(shard) === true
+    if (!isElsewhere) await freshened(shard, freshness)
+    const pages = isElsewhere
+      ? await this.#routes.pages([shard], query, () => this.load(key))
+      : [this.#page([shard], query)]
+    const [page] = pages
+    const listed = page?.entries[0]?.[1]
+    if (listed instanceof Compound) throw naming(isCompound(), { key })
+    const value = listed instanceof LargeValue ? await listed.load() : listed
+    return { value, lsn: page?.positions.find((each) => each.shard === shard.index)?.lsn ?? 0 }
   }
 
   /**
@@ -289,6 +353,12 @@ export class StoreReader {
     return { ...page, positions: positions() }
   }
 }
+
+/** A value, and the frame up to which the state is known that it is of. */
+type ValueAt = { readonly value: unknown; readonly lsn: number }
+
+const isCompound = (): KeelsonError =>
+  new KeelsonError('WRONG_TYPE', 'the key is a compound: it has fields and no value')
 
 type AnyRead = (key: string, ...rest: readonly unknown[]) => unknown
 

@@ -37,7 +37,7 @@ export type StoreChange = ChangePlace &
 /** A running watch. End it with `return`, or leave the `for await` loop. */
 export class StoreWatch extends DurableWatch<KeyItem, StoreChange> {
   /**
-   * `load` loads a large value of a key.
+   * @internal `load` loads a large value of a key.
    * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `SHARD_DOWN`, `CLOSED`; the reason of a
    * `signal` that has aborted
    */

@@ -62,7 +62,7 @@ export class Store extends StoreReader {
   /** Orders the updates of each key. */
   readonly #updates = new KeyMarks()
 
-  /** `routes`: the way to shards at other members. */
+  /** @internal `routes`: the way to shards at other members. */
   constructor(system: System, shards: readonly WritingShard[], access: Access, routes?: Routes) {
     const keys = new KeyPlacement(shards)
     super(system, keys, access, routes)

@@ -26,6 +26,7 @@ export class Compound {
   /** The number of fields. */
   readonly size: number
 
+  /** @internal */
   constructor(size: number) {
     this.size = size
   }
@@ -39,6 +40,7 @@ export class LargeValue {
   readonly length: number
   readonly #load: () => Promise<unknown>
 
+  /** @internal */
   constructor(length: number, load: () => Promise<unknown>) {
     this.length = length
     this.#load = load

@@ -74,7 +74,7 @@ export class DurableWatch<Item extends Stamped, Change> implements AsyncIterable
   readonly #aborted = (): void => void this.return()
 
   /**
-   * `begin` is checked.
+   * @internal `begin` is checked.
    * @throws KeelsonError `BAD_CURSOR`, `SHARD_DOWN`, `CLOSED`
    */
   constructor(

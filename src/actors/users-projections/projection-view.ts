@@ -44,7 +44,7 @@ export class ProjectionView<T = unknown> {
   readonly #deadlineMs: number
   readonly #access: Access
 
-  /** @throws KeelsonError `INVALID_ARGUMENT` for a name that the configuration does not have */
+  /** @internal @throws KeelsonError `INVALID_ARGUMENT` for a name that the configuration does not have */
   constructor(
     system: System,
     shards: readonly WritingShard[],

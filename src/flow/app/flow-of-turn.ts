@@ -26,7 +26,7 @@ export type FlowTurnContext = { readonly app: unknown; addContinue(...given: nev
 export class FlowOfTurn {
   readonly #context: FlowTurnContext
 
-  /** For `flow`. */
+  /** @internal For `flow`. */
   constructor(context: FlowTurnContext) {
     this.#context = context
   }

@@ -81,7 +81,7 @@ type AnyLook = (app: FlowApp, ...given: readonly unknown[]) => Look<unknown>
 export class Flow {
   readonly #app: FlowApp
 
-  /** For `flow`. */
+  /** @internal For `flow`. */
   constructor(app: FlowApp) {
     this.#app = app
   }

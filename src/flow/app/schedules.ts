@@ -91,7 +91,7 @@ const changeOptions = object({
 export class Schedules {
   readonly #app: App
 
-  /** For `flow(app).schedules`. */
+  /** @internal For `flow(app).schedules`. */
   constructor(app: App) {
     this.#app = app
   }

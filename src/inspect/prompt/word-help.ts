@@ -12,6 +12,7 @@ const storeMethods = [
   ['getMany(keys)', 'several values, in the order of the keys'],
   ['getRange(key, from, to)', 'bytes of a value, half open'],
   ['load(key), getStream(key)', 'a large value: whole, or as a stream'],
+  ['loadStale(key)', 'a value as a copy of its shard has it, with its position'],
   [
     'read(what, key)',
     'get, has, ttl, fields and their like as a promise, also from another member',

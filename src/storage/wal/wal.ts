@@ -78,7 +78,7 @@ export class Wal {
   #closing: Promise<void> | undefined
   #isClosed = false
 
-  /** For `Wal.open`. */
+  /** @internal For `Wal.open`. */
   constructor(opened: OpenedWal) {
     this.report = opened.report
     this.#opened = opened

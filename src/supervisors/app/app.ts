@@ -73,6 +73,7 @@ class RunningInstance {
   /** Lets Node end; `undefined` while the instance does not hold it open. */
   #letEnd: Cancel | undefined
 
+  /** @internal */
   constructor(parts: AppParts) {
     this.#parts = parts
     this.dir = parts.dir

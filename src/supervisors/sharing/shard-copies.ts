@@ -1,12 +1,14 @@
 /**
  * The copies of shards that other members own. This member would own them next, so it keeps its
  * cache of them up to date. It looks at their logs again and again, and follows a log that has
- * moved on. A shard is never followed while this member has it: an opening waits for the round.
+ * moved on. A shard is never followed while this member has it: an opening waits for the round. Reads
+ * that may be stale see a copy as the last round left it.
  */
-import { isAway, isLoss } from '../../actors/index.ts'
+import { type CopiedRow, type CopiedRows, isAway, isLoss } from '../../actors/index.ts'
 import type { Cancel, Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import type { LogEnd } from '../../storage/index.ts'
+import type { LogEnd, ProjectionStore } from '../../storage/index.ts'
+import { CopyViews } from './copy-views.ts'
 
 /** The logs, the member's cache, and who hears of a failure. */
 export type ShardCopiesParts = {
@@ -22,6 +24,8 @@ export type ShardCopiesParts = {
   readonly isOutdated: (copy: LogEnd | undefined, end: LogEnd) => boolean
   /** Brings the cache up to the ends of the logs of some shards. */
   readonly follow: (shards: readonly number[]) => Promise<void>
+  /** Opens the projection of a copy; `undefined` if it has no sound one. */
+  readonly open: (shard: number) => Promise<ProjectionStore | undefined>
   /** Aborted by `stop`: it ends a round, and what is asked of the engine. */
   readonly ended: AbortController
   readonly everyMs: number
@@ -54,6 +58,9 @@ const newFactor = 6
 /** A log at rest is looked at less and less often: at last once in so many times `everyMs`. */
 const restFactor = 12
 
+/** A read that waits for a later position asks for a look so often, in ms. */
+const hurryMs = 200
+
 /** The log was trimmed in between, its owner has changed, or the member ends. */
 const passing: ReadonlySet<string> = new Set(['FENCED', 'BAD_CURSOR', 'CLOSED'])
 
@@ -61,16 +68,19 @@ const passing: ReadonlySet<string> = new Set(['FENCED', 'BAD_CURSOR', 'CLOSED'])
 export type CopiesHealth = { readonly shards: number; readonly warm: number }
 
 /** The copies at one member. */
-export class ShardCopies {
+export class ShardCopies implements CopiedRows {
   readonly #parts: ShardCopiesParts
+  readonly #views: CopyViews
   readonly #copies = new Map<number, Copy>()
   /** The shards of the present round, and its end. */
   #round: { readonly shards: readonly number[]; readonly ended: Promise<void> } | undefined
   #cancel: Cancel = () => undefined
+  #isLooking = false
   #health: CopiesHealth = { shards: 0, warm: 0 }
 
   constructor(parts: ShardCopiesParts) {
     this.#parts = parts
+    this.#views = new CopyViews(parts.open)
   }
 
   /**
@@ -86,6 +96,7 @@ export class ShardCopies {
   async leave(shard: number): Promise<void> {
     this.#copies.delete(shard)
     if (this.#round?.shards.includes(shard)) await this.#round.ended
+    await this.#views.close([shard])
   }
 
   /** Ends the rounds. */
@@ -93,6 +104,57 @@ export class ShardCopies {
     this.#parts.ended.abort(new KeelsonError('CLOSED', 'the member keeps no copies now'))
     this.#cancel()
     await this.#round?.ended
+    await this.#views.close()
+  }
+
+  /** A copy that is read follows its log each `everyMs`. */
+  async read(
+    shard: number,
+    key: string,
+    least: number,
+    withinMs: number,
+  ): Promise<CopiedRow | undefined> {
+    const { clock } = this.#parts
+    const endsAt = clock.monotonic() + withinMs
+    let lsn: number | undefined
+    for (;;) {
+      if (this.#hasStopped || !this.#copies.get(shard)?.applied) return undefined
+      const round = this.#round?.shards.includes(shard) ? this.#round : undefined
+      const rows = round ? 'closed' : await this.#views.of(shard)
+      if (rows === undefined) return undefined
+      if (rows !== 'closed') {
+        lsn = rows.position()?.lsn ?? 0
+        if (lsn >= least) return { row: rows.get(key), lsn }
+      }
+      if (clock.monotonic() >= endsAt) throw notYet(shard, least, lsn)
+      if (round) await this.#unless(round.ended, endsAt)
+      else if (rows !== 'closed') await this.#hurry(shard, endsAt)
+    }
+  }
+
+  /** Looks at the log of a shard now. Resolves soon after that, or at `endsAt`. */
+  async #hurry(shard: number, endsAt: number): Promise<void> {
+    const { clock } = this.#parts
+    const copy = this.#copies.get(shard)
+    if (copy) copy.nextAt = clock.monotonic()
+    if (!this.#isLooking) {
+      this.#cancel()
+      this.#lookNow()
+    }
+    await this.#unless(new Promise(() => undefined), Math.min(endsAt, clock.monotonic() + hurryMs))
+  }
+
+  /** Resolves when `work` settles, and at `endsAt` at the latest. */
+  #unless(work: Promise<unknown>, endsAt: number): Promise<void> {
+    const { clock } = this.#parts
+    return new Promise((resolve) => {
+      const cancel = clock.after(Math.max(0, endsAt - clock.monotonic()), resolve)
+      const settled = (): void => {
+        cancel()
+        resolve()
+      }
+      work.then(settled, settled)
+    })
   }
 
   get #hasStopped(): boolean {
@@ -117,10 +179,17 @@ export class ShardCopies {
 
   #again(): void {
     if (this.#hasStopped) return
-    const { clock, everyMs, copies } = this.#parts
-    const newMs = newFactor * everyMs
-    const look = (): void => void this.#look(copies, newMs).then(() => this.#again())
-    this.#cancel = clock.after(everyMs, look, { holdsProcess: false })
+    const { clock, everyMs } = this.#parts
+    this.#cancel = clock.after(everyMs, () => this.#lookNow(), { holdsProcess: false })
+  }
+
+  #lookNow(): void {
+    const { copies, everyMs } = this.#parts
+    this.#isLooking = true
+    void this.#look(copies, newFactor * everyMs).then(() => {
+      this.#isLooking = false
+      this.#again()
+    })
   }
 
   /** Never rejects. */
@@ -139,6 +208,7 @@ export class ShardCopies {
       await ended
       this.#round = undefined
     }
+    await this.#views.rest()
     this.#health = this.#judged()
   }
 
@@ -153,11 +223,18 @@ export class ShardCopies {
       const end = await endOf(shard, copy.seen)
       this.#rest(copy, end !== undefined)
       if (end) copy.seen = end
-      return copy.seen !== undefined && isOutdated(copy.applied, copy.seen)
+      return (
+        copy.seen !== undefined && (isOutdated(copy.applied, copy.seen) || this.#lacks(copy, shard))
+      )
     } catch (error) {
       this.#failed(error, [shard])
       return false
     }
+  }
+
+  /** Whether the copy is read, and lacks anything. */
+  #lacks({ applied, seen }: Copy, shard: number): boolean {
+    return this.#views.has(shard) && applied?.id !== seen?.id
   }
 
   #rest(copy: Copy, hasMoved: boolean): void {
@@ -171,6 +248,7 @@ export class ShardCopies {
   async #follow(shards: readonly number[]): Promise<void> {
     const ends = shards.map((shard) => this.#copies.get(shard)?.seen)
     try {
+      await this.#views.close(shards)
       await this.#parts.follow(shards)
       for (const [at, shard] of shards.entries()) {
         const copy = this.#copies.get(shard)
@@ -194,3 +272,8 @@ export class ShardCopies {
     else onFailure(error, shards)
   }
 }
+
+const notYet = (shard: number, least: number, lsn: number | undefined): KeelsonError =>
+  new KeelsonError('TIMEOUT', `the copy of shard ${shard} has not come to lsn ${least}`, {
+    details: { shard, least, ...(lsn === undefined ? {} : { lsn }) },
+  })

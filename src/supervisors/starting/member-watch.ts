@@ -66,7 +66,7 @@ export const sharing = (parts: SharingParts): SharedFolder => {
     ...(ledger && { ledger }),
     link: (to) => linked(to, parts),
     elsewhere: (owners) => (entities) => new ElsewhereActors(entities, owners),
-    routes: (routed) => new StoreRoutes(routed),
+    routes: (routed) => new StoreRoutes({ ...routed, copies }),
     questions: (asked) => new OwnerQuestions(asked),
     onRun: (moves, running) => {
       const { questions } = running

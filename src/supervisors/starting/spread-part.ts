@@ -91,6 +91,13 @@ const copiesOf = (
         { ...followerPorts(ports, { ...membership, abandoned: ended.signal }), copied },
       )
     },
+    open: async (shard) => {
+      const { lmdb } = shardFolder(membership.dir, shard)
+      const { state } = await ports.projections.examine(lmdb)
+      return state === 'sound'
+        ? ports.projections.open(lmdb, options.settings.lmdb.mapBytes)
+        : undefined
+    },
     onFailure: (error, shards) => {
       const text = `the copies of shards ${shards.join(', ')} are not kept: ${reasonText(error)}`
       logger?.warn(text, { shards, reason: error })

@@ -70,7 +70,7 @@ export class SimulatedDisk implements Disk {
   readonly #openFolders = new Set<DiskFolder>()
   readonly #locked = new Map<SimulatedFile, DiskLock>()
 
-  /** For `simulatedDisk` and `clone`. */
+  /** @internal For `simulatedDisk` and `clone`. */
   constructor(options: SimulatedDiskOptions, names: SimulatedNames) {
     this.#seed = options.seed ?? 1
     this.#sectorBytes = options.sectorBytes ?? 512

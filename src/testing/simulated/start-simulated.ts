@@ -95,7 +95,7 @@ export class Simulation {
   readonly #seed: number | undefined
   #app: App | undefined
 
-  /** For `startSimulated`. */
+  /** @internal For `startSimulated`. */
   constructor(
     machine: SimulatedMachine,
     options: SimulatedStartOptions,

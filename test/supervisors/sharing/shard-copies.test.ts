@@ -3,11 +3,43 @@ import { expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import { KeelsonError } from '../../../src/errors.ts'
 import { isOutdated } from '../../../src/storage/engine-log/log-end.ts'
-import type { LogEnd } from '../../../src/storage/index.ts'
+import type { LogEnd, ProjectionStore } from '../../../src/storage/index.ts'
 import { ShardCopies } from '../../../src/supervisors/sharing/shard-copies.ts'
 
 const everyMs = 1_000
 const mib = 1024 * 1024
+
+/** The files of copies: each shows the end of its log at its last round, and says which are open. */
+const copyFiles = (ends: ReadonlyMap<number, number>, rounds: (readonly number[])[]) => {
+  const applied = new Map<number, number>()
+  const opened: number[] = []
+  const open = new Set<number>()
+  const damaged = new Set<number>()
+  const shows = (shard: number): void => void applied.set(shard, ends.get(shard) ?? 0)
+  return {
+    ...{ opened, openNow: open, damaged },
+    /** A round follows some shards, whose files nobody may have open. */
+    round(shards: readonly number[]) {
+      rounds.push(shards)
+      for (const shard of shards) expect(open.has(shard), `shard ${shard} is open`).toBe(false)
+      shards.forEach(shows)
+    },
+    async open(this: void, shard: number) {
+      opened.push(shard)
+      if (damaged.has(shard)) return undefined
+      open.add(shard)
+      const store: Partial<ProjectionStore> = {
+        position: () => ({ walId: 'l', epoch: 1, lsn: applied.get(shard) ?? 0 }),
+        get: (key) => ({
+          value: { tag: 1, bytes: Buffer.from(`${key}@${applied.get(shard)}`) },
+          expiresAt: 0,
+        }),
+        close: async () => void open.delete(shard),
+      }
+      return store as ProjectionStore
+    },
+  }
+}
 
 /** Copies of the shards 0 to 5, of which the first two should be here. */
 const world = (shards = 6) => {
@@ -19,7 +51,9 @@ const world = (shards = 6) => {
   const losses: unknown[] = []
   const failures: (readonly number[])[] = []
   const way = { follow: async (_: readonly number[]): Promise<void> => undefined }
+  const files = copyFiles(ends, rounds)
   const copies = new ShardCopies({
+    open: files.open,
     ...{ clock, copies: 2, everyMs, isOutdated, ended: new AbortController() },
     wanted: (count) => [...ends.keys()].slice(0, count === 1 ? 2 : undefined),
     isOwn: (shard) => own.has(shard),
@@ -29,14 +63,14 @@ const world = (shards = 6) => {
       const end: LogEnd = { logId: 'l', id: `${lsn}`, lsn, trimmedLsn: 0, bytes: lsn * mib }
       return known?.id === end.id ? undefined : end
     },
-    follow: (of) => {
-      rounds.push(of)
-      return way.follow(of)
+    follow: async (of) => {
+      files.round(of)
+      await way.follow(of)
     },
     onLoss: (error) => losses.push(error),
     onFailure: (_, of) => failures.push(of),
   })
-  return { clock, copies, ends, own, rounds, looks, losses, failures, way }
+  return { clock, copies, ends, own, rounds, looks, losses, failures, way, files }
 }
 
 /** A new copy begins after so long. */
@@ -180,6 +214,7 @@ test('a stop ends the round, and waits for it', async () => {
           }),
         ),
       ),
+    open: () => expect.unreachable(),
     onLoss: () => expect.unreachable(),
     onFailure: () => expect.unreachable(),
   })
@@ -192,4 +227,93 @@ test('a stop ends the round, and waits for it', async () => {
   await begun
   await clock.advance(60 * everyMs)
   expect(copies.health).toEqual({ shards: 1, warm: 0 })
+})
+
+/** Copies of the shards 0 to 2, all of them here. */
+const kept = async () => {
+  const made = world(3)
+  await made.copies.begin()
+  await made.clock.advance(newMs)
+  made.rounds.length = 0
+  const rowOf = (lsn: number) => ({
+    row: { value: { tag: 1, bytes: Buffer.from(`k@${lsn}`) }, expiresAt: 0 },
+    lsn,
+  })
+  return { ...made, rowOf, read: (shard: number) => made.copies.read(shard, 'k', 0, 5_000) }
+}
+
+test('a read shows the copy as the last round left it, and its files are opened once', async () => {
+  const { read, rowOf, ends, files } = await kept()
+  ends.set(1, 2)
+  expect(await read(1)).toEqual(rowOf(1))
+  expect(await read(1)).toEqual(rowOf(1))
+  expect(files.opened).toEqual([1])
+})
+
+test('a copy that is read follows whatever it lacks, and rests again when nobody reads it', async () => {
+  const { read, rowOf, ends, files, clock, rounds } = await kept()
+  await read(1)
+  ends.set(1, 2)
+  await clock.advance(12 * everyMs)
+  expect(rounds).toEqual([[1]])
+  expect(await read(1)).toEqual(rowOf(2))
+  await clock.advance(2 * everyMs)
+  expect(files.openNow).toEqual(new Set())
+  ends.set(1, 3)
+  await clock.advance(24 * everyMs)
+  expect(rounds).toEqual([[1]])
+})
+
+test('a read that wants a later frame waits until the copy has it, and not for ever', async () => {
+  const { copies, rowOf, ends, clock, rounds } = await kept()
+  ends.set(1, 2)
+  const later = copies.read(1, 'k', 2, 5_000)
+  await clock.advance(everyMs - 1)
+  expect(await later).toEqual(rowOf(2))
+  expect(rounds).toEqual([[1]])
+  const never = expect(copies.read(1, 'k', 3, 5_000)).rejects.toMatchObject({
+    ...{ code: 'TIMEOUT', details: { shard: 1, least: 3, lsn: 2 } },
+  })
+  await clock.advance(5_000)
+  await never
+})
+
+test('a read in a round of its shard waits for it, and one of another shard does not', async () => {
+  const { read, rowOf, ends, clock, way } = await kept()
+  let end = (): void => undefined
+  way.follow = () =>
+    new Promise((resolve) => {
+      end = resolve
+    })
+  ends.set(1, 3)
+  await clock.advance(12 * everyMs)
+  let isRead = false
+  const waits = read(1).then((row) => {
+    isRead = true
+    return row
+  })
+  expect(await read(2)).toEqual(rowOf(1))
+  await clock.advance(1_000)
+  expect(isRead).toBe(false)
+  end()
+  expect(await waits).toEqual(rowOf(3))
+})
+
+test('a shard without a copy is not read here: before the first round, when it is taken, and after the end', async () => {
+  const early = world(3)
+  expect(await early.copies.read(1, 'k', 0, 5_000)).toBeUndefined()
+  const { copies, read, files } = await kept()
+  await Promise.all([read(1), read(2)])
+  await copies.leave(1)
+  expect(files.openNow).toEqual(new Set([2]))
+  expect(await read(1)).toBeUndefined()
+  await copies.stop()
+  expect(files.openNow).toEqual(new Set())
+  expect(await read(2)).toBeUndefined()
+})
+
+test('a copy without a sound projection is not read here', async () => {
+  const { read, files } = await kept()
+  files.damaged.add(1)
+  expect(await read(1)).toBeUndefined()
 })

@@ -90,3 +90,85 @@ test('a member with copies that ends at once leaves a folder in which it can beg
   await world.during(written)
   for (const key of keys) expect(await world.during(again.store.load(key))).toBe(large)
 })
+
+/** A key whose shard is at `owner`, with the members that have its copy, and those that do not. */
+const copiedKey = async (world: SpreadMembers, apps: readonly App[], owner: App) => {
+  for (const key of keys) {
+    const shard = owner.store.shardOf(key)
+    if (!openAt(owner).includes(shard)) continue
+    const others = apps.filter((app) => app !== owner)
+    const shown = await Promise.all(
+      others.map((app) => shownLsn(world, 'abc'[apps.indexOf(app)] as string, shard)),
+    )
+    const has = others.filter((_, at) => (shown[at] ?? -1) > 0)
+    const lacks = others.filter((_, at) => (shown[at] ?? -1) < 0)
+    if (has[0] && lacks[0]) return { key, shard, copy: has[0], none: lacks[0] }
+  }
+  throw new Error('no shard of this member has a copy')
+}
+
+test('a stale read comes from the copy with its position, also while the owner and the engine are away', async () => {
+  const { world, apps } = await three(2)
+  const { key, shard, copy } = await copiedKey(world, apps, apps[2])
+  const before = await world.during(copy.store.loadStale(key))
+  expect(before).toEqual({ value: large, position: { shard, lsn: expect.any(Number) } })
+  const { position } = await world.during(apps[2].store.put(key, 'new'))
+  expect(await world.during(copy.store.loadStale(key))).toEqual(before)
+  world.kill('c')
+  world.cutOff('abc'[apps.indexOf(copy)] as string, leaseMs)
+  expect(await world.during(copy.store.loadStale(key))).toEqual(before)
+  expect(position.lsn).toBeGreaterThan(before.position.lsn)
+})
+
+test('a stale read that wants a write waits until the copy has it, and a copy that is read follows by itself', async () => {
+  const { world, apps } = await three(2)
+  const [, , owner] = apps
+  const { key, copy } = await copiedKey(world, apps, owner)
+  const { position } = await world.during(owner.store.put(key, 'new'))
+  const atLeast = await world.during(copy.store.loadStale(key, { atLeast: position }))
+  expect(atLeast.value).toBe('new')
+  expect(atLeast.position.lsn).toBeGreaterThanOrEqual(position.lsn)
+  await world.during(owner.store.put(key, 'newer'))
+  await world.clock.advance(3 * leaseMs)
+  expect((await world.during(copy.store.loadStale(key))).value).toBe('newer')
+  const beyond = { ...position, lsn: position.lsn + 100 }
+  await expect(world.during(copy.store.loadStale(key, { atLeast: beyond }))).rejects.toMatchObject({
+    code: 'TIMEOUT',
+  })
+})
+
+test('a stale read at a member without the copy comes from the owner, as at the owner', async () => {
+  const { world, apps } = await three(2)
+  const [, , owner] = apps
+  const { key, shard, none } = await copiedKey(world, apps, owner)
+  const { position } = await world.during(owner.store.put(key, 'new'))
+  for (const app of [none, owner])
+    expect(await world.during(app.store.loadStale(key, { atLeast: position }))).toEqual({
+      value: 'new',
+      position: { shard, lsn: expect.any(Number) },
+    })
+})
+
+test('a stale read of a copy hides what has expired, and refuses what is no value', async () => {
+  const { world, apps } = await three(2)
+  const [, , owner] = apps
+  const { key, copy } = await copiedKey(world, apps, owner)
+  const expiring = await world.during(owner.store.put(key, 'short', { ttlMs: 40_000 }))
+  const read = (atLeast: typeof expiring.position) =>
+    world.during(copy.store.loadStale(key, { atLeast }))
+  expect((await read(expiring.position)).value).toBe('short')
+  await world.clock.advance(41_000)
+  expect((await read(expiring.position)).value).toBeUndefined()
+  await world.during(owner.store.delete(key))
+  const { position } = await world.during(owner.store.putField(key, 'field', 1))
+  await expect(read(position)).rejects.toMatchObject({ code: 'WRONG_TYPE', details: { key } })
+})
+
+test('a stale read refuses a position of another store, and options that there are not', async () => {
+  const { world, apps } = await three(1)
+  const stale = (options: object) => world.during(apps[0].store.loadStale('k', options))
+  const none = { code: 'INVALID_ARGUMENT' }
+  await expect(stale({ atLeast: { shard: 99, lsn: 1 } })).rejects.toMatchObject(none)
+  await expect(stale({ atLeast: 7 })).rejects.toMatchObject(none)
+  await expect(stale({ stale: true })).rejects.toMatchObject(none)
+})

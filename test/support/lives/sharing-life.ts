@@ -15,6 +15,7 @@ import {
 } from '../../../src/index.ts'
 import type { App, StartOptions } from '../../../src/supervisors/index.ts'
 import { sumOf, type Tally } from './seed-lives.ts'
+import { type NumberedWrite, StaleReads } from './stale-reads.ts'
 
 type Messages = {
   calls: { add: (label: string) => number; read: () => readonly string[] }
@@ -45,12 +46,7 @@ type Call = {
   outcome: unknown
 }
 
-type Write = {
-  readonly key: string
-  readonly value: number
-  readonly from: string
-  outcome: unknown
-}
+type Write = NumberedWrite & { readonly from: string; outcome: unknown }
 
 /** The members. */
 export type SharingWorld = {
@@ -82,6 +78,7 @@ export class SharingLife {
   readonly #world: SharingWorld
   readonly #calls: Call[] = []
   readonly #writes: Write[] = []
+  readonly #stale: StaleReads
 
   /** `slowMs`: some calls take so long. */
   constructor(seed: number, names: readonly string[], world: SharingWorld, slowMs = 0) {
@@ -90,6 +87,7 @@ export class SharingLife {
     this.#world = world
     this.names = names
     this.random = seededRandom(seed)
+    this.#stale = new StaleReads(seed)
   }
 
   /** The members that do not run. */
@@ -123,6 +121,7 @@ export class SharingLife {
     for (let each = 0; each < count && this.apps.size > 0; each++) {
       this.#ask()
       this.#put()
+      this.#look()
       this.#note()
       // It must not overtake the cast.
       this.#ask()
@@ -148,6 +147,7 @@ export class SharingLife {
     this.#hasCasts = hasCasts
     const [[, reader]] = [...this.apps] as [[string, App]]
     await this.#writesHold(reader, lost !== undefined)
+    this.#stale.hold(this.#writes, this.ended, `seed ${this.#seed}`)
     for (const id of ids) await this.#callsHold(reader, id, lost)
   }
 
@@ -158,7 +158,8 @@ export class SharingLife {
       return { [`calls.${typeof outcome === 'number' ? 'answered' : outcome}`]: 1 }
     })
     const writes = this.#writes.map(({ outcome }): Tally => ({ [`writes.${outcome}`]: 1 }))
-    return sumOf([{ lives: 1, 'members.ended': this.#endings }, ...calls, ...writes])
+    const own = { lives: 1, 'members.ended': this.#endings }
+    return sumOf([own, ...calls, ...writes, this.#stale.tally()])
   }
 
   #ask(): void {
@@ -197,13 +198,20 @@ export class SharingLife {
     const made: Write = { key, value, from, outcome: 'pending' }
     this.#writes.push(made)
     app.store.put(key, value, { deadlineMs: 20_000 }).then(
-      () => {
+      ({ position }) => {
         made.outcome = 'done'
+        made.position = position
       },
       (error) => {
         made.outcome = error.code ?? error
       },
     )
+  }
+
+  #look(): void {
+    const apps = [...this.apps]
+    const [from, app] = apps[this.#writes.length % apps.length] as [string, App]
+    this.#stale.look(from, app.store, this.#writes)
   }
 
   async #writesHold(reader: App, mayFail: boolean): Promise<void> {

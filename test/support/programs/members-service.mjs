@@ -40,7 +40,8 @@ const transfer = entity('transfer', {
 })
 
 const serve = (app) => ({
-  put: ([key, value]) => app.store.put(key, value).then(() => undefined),
+  put: ([key, value]) => app.store.put(key, value).then(({ position }) => position),
+  stale: ([key, atLeast]) => app.store.loadStale(key, atLeast ? { atLeast } : {}),
   load: ([key]) => app.store.load(key),
   swap: ([key, from, to]) => app.store.compareAndSet(key, from, to),
   add: ([name, more, key]) =>
