@@ -40,9 +40,9 @@ type LogQuestion = {
 /**
  * The most threads for the logs of an instance. Up to so many logs have one each. With a thread for
  * each of 64 logs, two processors took 10 s to start them, 1 GB, and wrote a third
- * (bench/NOTES.md).
+ * (bench/NOTES.md). More than eight have more than one main thread gives them.
  */
-const threadsMax = (): number => Math.max(4, processors())
+const threadsMax = (): number => Math.min(Math.max(4, processors()), 8)
 
 /**
  * Makes hosts over the real disk, on at most `max` threads. The bytes of a commit may be

@@ -46,7 +46,7 @@ test('an instance shares few threads among its logs, and a thread that dies cost
   const program = `${preamble}
     const app = await open()
     await round(app)
-    const most = Math.max(4, availableParallelism())
+    const most = Math.min(Math.max(4, availableParallelism()), 8)
     const begun = [begunLogThreads.length - most]
     const refused = new Set()
     for (let death = 0; death < 3; death++) {
