@@ -27,9 +27,7 @@ export type ReadOptions = { readonly freshness?: Freshness }
 /** @throws KeelsonError `INVALID_ARGUMENT` */
 export const checkFreshness = (freshness: Freshness = 'applied'): Freshness => {
   if (freshness === 'applied' || freshness === 'projected') return freshness
-  const positions = (freshness as { atLeast?: unknown } | null)?.atLeast
-  const all: readonly unknown[] = Array.isArray(positions) ? positions : [positions]
-  if (all.every(isPosition)) return freshness
+  if (arePositions((freshness as { atLeast?: unknown } | null)?.atLeast)) return freshness
   throw invalidArgument('freshness', 'applied, projected or { atLeast: position }', freshness)
 }
 
@@ -39,6 +37,10 @@ const checkShards = ({ atLeast }: Exclude<Freshness, string>, shards: number): v
     if (position.shard < 0 || position.shard >= shards)
       throw invalidArgument('freshness', `positions of shards from 0 to ${shards - 1}`, position)
 }
+
+/** Whether this is a position, or several. */
+export const arePositions = (found: unknown): found is Position | readonly Position[] =>
+  (Array.isArray(found) ? found : [found]).every(isPosition)
 
 const isPosition = (position: unknown): position is Position => {
   const { shard, lsn } = (position ?? {}) as Partial<Position>

@@ -14,6 +14,7 @@ import type { ReadView } from '../core/read-view.ts'
 import type { Position } from '../core/shard-core.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import {
+  arePositions,
   checkFreshness,
   type Freshness,
   freshened,
@@ -170,7 +171,9 @@ export class StoreReader {
   async loadStale<T = unknown>(key: string, options: StaleOptions = {}): Promise<StaleValue<T>> {
     checkOptionNames(options, ['atLeast'])
     const { atLeast } = options
-    const freshness = checkFreshness(atLeast === undefined ? 'applied' : { atLeast })
+    if (atLeast !== undefined && !arePositions(atLeast))
+      throw invalidArgument('atLeast', 'a position, or several', atLeast)
+    const freshness = atLeast === undefined ? 'applied' : { atLeast }
     const shard = this.#shardOf(key)
     const copied = await this.#copied(shard, key, freshness)
     const found = copied ?? (await this.#owned(shard, key, freshness))

@@ -20,6 +20,7 @@ import {
   type MessagePort,
   openChannel,
   processors,
+  sayFarewell,
   startThread,
   takeChannels,
   takeQuestions,
@@ -54,8 +55,14 @@ export const threadLogHosts = (max = threadsMax()): (() => LogHost) => {
   return () => threads.host()
 }
 
-/** A thread, and how many logs it has. */
-type LogThread = { readonly worker: Worker; logs: number }
+/** A thread, how many logs it has, and how many of them hold it. */
+type LogThread = {
+  readonly worker: Worker
+  /** Resolves when it has ended, and its files are closed. */
+  readonly ended: Promise<void>
+  logs: number
+  held: number
+}
 
 class LogThreads {
   readonly #max: number
@@ -73,6 +80,7 @@ class LogThreads {
     const channel = openChannel(worker, memory)
     const client = threadClient(worker, 'log', lane, {
       line: channel.line,
+      hold: (isHeld) => hold(thread, isHeld),
       stop: () => this.#leave(thread, channel),
     })
     return {
@@ -93,22 +101,34 @@ class LogThreads {
 
   #started(): LogThread {
     const worker = startThread(import.meta.url, 'log')
-    // Each client listens for its end. It lives while a client has a question on its channel.
+    // Each client listens for its end.
     worker.setMaxListeners(0)
     worker.unref()
-    const thread = { worker, logs: 0 }
+    const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
+    const thread: LogThread = { worker, ended, logs: 0, held: 0 }
     this.#threads.add(thread)
-    worker.once('exit', () => this.#threads.delete(thread))
+    // A thread that has failed takes no more logs. It ends some time later.
+    worker.on('error', () => this.#threads.delete(thread))
+    worker.on('exit', () => this.#threads.delete(thread))
     return thread
   }
 
   /** The last log ends its thread at once. Another one ends after the requests before. */
-  #leave(thread: LogThread, channel: Channel): Promise<unknown> {
+  async #leave(thread: LogThread, channel: Channel): Promise<void> {
     thread.logs--
-    if (thread.logs > 0) return channel.close()
-    this.#threads.delete(thread)
-    return thread.worker.terminate()
+    const isLast = thread.logs === 0
+    if (isLast) this.#threads.delete(thread)
+    hold(thread, true)
+    // A thread that ends before it has closed the channel closes the files with its end.
+    await (isLast ? thread.worker.terminate() : Promise.race([channel.close(), thread.ended]))
+    hold(thread, false)
   }
+}
+
+const hold = (thread: LogThread, isHeld: boolean): void => {
+  thread.held += isHeld ? 1 : -1
+  if (thread.held > 0) thread.worker.ref()
+  else thread.worker.unref()
 }
 
 /**
@@ -160,7 +180,7 @@ const serveLog = (port: MessagePort, memory: SharedArrayBuffer, second: SpareThr
     // The next opening of this log finds the spare whole, and alone.
     await spares.made
     log.abandon()
-    port.close()
+    sayFarewell(port)
   }
   takeQuestions(port, {
     take(question) {

@@ -149,41 +149,63 @@ export type FastPath = {
 }
 
 /** The messages of a whole thread, or of one of its channels. */
-type Line = Pick<MessagePort, 'postMessage' | 'ref' | 'unref'> & {
+type Line = Pick<MessagePort, 'postMessage'> & {
   on(event: 'message', listener: (message: Reply | typeof wakeUp) => void): unknown
 }
 
-/** How a client reaches its thread, and lets go of it. By default it has the thread alone. */
+/** How a client reaches its thread, and lets go of it. */
 type Reach = {
   readonly line: Line
+  /** The process does not end while the thread is held: a question waits for its answer. */
+  readonly hold: (isHeld: boolean) => void
   /** Is called once. Resolves when the thread does nothing more for the client. */
   readonly stop: () => Promise<unknown>
+}
+
+/** The only client of a thread. */
+const alone = (worker: Worker): Reach => {
+  worker.unref()
+  const hold = (isHeld: boolean): void => (isHeld ? worker.ref() : worker.unref())
+  return { line: worker, hold, stop: () => worker.terminate() }
 }
 
 /** One of several ways to one thread, each with its own order of questions. */
 export type Channel = {
   readonly line: Line
-  /** Resolves once the thread has closed its end, after the questions before, or has ended. */
+  /** Resolves once the thread has done what was asked before, and closed its end. */
   close(): Promise<void>
 }
 
-/** The last message of a channel. */
+/** The last message of a channel in each direction. */
 const farewell = 'end'
 
 /** What a thread gets for each of its channels. */
 type ChannelEnd = { readonly port: MessagePort; readonly memory: SharedArrayBuffer }
 
-/** Opens a channel to `worker`, which takes it with `takeChannels`, and shares memory with it. */
+/**
+ * Opens a channel to `worker`, which takes it with `takeChannels`, and shares memory with it. It
+ * does not keep the process: the ports of a thread that dies close before its end is known.
+ */
 export const openChannel = (worker: Worker, memory: SharedArrayBuffer): Channel => {
-  const { port1: line, port2: port } = new MessageChannel()
-  const closed = new Promise<void>((resolve) => line.once('close', resolve))
+  const { port1: own, port2: port } = new MessageChannel()
+  let said = (): void => undefined
+  const isSaid = new Promise<void>((resolve) => {
+    said = resolve
+  })
   worker.postMessage({ port, memory } satisfies ChannelEnd, [port])
   return {
-    line,
-    close() {
-      line.ref()
-      line.postMessage(farewell)
-      return closed
+    line: {
+      postMessage: (message, transfer) => own.postMessage(message, transfer as ArrayBuffer[]),
+      on(_, listener) {
+        own.on('message', (message) => (message === farewell ? said() : listener(message)))
+        // A port that gets a listener keeps the process.
+        own.unref()
+      },
+    },
+    async close() {
+      own.postMessage(farewell)
+      await isSaid
+      own.close()
     },
   }
 }
@@ -213,7 +235,7 @@ export const threadClient = (
   worker: Worker,
   role: ThreadRole,
   fastPath?: FastPath,
-  { line, stop }: Reach = { line: worker, stop: () => worker.terminate() },
+  { line, hold, stop }: Reach = alone(worker),
 ): ThreadClient => {
   const waiting = new Map<number, Waiting>()
   let lastId = 0
@@ -226,13 +248,13 @@ export const threadClient = (
     gone ??= error
     for (const id of waiting.keys()) fastPath?.forget(id)
     for (const { reject } of waiting.values()) reject(gone)
+    if (waiting.size > 0) hold(false)
     waiting.clear()
   }
 
   const take = (id: number): Waiting | undefined => {
     const asker = waiting.get(id)
-    waiting.delete(id)
-    if (waiting.size === 0) line.unref()
+    if (waiting.delete(id) && waiting.size === 0) hold(false)
     return asker
   }
 
@@ -254,8 +276,6 @@ export const threadClient = (
     else asker?.resolve(restored(reply))
     fastPath?.poll()
   })
-  // A port that gets a listener keeps the process.
-  line.unref()
   const onError = (error: unknown): void => fail(threadDied(role, error))
   const onExit = (status: number): void =>
     onError(new Error(`the thread ended with status ${status}`))
@@ -279,7 +299,7 @@ export const threadClient = (
         }
         lastId = id
         waiting.set(id, { resolve, reject, onProgress })
-        if (waiting.size === 1) line.ref()
+        if (waiting.size === 1) hold(true)
       }),
     isAlive: () => gone === undefined,
     async end() {
@@ -349,6 +369,9 @@ export const takeChannels = (
 ): void => {
   parentPort?.on('message', ({ port, memory }: ChannelEnd) => take(port, memory))
 }
+
+/** The thread's side: a channel is closed, and nothing of it is open. */
+export const sayFarewell = (port: MessagePort): void => port.postMessage(farewell)
 
 /** The thread's side: wakes the host. */
 export const wakeHost = (port: MessagePort): void => port.postMessage(wakeUp)

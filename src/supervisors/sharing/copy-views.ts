@@ -13,6 +13,8 @@ type View = { readonly rows: Promise<ProjectionStore | undefined>; isRead: boole
 export class CopyViews {
   readonly #open: (shard: number) => Promise<ProjectionStore | undefined>
   readonly #views = new Map<number, View>()
+  /** The ends of views that are being closed: the files are opened again after them. */
+  readonly #closing = new Map<number, Promise<void>>()
 
   /** `open` opens the projection of a copy; `undefined` if it has no sound one. */
   constructor(open: (shard: number) => Promise<ProjectionStore | undefined>) {
@@ -21,19 +23,19 @@ export class CopyViews {
 
   /**
    * The rows of a copy, to be read at once: a view may be closed in any later turn, and was by now
-   * if it is `closed`. `undefined` without a sound projection. @throws KeelsonError as `open` does
+   * if it is `closed`. `undefined` without a projection that can be opened. Never rejects.
    */
   async of(shard: number): Promise<ProjectionStore | 'closed' | undefined> {
-    const view = this.#views.get(shard) ?? { rows: this.#open(shard), isRead: true }
+    const view = this.#views.get(shard) ?? { rows: this.#opened(shard), isRead: true }
     this.#views.set(shard, view)
     view.isRead = true
-    try {
-      const rows = await view.rows
-      return this.#views.get(shard) === view ? rows : 'closed'
-    } catch (error) {
-      if (this.#views.get(shard) === view) this.#views.delete(shard)
-      throw error
-    }
+    const rows = await view.rows
+    return this.#views.get(shard) === view ? rows : 'closed'
+  }
+
+  async #opened(shard: number): Promise<ProjectionStore | undefined> {
+    await this.#closing.get(shard)
+    return this.#open(shard).catch(() => undefined)
   }
 
   /** Whether the copy is read. */
@@ -42,7 +44,9 @@ export class CopyViews {
   }
 
   /** Closes views, by default all. Never rejects. */
-  async close(shards: Iterable<number> = [...this.#views.keys()]): Promise<void> {
+  async close(
+    shards: Iterable<number> = [...this.#views.keys(), ...this.#closing.keys()],
+  ): Promise<void> {
     const closed = [...shards].map((shard) => this.#closed(shard))
     await Promise.all(closed)
   }
@@ -54,10 +58,17 @@ export class CopyViews {
     await this.close(idle)
   }
 
-  async #closed(shard: number): Promise<void> {
+  #closed(shard: number): Promise<void> {
     const view = this.#views.get(shard)
+    if (!view) return this.#closing.get(shard) ?? Promise.resolve()
     this.#views.delete(shard)
-    const rows = await view?.rows.catch(() => undefined)
-    await rows?.close().catch(() => undefined)
+    const closing = view.rows
+      .then((rows) => rows?.close())
+      .catch(() => undefined)
+      .then(() => {
+        if (this.#closing.get(shard) === closing) this.#closing.delete(shard)
+      })
+    this.#closing.set(shard, closing)
+    return closing
   }
 }

@@ -44,6 +44,8 @@ type Copy = {
   /** When its log is looked at next. */
   nextAt: number
   pauseMs: number
+  /** The last look or round has failed: it is tried again after a pause, whatever is read. */
+  hasFailed?: boolean
 }
 
 /** So many shards are followed at a time. */
@@ -75,6 +77,7 @@ export class ShardCopies implements CopiedRows {
   /** The shards of the present round, and its end. */
   #round: { readonly shards: readonly number[]; readonly ended: Promise<void> } | undefined
   #cancel: Cancel = () => undefined
+  /** One look at a time: `#round` is that of the present one. */
   #isLooking = false
   #health: CopiesHealth = { shards: 0, warm: 0 }
 
@@ -88,7 +91,9 @@ export class ShardCopies implements CopiedRows {
    * without a long pause. From then on the copies are kept.
    */
   async begin(): Promise<void> {
+    this.#isLooking = true
     await this.#look(1, 0)
+    this.#isLooking = false
     this.#again()
   }
 
@@ -136,7 +141,7 @@ export class ShardCopies implements CopiedRows {
   async #hurry(shard: number, endsAt: number): Promise<void> {
     const { clock } = this.#parts
     const copy = this.#copies.get(shard)
-    if (copy) copy.nextAt = clock.monotonic()
+    if (copy && !copy.hasFailed) copy.nextAt = clock.monotonic()
     if (!this.#isLooking) {
       this.#cancel()
       this.#lookNow()
@@ -219,6 +224,7 @@ export class ShardCopies implements CopiedRows {
     const copy = this.#copies.get(shard) ?? { nextAt, pauseMs: 0 }
     this.#copies.set(shard, copy)
     if (this.#hasStopped || clock.monotonic() < copy.nextAt) return false
+    copy.hasFailed = false
     try {
       const end = await endOf(shard, copy.seen)
       this.#rest(copy, end !== undefined)
@@ -266,7 +272,10 @@ export class ShardCopies implements CopiedRows {
     if (this.#hasStopped || isAway(error) || isPassing) return
     for (const shard of shards) {
       const copy = this.#copies.get(shard)
-      if (copy) copy.nextAt = clock.monotonic() + restFactor * everyMs
+      if (copy) {
+        copy.nextAt = clock.monotonic() + restFactor * everyMs
+        copy.hasFailed = true
+      }
     }
     if (isLoss(error)) onLoss(error)
     else onFailure(error, shards)

@@ -9,6 +9,8 @@ const watching = pathToFileURL(
   join(import.meta.dirname, '../../support/programs/watched-threads.mjs'),
 ).href
 
+const built = pathToFileURL(join(import.meta.dirname, '../../../dist/storage/index.js')).href
+
 /** Runs a program that knows its threads, and answers what it says. */
 const runWatched = (program: string, args: readonly string[]): unknown => {
   const { status, stderr, stdout } = spawnSync(
@@ -72,4 +74,70 @@ test('an instance shares few threads among its logs, and a thread that dies cost
   expect(seen).toMatchObject({ begun: [0, 3], lost: [] })
   for (const code of seen.refused)
     expect(['NOT_SUBMITTED', 'UNKNOWN_OUTCOME', 'SHARD_DOWN', 'SUSPENDED']).toContain(code)
+})
+
+/** Makes hosts on one thread, which ends in the way `how` when it is told to `die`. */
+const dying = (how: string): string => `
+  import { createRequire, syncBuiltinESMExports } from 'node:module'
+  const threads = createRequire(import.meta.url)('node:worker_threads')
+  const begun = []
+  const Thread = threads.Worker
+  threads.Worker = class extends Thread {
+    constructor(url, options) {
+      const code = \`
+        const { parentPort } = require('node:worker_threads')
+        const on = parentPort.on.bind(parentPort)
+        parentPort.on = (event, listener) => on(event, (message) => {
+          if (message === 'die') ${how}
+          listener(message)
+        })
+        import('\${url}')
+      \`
+      super(code, { ...options, eval: true })
+      begun.push(this)
+    }
+  }
+  syncBuiltinESMExports()
+  const { threadLogHosts } = await import(${JSON.stringify(built)})
+  const makeHost = threadLogHosts(1)
+  const options = { maxFileSize: 65536, sectorBytes: 4096 }
+  const make = (host, name) => host.run('create', { dir: process.argv[1] + '/' + name, options })
+`
+
+test.each([
+  { how: 'process.exit(0)', name: 'ends' },
+  { how: 'throw new Error()', name: 'fails' },
+])(
+  'a thread that $name while a question waits answers it, also in a process without other work, and the next log has a new one',
+  ({ how }) => {
+    const program = `${dying(how)}
+      const host = makeHost()
+      begun[0].postMessage('die')
+      const code = await make(host, 'first').then(() => 'made', (error) => error.code)
+      const next = makeHost()
+      const answer = await make(next, 'next')
+      await next.end()
+      console.log(JSON.stringify({ code, answer, begun: begun.length }))
+    `
+    expect(runWatched(program, [tempFolder()])).toEqual({
+      code: 'SHARD_DOWN',
+      answer: null,
+      begun: 2,
+    })
+  },
+)
+
+test('the ends of logs that share a thread keep a process without other work until they are answered', () => {
+  const program = `
+    const { threadLogHosts } = await import(${JSON.stringify(built)})
+    const options = { maxFileSize: 65536, sectorBytes: 4096 }
+    for (let round = 0; round < 30; round++) {
+      const makeHost = threadLogHosts(1)
+      const hosts = Array.from({ length: 2 + (round % 3) }, () => makeHost())
+      await Promise.all(hosts.map((host, at) => host.run('create', { dir: process.argv[1] + '/' + round + '-' + at, options })))
+      await Promise.all(hosts.map((host) => host.end()))
+    }
+    console.log(JSON.stringify('done'))
+  `
+  expect(runWatched(program, [tempFolder()])).toBe('done')
 })

@@ -98,6 +98,21 @@ describe('a log that ends beside another one on its thread', () => {
     await host.end()
   })
 
+  test('has no file open when its end resolves, whichever log ends first', async () => {
+    if (process.platform !== 'linux') return
+    for (let round = 0; round < 20; round++) {
+      const makeHost = storage.threadLogHosts(1)
+      const logs = await Promise.all([openedLog(makeHost), openedLog(makeHost)])
+      const open = await Promise.all(
+        logs.map(async ({ host, dir }) => {
+          await host.end()
+          return openFiles(dir)
+        }),
+      )
+      expect(open).toEqual([[], []])
+    }
+  })
+
   test('resolves each end, also the second one of the same log and that of the last log', async () => {
     const makeHost = storage.threadLogHosts(1)
     const logs = await Promise.all([openedLog(makeHost), openedLog(makeHost), openedLog(makeHost)])

@@ -22,8 +22,8 @@ const copyFiles = (ends: ReadonlyMap<number, number>, rounds: (readonly number[]
     round(shards: readonly number[]) {
       rounds.push(shards)
       for (const shard of shards) expect(open.has(shard), `shard ${shard} is open`).toBe(false)
-      shards.forEach(shows)
     },
+    applied: (shards: readonly number[]): void => shards.forEach(shows),
     async open(this: void, shard: number) {
       opened.push(shard)
       if (damaged.has(shard)) return undefined
@@ -41,8 +41,8 @@ const copyFiles = (ends: ReadonlyMap<number, number>, rounds: (readonly number[]
   }
 }
 
-/** Copies of the shards 0 to 5, of which the first two should be here. */
-const world = (shards = 6) => {
+/** Copies of the shards 0 to 5, of which the first two should be here, or more. */
+const world = (shards = 6, first = 2) => {
   const clock = virtualClock(1)
   const ends = new Map<number, number>(Array.from({ length: shards }, (_, at) => [at, 1]))
   const own = new Set<number>()
@@ -53,9 +53,9 @@ const world = (shards = 6) => {
   const way = { follow: async (_: readonly number[]): Promise<void> => undefined }
   const files = copyFiles(ends, rounds)
   const copies = new ShardCopies({
-    open: files.open,
+    open: (shard) => files.open(shard),
     ...{ clock, copies: 2, everyMs, isOutdated, ended: new AbortController() },
-    wanted: (count) => [...ends.keys()].slice(0, count === 1 ? 2 : undefined),
+    wanted: (count) => [...ends.keys()].slice(0, count === 1 ? first : undefined),
     isOwn: (shard) => own.has(shard),
     endOf: async (shard, known) => {
       looks.push(shard)
@@ -66,6 +66,7 @@ const world = (shards = 6) => {
     follow: async (of) => {
       files.round(of)
       await way.follow(of)
+      files.applied(of)
     },
     onLoss: (error) => losses.push(error),
     onFailure: (_, of) => failures.push(of),
@@ -316,4 +317,45 @@ test('a copy without a sound projection is not read here', async () => {
   const { read, files } = await kept()
   files.damaged.add(1)
   expect(await read(1)).toBeUndefined()
+})
+
+test('a read that wants a later frame while the member begins makes no second round beside the first', async () => {
+  const { clock, copies, ends, way, rounds } = world(6, 6)
+  way.follow = (of) =>
+    of.includes(4) ? new Promise((resolve) => void clock.after(5_000, resolve)) : Promise.resolve()
+  const begun = copies.begin()
+  await clock.settle()
+  ends.set(0, 9)
+  const read = expect(copies.read(0, 'k', 9, 4_000)).rejects.toMatchObject({ code: 'TIMEOUT' })
+  await clock.advance(4_000)
+  await read
+  let isFree = false
+  const left = copies.leave(4).then(() => {
+    isFree = true
+  })
+  await clock.settle()
+  expect({ rounds, isFree }).toEqual({
+    rounds: [
+      [0, 1, 2, 3],
+      [4, 5],
+    ],
+    isFree: false,
+  })
+  await clock.advance(1_000)
+  await Promise.all([begun, left])
+  way.follow = async () => undefined
+  await clock.advance(12 * everyMs)
+  expect(rounds.slice(2).flat()).toEqual([0, 4])
+})
+
+test('a read hurries no copy whose round has failed, and a copy that cannot be opened is none', async () => {
+  const { copies, ends, clock, way, rounds, files } = await kept()
+  ends.set(1, 9)
+  way.follow = () => Promise.reject(new KeelsonError('NO_SPACE', 'the disk is full'))
+  const read = expect(copies.read(1, 'k', 9, 5_000)).rejects.toMatchObject({ code: 'TIMEOUT' })
+  await clock.advance(5_000)
+  await read
+  expect(rounds).toEqual([[1]])
+  files.open = () => Promise.reject(new KeelsonError('SHARD_DOWN', 'no descriptor is left'))
+  expect(await copies.read(2, 'k', 0, 5_000)).toBeUndefined()
 })
