@@ -11,7 +11,7 @@ import type { BackupClaim, BackupContent, BackupFolders } from '../ports/backup-
 import { refusing } from '../ports/disk-failure.ts'
 import type { ShardCopier, ShardCopyRequest } from '../ports/shard-copier.ts'
 import { finish, stepsAs } from '../ports/steps.ts'
-import { askOnce, isThread, serve, startThread, threadClient } from './worker-thread.ts'
+import { isThread, serve, startThread, threadClient } from './worker-thread.ts'
 
 /** Locks a folder on a new thread. */
 export const threadBackupFolders: BackupFolders = async (claim) => {
@@ -51,12 +51,20 @@ if (isThread('target')) {
   serve((kind, request) => refusing(() => handle[kind]?.(request)))
 }
 
-/** Copies a shard on a new thread. */
-export const threadShardCopier: ShardCopier = (request, signal, onProgress) =>
-  askOnce({
-    ...{ entry: import.meta.url, role: 'backup', request, signal },
-    onProgress: onProgress as ((progress: unknown) => void) | undefined,
-  }) as ReturnType<ShardCopier>
+/** Copies a shard on a new thread, which ends with the copy. */
+export const threadShardCopier: ShardCopier = async (request, signal, onProgress) => {
+  const thread = threadClient(startThread(import.meta.url, 'backup'), 'backup')
+  const end = () => void thread.end()
+  signal?.addEventListener('abort', end, { once: true })
+  if (signal?.aborted) end()
+  try {
+    const progress = onProgress as ((progress: unknown) => void) | undefined
+    return (await thread.ask('backup', request, progress)) as Awaited<ReturnType<ShardCopier>>
+  } finally {
+    signal?.removeEventListener('abort', end)
+    await thread.end()
+  }
+}
 
 if (isThread('backup'))
   serve((_, request, report) => {

@@ -314,32 +314,6 @@ export const threadClient = (
   }
 }
 
-/** One question to a thread that is started for it. */
-export type Errand = {
-  /** The compiled file of the thread. */
-  readonly entry: string
-  readonly role: ThreadRole
-  readonly request: unknown
-  /** Aborting it ends the thread. */
-  readonly signal?: AbortSignal | undefined
-  readonly onProgress?: ((progress: unknown) => void) | undefined
-}
-
-/** Asks a thread that lives for one question. Rejects as `ThreadClient.ask`. */
-export const askOnce = async (errand: Errand): Promise<unknown> => {
-  const { entry, role, request, signal, onProgress } = errand
-  const thread = threadClient(startThread(entry, role), role)
-  const end = () => void thread.end()
-  signal?.addEventListener('abort', end, { once: true })
-  if (signal?.aborted) end()
-  try {
-    return await thread.ask(role, request, onProgress)
-  } finally {
-    signal?.removeEventListener('abort', end)
-    await thread.end()
-  }
-}
-
 /** What a thread does with the messages of a line. */
 type QuestionTaker = {
   readonly take: (question: Question) => void
