@@ -179,7 +179,7 @@ export type Channel = {
 /** The last message of a channel in each direction. */
 const farewell = 'end'
 
-/** What a thread gets for each of its channels. */
+/** The end of a channel that its thread gets. */
 type ChannelEnd = { readonly port: MessagePort; readonly memory: SharedArrayBuffer }
 
 /**
@@ -314,7 +314,7 @@ export const threadClient = (
   }
 }
 
-/** What a thread does with the messages of a line. */
+/** How a thread handles the messages of a line. */
 type QuestionTaker = {
   readonly take: (question: Question) => void
   /** The host wakes it. */
