@@ -1,7 +1,7 @@
 /**
  * Logs on separate threads: the hosts, and the thread's entry. The thread owns the files, so a slow
- * sync blocks nothing on the main thread. A second thread fills spare segments with zeros, so that no commit
- * waits for that. Small commits go through the lane (`lane.ts`), and all other requests as
+ * sync blocks nothing on the main thread. A second thread fills spare segments with zeros, so that
+ * no commit waits for that. Small commits go through the lane (`lane.ts`), and all other requests as
  * messages.
  */
 import { systemClock } from '../../clock.ts'

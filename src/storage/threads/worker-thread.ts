@@ -227,9 +227,9 @@ export type ThreadClient = {
 }
 
 /**
- * The host's side of `worker`, or of a channel to it. The bytes of a request are transferred: a view of a whole
- * `ArrayBuffer` is empty afterwards, and a part of a larger buffer is copied. A fast path copies
- * the bytes of the questions that it takes.
+ * The host's side of `worker`, or of a channel to it. The bytes of a request are transferred: a
+ * view of a whole `ArrayBuffer` is empty afterwards, and a part of a larger buffer is copied. A fast
+ * path copies the bytes of the questions that it takes.
  */
 export const threadClient = (
   worker: Worker,
