@@ -76,6 +76,7 @@ export {
   type SnapshotReason,
   type StorageEvents,
 } from './core/storage-events.ts'
+export { WalkTurns } from './core/walk-turns.ts'
 export { WriteWindows } from './core/write-windows.ts'
 export {
   type ActorsHealth,

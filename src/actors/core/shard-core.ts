@@ -13,6 +13,7 @@ import type { ReadView } from './read-view.ts'
 import { Recovery } from './recovery-progress.ts'
 import type { Settings } from './settings.ts'
 import { ShardTime } from './shard-time.ts'
+import type { WalkTurns } from './walk-turns.ts'
 import type { WriteWindows } from './write-windows.ts'
 
 /** The place of a frame: everything up to here in its shard's log. */
@@ -51,6 +52,8 @@ export type CoreParts = {
   readonly logger: Logger
   /** Shared by the shards of an instance. */
   readonly windows: WriteWindows
+  /** Shared too: the turns of walks through all rows. */
+  readonly walks: WalkTurns
   /** Whether this process may answer reads at this moment; absent: always. */
   readonly isOwner?: (() => boolean) | undefined
 }

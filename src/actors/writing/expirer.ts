@@ -1,9 +1,9 @@
 /**
  * Removes expired rows: values, compound keys with their fields, locks. An expired row is absent
  * for every reader at once, so its removal has time. The expirer walks through the rows in small
- * steps, and removes with a command in the log that enters the gate like any other write. Between
- * walks it rests until the next row expires. It also removes the rows that durable actors kept in
- * births that have ended.
+ * steps, each in a turn that it shares with those of other shards, and removes with a command in the
+ * log that enters the gate like any other write. Between walks it rests until the next row expires.
+ * It also removes the rows that durable actors kept in births that have ended.
  */
 import { utf8Length } from '../../bytes/utf8.ts'
 import {
@@ -42,7 +42,9 @@ export type Messages = {
   calls: Record<never, never>
   casts: Record<never, never>
   infos: {
-    /** Continues the walk, or begins one. */
+    /** Takes a turn for the next step. */
+    walk: () => void
+    /** The turn has come: continues the walk, or begins one. */
     step: () => void
     /** A row expires sooner than all known rows. */
     sooner: () => void
@@ -68,7 +70,10 @@ type State = {
   walk: Walk | undefined
   /** Where the walk continues when the rows of this step are removed; `undefined`: at its end. */
   next: Walk | undefined
+  /** The end of a rest. */
   timer: Timer | undefined
+  /** A turn was taken for a step. */
+  hasTurn: boolean
   /** Rows of ended births are being removed. */
   isRemoving: boolean
 }
@@ -78,8 +83,7 @@ const rowsMax = 1_000
 const valueBytesMax = 1024 * 1024
 const keyBytesMax = 32 * 1024
 
-/** The pause between steps, and between a walk and the next. */
-const stepPauseMs = 100
+/** The least pause between a walk and the next. */
 const restMs = 1_000
 
 /** A key before every row that may expire. */
@@ -89,7 +93,10 @@ const beginning = lockRows.gt
 export const server: GenServer<Messages, State, WritingShard> = {
   init: (shard) =>
     ok(
-      { shard, walk: undefined, next: undefined, timer: undefined, isRemoving: false },
+      {
+        ...{ shard, walk: undefined, next: undefined, timer: undefined },
+        ...{ hasTurn: false, isRemoving: false },
+      },
       { continue: ['begin'] },
     ),
 
@@ -107,6 +114,7 @@ export const server: GenServer<Messages, State, WritingShard> = {
     calls: {},
     casts: {},
     infos: {
+      walk: isIgnored,
       step: isIgnored,
       sooner: isIgnored,
       removed: isSettled(isRecord({ answers: isList })),
@@ -119,11 +127,15 @@ export const server: GenServer<Messages, State, WritingShard> = {
   casts: {},
 
   infos: {
-    step: (state, _, context) => {
+    walk: (state, _, context) => {
       state.timer = undefined
+      return noReply(takeTurn(state, context))
+    },
+    step: (state, _, context) => {
+      state.hasTurn = false
       return noReply(step(state, context))
     },
-    sooner: (state, _, context) => noReply(state.walk || state.next ? state : rest(state, context)),
+    sooner: (state, _, context) => noReply(isWalking(state) ? state : rest(state, context)),
     removed: (state, result, context) => {
       if (!result.ok) {
         // The shard is held, full or going down: this step is retried later.
@@ -158,9 +170,19 @@ type Context = Parameters<NonNullable<(typeof server)['infos']>['step']>[2]
 export const name = shardName<Messages>('expirer')
 
 const arm = (state: State, ms: number, context: Context): State => {
-  state.timer ??= context.sendAfter(Math.ceil(ms), 'step').unref()
+  state.timer ??= context.sendAfter(Math.ceil(ms), 'walk').unref()
   return state
 }
+
+const takeTurn = (state: State, context: Context): State => {
+  if (state.hasTurn) return state
+  state.hasTurn = true
+  context.sendAfter(Math.ceil(state.shard.parts.walks.take()), 'step').unref()
+  return state
+}
+
+const isWalking = ({ walk, next, hasTurn }: State): boolean =>
+  hasTurn || walk !== undefined || next !== undefined
 
 /** Rests until the next row expires; without one, until one is noted. */
 const rest = (state: State, context: Context): State => {
@@ -177,8 +199,10 @@ const step = (state: State, context: Context): State => {
   const view = shard.view()
   if (!state.walk) shard.expiry.begin(view.layers.overlay.soonest)
   state.walk ??= { behind: beginning, soonest: Number.POSITIVE_INFINITY }
-  const { keys, behind, soonest, isEnd } = look(view, state.walk, shard.now())
-  state.walk = { ...state.walk, soonest }
+  const { walk } = state
+  const found = shard.parts.walks.walk(() => look(view, walk, shard.now()))
+  const { keys, behind, soonest, isEnd } = found
+  state.walk = { ...walk, soonest }
   state.next = isEnd ? undefined : { behind, soonest }
   if (keys.length === 0) return advance(state, context)
   const options = {
@@ -197,7 +221,7 @@ const advance = (state: State, context: Context): State => {
   const { walk, next } = state
   state.walk = next
   state.next = undefined
-  if (next) return arm(state, stepPauseMs, context)
+  if (next) return takeTurn(state, context)
   state.shard.expiry.note(walk?.soonest ?? Number.POSITIVE_INFINITY)
   return rest(state, context)
 }

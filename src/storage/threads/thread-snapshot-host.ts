@@ -11,6 +11,7 @@ import { nodeDisk } from '../disk/node-disk.ts'
 import { loadLmdb } from '../lmdb/lmdb-environment.ts'
 import { lmdbSnapshotSource } from '../lmdb/lmdb-snapshot-source.ts'
 import { lmdbSnapshotTarget } from '../lmdb/lmdb-snapshot-target.ts'
+import { refusing } from '../ports/disk-failure.ts'
 import type {
   SnapshotHost,
   SnapshotHostFactory,
@@ -18,6 +19,7 @@ import type {
   SnapshotProtocol,
   SnapshotRequestKind,
 } from '../ports/snapshot-host.ts'
+import { statesIn } from '../snapshots/app-state.ts'
 import { unnamedIn } from '../snapshots/snapshot-folder.ts'
 import { type SnapshotProjections, SnapshotWork } from '../snapshots/snapshot-work.ts'
 import { ExitGates, gateMemory, insideGate } from './exit-gate.ts'
@@ -72,8 +74,8 @@ class ThreadSnapshotHost implements SnapshotHost {
 
   async #ask(kind: SnapshotRequestKind, request: unknown, onProgress?: Progress): Promise<unknown> {
     if (this.#isEnded) throw new KeelsonError('CLOSED', 'the work on snapshots was ended')
-    if (kind === 'tidy' && isTidy(request as SnapshotProtocol['tidy']['request']))
-      return { removed: 0, removedBytes: 0 }
+    const known = refusing(() => answeredHere(kind, request))
+    if (known) return known
     const memory = gateMemory()
     const thread = threadClient(startThread(import.meta.url, 'snapshots', memory), 'snapshots')
     this.#thread = thread
@@ -92,9 +94,21 @@ class ThreadSnapshotHost implements SnapshotHost {
   }
 }
 
-/** Most starts have nothing to remove, and need no thread to see it. */
-const isTidy = ({ dir, kept }: SnapshotProtocol['tidy']['request']): boolean =>
-  unnamedIn(nodeDisk(), dir, kept).length === 0
+/** Most starts find nothing to remove and no saved state, and need no thread to see it. */
+const answeredHere = (kind: SnapshotRequestKind, request: unknown): object | undefined => {
+  const disk = nodeDisk()
+  if (kind === 'tidy') {
+    const { dir, kept } = request as SnapshotProtocol['tidy']['request']
+    const nothing: SnapshotProtocol['tidy']['answer'] = { removed: 0, removedBytes: 0 }
+    return unnamedIn(disk, dir, kept).length === 0 ? nothing : undefined
+  }
+  if (kind !== 'loadState') return undefined
+  const { dir } = request as SnapshotProtocol['loadState']['request']
+  const none: SnapshotProtocol['loadState']['answer'] = {
+    ...{ state: undefined, states: [], damaged: [] },
+  }
+  return statesIn(disk, dir).length === 0 ? none : undefined
+}
 
 const workHere = (within: (transaction: () => void) => void): SnapshotWork => {
   const disk = nodeDisk()

@@ -287,23 +287,25 @@ const shardsOf = ({ dir, shards }: ClaimRequest, facts: DataFolderFacts | undefi
   return facts.shards
 }
 
+/** A cache has no log that could be opened by itself, so the lock of the whole folder is enough. */
 const lockShard = (
   request: ClaimRequest,
   shard: number,
   facts: DataFolderFacts | undefined,
   made: Made,
 ): string | undefined => {
-  const { disk, dir } = request
+  const { disk, dir, cache } = request
   const { path, wal } = shardFolder(dir, shard)
-  if (!disk.entry(wal)) {
+  const folder = cache ? path : wal
+  if (!disk.entry(folder)) {
     // The inspection reports that it has no log.
     if (facts) return undefined
     if (!disk.entry(path)) made.paths.push(path)
-    disk.makeFolder(wal)
-    disk.syncFolder(path)
+    disk.makeFolder(folder)
+    disk.syncFolder(dirname(folder))
     disk.syncFolder(dir)
   }
-  return takeLock(request, join(wal, lockFileName), made)
+  return cache ? undefined : takeLock(request, join(wal, lockFileName), made)
 }
 
 const takeLock = (request: ClaimRequest, path: string, { locks }: Made): string | undefined => {

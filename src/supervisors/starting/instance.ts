@@ -15,6 +15,7 @@ import {
   emit,
   Follower,
   SnapshotTurns,
+  WalkTurns,
   WriteWindows,
 } from '../../actors/index.ts'
 import { configError } from '../../errors.ts'
@@ -380,6 +381,7 @@ export const instanceShards = (
     ...{ isCache: ports.cache !== undefined, isOwner: ports.ownership?.isOwner },
     allowance: new Allowance(admission.bytes, admission.commands),
     windows: new WriteWindows(batcher.windows),
+    walks: new WalkTurns(system.clock),
     snapshotTurns: new SnapshotTurns(),
     clock: system.clock,
     watch: system.monitor.bind(system),

@@ -27,6 +27,30 @@ snapshotHostContract('LMDB and threads for snapshots', async () => {
   }
 })
 
+test('a folder without saved states, or with nothing to remove, needs no thread to see it', async () => {
+  const dir = tempFolder()
+  let threads = 0
+  const counted = () => threads++
+  process.on('worker', counted)
+  try {
+    const host = makeHost(0)
+    const none = { state: undefined, states: [], damaged: [] }
+    expect(await host.run('loadState', { dir, epoch: 0 })).toEqual(none)
+    expect(await host.run('tidy', { dir, kept: [] })).toEqual({ removed: 0, removedBytes: 0 })
+    expect(threads).toBe(0)
+    await host.run('saveState', {
+      dir,
+      state: { lsn: 3, time: 5, content: Buffer.from('s') },
+      epoch: 0,
+    })
+    expect(await host.run('loadState', { dir, epoch: 0 })).toMatchObject({ states: [3] })
+    expect(threads).toBe(2)
+    await host.end()
+  } finally {
+    process.off('worker', counted)
+  }
+})
+
 /** Makes a snapshot of 100,000 rows of 600 bytes, and ends its process in the given way while it is loaded. A busy
  * machine may run the process only after a moment, in which the load must not end. */
 const program = `

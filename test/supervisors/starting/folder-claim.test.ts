@@ -39,6 +39,20 @@ describe('a claim', () => {
     expect(disk.list('/')).toEqual([])
   })
 
+  test('of a cache locks the folder alone: it has no log that could be opened by itself', () => {
+    const disk = simulatedDisk()
+    const cache = { cluster: 'shop', engine: 'here' }
+    const claim = claimFolder({ ...request(disk, 2), cache })
+    expect(disk.list('/up/data')).toEqual(['LOCK', 'shard-0', 'shard-1'])
+    expect(disk.list('/up/data/shard-1')).toEqual([])
+    expect([0, 1].map(claim.lockOf)).toEqual([undefined, undefined])
+
+    claim.undo()
+    claim.release()
+
+    expect(disk.list('/')).toEqual([])
+  })
+
   test.each(['MANIFEST', '0000000000000001-00000001.wal'])(
     'of the folder of a log is CONFLICT, and leaves it as it was: %s',
     (name) => {
