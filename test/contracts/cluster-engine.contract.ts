@@ -103,6 +103,29 @@ export const engineClaims: Readonly<Record<string, (under: EngineUnderTest) => P
     expect(await outcomeOf(contentOf(one.files.read('s/1')))).toBe('CORRUPT')
   },
 
+  'a file of many parts is read whole, and from any byte up to any other': async (under) => {
+    const { one, other } = await members(under)
+    const parts = Array.from({ length: 50 }, (_, at) => Buffer.alloc(7 * at + 1, at))
+    const whole = Buffer.concat(parts)
+    await one.files.put("it's/$1", parts)
+
+    expect(await contentOf(other.files.read("it's/$1"))).toEqual(whole)
+    const ranges = [
+      [0, 1],
+      [1, 8],
+      [500, 501],
+      [333, 8_000],
+      [8_624, whole.length],
+      [whole.length - 1, undefined],
+      [whole.length, undefined],
+      [3, 1e9],
+    ] as const
+    for (const [from, to] of ranges)
+      expect(await contentOf(other.files.read("it's/$1", from, to)), `${from} to ${to}`).toEqual(
+        whole.subarray(from, to),
+      )
+  },
+
   'a file that cannot be read to its end is not kept': async (under) => {
     const { one } = await members(under)
     function* broken() {

@@ -12,6 +12,7 @@ import {
   refuseGap,
   refuseTrimmed,
 } from '../../storage/index.ts'
+import { type CopiedColumns, selected } from './copied-rows.ts'
 import { bytesIn, type Columns, type Database, numberIn } from './database.ts'
 import type { EngineLane } from './engine-lane.ts'
 
@@ -39,14 +40,15 @@ export const damagedLog = ({
 
   salvage: (after, maxBytes) =>
     reads.run(async (database) => {
-      const rows = await database.query(
-        `select * from (
+      const rows = await database.read(
+        `select ${selected('summed', groupColumns)} from (
            select *, sum(length(bytes)) over (order by lsn) as total,
              row_number() over (order by lsn) as place
            from (select * from keelson_cluster.groups where log = $1 and lsn > $2
                  order by lsn limit ${salvagedMax}) nearest) summed
          where place = 1 or total <= $3 order by lsn`,
         [await numberOf(database), after, maxBytes],
+        groupColumns,
       )
       const groups = rows.map(groupIn)
       return { groups, next: groups.at(-1)?.end.lsn ?? after }
@@ -131,6 +133,12 @@ export const positionIn = (
   lsn: numberIn(row, `${prefix}lsn`),
   id: String(row[`${prefix}id`]),
 })
+
+/** What of a row makes a group. */
+export const groupColumns: CopiedColumns = {
+  ...{ after_lsn: 'bigint', after_epoch: 'bigint', after_id: 'text' },
+  ...{ lsn: 'bigint', epoch: 'bigint', id: 'text', proven_lsn: 'bigint', bytes: 'bytea' },
+}
 
 /** A group, as its row has it. */
 export const groupIn = (row: Columns): EngineGroup => ({

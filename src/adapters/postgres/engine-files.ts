@@ -7,6 +7,7 @@ import { crc32 } from '../../bytes/crc32.ts'
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import type { EngineFiles } from '../../storage/index.ts'
+import type { CopiedColumns } from './copied-rows.ts'
 import { bytesIn, type Columns, numberIn } from './database.ts'
 import type { EngineLane } from './engine-lane.ts'
 
@@ -52,7 +53,7 @@ class PostgresFiles implements EngineFiles {
   async *read(name: string, from = 0, to?: number): AsyncGenerator<Uint8Array> {
     const [file] = await this.#fileOf(name)
     if (!file) throw new KeelsonError('CORRUPT', `there is no file ${name}`)
-    yield* downloaded(this.#ask, name, file, from, to)
+    yield* downloaded(this.#chunks, name, file, from, to)
   }
 
   async list(prefix: string): Promise<readonly string[]> {
@@ -74,6 +75,9 @@ class PostgresFiles implements EngineFiles {
 
   readonly #ask: Ask = (sql, ...parameters) =>
     this.#lane.run((database) => database.query(sql, [this.#cluster, ...parameters]))
+
+  readonly #chunks: Ask = (sql, ...parameters) =>
+    this.#lane.run((database) => database.read(sql, [this.#cluster, ...parameters], chunkColumns))
 
   /** Its commit proves those before it. */
   readonly #change: Ask = (sql, ...parameters) =>
@@ -139,9 +143,14 @@ const uploaded = async (ask: Ask, name: string, upload: string, pieces: Pieces):
   return { size, digest: `crc32 ${sum}` }
 }
 
+/** So many chunks are read at once. */
+const chunksRead = 16
+
+const chunkColumns: CopiedColumns = { place: 'bigint', bytes: 'bytea' }
+
 /** The bytes of `file` from `from` up to `to`, chunk by chunk. @throws KeelsonError `CORRUPT` */
 async function* downloaded(
-  ask: Ask,
+  chunks: Ask,
   name: string,
   file: Columns,
   from: number,
@@ -149,17 +158,21 @@ async function* downloaded(
 ): AsyncGenerator<Uint8Array> {
   const end = Math.min(to ?? Number.POSITIVE_INFINITY, numberIn(file, 'size'))
   for (let next = from; next < end; ) {
-    const [chunk] = await ask(
+    const found = await chunks(
       `select place, bytes from keelson_cluster.chunks
-       where cluster = $1 and name = $2 and upload = $3 and place <= $4
-       order by place desc limit 1`,
-      ...[name, file.upload, next],
+       where cluster = $1 and name = $2 and upload = $3 and place < $5 and place >= (
+         select max(place) from keelson_cluster.chunks
+         where cluster = $1 and name = $2 and upload = $3 and place <= $4)
+       order by place limit ${chunksRead}`,
+      ...[name, file.upload, next, end],
     )
-    const place = chunk ? numberIn(chunk, 'place') : 0
-    const bytes = chunk ? bytesIn(chunk, 'bytes') : new Uint8Array()
-    if (place + bytes.length <= next)
-      throw new KeelsonError('CORRUPT', `the file ${name} has no byte ${next}`)
-    yield bytes.subarray(next - place, end - place)
-    next = place + bytes.length
+    const before = next
+    for (const chunk of found) {
+      const [place, bytes] = [numberIn(chunk, 'place'), bytesIn(chunk, 'bytes')]
+      if (place > next || place + bytes.length <= next) break
+      yield bytes.subarray(next - place, end - place)
+      next = place + bytes.length
+    }
+    if (next === before) throw new KeelsonError('CORRUPT', `the file ${name} has no byte ${next}`)
   }
 }

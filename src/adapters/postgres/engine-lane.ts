@@ -41,11 +41,13 @@ export type LaneOptions = {
   readonly config: Readonly<Record<string, unknown>>
   readonly copies: number
   readonly leaseMs: number
+  /** For much that is read: `PgDatabase.read` instead of statements that are sent together. */
+  readonly reads?: boolean
 }
 
 /** The connection for one sort of work. */
 export class EngineLane {
-  #opening: Promise<Database> | undefined
+  #opening: Promise<PgDatabase> | undefined
   #last: Promise<unknown> = Promise.resolve()
   #warning: string | undefined
   #isClosed = false
@@ -54,9 +56,11 @@ export class EngineLane {
   readonly #config: Readonly<Record<string, unknown>>
   readonly #copies: number
   readonly #limits: Limits
+  readonly #reads: boolean
 
-  constructor({ config, copies, leaseMs }: LaneOptions) {
+  constructor({ config, copies, leaseMs, reads = false }: LaneOptions) {
     this.#config = config
+    this.#reads = reads
     this.#copies = copies
     this.#limits = limitsOf(leaseMs)
   }
@@ -66,7 +70,7 @@ export class EngineLane {
    * does not keep what it acknowledges, or refuses what only a person can mend; otherwise
    * `UNKNOWN_OUTCOME`
    */
-  run<T>(work: (database: Database) => Promise<T>): Promise<T> {
+  run<T>(work: (database: PgDatabase) => Promise<T>): Promise<T> {
     const done = this.#last.then(() => this.#answer(work))
     this.#last = done.catch(() => undefined)
     return done
@@ -106,9 +110,9 @@ export class EngineLane {
     await this.#drop()
   }
 
-  async #answer<T>(work: (database: Database) => Promise<T>): Promise<T> {
+  async #answer<T>(work: (database: PgDatabase) => Promise<T>): Promise<T> {
     if (this.#isClosed) throw noAnswer('the session is closed')
-    let database: Database | undefined
+    let database: PgDatabase | undefined
     try {
       database = await this.#opened()
       this.#warning = undefined
@@ -132,7 +136,7 @@ export class EngineLane {
     }
   }
 
-  #opened(): Promise<Database> {
+  #opened(): Promise<PgDatabase> {
     this.#opening ??= this.#connected().catch((error: unknown) => {
       this.#opening = undefined
       throw error
@@ -140,13 +144,13 @@ export class EngineLane {
     return this.#opening
   }
 
-  async #connected(): Promise<Database> {
+  async #connected(): Promise<PgDatabase> {
     const connecting = new AbortController()
     this.#connecting = connecting
     const bounds = { answerMs: this.#limits.answerMs, signal: connecting.signal }
     const database = await connectPg(this.#config, {
       ...bounds,
-      isPipelined: true,
+      isPipelined: !this.#reads,
       onNotice: (code, text) => {
         // 00000 is a notice. A warning may say that the wait for a standby was cancelled: then the
         // commit is there, and may be lost with this server.

@@ -22,9 +22,18 @@ import {
   refuseUncovered,
   withSnapshot,
 } from '../../storage/index.ts'
+import { type CopiedColumns, selected } from './copied-rows.ts'
 import { type Columns, type Database, numberIn } from './database.ts'
-import { damagedLog, groupIn, headIn, positionIn, rowOfHead } from './engine-damage.ts'
+import {
+  damagedLog,
+  groupColumns,
+  groupIn,
+  headIn,
+  positionIn,
+  rowOfHead,
+} from './engine-damage.ts'
 import type { EngineLane } from './engine-lane.ts'
+import type { PgDatabase } from './pg-database.ts'
 
 type Queries = Pick<Database, 'query'>
 
@@ -254,16 +263,21 @@ const damagedHead = ({ end: { lsn } }: EngineHead): KeelsonError =>
     },
   )
 
+const readColumns: CopiedColumns = {
+  ...{ head_lsn: 'bigint', head_epoch: 'bigint', head_id: 'text', trimmed_lsn: 'bigint' },
+  ...groupColumns,
+}
+
 const readGroups = async (
-  database: Queries,
+  database: PgDatabase,
   log: number,
   after: number,
   maxBytes: number,
 ): Promise<EngineReading> => {
   // One statement sees the head and the groups at one moment.
-  const rows = await database.query(
+  const rows = await database.read(
     `select head.lsn as head_lsn, head.epoch as head_epoch, head.id as head_id, head.trimmed_lsn,
-       part.*
+       ${selected('part', groupColumns)}
      from keelson_cluster.logs head left join lateral (
        select * from (
          select *, sum(length(bytes)) over (order by lsn) as total,
@@ -273,6 +287,7 @@ const readGroups = async (
        where place = 1 or total <= $3) part on true
      where head.number = $1 order by part.lsn`,
     [log, after, maxBytes],
+    readColumns,
   )
   const head = rowOfHead(rows)
   const trimmed = numberIn(head, 'trimmed_lsn')

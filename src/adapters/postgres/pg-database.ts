@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises'
 import type { Client, ClientConfig } from 'pg'
 import { type Cancel, systemClock } from '../../clock.ts'
 import { configError, KeelsonError, reasonText } from '../../errors.ts'
+import { type CopiedColumns, copiedRows } from './copied-rows.ts'
 import { type Columns, type Database, quoted } from './database.ts'
 
 /** When a connection is cut, whatever is pending. */
@@ -13,12 +14,21 @@ export type Bounds = {
   readonly signal?: AbortSignal | undefined
   /** Gets the SQLSTATE and the text of each notice and warning of the server. */
   readonly onNotice?: (code: string, text: string) => void
-  /** A statement is sent before those before it are answered. Then there is no `copy`. */
+  /** A statement is sent before those before it are answered. Then there is no `copy` and no `read`. */
   readonly isPipelined?: boolean
 }
 
 /** A connection to a server. */
 export type PgDatabase = Database & {
+  /**
+   * As `query`, for rows with many bytes: they come as they are, and not as text. `columns`: those of
+   * the statement, in its order. Parameters are texts and whole numbers.
+   */
+  read(
+    sql: string,
+    parameters: readonly unknown[],
+    columns: CopiedColumns,
+  ): Promise<readonly Columns[]>
   /** The server process as the greeting named it. A pooler names one that there is not. */
   readonly greetedPid: number | undefined
 }
@@ -32,7 +42,7 @@ export const connectPg = async (
   config: Readonly<Record<string, unknown>>,
   { answerMs = 60_000, signal, onNotice, isPipelined = false }: Bounds = {},
 ): Promise<PgDatabase> => {
-  const { pg, copyFrom } = await loaded()
+  const { pg, copyFrom, copyTo } = await loaded()
   signal?.throwIfAborted()
   const client = new pg.Client({ ...config, pipeline: isPipelined } as ClientConfig)
   refuseSeveralHosts(client)
@@ -64,6 +74,14 @@ export const connectPg = async (
       const asked = client.query<Columns>({ text, values, ...(name !== undefined && { name }) })
       const { rows } = await answeredBy(asked)
       return rows
+    },
+    async read(text, parameters, columns) {
+      // COPY takes no parameters.
+      const sql = text.replace(/\$(\d+)/g, (_, place) =>
+        literal(client, parameters[Number(place) - 1]),
+      )
+      const rows = client.query(copyTo(`copy (${sql}) to stdout (format binary)`))
+      return copiedRows(Buffer.concat(await answeredBy(rows.toArray())), columns)
     },
     copy(table, columns, pieces) {
       const sql = `copy ${table} (${quoted(columns)}) from stdin (format binary)`
@@ -129,8 +147,11 @@ const streamOf = (client: Client): Duplex & { readonly bytesRead: number } =>
 /** @throws KeelsonError `CONFIG` if a package is not installed */
 const loaded = async () => {
   try {
-    const [{ default: pg }, { from }] = await Promise.all([import('pg'), import('pg-copy-streams')])
-    return { pg, copyFrom: from }
+    const [{ default: pg }, { from, to }] = await Promise.all([
+      import('pg'),
+      import('pg-copy-streams'),
+    ])
+    return { pg, copyFrom: from, copyTo: to }
   } catch (error) {
     const message = `a package is missing, \`npm install pg pg-copy-streams\`: ${reasonText(error)}`
     throw new KeelsonError('CONFIG', message, { cause: error })
@@ -151,6 +172,9 @@ const asParameter = (parameter: unknown): unknown =>
   parameter instanceof Uint8Array
     ? Buffer.from(parameter.buffer, parameter.byteOffset, parameter.byteLength)
     : parameter
+
+const literal = (client: Client, parameter: unknown): string =>
+  Number.isSafeInteger(parameter) ? String(parameter) : client.escapeLiteral(String(parameter))
 
 /** The time that a server has to say goodbye. */
 const endMs = 1_000

@@ -26,7 +26,7 @@ import {
 import { clientOptions } from './client-options.ts'
 import { type Columns, type Database, numberIn } from './database.ts'
 import { postgresFiles } from './engine-files.ts'
-import { EngineLane } from './engine-lane.ts'
+import { EngineLane, type LaneOptions } from './engine-lane.ts'
 import { postgresLog } from './engine-log.ts'
 import { describedServer } from './pg-database.ts'
 import { schemaVersions } from './schema-versions.ts'
@@ -73,8 +73,8 @@ export const postgresEngine = (
     description: describedServer(connectionString),
     open: async ({ cluster, copies, leaseMs = leaseMsDefault }) => {
       const lanes: EngineLane[] = []
-      const lane = (): EngineLane => {
-        const made = new EngineLane({ config, copies, leaseMs })
+      const lane: LaneMaker = (how) => {
+        const made = new EngineLane({ config, copies, leaseMs, ...how })
         lanes.push(made)
         return made
       }
@@ -104,16 +104,18 @@ export const postgresEngine = (
   }
 }
 
+type LaneMaker = (how?: Pick<LaneOptions, 'reads'>) => EngineLane
+
 const sessionOf = (
   cluster: string,
-  lane: () => EngineLane,
+  lane: LaneMaker,
   clock: Clock,
 ): Omit<EngineSession, 'close'> => {
-  const reads = lane()
+  const reads = lane({ reads: true })
   return {
     log: (name): EngineLog => postgresLog(cluster, name, { writes: lane(), reads }, clock),
     directory: postgresDirectory(cluster, lane(), clock),
-    files: postgresFiles(cluster, lane(), clock),
+    files: postgresFiles(cluster, lane({ reads: true }), clock),
     now: () =>
       reads.run(async (database) => {
         const [row = {}] = await database.query(
