@@ -47,9 +47,15 @@ export interface Directory {
   moved(revision: number, signal?: AbortSignal): Promise<void>
 }
 
-/** The value of an entry. Its checksum shows whether a member wrote all of it, for this name. */
-export const entryText = (name: string, content: object): string =>
-  JSON.stringify({ ...content, sum: crc32(Buffer.from(name + JSON.stringify(content))) })
+/** The value of an entry: JSON whose last member is a checksum over the name and the rest. */
+export const entryText = (name: string, content: object): string => {
+  const text = JSON.stringify(content)
+  const sum = sumOf(name, text)
+  return text === '{}' ? `{"sum":${sum}}` : `${text.slice(0, -1)},"sum":${sum}}`
+}
+
+/** It shows whether a member wrote all of an entry, for this name. */
+const sumOf = (name: string, text: string): number => crc32(Buffer.from(name + text))
 
 /**
  * The content of an entry that `entryText` made; `undefined` if there is none.
@@ -61,19 +67,18 @@ export const entryIn = <T extends object>(
 ): T | undefined => {
   const entry = entries.get(name)
   if (!entry) return undefined
-  const content = contentIn(entry.value)
-  if (content && entryText(name, content) === entry.value) return content as T
+  const text = contentIn(name, entry.value)
+  if (text !== undefined) return JSON.parse(text)
   const message = `the entry ${name} of the engine's directory is damaged: ${entry.value}`
   throw new KeelsonError('CORRUPT', message, { details: { entry: name, evidence: entry.value } })
 }
 
-const contentIn = (text: string): object | undefined => {
-  try {
-    const { sum: _, ...content } = JSON.parse(text)
-    return content
-  } catch {
-    return undefined
-  }
+/** The text of the content of an entry. Its checksum shows that it is one. */
+const contentIn = (name: string, value: string): string | undefined => {
+  const [end, sum] = /(?:^\{|,)"sum":(\d{1,10})\}$/.exec(value) ?? []
+  if (end === undefined) return undefined
+  const text = end.startsWith('{') ? '{}' : `${value.slice(0, -end.length)}}`
+  return String(sumOf(name, text)) === sum ? text : undefined
 }
 
 /** Files that never change: snapshots, and large values under the place of their record. */
