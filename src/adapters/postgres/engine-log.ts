@@ -87,8 +87,9 @@ export const postgresLog = (
     reads.run(async (database) => headIn(await found(database, cluster, name)))
 
   return {
+    // Once for each log: a connection of its own would be made for nothing else.
     create: (logId) =>
-      writes.change(async (database) => headIn(await created(database, cluster, name, logId))),
+      reads.change(async (database) => headIn(await created(database, cluster, name, logId))),
 
     head: lookAtHead,
 

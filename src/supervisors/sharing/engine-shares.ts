@@ -149,8 +149,12 @@ export class EngineShares implements MemberDirectory {
     let isHeld = false
     this.#wanted.add(name)
     try {
-      isHeld = await this.#changed(name, ms, (view) =>
-        holds.holdIn(view, name) ? undefined : holds.taking(view, name, { member, incarnation }),
+      isHeld = await this.#changed(
+        name,
+        ms,
+        (view) =>
+          holds.holdIn(view, name) ? undefined : holds.taking(view, name, { member, incarnation }),
+        this.#view,
       )
       return isHeld
     } catch (error) {
@@ -193,22 +197,33 @@ export class EngineShares implements MemberDirectory {
 
   /**
    * Carries out a change until there is none to make, for at most `ms`. An answer that was lost shows
-   * in the next view. Returns whether this start holds the entry then.
+   * in the next view. Returns whether this start holds the entry then. A change is first tried on the
+   * view that is `known`, which costs no request: the entry has another revision if it has changed
+   * since, and a lease that was ended stays so.
    */
   async #changed(
     name: string,
     ms: number,
     change: (view: DirectoryView) => ReturnType<EngineStorage['holds']['taking']>,
+    known?: DirectoryView,
   ): Promise<boolean> {
     const { holds, directory, calls, clock } = this.#parts
     const endsAt = clock.monotonic() + ms
-    for (;;) {
-      const view = await calls.ask(() => directory.view(), endsAt - clock.monotonic())
+    const isOwn = (view: DirectoryView): boolean =>
+      holds.holdIn(view, name)?.incarnation === this.incarnation
+    for (let seen = known; ; seen = undefined) {
+      const view = seen ?? (await calls.ask(() => directory.view(), endsAt - clock.monotonic()))
       const step = change(view)
-      if (!step) return holds.holdIn(view, name)?.incarnation === this.incarnation
+      if (!step && seen) continue
+      if (!step) return isOwn(view)
       const { revision, value } = step
       try {
-        await calls.ask(() => directory.set(name, revision, value), endsAt - clock.monotonic())
+        const made = await calls.ask(
+          () => directory.set(name, revision, value),
+          endsAt - clock.monotonic(),
+        )
+        const entries = new Map(view.entries).set(name, { value, revision: made })
+        return isOwn({ ...view, entries })
       } catch (error) {
         // Another member was first, or an earlier attempt without an answer was.
         if (!isKeelsonError(error, 'CONFLICT')) throw error
