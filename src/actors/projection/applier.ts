@@ -12,6 +12,7 @@ import { type ErrorCode, isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   call,
   cast,
+  foreseen,
   type GenServer,
   isRef,
   noReply,
@@ -149,7 +150,7 @@ export const server: GenServer<Messages, State, ProjectionShard> = {
       } catch (error) {
         // The log did not open: the shard is going down, and this process with it.
         if (isKeelsonError(error, 'EXITED') || isKeelsonError(error, 'NO_PROCESS'))
-          return stop('shutdown', state)
+          return stop(['shutdown', foreseen(error)], state)
         throw error
       }
       state.appliedLsn = state.subscription.lastLsn

@@ -11,6 +11,7 @@ import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   call,
   cast,
+  foreseen,
   type GenServer,
   noReply,
   ok,
@@ -122,7 +123,7 @@ export const server: GenServer<Messages, State, ProjectionShard> = {
       } catch (error) {
         // The applier has ended. Its supervisor restarts it, and this process after it.
         if (isKeelsonError(error, 'EXITED') || isKeelsonError(error, 'NO_PROCESS'))
-          return stop('shutdown', state)
+          return stop(['shutdown', foreseen(error)], state)
         throw error
       }
       const { projection, appliedLsn } = state.following

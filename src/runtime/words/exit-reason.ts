@@ -98,10 +98,14 @@ const foreseenMark = Symbol('foreseen')
 export const foreseen = <E extends Error>(error: E): E =>
   Object.defineProperty(error, foreseenMark, { value: true })
 
-/** Whether `reason` was marked by `foreseen`. Never throws, whatever `reason` is. */
+/**
+ * Whether `reason`, or the term of a shutdown, was marked by `foreseen`. Never throws, whatever
+ * `reason` is.
+ */
 export const isForeseen = (reason: ExitReason): boolean => {
   try {
-    return isError(reason) && foreseenMark in reason
+    const error: unknown = isShutdown(reason) && Array.isArray(reason) ? reason[1] : reason
+    return isError(error) && foreseenMark in error
   } catch {
     // A proxy of an Error may throw when it is asked.
     return false

@@ -9,6 +9,7 @@ import {
   startDynamicChild,
   startDynamicSupervisor,
   startSupervisor,
+  stop,
   stopProcess,
   supervisor,
   worker,
@@ -77,6 +78,18 @@ describe('a restart', () => {
     const { fail, lines } = await stage()
     await fail(foreseen(new Error('away')))
     expect(lines()).toEqual([])
+  })
+
+  test('by a shutdown has a line, unless its error was foreseen', async () => {
+    const ending: GenServer<Messages, null> = {
+      ...failing,
+      casts: { fail: (state, why) => stop(['shutdown', why], state) },
+    }
+    const { fail, lines } = await stage({}, worker('a', ending, undefined, { name: a }))
+    await fail(foreseen(new Error('the log did not open')))
+    expect(lines()).toEqual([])
+    await fail(new Error('why'))
+    expect(lines()).toMatchObject([['warn', 'top: a was restarted: [shutdown, Error: why]', {}]])
   })
 })
 
