@@ -87,7 +87,7 @@ export const postgresLog = (
     reads.run(async (database) => headIn(await found(database, cluster, name)))
 
   return {
-    // Once for each log: a connection of its own would be made for nothing else.
+    // Once for each log: its own connection would be made for nothing else.
     create: (logId) =>
       reads.change(async (database) => headIn(await created(database, cluster, name, logId))),
 
