@@ -8,8 +8,9 @@ import type { Clock } from '../../clock.ts'
 /** After a turn there is a pause of so many times its length: walks take a twentieth of the thread. */
 const pauseShare = 20
 
-/** The least pause between two turns. */
+/** The least and the longest pause between two turns. A turn that a slow disk held up is an exception. */
 const pauseMsMin = 25
+const pauseMsMax = 1_000
 
 /** Turns of walks, one at a time. */
 export class WalkTurns {
@@ -34,7 +35,7 @@ export class WalkTurns {
     const begun = this.#clock.monotonic()
     const result = step()
     const tookMs = this.#clock.monotonic() - begun
-    this.#pauseMs = Math.max(pauseMsMin, pauseShare * tookMs)
+    this.#pauseMs = Math.min(pauseMsMax, Math.max(pauseMsMin, pauseShare * tookMs))
     return result
   }
 }
