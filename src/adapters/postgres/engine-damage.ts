@@ -134,7 +134,7 @@ export const positionIn = (
   id: String(row[`${prefix}id`]),
 })
 
-/** What of a row makes a group. */
+/** The columns of a group. */
 export const groupColumns: CopiedColumns = {
   ...{ after_lsn: 'bigint', after_epoch: 'bigint', after_id: 'text' },
   ...{ lsn: 'bigint', epoch: 'bigint', id: 'text', proven_lsn: 'bigint', bytes: 'bytea' },

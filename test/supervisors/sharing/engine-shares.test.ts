@@ -1,5 +1,5 @@
 /** The shards of members in one directory, whose answers are lost now and then. */
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import { EngineCalls } from '../../../src/storage/engine-log/engine-calls.ts'
 import { entryText } from '../../../src/storage/index.ts'
@@ -24,7 +24,7 @@ const pair = async () => {
       ...{ calls: new EngineCalls(clock), incarnation: () => incarnation },
     })
     const see = async (): Promise<void> => shares.saw(await during(directory.view()))
-    return { shares, session, see }
+    return { shares, session, see, directory }
   }
   const [a, b] = [await member('a'), await member('b')]
   for (const each of [a, b]) await each.see()
@@ -51,6 +51,17 @@ test('a shard is at one member, and at the other one when it was given', async (
   expect([...a.shares.own]).toEqual([])
   expect(await during(b.shares.take(1))).toBe(true)
   expect([...b.shares.own]).toEqual([1])
+})
+
+test('a shard is taken by one request, and looked at only if its entry has changed', async () => {
+  const { a, b } = await pair()
+  const looks = [a, b].map(({ directory }) => vi.spyOn(directory, 'view'))
+  const set = vi.spyOn(a.directory, 'set')
+  expect(await during(a.shares.take(1))).toBe(true)
+  expect(set).toHaveBeenCalledTimes(1)
+  expect(looks[0]).not.toHaveBeenCalled()
+  expect(await during(b.shares.take(1))).toBe(false)
+  expect(looks[1]).toHaveBeenCalledTimes(1)
 })
 
 test('of two takers at one time one has the shard, also when both are of one member', async () => {
