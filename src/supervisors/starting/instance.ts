@@ -14,6 +14,7 @@ import {
   Entities,
   emit,
   Follower,
+  isAway,
   SnapshotTurns,
   WalkTurns,
   WriteWindows,
@@ -43,7 +44,7 @@ import { registeredName } from '../users-tree/child-tree.ts'
 import { loadedServer } from '../users-tree/module-loader.ts'
 import { claimFolder, type FolderClaim } from './folder-claim.ts'
 import type { Ports } from './machine-ports.ts'
-import { floorOf, inspectShards } from './shard-inspection.ts'
+import { floorOf, type InspectedEpochs, inspectShards } from './shard-inspection.ts'
 import { type CheckedOptions, checkStartOptions, type StartOptions } from './start-options.ts'
 import {
   downError,
@@ -117,7 +118,7 @@ export const startInstance = async (options: CheckedOptions, ports: Ports): Prom
     noteFloors()
     isStarting = false
     const inspected = { options, ports, system, claim, shards }
-    const open = arrivals(inspected, epochs)
+    const open = arrivals(inspected, epochs, app)
     shared?.onRun({ open, close: departures(inspected, epochs, app) }, app[innerParts])
     return app
   } catch (error) {
@@ -134,13 +135,16 @@ export const startInstance = async (options: CheckedOptions, ports: Ports): Prom
 const arrivals =
   (
     { options, ports, system, claim, shards }: Omit<Inspected, 'release'>,
-    epochs: Awaited<ReturnType<typeof inspectShards>>,
+    epochs: InspectedEpochs,
+    app: App,
   ) =>
   async (index: number): Promise<void> => {
     const shard = shards[index] as Shard
     // A failed inspection takes it down, as at a start.
     shard.arrive()
-    const found = await inspectShards([shard], claim, { ...options, allowDown: true }, ports)
+    const inspect = (): Promise<InspectedEpochs> =>
+      inspectShards([shard], claim, { ...options, allowDown: true }, ports)
+    const found = await answered(inspect, shard, app[innerParts].ending)
     const { phase } = shard
     if (phase.kind === 'down') emit(system, shard, 'shard.down', { reason: phase.reason })
     if (phase.kind === 'recovering') await openArrived(system, shard)
@@ -150,6 +154,21 @@ const arrivals =
     claim.raise(shards.map((each) => (each === shard ? floorOf(shard, epochs) : undefined)))
   }
 
+/** As `inspect`, which is repeated while the engine is away. Each attempt takes the patience of a host. */
+const answered = async (
+  inspect: () => Promise<InspectedEpochs>,
+  { engine }: Shard,
+  ending: AbortSignal,
+): Promise<InspectedEpochs> => {
+  for (;;)
+    try {
+      return await inspect()
+    } catch (error) {
+      if (!isAway(error) || ending.aborted) throw error
+      engine.isAway(error)
+    }
+}
+
 /** Messages that others sent before they knew that a shard leaves come within this time, in ms. */
 const knownMs = 250
 
@@ -158,11 +177,7 @@ const writesMs = 2_000
 
 /** Closes a shard for the member that takes it next. */
 const departures =
-  (
-    { system, claim, shards }: Omit<Inspected, 'release'>,
-    epochs: Awaited<ReturnType<typeof inspectShards>>,
-    app: App,
-  ) =>
+  ({ system, claim, shards }: Omit<Inspected, 'release'>, epochs: InspectedEpochs, app: App) =>
   async (index: number, withinMs: number, isLast: boolean): Promise<boolean> => {
     const { entities, members, ending } = app[innerParts]
     const shard = shards[index] as Shard

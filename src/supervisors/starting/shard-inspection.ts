@@ -7,7 +7,7 @@
  * It is apart from `instance.ts`, its only importer, because it decides whether a start may go on,
  * and `instance.ts` in which order.
  */
-import { levelOf } from '../../actors/index.ts'
+import { isAway, levelOf } from '../../actors/index.ts'
 import { KeelsonError } from '../../errors.ts'
 import {
   type Disk,
@@ -24,12 +24,12 @@ import type { Ports } from './machine-ports.ts'
 import type { CheckedOptions } from './start-options.ts'
 
 /** The epoch of each shard's log when it was inspected; none of a shard that was not sound. */
-type InspectedEpochs = Map<Shard, number>
+export type InspectedEpochs = Map<Shard, number>
 
 /**
  * Inspects every shard, and makes the logs of a new folder. Each shard is then ready to open, or
- * down.
- * @throws KeelsonError the first failure, unless shards may be down
+ * down. An engine that does not answer takes none down: it is asked again.
+ * @throws KeelsonError the first failure, unless shards may be down; as `isAway`
  */
 export const inspectShards = async (
   shards: readonly Shard[],
@@ -41,6 +41,8 @@ export const inspectShards = async (
   if (claim.isOutdated) for (const { parts } of shards) ports.projections.remove(parts.folders.lmdb)
   const { failures, epochs } = await inspected(shards, claim, ports)
   const [first] = failures.values()
+  const away = [...failures.values()].find(isAway)
+  if (away) throw away
   if (first !== undefined && !(allowDown && claim.logs)) throw first
   for (const [shard, reason] of failures) shard.goDown(reason)
   if (!claim.logs && !ports.cache) await refuseRemains(shards, claim, ports)

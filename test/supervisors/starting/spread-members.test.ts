@@ -1,6 +1,7 @@
 /** Members of an engine that share the shards: each shard has one owner, and the others reach it. */
 import { expect, test } from 'vitest'
 import { call, type DurableServer, entity, reply, supervisor } from '../../../src/index.ts'
+import { holdIn, shardHold } from '../../../src/storage/leases/shard-holds.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { SpreadMembers } from '../../support/worlds/spread-members.ts'
 import { leaseMs } from '../../support/worlds/spread-world.ts'
@@ -60,6 +61,27 @@ test('the shards of a member that is killed are at the others after its lease, w
   for (const id of ids)
     expect(await during(call(accountAt(b, id), 'read', undefined))).toEqual(['before', 'after'])
 })
+
+test.each([0, 1, 2, 3])(
+  'a shard that was taken %i ms before the engine goes away is opened when it is back',
+  async (ms) => {
+    const { world, a, b, c, during } = await three()
+    for (const id of ids) await during(call(accountAt(c, id), 'add', 'before'))
+    const lost = openAt(c).map(shardHold)
+    world.kill('c')
+    const isTaken = (): boolean => {
+      const view = world.engine.inside('shop')
+      return lost.every((name) => (holdIn(view, name)?.member ?? 'c') !== 'c')
+    }
+    while (!isTaken()) await world.clock.advance(1)
+    await world.clock.advance(ms)
+    // Longer than the patience of two looks at a log.
+    world.engine.restart(8 * leaseMs)
+    await world.clock.advance(15 * leaseMs)
+    expect([...openAt(a), ...openAt(b)].sort()).toEqual([0, 1, 2, 3])
+    for (const id of ids) expect(await during(call(accountAt(b, id), 'add', 'after'))).toBe(2)
+  },
+)
 
 test('a member that stops for longer than its lease ends, and has answered nothing that the others do not have', async () => {
   const { world, a, b, c, during } = await three()

@@ -27,7 +27,8 @@ const strike = (life: SharingLife, world: SpreadWorld): void => {
     life.left(name, app)
     world.kill(name)
   } else if (roll < 0.5) world.pause(name, ms)
-  else if (roll < 0.65) world.engine.restart(ms)
+  // Longer than the patience of those who ask it, too.
+  else if (roll < 0.65) world.engine.restart(3 * ms)
   else if (roll < 0.85) world.cutOff(name, ms)
   else world.links.cut()
 }
