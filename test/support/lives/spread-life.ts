@@ -21,14 +21,14 @@ const lost = { withId: codes, plain: [...codes, 'EXITED'] }
 /** Something happens to a member, or to all. */
 const strike = (life: SharingLife, world: SpreadWorld): void => {
   const [name, app] = life.pick([...life.apps]) as [string, App]
-  const ms = Math.floor(life.random() * 3 * leaseMs)
+  // In every third case longer than the patience of those who ask an engine.
+  const ms = Math.floor(life.random() * (life.random() < 0.3 ? 9 : 3) * leaseMs)
   const roll = life.random()
   if (roll < 0.25) {
     life.left(name, app)
     world.kill(name)
   } else if (roll < 0.5) world.pause(name, ms)
-  // Longer than the patience of those who ask it, too.
-  else if (roll < 0.65) world.engine.restart(3 * ms)
+  else if (roll < 0.65) world.engine.restart(ms)
   else if (roll < 0.85) world.cutOff(name, ms)
   else world.links.cut()
 }
