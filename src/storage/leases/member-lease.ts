@@ -5,10 +5,11 @@
  * 1. Each start of a member has an incarnation. Its entry, `member/NAME`, names the incarnation, and
  *    each renewal changes the revision of the entry.
  * 2. If a member sees one revision of an entry unchanged for the holder's `leaseMs`, that lease has
- *    expired. The member ends it: it marks the entry `ended` by compare-and-set at this revision. A
- *    later start of the holder's name overwrites the entry instead, which ends the lease too. A
- *    renewal and an end exclude each other, and an incarnation that was ended never holds its entry
- *    again. For that no entry is ever removed.
+ *    expired. Time in which the engine was away does not count: nobody could renew. The member ends
+ *    the lease: it marks the entry `ended` by compare-and-set at this revision. A later start of the
+ *    holder's name overwrites the entry instead, which ends the lease too. A renewal and an end
+ *    exclude each other, and an incarnation that was ended never holds its entry again. For that no
+ *    entry is ever removed.
  * 3. The entry `owner` names the member and the incarnation that own the instance. It changes only
  *    after the lease of that incarnation was ended, to the next epoch.
  * 4. A member that has not read the logs leaves the ownership to others, and takes it when it has read
@@ -59,6 +60,8 @@ export type LeaseState = MemberIdentity & {
   readonly view: DirectoryView | undefined
   /** Whether the directory must be looked at before the next decision. */
   readonly isStale: boolean
+  /** When the engine has answered last. */
+  readonly heardAt: number
   readonly seen: ReadonlyMap<string, Seen>
   /** Whether the entry of the member was seen with this incarnation. */
   readonly holds: boolean
@@ -139,10 +142,14 @@ const countedPart = 0.9
 /** A renewal is due after this part of a lease: two may be lost. */
 const renewalPart = 0.3
 
+/** An engine that answered nothing for this part of a lease was away: it answers each renewal. */
+const awayPart = 0.5
+
 /** The knowledge of a member at its start. */
 export const leaseStart = (identity: MemberIdentity): LeaseState => ({
   ...identity,
   ...{ says: {}, view: undefined, isStale: true, seen: new Map(), holds: false },
+  heardAt: Number.NEGATIVE_INFINITY,
   ...{ validUntil: Number.NEGATIVE_INFINITY, renewAt: Number.NEGATIVE_INFINITY },
   ...{ isClosing: false, isReady: !identity.readsFirst, end: undefined },
 })
@@ -151,7 +158,7 @@ export const leaseStart = (identity: MemberIdentity): LeaseState => ({
 export const nextStep = (state: LeaseState, now: number): LeaseStep => {
   const { member, isClosing, view } = state
   if (state.end) return { kind: 'end' }
-  if (state.isStale || !view) return { kind: 'look' }
+  if (state.isStale || !view || (!state.holds && now >= lookAt(state))) return { kind: 'look' }
   const own = set(view, memberName(member), ownLease(state))
   if (!state.holds) {
     if (isClosing) return { kind: 'end' }
@@ -198,10 +205,13 @@ const stepBeside = (state: LeaseState, view: DirectoryView, now: number): LeaseS
 const isAlone = (view: DirectoryView, member: string): boolean =>
   memberNames(view).every((each) => each === member || leaseIn(view, each)?.ended === true)
 
-/** Until a renewal is due, or the lease of `other` may have ended. */
+/** A member that renews nothing looks as often, to know whether the engine is there. */
+const lookAt = ({ heardAt, leaseMs }: LeaseState): number => heardAt + renewalPart * leaseMs
+
+/** Until a renewal or a look is due, or the lease of `other` may have ended. */
 const rest = (state: LeaseState, { revision }: DirectoryView, other?: string): LeaseStep => {
   const ends = other === undefined ? Number.POSITIVE_INFINITY : endOf(state, other)
-  const until = Math.min(state.holds ? state.renewAt : Number.POSITIVE_INFINITY, ends)
+  const until = Math.min(state.holds ? state.renewAt : lookAt(state), ends)
   return { kind: 'wait', until, after: revision, member: other }
 }
 
@@ -245,9 +255,10 @@ const refuseDamaged = (view: DirectoryView): void => {
 /** The knowledge after an answered look. @throws KeelsonError `CORRUPT` for a damaged entry */
 export const afterLook = (state: LeaseState, view: DirectoryView, now: number): LeaseState => {
   refuseDamaged(view)
+  const known = heard(state, now)
   const seen = new Map<string, Seen>()
   for (const [name, { revision }] of view.entries) {
-    const before = state.seen.get(name)
+    const before = known.seen.get(name)
     seen.set(name, before?.revision === revision ? before : { revision, since: now })
   }
   const lease = leaseIn(view, state.member)
@@ -255,7 +266,17 @@ export const afterLook = (state: LeaseState, view: DirectoryView, now: number): 
   const holds = isOwn && !lease.ended
   const hasEnded = isOwn ? lease.ended === true : state.holds
   const end = hasEnded ? (state.isClosing ? 'released' : 'lost') : state.end
-  return { ...state, view, seen, isStale: false, holds, end }
+  return { ...known, view, seen, isStale: false, holds, end }
+}
+
+/** The knowledge after an answer of the engine: what was seen is younger by the time that it was away. */
+const heard = (state: LeaseState, now: number): LeaseState => {
+  const silentMs = now - state.heardAt
+  if (silentMs < awayPart * state.leaseMs) return { ...state, heardAt: now }
+  const seen = new Map<string, Seen>()
+  for (const [name, { revision, since }] of state.seen)
+    seen.set(name, { revision, since: since + silentMs })
+  return { ...state, heardAt: now, seen }
 }
 
 /** The knowledge after an acknowledged change, which was sent at `sentAt`. */
@@ -267,15 +288,16 @@ export const afterSet = (
   now: number,
 ): LeaseState => {
   const { leaseMs, member } = state
+  const known = heard(state, now)
   const entries = new Map(state.view?.entries).set(name, { value, revision })
-  const seen = new Map(state.seen).set(name, { revision, since: now })
+  const seen = new Map(known.seen).set(name, { revision, since: now })
   // Of the changes between the last look and this one nothing is known: the next look is from there.
   const view = { revision: state.view?.revision ?? 0, entries }
-  if (name !== memberName(member)) return { ...state, view, seen }
+  if (name !== memberName(member)) return { ...known, view, seen }
   const { ended } = JSON.parse(value) as Lease
-  if (ended) return { ...state, view, seen, holds: false, end: 'released' }
+  if (ended) return { ...known, view, seen, holds: false, end: 'released' }
   const validUntil = sentAt + countedPart * leaseMs
-  return { ...state, view, seen, holds: true, validUntil, renewAt: sentAt + renewalPart * leaseMs }
+  return { ...known, view, seen, holds: true, validUntil, renewAt: sentAt + renewalPart * leaseMs }
 }
 
 /** The knowledge after a refused change, one without an answer, or a sign of a change elsewhere. */

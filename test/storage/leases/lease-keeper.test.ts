@@ -15,13 +15,13 @@ const faults = { lostRequest: 0, lostAnswer: 0, late: 0, lateMs: 0, repeated: 0 
 const world = async () => {
   const base = virtualClock()
   const engine = new SimulatedEngine({ clock: base, faults })
-  const begin = (member: string) => {
+  const begin = (member: string, ms = leaseMs) => {
     const clock = new ProcessClock(base, 1)
     const session = engine.connect('c')
     const phases: LeasePhase[] = []
     const onChange = (phase: LeasePhase): void => void phases.push(phase)
     const { directory } = session
-    const keeper = new LeaseKeeper({ directory, clock, member, leaseMs, onChange })
+    const keeper = new LeaseKeeper({ directory, clock, member, leaseMs: ms, onChange })
     const hold = (ms: number): void => {
       clock.stop(ms)
       session.pause(ms)
@@ -73,6 +73,46 @@ test('a member that closes while the engine is away ends well before its lease',
   expect(standby.phases).toEqual([])
   await clock.advance(2 * leaseMs)
   expect(standby.phases).toEqual(['owner'])
+})
+
+// The standby reaches the engine first, or the owner does.
+for (const [first, second] of [
+  ['standby', 'owner'],
+  ['owner', 'standby'],
+] as const)
+  test(`an engine that was away for longer than a lease costs no owner its lease, if the ${first} is back first`, async () => {
+    for (let after = 0; after < 10; after++) {
+      const all = await world()
+      const { clock, owner, standby } = all
+      await clock.advance(leaseMs + after * 35)
+      all[first].session.pause(4 * leaseMs)
+      all[second].session.pause(4.2 * leaseMs)
+      await clock.advance(8 * leaseMs)
+      expect(owner.phases, `after ${after}`).toEqual(['owner', 'unsure', 'owner'])
+      expect(standby.phases).toEqual([])
+    }
+  })
+
+test('an owner that died while the engine was away is followed a lease after that at the latest', async () => {
+  for (let after = 0; after < 10; after++) {
+    const { clock, owner, standby } = await world()
+    await clock.advance(leaseMs + after * 35)
+    standby.session.pause(4 * leaseMs)
+    owner.hold(100 * leaseMs)
+    await clock.advance(4 * leaseMs)
+    expect(standby.phases).toEqual([])
+    await clock.advance(1.1 * leaseMs)
+    expect(standby.phases, `after ${after}`).toEqual(['owner'])
+  }
+})
+
+test('a second holder of a name waits no longer for a holder whose lease is longer than its own', async () => {
+  const { clock, begin, standby } = await world()
+  const second = begin('b', leaseMs / 10)
+  await clock.advance(leaseMs)
+  standby.hold(100 * leaseMs)
+  await clock.advance(1.1 * leaseMs)
+  expect(second.keeper.holdsName).toBe(true)
 })
 
 test('a name that is held has no second holder; when the first one closes, it has', async () => {

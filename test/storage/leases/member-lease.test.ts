@@ -244,7 +244,7 @@ const lived = (seed: number): World => {
 
 test('never do two members own the instance at one moment, and one does when troubles end', () => {
   const count = { lost: 0, unsure: 0, owners: 0 }
-  for (const seed of seedsOf(40, 20_000)) {
+  for (const seed of seedsOf(80, 20_000)) {
     const world = lived(seed)
     world.untilOwned(3 * leaseMs)
 

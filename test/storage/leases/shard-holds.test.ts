@@ -3,6 +3,7 @@ import { type DirectoryView, entryText } from '../../../src/storage/index.ts'
 import {
   afterLook,
   afterSet,
+  type LeaseState,
   leaseStart,
   nextStep,
   phaseAt,
@@ -110,10 +111,35 @@ test('a member beside others owns by its lease alone, and ends the leases of oth
   expect(phaseAt(state, 900).phase).toBe('unsure')
   // It waits for its renewal first, and then for the end of the other lease.
   expect(nextStep(state, 1)).toMatchObject({ kind: 'wait', until: 300 })
-  const renewal = nextStep(state, 999)
-  expect(renewal).toMatchObject({ kind: 'set', name: mine })
-  state = afterSet(state, renewal as never, 3, 999, 999)
+  for (const [now, revision] of [
+    [301, 3],
+    [602, 4],
+    [903, 5],
+  ] as const) {
+    const renewal = nextStep(state, now)
+    expect(renewal).toMatchObject({ kind: 'set', name: mine })
+    state = afterSet(state, renewal as never, revision, now, now)
+  }
   expect(nextStep(state, 999)).toMatchObject({ kind: 'wait', until: 1_000 })
   expect(nextStep(state, 1_000)).toMatchObject({ kind: 'set', name: 'member/b', revision: 1 })
   expect(entries.view.entries.size).toBe(2)
+})
+
+test('time in which the engine was away does not count for the leases of others', () => {
+  const leaseMs = 1_000
+  const { view } = new Entries().lease('b', { incarnation: 'b1', leaseMs })
+  const looked = afterLook(leaseStart({ ...a, leaseMs, isSpread: true }), view, 0)
+  const own = nextStep(looked, 0) as never
+  const held = afterSet(looked, own, 2, 0, 1)
+  const renewed = (state: LeaseState, times: readonly number[]): LeaseState =>
+    times.reduce((each, now, at) => afterSet(each, own, 3 + at, now, now), state)
+  const endsOfB = (state: LeaseState, at: number): void => {
+    expect(nextStep(state, at - 1)).toMatchObject({ kind: 'wait', until: at })
+    expect(nextStep(state, at)).toMatchObject({ kind: 'set', name: 'member/b' })
+  }
+  // The first answer after 699 ms is one to a renewal, or to a look.
+  endsOfB(renewed(held, [700, 1_000, 1_300, 1_600]), 1_699)
+  endsOfB(renewed(afterLook(held, held.view as never, 700), [1_000, 1_300, 1_600]), 1_699)
+  // Answers come late, and the engine is there.
+  endsOfB(renewed(held, [500, 900]), 1_000)
 })

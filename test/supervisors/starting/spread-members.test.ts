@@ -83,6 +83,16 @@ test.each([0, 1, 2, 3])(
   },
 )
 
+test('the same owners go on after the engine was away for several leases', async () => {
+  const { world, a, b, c, during } = await three()
+  const owned = [a, b, c].map(openAt)
+  for (const id of ids) await during(call(accountAt(a, id), 'add', 'before'))
+  world.engine.restart(8 * leaseMs)
+  await world.clock.advance(10 * leaseMs)
+  expect([a, b, c].map(openAt)).toEqual(owned)
+  for (const id of ids) expect(await during(call(accountAt(c, id), 'add', 'after'))).toBe(2)
+})
+
 test('a member that stops for longer than its lease ends, and has answered nothing that the others do not have', async () => {
   const { world, a, b, c, during } = await three()
   for (const id of ids) await during(call(accountAt(a, id), 'add', 'before'))
