@@ -40,11 +40,12 @@ export class PostgresPair {
     return link
   }
 
-  /** Kills the server as the loss of its power would, and starts it again after `ms`. */
+  /** Kills the server as the loss of its power would, and starts it again after `ms`. It commits again then. */
   async restart(ms: number): Promise<void> {
     await this.#primary.kill()
     await pause(ms)
     await this.#primary.start(...settings)
+    await this.#untilSynced()
   }
 
   /** The server is lost, and its standby takes its place. */
@@ -75,6 +76,10 @@ export class PostgresPair {
     const standby = new PostgresServer(this.#folder(), this.#primary)
     this.#standby = standby
     await standby.start(...settings)
+    await this.#untilSynced()
+  }
+
+  async #untilSynced(): Promise<void> {
     for (;;) {
       const rows = await this.#query(`select 1 from pg_stat_replication where sync_state = 'sync'`)
       if (rows > 0) return
@@ -97,7 +102,11 @@ export class PostgresPair {
 
 type Place = { readonly path: string } | { readonly host: string; readonly port: number }
 
-const settings = ['max_wal_senders=10', 'max_connections=200', 'hot_standby=on']
+// A standby looks for its server again after 5 s by default: most of a round would be that.
+const settings = [
+  ...['max_wal_senders=10', 'max_connections=200', 'hot_standby=on'],
+  'wal_retrieve_retry_interval=500ms',
+]
 
 /** The connections that one member has to the present server, or gets from others. It may be cut. */
 export class MemberLink {
