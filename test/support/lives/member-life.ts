@@ -138,7 +138,8 @@ class MemberLife {
 
   /** One trouble. */
   #trouble(): void {
-    const ms = 3 * leaseMs * this.#random()
+    // At times longer than the patience of those who ask an engine.
+    const ms = this.pick([3, 3, 3, 8]) * leaseMs * this.#random()
     const member = this.pick(this.#living)
     const troubles: Record<string, () => void> = {
       'cut link': () => member?.process.cut(ms),
@@ -146,7 +147,7 @@ class MemberLife {
       close: () => void member?.app?.close({ deadlineMs: this.pick([0, 500]) }),
       kill: () => member && this.#kill(member),
       'power cut': () => member && this.#kill(member, 'power'),
-      'engine restart': () => this.engine.restart(ms / 2),
+      'engine restart': () => this.engine.restart(ms),
       failover: () => this.#failOver(ms / 2),
     }
     const what = this.pick([...Object.keys(troubles), 'stop', 'stop', 'kill', 'cut link'])
@@ -224,7 +225,7 @@ class MemberLife {
 
   /** Every trouble ends: one member owns, everything accepted happens, and a new member has it. */
   async #calm(): Promise<void> {
-    await this.#run(6 * leaseMs)
+    await this.#run(11 * leaseMs)
     const before = this.claims.places.size
     await this.#run(2 * leaseMs)
     this.claims.refute(this.claims.places.size === before, 'nobody writes after the last trouble')
