@@ -1,9 +1,10 @@
 /** The link of the page to its instance, over the real socket (needs the build). */
+import { EventEmitter, once } from 'node:events'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type App, folderEngine, start } from '../../../dist/index.js'
 import { virtualClock } from '../../../src/clock.ts'
 import { InstanceLink } from '../../../src/inspect/page-server/instance-link.ts'
-import { capturedLog } from '../../../src/testing/kit/captured-log.ts'
+import { capturedLog, silentLogger } from '../../../src/testing/kit/captured-log.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
@@ -72,13 +73,18 @@ describe('the link (needs the build)', () => {
 
   test('is to any member of a folder, shows the others there, and goes on when that one ends', async () => {
     const dir = tempFolder()
+    const log = new EventEmitter()
+    const info = (line: string): void => void log.emit(line)
+    const isLinked = once(log, 'linked to b')
     const members = ['a', 'b'].map((member) =>
       start({
-        ...{ dir, attach: true, logger: capturedLog(), shards: 2 },
+        ...{ dir, attach: true, logger: { ...silentLogger, info }, shards: 2 },
         cluster: { name: 'm', member, engine: folderEngine({ members: ['a', 'b'] }) },
       }),
     )
     const [a, b] = (await Promise.all(members)) as [App, App]
+    // A start waits for no other member.
+    await isLinked
     onTestFinished(() => b.close().then(() => undefined))
     const { clock, link } = linked(dir)
     await link.open()
