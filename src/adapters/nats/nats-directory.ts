@@ -7,7 +7,7 @@ import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import {
   type Directory,
-  type DirectoryEntry,
+  DirectoryEntry,
   type DirectoryView,
   untilLooked,
 } from '../../storage/index.ts'
@@ -122,7 +122,7 @@ const changedView = (
   const revision = last + 1
   const entries = new Map(present)
   if (value === undefined) entries.delete(name)
-  else entries.set(name, { value, revision })
+  else entries.set(name, new DirectoryEntry(value, revision))
   return { revision, entries }
 }
 
@@ -130,10 +130,14 @@ const viewIn = (text: string): DirectoryView | undefined => {
   try {
     const { revision, entries } = JSON.parse(text) as {
       readonly revision: number
-      readonly entries: Readonly<Record<string, DirectoryEntry>>
+      readonly entries: Readonly<Record<string, Pick<DirectoryEntry, 'value' | 'revision'>>>
     }
     const isWhole = Object.values(entries).every((entry) => entry.revision <= revision)
-    return isWhole ? { revision, entries: new Map(Object.entries(entries)) } : undefined
+    if (!isWhole) return undefined
+    const read = Object.entries(entries).map(
+      ([name, entry]) => [name, new DirectoryEntry(entry.value, entry.revision)] as const,
+    )
+    return { revision, entries: new Map(read) }
   } catch {
     return undefined
   }

@@ -18,6 +18,7 @@ import { KeelsonError } from '../../errors.ts'
 import {
   type ClusterEngine,
   type Directory,
+  DirectoryEntry,
   type DirectoryView,
   type EngineLog,
   type EngineSession,
@@ -175,7 +176,7 @@ const viewOf = async (database: Queries, cluster: string, more = ''): Promise<Di
   const entries = rows
     .filter((row) => row.name !== null)
     .map((row) => {
-      const entry = { value: String(row.value), revision: numberIn(row, 'revision') }
+      const entry = new DirectoryEntry(String(row.value), numberIn(row, 'revision'))
       return [String(row.name), entry] as const
     })
   const last = rows[0] ? numberIn(rows[0], 'last') : -1

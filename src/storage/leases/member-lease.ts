@@ -21,7 +21,7 @@
  *
  * The lease decides who tries to write. The logs decide who writes.
  */
-import { type DirectoryView, entryIn, entryText } from '../ports/cluster-engine.ts'
+import { DirectoryEntry, type DirectoryView, entryIn, entryText } from '../ports/cluster-engine.ts'
 
 /** One start of a member. */
 export type MemberIdentity = {
@@ -289,7 +289,7 @@ export const afterSet = (
 ): LeaseState => {
   const { leaseMs, member } = state
   const known = heard(state, now)
-  const entries = new Map(state.view?.entries).set(name, { value, revision })
+  const entries = new Map(state.view?.entries).set(name, new DirectoryEntry(value, revision))
   const seen = new Map(known.seen).set(name, { revision, since: now })
   // Of the changes between the last look and this one nothing is known: the next look is from there.
   const view = { revision: state.view?.revision ?? 0, entries }

@@ -8,10 +8,26 @@ import { KeelsonError } from '../../errors.ts'
 import type { EngineLog } from './engine-log.ts'
 
 /** An entry of the directory. */
-export type DirectoryEntry = {
+export class DirectoryEntry {
   readonly value: string
   /** Grows with each change of the directory. No two changes have the same. */
   readonly revision: number
+  #content: object | undefined
+
+  constructor(value: string, revision: number) {
+    this.value = value
+    this.revision = revision
+  }
+
+  /**
+   * The content that `entryText` made the value of, for this name. It is read once: each look of a
+   * member asks for that of all its shards, and of their holders, several times.
+   * @throws KeelsonError `CORRUPT` for another value
+   */
+  content(name: string): object {
+    this.#content ??= contentIn(name, this.value)
+    return this.#content
+  }
 }
 
 /** All entries at one moment. */
@@ -64,17 +80,17 @@ const sumOf = (name: string, text: string): number => crc32(Buffer.from(name + t
 export const entryIn = <T extends object>(
   { entries }: Pick<DirectoryView, 'entries'>,
   name: string,
-): T | undefined => {
-  const entry = entries.get(name)
-  if (!entry) return undefined
-  const text = contentIn(name, entry.value)
+): T | undefined => entries.get(name)?.content(name) as T | undefined
+
+const contentIn = (name: string, value: string): object => {
+  const text = textIn(name, value)
   if (text !== undefined) return JSON.parse(text)
-  const message = `the entry ${name} of the engine's directory is damaged: ${entry.value}`
-  throw new KeelsonError('CORRUPT', message, { details: { entry: name, evidence: entry.value } })
+  const message = `the entry ${name} of the engine's directory is damaged: ${value}`
+  throw new KeelsonError('CORRUPT', message, { details: { entry: name, evidence: value } })
 }
 
 /** The text of the content of an entry. Its checksum shows that it is one. */
-const contentIn = (name: string, value: string): string | undefined => {
+const textIn = (name: string, value: string): string | undefined => {
   const [end, sum] = /(?:^\{|,)"sum":(\d{1,10})\}$/.exec(value) ?? []
   if (end === undefined) return undefined
   const text = end.startsWith('{') ? '{}' : `${value.slice(0, -end.length)}}`

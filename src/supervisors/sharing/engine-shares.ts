@@ -9,6 +9,7 @@ import { isKeelsonError } from '../../errors.ts'
 import {
   addressIn,
   type Directory,
+  DirectoryEntry,
   type DirectoryView,
   type EngineStorage,
   type SeenMembers,
@@ -222,7 +223,7 @@ export class EngineShares implements MemberDirectory {
           () => directory.set(name, revision, value),
           endsAt - clock.monotonic(),
         )
-        const entries = new Map(view.entries).set(name, { value, revision: made })
+        const entries = new Map(view.entries).set(name, new DirectoryEntry(value, made))
         return isOwn({ ...view, entries })
       } catch (error) {
         // Another member was first, or an earlier attempt without an answer was.

@@ -1,6 +1,6 @@
 /** What members of an engine have ended under: each end counts once, for an hour, until it is forgotten. */
 import { expect, test } from 'vitest'
-import type { DirectoryView } from '../../../src/storage/index.ts'
+import { DirectoryEntry, type DirectoryView } from '../../../src/storage/index.ts'
 import {
   type EndsStep,
   endsIn,
@@ -18,7 +18,7 @@ const directory = () => {
     const revision = view.revision + 1
     const entries = new Map(view.entries)
     if (step.value === undefined) entries.delete(step.name)
-    else entries.set(step.name, { value: step.value, revision })
+    else entries.set(step.name, new DirectoryEntry(step.value, revision))
     view = { revision, entries }
   }
   const note = (member: string, work: string, at: number, now = at): void =>

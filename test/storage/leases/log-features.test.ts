@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type DirectoryView, entryText } from '../../../src/storage/index.ts'
+import { DirectoryEntry, type DirectoryView, entryText } from '../../../src/storage/index.ts'
 import { featuresOn, joining, turningOn } from '../../../src/storage/leases/log-features.ts'
 import type { SetStep } from '../../../src/storage/leases/member-lease.ts'
 
@@ -7,7 +7,7 @@ const empty: DirectoryView = { revision: 0, entries: new Map() }
 
 const put = ({ revision, entries }: DirectoryView, name: string, value: string): DirectoryView => ({
   revision: revision + 1,
-  entries: new Map(entries).set(name, { value, revision: revision + 1 }),
+  entries: new Map(entries).set(name, new DirectoryEntry(value, revision + 1)),
 })
 
 /** The directory after the lease of a member. */

@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'vitest'
 import { seededRandom } from '../../../src/clock.ts'
-import type { DirectoryEntry } from '../../../src/storage/index.ts'
+import { DirectoryEntry } from '../../../src/storage/index.ts'
 import {
   afterLook,
   afterSet,
@@ -79,7 +79,7 @@ class World {
   set(name: string, revision: number, value: string): number | undefined {
     if ((this.#entries.get(name)?.revision ?? 0) !== revision) return undefined
     this.#revision++
-    this.#entries = new Map(this.#entries).set(name, { value, revision: this.#revision })
+    this.#entries = new Map(this.#entries).set(name, new DirectoryEntry(value, this.#revision))
     return this.#revision
   }
 

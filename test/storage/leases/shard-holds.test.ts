@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type DirectoryView, entryText } from '../../../src/storage/index.ts'
+import { DirectoryEntry, type DirectoryView, entryText } from '../../../src/storage/index.ts'
 import {
   afterLook,
   afterSet,
@@ -28,7 +28,7 @@ class Entries {
 
   put(entry: string, value: string): this {
     const revision = this.view.revision + 1
-    const entries = new Map(this.view.entries).set(entry, { value, revision })
+    const entries = new Map(this.view.entries).set(entry, new DirectoryEntry(value, revision))
     this.view = { revision, entries }
     return this
   }

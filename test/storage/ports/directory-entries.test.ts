@@ -1,10 +1,10 @@
 /** Entries of the directory: what a member wrote whole, for their name, and nothing else. */
 import { expect, test } from 'vitest'
-import { entryIn, entryText } from '../../../src/storage/ports/cluster-engine.ts'
+import { DirectoryEntry, entryIn, entryText } from '../../../src/storage/ports/cluster-engine.ts'
 import { codeOf } from '../../support/error-codes.ts'
 
 const read = (name: string, value: string) =>
-  entryIn({ entries: new Map([[name, { value, revision: 1 }]]) }, name)
+  entryIn({ entries: new Map([[name, new DirectoryEntry(value, 1)]]) }, name)
 
 test.each([
   [{}],

@@ -9,7 +9,7 @@ import {
   appendRefusal,
   type ClusterEngine,
   type Directory,
-  type DirectoryEntry,
+  DirectoryEntry,
   type EngineFiles,
   type EngineGroup,
   type EngineHead,
@@ -357,7 +357,7 @@ export class SimulatedSession implements EngineSession {
           if (isEqual && this.#engine.has('keeps the revision of an equal value')) return revision
           cluster.revision++
           if (value === undefined) entries.delete(name)
-          else entries.set(name, { value, revision: cluster.revision })
+          else entries.set(name, new DirectoryEntry(value, cluster.revision))
           cluster.changed()
           return cluster.revision
         }),
