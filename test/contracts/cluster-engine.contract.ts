@@ -181,10 +181,8 @@ export const engineClaims: Readonly<Record<string, (under: EngineUnderTest) => P
 
   'a closed session answers nothing': async (under) => {
     const { one, owner, intruder, at } = await owned(under)
-    const waiting = owner.moved(at.lsn + 9)
 
     await one.close()
-    await waiting
 
     expect(await outcomeOf(owner.append(groupBehind(at, 'a')))).toBe('UNKNOWN_OUTCOME')
     expect(await outcomeOf(one.directory.view())).toBe('UNKNOWN_OUTCOME')

@@ -302,7 +302,6 @@ export const logClaims: Readonly<Record<string, (under: EngineUnderTest) => Prom
 
     const reading = (async () => {
       for (let after = at.lsn; after < endOf(groups).lsn; ) {
-        await intruder.moved(after)
         const { groups: some, next } = await intruder.read(after, 10)
         found.push(...some)
         after = next
@@ -315,19 +314,6 @@ export const logClaims: Readonly<Record<string, (under: EngineUnderTest) => Prom
     expect(
       found.every(({ after }, index) => isSamePosition(after, found[index - 1]?.end ?? at)),
     ).toBe(true)
-  },
-
-  'who waits for a change hears of it, or that it need not wait': async (under) => {
-    const { owner, intruder, at } = await owned(under)
-    const ending = new AbortController()
-
-    const waits = [intruder.moved(at.lsn), intruder.moved(at.lsn + 5, ending.signal)]
-    await owner.append(groupBehind(at, 'a'))
-    await waits[0]
-    ending.abort()
-
-    await waits[1]
-    expect((await intruder.read(at.lsn, 1)).groups).toHaveLength(1)
   },
 
   'features of a log add up, and stay': async (under) => {

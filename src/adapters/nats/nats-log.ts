@@ -111,12 +111,6 @@ export class NatsLog implements EngineLog {
     return { groups, next: groups.at(-1)?.end.lsn ?? after }
   }
 
-  async moved(after: number, signal?: AbortSignal): Promise<void> {
-    // The caller asks again, and gets the error then.
-    const head = await this.#head().catch(() => undefined)
-    if ((head?.end.lsn ?? 0) <= after) await lookPause(this.#parts.clock, signal)
-  }
-
   async name(...[epoch, snapshot]: Parameters<EngineLog['name']>): Promise<void> {
     await this.#change(
       decided((head) => {

@@ -4,7 +4,6 @@
  * held until a synchronous standby has answered, so each log has one append in flight. It is apart
  * from `postgres-engine.ts`, because the safety of a log rests on that statement.
  */
-import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import {
   appendRefusal,
@@ -14,7 +13,6 @@ import {
   type EngineReading,
   engineStart,
   isSamePosition,
-  lookPause,
   refuseBackwards,
   refuseGap,
   refuseOtherEpoch,
@@ -70,7 +68,6 @@ export const postgresLog = (
   cluster: string,
   name: string,
   { writes, reads }: LogLanes,
-  clock: Clock,
 ): EngineLog => {
   let known: number | undefined
   const numberOf = async (database: Queries): Promise<number> => {
@@ -83,15 +80,13 @@ export const postgresLog = (
    */
   const change = (decide: (head: EngineHead) => HeadChange): Promise<number> =>
     writes.change((database) => changedHead(database, cluster, name, decide))
-  const lookAtHead = (): Promise<EngineHead> =>
-    reads.run(async (database) => headIn(await found(database, cluster, name)))
 
   return {
     // Once for each log: its own connection would be made for nothing else.
     create: (logId) =>
       reads.change(async (database) => headIn(await created(database, cluster, name, logId))),
 
-    head: lookAtHead,
+    head: () => reads.run(async (database) => headIn(await found(database, cluster, name))),
 
     append: async (group, features = 0) => {
       refuseBackwards(group)
@@ -107,12 +102,6 @@ export const postgresLog = (
       reads.run(async (database) =>
         readGroups(database, await numberOf(database), after, maxBytes),
       ),
-
-    moved: async (after, signal) => {
-      // The caller asks again, and gets the error then.
-      const head = await lookAtHead().catch(() => undefined)
-      if ((head?.end.lsn ?? 0) <= after) await lookPause(clock, signal)
-    },
 
     name: async (epoch, snapshot) => {
       await change((head) => named(head, epoch, snapshot))

@@ -114,7 +114,7 @@ const sessionOf = (
 ): Omit<EngineSession, 'close'> => {
   const reads = lane({ reads: true })
   return {
-    log: (name): EngineLog => postgresLog(cluster, name, { writes: lane(), reads }, clock),
+    log: (name): EngineLog => postgresLog(cluster, name, { writes: lane(), reads }),
     directory: postgresDirectory(cluster, lane(), clock),
     files: postgresFiles(cluster, lane({ reads: true }), clock),
     now: () =>

@@ -119,11 +119,6 @@ export interface EngineLog {
    */
   read(after: number, maxBytes: number): Promise<EngineReading>
   /**
-   * Resolves when the log may have frames after the LSN `after`, at the latest after the engine's
-   * own bound: then nothing need have changed. Aborting `signal` resolves it.
-   */
-  moved(after: number, signal?: AbortSignal): Promise<void>
-  /**
    * Names a snapshot that was uploaded and read back. The newest two stay named.
    * @throws KeelsonError `FENCED` if the head has another epoch; `INVALID_ARGUMENT` if its LSN is
    * beyond the head or below the newest one

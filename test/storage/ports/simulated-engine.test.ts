@@ -49,7 +49,7 @@ const flaws: Record<EngineFlaw, string> = {
   'forgets the mark': 'the log is trimmed only behind a named snapshot',
   'keeps the revision of an equal value': 'a lease that is renewed has another revision',
   'shows half a file': 'a file is there when it is whole',
-  'reports no change': 'who waits for a change hears of it',
+  'reports no change': 'a removed entry is gone',
 }
 
 describe('the contract catches an engine that', () => {

@@ -277,8 +277,6 @@ export class SimulatedSession implements EngineSession {
           refuseGap(reading.groups, after, head)
           return reading
         }, true),
-      moved: (after, signal) =>
-        this.#moved(() => (logs.get(name)?.head.end.lsn ?? 0) > after, signal),
       name: (epoch, snapshot) =>
         ask((log) => {
           refuseOtherEpoch(log.head, epoch)
