@@ -10,6 +10,7 @@ import {
   type EngineGroup,
   type EngineHead,
   type EngineLog,
+  type EnginePosition,
   type EngineReading,
   engineStart,
   isSamePosition,
@@ -214,15 +215,34 @@ const appended = async (
 }
 
 /**
- * Why the group was not appended; `undefined` if an earlier attempt did. This statement writes, so
- * that its commit waits for the standby as that of the earlier attempt did: without that wait, what
- * a killed connection left might be on this server alone.
+ * Why the group was not appended; `undefined` if an earlier attempt did. A look that waited for an
+ * append on its way shows the head after it, and the groups before it. So does one after which groups
+ * were deleted, and that looks the same once more.
  */
 const refusalOf = async (
   database: Queries,
   log: number,
   group: EngineGroup,
 ): Promise<KeelsonError | undefined> => {
+  for (let shown: EnginePosition | undefined; ; ) {
+    const row = await placeOf(database, log, group)
+    const head = headIn(row)
+    const refusal = appendRefusal(group, head, row.there === true)
+    if (row.last === true || !refusal) return refusal
+    if (shown && isSamePosition(shown, head.end)) {
+      if (isSamePosition(head.end, group.after)) throw damagedHead(head)
+      return refusal
+    }
+    shown = head.end
+  }
+}
+
+/**
+ * The head, whether the group is there, and whether the group is at which the head ends. This
+ * statement writes, so that its commit waits for the standby as that of an earlier attempt did:
+ * without that wait, what a killed connection left might be on this server alone.
+ */
+const placeOf = async (database: Queries, log: number, group: EngineGroup): Promise<Columns> => {
   const { epoch, lsn, id } = group.end
   const rows = await database.query(
     `with head as (update keelson_cluster.logs set id = id where number = $1 returning *)
@@ -236,14 +256,10 @@ const refusalOf = async (
      from head`,
     [log, lsn, epoch, id],
   )
-  const row = rowOfHead(rows)
-  const head = headIn(row)
-  const refusal = appendRefusal(group, head, row.there === true)
-  // The head is where the group begins: the group that ends there was deleted.
-  if (refusal && row.last !== true && isSamePosition(head.end, group.after)) throw damagedHead(head)
-  return refusal
+  return rowOfHead(rows)
 }
 
+/** The head is where a group begins, and the group that ends there was deleted. */
 const damagedHead = ({ end: { lsn } }: EngineHead): KeelsonError =>
   new KeelsonError(
     'CORRUPT',

@@ -149,6 +149,42 @@ describe.skipIf(lacks(noPostgres()))('over PostgreSQL', () => {
     await session.close()
   })
 
+  test.each([
+    [1, 'the one before it', 'CONFLICT'],
+    [2, 'itself', 'ok'],
+  ])(
+    'an append whose look waits until %i groups are there, the last %s, takes them for no damage',
+    async (count, _, answer) => {
+      const cluster = `waits-${count}`
+      const open = postgresEngine({ connectionString: server.url }).open
+      const session = await open({ cluster, copies: 1, leaseMs: 30_000 })
+      const { log, end } = await founded(session)
+      const first = groupBehind(end, 'b')
+      const second = groupBehind(first.end, 'c')
+      // Their backend waits for a standby: they are on the server, and nobody sees them.
+      await look.query('begin')
+      onTestFinished(() => look.query('rollback').then(() => undefined))
+      for (const { after, end: to } of [first, second].slice(0, count))
+        await look.query(
+          `with moved as (
+             update keelson_cluster.logs set lsn = $1, id = $2 where cluster = $5 returning number)
+           insert into keelson_cluster.groups
+             (log, epoch, lsn, id, after_epoch, after_lsn, after_id, proven_lsn, bytes)
+           select number, 1, $1, $2, 1, $3, $4, 0, '' from moved`,
+          [to.lsn, to.id, after.lsn, after.id, cluster],
+        )
+      const appended = codeOf(log.append(second))
+      const waits = 'select 1 as one from pg_locks where not granted'
+      while ((await look.query(waits)).length === 0);
+      await look.query('commit')
+
+      expect(await appended).toBe(answer)
+      await log.append(second)
+      expect((await log.head()).end).toEqual(second.end)
+      await session.close()
+    },
+  )
+
   /** Sets a setting of the server while it runs, and waits until new work sees it. */
   const reload = async (name: string, value: string): Promise<void> => {
     await look.query(`alter system set ${name} = '${value}'`)
