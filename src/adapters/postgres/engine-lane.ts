@@ -51,6 +51,10 @@ export class EngineLane {
   #last: Promise<unknown> = Promise.resolve()
   #warning: string | undefined
   #isClosed = false
+  /** So much work was asked for. */
+  #asked = 0
+  /** Work up to this one waited for a connection that could not be made, for this reason. */
+  #unreached: { readonly upTo: number; readonly why: unknown } | undefined
   /** Cuts the connection that is being made. */
   #connecting: AbortController | undefined
   readonly #config: Readonly<Record<string, unknown>>
@@ -66,12 +70,14 @@ export class EngineLane {
   }
 
   /**
-   * Does `work` on the connection. @throws KeelsonError what `work` decides; `CONFIG` if the server
-   * does not keep what it acknowledges, or refuses what only a person can mend; otherwise
-   * `UNKNOWN_OUTCOME`
+   * Does `work` on the connection. If that cannot be made, no work that waits is done: its callers ask
+   * again, and a server that is back would otherwise do what nobody waits for before their renewals.
+   * @throws KeelsonError what `work` decides; `CONFIG` if the server does not keep what it
+   * acknowledges, or refuses what only a person can mend; otherwise `UNKNOWN_OUTCOME`
    */
   run<T>(work: (database: PgDatabase) => Promise<T>): Promise<T> {
-    const done = this.#last.then(() => this.#answer(work))
+    const number = ++this.#asked
+    const done = this.#last.then(() => this.#answer(work, number))
     this.#last = done.catch(() => undefined)
     return done
   }
@@ -110,10 +116,11 @@ export class EngineLane {
     await this.#drop()
   }
 
-  async #answer<T>(work: (database: PgDatabase) => Promise<T>): Promise<T> {
+  async #answer<T>(work: (database: PgDatabase) => Promise<T>, number: number): Promise<T> {
     if (this.#isClosed) throw noAnswer('the session is closed')
     let database: PgDatabase | undefined
     try {
+      if (this.#unreached && number <= this.#unreached.upTo) throw this.#unreached.why
       database = await this.#opened()
       this.#warning = undefined
       const decided = await work(database).then(
@@ -139,6 +146,7 @@ export class EngineLane {
   #opened(): Promise<PgDatabase> {
     this.#opening ??= this.#connected().catch((error: unknown) => {
       this.#opening = undefined
+      this.#unreached = { upTo: this.#asked, why: error }
       throw error
     })
     return this.#opening

@@ -18,7 +18,9 @@ const silent = async (greeting = welcome, allowHalfOpen = false) => {
   const accepted = new Promise<Socket>((resolve) => {
     accept = resolve
   })
+  let connections = 0
   const server = createServer({ allowHalfOpen }, (socket) => {
+    connections++
     accept(socket)
     socket.on('error', () => undefined)
     socket.once('data', () => socket.write(greeting))
@@ -29,7 +31,7 @@ const silent = async (greeting = welcome, allowHalfOpen = false) => {
   const gone = accepted.then(
     (socket) => new Promise((resolve) => socket.resume().once('close', resolve)),
   )
-  return { config: { host, user: 'any' }, accepted, gone }
+  return { config: { host, user: 'any' }, accepted, gone, connections: () => connections }
 }
 
 test('that does not answer a statement is given up, and the connection is cut', async () => {
@@ -88,6 +90,21 @@ test('that does not greet is given up', async () => {
   await expect(connectPg(config, { answerMs: 200 })).rejects.toThrow('did not answer in 200 ms')
 
   await gone
+})
+
+test('is asked once for all work that waits meanwhile, and again for later work', async () => {
+  const { config, connections } = await silent(Buffer.alloc(0))
+  const lane = new EngineLane({ config, copies: 1, leaseMs: 200 })
+  const codes = async (count: number): Promise<unknown[]> => {
+    const asked = Array.from({ length: count }, () => lane.run(async () => 'done'))
+    return Promise.all(asked.map((each) => each.catch(({ code }) => code)))
+  }
+
+  expect(await codes(3)).toEqual(Array(3).fill('UNKNOWN_OUTCOME'))
+  expect(connections()).toBe(1)
+  expect(await codes(2)).toEqual(Array(2).fill('UNKNOWN_OUTCOME'))
+  expect(connections()).toBe(2)
+  await lane.close()
 })
 
 test('is left by a user who ends while it connects', async () => {
