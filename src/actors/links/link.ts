@@ -167,11 +167,6 @@ export class Link {
     return { ...this.#outbox.waiting, calls: this.#calls.size, asked: this.#service?.asked ?? 0 }
   }
 
-  /** Whether a message of users has room. */
-  get hasRoom(): boolean {
-    return this.#outbox.hasRoom()
-  }
-
   /** Whether answers take so much room that no further question of the peer should be taken. */
   get owesMuch(): boolean {
     return this.#outbox.owesMuch

@@ -104,7 +104,7 @@ export type LeaseStep =
  */
 export type LeasePhase = 'standby' | 'owner' | 'unsure' | 'ended'
 
-/** The words of a member about itself, for people who look at the directory. */
+/** The words of a member about itself, for people and other members who look at the directory. */
 export type LeaseWords = {
   /** Shards that are down at this member. It keeps the others, and nobody takes over. */
   readonly down?: readonly number[]
@@ -112,6 +112,8 @@ export type LeaseWords = {
   readonly follows?: { readonly shards: number; readonly warm: number }
   /** The members to which it has a link. */
   readonly links?: readonly string[]
+  /** It closes, and takes no further shard. */
+  readonly closes?: true
 }
 
 /** The content of the entry of a member. */

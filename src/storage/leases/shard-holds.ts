@@ -97,6 +97,8 @@ export type LeasedMember = Holder & {
   readonly listen: string | undefined
   /** The features of logs that it reads, as bits. */
   readonly reads: number
+  /** It takes no further shard. */
+  readonly closes: boolean
 }
 
 /** The members whose leases were not ended. */
@@ -104,6 +106,6 @@ export const leasedIn = (view: DirectoryView): readonly LeasedMember[] =>
   memberNames(view).flatMap((member) => {
     const lease = leaseIn(view, member)
     if (!lease || lease.ended) return []
-    const { incarnation, about, reads = 0 } = lease
-    return [{ member, incarnation, listen: about?.listen, reads }]
+    const { incarnation, about, reads = 0, closes = false } = lease
+    return [{ member, incarnation, listen: about?.listen, reads, closes }]
   })

@@ -39,6 +39,7 @@ export class EngineShares implements MemberDirectory {
   /** The entries that this member holds, or is about to. The others that it has are given. */
   readonly #wanted = new Set<string>()
   readonly #giving = new Set<string>()
+  readonly #taking = new Map<number, Promise<boolean>>()
   #view: DirectoryView = { revision: 0, entries: new Map() }
   #asked: NonNullable<SeenMembers['asked']> = new Map()
   #members: Members | undefined
@@ -98,7 +99,9 @@ export class EngineShares implements MemberDirectory {
 
   members(): ReturnType<MemberDirectory['members']> {
     const { member: self } = this.#parts
-    const others = this.#leased.map(({ member }) => member).filter((each) => each !== self)
+    // A shard of a member that dies would wait for one that closes, until that has ended.
+    const takers = this.#leased.filter(({ member, closes }) => member !== self && !closes)
+    const others = takers.map(({ member }) => member)
     return { members: [self, ...others], alive: new Set(others), asked: this.#asked }
   }
 
@@ -114,13 +117,22 @@ export class EngineShares implements MemberDirectory {
   }
 
   async take(shard: number): Promise<boolean> {
+    // Two calls at one time: the first one has it. A second attempt that failed would leave its entry.
+    while (this.#taking.has(shard)) await this.#taking.get(shard)
     if (this.#own.has(shard)) return false
     const { holds, patienceMs } = this.#parts
-    if (!(await this.#hold(holds.shardHold(shard), patienceMs))) return false
-    // Two calls at one time: the first one has it.
-    if (this.#own.has(shard)) return false
-    this.#own.add(shard)
-    return true
+    const taking = this.#hold(holds.shardHold(shard), patienceMs)
+    this.#taking.set(
+      shard,
+      taking.catch(() => false),
+    )
+    try {
+      if (!(await taking)) return false
+      this.#own.add(shard)
+      return true
+    } finally {
+      this.#taking.delete(shard)
+    }
   }
 
   async give(shard: number): Promise<void> {

@@ -91,9 +91,7 @@ export class ShardCopies implements CopiedRows {
    * without a long pause. From then on the copies are kept.
    */
   async begin(): Promise<void> {
-    this.#isLooking = true
     await this.#look(1, 0)
-    this.#isLooking = false
     this.#again()
   }
 
@@ -190,16 +188,13 @@ export class ShardCopies implements CopiedRows {
 
   #lookNow(): void {
     const { copies, everyMs } = this.#parts
-    this.#isLooking = true
-    void this.#look(copies, newFactor * everyMs).then(() => {
-      this.#isLooking = false
-      this.#again()
-    })
+    void this.#look(copies, newFactor * everyMs).then(() => this.#again())
   }
 
   /** Never rejects. */
   async #look(copies: number, newMs: number): Promise<void> {
     const { wanted, isOwn } = this.#parts
+    this.#isLooking = true
     const due: number[] = []
     const shards = wanted(copies)
     for (const shard of this.#copies.keys()) if (!shards.includes(shard)) this.#copies.delete(shard)
@@ -215,6 +210,7 @@ export class ShardCopies implements CopiedRows {
     }
     await this.#views.rest()
     this.#health = this.#judged()
+    this.#isLooking = false
   }
 
   /** Whether the copy should follow its log now. Never rejects. */

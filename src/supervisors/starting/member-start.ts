@@ -6,7 +6,7 @@
 import { setMaxListeners } from 'node:events'
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
-import { isAway, isLoss } from '../../actors/index.ts'
+import { isAway, isLoss, type StorageEvents } from '../../actors/index.ts'
 import type { Cancel, Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import { stopProcess } from '../../runtime/index.ts'
@@ -79,7 +79,7 @@ export const startMember = async (
       if (app) return app
     }
   } finally {
-    wait.end()
+    wait.close()
     letEnd()
     cluster.signal?.removeEventListener('abort', abort)
   }
@@ -303,12 +303,13 @@ export class RunningMember {
   get words(): LeaseWords {
     if (!this.#app) return {}
     const { shards } = this.#app
-    const { members, cluster } = this.#app[innerParts]
+    const { members, cluster, readiness } = this.#app[innerParts]
     const down = shards.filter(({ phase }) => phase.kind === 'down').map(({ index }) => index)
     const follows = cluster?.().follows
     return {
       ...(down.length > 0 && { down }),
       ...(follows && { follows }),
+      ...(readiness.state === 'closing' && { closes: true }),
       ...(members && { links: members.others.filter((member) => members.isLinked(member)) }),
     }
   }
@@ -325,9 +326,12 @@ export class RunningMember {
       if (isLoss(reason) || isKeelsonError(reason, 'FENCED')) this.end(reason)
       else logDown(app, shard)
     }
-    app.events.on('shard.down', ({ instance, shard, reason }) => {
+    const onDown: StorageEvents['shard.down'] = ({ instance, shard, reason }) => {
       if (instance === app.instance) downFor(shard, reason)
-    })
+    }
+    app.events.on('shard.down', onDown)
+    // The next start of the member may be on the same system.
+    void app.closed.then(() => app.events.off('shard.down', onDown))
     ownership.listen((phase) => {
       announcePhase(app)
       if (phase === 'unsure') {
@@ -416,6 +420,7 @@ export class EngineWait {
   readonly #reported = new Set<string>()
   #reason: string | undefined
   #isServed = false
+  #isClosed = false
   #again = nothing
   #limit: Cancel | undefined
 
@@ -431,7 +436,7 @@ export class EngineWait {
   /** The member waits. */
   begin(): void {
     const { clock, limitMs } = this.#options
-    if (limitMs === undefined) return
+    if (limitMs === undefined || this.#isClosed) return
     this.#limit ??= clock.after(limitMs, () => {
       const why = this.#reason ?? 'it gave no answer'
       const message = `the engine did not serve this member within ${limitMs} ms: ${why}`
@@ -441,6 +446,7 @@ export class EngineWait {
 
   /** The member waits, for this reason. */
   because(reason: string): void {
+    if (this.#isClosed) return
     this.begin()
     this.#reason = reason
     if (this.#reported.has(reason)) return
@@ -461,6 +467,12 @@ export class EngineWait {
     this.#limit?.()
     this.#limit = undefined
     this.#reason = undefined
+  }
+
+  /** The start is over. An instance that runs goes on with its calls, and has no limit. */
+  close(): void {
+    this.end()
+    this.#isClosed = true
   }
 
   #report(): void {

@@ -95,7 +95,7 @@ test('the members with a lease are shown with their addresses', () => {
   const { view } = new Entries()
     .lease('a', { incarnation: 'a1', about, reads: 5 })
     .lease('b', { incarnation: 'b1', ended: true })
-  expect(leasedIn(view)).toEqual([{ ...a, listen: '10.0.0.5:7400', reads: 5 }])
+  expect(leasedIn(view)).toEqual([{ ...a, listen: '10.0.0.5:7400', reads: 5, closes: false }])
 })
 
 test('a member beside others owns by its lease alone, and ends the leases of others when they have expired', () => {

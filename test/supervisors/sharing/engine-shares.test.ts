@@ -71,6 +71,18 @@ test('of two takers at one time one has the shard, also when both are of one mem
   expect(outcomes.filter((each) => each)).toHaveLength(1)
 })
 
+test('a shard that was taken stays, also when a second attempt has no answer', async () => {
+  const { a, b } = await pair()
+  const [first, second] = [a.shares.take(1), a.shares.take(1)]
+  expect(await during(first)).toBe(true)
+  a.session.pause(1_000)
+  expect(await during(second)).toBe(false)
+  await clock.advance(1_500)
+  await a.see()
+  await clock.advance(100)
+  expect(await during(b.shares.take(1))).toBe(false)
+})
+
 test('a shard whose answer was lost is at the member that took it', async () => {
   const { a, b } = await pair()
   const taken = during(a.shares.take(3))

@@ -1,12 +1,17 @@
 /** Members of an engine that share the shards: each shard has one owner, and the others reach it. */
 import { expect, test } from 'vitest'
 import { call, type DurableServer, entity, reply, supervisor } from '../../../src/index.ts'
+import { createSystem } from '../../../src/runtime/index.ts'
 import { holdIn, shardHold } from '../../../src/storage/leases/shard-holds.ts'
+import { placeShards } from '../../../src/storage/members/shard-placement.ts'
 import type { App } from '../../../src/supervisors/index.ts'
+import { silentLogger } from '../../../src/testing/index.ts'
 import { SpreadMembers } from '../../support/worlds/spread-members.ts'
 import { leaseMs } from '../../support/worlds/spread-world.ts'
 
-type Messages = { calls: { add: (label: string) => number; read: () => readonly string[] } }
+type Messages = {
+  calls: { add: (label: string) => number; read: () => readonly string[]; hang: () => void }
+}
 
 /** It has the labels of the calls that took effect, in their order. */
 const account: DurableServer<Messages, readonly string[]> = {
@@ -14,6 +19,7 @@ const account: DurableServer<Messages, readonly string[]> = {
   calls: {
     add: (labels, label) => reply(labels.length + 1, [...labels, label]),
     read: (labels) => reply(labels, labels),
+    hang: () => new Promise(() => undefined),
   },
 }
 
@@ -24,9 +30,10 @@ const openAt = (member: App): readonly number[] =>
 const accountAt = (member: App, id: string) => member.entity<Messages>('account').ref(id)
 
 /** Members a, b and c that share four shards. */
-const three = async () => {
+const three = async (cluster = {}) => {
   const world = new SpreadMembers(['a', 'b', 'c'])
-  const [a, b, c] = (await world.start(undefined, app)) as [App, App, App]
+  const options = () => ({ ...app(), cluster: cluster as never })
+  const [a, b, c] = (await world.start(undefined, options)) as [App, App, App]
   return { world, a, b, c, during: world.during.bind(world) }
 }
 
@@ -76,6 +83,51 @@ test.each([0, 1, 2, 3])(
     while (!isTaken()) await world.clock.advance(1)
     await world.clock.advance(ms)
     // Longer than the patience of two looks at a log.
+    world.engine.restart(8 * leaseMs)
+    await world.clock.advance(15 * leaseMs)
+    expect([...openAt(a), ...openAt(b)].sort()).toEqual([0, 1, 2, 3])
+    for (const id of ids) expect(await during(call(accountAt(b, id), 'add', 'after'))).toBe(2)
+  },
+)
+
+test.each([0, 1, 2, 3])(
+  'a shard that a start has taken %i ms before the engine goes away is opened when it is back',
+  async (ms) => {
+    const { world, a, during } = await three()
+    for (const id of ids) await during(call(accountAt(a, id), 'add', 'before'))
+    const holders = () => {
+      const view = world.engine.inside('shop')
+      return [0, 1, 2, 3].flatMap((shard) => holdIn(view, shardHold(shard))?.incarnation ?? [])
+    }
+    const former = holders()
+    for (const name of ['a', 'b', 'c']) world.kill(name)
+    const begun = ['a', 'b', 'c'].map((name) => world.begin(name, { ...app(), allowDown: true }))
+    while (!holders().some((holder) => !former.includes(holder))) await world.clock.advance(1)
+    await world.clock.advance(ms)
+    world.engine.restart(8 * leaseMs)
+    await world.clock.advance(15 * leaseMs)
+    const members = await during(Promise.all(begun))
+    expect(members.flatMap(openAt).sort()).toEqual([0, 1, 2, 3])
+    for (const [at, id] of ids.entries()) {
+      const member = members[at % 3] as App
+      expect(await during(call(accountAt(member, id), 'add', 'after'))).toBe(2)
+    }
+  },
+)
+
+test.each([1, 2, 3])(
+  'an engine that goes away %i ms after shards are free ends no member whose start had a limit',
+  async (ms) => {
+    const { world, a, b, c, during } = await three({ startTimeoutMs: 2 * leaseMs })
+    for (const id of ids) await during(call(accountAt(c, id), 'add', 'before'))
+    const lost = openAt(c).map(shardHold)
+    world.kill('c')
+    const isFree = (): boolean => {
+      const view = world.engine.inside('shop')
+      return lost.every((name) => holdIn(view, name) === undefined)
+    }
+    while (!isFree()) await world.clock.advance(1)
+    await world.clock.advance(ms)
     world.engine.restart(8 * leaseMs)
     await world.clock.advance(15 * leaseMs)
     expect([...openAt(a), ...openAt(b)].sort()).toEqual([0, 1, 2, 3])
@@ -137,6 +189,21 @@ test('a member that closes hands its shards over, and one that begins again gets
   }
 })
 
+test('the shards of a member that dies while another one closes go to the one that stays', async () => {
+  const { world, a, b, c } = await three()
+  const hanging = ids.map((id) => call(accountAt(a, id), 'hang').catch(() => undefined))
+  await world.clock.advance(100)
+  const lost = openAt(c)
+  // One of them would be at the member that closes.
+  expect(lost.map((shard) => placeShards(4, ['a', 'b'])[shard])).toContain('a')
+  const closed = a.close({ deadlineMs: 60_000 })
+  await world.clock.advance(leaseMs)
+  world.kill('c')
+  await world.clock.advance(leaseMs + 3_000)
+  expect(openAt(b)).toEqual(expect.arrayContaining([...lost]))
+  await world.during(Promise.all([closed, ...hanging]), 60_000)
+})
+
 test('a member closes within its deadline while the engine is away', async () => {
   const world = new SpreadMembers(['a', 'b'])
   const cluster = { leaseMs: 60_000 } as never
@@ -145,6 +212,14 @@ test('a member closes within its deadline while the engine is away', async () =>
   const since = world.clock.monotonic()
   await world.during(a.close({ deadlineMs: 4_000 }))
   expect(world.clock.monotonic() - since).toBeLessThan(6_000)
+})
+
+test('a member that has ended leaves no listener on the system that its user gave', async () => {
+  const world = new SpreadMembers(['a'])
+  const system = createSystem({ clock: world.clock, logger: silentLogger })
+  await world.start(undefined, () => ({ ...app(), system }))
+  await world.stop('a')
+  expect(system.events.eventNames()).toEqual([])
 })
 
 test('members with another placement than the first one are refused', async () => {
