@@ -3,6 +3,7 @@
  * without the key gets no connection, and reads nothing. The key does not decrypt what was recorded
  * before it was stolen: each connection makes another one for itself.
  */
+import type { Socket } from 'node:net'
 import { connect, createServer, type TLSSocket } from 'node:tls'
 import { sha256 } from '../../bytes/sha256.ts'
 import type { SocketAddress } from './socket-address.ts'
@@ -27,6 +28,12 @@ const version = {
   ciphers: 'TLS_AES_128_GCM_SHA256',
 } as const
 
+/**
+ * The most connections whose peer has not shown that it has the secret. A further one ends the oldest
+ * of them, so that others cannot keep members out: a handshake lasts some ms.
+ */
+const strangersMax = 64
+
 const keyOf = (secret: string): Buffer => Buffer.from(sha256(Buffer.from(`${identity}\0${secret}`)))
 
 /**
@@ -44,10 +51,21 @@ export const listenWithSecret = async (
     handshakeTimeout: handshakeMs,
     pskCallback: (_, name) => (name === identity ? key : null),
   })
-  server.on('connection', (socket) => socket.unref())
+  const strangers = new Map<string, Socket>()
+  server.on('connection', (socket) => {
+    socket.unref()
+    const [oldest] = strangers.values()
+    if (strangers.size >= strangersMax) oldest?.destroy()
+    const peer = peerOf(socket)
+    strangers.set(peer, socket)
+    socket.once('close', () => strangers.delete(peer))
+  })
   // A peer that fails its handshake is gone with it.
   server.on('tlsClientError', (_, socket) => socket.destroy())
-  server.on('secureConnection', (socket) => onSocket(ready(socket)))
+  server.on('secureConnection', (socket) => {
+    strangers.delete(peerOf(socket))
+    onSocket(ready(socket))
+  })
   server.maxConnections = connectionsMax
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -59,6 +77,9 @@ export const listenWithSecret = async (
   if (signal.aborted) server.close()
   else signal.addEventListener('abort', () => void server.close(), { once: true })
 }
+
+/** The address of the other side. No two connections to one socket have the same at a time. */
+const peerOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress}:${remotePort}`
 
 /**
  * Connects to a listening socket, within `handshakeMs`. Rejects with the error of the system, or of
@@ -75,8 +96,10 @@ export const connectWithSecret = ({
     const socket = connect({
       ...{ ...version, host, port, timeout: handshakeMs },
       pskCallback: () => key,
-      // There is no certificate that could name a host.
-      checkServerIdentity: () => undefined,
+      // It is asked only about a peer that shows a certificate instead of the key. A public authority
+      // may have signed that.
+      checkServerIdentity: () => new Error('the other side has not shown that it has the secret'),
+      rejectUnauthorized: true,
     })
     const late = (): void => void socket.destroy(new Error(`no answer within ${handshakeMs} ms`))
     socket.once('timeout', late)

@@ -1,10 +1,17 @@
 /** Links over TLS between members of which each has the secret, or another one, or none. */
-import { connect } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { type AddressInfo, connect } from 'node:net'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { tlsTransport } from '../../../src/actors/links/tls-transport.ts'
 import { call, cast, createSystem, type Ref } from '../../../src/runtime/index.ts'
 import { capturedLog } from '../../../src/testing/kit/captured-log.ts'
+import { lacks } from '../../support/lacks.ts'
+import { tempFolder } from '../../support/temp-folder.ts'
 import { freePorts } from '../../support/worlds/free-ports.ts'
 import {
   deskAt,
@@ -13,6 +20,8 @@ import {
   startMember,
 } from '../../support/worlds/linked-members.ts'
 import { greetingOf } from '../../support/worlds/rogue-peer.ts'
+
+const noOpenssl = spawnSync('openssl', ['version']).status === 0 ? undefined : 'no openssl'
 
 const secret = 'the secret that all members have'
 const host = '127.0.0.1'
@@ -55,6 +64,40 @@ const closed = (socket: ReturnType<typeof connect>): Promise<Buffer> =>
     socket.on('close', () => resolve(Buffer.concat(got)))
   })
 
+describe.skipIf(lacks(noOpenssl))('a server with a certificate that the machine trusts', () => {
+  test('gets no word of a member that takes it for another one', async () => {
+    const dir = tempFolder()
+    const [key, cert] = [join(dir, 'key.pem'), join(dir, 'cert.pem')]
+    const made = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1']
+    const named = ['-nodes', '-days', '1', '-subj', '/CN=b', '-keyout', key, '-out', cert]
+    execFileSync('openssl', [...made, ...named], { stdio: 'ignore' })
+    const server = createTlsServer({ key: readFileSync(key), cert: readFileSync(cert) })
+    let said = 0
+    server.on('secureConnection', (socket) => {
+      socket.on('error', () => undefined)
+      socket.on('data', ({ length }) => {
+        said += length
+      })
+    })
+    server.on('tlsClientError', () => undefined)
+    server.listen(0, host)
+    await once(server, 'listening')
+    onTestFinished(() => void server.close())
+    const { port } = server.address() as AddressInfo
+    const storage = JSON.stringify(new URL('../../../dist/storage/index.js', import.meta.url))
+    const program = `
+      import { connectWithSecret } from ${storage}
+      const to = { host: '${host}', port: ${port}, secret: '${secret}', handshakeMs: 5000 }
+      const said = await connectWithSecret(to).then(() => 'connected', ({ message }) => message)
+      process.stdout.write(said)`
+    // The machine trusts it as one that a public authority has signed.
+    const env = { ...process.env, NODE_EXTRA_CA_CERTS: cert }
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], { env })
+    expect(await text(child.stdout)).toBe('the other side has not shown that it has the secret')
+    expect(said).toBe(0)
+  })
+})
+
 describe('members with one secret', () => {
   test('are linked, and messages of all sizes keep their order', async () => {
     const { start } = await world(2)
@@ -84,6 +127,18 @@ describe('members with one secret', () => {
 })
 
 describe('a peer without the secret', () => {
+  test('that holds as many connections as it can keeps no member out', async () => {
+    const { start, ports } = await world(2)
+    await startDesk(await start('b', { handshakeMs: 60_000 }))
+    const silent = Array.from({ length: 300 }, () => connect(ports[1] as number, host))
+    onTestFinished(() => {
+      for (const socket of silent) socket.destroy()
+    })
+    for (const socket of silent) socket.on('error', () => undefined)
+    await Promise.all(silent.map((socket) => once(socket, 'connect')))
+    expect(await call(deskAt(await start('a')), 'echo', 1, patiently)).toBe(1)
+  })
+
   test('of a member with another one is no link, and its log says which member has another', async () => {
     const { start, says } = await world(2)
     const [a, b] = [await start('a', { secret: 'another secret' }), await start('b')]
