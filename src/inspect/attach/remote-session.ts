@@ -22,23 +22,34 @@ export type Asked =
   | { readonly plan: Proposed }
   | { readonly act: Action }
 
+type Waiting = {
+  readonly resolve: (answer: never) => void
+  readonly reject: (reason: KeelsonError) => void
+}
+
 /** A session in another process. Its calls reject when the connection ends. */
 export class RemoteSession implements Session {
   /** Rejects when the connection ends, with the reason. */
   readonly ended: Promise<never>
   readonly #socket: Socket
   readonly #reader = new MessageReader(Number.POSITIVE_INFINITY)
-  readonly #waiting = new Map<number, (answer: never) => void>()
+  readonly #waiting = new Map<number, Waiting>()
   #requests = 0
   #onLine: (line: string) => void = () => undefined
   #onLog: (line: string) => void = () => undefined
   #greeted: ((greeting: Greeting) => void) | undefined
   #end: (reason: KeelsonError) => void = () => undefined
+  #reason: KeelsonError | undefined
 
   private constructor(socket: Socket) {
     this.#socket = socket
     this.ended = new Promise((_, reject) => {
-      this.#end = reject
+      this.#end = (reason) => {
+        this.#reason ??= reason
+        reject(reason)
+        for (const waiting of this.#waiting.values()) waiting.reject(reason)
+        this.#waiting.clear()
+      }
     })
     this.ended.catch(() => undefined)
   }
@@ -143,16 +154,19 @@ export class RemoteSession implements Session {
     else if ('end' in message)
       this.#end(new KeelsonError(message.end.code as ErrorCode, message.end.message))
     else {
-      this.#waiting.get(message.id)?.(message as never)
+      this.#waiting.get(message.id)?.resolve(message as never)
       this.#waiting.delete(message.id)
     }
   }
 
   #asked<A>(request: (id: number) => Parameters<typeof lineOf>[0]): Promise<A> {
-    const id = ++this.#requests
-    this.#socket.write(lineOf(request(id)))
-    const answered = new Promise<A>((resolve) => this.#waiting.set(id, resolve))
-    return Promise.race([answered, this.ended])
+    // A race with `ended` would keep each answer for as long as the connection lasts.
+    return new Promise<A>((resolve, reject) => {
+      if (this.#reason) return reject(this.#reason)
+      const id = ++this.#requests
+      this.#waiting.set(id, { resolve, reject })
+      this.#socket.write(lineOf(request(id)))
+    })
   }
 }
 

@@ -30,9 +30,7 @@ export const runLine = async (
   const interruption = new Interruption(environment)
   const opening = openSession(command, environment, verbose)
   try {
-    const answering = opening.then(({ session }) =>
-      Promise.race([session.run(line), session.ended]),
-    )
+    const answering = opening.then(({ session }) => session.run(line))
     const answer = await Promise.race([answering, interruption.first])
     if (typeof answer === 'string') return signalStatuses[answer]
     const { text = '', hasFailed } = answer

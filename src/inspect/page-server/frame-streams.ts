@@ -50,6 +50,8 @@ export class FrameStreams {
 
   /** Sends frames of a view until the other side has left, or may look no more. */
   add(response: ServerResponse, view: string, query: object, admits = async () => true): void {
+    // It has left before it was admitted: nothing would say so any more.
+    if (response.destroyed) return
     const now = this.#clock.monotonic()
     const viewer = { response, view, query, admits, admittedAt: now, sentAt: now }
     this.#viewers.add(viewer)

@@ -56,6 +56,19 @@ test('a viewer gets a frame at once and one each second, and viewers of one view
   expect([first.texts.length, second.texts.length]).toEqual([2, 2])
 })
 
+test('a viewer that has left before it was admitted takes no place', async () => {
+  const { clock, streams, asked } = streamsOf()
+  for (let count = 0; count < viewersMax; count++) {
+    const { response } = viewer()
+    response.destroy()
+    await clock.settle()
+    streams.add(response, 'tree', {})
+  }
+  expect(streams.hasRoom).toBe(true)
+  await clock.advance(3_000)
+  expect(asked).toEqual([])
+})
+
 test('a viewer that does not read skips frames, and is cut off after 30 s', async () => {
   const { clock, streams, asked } = streamsOf()
   const { response, texts, read } = viewer()
