@@ -268,7 +268,7 @@ const startLink = (state: State, link: Link, peer: Greeting, context: BoardConte
   const start = {
     ...{ link, peer },
     onOpen: (open: OpenLink) => {
-      logger.info(`linked to ${member}`, { member, incarnation: peer.incarnation })
+      logger.info(`linked to ${member}`, { other: member, incarnation: peer.incarnation })
       linked.opened(open)
     },
     onEnd: (open: OpenLink, end: LinkEnd) => {

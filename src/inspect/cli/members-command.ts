@@ -148,7 +148,7 @@ const memberOptions = (
 const namedLog = (command: InstanceCommand, environment: Environment, member: string): Logger => {
   const log = serviceLog(command, environment, environment.errors)
   return loggerOf((level) => (message, facts) => {
-    if (command.log === 'json') log[level](message, { member, ...facts })
+    if (command.log === 'json') log[level](message, { ...facts, member })
     else log[level](`${member}: ${message}`, facts)
   })
 }

@@ -114,7 +114,7 @@ export class HandOver {
       if (this.#isClosing) return await this.#isTakenByAny(shard, member)
       await this.#takeBack(shard)
     } catch (error) {
-      this.#note(error, `shard ${shard} could not be given`, { shard, member })
+      this.#note(error, `shard ${shard} could not be given`, { shard, other: member })
     } finally {
       await turn?.release()
     }
@@ -133,7 +133,7 @@ export class HandOver {
       await this.#parts.questions.askMember(member, 'shards.take', shard, openMs)
       return true
     } catch (error) {
-      this.#note(error, `${member} has not taken shard ${shard}`, { shard, member })
+      this.#note(error, `${member} has not taken shard ${shard}`, { shard, other: member })
       return false
     }
   }
@@ -145,7 +145,7 @@ export class HandOver {
     return false
   }
 
-  #note(error: unknown, what: string, facts: { readonly shard: number; readonly member: string }) {
+  #note(error: unknown, what: string, facts: { readonly shard: number; readonly other: string }) {
     const { logger } = this.#parts.system
     if (this.#parts.ending.aborted) return
     const line = `${what}: ${reasonText(error)}`
