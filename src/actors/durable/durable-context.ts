@@ -31,7 +31,6 @@ interface Owner {
   readonly background: Pick<Background, 'begin' | 'works'>
   readonly idleness: Pick<Idleness, 'piped'>
   view(): ReadView
-  now(): number
   given(): Promise<void>
   addStep(name: string, payload: unknown): Step
   end(options: EndOptions): void
@@ -92,7 +91,7 @@ export class TurnContext extends ServerContext {
         name,
       )
     const { draft } = self
-    const at = timeOf(time, self.now())
+    const at = timeOf(time, self.terms.shard)
     const setting = { setting: draft.name, payload, at, dueAt: at }
     draft.setAlarm(name, { ...setting, tries: 0, failure: undefined })
   }
@@ -179,16 +178,22 @@ const stepOf = ({ draft }: Owner): string => {
   return kind === 'onFailed' ? `${recorded}/failed` : recorded
 }
 
-const timeOf = (time: AlarmTime, now: number): number => {
+/**
+ * The time of the shard at which an alarm fires. `at` is one of the machine's clock, as handlers
+ * compare it. That may be behind: taken for the shard's it would be over, and a handler that finds it
+ * is not, and sets the alarm again, would fire without end.
+ */
+const timeOf = (time: AlarmTime, shard: DurableTerms['shard']): number => {
   if (typeof time !== 'object' || time === null) throw invalidArgument('time', 'inMs or at', time)
   const { inMs, at } = time
   if ((at === undefined) === (inMs === undefined))
     throw invalidArgument('time', 'either inMs or at', `${Object.keys(time)}`)
   const [name, ms] = inMs === undefined ? (['at', at] as const) : (['inMs', inMs] as const)
-  const dueAt = inMs === undefined ? at : now + Math.ceil(inMs)
-  if (typeof ms !== 'number' || !(ms >= 0) || !Number.isSafeInteger(dueAt))
-    throw invalidArgument(`time.${name}`, expected[name], ms)
-  return dueAt as number
+  const isTime = typeof ms === 'number' && ms >= 0
+  const from = name === 'at' ? shard.time.aheadMs : shard.now()
+  const dueAt = isTime ? from + (name === 'at' ? ms : Math.ceil(ms)) : Number.NaN
+  if (!Number.isSafeInteger(dueAt)) throw invalidArgument(`time.${name}`, expected[name], ms)
+  return Math.max(0, dueAt)
 }
 
 const expected = { inMs: 'ms from 0', at: 'whole ms since 1970' }

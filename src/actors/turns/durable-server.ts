@@ -47,7 +47,7 @@ type AlarmName<M> = keyof AlarmsOf<M> extends never
 /** The messages of a durable server: those of any server, and alarms. */
 export type DurableMessages = Messages & { readonly alarms?: object }
 
-/** When an alarm fires: in some ms, or at a time in ms since 1970. */
+/** When an alarm fires: in some ms, or at a time in ms since 1970, as `context.now()` has it. */
 export type AlarmTime =
   | { readonly inMs: number; readonly at?: never }
   | { readonly at: number; readonly inMs?: never }

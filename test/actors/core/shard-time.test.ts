@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { ShardTime } from '../../../src/actors/core/shard-time.ts'
 import type { VirtualClock } from '../../../src/clock.ts'
+import { call, type DurableServer, entity, noReply, reply, supervisor } from '../../../src/index.ts'
 import { createSystem } from '../../../src/runtime/index.ts'
 import { capturedLog } from '../../../src/testing/index.ts'
 import { codeOf, machine } from '../../support/worlds/simulated-instance.ts'
@@ -140,9 +141,10 @@ describe('an instance whose machine gets another time', () => {
     const computer = machine()
     const { set, ...clock } = settable(computer.clock)
     const log = capturedLog()
-    const start = () =>
+    const start = (app?: ReturnType<typeof supervisor>) =>
       computer.start({
         system: createSystem({ clock: { ...computer.clock, ...clock }, logger: log }),
+        ...(app && { app }),
       })
     return { ...computer, set, log, start }
   }
@@ -168,6 +170,46 @@ describe('an instance whose machine gets another time', () => {
     expect(await during(codeOf(app.store.put('locked', 1)))).toBe('ok')
     await during(app.close())
   })
+
+  test.each([-hour, -30_000])(
+    'fires an alarm when its time is over on that clock, which went back by %i ms, and not before again and again',
+    async (byMs) => {
+      type Hold = { readonly endsAt: number; readonly looks: number }
+      type Holding = {
+        calls: { hold: (ms: number) => void; look: () => Hold }
+        alarms: { ends: () => void }
+      }
+      const hold: DurableServer<Holding, Hold> = {
+        init: () => ({ endsAt: 0, looks: 0 }),
+        calls: {
+          hold: (state, ms, context) => {
+            const endsAt = context.now() + ms
+            context.setAlarm('ends', { at: endsAt })
+            return reply(undefined, { ...state, endsAt })
+          },
+          look: (state) => reply(state, state),
+        },
+        alarms: {
+          ends: ({ endsAt, looks }, _, context) => {
+            const isOver = endsAt <= context.now()
+            if (!isOver) context.setAlarm('ends', { at: endsAt })
+            return noReply({ endsAt: isOver ? 0 : endsAt, looks: looks + 1 })
+          },
+        },
+      }
+      const { clock, during, set, start } = await world()
+      const holds = entity('hold', hold)
+      const app = await start(supervisor('app', {}, [holds]))
+      const one = app.entity(holds).ref('one')
+      await during(call(one, 'hold', 10_000))
+      set.by = byMs
+      await clock.advance(20_000)
+      expect(await during(call(one, 'look'))).toMatchObject({ looks: 1 })
+      await clock.advance(10_000 - byMs)
+      expect(await during(call(one, 'look'))).toEqual({ endsAt: 0, looks: 2 })
+      await during(app.close())
+    },
+  )
 
   test('follows the clock when that is accepted', async () => {
     const { clock, during, set, start } = await world()
