@@ -115,7 +115,7 @@ export const roomOf = (at: Pick<System, 'to'>, title: string): Promise<Ref<Room,
 
 const opener: GenServer<object, null> = {
   init: async (_, context) => {
-    for (const [key] of context.app.store.range({ prefix: 'room:', limit: 1_000 }).entries)
+    for await (const [key] of context.app.store.entries({ prefix: 'room:' }))
       await roomOf(context, key.slice('room:'.length))
     return null
   },

@@ -5,7 +5,7 @@ import { call, start } from 'keelson'
 import { startSimulated } from 'keelson/testing'
 import { expect, onTestFinished, test } from 'vitest'
 import { tempFolder } from '../../test/support/temp-folder.ts'
-import { plantOf, serverOf } from './ingest.ts'
+import { keptReadings, plantOf, serverOf } from './ingest.ts'
 
 const minute = 60_000
 
@@ -32,6 +32,19 @@ test('a hot device calls once, and once more when it is well again', async () =>
   for (const celsius of [70, 81, 90, 78, 79, 81, 74, 60]) await read(celsius)
   await simulation.advance(1_000)
   expect(calls()).toEqual(['boiler hot', 'boiler ok'])
+})
+
+test('the last hundred readings are kept, also those of one millisecond', async () => {
+  const { simulation, devices, read } = await open()
+  for (let celsius = 0; celsius < 3; celsius++) await read(celsius)
+  const rows = simulation.app.entity(devices).rows('boiler')
+  const kept = (reverse = false) => {
+    const [row] = rows.range({ reverse, limit: 1 }).entries
+    return (row?.[1] as { celsius: number } | undefined)?.celsius
+  }
+  expect([kept(), kept(true)]).toEqual([0, 2])
+  for (let celsius = 3; celsius < keptReadings + 2; celsius++) await read(celsius)
+  expect([kept(), kept(true)]).toEqual([2, keptReadings + 1])
 })
 
 test('the call of an answered reading comes after a power cut, and when the phone is free', async () => {

@@ -26,6 +26,12 @@ export const noticesTo = (notify: Notify) =>
     retry: { max: 20 },
   })
 
+/** So many readings of a device are kept. */
+export const keptReadings = 100
+
+/** Readings have numbers: two may come in one millisecond. */
+const readingKey = (number: number): string => `reading/${String(number).padStart(12, '0')}`
+
 /** Hot from 80 on, and well again below 75: a reading that wavers between them calls nobody. */
 const statusOf = (before: Status, celsius: number): Status =>
   celsius >= 80 || (before === 'hot' && celsius >= 75) ? 'hot' : 'ok'
@@ -38,7 +44,8 @@ export const devicesOf = (notices: ReturnType<typeof noticesTo>, silentMs: numbe
       read: (state, { celsius }, context) => {
         const status = statusOf(state.status, celsius)
         context.setAlarm('silent', { inMs: silentMs })
-        context.rows.put(`reading/${context.now()}`, celsius)
+        context.rows.put(readingKey(state.count), { at: context.now(), celsius })
+        if (state.count >= keptReadings) context.rows.delete(readingKey(state.count - keptReadings))
         // The notice is part of this turn: it is there if the reading is, and only then.
         if (status !== state.status)
           flow(context).add(notices, { device: context.id, status, celsius })

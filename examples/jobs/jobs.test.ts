@@ -1,5 +1,6 @@
 /** The queue on virtual time, with a maker that fails; and its server with the real one. */
 import { once } from 'node:events'
+import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { start } from 'keelson'
 import { flow } from 'keelson/flow'
@@ -22,6 +23,14 @@ const open = async (make: Make) => {
   return { thumbnails, simulation, added, seen }
 }
 
+const listening = async (server: Server) => {
+  server.listen(0, '127.0.0.1')
+  onTestFinished(() => void server.close())
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  return { at: (path: string) => `http://127.0.0.1:${port}${path}` }
+}
+
 test('a job that the power cuts off runs again under its key', async () => {
   const keys: string[] = []
   const { simulation, added, seen } = await open(async (_, key) => {
@@ -39,7 +48,7 @@ test('a job that the power cuts off runs again under its key', async () => {
   expect(await seen()).toEqual([0, []])
 })
 
-test('a job that fails three times is dead, and a retry makes it', async () => {
+test('a job that fails three times is dead, and a retry at the server makes it', async () => {
   let isBroken = true
   const { thumbnails, simulation, added, seen } = await open(async ({ name }) => {
     if (isBroken) throw new Error(`${name} is no picture`)
@@ -51,7 +60,9 @@ test('a job that fails three times is dead, and a retry makes it', async () => {
   expect(await seen()).toEqual([0, ['cat.jpg is no picture']])
 
   isBroken = false
-  await simulation.during(flow(simulation.app).retry(thumbnails, id))
+  const { at } = await listening(serverOf(simulation.app, thumbnails, 'the page'))
+  const retry = fetch(at(`/jobs/${id}/retry`), { method: 'POST' })
+  expect(await (await simulation.during(retry)).json()).toEqual({ id })
   const job = flow(simulation.app).job(thumbnails, id)
   expect(await simulation.during(job.result())).toBe('cat.jpg.png')
 })
@@ -68,16 +79,11 @@ test('a customer has two jobs at a time, and delays no other one', async () => {
   expect(running).toEqual(['a1', 'a2', 'b1'])
 })
 
-test('the server takes a job, shows it, and serves the dashboard', async () => {
+test('the server takes a job once, shows it, and serves the dashboard', async () => {
   const thumbnails = thumbnailQueue(async ({ name }) => `${name}.png`)
   const app = await start({ dir: tempFolder(), app: treeOf(thumbnails) })
-  const server = serverOf(app, thumbnails, 'the page').listen(0, '127.0.0.1')
-  onTestFinished(async () => {
-    server.close()
-    await app.close()
-  })
-  await once(server, 'listening')
-  const at = (path: string) => `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`
+  onTestFinished(async () => void (await app.close()))
+  const { at } = await listening(serverOf(app, thumbnails, 'the page'))
   const options = { method: 'POST', body: JSON.stringify(picture) }
 
   const { id } = (await (await fetch(at('/jobs'), options)).json()) as { id: string }
@@ -85,6 +91,7 @@ test('the server takes a job, shows it, and serves the dashboard', async () => {
   expect(await (await fetch(at(`/jobs/${id}`))).json()).toMatchObject({ state: 'done' })
   expect(await (await fetch(at('/jobs'))).json()).toMatchObject({ counts: { ready: 0 }, dead: [] })
   expect(await (await fetch(at('/'))).text()).toBe('the page')
+  expect(await (await fetch(at('/jobs'), options)).json()).toEqual({ id, repeated: true })
   expect((await fetch(at('/other'))).status).toBe(404)
   expect((await fetch(at('/jobs'), { method: 'POST', body: '{' })).status).toBe(400)
 })

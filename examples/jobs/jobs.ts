@@ -19,6 +19,7 @@ export const thumbnailQueue = (make: Make) =>
     timeout: '10s',
     retry: { max: 3 },
     keep: { results: '1h' },
+    unique: '1h',
   })
 
 export type Thumbnails = ReturnType<typeof thumbnailQueue>
@@ -26,7 +27,7 @@ export type Thumbnails = ReturnType<typeof thumbnailQueue>
 export const treeOf = (thumbnails: Thumbnails) =>
   supervisor('app', {}, [flows({ queues: [thumbnails] })])
 
-/** Adds a job. The same picture is not added again while it waits or runs. */
+/** Adds a job. The same picture is not added again within an hour. */
 export const add = (app: App, thumbnails: Thumbnails, { customer, name }: Picture) =>
   flow(app).add(
     thumbnails,
@@ -51,7 +52,10 @@ const answerTo = async (app: App, thumbnails: Thumbnails, request: IncomingMessa
   if (room !== 'jobs') return undefined
   if (request.method === 'GET' && id) return flow(app).job(thumbnails, id).get()
   if (request.method === 'GET') return look(app, thumbnails)
-  if (action === 'retry') return flow(app).retry(thumbnails, id ?? '')
+  if (action === 'retry') {
+    await flow(app).retry(thumbnails, id ?? '')
+    return { id }
+  }
   const { customer = 'nobody', name = 'untitled' } = await bodyOf(request)
   return add(app, thumbnails, { customer, name })
 }

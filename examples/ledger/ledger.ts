@@ -46,8 +46,11 @@ const account: DurableServer<Messages, Account | undefined> = {
 
 export const accounts = entity('account', account)
 
-/** A payment: out of one account, into the other. If the second refuses, the first gets it back. */
-export const payments = workflow('payment', async (ctx: Ctx, { from, to, cents }: Payment) => {
+/**
+ * A payment: out of one account, into the other. If the second refuses, the first gets it back. One
+ * that gives no answer is asked until it does: after a reversal it might have taken the money.
+ */
+const pay = async (ctx: Ctx, { from, to, cents }: Payment): Promise<void> => {
   const { id } = ctx
   const out = await ctx.step(
     'out',
@@ -59,6 +62,7 @@ export const payments = workflow('payment', async (ctx: Ctx, { from, to, cents }
     call(app.entity(accounts).ref(to), 'book', { payment: id, cents }),
   )
   if (into === 'refused') throw new Error(`${to} is not open`)
-})
+}
+export const payments = workflow('payment', pay, { stepDefaults: { retry: { max: Infinity } } })
 
 export const tree = supervisor('app', {}, [accounts, flows({ workflows: [payments] })])

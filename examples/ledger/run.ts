@@ -9,13 +9,12 @@ const pick = () => names[Math.floor(Math.random() * names.length)] as string
 
 /** Every payment that a crash has cut off goes on by itself. When all have ended the sum is the first one again. */
 const audit = async (app: App): Promise<void> => {
-  const entries = (['running', 'undoing'] as const).flatMap(
-    (status) => flow(app).list({ type: payments, status }).entries,
-  )
+  const unended = ['waiting', 'running', 'cancelling', 'undoing'] as const
+  const entries = unended.flatMap((status) => flow(app).list({ type: payments, status }).entries)
   for (const { id } of entries)
     await flow(app)
       .handle(payments, id)
-      .result()
+      .result({ timeoutMs: Number.POSITIVE_INFINITY })
       .catch(() => {})
   const cents = app
     .entity(accounts)
