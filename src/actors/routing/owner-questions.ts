@@ -161,6 +161,9 @@ export class OwnerQuestions implements OwnersWay {
     payload: unknown,
     timeoutMs: number,
   ): Promise<unknown> {
+    // A word for a member that is none would make one: links are tried to whoever is named.
+    if (!this.others.includes(member))
+      throw new KeelsonError('NO_PROCESS', `there is no member ${member}`, { details: { member } })
     const ref = this.at(member, name(this.#parts.instance))
     try {
       return await call(ref, 'ask', { question, payload }, { timeoutMs })

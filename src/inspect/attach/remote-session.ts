@@ -1,5 +1,5 @@
 /** The session of an attached prompt, on the prompt's side: it asks the instance over a socket. */
-import { type ErrorCode, KeelsonError } from '../../errors.ts'
+import { type ErrorCode, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { Action, Proposed, Refusal } from '../../observe/index.ts'
 import type { Answer, Completion, Session } from '../prompt/session.ts'
 import { errorText } from '../text/error-view.ts'
@@ -73,6 +73,22 @@ export class RemoteSession implements Session {
     } catch (error) {
       socket.destroy()
       throw error
+    }
+  }
+
+  /**
+   * As `open`. Of members that share the folder it is the first one that listens, unless one is
+   * chosen: what is asked any member answers for all of them.
+   */
+  static async openAny(
+    ...[place, options]: Parameters<typeof RemoteSession.open>
+  ): ReturnType<typeof RemoteSession.open> {
+    try {
+      return await RemoteSession.open(place, options)
+    } catch (error) {
+      const member = place.member === undefined ? firstOf(error) : undefined
+      if (member === undefined) throw error
+      return RemoteSession.open({ ...place, member }, options)
     }
   }
 
@@ -168,6 +184,13 @@ export class RemoteSession implements Session {
       this.#socket.write(lineOf(request(id)))
     })
   }
+}
+
+/** A member that takes prompts, if no instance has the folder for itself. */
+const firstOf = (error: unknown): string | undefined => {
+  if (!isKeelsonError(error, 'NO_PROCESS')) return undefined
+  const { members } = error.details as { readonly members?: readonly string[] }
+  return members?.[0]
 }
 
 /** The bytes of a request around its text, and some more. */

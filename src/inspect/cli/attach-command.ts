@@ -24,7 +24,7 @@ export const runAttach = async (
 ): Promise<number> => {
   const interruption = new Interruption(environment)
   try {
-    const opening = openSession(command, environment, verbose, isTerminal(environment))
+    const opening = openSession(command, environment, verbose, { log: isTerminal(environment) })
     // An instance that is busy answers late.
     const first = await Promise.race([opening, interruption.first])
     if (typeof first === 'object')
@@ -49,13 +49,13 @@ export const openSession = async (
   command: InstanceWords & { readonly member?: string },
   environment: Environment,
   verbose: boolean,
-  log = false,
+  { open = RemoteSession.open, log = false } = {},
 ): Promise<Opened> => {
   const { cwd, output, variables } = environment
   const colours = isTerminal(environment) && paintFor(output, variables) !== plainPaint
   const dir = command.dir === undefined ? await configuredDir(command, cwd) : command.dir
   const place = { dir: resolve(cwd, dir), member: command.member }
-  return RemoteSession.open(place, { colours, verbose, log })
+  return open(place, { colours, verbose, log })
 }
 
 /** The data folder of the configuration, or the default one. */

@@ -2,6 +2,8 @@
  * `keelson flow`: looks at the workflows and queues of an instance that runs, and acts on them. It
  * asks as an attached prompt does: the command is one line, a call of the word `flow` there.
  */
+
+import { RemoteSession } from '../attach/remote-session.ts'
 import { type Environment, printLine, signalStatuses } from '../command/environment.ts'
 import { Interruption } from '../command/interruption.ts'
 import { openSession } from './attach-command.ts'
@@ -28,7 +30,7 @@ export const runLine = async (
   verbose: boolean,
 ): Promise<number> => {
   const interruption = new Interruption(environment)
-  const opening = openSession(command, environment, verbose)
+  const opening = openSession(command, environment, verbose, { open: RemoteSession.openAny })
   try {
     const answering = opening.then(({ session }) => session.run(line))
     const answer = await Promise.race([answering, interruption.first])

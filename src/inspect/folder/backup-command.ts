@@ -139,11 +139,9 @@ const reportIn = (outcome: Outcome): BackupReport => {
 const openedSession = async (dir: string): Promise<RemoteSession | undefined> => {
   const terms = { colours: false, verbose: false }
   try {
-    return (await RemoteSession.open({ dir }, terms)).session
+    return (await RemoteSession.openAny({ dir }, terms)).session
   } catch (error) {
-    if (!isKeelsonError(error, 'NO_PROCESS')) throw error
-    const [member] = (error.details.members ?? []) as readonly string[]
-    if (member === undefined) return undefined
-    return (await RemoteSession.open({ dir, member }, terms)).session
+    if (isKeelsonError(error, 'NO_PROCESS')) return undefined
+    throw error
   }
 }

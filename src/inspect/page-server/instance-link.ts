@@ -3,7 +3,7 @@
  * page goes on when the instance has restarted.
  */
 import type { Cancel, Clock } from '../../clock.ts'
-import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
+import { KeelsonError, reasonText } from '../../errors.ts'
 import type { AttachPlace } from '../attach/attach-socket.ts'
 import { type Asked, RemoteSession } from '../attach/remote-session.ts'
 import type { Source } from './page-server.ts'
@@ -37,23 +37,13 @@ export class InstanceLink implements Source {
 
   /** Connects. @throws as `RemoteSession.open` */
   async open(): Promise<void> {
-    const { session } = await this.#opened()
+    const options = { colours: false, verbose: false, observe: this.#terms }
+    const { session } = await RemoteSession.openAny(this.#place, options)
     if (this.#isClosed) return session.close()
     this.#session = session
     session.ended.catch((reason: unknown) => {
       if (this.#session === session) this.#lost(reason)
     })
-  }
-
-  async #opened(): ReturnType<typeof RemoteSession.open> {
-    const options = { colours: false, verbose: false, observe: this.#terms }
-    try {
-      return await RemoteSession.open(this.#place, options)
-    } catch (error) {
-      const member = anyMember(this.#place, error)
-      if (member === undefined) throw error
-      return RemoteSession.open({ ...this.#place, member }, options)
-    }
   }
 
   async ask(request: Asked): Promise<unknown> {
@@ -87,11 +77,4 @@ export class InstanceLink implements Source {
       this.open().catch((error: unknown) => this.#lost(error))
     })
   }
-}
-
-/** A member that answers, if none was chosen. */
-const anyMember = ({ member }: AttachPlace, error: unknown): string | undefined => {
-  if (member !== undefined || !isKeelsonError(error, 'NO_PROCESS')) return undefined
-  const { members } = error.details as { readonly members?: readonly string[] }
-  return members?.[0]
 }

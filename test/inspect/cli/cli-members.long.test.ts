@@ -205,12 +205,14 @@ describe.skipIf(lacks(noFlock))('keelson run --members (needs the build)', () =>
     const words = ['attach', '--dir', 'd']
     const asked = await runKeelson([...words, '--member', 'b'], dir, 'process.pid')
     const unnamed = await runKeelson(words, dir)
+    const flows = await runKeelson(['flow', 'list', '--dir', 'd'], dir)
     const page = startKeelson(['observe', '--dir', 'd', '--member', 'b'], dir)
     await page.says(/^Observes \S+\/d, member b, read only/)
     page.process.kill('SIGTERM')
     await page.ended
     const unknown = await runKeelson(['observe', '--dir', 'd', '--member', 'x'], dir)
 
+    expect([flows.status, flows.errors]).toEqual([0, ''])
     expect([asked.output, asked.status]).toEqual([`${members.get('keelson member b')}\n`, 0])
     for (const { errors, status } of [unnamed, unknown]) {
       expect([status, codeIn(errors)]).toEqual([1, 'NO_PROCESS'])

@@ -48,6 +48,16 @@ test('a question is answered by the member that it names, and by its own one wit
   expect(data).toMatchObject({ row: { name: 'clerk' } })
 })
 
+test('a question for a member that is none is refused, and makes none', async () => {
+  const { a, asked, look } = await two()
+  expect(await asked({ look: 'header', query: { member: 'ghost' } })).toMatchObject({
+    code: 'NO_PROCESS',
+    message: expect.stringContaining('there is no member ghost'),
+  })
+  expect((await look('header', {})).header).toMatchObject({ members: ['a', 'b'] })
+  expect(a.health().members?.map(({ member }) => member)).toEqual(['a', 'b'])
+})
+
 test('an overview has all members, with what each of them answers', async () => {
   const { world, look } = await two()
   const { members } = (await look('overview', {})).data as Overview
