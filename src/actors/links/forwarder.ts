@@ -83,12 +83,18 @@ export class Forwarder implements Behaviour {
     return this.#terms.shard
   }
 
-  /** Whether it has nothing to do and nobody watches it. Asked from time to time. */
+  /** Whether it had nothing to do since this was asked, and is not needed. */
   get isIdle(): boolean {
-    const { handled, depth, ties, busy } = this.process
-    const wasIdle = handled === this.#handledBefore && depth === 0 && !busy
+    const { handled } = this.process
+    const wasIdle = handled === this.#handledBefore
     this.#handledBefore = handled
-    return wasIdle && ties.watchers.all.size === 0 && ties.links.all.size <= 1
+    return wasIdle && !this.isNeeded
+  }
+
+  /** Whether it has something to do, or is watched: a call watches it until it is answered. */
+  get isNeeded(): boolean {
+    const { depth, ties, busy } = this.process
+    return depth > 0 || busy || ties.watchers.all.size > 0 || ties.links.all.size > 1
   }
 
   begin(): void {

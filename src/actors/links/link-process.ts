@@ -40,10 +40,12 @@ export class OpenLink {
   readonly #shards = new Set<number>()
   readonly #endSweeps: Cancel
   #isFull = false
+  #sweepsAt: number
 
   constructor(peer: Greeting, link: Link, context: Context) {
     this.peer = peer
     this.link = link
+    this.#sweepsAt = link.owedMax / 2
     this.#context = context
     link.onRoom = () => this.#roomAgain()
     this.#endSweeps = this.#sweepEach()
@@ -54,6 +56,7 @@ export class OpenLink {
     const key = `${shard ?? ''} ${target}`
     const known = this.#forwarders.get(key)?.process
     if (known?.alive) return known
+    if (this.#forwarders.size >= this.#sweepsAt) this.#makeRoom()
     if (shard !== undefined) this.#shards.add(shard)
     const { member } = this.peer
     const label = `${target} at ${member}`
@@ -121,6 +124,23 @@ export class OpenLink {
     for (const forwarder of this.#forwarders.values()) if (!this.#isFull) forwarder.goOn()
   }
 
+  /**
+   * Ends the forwarders that nothing needs. The peer has a monitor for each one, and ends a link with
+   * too many: that of a sender which goes through all actors of a large kind.
+   */
+  #makeRoom(): void {
+    this.#sweep((forwarder) => forwarder.isNeeded)
+    this.#sweepsAt = Math.max(this.link.owedMax / 2, 2 * this.#forwarders.size)
+  }
+
+  #sweep(isKept: (forwarder: Forwarder) => boolean): void {
+    for (const [key, forwarder] of this.#forwarders) {
+      if (forwarder.process.alive && isKept(forwarder)) continue
+      forwarder.process.end('normal')
+      this.#forwarders.delete(key)
+    }
+  }
+
   #sweepEach(): Cancel {
     const { clock } = this.#context.system
     let cancel: Cancel = () => undefined
@@ -128,11 +148,7 @@ export class OpenLink {
       cancel = clock.after(idleMs, sweep, { holdsProcess: false })
     }
     const sweep = (): void => {
-      for (const [key, forwarder] of this.#forwarders) {
-        if (forwarder.process.alive && !forwarder.isIdle) continue
-        forwarder.process.end('normal')
-        this.#forwarders.delete(key)
-      }
+      this.#sweep((forwarder) => !forwarder.isIdle)
       arm()
     }
     arm()

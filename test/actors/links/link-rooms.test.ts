@@ -1,5 +1,6 @@
 /** A peer that does not read slows only who calls it, and no queue grows without a bound. */
 import { afterEach, describe, expect, test } from 'vitest'
+import { outboxLimits } from '../../../src/actors/links/link-outbox.ts'
 import type { KeelsonError } from '../../../src/errors.ts'
 import { call, cast } from '../../../src/runtime/index.ts'
 import {
@@ -13,6 +14,23 @@ let world: LinkedWorld
 afterEach(() => world.close())
 
 const code = ({ code }: KeelsonError): string => code
+
+describe('a member with many processes', () => {
+  test('is asked for each of them over one link, and for more than that has room for at a time', async () => {
+    world = linkedWorld()
+    const limits = { ...outboxLimits, ownMessages: 100 }
+    const [a, b] = [await world.start('a', { limits }), await world.start('b', { limits })]
+    a.members.expect('b')
+    await world.clock.advance(1_000)
+    for (let at = 0; at < 250; at++) {
+      await startDesk(b, `desk ${at}`)
+      const answer = call(deskAt(a, 'b', `desk ${at}`), 'echo', at)
+      await world.clock.settle()
+      expect(await answer).toBe(at)
+    }
+    expect(a.said().filter((line) => line.includes('ended'))).toEqual([])
+  })
+})
 
 describe('a member that does not read', () => {
   test('gets 1,024 messages at most: further calls are BUSY, until it reads again', async () => {
