@@ -180,8 +180,8 @@ const stepOf = ({ draft }: Owner): string => {
 
 /**
  * The time of the shard at which an alarm fires. `at` is one of the machine's clock, as handlers
- * compare it. That may be behind: taken for the shard's it would be over, and a handler that finds it
- * is not, and sets the alarm again, would fire without end.
+ * compare it. If the shard's time is ahead, it would be over there: a handler that finds it is not, and
+ * sets the alarm again, would fire without end.
  */
 const timeOf = (time: AlarmTime, shard: DurableTerms['shard']): number => {
   if (typeof time !== 'object' || time === null) throw invalidArgument('time', 'inMs or at', time)

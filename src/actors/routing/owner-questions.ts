@@ -161,7 +161,7 @@ export class OwnerQuestions implements OwnersWay {
     payload: unknown,
     timeoutMs: number,
   ): Promise<unknown> {
-    // A word for a member that is none would make one: links are tried to whoever is named.
+    // A question for a member that is none would make one: links are tried to each that is named.
     if (!this.others.includes(member))
       throw new KeelsonError('NO_PROCESS', `there is no member ${member}`, { details: { member } })
     const ref = this.at(member, name(this.#parts.instance))

@@ -3,7 +3,6 @@
  * without the key gets no connection, and reads nothing. The key does not decrypt what was recorded
  * before it was stolen: each connection makes another one for itself.
  */
-import type { Socket } from 'node:net'
 import { connect, createServer, type TLSSocket } from 'node:tls'
 import { sha256 } from '../../bytes/sha256.ts'
 import type { SocketAddress } from './socket-address.ts'
@@ -51,7 +50,7 @@ export const listenWithSecret = async (
     handshakeTimeout: handshakeMs,
     pskCallback: (_, name) => (name === identity ? key : null),
   })
-  const strangers = new Map<string, Socket>()
+  const strangers = new Map<string, Pick<TLSSocket, 'destroy'>>()
   server.on('connection', (socket) => {
     socket.unref()
     const [oldest] = strangers.values()
@@ -79,7 +78,10 @@ export const listenWithSecret = async (
 }
 
 /** The address of the other side. No two connections to one socket have the same at a time. */
-const peerOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress}:${remotePort}`
+const peerOf = ({
+  remoteAddress,
+  remotePort,
+}: Pick<TLSSocket, 'remoteAddress' | 'remotePort'>): string => `${remoteAddress}:${remotePort}`
 
 /**
  * Connects to a listening socket, within `handshakeMs`. Rejects with the error of the system, or of
