@@ -162,10 +162,10 @@ export {
 export {
   misplaced,
   placeShards,
+  rememberedCopies,
   rememberedPlacement,
   type SeenMembers,
   shardsToClaim,
-  shardsToCopy,
 } from './members/shard-placement.ts'
 export { noteKeptMs, noteLeft, removeNote, WorkNotes, workIn } from './members/work-notes.ts'
 export type { BackupFolder, BackupFolders } from './ports/backup-folder.ts'

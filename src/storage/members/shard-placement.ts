@@ -50,12 +50,25 @@ export const placeShards = (
  * `placeShards` for one that asks again and again: it computes again only after members have come or
  * gone, or another place is asked for.
  */
-export const rememberedPlacement = (): typeof placeShards => {
-  let last: { readonly of: string; readonly placed: readonly string[] } | undefined
-  return (shards, members, asked) => {
-    const of = JSON.stringify([shards, members, [...(asked ?? [])]])
-    if (last?.of !== of) last = { of, placed: placeShards(shards, members, asked) }
-    return last.placed
+export const rememberedPlacement = (): typeof placeShards =>
+  remembered(placeShards, (shards, members, asked = new Map()) => [shards, members, [...asked]])
+
+/** `shardsToCopy` in the same way. It takes a sum for each shard, and each two of the members. */
+export const rememberedCopies = (): typeof shardsToCopy =>
+  remembered(shardsToCopy, (shards, seen, copies) => [
+    ...[shards, seen.self, candidates(seen), [...(seen.asked ?? [])], copies],
+  ])
+
+/** A pure function that keeps its last result, for as long as `keyOf` is the same. */
+const remembered = <A extends readonly unknown[], R>(
+  work: (...given: A) => R,
+  keyOf: (...given: A) => unknown,
+): ((...given: A) => R) => {
+  let last: { readonly of: string; readonly found: R } | undefined
+  return (...given) => {
+    const of = JSON.stringify(keyOf(...given))
+    if (last?.of !== of) last = { of, found: work(...given) }
+    return last.found
   }
 }
 
@@ -98,7 +111,11 @@ export const shardsToClaim = (shards: number, seen: SeenMembers, place = placeSh
  * The shards that this member should have in its cache: its own ones, and with each further copy
  * the shards that would come to it if the owner of the copy before were gone.
  */
-export const shardsToCopy = (shards: number, seen: SeenMembers, copies: number): number[] => {
+export const shardsToCopy = (
+  shards: number,
+  seen: SeenMembers,
+  copies: number,
+): readonly number[] => {
   const placed = new Map<string, readonly string[]>()
   const ownerOf = (shard: number, members: readonly string[]): string | undefined => {
     const of = JSON.stringify(members)

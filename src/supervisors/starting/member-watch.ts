@@ -17,10 +17,10 @@ import type { Cancel, Clock } from '../../clock.ts'
 import { reasonText } from '../../errors.ts'
 import {
   misplaced,
+  rememberedCopies,
   rememberedPlacement,
   type SeenMembers,
   shardsToClaim,
-  shardsToCopy,
 } from '../../storage/index.ts'
 import type { InstanceParts } from '../app/app-context.ts'
 import type { MemberDirectory } from '../sharing/member-directory.ts'
@@ -171,6 +171,7 @@ export class MemberWatch {
   readonly #since: number
   readonly #met = new Set<string>()
   readonly #place = rememberedPlacement()
+  readonly #copied = rememberedCopies()
   #members: Members | undefined
   #pauses: number[] = []
   /** Set while a shard moves. */
@@ -272,7 +273,7 @@ export class MemberWatch {
 
   /** As `shardsToCopy`. */
   wanted(copies: number): readonly number[] {
-    return shardsToCopy(this.#directory.shards, this.#seen(), copies)
+    return this.#copied(this.#directory.shards, this.#seen(), copies)
   }
 
   /** Takes and gives no further shard. Resolves when none moves. */

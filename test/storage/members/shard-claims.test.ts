@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import {
   candidates,
   placeShards,
+  rememberedCopies,
   type SeenMembers,
   shardsToClaim,
   shardsToCopy,
@@ -79,4 +80,19 @@ test('a shard that is asked for is copied where it is asked for, and at the one 
     shardsToCopy(64, { ...seen(self, { alive: members.filter((m) => m !== self) }), asked }, 2)
   const next = placeShards(64, ['a', 'b'])[7]
   expect(members.filter((each) => copiesAt(each).includes(7))).toEqual([next, 'c'].sort())
+})
+
+test('copies that are remembered are others when members, places or the number are', () => {
+  const copied = rememberedCopies()
+  const of = seen('a', { alive: ['b', 'c'] })
+  expect(copied(64, of, 2)).toBe(copied(64, seen('a', { alive: ['b', 'c'] }), 2))
+  const others: Parameters<typeof shardsToCopy>[] = [
+    [64, of, 2],
+    [64, of, 1],
+    [64, seen('b', { alive: ['a', 'c'] }), 1],
+    [64, seen('a', { alive: ['b'] }), 2],
+    [64, { ...of, asked: new Map([[3, 'b']]) }, 1],
+    [32, of, 1],
+  ]
+  for (const each of others) expect(copied(...each)).toEqual(shardsToCopy(...each))
 })
