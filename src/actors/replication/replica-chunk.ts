@@ -6,6 +6,7 @@
 import {
   type BlobRef,
   decodeFrame,
+  loggedBlobRow,
   type ReadableChange,
   type ReadFrame,
   type ReplicatedBlob,
@@ -13,6 +14,7 @@ import {
   type Unit,
   workerKind,
 } from '../../storage/index.ts'
+import { keysIn } from '../core/namespace-keys.ts'
 import { touchedBy } from '../core/shard-changes.ts'
 import { readableChange, readableEntity } from './readable-key.ts'
 import type { ReplicatedShard } from './replicated-shard.ts'
@@ -61,6 +63,15 @@ export type Sides = {
   readonly refs: readonly BlobRef[]
 }
 
+/**
+ * The blobs that a shard has. One that only a refused unit refers to is freed after some time. So is
+ * one whose frames the log has given back: the caller looks whether it has these frames still.
+ */
+export const loggedOf = (shard: ReplicatedShard, refs: readonly BlobRef[]): readonly BlobRef[] => {
+  const view = shard.view()
+  return refs.filter((ref) => view.row(loggedBlobRow(ref, 0)[0]) !== undefined)
+}
+
 /** The keys, clears, durable actors and blobs of frames. */
 export const sidesOf = (frames: readonly DecodedFrame[]): Sides => {
   const clears = new Set<string | undefined>()
@@ -83,12 +94,24 @@ export const sidesOf = (frames: readonly DecodedFrame[]): Sides => {
 export const isShown = (entity: string): boolean =>
   !entity.startsWith('$') || entity.startsWith(`${workerKind}/`)
 
+/** The keys of a cleared namespace are looked for in pieces: rows are sent as they are taken. */
+const pieceMax = 500
+
 /** The changes of readable rows: clears first. Each value is read when it is taken. */
 export function* changesOf(
   shard: ReplicatedShard,
   { clears, keys, entities }: Omit<Sides, 'refs'>,
 ): IterableIterator<ReadableChange> {
-  for (const namespace of clears) yield { kind: 'clear', namespace }
+  for (const namespace of clears) {
+    yield { kind: 'clear', namespace }
+    // A clear that was refused has left its keys, and no later frame need name them.
+    let piece: readonly string[]
+    for (let last: string | undefined; ; last = piece.at(-1)) {
+      piece = keysIn(shard.view(), shard.now(), { namespace, after: last, max: pieceMax })
+      for (const key of piece) if (!keys.has(key)) yield readableChange(shard, key)
+      if (piece.length < pieceMax) break
+    }
+  }
   for (const key of keys) yield readableChange(shard, key)
   for (const entity of entities) yield readableEntity(shard, entity)
 }

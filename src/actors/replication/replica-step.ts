@@ -42,6 +42,7 @@ import {
   type DecodedFrame,
   decodedFrame,
   isShown,
+  loggedOf,
   type Sides,
   sidesOf,
   type TakenFrame,
@@ -266,7 +267,13 @@ const gather = async (shard: ReplicatedShard, span: ChunkSpan): Promise<Gathered
   const taken = await takenFrames(shard, span)
   if (taken === 'released') return taken
   const decoded = taken.frames.map(decodedFrame)
-  return { ...taken, decoded, sides: sidesOf(decoded) }
+  const sides = sidesOf(decoded)
+  const refs = loggedOf(shard, sides.refs)
+  if (refs.length < sides.refs.length) {
+    const { firstLsn } = await span.host.run('state', null)
+    if (firstLsn > span.from) return 'released'
+  }
+  return { ...taken, decoded, sides: { ...sides, refs } }
 }
 
 /**

@@ -6,15 +6,8 @@
  */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
-import {
-  lockRows,
-  namespaceOf,
-  type RowRange,
-  refusalError,
-  rootNamespace,
-  type UnitAnswer,
-} from '../../storage/index.ts'
-import type { ReadView } from '../core/read-view.ts'
+import { lockRows, refusalError, type UnitAnswer } from '../../storage/index.ts'
+import { keysIn } from '../core/namespace-keys.ts'
 import { bytesCounted } from '../core/write-weight.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import { inTurn } from '../writing/key-marks.ts'
@@ -129,40 +122,7 @@ const keysOf = (
   shard: WritingShard,
   namespace: string | undefined,
   last: string | undefined,
-): string[] => {
-  const keys: string[] = []
-  for (const key of keysBehind(shard.view(), shard.now(), namespace, last)) {
-    keys.push(key)
-    if (keys.length === pieceMax) break
-  }
-  return keys
-}
-
-function* keysBehind(
-  view: ReadView,
-  now: number,
-  namespace: string | undefined,
-  last: string | undefined,
-): IterableIterator<string> {
-  const isNamed = namespace !== undefined && namespace !== rootNamespace
-  const bounds: RowRange = isNamed ? { gte: `${namespace}:`, lt: `${namespace};` } : {}
-  const { gte: _, ...upper } = bounds
-  for (
-    let rest: RowRange | undefined = last === undefined ? bounds : { ...upper, gt: last };
-    rest;
-  ) {
-    const walk = view.range(rest, now)
-    rest = undefined
-    for (const [key] of walk) {
-      if (namespace !== rootNamespace || !key.includes(':')) yield key
-      else {
-        // Keys without a colon only: each namespace in between is skipped in one step.
-        rest = { gte: `${namespaceOf(key)};` }
-        break
-      }
-    }
-  }
-}
+): readonly string[] => keysIn(shard.view(), shard.now(), { namespace, after: last, max: pieceMax })
 
 const removedBy = ({ answers: [answer] }: Submitted): number => {
   const known: UnitAnswer | undefined = answer

@@ -209,7 +209,7 @@ export interface ReplicaReading {
   rows(log: StoredLog): AsyncIterable<SnapshotRecord>
   /** The frames after the base, up to `log.lsn`. @throws KeelsonError `CORRUPT` */
   frames(log: StoredLog): AsyncIterable<StoredFrame>
-  /** The bytes of a blob in order. @throws KeelsonError `CORRUPT` if it is not there */
+  /** The bytes of a blob in order; none without one. @throws KeelsonError `CORRUPT` for a part */
   blob(log: StoredLog, ref: BlobSpot): AsyncIterable<Uint8Array>
   close(): Promise<void>
 }

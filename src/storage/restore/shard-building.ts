@@ -50,6 +50,7 @@ export class ShardBuilder {
   #lsn: number
   #time = 0
   readonly #refs = new Map<string, BlobRef>()
+  readonly #rowRefs = new Set<string>()
 
   /** Makes the folders. @throws DiskError */
   constructor(plan: ShardPlan) {
@@ -73,7 +74,9 @@ export class ShardBuilder {
   /** Adds a row of the base; their keys must rise. @throws KeelsonError `CORRUPT`; DiskError */
   row(record: SnapshotRecord): void {
     const { value } = decodeRow(record.key, record.record)
-    if (isStoredValue(value)) this.#refer(refsOf(value))
+    const refs = isStoredValue(value) ? refsOf(value) : []
+    this.#refer(refs)
+    for (const ref of refs) this.#rowRefs.add(placeOf(ref))
     this.#rows?.writer.add(record)
   }
 
@@ -88,23 +91,26 @@ export class ShardBuilder {
   }
 
   /**
-   * Writes a blob to the place that its reference names, and compares its content with that.
+   * Writes a blob to the place that its reference names, and compares its content with that. Without
+   * pieces there is none: a frame that was refused may refer to what has been freed since.
    * @throws KeelsonError `CORRUPT`; DiskError
    */
   async blob(ref: BlobRef, pieces: AsyncIterable<Uint8Array>): Promise<void> {
     const { disk, folders } = this.#plan
-    const blob = new PlacedBlob(disk, folders.blobs, ref)
+    let blob: PlacedBlob | undefined
     try {
       const sha256 = startSha256()
       for await (const bytes of pieces) {
+        blob ??= new PlacedBlob(disk, folders.blobs, ref)
         sha256.add(bytes)
         blob.add(bytes)
       }
+      if (!blob && !this.#rowRefs.has(placeOf(ref))) return
       if (Buffer.compare(sha256.end(), ref.sha256) !== 0)
         throw corrupt('a large value is not what its reference names')
-      blob.finish()
+      blob?.finish()
     } finally {
-      blob.close()
+      blob?.close()
     }
   }
 
@@ -146,9 +152,11 @@ export class ShardBuilder {
   }
 
   #refer(refs: readonly BlobRef[]): void {
-    for (const ref of refs) this.#refs.set(`${ref.segment}:${ref.offset}`, ref)
+    for (const ref of refs) this.#refs.set(placeOf(ref), ref)
   }
 }
+
+const placeOf = ({ segment, offset }: BlobRef): string => `${segment}:${offset}`
 
 const corrupt = (evidence: string): KeelsonError =>
   new KeelsonError('CORRUPT', `the replica cannot be restored: ${evidence}`, {

@@ -126,7 +126,8 @@ export class MemoryReplica implements Replica {
           if (frame.lsn > (log.base?.lsn ?? 0)) yield frame
       },
       async *blob(log, ref) {
-        yield keptOf(log).blobs.get(placeOf(ref)) ?? new Uint8Array()
+        const bytes = keptOf(log).blobs.get(placeOf(ref))
+        if (bytes) yield bytes
       },
       close: async () => undefined,
     }
