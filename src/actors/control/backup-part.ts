@@ -142,12 +142,19 @@ const cut = async (system: System, shard: ControlShard): Promise<Cut> => {
   const log = shard.files.log()
   const { firstLsn } = await log.run('state', null)
   const { pin } = await log.run('pin', { from: firstLsn })
-  // A log that has ended has no pins.
-  const unpin = (): void => void log.run('unpin', { pin }).catch(() => undefined)
+  const unpin = (): void => {
+    shard.journal.copiedLsn = 0
+    // A log that has ended has no pins.
+    log.run('unpin', { pin }).catch(() => undefined)
+  }
   try {
+    // A state that is saved from now on replaces none that this backup has.
+    shard.journal.copiedLsn = shard.appliedLsn
     // Answered writes of the level `written` belong to the backup too.
     await WalWriter.sync(system.to(WalWriter.name(shard.parts.instance, shard.index)))
-    return { shard, log: await log.run('state', null), unpin }
+    const state = await log.run('state', null)
+    shard.journal.copiedLsn = state.durableLsn
+    return { shard, log: state, unpin }
   } catch (error) {
     unpin()
     throw error

@@ -10,7 +10,8 @@ import type { JournalShard } from './journal-shard.ts'
  */
 export const saveAppState = async (shard: JournalShard, state: AppState): Promise<void> => {
   const dir = shard.parts.folders.snapshots
-  const request = { dir, state, epoch: await epochOf(shard) }
+  const { copiedLsn } = shard.journal
+  const request = { dir, state, epoch: await epochOf(shard), copiedLsn }
   shard.journal.states = (await shard.snapshots.run('saveState', request)).states
 }
 
@@ -23,7 +24,7 @@ export const loadAppState = async (
   shard: JournalShard,
 ): Promise<AppState | undefined> => {
   const dir = shard.parts.folders.snapshots
-  const request = { dir, epoch: await epochOf(shard) }
+  const request = { dir, epoch: await epochOf(shard), copiedLsn: shard.journal.copiedLsn }
   const { state, states, damaged } = await shard.snapshots.run('loadState', request)
   shard.journal.states = states
   for (const file of damaged)

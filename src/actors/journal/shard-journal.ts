@@ -166,6 +166,8 @@ export class ShardJournal {
   readonly deliveries = new Map<string, Delivery>()
   /** The LSNs of the states that the application has saved and that are kept, oldest first. */
   states: readonly number[] = []
+  /** A backup copies the states saved up to this LSN. Until it ends, two of them stay; 0: none. */
+  copiedLsn = 0
   replay: JournalHealth['replay']
   /** The saves and loads of states that were asked for so far. */
   readonly #turns = new SerialQueue()

@@ -17,6 +17,7 @@ export type SnapshotShard = ProjectionShard & {
         readonly state: string
       }
     }
+    copiedLsn: number
     listen(listener: () => void): void
     floor(viewOf: () => ReadView, logOf: () => LogHost): Promise<number>
     measured(bytes: number): object | undefined

@@ -70,10 +70,12 @@ const decoded = (path: string, bytes: Uint8Array): Backup => {
 
 const isShardCopy = (copy: unknown): copy is ShardCopy => {
   const { walId, epoch, firstLsn, lsn, time, snapshots, segments, blobs, missing } = Object(copy)
+  const { states = [] } = Object(copy)
   return (
     /^[0-9a-f]{32}$/.test(walId) &&
     [epoch, firstLsn, lsn, time].every(isCount) &&
     isList(snapshots, (each) => [each.lsn, each.bytes, each.sum].every(isCount)) &&
+    isList(states, isCount) &&
     isList(segments, (each) => [each.bytes, each.lastLsn, each.lastCrc].every(isCount)) &&
     isList(Object(blobs).segments, isCount) &&
     isList(missing, (each) => typeof each === 'string')

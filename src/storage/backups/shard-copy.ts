@@ -28,7 +28,7 @@ import { parseSegmentName } from '../segments/log-folder.ts'
 import { soundSurvey } from '../segments/log-survey.ts'
 import { bytesOf } from '../segments/log-walk.ts'
 import type { SegmentEntry } from '../segments/segment-chain.ts'
-import { copyAppStates } from '../snapshots/app-state.ts'
+import { copyAppStates, newestUpTo, removeStatesBut } from '../snapshots/app-state.ts'
 import { removeUnnamed } from '../snapshots/snapshot-folder.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 import { copyingBlob } from './blob-copy.ts'
@@ -83,7 +83,8 @@ export function* copyingShard(
   const { count = 0 } = last.header.chain ?? {}
   const chain = copyingChain(disk, from.wal, to.wal, count)
   meter.copiedBytes += yield* meter.through(chain, 0)
-  copyAppStates(disk, from.snapshots, to.snapshots, lsn)
+  const saved = (request.states ?? newestUpTo(disk, from.snapshots, lsn)).filter((at) => at <= lsn)
+  const states = copyAppStates(disk, from.snapshots, to.snapshots, saved)
   const blobs = yield* copyingBlobs(disk, request, [...wanted.values()], meter)
   for (const dir of [to.wal, to.snapshots, to.blobs]) disk.syncFolder(dir)
   return {
@@ -93,6 +94,7 @@ export function* copyingShard(
     lsn,
     time,
     snapshots,
+    states,
     segments: copied,
     ...blobs,
     copiedBytes: meter.copiedBytes,
@@ -197,6 +199,7 @@ export const tidyShard = (disk: Disk, folders: CopiedFolders, copy: ShardCopy): 
     !names.has(name) && parseSegmentName(name.replace(/\.tmp$/, '')) !== undefined
   for (const name of disk.list(wal)) if (isOver(name)) disk.remove(pathIn(wal, name))
   removeUnnamed(disk, snapshots, copy.snapshots)
+  removeStatesBut(disk, snapshots, copy.states ?? [])
   for (const name of disk.list(snapshots))
     if (name.endsWith('.snap.tmp')) disk.remove(pathIn(snapshots, name))
   for (const { segment } of listBlobs(disk, blobs).segments)

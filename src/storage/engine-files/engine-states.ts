@@ -78,7 +78,7 @@ export class EngineStates {
    * that are newer. A state that the folder has whole is not read from the engine.
    * @throws KeelsonError `FENCED` if the log has another owner; `CORRUPT` if none is sound
    */
-  async fetch({ epoch }: Load['request']): Promise<Load['answer']['damaged']> {
+  async fetch({ epoch, copiedLsn }: Load['request']): Promise<Load['answer']['damaged']> {
     const saved = await this.#list()
     // A later owner may have saved one that this list lacks.
     await this.#refuseOther(epoch)
@@ -92,7 +92,7 @@ export class EngineStates {
       else if (await this.#isListed(state)) damaged.push(this.#parts.prefix + state.name)
     }
     const { disk, dir } = this.#parts
-    refusing(() => keepAppStates(disk, dir, sound))
+    refusing(() => keepAppStates(disk, dir, sound, copiedLsn))
     const [file] = damaged
     if (sound.size === 0 && file !== undefined)
       throw new KeelsonError('CORRUPT', `the engine has no saved state whole: ${file} is damaged`, {

@@ -25,6 +25,11 @@ export type ShardCopyRequest = {
    * all segments of the log.
    */
   readonly segments?: readonly CopiedSegment[]
+  /**
+   * The LSNs of the saved states of a backup, for the same reason. By default the last two up to
+   * `lsn`.
+   */
+  readonly states?: readonly number[] | undefined
   /** The id of the copy, in hex; that of its origin by default. */
   readonly walId?: string
 }
@@ -48,6 +53,8 @@ export type ShardCopy = {
   /** The stamp of the last DATA frame in ms; 0 without one. */
   readonly time: number
   readonly snapshots: readonly NamedSnapshot[]
+  /** The LSNs of the saved states; absent in a backup that does not list them. */
+  readonly states?: readonly number[]
   readonly segments: readonly CopiedSegment[]
   /** The blobs, and their segments. */
   readonly blobs: { readonly count: number; readonly bytes: number; readonly segments: number[] }

@@ -143,21 +143,27 @@ export type SnapshotProtocol = {
   /**
    * Saves a state of the application durably, whole or not at all, and removes all but the last
    * two. Answers the LSNs that are kept. `epoch` is that of the caller's log. A host whose states
-   * other members share acknowledges only to the owner.
+   * other members share acknowledges only to the owner. During a backup the last two up to
+   * `copiedLsn` stay in the folder, too.
    * @throws `FENCED` if the log has another epoch; `CORRUPT` if the state cannot be read back
    */
   saveState: {
-    request: { readonly dir: string; readonly state: AppState; readonly epoch: number }
+    request: {
+      readonly dir: string
+      readonly state: AppState
+      readonly epoch: number
+      readonly copiedLsn?: number
+    }
     answer: { readonly states: readonly number[] }
   }
   /**
    * Loads the newest sound state; `undefined` if there is none. Answers the LSNs of the states in
-   * the folder, too, and the damaged ones that were found before.
+   * the folder, too, and the damaged ones that were found before. `copiedLsn`: as for `saveState`.
    * @throws `CORRUPT` with `details.file` if there are files and none is sound; `UNSUPPORTED_VERSION`;
    * `FENCED` as `saveState`
    */
   loadState: {
-    request: { readonly dir: string; readonly epoch: number }
+    request: { readonly dir: string; readonly epoch: number; readonly copiedLsn?: number }
     answer: {
       readonly state: AppState | undefined
       readonly states: readonly number[]

@@ -49,6 +49,7 @@ export function* restoringShard(
     snapshots,
     walId,
     segments: copy.segments,
+    states: copy.states,
   })
   nameAll(disk, to.wal, restored)
   return restored

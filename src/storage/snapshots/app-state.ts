@@ -1,7 +1,7 @@
 /**
  * States of an application, saved beside the snapshots of its shard under the LSN that they stand
  * for. A file is whole or not there, and has a checksum over all of it. The last two are kept: if
- * the newest is damaged, the one before is loaded.
+ * the newest is damaged, the one before is loaded. During a backup the two that it copies stay, too.
  *
  *     8 bytes magic KEELSTA\n | u16 version 1 | u16 0 | u32 CRC of the content | u64 LSN |
  *     u64 ms since 1970 | u64 bytes of the content | u32 0 | u32 CRC of the 44 bytes before | content
@@ -35,20 +35,38 @@ export const statesIn = (disk: Disk, dir: string): number[] =>
     .map((name) => Number.parseInt(name, 16))
     .sort((one, other) => one - other)
 
+/** The last two states in `dir` up to an LSN, oldest first. @throws DiskError */
+export const newestUpTo = (disk: Disk, dir: string, lsn: number): number[] =>
+  statesIn(disk, dir)
+    .filter((each) => each <= lsn)
+    .slice(-statesKept)
+
 /**
- * Saves a state durably, and removes all but the last two. Returns the LSNs that are kept. After an
- * error or a power cut the new one is there as a whole, or not. One call at a time for a folder: it
- * removes unfinished ones. @throws DiskError
+ * Saves a state durably, and removes all but the last two, and the last two up to `copiedLsn`.
+ * Returns the LSNs that are kept. After an error or a power cut the new one is there as a whole, or
+ * not. One call at a time for a folder: it removes unfinished ones. @throws DiskError
  */
-export const saveAppState = (disk: Disk, dir: string, state: AppState): number[] => {
+export const saveAppState = (
+  disk: Disk,
+  dir: string,
+  state: AppState,
+  copiedLsn = 0,
+): readonly number[] => {
   makeFolders(disk, dir)
   replaceFile(disk, appStatePath(dir, state.lsn), encodedAppState(state))
-  const kept = statesIn(disk, dir)
-  const gone = kept.splice(0, kept.length - statesKept)
-  const unfinished = disk.list(dir).filter((name) => name.endsWith('.state.tmp'))
-  for (const name of [...gone.map(stateName), ...unfinished]) disk.remove(pathIn(dir, name))
-  if (gone.length + unfinished.length > 0) disk.syncFolder(dir)
-  return kept
+  const last = newestUpTo(disk, dir, Number.MAX_SAFE_INTEGER)
+  removeStatesBut(disk, dir, [...last, ...newestUpTo(disk, dir, copiedLsn)])
+  return statesIn(disk, dir)
+}
+
+/** Removes all states in `dir` but `kept`, and unfinished ones, durably. @throws DiskError */
+export const removeStatesBut = (disk: Disk, dir: string, kept: readonly number[]): void => {
+  const names = kept.map(stateName)
+  const gone = (disk.entry(dir) ? disk.list(dir) : []).filter(
+    (name) => name.endsWith('.state.tmp') || (statePattern.test(name) && !names.includes(name)),
+  )
+  for (const name of gone) disk.remove(pathIn(dir, name))
+  if (gone.length > 0) disk.syncFolder(dir)
 }
 
 /** The states of a folder, and the newest sound one. */
@@ -75,12 +93,13 @@ export const loadAppState = (disk: Disk, dir: string): LoadedAppState => {
 
 /**
  * Brings `dir` to these files of states, by LSN: writes a missing or different one, and removes all
- * others. @throws DiskError
+ * others but the last two up to `copiedLsn`. @throws DiskError
  */
 export const keepAppStates = (
   disk: Disk,
   dir: string,
   files: ReadonlyMap<number, Uint8Array>,
+  copiedLsn = 0,
 ): void => {
   if (files.size > 0) makeFolders(disk, dir)
   for (const [lsn, bytes] of files) {
@@ -88,21 +107,29 @@ export const keepAppStates = (
     if (!disk.entry(path) || !Buffer.from(bytes).equals(readWhole(disk, path)))
       replaceFile(disk, path, bytes)
   }
-  for (const lsn of statesIn(disk, dir)) if (!files.has(lsn)) disk.remove(appStatePath(dir, lsn))
+  removeStatesBut(disk, dir, [...files.keys(), ...newestUpTo(disk, dir, copiedLsn)])
 }
 
-/** Copies the states up to `lsn`, verified; removes others from `to`. @throws as `loadAppState` */
-export const copyAppStates = (disk: Disk, from: string, to: string, lsn: number): void => {
-  const wanted = statesIn(disk, from).filter((each) => each <= lsn)
-  for (const each of wanted) {
+/**
+ * Copies these states, verified. Returns the LSNs of the copied ones. Removes none from
+ * `to`: an earlier backup may need it. @throws as `loadAppState`
+ */
+export const copyAppStates = (
+  disk: Disk,
+  from: string,
+  to: string,
+  wanted: readonly number[],
+): number[] =>
+  wanted.filter((each) => {
     const state = readAppState(disk, from, each)
-    if (!(state instanceof KeelsonError)) saveAppState(disk, to, state)
+    if (!(state instanceof KeelsonError)) {
+      replaceFile(disk, appStatePath(to, each), encodedAppState(state))
+      return true
+    }
     // It may have been replaced by newer ones since.
-    else if (statesIn(disk, from).includes(each)) throw state
-  }
-  for (const each of statesIn(disk, to))
-    if (!wanted.includes(each)) disk.remove(pathIn(to, stateName(each)))
-}
+    if (statesIn(disk, from).includes(each)) throw state
+    return false
+  })
 
 /** A file of a state, and why it cannot be loaded. */
 export type AppStateFile = { readonly file: string; readonly fault?: string }

@@ -122,7 +122,9 @@ export class SnapshotWork implements SnapshotHost {
       blobs: (asked) => this.#blobs(asked, onProgress),
       rows: async (asked) => this.#rows(asked),
       tidy: async ({ dir, kept }) => removeUnnamed(this.#parts.disk, dir, kept),
-      saveState: async ({ dir, state }) => ({ states: saveAppState(this.#parts.disk, dir, state) }),
+      saveState: async ({ dir, state, copiedLsn }) => ({
+        states: saveAppState(this.#parts.disk, dir, state, copiedLsn),
+      }),
       loadState: async ({ dir }) => loadAppState(this.#parts.disk, dir),
     }
     try {

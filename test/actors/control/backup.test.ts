@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest'
 import { blobSegmentPath } from '../../../src/storage/blobs/blob-folder.ts'
 import { shardFolder } from '../../../src/storage/ports/folder-layout.ts'
+import type { LogHost } from '../../../src/storage/ports/log-host.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { restore } from '../../support/worlds/restored.ts'
 import { codeOf, failNextSync, type Machine } from '../../support/worlds/simulated-instance.ts'
@@ -203,6 +204,75 @@ test('a backup with a damaged blob in a row is refused, and the one before it st
   expect(await codeOf(world.during(app.backup(target)))).toBe('CORRUPT')
   restore(world, target, '/restored')
   expect(await rowsIn(world, '/restored')).toEqual(expected)
+})
+
+/** Appends an entry, and saves a state that has every entry up to it. */
+const saveState = async (app: App, id: string): Promise<void> => {
+  const { lsn } = await app.journal.append({ id, type: 'order' })
+  await app.journal.saveState(lsn, id)
+}
+
+/** The saved state in the copy, and the entries behind it. */
+const replayedIn = async (world: Machine, dir: string): Promise<readonly unknown[]> => {
+  const app = await world.start({ ...options, dir, instance: dir.slice(1), app: false })
+  const state = await world.during(app.journal.loadState())
+  const behind: string[] = []
+  const from = (state?.lsn ?? -1) + 1
+  await world.during(app.journal.replay({ from, handler: ({ id }) => void behind.push(id) }))
+  await world.during(app.close())
+  return [state?.value, behind]
+}
+
+test('a backup has the states saved before its cut, although two are saved while it is made', async () => {
+  let whileMade: (() => Promise<void>) | undefined
+  let isPinned = false
+  // A backup pins the log, and asks for its state again: as of this answer it copies the shard.
+  const aroundLog = (host: LogHost): LogHost => ({
+    run: async (kind, request) => {
+      const answer = await host.run(kind, request)
+      if (kind === 'pin') isPinned = true
+      const saves = kind === 'state' && isPinned ? whileMade : undefined
+      if (saves) whileMade = undefined
+      await saves?.()
+      return answer
+    },
+    end: () => host.end(),
+  })
+  const { world, app } = await startedWithSnapshots({}, { aroundLog })
+  await overwrite(world, app, 40)
+  for (const id of ['a', 'b']) await world.during(saveState(app, id))
+  await world.during(app.journal.append({ id: 'c', type: 'order' }))
+  await overwrite(world, app, 40)
+  await world.during(app.control.snapshot(0))
+  const { log } = await world.during(app.wal(0).describe())
+  expect(log?.segments[0]?.baseLsn).toBeGreaterThan(1)
+  whileMade = async () => {
+    for (const id of ['d', 'e', 'f']) await saveState(app, id)
+    await app.journal.loadState()
+  }
+
+  await world.during(app.backup(target))
+
+  restore(world, target, '/restored')
+  expect(await replayedIn(world, '/restored')).toEqual(['b', ['c']])
+  await world.during(saveState(app, 'g'))
+  expect(app.health().shards[0]?.journal.states).toHaveLength(2)
+})
+
+test('a backup that fails leaves the saved states of the one before it', async () => {
+  const { world, app } = await startedWithSnapshots()
+  await world.during(app.store.put('blob', large))
+  for (const id of ['a', 'b']) await world.during(saveState(app, id))
+  await world.during(app.backup(target))
+  for (const id of ['c', 'd']) await world.during(saveState(app, id))
+  await world.during(app.store.put('more', large.replaceAll('L', 'M')))
+  await world.during(app.control.snapshot(0))
+  world.disk.poke(blobSegmentPath('/data/shard-0/blobs', 0), 400_000, Uint8Array.of(1, 2, 3))
+
+  expect(await codeOf(world.during(app.backup(target)))).toBe('CORRUPT')
+
+  restore(world, target, '/restored')
+  expect(await replayedIn(world, '/restored')).toEqual(['b', []])
 })
 
 test('consistent: a backup of several shards has a write of one shard only with those before it', async () => {

@@ -5,7 +5,7 @@ import { seededRandom } from '../../../src/clock.ts'
 import { createSystem } from '../../../src/runtime/index.ts'
 import { EngineCalls } from '../../../src/storage/engine-log/engine-calls.ts'
 import { ownedLogHost } from '../../../src/storage/engine-log/owned-log-host.ts'
-import { encodedAppState } from '../../../src/storage/snapshots/app-state.ts'
+import { encodedAppState, statesIn } from '../../../src/storage/snapshots/app-state.ts'
 import { eventPayload } from '../../../src/storage/values/event-payload.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { capturedLog } from '../../../src/testing/index.ts'
@@ -75,6 +75,23 @@ test('a saved state, and the entries behind it, survive an emptied folder and a 
   expect(next.health().shards[0]?.journal.states).toHaveLength(2)
   expect(await named(world)).toHaveLength(2)
   await world.during(next.close())
+})
+
+test('the states that a backup copies stay in the folder, however many are saved and loaded since', async () => {
+  const { world, app } = await started()
+  const copied = [await save(world, app, 'a'), await save(world, app, 'b')]
+  const { journal } = app.shards[0] as (typeof app.shards)[number]
+  journal.copiedLsn = copied.at(-1) ?? 0
+  const since = [await save(world, app, 'c'), await save(world, app, 'd')]
+
+  const state = await load(world, app)
+
+  expect(state?.value).toBe('d')
+  expect(statesIn(world.disk, '/data/shard-0/snapshot')).toEqual([...copied, ...since])
+  journal.copiedLsn = 0
+  await load(world, app)
+  expect(statesIn(world.disk, '/data/shard-0/snapshot')).toEqual(since)
+  await world.during(app.close())
 })
 
 test('the log is kept for the older of two states that only the engine has', async () => {

@@ -60,16 +60,24 @@ const restoredFrom = (at: SimulatedDisk): ReadonlyMap<string, string> => {
 
 beforeAll(async () => {
   const { world, app } = await startedWithSnapshots()
+  const saveStates = async (...ids: readonly string[]): Promise<void> => {
+    for (const id of ids) {
+      const { lsn: saved } = await world.during(app.journal.append({ id, type: 'order' }))
+      await world.during(app.journal.saveState(saved, id))
+    }
+  }
   await world.during(app.store.put('blob', 'L'.repeat(300 * 1024)))
   await overwrite(world, app, 20)
   await world.during(app.control.snapshot(0))
   await overwrite(world, app, 5, 20)
+  await saveStates('a', 'b')
   await world.during(app.backup(target))
   earlier = restoredFrom(world.disk)
   await overwrite(world, app, 25, 25)
   await world.during(app.store.put('more', 'M'.repeat(300 * 1024)))
   await world.during(app.control.snapshot(0))
   await overwrite(world, app, 5, 50)
+  await saveStates('c', 'd')
   lsn = app.shards[0]?.appliedLsn ?? 0
   await world.during(app.close())
   disk = world.disk
