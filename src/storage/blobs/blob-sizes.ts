@@ -72,14 +72,17 @@ const appendedMax = 64 * 1024
 export class BlobSizes {
   readonly #disk: Disk
   readonly #dir: string
+  readonly #next: number
   #sizes: Sizes | undefined
   #file: DiskFile | undefined
   #end = 0
   #limit = 0
 
-  constructor(disk: Disk, dir: string) {
+  /** `next`: the number of the first segment of this opening. */
+  constructor(disk: Disk, dir: string, next: number) {
     this.#disk = disk
     this.#dir = dir
+    this.#next = next
   }
 
   /** Notes that the blobs of a segment end there. After a failure less is noted. */
@@ -113,17 +116,22 @@ export class BlobSizes {
     attempt(() => file.close())
   }
 
-  /** The noted sizes; without a note, those of the segments that are there. */
+  /** The noted sizes; without a note, those of the segments of earlier openings. */
   #known(): Sizes {
     const isNoted = this.#disk.entry(blobSizesPath(this.#dir)) !== undefined
     this.#sizes ??= isNoted ? readSizes(this.#disk, this.#dir) : this.#found()
     return this.#sizes
   }
 
-  /** Bytes that are not durable yet must not be noted: a power cut may take them. */
+  /**
+   * Bytes that are not durable yet must not be noted: a power cut may take them. Nor those of an open
+   * stream: its end may remove them.
+   */
   #found(): Sizes {
+    const { segments } = listBlobs(this.#disk, this.#dir)
+    const earlier = segments.filter(({ segment }) => segment < this.#next)
     return new Map(
-      listBlobs(this.#disk, this.#dir).segments.map(({ segment, size }) => {
+      earlier.map(({ segment, size }) => {
         closing(this.#disk.open(blobSegmentPath(this.#dir, segment), 'write'), (file) =>
           file.sync(),
         )

@@ -132,7 +132,7 @@ export class BlobWriter {
     this.#options = options
     this.#next = firstNumber(options, listing)
     this.#promised = 0
-    this.#sizes = options.numbers ? undefined : new BlobSizes(disk, options.dir)
+    this.#sizes = options.numbers ? undefined : new BlobSizes(disk, options.dir, this.#next)
     for (const name of listing.leftovers) attempt(() => disk.remove(pathIn(options.dir, name)))
   }
 

@@ -1,0 +1,27 @@
+/** The noted sizes of blob segments: a start refuses a folder that lost one, and no other folder. */
+import { expect, test } from 'vitest'
+import { lostSegments } from '../../../src/storage/blobs/blob-sizes.ts'
+import { BlobWorld, dir, payload } from '../../support/worlds/blob-folder.ts'
+
+test('a stream that is aborted after a put was noted is not missed', () => {
+  const world = new BlobWorld()
+  const { stream } = world.blobs.handle('streamOpen', null)
+  world.blobs.handle('streamWrite', { stream, bytes: payload(1, 10_000) })
+  const [ref] = world.put(payload(2))
+  world.blobs.handle('streamAbort', { stream })
+
+  expect(lostSegments(world.disk, dir)).toEqual([])
+  world.disk.remove(world.file(ref as never))
+  expect(lostSegments(world.disk, dir)).toMatchObject([{ isMissing: true }])
+})
+
+test('a folder without the note has the segments of earlier openings noted with the next put', () => {
+  const world = new BlobWorld()
+  const [before] = world.put(payload(1))
+  world.disk.remove(`${dir}.sizes`)
+  world.open()
+  world.put(payload(2))
+
+  world.disk.remove(world.file(before as never))
+  expect(lostSegments(world.disk, dir)).toMatchObject([{ file: world.file(before as never) }])
+})
