@@ -88,8 +88,8 @@ export class BlobSizes {
   /** Notes that the blobs of a segment end there. After a failure less is noted. */
   reach(segment: number, bytes: number): void {
     attempt(() => {
-      this.#known().set(segment, bytes)
-      if (!this.#file || this.#end > this.#limit) return this.#rewrite()
+      const sizes = this.#known().set(segment, bytes)
+      if (!this.#file || this.#end > this.#limit) return this.#rewrite(sizes)
       const line = Buffer.from(`${lineOf(segment, bytes)}\n`)
       writeAll(this.#file, line, this.#end, 'ENOSPC')
       this.#end += line.length
@@ -101,10 +101,8 @@ export class BlobSizes {
    * @throws DiskError: the segment must stay as it is
    */
   lower(segment: number, bytes: number): void {
-    const sizes = this.#known()
-    if ((sizes.get(segment) ?? 0) <= bytes) return
-    sizes.set(segment, bytes)
-    this.#rewrite()
+    if ((this.#known().get(segment) ?? 0) <= bytes) return
+    this.#rewrite(new Map(this.#known()).set(segment, bytes))
   }
 
   /** Makes the note durable, and closes the file. */
@@ -140,11 +138,13 @@ export class BlobSizes {
     )
   }
 
-  #rewrite(): void {
+  /** If it fails, the sizes before still count, so a lowering is tried again. @throws DiskError */
+  #rewrite(sizes: Sizes): void {
     this.close()
     const path = blobSizesPath(this.#dir)
-    const bytes = linesOf(this.#known())
+    const bytes = linesOf(sizes)
     replaceFile(this.#disk, path, bytes)
+    this.#sizes = sizes
     this.#file = this.#disk.open(path, 'write')
     this.#end = bytes.length
     this.#limit = this.#end + appendedMax

@@ -1,7 +1,7 @@
 /** The noted sizes of blob segments: a start refuses a folder that lost one, and no other folder. */
 import { expect, test } from 'vitest'
 import { lostSegments } from '../../../src/storage/blobs/blob-sizes.ts'
-import { BlobWorld, dir, payload } from '../../support/worlds/blob-folder.ts'
+import { BlobWorld, codeThrown, dir, payload } from '../../support/worlds/blob-folder.ts'
 
 test('a stream that is aborted after a put was noted is not missed', () => {
   const world = new BlobWorld()
@@ -24,4 +24,19 @@ test('a folder without the note has the segments of earlier openings noted with 
 
   world.disk.remove(world.file(before as never))
   expect(lostSegments(world.disk, dir)).toMatchObject([{ file: world.file(before as never) }])
+})
+
+test.each([
+  ['removed', () => []],
+  ['cut', <T>(refs: readonly T[]) => refs.slice(0, 1)],
+] as const)('a segment that is %s after the note could not be lowered is not missed', (_, kept) => {
+  const world = new BlobWorld()
+  const refs = world.put(payload(1), payload(2))
+  const path = `${dir}.sizes.tmp`
+  world.disk.inject({ at: 1, operation: 'create', path, fault: { kind: 'error', code: 'ENOSPC' } })
+  expect(codeThrown(() => world.clearAllBut(kept(refs)))).toBe('NO_SPACE')
+
+  expect(world.clearAllBut(kept(refs))).toBeGreaterThan(0)
+
+  expect(lostSegments(world.disk, dir)).toEqual([])
 })
