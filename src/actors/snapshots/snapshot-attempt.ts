@@ -193,10 +193,17 @@ const heldLine = ({ index, journal }: SnapshotShard): string => {
   return `the journal of shard ${index} holds ${bytes} bytes of the log for ${by.join(', ')}: ${then}`
 }
 
+/** Removes what a crash left. In its turn: the log does not name the file of an attempt yet. */
+export const tidyLeftovers = async (shard: SnapshotShard, signal: AbortSignal): Promise<void> => {
+  const leave = await shard.snapshots.parts.turns.take()
+  try {
+    await tidySnapshots(shard, signal)
+  } finally {
+    leave()
+  }
+}
+
 /** Removes the files that the log does not name: older snapshots, and what a crash left. */
-export const tidySnapshots = async (
-  { snapshots }: SnapshotShard,
-  signal: AbortSignal,
-): Promise<void> => {
+const tidySnapshots = async ({ snapshots }: SnapshotShard, signal: AbortSignal): Promise<void> => {
   await snapshots.run('tidy', { dir: snapshots.parts.dir, kept: snapshots.named }, signal)
 }

@@ -32,7 +32,7 @@ import {
   measureLog,
   type Released,
   releaseLog,
-  tidySnapshots,
+  tidyLeftovers,
 } from './snapshot-attempt.ts'
 import { reasonNow, snapshotPauses } from './snapshot-policy.ts'
 import type { SnapshotShard } from './snapshot-shard.ts'
@@ -105,7 +105,7 @@ export const server: GenServer<Messages, State, SnapshotShard> = {
       // Nothing is given back: it measures how much log after a snapshot the journal holds.
       if (shard.snapshots.named.length > 0)
         context.pipe(releaseLog(context.system, shard, 0), 'letGone')
-      context.pipe(tidySnapshots(shard, context.signal), 'tidied')
+      context.pipe(tidyLeftovers(shard, context.signal), 'tidied')
       decide(state, context)
       return noReply(state)
     },

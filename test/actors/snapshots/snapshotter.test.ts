@@ -1,7 +1,7 @@
 /** When a snapshot is made, what goes then, and what happens if it cannot be made. */
 import { describe, expect, test } from 'vitest'
 import { KeelsonError } from '../../../src/errors.ts'
-import type { LogHost, SnapshotHost } from '../../../src/storage/index.ts'
+import { type LogHost, type SnapshotHost, snapshotName } from '../../../src/storage/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
 import {
@@ -169,6 +169,34 @@ describe('a snapshot', () => {
     expect(outcomes.map(({ ok }) => ok)).toEqual([true, true, true, true])
     expect(most).toBe(1)
     await world.during(app.close())
+  })
+
+  test('is not taken for a leftover by the tidying of a start', async () => {
+    let tidyMs = 0
+    const { world, app } = await startedWithSnapshots(
+      {},
+      {
+        aroundSnapshots: (host) => ({
+          run: async (kind, ...rest) => {
+            if (kind === 'tidy') await new Promise<void>((end) => world.clock.after(tidyMs, end))
+            return host.run(kind, ...rest)
+          },
+          end: () => host.end(),
+        }),
+      },
+    )
+    await overwrite(world, app, 8)
+    await world.during(app.control.snapshot(0))
+    await overwrite(world, app, 8)
+    await world.during(app.close())
+    tidyMs = 100
+
+    const next = await world.start(options)
+    const { lsn } = await world.during(next.control.snapshot(0))
+    await world.clock.advance(2 * tidyMs)
+
+    expect(namesIn(world, folders.snapshots, '.snap')).toEqual([snapshotName(lsn)])
+    await world.during(next.close())
   })
 
   test('under way is interrupted by a close, and leaves no file', async () => {
