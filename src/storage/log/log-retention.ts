@@ -19,7 +19,8 @@ export const releasable = (
 
 /**
  * The last LSN that `retention` does not keep, at `now` in ms; the LSN before the first if it keeps
- * every segment. The frames of a segment are older than the next segment.
+ * every segment. The frames of a segment are older than the segments after it. One whose time is to
+ * come was made while the clock was ahead, and does not show how old they are.
  */
 export const retentionEnd = (
   segments: readonly LogSegment[],
@@ -30,8 +31,10 @@ export const retentionEnd = (
   let end = (segments[0]?.header.baseLsn ?? 1) - 1
   for (const [index, { endOffset, lastLsn }] of segments.entries()) {
     behind -= endOffset
-    const next = segments[index + 1]
-    if (!next || next.header.createdMs > now - ms || behind < bytes) break
+    let next = index + 1
+    while ((segments[next]?.header.createdMs ?? 0) > now) next++
+    const createdMs = segments[next]?.header.createdMs
+    if (createdMs === undefined || createdMs > now - ms || behind < bytes) break
     end = lastLsn
   }
   return end

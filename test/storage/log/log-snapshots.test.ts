@@ -288,12 +288,14 @@ describe('the snapshots that stay', () => {
 
 describe('the retention of a log', () => {
   type Segments = Parameters<typeof retentionEnd>[0]
-  /** Segments of 100 bytes and 10 frames, made every 1,000 ms. */
-  const segments = Array.from({ length: 5 }, (_, at) => ({
-    header: { baseLsn: 10 * at + 1, createdMs: 1_000 * at },
-    lastLsn: 10 * at + 10,
-    endOffset: 100,
-  })) as unknown as Segments
+  /** Segments of 100 bytes and 10 frames, made at these times. */
+  const segmentsOf = (...made: readonly number[]) =>
+    made.map((createdMs, at) => ({
+      header: { baseLsn: 10 * at + 1, createdMs },
+      lastLsn: 10 * at + 10,
+      endOffset: 100,
+    })) as unknown as Segments
+  const segments = segmentsOf(0, 1_000, 2_000, 3_000, 4_000)
 
   test('by time ends before the first segment with a frame that is young enough', () => {
     expect(retentionEnd(segments, { ms: 2_000 }, 4_000)).toBe(20)
@@ -312,5 +314,17 @@ describe('the retention of a log', () => {
   test('by both keeps what either keeps', () => {
     expect(retentionEnd(segments, { ms: 2_000, bytes: 100 }, 4_000)).toBe(20)
     expect(retentionEnd(segments, { ms: 0, bytes: 300 }, 4_000)).toBe(20)
+  })
+
+  test('by time does not wait for segments that were made while the clock was ahead', () => {
+    const day = 24 * 3_600_000
+    const ahead = segmentsOf(0, 730 * day, 731 * day, 1 * day, 8 * day, 9 * day)
+    expect(retentionEnd(ahead, { ms: 7 * day }, 30 * day)).toBe(50)
+    expect(retentionEnd(ahead, { ms: 7 * day }, 15 * day)).toBe(40)
+    expect(retentionEnd(ahead, { ms: 7 * day }, 7 * day)).toBe(0)
+  })
+
+  test('by time keeps the segments before one that was made while the clock was behind', () => {
+    expect(retentionEnd(segmentsOf(5_000, 6_000, 7_000, 0, 8_000), { ms: 3_000 }, 9_000)).toBe(10)
   })
 })
