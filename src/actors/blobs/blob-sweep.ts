@@ -78,7 +78,8 @@ export const sweepBlobs = async (parts: SweepParts): Promise<SweepReport> => {
     // Blobs written after the survey are judged by the next sweep.
     if (segment.segment === active) live.push(...(await sealedRest(host, segment)))
     const freed = await clear(host, segment.segment, live, signal)
-    parts.cleared.set(segment.segment, live)
+    if (live.length > 0) parts.cleared.set(segment.segment, live)
+    else parts.cleared.delete(segment.segment)
     if (freed > 0) cleared++
     freedBytes += freed
   }

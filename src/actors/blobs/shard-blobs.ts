@@ -51,7 +51,8 @@ export class ShardBlobs {
   readonly pins = new BlobPins()
   /** Called for each damaged blob. The blob store sets it. */
   onDamage: (evidence: ErrorDetails) => void = () => undefined
-  #young: Birth[] = []
+  /** The oldest first. */
+  readonly #young: Birth[] = []
   /** Blobs without a recorded birth count as written at this time: their true age is not stored. */
   #openSince: number
   #host: BlobHost | undefined
@@ -145,8 +146,9 @@ export class ShardBlobs {
     }
   }
 
-  /** Records that these blobs were just written. */
+  /** Records that these blobs were just written. Forgets older ones. */
   born(refs: readonly BlobRef[]): void {
+    this.#forget()
     const at = this.parts.clock.monotonic()
     const sameAgeMs = this.parts.settings.graceMs * sameAge
     for (const ref of refs) {
@@ -158,15 +160,21 @@ export class ShardBlobs {
     }
   }
 
-  /** The blobs within their grace; `undefined` if all are. Forgets older ones. */
+  /** The blobs within their grace; `undefined` if all are. */
   young(): BlobExtents | undefined {
-    const { clock, settings } = this.parts
-    const since = clock.monotonic() - settings.graceMs * (1 + sameAge)
-    if (this.#openSince > since) return undefined
-    this.#young = this.#young.filter(({ at }) => at > since)
+    if (this.#openSince > this.#forget()) return undefined
     const extents = new BlobExtents()
     for (const { segment, from, to } of this.#young) extents.add(segment, { from, to })
     return extents
+  }
+
+  /** Forgets the blobs that are past their grace. Returns the time since when they are within it. */
+  #forget(): number {
+    const { clock, settings } = this.parts
+    const since = clock.monotonic() - settings.graceMs * (1 + sameAge)
+    const first = this.#young.findIndex(({ at }) => at > since)
+    this.#young.splice(0, first < 0 ? this.#young.length : first)
+    return since
   }
 
   async #endHost(): Promise<void> {

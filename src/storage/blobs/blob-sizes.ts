@@ -58,12 +58,7 @@ const lineOf = (segment: number, bytes: number): string =>
     .padStart(8, '0')}`
 
 const linesOf = (sizes: Sizes): Buffer =>
-  Buffer.from(
-    [...sizes]
-      .filter(([, bytes]) => bytes > 0)
-      .map(([segment, bytes]) => `${lineOf(segment, bytes)}\n`)
-      .join(''),
-  )
+  Buffer.from([...sizes].map(([segment, bytes]) => `${lineOf(segment, bytes)}\n`).join(''))
 
 /** The file is replaced when this much was appended to it. */
 const appendedMax = 64 * 1024
@@ -101,8 +96,11 @@ export class BlobSizes {
    * @throws DiskError: the segment must stay as it is
    */
   lower(segment: number, bytes: number): void {
-    if ((this.#known().get(segment) ?? 0) <= bytes) return
-    this.#rewrite(new Map(this.#known()).set(segment, bytes))
+    const sizes = new Map(this.#known())
+    if ((sizes.get(segment) ?? 0) <= bytes) return
+    if (bytes > 0) sizes.set(segment, bytes)
+    else sizes.delete(segment)
+    this.#rewrite(sizes)
   }
 
   /** Makes the note durable, and closes the file. */
@@ -127,7 +125,7 @@ export class BlobSizes {
    */
   #found(): Sizes {
     const { segments } = listBlobs(this.#disk, this.#dir)
-    const earlier = segments.filter(({ segment }) => segment < this.#next)
+    const earlier = segments.filter(({ segment, size }) => segment < this.#next && size > 0)
     return new Map(
       earlier.map(({ segment, size }) => {
         closing(this.#disk.open(blobSegmentPath(this.#dir, segment), 'write'), (file) =>

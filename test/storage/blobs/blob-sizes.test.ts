@@ -40,3 +40,15 @@ test.each([
 
   expect(lostSegments(world.disk, dir)).toEqual([])
 })
+
+test('a segment without any byte, as a failed put leaves one, is not noted', () => {
+  const world = new BlobWorld()
+  world.disk.inject({ at: 1, operation: 'write', fault: { kind: 'error', code: 'ENOSPC' } })
+  expect(codeThrown(() => world.put(payload(1)))).toBe('NO_SPACE')
+  world.open()
+  const [ref] = world.put(payload(2))
+  world.clearAllBut([ref as never])
+
+  const note = Buffer.from(world.disk.contents(`${dir}.sizes`)).toString()
+  expect(note.split('\n').map((line) => line.split(' ')[0])).toEqual([`${ref?.segment}`, ''])
+})
