@@ -6,6 +6,7 @@ import {
   type CommitmentHead,
   commandsOf,
   decodeFrame,
+  type LogHost,
   type NamedSnapshot,
 } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
@@ -172,18 +173,13 @@ export class WalHandle {
 
   async *#frames(
     from: number | undefined,
-    to: number = Number.MAX_SAFE_INTEGER,
+    to: number | undefined,
   ): AsyncGenerator<LoggedFrame, void, undefined> {
     const log = this.#shard.files.log()
-    const { firstLsn, durableLsn } = await log.run('state', null)
-    const last = Math.min(to, durableLsn)
-    let next = Math.max(1, from ?? firstLsn)
-    if (next < firstLsn) throw givenBack(next, firstLsn)
-    if (next > last) return
-    // The log may have been given back since.
-    const { pin } = await log.run('pin', { from: next }).catch((cause) => {
-      throw isKeelsonError(cause, 'INVALID_ARGUMENT') ? givenBack(next, firstLsn) : cause
-    })
+    const begun = await pinned(log, from, to)
+    if (!begun) return
+    const { last, pin } = begun
+    let { next } = begun
     try {
       while (next <= last) {
         const read = await log.run('read', { from: next, to: last, maxBytes: readBytes })
@@ -216,6 +212,29 @@ export class WalHandle {
     this.#access.check()
     const { instance, index } = this.#shard.parts
     return this.#system.to(WalWriter.name(instance, index))
+  }
+}
+
+/**
+ * Pins the first frame to read, and fixes the last one; `undefined` if there is nothing to read.
+ * @throws KeelsonError `BAD_CURSOR`, `SHARD_DOWN`, `CLOSED`
+ */
+const pinned = async (
+  log: LogHost,
+  from: number | undefined,
+  to = Number.MAX_SAFE_INTEGER,
+): Promise<{ readonly next: number; readonly last: number; readonly pin: number } | undefined> => {
+  for (;;) {
+    const { firstLsn, durableLsn } = await log.run('state', null)
+    const [next, last] = [Math.max(1, from ?? firstLsn), Math.min(to, durableLsn)]
+    if (next < firstLsn) throw givenBack(next, firstLsn)
+    if (next > last) return undefined
+    try {
+      return { next, last, ...(await log.run('pin', { from: next })) }
+    } catch (error) {
+      // A read from the first frame is not refused if that was given back since.
+      if (from !== undefined || !isKeelsonError(error, 'BAD_CURSOR')) throw error
+    }
   }
 }
 

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { LoggedFrame, WalHandle } from '../../../src/actors/index.ts'
 import { LmdbWriter, Snapshotter } from '../../../src/index.ts'
-import { decodeValue } from '../../../src/storage/index.ts'
+import { decodeValue, type LogHost } from '../../../src/storage/index.ts'
 import { codeOf, failNext, started } from '../../support/worlds/simulated-instance.ts'
 import {
   folders,
@@ -79,6 +79,31 @@ describe('read', () => {
     expect(await codeOf(world.during(all(app.wal(0).read({ from: 1 }))))).toBe('BAD_CURSOR')
     const left = await world.during(all(app.wal(0).read()))
     expect(left[0]?.lsn).toBeGreaterThanOrEqual(firstLsn)
+  })
+
+  test('from the beginning is not refused because the log is given back as it begins', async () => {
+    let isNext = false
+    const aroundLog = (host: LogHost): LogHost => ({
+      run: async (kind, request) => {
+        if (kind !== 'pin' || !isNext) return host.run(kind, request)
+        isNext = false
+        await app.control.snapshot(0)
+        return host.run(kind, request)
+      },
+      end: () => host.end(),
+    })
+    const { world, app } = await startedWithSnapshots({}, { aroundLog })
+    await overwrite(world, app, 40)
+    isNext = true
+
+    const frames = await world.during(all(app.wal(0).read()))
+
+    const firstLsn = await world.during(firstLsnOf(app.wal(0)))
+    expect(firstLsn).toBeGreaterThan(1)
+    expect(frames[0]?.lsn).toBe(firstLsn)
+    await overwrite(world, app, 40)
+    isNext = true
+    expect(await codeOf(world.during(all(app.wal(0).read({ from: firstLsn }))))).toBe('BAD_CURSOR')
   })
 
   test('that is left early keeps nothing', async () => {
