@@ -83,8 +83,6 @@ export type BlobProtocol = {
     request: { segment: number; live: readonly Extent[] }
     answer: { done: boolean; freedBytes: number }
   }
-  /** Closes all files. */
-  close: { request: null; answer: null }
 }
 
 /** The name of a request. */

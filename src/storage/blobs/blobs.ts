@@ -162,10 +162,6 @@ export class Blobs {
       return null
     },
     clear: (request) => refusing(() => this.#clear(request)),
-    close: () => {
-      this.#close()
-      return null
-    },
   }
 
   /** `makeBuffer` makes the memory that blobs are written from; the first put calls it. */
@@ -184,7 +180,12 @@ export class Blobs {
 
   /** Closes all files and aborts all streams. */
   abandon(): void {
-    this.#close()
+    this.#endClearing()
+    for (const stream of [...this.#streams.keys()]) this.#abort(stream)
+    for (const reading of this.#readings.values()) reading.close()
+    this.#readings.clear()
+    this.#writer?.close()
+    this.#writer = undefined
   }
 
   #open(options: BlobProtocol['open']['request']): BlobProtocol['open']['answer'] {
@@ -270,15 +271,6 @@ export class Blobs {
   #endClearing(): void {
     this.#clearing?.steps.return(0)
     this.#clearing = undefined
-  }
-
-  #close(): void {
-    this.#endClearing()
-    for (const stream of [...this.#streams.keys()]) this.#abort(stream)
-    for (const reading of this.#readings.values()) reading.close()
-    this.#readings.clear()
-    this.#writer?.close()
-    this.#writer = undefined
   }
 }
 

@@ -156,7 +156,6 @@ class Host implements BlobHost {
     survey: () => this.#inTurn(() => this.#survey()),
     seal: (request) => this.#inTurn(() => this.#inner.run('seal', request)),
     clear: (request) => this.#inTurn(() => this.#clear(request)),
-    close: (request) => this.#inTurn(() => this.#inner.run('close', request)),
   }
 
   constructor(blobs: EngineBlobs, inner: BlobHost) {

@@ -6,11 +6,6 @@ export class Pins {
   readonly #held = new Map<number, number>()
   #lastPin = 0
 
-  /** The number of pins. */
-  get count(): number {
-    return this.#held.size
-  }
-
   /** The lowest pinned LSN; `Infinity` without a pin. */
   get least(): number {
     let least = Number.POSITIVE_INFINITY
