@@ -289,6 +289,7 @@ export { type EventPayload, eventPayload, readEventPayload } from './values/even
 export * from './values/index-value.ts'
 export {
   checkKey,
+  checkProjectedKey,
   compareKeys,
   fieldBytesMax,
   keyBytesMax,

@@ -48,10 +48,10 @@ const optionNames = [
   'freshness',
 ]
 
-/** @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */
-export const rangeQuery = (options: RangeOptions): RangeQuery => {
+/** `checked`: what its keys are. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */
+export const rangeQuery = (options: RangeOptions, checked = checkKey): RangeQuery => {
   checkOptionNames(options, optionNames)
-  checkBounds(options)
+  checkBounds(options, checked)
   const { reverse, limit, values } = pageOptions(options, argument())
   const { cursor } = options
   const bounds = narrowed(options)
@@ -60,7 +60,7 @@ export const rangeQuery = (options: RangeOptions): RangeQuery => {
   const range =
     cursor === undefined
       ? bounds
-      : behind(bounds, reverse, keyBehind(cursor, fingerprint(), checkKey))
+      : behind(bounds, reverse, keyBehind(cursor, fingerprint(), checked))
   const freshness = checkFreshness(options.freshness)
   return { range: { ...range, reverse }, limit, values, freshness, fingerprint }
 }
@@ -81,10 +81,10 @@ const pageOptions = membersOf({
   limit: or(wholeFrom(1), 100),
 })
 
-const checkBounds = (options: RangeOptions): void => {
+const checkBounds = (options: RangeOptions, checked: typeof checkKey): void => {
   for (const name of ['gt', 'gte', 'lt', 'lte', 'prefix'] as const)
     if (options[name] !== undefined && !(name === 'prefix' && options.prefix === ''))
-      checkKey(options[name])
+      checked(options[name])
   if (options.gt !== undefined && options.gte !== undefined)
     throw invalidArgument('gt', 'gt or gte', 'both')
   if (options.lt !== undefined && options.lte !== undefined)

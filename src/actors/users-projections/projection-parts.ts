@@ -4,7 +4,12 @@
  * `projection-view.ts`, because other members are answered here too.
  */
 import { invalidArgument } from '../../errors.ts'
-import { decodeValue, encodeValue, type StoredValue } from '../../storage/index.ts'
+import {
+  checkProjectedKey,
+  decodeValue,
+  encodeValue,
+  type StoredValue,
+} from '../../storage/index.ts'
 import {
   type FoundThere,
   type OwnersWay,
@@ -60,7 +65,7 @@ export const pageOverAll = async (
   read: ReadProjection,
   options: RangeOptions,
 ): Promise<ReturnType<typeof mergedPages<KeyedPart>>> => {
-  const query = rangeQuery(options)
+  const query = rangeQuery(options, checkProjectedKey)
   const pages = await asked<KeyedPage<KeyedPart>, SentPage>(read, 'page', options, {
     here: (shards) => partsPageIn(shards, read.name, query),
     received: ({ entries, ...page }) => ({
@@ -163,7 +168,7 @@ export const answerProjections = (way: OwnersWay, all: Shards): void => {
     return part && sentPart(part)
   })
   answer('page', (shards, name, options) =>
-    sentPage(partsPageIn(shards, name, rangeQuery(options as RangeOptions))),
+    sentPage(partsPageIn(shards, name, rangeQuery(options as RangeOptions, checkProjectedKey))),
   )
   answer('status', projectionStatus)
 }

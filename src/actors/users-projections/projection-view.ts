@@ -4,7 +4,7 @@
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
-import type { ProjectionMark } from '../../storage/index.ts'
+import { checkProjectedKey, type ProjectionMark } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
 import { askedAtOwner } from '../core/owners-way.ts'
 import type { Position } from '../core/shard-core.ts'
@@ -87,7 +87,7 @@ export class ProjectionView<T = unknown> {
    */
   range(options: RangeOptions = {}): ProjectionPage<T> {
     this.#access.check()
-    return shownPage(partsPageIn(this.#shards, this.name, rangeQuery(options)))
+    return shownPage(partsPageIn(this.#shards, this.name, rangeQuery(options, checkProjectedKey)))
   }
 
   /**

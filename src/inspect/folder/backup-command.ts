@@ -55,7 +55,8 @@ export const checkDataFolder = (dir: string): void => {
 const opened = async (dir: string): Promise<App | KeelsonError> => {
   checkDataFolder(dir)
   try {
-    return await start({ dir })
+    // Of a folder that waits, too: nothing of the user's runs.
+    return await start({ dir, app: false })
   } catch (error) {
     if (!isKeelsonError(error, 'LOCKED_DIR')) throw error
     const hint =

@@ -11,7 +11,7 @@ import type { Row, RowRange } from '../ports/projection-store.ts'
 import { ChangedRows, isWithin, type ReadBlob, type Rows } from '../rows/rows.ts'
 import { entityOf, entityRowKey } from '../values/entity-key.ts'
 import { entityRow, isFirstRow } from '../values/entity-row.ts'
-import { compareKeys } from '../values/key.ts'
+import { compareKeys, projectedKeyBytesMax } from '../values/key.ts'
 import { firstUserKey, prefixOf, rowClassOf, rowsAre, rowsOf } from '../values/row-key.ts'
 import { decodeValue, encodeValue } from '../values/value.ts'
 import { entityCounts } from './entity-counts.ts'
@@ -50,9 +50,6 @@ const fedBy = (projection: Projection): Fed => ({
 
 /** A projection that was halted: its name and why. */
 export type HaltedProjection = { readonly name: string; readonly error: unknown }
-
-/** The most bytes of a key of a projection. */
-const keyBytesMax = 1_280
 
 /** The rows that one walk of a rebuild takes, and that one removal of a generation takes. */
 const walkMax = 500
@@ -364,8 +361,11 @@ const checked = (operation: ProjectedOperation): ProjectedOperation => {
     throw invalidArgument('kind', 'put, delete or add', kind)
   if (typeof key !== 'string' || key === '' || key.includes('\0') || !key.isWellFormed())
     throw invalidArgument('key', 'well-formed text without NUL', key)
-  if (utf8Length(key) > keyBytesMax)
-    throw new KeelsonError('TOO_LARGE', `a key of a projection has at most ${keyBytesMax} bytes`)
+  if (utf8Length(key) > projectedKeyBytesMax)
+    throw new KeelsonError(
+      'TOO_LARGE',
+      `a key of a projection has at most ${projectedKeyBytesMax} bytes`,
+    )
   if (kind === 'add' && !Number.isFinite(by)) throw invalidArgument('by', 'a finite number', by)
   if (kind === 'put' && (operation as { value?: unknown }).value === undefined)
     throw invalidArgument('value', 'a value', undefined)

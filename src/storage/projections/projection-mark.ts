@@ -92,23 +92,33 @@ export const preparedMark = (
   if (mark.building?.version === version) return mark
   const isHalted = mark.state === 'halted' && (mark.thrownBy ?? mark.version) === version
   if (isHalted && (keeps || !mayRetry)) return mark
-  if (mark.state === 'stopped' && mark.version === version && keeps) {
-    const { error: _, building: __, ...kept } = mark
-    return { ...kept, state: 'live', missed: [mark.lsn + 1, lsn] }
+  // It stopped for another version, or halted in the rebuild of one: its own rows are as they were.
+  if (keeps && mark.version === version) {
+    const { error: _, thrownBy: __, building, ...kept } = mark
+    return { ...kept, ...garbageOf(mark, building), state: 'live', missed: [mark.lsn + 1, lsn] }
   }
   return rebuilding(mark, version, lsn)
+}
+
+/** The rows that are to be removed, with those of a generation that is given up. */
+const garbageOf = (
+  { garbage = [] }: ProjectionMark,
+  { generation }: Partial<Pick<Building, 'generation'>> = {},
+): Pick<ProjectionMark, 'garbage'> => {
+  const all = generation ? [...garbage, generation] : garbage
+  return all.length > 0 ? { garbage: all } : {}
 }
 
 /** The mark of a rebuild that begins. The shown rows stay until it is complete. */
 export const rebuilding = (mark: ProjectionMark, version: number, lsn: number): ProjectionMark => {
   const { building, error: _, thrownBy: __, ...shown } = mark
-  const garbage = [...(mark.garbage ?? []), ...(building ? [building.generation] : [])]
-  const generation = Math.max(mark.generation, ...garbage) + 1
+  const left = garbageOf(mark, building)
+  const generation = Math.max(mark.generation, ...(left.garbage ?? [])) + 1
   return {
     ...shown,
     ...(mark.state === 'live' ? { state: 'stopped', lsn } : {}),
     building: { version, generation, cursor: '', rows: 0 },
-    ...(garbage.length > 0 ? { garbage } : {}),
+    ...left,
   }
 }
 
@@ -116,25 +126,15 @@ export const rebuilding = (mark: ProjectionMark, version: number, lsn: number): 
 export const rebuilt = (
   mark: ProjectionMark,
   { version, generation }: Building,
-): ProjectionMark => {
-  const garbage = [...(mark.garbage ?? []), ...(mark.generation > 0 ? [mark.generation] : [])]
-  return {
-    state: 'live',
-    version,
-    generation,
-    lsn: 0,
-    ...(garbage.length > 0 ? { garbage } : {}),
-  }
-}
+): ProjectionMark => ({ state: 'live', version, generation, lsn: 0, ...garbageOf(mark, mark) })
 
 /** The mark of a projection that no frame after `lsn` reaches. */
 export const stoppedMark = (mark: ProjectionMark, lsn: number): ProjectionMark => {
   const { building, ...shown } = mark
-  const garbage = [...(mark.garbage ?? []), ...(building ? [building.generation] : [])]
   return {
     ...shown,
     ...(mark.state === 'live' ? { state: 'stopped', lsn } : {}),
-    ...(garbage.length > 0 ? { garbage } : {}),
+    ...garbageOf(mark, building),
   }
 }
 

@@ -10,6 +10,9 @@ import { KeelsonError } from '../../errors.ts'
 /** The longest key, in bytes of UTF-8. */
 export const keyBytesMax = 1024
 
+/** The most bytes of a key of a projection. */
+export const projectedKeyBytesMax = 1_280
+
 /** The longest field of a compound key, in bytes of UTF-8. */
 export const fieldBytesMax = 512
 
@@ -27,16 +30,23 @@ const refuse = (message: string, details: Record<string, unknown> = {}): never =
  * the namespace of all keys without a colon.
  */
 export const checkKey = (key: unknown): string => {
+  const checked = checkKeyText(key, keyBytesMax)
+  if (checked.charCodeAt(0) === 0x5f && checked.startsWith(`${rootNamespace}:`))
+    return refuse(`the namespace ${rootNamespace} is that of keys without a colon`)
+  return checked
+}
+
+/** As `checkKey`, for a key of a projection: of up to 1,280 bytes, in no namespace. */
+export const checkProjectedKey = (key: unknown): string => checkKeyText(key, projectedKeyBytesMax)
+
+const checkKeyText = (key: unknown, bytesMax: number): string => {
   if (typeof key !== 'string') return refuse(`a key is a string, not ${typeof key}`)
   if (key.length === 0) return refuse('a key has at least one byte')
   // A unit of UTF-16 takes at least one byte, so a longer string needs no walk to be refused.
-  const bytes = key.length > keyBytesMax ? key.length : utf8Length(key)
+  const bytes = key.length > bytesMax ? key.length : utf8Length(key)
   if (bytes < 0) return refuse('a key is a well-formed string: it has a lone surrogate')
-  if (bytes > keyBytesMax)
-    return refuse(`a key has at most ${keyBytesMax} bytes`, { bytes, bytesMax: keyBytesMax })
+  if (bytes > bytesMax) return refuse(`a key has at most ${bytesMax} bytes`, { bytes, bytesMax })
   if (key.includes('\0')) return refuse('a key has no NUL', { at: key.indexOf('\0') })
-  if (key.charCodeAt(0) === 0x5f && key.startsWith(`${rootNamespace}:`))
-    return refuse(`the namespace ${rootNamespace} is that of keys without a colon`)
   return key
 }
 

@@ -225,13 +225,14 @@ export class Simulation {
   }
 
   /**
-   * Stops all calls to the disk. Then the instance ends as far as it can, which settles waiting
-   * calls.
+   * Stops all calls to the disk and every process: nothing of the user's runs any more. Then the
+   * instance ends as far as it can, which settles waiting calls.
    */
   async #die(): Promise<void> {
     this.disk.halt()
     const app = this.#app
     if (app) {
+      for (const { ref } of app.system.processes()) app.system.kill(ref)
       await this.during(app.close({ deadlineMs: 0 }).catch(() => undefined))
       this.#app = undefined
       await this.#stopSystem(app)

@@ -55,6 +55,22 @@ test('a projection shows every write that it has reached, and each page says how
   expect(app.projection('by-city').get('Paris/p:1')).toBe('Ada')
 })
 
+test('pages and bounds have keys that are longer than those of the store, and of any prefix', async () => {
+  const { app, during } = await begun([byCity()])
+  const city = `_root:${'x'.repeat(1_100)}`
+  await during(app.store.putMany([1, 2, 3].map((at) => [`p:${at}`, { name: `n${at}`, city }])))
+  const view = app.projection<string>('by-city')
+  await during(view.reached())
+  const options = { prefix: `${city}/`, gt: `${city}/p:1`, limit: 1 }
+  const first = view.range(options)
+  expect(first.entries).toEqual([[`${city}/p:2`, 'n2']])
+  const cursor = first.cursor as string
+  expect(view.range({ ...options, cursor }).entries).toEqual([[`${city}/p:3`, 'n3']])
+  const page = await during(view.page({ ...options, cursor }))
+  expect(page.entries).toEqual([[`${city}/p:3`, 'n3']])
+  expect(() => view.range({ gt: 'x'.repeat(1_281) })).toThrow('at most 1280 bytes')
+})
+
 test('cursors walk all pages, in both directions, and belong to their query', async () => {
   const { app, during } = await begun([byCity()], { shards: 3 })
   const people = Array.from(

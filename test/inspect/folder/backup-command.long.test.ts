@@ -104,6 +104,17 @@ test('a restored folder waits for --acts or --no-app, also at the command', asyn
   expect((await commandHere(['start', '--dir', 'r'], dir)).status).toBe(0)
 })
 
+test('a folder that waits is backed up, and waits', async () => {
+  const dir = tempFolder()
+  const app = await start({ dir: join(dir, 'd') })
+  await app.store.put('k', 1)
+  await app.close()
+  for (const words of ['backup d --to b', 'restore b --to r', 'backup r --to b2', 'open r --at 1'])
+    expect(await commandHere(words.split(' '), dir), words).toMatchObject({ status: 0 })
+  expect(await codeOfStart(join(dir, 'r'))).toBe('CONFIG')
+  expect((await commandHere(['restore', 'b2', '--to', 'r2'], dir)).status).toBe(0)
+})
+
 test('open gives the prompt on a folder and on a backup as of then, and leaves them as they were', async () => {
   const dir = tempFolder()
   const app = await start({ dir: join(dir, 'd') })

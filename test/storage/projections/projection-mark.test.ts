@@ -113,3 +113,14 @@ test('a projection of another version keeps no rows', () => {
     building: begun,
   })
 })
+
+test('rows that are kept go on after another version was tried and given up, or threw', () => {
+  const one = { version: 1, keeps: true }
+  const missed = [9, 12]
+  const live = { state: 'live', version: 1, generation: 3, lsn: 8, missed }
+  expect(preparedMark({ ...stopped, building, garbage: [2] }, one, 12, true)).toEqual({
+    ...{ ...live, garbage: [2, 4] },
+  })
+  const thrown: ProjectionMark = { ...halted, version: 1, thrownBy: 2 }
+  expect(preparedMark(thrown, one, 12, true)).toEqual(live)
+})

@@ -1,6 +1,13 @@
 /** `startSimulated` as users call it: a whole instance that loses its power, its process and its disk, and what survives. */
 import { describe, expect, test } from 'vitest'
-import { call, type GenServer, type Name, noReply, reply } from '../../../src/runtime/index.ts'
+import {
+  call,
+  cast,
+  type GenServer,
+  type Name,
+  noReply,
+  reply,
+} from '../../../src/runtime/index.ts'
 import { supervisor, worker } from '../../../src/supervisors/index.ts'
 import {
   changingOperations,
@@ -48,6 +55,34 @@ describe('a simulated instance', () => {
     expect(await call(simulation.system.to(counterName), 'add', 2)).toBe(2)
     await simulation.close()
   })
+
+  test.each(['kill', 'powerCut'] as const)(
+    'runs nothing of the user after %s: no message that waits, and no terminate',
+    async (how) => {
+      const ran: string[] = []
+      type Messages = { casts: { note: (what: string) => void } }
+      const server: GenServer<Messages, null> = {
+        init: (_, context) => {
+          context.trapExit(true)
+          return null
+        },
+        casts: {
+          note: (state, what) => {
+            ran.push(what)
+            return noReply(state)
+          },
+        },
+        terminate: () => void ran.push('terminate'),
+      }
+      const simulation = await startSimulated({ app: supervisor('app', {}, [worker('w', server)]) })
+      cast(simulation.system.to('w' as Name<Messages>), 'note', 'sent before')
+      await simulation[how]()
+      expect(ran).toEqual([])
+      await simulation.start()
+      await simulation.close()
+      expect(ran).toEqual(['terminate'])
+    },
+  )
 
   test('is the same run for the same seed, and another one for another', async () => {
     const story = async (seed: number): Promise<string> => {
