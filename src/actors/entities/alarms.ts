@@ -12,7 +12,6 @@ import {
   type Context,
   call,
   type GenServer,
-  name as nameOf,
   noReply,
   ok,
   type Ref,
@@ -251,8 +250,8 @@ const refOf = (entities: Entities, entity: string, context: Own): Ref<DueMessage
   const at = entity.indexOf('/')
   const [kind, id] = [entity.slice(0, at), entity.slice(at + 1)]
   if (kind === workerKind) {
-    const worker = nameOf<DueMessages>(id)
-    return context.system.whereis(worker) && context.to(worker)
+    const worker = entities.worker<DueMessages>(id)
+    return worker && context.to(worker)
   }
   const running = entities.kind(kind)
   if (!running || running.blocked.has(id)) return undefined

@@ -312,6 +312,13 @@ export class Entities {
     return ref && processOf({ self: ref as Ref })
   }
 
+  /** The durable worker of this name; `undefined` also if another process has the name. */
+  worker<M>(id: string): Ref<M> | undefined {
+    const holder = this.system.whereis(name(id))
+    if (!holder || !processOf({ self: holder as Ref }).outputs.isDurable) return undefined
+    return this.system.to(name<M>(id))
+  }
+
   /** Looks up the name of an entity; a message to one at rest wakes it. */
   #directory(names: Directory<Process>, kind: string, id: string): Directory<Process> {
     return {

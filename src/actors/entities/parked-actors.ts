@@ -174,5 +174,7 @@ export const unblockWorker = async (
   const isHere = !entities.isElsewhere(`${workerKind}/${checkEntityId(worker)}`)
   if (isHere && !hasParked(entities, workerKind, worker)) return false
   const ref = entities.system.to(nameOf<{ calls: { $unblock: () => boolean } }>(worker))
+  if (ref.pid !== undefined && !entities.worker(worker))
+    throw new KeelsonError('NO_PROCESS', `the process ${worker} is not a durable worker`)
   return call(ref, '$unblock')
 }

@@ -6,6 +6,7 @@ import {
   call,
   type DurableServer,
   entity,
+  type GenServer,
   name,
   noReply,
   reply,
@@ -14,7 +15,7 @@ import {
   worker,
 } from '../../../src/index.ts'
 import { slowKind } from '../../support/harm/slow-alarms.ts'
-import { simulated } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, simulated } from '../../support/worlds/simulated-instance.ts'
 
 type Messages = {
   calls: { set: (inMs: number) => void; charge: () => void; done: () => string }
@@ -26,6 +27,7 @@ let isBankAway = true
 
 /** Its state is the list of what was done. */
 const server: DurableServer<Messages, string> = {
+  retry: { max: 3 },
   init: () => '',
   calls: {
     set: (done, inMs, context) => {
@@ -82,6 +84,30 @@ test('a row whose kind or worker is out of the tree is not asked for, until it r
   await s.advance(1_000)
   expect(s.app.entity(lenient).state('a')).toBe(' fired')
   expect(await s.during(call(s.system.to(name<Messages>('lone')), 'done'))).toBe(' fired')
+})
+
+test('a process that has the name of a former durable worker is not asked for its rows', async () => {
+  const plain: GenServer<{ calls: { done: () => string } }, string> = {
+    init: () => 'plain',
+    calls: { done: (state) => reply(state, state) },
+  }
+  isBankAway = true
+  const s = await simulated({
+    app: supervisor('app', {}, [worker('lone', server, { durable: true })]),
+  })
+  const lone = () => s.system.to(name<Messages>('lone'))
+  await s.during(call(lone(), 'set', 60_000))
+  await s.during(call(lone(), 'charge'))
+  await s.advance(40_000)
+  expect(s.app.health().actors.parked.count).toBe(1)
+  await s.close()
+  await s.start({ app: supervisor('app', {}, [worker('lone', plain, { name: 'lone' })]) })
+  const { pid } = lone()
+  await s.advance(60_000)
+  expect(lone().pid).toBe(pid)
+  expect(await s.during(codeOf(s.app.unblockWorker('lone')))).toBe('NO_PROCESS')
+  expect(await s.during(call(lone(), 'done'))).toBe('plain')
+  expect(lone().pid).toBe(pid)
 })
 
 describe('an entity that was blocked', () => {
