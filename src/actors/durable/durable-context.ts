@@ -81,6 +81,11 @@ export class TurnContext extends ServerContext {
     })
   }
 
+  /** For a machine: the shard's time, by which alarms go. */
+  alarmNow(): number {
+    return this.#actor.now()
+  }
+
   setAlarm(name: string, time: AlarmTime, payload: unknown): void {
     const self = this.#actor
     const { alarms } = self.terms.table

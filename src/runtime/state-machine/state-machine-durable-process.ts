@@ -39,6 +39,8 @@ export type DurableOwn = Own & {
   readonly id: string
   /** In a turn that handles a message: the name of the turn. */
   readonly step: string
+  /** The time by which alarms go, in ms since 1970. */
+  alarmNow(): number
   setAlarm(name: string, time: { readonly inMs: number }, payload: unknown): void
   cancelAlarm(name: string): boolean
   /** Notes work that a close waits for. Returns the function for its end; `undefined`: none begins. */
@@ -312,7 +314,7 @@ export class DurableMachineProcess {
     if (dueAt === undefined) {
       if (set !== undefined) this.#context.cancelAlarm('timer')
     } else if (dueAt !== set) {
-      const inMs = Math.max(0, dueAt - this.#context.now())
+      const inMs = Math.max(0, dueAt - this.#context.alarmNow())
       this.#context.setAlarm('timer', { inMs }, dueAt)
     }
     const ran = before !== undefined && runs(before)
@@ -337,7 +339,7 @@ export class DurableMachineProcess {
     const timers = new Set<Delayed>()
     const context = this.#context
     const host = processHost(this.#plan.machine, this.#options, context, {
-      now: () => context.now(),
+      now: () => context.alarmNow(),
       arm: (delayed) => void timers.add(delayed),
       disarm: (delayed) => void timers.delete(delayed),
       run: () => context.step,

@@ -1,0 +1,63 @@
+/** The delayed events of a durable machine: when they come, and what is refused. */
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { setup } from 'xstate'
+import { entity, supervisor } from '../../../src/index.ts'
+import { createSystem } from '../../../src/runtime/index.ts'
+import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
+import { silentLogger } from '../../../src/testing/index.ts'
+import { machine } from '../../support/worlds/simulated-instance.ts'
+
+const hour = 3_600_000
+
+describe('when the clock of the computer is set', () => {
+  /** Two timers beside each other: `long` from the beginning, `short` from `go` on. */
+  const regions = setup({}).createMachine({
+    type: 'parallel',
+    states: {
+      long: { initial: 'on', states: { on: { after: { [2 * hour]: 'over' } }, over: {} } },
+      short: {
+        initial: 'off',
+        states: {
+          off: { on: { go: 'on' } },
+          on: { after: { 10000: 'over' } },
+          over: { on: { go: 'on' } },
+        },
+      },
+    },
+  })
+  const kind = entity('regions', StateMachine.durable(regions), { idleMs: 1_000 })
+
+  const world = async () => {
+    const { clock, during, start } = machine()
+    const set = { by: 0 }
+    const settable = { ...clock, now: () => clock.now() + set.by }
+    const system = createSystem({ clock: settable, logger: silentLogger })
+    const app = await start({ app: supervisor('app', {}, [kind]), system })
+    onTestFinished(async () => void (await during(app.close())))
+    const go = async (): Promise<void> => {
+      StateMachine.send(app.entity(kind).ref('1'), { type: 'go' } as never)
+      await clock.advance(100)
+    }
+    const value = () => app.entity(kind).state('1')?.value
+    return { clock, set, go, value }
+  }
+
+  test.each([3 * hour, -3 * hour])('by %i ms, no timer is early or late', async (byMs) => {
+    const { clock, set, go, value } = await world()
+    await go()
+    await clock.advance(60_000)
+    expect(value()).toEqual({ long: 'on', short: 'over' })
+
+    set.by = byMs
+    await go()
+    await clock.advance(9_800)
+    expect(value()).toEqual({ long: 'on', short: 'on' })
+    await clock.advance(200)
+    expect(value()).toEqual({ long: 'on', short: 'over' })
+
+    await clock.advance(2 * hour - 60_000 - 10_200 - 100)
+    expect(value()).toEqual({ long: 'on', short: 'over' })
+    await clock.advance(200)
+    expect(value()).toEqual({ long: 'over', short: 'over' })
+  })
+})
