@@ -30,7 +30,14 @@ import type { MachinePlan } from './machine-plan.ts'
 import { isSameValue, PostponedEvents, type Waiting } from './machine-queue.ts'
 import { checkedSaved, reviveActors, savedState } from './machine-saved.ts'
 import { restoredWorks, savedWorks } from './machine-saved-work.ts'
-import { actorAt, type Delayed, MachineTimers, pathOf, type TimerOrder } from './machine-timers.ts'
+import {
+  actorAt,
+  checkInside,
+  type Delayed,
+  MachineTimers,
+  pathOf,
+  type TimerOrder,
+} from './machine-timers.ts'
 import type { SavedMachine } from './machine-words.ts'
 import { type Computing, ends, handleNow, type Item, occupies, Work } from './machine-work.ts'
 
@@ -384,7 +391,10 @@ export class MachineSteps {
     const isComputing = (): boolean => this.#isComputing
     return {
       scheduler: {
-        schedule: (...given) => this.#ordered(this.#timers.order(...given)),
+        schedule: (source, target, event, ...given) => {
+          if (this.#host.recordsSteps) checkInside(source, target, event)
+          this.#ordered(this.#timers.order(source, target, event, ...given))
+        },
         cancel: (source, id) => this.#ordered({ source, id }),
         cancelAll: (source) => this.#ordered({ source, id: undefined }),
       },

@@ -3,6 +3,7 @@
  * absolute times. A host arms a timer for each. A cancelled event never arrives.
  */
 import type { EventObject } from 'xstate'
+import { KeelsonError } from '../../errors.ts'
 import type { Actor } from './machine-door.ts'
 import type { SavedTimer } from './machine-words.ts'
 
@@ -120,6 +121,19 @@ export class MachineTimers {
       this.#add({ id, source: from, target: to, event, dueAt })
     }
   }
+}
+
+/**
+ * A saved machine keeps delayed events for its own actors: no other one is found again.
+ * @throws KeelsonError `INVALID_ARGUMENT` if `target` is outside of the machine of `source`
+ */
+export const checkInside = (source: Actor, target: Actor, { type }: EventObject): void => {
+  if (target._actorScope?.system === source._actorScope.system) return
+  const instead = 'raise an event of its own with the delay, and send then'
+  throw new KeelsonError(
+    'INVALID_ARGUMENT',
+    `a durable machine keeps no delayed ${type} for ${target.id}: ${instead}`,
+  )
 }
 
 const keyOf = (source: Actor, id: string): string => `${source.sessionId} ${id}`

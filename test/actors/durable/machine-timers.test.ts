@@ -1,11 +1,11 @@
 /** The delayed events of a durable machine: when they come, and what is refused. */
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { setup } from 'xstate'
+import { type AnyActorRef, fromCallback, sendTo, setup } from 'xstate'
 import { entity, supervisor } from '../../../src/index.ts'
 import { createSystem } from '../../../src/runtime/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import { silentLogger } from '../../../src/testing/index.ts'
-import { machine } from '../../support/worlds/simulated-instance.ts'
+import { machine, simulated } from '../../support/worlds/simulated-instance.ts'
 
 const hour = 3_600_000
 
@@ -59,5 +59,62 @@ describe('when the clock of the computer is set', () => {
     expect(value()).toEqual({ long: 'on', short: 'over' })
     await clock.advance(200)
     expect(value()).toEqual({ long: 'over', short: 'over' })
+  })
+})
+
+describe('a delayed event of a durable machine', () => {
+  /** Sends a delayed event to the actor of a process, and one to an actor inside. */
+  const sender = setup({
+    actors: {
+      heard: fromCallback(({ receive, sendBack }) => receive(() => sendBack({ type: 'heard' }))),
+    },
+    delays: { later: 1_000 },
+  }).createMachine({
+    initial: 'here',
+    states: {
+      here: {
+        invoke: { src: 'heard', id: 'inside' },
+        on: {
+          outside: {
+            actions: sendTo(
+              ({ self }) =>
+                StateMachine.actorOf(StateMachine.contextOf(self).self as never) as AnyActorRef,
+              { type: 'toggle' },
+              { delay: 'later' },
+            ),
+          },
+          inside: { actions: sendTo('inside', { type: 'toggle' }, { delay: 'later' }) },
+          heard: 'there',
+        },
+      },
+      there: {},
+    },
+  })
+  const answers = { outside: () => 'taken', inside: () => 'taken' } as never
+  const kind = entity('sender', StateMachine.durable(sender, { answers }))
+
+  const world = async () => {
+    const s = await simulated({ app: supervisor('app', {}, [kind]) })
+    const handle = s.app.entity(kind)
+    const ask = (type: string) =>
+      s.during(StateMachine.call(handle.ref('1') as never, { type } as never))
+    return { s, ask, value: () => handle.state('1')?.value }
+  }
+
+  test('is refused if it is for another process, and its turn is taken back', async () => {
+    const { ask, value } = await world()
+    await expect(ask('outside')).rejects.toMatchObject({
+      details: { reason: { code: 'INVALID_ARGUMENT' } },
+    })
+    expect(value()).toBeUndefined()
+  })
+
+  test('comes if it is for an actor inside', async () => {
+    const { s, ask, value } = await world()
+    await ask('inside')
+    await s.advance(900)
+    expect(value()).toBe('here')
+    await s.advance(200)
+    expect(value()).toBe('there')
   })
 })
