@@ -155,12 +155,13 @@ export class DurableProcess implements Ended {
       }
       this.#blocked = reason as KeelsonError
     }
-    this.idleness.watch()
     this.terms.woke(this.#blocked)
   }
 
   /** The result of `init`: steps that a former life recorded run first. */
   first(): unknown {
+    // Also if it is not awake: the processes of calls while the shard is down end too.
+    this.idleness.watch()
     return ok(this, this.#next().next as never)
   }
 

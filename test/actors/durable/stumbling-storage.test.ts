@@ -140,6 +140,19 @@ describe('a shard that is down', () => {
     expect(restarted).not.toContain('counter')
   })
 
+  test('leaves no process behind of an entity that was first called then', async () => {
+    const { s } = await down()
+    const handle = s.app.entity(counters)
+    const calls = ['2', '3', '4'].map((id) => codeOf(call(handle.ref(id), 'add')))
+    expect(await s.during(Promise.all(calls))).toEqual(Array(3).fill('SHARD_DOWN'))
+    expect(s.app.entities.kind('counter')?.live).toBe(4)
+    await s.advance(120_100)
+    expect(s.app.entities.kind('counter')?.live).toBe(1)
+    await s.during(s.app.control.reopen(0))
+    await s.advance(120_000)
+    expect(s.app.entities.kind('counter')?.live).toBe(0)
+  })
+
   test('holds a step until its record is durable, and calls are refused meanwhile', async () => {
     const { s, ref } = await started()
     const stepped = call(ref, 'step', undefined, patient)
