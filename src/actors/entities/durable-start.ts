@@ -109,7 +109,10 @@ export const startDurableWorker = (
     trouble: entities.trouble,
     work: entities.work,
     mayWake: () => entities.decided(entity),
-    ended: (log) => entities.ended(entity, log),
+    ended: (log) => {
+      entities.trouble.blockedWorkers.delete(id)
+      entities.ended(entity, log)
+    },
     successor: () => undefined,
     woke: (reason) => {
       if (reason) terms.blocks(reason)

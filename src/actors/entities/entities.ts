@@ -55,6 +55,8 @@ export interface RunningKind {
   block(id: string, reason: KeelsonError): void
   /** Lets a blocked entity try to wake again. False: it is not blocked. */
   unblock(id: string): boolean
+  /** Forgets which entities of a shard are blocked, or have failed to wake: its next owner tries. */
+  forget(shard: ActorShard): void
 }
 
 /** The parts of an instance that its durable actors need. */
@@ -163,7 +165,10 @@ export class Entities {
 
   /** As `Elsewhere.leave`. */
   async leave(shard: ActorShard, withinMs: number, isLast: boolean): Promise<boolean> {
-    return (await this.#elsewhere?.leave(shard, withinMs, isLast)) ?? true
+    if ((await this.#elsewhere?.leave(shard, withinMs, isLast)) === false) return false
+    for (const kind of this.#kinds.values()) kind.forget(shard)
+    this.trouble.forget((entity) => this.shardOf(entity) === shard)
+    return true
   }
 
   /** Whether rows of the kind can be looked at: it runs, has run, or nothing does. */

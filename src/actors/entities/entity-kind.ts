@@ -171,6 +171,7 @@ export const kindServer: GenServer<object, State, KindTerms, unknown> = {
       wake: (id) => start(state, server, id, context as unknown as AnyContext),
       block: (id, reason) => block(state, id, reason),
       unblock: (id) => unblock(state, id),
+      forget: (shard) => forget(state, shard),
     }
     const state: State = {
       ...{ entities, terms, live: new Map(), failures: new Map() },
@@ -256,4 +257,10 @@ const unblock = (state: State, id: string): boolean => {
   // Wake-ups that were held back are due now.
   state.entities.woke()
   return true
+}
+
+const forget = ({ entities, terms, failures, blocked }: State, shard: ActorShard): void => {
+  for (const ids of [failures, blocked])
+    for (const id of ids.keys())
+      if (entities.shardOf(`${terms.kind}/${id}`) === shard) ids.delete(id)
 }

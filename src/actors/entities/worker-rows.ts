@@ -74,5 +74,6 @@ export const deleteWorker = async (
   )
   if (fate === 'unknown') throw undecidable(entity, undefined)
   if (fate !== 'durable') throw fate.error
+  entities.trouble.failing.delete(entity)
   return true
 }

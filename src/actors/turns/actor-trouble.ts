@@ -99,6 +99,12 @@ export class ActorTrouble {
     return this.failing.has(owner)
   }
 
+  /** Forgets the failures of actors that have gone. */
+  forget(isGone: (entity: string) => boolean): void {
+    for (const [owner, turns] of this.failing)
+      for (const { entity } of turns.values()) if (isGone(entity)) this.failing.delete(owner)
+  }
+
   /** The count of the turns of a kind. */
   tallyOf(kind: string): TurnTally {
     const tally = this.turns.get(kind) ?? new TurnTally()

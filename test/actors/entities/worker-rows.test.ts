@@ -1,6 +1,15 @@
 /** The removal of the rows of a durable worker that is out of the tree. */
 import { expect, test } from 'vitest'
-import { call, type DurableServer, name, reply, supervisor, worker } from '../../../src/index.ts'
+import {
+  call,
+  type DurableServer,
+  KeelsonError,
+  name,
+  reply,
+  supervisor,
+  terminateChild,
+  worker,
+} from '../../../src/index.ts'
 import type { Simulation } from '../../../src/testing/index.ts'
 import { fillDisk, freeDisk } from '../../support/harm/full-disk.ts'
 import { codeOf, failNextSync, simulated } from '../../support/worlds/simulated-instance.ts'
@@ -61,4 +70,37 @@ test('of two at once is done by one, and the other says so', async () => {
   const both = [s.app.deleteWorker('gone'), s.app.deleteWorker('gone')].map(codeOf)
   expect(await s.during(Promise.all(both))).toEqual(['ok', 'CONFLICT'])
   expect(await s.during(s.app.deleteWorker('gone'))).toBe(false)
+})
+
+test('of a worker that was blocked, or has failed, leaves nothing of it in the health', async () => {
+  let isRefused = false
+  const failing: DurableServer<
+    { calls: { begin: () => void }; continues: { work: () => void } },
+    number
+  > = {
+    init: () => 0,
+    wake: () => {
+      if (isRefused) throw new KeelsonError('BLOCKED', 'not this one')
+    },
+    calls: { begin: (count) => reply(undefined, count, { continue: ['work'] }) },
+    continues: {
+      work: () => {
+        throw new Error('the bank is away')
+      },
+    },
+  }
+  const part = worker('gone', failing, { durable: true })
+  const s = await simulated({ app: supervisor('app', { name: 'tree' }, [part]) })
+  const { actors: none } = s.app.health()
+  await s.during(call(s.system.to(name('gone')) as never, 'begin' as never))
+  isRefused = true
+  s.system.kill(name('gone'))
+  await s.advance(1_000)
+  const { blocked, failing: failed } = s.app.health().actors
+  expect([blocked.count, failed.count]).toEqual([1, 1])
+
+  await s.during(terminateChild(s.system.to(name('tree')), 'gone'))
+  expect(s.app.health().actors.blocked.count).toBe(0)
+  expect(await s.during(s.app.deleteWorker('gone'))).toBe(true)
+  expect(s.app.health().actors).toEqual(none)
 })

@@ -1,6 +1,6 @@
 /** Shards that are given from one member of a folder to another while both run. */
 import { expect, test, vi } from 'vitest'
-import { call, type DurableServer, entity, reply, supervisor } from '../../../src/index.ts'
+import { call, type DurableServer, entity, noReply, reply, supervisor } from '../../../src/index.ts'
 import { DiskError } from '../../../src/storage/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { FolderMembers } from '../../support/worlds/folder-members.ts'
@@ -158,4 +158,55 @@ test('a handler at work gets what it needs of its own shard, which leaves', asyn
   const outcomes = await world.during(Promise.allSettled(made))
   expect(outcomes.filter(({ status }) => status === 'rejected')).toEqual([])
   expect(longestMs).toBeLessThan(3_000)
+})
+
+test('an entity that is blocked at one member is none at the next owner, nor when its shard is back', async () => {
+  let isBroken = true
+  const breaking: DurableServer<Messages & { continues: { work: () => void } }, readonly string[]> =
+    {
+      init: (id) => {
+        if (isBroken && id.startsWith('blocked')) throw new Error('broken')
+        return []
+      },
+      calls: {
+        read: (labels) => reply(labels, labels),
+        add: (labels, label) =>
+          reply(labels.length + 1, [...labels, label], { continue: ['work'] }),
+      },
+      continues: {
+        work: (labels) => {
+          if (isBroken) throw new Error('the bank is away')
+          return noReply(labels)
+        },
+      },
+    }
+  const broken = () => ({ app: supervisor('app', {}, [entity('account', breaking as never)]) })
+  const world = new FolderMembers(['a', 'b'])
+  const [a] = (await world.start(['a'], broken)) as [App]
+  const during = world.during.bind(world)
+  const [blocked, failing] = [ids.map((id) => `blocked-${id}`), ids.map((id) => `failing-${id}`)]
+  const isOpen = (id: string): boolean => a.entities.shardOf(`account/${id}`).phase.kind === 'open'
+  const add = (app: App, id: string): Promise<unknown> =>
+    during(call(app.entity<Messages>('account').ref(id), 'add', '').catch(({ code }) => code))
+  const counts = (app: App): readonly number[] => {
+    const { actors } = app.health()
+    return [actors.blocked.count, actors.failing.count]
+  }
+  for (const id of failing) await add(a, id)
+  for (let tries = 1; tries <= 5; tries++) for (const id of blocked) await add(a, id)
+  expect(counts(a)).toEqual([8, 8])
+
+  const [b] = (await world.start(['b'], broken)) as [App]
+  await world.clock.advance(6_000)
+  expect(openAt(b).length).toBeGreaterThan(0)
+  expect(openAt(a).length).toBeGreaterThan(0)
+  isBroken = false
+  const stayed = blocked.filter(isOpen)
+  expect(counts(a)).toEqual([stayed.length, failing.filter(isOpen).length])
+
+  for (const id of blocked.filter((each) => !isOpen(each))) expect(await add(b, id)).toBe(1)
+  await during(b.close())
+  await world.clock.advance(6_000)
+  expect(openAt(a)).toEqual([0, 1, 2, 3])
+  for (const id of blocked) expect(await add(a, id)).toBe(stayed.includes(id) ? 'BLOCKED' : 2)
 })
