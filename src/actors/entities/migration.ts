@@ -186,10 +186,13 @@ class Migration {
   /** Asks the process of an entity; `undefined`: it has ended. */
   async #ask(id: string): Promise<boolean | undefined> {
     const ref: Ref<MigrateMessages> = this.#entities.ref(this.#kind, id)
+    const { signal } = this.#options
     const timeoutMs = Number.POSITIVE_INFINITY
     try {
-      return await call(ref, '$migrate', undefined, { timeoutMs })
+      return await call(ref, '$migrate', undefined, { timeoutMs, ...(signal && { signal }) })
     } catch (error) {
+      // It may be busy for long. The next run finds its row.
+      if (signal?.aborted && error === signal.reason) return false
       if (isKeelsonError(error, 'EXITED') || isKeelsonError(error, 'NO_PROCESS')) return undefined
       throw error
     }

@@ -362,6 +362,19 @@ describe('migrateAll', () => {
     expect(accounts.blocked().size).toBe(0)
   })
 
+  test('ends by its signal while an entity is busy, which the next run migrates', async () => {
+    const s = await written(10)
+    const accounts = await upgraded(s)
+    const held = call(accounts.ref('5'), 'hold', 60_000, { timeoutMs: 90_000 })
+    const ending = new AbortController()
+    const run = accounts.migrateAll({ signal: ending.signal })
+    await s.advance(1_000)
+    ending.abort()
+    expect(await s.during(run, { withinMs: 100 })).toEqual({ migrated: 9, blocked: 0 })
+    await s.during(held, { withinMs: 90_000 })
+    expect(await s.during(accounts.migrateAll())).toEqual({ migrated: 1, blocked: 0 })
+  })
+
   test('ends early by its signal, and the next run does the rest', async () => {
     const s = await written(200)
     const accounts = await upgraded(s)
