@@ -41,20 +41,18 @@ type KindTerms = {
   readonly mailboxMax: number | undefined
 }
 
-/** A failure while waking. */
-type Failure = {
-  readonly tries: number
-  readonly notBefore: number
-  /** After the last try. */
-  readonly blocked: KeelsonError | undefined
-}
+/** The failures of an entity while it wakes. */
+type Failure = { readonly tries: number; readonly notBefore: number }
 
 type State = {
   readonly entities: Entities
   readonly terms: KindTerms
   readonly live: Map<Ref, Child>
+  /** Of the entities that are tried again. The one that failed last is at the end. */
   readonly failures: Map<string, Failure>
   readonly blocked: Map<string, KeelsonError>
+  /** The blocked entities that are not tried to wake again. */
+  readonly untried: Set<string>
   readonly left: () => void
 }
 
@@ -93,7 +91,8 @@ class Child implements DurableTerms {
   }
 
   get blockedBy(): KeelsonError | undefined {
-    return this.#failure?.blocked
+    const { blocked, untried } = this.#state
+    return untried.has(this.identity.id) ? blocked.get(this.identity.id) : undefined
   }
 
   get #failure(): Failure | undefined {
@@ -124,29 +123,30 @@ class Child implements DurableTerms {
     const { entities, failures, blocked } = this.#state
     const { id, entity } = this.identity
     this.hasWoken = true
-    if (!this.#failure?.blocked) failures.delete(id)
+    failures.delete(id)
     if (reason) block(this.#state, id, reason)
     else if (blocked.delete(id)) entities.woke()
     emit(entities.system, this.shard, 'entity.woke', { entity, blocked: reason?.message })
   }
 
   blocks(reason: KeelsonError): void {
-    const { failures } = this.#state
     const { id } = this.identity
-    // Woken again, it stays blocked.
-    failures.set(id, { tries: triesMax, notBefore: 0, blocked: reason })
+    this.#state.untried.add(id)
     block(this.#state, id, reason)
   }
 
   removed(): void {
-    const { failures, blocked } = this.#state
-    failures.delete(this.identity.id)
+    const { blocked, untried } = this.#state
+    untried.delete(this.identity.id)
     blocked.delete(this.identity.id)
   }
 }
 
 /** The tries of waking before an entity is blocked. */
 const triesMax = 5
+
+/** The most entities whose failures are kept. Beyond it the oldest is tried as if it had none. */
+const failuresMax = 10_000
 
 /** The pauses before other tries to wake. */
 const pauses = { baseMs: 100, maxMs: 10_000 }
@@ -174,7 +174,7 @@ export const kindServer: GenServer<object, State, KindTerms, unknown> = {
       forget: (shard) => forget(state, shard),
     }
     const state: State = {
-      ...{ entities, terms, live: new Map(), failures: new Map() },
+      ...{ entities, terms, live: new Map(), failures: new Map(), untried: new Set() },
       blocked: running.blocked as Map<string, KeelsonError>,
       left: entities.runs(terms.kind, running),
     }
@@ -235,11 +235,17 @@ const ended = (state: State, child: Child, reason: ExitReason): void => {
   // A kill from outside says nothing about its state.
   if (child.hasWoken || isOrderly(reason) || reason === 'killed') return
   const tries = (failures.get(id)?.tries ?? 0) + 1
-  const notBefore = system.clock.monotonic() + backoffMs(pauses, tries)
-  const shown = shownCause(terms.table, undefined, reason)
-  const error = tries < triesMax ? undefined : blocked(entity, shown)
-  failures.set(id, { tries, notBefore, blocked: error })
-  if (error) block(state, id, error)
+  failures.delete(id)
+  if (tries === triesMax) {
+    state.untried.add(id)
+    block(state, id, blocked(entity, shownCause(terms.table, undefined, reason)))
+    return
+  }
+  failures.set(id, { tries, notBefore: system.clock.monotonic() + backoffMs(pauses, tries) })
+  for (const oldest of failures.keys()) {
+    if (failures.size <= failuresMax) break
+    failures.delete(oldest)
+  }
 }
 
 /** Logged once, however often its process begins until it is unblocked. */
@@ -251,6 +257,7 @@ const block = ({ entities, terms, blocked }: State, id: string, reason: KeelsonE
 const unblock = (state: State, id: string): boolean => {
   const wasBlocked = state.blocked.delete(id)
   state.failures.delete(id)
+  state.untried.delete(id)
   const { entity } = state.entities.identity(state.terms.kind, id)
   if (!wasBlocked) return false
   state.entities.holder(entity)?.end('shutdown')
@@ -259,8 +266,9 @@ const unblock = (state: State, id: string): boolean => {
   return true
 }
 
-const forget = ({ entities, terms, failures, blocked }: State, shard: ActorShard): void => {
-  for (const ids of [failures, blocked])
+const forget = (state: State, shard: ActorShard): void => {
+  const { entities, terms, failures, blocked, untried } = state
+  for (const ids of [failures, blocked, untried])
     for (const id of ids.keys())
       if (entities.shardOf(`${terms.kind}/${id}`) === shard) ids.delete(id)
 }

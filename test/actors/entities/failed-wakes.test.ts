@@ -140,3 +140,23 @@ test('an exit of a stranger does not end its kind', async () => {
   expect(running()?.pid).toBe(kind?.pid)
   expect(await add()).toBe('ok')
 })
+
+test('failures of very many ids are kept of the last 10,000 that are not blocked', async () => {
+  const { s, handle, world, add } = await started()
+  for (let tries = 1; tries <= 4; tries++) await add('first')
+  for (let tries = 1; tries <= 5; tries++) await add('blocked')
+  for (let tries = 1; tries <= 4; tries++) await add('last')
+  for (let at = 1; at < 10_000; at += 1_111)
+    await s.during(
+      Promise.all(
+        Array.from({ length: 1_111 }, (_, nth) => codeOf(call(handle.ref(`${at + nth}`), 'add'))),
+      ),
+      { withinMs: 60_000 },
+    )
+  // The failures of `first` have made room: it has five tries again.
+  for (const id of ['last', 'first']) await add(id)
+  expect([...handle.blocked().keys()]).toEqual(['blocked', 'last'])
+  world.isBroken = false
+  for (const id of ['first', '9999']) expect(await add(id)).toBe('ok')
+  expect(await add('blocked')).toBe('BLOCKED')
+})
