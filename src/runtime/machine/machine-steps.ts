@@ -173,10 +173,10 @@ export class MachineSteps {
   }
 
   /** Takes a user's event, which comes after the events that the last turn sent. */
-  takeLater({ event, from }: Waiting): Turn {
+  takeLater(event: EventObject): Turn {
     const work = this.#works.at(-1)
     const arrival = { source: undefined, target: this.#root, event }
-    work?.add({ kind: 'event', arrival, from })
+    work?.add({ kind: 'event', arrival })
     return this.#turn(() => {}, true, work)
   }
 
@@ -334,7 +334,7 @@ export class MachineSteps {
       if (target !== this.#root) {
         if (target._processingStatus !== 2) target._send(event)
       } else if (isInternal(event)) this.#handle(event)
-      else this.#admit({ event, from: item.from })
+      else this.#admit({ event, from: undefined })
     }
   }
 

@@ -5,7 +5,6 @@
  */
 import type { Actor, Arrival } from './machine-door.ts'
 import type { Effect, Owed } from './machine-effects.ts'
-import type { Waiting } from './machine-queue.ts'
 import type { TimerOrder } from './machine-timers.ts'
 
 /**
@@ -14,7 +13,7 @@ import type { TimerOrder } from './machine-timers.ts'
  */
 export type Item =
   | { readonly kind: 'effect'; readonly effect: Owed }
-  | { readonly kind: 'event'; readonly arrival: Arrival; readonly from?: Waiting['from'] }
+  | { readonly kind: 'event'; readonly arrival: Arrival }
   | { readonly kind: 'timer'; readonly order: TimerOrder }
   | { readonly kind: 'stop'; readonly actor: Actor; readonly run: () => void }
   | { readonly kind: 'end'; readonly actor: Actor }

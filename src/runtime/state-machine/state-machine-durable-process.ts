@@ -120,9 +120,11 @@ export class DurableMachineProcess {
   take(state: State, waiting: Waiting): unknown {
     const { event, from } = waiting
     if (from === undefined || this.#options.answers?.[event.type] !== undefined)
-      return this.#turn(state, (steps) => [
-        state === undefined && steps.isGoing() ? steps.takeLater(waiting) : steps.take(waiting),
-      ])
+      return this.#turn(state, (steps) => {
+        // A call is answered in its own turn.
+        const isLater = state === undefined && from === undefined && steps.isGoing()
+        return [isLater ? steps.takeLater(event) : steps.take(waiting)]
+      })
     from.fail(noAnswer(this.#plan.machine, event))
     return noReply(state)
   }

@@ -1,7 +1,7 @@
 /** State machines as durable actors, on the simulated machine. */
 
 import { afterEach, describe, expect, test } from 'vitest'
-import { assign, fromPromise, setup } from 'xstate'
+import { assign, fromCallback, fromPromise, sendTo, setup } from 'xstate'
 import { surveyEntity } from '../../../src/actors/index.ts'
 import { entity, name, supervisor, worker } from '../../../src/index.ts'
 import { type MessagesOf, StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
@@ -283,6 +283,29 @@ describe('a call of a machine with an id', () => {
     expect(told().filter((what) => what === 'placed 5')).toHaveLength(1)
     expect(state()?.value).toBe('paying')
     await expect(place(6, once)).rejects.toMatchObject({ code: 'CONFLICT' })
+  })
+
+  test('is answered by a machine that begins, before an event that waits for what it starts', async () => {
+    const beginning = setup({ actors: { ticks: fromCallback(() => {}) } }).createMachine({
+      initial: 'one',
+      states: {
+        one: {
+          invoke: { src: 'ticks' },
+          entry: sendTo(({ self }) => self, { type: 'go' }),
+          on: { go: 'two' },
+        },
+        two: {},
+      },
+    })
+    const answers = { status: ({ value }: { value: unknown }) => value } as never
+    const kind = entity('order', StateMachine.durable(beginning, { answers }))
+    const { s, state } = await started(kind)
+    const ref = s.app.entity(kind).ref('42') as never
+    const status = () => s.during(StateMachine.call(ref, { type: 'status' } as never, once))
+    expect(await status()).toBe('one')
+    await s.advance(10)
+    expect(state()?.value).toBe('two')
+    expect(await status()).toBe('one')
   })
 
   test('is refused if its event is postponed: the answer would come in a later turn', async () => {
