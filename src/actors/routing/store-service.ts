@@ -5,7 +5,7 @@
  * nothing has happened. It is apart from `store-routes.ts`: the one asks, the other answers.
  */
 import { types } from 'node:util'
-import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
+import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { type From, type GenServer, noReply, ok, type System } from '../../runtime/index.ts'
 import {
   encodeValue,
@@ -36,7 +36,7 @@ import type { JournalShard } from '../journal/journal-shard.ts'
 import { freshened } from '../store/freshness.ts'
 import { KeyPlacement } from '../store/key-placement.ts'
 import { rangeQuery } from '../store/range-query.ts'
-import { valueIn } from '../store/store-answers.ts'
+import { placed, valueIn } from '../store/store-answers.ts'
 import { clearShard } from '../store/store-clearing.ts'
 import { rowsOf } from '../store/store-page.ts'
 import { decodedValue, largeLength, naming } from '../store/value-reading.ts'
@@ -153,15 +153,6 @@ const written = async (
     throw placed(error, { position })
   }
 }
-
-/** The write is durable even if its answer cannot be read. */
-const placed = (error: unknown, where: object): unknown =>
-  isKeelsonError(error)
-    ? new KeelsonError(error.code, error.message, {
-        details: { ...error.details, ...where },
-        cause: error,
-      })
-    : error
 
 /** The answers with the values that they have in blobs. */
 const withWholeValues = async (

@@ -2,6 +2,7 @@
  * The answers of writes, as callers get them: the command's answer without its kind, with values
  * decoded, and the position of the write.
  */
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { Command, CommandAnswer, StoredValue } from '../../storage/index.ts'
 import type { Position } from '../core/shard-core.ts'
 
@@ -105,4 +106,11 @@ export const answerTo = (
       return facts
     }
   }
+}
+
+/** An error after a successful write: the write is durable even if its answer cannot be read. */
+export const placed = (error: unknown, where: object): unknown => {
+  if (!isKeelsonError(error)) return error
+  const { code, message, details } = error
+  return new KeelsonError(code, message, { details: { ...details, ...where }, cause: error })
 }

@@ -29,6 +29,7 @@ import {
   type Answers,
   answerTo,
   type BatchAnswer,
+  placed,
   type UserCommand,
   valueIn,
   type Written,
@@ -341,13 +342,6 @@ const placedAt = <Shown extends BatchAnswer>(shown: BatchAnswer, written: Writte
 const bare = (command: UserCommand, answer: CommandAnswer | undefined): BatchAnswer => {
   if (!answer) throw new Error('a batch was answered with too few answers')
   return answerTo(command, answer, undefined)
-}
-
-/** An error after a successful write, with the position of the write. */
-const placed = (error: unknown, where: object): unknown => {
-  if (!isKeelsonError(error)) return error
-  const { code, message, details } = error
-  return new KeelsonError(code, message, { details: { ...details, ...where }, cause: error })
 }
 
 const isOfCommand = (answer: UnitAnswer): answer is CommandAnswer =>
