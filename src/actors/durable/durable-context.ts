@@ -83,7 +83,7 @@ export class TurnContext extends ServerContext {
 
   /** For a machine: the shard's time, by which alarms go. */
   alarmNow(): number {
-    return this.#actor.now()
+    return this.#actor.terms.shard.now()
   }
 
   setAlarm(name: string, time: AlarmTime, payload: unknown): void {
