@@ -65,10 +65,14 @@ export type SalvagedShard = {
 export function* salvagingShard(request: ShardSalvage): Generator<Progress, SalvagedShard> {
   const { disk, clock, from, to, shard, found, knowledge } = request
   if (shard) makeFolders(disk, to)
-  const snapshots =
-    shard && found ? yield* salvagingSnapshots(disk, shard, found, knowledge.shown) : []
-  const log = { disk, clock, from, to, found: found ?? nothingFound(knowledge.walId), snapshots }
-  const salvaged = yield* labelled('salvaging', salvaging(log))
+  const known = { ...nothingFound(), ...found }
+  // A log that lies beside the projection is its log, also if no file of it is left to say so.
+  const named = { ...known, walId: known.walId || (knowledge.walId ?? '') }
+  const snapshots = shard ? yield* salvagingSnapshots(disk, shard, named, knowledge.shown) : []
+  const salvaged = yield* labelled(
+    'salvaging',
+    salvaging({ disk, clock, from, to, found: beginningBehind(named, snapshots), snapshots }),
+  )
   const uncopied: UncopiedPlace[] = []
   if (shard) {
     salvageAppStates(disk, shard.from.snapshots, shard.to.snapshots, salvaged.lastLsn)
@@ -88,6 +92,12 @@ export function* salvagingShard(request: ShardSalvage): Generator<Progress, Salv
   })
 }
 
+/** A log without frames begins with the frame after its rows. */
+const beginningBehind = (found: Found, snapshots: readonly NamedSnapshot[]): Found =>
+  found.frames > 0
+    ? found
+    : { ...found, provenLsn: Math.max(found.provenLsn, snapshots.at(-1)?.lsn ?? 0) }
+
 /**
  * The sound snapshots that the log names, and one that is made of the projection where that has rows
  * which neither they nor the frames that are left have. Without one, a log that does not have its
@@ -96,7 +106,7 @@ export function* salvagingShard(request: ShardSalvage): Generator<Progress, Salv
 function* salvagingSnapshots(
   disk: Disk,
   { from, to, rows }: NonNullable<ShardSalvage['shard']>,
-  found: LogVerification,
+  found: SalvagedLogFacts,
   shown: ProjectedPosition | undefined,
 ): Generator<Progress, readonly NamedSnapshot[]> {
   const kept: NamedSnapshot[] = []
@@ -126,12 +136,14 @@ function* salvagingSnapshots(
 const hasMore = (
   { walId, lsn }: ProjectedPosition,
   base: number,
-  { walId: own, showsOther, firstLsn, lost }: LogVerification,
+  { walId: own, showsOther, frames, firstLsn, lost }: SalvagedLogFacts,
 ): boolean =>
   walId === own &&
   !showsOther &&
   lsn > base &&
-  (firstLsn > base + 1 || lost.some((range) => range.to > base && range.from <= lsn))
+  (frames === 0 ||
+    firstLsn > base + 1 ||
+    lost.some((range) => range.to > base && range.from <= lsn))
 
 function* makingOne(
   disk: Disk,
@@ -195,12 +207,14 @@ export type Salvaged = {
   readonly bytes: number
 }
 
-/**
- * The findings for a log of which nothing is left; an empty log is made of them. `walId`: its id,
- * in hex.
- */
-export const nothingFound = (walId = ''): SalvageRequest['found'] => ({
-  walId,
+/** What is found of a log for its salvage. */
+type SalvagedLogFacts = SalvageRequest['found'] &
+  Pick<LogVerification, 'showsOther' | 'firstLsn' | 'snapshots'>
+
+/** The findings for a log of which nothing is left; an empty log is made of them. */
+export const nothingFound = (): SalvagedLogFacts => ({
+  ...{ showsOther: false, firstLsn: 1, snapshots: [] },
+  walId: '',
   epoch: 0,
   frames: 0,
   provenLsn: 0,

@@ -85,6 +85,22 @@ describe('keelson wal salvage', () => {
     expect(await valuesIn(dir, 200)).toEqual(Array.from({ length: 200 }, (_, index) => index))
   })
 
+  test('of a log of which no file is left gives every value of a sound projection, and goes on behind it', async () => {
+    const dir = largeFolder()
+    for (const name of readdirSync(join(dir, 'd/shard-0/wal')))
+      rmSync(join(dir, 'd/shard-0/wal', name))
+
+    const made = await salvaged(dir)
+
+    expect(made.logs[0].snapshots).toHaveLength(1)
+    expect(await valuesIn(dir, 200)).toEqual(Array.from({ length: 200 }, (_, index) => index))
+    const app = await start({ dir: join(dir, 'e'), ...JSON.parse(configuration), acts: true })
+    const { lsn } = (await app.store.put('k0', { i: 7 })).position
+    expect(lsn).toBeGreaterThan(made.logs[0].snapshots[0].lsn)
+    await app.close()
+    expect(await valuesIn(dir, 2)).toEqual([7, 1])
+  })
+
   describe('of a log that was given back behind a snapshot', () => {
     const releasedFolder = folderMadeOnce(async (dir) => {
       const app = await start({ dir: join(dir, 'd'), ...JSON.parse(configuration) })
