@@ -3,7 +3,12 @@
  * CORRUPT and marks the shard, and one that owns has every value that was acknowledged.
  */
 import { expect, test } from 'vitest'
-import { type EngineGroup, type EngineHead, engineStart } from '../../../src/storage/index.ts'
+import {
+  DirectoryEntry,
+  type EngineGroup,
+  type EngineHead,
+  engineStart,
+} from '../../../src/storage/index.ts'
 import { entryText, factsIn } from '../../../src/storage/leases/cluster-directory.ts'
 import { clusterHere } from '../../support/commands/cluster-here.ts'
 import { triesLong } from '../../support/tier.ts'
@@ -96,7 +101,7 @@ const changed = (value: string): string[] =>
   })
 
 const entriesOf = (members: Members) =>
-  members.engine.inside('c').entries as Map<string, { value: string; revision: number }>
+  members.engine.inside('c').entries as Map<string, DirectoryEntry>
 
 test.each(['instance', 'owner', 'member/a'])(
   'any changed byte of the entry %s of the directory is CORRUPT',
@@ -105,7 +110,7 @@ test.each(['instance', 'owner', 'member/a'])(
     const entry = entriesOf(members).get(name)
     if (!entry) throw new Error(`there is no entry ${name}`)
     for (const value of changed(entry.value)) {
-      entriesOf(members).set(name, { ...entry, value })
+      entriesOf(members).set(name, new DirectoryEntry(value, entry.revision))
       const { directory } = members.engine.connect('c')
       const view = await members.during(directory.view())
       expect(() => factsIn(view), value).toThrow(expect.objectContaining({ code: 'CORRUPT' }))
