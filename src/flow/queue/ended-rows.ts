@@ -16,6 +16,7 @@ import {
   ratePrefix,
   readRecord,
   recordedPrefix,
+  storedIn,
   uniquePrefix,
 } from './queue-rows.ts'
 import type { DoneTry } from './queue-types.ts'
@@ -64,8 +65,11 @@ export const readDone = (number: number, rows: Pick<ReadRows, 'get'>): DoneJob |
 export const removeDone = (number: number, rows: DurableRows): boolean =>
   rows.delete(doneRow(number))
 
-/** How many rows one sweep looks at. */
-const sweepMax = 1_000
+/** How many results one sweep removes. */
+const doneMax = 1_000
+
+/** How many rows one sweep reads: those of dead jobs may have 1 MiB each. */
+const readMax = 100
 
 /** The terms of a sweep. */
 export type SweepTerms = {
@@ -89,28 +93,30 @@ export const sweepRows = (
 ): string | undefined => {
   const isFirst = from === undefined || from === overPrefix
   if (isFirst && sweepDone(terms.now, rows)) return overPrefix
-  const { entries, exhausted } = rows.range({ gte: isFirst ? deadPrefix : from, limit: sweepMax })
-  for (const [row, value] of entries) if (isOver(row, value, terms, rows)) rows.delete(row)
+  const page = { gte: isFirst ? deadPrefix : from, limit: readMax, values: false }
+  const { entries, exhausted } = rows.range(page)
+  for (const [row] of entries) if (isOver(row, terms, rows)) rows.delete(row)
   return exhausted ? undefined : `${entries.at(-1)?.[0]}!`
 }
 
 /** True: more results may be over. */
 const sweepDone = (now: number, rows: DurableRows): boolean => {
-  const { entries } = rows.range({ prefix: overPrefix, limit: sweepMax, values: false })
+  const { entries } = rows.range({ prefix: overPrefix, limit: doneMax, values: false })
   const over = entries.filter(([row]) => overAtOf(row) <= now)
   for (const [row] of over) {
     rows.delete(doneRow(numberOf(row)))
     rows.delete(row)
   }
-  return over.length === sweepMax
+  return over.length === doneMax
 }
 
-const isOver = (row: string, value: unknown, terms: SweepTerms, rows: DurableRows): boolean => {
+/** Whether the time of a row is over. That of a job or a text stays if it cannot be read. */
+const isOver = (row: string, terms: SweepTerms, rows: DurableRows): boolean => {
   const { now, keepMs, texts, rates, forgets } = terms
   if (row.startsWith(ratePrefix))
     return rates?.forgets(row.slice(ratePrefix.length), now, rows) ?? true
   if (row.startsWith(uniquePrefix) || row.startsWith(recordedPrefix))
-    return texts.isOver(value, now)
+    return texts.isOver(storedIn(row, rows), now)
   const failure = readRecord(row, rows)?.failure
   if (failure === undefined || failure.at + keepMs > now) return false
   forgets()

@@ -159,18 +159,23 @@ export const packRecord = (record: JobRecord): readonly unknown[] => {
   return [key, priority, at, tries, unique, failure, ...(job === undefined ? [] : [job])]
 }
 
+/** The value of a row, or `'unreadable'`: that is the value of no row. */
+export const storedIn = (row: string, rows: Pick<ReadRows, 'get'>): unknown => {
+  try {
+    return rows.get(row)
+  } catch (error) {
+    if (isKeelsonError(error, 'CORRUPT')) return 'unreadable'
+    throw error
+  }
+}
+
 /**
  * The record of a job's row, which may be a large value; `undefined`: it cannot be read, for its
  * blob is damaged, or no version of the queue wrote it.
  */
 export const readRecord = (row: string, rows: Pick<ReadRows, 'get'>): JobRecord | undefined => {
-  try {
-    const packed = rows.get<readonly unknown[]>(row)
-    return isPacked(packed) ? unpackRecord(packed) : undefined
-  } catch (error) {
-    if (isKeelsonError(error, 'CORRUPT')) return undefined
-    throw error
-  }
+  const packed = storedIn(row, rows)
+  return isPacked(packed) ? unpackRecord(packed) : undefined
 }
 
 /** Whether there is a row, without its value. */

@@ -9,7 +9,7 @@
  * without a time, because nobody knows when it will happen.
  */
 import type { DurableRows } from '../../actors/index.ts'
-import { isNumbers, rateRow } from './queue-rows.ts'
+import { isNumbers, rateRow, storedIn } from './queue-rows.ts'
 
 /** The limit of a rate. `key`: a rate for each key, for jobs with a key. */
 export type RateLimit = { readonly max: number; readonly perMs: number; readonly key: boolean }
@@ -54,7 +54,7 @@ export class Rates {
   #window(key: string, rows: DurableRows): Window {
     const known = this.#windows.get(key)
     if (known) return known
-    const kept: unknown = rows.get(rateRow(key))
+    const kept = storedIn(rateRow(key), rows)
     const isSound = kept === undefined || isWindow(kept)
     if (!isSound) this.unreadable.add(key)
     // As many starts as there may be: a row that cannot be read grants nothing too much.

@@ -5,8 +5,8 @@
  * it. Pure.
  */
 import type { DurableRows } from '../../actors/index.ts'
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import { isNumbers, recordedRow, uniqueRow } from './queue-rows.ts'
+import { KeelsonError } from '../../errors.ts'
+import { isNumbers, recordedRow, storedIn, uniqueRow } from './queue-rows.ts'
 import type { Added } from './queue-types.ts'
 
 /** The number of the job that has a unique text, and until when (0: until it has ended). */
@@ -82,13 +82,8 @@ export const addedOnce = (
 }
 
 const read = (unique: string, rows: DurableRows): Holder | 'unreadable' | undefined => {
-  try {
-    const found: unknown = rows.get(uniqueRow(unique))
-    return found === undefined || isHolder(found) ? found : 'unreadable'
-  } catch (error) {
-    if (isKeelsonError(error, 'CORRUPT')) return 'unreadable'
-    throw error
-  }
+  const found = storedIn(uniqueRow(unique), rows)
+  return found === undefined || isHolder(found) ? found : 'unreadable'
 }
 
 const isHolder = (found: unknown): found is Holder => isNumbers(found) && found.length === 2

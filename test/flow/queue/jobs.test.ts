@@ -10,7 +10,6 @@ import {
   workflow,
 } from '../../../src/flow/index.ts'
 import { supervisor, telemetry } from '../../../src/index.ts'
-import type { Simulation } from '../../../src/testing/index.ts'
 import { jobWorld, restart } from '../../support/worlds/job-world.ts'
 import { codeOf, failNextSync, simulated } from '../../support/worlds/simulated-instance.ts'
 
@@ -425,32 +424,6 @@ test('a handle refuses what is no job of a queue with a handler', async () => {
     expect.objectContaining({ code: 'CONFIG' }),
   )
 })
-
-test('a job whose blob is damaged is CORRUPT to a look and an update, and stays', async () => {
-  const { s, mails, job, counts } = await jobWorld({}, { blobs: { threshold: 1_000 } })
-  await s.during(flow(s.app).pause(mails))
-  await s.during(flow(s.app).addMany(mails, ['a', 'x'.repeat(50_000), 'b']))
-  await s.close()
-  damageBlob(s)
-  await s.start()
-  expect(await s.during(codeOf(job(2).get()))).toBe('CORRUPT')
-  expect(await s.during(codeOf(job(2).result()))).toBe('CORRUPT')
-  expect(await s.during(codeOf(job(2).remove()))).toBe('CORRUPT')
-  expect(await s.during(codeOf(job(2).update({ priority: 1 })))).toBe('CORRUPT')
-  expect(await s.during(flow(s.app).drain(mails))).toBe(2)
-  expect(await counts()).toMatchObject({ ready: 0, unreadable: ['2'] })
-  expect(await s.during(codeOf(job(2).remove()))).toBe('CORRUPT')
-})
-
-const damageBlob = ({ disk }: Simulation): void => {
-  const paths = (folder: string): string[] =>
-    disk.list(folder).flatMap((name) => {
-      const path = `${folder}/${name}`
-      return disk.entry(path)?.kind === 'folder' ? paths(path) : [path]
-    })
-  const [blob] = paths('').filter((path) => /blob/.test(path))
-  disk.poke(blob as string, 20_000, new Uint8Array(100))
-}
 
 describe('a job of a queue with a workflow', () => {
   test('has the output of its run as its result, and the id of its run', async () => {

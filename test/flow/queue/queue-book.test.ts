@@ -1,5 +1,6 @@
 /** The book of a queue: what starts, what waits, what is dead. */
 import { describe, expect, test } from 'vitest'
+import { KeelsonError } from '../../../src/errors.ts'
 import { BookWorld as World } from '../../support/worlds/queue-book.ts'
 
 describe('the order of a queue', () => {
@@ -295,7 +296,8 @@ describe('a row that cannot be read', () => {
   })
 
   const corrupt = expect.objectContaining({ code: 'CORRUPT' })
-  const damages = ['of another version', { until: 0 }, [1], [1, 'soon'], 7, null]
+  const damaged = new KeelsonError('CORRUPT', 'the row is damaged')
+  const damages = [damaged, 'of another version', { until: 0 }, [1], [1, 'soon'], 7, null]
 
   test.each([undefined, 100])(
     'of a unique text refuses that text until its job has ended, and is named (uniqueMs %s)',
@@ -326,7 +328,7 @@ describe('a row that cannot be read', () => {
       tags: ['W12'],
     },
     (key) => {
-      for (const damage of [...damages.slice(0, 2), 7, null, [1, 2], ['x'], [0, [1]]]) {
+      for (const damage of [...damages.slice(0, 3), 7, null, [1, 2], ['x'], [0, [1]]]) {
         const world = new World({ concurrency: 9, rate: { max: 2, perMs: 1_000, key } })
         world.stored.set(key ? 'z/ada' : 'z/', damage)
         world.add({ key: 'ada' }, { key: 'ada' }, { key: 'ada' })

@@ -1,5 +1,6 @@
 /** A queue book over rows in memory, whose turns become durable at once or are refused. */
 import type { DurableRows } from '../../../src/actors/index.ts'
+import { isKeelsonError } from '../../../src/errors.ts'
 import { emptyBook, type KeptBook } from '../../../src/flow/queue/kept-claims.ts'
 import { QueueBook } from '../../../src/flow/queue/queue-book.ts'
 import type {
@@ -34,15 +35,19 @@ export const newJob = (given: Partial<NewJob> = {}): NewJob => ({
 
 /** Rows in memory, with the parts of `DurableRows` that a book uses. */
 const rowsOf = (stored: Map<string, unknown>) => {
-  const range = ({ prefix = '', gte = '', gt = '', limit = 100 }) => {
+  const range = ({ prefix = '', gte = '', gt = '', limit = 100, values = true }) => {
     const isIn = (key: string): boolean => key.startsWith(prefix) && key >= gte && key > gt
     const keys = [...stored.keys()].filter(isIn).sort()
-    const entries = keys.slice(0, limit).map((key) => [key, stored.get(key)])
+    const entries = keys.slice(0, limit).map((key) => [key, values ? stored.get(key) : undefined])
     return { entries, exhausted: keys.length <= limit }
   }
   const rows = {
     range,
-    get: (key: string) => stored.get(key),
+    get: (key: string) => {
+      const found = stored.get(key)
+      if (isKeelsonError(found, 'CORRUPT')) throw found
+      return found
+    },
     put: (key: string, value: unknown) => void stored.set(key, structuredClone(value)),
     delete: (key: string) => stored.delete(key),
   }
