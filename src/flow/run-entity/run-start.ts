@@ -200,7 +200,14 @@ const startedAgain = (
   }
   // The parent runs once more, and waits for an end that it was given before.
   if (parent && isOver(state.status)) context.addContinue('notifyParent')
-  return reply({ repeated: true }, state)
+  return reply({ repeated: true }, parent ? withParent(state, parent) : state)
+}
+
+/** Its end is for the newest body of its parent, which waits for it. */
+const withParent = (state: RunState, parent: Parent): RunState => {
+  if (parent.lap <= (state.parent as Parent).lap) return state
+  const { isParentNotified: _, ...others } = state
+  return { ...others, parent }
 }
 
 const takenBy = (id: string, type: string, how: string): KeelsonError =>

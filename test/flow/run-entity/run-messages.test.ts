@@ -98,7 +98,8 @@ describe('a start', () => {
     expect(await send('2', 'start', { ...inputOf('waits'), parent })).toMatchObject({
       code: 'CONFLICT',
     })
-    expect(state('1')).toEqual(before)
+    // Its end is for the newest lap.
+    expect(state('1')).toEqual({ ...before, parent: { ...parent, lap: 1 } })
   })
 
   test('gives its run all that was asked for, and no more', async () => {

@@ -102,6 +102,28 @@ describe('a child', () => {
     expect(w.flow.list({ type: child }).entries).toEqual([])
   })
 
+  test.each([0, 60_000])(
+    'of a fixed id gives its end to each body that asks: in %o ms',
+    {
+      tags: ['W9'],
+    },
+    async (pause) => {
+      const log: string[] = []
+      const child = square(log)
+      const parent = workflow('parent', async (ctx: Ctx, laps: number): Promise<number> => {
+        const asked = ctx.child('one', child, { n: 2, pause }, { id: 'c', onCancel: 'abandon' })
+        // The first body leaves a child that takes long, and the next ones wait for it.
+        const end = pause === 0 || laps === 0 ? await asked : await ctx.sleep('rest', 1_000)
+        return laps === 0 ? (end as number) : ctx.again(laps - 1)
+      })
+      const w = await flowWorld([parent, child])
+      const run = await w.during(w.flow.start(parent, 2, { id: '1' }))
+
+      expect(await w.during(run.result({ timeoutMs: 600_000 }))).toBe(4)
+      expect(log).toEqual(['begin 2'])
+    },
+  )
+
   test('that fails rejects with its error', { tags: ['W9'] }, async () => {
     const child = square()
     const parent = workflow('parent', async (ctx: Ctx) => {
