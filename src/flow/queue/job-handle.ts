@@ -131,14 +131,16 @@ export const drainQueue = async <J, R>(
   const { where = {} } = drained(options, argument('', 'a drain'))
   const { state, key, priority }: Partial<ReturnType<typeof chosen>> = where
   let removed = 0
+  let before: number | undefined
   // Delayed ones first: one that becomes ready in between is found among the waiting ones.
   for (const each of state ? [state] : (['delayed', 'waiting'] as const)) {
     let next: DrainRequest | undefined
-    next = { state: each, key, priority, before: undefined, after: undefined }
+    next = { state: each, key, priority, before, after: undefined }
     while (next) {
       const request: DrainRequest = next
       const piece = await askQueue(app, queue, (ref) => call(ref, 'drain', request))
       removed += piece.removed
+      before = piece.before
       next = piece.next
     }
   }

@@ -30,8 +30,15 @@ export type DrainRequest = {
   readonly after: string | undefined
 }
 
-/** One piece of a drain. `next`: the request of the next one; `undefined`: it was the last. */
-export type DrainPiece = { readonly removed: number; readonly next: DrainRequest | undefined }
+/**
+ * One piece of a drain. `before`: that of its request, or the next number. `next`: the request of the
+ * next piece; `undefined`: it was the last one.
+ */
+export type DrainPiece = {
+  readonly removed: number
+  readonly before: number
+  readonly next: DrainRequest | undefined
+}
 
 /** How many jobs one turn looks at. */
 export const pieceMax = 500
@@ -59,7 +66,8 @@ export const drainPiece = (
     removed++
   }
   const isLast = looked.length < pieceMax
-  return { removed, next: isLast ? undefined : { ...request, before, after: looked.at(-1) } }
+  const next = isLast ? undefined : { ...request, before, after: looked.at(-1) }
+  return { removed, before, next }
 }
 
 const rowsOf = (

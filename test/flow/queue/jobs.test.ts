@@ -321,6 +321,18 @@ describe('a drain', () => {
     expect(await counts()).toMatchObject({ ready: 0, delayed: 0, running: 1, dead: 0 })
   })
 
+  test('leaves a job that was added after it was asked', async () => {
+    const { s, mails, add, counts } = await jobWorld()
+    await s.during(flow(s.app).pause(mails))
+    await add('before')
+
+    const drained = flow(s.app).drain(mails)
+    await add('after')
+
+    expect(await s.during(drained)).toBe(1)
+    expect(await counts()).toMatchObject({ ready: 1 })
+  })
+
   test('removes the jobs of a state, a key and a priority alone', async () => {
     const { s, mails, add, state } = await jobWorld()
     await s.during(flow(s.app).pause(mails))
