@@ -17,6 +17,8 @@ let atOnce = 0
 let mostAtOnce = 0
 /** When jobs with a rate began. */
 let begun: number[] = []
+/** The runs of jobs fail. */
+let isAway = true
 
 const child = workflow('child', async (ctx, input: number) => ctx.step('double', () => input * 2))
 
@@ -50,6 +52,12 @@ const partsOf = (member: string) => {
     runs(`mail ${job}`)
     return `${job} is sent`
   })
+  const shipped = workflow('shipped', (ctx, _: number) =>
+    ctx.step('ship', () => (isAway ? Promise.reject(new Error('away')) : 'sent'), {
+      retry: { max: 1 },
+    }),
+  )
+  const orders = queue('orders', shipped)
   const narrow = queue(
     'narrow',
     async (job: number) => {
@@ -78,25 +86,26 @@ const partsOf = (member: string) => {
   )
   const tick = workflow('tick', async (ctx) => ctx.step('tick', () => runs('tick')))
   const each = schedule('each', '* * * * *', tick)
-  return { payment, gate, work, mails, narrow, paced, places, seated, tick, each }
+  const jobs = { mails, narrow, paced, places, orders }
+  return { payment, gate, work, seated, shipped, tick, each, ...jobs }
 }
 
 beforeEach(async () => {
   ran = []
   begun = []
+  isAway = true
   atOnce = 0
   mostAtOnce = 0
   world = new FolderMembers(names)
   apps = await world.start(names, (member) => {
-    const { payment, gate, work, mails, narrow, paced, places, seated, tick, each } =
-      partsOf(member)
-    const workflows = [payment, gate, work, tick, child, asked, seated]
-    const queues = [mails, narrow, paced, places]
+    const { payment, gate, work, seated, shipped, tick, each, ...jobs } = partsOf(member)
+    const workflows = [payment, gate, work, tick, child, asked, seated, shipped]
+    const queues = [jobs.mails, jobs.narrow, jobs.paced, jobs.places, jobs.orders]
     return { app: supervisor('app', {}, [flows({ workflows, queues, schedules: [each] })]) }
   })
 })
 
-const { payment, gate, work, mails, narrow, paced, seated } = partsOf('none')
+const { payment, gate, work, mails, narrow, paced, seated, orders } = partsOf('none')
 
 const flowAt = (member: string) => flow(apps[names.indexOf(member)] as App)
 
@@ -202,6 +211,21 @@ test('jobs are added at every member, and each is handled once, at the owner of 
   expect(handled.sort()).toEqual(['ax', 'ay', 'bx', 'by', 'cx', 'cy'].map((job) => `mail ${job}`))
   expect(new Set(ran.map(({ member }) => member)).size).toBe(1)
   expect(new Set(added.map(({ id }) => id)).size).toBe(6)
+})
+
+test('a dead job that is retried lets its run go on, at whichever member that is', async () => {
+  const ids: string[] = []
+  for (let job = 0; job < 6; job++) ids.push((await world.during(flowAt('a').add(orders, job))).id)
+  await world.clock.advance(5_000)
+  expect(await world.during(flowAt('a').counts(orders))).toMatchObject({ dead: 6 })
+  isAway = false
+
+  for (const id of ids) await world.during(flowAt('a').retry(orders, id))
+  await world.clock.advance(minute)
+
+  expect(await world.during(flowAt('a').counts(orders))).toMatchObject({
+    ...{ dead: 0, delayed: 0, running: 0 },
+  })
 })
 
 describe('over all members holds', () => {

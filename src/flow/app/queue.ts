@@ -96,7 +96,8 @@ const runner =
     const runs = flow(app)
     const { repeated, result } = await runs.start(workflow, job as J, { id })
     const wasDead = claim.record.failure && claim.attempt === 1
-    if (repeated && wasDead && runs.get(workflow, id)?.status !== 'blocked')
+    const isOld = repeated && wasDead
+    if (isOld && (await runs.read('get', workflow, id))?.status !== 'blocked')
       await runs.retry(workflow, id).catch(unlessConflict)
     return result({ timeoutMs: Number.POSITIVE_INFINITY })
   }
