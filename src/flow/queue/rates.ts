@@ -69,16 +69,24 @@ export class Rates {
 
   #free({ granted, slots }: Window, now: number): number {
     const { max, perMs } = this.#limit
+    const latest = this.#endOf(now)
+    // The clock was set back since: nobody knows how long ago such a start was.
+    for (const slot of slots) slot[0] = Math.min(slot[0], latest)
     while (slots[0] && slots[0][0] + perMs <= now) slots.shift()
     return max - slots.reduce((sum, [, starts]) => sum + starts, granted)
   }
 
   #count({ slots }: Window, starts: number, now: number): void {
-    const widthMs = Math.ceil(this.#limit.perMs / slotsOfWindow)
-    const end = Math.ceil(now / widthMs) * widthMs
+    const end = this.#endOf(now)
     const last = slots.at(-1)
     if (last && last[0] >= end) last[1] += starts
     else slots.push([end, starts])
+  }
+
+  /** The end of the slot that a time is in. */
+  #endOf(now: number): number {
+    const widthMs = Math.ceil(this.#limit.perMs / slotsOfWindow)
+    return Math.ceil(now / widthMs) * widthMs
   }
 
   /** Without a time a granted job is about to start, and `started` follows. */
@@ -104,9 +112,10 @@ export class Rates {
     if (this.#free(window, now) <= 0) this.#sleeps(key, window)
   }
 
-  /** The keys that have room again. */
+  /** The keys that have room again, or would sleep longer than a window is. */
   awake(now: number): readonly string[] {
-    const times = [...this.#asleep.keys()].filter((until) => until <= now)
+    const latest = this.#endOf(now) + this.#limit.perMs
+    const times = [...this.#asleep.keys()].filter((until) => until <= now || until > latest)
     const keys = times.flatMap((until) => [...(this.#asleep.get(until) ?? [])])
     for (const until of times) this.#asleep.delete(until)
     return keys

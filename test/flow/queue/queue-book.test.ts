@@ -96,6 +96,19 @@ describe('the rate of a queue', () => {
     expect(world.claimed()).toEqual([2])
   })
 
+  test.each([true, false])('goes on when the clock was set back (of each key: %s)', (key) => {
+    const world = new World({ concurrency: 100, rate: { ...perSecond, key } })
+    world.add({ key: 'a' }, { key: 'a' }, { key: 'a' })
+    expect([world.claimed(), world.claimed()]).toEqual([[1, 2], []])
+    world.now -= 3_600_000
+    expect(world.claimed()).toEqual([])
+    expect((world.wakeAt as number) - world.now).toBeLessThanOrEqual(1_050)
+    world.now += 999
+    expect(world.claimed()).toEqual([])
+    world.now += 51
+    expect(world.claimed()).toEqual([3])
+  })
+
   test('wakes nobody while all places are taken, or the queue is paused', () => {
     for (const key of [true, false]) {
       const world = new World({ concurrency: 1, rate: { ...perSecond, key } })
