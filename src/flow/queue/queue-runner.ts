@@ -241,9 +241,10 @@ export class QueueRunner {
     try {
       const claims = await this.#apply(batch)
       this.#failures = 0
+      // In the order of the turn: a job whose try has failed may be removed in it.
+      for (const end of batch.ends) this.#emitEnd(end)
       for (const [number, how] of this.#book.takeGone()) this.#gone(number, how)
       for (const claim of claims) this.#start(claim)
-      for (const end of batch.ends) this.#emitEnd(end)
       this.callers.isInTurn = false
       if (this.#isOwing || this.#sweep.from !== undefined) this.#rouse()
       this.#setTimer()

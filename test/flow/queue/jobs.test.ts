@@ -291,6 +291,18 @@ describe('a removal', () => {
     expect(failing()).toBe(0)
   })
 
+  test('of a job whose try fails in that moment leaves no trouble of it', async () => {
+    const { s, add, job, fails } = await jobWorld()
+    await add('a')
+    await s.settle()
+
+    fails('a')
+    await s.during(job(1).remove())
+    await s.settle()
+
+    expect(s.app.health().actors.failing.count).toBe(0)
+  })
+
   test('of a done job removes its result', async () => {
     const { s, add, job, state, done } = await jobWorld({ keep: { results: '1h' } })
     await add('a')
