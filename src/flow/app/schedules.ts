@@ -51,7 +51,7 @@ export type ScheduleRow = {
   readonly last: { readonly type: string; readonly id: string } | undefined
   /** How many runs have to start. */
   readonly waiting: number
-  /** How many times were left out. */
+  /** How many times were left out: of the times in one rest 2,000 at most count. */
   readonly skipped: number
 }
 

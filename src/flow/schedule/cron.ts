@@ -46,19 +46,23 @@ export class CronTimes {
     return this.#cron.nextRun(new Date(ms))?.getTime()
   }
 
-  /** How many times there are from `first` to `until`, and the newest `max` of them. */
+  /**
+   * How many times there are from `first` to `until`, up to twice `max`, and the newest `max` of
+   * them. A pattern of every second has too many to look at each one.
+   */
   between(
     first: number,
     until: number,
     max: number,
   ): { readonly count: number; readonly newest: readonly number[] } {
-    let newest: number[] = []
-    let count = 0
-    for (let at: number | undefined = first; at !== undefined && at <= until; at = this.after(at)) {
-      count++
-      newest.push(at)
-      if (newest.length >= 2 * max) newest = newest.slice(-max)
-    }
-    return { count, newest: newest.slice(-max) }
+    const oldest: number[] = []
+    let at: number | undefined = first
+    for (; at !== undefined && at <= until && oldest.length < max; at = this.after(at))
+      oldest.push(at)
+    const next = at
+    if (next === undefined || next > until) return { count: oldest.length, newest: oldest }
+    const found = this.#cron.previousRuns(max, new Date(until + 1))
+    const newest = found.map((each) => each.getTime()).reverse()
+    return { count: oldest.length + newest.filter((each) => each >= next).length, newest }
   }
 }

@@ -57,7 +57,7 @@ export type Plan = Declared & {
   /** The run that was started last, as `type/id`. */
   readonly last?: string | undefined
   readonly isPaused: boolean
-  /** How many times were left out. */
+  /** How many times were left out: of the times in one rest 2,000 at most count. */
   readonly skipped: number
 }
 

@@ -1,5 +1,6 @@
 /** The times of a schedule: of its pattern, missed ones, and those that come too soon. */
-import { describe, expect, test } from 'vitest'
+import { Cron } from 'croner'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { config } from '../../../src/check.ts'
 import { CronTimes } from '../../../src/flow/schedule/cron.ts'
 import {
@@ -106,6 +107,18 @@ describe('a plan', () => {
     expect(plan.waiting.length).toBe(1_000)
     expect(shown(plan.waiting.slice(-1))).toEqual(['2026-03-01T00:00'])
     expect(plan.skipped).toBe(59 * 24 - 1_000)
+  })
+
+  test('of every second looks at 2,000 times at most, however many were missed', () => {
+    const seconds = new CronTimes('* * * * * *', 'UTC', config('schedule.s'))
+    const asked = vi.spyOn(Cron.prototype, 'nextRun')
+    onTestFinished(() => asked.mockRestore())
+    const [first, until] = [ms('2026-01-01T00:00Z'), ms('2026-01-01T06:00Z')]
+
+    const { count, newest } = seconds.between(first, until, 1_000)
+
+    expect([count, asked.mock.calls.length]).toEqual([2_000, 1_000])
+    expect(newest).toEqual(Array.from({ length: 1_000 }, (_, at) => until - (999 - at) * 1_000))
   })
 
   test('leaves a time out while a run goes on, or lets it wait, or starts it', () => {
