@@ -14,10 +14,10 @@ export class RunningJobs {
     return this.#jobs.size
   }
 
-  /** Whether one runs that was claimed alone. */
+  /** Whether one runs that was claimed alone: then it is the only one. */
   get hasSuspect(): boolean {
-    for (const { isSuspect } of this.#jobs.values()) if (isSuspect) return true
-    return false
+    const [first] = this.#jobs.values()
+    return first?.isSuspect === true
   }
 
   /** The length of the rows that `kept` names. */
