@@ -6,13 +6,13 @@
 
 import { type AddsCalls, addsCall } from '../../actors/index.ts'
 import { argument } from '../../check.ts'
-import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { invalidArgument } from '../../errors.ts'
 import { type JobOptions, sentJob } from '../queue/queue-handle.ts'
 import type { Queue } from '../queue/queue-terms.ts'
 import type { AnyWorkflow, StartRunOptions, Workflow } from '../runs/body.ts'
 import { exactly, shortText, signalOptions, startOf, workflowOf } from '../runs/options.ts'
 import { entitiesOf, queueId, queueKind, runKind } from '../runs/parts.ts'
-import { copied, hashOfText, inputOf, signalBytesMax, signalLength } from '../runs/values.ts'
+import { copied, hashOfText, inputOf, signalTooLarge } from '../runs/values.ts'
 
 /** The context of a turn of a durable actor. */
 export type FlowTurnContext = { readonly app: unknown; addContinue(...given: never[]): string }
@@ -63,11 +63,8 @@ export class FlowOfTurn {
     const given = signalOptions(options, argument('', 'a signal'))
     const checked = shortText(name, argument('name'))
     const request = { name: checked, value: copied(value, `the signal ${name}`) }
-    const length = signalLength(request.value)
-    if (length > signalBytesMax)
-      throw new KeelsonError('TOO_LARGE', `a signal has at most ${signalBytesMax} bytes`, {
-        details: { length, max: signalBytesMax },
-      })
+    const refused = signalTooLarge(request.value)
+    if (refused) throw refused
     this.#addsCall(type, id, 'signal', (step) => ({ ...request, id: given.id ?? step }))
   }
 

@@ -7,10 +7,10 @@ import type { DurableRows, ReadRows } from '../../actors/index.ts'
 import {
   deadPrefix,
   doneRow,
+  dueOf,
   type JobRecord,
   logOf,
   numberOf,
-  overAtOf,
   overPrefix,
   overRow,
   ratePrefix,
@@ -102,7 +102,7 @@ export const sweepRows = (
 /** True: more results may be over. */
 const sweepDone = (now: number, rows: DurableRows): boolean => {
   const { entries } = rows.range({ prefix: overPrefix, limit: doneMax, values: false })
-  const over = entries.filter(([row]) => overAtOf(row) <= now)
+  const over = entries.filter(([row]) => dueOf(row) <= now)
   for (const [row] of over) {
     rows.delete(doneRow(numberOf(row)))
     rows.delete(row)

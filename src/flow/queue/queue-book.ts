@@ -281,8 +281,8 @@ export class QueueBook {
 
   /** The rows of at most `max` jobs that wait, of those of `which`. */
   waiting(which: SomeJobs, max: number): readonly string[] {
-    const cut = [...this.#cut.values()].map(([row]) => row).filter((row) => isOf(row, which))
-    return [...cut, ...this.#ready.some(which, max)].slice(0, max)
+    const cut = [...this.#cut].filter(([number, [row]]) => isOf(number, placeOf(row), which))
+    return [...cut.map(([, [row]]) => row), ...this.#ready.some(which, max)].slice(0, max)
   }
 
   /** The job of a row; `undefined`: it cannot be read. One that waits is set aside then. */

@@ -39,12 +39,13 @@ export type SomeJobs = {
   readonly before: number
 }
 
-/** Whether the row of a ready job is one of these. */
-export const isOf = (row: string, { key, priority, before }: SomeJobs): boolean => {
-  const place = placeOf(row)
-  const fits = (key ?? place.key) === place.key && (priority ?? place.priority) === place.priority
-  return fits && numberOf(row) < before
-}
+/** Whether a job of this number, key and priority is one of these. */
+export const isOf = (
+  number: number,
+  job: Pick<JobRecord, 'key' | 'priority'>,
+  { key, priority, before }: SomeJobs,
+): boolean =>
+  (key ?? job.key) === job.key && (priority ?? job.priority) === job.priority && number < before
 
 /** The row of a ready job under its prefix. */
 export const readyRow = (prefix: string, number: number): string =>
@@ -57,7 +58,7 @@ export const delayedPrefix = 'd/'
 export const delayedRow = (dueAt: number, number: number): string =>
   `${delayedPrefix}${digits(dueAt, 16)}/${digits(number, numberDigits)}`
 
-/** When a delayed job is due. */
+/** When a delayed job is due, or a result is over. */
 export const dueOf = (row: string): number => Number(row.slice(2, 18))
 
 /** The row by which a delayed job is found: its time. */
@@ -75,9 +76,6 @@ export const overPrefix = 'w/'
 /** `overAt`: in ms since 1970. */
 export const overRow = (overAt: number, number: number): string =>
   `${overPrefix}${digits(overAt, 16)}/${digits(number, numberDigits)}`
-
-/** When a result is over. */
-export const overAtOf = dueOf
 
 /** The prefix of the dead jobs, in the order in which they were added. */
 export const deadPrefix = 'x/'

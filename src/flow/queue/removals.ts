@@ -2,7 +2,7 @@
 import type { DurableRows } from '../../actors/index.ts'
 import { removeDone } from './ended-rows.ts'
 import type { QueueBook } from './queue-book.ts'
-import { deadPrefix, delayedPrefix, isOf, numberOf, readyPrefix, readyRow } from './queue-rows.ts'
+import { deadPrefix, delayedPrefix, isOf, numberOf } from './queue-rows.ts'
 import type { JobState } from './queue-types.ts'
 
 /**
@@ -59,9 +59,7 @@ export const drainPiece = (
     const job = book.at(state, row, rows)
     if (!job) continue
     // The row of a delayed or dead job does not say its key and its priority.
-    const { record } = job
-    const place = readyRow(readyPrefix(record.priority, record.key), numberOf(row))
-    if (!isOf(place, { key, priority, before })) continue
+    if (!isOf(numberOf(row), job.record, { key, priority, before })) continue
     book.remove(job, rows)
     removed++
   }

@@ -18,7 +18,7 @@ import {
   updatesPrefix,
 } from '../runs/record.ts'
 import { endOf, notAnswered, notNow, valueIn, wholeEnd, wholeOf } from '../runs/turns.ts'
-import { signalBytesMax, signalLength, signalRow, updateRow } from '../runs/values.ts'
+import { signalRow, signalTooLarge, updateRow } from '../runs/values.ts'
 import type { RunActivations, RunCalls } from './activations.ts'
 import { orRefused, refuse } from './refusals.ts'
 
@@ -38,10 +38,13 @@ export const resultCalls = (activations: RunActivations): RunCalls<'result'> => 
 /** `signal`. */
 export const signalCalls = (activations: RunActivations): RunCalls<'signal'> => ({
   signal: (state, request, context) => {
+    const { id } = request
+    // A caller that lost the answer asks again, perhaps after the end.
+    if (id !== undefined && context.rows.get(signalIdKey(id)) !== undefined)
+      return reply({ repeated: true }, state)
     const refused = signalRefused(state, request, context)
     if (refused || !state) return refuse(state, context, refused as KeelsonError)
     const next = signalled(state, request, context)
-    if (next === state) return reply({ repeated: true }, state)
     const isRead = next.status !== 'blocked' && !next.isHeld
     return reply({ repeated: false }, isRead ? activations.changed(next, context) : next)
   },
@@ -99,13 +102,10 @@ const unreadMax = 1_000
 const signalRefused = (
   state: State,
   request: SignalRequest,
-  context: RunContext,
+  { id }: RunContext,
 ): KeelsonError | undefined => {
-  const { id } = request
-  // A caller that lost the answer asks again, perhaps after the end.
-  if (id !== undefined && context.rows.get(signalIdKey(id)) !== undefined) return undefined
-  if (!state || isOver(state.status)) return notNow('take a signal', context.id, state?.status)
-  return unreadRefused(state, request, context.id)
+  if (!state || isOver(state.status)) return notNow('take a signal', id, state?.status)
+  return unreadRefused(state, request, id)
 }
 
 /** Why a run has no room for another unread signal or update. */
@@ -116,25 +116,15 @@ const unreadRefused = (
 ): KeelsonError | undefined => {
   if (unread >= unreadMax)
     return new KeelsonError('BUSY', `the run ${id} has ${unreadMax} unread signals and updates`)
-  // Of its row: a longer one is not read at once.
-  const length = signalLength(value)
-  if (length <= signalBytesMax) return undefined
-  return new KeelsonError(
-    'TOO_LARGE',
-    `a signal or an update has at most ${signalBytesMax} bytes`,
-    {
-      details: { length, max: signalBytesMax },
-    },
-  )
+  return signalTooLarge(value)
 }
 
-/** The state with one more unread signal; the same state if it has this one. */
+/** The state with one more unread signal. */
 const signalled = (
   state: RunState,
   { name, value, id }: SignalRequest,
   { rows }: RunContext,
 ): RunState => {
-  if (id !== undefined && rows.get(signalIdKey(id)) !== undefined) return state
   if (id !== undefined) rows.put(signalIdKey(id), true)
   const signals = state.signals + 1
   rows.put(signalKey(name, signals), signalRow(value))

@@ -75,6 +75,14 @@ export const signalBytesMax = 1024 * 1024
 export const signalLength = (value: unknown): number =>
   value === undefined ? 0 : encodeValue(signalRow(value)).bytes.length
 
+/** Why this value is no signal, and no update: its row is too long to be read at once. */
+export const signalTooLarge = (value: unknown): KeelsonError | undefined => {
+  const length = signalLength(value)
+  if (length <= signalBytesMax) return undefined
+  const text = `a signal or an update has at most ${signalBytesMax} bytes`
+  return new KeelsonError('TOO_LARGE', text, { details: { length, max: signalBytesMax } })
+}
+
 /** The value of the row of an unread signal. */
 export const signalRow = (value: unknown): readonly unknown[] =>
   value === undefined ? [] : [value]
