@@ -6,6 +6,7 @@ import { noMore } from '../../check.ts'
 import { configError } from '../../errors.ts'
 import {
   type AnyContext,
+  addressOf,
   asPart,
   type ChildSpec,
   type DynamicSupervisorMessages,
@@ -16,6 +17,7 @@ import {
   madeThrough,
   type Name,
   name,
+  type Process,
   type Ref,
   type StartGate,
   type StartResult,
@@ -97,16 +99,20 @@ export const registeredName = <M = unknown>({
 /**
  * Resolves when no orphan holds the name. Children of a killed supervisor that trap exits end later
  * and hold their names until then. If they were restarted at once, as in OTP, they would fail until
- * all restarts are spent.
+ * all restarts are spent. A process that lives on after its starter is no orphan: it may hold the
+ * name for ever.
  */
 const orphanGone = async (system: System, registered: AnyName | undefined): Promise<void> => {
-  const holder = registered && system.info(registered)
-  const parent = holder?.parent
-  if (!holder || parent === undefined) return
-  if (system.processes().some(({ pid }) => pid === parent)) return
+  const holder = registered && addressOf<Process>(system.to(registered)).resolve()
+  if (holder === undefined || !isOrphan(holder)) return
   await new Promise<void>((resolve) => {
-    system.monitor(holder.ref, () => resolve())
+    system.monitor(holder.address, () => resolve())
   })
+}
+
+const isOrphan = (holder: Process): boolean => {
+  const { parent, shutdownAt } = holder
+  return parent !== holder && !parent.alive && shutdownAt !== undefined
 }
 
 /**

@@ -315,6 +315,30 @@ describe('a child of a dynamic supervisor', () => {
   })
 })
 
+describe('a name that a process of a dead starter holds', () => {
+  test('is taken: a start with it is answered at once, without a look at all processes', async () => {
+    const { system, settle } = testSystem()
+    const crew = await startDynamicSupervisor(system)
+    const held: Ref[] = []
+    system.spawn(async (context) => {
+      held.push(await context.start(counter, 1, { name: name<Counter>('cache') }))
+      held.push(await context.startLink(counter, 1, { name: name<Counter>('index') }))
+    })
+    await settle()
+    const processes = vi.spyOn(system, 'processes')
+
+    const starts = ['cache', 'index'].map((id) =>
+      startDynamicChild(crew, worker(id, counter, { arg: 1, name: name<Counter>(id) })),
+    )
+    await settle()
+
+    expect(await Promise.all(starts)).toEqual(
+      held.map((ref) => ({ ok: false, reason: ['already_started', ref] })),
+    )
+    expect(processes).not.toHaveBeenCalled()
+  })
+})
+
 test.each([
   ...[null, undefined, 5, {}, { id: 'a' }, { ...worker('a', idle), options: { typo: 1 } }],
   worker('a', { ...idle, alarms: {} } as never),
