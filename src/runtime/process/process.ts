@@ -11,13 +11,7 @@ import { Ring } from '../queues/ring.ts'
 import type { Runnable, RunQueue } from '../queues/run-queue.ts'
 import type { TimerHeap } from '../queues/timer-heap.ts'
 import { Address, addressOf, isRef, type Ref } from '../words/address.ts'
-import {
-  describeMessage,
-  Envelope,
-  type ExitMessage,
-  kinds,
-  type Message,
-} from '../words/envelope.ts'
+import { describeMessage, Envelope, kinds, type Message } from '../words/envelope.ts'
 import {
   type End,
   type ExitReason,
@@ -398,9 +392,9 @@ export class Process implements Runnable, Listed<Process>, Carrier {
     if (!this.alive) return
     if (reason === 'kill' && !byLink) this.end('killed')
     else if (this.trapping) {
-      const message: ExitMessage = { from: from?.address, reason }
-      this.deliver(new Envelope(kinds.exit, '', message))
-      if (from === this.parent) this.requestShutdown()
+      this.deliver(new Envelope(kinds.exit, '', { from: from?.address, reason }))
+      // To a bare process the end of its parent is a message like any other (OTP).
+      if (from === this.parent && this.behaviour.answersSys) this.requestShutdown()
     } else if (reason !== 'normal' || from === this) this.end(reason)
   }
 

@@ -304,6 +304,31 @@ describe('a dynamic supervisor that is told to end', () => {
   })
 })
 
+describe('a bare process that outlives its parent', () => {
+  test('starts a tree that takes its time, as long afterwards as it likes', async () => {
+    const stage = testSystem()
+    const slow: GenServer<Messages, number> = {
+      init: (_, { system }) =>
+        new Promise((resolve) => {
+          system.clock.after(10, () => resolve(0))
+        }),
+    }
+    const tree = supervisor('tree', oneForOne, [worker('slow', slow, undefined)])
+    const started: unknown[] = []
+    stage.system.spawn(async (parent) => {
+      parent.spawnLink(async (context) => {
+        context.trapExit(true)
+        await context.sleep(6_000)
+        started.push(await outcome(startSupervisor(context, tree)))
+      })
+      await parent.sleep(1)
+    })
+    await stage.advance(6_010)
+    expect(started).toMatchObject([{ ok: true }])
+    await stage.close()
+  })
+})
+
 describe('the end of a System', () => {
   test('asks all roots at once: many that take their time take no longer than one', async () => {
     const stage = testSystem()
