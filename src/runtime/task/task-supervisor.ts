@@ -203,7 +203,11 @@ const startSupervised = <R>(
       else wait.resolve(task)
       begin()
     },
-    (error: unknown) => wait.reject(error),
+    (error: unknown) => {
+      // If its owner ended, it would wait for its begin for ever.
+      task?.process?.end(['shutdown', owner.reason])
+      wait.reject(error)
+    },
   )
   return wait.promise
 }

@@ -39,4 +39,24 @@ describe('under a supervisor', () => {
     })
     expect(runs).toBe(0)
   })
+
+  test.each([
+    ['async', 'killed'],
+    ['asyncNolink', ['shutdown', 'killed']],
+  ] as const)('%s leaves no task behind if its owner ends during the start', async (how, end) => {
+    const { stage, crew } = await withCrew({ maxChildren: 1 })
+    const ends: unknown[] = []
+    let runs = 0
+    const started = TaskSupervisor[how]
+    const owner = stage.system.spawn((context) => started(context, crew, () => runs++))
+    stage.system.events.on('process.started', ({ kind }) => {
+      if (kind === 'task') stage.system.kill(owner)
+    })
+    stage.system.events.on('process.exited', ({ kind, reason }) => {
+      if (kind === 'task') ends.push(reason)
+    })
+    await stage.settle()
+
+    expect([await TaskSupervisor.children(crew), ends, runs]).toEqual([[], [end], 0])
+  })
 })
