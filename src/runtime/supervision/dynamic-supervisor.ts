@@ -89,7 +89,7 @@ interface State {
   readonly maxChildren: number
   /** In start order. A child whose restart failed stays until the next try. */
   readonly children: Set<Child>
-  /** The children by the ref of their process; while they back off, of their last one. */
+  /** The children by the ref of their process; while they wait for a restart, of their last one. */
   readonly running: Map<Ref, Child>
   restarts: readonly number[]
 }
@@ -169,8 +169,8 @@ const refOrHolder = (result: StartResult, id: string): Ref => {
 }
 
 /**
- * Ends a child and forgets it. One that backs off is named by the ref of its last process. False:
- * it is not a child of this supervisor.
+ * Ends a child and forgets it. One that waits for its restart is named by the ref of its last
+ * process. False: it is not a child of this supervisor.
  */
 export const terminateDynamicChild = (
   supervisor: Ref<DynamicSupervisorMessages>,
@@ -313,9 +313,9 @@ const startAgain = async (
     reportRestarted(processOf(context), child, reason, child)
   } else if (result.ignore) forget(state, child)
   else {
+    remember(state, child)
     restartFailed(processOf(context), child, result.reason)
-    if (backsOff(processOf(context), child, result.reason)) remember(state, child)
-    else cast(context.self, 'tryAgain', child)
+    if (!backsOff(processOf(context), child, result.reason)) cast(context.self, 'tryAgain', child)
   }
   return noReply(state)
 }
