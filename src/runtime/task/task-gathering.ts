@@ -8,7 +8,7 @@ import { KeelsonError } from '../../errors.ts'
 import { refused } from '../process/guarded.ts'
 import { Wait } from '../process/wait.ts'
 import { isDelay, noDelay } from '../queues/timer-heap.ts'
-import { describeReason, type ExitReason } from '../words/exit-reason.ts'
+import { causeOf, describeReason, type ExitReason } from '../words/exit-reason.ts'
 import { type OwnedTask, ownedOf, type Task, type TaskOutcome } from './owned-task.ts'
 
 /** The time limit of a wait for tasks. */
@@ -69,7 +69,7 @@ export const gatherOutcomes = <T, R>(
 export const taskEnded = (reason: ExitReason): KeelsonError =>
   new KeelsonError('EXITED', `the task ended: ${describeReason(reason)}`, {
     details: { reason },
-    ...(reason instanceof Error ? { cause: reason } : {}),
+    ...causeOf(reason),
   })
 
 /** The error of waiting for a task longer than allowed. */

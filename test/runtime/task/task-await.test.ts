@@ -1,6 +1,6 @@
 /** `await` of tasks: their values, the first failure, or a timeout. A wrong task is refused. */
-import { describe, expect, test } from 'vitest'
-import { cast, exit, Task, TaskSupervisor } from '../../../src/runtime/index.ts'
+import { describe, expect, test, vi } from 'vitest'
+import { cast, exit, type Ref, Task, TaskSupervisor } from '../../../src/runtime/index.ts'
 import { testSystem } from '../../../src/testing/index.ts'
 import { failureOf, never, notAwaiting, outcomeOf, tasksOf, within } from './task-owner.ts'
 
@@ -136,4 +136,23 @@ describe('awaiting', () => {
       ['exit', 'normal'],
     ])
   })
+})
+
+test('a task that ends with a reason which cannot be inspected ends its wait, and its monitors hear it', async () => {
+  const stage = testSystem()
+  const unhandled = vi.fn()
+  process.on('unhandledRejection', unhandled)
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  const { seen } = await within(stage, async (context, seen) => {
+    context.trapExit(true)
+    const task = Task.async(context, async () => exit(proxy))
+    stage.system.monitor(task.ref as Ref, (reason) => seen.push(reason === proxy))
+    seen.push(await Task.await(task).catch(({ code, details }) => [code, details.reason === proxy]))
+  })
+  await new Promise((resolve) => setImmediate(resolve))
+  process.off('unhandledRejection', unhandled)
+
+  expect(seen).toEqual([true, ['EXITED', true]])
+  expect(unhandled).not.toHaveBeenCalled()
 })
