@@ -106,9 +106,12 @@ export class ServerContext {
     return onBegun !== undefined
   }
 
-  /** The process has ended: `signal` aborts. */
+  /** The process has ended: `signal` aborts. Its listeners belong to no process. */
   ended(): void {
-    this.#abort?.abort(hasEnded(this.#process))
+    const abort = this.#abort
+    if (abort === undefined) return
+    const process = this.#process
+    process.kernel.runQueue.outside(() => abort.abort(hasEnded(process)))
   }
 
   to(target: AnyRef): Address<Process> {

@@ -1,6 +1,6 @@
 /** A request of a process to itself: refused where its answer could not come, and only there. */
 import { describe, expect, test, vi } from 'vitest'
-import { call, getState, type Ref } from '../../../src/runtime/index.ts'
+import { call, getState, noReply, type Ref } from '../../../src/runtime/index.ts'
 import { direct } from '../../../src/runtime/process/outputs.ts'
 import type { Process } from '../../../src/runtime/process/process.ts'
 import { addressOf } from '../../../src/runtime/words/address.ts'
@@ -56,4 +56,26 @@ describe('a call to its own process while that is busy', () => {
     await settle()
     expect(await asked).toMatchObject({ ok: true, value: 'answered' })
   })
+})
+
+test('a listener of the end of a process is no part of the handler that ended it', async () => {
+  const { system, settle, log } = testSystem()
+  const killer = await system.start(Runner.server, false)
+  const [killed, other] = [
+    await system.start(Runner.server, false),
+    await system.start(Runner.server, false),
+  ]
+  let answer: Promise<unknown> | undefined
+  await Runner.run(killed, ({ signal }) => {
+    signal.addEventListener('abort', () => {
+      answer = outcome(Runner.run(killer, () => 'answered'))
+      Runner.answer(other, () => noReply([]))
+    })
+  })
+
+  await Runner.run(killer, () => system.kill(killed))
+  await settle()
+
+  expect(await answer).toEqual({ ok: true, value: 'answered' })
+  expect(log.messages('warn')).toEqual([])
 })
