@@ -16,6 +16,7 @@ import { type Process, processOf } from '../process/process.ts'
 import type { Context } from '../server/gen-server.ts'
 import type { Ref } from '../words/address.ts'
 import { Envelope, kinds } from '../words/envelope.ts'
+import { describeReason } from '../words/exit-reason.ts'
 import { announce } from '../words/telemetry.ts'
 
 /** The context of a machine of any type. */
@@ -64,7 +65,8 @@ export const processHost = (
     context: context as Context,
     names: process.kernel.names,
     emitted: (event) => emitted?.(event, context),
-    logged: (...values) => logger.info(`${process}: ${values.map(String).join(' ')}`, { values }),
+    logged: (...values) =>
+      logger.info(`${process}: ${values.map(describeReason).join(' ')}`, { values }),
     send: (target, event) => {
       const ref = target as Ref<{ casts: { event: (event: unknown) => void } }>
       if (cast(ref, 'event', event) || target.pid === undefined) return

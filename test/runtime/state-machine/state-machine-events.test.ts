@@ -3,7 +3,7 @@
  * for.
  */
 import { describe, expect, test } from 'vitest'
-import { setup } from 'xstate'
+import { log, setup } from 'xstate'
 import { isKeelsonError } from '../../../src/errors.ts'
 import { name } from '../../../src/runtime/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
@@ -93,4 +93,28 @@ describe('events', () => {
 
     expect(admitted).toEqual([true, true, false])
   })
+})
+
+test('a value that has no text of its own is logged, and the machine lives', async () => {
+  const { system, lines } = listening()
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  const values = [Object.assign(Object.create(null), { user: 'Ada' }), proxy, Symbol('s'), 'text']
+  const ref = await system.start(
+    StateMachine.server(
+      setup({}).createMachine({
+        id: 'telling',
+        on: { tell: { actions: values.map((value) => log(() => value)) } },
+      }),
+    ),
+    undefined,
+    { name: name('telling') },
+  )
+
+  StateMachine.send(ref, { type: 'tell' })
+
+  expect((await StateMachine.snapshot(ref)).status).toBe('active')
+  expect(lines.map((line) => line.replace('telling: ', ''))).toEqual([
+    ...['{user: "Ada"}', '[unreadable]', 'Symbol(s)', 'text'],
+  ])
 })
