@@ -3,6 +3,8 @@
  * The entries of a process are gone when it ends, before its end is announced. A process without
  * entries pays one look into an empty map at its end.
  */
+import type { HolderWait } from '../words/address.ts'
+import { KeyIdentities } from './key-identities.ts'
 import type { NameWaits } from './name-waits.ts'
 import { type RegistryKeys, RegistryTable } from './registry-table.ts'
 
@@ -21,20 +23,17 @@ export interface OpenRegistry<P> {
   readonly owner: P
 }
 
-/** The place of the waits for a key. Keys that are compared by their content share a place. */
-export const placeOf = (key: unknown): unknown =>
-  typeof key === 'object' || typeof key === 'function' ? 'compound' : key
-
 /** The registries of a System. */
 export class Registries<P extends Holder<P>> {
   readonly #byOwner = new Map<P, OpenRegistry<P>>()
   readonly #byServer = new Map<P, OpenRegistry<P>>()
   readonly #byHolder = new Map<P, Set<OpenRegistry<P>>>()
-  /** The waits for names through any of them, by `placeOf` the key. */
-  readonly waits: NameWaits
+  /** The waits for keys of any of them, by the identity of the key. */
+  readonly #waits: NameWaits
+  readonly #identities = new KeyIdentities()
 
   constructor(waits: NameWaits) {
-    this.waits = waits
+    this.#waits = waits
   }
 
   /** Makes the empty table that `server` keeps for `owner`. */
@@ -59,8 +58,18 @@ export class Registries<P extends Holder<P>> {
     const held = this.#byHolder.get(holder) ?? new Set()
     this.#byHolder.set(holder, held.add(registry))
     holder.link(registry.server)
-    this.waits.registered(placeOf(key))
+    this.#waits.registered(this.#identities.of(key))
     return undefined
+  }
+
+  /** Waits until a registration of `key` makes `isHeld` true. */
+  awaitHolder(
+    key: unknown,
+    isHeld: () => boolean,
+    ms: number,
+    signal: AbortSignal | undefined,
+  ): HolderWait {
+    return this.#waits.add(this.#identities.of(key), isHeld, ms, signal)
   }
 
   /** Removes the holder's entries of `key`. The link goes with its last entry. */

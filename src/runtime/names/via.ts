@@ -14,7 +14,7 @@ import {
   type Ref,
 } from '../words/address.ts'
 import { isPart, type Parts } from './parts.ts'
-import { type Holder, type OpenRegistry, placeOf, type Registries } from './registries.ts'
+import type { Holder, OpenRegistry, Registries } from './registries.ts'
 
 declare const member: unique symbol
 
@@ -75,8 +75,8 @@ export class ViaDirectory<P extends Member<P>> implements Directory<P> {
   }
 
   awaitHolder(_name: string, ms: number, signal: AbortSignal | undefined): HolderWait {
-    const { waits } = this.#directory.registries
-    return waits.add(placeOf(this.#via.key), () => this.holderOf() !== undefined, ms, signal)
+    const { registries } = this.#directory
+    return registries.awaitHolder(this.#via.key, () => this.holderOf() !== undefined, ms, signal)
   }
 
   /** Registers `process` under the name. False: the key is taken, or there is no such registry. */

@@ -3,7 +3,7 @@
  * nothing behind.
  */
 import { getEventListeners } from 'node:events'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import {
   type Context,
   call,
@@ -15,6 +15,7 @@ import {
   via,
   worker,
 } from '../../../src/runtime/index.ts'
+import { RegistryTable } from '../../../src/runtime/names/registry-table.ts'
 import type { ProcessSystem } from '../../../src/runtime/server/system.ts'
 import { testSystem } from '../../../src/testing/index.ts'
 import * as Echo from '../server/echo.ts'
@@ -169,6 +170,24 @@ describe('a call with waitForName to a name through a registry', () => {
       expect(found).toEqual([[]])
     },
   )
+
+  test('looks again only when its own key is registered', async () => {
+    const { system, clock, start, register } = await withRegistry('unique')
+    const found = outcomes(
+      [1, 2, 3].map((n) => call(system.to(via(rooms, ['room', n])), 'heard', undefined, wait)),
+    )
+    const holder = await start()
+    const looks = vi.spyOn(RegistryTable.prototype, 'holderOf')
+    onTestFinished(() => looks.mockRestore())
+
+    await register(holder, ['room', 4], 0)
+    await register(holder, { room: 1 }, 0)
+
+    expect(looks.mock.calls).toEqual([[['room', 4]], [{ room: 1 }]])
+    await register(holder, ['room', 2], 0)
+    await clock.settle()
+    expect(found).toEqual([undefined, [], undefined])
+  })
 
   test('waits for the registry too, and is not answered through another one', async () => {
     const { system, settle } = testSystem()
