@@ -80,6 +80,7 @@ interface Client {
   readonly from: From<Ref>
   /** Absent for code outside of processes. */
   readonly monitor: Monitor | undefined
+  worker: Worker | undefined
 }
 
 interface Worker {
@@ -97,8 +98,12 @@ interface State {
   readonly idle: Worker[]
   /** The clients that wait, in their order. */
   readonly queue: Map<object, Client>
+  /** The clients that are processes, whether they wait or have a worker. */
+  readonly clients: Map<Monitor, Client>
   /** How many workers are being started. */
   starting: number
+  /** How many of the workers are being ended. */
+  ending: number
   restarts: readonly number[]
   /**
    * The ends and failed starts in a row, with a back-off; a worker that ends later begins with the
@@ -118,8 +123,8 @@ export const poolServer: GenServer<PoolMessages, State, PoolPlan> = {
     context.trapExit(true)
     const supervisor = await startDynamicSupervisor(context)
     const state: State = {
-      ...{ plan, supervisor, workers: new Map(), idle: [], queue: new Map() },
-      ...{ starting: 0, restarts: [], row: 0, rowEndsAt: 0, isWaiting: false },
+      ...{ plan, supervisor, workers: new Map(), idle: [], queue: new Map(), clients: new Map() },
+      ...{ starting: 0, ending: 0, restarts: [], row: 0, rowEndsAt: 0, isWaiting: false },
     }
     for (let count = 0; count < plan.size; count++) {
       const result = await startDynamicChild(context.to(supervisor), plan.worker)
@@ -141,9 +146,12 @@ export const poolServer: GenServer<PoolMessages, State, PoolPlan> = {
         context.from.fail(busy(context, state.queue.size))
         return noReply(state)
       }
-      const { caller } = context.from
-      const monitor = caller === undefined ? undefined : context.monitor(caller)
-      state.queue.set(request.ticket, { ticket: request.ticket, from: context.from, monitor })
+      const { ticket } = request
+      const { from } = context
+      const monitor = from.caller === undefined ? undefined : context.monitor(from.caller)
+      const client: Client = { ticket, from, monitor, worker: undefined }
+      state.queue.set(ticket, client)
+      if (monitor !== undefined) state.clients.set(monitor, client)
       return settle(state, context)
     },
     status: (state) => reply(statusOf(state), state),
@@ -154,7 +162,7 @@ export const poolServer: GenServer<PoolMessages, State, PoolPlan> = {
       const worker = process && state.workers.get(process.address)
       if (worker?.client === undefined) return noReply(state)
       if (ref instanceof WorkerRef && ref.ticket !== worker.client.ticket) return noReply(state)
-      release(worker, context)
+      release(state, worker, context)
       state.idle.push(worker)
       return settle(state, context)
     },
@@ -195,9 +203,10 @@ const settle = (state: State, context: Surroundings) => {
     if (worker === undefined) break
     state.queue.delete(client.ticket)
     worker.client = client
+    client.worker = worker
     if (client.from.reply(worker.ref)) continue
     // It does not wait any longer.
-    release(worker, context)
+    release(state, worker, context)
     state.idle.push(worker)
   }
   const { size, maxOverflow } = state.plan
@@ -247,6 +256,7 @@ const end = (state: State, context: Surroundings): void => {
   const worker = state.idle.pop()
   if (worker === undefined) return
   worker.isEnding = true
+  state.ending++
   // It fails only if the supervisor ends, which ends the worker and the pool.
   terminateDynamicChild(context.to(state.supervisor), worker.ref).catch(() => undefined)
 }
@@ -255,37 +265,37 @@ const workerEnded = (state: State, worker: Worker, context: Surroundings) => {
   state.workers.delete(worker.ref)
   const at = state.idle.indexOf(worker)
   if (at >= 0) state.idle.splice(at, 1)
-  release(worker, context)
-  return worker.isEnding ? settle(state, context) : replace(state, context)
+  release(state, worker, context)
+  if (!worker.isEnding) return replace(state, context)
+  state.ending--
+  return settle(state, context)
 }
 
-/** The end of a client gives its worker back, or its place in the queue. One that has neither changes nothing. */
+/** The end of a client gives its worker back, or its place in the queue. */
 const clientEnded = (state: State, monitor: Monitor, context: Surroundings) => {
-  for (const worker of state.workers.values()) {
-    if (worker.client?.monitor !== monitor) continue
-    worker.client = undefined
-    state.idle.push(worker)
-    return settle(state, context)
-  }
-  for (const client of state.queue.values())
-    if (client.monitor === monitor) forget(state, client, context)
-  return noReply(state)
+  const client = state.clients.get(monitor)
+  forget(state, client, context)
+  if (client?.worker === undefined) return noReply(state)
+  client.worker.client = undefined
+  state.idle.push(client.worker)
+  return settle(state, context)
 }
 
-const release = (worker: Worker, context: Surroundings): void => {
-  const { client } = worker
+const release = (state: State, worker: Worker, context: Surroundings): void => {
+  forget(state, worker.client, context)
   worker.client = undefined
-  if (client?.monitor !== undefined) context.demonitor(client.monitor)
 }
 
+/** A client neither waits any longer nor has a worker. One that is forgotten already stays so. */
 const forget = (state: State, client: Client | undefined, context: Surroundings): void => {
   if (client === undefined) return
   state.queue.delete(client.ticket)
-  if (client.monitor !== undefined) context.demonitor(client.monitor)
+  if (client.monitor === undefined) return
+  state.clients.delete(client.monitor)
+  context.demonitor(client.monitor)
 }
 
-const running = (state: State): number =>
-  [...state.workers.values()].filter(({ isEnding }) => !isEnding).length
+const running = ({ workers, ending }: State): number => workers.size - ending
 
 const statusOf = (state: State): PoolStatus => {
   const all = running(state)

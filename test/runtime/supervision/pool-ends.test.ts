@@ -6,6 +6,7 @@ import {
   call,
   cast,
   type GenServer,
+  getState,
   ignore,
   Pool,
   type Ref,
@@ -205,4 +206,40 @@ describe('a pool', () => {
     for (const ask of [() => Pool.checkout(nobody), () => Pool.transaction(nobody, () => 1)])
       await expect(ask()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
   })
+})
+
+/** How many values of `map` are read in walks from now on. */
+const walked = (map: Map<unknown, unknown>): (() => number) => {
+  let steps = 0
+  const values = map.values.bind(map)
+  map.values = function* () {
+    for (const value of values()) {
+      steps++
+      yield value
+    }
+  } as typeof map.values
+  return () => steps
+}
+
+test('the end of a client looks at its own place alone, however many clients and workers there are', async () => {
+  const { system, clock, pool } = await world({ size: 20 })
+  const clients = Array.from({ length: 100 }, () =>
+    system.spawn(async (context: BareContext) => {
+      await Pool.checkout(context.to(pool), { timeoutMs: Number.POSITIVE_INFINITY })
+      await context.receive()
+    }),
+  )
+  await clock.settle()
+  expect(await Pool.status(pool)).toEqual({ idle: 0, busy: 20, overflow: 0, waiting: 80 })
+  const { workers, queue } = (await getState(pool)) as Record<string, Map<unknown, unknown>>
+  const [ofWorkers, ofQueue] = [walked(workers as never), walked(queue as never)]
+
+  for (const client of [...clients.slice(50), ...clients.slice(0, 50)]) {
+    system.kill(client)
+    await clock.settle()
+  }
+
+  // A worker that comes back goes to the first of the 30 that wait; the next, if any, gets none.
+  expect([ofWorkers(), ofQueue()]).toEqual([0, 30 + 29])
+  expect(await Pool.status(pool)).toEqual({ idle: 20, busy: 0, overflow: 0, waiting: 0 })
 })
