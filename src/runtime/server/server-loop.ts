@@ -195,19 +195,19 @@ export class ServerLoop implements Behaviour {
     const { accepts, isOtpOutside } = this.#server
     const isChecked = accepts !== undefined && !(isOtpOutside && !this.#process.instance)
     if (isChecked && isRefused(accepts, this.#process, message)) return
+    const { outputs } = this.#process
+    const call = message.kind === kinds.call ? (message as PendingCall) : undefined
+    if (call !== undefined && isNotDurable(outputs, call)) return
     this.#timeout?.forget()
     this.#requests?.received(message)
     this.#process.current = message
     const { name, payload } = message
     switch (message.kind) {
-      case kinds.call: {
-        const call = message as PendingCall
-        if (isNotDurable(this.#process.outputs, call)) return
-        this.#call = this.#process.outputs.answering(call)
+      case kinds.call:
+        this.#call = call && outputs.answering(call)
         this.#context.from = this.#call
         this.#require(this.#server.calls[name] ?? this.#server.call, message)
         break
-      }
       case kinds.cast:
         this.#require(this.#server.casts[name] ?? this.#server.cast, message)
         break

@@ -1,6 +1,6 @@
 /** The id and the position of a call: what a durable process is asked, and what it may be asked. */
 import { describe, expect, test } from 'vitest'
-import { call } from '../../../src/runtime/index.ts'
+import { call, type GenServer, reply, stop } from '../../../src/runtime/index.ts'
 import { direct } from '../../../src/runtime/process/outputs.ts'
 import type { PendingCall } from '../../../src/runtime/process/pending-call.ts'
 import type { Process } from '../../../src/runtime/process/process.ts'
@@ -59,3 +59,23 @@ test.each([
     expect(await call(echo, 'echo', 1, { position: false })).toBe(1)
   },
 )
+
+test('a call that is refused so leaves the timeout of the server as it was', async () => {
+  const { system, advance } = testSystem()
+  const idle: GenServer<{ calls: { wait: () => void } }, null> = {
+    init: () => null,
+    calls: { wait: (state) => reply(undefined, state, { timeoutMs: 100 }) },
+    timeout: (state) => stop('idle', state),
+  }
+  const ref = await system.start(idle)
+  const ends: unknown[] = []
+  system.monitor(ref, (reason) => ends.push(reason))
+  await call(ref, 'wait')
+
+  await expect(call(ref, 'wait', undefined, { id: 'a' })).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+  })
+  await advance(100)
+
+  expect(ends).toEqual(['idle'])
+})
