@@ -121,7 +121,7 @@ const async = <R>(
   context: TaskOwner,
   supervisor: Target<TaskSupervisorMessages>,
   run: TaskFunction<R>,
-): Promise<Task<Awaited<R>>> => startSupervised(context, supervisor, run, true)
+): Promise<Task<Awaited<R>>> => startSupervised(context, supervisor, run, { isLinked: true })
 
 /**
  * The same without a link to this process: neither ends with the other. A crash of the task is its
@@ -131,7 +131,7 @@ const asyncNolink = <R>(
   context: TaskOwner,
   supervisor: Target<TaskSupervisorMessages>,
   run: TaskFunction<R>,
-): Promise<Task<Awaited<R>>> => startSupervised(context, supervisor, run, false)
+): Promise<Task<Awaited<R>>> => startSupervised(context, supervisor, run, { isLinked: false })
 
 /** The running tasks. */
 const children = (supervisor: Ref<TaskSupervisorMessages>): Promise<Ref[]> =>
@@ -175,11 +175,12 @@ export const startUnder = async (
   if (result.ok === false && result.ignore === undefined) throw taskEnded(result.reason)
 }
 
-const startSupervised = <R>(
+/** Starts a task of this process under `supervisor`, and links the two if asked to. */
+export const startSupervised = <R>(
   context: TaskOwner,
   supervisor: Target<TaskSupervisorMessages>,
   run: TaskFunction<R>,
-  isLinked: boolean,
+  { isLinked, label }: { readonly isLinked: boolean; readonly label?: string | undefined },
 ): Promise<OwnedTask<Awaited<R>>> => {
   const owner = processOf(context)
   const wait = new Wait<OwnedTask<Awaited<R>>>(owner)
@@ -194,7 +195,7 @@ const startSupervised = <R>(
     begun.then(() => (task?.process?.alive ? run(child) : undefined)) as R
   startUnder(context, supervisor, (child) => {
     if (!owner.alive) return undefined
-    task = startOwned(owner, (body) => child.spawnLink(body, { kind: 'task' }), runOnceBegun)
+    task = startOwned(owner, (body) => child.spawnLink(body, { kind: 'task', label }), runOnceBegun)
     linkTo(owner, isLinked ? task.process : undefined)
     return task.ref
   }).then(

@@ -27,8 +27,8 @@ import {
 import { gatherOutcomes, gatherValues, type TaskWaitOptions, taskEnded } from './task-gathering.ts'
 import { asyncStream } from './task-stream.ts'
 import {
+  startSupervised,
   type TaskOwner,
-  TaskSupervisor,
   type TaskSupervisorMessages,
   taskChild,
 } from './task-supervisor.ts'
@@ -184,7 +184,7 @@ const run = <R>(
         const task =
           supervisor === undefined
             ? async(context, body, { label })
-            : await TaskSupervisor.async(context, supervisor, body)
+            : await startSupervised(context, supervisor, body, { isLinked: true, label })
         resolve(await awaitOrKill(task, timeoutMs))
       } catch (error) {
         reject(error)

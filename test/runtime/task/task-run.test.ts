@@ -22,6 +22,17 @@ describe('Task.run, for code outside of processes', () => {
     expect(system.processes()).toHaveLength(1)
   })
 
+  test('runs under its label, with a supervisor too', async () => {
+    const { stage, crew } = await withCrew()
+    for (const supervisor of [undefined, crew]) {
+      const label = supervisor ? 'under a supervisor' : 'alone'
+      const outcome = Task.run(stage.system, never, { label, supervisor })
+      await stage.settle()
+      expect(tasksOf(stage.system).map((task) => task.label)).toEqual([label])
+      await Promise.all([outcomeOf(outcome), stage.advance(5_000)])
+    }
+  })
+
   test('ends when it is killed before it began', async () => {
     const { system } = testSystem()
     const outcome = outcomeOf(Task.run(system, () => 1))
