@@ -49,16 +49,16 @@ export type Shutdown = 'brutal_kill' | 'infinity' | number
 export const shutdownMsDefault = 5_000
 
 /**
- * Ends `target` and resolves with its exit reason. If it has ended before, the reason is that of
- * its exit message at `by`, which is removed, or `noproc`. `by` is the supervisor; without one,
- * `target` is asked as by `sys`.
+ * Ends `target` and resolves with its exit reason in a list of one: a promise would wait for a
+ * reason that is a thenable. If it has ended before, the reason is that of its exit message at `by`,
+ * which is removed, or `noproc`. `by` is the supervisor; without one, `target` is asked as by `sys`.
  */
 export const shutDown = (
   by: Process | undefined,
   target: Process,
   how: Shutdown = shutdownMsDefault,
   reason: ExitReason = 'shutdown',
-): Promise<ExitReason> =>
+): Promise<readonly [ExitReason]> =>
   new Promise((resolve) => {
     const patience = new Patience(target)
     const onDown = (ended: ExitReason): void => {
@@ -66,7 +66,7 @@ export const shutDown = (
       // The exit message of a link arrives before the down message. It is removed, so that no later
       // code finds it.
       const [queued] = by === undefined ? [] : takeExit(by, target)
-      resolve(queued ?? ended)
+      resolve([queued ?? ended])
     }
     target.watchBy(new Monitor<Process>(undefined, target.address, onDown))
     if (target.alive) ask(by, target, how, reason, patience)

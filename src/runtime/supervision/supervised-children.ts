@@ -14,6 +14,7 @@ import {
   isError,
   isForeseen,
   isOrderly,
+  isShutdown,
   reasonOf,
 } from '../words/exit-reason.ts'
 import { announce, type SupervisorReport } from '../words/telemetry.ts'
@@ -295,8 +296,8 @@ export const endChild = async (
   waitsNoLonger(child)
   if (process === undefined) return
   closeRow(child, process.kernel.clock.monotonic())
-  const reason = ended?.has(process.address)
-    ? ended.get(process.address)
+  const [reason] = ended?.has(process.address)
+    ? [ended.get(process.address)]
     : await shutDown(supervisor, process, spec.shutdown)
   if (isExpected(spec.shutdown, reason) || (reason === 'normal' && spec.restart !== 'permanent'))
     return
@@ -309,9 +310,7 @@ export const endChild = async (
 }
 
 const isExpected = (shutdown: FullChildSpec['shutdown'], reason: ExitReason): boolean =>
-  shutdown === 'brutal_kill'
-    ? reason === 'killed'
-    : reason === 'shutdown' || (Array.isArray(reason) && reason[0] === 'shutdown')
+  shutdown === 'brutal_kill' ? reason === 'killed' : isShutdown(reason)
 
 /**
  * Notes that a restart of `child` failed; it is tried again. Logged, unless `supervisor` is ending

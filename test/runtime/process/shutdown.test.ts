@@ -69,7 +69,7 @@ describe('the ordered end of a process', () => {
     const ended = shutDown(by, target)
     await settle()
 
-    expect(await ended).toBe('shutdown')
+    expect(await ended).toEqual(['shutdown'])
     expect(waiting()).toEqual(['other'])
   })
 
@@ -80,7 +80,8 @@ describe('the ordered end of a process', () => {
     for (const target of [linked, unlinked]) target.end('before')
     await settle()
 
-    expect([await shutDown(by, linked), await shutDown(by, unlinked)]).toEqual(['before', 'noproc'])
+    expect(await shutDown(by, linked)).toEqual(['before'])
+    expect(await shutDown(by, unlinked)).toEqual(['noproc'])
     expect(waiting()).toEqual([])
   })
 
@@ -92,7 +93,7 @@ describe('the ordered end of a process', () => {
     const { by, busy, clock, settle } = await stage()
     const target = await busy(true)
     const ended: unknown[] = []
-    void shutDown(by, target, how).then((reason) => ended.push(reason))
+    void shutDown(by, target, how).then(([reason]) => ended.push(reason))
     await settle()
     if (ms > 0) {
       await clock.advance(ms - 1)
@@ -115,7 +116,7 @@ describe('the ordered end of a process', () => {
     const runner = await system.start(Runner.server, true)
     const ended = shutDown(undefined, processAt(runner), 50, 'normal')
     await clock.settle()
-    expect(await ended).toBe('normal')
+    expect(await ended).toEqual(['normal'])
   })
 
   test('ends a bare process that nobody ends, also as normal; a normal of another one does not', async () => {
@@ -125,7 +126,7 @@ describe('the ordered end of a process', () => {
     await clock.settle()
     expect([alone.alive, child.alive]).toEqual([false, true])
     await clock.advance(50)
-    expect(await Promise.all(ends)).toEqual(['shutdown', 'killed'])
+    expect(await Promise.all(ends)).toEqual([['shutdown'], ['killed']])
   })
 })
 

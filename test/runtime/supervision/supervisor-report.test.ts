@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import {
   type ChildSpec,
   cast,
+  exit,
   type SupervisorReport,
   startDynamicChild,
   startDynamicSupervisor,
@@ -84,6 +85,39 @@ test('a child that does not end as it is asked is reported', async () => {
   await system.stop()
   expect(reports).toMatchObject([
     { errorContext: 'shutdown_error', reason: boom, child: { id: 'b' } },
+  ])
+})
+
+const revoked = Proxy.revocable([], {})
+revoked.revoke()
+
+test.each([
+  ['cannot be inspected', revoked.proxy],
+  ['is a promise that never settles', new Promise(() => undefined)],
+])('a child whose reason %s is reported, and its siblings are ended', async (_, odd) => {
+  const { system, settle, reports, tree } = stage()
+  const log: string[] = []
+  const ending = (id: string, end: () => void) => {
+    const init = (_: unknown, context: { trapExit(on: boolean): void }) => context.trapExit(true)
+    const terminate = () => {
+      log.push(id)
+      end()
+    }
+    return worker(id, { init, terminate } as never, undefined as never)
+  }
+  const top = await tree(
+    ending('first', () => undefined),
+    ending('odd', () => exit(odd)),
+  )
+  const ends: unknown[] = []
+  system.monitor(top, (reason) => ends.push(reason))
+
+  void system.stop()
+  await settle()
+
+  expect([log, ends]).toEqual([['odd', 'first'], ['shutdown']])
+  expect(reports.map(({ errorContext, child }) => [errorContext, child.id])).toEqual([
+    ['shutdown_error', 'odd'],
   ])
 })
 
