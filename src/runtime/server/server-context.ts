@@ -13,7 +13,7 @@ import { guarded, refused } from '../process/guarded.ts'
 import { cast, request } from '../process/messaging.ts'
 import { expectOf, hasEnded, type Process } from '../process/process.ts'
 import { expectDelay } from '../queues/timer-heap.ts'
-import { Address, addressOf, type Part, type Ref } from '../words/address.ts'
+import { Address, addressOf, noProcess, type Part, type Ref } from '../words/address.ts'
 import { Envelope, type Kind, kinds, type Message, noName } from '../words/envelope.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 import { type Destination, MessageTimer, type Timer } from '../words/message-timer.ts'
@@ -151,7 +151,7 @@ export class ServerContext {
     else if (other !== undefined && this.#process.trapping) {
       const message = { from: other.address, reason: 'noproc' }
       this.#process.deliver(new Envelope(kinds.exit, '', message))
-    } else throw noProcess(address)
+    } else throw notThere(address)
   }
 
   unlink(target: AnyRef): void {
@@ -228,7 +228,7 @@ export class ServerContext {
   unregister(name: string): void {
     if (!this.#process.alive) return
     const address = this.#addressOf(name)
-    if (address.resolve() === undefined) throw noProcess(address)
+    if (address.resolve() === undefined) throw notThere(address)
     this.#process.kernel.names.unregister(name)
   }
 
@@ -237,7 +237,7 @@ export class ServerContext {
     if (!this.#process.alive) return false
     const address = this.#addressOf(target)
     const process = address.resolve() ?? address.directory.wake?.(address.name, address.sender)
-    if (process === undefined) throw noProcess(address)
+    if (process === undefined) throw notThere(address)
     const message = process.kernel.carry(new Envelope(kinds.info, name, payload))
     return process.alive && this.#process.outputs.send(process, message)
   }
@@ -343,8 +343,5 @@ export class ServerContext {
 const notItsMonitor = (process: Process): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', `${process} does not hold this monitor`)
 
-const noProcess = (address: Address<Process>): KeelsonError =>
-  address.directory.fault?.(address.name) ??
-  new KeelsonError('NO_PROCESS', `there is no process ${address}`, {
-    details: { reason: 'noproc' },
-  })
+const notThere = (address: Address<Process>): KeelsonError =>
+  address.directory.fault?.(address.name) ?? noProcess(address)

@@ -12,7 +12,7 @@ import { send } from '../process/messaging.ts'
 import { type Kernel, livingOf, type Process, processOf } from '../process/process.ts'
 import type { Context, System } from '../server/gen-server.ts'
 import { kernelOf } from '../server/system.ts'
-import { addressOf, type Ref } from '../words/address.ts'
+import { addressOf, noProcess, type Ref } from '../words/address.ts'
 import type { InfosOf, NameIn, With } from '../words/messages.ts'
 
 declare const member: unique symbol
@@ -154,10 +154,7 @@ const changing = (where: Where): Kernel =>
 const processesOf = (kernel: Kernel, members: Ref | readonly Ref[]): Process[] =>
   [members].flat().map((ref) => {
     const process = addressOf<Process>(ref).resolve()
-    if (process === undefined)
-      throw new KeelsonError('NO_PROCESS', `there is no process ${ref}`, {
-        details: { reason: 'noproc' },
-      })
+    if (process === undefined) throw noProcess(ref)
     if (process.kernel !== kernel) throw invalidArgument('members', 'a process of the System', ref)
     return process
   })

@@ -16,7 +16,7 @@ import type { Context, GenServer, System } from '../server/gen-server.ts'
 import { noReply } from '../server/next-step.ts'
 import { kernelOf } from '../server/system.ts'
 import { type ChildSpec, type WorkerOptions, worker } from '../supervision/child-spec.ts'
-import { addressOf, type Ref } from '../words/address.ts'
+import { addressOf, noProcess, type Ref } from '../words/address.ts'
 import { Envelope, kinds } from '../words/envelope.ts'
 import { showAsText } from '../words/value-text.ts'
 
@@ -356,9 +356,6 @@ const readTableOptions = <K, V>(given: TableOptions<K, V>): TableOptions<K, V> =
 }
 
 const processAt = (ref: Ref): Process | undefined => addressOf<Process>(ref).resolve()
-
-const noProcess = (ref: Ref): KeelsonError =>
-  new KeelsonError('NO_PROCESS', `there is no process ${ref}`, { details: { reason: 'noproc' } })
 
 const taken = (table: {
   readonly name: string | undefined

@@ -196,7 +196,7 @@ export const startSupervised = <R>(
   startUnder(context, supervisor, (child) => {
     if (!owner.alive) return undefined
     task = startOwned(owner, (body) => child.spawnLink(body, { kind: 'task', label }), runOnceBegun)
-    linkTo(owner, isLinked ? task.process : undefined)
+    if (isLinked && task.process !== undefined) owner.link(task.process)
     return task.ref
   }).then(
     () => {
@@ -211,10 +211,6 @@ export const startSupervised = <R>(
     },
   )
   return wait.promise
-}
-
-const linkTo = (owner: Process, process: Process | undefined): void => {
-  if (process !== undefined) owner.link(process)
 }
 
 const notStarted = (owner: Process): KeelsonError =>

@@ -147,3 +147,7 @@ const isForeign = (found: unknown): boolean => {
 
 const noRefAtAll = (found: unknown): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', `expected a ref, found ${describeReason(found)}`)
+
+/** The error of a ref without a process. */
+export const noProcess = (ref: Ref): KeelsonError =>
+  new KeelsonError('NO_PROCESS', `there is no process ${ref}`, { details: { reason: 'noproc' } })
