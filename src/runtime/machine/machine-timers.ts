@@ -138,14 +138,30 @@ export const checkInside = (source: Actor, target: Actor, { type }: EventObject)
 
 const keyOf = (source: Actor, id: string): string => `${source.sessionId} ${id}`
 
-/** The ids from `root` to `actor`; `undefined` when it is not inside. */
+/**
+ * The keys under which states hold the actors from `root` to `actor`; `undefined` when it is not
+ * inside.
+ */
 export const pathOf = (actor: Actor, root: Actor): string[] | undefined => {
   const path: string[] = []
   for (let at: Actor | undefined = actor; at !== root; at = at._parent) {
     if (at === undefined) return undefined
-    path.unshift(at.id)
+    path.unshift(placeIn(childrenOf(at._parent), at))
   }
   return path
+}
+
+/** XState keeps a child that `spawnChild` started without an id under another key than its id. */
+const placeIn = (children: Children, child: Actor): string => {
+  if (children[child.id] === child) return child.id
+  return Object.keys(children).find((key) => children[key] === child) ?? child.id
+}
+
+type Children = Readonly<Record<string, Actor>>
+
+const childrenOf = (actor: Actor | undefined): Children => {
+  const within: { readonly children?: Children } | undefined = actor?._snapshot
+  return within?.children ?? {}
 }
 
 /** Its path, if it is in the state of `root`: one that is being stopped is not. */
@@ -154,12 +170,11 @@ export const placeOf = (actor: Actor, root: Actor): string[] | undefined => {
   return path !== undefined && actorAt(path, root) === actor ? path : undefined
 }
 
-/** The actor inside `root` at the ids of `path`. */
+/** The actor inside `root` at the keys of `path`. */
 export const actorAt = (path: readonly string[], root: Actor): Actor | undefined => {
   let actor: Actor | undefined = root
-  for (const id of path) {
-    const within: { readonly children?: Record<string, Actor> } = actor.getSnapshot()
-    actor = within.children?.[id]
+  for (const key of path) {
+    actor = childrenOf(actor)[key]
     if (actor === undefined) return undefined
   }
   return actor

@@ -183,7 +183,7 @@ export interface SavedAction {
   readonly name?: string | undefined
   /** The checksum of an inline action's text: another version has another. */
   readonly text?: number | undefined
-  /** The actor that asked for it: ids from the machine inwards, and the logic of each. */
+  /** The actor that asked for it: keys from the machine inwards, and the logic of each. */
   readonly actor: readonly string[]
   readonly sources: readonly string[]
   readonly params?: unknown

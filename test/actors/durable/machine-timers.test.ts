@@ -1,6 +1,6 @@
 /** The delayed events of a durable machine: when they come, and what is refused. */
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { type AnyActorRef, fromCallback, sendTo, setup } from 'xstate'
+import { type AnyActorRef, fromCallback, sendParent, sendTo, setup, spawnChild } from 'xstate'
 import { entity, supervisor } from '../../../src/index.ts'
 import { createSystem } from '../../../src/runtime/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
@@ -107,6 +107,33 @@ describe('a delayed event of a durable machine', () => {
       details: { reason: { code: 'INVALID_ARGUMENT' } },
     })
     expect(value()).toBeUndefined()
+  })
+
+  test('comes in a child that was spawned without an id, after a crash as well', async () => {
+    const child = setup({}).createMachine({
+      initial: 'waiting',
+      states: {
+        waiting: { after: { 1000: 'over' } },
+        over: { entry: sendParent({ type: 'heard' }) },
+      },
+    })
+    const spawning = setup({ actors: { child } }).createMachine({
+      initial: 'here',
+      states: { here: { on: { go: { actions: spawnChild('child') }, heard: 'there' } }, there: {} },
+    })
+    const spawners = entity('spawner', StateMachine.durable(spawning))
+    const s = await simulated({ app: supervisor('app', {}, [spawners]) })
+    const value = () => s.app.entity(spawners).state('1')?.value
+    StateMachine.send(s.app.entity(spawners).ref('1'), { type: 'go' } as never)
+    await s.advance(500)
+
+    await s.powerCut()
+    await s.start()
+    await s.advance(400)
+    expect(value()).toBe('here')
+    await s.advance(200)
+
+    expect(value()).toBe('there')
   })
 
   test('comes if it is for an actor inside', async () => {
