@@ -3,49 +3,70 @@
  * events. All other values stay as they are; the store that takes them decides. It is apart from
  * `machine-steps.ts` because it walks values and takes no step.
  */
-import type { AnyActorRef } from 'xstate'
 import { errorCodes, KeelsonError } from '../../errors.ts'
 import { addressOf, isRef, type Ref } from '../words/address.ts'
+import type { Actor } from './machine-door.ts'
 
 type Path = readonly (string | number)[]
 type Marked =
+  | { readonly keelson$$type: 'actor'; readonly path: readonly string[] }
   | { readonly keelson$$type: 'ref'; readonly name: string }
   | { readonly keelson$$type: 'error'; readonly error: Record<string, unknown> }
 
-/** Whether a ref is a name that can be looked up again. */
-type IsNamed = (ref: Ref) => boolean
+/** What of a machine and of its process can be found again. */
+interface Findable {
+  /** The place of an actor in the machine; `undefined` when it is not inside. */
+  pathOf(actor: Actor): readonly string[] | undefined
+  /** Whether a ref is a name that can be looked up again. */
+  isNamed(ref: Ref): boolean
+}
+
+/** What finds it. */
+interface Finder {
+  actorAt(path: readonly string[]): Actor | undefined
+  to(name: string): Ref
+}
 
 /**
  * `value` with plain data in the place of actors inside the machine, refs and errors. It is `value`
- * itself if there is none. Throws `INVALID_ARGUMENT` with `details.path` for a ref of a process
- * without a name, and for a value that contains itself.
+ * itself if there is none. Throws `INVALID_ARGUMENT` with `details.path` for an actor that is not
+ * inside, for a ref of a process without a name, and for a value that contains itself.
  */
-export const toPlain = <T>(value: T, path: Path, isNamed: IsNamed): T => {
+export const toPlain = <T>(value: T, path: Path, known: Findable): T => {
   // Most parts of a saved machine are absent, or empty lists.
   if (value === undefined || (Array.isArray(value) && value.length === 0)) return value
   return new Walk(path, (found, walk) => {
-    if (isActor(found)) return { xstate$$type: 1, id: found.id }
-    if (isRef(found)) return plainRef(found, walk.path, isNamed)
-    return found instanceof Error ? plainError(found, walk) : undefined
+    if (isActor(found)) return plainActor(found, walk.path, known)
+    if (isRef(found)) return plainRef(found, walk.path, known)
+    return found instanceof Error ? plainError(found, walk) : walk.within(found)
   }).visit(value)
 }
 
-/** The value of plain data. Refs look their names up through `to`. */
-export const fromPlain = <T>(plain: T, to: (name: string) => Ref): T =>
+/** The value of plain data. An actor that is not inside is `undefined`, as in XState. */
+export const fromPlain = <T>(plain: T, finder: Finder): T =>
   new Walk([], (found, walk) => {
     // Actors that XState has revived stay as they are.
     if (isActor(found)) return found
-    if (!isMarked(found)) return undefined
-    return found.keelson$$type === 'ref' ? to(found.name) : revived(walk.visit(found.error))
+    if (!isMarked(found)) return walk.within(found)
+    if (found.keelson$$type === 'actor') return finder.actorAt(found.path)
+    return found.keelson$$type === 'ref' ? finder.to(found.name) : revived(walk.visit(found.error))
   }).visit(plain)
 
-const isMarked = (value: object): value is Marked =>
-  'keelson$$type' in value && (value.keelson$$type === 'ref' || value.keelson$$type === 'error')
+const marks: readonly unknown[] = ['actor', 'ref', 'error'] satisfies Marked['keelson$$type'][]
 
-const isActor = (value: object): value is AnyActorRef =>
+const isMarked = (value: object): value is Marked =>
+  'keelson$$type' in value && marks.includes(value.keelson$$type)
+
+const isActor = (value: object): value is Actor =>
   'sessionId' in value && 'send' in value && 'ref' in value
 
-const plainRef = (ref: Ref, path: Path, isNamed: IsNamed): Marked => {
+const plainActor = (actor: Actor, path: Path, { pathOf }: Findable): Marked => {
+  const place = pathOf(actor)
+  if (place !== undefined) return { keelson$$type: 'actor', path: place }
+  throw notSaved(path, `the actor ${actor.id} is not inside this machine`)
+}
+
+const plainRef = (ref: Ref, path: Path, { isNamed }: Findable): Marked => {
   const { name, process } = addressOf<{ readonly pid: number; readonly name?: string }>(ref)
   if (name !== undefined && isNamed(ref)) return { keelson$$type: 'ref', name }
   if (process?.name !== undefined) throw notSaved(path, refOfProcess(ref, process.name))
@@ -79,6 +100,7 @@ const notSaved = (path: Path, why: string): KeelsonError =>
     details: { path },
   })
 
+/** What stands for `found`; `walk.within(found)` when it stands for itself. */
 type Replace = (found: object, walk: Walk) => unknown
 
 /** A container that the walk is in, and the member that it visits. */
@@ -88,7 +110,7 @@ type Open = {
   member: string | number | undefined
 }
 
-/** One walk through one value. It descends into values that `replace` leaves alone. */
+/** One walk through one value. */
 class Walk {
   readonly #replace: Replace
   readonly #begin: Path
@@ -122,12 +144,13 @@ class Walk {
     for (let open = outer; open !== undefined; open = open.outer)
       if (open.container === value) throw notSaved(this.path, 'it contains itself')
     this.#open = { container: value, outer, member: undefined }
-    const visited = this.#replace(value, this) ?? this.#container(value)
+    const visited = this.#replace(value, this)
     this.#open = outer
     return visited
   }
 
-  #container(value: object): unknown {
+  /** A copy of `value` with the replacements within it; `value` itself if there is none. */
+  within(value: object): unknown {
     if (Array.isArray(value)) return this.#list(value)
     if (value instanceof Map) {
       const [keys, values] = [[...value.keys()], [...value.values()]]

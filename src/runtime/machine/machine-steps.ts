@@ -236,8 +236,11 @@ export class MachineSteps {
    * unnamed logic, a ref without a name, a value that contains itself.
    */
   saved(): SavedMachine {
-    const plain = <T>(value: T, path: readonly string[]): T =>
-      toPlain(value, path, (ref) => this.#isNamed(ref))
+    const known = {
+      isNamed: (ref: Ref) => addressOf(ref).directory === this.#host.names,
+      pathOf: (actor: Actor) => pathOf(actor, this.#root),
+    }
+    const plain = <T>(value: T, path: readonly string[]): T => toPlain(value, path, known)
     const startOf = (actor: Actor): string | undefined => this.#effects.startOf(actor)
     return Object.assign(savedState(this.#root, { plain, startOf }), {
       run: this.#run,
@@ -379,12 +382,11 @@ export class MachineSteps {
     if (!isSameValue(before.value, this.snapshot.value)) this.#queue.comeBack()
   }
 
-  #isNamed(ref: Ref): boolean {
-    return addressOf(ref).directory === this.#host.names
-  }
-
   #revived<T>(plain: T): T {
-    return fromPlain(plain, (text) => this.#host.context.to(name(text)))
+    return fromPlain(plain, {
+      actorAt: (path) => actorAt(path, this.#root),
+      to: (text) => this.#host.context.to(name(text)),
+    })
   }
 
   #makeDoor(): Door {

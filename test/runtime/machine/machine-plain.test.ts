@@ -3,7 +3,15 @@
  * refused by its place.
  */
 import { describe, expect, test } from 'vitest'
-import { assign, fromPromise, setup } from 'xstate'
+import {
+  type AnyActorRef,
+  assign,
+  createActor,
+  fromCallback,
+  fromPromise,
+  sendTo,
+  setup,
+} from 'xstate'
 import { isKeelsonError, KeelsonError } from '../../../src/errors.ts'
 import { type GenServer, getState, isRef, name, type Ref } from '../../../src/runtime/index.ts'
 import {
@@ -31,6 +39,62 @@ const keeper = setup({
   states: {
     on: {},
     loading: { invoke: { id: 'w', src: 'nothing' } },
+  },
+})
+
+type Family = {
+  heard: readonly string[]
+  child: AnyActorRef | undefined
+  byName: ReadonlyMap<string, AnyActorRef>
+}
+
+/** Its actors inside have it by their input, and answer to it. */
+const family = setup({
+  types: {} as { context: Family; events: { type: 'go' } | { type: 'heard'; of: string } },
+  actors: {
+    caller: fromCallback(({ input }: { input: { to: AnyActorRef } }) =>
+      input.to.send({ type: 'heard', of: 'caller' }),
+    ),
+    child: setup({
+      types: {} as {
+        context: { to: AnyActorRef }
+        input: { to: AnyActorRef }
+        events: { type: 'ask'; of: string }
+      },
+    }).createMachine({
+      id: 'child',
+      context: ({ input }) => input,
+      on: {
+        ask: {
+          actions: sendTo(
+            ({ context }) => context.to,
+            ({ event }) => ({ type: 'heard', of: event.of }),
+          ),
+        },
+      },
+    }),
+  },
+}).createMachine({
+  id: 'family',
+  context: { heard: [], child: undefined, byName: new Map() },
+  invoke: { src: 'caller', input: ({ self }) => ({ to: self }) },
+  entry: assign(({ spawn, self }) => {
+    const child = spawn('child', { id: 'child', input: { to: self } })
+    return { child, byName: new Map([['child', child]]) }
+  }),
+  on: {
+    go: {
+      actions: [
+        sendTo(({ context }) => context.child as AnyActorRef, { type: 'ask', of: 'child' }),
+        sendTo(({ context }) => context.byName.get('child') as AnyActorRef, {
+          type: 'ask',
+          of: 'map',
+        }),
+      ],
+    },
+    heard: {
+      actions: assign({ heard: ({ context, event }) => [...context.heard, event.of] }),
+    },
   },
 })
 
@@ -129,6 +193,42 @@ describe('what a machine saves', () => {
     expect(ours.cause).toMatchObject({ name: 'TypeError', message: 'bad', stack: cause.stack })
     expect(node).toBeInstanceOf(Error)
     expect(node).toMatchObject({ message: 'gone', code: 'ENOENT' })
+  })
+
+  test('has the place of an actor inside, and it is that actor again after a restart', async () => {
+    const { system, clock, ref: first } = await started(StateMachine.server(family))
+    await clock.settle()
+    const saved = structuredClone(await StateMachine.snapshot(first))
+    system.kill(first)
+    const ref = await system.start(StateMachine.server(family, { restore: saved }))
+    await clock.settle()
+    expect((await StateMachine.snapshot(ref)).context.heard).toEqual(['caller', 'caller'])
+
+    StateMachine.send(ref, { type: 'go' })
+    await clock.settle()
+
+    expect((await StateMachine.snapshot(ref)).context.heard.slice(2)).toEqual(['child', 'map'])
+    // The form in which XState itself saves an own child.
+    const old = { ...saved.context, child: { xstate$$type: 1, id: 'child' } as never }
+    const again = await system.start(
+      StateMachine.server(family, { restore: { ...saved, context: old } }),
+    )
+    StateMachine.send(again, { type: 'go' })
+    await clock.settle()
+    expect((await StateMachine.snapshot(again)).context.heard.slice(2)).toEqual(['child', 'map'])
+  })
+
+  test('has no actor of another machine or process', async () => {
+    const { ref } = await started(StateMachine.server(keeper))
+    StateMachine.send(ref, { type: 'keep', value: [createActor(keeper)] })
+
+    const error = await StateMachine.snapshot(ref).catch((reason: unknown) => reason)
+
+    expect(isKeelsonError(error, 'INVALID_ARGUMENT') && error.details.path).toEqual([
+      'context',
+      'value',
+      0,
+    ])
   })
 
   test('cannot contain itself', async () => {
