@@ -83,6 +83,8 @@ const notOfProcesses = {
 const replaceSystem = (root: Actor, door: Door, known: Facts): void => {
   const { system } = root._actorScope
   system.scheduler = door.scheduler
+  // XState counts from 0 in each Node process, and a child without an id is kept under this one.
+  system._bookId = () => door.newId()
   system._sendInspectionEvent = ({ type, actorRef }) => {
     if (type === '@xstate.actor' && isWhole(actorRef)) adopt(actorRef, root, door)
   }

@@ -41,6 +41,7 @@ export interface Scope {
 
 /** The actors of one machine. */
 interface ActorsSystem extends ActorSystem<ActorSystemInfo> {
+  _bookId(): string
   _relay(source: Actor | undefined, target: Actor, event: EventObject): void
   _sendInspectionEvent(event: { readonly type: string; readonly actorRef?: unknown }): void
 }
@@ -74,6 +75,8 @@ interface Scheduler {
 /** The ways out of the actors. */
 export interface Door {
   readonly scheduler: Scheduler
+  /** An id for an actor: no other one of this machine has it, and no saved one. */
+  newId(): string
   /** Whether a turn is being computed. */
   readonly isComputing: boolean
   effect(deed: Deed): void

@@ -65,6 +65,8 @@ export class MachineSteps {
   #root!: Actor
   #run = ''
   #step = 0
+  /** The number of actors that were made. */
+  #actors = 0
   #isComputing = false
   /** The work that is left, of each turn. */
   #works: Work[] = []
@@ -400,6 +402,7 @@ export class MachineSteps {
         cancel: (source, id) => this.#ordered({ source, id }),
         cancelAll: (source) => this.#ordered({ source, id: undefined }),
       },
+      newId: () => `x:${this.#step}/${this.#actors++}`,
       get isComputing() {
         return isComputing()
       },

@@ -3,7 +3,16 @@
  * snapshot.
  */
 import { describe, expect, test } from 'vitest'
-import { type ActorRefFrom, assign, sendParent, sendTo, setup, spawnChild, stopChild } from 'xstate'
+import {
+  type ActorRefFrom,
+  assign,
+  createActor,
+  sendParent,
+  sendTo,
+  setup,
+  spawnChild,
+  stopChild,
+} from 'xstate'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import { started, throughJson } from '../state-machine/machine-process.ts'
 
@@ -144,5 +153,38 @@ describe('a machine inside a machine', () => {
       value: 'rest',
       context: { seen: ['began', 'waited 100'] },
     })
+  })
+
+  test('that was spawned without an id stays when another one is, after a restart', async () => {
+    const spawner = setup({
+      types: {} as { context: { byNumber: readonly unknown[] } },
+      actors: { child },
+    }).createMachine({
+      id: 'spawner',
+      context: { byNumber: [] },
+      on: {
+        spawn: {
+          actions: assign(({ context, spawn }) => ({
+            byNumber: [...context.byNumber, spawn('child', { input: { ms: 1_000 } })],
+          })),
+        },
+      },
+    })
+    const server = StateMachine.server(spawner)
+    const { system, ref: first } = await started(server)
+    StateMachine.send(first, { type: 'spawn' } as never)
+    const saved = throughJson(await StateMachine.snapshot(first))
+    const [born] = Object.values(saved.children)
+    // XState numbers the sessions of a Node process. The root of the next machine is `at`.
+    const at = Number(createActor(spawner).sessionId.slice(2)) + 1
+    const children = { [`x:${at + 2}`]: born as never }
+
+    let restore: typeof saved = { ...saved, children, timers: [] }
+    for (const count of [2, 3]) {
+      const ref = await system.start(StateMachine.server(spawner, { restore }))
+      StateMachine.send(ref, { type: 'spawn' } as never)
+      restore = throughJson(await StateMachine.snapshot(ref))
+      expect(Object.keys(restore.children).length).toBe(count)
+    }
   })
 })
