@@ -118,18 +118,23 @@ const adopt = (actor: Actor, root: Actor, door: Door): void => {
   }
   if (actor === root) return
   actor.logic = doored(actor, door)
-  watchSubscribers(actor, door)
-  keepOrder(actor, door)
+  watchSubscribers(actor, door, keepOrder(actor, door))
 }
 
-/** In XState an actor that starts or stops does so while its parent waits. Here its effects wait. */
-const keepOrder = (actor: Actor, door: Door): void => {
+/**
+ * In XState an actor that starts or stops does so while its parent waits. Here its effects wait.
+ * Returns whether it is starting.
+ */
+const keepOrder = (actor: Actor, door: Door): (() => boolean) => {
   const [start, stop] = [actor.start.bind(actor), actor._stop.bind(actor)]
+  let isStarting = false
   const own = {
     start: () => {
       // XState also starts an actor that runs, which does nothing.
       const isFirst = actor._processingStatus === 0
+      isStarting = true
       start()
+      isStarting = false
       if (isFirst) door.started(actor)
       return actor
     },
@@ -139,6 +144,7 @@ const keepOrder = (actor: Actor, door: Door): void => {
     },
   }
   Object.assign(actor, own)
+  return () => isStarting
 }
 
 type Callback = (value?: unknown) => unknown
@@ -151,7 +157,7 @@ type Observer = {
 /**
  * The work of subscribers is an effect, and their failure ends the process. XState would end Node.
  */
-const watchSubscribers = (actor: Actor, door: Door): void => {
+const watchSubscribers = (actor: Actor, door: Door, isStarting: () => boolean): void => {
   const subscribe = actor.subscribe.bind(actor)
   const guarded = (callback: Callback | undefined) => (value?: unknown) => {
     const run = (): void => callOutside(() => callback?.(value), door.failed)
@@ -163,8 +169,8 @@ const watchSubscribers = (actor: Actor, door: Door): void => {
     error?: Callback,
     complete?: Callback,
   ) => {
-    // Within a turn XState itself subscribes.
-    if (door.isComputing) return subscribe(given as Observer)
+    // For `syncSnapshot` XState itself subscribes.
+    if (isStarting()) return subscribe(given as Observer)
     const { next, ...rest } = typeof given === 'object' ? given : { next: given, error, complete }
     const observer = {
       next: guarded(next?.bind(given)),

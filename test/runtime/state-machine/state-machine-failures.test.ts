@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   type AnyActorRef,
   type AnyStateMachine,
+  assign,
   createMachine,
   emit,
   fromCallback,
@@ -155,6 +156,47 @@ describe('a failure that comes later', () => {
 
     expect((await StateMachine.snapshot(ref as never)).value).toBe('hurt')
     expect([told, unhandled]).toEqual([['a'], []])
+  })
+
+  test('of an actor inside that was subscribed to in an assign is left to onError', async () => {
+    const told: unknown[] = []
+    const failing = child({
+      on: {
+        fail: {
+          actions: assign(() => {
+            throw boom
+          }),
+        },
+      },
+    })
+    const machine = setup({ actors: { failing } }).createMachine({
+      initial: 'on',
+      context: {},
+      states: {
+        on: {
+          entry: assign(({ spawn }) => {
+            const inner = spawn('failing', { id: 'inner' })
+            inner.subscribe(() => void told.push('next'))
+            const ignore = () => {}
+            inner.subscribe(ignore, (error: unknown) => void told.push(error))
+            return {}
+          }),
+          on: {
+            go: { actions: sendTo('inner', { type: 'fail' }) },
+            'xstate.error.actor.inner': 'hurt',
+          },
+        },
+        hurt: {},
+      },
+    } as never) as unknown as AnyStateMachine
+    const { clock, ref } = await started(StateMachine.server(machine))
+
+    StateMachine.send(ref as never, { type: 'go' } as never)
+    await clock.settle()
+    await new Promise<void>((resolve) => void systemClock().after(0, resolve))
+
+    expect((await StateMachine.snapshot(ref as never)).value).toBe('hurt')
+    expect([told, unhandled]).toEqual([['next', boom], []])
   })
 
   test('of a callback leaves no clean-up to do: its promise is none', async () => {
