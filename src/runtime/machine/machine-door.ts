@@ -86,8 +86,8 @@ export interface Door {
   started(actor: Actor): void
   /** Within a turn: `actor` stops by `run`. False: not before it has handled its events. */
   stops(actor: Actor, run: () => void): boolean
-  /** A promise begins. Returns the function for its end; `undefined`: it may not begin. */
-  works(what: string): (() => void) | undefined
+  /** The work of `actor` begins. Returns the function for its end; `undefined`: it may not begin. */
+  works(actor: Actor, isPromise: boolean): (() => void) | undefined
   /** An action that is part of the turn itself. */
   inTurn(run: () => void): void
   /** The state of an actor inside changed. */

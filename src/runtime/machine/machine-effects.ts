@@ -33,6 +33,8 @@ interface EffectsHost {
   during(effect: Effect, run: () => void): void
   /** Whether emitted events are heard. */
   readonly hears: boolean
+  /** As the `works` of the machine's host. */
+  works(what: string): (() => void) | undefined
   emitted(event: EventObject): unknown
   /** Sends `event` to the process that has a name. */
   send(name: string, event: EventObject): void
@@ -57,6 +59,8 @@ export class Effects {
   readonly #owed = new Set<Owed>()
   readonly #starts = new WeakMap<AnyActorRef, string>()
   readonly #broken = new WeakSet<Actor>()
+  /** The actors whose work goes on. Some of them are in no state: they are to stop, or are orphans. */
+  readonly #begun = new Set<Actor>()
   #acting: string | undefined
 
   constructor(names: ActionNames, host: EffectsHost) {
@@ -77,6 +81,20 @@ export class Effects {
   /** A restored actor was started by `step`, and its next start belongs to the same. */
   startedBy(actor: Actor, step: string | undefined): void {
     if (step !== undefined) this.#starts.set(actor, step)
+  }
+
+  /**
+   * The work of `actor` begins: of a promise, the host may refuse it. Returns the function for its
+   * end.
+   */
+  works(actor: Actor, isPromise: boolean): (() => void) | undefined {
+    const ended = isPromise ? this.#host.works(`promise ${actor.src}`) : () => {}
+    if (ended === undefined) return undefined
+    this.#begun.add(actor)
+    return () => {
+      this.#begun.delete(actor)
+      ended()
+    }
   }
 
   /** Adds `deed` of the step `given`. */
@@ -130,8 +148,9 @@ export class Effects {
     if (isThenable(answer)) answer.then(undefined, (error: unknown) => this.#host.failed(error))
   }
 
-  /** Forgets all effects but the clean-ups, and does those. `report` gets the errors. */
+  /** Stops all actors, and does only the clean-ups that are owed. `report` gets the errors. */
   cleanUp(report: (error: unknown) => void): void {
+    for (const actor of this.#begun) actor._stop()
     for (const { deed } of this.#owed) {
       if (deed.kind !== 'clean') continue
       try {

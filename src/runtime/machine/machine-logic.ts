@@ -45,7 +45,7 @@ const outgoing = (actor: Actor, door: Door): Ways => {
   const isMachine = '__xstatenode' in logic
   if (isMachine || logic.start === undefined) return logic
   const { start } = logic
-  const work = new ActorWork(actor, door, isPromise(actor.logic))
+  const work = new ActorWork(actor, door)
   return {
     // The state may have changed until the start is done, so it is read then.
     start: (_, scope) => work.begin(() => start(actor.getSnapshot(), scope)),
@@ -109,38 +109,33 @@ const watch = (answer: unknown, door: Door): void => {
   if (isThenable(answer)) answer.then(undefined, (error: unknown) => door.failed(error))
 }
 
-/**
- * The start and the clean-up of one actor. One that was never begun is not cleaned up. A promise is
- * work: the host lets it begin, and hears of its end.
- */
+/** The start and the clean-up of one actor. One that was never begun is not cleaned up. */
 class ActorWork {
   readonly #actor: Actor
   readonly #door: Door
-  readonly #isWork: boolean
-  #hasBegun = false
+  readonly #isPromise: boolean
+  /** There once the work has begun. */
   #ended: (() => void) | undefined
 
-  constructor(actor: Actor, door: Door, isWork = false) {
+  constructor(actor: Actor, door: Door) {
     this.#actor = actor
     this.#door = door
-    this.#isWork = isWork
+    this.#isPromise = isPromise(actor.logic)
     const ended = (): void => this.#ended?.()
-    if (isWork) actor.subscribe({ complete: ended, error: ended })
+    actor.subscribe({ complete: ended, error: ended })
   }
 
   begin(work: () => unknown): void {
     this.#effect('start', () => {
       if (this.#actor._processingStatus === 2) return
-      if (this.#isWork) this.#ended = this.#door.works(`promise ${this.#actor.src}`)
-      if (this.#isWork && !this.#ended) return
-      this.#hasBegun = true
-      watch(work(), this.#door)
+      this.#ended = this.#door.works(this.#actor, this.#isPromise)
+      if (this.#ended !== undefined) watch(work(), this.#door)
     })
   }
 
   end(state: State, work: () => unknown): State {
     this.#effect('clean', () => {
-      if (this.#hasBegun) watch(work(), this.#door)
+      if (this.#ended !== undefined) watch(work(), this.#door)
     })
     return { ...state, status: 'stopped' }
   }

@@ -410,7 +410,7 @@ export class MachineSteps {
       sent: (arrival) => this.#relay(arrival),
       started: (actor) => void this.#made.push({ kind: 'end', actor }),
       stops: (actor, run) => this.#stops(actor, run),
-      works: (what) => this.#host.works(what),
+      works: (actor, isPromise) => this.#effects.works(actor, isPromise),
       inTurn: (run) => this.#host.inTurn(run),
       changed: () => {
         this.#changed = true
@@ -477,6 +477,7 @@ export class MachineSteps {
       },
       hears: this.#plan.hears,
       during: (effect, run) => this.#during(effect, run),
+      works: (what) => host.works(what),
       emitted: (event) => host.emitted(event),
       send: (text, event) => host.send(host.context.to(name(text)), event),
       broke: (actor, error) => {

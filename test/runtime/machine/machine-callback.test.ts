@@ -2,7 +2,8 @@
  * Callbacks that a machine invokes: they send and hear, and are cleaned up, as XState defines it.
  */
 import { describe, expect, test } from 'vitest'
-import { assign, createMachine, fromCallback, sendTo, setup } from 'xstate'
+import { type AnyStateMachine, assign, createMachine, fromCallback, sendTo, setup } from 'xstate'
+import { exit } from '../../../src/runtime/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import { testSystem } from '../../../src/testing/index.ts'
 
@@ -76,5 +77,72 @@ describe('a callback', () => {
     await clock.settle()
 
     expect(system.info(ref)).toBe(undefined)
+  })
+
+  const begun = fromCallback(() => {
+    events.push('begins')
+    return () => void events.push('ends')
+  })
+  const leaving = (action: () => void) =>
+    setup({ actors: { begun } }).createMachine({
+      initial: 'on',
+      states: {
+        on: {
+          invoke: { id: 'begun', src: 'begun' },
+          exit: sendTo('begun', { type: 'bye' }),
+          on: { leave: { target: 'off', actions: action } },
+        },
+        off: {},
+      },
+    })
+  const failing = setup({ actors: { begun } }).createMachine({
+    invoke: { src: 'begun' },
+    on: {
+      leave: {
+        actions: assign(() => {
+          throw boom
+        }),
+      },
+    },
+  })
+  const outer = setup({ actors: { failing } }).createMachine({
+    invoke: { id: 'inner', src: 'failing', onError: {} },
+    on: { leave: { actions: sendTo('inner', { type: 'leave' }) } },
+  })
+
+  test.each<[string, AnyStateMachine]>([
+    [
+      'that its step stops, when an action of that step throws',
+      leaving(() => {
+        throw boom
+      }),
+    ],
+    ['that its step stops, when an action of that step exits', leaving(() => exit('over'))],
+    ['of a machine inside that failed, when the process is killed', outer],
+  ])('%s is cleaned up at the end of the process', async (_, machine) => {
+    const { system, clock } = testSystem()
+    events.length = 0
+    const ref = await system.start(StateMachine.server(machine))
+
+    StateMachine.send(ref as never, { type: 'leave' } as never)
+    await clock.settle()
+    system.kill(ref)
+    await clock.settle()
+
+    expect(events).toEqual(['begins', 'ends'])
+  })
+
+  test('that has ended by itself is cleaned up once', async () => {
+    const { system, clock } = testSystem()
+    events.length = 0
+    const ref = await system.start(StateMachine.server(leaving(() => {})))
+
+    StateMachine.send(ref as never, { type: 'leave' } as never)
+    await clock.settle()
+    expect(events).toEqual(['begins', 'ends'])
+    system.kill(ref)
+    await clock.settle()
+
+    expect(events).toEqual(['begins', 'ends'])
   })
 })
