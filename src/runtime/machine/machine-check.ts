@@ -158,7 +158,7 @@ const transitionsOf = (node: AnyStateNode) => [
 ]
 
 /** The logic that the states of `machine` invoke without a name. */
-const inlineLogic = (machine: AnyStateMachine): unknown[] =>
+export const inlineLogic = (machine: AnyStateMachine): unknown[] =>
   nodesOf(machine).flatMap(({ config }) =>
     [config.invoke ?? []].flat().map(({ src }: { readonly src: unknown }) => src),
   )

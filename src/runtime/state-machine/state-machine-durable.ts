@@ -12,7 +12,13 @@ import type {
 } from 'xstate'
 import { noMore } from '../../check.ts'
 import type { Retry } from '../../clock.ts'
-import { checkedEvent, isMachine, nodesOf, showByName } from '../machine/machine-check.ts'
+import {
+  checkedEvent,
+  inlineLogic,
+  isMachine,
+  nodesOf,
+  showByName,
+} from '../machine/machine-check.ts'
 import { checksum } from '../machine/machine-names.ts'
 import { planOf } from '../machine/machine-plan.ts'
 import { runs } from '../machine/machine-saved.ts'
@@ -202,8 +208,8 @@ const handlersOf = (of: (context: DurableOwn) => DurableMachineProcess): object 
 })
 
 /**
- * The shape of `machine` and of the machines that its setup names, as a short text: a saved state fits
- * a machine of the same shape. A machine with other states, targets, guards, delays or actors inside
+ * The shape of `machine` and of the machines that it can start, as a short text: a saved state fits a
+ * machine of the same shape. A machine with other states, targets, guards, delays or actors inside
  * has another shape. Its actions are not part of it.
  */
 export const shapeOf = (machine: AnyStateMachine): string => {
@@ -217,6 +223,7 @@ export const shapeOf = (machine: AnyStateMachine): string => {
       texts.push(name)
       if (isMachine(actor)) add(actor)
     }
+    for (const logic of inlineLogic(found)) if (isMachine(logic)) add(logic)
   }
   add(machine)
   return checksum(texts.join('\n')).toString(16).padStart(8, '0')

@@ -149,6 +149,38 @@ test('a saved machine that migrate leaves unusable is blocked, and stays as it w
   expect(surveyEntity(s.app.entities, 'trip/1')?.state).toMatchObject({ value: 'away' })
 })
 
+test.each(['named', 'inline'] as const)(
+  'a machine with another delay in a child, %s, leaves its actors blocked',
+  async (how) => {
+    const outer = (ms: number) => {
+      const child = setup({}).createMachine({
+        initial: 'waiting',
+        states: { waiting: { after: { [ms]: 'over' } }, over: { type: 'final' } },
+      })
+      const src = how === 'named' ? 'child' : child
+      const found = setup({ actors: { child: how === 'named' ? child : machine } })
+      const on = { go: 'away' } as const
+      const away = { invoke: { src } } as never
+      const outer = found.createMachine({
+        id: 'trip',
+        initial: 'home',
+        states: { home: { on }, away },
+      })
+      return entity('trip', StateMachine.durable(outer))
+    }
+    const kind = outer(60_000)
+    const s = await simulated({ app: supervisor('app', {}, [kind]) })
+    StateMachine.send(s.app.entity(kind).ref('1'), { type: 'go' } as never)
+    await s.advance(20)
+    await s.close()
+
+    await s.start({ app: supervisor('app', {}, [outer(120_000)]) })
+
+    const looking = StateMachine.snapshot(s.app.entity(kind).ref('1'))
+    expect(await s.during(codeOf(looking))).toBe('BLOCKED')
+  },
+)
+
 test('terminate sees the machine and the reason, and nothing of one that has not begun', async () => {
   const ends: unknown[] = []
   const terminate = (snapshot: { value: unknown }, reason: unknown) =>
