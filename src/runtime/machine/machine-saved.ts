@@ -1,6 +1,7 @@
 /** The state of a machine and of the actors inside it as plain data, and back. */
-import type { AnyMachineSnapshot, AnyStateMachine } from 'xstate'
+import type { AnyMachineSnapshot, AnyStateMachine, AnyStateNode } from 'xstate'
 import { KeelsonError } from '../../errors.ts'
+import { nodesOf } from './machine-check.ts'
 import type { Actor } from './machine-door.ts'
 import type { SavedActor, SavedMachine } from './machine-words.ts'
 
@@ -10,8 +11,8 @@ type SavedState = Pick<
   'machine' | 'status' | 'value' | 'context' | 'output' | 'tags' | 'historyValue' | 'children'
 >
 
-/** The saved actors inside an actor, if that is a machine. */
-type Inside = { readonly children?: SavedMachine['children'] }
+/** The parts of a saved actor that only a machine has. */
+type Inside = Partial<Pick<SavedMachine, 'children' | 'historyValue'>>
 
 /** Whether it is the saved state of an actor. */
 const isState = (snapshot: unknown): snapshot is Inside & { readonly status: unknown } =>
@@ -132,6 +133,7 @@ export const reviveActors = (
     context: revive(snapshot.context),
     output: revive(snapshot.output),
     error: revive(snapshot.error),
+    historyValue: revivedHistory(machine, actor, saved),
   })
   for (const [id, { step, snapshot: inner }] of Object.entries(saved.children ?? {})) {
     const child: Actor | undefined = snapshot.children[id]
@@ -141,6 +143,23 @@ export const reviveActors = (
     reviveActors(machine, child, inner, revive, began)
     began(child, step)
   }
+}
+
+/** XState looks for states by their ids split at dots, and passes over what it misses. */
+const revivedHistory = (
+  machine: AnyStateMachine,
+  actor: Actor,
+  { historyValue = {} }: Inside,
+): AnyMachineSnapshot['historyValue'] => {
+  const nodes = nodesOf(actor._snapshot.machine)
+  const nodeOf = ({ id }: { readonly id: string }): AnyStateNode => {
+    const found = nodes.find((node) => node.id === id)
+    if (found === undefined) throw notSaved(machine, `this version has no state ${id}`)
+    return found
+  }
+  return Object.fromEntries(
+    Object.entries(historyValue).map(([key, states]) => [key, states.map(nodeOf)]),
+  )
 }
 
 const notSaved = (machine: AnyStateMachine, why: string, cause?: unknown): KeelsonError =>

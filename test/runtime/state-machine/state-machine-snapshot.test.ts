@@ -4,11 +4,13 @@
  */
 import { describe, expect, test } from 'vitest'
 import {
+  type AnyEventObject,
   type AnyStateMachine,
   assign,
   createMachine,
   fromPromise,
   raise,
+  sendTo,
   setup,
   spawnChild,
 } from 'xstate'
@@ -206,6 +208,54 @@ describe('a snapshot', () => {
 
     expect((await StateMachine.snapshot(second)).value).toEqual({
       on: { track: 'two', light: 'bright' },
+    })
+  })
+
+  describe.each(['itself', 'a machine inside'] as const)('of states with dots, of %s,', (where) => {
+    /** History returns to the state `two`. */
+    const dotted = (two: string): AnyStateMachine => {
+      const next = two.replace('.', '\\.')
+      const on = {
+        initial: 'v1.1',
+        on: { off: 'off' },
+        states: { 'v1.1': { on: { next } }, [two]: {}, back: { type: 'history' } },
+      }
+      const states = { on, off: { on: { on: 'on.back' } } }
+      const found = createMachine({ id: 'com.acme.order', initial: 'on', states } as never)
+      if (where === 'itself') return found as unknown as AnyStateMachine
+      const actions = sendTo('inner', ({ event }: { event: AnyEventObject }) => event)
+      return setup({ actors: { inner: found } }).createMachine({
+        id: 'com.acme.outer',
+        invoke: { id: 'inner', src: 'inner' },
+        on: { next: { actions }, off: { actions }, on: { actions } },
+      } as never) as unknown as AnyStateMachine
+    }
+
+    const savedWhileOff = async () => {
+      const { system, ref } = await started(StateMachine.server(dotted('v1.2')))
+      for (const type of ['next', 'off']) StateMachine.send(ref as never, { type } as never)
+      return { system, saved: throughJson(await StateMachine.snapshot(ref as never)) }
+    }
+
+    test('keeps the history', async () => {
+      const { system, saved } = await savedWhileOff()
+
+      const server = StateMachine.server(dotted('v1.2'), { restore: saved })
+      const ref = await system.start(server)
+      StateMachine.send(ref as never, { type: 'on' } as never)
+
+      const found = await StateMachine.snapshot(ref as never)
+      const state = where === 'itself' ? found : found.children.inner?.snapshot
+      expect(state).toMatchObject({ value: { on: 'v1.2' } })
+    })
+
+    test('is refused when a state of the history is not there', async () => {
+      const { system, saved } = await savedWhileOff()
+
+      const server = StateMachine.server(dotted('v1.3'), { restore: saved })
+      const result = await system.startResult(server)
+
+      expect(isKeelsonError(result.reason, 'INVALID_ARGUMENT')).toBe(true)
     })
   })
 
