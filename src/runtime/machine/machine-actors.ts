@@ -112,7 +112,10 @@ const adopt = (actor: Actor, root: Actor, door: Door): void => {
   scope.actionExecutor = (action) =>
     execute({ ...action, exec: () => executed(actor, action, door) })
   scope.emit = (event) => {
-    const run = () => (actor === root ? door.emitted(event) : emit(actor, event, door))
+    // An actor that is done forgets its listeners, and actions of this step may add others.
+    const before = listenersTo(event, actor)
+    const all = () => new Set([...before, ...listenersTo(event, actor)])
+    const run = () => (actor === root ? door.emitted(event) : emit(all(), event, door))
     if (door.isComputing) door.effect({ kind: 'emit', actor, event, run })
     else run()
   }
@@ -230,10 +233,15 @@ export const inTurn = <
   return Object.assign(action, { [ofTurn]: true })
 }
 
+type Listeners = ReadonlySet<(event: EventObject) => unknown>
+
+/** The listeners to `event`, in sets that change with them. */
+const listenersTo = ({ type }: EventObject, { eventListeners }: Actor): Listeners[] =>
+  [eventListeners.get(type), eventListeners.get('*')].filter((found) => found !== undefined)
+
 /** Notifies the listeners of an actor inside. A failure of one ends the process. */
-const emit = ({ eventListeners }: Actor, event: EventObject, door: Door): void => {
-  const listeners = [eventListeners.get(event.type), eventListeners.get('*')]
-  for (const listener of listeners.flatMap((found) => [...(found ?? [])]))
+const emit = (listeners: Iterable<Listeners>, event: EventObject, door: Door): void => {
+  for (const listener of [...listeners].flatMap((found) => [...found]))
     callOutside(() => listener(event), door.failed)
 }
 

@@ -7,6 +7,7 @@ import {
   type ActorRefFrom,
   assign,
   createActor,
+  emit,
   sendParent,
   sendTo,
   setup,
@@ -187,4 +188,37 @@ describe('a machine inside a machine', () => {
       expect(Object.keys(restore.children).length).toBe(count)
     }
   })
+
+  test.each(['final', 'atomic'] as const)(
+    'is heard by its listeners when it emits as it enters a state that is %s',
+    async (type) => {
+      const heard: string[] = []
+      const emitting = setup({
+        types: {} as { events: { type: 'go' }; emitted: { type: 'rang' } },
+      }).createMachine({
+        entry: ({ self }) => self.on('rang', () => void heard.push('from before')),
+        initial: 'on',
+        states: {
+          on: { on: { go: 'off' } },
+          off: {
+            type,
+            entry: [
+              ({ self }) => self.on('*', () => void heard.push('from this step')),
+              emit({ type: 'rang' }),
+            ],
+          },
+        },
+      })
+      const outer = setup({ actors: { emitting } }).createMachine({
+        invoke: { id: 'inner', src: 'emitting' },
+        on: { go: { actions: sendTo('inner', { type: 'go' }) } },
+      })
+      const { clock, ref } = await started(StateMachine.server(outer))
+
+      StateMachine.send(ref, { type: 'go' } as never)
+      await clock.settle()
+
+      expect(heard).toEqual(['from before', 'from this step'])
+    },
+  )
 })
