@@ -49,8 +49,6 @@ import type { EntityName, Refusal } from './words.ts'
 /** The part of each frame that the head of the page shows. */
 export type Header = {
   readonly instance: string
-  readonly pid: number
-  readonly startedAt: number
   readonly at: number
   /** The worst phase of a shard: `open`, `recovering`, `degraded`, `halted`, `refuses writes`, `down`. */
   readonly phase: string
@@ -133,6 +131,13 @@ export type Action = Proposed & { readonly reason: string }
  * `POST /api/act` performs it once, for a reason. `/api/act` answers with `Done`.
  */
 export type Plan = { readonly effect: string; readonly nonce: string }
+
+/** What the instance has planned: it performs only an action that still has this effect in it. */
+export type Planned = {
+  readonly effect: string
+  /** The instance by its start. Another one has other processes with the same pids. */
+  readonly start: string
+}
 
 /** An action that was performed. */
 export type Done = { readonly text: string }

@@ -4,7 +4,7 @@
  * the id of its request. Requests may be answered in another order.
  */
 import { KeelsonError } from '../../errors.ts'
-import type { Action, Proposed, Refusal } from '../../observe/index.ts'
+import type { Action, Planned, Proposed, Refusal } from '../../observe/index.ts'
 import type { Answer, Completion } from '../prompt/session.ts'
 
 /** The number of this protocol. The fields `protocol` and `version` stay in every later one. */
@@ -36,7 +36,7 @@ export type Request = { readonly id: number } & (
   | { readonly complete: string }
   | { readonly look: string; readonly query: object }
   | { readonly plan: Proposed }
-  | { readonly act: Action }
+  | { readonly act: Action; readonly planned: Planned }
 )
 
 /**

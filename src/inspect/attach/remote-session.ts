@@ -1,6 +1,6 @@
 /** The session of an attached prompt, on the prompt's side: it asks the instance over a socket. */
 import { type ErrorCode, isKeelsonError, KeelsonError } from '../../errors.ts'
-import type { Action, Proposed, Refusal } from '../../observe/index.ts'
+import type { Action, Planned, Proposed, Refusal } from '../../observe/index.ts'
 import type { Answer, Completion, Session } from '../prompt/session.ts'
 import { errorText } from '../text/error-view.ts'
 import { packageVersion } from '../text/package-version.ts'
@@ -20,7 +20,7 @@ import { type AttachPlace, connectIn, type Socket } from './attach-socket.ts'
 export type Asked =
   | { readonly look: string; readonly query: object }
   | { readonly plan: Proposed }
-  | { readonly act: Action }
+  | { readonly act: Action; readonly planned: Planned }
 
 type Waiting = {
   readonly resolve: (answer: never) => void

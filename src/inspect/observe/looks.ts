@@ -149,8 +149,6 @@ export class Looks {
     const forgotten = this.#records.total('crash') - recorded.length
     return {
       instance,
-      pid: process.pid,
-      startedAt: Math.round(now - process.uptime() * 1_000),
       at: now,
       phase: worstOf(healths.map(phaseOf)),
       isDurable: durable,

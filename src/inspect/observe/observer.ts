@@ -5,11 +5,11 @@
  */
 import type { OwnersWay } from '../../actors/index.ts'
 import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
-import type { Refusal } from '../../observe/index.ts'
+import type { Planned, Refusal } from '../../observe/index.ts'
 import { type App, innerParts } from '../../supervisors/index.ts'
 import { printable } from '../text/paint.ts'
 import { shortText } from '../text/shown-text.ts'
-import { effectOf, perform, proposedIn, reasonIn } from './actions.ts'
+import { type CheckedAction, effectOf, perform, proposedIn, reasonIn } from './actions.ts'
 import { Looks } from './looks.ts'
 import { optionalText, type Query } from './questions.ts'
 
@@ -76,7 +76,7 @@ export class Observer {
   }
 
   async #answer(message: Readonly<Record<string, unknown>>, user: string): Promise<unknown> {
-    const { look, query, plan, act } = message
+    const { look, query, plan, act, planned } = message
     const member = optionalText(Object(query ?? plan ?? act) as Query, 'member')
     const { questions: way } = this.#app[innerParts]
     if (way && member !== undefined && member !== way.member)
@@ -84,11 +84,17 @@ export class Observer {
     if (typeof look === 'string') return this.#looks.answer(look, Object(query) as Query)
     if (!this.#terms.isWriting)
       throw new KeelsonError('READ_ONLY', 'this session only looks: keelson observe --write acts')
-    if (plan !== undefined) return { effect: effectOf(this.#app, proposedIn(plan)) }
+    if (plan !== undefined) return plannedOf(this.#app, proposedIn(plan))
     const action = proposedIn(act)
     const because = reasonIn(act)
     const { logger } = this.#app.system
-    const effect = effectOf(this.#app, action)
+    const { effect, start } = plannedOf(this.#app, action)
+    const { effect: seen, start: before } = Object(planned) as Partial<Planned>
+    if (effect !== seen || start !== before)
+      throw new KeelsonError(
+        'CONFLICT',
+        'it or the instance is another one than in its plan: plan it anew',
+      )
     // A text of a user must not look like another line.
     const title = printable(`${user}, observing: ${effect}`)
     // A warning: it is recorded, so the page shows it beside what it was done for.
@@ -100,6 +106,16 @@ export class Observer {
       throw reason
     }
   }
+}
+
+/**
+ * What an action does here. Pids count from 1 in each process, and a page may be connected to another
+ * member than before: its action must not reach a process of the same number there.
+ */
+const plannedOf = (app: App, action: CheckedAction): Planned => {
+  const { questions, since } = app[innerParts]
+  const start = [process.pid, since, ...(questions ? [questions.member] : [])].join(' ')
+  return { effect: effectOf(app, action), start }
 }
 
 /**

@@ -4,7 +4,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Clock } from '../../clock.ts'
-import type { Action, Proposed } from '../../observe/index.ts'
+import type { Action, Planned, Proposed } from '../../observe/index.ts'
 
 /** The parts of a request that decide. */
 export type Asking = {
@@ -89,31 +89,30 @@ export class Tokens {
 /** The numbers of planned actions: each performs its action once. */
 export class Nonces {
   readonly #clock: Clock
-  readonly #planned = new Map<string, { readonly action: string; readonly until: number }>()
+  readonly #plans = new Map<string, Planned & { readonly action: string; readonly until: number }>()
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
-  /** A nonce for an action, good for a minute. */
-  plan(action: Proposed): string {
-    const [oldest] = this.#planned.keys()
-    if (this.#planned.size >= noncesMax && oldest !== undefined) this.#planned.delete(oldest)
+  /** A nonce for an action that the instance has planned, good for a minute. */
+  plan(action: Proposed, { effect, start }: Planned): string {
+    const [oldest] = this.#plans.keys()
+    if (this.#plans.size >= noncesMax && oldest !== undefined) this.#plans.delete(oldest)
     const nonce = secretFrom(this.#clock)
     const until = this.#clock.monotonic() + nonceMs
-    this.#planned.set(nonce, { action: textOf(action), until })
+    this.#plans.set(nonce, { effect, start, action: textOf(action), until })
     return nonce
   }
 
-  /** Whether this action was planned with this nonce. It is used up then. */
-  uses(nonce: unknown, action: Action): boolean {
-    const planned = this.#planned.get(String(nonce))
-    this.#planned.delete(String(nonce))
-    return (
-      planned !== undefined &&
-      planned.until >= this.#clock.monotonic() &&
-      planned.action === textOf(action)
-    )
+  /** What was planned with this nonce, if it was this action. The nonce is used up then. */
+  used(nonce: unknown, given: Action): Planned | undefined {
+    const plan = this.#plans.get(String(nonce))
+    this.#plans.delete(String(nonce))
+    if (!plan) return undefined
+    const { action, until, ...planned } = plan
+    const isGood = until >= this.#clock.monotonic() && action === textOf(given)
+    return isGood ? planned : undefined
   }
 }
 

@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
-import type { Action, Frame, Header, Proposed } from '../../observe/index.ts'
+import type { Action, Frame, Header, Planned, Proposed } from '../../observe/index.ts'
 import type { Asked } from '../attach/remote-session.ts'
 import { Nonces, type Refused, refusedOrigin } from './admission.ts'
 import { FrameStreams } from './frame-streams.ts'
@@ -161,13 +161,14 @@ export class PageServer {
       throw new KeelsonError('READ_ONLY', 'the page only looks: keelson observe --write acts')
     if (isPlan) {
       const proposed = parts as Proposed
-      const { effect } = (await source.ask({ plan: proposed })) as { readonly effect: string }
-      return { effect, nonce: this.#nonces.plan(proposed) }
+      const planned = (await source.ask({ plan: proposed })) as Planned
+      return { effect: planned.effect, nonce: this.#nonces.plan(proposed, planned) }
     }
     const action = parts as Action
-    if (!this.#nonces.uses(nonce, action))
+    const planned = this.#nonces.used(nonce, action)
+    if (!planned)
       throw refusal(409, 'CONFLICT', 'the action was not planned so, was performed, or is too old')
-    return source.ask({ act: action }, user)
+    return source.ask({ act: action, planned }, user)
   }
 
   #look(look: string, query: object): Promise<unknown> {

@@ -75,15 +75,26 @@ test('an action is planned and performed at the member that it names, for the us
   const { a, b, asked, log, world } = await two(true)
   const before = [pidOf(a), pidOf(b)]
   const kill = { act: 'kill', pid: before[1], member: 'b' }
-  expect(await asked({ plan: kill })).toEqual({ effect: expect.stringContaining('kills clerk') })
+  const planned = await asked({ plan: kill })
+  expect(planned).toMatchObject({ effect: expect.stringContaining('kills clerk') })
   expect(pidOf(b)).toBe(before[1])
-  await asked({ act: { ...kill, reason: 'it hangs' } })
+  await asked({ act: { ...kill, reason: 'it hangs' }, planned })
   await world.clock.advance(10)
   expect(pidOf(a)).toBe(before[0])
   expect(pidOf(b)).not.toBe(before[1])
   expect(log.messages('warn')).toContainEqual(
     expect.stringMatching(/^ann, observing: kills clerk .* Reason: it hangs$/),
   )
+})
+
+test('an action is refused by another member than the one that has planned it', async () => {
+  const { a, asked } = await two(true)
+  const pid = pidOf(a)
+  const planned = await asked({ plan: { act: 'kill', pid, member: 'b' } })
+  expect(await asked({ act: { act: 'kill', pid, reason: 'it hangs' }, planned })).toMatchObject({
+    code: 'CONFLICT',
+  })
+  expect(pidOf(a)).toBe(pid)
 })
 
 test('a page that only looks does not act at another member', async () => {

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { flow } from '../../../src/flow/index.ts'
 import { call } from '../../../src/index.ts'
 import { Observer } from '../../../src/inspect/observe/observer.ts'
+import type { Planned } from '../../../src/observe/index.ts'
 import {
   approval,
   canary,
@@ -11,10 +12,11 @@ import {
   observedInstance,
 } from '../../support/worlds/observed-instance.ts'
 
-let { app, during, advance, log, observer, told, look, refused, pidOf } = {} as Observed
+let { app, start, during, advance, log, observer, told, look, refused, pidOf } = {} as Observed
 
 beforeEach(async () => {
-  ;({ app, during, advance, log, observer, told, look, refused, pidOf } = await observedInstance())
+  ;({ app, start, during, advance, log, observer, told, look, refused, pidOf } =
+    await observedInstance())
 })
 
 describe('actions', () => {
@@ -33,7 +35,7 @@ describe('actions', () => {
     const action = kill()
 
     const { reason: _, ...proposed } = action
-    expect(await told({ plan: proposed }, observer(true))).toEqual({
+    expect(await told({ plan: proposed }, observer(true))).toMatchObject({
       effect: expect.stringContaining(`kills open <${pid}>`),
     })
     expect(pidOf('open')).toBe(pid)
@@ -183,6 +185,29 @@ describe('actions', () => {
     await told({ act: { act: 'resumeShard', shard: 0, reason: 'a trial' } }, observer(true))
     await advance(60_000)
     expect((await look('storage')).shards[0]?.isSuspended).toBe(false)
+  })
+
+  test('of an instance that has restarted since their plan reach no process of the new one', async () => {
+    const action = kill()
+    const planned = (await told({ plan: action }, observer(true))) as Planned
+    await during(app.close())
+    await advance(1_000)
+    const again = await start()
+    const by = new Observer(again, { isWriting: true, user: 'ann' })
+    const { effect } = (await told({ plan: action }, by)) as Planned
+
+    expect(effect).toBe(planned.effect)
+    expect(await refused({ act: action, planned }, by)).toBe('CONFLICT')
+    await advance(10)
+    expect(again.system.processes().map(({ pid }) => pid)).toContain(action.pid)
+  })
+
+  test('are refused without their plan, and with that of another effect', async () => {
+    const by = observer(true)
+    const planned = (await told({ plan: { act: 'kill', pid: pidOf('gate') } }, by)) as Planned
+
+    for (const other of [planned, undefined as never])
+      expect(await refused({ act: kill(), planned: other }, by)).toBe('CONFLICT')
   })
 
   test('need a reason, and are those of the table', async () => {

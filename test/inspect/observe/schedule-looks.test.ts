@@ -42,7 +42,10 @@ const world = async () => {
   }
   const look = async <V extends keyof Views>(view: V, query: object = {}) =>
     ((await told({ look: view, query })) as { data: Views[V]['data'] }).data
-  const act = (act: string, of: object) => told({ act: { act, ...of, reason: 'a trial' } }, true)
+  const act = async (act: string, of: object) => {
+    const planned = await told({ plan: { act, ...of } }, true)
+    return told({ act: { act, ...of, reason: 'a trial' }, planned }, true)
+  }
   return { w, mails, told, look, act }
 }
 
@@ -107,7 +110,7 @@ test('schedules are paused, resumed, triggered and deleted with a reason, and no
   const pause = { act: 'pauseSchedule', schedule: 'weekly', reason: 'a trial' }
   expect(await told({ act: pause })).toMatchObject({ code: 'READ_ONLY' })
   expect(schedules.get('weekly')?.isPaused).toBe(false)
-  expect(await told({ plan: { act: 'triggerSchedule', schedule: 'weekly' } }, true)).toEqual({
+  expect(await told({ plan: { act: 'triggerSchedule', schedule: 'weekly' } }, true)).toMatchObject({
     effect: 'starts a run of the schedule weekly now',
   })
   expect(w.flow.list({ type: report }).entries).toEqual([])

@@ -21,7 +21,8 @@ const linked = (dir: string, write = false) => {
 const lost = (link: InstanceLink) => link.ask(header).catch(() => undefined)
 
 const header = { look: 'header', query: {} }
-const kill = { act: { act: 'kill', pid: 1, reason: 'a trial' } } as const
+const planned = { effect: '', start: '' }
+const kill = { act: { act: 'kill', pid: 1, reason: 'a trial' }, planned } as const
 
 describe('the link (needs the build)', () => {
   test('answers questions, and says since when the instance is away', async () => {
@@ -68,7 +69,9 @@ describe('the link (needs the build)', () => {
     expect(await codeOf(link.ask(kill))).toBe('READ_ONLY')
     const { link: writing } = linked(dir, true)
     await writing.open()
-    expect(await codeOf(writing.ask({ act: { ...kill.act, pid: 999_999 } }))).toBe('NO_PROCESS')
+    expect(await codeOf(writing.ask({ ...kill, act: { ...kill.act, pid: 999_999 } }))).toBe(
+      'NO_PROCESS',
+    )
   })
 
   test('is to any member of a folder, shows the others there, and goes on when that one ends', async () => {

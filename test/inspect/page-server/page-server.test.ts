@@ -12,11 +12,13 @@ const looking = sourceOf(() => ({ header, data: { rows: [] } }))
 
 const kill = { act: 'kill', pid: 7, reason: 'it hangs' }
 
+const planned = { effect: 'kills it', start: '1' }
+
 /** A source that notes which actions reach the instance. */
 const acting = () => {
   const acts: Asked[] = []
   const source = sourceOf((request) => {
-    if ('plan' in request) return { effect: 'kills it' }
+    if ('plan' in request) return planned
     acts.push(request)
     return { text: 'done' }
   })
@@ -142,7 +144,7 @@ test('a refusal of the instance is an answer, so that a browser has no failed re
 })
 
 describe('an action', () => {
-  test('is performed by a POST with the nonce of its plan, once', async () => {
+  test('is performed by a POST with the nonce of its plan, once, and with what was planned', async () => {
     const { acts, source } = acting()
     const { post } = await pageServed({ source, isWriting: true })
 
@@ -150,7 +152,7 @@ describe('an action', () => {
     const { nonce, effect } = JSON.parse((await post('/api/plan', proposed)).text)
     expect([effect, acts]).toEqual(['kills it', []])
     expect((await post('/api/act', { ...kill, nonce })).status).toBe(200)
-    expect(acts).toEqual([{ act: kill }])
+    expect(acts).toEqual([{ act: kill, planned }])
     expect((await post('/api/act', { ...kill, nonce })).status).toBe(409)
     expect(acts).toHaveLength(1)
   })
@@ -180,9 +182,9 @@ describe('an action', () => {
   test('cannot be performed a minute after its plan', async () => {
     const clock = virtualClock()
     const nonces = new Nonces(clock)
-    const nonce = nonces.plan(kill as never)
+    const nonce = nonces.plan(kill as never, planned)
     await clock.advance(60_001)
 
-    expect(nonces.uses(nonce, kill as never)).toBe(false)
+    expect(nonces.used(nonce, kill as never)).toBeUndefined()
   })
 })

@@ -13,8 +13,6 @@ export const startAt = Date.UTC(2026, 10, 23, 3, 12, 44)
 /** The head of the frames of an instance, at a time. */
 export const headerOf = (scenario: Scenario, at: number, isWriting: boolean): Header => ({
   instance: 'orders',
-  pid: 4711,
-  startedAt: startAt - 3 * 86_400_000,
   at,
   phase: scenario === 'broken' ? 'down' : 'open',
   isDurable: true,

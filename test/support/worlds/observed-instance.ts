@@ -16,7 +16,7 @@ import {
 import type { Asked } from '../../../src/inspect/attach/remote-session.ts'
 import { Observer } from '../../../src/inspect/observe/observer.ts'
 import { recordsOf } from '../../../src/inspect/recorder/recorder.ts'
-import type { Header, Refusal, Views } from '../../../src/observe/index.ts'
+import type { Action, Header, Planned, Refusal, Views } from '../../../src/observe/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import { capturedLog } from '../../../src/testing/kit/captured-log.ts'
 import { machine } from './simulated-instance.ts'
@@ -124,10 +124,9 @@ export const observedInstance = async () => {
   const { during } = world
   const advance = (ms: number): Promise<void> => world.clock.advance(ms)
   const log = capturedLog()
-  const app = await world.start({
-    app: tree,
-    system: createSystem({ clock: world.clock, logger: log }),
-  })
+  const start = () =>
+    world.start({ app: tree, system: createSystem({ clock: world.clock, logger: log }) })
+  const app = await start()
   recordsOf(app.system)
   await during(app.store.put(markup, secrets))
   await during(app.store.put('user/token', canary))
@@ -138,7 +137,13 @@ export const observedInstance = async () => {
 
   const observer = (isWriting = false): Observer => new Observer(app, { isWriting, user: 'ann' })
 
-  const told = async (request: Asked, by = observer()): Promise<unknown> => {
+  /** An action without its plan is planned at once. */
+  const told = async (
+    request: Asked | { readonly act: Action },
+    by = observer(),
+  ): Promise<unknown> => {
+    if ('act' in request && !('planned' in request))
+      return told({ ...request, planned: (await told({ plan: request.act }, by)) as Planned }, by)
     const answered = await during(by.answer({ id: 1, ...request }))
     if ('refusal' in answered)
       throw Object.assign(new Error(answered.refusal.message), answered.refusal)
@@ -152,7 +157,7 @@ export const observedInstance = async () => {
   ): Promise<Views[V]['data']> =>
     ((await told({ look: view, query }, by)) as { header: Header; data: Views[V]['data'] }).data
 
-  const refused = (request: Asked, by?: Observer): Promise<string> =>
+  const refused = (request: Parameters<typeof told>[0], by?: Observer): Promise<string> =>
     told(request, by).then(
       () => 'none',
       (refusal: Refusal) => refusal.code,
@@ -161,7 +166,7 @@ export const observedInstance = async () => {
   const pidOf = (label: string): number =>
     app.system.processes().find((each) => (each.name ?? each.label) === label)?.pid ?? 0
 
-  return { app, during, advance, log, observer, told, look, refused, pidOf }
+  return { app, start, during, advance, log, observer, told, look, refused, pidOf }
 }
 
 /** The instance, and how it is asked. */
