@@ -1,6 +1,13 @@
 /** Durable actors as the page of `keelson observe` shows them. Looking wakes none. */
 import { keptText, parkedActors, shownState, surveyEntity } from '../../actors/index.ts'
-import type { EntityDetail, EntityName, Kind, KindPage, Pending } from '../../observe/index.ts'
+import type {
+  EntityDetail,
+  EntityName,
+  Kind,
+  KindPage,
+  KindQuery,
+  Pending,
+} from '../../observe/index.ts'
 import { checkEntityId, workerKind } from '../../storage/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { entityAt, kindsOf, pidOf } from '../answers/entities.ts'
@@ -57,7 +64,7 @@ const fieldsOf = (app: App, kind: string): readonly string[] => {
 /** A page of the entities of a kind, read in parts with turns of the event loop between them. */
 export const kindShown = async (app: App, query: Query): Promise<KindPage> => {
   const handle = app.entity(textIn(query, 'kind'))
-  const only = wordIn(query, 'only', ['blocked', 'failing', 'overdue'])
+  const only = wordIn(query, 'only', ['blocked', 'failing', 'parked', 'overdue'])
   if (only !== undefined) return { rows: troubled(app, handle.kind, only) }
   const field = optionalText(query, 'field')
   const where =
@@ -92,11 +99,7 @@ const fieldValue = (text: string): string | number | boolean | null => {
 const placeOf = (app: App, kind: string, id: string): { readonly pid?: number } =>
   given({ pid: pidOf(app, { kind, id }) })
 
-const troubled = (
-  app: App,
-  kind: string,
-  only: 'blocked' | 'failing' | 'overdue',
-): KindPage['rows'] => {
+const troubled = (app: App, kind: string, only: Trouble): KindPage['rows'] => {
   const rows: KindPage['rows'][number][] = []
   for (const [id, text] of troubles[only](app, kind)) {
     rows.push({ id, text: shortText(text, lineMax), ...placeOf(app, kind, id) })
@@ -105,12 +108,15 @@ const troubled = (
   return rows
 }
 
+type Trouble = NonNullable<KindQuery['only']>
 type Troubles = Iterable<readonly [id: string, text: string]>
 
 /** The entities of a kind in trouble. There may be very many, of which a page reads the first ones. */
-const troubles: Record<'blocked' | 'failing' | 'overdue', (app: App, kind: string) => Troubles> = {
+const troubles: Record<Trouble, (app: App, kind: string) => Troubles> = {
   *blocked({ entities }, kind) {
     for (const [id, { message }] of entities.kind(kind)?.blocked ?? []) yield [id, message]
+  },
+  *parked({ entities }, kind) {
     for (const [id, { message }] of parkedActors(entities, kind)) yield [id, message]
   },
   *failing({ entities }, kind) {

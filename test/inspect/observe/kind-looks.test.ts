@@ -1,0 +1,68 @@
+/** The kinds of the page: how many actors of each are in trouble, and the list of each trouble. */
+import { expect, onTestFinished, test } from 'vitest'
+import { call, type DurableServer, entity, noReply, reply, supervisor } from '../../../src/index.ts'
+import { Observer } from '../../../src/inspect/observe/observer.ts'
+import type { Kind, KindPage } from '../../../src/observe/index.ts'
+import { simulated } from '../../support/worlds/simulated-instance.ts'
+
+type Messages = {
+  calls: { charge: () => void; wake: (inMs: number) => void }
+  continues: { charge: () => void }
+  alarms: { ring: () => void }
+}
+
+const server: DurableServer<Messages, number> = {
+  init: () => 0,
+  calls: {
+    charge: (count) => reply(undefined, count + 1, { continue: ['charge'] }),
+    wake: (count, inMs, context) => {
+      context.setAlarm('ring', { inMs })
+      return reply(undefined, count + 1)
+    },
+  },
+  continues: {
+    charge: () => {
+      throw new Error('the bank is away')
+    },
+  },
+  alarms: { ring: (count) => noReply(count) },
+  retry: { max: 1 },
+}
+
+const kinds = ['early', 'late'].map((kind) => entity(kind, server))
+const ids = Array.from({ length: 12 }, (_, at) => `${at}`.padStart(2, '0'))
+
+const world = async () => {
+  const s = await simulated({ app: supervisor('app', {}, kinds) })
+  const look = async <T>(view: 'entities' | 'kind', query: object): Promise<T> => {
+    const observer = new Observer(s.app, { isWriting: false, user: 'ann' })
+    onTestFinished(() => observer.end())
+    const answered = await s.during(observer.answer({ id: 1, look: view, query }))
+    return (answered as { answer: { data: T } }).answer.data
+  }
+  const countsOf = async (trouble: 'parked' | 'blocked' | 'overdue') =>
+    (await look<{ kinds: readonly Kind[] }>('entities', {})).kinds.map((kind) => kind[trouble])
+  const list = async (kind: string, only: string) =>
+    (await look<KindPage>('kind', { kind, only })).rows
+  const ask = (kind: string, name: 'charge' | 'wake', inMs: number) =>
+    s.during(
+      Promise.all(ids.map((id) => call(s.app.entity(kind).ref(id), name as never, inMs as never))),
+    )
+  return { s, countsOf, list, ask }
+}
+
+test('the list of parked actors has those that are counted, and that of blocked ones has none of them', async () => {
+  const { s, countsOf, list, ask } = await world()
+  await ask('early', 'charge', 0)
+  await s.advance(100)
+
+  expect([await countsOf('parked'), await countsOf('blocked')]).toEqual([
+    [12, 0],
+    [0, 0],
+  ])
+  const rows = await list('early', 'parked')
+  expect(rows.map(({ id }) => id)).toEqual(ids)
+  expect(rows[0]?.text).toContain('charge after try 1: Error: the bank is away')
+  expect(await list('early', 'blocked')).toEqual([])
+  expect(await list('late', 'parked')).toEqual([])
+})
