@@ -1,5 +1,11 @@
 /** The kinds of entities of an instance, and one entity, as facts. Looking wakes none. */
-import { type EntityRows, parkedCount, shownRows, surveyEntity } from '../../actors/index.ts'
+import {
+  type EntityRows,
+  overdueOf,
+  parkedCount,
+  shownRows,
+  surveyEntity,
+} from '../../actors/index.ts'
 import { name } from '../../runtime/index.ts'
 import { workerKind } from '../../storage/index.ts'
 import type { App } from '../../supervisors/index.ts'
@@ -16,7 +22,7 @@ export type KindFacts = {
   readonly parked: number
   /** How many have steps or alarms that fail and are tried again. */
   readonly failing: number
-  /** How many of the overdue alarms and steps that health names are of this kind. */
+  /** How many alarms and steps are overdue, of the first 1,000 of each shard. */
   readonly overdue: number
 }
 
@@ -24,7 +30,7 @@ export type KindFacts = {
 export const kindsOf = async (app: App): Promise<readonly KindFacts[]> => {
   const { entities } = app
   const failing = countsByKind(failingOf(app))
-  const overdue = countsByKind(app.health().actors.overdue.first.map(({ entity }) => entity))
+  const overdue = countsByKind(entities.shards.flatMap(overdueOf).map(({ entity }) => entity))
   const facts: KindFacts[] = []
   for (const kind of entities.kinds) {
     await nextTurn(app.system)

@@ -1,5 +1,5 @@
 /** Durable actors as the page of `keelson observe` shows them. Looking wakes none. */
-import { keptText, parkedActors, shownState, surveyEntity } from '../../actors/index.ts'
+import { keptText, overdueOf, parkedActors, shownState, surveyEntity } from '../../actors/index.ts'
 import type {
   EntityDetail,
   EntityName,
@@ -125,8 +125,8 @@ const troubles: Record<Trouble, (app: App, kind: string) => Troubles> = {
         for (const { what, error } of turns.values())
           yield [entity.slice(kind.length + 1), `${what}: ${error}`]
   },
-  *overdue(app, kind) {
-    for (const { entity, what } of app.health().actors.overdue.first)
+  *overdue({ entities }, kind) {
+    for (const { entity, what } of entities.shards.flatMap(overdueOf))
       if (entityKindOf(entity) === kind) yield [entity.slice(kind.length + 1), what]
   },
 }

@@ -66,3 +66,18 @@ test('the list of parked actors has those that are counted, and that of blocked 
   expect(await list('early', 'blocked')).toEqual([])
   expect(await list('late', 'parked')).toEqual([])
 })
+
+test('all overdue alarms of a kind are counted and listed, also behind very many of another one', async () => {
+  const { s, countsOf, list, ask } = await world()
+  await ask('early', 'wake', 5_000)
+  await ask('late', 'wake', 6_000)
+  await s.close()
+  const newer = ['early', 'late'].map((kind) => entity(kind, { ...server, version: 2 }))
+  await s.start({ app: supervisor('app', {}, newer) })
+  await s.advance(60_000)
+
+  expect(await countsOf('overdue')).toEqual([12, 12])
+  expect((await list('late', 'overdue')).map(({ id, text }) => [id, text])).toEqual(
+    ids.map((id) => [id, 'alarm ring']),
+  )
+})
