@@ -21,8 +21,6 @@ const admittedMs = 60_000
 
 type Viewer = {
   readonly response: ServerResponse
-  readonly view: string
-  readonly query: object
   /** Whether it may still look. */
   readonly admits: () => Promise<boolean>
   /** When it was asked last. */
@@ -31,12 +29,19 @@ type Viewer = {
   sentAt: number
 }
 
+/** A view with its viewers. Each view has its own ticks, so that a slow one holds up no other. */
+type Followed = {
+  readonly view: string
+  readonly query: object
+  readonly viewers: Set<Viewer>
+  cancel: Cancel
+}
+
 /** The streams of a server. */
 export class FrameStreams {
   readonly #clock: Clock
   readonly #frame: (view: string, query: object) => Promise<Frame>
-  readonly #viewers = new Set<Viewer>()
-  #cancel: Cancel | undefined
+  readonly #followed = new Map<string, Followed>()
 
   constructor(clock: Clock, frame: (view: string, query: object) => Promise<Frame>) {
     this.#clock = clock
@@ -45,7 +50,9 @@ export class FrameStreams {
 
   /** Whether there is room for one more. */
   get hasRoom(): boolean {
-    return this.#viewers.size < viewersMax
+    let count = 0
+    for (const { viewers } of this.#followed.values()) count += viewers.size
+    return count < viewersMax
   }
 
   /** Sends frames of a view until the other side has left, or may look no more. */
@@ -53,38 +60,46 @@ export class FrameStreams {
     // It has left before it was admitted: nothing would say so any more.
     if (response.destroyed) return
     const now = this.#clock.monotonic()
-    const viewer = { response, view, query, admits, admittedAt: now, sentAt: now }
-    this.#viewers.add(viewer)
-    response.on('close', () => this.#viewers.delete(viewer))
+    const viewer = { response, admits, admittedAt: now, sentAt: now }
+    const followed = this.#follow(view, query)
+    followed.viewers.add(viewer)
+    response.on('close', () => followed.viewers.delete(viewer))
     response.on('error', () => response.destroy())
-    void this.#send([viewer])
-    this.#cancel ??= this.#clock.after(everyMs, () => void this.#tick())
+    void this.#send(followed, [viewer])
   }
 
   /** Ends all streams. */
   close(): void {
-    this.#cancel?.()
-    for (const { response } of this.#viewers) response.destroy()
+    for (const { viewers, cancel } of this.#followed.values()) {
+      cancel()
+      for (const { response } of viewers) response.destroy()
+    }
   }
 
-  async #tick(): Promise<void> {
-    for (const viewer of this.#viewers) this.#admit(viewer)
-    const groups = new Map<string, Viewer[]>()
-    for (const viewer of this.#viewers) {
-      const key = JSON.stringify([viewer.view, viewer.query])
-      groups.set(key, [...(groups.get(key) ?? []), viewer])
+  #follow(view: string, query: object): Followed {
+    const key = JSON.stringify([view, query])
+    const known = this.#followed.get(key)
+    if (known) return known
+    const followed: Followed = { view, query, viewers: new Set(), cancel: () => undefined }
+    const tick = async (): Promise<void> => {
+      for (const viewer of followed.viewers) this.#admit(viewer)
+      await this.#send(followed, [...followed.viewers])
+      if (followed.viewers.size === 0) this.#followed.delete(key)
+      else wait()
     }
-    await Promise.all([...groups.values()].map((viewers) => this.#send(viewers)))
-    this.#cancel =
-      this.#viewers.size === 0 ? undefined : this.#clock.after(everyMs, () => void this.#tick())
+    const wait = (): void => {
+      followed.cancel = this.#clock.after(everyMs, () => void tick())
+    }
+    this.#followed.set(key, followed)
+    wait()
+    return followed
   }
 
   /** Sends the present frame to those of a view who have read the last one. */
-  async #send(viewers: readonly Viewer[]): Promise<void> {
+  async #send({ view, query }: Followed, viewers: readonly Viewer[]): Promise<void> {
     const ready = viewers.filter((viewer) => this.#isReady(viewer))
-    const [first] = ready
-    if (!first) return
-    const text = frameText(await this.#frame(first.view, first.query))
+    if (ready.length === 0) return
+    const text = frameText(await this.#frame(view, query))
     for (const viewer of ready) {
       if (viewer.response.destroyed) continue
       viewer.response.write(text)

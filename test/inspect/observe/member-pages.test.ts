@@ -4,7 +4,7 @@ import { supervisor, worker } from '../../../src/index.ts'
 import { answerPages, Observer } from '../../../src/inspect/observe/observer.ts'
 import type { Header, Overview } from '../../../src/observe/index.ts'
 import { createSystem } from '../../../src/runtime/index.ts'
-import type { App } from '../../../src/supervisors/index.ts'
+import { type App, innerParts } from '../../../src/supervisors/index.ts'
 import { type CapturedLog, capturedLog } from '../../../src/testing/index.ts'
 import { SpreadMembers } from '../../support/worlds/spread-members.ts'
 
@@ -56,6 +56,15 @@ test('a question for a member that is none is refused, and makes none', async ()
   })
   expect((await look('header', {})).header).toMatchObject({ members: ['a', 'b'] })
   expect(a.health().members?.map(({ member }) => member)).toEqual(['a', 'b'])
+})
+
+test('a member without an answer is a refusal before a browser gives up its stream, after 8 s', async () => {
+  const { world, b, asked } = await two()
+  b[innerParts].questions?.answer('page', () => new Promise(() => undefined))
+  const begun = world.clock.monotonic()
+
+  expect(await asked({ look: 'header', query: { member: 'b' } })).toMatchObject({ code: 'TIMEOUT' })
+  expect(world.clock.monotonic() - begun).toBeLessThan(8_000)
 })
 
 test('an overview has all members, with what each of them answers', async () => {

@@ -12,6 +12,8 @@ import type { Frame } from '../../../src/observe/index.ts'
 
 const header = { instance: 'a' } as Extract<Frame, { header: unknown }>['header']
 
+const plain = { header, data: null }
+
 /** A viewer; `read` takes what waits. */
 const viewer = () => {
   const texts: string[] = []
@@ -32,12 +34,12 @@ const viewer = () => {
   return { response: response as unknown as ServerResponse, texts, read }
 }
 
-const streamsOf = (frame: () => Frame = () => ({ header, data: null })) => {
+const streamsOf = (frame: (view: string) => Frame | Promise<Frame> = () => plain) => {
   const clock = virtualClock()
   const asked: string[] = []
   const streams = new FrameStreams(clock, async (view) => {
     asked.push(view)
-    return frame()
+    return frame(view)
   })
   return { clock, streams, asked }
 }
@@ -82,6 +84,21 @@ test('a viewer that does not read skips frames, and is cut off after 30 s', asyn
   expect(texts).toHaveLength(2)
   await clock.advance(32_000)
   expect(response.destroyed).toBe(true)
+})
+
+test('a view that has no answer yet holds up no other one', async () => {
+  const slow = new Promise<Frame>(() => undefined)
+  const { clock, streams } = streamsOf((view) => (view === 'entities' ? slow : plain))
+  const [waiting, other] = [viewer(), viewer()]
+  streams.add(waiting.response, 'entities', { member: 'b' })
+  streams.add(other.response, 'tree', {})
+  for (let second = 0; second < 5; second++) {
+    await clock.advance(1_000)
+    other.read()
+  }
+
+  expect([waiting.texts.length, other.texts.length]).toEqual([0, 5])
+  streams.close()
 })
 
 test('nothing is asked when the last viewer has left', async () => {
