@@ -103,6 +103,7 @@ export const usePages = <V extends Paged>(
       },
       (error: unknown) => {
         if (next.current !== place) return
+        place.isAsking = false
         setList((last) => ({ ...last, refusal: refusedOf(error), isAsking: false }))
       },
     )

@@ -153,7 +153,14 @@ export const PagedTable = <Row,>(
   const isEmpty = rows.length === 0 && !isAsking && !refusal
   return (
     <>
-      {refusal && <p class="banner bad">{refusal.message}</p>}
+      {refusal && (
+        <p class="banner bad">
+          {refusal.message}{' '}
+          <button type="button" onClick={more}>
+            Ask again
+          </button>
+        </p>
+      )}
       {isEmpty ? empty : <LongTable {...table} rows={rows} onEnd={more} />}
     </>
   )

@@ -107,6 +107,18 @@ describe.skipIf(lacks(withoutChromium))('after a mishap, the page', () => {
     await page.waitForSelector('.turns li')
   })
 
+  test('asks for a list once more on a button, and goes on with it', async () => {
+    const { server, page } = await opened('busy')
+    server.refuse(true, 'runs')
+    await showView(page, 'runs/payment')
+    await waitForText(page, 'Failed to fetch')
+
+    server.refuse(false, 'runs')
+    await page.locator('button ::-p-text(Ask again)').click()
+    await page.waitForSelector('.scroll tbody tr:not(.room)')
+    expect(await page.$('.banner')).toBe(null)
+  })
+
   test('draws the times of a chart apart, with two points as with many', async () => {
     for (const scenario of ['empty', 'busy'] as const) {
       const { page } = await opened(scenario, keptTexts)
