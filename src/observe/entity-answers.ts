@@ -64,6 +64,7 @@ export type EntityDetail = {
     readonly alarms: readonly Pending[]
     readonly calls: number
   }
+  /** Absent also for a machine whose drawing does not fit into a frame. */
   readonly machine?: Machine
 }
 

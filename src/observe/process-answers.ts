@@ -183,6 +183,7 @@ export type ProcessDetail = {
   readonly stateless?: string
   readonly messages: readonly { readonly what: string; readonly shape?: string }[]
   readonly events: readonly Recorded[]
+  /** Absent also for a machine whose drawing does not fit into a frame. */
   readonly machine?: Machine
   /** Present while it is asked for. */
   readonly trace?: Traced

@@ -39,7 +39,8 @@ import type {
 } from './process-answers.ts'
 import type {
   Replication,
-  StorageShard,
+  StoragePage,
+  StorageQuery,
   StorePage,
   StoreQuery,
   StoreValue,
@@ -92,7 +93,7 @@ export type Views = {
   run: { query: { readonly type: string; readonly id: string }; data: RunDetail }
   store: { query: StoreQuery; data: StorePage }
   key: { query: { readonly key: string }; data: StoreValue }
-  storage: { query: object; data: { readonly shards: readonly StorageShard[] } }
+  storage: { query: StorageQuery; data: StoragePage }
   replication: { query: object; data: Replication }
   log: { query: LogQuery; data: LogTail }
 }

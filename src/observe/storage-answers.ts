@@ -19,6 +19,12 @@ export type StorePage = {
 /** The value of a key. */
 export type StoreValue = { readonly value: Shown }
 
+/** Which shards: those from a number on. */
+export type StorageQuery = { readonly from?: number }
+
+/** A page of shards. `next`: the first one of the next page. */
+export type StoragePage = { readonly shards: readonly StorageShard[]; readonly next?: number }
+
 /** The log and what is derived from it, of one shard. */
 export type StorageShard = {
   readonly shard: number
@@ -48,6 +54,7 @@ export type StorageShard = {
   readonly refusing?: string
   readonly writesWaiting: number
   readonly clockAheadMs: number
+  /** The first ones, and so are the projections. */
   readonly subscriptions: readonly {
     readonly name: string
     readonly state: string

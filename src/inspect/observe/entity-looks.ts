@@ -14,7 +14,7 @@ import { entityAt, kindsOf, pidOf } from '../answers/entities.ts'
 import { nextTurn, processAt } from '../answers/process-pages.ts'
 import { entityKindOf } from '../recorder/recorder.ts'
 import { lineText, shortText } from '../text/shown-text.ts'
-import { machineShown } from './machine-shown.ts'
+import { machineShown, withDrawing } from './machine-shown.ts'
 import { given, optionalText, type Query, textIn, wordIn } from './questions.ts'
 import { runningStep } from './running-handlers.ts'
 import { fitting, redactedTree, shownTree } from './value-trees.ts'
@@ -138,8 +138,8 @@ export const entityShown = (app: App, query: Query): EntityDetail => {
   const process = pid === undefined ? undefined : processAt(app.system, pid)
   const running = process && runningStep(app, process)
   const machine = machineShown(app.entities.tableOf(kind, id)?.machine, rows?.state)
-  return {
-    ...given<EntityDetail>({ pid, blocked, machine }),
+  const detail: EntityDetail = {
+    ...given<EntityDetail>({ pid, blocked }),
     ...(rows && {
       born: {
         incarnation: rows.incarnation,
@@ -170,6 +170,7 @@ export const entityShown = (app: App, query: Query): EntityDetail => {
       },
     }),
   }
+  return withDrawing(detail, machine)
 }
 
 type Tried = Pick<

@@ -118,7 +118,8 @@ export class Looks {
       run: (query) => runShown(app, query),
       store: (query) => storeShown(app, query),
       key: (query) => keyShown(app, query),
-      storage: () => this.#pace('storage', () => storageShown(app)),
+      storage: (query) =>
+        this.#pace(`storage ${JSON.stringify(query)}`, () => storageShown(app, query)),
       replication: () => replicationShown(app),
       log: (query) => this.#tail.look(query),
     }

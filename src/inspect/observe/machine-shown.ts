@@ -1,12 +1,23 @@
 /** A state machine as the page of `keelson observe` draws it. Pure. */
 import type { Machine } from '../../observe/index.ts'
 import { machineOutline } from '../../runtime/index.ts'
+import { bytesOf } from './value-trees.ts'
+
+/** The most bytes of an answer with its drawing: a frame has 64 KiB, of which the head takes some. */
+const drawnBytes = 60 * 1024
 
 /** The machine with the states that `state` is in; `undefined` for any other definition. */
 export const machineShown = (definition: unknown, state: unknown): Machine | undefined => {
   const outline = machineOutline(definition)
   return outline && { states: outline.states.map(plain), value: machineValue(state) ?? null }
 }
+
+/** An answer with the drawing of its machine. One that does not fit into a frame is left out. */
+export const withDrawing = <T extends object>(
+  answer: T,
+  machine: Machine | undefined,
+): T & { readonly machine?: Machine } =>
+  machine && bytesOf(answer) + bytesOf(machine) <= drawnBytes ? { ...answer, machine } : answer
 
 /** The state value of a machine's state: a text, or an object of texts. */
 export const machineValue = (state: unknown): unknown => {

@@ -35,7 +35,7 @@ import { MessageAges } from '../answers/process-times.ts'
 import { type TreeNode as SurveyedNode, surveyTree } from '../answers/tree-survey.ts'
 import type { Records } from '../recorder/records.ts'
 import { shortText } from '../text/shown-text.ts'
-import { machineParts, machineShown } from './machine-shown.ts'
+import { machineParts, machineShown, withDrawing } from './machine-shown.ts'
 import { ProcessTrace } from './process-trace.ts'
 import { given, numberIn, optionalNumber, optionalText, type Query, wordIn } from './questions.ts'
 import { rounded } from './recent-times.ts'
@@ -139,7 +139,7 @@ export class ProcessLooks {
     const { state } = status as ServerStatus
     const named = namedEntity(this.#app, found.name ?? found.label) ?? this.#workerAt(found.name)
     const machine = machineShown(machineOf(ref), state)
-    return {
+    const detail: ProcessDetail = {
       row: {
         ...rowOf(found, this.#before, system.clock.monotonic(), system.clock.now()),
         ...(handling && {
@@ -152,7 +152,6 @@ export class ProcessLooks {
         state:
           status instanceof Error ? undefined : shownTree(machine ? machineParts(state) : state),
         stateless: status instanceof Error ? reasonText(status) : undefined,
-        machine,
         entity: named,
         trace: wordIn(query, 'trace', ['on']) && this.#trace(found),
       }),
@@ -169,6 +168,7 @@ export class ProcessLooks {
       ),
       events: this.#eventsOf(found),
     }
+    return withDrawing(detail, machine)
   }
 
   #workerAt(name = ''): EntityName | undefined {

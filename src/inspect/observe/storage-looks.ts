@@ -2,16 +2,25 @@
  * The store, the log and what is derived from it, as the page of `keelson observe` shows them. They
  * are apart from `looks.ts` because nothing here is kept from look to look.
  */
-import type { Replication, StorageShard, StorePage, StoreValue } from '../../observe/index.ts'
+import type {
+  Replication,
+  StoragePage,
+  StorageShard,
+  StorePage,
+  StoreValue,
+} from '../../observe/index.ts'
 import { hiddenText, isSecretName, shapeText } from '../../redaction.ts'
 import { lockOwner, lockRowKey, shardOf } from '../../storage/index.ts'
-import type { App, ShardHealth } from '../../supervisors/index.ts'
+import type { App, Health, ShardHealth } from '../../supervisors/index.ts'
 import { surveyLogs } from '../answers/shard-survey.ts'
 import { shortText } from '../text/shown-text.ts'
-import { given, optionalText, type Query, textIn } from './questions.ts'
-import { redactedTree, shownTree } from './value-trees.ts'
+import { given, optionalNumber, optionalText, type Query, textIn } from './questions.ts'
+import { fitting, redactedTree, shownTree } from './value-trees.ts'
 
 const keysMax = 100
+/** The most bytes of a page of shards, and of each list of one of them. */
+const shardsBytes = 48 * 1024
+const readersBytes = 4 * 1024
 
 /** A page of keys. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `SHARD_DOWN` */
 export const storeShown = (app: App, query: Query): StorePage => {
@@ -60,48 +69,60 @@ export const keyShown = ({ store }: App, query: Query): StoreValue => {
   return { value: isSecret ? shownTree(hiddenText(value)) : redactedTree(value ?? null) }
 }
 
-/** The log of each shard and what is derived from it. */
-export const storageShown = async (
-  app: App,
-): Promise<{ readonly shards: readonly StorageShard[] }> => {
-  const { shards, projections } = app.health()
+/** A page of shards: the log of each and what is derived from it. @throws KeelsonError `INVALID_ARGUMENT` */
+export const storageShown = async (app: App, query: Query): Promise<StoragePage> => {
+  const from = optionalNumber(query, 'from', { max: app.shards.length - 1 }) ?? 0
+  const health = app.health()
   const logs = await surveyLogs(app)
+  const after = health.shards.filter(({ shard }) => shard >= from)
+  const shards = fitting(
+    after.map((each) => shardShown(each, health.projections, logs[each.shard]?.description)),
+    shardsBytes,
+  )
+  return { shards, ...given({ next: after[shards.length]?.shard }) }
+}
+
+type LogDescription = Awaited<ReturnType<typeof surveyLogs>>[number]['description']
+
+const shardShown = (
+  health: ShardHealth,
+  projections: Health['projections'],
+  log: LogDescription,
+): StorageShard => {
+  const { shard, phase, reason, appliedLsn, projectedLsn, projection, space, snapshot } = health
+  const { segments = [], engineBytes } = log?.log ?? {}
   return {
-    shards: shards.map((health) => {
-      const { shard, phase, reason, appliedLsn, projectedLsn, projection, space, snapshot } = health
-      const log = logs.find((each) => each.shard === shard)?.description
-      const { segments = [], engineBytes } = log?.log ?? {}
-      return {
-        isSuspended: health.suspended,
-        ...{ shard, phase, projectedLsn, mode: projection.mode, lagBytes: health.lagBytes },
-        lastLsn: log?.lastLsn ?? appliedLsn,
-        durableLsn: log?.durableLsn ?? appliedLsn,
-        lagMs: Math.round(projection.behindMs),
-        logBytes: engineBytes ?? segments.reduce((sum, { usedBytes }) => sum + usedBytes, 0),
-        sinceSnapshotBytes: snapshot.logBytes,
-        snapshotDueBytes: snapshot.dueBytes,
-        neededBytes: space.neededBytes,
-        writesWaiting: health.writes.waiting,
-        clockAheadMs: health.clockAheadMs,
-        subscriptions: subscriptionsOf(health),
-        projections: projections.flatMap(({ name, shards: each }) =>
-          each.flatMap((status) =>
-            status.shard === shard ? [{ name, lag: Math.max(0, appliedLsn - status.lsn) }] : [],
-          ),
+    isSuspended: health.suspended,
+    ...{ shard, phase, projectedLsn, mode: projection.mode, lagBytes: health.lagBytes },
+    lastLsn: log?.lastLsn ?? appliedLsn,
+    durableLsn: log?.durableLsn ?? appliedLsn,
+    lagMs: Math.round(projection.behindMs),
+    logBytes: engineBytes ?? segments.reduce((sum, { usedBytes }) => sum + usedBytes, 0),
+    sinceSnapshotBytes: snapshot.logBytes,
+    snapshotDueBytes: snapshot.dueBytes,
+    neededBytes: space.neededBytes,
+    writesWaiting: health.writes.waiting,
+    clockAheadMs: health.clockAheadMs,
+    subscriptions: fitting(subscriptionsOf(health), readersBytes),
+    projections: fitting(
+      projections.flatMap(({ name, shards: each }) =>
+        each.flatMap((status) =>
+          status.shard === shard ? [{ name, lag: Math.max(0, appliedLsn - status.lsn) }] : [],
         ),
-        ...given<StorageShard>({
-          segments: engineBytes === undefined ? segments.length : undefined,
-          reason: reason === undefined ? undefined : shortText(reason),
-          snapshotFailure: snapshot.failure,
-          held: heldBy(health),
-          freeBytes: Number.isFinite(space.freeBytes) ? space.freeBytes : undefined,
-          refusing: space.refusing?.reason,
-          snapshot: snapshot.last && {
-            ...{ lsn: snapshot.last.lsn, bytes: snapshot.last.bytes },
-            ...given({ at: snapshot.madeAt }),
-          },
-        }),
-      }
+      ),
+      readersBytes,
+    ),
+    ...given<StorageShard>({
+      segments: engineBytes === undefined ? segments.length : undefined,
+      reason: reason === undefined ? undefined : shortText(reason),
+      snapshotFailure: snapshot.failure,
+      held: heldBy(health),
+      freeBytes: Number.isFinite(space.freeBytes) ? space.freeBytes : undefined,
+      refusing: space.refusing?.reason,
+      snapshot: snapshot.last && {
+        ...{ lsn: snapshot.last.lsn, bytes: snapshot.last.bytes },
+        ...given({ at: snapshot.madeAt }),
+      },
     }),
   }
 }

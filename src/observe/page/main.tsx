@@ -103,7 +103,7 @@ const views: Readonly<Record<string, View>> = {
   storage: {
     title: 'Log and storage',
     key: '7',
-    follows: () => ({ view: 'storage' }),
+    follows: ({ query }) => ({ view: 'storage', query }),
     Shown: StorageView,
   },
   replication: {

@@ -1,20 +1,32 @@
 /** The log and the parts that are derived from it, shard by shard; and the replicas. */
-import type { Replication, StorageShard } from '../storage-answers.ts'
+import type { Replication, StoragePage, StorageShard } from '../storage-answers.ts'
 import { Act } from '../widgets/actions.tsx'
 import { usePage } from '../widgets/asking.ts'
 import { Ago, Badge, Card, Empty, Facts, type Tone } from '../widgets/parts.tsx'
 import { bytesText, countText, durationText } from '../widgets/quantities.ts'
+import { addressOf, type Route } from '../widgets/route.ts'
 import { type Column, Table } from '../widgets/table.tsx'
 
 const phaseTones: Readonly<Record<string, Tone>> = { open: 'good', recovering: 'warn' }
 
 const modeTones: Readonly<Record<string, Tone>> = { degraded: 'warn', halted: 'bad' }
 
-/** The shards. */
-export const StorageView = ({ data }: { data: { readonly shards: readonly StorageShard[] } }) => (
+/** The shards, page by page. */
+export const StorageView = ({ data, route }: { data: StoragePage; route: Route }) => (
   <>
     <div class="top">
       <h1>Log and storage</h1>
+      <span class="fill" />
+      {route.query.from !== undefined && (
+        <a class="button" href={addressOf('storage')}>
+          First page
+        </a>
+      )}
+      {data.next !== undefined && (
+        <a class="button" href={addressOf('storage', [], { from: data.next })}>
+          Next page
+        </a>
+      )}
     </div>
     <div class="cards">
       {data.shards.map((shard) => (

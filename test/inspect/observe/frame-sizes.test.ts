@@ -1,5 +1,6 @@
 /** The frames of a page when much is broken and everything is long: each fits, and shows the most important part. */
 import { expect, test } from 'vitest'
+import { setup } from 'xstate'
 import {
   type DurableServer,
   entity,
@@ -15,7 +16,9 @@ import { bytesOf, shownTree } from '../../../src/inspect/observe/value-trees.ts'
 import { frameMax } from '../../../src/inspect/page-server/frame-streams.ts'
 import { recordsOf } from '../../../src/inspect/recorder/recorder.ts'
 import { recordedSorts } from '../../../src/inspect/recorder/records.ts'
+import type { StoragePage } from '../../../src/observe/index.ts'
 import { call } from '../../../src/runtime/index.ts'
+import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 /** Three bytes a character, and six in JSON. */
@@ -87,6 +90,51 @@ test('each frame fits into 64 KiB, however much is broken', async () => {
   }
   const { data } = await s.during(looks.answer('log', {}))
   expect((data as { lines: { text: string }[] }).lines.at(-1)?.text).toMatch(/^99 /)
+  looks.end()
+})
+
+test('the shards of an instance come in pages that fit, each with all that is needed to act on them', async () => {
+  const s = await simulated({ app: supervisor('app', {}, []), shards: 256 })
+  const looks = new Looks(s.app, false)
+  const found: number[] = []
+  let from: string | undefined = '0'
+  do {
+    const frame = await s.during(looks.answer('storage', { from }))
+    expect(bytesOf(frame)).toBeLessThanOrEqual(frameMax)
+    const { shards, next } = frame.data as StoragePage
+    expect(shards.length).toBeGreaterThan(50)
+    found.push(...shards.map(({ shard }) => shard))
+    from = next === undefined ? undefined : String(next)
+  } while (from !== undefined)
+
+  expect(found).toEqual(Array.from({ length: 256 }, (_, at) => at))
+  looks.end()
+})
+
+test('a machine that is too large for a frame is not drawn, and its process and its entity are shown', async () => {
+  const names = Array.from({ length: 500 }, (_, at) => `state-${at}-${'x'.repeat(60)}`)
+  const states = Object.fromEntries(
+    names.map((name, at) => [name, { on: { NEXT: names[(at + 1) % names.length] ?? '' } }]),
+  )
+  const gate = setup({}).createMachine({ id: 'gate', initial: names[0] ?? '', states })
+  const door = entity('door', StateMachine.durable(gate))
+  const s = await simulated({
+    app: supervisor('app', {}, [worker('gate', StateMachine.server(gate)), door]),
+  })
+  StateMachine.send(s.app.entity(door).ref('1'), { type: 'NEXT' } as never)
+  await s.advance(100)
+  const looks = new Looks(s.app, false)
+  const pid = s.app.system.processes().find(({ label }) => label === 'gate')?.pid
+
+  for (const [view, query] of [
+    ['process', { pid: String(pid) }],
+    ['entity', { kind: 'door', id: '1' }],
+  ] as const) {
+    const frame = await s.during(looks.answer(view, query))
+    expect([view, bytesOf(frame) <= frameMax]).toEqual([view, true])
+    expect(frame.data).not.toHaveProperty('machine')
+    expect(JSON.stringify(frame.data)).toMatch(/"value","state-[01]-x/)
+  }
   looks.end()
 })
 

@@ -8,7 +8,7 @@ test('the page shows the bytes of the log in the engine, no segments, and no spa
   const app = await members.start('a')
   for (let at = 0; at < 20; at++) await members.during(app.store.put('k', at))
 
-  const { shards } = await members.during(storageShown(app))
+  const { shards } = await members.during(storageShown(app, {}))
 
   const { groups } = members.engine.kept('c', '0')
   const bytes = groups.reduce((sum, group) => sum + group.bytes.length, 0)
