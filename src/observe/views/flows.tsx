@@ -3,7 +3,14 @@ import type { Flows, RunDetail, RunRow } from '../entity-answers.ts'
 import { Act } from '../widgets/actions.tsx'
 import { usePage, usePages } from '../widgets/asking.ts'
 import { Ago, Badge, Card, Empty, Facts, type Tone } from '../widgets/parts.tsx'
-import { agoText, countText, dueText, durationText, timeText } from '../widgets/quantities.ts'
+import {
+  agoText,
+  countText,
+  dueText,
+  durationText,
+  rateText,
+  timeText,
+} from '../widgets/quantities.ts'
 import { addressOf, type Route } from '../widgets/route.ts'
 import { Choice } from '../widgets/search.tsx'
 import { type Column, PagedTable, Table } from '../widgets/table.tsx'
@@ -55,8 +62,6 @@ const workflowColumns: readonly Column<Workflow>[] = [
 /** A rate, or a time of the last minute; a dash while there is none. */
 const measured = (value: number | undefined, text: (value: number) => string) =>
   value === undefined ? <span class="muted">–</span> : text(value)
-
-const rateText = (perSecond: number): string => `${countText(perSecond)}/s`
 
 const rateColumns: readonly Column<Workflow>[] = [
   {

@@ -268,6 +268,13 @@ describe.skipIf(lacks(withoutChromium))('in a browser, the page', () => {
     expect(page.url()).toMatch(/#\/job\/mail\/8120$/)
   })
 
+  test('shows that less than one run a second fails', async () => {
+    const { page } = await opened(await served('broken'))
+
+    await showView(page, 'flows')
+    await waitForText(page, '0.15/s')
+  })
+
   test('shows schedules on the page of flows, and all of them page by page', async () => {
     const { page } = await opened(await served('busy'))
 
