@@ -183,7 +183,7 @@ export type RunRow = {
   readonly waitsFor?: { readonly kind: string; readonly name?: string; readonly until?: number }
 }
 
-/** One run with its steps. */
+/** One run with its last steps. `isCut`: there are earlier ones, for which a frame has no room. */
 export type RunDetail = {
   readonly row: RunRow
   /** Its place in the queue in which it waits for its beginning. */
@@ -202,6 +202,7 @@ export type RunDetail = {
     readonly dueAt?: number
     readonly child?: string
   }[]
+  readonly isCut?: true
 }
 
 /** Which dead jobs. */

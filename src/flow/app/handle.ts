@@ -271,7 +271,7 @@ export class Flow {
 
   /** A page of the operations that a run has recorded, in the order in which they first were. */
   steps(type: AnyWorkflow, id: string, options: StepsOptions = {}, ...surplus: []): Page<StepRow> {
-    exactly('steps(type, id, { limit, cursor })', surplus)
+    exactly('steps(type, id, { limit, … })', surplus)
     return atOnce(stepsOf(this.#app, type, id, options))
   }
 

@@ -17,7 +17,7 @@ import type { Workflow } from '../runs/body.ts'
 import type { EnteringRun } from '../runs/messages.ts'
 import {
   listOptions as checkedOptions,
-  pageOptions,
+  stepsOptions,
   watchOptions,
   workflowOf,
 } from '../runs/options.ts'
@@ -133,8 +133,12 @@ export type WatchFilter = WatchBegin &
     readonly id?: string
   }
 
-/** The options of a page of operations. */
-export type StepsOptions = { readonly limit?: number; readonly cursor?: string }
+/** The options of a page of operations. `reverse`: the last ones come first. */
+export type StepsOptions = {
+  readonly limit?: number
+  readonly cursor?: string
+  readonly reverse?: boolean
+}
 
 /** How many runs have each status. */
 export type CountsOf = Readonly<Partial<Record<RunStatus, number>>>
@@ -282,12 +286,12 @@ export function* stepsOf(
   id: string,
   options: StepsOptions = {},
 ): Look<Page<StepRow>> {
-  const { limit, cursor } = pageOptions(options, argument('', 'a page'))
+  const { limit, cursor, reverse } = stepsOptions(options, argument('', 'a page'))
   const runs = runsOf(app, type)
   const state = yield* stateOf(runs, id)
   if (!state) return { entries: [], exhausted: true }
   const prefix = operationsPrefix(state.lap)
-  const range = { prefix, limit, ...(cursor !== undefined && { cursor }) }
+  const range = { prefix, limit, reverse, ...(cursor !== undefined && { cursor }) }
   const found = yield* rowsOf(runs, id, range)
   const entries: StepRow[] = []
   for (const [place, row] of found.entries) {

@@ -221,6 +221,9 @@ export const pageFields = { limit: or(wholeFrom(1), 100), cursor: optional(text)
 /** The options of a page. */
 export const pageOptions = object(pageFields)
 
+/** The options of a page of operations. */
+export const stepsOptions = object({ ...pageFields, reverse: or(flag, false) })
+
 /** The options by which `list` and `watch` choose runs. */
 const choice = {
   type: part<Workflow>('workflow'),

@@ -130,19 +130,22 @@ export const jobShown = async (app: App, query: Query): Promise<JobDetail> => {
   }
 }
 
-/** One run with its steps. @throws KeelsonError `INVALID_ARGUMENT` */
+/** One run with its last steps. @throws KeelsonError `INVALID_ARGUMENT` */
 export const runShown = async (app: App, query: Query): Promise<RunDetail> => {
   const [type, id] = [textIn(query, 'type'), textIn(query, 'id')]
-  const { place, steps: page, ...row } = await runInFull(app, type, id, { limit: stepsMax })
+  const options = { limit: stepsMax, reverse: true }
+  const { place, steps: page, ...row } = await runInFull(app, type, id, options)
   const input = row.input === undefined ? undefined : redactedTree(row.input)
   const bytes = stepsBytes - (input === undefined ? 0 : JSON.stringify(input).length)
-  const steps = page.entries.map(stepOf)
+  const steps = fitting(page.entries.map(stepOf), bytes)
+  const isWhole = page.exhausted && steps.length === page.entries.length
   return {
     row: rowOf(row),
     ...(place && { place }),
     ...(input !== undefined && { input }),
     ...(row.progress !== undefined && { progress: redactedTree(row.progress) }),
-    steps: fitting(steps, bytes),
+    steps: steps.toReversed(),
+    ...(!isWhole && { isCut: true }),
   }
 }
 

@@ -280,7 +280,17 @@ export const RunView = ({ data, route }: { data: RunDetail; route: Route }) => {
       {row.error !== undefined && <p class="banner bad">{row.error}</p>}
       <div class="cards">
         <RunCard run={data} type={type} end={end} now={header.at} />
-        <Card title="Steps" width="two-thirds">
+        <Card
+          title="Steps"
+          width="two-thirds"
+          aside={
+            data.isCut && (
+              <span class="muted">
+                the last {countText(data.steps.length)}; keelson flow show has the others
+              </span>
+            )
+          }
+        >
           <Timeline run={data} end={end} now={header.at} />
         </Card>
         {!isOver(row.status) && <SignalForm {...of} expected={awaited(data)} />}
@@ -341,15 +351,16 @@ const Timeline = (props: {
   readonly now: number
 }) => {
   const { run, end, now } = props
-  const { steps, row } = run
-  if (steps.length === 0) return <p class="muted">It has no step yet.</p>
-  const span = Math.max(1, end - row.startedAt)
-  const place = (at: number): number =>
-    Math.min(100, Math.max(0, ((at - row.startedAt) * 100) / span))
+  const { steps, row, isCut } = run
+  const [first] = steps
+  if (!first) return <p class="muted">It has no step yet.</p>
+  const begin = isCut ? first.at : row.startedAt
+  const span = Math.max(1, end - begin)
+  const place = (at: number): number => Math.min(100, Math.max(0, ((at - begin) * 100) / span))
   return (
     <div class="timeline">
       {steps.map((step, at) => {
-        const from = place(at === 0 ? row.startedAt : (steps[at - 1]?.at ?? row.startedAt))
+        const from = place(steps[at - 1]?.at ?? begin)
         const to = step.outcome === undefined ? 100 : place(step.at)
         const [left, width] = [Math.min(from, to), Math.max(0.5, Math.abs(to - from))]
         return [

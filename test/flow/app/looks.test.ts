@@ -23,6 +23,10 @@ test('a page of operations has 100 of them, or so many, and goes on at its curso
   expect([keysOf(rest), rest.exhausted]).toEqual([all.slice(100), true])
   expect(rest).not.toHaveProperty('cursor')
   expect(keysOf(w.flow.steps(work, '1', { limit: 3 }))).toEqual(all.slice(0, 3))
+  const last = w.flow.steps(work, '1', { limit: 3, reverse: true })
+  expect(keysOf(last)).toEqual(all.toReversed().slice(0, 3))
+  const before = { limit: 3, reverse: true, cursor: String(last.cursor) }
+  expect(keysOf(w.flow.steps(work, '1', before))).toEqual(all.toReversed().slice(3, 6))
   expect(() => w.flow.steps(work, '1', { cursor: 'x' })).toThrow(
     expect.objectContaining({ code: 'BAD_CURSOR' }),
   )

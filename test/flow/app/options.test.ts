@@ -184,7 +184,7 @@ const tooMany: Record<string, (w: World) => unknown> = {
   'get(type, id)': ({ flow }) => more(flow, 'get', work, '1'),
   'watch({ type, … })': ({ flow }) => more(flow, 'watch', { type: work }),
   'place(type, id)': ({ flow }) => more(flow, 'place', work, '1'),
-  'steps(type, id, { limit, cursor })': ({ flow }) => more(flow, 'steps', work, '1', {}),
+  'steps(type, id, { limit, … })': ({ flow }) => more(flow, 'steps', work, '1', {}),
   'counts(part)': ({ flow }) => more(flow, 'counts', work),
   'add(queue, job, { key, … })': ({ flow }) => more(flow, 'add', mails, 1, {}),
   'addMany(queue, jobs, optionsOf)': ({ flow }) => more(flow, 'addMany', mails, [1], () => ({})),

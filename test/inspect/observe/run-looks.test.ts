@@ -14,11 +14,15 @@ const login = workflow('login', async (ctx: Ctx<{ code: number }>, input: object
   ctx.report({ password: secret, part: 'asked' })
   await ctx.waitFor('code', { timeout: '1h' })
 })
+const long = workflow('long', async (ctx: Ctx<{ end: number }>) => {
+  for (let at = 0; at < 250; at++) await ctx.step(`part ${at}`, () => at)
+  await ctx.waitFor('end', { timeout: '1h' })
+})
 const held = workflow('held', (ctx: Ctx) => ctx.sleep('pause', '1h'), { queue: 'line' })
 const line = queue('line', { concurrency: 1 })
 
 const world = async () => {
-  const w = await flowWorld([login, held], { queues: [line] })
+  const w = await flowWorld([login, held, long], { queues: [line] })
   const input = { name: 'Ada', password: secret }
   await w.during(w.flow.start(login, input, { id: '1' }))
   for (const id of ['a', 'b', 'c']) await w.during(w.flow.start(held, undefined, { id }))
@@ -67,4 +71,18 @@ test('a run that waits in its queue shows its place there', async () => {
     ],
   ])
   expect((await during(words.list('held'))).text).toMatch(/\nc .*queue line/)
+})
+
+test('a run of many steps shows the last ones, with the present one, and says that there are more', async () => {
+  const { during, s, flow, look } = await world()
+  await during(flow.start(long, undefined, { id: '1' }))
+  await s.advance(60_000)
+
+  const run = await look<RunDetail>('run', { type: 'long', id: '1' })
+  expect(run.steps.map(({ key }) => key.replace(/#.*/, ''))).toEqual([
+    ...Array.from({ length: 199 }, (_, at) => `part ${at + 51}`),
+    'end',
+  ])
+  expect(run.isCut).toBe(true)
+  expect(await look('run', { type: 'login', id: '1' })).not.toHaveProperty('isCut')
 })
