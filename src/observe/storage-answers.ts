@@ -8,8 +8,8 @@ export type StoreQuery = { readonly prefix?: string; readonly cursor?: string }
 export type StorePage = {
   readonly rows: readonly {
     readonly key: string
+    /** With how long it is: `string of 12`, `object of 3`. */
     readonly type: string
-    readonly size: number
     readonly expiresAt?: number
     readonly lock?: { readonly owner: string; readonly until?: number }
   }[]

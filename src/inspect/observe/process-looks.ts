@@ -47,7 +47,7 @@ const rowsMax = 200
 const kindsMax = 50
 const nodesMax = 300
 const tiesMax = 20
-const titlesMax = 100
+const shownMax = 100
 const messagesMax = 20
 const eventsMax = 20
 /** The most bytes of lists: a frame has 64 KiB, of which a state takes up to 24. */
@@ -69,8 +69,9 @@ export class ProcessLooks {
   readonly #records: Records
   readonly #ages = new MessageAges()
   readonly #traces = new Map<number, ProcessTrace>()
-  /** The titles of the processes that were shown last, by their pids. */
-  readonly #titles = new Map<number, string>()
+  /** The processes that were shown last, by the pids that were asked for. */
+  readonly #shown = new Map<number, { readonly title: string | undefined; readonly look: Look }>()
+  /** The last look at a list. */
   #before: Look | undefined
 
   constructor(app: App, records: Records) {
@@ -131,17 +132,20 @@ export class ProcessLooks {
     const pid = numberIn(query, 'pid', { min: 1 })
     const found = processAt(system, pid) ?? this.#successorOf(pid)
     if (!found) throw new KeelsonError('NO_PROCESS', `there is no process <${pid}> any more`)
-    this.#remember(pid, found)
+    const before = this.#shown.get(pid)?.look ?? this.#before
+    const at = system.clock.monotonic()
     const { ref, parent, handling } = found
     const ties = tiesOf(ref, tiesMax)
     const linked = (pids: readonly number[]): ProcessLink[] => pids.map((each) => this.#link(each))
     const status = await this.#statusOf(found)
+    // The message that asked for its status is none of its rate.
+    this.#remember(pid, processAt(system, found.pid) ?? found)
     const { state } = status as ServerStatus
     const named = namedEntity(this.#app, found.name ?? found.label) ?? this.#workerAt(found.name)
     const machine = machineShown(machineOf(ref), state)
     const detail: ProcessDetail = {
       row: {
-        ...rowOf(found, this.#before, system.clock.monotonic(), system.clock.now()),
+        ...rowOf(found, before, at, system.clock.now()),
         ...(handling && {
           handling: { message: shortText(handledText(this.#app, found)), since: handling.since },
         }),
@@ -183,7 +187,7 @@ export class ProcessLooks {
   /** The process that a supervisor started in the place of one that has ended, by their title. */
   #successorOf(pid: number): ProcessSummary | undefined {
     const { system } = this.#app
-    const title = this.#titles.get(pid) ?? this.#recordedTitle(pid)
+    const title = this.#shown.get(pid)?.title ?? this.#recordedTitle(pid)
     if (title === undefined) return undefined
     const next = this.#records.last('restart').findLast(({ subject }) => subject === title)
     return (
@@ -201,12 +205,12 @@ export class ProcessLooks {
   }
 
   /** The events of a crash loop are soon forgotten: a page that stays open is answered from here. */
-  #remember(pid: number, { name: called, label }: ProcessSummary): void {
-    const title = called ?? label
-    this.#titles.delete(pid)
-    if (title !== undefined) this.#titles.set(pid, title)
-    const [oldest] = this.#titles.keys()
-    if (this.#titles.size > titlesMax && oldest !== undefined) this.#titles.delete(oldest)
+  #remember(pid: number, process: ProcessSummary): void {
+    const look = new Look(this.#app.system.clock.monotonic()).add([process])
+    this.#shown.delete(pid)
+    this.#shown.set(pid, { title: process.name ?? process.label, look })
+    const [oldest] = this.#shown.keys()
+    if (this.#shown.size > shownMax && oldest !== undefined) this.#shown.delete(oldest)
   }
 
   #trace({ pid, ref }: ProcessSummary): Traced {

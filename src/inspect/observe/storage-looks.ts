@@ -35,7 +35,6 @@ export const storeShown = (app: App, query: Query): StorePage => {
     return {
       key,
       type: shapeText(value),
-      size: sizeOf(value),
       ...(expires && { expiresAt: now + ttl }),
       ...given({ lock: lockOf(app, key) }),
     }
@@ -50,14 +49,6 @@ const lockOf = ({ shards }: App, key: string): StorePage['rows'][number]['lock']
   if (!shard || !row || (row.expiresAt > 0 && row.expiresAt <= shard.now())) return undefined
   const owner = shortText(lockOwner(row), 200)
   return { owner, ...(row.expiresAt > 0 && { until: row.expiresAt }) }
-}
-
-const sizeOf = (value: unknown): number => {
-  if (typeof value === 'string') return value.length
-  if (typeof value !== 'object' || value === null) return 1
-  if (ArrayBuffer.isView(value)) return value.byteLength
-  if ('length' in value) return Number(value.length)
-  return 'size' in value ? Number(value.size) : Object.keys(value).length
 }
 
 /** The value of a key. The name of a key may say that it has a secret. */

@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks'
 import type { StorePage } from '../storage-answers.ts'
 import { useAsked, usePage, usePages } from '../widgets/asking.ts'
 import { Badge, Card, Empty } from '../widgets/parts.tsx'
-import { bytesText, dueText } from '../widgets/quantities.ts'
+import { dueText } from '../widgets/quantities.ts'
 import { addressOf, type Route } from '../widgets/route.ts'
 import { type Column, PagedTable } from '../widgets/table.tsx'
 import { Value } from '../widgets/values.tsx'
@@ -17,7 +17,6 @@ const keyColumns = (prefix: string, now: number): readonly Column<Row>[] => [
     cell: ({ key }) => <a href={addressOf('store', [], { prefix, key })}>{key}</a>,
   },
   { title: 'type', cell: ({ type }) => <span class="muted">{type}</span> },
-  { title: 'size', isNumber: true, cell: ({ size }) => bytesText(size) },
   {
     title: 'expires',
     isNumber: true,

@@ -337,9 +337,32 @@ describe('the views', () => {
     ])
   })
 
+  test('show how many messages a process handles a second since the last look at it', async () => {
+    const by = observer()
+    const pid = pidOf('open')
+    const rate = async () => (await look('process', { pid: String(pid) }, by)).row.perSecond
+    const ref = app.system.processes().find((each) => each.pid === pid)?.ref as never
+    await rate()
+    for (let at = 0; at < 20; at++) cast(ref, 'wait' as never)
+    await advance(2_000)
+
+    expect(await rate()).toBeCloseTo(10, 0)
+    await look('processes', {}, by)
+    await advance(600_000)
+    await rate()
+    for (let at = 0; at < 20; at++) cast(ref, 'wait' as never)
+    await advance(2_000)
+    expect(await rate()).toBeCloseTo(10, 0)
+    await advance(2_000)
+    expect(await rate()).toBe(0)
+  })
+
   test('show keys, and a value on demand', async () => {
     const { rows } = await look('store')
-    expect(rows.map(({ key }) => key)).toEqual([markup, 'user/token'])
+    expect(rows).toEqual([
+      { key: markup, type: 'object of 2' },
+      { key: 'user/token', type: 'string of 7' },
+    ])
     expect(await look('key', { key: markup })).toMatchObject({
       value: {
         members: [

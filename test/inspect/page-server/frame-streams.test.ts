@@ -126,7 +126,7 @@ test('there is room for eight viewers', async () => {
 })
 
 test('a frame of more than 64 KiB is an error in its place', async () => {
-  const rows = [{ key: 'x'.repeat(frameMax), type: 'string', size: 1 }]
+  const rows = [{ key: 'x'.repeat(frameMax), type: 'string of 1' }]
   const { clock, streams } = streamsOf(() => ({ header, data: { rows } }))
   const { response, texts } = viewer()
   streams.add(response, 'store', {})

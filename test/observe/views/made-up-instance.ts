@@ -423,7 +423,7 @@ export const answerOf = (
           },
     store: () =>
       paged(query.cursor, isEmpty ? 0 : 1_200, (index) => ({
-        ...{ key: `session/${index + 1}`, type: 'object', size: 180 + index },
+        ...{ key: `session/${index + 1}`, type: `object of ${2 + (index % 9)}` },
         ...(index % 4 === 0 && { expiresAt: at + 20 * minute }),
         ...(index === 2 && { lock: { owner: 'checkout', until: at + 20_000 } }),
       })),
