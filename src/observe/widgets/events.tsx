@@ -1,6 +1,7 @@
 /** Events of the recorder as a list: the last first. */
 import type { ComponentChildren } from 'preact'
 import type { Recorded } from '../words.ts'
+import { eventKeys } from './event-keys.ts'
 import type { Tone } from './parts.tsx'
 import { Badge } from './parts.tsx'
 import { countText, timeText } from './quantities.ts'
@@ -33,36 +34,37 @@ const subjectOf = ({ subject, pid, link }: Recorded): ComponentChildren => {
   return link === undefined ? title : <a href={addressOf(link.view, link.parts)}>{title}</a>
 }
 
-/** The events, each with its text under it. `isOpen`: whether the texts are unfolded. */
+/** The events, each with its text under it. */
 export const EventList = (props: {
   readonly events: readonly Recorded[]
   readonly now: number
-  readonly isOpen?: boolean
-}) => (
-  <div class="wide">
-    <table class="log">
-      <tbody>
-        {[...props.events].reverse().map((event, at) => (
-          <tr key={`${event.at} ${event.sort} ${event.subject} ${props.events.length - at}`}>
-            <td class="muted nowrap">
-              {event.times !== undefined && 'last '}
-              {timeText(event.at, props.now)}
-            </td>
-            <td class="nowrap">
-              <SortBadge event={event} />
-              {event.times !== undefined && <span class="muted"> ×{countText(event.times)}</span>}
-            </td>
-            <td class="what">
-              <Details event={event} isOpen={props.isOpen === true} />
-            </td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
-  </div>
-)
+}) => {
+  const keys = eventKeys(props.events)
+  const rows = props.events.map((event, at) => (
+    <tr key={keys[at]}>
+      <td class="muted nowrap">
+        {event.times !== undefined && 'last '}
+        {timeText(event.at, props.now)}
+      </td>
+      <td class="nowrap">
+        <SortBadge event={event} />
+        {event.times !== undefined && <span class="muted"> ×{countText(event.times)}</span>}
+      </td>
+      <td class="what">
+        <Details event={event} />
+      </td>
+    </tr>
+  ))
+  return (
+    <div class="wide">
+      <table class="log">
+        <tbody>{rows.reverse()}</tbody>
+      </table>
+    </div>
+  )
+}
 
-const Details = ({ event, isOpen }: { event: Recorded; isOpen: boolean }) => {
+const Details = ({ event }: { event: Recorded }) => {
   const { reason, lastMessage, text } = event
   const [first = '', ...rest] = text.split('\n')
   const whole = reason ?? first
@@ -72,7 +74,7 @@ const Details = ({ event, isOpen }: { event: Recorded; isOpen: boolean }) => {
       {subjectOf(event)} {short.trim()}
       {lastMessage !== undefined && <span class="muted"> while it handled {lastMessage}</span>}
       {(rest.length > 0 || (reason !== undefined && text !== reason)) && (
-        <details open={isOpen}>
+        <details>
           <summary class="muted">all of it</summary>
           <pre class="text">{text}</pre>
         </details>
