@@ -73,33 +73,56 @@ export type Pages<Row> = {
   readonly more: () => void
 }
 
-/** The pages of a list, from its first one when its query or its version changes. */
+/** How far a list has come. */
+type Place<Row> = {
+  readonly key: string
+  rows: readonly Row[]
+  cursor: string | undefined
+  isAsking: boolean
+  isWhole: boolean
+  /** So many rows are asked for before any is shown. */
+  readonly least: number
+}
+
+/** Asks for the next page of a list, and goes on until it has its least rows. */
+const pagesAfter = async <V extends Paged>(
+  view: V,
+  query: Omit<Views[V]['query'], 'cursor'>,
+  place: Place<RowOf<V>>,
+  isWanted: () => boolean,
+): Promise<void> => {
+  do {
+    const asked = { ...query, cursor: place.cursor } as Views[V]['query']
+    const { rows, cursor } = (await ask(view, asked)) as Rows<RowOf<V>>
+    place.rows = [...place.rows, ...rows]
+    place.cursor = cursor
+    place.isWhole = cursor === undefined
+  } while (!place.isWhole && place.rows.length < place.least && isWanted())
+  place.isAsking = false
+}
+
+/**
+ * The pages of a list, from its first one when its query changes. Another version of the same list is
+ * asked for as far as the last one has come. The rows of the last one stay until then.
+ */
 export const usePages = <V extends Paged>(
   view: V,
   query: Omit<Views[V]['query'], 'cursor'>,
   version = 0,
 ): Pages<RowOf<V>> => {
-  const key = JSON.stringify([view, query, version])
+  const key = JSON.stringify([view, query])
   const [list, setList] = useState<Omit<Pages<RowOf<V>>, 'more'>>({ ...empty })
-  const next = useRef<{ cursor: string | undefined; isAsking: boolean } | null>(null)
+  const next = useRef<Place<RowOf<V>> | null>(null)
   const more = useCallback(() => {
     const place = next.current
-    if (!place || place.isAsking) return
+    if (!place || place.isAsking || place.isWhole) return
     place.isAsking = true
     setList((last) => ({ ...last, isAsking: true }))
-    const asked = { ...query, ...(place.cursor !== undefined && { cursor: place.cursor }) }
-    ask(view, asked as Views[V]['query']).then(
-      (data) => {
+    pagesAfter(view, query, place, () => next.current === place).then(
+      () => {
         if (next.current !== place) return
-        const { rows, cursor } = data as Rows<RowOf<V>>
-        place.cursor = cursor
-        // The end of a list is asked for no more.
-        place.isAsking = cursor === undefined
-        const isWhole = cursor === undefined
-        setList((last) => ({
-          ...{ rows: [...last.rows, ...rows], refusal: undefined },
-          ...{ isAsking: false, isWhole },
-        }))
+        const { rows, isWhole } = place
+        setList({ rows, refusal: undefined, isAsking: false, isWhole })
       },
       (error: unknown) => {
         if (next.current !== place) return
@@ -109,10 +132,12 @@ export const usePages = <V extends Paged>(
     )
   }, [key])
   useEffect(() => {
-    next.current = { cursor: undefined, isAsking: false }
-    setList({ ...empty })
+    const last = next.current
+    const least = last?.key === key ? Math.max(last.least, last.rows.length) : 0
+    next.current = { key, rows: [], cursor: undefined, isAsking: false, isWhole: false, least }
+    if (last?.key !== key) setList({ ...empty })
     more()
-  }, [key])
+  }, [key, version])
   return { ...list, more }
 }
 

@@ -236,6 +236,8 @@ export const answerOf = (
   const isEmpty = scenario === 'empty'
   const isBroken = scenario === 'broken'
   const total = isEmpty ? 0 : 100_000
+  // One more each minute.
+  const dead = isBroken ? 31 + Math.floor((at - startAt) / minute) : 0
   const answers: { readonly [V in keyof Views]: () => Views[V]['data'] } = {
     header: () => null,
     overview: () => overviewOf(scenario, at),
@@ -364,7 +366,7 @@ export const answerOf = (
         : [
             {
               ...{ name: 'mail', ready: isBroken ? 8_412 : 3, delayed: 40, running: 8 },
-              ...{ dead: isBroken ? 31 : 0, oldestAt: startAt - (isBroken ? 212_000 : 400) },
+              ...{ dead, oldestAt: startAt - (isBroken ? 212_000 : 400) },
               ...{ isPaused: false, isFull: isBroken, overdue: isBroken ? 2 : 0 },
             },
           ],
@@ -384,7 +386,7 @@ export const answerOf = (
       log: ['connects', 'is greeted'],
     }),
     dead: () =>
-      paged(query.cursor, isBroken ? 31 : 0, (index) => ({
+      paged(query.cursor, dead, (index) => ({
         ...{
           id: String(8_120 + index * 7),
           tries: 5,

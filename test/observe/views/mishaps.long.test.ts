@@ -119,6 +119,27 @@ describe.skipIf(lacks(withoutChromium))('after a mishap, the page', () => {
     expect(await page.$('.banner')).toBe(null)
   })
 
+  test('keeps its place and the focus in a list of dead jobs when one more dies', async () => {
+    const { server, page } = await opened('broken')
+    server.become('broken', 8 * hours)
+    await showView(page, 'queue/mail')
+    /** The height of all rows, in and out of the document. */
+    const rowsAre = (count: number) =>
+      page.waitForFunction(`document.querySelector('.scroll tbody')?.clientHeight >= ${count} * 28`)
+    await rowsAre(511)
+    await page.evaluate('scrollTo(0, 450 * 28)')
+    const address = `#/job/mail/${8_120 + 450 * 7}`
+    await page.waitForSelector(`a[href="${address}"]`)
+    await page.focus(`a[href="${address}"]`)
+    const scrolled = await page.evaluate('scrollY')
+
+    server.become('broken', hours / 60)
+    await waitForText(page, '512')
+    await rowsAre(512)
+    expect(await page.evaluate(`document.activeElement.getAttribute('href')`)).toBe(address)
+    expect(await page.evaluate('scrollY')).toBe(scrolled)
+  })
+
   test('draws the times of a chart apart, with two points as with many', async () => {
     for (const scenario of ['empty', 'busy'] as const) {
       const { page } = await opened(scenario, keptTexts)
