@@ -228,7 +228,7 @@ const send = async (
     'content-length': bytes.length,
     ...(isZipped && { 'content-encoding': 'gzip' }),
   })
-  response.end(request.method === 'HEAD' ? undefined : bytes)
+  response.end(bytes)
 }
 
 const json = 'application/json; charset=utf-8'

@@ -14,9 +14,6 @@ type Row = {
   readonly isFolded: boolean
 }
 
-/** The most rows that are open: the rest is folded. */
-const rowsMax = 500
-
 /** The rows of the tree, those below a folded node left out. */
 const rowsOf = (root: TreeNode, folded: ReadonlySet<string>): Row[] => {
   const rows: Row[] = []
@@ -24,16 +21,11 @@ const rowsOf = (root: TreeNode, folded: ReadonlySet<string>): Row[] => {
     const key = `${path}/${node.name}`
     const isFolded = folded.has(key)
     rows.push({ node, key, guide, isFolded })
-    if (isFolded || rows.length >= rowsMax) return
+    if (isFolded) return
     const last = node.children.length - 1
     node.children.forEach((child, at) => {
-      if (rows.length < rowsMax)
-        visit(
-          child,
-          key,
-          `${below}${at === last ? '└─' : '├─'}`,
-          `${below}${at === last ? '  ' : '│ '}`,
-        )
+      const [corner, line] = at === last ? ['└─', '  '] : ['├─', '│ ']
+      visit(child, key, `${below}${corner}`, `${below}${line}`)
     })
   }
   visit(root, '', '', '')

@@ -13,14 +13,16 @@ const colours = ['--accent', '--second']
 const labelSeconds = [1, 2, 5, 10, 30, 60, 120, 300, 600]
 const labelRoom = 80
 
+/** The height of a chart, in pixels. */
+const height = 170
+
 /** `times` in ms since 1970; `textOf` shows a value. */
 export const Chart = (props: {
   readonly times: readonly number[]
   readonly lines: readonly Line[]
   readonly textOf: (value: number) => string
-  readonly height?: number
 }) => {
-  const { times, lines, textOf, height = 170 } = props
+  const { times, lines, textOf } = props
   const place = useRef<HTMLDivElement>(null)
   const plot = useRef<uPlot>(null)
   const data = [
@@ -33,7 +35,7 @@ export const Chart = (props: {
     if (!found) return
     const make = (): void => {
       plot.current?.destroy()
-      plot.current = new uPlot(optionsOf(found, lines, textOf, height), data, found)
+      plot.current = new uPlot(optionsOf(found, lines, textOf), data, found)
     }
     make()
     const dark = matchMedia('(prefers-color-scheme: dark)')
@@ -70,7 +72,6 @@ const optionsOf = (
   place: HTMLElement,
   lines: readonly Line[],
   textOf: (value: number) => string,
-  height: number,
 ): uPlot.Options => {
   const style = getComputedStyle(place)
   const colour = (name: string): string => {

@@ -61,13 +61,15 @@ export const Since = ({ at, now }: { at: number; now: number }) => (
   <time title={new Date(at).toISOString()}>{sinceText(at, now)}</time>
 )
 
+/** The height of small bars, in pixels. */
+const height = 14
+
 /** Counts over time as small bars: those of failures. */
 export const SparkBars = (props: {
   readonly values: readonly number[]
   readonly title: string
-  readonly height?: number
 }) => {
-  const { values, title, height = 14 } = props
+  const { values, title } = props
   const max = Math.max(3, ...values)
   return (
     <svg class="spark" width={values.length * 4} height={height} role="img" aria-label={title}>

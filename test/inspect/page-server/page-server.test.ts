@@ -85,6 +85,7 @@ describe('a request is refused', () => {
 
     expect((await ask('/etc/passwd')).status).toBe(404)
     expect((await ask('/api/header', { method: 'DELETE' })).status).toBe(405)
+    expect(await ask('/api/header', { method: 'HEAD' })).toMatchObject({ status: 405, text: '' })
     expect((await post('/api/header', {})).status).toBe(404)
     expect((await post('/api/plan', 'x'.repeat(100_000))).status).toBe(413)
     const typed = (type: string, body: string) =>
