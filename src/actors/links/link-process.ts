@@ -130,15 +130,16 @@ export class OpenLink {
    */
   #makeRoom(): void {
     this.#sweep((forwarder) => forwarder.isNeeded)
-    this.#sweepsAt = Math.max(this.link.owedMax / 2, 2 * this.#forwarders.size)
   }
 
+  /** The next one is when half of what is free now is taken. */
   #sweep(isKept: (forwarder: Forwarder) => boolean): void {
     for (const [key, forwarder] of this.#forwarders) {
       if (forwarder.process.alive && isKept(forwarder)) continue
       forwarder.process.end('normal')
       this.#forwarders.delete(key)
     }
+    this.#sweepsAt = (this.link.owedMax + this.#forwarders.size) / 2
   }
 
   #sweepEach(): Cancel {

@@ -90,13 +90,13 @@ export const runPage = async (
   options: Omit<ListOptions, 'type'>,
 ): Promise<Page<Row>> => {
   const flow = await flowOf(app)
-  return flow.list({ ...options, type: flowPart(app, 'workflow', type) })
+  return flow.read('list', { ...options, type: flowPart(app, 'workflow', type) })
 }
 
 /** A page of the dead jobs of a queue. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */
 export const deadPage = async (app: App, name: string, options: DeadOptions): Promise<DeadPage> => {
   const flow = await flowOf(app)
-  return flow.dead(flowPart(app, 'queue', name), options)
+  return flow.read('dead', flowPart(app, 'queue', name), options)
 }
 
 /** A page of the jobs of a queue in one state. @throws KeelsonError `INVALID_ARGUMENT` */
@@ -136,9 +136,9 @@ export const runInFull = async (
 ): Promise<RunInFull> => {
   const flow = await flowOf(app)
   const part = flowPart(app, 'workflow', type) as never
-  const row = flow.get(part, id)
+  const row = await flow.read('get', part, id)
   if (!row) throw invalidArgument('id', `the id of a run of ${type}`, id)
-  const steps = flow.steps(part, id, page)
+  const steps = await flow.read('steps', part, id, page)
   // A queue that does not answer hides no run.
   const place = await flow.place(part, id).catch(() => undefined)
   return { ...row, steps, ...(place && { place }) }

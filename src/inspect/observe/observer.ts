@@ -31,8 +31,8 @@ const pageQuestion = 'page'
 /** A message for another member, as JSON, and who sends it. */
 type Forwarded = { readonly message: string } & ObserverTerms
 
-/** Another member has so long to answer, in ms. A browser gives up a stream without a frame after 8 s. */
-const memberMs = 5_000
+/** Another member has so long to answer, in ms. */
+const memberMs = 10_000
 
 /** A session of an observer. */
 export class Observer {

@@ -193,16 +193,26 @@ export class PageServer {
     )
   }
 
+  /** A look for a stream, which a browser gives up without a frame. */
+  #inTime(look: Promise<unknown>): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const late = new KeelsonError('TIMEOUT', `no answer within ${frameMs} ms`)
+      const cancel = this.#terms.clock.after(frameMs, () => reject(late))
+      look.then(resolve, reject).finally(cancel)
+    })
+  }
+
   /** The present frame of a stream. */
   async #frame(view: string, query: object): Promise<Frame> {
     const { source, clock } = this.#terms
     if (source.away) return { away: source.away }
     try {
-      return (await this.#look(view, query)) as Frame
+      return (await this.#inTime(this.#look(view, query))) as Frame
     } catch (error) {
       const { code, message } = refusedOf(error)
       try {
-        const { header } = (await this.#look('header', {})) as { readonly header: Header }
+        const own = this.#inTime(this.#look('header', {}))
+        const { header } = (await own) as { readonly header: Header }
         return { header, error: { code, message } }
       } catch {
         return { away: source.away ?? { since: clock.now(), reason: message } }
@@ -210,6 +220,9 @@ export class PageServer {
     }
   }
 }
+
+/** A browser gives up a stream that has no frame for 8 s. */
+const frameMs = 5_000
 
 const nothing = "default-src 'none'; frame-ancestors 'none'"
 

@@ -123,7 +123,8 @@ export const LongTable = <Row,>(
   const isAtEnd = last > rows.length - ahead
   useEffect(() => {
     if (isAtEnd) onEnd?.()
-  }, [isAtEnd, rows.length, onEnd])
+    // Rows that were asked for again may be as many, and have more after them.
+  }, [isAtEnd, rows, onEnd])
   return (
     <div class="scroll" ref={box}>
       <table>

@@ -29,7 +29,8 @@ const version = {
 
 /**
  * The most connections whose peer has not shown that it has the secret. A further one ends the oldest
- * of them, so that others cannot keep members out: a handshake lasts some ms.
+ * of them. So peers without the secret have to make as many within a handshake, which lasts some ms,
+ * to keep a member out.
  */
 const strangersMax = 64
 

@@ -30,6 +30,26 @@ describe('a member with many processes', () => {
     }
     expect(a.said().filter((line) => line.includes('ended'))).toEqual([])
   })
+
+  test('is asked for all of them again after many of them were needed at a time', async () => {
+    world = linkedWorld()
+    const limits = { ...outboxLimits, ownMessages: 100 }
+    const [a, b] = [await world.start('a', { limits }), await world.start('b', { limits })]
+    a.members.expect('b')
+    await world.clock.advance(1_000)
+    for (let at = 0; at < 250; at++) await startDesk(b, `desk ${at}`)
+    const asked = Array.from({ length: 80 }, (_, at) =>
+      call(deskAt(a, 'b', `desk ${at}`), 'later', 10),
+    )
+    await world.clock.advance(1_000)
+    expect(await Promise.all(asked)).toEqual(asked.map(() => 10))
+    for (let at = 80; at < 250; at++) {
+      const answer = call(deskAt(a, 'b', `desk ${at}`), 'echo', at)
+      await world.clock.settle()
+      expect(await answer).toBe(at)
+    }
+    expect(a.said().filter((line) => line.includes('ended'))).toEqual([])
+  })
 })
 
 describe('a member that does not read', () => {

@@ -58,13 +58,11 @@ test('a question for a member that is none is refused, and makes none', async ()
   expect(a.health().members?.map(({ member }) => member)).toEqual(['a', 'b'])
 })
 
-test('a member without an answer is a refusal before a browser gives up its stream, after 8 s', async () => {
-  const { world, b, asked } = await two()
+test('a member without an answer is a refusal', async () => {
+  const { b, asked } = await two()
   b[innerParts].questions?.answer('page', () => new Promise(() => undefined))
-  const begun = world.clock.monotonic()
 
   expect(await asked({ look: 'header', query: { member: 'b' } })).toMatchObject({ code: 'TIMEOUT' })
-  expect(world.clock.monotonic() - begun).toBeLessThan(8_000)
 })
 
 test('an overview has all members, with what each of them answers', async () => {

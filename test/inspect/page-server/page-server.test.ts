@@ -1,4 +1,5 @@
 /** The server of the page over real sockets: who is refused, and that nothing acts but a planned POST. */
+import { once } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import { KeelsonError } from '../../../src/errors.ts'
@@ -24,6 +25,28 @@ const acting = () => {
   })
   return { acts, source }
 }
+
+test('a look without an answer is a frame with its error before a browser gives its stream up, after 8 s', async () => {
+  const clock = virtualClock()
+  let asked = (): void => undefined
+  const isAsked = new Promise<void>((resolve) => {
+    asked = resolve
+  })
+  const source = sourceOf((request) => {
+    if (!('look' in request) || request.look !== 'tree') return { header, data: null }
+    asked()
+    return new Promise(() => undefined)
+  })
+  const { opened } = await pageServed({ source, clock })
+  const opening = opened('/api/stream?view=tree')
+  await isAsked
+  await clock.advance(7_000)
+  const response = await opening
+  const [bytes] = await once(response, 'data')
+  const frame = JSON.parse(String(bytes).slice('data: '.length))
+  expect(frame).toMatchObject({ header, error: { code: 'TIMEOUT' } })
+  response.destroy()
+})
 
 describe('a request is refused', () => {
   test('with another host, whatever the address is that it came to', async () => {

@@ -1,7 +1,7 @@
 /** A client of the page's server over a real socket, which sends whatever a browser would not. */
 import { type IncomingMessage, request as send } from 'node:http'
 import { onTestFinished } from 'vitest'
-import { systemClock } from '../../../src/clock.ts'
+import { type Clock, systemClock } from '../../../src/clock.ts'
 import type { Asked } from '../../../src/inspect/attach/remote-session.ts'
 import { Tokens } from '../../../src/inspect/page-server/admission.ts'
 import { listenOnLoopback } from '../../../src/inspect/page-server/loopback-server.ts'
@@ -14,7 +14,7 @@ export const sourceOf = (answers: (request: Asked) => unknown): Source => ({
 })
 
 /** The terms of a server for a test. */
-type Given = { readonly source: Source; readonly isWriting?: boolean }
+type Given = { readonly source: Source; readonly isWriting?: boolean; readonly clock?: Clock }
 
 /** A request of a test. */
 export type Sent = {
@@ -24,8 +24,7 @@ export type Sent = {
 }
 
 /** A server that listens on a free port, and a client with its token. */
-export const pageServed = async ({ source, isWriting = false }: Given) => {
-  const clock = systemClock()
+export const pageServed = async ({ source, isWriting = false, clock = systemClock() }: Given) => {
   const tokens = new Tokens(clock)
   const { port, close } = await listenOnLoopback(
     0,
