@@ -142,18 +142,21 @@ const cut = async (system: System, shard: ControlShard): Promise<Cut> => {
   const log = shard.files.log()
   const { firstLsn } = await log.run('state', null)
   const { pin } = await log.run('pin', { from: firstLsn })
+  let copied = shard.appliedLsn
   const unpin = (): void => {
-    shard.journal.copiedLsn = 0
+    // Another backup may have begun since.
+    if (shard.journal.copiedLsn === copied) shard.journal.copiedLsn = 0
     // A log that has ended has no pins.
     log.run('unpin', { pin }).catch(() => undefined)
   }
   try {
     // A state that is saved from now on replaces none that this backup has.
-    shard.journal.copiedLsn = shard.appliedLsn
+    shard.journal.copiedLsn = copied
     // Answered writes of the level `written` belong to the backup too.
     await WalWriter.sync(system.to(WalWriter.name(shard.parts.instance, shard.index)))
     const state = await log.run('state', null)
-    shard.journal.copiedLsn = state.durableLsn
+    copied = state.durableLsn
+    shard.journal.copiedLsn = copied
     return { shard, log: state, unpin }
   } catch (error) {
     unpin()

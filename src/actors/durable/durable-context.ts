@@ -195,10 +195,10 @@ const timeOf = (time: AlarmTime, shard: DurableTerms['shard']): number => {
     throw invalidArgument('time', 'either inMs or at', `${Object.keys(time)}`)
   const [name, ms] = inMs === undefined ? (['at', at] as const) : (['inMs', inMs] as const)
   const isTime = typeof ms === 'number' && ms >= 0
-  const from = name === 'at' ? shard.time.aheadMs : shard.now()
-  const dueAt = isTime ? from + (name === 'at' ? ms : Math.ceil(ms)) : Number.NaN
-  if (!Number.isSafeInteger(dueAt)) throw invalidArgument(`time.${name}`, expected[name], ms)
-  return Math.max(0, dueAt)
+  const whole = isTime ? (name === 'at' ? ms : shard.now() + Math.ceil(ms)) : Number.NaN
+  if (!Number.isSafeInteger(whole)) throw invalidArgument(`time.${name}`, expected[name], ms)
+  if (name === 'inMs') return whole
+  return Math.min(Number.MAX_SAFE_INTEGER, Math.max(0, shard.time.aheadMs + whole))
 }
 
 const expected = { inMs: 'ms from 0', at: 'whole ms since 1970' }

@@ -61,16 +61,24 @@ export type Sides = {
   /** Durable actors, as `kind/id`. */
   readonly entities: ReadonlySet<string>
   readonly refs: readonly BlobRef[]
+  /** The places of those that only refused units refer to: they may have been freed. */
+  readonly freed?: ReadonlySet<string>
 }
 
 /**
- * The blobs that a shard has. One that only a refused unit refers to is freed after some time. So is
- * one whose frames the log has given back: the caller looks whether it has these frames still.
+ * The places of blobs that no row of the log's blobs names. Only refused units refer to them, or the
+ * log has given their frames back: the caller looks whether it has these frames still.
  */
-export const loggedOf = (shard: ReplicatedShard, refs: readonly BlobRef[]): readonly BlobRef[] => {
+export const unloggedOf = (
+  shard: ReplicatedShard,
+  refs: readonly BlobRef[],
+): ReadonlySet<string> => {
   const view = shard.view()
-  return refs.filter((ref) => view.row(loggedBlobRow(ref, 0)[0]) !== undefined)
+  const gone = refs.filter((ref) => view.row(loggedBlobRow(ref, 0)[0]) === undefined)
+  return new Set(gone.map(placeOf))
 }
+
+const placeOf = ({ segment, offset }: BlobRef): string => `${segment}:${offset}`
 
 /** The keys, clears, durable actors and blobs of frames. */
 export const sidesOf = (frames: readonly DecodedFrame[]): Sides => {
@@ -100,7 +108,7 @@ const pieceMax = 500
 /** The changes of readable rows: clears first. Each value is read when it is taken. */
 export function* changesOf(
   shard: ReplicatedShard,
-  { clears, keys, entities }: Omit<Sides, 'refs'>,
+  { clears, keys, entities }: Pick<Sides, 'clears' | 'keys' | 'entities'>,
 ): IterableIterator<ReadableChange> {
   for (const namespace of clears) {
     yield { kind: 'clear', namespace }
@@ -119,13 +127,14 @@ export function* changesOf(
 /** Blobs, each once, with the way to their bytes. */
 export function* blobsOf(
   shard: ReplicatedShard,
-  refs: readonly BlobRef[],
+  { refs, freed }: Pick<Sides, 'refs' | 'freed'>,
 ): IterableIterator<ReplicatedBlob> {
   const seen = new Set<string>()
   for (const ref of refs) {
-    const place = `${ref.segment}:${ref.offset}`
+    const place = placeOf(ref)
     if (seen.has(place)) continue
     seen.add(place)
-    yield { ref, read: (from, to) => shard.blobs.read(ref, from, to) }
+    const read = (from: number, to: number) => shard.blobs.read(ref, from, to)
+    yield { ref, read: freed?.has(place) ? undefined : read }
   }
 }

@@ -42,10 +42,10 @@ import {
   type DecodedFrame,
   decodedFrame,
   isShown,
-  loggedOf,
   type Sides,
   sidesOf,
   type TakenFrame,
+  unloggedOf,
 } from './replica-chunk.ts'
 import type { ReplicatedShard } from './replicated-shard.ts'
 
@@ -237,7 +237,7 @@ const sendChunk = async (
     ...{ log, lease, after, lsn: last.lsn, mark: markOf(last.time, last.payload), frames },
     entries: entriesIn(shard, decoded),
     changes: changesOf(shard, sides),
-    blobs: blobsOf(shard, sides.refs),
+    blobs: blobsOf(shard, sides),
   })
   if (last.lsn < shard.appliedLsn) gatherAhead(followed, { ...span, from: last.lsn + 1 })
   await sending
@@ -268,12 +268,12 @@ const gather = async (shard: ReplicatedShard, span: ChunkSpan): Promise<Gathered
   if (taken === 'released') return taken
   const decoded = taken.frames.map(decodedFrame)
   const sides = sidesOf(decoded)
-  const refs = loggedOf(shard, sides.refs)
-  if (refs.length < sides.refs.length) {
+  const freed = unloggedOf(shard, sides.refs)
+  if (freed.size > 0) {
     const { firstLsn } = await span.host.run('state', null)
     if (firstLsn > span.from) return 'released'
   }
-  return { ...taken, decoded, sides: { ...sides, refs } }
+  return { ...taken, decoded, sides: { ...sides, freed } }
 }
 
 /**
@@ -344,7 +344,7 @@ const sendPiece = async (
   const rows = begun?.rows ?? 0
   const sides = {
     changes: changesOf(shard, namedIn(records)),
-    blobs: blobsOf(shard, refsIn(records)),
+    blobs: blobsOf(shard, { refs: refsIn(records) }),
   }
   const { next, position } = answer
   await session.load({

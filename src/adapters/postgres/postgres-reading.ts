@@ -132,7 +132,7 @@ async function* storedBlob(
       [walId, ref.segment, ref.offset, piece],
     )
     const bytes = row && bytesIn(row, 'bytes')
-    if (!bytes && piece === 0) return
+    if (piece === 0 && bytes?.length === 0) return
     if (!bytes || bytes.length > left)
       throw new KeelsonError('CORRUPT', 'the replica has not all of a large value', {
         details: { walId, segment: ref.segment, offset: ref.offset, piece },

@@ -184,7 +184,10 @@ const entryColumns = (walId: Uint8Array, shard: number): readonly CopyColumn<Rep
   { name: 'body', put: (field, { body }) => field.bytes(body) },
 ]
 
-/** Writes a blob, piece by piece, unless it is there: one that was written is there as a whole. */
+/**
+ * Writes a blob, piece by piece, unless it is there: one that was written is there as a whole. A piece
+ * without bytes notes one that was freed.
+ */
 export const writeBlob = async (
   database: Database,
   { walId }: ReplicatedLog,
@@ -196,6 +199,13 @@ export const writeBlob = async (
     place,
   )
   if (found) return
+  if (!read) {
+    await database.query('insert into keelson.blobs values ($1, $2, $3, 0, $4)', [
+      ...place,
+      new Uint8Array(0),
+    ])
+    return
+  }
   for (let piece = 0, at = 0; piece === 0 || at < ref.size; piece++, at += pieceBytes)
     await database.query('insert into keelson.blobs values ($1, $2, $3, $4, $5)', [
       ...place,

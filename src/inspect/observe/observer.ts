@@ -93,7 +93,7 @@ export class Observer {
     if (effect !== seen || start !== before)
       throw new KeelsonError(
         'CONFLICT',
-        'it or the instance is another one than in its plan: plan it anew',
+        'it or the instance is another one than in its plan: plan it again',
       )
     // A text of a user must not look like another line.
     const title = printable(`${user}, observing: ${effect}`)

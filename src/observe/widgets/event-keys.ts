@@ -2,7 +2,7 @@
 import type { Recorded } from '../words.ts'
 
 /**
- * A key for each event, which it keeps while others come and go: a row with another key is made anew,
+ * A key for each event, which it keeps while others come and go: a row with another key is another row,
  * so its text is folded and loses the focus. One that stands for several has the time and the numbers
  * of the last of them, so these are no part of its key.
  */

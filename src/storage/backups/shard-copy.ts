@@ -199,7 +199,8 @@ export const tidyShard = (disk: Disk, folders: CopiedFolders, copy: ShardCopy): 
     !names.has(name) && parseSegmentName(name.replace(/\.tmp$/, '')) !== undefined
   for (const name of disk.list(wal)) if (isOver(name)) disk.remove(pathIn(wal, name))
   removeUnnamed(disk, snapshots, copy.snapshots)
-  removeStatesBut(disk, snapshots, copy.states ?? [])
+  // A member of an older build lists none.
+  if (copy.states) removeStatesBut(disk, snapshots, copy.states)
   for (const name of disk.list(snapshots))
     if (name.endsWith('.snap.tmp')) disk.remove(pathIn(snapshots, name))
   for (const { segment } of listBlobs(disk, blobs).segments)

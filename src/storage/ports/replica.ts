@@ -115,10 +115,13 @@ export type ReplicatedEntry = {
 /** The place and size of a blob, in bytes. A place is never used again in the same folder. */
 export type BlobSpot = { readonly segment: number; readonly offset: number; readonly size: number }
 
-/** A blob that frames or rows refer to, and the way to its bytes, verified. */
+/**
+ * A blob that frames or rows refer to, and the way to its bytes, verified. Without a way only a write
+ * that was refused refers to it, and it has been freed: the replica notes that.
+ */
 export type ReplicatedBlob = {
   readonly ref: BlobSpot
-  readonly read: (from: number, to: number) => Uint8Array
+  readonly read: ((from: number, to: number) => Uint8Array) | undefined
 }
 
 /**
@@ -209,7 +212,7 @@ export interface ReplicaReading {
   rows(log: StoredLog): AsyncIterable<SnapshotRecord>
   /** The frames after the base, up to `log.lsn`. @throws KeelsonError `CORRUPT` */
   frames(log: StoredLog): AsyncIterable<StoredFrame>
-  /** The bytes of a blob in order; none without one. @throws KeelsonError `CORRUPT` for a part */
+  /** The bytes of a blob in order; none of one that was freed. @throws KeelsonError `CORRUPT` */
   blob(log: StoredLog, ref: BlobSpot): AsyncIterable<Uint8Array>
   close(): Promise<void>
 }

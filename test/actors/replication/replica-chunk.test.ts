@@ -71,7 +71,7 @@ test('the sides of frames are what they clear, their keys, the actors that peopl
     { ...ref, offset: 2 },
     { ...ref, segment: 2 },
   ]
-  const blobs = [...blobsOf(shard as never, [...sides.refs, ...others, ...others])]
+  const blobs = [...blobsOf(shard as never, { refs: [...sides.refs, ...others, ...others] })]
   expect(blobs.map(({ ref: { segment, offset } }) => [segment, offset])).toEqual([
     ...[
       [1, 1],
@@ -79,7 +79,7 @@ test('the sides of frames are what they clear, their keys, the actors that peopl
       [2, 1],
     ],
   ])
-  blobs[2]?.read(0, 3)
+  blobs[2]?.read?.(0, 3)
   expect(read).toEqual([[others[1], 0, 3]])
 })
 

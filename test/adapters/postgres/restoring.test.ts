@@ -6,13 +6,23 @@ import { nodeDisk, shardFolder, verifyLog } from '../../../src/storage/index.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 import { caughtUp, fill, following } from '../../support/worlds/followed-instance.ts'
 
-const replicated = async () => {
-  const { world, replica, app } = await following()
+const replicated = async (options = {}) => {
+  const { world, replica, app } = await following({}, options)
   await fill(world, app, 20)
+  await world.during(app.store.put('large', 'x'.repeat(5_000)))
   await caughtUp(world, app)
   await world.during(app.close())
   return replica
 }
+
+test('a replica that has lost a large value of a frame is CORRUPT', async () => {
+  const client = await replicated({ blobs: { threshold: 1_000 } })
+  expect(client.kept.blobs.size).toBe(1)
+  client.kept.blobs.clear()
+  const dir = join(tempFolder(), 'new')
+  await expect(restore({ client, dir })).rejects.toMatchObject({ code: 'CORRUPT' })
+  expect(nodeDisk().entry(dir)).toBeUndefined()
+})
 
 test('a restored log ends where the replica does, and is sound', async () => {
   const client = await replicated()

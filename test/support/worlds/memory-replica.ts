@@ -127,7 +127,8 @@ export class MemoryReplica implements Replica {
       },
       async *blob(log, ref) {
         const bytes = keptOf(log).blobs.get(placeOf(ref))
-        if (bytes) yield bytes
+        if (!bytes) throw new KeelsonError('CORRUPT', 'the replica has not all of a large value')
+        if (bytes.length > 0) yield bytes
       },
       close: async () => undefined,
     }
@@ -229,7 +230,8 @@ const takeSides = (kept: Kept, sides: ReplicaSides): void => {
   const changes = [...sides.changes]
   const blobs: [string, Uint8Array][] = []
   for (const { ref, read } of sides.blobs)
-    if (!kept.blobs.has(placeOf(ref))) blobs.push([placeOf(ref), read(0, ref.size).slice()])
+    if (!kept.blobs.has(placeOf(ref)))
+      blobs.push([placeOf(ref), read?.(0, ref.size).slice() ?? new Uint8Array()])
   for (const [place, bytes] of blobs) kept.blobs.set(place, bytes)
   for (const change of changes) takeChange(kept, change)
 }
