@@ -61,7 +61,7 @@ export type Sides = {
   /** Durable actors, as `kind/id`. */
   readonly entities: ReadonlySet<string>
   readonly refs: readonly BlobRef[]
-  /** The places of those that only refused units refer to: they may have been freed. */
+  /** Their places, where only refused units refer to them: they may have been freed. */
   readonly freed?: ReadonlySet<string>
 }
 

@@ -11,8 +11,8 @@ export type Try = {
   /** The instance that it runs in: its actors, its store, its other runs and queues. */
   readonly app: AppContext
   /**
-   * `flow/type/id/birth/round/key`: the same at each try of a step, and of no other step. A step that
-   * was undone, or forgotten, has another round. Give it to the outside world as the idempotency key.
+   * `flow/type/id/birth/round/key`: the same at each try of a step, and of no other step. Give it to
+   * the outside world as the idempotency key.
    */
   readonly key: string
   /** From 1. */

@@ -111,7 +111,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
         perform: (active) =>
           performStep(host, active, {
             run: step,
-            tryKey: tryKey(host, active),
+            tryKey: tryKey(host, full),
             policy,
             timeoutMs,
             repeat,
@@ -186,10 +186,10 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
       const { id, onCancel } = childOptions(options, argument('', 'a child'))
       const full = this.#keyOf(key)
       const own = inputOf(input, `the input of the child ${key}`)
-      const idOf = (active: Active): string =>
-        active.recorded?.child?.slice(type.name.length + 1) ??
+      const idOf = ({ recorded }: Active): string =>
+        recorded?.child?.slice(type.name.length + 1) ??
         id ??
-        hashOfText(tryKey(host, active)).toString('hex')
+        hashOfText(tryKey(host, full)).toString('hex')
       const { promise } = host.ask({
         ...{ kind: 'child', key: full, type: type.name, scope: this.#scope },
         perform: (active) =>

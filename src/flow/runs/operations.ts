@@ -49,23 +49,16 @@ export interface Carrier {
   readSignals(): Promise<void>
 }
 
-/** The key of the tries of an operation. */
-export const tryKey = (
-  { type, id, state: { birth, round } }: Carrier,
-  { key, recorded }: Pick<Active, 'key' | 'recorded'>,
-): string => `flow/${type}/${id}/${birth}/${roundText(round, recorded?.undone)}/${key}`
-
-/** A step that was undone has other keys in the same round of its run. */
-const roundText = (round: number, undone = 0): string =>
-  undone > 0 ? `${round}.${undone}` : `${round}`
+/** The key of the tries of a step. */
+export const tryKey = ({ type, id, state: { birth, round } }: Carrier, key: string): string =>
+  `flow/${type}/${id}/${birth}/${round}/${key}`
 
 /** The key of the tries that a step has had: of this run in an earlier round, or of another run. */
-export const triedKey = (carrier: Carrier, step: Active): string => {
-  const { key, recorded } = step
-  if (!recorded?.outcome) return tryKey(carrier, step)
+export const triedKey = (carrier: Carrier, { key, recorded }: Active): string => {
+  if (!recorded?.outcome) return tryKey(carrier, key)
   const { type, id, state } = carrier
-  const { triedBy = `${type}/${id}/${state.birth}`, round = 0, undone } = recorded
-  return `flow/${triedBy}/${roundText(round, undone)}/${key}`
+  const { triedBy = `${type}/${id}/${state.birth}`, round = 0 } = recorded
+  return `flow/${triedBy}/${round}/${key}`
 }
 
 /** A step as it is carried out. */

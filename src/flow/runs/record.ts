@@ -73,8 +73,7 @@ export type RunState = {
   /** 64 random bits, as 16 hex digits: the run among all runs that ever had its id. */
   readonly birth: string
   /**
-   * The number in the keys of tries. A new one begins with `again`, and with a retry from an
-   * operation.
+   * The number in the keys of tries. A new one begins with `again`, and when undone steps run again.
    */
   readonly round: number
   /** How often `again` has begun it once more. Its operations are kept under this number. */
@@ -162,8 +161,6 @@ export type Operation = {
   readonly update?: string
   /** Of a step: the round of its last try; the first one by default. */
   readonly round?: number
-  /** Of a step: how often a retry has begun it again in this round, because it was undone. */
-  readonly undone?: number
   /** Of a step whose outcome a fork has copied: the run that tried it, as `type/id/birth`. */
   readonly triedBy?: string
 }

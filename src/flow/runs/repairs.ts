@@ -36,28 +36,21 @@ import {
 import { signalBytesMax, signalLength, signalRow, updateRow } from './values.ts'
 
 /**
- * Lets the operation whose failure ended the run begin once more, at its place, and the steps that
- * were undone, under new keys. All other outcomes are kept.
+ * Lets the operation whose failure ended the run begin once more, at its place; with `undone` the
+ * steps that were undone too, under new keys. All other outcomes are kept.
  */
 export const reopening = (state: RunState, context: TurnContext): RunState => {
   const record = [...recordIn(state, context.rows)]
   const undone = undoneIn(record)
   const failed = failedIn(state, record)
-  const keys = new Set(record.map(({ key }) => key))
   for (const { number, ...row } of record) {
     const key = operationKey(state.lap, number)
-    const step = stepOf(row)
-    // A step that was in flight has no row yet. That of its undo says which key it has had.
-    if (step !== undefined && !keys.has(step))
-      context.rows.put(key, { kind: 'step', key: step, at: row.at, undone: 1 })
-    else if (row.key === cancelKey || step !== undefined) context.rows.delete(key)
-    else if (undone.has(row.key))
-      context.rows.put(key, { ...fresh(row), undone: (row.undone ?? 0) + 1 })
-    else if (number === failed || (row.hasBegun && !row.outcome))
-      context.rows.put(key, row.undone ? { ...fresh(row), undone: row.undone } : fresh(row))
+    if (row.key === cancelKey || isUndo(row)) context.rows.delete(key)
+    else if (number === failed || undone.has(row.key) || (row.hasBegun && !row.outcome))
+      context.rows.put(key, fresh(row))
   }
   const { error: _, failedBy: __, cancel: ___, ...others } = state
-  return others
+  return { ...others, round: state.round + (undone.size > 0 ? 1 : 0) }
 }
 
 /** The number of the operation that ended the run: the one that it names, or its last failure. */
@@ -146,13 +139,9 @@ export const before = (
 
 /** The keys of the steps that an undo has begun for. */
 const undoneIn = (record: readonly Recorded[]): ReadonlySet<string> =>
-  new Set(record.flatMap((row) => stepOf(row) ?? []))
+  new Set(record.filter(isUndo).map(({ key }) => key.slice(undoKey('').length)))
 
-/** The key of the step that this operation undoes; `undefined`: it is no undo. */
-const stepOf = ({ key }: Pick<Operation, 'key'>): string | undefined =>
-  key.startsWith(undoKey('')) ? key.slice(undoKey('').length) : undefined
-
-const isUndo = (row: Pick<Operation, 'key'>): boolean => stepOf(row) !== undefined
+const isUndo = ({ key }: Pick<Operation, 'key'>): boolean => key.startsWith(undoKey(''))
 
 /** The row without what its tries have made of it. */
 const fresh = ({ kind, key, place, at }: Operation): Operation =>

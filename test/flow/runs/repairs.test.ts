@@ -207,29 +207,14 @@ describe('reopening', () => {
     })
   })
 
-  test('runs steps again that were undone, each under another key at each retry', () => {
+  test('runs steps again that were undone, under the keys of another round', () => {
     const rows = {
       ...{ [op(1)]: step('a', 1), [op(2)]: step('b', 2), [op(3)]: step('undo:a', 3) },
     }
     expect(reopened(rows, {})).toEqual({
-      state: failed,
-      rows: { [op(1)]: { ...bare('a', 1), undone: 1 }, [op(2)]: step('b', 2) },
+      state: { ...failed, round: 1 },
+      rows: { [op(1)]: bare('a', 1), [op(2)]: step('b', 2) },
     })
-    const again = { ...rows, [op(1)]: { ...step('a', 1), undone: 1 } }
-    expect(reopened(again, {}).rows[op(1)]).toEqual({ ...bare('a', 1), undone: 2 })
-  })
-
-  test('begins a step without a row under another key that was undone: its undo has a row', () => {
-    const rows = { [op(1)]: step('a', 1, thrown), [op(2)]: step('undo:b', 2) }
-    expect(reopened(rows, { failedBy: 1 }).rows).toEqual({
-      [op(1)]: bare('a', 1),
-      [op(2)]: { ...bare('b'), undone: 1 },
-    })
-  })
-
-  test('keeps the key of a failed step that was undone before', () => {
-    const rows = { [op(1)]: { ...step('a', 1, thrown), undone: 1 } }
-    expect(reopened(rows, {}).rows).toEqual({ [op(1)]: { ...bare('a', 1), undone: 1 } })
   })
 
   test('begins a step of once again whose outcome nobody knows', () => {

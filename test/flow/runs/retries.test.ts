@@ -1,6 +1,6 @@
 /** Retries of whole runs: which operation begins again, when the next try comes, and what is kept over it. */
 import { describe, expect, test } from 'vitest'
-import { type Ctx, type Try, workflow } from '../../../src/flow/index.ts'
+import { type Ctx, workflow } from '../../../src/flow/index.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
@@ -45,77 +45,6 @@ describe('a retry by an operator', () => {
   test('of a body that threw an error of its own, or nothing, keeps what came before a success', async () => {
     expect(await retried(() => new Error('own'))).toEqual({ left: 3, log: [] })
     expect(await retried(() => undefined)).toEqual({ left: 3, log: [] })
-  })
-})
-
-describe('a retry after undos', () => {
-  const long = { timeoutMs: 600_000 }
-
-  /** Four steps, of which the last one fails while two others are in flight. */
-  const world = async () => {
-    const keys: Record<string, string[]> = { reserve: [], mail: [], held: [], charge: [] }
-    let isBad = true
-    const tries = (name: string, lastsMs: number) => async (attempt: Try) => {
-      keys[name]?.push(attempt.key)
-      await new Promise<void>((resolve) => void w.s.clock.after(lastsMs, resolve))
-      if (isBad && name === 'charge') throw new Error('no money')
-    }
-    const undo = () => undefined
-    const order = workflow('order', async (ctx: Ctx, laps: number): Promise<void> => {
-      await ctx.step('reserve', tries('reserve', 1), { undo })
-      await Promise.all([
-        ctx.step('mail', tries('mail', 60_000)),
-        ctx.step('held', tries('held', 60_000), { undo }),
-        ctx.step('charge', tries('charge', 1), once),
-      ])
-      if (laps > 0) ctx.again(laps - 1)
-    })
-    const w = await flowWorld([order])
-    return {
-      ...{ w, order, keys },
-      mends: () => {
-        isBad = false
-      },
-    }
-  }
-
-  test('gives other keys to steps that were undone, and the same ones to all others', {
-    tags: ['W3'],
-  }, async () => {
-    const { w, order, keys, mends } = await world()
-    const run = await w.during(w.flow.start(order, 0, { id: '1' }))
-    await w.during(codeOf(run.result(long)))
-    await w.during(w.flow.retry(order, '1'))
-    await w.during(codeOf(run.result(long)))
-    await w.crash()
-    mends()
-    await w.during(w.flow.retry(order, '1'))
-    await w.during(w.flow.handle(order, '1').result(long))
-
-    // The second charge fails before what was in flight runs again.
-    const different = Object.entries(keys).map(([name, used]) => [name, new Set(used).size])
-    expect(different).toEqual([
-      ...[
-        ['reserve', 3],
-        ['mail', 1],
-        ['held', 2],
-        ['charge', 1],
-      ],
-    ])
-  })
-
-  test('leaves the keys of the next body and of a retry from an operation to these', async () => {
-    const { w, order, keys, mends } = await world()
-    const run = await w.during(w.flow.start(order, 1, { id: '1' }))
-    await w.during(codeOf(run.result(long)))
-    mends()
-    await w.during(w.flow.retry(order, '1'))
-    await w.during(run.result(long))
-    await w.during(w.flow.retry(order, '1', { from: 'reserve' }))
-    await w.during(run.result(long))
-
-    expect(keys.reserve).toHaveLength(4)
-    expect(new Set(keys.reserve).size).toBe(4)
   })
 })
 

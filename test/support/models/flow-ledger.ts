@@ -34,7 +34,7 @@ export class FlowLedger {
   /** What was acknowledged: starts, signals and cancels of orders, and added jobs. */
   readonly #acknowledged = new Set<string>()
   readonly #works = new Map<string, Work>()
-  /** The keys that were tried, and undone, of each run. */
+  /** The steps that were tried, and undone, of each round of a run, by the beginning of its keys. */
   readonly #tried = new Map<string, Set<string>>()
   readonly #undone = new Map<string, Set<string>>()
   readonly #handled = new Set<string>()
@@ -79,15 +79,15 @@ export class FlowLedger {
     try: (id, step = '', key = '', attempt = '') => {
       const isNew = !this.#works.has(key)
       this.#runs(id, key, Number(attempt))
-      setOf(this.#tried, id).add(key)
+      setOf(this.#tried, roundOf(key)).add(step)
       if (isNew && this.#acknowledged.has(`cancel ${id}`)) this.#fails('W6', `${key} is cancelled`)
       const isOnce = this.#kinds.get(id) === 'once' && step === 'charge'
       if (isOnce && !isNew) this.#fails('W3', `${key} of once runs again`)
     },
     got: (_id, _step, key = '') => this.#closes(key, 'its outcome was durable'),
-    undo: (id, _step, key = '') => {
+    undo: (_id, step = '', key = '') => {
       this.#closes(key, 'it was undone')
-      setOf(this.#undone, id).add(key)
+      setOf(this.#undone, roundOf(key)).add(step)
     },
     gone: (id) => {
       for (const [key, { of }] of this.#works)
@@ -158,32 +158,27 @@ export class FlowLedger {
     }
   }
 
-  /**
-   * Every step that was tried is undone, the newest first, in a run that does not complete. One that
-   * is retried has failed before it ships: what it had done by then is undone under its first keys.
-   */
+  /** Every step that was tried is undone, the newest first, in rounds that do not complete. */
   #judgeUndos(id: string, kind: string): void {
-    const tried = [...(this.#tried.get(id) ?? [])]
-    const undone = [...(this.#undone.get(id) ?? [])]
-    const isCompleted = ends[kind]?.startsWith('completed') === true
-    const isRetried = (key: string): boolean =>
-      kind === 'retried' && key.split('/')[4] === '0' && stepOf(key) !== 'ship'
-    const owed = tried.filter((key) => !isCompleted || isRetried(key))
-    const missing = owed.filter((key) => !undone.includes(key))
-    const surplus = undone.filter((key) => isCompleted && !owed.includes(key))
-    if (missing.length + surplus.length > 0)
-      this.#fails('W6', `of ${id} ${tried} were tried, and ${undone} undone`)
-    const inOrder = undone.map(stepOf)
-    const newestFirst = steps.filter((step) => inOrder.includes(step)).reverse()
-    if (inOrder.join() !== newestFirst.join()) this.#fails('W6', `${id}: ${undone} undone`)
+    const rounds = [...this.#tried].filter(([round]) => round.startsWith(`flow/order/${id}/`))
+    for (const [at, [round, tried]] of rounds.entries()) {
+      const undone = [...(this.#undone.get(round) ?? [])]
+      const isRetried = kind === 'retried' && at < rounds.length - 1
+      const isUndone = isRetried || !ends[kind]?.startsWith('completed')
+      const missing = [...tried].filter((step) => !undone.includes(step))
+      const newestFirst = steps.filter((step) => undone.includes(step)).reverse()
+      if (isUndone ? missing.length > 0 : undone.length > 0)
+        this.#fails('W6', `of ${round} ${[...tried]} were tried, and ${undone} undone`)
+      if (undone.join() !== newestFirst.join()) this.#fails('W6', `${round}: ${undone} undone`)
+    }
   }
 }
 
 /** Whether each try of a job fails. */
 const fails = (number: string): boolean => Number(number) % 5 === 0
 
-/** The step of a key: `flow/type/id/birth/round/key`. */
-const stepOf = (key: string): string => key.split('/').slice(5).join('/')
+/** The beginning of the keys of a round: `flow/type/id/birth/round`. */
+const roundOf = (key: string): string => key.split('/').slice(0, 5).join('/')
 
 const setOf = (sets: Map<string, Set<string>>, key: string): Set<string> => {
   const set = sets.get(key) ?? new Set()
