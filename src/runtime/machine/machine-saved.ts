@@ -145,7 +145,10 @@ export const reviveActors = (
   }
 }
 
-/** XState looks for states by their ids split at dots, and passes over what it misses. */
+/**
+ * XState looks for states by their ids split at dots, and passes over what it misses. The history of a
+ * state that is no more is of no use to it.
+ */
 const revivedHistory = (
   machine: AnyStateMachine,
   actor: Actor,
@@ -158,7 +161,9 @@ const revivedHistory = (
     return found
   }
   return Object.fromEntries(
-    Object.entries(historyValue).map(([key, states]) => [key, states.map(nodeOf)]),
+    Object.entries(historyValue)
+      .filter(([key]) => nodes.some(({ id }) => id === key))
+      .map(([key, states]) => [key, states.map(nodeOf)]),
   )
 }
 

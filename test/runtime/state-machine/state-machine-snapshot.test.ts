@@ -213,15 +213,15 @@ describe('a snapshot', () => {
 
   describe.each(['itself', 'a machine inside'] as const)('of states with dots, of %s,', (where) => {
     /** History returns to the state `two`. */
-    const dotted = (two: string): AnyStateMachine => {
+    const dotted = (two: string, name = 'on'): AnyStateMachine => {
       const next = two.replace('.', '\\.')
       const on = {
         initial: 'v1.1',
         on: { off: 'off' },
         states: { 'v1.1': { on: { next } }, [two]: {}, back: { type: 'history' } },
       }
-      const states = { on, off: { on: { on: 'on.back' } } }
-      const found = createMachine({ id: 'com.acme.order', initial: 'on', states } as never)
+      const states = { [name]: on, off: { on: { on: `${name}.back` } } }
+      const found = createMachine({ id: 'com.acme.order', initial: name, states } as never)
       if (where === 'itself') return found as unknown as AnyStateMachine
       const actions = sendTo('inner', ({ event }: { event: AnyEventObject }) => event)
       return setup({ actors: { inner: found } }).createMachine({
@@ -247,6 +247,16 @@ describe('a snapshot', () => {
       const found = await StateMachine.snapshot(ref as never)
       const state = where === 'itself' ? found : found.children.inner?.snapshot
       expect(state).toMatchObject({ value: { on: 'v1.2' } })
+    })
+
+    test('starts without a history whose state is no more', async () => {
+      const { system, saved } = await savedWhileOff()
+
+      const server = StateMachine.server(dotted('v1.2', 'on again'), { restore: saved })
+      const found = await StateMachine.snapshot((await system.start(server)) as never)
+
+      const state = where === 'itself' ? found : found.children.inner?.snapshot
+      expect(state).toMatchObject({ value: 'off' })
     })
 
     test('is refused when a state of the history is not there', async () => {
