@@ -84,7 +84,7 @@ export function* copyingShard(
   const chain = copyingChain(disk, from.wal, to.wal, count)
   meter.copiedBytes += yield* meter.through(chain, 0)
   const saved = (request.states ?? newestUpTo(disk, from.snapshots, lsn)).filter((at) => at <= lsn)
-  const states = copyAppStates(disk, from.snapshots, to.snapshots, saved)
+  const states = copyAppStates(disk, from.snapshots, to.snapshots, saved, !!request.states)
   const blobs = yield* copyingBlobs(disk, request, [...wanted.values()], meter)
   for (const dir of [to.wal, to.snapshots, to.blobs]) disk.syncFolder(dir)
   return {

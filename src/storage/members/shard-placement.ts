@@ -92,6 +92,8 @@ export type SeenMembers = {
   readonly mayCome: boolean
   /** None on a folder. */
   readonly asked?: AskedPlaces
+  /** The members that close: they take nothing. None on a folder. */
+  readonly closing?: ReadonlySet<string>
 }
 
 /**
@@ -101,11 +103,16 @@ export type SeenMembers = {
 export const candidates = ({ members, self, alive, met, mayCome }: SeenMembers): string[] =>
   members.filter((each) => each === self || alive.has(each) || (mayCome && !met.has(each)))
 
-/** The shards that this member should own, in their order. */
-export const shardsToClaim = (shards: number, seen: SeenMembers, place = placeShards): number[] =>
-  place(shards, candidates(seen), seen.asked).flatMap((member, shard) =>
+/**
+ * The shards that this member should take where they are free, in their order. One that is placed at
+ * a member that closes would wait for its end.
+ */
+export const shardsToClaim = (shards: number, seen: SeenMembers, place = placeShards): number[] => {
+  const takers = candidates(seen).filter((member) => !seen.closing?.has(member))
+  return place(shards, takers, seen.asked).flatMap((member, shard) =>
     member === seen.self ? [shard] : [],
   )
+}
 
 /**
  * The shards that this member should have in its cache: its own ones, and with each further copy

@@ -111,7 +111,8 @@ export const keepAppStates = (
 }
 
 /**
- * Copies these states, verified. Returns the LSNs of the copied ones. Removes none from
+ * Copies these states, verified. Returns the LSNs of the copied ones. `areListed`: a backup lists them,
+ * so all of them must be there. Removes none from
  * `to`: an earlier backup may need it. @throws as `loadAppState`
  */
 export const copyAppStates = (
@@ -119,6 +120,7 @@ export const copyAppStates = (
   from: string,
   to: string,
   wanted: readonly number[],
+  areListed: boolean,
 ): number[] =>
   wanted.filter((each) => {
     const state = readAppState(disk, from, each)
@@ -126,8 +128,8 @@ export const copyAppStates = (
       replaceFile(disk, appStatePath(to, each), encodedAppState(state))
       return true
     }
-    // It may have been replaced by newer ones since.
-    if (statesIn(disk, from).includes(each)) throw state
+    // While an application saves states, it may have been replaced by newer ones.
+    if (areListed || statesIn(disk, from).includes(each)) throw state
     return false
   })
 

@@ -99,10 +99,11 @@ export class EngineShares implements MemberDirectory {
 
   members(): ReturnType<MemberDirectory['members']> {
     const { member: self } = this.#parts
-    // A shard of a member that dies would wait for one that closes, until that has ended.
-    const takers = this.#leased.filter(({ member, closes }) => member !== self && !closes)
-    const others = takers.map(({ member }) => member)
-    return { members: [self, ...others], alive: new Set(others), asked: this.#asked }
+    const others = this.#leased.filter(({ member }) => member !== self)
+    const names = others.map(({ member }) => member)
+    // Where a shard should be, members of all builds agree: one that closes is left out of claims alone.
+    const closing = new Set(others.flatMap(({ member, closes }) => (closes ? [member] : [])))
+    return { members: [self, ...names], alive: new Set(names), asked: this.#asked, closing }
   }
 
   linked(members: Members): void {

@@ -18,7 +18,7 @@ export interface MemberDirectory {
   /** The shards that this member has. */
   readonly own: ReadonlySet<number>
   /** All members that may be placed at, the others whose processes live, and the places that are asked for. */
-  members(): Pick<SeenMembers, 'members' | 'alive' | 'asked'>
+  members(): Pick<SeenMembers, 'members' | 'alive' | 'asked' | 'closing'>
   /** The links of this member are there: they hear of members that come and go. */
   linked(members: Members): void
   /** Whether no other member seems to have a shard that this one has not. Asks nobody. */

@@ -259,6 +259,19 @@ test('a backup has the states saved before its cut, although two are saved while
   expect(app.health().shards[0]?.journal.states).toHaveLength(2)
 })
 
+test('a backup that has lost a state which it lists is CORRUPT', async () => {
+  const { world, app } = await startedWithSnapshots()
+  for (const id of ['a', 'b']) await world.during(saveState(app, id))
+  await world.during(app.backup(target))
+  const dir = `${target}/shard-0/snapshot`
+  const [state = ''] = world.disk.list(dir).filter((name) => name.endsWith('.state'))
+  world.disk.remove(`${dir}/${state}`)
+
+  expect(() => restore(world, target, '/restored')).toThrow(
+    expect.objectContaining({ code: 'CORRUPT' }),
+  )
+})
+
 test('a backup that fails leaves the saved states of the one before it', async () => {
   const { world, app } = await startedWithSnapshots()
   await world.during(app.store.put('blob', large))

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import {
   candidates,
+  misplaced,
   placeShards,
   rememberedCopies,
   type SeenMembers,
@@ -50,6 +51,17 @@ test('the shards of a member that has ended are claimed by the others, each once
     shardsToClaim(16, seen('c', { met, alive: ['a'], mayCome: true })),
   ]
   expect([...left, ...right].sort((one, other) => one - other)).toEqual([...Array(16).keys()])
+})
+
+test('a member that closes claims nothing of what is free, and keeps its places', () => {
+  const alive = { alive: ['a', 'b', 'c'] }
+  const closing = new Set(['c'])
+  const claims = ['a', 'b'].map((self) => shardsToClaim(16, { ...seen(self, alive), closing }))
+  expect(claims.flat().sort((one, other) => one - other)).toEqual([...Array(16).keys()])
+  const own = new Set(Array(16).keys())
+  expect(misplaced(16, own, { ...seen('a', alive), closing })).toEqual(
+    misplaced(16, own, seen('a', alive)),
+  )
 })
 
 test('the last member claims all', () => {
