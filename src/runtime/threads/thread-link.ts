@@ -309,7 +309,7 @@ class ThreadPulse implements HeapEntry {
   }
 
   #look(): void {
-    // Armed again: what this looks for is over, and the thread has begun anew.
+    // Armed again: what this looks for is over, and the thread has begun again.
     if (!this.#isRunning || this.slot >= 0) return
     if (this.#isAnswered || Atomics.load(this.begun, 0) !== this.#seen) this.#beat()
     else this.#process.fail(hangs(this.#process, this.#ms))

@@ -1,8 +1,6 @@
 /** Replicas that follow the logs of an instance, on a simulated disk and a virtual clock. */
-import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { Replicator } from '../../../src/actors/index.ts'
-import { restore } from '../../../src/adapters/postgres/postgres.ts'
 import {
   call,
   type DurableServer,
@@ -13,8 +11,6 @@ import {
   supervisor,
   worker,
 } from '../../../src/index.ts'
-import { nodeDisk, shardFolder, verifyLog } from '../../../src/storage/index.ts'
-import { tempFolder } from '../../support/temp-folder.ts'
 import { caughtUp, fill, following, ofReplica } from '../../support/worlds/followed-instance.ts'
 import { MemoryReplica, valuesOf } from '../../support/worlds/memory-replica.ts'
 import { codeOf, type Machine, machine } from '../../support/worlds/simulated-instance.ts'
@@ -129,40 +125,6 @@ describe('a replica', () => {
     expect(replica.kept.keys.get('large')).toEqual({
       ...{ key: 'large', type: 'text', size: 5_000, expiresAt: 0 },
     })
-  })
-
-  test('goes on after a large value that was refused, and has been freed since', async () => {
-    const { world, replica, app } = await following({}, { blobs: { threshold: 1_000 } })
-    await caughtUp(world, app)
-    replica.isAway = true
-    await world.during(app.store.lock(['k'], { owner: 'other', leaseMs: 60_000 }))
-    const refused = app.store.put('k', 'large'.repeat(1_000)).catch(({ code }) => code)
-    expect(await world.during(refused)).toBe('LOCKED')
-    await world.during(app.store.put('kept', 'other'.repeat(1_000)))
-    await world.clock.advance(30 * 60_000)
-    const { outcomes } = await world.during(app.control.sweepAll())
-    expect(outcomes).toMatchObject([{ ok: true }])
-    replica.isAway = false
-    await caughtUp(world, app)
-    expect([...replica.kept.keys.keys()]).toEqual(['kept'])
-    expect([...replica.kept.blobs.values()].map(({ length }) => length)).toEqual([0, 5_000])
-
-    await world.during(app.close())
-    const dir = join(tempFolder(), 'new')
-    await restore({ client: replica, dir })
-    expect(verifyLog(nodeDisk(), shardFolder(dir, 0).wal)).toMatchObject({ verdict: 'clean' })
-  })
-
-  test('keeps the keys of a namespace whose clear was refused', async () => {
-    const { world, replica, app } = await following()
-    for (const key of ['n:1', 'n:2', 'm:1', 'root']) await world.during(app.store.put(key, key))
-    await world.during(app.store.lock(['n:1'], { owner: 'other', leaseMs: 60_000 }))
-    const codes = [{ namespace: 'n' }, {}].map((what) =>
-      app.store.clear(what).catch(({ code }) => code),
-    )
-    expect(await world.during(Promise.all(codes))).toEqual(['LOCKED', 'LOCKED'])
-    await caughtUp(world, app)
-    expect([...replica.kept.keys.keys()].sort()).toEqual(['m:1', 'n:1', 'n:2', 'root'])
   })
 
   test('shows only the size of a value above 64 KiB, and of more than 1,000 fields', async () => {
