@@ -133,7 +133,7 @@ export type Action = Proposed & { readonly reason: string }
  */
 export type Plan = { readonly effect: string; readonly nonce: string }
 
-/** What the instance has planned: it performs only an action that still has this effect in it. */
+/** A plan of the instance: it performs only an action that still has this effect in it. */
 export type Planned = {
   readonly effect: string
   /** The instance by its start. Another one has other processes with the same pids. */

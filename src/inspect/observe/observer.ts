@@ -109,7 +109,7 @@ export class Observer {
 }
 
 /**
- * What an action does here. Pids count from 1 in each process, and a page may be connected to another
+ * The effect of an action here. Pids count from 1 in each process, and a page may be connected to another
  * member than before: its action must not reach a process of the same number there.
  */
 const plannedOf = (app: App, action: CheckedAction): Planned => {

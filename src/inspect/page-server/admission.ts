@@ -105,7 +105,7 @@ export class Nonces {
     return nonce
   }
 
-  /** What was planned with this nonce, if it was this action. The nonce is used up then. */
+  /** The plan of this nonce, if it is of this action. The nonce is used up then. */
   used(nonce: unknown, given: Action): Planned | undefined {
     const plan = this.#plans.get(String(nonce))
     this.#plans.delete(String(nonce))

@@ -57,7 +57,7 @@ export class FrameStreams {
 
   /** Sends frames of a view until the other side has left, or may look no more. */
   add(response: ServerResponse, view: string, query: object, admits = async () => true): void {
-    // It has left before it was admitted: nothing would say so any more.
+    // It has left before it was admitted: nothing would say so later.
     if (response.destroyed) return
     const now = this.#clock.monotonic()
     const viewer = { response, admits, admittedAt: now, sentAt: now }

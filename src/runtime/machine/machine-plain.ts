@@ -13,7 +13,7 @@ type Marked =
   | { readonly keelson$$type: 'ref'; readonly name: string }
   | { readonly keelson$$type: 'error'; readonly error: Record<string, unknown> }
 
-/** What of a machine and of its process can be found again. */
+/** The parts of a machine and of its process that can be found again. */
 interface Findable {
   /** The place of an actor in the machine; `undefined` when it is not inside. */
   pathOf(actor: Actor): readonly string[] | undefined
@@ -21,7 +21,7 @@ interface Findable {
   isNamed(ref: Ref): boolean
 }
 
-/** What finds it. */
+/** Finds it. */
 interface Finder {
   actorAt(path: readonly string[]): Actor | undefined
   to(name: string): Ref
@@ -100,7 +100,7 @@ const notSaved = (path: Path, why: string): KeelsonError =>
     details: { path },
   })
 
-/** What stands for `found`; `walk.within(found)` when it stands for itself. */
+/** Stands for `found`; `walk.within(found)` when it stands for itself. */
 type Replace = (found: object, walk: Walk) => unknown
 
 /** A container that the walk is in, and the member that it visits. */

@@ -207,7 +207,7 @@ export type Salvaged = {
   readonly bytes: number
 }
 
-/** What is found of a log for its salvage. */
+/** The findings about a log, for its salvage. */
 type SalvagedLogFacts = SalvageRequest['found'] &
   Pick<LogVerification, 'showsOther' | 'firstLsn' | 'snapshots'>
 

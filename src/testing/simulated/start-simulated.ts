@@ -225,7 +225,7 @@ export class Simulation {
   }
 
   /**
-   * Stops all calls to the disk and every process: nothing of the user's runs any more. Then the
+   * Stops all calls to the disk and every process: nothing of the user's runs from now on. Then the
    * instance ends as far as it can, which settles waiting calls.
    */
   async #die(): Promise<void> {
