@@ -56,7 +56,9 @@ export class OpenLink {
     const key = `${shard ?? ''} ${target}`
     const known = this.#forwarders.get(key)?.process
     if (known?.alive) return known
-    if (this.#forwarders.size >= this.#sweepsAt) this.#makeRoom()
+    // The peer has a monitor for each one, and ends a link with too many: that of a sender which goes
+    // through all actors of a large kind.
+    if (this.#forwarders.size >= this.#sweepsAt) this.#sweep((forwarder) => forwarder.isNeeded)
     if (shard !== undefined) this.#shards.add(shard)
     const { member } = this.peer
     const label = `${target} at ${member}`
@@ -124,15 +126,7 @@ export class OpenLink {
     for (const forwarder of this.#forwarders.values()) if (!this.#isFull) forwarder.goOn()
   }
 
-  /**
-   * Ends the forwarders that nothing needs. The peer has a monitor for each one, and ends a link with
-   * too many: that of a sender which goes through all actors of a large kind.
-   */
-  #makeRoom(): void {
-    this.#sweep((forwarder) => forwarder.isNeeded)
-  }
-
-  /** The next one is when half of what is free now is taken. */
+  /** Ends the forwarders that are not kept. The next time is when half of what is free now is taken. */
   #sweep(isKept: (forwarder: Forwarder) => boolean): void {
     for (const [key, forwarder] of this.#forwarders) {
       if (forwarder.process.alive && isKept(forwarder)) continue

@@ -16,39 +16,37 @@ afterEach(() => world.close())
 const code = ({ code }: KeelsonError): string => code
 
 describe('a member with many processes', () => {
-  test('is asked for each of them over one link, and for more than that has room for at a time', async () => {
-    world = linkedWorld()
-    const limits = { ...outboxLimits, ownMessages: 100 }
-    const [a, b] = [await world.start('a', { limits }), await world.start('b', { limits })]
-    a.members.expect('b')
-    await world.clock.advance(1_000)
-    for (let at = 0; at < 250; at++) {
-      await startDesk(b, `desk ${at}`)
-      const answer = call(deskAt(a, 'b', `desk ${at}`), 'echo', at)
-      await world.clock.settle()
-      expect(await answer).toBe(at)
-    }
-    expect(a.said().filter((line) => line.includes('ended'))).toEqual([])
-  })
-
-  test('is asked for all of them again after many of them were needed at a time', async () => {
+  /** Member a asks the desks of b one after another, from the given one on: more than a link has room for. */
+  const crowded = async () => {
     world = linkedWorld()
     const limits = { ...outboxLimits, ownMessages: 100 }
     const [a, b] = [await world.start('a', { limits }), await world.start('b', { limits })]
     a.members.expect('b')
     await world.clock.advance(1_000)
     for (let at = 0; at < 250; at++) await startDesk(b, `desk ${at}`)
-    const asked = Array.from({ length: 80 }, (_, at) =>
-      call(deskAt(a, 'b', `desk ${at}`), 'later', 10),
-    )
+    const desk = (at: number) => deskAt(a, 'b', `desk ${at}`)
+    const askEachFrom = async (first: number): Promise<void> => {
+      for (let at = first; at < 250; at++) {
+        const answer = call(desk(at), 'echo', at)
+        await world.clock.settle()
+        expect(await answer).toBe(at)
+      }
+      expect(a.said().filter((line) => line.includes('ended'))).toEqual([])
+    }
+    return { desk, askEachFrom }
+  }
+
+  test('is asked for each of them over one link, and for more than that has room for at a time', async () => {
+    const { askEachFrom } = await crowded()
+    await askEachFrom(0)
+  })
+
+  test('is asked for all of them again after many of them were needed at a time', async () => {
+    const { desk, askEachFrom } = await crowded()
+    const asked = Array.from({ length: 80 }, (_, at) => call(desk(at), 'later', 10))
     await world.clock.advance(1_000)
     expect(await Promise.all(asked)).toEqual(asked.map(() => 10))
-    for (let at = 80; at < 250; at++) {
-      const answer = call(deskAt(a, 'b', `desk ${at}`), 'echo', at)
-      await world.clock.settle()
-      expect(await answer).toBe(at)
-    }
-    expect(a.said().filter((line) => line.includes('ended'))).toEqual([])
+    await askEachFrom(80)
   })
 })
 
