@@ -30,6 +30,7 @@ const suites = [
   },
   {
     name: 'sporadic',
+    args: ['--minutes', '2'],
     counts: 'time and CPU of one write, with pauses between',
     durability: 'as in writes',
   },
