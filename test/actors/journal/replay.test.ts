@@ -207,6 +207,28 @@ describe('a saved state', () => {
     expect(got).toEqual(['b'])
   })
 
+  test.each([
+    { level: 'an interval between its syncs', wal: { syncInterval: 600_000 } },
+    { level: 'no syncs of its own', wal: { enableFsync: false } },
+  ])('has no entry that a power cut takes from a log with $level', async ({ wal }) => {
+    const options = { wal: { ...wal, idleMarkerMs: 0 } }
+    const { world, app } = await started(options)
+    const lsn = await saved(app, world, 'a')
+    world.disk.crash({ unsynced: 'lost' })
+    app.system.stop().catch(() => undefined)
+
+    const again = await world.start(options)
+    expect(await world.during(again.journal.loadState())).toMatchObject({ lsn })
+    await append(again, world, 'b')
+    const replayedFrom = async (from: number): Promise<readonly string[]> => {
+      const got: string[] = []
+      await world.during(again.journal.replay({ from, handler: ({ id }) => void got.push(id) }))
+      return got
+    }
+    expect(await replayedFrom(lsn + 1)).toEqual(['b'])
+    expect(await replayedFrom(1)).toEqual(['a', 'b'])
+  })
+
   test('is one of the last two; the one before is loaded if the newest is damaged', async () => {
     const { world, app } = await started()
     for (const id of ['a', 'b', 'c']) await saved(app, world, id)
