@@ -8,7 +8,7 @@ import { blobSegmentPath } from '../blobs/blob-folder.ts'
 import { blobPieces } from '../blobs/blob-reader.ts'
 import { ChunkSums, encodeBlobHeader, encodeBlobTrailer } from '../blobs/blob-record.ts'
 import type { Disk, DiskFile } from '../ports/disk.ts'
-import { writeAll } from '../ports/disk-failure.ts'
+import { attempt, writeAll } from '../ports/disk-failure.ts'
 import { recordExtent } from '../values/blob-extents.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 
@@ -38,15 +38,24 @@ export class PlacedBlob {
     this.#at += bytes.length
   }
 
-  /** Writes trailer and header, and syncs. The payload is the one of the reference. @throws DiskError */
+  /**
+   * Writes trailer and header, and syncs. If that fails the record has no header. The payload is the
+   * one of the reference. @throws DiskError
+   */
   finish(): void {
     const header = encodeBlobHeader(this.#ref.size, this.#ref.sha256)
     const trailer = encodeBlobTrailer(this.#ref, header, this.#sums.end())
     writeAll(this.#file, trailer, this.#at, 'ENOSPC')
     const { from, to } = recordExtent(this.#ref)
     if (this.#file.size() < to) this.#file.truncate(to)
-    writeAll(this.#file, header, from, 'ENOSPC')
-    this.#file.sync()
+    try {
+      writeAll(this.#file, header, from, 'ENOSPC')
+      this.#file.sync()
+    } catch (error) {
+      // What the disk has is unknown, memory shows it whole, and a later sync would succeed.
+      attempt(() => writeAll(this.#file, new Uint8Array(header.length), from))
+      throw error
+    }
   }
 
   close(): void {

@@ -77,7 +77,8 @@ export function* copyingChain(
     disk.rename(`${copy}.tmp`, copy)
     written += bytes
   }
-  if (written > 0) disk.syncFolder(target)
+  // A part that was there may be of a copy that was killed before this.
+  if (disk.entry(target)) disk.syncFolder(target)
   return written
 }
 

@@ -3,6 +3,7 @@
  * they refer to. All of it is verified, and durable in the end. Files appear under their names when they are whole, so an
  * interrupted copy goes on where it was.
  */
+import { dirname } from 'node:path'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { blobSegmentPath, listBlobs } from '../blobs/blob-folder.ts'
 import { unitsIn } from '../commands/command.ts'
@@ -13,7 +14,7 @@ import { type FrameEnd, segmentStart } from '../frames/frame-cursor.ts'
 import { type DataTaker, dataFrames, walkingFrames } from '../frames/frame-walk.ts'
 import { corruption } from '../frames/log-errors.ts'
 import { encodeSegmentHeader } from '../frames/segment-header.ts'
-import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
+import { closing, type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
 import { writeAll } from '../ports/disk-failure.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import { makeFolders } from '../ports/new-folders.ts'
@@ -86,7 +87,8 @@ export function* copyingShard(
   const saved = (request.states ?? newestUpTo(disk, from.snapshots, lsn)).filter((at) => at <= lsn)
   const states = copyAppStates(disk, from.snapshots, to.snapshots, saved, !!request.states)
   const blobs = yield* copyingBlobs(disk, request, [...wanted.values()], meter)
-  for (const dir of [to.wal, to.snapshots, to.blobs]) disk.syncFolder(dir)
+  // A copy that was killed may have made the folders without a sync of their names.
+  for (const dir of [to.wal, to.snapshots, to.blobs, dirname(to.wal)]) disk.syncFolder(dir)
   return {
     walId: walId ?? first.header.walId,
     epoch: last.header.epoch,
@@ -161,6 +163,9 @@ function* copyingBlobs(
       missing.push(`${blobSegmentPath(from.blobs, ref.segment)}:${ref.offset}`)
     }
   }
+  // A blob that was there may be of a copy that was killed before its sync.
+  for (const segment of segments)
+    closing(disk.open(blobSegmentPath(to.blobs, segment), 'write'), (file) => file.sync())
   const count = wanted.length - missing.length
   return { blobs: { count, bytes, segments: [...segments].sort((a, b) => a - b) }, missing }
 }

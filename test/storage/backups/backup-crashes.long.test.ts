@@ -14,7 +14,7 @@ import { changingOperations, type Fault } from '../../../src/testing/simulated/s
 import { thorough } from '../../support/tier.ts'
 import { runToEnd } from '../../support/worlds/logs.ts'
 import { restore } from '../../support/worlds/restored.ts'
-import { overwrite, startedWithSnapshots } from '../../support/worlds/snapshot-instance.ts'
+import { options, overwrite, startedWithSnapshots } from '../../support/worlds/snapshot-instance.ts'
 
 const [origin, target, restored] = ['/data', '/backup', '/restored']
 
@@ -59,7 +59,7 @@ const restoredFrom = (at: SimulatedDisk): ReadonlyMap<string, string> => {
 }
 
 beforeAll(async () => {
-  const { world, app } = await startedWithSnapshots()
+  const { world, app } = await startedWithSnapshots({ wal: { ...options.wal, commitments: true } })
   const saveStates = async (...ids: readonly string[]): Promise<void> => {
     for (const id of ids) {
       const { lsn: saved } = await world.during(app.journal.append({ id, type: 'order' }))
@@ -126,6 +126,8 @@ const atEachCall = (
 
 const checkNextBackup = (left: SimulatedDisk, where: string): void => {
   backUp(left)
+  // It is durable, whatever was there before.
+  left.crash({ unsynced: 'lost' })
   expect(restoredFrom(left), where).toEqual(whole)
   expect([...filesIn(left, target).keys()].filter((path) => path.endsWith('.tmp'))).toEqual([])
 }
