@@ -331,4 +331,5 @@ export {
   type WalOptions,
   type WalReport,
 } from './wal/wal.ts'
+export { givenBytes } from './wal/wal-append.ts'
 export { checkWalOptions } from './wal/wal-options.ts'

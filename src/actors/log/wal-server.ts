@@ -26,6 +26,7 @@ import {
   type Appended,
   type AppendOptions,
   checkWalOptions,
+  givenBytes,
   Wal,
   type WalCheckpoint,
   type WalDescription,
@@ -250,8 +251,12 @@ class LogEpochs {
 
 const always = { timeoutMs: Number.POSITIVE_INFINITY }
 
+/** A message waits in the mailbox, and meanwhile its caller may use the memory again. */
+const copyOf = (bytes: Uint8Array): Uint8Array => new Uint8Array(givenBytes(bytes))
+
 /**
- * Appends an entry. Resolves when it is synced, or written at a weaker level, as the answer says.
+ * Appends an entry, whose bytes are copied at once. Resolves when it is synced, or written at a
+ * weaker level, as the answer says.
  * @throws KeelsonError as `append` of `keelson/wal` does; `UNKNOWN_OUTCOME` too if the server ends
  * before it has answered; `NO_PROCESS`, `MAILBOX_FULL`
  */
@@ -262,7 +267,8 @@ export const append = async (
   options?: AppendOptions,
 ): Promise<Appended> => {
   try {
-    return await call(server, 'append', { type, bytes, ...(options && { options }) }, always)
+    const entry = { type, bytes: copyOf(bytes), ...(options && { options }) }
+    return await call(server, 'append', entry, always)
   } catch (error) {
     if (!isKeelsonError(error, 'EXITED')) throw error
     throw new KeelsonError('UNKNOWN_OUTCOME', 'the server of the log has ended', { cause: error })
@@ -285,8 +291,10 @@ export const settled = (server: Ref<Messages>): Promise<void> =>
   call(server, 'settled', undefined, always)
 
 /** Writes a checkpoint: everything called before is durable elsewhere too. Returns its LSN. */
-export const createCheckpoint = (server: Ref<Messages>, opaque?: Uint8Array): Promise<number> =>
-  call(server, 'createCheckpoint', opaque, always)
+export const createCheckpoint = async (
+  server: Ref<Messages>,
+  opaque?: Uint8Array,
+): Promise<number> => call(server, 'createCheckpoint', opaque && copyOf(opaque), always)
 
 /**
  * Reads the entries that were answered before, in order. The reading does not pass through the
