@@ -1,12 +1,12 @@
 /**
  * Pins keep blobs whose command is on its way: no row or frame refers to them yet, and no sweep may
  * free them. A pin is made before its blobs are written. It ends when the outcome is known. An
- * unknown outcome hardens the pin, until a sweep has checked the log. Pins are a part of the shard,
- * so no actor's death ends one.
+ * unknown outcome hardens the pin, until a sweep has checked the log. A reader has a pin too: the row
+ * that it found may be replaced. Pins are a part of the shard, so no actor's death ends one.
  */
 import { BlobExtents, type BlobRef, recordExtent } from '../../storage/index.ts'
 
-/** The blobs of one write. */
+/** The blobs of one write, or of one reader. */
 export class BlobPin {
   /**
    * The answer to the put of the write, once its payloads were handed to the files. If the blob

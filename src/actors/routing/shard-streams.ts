@@ -66,7 +66,12 @@ export const answerStreams = (
   way.answer('stream.read', (payload) => {
     const [index, member, id, key, from, to] = payload as Given
     const readable = readableOf(system, shardHere(index), key, from, to)
-    return readable && begin(member, id, (member) => outgoing(member, readable))
+    try {
+      return readable && begin(member, id, (member) => outgoing(member, readable))
+    } catch (error) {
+      readable?.destroy()
+      throw error
+    }
   })
   way.answer('stream.write', (payload) => {
     const [index, member, id, ...given] = payload as Given

@@ -33,8 +33,15 @@ import {
 } from './range-query.ts'
 import { checkedOffset, keysOf } from './store-commands.ts'
 import { mergedPages, type RangePage, rowsOf, type StoreEntry } from './store-page.ts'
-import { Compound, decodedValue, LargeValue, naming, rangeOf } from './value-reading.ts'
-import { listedValue, loadKey, streamOut } from './value-streams.ts'
+import {
+  Compound,
+  decodedValue,
+  LargeValue,
+  listedValue,
+  naming,
+  rangeOf,
+} from './value-reading.ts'
+import { loadKey, streamOut } from './value-streams.ts'
 
 /** The reads of one key that `read` makes. */
 export type KeyRead = SentRead | 'getStream'
@@ -291,8 +298,7 @@ export class StoreReader {
 
   /**
    * `range` as a promise. It has the keys of shards at other members too, and waits until `freshness`
-   * is reached. A page may have fewer entries than `limit`. The value of a `LargeValue` from another
-   * member is the present one when it is loaded, not the one that was listed.
+   * is reached. A page may have fewer entries than `limit`.
    * @throws KeelsonError as `range` does; `TIMEOUT`
    */
   async page(options: RangeOptions = {}): Promise<RangePage> {
@@ -309,8 +315,8 @@ export class StoreReader {
 
   /**
    * All entries of a range, page by page, yielding to the event loop between pages. `limit` is the
-   * size of a page. With `load`, large values are loaded one by one and come whole. It waits until
-   * `freshness` is reached.
+   * size of a page. With `load`, large values are loaded one by one and come whole: the present
+   * ones, and none of a key that was removed since its page. It waits until `freshness` is reached.
    * @throws as `range` and `load` do; `TIMEOUT`
    */
   async *entries(options: EntriesOptions = {}): AsyncIterableIterator<StoreEntry> {
@@ -319,7 +325,11 @@ export class StoreReader {
     for (let first = true; first || cursor !== undefined; first = false) {
       if (!first) await new Promise<void>((resolve) => this.#system.clock.soon(resolve))
       const page = await this.page({ ...range, ...(cursor === undefined ? {} : { cursor }) })
-      for (const entry of page.entries) yield load ? await wholeEntry(entry) : entry
+      for (const [key, listed] of page.entries) {
+        const isLoaded = load && listed instanceof LargeValue
+        const value = isLoaded ? await listed.load() : listed
+        if (!isLoaded || value !== undefined) yield [key, value]
+      }
       cursor = page.cursor
     }
   }
@@ -345,12 +355,13 @@ export class StoreReader {
 
   #page(shards: readonly WritingShard[], query: RangeQuery): RangePage {
     const { rows, positions } = rowsOf(shards, query)
+    const load = (key: string): Promise<unknown> => this.load(key)
     const page = pageFrom(
       rows,
       query,
       (key, row): StoreEntry => [
         key,
-        query.values ? listedValue(this.#system, this.#keys.of(key), key, row) : undefined,
+        query.values ? listedValue(this.#keys.of(key), key, row, load) : undefined,
       ],
     )
     return { ...page, positions: positions() }
@@ -391,6 +402,3 @@ const viewWith = (shard: WritingShard, options: ReadOptions): ReadView => {
   checkOptionNames(options, ['freshness'])
   return freshView(shard, checkFreshness(options.freshness), readForms)
 }
-
-const wholeEntry = async (entry: StoreEntry): Promise<StoreEntry> =>
-  entry[1] instanceof LargeValue ? [entry[0], await entry[1].load()] : entry

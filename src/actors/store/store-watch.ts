@@ -1,5 +1,4 @@
 /** `store.watch`: the durable changes of keys from a position on, over all shards. */
-import type { System } from '../../runtime/index.ts'
 import {
   checkKey,
   decodeFrame,
@@ -10,8 +9,7 @@ import {
 import { type KeyChange, touchedBy } from '../core/shard-changes.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import type { WatchSource } from './shard-watch.ts'
-import { receivedValue, type SentValue, sentValue } from './value-reading.ts'
-import { listedValue } from './value-streams.ts'
+import { listedValue, receivedValue, type SentValue, sentValue } from './value-reading.ts'
 import { type ChangePlace, checkedBegin, DurableWatch, type WatchBegin } from './watch.ts'
 
 /** The options of a watch. */
@@ -41,12 +39,7 @@ export class StoreWatch extends DurableWatch<KeyItem, StoreChange> {
    * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `SHARD_DOWN`, `CLOSED`; the reason of a
    * `signal` that has aborted
    */
-  constructor(
-    system: System,
-    shards: readonly WritingShard[],
-    options: WatchOptions,
-    load: (key: string) => Promise<unknown>,
-  ) {
+  constructor(shards: readonly WritingShard[], options: WatchOptions, load: LoadKey) {
     const { prefix = '', ...begin } = checkedBegin(options, ['prefix'], shards.length)
     if (prefix !== '') checkKey(prefix)
     super(shards, begin, {
@@ -56,7 +49,7 @@ export class StoreWatch extends DurableWatch<KeyItem, StoreChange> {
       }),
       shown: (item, place, shard) => {
         const change =
-          item.kind === 'sent' ? receivedChange(item.sent, load) : shown(system, shard, item)
+          item.kind === 'sent' ? receivedChange(item.sent, load) : shown(shard, item, load)
         return { ...change, ...place }
       },
     })
@@ -84,15 +77,18 @@ type SentChange =
   | { readonly key: string; readonly value?: SentValue }
   | { readonly namespace?: string }
 
-const shown = (system: System, shard: WritingShard, change: KeyChange): BareChange => {
+/** Loads the present value of a key. */
+type LoadKey = (key: string) => Promise<unknown>
+
+const shown = (shard: WritingShard, change: KeyChange, load: LoadKey): BareChange => {
   if (change.kind === 'clear') return { kind: 'clear', namespace: change.namespace }
   const { key, row } = change
   return row
-    ? { kind: 'put', key, value: listedValue(system, shard, key, row) }
+    ? { kind: 'put', key, value: listedValue(shard, key, row, load) }
     : { kind: 'delete', key }
 }
 
-const receivedChange = (sent: SentChange, load: (key: string) => Promise<unknown>): BareChange => {
+const receivedChange = (sent: SentChange, load: LoadKey): BareChange => {
   if (!('key' in sent)) return { kind: 'clear', namespace: sent.namespace }
   const { key, value } = sent
   if (value === undefined) return { kind: 'delete', key }
@@ -100,13 +96,14 @@ const receivedChange = (sent: SentChange, load: (key: string) => Promise<unknown
 }
 
 /** The changes of a shard for another member. @throws KeelsonError `INVALID_ARGUMENT` */
-export const changesFor = (system: System, shard: WritingShard, terms: unknown) => {
+export const changesFor = (shard: WritingShard, terms: unknown) => {
   const { prefix } = terms as { readonly prefix: string }
   if (prefix !== '') checkKey(prefix)
   return {
     source: changesIn(shard, filterOf(prefix)),
     sent: (change: KeyChange): SentChange => {
-      const bare = shown(system, shard, change)
+      // Of a large value its length is sent.
+      const bare = shown(shard, change, () => Promise.resolve())
       if (bare.kind === 'put') return { key: bare.key, value: sentValue(bare.value) }
       if (bare.kind === 'delete') return { key: bare.key }
       return bare.namespace === undefined ? {} : { namespace: bare.namespace }

@@ -289,7 +289,7 @@ export class Store extends StoreReader {
    */
   watch(options: WatchOptions = noOptions): StoreWatch {
     this.#writing.checked('plain', noOptions)
-    return new StoreWatch(this.#system, this.#keys.shards, options, (key) => this.load(key))
+    return new StoreWatch(this.#keys.shards, options, (key) => this.load(key))
   }
 
   /**

@@ -7,12 +7,15 @@ import {
   type BlobRef,
   decodeValue,
   encodeValue,
+  fieldCount,
   isStoredValue,
   type RopePart,
+  type Row,
   type RowValue,
   ropeLength,
   ropeOf,
   ropeSlice,
+  rowTags,
   type StoredValue,
   valueTags,
 } from '../../storage/index.ts'
@@ -47,8 +50,9 @@ export class LargeValue {
   }
 
   /**
-   * The value that was listed, as `store.load` gives it. If it was replaced since, it is kept for
-   * `blobs.graceMs`. Rejects as `store.load` does.
+   * The value, as `load` gives it. Of a key of the store it is the present one: `undefined` if the
+   * key is gone. Of a row of an entity it is the one that was listed: if it was replaced since, it
+   * is `CORRUPT` once a sweep has freed it. Rejects as that `load` does.
    */
   load(): Promise<unknown> {
     return this.#load()
@@ -65,6 +69,28 @@ export const decodedValue = (shard: WritingShard, stored: RowValue): unknown => 
   const rope = ropeOf(stored)
   checkLength(ropeLength(rope))
   return decodeValue({ tag: rope.content, bytes: bytesOf(shard, rope.parts) })
+}
+
+/**
+ * The value of a row in a list of keys: a `Compound`, a `LargeValue`, or the value itself. `load`
+ * loads the value that its key has then.
+ * @throws KeelsonError `CORRUPT`, with the key
+ */
+export const listedValue = (
+  shard: WritingShard,
+  key: string,
+  row: Row,
+  load: (key: string) => Promise<unknown>,
+): unknown => {
+  const { value } = row
+  if (value.tag === rowTags.compound) return new Compound(fieldCount(row))
+  const length = largeLength(value)
+  if (length !== undefined) return new LargeValue(length, () => load(key))
+  try {
+    return decodedValue(shard, value)
+  } catch (error) {
+    throw naming(error, { key })
+  }
 }
 
 /** Whether `decodedValue` can read this value: it is small enough or has no blobs. */

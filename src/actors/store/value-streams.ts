@@ -13,26 +13,24 @@ import {
   type BlobRef,
   type Command,
   decodeValue,
-  fieldCount,
   isStoredValue,
   type RopePart,
-  type Row,
   type RowValue,
   ropeLength,
   ropeOf,
   ropeSlice,
-  rowTags,
   type Unit,
   valueTags,
 } from '../../storage/index.ts'
 import { blobValueRef } from '../blobs/blob-command.ts'
+import type { BlobPin } from '../blobs/blob-pins.ts'
 import * as BlobStore from '../blobs/blob-store.ts'
 import { settlingPin } from '../writing/large-write.ts'
 import type { CheckedWrite } from '../writing/write-options.ts'
 import { type Submitted, submit } from '../writing/write-path.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import { type ByteSource, chunksOf, piecesOf, type WatchTaker } from './stream-source.ts'
-import { Compound, decodedValue, LargeValue, largeLength, naming } from './value-reading.ts'
+import { naming } from './value-reading.ts'
 
 /** The result of an incoming stream: its length, and the SHA-256 of its bytes in hex. */
 export type StreamedIn = { readonly length: number; readonly sha256: string }
@@ -146,9 +144,9 @@ const ended = (cause: unknown): KeelsonError =>
   new KeelsonError('NOT_SUBMITTED', 'The blob store ended: nothing was written.', { cause })
 
 /**
- * The bytes of a text or bytes value from `from` up to `to`, clamped, as a stream. Damage ends it
- * with `CORRUPT`. The last bytes of a whole blob are delivered only after its SHA-256 has been
- * verified.
+ * The bytes of a text or bytes value from `from` up to `to`, clamped, as a stream. Its blobs are
+ * kept until it is closed. Damage ends it with `CORRUPT`. The last bytes of a whole blob are
+ * delivered only after its SHA-256 has been verified.
  * @throws KeelsonError `WRONG_TYPE` for a structured value and a compound key
  */
 export const streamOut = (
@@ -161,8 +159,12 @@ export const streamOut = (
   const rope = isStoredValue(stored) ? ropeOf(stored) : undefined
   if (!rope || rope.content === valueTags.structured)
     throw new KeelsonError('WRONG_TYPE', 'Only text and bytes have streams.')
-  const bytes = bytesOf(system, shard, ropeSlice(rope, from, to))
-  return Readable.from(copies(bytes), { objectMode: false, highWaterMark: pieceBytes })
+  const parts = ropeSlice(rope, from, to)
+  const pin = pinOf(shard, parts)
+  const bytes = copies(bytesOf(system, shard, parts))
+  const stream = Readable.from(bytes, { objectMode: false, highWaterMark: pieceBytes })
+  // It is closed too if it was destroyed before its first read.
+  return stream.once('close', () => pin.release())
 }
 
 /**
@@ -187,10 +189,15 @@ export const loadValue = async (
       details: { length, lengthMax },
     })
   const whole = new Uint8Array(length)
-  let at = 0
-  for await (const bytes of bytesOf(system, shard, rope.parts)) {
-    whole.set(bytes, at)
-    at += bytes.length
+  const pin = pinOf(shard, rope.parts)
+  try {
+    let at = 0
+    for await (const bytes of bytesOf(system, shard, rope.parts)) {
+      whole.set(bytes, at)
+      at += bytes.length
+    }
+  } finally {
+    pin.release()
   }
   return rope.content === valueTags.bytes
     ? Buffer.from(whole.buffer)
@@ -211,27 +218,6 @@ export const loadKey = async (
   }
 }
 
-/**
- * The value of a row in a list of keys: a `Compound`, a `LargeValue`, or the value itself.
- * @throws KeelsonError `CORRUPT`, with the key
- */
-export const listedValue = (
-  system: System,
-  shard: WritingShard,
-  key: string,
-  row: Row,
-): unknown => {
-  const { value } = row
-  if (value.tag === rowTags.compound) return new Compound(fieldCount(row))
-  const length = largeLength(value)
-  if (length !== undefined) return new LargeValue(length, () => loadKey(system, shard, key, value))
-  try {
-    return decodedValue(shard, value)
-  } catch (error) {
-    throw naming(error, { key })
-  }
-}
-
 /** Copies of the pieces, because a reader of the stream may keep them. */
 async function* copies(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   for await (const piece of pieces) {
@@ -242,24 +228,25 @@ async function* copies(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
   }
 }
 
+/** Keeps the blobs of parts. */
+const pinOf = (shard: WritingShard, parts: readonly RopePart[]): BlobPin => {
+  const pin = shard.blobs.pins.hold()
+  for (const part of parts) if (part.kind === 'blob') pin.add([part.ref])
+  return pin
+}
+
 /**
- * The bytes of parts, piece by piece. Each piece is valid until the next is requested. The blobs
- * stay pinned.
+ * The bytes of parts whose blobs are pinned, piece by piece. Each piece is valid until the next is
+ * requested.
  */
 async function* bytesOf(
   system: System,
   shard: WritingShard,
   parts: readonly RopePart[],
 ): AsyncGenerator<Uint8Array> {
-  const pin = shard.blobs.pins.hold()
-  try {
-    for (const part of parts) if (part.kind === 'blob') pin.add([part.ref])
-    for (const part of parts)
-      if (part.kind === 'inline') yield part.bytes
-      else yield* blobBytes(system, shard, part)
-  } finally {
-    pin.release()
-  }
+  for (const part of parts)
+    if (part.kind === 'inline') yield part.bytes
+    else yield* blobBytes(system, shard, part)
 }
 
 async function* blobBytes(

@@ -28,10 +28,10 @@ import {
   decodedValue,
   futureLength,
   LargeValue,
-  largeLength,
+  listedValue,
   naming,
 } from '../store/value-reading.ts'
-import { listedValue, loadKey } from '../store/value-streams.ts'
+import { loadKey } from '../store/value-streams.ts'
 import type { ActorShard } from './actor-shard.ts'
 
 /** The options of a page of own rows: as of a range of the store. */
@@ -193,10 +193,11 @@ export class OwnRowsReader implements ReadRows {
   /** A value that is not in blobs yet is listed as it will be then. */
   #listed(key: string, row: Row): unknown {
     const value = row.value as StoredValue
-    const length = futureLength(this.#shard, value) ?? largeLength(value)
-    if (length !== undefined) return new LargeValue(length, () => this.#loaded(key, value))
+    const load = (): Promise<unknown> => this.#loaded(key, value)
+    const length = futureLength(this.#shard, value)
+    if (length !== undefined) return new LargeValue(length, load)
     try {
-      return listedValue(this.#system, this.#shard, key, row)
+      return listedValue(this.#shard, key, row, load)
     } catch (error) {
       throw this.#named(error)
     }

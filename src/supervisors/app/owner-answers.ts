@@ -96,7 +96,7 @@ export const answerMembers = (way: OwnersWay, parts: InstanceParts, app: AppCont
   way.answer('entities.page', (payload) => pageHere(parts.entities, payload))
   way.answer('entities.blocked', (payload) => blockedHere(parts.entities, payload as Given))
   const kinds = {
-    store: (shard: Shard, terms: unknown) => changesFor(system, shard, terms),
+    store: (shard: Shard, terms: unknown) => changesFor(shard, terms),
     entities: (shard: Shard, terms: unknown) => turnsFor(parts.entities, shard, terms),
     journal: (shard: Shard) => ({
       source: entriesIn(shard),

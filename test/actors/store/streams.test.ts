@@ -4,8 +4,11 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { BlobStore, type LargeValue, type StoreEntry } from '../../../src/actors/index.ts'
 import type { EntriesOptions } from '../../../src/actors/store/range-query.ts'
 import { Blobs } from '../../../src/storage/blobs/blobs.ts'
+import type { App, StartOptions } from '../../../src/supervisors/index.ts'
 import { payload } from '../../support/worlds/blob-folder.ts'
+import { swept } from '../../support/worlds/blob-instance.ts'
 import { codeOf, type Machine, machine } from '../../support/worlds/simulated-instance.ts'
+import { heard } from '../../support/worlds/snapshot-instance.ts'
 
 const options = { blobs: { threshold: 1000, graceMs: 60_000, sweepMs: 0 } }
 const dir = '/data/shard-0/blobs'
@@ -13,9 +16,22 @@ const dir = '/data/shard-0/blobs'
 const blobFiles = ({ disk }: Machine): string[] =>
   disk.entry(dir) ? disk.list(dir).filter((name) => name.endsWith('.bloblog')) : []
 
-const started = async () => {
+const started = async (more: Partial<StartOptions> = {}) => {
   const world = machine()
-  return { world, app: await world.start(options) }
+  return { world, app: await world.start({ ...options, ...more }) }
+}
+
+/** Large values are blobs, and a few others are a segment of the log. */
+const forgetful = {
+  blobs: { ...options.blobs, threshold: 100_000 },
+  wal: { maxFileSize: 128 * 1024 },
+}
+
+/** Writes until log and snapshots have only what is written now, and sweeps after the grace. */
+const forgotten = async (world: Machine, app: App) => {
+  for (let at = 0; at < 40; at++) await world.during(app.store.put('z', `${at}`.padEnd(8_192)))
+  await world.during(app.control.snapshot(0))
+  return swept(world, app)
 }
 
 /** A megabyte and a bit, in chunks of odd sizes. */
@@ -302,6 +318,28 @@ describe('getStream', () => {
     expect(sameBytes(await world.during(collected(stream)), whole)).toBe(true)
   })
 
+  test('keeps a value that nothing else refers to until it has ended', async () => {
+    const { world, app } = await started(forgetful)
+    await world.during(app.store.putStream('key', chunks))
+    const stream = app.store.getStream('key')
+    await world.during(app.store.delete('key'))
+
+    expect(await forgotten(world, app)).toMatchObject({ segments: 1, freedBytes: 0 })
+    expect(sameBytes(await world.during(collected(stream)), whole)).toBe(true)
+    await swept(world, app)
+    expect(blobFiles(world)).toEqual([])
+  })
+
+  test('keeps nothing once it was destroyed, read or not', async () => {
+    const { world, app } = await started()
+    await world.during(app.store.putStream('key', chunks))
+    const stream = app.store.getStream('key')
+    expect(app.shards[0]?.blobs.pins.size).toBe(1)
+    stream?.destroy()
+    await world.clock.advance(10)
+    expect(app.shards[0]?.blobs.pins.size).toBe(0)
+  })
+
   test('ends with CORRUPT where the value is damaged, at the latest at its end', async () => {
     const { world, app } = await started()
     await world.during(app.store.putStream('key', chunks))
@@ -378,6 +416,34 @@ describe('a value of more than 1 MiB in a range', () => {
       code: 'CORRUPT',
       details: { key: 'b' },
     })
+  })
+
+  test('is what its key has when it is loaded: the present value, or none', async () => {
+    const { world, app } = await started(forgetful)
+    const { store } = app
+    const corrupt = heard(app, 'blobs.corrupt')
+    const watch = store.watch()
+    for (const key of ['b', 'c']) await world.during(store.putStream(key, Readable.from(chunks)))
+    await world.during(store.put('a', 1))
+    const { value: change } = await world.during(watch.next())
+    await watch.return()
+    const [, b, c] = store.range().entries.map(([, value]) => value as LargeValue)
+    const walk = store.entries({ load: true })
+    expect(await world.during(walk.next())).toMatchObject({ value: ['a', 1] })
+
+    const present = payload(9, 2_000_000)
+    await world.during(store.putStream('b', [present]))
+    await world.during(store.delete('c'))
+    await forgotten(world, app)
+
+    const watched = change?.kind === 'put' ? (change.value as LargeValue) : undefined
+    for (const each of [b, watched])
+      expect(sameBytes(await world.during(each?.load() as Promise<Buffer>), present)).toBe(true)
+    expect(await world.during(c?.load() as Promise<unknown>)).toBeUndefined()
+    const { value: next } = await world.during(walk.next())
+    expect([next?.[0], sameBytes(next?.[1] as Buffer, present)]).toEqual(['b', true])
+    expect(await world.during(walk.next())).toMatchObject({ done: true })
+    expect(corrupt).toEqual([])
   })
 
   test('in a watch is the same entry, and the watch goes on', async () => {
