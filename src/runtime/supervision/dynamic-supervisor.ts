@@ -222,7 +222,12 @@ const dynamicServer: DynamicServer = {
       return reply(true, state)
     },
     whichChildren: (state) => reply([...state.children].map(infoOf), state),
-    countChildren: (state) => reply(count([...state.children]), state),
+    // Elixir's does not look whether they live.
+    countChildren: (state) =>
+      reply(
+        count([...state.children], ({ process }) => process !== undefined),
+        state,
+      ),
   },
   casts: {
     tryAgain: (state, child, context) =>

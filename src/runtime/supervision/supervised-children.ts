@@ -432,12 +432,15 @@ export const infoOf = (child: Child): ChildInfo => ({
   kind: child.spec.kind,
 })
 
-/** Their number. */
-export const count = (children: readonly Child[]): ChildCount => {
+/** Their number; a supervisor decides what `isActive`. */
+export const count = (
+  children: readonly Child[],
+  isActive: (child: Child) => boolean,
+): ChildCount => {
   const supervisors = children.filter((child) => child.spec.kind === 'supervisor').length
   return {
     specs: children.length,
-    active: children.filter((child) => child.process !== undefined).length,
+    active: children.filter(isActive).length,
     supervisors,
     workers: children.length - supervisors,
   }

@@ -146,7 +146,12 @@ export const supervisorServer: GenServer<SupervisorMessages, State, SupervisorAr
       return reply(done, state)
     },
     whichChildren: (state) => reply(newestFirst(state).map(infoOf), state),
-    countChildren: (state) => reply(count([...state.children.values()]), state),
+    // A child may have ended already, though its exit message was not handled yet (OTP).
+    countChildren: (state) =>
+      reply(
+        count([...state.children.values()], ({ process }) => process?.alive === true),
+        state,
+      ),
   },
   casts: {
     tryAgain: (state, id, context) => {

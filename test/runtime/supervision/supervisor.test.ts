@@ -62,6 +62,28 @@ describe('a supervisor', () => {
     expect((await countChildren(root)).active).toBe(2)
   })
 
+  test('counts a child that has ended as not active, before it learns of that end or without it', async () => {
+    const loose: GenServer<Record<never, never>, null> = {
+      init: (_, context) => {
+        if (context.parent) context.unlink(context.parent)
+        return null
+      },
+    }
+    const log: string[] = []
+    const children = [worker('a', telling(log), 'a'), worker('loose', loose)]
+    const { system, clock, child, root } = await tree('one_for_one', {}, children)
+    const [linked, unlinked] = [await child('a'), await child('loose')]
+
+    const counted = countChildren(root)
+    system.kill(linked)
+    expect(await counted).toMatchObject({ specs: 2, active: 1 })
+
+    system.kill(unlinked)
+    await clock.settle()
+    expect(await countChildren(root)).toMatchObject({ specs: 2, active: 1 })
+    expect(await child('loose')).toBe(unlinked)
+  })
+
   test('hands app down to everything below; the nearest value wins', async () => {
     const { root } = await tree('one_for_one', { app: 'outer' }, [
       worker('own', telling([]), 'own', { app: 'inner' }),
