@@ -3,6 +3,7 @@
  * its turn in the mailbox, so it sees the effect of earlier messages. It calls no handler, and a
  * suspended server answers it too. All of them reject as `call` does.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { isKeelsonError } from '../../errors.ts'
 import type { CallOptions } from '../process/call-options.ts'
 import { madeThrough, request } from '../process/messaging.ts'
@@ -62,8 +63,8 @@ export const getStatus = (ref: Ref, options?: CallOptions): Promise<ServerStatus
   ask(ref, 'getStatus', undefined, options)
 
 /**
- * Starts or restarts counting messages, stops it, or reads the counts: `undefined` while nothing is
- * counted.
+ * Starts counting messages, stops it, or reads the counts: `undefined` while nothing is counted. A
+ * second start goes on counting.
  */
 export const statistics = (
   ref: Ref,
@@ -83,9 +84,9 @@ export const trace = (
 
 /**
  * Stops the server with `reason`, in its turn and through `terminate` (OTP's `gen_server:stop`).
- * Resolves when the server has ended with that reason. If it ends with another, rejects with
- * `EXITED`; `details.note` is `'stopping'` if its turn had come. No time limit by default. A bare
- * process cannot be stopped so: `INVALID_ARGUMENT`.
+ * Resolves when the server has ended with that reason, or one that is equal to it. If it ends with
+ * another, rejects with `EXITED`; `details.note` is `'stopping'` if its turn had come. No time limit
+ * by default. A bare process cannot be stopped so: `INVALID_ARGUMENT`.
  */
 export const stop = (
   ref: Ref,
@@ -102,7 +103,16 @@ const stopped = async (
     await request(ref, kinds.system, 'stop', reason, options, Number.POSITIVE_INFINITY)
   } catch (error) {
     if (!isKeelsonError(error, 'EXITED') || error.details.note !== stopping) throw error
-    if (!Object.is(error.details.reason, reason)) throw error
+    if (!isEqual(error.details.reason, reason)) throw error
+  }
+}
+
+/** Never throws: to compare reasons may call their code, such as a getter. */
+const isEqual = (found: ExitReason, asked: ExitReason): boolean => {
+  try {
+    return isDeepStrictEqual(found, asked)
+  } catch {
+    return false
   }
 }
 

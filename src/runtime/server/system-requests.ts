@@ -180,8 +180,8 @@ export class SystemRequests {
         counts && { startedAt: counts.startedAt, messagesIn: counts.in, messagesOut: counts.out }
       )
     }
-    const startedAt = this.#process.kernel.clock.now()
-    this.#counts = command === 'on' ? { startedAt, in: 0, out: 0 } : undefined
+    if (command !== 'on') this.#counts = undefined
+    else this.#counts ??= { startedAt: this.#process.kernel.clock.now(), in: 0, out: 0 }
     return undefined
   }
 

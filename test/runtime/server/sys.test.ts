@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import {
   call,
+  exit,
+  type GenServer,
   getState,
   replaceState,
+  statistics,
   stopProcess,
   suspend,
   type TraceEvent,
@@ -55,5 +58,49 @@ describe('sys', () => {
 
     expect(ends).toEqual(['enough'])
     await expect(stopProcess(echo)).rejects.toMatchObject({ code: 'NO_PROCESS' })
+  })
+
+  test('counts on when it is to count again, and from the start after an end', async () => {
+    const { echo, clock } = await start()
+    await statistics(echo, 'on')
+    await call(echo, 'echo', 1)
+    const before = await statistics(echo, 'get')
+    await clock.advance(5)
+    await statistics(echo, 'on')
+
+    expect(await statistics(echo, 'get')).toEqual(before)
+    expect(before).toMatchObject({ messagesIn: 1, messagesOut: 1 })
+
+    await statistics(echo, 'off')
+    await statistics(echo, 'on')
+    expect(await statistics(echo, 'get')).toMatchObject({ messagesIn: 0, messagesOut: 0 })
+  })
+})
+
+describe('a stop whose server ends by its own words', () => {
+  const ending = async (reason: unknown) => {
+    const { system } = testSystem()
+    const server: GenServer<Record<never, never>, null> = {
+      init: () => null,
+      terminate: () => exit(reason),
+    }
+    return system.start(server)
+  }
+
+  test('succeeds with a reason that is equal to the one asked for', async () => {
+    const ref = await ending(['shutdown', { at: 1 }])
+    expect(await stopProcess(ref, ['shutdown', { at: 1 }])).toBeUndefined()
+  })
+
+  test('fails with EXITED for reasons that cannot be compared', async () => {
+    const hostile = () => ({
+      get at(): never {
+        throw new Error('not yours')
+      },
+    })
+    await expect(stopProcess(await ending(hostile()), hostile())).rejects.toMatchObject({
+      code: 'EXITED',
+      details: { note: 'stopping' },
+    })
   })
 })
