@@ -4,7 +4,10 @@ import { invalidArgument, KeelsonError } from '../../errors.ts'
 
 /** The options of a call. */
 export interface CallOptions {
-  /** Milliseconds; 5,000 by default, `Infinity` for no limit. */
+  /**
+   * Milliseconds; 5,000 by default, `Infinity` for no limit. With 0 the call rejects with `TIMEOUT`
+   * at once, and its message may still be handled.
+   */
   readonly timeoutMs?: number | undefined
   /** Rejects the call with the signal's reason. The message may still be handled. */
   readonly signal?: AbortSignal | undefined

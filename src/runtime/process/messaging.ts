@@ -178,7 +178,7 @@ export const callNow = (
 /**
  * Sends a call to a process that lives and takes it. It is owed before it is sent: outputs that hold
  * it back take it from its process again. If a listener of `mailbox.high` ends either process, that
- * end settles it.
+ * end settles it. A call with no time is over before its target can answer (OTP).
  */
 const begin = (
   pending: PendingCall,
@@ -194,6 +194,7 @@ const begin = (
   else if (kind !== kinds.call) process.deliver(pending)
   else if (!leave(sender, process, pending, ref) && process.alive)
     pending.fail(mailboxFull(process, name))
+  if (timeoutMs <= 0) pending.fire()
 }
 
 /** Why `process` takes no such message. */

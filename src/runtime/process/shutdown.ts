@@ -85,6 +85,8 @@ const ask = (
     target.deliverEnd(new Envelope(kinds.system, 'stop', reason))
   // A `normal` from another process does not end a bare process.
   else target.signal(by, by === undefined && reason === 'normal' ? 'shutdown' : reason, false)
+  // With no time it is killed before it does anything (OTP).
+  if (how === 0) patience.fire()
 }
 
 /** Kills when it runs out. */

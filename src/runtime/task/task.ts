@@ -241,7 +241,9 @@ const endTask = <T>(
   }
   process.watchBy(new Monitor<Process>(undefined, process.address, onEnd))
   owner.unlink(process)
-  process.signal(owner, how === 'brutal_kill' ? 'kill' : 'shutdown', false)
-  if (how !== 'brutal_kill') wait.limit(how, () => process.signal(owner, 'kill', false))
+  const kill = (): void => process.signal(owner, 'kill', false)
+  if (how !== 'brutal_kill') process.signal(owner, 'shutdown', false)
+  if (how === 'brutal_kill' || how <= 0) kill()
+  else wait.limit(how, kill)
   return wait.promise
 }

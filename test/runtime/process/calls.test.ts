@@ -41,6 +41,46 @@ describe('a message name that is not a string', () => {
   )
 })
 
+describe('a call with no time', () => {
+  const late = { code: 'TIMEOUT', details: { timeoutMs: 0 } }
+
+  test('is late at once, and its message is handled all the same', async () => {
+    const { echo, system } = await start()
+    expect(await failure(call(echo, 'echo', 1, { timeoutMs: 0 }))).toMatchObject(late)
+    expect(await failure(call(echo, 'keep', 'a', { timeoutMs: -1 }))).toMatchObject({
+      ...{ code: 'TIMEOUT', details: { timeoutMs: -1 } },
+    })
+    expect(await failure(getState(echo, { timeoutMs: 0 }))).toMatchObject(late)
+
+    const runner = await system.start(Runner.server, false)
+    const told = await Runner.run(runner, (context) =>
+      failure(context.call(echo, 'keep', 'b', { timeoutMs: 0 })),
+    )
+    expect(told).toMatchObject(late)
+    expect([...(await getState<Echo.State>(echo)).kept.keys()]).toEqual(['a', 'b'])
+  })
+
+  test('that is refused fails like every other', async () => {
+    const { echo, system } = await start()
+    const full = await system.start(Echo.server, undefined, { mailboxMax: 1 })
+    cast(full, 'note', 1)
+    expect(await failure(call(full, 'echo', 1, { timeoutMs: 0 }))).toMatchObject({
+      code: 'MAILBOX_FULL',
+    })
+    system.kill(echo)
+    expect(await failure(call(echo, 'echo', 1, { timeoutMs: 0 }))).toMatchObject({
+      code: 'NO_PROCESS',
+    })
+  })
+
+  test('leaves no timer', async () => {
+    const { echo, clock } = await start()
+    await failure(call(echo, 'echo', 1, { timeoutMs: 0 }))
+    await clock.settle()
+    expect(clock.untilNext()).toBeUndefined()
+  })
+})
+
 describe('a call', () => {
   test('that is answered leaves no timer', async () => {
     const { echo, clock } = await start()

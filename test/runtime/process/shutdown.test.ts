@@ -4,6 +4,7 @@ import {
   call,
   type GenServer,
   getState,
+  noReply,
   type Ref,
   reply,
   stopProcess,
@@ -101,6 +102,29 @@ describe('the ordered end of a process', () => {
       await clock.advance(1)
     }
     expect(ended).toEqual(['killed'])
+  })
+
+  test('with no time kills one that traps exits before it can do anything', async () => {
+    const { system, by, settle } = await stage()
+    const done: unknown[] = []
+    const server: GenServer<Record<never, never>, null, boolean> = {
+      init: (isTrapping, context) => {
+        context.trapExit(isTrapping)
+        return null
+      },
+      exit: (state, { reason }) => {
+        done.push(reason)
+        return noReply(state)
+      },
+      terminate: (_, reason) => void done.push(reason),
+    }
+    const targets = [await system.start(server, true), await system.start(server, false)]
+    const timers = by.kernel.timers.size
+    const ends = targets.map((target) => shutDown(by, processAt(target), 0))
+    await settle()
+    expect(await Promise.all(ends)).toEqual([['killed'], ['shutdown']])
+    expect(done).toEqual([])
+    expect(by.kernel.timers.size).toBe(timers)
   })
 
   test('with infinity waits for one that does not end', async () => {

@@ -29,6 +29,21 @@ describe('shutting a task down', () => {
     ])
   })
 
+  test('with no time kills one that traps exits before it can do anything', async () => {
+    const stage = testSystem()
+    const { seen } = await within(stage, async (context, seen) => {
+      const [trapping, plain] = [true, false].map((isTrapping) =>
+        Task.async(context, async (inner) => {
+          inner.trapExit(isTrapping)
+          seen.push(await inner.receive())
+        }),
+      ) as [Task, Task]
+      await context.sleep(0)
+      seen.push(await Task.shutdown(trapping, 0), await Task.shutdown(plain, 0))
+    })
+    expect(seen).toEqual([{ ok: false, reason: 'killed' }, undefined])
+  })
+
   test('makes its pending code unwind, and drops its later return value', async () => {
     const stage = testSystem()
     const { seen } = await within(stage, async (context, seen) => {
