@@ -4,11 +4,12 @@
  */
 import { invalidArgument } from '../../errors.ts'
 import { call, cast, send } from '../process/messaging.ts'
+import type { Process } from '../process/process.ts'
 import type { BareContext, GenServer } from '../server/gen-server.ts'
+import { ServerContext } from '../server/server-context.ts'
 import { statistics, stop } from '../server/sys.ts'
 import { ProcessSystem } from '../server/system.ts'
-import type { Ref } from '../words/address.ts'
-import type { ExitReason } from '../words/exit-reason.ts'
+import { addressOf, type Ref } from '../words/address.ts'
 import type { Logger } from '../words/logger.ts'
 import { reasonFromWire } from '../words/wire-reason.ts'
 import { hostPort, type Transferable } from './thread-door.ts'
@@ -103,6 +104,18 @@ const countBegun = (begun: Int32Array): void => {
   }
 }
 
+/** The context of the server. The process outside traps exits when the server does. */
+class ThreadContext extends ServerContext {
+  override trapExit(on: boolean): void {
+    super.trapExit(on)
+    post({ kind: 'traps', on: Boolean(on) })
+  }
+}
+
+/** The server with that context. It is no copy: its handlers may be those of a class. */
+const inThread = (server: AnyServer): AnyServer =>
+  Object.create(Object(server), { Context: { value: ThreadContext } })
+
 /** The process that stands for the one outside: the parent of the server. */
 const parent =
   (module: string, arg: unknown, options: ThreadStart) =>
@@ -113,7 +126,7 @@ const parent =
     if (server === undefined) throw invalidArgument(module, 'a default export', server)
     const { begun, ...limits } = options
     if (begun !== undefined) countBegun(begun)
-    const result = await context.startLinkResult(server, arg, {
+    const result = await context.startLinkResult(inThread(server), arg, {
       ...limits,
       mailboxMax: Number.POSITIVE_INFINITY,
     })
@@ -125,13 +138,6 @@ const parent =
     }
   }
 
-/** A `normal` exit of its parent would not end a server: it is stopped then. */
-const end = (context: BareContext, server: Ref<AnyMessages>, reason: ExitReason): void => {
-  if (reason !== 'normal') context.exit(server, reason)
-  // The exit message of the server reports its end, whatever its reason.
-  else stop(server, reason).catch(() => undefined)
-}
-
 /** Until the server ends. */
 const accompany = async (
   context: BareContext,
@@ -140,6 +146,7 @@ const accompany = async (
   formats: boolean,
 ): Promise<void> => {
   const { pid } = server
+  const { process } = addressOf<Process>(server)
   let crash: ReturnType<typeof crashToWire> | undefined
   system.events.on('process.crashed', (facts) => {
     if (facts.pid === pid) crash = crashToWire(facts)
@@ -147,8 +154,12 @@ const accompany = async (
   const relay = new Relay(server, transfer)
   port.on('message', (message: ToThread) => {
     if (message.kind === 'ping') post({ kind: 'pong' })
-    else if (message.kind === 'signal') system.exit(server, reasonFromWire(message.reason))
-    else if (message.kind === 'end') end(context, server, reasonFromWire(message.reason))
+    // A `kill` came by a link, because one sent by hand ends the process outside.
+    else if (message.kind === 'signal')
+      process?.signal(undefined, reasonFromWire(message.reason), true)
+    // The exit message of the server reports its end, whatever its reason.
+    else if (message.kind === 'end')
+      stop(server, reasonFromWire(message.reason)).catch(() => undefined)
     else if (message.kind !== 'start') relay.take(message)
   })
   post({ kind: 'started', pid, formats })

@@ -117,7 +117,7 @@ export class ThreadLink {
     })
   }
 
-  /** An exit signal for the server. */
+  /** An exit signal for the server, which traps exits. */
   signal(reason: ExitReason): void {
     this.#post({ kind: 'signal', reason: toWire(reason) })
   }
@@ -163,6 +163,9 @@ export class ThreadLink {
         this.#pidThere = message.pid
         this.#formats = message.formats
         this.#settleStart(this)
+        break
+      case 'traps':
+        this.#process.trapping = message.on
         break
       case 'ignored':
         this.#settleStart(ignore())

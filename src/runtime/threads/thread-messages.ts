@@ -29,9 +29,9 @@ export type ToThread =
       readonly options: ThreadStart
     }
   | (ServerMessage & { readonly id: number })
-  /** An exit signal that came from another process. */
+  /** An exit signal that came from another process, for a server that traps exits. */
   | { readonly kind: 'signal'; readonly reason: WireReason }
-  /** The parent's exit, or a stop. */
+  /** A stop, or the parent's exit. */
   | { readonly kind: 'end'; readonly reason: WireReason }
   /** Answered with a `pong` in its turn, unless a handler keeps the thread. */
   | { readonly kind: 'ping' }
@@ -41,6 +41,8 @@ export type ToProcess =
   /** `formats`: the server has a `formatStatus`, so only the thread may show what is in it. */
   | { readonly kind: 'started'; readonly pid: number | undefined; readonly formats: boolean }
   | { readonly kind: 'ignored' | 'pong' }
+  /** Whether the server traps exits from now on. */
+  | { readonly kind: 'traps'; readonly on: boolean }
   | { readonly kind: 'refused'; readonly reason: WireReason }
   | { readonly kind: 'reply'; readonly id: number; readonly value: unknown }
   | { readonly kind: 'failed'; readonly id: number; readonly reason: WireReason }

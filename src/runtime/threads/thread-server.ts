@@ -1,7 +1,7 @@
 /**
  * A server that runs in a separate thread, for work that would hold up all other processes. Here it
- * is a process like any other: the same messages, linked and supervised. Its end is the thread's
- * end, with the same reason.
+ * is a process like any other: the same messages, linked and supervised. It traps exits if the
+ * server in the thread does. Its end is the thread's end, with the same reason.
  */
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -46,7 +46,6 @@ export const threadServer = <M extends Messages, Arg = undefined>(
   const server = {
     kind: 'thread',
     init: async (arg: unknown, context: Context) => {
-      context.trapExit(true)
       const { signal } = context
       const { startThread } = await import('./thread-door.ts')
       if (signal.aborted) return undefined

@@ -4,6 +4,7 @@ import {
   call,
   cast,
   createSystem,
+  exit,
   type GenServer,
   isKeelsonError,
   type Log,
@@ -17,6 +18,7 @@ import {
   sys,
   type ThreadServerOptions,
   threadServer,
+  whichChildren,
   worker,
 } from 'keelson'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -32,6 +34,7 @@ type Counter = {
     uncloneable: () => unknown
     moved: (buffer: ArrayBuffer) => ArrayBuffer
     exit: (reason: unknown) => void
+    trap: (on: boolean) => string
     status: (code: number) => void
     unhandled: () => void
     hog: () => void
@@ -163,6 +166,21 @@ describe('a server in a thread', () => {
     expect(await call(trapping.ref, 'heard')).toEqual([['exit', 'boom']])
   })
 
+  test('traps a `kill` of a link, and what comes while it traps exits', async () => {
+    const { system, ref } = await counter({}, { traps: flag() })
+    const end = ended(system, ref)
+    const runner = system.spawn(async (context: BareContext) => {
+      context.link(ref)
+      exit('kill')
+    })
+    await ended(system, runner)
+    expect(await call(ref, 'heard')).toEqual([['exit', 'kill']])
+
+    expect(await call(ref, 'trap', false)).toBe('ok')
+    system.exit(ref, 'boom')
+    expect(await end).toBe('boom')
+  })
+
   test('ends with the processes that it is linked to', async () => {
     const { system } = quietly()
     let started: (ref: Ref) => void
@@ -287,6 +305,58 @@ describe('the end of a thread server', () => {
     const plain = await counter()
     await sys.stop(plain.ref)
     expect(plain.system.info(plain.ref)).toBeUndefined()
+  })
+
+  test.each([
+    ['shutdown', 7],
+    ['kill', 9],
+    [['shutdown', { at: 1 }], 9],
+  ])('by a stop runs `terminate` whether it traps exits or not: %s', async (reason, told) => {
+    for (const arg of [{ traps: flag() }, { end: flag() }]) {
+      const { system, ref } = await counter({}, arg)
+      const end = ended(system, ref)
+      await sys.stop(ref, reason)
+      expect(await end).toEqual(reason)
+      expect(Object.values(arg)[0]?.[0]).toBe(told)
+    }
+  })
+
+  test('by its supervisor runs `terminate` if it traps exits, as of any process', async () => {
+    const { system } = quietly()
+    const args = [{ traps: flag() }, { end: flag() }]
+    const server = threadServer<Counter, unknown>(module)
+    const children = args.map((arg, at) => worker(`counter-${at}`, server, { arg }))
+    const top = await startSupervisor(
+      system,
+      supervisor('top', { strategy: 'one_for_one' }, children),
+    )
+    const ends = (await whichChildren(top)).map(({ ref }) => ended(system, ref as Ref))
+    await sys.stop(top)
+    expect(await Promise.all(ends)).toEqual(['shutdown', 'shutdown'])
+    expect(args.map((arg) => Object.values(arg)[0]?.[0])).toEqual([7, 0])
+  })
+
+  test('follows that of its parent as it does in any process', async () => {
+    const { system } = quietly()
+    const server = threadServer<Counter, unknown>(module)
+    const orphan = async (arg: object, reason: unknown) => {
+      const started = new Promise<{ ref: Ref<Counter>; end: Promise<unknown> }>((resolve) => {
+        system.spawn(async (context: BareContext) => {
+          const ref = await context.startLink(server, arg)
+          resolve({ ref, end: ended(system, ref) })
+          exit(reason)
+        })
+      })
+      return await started
+    }
+
+    expect(await (await orphan({ end: flag() }, 'kill')).end).toBe('kill')
+    const traps = flag()
+    expect(await (await orphan({ traps }, 'normal')).end).toBe('normal')
+    expect(traps[0]).toBe(9)
+    const { ref } = await orphan({ end: flag() }, 'normal')
+    expect(await call(ref, 'heard')).toEqual([])
+    expect(system.info(ref)?.links).toEqual([])
   })
 
   test('by a kill answers its callers at once, whatever the thread does', async () => {

@@ -33,7 +33,7 @@ export default {
     if (arg === 'refuse') return stop(['no', 'thanks'])
     if (arg === 'throw') throw new KeelsonError('BUSY', 'not now', { details: { at: 1 } })
     if (arg?.traps !== undefined) context.trapExit(true)
-    return { heard: [], traps: arg?.traps }
+    return { heard: [], end: arg?.traps ?? arg?.end }
   },
   calls: {
     heard: (state) => reply(state.heard, state),
@@ -53,6 +53,10 @@ export default {
     uncloneable: (state) => reply(() => 1, state),
     moved: (state, buffer) => reply(buffer, state),
     exit: (_, reason) => exit(reason),
+    trap: (state, on, context) => {
+      context.trapExit(on)
+      return reply('ok', state)
+    },
     status: (_, code) => process.exit(code),
     hog: () => {
       for (const kept = []; ; ) kept.push(new Array(10_000).fill(0))
@@ -86,8 +90,8 @@ export default {
     },
   },
   exit: (state, { reason }) => noReply({ ...state, heard: [...state.heard, ['exit', reason]] }),
-  terminate: ({ traps }, reason) => {
-    if (traps !== undefined) Atomics.store(traps, 0, reason === 'shutdown' ? 7 : 9)
+  terminate: ({ end }, reason) => {
+    if (end !== undefined) Atomics.store(end, 0, reason === 'shutdown' ? 7 : 9)
   },
 }
 
