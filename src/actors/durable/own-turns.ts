@@ -50,8 +50,9 @@ const targetOf = ({ payload }: Step): string => {
 /** After most turns the loop takes the next message. */
 const goesOn: NextStep = noReply(unchanged) as never
 
-/** Work of an actor whose shard leaves begins at the next owner. */
-const mayBegin = ({ work, shard }: DurableTerms): boolean => work.mayBegin && !shard.isLeaving
+/** Work of an actor whose shard leaves, or may have another owner now, begins at that one. */
+const mayBegin = ({ work, shard }: DurableTerms): boolean =>
+  work.mayBegin && !shard.isLeaving && shard.unsure === undefined
 
 /** The own turns of one actor. */
 export class OwnTurns {

@@ -35,18 +35,22 @@ export class Try {
   readonly context: AnyContext
   readonly #what: string
   readonly #shared: SharedContext
-  readonly #work: ActorWork
   #isClosed = false
   #app: unknown
   #aborting: AbortController | undefined = undefined
-  #forget: (() => void) | undefined = undefined
+  /** Another member may have owned the instance since it began. */
+  #lapsed: KeelsonError | undefined = undefined
+  readonly #forget: () => void
 
   /** `what`: the step or the alarm, for the error of late calls. */
   constructor(shared: SharedContext, what: string, work: ActorWork) {
     this.#what = what
     this.#shared = shared
-    this.#work = work
     this.context = new Proxy(shared, { get: (target, name) => this.#get(target, name) })
+    this.#forget = work.whenLapsed((reason) => {
+      this.#lapsed = reason
+      this.#aborting?.abort(reason)
+    })
   }
 
   /** The try has failed. */
@@ -59,7 +63,7 @@ export class Try {
   /** The try is over: the end of the actor does not abort its signal. */
   end(): void {
     if (this.#aborting) this.#shared.signal.removeEventListener('abort', this.#ended)
-    this.#forget?.()
+    this.#forget()
   }
 
   /**
@@ -71,11 +75,9 @@ export class Try {
     const aborting = this.#shared.aborting()
     this.#aborting = aborting
     if (this.#isClosed) aborting.abort(this.#failed())
+    else if (this.#lapsed) aborting.abort(this.#lapsed)
     else if (this.#shared.signal.aborted) this.#ended()
-    else {
-      this.#shared.signal.addEventListener('abort', this.#ended)
-      this.#forget = this.#work.whenLapsed((reason) => aborting.abort(reason))
-    }
+    else this.#shared.signal.addEventListener('abort', this.#ended)
     return aborting.signal
   }
 

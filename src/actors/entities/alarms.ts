@@ -87,7 +87,10 @@ const slowMax = 10_000
 /** The rows of one step. */
 const rowsMax = 1_000
 
-/** A row that is there after its answer is left alone for this time. */
+/**
+ * A row that is there after its answer is left alone for this time. So are all rows of a shard that
+ * may have another owner.
+ */
 const laterMs = 1_000
 
 /** The most rows that are left alone. Beyond it the oldest are looked at sooner. */
@@ -158,17 +161,23 @@ export const name = shardName<Messages>('alarms')
 
 type Own = Context<Messages, unknown>
 
+/** Whether actors may be asked: another owner of the shard would ask them, too. */
+const mayAsk = ({ shard }: State): boolean =>
+  shard.phase.kind === 'open' && shard.unsure === undefined
+
 /** Begins a walk at the first row, unless one runs that another one will follow. */
 const walk = (state: State, context: Own): void => {
   const { shard } = state
   state.isAgain = state.behind !== undefined
   if (state.isAgain) return
-  if (shard.phase.kind === 'open') {
+  if (mayAsk(state)) {
     // Rows that are set during the walk are noted from here on.
     shard.due.begin(Number.POSITIVE_INFINITY)
     state.behind = ''
     step(state, context)
   }
+  // The lease may be renewed at any moment.
+  else if (shard.phase.kind === 'open') arm(state, laterMs, context)
   // The rows are looked at when the shard is open again.
   else void shard.changed().then(() => send(context.self, 'sooner'))
 }
@@ -177,7 +186,7 @@ const walk = (state: State, context: Own): void => {
 const step = (state: State, context: Own): void => {
   const { shard, behind } = state
   if (behind === undefined) return
-  if (shard.phase.kind !== 'open') {
+  if (!mayAsk(state)) {
     state.behind = undefined
     walk(state, context)
     return

@@ -71,6 +71,8 @@ export class ActorWork {
   /** The work that was still running at the deadline and has not settled since, with its pieces. */
   readonly #late = new Map<Work, readonly string[]>()
   readonly #lapsing = new Set<(reason: KeelsonError) => void>()
+  /** Why the lease of this process has lapsed, until it is renewed. */
+  #lapsed: KeelsonError | undefined
   #onIdle: (() => void) | undefined
 
   readonly #isStarting: () => boolean
@@ -154,16 +156,23 @@ export class ActorWork {
 
   /**
    * Calls `abort` whenever this process may have lost the instance: another member may do
-   * the same work. Returns the function that forgets it.
+   * the same work. At once, if that is so now. Returns the function that forgets it.
    */
   whenLapsed(abort: (reason: KeelsonError) => void): () => void {
+    if (this.#lapsed) abort(this.#lapsed)
     this.#lapsing.add(abort)
     return () => this.#lapsing.delete(abort)
   }
 
   /** The lease of this process has lapsed. It may come back. */
   lapse(reason: KeelsonError): void {
+    this.#lapsed = reason
     for (const abort of [...this.#lapsing]) abort(reason)
+  }
+
+  /** The lease is renewed. */
+  resume(): void {
+    this.#lapsed = undefined
   }
 
   /** Whether work of such an actor runs. It is asked to end, as at a close. */

@@ -338,6 +338,7 @@ export class RunningMember {
         this.waits.because(app.health().cluster?.reason ?? 'no answer yet')
         app.entities.work.lapse(lapsedLease())
       } else this.waits.end()
+      if (phase === 'owner') app.entities.work.resume()
       if (phase === 'ended') this.end(lostLease())
     })
     for (const { index, phase } of app.shards)

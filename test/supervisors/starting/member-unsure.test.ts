@@ -1,0 +1,152 @@
+/** An owner that cannot renew its lease begins nothing by itself, and ends what runs: another one may do it. */
+import { expect, test } from 'vitest'
+import { type Ctx, flow, flows, workflow } from '../../../src/flow/index.ts'
+import { call, type DurableServer, entity, noReply, reply, supervisor } from '../../../src/index.ts'
+import { leaseMs, Members } from '../../support/worlds/members.ts'
+
+type Messages = {
+  calls: { pay: () => void; set: () => void }
+  continues: { charge: () => void }
+  alarms: { ring: () => void }
+}
+
+/** The engine is away for so long. What is due is due in that time. */
+const awayMs = 20 * leaseMs
+const dueMs = 1.5 * leaseMs
+
+const again = { max: 3, baseMs: dueMs, jitter: 0 }
+
+/** A member whose actors do this in their steps and alarms. */
+const world = async (does: (what: string, context: { signal: AbortSignal }) => unknown) => {
+  const account: DurableServer<Messages, null> = {
+    init: () => null,
+    retry: again,
+    calls: {
+      pay: (state) => reply(undefined, state, { continue: ['charge'] }),
+      set: (state, _, context) => {
+        context.setAlarm('ring', { inMs: dueMs })
+        return reply(undefined, state)
+      },
+    },
+    continues: {
+      charge: async (state, _, context) => {
+        await does('step', context)
+        return noReply(state)
+      },
+    },
+    alarms: {
+      ring: async (state, _, context) => {
+        await does('alarm', context)
+        return noReply(state)
+      },
+    },
+  }
+  const kind = entity('account', account)
+  const transfer = workflow('transfer', (ctx: Ctx) =>
+    ctx.step('take', async (context) => void (await does('flow', context)), { retry: again }),
+  )
+  const members = new Members()
+  const tree = supervisor('app', {}, [kind, flows({ workflows: [transfer] })])
+  const app = await members.start('a', { app: tree })
+  const ref = app.entity(kind).ref('1')
+  /** With what is done at once after it. */
+  const done = async (work: Promise<unknown>): Promise<void> => {
+    await members.during(work)
+    await members.clock.advance(100)
+  }
+  return {
+    ...{ clock: members.clock },
+    /** Its caller waits for less than the engine is away. */
+    ask: () => void call(ref, 'pay').catch(() => undefined),
+    pay: () => done(call(ref, 'pay')),
+    set: () => done(call(app.entity(kind).ref('2'), 'set')),
+    transfer: () => done(flow(app).start(transfer, undefined, { id: '1' })),
+    cutOff: () => members.sessions.get('a')?.pause(awayMs),
+    phase: () => app.health().cluster?.phase,
+    failing: () => app.health().actors.failing.count,
+  }
+}
+
+test('an owner that is unsure begins no step and no alarm that is due, until its lease is renewed', async () => {
+  const begun: string[] = []
+  const w = await world((what) => {
+    if (begun.push(what) === 1) throw new Error('the bank is away')
+  })
+  await w.pay()
+  await w.set()
+  expect(begun).toEqual(['step'])
+  w.cutOff()
+  await w.clock.advance(awayMs - leaseMs)
+  expect([w.phase(), begun]).toEqual(['unsure', ['step']])
+
+  await w.clock.advance(4 * leaseMs)
+  expect([w.phase(), begun.toSorted()]).toEqual(['owner', ['alarm', 'step', 'step']])
+  expect(w.failing()).toBe(0)
+})
+
+test('a step that was asked for while the engine was away runs once, when it is back', async () => {
+  const begun: string[] = []
+  const w = await world((what) => void begun.push(what))
+  w.cutOff()
+  await w.clock.advance(2 * leaseMs)
+  w.ask()
+  await w.clock.advance(awayMs - 3 * leaseMs)
+  expect([w.phase(), begun]).toEqual(['unsure', []])
+  await w.clock.advance(4 * leaseMs)
+  expect([w.phase(), begun]).toEqual(['owner', ['step']])
+})
+
+test.each([
+  ['while the member is unsure', 'unsure', 5 * leaseMs],
+  ['when the lease is renewed', 'owner', awayMs + 2 * leaseMs],
+] as const)(
+  'a try during which the lease has lapsed gets an aborted signal, if it asks for it %s',
+  async (_when, phase, afterMs) => {
+    let goOn = (): void => undefined
+    const gate = new Promise<void>((resolve) => {
+      goOn = resolve
+    })
+    let seen: AbortSignal | undefined
+    const w = await world(async (_, context) => {
+      await gate
+      seen = context.signal
+    })
+    await w.pay()
+    w.cutOff()
+    await w.clock.advance(afterMs)
+    expect(w.phase()).toBe(phase)
+    goOn()
+    await w.clock.settle()
+
+    expect(seen).toMatchObject({ aborted: true, reason: { code: 'FENCED' } })
+    await w.clock.advance(awayMs)
+  },
+)
+
+test('a try that begins when the lease is renewed gets a signal that is not aborted', async () => {
+  const seen: boolean[] = []
+  const w = await world((_, { signal }) => void seen.push(signal.aborted))
+  await w.set()
+  w.cutOff()
+  await w.clock.advance(awayMs + 3 * leaseMs)
+  expect([w.phase(), seen]).toEqual(['owner', [false]])
+})
+
+test('a step of a run that is tried again by an unsure owner gets an aborted signal', async () => {
+  const seen: unknown[] = []
+  const w = await world(async (_, { signal }) => {
+    if (seen.length === 0) {
+      seen.push('failed')
+      throw new Error('the bank is away')
+    }
+    await Promise.resolve()
+    seen.push(signal.reason)
+  })
+  await w.transfer()
+  w.cutOff()
+  await w.clock.advance(awayMs - leaseMs)
+
+  expect(w.phase()).toBe('unsure')
+  expect(seen).toEqual(['failed', expect.objectContaining({ code: 'FENCED' })])
+  await w.clock.advance(awayMs)
+})
