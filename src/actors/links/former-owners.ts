@@ -46,10 +46,11 @@ export class FormerOwners {
         call.onceSettled(() => this.settled(shard, call))
       }
       // When the next owner has the shard, the former one has returned what it had.
-      if (!hasOwner || !open.hasUsed(shard)) continue
+      const returned = hasOwner ? open.link.returned(shard) : undefined
+      if (returned === undefined) continue
       const reading = { open }
       owed.add(reading)
-      void open.link.exchanged().then(() => this.settled(shard, reading))
+      void returned.then(() => this.settled(shard, reading))
     }
     if (owed.size > 0) this.#owed.set(shard, owed)
     else this.#owed.delete(shard)

@@ -37,6 +37,7 @@ export class OpenLink {
   readonly link: Link
   readonly #context: Context
   readonly #forwarders = new Map<string, Forwarder>()
+  /** The shards for whose owner it has had forwarders. */
   readonly #shards = new Set<number>()
   readonly #endSweeps: Cancel
   #isFull = false
@@ -73,14 +74,9 @@ export class OpenLink {
     return process
   }
 
-  /** Whether the peer may have got messages for the owner of the shard. */
-  hasUsed(shard: number): boolean {
-    return this.#shards.has(shard)
-  }
-
   /** Takes out what the link has not taken for the owner of a shard, in the order for each process. */
   takeBack(shard: number): readonly Unsent[] {
-    if (!this.hasUsed(shard)) return []
+    if (!this.#shards.has(shard)) return []
     const own = [...this.#forwarders.values()].filter((forwarder) => forwarder.shard === shard)
     return own.flatMap((forwarder) =>
       forwarder.takeBack().map((message) => ({ message, target: forwarder.target, shard })),

@@ -133,6 +133,8 @@ export class Link {
   readonly #reader = new FrameReader()
   readonly #calls = new Map<number, SentCall>()
   readonly #monitors = new Map<number, (reason: ExitReason) => void>()
+  /** The shards for whose owner the peer was sent messages that it may not have returned. */
+  readonly #sentTo = new Set<number>()
   #service: PeerService | undefined
   #peer: Greeting | undefined
   #greet!: { readonly done: (peer: Greeting) => void; readonly failed: (error: unknown) => void }
@@ -182,6 +184,14 @@ export class Link {
     return new Promise((resolve) => void this.monitor(noName, () => resolve()))
   }
 
+  /**
+   * Resolves when the peer, which has the shard no longer, has returned what it does of the messages to
+   * its owner. `undefined`: since this was asked last it was sent none.
+   */
+  returned(shard: number): Promise<void> | undefined {
+    return this.#sentTo.delete(shard) ? this.exchanged() : undefined
+  }
+
   /** Resolves when the system has taken all messages, or the link has ended. */
   left(): Promise<void> {
     return this.#outbox.left()
@@ -216,6 +226,7 @@ export class Link {
     if (!this.#outbox.hasRoom(frame.length)) return false
     this.#lastId = id
     this.#outbox.add(frame)
+    if (shard !== undefined) this.#sentTo.add(shard)
     this.#calls.set(id, { call, target, shard, frame: this.#outbox.added })
     // Here and not with the process that took it: the end of that one says nothing about the call.
     call.list?.remove(call)
@@ -238,6 +249,7 @@ export class Link {
     const frame = sendFrame(kind, target, order, message)
     if (!this.#outbox.hasRoom(frame.length)) return false
     this.#outbox.add(frame)
+    if (shard !== undefined) this.#sentTo.add(shard)
     return true
   }
 

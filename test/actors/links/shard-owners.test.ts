@@ -275,10 +275,12 @@ const askedOf = (peer: RoguePeer): string[] =>
     .filter(([kind]) => kind === linkKinds.call || kind === linkKinds.cast)
     .map((frame) => String(frame.at(-1)))
 
-/** Says that none of the monitored processes lives. */
-const answerMonitors = (peer: RoguePeer): void => {
+/** Says that none of the monitored processes lives, or the one that is named. */
+const answerMonitors = (peer: RoguePeer, only?: string): void => {
   const monitors = (peer.heard as unknown[][]).filter(([kind]) => kind === linkKinds.monitor)
-  for (const [, id] of monitors) peer.say(reasonFrame(linkKinds.down, id as number, 'noproc'))
+  for (const [, id, target] of monitors)
+    if (only === undefined || target === only)
+      peer.say(reasonFrame(linkKinds.down, id as number, 'noproc'))
 }
 
 test('owners that leave in order are no owners that have ended under a call', async () => {
@@ -337,6 +339,66 @@ test('later messages wait until the casts that a former owner returns are at the
   answerMonitors(former)
   await world.clock.settle()
   expect(askedOf(next)).toEqual(['first', 'second', 'third'])
+})
+
+/** The name of no process: a member says at once that there is none, and has read what came before. */
+const noName = '\0'
+
+test('a former owner that has returned its casts holds up no later change of the owner, whatever it does', async () => {
+  const { b, former, next } = await twoOwners()
+  const last = new RoguePeer(world.links.connect('ab', 'b')).say(greetingOf({ member: 'ab' }))
+  former.say(ownsFrame([3]))
+  await world.clock.settle()
+  cast(deskOf(b), 'note', 'first')
+  await world.clock.settle()
+  former.say(ownsFrame([]))
+  next.say(ownsFrame([3]))
+  await world.clock.settle()
+  // This is the last that it says.
+  answerMonitors(former, noName)
+  await world.clock.settle()
+  cast(deskOf(b), 'note', 'second')
+  await world.clock.settle()
+  expect(askedOf(next)).toEqual(['second'])
+
+  next.say(ownsFrame([]))
+  last.say(ownsFrame([3]))
+  await world.clock.settle()
+  answerMonitors(next, noName)
+  await world.clock.settle()
+  cast(deskOf(b), 'note', 'third')
+  await world.clock.settle()
+  expect(askedOf(last)).toEqual(['third'])
+})
+
+test('an owner that had the shard before is waited for as at the first time', async () => {
+  const { b, former, next } = await twoOwners()
+  const desk = deskOf(b)
+  former.say(ownsFrame([3]))
+  await world.clock.settle()
+  cast(desk, 'note', 'first')
+  await world.clock.settle()
+  former.say(ownsFrame([]))
+  next.say(ownsFrame([3]))
+  await world.clock.settle()
+  answerMonitors(former, noName)
+  next.say(ownsFrame([]))
+  former.say(ownsFrame([3]))
+  await world.clock.settle()
+  cast(desk, 'note', 'second')
+  await world.clock.settle()
+  expect(askedOf(former)).toEqual(['first', 'second'])
+
+  former.say(ownsFrame([]))
+  next.say(ownsFrame([3]))
+  await world.clock.settle()
+  cast(desk, 'note', 'third')
+  await world.clock.settle()
+  expect(askedOf(next)).toEqual([])
+  former.say(returnedFrame(3, 'desk', 2, { name: 'note', payload: 'second' }))
+  answerMonitors(former, noName)
+  await world.clock.settle()
+  expect(askedOf(next)).toEqual(['second', 'third'])
 })
 
 test('what an owner gave back waits behind a call that is lost with it, in the order of its sender', async () => {
