@@ -44,8 +44,15 @@ class AskedStream {
   async begin(question: string, given: readonly unknown[]): Promise<boolean> {
     const { index, parts } = this.#shard
     const { way } = this
-    const asked = [index, way.member, this.#id, ...given]
-    const answer = await way.ask(index, question, asked, parts.settings.deadlineMs)
+    const own = [way.member, this.#id]
+    const asked = [index, ...own, ...given]
+    const begun = way.ask(index, question, asked, parts.settings.deadlineMs)
+    const answer = await begun.catch((error: unknown) => {
+      // The owner may have begun it, and its answer is late.
+      if (isKeelsonError(error, 'TIMEOUT'))
+        way.ask(index, 'stream.end', own, pieceMs).catch(() => undefined)
+      throw error
+    })
     if (answer === null) return false
     if (typeof answer !== 'string') throw invalidArgument('answer', 'a member', answer)
     this.member = answer

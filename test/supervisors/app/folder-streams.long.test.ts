@@ -127,6 +127,17 @@ describe('when the link is cut', () => {
   })
 })
 
+test('a put whose beginning is answered too late is NOT_SUBMITTED, and its owner keeps nothing for it', async () => {
+  world.links.pause('a')
+  const put = codeOf(a.store.putStream(keyAt(b), [some]))
+  await world.clock.advance(1_000)
+  expect(pinnedAt(b)).toBe(1)
+  expect(await put).toBe('NOT_SUBMITTED')
+  world.links.resume('a')
+  await world.clock.advance(1_000)
+  expect(pinnedAt(b)).toBe(0)
+})
+
 describe('when the owner ends', () => {
   test.each(['kill', 'stop'] as const)('by %s, a put is NOT_SUBMITTED', async (how) => {
     const key = keyAt(b)
