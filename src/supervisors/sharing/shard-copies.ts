@@ -77,7 +77,7 @@ export class ShardCopies implements CopiedRows {
   /** The shards of the present round, and its end. */
   #round: { readonly shards: readonly number[]; readonly ended: Promise<void> } | undefined
   #cancel: Cancel = () => undefined
-  /** One look at a time: `#round` is that of the present one. */
+  /** One look at a time: `#round` is that of the present one. It lasts until the next one is set. */
   #isLooking = false
   #health: CopiesHealth = { shards: 0, warm: 0 }
 
@@ -180,7 +180,9 @@ export class ShardCopies implements CopiedRows {
     }
   }
 
+  /** A look has ended: the next one follows. */
   #again(): void {
+    this.#isLooking = false
     if (this.#hasStopped) return
     const { clock, everyMs } = this.#parts
     this.#cancel = clock.after(everyMs, () => this.#lookNow(), { holdsProcess: false })
@@ -210,7 +212,6 @@ export class ShardCopies implements CopiedRows {
     }
     await this.#views.rest()
     this.#health = this.#judged()
-    this.#isLooking = false
   }
 
   /** Whether the copy should follow its log now. Never rejects. */

@@ -50,7 +50,10 @@ const world = (shards = 6, first = 2) => {
   const looks: number[] = []
   const losses: unknown[] = []
   const failures: (readonly number[])[] = []
-  const way = { follow: async (_: readonly number[]): Promise<void> => undefined }
+  const way = {
+    follow: async (_: readonly number[]): Promise<void> => undefined,
+    looks: (): void => undefined,
+  }
   const files = copyFiles(ends, rounds)
   const copies = new ShardCopies({
     open: (shard) => files.open(shard),
@@ -59,6 +62,7 @@ const world = (shards = 6, first = 2) => {
     isOwn: (shard) => own.has(shard),
     endOf: async (shard, known) => {
       looks.push(shard)
+      way.looks()
       const lsn = ends.get(shard) ?? 0
       const end: LogEnd = { logId: 'l', id: `${lsn}`, lsn, trimmedLsn: 0, bytes: lsn * mib }
       return known?.id === end.id ? undefined : end
@@ -358,4 +362,23 @@ test('a read hurries no copy whose round has failed, and a copy that cannot be o
   expect(rounds).toEqual([[1]])
   files.open = () => Promise.reject(new KeelsonError('SHARD_DOWN', 'no descriptor is left'))
   expect(await copies.read(2, 'k', 0, 5_000)).toBeUndefined()
+})
+
+test('a read that hurries a copy, at whatever moment of a look, lets no two looks follow', async () => {
+  for (let moments = 0; moments < 40; moments++) {
+    const { copies, clock, ends, looks, way } = await kept()
+    const hurries = async (): Promise<void> => {
+      way.looks = () => undefined
+      for (let moment = 0; moment < moments; moment++) await Promise.resolve()
+      await copies.read(1, 'k', 99, 100).catch(() => undefined)
+    }
+    way.looks = () => void hurries()
+    await clock.advance(12 * everyMs)
+    looks.length = 0
+    for (let second = 1; second <= 10; second++) {
+      ends.set(1, 10 * second)
+      await clock.advance(everyMs)
+    }
+    expect(looks.filter((shard) => shard === 1).length, `after ${moments}`).toBeLessThanOrEqual(10)
+  }
 })
