@@ -241,6 +241,7 @@ export {
 } from './rows/derived-rows.ts'
 export { entryCounts, readEntryRow } from './rows/entry-rows.ts'
 export { fieldCount } from './rows/field-commands.ts'
+export { unitRowsMax } from './rows/key-commands.ts'
 export { lockOwner } from './rows/lock-commands.ts'
 export * from './rows/rows.ts'
 export { isExpired, living } from './rows/rows.ts'

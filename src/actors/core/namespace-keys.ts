@@ -1,6 +1,6 @@
 /** The keys of a namespace, as `store.clear` means it: they are walked in pieces. */
 import { namespaceOf, type RowRange, rootNamespace } from '../../storage/index.ts'
-import type { ReadView } from './read-view.ts'
+import type { KeyRow, ReadView } from './read-view.ts'
 
 /** A piece of the keys of a namespace; all keys without one. `after`: the last key of the piece before. */
 export type NamespacePiece = {
@@ -16,19 +16,20 @@ export const keysIn = (
   { namespace, after, max }: NamespacePiece,
 ): readonly string[] => {
   const keys: string[] = []
-  for (const key of keysBehind(view, now, namespace, after)) {
+  for (const [key] of keyRowsIn(view, now, namespace, after)) {
     keys.push(key)
     if (keys.length === max) break
   }
   return keys
 }
 
-function* keysBehind(
+/** The keys of a namespace after `last` at `now`, with their rows. End it within one turn. */
+export function* keyRowsIn(
   view: ReadView,
   now: number,
   namespace: string | undefined,
   last: string | undefined,
-): IterableIterator<string> {
+): IterableIterator<KeyRow> {
   const isNamed = namespace !== undefined && namespace !== rootNamespace
   const bounds: RowRange = isNamed ? { gte: `${namespace}:`, lt: `${namespace};` } : {}
   const { gte: _, ...upper } = bounds
@@ -38,8 +39,9 @@ function* keysBehind(
   ) {
     const walk = view.range(rest, now)
     rest = undefined
-    for (const [key] of walk) {
-      if (namespace !== rootNamespace || !key.includes(':')) yield key
+    for (const entry of walk) {
+      const [key] = entry
+      if (namespace !== rootNamespace || !key.includes(':')) yield entry
       else {
         // Keys without a colon only: each namespace in between is skipped in one step.
         rest = { gte: `${namespaceOf(key)};` }

@@ -4,23 +4,35 @@
  * other writes of the shard wait at its mark until then, so the order of calls holds. It is apart
  * from `store-writing.ts` because only a clear takes many frames.
  */
+import { utf8Length } from '../../bytes/utf8.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
-import { lockRows, refusalError, type UnitAnswer } from '../../storage/index.ts'
-import { keysIn } from '../core/namespace-keys.ts'
+import {
+  fieldCount,
+  lockRows,
+  refusalError,
+  rowTags,
+  type UnitAnswer,
+  unitBytesMax,
+  unitRowsMax,
+} from '../../storage/index.ts'
+import { keyRowsIn } from '../core/namespace-keys.ts'
 import { bytesCounted } from '../core/write-weight.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import { inTurn } from '../writing/key-marks.ts'
 import type { CheckedWrite } from '../writing/write-options.ts'
-import { type Submitted, submit, submitMarked } from '../writing/write-path.ts'
+import { decided, type Submitted, submit, submitMarked } from '../writing/write-path.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import type { CommandOf } from './store-commands.ts'
 
-/** The keys of one piece: a few ms of the event loop. */
-const pieceMax = 500
+/** The most keys of one unit. */
+const keysMax = 500
 
-/** The pieces between two flushes of the projection. They bound what the overlay takes. */
-const piecesUnflushed = 32
+/** A piece that has so many rows takes no further key: some 20 ms of the event loop. */
+const pieceRows = 10_000
+
+/** The rows between two flushes of the projection. They bound what the overlay takes. */
+const rowsUnflushed = 16_000
 
 /** The end of a clear: where its last command is, and how many keys had a value. */
 export type Cleared = { readonly position: Submitted['position']; readonly removed: number }
@@ -61,15 +73,20 @@ export const clearShard = async (
 }
 
 /**
- * Whether one command is quick enough, or must decide alone: a lock may refuse it, and then nothing
- * may be gone. A shard that is not open is small, because its state is not known.
+ * Whether one command takes it all, or must decide alone: a lock may refuse it, and then nothing may
+ * be gone. A shard that is not open is small, because its state is not known.
  */
 const isSmall = (shard: WritingShard, namespace: string | undefined): boolean => {
-  if (shard.phase.kind !== 'open') return true
+  if (shard.phase.kind !== 'open' || hasLocks(shard)) return true
+  const bounds = { rows: unitRowsMax, keyBytes: Number.POSITIVE_INFINITY }
+  return nextPiece(shard, namespace, undefined, bounds).isLast
+}
+
+const hasLocks = (shard: WritingShard): boolean => {
   const { overlay, projection } = shard.view().layers
   for (const _ of projection.range(lockRows)) return true
   for (const [, row] of overlay.range(lockRows)) if (row) return true
-  return keysOf(shard, namespace, undefined).length < pieceMax
+  return false
 }
 
 type Clearing = {
@@ -83,7 +100,10 @@ type Clearing = {
 const inPieces = async (clearing: Clearing): Promise<Cleared> => {
   const { system, shard, command, options, endsAt } = clearing
   const { namespace, owner } = command
+  // The keys that are removed take at most half of a unit; the rest is for what encodes them.
+  const keyBytes = unitBytesMax(shard.files.parts.logOptions) / 2
   let removed = 0
+  let unflushed = 0
   let last: string | undefined
   const left = (): CheckedWrite => ({
     ...options,
@@ -92,15 +112,21 @@ const inPieces = async (clearing: Clearing): Promise<Cleared> => {
     deadlineMs: Math.max(1, endsAt - system.clock.monotonic()),
   })
   try {
-    for (let pieces = 1; ; pieces++) {
+    // A lock that was called for before is seen when it is applied.
+    await decided(system, shard, endsAt)
+    for (;;) {
       const phase = await shard.settled()
       if (phase.kind !== 'open') throw shard.unavailable()
-      const keys = keysOf(shard, namespace, last)
-      if (keys.length < pieceMax) break
+      const piece = nextPiece(shard, namespace, last, { rows: pieceRows, keyBytes })
+      if (piece.isLast || hasLocks(shard)) break
+      const { keys, rows } = piece
       const units = { kind: 'deleteMany', keys, ...(owner === undefined ? {} : { owner }) } as const
       removed += removedBy(await submitMarked(system, shard, { units, options: left() }))
       last = keys.at(-1)
-      if (pieces % piecesUnflushed === 0) await flushed(clearing)
+      unflushed += rows
+      if (unflushed < rowsUnflushed) continue
+      await projected(clearing)
+      unflushed = 0
     }
     const write = { units: command, options: { ...left(), ack: options.ack } }
     const submitted = await submitMarked(system, shard, write)
@@ -112,17 +138,33 @@ const inPieces = async (clearing: Clearing): Promise<Cleared> => {
   }
 }
 
-const flushed = async ({ system, shard, endsAt }: Clearing): Promise<void> => {
+const projected = async ({ system, shard, endsAt }: Clearing): Promise<void> => {
   const writer = system.to(LmdbWriter.name(shard.parts.instance, shard.index))
   await LmdbWriter.flush(writer, Math.max(1, endsAt - system.clock.monotonic()))
 }
 
-/** The next keys of a namespace after `last`, at most a piece. */
-const keysOf = (
+/** Keys, how many rows they have, their fields included, and whether no key follows. */
+type Piece = { readonly keys: readonly string[]; readonly rows: number; readonly isLast: boolean }
+
+/** The next keys of a namespace after `last`, up to the first that reaches a bound. */
+const nextPiece = (
   shard: WritingShard,
   namespace: string | undefined,
   last: string | undefined,
-): readonly string[] => keysIn(shard.view(), shard.now(), { namespace, after: last, max: pieceMax })
+  bounds: { readonly rows: number; readonly keyBytes: number },
+): Piece => {
+  const keys: string[] = []
+  let rows = 0
+  let keyBytes = 0
+  for (const [key, row] of keyRowsIn(shard.view(), shard.now(), namespace, last)) {
+    keys.push(key)
+    rows += row.value.tag === rowTags.compound ? 1 + fieldCount(row) : 1
+    keyBytes += utf8Length(key)
+    if (keys.length === keysMax || rows >= bounds.rows || keyBytes >= bounds.keyBytes)
+      return { keys, rows, isLast: false }
+  }
+  return { keys, rows, isLast: true }
+}
 
 const removedBy = ({ answers: [answer] }: Submitted): number => {
   const known: UnitAnswer | undefined = answer

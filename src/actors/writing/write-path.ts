@@ -230,6 +230,20 @@ export const settled = async (system: System, shard: WritingShard): Promise<void
   await shard.settled()
 }
 
+/**
+ * Resolves when every write in the log's queue is applied or refused. Resolves, too, at `endsAt` by
+ * the monotonic clock, and when the shard is down: a write that follows finds that out.
+ */
+export const decided = (system: System, shard: WritingShard, endsAt: number): Promise<void> =>
+  new Promise((resolve) => {
+    const { clock } = system
+    const cancel = clock.after(Math.max(1, endsAt - clock.monotonic()), resolve)
+    void shard.unlessStill(flushed(system, shard)).then(() => {
+      cancel()
+      resolve()
+    })
+  })
+
 // The acknowledgements after `applied`: a write that is applied waits until it is replicated
 // (`ack: 'replicated'`), or until the projection durably shows it (`ack: 'projected'`).
 //

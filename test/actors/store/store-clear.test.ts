@@ -68,6 +68,45 @@ test('a lock in the namespace refuses it, and nothing is gone', async () => {
   })
 })
 
+test('a lock that was called for before refuses it, although it is not applied yet', async () => {
+  const { store, during, left } = await filled(2_500)
+  const locked = store.lock(['z'], { owner: 'me', leaseMs: 60_000 })
+  const error = await during(store.clear().catch((refusal) => refusal))
+  await during(locked)
+  expect(error).toMatchObject({ code: 'LOCKED' })
+  expect(error.details).not.toHaveProperty('removed')
+  expect(left()).toHaveLength(7_500)
+})
+
+test('long keys go, too, where one unit has no room for 500 of them', async () => {
+  const { store, during } = await started({ wal: { maxFileSize: 128 * 1024 } })
+  for (let from = 0; from < 600; from += 50)
+    await during(
+      store.putMany(Array.from({ length: 50 }, (_, n) => [`a:${from + n}:`.padEnd(1_000, 'k'), n])),
+    )
+  expect(await during(store.clear({ namespace: 'a' }))).toMatchObject({ removed: 600 })
+  expect(store.range().entries).toEqual([])
+})
+
+test('keys with many fields go in smaller pieces', async () => {
+  const { app, store, during } = await started()
+  const fields = Array.from({ length: 1_000 }, (_, n): [string, number] => [`f${n}`, n])
+  for (let n = 0; n < 25; n++) await during(store.putFields(`a:${n}`, fields))
+  await during(store.putMany(Array.from({ length: 500 }, (_, n) => [`a:k${n}`, n])))
+  const { lsn } = app.wal(0).position
+
+  expect(await during(store.clear({ namespace: 'a' }))).toMatchObject({ removed: 525 })
+
+  const read = async () => {
+    const pieces: number[] = []
+    for await (const { commands } of app.wal(0).read({ from: lsn + 1 }))
+      for (const each of commands) pieces.push('keys' in each ? each.keys.length : 0)
+    return pieces
+  }
+  expect(await during(read())).toEqual([10, 10, 500, 0])
+  expect(store.range().entries).toEqual([])
+})
+
 test('a deadline in the middle says how many are gone, and the writes behind it go on', async () => {
   const { store, during, left } = await filled(5_000)
   const cleared = store.clear({ namespace: 'a', deadlineMs: 2 }).catch((error) => error)
