@@ -114,7 +114,11 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
         this.#wake()
       },
     })
-    const stopPhases = shard.onPhase(() => this.#wake())
+    const stopPhases = shard.onPhase(() => {
+      // The pins of an epoch of the log end with it, and its successor may release frames soon.
+      this.#keep()
+      this.#wake()
+    })
     this.#stopListening = () => {
       stopChanges()
       stopPhases()
@@ -185,12 +189,20 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
     if (!this.#follows || lsn < this.#from) return
     if (this.#waiting.length >= waitingMax || this.#waitingBytes >= waitingBytesMax) {
       this.#follows = false
+      this.#keep()
       return
     }
     this.#from = lsn + 1
     this.#take(this.#source.ofFrame(shown), false)
     if (this.#from > this.#to) this.#wake()
     void this.#pin?.move(this.unread.lsn, pinnedFrames)
+  }
+
+  /** The log keeps what this watch will read from it, whenever its reader asks for more. */
+  #keep(): void {
+    const { phase, files } = this.#shard
+    if (phase.kind === 'open' && !this.#follows && this.#from !== logStart)
+      this.#pin?.keep(files.log(), this.#from)
   }
 
   /** Gives out items, the last of each frame with the position after the frame. */
@@ -316,8 +328,15 @@ class WatchPin {
     this.#from = from
     const moved = this.#pin === undefined ? { from } : { from, pin: this.#pin }
     const held = await log.run('pin', moved).catch(() => undefined)
-    if (this.#log !== log && held) await log.run('unpin', held).catch(() => undefined)
-    else this.#pin = held?.pin
+    // Of two calls at once, each with a new pin, one is enough.
+    const isOther = this.#log !== log || (this.#pin !== undefined && this.#pin !== held?.pin)
+    if (held && isOther) await log.run('unpin', held).catch(() => undefined)
+    else if (this.#log === log) this.#pin = held?.pin
+  }
+
+  /** Pins `log` from `from` on, unless it is pinned already. */
+  keep(log: LogHost, from: number): void {
+    if (this.#log !== log || this.#pin === undefined) void this.hold(log, from)
   }
 
   /** Moves the pin to `from` if that is at least `frames` further. */

@@ -1,6 +1,7 @@
 /** `app.journal.entries`: what was appended, in order, once, as far as it is durable. */
 import { describe, expect, test } from 'vitest'
 import { type EntryStream, type StoredEntry, WalWriter } from '../../../src/actors/index.ts'
+import type { LogHost } from '../../../src/storage/index.ts'
 import { readEventPayload } from '../../../src/storage/values/event-payload.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import {
@@ -33,6 +34,20 @@ const untilNotOpen = async (app: App): Promise<void> => {
 
 const numbered = (count: number, from = 0): string[] =>
   Array.from({ length: count }, (_, at) => `e${from + at}`)
+
+const smallLog = { wal: { maxFileSize: 128 * 1024 } }
+
+/** Entries of which two fill a segment of a small log. */
+const appendLong = async (app: App, { during }: Machine, count: number): Promise<void> => {
+  const command = 'v'.repeat(60_000)
+  for (const id of numbered(count)) await during(app.journal.append({ ...entry(id), command }))
+}
+
+/** Grows a small log by whole segments, and gives back what nothing needs. */
+const giveBack = async (app: App, { during }: Machine): Promise<void> => {
+  for (let at = 0; at < 6; at++) await during(app.store.put('k', 'v'.repeat(60_000)))
+  await during(app.control.snapshot(0), 60_000)
+}
 
 describe('the entries of a journal', () => {
   test('come back with their places and everything that they say', async () => {
@@ -204,6 +219,47 @@ describe('the entries of a journal', () => {
     expect(ids).toEqual(numbered(120))
     await follower.return()
     expect((await follower.next()).done).toBe(true)
+  })
+
+  test('wait in the log for a follower who falls behind, whatever else would give it back', async () => {
+    const { world, app } = await started({ ...smallLog, journal: { retention: 'readers' } })
+    await appendAll(app, world, ['before'])
+    const follower = app.journal.entries({ from: app.wal(0).position.lsn + 1, follow: true })
+    const first = follower.next()
+    await appendLong(app, world, 160)
+    await giveBack(app, world)
+
+    const ids = [(await world.during(first)).value?.id]
+    while (ids.length < 160) ids.push((await world.during(follower.next())).value?.id)
+
+    expect(ids).toEqual(numbered(160))
+    await follower.return()
+  })
+
+  test('wait in the log for a reader who is busy while the thread of the log dies', async () => {
+    const hosts: LogHost[] = []
+    const aroundLog = (host: LogHost): LogHost => {
+      hosts.push(host)
+      return host
+    }
+    const options = { ...smallLog, journal: { retention: 'readers' } } as const
+    const { world, app } = await started(options, { aroundLog })
+    await appendLong(app, world, 20)
+    const stream = app.journal.entries()
+    const ids = [(await world.during(stream.next())).value?.id]
+
+    void hosts.at(-1)?.end()
+    await world.during(codeOf(app.store.put('k', 1)))
+    expect(hosts).toHaveLength(2)
+    await giveBack(app, world)
+    expect((await world.during(app.wal(0).describe())).log?.segments[0]?.baseLsn).toBeGreaterThan(1)
+
+    while (ids.length < 20) ids.push((await world.during(stream.next())).value?.id)
+    expect(ids).toEqual(numbered(20))
+    await stream.return()
+    await giveBack(app, world)
+    const { log } = await world.during(app.wal(0).describe())
+    expect(log?.segments.length).toBeLessThan(4)
   })
 
   test('that the log has given back are BAD_CURSOR, but an open stream keeps them', async () => {
