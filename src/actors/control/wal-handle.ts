@@ -102,7 +102,7 @@ export class WalHandle {
   async commitment(): Promise<CommitmentHead | undefined> {
     const found = await this.#asked('commitment', [], async () => {
       await this.sync()
-      return this.#heard(this.#shard.files.log().run('head', null))
+      return WalWriter.heard(this.#writer, this.#shard.files.log().run('head', null))
     })
     return found ?? undefined
   }
@@ -149,9 +149,7 @@ export class WalHandle {
   async release(lsn: number = Number.MAX_SAFE_INTEGER): Promise<Released> {
     this.#access.check()
     if (!isCount(lsn)) throw invalidArgument('lsn', 'an LSN', lsn)
-    return this.#asked('release', [lsn], () =>
-      this.#heard(releaseLog(this.#system, this.#shard, lsn)),
-    )
+    return this.#asked('release', [lsn], () => releaseLog(this.#system, this.#shard, lsn))
   }
 
   #asked<T>(
@@ -194,17 +192,6 @@ export class WalHandle {
       }
     } finally {
       await log.run('unpin', { pin }).catch(() => undefined)
-    }
-  }
-
-  /** A failed sync is final for the log: its writer must hear of it. */
-  async #heard<T>(answer: Promise<T>): Promise<T> {
-    try {
-      return await answer
-    } catch (error) {
-      if (isKeelsonError(error, 'SHARD_DOWN'))
-        await WalWriter.sync(this.#writer).catch(() => undefined)
-      throw error
     }
   }
 

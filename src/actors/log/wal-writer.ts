@@ -21,6 +21,7 @@ import {
   noReply,
   ok,
   type Ref,
+  reply,
   type Settled,
   send,
   stop,
@@ -84,6 +85,8 @@ export type Messages = {
     subscribe: (follower: Ref<CommitFollower>) => Subscription
     /** Makes every committed frame durable. Returns the durable LSN. */
     sync: () => number
+    /** Syncs once more. Answered if the log goes on; a writer whose log has failed ends instead. */
+    prove: () => void
     /** Answered when every write that waited for the disk before is written or refused. */
     settled: () => void
     describe: () => LogWriterDescription
@@ -158,6 +161,7 @@ export const server: GenServer<Messages, State, LogShard> = {
     calls: {
       subscribe: isRef,
       sync: isIgnored,
+      prove: isIgnored,
       settled: isIgnored,
       describe: isIgnored,
     },
@@ -184,6 +188,18 @@ export const server: GenServer<Messages, State, LogShard> = {
     sync: (state, _, context) => {
       const { from } = context
       return noReply(whenDurable(state, () => from.reply(state.durability.durableLsn), context))
+    },
+    prove: (state, _, context) => {
+      const { from } = context
+      // An opening finds out itself what its log is worth.
+      if (!state.host) return reply(undefined, state)
+      const synced = state.host.run('sync', null)
+      context.pipe(synced, 'synced')
+      synced.then(
+        () => from.reply(undefined),
+        () => undefined,
+      )
+      return noReply(state)
     },
     settled: (state, _, context) => {
       queueOf(state).push({ kind: 'step', settled: context.from, asked: undefined })
@@ -274,6 +290,21 @@ export const end = (writer: Ref<Messages>, reason: KeelsonError): void => {
 /** Makes every committed frame durable; resolves with the durable LSN. */
 export const sync = (writer: Ref<Messages>): Promise<number> =>
   call(writer, 'sync', undefined, { timeoutMs: Number.POSITIVE_INFINITY })
+
+/**
+ * The answer to a request that another process made to the log. A sync that failed in it is final
+ * for the log: the writer ends, and takes the shard down, before the caller has the error.
+ */
+export const heard = async <T>(writer: Ref<Messages>, answer: Promise<T>): Promise<T> => {
+  try {
+    return await answer
+  } catch (error) {
+    const timeoutMs = Number.POSITIVE_INFINITY
+    if (isKeelsonError(error, 'SHARD_DOWN'))
+      await call(writer, 'prove', undefined, { timeoutMs }).catch(() => undefined)
+    throw error
+  }
+}
 
 /**
  * Resolves when every write that waited for the disk is written, and on its way to the follower.

@@ -3,7 +3,7 @@
  * is given back. A crash between any two steps leaves files that nothing names, or log that the next
  * snapshot gives back.
  */
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import type { NamedSnapshot, SnapshotFacts } from '../../storage/index.ts'
 import type { SnapshotReason } from '../core/storage-events.ts'
@@ -103,19 +103,14 @@ const named = async (
   if (signal.aborted) throw new KeelsonError('CLOSED', 'the process that made it has ended')
   const { keep } = shard.parts.settings.snapshot
   const request = { epoch, snapshot: { lsn, bytes, sum }, keep }
-  try {
-    await shard.files.log().run('name', request)
-    await measureLog(shard)
-    const { snapshots } = shard
-    snapshots.unusable = snapshots.unusable.filter((each) => each.lsn !== lsn)
-  } catch (error) {
-    // A failed sync is final for the log: its writer must hear of it.
-    const { instance } = shard.parts
-    if (isKeelsonError(error, 'SHARD_DOWN'))
-      await WalWriter.sync(system.to(WalWriter.name(instance, shard.index))).catch(() => undefined)
-    throw error
-  }
+  await WalWriter.heard(writerOf(system, shard), shard.files.log().run('name', request))
+  await measureLog(shard)
+  const { snapshots } = shard
+  snapshots.unusable = snapshots.unusable.filter((each) => each.lsn !== lsn)
 }
+
+const writerOf = (system: System, { index, parts: { instance } }: SnapshotShard) =>
+  system.to(WalWriter.name(instance, index))
 
 /** Asks the log how long it is, and which snapshots it names. @throws KeelsonError */
 export const measureLog = async ({ files, snapshots }: SnapshotShard): Promise<void> =>
@@ -178,7 +173,8 @@ const releaseSegments = async (
   )
   const wanted = Math.min(coveredLsn, replication.floor)
   const request = { epoch, lsn: Math.min(lsn, wanted, journalLsn), wanted }
-  const { heldBytes, ...released } = await files.log().run('release', request)
+  const releasing = files.log().run('release', request)
+  const { heldBytes, ...released } = await WalWriter.heard(writerOf(system, shard), releasing)
   const worse = journal.measured(heldBytes)
   if (worse) system.logger.warn(heldLine(shard), { shard: shard.index, ...worse })
   const { removed, removedBytes, firstLsn } = released

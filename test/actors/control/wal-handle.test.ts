@@ -216,7 +216,7 @@ describe('release', () => {
     failNext(world.disk, 'syncFolder', folders.wal)
 
     expect(await codeOf(world.during(app.wal(0).release()))).toBe('SHARD_DOWN')
-    expect(await codeOf(world.during(app.store.put('a', 1)))).not.toBe('ok')
     expect(app.health().shards[0]?.phase).toBe('down')
+    expect(await codeOf(world.during(app.store.put('a', 1)))).not.toBe('ok')
   })
 })

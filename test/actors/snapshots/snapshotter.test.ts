@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { KeelsonError } from '../../../src/errors.ts'
 import { type LogHost, type SnapshotHost, snapshotName } from '../../../src/storage/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
-import { codeOf } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, failNext } from '../../support/worlds/simulated-instance.ts'
 import {
   bytesIn,
   folders,
@@ -284,6 +284,24 @@ describe('an attempt that fails', () => {
     expect(await world.during(codeOf(app.control.snapshot(0)))).toBe('ok')
     await world.during(app.close())
   })
+
+  test.each([
+    ['names the snapshot', 'sync', '/MANIFEST'],
+    ['gives the log back', 'syncFolder', ''],
+  ] as const)(
+    'takes the shard down at once when a sync fails as it %s',
+    async (_, operation, file) => {
+      const wal = { ...options.wal, idleMarkerMs: 0 }
+      const { world, app } = await startedWithSnapshots({ wal })
+      await overwrite(world, app, 40)
+      failNext(world.disk, operation, folders.wal + file)
+
+      expect(await codeOf(world.during(app.control.snapshot(0)))).not.toBe('ok')
+      expect(app.health().shards[0]?.phase).toBe('down')
+      await world.during(app.control.reopen(0))
+      expect(app.store.get('k3')).toBe(textOf(39))
+    },
+  )
 
   test('on a full disk leaves no file, and writing goes on', async () => {
     const world = (await startedWithSnapshots()).world
