@@ -150,6 +150,21 @@ export const engineClaims: Readonly<Record<string, (under: EngineUnderTest) => P
     expect((await contentOf(one.files.read('s'))).toString()).toBe('abc')
   },
 
+  'a file whose answer is lost is there, whole, and is so after its repeat': async (under) => {
+    const { cluster, other } = await members(under)
+    const { session, loseNext } = await under.lossy(cluster)
+    const parts = [bytesOf('abc'), new Uint8Array(300_000)]
+    await session.files.size('s')
+
+    loseNext()
+    expect(await outcomeOf(session.files.put('s', parts))).toBe('UNKNOWN_OUTCOME')
+    const unanswered = await contentOf(other.files.read('s'))
+    await session.files.put('s', parts)
+
+    expect(unanswered).toEqual(Buffer.concat(parts))
+    expect(await contentOf(other.files.read('s'))).toEqual(unanswered)
+  },
+
   'two writers of one file do not mix': async (under) => {
     const { one, other } = await members(under)
     async function* pieces(text: string) {

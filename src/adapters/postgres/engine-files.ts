@@ -31,18 +31,12 @@ class PostgresFiles implements EngineFiles {
 
   async put(name: string, pieces: Pieces): Promise<{ readonly size: number }> {
     const upload = Buffer.from(this.#clock.randomBytes(16)).toString('hex')
-    let size: number
-    try {
-      const sent = await uploaded(this.#ask, name, upload, pieces)
-      size = sent.size
-      if (await this.#becomesFile(name, upload, sent)) return { size }
-      await this.#refuseOther(name, sent)
-    } catch (error) {
-      await this.#dropUpload(name, upload).catch(() => undefined)
-      throw error
-    }
+    const sent = await this.#uploaded(name, upload, pieces)
+    // Without an answer the upload may be a file, and stays.
+    if (await this.#becomesFile(name, upload, sent)) return { size: sent.size }
     await this.#dropUpload(name, upload)
-    return { size }
+    await this.#refuseOther(name, sent)
+    return { size: sent.size }
   }
 
   async size(name: string): Promise<number | undefined> {
@@ -88,6 +82,16 @@ class PostgresFiles implements EngineFiles {
       'select upload, size, digest from keelson_cluster.files where cluster = $1 and name = $2',
       name,
     )
+  }
+
+  /** An upload that fails leaves no chunks, if the server answers. */
+  async #uploaded(name: string, upload: string, pieces: Pieces): Promise<Sent> {
+    try {
+      return await uploaded(this.#ask, name, upload, pieces)
+    } catch (error) {
+      await this.#dropUpload(name, upload).catch(() => undefined)
+      throw error
+    }
   }
 
   /** Only a whole upload becomes a file. Returns false if the name is taken, or pieces are gone. */

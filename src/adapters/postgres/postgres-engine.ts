@@ -90,7 +90,7 @@ export const postgresEngine = (
             'insert into keelson_cluster.clusters values ($1, 0) on conflict do nothing',
             [cluster],
           )
-          // Uploads whose members ended in the middle.
+          // Uploads that became no file: their members ended in the middle, or had no answer.
           await database.query(
             `delete from keelson_cluster.chunks where begun < now() - interval '1 day' and not exists (
                select from keelson_cluster.files where files.upload = chunks.upload)`,

@@ -17,7 +17,10 @@ import { lacks } from '../../support/lacks.ts'
 import { thorough } from '../../support/tier.ts'
 import { noPostgres, PostgresServer } from '../../support/worlds/postgres-server.ts'
 
-/** Relays connections to a server, and swallows the answer to an append when it is told to. */
+/** What makes a group, or a file, one of the cluster. */
+const effects = ['groups', 'files'].map((table) => `insert into keelson_cluster.${table}`)
+
+/** Relays connections to a server, and swallows the answer to an effect when it is told to. */
 class LossyRelay {
   #loses = false
   readonly #server: Server
@@ -32,7 +35,7 @@ class LossyRelay {
       client.on('error', () => undefined)
       upstream.on('error', () => undefined)
       client.on('data', (bytes) => {
-        isCut ||= this.#loses && bytes.includes('insert into keelson_cluster.groups')
+        isCut ||= this.#loses && effects.some((each) => bytes.includes(each))
         upstream.write(bytes)
       })
       upstream.on('data', (bytes) => {

@@ -101,7 +101,7 @@ export class NatsServer {
   }
 }
 
-/** Relays connections to a server, and swallows the answer to the next append when it is told to. */
+/** Relays connections to a server, and swallows the answer to the next group or file when it is told to. */
 export class NatsRelay {
   #loses = false
   readonly #server: Server
@@ -115,7 +115,8 @@ export class NatsRelay {
       client.on('error', () => undefined)
       upstream.on('error', () => undefined)
       client.on('data', (bytes) => {
-        isCut ||= this.#loses && /HPUB keelson\.\S+\.log\./.test(bytes.toString('latin1'))
+        isCut ||=
+          this.#loses && /HPUB keelson\.\S+\.(log|files\.file)\./.test(bytes.toString('latin1'))
         upstream.write(bytes)
       })
       upstream.on('data', (bytes) => {
