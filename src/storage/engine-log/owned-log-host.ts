@@ -164,8 +164,8 @@ export type Claim = Omit<OwnedParts, 'clock' | 'payloadMax' | 'uploads'>
 /**
  * Claims the log with the epoch after the inspected one. If a late group of the owner before moves
  * the end, the claim goes after that group.
- * @throws KeelsonError `FENCED` if another owner has claimed it since the inspection; `SHARD_DOWN`
- * (reason `engine`) if it must be inspected again
+ * @throws KeelsonError `SHARD_DOWN` (reason `engine`) if it must be inspected again: another claim has
+ * come since, or the log was trimmed
  */
 export const claimLog = async (
   { log, clock, patienceMs, features = ownFeatures }: ClaimParts,
@@ -226,6 +226,9 @@ const appended = async (
     if (error === calls.ended) throw error
     const verdict = verdictOn(error, claim, false)
     if (verdict === 'moved') return headIn(error as KeelsonError)
+    // It may be the late claim of an earlier host of this owner, or of an owner before it. Whether this
+    // process still owns the log, its lease says before the next claim (`mayClaim`).
+    if (verdict === 'fenced') throw calls.end(engineDown('another claim came first', error))
     // The inspection saw a group that was not acknowledged yet, and the engine has lost it.
     if (verdict === 'again') throw calls.end(engineDown('the log ends before its inspected end'))
     throw calls.end(ownersEnd(verdict, claim, error))

@@ -169,13 +169,25 @@ describe('a host whose log another owner has claimed', () => {
     }
   })
 
-  test('does not open with an inspection from before', async () => {
+  test('does not open with an inspection from before, and leaves it to the next host to look again', async () => {
     const { makeHost } = await world()
     const host = makeHost()
     const inspection = await host.run('inspect', { ...at, evidence: [] })
     await opened(makeHost())
     const opening = host.run('open', { ...at, inspection })
-    await expect(opening).rejects.toMatchObject({ code: 'FENCED' })
+    await expect(opening).rejects.toMatchObject(down)
+    await expect(host.run('state', null)).rejects.toMatchObject(down)
+    expect(await contentsOf(await opened(makeHost()))).toEqual([1, 2, 3].map((n) => content(n)))
+  })
+
+  test('opens no more when the lease of its owner has ended', async () => {
+    const { log, clock } = await world()
+    const mayClaim = async () => {
+      throw new KeelsonError('FENCED', 'the lease has ended')
+    }
+    const host = ownedLogHost({ log, clock, patienceMs, uploads: noUploads, mayClaim })
+    await expect(opened(host)).rejects.toMatchObject({ code: 'FENCED' })
+    expect((await log.head()).end.epoch).toBe(1)
   })
 })
 

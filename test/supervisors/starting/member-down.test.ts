@@ -1,6 +1,11 @@
-/** A shard that is down at the owner, and not lost: nobody takes over by itself, and a drain gives all shards to a standby. */
+/**
+ * A shard that is down at the owner, and not lost: nobody takes over by itself, and a drain gives all shards to a standby. A late
+ * claim takes none down.
+ */
 import { expect, test } from 'vitest'
+import { KeelsonError } from '../../../src/errors.ts'
 import { name } from '../../../src/index.ts'
+import type { EngineGroup, EngineLog } from '../../../src/storage/index.ts'
 import { clusterHere } from '../../support/commands/cluster-here.ts'
 import { leaseMs, Members } from '../../support/worlds/members.ts'
 
@@ -36,4 +41,43 @@ test('a shard that is down keeps its owner, is in the status, and a drain gives 
   const app = await members.during(standby)
   for (let at = 0; at < 20; at++) expect(app.store.get(`k${at}`)).toBe(at)
   expect((await members.during(clusterHere(members, 'status'))).output).not.toContain('down at')
+})
+
+test('an owner whose claim arrives late, when its next attempt has looked at the log already, goes on', async () => {
+  const members = new Members()
+  let [isSilent, late]: [boolean, EngineGroup | undefined] = [false, undefined]
+  const open = async () => {
+    const session = members.engine.connect('c')
+    const logOf = session.log.bind(session)
+    const log = (name: string): EngineLog => {
+      const inner = logOf(name)
+      const append: EngineLog['append'] = async (group, features) => {
+        if (isSilent) {
+          if (group.end.epoch > 1) late ??= group
+          throw new KeelsonError('UNKNOWN_OUTCOME', 'no answer')
+        }
+        if (late) await inner.append(late)
+        late = undefined
+        await inner.append(group, features)
+      }
+      return { ...inner, append }
+    }
+    return Object.assign(session, { log })
+  }
+  const engine = { description: 'slow', open }
+  const owner = await members.start('a', { cluster: { engine } as never })
+  await members.during(owner.store.put('k', 'v'))
+  isSilent = true
+  const put = owner.store.put('k', 'unanswered').catch(() => undefined)
+  while (!late) await members.clock.advance(100)
+  // The claim has waited for longer than its host, and the next host has sent another one.
+  await members.clock.advance(4 * leaseMs)
+  isSilent = false
+  await members.clock.advance(5 * leaseMs)
+
+  await members.during(put)
+  await members.during(owner.store.put('k', 'again'))
+  expect(owner.store.get('k')).toBe('again')
+  // The late claim has epoch 2.
+  expect(members.engine.kept('c', '0').head.end.epoch).toBe(3)
 })
