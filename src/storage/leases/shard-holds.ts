@@ -5,7 +5,8 @@
  *    long as the lease of that incarnation was not ended: a member that loses its lease loses all
  *    its shards, and one entry is renewed for all of them.
  * 2. An entry is changed by compare-and-set. A member takes a shard without a hold that counts, and
- *    gives one that it holds itself. So two members never hold one shard.
+ *    gives one that it holds itself. So two members never hold one shard. What it holds already it
+ *    takes anew: its earlier request to give it, which had no answer, has no effect afterwards.
  * 3. A member that was paused may take a shard after its lease was ended. Such a hold does not count.
  * 4. Each hold has a greater number than the one before. It is for people: the log has its own epochs.
  *
@@ -64,13 +65,15 @@ export const holdIn = (view: DirectoryView, name: string): Hold | undefined => {
   return hold && !hold.free && isLeased(view, hold) ? hold : undefined
 }
 
-/** The change with which a member takes what nobody holds. */
+/** The change with which a member takes what nobody else holds. */
 export const taking = (
   view: DirectoryView,
   name: string,
   { member, incarnation }: Holder,
 ): SetStep | undefined => {
-  if (holdIn(view, name) || !isLeased(view, { member, incarnation })) return undefined
+  const hold = holdIn(view, name)
+  if (hold && hold.incarnation !== incarnation) return undefined
+  if (!isLeased(view, { member, incarnation })) return undefined
   const epoch = (entryIn<Hold>(view, name)?.epoch ?? 0) + 1
   return change(view, name, { member, incarnation, epoch })
 }

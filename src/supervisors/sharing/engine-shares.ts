@@ -166,8 +166,7 @@ export class EngineShares implements MemberDirectory {
       isHeld = await this.#changed(
         name,
         ms,
-        (view) =>
-          holds.holdIn(view, name) ? undefined : holds.taking(view, name, { member, incarnation }),
+        (view) => holds.taking(view, name, { member, incarnation }),
         this.#view,
       )
       return isHeld
@@ -210,10 +209,10 @@ export class EngineShares implements MemberDirectory {
   }
 
   /**
-   * Carries out a change until there is none to make, for at most `ms`. An answer that was lost shows
-   * in the next view. Returns whether this start holds the entry then. A change is first tried on the
-   * view that is `known`, which costs no request: the entry has another revision if it has changed
-   * since, and a lease that was ended stays so.
+   * Carries out a change until it is answered, or there is none to make, for at most `ms`. An answer
+   * that was lost shows in the next view. Returns whether this start holds the entry then. A change is
+   * first tried on the view that is `known`, which costs no request: the entry has another revision if
+   * it has changed since, and a lease that was ended stays so.
    */
   async #changed(
     name: string,

@@ -60,6 +60,15 @@ test('a shard is taken by one member, and by another one when it was given', () 
   expect(holdIn(entries.view, name)).toEqual({ ...b, epoch: 2 })
 })
 
+test('a member takes anew what it holds: an earlier change of it has another revision then', () => {
+  const entries = both()
+  entries.make(taking(entries.view, name, a))
+  const unanswered = giving(entries.view, name, a)
+  entries.make(taking(entries.view, name, a))
+  expect(holdIn(entries.view, name)).toEqual({ ...a, epoch: 2 })
+  expect(unanswered?.revision).toBeLessThan(entries.view.entries.get(name)?.revision ?? 0)
+})
+
 test('a member whose lease was ended holds nothing, and takes nothing', () => {
   const entries = both()
   entries.make(taking(entries.view, name, a))

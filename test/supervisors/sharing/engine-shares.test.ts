@@ -1,6 +1,7 @@
 /** The shards of members in one directory, whose answers are lost now and then. */
 import { expect, test, vi } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
+import { KeelsonError } from '../../../src/errors.ts'
 import { EngineCalls } from '../../../src/storage/engine-log/engine-calls.ts'
 import { entryText } from '../../../src/storage/index.ts'
 import * as holds from '../../../src/storage/leases/shard-holds.ts'
@@ -103,6 +104,24 @@ test('a shard that could not be given while the engine was away is given when it
   await a.see()
   await clock.advance(100)
   expect(await during(b.shares.take(0))).toBe(true)
+})
+
+test('a shard that its member takes again stays there when an earlier request to give it arrives late', async () => {
+  const { a, b } = await pair()
+  await during(a.shares.take(1))
+  const set = vi.spyOn(a.directory, 'set')
+  set.mockRejectedValue(new KeelsonError('UNKNOWN_OUTCOME', 'no answer'))
+  await during(a.shares.give(1))
+  const [late] = set.mock.calls
+  set.mockRestore()
+
+  expect(await during(a.shares.take(1))).toBe(true)
+  const arrived = a.directory.set(...(late as Parameters<typeof a.directory.set>))
+  const outcome = arrived.catch(({ code }) => code)
+
+  expect(await during(outcome)).toBe('CONFLICT')
+  expect(await during(b.shares.take(1))).toBe(false)
+  expect([...a.shares.own]).toEqual([1])
 })
 
 test('a shard that was asked for while the engine was away is not taken, and free when it is back', async () => {
