@@ -1,16 +1,19 @@
 /**
- * Fills the folder of a shard's blobs, which is a cache of the blobs in the engine. A record that only
- * the folder has is harmless: nothing refers to a blob that was not uploaded, and a sweep frees it.
+ * Fills the folder of a shard's blobs, which is a cache of the blobs in the engine, and frees what the
+ * engine has no more. A record that only the folder has is harmless: nothing refers to a blob that was
+ * not uploaded, and a sweep frees it.
  */
+import type { Clock } from '../../clock.ts'
 import { isKeelsonError } from '../../errors.ts'
-import { blobSegmentPath } from '../blobs/blob-folder.ts'
+import { clearing } from '../blobs/blob-clearing.ts'
+import { blobSegmentPath, listBlobs } from '../blobs/blob-folder.ts'
 import { encodeBlobHeader, headerFault, trailerFault } from '../blobs/blob-record.ts'
 import type { EngineFiles } from '../ports/cluster-engine.ts'
-import { closing, type Disk, type DiskFile } from '../ports/disk.ts'
+import { closing, type Disk, DiskError, type DiskFile } from '../ports/disk.ts'
 import { refusing, writeAll } from '../ports/disk-failure.ts'
 import { filled, piecesOf } from '../ports/file-pieces.ts'
 import { makeFolders } from '../ports/new-folders.ts'
-import { blobHeaderBytes, recordExtent, trailerBytes } from '../values/blob-extents.ts'
+import { BlobExtents, blobHeaderBytes, recordExtent, trailerBytes } from '../values/blob-extents.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 
 /** Repeats a call until the engine answers. */
@@ -92,6 +95,49 @@ export const fillBlobCache = async (
     if (missing.length > 0) await restored(parts, ask, path, missing)
   }
   return new Set(names)
+}
+
+/** One look frees about so much, in MiB: nobody who waits for the look waits for long. */
+const freedMax = 1_024
+
+/**
+ * Frees the records of the folder that are not among `names`, in small steps: those of a segment when
+ * half of its bytes are dead. `full`: the most bytes of each segment that were live since then.
+ * Returns false if another look must go on.
+ * @throws KeelsonError `SHARD_DOWN` (reason `disk`) if the folder cannot be listed
+ */
+export const freeBlobCache = async (
+  { disk, dir }: BlobCacheParts,
+  clock: Pick<Clock, 'soon'>,
+  names: Iterable<string>,
+  full: Map<number, number>,
+): Promise<boolean> => {
+  const kept = new BlobExtents()
+  for (const name of names) {
+    const ref = refIn(name)
+    if (ref) kept.add(ref.segment, recordExtent(ref))
+  }
+  let steps = 0
+  for (const { segment, size } of refusing(() => listBlobs(disk, dir)).segments) {
+    if (steps > freedMax) return false
+    const live = kept.of(segment)
+    const bytes = live.reduce((sum, { from, to }) => sum + to - from, 0)
+    const most = Math.max(full.get(segment) ?? size, bytes)
+    full.set(segment, most)
+    if (bytes > most / 2) continue
+    try {
+      for (const _ of clearing(disk, dir, segment, live)) {
+        steps++
+        await new Promise<void>((resolve) => clock.soon(resolve))
+      }
+      full.set(segment, bytes)
+    } catch (error) {
+      // The segment is as it was, for instance on a full disk.
+      if (!(error instanceof DiskError)) throw error
+    }
+    if (live.length === 0) full.delete(segment)
+  }
+  return true
 }
 
 /** The records of a segment that its file does not have. @throws DiskError */

@@ -24,6 +24,7 @@ import {
   type Ask,
   type BlobCacheParts,
   fillBlobCache,
+  freeBlobCache,
   isIn,
   putBlob,
   refIn,
@@ -51,6 +52,10 @@ export class EngineBlobs implements OwnersBlobs, FollowersBlobs {
   #folder: BlobHost | undefined
   #reserved: Numbers | undefined
   #seen: ReadonlySet<string> = new Set()
+  /** The names of some looks of a follower, and the end of the log after the first of these. */
+  #listed: { readonly names: Set<string>; readonly endLsn: number } | undefined
+  /** As `freeBlobCache` has it. */
+  readonly #full = new Map<number, number>()
 
   constructor(parts: EngineBlobParts) {
     this.parts = parts
@@ -66,6 +71,9 @@ export class EngineBlobs implements OwnersBlobs, FollowersBlobs {
       // Before the first put. A life that only reads needs no engine then.
       const ask: Ask = (call) => calls.ask(call)
       this.#reserved ??= await this.#reserve(ask)
+      // Its own sweeps free what is dead from now on.
+      this.#listed = undefined
+      this.#full.clear()
       // A segment that is replaced must not be the one that is written. An ended host writes none.
       await this.#folder?.run('seal', null).catch(() => undefined)
       await fillBlobCache(this.parts, ask)
@@ -75,12 +83,34 @@ export class EngineBlobs implements OwnersBlobs, FollowersBlobs {
 
   /**
    * The same for a process that follows the log of another member. It looks in the folder only for
-   * blobs that are new since it looked last. @throws as `claimed`
+   * blobs that are new since it looked last, and frees what the owner has freed.
+   * @throws as `claimed`
    */
-  follow(calls: EngineCalls): Promise<void> {
+  follow(calls: EngineCalls, shownLsn: number): Promise<void> {
     return this.turns.run(async () => {
-      this.#seen = await fillBlobCache(this.parts, (call) => calls.ask(call), this.#seen)
+      const ask: Ask = (call) => calls.ask(call)
+      this.#seen = await fillBlobCache(this.parts, ask, this.#seen)
+      await this.#free(ask, shownLsn)
     })
+  }
+
+  /**
+   * Frees what the engine listed in none of some looks, once the rows here show the log up to its end
+   * after the first one. Until then a frame that is not applied here may read a blob that the owner
+   * has freed: a `compareAndSet` reads the value that it replaces.
+   */
+  async #free(ask: Ask, shownLsn: number): Promise<void> {
+    const { log, clock } = this.parts
+    for (const name of this.#seen) this.#listed?.names.add(name)
+    if (this.#listed && shownLsn >= this.#listed.endLsn) {
+      const { names } = this.#listed
+      if (await freeBlobCache(this.parts, clock, names, this.#full)) this.#listed = undefined
+    }
+    // Asked after the names: what they lack was freed before.
+    this.#listed ??= {
+      names: new Set(this.#seen),
+      endLsn: (await ask(() => log.head())).end.lsn,
+    }
   }
 
   /** The host over that of the folder, for one life of the files. */

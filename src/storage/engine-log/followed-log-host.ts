@@ -7,6 +7,7 @@ import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import type { EngineHead, EngineLog, LogFeatures } from '../ports/engine-log.ts'
 import type { LogExtent, LogHost, LogProtocol } from '../ports/log-host.ts'
+import type { ProjectedPosition } from '../ports/projection-store.ts'
 import type { EndNote } from './end-note.ts'
 import { EngineCalls } from './engine-calls.ts'
 import {
@@ -47,15 +48,19 @@ export const followedLogHost = (options: FollowedLogOptions): LogHost => {
   const calls = new EngineCalls(clock, { signal: options.signal })
   let filling: Promise<void> | undefined
   let followed: Followed | undefined
+  let shown: ProjectedPosition | undefined
 
   const handlers: LogHandlers = {
-    inspect: (request) =>
-      calls.within(patienceMs, inspectLog({ log, calls, endNote, features }, request)),
+    inspect: (request) => {
+      shown = request.needs?.shown
+      return calls.within(patienceMs, inspectLog({ log, calls, endNote, features }, request))
+    },
     async open({ inspection }) {
       const head = inspection.plan as EngineHead
+      const shownLsn = shown?.walId === head.logId ? shown.lsn : 0
       followed = await calls.within(patienceMs, follow({ log, calls, logId: head.logId }, head))
       // A blob is in the engine before a frame refers to it.
-      filling = blobs?.follow(calls)
+      filling = blobs?.follow(calls, shownLsn)
       await filling
       return openReport(followed.extent, inspection.remarks, followed.lastTime)
     },

@@ -18,6 +18,9 @@ export type OwnersBlobs = {
 
 /** The blobs of a follower. */
 export type FollowersBlobs = {
-  /** Resolves when the blobs of the log so far can be read from the folder. */
-  follow(calls: EngineCalls): Promise<void>
+  /**
+   * Resolves when the blobs of the log so far can be read from the folder. `shownLsn`: the rows of the
+   * follower show the log up to there.
+   */
+  follow(calls: EngineCalls, shownLsn: number): Promise<void>
 }

@@ -85,6 +85,11 @@ class Member {
     await during.call(this.world, claim())
   }
 
+  /** Fills the cache beside an owner, with rows that show the log up to `shownLsn`. */
+  follow(shownLsn: number): Promise<void> {
+    return this.blobs.follow(new EngineCalls(this.world.clock), shownLsn)
+  }
+
   async run<K extends keyof BlobProtocol>(
     kind: K,
     request: BlobProtocol[K]['request'],
@@ -319,7 +324,7 @@ describe('every blob is read', () => {
   test('by a member that follows, also if its folder was deleted in between', async () => {
     const { world, owner, refs, contents } = await stored()
     const follower = new Member(world, new SimulatedMachine({ clock: world.clock }))
-    const follow = () => world.during(follower.blobs.follow(new EngineCalls(world.clock)))
+    const follow = () => world.during(follower.follow(0))
     await follow()
     const [later] = (await owner.put(payload(9))) as [BlobRef]
     await follow()
@@ -405,6 +410,29 @@ describe('a sweep', () => {
     await world.during(Promise.all([put, survey]))
     expect(order).toEqual(['put', 'survey'])
   })
+})
+
+test('a member that follows frees what its owner has freed, when its rows show the log as it was then', async () => {
+  const { world, owner, refs, contents } = await stored()
+  const follower = new Member(world, new SimulatedMachine({ clock: world.clock }))
+  const follow = (shownLsn: number) => world.during(follower.follow(shownLsn))
+  const { lsn } = (await world.during(owner.session.log('0').head())).end
+  await follow(lsn)
+  const kept = [refs[0], refs[3]] as BlobRef[]
+  // The log goes on to the frame that replaces two of the values.
+  await owner.claim(2)
+  await world.during(owner.sweep(...kept))
+
+  for (const shownLsn of [lsn, lsn, lsn]) await follow(shownLsn)
+  // That frame may read them.
+  expect(await allRead(follower, refs)).toEqual(contents)
+  const [later] = (await owner.put(payload(9))) as [BlobRef]
+  await follow(lsn + 1)
+
+  expect(follower.disk.entry(follower.file(refs[2] as BlobRef))).toBe(undefined)
+  expect(await world.during(codeOf(follower.read(refs[1] as BlobRef)))).toBe('CORRUPT')
+  const all = [contents[0], contents[3], payload(9)]
+  expect(await allRead(follower, [...kept, later])).toEqual(all)
 })
 
 test('no two lives of any member write one segment, also without their folders', async () => {

@@ -52,6 +52,30 @@ test('a standby has the large values that it applies, before its turn comes', as
   expect([swapped, next.store.get('value'), next.store.get('last')]).toEqual([true, 'small', value])
 })
 
+test('a standby frees the large values that the owner has freed', async () => {
+  const members = new Members()
+  const options = { blobs: { ...blobs, sweepMs: leaseMs } }
+  const owner = await members.start('a', options)
+  const standby = members.begin('b', options)
+  const written = 30
+  for (let at = 1; at <= written; at++) {
+    await members.during(owner.store.put('value', Buffer.from(payload(at, 50_000))))
+    // The log is given back.
+    await members.during(owner.control.snapshot(0))
+    await members.clock.advance(leaseMs)
+  }
+
+  const kept = ['a', 'b'].map((member) => {
+    const { disk } = members.machine(member)
+    const sizes = disk.list(dir).map((name) => disk.entry(`${dir}/${name}`)?.size ?? 0)
+    return sizes.reduce((sum, size) => sum + size, 0)
+  })
+  for (const bytes of kept) expect(bytes).toBeLessThan((written / 2) * 50_000)
+  await members.during(owner.close())
+  const next = await members.during(standby)
+  expect(next.store.get('value')).toEqual(Buffer.from(payload(written, 50_000)))
+})
+
 test('a sweep after a start without a folder frees only what is dead', async () => {
   const { members, app } = await world()
   await members.during(app.store.delete('value'))
