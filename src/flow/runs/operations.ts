@@ -316,7 +316,8 @@ export const performChild = async (
   isAbandoned: boolean,
 ): Promise<void> => {
   const { state, background } = carrier
-  if (active.recorded === undefined)
+  // A child that is begun again has lost its name.
+  if (active.recorded?.child === undefined)
     await carrier.record(active, { child, ...(isAbandoned && { isAbandoned }) })
   const number = active.recorded?.number
   // A parent that has ended by now begins no child.

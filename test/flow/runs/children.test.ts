@@ -302,6 +302,26 @@ describe('a parent that is retried', () => {
     },
   )
 
+  test('and is ended by force cancels the child that it has begun again', {
+    tags: ['W9'],
+  }, async () => {
+    let isAway = true
+    const act = () => (isAway ? Promise.reject(new Error('away')) : new Promise(() => undefined))
+    const child = workflow('child', (ctx: Ctx) => ctx.step('act', act, { retry: { max: 1 } }))
+    const parent = workflow('parent', (ctx: Ctx) => ctx.child('one', child, undefined, { id: 'c' }))
+    const w = await flowWorld([child, parent])
+    const run = await w.during(w.flow.start(parent, undefined, { id: 'p' }))
+    expect(await w.during(codeOf(run.result()))).toBe('FAILED')
+    isAway = false
+    await w.during(w.flow.retry(child, 'c'))
+    await w.during(w.flow.retry(parent, 'p'))
+    await w.s.advance(1_000)
+    expect([w.status(child, 'c'), w.status(parent, 'p')]).toEqual(['running', 'running'])
+    await w.during(run.cancel({ force: true }))
+    await w.s.advance(5_000)
+    expect(w.status(child, 'c')).toBe('cancelled')
+  })
+
   test('and is cancelled ends, though the child has ended before', async () => {
     const { child, parent } = family(1, { id: 'c' })
     const w = await flowWorld([child, parent])
