@@ -121,7 +121,8 @@ export class Replay<A extends Asked = Asked> {
   next(): { readonly asked: A; readonly decided: Decided } | undefined {
     const recorded = this.#placed.get(this.#place)
     const asked = recorded?.outcome && this.asked.get(recorded.key)
-    if (!asked || (recorded.asked ?? 0) > this.asked.size) return undefined
+    // A cancel is not among the operations that it counts.
+    if (!asked || (recorded.asked ?? 0) > this.asked.size - 1) return undefined
     return { asked, decided: recorded as Decided }
   }
 

@@ -126,6 +126,31 @@ describe('a cancel', () => {
     expect(log.slice(3).sort()).toEqual([...new Set(log.slice(3))].sort())
   })
 
+  test('undoes after a crash too the step that its body asks for late', {
+    tags: ['W6'],
+  }, async () => {
+    const log: string[] = []
+    const late = workflow('late', async (ctx: Ctx) => {
+      // The body waits for something of its own, as for an import.
+      await new Promise<void>((resolve) => void w.s.clock.after(50, resolve))
+      const charge = (): Promise<never> => {
+        log.push('charge')
+        return never()
+      }
+      await ctx.step('charge', charge, { undo: () => void log.push('refund') })
+    })
+    const w = await flowWorld([late])
+    const run = await w.during(w.flow.start(late, undefined, { id: '1' }))
+    await w.s.advance(1_000)
+    await w.during(run.cancel())
+    await w.s.advance(1_000)
+    // The undo waits for the function of the step, which goes on in this life.
+    expect(log).toEqual(['charge'])
+    await w.crash()
+    expect(await w.during(codeOf(w.flow.handle(late, '1').result()))).toBe('CANCELLED')
+    expect(log).toEqual(['charge', 'refund'])
+  })
+
   test('of a run at rest is replayed before it takes its place', { tags: ['W6'] }, async () => {
     const log: string[] = []
     const rests = workflow('rests', async (ctx: Ctx) => {
