@@ -380,10 +380,10 @@ export class RunActivation implements EndingActivation, Notified {
   }
 
   async #handSignals(): Promise<void> {
-    if (this.isStopped || !this.replay.isComplete) return
+    if (this.isStopped || !this.replay.hasArrived) return
     const delivered = await this.turn((state, context) => {
       this.seenSignals = state.signals
-      const ready = [...this.replay.inFlight].filter(({ isRecording }) => !isRecording)
+      const ready = this.replay.open.filter(({ isRecording }) => !isRecording)
       return delivering(state, context, ready, this.present.updates)
     })
     for (const recorded of delivered) this.#recorded(recorded)

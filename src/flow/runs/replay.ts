@@ -87,7 +87,8 @@ export class Replay<A extends Asked = Asked> {
     asked.recorded = recorded
     this.asked.set(key, asked)
     this.inFlight.add(asked)
-    this.#held.push(asked)
+    // What has its outcome never starts again.
+    if (!recorded?.outcome) this.#held.push(asked)
     return asked
   }
 
@@ -156,9 +157,15 @@ export class Replay<A extends Asked = Asked> {
     if (this.#held.length === 0) return []
     if (this.isComplete)
       return this.#held.splice(0).sort((left, right) => dueAt(left) - dueAt(right))
-    if (this.reopened === undefined) return []
-    const asked = this.asked.get(this.#placed.get(this.#place)?.key ?? '')
-    return asked && this.#releases(asked) ? [asked] : []
+    return this.open.filter((asked) => this.#releases(asked))
+  }
+
+  /** The operations whose outcome may come now: within the record only one that is reopened. */
+  get open(): readonly A[] {
+    if (this.isComplete) return [...this.inFlight]
+    const row = this.reopened === undefined ? undefined : this.#placed.get(this.#place)
+    const asked = row && this.asked.get(row.key)
+    return asked ? [asked] : []
   }
 
   /** It waits for its start no more. False: it did not. */

@@ -124,6 +124,8 @@ export const watchReplay = async (activation: EndingActivation): Promise<void> =
   const isOn = (): boolean => !replay.isComplete && !activation.isStopped && !activation.isBodyOver
   let [stillFor, seen] = [0, -1]
   while (isOn() && stillFor < stillMs) {
+    // The body has come to an operation that is tried again, which may take long.
+    if (replay.hasArrived) await activation.nextRecord()
     const due = clock.monotonic() + lookMs
     await new Promise<void>((resolve) => void clock.after(lookMs, resolve))
     // A busy loop says nothing about the body.

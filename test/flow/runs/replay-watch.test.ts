@@ -3,6 +3,8 @@ import { expect, test } from 'vitest'
 import { watchReplay } from '../../../src/flow/runs/replaying.ts'
 import type { EndingActivation } from '../../../src/flow/runs/run-end.ts'
 
+const settled = (): Promise<unknown> => new Promise((resolve) => setImmediate(resolve))
+
 /** An activation whose replay misses `b`, on a clock that goes as the test says. */
 const watched = (asked: readonly string[] = ['a'], missing: readonly string[] = ['b']) => {
   let now = 0
@@ -14,15 +16,20 @@ const watched = (asked: readonly string[] = ['a'], missing: readonly string[] = 
     },
   }
   const replay = {
-    ...{ isComplete: false, progress: 1 },
+    ...{ isComplete: false, hasArrived: false, progress: 1 },
     missing: () => missing,
     inFlight: asked.map((key) => ({ key })),
   }
+  let records = (): void => undefined
   const diverged: { code: string; message: string; details: unknown }[] = []
   const activation = {
     ...{ replay, isStopped: false, isBodyOver: false, working: 0 },
     background: { system: { clock } },
     diverges: (error: never) => diverged.push(error),
+    nextRecord: () =>
+      new Promise<void>((resolve) => {
+        records = resolve
+      }),
   }
   let isOver = false
   void watchReplay(activation as unknown as EndingActivation).then(() => {
@@ -35,10 +42,17 @@ const watched = (asked: readonly string[] = ['a'], missing: readonly string[] = 
       const { act } = due
       due = undefined
       act()
-      await new Promise((resolve) => setImmediate(resolve))
+      await settled()
     }
   }
-  return { activation, replay, diverged, looks, isOver: () => isOver, now: () => now }
+  /** The outcome of the operation that is tried again. */
+  const recorded = (): Promise<unknown> => {
+    replay.hasArrived = false
+    replay.progress++
+    records()
+    return settled()
+  }
+  return { activation, replay, diverged, looks, recorded, isOver: () => isOver, now: () => now }
 }
 
 test('a body that asks for nothing of its record for 5 s has diverged', async () => {
@@ -81,6 +95,20 @@ test.each([
   await w.looks(1)
   w.activation.working = 0
   await w.looks(9)
+  expect(w.diverged).toEqual([])
+  await w.looks(1)
+  expect(w.diverged).toHaveLength(1)
+})
+
+test('an operation that is tried again may take long: the 5 s begin when it has its outcome', async () => {
+  const w = watched()
+  await w.looks(3)
+  w.replay.hasArrived = true
+  await w.looks(20)
+  // Nothing looks meanwhile.
+  expect([w.diverged, w.now()]).toEqual([[], 2_000])
+  await w.recorded()
+  await w.looks(10)
   expect(w.diverged).toEqual([])
   await w.looks(1)
   expect(w.diverged).toHaveLength(1)

@@ -213,12 +213,26 @@ describe('an operation starts', () => {
     if (next) replay.delivered(next.asked)
     replay.turns()
     expect([keysOf(replay.starting()), replay.reopened]).toEqual([['b'], 2])
+    // It is the one that may get its outcome, as a signal.
+    expect(keysOf(replay.open)).toEqual(['b'])
     expect([keysOf(replay.starting()), replay.isComplete]).toEqual([[], false])
     replay.record(row(2, 'b', 2))
     replay.turns()
-    expect(replay.reopened).toBe(undefined)
+    expect([replay.reopened, replay.open]).toEqual([undefined, []])
     expect(given(replay)).toEqual(['b', 'c'])
     expect(replay.isComplete).toBe(true)
+    const asked = replay.ask(asking('d'))
+    expect(replay.open).toEqual([asked])
+  })
+
+  test('never if it has its outcome, though the replay is complete by a cancel', () => {
+    const cancel = row(2, '$cancel', 2, { kind: 'cancel', asked: 1 })
+    const replay = new Replay([row(1, 'a', 1), cancel, row(3, 'undo:a', 3)], 3)
+    for (const key of ['$cancel', 'a']) replay.ask(asking(key, key === 'a' ? 'step' : 'cancel'))
+    expect(given(replay)).toEqual(['a', '$cancel'])
+    for (const key of ['undo:a', 'undo:b']) replay.ask(asking(key))
+    expect([replay.isComplete, keysOf(replay.starting())]).toEqual([true, ['undo:b']])
+    expect(given(replay)).toEqual(['undo:a'])
   })
 
   test('at no place that the body has not reached', () => {

@@ -48,6 +48,62 @@ describe('a retry by an operator', () => {
   })
 })
 
+describe('an operation that a retry begins again takes its time:', () => {
+  const minuteMs = 60_000
+
+  test('a wait has its whole time, and gets the next signal', { tags: ['W8'] }, async () => {
+    const asks = workflow('asks', async (ctx: Ctx<{ approval: string }>) => {
+      const approval = await ctx.waitFor('approval', { timeout: '3d' })
+      if (approval === undefined) throw new Error('no one approved it')
+      return [approval, await ctx.waitFor('approval')]
+    })
+    const w = await flowWorld([asks])
+    const run = await w.during(w.flow.start(asks, undefined, { id: '1' }))
+    await w.s.advance(4 * 86_400_000)
+    expect(w.status(asks, '1')).toBe('failed')
+
+    await w.during(w.flow.retry(asks, '1'))
+    await w.s.advance(86_400_000)
+    await w.crash()
+    await w.s.advance(86_400_000)
+    expect(w.status(asks, '1')).toBe('running')
+    const later = w.flow.handle(asks, run.id)
+    for (const name of ['Eve', 'Bob']) await w.during(later.signal('approval', name as never))
+    expect(await w.during(later.result())).toEqual(['Eve', 'Bob'])
+  })
+
+  test('a step has its pauses', async () => {
+    let tries = 0
+    const calls = workflow('calls', (ctx: Ctx) => {
+      const call = () => (++tries < 4 ? Promise.reject(new Error('away')) : tries)
+      const retry = { max: 2, baseMs: minuteMs, maxMs: minuteMs, jitter: 0 }
+      return ctx.step('call', call, { retry })
+    })
+    const w = await flowWorld([calls])
+    const run = await w.during(w.flow.start(calls, undefined, { id: '1' }))
+    expect(await w.during(codeOf(run.result({ timeoutMs: 2 * minuteMs })))).toBe('FAILED')
+    await w.during(w.flow.retry(calls, '1'))
+    expect(await w.during(run.result({ timeoutMs: 2 * minuteMs }))).toBe(4)
+  })
+
+  test('a child has the time that it takes', { tags: ['W9'] }, async () => {
+    let isAway = true
+    const child = workflow('child', async (ctx: Ctx) => {
+      await ctx.step('act', () => (isAway ? Promise.reject(new Error('away')) : 1), once)
+      await ctx.sleep('rest', minuteMs)
+      return 'done'
+    })
+    const parent = workflow('parent', (ctx: Ctx) => ctx.child('one', child, undefined, { id: 'c' }))
+    const w = await flowWorld([child, parent])
+    const run = await w.during(w.flow.start(parent, undefined, { id: 'p' }))
+    expect(await w.during(codeOf(run.result()))).toBe('FAILED')
+    isAway = false
+    await w.during(w.flow.retry(child, 'c'))
+    await w.during(w.flow.retry(parent, 'p'))
+    expect(await w.during(run.result({ timeoutMs: 2 * minuteMs }))).toBe('done')
+  })
+})
+
 describe('a run with tries', () => {
   /** When its tries begin, in ms after its start, and the number of each. */
   const tried = async (retry: object, fail: (attempt: number) => unknown) => {
