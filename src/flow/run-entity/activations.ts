@@ -125,11 +125,14 @@ export class RunActivations {
     }
   }
 
-  /** Begins an activation when this turn is durable, or goes on with one that has begun in it. */
-  begin(context: RunContext, begun?: RunActivation): void {
+  /**
+   * Begins an activation when this turn is durable, or goes on with one that has begun in it.
+   * `reached`: as in the terms of an activation.
+   */
+  begin(context: RunContext, begun?: RunActivation, reached?: number): void {
     const terms = this.#terms(context)
     context.background(async (background) => {
-      let activation = begun ?? new RunActivation(terms)
+      let activation = begun ?? new RunActivation({ ...terms, reached })
       for (;;) {
         const next = await activation.run(background as RunBackground)
         if (next === 'rest') return
@@ -144,13 +147,21 @@ export class RunActivations {
     context.background(() => present.activation && notify(present.activation))
   }
 
-  /** The run has something to do: its activation is called, or begins. */
-  goOn(state: RunState, context: RunContext, notify: (activation: Notified) => void): State {
+  /**
+   * The run has something to do: its activation is called, or begins.
+   * `reached`: the last place of the run when it came to rest.
+   */
+  goOn(
+    state: RunState,
+    context: RunContext,
+    notify: (activation: Notified) => void,
+    reached = state.outcomes,
+  ): State {
     if (isLive(state.status)) {
       this.notify(context, notify)
       return state
     }
-    this.begin(context)
+    this.begin(context, undefined, reached)
     context.cancelAlarm('timer')
     const { isHeld: _, waitsFor: __, ...begun } = state
     return withStatus(begun, 'running', context)

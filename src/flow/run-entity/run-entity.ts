@@ -149,5 +149,6 @@ const endOfChild = (
   const asked = { kind: row.kind, key: row.key, recorded: { ...row, number } }
   const [recorded, next] = recording(state, context, asked, { outcome })
   if (!recorded || next.status === 'blocked' || next.isHeld) return next
-  return activations.goOn(next, context, (activation) => activation.recorded(recorded))
+  const { outcomes } = state
+  return activations.goOn(next, context, (activation) => activation.recorded(recorded), outcomes)
 }

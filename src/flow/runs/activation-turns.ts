@@ -2,6 +2,7 @@
  * The turns of an activation, and when it makes the one after which it rests. Each takes along the
  * progress that its body has reported, that of the end too.
  */
+import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError } from '../../errors.ts'
 import { reply } from '../../runtime/index.ts'
@@ -85,7 +86,10 @@ export class ActivationTurns {
     this.#progress = undefined
     return makeTurn(background, (state, context) => {
       const [result, next] = change(state, context)
-      return [result, isOver(state.status) ? next : { ...next, progress: progress.value }]
+      // The end of a replay reports once more what the run may show: then nothing is written.
+      const { value } = progress
+      const isKept = isOver(state.status) || isDeepStrictEqual(next.progress, value)
+      return [result, isKept ? next : { ...next, progress: value }]
     })
   }
 

@@ -184,7 +184,7 @@ export class RunActivation implements EndingActivation, Notified {
     this.time = (state.fork ?? state).startedAt
     if (state.cancel?.isPlaced === false) this.#onCancel('asked')
     this.seenSignals = state.signals
-    this.replay = new Replay(record, state.outcomes)
+    this.replay = new Replay(record, this.terms.reached ?? state.outcomes)
     if (record.some(({ key }) => key === cancelKey)) this.#askCancel()
     const { version } = state
     const own = bodyOf(this.workflow, version)
@@ -395,7 +395,7 @@ export class RunActivation implements EndingActivation, Notified {
   }
 
   report(value: unknown): void {
-    if (this.replay.isComplete) this.#turns.report(value)
+    if (this.replay.isAtEnd) this.#turns.report(value)
   }
 
   /** Asks for the operation of a cancel with a place. Its outcome interrupts the body there. */

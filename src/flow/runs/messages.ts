@@ -158,4 +158,6 @@ export type ActivationTerms = {
   readonly present: Present
   /** A replay has diverged once. */
   readonly isSecond: boolean
+  /** The last place whose outcome a body may have got, if that is known: later ones are new. */
+  readonly reached?: number | undefined
 }

@@ -32,9 +32,9 @@ export class Replay<A extends Asked = Asked> {
   readonly #recorded: Map<string, Recorded>
   /** The rows that have a place, by it. A reopened operation has no outcome: it runs at its place. */
   readonly #placed = new Map<number, Recorded>()
-  /** The places that the record had when this activation began, in order. */
+  /** The places of outcomes that an earlier body may have got, in order. Later ones are new. */
   #places: readonly number[]
-  /** The last place of that time. */
+  /** The last of them. */
   readonly #last: number
   #delivered = 0
   /** How many keys of the record were not asked for. */
@@ -46,21 +46,27 @@ export class Replay<A extends Asked = Asked> {
   /** The last place whose outcome is known here. */
   known: number
 
-  /** `outcomes`: the last place of the run. */
+  /** `outcomes`: the last place whose outcome a body may have got. */
   constructor(record: readonly Recorded[], outcomes: number) {
     this.#recorded = new Map(record.map((each) => [each.key, each]))
     for (const each of record) if (each.place !== undefined) this.#placed.set(each.place, each)
-    this.#places = [...this.#placed.keys()].sort((left, right) => left - right)
+    const places = [...this.#placed.keys()].sort((left, right) => left - right)
+    this.#places = places.filter((place) => place <= outcomes)
     this.#last = outcomes
-    this.known = outcomes
+    this.known = Math.max(outcomes, places.at(-1) ?? 0)
     this.#missing = record.length
   }
 
   /** Whether the body is beyond its record: new operations may start. */
   get isComplete(): boolean {
-    const isAtEnd = this.#missing === 0 && this.#delivered >= this.#places.length
-    this.#isComplete ||= !this.#isDelivering && (isAtEnd || this.#isCancelled)
+    this.#isComplete ||= !this.#isDelivering && this.isAtEnd
     return this.#isComplete
+  }
+
+  /** Whether the body has got all of its record. It may act on the last outcome yet. */
+  get isAtEnd(): boolean {
+    const hasAll = this.#missing === 0 && this.#delivered >= this.#places.length
+    return hasAll || this.#isCancelled
   }
 
   /** Whether the body is where it was: at the end of its record, or at an operation that is tried again. */
@@ -113,9 +119,10 @@ export class Replay<A extends Asked = Asked> {
     this.known = Math.max(this.known, recorded.place)
   }
 
-  /** Another turn of the event loop begins. */
+  /** Another turn of the event loop begins: the body has acted on the outcome before. */
   turns(): void {
     this.#isDelivering = false
+    this.#isComplete ||= this.isAtEnd
   }
 
   /** The outcome that the body gets next, if it is there and the body has asked for it. */

@@ -117,7 +117,7 @@ export class Patches {
 const stillMs = 5_000
 const lookMs = 500
 
-/** Watches a replay for a body that no longer asks for its record. */
+/** Watches a replay, until it is complete, for a body that no longer asks for its record. */
 export const watchReplay = async (activation: EndingActivation): Promise<void> => {
   const { replay } = activation
   const { clock } = activation.background.system
@@ -134,11 +134,21 @@ export const watchReplay = async (activation: EndingActivation): Promise<void> =
     stillFor = isStill ? stillFor + lookMs : 0
     seen = replay.progress
   }
-  if (!isOn()) return
+  if (activation.isStopped || activation.isBodyOver) return
+  if (replay.isComplete) return cancelLeft(replay)
   const missing = replay.missing()
   const asked = [...replay.inFlight].map(({ key }) => key)
   const text = `the body waits for ${listed(asked)}, and never asks for ${listed(missing)}`
   activation.diverges(diverged(text, { missing, asked }))
+}
+
+/**
+ * Cancels the children that the body has let go in the replay: the activation which saw that first
+ * may have ended before they got it.
+ */
+const cancelLeft = ({ asked }: EndingActivation['replay']): void => {
+  for (const child of asked.values())
+    if (child.isOver && child.recorded && !child.recorded.outcome) void child.parts.cancel?.(child)
 }
 
 const listed = (keys: readonly string[]): string =>

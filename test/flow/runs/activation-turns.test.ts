@@ -115,6 +115,15 @@ describe('the progress of a run', () => {
     expect(turns).toHaveLength(2)
   })
 
+  test('that the run shows already changes nothing: a replay reports its last one again', async () => {
+    const state = run({ progress: { done: 2 } })
+    const { turnsOfRun, made } = reporting(state)
+    turnsOfRun.report({ done: 1 })
+    turnsOfRun.report({ done: 2 })
+    await turnsOfRun.make((state) => [0, state])
+    expect(made[0]?.state).toBe(state)
+  })
+
   test('is not that of a run that has ended', async () => {
     const { turnsOfRun, made } = reporting(run({ status: 'cancelled' }))
     turnsOfRun.report(1)

@@ -270,6 +270,46 @@ describe('branches', () => {
   })
 })
 
+describe('a parent that rests until the end of its child', () => {
+  const nap = workflow('nap', (ctx: Ctx, ms: number) => ctx.sleep('nap', ms))
+
+  test('reports what it does after it, and goes the way of a change', async () => {
+    const parent = workflow('parent', async (ctx: Ctx<{ go: undefined }>) => {
+      await ctx.step('first', () => 1)
+      await ctx.child('one', nap, 10_000)
+      const isChanged = ctx.patched('change')
+      ctx.report({ isChanged })
+      await ctx.waitFor('go')
+      return isChanged
+    })
+    const w = await flowWorld([nap, parent])
+    const run = await w.during(w.flow.start(parent, undefined, { id: 'p' }))
+    await w.s.advance(9_000)
+    expect([w.status(parent, 'p'), w.flow.get(parent, 'p')?.progress]).toEqual([
+      ...['waiting', undefined],
+    ])
+    await w.s.advance(5_000)
+    expect(w.flow.get(parent, 'p')?.progress).toEqual({ isChanged: true })
+    await w.crash()
+    await w.during(w.flow.handle(parent, 'p').signal('go' as never, undefined as never))
+    expect(await w.during(w.flow.handle(parent, run.id).result())).toBe(true)
+  })
+
+  test('cancels the rest of its branches with it', { tags: ['W9'] }, async () => {
+    const parent = workflow('parent', async (ctx: Ctx<{ go: undefined }>) => {
+      const branch = (ms: number) => (own: Ctx) => own.child('nap', nap, ms, { id: `${ms}` })
+      await ctx.all('any', [branch(10_000), branch(3_600_000)], { wait: 'any' })
+      await ctx.waitFor('go')
+    })
+    const w = await flowWorld([nap, parent])
+    await w.during(w.flow.start(parent, undefined, { id: 'p' }))
+    await w.s.advance(9_000)
+    expect([w.status(parent, 'p'), w.status(nap, '3600000')]).toEqual(['waiting', 'waiting'])
+    await w.s.advance(3_000)
+    expect([w.status(nap, '10000'), w.status(nap, '3600000')]).toEqual(['completed', 'cancelled'])
+  })
+})
+
 describe('a parent that is retried', () => {
   /** A child that fails so often, and a parent with no other operation. */
   const family = (failures: number, id: object = {}) => {

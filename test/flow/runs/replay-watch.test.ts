@@ -19,6 +19,7 @@ const watched = (asked: readonly string[] = ['a'], missing: readonly string[] = 
     ...{ isComplete: false, hasArrived: false, progress: 1 },
     missing: () => missing,
     inFlight: asked.map((key) => ({ key })),
+    asked: new Map<string, object>(),
   }
   let records = (): void => undefined
   const diverged: { code: string; message: string; details: unknown }[] = []
@@ -112,6 +113,25 @@ test('an operation that is tried again may take long: the 5 s begin when it has 
   expect(w.diverged).toEqual([])
   await w.looks(1)
   expect(w.diverged).toHaveLength(1)
+})
+
+test('when a replay is complete, the children that its body has let go are cancelled', async () => {
+  const w = watched()
+  const cancelled: string[] = []
+  const child = (key: string, isOver: boolean, recorded?: object) => {
+    const parts = { cancel: () => void cancelled.push(key) }
+    w.replay.asked.set(key, { isOver, recorded, parts })
+  }
+  child('waited for', false, {})
+  child('let go', true, {})
+  child('let go before it was recorded', true)
+  child('ended', true, { outcome: { kind: 'ok' } })
+  w.replay.asked.set('step', { isOver: true, recorded: {}, parts: {} })
+  await w.looks(3)
+  expect(cancelled).toEqual([])
+  w.replay.isComplete = true
+  await w.looks(3)
+  expect([cancelled, w.isOver()]).toEqual([['let go'], true])
 })
 
 test('a look that comes late says nothing: the loop was busy', async () => {

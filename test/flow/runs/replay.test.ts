@@ -120,6 +120,37 @@ describe('a replay', () => {
     expect(new Replay([], 0).isComplete).toBe(true)
   })
 
+  test('is complete before outcomes that no body can have got, and stays so while one is given', () => {
+    const replay = new Replay([row(1, 'a', 1), row(2, 'b', 2)], 1)
+    expect(replay.known).toBe(2)
+    const [a, b] = ['a', 'b'].map((key) => replay.ask(asking(key)))
+    replay.delivered(a as Asked)
+    expect(replay.isComplete).toBe(false)
+    replay.turns()
+    expect(replay.next()?.asked).toBe(b)
+    replay.delivered(b as Asked)
+    expect(replay.isComplete).toBe(true)
+    replay.turns()
+    replay.ask(asking('c'))
+    replay.record(row(3, 'c', 3))
+    expect(given(replay)).toEqual(['c'])
+  })
+
+  test('is at its end from its last outcome on, and from a cancel on', () => {
+    const replay = new Replay([row(1, 'a', 1), row(2, 'b')], 1)
+    const a = replay.ask(asking('a'))
+    replay.delivered(a)
+    // The body has not asked for all.
+    expect(replay.isAtEnd).toBe(false)
+    replay.ask(asking('b'))
+    expect([replay.isAtEnd, replay.isComplete]).toEqual([true, false])
+
+    const cancel = row(2, '$cancel', 1, { kind: 'cancel', asked: 0 })
+    const cancelled = new Replay([row(1, 'z', 2), cancel], 2)
+    cancelled.delivered(cancelled.ask(asking('$cancel', 'cancel')))
+    expect([cancelled.isAtEnd, cancelled.isComplete]).toEqual([true, false])
+  })
+
   test('goes on with each operation and each outcome', () => {
     const replay = new Replay([row(1, 'a', 1), row(2, 'b', 2)], 2)
     const progress = [replay.progress]

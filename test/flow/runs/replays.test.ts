@@ -1,7 +1,7 @@
 /** Replays: what a body gets again, changes of a body, and the next body. */
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { type Ctx, workflow } from '../../../src/flow/index.ts'
-import type { KeelsonError } from '../../../src/index.ts'
+import { type Ctx, type FlowEvents, workflow } from '../../../src/flow/index.ts'
+import { type KeelsonError, telemetry } from '../../../src/index.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
@@ -130,6 +130,70 @@ describe('a replay', () => {
     expect(await result('beyond')).toEqual([false, false])
     expect(await result('before')).toEqual([true, true])
     expect(await result('later')).toEqual([true, true])
+  })
+})
+
+describe('a replay after a crash between an outcome and what the body does next', () => {
+  /** Ends the process of the run when this operation has its outcome, before the body gets it. */
+  const killedAt = ({ s }: World, key: string): void => {
+    let isDone = false
+    telemetry<FlowEvents>(s.system).on('flow.step', (step) => {
+      if (isDone || step.key !== key) return
+      isDone = true
+      s.system.kill(s.app.entities.holder(`$flow-${step.type}/${step.id}`)?.address as never)
+    })
+  }
+
+  test('records its report', async () => {
+    let lives = 0
+    const reports = of(async (ctx) => {
+      lives++
+      await ctx.step('a', () => 1)
+      ctx.report('after a')
+      await ctx.waitFor('go')
+    })
+    const w = await flowWorld([reports])
+    killedAt(w, 'a')
+    await w.during(w.flow.start(reports, 0, { id: '1' }))
+    await w.s.advance(10_000)
+    expect([lives, w.flow.get(reports, '1')?.progress]).toEqual([2, 'after a'])
+  })
+
+  test('cancels the child that it lets go', { tags: ['W9'] }, async () => {
+    const nap = workflow('nap', (ctx: Ctx) => ctx.sleep('nap', '1h'))
+    const races = of(async (ctx) => {
+      const quick = () => new Promise<void>((resolve) => void w.s.clock.after(1_000, resolve))
+      const branches = [
+        (own: Ctx) => own.child('nap', nap, undefined, { id: 'n' }),
+        (own: Ctx) => own.step('quick', quick),
+      ]
+      await ctx.all('race', branches, { wait: 'any' })
+      await ctx.waitFor('go')
+    })
+    const w = await flowWorld([nap, races])
+    killedAt(w, 'race/1/quick')
+    await w.during(w.flow.start(races, 0, { id: '1' }))
+    await w.s.advance(900)
+    expect(w.status(nap, 'n')).toBe('running')
+    await w.s.advance(10_000)
+    expect(w.status(nap, 'n')).toBe('cancelled')
+  })
+
+  test('goes the way of the step that was cut off, though the body has changed', {
+    tags: ['W3'],
+  }, async () => {
+    const begun: string[] = []
+    const body = (isChanged: boolean) =>
+      of(async (ctx) => {
+        await ctx.step('first', () => 1)
+        const key = isChanged && ctx.patched('change') ? 'new' : 'old'
+        const hangs = new Promise(() => undefined)
+        await ctx.step(key, () => (begun.push(key) === 1 ? hangs : 1))
+      })
+    const w = await paused(body(false))
+    await w.crash([body(true)])
+    await resultOf(w, body(true))
+    expect(begun).toEqual(['old', 'old'])
   })
 })
 
