@@ -47,7 +47,7 @@ export type Row = {
   readonly since: number
   /** The try of the whole run, from 1. */
   readonly attempt: number
-  /** Why it has ended or is blocked; of a run that goes on the last error of a step that fails. */
+  /** Why it has ended or is blocked; of a run that goes on that of its last failure. */
   readonly error: KeptError | undefined
   /** The event that it waits for, while it is `waiting`. */
   readonly waitsFor: Awaited | undefined

@@ -17,7 +17,7 @@ import type {
   RunMessages,
   State,
 } from '../runs/messages.ts'
-import { isLive, type RunFields, type RunState } from '../runs/record.ts'
+import { isBetweenTries, isLive, type RunFields, type RunState } from '../runs/record.ts'
 import { FailingSteps } from '../runs/tries.ts'
 import { type Turned, withStatus } from '../runs/turns.ts'
 
@@ -148,8 +148,8 @@ export class RunActivations {
   }
 
   /**
-   * The run has something to do: its activation is called, or begins.
-   * `reached`: the last place of the run when it came to rest.
+   * The run has something to do: its activation is called, or begins. Between two tries of the whole
+   * run only a cancel begins one. `reached`: the last place of the run when it came to rest.
    */
   goOn(
     state: RunState,
@@ -161,6 +161,7 @@ export class RunActivations {
       this.notify(context, notify)
       return state
     }
+    if (isBetweenTries(state) && !state.cancel) return state
     this.begin(context, undefined, reached)
     context.cancelAlarm('timer')
     const { isHeld: _, waitsFor: __, ...begun } = state

@@ -161,8 +161,9 @@ export const startTimer = (activations: RunActivations): RunAlarms<'timer'> => (
   timer: (state, _, context) => {
     if (state?.status !== 'waiting') return noReply(state)
     const mustEnter = state.isHeld && activations.workflow.options.queue !== undefined
+    const { waitsFor: __, ...due } = state
     return noReply(
-      mustEnter ? activations.entering(state, context) : activations.changed(state, context),
+      mustEnter ? activations.entering(due, context) : activations.changed(due, context),
     )
   },
 })

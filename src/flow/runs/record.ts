@@ -30,6 +30,10 @@ export const liveStatuses = ['running', 'cancelling', 'undoing'] as const
 export const isLive = (status: RunStatus): boolean =>
   (liveStatuses as readonly RunStatus[]).includes(status)
 
+/** Whether a run waits for the next try of its whole body, which its alarm begins. */
+export const isBetweenTries = ({ status, waitsFor }: RunState): boolean =>
+  status === 'waiting' && waitsFor?.kind === 'retry' && waitsFor.name === undefined
+
 /** The parent of a run. */
 export type Parent = {
   readonly type: string
@@ -52,8 +56,9 @@ export type Fork = {
 }
 
 /**
- * The event that a run waits for: a signal, an update, a timer, the end of a child, the next try of a step
- * (`retry`), the end of the delay of its start, or its place in a queue.
+ * The event that a run waits for: a signal, an update, a timer, the end of a child, the next try of
+ * a step (`retry`; without a name that of the whole run), the end of the delay of its start, or its
+ * place in a queue.
  */
 export type Awaited = {
   readonly kind: 'signal' | 'update' | 'timer' | 'child' | 'retry' | 'delay' | 'queue'

@@ -251,8 +251,10 @@ const failingOf = (
   const policy = policyOf({ max: 1 }, retry)
   const inMs = pauseAfter(policy, state.attempt, body.error, context.system.clock)
   if (inMs !== undefined) {
-    context.setAlarm('timer', { inMs })
-    const next = { ...reopening(failing, context), attempt: state.attempt + 1 }
+    const until = context.now() + inMs
+    context.setAlarm('timer', { at: until })
+    const waitsFor = { kind: 'retry', until, error: keptError(body.error) } as const
+    const next = { ...reopening(failing, context), attempt: state.attempt + 1, waitsFor }
     return [{ next: 'rest' }, withStatus(next, 'waiting', context)]
   }
   const error = state.error ?? keptError(body.error)

@@ -398,7 +398,8 @@ export const beginningAgain = (
   if (input === undefined) context.rows.delete('input')
   else context.rows.put('input', input)
   const { lap, round } = state
-  return { ...state, version, lap: lap + 1, round: round + 1, outcomes: 0, operations: 0 }
+  const begun = { version, lap: lap + 1, round: round + 1, attempt: 1 }
+  return { ...state, ...begun, outcomes: 0, operations: 0 }
 }
 
 /** Removes rows of earlier laps. Answers whether there are more. */

@@ -146,6 +146,72 @@ describe('a run with tries', () => {
     expect([begun.length, w.flow.get(whole, '1')?.attempt]).toEqual([6, 3])
   })
 
+  test('begins none before its time, whatever signal comes, and says when it comes', {
+    tags: ['W7', 'W8'],
+  }, async () => {
+    const begun: number[] = []
+    const minutes = (): number => Math.floor((w.s.clock.now() - startedAt) / 60_000)
+    const retry = { max: 3, baseMs: 600_000, maxMs: 600_000, jitter: 0 }
+    const whole = workflow(
+      'whole',
+      async (ctx: Ctx<{ go: number }>) => {
+        const act = (): void => {
+          if (begun.push(minutes()) < 3) throw new Error('away')
+        }
+        await ctx.step('act', act, once)
+        return [await ctx.waitFor('go'), await ctx.waitFor('go')]
+      },
+      { retry },
+    )
+    const w = await flowWorld([whole])
+    const startedAt = w.s.clock.now()
+    const run = await w.during(w.flow.start(whole, undefined, { id: '1' }))
+    await w.s.advance(1_000)
+    const { status, waitsFor, error } = w.flow.get(whole, '1') ?? {}
+    expect([status, error?.message]).toEqual(['waiting', 'away'])
+    expect(waitsFor).toMatchObject({ kind: 'retry', until: expect.any(Number) })
+    expect(Math.floor((Number(waitsFor?.until) - startedAt) / 60_000)).toBe(10)
+
+    await w.during(run.signal('go', 1))
+    await w.s.advance(60_000)
+    await w.crash()
+    const later = w.flow.handle(whole, '1')
+    await w.during(later.signal('go', 2))
+    expect(await w.during(later.result({ timeoutMs: 3_000_000 }))).toEqual([1, 2])
+    expect(begun).toEqual([0, 10, 20])
+  })
+
+  test('and is cancelled between two of them ends at once', { tags: ['W6'] }, async () => {
+    let begun = 0
+    const fails = (ctx: Ctx) =>
+      ctx.step('act', () => Promise.reject(new Error(`no ${++begun}`)), once)
+    const whole = workflow('whole', fails, { retry: { max: 3, baseMs: 600_000, maxMs: 600_000 } })
+    const w = await flowWorld([whole])
+    const run = await w.during(w.flow.start(whole, undefined, { id: '1' }))
+    await w.s.advance(1_000)
+    await w.during(run.cancel())
+    expect(await w.during(codeOf(run.result({ timeoutMs: 1_000 })))).toBe('CANCELLED')
+    expect(begun).toBe(1)
+  })
+
+  test('has all of them after each `again`', async () => {
+    let begun = 0
+    const laps = workflow(
+      'laps',
+      async (ctx: Ctx, n: number) => {
+        const act = () => (++begun % 2 === 1 ? Promise.reject(new Error('away')) : undefined)
+        await ctx.step('act', act, once)
+        if (n < 3) ctx.again(n + 1)
+        return n
+      },
+      { retry: { max: 2, baseMs: 1_000 } },
+    )
+    const w = await flowWorld([laps])
+    const run = await w.during(w.flow.start(laps, 0, { id: '1' }))
+    expect(await w.during(run.result({ timeoutMs: 60_000 }))).toBe(3)
+    expect(begun).toBe(8)
+  })
+
   test('has no further one after an error of `unless`', async () => {
     const retry = { max: 3, baseMs: 1_000, unless: (error: Error) => error.message === 'final' }
     const { begun } = await tried(retry, (attempt) => new Error(attempt === 2 ? 'final' : 'no'))
