@@ -294,7 +294,8 @@ export class Entities {
     const called = this.nameOf(`${kind}/${id}`)
     return refOfName<M>(this.system, called, (names) => {
       const here = this.#directory(names, kind, id)
-      return this.#elsewhere?.directory(`${kind}/${id}`, here) ?? here
+      const found = this.#elsewhere?.directory(`${kind}/${id}`, here) ?? here
+      return Object.assign(found, { entity: { instance: this.instance, kind, id } })
     })
   }
 

@@ -8,6 +8,7 @@ import { isThenable } from '../words/outside-code.ts'
 import { forwardsTo } from './machine-actors.ts'
 import { isMachine } from './machine-check.ts'
 import type { Actor, Deed } from './machine-door.ts'
+import type { StepsHost } from './machine-host.ts'
 import { type ActionNames, actorLogic } from './machine-names.ts'
 import { actorAt, pathOf } from './machine-timers.ts'
 import type { SavedAction } from './machine-words.ts'
@@ -20,8 +21,8 @@ export interface Effect {
   readonly isRecorded: boolean
   /**
    * Does it. A throw of the machine's own effect leaves it in the saved state, and it can be tried
-   * again. A throw of an actor inside becomes an error event of that actor. A promise is not
-   * awaited: its rejection ends the process.
+   * again, and so does that of a send. Another throw of an actor inside becomes an error event of
+   * that actor. A promise is not awaited: its rejection ends the process.
    */
   run(): void
 }
@@ -29,20 +30,13 @@ export interface Effect {
 /** The means of the effects. */
 interface EffectsHost {
   readonly root: Actor
+  readonly outside: StepsHost
   /** Does `run`, the work of `effect`, which is done unless it throws. */
   during(effect: Effect, run: () => void): void
   /** Whether emitted events are heard. */
   readonly hears: boolean
-  /** As the `works` of the machine's host. */
-  works(what: string): (() => void) | undefined
-  emitted(event: EventObject): unknown
-  /** Sends `event` to the process that has a name. */
-  send(name: string, event: EventObject): void
   /** An effect of the actor inside failed. */
   broke(actor: Actor, error: unknown): void
-  failed(error: unknown): void
-  /** A saved action that this version does not have, or that had no name. */
-  lost(action: SavedAction): void
 }
 
 /** An effect that is still to be done. */
@@ -88,7 +82,7 @@ export class Effects {
    * end.
    */
   works(actor: Actor, isPromise: boolean): (() => void) | undefined {
-    const ended = isPromise ? this.#host.works(`promise ${actor.src}`) : () => {}
+    const ended = isPromise ? this.#host.outside.works(`promise ${actor.src}`) : () => {}
     if (ended === undefined) return undefined
     this.#begun.add(actor)
     return () => {
@@ -121,7 +115,7 @@ export class Effects {
   #run(owed: Owed): void {
     const { deed, step } = owed
     const { actor, kind } = deed
-    const isOwn = actor === this.#host.root || actor._processingStatus === 2
+    const isOwn = actor === this.#host.root || actor._processingStatus === 2 || kind === 'send'
     const isDue = kind === 'clean' || kind === 'observe' || !this.#broken.has(actor)
     try {
       if (isDue) this.#watch(this.#act(step, deed))
@@ -145,7 +139,8 @@ export class Effects {
   }
 
   #watch(answer: unknown): void {
-    if (isThenable(answer)) answer.then(undefined, (error: unknown) => this.#host.failed(error))
+    if (isThenable(answer))
+      answer.then(undefined, (error: unknown) => this.#host.outside.failed(error))
   }
 
   /** Stops all actors, and does only the clean-ups that are owed. `report` gets the errors. */
@@ -192,8 +187,8 @@ export class Effects {
     const sources = this.#sourcesOf(actor)
     const where = { step, actor: path, sources: sources ?? [] }
     if (action === undefined || kind !== 'action') {
-      const name = target === undefined ? undefined : forwardsTo(target)?.name
-      const named = name === undefined ? {} : { name }
+      const ref = target && forwardsTo(target)
+      const named = ref && this.#host.outside.placeOf(ref)
       return { ...where, kind: kind as 'emit' | 'send', ...named, event: event as EventObject }
     }
     const { info, params, type, exec } = action
@@ -226,7 +221,7 @@ export class Effects {
     const actor = this.#nearest(action.actor)
     const run = this.#repeat(action, actor)
     if (run === undefined) {
-      this.#host.lost({ ...action, name })
+      this.#host.outside.lost({ ...action, name })
       return undefined
     }
     // The context of its actor may be another one by the time it is saved again.
@@ -236,10 +231,11 @@ export class Effects {
 
   #repeat(action: SavedAction, self: Actor): (() => unknown) | undefined {
     const { kind, name, event, params } = action
-    if (kind === 'emit') return () => this.#host.emitted(event)
+    const { outside, root } = this.#host
+    if (kind === 'emit') return () => outside.emitted(event)
     if (name === undefined) return undefined
-    if (kind === 'send') return () => this.#host.send(name, event)
-    let machine: unknown = this.#host.root._snapshot.machine
+    if (kind === 'send') return () => outside.sendAgain(action)
+    let machine: unknown = root._snapshot.machine
     for (const src of action.sources) machine = isMachine(machine) && actorLogic(machine, src)
     if (!isMachine(machine)) return undefined
     const code = this.#names.find(machine, { name, text: action.text })

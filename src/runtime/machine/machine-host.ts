@@ -7,6 +7,9 @@ import type { Waiting } from './machine-queue.ts'
 import type { TimersHost } from './machine-timers.ts'
 import type { SavedAction } from './machine-words.ts'
 
+/** What a later process finds the target of a saved send by. */
+export type Place = Pick<SavedAction, 'name' | 'entity'>
+
 /** The host of a machine: a process. */
 export interface StepsHost extends TimersHost {
   readonly context: Context
@@ -33,6 +36,10 @@ export interface StepsHost extends TimersHost {
   logged(...values: unknown[]): void
   /** Sends an event to a process, as an effect. */
   send(target: Ref, event: EventObject): void
+  /** The place of the process of `ref`; `undefined`: a later process does not find it. */
+  placeOf(ref: Ref): Place | undefined
+  /** Does a saved send with a place. A throw: it is to be tried again. */
+  sendAgain(action: SavedAction): void
   /** The machine has handled an event. */
   stepped(before: AnyMachineSnapshot, event: EventObject, after: AnyMachineSnapshot): void
   /** No state of the machine names the event. A throw fails the turn. */

@@ -470,23 +470,18 @@ export class MachineSteps {
 
   #makeEffects(): Effects {
     const root = (): Actor => this.#root
-    const host = this.#host
     return new Effects(this.#plan.names, {
       get root() {
         return root()
       },
+      outside: this.#host,
       hears: this.#plan.hears,
       during: (effect, run) => this.#during(effect, run),
-      works: (what) => host.works(what),
-      emitted: (event) => host.emitted(event),
-      send: (text, event) => host.send(host.context.to(name(text)), event),
       broke: (actor, error) => {
         this.#running?.work.drop(actor)
         const event = { type: failure, error }
         this.#arrived({ source: actor, target: actor, event })
       },
-      failed: (error) => host.failed(error),
-      lost: (action) => host.lost(action),
     })
   }
 }

@@ -170,8 +170,8 @@ export interface SavedAction {
   readonly turn: number
   /**
    * `action`: `name` is its name in `setup`, or its place in the machine. `emit`: `event` is what is
-   * emitted. `send`: `event` goes to the process `name`. `event`: `actor` sent `event` to
-   * `target`. `start`: the place where the work of `actor` begins. `end`:
+   * emitted. `send`: `event` goes to the process `name`, of `entity` if there is one. `event`:
+   * `actor` sent `event` to `target`. `start`: the place where the work of `actor` begins. `end`:
    * the place where `actor` takes its next event. `timer`: `event` is to go to `target` at `dueAt`;
    * without a target, the delayed event `name` of `actor` is cancelled. A `start`, an `end` and such a
    * `timer` have an event without a meaning.
@@ -181,6 +181,7 @@ export interface SavedAction {
   readonly isQueued?: boolean | undefined
   /** Without a name it cannot be found again: it is not repeated after a restart. */
   readonly name?: string | undefined
+  readonly entity?: readonly [kind: string, id: string] | undefined
   /** The checksum of an inline action's text: another version has another. */
   readonly text?: number | undefined
   /** The actor that asked for it: keys from the machine inwards, and the logic of each. */

@@ -4,7 +4,7 @@
  */
 import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from 'xstate'
 import { KeelsonError } from '../../errors.ts'
-import type { StepsHost } from '../machine/machine-host.ts'
+import type { Place, StepsHost } from '../machine/machine-host.ts'
 import type {
   MachineMessages,
   SavedMachine,
@@ -14,7 +14,7 @@ import { cast } from '../process/messaging.ts'
 import type { PendingCall } from '../process/pending-call.ts'
 import { type Process, processOf } from '../process/process.ts'
 import type { Context } from '../server/gen-server.ts'
-import type { Ref } from '../words/address.ts'
+import { addressOf, type Name, name, type Ref } from '../words/address.ts'
 import { Envelope, kinds } from '../words/envelope.ts'
 import { describeReason } from '../words/exit-reason.ts'
 import { announce } from '../words/telemetry.ts'
@@ -60,7 +60,8 @@ export const processHost = (
   const shown = (event: EventObject) => ({
     event: process.shownPayload(`event ${event.type}`, event),
   })
-  return {
+  const app: Instance | undefined = context.app
+  const host: StepsHost = {
     ...ways,
     context: context as Context,
     names: process.kernel.names,
@@ -71,6 +72,15 @@ export const processHost = (
       const ref = target as Ref<{ casts: { event: (event: unknown) => void } }>
       if (cast(ref, 'event', event) || target.pid === undefined) return
       logger.warn(`${process}: the mailbox of ${target} refused ${event.type}`, shown(event))
+    },
+    placeOf: (ref) => placeOf(ref, process.kernel.names, app),
+    sendAgain: (action) => {
+      try {
+        host.send(context.to(refOf(action, app)), action.event)
+      } catch (error) {
+        if (ways.recordsSteps) throw error
+        host.lost(action)
+      }
     },
     stepped: (before, event, after) => announceStep(process, id, before, event, after),
     unknown: (event) => {
@@ -92,7 +102,28 @@ export const processHost = (
       logger.warn(`${what} is not repeated: it cannot be found`, { step, name })
     },
   }
+  return host
 }
+
+/** An entity of another instance is not found. */
+const placeOf = (ref: Ref, names: object, app: Instance | undefined): Place | undefined => {
+  const { directory, name } = addressOf(ref)
+  const { entity } = directory
+  if (name === undefined) return undefined
+  if (entity !== undefined && entity.instance === app?.instance)
+    return { name, entity: [entity.kind, entity.id] }
+  return directory === names ? { name } : undefined
+}
+
+/** The part of an instance that finds entities. */
+type Instance = {
+  readonly instance?: string
+  entity?(kind: string): { ref(id: string): Ref }
+}
+
+/** The ref of a place. Throws for an entity whose kind does not run, or not yet. */
+const refOf = ({ name: text = '', entity }: Place, app: Instance | undefined): Ref | Name =>
+  (entity && app?.entity?.(entity[0]).ref(entity[1])) ?? name(text)
 
 const announceStep = (
   process: Process,

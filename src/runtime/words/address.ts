@@ -69,6 +69,8 @@ export interface Directory<P> {
   fault?(name?: string): KeelsonError | undefined
   /** Whether a call waits for a holder within its time, also if it does not say so. */
   awaits?(name?: string): boolean
+  /** The entity whose process has the name. */
+  readonly entity?: { readonly instance: string; readonly kind: string; readonly id: string }
   /** The reason that a monitor of a name without a holder gets; `noproc` by default. */
   readonly absence?: string
   /** Waits at most `ms`, and until `signal` aborts, for a holder of the name. */

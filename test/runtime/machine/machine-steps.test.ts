@@ -75,6 +75,8 @@ const stepsAt = (now: number) => {
     emitted: (event) => void told.push(event),
     logged: () => {},
     send: () => {},
+    placeOf: () => undefined,
+    sendAgain: () => {},
     stepped: () => {},
     unknown: () => {},
     full: () => {},

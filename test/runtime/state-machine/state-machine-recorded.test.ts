@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'vitest'
 import { type AnyActorRef, assign, emit, enqueueActions, fromPromise, sendTo, setup } from 'xstate'
 import { isKeelsonError } from '../../../src/errors.ts'
-import { type GenServer, getState, name, noReply } from '../../../src/runtime/index.ts'
+import { type GenServer, getState, name, noReply, via } from '../../../src/runtime/index.ts'
 import {
   type SavedMachine,
   StateMachine,
@@ -245,6 +245,36 @@ describe('an event for another process', () => {
     await clock.settle()
 
     expect(await getState(system.to(at))).toEqual([{ type: 'hello' }])
+  })
+
+  test('that goes to a key of a registry is not repeated after a kill, which the log tells', async () => {
+    const { system, clock } = testSystem()
+    const key = via(name<never>('rooms'), 'ear')
+    const speaker = setup({ types: {} as { events: { type: 'say' } } }).createMachine({
+      on: {
+        say: {
+          actions: sendTo(
+            () => StateMachine.actorOf(system.to(key) as never) as unknown as AnyActorRef,
+            { type: 'hello' },
+          ),
+        },
+      },
+    })
+    let kept: SavedMachine<typeof speaker> | undefined
+    const server = StateMachine.server(speaker, {
+      save: (saved) => {
+        if (saved.actions.length > 0) system.kill(ref)
+        kept = throughJson(saved)
+      },
+    })
+    const ref = await system.start(server)
+    StateMachine.send(ref, { type: 'say' })
+    await clock.settle()
+    const { system: next, lines } = listening()
+
+    await next.start(StateMachine.server(speaker, { restore: () => kept }))
+
+    expect(lines).toEqual([expect.stringContaining('the send without a name')])
   })
 })
 
