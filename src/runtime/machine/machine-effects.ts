@@ -3,13 +3,14 @@
  * emitted event and an event for another process have a saved form, so that they can be done after
  * a restart. Starts and clean-ups of actors inside have none: actors that run are started again.
  */
-import { type AnyActorRef, type AnyStateMachine, type EventObject, isMachineSnapshot } from 'xstate'
+import type { AnyActorRef, AnyStateMachine, EventObject } from 'xstate'
 import { isThenable } from '../words/outside-code.ts'
 import { forwardsTo } from './machine-actors.ts'
 import { isMachine } from './machine-check.ts'
 import type { Actor, Deed } from './machine-door.ts'
 import type { StepsHost } from './machine-host.ts'
 import { type ActionNames, actorLogic } from './machine-names.ts'
+import { liveEvent, storable } from './machine-saved.ts'
 import { actorAt, pathOf } from './machine-timers.ts'
 import type { SavedAction } from './machine-words.ts'
 
@@ -239,30 +240,15 @@ export class Effects {
     for (const src of action.sources) machine = isMachine(machine) && actorLogic(machine, src)
     if (!isMachine(machine)) return undefined
     const code = this.#names.find(machine, { name, text: action.text })
-    const context = action.context ?? self._snapshot.context
-    return code && (() => code({ context, event, self, system: self.system }, params))
+    const given = {
+      context: action.context ?? self._snapshot.context,
+      ...{ event: liveEvent(event, machine, self), self, system: self.system },
+    }
+    return code && (() => code(given, params))
   }
 
   /** The actor at `path`, or the one that it was in if it has ended. */
   #nearest(path: readonly string[]): Actor {
     return actorAt(path, this.#host.root) ?? this.#nearest(path.slice(0, -1))
   }
-}
-
-type OfSnapshot = EventObject & { readonly snapshot?: Readonly<Record<string, unknown>> }
-
-/**
- * The event of an actor inside that changed has its live snapshot: that of a machine has code, that
- * of an observable its subscription. The data of it are kept.
- */
-export const storable = (event: OfSnapshot): OfSnapshot => {
-  const { snapshot } = event
-  if (isMachineSnapshot(snapshot)) {
-    const { status, value, context, tags, output, error } = snapshot
-    const data = { status, value, context, tags: [...tags], output, error }
-    return { ...event, snapshot: data }
-  }
-  if (!event.type.startsWith('xstate.snapshot.')) return event
-  const { _subscription, ...data } = snapshot ?? {}
-  return { ...event, snapshot: data }
 }

@@ -2,9 +2,10 @@
  * The work that is left of a machine's steps, as plain data and back: the saved form alone. It is
  * apart from `machine-steps.ts`, which does the steps and knows nothing of how work is stored.
  */
-import type { EventObject } from 'xstate'
-import type { Actor } from './machine-door.ts'
-import { type Effects, storable } from './machine-effects.ts'
+import type { AnyMachineSnapshot, EventObject } from 'xstate'
+import type { Actor, Arrival } from './machine-door.ts'
+import type { Effects } from './machine-effects.ts'
+import { liveEvent, storable } from './machine-saved.ts'
 import { actorAt, placeOf } from './machine-timers.ts'
 import type { SavedAction } from './machine-words.ts'
 import { type Item, Work } from './machine-work.ts'
@@ -115,6 +116,11 @@ export const restoredWorks = (
   return left.filter(({ isDone }) => !isDone)
 }
 
+const arrivalOf = (source: Actor, target: Actor, event: EventObject): Arrival => {
+  const { machine }: Partial<AnyMachineSnapshot> = target._snapshot
+  return { source, target, event: machine ? liveEvent(event, machine, target) : event }
+}
+
 const restoredItem = (
   action: SavedAction,
   starts: Map<Actor, Item>,
@@ -129,7 +135,7 @@ const restoredItem = (
   const target = action.target && actorAt(action.target, root)
   if (source === undefined || (action.target && !target)) return undefined
   if (kind === 'end') return { kind, actor: source }
-  if (kind === 'event') return target && { kind, arrival: { source, target, event } }
+  if (kind === 'event') return target && { kind, arrival: arrivalOf(source, target, event) }
   if (kind === 'timer') {
     const { name: id, dueAt = 0 } = action
     const sets = target && id !== undefined

@@ -1,8 +1,15 @@
 /** The state of a machine and of the actors inside it as plain data, and back. */
-import type { AnyMachineSnapshot, AnyStateMachine, AnyStateNode } from 'xstate'
+import {
+  type AnyMachineSnapshot,
+  type AnyStateMachine,
+  type AnyStateNode,
+  type EventObject,
+  isMachineSnapshot,
+} from 'xstate'
 import { KeelsonError } from '../../errors.ts'
-import { nodesOf } from './machine-check.ts'
+import { isMachine, nodesOf } from './machine-check.ts'
 import type { Actor } from './machine-door.ts'
+import { actorLogic } from './machine-names.ts'
 import type { SavedActor, SavedMachine } from './machine-words.ts'
 
 /** The part of `SavedMachine` that XState computes. */
@@ -68,7 +75,7 @@ const savedActor = (actor: Actor, path: readonly string[], saving: Saving): Save
   const step = saving.startOf(actor)
   return {
     src,
-    snapshot: isMachine(actor)
+    snapshot: runsMachine(actor)
       ? savedSnapshot(actor, inner, saving)
       : saving.plain(actor.getPersistedSnapshot(), inner),
     ...(systemId === undefined ? {} : { systemId }),
@@ -77,7 +84,7 @@ const savedActor = (actor: Actor, path: readonly string[], saving: Saving): Save
   }
 }
 
-const isMachine = ({ _snapshot }: Actor): boolean => 'machine' in _snapshot
+const runsMachine = ({ _snapshot }: Actor): boolean => 'machine' in _snapshot
 
 const history = ({ historyValue }: AnyMachineSnapshot): SavedMachine['historyValue'] =>
   Object.fromEntries(
@@ -86,6 +93,56 @@ const history = ({ historyValue }: AnyMachineSnapshot): SavedMachine['historyVal
       nodes.map(({ id }) => ({ id })),
     ]),
   )
+
+/** The beginning of the type of an event that has the snapshot of an actor inside. */
+const changed = 'xstate.snapshot.'
+
+type OfSnapshot = EventObject & { readonly snapshot?: Readonly<Record<string, unknown>> }
+
+/**
+ * The event of an actor inside that changed has its live snapshot: that of a machine has code, that
+ * of an observable its subscription. The data of it are kept.
+ */
+export const storable = (event: OfSnapshot): OfSnapshot => {
+  const { snapshot } = event
+  if (isMachineSnapshot(snapshot)) {
+    const { status, value, context, tags, output, error } = snapshot
+    const data = { status, value, context, tags: [...tags], output, error }
+    return { ...event, snapshot: data }
+  }
+  if (!event.type.startsWith(changed)) return event
+  const { _subscription, ...data } = snapshot ?? {}
+  return { ...event, snapshot: data }
+}
+
+/** Such an event with the code of its snapshot again. `machine` has it, or had it, in `actor`. */
+export const liveEvent = (
+  event: OfSnapshot,
+  machine: AnyStateMachine,
+  actor: Actor,
+): EventObject & { readonly snapshot?: unknown } => {
+  const { type, snapshot } = event
+  const sender = type.startsWith(changed) && senderOf(type.slice(changed.length), machine, actor)
+  if (!isMachine(sender) || !isOfMachine(snapshot)) return event
+  try {
+    return { ...event, snapshot: sender.resolveState(snapshot) }
+  } catch (cause) {
+    throw notSaved(machine, `this version has no state of which ${type} tells`, cause)
+  }
+}
+
+type OfMachine = Parameters<AnyStateMachine['resolveState']>[0]
+
+const isOfMachine = (snapshot: object | undefined): snapshot is OfMachine =>
+  snapshot !== undefined && 'value' in snapshot
+
+/** The logic of the actor `id`, which may have ended if `machine` invokes it. */
+const senderOf = (id: string, machine: AnyStateMachine, { _snapshot }: Actor): unknown => {
+  const invoked = nodesOf(machine).flatMap(({ invoke }) => invoke)
+  const found = invoked.find((each) => each.id === id)
+  if (found !== undefined) return actorLogic(machine, String(found.src))
+  return _snapshot.machine === machine ? _snapshot.children[id]?._snapshot.machine : undefined
+}
 
 /**
  * A copy of `given`, if it is a saved state of `machine`. Throws `INVALID_ARGUMENT`. Optional parts
@@ -125,7 +182,7 @@ export const reviveActors = (
   began: (actor: Actor, step: string | undefined) => void,
 ): void => {
   const snapshot = actor._snapshot
-  if (!isMachine(actor)) {
+  if (!runsMachine(actor)) {
     actor._snapshot = revive(snapshot)
     return
   }

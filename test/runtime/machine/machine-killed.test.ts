@@ -79,6 +79,27 @@ const machines: Record<string, (log: Log) => AnyStateMachine> = {
         go: { actions: ['tell', sendTo('one', { type: 'poke' }), stopChild('one')] },
       },
     }),
+  'the snapshot of an actor inside can be asked, in guards and in actions': (log) =>
+    base(log).createMachine({
+      initial: 'idle',
+      states: {
+        idle: { on: { go: 'works' } },
+        works: {
+          entry: 'tell',
+          invoke: {
+            id: 'one',
+            src: 'child',
+            onSnapshot: {
+              guard: ({ event }) => event.snapshot.matches('idle'),
+              target: 'left',
+              actions: ({ event, self }) =>
+                log(`can be poked: ${event.snapshot.can({ type: 'poke' })}`, self),
+            },
+          },
+        },
+        left: { entry: 'tell' },
+      },
+    }),
   'timers of one instant keep the order in which they were set': (log) =>
     base(log).createMachine({
       initial: 'works',
