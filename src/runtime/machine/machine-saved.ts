@@ -15,11 +15,19 @@ import type { SavedActor, SavedMachine } from './machine-words.ts'
 /** The part of `SavedMachine` that XState computes. */
 type SavedState = Pick<
   SavedMachine,
-  'machine' | 'status' | 'value' | 'context' | 'output' | 'tags' | 'historyValue' | 'children'
+  | 'machine'
+  | 'status'
+  | 'value'
+  | 'context'
+  | 'output'
+  | 'tags'
+  | 'historyValue'
+  | 'entered'
+  | 'children'
 >
 
 /** The parts of a saved actor that only a machine has. */
-type Inside = Partial<Pick<SavedMachine, 'children' | 'historyValue'>>
+type Inside = Partial<Pick<SavedMachine, 'children' | 'historyValue' | 'entered'>>
 
 /** Whether it is the saved state of an actor. */
 const isState = (snapshot: unknown): snapshot is Inside & { readonly status: unknown } =>
@@ -44,7 +52,7 @@ export const savedState = (root: Actor, saving: Saving): SavedState => {
 }
 
 const savedSnapshot = (actor: Actor, path: readonly string[], saving: Saving) => {
-  const { status, value, context, output, error, children } = actor._snapshot
+  const { status, value, context, output, error, children, _nodes } = actor._snapshot
   const saved = ([id, child]: [string, Actor]): [string, SavedActor] => [
     id,
     savedActor(child, [...path, 'children', id], saving),
@@ -56,6 +64,8 @@ const savedSnapshot = (actor: Actor, path: readonly string[], saving: Saving) =>
     historyValue: history(actor._snapshot),
     children: Object.fromEntries(Object.entries<Actor>(children).map(saved)),
   }
+  if (_nodes.some(({ order }, at) => order < (_nodes[at - 1]?.order ?? 0)))
+    Object.assign(found, { entered: _nodes.map(({ order }) => order) })
   if (output !== undefined)
     Object.assign(found, { output: saving.plain(output, [...path, 'output']) })
   if (error !== undefined) Object.assign(found, { error: saving.plain(error, [...path, 'error']) })
@@ -191,6 +201,7 @@ export const reviveActors = (
     output: revive(snapshot.output),
     error: revive(snapshot.error),
     historyValue: revivedHistory(machine, actor, saved),
+    _nodes: inOrder(snapshot, saved),
   })
   for (const [id, { step, snapshot: inner }] of Object.entries(saved.children ?? {})) {
     const child: Actor | undefined = snapshot.children[id]
@@ -200,6 +211,12 @@ export const reviveActors = (
     reviveActors(machine, child, inner, revive, began)
     began(child, step)
   }
+}
+
+/** XState restores the states of parallel regions in another order. */
+const inOrder = ({ _nodes }: AnyMachineSnapshot, { entered }: Inside): readonly AnyStateNode[] => {
+  const placeOf = ({ order }: AnyStateNode): number => entered?.indexOf(order) ?? order
+  return [..._nodes].sort((one, other) => placeOf(one) - placeOf(other))
 }
 
 /**

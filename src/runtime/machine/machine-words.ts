@@ -211,6 +211,11 @@ export interface SavedMachine<T extends AnyStateMachine = AnyStateMachine> {
   readonly output?: OutputFrom<T> | undefined
   readonly tags: readonly string[]
   readonly historyValue: Readonly<Record<string, readonly { readonly id: string }[]>>
+  /**
+   * The states by their numbers in the machine, in the order of their entries, if that is another
+   * order: of parallel states, whose `always` transitions are taken in it.
+   */
+  readonly entered?: readonly number[] | undefined
   readonly children: Readonly<Record<string, SavedActor>>
   /** The waiting events of `after`, delayed `raise` and delayed `sendTo`, earliest first. */
   readonly timers: readonly SavedTimer[]

@@ -7,6 +7,7 @@ import {
   type AnyEventObject,
   type AnyStateMachine,
   assign,
+  createActor,
   createMachine,
   fromPromise,
   raise,
@@ -48,6 +49,50 @@ describe('a snapshot', () => {
         dueAt: clock.now() + 2_000,
       },
     ])
+  })
+
+  test('keeps the order in which parallel states were entered, that of their transitions', async () => {
+    const regions = setup({
+      types: {} as {
+        context: { seen: readonly string[] }
+        events: { type: 'first' } | { type: 'go' }
+      },
+      actions: {
+        note: assign({ seen: ({ context }, who: string) => [...context.seen, who] }),
+      },
+    })
+    const region = (who: string) =>
+      regions.createStateConfig({
+        initial: 'a',
+        states: {
+          a: { on: who === 'one' ? { first: 'b' } : {}, always: goes(who) },
+          b: { always: goes(who) },
+          c: {},
+        },
+      })
+    const goes = (who: string) => ({
+      guard: ({ event }: { event: { type: string } }) => event.type === 'go',
+      target: 'c',
+      actions: { type: 'note' as const, params: who },
+    })
+    const machine = regions.createMachine({
+      context: { seen: [] },
+      type: 'parallel',
+      on: { go: {} },
+      states: { one: region('one'), two: region('two') },
+    })
+    const actor = createActor(machine).start()
+    actor.send({ type: 'first' })
+    actor.send({ type: 'go' })
+    const { system, ref } = await started(StateMachine.server(machine))
+    StateMachine.send(ref, { type: 'first' })
+    const restore = throughJson(await StateMachine.snapshot(ref))
+    const next = await system.start(StateMachine.server(machine, { restore }))
+    StateMachine.send(next, { type: 'go' })
+
+    const { seen } = (await StateMachine.snapshot(next)).context
+    expect(actor.getSnapshot().context.seen).toEqual(['two', 'one'])
+    expect(seen).toEqual(['two', 'one'])
   })
 
   test('continues with the time that is left, however long it lay', async () => {
