@@ -110,6 +110,11 @@ export class MachineSteps {
     return this.#within(span).some(({ hasEvents }) => hasEvents)
   }
 
+  /** Whether actors inside are still to start or to hear. `isNew`: also after what is tried again. */
+  isStarting(isNew: boolean): boolean {
+    return this.#works.some((work) => work.isStarting && (isNew || !work.isRecorded))
+  }
+
   /** The next effect of the turns in `span`, unless an event comes before it. */
   next(span = all): Effect | undefined {
     return this.#within(span)[0]?.head
@@ -176,7 +181,7 @@ export class MachineSteps {
 
   /** Takes a user's event, which comes after the events that the last turn sent. */
   takeLater(event: EventObject): Turn {
-    const work = this.#works.at(-1)
+    const work = this.#works.findLast(({ isStarting }) => isStarting) ?? this.#works.at(-1)
     const arrival = { source: undefined, target: this.#root, event }
     work?.add({ kind: 'event', arrival })
     return this.#turn(() => {}, true, work)
@@ -299,7 +304,8 @@ export class MachineSteps {
       this.#work = work
       work.turn = this.#step
       work.advance({
-        holdsUp: ({ deed: { kind } }) => this.#holdsUp(kind),
+        holdsUp: ({ deed: { kind } }) =>
+          !this.#host.recordsSteps && (kind === 'action' || kind === 'observe'),
         isPassive: (item) =>
           item.kind === 'event' && isCallback(Object.getPrototypeOf(item.arrival.target.logic)),
         compute: (item) => this.#madeBy(() => this.#handleItem(item)),
@@ -324,12 +330,6 @@ export class MachineSteps {
     }
     if (this.#broken !== undefined) throw this.#broken.error
     return made
-  }
-
-  /** Such effects may send events, which come before the later events of their step. */
-  #holdsUp(kind: Deed['kind']): boolean {
-    if (kind === 'start' || kind === 'hear') return true
-    return !this.#host.recordsSteps && (kind === 'action' || kind === 'observe')
   }
 
   #handleItem(item: Computing): void {

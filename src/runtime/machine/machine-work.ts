@@ -23,7 +23,7 @@ export type Computing = Extract<Item, { kind: 'event' | 'stop' }>
 
 /** The rules of the machine that the work is of. */
 interface Rules {
-  /** Whether a later event waits until `effect` is done. */
+  /** Whether a later event waits until `effect` is done, as it does for what starts or hears. */
   holdsUp(effect: Owed): boolean
   /** Whether `item` only leads to effects, so that it waits for none. */
   isPassive(item: Computing): boolean
@@ -72,8 +72,18 @@ export class Work {
     return this.#items.some(isInside)
   }
 
+  /** Whether the work of an actor inside is still to begin, or one is still to hear an event. */
+  get isStarting(): boolean {
+    return this.effects.some(sends)
+  }
+
+  /** Whether an effect that comes before any event is recorded, and tried again when it throws. */
+  get isRecorded(): boolean {
+    return this.effects.some((effect) => effect.isRecorded)
+  }
+
   /** The effects that come before any event. */
-  get effects(): readonly Effect[] {
+  get effects(): readonly Owed[] {
     const first = this.#items.findIndex(isInside)
     const before = first < 0 ? this.#items : this.#items.slice(0, first)
     return before.flatMap((item) => (item.kind === 'effect' ? [item.effect] : []))
@@ -108,7 +118,7 @@ export class Work {
     let at = 0
     for (let item = this.#items[at]; item !== undefined; item = this.#items[at]) {
       if (item.kind === 'effect') {
-        isHeld ||= rules.holdsUp(item.effect)
+        isHeld ||= sends(item.effect) || rules.holdsUp(item.effect)
         at++
       } else if (item.kind === 'timer') {
         this.#items.splice(at, 1)
@@ -146,6 +156,9 @@ export class Work {
     return at
   }
 }
+
+/** Whether it is work of an actor inside, which may send events: they come before later ones. */
+const sends = ({ deed: { kind } }: Owed): boolean => kind === 'start' || kind === 'hear'
 
 /** Whether `actor` has an event to handle, or to finish, among `items`. */
 export const occupies = (items: readonly Item[], actor: Actor): boolean =>

@@ -121,8 +121,9 @@ export class DurableMachineProcess {
     const { event, from } = waiting
     if (from === undefined || this.#options.answers?.[event.type] !== undefined)
       return this.#turn(state, (steps) => {
+        const isNew = state === undefined
         // A call is answered in its own turn.
-        const isLater = state === undefined && from === undefined && steps.isGoing()
+        const isLater = !from && (steps.isStarting(isNew) || (isNew && steps.isGoing()))
         return [isLater ? steps.takeLater(event) : steps.take(waiting)]
       })
     from.fail(noAnswer(this.#plan.machine, event))

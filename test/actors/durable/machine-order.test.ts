@@ -66,3 +66,46 @@ test('a first event comes after those of the beginning, and a timer after those 
   expect(theirs).toEqual(['up', 'down', 'up', 'down', 'second timer'])
   expect(ours).toEqual(theirs)
 })
+
+/** A callback says that it is ready as it starts; then the machine can go. */
+const readyMachine = (initial: string, log: Log): AnyStateMachine => {
+  const work = fromCallback(({ sendBack }) => {
+    log('up')
+    sendBack({ type: 'ready' })
+    return () => log('down')
+  })
+  return setup({ actors: { work } }).createMachine({
+    id: 'm',
+    initial,
+    states: {
+      idle: { on: { begin: 'begins' } },
+      begins: { invoke: { src: 'work' }, on: { ready: 'ready', leave: 'idle' } },
+      ready: { on: { go: 'runs' } },
+      runs: {},
+    },
+  } as never) as unknown as AnyStateMachine
+}
+
+test.each([
+  ['begins', ['go']],
+  ['begins', ['leave', 'go']],
+  ['idle', ['begin', 'go']],
+  ['idle', ['begin', 'leave', 'go']],
+])(
+  'an event comes after what actors inside send as they start (in %s: %j)',
+  async (initial, types) => {
+    const [theirs, ours]: [string[], string[]] = [[], []]
+    const actor = createActor(readyMachine(initial, (what) => theirs.push(what))).start()
+    for (const type of types) actor.send({ type } as never)
+
+    const machine = readyMachine(initial, (what) => ours.push(what))
+    const kind = entity('m', StateMachine.durable(machine) as never)
+    const s = await startSimulated({ app: supervisor('app', {}, [kind]) })
+    onTestFinished(() => s.close({ deadlineMs: 10 }))
+    const ref = s.app.entity('m').ref('1') as never
+    for (const type of types) StateMachine.send(ref, { type } as never)
+    await s.advance(20)
+    const { value } = await s.during(StateMachine.snapshot(ref))
+    expect([value, ours]).toEqual([actor.getSnapshot().value, theirs])
+  },
+)
