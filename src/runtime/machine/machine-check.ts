@@ -32,10 +32,11 @@ export const expectRunnable = (
 }
 
 /**
- * The event itself, after a check. Throws `INVALID_ARGUMENT`; XState's own events cannot be sent.
+ * The event itself, after a check. Throws `INVALID_ARGUMENT`; of XState's own events only those for
+ * its `route` transitions can be sent.
  */
 export const checkedEvent = (event: unknown): EventObject => {
-  if (isEvent(event) && !isInternal(event)) return event
+  if (isEvent(event) && (!isInternal(event) || event.type === 'xstate.route')) return event
   throw new KeelsonError(
     'INVALID_ARGUMENT',
     `expected an event, an object with a type of its own, found ${describeReason(event)}`,

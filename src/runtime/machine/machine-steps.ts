@@ -368,9 +368,10 @@ export class MachineSteps {
     if (rules.postpones(this.snapshot, event)) {
       if (this.#queue.length < max) this.#queue.postpone(waiting)
       else this.#host.full(waiting)
-    } else if (!rules.knows(event.type)) this.#host.unknown(event)
-    else {
+    } else {
+      if (!rules.knows(event.type)) this.#host.unknown(event)
       if (waiting.from !== undefined) this.#handled = waiting
+      // An event that no state names still lets `always` transitions be tried.
       this.#handle(event)
     }
   }

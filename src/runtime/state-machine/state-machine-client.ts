@@ -47,7 +47,7 @@ type ReplyTo<M, K> = K extends keyof RepliesOf<M> ? RepliesOf<M>[K] : never
 /**
  * Sends an event. False: there is no such process, or its mailbox is full. Throws
  * `INVALID_ARGUMENT` for a value that is not a user's event: an object with a text `type` that does
- * not begin with `xstate.`.
+ * not begin with `xstate.`, or is `xstate.route`.
  */
 export const send = <M extends AnyMessages>(machine: Ref<M>, event: EventOf<M>): boolean => {
   checkedEvent(event)

@@ -86,6 +86,37 @@ describe('events', () => {
     expect(lines.length).toBe(isKnown ? 0 : 1)
   })
 
+  test.each(['log', 'ignore'] as const)(
+    'that no state names still let always transitions be tried, as in XState (%s)',
+    async (unknownEvents) => {
+      const { system } = listening()
+      const machine = setup({ types: {} as { events: { type: 'go' } } }).createMachine({
+        initial: 'here',
+        states: {
+          here: { always: { guard: ({ event }) => event.type === 'go', target: 'there' } },
+          there: {},
+        },
+      })
+      const ref = await system.start(StateMachine.server(machine, { unknownEvents }))
+
+      StateMachine.send(ref, { type: 'go' })
+
+      expect((await StateMachine.snapshot(ref)).value).toBe('there')
+    },
+  )
+
+  test('of the type xstate.route lead to the state that has a route', async () => {
+    const machine = setup({}).createMachine({
+      initial: 'here',
+      states: { here: {}, there: { id: 'there', route: {} } },
+    })
+    const { ref } = await started(StateMachine.server(machine))
+
+    StateMachine.send(ref, { type: 'xstate.route', to: '#there' })
+
+    expect((await StateMachine.snapshot(ref)).value).toBe('there')
+  })
+
   test('beyond mailboxMax are refused', async () => {
     const { ref } = await started(server, { mailboxMax: 2 })
 
