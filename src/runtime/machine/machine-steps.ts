@@ -65,8 +65,8 @@ export class MachineSteps {
   #root!: Actor
   #run = ''
   #step = 0
-  /** The number of actors that were made. */
-  #actors = 0
+  /** The number of ids that were made, for actors and for timers. */
+  #ids = 0
   #isComputing = false
   /** The work that is left, of each turn. */
   #works: Work[] = []
@@ -396,14 +396,14 @@ export class MachineSteps {
     const isComputing = (): boolean => this.#isComputing
     return {
       scheduler: {
-        schedule: (source, target, event, ...given) => {
-          if (this.#host.recordsSteps) checkInside(source, target, event)
-          this.#ordered(this.#timers.order(source, target, event, ...given))
+        schedule: (source, target, event, delay, id = this.#newId('~')) => {
+          if (this.#host.saves) checkInside(source, target, event)
+          this.#ordered(this.#timers.order(source, target, event, delay, id))
         },
         cancel: (source, id) => this.#ordered({ source, id }),
         cancelAll: (source) => this.#ordered({ source, id: undefined }),
       },
-      newId: () => `x:${this.#step}/${this.#actors++}`,
+      newId: () => this.#newId('x:'),
       get isComputing() {
         return isComputing()
       },
@@ -425,6 +425,11 @@ export class MachineSteps {
         this.#broken = { error }
       },
     }
+  }
+
+  /** An id that no other step of this machine makes, before a restart or after it. */
+  #newId(prefix: string): string {
+    return `${prefix}${this.#step}/${this.#ids++}`
   }
 
   /** Timers that are due in one instant come in the order in which XState sets them. */

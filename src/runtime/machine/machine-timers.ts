@@ -32,14 +32,10 @@ export interface TimersHost {
   disarm(delayed: Delayed): void
 }
 
-/** The prefix of generated ids: such a timer cannot be cancelled by name. */
-const anonymous = '~'
-
 /** The timers of one machine. */
 export class MachineTimers {
   readonly #host: TimersHost
   readonly #waiting = new Map<string, Delayed>()
-  #made = 0
   /** Grows with each change. */
   version = 0
 
@@ -47,16 +43,10 @@ export class MachineTimers {
     this.#host = host
   }
 
-  /** The order to send `event` to `target` in `delay` ms. */
-  order(
-    source: Actor,
-    target: Actor,
-    event: EventObject,
-    delay: number,
-    id = `${anonymous}${++this.#made}`,
-  ): TimerOrder {
+  /** The order to send `event` to `target` in `delay` ms; at once without a number, as in XState. */
+  order(source: Actor, target: Actor, event: EventObject, delay: number, id: string): TimerOrder {
     if (delay === Number.POSITIVE_INFINITY) return { source, id }
-    return { id, source, target, event, dueAt: this.#host.now() + Math.max(0, delay) }
+    return { id, source, target, event, dueAt: this.#host.now() + Math.max(0, delay || 0) }
   }
 
   /**
@@ -73,7 +63,6 @@ export class MachineTimers {
 
   #add(given: Omit<Delayed, 'key'>): void {
     const { id, source, dueAt } = given
-    if (id.startsWith(anonymous)) this.#made = Math.max(this.#made, Number(id.slice(1)))
     const delayed = { ...given, key: keyOf(source, id) }
     this.#host.arm(delayed, Math.max(0, dueAt - this.#host.now()))
     this.#waiting.set(delayed.key, delayed)
@@ -132,7 +121,7 @@ export const checkInside = (source: Actor, target: Actor, { type }: EventObject)
   const instead = 'raise an event of its own with the delay, and send then'
   throw new KeelsonError(
     'INVALID_ARGUMENT',
-    `a durable machine keeps no delayed ${type} for ${target.id}: ${instead}`,
+    `a machine that is saved keeps no delayed ${type} for ${target.id}: ${instead}`,
   )
 }
 
