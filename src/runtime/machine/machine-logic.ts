@@ -78,10 +78,11 @@ const callback = (actor: Actor, begun: Callback, door: Door): Ways => {
   const listeners = new Set<Listener>()
   const work = new ActorWork(actor, door)
   let cleanUp: unknown
+  let isCleaningUp = false
   const sendBack = (event: EventObject): void => {
     const { _parent, _actorScope } = actor
     const { status }: State = actor.getSnapshot()
-    if (status === 'stopped' || _parent === undefined) return
+    if ((status === 'stopped' && !isCleaningUp) || _parent === undefined) return
     _actorScope.system._relay(actor, _parent, event)
   }
   const receive = (listener: Listener): void => void listeners.add(listener)
@@ -94,7 +95,14 @@ const callback = (actor: Actor, begun: Callback, door: Door): Ways => {
       }),
     transition: (state, event) => {
       if (event.type === stopped)
-        return work.end(state, () => typeof cleanUp === 'function' && cleanUp())
+        return work.end(state, () => {
+          isCleaningUp = true
+          try {
+            return typeof cleanUp === 'function' && cleanUp()
+          } finally {
+            isCleaningUp = false
+          }
+        })
       const run = (): void => {
         for (const listener of listeners) watch(listener(event), door)
       }

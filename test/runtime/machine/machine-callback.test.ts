@@ -2,7 +2,15 @@
  * Callbacks that a machine invokes: they send and hear, and are cleaned up, as XState defines it.
  */
 import { describe, expect, test } from 'vitest'
-import { type AnyStateMachine, assign, createMachine, fromCallback, sendTo, setup } from 'xstate'
+import {
+  type AnyStateMachine,
+  assign,
+  createActor,
+  createMachine,
+  fromCallback,
+  sendTo,
+  setup,
+} from 'xstate'
 import { exit } from '../../../src/runtime/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import { testSystem } from '../../../src/testing/index.ts'
@@ -60,6 +68,34 @@ describe('a callback', () => {
     system.kill(killed)
     await clock.settle()
     expect(events).toEqual(['begins day', 'ends'])
+  })
+
+  test('may send an event as it is cleaned up, as in XState', async () => {
+    const { system, clock } = testSystem()
+    const parting = setup({
+      actors: {
+        part: fromCallback(
+          ({ sendBack }) =>
+            () =>
+              sendBack({ type: 'bye' }),
+        ),
+      },
+    }).createMachine({
+      initial: 'on',
+      states: {
+        on: { invoke: { src: 'part' }, on: { leave: 'off' } },
+        off: { on: { bye: 'over' } },
+        over: {},
+      },
+    })
+    const actor = createActor(parting).start()
+    actor.send({ type: 'leave' })
+    const ref = await system.start(StateMachine.server(parting))
+    StateMachine.send(ref, { type: 'leave' })
+    await clock.settle()
+
+    const { value } = await StateMachine.snapshot(ref)
+    expect([actor.getSnapshot().value, value]).toEqual(['over', 'over'])
   })
 
   test('whose clean-up throws disturbs no process when its own dies', async () => {
