@@ -193,7 +193,7 @@ export type WorkflowOptions<Q extends Queries = Queries, U = object> = {
   readonly previous?: Readonly<Record<number, UntypedBody>>
   /** The time of a whole run; then it is cancelled. */
   readonly deadline?: Duration
-  /** Tries of the whole run, counted anew after `again`; by default 1. */
+  /** Tries of the whole run, counted from one after `again`; by default 1. */
   readonly retry?: Retry
   /** The options of steps that have none of their own. */
   readonly stepDefaults?: Pick<StepOptions, 'retry' | 'timeout'>

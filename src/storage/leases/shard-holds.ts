@@ -5,8 +5,8 @@
  *    long as the lease of that incarnation was not ended: a member that loses its lease loses all
  *    its shards, and one entry is renewed for all of them.
  * 2. An entry is changed by compare-and-set. A member takes a shard without a hold that counts, and
- *    gives one that it holds itself. So two members never hold one shard. What it holds already it
- *    takes anew: its earlier request to give it, which had no answer, has no effect afterwards.
+ *    gives one that it holds itself. So two members never hold one shard. It changes the entry even
+ *    if it holds it: an earlier request to give it, which had no answer, has no effect afterwards.
  * 3. A member that was paused may take a shard after its lease was ended. Such a hold does not count.
  * 4. Each hold has a greater number than the one before. It is for people: the log has its own epochs.
  *
