@@ -7,6 +7,7 @@ import { KeelsonError } from '../../errors.ts'
 import { noReply, reply } from '../../runtime/index.ts'
 import { emitFlow } from '../runs/events.ts'
 import type { RunContext, RunEnd } from '../runs/messages.ts'
+import { unknownStep } from '../runs/operations.ts'
 import { isOver, operationKey, type RunState } from '../runs/record.ts'
 import { reopening, reopeningFrom, settled } from '../runs/repairs.ts'
 import { ended, endWaiting, noneToBegin, notNow, recordIn, withStatus } from '../runs/turns.ts'
@@ -128,9 +129,11 @@ const noneToSettle = (id: string, key: string): KeelsonError =>
     details: { id, key },
   })
 
-/** A step of `once` whose outcome is not known runs again. */
+/** Of steps of `once` only the one for which the run is blocked runs again. */
 const unblocked = (state: RunState, { rows }: RunContext): RunState => {
+  const reason = state.error?.message
   for (const { number, hasBegun, ...row } of [...recordIn(state, rows)])
-    if (hasBegun && !row.outcome) rows.put(operationKey(state.lap, number), row)
+    if (hasBegun && !row.outcome && reason === unknownStep(row.key).message)
+      rows.put(operationKey(state.lap, number), row)
   return state
 }

@@ -390,7 +390,7 @@ const askUntil = async <T>(
 }
 
 /** Why a step of `once`, or one under which two processes have ended, does not run again. */
-const unknownStep = (key: string): KeptError => ({
+export const unknownStep = (key: string): KeptError => ({
   name: 'KeelsonError',
   code: 'UNKNOWN_STEP',
   message: `whether the step ${key} has run is not known: settle it, or retry the run`,

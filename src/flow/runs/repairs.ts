@@ -37,7 +37,8 @@ import { signalBytesMax, signalLength, signalRow, updateRow } from './values.ts'
 
 /**
  * Lets the operation whose failure ended the run begin once more, at its place; with `undone` the
- * steps that were undone too, under new keys. All other outcomes are kept.
+ * steps that were undone too, under new keys. All other outcomes are kept, and so are start marks:
+ * whether such a step has run is for an operator to find out.
  */
 export const reopening = (state: RunState, context: TurnContext): RunState => {
   const record = [...recordIn(state, context.rows)]
@@ -46,8 +47,7 @@ export const reopening = (state: RunState, context: TurnContext): RunState => {
   for (const { number, ...row } of record) {
     const key = operationKey(state.lap, number)
     if (row.key === cancelKey || isUndo(row)) context.rows.delete(key)
-    else if (number === failed || undone.has(row.key) || (row.hasBegun && !row.outcome))
-      context.rows.put(key, fresh(row))
+    else if (number === failed || undone.has(row.key)) context.rows.put(key, fresh(row))
   }
   const { error: _, failedBy: __, cancel: ___, ...others } = state
   return { ...others, round: state.round + (undone.size > 0 ? 1 : 0) }

@@ -160,10 +160,9 @@ export class Replay<A extends Asked = Asked> {
    * that is reopened, at its place.
    */
   starting(): readonly A[] {
-    // Timers that a crash made late fire in their order.
     if (this.#held.length === 0) return []
     if (this.isComplete)
-      return this.#held.splice(0).sort((left, right) => dueAt(left) - dueAt(right))
+      return this.#held.splice(0).sort((left, right) => startsAt(left) - startsAt(right))
     return this.open.filter((asked) => this.#releases(asked))
   }
 
@@ -222,7 +221,11 @@ export class Replay<A extends Asked = Asked> {
   }
 }
 
-const dueAt = ({ recorded }: Asked): number => recorded?.dueAt ?? 0
+/**
+ * Timers that a crash made late fire in their order. A step with a start mark blocks the run, so it
+ * comes before any step begins for which a mark would be left too.
+ */
+const startsAt = ({ recorded }: Asked): number => (recorded?.hasBegun ? -1 : (recorded?.dueAt ?? 0))
 
 const withoutPlace = ({ place: _, ...others }: Recorded): Recorded => others
 

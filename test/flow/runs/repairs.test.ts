@@ -217,9 +217,12 @@ describe('reopening', () => {
     })
   })
 
-  test('begins a step of once again whose outcome nobody knows', () => {
+  test('keeps the start mark of a step of once whose outcome nobody knows, unless it was undone', () => {
     const once = { kind: 'step', key: 'o', at: 0, hasBegun: true }
     const rows = { [op(1)]: once, [op(2)]: { ...once, key: 'p', place: 1, ...ok(1) } }
-    expect(reopened(rows, {}).rows).toEqual({ ...rows, [op(1)]: bare('o') })
+    expect(reopened(rows, {}).rows).toEqual(rows)
+
+    const undone = { ...rows, [op(3)]: step('undo:o', 2) }
+    expect(reopened(undone, {}).rows).toEqual({ ...rows, [op(1)]: bare('o') })
   })
 })

@@ -235,6 +235,13 @@ describe('an operation starts', () => {
     expect(keysOf(replay.starting())).toEqual([])
   })
 
+  test('after one with a start mark, which blocks the run', () => {
+    const record = [row(1, 'a'), row(2, 'marked', undefined, { hasBegun: true })]
+    const replay = new Replay(record, 0)
+    for (const key of ['a', 'marked']) replay.ask(asking(key))
+    expect(keysOf(replay.starting())).toEqual(['marked', 'a'])
+  })
+
   test('within the record only where its outcome was taken back, at its place', () => {
     const record = [row(1, 'a', 1), reopenedRow(2, 'b', 2), row(3, 'c', 3)]
     const replay = new Replay(record, 3)

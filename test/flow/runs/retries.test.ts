@@ -219,6 +219,107 @@ describe('a run with tries', () => {
   })
 })
 
+describe('a step of once whose outcome nobody knows', () => {
+  /** What its tries have begun, and whether they end. */
+  const outside = () => {
+    const begun: string[] = []
+    const own = { isOpen: false }
+    const pays = (key: string) => (): Promise<string> | string => {
+      begun.push(key)
+      return own.isOpen ? 'paid' : new Promise(() => undefined)
+    }
+    return { begun, own, pays }
+  }
+  const act = { repeat: 'once' } as const
+
+  test('is not begun by the next try of its run, which is blocked there', {
+    tags: ['W3'],
+  }, async () => {
+    const { begun, own, pays } = outside()
+    const buys = workflow(
+      'buys',
+      (ctx: Ctx) =>
+        Promise.all([
+          ctx.step('pay', pays('pay'), act),
+          ctx.step(
+            'ship',
+            async () => {
+              begun.push('ship')
+              await new Promise<void>((resolve) => void w.s.clock.after(500, resolve))
+              if (begun.length === 2) throw new Error('no carrier')
+              return 'shipped'
+            },
+            once,
+          ),
+        ]),
+      { retry: { max: 2, baseMs: 1_000 } },
+    )
+    const w = await flowWorld([buys])
+    const run = await w.during(w.flow.start(buys, undefined, { id: '1' }))
+    await w.s.advance(60_000)
+    expect(w.flow.get(buys, '1')).toMatchObject({
+      ...{ status: 'blocked', attempt: 2, error: { code: 'UNKNOWN_STEP' } },
+    })
+    expect(begun.toSorted()).toEqual(['pay', 'ship', 'ship'])
+
+    own.isOpen = true
+    await w.during(w.flow.retry(buys, '1'))
+    expect(await w.during(run.result())).toEqual(['paid', 'shipped'])
+    expect(begun.filter((key) => key === 'pay')).toHaveLength(2)
+  })
+
+  test('is not begun by the retry of a run that was blocked for another reason', {
+    tags: ['W3'],
+  }, async () => {
+    const { begun, own, pays } = outside()
+    const buys = workflow('buys', async (ctx: Ctx) => {
+      await ctx.step('reserve', () => undefined)
+      return ctx.step('pay', pays('pay'), act)
+    })
+    const bad = workflow('buys', (ctx: Ctx) => ctx.sleep('reserve', 1))
+    const w = await flowWorld([buys])
+    const code = () => w.flow.get(buys, '1')?.error?.code
+    await w.during(w.flow.start(buys, undefined, { id: '1' }))
+    await w.s.advance(1_000)
+    await w.crash([bad])
+    await w.s.advance(60_000)
+    expect(code()).toBe('DIVERGED')
+
+    await w.crash([buys])
+    await w.during(w.flow.retry(buys, '1'))
+    await w.s.advance(1_000)
+    expect([code(), begun]).toEqual(['UNKNOWN_STEP', ['pay']])
+    own.isOpen = true
+    await w.during(w.flow.retry(buys, '1'))
+    expect(await w.during(w.flow.handle(buys, '1').result())).toBe('paid')
+    expect(begun).toEqual(['pay', 'pay'])
+  })
+
+  test('is begun by the retry that is for it, and not by that for another one', {
+    tags: ['W3'],
+  }, async () => {
+    const { begun, own, pays } = outside()
+    const buys = workflow('buys', (ctx: Ctx) =>
+      Promise.all(['pay', 'tip'].map((key) => ctx.step(key, pays(key), act))),
+    )
+    const w = await flowWorld([buys])
+    await w.during(w.flow.start(buys, undefined, { id: '1' }))
+    await w.s.advance(1_000)
+    await w.crash()
+    await w.s.advance(1_000)
+    own.isOpen = true
+    const reason = () => w.flow.get(buys, '1')?.error?.message
+    expect(reason()).toMatch('the step pay')
+    await w.during(w.flow.retry(buys, '1'))
+    await w.s.advance(1_000)
+    expect(reason()).toMatch('the step tip')
+    expect(begun).toEqual(['pay', 'tip'])
+    await w.during(w.flow.retry(buys, '1'))
+    expect(await w.during(w.flow.handle(buys, '1').result())).toEqual(['paid', 'paid'])
+    expect(begun.toSorted()).toEqual(['pay', 'pay', 'tip', 'tip'])
+  })
+})
+
 test('a step of once that lost its race is not begun by the replay of a retried run', {
   tags: ['W2', 'W3'],
 }, async () => {
