@@ -55,14 +55,17 @@ export const reopening = (state: RunState, context: TurnContext): RunState => {
 
 /** The number of the operation that ended the run: the one that it names, or its last failure. */
 const failedIn = (
-  { cancel, failedBy }: RunState,
+  { status, cancel, failedBy }: RunState,
   record: readonly Recorded[],
 ): number | undefined => {
   // No operation has ended it: a timer goes on where it was.
   if (cancel) return undefined
   if (failedBy !== undefined) return failedBy
+  // Nor has one if it was ended by force, unless its body had failed and was being undone.
+  if (status === 'cancelled' && !record.some(isUndo)) return undefined
   const decided = record.filter(
-    ({ kind, place, key }) => place !== undefined && key !== cancelKey && kind !== 'answer',
+    ({ kind, place, key }) =>
+      place !== undefined && key !== cancelKey && kind !== 'answer' && !isUndo({ key }),
   )
   const last = decided.sort((left, right) => (right.place ?? 0) - (left.place ?? 0))[0]
   const isTimeOut =

@@ -193,6 +193,9 @@ describe('reopening', () => {
     expect(reopened({ [op(2)]: ranOut }, {}).rows).toEqual({
       [op(2)]: { kind: 'wait', key: 'w', at: 0, place: 2 },
     })
+    // What was undone since is no outcome of the body.
+    const undone = { [op(2)]: ranOut, [op(3)]: step('undo:a', 3) }
+    expect(reopened(undone, {}).rows).toEqual(reopened({ [op(2)]: ranOut }, {}).rows)
     const slept = { ...ranOut, kind: 'sleep' }
     expect(reopened({ [op(2)]: slept }, {}).rows).toEqual({ [op(2)]: slept })
   })
@@ -224,5 +227,16 @@ describe('reopening', () => {
 
     const undone = { ...rows, [op(3)]: step('undo:o', 2) }
     expect(reopened(undone, {}).rows).toEqual({ ...rows, [op(1)]: bare('o') })
+  })
+
+  test('takes back no failure of a run that was ended by force, unless it was being undone', () => {
+    const rows = { [op(1)]: step('a', 1, thrown), [op(2)]: step('b', 2, thrown) }
+    expect(reopened(rows, { status: 'cancelled' }).rows).toEqual(rows)
+
+    const undoing = { ...rows, [op(3)]: { kind: 'step', key: 'undo:c', at: 0, tries: 1 } }
+    const left = { ...rows, [op(2)]: bare('b', 2) }
+    expect(reopened(undoing, { status: 'cancelled' }).rows).toEqual(left)
+    const named = reopened(undoing, { status: 'cancelled', failedBy: 1 })
+    expect(named.rows).toEqual({ ...rows, [op(1)]: bare('a', 1) })
   })
 })

@@ -320,6 +320,30 @@ describe('a step of once whose outcome nobody knows', () => {
   })
 })
 
+test('a retry after an end by force takes back no failure that the body had behind it', {
+  tags: ['W2'],
+}, async () => {
+  const log: string[] = []
+  const goes = workflow('goes', async (ctx: Ctx) => {
+    const refuses = (): never => {
+      log.push('a')
+      throw new Error('no')
+    }
+    await ctx.step('a', refuses, once).catch(() => undefined)
+    return ctx.step('b', () => {
+      log.push('b')
+      return log.length > 2 ? 'done' : new Promise<string>(() => undefined)
+    })
+  })
+  const w = await flowWorld([goes])
+  const run = await w.during(w.flow.start(goes, undefined, { id: '1' }))
+  await w.s.advance(1_000)
+  await w.during(run.cancel({ force: true }))
+  await w.during(w.flow.retry(goes, '1'))
+  expect(await w.during(run.result())).toBe('done')
+  expect(log).toEqual(['a', 'b', 'b'])
+})
+
 test('a step of once that lost its race is not begun by the replay of a retried run', {
   tags: ['W2', 'W3'],
 }, async () => {
