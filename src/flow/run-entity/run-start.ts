@@ -206,18 +206,21 @@ const startedAgain = (
 
 /** Its end is for the newest body of its parent, which waits for it. */
 const withParent = (state: RunState, parent: Parent): RunState => {
-  if (parent.lap <= (state.parent as Parent).lap) return state
+  if (!isNewer(parent, state.parent as Parent)) return state
   const { isParentNotified: _, ...others } = state
   return { ...others, parent }
 }
 
+const isNewer = (asking: Parent, { lap, round = 0 }: Parent): boolean =>
+  asking.lap > lap || (asking.lap === lap && (asking.round ?? 0) > round)
+
 const takenBy = (id: string, type: string, how: string): KeelsonError =>
   new KeelsonError('CONFLICT', `the run ${id} of ${type} ${how}`, { details: { type, id } })
 
-const isParent = (state: RunState, parent: Parent | undefined): boolean =>
-  parent === undefined
-    ? true
-    : state.parent?.type === parent.type &&
-      state.parent.id === parent.id &&
-      state.parent.birth === parent.birth &&
-      state.parent.number === parent.number
+/** One operation of a body asks for it. In a newer body, or round, that may have another number. */
+const isParent = ({ parent: known }: RunState, parent: Parent | undefined): boolean =>
+  parent === undefined ||
+  (known?.type === parent.type &&
+    known.id === parent.id &&
+    known.birth === parent.birth &&
+    (known.number === parent.number || isNewer(parent, known)))

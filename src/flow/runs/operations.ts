@@ -322,8 +322,9 @@ export const performChild = async (
   const number = active.recorded?.number
   // A parent that has ended by now begins no child.
   if (number === undefined || active.isOver) return
-  const { birth, lap, root = `${carrier.type}/${carrier.id}` } = state
-  const parent = { type: carrier.type, id: carrier.id, birth, lap, number }
+  const { birth, lap, round, root = `${carrier.type}/${carrier.id}` } = state
+  const asks = { birth, lap, ...(round > 0 && { round }), number }
+  const parent = { type: carrier.type, id: carrier.id, ...asks }
   const request: StartRequest = { ...input, parent, root }
   try {
     const asked = askUntil(carrier, active, () => call(runOf(background, child), 'start', request))

@@ -40,6 +40,8 @@ export type Parent = {
   readonly id: string
   readonly birth: string
   readonly lap: number
+  /** The round in which it asked last; the first one by default. */
+  readonly round?: number
   /** The number of its operation. */
   readonly number: number
 }

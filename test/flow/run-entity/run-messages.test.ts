@@ -100,6 +100,16 @@ describe('a start', () => {
     })
     // Its end is for the newest lap.
     expect(state('1')).toEqual({ ...before, parent: { ...parent, lap: 1 } })
+    // The operation of a newer round, or body, may have another number. Of one round it is one.
+    for (const newer of [
+      { lap: 1, round: 1, number: 4 },
+      { lap: 2, number: 5 },
+    ]) {
+      expect(await again(newer)).toEqual({ repeated: true })
+      expect(await again({ ...newer, number: 9 })).toEqual(conflict)
+      expect(state('1')).toEqual({ ...before, parent: { ...parent, ...newer } })
+    }
+    expect(await again({ lap: 1, round: 2, number: 4 })).toEqual(conflict)
   })
 
   test('gives its run all that was asked for, and no more', async () => {

@@ -375,4 +375,22 @@ describe('a parent that is retried', () => {
       expect([inMs, code]).toEqual([inMs, accepted ? 'CANCELLED' : 'FAILED'])
     }
   })
+
+  test('from the operation of a child with a fixed id finds that child, and so does a later body', {
+    tags: ['W9'],
+  }, async () => {
+    const log: string[] = []
+    const child = square(log)
+    const parent = workflow('parent', async (ctx: Ctx, laps: number): Promise<number> => {
+      if (laps === 0) await ctx.sleep('first', 1)
+      const four = await ctx.child('two', child, { n: 2 }, { id: 'c' })
+      return laps === 0 ? four : ctx.again(laps - 1)
+    })
+    const w = await flowWorld([child, parent])
+    const run = await w.during(w.flow.start(parent, 1, { id: 'p' }))
+    expect(await w.during(run.result())).toBe(4)
+    await w.during(w.flow.retry(parent, 'p', { from: 'two' }))
+    expect(await w.during(run.result())).toBe(4)
+    expect(log).toEqual(['begin 2'])
+  })
 })
