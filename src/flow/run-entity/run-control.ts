@@ -80,7 +80,7 @@ export const repairCalls = (
         const what = from === undefined ? 'be retried' : `be retried from ${from}`
         return refuse(state, context, notNow(what, context.id, state?.status))
       }
-      const next = retried(state, from, context)
+      const next = retried(state, from, context, activations.workflow.name)
       if (!next) return refuse(state, context, noneToBegin(context.id, `${from}`))
       return reply(undefined, activations.resumed({ ...next, attempt: 1 }, context))
     }),
@@ -119,9 +119,11 @@ const retried = (
   state: RunState,
   from: string | undefined,
   context: RunContext,
+  type: string,
 ): RunState | undefined => {
   if (from !== undefined) return reopeningFrom(state, context, from)
-  return state.status === 'blocked' ? unblocked(state, context) : reopening(state, context)
+  if (state.status === 'blocked') return unblocked(state, context)
+  return reopening(state, context, { type, id: context.id })
 }
 
 const noneToSettle = (id: string, key: string): KeelsonError =>

@@ -17,6 +17,7 @@ import {
   type Operation,
   type Outcome,
   operationKey,
+  parentEnded,
   type RunState,
 } from '../runs/record.ts'
 import { endOf, recordIn, recording, wholeEnd } from '../runs/turns.ts'
@@ -113,7 +114,7 @@ export const familyContinues = ({
   },
   cancelChildren: async (state, _, context) => {
     if (!state || !isOver(state.status)) return noReply(state)
-    const reason = `its parent ${workflow.name}/${context.id} has ended`
+    const reason = parentEnded({ type: workflow.name, id: context.id })
     for (const { child, outcome, isAbandoned } of [...recordIn(state, context.rows)])
       if (child !== undefined && !outcome && !isAbandoned)
         await call(runOf(context, child), 'cancel', { reason, force: false }).catch(unlessNone)

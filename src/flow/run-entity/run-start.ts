@@ -9,8 +9,15 @@ import { call, noReply, reply } from '../../runtime/index.ts'
 import type { Workflow } from '../runs/body.ts'
 import type { EnterMessage, RunContext, StartRequest, State } from '../runs/messages.ts'
 import { entitiesOf, queueId } from '../runs/parts.ts'
-import { isLive, isOver, type Parent, type Recorded, type RunState } from '../runs/record.ts'
-import { type Beginning, before } from '../runs/repairs.ts'
+import {
+  isLive,
+  isOver,
+  type Parent,
+  parentEnded,
+  type Recorded,
+  type RunState,
+} from '../runs/record.ts'
+import { type Beginning, before, reopening } from '../runs/repairs.ts'
 import {
   inputText,
   noneToBegin,
@@ -30,7 +37,7 @@ import { orRefused, refuse } from './refusals.ts'
 /** `start`, and `begin` of a run that is held. */
 export const startCalls = (activations: RunActivations): RunCalls<'start' | 'begin'> => ({
   start: (state, request, context) => {
-    if (state) return startedAgain(state, request, context, activations.workflow)
+    if (state) return startedAgain(state, request, context, activations)
     const { input, delay, deadline = activations.workflow.options.deadline } = request
     if (input !== undefined) context.rows.put('input', input)
     if (deadline !== undefined) context.setAlarm('deadline', { inMs: deadline })
@@ -192,17 +199,28 @@ const startedAgain = (
   state: RunState,
   { inputHash, parent }: StartRequest,
   context: RunContext & { readonly from: { fail(error: unknown): void } },
-  { name: type }: Workflow,
+  activations: RunActivations,
 ) => {
   const { id } = context
+  const { name: type } = activations.workflow
   const isSame = state.inputHash === inputHash && isParent(state, parent)
   if (!isSame) {
     return refuse(state, context, takenBy(id, type, 'has begun with another input or parent'))
   }
+  if (!parent) return reply({ repeated: true }, state)
+  const next = withParent(state, parent)
+  if (isCancelledWith(state, parent)) {
+    const own = { ...reopening(next, context, { type, id }), attempt: 1 }
+    return reply({ repeated: true }, activations.resumed(own, context))
+  }
   // The parent runs once more, and waits for an end that it was given before.
-  if (parent && isOver(state.status)) context.addContinue('notifyParent')
-  return reply({ repeated: true }, parent ? withParent(state, parent) : state)
+  if (isOver(state.status)) context.addContinue('notifyParent')
+  return reply({ repeated: true }, next)
 }
+
+/** Whether it was cancelled with this body of its parent, which was retried since, and so goes on. */
+const isCancelledWith = ({ status, cancel, parent: known }: RunState, parent: Parent): boolean =>
+  status === 'cancelled' && cancel?.reason === parentEnded(parent) && known?.lap === parent.lap
 
 /** Its end is for the newest body of its parent, which waits for it. */
 const withParent = (state: RunState, parent: Parent): RunState => {

@@ -18,7 +18,7 @@ import type {
   StartRequest,
 } from './messages.ts'
 import { entitiesOf } from './parts.ts'
-import { isOver, type Operation, type Outcome, type RunState } from './record.ts'
+import { isOver, type Operation, type Outcome, parentEnded, type RunState } from './record.ts'
 import { pauseAfter, pauseMs } from './tries.ts'
 import { type Input, outcomeOf } from './values.ts'
 
@@ -320,8 +320,8 @@ export const performChild = async (
   if (active.recorded?.child === undefined)
     await carrier.record(active, { child, ...(isAbandoned && { isAbandoned }) })
   const number = active.recorded?.number
-  // A parent that has ended by now begins no child.
-  if (number === undefined || active.isOver) return
+  // A parent that has ended by now, or is cancelled, begins no child.
+  if (number === undefined || active.isOver || carrier.isCancelling) return
   const { birth, lap, round, root = `${carrier.type}/${carrier.id}` } = state
   const asks = { birth, lap, ...(round > 0 && { round }), number }
   const parent = { type: carrier.type, id: carrier.id, ...asks }
@@ -340,7 +340,7 @@ export const performChild = async (
  * ended: a parent does not end before such a child.
  */
 export const cancelChild = async (carrier: Carrier, type: string, id: string): Promise<boolean> => {
-  const request = { reason: `its parent ${carrier.type}/${carrier.id} has ended`, force: false }
+  const request = { reason: parentEnded(carrier), force: false }
   try {
     const asked = askUntil(carrier, undefined, () =>
       call(runOf(carrier.background, `${type}/${id}`), 'cancel', request),

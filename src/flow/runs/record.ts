@@ -46,6 +46,10 @@ export type Parent = {
   readonly number: number
 }
 
+/** Why a child is cancelled with its parent. */
+export const parentEnded = ({ type, id }: Pick<Parent, 'type' | 'id'>): string =>
+  `its parent ${type}/${id} has ended`
+
 /** Where a run comes from that was forked from another one. */
 export type Fork = {
   /** The other run, as `type/id`. */

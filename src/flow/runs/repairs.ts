@@ -11,6 +11,8 @@ import {
   type Outcome,
   operationKey,
   operationsPrefix,
+  type Parent,
+  parentEnded,
   type Recorded,
   type RunState,
   signalsPrefix,
@@ -37,21 +39,37 @@ import { signalBytesMax, signalLength, signalRow, updateRow } from './values.ts'
 
 /**
  * Lets the operation whose failure ended the run begin once more, at its place; with `undone` the
- * steps that were undone too, under new keys. All other outcomes are kept, and so are start marks:
- * whether such a step has run is for an operator to find out.
+ * steps that were undone too, under new keys. Children that the end of the `run` has cancelled go on.
+ * All other outcomes are kept, and so are start marks: whether such a step has run is for an operator
+ * to find out.
  */
-export const reopening = (state: RunState, context: TurnContext): RunState => {
+export const reopening = (
+  state: RunState,
+  context: TurnContext,
+  run: Pick<Parent, 'type' | 'id'>,
+): RunState => {
   const record = [...recordIn(state, context.rows)]
   const undone = undoneIn(record)
-  const failed = failedIn(state, record)
+  const failed = failedIn(
+    state,
+    record.filter((each) => !isCancelledWith(run, each)),
+  )
   for (const { number, ...row } of record) {
     const key = operationKey(state.lap, number)
     if (row.key === cancelKey || isUndo(row)) context.rows.delete(key)
     else if (number === failed || undone.has(row.key)) context.rows.put(key, fresh(row))
+    else if (isCancelledWith(run, row)) {
+      const { outcome: _, place: __, ...child } = row
+      context.rows.put(key, child)
+    }
   }
   const { error: _, failedBy: __, cancel: ___, ...others } = state
   return { ...others, round: state.round + (undone.size > 0 ? 1 : 0) }
 }
+
+/** Whether it is a child that was cancelled with this run, whose body has ended before. */
+const isCancelledWith = (run: Pick<Parent, 'type' | 'id'>, { kind, outcome }: Operation): boolean =>
+  kind === 'child' && outcome?.kind === 'error' && outcome.error.message === parentEnded(run)
 
 /** The number of the operation that ended the run: the one that it names, or its last failure. */
 const failedIn = (

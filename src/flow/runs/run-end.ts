@@ -254,7 +254,8 @@ const failingOf = (
     const until = context.now() + inMs
     context.setAlarm('timer', { at: until })
     const waitsFor = { kind: 'retry', until, error: keptError(body.error) } as const
-    const next = { ...reopening(failing, context), attempt: state.attempt + 1, waitsFor }
+    const reopened = reopening(failing, context, activation)
+    const next = { ...reopened, attempt: state.attempt + 1, waitsFor }
     return [{ next: 'rest' }, withStatus(next, 'waiting', context)]
   }
   const error = state.error ?? keptError(body.error)

@@ -376,6 +376,89 @@ describe('a parent that is retried', () => {
     }
   })
 
+  /** A parent whose step fails after 3 s for the first time, while its child takes 20 s. */
+  const trying = async (log: string[]) => {
+    const child = square(log)
+    let isBad = true
+    const parent = workflow(
+      'parent',
+      async (ctx: Ctx) => {
+        const packs = async (): Promise<void> => {
+          await new Promise<void>((resolve) => void w.s.clock.after(3_000, resolve))
+          if (!isBad) return
+          isBad = false
+          throw new Error('no box')
+        }
+        const [four] = await Promise.all([
+          ctx.child('two', child, { n: 2, pause: 20_000 }, { id: 'c' }),
+          ctx.step('pack', packs, { retry: { max: 1 } }),
+        ])
+        return four
+      },
+      { retry: { max: 3, baseMs: 1_000 } },
+    )
+    const w = await flowWorld([parent, child])
+    const run = await w.during(w.flow.start(parent, undefined, { id: 'p' }))
+    return { w, parent, child, run }
+  }
+
+  test('by its next try gets the end of a child that was cancelled with its body, and that goes on', {
+    tags: ['W9'],
+  }, async () => {
+    const log: string[] = []
+    const { w, parent, child, run } = await trying(log)
+    expect(await w.during(run.result({ timeoutMs: 600_000 }))).toBe(4)
+    expect(w.flow.get(parent, 'p')?.attempt).toBe(2)
+    expect([w.status(child, 'c'), log]).toEqual(['completed', ['begin 2', 'undo 2', 'begin 2']])
+  })
+
+  test.each([false, true])(
+    'after a cancel goes on, and so does its child: by force %o',
+    {
+      tags: ['W9'],
+    },
+    async (force) => {
+      const log: string[] = []
+      const { w, parent, child, run } = await trying(log)
+      await w.s.advance(1_000)
+      await w.during(run.cancel({ force }))
+      await w.s.advance(10_000)
+      expect([w.status(child, 'c'), w.status(parent, 'p')]).toEqual(['cancelled', 'cancelled'])
+      await w.during(w.flow.retry(parent, 'p'))
+      expect(await w.during(run.result({ timeoutMs: 600_000 }))).toBe(4)
+      expect(w.status(child, 'c')).toBe('completed')
+    },
+  )
+
+  test('is not one that is undone after an end by force: no child goes on for that', {
+    tags: ['W6', 'W9'],
+  }, async () => {
+    const log: string[] = []
+    const { w, parent, child, run } = await trying(log)
+    await w.s.advance(1_000)
+    await w.during(run.cancel({ force: true }))
+    await w.s.advance(10_000)
+    await w.during(w.flow.undo(parent, 'p'))
+    await w.s.advance(60_000)
+    expect([w.status(child, 'c'), w.status(parent, 'p')]).toEqual(['cancelled', 'cancelled'])
+    expect(log).toEqual(['begin 2', 'undo 2'])
+  })
+
+  test('gets the end of a child that an operator has cancelled, as before', async () => {
+    const child = square()
+    const parent = workflow('parent', (ctx: Ctx) =>
+      ctx.child('one', child, { n: 1, pause: 60_000 }, { id: 'c' }),
+    )
+    const w = await flowWorld([child, parent])
+    const run = await w.during(w.flow.start(parent, undefined, { id: 'p' }))
+    await w.s.advance(1_000)
+    await w.during(w.flow.handle(child, 'c').cancel({ reason: 'rain' }))
+    const causeOf = () => w.during(run.result().catch(({ cause }) => cause.message))
+    expect(await causeOf()).toBe('rain')
+    await w.during(w.flow.retry(parent, 'p'))
+    expect([await causeOf(), w.status(child, 'c')]).toEqual(['rain', 'cancelled'])
+  })
+
   test('from the operation of a child with a fixed id finds that child, and so does a later body', {
     tags: ['W9'],
   }, async () => {

@@ -164,7 +164,8 @@ describe('reopening', () => {
   })
   const reopened = (rows: Readonly<Record<string, unknown>>, changes: Partial<RunState>) => {
     const { context, rows: after } = contextWith(rows)
-    const state = reopening(run({ status: 'failed', error, ...changes }), context)
+    const before = run({ status: 'failed', error, ...changes })
+    const state = reopening(before, context, { type: 'p', id: '1' })
     return { state, rows: after() }
   }
   const failed = run({ status: 'failed' })
@@ -238,5 +239,24 @@ describe('reopening', () => {
     expect(reopened(undoing, { status: 'cancelled' }).rows).toEqual(left)
     const named = reopened(undoing, { status: 'cancelled', failedBy: 1 })
     expect(named.rows).toEqual({ ...rows, [op(1)]: bare('a', 1) })
+  })
+
+  test('takes back the end of a child that was cancelled with this run, and its place, and no other end', () => {
+    const child = (reason: string, place: number) => ({
+      ...{ kind: 'child', key: `c${place}`, at: 0, child: `t/${place}`, place },
+      outcome: { kind: 'error', error: { name: 'E', code: 'CANCELLED', message: reason } },
+    })
+    const rows = {
+      ...{ [op(1)]: step('a', 1, thrown), [op(2)]: child('rain', 2) },
+      ...{ [op(3)]: child('its parent p/2 has ended', 3) },
+    }
+    const own = { [op(4)]: child('its parent p/1 has ended', 4) }
+    expect(reopened({ ...rows, ...own }, { failedBy: 1 }).rows).toEqual({
+      ...{ ...rows, [op(1)]: bare('a', 1) },
+      [op(4)]: { kind: 'child', key: 'c4', at: 0, child: 't/4' },
+    })
+    // The body never got it, so it has not ended the run.
+    const last = reopened({ [op(1)]: step('a', 1, thrown), ...own }, {})
+    expect(last.rows[op(1)]).toEqual(bare('a', 1))
   })
 })

@@ -146,9 +146,19 @@ class FlowLife extends ProgramLife {
     this.#outside.helped(id)
     const from = this.random() < 0.4 ? this.#operationOf(id) : undefined
     const options = from === undefined ? {} : { from }
+    if (from === undefined) for (const child of this.#cancelledWith(id)) this.#outside.helped(child)
     await this.asks(from === undefined ? 'retries' : 'retries from', () =>
       this.flow.retry(this.#drawn, id, options),
     )
+  }
+
+  /** The children, and theirs, that were or will be cancelled with a run: a retry of it helps them. */
+  #cancelledWith(id: string): string[] {
+    const parent = `drawn/${id}`
+    const { entries } = this.flow.list({ type: this.#drawn, parent, limit: 1_000 })
+    const reason = `its parent ${parent} has ended`
+    const own = entries.filter(({ status, error }) => !isOver(status) || error?.message === reason)
+    return own.flatMap((child) => [child.id, ...this.#cancelledWith(child.id)])
   }
 
   async #kills(id: string): Promise<void> {
