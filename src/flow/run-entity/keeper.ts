@@ -275,10 +275,12 @@ const wake = async (context: AnyContext, kind: string, id: string): Promise<void
 
 /**
  * Removes runs that ended long ago, at most 1,000 of each status. False: there may be more. A child
- * whose parent does not have its end yet stays.
+ * whose parent does not have its end yet stays. So does a run that has a process until the next
+ * pass: a retry of it may be on its way.
  */
 const clean = async (context: AnyContext, { name, options }: Workflow): Promise<boolean> => {
   const runs = runsOf(context, name)
+  const { entities } = (context.app as AppContext)[durableActors]
   let isDone = true
   for (const status of ['completed', 'failed', 'cancelled'] as const) {
     const where = { at: statusBetween(status, 0, context.now() - options.keep[status]) }
@@ -286,7 +288,10 @@ const clean = async (context: AnyContext, { name, options }: Workflow): Promise<
     let removed = 0
     do {
       const page = runs.list({ where, limit: removedMax, ...(cursor && { cursor }) } as object)
-      const over = page.entries.filter(({ state }) => mayGo(state as RunState | undefined))
+      const over = page.entries.filter(
+        ({ id, state }) =>
+          mayGo(state as RunState | undefined) && !entities.holder(`${runKind(name)}/${id}`),
+      )
       await Promise.all(over.map(({ id }) => runs.delete(id).catch(() => false)))
       removed += over.length
       cursor = page.cursor

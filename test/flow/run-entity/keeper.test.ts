@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest'
 import { type Ctx, type FlowHealth, queue, workflow } from '../../../src/flow/index.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 const hours = 3_600_000
 
@@ -168,6 +169,34 @@ test('a run is removed in the hour after its time, each status after its own', a
     ],
     ...[['cancelled'], ['cancelled'], []],
   ])
+})
+
+test('a run whose retry is acknowledged stays, though its time is over in that moment', {
+  tags: ['W1'],
+}, async () => {
+  const keep = { failed: '10s' } as const
+  const fails = workflow('fails', () => Promise.reject(new Error('no')), { keep })
+  const failedAt = async (ms: number) => {
+    const w = await flowWorld([fails], { options: { syncMs: 5 } })
+    await w.during(w.flow.start(fails, undefined, { id: '1' }))
+    await w.s.advance(ms - w.s.clock.monotonic())
+    return { w, isThere: () => w.flow.get(fails, '1') !== undefined }
+  }
+  // The first pass of the keeper comes a minute after its start.
+  const { w: first, isThere } = await failedAt(59_000)
+  while (isThere()) await first.s.advance(1)
+  const removedAt = first.s.clock.monotonic()
+
+  const ends: unknown[] = []
+  for (let beforeMs = 0; beforeMs < 30; beforeMs++) {
+    const { w, isThere } = await failedAt(removedAt - beforeMs)
+    const retried = codeOf(w.flow.retry(fails, '1'))
+    await w.s.advance(1_000)
+    ends.push([await w.during(retried), isThere()])
+  }
+  expect(ends).toContainEqual(['CONFLICT', false])
+  expect(ends).toContainEqual(['ok', true])
+  expect(ends).not.toContainEqual(['ok', false])
 })
 
 test('the health has how many runs are blocked, and the first ten with their reasons', async () => {
