@@ -142,7 +142,7 @@ export class CurrentTurn {
       throw new KeelsonError('INVALID_ARGUMENT', 'a durable worker ends with its place in the tree')
     if (keys && !common.keys)
       throw invalidArgument('keys', `false, or the option keys of the kind ${identity.kind}`, keys)
-    const terms = { keepMs: keepMs ?? common.keepMs ?? 0, keys: keys ?? common.keys }
+    const terms = { keepMs: keepMs ?? common.keepMs ?? 0, keys: keys ?? false }
     draft.endActor(endAlarm(draft.name, shard.now(), terms))
   }
 

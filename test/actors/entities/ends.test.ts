@@ -85,9 +85,12 @@ const server: DurableServer<Messages, State, { count: number }> = {
 const kind = entity('thing', server, { idleMs: 1_000 })
 const noting = entity('noting', server, { keys: true })
 const keeping = entity('keeping', server, { keepMs: 60_000 })
+const final = { isFinal: ({ count }: State) => count > 0 }
+const closing = entity('closing', { ...server, ...final }, { keys: true, keepMs: 0 })
 const tree = supervisor('app', {}, [
   kind,
   noting,
+  closing,
   keeping,
   worker('lone', server, { durable: true }),
 ])
@@ -278,13 +281,23 @@ describe('the keys of an entity that has ended', () => {
     expect(rowsOf(s)).toEqual([])
   })
 
-  test('stay if it does not', async () => {
+  test.each([{ keepMs: 0 }, { keepMs: 0, keys: false }])('stay after %j', async (options) => {
     const { s, things, ask } = await started(noting)
     await ask('write', many.slice(0, 3))
-    await ask('end', { keepMs: 0, keys: false })
+    await ask('end', options)
     await s.advance(1_000)
     expect(things().state('1')).toBeUndefined()
     expect(s.app.store.get(many[2] ?? '')).toBe('x')
+    expect(rowsOf(s)).toEqual([])
+  })
+
+  test('stay if it ends by itself in a final state', async () => {
+    const { s, things, ask } = await started(closing)
+    await ask('write', ['{closing/1}:receipt'])
+    await ask('add', 1)
+    await s.advance(1_000)
+    expect(things().state('1')).toBeUndefined()
+    expect(s.app.store.get('{closing/1}:receipt')).toBe('x')
     expect(rowsOf(s)).toEqual([])
   })
 
