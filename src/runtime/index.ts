@@ -71,6 +71,7 @@ export { type FormatStatus, shownStatus } from './server/format-status.ts'
 export type * from './server/gen-server.ts'
 export { HandlerLimit } from './server/handler-limit.ts'
 export {
+  badReturn,
   type Ignore,
   ignore,
   isAnswer,

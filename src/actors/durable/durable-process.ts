@@ -11,6 +11,7 @@
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import {
   type AnyContext,
+  badReturn,
   cast,
   HandlerLimit,
   isAnswer,
@@ -68,10 +69,7 @@ export class DurableProcess implements Ended {
   /** Its waking has begun: a next message does not wake it again. */
   #isAwake = false
   #blocked: KeelsonError | undefined
-  /**
-   * These go before all new messages: turns to handle again, because one before them was refused, and
-   * messages that must not overtake them.
-   */
+  /** These go before new messages: turns to handle again, and what must not overtake them. */
   readonly #redo: Run[] = []
   #ids: CallIds | undefined
 
@@ -248,12 +246,11 @@ export class DurableProcess implements Ended {
     const oneTry = run.step || run.alarm ? this.hand.try(draft, this.context) : undefined
     let answer: unknown
     try {
-      const { state } = draft.before.memory
-      const { watch } = draft
+      const { watch, before } = draft
       // Without a closure: its scope would cost each turn, watched or not.
       if (oneTry) answer = this.#try(draft, oneTry.context)
-      else if (watch) answer = watch.run(run, state, this.context)
-      else answer = run.handler(state, run.payload, this.context)
+      else if (watch) answer = watch.run(run, before.memory.state, this.context)
+      else answer = run.handler(before.memory.state, run.payload, this.context)
       if (NextStep.is(answer) || !isThenable(answer)) return this.#ended(draft, answer)
     } catch (error) {
       return this.#threw(draft, error)
@@ -283,16 +280,18 @@ export class DurableProcess implements Ended {
   #ended(draft: TurnDraft, step: unknown): Answer {
     if (!this.#process.alive) return this.#next()
     if (draft.isDoomed) return this.#again(draft)
-    // The loop ends the process with the reason that any server would have.
-    if (!NextStep.is(step) || !isAnswer(step, draft.run.from !== undefined)) {
+    const { run, before } = draft
+    if (!NextStep.is(step) || !isAnswer(step, run.from !== undefined)) {
+      // A try that ended its process, and was not recorded, would come again without a pause.
+      if (run.isRecorded) return this.#threw(draft, run.badAnswer(step))
       this.hand.fail(draft, undefined)
-      return step as NextStep
+      return stop(badReturn(step), this) as never
     }
-    const { memory } = draft.before
+    const { memory } = before
     const state = step.state === unchanged ? memory.state : step.state
     try {
       this.hand.addContinue(draft, step)
-      if (step.kind === 'reply') draft.run.from?.reply(step.value)
+      if (step.kind === 'reply') run.from?.reply(step.value)
       const rows = this.#ids && draft.remember(this.#ids, step, this.now())
       if (state !== memory.state || draft.hasRecords || rows) this.hand.commit(draft, state, rows)
       else this.hand.leave(draft)

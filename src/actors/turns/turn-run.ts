@@ -51,6 +51,11 @@ export class Run {
     return this.step !== undefined || this.alarm !== undefined
   }
 
+  /** The failure of a try whose handler answered this. */
+  badAnswer(found: unknown): KeelsonError {
+    return invalidArgument(this.what, 'noReply or stop as its answer', found)
+  }
+
   /** The same with another handler. */
   by(handler: Handler): Run {
     const { kind, payload, what, name, from, step, alarm } = this
