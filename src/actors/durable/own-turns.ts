@@ -4,14 +4,14 @@
  * record.
  */
 import { errorOf, type KeelsonError } from '../../errors.ts'
-import { type NextStep, noReply, reply, unchanged } from '../../runtime/index.ts'
+import { type AnyContext, type NextStep, noReply, reply, unchanged } from '../../runtime/index.ts'
 import type { Failed } from '../turns/durable-server.ts'
-import { callStep, type RecordedCall } from '../turns/durable-table.ts'
+import { callStep, type Handler, type RecordedCall } from '../turns/durable-table.ts'
 import { endName } from '../turns/lifetime.ts'
 import { type Alarm, isParked, type Memory, type Step, settingOf } from '../turns/memory.ts'
 import type { TurnDraft } from '../turns/turn-draft.ts'
 import type { HeldCall } from '../turns/turn-outputs.ts'
-import { type Answer, missing, ownRun, Run, throwing } from '../turns/turn-run.ts'
+import { type Answer, asBefore, missing, ownRun, Run, throwing } from '../turns/turn-run.ts'
 import { type ByHand, doByHand } from './by-hand.ts'
 import type { DurableTerms } from './durable-terms.ts'
 import type { Refusals } from './refusals.ts'
@@ -19,6 +19,7 @@ import type { Refusals } from './refusals.ts'
 /** The parts of their actor that these turns use. */
 interface Acting {
   readonly terms: DurableTerms
+  readonly context: AnyContext
   readonly memory: Memory
   /** The turn whose handler runs. */
   readonly draft: TurnDraft
@@ -57,6 +58,8 @@ const mayBegin = ({ work, shard }: DurableTerms): boolean =>
 /** The own turns of one actor. */
 export class OwnTurns {
   readonly #actor: Acting
+  /** When the timeout is due that the last handler asked for, by the monotonic clock. */
+  #timeoutAt: number | undefined
 
   constructor(actor: Acting) {
     this.#actor = actor
@@ -83,15 +86,35 @@ export class OwnTurns {
 
   /**
    * Returns the next action of the loop after `step`: a recorded step that may run goes before the
-   * mailbox.
+   * mailbox. Without a `step` no handler has answered: to the loop each message ends a timeout, and
+   * one that the server never sees does not.
    */
   next(step?: NextStep): NextStep {
+    const next = step && step.next !== asBefore ? step.next : this.#before
+    const timeoutMs = next?.timeoutMs
+    const isHeard = timeoutMs !== undefined && this.#actor.terms.table.timeout !== undefined
+    this.#timeoutAt = isHeard ? this.#monotonic() + timeoutMs : undefined
     if (this.ready) return noReply(this.#actor, { continue: ['$step'] }) as never
-    if (step?.next === undefined) return goesOn
-    const { timeoutMs, hibernate } = step.next
+    if (next === undefined) return goesOn
     if (timeoutMs !== undefined) return noReply(this.#actor, { timeoutMs }) as never
-    if (hibernate) this.#hibernates()
-    return noReply(this.#actor, hibernate ? { hibernate } : undefined) as never
+    if (next.hibernate) this.#hibernates()
+    return noReply(this.#actor, next.hibernate ? { hibernate: true } : undefined) as never
+  }
+
+  /** What the last handler asked for, as far as it still runs. */
+  get #before(): NextStep['next'] {
+    if (this.#timeoutAt === undefined) return undefined
+    return { timeoutMs: Math.max(0, this.#timeoutAt - this.#monotonic()) }
+  }
+
+  #monotonic(): number {
+    return this.#actor.context.system.clock.monotonic()
+  }
+
+  /** The time without a message is over. It is not over again if this turn is refused. */
+  timesOut(handler: Handler): Answer {
+    this.#timeoutAt = undefined
+    return this.#actor.turn(new Run('message', handler, undefined, 'timeout', 'timeout'))
   }
 
   /** The process rests once its turns are out. */
@@ -115,7 +138,7 @@ export class OwnTurns {
       if (terms.shard.isStill || refusals.cutOff) {
         // The actor serves messages during that time.
         void settled.then(() => this.#actor.rouse())
-        return noReply(this.#actor) as never
+        return noReply(this.#actor, this.#before) as never
       }
       await refusals.unlessCutOff(settled)
     }
@@ -152,7 +175,7 @@ export class OwnTurns {
   /** Lets parked steps and alarms run again. Answers whether there was one. */
   unblock(from: HeldCall): Answer {
     const run = ownRun('call', 'unblock', from).by((state) =>
-      reply(this.#actor.refusals.tries.unpark(this.#actor.draft), state),
+      reply(this.#actor.refusals.tries.unpark(this.#actor.draft), state, asBefore),
     )
     return this.#actor.turn(run)
   }
@@ -161,7 +184,7 @@ export class OwnTurns {
   byHand(asked: ByHand, from: HeldCall): Answer {
     const run = ownRun('call', `${asked.act} ${asked.name}`, from).by((state) => {
       const { draft, memory } = this.#actor
-      return reply(doByHand(draft, memory, this.#actor.now(), asked), state)
+      return reply(doByHand(draft, memory, this.#actor.now(), asked), state, asBefore)
     })
     return this.#actor.turn(run)
   }

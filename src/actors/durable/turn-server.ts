@@ -6,7 +6,7 @@ import { type GenServer, type Messages, type PendingCall, reply } from '../../ru
 import type { TurnKind } from '../turns/after-refusal.ts'
 import type { DurableTable, Handler, Section } from '../turns/durable-table.ts'
 import type { HeldCall } from '../turns/turn-outputs.ts'
-import { applying, type Change, ownRun, Run } from '../turns/turn-run.ts'
+import { applying, asBefore, type Change, ownRun, Run } from '../turns/turn-run.ts'
 import type { ByHand } from './by-hand.ts'
 import { TurnContext } from './durable-context.ts'
 import { DurableProcess } from './durable-process.ts'
@@ -22,7 +22,7 @@ type Asked = { readonly from: HeldCall }
 const written = (self: DurableProcess, state: unknown): unknown => {
   const isBorn = self.draft.before.memory.mark !== undefined
   if (isBorn) self.draft.writeRow()
-  return reply(isBorn, state)
+  return reply(isBorn, state, asBefore)
 }
 
 /** The messages of the actor itself. */
@@ -67,9 +67,7 @@ export const durableServer = (
     ...(down && { down: asTurn(down, 'down', 'down') }),
     ...(timeout && {
       timeout: (self: DurableProcess, context: unknown) =>
-        self.turn(
-          new Run('message', (state) => timeout(state, context), undefined, 'timeout', 'timeout'),
-        ),
+        self.own.timesOut((state) => timeout(state, context)),
     }),
     terminate: (self: DurableProcess, reason: unknown) => self.ending.terminate(reason),
     sys: {

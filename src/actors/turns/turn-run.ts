@@ -1,6 +1,6 @@
 /** The work of one turn: a message, or a step or an alarm that the actor recorded. Pure. */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
-import { isAnswer, isThenable, NextStep, noReply, reply } from '../../runtime/index.ts'
+import { isAnswer, isThenable, NextStep, noReply, reply, type Then } from '../../runtime/index.ts'
 import type { TurnKind } from './after-refusal.ts'
 import type { Handler } from './durable-table.ts'
 import type { Alarm, Memory, Step } from './memory.ts'
@@ -74,12 +74,15 @@ export const isPast = ({ alarm }: Run, { alarms }: Memory): boolean =>
 /** The action of the loop after a turn. */
 export type Answer = NextStep | Promise<NextStep>
 
+/** What follows a turn that is no message to the server: the same as before it. */
+export const asBefore: Then = Object.freeze({})
+
 /**
  * A turn without a message, for what the actor itself records. Handled again it records nothing:
  * what called for it happens again.
  */
 export const ownRun = (kind: TurnKind, what: string, from?: HeldCall): Run =>
-  new Run(kind, (state) => noReply(state), undefined, what, what, from)
+  new Run(kind, (state) => noReply(state, asBefore), undefined, what, what, from)
 
 /** A recorded name without a handler fails, and is tried again: a later program may have one. */
 export const missing =
@@ -100,10 +103,10 @@ export const changing = (change: (state: unknown) => unknown, from: HeldCall): R
   ownRun('call', 'replaceState', from).by((before) => {
     try {
       const state = change(before)
-      return reply(state, state)
+      return reply(state, state, asBefore)
     } catch (error) {
       from.fail(error)
-      return noReply(before)
+      return noReply(before, asBefore)
     }
   })
 
