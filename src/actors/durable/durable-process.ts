@@ -180,7 +180,7 @@ export class DurableProcess implements Ended {
     this.idleness.unwatch()
     this.background.end()
     this.#log.end()
-    this.terms.ended(this.#log)
+    this.terms.ended(this.#log, this.#process.reason)
     this.ending.passOn()
     if (this.#log.isEmpty) notify()
     else void this.terms.shard.unlessStill(this.#log.drained()).then(notify)

@@ -1,6 +1,6 @@
 /** The parts that make the process of a durable actor, and the calls that report its life. */
 import type { KeelsonError } from '../../errors.ts'
-import type { Process } from '../../runtime/index.ts'
+import type { ExitReason, Process } from '../../runtime/index.ts'
 import type { ActorTrouble } from '../turns/actor-trouble.ts'
 import type { ActorWork } from '../turns/actor-work.ts'
 import type { KeepIds } from '../turns/call-ids.ts'
@@ -41,7 +41,7 @@ export interface DurableTerms extends UnitTerms {
    */
   mayWake(): Promise<unknown> | undefined
   /** Its process has ended. The next incarnation waits until the log is drained. */
-  ended(log: TurnLog<TurnDraft>): void
+  ended(log: TurnLog<TurnDraft>, reason: ExitReason): void
   /** The process that takes its messages after it ended by itself. */
   successor(): Process | undefined
   /** It has woken; `reason` if it is blocked. */

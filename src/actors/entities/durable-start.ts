@@ -7,6 +7,7 @@ import {
   type StartResult,
 } from '../../runtime/index.ts'
 import { checkKind, workerKind } from '../../storage/index.ts'
+import { emit } from '../core/storage-events.ts'
 import type { CommonTerms, DurableTerms } from '../durable/durable-terms.ts'
 import { durableServer } from '../durable/turn-server.ts'
 import { type KeepIds, keepIdsDefault } from '../turns/call-ids.ts'
@@ -109,15 +110,17 @@ export const startDurableWorker = (
     trouble: entities.trouble,
     work: entities.work,
     mayWake: () => entities.decided(entity),
-    ended: (log) => {
+    ended: (log, reason) => {
       entities.trouble.blockedWorkers.delete(id)
       entities.ended(entity, log)
+      emit(entities.system, terms.shard, 'entity.ended', { entity, reason })
     },
     successor: () => undefined,
     woke: (reason) => {
       if (reason) terms.blocks(reason)
       else entities.trouble.blockedWorkers.delete(id)
       entities.woke()
+      emit(entities.system, terms.shard, 'entity.woke', { entity, blocked: reason?.message })
     },
     blocks: (reason) => {
       entities.trouble.blockedWorkers.set(id, reason)

@@ -134,3 +134,21 @@ describe('a durable worker that was blocked', () => {
     expect(turns[0]?.state).toEqual({ list: [100, 1] })
   })
 })
+
+test('events tell that a durable worker has woken, and that it has ended, as of an entity', async () => {
+  const { s, refs } = await world()
+  const told: unknown[] = []
+  const events = telemetry<StorageEvents>(s.system)
+  events.on('entity.woke', ({ entity: of, blocked }) => told.push(['woke', of, blocked]))
+  events.on('entity.ended', ({ entity: of, reason }) => told.push(['ended', of, reason]))
+  for (const ref of refs) await s.during(call(ref, 'add', 1))
+  s.system.kill(s.system.whereis(name('lone')) as never)
+  s.system.kill(s.app.entities.holder('order/1')?.address as never)
+  await s.advance(1_000)
+  expect(told).toEqual([
+    ['woke', 'order/1', undefined],
+    ['ended', '$worker/lone', 'killed'],
+    ['ended', 'order/1', 'killed'],
+    ['woke', '$worker/lone', undefined],
+  ])
+})
