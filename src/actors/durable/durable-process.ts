@@ -298,16 +298,17 @@ export class DurableProcess implements Ended {
     } catch (error) {
       return this.#refuse(draft, error)
     }
-    if (step.kind === 'stopReply') this.ending.lastReply = () => draft.run.from?.reply(step.value)
-    if (step.kind === 'stop' || step.kind === 'stopReply') return this.#stops(step.reason)
+    if (step.kind === 'stop' || step.kind === 'stopReply') return this.#stops(draft, step)
     return this.#next(step)
   }
 
-  /** A stop takes effect unless the turn has to be handled again. */
-  #stops(reason: unknown): Answer {
-    return this.#onceDecided(() =>
-      this.#redo.length > 0 ? this.proceed() : (stop(reason, this) as never),
-    )
+  /** A stop takes effect unless its turn was refused, or has to be handled again. */
+  #stops(draft: TurnDraft, step: NextStep): Answer {
+    return this.#onceDecided(() => {
+      if (draft.isDoomed || this.#redo.length > 0) return this.proceed()
+      if (step.kind === 'stopReply') this.ending.lastReply = () => draft.run.from?.reply(step.value)
+      return stop(step.reason, this) as never
+    })
   }
 
   /** Does what ends or blocks the process, when all turns before that are decided. */

@@ -56,8 +56,8 @@ export class TurnDraft extends LoggedTurn {
   /** The memory after it, once it has ended with a unit. */
   after: Memory | undefined = undefined
   /**
-   * Nothing of it will count, although its handler still runs: the state before it was refused, it
-   * waits for space, or it needs rows that the shard does not show.
+   * Nothing of it counts. Its unit was refused; or its handler still runs, and the state before it was
+   * refused, it waits for space, or it needs rows that the shard does not show.
    */
   isDoomed = false
   /** It read rows while the shard showed none: it is handled again when they can be read. */
@@ -158,6 +158,7 @@ export class TurnDraft extends LoggedTurn {
 
   /** Its unit was refused. Of a step or an alarm the failure is a separate turn, which comes next. */
   refused(error: unknown): void {
+    this.isDoomed = true
     if (!this.run.isRecorded) this.failed(error)
   }
 

@@ -28,8 +28,14 @@ type Messages = {
     end: (what: string) => string
     slow: (ms: number) => string
     keep: () => string
+    writeAndEnd: () => string
   }
-  casts: { add: (what: string) => void; slow: (ms: number) => void; spoilOrStop: () => void }
+  casts: {
+    add: (what: string) => void
+    slow: (ms: number) => void
+    spoilOrStop: () => void
+    writeAndEnd: () => void
+  }
   continues: { spoil: () => void }
   alarms: { ring: () => void }
 }
@@ -56,6 +62,10 @@ const list: DurableServer<Messages, string> = {
       return reply(`${state}?`, `${state}?`)
     },
     end: (state, what) => stopReply('normal', state + what, state + what),
+    writeAndEnd: (state, _, context) => {
+      context.writes.put(key, 1)
+      return stopReply('normal', 'ended', `${state}.`)
+    },
   },
   casts: {
     add: (state, what) => {
@@ -68,6 +78,10 @@ const list: DurableServer<Messages, string> = {
     },
     spoilOrStop: (state) =>
       state.endsWith('!') ? noReply(state, { continue: ['spoil'] }) : stop('normal', state),
+    writeAndEnd: (state, _, context) => {
+      context.writes.put(key, 1)
+      return stop('normal', `${state}.`)
+    },
   },
   continues: {
     spoil: (state, _, context) => {
@@ -152,6 +166,19 @@ describe('a turn whose writes meet a lock', () => {
     })
     expect(await s.during(Promise.all([again, thrown]))).toEqual(['LOCKED', 'ae!'])
     expect(state()).toBe('ae!')
+  })
+
+  test('takes back its own stop: the actor lives on', async () => {
+    const { s, ref } = await locked()
+    const holder = s.app.entities.holder('list/1')
+
+    const ended = codeOf(call(ref, 'writeAndEnd'))
+    cast(ref, 'writeAndEnd')
+    const later = call(ref, 'add', 'b')
+
+    expect(await s.during(Promise.all([ended, later]))).toEqual(['LOCKED', 'ab'])
+    expect([holder?.alive, s.app.entities.holder('list/1')]).toEqual([true, holder])
+    expect(await s.during(call(ref, 'end', 'c'))).toBe('abc')
   })
 
   test('fails a write to the store that stood on it', async () => {
