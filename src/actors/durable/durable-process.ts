@@ -320,7 +320,7 @@ export class DurableProcess implements Ended {
   #threw(draft: TurnDraft, error: unknown): Answer {
     if (!this.#process.alive) return this.#next()
     // The row that it needs is being rebuilt: it is handled again after that.
-    if (this.terms.shard.mends(error)) draft.isDoomed = draft.isStranded = true
+    if (this.terms.shard.mends(error)) draft.strand()
     if (draft.isDoomed) return this.#again(draft)
     const { run } = draft
     const next = afterThrow(run.kind, isDamageOf(this.#entity, error))
@@ -454,9 +454,7 @@ export class DurableProcess implements Ended {
    */
   view(): ReadView {
     const { shard } = this.terms
-    const { open } = this.hand
-    if (open && !open.isDoomed && shard.phase.kind !== 'open')
-      open.isDoomed = open.isStranded = true
+    if (shard.phase.kind !== 'open') this.hand.open?.strand()
     return shard.view()
   }
 

@@ -162,6 +162,11 @@ export class TurnDraft extends LoggedTurn {
     if (!this.run.isRecorded) this.failed(error)
   }
 
+  /** It needs rows that the shard does not show. If it was doomed before, it is handled again anyway. */
+  strand(): void {
+    if (!this.isDoomed) this.isDoomed = this.isStranded = true
+  }
+
   /** The name of the next step that it records. */
   get nextStep(): string {
     return `${this.name}/${this.#recorded}`

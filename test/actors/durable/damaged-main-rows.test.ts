@@ -16,7 +16,7 @@ import {
   worker,
 } from '../../../src/index.ts'
 import type { Simulation } from '../../../src/testing/index.ts'
-import { simulated } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, simulated } from '../../support/worlds/simulated-instance.ts'
 
 type Messages = {
   calls: { add: (by: number) => number; read: () => number; first: () => number }
@@ -145,3 +145,45 @@ test.each([
     expect(await s.during(call(s.app.entity(kind).ref('a'), 'read'))).toBe(5)
   },
 )
+
+test('a message that needs a damaged row after a refused turn is handled again once', async () => {
+  const key = '{book/a}:key'
+  type Slow = { calls: { fill: () => void; spoil: () => void }; casts: { slow: () => void } }
+  const slow: DurableServer<Slow, number> = {
+    init: () => 0,
+    calls: {
+      fill: (sum, _, context) => {
+        context.rows.put('part', 1)
+        return reply(undefined, sum)
+      },
+      spoil: (sum, _, context) => {
+        context.writes.put(key, 1)
+        return reply(undefined, sum + 100)
+      },
+    },
+    casts: {
+      slow: async (sum, _, context) => {
+        await new Promise<void>((resolve) => context.system.clock.after(30, resolve))
+        return noReply(sum + Number(context.rows.get('part')))
+      },
+    },
+  }
+  const kind = entity('book', slow)
+  const s = await simulated({ app: supervisor('app', {}, [kind]) })
+  const ref = s.app.entity(kind).ref('a')
+  await s.during(call(ref, 'fill'))
+  await s.during(s.app.store.lock([key], { owner: 'other', leaseMs: 60_000 }))
+  await s.during(s.app.control.flushAll())
+  await s.during(s.app.entity(kind).stop('a'))
+  const rows = [...(s.app.shards[0]?.view().layers.projection.range({ lt: '\x01' }) ?? [])]
+  const [row] = rows.map(([found]) => found).filter((found) => found.endsWith('part'))
+
+  s.syncMs = 20
+  const spoilt = codeOf(call(ref, 'spoil'))
+  cast(ref, 'slow')
+  s.projections.damageRow(lmdb, row as string)
+
+  expect(await s.during(spoilt)).toBe('LOCKED')
+  await s.advance(60_000)
+  expect(s.app.entity(kind).state('a')).toBe(1)
+})
