@@ -298,7 +298,18 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
     if (keys && !expectKind(this.#entities, this.kind).notesKeys)
       throw invalidArgument('keys', 'a kind with the option keys', this.kind)
     const ref = this.#entities.ref<EndMessages>(this.kind, id)
-    return call(ref, '$delete', keys, options)
+    return this.#isNothing(id, ref) ? false : call(ref, '$delete', keys, options)
+  }
+
+  /** Whether an entity is at rest here, and has no row. A message would bear it. */
+  #isNothing(id: string, ref: Ref): boolean {
+    const entity = `${this.kind}/${id}`
+    if (ref.pid !== undefined || this.#isElsewhere(id) || this.#entities.decided(entity)) return false
+    try {
+      return !isBorn(this.#entities, entity)
+    } catch {
+      return false // Its process waits for the shard, or says why it cannot be read.
+    }
   }
 
   /**

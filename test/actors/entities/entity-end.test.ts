@@ -227,6 +227,32 @@ test('a delete of an unborn one is false, and leaves no row', async () => {
   expect(handle.list().entries).toEqual([])
 })
 
+test('a delete of an unborn one at rest does not bear it', async () => {
+  const welcomed: string[] = []
+  type Greeting = { calls: { remove: (id: string) => boolean }; continues: { welcome: () => void } }
+  const greeting: DurableServer<Greeting, number> = {
+    init: () => ok(0, { continue: ['welcome'] }),
+    calls: {
+      remove: async (count, id, { app }) => reply(await app.entity('greeting').delete(id), count + 1),
+    },
+    continues: {
+      welcome: (count, _, { id }) => {
+        welcomed.push(id)
+        return noReply(count)
+      },
+    },
+  }
+  const kind = entity('greeting', greeting)
+  s = await startSimulated({ app: supervisor('app', {}, [kind]) })
+  const handle = s.app.entity(kind)
+  expect(await s.during(handle.delete('nobody'))).toBe(false)
+  const asked = [call(handle.ref('one'), 'remove', 'b'), call(handle.ref('one'), 'remove', 'c')]
+  expect(await s.during(Promise.all(asked))).toEqual([false, false])
+  await s.advance(1_000)
+  expect([welcomed, handle.list({ states: false }).entries.length]).toEqual([['one'], 1])
+  expect(await s.during(handle.delete('one'))).toBe(true)
+})
+
 test('another entity deletes it from a handler', async () => {
   const handle = await started()
   await s.during(call(handle.ref('a'), 'add'))
