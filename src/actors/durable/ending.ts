@@ -164,25 +164,37 @@ export class Ending {
     return stop('normal', this.#actor) as never
   }
 
-  /** Runs the user's `terminate`. */
+  /** Runs the user's `terminate`. The last answer leaves after it, also if it fails (OTP). */
   terminate(reason: unknown): unknown {
+    if (this.#isResting) return this.#rests(reason)
+    let done: unknown
+    try {
+      done = this.#usersTerminate(reason)
+    } finally {
+      if (!isThenable(done)) this.lastReply?.()
+    }
+    return isThenable(done) ? this.#limited(done).finally(() => this.lastReply?.()) : undefined
+  }
+
+  #usersTerminate(reason: unknown): unknown {
     const { terms, memory, context } = this.#actor
-    const { terminate } = terms.table
-    const done = this.#hasState ? terminate?.(memory.state, reason, context) : undefined
-    if (this.#isResting) this.#take()
+    return this.#hasState ? terms.table.terminate?.(memory.state, reason, context) : undefined
+  }
+
+  /** It ends at once, and takes no message that it will not handle. A failure is logged. */
+  #rests(reason: unknown): void {
     const failed = (error: unknown): void =>
       this.#process.kernel.logger.error(
         `${this.#entity}: its terminate failed: ${describeReason(error)}`,
         { reason: error },
       )
-    if (!isThenable(done)) this.lastReply?.()
-    else if (!this.#isResting) return this.#limited(done).then(() => this.lastReply?.())
-    else {
-      // A process that goes to rest must not take messages that it will not handle.
-      Promise.resolve(done).catch(failed)
-      this.lastReply?.()
+    try {
+      Promise.resolve(this.#usersTerminate(reason)).catch(failed)
+    } catch (error) {
+      failed(error)
     }
-    return undefined
+    this.#take()
+    this.lastReply?.()
   }
 
   #limited(work: PromiseLike<unknown>): Promise<unknown> {

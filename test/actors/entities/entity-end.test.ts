@@ -178,6 +178,33 @@ test('the answer of a stop leaves after a terminate that takes its time; a rest 
   await expect(s.during(call(ref, 'crash'))).rejects.toMatchObject(crashed)
 })
 
+const failures: readonly [string, () => unknown][] = [
+  ['throws', () => fail()],
+  ['rejects', async () => fail()],
+]
+
+test.each(failures)('a terminate that %s keeps no answer and no message', async (_, terminate) => {
+  type Leaving = Messages & { calls: { leave: () => string } }
+  const leave = (state: State) => stopReply('normal', 'left', state)
+  const calls = { ...server.calls, leave }
+  const leaving = { ...server, terminate, calls } as unknown as DurableServer<Leaving, State>
+  const kind = entity('leaving', leaving, { idleMs: 1_000_000 })
+  s = await startSimulated({ app: supervisor('app', {}, [kind]) })
+  const handle = s.app.entity(kind)
+  for (const how of ['stop', 'delete'] as const) {
+    const ref = handle.ref(how)
+    const answers: Promise<unknown>[] = [call(ref, 'add'), call(ref, 'wait', 50), handle[how](how)]
+    cast(ref, 'add')
+    answers.push(call(ref, 'add'))
+    const count = how === 'stop' ? 3 : 2
+    expect(await s.during(Promise.all(answers))).toEqual([1, undefined, true, count])
+  }
+  expect(s.log.lines.map(({ message }) => message)).toEqual(
+    ['stop', 'delete'].map((id) => `leaving/${id}: its terminate failed: Error: useless`),
+  )
+  expect(await s.during(call(handle.ref('stop'), 'leave'))).toBe('left')
+})
+
 test('a power cut at any moment of a delete leaves all rows or none', async () => {
   await started()
   const outcomes = new Set<string>()
