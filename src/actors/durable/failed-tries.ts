@@ -63,7 +63,10 @@ export class FailedTries {
   /** A try of a step or an alarm has failed, or the handler `onFailed` of one. */
   failed(run: Run, thrown: unknown): void {
     const { step, alarm, what } = run
-    if (this.#actor.terms.work.isTooEarly(thrown)) {
+    const { work } = this.#actor.terms
+    // Nothing begins in a close: after the next start the same try comes again.
+    if (work.isTooLate(thrown)) return
+    if (work.isTooEarly(thrown)) {
       this.#tryLater(run)
       return
     }
@@ -79,7 +82,7 @@ export class FailedTries {
       if (alarm) draft.setAlarm(alarm.name, { ...alarm.set, tries, failure, dueAt: retryAt })
     })
     if (!isRecorded) return
-    if (failure.next === 'unblock') this.#actor.terms.work.isParked(this.#entity, what)
+    if (failure.next === 'unblock') work.isParked(this.#entity, what)
     const text = keptText(failure.error)
     const failing = { entity: this.#entity, what, tries, retryAt, error: text }
     if (failure.next !== 'unblock')

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import {
   call,
   cast,
+  type DurableContext,
   type DurableServer,
   entity,
   name,
@@ -184,4 +185,43 @@ test('background work that runs for long is told of the close, and has its last 
   expect(w.state('a')).toBe(101)
   await w.s.advance(3_000)
   expect(w.done).toEqual(['continue slow of a'])
+})
+
+test('a try that the close refuses a call is no failed one: the next start makes it again', async () => {
+  type Asking = {
+    calls: { begin: () => void; ping: () => void }
+    continues: { ask: () => void }
+    alarms: { ask: () => void }
+  }
+  const ask = async (state: number, _: unknown, context: DurableContext<Asking>) => {
+    await new Promise<void>((resolve) => s.clock.after(100, resolve))
+    await context.call(s.app.entity(asking).ref('rests'), 'ping')
+    return noReply(state + 1)
+  }
+  const server: DurableServer<Asking, number> = {
+    init: () => 0,
+    calls: {
+      begin: (state, _, context) => {
+        if (context.id === 'alarm') context.setAlarm('ask', { inMs: 0 })
+        else context.addContinue('ask')
+        return reply(undefined, state)
+      },
+      ping: (state) => reply(undefined, state),
+    },
+    continues: { ask },
+    alarms: { ask },
+    retry: { max: 1 },
+  }
+  const asking = entity('asking', server)
+  const s = await simulated({ app: supervisor('app', {}, [asking]) })
+  const handle = () => s.app.entity(asking)
+  for (const id of ['step', 'alarm']) await s.during(call(handle().ref(id), 'begin'))
+  await s.advance(10)
+
+  expect(await s.during(s.app.close())).toEqual({ cutOff: [] })
+  await s.start()
+  await s.advance(3_000)
+
+  expect([...handle().blocked().values()].map(({ message }) => message)).toEqual([])
+  expect(['step', 'alarm'].map((id) => handle().state(id))).toEqual([1, 1])
 })
