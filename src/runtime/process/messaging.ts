@@ -301,12 +301,12 @@ const castOnceHeld = (ref: Ref<unknown>, message: Message): boolean => {
   if (sender === undefined) return admitOnceHeld(ref, message, castWaitMs)
   if (!sender.alive) return false
   sender.kernel.carry(message)
-  sender.outputs.hold(() => castNow(ref, message, castWaitMs))
+  sender.outputs.hold(() => sendNow(ref, message, castWaitMs))
   return true
 }
 
-/** Sends a cast to the process that has the name now, or gets it in time. */
-const castNow = (ref: Ref<unknown>, message: Message, ms: number): void => {
+/** Sends a cast or an info to the process that has the name now, or gets it in time. */
+const sendNow = (ref: Ref<unknown>, message: Message, ms: number): void => {
   const { process } = target(ref)
   if (process !== undefined) process.admit(message)
   else if (awaitsName(ref, false)) admitOnceHeld(ref, message, ms)
@@ -320,8 +320,8 @@ export const sendHeld = (found: Process, message: Message, ref: Ref<unknown>): v
   const address = addressOf<Process>(ref)
   const isSame = address.process !== undefined || address.resolve() === found
   if (!isCall(message)) {
-    if (isSame || message.kind !== kinds.cast) found.admit(message)
-    else castNow(ref, message, castWaitMs)
+    if (isSame) found.admit(message)
+    else sendNow(ref, message, castWaitMs)
     return
   }
   if (message.isSettled) return
@@ -367,7 +367,7 @@ const admitOnceHeld = (ref: Ref<unknown>, message: Message, ms: number): boolean
     throw error
   }
   void left.then((leftMs) => {
-    if (leftMs !== undefined) castNow(ref, message, leftMs)
+    if (leftMs !== undefined) sendNow(ref, message, leftMs)
   })
   return true
 }

@@ -239,7 +239,7 @@ export class ServerContext {
     const process = address.resolve() ?? address.directory.wake?.(address.name, address.sender)
     if (process === undefined) throw notThere(address)
     const message = process.kernel.carry(new Envelope(kinds.info, name, payload))
-    return process.alive && this.#process.outputs.send(process, message)
+    return process.alive && this.#process.outputs.send(process, message, address)
   }
 
   call(target: AnyRef, name: string, payload?: unknown, options?: CallOptions): Promise<unknown> {

@@ -214,6 +214,7 @@ describe('with a disk that holds back its sync nothing of a turn leaves:', () =>
   test.each<[string, Act, string]>([
     ['call', (context) => context.call(witnessName, 'ask', 'call'), 'call'],
     ['cast', (context) => void context.cast(witnessName, 'note', 'cast'), 'cast'],
+    ['send', (context) => void context.send(witnessName, 'noted', 'send'), 'send'],
   ])('a %s goes to the process that has the name when it leaves', async (_, act, trace) => {
     const { s, ref, watcher } = await held()
     void call(ref, 'act', () => undefined)
@@ -223,6 +224,23 @@ describe('with a disk that holds back its sync nothing of a turn leaves:', () =>
     await heldBack(s)
     expect(await s.during(acted)).toBe(3)
     expect(seen).toEqual([trace])
+  })
+
+  test('an info wakes the entity that it is for, which rests when it leaves', async () => {
+    const { s, ref } = await held()
+    const other = s.app.entity(actors).ref('2')
+    s.syncMs = 0
+    await s.during(call(other, 'act', () => undefined))
+    s.syncMs = holdMs
+
+    const acted = call(ref, 'act', (context) => void context.send(other, 'tick'))
+    await s.advance(1)
+    await s.app.entity(actors).stop('2')
+    expect(seen).toEqual([])
+
+    await s.during(acted)
+    await s.settle()
+    expect(seen).toEqual(['tick'])
   })
 
   test('a server that a handler starts begins when the state is durable that it was given', async () => {
