@@ -304,7 +304,8 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
   /** Whether an entity is at rest here, and has no row. A message would bear it. */
   #isNothing(id: string, ref: Ref): boolean {
     const entity = `${this.kind}/${id}`
-    if (ref.pid !== undefined || this.#isElsewhere(id) || this.#entities.decided(entity)) return false
+    const isUndecided = this.#entities.decided(entity) !== undefined
+    if (ref.pid !== undefined || isUndecided || this.#isElsewhere(id)) return false
     try {
       return !isBorn(this.#entities, entity)
     } catch {

@@ -260,7 +260,8 @@ test('a delete of an unborn one at rest does not bear it', async () => {
   const greeting: DurableServer<Greeting, number> = {
     init: () => ok(0, { continue: ['welcome'] }),
     calls: {
-      remove: async (count, id, { app }) => reply(await app.entity('greeting').delete(id), count + 1),
+      remove: async (count, id, { app }) =>
+        reply(await app.entity('greeting').delete(id), count + 1),
     },
     continues: {
       welcome: (count, _, { id }) => {
