@@ -13,6 +13,7 @@ import {
   summaryOf,
 } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
+import { printable } from '../text/paint.ts'
 import { processAt, processPages } from './process-pages.ts'
 
 /** The part of an instance that finds its processes. */
@@ -44,8 +45,10 @@ const refuse = (app: Findable, target: unknown): never => {
 }
 
 /** The title of a process in output: `wal_writer(0) <5>`, or `<12>` without a name. */
-export const processTitle = (process: ProcessSummary): string =>
-  [shownName(process), `<${process.pid}>`].filter((part) => part !== undefined).join(' ')
+export const processTitle = (process: ProcessSummary): string => {
+  const called = shownName(process)
+  return `${called === undefined ? '' : `${printable(called)} `}<${process.pid}>`
+}
 
 /** The name of a process in the views: its name, or its label. */
 export const shownName = ({ name: called, label }: ProcessSummary): string | undefined =>

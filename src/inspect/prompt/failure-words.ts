@@ -76,7 +76,7 @@ const crashTable = (crashes: readonly Recorded[], total: number): string => {
 
 const wholeCrashes = (crashes: readonly Recorded[], title: string): string =>
   crashes.length === 0
-    ? `${title} has not crashed since the start`
+    ? `${printable(title)} has not crashed since the start`
     : crashes
         .slice(-wholeMax)
         .map(({ at, text }) => printableLines(`${timeText(at)} ${text}`))

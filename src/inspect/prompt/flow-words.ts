@@ -21,7 +21,7 @@ import {
   schedulePage,
 } from '../answers/flow-parts.ts'
 import type { FlowSort } from '../recorder/flow-names.ts'
-import type { Paint } from '../text/paint.ts'
+import { type Paint, printableJson } from '../text/paint.ts'
 import { View } from '../text/view.ts'
 import {
   deadTable,
@@ -254,7 +254,7 @@ export const view = <T>(
 ): View => {
   const shown = reveals ? found : redacted(found)
   if (json !== true) return new View(text(shown))
-  const line = JSON.stringify(shown, plain)
+  const line = printableJson(JSON.stringify(shown, plain))
   if (line.length <= jsonMax) return new View(line)
   throw new KeelsonError('TOO_LARGE', `the answer has ${line.length} characters: ask for fewer`)
 }

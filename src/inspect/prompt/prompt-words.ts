@@ -17,7 +17,7 @@ import {
 } from '../answers/process-finder.ts'
 import { nextTurn } from '../answers/process-pages.ts'
 import { surveyLogs, surveyProjections } from '../answers/shard-survey.ts'
-import type { Paint } from '../text/paint.ts'
+import { type Paint, printable } from '../text/paint.ts'
 import { View } from '../text/view.ts'
 import { clusterView } from '../views/cluster-view.ts'
 import { entityFacts, entityRow, entityTable, kindTable } from '../views/entity-view.ts'
@@ -147,9 +147,12 @@ const wordsMax = 1_000
 const helpWord = (): unknown =>
   Object.assign(() => new View(helpText), { [inspect.custom]: () => helpText })
 
-/** The words of the instance's processes, for completion. */
+/** The words of the instance's processes, for completion, which a terminal shows as they are. */
 export const processWords = (app: App): string[] =>
-  app.system.inspectProcesses({ limit: wordsMax }).flatMap((process) => shownName(process) ?? [])
+  app.system
+    .inspectProcesses({ limit: wordsMax })
+    .flatMap((process) => shownName(process) ?? [])
+    .filter((word) => word === printable(word))
 
 type Handle = ReturnType<App['entity']>
 type ListOptions = NonNullable<Parameters<Handle['list']>[0]>

@@ -4,6 +4,7 @@
  * share nothing: each has its own words and its own declarations.
  */
 import { errorText } from '../text/error-view.ts'
+import { printableAnswer } from '../text/paint.ts'
 import { valueText } from '../text/shown-text.ts'
 import { Feed, View } from '../text/view.ts'
 import { type Evaluation, LineScope, type Run } from './evaluation.ts'
@@ -88,12 +89,13 @@ export class LocalSession implements Session {
     if (outcome.kind !== 'value') return { isUnfinished, text: undefined }
     const { value } = outcome
     const shownAs = this.#options.words[shownValues] ?? new ShownValues()
+    const text =
+      value instanceof View
+        ? value.text
+        : valueText((depth) => shownAs.printed(value, depth), colours)
     return {
       isUnfinished,
-      text:
-        value instanceof View
-          ? value.text
-          : valueText((depth) => shownAs.printed(value, depth), colours),
+      text: printableAnswer(text),
       ...(value instanceof Feed && { feed: value }),
     }
   }

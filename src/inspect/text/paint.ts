@@ -16,6 +16,21 @@ export const printableLines = (text: string, indent = ''): string =>
 
 const printableLine = (line: string): string => line.split('\t').map(printable).join('\t')
 
+/** `printableLines` for a text with colours, which stay: those of `Paint` and of `util.inspect`. */
+export const printableAnswer = (text: string): string => {
+  const [first = '', ...others] = text.split('\x1b[')
+  const rest = others.map(
+    (part) => (colour.test(part) ? '\x1b[' : '\\u{1b}[') + printableLines(part),
+  )
+  return printableLines(first) + rest.join('')
+}
+
+const colour = /^(?:[124]|2[24]|3[1-69]|90)m/
+
+/** JSON with each such character written as JSON has it, `\u001b`. */
+export const printableJson = (json: string): string =>
+  json.replace(unsafe, (each) => `\\u${each.charCodeAt(0).toString(16).padStart(4, '0')}`)
+
 /** `text` with each such character written as `\u{1b}`. */
 export const printable = (text: string): string =>
   text.replace(unsafe, (each) => `\\u{${each.codePointAt(0)?.toString(16)}}`)

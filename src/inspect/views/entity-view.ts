@@ -55,9 +55,9 @@ const stateWidth = 100
 export const entityFacts = ({ entity, pid, blocked, rows }: EntityFacts): string => {
   const process = pid === undefined ? 'at rest' : `<${pid}>`
   const head = [
-    ['entity', entity],
+    ['entity', printable(entity)],
     ['process', process],
-    ...(blocked === undefined ? [] : [['blocked', blocked] as const]),
+    ...(blocked === undefined ? [] : [['blocked', printable(blocked)] as const]),
   ] as const
   if (rows === undefined) return factList([...head, ['row', 'none: it is unborn']])
   const steps = rows.steps.map(
@@ -103,4 +103,6 @@ const fieldsText = (fields: EntityRows['fields']): string =>
 
 /** A line for each, the first after the name. */
 const listed = (name: string, lines: readonly string[]): [string, string][] =>
-  lines.length === 0 ? [[name, '-']] : lines.map((line, at) => [at === 0 ? name : '', line])
+  lines.length === 0
+    ? [[name, '-']]
+    : lines.map((line, at) => [at === 0 ? name : '', printable(line)])

@@ -48,7 +48,7 @@ export const overviewTable = ({ workflows, queues, silent }: FlowOverview): stri
     stateText(look),
   ])
   const without = Object.entries(silent).map(
-    ([name, { message }]) => `${name} does not answer: ${message}`,
+    ([name, { message }]) => `${name} does not answer: ${printable(message)}`,
   )
   const tables = [
     ...(runs.length > 0 ? [textTable(['workflow', ...statuses.map(right)], runs)] : []),

@@ -8,7 +8,7 @@ import type { Load, LoadOrder } from '../answers/process-load.ts'
 import { type Paint, plainPaint } from '../text/paint.ts'
 import { bytesText, countText, durationText } from '../text/quantities.ts'
 import { textTable } from '../text/text-table.ts'
-import { rowsMax } from './process-view.ts'
+import { nameCell, rowsMax } from './process-view.ts'
 
 /** The arguments of `top`, checked. @throws KeelsonError `INVALID_ARGUMENT` */
 export const loadQuery = (order: unknown = 'handled', rows: unknown = 10) => {
@@ -33,7 +33,7 @@ export const loadTable = (
   if (loads.length === 0) return `no process has handled a message since ${since}, and none waits`
   const rows = loads.map(({ process, handled, queue, grown }) => [
     `<${process.pid}>`,
-    process.name ?? process.label ?? '',
+    nameCell(process),
     process.kind,
     paint(process.status === 'waiting' ? 'good' : 'odd', process.status),
     countText(handled),
@@ -74,7 +74,7 @@ export const memoryTable = (
 ): string => {
   const rows = held.map(({ process, bytes }) => [
     `<${process.pid}>`,
-    process.name ?? process.label ?? '',
+    nameCell(process),
     process.kind,
     paint(process.status === 'waiting' ? 'good' : 'odd', process.status),
     countText(process.mailbox),

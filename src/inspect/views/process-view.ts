@@ -58,7 +58,7 @@ export const processTable = (
       .sort((left, right) => left.pid - right.pid)
       .map((process) => [
         `<${process.pid}>`,
-        process.name ?? process.label ?? '',
+        nameCell(process),
         process.kind,
         paint(process.status === 'waiting' ? 'good' : 'odd', process.status),
         countText(process.mailbox),
@@ -66,6 +66,9 @@ export const processTable = (
         countText(process.restarts),
       ]),
   )
+
+/** The name of a process in a table, or its label: both may hold the id of an entity. */
+export const nameCell = ({ name, label }: ProcessSummary): string => printable(name ?? label ?? '')
 
 /** The most links or monitors that are named. */
 export const namesMax = 20
@@ -84,10 +87,10 @@ export const processFacts = (
     return [...pids.map(nameOf), ...more].join(', ') || '-'
   }
   return factList([
-    ['name', process.name ?? '-'],
+    ['name', printable(process.name ?? '-')],
     ...(process.label === undefined || process.label === process.name
       ? []
-      : [['label', process.label] as const]),
+      : [['label', printable(process.label)] as const]),
     ['pid', `<${process.pid}>`],
     ['kind', process.kind],
     ['status', process.status],
@@ -109,7 +112,9 @@ export const processFacts = (
 }
 
 const handlingText = (handling: ProcessSummary['handling'], now: number): string =>
-  handling ? `${handling.message}, for ${durationText(Math.max(0, now - handling.since))}` : '-'
+  handling
+    ? `${printable(handling.message)}, for ${durationText(Math.max(0, now - handling.since))}`
+    : '-'
 
 /** The most messages of a mailbox that are shown. */
 export const messagesMax = 20

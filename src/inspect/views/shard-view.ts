@@ -152,7 +152,10 @@ export const projectionView = (
   const rows = projections.map(({ shard, description, trouble, phase }) =>
     description
       ? projectionRow(shard, description, paint)
-      : [String(shard), `${paint('bad', phase === 'down' ? 'down' : 'no answer')}: ${trouble}`],
+      : [
+          String(shard),
+          `${paint('bad', phase === 'down' ? 'down' : 'no answer')}: ${printable(trouble ?? '')}`,
+        ],
   )
   const notes = projections.flatMap((facts) => projectionNotes(facts, now, titleOf))
   return [rowsView(rows), ...notes].join('\n')
@@ -195,7 +198,7 @@ const projectionNotes = (
   const degraded =
     description.degraded === undefined
       ? []
-      : [`shard ${shard} is degraded: ${description.degraded}`]
+      : [`shard ${shard} is degraded: ${printable(description.degraded)}`]
   return [
     ...degraded,
     ...description.suspensions.map(({ owner, writes, since, until }) => {
@@ -232,7 +235,7 @@ export const userProjectionView = (
     countText(lag),
   ])
   const notes = all.flatMap(({ name, shard, error }) =>
-    error === undefined ? [] : [`${name} of shard ${shard} is halted: ${error}`],
+    error === undefined ? [] : [`${name} of shard ${shard} is halted: ${printable(error)}`],
   )
   return [textTable(userColumns, rows), ...notes].join('\n')
 }
@@ -247,7 +250,7 @@ export const journalView = (shards: Health['shards'], paint: Paint = plainPaint)
     const line = `${paint('strong', `shard ${shard}`)}  replay ${replay}, ${saved}, ${kept}`
     if (held.bytes === 0) return line
     const full = held.state === 'full' ? ', and takes no entry' : ''
-    const text = `${bytesText(held.bytes)} of ${bytesText(held.maxBytes)} held by ${held.by.join(', ')}${full}`
+    const text = `${bytesText(held.bytes)} of ${bytesText(held.maxBytes)} held by ${printable(held.by.join(', '))}${full}`
     return `${line}, ${held.state === 'fine' ? text : paint('bad', text)}`
   })
   const all = shards.flatMap(({ shard, appliedLsn, journal }) =>
@@ -256,13 +259,13 @@ export const journalView = (shards: Health['shards'], paint: Paint = plainPaint)
   if (all.length === 0) return lines.join('\n')
   const rows = all.map(({ shard, name, state, position, appliedLsn }) => [
     String(shard),
-    name,
+    printable(name),
     paint(state === 'stopped' ? 'bad' : 'good', state),
     position === undefined ? '' : countText(position.lsn),
     position === undefined ? '' : countText(Math.max(0, appliedLsn + 1 - position.lsn)),
   ])
   const notes = all.flatMap(({ name, failure }) =>
-    failure === undefined ? [] : [`${name} has stopped: ${failure}`],
+    failure === undefined ? [] : [printable(`${name} has stopped: ${failure}`)],
   )
   return [...lines, textTable(journalColumns, rows), ...notes].join('\n')
 }
@@ -274,7 +277,7 @@ const shardTitle = (
 ): string => {
   const word = phase === 'open' ? (mode ?? 'no answer') : phase
   const shown = paint(trouble === undefined ? 'good' : 'bad', word)
-  return `${paint('strong', `shard ${shard}`)}  ${shown}${trouble === undefined ? '' : `: ${trouble}`}`
+  return `${paint('strong', `shard ${shard}`)}  ${shown}${trouble === undefined ? '' : `: ${printable(trouble)}`}`
 }
 
 const indented = (text: string): string => text.replace(/^/gm, '  ')

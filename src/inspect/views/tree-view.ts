@@ -1,6 +1,6 @@
 /** The supervision tree as text: the processes, their status, and why a part is down. Pure. */
 import type { TreeNode } from '../answers/tree-survey.ts'
-import { type Paint, plainPaint } from '../text/paint.ts'
+import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { countText } from '../text/quantities.ts'
 import { textTable, treeRows } from '../text/text-table.ts'
 
@@ -14,7 +14,8 @@ export const treeView = (root: TreeNode, paint: Paint = plainPaint): string =>
   )
 
 const rowOf = (node: TreeNode, branch: string, paint: Paint): string[] => {
-  const { name, pid, kind, mailbox, restarts } = node
+  const { pid, kind, mailbox, restarts } = node
+  const name = printable(node.name)
   const lives = pid !== undefined
   return [
     paint('faint', branch) + (kind === 'supervisor' ? paint('strong', name) : name),
@@ -31,5 +32,5 @@ const tones = { running: 'good', down: 'bad', terminating: 'bad' } as const
 const statusText = ({ status, reason, live }: TreeNode, paint: Paint): string => {
   const tone = status in tones ? tones[status as keyof typeof tones] : 'odd'
   const more = live === undefined ? '' : `, ${countText(live)} live`
-  return paint(tone, status) + more + (reason === undefined ? '' : `: ${reason}`)
+  return paint(tone, status) + more + (reason === undefined ? '' : `: ${printable(reason)}`)
 }

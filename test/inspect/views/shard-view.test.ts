@@ -241,8 +241,9 @@ describe('the view of projections', () => {
   })
 })
 
+const live = { shard: 0, lsn: 7, tip: 9, lag: 2, version: 1, missed: undefined }
+
 test('the projections of the configuration are shown with what they build and why they halted', () => {
-  const live = { shard: 0, lsn: 7, tip: 9, lag: 2, version: 1, missed: undefined }
   const view = userProjectionView([
     {
       name: 'by-city',
@@ -262,4 +263,21 @@ test('the projections of the configuration are shown with what they build and wh
     'fragile of shard 0 is halted: Error: no',
   ])
   expect(userProjectionView([])).toBe('')
+})
+
+test('the text of an error takes one line in each view, and has no control characters', () => {
+  const evil = 'no\u001b[2J\nshard 9  open'
+  const shown = 'no\\u{1b}[2J\\u{a}shard 9  open'
+  const down = { shard: 1, phase: 'down', description: undefined, trouble: evil } as const
+  const degraded = open({ ...projection, mode: 'degraded', degraded: evil } as const)
+  const halted = { ...live, state: 'halted', building: undefined, error: evil } as const
+
+  for (const view of [
+    logView([down], durable),
+    projectionView([down, degraded], 0, String),
+    userProjectionView([{ name: 'fragile', shards: [halted] }]),
+  ]) {
+    expect(view).toContain(shown)
+    expect(view).not.toContain('\nshard 9')
+  }
 })
