@@ -90,7 +90,7 @@ const writeEntities = async (
     `insert into keelson.entities (wal_id, shard, kind, id, version, state, fields, size, lsn)
      select $1::uuid, $2::integer, one.kind, one.id, one.version,
        case when one.said then coalesce(one.state, 'null'::jsonb) end, one.fields, one.size, one.lsn
-     from jsonb_to_recordset($3::jsonb) as one (kind text, id text, version integer, said boolean, state jsonb, fields jsonb, size bigint, lsn bigint)
+     from jsonb_to_recordset($3::jsonb) as one (kind text, id text, version bigint, said boolean, state jsonb, fields jsonb, size bigint, lsn bigint)
      on conflict (wal_id, kind, id) do update set version = excluded.version, state = excluded.state,
        fields = excluded.fields, size = excluded.size, lsn = excluded.lsn`,
     [walId, shard, `[${rows.join(',')}]`],

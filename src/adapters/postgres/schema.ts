@@ -97,7 +97,7 @@ const steps: readonly (readonly string[])[] = [
        shard integer not null,
        kind text collate "C" not null,
        id text collate "C" not null,
-       version integer not null,
+       version bigint not null,
        state jsonb,
        fields jsonb not null,
        size bigint not null,

@@ -165,6 +165,17 @@ describe.each(triesAll ? present : present.slice(-1))('a replica on %s', (name, 
     )
   })
 
+  test('takes an actor whose server has any version that a server may have', async () => {
+    const { log, session } = await claimed()
+    const row = { entity: 'order/1', version: Number.MAX_SAFE_INTEGER, fields: '{}', size: 9 }
+    const changes = [{ kind: 'entity', asOf: 1, row }] as const
+    await session.commit({ ...chunkOf(log, 0, 1), changes })
+    const rows = await place.look.query('select version from keelson.entities where wal_id = $1', [
+      log.walId,
+    ])
+    expect(rows.map(({ version }) => Number(version))).toEqual([Number.MAX_SAFE_INTEGER])
+  })
+
   test('goes on beside a row of the journal that people added with the id of an entry to come', async () => {
     const { log, session } = await claimed()
     await session.commit({ ...chunkOf(log, 0, 1), entries: [entry(1, 'a')] })
