@@ -159,17 +159,13 @@ export const takeFailures = (records: Records, into: Measurements): void => {
 }
 
 /** The metrics of the process. */
-export const takeProcess = (
-  now: number,
-  loopDelayMs: number | undefined,
-  into: Measurements,
-): void => {
+export const takeProcess = (loopDelayMs: number | undefined, into: Measurements): void => {
   const { user, system } = process.cpuUsage()
   into.of(metrics.cpu).add((user + system) / 1e6)
   const { rss, heapUsed, external } = process.memoryUsage()
   into.of(metrics.memory).add(rss)
   into.of(metrics.heapUsed).add(heapUsed)
   into.of(metrics.external).add(external)
-  into.of(metrics.startTime).add(Math.round(now / 1_000 - process.uptime()))
+  into.of(metrics.startTime).add(Math.round(performance.timeOrigin / 1_000))
   if (loopDelayMs !== undefined) into.of(metrics.loopDelay).add(loopDelayMs / 1_000)
 }

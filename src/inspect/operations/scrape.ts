@@ -136,7 +136,7 @@ export class Scrapes {
     const { system, shards } = this.#parts
     const slice = new TimeSlice(system.clock, lookMs)
     this.#work?.restart()
-    takeProcess(system.clock.now(), this.#loop?.read(), into)
+    takeProcess(this.#loop?.read(), into)
     const facts = factsOf(this.#app, system)
     takeInstance(this.#parts, facts.version, into)
     await slice.spent()

@@ -93,6 +93,18 @@ test('a reader of OpenMetrics accepts the other format, which has the same sampl
   expect(samples(await scraped())).toBe(families.flatMap((family) => family.samples).length)
 })
 
+test('the time at which the process began stays as it is, however the clock is set', async () => {
+  const s = await simulated()
+  const handler = operations(s.app, { metrics: true })
+  const began = async () =>
+    sampleOf((await s.during(asked(handler, '/metrics')))?.body ?? '', 'process_start_time_seconds')
+
+  const first = await began()
+  await s.advance(60_000)
+  expect(await began()).toBe(first)
+  expect(Math.abs(Number(first) - performance.timeOrigin / 1_000)).toBeLessThan(1)
+})
+
 test('what was done is measured: calls, turns, crashes, runs, jobs, writes', async () => {
   const { scraped } = await loaded()
   const text = await scraped()
