@@ -15,6 +15,8 @@ import {
   entityRows,
   entryIdRows,
   type LogHost,
+  positionEntity,
+  positionKind,
   type RowRange,
   readEntityRow,
   readEntryRow,
@@ -79,12 +81,6 @@ export type HeldLog = {
   /** `high`: more than half of `maxBytes`. `full`: more than that, and appends are `BUSY`. */
   readonly state: 'fine' | 'high' | 'full'
 }
-
-/** The kind of the durable actors whose rows are the positions of subscriptions. */
-const positionKind = '$journal'
-
-/** The name of the row that keeps the position of a subscription, as that of an entity. */
-export const positionEntity = (name: string): string => `${positionKind}/${name}`
 
 /** The saved position of a subscription; `undefined` without one. @throws KeelsonError `CORRUPT` */
 export const savedPosition = (view: ReadView, name: string): EntryPosition | undefined => {

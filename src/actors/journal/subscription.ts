@@ -5,7 +5,7 @@
  */
 import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import { describeReason, type System } from '../../runtime/index.ts'
-import { encodeList } from '../../storage/index.ts'
+import { encodeList, positionEntity } from '../../storage/index.ts'
 import { checkOptionNames } from '../core/argument-check.ts'
 import { emit } from '../core/storage-events.ts'
 import { checkReached, ShardWatch, type Watched } from '../store/shard-watch.ts'
@@ -17,7 +17,6 @@ import type { JournalShard } from './journal-shard.ts'
 import {
   type Delivery,
   type EntryPosition,
-  positionEntity,
   type SubscriptionHealth,
   savedPosition,
 } from './shard-journal.ts'

@@ -25,13 +25,21 @@ const entityForm = /^\$?[a-z][\w-]*\/[^{}\0]+$/
 /** The kind in whose key space the durable workers are. No user's kind begins with `$`. */
 export const workerKind = '$worker'
 
-/** Whether a kind is one of entities: `app.entity(kind)` finds them. */
-export const isKindOfEntities = (kind: string): boolean => kind !== workerKind && kind !== stateKind
-
 const stateKind = '$state'
 
 /** The entity whose row says that an application has saved a state of the journal. */
 export const savedStateEntity = `${stateKind}/saved`
+
+/** The kind whose rows are the positions of the journal's subscriptions. */
+export const positionKind = '$journal'
+
+/** The name of the row that keeps the position of a subscription, as that of an entity. */
+export const positionEntity = (name: string): string => `${positionKind}/${name}`
+
+const otherKinds: readonly string[] = [workerKind, stateKind, positionKind]
+
+/** Whether a kind is one of entities: `app.entity(kind)` finds them. */
+export const isKindOfEntities = (kind: string): boolean => !otherKinds.includes(kind)
 
 const isEntityId = (id: string): boolean => {
   const bytes = id.length > entityIdBytesMax ? id.length : utf8Length(id)

@@ -1,8 +1,7 @@
 /** What a journal writes beside its entries, and what an entry weighs. */
 import { expect, test } from 'vitest'
-import { positionEntity } from '../../../src/actors/journal/shard-journal.ts'
 import { entriesIn } from '../../../src/actors/journal/stored-entry.ts'
-import { entityRowKey, readEntityRow } from '../../../src/storage/index.ts'
+import { entityRowKey, positionEntity, readEntityRow } from '../../../src/storage/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
 

@@ -4,7 +4,6 @@ import type { ReadView } from '../../../src/actors/core/read-view.ts'
 import {
   type Delivery,
   hadEntryWithin,
-  positionEntity,
   ShardJournal,
 } from '../../../src/actors/journal/shard-journal.ts'
 import { virtualClock } from '../../../src/clock.ts'
@@ -20,6 +19,7 @@ import {
   eventPayload,
   type LogHost,
   mainRowOf,
+  positionEntity,
   type Row,
   type RowChange,
   type RowRange,

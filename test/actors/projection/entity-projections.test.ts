@@ -15,7 +15,7 @@ import {
   supervisor,
   worker,
 } from '../../../src/index.ts'
-import { projectionMarkKey } from '../../../src/storage/index.ts'
+import { entityRowKey, positionEntity, projectionMarkKey } from '../../../src/storage/index.ts'
 import { projectionMarkRow } from '../../../src/storage/projections/projection-mark.ts'
 import { rowsOf } from '../../../src/storage/values/row-key.ts'
 import { type Machine, machine } from '../../support/worlds/simulated-instance.ts'
@@ -142,6 +142,26 @@ describe('a projection with `entities`', () => {
     const single = app.system.to(name<Messages>('single'))
     await world.during(call(single, 'set', { status: 'new' }))
     await world.during(app.projection('watching').reached())
+    expect(seen).toEqual([])
+  })
+
+  test('is told nothing of the positions of subscriptions, at first and in a rebuild', async () => {
+    const seen: unknown[] = []
+    const { world, app } = await begun([watching(seen)])
+    app.journal.subscribe({ name: 'mail', handler: () => undefined })
+    for (let n = 0; n < 6; n++) {
+      await world.during(app.journal.append({ id: `e${n}`, type: 'order' }))
+      await world.clock.advance(100)
+    }
+    const position = app.shards[0]?.view().row(entityRowKey(positionEntity('mail')))
+    expect(position).toBeDefined()
+
+    const watched = app.projection('watching')
+    await world.during(watched.reached())
+    await world.during(watched.rebuild())
+    await world.during(watched.reached())
+
+    expect(watched.status()).toMatchObject([{ state: 'live' }])
     expect(seen).toEqual([])
   })
 })
