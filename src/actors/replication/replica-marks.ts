@@ -20,6 +20,7 @@ type Waiting = { readonly lsn: number; readonly settle: (error?: KeelsonError) =
 export class ReplicaMarks {
   readonly #followed: FollowedLog[] = []
   readonly #waiting = new Set<Waiting>()
+  #isHeld = false
   /** The bytes of frames that were applied since the shard was made. */
   loggedBytes = 0
 
@@ -30,6 +31,7 @@ export class ReplicaMarks {
 
   /** The log may be given back up to this LSN; `Infinity` without a required replica. */
   get floor(): number {
+    if (this.#isHeld) return 0
     const required = this.#followed.filter(({ isRequired }) => isRequired)
     return Math.min(Number.POSITIVE_INFINITY, ...required.map(({ lsn }) => lsn))
   }
@@ -39,6 +41,11 @@ export class ReplicaMarks {
     const { floor } = this
     if (floor !== Number.POSITIVE_INFINITY) return floor
     return Math.max(0, ...this.#followed.map(({ lsn }) => lsn))
+  }
+
+  /** Keeps the whole log for a required replica that this instance does not write. */
+  hold(): void {
+    this.#isHeld = true
   }
 
   /** Adds a replica, until the instance closes. */

@@ -4,9 +4,8 @@
  */
 import { resolve } from 'node:path'
 import { isKeelsonError } from '../../errors.ts'
-import { start } from '../../supervisors/index.ts'
 import { type Environment, printLine } from '../command/environment.ts'
-import { checkDataFolder } from '../folder/backup-command.ts'
+import { openedFolder } from '../folder/backup-command.ts'
 import { historyWords } from '../prompt/history-words.ts'
 import { ShownValues } from '../prompt/shown-values.ts'
 import type { HistoryCommand } from './command-line.ts'
@@ -47,9 +46,7 @@ export const runHistory = async (
 
 /** The word of the prompt, on a folder that is opened for it. */
 const pastOf = async (dir: string, args: readonly unknown[], reveal: boolean): Promise<string> => {
-  checkDataFolder(dir)
-  // A look at the past releases no segment of the log.
-  const app = await start({ dir, app: false, retention: { log: Number.MAX_SAFE_INTEGER } })
+  const app = await openedFolder(dir)
   try {
     return (await historyWords(app, new ShownValues(reveal)).history(...args)).text
   } finally {

@@ -43,20 +43,23 @@ const madeBackup = async (command: BackupCommand, work: Work): Promise<BackupRep
   }
 }
 
-/** @throws KeelsonError `INVALID_ARGUMENT` for a folder without an instance's data */
-export const checkDataFolder = (dir: string): void => {
-  if (refusing(() => readDataFolder(nodeDisk(), dir)).state !== 'absent') return
-  throw new KeelsonError('INVALID_ARGUMENT', `${dir} is not a data folder`, {
-    details: { path: dir },
-  })
+/**
+ * Opens a data folder for a command: nothing of the user's runs. The log keeps its past, because
+ * what the user's configuration keeps of it is not known here.
+ * @throws KeelsonError `INVALID_ARGUMENT` for a folder without an instance's data; as `start`
+ */
+export const openedFolder = async (dir: string): Promise<App> => {
+  if (refusing(() => readDataFolder(nodeDisk(), dir)).state === 'absent')
+    throw new KeelsonError('INVALID_ARGUMENT', `${dir} is not a data folder`, {
+      details: { path: dir },
+    })
+  return start({ dir, app: false, retention: { log: Number.MAX_SAFE_INTEGER } })
 }
 
 /** The instance, or why it is open elsewhere. */
 const opened = async (dir: string): Promise<App | KeelsonError> => {
-  checkDataFolder(dir)
   try {
-    // Of a folder that waits, too: nothing of the user's runs.
-    return await start({ dir, app: false })
+    return await openedFolder(dir)
   } catch (error) {
     if (!isKeelsonError(error, 'LOCKED_DIR')) throw error
     const hint =

@@ -322,7 +322,6 @@ const instanceParts = (
     holder: Buffer.from(system.clock.randomBytes(16)).toString('hex'),
   }
   const readiness = new Readiness(system, shards, Boolean(app))
-  const replicas = app === false ? [] : options.replication
   const members = ports.shared?.link({
     ...{ system, instance, shards, ending },
     reach: (name) => entities.meant<AnyMessages>(name) ?? system.to(name as Name<AnyMessages>),
@@ -341,7 +340,7 @@ const instanceParts = (
     windows: (shards[0] as Shard).parts.windows,
     registry: system.to(treeNames(instance).registry),
     entities,
-    followers: replicas.map((terms, at) => new Follower(at, terms, shards, identity)),
+    followers: followersOf(options, shards, identity),
     backups: {
       ...{ system, shards, instance, copyShard, exportLog, dir: claim.dir, signal: ending },
       claimFolder: claimBackup,
@@ -356,6 +355,19 @@ const instanceParts = (
     ending,
     deadlineMs: settings.deadlineMs,
   }
+}
+
+/** The followers; with `app: false` none, and the log stays as it is for one that is required. */
+const followersOf = (
+  { app, replication }: CheckedOptions,
+  shards: readonly Shard[],
+  identity: ConstructorParameters<typeof Follower>[3],
+): readonly Follower[] => {
+  if (app !== false)
+    return replication.map((terms, at) => new Follower(at, terms, shards, identity))
+  if (replication.some(({ required }) => required))
+    for (const shard of shards) shard.replication.hold()
+  return []
 }
 
 /**

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { caughtUp, following } from '../../support/worlds/followed-instance.ts'
 import { MemoryReplica, valuesOf } from '../../support/worlds/memory-replica.ts'
-import { type Machine, machine } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, type Machine, machine } from '../../support/worlds/simulated-instance.ts'
 import {
   namesIn,
   overwrite,
@@ -65,5 +65,23 @@ describe('a required replica', () => {
     await overwrite(world, app, 100)
     await world.during(app.control.snapshot(0))
     expect(segments(world)[0]).toBe(first)
+  })
+
+  test.each([
+    [true, 'holds the log while an instance with app: false, which does not write it, is open'],
+    [false, 'does not hold the log of an instance with app: false if it is optional'],
+  ])('(required: %s) %s', async (required) => {
+    const world = machine()
+    const replica = new MemoryReplica(world.clock)
+    const replication = [{ client: replica, required }]
+    const app = await world.start({ ...snapshotOptions, app: false, replication })
+    const [first] = segments(world)
+    await overwrite(world, app, 100)
+    await world.during(app.control.snapshot(0))
+    expect(segments(world)[0] === first).toBe(required)
+    expect([...replica.logs]).toEqual([])
+    // Nothing is sent, so nobody can wait for it.
+    const write = app.store.put('k', 1, { ack: 'replicated' })
+    expect(await codeOf(world.during(write))).toBe('INVALID_ARGUMENT')
   })
 })

@@ -2,12 +2,19 @@
 import { cpSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { start } from 'keelson'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
+import { openedFolder } from '../../../src/inspect/folder/backup-command.ts'
 import { parseBackup, parseRestore } from '../../../src/inspect/folder/backup-command-line.ts'
 import { commandHere } from '../../support/commands/command-here.ts'
 import { codeOf } from '../../support/error-codes.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 import { sampled } from '../../support/tier.ts'
+
+// What a command of the sources opens is of the build, too: only it has threads.
+vi.mock('../../../src/supervisors/index.ts', async (original) => ({
+  ...(await original<object>()),
+  start,
+}))
 
 const large = Buffer.alloc(400_000, 7)
 
@@ -56,6 +63,22 @@ const codeOfStart = (dir: string): Promise<unknown> =>
     () => 'ok',
     (error) => error.code,
   )
+
+test('a folder that a command opens keeps its log, also when a snapshot is made', async () => {
+  const dir = join(tempFolder(), 'd')
+  const segments = () => readdirSync(join(dir, 'shard-0/wal')).filter((n) => n.endsWith('.wal'))
+  const app = await start({ dir, wal: { maxFileSize: 128 * 1024 } })
+  for (let at = 0; at < 8; at++) await app.store.put('k', Buffer.alloc(60_000, at))
+  await app.close()
+  const before = segments()
+  expect(before.length).toBeGreaterThan(3)
+
+  const opened = await openedFolder(dir)
+  await opened.control.snapshotAll()
+  await opened.close()
+
+  expect(segments()).toEqual(expect.arrayContaining(before))
+})
 
 test('a backup is restored as of an LSN and as of a time', async () => {
   const dir = tempFolder()
