@@ -31,7 +31,7 @@ export type ProjectionStatus = Watermark & {
   /** The version that is built, and the rows walked so far. */
   readonly building: { readonly version: number; readonly rows: number } | undefined
   readonly error: string | undefined
-  /** The changes that a projection that keeps its rows has not seen. */
+  /** The first and the last LSN whose changes a projection that keeps its rows has not seen. */
   readonly missed: readonly [from: number, to: number] | undefined
 }
 

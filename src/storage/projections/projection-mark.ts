@@ -41,7 +41,7 @@ export type ProjectionMark = {
   readonly building?: Building
   /** Generations whose rows are to be removed. */
   readonly garbage?: readonly number[]
-  /** LSNs from and to that a projection that keeps its rows has not seen. */
+  /** The first and the last LSN that a projection that keeps its rows has not seen. */
   readonly missed?: readonly [from: number, to: number]
 }
 
@@ -95,7 +95,9 @@ export const preparedMark = (
   // It stopped for another version, or halted in the rebuild of one: its own rows are as they were.
   if (keeps && mark.version === version) {
     const { error: _, thrownBy: __, building, ...kept } = mark
-    return { ...kept, ...garbageOf(mark, building), state: 'live', missed: [mark.lsn + 1, lsn] }
+    // One span over all gaps: with frames between them that it has seen.
+    const from = mark.missed?.[0] ?? mark.lsn + 1
+    return { ...kept, ...garbageOf(mark, building), state: 'live', missed: [from, lsn] }
   }
   return rebuilding(mark, version, lsn)
 }

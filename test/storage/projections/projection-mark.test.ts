@@ -90,6 +90,13 @@ test('a projection that keeps its rows goes on with them, and says what it misse
   expect(goesOn).toEqual({ ...kept, state: 'live', missed: [9, 12] })
 })
 
+test('a projection that was left out again says from its first gap on what it missed', () => {
+  const again = stoppedMark({ ...live, missed: [9, 12] }, 20)
+  expect(preparedMark(again, { version: 2, keeps: true }, 30, true)).toEqual({
+    ...{ ...live, lsn: 20, missed: [9, 30] },
+  })
+})
+
 test('a projection without rows before it follows from the first frame on', () => {
   expect(preparedMark(undefined, asConfigured, 0, true)).toEqual({
     ...{ state: 'live', version: 2, generation: 1, lsn: 0 },
