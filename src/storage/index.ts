@@ -217,6 +217,7 @@ export {
 } from './projections/projection-kinds.ts'
 export {
   type ProjectionMark,
+  preparedMark,
   projectionMarkKey,
   projectionMarkOf,
 } from './projections/projection-mark.ts'

@@ -235,7 +235,7 @@ export const server: GenServer<Messages, State, ProjectionShard> = {
     rebuildProjection: (state, name, context) => {
       const { from } = context
       state.rebuild.push({ name, begun: () => from.reply(undefined) })
-      state.givenUp.delete(name)
+      state.shard.projection.givenUp.delete(name)
       state.mayWalk = true
       return noReply(step(state, context))
     },

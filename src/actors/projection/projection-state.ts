@@ -70,8 +70,6 @@ export type State = {
   rebuilds: boolean
   /** The present reconcile. */
   reconcile: Reconcile | undefined
-  /** Projections by users that were halted by this incarnation of the writer. */
-  readonly givenUp: Set<string>
   /** Projections by users that are to be rebuilt. */
   rebuild: { readonly name: string; readonly begun: () => void }[]
   /** Rows of projections by users may have to be built or removed. */
@@ -97,7 +95,6 @@ export const initialState = (shard: ProjectionShard): State => ({
   stepping: false,
   rebuilds: false,
   reconcile: undefined,
-  givenUp: new Set(),
   rebuild: [],
   mayWalk: true,
   hasWalked: false,

@@ -109,9 +109,10 @@ const nextStep = (state: State, { projection }: Applier.Following, context: Cont
 }
 
 /** The projections by users, as the writer of the shard feeds them. */
-export const projectingOf = ({ shard, givenUp }: State): Projecting => {
-  return { projections: shard.parts.settings.projections, givenUp }
-}
+export const projectingOf = ({ shard }: Pick<State, 'shard'>): Projecting => ({
+  projections: shard.parts.settings.projections,
+  givenUp: shard.projection.givenUp,
+})
 
 /**
  * The next rows of projections by users to build or remove, if it is their turn: under load they
@@ -140,8 +141,9 @@ const walk = (
  */
 const halt = (state: State, halted: readonly HaltedProjection[], context: Context): void => {
   for (const { name, error } of halted) {
-    if (state.givenUp.has(name)) continue
-    state.givenUp.add(name)
+    const { givenUp } = state.shard.projection
+    if (givenUp.has(name)) continue
+    givenUp.add(name)
     emit(context.system, state.shard, 'projection.halted', { name, reason: reasonText(error) })
     const { index: shard } = state.shard
     context.system.logger.error(

@@ -28,6 +28,8 @@ export type ProjectionHealth = {
 export class ShardProjection {
   /** Called for each row with a wrong checksum. The applier, which has it rebuilt, sets it. */
   onDamage: (evidence: unknown) => void = () => undefined
+  /** Projections by users that were halted by this incarnation of the writer. */
+  readonly givenUp = new Set<string>()
   readonly #shard: number
   readonly #clock: Clock
   #mode: ProjectionMode = 'starting'
@@ -103,7 +105,10 @@ export class ShardProjection {
   report(event: ProjectionEvent): ModeChange | undefined {
     const from = this.#mode
     // A writer that begins tries at once: callers wait for that.
-    if (event === 'restarted') this.#failure = undefined
+    if (event === 'restarted') {
+      this.#failure = undefined
+      this.givenUp.clear()
+    }
     this.#mode = modeAfter(from, event)
     return this.#mode === from ? undefined : { from, to: this.#mode }
   }

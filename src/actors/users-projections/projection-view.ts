@@ -4,7 +4,7 @@
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
-import { checkProjectedKey, type ProjectionMark } from '../../storage/index.ts'
+import { checkProjectedKey, type ProjectionMark, preparedMark } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
 import { askedAtOwner } from '../core/owners-way.ts'
 import type { Position } from '../core/shard-core.ts'
@@ -186,8 +186,10 @@ export class ProjectionView<T = unknown> {
   async #live(shard: WritingShard, endsAt: number): Promise<void> {
     for (;;) {
       const { mark } = rowsOf(shard, this.name)
-      if (mark.state === 'live') return
-      if (mark.state !== 'absent' && !mark.building) throw notFollowing(this.name, shard, mark)
+      const isTaken = isTakenUp(shard, this.name, mark)
+      if (isTaken && mark.state === 'live') return
+      if (isTaken && mark.state !== 'absent' && !mark.building)
+        throw notFollowing(this.name, shard, mark)
       if (!(await nextFlush(this.#system, shard, endsAt)))
         throw new KeelsonError('TIMEOUT', `the projection ${this.name} is still being built`, {
           details: { projection: this.name, shard: shard.index },
@@ -199,6 +201,20 @@ export class ProjectionView<T = unknown> {
   get #read(): ReadProjection {
     return { name: this.name, shards: this.#shards, deadlineMs: this.#deadlineMs }
   }
+}
+
+/**
+ * Whether the writer goes on with a mark as it is. A mark of an earlier life, for example of another
+ * version, it changes with its first commit.
+ */
+const isTakenUp = (
+  { parts, projection }: WritingShard,
+  name: string,
+  mark: ProjectionMark,
+): boolean => {
+  const configured = parts.settings.projections.find((each) => each.name === name)
+  if (!configured || mark.generation === 0) return true
+  return preparedMark(mark, configured, mark.lsn, !projection.givenUp.has(name)) === mark
 }
 
 const shownPage = <T>(page: ProjectionPage<KeyedPart[1]>): ProjectionPage<T> => ({

@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest'
 import { countsByNamespace, history, type Projection, projection } from '../../../src/index.ts'
 import { name } from '../../../src/runtime/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
-import { machine, started } from '../../support/worlds/simulated-instance.ts'
+import { CommitDoor } from '../../support/worlds/commit-door.ts'
+import { codeOf, machine, started } from '../../support/worlds/simulated-instance.ts'
 
 type Person = { readonly name: string; readonly city: string }
 
@@ -133,6 +134,84 @@ test('a new version takes the place of the old one', async () => {
   await world.during(app.projection('by-city').reached())
   expect(app.projection('by-city').get('London/p:1')).toEqual({ name: 'Ada', city: 'London' })
   expect(app.projection('by-city').status()).toMatchObject([{ state: 'live', version: 2 }])
+})
+
+describe('while the first commit after a crash is on its way, and the log has no frame for it', () => {
+  const ada = { name: 'Ada', city: 'London' }
+  const begun = () => {
+    const door = new CommitDoor()
+    const world = machine({ around: (projections) => door.around(projections) })
+    let app: App | undefined
+    return {
+      during: world.during,
+      /** Ends the last instance without a frame at its end. */
+      next: async (projections: readonly Projection[]): Promise<App> => {
+        world.disk.crash()
+        app?.system.stop().catch(() => undefined)
+        app = await world.start({ wal: { idleMarkerMs: 0 }, projections })
+        return app
+      },
+      /** What `reached` says after the commit; it says nothing before. */
+      held: async (start: Promise<App>, name: string): Promise<unknown> => {
+        door.hold('before')
+        const reached = (await start).projection(name).reached()
+        const ends: string[] = []
+        const end = () => ends.push('reached')
+        reached.then(end, end)
+        await world.clock.advance(50)
+        expect(door.waiting).toBe(1)
+        expect(ends).toEqual([])
+        door.release()
+        return codeOf(world.during(reached))
+      },
+    }
+  }
+
+  test('reached waits for the rows of a new version', async () => {
+    const { during, next, held } = begun()
+    const first = await next([byCity(1)])
+    await during(first.store.put('p:1', ada))
+    await during(first.projection('by-city').reached())
+
+    const start = next([byCity(2)])
+    expect(await held(start, 'by-city')).toBe('ok')
+    expect((await start).projection('by-city').get('London/p:1')).toEqual(ada)
+  })
+
+  test('reached waits for the rows of a projection that was left out', async () => {
+    const { during, next, held } = begun()
+    const first = await next([byCity()])
+    await during(first.store.put('p:1', ada))
+    await during(first.projection('by-city').reached())
+    const without = await next([])
+    await during(without.store.put('p:2', ada))
+    await during(without.control.flush(0))
+
+    const start = next([byCity()])
+    expect(await held(start, 'by-city')).toBe('ok')
+    expect(rowsOf(await start, 'by-city')).toHaveLength(2)
+  })
+
+  test('reached waits for the rows of one that was halted, unless it throws again', async () => {
+    const fragile = (isBad: boolean) =>
+      projection('fragile', {
+        version: 1,
+        project: ({ key }) => {
+          if (isBad) throw new Error('odd')
+          return [{ kind: 'put', key, value: 1 }]
+        },
+      })
+    const { during, next, held } = begun()
+    const first = await next([fragile(true)])
+    await during(first.store.put('a', 1))
+    await during(first.control.flush(0))
+    const bad = await next([fragile(true)])
+    expect(await codeOf(during(bad.projection('fragile').reached()))).toBe('DEGRADED')
+
+    const start = next([fragile(false)])
+    expect(await held(start, 'fragile')).toBe('ok')
+    expect((await start).projection('fragile').get('a')).toBe(1)
+  })
 })
 
 describe('a projection whose function throws', () => {
