@@ -298,6 +298,7 @@ export {
   namespaceOf,
   rootNamespace,
   shardOf,
+  successor,
 } from './values/key.ts'
 export * from './values/rope.ts'
 export { isStoredValue, refsOf, ropeOf } from './values/rope.ts'
@@ -316,6 +317,7 @@ export {
   lockRows,
   loggedBlobRows,
   rowClassOf,
+  rowsBeginning,
   unlistedBlobsKey,
 } from './values/row-key.ts'
 export { SortedKeys } from './values/sorted-keys.ts'

@@ -12,10 +12,11 @@ import {
   indexRows,
   parseIndex,
   type RowRange,
+  successor,
 } from '../../storage/index.ts'
 import { checkOptionNames } from '../core/argument-check.ts'
 import { fingerprintOf, keyBehind } from '../store/page-cursor.ts'
-import { behind, successor } from '../store/range-query.ts'
+import { behind } from '../store/range-query.ts'
 import type { Fields } from '../turns/memory.ts'
 
 /** The values of a field between bounds: at most one lower and one upper bound. */

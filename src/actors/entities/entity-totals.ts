@@ -25,6 +25,7 @@ import {
   projectionMarkOf,
   type Row,
   type RowRange,
+  rowsBeginning,
 } from '../../storage/index.ts'
 import { askedAtOwner, type OwnersWay } from '../core/owners-way.ts'
 import { isCount, isText } from '../core/payload-check.ts'
@@ -239,7 +240,7 @@ const countersIn = (
   if (prefix === undefined) return undefined
   const counts = new Map<string, number>()
   const from = prefix + begin
-  for (const [rowKey, { value }] of projection.range({ gte: from, lt: `${from}\u{10ffff}` }))
+  for (const [rowKey, { value }] of projection.range(rowsBeginning(from)))
     counts.set(rowKey.slice(from.length), decodeValue(value) as number)
   let added = 0
   for (const [rowKey, row] of overlay.range(counted)) {

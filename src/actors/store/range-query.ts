@@ -1,7 +1,7 @@
 /** The options of a range, checked, and the cursor that continues after a page. Pure. */
 import { argument, flag, membersOf, or, wholeFrom } from '../../check.ts'
 import { invalidArgument } from '../../errors.ts'
-import { checkKey, compareKeys, type RowRange } from '../../storage/index.ts'
+import { checkKey, compareKeys, type RowRange, successor } from '../../storage/index.ts'
 import { checkOptionNames } from '../core/argument-check.ts'
 import { checkFreshness, type Freshness } from './freshness.ts'
 import { fingerprintOf, keyBehind } from './page-cursor.ts'
@@ -111,18 +111,6 @@ const narrowed = ({ gt, gte, lt, lte, prefix }: RangeOptions): Bounds => {
           : {}),
     ...(toPrefix ? { lt: end } : lt !== undefined ? { lt } : lte !== undefined ? { lte } : {}),
   }
-}
-
-/** The least string after every string that begins with `prefix`, or `undefined`. */
-export const successor = (prefix: string): string | undefined => {
-  const points = [...prefix]
-  for (let last = points.pop(); last !== undefined; last = points.pop()) {
-    const point = (last.codePointAt(0) ?? 0) + 1
-    // Surrogate code points are not characters.
-    if (point <= 0x10ffff)
-      return points.join('') + String.fromCodePoint(point === 0xd800 ? 0xe000 : point)
-  }
-  return undefined
 }
 
 /** The rest of a range after `key`. */

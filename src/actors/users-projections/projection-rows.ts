@@ -11,6 +11,7 @@ import {
   projectionMarkOf,
   type Row,
   type RowRange,
+  successor,
 } from '../../storage/index.ts'
 import { mergedRows } from '../core/read-view.ts'
 import { type Watermark, watermarkOf } from '../store/freshness.ts'
@@ -178,9 +179,11 @@ function* walk(
     yield [rowKey.slice(prefix.length), [shard.index, row]]
 }
 
-/** A range of the keys after `prefix`. */
+/** A range of the keys after `prefix`, which ends with a digit. */
 const below = (prefix: string, { gt, gte, lt, lte, reverse }: RowRange): RowRange => ({
   ...(gt !== undefined ? { gt: prefix + gt } : { gte: prefix + (gte ?? '') }),
-  ...(lte !== undefined ? { lte: prefix + lte } : { lt: prefix + (lt ?? '\u{10ffff}') }),
+  ...(lte !== undefined
+    ? { lte: prefix + lte }
+    : { lt: lt === undefined ? (successor(prefix) as string) : prefix + lt }),
   ...(reverse === undefined ? {} : { reverse }),
 })

@@ -12,7 +12,14 @@ import { ChangedRows, isWithin, type ReadBlob, type Rows } from '../rows/rows.ts
 import { entityOf, entityRowKey } from '../values/entity-key.ts'
 import { entityRow, isFirstRow } from '../values/entity-row.ts'
 import { compareKeys, projectedKeyBytesMax } from '../values/key.ts'
-import { firstUserKey, prefixOf, rowClassOf, rowsAre, rowsOf } from '../values/row-key.ts'
+import {
+  firstUserKey,
+  prefixOf,
+  rowClassOf,
+  rowsAre,
+  rowsBeginning,
+  rowsOf,
+} from '../values/row-key.ts'
 import { decodeValue, encodeValue } from '../values/value.ts'
 import { entityCounts } from './entity-counts.ts'
 import type { OwnRows, ProjectedOperation, Projecting, Projection } from './projection.ts'
@@ -226,7 +233,7 @@ export class ProjectedRows {
     const prefix = projectedPrefix(name, generation as number)
     let removed = 0
     const keys: string[] = []
-    for (const [rowKey] of this.#rows.range(startingWith(prefix))) {
+    for (const [rowKey] of this.#rows.range(rowsBeginning(prefix))) {
       keys.push(rowKey)
       if (++removed >= walkMax) break
     }
@@ -318,7 +325,7 @@ class GenerationRows implements OwnRows {
 
   *range(prefix: string): IterableIterator<readonly [string, unknown]> {
     const { length } = this.#prefix
-    for (const [rowKey, { value }] of this.#rows.range(startingWith(this.#prefix + prefix)))
+    for (const [rowKey, { value }] of this.#rows.range(rowsBeginning(this.#prefix + prefix)))
       yield [rowKey.slice(length), decodeValue(value)]
   }
 
@@ -371,6 +378,3 @@ const checked = (operation: ProjectedOperation): ProjectedOperation => {
     throw invalidArgument('value', 'a value', undefined)
   return operation
 }
-
-/** The rows whose keys begin with `prefix`, which ends below the greatest character. */
-const startingWith = (prefix: string): RowRange => ({ gte: prefix, lt: `${prefix}\u{10ffff}` })

@@ -73,6 +73,18 @@ export const compareKeys = (a: string, b: string): number => {
   return a.length - b.length
 }
 
+/** The least string after every string that begins with `prefix`, or `undefined`. */
+export const successor = (prefix: string): string | undefined => {
+  const points = [...prefix]
+  for (let last = points.pop(); last !== undefined; last = points.pop()) {
+    const point = (last.codePointAt(0) ?? 0) + 1
+    // Surrogate code points are not characters.
+    if (point <= 0x10ffff)
+      return points.join('') + String.fromCodePoint(point === 0xd800 ? 0xe000 : point)
+  }
+  return undefined
+}
+
 /**
  * The part of a key that is hashed: the text between the first `{` and the next `}` if not empty,
  * else all.

@@ -3,7 +3,7 @@
  * never collide with it. A new class of rows gets a line in the table and its own letter.
  */
 import { type RowRange, type RowTag, rowTags, valueTags } from '../ports/projection-store.ts'
-import { fieldBytesMax, keyBytesMax } from './key.ts'
+import { fieldBytesMax, keyBytesMax, successor } from './key.ts'
 
 /** A class of rows. */
 export type RowClass = {
@@ -218,6 +218,12 @@ export const rowsOf = (
 ): RowRange & { readonly gt: string; readonly lt: string } => {
   const prefix = prefixOf(name)
   return { gt: prefix, lt: `\0${String.fromCharCode(prefix.charCodeAt(1) + 1)}` }
+}
+
+/** The rows whose keys begin with `prefix`. */
+export const rowsBeginning = (prefix: string): RowRange => {
+  const lt = successor(prefix)
+  return { gte: prefix, ...(lt !== undefined && { lt }) }
 }
 
 /**

@@ -72,6 +72,17 @@ test('pages and bounds have keys that are longer than those of the store, and of
   expect(() => view.range({ gt: 'x'.repeat(1_281) })).toThrow('at most 1280 bytes')
 })
 
+test('pages have the keys that begin with the greatest character', async () => {
+  const { app, during } = await begun([byCity()])
+  const city = '\u{10ffff}'
+  await during(app.store.put('p:1', { name: 'Ada', city }))
+  const view = app.projection<string>('by-city')
+  await during(view.reached())
+  const entries = [[`${city}/p:1`, 'Ada']]
+  for (const options of [{}, { reverse: true }, { prefix: city }, { gte: 'a' }])
+    expect(view.range(options).entries).toEqual(entries)
+})
+
 test('cursors walk all pages, in both directions, and belong to their query', async () => {
   const { app, during } = await begun([byCity()], { shards: 3 })
   const people = Array.from(

@@ -354,6 +354,25 @@ test('a projection sees its rows in order, with those of the changes before in i
   expect(seen).toEqual([[], ['k5'], ['k5', 'k7'], ['k3', 'k5', 'k7'], ['k3', 'k7']])
 })
 
+test('rows that begin with the greatest character are seen by their projection, and removed with it', () => {
+  const seen: string[][] = []
+  const last = (version: number) =>
+    projection('last', {
+      version,
+      project: ({ key }, own) => {
+        seen.push([...own.range('')].map(([row]) => row))
+        return [{ kind: 'put', key: `\u{10ffff}${key}`, value: true }]
+      },
+    })
+  const world = shard()
+  world.frames([last(1)], [['a', 1]], [['b', 1]])
+  expect(seen).toEqual([[], ['\u{10ffff}a']])
+
+  while (world.walk([last(2)]));
+  expect(world.mark('last')).toMatchObject({ state: 'live', version: 2 })
+  expect(world.projectedRows()).toHaveLength(2)
+})
+
 test('names, versions and functions that are wrong are refused as configuration', () => {
   const project = () => []
   for (const wrong of [
