@@ -153,7 +153,7 @@ export class OwnTurns {
 
   /**
    * An alarm or a step may be due. Handles one alarm, and answers whether more are due, perhaps set
-   * by that turn: they wait until the mailbox is empty.
+   * by that turn: they wait until the mailbox is empty. `last`: none are.
    */
   runDue(from: HeldCall): Answer {
     const { isAwake, isSettled } = this.#actor
@@ -162,8 +162,8 @@ export class OwnTurns {
     const first = mayBegin(terms) ? dueAt(memory, this.#actor.now())[0] : undefined
     const answer = (step: NextStep): NextStep => {
       if (blocked) from.fail(blocked)
-      else
-        from.reply(first !== undefined && dueAt(this.#actor.memory, this.#actor.now()).length > 0)
+      else if (!first) from.reply(false)
+      else from.reply(dueAt(this.#actor.memory, this.#actor.now()).length > 0 || 'last')
       return step
     }
     if (!first || blocked) return answer(this.next())

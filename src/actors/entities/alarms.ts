@@ -47,6 +47,8 @@ type Question = {
   readonly since: number
   /** The last row of its actor that a walk has passed. */
   rowKey: string
+  /** Whether the actor answered that it had served a row. */
+  hasServed: boolean
 }
 
 /** The parts that make the process of a shard's alarms. */
@@ -236,23 +238,33 @@ const ask = (state: State, rowKey: string, now: number, context: Own): void => {
   later.delete(rowKey)
   const ref = refOf(entities, entity, context)
   if (ref === undefined) return
-  asking.set(entity, { since: context.system.clock.monotonic(), rowKey })
-  void serve(ref).then(() => send(context.self, 'answered', entity))
+  const since = context.system.clock.monotonic()
+  const asked: Question = { since, rowKey, hasServed: false }
+  asking.set(entity, asked)
+  void serve(ref).then((hasServed) => {
+    asked.hasServed = hasServed
+    send(context.self, 'answered', entity)
+  })
 }
 
-/** Asks until nothing more is due, or the actor cannot be asked. */
-const serve = async (ref: Ref<DueMessages>): Promise<void> => {
+/** Asks until nothing more is due, or the actor cannot be asked. Returns whether it served a row. */
+const serve = async (ref: Ref<DueMessages>): Promise<boolean> => {
   try {
-    while (await call(ref, '$due', undefined, patiently));
+    for (;;) {
+      const answer = await call(ref, '$due', undefined, patiently)
+      if (answer !== true) return answer === 'last'
+    }
   } catch {
     // Its row is still there, and is looked at again.
+    return false
   }
 }
 
 /** An actor that ends, and a shard that goes down, answer. */
 const patiently = { timeoutMs: Number.POSITIVE_INFINITY }
 
-type DueMessages = { calls: { $due: () => boolean } }
+/** `true`: more is due than it has served. `last`: nothing more was. `false`: nothing was at all. */
+type DueMessages = { calls: { $due: () => boolean | 'last' } }
 
 /** The actor to ask; `undefined` if it cannot be asked now. */
 const refOf = (entities: Entities, entity: string, context: Own): Ref<DueMessages> | undefined => {
@@ -267,22 +279,31 @@ const refOf = (entities: Entities, entity: string, context: Own): Ref<DueMessage
   return context.to(entities.ref<DueMessages>(kind, id))
 }
 
-/** An actor has answered: its place is free. A row that it did not serve is left alone. */
+/**
+ * An actor has answered: its place is free. A row that it did not serve is left alone. Beside one
+ * that it served, a row may come of a later turn that became durable with the answer.
+ */
 const answered = (state: State, entity: string, context: Own): void => {
-  const { asking, slow, later, shard } = state
+  const { asking, slow, shard } = state
   const question = asking.get(entity) ?? slow.get(entity)
   const wasFull = slow.size >= slowMax
   asking.delete(entity)
   slow.delete(entity)
   if (question && shard.phase.kind === 'open' && shard.view().row(question.rowKey)) {
-    for (const oldest of later.keys()) {
-      if (later.size < laterMax) break
-      later.delete(oldest)
-    }
-    later.set(question.rowKey, shard.now() + laterMs)
-    if (state.behind === undefined) arm(state, laterMs, context)
+    if (question.hasServed) walk(state, context)
+    else leaveAlone(state, question.rowKey, context)
   }
   if (wasFull || asking.size <= askingMax / 2) stepSoon(state, context)
+}
+
+const leaveAlone = (state: State, rowKey: string, context: Own): void => {
+  const { later, shard } = state
+  for (const oldest of later.keys()) {
+    if (later.size < laterMax) break
+    later.delete(oldest)
+  }
+  later.set(rowKey, shard.now() + laterMs)
+  if (state.behind === undefined) arm(state, laterMs, context)
 }
 
 /** Continues the walk, if one runs, after the messages that wait. */

@@ -134,6 +134,21 @@ describe('an alarm', () => {
     expect(tries).toHaveLength(1)
   })
 
+  test('that is set in the group of the alarm before it fires at its time', async () => {
+    const { machine, ask } = await started()
+    const set = (id: string, alarm: { name: 'one' | 'two'; inMs: number }) =>
+      call(machine.app.entity(kind).ref(id), 'set', alarm)
+    await ask('a', 'set', { name: 'one', inMs: 50 })
+    await machine.advance(20)
+    machine.syncMs = 100
+    const before = set('b', { name: 'one', inMs: 60_000 })
+    await machine.advance(50)
+    expect(tries).toHaveLength(1)
+    await machine.during(Promise.all([before, set('a', { name: 'two', inMs: 0 })]))
+    await machine.advance(250)
+    expect(machine.app.entity(kind).state('a')).toEqual({ fired: ['one', 'two'] })
+  })
+
   test('fires once, not before its time, also for an entity at rest', async () => {
     const { machine, ask } = await started()
     await ask('a', 'set', { name: 'one', inMs: 5_000 })
