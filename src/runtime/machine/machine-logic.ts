@@ -26,10 +26,15 @@ export const doored = (actor: Actor, door: Door): AnyActorLogic => {
   const { logic } = actor
   const own = isCallback(logic) ? callback(actor, logic.config, door) : outgoing(actor, door)
   const transition = (state: State, event: Failing, scope: never): State => {
-    if (event.type === failure) throw event.error
-    const after: State = own.transition(state, event, scope)
-    if (after !== state) door.changed()
-    return after
+    let after: State | undefined
+    try {
+      if (event.type === failure) throw event.error
+      after = own.transition(state, event, scope)
+      return after
+    } finally {
+      // By a throw, too: XState then keeps the error.
+      if (after !== state) door.changed()
+    }
   }
   return Object.assign(Object.create(logic), own, { transition })
 }

@@ -1,7 +1,7 @@
 /** State machines as durable actors, on the simulated machine. */
 
 import { afterEach, describe, expect, test } from 'vitest'
-import { assign, fromCallback, fromPromise, sendTo, setup } from 'xstate'
+import { assign, fromCallback, fromPromise, fromTransition, sendTo, setup } from 'xstate'
 import { surveyEntity } from '../../../src/actors/index.ts'
 import { entity, name, supervisor, worker } from '../../../src/index.ts'
 import { type MessagesOf, StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
@@ -250,6 +250,42 @@ describe('a machine as an entity', () => {
     await s.advance(10)
     expect(state()).toMatchObject({ value: 'paid', status: 'done', output: 5, children: {} })
     expect(told().at(-1)).toBe('paid 5')
+  })
+
+  test('an actor inside that failed stays so after a crash, though nothing else changed', async () => {
+    const ran: string[] = []
+    const broken = fromCallback(() => {
+      ran.push('broken')
+      throw new Error('no bank')
+    })
+    const count = fromTransition((poked: number) => {
+      ran.push('poked')
+      if (poked > 0) throw new Error('too much')
+      return poked + 1
+    }, 0)
+    const fragile = setup({ actors: { broken, count } }).createMachine({
+      id: 'fragile',
+      invoke: [
+        { id: 'broken', src: 'broken', onError: {} },
+        { id: 'count', src: 'count', onError: {} },
+      ],
+      on: { poke: { actions: sendTo('count', { type: 'poke' }) } },
+    })
+    const kind = entity('fragile', StateMachine.durable(fragile))
+    const s = await simulated({ app: supervisor('app', {}, [kind]) })
+    for (let pokes = 0; pokes < 2; pokes++) {
+      StateMachine.send(s.app.entity(kind).ref('1'), { type: 'poke' })
+      await s.advance(100)
+    }
+    await s.powerCut()
+    await s.start()
+    StateMachine.send(s.app.entity(kind).ref('1'), { type: 'poke' })
+    await s.advance(61_000)
+    expect(ran).toEqual(['broken', 'poked', 'poked'])
+    expect(s.app.entity(kind).state('1')?.children).toMatchObject({
+      broken: { snapshot: { status: 'error' } },
+      count: { snapshot: { status: 'error' } },
+    })
   })
 
   test('that is done stays, and answers with its output', async () => {
