@@ -4,8 +4,8 @@
 import { resolve } from 'node:path'
 import { configError } from '../../errors.ts'
 import { type LostShard, nodeDisk } from '../../storage/index.ts'
+import { type App, start } from '../../supervisors/index.ts'
 import { printLine } from '../command/environment.ts'
-import { openedFolder } from '../folder/backup-command.ts'
 import { printable } from '../text/paint.ts'
 import { countText, pluralText } from '../text/quantities.ts'
 import { factList } from '../text/text-table.ts'
@@ -18,6 +18,10 @@ import type {
 } from './cluster-command-line.ts'
 import { onEngine } from './cluster-engine.ts'
 import { moveFolder } from './cluster-move.ts'
+
+/** Opens a folder to move it: nothing in it acts, and the log keeps its past. */
+const open = (dir: string): Promise<App> =>
+  start({ dir, app: false, retention: { log: Number.MAX_SAFE_INTEGER } })
 
 /** The shards of a new cluster whose members share them, as the first member makes it. */
 const shardsOfSpread = 64
@@ -51,8 +55,7 @@ export const clusterCreate = onEngine(
     if (from !== undefined) {
       const dir = resolve(environment.cwd, from)
       const parts = { session, tools, clock, signal, display, terms }
-      const folder = { dir, disk: nodeDisk(), open: openedFolder }
-      const moved = await moveFolder({ ...parts, ...folder, origin: made })
+      const moved = await moveFolder({ ...parts, dir, disk: nodeDisk(), open, origin: made })
       return { ...made, ...moved, from: dir }
     }
     const { shards = isSpread ? shardsOfSpread : 1 } = command
