@@ -127,10 +127,15 @@ const waitingToo = async (
 ): Promise<Submitted> => {
   const endsAt = system.clock.monotonic() + write.options.deadlineMs
   const at = await passing(system, shard, write, submitted, begin)
+  if (at.answers.every(wroteNothing)) return at
   const leftMs = Math.max(1, endsAt - system.clock.monotonic())
   await reached(write.options.ack, system, shard, at.position, leftMs)
   return at
 }
+
+/** Whether the state decided against the unit: then there is nothing to wait for. */
+const wroteNothing = (answer: UnitAnswer): boolean =>
+  answer.kind === 'refused' || (answer.kind === 'compareAndSet' && !answer.swapped)
 
 /** Enters the gate, and continues at once if there is room. */
 const enter = (passage: Passage): void => {

@@ -42,6 +42,14 @@ describe("ack: 'replicated'", () => {
     expect(app.store.get('a')).toBe(1)
   })
 
+  test('of a write that the state refuses waits for no replica', async () => {
+    const { world, replica, app } = await following()
+    await world.during(app.store.lock(['a'], { owner: 'me', leaseMs: 600_000 }))
+    replica.isAway = true
+    const put = app.store.put('a', 1, { ack: 'replicated' })
+    expect(await world.during(codeOf(put), 1_000)).toBe('LOCKED')
+  })
+
   test('ends with the instance', async () => {
     const { world, replica, app } = await following()
     replica.isAway = true
