@@ -7,6 +7,7 @@ import { isKeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import {
   type BlobRef,
+  commandsOf,
   type FrameUnits,
   type Turn,
   type Unit,
@@ -48,12 +49,14 @@ export const writeLarge = (write: LargeWrite): Promise<void> => {
   })
 }
 
-/** The bytes of all values and rows in the units: their weight at the gate. */
+/** The bytes of all values and rows in the units, stored or compared: their weight at the gate. */
 export const valueBytesOf = (units: FrameUnits): number => {
   let bytes = 0
   for (const unit of unitsIn(units)) {
     if (unit.kind === 'turn') bytes += rowBytesOf(unit)
     for (const value of valuesOfUnit(unit)) bytes += value.bytes.length
+    for (const command of commandsOf(unit))
+      if (command.kind === 'compareAndSet') bytes += command.expected?.bytes.length ?? 0
   }
   return bytes
 }

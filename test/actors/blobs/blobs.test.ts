@@ -8,7 +8,7 @@ import {
   options,
   startedWithBlobs,
 } from '../../support/worlds/blob-instance.ts'
-import { machine, started } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, machine, started } from '../../support/worlds/simulated-instance.ts'
 
 describe('a large value', () => {
   test('is stored in a blob and not in the log, and is read back unchanged', async () => {
@@ -49,6 +49,17 @@ describe('a large value', () => {
     expect(blobFiles(world)).toHaveLength(1)
     // The threshold affects writes only: an existing blob is read at any threshold.
     expect(inline.store.get('at')).toEqual(Buffer.alloc(1000, 1))
+  })
+
+  test('counts at the gate with what it is compared with, which stays in its frame', async () => {
+    const { world, app } = await startedWithBlobs({ wal: { queueBytes: 100_000 } })
+    const swap = (key: string) =>
+      app.store.compareAndSet(key, Buffer.alloc(90_000), Buffer.alloc(1_000), {
+        whenFull: 'refuse',
+      })
+    const first = swap('a')
+    expect(await world.during(codeOf(swap('b')))).toBe('BUSY')
+    expect(await world.during(first)).toMatchObject({ swapped: false })
   })
 
   test('that no frame can hold is a blob at any threshold', async () => {
