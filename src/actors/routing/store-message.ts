@@ -50,9 +50,12 @@ export type PageRequest = {
   readonly freshness: Freshness
 }
 
-/** A key of a page, what it has, and that: a value, the fields of a compound, the length of a large value. */
+/**
+ * A key of a page, what it has, and that: a value, the fields of a compound, the length of a large
+ * value. Null is the value of a page without values.
+ */
 export type ListedRow =
-  | readonly [key: string, form: 'value', stored: StoredValue | undefined]
+  | readonly [key: string, form: 'value', stored: StoredValue | null]
   | readonly [key: string, form: 'compound', fields: number]
   | readonly [key: string, form: 'large', bytes: number]
 

@@ -325,5 +325,5 @@ const entryOf = (row: ListedRow, load: (key: string) => Promise<unknown>): Store
   if (row[1] === 'compound') return [key, new Compound(row[2])]
   if (row[1] === 'large') return [key, new LargeValue(row[2], () => load(key))]
   const [, , stored] = row
-  return [key, stored && decodeValue(stored)]
+  return [key, stored ? decodeValue(stored) : undefined]
 }

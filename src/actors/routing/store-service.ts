@@ -220,7 +220,7 @@ const page = async (state: State, request: PageRequest): Promise<PageAnswer> => 
   for (const [key, row] of rows) {
     if (listed.length === query.limit || bytes > sentBytesMax / 2)
       return { rows: listed, exhausted: false, positions: positions() }
-    const shown = query.values ? listedRow(state, key, row) : ([key, 'value', undefined] as const)
+    const shown = query.values ? listedRow(state, key, row) : ([key, 'value', null] as const)
     bytes += key.length + (shown[1] === 'value' ? (shown[2]?.bytes.length ?? 0) : 0)
     listed.push(shown)
   }

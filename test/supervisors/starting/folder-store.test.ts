@@ -172,6 +172,14 @@ describe('the store of a member', () => {
     expect((await during(a.store.page())).entries).toEqual([])
   })
 
+  test('lists the keys of all shards without their values', async () => {
+    const { a, during } = await pair()
+    const keys = Array.from({ length: 40 }, (_, at) => `n:${at}`)
+    await during(a.store.putMany(keys.map((key) => [key, 1] as const)))
+    const { entries } = await during(a.store.page({ values: false }))
+    expect(entries).toEqual(keys.sort().map((key) => [key, undefined]))
+  })
+
   test('clears thousands of keys of another one in pieces', async () => {
     const { a, during } = await pair()
     const entries = Array.from({ length: 6_000 }, (_, at) => [`n:${at}`, at] as const)
