@@ -294,6 +294,7 @@ export {
   checkProjectedKey,
   compareKeys,
   fieldBytesMax,
+  hasHashTag,
   keyBytesMax,
   namespaceOf,
   rootNamespace,

@@ -1,7 +1,13 @@
 /** Maps keys to the shards of one instance, and names the way to shards of other members. Pure. */
 import type { Readable } from 'node:stream'
 import { KeelsonError } from '../../errors.ts'
-import { type FrameUnits, type Row, type StoredValue, shardOf } from '../../storage/index.ts'
+import {
+  type FrameUnits,
+  hasHashTag,
+  type Row,
+  type StoredValue,
+  shardOf,
+} from '../../storage/index.ts'
 import type { CheckedWrite } from '../writing/write-options.ts'
 import type { Submitted } from '../writing/write-path.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
@@ -98,6 +104,11 @@ export class KeyPlacement {
   /** The shard of a checked key. */
   of(key: string): WritingShard {
     return this.shards[shardOf(key, this.shards.length)] as WritingShard
+  }
+
+  /** The shards that can have keys with this beginning. */
+  under(prefix = ''): readonly WritingShard[] {
+    return hasHashTag(prefix) ? [this.of(prefix)] : this.shards
   }
 
   /**

@@ -287,13 +287,15 @@ export class StoreReader {
   }
 
   /**
-   * One page of the keys in the order of their UTF-8 bytes, over all shards.
-   * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `CORRUPT`, `SHARD_DOWN` (for any shard),
-   * `BUSY` until `freshness` is reached, `CLOSED`
+   * One page of the keys in the order of their UTF-8 bytes, over all shards; with a whole hash tag
+   * in `prefix`, of its shard.
+   * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `CORRUPT`, `SHARD_DOWN` (for any of
+   * these), `BUSY` until `freshness` is reached, `CLOSED`
    */
   range(options: RangeOptions = {}): RangePage {
     this.#access.check()
-    return this.#page(this.#keys.shards, rangeQuery(options))
+    const query = rangeQuery(options)
+    return this.#page(this.#keys.under(options.prefix), query)
   }
 
   /**
@@ -305,8 +307,9 @@ export class StoreReader {
     this.#access.check()
     const query = rangeQuery(options)
     const isAway = (shard: WritingShard): boolean => this.#routes?.takesReads(shard) === true
-    const here = this.#keys.shards.filter((shard) => !isAway(shard))
-    const away = this.#keys.shards.filter(isAway)
+    const shards = this.#keys.under(options.prefix)
+    const here = shards.filter((shard) => !isAway(shard))
+    const away = shards.filter(isAway)
     await Promise.all(here.map((shard) => freshened(shard, query.freshness)))
     if (!this.#routes || away.length === 0) return this.#page(here, query)
     const pages = await this.#routes.pages(away, query, (key) => this.load(key))

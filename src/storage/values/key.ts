@@ -95,6 +95,9 @@ const hashedPart = (key: string): string => {
   return close > open + 1 ? key.slice(open + 1, close) : key
 }
 
+/** Whether a beginning of keys has a whole hash tag: then all of them are in its shard. */
+export const hasHashTag = (beginning: string): boolean => hashedPart(beginning) !== beginning
+
 /**
  * The shard of a checked key: CRC-32 of the UTF-8 bytes of its hash tag, or of the whole key,
  * modulo `shards`. Keys with the same hash tag share a shard, so one batch may span them.
