@@ -86,8 +86,9 @@ const manifest = {
   permanence: true,
 }
 
-/** The keys that one step of `clear` removes. */
+/** The most keys that one step of `clear` removes, and their bytes: the smallest unit has them. */
 const clearedAtOnce = 1000
+const clearedBytes = 32 * 1024
 /** The entries that `next` of an iterator reads at once. */
 const readAhead = 64
 
@@ -141,13 +142,13 @@ export class KeelsonLevel<K = string, V = string> extends AbstractLevel<LevelFor
   }
 
   /** @internal */
-  async _has(key: LevelFormat): Promise<boolean> {
-    return this.#store.has(this.#place.keyOf(key))
+  _has(key: LevelFormat): Promise<boolean> {
+    return this.#store.read('has', this.#place.keyOf(key))
   }
 
   /** @internal */
-  async _hasMany(keys: readonly LevelFormat[]): Promise<readonly boolean[]> {
-    return keys.map((key) => this.#store.has(this.#place.keyOf(key)))
+  _hasMany(keys: readonly LevelFormat[]): Promise<readonly boolean[]> {
+    return Promise.all(keys.map((key) => this._has(key)))
   }
 
   /** @internal */
@@ -173,7 +174,7 @@ export class KeelsonLevel<K = string, V = string> extends AbstractLevel<LevelFor
     while (left > 0) {
       const entries = await walk.next(Math.min(left, clearedAtOnce))
       if (entries.length === 0) return
-      await this.#store.deleteMany(entries.map(([key]) => key))
+      for (const keys of clearedAlone(entries)) await this.#store.deleteMany(keys)
       left -= entries.length
     }
   }
@@ -217,6 +218,22 @@ export class KeelsonLevel<K = string, V = string> extends AbstractLevel<LevelFor
     const bytes = this.#place.levelKeyOf(key)
     return keyEncoding === 'utf8' ? bytes.toString() : bytes
   }
+}
+
+/** The keys of entries, in lists that one unit removes. */
+const clearedAlone = (entries: readonly WalkedEntry[]): readonly string[][] => {
+  const lists: string[][] = []
+  let room = 0
+  for (const [key] of entries) {
+    const bytes = Buffer.byteLength(key)
+    if (bytes > room) {
+      lists.push([])
+      room = clearedBytes
+    }
+    room -= bytes
+    lists.at(-1)?.push(key)
+  }
+  return lists
 }
 
 /** An iterator of Level that takes its items from a walk. */
