@@ -52,7 +52,8 @@ import type { StreamedIn } from './value-streams.ts'
  * `LOCKED`, `CONFLICT`: decided by the state, nothing changed. `BUSY`, `NO_SPACE`, `SHARD_DOWN`,
  * `CLOSED`: nothing was written. `NOT_SUBMITTED`: never reached the disk. `UNKNOWN_OUTCOME`: it may
  * be there, or still come: await `settled()`, then read before repeating. `TIMEOUT`, `DEGRADED`
- * with `ack` `projected`: the write is durable at `details.position`.
+ * with `ack` `projected`: the write is durable at `details.position`. So it is with `TOO_LARGE` or
+ * `CORRUPT` that has one: only the value in its answer could not be read.
  */
 export class Store extends StoreReader {
   readonly #system: System
