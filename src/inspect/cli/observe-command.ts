@@ -36,6 +36,7 @@ export const runObserve = async (
     await source.open()
     const { port, close } = await listenOnLoopback(
       command.port,
+      clock,
       ({ headers }) => tokens.admits(headers.authorization),
       (terms) =>
         new PageServer({

@@ -1,11 +1,15 @@
 /** The HTTP server of `keelson observe`, on this machine alone. */
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import type { PageServer, PageTerms } from './page-server.ts'
 
-/** Slow senders hold no connection for longer, in ms, and how often that is checked. */
-const requestMs = 10_000
+/**
+ * Slow senders, and those without the token, hold no connection for longer, in ms, and how often
+ * the former is checked.
+ */
+const strangerMs = 10_000
 const checkMs = 1_000
 
 const connectionsMax = 64
@@ -22,6 +26,7 @@ export type Listening = { readonly port: number; close(): void }
 /** Listens on 127.0.0.1; port 0: a free one. @throws KeelsonError `CONFIG` if it is taken */
 export const listenOnLoopback = async (
   port: number,
+  clock: Clock,
   isAdmitted: (request: IncomingMessage) => boolean,
   serverOf: (terms: Pick<PageTerms, 'port' | 'admits'>) => PageServer,
 ): Promise<Listening> => {
@@ -35,7 +40,11 @@ export const listenOnLoopback = async (
     },
   })
   const http: Server = createServer(
-    { requestTimeout: requestMs, headersTimeout: requestMs, connectionsCheckingInterval: checkMs },
+    {
+      requestTimeout: strangerMs,
+      headersTimeout: strangerMs,
+      connectionsCheckingInterval: checkMs,
+    },
     (request, response) => void page.handle(request, response),
   )
   const bound = (): number => (http.address() as AddressInfo).port
@@ -47,7 +56,12 @@ export const listenOnLoopback = async (
       oldest.destroy()
     }
     strangers.add(socket)
-    socket.once('close', () => strangers.delete(socket))
+    const end = (): void => void (strangers.has(socket) && socket.destroy())
+    const cancel = clock.after(strangerMs, end, { holdsProcess: false })
+    socket.once('close', () => {
+      cancel()
+      strangers.delete(socket)
+    })
   })
   await new Promise<void>((resolve, reject) => {
     http.once('error', ({ message }) =>

@@ -1,6 +1,7 @@
 /** The port of the page is open to every user of the machine: what one without the token can do there. */
 import { connect, type Socket } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
+import { virtualClock } from '../../../src/clock.ts'
 import { pageServed, sourceOf } from '../../support/worlds/page-client.ts'
 
 const served = () =>
@@ -83,6 +84,28 @@ test.each([
   const heard = await ended
   expect(heard).toMatch(new RegExp(`^HTTP/1.1 ${status} `))
   expect(heard).not.toContain('instance')
+})
+
+test('ends a connection without the token after 10 s, however many requests come over it', async () => {
+  const clock = virtualClock()
+  const source = sourceOf(() => ({ header: { instance: 'a' }, data: null }))
+  const { port, opened } = await pageServed({ source, clock })
+  const stream = await opened('/api/stream?view=header')
+  const { socket, ended } = said(port, '')
+  const ask = (): void => {
+    socket.write(`GET / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`)
+  }
+  for (let asked = 0; asked < 3; asked++) {
+    ask()
+    await new Promise((resolve) => socket.once('data', resolve))
+    await clock.advance(3_000)
+  }
+  await clock.advance(1_000)
+  ask()
+
+  expect((await ended).match(/HTTP\/1.1 200 /g)).toHaveLength(3)
+  expect([stream.destroyed, stream.readableEnded]).toEqual([false, false])
+  stream.destroy()
 })
 
 test('is no tunnel: CONNECT has no answer', async () => {

@@ -28,6 +28,7 @@ export const pageServed = async ({ source, isWriting = false, clock = systemCloc
   const tokens = new Tokens(clock)
   const { port, close } = await listenOnLoopback(
     0,
+    clock,
     ({ headers }) => tokens.admits(headers.authorization),
     (terms) =>
       new PageServer({
