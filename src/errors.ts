@@ -115,8 +115,9 @@ const errorData = (error: Error, around: readonly unknown[]): object => {
   }
 }
 
-/** The value with each error in its lists and plain objects as plain data. */
+/** The value with each error and bigint in its lists and plain objects as plain data. */
 const plainData = (value: unknown, around: readonly unknown[]): unknown => {
+  if (typeof value === 'bigint') return String(value)
   if (typeof value !== 'object' || value === null) return value
   if (around.includes(value)) return '…'
   if (value instanceof Error) return errorData(value, around)

@@ -49,3 +49,15 @@ test('an error that contains itself ends as JSON', () => {
     cause: '…',
   })
 })
+
+test('whole numbers of any size in an error are text in its JSON', () => {
+  const error = new KeelsonError('EXITED', 'the process ended', {
+    details: { reason: { cents: 5n }, list: [2n ** 64n] },
+    cause: 7n,
+  })
+
+  expect(JSON.parse(JSON.stringify(error))).toMatchObject({
+    details: { reason: { cents: '5' }, list: ['18446744073709551616'] },
+    cause: '7',
+  })
+})
