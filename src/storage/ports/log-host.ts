@@ -392,6 +392,8 @@ export type LogRequestKind = keyof LogProtocol
 
 /** The host of one epoch of one log. */
 export interface LogHost {
+  /** Resolves when its thread has died, before its end. */
+  readonly died?: Promise<KeelsonError>
   /** Rejects with a `KeelsonError`. After `end` was called: `CLOSED`. */
   run<K extends LogRequestKind>(
     kind: K,

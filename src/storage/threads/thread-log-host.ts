@@ -84,6 +84,7 @@ class LogThreads {
       stop: () => this.#leave(thread, channel),
     })
     return {
+      died: client.died,
       // The thread answers a request of a kind with an answer of that kind.
       run: async <K extends LogRequestKind>(kind: K, request: LogProtocol[K]['request']) =>
         unpacked((await client.ask(kind, request)) as PackedAnswer) as LogProtocol[K]['answer'],

@@ -217,6 +217,8 @@ export type ThreadClient = {
    * after `end`. `onProgress` gets what the thread reports before its answer.
    */
   ask(kind: string, request: unknown, onProgress?: (progress: unknown) => void): Promise<unknown>
+  /** Resolves when the thread has died; never once it was ended. */
+  readonly died: Promise<KeelsonError>
   /** False once the thread has died or was ended. */
   isAlive(): boolean
   /**
@@ -241,6 +243,10 @@ export const threadClient = (
   let lastId = 0
   let gone: KeelsonError | undefined
   let stopped: Promise<unknown> | undefined
+  let die: (error: KeelsonError) => void = () => undefined
+  const died = new Promise<KeelsonError>((resolve) => {
+    die = resolve
+  })
 
   const wake = (): void => line.postMessage(wakeUp)
 
@@ -276,7 +282,11 @@ export const threadClient = (
     else asker?.resolve(restored(reply))
     fastPath?.poll()
   })
-  const onError = (error: unknown): void => fail(threadDied(role, error))
+  const onError = (cause: unknown): void => {
+    const error = threadDied(role, cause)
+    if (!gone) die(error)
+    fail(error)
+  }
   const onExit = (status: number): void =>
     onError(new Error(`the thread ended with status ${status}`))
   worker.on('error', onError)
@@ -301,6 +311,7 @@ export const threadClient = (
         waiting.set(id, { resolve, reject, onProgress })
         if (waiting.size === 1) hold(true)
       }),
+    died,
     isAlive: () => gone === undefined,
     async end() {
       fail(new KeelsonError('CLOSED', `${threadRoles[role]} was ended`))

@@ -97,6 +97,7 @@ export class Wal {
         if (!this.#isClosed) fail(reason)
       },
     })
+    void host.died?.then((failure) => this.#commits.end(failure))
   }
 
   /**

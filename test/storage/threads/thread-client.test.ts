@@ -82,5 +82,6 @@ test('a thread that dies refuses both commits in flight, and all later ones', as
   worker.emit('exit', 1)
   for (const each of await Promise.allSettled(all))
     expect(each).toMatchObject({ status: 'rejected', reason: { code: 'SHARD_DOWN' } })
+  expect(await client.died).toMatchObject({ code: 'SHARD_DOWN', details: { reason: 'thread' } })
   await expect(client.ask('commit', request)).rejects.toMatchObject({ code: 'SHARD_DOWN' })
 })

@@ -127,6 +127,25 @@ describe('a thread', () => {
     return { world, wal, code: await outcome(wal.append(2, bytesOf(2))) }
   }
 
+  test('that dies while no call is pending is told by `failed`, and no entry is sent to it', async () => {
+    const world = walWorld()
+    let die: (error: KeelsonError) => void = () => undefined
+    const died = new Promise<KeelsonError>((resolve) => {
+      die = resolve
+    })
+    const ports = { ...world.ports, makeHost: () => ({ ...world.ports.makeHost(), died }) }
+    const settings = { ...checkWalOptions({ dir }), maxFileSize: 8 * 1024 }
+    const wal = new Wal(await openWalFiles(settings, ports))
+    await wal.append(1, bytesOf(1))
+    const gone = new KeelsonError('SHARD_DOWN', 'gone', { details: { reason: 'thread' } })
+    die(gone)
+
+    expect(await wal.failed).toBe(gone)
+    expect(await outcome(wal.append(2, bytesOf(2)))).toBe('SHARD_DOWN')
+    expect(await outcome(wal.close())).toBe('SHARD_DOWN')
+    expect(await types(await world.open())).toEqual([1])
+  })
+
   test.each([
     ['dies', new KeelsonError('SHARD_DOWN', 'gone', { details: { reason: 'thread' } }), 'thread'],
     ['does what nobody foresaw', new TypeError('undefined is not a function'), 'defect'],
