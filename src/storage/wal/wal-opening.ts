@@ -5,7 +5,7 @@
  * LOCK may stay.
  */
 
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { type Clock, systemClock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import { describeHolder } from '../disk/lock-holder.ts'
@@ -105,7 +105,7 @@ const claim = ({ disk, clock, dir }: WalClaimRequest, removeFolders: () => void)
  */
 const refuseShard = (disk: Disk, dir: string): void => {
   const facts = join(dir, '..', '..', 'keelson.json')
-  if (!disk.entry(facts)) return
+  if (basename(dir) !== 'wal' || !disk.entry(facts)) return
   throw new KeelsonError('CONFLICT', `${dir} is the log of a store`, { details: { dir, facts } })
 }
 

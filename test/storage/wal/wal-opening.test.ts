@@ -158,6 +158,14 @@ describe('a folder', () => {
     expect(await outcome(repairWal(shard, world.ports))).toBe('CONFLICT')
   })
 
+  test('of a program may be in the data folder of a store, beside its shards', async () => {
+    const world = walWorld()
+    world.disk.makeFolder('/data')
+    world.disk.open('/data/keelson.json', 'create').close()
+    const settings = checkWalOptions({ dir: '/data/logs/audit' })
+    expect(await outcome(openWalFiles(settings, world.ports))).toBe('resolved')
+  })
+
   test('is CORRUPT with file, offset, lsn and evidence if it is damaged, and nothing is changed', async () => {
     const { world, wal } = await openedWal()
     for (let at = 0; at < 5; at++) await wal.append(at, bytesOf(at, 300))
