@@ -272,9 +272,15 @@ export class ShardCore {
     this.gate.shut(this.unavailable())
   }
 
-  /** The shard has come to this process: the tree may start it. */
-  arrive(): void {
+  /**
+   * The shard has come to this process, which has others: the tree may start it. Its time begins
+   * anew, because a clock that was set may have been accepted elsewhere meanwhile. If it was not, the
+   * others are behind it, and so is this shard.
+   */
+  arrive(others: readonly ShardCore[] = []): void {
     if (this.#phase.kind !== 'elsewhere') return
+    const open = others.filter(({ phase }) => phase.kind === 'open')
+    this.time.begin(Math.min(0, ...open.map(({ time }) => time.aheadMs)))
     this.#become({ kind: 'recovering' })
     if (!this.#closing) this.gate.reopen()
   }

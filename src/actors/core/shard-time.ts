@@ -34,8 +34,8 @@ export class ShardTime {
   /** How far this time is ahead of the machine's clock. */
   #ahead = 0
   /** The times of the two clocks at their last comparison. */
-  #wall: number
-  #monotonic: number
+  #wall = 0
+  #monotonic = 0
   /** Until where the monotonic clock was counted for a lower speed; `undefined` at full speed. */
   #slowSince: number | undefined
   #pace = steppedPace
@@ -43,8 +43,19 @@ export class ShardTime {
 
   constructor(clock: Clock) {
     this.#clock = clock
-    this.#wall = clock.now()
-    this.#monotonic = clock.monotonic()
+    this.begin()
+  }
+
+  /**
+   * Begins anew, as after a start. `aheadMs`: how far it is ahead of the machine's clock then. What
+   * the clock did before does not count.
+   */
+  begin(aheadMs = 0): void {
+    this.#last = 0
+    this.#ahead = aheadMs
+    this.#wall = this.#clock.now()
+    this.#monotonic = this.#clock.monotonic()
+    this.#slowSince = undefined
   }
 
   /** How far this time is ahead of the machine's clock, in ms; negative if behind. */

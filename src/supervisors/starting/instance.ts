@@ -141,7 +141,7 @@ const arrivals =
   async (index: number): Promise<void> => {
     const shard = shards[index] as Shard
     // A failed inspection takes it down, as at a start.
-    shard.arrive()
+    shard.arrive(shards)
     const inspect = (): Promise<InspectedEpochs> =>
       inspectShards([shard], claim, { ...options, allowDown: true }, ports)
     const found = await answered(inspect, shard, app[innerParts].ending)

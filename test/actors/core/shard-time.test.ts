@@ -127,6 +127,21 @@ describe('the time of a shard', () => {
     expect(time.aheadMs).toBe(0)
   })
 
+  test('follows the clock again when it begins anew, however that was set before', () => {
+    const { time, told, set, pass } = world()
+    set.by = 2 * hour
+    pass(2_000)
+    time.now()
+    set.by = -10 * minute
+    pass(2_000)
+    time.begin()
+    expect([time.now(), time.aheadMs]).toEqual([1_004_000 - 10 * minute, 0])
+    expect(time.observe(1_004_000)).toBe(1_004_000)
+    pass(2_000)
+    expect(time.now()).toBe(1_006_000)
+    expect(told).toHaveLength(2)
+  })
+
   test('goes on from a stamp that is ahead, instead of standing still', () => {
     const { time, told, pass } = world()
     expect(time.observe(1_000_000 + years)).toBe(1_000_000 + years)

@@ -1,8 +1,11 @@
 /** Shards that are given from one member of a folder to another while both run. */
-import { expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { call, type DurableServer, entity, noReply, reply, supervisor } from '../../../src/index.ts'
+import { createSystem } from '../../../src/runtime/index.ts'
 import { DiskError } from '../../../src/storage/index.ts'
-import type { App } from '../../../src/supervisors/index.ts'
+import type { App, StartOptions } from '../../../src/supervisors/index.ts'
+import { silentLogger } from '../../../src/testing/index.ts'
+import { lacks } from '../../support/lacks.ts'
 import { FolderMembers } from '../../support/worlds/folder-members.ts'
 
 type Messages = { calls: { add: (label: string) => number; read: () => readonly string[] } }
@@ -22,9 +25,9 @@ const openAt = (member: App): readonly number[] =>
   member.shards.filter(({ phase }) => phase.kind === 'open').map(({ index }) => index)
 
 /** Members a and b that have all four shards, and then c, which begins later. */
-const joined = async () => {
+const joined = async (given: (world: FolderMembers) => Partial<StartOptions> = app) => {
   const world = new FolderMembers(['a', 'b', 'c'], {}, { arrivalMs: 500 })
-  const [a, b] = (await world.start(['a', 'b'], app)) as [App, App]
+  const [a, b] = (await world.start(['a', 'b'], () => given(world))) as [App, App]
   await world.clock.advance(3_000)
   return { world, a, b, during: world.during.bind(world) }
 }
@@ -209,4 +212,75 @@ test('an entity that is blocked at one member is none at the next owner, nor whe
   await world.clock.advance(6_000)
   expect(openAt(a)).toEqual([0, 1, 2, 3])
   for (const id of blocked) expect(await add(a, id)).toBe(stayed.includes(id) ? 'BLOCKED' : 2)
+})
+
+/** A key of a shard. */
+const keyIn = (member: App, shard: number): string =>
+  Array.from({ length: 100 }, (_, at) => `k${at}`).find(
+    (key) => member.store.shardOf(key) === shard,
+  ) as string
+
+const codeOf = (work: Promise<unknown>): Promise<string> =>
+  work.then(
+    () => 'ok',
+    ({ code }) => code,
+  )
+
+describe.skipIf(lacks(FolderMembers.noLogs))('the time of a shard', () => {
+  const minute = 60_000
+  /** Members whose clock can be set, and a value of b that ends after a minute. */
+  const clocked = async () => {
+    const set = { by: 0 }
+    const members = await joined((world) => {
+      const clock = { ...world.clock, now: () => world.clock.now() + set.by }
+      return { system: createSystem({ clock, logger: silentLogger }) }
+    })
+    const { world, a, b, during } = members
+    const key = keyIn(b, openAt(b)[0] as number)
+    const put = () => during(b.store.put(key, 1, { ttlMs: minute }))
+    const setBy = async (ms: number) => {
+      set.by = ms
+      await world.clock.advance(2_000)
+      for (const each of [a, b]) each.health()
+    }
+    const ahead = () =>
+      a.health().shards.flatMap((each) => (each.phase === 'open' ? [each.clockAheadMs] : []))
+    return { ...members, put, setBy, ahead, load: () => during(a.store.load(key)) }
+  }
+
+  test('that made up for a clock set back and accepted does not leap at the next owner', async () => {
+    const { world, a, b, during, put, setBy, ahead, load } = await clocked()
+    await setBy(-2 * minute)
+    await during(a.control.acceptClock())
+    await world.clock.advance(5 * minute)
+    await put()
+    await during(b.close())
+
+    expect(await load()).toBe(1)
+    expect(ahead()).toEqual([0, 0, 0, 0])
+    await world.clock.advance(minute)
+    expect(await load()).toBe(undefined)
+  })
+
+  test('that follows a clock set ahead and accepted does so at the next owner', async () => {
+    const { a, b, during, put, setBy, ahead, load } = await clocked()
+    await put()
+    await setBy(2 * minute)
+    await during(a.control.acceptClock())
+    await during(b.close())
+
+    expect(await load()).toBe(undefined)
+    expect(ahead()).toEqual([0, 0, 0, 0])
+  })
+
+  test('that does not follow a clock set ahead does not do so at the next owner', async () => {
+    const { world, b, during, put, setBy, load } = await clocked()
+    await put()
+    await setBy(2 * minute)
+    await during(b.close())
+
+    expect(await load()).toBe(1)
+    await world.clock.advance(minute)
+    expect(await load()).toBe(undefined)
+  })
 })
