@@ -194,8 +194,9 @@ const departures =
       await drainShard(system, shard, timeoutMs)
       if (isOpen()) await app.control.flush(index, { timeoutMs }).catch(() => undefined)
     }
-    // A write without an answer would end as `UNKNOWN_OUTCOME`.
-    if (!areDone || !isOpen() || shard.gate.load.entered > 0) {
+    // A write without an answer would end as `UNKNOWN_OUTCOME`. What holds the shard may have begun
+    // since.
+    if (!areDone || !isOpen() || shard.isHeld || shard.gate.load.entered > 0) {
       shard.stay()
       if (isOpen()) members?.own(index, true)
       return false

@@ -284,3 +284,35 @@ describe.skipIf(lacks(FolderMembers.noLogs))('the time of a shard', () => {
     expect(await load()).toBe(undefined)
   })
 })
+
+test('a shard that is suspended while it leaves stays until that ends', async () => {
+  const { world, a, b, during } = await joined()
+  const left: {
+    owner: App
+    shard: number
+    suspending: ReturnType<App['control']['suspendAll']>
+  }[] = []
+  for (const owner of [a, b])
+    for (const shard of owner.shards) {
+      const begin = shard.beginLeave.bind(shard)
+      vi.spyOn(shard, 'beginLeave').mockImplementationOnce(() => {
+        begin()
+        if (left.length > 0) return
+        const suspending = owner.control.suspendAll({ writes: true })
+        left.push({ owner, shard: shard.index, suspending })
+      })
+    }
+  const [c] = (await world.start(['c'], app)) as [App]
+  await world.clock.advance(10_000)
+  const [{ owner, shard, suspending }] = left as [(typeof left)[number]]
+
+  const { token, outcomes } = await during(suspending)
+  expect(outcomes.every(({ ok }) => ok)).toBe(true)
+  await world.clock.advance(30_000)
+  expect(openAt(owner)).toContain(shard)
+  const resumed = await during(c.control.resumeAll({ token }))
+  expect(resumed.outcomes.every(({ ok }) => ok)).toBe(true)
+
+  await world.clock.advance(60_000)
+  expect(openAt(c)).toContain(shard)
+})
