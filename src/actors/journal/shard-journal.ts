@@ -204,6 +204,11 @@ export class ShardJournal {
     )
   }
 
+  /** The shard has left this process: another one may take entries, so a replay is due again. */
+  left(): void {
+    if (this.replay === 'done') this.replay = 'awaited'
+  }
+
   /** The journal may need less of the log: what holds too much is looked at again. */
   lessens(): void {
     if (this.#held.state === 'full') this.#listener?.()

@@ -146,6 +146,11 @@ export class Shard extends ShardCore {
     for (const end of settled) if (end.status === 'rejected') this.#notClosed(end.reason)
   }
 
+  override beElsewhere(): void {
+    super.beElsewhere()
+    this.journal.left()
+  }
+
   /** Whether it is suspended, or a backup reads it: it stays where it is. */
   get isHeld(): boolean {
     return this.suspensions.byToken.size > 0 || this.parts.snapshotTurns.isTaken

@@ -316,3 +316,48 @@ test('a shard that is suspended while it leaves stays until that ends', async ()
   await world.clock.advance(60_000)
   expect(openAt(c)).toContain(shard)
 })
+
+/** Lets c have shards for a while, which come back then. Returns one of them, and its owner. */
+const returned = async (
+  { world, a, b, during }: Awaited<ReturnType<typeof joined>>,
+  given: () => Partial<StartOptions>,
+  meanwhile: (c: App, shard: number) => Promise<unknown> = async () => undefined,
+) => {
+  const before = openAt(a)
+  const [c] = (await world.start(['c'], given)) as [App]
+  await world.clock.advance(6_000)
+  const [shard = -1] = openAt(c)
+  await during(meanwhile(c, shard))
+  await during(c.close())
+  await world.clock.advance(6_000)
+  const owner = before.includes(shard) ? a : b
+  expect(openAt(owner)).toContain(shard)
+  return { shard, owner }
+}
+
+test('a member that gets a shard back takes entries only after another replay', async () => {
+  const given = () => ({ journal: { replay: 'required' as const } })
+  const members = await joined(given)
+  const { a, b, during } = members
+  const replay = async (member: App, shard: number): Promise<readonly string[]> => {
+    const found: string[] = []
+    await member.journal.on(shard).replay({ handler: ({ id }) => void found.push(id) })
+    return found
+  }
+  const append = (member: App, shard: number, id: string) =>
+    member.journal.on(shard).append({ id, type: 'paid', command: 1 })
+  for (const member of [a, b])
+    for (const shard of openAt(member)) {
+      await during(replay(member, shard))
+      await during(append(member, shard, 'first'))
+    }
+
+  const { shard, owner } = await returned(members, given, async (c, moved) => {
+    expect(await replay(c, moved)).toEqual(['first'])
+    await append(c, moved, 'second')
+  })
+
+  expect(await during(codeOf(append(owner, shard, 'third')))).toBe('BUSY')
+  expect(await during(replay(owner, shard))).toEqual(['first', 'second'])
+  expect(await during(codeOf(append(owner, shard, 'third')))).toBe('ok')
+})
