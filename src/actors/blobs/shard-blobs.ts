@@ -86,8 +86,8 @@ export class ShardBlobs {
         segmentBytes: settings.segmentBytes,
         opening: ++this.#openings,
       })
-      // The previous opening may have written blobs that were not recorded with `born`.
-      if (this.#openings > 1) this.#openSince = clock.monotonic()
+      // Blobs that were not recorded with `born` may be of an earlier opening, or of another member.
+      this.#openSince = clock.monotonic()
       return host
     })
   }

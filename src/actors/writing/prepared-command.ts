@@ -8,6 +8,7 @@ import type { System } from '../../runtime/index.ts'
 import { type Command, checkCommand, checkCommands } from '../../storage/index.ts'
 import { sideChannelCandidate, withBlobs } from '../blobs/blob-command.ts'
 import type { BlobPin } from '../blobs/blob-pins.ts'
+import { isElsewhere } from '../core/owners-way.ts'
 import { bytesCounted, checkCount, commandsIn } from '../core/write-weight.ts'
 import { beforeTheLog } from '../log/appends.ts'
 import { settlingPin, storePayloads, valueBytesOf } from './large-write.ts'
@@ -17,7 +18,8 @@ import type { WritingShard } from './writing-shard.ts'
 /**
  * A command whose large values are in the blob store of its shard. It is for one write, by
  * `app.batcher.write` or `writeBatch`; a write that was refused at the gate may be repeated. Its
- * blobs are kept for `blobs.graceMs`, and at least for the deadline of the call that made it.
+ * blobs are kept for `blobs.graceMs`, and at least for the deadline of the call that made it, while
+ * the shard stays at this member.
  */
 export class PreparedCommand {
   /** The shard that it is for. */
@@ -37,9 +39,14 @@ export class PreparedCommand {
     this.#shard = shard
     this.#command = command
     this.#pin = pin
-    this.#disarm = shard.parts.clock.after(keptMs, () => void this.release(), {
-      holdsProcess: false,
-    })
+    const end = (): void => void this.release()
+    const cancel = shard.parts.clock.after(keptMs, end, { holdsProcess: false })
+    // No other member knows its pin.
+    const unlisten = shard.onPhase(() => isElsewhere(shard) && end())
+    this.#disarm = () => {
+      cancel()
+      unlisten()
+    }
   }
 
   /** Gives it up: its blobs are orphans from now on. False if it was written or is over. */
@@ -59,7 +66,8 @@ export class PreparedCommand {
     if (shard !== this.#shard)
       throw invalidArgument('command', `one that was prepared for shard ${shard.index}`, this.shard)
     if (!this.#isOver) return this.#command
-    throw new KeelsonError('DISCARDED', 'the prepared command was written, released, or too late')
+    const message = 'the prepared command was written, released, or too late, or its shard was away'
+    throw new KeelsonError('DISCARDED', message)
   }
 
   /** @internal Keeps its blobs by another pin too. */

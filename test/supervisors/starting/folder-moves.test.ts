@@ -2,7 +2,7 @@
 import { describe, expect, test, vi } from 'vitest'
 import { call, type DurableServer, entity, noReply, reply, supervisor } from '../../../src/index.ts'
 import { createSystem } from '../../../src/runtime/index.ts'
-import { DiskError } from '../../../src/storage/index.ts'
+import { DiskError, encodeValue } from '../../../src/storage/index.ts'
 import type { App, StartOptions } from '../../../src/supervisors/index.ts'
 import { silentLogger } from '../../../src/testing/index.ts'
 import { lacks } from '../../support/lacks.ts'
@@ -360,4 +360,39 @@ test('a member that gets a shard back takes entries only after another replay', 
   expect(await during(codeOf(append(owner, shard, 'third')))).toBe('BUSY')
   expect(await during(replay(owner, shard))).toEqual(['first', 'second'])
   expect(await during(codeOf(append(owner, shard, 'third')))).toBe('ok')
+})
+
+describe('a large value that is prepared', () => {
+  const given = () => ({ blobs: { threshold: 1_000, graceMs: 60_000, sweepMs: 0 } })
+  const prepare = (member: App, shard: number) => {
+    const value = encodeValue('x'.repeat(5_000))
+    const expiry = { kind: 'none' } as const
+    return member.blobs.prepare(shard, { kind: 'put', key: keyIn(member, shard), value, expiry })
+  }
+
+  test('cannot be written when another member has had its shard', async () => {
+    const members = await joined(given)
+    const { a, b, during } = members
+    const prepared = new Map<number, Awaited<ReturnType<typeof prepare>>>()
+    for (const member of [a, b])
+      for (const shard of openAt(member)) prepared.set(shard, await during(prepare(member, shard)))
+
+    const { shard, owner } = await returned(members, given)
+
+    const command = prepared.get(shard) as Awaited<ReturnType<typeof prepare>>
+    expect(await during(codeOf(owner.batcher.write(shard, command)))).toBe('DISCARDED')
+  })
+
+  test('is kept for its grace by a member that gets its shard', async () => {
+    const { world, a, b, during } = await joined(given)
+    await world.clock.advance(120_000)
+    const [shard = -1] = openAt(b)
+    await during(prepare(b, shard))
+    await during(b.close())
+    const swept = () => during(a.control.sweep(shard))
+
+    expect((await swept()).freedBytes).toBe(0)
+    await world.clock.advance(61_000)
+    expect((await swept()).freedBytes).toBeGreaterThan(5_000)
+  })
 })
