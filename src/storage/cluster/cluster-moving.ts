@@ -3,7 +3,7 @@
  * the frames of the one in the folder, at their LSNs. Large values and saved states come first, then
  * the frames, then the newest snapshot. When all shards are there, the folder is marked as a
  * cache, and the entry `instance` makes the cluster. Until then the move may be repeated: it goes on
- * after the frames that the engine has.
+ * after the frames that the engine has, unless the folder was used since.
  */
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
@@ -21,7 +21,7 @@ import { frameTypes } from '../frames/frame.ts'
 import { type ClusterTerms, factsIn, movingEntry } from '../leases/cluster-directory.ts'
 import type { EngineSession } from '../ports/cluster-engine.ts'
 import type { Disk } from '../ports/disk.ts'
-import type { EngineHead, EngineLog } from '../ports/engine-log.ts'
+import { type EngineHead, type EngineLog, engineStart } from '../ports/engine-log.ts'
 import { shardFolder } from '../ports/folder-layout.ts'
 import { knownFeatures, type LogHost } from '../ports/log-host.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
@@ -112,8 +112,7 @@ export const moveShard = async (parts: MoveParts, moved: ShardToMove): Promise<v
   if (signal.aborted) abort()
   const log = session.log(`${moved.shard}`)
   try {
-    const head = await calls.ask(() => log.create(moved.walId))
-    if (head.logId !== moved.walId) throw otherLog(moved, head.logId)
+    const head = await calls.ask(() => begunAt(log, moved))
     await moveBlobs(parts, moved, calls)
     await moveStates(parts, moved, calls)
     await moveFrames(parts, moved, head, log, calls)
@@ -121,6 +120,20 @@ export const moveShard = async (parts: MoveParts, moved: ShardToMove): Promise<v
   } finally {
     signal.removeEventListener('abort', abort)
   }
+}
+
+/**
+ * The head to go on from. The last group of an attempt has an LSN of its own. If the folder was used
+ * since, it may have a frame there: then its log is moved from the beginning.
+ */
+const begunAt = async (log: EngineLog, moved: ShardToMove): Promise<EngineHead> => {
+  const head = await log.create(moved.walId)
+  if (head.logId !== moved.walId) throw otherLog(moved, head.logId)
+  // Each start begins an epoch, and so does each attempt.
+  if (head.end.epoch >= moved.epoch - 1) return head
+  const fresh = { ...head, end: engineStart, trimmed: { lsn: 0, mark: '' }, snapshots: [] }
+  await log.replace(head, fresh)
+  return fresh
 }
 
 const otherLog = ({ shard, walId }: ShardToMove, found: string): KeelsonError =>

@@ -14,7 +14,7 @@ import {
 import { parseClusterCommand } from '../../../src/inspect/cluster/cluster-command-line.ts'
 import { moveFolder } from '../../../src/inspect/cluster/cluster-move.ts'
 import { type EngineSession, loadClusterTools } from '../../../src/storage/index.ts'
-import { loadedOptions } from '../../../src/supervisors/index.ts'
+import { loadedOptions, treeNames } from '../../../src/supervisors/index.ts'
 import { silentLogger } from '../../../src/testing/index.ts'
 import { clusterHere } from '../../support/commands/cluster-here.ts'
 import { thorough } from '../../support/tier.ts'
@@ -44,6 +44,7 @@ const dir = '/one'
 /** The members, and the machine of the folder. */
 class World extends Members {
   readonly #old = this.machine('old')
+  readonly disk = this.#old.disk
 
   async open(options: Partial<StartOptions>): Promise<App> {
     return this.#old.begin(await loadedOptions({ dir, logger: silentLogger, ...options }))
@@ -56,12 +57,16 @@ class World extends Members {
     await this.during(one.close())
   }
 
-  async move(session: EngineSession = this.engine.connect('c'), from = dir) {
+  async move(
+    session: EngineSession = this.engine.connect('c'),
+    from = dir,
+    open = () => this.open({ app: false }),
+  ) {
     const tools = await loadClusterTools()
     return this.during(
       moveFolder({
         ...{ dir: from, disk: this.#old.disk, session, tools, clock: this.clock },
-        open: () => this.open({ app: false }),
+        ...{ open },
         origin: { cluster: 'c', engine: 'simulated' },
         terms: { copies: 1 },
         signal: new AbortController().signal,
@@ -149,6 +154,39 @@ test('a move that was interrupted at any of its changes is repeated, and the clu
     await world.expectAll('a')
   }
   expect(step).toBeGreaterThan(20)
+})
+
+test('an entry that the folder gets after a move that was killed is in the log of the cluster', async () => {
+  const world = await filled()
+  const session = world.engine.connect('c')
+  const log = (name: string) => {
+    if (name === '1') throw new KeelsonError('CLOSED', 'lost')
+    return session.log(name)
+  }
+  const { directory, files } = session
+  // The first shard is moved, and the folder is not closed in order.
+  const killed = async (): Promise<App> => {
+    const one = await world.open({ app: false })
+    const close = async (): Promise<void> => {
+      world.disk.halt()
+      one.system.kill(treeNames().root)
+      await one.closed
+      world.disk.crash()
+    }
+    return Object.create(one, { close: { value: close } })
+  }
+  const ends = { log, directory, files, now: () => session.now(), close: () => session.close() }
+  await expect(world.move(ends, dir, killed)).rejects.toThrow('lost')
+
+  await world.alone((one) =>
+    world.during(one.journal.append({ id: 'e2', type: 'placed', command: { id: 2 } })),
+  )
+  await world.move()
+
+  const one = await world.expectAll('a')
+  const found: string[] = []
+  await world.during(one.journal.replay({ handler: ({ id }) => void found.push(id) }))
+  expect(found).toEqual(['e1', 'e2'])
 })
 
 test('while a folder is moved no member makes the cluster, and no other command does', async () => {
