@@ -3,7 +3,7 @@
  * nothing. `verify` checks a proof from a file against the head, the key and the write that were
  * kept, without any log. Its exit status is 0 if all of it holds, 4 if not, or if it cannot decide.
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { lstatSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { publicKeyOf } from '../../bytes/ed25519.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
@@ -212,10 +212,14 @@ const readNamed = (path: string): Buffer => {
   }
 }
 
-/** Writes a whole file, a new one for its own user only. @throws KeelsonError `INVALID_ARGUMENT` */
+/**
+ * Writes a new file, for its own user only, in place of an earlier one. It follows no link.
+ * @throws KeelsonError `INVALID_ARGUMENT`, also for what is no file
+ */
 const writeNamed = (path: string, text: string): void => {
   try {
-    writeFileSync(path, text, { mode: 0o600 })
+    if (lstatSync(path, { throwIfNoEntry: false })?.isFile()) unlinkSync(path)
+    writeFileSync(path, text, { flag: 'wx', mode: 0o600 })
   } catch (cause) {
     throw refused(path, 'written', (cause as Error).message, cause)
   }

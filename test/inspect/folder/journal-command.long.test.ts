@@ -1,6 +1,6 @@
 /** `keelson journal` on real folders (the instance needs the build): heads, and proofs for an auditor. */
 import { generateKeyPairSync } from 'node:crypto'
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { start } from 'keelson'
 import { expect, test } from 'vitest'
@@ -66,6 +66,24 @@ test('a put is proven from a copy of the log, and the proof fails with any part 
   expect(
     (await commandHere(['journal', 'verify', 'consistency', '--head', 'head'], dir)).status,
   ).toBe(0)
+})
+
+test('a proof is a new file for its own user alone, and follows no link', async () => {
+  const dir = tempFolder()
+  const app = await start({ dir: join(dir, 'd'), wal: { commitments: true } })
+  const { position } = await app.store.put('a', 1)
+  await app.close()
+  const proveTo = (out: string) =>
+    commandHere(['journal', 'prove', 'd', '--lsn', `${position.lsn}`, '--out', out], dir)
+  writeFileSync(join(dir, 'proof'), 'an earlier one', { mode: 0o644 })
+  writeFileSync(join(dir, 'other'), 'untouched')
+  symlinkSync(join(dir, 'other'), join(dir, 'link'))
+
+  expect(await proveTo('proof')).toMatchObject({ status: 0, errors: '' })
+  expect(statSync(join(dir, 'proof')).mode & 0o777).toBe(0o600)
+  expect(JSON.parse(readFileSync(join(dir, 'proof'), 'utf8'))).toMatchObject({})
+  expect((await proveTo('link')).errors).toMatch(/^INVALID_ARGUMENT: .*link cannot be written/)
+  expect(readFileSync(join(dir, 'other'), 'utf8')).toBe('untouched')
 })
 
 test('a head that was changed anywhere is refused, and so is a file that cannot be read or written', async () => {
