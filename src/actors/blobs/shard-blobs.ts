@@ -68,6 +68,11 @@ export class ShardBlobs {
     this.#openSince = parts.clock.monotonic()
   }
 
+  /** The shard comes to this process: another one may have written blobs until now. */
+  arrived(): void {
+    this.#openSince = this.parts.clock.monotonic()
+  }
+
   /**
    * Opens the blob files, after the opening before has ended.
    * @throws KeelsonError `CLOSED`; `EXITED` if the process of `signal` has died; `SHARD_DOWN`
@@ -86,8 +91,8 @@ export class ShardBlobs {
         segmentBytes: settings.segmentBytes,
         opening: ++this.#openings,
       })
-      // Blobs that were not recorded with `born` may be of an earlier opening, or of another member.
-      this.#openSince = clock.monotonic()
+      // The previous opening may have written blobs that were not recorded with `born`.
+      if (this.#openings > 1) this.#openSince = clock.monotonic()
       return host
     })
   }

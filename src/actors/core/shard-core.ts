@@ -273,9 +273,9 @@ export class ShardCore {
   }
 
   /**
-   * The shard has come to this process, which has others: the tree may start it. Its time begins
-   * anew, because a clock that was set may have been accepted elsewhere meanwhile. If it was not, the
-   * others are behind it, and so is this shard.
+   * The shard has come to this process, which has others: the tree may start it. Its time begins as
+   * at a start, because a clock that was set may have been accepted elsewhere. As long as it is not,
+   * the others have less than that clock, and so has this shard.
    */
   arrive(others: readonly ShardCore[] = []): void {
     if (this.#phase.kind !== 'elsewhere') return

@@ -47,7 +47,7 @@ export class ShardTime {
   }
 
   /**
-   * Begins anew, as after a start. `aheadMs`: how far it is ahead of the machine's clock then. What
+   * Begins as at a start. `aheadMs`: how far it is ahead of the machine's clock then. What
    * the clock did before does not count.
    */
   begin(aheadMs = 0): void {

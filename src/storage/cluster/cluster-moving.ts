@@ -123,8 +123,8 @@ export const moveShard = async (parts: MoveParts, moved: ShardToMove): Promise<v
 }
 
 /**
- * The head to go on from. The last group of an attempt has an LSN of its own. If the folder was used
- * since, it may have a frame there: then its log is moved from the beginning.
+ * The head to go on from. The last group of an attempt takes one LSN more than the folder has. If
+ * that was used since, it may have a frame there: then its log is moved from the beginning.
  */
 const begunAt = async (log: EngineLog, moved: ShardToMove): Promise<EngineHead> => {
   const head = await log.create(moved.walId)

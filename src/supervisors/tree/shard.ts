@@ -146,6 +146,11 @@ export class Shard extends ShardCore {
     for (const end of settled) if (end.status === 'rejected') this.#notClosed(end.reason)
   }
 
+  override arrive(others: readonly ShardCore[] = []): void {
+    if (this.phase.kind === 'elsewhere') this.blobs.arrived()
+    super.arrive(others)
+  }
+
   override beElsewhere(): void {
     super.beElsewhere()
     this.journal.left()

@@ -127,7 +127,7 @@ describe('the time of a shard', () => {
     expect(time.aheadMs).toBe(0)
   })
 
-  test('follows the clock again when it begins anew, however that was set before', () => {
+  test('follows the clock again when it begins as at a start, however that was set before', () => {
     const { time, told, set, pass } = world()
     set.by = 2 * hour
     pass(2_000)
