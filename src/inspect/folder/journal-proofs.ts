@@ -3,7 +3,15 @@
  * nothing. `verify` checks a proof from a file against the head, the key and the write that were
  * kept, without any log. Its exit status is 0 if all of it holds, 4 if not, or if it cannot decide.
  */
-import { lstatSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  lstatSync,
+  openSync,
+  readFileSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { resolve } from 'node:path'
 import { publicKeyOf } from '../../bytes/ed25519.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
@@ -212,14 +220,21 @@ const readNamed = (path: string): Buffer => {
   }
 }
 
+const { O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } = constants
+
 /**
  * Writes a new file, for its own user only, in place of an earlier one. It follows no link.
- * @throws KeelsonError `INVALID_ARGUMENT`, also for what is no file
+ * @throws KeelsonError `INVALID_ARGUMENT`
  */
 const writeNamed = (path: string, text: string): void => {
   try {
     if (lstatSync(path, { throwIfNoEntry: false })?.isFile()) unlinkSync(path)
-    writeFileSync(path, text, { flag: 'wx', mode: 0o600 })
+    const file = openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600)
+    try {
+      writeFileSync(file, text)
+    } finally {
+      closeSync(file)
+    }
   } catch (cause) {
     throw refused(path, 'written', (cause as Error).message, cause)
   }
