@@ -111,8 +111,11 @@ export class MembersPlan {
 
   /** The event loop of a member moves: it has answered, or begins to answer. */
   alive(name: string, isInspected: boolean): Order[] {
-    Object.assign(this.#of(name), { silentTicks: undefined, isWatched: true, isInspected })
-    return []
+    const member = this.#of(name)
+    // A message that comes before a process listens is lost.
+    const hasMissedEnd = member.phase === 'ending' && !member.isWatched
+    Object.assign(member, { silentTicks: undefined, isWatched: true, isInspected })
+    return hasMissedEnd ? [{ to: 'end', member: name }] : []
   }
 
   /** A part of `stuckMs` is over for the parent, which may have been stopped itself. */

@@ -340,6 +340,23 @@ describe('SIGHUP', () => {
 })
 
 describe('a signal', () => {
+  test('that comes before the process of a member listens ends it once it does', async () => {
+    const { processes, parent, finished } = serving(2)
+    parent.hungUp()
+    processes.end('a', 0)
+    parent.signalled('SIGTERM')
+    expect(processes.news()).toEqual(['end a', 'start a', 'end a', 'end b'])
+
+    processes.alive('b')
+    expect(processes.news()).toEqual([])
+    processes.alive('a')
+    processes.alive('a')
+    expect(processes.news()).toEqual(['end a'])
+    processes.end('a', 0)
+    processes.end('b', 0)
+    expect(await finished()).toBe(0)
+  })
+
   test('ends all members in order: the status is 0 when each has ended so', async () => {
     const { processes, parent, finished } = serving(3)
     parent.signalled('SIGTERM')
