@@ -101,7 +101,7 @@ export class OwnTurns {
     return noReply(this.#actor, next.hibernate ? { hibernate: true } : undefined) as never
   }
 
-  /** What the last handler asked for, as far as it still runs. */
+  /** The timeout that the last handler asked for, while it runs. */
   get #before(): NextStep['next'] {
     if (this.#timeoutAt === undefined) return undefined
     return { timeoutMs: Math.max(0, this.#timeoutAt - this.#monotonic()) }

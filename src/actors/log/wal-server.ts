@@ -251,7 +251,7 @@ class LogEpochs {
 
 const always = { timeoutMs: Number.POSITIVE_INFINITY }
 
-/** A message waits in the mailbox, and meanwhile its caller may use the memory again. */
+/** While a message waits in the mailbox, its caller may use the memory again. */
 const copyOf = (bytes: Uint8Array): Uint8Array => new Uint8Array(givenBytes(bytes))
 
 /**

@@ -74,7 +74,7 @@ export const isPast = ({ alarm }: Run, { alarms }: Memory): boolean =>
 /** The action of the loop after a turn. */
 export type Answer = NextStep | Promise<NextStep>
 
-/** What follows a turn that is no message to the server: the same as before it. */
+/** After a turn that no handler answered, the server does what it did before. */
 export const asBefore: Then = Object.freeze({})
 
 /**

@@ -93,7 +93,7 @@ export class Replay<A extends Asked = Asked> {
     asked.recorded = recorded
     this.asked.set(key, asked)
     this.inFlight.add(asked)
-    // What has its outcome never starts again.
+    // An operation with an outcome never starts again.
     if (!recorded?.outcome) this.#held.push(asked)
     return asked
   }

@@ -7,7 +7,7 @@ import type { Waiting } from './machine-queue.ts'
 import type { TimersHost } from './machine-timers.ts'
 import type { SavedAction } from './machine-words.ts'
 
-/** What a later process finds the target of a saved send by. */
+/** By this a later process finds the target of a saved send. */
 export type Place = Pick<SavedAction, 'name' | 'entity'>
 
 /** The host of a machine: a process. */

@@ -52,7 +52,7 @@ export class PlacedBlob {
       writeAll(this.#file, header, from, 'ENOSPC')
       this.#file.sync()
     } catch (error) {
-      // What the disk has is unknown, memory shows it whole, and a later sync would succeed.
+      // The page cache shows it whole and a later sync would succeed, but the disk may lack it.
       attempt(() => writeAll(this.#file, new Uint8Array(header.length), from))
       throw error
     }

@@ -194,7 +194,7 @@ const departures =
       await drainShard(system, shard, timeoutMs)
       if (isOpen()) await app.control.flush(index, { timeoutMs }).catch(() => undefined)
     }
-    // A write without an answer would end as `UNKNOWN_OUTCOME`. What holds the shard may have begun
+    // A write without an answer would end as `UNKNOWN_OUTCOME`. A suspension or a backup may have begun
     // since.
     if (!areDone || !isOpen() || shard.isHeld || shard.gate.load.entered > 0) {
       shard.stay()

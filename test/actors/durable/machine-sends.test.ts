@@ -28,19 +28,21 @@ const bank = setup({ types: {} as { events: { type: 'pay' } } }).createMachine({
 })
 const banks = entity('bank', StateMachine.durable(bank))
 
+/** The first write is the turn that records the event. */
+const afterTheTurn = {
+  at: 2,
+  operation: 'write',
+  path: '/data/shard-0/wal/',
+  fault: { kind: 'halt' },
+} as const
+
 test('an event for an entity at rest is sent again after a power cut between its turn and that', async () => {
   // The kind of the sender starts before that of the target.
   const s = await startSimulated({ app: supervisor('app', {}, [banks, orders]) })
   onTestFinished(() => s.close({ deadlineMs: 10 }))
   const states = () =>
     [s.app.entity(banks).state('1'), s.app.entity(orders).state('7')].map((state) => state?.value)
-  // The first write is the turn that records the event.
-  s.disk.inject({
-    at: 2,
-    operation: 'write',
-    path: '/data/shard-0/wal/',
-    fault: { kind: 'halt' },
-  })
+  s.disk.inject(afterTheTurn)
   StateMachine.send(s.app.entity(banks).ref('1'), { type: 'pay' })
   await s.advance(40)
   expect(s.disk.isHalted).toBe(true)
@@ -57,12 +59,7 @@ test('an event for an entity whose kind is in the tree no more stays recorded un
   const s = await startSimulated({ app: supervisor('app', {}, [banks, orders]) })
   onTestFinished(() => s.close({ deadlineMs: 10 }))
   const actions = () => s.app.entity(banks).state('1')?.actions
-  s.disk.inject({
-    at: 2,
-    operation: 'write',
-    path: '/data/shard-0/wal/',
-    fault: { kind: 'halt' },
-  })
+  s.disk.inject(afterTheTurn)
   StateMachine.send(s.app.entity(banks).ref('1'), { type: 'pay' })
   await s.advance(40)
   await s.powerCut({ unsynced: 'lost' })
