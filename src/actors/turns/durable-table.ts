@@ -1,5 +1,5 @@
 /** A durable server as its process reads it, without its types. */
-import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { invalidArgument, KeelsonError, keptError } from '../../errors.ts'
 import { type AnyContext, type AppContext, call, isThenable, noReply } from '../../runtime/index.ts'
 import { encodeIndexValue } from '../../storage/index.ts'
 import { type Fields, nothing } from './memory.ts'
@@ -117,15 +117,14 @@ const fieldsBy = (index: (state: unknown) => unknown, state: unknown): Fields =>
   try {
     found = index(state)
   } catch (cause) {
-    throw new KeelsonError('INVALID_ARGUMENT', `the index of the server threw: ${textOf(cause)}`, {
+    const { message } = keptError(cause)
+    throw new KeelsonError('INVALID_ARGUMENT', `the index of the server threw: ${message}`, {
       details: { path: 'index' },
       cause,
     })
   }
   return checkedFields(found)
 }
-
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 const checkedFields = (found: unknown): Fields => {
   if (typeof found !== 'object' || found === null || isThenable(found) || Array.isArray(found))

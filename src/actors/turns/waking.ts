@@ -2,7 +2,7 @@
  * Reads what a durable actor remembers from its rows. A row that cannot be used leaves it blocked,
  * and is not touched. Pure but for the reads.
  */
-import { KeelsonError } from '../../errors.ts'
+import { KeelsonError, keptError } from '../../errors.ts'
 import { type FormatStatus, shownStatus } from '../../runtime/index.ts'
 import {
   alarmRows,
@@ -137,14 +137,13 @@ const usable = <T>(entity: string, read: () => T): T => {
 }
 
 /** The error of an actor that cannot be used. */
-export const blocked = (entity: string, cause: unknown): KeelsonError =>
-  new KeelsonError('BLOCKED', `${entity} is blocked: ${messageOf(cause)}`, {
-    details: { entity, reason: messageOf(cause) },
+export const blocked = (entity: string, cause: unknown): KeelsonError => {
+  const { message: reason } = keptError(cause)
+  return new KeelsonError('BLOCKED', `${entity} is blocked: ${reason}`, {
+    details: { entity, reason },
     cause,
   })
-
-const messageOf = (cause: unknown): string =>
-  cause instanceof Error ? cause.message : String(cause)
+}
 
 const migrated = ({ state, version: from, shape }: Body, table: DurableTable): unknown => {
   if (from > table.version)

@@ -174,8 +174,10 @@ describe('a state that cannot be stored', () => {
     expect(await state()).toEqual({ a: 1 })
   })
 
-  test('is refused with an index that throws; the error is the cause', async () => {
-    const thrown = new Error('no status')
+  test.each([
+    ['an error', new Error('no status')],
+    ['a value that has no text', Object.create(null) as object],
+  ])('is refused with an index that throws %s, which is the cause', async (_, thrown) => {
     const index = (state: unknown) => {
       if (state === 'bad') throw thrown
       return { state: state as string }

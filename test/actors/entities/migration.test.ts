@@ -139,6 +139,19 @@ describe('a look', () => {
     expect(await codeOf(s.during(call(accounts.ref(`${bad}`), 'look')))).toBe('BLOCKED')
   })
 
+  test('at a row is BLOCKED also when migrate throws a value that has no text', async () => {
+    const s = await written(1)
+    await s.close()
+    const migrate = () => {
+      throw Object.create(null)
+    }
+    const throwing = entity('account', { ...second, migrate } as typeof second)
+    await s.start({ app: supervisor('app', {}, [throwing]), shards: 2 })
+    const accounts = s.app.entity(throwing)
+    expect(() => accounts.state('0')).toThrow('account/0 is blocked: object')
+    expect(await codeOf(s.during(call(accounts.ref('0'), 'look')))).toBe('BLOCKED')
+  })
+
   test('at the rows of one that migrate refuses has its type and length alone', async () => {
     const s = await written(bad + 1)
     await s.close()
