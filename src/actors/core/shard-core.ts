@@ -279,8 +279,8 @@ export class ShardCore {
    */
   arrive(others: readonly ShardCore[] = []): void {
     if (this.#phase.kind !== 'elsewhere') return
-    const open = others.filter(({ phase }) => phase.kind === 'open')
-    this.time.begin(Math.min(0, ...open.map(({ time }) => time.aheadMs)))
+    const had = others.filter(({ phase }) => phase.kind !== 'elsewhere' && phase.kind !== 'closed')
+    this.time.begin(Math.min(0, ...had.map(({ time }) => time.aheadMs)))
     this.#become({ kind: 'recovering' })
     if (!this.#closing) this.gate.reopen()
   }
