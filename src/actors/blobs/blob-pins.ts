@@ -37,6 +37,11 @@ export class BlobPin {
     if (this.#state !== 'released') this.#refs.push(...refs)
   }
 
+  /** Whether it keeps nothing any longer: it was released, or the shard has left. */
+  get isReleased(): boolean {
+    return this.#state === 'released'
+  }
+
   /** Ends the pin, because the outcome is known. From now on only references keep its blobs. */
   release(): void {
     this.#state = 'released'
@@ -65,6 +70,11 @@ export class BlobPins {
     const pin = new BlobPin(this.#pins)
     this.#pins.add(pin)
     return pin
+  }
+
+  /** The shard leaves: the next owner knows of no pin. */
+  releaseAll(): void {
+    for (const pin of this.#pins) pin.release()
   }
 
   /** The pins with an unknown outcome. */

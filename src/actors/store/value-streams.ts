@@ -161,7 +161,7 @@ export const streamOut = (
     throw new KeelsonError('WRONG_TYPE', 'Only text and bytes have streams.')
   const parts = ropeSlice(rope, from, to)
   const pin = pinOf(shard, parts)
-  const bytes = copies(bytesOf(system, shard, parts))
+  const bytes = copies(bytesOf(system, shard, parts, pin))
   const stream = Readable.from(bytes, { objectMode: false, highWaterMark: pieceBytes })
   // It is closed too if it was destroyed before its first read.
   return stream.once('close', () => pin.release())
@@ -192,7 +192,7 @@ export const loadValue = async (
   const pin = pinOf(shard, rope.parts)
   try {
     let at = 0
-    for await (const bytes of bytesOf(system, shard, rope.parts)) {
+    for await (const bytes of bytesOf(system, shard, rope.parts, pin)) {
       whole.set(bytes, at)
       at += bytes.length
     }
@@ -243,11 +243,20 @@ async function* bytesOf(
   system: System,
   shard: WritingShard,
   parts: readonly RopePart[],
+  pin: BlobPin,
 ): AsyncGenerator<Uint8Array> {
-  for (const part of parts)
+  for (const part of parts) {
+    if (pin.isReleased) throw wasAway()
     if (part.kind === 'inline') yield part.bytes
     else yield* blobBytes(system, shard, part)
+  }
 }
+
+/** Another owner does not know of the pin: its sweep may have freed what is not read yet. */
+const wasAway = (): KeelsonError =>
+  new KeelsonError('SHARD_DOWN', 'Another member has had the shard since the read began.', {
+    details: { reason: 'elsewhere' },
+  })
 
 async function* blobBytes(
   system: System,

@@ -153,6 +153,7 @@ export class Shard extends ShardCore {
 
   override beElsewhere(): void {
     super.beElsewhere()
+    this.blobs.pins.releaseAll()
     this.journal.left()
   }
 

@@ -226,6 +226,11 @@ const codeOf = (work: Promise<unknown>): Promise<string> =>
     ({ code }) => code,
   )
 
+/** All shards of a member are down. */
+const downAt = (member: App): void => {
+  for (const shard of member.shards) shard.goDown(new DiskError('EIO', 'read', 'a row'))
+}
+
 describe.skipIf(lacks(FolderMembers.noLogs))('the time of a shard', () => {
   const minute = 60_000
   /** Members whose clock can be set, and a value of b that ends after a minute. */
@@ -273,10 +278,14 @@ describe.skipIf(lacks(FolderMembers.noLogs))('the time of a shard', () => {
     expect(ahead()).toEqual([0, 0, 0, 0])
   })
 
-  test('that does not follow a clock set ahead does not do so at the next owner', async () => {
-    const { world, b, during, put, setBy, load } = await clocked()
+  test.each([
+    ['', () => undefined],
+    [', none of whose shards is open', downAt],
+  ] as const)('that does not follow a clock set ahead does not do so at the next owner%s', async (_, harm) => {
+    const { world, a, b, during, put, setBy, load } = await clocked()
     await put()
     await setBy(2 * minute)
+    harm(a)
     await during(b.close())
 
     expect(await load()).toBe(1)
@@ -395,4 +404,29 @@ describe('a large value that is prepared', () => {
     await world.clock.advance(61_000)
     expect((await swept()).freedBytes).toBeGreaterThan(5_000)
   })
+})
+
+test('a stream that another member has had the shard of is SHARD_DOWN, whatever is freed since', async () => {
+  const given = () => ({ blobs: { threshold: 1_000, graceMs: 1_000, sweepMs: 0 } })
+  const members = await joined(given)
+  const { world, a, b, during } = members
+  const streams = new Map<number, NonNullable<ReturnType<App['store']['getStream']>>>()
+  for (const member of [a, b])
+    for (const shard of openAt(member)) {
+      const key = keyIn(member, shard)
+      await during(member.store.put(key, Buffer.alloc(5_000, 1)))
+      streams.set(shard, member.store.getStream(key) as never)
+    }
+
+  const { shard } = await returned(members, given, async (c, moved) => {
+    await c.store.put(keyIn(c, moved), 'small')
+    await c.control.snapshot(moved)
+    await new Promise<void>((resolve) => void world.clock.after(2_000, resolve))
+    await c.control.sweep(moved)
+  })
+
+  const read = async () => {
+    for await (const _ of streams.get(shard) ?? []);
+  }
+  expect(await during(codeOf(read()))).toBe('SHARD_DOWN')
 })
