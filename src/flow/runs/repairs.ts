@@ -86,10 +86,12 @@ const failedIn = (
       place !== undefined && key !== cancelKey && kind !== 'answer' && !isUndo({ key }),
   )
   const last = decided.sort((left, right) => (right.place ?? 0) - (left.place ?? 0))[0]
-  const isTimeOut =
-    last?.kind === 'wait' && last.outcome?.kind === 'ok' && !('value' in last.outcome)
-  return last?.outcome?.kind === 'error' || isTimeOut ? last?.number : undefined
+  return last && (last.outcome?.kind === 'error' || isTimeOut(last)) ? last.number : undefined
 }
+
+/** Whether it is a wait that ran out. A signal may have no value either, but comes in time. */
+const isTimeOut = ({ kind, outcome, at, dueAt = Number.POSITIVE_INFINITY }: Operation): boolean =>
+  kind === 'wait' && outcome?.kind === 'ok' && !('value' in outcome) && at >= dueAt
 
 /**
  * Forgets the operation of this key and the ones decided after it, in a new round of keys.

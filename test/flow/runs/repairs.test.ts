@@ -187,13 +187,16 @@ describe('reopening', () => {
     const good = { [op(1)]: step('a', 1, thrown), [op(2)]: step('b', 2) }
     expect(reopened(good, {}).rows).toEqual(good)
 
-    const wait = { kind: 'wait', key: 'w', at: 0, dueAt: 5, place: 2 }
+    const wait = { kind: 'wait', key: 'w', at: 5, dueAt: 5, place: 2 }
     const heard = { ...wait, ...ok('yes') }
     const ranOut = { ...wait, outcome: { kind: 'ok' } }
     expect(reopened({ [op(2)]: heard }, {}).rows).toEqual({ [op(2)]: heard })
     expect(reopened({ [op(2)]: ranOut }, {}).rows).toEqual({
-      [op(2)]: { kind: 'wait', key: 'w', at: 0, place: 2 },
+      [op(2)]: { kind: 'wait', key: 'w', at: 5, place: 2 },
     })
+    // A signal without a value came in time, or to a wait without one.
+    for (const heard of [{ ...ranOut, at: 4 }, { ...ranOut, dueAt: undefined }])
+      expect(reopened({ [op(2)]: heard }, {}).rows).toEqual({ [op(2)]: heard })
     // What was undone since is no outcome of the body.
     const undone = { [op(2)]: ranOut, [op(3)]: step('undo:a', 3) }
     expect(reopened(undone, {}).rows).toEqual(reopened({ [op(2)]: ranOut }, {}).rows)
