@@ -209,10 +209,11 @@ const startedAgain = (
   }
   if (!parent) return reply({ repeated: true }, state)
   const next = withParent(state, parent)
-  if (isCancelledWith(state, parent)) {
-    const own = { ...reopening(next, context, { type, id }), attempt: 1 }
-    return reply({ repeated: true }, activations.resumed(own, context))
-  }
+  if (isCancelledWith(state, parent))
+    return orRefused(state, context, async () => {
+      const own = { ...reopening(next, context, { type, id }), attempt: 1 }
+      return reply({ repeated: true }, activations.resumed(own, context))
+    })
   // The parent runs once more, and waits for an end that it was given before.
   if (isOver(state.status)) context.addContinue('notifyParent')
   return reply({ repeated: true }, next)
