@@ -8,7 +8,7 @@
  * ones run again, and the actors inside start again, each under the name of its step.
  */
 import type { AnyMachineSnapshot } from 'xstate'
-import { KeelsonError } from '../../errors.ts'
+import { KeelsonError, keptError } from '../../errors.ts'
 import type { Arrival } from '../machine/machine-door.ts'
 import type { Effect } from '../machine/machine-effects.ts'
 import type { MachinePlan } from '../machine/machine-plan.ts'
@@ -110,7 +110,7 @@ export class DurableMachineProcess {
     try {
       this.#at(state)
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause)
+      const { message: reason } = keptError(cause)
       const message = `${this.#process} is blocked: ${reason}`
       throw new KeelsonError('BLOCKED', message, { details: { reason }, cause })
     }
@@ -123,7 +123,7 @@ export class DurableMachineProcess {
       return this.#turn(state, (steps) => {
         const isNew = state === undefined
         // A call is answered in its own turn.
-        const isLater = !from && (steps.isStarting(isNew) || (isNew && steps.isGoing()))
+        const isLater = !from && (steps.isStarting(isNew) || steps.isGoing())
         return [isLater ? steps.takeLater(event) : steps.take(waiting)]
       })
     from.fail(noAnswer(this.#plan.machine, event))

@@ -2,6 +2,7 @@
 import { expect, onTestFinished, test } from 'vitest'
 import {
   type AnyStateMachine,
+  assign,
   createActor,
   fromCallback,
   SimulatedClock,
@@ -109,3 +110,26 @@ test.each([
     expect([value, ours]).toEqual([actor.getSnapshot().value, theirs])
   },
 )
+
+test('an event comes after the first one, which waits for an action that is tried again', async () => {
+  let isBad = true
+  const greet = (): void => {
+    if (isBad) throw new Error('not yet')
+  }
+  const work = fromCallback(() => () => undefined)
+  const notes = assign({ seen: ({ context, event }) => [...context.seen, event.type] } as never)
+  const machine = setup({ actors: { work }, actions: { greet, notes } as never }).createMachine({
+    ...{ id: 'm', context: { seen: [] }, entry: 'greet', invoke: { src: 'work' } },
+    on: { '*': { actions: 'notes' } },
+  } as never) as unknown as AnyStateMachine
+  const kind = entity('m', StateMachine.durable(machine) as never)
+  const s = await startSimulated({ app: supervisor('app', {}, [kind]) })
+  onTestFinished(() => s.close({ deadlineMs: 10 }))
+  const ref = s.app.entity('m').ref('1') as never
+  for (const type of ['one', 'two']) StateMachine.send(ref, { type } as never)
+  await s.advance(20)
+  isBad = false
+  await s.advance(60_000)
+  const { context } = await s.during(StateMachine.snapshot(ref))
+  expect(context.seen).toEqual(['one', 'two'])
+})
