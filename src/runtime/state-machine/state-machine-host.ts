@@ -60,7 +60,6 @@ export const processHost = (
   const shown = (event: EventObject) => ({
     event: process.shownPayload(`event ${event.type}`, event),
   })
-  const app: Instance | undefined = context.app
   const host: StepsHost = {
     ...ways,
     context: context as Context,
@@ -73,10 +72,10 @@ export const processHost = (
       if (cast(ref, 'event', event) || target.pid === undefined) return
       logger.warn(`${process}: the mailbox of ${target} refused ${event.type}`, shown(event))
     },
-    placeOf: (ref) => placeOf(ref, process.kernel.names, app),
+    placeOf: (ref) => placeOf(ref, process.kernel.names, context.app),
     sendAgain: (action) => {
       try {
-        host.send(context.to(refOf(action, app)), action.event)
+        host.send(context.to(refOf(action, context.app)), action.event)
       } catch (error) {
         if (ways.recordsSteps) throw error
         host.lost(action)
