@@ -38,5 +38,6 @@ const main = async () => {
 
 main().catch((error) => {
   console.error(error.message)
-  process.exitCode = 1
+  // A contender that waits for its next order would keep this process.
+  process.exit(1)
 })

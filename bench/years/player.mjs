@@ -5,7 +5,7 @@ import { play } from '../entities/turn.mjs'
 import { greatestMemory } from '../harness/memory.mjs'
 
 const perCall = 100
-const [dir, rows, share = '2'] = process.argv.slice(2)
+const [dir, rows, killAfterMs] = process.argv.slice(2)
 const count = Number(rows)
 const keyOf = (number) => `row:${1e10 + number}`
 const valueAt = (number) => {
@@ -19,18 +19,16 @@ const megabytes = (bytes) => `${(bytes / 1e6).toFixed(0)} MB`
 /** Where the start's rows came from, as far as it took long enough to be told. */
 let source
 
-/** With `share` it kills itself in its start, when so much of the projection is rebuilt. */
-const killAt = Number(share)
-
 const onProgress = ({ recovery }) => {
   if (!recovery) return
   const { bytes, bytesOfAll, bytesPerSecond, count: done } = recovery
   source = recovery.source
   const part = `${megabytes(bytes)} of ${megabytes(bytesOfAll)}`
   console.error(`    from the ${source}: ${part}, ${done} done, ${megabytes(bytesPerSecond)}/s`)
-  if (bytes >= killAt * bytesOfAll) process.kill(process.pid, 'SIGKILL')
 }
 
+if (killAfterMs !== undefined)
+  setTimeout(() => process.kill(process.pid, 'SIGKILL'), Number(killAfterMs))
 const began = performance.now()
 // None by itself: the first rebuild is to read the whole log.
 const app = await start({ dir, snapshot: { minLogBytes: 2 ** 50 }, onProgress })
