@@ -195,7 +195,10 @@ describe('reopening', () => {
       [op(2)]: { kind: 'wait', key: 'w', at: 5, place: 2 },
     })
     // A signal without a value came in time, or to a wait without one.
-    for (const heard of [{ ...ranOut, at: 4 }, { ...ranOut, dueAt: undefined }])
+    for (const heard of [
+      { ...ranOut, at: 4 },
+      { ...ranOut, dueAt: undefined },
+    ])
       expect(reopened({ [op(2)]: heard }, {}).rows).toEqual({ [op(2)]: heard })
     // What was undone since is no outcome of the body.
     const undone = { [op(2)]: ranOut, [op(3)]: step('undo:a', 3) }

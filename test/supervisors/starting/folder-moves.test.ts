@@ -281,17 +281,20 @@ describe.skipIf(lacks(FolderMembers.noLogs))('the time of a shard', () => {
   test.each([
     ['', () => undefined],
     [', none of whose shards is open', downAt],
-  ] as const)('that does not follow a clock set ahead does not do so at the next owner%s', async (_, harm) => {
-    const { world, a, b, during, put, setBy, load } = await clocked()
-    await put()
-    await setBy(2 * minute)
-    harm(a)
-    await during(b.close())
+  ] as const)(
+    'that does not follow a clock set ahead does not do so at the next owner%s',
+    async (_, harm) => {
+      const { world, a, b, during, put, setBy, load } = await clocked()
+      await put()
+      await setBy(2 * minute)
+      harm(a)
+      await during(b.close())
 
-    expect(await load()).toBe(1)
-    await world.clock.advance(minute)
-    expect(await load()).toBe(undefined)
-  })
+      expect(await load()).toBe(1)
+      await world.clock.advance(minute)
+      expect(await load()).toBe(undefined)
+    },
+  )
 })
 
 test('a shard that is suspended while it leaves stays until that ends', async () => {
