@@ -137,7 +137,7 @@ export class ActivationRest {
     this.disarm()
     const activation = this.#activation
     const { replay } = activation
-    const isWaiting = replay.isComplete && replay.inFlight.size > 0 && activation.working === 0
+    const isWaiting = replay.hasArrived && replay.inFlight.size > 0 && activation.working === 0
     // With an outcome on its way to the body it does not wait.
     if (
       !isWaiting ||
@@ -154,10 +154,10 @@ export class ActivationRest {
   /** Leaves memory, unless something happens soon or has happened. */
   async #rests(): Promise<void> {
     const activation = this.#activation
-    const { inFlight, known } = activation.replay
-    const at = nextDue(inFlight)
+    const { open, known } = activation.replay
+    const at = nextDue(open)
     if (at < activation.background.now() + restMs) return
-    const waitsFor = awaitedOf(inFlight)
+    const waitsFor = awaitedOf(open)
     const seen = { outcomes: known, signals: activation.seenSignals, at, waitsFor }
     if (await activation.turn((state, context) => resting(state, context, seen)))
       activation.stop('rest')

@@ -66,10 +66,31 @@ describe('an operation that a retry begins again takes its time:', () => {
     await w.s.advance(86_400_000)
     await w.crash()
     await w.s.advance(86_400_000)
-    expect(w.status(asks, '1')).toBe('running')
+    expect(w.status(asks, '1')).toBe('waiting')
     const later = w.flow.handle(asks, run.id)
     for (const name of ['Eve', 'Bob']) await w.during(later.signal('approval', name as never))
     expect(await w.during(later.result())).toEqual(['Eve', 'Bob'])
+  })
+
+  test('a wait leaves memory, and its time wakes the run', async () => {
+    let lives = 0
+    const asks = workflow('asks', async (ctx: Ctx<{ go: undefined }>) => {
+      lives++
+      await ctx.waitFor('go', { timeout: '1h' })
+      throw new Error('no one said so')
+    })
+    const w = await flowWorld([asks])
+    await w.during(w.flow.start(asks, undefined, { id: '1' }))
+    await w.s.advance(61 * minuteMs)
+    const now = () => [w.status(asks, '1'), w.s.app.entities.holder('$flow-asks/1'), lives]
+    expect(now()).toEqual(['failed', undefined, 2])
+
+    await w.during(w.flow.retry(asks, '1'))
+    await w.s.advance(minuteMs)
+    expect(now()).toEqual(['waiting', undefined, 3])
+    expect(w.flow.get(asks, '1')?.waitsFor).toMatchObject({ kind: 'signal', name: 'go' })
+    await w.s.advance(60 * minuteMs)
+    expect(now()).toEqual(['failed', undefined, 4])
   })
 
   test('a step has its pauses', async () => {
