@@ -111,7 +111,9 @@ const tryStep = async (carrier: Carrier, active: Active, step: Step): Promise<vo
     const tried = await outcomeOfTry(carrier, active, step, attempt)
     if (tried === undefined) return
     const { outcome, error, isFinal } = tried
-    if (!isOnce && workOf(carrier).isTooEarly(error)) {
+    // Nothing begins in a close: the next activation makes the same try.
+    if (!isOnce && work.isTooLate(error)) return
+    if (!isOnce && work.isTooEarly(error)) {
       if (await timeOf(carrier, active, clock.now() + earlyMs)) continue
       return
     }

@@ -1,8 +1,16 @@
 /** Lives of runs: only one records, each run that is live is woken, a close waits, a rest leaves memory. */
 import { describe, expect, test } from 'vitest'
-import { type Ctx, type FlowEvents, workflow } from '../../../src/flow/index.ts'
-import { telemetry } from '../../../src/index.ts'
+import { type Ctx, type FlowEvents, flow, flows, workflow } from '../../../src/flow/index.ts'
+import {
+  call,
+  type DurableServer,
+  entity,
+  reply,
+  supervisor,
+  telemetry,
+} from '../../../src/index.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
+import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 describe('a life', () => {
   test('that is killed records nothing, its signals abort, and the next one goes on', {
@@ -113,6 +121,31 @@ describe('a close', () => {
 
     expect(log).toEqual(['begin a'])
     expect(report.cutOff).toEqual([{ part: 'work', actor: '$flow-two/1', what: 'step a' }])
+  })
+
+  test('that refuses a step what it calls uses up none of its tries', async () => {
+    const server: DurableServer<{ calls: { number: () => number } }, number> = {
+      init: () => 7,
+      calls: { number: (n) => reply(n, n) },
+    }
+    const asked = entity('asked', server)
+    const asks = workflow('asks', (ctx: Ctx) =>
+      ctx.step(
+        'ask',
+        async () => {
+          await new Promise<void>((resolve) => void s.clock.after(100, resolve))
+          return call(s.app.entity(asked).ref('rests'), 'number')
+        },
+        { retry: { max: 1 } },
+      ),
+    )
+    const s = await simulated({ app: supervisor('app', {}, [asked, flows({ workflows: [asks] })]) })
+    await s.during(flow(s.app).start(asks, undefined, { id: '1' }))
+    await s.advance(10)
+
+    expect(await s.during(s.app.close())).toEqual({ cutOff: [] })
+    await s.start()
+    expect(await s.during(flow(s.app).handle(asks, '1').result())).toBe(7)
   })
 
   test('is no outcome of a child that it did not let begin', { tags: ['W2', 'W9'] }, async () => {
