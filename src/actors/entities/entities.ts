@@ -222,6 +222,11 @@ export class Entities {
     return this.#elsewhere ? this.shards.filter((shard) => !isElsewhere(shard)) : this.shards
   }
 
+  /** Whether another member may own the shards by now: the lease of this one is not renewed. */
+  get isUnsure(): boolean {
+    return this.shards[0]?.unsure !== undefined
+  }
+
   /** Whether another member has the shard of an actor. */
   isElsewhere(entity: string): boolean {
     return this.#elsewhere !== undefined && isElsewhere(this.shardOf(entity))

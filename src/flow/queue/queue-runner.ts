@@ -17,7 +17,7 @@ import { reply } from '../../runtime/index.ts'
 import { type AppContext, durableActors } from '../../supervisors/index.ts'
 import type { EnteringRun } from '../runs/messages.ts'
 import { queueId, queueKind } from '../runs/parts.ts'
-import { pauseAfter } from '../runs/tries.ts'
+import { pauseAfter, unsureMs } from '../runs/tries.ts'
 import { copied } from '../runs/values.ts'
 import { readDone } from './ended-rows.ts'
 import { JobCallers } from './job-callers.ts'
@@ -180,13 +180,12 @@ export class QueueRunner {
   async run(work: QueueWork): Promise<void> {
     this.#work = work
     work.consistsOf(() => [...this.#running.keys()].map((number) => `job ${number}`))
-    const { reports, work: all } = (work.app as AppContext)[durableActors].entities
+    const { reports } = this.#entities
     const report = `queue/${this.#terms.name}`
     reports.set(report, () => this.#health())
     work.signal.addEventListener('abort', () => reports.delete(report))
     work.signal.addEventListener('abort', () => this.#end(work.signal.reason))
     work.closing.addEventListener('abort', () => this.#rouse())
-    const forget = all.whenLapsed((reason) => this.#abortJobs(reason))
     while (!work.signal.aborted) {
       await this.#wanted()
       if (work.closing.aborted) this.#book.leave()
@@ -194,8 +193,11 @@ export class QueueRunner {
       if (work.closing.aborted && !this.#awaits && !this.#isOwing) break
     }
     this.#hasLeft = true
-    forget()
     this.#cancel?.()
+  }
+
+  get #entities(): AppContext[typeof durableActors]['entities'] {
+    return (this.#work.app as AppContext)[durableActors].entities
   }
 
   /** Whether a close waits for handlers. Runs go on without the job that follows them. */
@@ -209,13 +211,9 @@ export class QueueRunner {
 
   /** The incarnation has ended: its handlers may go on, but nothing of theirs counts. */
   #end(reason: unknown): void {
-    this.#abortJobs(reason)
+    for (const job of this.#running.values()) job.abort(reason)
     this.#cancel?.()
     this.#rouse()
-  }
-
-  #abortJobs(reason: unknown): void {
-    for (const job of this.#running.values()) job.abort(reason)
   }
 
   /** Everything that the present turn of the event loop brings joins the turn. */
@@ -362,19 +360,36 @@ export class QueueRunner {
   }
 
   #start(claim: Claim): void {
-    const { timeoutMs } = this.#terms
     const now = this.#work.now()
     this.#book.started(claim, now)
     const app = this.#work.app as AppContext
     const job = new RunningTry(app, this.#keyOf(claim.number), claim, now)
     this.#running.set(claim.number, job)
-    this.#emit('queue.started', { id: String(claim.number), attempt: claim.attempt })
+    this.#begin(job)
+  }
+
+  /** Calls the handler. While another member may have the job, too, it waits. */
+  #begin(job: RunningTry): void {
+    if (this.#work.signal.aborted) return
+    if (job.hasEnded) {
+      this.#overdue.delete(job)
+      return
+    }
+    const { clock } = this.#system
+    const { isUnsure, work: all } = this.#entities
+    if (isUnsure) {
+      clock.after(unsureMs, () => this.#begin(job), { holdsProcess: false })
+      return
+    }
+    const { claim, attempt } = job
+    this.#emit('queue.started', { id: String(claim.number), attempt })
+    const forget = all.whenLapsed((reason) => job.abort(reason))
+    const { timeoutMs } = this.#terms
     const cancel =
-      timeoutMs === undefined
-        ? undefined
-        : this.#system.clock.after(timeoutMs, () => this.#late(job, timeoutMs))
+      timeoutMs === undefined ? undefined : clock.after(timeoutMs, () => this.#late(job, timeoutMs))
     void this.#handle(job).then((end) => {
       cancel?.()
+      forget()
       this.#overdue.delete(job)
       this.#ended(end)
     })
@@ -445,7 +460,7 @@ export class QueueRunner {
 
   /** A job that is tried again is a trouble of the instance until its try succeeds, or it is dead. */
   #noteFailing(id: string, tries: number, retryAt: number | undefined, thrown: unknown): void {
-    const { trouble } = (this.#work.app as AppContext)[durableActors].entities
+    const { trouble } = this.#entities
     const entity = `${queueKind(this.#terms.name)}/${queueId}`
     const owner = `jobs of ${entity}`
     if (retryAt === undefined) {

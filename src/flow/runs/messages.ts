@@ -154,7 +154,10 @@ export type ActivationTerms = {
   readonly id: string
   readonly system: System
   /** The durable actors of the instance. */
-  readonly entities: Pick<AppContext[typeof durableActors]['entities'], 'trouble' | 'work'>
+  readonly entities: Pick<
+    AppContext[typeof durableActors]['entities'],
+    'trouble' | 'work' | 'isUnsure'
+  >
   readonly present: Present
   /** A replay has diverged once. */
   readonly isSecond: boolean

@@ -19,7 +19,7 @@ import type {
 } from './messages.ts'
 import { entitiesOf } from './parts.ts'
 import { isOver, type Operation, type Outcome, parentEnded, type RunState } from './record.ts'
-import { pauseAfter, pauseMs } from './tries.ts'
+import { pauseAfter, pauseMs, unsureMs } from './tries.ts'
 import { type Input, outcomeOf } from './values.ts'
 
 /** The activation of a run, for its operations. */
@@ -103,6 +103,11 @@ const tryStep = async (carrier: Carrier, active: Active, step: Step): Promise<vo
   for (;;) {
     const { tries = 0, dueAt: beginsAt = 0 } = active.recorded ?? {}
     if (!(await timeOf(carrier, active, beginsAt)) || carrier.isClosing || carrier.isStopped) return
+    // Another member may have the run by now, and begin the same try.
+    if (carrier.terms.entities.isUnsure) {
+      if (await timeOf(carrier, active, clock.now() + unsureMs)) continue
+      return
+    }
     if (isOnce) await carrier.record(active, { hasBegun: true })
     if (carrier.present.isCancelled && (await isCancelled(carrier))) return
     if (active.isOver || carrier.isCancelling) return

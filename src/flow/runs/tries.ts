@@ -30,6 +30,9 @@ export const pauseAfter = (
   return pauseMs(attempt, clock, policy)
 }
 
+/** A try that another member may begin, too, waits for so long, and looks again. */
+export const unsureMs = 1_000
+
 const untilDone = retryOf()
 
 /** The pause after so many failures, in ms; by default of work that is tried until it succeeds. */

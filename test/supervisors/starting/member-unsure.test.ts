@@ -1,7 +1,9 @@
 /** An owner that cannot renew its lease begins nothing by itself, and ends what runs: another one may do it. */
 import { expect, test } from 'vitest'
-import { type Ctx, flow, flows, workflow } from '../../../src/flow/index.ts'
+import { KeelsonError } from '../../../src/errors.ts'
+import { type Ctx, flow, flows, queue, type Try, workflow } from '../../../src/flow/index.ts'
 import { call, type DurableServer, entity, noReply, reply, supervisor } from '../../../src/index.ts'
+import type { Directory, EngineSession } from '../../../src/storage/index.ts'
 import { leaseMs, Members } from '../../support/worlds/members.ts'
 
 type Messages = {
@@ -16,7 +18,7 @@ const dueMs = 1.5 * leaseMs
 
 const again = { max: 3, baseMs: dueMs, jitter: 0 }
 
-/** A member whose actors do this in their steps and alarms. */
+/** A member whose actors do this in their steps, alarms and jobs. */
 const world = async (does: (what: string, context: { signal: AbortSignal }) => unknown) => {
   const account: DurableServer<Messages, null> = {
     init: () => null,
@@ -45,23 +47,50 @@ const world = async (does: (what: string, context: { signal: AbortSignal }) => u
   const transfer = workflow('transfer', (ctx: Ctx) =>
     ctx.step('take', async (context) => void (await does('flow', context)), { retry: again }),
   )
+  const jobs = queue('jobs', async (_: string, context: Try) => void (await does('job', context)))
   const members = new Members()
-  const tree = supervisor('app', {}, [kind, flows({ workflows: [transfer] })])
-  const app = await members.start('a', { app: tree })
-  const ref = app.entity(kind).ref('1')
+  let isRenewed = true
+  const tree = supervisor('app', {}, [kind, flows({ workflows: [transfer], queues: [jobs] })])
+  const open = async (): Promise<EngineSession> => {
+    const session = members.engine.connect('c')
+    members.sessions.set('a', session)
+    const { directory, files } = session
+    const set: Directory['set'] = async (...entry) => {
+      if (isRenewed) return directory.set(...entry)
+      throw new KeelsonError('UNKNOWN_OUTCOME', 'no answer')
+    }
+    return {
+      ...{ files, directory: { ...directory, set } },
+      log: (name) => session.log(name),
+      now: () => session.now(),
+      close: () => session.close(),
+    }
+  }
+  const engine = { description: 'simulated', open }
+  const options = { app: tree, cluster: { name: 'c', member: 'a', engine, leaseMs } }
+  const app = await members.start('a', options)
+  const refOf = (id: string) => app.entity(kind).ref(id)
   /** With what is done at once after it. */
-  const done = async (work: Promise<unknown>): Promise<void> => {
-    await members.during(work)
+  const done = async <T>(work: Promise<T>): Promise<T> => {
+    const value = await members.during(work)
     await members.clock.advance(100)
+    return value
   }
   return {
     ...{ clock: members.clock },
     /** Its caller waits for less than the engine is away. */
-    ask: () => void call(ref, 'pay').catch(() => undefined),
-    pay: () => done(call(ref, 'pay')),
-    set: () => done(call(app.entity(kind).ref('2'), 'set')),
+    ask: () => void call(refOf('1'), 'pay').catch(() => undefined),
+    pay: () => done(call(refOf('1'), 'pay')),
+    set: () => done(call(refOf('2'), 'set')),
     transfer: () => done(flow(app).start(transfer, undefined, { id: '1' })),
+    add: () => done(flow(app).add(jobs, 'a', { delay: dueMs })),
+    remove: (id: string) => done(flow(app).job(jobs, id).remove()),
+    counts: () => done(flow(app).counts(jobs)),
     cutOff: () => members.sessions.get('a')?.pause(awayMs),
+    /** The engine takes whatever it is asked but renewals of the lease; or those again. */
+    renews: (is: boolean) => {
+      isRenewed = is
+    },
     phase: () => app.health().cluster?.phase,
     failing: () => app.health().actors.failing.count,
   }
@@ -132,21 +161,58 @@ test('a try that begins when the lease is renewed gets a signal that is not abor
   expect([w.phase(), seen]).toEqual(['owner', [false]])
 })
 
-test('a step of a run that is tried again by an unsure owner gets an aborted signal', async () => {
-  const seen: unknown[] = []
-  const w = await world(async (_, { signal }) => {
-    if (seen.length === 0) {
-      seen.push('failed')
-      throw new Error('the bank is away')
-    }
-    await Promise.resolve()
-    seen.push(signal.reason)
+test('an owner that is unsure begins no step of a run, and that uses up no try', async () => {
+  const seen: boolean[] = []
+  const w = await world((_, { signal }) => {
+    if (seen.push(signal.aborted) === 1) throw new Error('the bank is away')
   })
   await w.transfer()
   w.cutOff()
   await w.clock.advance(awayMs - leaseMs)
+  expect([w.phase(), seen]).toEqual(['unsure', [false]])
 
-  expect(w.phase()).toBe('unsure')
-  expect(seen).toEqual(['failed', expect.objectContaining({ code: 'FENCED' })])
+  await w.clock.advance(4 * leaseMs)
+  expect([w.phase(), seen]).toEqual(['owner', [false, false]])
+})
+
+test('an owner that is unsure begins no job, also if its claim is durable', async () => {
+  const seen: boolean[] = []
+  const w = await world((_, { signal }) => void seen.push(signal.aborted))
+  await w.add()
+  w.renews(false)
+  await w.clock.advance(4 * leaseMs)
+  expect([w.phase(), seen]).toEqual(['unsure', []])
+
+  w.renews(true)
+  await w.clock.advance(2 * leaseMs)
+  expect([w.phase(), seen]).toEqual(['owner', [false]])
+})
+
+test('a job that is removed before its owner is sure again never begins', async () => {
+  const begun: string[] = []
+  const w = await world((what) => void begun.push(what))
+  const { id } = await w.add()
+  w.renews(false)
+  await w.clock.advance(4 * leaseMs)
+  expect(await w.remove(id)).toEqual({ removed: true, state: 'running' })
+
+  w.renews(true)
+  await w.clock.advance(2 * leaseMs)
+  expect([w.phase(), begun]).toEqual(['owner', []])
+  expect(await w.counts()).toMatchObject({ ready: 0, running: 0, overdue: [] })
+})
+
+test('a job that runs when the lease lapses gets an aborted signal', async () => {
+  let seen: AbortSignal | undefined
+  const w = await world(async (_, { signal }) => {
+    seen = signal
+    await new Promise((resolve) => signal.addEventListener('abort', resolve))
+  })
+  await w.add()
+  await w.clock.advance(dueMs)
+  expect(seen?.aborted).toBe(false)
+  w.cutOff()
+  await w.clock.advance(2 * leaseMs)
+  expect(seen).toMatchObject({ aborted: true, reason: { code: 'FENCED' } })
   await w.clock.advance(awayMs)
 })
