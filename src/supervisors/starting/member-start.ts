@@ -17,6 +17,7 @@ import {
   type EngineSession,
   type EngineStorage,
   knownFeatures,
+  type LeasePhase,
   type LeaseWords,
   loadEngineStorage,
   type MemberAbout,
@@ -332,18 +333,22 @@ export class RunningMember {
     app.events.on('shard.down', onDown)
     // The next start of the member may be on the same system.
     void app.closed.then(() => app.events.off('shard.down', onDown))
-    ownership.listen((phase) => {
-      announcePhase(app)
+    const isIn = (phase: LeasePhase): void => {
       if (phase === 'unsure') {
         this.waits.because(app.health().cluster?.reason ?? 'no answer yet')
         app.entities.work.lapse(lapsedLease())
       } else this.waits.end()
       if (phase === 'owner') app.entities.work.resume()
       if (phase === 'ended') this.end(lostLease())
+    }
+    ownership.listen((phase) => {
+      announcePhase(app)
+      isIn(phase)
     })
     for (const { index, phase } of app.shards)
       if (phase.kind === 'down') downFor(index, phase.reason)
-    if (ownership.phase === 'ended') this.end(lostLease())
+    // It may have changed while the tree started.
+    isIn(ownership.phase)
     if (this.#ended) this.end(this.#ended)
   }
 

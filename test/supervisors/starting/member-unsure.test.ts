@@ -49,8 +49,15 @@ const world = async (does: (what: string, context: { signal: AbortSignal }) => u
   )
   const jobs = queue('jobs', async (_: string, context: Try) => void (await does('job', context)))
   const members = new Members()
-  let isRenewed = true
-  const tree = supervisor('app', {}, [kind, flows({ workflows: [transfer], queues: [jobs] })])
+  let [treeStarts, isRenewed] = [Promise.resolve(), true]
+  const slow = {
+    id: 'slow',
+    start: async () => {
+      await treeStarts
+      return { ignore: true } as const
+    },
+  }
+  const tree = supervisor('app', {}, [kind, flows({ workflows: [transfer], queues: [jobs] }), slow])
   const open = async (): Promise<EngineSession> => {
     const session = members.engine.connect('c')
     members.sessions.set('a', session)
@@ -68,7 +75,7 @@ const world = async (does: (what: string, context: { signal: AbortSignal }) => u
   }
   const engine = { description: 'simulated', open }
   const options = { app: tree, cluster: { name: 'c', member: 'a', engine, leaseMs } }
-  const app = await members.start('a', options)
+  let app = await members.start('a', options)
   const refOf = (id: string) => app.entity(kind).ref(id)
   /** With what is done at once after it. */
   const done = async <T>(work: Promise<T>): Promise<T> => {
@@ -86,6 +93,14 @@ const world = async (does: (what: string, context: { signal: AbortSignal }) => u
     add: () => done(flow(app).add(jobs, 'a', { delay: dueMs })),
     remove: (id: string) => done(flow(app).job(jobs, id).remove()),
     counts: () => done(flow(app).counts(jobs)),
+    /** Its tree has started again when this says so. */
+    restart: async (starts: Promise<void>) => {
+      treeStarts = starts
+      await members.during(app.close())
+      return members.begin('a', options).then((started) => {
+        app = started
+      })
+    },
     cutOff: () => members.sessions.get('a')?.pause(awayMs),
     /** The engine takes whatever it is asked but renewals of the lease; or those again. */
     renews: (is: boolean) => {
@@ -213,6 +228,31 @@ test('a job that runs when the lease lapses gets an aborted signal', async () =>
   expect(seen?.aborted).toBe(false)
   w.cutOff()
   await w.clock.advance(2 * leaseMs)
+  expect(seen).toMatchObject({ aborted: true, reason: { code: 'FENCED' } })
+  await w.clock.advance(awayMs)
+})
+
+test('a try that runs since its member starts gets an aborted signal, if the lease lapses in the start', async () => {
+  let seen: AbortSignal | undefined
+  let goOn = (): void => undefined
+  const w = await world(async (_, { signal }) => {
+    seen = signal
+    await new Promise((resolve) => signal.addEventListener('abort', resolve))
+  })
+  await w.set()
+  const started = w.restart(
+    new Promise((resolve) => {
+      goOn = resolve
+    }),
+  )
+  await w.clock.advance(2 * dueMs)
+  expect(seen?.aborted).toBe(false)
+  w.cutOff()
+  await w.clock.advance(2 * leaseMs)
+  goOn()
+  await started
+
+  expect(w.phase()).toBe('unsure')
   expect(seen).toMatchObject({ aborted: true, reason: { code: 'FENCED' } })
   await w.clock.advance(awayMs)
 })
