@@ -117,7 +117,10 @@ test('an event comes after the first one, which waits for an action that is trie
     if (isBad) throw new Error('not yet')
   }
   const work = fromCallback(() => () => undefined)
-  const notes = assign({ seen: ({ context, event }) => [...context.seen, event.type] } as never)
+  type Seen = { readonly seen: readonly string[] }
+  const notes = assign<Seen, { type: string }, undefined, { type: string }, never>({
+    seen: ({ context, event }) => [...context.seen, event.type],
+  })
   const machine = setup({ actors: { work }, actions: { greet, notes } as never }).createMachine({
     ...{ id: 'm', context: { seen: [] }, entry: 'greet', invoke: { src: 'work' } },
     on: { '*': { actions: 'notes' } },
@@ -130,6 +133,6 @@ test('an event comes after the first one, which waits for an action that is trie
   await s.advance(20)
   isBad = false
   await s.advance(60_000)
-  const { context } = await s.during(StateMachine.snapshot(ref))
+  const { context } = (await s.during(StateMachine.snapshot(ref))) as { readonly context: Seen }
   expect(context.seen).toEqual(['one', 'two'])
 })
