@@ -24,6 +24,7 @@ const playerOn = async (dir) => {
 const inTime = async (dir, { alarms }) => {
   const { player } = await playerOn(dir)
   const { p50, p99, fired } = await player.ask({ kind: 'inTime', alarms, everyMs: 1 })
+  if (fired !== alarms) throw new Error(`of ${alarms} alarms ${fired} have fired`)
   await player.stop()
   return [
     ['alarms set, one each ms', `${alarms}`],

@@ -204,7 +204,7 @@ const step = (state: State, context: Own): void => {
     state.behind = rowKey
     ask(state, rowKey, now, context)
   }
-  rest(state, context)
+  rest(state, now, context)
 }
 
 /** Whether another actor may be asked. If not, the walk goes on when an actor leaves its place. */
@@ -313,15 +313,14 @@ const stepSoon = (state: State, context: Own): void => {
   send(context.self, 'step')
 }
 
-/** Ends the walk, and waits for the next row. */
-const rest = (state: State, context: Own): void => {
+/** Ends the walk, which has seen the rows that were due at `now`, and waits for the next one. */
+const rest = (state: State, now: number, context: Own): void => {
   const { shard, later } = state
   state.behind = undefined
   if (state.isAgain) {
     walk(state, context)
     return
   }
-  const now = shard.now()
   for (const [rowKey, until] of later) if (until <= now) later.delete(rowKey)
   let next = later.size > 0 ? now + laterMs : Number.POSITIVE_INFINITY
   for (const [rowKey] of shard.view().rows({ ...dueRows(), gt: dueRows(now).lt })) {
@@ -329,7 +328,8 @@ const rest = (state: State, context: Own): void => {
     break
   }
   shard.due.begin(Math.min(next, shard.due.soonest))
-  arm(state, next - now, context)
+  // Time has passed since: the next row may be due.
+  arm(state, Math.max(0, next - shard.now()), context)
 }
 
 /** Sets the timer of the next walk, unless it is sooner. */

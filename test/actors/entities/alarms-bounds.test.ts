@@ -1,10 +1,12 @@
 /** The bounds of a shard's alarms, with rows and an actor made up: nobody answers until told to. */
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import * as Alarms from '../../../src/actors/entities/alarms.ts'
 import { virtualClock } from '../../../src/clock.ts'
-import { sys } from '../../../src/index.ts'
+import { call, type DurableServer, entity, reply, supervisor, sys } from '../../../src/index.ts'
 import { createSystem, type From, type GenServer, noReply } from '../../../src/runtime/index.ts'
 import { dueRowKey } from '../../../src/storage/index.ts'
+import type { Shard } from '../../../src/supervisors/tree/shard.ts'
+import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 type Due = { calls: { $due: () => boolean } }
 
@@ -151,4 +153,41 @@ test('of rows that were not served it notes 10,000 at most, and no longer than a
   await clock.advance(1)
   expect(await known).toBe(10_000)
   expect(system.info(alarms)).toBeDefined()
+})
+
+test('an alarm that comes due while a walk reads the rows fires, although no later one is set', async () => {
+  type Ringing = { calls: { set: (at: number) => void }; alarms: { ring: () => void } }
+  const rung: string[] = []
+  const server: DurableServer<Ringing, null> = {
+    init: () => null,
+    calls: {
+      set: (state, at, context) => {
+        context.setAlarm('ring', { at })
+        return reply(undefined, state)
+      },
+    },
+    alarms: {
+      ring: (state, _, { id }) => {
+        rung.push(id)
+        return noReply(state)
+      },
+    },
+  }
+  const s = await simulated({ app: supervisor('app', {}, [entity('bell', server)]), shards: 1 })
+  const [shard] = s.app.shards as [Shard]
+  const [now, view] = [shard.now.bind(shard), shard.view.bind(shard)]
+  const at = now() + 1_000
+  const handle = s.app.entity<Ringing>('bell')
+  await s.during(call(handle.ref('first'), 'set', at))
+  await s.during(call(handle.ref('second'), 'set', at + 5))
+  await s.advance(at - now() - 1)
+  // The next read of rows, which is that of the walk, takes 10 ms.
+  let passedMs = 0
+  vi.spyOn(shard, 'now').mockImplementation(() => now() + passedMs)
+  vi.spyOn(shard, 'view').mockImplementation(() => {
+    passedMs = 10
+    return view()
+  })
+  await s.advance(60_000)
+  expect(rung).toEqual(['first', 'second'])
 })
