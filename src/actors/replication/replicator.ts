@@ -84,10 +84,10 @@ export const server: GenServer<Messages, State, Follower> = {
 
   infos: {
     look: (state, _, context) => noReply(look(state, context)),
-    stepped: (state, result, context) => {
+    stepped: async (state, result, context) => {
       const again = state.stepping === 'again'
       state.stepping = 'no'
-      if (!result.ok) return noReply(failed(state, result.error, context))
+      if (!result.ok) return noReply(await failed(state, result.error, context))
       succeeded(state, context)
       if (again || result.value === 'sent') return noReply(look(state, context))
       return noReply(arm(state, restOf(state, context), context))
@@ -157,12 +157,10 @@ const succeeded = ({ follower }: State, { system }: Context): void => {
   follower.failures = 0
 }
 
-/** Closes the session, and arms the next attempt. */
-const failed = (state: State, error: unknown, context: Context): State => {
+/** Arms the next attempt, and closes the session: that attempt, and the end of the sender, wait. */
+const failed = async (state: State, error: unknown, context: Context): Promise<State> => {
   const { follower } = state
   const { clock, logger } = context.system
-  void follower.session?.close()
-  follower.session = undefined
   follower.failures += 1
   const inMs = backoffMs(replicaPauses, follower.failures, clock.random())
   follower.retryAt = clock.monotonic() + inMs
@@ -173,7 +171,10 @@ const failed = (state: State, error: unknown, context: Context): State => {
       emit(context.system, shard, 'replication.away', { follower: follower.index, reason })
   }
   follower.trouble = error
-  return arm(state, inMs, context)
+  arm(state, inMs, context)
+  await follower.session?.close()
+  follower.session = undefined
+  return state
 }
 
 /** The ms until the first refusal of an open shard is due; `undefined` without a refusal. */

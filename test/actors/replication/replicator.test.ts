@@ -329,6 +329,20 @@ describe('a replica', () => {
     expect(replica.sessions).toBe(0)
   })
 
+  test('that fails is left before it is asked again, and before the instance has closed', async () => {
+    const { world, replica, app } = await following()
+    await caughtUp(world, app)
+    replica.endMs = 1_000
+    replica.isAway = true
+    await world.during(app.store.put('k', 1))
+    await world.clock.advance(500)
+    expect([replica.sessions, replica.opened]).toEqual([1, 1])
+
+    await world.during(app.close())
+
+    expect(replica.sessions).toBe(0)
+  })
+
   test('gets chunks of the shards in turn, so that none waits for another to be done', async () => {
     const followed = await following({ chunkBytes: 4_096 }, { shards: 2 })
     const { world, replica, app } = followed

@@ -58,6 +58,8 @@ export class MemoryReplica implements Replica {
   isAway = false
   /** Ms from a call to its answer. */
   answerMs = 1
+  /** Ms until a session that is closed has ended. */
+  endMs = 0
   /** Fails the next commit: before it happens, or behind it, so that its answer is lost. */
   failing: 'before' | 'behind' | undefined
   /** Every commit is refused with it. */
@@ -103,8 +105,10 @@ export class MemoryReplica implements Replica {
       commit: (chunk) => guarded(() => this.#failable(() => this.#commit(chunk))),
       load: (piece) => guarded(() => this.#failable(() => this.#load(piece))),
       close: async () => {
-        if (!isClosed) this.sessions -= 1
+        if (isClosed) return
         isClosed = true
+        await this.#pause(this.endMs)
+        this.sessions -= 1
       },
     }
   }
@@ -134,9 +138,13 @@ export class MemoryReplica implements Replica {
     }
   }
 
-  async #answer(): Promise<void> {
-    if (this.answerMs === 0) return
-    await new Promise<void>((resolve) => this.#clock.after(this.answerMs, resolve))
+  #answer(): Promise<void> {
+    return this.#pause(this.answerMs)
+  }
+
+  async #pause(ms: number): Promise<void> {
+    if (ms === 0) return
+    await new Promise<void>((resolve) => this.#clock.after(ms, resolve))
   }
 
   #failable(work: () => void): void {
