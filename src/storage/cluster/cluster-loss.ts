@@ -7,9 +7,9 @@ import type { Clock } from '../../clock.ts'
 import { invalidArgument, isKeelsonError } from '../../errors.ts'
 import { decodeGroup } from '../engine-log/group-frames.ts'
 import { makeLogs } from '../engine-log/owned-log-host.ts'
-import { statesAmong } from '../engine-log/snapshot-names.ts'
+import { stateName, statesAmong } from '../engine-log/snapshot-names.ts'
 import { factsIn, instanceEntry, type Loss, lostEntry } from '../leases/cluster-directory.ts'
-import { type EngineSession, entryText } from '../ports/cluster-engine.ts'
+import { type EngineFiles, type EngineSession, entryText } from '../ports/cluster-engine.ts'
 import {
   type EngineGroup,
   type EngineHead,
@@ -59,16 +59,41 @@ const cutOf = async (session: EngineSession, shard: number) => {
  */
 const cutLog = async (session: EngineSession, clock: Clock, shard: number): Promise<void> => {
   const cut = await cutOf(session, shard)
-  if (!cut) {
-    // This one alone: another log that is gone is a loss that nobody has accepted.
-    await makeLogs(() => session.log(`${shard}`), clock, 1)
-    return
-  }
+  await cutStates(session, shard, cut?.to.end ?? engineStart)
+  if (cut) await session.log(`${shard}`).replace(cut.from, cut.to)
+  // This one alone: another log that is gone is a loss that nobody has accepted.
+  else await makeLogs(() => session.log(`${shard}`), clock, 1)
+}
+
+/**
+ * Removes the states that have more than the log. Those of later epochs become the last ones of the
+ * log's epoch: the next owner begins the epoch after that, and would save states that count less
+ * than one of a later epoch.
+ */
+const cutStates = async (
+  { files }: EngineSession,
+  shard: number,
+  end: EnginePosition,
+): Promise<void> => {
   const prefix = `shard-${shard}/`
-  const names = await session.files.list(`${prefix}state-`)
-  for (const { name, lsn } of statesAmong(names.map((each) => each.slice(prefix.length))))
-    if (lsn > cut.to.end.lsn) await session.files.remove(prefix + name)
-  await session.log(`${shard}`).replace(cut.from, cut.to)
+  const names = await files.list(`${prefix}state-`)
+  const saved = statesAmong(names.map((name) => name.slice(prefix.length)))
+  let seq = Math.max(0, ...saved.map((each) => (each.epoch === end.epoch ? each.seq : 0)))
+  for (const { name, epoch, lsn, sum } of saved) {
+    if (lsn <= end.lsn && epoch <= end.epoch) continue
+    const kept = stateName({ epoch: end.epoch, seq: ++seq, lsn, sum })
+    if (lsn <= end.lsn) await copyFile(files, prefix + name, prefix + kept)
+    await files.remove(prefix + name)
+  }
+}
+
+/** Copies a file, unless the engine has lost some of it. */
+const copyFile = async (files: EngineFiles, from: string, to: string): Promise<void> => {
+  try {
+    await files.put(to, files.read(from))
+  } catch (error) {
+    if (!isKeelsonError(error, 'CORRUPT')) throw error
+  }
 }
 
 /**

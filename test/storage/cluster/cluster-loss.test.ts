@@ -1,5 +1,6 @@
 /** A loss that one member has found: no member goes on, until `keelson cluster accept-loss`. */
 import { expect, test } from 'vitest'
+import type { App } from '../../../src/index.ts'
 import { entryText } from '../../../src/storage/leases/cluster-directory.ts'
 import { clusterHere } from '../../support/commands/cluster-here.ts'
 import { leaseMs, Members } from '../../support/worlds/members.ts'
@@ -53,6 +54,46 @@ test('a loss without any log in the engine is accepted too: the cluster begins e
 
   expect(output).toMatch(/^the engine has +no log$/m)
   expect((await members.start('a')).store.get('k0')).toBeUndefined()
+})
+
+const load = (members: Members, { journal }: App) => members.during(journal.loadState<string>())
+
+test('a state that is saved after an accepted loss replaces those that were saved before it', async () => {
+  const members = new Members()
+  const first = await members.start('a')
+  const { lsn } = await members.during(first.journal.append({ id: 'x', type: 'order' }))
+  await members.during(first.close())
+  await members.during((await members.start('a')).close())
+  const third = await members.start('a')
+  await members.during(third.journal.saveState(lsn, 'before'))
+  await members.during(third.close())
+  // The state is of the third epoch, and the log goes back to the first one.
+  members.engine.loseTail('c', '0', lsn)
+  expect(await codeOf(members.start('a'))).toBe('CORRUPT')
+  expect((await accept(members)).status).toBe(0)
+
+  const app = await members.start('b')
+  const kept = await load(members, app)
+  const later = await members.during(app.journal.append({ id: 'y', type: 'order' }))
+  await members.during(app.journal.saveState(later.lsn, 'after'))
+  await members.during(app.close())
+
+  expect(kept).toMatchObject({ lsn, value: 'before' })
+  expect((await load(members, await members.start('c')))?.value).toBe('after')
+})
+
+test('no saved state is left of a log that is gone: another entry will have its LSN', async () => {
+  const members = new Members()
+  const app = await members.start('a')
+  const { lsn } = await members.during(app.journal.append({ id: 'x', type: 'order' }))
+  await members.during(app.journal.saveState(lsn, 'lost'))
+  await members.during(app.close())
+  ;(members.engine.inside('c').logs as Map<string, unknown>).clear()
+  expect(await codeOf(members.start('a'))).toBe('CORRUPT')
+
+  await accept(members)
+
+  expect(await load(members, await members.start('a'))).toBeUndefined()
 })
 
 test('no loss is accepted while a member runs', async () => {
