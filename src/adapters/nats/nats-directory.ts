@@ -40,6 +40,7 @@ export class NatsDirectory implements Directory {
     await this.#link.stream(stream, subject, replicas, {
       ...{ max_msgs_per_subject: 1, discard: 'old' },
     })
+    await this.#proof.prove(stream)
     await this.#put({ revision: 0, entries: new Map() }, 0)
   }
 

@@ -159,7 +159,7 @@ export class NatsLink {
     return this.ask<StreamInfo>(`STREAM.INFO.${stream}`, query, [noStream])
   }
 
-  /** Makes a stream with so many replicas, or gives it more. */
+  /** Makes a stream with so many replicas. One that is there stays as it is. */
   async stream(name: string, subject: string, replicas: number, more: object = {}): Promise<void> {
     const wanted = {
       ...{ name, subjects: [subject], storage: 'file', retention: 'limits', discard: 'new' },
@@ -168,13 +168,14 @@ export class NatsLink {
       num_replicas: Math.max(1, replicas),
       ...more,
     }
-    let found = await this.info(name)
-    if (!found) {
-      await this.ask(`STREAM.CREATE.${name}`, wanted, [nameInUse])
-      found = await this.info(name)
-    }
-    if (!found || found.config.num_replicas >= replicas) return
-    await this.ask(`STREAM.UPDATE.${name}`, { ...found.config, num_replicas: replicas })
+    if (!(await this.info(name))) await this.ask(`STREAM.CREATE.${name}`, wanted, [nameInUse])
+  }
+
+  /** Gives a stream the replicas that it lacks of so many; `undefined` if it is not there. */
+  async raised(name: string, replicas: number): Promise<StreamInfo | undefined> {
+    const found = await this.info(name)
+    if (!found || found.config.num_replicas >= replicas) return found
+    return this.ask(`STREAM.UPDATE.${name}`, { ...found.config, num_replicas: replicas })
   }
 
   /** Removes messages of a stream. */

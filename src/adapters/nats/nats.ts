@@ -97,9 +97,10 @@ export const natsEngine = (options: NatsEngineOptions, ...surplus: []): ClusterE
         { ...given.client, servers: [...servers] },
         Math.min(10_000, leaseMs),
       )
-      const proof = new ServerProof(link, clock, given)
+      const replicas = 2 * copies - 1
+      const proof = new ServerProof(link, clock, { ...given, replicas })
       try {
-        return await opened({ cluster, link, proof, clock, replicas: 2 * copies - 1 })
+        return await opened({ cluster, link, proof, clock, replicas })
       } catch (error) {
         await link.close()
         throw error

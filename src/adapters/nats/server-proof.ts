@@ -49,7 +49,7 @@ export const doubtAbout = (
 const partialMs = 10_000
 
 /** The questions of a proof to a connection. */
-type ProvenLink = Pick<NatsLink, 'connections' | 'info' | 'server'>
+type ProvenLink = Pick<NatsLink, 'connections' | 'raised' | 'server'>
 
 /** The proofs of the streams of a session. */
 export class ServerProof {
@@ -59,29 +59,34 @@ export class ServerProof {
   readonly #clock: Clock
   readonly #durability: NatsDurability
   readonly #monitors: readonly string[]
+  readonly #replicas: number
 
-  constructor(link: ProvenLink, clock: Clock, { durability, monitors }: ProofOptions) {
+  constructor(link: ProvenLink, clock: Clock, options: ProofOptions) {
+    const { durability, monitors, replicas } = options
     this.#link = link
     this.#clock = clock
+    this.#replicas = replicas
     this.#durability = durability
     this.#monitors = monitors
   }
 
   /**
-   * Refuses a stream that may lose what it acknowledges. Asks again after each new connection.
+   * Gives a stream the replicas that it lacks: it may be of a time with fewer copies. Refuses one
+   * that may lose what it acknowledges. Asks again after each new connection.
    * @throws KeelsonError `CONFIG`; `UNKNOWN_OUTCOME` if a server does not say
    */
   async prove(stream: string): Promise<void> {
-    if (this.#durability === 'replicated') return
     const { connections } = this.#link
     const now = this.#clock.monotonic()
     const proven = this.#proven.get(stream)
     if (proven?.connections === connections && now < proven.until) return
-    const [info, { name }] = await Promise.all([this.#link.info(stream), this.#link.server()])
+    const info = await this.#link.raised(stream, this.#replicas)
     if (!info) return
-    const servers = serversOf(info, name)
-    const { doubt, isOpen } = await toldBy(this.#monitors, servers)
-    if (doubt !== undefined) throw refusal(doubt, isOpen)
+    const servers = serversOf(info, (await this.#link.server()).name)
+    if (this.#durability === 'synced') {
+      const { doubt, isOpen } = await toldBy(this.#monitors, servers)
+      if (doubt !== undefined) throw refusal(doubt, isOpen)
+    }
     const isWhole = servers.length >= info.config.num_replicas
     const until = isWhole ? Number.POSITIVE_INFINITY : now + partialMs
     this.#proven.set(stream, { connections, until })
@@ -98,6 +103,8 @@ export type Served = {
 type ProofOptions = {
   readonly durability: NatsDurability
   readonly monitors: readonly string[]
+  /** How many replicas a stream has at least. */
+  readonly replicas: number
 }
 
 /** `isOpen`: a monitoring address was away, and may say otherwise when it is back. */

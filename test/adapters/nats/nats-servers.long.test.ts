@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { namesOf } from '../../../src/adapters/nats/names.ts'
 import { natsEngine } from '../../../src/adapters/nats/nats.ts'
 import { NatsLink } from '../../../src/adapters/nats/nats-link.ts'
+import { isKeelsonError } from '../../../src/errors.ts'
 import {
   type ClusterEngine,
   type EngineGroup,
@@ -47,6 +48,11 @@ describe.skipIf(lacks(noNats()))('an engine on three NATS servers', () => {
   }
   const open = (cluster: string) =>
     engineAt(servers.map(({ url }) => url)).open({ cluster, copies: 2, leaseMs: 2_000 })
+  const linked = (): NatsLink => {
+    const link = new NatsLink({ servers: servers.map(({ url }) => url) }, 2_000)
+    onTestFinished(() => link.close())
+    return link
+  }
 
   // Each claim makes streams of three replicas, which takes a second.
   if (triesAll)
@@ -61,8 +67,7 @@ describe.skipIf(lacks(noNats()))('an engine on three NATS servers', () => {
   test('whose leaders are killed has each acknowledged group once, and an intruder stops the owner', async () => {
     const session = await open('killed')
     onTestFinished(() => session.close())
-    const link = new NatsLink({ servers: servers.map(({ url }) => url) }, 2_000)
-    onTestFinished(() => link.close())
+    const link = linked()
     const { stream } = namesOf('killed').log('0')
     const log = session.log('0')
     while ((await outcomeOf(log.create('log'))) !== 'ok');
@@ -97,8 +102,7 @@ describe.skipIf(lacks(noNats()))('an engine on three NATS servers', () => {
     const claim = groupBehind(engineStart, 'epoch', { epoch: 1 })
     await first.log('0').append(claim)
     await first.close()
-    const link = new NatsLink({ servers: servers.map(({ url }) => url) }, 2_000)
-    onTestFinished(() => link.close())
+    const link = linked()
     const leader = (await link.info(namesOf('paused').log('0').stream))?.cluster?.leader
     const paused = servers.find(({ name }) => name === leader) as NatsServer
     const options = { cluster: 'paused', copies: 2, leaseMs: 2_000 }
@@ -121,9 +125,51 @@ describe.skipIf(lacks(noNats()))('an engine on three NATS servers', () => {
     while (outcomes.at(-1) !== 'FENCED') outcomes.push(await outcomeOf(log.append(late)))
 
     expect(outcomes).not.toContain('ok')
-    expect(await textsOf(log)).toEqual(['epoch', 'a', 'epoch 2'])
+    // While the three choose a leader again, they answer nothing.
+    expect(await answered(() => textsOf(log))).toEqual(['epoch', 'a', 'epoch 2'])
+  }, 180_000)
+
+  test('whose log was made with one copy outlives its server with what an owner with two appends', async () => {
+    const engine = natsEngine({ servers: servers.map(({ url }) => url), durability: 'replicated' })
+    const options = { cluster: 'raised', copies: 1, leaseMs: 2_000 }
+    const first = await answered(() => engine.open(options))
+    await answered(() => first.log('0').create('log'))
+    const claim = groupBehind(engineStart, 'epoch', { epoch: 1 })
+    const large = { ...groupBehind(claim.end, 'large'), bytes: new Uint8Array(16 << 20) }
+    for (const group of [claim, large]) await answered(() => first.log('0').append(group))
+    await first.close()
+    const session = await answered(() => open('raised'))
+    onTestFinished(() => session.close())
+    const last = groupBehind(large.end, 'epoch 2', { epoch: 2 })
+
+    await answered(() => session.log('0').append(last))
+
+    const link = linked()
+    const { directory, files, log } = namesOf('raised')
+    for (const { stream } of [directory, files, log('0')])
+      expect((await link.info(stream))?.config.num_replicas).toBe(3)
+    const leader = (await link.info(log('0').stream))?.cluster?.leader
+    const killed = servers.find(({ name }) => name === leader)
+    await killed?.kill()
+    const next = groupBehind(last.end, 'next')
+    await answered(() => session.log('0').append(next))
+    const { groups } = await answered(() => session.log('0').read(0, 64 << 20))
+    expect(groups.map(({ end }) => end.id)).toEqual(
+      [claim, large, last, next].map(({ end }) => end.id),
+    )
+    await killed?.start()
   }, 180_000)
 })
+
+/** Asks again until there is an answer. */
+const answered = async <T>(ask: () => Promise<T>): Promise<T> => {
+  for (;;)
+    try {
+      return await ask()
+    } catch (error) {
+      if (!isKeelsonError(error, 'UNKNOWN_OUTCOME')) throw error
+    }
+}
 
 /** Appends a group in a session, and ends it. */
 const claimedBy =

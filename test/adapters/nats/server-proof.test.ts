@@ -28,8 +28,8 @@ const proofWith = (monitors: readonly string[]): ServerProof => {
   const replicas = [{ name: 'n2' }, { name: 'n3', offline: true }]
   const info = { config: { num_replicas: 3 }, cluster: { leader: 'n1', replicas } }
   const server = { name: 'n1', maxBytes: 1 }
-  const link = { connections: 1, info: async () => info, server: async () => server } as never
-  return new ServerProof(link, virtualClock(), { durability: 'synced', monitors })
+  const link = { connections: 1, raised: async () => info, server: async () => server } as never
+  return new ServerProof(link, virtualClock(), { durability: 'synced', monitors, replicas: 3 })
 }
 
 test('a server that is away, and whose packets get lost, holds up no write', async () => {
