@@ -10,7 +10,7 @@ import { nameIn, type StreamName, token } from './names.ts'
 import type { NatsLink } from './nats-link.ts'
 import type { Served, ServerProof } from './server-proof.ts'
 
-/** The bytes of each chunk but the last. */
+/** The bytes of each chunk but the last. A server takes twice as many: see `nats-link.ts`. */
 const chunkBytes = 256 * 1024
 
 /** After this time, in ms, an upload that became no file is one of a process that has ended. */

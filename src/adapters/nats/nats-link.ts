@@ -61,6 +61,20 @@ const refused = (found: string, cause?: unknown): KeelsonError =>
     cause,
   })
 
+/**
+ * The bytes that a server must take in a message: twice those of a piece of a file. An answer to its
+ * reader is in base64.
+ */
+const payloadMin = 512 * 1024
+
+/** @throws KeelsonError `CONFIG` for a server that would take no snapshot */
+const refuseSmall = ({ info }: NatsConnection): void => {
+  // While the client connects again, it knows none.
+  const { max_payload: found = payloadMin } = info ?? {}
+  if (found < payloadMin)
+    throw refused(`max_payload is ${found}, and must be ${payloadMin} or more`)
+}
+
 /** Errors of the client that the same attempt meets again, until a person has mended something. */
 const namesForPeople = [
   'AuthorizationError',
@@ -213,6 +227,7 @@ export class NatsLink {
       throw error
     })
     if (this.#isClosed) throw noAnswer('the session is closed')
+    refuseSmall(connection)
     if (!connection.isClosed()) return connection
     if (this.#opening === opening) this.#opening = undefined
     return this.#opened()

@@ -128,6 +128,30 @@ describe.skipIf(lacks(noNats()))('an engine in NATS', () => {
     expect((await log.read(large.end.lsn, 1)).groups).toHaveLength(1)
   })
 
+  test('is refused if it takes no piece of a snapshot, and keeps files if it takes just that', async () => {
+    const openAt = async (maxPayload: number) => {
+      const folder = join(dir, `takes ${maxPayload}`)
+      const small = new NatsServer(folder, await freePort(), `max_payload: ${maxPayload}`)
+      await small.start()
+      onTestFinished(() => small.stop())
+      return engineAt(small.url).open({ cluster: 'c', copies: 1 })
+    }
+    expect(await outcomeOf(openAt(256 * 1024))).toBe('CONFIG')
+
+    const session = await openAt(512 * 1024)
+    onTestFinished(() => session.close())
+    const bytes = Buffer.alloc(600_000, 'abcdefg')
+    await session.files.put('large', [bytes])
+    await session.log('0').create('log')
+    await session.log('0').append({ ...groupBehind(engineStart, 'large', { epoch: 1 }), bytes })
+
+    const pieces: Uint8Array[] = []
+    for await (const piece of session.files.read('large')) pieces.push(piece)
+    const { groups } = await session.log('0').read(0, 1 << 20)
+    expect(Buffer.concat(pieces).equals(bytes)).toBe(true)
+    expect(groups.map((group) => bytes.equals(group.bytes))).toEqual([true])
+  })
+
   test('is refused without a proof that it syncs before it acknowledges', async () => {
     const open = (more: Partial<NatsEngineOptions>) =>
       engineAt(server.url, { durability: 'synced', ...more }).open({ cluster: 'c', copies: 1 })
