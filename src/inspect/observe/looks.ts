@@ -125,11 +125,6 @@ export class Looks {
     }
   }
 
-  /** Whether it measures now. */
-  get isMeasuring(): boolean {
-    return this.#sampling.isOn
-  }
-
   /** The answer to a question. @throws KeelsonError */
   async answer(view: string, query: Query): Promise<{ header: Header; data: unknown }> {
     if (!Object.hasOwn(this.#answers, view))

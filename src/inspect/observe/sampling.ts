@@ -41,11 +41,6 @@ export class Sampling {
     })
   }
 
-  /** Whether it measures. */
-  get isOn(): boolean {
-    return this.#ends.length > 0
-  }
-
   /** The longest delay of the loop in the last two seconds, in ms. */
   get loopDelayMs(): number | undefined {
     return this.#loopDelayMs
