@@ -21,7 +21,6 @@ export { queue } from './app/queue.ts'
 export type { Cancelled, Handle, QueryArguments } from './app/run-handle.ts'
 export { type Schedule, schedule } from './app/schedule.ts'
 export type {
-  BrokenSchedule,
   ScheduleChanges,
   ScheduleRow,
   Schedules,
@@ -53,7 +52,7 @@ export type {
 } from './queue/queue-messages.ts'
 export type { Queue, QueueOptions } from './queue/queue-terms.ts'
 export type { JobState } from './queue/queue-types.ts'
-export type { FlowHealth, StoppedRun } from './run-entity/keeper.ts'
+export type { BrokenSchedule, FlowHealth, StoppedRun } from './run-entity/keeper.ts'
 export type {
   AllOptions,
   Answer,

@@ -5,6 +5,7 @@ import { call, type Ref } from '../../runtime/index.ts'
 import { type AppContext, durableActors } from '../../supervisors/index.ts'
 import type { Page } from '../looks/listing.ts'
 import { ask, atOnce, everywhere, type Look } from '../looks/look.ts'
+import type { BrokenSchedule } from '../run-entity/keeper.ts'
 import type { Workflow } from '../runs/body.ts'
 import { exactly, missed, overlap, pageOptions, shortText, workflowOf } from '../runs/options.ts'
 import {
@@ -325,14 +326,6 @@ const rowOf = (app: App, name: string, plan: Plan, isOfTree: boolean): ScheduleR
 const runOf = (run: string): { readonly type: string; readonly id: string } => {
   const at = run.indexOf('/')
   return { type: run.slice(0, at), id: run.slice(at + 1) }
-}
-
-/** A schedule that starts nothing in this program. */
-export type BrokenSchedule = {
-  readonly schedule: string
-  readonly reason: string
-  /** The first of its times that started nothing, in ms since 1970. `undefined`: none has passed. */
-  readonly since: number | undefined
 }
 
 /** So many schedules that were made at run time are looked at for the health. */

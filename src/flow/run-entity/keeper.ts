@@ -40,15 +40,15 @@ type Messages = {
 /** A run, or a schedule that was made at run time. */
 type Run = { readonly kind: string; readonly id: string }
 
-/** The schedules that start nothing in this program. */
-type BrokenSchedules = (
-  app: AppContext,
-  now: number,
-) => readonly {
+/** A schedule that starts nothing in this program. */
+export type BrokenSchedule = {
   readonly schedule: string
   readonly reason: string
+  /** The first of its times that started nothing, in ms since 1970. `undefined`: none has passed. */
   readonly since: number | undefined
-}[]
+}
+
+type BrokenSchedules = (app: AppContext, now: number) => readonly BrokenSchedule[]
 
 type Start = { readonly workflows: readonly Workflow[]; readonly broken: BrokenSchedules }
 
@@ -69,7 +69,7 @@ export type FlowHealth = {
    * tree has one of their name: how many, among the first 1,000. `since`: the first of its times that
    * passed so.
    */
-  readonly schedules: Some<ReturnType<BrokenSchedules>[number]>
+  readonly schedules: Some<BrokenSchedule>
 }
 
 /** A run that is blocked or has failed. */
