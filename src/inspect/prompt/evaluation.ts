@@ -137,14 +137,14 @@ const programOf = (source: string): Program | undefined => {
   // A line that begins with a brace is an object, unless it compiles only as a block.
   const object = /^\s*\{/.test(source) && !/;\s*$/.test(source)
   if (!awaits(source)) return (object ? scriptOf(`(${source}\n)`) : undefined) ?? scriptOf(source)
-  const block = blockOf(source)
+  const block = asyncOf(source)
   return block && (expressionOf(source) ?? declarationOf(source) ?? sequenceOf(source) ?? block)
 }
 
 /** The interpretation of one statement. */
 const statementOf = (source: string): Program | undefined =>
   awaits(source)
-    ? (expressionOf(source) ?? declarationOf(source) ?? blockOf(source))
+    ? (expressionOf(source) ?? declarationOf(source) ?? asyncOf(source))
     : scriptOf(source)
 
 const scriptOf = (source: string): Program | undefined =>
@@ -155,8 +155,6 @@ const expressionOf = (source: string): Program | undefined =>
   asyncOf(`return (\n${source.replace(/;\s*$/, '')}\n)`)
 
 /** Statements with `await`; their declarations are local to them. */
-const blockOf = (source: string): Program | undefined => asyncOf(source)
-
 const asyncOf = (body: string): Program | undefined => scriptOf(`${inFunction(body)}()`)
 
 /** `const { a, b } = await …`: the value is awaited, then declared for later lines. */
