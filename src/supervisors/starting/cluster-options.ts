@@ -25,8 +25,8 @@ import {
 const isFolderEngine = (engine: object): engine is FolderEngine =>
   Array.isArray((engine as Partial<FolderEngine>).members)
 
-/** A name in the engine: of a cluster, of a member. */
-const identifier = that<string>(
+/** A name of a cluster, of a member, of an instance. */
+export const identifier = that<string>(
   '1 to 64 letters, digits, _, . or -',
   (found) => typeof found === 'string' && /^[A-Za-z0-9_.-]{1,64}$/.test(found),
 )

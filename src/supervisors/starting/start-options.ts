@@ -27,6 +27,7 @@ import { projectionList } from '../../storage/index.ts'
 import { type AppTree, checkAppTree } from '../users-tree/app-tree.ts'
 import {
   clusterMember,
+  identifier,
   isFolderCluster,
   refuseLocalOptions,
   refuseOddLinks,
@@ -65,17 +66,12 @@ const harmless =
 const has = (found: unknown, ...functions: readonly string[]): boolean =>
   functions.every((name) => typeof Object(found)[name] === 'function')
 
-const instanceName = that<string>(
-  '1 to 64 letters, digits, _, . or -',
-  (found) => typeof found === 'string' && /^[A-Za-z0-9_.-]{1,64}$/.test(found),
-)
-
 const app: Check<AppTree | false> = (found, { path }) =>
   found === false ? false : checkAppTree(found, `${path}`)
 
 const instanceOptions = {
   /** Part of the names of a second instance in one System: `wal_writer('orders', 0)`. */
-  instance: or(instanceName, 'default'),
+  instance: or(identifier, 'default'),
   /** The System to run on. By default the instance makes its own. */
   system: optional(
     that<System>('a System, as createSystem makes it', (found) => has(found, 'whereis')),
