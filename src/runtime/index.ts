@@ -130,7 +130,6 @@ export {
   tableKeeper,
 } from './sharing/table.ts'
 export {
-  type ChildFault,
   type ChildrenFault,
   childrenFault,
   type JudgedSpec,
@@ -138,7 +137,6 @@ export {
 export {
   type ChildContext,
   type ChildSpec,
-  type WorkerOptions,
   worker,
 } from './supervision/child-spec.ts'
 export {
@@ -175,7 +173,6 @@ export {
   deleteChild,
   madeAt,
   restartChild,
-  type SupervisorOptions,
   startChild,
   startSupervisor,
   supervisor,

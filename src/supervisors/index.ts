@@ -17,7 +17,6 @@ export type { App } from './app/app.ts'
 export { type AppContext, type InstanceParts, innerParts } from './app/app-context.ts'
 export type { CloseReport, CutOff } from './app/closing.ts'
 export type { ClusterEvents, ClusterHealth, MemberPhase } from './app/cluster-health.ts'
-export type { CrashLoop } from './app/crash-loops.ts'
 export type { Health, MemberStatus, ShardHealth } from './app/health.ts'
 export type { HealthOfAll, MemberHealth } from './app/members-health.ts'
 export { type ClusterOptions, folderMemberOf } from './starting/cluster-options.ts'
@@ -51,12 +50,7 @@ export {
   type WorkerOptions,
   worker,
 } from './users-tree/app-tree.ts'
-export {
-  registeredName,
-  startChild,
-  startDynamicChild,
-  startSupervisor,
-} from './users-tree/child-tree.ts'
-export { type DurableActors, durableActors, kindSpec } from './users-tree/durable-parts.ts'
+export { registeredName } from './users-tree/child-tree.ts'
+export { durableActors, kindSpec } from './users-tree/durable-parts.ts'
 export { loadFailure, loadModule } from './users-tree/module-loader.ts'
 export { retryOptions } from './users-tree/server-check.ts'
