@@ -2,7 +2,7 @@
  * Keys of rows, and the one table of their classes. A user's key has no NUL, so keys of other rows
  * never collide with it. A new class of rows gets a line in the table and its own letter.
  */
-import { type RowRange, type RowTag, rowTags, valueTags } from '../ports/projection-store.ts'
+import type { RowRange } from '../ports/projection-store.ts'
 import { fieldBytesMax, keyBytesMax, successor } from './key.ts'
 
 /** A class of rows. */
@@ -13,13 +13,9 @@ export type RowClass = {
   readonly letter: string | undefined
   /** More follows after the letter; without it NUL and letter are the whole key. */
   readonly isMany: boolean
-  /** The tags of its rows. */
-  readonly tags: readonly RowTag[]
   /** The file that decides what is written there, from the folder `rows`. */
   readonly writer: string
 }
-
-const { structured, text, bytes, blob } = valueTags
 
 /** Every class of rows. Beside them is the position, under a NUL alone (`row-codec.ts`). */
 export const rowClasses = {
@@ -28,7 +24,6 @@ export const rowClasses = {
     key: 'key',
     letter: undefined,
     isMany: true,
-    tags: [structured, text, bytes, blob, rowTags.compound],
     writer: 'value-commands.ts',
   },
   /** A field of a compound: after its head, before every longer key. */
@@ -36,7 +31,6 @@ export const rowClasses = {
     key: 'key 00 field',
     letter: undefined,
     isMany: true,
-    tags: [structured, text, bytes, blob],
     writer: 'field-commands.ts',
   },
   /** The lock of a key. */
@@ -44,7 +38,6 @@ export const rowClasses = {
     key: '00 "l" key',
     letter: 'l',
     isMany: true,
-    tags: [rowTags.lock],
     writer: 'lock-commands.ts',
   },
   /** A blob that the log refers to, by its segment and offset. */
@@ -52,7 +45,6 @@ export const rowClasses = {
     key: '00 "b" place',
     letter: 'b',
     isMany: true,
-    tags: [rowTags.loggedBlob],
     writer: 'blob-rows.ts',
   },
   /** Says that a snapshot was loaded and the rows of logged blobs are not all there yet. */
@@ -60,7 +52,6 @@ export const rowClasses = {
     key: '00 "B"',
     letter: 'B',
     isMany: false,
-    tags: [bytes],
     writer: '../snapshots/snapshot-loading.ts',
   },
   /** Records that some key has been a compound. It is never removed. */
@@ -68,7 +59,6 @@ export const rowClasses = {
     key: '00 "c"',
     letter: 'c',
     isMany: false,
-    tags: [bytes],
     writer: 'field-commands.ts',
   },
   /** The main row of a durable actor: mark and state. */
@@ -76,7 +66,6 @@ export const rowClasses = {
     key: '00 "e" entity',
     letter: 'e',
     isMany: true,
-    tags: [rowTags.entity],
     writer: 'unit-application.ts',
   },
   /** An alarm of an entity. */
@@ -84,7 +73,6 @@ export const rowClasses = {
     key: '00 "a" entity 00 name',
     letter: 'a',
     isMany: true,
-    tags: [rowTags.entity],
     writer: 'unit-application.ts',
   },
   /** The same alarm in the order of due times. */
@@ -92,7 +80,6 @@ export const rowClasses = {
     key: '00 "d" time entity 00 name',
     letter: 'd',
     isMany: true,
-    tags: [rowTags.entity],
     writer: 'unit-application.ts',
   },
   /** The outcome of a call with an id. */
@@ -100,7 +87,6 @@ export const rowClasses = {
     key: '00 "i" entity 00 id',
     letter: 'i',
     isMany: true,
-    tags: [rowTags.entity],
     writer: 'unit-application.ts',
   },
   /** A user's key that a turn of an entity wrote, by the hash of the key. The row has the key. */
@@ -108,7 +94,6 @@ export const rowClasses = {
     key: '00 "w" entity 00 hash',
     letter: 'w',
     isMany: true,
-    tags: [rowTags.entity],
     writer: 'unit-application.ts',
   },
   /** An indexed field of an entity's state. */
@@ -116,7 +101,6 @@ export const rowClasses = {
     key: '00 "x" kind 00 field 00 value 00 id',
     letter: 'x',
     isMany: true,
-    tags: [rowTags.entity],
     writer: 'unit-application.ts',
   },
   /** A row that an entity keeps itself, in one of its births. */
@@ -124,7 +108,6 @@ export const rowClasses = {
     key: '00 "o" entity 00 birth key',
     letter: 'o',
     isMany: true,
-    tags: [structured, text, bytes, blob],
     writer: 'unit-application.ts',
   },
   /** Says that a birth of an entity has ended, and its own rows are being removed. */
@@ -132,7 +115,6 @@ export const rowClasses = {
     key: '00 "r" entity 00 birth',
     letter: 'r',
     isMany: true,
-    tags: [rowTags.entity],
     writer: 'unit-application.ts',
   },
   /** The first entry of the journal with an id. */
@@ -140,7 +122,6 @@ export const rowClasses = {
     key: '00 "j" id',
     letter: 'j',
     isMany: true,
-    tags: [rowTags.entryId],
     writer: 'entry-rows.ts',
   },
   /** Records that some entry was appended by itself, not in a turn. It is never removed. */
@@ -148,7 +129,6 @@ export const rowClasses = {
     key: '00 "J"',
     letter: 'J',
     isMany: false,
-    tags: [bytes],
     writer: 'entry-rows.ts',
   },
   /** A row that an actor derives from the log; without a key its position. */
@@ -156,7 +136,6 @@ export const rowClasses = {
     key: '00 "p" producer 00 key',
     letter: 'p',
     isMany: true,
-    tags: [structured, text, bytes],
     writer: 'derived-rows.ts',
   },
   /** A row of a projection by users, in one of its generations. */
@@ -164,7 +143,6 @@ export const rowClasses = {
     key: '00 "v" name 00 generation key',
     letter: 'v',
     isMany: true,
-    tags: [structured, text, bytes],
     writer: '../projections/projected-rows.ts',
   },
   /** The known facts of a projection by users: version, generation, state. */
@@ -172,7 +150,6 @@ export const rowClasses = {
     key: '00 "V" name',
     letter: 'V',
     isMany: true,
-    tags: [structured],
     writer: '../projections/projection-mark.ts',
   },
 } as const satisfies Readonly<Record<string, RowClass>>
