@@ -4,6 +4,7 @@
  * command and returns the batch. Nothing is written before `commit`.
  */
 import { invalidArgument } from '../../errors.ts'
+import { namedKeys } from '../../storage/index.ts'
 import {
   checkTerms,
   type LockTerms,
@@ -242,7 +243,6 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
 
 /** Requires a command to name a key: without one it has no shard. */
 const named = <Some extends UserCommand>(path: string, command: Some): Some => {
-  if (commands.keysNamed(command).length === 0)
-    throw invalidArgument(path, 'a list of at least one', 'none')
+  if (namedKeys(command).length === 0) throw invalidArgument(path, 'a list of at least one', 'none')
   return command
 }

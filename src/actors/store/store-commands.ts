@@ -242,13 +242,6 @@ export const clear = (
   ...ownerOf(terms),
 })
 
-/** The keys of a command, in its order. They decide its shard and its order among other writes. */
-export const keysNamed = (command: Command): readonly string[] => {
-  if ('key' in command) return [command.key]
-  if ('keys' in command) return command.keys
-  return 'entries' in command ? command.entries.map(({ key }) => key) : []
-}
-
 /** The members of a write, refused before one of them is encoded. @throws as `refuseMany` */
 const listed = (list: unknown, path: string): readonly unknown[] => {
   const members = listOf(list, path)

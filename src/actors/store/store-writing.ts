@@ -8,6 +8,7 @@ import type { System } from '../../runtime/index.ts'
 import {
   type Command,
   type CommandAnswer,
+  namedKeys,
   refusalError,
   type UnitAnswer,
 } from '../../storage/index.ts'
@@ -36,7 +37,7 @@ import {
   type WrittenMany,
 } from './store-answers.ts'
 import { type Cleared, clearShard } from './store-clearing.ts'
-import { type CommandOf, keysNamed, type StreamTerms } from './store-commands.ts'
+import type { CommandOf, StreamTerms } from './store-commands.ts'
 import type { ByteSource } from './stream-source.ts'
 import { decodedValue, isReadAtOnce } from './value-reading.ts'
 import { loadValue, type StreamedIn, streamIn } from './value-streams.ts'
@@ -165,7 +166,7 @@ export class StoreWriting {
     return promised(() => {
       const checked = this.checked(kind, options)
       const command = make()
-      return this.#to<Kind>(this.#keys.ofAll(keysNamed(command)), command, checked)
+      return this.#to<Kind>(this.#keys.ofAll(namedKeys(command)), command, checked)
     })
   }
 
@@ -195,7 +196,7 @@ export class StoreWriting {
    */
   async batch(built: readonly UserCommand[], options: WriteOptions): Promise<BatchWritten> {
     const checked = this.checked('commit', options)
-    const shard = this.#keys.ofAll(built.flatMap(keysNamed))
+    const shard = this.#keys.ofAll(built.flatMap(namedKeys))
     const write = { units: { kind: 'batch', commands: built } as const, options: checked }
     return this.#submit(shard, write, (position, units) => {
       const answer = granted(units)

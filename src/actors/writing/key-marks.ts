@@ -6,10 +6,10 @@
 import type { Cancel, Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import {
-  type Command,
   commandsOf,
   entityRowKey,
   type FrameUnits,
+  namedKeys,
   unitsIn,
 } from '../../storage/index.ts'
 
@@ -24,15 +24,10 @@ export const markedKeys = (units: FrameUnits): MarkedKeys => {
     if (unit.kind === 'turn') keys.push(entityRowKey(unit.entity))
     for (const command of commandsOf(unit)) {
       if (command.kind === 'clear') return 'all'
-      keys.push(...keysIn(command))
+      keys.push(...namedKeys(command))
     }
   }
   return keys
-}
-
-const keysIn = (command: Exclude<Command, { kind: 'clear' }>): readonly string[] => {
-  if (command.kind === 'putMany') return command.entries.map(({ key }) => key)
-  return 'keys' in command ? command.keys : [command.key]
 }
 
 /** One write that marks keys. */
