@@ -4,7 +4,7 @@
  */
 import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { Progress, ShardCopy } from '../../storage/index.ts'
-import type { OwnersWay } from '../core/owners-way.ts'
+import { type OwnersWay, shardAsked } from '../core/owners-way.ts'
 import { isCount, isListOf, isRecord, isText } from '../core/payload-check.ts'
 import { type BackupPart, PartHere, type PartMaking } from './backup-part.ts'
 import * as Control from './control.ts'
@@ -161,7 +161,7 @@ export const answerBackups = (
     if (!isListOf(isCount)(indexes) || kept.has(id)) throw invalidArgument('id', 'another id', id)
     const part = new PartHere(
       making,
-      (indexes as number[]).map((index) => shardHere(shards, index)),
+      (indexes as number[]).map((index) => shardAsked(shards, index)),
     )
     const [{ parts } = shards[0] as ControlShard] = shards
     const control = way.at(member, Control.name(parts.instance))
@@ -181,13 +181,4 @@ export const answerBackups = (
     if (step === 'copy') return part.copy(shard, dir, undefined)
     return part.resume()
   })
-}
-
-/** @throws KeelsonError `ELSEWHERE`, `CLOSED`, `INVALID_ARGUMENT` */
-const shardHere = (shards: readonly ControlShard[], index: number): ControlShard => {
-  const shard = shards[index]
-  if (!shard) throw invalidArgument('shard', `0 to ${shards.length - 1}`, index)
-  const { kind } = shard.phase
-  if (kind === 'elsewhere' || kind === 'closed') throw shard.unavailable()
-  return shard
 }

@@ -126,17 +126,34 @@ export const askedAtOwner = <T>(
 /** The answer of a member: `shards` are the ones that it has, of the ones that it was asked for. */
 export type FoundThere<T> = { readonly shards: readonly number[]; readonly found: T }
 
+/** A shard that another member may ask for. */
+type AskedShard = PlacedShard & { unavailable(): KeelsonError }
+
+const isHere = ({ phase }: AskedShard): boolean =>
+  phase.kind !== 'elsewhere' && phase.kind !== 'closed'
+
+/**
+ * The shard that another member asks for.
+ * @throws KeelsonError `ELSEWHERE`, `CLOSED`, `INVALID_ARGUMENT`
+ */
+export const shardAsked = <S extends AskedShard>(all: readonly S[], index: unknown): S => {
+  const shard = all[index as number]
+  if (!shard) throw invalidArgument('shard', `0 to ${all.length - 1}`, index)
+  if (!isHere(shard)) throw shard.unavailable()
+  return shard
+}
+
 /**
  * The shards that another member asks for and that are here.
  * @throws KeelsonError `ELSEWHERE` if the first one is not here; `INVALID_ARGUMENT`
  */
-export const shardsAsked = <S extends PlacedShard & { unavailable(): KeelsonError }>(
+export const shardsAsked = <S extends AskedShard>(
   all: readonly S[],
   indexes: unknown,
 ): readonly S[] => {
   if (!Array.isArray(indexes)) throw invalidArgument('shards', 'a list', indexes)
   const asked = indexes.flatMap((index) => all[index] ?? [])
-  const shards = asked.filter(({ phase }) => phase.kind !== 'elsewhere' && phase.kind !== 'closed')
+  const shards = asked.filter(isHere)
   const [first] = asked
   if (!first) throw invalidArgument('shards', `of 0 to ${all.length - 1}`, indexes)
   if (!shards.includes(first)) throw first.unavailable()

@@ -21,7 +21,7 @@ import {
   valueTags,
 } from '../../storage/index.ts'
 import { checkedKey } from '../core/argument-check.ts'
-import { sentBytesMax } from '../core/owners-way.ts'
+import { sentBytesMax, shardAsked } from '../core/owners-way.ts'
 import {
   isCount,
   isFlag,
@@ -104,7 +104,7 @@ export const server: GenServer<Messages, State, Options> = {
     page: (state, request, { from }) => answering(state, from, () => page(state, request)),
     settled: (state, index, { from, system }) =>
       answering(state, from, async () => {
-        await settled(system, shardOf(state, index))
+        await settled(system, shardAsked(state.shards, index))
         return null
       }),
   },
@@ -122,21 +122,12 @@ const answering = <R>(state: State, from: From<R>, work: () => Promise<R>) => {
   return noReply(state)
 }
 
-/** @throws KeelsonError `ELSEWHERE`, `CLOSED`, `INVALID_ARGUMENT` */
-const shardOf = ({ shards }: State, index: number): JournalShard => {
-  const shard = shards[index]
-  if (!shard) throw invalidArgument('shard', `0 to ${shards.length - 1}`, index)
-  const { kind } = shard.phase
-  if (kind === 'elsewhere' || kind === 'closed') throw shard.unavailable()
-  return shard
-}
-
 const written = async (
   system: System,
   state: State,
   { shard: index, frame, ack, deadlineMs, whenFull, windowMs }: WriteRequest,
 ): Promise<WriteAnswer> => {
-  const shard = shardOf(state, index)
+  const shard = shardAsked(state.shards, index)
   const terms = { ack, deadlineMs, whenFull, ...(windowMs !== undefined && { windowMs }) }
   const options = checkWrite('commit', terms, deadlineMs, shard.replication.isFollowed)
   const units = unitIn(frame, index, state.shards.length)
@@ -198,7 +189,7 @@ const loaded = async (
   state: State,
   { shard: index, key }: { readonly shard: number; readonly key: string },
 ): Promise<StoredValue | null> => {
-  const shard = shardOf(state, index)
+  const shard = shardAsked(state.shards, index)
   if (state.keys.of(checkedKey(key)) !== shard)
     throw invalidArgument('key', `a key of shard ${index}`, key)
   try {
@@ -211,7 +202,7 @@ const loaded = async (
 
 const page = async (state: State, request: PageRequest): Promise<PageAnswer> => {
   const { shards: indexes, ...options } = request
-  const shards = indexes.map((index) => shardOf(state, index))
+  const shards = indexes.map((index) => shardAsked(state.shards, index))
   const query = rangeQuery(options)
   await Promise.all(shards.map((shard) => freshened(shard, query.freshness)))
   const { rows, positions } = rowsOf(shards, query)

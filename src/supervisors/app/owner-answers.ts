@@ -24,6 +24,7 @@ import {
   pageHere,
   type Store,
   type StoredEntry,
+  shardAsked,
   turnsFor,
 } from '../../actors/index.ts'
 import { invalidArgument } from '../../errors.ts'
@@ -78,11 +79,11 @@ export const answerMembers = (way: OwnersWay, parts: InstanceParts, app: AppCont
   for (const [question, made] of Object.entries(calls))
     way.answer(question, (payload) => {
       const [index, ...given] = payload as Given
-      return made(app, shardHere(shards, index), given)
+      return made(app, shardAsked(shards, index), given)
     })
   way.answer('projection.rebuild', (payload) => {
     const [index, name] = payload as Given
-    const shard = shardHere(shards, index)
+    const shard = shardAsked(shards, index)
     return new ProjectionView(system, [shard], name as string, deadlineMs, new Access()).rebuild()
   })
   way.answer('batcher.setWindow', (payload) => {
@@ -103,14 +104,14 @@ export const answerMembers = (way: OwnersWay, parts: InstanceParts, app: AppCont
       sent: (entry: StoredEntry) => entry,
     }),
   }
-  answerReaders(system, way, kinds, (index) => shardHere(shards, index))
-  answerStreams(system, way, shards.length, (index) => shardHere(shards, index))
+  answerReaders(system, way, kinds, (index) => shardAsked(shards, index))
+  answerStreams(system, way, shards.length, (index) => shardAsked(shards, index))
   way.answer('journal.loadState', (payload) =>
-    newestAppState(system, shardHere(shards, (payload as Given)[0])),
+    newestAppState(system, shardAsked(shards, (payload as Given)[0])),
   )
   way.answer('store.read', (payload) => {
     const [index, what, ...given] = payload as Given
-    shardHere(shards, index)
+    shardAsked(shards, index)
     return keyRead(app.store, what, given)
   })
   answerSuspensions(way, parts)
@@ -122,7 +123,7 @@ const answerSuspensions = (way: OwnersWay, { system, instance, shards }: Instanc
   way.answer('suspend', async (payload) => {
     if (!isAskedSuspension(payload)) throw invalidArgument('request', 'a suspension', payload)
     const { shard, token, member, isApps, ...rest } = payload as Control.AskedSuspension
-    const { index } = shardHere(shards, shard)
+    const { index } = shardAsked(shards, shard)
     // It ends with the control of the member that asks, or the link to that.
     const owner = way.at(member, Control.name(instance))
     const asked = { token, isApps }
@@ -140,7 +141,7 @@ const answerSuspensions = (way: OwnersWay, { system, instance, shards }: Instanc
   way.answer('resume', async (payload) => {
     if (!isAskedResumption(payload)) throw invalidArgument('request', 'a resumption', payload)
     const { shard, which, timeoutMs } = payload as Control.AskedResumption
-    const { index } = shardHere(shards, shard)
+    const { index } = shardAsked(shards, shard)
     only(await Control.resume(control, { shards: [index], which, timeoutMs, isAsked: true }))
   })
 }
@@ -150,15 +151,6 @@ const keyRead = (store: Store, what: unknown, given: Given): { readonly found?: 
   if (!isKeyRead(what)) throw invalidArgument('what', 'a read of one key', what)
   const found = (store[what] as (...given: Given) => unknown)(...given)
   return found === undefined ? {} : { found }
-}
-
-/** @throws KeelsonError `ELSEWHERE`, `CLOSED`, `INVALID_ARGUMENT` */
-const shardHere = (shards: readonly Shard[], index: unknown): Shard => {
-  const shard = shards[index as number]
-  if (!shard) throw invalidArgument('shard', `0 to ${shards.length - 1}`, index)
-  const { kind } = shard.phase
-  if (kind === 'elsewhere' || kind === 'closed') throw shard.unavailable()
-  return shard
 }
 
 const only = ({ outcomes: [outcome] }: Outcomes): void => {
