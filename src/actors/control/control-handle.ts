@@ -85,12 +85,12 @@ export class ControlHandle {
    * @throws KeelsonError `DEGRADED`, `TIMEOUT`, `DISCARDED`, `SHARD_DOWN`
    */
   async flush(shard: number, options: ControlOptions = {}): Promise<void> {
-    only((await this.#ask(Control.flush(this.#control, this.#plain([shard], options)))).outcomes)
+    only((await this.#request('flush', [shard], options)).outcomes)
   }
 
   /** Flushes every shard's projection. */
   async flushAll(options: ControlOptions = {}): Promise<Control.Outcomes> {
-    return this.#ask(Control.flush(this.#control, this.#plain(this.#indexes, options)))
+    return this.#request('flush', this.#indexes, options)
   }
 
   /**
@@ -98,12 +98,12 @@ export class ControlHandle {
    * Waiting flushes fail with `DISCARDED`.
    */
   async discard(shard: number, options: ControlOptions = {}): Promise<void> {
-    only((await this.#ask(Control.discard(this.#control, this.#plain([shard], options)))).outcomes)
+    only((await this.#request('discard', [shard], options)).outcomes)
   }
 
   /** Discards on every shard. */
   async discardAll(options: ControlOptions = {}): Promise<Control.Outcomes> {
-    return this.#ask(Control.discard(this.#control, this.#plain(this.#indexes, options)))
+    return this.#request('discard', this.#indexes, options)
   }
 
   /**
@@ -112,9 +112,7 @@ export class ControlHandle {
    * @throws KeelsonError if the sweep failed; no blob in use was touched
    */
   async sweep(shard: number, options: ControlOptions = {}): Promise<BlobSweep> {
-    const { outcomes } = await this.#ask(
-      Control.sweep(this.#control, this.#plain([shard], options)),
-    )
+    const { outcomes } = await this.#request('sweep', [shard], options)
     only(outcomes)
     const report = outcomes[0]?.report
     if (!report) throw new Error('the sweep has no report')
@@ -123,7 +121,7 @@ export class ControlHandle {
 
   /** Sweeps the blobs of every shard. */
   async sweepAll(options: ControlOptions = {}): Promise<Control.Outcomes<Control.SweepOutcome>> {
-    return this.#ask(Control.sweep(this.#control, this.#plain(this.#indexes, options)))
+    return this.#request('sweep', this.#indexes, options)
   }
 
   /**
@@ -133,9 +131,7 @@ export class ControlHandle {
    * `CORRUPT`, `SHARD_DOWN`: the snapshots from before stay
    */
   async snapshot(shard: number, options: ControlOptions = {}): Promise<NamedSnapshot> {
-    const { outcomes } = await this.#ask(
-      Control.snapshot(this.#control, this.#plain([shard], options)),
-    )
+    const { outcomes } = await this.#request('snapshot', [shard], options)
     only(outcomes)
     const made = outcomes[0]?.snapshot
     if (!made) throw new Error('the snapshot has no facts')
@@ -146,7 +142,7 @@ export class ControlHandle {
   async snapshotAll(
     options: ControlOptions = {},
   ): Promise<Control.Outcomes<Control.SnapshotOutcome>> {
-    return this.#ask(Control.snapshot(this.#control, this.#plain(this.#indexes, options)))
+    return this.#request('snapshot', this.#indexes, options)
   }
 
   /**
@@ -174,7 +170,7 @@ export class ControlHandle {
    * caught up.
    */
   async acceptClock(options: ControlOptions = {}): Promise<Control.Outcomes<Control.ClockOutcome>> {
-    return this.#ask(Control.acceptClock(this.#control, this.#plain(this.#indexes, options)))
+    return this.#request('acceptClock', this.#indexes, options)
   }
 
   async #suspend(shards: readonly number[], options: SuspendOptions) {
@@ -183,6 +179,14 @@ export class ControlHandle {
 
   async #resume(shards: readonly number[], options: ResumeOptions): Promise<Control.Outcomes> {
     return this.#ask(Control.resume(this.#control, resumeRequest(this.#scope(shards), options)))
+  }
+
+  async #request<K extends Control.PlainKind>(
+    kind: K,
+    shards: readonly number[],
+    options: ControlOptions,
+  ) {
+    return this.#ask(Control.request(this.#control, kind, this.#plain(shards, options)))
   }
 
   /** A closed instance has no control process: the error is `CLOSED` then. */

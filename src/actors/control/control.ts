@@ -340,6 +340,9 @@ const discarding = (state: State, request: PlainRequest, context: Answering<Outc
     LmdbWriter.answerOf(shard, LmdbWriter.discard(writerOf(shard, context), request.timeoutMs)),
   )
 
+/** The requests that have the shards and the time as their only terms. */
+export type PlainKind = keyof typeof answerFields
+
 /** The fields that outcomes have the answer of a request in. */
 const answerFields = {
   ...{ flush: undefined, discard: undefined },
@@ -348,7 +351,7 @@ const answerFields = {
 
 /** Asks each shard, and answers when all have answered. It does not block this process. */
 const asking = <O extends Outcome>(
-  kind: keyof typeof answerFields,
+  kind: PlainKind,
   state: State,
   { shards, timeoutMs }: PlainRequest,
   context: Answering<Outcomes<O>>,
@@ -383,25 +386,16 @@ export const suspend = (control: Ref<Messages>, request: SuspendRequest) =>
 export const resume = (control: Ref<Messages>, request: ResumeRequest) =>
   call(control, 'resume', request, { timeoutMs: request.timeoutMs + answerSlackMs })
 
-/** Flushes projections. */
-export const flush = (control: Ref<Messages>, request: PlainRequest) =>
-  call(control, 'flush', request, { timeoutMs: request.timeoutMs + answerSlackMs })
-
-/** Drops the frames that wait for projections; the log has them. */
-export const discard = (control: Ref<Messages>, request: PlainRequest) =>
-  call(control, 'discard', request, { timeoutMs: request.timeoutMs + answerSlackMs })
-
-/** Frees the blobs without references now. */
-export const sweep = (control: Ref<Messages>, request: PlainRequest) =>
-  call(control, 'sweep', request, { timeoutMs: request.timeoutMs + answerSlackMs })
-
-/** Makes a snapshot of each shard now. */
-export const snapshot = (control: Ref<Messages>, request: PlainRequest) =>
-  call(control, 'snapshot', request, { timeoutMs: request.timeoutMs + answerSlackMs })
-
-/** Lets the time of each shard follow the machine's clock. */
-export const acceptClock = (control: Ref<Messages>, request: PlainRequest) =>
-  call(control, 'acceptClock', request, { timeoutMs: request.timeoutMs + answerSlackMs })
+/** Asks for what has the shards and the time as its only terms. */
+export const request = <K extends PlainKind>(
+  control: Ref<Messages>,
+  kind: K,
+  terms: PlainRequest,
+) => {
+  const timeoutMs = terms.timeoutMs + answerSlackMs
+  const answer: Promise<unknown> = call(control, kind as PlainKind, terms, { timeoutMs })
+  return answer as Promise<ReturnType<Messages['calls'][K]>>
+}
 
 /**
  * Brings back what of a shard is down, or one part of it; tries replicas that wait.
