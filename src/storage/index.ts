@@ -228,7 +228,6 @@ export {
   blobRowsOfFrame,
   loggedBlobRow,
   recordOfLogged,
-  releasedBlobRows,
 } from './rows/blob-rows.ts'
 export {
   checkProducer,

@@ -62,15 +62,3 @@ export const blobRowsOfFrame = (units: FrameUnits, lsn: number): RowChange[] =>
   unitsIn(units)
     .flatMap(refsOfUnit)
     .map((ref) => loggedBlobRow(ref, lsn))
-
-/**
- * The removals of those of `rows`, all of logged blobs, to which no frame from `firstLsn` on
- * refers.
- * @throws KeelsonError `CORRUPT` for a row of another kind
- */
-export function* releasedBlobRows(
-  rows: Iterable<readonly [rowKey: string, row: Row]>,
-  firstLsn: number,
-): IterableIterator<RowChange> {
-  for (const [key, row] of rows) if (recordOfLogged(key, row).lsn < firstLsn) yield [key, undefined]
-}

@@ -9,7 +9,6 @@ import {
   type Row,
   recordExtent,
   recordOfLogged,
-  releasedBlobRows,
   type StoredValue,
 } from '../../../src/storage/index.ts'
 import { isWithin } from '../../../src/storage/rows/rows.ts'
@@ -84,13 +83,5 @@ describe('the rows of blobs follow the frames that the log holds', () => {
     ])
     expect([...rows].map(([key, row]) => row && recordOfLogged(key, row).lsn)).toEqual([5, 7, 7])
     expect(blobRowsOfFrame([{ kind: 'delete', key: 'k' }], 8)).toEqual([])
-  })
-
-  test('a row is removed once no frame that the log holds refers to its blob', () => {
-    const rows = [rowOf(one, 5), rowOf(two, 7), rowOf(three, 9)]
-    const goneAt = (firstLsn: number) => [...releasedBlobRows(rows, firstLsn)]
-    expect(goneAt(5)).toEqual([])
-    expect(goneAt(6)).toEqual([[rowOf(one)[0], undefined]])
-    expect(goneAt(10).map(([key]) => key)).toEqual(rows.map(([key]) => key))
   })
 })
