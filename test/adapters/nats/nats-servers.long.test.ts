@@ -74,7 +74,7 @@ describe.skipIf(lacks(noNats()))('an engine on three NATS servers', () => {
     const texts: string[] = []
     let at = engineStart
     for (let round = 0; round < thorough(2, 10); round++) {
-      const leader = (await link.info(stream))?.cluster?.leader
+      const leader = (await answered(() => link.info(stream)))?.cluster?.leader
       const killed = servers.find(({ name }) => name === leader)
       for (let count = 0; count < 20; count++) {
         const group = groupBehind(at, `${round}-${count}`, { epoch: 1 })
@@ -88,19 +88,19 @@ describe.skipIf(lacks(noNats()))('an engine on three NATS servers', () => {
       }
       await killed?.start()
     }
-    expect(await textsOf(log)).toEqual(texts)
+    expect(await answered(() => textsOf(log))).toEqual(texts)
 
-    const other = await open('killed')
+    const other = await answered(() => open('killed'))
     onTestFinished(() => other.close())
-    await other.log('0').append(groupBehind(at, 'epoch 2', { epoch: 2 }))
+    await answered(() => other.log('0').append(groupBehind(at, 'epoch 2', { epoch: 2 })))
     expect(await outcomeOf(log.append(groupBehind(at, 'late')))).toBe('FENCED')
   }, 180_000)
 
   test('whose leader was paused takes nothing of an owner that is connected to it, after a claim at the others', async () => {
-    const first = await open('paused')
-    await first.log('0').create('log')
+    const first = await answered(() => open('paused'))
+    await answered(() => first.log('0').create('log'))
     const claim = groupBehind(engineStart, 'epoch', { epoch: 1 })
-    await first.log('0').append(claim)
+    await answered(() => first.log('0').append(claim))
     await first.close()
     const link = linked()
     const leader = (await link.info(namesOf('paused').log('0').stream))?.cluster?.leader
