@@ -45,7 +45,7 @@ import {
   shownReason,
   startChildProcess,
 } from './supervised-children.ts'
-import { madeAt, started } from './supervisor.ts'
+import { madeAt, patiently, started } from './supervisor.ts'
 
 /** The messages of a dynamic supervisor. */
 export type DynamicSupervisorMessages = {
@@ -185,8 +185,6 @@ const limitsOf = membersOf({
 const knownOptions = [
   ...['intensity', 'periodMs', 'maxChildren', 'name', 'app', 'restart', 'shutdown', 'significant'],
 ]
-
-const patiently = { timeoutMs: Number.POSITIVE_INFINITY }
 
 type Limits = Pick<State, 'intensity' | 'periodMs' | 'maxChildren'>
 type Surroundings = Context<DynamicSupervisorMessages>

@@ -157,7 +157,7 @@ export const countChildren = (supervisor: Ref<Listing>): Promise<ChildCount> =>
  * A supervisor may be busy as long as its children take to start and end. OTP waits without limit,
  * too.
  */
-const patiently = { timeoutMs: Number.POSITIVE_INFINITY }
+export const patiently = { timeoutMs: Number.POSITIVE_INFINITY }
 
 /** The starter of `where`. Throws `INVALID_ARGUMENT` for anything but a System or a context. */
 const starterOf = (where: System | AnyContext): ChildContext => {
