@@ -22,8 +22,6 @@ export interface Beginner {
 
 /** A process that is sent a message. */
 export interface Addressee {
-  /** While it is set, calls of users are refused with it. */
-  readonly refusal: (() => KeelsonError) | undefined
   admit(message: Message): boolean
 }
 

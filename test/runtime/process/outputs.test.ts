@@ -238,7 +238,7 @@ test('without a gate every effect takes place at once', () => {
     seen.push(what)
     return true
   }
-  direct.send({ refusal: undefined, admit: note('send') }, new Envelope(kinds.info, 'tick', 1))
+  direct.send({ admit: note('send') }, new Envelope(kinds.info, 'tick', 1))
   direct.startTimer({ start: note('timer') }, 5)
   direct.exit({ signal: note('exit') }, undefined, 'gone')
   direct.begin({ start: note('begin'), withdraw: note('withdraw') }, false)
