@@ -75,7 +75,7 @@ export class PartHere implements BackupPart {
   }
 
   async begin(): Promise<void> {
-    this.#leave = this.#shards[0]?.snapshots.parts.turns.take()
+    this.#leave = this.#shards[0]?.snapshots.parts.turns.takeForBackup()
     await this.#leave
     this.#check()
   }

@@ -23,25 +23,31 @@ import { dueBytes, type SnapshotRules } from './snapshot-policy.ts'
 /** Lets the shards of an instance make their snapshots one after another. */
 export class SnapshotTurns {
   #last: Promise<void> = Promise.resolve()
-  #taken = 0
+  #backups = 0
 
-  /** Whether a snapshot or a backup has the turn. */
-  get isTaken(): boolean {
-    return this.#taken > 0
+  /** Whether a backup has the turn, or waits for it. */
+  get hasBackup(): boolean {
+    return this.#backups > 0
   }
 
   /** Resolves when it is the caller's turn, with the function that ends it. */
   take(): Promise<() => void> {
     const before = this.#last
     let leave = (): void => undefined
-    this.#taken++
     this.#last = new Promise((resolve) => {
-      leave = () => {
-        this.#taken--
-        resolve()
-      }
+      leave = resolve
     })
     return before.then(() => leave)
+  }
+
+  /** The same for a backup: until it ends no shard leaves. */
+  async takeForBackup(): Promise<() => void> {
+    this.#backups++
+    const leave = await this.take()
+    return () => {
+      this.#backups--
+      leave()
+    }
   }
 }
 

@@ -159,7 +159,7 @@ export class Shard extends ShardCore {
 
   /** Whether it is suspended, or a backup reads it: it stays where it is. */
   get isHeld(): boolean {
-    return this.suspensions.byToken.size > 0 || this.parts.snapshotTurns.isTaken
+    return this.suspensions.byToken.size > 0 || this.parts.snapshotTurns.hasBackup
   }
 
   /**

@@ -297,6 +297,23 @@ describe.skipIf(lacks(FolderMembers.noLogs))('the time of a shard', () => {
   )
 })
 
+test.each([
+  ['snapshot of any shard', 'take', true],
+  ['backup', 'takeForBackup', false],
+] as const)('a shard leaves, or stays, beside a %s', async (_, take, leaves) => {
+  const { world, a, b, during } = await joined()
+  const ends = await during(
+    Promise.all([a, b].map(({ shards: [shard] }) => shard?.snapshots.parts.turns[take]())),
+  )
+  const [c] = (await world.start(['c'], app)) as [App]
+  await world.clock.advance(10_000)
+  expect(openAt(c).length > 0).toBe(leaves)
+
+  for (const end of ends) end?.()
+  await world.clock.advance(10_000)
+  expect(openAt(c).length).toBeGreaterThan(0)
+})
+
 test('a shard that is suspended while it leaves stays until that ends', async () => {
   const { world, a, b, during } = await joined()
   const left: {
