@@ -28,7 +28,7 @@ export type BlobCacheParts = {
 }
 
 /** The beginning of the names of a shard's blobs. The rest of a name is the reference. */
-const blobPrefix = (shard: number): string => `shard-${shard}/blob-`
+export const blobPrefix = (shard: number): string => `shard-${shard}/blob-`
 
 /** The beginning of the names of the blobs of one segment. */
 export const segmentPrefix = (shard: number, segment: number): string =>
@@ -68,18 +68,18 @@ function* noting(pieces: Iterable<Uint8Array>, note: () => void): Generator<Uint
 }
 
 /**
- * Fills the folder, and returns the names of all blobs of the engine. Names in `seen` are left out
- * if the folder is there. A segment that is being written must have no record in the engine that the
+ * Fills the folder with the blobs of these `names`. Those in `seen` are left out if the folder is
+ * there. A segment that is being written must have no record in the engine that the
  * folder lacks.
  * @throws KeelsonError `NO_SPACE`, `READ_ONLY`, `SHARD_DOWN` (reason `disk`); what `ask` rejects with
  */
 export const fillBlobCache = async (
   parts: BlobCacheParts,
   ask: Ask,
+  names: readonly string[],
   seen: ReadonlySet<string> = new Set(),
-): Promise<ReadonlySet<string>> => {
-  const { files, disk, shard, dir } = parts
-  const names = await ask(() => files.list(blobPrefix(shard)))
+): Promise<void> => {
+  const { disk, dir } = parts
   const known = refusing(() => disk.entry(dir)) ? seen : new Set<string>()
   const segments = new Map<number, BlobRef[]>()
   for (const name of names) {
@@ -94,7 +94,6 @@ export const fillBlobCache = async (
     const missing = refusing(() => missingIn(disk, path, refs))
     if (missing.length > 0) await restored(parts, ask, path, missing)
   }
-  return new Set(names)
 }
 
 /** One look frees about so much, in MiB: nobody who waits for the look waits for long. */

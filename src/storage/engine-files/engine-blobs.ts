@@ -23,6 +23,7 @@ import type { BlobRef } from '../values/blob-reference.ts'
 import {
   type Ask,
   type BlobCacheParts,
+  blobPrefix,
   fillBlobCache,
   freeBlobCache,
   isIn,
@@ -76,7 +77,7 @@ export class EngineBlobs implements OwnersBlobs, FollowersBlobs {
       this.#full.clear()
       // A segment that is replaced must not be the one that is written. An ended host writes none.
       await this.#folder?.run('seal', null).catch(() => undefined)
-      await fillBlobCache(this.parts, ask)
+      await fillBlobCache(this.parts, ask, await this.#names(ask))
       this.epoch = epoch
     })
   }
@@ -89,9 +90,17 @@ export class EngineBlobs implements OwnersBlobs, FollowersBlobs {
   follow(calls: EngineCalls, shownLsn: number): Promise<void> {
     return this.turns.run(async () => {
       const ask: Ask = (call) => calls.ask(call)
-      this.#seen = await fillBlobCache(this.parts, ask, this.#seen)
-      await this.#free(ask, shownLsn)
+      const names = await this.#names(ask)
+      // First: the disk may have no room for what is new.
+      await this.#free(names, ask, shownLsn)
+      await fillBlobCache(this.parts, ask, names, this.#seen)
+      this.#seen = new Set(names)
     })
+  }
+
+  #names(ask: Ask): Promise<readonly string[]> {
+    const { files, shard } = this.parts
+    return ask(() => files.list(blobPrefix(shard)))
   }
 
   /**
@@ -99,16 +108,16 @@ export class EngineBlobs implements OwnersBlobs, FollowersBlobs {
    * after the first one. Until then a frame that is not applied here may read a blob that the owner
    * has freed: a `compareAndSet` reads the value that it replaces.
    */
-  async #free(ask: Ask, shownLsn: number): Promise<void> {
+  async #free(names: readonly string[], ask: Ask, shownLsn: number): Promise<void> {
     const { log, clock } = this.parts
-    for (const name of this.#seen) this.#listed?.names.add(name)
+    for (const name of names) this.#listed?.names.add(name)
     if (this.#listed && shownLsn >= this.#listed.endLsn) {
-      const { names } = this.#listed
-      if (await freeBlobCache(this.parts, clock, names, this.#full)) this.#listed = undefined
+      const { names: listed } = this.#listed
+      if (await freeBlobCache(this.parts, clock, listed, this.#full)) this.#listed = undefined
     }
     // Asked after the names: what they lack was freed before.
     this.#listed ??= {
-      names: new Set(this.#seen),
+      names: new Set(names),
       endLsn: (await ask(() => log.head())).end.lsn,
     }
   }

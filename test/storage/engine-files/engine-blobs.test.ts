@@ -435,6 +435,26 @@ test('a member that follows frees what its owner has freed, when its rows show t
   expect(await allRead(follower, [...kept, later])).toEqual(all)
 })
 
+test('a member that follows on a full disk frees what its owner has freed, before it fills', async () => {
+  const { world, owner, refs } = await stored()
+  const follower = new Member(world, new SimulatedMachine({ clock: world.clock }))
+  const { lsn } = (await world.during(owner.session.log('0').head())).end
+  const follow = () => world.during(codeOf(follower.follow(lsn + 1)))
+  expect(await follow()).toBe('ok')
+  await owner.claim(2)
+  await world.during(owner.sweep(refs[0] as BlobRef))
+  expect(await follow()).toBe('ok')
+
+  const [later] = (await owner.put(payload(9, 50_000))) as [BlobRef]
+  const { disk } = follower
+  disk.capacityBytes = 2 ** 40
+  disk.capacityBytes -= disk.freeBytes
+  for (let look = 0; look < 3; look++) await follow()
+
+  expect(disk.entry(follower.file(refs[2] as BlobRef))).toBe(undefined)
+  expect(await allRead(follower, [later])).toEqual([payload(9, 50_000)])
+})
+
 test('no two lives of any member write one segment, also without their folders', async () => {
   const world = new World()
   const owner = await world.member(1)
