@@ -455,11 +455,8 @@ describe('a clock that is set', () => {
     const computer = machine()
     const set = { by: 0 }
     const clock = { ...computer.clock, now: () => computer.clock.now() + set.by }
-    const start = () =>
-      computer.start({
-        app: supervisor('app', {}, [kind]),
-        system: createSystem({ clock, logger: silentLogger }),
-      })
+    const system = () => createSystem({ clock, logger: silentLogger })
+    const start = () => computer.start({ app: supervisor('app', {}, [kind]), system: system() })
     return { ...computer, set, start }
   }
 

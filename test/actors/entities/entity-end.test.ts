@@ -7,7 +7,6 @@ import {
   type DurableServer,
   type EntityHandle,
   entity,
-  KeelsonError,
   name,
   noReply,
   ok,
@@ -471,18 +470,6 @@ test('a delete waits for a shard that recovers', async () => {
   const answers = [handle.delete('a', patient), call(ref, 'add', undefined, patient)]
 
   expect(await s.during(Promise.all(answers))).toEqual([true, 1])
-})
-
-test('a stop of an entity whose init is BLOCKED answers', async () => {
-  const init = () => {
-    throw new KeelsonError('BLOCKED', 'not this one')
-  }
-  const kind = entity('thing', { ...server, init } as typeof server)
-  s = await startSimulated({ app: supervisor('app', {}, [kind]) })
-  const handle = s.app.entity(kind)
-  expect(await s.during(codeOf(call(handle.ref('a'), 'add')))).toBe('BLOCKED')
-
-  expect(await s.during(handle.stop('a'))).toBe(true)
 })
 
 test('a shard that goes down in the middle of a delete keeps nobody waiting behind it', async () => {

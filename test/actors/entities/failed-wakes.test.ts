@@ -5,6 +5,7 @@ import {
   call,
   type DurableServer,
   entity,
+  KeelsonError,
   name,
   reply,
   type StorageEvents,
@@ -159,4 +160,22 @@ test('failures of very many ids are kept of the last 10,000 that are not blocked
   world.isBroken = false
   for (const id of ['first', '9999']) expect(await add(id)).toBe('ok')
   expect(await add('blocked')).toBe('BLOCKED')
+})
+
+test('a stop of an entity whose init is BLOCKED answers', async () => {
+  const server: DurableServer<Messages, number> = {
+    init: () => {
+      throw new KeelsonError('BLOCKED', 'not this one')
+    },
+    calls: {
+      add: (count) => reply(count + 1, count + 1),
+      crash: (count) => reply(undefined, count),
+    },
+  }
+  const kind = entity('thing', server)
+  const s = await simulated({ app: supervisor('app', {}, [kind]) })
+  const handle = s.app.entity(kind)
+  expect(await s.during(codeOf(call(handle.ref('a'), 'add')))).toBe('BLOCKED')
+
+  expect(await s.during(handle.stop('a'))).toBe(true)
 })
