@@ -154,7 +154,7 @@ const scriptOf = (source: string): Program | undefined =>
 const expressionOf = (source: string): Program | undefined =>
   asyncOf(`return (\n${source.replace(/;\s*$/, '')}\n)`)
 
-/** Statements with `await`; their declarations are local to them. */
+/** Statements in an async function: their declarations are local to them. */
 const asyncOf = (body: string): Program | undefined => scriptOf(`${inFunction(body)}()`)
 
 /** `const { a, b } = await …`: the value is awaited, then declared for later lines. */
