@@ -3,12 +3,13 @@ import { describe, expect, test } from 'vitest'
 import { type Ctx, workflow } from '../../../src/flow/index.ts'
 import { cancelAtDeadline } from '../../../src/flow/run-entity/run-control.ts'
 import { childCalls, familyContinues } from '../../../src/flow/run-entity/run-entity.ts'
-import { startTimer } from '../../../src/flow/run-entity/run-start.ts'
+import { startCalls, startTimer } from '../../../src/flow/run-entity/run-start.ts'
 import type { RunMessages } from '../../../src/flow/runs/messages.ts'
-import type { Parent, RunState } from '../../../src/flow/runs/record.ts'
+import { type Parent, parentEnded, type RunState } from '../../../src/flow/runs/record.ts'
 import { inputOf } from '../../../src/flow/runs/values.ts'
 import { call, noReply, type Ref, reply } from '../../../src/runtime/index.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
+import { contextWith, corrupt, run } from '../../support/worlds/run-rows.ts'
 
 /** A body that ends as its input says. */
 const work = workflow('work', async (ctx: Ctx<{ go: unknown }>, input: string) => {
@@ -384,4 +385,24 @@ describe('the end of a child', () => {
     await tell({}, { status: 'blocked', error: { name: 'Error', message: 'stuck' } })
     expect(state()).toEqual(before)
   })
+})
+
+test('a start of a child that was cancelled with its parent is refused when its record cannot be read', async () => {
+  const parent: Parent = { type: 'p', id: '1', birth: 'b', lap: 0, number: 1 }
+  const cancel = { reason: parentEnded(parent), isPlaced: true }
+  const state = run({ status: 'cancelled', parent, cancel })
+  const failures: unknown[] = []
+  const { context } = contextWith()
+  const rows = { ...context.rows, range: corrupt }
+  const own = {
+    ...context,
+    rows,
+    id: 'c',
+    from: { fail: (error: unknown) => failures.push(error) },
+  }
+  const { start } = startCalls({ workflow: work } as never)
+  expect(await start(state, { inputHash: 'h', parent } as never, own as never)).toEqual(
+    noReply(state),
+  )
+  expect(failures).toEqual([expect.objectContaining({ code: 'CORRUPT' })])
 })
