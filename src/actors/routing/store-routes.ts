@@ -42,6 +42,7 @@ import {
   writeAnswerIn,
 } from './store-message.ts'
 import * as StoreService from './store-service.ts'
+import { pauseMs, WriteOrder } from './write-order.ts'
 
 /** The options of the routes. */
 export type RoutesOptions = {
@@ -72,11 +73,10 @@ const allMax = { commands: 65_536, bytes: 64 * 1024 * 1024 }
 /** An owner answers late by its own clock; the caller waits so much longer, in ms. */
 const answerSlackMs = 250
 
-/** The pause before an owner is asked again that has refused, in ms. */
-const pauseMs = 50
-
 const noOwner = 'no owner'
-const moving = 'moving'
+
+/** The way of the writes to one shard. */
+type Way = { readonly gate: Gate; readonly order: WriteOrder }
 
 /** The routes of one member. */
 export class StoreRoutes implements Routes {
@@ -86,8 +86,7 @@ export class StoreRoutes implements Routes {
   readonly #shards: readonly JournalShard[]
   readonly #owners: ShardOwners
   readonly #total = new Allowance(allMax.bytes, allMax.commands)
-  readonly #gates = new Map<number, Gate>()
-  readonly #pauses = new Map<number, Promise<void>>()
+  readonly #ways = new Map<number, Way>()
   readonly #unanswered = new Set<Promise<unknown>>()
 
   constructor({ system, instance, shards, owners, copies }: RoutesOptions) {
@@ -98,7 +97,7 @@ export class StoreRoutes implements Routes {
     this.copies = copies
     owners.onMoved((shard) => this.#moved(shard))
     void owners.givenUp.then(() => {
-      for (const index of this.#gates.keys()) this.#moved(index)
+      for (const index of this.#ways.keys()) this.#moved(index)
     })
   }
 
@@ -114,7 +113,7 @@ export class StoreRoutes implements Routes {
 
   takes({ index, isShut }: WritingShard): boolean {
     if (isShut) return true
-    const load = this.#gates.get(index)?.load
+    const load = this.#ways.get(index)?.gate.load
     return load !== undefined && load.entered + load.waiting > 0
   }
 
@@ -132,9 +131,9 @@ export class StoreRoutes implements Routes {
     const endsAt = this.#system.clock.monotonic() + deadlineMs
     const work = new Promise<RoutedWrite>((resolve, reject) => {
       const passing: Passing = { commands, bytes, whenFull, deadlineMs }
-      const gate = this.#gateOf(shard)
+      const { gate, order } = this.#wayTo(shard)
       const admitted = (): void => {
-        this.#written(shard, frame, options, endsAt)
+        this.#written(shard, order, frame, options, endsAt)
           .finally(() => gate.leave(passing))
           .then(resolve, reject)
       }
@@ -204,16 +203,30 @@ export class StoreRoutes implements Routes {
 
   async #written(
     { index }: WritingShard,
+    order: WriteOrder,
     frame: Uint8Array,
     options: CheckedWrite,
     endsAt: number,
   ): Promise<RoutedWrite> {
-    const asked = this.#repeated(index, endsAt, mayWriteAgain(options.whenFull), (ref, leftMs) => {
+    const { whenFull } = options
+    const sent = order.begin()
+    const ask = (ref: Ref<StoreService.Messages>, leftMs: number) => {
       const request = { ...options, shard: index, frame, deadlineMs: leftMs }
       const timeoutMs = leftMs + answerSlackMs
       return call(ref, 'write', request, { timeoutMs, waitForName: true })
-    })
-    const found = await asked.catch((error) => Promise.reject(writeFailure(error, index)))
+    }
+    const isNext = (leftMs: number) => order.refused(sent, leftMs)
+    const asked = this.#repeated(index, endsAt, mayWriteAgain(whenFull), ask, isNext)
+    const found = await asked.then(
+      (answer) => {
+        order.end(sent, false)
+        return answer
+      },
+      (error) => {
+        order.end(sent, isKeelsonError(error) && mayWriteAgain('wait')(error))
+        throw writeFailure(error, index)
+      },
+    )
     try {
       const { lsn, answers, removed } = writeAnswerIn(found)
       return { position: { shard: index, lsn }, answers, removed }
@@ -240,16 +253,18 @@ export class StoreRoutes implements Routes {
     deadlineMs = this.#shards[0]?.parts.settings.deadlineMs ?? 0,
   ): Promise<T> {
     const endsAt = this.#system.clock.monotonic() + deadlineMs
-    return this.#repeated(index, endsAt, mayReadAgain, ask).catch((error) =>
+    return this.#repeated(index, endsAt, mayReadAgain, ask, () => this.#paused()).catch((error) =>
       Promise.reject(readFailure(error, index)),
     )
   }
 
+  /** `isNext`: waits until the owner may be asked again, or says that it may not. */
   async #repeated<T>(
     index: number,
     endsAt: number,
     mayRepeat: (error: KeelsonError) => boolean,
     ask: (ref: Ref<StoreService.Messages>, leftMs: number) => Promise<T>,
+    isNext: (leftMs: number) => Promise<boolean>,
   ): Promise<T> {
     const { clock } = this.#system
     const ref = this.#owners.refOf<StoreService.Messages>(index, StoreService.name(this.#instance))
@@ -261,47 +276,35 @@ export class StoreRoutes implements Routes {
         if (!isKeelsonError(error) || !mayRepeat(error)) throw error
         const shard = this.#shards[index]
         if (shard?.phase.kind === 'closed') throw shard.unavailable()
-        if (clock.monotonic() >= endsAt || this.#owners.isLost(index)) throw error
+        const restMs = endsAt - clock.monotonic()
+        if (restMs <= 0 || this.#owners.isLost(index) || !(await isNext(restMs))) throw error
       }
-      await this.#pause(index)
     }
   }
 
-  /** Holds later writes of a shard until the refused ones have been sent again. */
-  #pause(index: number): Promise<void> {
-    const running = this.#pauses.get(index)
-    if (running !== undefined) return running
-    const { clock } = this.#system
-    const gate = this.#gates.get(index)
-    gate?.hold(moving)
-    const pause = new Promise<void>((resolve) => clock.after(pauseMs, resolve))
-    this.#pauses.set(index, pause)
-    void pause.then(() => {
-      this.#pauses.delete(index)
-      clock.soon(() => {
-        if (!this.#pauses.has(index)) gate?.release(moving)
-      })
-    })
-    return pause
+  async #paused(): Promise<true> {
+    await new Promise<void>((resolve) => void this.#system.clock.after(pauseMs, resolve))
+    return true
   }
 
-  #gateOf(shard: WritingShard): Gate {
+  #wayTo(shard: WritingShard): Way {
     const { index } = shard
-    const known = this.#gates.get(index)
+    const known = this.#ways.get(index)
     if (known) return known
     const { clock } = this.#system
     const gate = new Gate(clock, {
       ...{ bytesMax: shardMax.bytes, commandsMax: shardMax.commands, total: this.#total },
       watch: this.#system.monitor.bind(this.#system),
     })
-    this.#gates.set(index, gate)
+    const way = { gate, order: new WriteOrder(clock, gate) }
+    this.#ways.set(index, way)
     this.#moved(index)
     void shutAtClose(shard, gate)
-    return gate
+    return way
   }
 
   #moved(index: number): void {
-    const gate = this.#gates.get(index)
+    const gate = this.#ways.get(index)?.gate
     if (this.#owners.ownerOf(index) === undefined && !this.#owners.isLost(index))
       gate?.hold(noOwner)
     else gate?.release(noOwner)

@@ -1,0 +1,85 @@
+/** Writes to a shard elsewhere that its owner refuses: which are sent again, and when. */
+import { expect, test } from 'vitest'
+import { type SentWrite, WriteOrder } from '../../../src/actors/routing/write-order.ts'
+import { testGate } from '../../support/worlds/test-gate.ts'
+
+/** Writes to a gate; what was decided about those that were refused, in order. */
+const writes = () => {
+  const { clock, gate } = testGate()
+  const order = new WriteOrder(clock, gate)
+  const said: string[] = []
+  const refuse = async (name: string, write: SentWrite, leftMs = 1_000): Promise<void> => {
+    const isNext = await order.refused(write, leftMs)
+    said.push(`${name} ${isNext ? 'again' : 'ends'}`)
+    if (!isNext) order.end(write, true)
+  }
+  return { clock, gate, order, said, refuse }
+}
+
+test('refused writes are sent again in the order of the calls, not of the refusals', async () => {
+  const { clock, order, said, refuse } = writes()
+  const [first, second] = [order.begin(), order.begin()]
+  void refuse('second', second)
+  await clock.advance(500)
+  expect(said).toEqual([])
+  void refuse('first', first)
+  await clock.advance(50)
+  expect(said).toEqual(['first again', 'second again'])
+})
+
+test('a refused write is not sent behind a later one that the owner has taken', async () => {
+  const { clock, order, said, refuse } = writes()
+  const [first, second, third] = [order.begin(), order.begin(), order.begin()]
+  void refuse('first', first)
+  void refuse('third', third)
+  await clock.advance(100)
+  order.end(second, false)
+  await clock.advance(100)
+  expect(said).toEqual(['first ends', 'third again'])
+})
+
+test('a later one that was not taken either holds no write back', async () => {
+  const { clock, order, said, refuse } = writes()
+  const [first, second] = [order.begin(), order.begin()]
+  void refuse('first', first)
+  order.end(second, true)
+  await clock.advance(50)
+  expect(said).toEqual(['first again'])
+})
+
+test('a refused write ends when its time is up, and the others go on', async () => {
+  const { clock, order, said, refuse } = writes()
+  const [first, second, third] = [order.begin(), order.begin(), order.begin()]
+  void refuse('first', first, 80)
+  void refuse('second', second)
+  await clock.advance(80)
+  expect(said).toEqual(['first ends'])
+  void refuse('third', third)
+  await clock.advance(50)
+  expect(said).toEqual(['first ends', 'second again', 'third again'])
+})
+
+test('later writes wait at the gate until the refused ones have been sent again', async () => {
+  const { clock, gate, order, said, refuse } = writes()
+  const first = order.begin()
+  void refuse('first', first)
+  const entry = { bytes: 1, commands: 1, whenFull: 'wait', deadlineMs: 1_000 } as const
+  gate.enter(
+    entry,
+    () => void said.push('later'),
+    () => void said.push('refused'),
+  )
+  await clock.advance(49)
+  expect(said).toEqual([])
+  await clock.advance(2)
+  expect(said).toEqual(['first again', 'later'])
+})
+
+test('the gate opens when the last refused write has ended', async () => {
+  const { clock, gate, order, said, refuse } = writes()
+  void refuse('only', order.begin(), 10)
+  expect(gate.isHeld).toBe(true)
+  await clock.advance(60)
+  expect(said).toEqual(['only ends'])
+  expect(gate.isHeld).toBe(false)
+})
