@@ -43,19 +43,24 @@ if (process.argv.includes('--if-stale') && isPresent) process.exit()
 
 const { exports, bin } = JSON.parse(readFileSync('package.json', 'utf8'))
 
+/** The name of an entry of the package, by its file. */
+const entryOf = (file) => file.slice('./dist/'.length, -'.js'.length)
+const exported = Object.values(exports).flatMap((entry) =>
+  entry.default ? [entryOf(entry.default)] : [],
+)
 /**
  * The package's entries, its command, and the parts of the build that tests load: the storage, the command without its process,
  * and links between members. The package leaves out these files of storage and links: its entries have their code in chunks.
  */
 const doors = [
-  ...Object.values(exports).flatMap((entry) => entry.default ?? []),
-  bin.keelson,
-  './dist/storage/index.js',
-  './dist/actors/links/members.js',
-  './dist/actors/links/unix-transport.js',
-  './dist/inspect/cli/command.js',
-  './dist/inspect/command/environment.js',
-].map((file) => file.slice('./dist/'.length, -'.js'.length))
+  ...exported,
+  entryOf(bin.keelson),
+  'storage/index',
+  'actors/links/members',
+  'actors/links/unix-transport',
+  'inspect/cli/command',
+  'inspect/command/environment',
+]
 
 /** A thread begins with the file that starts it. As entries these get chunks of their own, so a thread loads little else. */
 const threads = [
@@ -172,11 +177,7 @@ const augmenting = (files) =>
   files.flatMap((file) => readFileSync(file, 'utf8').match(/^declare module /gm) ?? []).length
 const { dts } = await import('rolldown-plugin-dts')
 const types = await rolldown({
-  input: Object.fromEntries(
-    [...doors, 'storage/threads/thread-blob-host']
-      .filter((name) => name !== 'storage/index')
-      .map((name) => [name, `./${declared}/${name}.d.ts`]),
-  ),
+  input: Object.fromEntries(exported.map((name) => [name, `./${declared}/${name}.d.ts`])),
   external: /^[a-z@]/,
   plugins: [dts({ dtsInput: true, tsconfig: false }), keepAugmented],
   // Who imports anything over a file that augments has the augmentation, too.
@@ -187,6 +188,16 @@ const types = await rolldown({
 await types.write({ dir: 'dist', chunkFileNames: 'chunks/[name]-[hash].js' })
 await types.close()
 cpSync(join(declared, `${augmented}.d.ts`), join('dist', `${augmented}.d.ts`))
+// Tests in TypeScript load these. The package leaves their declarations out.
+for (const name of [
+  'inspect/cli/command',
+  'inspect/command/environment',
+  'storage/threads/thread-blob-host',
+])
+  writeFileSync(
+    `dist/${name}.d.ts`,
+    `export * from '${relative(dirname(join('dist', name)), join(declared, name))}.js'\n`,
+  )
 // A file whose own types no entry reaches may be left out, and its augmentation with it: `App` would
 // have no fields. What `keelson` does not import itself, an importer of `keelson` alone does not see.
 const declarationsOf = (file, seen = new Set()) => {

@@ -40,7 +40,7 @@ type TurnItem = TurnHere | (Pick<TurnHere, 'lsn' | 'time'> & { readonly sent: Se
 
 /** A running watch of a kind. End it with `return`, or leave the `for await` loop. */
 export class EntityWatch<S = unknown> extends DurableWatch<TurnItem, EntityTurn<S>> {
-  /** For `EntityHandle.watch`. @throws KeelsonError as it says */
+  /** @internal For `EntityHandle.watch`. @throws KeelsonError as it says */
   constructor(entities: Entities, kind: string, options: WatchBegin) {
     const begin = checkedBegin(options, [], entities.shards.length)
     super(entities.shards, begin, {

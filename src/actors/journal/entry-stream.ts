@@ -38,6 +38,7 @@ export class EntryStream<
   readonly #aborted = (): void => this.#end()
 
   /**
+   * @internal For `Journal.entries`.
    * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `SHARD_DOWN`, `CLOSED`; the reason of a
    * `signal` that has aborted
    */

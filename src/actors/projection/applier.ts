@@ -89,9 +89,12 @@ export type Messages = {
   continues: { open: () => void; rebuild: () => void }
 }
 
+/** `waiting`: there are too many frames that the projection does not show yet. */
+type Mode = 'recovering' | 'waiting' | 'open'
+
 /** The state of the applier, for `describe`. */
 export type ApplierDescription = {
-  readonly mode: State['mode']
+  readonly mode: Mode
   readonly appliedLsn: number
   readonly overlayKeys: number
   readonly overlayBytes: number
@@ -101,8 +104,7 @@ export type ApplierDescription = {
 
 type State = {
   readonly shard: ProjectionShard
-  /** `waiting`: there are too many frames that the projection does not show yet. */
-  mode: 'recovering' | 'waiting' | 'open'
+  mode: Mode
   subscription: WalWriter.Subscription
   projection: ProjectionStore | undefined
   overlay: Overlay

@@ -56,10 +56,13 @@ export type DynamicSupervisorMessages = {
     countChildren: () => ChildCount
   }
   casts: {
+    /** @internal */
     tryAgain: (child: Child) => void
   }
   infos: {
+    /** @internal */
     waited: (child: Child) => void
+    /** @internal */
     opened: (asked: Asked) => void
   }
 }

@@ -73,10 +73,13 @@ export type SupervisorMessages = {
     countChildren: () => ChildCount
   }
   casts: {
+    /** @internal */
     tryAgain: (id: string) => void
   }
   infos: {
+    /** @internal */
     waited: (child: Child) => void
+    /** @internal */
     opened: (asked: Asked) => void
   }
 }
