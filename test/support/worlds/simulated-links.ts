@@ -131,7 +131,10 @@ export class SimulatedLinks {
     return {
       listen: async (signal, onConnection) => {
         this.#listeners.set(member, onConnection)
-        signal.addEventListener('abort', () => this.#listeners.delete(member))
+        // A killed process may still give its place up when the next one of that name listens.
+        signal.addEventListener('abort', () => {
+          if (this.#listeners.get(member) === onConnection) this.#listeners.delete(member)
+        })
       },
       connect: async (other) => this.connect(member, other),
     }
