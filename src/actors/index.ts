@@ -58,6 +58,7 @@ export {
 } from './control/lmdb-writer-handle.ts'
 export type { Outcome, Outcomes } from './control/shard-outcomes.ts'
 export { type FramesOptions, type LoggedFrame, WalHandle } from './control/wal-handle.ts'
+export { pauseWrites } from './control/write-pause.ts'
 export { Access } from './core/access.ts'
 export { MomentWatch } from './core/moment-watch.ts'
 export { elsewhere, fromHere, type OwnersWay, shardAsked } from './core/owners-way.ts'

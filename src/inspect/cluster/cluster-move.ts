@@ -4,7 +4,7 @@
  * changes are in the engine alone.
  */
 import { join } from 'node:path'
-import { eachBlob } from '../../actors/index.ts'
+import { eachBlob, pauseWrites } from '../../actors/index.ts'
 import type { Clock } from '../../clock.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import {
@@ -70,6 +70,9 @@ const uploaded = async (request: MoveRequest): Promise<number> => {
   const epochs: number[] = []
   let bytes = 0
   try {
+    // Until the folder is closed. The engine is to have every frame of this epoch.
+    const deadlineMs = app.shards[0]?.parts.settings.deadlineMs ?? 0
+    await pauseWrites(app.system, app.shards, { deadlineMs })
     await tools.beginMove(session)
     for (const { index } of app.shards) {
       const shard = await toMove(app, index, clock)
@@ -88,10 +91,7 @@ const uploaded = async (request: MoveRequest): Promise<number> => {
   return bytes
 }
 
-/**
- * The facts of a shard, with a new snapshot. From now on the folder gets only the housekeeping of the
- * shard alone, such as the end of a time to live: the next owner does it again.
- */
+/** The facts of a shard whose writes are paused, with a new snapshot. */
 const toMove = async (app: App, index: number, clock: Clock): Promise<ShardToMove> => {
   const shard = app.shards[index]
   const { report } = await app.wal(index).describe()
@@ -103,9 +103,9 @@ const toMove = async (app: App, index: number, clock: Clock): Promise<ShardToMov
   const { durableLsn: lastLsn } = await log.run('sync', null)
   const { firstLsn, bytesAfter: logBytes } = await log.run('state', { after: 0 })
   const shown = shard.view().layers.projection.position()
-  const { walId, epoch, lastTime } = report
+  const { walId, epoch, lastLsn: openedLsn, lastTime } = report
   return {
-    ...{ shard: index, log, walId, epoch, firstLsn, lastLsn, logBytes, snapshot, blobs },
+    ...{ shard: index, log, walId, epoch, firstLsn, openedLsn, lastLsn, logBytes, snapshot, blobs },
     lastTime: Math.max(lastTime, shard.now()),
     mark: shown?.lsn === firstLsn - 1 ? shown.frame : undefined,
   }

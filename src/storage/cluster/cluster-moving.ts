@@ -39,6 +39,8 @@ export type ShardToMove = {
   /** The epoch in which it was opened for the move. */
   readonly epoch: number
   readonly firstLsn: number
+  /** The last LSN when it was opened for the move. Housekeeping may have come since. */
+  readonly openedLsn: number
   readonly lastLsn: number
   /** The greatest stamp, in ms since 1970. */
   readonly lastTime: number
@@ -130,7 +132,8 @@ const begunAt = async (log: EngineLog, moved: ShardToMove): Promise<EngineHead> 
   const head = await log.create(moved.walId)
   if (head.logId !== moved.walId) throw otherLog(moved, head.logId)
   // Each start begins an epoch, and so does each attempt.
-  if (head.end.epoch >= moved.epoch - 1) return head
+  const isUsed = head.end.epoch < moved.epoch - 1 || moved.lastLsn > moved.openedLsn
+  if (!isUsed) return head
   const fresh = { ...head, end: engineStart, trimmed: { lsn: 0, mark: '' }, snapshots: [] }
   await log.replace(head, fresh)
   return fresh

@@ -13,7 +13,7 @@ import {
 } from '../../../src/index.ts'
 import { parseClusterCommand } from '../../../src/inspect/cluster/cluster-command-line.ts'
 import { moveFolder } from '../../../src/inspect/cluster/cluster-move.ts'
-import { type EngineSession, loadClusterTools } from '../../../src/storage/index.ts'
+import { type EngineLog, type EngineSession, loadClusterTools } from '../../../src/storage/index.ts'
 import { loadedOptions, treeNames } from '../../../src/supervisors/index.ts'
 import { silentLogger } from '../../../src/testing/index.ts'
 import { clusterHere } from '../../support/commands/cluster-here.ts'
@@ -50,6 +50,10 @@ class World extends Members {
     return this.#old.begin(await loadedOptions({ dir, logger: silentLogger, ...options }))
   }
 
+  sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => this.clock.after(ms, resolve))
+  }
+
   /** Runs an instance of one machine in the folder. */
   async alone(work: (app: App) => Promise<unknown>): Promise<void> {
     const one = await this.during(this.open({ app, shards: 2 }))
@@ -72,7 +76,20 @@ class World extends Members {
         signal: new AbortController().signal,
         display: { show: () => undefined },
       }),
+      5 * 3_600_000,
     )
+  }
+
+  /** Opens the folder, which is not closed in order. */
+  killed = async (): Promise<App> => {
+    const one = await this.open({ app: false })
+    const close = async (): Promise<void> => {
+      this.disk.halt()
+      one.system.kill(treeNames().root)
+      await one.closed
+      this.disk.crash()
+    }
+    return Object.create(one, { close: { value: close } })
   }
 
   async filled(): Promise<this> {
@@ -158,25 +175,7 @@ test('a move that was interrupted at any of its changes is repeated, and the clu
 
 test('an entry that the folder gets after a move that was killed is in the log of the cluster', async () => {
   const world = await filled()
-  const session = world.engine.connect('c')
-  const log = (name: string) => {
-    if (name === '1') throw new KeelsonError('CLOSED', 'lost')
-    return session.log(name)
-  }
-  const { directory, files } = session
-  // The first shard is moved, and the folder is not closed in order.
-  const killed = async (): Promise<App> => {
-    const one = await world.open({ app: false })
-    const close = async (): Promise<void> => {
-      world.disk.halt()
-      one.system.kill(treeNames().root)
-      await one.closed
-      world.disk.crash()
-    }
-    return Object.create(one, { close: { value: close } })
-  }
-  const ends = { log, directory, files, now: () => session.now(), close: () => session.close() }
-  await expect(world.move(ends, dir, killed)).rejects.toThrow('lost')
+  await expect(world.move(losing(world, '1'), dir, world.killed)).rejects.toThrow('lost')
 
   await world.alone((one) =>
     world.during(one.journal.append({ id: 'e2', type: 'placed', command: { id: 2 } })),
@@ -187,6 +186,33 @@ test('an entry that the folder gets after a move that was killed is in the log o
   const found: string[] = []
   await world.during(one.journal.replay({ handler: ({ id }) => void found.push(id) }))
   expect(found).toEqual(['e1', 'e2'])
+})
+
+test('keys that expire while their folder is moved are removed by its next member', async () => {
+  const { world, isThere } = await expiring()
+
+  await world.move(slow(world, 3_600_000))
+
+  const one = await world.start('old', { app, dir })
+  expect(isThere(one)).toEqual([false, false])
+  await world.during(one.store.put('more', 1))
+})
+
+test('keys that expire between two attempts to move their folder are removed in the log of the cluster', async () => {
+  const { world, isThere } = await expiring()
+  await expect(world.move(losing(world, '1'), dir, world.killed)).rejects.toThrow('lost')
+  await world.during(world.sleep(3_600_000), 3_700_000)
+
+  // One shard does its housekeeping while another one opens.
+  await world.move(undefined, dir, async () => {
+    const one = await world.open({ app: false })
+    await world.sleep(10_000)
+    return one
+  })
+
+  const one = await world.start('old', { app, dir })
+  expect(isThere(one)).toEqual([false, false])
+  await world.during(one.store.put('more', 1))
 })
 
 test('while a folder is moved no member makes the cluster, and no other command does', async () => {
@@ -225,6 +251,43 @@ test('a folder that is none, is in use, or is of another cluster is refused, and
   expect(() => parseClusterCommand(words)).toThrow(/--shards or --from/)
   expect(() => parseClusterCommand(['create', '--shards', '1025'])).toThrow(/at most 1024/)
 })
+
+/** A folder with a key in each shard that expires in half an hour. */
+const expiring = async () => {
+  const world = new World()
+  const keys: string[] = []
+  await world.alone(async ({ store }) => {
+    for (let at = 0; keys.length < 2; at++)
+      if (store.shardOf(`k${at}`) === keys.length) keys.push(`k${at}`)
+    for (const key of keys) await world.during(store.put(key, 1, { ttlMs: 1_800_000 }))
+  })
+  return { world, isThere: ({ store }: App) => keys.map((key) => store.get(key) !== undefined) }
+}
+
+/** A session with other logs. */
+const withLogs = (world: World, wrap: (log: EngineLog, name: string) => EngineLog) => {
+  const session = world.engine.connect('c')
+  const { directory, files } = session
+  const log = (name: string) => wrap(session.log(name), name)
+  return { log, directory, files, now: () => session.now(), close: () => session.close() }
+}
+
+/** A session that cannot reach a log. */
+const losing = (world: World, lost: string): EngineSession =>
+  withLogs(world, (log, name) => {
+    if (name === lost) throw new KeelsonError('CLOSED', 'lost')
+    return log
+  })
+
+/** A session whose engine takes so long to make a log. */
+const slow = (world: World, ms: number): EngineSession =>
+  withLogs(world, (log) => ({
+    ...log,
+    create: async (id) => {
+      await world.sleep(ms)
+      return log.create(id)
+    },
+  }))
 
 /** A session whose connection is lost for good at one of its changes, before or after that took effect. */
 const failing = (session: EngineSession, step: number): EngineSession => {
