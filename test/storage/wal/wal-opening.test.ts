@@ -158,6 +158,16 @@ describe('a folder', () => {
     expect(await outcome(repairWal(shard, world.ports))).toBe('CONFLICT')
   })
 
+  test('of a store’s shard is CONFLICT by its name in any case', async () => {
+    const { disk, ports } = walWorld()
+    disk.makeFolder('/data')
+    disk.makeFolder('/data/shard-0')
+    disk.open('/data/keelson.json', 'create').close()
+    const settings = checkWalOptions({ dir: '/data/shard-0/WAL' })
+    expect(await outcome(openWalFiles(settings, ports))).toBe('CONFLICT')
+    expect(disk.list('/data/shard-0')).toEqual([])
+  })
+
   test('of a program may be in the data folder of a store, beside its shards', async () => {
     const world = walWorld()
     world.disk.makeFolder('/data')
