@@ -94,14 +94,22 @@ class PostgresFiles implements EngineFiles {
     }
   }
 
-  /** Only a whole upload becomes a file. Returns false if the name is taken, or pieces are gone. */
+  /**
+   * Only a whole upload becomes a file. Returns false if the name is taken, or pieces are gone. No
+   * other upload can become this file then: what attempts without an answer have left is dropped.
+   */
   async #becomesFile(name: string, upload: string, { size, digest }: Sent): Promise<boolean> {
     const made = await this.#change(
-      `insert into keelson_cluster.files (cluster, name, upload, size, digest)
-       select $1, $2, $3, $4::bigint, $5 where $4::bigint = (
-         select coalesce(sum(length(bytes)), 0) from keelson_cluster.chunks
-         where cluster = $1 and name = $2 and upload = $3)
-       on conflict do nothing returning size`,
+      `with made as (
+         insert into keelson_cluster.files (cluster, name, upload, size, digest)
+         select $1, $2, $3, $4::bigint, $5 where $4::bigint = (
+           select coalesce(sum(length(bytes)), 0) from keelson_cluster.chunks
+           where cluster = $1 and name = $2 and upload = $3)
+         on conflict do nothing returning upload),
+       gone as (
+         delete from keelson_cluster.chunks
+         where cluster = $1 and name = $2 and upload <> (select upload from made))
+       select upload from made`,
       ...[name, upload, size, digest],
     )
     return made.length > 0

@@ -148,6 +148,28 @@ describe.skipIf(lacks(noPostgres()))('an engine in PostgreSQL', () => {
     await session.close()
   })
 
+  test('has no chunks of an upload that had no answer once its repeat is the file', async () => {
+    const { session } = await owner('uploads')
+    await look.query(
+      `insert into keelson_cluster.chunks (cluster, name, upload, place, bytes)
+       values ('uploads', 'large', 'unanswered', 0, 'wh'), ('uploads', 'other', 'of another', 0, 'o')`,
+    )
+
+    await session.files.put('large', [Buffer.from('whole')])
+
+    const left = await look.query(
+      `select name, upload = 'unanswered' as is_left from keelson_cluster.chunks
+       where cluster = 'uploads' order by name`,
+    )
+    expect(left.map((row) => [row.name, row.is_left])).toEqual([
+      ['large', false],
+      ['other', false],
+    ])
+    for await (const piece of session.files.read('large'))
+      expect(Buffer.from(piece).toString()).toBe('whole')
+    await session.close()
+  })
+
   test('says CORRUPT where rows of a log are missing, and reads nothing behind them', async () => {
     const { session, log, claim } = await owner('holes')
     const first = groupBehind(claim.end, 'a')
