@@ -2,12 +2,16 @@
  * Copies blobs to the same places in segments of the same numbers. The record is rebuilt from the
  * reference and from a payload that was verified whole. A blob that is there and sound is left as it
  * is. A part that nothing refers to is a hole in the copy.
+ *
+ * After a sync that failed a reader may see blobs that only the page cache has, and no later sync
+ * writes them. So their segment gets a mark: the next copy writes all of its blobs. A power cut ends
+ * the cache, and may take the mark.
  */
 import { isKeelsonError } from '../../errors.ts'
 import { blobSegmentPath } from '../blobs/blob-folder.ts'
 import { blobPieces } from '../blobs/blob-reader.ts'
 import { ChunkSums, encodeBlobHeader, encodeBlobTrailer } from '../blobs/blob-record.ts'
-import type { Disk, DiskFile } from '../ports/disk.ts'
+import { closing, type Disk, type DiskFile } from '../ports/disk.ts'
 import { attempt, writeAll } from '../ports/disk-failure.ts'
 import { recordExtent } from '../values/blob-extents.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
@@ -17,6 +21,7 @@ import type { BlobRef } from '../values/blob-reference.ts'
  * that is cut off has none. Close it, whatever happens.
  */
 export class PlacedBlob {
+  readonly #disk: Disk
   readonly #ref: BlobRef
   readonly #file: DiskFile
   readonly #sums: ChunkSums
@@ -25,6 +30,7 @@ export class PlacedBlob {
   /** @throws DiskError */
   constructor(disk: Disk, dir: string, ref: BlobRef) {
     const path = blobSegmentPath(dir, ref.segment)
+    this.#disk = disk
     this.#ref = ref
     this.#file = disk.open(path, disk.entry(path) ? 'write' : 'create')
     this.#sums = new ChunkSums(ref)
@@ -38,30 +44,39 @@ export class PlacedBlob {
     this.#at += bytes.length
   }
 
-  /**
-   * Writes trailer and header, and syncs. If that fails the record has no header. The payload is the
-   * one of the reference. @throws DiskError
-   */
+  /** Writes trailer and header, and syncs. The payload is the one of the reference. @throws DiskError */
   finish(): void {
     const header = encodeBlobHeader(this.#ref.size, this.#ref.sha256)
     const trailer = encodeBlobTrailer(this.#ref, header, this.#sums.end())
     writeAll(this.#file, trailer, this.#at, 'ENOSPC')
     const { from, to } = recordExtent(this.#ref)
     if (this.#file.size() < to) this.#file.truncate(to)
-    try {
-      writeAll(this.#file, header, from, 'ENOSPC')
-      this.#file.sync()
-    } catch (error) {
-      // The page cache shows it whole and a later sync would succeed, but the disk may lack it.
-      attempt(() => writeAll(this.#file, new Uint8Array(header.length), from))
-      throw error
-    }
+    writeAll(this.#file, header, from, 'ENOSPC')
+    syncOrMark(this.#disk, this.#file)
   }
 
   close(): void {
     this.#file.close()
   }
 }
+
+/** Syncs a segment of which every blob that is wanted was examined or copied. @throws DiskError */
+export const syncSegment = (disk: Disk, dir: string, segment: number): void => {
+  const path = blobSegmentPath(dir, segment)
+  closing(disk.open(path, 'write'), (file) => syncOrMark(disk, file))
+  disk.remove(markOf(path))
+}
+
+const syncOrMark = (disk: Disk, file: DiskFile): void => {
+  try {
+    file.sync()
+  } catch (error) {
+    attempt(() => disk.open(markOf(file.path), 'create').close())
+    throw error
+  }
+}
+
+const markOf = (path: string): string => `${path}.unsynced.tmp`
 
 /**
  * Copies a blob, and yields the bytes examined or copied. Answers whether it was copied.
@@ -89,7 +104,8 @@ export function* copyingBlob(
 }
 
 function* isThere(disk: Disk, dir: string, ref: BlobRef): Generator<number, boolean> {
-  if (!disk.entry(blobSegmentPath(dir, ref.segment))) return false
+  const path = blobSegmentPath(dir, ref.segment)
+  if (!disk.entry(path) || disk.entry(markOf(path))) return false
   try {
     for (const bytes of blobPieces(disk, dir, ref)) yield bytes.length
     return true

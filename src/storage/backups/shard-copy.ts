@@ -14,7 +14,7 @@ import { type FrameEnd, segmentStart } from '../frames/frame-cursor.ts'
 import { type DataTaker, dataFrames, walkingFrames } from '../frames/frame-walk.ts'
 import { corruption } from '../frames/log-errors.ts'
 import { encodeSegmentHeader } from '../frames/segment-header.ts'
-import { closing, type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
+import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
 import { writeAll } from '../ports/disk-failure.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
 import { makeFolders } from '../ports/new-folders.ts'
@@ -32,7 +32,7 @@ import type { SegmentEntry } from '../segments/segment-chain.ts'
 import { copyAppStates, newestUpTo, removeStatesBut } from '../snapshots/app-state.ts'
 import { removeUnnamed } from '../snapshots/snapshot-folder.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
-import { copyingBlob } from './blob-copy.ts'
+import { copyingBlob, syncSegment } from './blob-copy.ts'
 import { copyingBytes, copyingChain } from './file-copy.ts'
 import { copyingSnapshot } from './snapshot-copy.ts'
 
@@ -164,8 +164,7 @@ function* copyingBlobs(
     }
   }
   // A blob that was there may be of a copy that was killed before its sync.
-  for (const segment of segments)
-    closing(disk.open(blobSegmentPath(to.blobs, segment), 'write'), (file) => file.sync())
+  for (const segment of segments) syncSegment(disk, to.blobs, segment)
   const count = wanted.length - missing.length
   return { blobs: { count, bytes, segments: [...segments].sort((a, b) => a - b) }, missing }
 }
@@ -208,8 +207,10 @@ export const tidyShard = (disk: Disk, folders: CopiedFolders, copy: ShardCopy): 
   if (copy.states) removeStatesBut(disk, snapshots, copy.states)
   for (const name of disk.list(snapshots))
     if (name.endsWith('.snap.tmp')) disk.remove(pathIn(snapshots, name))
-  for (const { segment } of listBlobs(disk, blobs).segments)
+  const { segments, leftovers } = listBlobs(disk, blobs)
+  for (const { segment } of segments)
     if (!copy.blobs.segments.includes(segment)) disk.remove(blobSegmentPath(blobs, segment))
+  for (const name of leftovers) disk.remove(pathIn(blobs, name))
   for (const dir of [wal, snapshots, blobs]) disk.syncFolder(dir)
 }
 

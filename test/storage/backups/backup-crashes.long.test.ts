@@ -96,6 +96,17 @@ const ends: readonly End[] = [
   ['the disk is full', { kind: 'error', code: 'ENOSPC' }, 'killProcess'],
 ]
 
+/** Whether the work ends with an error of the disk. */
+const attempted = (work: () => void): boolean => {
+  try {
+    work()
+    return false
+  } catch (error) {
+    if (!isKeelsonError(error) && !(error instanceof Error && 'code' in error)) throw error
+    return true
+  }
+}
+
 /** Cuts `work` off at each of its calls, on a copy of `from` each time, and looks at what is left. */
 const atEachCall = (
   from: SimulatedDisk,
@@ -113,11 +124,7 @@ const atEachCall = (
     for (let seed = 1; seed <= thorough(1, 4); seed++) {
       const copy = from.clone({ seed: 100 * at + seed })
       copy.inject({ at, operation: changingOperations, fault })
-      try {
-        work(copy)
-      } catch (error) {
-        if (!isKeelsonError(error) && !(error instanceof Error && 'code' in error)) throw error
-      }
+      attempted(() => work(copy))
       copy.clearFaults()
       copy[end]()
       look(copy, `at call ${at} of ${count}, seed ${seed}`)
@@ -161,6 +168,34 @@ test.each(ends)(
       checkNextBackup(left, where)
     })
     expect(isLeft).toBeGreaterThan(0)
+  },
+)
+
+test.each(['a first', 'a later'])(
+  '%s backup after one that was killed, and one whose disk has failed to sync large values, is whole',
+  (which) => {
+    const from = disk.clone()
+    if (which === 'a first') {
+      from.remove(target)
+      from.syncFolder('/')
+    }
+    /** A try at whose `at`-th sync of blobs there is a fault. Answers whether it was cut off. */
+    const cutOff = (on: SimulatedDisk, at: number, fault: Fault): boolean => {
+      on.inject({ at, operation: 'sync', path: '.bloblog', fault })
+      const ends = attempted(() => backUp(on))
+      on.clearFaults()
+      on.killProcess()
+      return ends
+    }
+    let tries = 0
+    for (let kill = 1; cutOff(from.clone(), kill, { kind: 'halt' }); kill++)
+      for (let fail = 1; ; fail++, tries++) {
+        const copy = from.clone()
+        cutOff(copy, kill, { kind: 'halt' })
+        if (!cutOff(copy, fail, { kind: 'error' })) break
+        checkNextBackup(copy, `killed at sync ${kill}, failed at sync ${fail}`)
+      }
+    expect(tries).toBeGreaterThan(1)
   },
 )
 
