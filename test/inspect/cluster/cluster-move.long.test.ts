@@ -50,7 +50,8 @@ class World extends Members {
     return this.#old.begin(await loadedOptions({ dir, logger: silentLogger, ...options }))
   }
 
-  sleep(ms: number): Promise<void> {
+  /** Resolves when so much time of the virtual clock has passed. */
+  later(ms: number): Promise<void> {
     return new Promise((resolve) => this.clock.after(ms, resolve))
   }
 
@@ -201,12 +202,12 @@ test('keys that expire while their folder is moved are removed by its next membe
 test('keys that expire between two attempts to move their folder are removed in the log of the cluster', async () => {
   const { world, isThere } = await expiring()
   await expect(world.move(losing(world, '1'), dir, world.killed)).rejects.toThrow('lost')
-  await world.during(world.sleep(3_600_000), 3_700_000)
+  await world.during(world.later(3_600_000), 3_700_000)
 
   // One shard does its housekeeping while another one opens.
   await world.move(undefined, dir, async () => {
     const one = await world.open({ app: false })
-    await world.sleep(10_000)
+    await world.later(10_000)
     return one
   })
 
@@ -284,7 +285,7 @@ const slow = (world: World, ms: number): EngineSession =>
   withLogs(world, (log) => ({
     ...log,
     create: async (id) => {
-      await world.sleep(ms)
+      await world.later(ms)
       return log.create(id)
     },
   }))
