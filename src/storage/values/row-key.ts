@@ -7,151 +7,67 @@ import { fieldBytesMax, keyBytesMax, successor } from './key.ts'
 
 /** A class of rows. */
 export type RowClass = {
-  /** The form of its keys, for people. */
-  readonly key: string
   /** The letter after the NUL that its keys begin with; `undefined` for rows of users' keys. */
   readonly letter: string | undefined
   /** More follows after the letter; without it NUL and letter are the whole key. */
   readonly isMany: boolean
-  /** The file that decides what is written there, from the folder `rows`. */
-  readonly writer: string
 }
 
-/** Every class of rows. Beside them is the position, under a NUL alone (`row-codec.ts`). */
+/**
+ * Every class of rows, with the form of its keys. Beside them is the position, under a NUL alone
+ * (`row-codec.ts`).
+ */
 export const rowClasses = {
-  /** A value, or the head of a compound. */
-  value: {
-    key: 'key',
-    letter: undefined,
-    isMany: true,
-    writer: 'value-commands.ts',
-  },
-  /** A field of a compound: after its head, before every longer key. */
-  field: {
-    key: 'key 00 field',
-    letter: undefined,
-    isMany: true,
-    writer: 'field-commands.ts',
-  },
-  /** The lock of a key. */
-  lock: {
-    key: '00 "l" key',
-    letter: 'l',
-    isMany: true,
-    writer: 'lock-commands.ts',
-  },
-  /** A blob that the log refers to, by its segment and offset. */
-  loggedBlob: {
-    key: '00 "b" place',
-    letter: 'b',
-    isMany: true,
-    writer: 'blob-rows.ts',
-  },
-  /** Says that a snapshot was loaded and the rows of logged blobs are not all there yet. */
-  unlistedBlobs: {
-    key: '00 "B"',
-    letter: 'B',
-    isMany: false,
-    writer: '../snapshots/snapshot-loading.ts',
-  },
-  /** Records that some key has been a compound. It is never removed. */
-  compoundMarker: {
-    key: '00 "c"',
-    letter: 'c',
-    isMany: false,
-    writer: 'field-commands.ts',
-  },
-  /** The main row of a durable actor: mark and state. */
-  entity: {
-    key: '00 "e" entity',
-    letter: 'e',
-    isMany: true,
-    writer: 'unit-application.ts',
-  },
-  /** An alarm of an entity. */
-  alarm: {
-    key: '00 "a" entity 00 name',
-    letter: 'a',
-    isMany: true,
-    writer: 'unit-application.ts',
-  },
-  /** The same alarm in the order of due times. */
-  due: {
-    key: '00 "d" time entity 00 name',
-    letter: 'd',
-    isMany: true,
-    writer: 'unit-application.ts',
-  },
-  /** The outcome of a call with an id. */
-  callId: {
-    key: '00 "i" entity 00 id',
-    letter: 'i',
-    isMany: true,
-    writer: 'unit-application.ts',
-  },
-  /** A user's key that a turn of an entity wrote, by the hash of the key. The row has the key. */
-  writtenKey: {
-    key: '00 "w" entity 00 hash',
-    letter: 'w',
-    isMany: true,
-    writer: 'unit-application.ts',
-  },
-  /** An indexed field of an entity's state. */
-  index: {
-    key: '00 "x" kind 00 field 00 value 00 id',
-    letter: 'x',
-    isMany: true,
-    writer: 'unit-application.ts',
-  },
-  /** A row that an entity keeps itself, in one of its births. */
-  own: {
-    key: '00 "o" entity 00 birth key',
-    letter: 'o',
-    isMany: true,
-    writer: 'unit-application.ts',
-  },
-  /** Says that a birth of an entity has ended, and its own rows are being removed. */
-  removal: {
-    key: '00 "r" entity 00 birth',
-    letter: 'r',
-    isMany: true,
-    writer: 'unit-application.ts',
-  },
-  /** The first entry of the journal with an id. */
-  entryId: {
-    key: '00 "j" id',
-    letter: 'j',
-    isMany: true,
-    writer: 'entry-rows.ts',
-  },
-  /** Records that some entry was appended by itself, not in a turn. It is never removed. */
-  appendedMarker: {
-    key: '00 "J"',
-    letter: 'J',
-    isMany: false,
-    writer: 'entry-rows.ts',
-  },
-  /** A row that an actor derives from the log; without a key its position. */
-  derived: {
-    key: '00 "p" producer 00 key',
-    letter: 'p',
-    isMany: true,
-    writer: 'derived-rows.ts',
-  },
-  /** A row of a projection by users, in one of its generations. */
-  projected: {
-    key: '00 "v" name 00 generation key',
-    letter: 'v',
-    isMany: true,
-    writer: '../projections/projected-rows.ts',
-  },
-  /** The known facts of a projection by users: version, generation, state. */
-  projectionMark: {
-    key: '00 "V" name',
-    letter: 'V',
-    isMany: true,
-    writer: '../projections/projection-mark.ts',
-  },
+  /** `key`: a value, or the head of a compound. */
+  value: { letter: undefined, isMany: true },
+  /** `key 00 field`: a field of a compound, after its head, before every longer key. */
+  field: { letter: undefined, isMany: true },
+  /** `00 "l" key`: the lock of a key. */
+  lock: { letter: 'l', isMany: true },
+  /** `00 "b" place`: a blob that the log refers to, by its segment and offset. */
+  loggedBlob: { letter: 'b', isMany: true },
+  /**
+   * `00 "B"`: says that a snapshot was loaded and the rows of logged blobs are not all there yet.
+   */
+  unlistedBlobs: { letter: 'B', isMany: false },
+  /** `00 "c"`: records that some key has been a compound. It is never removed. */
+  compoundMarker: { letter: 'c', isMany: false },
+  /** `00 "e" entity`: the main row of a durable actor, mark and state. */
+  entity: { letter: 'e', isMany: true },
+  /** `00 "a" entity 00 name`: an alarm of an entity. */
+  alarm: { letter: 'a', isMany: true },
+  /** `00 "d" time entity 00 name`: the same alarm in the order of due times. */
+  due: { letter: 'd', isMany: true },
+  /** `00 "i" entity 00 id`: the outcome of a call with an id. */
+  callId: { letter: 'i', isMany: true },
+  /**
+   * `00 "w" entity 00 hash`: a user's key that a turn of an entity wrote, by the hash of the key.
+   * The row has the key.
+   */
+  writtenKey: { letter: 'w', isMany: true },
+  /** `00 "x" kind 00 field 00 value 00 id`: an indexed field of an entity's state. */
+  index: { letter: 'x', isMany: true },
+  /** `00 "o" entity 00 birth key`: a row that an entity keeps itself, in one of its births. */
+  own: { letter: 'o', isMany: true },
+  /**
+   * `00 "r" entity 00 birth`: says that a birth of an entity has ended, and its own rows are being
+   * removed.
+   */
+  removal: { letter: 'r', isMany: true },
+  /** `00 "j" id`: the first entry of the journal with an id. */
+  entryId: { letter: 'j', isMany: true },
+  /**
+   * `00 "J"`: records that some entry was appended by itself, not in a turn. It is never removed.
+   */
+  appendedMarker: { letter: 'J', isMany: false },
+  /**
+   * `00 "p" producer 00 key`: a row that an actor derives from the log; without a key its position.
+   */
+  derived: { letter: 'p', isMany: true },
+  /** `00 "v" name 00 generation key`: a row of a projection by users, in one of its generations. */
+  projected: { letter: 'v', isMany: true },
+  /** `00 "V" name`: the known facts of a projection by users, as version, generation and state. */
+  projectionMark: { letter: 'V', isMany: true },
 } as const satisfies Readonly<Record<string, RowClass>>
 
 /** The name of a class of rows. */

@@ -1,5 +1,4 @@
-/** The table of row classes: every row's key belongs to one, and each is written by one file. */
-import { existsSync } from 'node:fs'
+/** The table of row classes: every row's key belongs to one. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { isRowKey } from '../../../src/storage/values/row-codec.ts'
@@ -21,11 +20,9 @@ import { anyText } from '../../support/any-text.ts'
 const key = anyText({ minLength: 1, maxLength: 30 }).filter((text) => !text.includes('\0'))
 
 describe('the classes of rows', () => {
-  it('have letters of their own, and a file that writes them', () => {
+  it('have letters of their own', () => {
     const letters = Object.values(rowClasses).flatMap(({ letter }) => letter ?? [])
     expect(new Set(letters).size).toBe(letters.length)
-    for (const { writer } of Object.values(rowClasses))
-      expect(existsSync(`src/storage/rows/${writer}`), writer).toBe(true)
   })
 
   it('keep the keys that stand on disk', () => {
