@@ -14,6 +14,7 @@ import {
   type AbstractValueIteratorOptions,
 } from 'abstract-level'
 import type { RangeOptions, Store } from '../../actors/index.ts'
+import { asBuffer } from '../../bytes/utf8.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 
 // The place of a Level database in the store: every key of it begins with `{name}:`. The braces are
@@ -59,9 +60,6 @@ class LevelPlace {
 }
 
 /** The same memory as a Buffer. */
-const asBuffer = (bytes: Uint8Array): Buffer =>
-  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-
 /** The options of a database: those of `abstract-level`. */
 export type KeelsonLevelOptions<K, V> = AbstractDatabaseOptions<K, V>
 

@@ -3,6 +3,7 @@
  * the stream is the head. A message is a line of JSON and bytes, so that a person can read it with
  * `nats stream view`. Pure.
  */
+import { realView } from '../../bytes/real-bytes.ts'
 import type { EngineGroup, EngineHead } from '../../storage/index.ts'
 import type { StoredMessage } from './nats-link.ts'
 
@@ -79,11 +80,9 @@ export const groupOf = (
         seq === message.seq - parts + index && subject === message.subject && !group,
     )
   if (!isWhole) return undefined
-  const bytes = parts === 0 ? message.bytes : joined([...own, message])
+  const bytes =
+    parts === 0
+      ? message.bytes
+      : realView(Buffer.concat([...own, message].map((part) => part.bytes)))
   return { after, end: message.head.end, provenLsn, bytes }
-}
-
-const joined = (messages: readonly PlacedMessage[]): Uint8Array => {
-  const { buffer, byteOffset, byteLength } = Buffer.concat(messages.map(({ bytes }) => bytes))
-  return new Uint8Array(buffer, byteOffset, byteLength)
 }

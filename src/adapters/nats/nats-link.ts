@@ -4,6 +4,7 @@
  * lack the last ones. It is apart from `nats.ts`, because the client is loaded here alone.
  */
 import type { Msg, MsgHdrs, NatsConnection, NodeConnectionOptions } from '@nats-io/transport-node'
+import { realView } from '../../bytes/real-bytes.ts'
 import { KeelsonError, reasonText } from '../../errors.ts'
 
 /** A message of a stream. */
@@ -161,11 +162,8 @@ export class NatsLink {
     )
     if (!answer) return undefined
     const { subject, seq, data = '', time } = answer.message
-    const { buffer, byteOffset, byteLength } = Buffer.from(data, 'base64')
-    return {
-      ...{ subject, seq, time: Date.parse(time) },
-      bytes: new Uint8Array(buffer, byteOffset, byteLength),
-    }
+    const bytes = realView(Buffer.from(data, 'base64'))
+    return { subject, seq, time: Date.parse(time), bytes }
   }
 
   /** A stream; `undefined` if it is not there. */

@@ -7,6 +7,7 @@
  * a leader that has been replaced shows an old head, and can write nothing. One message of a handle
  * is in flight. It is apart from `nats.ts`, because the safety of a log rests on that demand.
  */
+import { SerialQueue } from '../../bytes/serial-queue.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   appendRefusal,
@@ -16,12 +17,11 @@ import {
   engineStart,
   isSamePosition,
   lookPause,
+  namedHead,
   refuseBackwards,
   refuseGap,
-  refuseOtherEpoch,
   refuseTrimmed,
-  refuseUncovered,
-  withSnapshot,
+  trimmedHead,
 } from '../../storage/index.ts'
 import { encodeMessage, type LogMessage, messagesOf, type PlacedMessage } from './log-message.ts'
 import { LogReading } from './log-reading.ts'
@@ -60,7 +60,8 @@ export class NatsLog implements EngineLog {
   #tail: Tail | undefined
   /** The subject that nobody else writes to. Another one as soon as others have written. */
   #subject: string | undefined
-  #last: Promise<unknown> = Promise.resolve()
+  /** The changes of this handle, in their order. */
+  readonly #turns = new SerialQueue()
   readonly #reading: LogReading
   readonly #parts: LogParts
 
@@ -70,7 +71,7 @@ export class NatsLog implements EngineLog {
   }
 
   create(logId: string): Promise<EngineHead> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       const { link, name, replicas } = this.#parts
       await link.stream(name.stream, `${name.subject}.*`, replicas)
       await this.#parts.proof.prove(name.stream)
@@ -111,23 +112,12 @@ export class NatsLog implements EngineLog {
     return { groups, next: groups.at(-1)?.end.lsn ?? after }
   }
 
-  async name(...[epoch, snapshot]: Parameters<EngineLog['name']>): Promise<void> {
-    await this.#change(
-      decided((head) => {
-        refuseOtherEpoch(head, epoch)
-        return { ...head, snapshots: withSnapshot(head, snapshot) }
-      }),
-    )
+  async name(...named: Parameters<EngineLog['name']>): Promise<void> {
+    await this.#change(decided((head) => namedHead(head, ...named)))
   }
 
-  async trim(epoch: number, lsn: number, mark: string): Promise<void> {
-    const { seq, head } = await this.#change(
-      decided((head) => {
-        refuseOtherEpoch(head, epoch)
-        refuseUncovered(head, lsn)
-        return lsn > head.trimmed.lsn ? { ...head, trimmed: { lsn, mark } } : head
-      }),
-    )
+  async trim(...trim: Parameters<EngineLog['trim']>): Promise<void> {
+    const { seq, head } = await this.#change(decided((before) => trimmedHead(before, ...trim)))
     await this.#purge(head.trimmed.lsn, seq)
   }
 
@@ -173,7 +163,7 @@ export class NatsLog implements EngineLog {
 
   /** Writes what `decide` makes of the head, when no other handle has written in between. */
   #change(decide: (head: EngineHead, seq: number) => Promise<Change>): Promise<Tail> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       const { link, proof, name, clock } = this.#parts
       await proof.prove(name.stream)
       for (let tries = 0; tries < triesMax; tries++) {
@@ -209,13 +199,6 @@ export class NatsLog implements EngineLog {
     }
     this.#tail = last
     return last
-  }
-
-  /** Carries the changes of this handle out in their order. */
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#last.then(work)
-    this.#last = done.catch(() => undefined)
-    return done
   }
 
   /** Gives back what is only of groups that end at `lsn` or before. The message `last` stays. */

@@ -3,6 +3,7 @@
  * follow each other, which are left, and the cut of an operator who accepts a loss. It is apart
  * from `engine-log.ts`, which has the reads and appends of sound logs.
  */
+import { realView } from '../../bytes/real-bytes.ts'
 import { KeelsonError } from '../../errors.ts'
 import {
   type EngineGroup,
@@ -145,9 +146,6 @@ export const groupIn = (row: Columns): EngineGroup => ({
   after: positionIn(row, 'after_'),
   end: positionIn(row),
   provenLsn: numberIn(row, 'proven_lsn'),
-  bytes: plainBytes(bytesIn(row, 'bytes')),
+  // `pg` gives a Buffer.
+  bytes: realView(bytesIn(row, 'bytes')),
 })
-
-/** `pg` gives a Buffer. */
-const plainBytes = ({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array =>
-  new Uint8Array(buffer, byteOffset, byteLength)

@@ -15,10 +15,7 @@ import type { EngineLane } from './engine-lane.ts'
 const chunkBytes = 256 * 1024
 
 /** The files of a cluster. */
-export const postgresFiles = (cluster: string, lane: EngineLane, clock: Clock): EngineFiles =>
-  new PostgresFiles(cluster, lane, clock)
-
-class PostgresFiles implements EngineFiles {
+export class PostgresFiles implements EngineFiles {
   readonly #lane: EngineLane
   readonly #cluster: string
   readonly #clock: Clock

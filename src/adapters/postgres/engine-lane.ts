@@ -3,6 +3,7 @@
  * it was lost; work is done in the order in which it came. A failure of the connection is no answer:
  * the work may have taken effect.
  */
+import { SerialQueue } from '../../bytes/serial-queue.ts'
 import { configError, isKeelsonError, KeelsonError } from '../../errors.ts'
 import { type Columns, type Database, inTransaction, numberIn } from './database.ts'
 import { connectPg, type PgDatabase } from './pg-database.ts'
@@ -48,7 +49,7 @@ export type LaneOptions = {
 /** The connection for one sort of work. */
 export class EngineLane {
   #opening: Promise<PgDatabase> | undefined
-  #last: Promise<unknown> = Promise.resolve()
+  readonly #turns = new SerialQueue()
   #warning: string | undefined
   #isClosed = false
   /** So much work was asked for. */
@@ -77,9 +78,7 @@ export class EngineLane {
    */
   run<T>(work: (database: PgDatabase) => Promise<T>): Promise<T> {
     const number = ++this.#asked
-    const done = this.#last.then(() => this.#answer(work, number))
-    this.#last = done.catch(() => undefined)
-    return done
+    return this.#turns.run(() => this.#answer(work, number))
   }
 
   /**
@@ -104,9 +103,8 @@ export class EngineLane {
   }
 
   /** Ends the connection after the work that was asked for. The next work makes it again. Never rejects. */
-  async rest(): Promise<void> {
-    this.#last = this.#last.then(() => this.#drop())
-    await this.#last
+  rest(): Promise<void> {
+    return this.#turns.run(() => this.#drop())
   }
 
   /** Ends the connection, also during work. Never rejects. */

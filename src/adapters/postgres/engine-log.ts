@@ -14,12 +14,11 @@ import {
   type EngineReading,
   engineStart,
   isSamePosition,
+  namedHead,
   refuseBackwards,
   refuseGap,
-  refuseOtherEpoch,
   refuseTrimmed,
-  refuseUncovered,
-  withSnapshot,
+  trimmedHead,
 } from '../../storage/index.ts'
 import { type CopiedColumns, selected } from './copied-rows.ts'
 import { type Columns, type Database, numberIn } from './database.ts'
@@ -45,25 +44,6 @@ const removedMax = 10_000
 /** The lanes of a log: its changes wait for standbys, its reads do not wait for them. */
 export type LogLanes = { readonly writes: EngineLane; readonly reads: EngineLane }
 
-/** The head with another snapshot. @throws KeelsonError `FENCED` */
-const named = (
-  head: EngineHead,
-  ...[epoch, snapshot]: Parameters<EngineLog['name']>
-): HeadChange => {
-  refuseOtherEpoch(head, epoch)
-  return { snapshots: withSnapshot(head, snapshot) }
-}
-
-/** The head of a log that begins after `lsn`. @throws KeelsonError `FENCED`, `CONFLICT` */
-const trimmed = (
-  head: EngineHead,
-  ...[epoch, lsn, mark]: Parameters<EngineLog['trim']>
-): HeadChange => {
-  refuseOtherEpoch(head, epoch)
-  refuseUncovered(head, lsn)
-  return lsn > head.trimmed.lsn ? { trimmed: { lsn, mark } } : {}
-}
-
 /** The log `name` of a cluster. */
 export const postgresLog = (
   cluster: string,
@@ -79,7 +59,7 @@ export const postgresLog = (
    * Changes the head by one statement: from what `decide` has seen, or again if it has changed. It
    * writes also what is there, so that its commit waits for the standby.
    */
-  const change = (decide: (head: EngineHead) => HeadChange): Promise<number> =>
+  const change = (decide: (head: EngineHead) => EngineHead): Promise<number> =>
     writes.change((database) => changedHead(database, cluster, name, decide))
 
   return {
@@ -105,11 +85,11 @@ export const postgresLog = (
       ),
 
     name: async (epoch, snapshot) => {
-      await change((head) => named(head, epoch, snapshot))
+      await change((head) => namedHead(head, epoch, snapshot))
     },
 
     trim: async (epoch, lsn, mark) => {
-      const log = await change((head) => trimmed(head, epoch, lsn, mark))
+      const log = await change((head) => trimmedHead(head, epoch, lsn, mark))
       // Trimmed groups are removed without the lock of the head, a part at a time. If the process
       // ends before that, the next trim removes the rest.
       while (await reads.run((database) => removedSome(database, log, lsn)));
@@ -126,13 +106,11 @@ const changedHead = async (
   database: Queries,
   cluster: string,
   name: string,
-  decide: (head: EngineHead) => HeadChange,
+  decide: (head: EngineHead) => EngineHead,
 ): Promise<number> => {
   for (;;) {
     const row = await found(database, cluster, name)
-    const head = headIn(row)
-    if (await replacedHead(database, row, { ...head, ...decide(head) }))
-      return numberIn(row, 'number')
+    if (await replacedHead(database, row, decide(headIn(row)))) return numberIn(row, 'number')
   }
 }
 
@@ -165,8 +143,6 @@ const found = async (database: Queries, cluster: string, name: string): Promise<
   if (row) return row
   throw new KeelsonError('NO_SEGMENTS', `the cluster ${cluster} has no log ${name}`)
 }
-
-type HeadChange = Partial<Pick<EngineHead, 'snapshots' | 'trimmed'>>
 
 /** Replaces what the owner alone changes, if the head is still as in `row`. */
 const replacedHead = async (

@@ -5,6 +5,7 @@
  */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import type { PGlite } from '@electric-sql/pglite'
+import { SerialQueue } from '../../bytes/serial-queue.ts'
 import { type Columns, type Database, quoted } from './database.ts'
 
 /** The data with which the thread is started. */
@@ -46,13 +47,10 @@ export const connectPglite = async (dir: string | undefined): Promise<Database> 
     return answer.rows
   }
   // It says once that it is open. Then each answer is that to the question before.
-  let last: Promise<unknown> = answered()
-  await last
-  const ask = (question: Question): Promise<readonly Columns[]> => {
-    const answer = last.then(() => answered(question))
-    last = answer.catch(() => undefined)
-    return answer
-  }
+  const turns = new SerialQueue()
+  const ask = (question?: Question): Promise<readonly Columns[]> =>
+    turns.run(() => answered(question))
+  await ask()
   return {
     query: (sql, parameters = []) => ask({ sql, parameters }),
     copy: async (table, columns, pieces) => {

@@ -26,7 +26,7 @@ import {
 } from '../../storage/index.ts'
 import { clientOptions } from './client-options.ts'
 import { type Columns, type Database, numberIn } from './database.ts'
-import { postgresFiles } from './engine-files.ts'
+import { PostgresFiles } from './engine-files.ts'
 import { EngineLane, type LaneOptions } from './engine-lane.ts'
 import { postgresLog } from './engine-log.ts'
 import { describedServer } from './pg-database.ts'
@@ -116,7 +116,7 @@ const sessionOf = (
   return {
     log: (name): EngineLog => postgresLog(cluster, name, { writes: lane(), reads }),
     directory: postgresDirectory(cluster, lane(), clock),
-    files: postgresFiles(cluster, lane({ reads: true }), clock),
+    files: new PostgresFiles(cluster, lane({ reads: true }), clock),
     now: () =>
       reads.run(async (database) => {
         const [row = {}] = await database.query(

@@ -204,6 +204,25 @@ export const refuseUncovered = ({ snapshots }: EngineHead, lsn: number): void =>
     throw invalidArgument('lsn', `at most ${covered}, the oldest named snapshot`, lsn)
 }
 
+/** The head with another snapshot. @throws KeelsonError as `EngineLog.name` */
+export const namedHead = (
+  head: EngineHead,
+  ...[epoch, snapshot]: Parameters<EngineLog['name']>
+): EngineHead => {
+  refuseOtherEpoch(head, epoch)
+  return { ...head, snapshots: withSnapshot(head, snapshot) }
+}
+
+/** The head of a log that begins after `lsn`. @throws KeelsonError as `EngineLog.trim` */
+export const trimmedHead = (
+  head: EngineHead,
+  ...[epoch, lsn, mark]: Parameters<EngineLog['trim']>
+): EngineHead => {
+  refuseOtherEpoch(head, epoch)
+  refuseUncovered(head, lsn)
+  return lsn > head.trimmed.lsn ? { ...head, trimmed: { lsn, mark } } : head
+}
+
 /** A place in a group's row: its two ends. */
 type Link = Pick<EngineGroup, 'after' | 'end'>
 
