@@ -6,7 +6,6 @@
 import { dirname } from 'node:path'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { blobSegmentPath, listBlobs } from '../blobs/blob-folder.ts'
-import { unitsIn } from '../commands/command.ts'
 import { decodeFrame } from '../commands/command-decoding.ts'
 import { refsOfUnit } from '../commands/command-values.ts'
 import { roundUp } from '../frames/frame.ts'
@@ -73,7 +72,7 @@ export function* copyingShard(
       { from: from.wal, to: to.wal, segment, end, lastLsn: lsn, walId },
       (_, stamp, payload) => {
         time = Math.max(time, stamp)
-        for (const ref of unitsIn(decodeFrame(payload).units).flatMap(refsOfUnit))
+        for (const ref of decodeFrame(payload).units.flatMap(refsOfUnit))
           if (!wanted.has(placeOf(ref))) wanted.set(placeOf(ref), { ref, isNeeded: false })
       },
     )

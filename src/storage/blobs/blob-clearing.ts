@@ -10,7 +10,7 @@
  */
 
 import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts'
-import { attempt, writeAll } from '../ports/disk-failure.ts'
+import { attempt, openIfThere, writeAll } from '../ports/disk-failure.ts'
 import { type Extent, gapsBetween } from '../values/blob-extents.ts'
 import { blobSegmentPath } from './blob-folder.ts'
 
@@ -30,7 +30,7 @@ export function* clearing(
   live: readonly Extent[],
 ): Generator<undefined, number> {
   const path = blobSegmentPath(dir, segment)
-  const source = openSource(disk, path)
+  const source = openIfThere(disk, path)
   if (!source) return 0
   try {
     const size = source.size()
@@ -45,15 +45,6 @@ export function* clearing(
     return dead
   } finally {
     attempt(() => source.close())
-  }
-}
-
-const openSource = (disk: Disk, path: string): DiskFile | undefined => {
-  try {
-    return disk.open(path, 'read')
-  } catch (error) {
-    if (error instanceof DiskError && error.code === 'ENOENT') return undefined
-    throw error
   }
 }
 

@@ -8,8 +8,8 @@ import { crc32 } from '../../bytes/crc32.ts'
 import { type Sha256, startSha256 } from '../../bytes/sha256.ts'
 import { viewOf } from '../../bytes/u64.ts'
 import { KeelsonError } from '../../errors.ts'
-import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts'
-import { attempt, refusing } from '../ports/disk-failure.ts'
+import type { Disk, DiskFile } from '../ports/disk.ts'
+import { attempt, openIfThere, refusing } from '../ports/disk-failure.ts'
 import { blobChunkBytes, blobHeaderBytes, trailerBytes } from '../values/blob-extents.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 import { blobSegmentPath } from './blob-folder.ts'
@@ -118,7 +118,8 @@ const toChunk = (offset: number): number => offset - (offset % blobChunkBytes)
 const openBlob = (disk: Disk, dir: string, ref: BlobRef): DiskFile => {
   const path = blobSegmentPath(dir, ref.segment)
   return refusing(() => {
-    const file = openSegment(disk, path, ref)
+    const file = openIfThere(disk, path)
+    if (!file) throw corruptBlob(ref, path, 'its segment is missing')
     try {
       const at = ref.offset - blobHeaderBytes
       const evidence =
@@ -132,16 +133,6 @@ const openBlob = (disk: Disk, dir: string, ref: BlobRef): DiskFile => {
       throw error
     }
   })
-}
-
-const openSegment = (disk: Disk, path: string, ref: BlobRef): DiskFile => {
-  try {
-    return disk.open(path, 'read')
-  } catch (error) {
-    if (error instanceof DiskError && error.code === 'ENOENT')
-      throw corruptBlob(ref, path, 'its segment is missing')
-    throw error
-  }
 }
 
 const readExactly = (file: DiskFile, ref: BlobRef, offset: number, length: number): Uint8Array =>

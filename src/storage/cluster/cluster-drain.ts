@@ -64,9 +64,6 @@ export const drainMember = async (parts: DrainParts, member: string): Promise<Dr
   return { member, wasOwner, down, ...(isOwned && { owner: owner.member }) }
 }
 
-const memberIn = (view: DirectoryView, name: string): MemberEntry | undefined =>
-  factsIn(view).members.find(({ member }) => member === name)
-
 /** Writes the request. Returns the directory before it, and what that has of the member. */
 const ask = async (
   { session: { directory } }: DrainParts,
@@ -100,7 +97,7 @@ const untilReleased = async (
   let renewal = revision
   let renewedAt = clock.monotonic()
   for (let view = first; ; view = await session.directory.view()) {
-    const entry = memberIn(view, member)
+    const entry = factsIn(view).members.find((each) => each.member === member)
     if (entry?.incarnation !== incarnation || entry.ended) return view
     const now = clock.monotonic()
     if (renewal !== entry.revision) {

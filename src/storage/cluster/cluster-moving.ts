@@ -108,10 +108,8 @@ export const bytesToMove = ({ snapshot, blobs, logBytes }: ShardToMove): number 
  */
 export const moveShard = async (parts: MoveParts, moved: ShardToMove): Promise<void> => {
   const { session, clock, signal } = parts
-  const calls = new EngineCalls(clock, { mayRefuse: () => true })
-  const abort = (): void => void calls.end(new KeelsonError('CLOSED', 'the move was interrupted'))
-  signal.addEventListener('abort', abort)
-  if (signal.aborted) abort()
+  const why = new KeelsonError('CLOSED', 'the move was interrupted')
+  const calls = new EngineCalls(clock, { mayRefuse: () => true, signal, why })
   const log = session.log(`${moved.shard}`)
   try {
     const head = await calls.ask(() => begunAt(log, moved))
@@ -120,7 +118,7 @@ export const moveShard = async (parts: MoveParts, moved: ShardToMove): Promise<v
     await moveFrames(parts, moved, head, log, calls)
     await moveSnapshot(parts, moved, head, log, calls)
   } finally {
-    signal.removeEventListener('abort', abort)
+    calls.end(why)
   }
 }
 

@@ -170,14 +170,10 @@ export const untilMoved = async (
 ): Promise<void> => {
   const over = new AbortController()
   const cancel = clock.after(ms, () => over.abort())
-  const end = (): void => over.abort()
-  signal.addEventListener('abort', end)
-  if (signal.aborted) end()
   try {
-    await directory.moved(revision, over.signal)
+    await directory.moved(revision, AbortSignal.any([signal, over.signal]))
   } finally {
     cancel()
-    signal.removeEventListener('abort', end)
   }
   if (signal.aborted) throw new KeelsonError('CLOSED', 'the command was ended')
 }

@@ -1,6 +1,6 @@
 /** The rules of a turn whose bytes and rows can be read again: one rule for both sides. */
 import { isBirth, isEntity, isRowBeside } from '../values/entity-key.ts'
-import { isMainRow, type TurnMark } from '../values/entity-row.ts'
+import { isMainRow } from '../values/entity-row.ts'
 import { causeBytesMax } from '../values/turn-cause.ts'
 import type { Turn } from './command.ts'
 
@@ -10,7 +10,7 @@ import type { Turn } from './command.ts'
  */
 export const turnFault = ({ entity, follows, row, rows, own, cause }: Turn): string | undefined => {
   if (!isEntity(entity)) return 'the name of its entity'
-  if (follows && !isMark(follows)) return 'an incarnation that has not 16 hex digits'
+  if (follows && !isBirth(follows.incarnation)) return 'an incarnation that has not 16 hex digits'
   if (row && !isMainRow(row)) return 'a main row without its mark'
   for (const [rowKey] of rows)
     if (!isRowBeside(entity, rowKey)) return 'a row that is not of its entity'
@@ -20,7 +20,3 @@ export const turnFault = ({ entity, follows, row, rows, own, cause }: Turn): str
     return 'a cause of a wrong length'
   return undefined
 }
-
-const incarnation = /^[0-9a-f]{16}$/
-
-const isMark = (mark: TurnMark): boolean => incarnation.test(mark.incarnation)

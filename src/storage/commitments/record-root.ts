@@ -4,8 +4,9 @@
  * within the frame, time stamp and bytes. Digests are hashed in rows of sixteen, and the rows are
  * the leaves of a range. That takes one hash a record, where a plain tree takes two. Pure.
  */
+import { copyPart } from '../../bytes/copy-part.ts'
 import { sha256Hex, sha256Latin1, startSha256 } from '../../bytes/sha256.ts'
-import { viewOf, writeU64 } from '../../bytes/u64.ts'
+import { u32In, viewOf, writeU64 } from '../../bytes/u64.ts'
 import { stampBytes } from '../frames/control-payload.ts'
 import { type Digest, digestBytes, putDigest, tags } from './digests.ts'
 import { type Block, blocksAround, Mountains, rootFromLeaf } from './mountains.ts'
@@ -25,7 +26,7 @@ export const eachRecord = (payload: Uint8Array, take: (from: number, to: number)
   if (units === undefined) take(Math.min(stampBytes, payload.length), payload.length)
   else
     for (let at = stampBytes + 2; at < payload.length; ) {
-      const end = at + 4 + u32At(payload, at)
+      const end = at + 4 + u32In(payload, at)
       take(at + 4, end)
       at = end
     }
@@ -38,17 +39,10 @@ const unitsEnd = (payload: Uint8Array): number | undefined => {
   let at = stampBytes + 2
   for (; left > 0; left--) {
     if (at + 4 > payload.length) return undefined
-    at += 4 + u32At(payload, at)
+    at += 4 + u32In(payload, at)
   }
   return at === payload.length ? at : undefined
 }
-
-const u32At = (bytes: Uint8Array, at: number): number =>
-  ((bytes[at] ?? 0) |
-    ((bytes[at + 1] ?? 0) << 8) |
-    ((bytes[at + 2] ?? 0) << 16) |
-    ((bytes[at + 3] ?? 0) << 24)) >>>
-  0
 
 const prefixBytes = 19
 
@@ -74,8 +68,7 @@ export const recordDigest = (
     sum.add(bytes.subarray(from, to))
     return Buffer.from(sum.end()).toString('hex')
   }
-  if (to - from > 64) scratch.set(bytes.subarray(from, to), prefixBytes)
-  else for (let at = from; at < to; at++) scratch[prefixBytes + at - from] = bytes[at] as number
+  copyPart(bytes, from, to, scratch, prefixBytes)
   return sha256Hex(scratch.subarray(0, length))
 }
 

@@ -12,6 +12,7 @@ import { hostname } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { crc32 } from '../../bytes/crc32.ts'
 import { DiskError, type DiskLock } from '../ports/disk.ts'
+import { attempt } from '../ports/disk-failure.ts'
 import { describeHolder, type LockHolder, lockedDir, readHolder, sharedBy } from './lock-holder.ts'
 import type { LockSign } from './lock-sign.ts'
 
@@ -112,7 +113,7 @@ export const lockByKernel = (
     file.close()
     throw error
   }
-  return kernelLock(files, path, file)
+  return kernelLock(files, path, file, () => true)
 }
 
 /**
@@ -131,18 +132,23 @@ export const refuseOtherHolder = (
   if (files.identity(path) !== file.identity) throw lockedDir(path, content)
 }
 
-const kernelLock = (files: LockFiles, path: string, file: OpenLockFile): DiskLock => {
+/** A lock of the kernel that is held. Its release blanks the lines if `isAlone` says so. */
+export const kernelLock = (
+  files: LockFiles,
+  path: string,
+  file: OpenLockFile,
+  isAlone: () => boolean,
+): DiskLock => {
   let held = true
   return {
     identity: file.identity,
     release: () => {
       if (!held) return
       held = false
-      try {
-        file.fill('\n'.repeat(files.content(path)?.length ?? 0))
-      } catch {
-        // The lines are for people. Closing the descriptor frees the lock even if they stay.
-      }
+      // The lines are for people. Closing the descriptor frees the lock even if they stay.
+      attempt(() => {
+        if (isAlone()) file.fill('\n'.repeat(files.content(path)?.length ?? 0))
+      })
       file.close()
     },
   }

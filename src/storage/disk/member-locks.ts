@@ -6,10 +6,11 @@
  */
 import { basename } from 'node:path'
 import { configError } from '../../errors.ts'
-import { DiskError, type DiskLock } from '../ports/disk.ts'
+import type { DiskLock } from '../ports/disk.ts'
 import {
   fateOf,
   type HolderFate,
+  kernelLock,
   type LockFiles,
   lastFacts,
   lockByKernel,
@@ -107,7 +108,9 @@ const share = (
     if (isElsewhere(lastFacts(content), place)) refuseLiving(path, file, content)
     file.fill(own)
   }
-  return sharedLock(files, path, file)
+  // If nobody else shares it then, the lines would name members that are gone.
+  const isAlone = () => takeKernelLock(path, file.descriptor, '-x') === 'taken'
+  return kernelLock(files, path, file, isAlone)
 }
 
 /** Whether members at another place have written these facts. */
@@ -124,24 +127,4 @@ const refuseLiving = (path: string, file: OpenLockFile, content: string): void =
     'members of one machine and one pid namespace',
     `others on ${host} in ${pidSpace}, which share ${basename(path)}`,
   )
-}
-
-const sharedLock = (files: MemberLockFiles, path: string, file: OpenLockFile): DiskLock => {
-  let held = true
-  return {
-    identity: file.identity,
-    release: () => {
-      if (!held) return
-      held = false
-      try {
-        // Nobody else shares it: the lines would name members that are gone.
-        if (takeKernelLock(path, file.descriptor, '-x') === 'taken')
-          file.fill('\n'.repeat(files.content(path)?.length ?? 0))
-      } catch (error) {
-        // The lines are for people. Closing the descriptor frees the lock even if they stay.
-        if (!(error instanceof DiskError)) throw error
-      }
-      file.close()
-    },
-  }
 }

@@ -108,15 +108,9 @@ export class EngineSnapshots implements SnapshotUploads {
    * `CLOSED` if `signal` ends the backup before
    */
   async fetchUntil(signal: AbortSignal, snapshot: NamedSnapshot): Promise<void> {
-    const calls = new EngineCalls(this.#parts.clock)
-    const end = (): void => void calls.end(new KeelsonError('CLOSED', 'the backup was ended'))
-    signal.addEventListener('abort', end, { once: true })
-    if (signal.aborted) end()
-    try {
-      await calls.ask(() => this.fetch(snapshot))
-    } finally {
-      signal.removeEventListener('abort', end)
-    }
+    const why = new KeelsonError('CLOSED', 'the backup was ended')
+    const calls = new EngineCalls(this.#parts.clock, { signal, why })
+    await calls.ask(() => this.fetch(snapshot)).finally(() => calls.end(why))
   }
 
   /**

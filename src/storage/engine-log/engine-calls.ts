@@ -17,8 +17,9 @@ type Start = {
   readonly mayRefuse?: () => boolean
   /** Hears why a call is repeated, each time. */
   readonly onSilence?: (error: KeelsonError) => void
-  /** Ends the calls with its reason, a `KeelsonError`. */
+  /** Ends the calls with `why`, or with its reason, a `KeelsonError`. */
   readonly signal?: AbortSignal | undefined
+  readonly why?: KeelsonError
 }
 
 /** Calls that end together. */
@@ -33,11 +34,11 @@ export class EngineCalls {
   #silence: KeelsonError | undefined
 
   constructor(clock: Clock, options: Start = {}) {
-    const { mayRefuse = () => false, onSilence = () => undefined, signal } = options
+    const { mayRefuse = () => false, onSilence = () => undefined, signal, why } = options
     this.#clock = clock
     this.#mayRefuse = mayRefuse
     this.#onSilence = onSilence
-    const abort = (): void => void this.end(signal?.reason)
+    const abort = (): void => void this.end(why ?? signal?.reason)
     this.#unlisten = () => signal?.removeEventListener('abort', abort)
     signal?.addEventListener('abort', abort)
     if (signal?.aborted) abort()

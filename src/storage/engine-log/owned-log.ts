@@ -16,7 +16,12 @@ import type {
 } from '../ports/log-host.ts'
 import type { FrameMark } from '../ports/projection-store.ts'
 import { markOf } from '../segments/frame-mark.ts'
-import { frameOffsets, givenBack } from '../segments/log-limits.ts'
+import {
+  frameOffsets,
+  givenBack,
+  refuseBefore,
+  refuseOtherRequest,
+} from '../segments/log-limits.ts'
 import { Pins } from '../segments/log-pins.ts'
 import type { EndNote } from './end-note.ts'
 import { markText } from './engine-inspection.ts'
@@ -140,7 +145,7 @@ export class OwnedLog {
 
   async name({ epoch, snapshot }: Request<'name'>): Answer<'name'> {
     const { log, calls, appends, head, uploads } = this.#parts
-    this.#refuseOther(epoch)
+    refuseOtherRequest(this.#parts.head.end.epoch, epoch)
     if (snapshot.lsn < this.#trimmedLsn || snapshot.lsn > appends.durableLsn)
       throw new KeelsonError('INVALID_ARGUMENT', 'the log cannot name this snapshot', {
         details: { lsn: snapshot.lsn, ...this.extent },
@@ -160,7 +165,7 @@ export class OwnedLog {
 
   /** Trims the log up to `lsn`, or to what a snapshot, a pin and the last group leave of that. */
   async release({ epoch, lsn, wanted = lsn }: Request<'release'>): Answer<'release'> {
-    this.#refuseOther(epoch)
+    refuseOtherRequest(this.#parts.head.end.epoch, epoch)
     const from = this.#trimmedLsn
     const to = Math.max(from, Math.min(this.#releasable(lsn), this.#pins.least - 1))
     const held = Math.max(to, this.#releasable(wanted))
@@ -187,7 +192,7 @@ export class OwnedLog {
   }
 
   pin({ from, pin }: Request<'pin'>): { readonly pin: number } {
-    this.#refuseBefore(from)
+    refuseBefore(this.#firstLsn, from)
     return { pin: this.#pins.hold(from, pin) }
   }
 
@@ -199,13 +204,13 @@ export class OwnedLog {
   async read({ from, to, maxBytes, fromCheckpoint }: Request<'read'>): Promise<ReadAnswer> {
     const { durableLsn, checkpointLsn } = this.extent
     const first = Math.max(from, fromCheckpoint ? checkpointLsn + 1 : 0)
-    this.#refuseBefore(first)
+    refuseBefore(this.#firstLsn, first)
     const last = Math.min(to ?? durableLsn, durableLsn)
     try {
       return { ...(await readFrames(this.#reads, first, last, maxBytes)), durableLsn }
     } catch (error) {
       // A release has trimmed the frames since.
-      if (isKeelsonError(error, 'BAD_CURSOR')) this.#refuseBefore(first)
+      if (isKeelsonError(error, 'BAD_CURSOR')) refuseBefore(this.#firstLsn, first)
       throw error
     }
   }
@@ -274,22 +279,6 @@ export class OwnedLog {
 
   get #firstLsn(): number {
     return this.#trimmedLsn + 1
-  }
-
-  #refuseBefore(from: number): void {
-    const firstLsn = this.#firstLsn
-    if (from >= firstLsn) return
-    throw new KeelsonError('BAD_CURSOR', `the log begins with lsn ${firstLsn}`, {
-      details: { from, firstLsn },
-    })
-  }
-
-  #refuseOther(found: number): void {
-    const { epoch } = this.#parts.head.end
-    if (found === epoch) return
-    throw new KeelsonError('FENCED', `the log has epoch ${epoch}: this is a request of ${found}`, {
-      details: { epoch, found },
-    })
   }
 }
 

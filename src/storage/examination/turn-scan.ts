@@ -7,8 +7,9 @@ import { viewedBytes } from '../../bytes/u64.ts'
 import { asBuffer } from '../../bytes/utf8.ts'
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
-import { type Command, type OwnChange, type Turn, unitsIn } from '../commands/command.ts'
+import type { OwnChange, Turn } from '../commands/command.ts'
 import { decodeFrame } from '../commands/command-decoding.ts'
+import { namedKeys } from '../commands/command-values.ts'
 import { groupFlag, readFrameHeader, roundUp } from '../frames/frame.ts'
 import { type FrameEnd, segmentStart } from '../frames/frame-cursor.ts'
 import { type DataTaker, dataFrames, walkingFrames } from '../frames/frame-walk.ts'
@@ -152,7 +153,7 @@ const turnsOf = (entity: string, found: LoggedTurn[]): DataTaker => {
   const mention = asMention(entity)
   return (lsn, time, payload) => {
     if (asBuffer(payload).indexOf(mention) < 0) return
-    for (const [unit, turn] of unitsIn(decodeFrame(payload).units).entries())
+    for (const [unit, turn] of decodeFrame(payload).units.entries())
       if (turn.kind === 'turn' && turn.entity === entity)
         found.push({ lsn, unit, time, ...kept(turn) })
   }
@@ -173,7 +174,7 @@ const kept = ({ entity, follows, row, rows, writes, entries = [], own, cause }: 
     cause: cause && decodeCause(cause),
     row: row?.slice(),
     rows: rows.map(([key, bytes]) => [key, bytes?.slice()] as const),
-    writes: writes.map((command) => ({ kind: command.kind, keys: keysOf(command) })),
+    writes: writes.map((command) => ({ kind: command.kind, keys: namedKeys(command) })),
     entries: entries.map(({ id }) => id),
     own: own?.changes.map(([key]) => key) ?? [],
     ownValues: entity.startsWith('$') ? shortValues(own?.changes ?? []) : [],
@@ -188,12 +189,6 @@ const shortValues = (changes: readonly OwnChange[]): readonly StoredValue[] =>
       ? []
       : [{ ...value, bytes: value.bytes.slice() }],
   )
-
-const keysOf = (command: Command): readonly string[] => {
-  if ('key' in command) return [command.key]
-  if ('keys' in command) return command.keys
-  return 'entries' in command ? command.entries.map(({ key }) => key) : []
-}
 
 // Parts of a segment, from its end to its beginning: so that a search may end after any of them. A
 // part begins with a group, which is found at a sector boundary by its header. Bytes of a user may

@@ -77,7 +77,6 @@ export class FrameCursor {
   readonly #header = emptyFrameHeader()
   #mayRead = true
   #stop: Stop = 'end'
-  #unreadable: FrameHeader | undefined
 
   /**
    * Walks frames that end at or before `limit`. Reads `windowBytes` at once, or a whole longer
@@ -113,11 +112,6 @@ export class FrameCursor {
   /** Why `next` returned `undefined`. */
   get stop(): Stop {
     return this.#stop
-  }
-
-  /** The frame that stopped an `unsupported` walk. */
-  get unreadable(): FrameHeader | undefined {
-    return this.#unreadable
   }
 
   /** The buffer of the current frame and the index of its payload; valid until the next `next`. */
@@ -161,7 +155,6 @@ export class FrameCursor {
   #accept(at: number, header: FrameHeader): FrameHeader | undefined {
     if (!isReadable(header)) {
       this.#stop = 'unsupported'
-      this.#unreadable = { ...header }
       return undefined
     }
     this.#frameOffset = at

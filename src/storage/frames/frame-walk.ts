@@ -1,5 +1,6 @@
 /** Walks the frames of a file, step by step. */
 import { type Disk, pathIn } from '../ports/disk.ts'
+import { finish } from '../ports/steps.ts'
 import { readStamp } from './control-payload.ts'
 import { type FrameHeader, frameTypes } from './frame.ts'
 import { FrameCursor, type FrameEnd, type SegmentFacts } from './frame-cursor.ts'
@@ -48,12 +49,8 @@ export function* walkingFrames(
 }
 
 /** The same without pauses. */
-export const walkFrames = (...walk: Parameters<typeof walkingFrames>): FrameEnd => {
-  const steps = walkingFrames(...walk)
-  let step = steps.next()
-  while (!step.done) step = steps.next()
-  return step.value
-}
+export const walkFrames = (...walk: Parameters<typeof walkingFrames>): FrameEnd =>
+  finish(walkingFrames(...walk))
 
 /** Gets each DATA frame: its LSN, its stamp and its payload, a view. */
 export type DataTaker = (lsn: number, time: number, payload: Uint8Array) => void

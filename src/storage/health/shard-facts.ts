@@ -8,7 +8,6 @@ import { isKeelsonError } from '../../errors.ts'
 import { blobSegmentPath, listBlobs } from '../blobs/blob-folder.ts'
 import { blobPieces, readBlobRange } from '../blobs/blob-reader.ts'
 import { type LostFile, lostSegments } from '../blobs/blob-sizes.ts'
-import { unitsIn } from '../commands/command.ts'
 import { decodeFrame } from '../commands/command-decoding.ts'
 import { refsOfUnit } from '../commands/command-values.ts'
 import type { KnownShard } from '../disk/data-folder.ts'
@@ -312,7 +311,7 @@ export class BlobRefs {
 
   /** Takes those of a frame, unless a row has them. */
   addFrame(lsn: number, payload: Uint8Array): void {
-    for (const unit of unitsIn(decodeFrame(payload).units))
+    for (const unit of decodeFrame(payload).units)
       for (const ref of refsOfUnit(unit)) this.#add(ref, lsn)
   }
 

@@ -13,8 +13,8 @@
  * them is refused: a member that joined before is seen, and one that comes later sees the change.
  */
 import { KeelsonError } from '../../errors.ts'
-import { type DirectoryView, entryIn, entryText } from '../ports/cluster-engine.ts'
-import type { SetStep } from './member-lease.ts'
+import { type DirectoryView, entryIn } from '../ports/cluster-engine.ts'
+import { type SetStep, set } from './member-lease.ts'
 import { leasedIn } from './shard-holds.ts'
 
 /** The features that a build reads, and its start, which is the writer of the value. */
@@ -36,7 +36,7 @@ export const featuresOn = (view: DirectoryView): number =>
 /** The change with which a member joins. @throws KeelsonError `UNSUPPORTED_VERSION`, `CORRUPT` */
 export const joining = (view: DirectoryView, { incarnation, reads }: FeatureReader): SetStep => {
   const on = featuresOn(view)
-  if ((on & ~reads) === 0) return change(view, { on, by: incarnation })
+  if ((on & ~reads) === 0) return change(view, on, incarnation)
   throw new KeelsonError(
     'UNSUPPORTED_VERSION',
     'all members of the cluster were of a newer version, and write logs that this one cannot read',
@@ -51,10 +51,8 @@ export const turningOn = (
 ): SetStep | undefined => {
   const on = featuresOn(view)
   const read = leasedIn(view).reduce((all, member) => all & member.reads, reads)
-  return (read & ~on) === 0 ? undefined : change(view, { on: on | read, by: incarnation })
+  return (read & ~on) === 0 ? undefined : change(view, on | read, incarnation)
 }
 
-const change = (view: DirectoryView, features: Features): SetStep => ({
-  ...{ kind: 'set', name: featuresEntry, value: entryText(featuresEntry, features) },
-  revision: view.entries.get(featuresEntry)?.revision ?? 0,
-})
+const change = (view: DirectoryView, on: number, by: string): SetStep =>
+  set(view, featuresEntry, { on, by } satisfies Features)

@@ -189,7 +189,9 @@ const stepToOwner = (state: LeaseState, view: DirectoryView, now: number): Lease
   if (owner && held && !isFree(state, owner.member, now)) return rest(state, view, owner.member)
   if (!state.isReady && !isAlone(view, member)) return rest(state, view)
   if (owner && held) return set(view, memberName(owner.member), { ...held, ended: true })
-  return set(view, ownerName, { member, incarnation, epoch: (owner?.epoch ?? 0) + 1 })
+  return set(view, ownerName, {
+    ...{ member, incarnation, epoch: (owner?.epoch ?? 0) + 1 },
+  } satisfies Owner)
 }
 
 /** The next step of a member that owns shards beside others: their leases end when they expire. */
@@ -217,10 +219,11 @@ const rest = (state: LeaseState, { revision }: DirectoryView, other?: string): L
   return { kind: 'wait', until, after: revision, member: other }
 }
 
-const set = (view: DirectoryView, name: string, value: Lease | Owner): SetStep => ({
+/** The change that gives an entry a content, from what the view shows. */
+export const set = (view: DirectoryView, name: string, content: object): SetStep => ({
   ...{ kind: 'set', name },
   revision: view.entries.get(name)?.revision ?? 0,
-  value: entryText(name, value),
+  value: entryText(name, content),
 })
 
 /** Whether the entry of a member has no holder, or one whose lease has ended. */

@@ -14,8 +14,8 @@
  *
  * The entry `place/N` names the member that should have a shard. It is an operator's.
  */
-import { type DirectoryView, entryIn, entryText } from '../ports/cluster-engine.ts'
-import { leaseIn, memberNames, type SetStep } from './member-lease.ts'
+import { type DirectoryView, entryIn } from '../ports/cluster-engine.ts'
+import { leaseIn, memberNames, type SetStep, set } from './member-lease.ts'
 
 /** One start of a member. */
 export type Holder = { readonly member: string; readonly incarnation: string }
@@ -75,7 +75,7 @@ export const taking = (
   if (hold && hold.incarnation !== incarnation) return undefined
   if (!isLeased(view, { member, incarnation })) return undefined
   const epoch = (entryIn<Hold>(view, name)?.epoch ?? 0) + 1
-  return change(view, name, { member, incarnation, epoch })
+  return set(view, name, { member, incarnation, epoch } satisfies Hold)
 }
 
 /** The change with which a member gives what it holds. */
@@ -86,13 +86,8 @@ export const giving = (
 ): SetStep | undefined => {
   const hold = holdIn(view, name)
   if (hold?.incarnation !== incarnation) return undefined
-  return change(view, name, { ...hold, free: true })
+  return set(view, name, { ...hold, free: true } satisfies Hold)
 }
-
-const change = (view: DirectoryView, name: string, hold: Hold): SetStep => ({
-  ...{ kind: 'set', name, value: entryText(name, hold) },
-  revision: view.entries.get(name)?.revision ?? 0,
-})
 
 /** A member with a lease. */
 export type LeasedMember = Holder & {

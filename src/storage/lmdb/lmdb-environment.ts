@@ -22,7 +22,7 @@ import { nodeDisk } from '../disk/node-disk.ts'
 import { refusing } from '../ports/disk-failure.ts'
 import type { SnapshotRecord } from '../ports/snapshot-rows.ts'
 import { positionKey } from '../values/row-codec.ts'
-import { type EncodedCommit, type EncodedEntry, entriesOf } from './encoded-commit.ts'
+import { type EncodedCommit, entriesOf } from './encoded-commit.ts'
 import { type MapLoad, refuseGrowth } from './lmdb-map.ts'
 import { tryProcess } from './lmdb-opening.ts'
 
@@ -191,19 +191,24 @@ export const checkGrowth = (database: LmdbDatabase, load: MapLoad, mapBytesMax: 
 export const writeCommit = (database: LmdbDatabase, commit: EncodedCommit): void => {
   // Everything that can be prepared is prepared before the transaction: only LMDB runs in it.
   const entries = entriesOf(commit)
+  transact(database, 'rows were committed', () => {
+    for (const { key, record } of entries)
+      if (record) database.putSync(key, record)
+      else database.removeSync(key)
+  })
+}
+
+/** `work` returns nothing: `transactionSync` would hold its lock for ever for a promise. */
+const transact = (database: LmdbDatabase, doing: string, work: () => void): void => {
   try {
-    database.transactionSync(() => write(database, entries))
+    database.transactionSync(work)
   } catch (error) {
-    throw translated(error, 'rows were committed')
+    throw translated(error, doing)
   }
 }
 
-/** Returns nothing: `transactionSync` would hold its lock for ever if a promise were returned. */
-const write = (database: LmdbDatabase, entries: readonly EncodedEntry[]): void => {
-  for (const { key, record } of entries)
-    if (record) database.putSync(key, record)
-    else database.removeSync(key)
-}
+/** LMDB appends without a search, and refuses a key that is not beyond the last one. */
+const appended = { append: true }
 
 /**
  * Adds rows after all others, sorted by key, and sets the record under the position's key, in one
@@ -213,24 +218,9 @@ export const writeRows = (
   database: LmdbDatabase,
   records: readonly SnapshotRecord[],
   place: Uint8Array,
-): void => {
-  try {
-    database.transactionSync(() => addRows(database, records, place))
-  } catch (error) {
-    throw translated(error, 'a snapshot was loaded')
-  }
-}
-
-/** LMDB appends without a search, and refuses a key that is not beyond the last one. */
-const appended = { append: true }
-
-const addRows = (
-  database: LmdbDatabase,
-  records: readonly SnapshotRecord[],
-  place: Uint8Array,
-): void => {
-  database.putSync(positionKey, place)
-  for (const { key, record } of records) {
-    if (database.putSync(key, record, appended) === false) throw new Error('the keys do not rise')
-  }
-}
+): void =>
+  transact(database, 'a snapshot was loaded', () => {
+    database.putSync(positionKey, place)
+    for (const { key, record } of records)
+      if (database.putSync(key, record, appended) === false) throw new Error('the keys do not rise')
+  })

@@ -16,6 +16,7 @@ import type {
   ProjectedPosition,
   ProjectionExamination,
 } from '../ports/projection-store.ts'
+import { finish } from '../ports/steps.ts'
 import { decodePlace, isRowKey, positionKey, rowHeadBytes } from '../values/row-codec.ts'
 import { type Meta, metaPageBytes, newerMeta, readMeta } from './lmdb-format.ts'
 import { damage, LmdbPages } from './lmdb-pages.ts'
@@ -33,13 +34,7 @@ export const examineProjection = (
   disk: Disk,
   dir: string,
   depth: ExaminationDepth = 'all',
-): ProjectionExamination => {
-  const steps = examiningProjection(disk, dir, depth)
-  for (;;) {
-    const step = steps.next()
-    if (step.done) return step.value
-  }
-}
+): ProjectionExamination => finish(examiningProjection(disk, dir, depth))
 
 /** Gets a row: its key and its record, views that are valid during the call. */
 export type SeeRow = (key: Uint8Array, record: Uint8Array) => void
@@ -267,6 +262,6 @@ export class Rows implements EntryVisitor {
   }
 }
 
-const checkRowKey = (bytes: Uint8Array, from: number, to: number): void => {
+export const checkRowKey = (bytes: Uint8Array, from: number, to: number): void => {
   if (!isRowKey(bytes, from, to)) throw damage(`a row has an impossible key of ${to - from} bytes`)
 }

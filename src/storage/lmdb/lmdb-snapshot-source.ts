@@ -7,13 +7,14 @@
 
 import { type ViewedBytes, viewedBytes } from '../../bytes/u64.ts'
 import { KeelsonError } from '../../errors.ts'
-import { type Disk, DiskError, type DiskFile } from '../ports/disk.ts'
+import type { Disk, DiskFile } from '../ports/disk.ts'
+import { openIfThere } from '../ports/disk-failure.ts'
 import type { ProjectedPosition } from '../ports/projection-store.ts'
 import type { SnapshotRecord, SnapshotSource } from '../ports/snapshot-rows.ts'
-import { checkRecord, decodePosition, isRowKey, positionKey } from '../values/row-codec.ts'
-import { compareBytes, dataFileName, readMetaOf } from './lmdb-examination.ts'
+import { checkRecord, decodePosition, positionKey } from '../values/row-codec.ts'
+import { checkRowKey, compareBytes, dataFileName, readMetaOf } from './lmdb-examination.ts'
 import type { Meta } from './lmdb-format.ts'
-import { damage, LmdbPages } from './lmdb-pages.ts'
+import { LmdbPages } from './lmdb-pages.ts'
 import { type EntryVisitor, LmdbTree } from './lmdb-tree.ts'
 
 /**
@@ -21,20 +22,12 @@ import { type EntryVisitor, LmdbTree } from './lmdb-tree.ts'
  * @throws KeelsonError `CORRUPT`; `INVALID_ARGUMENT` if it has no position; DiskError
  */
 export const lmdbSnapshotSource = (disk: Disk, dir: string): SnapshotSource => {
-  const file = openedFile(disk, dir)
+  const file = openIfThere(disk, `${dir}/${dataFileName}`)
+  if (!file) throw noPosition()
   try {
     return new LmdbSnapshotSource(file)
   } catch (error) {
     file.close()
-    throw error
-  }
-}
-
-const openedFile = (disk: Disk, dir: string): DiskFile => {
-  try {
-    return disk.open(`${dir}/${dataFileName}`, 'read')
-  } catch (error) {
-    if (error instanceof DiskError && error.code === 'ENOENT') throw noPosition()
     throw error
   }
 }
@@ -131,8 +124,7 @@ const checked = (
   dataTo: number,
 ): SnapshotRecord => {
   const { bytes } = memory
-  if (!isRowKey(bytes, keyFrom, dataFrom))
-    throw damage(`a row has an impossible key of ${dataFrom - keyFrom} bytes`)
+  checkRowKey(bytes, keyFrom, dataFrom)
   checkRecord(memory, keyFrom, dataFrom, dataTo)
   return { key: bytes.subarray(keyFrom, dataFrom), record: bytes.subarray(dataFrom, dataTo) }
 }

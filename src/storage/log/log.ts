@@ -17,7 +17,12 @@ import type {
   OpenReport,
 } from '../ports/log-host.ts'
 import type { SpareTask } from '../ports/spare-file.ts'
-import { checkLogOptions, givenBack } from '../segments/log-limits.ts'
+import {
+  checkLogOptions,
+  givenBack,
+  refuseBefore,
+  refuseOtherRequest,
+} from '../segments/log-limits.ts'
 import { Pins } from '../segments/log-pins.ts'
 import { type LogPlace, lockIn, refuseLostLock } from '../segments/log-place.ts'
 import { createLog as createLogFiles } from './log-creation.ts'
@@ -87,13 +92,13 @@ const openHandlers = (
   },
   name({ epoch, snapshot, keep }) {
     const { writer } = opened()
-    refuseOther(epoch, writer)
+    refuseOtherRequest(epochOf(writer), epoch)
     writer.name(snapshot, keep)
     return { snapshots: writer.snapshots, checkpointLsn: writer.checkpointLsn }
   },
   release({ epoch, lsn, wanted = lsn }) {
     const { writer, pins } = opened()
-    refuseOther(epoch, writer)
+    refuseOtherRequest(epochOf(writer), epoch)
     const gone = writer.release(Math.min(lsn, pins.least - 1))
     const heldBytes = bytesOf(writer.releasable(wanted))
     const removedBytes = bytesOf(gone)
@@ -247,22 +252,6 @@ const bytesOf = (segments: readonly { readonly endOffset: number }[]): number =>
   segments.reduce((sum, { endOffset }) => sum + endOffset, 0)
 
 const firstLsnOf = ({ segments }: LogWriter): number => segments[0]?.header.baseLsn ?? 1
-
-const refuseBefore = (firstLsn: number, from: number): void => {
-  if (from >= firstLsn) return
-  throw new KeelsonError('BAD_CURSOR', `the log begins with lsn ${firstLsn}`, {
-    details: { from, firstLsn },
-  })
-}
-
-/** A request that was decided in an earlier epoch of the log comes too late. */
-const refuseOther = (epoch: number, writer: LogWriter): void => {
-  const own = epochOf(writer)
-  if (epoch === own) return
-  throw new KeelsonError('FENCED', `the log has epoch ${own}: this is a request of ${epoch}`, {
-    details: { epoch: own, found: epoch },
-  })
-}
 
 const epochOf = ({ segments }: LogWriter): number => segments.at(-1)?.header.epoch ?? 0
 

@@ -2,7 +2,7 @@
  * Failures of a disk: Keelson's codes for the system's codes, and writes that are whole or fail.
  */
 import { type ErrorDetails, KeelsonError } from '../../errors.ts'
-import { DiskError, type DiskFile } from './disk.ts'
+import { type Disk, DiskError, type DiskFile } from './disk.ts'
 
 const noSpace: readonly string[] = ['ENOSPC', 'EDQUOT']
 const readOnly: readonly string[] = ['EROFS', 'EACCES', 'EPERM', 'ELOOP']
@@ -86,6 +86,16 @@ export const attempt = (action: () => void): boolean => {
     return true
   } catch (error) {
     if (error instanceof DiskError) return false
+    throw error
+  }
+}
+
+/** Opens a file to read it; `undefined` if it is missing. @throws DiskError */
+export const openIfThere = (disk: Disk, path: string): DiskFile | undefined => {
+  try {
+    return disk.open(path, 'read')
+  } catch (error) {
+    if (error instanceof DiskError && error.code === 'ENOENT') return undefined
     throw error
   }
 }

@@ -9,7 +9,6 @@ import { startSha256 } from '../../bytes/sha256.ts'
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import { PlacedBlob } from '../backups/blob-copy.ts'
-import { unitsIn } from '../commands/command.ts'
 import { decodeFrame } from '../commands/command-decoding.ts'
 import { refsOfUnit } from '../commands/command-values.ts'
 import { frameTypes } from '../frames/frame.ts'
@@ -84,7 +83,7 @@ export class ShardBuilder {
   frame({ lsn, payload }: StoredFrame): void {
     if (lsn <= this.#lsn) throw corrupt(`the frame ${lsn} comes behind lsn ${this.#lsn}`)
     const { units, time } = decodeFrame(payload)
-    for (const unit of unitsIn(units)) this.#refer(refsOfUnit(unit))
+    for (const unit of units) this.#refer(refsOfUnit(unit))
     while (++this.#lsn < lsn) this.#log.add(frameTypes.idle, noBytes)
     this.#log.add(frameTypes.data, payload)
     this.#time = Math.max(this.#time, time)

@@ -22,7 +22,7 @@ import { makeFolders } from '../ports/new-folders.ts'
 import type { Progress } from '../ports/progress.ts'
 import type { ProjectedPosition } from '../ports/projection-store.ts'
 import type { SnapshotSource } from '../ports/snapshot-rows.ts'
-import { labelled, summed } from '../ports/steps.ts'
+import { labelled, stepsAs, summed } from '../ports/steps.ts'
 import { type Manifest, overwriteManifest, replaceManifest } from '../segments/manifest.ts'
 import { SealedLog } from '../segments/sealed-log.ts'
 import { salvageAppStates } from '../snapshots/app-state.ts'
@@ -153,13 +153,11 @@ function* makingOne(
   try {
     makeFolders(disk, to.snapshots)
     const making = makingSnapshot(disk, to.snapshots, source, Number.POSITIVE_INFINITY)
-    for (;;) {
-      const step = making.next()
-      if (step.done) return { lsn: step.value.lsn, bytes: step.value.bytes, sum: step.value.sum }
-      const { rows, bytes } = step.value
-      const totalBytes = Math.round((bytes / Math.max(rows, 1)) * source.rows)
-      yield { what: 'making a snapshot of', bytes, totalBytes }
-    }
+    const { lsn, bytes, sum } = yield* stepsAs(making, (step) => {
+      const totalBytes = Math.round((step.bytes / Math.max(step.rows, 1)) * source.rows)
+      return { what: 'making a snapshot of', bytes: step.bytes, totalBytes }
+    })
+    return { lsn, bytes, sum }
   } finally {
     source.close()
   }

@@ -57,6 +57,22 @@ export const frameOffsets = (
 }
 
 /** Allocating less memory than this costs less than transferring it back. */
+/** Refuses to read or hold what was released. @throws KeelsonError `BAD_CURSOR` */
+export const refuseBefore = (firstLsn: number, from: number): void => {
+  if (from >= firstLsn) return
+  throw new KeelsonError('BAD_CURSOR', `the log begins with lsn ${firstLsn}`, {
+    details: { from, firstLsn },
+  })
+}
+
+/** A request that was decided in an earlier epoch of the log comes too late. @throws `FENCED` */
+export const refuseOtherRequest = (epoch: number, found: number): void => {
+  if (found === epoch) return
+  throw new KeelsonError('FENCED', `the log has epoch ${epoch}: this is a request of ${found}`, {
+    details: { epoch, found },
+  })
+}
+
 const returnedFrom = 64 * 1024
 
 /**

@@ -3,6 +3,7 @@
  * The thread stays for the next page: its start takes 44 ms of a processor at the usual priority,
  * which writes feel. Searches take their turns, so that many cost writes no more than one.
  */
+import { SerialQueue } from '../../bytes/serial-queue.ts'
 import { type Cancel, type Clock, systemClock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { nodeDisk } from '../disk/node-disk.ts'
@@ -86,15 +87,11 @@ export const threadTurnScanner: TurnScannerFactory = (signal) => {
 if (isThread('history')) {
   const clock = systemClock()
   runInBackground()
-  let before: Promise<unknown> = Promise.resolve()
+  const turns = new SerialQueue()
   const search = (request: TurnScanRequest): Promise<TurnScan> => {
     const late = clock.monotonic() + scanMs
     const isLate = (): boolean => clock.monotonic() >= late
     return atLeisure(clock, scanningTurns(nodeDisk(), request, isLate), pace)
   }
-  serve((_, request) => {
-    const turn = before.then(() => search(request as TurnScanRequest))
-    before = turn.catch(() => undefined)
-    return turn
-  })
+  serve((_, request) => turns.run(() => search(request as TurnScanRequest)))
 }

@@ -73,11 +73,6 @@ export class BlobExtents {
   get segments(): IterableIterator<number> {
     return this.#segments.keys()
   }
-
-  /** Removes the extents of a segment. */
-  forget(segment: number): void {
-    this.#segments.delete(segment)
-  }
 }
 
 const merge = (found: { merged: Extent[]; pending: Extent[] }): void => {
