@@ -32,10 +32,10 @@
  * Start reading at FORMAT.md, then `log/log-opening.ts` and `log/log-writer.ts`.
  */
 
-export { type Backup, backupFileName, readBackup, writeBackup } from './backups/backup-file.ts'
+export { type Backup, readBackup } from './backups/backup-file.ts'
 export { claimBackup } from './backups/backup-folder.ts'
 export { logExporter } from './backups/log-export.ts'
-export { copyingShard, tidyShard } from './backups/shard-copy.ts'
+export { copyingShard } from './backups/shard-copy.ts'
 export type { BlobSegment } from './blobs/blob-folder.ts'
 export * from './blobs/blob-host.ts'
 export { readBlobRange } from './blobs/blob-reader.ts'
@@ -61,7 +61,6 @@ export {
   type KeepExpiry,
   keepExpiry,
   noExpiry,
-  type OwnChange,
   ownerBytesMax,
   type PutEntry,
   type Removal,
@@ -108,10 +107,9 @@ export {
   connectIn,
   type FolderSocket,
   listenIn,
-  type SocketPlace,
 } from './disk/folder-socket.ts'
-export { describeHolder, type LockHolder, lockedDir, sharedBy } from './disk/lock-holder.ts'
-export type { MemberLocks, NamedHolder } from './disk/member-locks.ts'
+export { describeHolder, type LockHolder, lockedDir } from './disk/lock-holder.ts'
+export type { MemberLocks } from './disk/member-locks.ts'
 export { memberLocks, nodeDisk, shareLock } from './disk/node-disk.ts'
 export { addressIn, addressText, type SocketAddress } from './disk/socket-address.ts'
 export { connectWithSecret, listenWithSecret } from './disk/tls-socket.ts'
@@ -121,7 +119,6 @@ export { type FrameContent, recordContent } from './examination/frame-content.ts
 export type { LogKnowledge } from './examination/log-damage.ts'
 export { type DumpRecord, dumping } from './examination/log-dump.ts'
 export type { LogVerification } from './examination/log-judgement.ts'
-export { verifying, verifyLog } from './examination/log-verification.ts'
 export * from './examination/logged-turn.ts'
 export { engineTurnScanner, scanningTurns } from './examination/turn-scan.ts'
 export { frameBytes, frameTypes } from './frames/frame.ts'

@@ -6,8 +6,9 @@
  */
 import { crc32 } from '../../bytes/crc32.ts'
 import { viewOf } from '../../bytes/u64.ts'
-import { closing, type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
-import { attempt, writeAll } from '../ports/disk-failure.ts'
+import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
+import { attempt } from '../ports/disk-failure.ts'
+import { writeNewFile } from '../ports/sealed-file.ts'
 import {
   decodeHeader,
   headerBytes,
@@ -122,11 +123,7 @@ export const writePart = (
     if (part.first >= first) disk.remove(pathIn(folder, part.name))
   const path = pathIn(folder, partOf(first, headers.length).name)
   const spare = pathIn(folder, 'part.tmp')
-  disk.remove(spare)
-  closing(disk.open(spare, 'create'), (file) => {
-    writeAll(file, partBytes(headers, nodes), 0, 'ENOSPC')
-    file.sync()
-  })
+  writeNewFile(disk, spare, partBytes(headers, nodes))
   disk.rename(spare, path)
   disk.syncFolder(folder)
 }

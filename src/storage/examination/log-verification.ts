@@ -11,7 +11,7 @@ import { type Disk, pathIn } from '../ports/disk.ts'
 import { isFileFailure } from '../ports/disk-failure.ts'
 import type { Evidence } from '../ports/log-host.ts'
 import type { Progress } from '../ports/progress.ts'
-import { finish, summed } from '../ports/steps.ts'
+import { summed } from '../ports/steps.ts'
 import { otherThanShown } from '../segments/frame-mark.ts'
 import { type LogSurvey, surveyLog } from '../segments/log-survey.ts'
 import { bytesOf } from '../segments/log-walk.ts'
@@ -20,10 +20,6 @@ import { verifyingChain } from './chain-verification.ts'
 import { heldFromOf, type LogKnowledge, type SegmentSurvey } from './log-damage.ts'
 import { judgeLog, type LogVerification, strangersIn } from './log-judgement.ts'
 import { emptyMap, mapSegment, type SegmentMap } from './segment-map.ts'
-
-/** Verifies without pauses. @throws as `verifying` */
-export const verifyLog = (...log: Parameters<typeof verifying>): LogVerification =>
-  finish(verifying(...log))
 
 /**
  * `heldFrom` of a log whose owner released segments during the survey: no LSN before its remaining

@@ -6,8 +6,9 @@
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { checkpointBytes } from '../frames/control-payload.ts'
-import type { Disk } from '../ports/disk.ts'
+import { type Disk, pathIn } from '../ports/disk.ts'
 import { refusing } from '../ports/disk-failure.ts'
+import { lockFileName } from '../ports/folder-layout.ts'
 import type {
   Inspection,
   LogDescription,
@@ -24,7 +25,7 @@ import {
   refuseOtherRequest,
 } from '../segments/log-limits.ts'
 import { Pins } from '../segments/log-pins.ts'
-import { type LogPlace, lockIn, refuseLostLock } from '../segments/log-place.ts'
+import { type LogPlace, refuseLostLock } from '../segments/log-place.ts'
 import { createLog as createLogFiles } from './log-creation.ts'
 import { inspectLog } from './log-inspection.ts'
 import { openLog } from './log-opening.ts'
@@ -159,10 +160,10 @@ export const createLog = (disk: Disk, clock: Clock): Log => {
   const handlers: Handlers = {
     inspect({ dir, options, evidence, needs, ...tenure }) {
       checkLogOptions(options)
-      const { lock } = refusing(() => lockIn(disk, dir))
+      const lock = refusing(() => disk.identity(pathIn(dir, lockFileName)))
       refusing(() => refuseLostLock({ disk, dir, ...tenure }))
       const inspection = inspectLog(disk, dir, evidence, needs, options.commitments !== undefined)
-      return { ...inspection, ...(lock === undefined ? {} : { lock }) }
+      return { ...inspection, lock }
     },
     create({ dir, options }) {
       checkLogOptions(options)
@@ -217,8 +218,7 @@ const open = (
   const plan = inspection.plan as LogPlan | null
   if (!plan)
     throw new KeelsonError('NO_SEGMENTS', `there is no log in ${dir}`, { details: { dir } })
-  const { lock } = inspection
-  const owned = lock === undefined ? place : { ...place, lock }
+  const owned = { ...place, lock: inspection.lock }
   refusing(() => refuseLostLock(owned))
   const opened = openLog(place, plan)
   const writer = new LogWriter(owned, opened)

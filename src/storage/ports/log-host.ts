@@ -123,7 +123,7 @@ export type Inspection = {
   /** The answer to `needs.base`; absent in a folder without segments. */
   readonly base?: RowBase
   /** Identifies the LOCK file, for a later inspection under the same lock; absent without one. */
-  readonly lock?: string
+  readonly lock?: string | undefined
   /** The work of `open`. Only the log knows its shape. */
   readonly plan: unknown
 }
@@ -291,7 +291,7 @@ export type LogProtocol = {
       options: LogOptions
       evidence: readonly Evidence[]
       needs?: LogNeeds
-      lock?: string
+      lock?: string | undefined
     }
     answer: Inspection
   }

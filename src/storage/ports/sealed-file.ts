@@ -37,6 +37,21 @@ export const unsealed = (
 export const holdsWith = ({ crc }: Claims, fields: Record<string, unknown>): boolean =>
   crc === checksum(fields)
 
+/** Makes a file with its bytes, durably, in place of one that was left. @throws DiskError: none is left */
+export const writeNewFile = (disk: Disk, path: string, bytes: Uint8Array): void => {
+  disk.remove(path)
+  try {
+    closing(disk.open(path, 'create'), (file) => {
+      writeAll(file, bytes, 0, 'ENOSPC')
+      file.sync()
+    })
+  } catch (error) {
+    // The first error matters more. The next write removes the leftover.
+    attempt(() => disk.remove(path))
+    throw error
+  }
+}
+
 /**
  * Writes a temporary file, syncs it, renames it to `path`, and syncs the folder. After an error or
  * a power cut the file is the old one or the new one.
@@ -44,15 +59,10 @@ export const holdsWith = ({ crc }: Claims, fields: Record<string, unknown>): boo
  */
 export const replaceFile = (disk: Disk, path: string, bytes: Uint8Array): void => {
   const temporary = `${path}.tmp`
-  disk.remove(temporary)
+  writeNewFile(disk, temporary, bytes)
   try {
-    closing(disk.open(temporary, 'create'), (file) => {
-      writeAll(file, bytes, 0, 'ENOSPC')
-      file.sync()
-    })
     disk.rename(temporary, path)
   } catch (error) {
-    // The first error matters more. The next write removes the leftover.
     attempt(() => disk.remove(temporary))
     throw error
   }

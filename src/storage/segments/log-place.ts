@@ -18,12 +18,10 @@ import type { LogSegment } from './segment-chain.ts'
 /**
  * A log's folder, and the identity of its LOCK file. Without a LOCK the folder is not protected.
  */
-export type OwnedFolder = { readonly disk: Disk; readonly dir: string; readonly lock?: string }
-
-/** The identity of LOCK in `dir`. @throws DiskError */
-export const lockIn = (disk: Disk, dir: string): Pick<OwnedFolder, 'lock'> => {
-  const lock = disk.identity(pathIn(dir, lockFileName))
-  return lock === undefined ? {} : { lock }
+export type OwnedFolder = {
+  readonly disk: Disk
+  readonly dir: string
+  readonly lock?: string | undefined
 }
 
 /**
@@ -62,7 +60,7 @@ export type LogPlace = {
   readonly dir: string
   readonly options: LogOptions
   /** The identity of LOCK while the log is ours; absent if the folder is not locked. */
-  readonly lock?: string
+  readonly lock?: string | undefined
 }
 
 /** The header of a new segment. Missing fields are drawn at random or follow from the options. */

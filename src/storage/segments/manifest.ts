@@ -10,8 +10,9 @@ import { crc32 } from '../../bytes/crc32.ts'
 import { readU64, viewOf, writeU64 } from '../../bytes/u64.ts'
 import type { Salt } from '../frames/frame.ts'
 import { closing, type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
-import { attempt, writeAll } from '../ports/disk-failure.ts'
+import { writeAll } from '../ports/disk-failure.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
+import { writeNewFile } from '../ports/sealed-file.ts'
 import { manifestName, manifestSpareName } from './log-folder.ts'
 
 /** One state of the MANIFEST. */
@@ -189,19 +190,9 @@ export const writeManifest = (file: DiskFile, manifest: Manifest): void => {
  * `adoptManifest` renames it. After a failure the file is removed and the disk error thrown.
  */
 export const prepareManifest = (disk: Disk, dir: string, manifest: Manifest): void => {
-  const path = pathIn(dir, manifestSpareName)
-  try {
-    disk.remove(path)
-    closing(disk.open(path, 'create'), (file) => {
-      const bytes = new Uint8Array(manifestBytes)
-      bytes.set(encodeManifest(manifest), slotOffset(manifest))
-      writeAll(file, bytes, 0, 'ENOSPC')
-      file.sync()
-    })
-  } catch (error) {
-    attempt(() => disk.remove(path))
-    throw error
-  }
+  const bytes = new Uint8Array(manifestBytes)
+  bytes.set(encodeManifest(manifest), slotOffset(manifest))
+  writeNewFile(disk, pathIn(dir, manifestSpareName), bytes)
 }
 
 /** Replaces the MANIFEST by the prepared file, durably. */

@@ -198,10 +198,5 @@ const inspect = (host: LogHost, settings: WalSettings, { lock }: WalClaim): Prom
   const { dir, minDurable } = settings
   const evidence: Evidence[] =
     minDurable === undefined ? [] : [{ lsn: minDurable, source: 'minDurable' }]
-  return host.run('inspect', {
-    dir,
-    options: logOptionsOf(settings),
-    evidence,
-    ...(lock === undefined ? {} : { lock }),
-  })
+  return host.run('inspect', { dir, options: logOptionsOf(settings), evidence, lock })
 }

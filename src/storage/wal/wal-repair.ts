@@ -47,7 +47,7 @@ export const repairWal = async (folder: string, ports: WalPorts): Promise<WalRep
       options,
       evidence: [],
       needs: { readFrom: 1 },
-      ...(claim.lock === undefined ? {} : { lock: claim.lock }),
+      lock: claim.lock,
     })
     const plan = planIn(inspection, dir)
     if (inspection.tail === 'torn') {

@@ -1,6 +1,6 @@
 /** The head of a shard's commitments, as an instance gives it. */
 import { expect, test } from 'vitest'
-import { verifyLog } from '../../../src/storage/index.ts'
+import { verifyLog } from '../../support/verify-log.ts'
 import { codeOf, failNextSync, machine, started } from '../../support/worlds/simulated-instance.ts'
 
 const wal = { commitments: true }

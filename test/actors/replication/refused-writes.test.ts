@@ -2,8 +2,9 @@
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { restore } from '../../../src/adapters/postgres/postgres.ts'
-import { nodeDisk, shardFolder, verifyLog } from '../../../src/storage/index.ts'
+import { nodeDisk, shardFolder } from '../../../src/storage/index.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
+import { verifyLog } from '../../support/verify-log.ts'
 import { caughtUp, following } from '../../support/worlds/followed-instance.ts'
 
 test('goes on after a large value that was refused, and has been freed since', async () => {

@@ -18,9 +18,10 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import type { Database } from '../../../src/adapters/postgres/database.ts'
 import { connectPg } from '../../../src/adapters/postgres/pg-database.ts'
 import { overPglite } from '../../../src/adapters/postgres/pglite-database.ts'
-import { nodeDisk, shardFolder, verifyLog } from '../../../src/storage/index.ts'
+import { nodeDisk, shardFolder } from '../../../src/storage/index.ts'
 import { lacks } from '../../support/lacks.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
+import { verifyLog } from '../../support/verify-log.ts'
 import { noPostgres, PostgresServer } from '../../support/worlds/postgres-server.ts'
 
 const KiB = 1024

@@ -13,7 +13,6 @@ import { Mountains, nodeCount } from '../../../src/storage/commitments/mountains
 import { type ChainReader, readChain } from '../../../src/storage/examination/chain-reading.ts'
 import { verifyingChain } from '../../../src/storage/examination/chain-verification.ts'
 import { dumping } from '../../../src/storage/examination/log-dump.ts'
-import { verifyLog } from '../../../src/storage/examination/log-verification.ts'
 import { emptyMap } from '../../../src/storage/examination/segment-map.ts'
 import { frameTypes } from '../../../src/storage/frames/frame.ts'
 import {
@@ -28,6 +27,7 @@ import {
 } from '../../../src/storage/frames/segment-header.ts'
 import { surveyLog } from '../../../src/storage/segments/log-survey.ts'
 import { withBadByte } from '../../support/harm/odd-files.ts'
+import { verifyLog } from '../../support/verify-log.ts'
 import {
   commit,
   dir,

@@ -3,9 +3,9 @@
  * the log.
  */
 import { describe, expect, test } from 'vitest'
-import { verifyLog } from '../../../src/storage/examination/log-verification.ts'
 import type { ProjectedPosition } from '../../../src/storage/ports/projection-store.ts'
 import { markOf } from '../../../src/storage/segments/frame-mark.ts'
+import { verifyLog } from '../../support/verify-log.ts'
 import {
   commit,
   crashedLogOf,

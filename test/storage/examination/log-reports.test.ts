@@ -5,8 +5,9 @@
 import { describe, expect, test } from 'vitest'
 import type { LogKnowledge } from '../../../src/storage/examination/log-damage.ts'
 import { type DumpRecord, dumping } from '../../../src/storage/examination/log-dump.ts'
-import { verifying, verifyLog } from '../../../src/storage/examination/log-verification.ts'
+import { verifying } from '../../../src/storage/examination/log-verification.ts'
 import { decodeSegmentHeader } from '../../../src/storage/frames/segment-header.ts'
+import { verifyLog } from '../../support/verify-log.ts'
 import {
   crashedLogOf,
   dir,

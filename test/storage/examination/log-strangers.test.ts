@@ -1,8 +1,9 @@
 /** Segments of a diverged copy of the log are not salvaged as segments of the log. */
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
-import { verifying, verifyLog } from '../../../src/storage/examination/log-verification.ts'
+import { verifying } from '../../../src/storage/examination/log-verification.ts'
 import { salvaging } from '../../../src/storage/restore/shard-salvage.ts'
+import { verifyLog } from '../../support/verify-log.ts'
 import {
   commit,
   dir,

@@ -2,9 +2,9 @@
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
-import { verifyLog } from '../../../src/storage/examination/log-verification.ts'
 import { salvaging } from '../../../src/storage/restore/shard-salvage.ts'
 import { mainRowOf } from '../../../src/storage/values/entity-row.ts'
+import { verifyLog } from '../../support/verify-log.ts'
 import {
   commit,
   dir,

@@ -5,10 +5,10 @@
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import { dumping } from '../../../src/storage/examination/log-dump.ts'
-import { verifyLog } from '../../../src/storage/examination/log-verification.ts'
 import type { Disk } from '../../../src/storage/ports/disk.ts'
 import { salvaging } from '../../../src/storage/restore/shard-salvage.ts'
 import { withBadByte, withKinds } from '../../support/harm/odd-files.ts'
+import { verifyLog } from '../../support/verify-log.ts'
 import { crashedLogOf, dir, newestOn, runToEnd, segmentsOn } from '../../support/worlds/logs.ts'
 
 const to = '/rescued/wal'

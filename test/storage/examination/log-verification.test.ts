@@ -9,7 +9,6 @@ import { isKeelsonError } from '../../../src/errors.ts'
 import type { LogKnowledge } from '../../../src/storage/examination/log-damage.ts'
 import { dumping } from '../../../src/storage/examination/log-dump.ts'
 import type { LogVerification } from '../../../src/storage/examination/log-judgement.ts'
-import { verifyLog } from '../../../src/storage/examination/log-verification.ts'
 import { FrameCursor, segmentStart } from '../../../src/storage/frames/frame-cursor.ts'
 import { GroupEncoder } from '../../../src/storage/frames/group-encoder.ts'
 import { decodeSegmentHeader } from '../../../src/storage/frames/segment-header.ts'
@@ -17,6 +16,7 @@ import type { Disk } from '../../../src/storage/ports/disk.ts'
 import type { SimulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { plainDisk } from '../../support/harm/odd-files.ts'
 import { seedsOf, thorough } from '../../support/tier.ts'
+import { verifyLog } from '../../support/verify-log.ts'
 import {
   commit,
   crashedLogOf,

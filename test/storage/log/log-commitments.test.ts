@@ -13,9 +13,9 @@ import {
 } from '../../../src/storage/commitments/proof.ts'
 import { readChain } from '../../../src/storage/examination/chain-reading.ts'
 import { dumping } from '../../../src/storage/examination/log-dump.ts'
-import { verifyLog } from '../../../src/storage/examination/log-verification.ts'
 import type { Log } from '../../../src/storage/log/log.ts'
 import type { LogOptions } from '../../../src/storage/ports/log-host.ts'
+import { verifyLog } from '../../support/verify-log.ts'
 import {
   commit,
   dir,

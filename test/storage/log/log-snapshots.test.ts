@@ -1,11 +1,11 @@
 /** Snapshots that the MANIFEST names: what they cover may be released, and what the rows are built from after that. */
 import { describe, expect, test } from 'vitest'
-import { verifyLog } from '../../../src/storage/examination/log-verification.ts'
 import type { Log } from '../../../src/storage/log/log.ts'
 import { keptSnapshots, retentionEnd } from '../../../src/storage/log/log-retention.ts'
 import type { LogNeeds, LogOptions } from '../../../src/storage/ports/log-host.ts'
 import type { NamedSnapshot } from '../../../src/storage/ports/named-snapshot.ts'
 import { crashEverywhere, failEverywhere } from '../../support/harm/log-crashes.ts'
+import { verifyLog } from '../../support/verify-log.ts'
 import {
   commit,
   dir,

@@ -4,11 +4,11 @@
  */
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
-import { verifyLog } from '../../../src/storage/examination/log-verification.ts'
 import { type Salvaged, salvaging } from '../../../src/storage/restore/shard-salvage.ts'
 import { parseSegmentName } from '../../../src/storage/segments/log-folder.ts'
 import type { SimulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { changingOperations } from '../../../src/testing/simulated/simulated-faults.ts'
+import { verifyLog } from '../../support/verify-log.ts'
 import {
   commit,
   content,

@@ -1,9 +1,9 @@
 /** What was published about the chain of commitments of a log: every later chain must continue it. */
 
 import { readChain } from '../../../src/storage/examination/chain-reading.ts'
-import { verifyLog } from '../../../src/storage/examination/log-verification.ts'
 import type { Log } from '../../../src/storage/log/log.ts'
 import type { CommitmentHead } from '../../../src/storage/ports/log-host.ts'
+import { verifyLog } from '../verify-log.ts'
 import { dir, type LogWorld } from '../worlds/logs.ts'
 
 /** The heads that were durable when the log gave them out. */
