@@ -63,8 +63,11 @@ export const strangersIn = (
   return strangers
 }
 
+/** The verdict on a log, with its good frames. */
+export type LogVerification = LogVerdict & { readonly good: readonly GoodFrames[] }
+
 /** The verdict on a log. */
-export type LogVerification = {
+export type LogVerdict = {
   /**
    * `clean`: no damage. `torn`: an opening would cut its tail, which nothing proves to have been
    * durable. `corrupt`: durable frames are damaged or missing. An opening refuses them where it
@@ -94,7 +97,6 @@ export type LogVerification = {
   /** The losses that an earlier salvage recorded. */
   readonly lostBefore: readonly LsnRange[]
   readonly remarks: readonly string[]
-  readonly good: readonly GoodFrames[]
   /** The snapshots that the MANIFEST names, oldest first. */
   readonly snapshots: readonly NamedSnapshot[]
   /** `shown` is of another log, or of a diverged copy of this one. */

@@ -7,7 +7,7 @@
 import { join } from 'node:path'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { describeHolder } from '../disk/lock-holder.ts'
-import type { LogVerification } from '../examination/log-judgement.ts'
+import type { LogVerdict, LogVerification } from '../examination/log-judgement.ts'
 import { verifying } from '../examination/log-verification.ts'
 import type { LogPlan } from '../log/log-plan.ts'
 import { DiskError, type DiskLock } from '../ports/disk.ts'
@@ -82,7 +82,7 @@ const outcomeOf = ({ chain, fresh, lastLsn, tail, cutBytes, trims }: LogPlan): W
 /**
  * The verdict on a log: valid, torn at its end, or damaged, with the places and the proven losses.
  */
-export type WalVerification = Omit<LogVerification, 'good'>
+export type WalVerification = LogVerdict
 
 /** The options of a verification. */
 export type VerifyOptions = {
