@@ -262,6 +262,7 @@ export class Rows implements EntryVisitor {
   }
 }
 
+/** Refuses the key at `from..to` that no row can have. */
 export const checkRowKey = (bytes: Uint8Array, from: number, to: number): void => {
   if (!isRowKey(bytes, from, to)) throw damage(`a row has an impossible key of ${to - from} bytes`)
 }
