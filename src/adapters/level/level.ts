@@ -59,7 +59,6 @@ class LevelPlace {
   }
 }
 
-/** The same memory as a Buffer. */
 /** The options of a database: those of `abstract-level`. */
 export type KeelsonLevelOptions<K, V> = AbstractDatabaseOptions<K, V>
 
