@@ -12,7 +12,7 @@ const timeoutMs = triesAll ? 600_000 : triesLong ? 400_000 : 120_000
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts', 'examples/**/*.test.ts'],
-    exclude: [...configDefaults.exclude, ...(triesLong ? [] : ['**/*.long.test.ts'])],
+    exclude: [...configDefaults.exclude, ...(triesLong ? [] : ['**/*.{long,slow}.test.ts'])],
     // A tag that is no number of a page of evidence is refused.
     tags: evidenceTags().map((name) => ({ name })),
     setupFiles: ['test/support/equal-bytes.ts'],

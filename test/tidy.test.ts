@@ -418,7 +418,7 @@ describe('the tests', () => {
     const config = readFileSync('vitest.config.ts', 'utf8')
     expect(config).toContain("include: ['test/**/*.test.ts', 'examples/**/*.test.ts']")
     expect(config.match(/exclude.*/g)).toEqual([
-      "exclude: [...configDefaults.exclude, ...(triesLong ? [] : ['**/*.long.test.ts'])],",
+      "exclude: [...configDefaults.exclude, ...(triesLong ? [] : ['**/*.{long,slow}.test.ts'])],",
     ])
   })
 

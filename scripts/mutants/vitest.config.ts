@@ -1,9 +1,9 @@
 /** As `vitest.config.ts`, with the tests of one room (`MUTANTS_TESTS`), in the way that Stryker runs them: in a thread. */
-import { defineConfig, mergeConfig } from 'vitest/config'
+import { configDefaults, defineConfig, mergeConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 import base from '../../vitest.config.ts'
 
-const { include: _, execArgv: __, ...test } = base.test ?? {}
+const { include: _, exclude: __, execArgv: ___, ...test } = base.test ?? {}
 const paths = (process.env.MUTANTS_TESTS ?? '').split(',')
 
 /** A run ends with the first test that fails: the room's own tests run first, simulations last. */
@@ -21,8 +21,8 @@ export default mergeConfig(
     test: {
       include: paths.map((path) => `${path}{,/**/*,*}.test.ts`),
       sequence: { sequencer: NearestFirst },
-      // It measures the heap, which the code of all mutants fills.
-      exclude: ['**/leaks.test.ts'],
+      // `leaks` measures the heap, which the code of all mutants fills.
+      exclude: [...configDefaults.exclude, '**/*.long.test.ts', '**/leaks.slow.test.ts'],
       reporters: [],
       testTimeout: Number(process.env.MUTANTS_PATIENCE_MS),
     },

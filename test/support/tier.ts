@@ -3,7 +3,8 @@
  *
  * - `npm test` tries a part of the cases: fewer cuts, flips, seeds and kills. It leaves out the files
  *   `*.long.test.ts`: rounds of kills and power cuts, faults of the system, threads and processes
- *   that end in every way, commands on whole folders, leaks and sizes.
+ *   that end in every way, commands on whole folders, leaks and sizes. It leaves out `*.slow.test.ts`,
+ *   too: each of them takes over two seconds.
  * - `ci` (`npm run test:ci`, for each change) adds those files, and tries a fortieth of all cases.
  * - `all` (`npm run test:all`, before a release) tries everything.
  */
@@ -14,7 +15,7 @@ if (!tiers.includes(tier)) throw new Error(`KEELSON_TIER is one of ${tiers}, and
 /** Whether every case is tried. */
 export const triesAll = tier === 'all'
 
-/** Whether the files `*.long.test.ts` run. */
+/** Whether the files `*.long.test.ts` and `*.slow.test.ts` run. */
 export const triesLong = tier !== 'quick'
 
 /**

@@ -9,15 +9,15 @@ vi.mock('../../support/worlds/folder-members.ts', async () => {
 const parts = {
   'their actors': () => import('./folder-actors.test.ts'),
   'durable workers': () => import('./folder-workers.test.ts'),
-  reads: () => import('./folder-reads.test.ts'),
+  reads: () => import('./folder-reads.slow.test.ts'),
   looks: () => import('./folder-looks.test.ts'),
-  watches: () => import('./folder-watch.test.ts'),
+  watches: () => import('./folder-watch.slow.test.ts'),
   'the journal': () => import('./folder-journal.test.ts'),
-  control: () => import('./folder-control.test.ts'),
-  health: () => import('./folder-health.test.ts'),
+  control: () => import('./folder-control.slow.test.ts'),
+  health: () => import('./folder-health.slow.test.ts'),
   backups: () => import('./folder-backup.long.test.ts'),
-  workflows: () => import('../../flow/folder-flows.test.ts'),
-  'looks at workflows': () => import('../../flow/folder-looks.test.ts'),
+  workflows: () => import('../../flow/folder-flows.slow.test.ts'),
+  'looks at workflows': () => import('../../flow/folder-looks.slow.test.ts'),
 }
 
 // A file that ran in this process before would not run again.

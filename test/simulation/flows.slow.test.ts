@@ -2,7 +2,7 @@
  * Random lives of workflows, each from one seed: a crashed run goes on as if nothing had happened.
  * `test/support/lives/flow-life.ts`.
  *
- * `KEELSON_SEEDS=20000 npx vitest run test/simulation/flows.test.ts`; one life: `KEELSON_SEED=123 …`.
+ * `KEELSON_SEEDS=20000 npx vitest run test/simulation/flows.slow.test.ts`; one life: `KEELSON_SEED=123 …`.
  */
 import { expect, test } from 'vitest'
 import { liveFlows } from '../support/lives/flow-life.ts'

@@ -2,7 +2,7 @@
  * Random lives of durable actors in trouble, each from one seed: whatever happened, everything goes
  * on afterwards. `test/support/lives/liveness-life.ts`.
  *
- * `KEELSON_SEEDS=20000 npx vitest run test/simulation/entity-liveness.test.ts`; one life:
+ * `KEELSON_SEEDS=20000 npx vitest run test/simulation/entity-liveness.slow.test.ts`; one life:
  * `KEELSON_SEED=123 …`.
  */
 import { expect, test } from 'vitest'
