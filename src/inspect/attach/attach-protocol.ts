@@ -4,7 +4,8 @@
  * the id of its request. Requests may be answered in another order.
  */
 import { KeelsonError } from '../../errors.ts'
-import type { Action, Planned, Proposed, Refusal } from '../../observe/index.ts'
+import type { Action, Planned, Proposed } from '../../observe/index.ts'
+import type { Answered } from '../observe/questions.ts'
 import type { Answer, Completion } from '../prompt/session.ts'
 
 /** The number of this protocol. The fields `protocol` and `version` stay in every later one. */
@@ -30,14 +31,14 @@ export type Opening = {
   readonly observe?: { readonly write: boolean; readonly user: string }
 }
 
-/** A request: a source to run, a line to complete, or, while observing, a question or an action. */
-export type Request = { readonly id: number } & (
-  | { readonly run: string }
-  | { readonly complete: string }
+/** A request while observing: a question, or an action that is planned or performed. */
+export type Asked =
   | { readonly look: string; readonly query: object }
   | { readonly plan: Proposed }
   | { readonly act: Action; readonly planned: Planned }
-)
+
+/** A request, without its id: a source to run, a line to complete, or one while observing. */
+export type Request = { readonly run: string } | { readonly complete: string } | Asked
 
 /**
  * An answer; a line that nothing asked for; a line of the log; or the last line, with the reason of
@@ -46,8 +47,7 @@ export type Request = { readonly id: number } & (
 export type Outgoing =
   | ({ readonly id: number } & Omit<Answer, 'feed'>)
   | { readonly id: number; readonly completion: Completion }
-  | { readonly id: number; readonly answer: unknown }
-  | { readonly id: number; readonly refusal: Refusal }
+  | Answered
   | { readonly line: string }
   | { readonly log: string }
   | { readonly end: { readonly code: string; readonly message: string } }
@@ -56,8 +56,9 @@ export type Outgoing =
 export const lineMax = 1024 * 1024
 
 /** A message as its line. */
-export const lineOf = (message: Greeting | Opening | Request | Outgoing): string =>
-  `${JSON.stringify(message)}\n`
+export const lineOf = (
+  message: Greeting | Opening | (Request & { readonly id: number }) | Outgoing,
+): string => `${JSON.stringify(message)}\n`
 
 const lineFeed = 0x0a
 /** A line is joined when it has come in so many parts. */

@@ -1,10 +1,11 @@
 /** The session of an attached prompt, on the prompt's side: it asks the instance over a socket. */
 import { type ErrorCode, isKeelsonError, KeelsonError } from '../../errors.ts'
-import type { Action, Planned, Proposed, Refusal } from '../../observe/index.ts'
+import { answerIn } from '../observe/questions.ts'
 import type { Answer, Completion, Session } from '../prompt/session.ts'
 import { errorText } from '../text/error-view.ts'
 import { packageVersion } from '../text/package-version.ts'
 import {
+  type Asked,
   type Greeting,
   lineMax,
   lineOf,
@@ -13,14 +14,9 @@ import {
   type Outgoing,
   otherProtocol,
   protocol,
+  type Request,
 } from './attach-protocol.ts'
 import { type AttachPlace, connectIn, type Socket } from './attach-socket.ts'
-
-/** A request while observing: a question, or an action that is planned or performed. */
-export type Asked =
-  | { readonly look: string; readonly query: object }
-  | { readonly plan: Proposed }
-  | { readonly act: Action; readonly planned: Planned }
 
 type Waiting = {
   readonly resolve: (answer: never) => void
@@ -95,28 +91,18 @@ export class RemoteSession implements Session {
   async run(source: string): Promise<Answer> {
     const refusal = refusalOf(source)
     if (refusal) return { isUnfinished: false, text: errorText(refusal), hasFailed: true }
-    return this.#asked((id) => ({ id, run: source }))
+    return this.#asked({ run: source })
   }
 
   async complete(line: string): Promise<Completion> {
     const refusal = refusalOf(line)
     if (refusal) throw refusal
-    const { completion } = await this.#asked<{ completion: Completion }>((id) => ({
-      id,
-      complete: line,
-    }))
-    return completion
+    return (await this.#asked<{ completion: Completion }>({ complete: line })).completion
   }
 
   /** The answer to a question or an action, while observing. @throws KeelsonError its refusal */
   async ask(request: Asked): Promise<unknown> {
-    const message = await this.#asked<{ answer: unknown; refusal?: Refusal }>((id) => ({
-      id,
-      ...request,
-    }))
-    if (message.refusal)
-      throw new KeelsonError(message.refusal.code as ErrorCode, message.refusal.message)
-    return message.answer
+    return answerIn(await this.#asked(request))
   }
 
   /** Calls `print` with each line that nothing asked for. */
@@ -175,13 +161,13 @@ export class RemoteSession implements Session {
     }
   }
 
-  #asked<A>(request: (id: number) => Parameters<typeof lineOf>[0]): Promise<A> {
+  #asked<A>(request: Request): Promise<A> {
     // A race with `ended` would keep each answer for as long as the connection lasts.
     return new Promise<A>((resolve, reject) => {
       if (this.#reason) return reject(this.#reason)
       const id = ++this.#requests
       this.#waiting.set(id, { resolve, reject })
-      this.#socket.write(lineOf(request(id)))
+      this.#socket.write(lineOf({ id, ...request }))
     })
   }
 }

@@ -11,16 +11,10 @@ import { printable } from '../text/paint.ts'
 import { shortText } from '../text/shown-text.ts'
 import { type CheckedAction, effectOf, perform, proposedIn, reasonIn } from './actions.ts'
 import { Looks } from './looks.ts'
-import { optionalText, type Query } from './questions.ts'
+import { type Answered, answerIn, optionalText, type Query } from './questions.ts'
 
 /** Who observes, and whether they may act. */
 export type ObserverTerms = { readonly isWriting: boolean; readonly user: string }
-
-/** The answer to a request. */
-export type Answered = { readonly id: number } & (
-  | { readonly answer: unknown }
-  | { readonly refusal: Refusal }
-)
 
 /** The most questions that wait at a time. */
 const runningMax = 64
@@ -157,10 +151,7 @@ const answeredBy = async (
 ): Promise<unknown> => {
   const forwarded: Forwarded = { message: JSON.stringify(message), ...terms }
   const text = await way.askMember(member, pageQuestion, forwarded, memberMs)
-  const answered = JSON.parse(String(text)) as Answered
-  if ('answer' in answered) return answered.answer
-  const { code, message: why } = answered.refusal
-  throw new KeelsonError(code as never, why)
+  return answerIn(JSON.parse(String(text)) as Answered)
 }
 
 const refusalOf = (error: unknown): Refusal => ({

@@ -1,5 +1,19 @@
-/** The questions of the page of `keelson observe`, as they come: texts by name. Pure. */
-import { invalidArgument } from '../../errors.ts'
+/** The questions of the page of `keelson observe`, as they come: texts by name. And their answers. Pure. */
+import { invalidArgument, KeelsonError } from '../../errors.ts'
+import type { Refusal } from '../../observe/index.ts'
+
+/** The answer to a request. */
+export type Answered = { readonly id: number } & (
+  | { readonly answer: unknown }
+  | { readonly refusal: Refusal }
+)
+
+/** What was answered. @throws KeelsonError the refusal */
+export const answerIn = (answered: Answered): unknown => {
+  if (!('refusal' in answered)) return answered.answer
+  const { code, message } = answered.refusal
+  throw new KeelsonError(code as never, message)
+}
 
 /** The parts of a question. Nobody has checked them. */
 export type Query = Readonly<Record<string, unknown>>

@@ -32,21 +32,21 @@ export const refusedOrigin = (
   const isOurs = port === undefined || (loopback.test(host) && host.endsWith(`:${port}`))
   if (!isOurs) {
     const message = `the page is at 127.0.0.1:${port} only: forward that port under its own number`
-    return refused(421, 'FORBIDDEN', message)
+    return refused(421, message)
   }
   // A proxy may serve the page over https.
   const origins = [`http://${host}`, ...(port === undefined ? [`https://${host}`] : [])]
   if (origin !== undefined && !origins.includes(origin))
-    return refused(403, 'FORBIDDEN', 'the request is of another origin')
+    return refused(403, 'the request is of another origin')
   const sites = path === '/' ? ['same-origin', 'none'] : ['same-origin']
   return site === undefined || sites.includes(site)
     ? undefined
-    : refused(403, 'FORBIDDEN', 'the request is of another site')
+    : refused(403, 'the request is of another site')
 }
 
-const refused = (status: number, code: string, message: string): Refused => ({
+const refused = (status: number, message: string): Refused => ({
   status,
-  code,
+  code: 'FORBIDDEN',
   message,
 })
 

@@ -4,8 +4,9 @@
  */
 import type { Cancel, Clock } from '../../clock.ts'
 import { KeelsonError, reasonText } from '../../errors.ts'
+import type { Asked } from '../attach/attach-protocol.ts'
 import type { AttachPlace } from '../attach/attach-socket.ts'
-import { type Asked, RemoteSession } from '../attach/remote-session.ts'
+import { RemoteSession } from '../attach/remote-session.ts'
 import type { Source } from './page-server.ts'
 
 const retryMs = 500

@@ -4,10 +4,10 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { argument, noMore, readOptions } from '../../check.ts'
-import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { invalidArgument } from '../../errors.ts'
 import { type App, type AppContext, durableActors, innerParts } from '../../supervisors/index.ts'
-import type { Asked } from '../attach/remote-session.ts'
 import { answerPages, Observer } from '../observe/observer.ts'
+import { answerIn } from '../observe/questions.ts'
 import { builtPage } from './built-page.ts'
 import { PageServer, type Source } from './page-server.ts'
 
@@ -103,11 +103,6 @@ const sourceIn = (
         ? undefined
         : { since: endedAt, reason: 'the instance has ended' }
     },
-    ask: async (request: Asked, user) => {
-      const answered = await own.answer({ id: 0, ...request }, user)
-      if (!('refusal' in answered)) return answered.answer
-      const { code, message } = answered.refusal
-      throw new KeelsonError(code as never, message)
-    },
+    ask: async (request, user) => answerIn(await own.answer({ id: 0, ...request }, user)),
   }
 }

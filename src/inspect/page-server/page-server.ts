@@ -8,7 +8,7 @@ import { gzip } from 'node:zlib'
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import type { Action, Frame, Header, Planned, Proposed } from '../../observe/index.ts'
-import type { Asked } from '../attach/remote-session.ts'
+import type { Asked } from '../attach/attach-protocol.ts'
 import { Nonces, type Refused, refusedOrigin } from './admission.ts'
 import { FrameStreams } from './frame-streams.ts'
 
@@ -85,7 +85,7 @@ export class PageServer {
       if (!URL.canParse(url, base)) throw refusal(400, 'INVALID_ARGUMENT', 'the path is none')
       const { pathname: path, searchParams } = new URL(url, base)
       const refused = this.#refusal(request, path)
-      if (refused) throw refused
+      if (refused) throw new Refusing(refused)
       if (path === '/api/stream') await this.#stream(request, response, searchParams)
       else await send(request, response, await this.#answer(request, path, searchParams))
     } catch (error) {
@@ -284,10 +284,7 @@ const refusedOf = (error: unknown): Refused => {
     const status = error.code === 'READ_ONLY' ? 403 : refusedByInstance
     return { status, code: error.code, message: error.message }
   }
-  const isRefused = typeof error === 'object' && error !== null && 'status' in error
-  return isRefused
-    ? (error as Refused)
-    : { status: 500, code: 'FAILED', message: reasonText(error) }
+  return { status: 500, code: 'FAILED', message: reasonText(error) }
 }
 
 /** The JSON of a request. A form of another page cannot have its type. */

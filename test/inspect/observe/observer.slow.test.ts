@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { flow } from '../../../src/flow/index.ts'
 import { call, cast } from '../../../src/index.ts'
-import type { Asked } from '../../../src/inspect/attach/remote-session.ts'
+import type { Asked } from '../../../src/inspect/attach/attach-protocol.ts'
 import { recordsOf } from '../../../src/inspect/recorder/recorder.ts'
 import type { Header } from '../../../src/observe/index.ts'
 import { heardIn } from '../../../src/runtime/index.ts'

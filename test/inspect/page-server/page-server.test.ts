@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import { KeelsonError } from '../../../src/errors.ts'
-import type { Asked } from '../../../src/inspect/attach/remote-session.ts'
+import type { Asked } from '../../../src/inspect/attach/attach-protocol.ts'
 import { Nonces, Tokens } from '../../../src/inspect/page-server/admission.ts'
 import { pageServed, sourceOf } from '../../support/worlds/page-client.ts'
 

@@ -13,7 +13,7 @@ import {
   supervisor,
   worker,
 } from '../../../src/index.ts'
-import type { Asked } from '../../../src/inspect/attach/remote-session.ts'
+import type { Asked } from '../../../src/inspect/attach/attach-protocol.ts'
 import { Observer } from '../../../src/inspect/observe/observer.ts'
 import { recordsOf } from '../../../src/inspect/recorder/recorder.ts'
 import type { Action, Header, Planned, Refusal, Views } from '../../../src/observe/index.ts'

@@ -2,7 +2,7 @@
 import { type IncomingMessage, request as send } from 'node:http'
 import { onTestFinished } from 'vitest'
 import { type Clock, systemClock } from '../../../src/clock.ts'
-import type { Asked } from '../../../src/inspect/attach/remote-session.ts'
+import type { Asked } from '../../../src/inspect/attach/attach-protocol.ts'
 import { Tokens } from '../../../src/inspect/page-server/admission.ts'
 import { listenOnLoopback } from '../../../src/inspect/page-server/loopback-server.ts'
 import { PageServer, type Source } from '../../../src/inspect/page-server/page-server.ts'
