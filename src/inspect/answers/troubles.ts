@@ -375,37 +375,18 @@ const queuePart = 'queue/'
 const queueTroubles = (queue: string, report: unknown): readonly CausedTrouble[] => {
   const { dead, unreadable, isFull, ready, delayed, running, overdue } = report as QueueHealth
   if (typeof dead !== 'number') return []
-  const found = (kind: TroubleKind, text: string): CausedTrouble =>
-    trouble(kind, queue, text, { link: linkTo('queue', queue) })
+  const found = (is: boolean, kind: TroubleKind, text: string): readonly CausedTrouble[] =>
+    is ? [trouble(kind, queue, text, { link: linkTo('queue', queue) })] : []
+  const jobs = pluralText(ready + delayed + running, 'job')
+  const failed = `${pluralText(dead, 'job')} failed all tries`
+  const unread = `${pluralText(unreadable.length, 'row')} cannot be read`
   const ignored = `${pluralText(overdue.length, 'handler')} ignored the end of their time`
+  const late = someOf(overdue.map(({ id }) => `job ${id}`))
   return [
-    ...(dead === 0
-      ? []
-      : [
-          found(
-            'dead jobs',
-            `${pluralText(dead, 'job')} failed all tries: retry them, or mend the handler first`,
-          ),
-        ]),
-    ...(unreadable.length === 0
-      ? []
-      : [
-          found(
-            'unreadable jobs',
-            `${pluralText(unreadable.length, 'row')} cannot be read: ${someOf(unreadable)}`,
-          ),
-        ]),
-    ...(isFull
-      ? [
-          found(
-            'queue full',
-            `it has ${pluralText(ready + delayed + running, 'job')}, and takes no more`,
-          ),
-        ]
-      : []),
-    ...(overdue.length === 0
-      ? []
-      : [found('overdue jobs', `${ignored}: ${someOf(overdue.map(({ id }) => `job ${id}`))}`)]),
+    ...found(dead > 0, 'dead jobs', `${failed}: retry them, or mend the handler first`),
+    ...found(unreadable.length > 0, 'unreadable jobs', `${unread}: ${someOf(unreadable)}`),
+    ...found(isFull, 'queue full', `it has ${jobs}, and takes no more`),
+    ...found(overdue.length > 0, 'overdue jobs', `${ignored}: ${late}`),
   ]
 }
 

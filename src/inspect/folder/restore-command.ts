@@ -27,7 +27,10 @@ import { countText } from '../text/quantities.ts'
 import type { Moment, RestoreCommand, RestoreReplicaCommand } from './backup-command-line.ts'
 
 /** The new folder, and the copy of each shard. */
-type Restored = { readonly dir: string; readonly shards: readonly ShardCopy[] }
+type Restored = {
+  readonly dir: string
+  readonly shards: readonly Pick<ShardCopy, 'lsn' | 'walId'>[]
+}
 
 /**
  * Runs the command and resolves with the exit status.
@@ -41,7 +44,7 @@ export const runRestore = (command: RestoreCommand, environment: Environment): P
     environment,
     async (work) => ({ dir, shards: await restored(work, from, dir, command.at) }),
     {
-      text: reportText,
+      text: (report) => reportText(report, newIds),
       json: ({ shards }) => ({ dir, shards: shards.map(({ walId, lsn }) => ({ walId, lsn })) }),
     },
   )
@@ -51,13 +54,17 @@ export const runRestore = (command: RestoreCommand, environment: Environment): P
 const waitsText =
   'It waits: start it with --acts in the place of its origin, or with --no-app to look at it.'
 
-const reportText = ({ dir, shards }: Restored): string =>
+const reportText = ({ dir, shards }: Restored, ids: string): string =>
   [
     `restored to ${printable(dir)}`,
     ...shards.map(({ lsn, walId }, shard) => `shard ${shard}  lsn ${countText(lsn)}, log ${walId}`),
-    'Its logs have new ids: what is written here never mixes with the origin.',
+    ids,
     waitsText,
   ].join('\n')
+
+const newIds = 'Its logs have new ids: what is written here never mixes with the origin.'
+const sameIds =
+  'Its logs have the ids of the origin: replicated to the same place, they fence the origin.'
 
 /**
  * Restores the backup in `from` into the new folder `to`.
@@ -159,7 +166,9 @@ export const runRestoreReplica = (
   command: RestoreReplicaCommand,
   environment: Environment,
 ): Promise<number> =>
-  runReported(command, environment, (work) => replicaRestored(command, work), { text: replicaText })
+  runReported(command, environment, (work) => replicaRestored(command, work), {
+    text: (report) => reportText(report, sameIds),
+  })
 
 const replicaRestored = async (
   command: RestoreReplicaCommand,
@@ -186,13 +195,3 @@ const named = (error: unknown): unknown =>
         cause: error,
       })
     : error
-
-type Report = Awaited<ReturnType<typeof import('keelson/postgres').restore>>
-
-const replicaText = ({ dir, shards }: Report): string =>
-  [
-    `restored to ${printable(dir)}`,
-    ...shards.map(({ lsn, walId }, shard) => `shard ${shard}  lsn ${countText(lsn)}, log ${walId}`),
-    'Its logs have the ids of the origin: replicated to the same place, they fence the origin.',
-    waitsText,
-  ].join('\n')

@@ -274,8 +274,8 @@ const logText = (
   return [
     name,
     ...lines.map((line) => `  ${line}`),
-    ...damageLines(damage),
-    ...unreadLines(uncopied),
+    ...placeLines(damage),
+    ...placeLines(uncopied),
   ].join('\n')
 }
 
@@ -294,27 +294,14 @@ const rangesText = (ranges: readonly LsnRange[]): string => {
   return `${pluralText(count, 'frame')}: lsn ${shown}${more}`
 }
 
-/** Damaged places, two lines each; those beyond the limit are counted. */
-const damageLines = (damage: readonly Damage[]): string[] => {
-  const more = damage.length - placesShown
+/** Damaged or unread places, two lines each; those beyond the limit are counted. */
+const placeLines = (places: readonly (Omit<Damage, 'lsn'> & Partial<Damage>)[]): string[] => {
+  const more = places.length - placesShown
   return [
-    ...damage
+    ...places
       .slice(0, placesShown)
       .flatMap(({ file, offset, lsn, evidence }) => [
-        `    ${printable(file)}  offset ${countText(offset)}  lsn ${countText(lsn)}`,
-        `      ${printable(evidence)}`,
-      ]),
-    ...(more > 0 ? [`    … and ${pluralText(more, 'more place')}; --json has them all`] : []),
-  ]
-}
-
-const unreadLines = (uncopied: SalvagedLog['uncopied']): string[] => {
-  const more = uncopied.length - placesShown
-  return [
-    ...uncopied
-      .slice(0, placesShown)
-      .flatMap(({ file, offset, evidence }) => [
-        `    ${printable(file)}  offset ${countText(offset)}`,
+        `    ${printable(file)}  offset ${countText(offset)}${lsn === undefined ? '' : `  lsn ${countText(lsn)}`}`,
         `      ${printable(evidence)}`,
       ]),
     ...(more > 0 ? [`    … and ${pluralText(more, 'more place')}; --json has them all`] : []),
