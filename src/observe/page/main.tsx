@@ -32,92 +32,60 @@ import { Badge, Empty, type Tone } from '../widgets/parts.tsx'
 import { countText, durationText } from '../widgets/quantities.ts'
 import { addressOf, type Route, routeOf } from '../widgets/route.ts'
 
-/** A view: the frames that it follows, and how it shows them. */
+/** A view, by the name of the frames that it follows: what they are asked for, and how it shows them. */
 type View = {
   readonly title: string
   /** Its place between the views, by its key. */
   readonly key?: string
-  readonly follows: (route: Route) => { readonly view: keyof Views; readonly query?: object }
+  /** The frames that it follows, if they have another name. */
+  readonly follows?: keyof Views
+  /** What it asks for. */
+  readonly query?: (route: Route) => object
   readonly Shown: ComponentType<{ readonly data: never; readonly route: Route }>
 }
 
+/** The query of the route, as it is. */
+const asked = ({ query }: Route): object => query
+
 const views: Readonly<Record<string, View>> = {
-  overview: {
-    title: 'Overview',
-    key: '1',
-    follows: () => ({ view: 'overview' }),
-    Shown: OverviewView,
-  },
-  tree: { title: 'Tree', key: '2', follows: () => ({ view: 'tree' }), Shown: TreeView },
+  overview: { title: 'Overview', key: '1', Shown: OverviewView },
+  tree: { title: 'Tree', key: '2', Shown: TreeView },
   processes: {
     title: 'Processes',
     key: '3',
-    follows: ({ query }) => ({ view: 'processes', query: { order: 'rate', ...query } }),
+    query: ({ query }) => ({ order: 'rate', ...query }),
     Shown: ProcessesView,
   },
   process: {
     title: 'Processes',
-    follows: ({ parts: [pid = ''], query: { trace } }) => ({
-      view: 'process',
-      query: { pid, ...(trace === 'on' && { trace }) },
-    }),
+    query: ({ parts: [pid = ''], query: { trace } }) => ({ pid, ...(trace === 'on' && { trace }) }),
     Shown: ProcessView,
   },
-  entities: {
-    title: 'Entities',
-    key: '4',
-    follows: () => ({ view: 'entities' }),
-    Shown: EntitiesView,
-  },
-  kind: { title: 'Entities', follows: () => ({ view: 'entities' }), Shown: KindView },
+  entities: { title: 'Entities', key: '4', Shown: EntitiesView },
+  kind: { title: 'Entities', follows: 'entities', Shown: KindView },
   entity: {
     title: 'Entities',
-    follows: ({ parts: [kind = '', ...id] }) => ({
-      view: 'entity',
-      query: { kind, id: id.join('/') },
-    }),
+    query: ({ parts: [kind = '', ...id] }) => ({ kind, id: id.join('/') }),
     Shown: EntityView,
   },
-  flows: { title: 'Flows', key: '5', follows: () => ({ view: 'flows' }), Shown: FlowsView },
-  runs: { title: 'Flows', follows: () => ({ view: 'flows' }), Shown: RunsView },
+  flows: { title: 'Flows', key: '5', Shown: FlowsView },
+  runs: { title: 'Flows', follows: 'flows', Shown: RunsView },
   run: {
     title: 'Flows',
-    follows: ({ parts: [type = '', ...id] }) => ({
-      view: 'run',
-      query: { type, id: id.join('/') },
-    }),
+    query: ({ parts: [type = '', ...id] }) => ({ type, id: id.join('/') }),
     Shown: RunView,
   },
-  queue: { title: 'Flows', follows: () => ({ view: 'flows' }), Shown: QueueView },
+  queue: { title: 'Flows', follows: 'flows', Shown: QueueView },
   job: {
     title: 'Flows',
-    follows: ({ parts: [queue = '', id = ''] }) => ({ view: 'job', query: { queue, id } }),
+    query: ({ parts: [queue = '', id = ''] }) => ({ queue, id }),
     Shown: JobView,
   },
-  schedules: {
-    title: 'Flows',
-    follows: ({ query }) => ({ view: 'schedules', query }),
-    Shown: SchedulesView,
-  },
-  store: { title: 'Store', key: '6', follows: () => ({ view: 'header' }), Shown: StoreView },
-  storage: {
-    title: 'Log and storage',
-    key: '7',
-    follows: ({ query }) => ({ view: 'storage', query }),
-    Shown: StorageView,
-  },
-  replication: {
-    title: 'Replication',
-    key: '8',
-    follows: () => ({ view: 'replication' }),
-    Shown: ReplicationView,
-  },
-  log: {
-    title: 'Log tail',
-    key: '9',
-    follows: ({ query }) => ({ view: 'log', query }),
-    Shown: LogView,
-  },
+  schedules: { title: 'Flows', query: asked, Shown: SchedulesView },
+  store: { title: 'Store', key: '6', follows: 'header', Shown: StoreView },
+  storage: { title: 'Log and storage', key: '7', query: asked, Shown: StorageView },
+  replication: { title: 'Replication', key: '8', Shown: ReplicationView },
+  log: { title: 'Log tail', key: '9', query: asked, Shown: LogView },
 }
 
 const useRoute = (): Route => {
@@ -158,9 +126,10 @@ const App = () => {
   const [isPaused, setPaused] = useState(false)
   const [member, setMember] = useState(chosenMember)
   const [action, setAction] = useState<{ readonly action: Proposed; readonly title: string }>()
-  const view = views[route.view] ?? (views.overview as View)
-  const { view: followed, query = {} } = view.follows(route)
-  const { state, reason, header, frame } = useFrames(followed, query, isPaused)
+  const name = views[route.view] ? route.view : 'overview'
+  const view = views[name] as View
+  const followed = view.follows ?? (name as keyof Views)
+  const { state, reason, header, frame } = useFrames(followed, view.query?.(route) ?? {}, isPaused)
   useKeys(() => setPaused((was) => !was))
   useEffect(() => {
     document.title = `${header ? `${header.instance} · ` : ''}${view.title}`

@@ -2,17 +2,16 @@
 import { useState } from 'preact/hooks'
 import type { Kind, KindPage } from '../entity-answers.ts'
 import { usePage, usePages } from '../widgets/asking.ts'
-import { Badge, Card, Empty } from '../widgets/parts.tsx'
+import { Badge, Card, Empty, measured } from '../widgets/parts.tsx'
 import { countText, dueText } from '../widgets/quantities.ts'
 import { addressOf, type Route } from '../widgets/route.ts'
 import { Choice } from '../widgets/search.tsx'
 import { type Column, PagedTable, Table } from '../widgets/table.tsx'
 
-const troubleColumn = (
-  title: string,
-  name: 'blocked' | 'failing' | 'parked' | 'overdue',
-): Column<Kind> => ({
-  title,
+const troubles = ['blocked', 'failing', 'parked', 'overdue'] as const
+
+const troubleColumn = (name: (typeof troubles)[number]): Column<Kind> => ({
+  title: name,
   isNumber: true,
   cell: (kind) =>
     kind[name] === 0 ? (
@@ -30,16 +29,12 @@ export const EntitiesView = ({ data }: { data: { readonly kinds: readonly Kind[]
   const columns: readonly Column<Kind>[] = [
     { title: 'kind', cell: ({ kind }) => <a href={addressOf('kind', [kind])}>{kind}</a> },
     { title: 'live', isNumber: true, cell: ({ live }) => countText(live) },
-    troubleColumn('blocked', 'blocked'),
-    troubleColumn('failing', 'failing'),
-    troubleColumn('parked', 'parked'),
-    troubleColumn('overdue', 'overdue'),
+    ...troubles.map(troubleColumn),
     {
       title: 'next alarm',
       isNumber: true,
       class: 'aside',
-      cell: ({ nextAlarmAt }) =>
-        nextAlarmAt === undefined ? <span class="muted">–</span> : dueText(nextAlarmAt, header.at),
+      cell: ({ nextAlarmAt }) => measured(nextAlarmAt, (at) => dueText(at, header.at)),
     },
   ]
   return (
@@ -88,8 +83,6 @@ const Finder = ({ example, kind }: { example: string; kind?: string }) => {
 }
 
 type Row = KindPage['rows'][number]
-
-const troubles = ['blocked', 'failing', 'parked', 'overdue'] as const
 
 const entityColumns = (kind: string): readonly Column<Row>[] => [
   {

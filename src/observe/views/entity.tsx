@@ -9,7 +9,7 @@ import { MachineDrawing } from '../widgets/machine.tsx'
 import { Badge, Card, Facts } from '../widgets/parts.tsx'
 import { countText, dueText, durationText, timeText } from '../widgets/quantities.ts'
 import { addressOf, type Route } from '../widgets/route.ts'
-import { Difference, Value } from '../widgets/values.tsx'
+import { Difference, NamedValue, Value } from '../widgets/values.tsx'
 import type { EntityName } from '../words.ts'
 
 /** The entity of a route. */
@@ -122,8 +122,7 @@ const Now = ({ data, name }: { data: EntityDetail; name: EntityName }) => {
             ['removed', born.endsAt === undefined ? undefined : dueText(born.endsAt, header.at)],
           ]}
         />
-        <h2 style={{ margin: '10px 0 4px' }}>Index</h2>
-        <Value of={born.fields} />
+        <NamedValue title="Index" value={born.fields} />
       </Card>
     </>
   )
@@ -175,6 +174,14 @@ const PendingList = (props: {
   )
 }
 
+/** What was after the last turn that is chosen, and, of two, after the first one. */
+const usePast = (name: EntityName, chosen: readonly number[]) => {
+  const [first, last] = [Math.min(...chosen), Math.max(...chosen)]
+  const then = useAsked('past', chosen.length > 0 ? { ...name, lsn: last } : undefined)
+  const before = useAsked('past', chosen.length > 1 ? { ...name, lsn: first } : undefined)
+  return [then, before] as const
+}
+
 /** The machine as it was after the last turn that is chosen, or as it is now. */
 const Machine = (props: {
   readonly data: EntityDetail
@@ -182,9 +189,7 @@ const Machine = (props: {
   readonly chosen: readonly number[]
 }) => {
   const { data, name, chosen } = props
-  const [first, last] = [Math.min(...chosen), Math.max(...chosen)]
-  const then = useAsked('past', chosen.length > 0 ? { ...name, lsn: last } : undefined).data
-  const before = useAsked('past', chosen.length > 1 ? { ...name, lsn: first } : undefined).data
+  const [{ data: then }, { data: before }] = usePast(name, chosen)
   if (!data.machine) return null
   const { states, value } = data.machine
   return (
@@ -205,9 +210,7 @@ const Chosen = (props: {
   readonly chosen: readonly number[]
 }) => {
   const { name, data, chosen } = props
-  const [first, last] = [Math.min(...chosen), Math.max(...chosen)]
-  const then = useAsked('past', chosen.length > 0 ? { ...name, lsn: last } : undefined)
-  const before = useAsked('past', chosen.length > 1 ? { ...name, lsn: first } : undefined)
+  const [then, before] = usePast(name, chosen)
   const refusal = then.refusal ?? before.refusal
   if (refusal) return <Card title="State then">{refusal.message}</Card>
   if (!then.data)

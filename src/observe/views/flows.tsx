@@ -2,7 +2,7 @@
 import type { Flows, RunDetail, RunRow } from '../entity-answers.ts'
 import { Act } from '../widgets/actions.tsx'
 import { usePage, usePages } from '../widgets/asking.ts'
-import { Ago, Badge, Card, Empty, Facts, type Tone } from '../widgets/parts.tsx'
+import { Ago, Badge, Card, Empty, Facts, measured, type Tone } from '../widgets/parts.tsx'
 import {
   agoText,
   countText,
@@ -14,7 +14,7 @@ import {
 import { addressOf, type Route } from '../widgets/route.ts'
 import { Choice } from '../widgets/search.tsx'
 import { type Column, PagedTable, Table } from '../widgets/table.tsx'
-import { Value } from '../widgets/values.tsx'
+import { NamedValue } from '../widgets/values.tsx'
 import { QueueBadges } from './queue.tsx'
 import { ScheduleCard } from './schedules.tsx'
 import { SignalForm } from './signal.tsx'
@@ -59,36 +59,27 @@ const workflowColumns: readonly Column<Workflow>[] = [
   ),
 ]
 
-/** A rate, or a time of the last minute; a dash while there is none. */
-const measured = (value: number | undefined, text: (value: number) => string) =>
-  value === undefined ? <span class="muted">–</span> : text(value)
+/** A rate, or a time of the last minute. */
+const rateColumn = (
+  title: string,
+  of: keyof NonNullable<Workflow['rates']>,
+  text: (value: number) => string,
+): Column<Workflow> => ({
+  title,
+  isNumber: true,
+  cell: ({ rates }) => measured(rates?.[of], text),
+})
 
 const rateColumns: readonly Column<Workflow>[] = [
   {
     title: 'workflow, last minute',
     cell: ({ type }) => <a href={addressOf('runs', [type])}>{type}</a>,
   },
-  {
-    title: 'started',
-    isNumber: true,
-    cell: ({ rates }) => measured(rates?.startedPerSecond, rateText),
-  },
-  {
-    title: 'completed',
-    isNumber: true,
-    cell: ({ rates }) => measured(rates?.completedPerSecond, rateText),
-  },
-  {
-    title: 'failed',
-    isNumber: true,
-    cell: ({ rates }) => measured(rates?.failedPerSecond, rateText),
-  },
-  {
-    title: 'start to end, p50',
-    isNumber: true,
-    cell: ({ rates }) => measured(rates?.p50Ms, durationText),
-  },
-  { title: 'p99', isNumber: true, cell: ({ rates }) => measured(rates?.p99Ms, durationText) },
+  rateColumn('started', 'startedPerSecond', rateText),
+  rateColumn('completed', 'completedPerSecond', rateText),
+  rateColumn('failed', 'failedPerSecond', rateText),
+  rateColumn('start to end, p50', 'p50Ms', durationText),
+  rateColumn('p99', 'p99Ms', durationText),
 ]
 
 const queueColumns = (now: number): readonly Column<Queue>[] => [
@@ -100,8 +91,7 @@ const queueColumns = (now: number): readonly Column<Queue>[] => [
   {
     title: 'oldest ready',
     isNumber: true,
-    cell: ({ oldestAt }) =>
-      oldestAt === undefined ? <span class="muted">–</span> : agoText(oldestAt, now),
+    cell: ({ oldestAt }) => measured(oldestAt, (at) => agoText(at, now)),
   },
   {
     title: 'state',
@@ -326,18 +316,8 @@ const RunCard = (props: {
           ],
         ]}
       />
-      {input !== undefined && (
-        <>
-          <h2 style={{ margin: '10px 0 4px' }}>Input</h2>
-          <Value of={input} />
-        </>
-      )}
-      {progress !== undefined && (
-        <>
-          <h2 style={{ margin: '10px 0 4px' }}>Progress</h2>
-          <Value of={progress} />
-        </>
-      )}
+      <NamedValue title="Input" value={input} />
+      <NamedValue title="Progress" value={progress} />
     </Card>
   )
 }

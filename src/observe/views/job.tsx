@@ -5,7 +5,7 @@ import { usePage } from '../widgets/asking.ts'
 import { Badge, Card, Facts, type Tone } from '../widgets/parts.tsx'
 import { countText, dueText, timeText } from '../widgets/quantities.ts'
 import { addressOf, type Route } from '../widgets/route.ts'
-import { Value } from '../widgets/values.tsx'
+import { NamedValue } from '../widgets/values.tsx'
 
 const tones: Readonly<Record<string, Tone>> = { dead: 'bad', done: 'good' }
 
@@ -48,9 +48,9 @@ export const JobView = ({ data: job, route }: { data: JobDetail; route: Route })
           />
         </Card>
         <Card title="Values" width="two-thirds">
-          <Named title="Job" value={job.input} />
-          <Named title="Progress" value={job.progress} />
-          <Named title="Result" value={job.result} />
+          <NamedValue title="Job" value={job.input} />
+          <NamedValue title="Progress" value={job.progress} />
+          <NamedValue title="Result" value={job.result} />
           {job.log.length > 0 && (
             <>
               <h2 style={{ margin: '10px 0 4px' }}>Log</h2>
@@ -62,11 +62,3 @@ export const JobView = ({ data: job, route }: { data: JobDetail; route: Route })
     </>
   )
 }
-
-const Named = ({ title, value }: { title: string; value: JobDetail['input'] }) =>
-  value === undefined ? null : (
-    <>
-      <h2 style={{ margin: '10px 0 4px' }}>{title}</h2>
-      <Value of={value} />
-    </>
-  )

@@ -2,7 +2,7 @@
 import type { Replication, StoragePage, StorageShard } from '../storage-answers.ts'
 import { Act } from '../widgets/actions.tsx'
 import { usePage } from '../widgets/asking.ts'
-import { Ago, Badge, Card, Empty, Facts, type Tone } from '../widgets/parts.tsx'
+import { Ago, Badge, Card, Empty, Facts, measured, type Tone } from '../widgets/parts.tsx'
 import { bytesText, countText, durationText } from '../widgets/quantities.ts'
 import { addressOf, type Route } from '../widgets/route.ts'
 import { type Column, Table } from '../widgets/table.tsx'
@@ -205,7 +205,7 @@ const replicaColumns: readonly Column<Replica>[] = [
   {
     title: 'lag',
     isNumber: true,
-    cell: ({ lagMs }) => (lagMs === undefined ? <span class="muted">–</span> : durationText(lagMs)),
+    cell: ({ lagMs }) => measured(lagMs, durationText),
   },
   { title: 'reason', class: 'cut', cell: ({ reason = '' }) => reason },
 ]

@@ -2,7 +2,7 @@
 import { useState } from 'preact/hooks'
 import type { StorePage } from '../storage-answers.ts'
 import { useAsked, usePage, usePages } from '../widgets/asking.ts'
-import { Badge, Card, Empty } from '../widgets/parts.tsx'
+import { Badge, Card, Empty, measured } from '../widgets/parts.tsx'
 import { dueText } from '../widgets/quantities.ts'
 import { addressOf, type Route } from '../widgets/route.ts'
 import { type Column, PagedTable } from '../widgets/table.tsx'
@@ -21,8 +21,7 @@ const keyColumns = (prefix: string, now: number): readonly Column<Row>[] => [
     title: 'expires',
     isNumber: true,
     class: 'aside',
-    cell: ({ expiresAt }) =>
-      expiresAt === undefined ? <span class="muted">–</span> : dueText(expiresAt, now),
+    cell: ({ expiresAt }) => measured(expiresAt, (at) => dueText(at, now)),
   },
   {
     title: 'locked by',

@@ -51,6 +51,10 @@ export const Empty = ({ title, children }: { title: string; children?: Component
   </div>
 )
 
+/** A number in words; a dash while there is none. */
+export const measured = (value: number | undefined, text: (value: number) => string) =>
+  value === undefined ? <span class="muted">–</span> : text(value)
+
 /** How long ago something was, with its time on hover. */
 export const Ago = ({ at, now }: { at: number; now: number }) => (
   <time title={new Date(at).toISOString()}>{agoText(at, now)}</time>

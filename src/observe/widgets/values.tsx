@@ -47,6 +47,15 @@ export const Value = ({ of }: { of: Shown }) => (
   <div class="value">{isTree(of) ? <Members of={of} depth={0} /> : leafOf(of)}</div>
 )
 
+/** A value below its title, if there is one. */
+export const NamedValue = ({ title, value }: { title: string; value: Shown | undefined }) =>
+  value === undefined ? null : (
+    <>
+      <h2 style={{ margin: '10px 0 4px' }}>{title}</h2>
+      <Value of={value} />
+    </>
+  )
+
 /** A value as plain data, by which two are compared. */
 const plainOf = (value: Shown): unknown => {
   if (!isTree(value)) return typeof value === 'object' && value !== null ? value.text : value
