@@ -54,6 +54,10 @@ export const processTitle = (process: ProcessSummary): string => {
 export const shownName = ({ name: called, label }: ProcessSummary): string | undefined =>
   called ?? label
 
+/** The same; a process without one has its pid. */
+export const calledOf = (process: ProcessSummary): string =>
+  shownName(process) ?? `<${process.pid}>`
+
 /** The entity `order/42`, or that of a ref, if its kind runs. */
 export const namedEntity = ({ entities }: Findable, target: unknown): NamedEntity | undefined => {
   const named = typeof target === 'string' ? target : (target as Ref | undefined)?.name

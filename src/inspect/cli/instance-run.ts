@@ -18,7 +18,7 @@ import { start } from '../attach/start.ts'
 import { type Environment, signalStatuses } from '../command/environment.ts'
 import { Interruption } from '../command/interruption.ts'
 import { packageVersion } from '../text/package-version.ts'
-import { durabilityWarning } from '../views/shard-view.ts'
+import { durabilityOf, durabilityWarning } from '../views/shard-view.ts'
 import type { InstanceWords } from './command-line.ts'
 import { type Configuration, namingFile, readConfiguration } from './configuration-file.ts'
 import { remarkLines, type Started } from './start-view.ts'
@@ -199,12 +199,8 @@ const isFenced = (why: unknown): boolean =>
   Array.isArray(why) && why[0] === 'shutdown' && isKeelsonError(why[1], 'FENCED')
 
 const factsOf = async (app: App, file: string | undefined): Promise<Started> => {
-  const durability = app.shards[0]?.parts.settings.wal ?? {
-    enableFsync: true,
-    syncInterval: undefined,
-  }
   const logs = await surveyLogs(app)
-  return { version: packageVersion(), dir: app.dir, file, durability, logs }
+  return { version: packageVersion(), dir: app.dir, file, durability: durabilityOf(app), logs }
 }
 
 /** Oddities of the logs, and the warning of an instance that is not durable. */

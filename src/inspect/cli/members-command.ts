@@ -19,9 +19,8 @@ import { errorText } from '../text/error-view.ts'
 import { packageVersion } from '../text/package-version.ts'
 import type { InstanceCommand } from './command-line.ts'
 import { type Configuration, namingFile } from './configuration-file.ts'
-import { runInstance, warningLines } from './instance-run.ts'
-import { ServiceManager, serviceLog } from './run-command.ts'
-import { startLine, stepText } from './start-view.ts'
+import { runInstance } from './instance-run.ts'
+import { ServiceManager, serviceAttendance, serviceLog } from './run-command.ts'
 
 /**
  * Longer than by default: many processes that start at one time may need it, and if one of them does
@@ -85,12 +84,12 @@ const runMember = async (
   names: readonly string[],
 ): Promise<number> => {
   const log = namedLog(command, environment, link.name)
-  const notify = (text: string): void => log.info(text)
+  const attendance = serviceAttendance(log, (line) => link.ready(line))
   let members: MembersOptions | undefined
   const inMember = { ...environment, onSignal: link.onSignal.bind(link) }
   try {
     return await runInstance(command, inMember, {
-      ...{ attach: true, logger: log, notify },
+      ...attendance,
       // Of signals the parent speaks.
       interrupted: () => log.info('ends in order'),
       configured: (configuration) => {
@@ -100,13 +99,7 @@ const runMember = async (
       },
       onProgress: (progress) => {
         if (progress.step === 'locked' && members) link.joined(members)
-        const text = stepText(progress)
-        if (text !== undefined) notify(text)
-      },
-      attend: async (_app, started, over) => {
-        for (const line of warningLines(started)) log.warn(line)
-        link.ready(startLine(started))
-        await new Promise((resolve) => over.addEventListener('abort', resolve))
+        attendance.onProgress(progress)
       },
     })
   } catch (reason) {

@@ -9,12 +9,13 @@
 import { execFile } from 'node:child_process'
 import type { Writable } from 'node:stream'
 import { jsonLogger, type Logger, textLogger } from '../../runtime/index.ts'
+import type { App, StartProgress } from '../../supervisors/index.ts'
 import { type Environment, printLine, startFailureStatus } from '../command/environment.ts'
 import { errorText } from '../text/error-view.ts'
 import { printableLines } from '../text/paint.ts'
 import type { InstanceCommand } from './command-line.ts'
 import { replaced, runInstance, warningLines } from './instance-run.ts'
-import { startLine, stepText } from './start-view.ts'
+import { type Started, startLine, stepText } from './start-view.ts'
 
 /** The log of a service on a stream, as lines of text or of JSON. */
 export const serviceLog = (
@@ -26,6 +27,22 @@ export const serviceLog = (
     ? jsonLogger({ stream, clock })
     : textLogger(clock, (text) => printLine(stream, printableLines(text)))
 
+/** How a service attends to its instance: steps and warnings are lines of its log. */
+export const serviceAttendance = (log: Logger, ready: (line: string) => void) => ({
+  attach: true,
+  logger: log,
+  notify: (text: string): void => log.info(text),
+  onProgress: (progress: StartProgress): void => {
+    const text = stepText(progress)
+    if (text !== undefined) log.info(text)
+  },
+  attend: async (_: App, started: Started, over: AbortSignal): Promise<void> => {
+    for (const line of warningLines(started)) log.warn(line)
+    ready(startLine(started))
+    await new Promise((resolve) => over.addEventListener('abort', resolve))
+  },
+})
+
 /**
  * Runs the command and resolves with the exit status.
  * @throws KeelsonError as `runInstance` does, unless the log is JSON and has the error
@@ -36,22 +53,16 @@ export const runService = async (
 ): Promise<number> => {
   const isJson = command.log === 'json'
   const log = serviceLog(command, environment, environment.errors)
-  const notify = (text: string): void => log.info(text)
   const manager = new ServiceManager(environment, (text) => log.warn(text))
+  const attendance = serviceAttendance(log, (line) => {
+    serviceLog(command, environment, environment.output).info(`ready: ${line}`)
+    manager.ready()
+  })
   try {
     return await runInstance(command, environment, {
-      attach: true,
-      logger: log,
-      notify,
-      onProgress: (progress) => {
-        const text = stepText(progress)
-        if (text !== undefined) notify(text)
-      },
-      attend: async (_app, started, over) => {
-        for (const line of warningLines(started)) log.warn(line)
-        serviceLog(command, environment, environment.output).info(`ready: ${startLine(started)}`)
-        manager.ready()
-        await new Promise((resolve) => over.addEventListener('abort', resolve))
+      ...attendance,
+      attend: async (app, started, over) => {
+        await attendance.attend(app, started, over)
         // To a service manager, a service that says that it stops has ended.
         if (over.reason !== replaced) manager.stopping()
       },

@@ -28,7 +28,7 @@ import {
 } from '../../runtime/index.ts'
 import { workerKind } from '../../storage/index.ts'
 import type { App } from '../../supervisors/index.ts'
-import { namedEntity, processTitle } from '../answers/process-finder.ts'
+import { calledOf, namedEntity, processTitle } from '../answers/process-finder.ts'
 import { Look } from '../answers/process-load.ts'
 import { processAt, processPages } from '../answers/process-pages.ts'
 import { MessageAges } from '../answers/process-times.ts'
@@ -288,9 +288,7 @@ const afterPlace =
 
 const isSought = (process: ProcessSummary, { kind, find }: Sought): boolean =>
   (kind === undefined || process.kind === kind) &&
-  (find === undefined || nameOf(process).toLowerCase().includes(find))
-
-const nameOf = ({ name, label, pid }: ProcessSummary): string => name ?? label ?? `<${pid}>`
+  (find === undefined || calledOf(process).toLowerCase().includes(find))
 
 const rowOf = (
   process: ProcessSummary,
@@ -305,7 +303,7 @@ const rowOf = (
   const rate = (value: number, then: number | undefined): number =>
     seconds > 0 && then !== undefined ? rounded((value - then) / seconds) : 0
   return {
-    ...{ pid, name: shortText(nameOf(process), 300), kind, status, mailbox, handled, restarts },
+    ...{ pid, name: shortText(calledOf(process), 300), kind, status, mailbox, handled, restarts },
     ...(Number.isFinite(mailboxMax) && { mailboxMax }),
     perSecond: rate(handled, counts?.handled),
     growth: rate(mailbox, counts?.queue),

@@ -6,7 +6,7 @@ import { surveyEntity } from '../../actors/index.ts'
 import type { Overview } from '../../observe/index.ts'
 import type { ProcessSummary } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
-import { type NamedEntity, namedEntity } from '../answers/process-finder.ts'
+import { calledOf, type NamedEntity, namedEntity } from '../answers/process-finder.ts'
 import { processPages } from '../answers/process-pages.ts'
 import { isPending } from '../answers/process-times.ts'
 import { shortText } from '../text/shown-text.ts'
@@ -62,7 +62,7 @@ export const pendingHandlers = async (app: App): Promise<Overview['pending']> =>
   }
   return pending.map((process) => ({
     pid: process.pid,
-    name: nameOf(process),
+    name: shortText(calledOf(process), nameMax),
     message: shortText(handledText(app, process), nameMax),
     since: process.handling?.since ?? 0,
   }))
@@ -70,6 +70,3 @@ export const pendingHandlers = async (app: App): Promise<Overview['pending']> =>
 
 const bySince = (left: ProcessSummary, right: ProcessSummary): number =>
   (left.handling?.since ?? 0) - (right.handling?.since ?? 0)
-
-const nameOf = ({ name, label, pid }: Pick<ProcessSummary, 'name' | 'label' | 'pid'>): string =>
-  shortText(name ?? label ?? `<${pid}>`, nameMax)

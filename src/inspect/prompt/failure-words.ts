@@ -9,12 +9,13 @@ import { invalidArgument } from '../../errors.ts'
 import type { Ref } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { type Facts, factsOf } from '../answers/facts.ts'
-import { processOf, shownName } from '../answers/process-finder.ts'
+import { calledOf, processOf } from '../answers/process-finder.ts'
 import { type Trouble, troublesOf } from '../answers/troubles.ts'
 import { recordsOf } from '../recorder/recorder.ts'
 import { type Recorded, ringMax } from '../recorder/records.ts'
 import { type Paint, plainPaint, printable, printableLines } from '../text/paint.ts'
 import { bytesText, countText, durationText, lastingText, pluralText } from '../text/quantities.ts'
+import { shortText } from '../text/shown-text.ts'
 import { factList, textTable } from '../text/text-table.ts'
 import { View } from '../text/view.ts'
 import { clusterLine } from '../views/cluster-view.ts'
@@ -58,7 +59,7 @@ export const failureWords = (app: App, paint: Paint) => {
 /** The name of a process as its records have it: it may be gone, or run with another pid. */
 const titleOf = async (app: App, target: unknown): Promise<string> => {
   const found = await processOf(app, target)
-  if (found) return shownName(found) ?? `<${found.pid}>`
+  if (found) return calledOf(found)
   const known = typeof target === 'object' ? ((target as Ref).name ?? (target as Ref).pid) : target
   return typeof known === 'number' ? `<${known}>` : String(known)
 }
@@ -86,10 +87,7 @@ const timeText = (at: number): string => new Date(at).toISOString()
 
 const reasonMax = 100
 
-const shortened = (text: string): string => {
-  const [line = ''] = text.split('\n')
-  return line.length <= reasonMax ? line : `${line.slice(0, reasonMax)}…`
-}
+const shortened = (text: string): string => shortText(text.split('\n', 1)[0] ?? '', reasonMax)
 
 /** The health and its troubles as text. */
 const healthView = (

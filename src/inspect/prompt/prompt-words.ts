@@ -22,6 +22,7 @@ import { View } from '../text/view.ts'
 import { clusterView } from '../views/cluster-view.ts'
 import { entityFacts, entityRow, entityTable, kindTable } from '../views/entity-view.ts'
 import {
+  durabilityOf,
   journalView,
   logView,
   projectionView,
@@ -85,11 +86,7 @@ const wordsOf = (app: App, paint: Paint, shown: ShownValues): PromptWords => ({
 
 /** The words about the parts of an instance. */
 const partViews = (app: App, paint: Paint) => ({
-  wal: async () => {
-    const [shard] = app.shards
-    const durability = shard?.parts.settings.wal ?? { enableFsync: true, syncInterval: undefined }
-    return new View(logView(await surveyLogs(app), durability, paint))
-  },
+  wal: async () => new View(logView(await surveyLogs(app), durabilityOf(app), paint)),
   cluster: () => new View(clusterView(app.health().cluster, paint)),
   replication: () => new View(replicationView(app.health().replication, paint)),
   /** Without arguments a view; otherwise the name of a process. */

@@ -14,7 +14,7 @@ export const lineText = (value: unknown, width: number): string => {
     compact: true,
     maxStringLength: width,
   })
-  return text.length <= width ? text : `${text.slice(0, width)}…`
+  return shortText(text, width)
 }
 
 /** A value with more lines is printed with less depth: the state of an actor holds its relations. */

@@ -161,9 +161,9 @@ export const jobFacts = (job: string, look: JobLook, paint: Paint): string => {
 }
 
 /** A page of dead jobs. */
-export const deadTable = ({ entries, cursor }: DeadPage): string =>
+export const deadTable = (page: DeadPage): string =>
   tableOf(
-    { entries, exhausted: cursor === undefined, ...(cursor !== undefined && { cursor }) },
+    page,
     ['id', 'key', '>tries', 'failed', 'error', 'job'],
     ({ id, key, tries, failedAt, error, job }) => [
       ...[id, cell(key), countText(tries), timeText(failedAt)],
@@ -172,9 +172,9 @@ export const deadTable = ({ entries, cursor }: DeadPage): string =>
   )
 
 /** A page of jobs in one state. */
-export const jobsTable = ({ entries, cursor }: JobsPage): string =>
+export const jobsTable = (page: JobsPage): string =>
   tableOf(
-    { entries, exhausted: cursor === undefined, ...(cursor !== undefined && { cursor }) },
+    page,
     ['id', '>priority', 'key', '>tries', 'added', 'due', 'failed', 'error', 'job', 'result'],
     ({ id, priority, key, tries, addedAt, dueAt, failedAt, error, input, result }) => [
       ...[id, String(priority), cell(key), countText(tries), timeText(addedAt), timeText(dueAt)],
@@ -203,7 +203,7 @@ const scheduleState = (
 }
 
 const tableOf = <T>(
-  { entries, cursor }: Page<T>,
+  { entries, cursor }: { readonly entries: readonly T[]; readonly cursor?: string | undefined },
   columns: readonly string[],
   cells: (entry: T) => readonly string[],
 ): string => {

@@ -8,7 +8,7 @@ import type { Load, LoadOrder } from '../answers/process-load.ts'
 import { type Paint, plainPaint } from '../text/paint.ts'
 import { bytesText, countText, durationText } from '../text/quantities.ts'
 import { textTable } from '../text/text-table.ts'
-import { nameCell, rowsMax } from './process-view.ts'
+import { processCells, processColumns, rowsMax } from './process-view.ts'
 
 /** The arguments of `top`, checked. @throws KeelsonError `INVALID_ARGUMENT` */
 export const loadQuery = (order: unknown = 'handled', rows: unknown = 10) => {
@@ -32,10 +32,7 @@ export const loadTable = (
     elapsedMs === undefined ? 'their start' : `the last look, ${durationText(elapsedMs)} ago`
   if (loads.length === 0) return `no process has handled a message since ${since}, and none waits`
   const rows = loads.map(({ process, handled, queue, grown }) => [
-    `<${process.pid}>`,
-    nameCell(process),
-    process.kind,
-    paint(process.status === 'waiting' ? 'good' : 'odd', process.status),
+    ...processCells(process, paint),
     countText(handled),
     elapsedMs === undefined || elapsedMs <= 0 ? '-' : countText((handled * 1_000) / elapsedMs),
     countText(queue),
@@ -46,7 +43,7 @@ export const loadTable = (
 
 const orders: readonly (LoadOrder | 'memory')[] = ['handled', 'queue', 'grown', 'memory']
 
-const columns = ['pid', 'name', 'kind', 'status', '>handled', '>a second', '>queue', '>grown']
+const columns = [...processColumns, '>handled', '>a second', '>queue', '>grown']
 
 const invalid = (path: string, expected: string, found: unknown): KeelsonError =>
   invalidArgument(`top: ${path}`, expected, found)
@@ -64,7 +61,7 @@ export const largest = (page: readonly Held[], rows: number, others: readonly He
 /** The memory of the whole of Node's process, in bytes. */
 type WholeMemory = Readonly<Record<'rss' | 'heapUsed' | 'external', number>>
 
-const memoryColumns = ['pid', 'name', 'kind', 'status', '>queue', '>about']
+const memoryColumns = [...processColumns, '>queue', '>about']
 
 /** The table of `held`, below the memory of the whole. */
 export const memoryTable = (
@@ -73,10 +70,7 @@ export const memoryTable = (
   paint: Paint = plainPaint,
 ): string => {
   const rows = held.map(({ process, bytes }) => [
-    `<${process.pid}>`,
-    nameCell(process),
-    process.kind,
-    paint(process.status === 'waiting' ? 'good' : 'odd', process.status),
+    ...processCells(process, paint),
     countText(process.mailbox),
     bytesText(bytes),
   ])

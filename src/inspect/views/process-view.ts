@@ -1,11 +1,10 @@
 /** Processes as text: a table of all, or one in full. Pure. */
 import type { ProcessSummary, ProcessTies, WaitingMessage } from '../../runtime/index.ts'
+import { shownName } from '../answers/process-finder.ts'
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { countText, durationText } from '../text/quantities.ts'
 import { lineText } from '../text/shown-text.ts'
 import { factList, textTable } from '../text/text-table.ts'
-
-const columns = ['pid', 'name', 'kind', 'status', '>queue', '>handled', '>restarts']
 
 /** The most rows of a table: more of them would hold up the event loop. */
 export const rowsMax = 500
@@ -53,22 +52,27 @@ export const processTable = (
   paint: Paint = plainPaint,
 ): string =>
   textTable(
-    columns,
+    [...processColumns, '>queue', '>handled', '>restarts'],
     [...processes]
       .sort((left, right) => left.pid - right.pid)
       .map((process) => [
-        `<${process.pid}>`,
-        nameCell(process),
-        process.kind,
-        paint(process.status === 'waiting' ? 'good' : 'odd', process.status),
+        ...processCells(process, paint),
         countText(process.mailbox),
         countText(process.handled),
         countText(process.restarts),
       ]),
   )
 
-/** The name of a process in a table, or its label: both may hold the id of an entity. */
-export const nameCell = ({ name, label }: ProcessSummary): string => printable(name ?? label ?? '')
+/** The first columns of a table of processes. */
+export const processColumns = ['pid', 'name', 'kind', 'status']
+
+/** Their cells. The name of a process, and its label, may hold the id of an entity. */
+export const processCells = (process: ProcessSummary, paint: Paint): readonly string[] => [
+  `<${process.pid}>`,
+  printable(shownName(process) ?? ''),
+  process.kind,
+  paint(process.status === 'waiting' ? 'good' : 'odd', process.status),
+]
 
 /** The most links or monitors that are named. */
 export const namesMax = 20

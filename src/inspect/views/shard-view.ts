@@ -4,7 +4,7 @@
  */
 import type { LmdbWriter, WalWriter } from '../../actors/index.ts'
 import type { Ref } from '../../runtime/index.ts'
-import type { Health } from '../../supervisors/index.ts'
+import type { App, Health } from '../../supervisors/index.ts'
 import type { ShardFacts } from '../answers/shard-survey.ts'
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { bytesText, countText, pluralText } from '../text/quantities.ts'
@@ -15,6 +15,10 @@ export type DurabilitySettings = {
   readonly enableFsync: boolean
   readonly syncInterval: number | undefined
 }
+
+/** Those of an instance: all shards have the same. */
+export const durabilityOf = ({ shards }: App): DurabilitySettings =>
+  shards[0]?.parts.settings.wal ?? { enableFsync: true, syncInterval: undefined }
 
 /** The warning when acknowledgements are not durable; `undefined` otherwise. */
 export const durabilityWarning = ({
