@@ -5,14 +5,14 @@
  */
 
 import { type AddsCalls, addsCall } from '../../actors/index.ts'
-import { argument } from '../../check.ts'
 import { invalidArgument } from '../../errors.ts'
 import { type JobOptions, sentJob } from '../queue/queue-handle.ts'
 import type { Queue } from '../queue/queue-terms.ts'
 import type { AnyWorkflow, StartRunOptions, Workflow } from '../runs/body.ts'
-import { exactly, shortText, signalOptions, startOf, workflowOf } from '../runs/options.ts'
+import { exactly, startOf, workflowOf } from '../runs/options.ts'
 import { entitiesOf, queueId, queueKind, runKind } from '../runs/parts.ts'
-import { copied, hashOfText, inputOf, signalTooLarge } from '../runs/values.ts'
+import { hashOfText, inputOf, signalTooLarge } from '../runs/values.ts'
+import { signalOf } from './run-handle.ts'
 
 /** The context of a turn of a durable actor. */
 export type FlowTurnContext = { readonly app: unknown; addContinue(...given: never[]): string }
@@ -60,12 +60,10 @@ export class FlowOfTurn {
     ...surplus: []
   ): void {
     exactly('signal(type, id, name, value, { id })', surplus)
-    const given = signalOptions(options, argument('', 'a signal'))
-    const checked = shortText(name, argument('name'))
-    const request = { name: checked, value: copied(value, `the signal ${name}`) }
+    const request = signalOf(name, value, options)
     const refused = signalTooLarge(request.value)
     if (refused) throw refused
-    this.#addsCall(type, id, 'signal', (step) => ({ ...request, id: given.id ?? step }))
+    this.#addsCall(type, id, 'signal', (step) => ({ ...request, id: request.id ?? step }))
   }
 
   /**

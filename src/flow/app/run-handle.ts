@@ -111,12 +111,7 @@ export const runHandle = <I, O, S, Q, U>(
     },
     signal: async (name, value, options = {}, ...surplus: []) => {
       exactly('signal(name, value, { id })', surplus)
-      const request = {
-        name: shortText(name, argument('name')),
-        value: copied(value, `the signal ${name}`),
-        ...signalOptions(options, argument('', 'a signal')),
-      }
-      return answerOf(app, run, call(ref, 'signal', request))
+      return answerOf(app, run, call(ref, 'signal', signalOf(name, value, options)))
     },
     cancel: async (options = {}, ...surplus: []) => {
       exactly('cancel({ reason, force })', surplus)
@@ -142,6 +137,13 @@ export const runHandle = <I, O, S, Q, U>(
     query: (name, ...given) => answered(app, type, id, name, given) as never,
   }
 }
+
+/** A signal as it is sent, checked. */
+export const signalOf = (name: unknown, value: unknown, options: { readonly id?: string }) => ({
+  name: shortText(name, argument('name')),
+  value: copied(value, `the signal ${name}`),
+  ...signalOptions(options, argument('', 'a signal')),
+})
 
 /** The answer to a query, which is called here, with what the body has reported last. */
 const answered = async (

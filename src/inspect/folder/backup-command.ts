@@ -12,6 +12,7 @@ import { runReported, type Work } from '../command/long-work.ts'
 import { printable } from '../text/paint.ts'
 import { bytesText, countText, pluralText } from '../text/quantities.ts'
 import type { BackupCommand } from './backup-command-line.ts'
+import { wrongFolder } from './wal-target.ts'
 
 /**
  * Runs the command and resolves with the exit status.
@@ -50,9 +51,7 @@ const madeBackup = async (command: BackupCommand, work: Work): Promise<BackupRep
  */
 export const openedFolder = async (dir: string): Promise<App> => {
   if (refusing(() => readDataFolder(nodeDisk(), dir)).state === 'absent')
-    throw new KeelsonError('INVALID_ARGUMENT', `${dir} is not a data folder`, {
-      details: { path: dir },
-    })
+    throw wrongFolder(dir, 'is not a data folder')
   return start({ dir, app: false, retention: { log: Number.MAX_SAFE_INTEGER } })
 }
 

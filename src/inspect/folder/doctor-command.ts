@@ -14,7 +14,7 @@ import {
   statSync,
 } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { isKeelsonError } from '../../errors.ts'
 import {
   type AccessFault,
   type Disk,
@@ -42,6 +42,7 @@ import { type HeldFolders, lockAll, shareAll } from '../command/folder-locks.ts'
 import { runReported, runSteps, showSteps, type Work } from '../command/long-work.ts'
 import type { DoctorCommand } from './doctor-command-line.ts'
 import { doctorJson, doctorText, type Examined, statusOf } from './doctor-view.ts'
+import { expectFolder, wrongFolder } from './wal-target.ts'
 
 /** The examination of a folder. */
 type FolderWork = Work & {
@@ -75,21 +76,16 @@ export const runDoctor = (command: DoctorCommand, environment: Environment): Pro
  * @throws KeelsonError `INVALID_ARGUMENT` for every other folder
  */
 const logFolderIn = (disk: Disk, dir: string): string | undefined => {
-  const kind = disk.entry(dir)?.kind
-  if (kind === undefined) throw refused(dir, 'does not exist')
-  if (kind !== 'folder') throw refused(dir, 'is not a folder')
+  expectFolder(disk, dir)
   if (isDescribed(disk, dir)) return undefined
-  if (readBackup(disk, dir)) throw refused(dir, 'is a backup, which keelson restore verifies')
+  if (readBackup(disk, dir)) throw wrongFolder(dir, 'is a backup, which keelson restore verifies')
   if (shardsPresent(disk, dir).length > 0) return undefined
   const log = [dir, join(dir, 'wal')].find(
     (each) => disk.entry(each)?.kind === 'folder' && disk.list(each).some(isLogName),
   )
-  if (log === undefined) throw refused(dir, 'is no data folder, and has no log')
+  if (log === undefined) throw wrongFolder(dir, 'is no data folder, and has no log')
   return log
 }
-
-const refused = (path: string, why: string): KeelsonError =>
-  new KeelsonError('INVALID_ARGUMENT', `${path} ${why}`, { details: { path } })
 
 const isDescribed = (disk: Disk, dir: string): boolean =>
   disk.entry(join(dir, factsFileName)) !== undefined
@@ -97,7 +93,7 @@ const isDescribed = (disk: Disk, dir: string): boolean =>
 const examinedLog = async (work: FolderWork, dir: string): Promise<Examined> => {
   const { disk, command } = work
   if (command.deep || command.repair)
-    throw refused(dir, 'is the folder of a log: --deep and --repair are of data folders')
+    throw wrongFolder(dir, 'is the folder of a log: --deep and --repair are of data folders')
   const { heldBy, release } = refusing(() => shareAll([dir]))
   try {
     const steps = examiningLog(disk, dir, { isLive: heldBy !== undefined })

@@ -216,7 +216,7 @@ const readNamed = (path: string): Buffer => {
   try {
     return readFileSync(path)
   } catch (cause) {
-    throw unreadable(path, (cause as Error).message, cause)
+    throw refused(path, 'read', (cause as Error).message, cause)
   }
 }
 
@@ -241,9 +241,6 @@ const writeNamed = (path: string, text: string): void => {
 }
 
 /** The refusal of a file that cannot be read. */
-const unreadable = (path: string, why: string, cause?: unknown): KeelsonError =>
-  refused(path, 'read', why, cause)
-
 const refused = (path: string, done: string, found: string, cause: unknown): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', `${path} cannot be ${done}: ${found}`, {
     details: { path, found },

@@ -25,6 +25,7 @@ import { checkNewFolder, fillNewFolder } from '../command/new-folder.ts'
 import { printable } from '../text/paint.ts'
 import { countText } from '../text/quantities.ts'
 import type { Moment, RestoreCommand, RestoreReplicaCommand } from './backup-command-line.ts'
+import { wrongFolder } from './wal-target.ts'
 
 /** The new folder, and the copy of each shard. */
 type Restored = {
@@ -78,10 +79,7 @@ const restored = async (
 ): Promise<readonly ShardCopy[]> => {
   const disk = nodeDisk()
   const backup = refusing(() => readBackup(disk, from))
-  if (!backup)
-    throw new KeelsonError('INVALID_ARGUMENT', `${from} is not a finished backup`, {
-      details: { path: from },
-    })
+  if (!backup) throw wrongFolder(from, 'is not a finished backup')
   const lock = refusing(() => shareLock(join(from, lockFileName)))
   try {
     checkNewFolder(disk, from, to)

@@ -184,13 +184,8 @@ const writeReport = (
   dir: string,
   { logs, ...facts }: { from: string; at: number; logs: readonly SalvagedLog[] },
 ): void => {
-  const shards = logs.map(({ shard, salvaged, snapshots, uncopied }) => ({
-    shard: shard ?? null,
-    ...salvaged,
-    snapshots,
-    uncopied,
-  }))
-  const bytes = Buffer.from(`${JSON.stringify({ ...facts, logs: shards }, undefined, 2)}\n`)
+  const report = { ...facts, logs: logs.map(copyJson) }
+  const bytes = Buffer.from(`${JSON.stringify(report, undefined, 2)}\n`)
   replaceFile(disk, join(dir, 'salvage.json'), bytes)
 }
 
@@ -311,13 +306,14 @@ const placeLines = (places: readonly (Omit<Damage, 'lsn'> & Partial<Damage>)[]):
 /** The same as plain data. */
 const salvageJson = ({ logs, ...facts }: SalvagedFolder) => ({
   ...facts,
-  logs: logs.map(({ shard, found, salvaged, snapshots, uncopied }) => ({
-    shard: shard ?? null,
-    ...salvaged,
-    snapshots,
-    uncopied,
-    doubtFrom: found?.doubtFrom ?? null,
-    torn: found?.torn ?? null,
-    damage: found?.damage ?? [],
+  logs: logs.map((log) => ({
+    ...copyJson(log),
+    doubtFrom: log.found?.doubtFrom ?? null,
+    torn: log.found?.torn ?? null,
+    damage: log.found?.damage ?? [],
   })),
+})
+
+const copyJson = ({ shard, salvaged, snapshots, uncopied }: SalvagedLog) => ({
+  ...{ shard: shard ?? null, ...salvaged, snapshots, uncopied },
 })

@@ -31,6 +31,16 @@ export type WalTarget = {
   readonly facts?: DataFolderFacts
 }
 
+/** The refusal of a path that is not what a command needs. */
+export const wrongFolder = (path: string, why: string): KeelsonError =>
+  new KeelsonError('INVALID_ARGUMENT', `${path} ${why}`, { details: { path } })
+
+/** @throws KeelsonError `INVALID_ARGUMENT` unless `dir` is a folder */
+export const expectFolder = (disk: Disk, dir: string): void => {
+  const kind = disk.entry(dir)?.kind
+  if (kind !== 'folder') throw wrongFolder(dir, kind ? 'is not a folder' : 'does not exist')
+}
+
 /**
  * Reads `dir`.
  * @throws KeelsonError `INVALID_ARGUMENT` when it is not a folder; `CONFIG` for a cache;
@@ -38,15 +48,7 @@ export type WalTarget = {
  */
 export const walTarget = (disk: Disk, dir: string): WalTarget =>
   refusing(() => {
-    const kind = disk.entry(dir)?.kind
-    if (kind !== 'folder')
-      throw new KeelsonError(
-        'INVALID_ARGUMENT',
-        `${dir} ${kind ? 'is not a folder' : 'does not exist'}`,
-        {
-          details: { path: dir },
-        },
-      )
+    expectFolder(disk, dir)
     const present = shardsPresent(disk, dir)
     const reading = readDataFolder(disk, dir)
     if (present.length > 0 || reading.state !== 'absent')

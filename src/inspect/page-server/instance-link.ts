@@ -7,7 +7,7 @@ import { KeelsonError, reasonText } from '../../errors.ts'
 import type { Asked } from '../attach/attach-protocol.ts'
 import type { AttachPlace } from '../attach/attach-socket.ts'
 import { RemoteSession } from '../attach/remote-session.ts'
-import type { Source } from './page-server.ts'
+import { inTime, type Source } from './page-server.ts'
 
 const retryMs = 500
 const answerMs = 10_000
@@ -50,16 +50,7 @@ export class InstanceLink implements Source {
   async ask(request: Asked): Promise<unknown> {
     const session = this.#session
     if (!session) throw new KeelsonError('NO_PROCESS', this.#away.reason)
-    let cancel: Cancel = () => undefined
-    const late = new Promise<never>((_, reject) => {
-      const error = new KeelsonError('TIMEOUT', `the instance has not answered in ${answerMs} ms`)
-      cancel = this.#clock.after(answerMs, () => reject(error))
-    })
-    try {
-      return await Promise.race([session.ask(request), late])
-    } finally {
-      cancel()
-    }
+    return inTime(this.#clock, answerMs, session.ask(request))
   }
 
   /** Ends the connection. */

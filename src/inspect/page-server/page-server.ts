@@ -193,25 +193,16 @@ export class PageServer {
     )
   }
 
-  /** A look for a stream, which a browser gives up without a frame. */
-  #inTime(look: Promise<unknown>): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      const late = new KeelsonError('TIMEOUT', `no answer within ${frameMs} ms`)
-      const cancel = this.#terms.clock.after(frameMs, () => reject(late))
-      look.then(resolve, reject).finally(cancel)
-    })
-  }
-
   /** The present frame of a stream. */
   async #frame(view: string, query: object): Promise<Frame> {
     const { source, clock } = this.#terms
     if (source.away) return { away: source.away }
     try {
-      return (await this.#inTime(this.#look(view, query))) as Frame
+      return (await inTime(clock, frameMs, this.#look(view, query))) as Frame
     } catch (error) {
       const { code, message } = refusedOf(error)
       try {
-        const own = this.#inTime(this.#look('header', {}))
+        const own = inTime(clock, frameMs, this.#look('header', {}))
         const { header } = (await own) as { readonly header: Header }
         return { header, error: { code, message } }
       } catch {
@@ -223,6 +214,14 @@ export class PageServer {
 
 /** A browser gives up a stream that has no frame for 8 s. */
 const frameMs = 5_000
+
+/** The answer. Rejects with `TIMEOUT` after `ms`. */
+export const inTime = <T>(clock: Clock, ms: number, answer: Promise<T>): Promise<T> =>
+  new Promise((resolve, reject) => {
+    const late = new KeelsonError('TIMEOUT', `no answer within ${ms} ms`)
+    const cancel = clock.after(ms, () => reject(late))
+    answer.then(resolve, reject).finally(cancel)
+  })
 
 const nothing = "default-src 'none'; frame-ancestors 'none'"
 

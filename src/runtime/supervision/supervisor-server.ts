@@ -286,7 +286,10 @@ const startChild = async (
   if (present !== undefined) return reply({ ok: false, reason: presence(present) }, state)
   const child = newChild(full)
   const closed = closedGate(full, processOf(context))
-  if (closed !== undefined) return later(state, asked, closed, context)
+  if (closed !== undefined) {
+    askAgain(processOf(context), asked, closed)
+    return noReply(state)
+  }
   const result = await startChildProcess(child, context)
   const isKept = result.ok || (result.ignore === true && full.restart !== 'temporary')
   if (isKept) {
@@ -305,21 +308,13 @@ const restartChild = async (
   const child = childAtRest(state, asked.id)
   if ('ok' in child) return reply(child, state)
   const closed = closedGate(child.spec, processOf(context))
-  if (closed !== undefined) return later(state, asked, closed, context)
+  if (closed !== undefined) {
+    askAgain(processOf(context), asked, closed)
+    return noReply(state)
+  }
   const result = await startChildProcess(child, context)
   note(state, child)
   return reply(result, state)
-}
-
-/** The start waits for its gate. Other messages are handled during the wait. */
-const later = (
-  state: State,
-  asked: Asked,
-  closed: Promise<unknown>,
-  context: Surroundings,
-): NoReply<State> => {
-  askAgain(processOf(context), asked, closed)
-  return noReply(state)
 }
 
 /** A child that waits for its restart is present, and has no process (OTP). */

@@ -49,8 +49,7 @@ class InlineRequests<Kind, Request, Answer> {
   #waiting: Pending[] = []
   #current: Pending | undefined
   #cancelAnswer: Cancel | undefined
-  /** Whether `end` was called. */
-  isEnded = false
+  #isEnded = false
 
   constructor(work: InlineWork<Kind, Request, Answer>, delay: AnswerDelay) {
     this.#work = work
@@ -61,7 +60,7 @@ class InlineRequests<Kind, Request, Answer> {
   run(kind: Kind, request: Request): Promise<Answer> {
     const { handle, mustWait } = this.#work
     return new Promise((resolve, reject) => {
-      if (this.isEnded) return reject(this.#closed())
+      if (this.#isEnded) return reject(this.#closed())
       this.#waiting.push({
         refuse: reject,
         mustWait: () => mustWait?.(kind, request) === true,
@@ -86,8 +85,20 @@ class InlineRequests<Kind, Request, Answer> {
     this.#work.proceeded?.()
   }
 
-  /** Refuses what waits, with `CLOSED`. */
-  refuse(): void {
+  /** The host of the requests. Its end, after that of the work, refuses what waits, with `CLOSED`. */
+  host(abandon: () => unknown) {
+    return {
+      run: (kind: Kind, request: unknown) => this.run(kind, request as Request) as Promise<never>,
+      end: async (): Promise<void> => {
+        if (this.#isEnded) return
+        this.#isEnded = true
+        await abandon()
+        this.#refuse()
+      },
+    }
+  }
+
+  #refuse(): void {
     this.#cancelAnswer?.()
     for (const pending of this.#current ? [this.#current, ...this.#waiting] : this.#waiting)
       pending.refuse(this.#closed())
@@ -97,7 +108,7 @@ class InlineRequests<Kind, Request, Answer> {
   #settle(action: () => void): void {
     const { clock, delayMs = 0 } = this.#delay
     const settled = (): void => {
-      if (this.isEnded) return
+      if (this.#isEnded) return
       action()
       this.#current = undefined
       this.proceed()
@@ -156,17 +167,11 @@ export const inlineLogHost = (
   const mustWait = (kind: LogRequestKind, request: never) => log.waitsForSpare(kind, request)
   const work = { name: 'The log was', handle, mustWait, proceeded: makeSpare }
   const requests = new InlineRequests(work, delay)
-  return {
-    run: (kind, request) => requests.run(kind, request as never) as Promise<never>,
-    async end() {
-      if (requests.isEnded) return
-      requests.isEnded = true
-      if (endMs > 0) await new Promise<void>((resolve) => clock.after(endMs, resolve))
-      cancelStep?.()
-      log.abandon()
-      requests.refuse()
-    },
-  }
+  return requests.host(async () => {
+    if (endMs > 0) await new Promise<void>((resolve) => clock.after(endMs, resolve))
+    cancelStep?.()
+    log.abandon()
+  })
 }
 
 /** Takes one step of a preparation. False when it has ended; `settled` gets its error, if any. */
@@ -191,14 +196,5 @@ export const inlineBlobHost = (
   noMore(surplus, 'inlineBlobHost({ disk, … })')
   const blobs = new Blobs(disk)
   const handle = (kind: BlobRequestKind, request: never) => blobs.handle(kind, request)
-  const requests = new InlineRequests({ name: 'The blobs were', handle }, delay)
-  return {
-    run: (kind, request) => requests.run(kind, request as never) as Promise<never>,
-    async end() {
-      if (requests.isEnded) return
-      requests.isEnded = true
-      blobs.abandon()
-      requests.refuse()
-    },
-  }
+  return new InlineRequests({ name: 'The blobs were', handle }, delay).host(() => blobs.abandon())
 }
