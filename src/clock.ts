@@ -43,6 +43,14 @@ export interface LoopDelay {
   stop(): void
 }
 
+/** Resolves `ms` from now. */
+export const passed = (clock: Clock, ms: number): Promise<void> =>
+  new Promise((resolve) => void clock.after(ms, resolve))
+
+/** How long a wait may take that ends at `endsAt` by the monotonic clock, in ms: 1 at least. */
+export const leftUntil = (clock: Clock, endsAt: number): number =>
+  Math.max(1, endsAt - clock.monotonic())
+
 /** Node looks at its loop this often. */
 const loopResolutionMs = 10
 

@@ -132,6 +132,10 @@ const plainData = (value: unknown, around: readonly unknown[]): unknown => {
 export const isKeelsonError = (error: unknown, code?: ErrorCode): error is KeelsonError =>
   error instanceof KeelsonError && (code === undefined || error.code === code)
 
+/** Whether a call found no process, or its process has ended. */
+export const isGone = (error: unknown): error is KeelsonError =>
+  isKeelsonError(error, 'NO_PROCESS') || isKeelsonError(error, 'EXITED')
+
 /** The result of something that failed with `error`. */
 export const failedAs = (error: unknown): ResultCode =>
   isKeelsonError(error) ? error.code : 'failed'

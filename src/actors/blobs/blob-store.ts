@@ -4,6 +4,7 @@
  * so a shard without large values has no folder and no thread. A disk error fails the caller, not
  * this actor. The store sweeps every `blobs.sweepMs`.
  */
+
 import { types } from 'node:util'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
@@ -23,6 +24,7 @@ import type {
   BlobRequestKind,
   Extent,
 } from '../../storage/index.ts'
+import { answerWith } from '../core/answering.ts'
 import {
   isCount,
   isIgnored,
@@ -153,20 +155,12 @@ export const server: GenServer<Messages, State, BlobShard> = {
       const { from } = context
       if (!pin.stored) state.queue.push({ payloads, pin, from })
       // The store before this one had handed them to the files.
-      else
-        pin.stored.then(
-          (refs) => from.reply(refs),
-          (error) => from.fail(error),
-        )
+      else void answerWith(from, pin.stored)
       return noReply(submit(state, context))
     },
     stream: (state, { step, pin }, context) => {
-      const { from } = context
       // Outside the mailbox: the host keeps the order of each stream, and no put waits for it.
-      carryOut(state, step, pin, context).then(
-        (answer) => from.reply(answer),
-        (error) => from.fail(error),
-      )
+      void answerWith(context.from, carryOut(state, step, pin, context))
       return noReply(state)
     },
     sweep: (state, _, context) => {

@@ -4,7 +4,9 @@
  * every file stays until it has been copied, blobs included. Each shard is copied by the member that
  * has it.
  */
+
 import { resolve, sep } from 'node:path'
+import { passed } from '../../clock.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import {
   type BackupFolder,
@@ -181,7 +183,7 @@ const begun = async (backup: BackupParts): Promise<readonly BackupPart[]> => {
       const isMoving = Object(error).details?.state === 'elsewhere'
       if (!isMoving || clock.monotonic() >= endsAt || backup.signal.aborted) throw error
     }
-    await new Promise<void>((resolve) => clock.after(pauseMs, resolve))
+    await passed(clock, pauseMs)
   }
 }
 

@@ -1,5 +1,5 @@
 /** `app.batcher`: reads and changes the windows of an instance while it runs. */
-import { invalidArgument, isKeelsonError, reasonText } from '../../errors.ts'
+import { invalidArgument, isGone, reasonText } from '../../errors.ts'
 import { type From, isRef, type Ref, type System } from '../../runtime/index.ts'
 import type { Command, PutEntry } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
@@ -136,7 +136,7 @@ export class BatcherHandle {
     try {
       await Batcher.stop(batcher, timeoutMs)
     } catch (error) {
-      if (!isKeelsonError(error, 'NO_PROCESS') && !isKeelsonError(error, 'EXITED')) throw error
+      if (!isGone(error)) throw error
       await flushWindows(this.#system, shard, timeoutMs)
     }
   }

@@ -3,7 +3,7 @@
  * shard side by side, and resolve to the outcome of each shard. They reject only if no shard could
  * be asked. Once the instance is closing, every request is `CLOSED`.
  */
-import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
+import { invalidArgument, isGone, KeelsonError } from '../../errors.ts'
 import type { Ref, System } from '../../runtime/index.ts'
 import type { NamedSnapshot } from '../../storage/index.ts'
 import type { SweepReport as BlobSweep } from '../blobs/blob-sweep.ts'
@@ -195,7 +195,7 @@ export class ControlHandle {
       return await answer
     } catch (error) {
       const isClosed = this.#parts.shards.some(({ phase }) => phase.kind === 'closed')
-      if (isClosed && (isKeelsonError(error, 'NO_PROCESS') || isKeelsonError(error, 'EXITED')))
+      if (isClosed && isGone(error))
         throw new KeelsonError('CLOSED', 'the instance is closed', { cause: error })
       throw error
     }

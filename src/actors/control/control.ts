@@ -4,6 +4,7 @@
  * ends. The holds are kept in the `Shard` values, so a restart of this process ends none; `init`
  * watches them again.
  */
+
 import { KeelsonError } from '../../errors.ts'
 import {
   type Accepts,
@@ -19,6 +20,7 @@ import {
 } from '../../runtime/index.ts'
 import type { NamedSnapshot } from '../../storage/index.ts'
 import * as BlobStore from '../blobs/blob-store.ts'
+import { answerWith } from '../core/answering.ts'
 import { askedAtOwner, atOwner, isElsewhere } from '../core/owners-way.ts'
 import {
   isCount,
@@ -217,7 +219,8 @@ export const server: GenServer<Messages, State, Options> = {
         askedAtOwner(here, 'control.reopen', part ? [part] : [], deadlineMs, () =>
           state.reopen(here, part),
         )
-      if (shard) answer(context.from, withOutcome('reopen', shard, context.system, reopened))
+      if (shard)
+        void answerWith(context.from, withOutcome('reopen', shard, context.system, reopened))
       else context.from.fail(noShard(index))
       return noReply(state)
     },
@@ -271,7 +274,7 @@ const suspending = (
     away?.begun(token)
     return { token, outcomes: held }
   })
-  answer(context.from, answered)
+  void answerWith(context.from, answered)
   return noReply(state)
 }
 
@@ -316,7 +319,7 @@ const resuming = (
     if (token !== undefined && isUnknown) throw unknownToken(shards)
     return all
   })
-  answer(context.from, heard)
+  void answerWith(context.from, heard)
   return noReply(state)
 }
 
@@ -368,7 +371,7 @@ const asking = <O extends Outcome>(
         return (field === undefined ? {} : { [field]: found }) as Omit<O, keyof Outcome>
       },
     )
-  answer(context.from, eachShard(kind, instanceOf(state, context), shards, work))
+  void answerWith(context.from, eachShard(kind, instanceOf(state, context), shards, work))
   return noReply(state)
 }
 
@@ -409,14 +412,6 @@ export const reopen = (
 
 /** Each shard has its own time-out. The joint answer gets this much longer, in ms. */
 const answerSlackMs = 1_000
-
-/** Answers a caller when `work` is done, without blocking this process. */
-const answer = <R>(from: From<R>, work: Promise<R>): void => {
-  work.then(
-    (value) => from.reply(value),
-    (error: unknown) => from.fail(error),
-  )
-}
 
 const instanceOf = ({ shards }: State, { system }: Context): Instance => ({ shards, system })
 

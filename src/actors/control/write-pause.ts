@@ -3,6 +3,7 @@
  * of a shard do not change. A pause ends with `resume`, with its lease, or with its owner's
  * process. It is a hold on the gates, so no restart of an actor ends it.
  */
+import { leftUntil } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import type { Ref, System } from '../../runtime/index.ts'
 import { emit } from '../core/storage-events.ts'
@@ -45,7 +46,7 @@ export const drained = async (
 ): Promise<void> => {
   const { instance, index } = shard.parts
   const endsAt = system.clock.monotonic() + timeoutMs
-  const left = () => Math.max(1, endsAt - system.clock.monotonic())
+  const left = () => leftUntil(system.clock, endsAt)
   leaveNow(system, shard)
   await shard.gate.drained(holder, left())
   // A write whose caller gave up has left the gate, but may still be on its way to the disk.

@@ -3,7 +3,8 @@
  * members mean by the name of one leads to the actor here. It is apart from `entities.ts`, because
  * an instance without members has none.
  */
-import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
+
+import { isGone, KeelsonError, reasonText } from '../../errors.ts'
 import {
   type AnyContext,
   addressOf,
@@ -12,7 +13,6 @@ import {
   type ChildSpec,
   call,
   type Directory,
-  type From,
   type GenServer,
   type HolderWait,
   isCall,
@@ -33,6 +33,7 @@ import {
 } from '../../runtime/index.ts'
 import { checkEntityId, workerKind } from '../../storage/index.ts'
 import { Access } from '../core/access.ts'
+import { answerWith } from '../core/answering.ts'
 import { isList, isOneOf, isRecord, isText } from '../core/payload-check.ts'
 import { instanceName } from '../core/shard-name.ts'
 import { movedError, type ShardOwners } from '../links/shard-owners.ts'
@@ -315,7 +316,7 @@ const startHere = async (
     if (!result.ok && !result.ignore) failed(result.reason)
   } catch (error) {
     // The supervisor has ended: another one starts all its children.
-    if (!isKeelsonError(error, 'NO_PROCESS') && !isKeelsonError(error, 'EXITED')) failed(error)
+    if (!isGone(error)) failed(error)
   }
 }
 
@@ -362,20 +363,13 @@ const server: GenServer<Messages, Entities, Entities> = {
   },
   calls: {
     ask: (entities, question, { from }) => {
-      answer(entities, question, from)
+      // One question does not hold up the next one.
+      void answerWith(from, asked(entities, question))
       return noReply(entities)
     },
   },
   casts: {},
   infos: {},
-}
-
-/** Answers later: one question does not hold up the next one. */
-const answer = (entities: Entities, question: OwnersQuestion, from: From<unknown>): void => {
-  asked(entities, question).then(
-    (value) => from.reply(value),
-    (error) => from.fail(error),
-  )
 }
 
 const asked = async (

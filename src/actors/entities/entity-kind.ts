@@ -4,7 +4,7 @@
  * each try, and is blocked after five. Its siblings do not notice. It is apart from
  * `durable-start.ts`, which only starts processes, because it is one.
  */
-import { backoffMs } from '../../clock.ts'
+import { backoffMs, passed } from '../../clock.ts'
 import type { KeelsonError } from '../../errors.ts'
 import {
   type AnyContext,
@@ -108,7 +108,7 @@ class Child implements DurableTerms {
   async #backedOff(): Promise<void> {
     const { clock } = this.#state.entities.system
     const waitMs = (this.#failure?.notBefore ?? 0) - clock.monotonic()
-    if (waitMs > 0) await new Promise<void>((resolve) => clock.after(waitMs, resolve))
+    if (waitMs > 0) await passed(clock, waitMs)
   }
 
   ended(log: TurnLog<TurnDraft>): void {

@@ -3,6 +3,7 @@
  * calls that it makes. Messages in their mailboxes, and new ones, go to the next owner. It is apart from
  * `elsewhere-actors.ts`, which says where a message goes.
  */
+import { passed } from '../../clock.ts'
 import {
   isCall,
   kinds,
@@ -133,7 +134,7 @@ export class LeavingActors {
     const { clock } = this.#terms.entities.system
     while (!isSo()) {
       if (clock.monotonic() >= endsAt) return false
-      await new Promise<void>((resolve) => clock.after(lookMs, resolve))
+      await passed(clock, lookMs)
     }
     return true
   }

@@ -5,7 +5,7 @@
  * one turn that follows the row it was read from, and a run that is cut off leaves some rows for
  * the next one.
  */
-import { isKeelsonError, type KeelsonError } from '../../errors.ts'
+import { isGone, isKeelsonError, type KeelsonError } from '../../errors.ts'
 import { call, type Ref, TimeSlice } from '../../runtime/index.ts'
 import {
   entityRowKey,
@@ -193,7 +193,7 @@ class Migration {
     } catch (error) {
       // It may be busy for long. The next run finds its row.
       if (signal?.aborted && error === signal.reason) return false
-      if (isKeelsonError(error, 'EXITED') || isKeelsonError(error, 'NO_PROCESS')) return undefined
+      if (isGone(error)) return undefined
       throw error
     }
   }

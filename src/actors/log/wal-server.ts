@@ -36,6 +36,7 @@ import {
   type WalReleased,
   type WalReport,
 } from '../../storage/index.ts'
+import { answerWith } from '../core/answering.ts'
 import { isIgnored, isRecord, isSettled } from '../core/payload-check.ts'
 
 export type { WalOptions } from '../../storage/index.ts'
@@ -151,7 +152,7 @@ const handlers: Omit<GenServer<Messages, State>, 'init'> = {
     append: (state, { type, bytes, options }, { from }) => {
       const { length } = bytes
       state.bytes += length
-      const answered = answer(from, walOf(state).append(type, bytes, options)).finally(() => {
+      const answered = answerWith(from, walOf(state).append(type, bytes, options)).finally(() => {
         state.bytes -= length
       })
       // A full queue holds up the mailbox, which is bounded too.
@@ -173,7 +174,7 @@ const handlers: Omit<GenServer<Messages, State>, 'init'> = {
       return answering(state, from, described)
     },
     close: async (state, _, { from }) => {
-      await answer(from, walOf(state).close())
+      await answerWith(from, walOf(state).close())
       return stop('normal', state)
     },
   },
@@ -196,16 +197,9 @@ const walOf = ({ wal }: State): Wal => {
   return wal
 }
 
-/** Answers the call when `work` has settled. Never rejects. */
-const answer = <R>(from: From<R>, work: Promise<R>): Promise<unknown> =>
-  work.then(
-    (value) => from.reply(value),
-    (error: unknown) => from.fail(error),
-  )
-
-/** The same outside of the mailbox. */
+/** Answers the call when `work` has settled, outside of the mailbox. */
 const answering = <R>(state: State, from: From<R>, work: Promise<R>) => {
-  void answer(from, work)
+  void answerWith(from, work)
   return noReply(state)
 }
 

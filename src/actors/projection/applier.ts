@@ -8,7 +8,7 @@
  * has caught up, which commits as it goes. No committed frame is skipped. A projection that takes
  * no changes during that time takes the shard down after `deadlineMs`, with `DEGRADED`.
  */
-import { type ErrorCode, isKeelsonError, KeelsonError } from '../../errors.ts'
+import { type ErrorCode, isGone, KeelsonError } from '../../errors.ts'
 import {
   call,
   cast,
@@ -151,8 +151,7 @@ export const server: GenServer<Messages, State, ProjectionShard> = {
         )
       } catch (error) {
         // The log did not open: the shard is going down, and this process with it.
-        if (isKeelsonError(error, 'EXITED') || isKeelsonError(error, 'NO_PROCESS'))
-          return stop(['shutdown', foreseen(error)], state)
+        if (isGone(error)) return stop(['shutdown', foreseen(error)], state)
         throw error
       }
       state.appliedLsn = state.subscription.lastLsn

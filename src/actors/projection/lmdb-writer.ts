@@ -7,7 +7,7 @@
  * A full disk is a mode (`degraded`, retried with back-off), not a crash. The mode, suspensions,
  * marks and derived rows are in the `Shard` value: a restart of this process ends none of them.
  */
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { isGone, KeelsonError } from '../../errors.ts'
 import {
   call,
   cast,
@@ -122,8 +122,7 @@ export const server: GenServer<Messages, State, ProjectionShard> = {
         state.following = await Applier.follow(applier, context.self)
       } catch (error) {
         // The applier has ended. Its supervisor restarts it, and this process after it.
-        if (isKeelsonError(error, 'EXITED') || isKeelsonError(error, 'NO_PROCESS'))
-          return stop(['shutdown', foreseen(error)], state)
+        if (isGone(error)) return stop(['shutdown', foreseen(error)], state)
         throw error
       }
       const { projection, appliedLsn } = state.following
@@ -310,8 +309,7 @@ export const answerOf = async <T>(shard: ProjectionShard, answer: Promise<T>): P
   try {
     return await answer
   } catch (error) {
-    const isGone = isKeelsonError(error, 'NO_PROCESS') || isKeelsonError(error, 'EXITED')
-    throw (isGone && shard.projection.refusal) || error
+    throw (isGone(error) && shard.projection.refusal) || error
   }
 }
 

@@ -3,11 +3,12 @@
  * this one have registered, and the way to it at the owner of a shard or at a member. Questions are
  * such that asking twice does no harm: one whose owner ended is asked again at the next owner.
  */
+
+import { leftUntil, passed } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import {
   type ChildSpec,
   call,
-  type From,
   type GenServer,
   type Name,
   noReply,
@@ -15,6 +16,7 @@ import {
   type System,
   worker,
 } from '../../runtime/index.ts'
+import { answerWith } from '../core/answering.ts'
 import type { Answerer, OwnersWay } from '../core/owners-way.ts'
 import { isIgnored, isRecord, isText } from '../core/payload-check.ts'
 import { instanceName } from '../core/shard-name.ts'
@@ -43,7 +45,8 @@ const server: GenServer<Messages, OwnerQuestions, OwnerQuestions> = {
   },
   calls: {
     ask: (questions, { question, payload }, { from }) => {
-      void answered(questions.answererOf(question), question, payload, from)
+      // One question does not hold up the next one.
+      void answerWith(from, answered(questions.answererOf(question), question, payload))
       return noReply(questions)
     },
   },
@@ -51,20 +54,14 @@ const server: GenServer<Messages, OwnerQuestions, OwnerQuestions> = {
   infos: {},
 }
 
-/** Answers later: one question does not hold up the next one. */
 const answered = async (
   answerer: Answerer | undefined,
   question: string,
   payload: unknown,
-  from: From<unknown>,
-): Promise<void> => {
-  try {
-    // A part that starts later answers later.
-    if (!answerer) throw new KeelsonError('NO_PROCESS', `nothing answers ${question} here`)
-    from.reply((await answerer(payload)) ?? null)
-  } catch (error) {
-    from.fail(error)
-  }
+): Promise<unknown> => {
+  // A part that starts later answers later.
+  if (!answerer) throw new KeelsonError('NO_PROCESS', `nothing answers ${question} here`)
+  return (await answerer(payload)) ?? null
 }
 
 /** The parts that questions need. */
@@ -141,7 +138,7 @@ export class OwnerQuestions implements OwnersWay {
     const ref = this.#parts.members.refOf<Messages>(shard, name(this.#parts.instance))
     for (;;) {
       const member = this.ownerOf(shard)
-      const leftMs = Math.max(1, endsAt - clock.monotonic())
+      const leftMs = leftUntil(clock, endsAt)
       try {
         const options = { timeoutMs: leftMs, waitForName: true }
         return await call(ref, 'ask', { question, payload }, options)
@@ -151,7 +148,7 @@ export class OwnerQuestions implements OwnersWay {
         const isLate = clock.monotonic() + pauseMs >= endsAt
         if (isLate || this.#parts.ending.aborted) throw unanswered(failure, shard, member)
       }
-      await new Promise<void>((resolve) => clock.after(pauseMs, resolve))
+      await passed(clock, pauseMs)
     }
   }
 

@@ -4,8 +4,10 @@
  * keeps the stream until its end, or that of the link (`shard-streams.ts`): a stream goes on nowhere
  * else.
  */
+
 import { Readable } from 'node:stream'
 import { types } from 'node:util'
+import { leftUntil, passed } from '../../clock.ts'
 import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import { encodeFrame, encodeValue } from '../../storage/index.ts'
@@ -65,14 +67,14 @@ class AskedStream {
     const endsAt = clock.monotonic() + withinMs
     for (;;) {
       try {
-        const leftMs = Math.max(1, endsAt - clock.monotonic())
+        const leftMs = leftUntil(clock, endsAt)
         const asked = [this.way.member, this.#id, ...given]
         return await this.way.askMember(this.member ?? '', question, asked, leftMs)
       } catch (error) {
         const isLate = clock.monotonic() + pauseMs >= endsAt
         if (isLate || !isKeelsonError(error, 'BUSY')) throw error
       }
-      await new Promise<void>((resolve) => clock.after(pauseMs, resolve))
+      await passed(clock, pauseMs)
     }
   }
 

@@ -4,7 +4,9 @@
  * are unanswered, so it is bounded like a write here. A call that an owner has refused undone is
  * repeated at the next one, within its time.
  */
+
 import type { Readable } from 'node:stream'
+import { leftUntil, passed } from '../../clock.ts'
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import { type ChildSpec, call, type Ref, type System, worker } from '../../runtime/index.ts'
 import { decodeValue, encodeFrame, type FrameUnits, type StoredValue } from '../../storage/index.ts'
@@ -269,7 +271,7 @@ export class StoreRoutes implements Routes {
     const { clock } = this.#system
     const ref = this.#owners.refOf<StoreService.Messages>(index, StoreService.name(this.#instance))
     for (;;) {
-      const leftMs = Math.max(1, endsAt - clock.monotonic())
+      const leftMs = leftUntil(clock, endsAt)
       try {
         return await ask(ref, leftMs)
       } catch (error) {
@@ -283,7 +285,7 @@ export class StoreRoutes implements Routes {
   }
 
   async #paused(): Promise<true> {
-    await new Promise<void>((resolve) => void this.#system.clock.after(pauseMs, resolve))
+    await passed(this.#system.clock, pauseMs)
     return true
   }
 

@@ -4,7 +4,9 @@
  * other writes of the shard wait at its mark until then, so the order of calls holds. It is apart
  * from `store-writing.ts` because only a clear takes many frames.
  */
+
 import { utf8Length } from '../../bytes/utf8.ts'
+import { leftUntil } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import {
@@ -109,7 +111,7 @@ const inPieces = async (clearing: Clearing): Promise<Cleared> => {
     ...options,
     ack: 'applied',
     windowMs: 0,
-    deadlineMs: Math.max(1, endsAt - system.clock.monotonic()),
+    deadlineMs: leftUntil(system.clock, endsAt),
   })
   try {
     // A lock that was called for before is seen when it is applied.
@@ -140,7 +142,7 @@ const inPieces = async (clearing: Clearing): Promise<Cleared> => {
 
 const projected = async ({ system, shard, endsAt }: Clearing): Promise<void> => {
   const writer = system.to(LmdbWriter.name(shard.parts.instance, shard.index))
-  await LmdbWriter.flush(writer, Math.max(1, endsAt - system.clock.monotonic()))
+  await LmdbWriter.flush(writer, leftUntil(system.clock, endsAt))
 }
 
 /** Keys, how many rows they have, their fields included, and whether no key follows. */

@@ -3,6 +3,7 @@
  * and picks its shard. It resolves when its frame is durable and visible. `StoreReader` has the
  * reads.
  */
+import { leftUntil } from '../../clock.ts'
 import { invalidArgument } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import { decodeValue } from '../../storage/index.ts'
@@ -198,7 +199,7 @@ export class Store extends StoreReader {
       while (!updated) {
         const [expected, given] = await this.#twice<T>(key)
         const value = change(given)
-        const leftMs = Math.max(1, endsAt - clock.monotonic())
+        const leftMs = leftUntil(clock, endsAt)
         const compared = await this.compareAndSet(key, expected, value, {
           ...options,
           deadlineMs: leftMs,

@@ -6,7 +6,7 @@
 
 import { constants } from 'node:buffer'
 import { Readable } from 'node:stream'
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { isGone, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import {
   type BlobProtocol,
@@ -136,8 +136,7 @@ const otherSize = (expected: number, found: number | 'more'): KeelsonError =>
 
 /** The end of the blob store: nothing has reached the log yet. */
 const neverSubmitted = (error: unknown): never => {
-  const isGone = isKeelsonError(error, 'EXITED') || isKeelsonError(error, 'NO_PROCESS')
-  throw isGone ? ended(error) : error
+  throw isGone(error) ? ended(error) : error
 }
 
 const ended = (cause: unknown): KeelsonError =>
@@ -288,8 +287,7 @@ async function* blobBytes(
 }
 
 const goneDown = (error: unknown): never => {
-  const isGone = isKeelsonError(error, 'EXITED') || isKeelsonError(error, 'NO_PROCESS')
-  if (!isGone) throw error
+  if (!isGone(error)) throw error
   throw new KeelsonError('SHARD_DOWN', 'The blob store ended while it was read.', {
     details: { reason: 'blob_store' },
     cause: error,

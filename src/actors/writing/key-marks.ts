@@ -3,7 +3,7 @@
  * marks its keys until it is in the log's queue; a later write to a marked key marks its own keys
  * and waits.
  */
-import type { Cancel, Clock } from '../../clock.ts'
+import { type Cancel, type Clock, leftUntil } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import {
   commandsOf,
@@ -184,7 +184,7 @@ export const inTurn = (terms: TurnTerms, work: () => Promise<void>): Promise<voi
     }
     const mark = marks.enter(keys, turn)
     if (!waits) return
-    cancelDeadline = clock.after(Math.max(1, endsAt - clock.monotonic()), () => {
+    cancelDeadline = clock.after(leftUntil(clock, endsAt), () => {
       marks.pass(mark)
       reject(tooLate(deadlineMs))
     })

@@ -3,7 +3,8 @@
  * write marks its keys until it is in the log's queue, so that no later write to them overtakes it.
  * Its blobs are pinned until its outcome is known.
  */
-import { isKeelsonError } from '../../errors.ts'
+import { leftUntil } from '../../clock.ts'
+import { isGone, isKeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import {
   type BlobRef,
@@ -107,8 +108,7 @@ export const storePayloads = async (
     try {
       return await BlobStore.put(blobStoreOf(write), payloads, pin, leftOf(write))
     } catch (failure) {
-      const isGone = isKeelsonError(failure, 'EXITED') || isKeelsonError(failure, 'NO_PROCESS')
-      if (!isGone) throw failure
+      if (!isGone(failure)) throw failure
       if (await shard.reopened(opened, leftOf(write))) continue
       throw shard.isStill ? shard.unavailable() : failure
     }
@@ -118,5 +118,4 @@ export const storePayloads = async (
 const blobStoreOf = ({ system, shard: { parts, index } }: Storing) =>
   system.to(BlobStore.name(parts.instance, index))
 
-const leftOf = ({ system, endsAt }: Storing): number =>
-  Math.max(1, endsAt - system.clock.monotonic())
+const leftOf = ({ system, endsAt }: Storing): number => leftUntil(system.clock, endsAt)

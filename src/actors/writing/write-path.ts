@@ -4,6 +4,7 @@
  * long that group may wait. Only a blob makes a write wait before it joins (`key-marks.ts`).
  */
 
+import { leftUntil, passed } from '../../clock.ts'
 import { type ErrorCode, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import type { FrameUnits, UnitAnswer } from '../../storage/index.ts'
@@ -128,7 +129,7 @@ const waitingToo = async (
   const endsAt = system.clock.monotonic() + write.options.deadlineMs
   const at = await passing(system, shard, write, submitted, begin)
   if (at.answers.every(wroteNothing)) return at
-  const leftMs = Math.max(1, endsAt - system.clock.monotonic())
+  const leftMs = leftUntil(system.clock, endsAt)
   await reached(write.options.ack, system, shard, at.position, leftMs)
   return at
 }
@@ -242,7 +243,7 @@ export const settled = async (system: System, shard: WritingShard): Promise<void
 export const decided = (system: System, shard: WritingShard, endsAt: number): Promise<void> =>
   new Promise((resolve) => {
     const { clock } = system
-    const cancel = clock.after(Math.max(1, endsAt - clock.monotonic()), resolve)
+    const cancel = clock.after(leftUntil(clock, endsAt), resolve)
     void shard.unlessStill(flushed(system, shard)).then(() => {
       cancel()
       resolve()
@@ -312,7 +313,7 @@ const projectedUpTo = async (
       const isOver = shard.phase.kind === 'closed' || clock.monotonic() >= endsAt
       if (isOver || !isPassing(failure)) throw failure
       // The request was discarded, or the projection's writer restarts. The log brings the write.
-      await new Promise<void>((resolve) => clock.after(retryMs, resolve))
+      await passed(clock, retryMs)
     }
   } catch (error) {
     const code = isKeelsonError(error, 'DEGRADED') ? 'DEGRADED' : 'TIMEOUT'

@@ -6,7 +6,8 @@
  */
 
 import { type Access, leaveNow, type Members } from '../../actors/index.ts'
-import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
+import { leftUntil } from '../../clock.ts'
+import { isGone, KeelsonError, reasonText } from '../../errors.ts'
 import {
   type Name,
   type Ref,
@@ -61,7 +62,7 @@ export const closeInOrder = async (
   deadlineMs: number,
 ): Promise<CloseReport> => {
   const endsAt = system.clock.monotonic() + deadlineMs
-  const left = () => Math.max(1, endsAt - system.clock.monotonic())
+  const left = () => leftUntil(system.clock, endsAt)
   const { work } = inside[durableActors].entities
   if (!(await within(system, deadlineMs * workShare, work.drained()))) work.expire()
   if (members) await within(system, Math.min(answersMs, left()), members.answered())
@@ -154,7 +155,7 @@ const flush = async (
 
 /** A process that has ended already is as it should be. */
 const unlessGone = (error: unknown): void => {
-  if (!isKeelsonError(error, 'NO_PROCESS') && !isKeelsonError(error, 'EXITED')) throw error
+  if (!isGone(error)) throw error
 }
 
 /** Waits for `done`, for at most `ms`. False: it was not done. */

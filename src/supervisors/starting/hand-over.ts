@@ -4,6 +4,7 @@
  * after another. It takes none, so members that close together hand nothing around. It is apart
  * from `member-watch.ts`, which decides when a shard should go.
  */
+import { passed } from '../../clock.ts'
 import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import { placeShards } from '../../storage/index.ts'
 import type { InstanceParts } from '../app/app-context.ts'
@@ -161,7 +162,7 @@ export class HandOver {
     for (;;) {
       const turn = await directory.turn(endsAt - clock.monotonic())
       if (turn || clock.monotonic() >= endsAt) return turn
-      await new Promise<void>((resolve) => clock.after(turnMs, resolve))
+      await passed(clock, turnMs)
     }
   }
 
