@@ -40,6 +40,13 @@ export interface OwnersWay {
 /** A message of a link has at most 8 MiB. The values in one have at most so many bytes. */
 export const sentBytesMax = 6 * 1024 * 1024
 
+/** Checks the length of a value for a message. @throws KeelsonError `TOO_LARGE` */
+export const checkSent = (length: number): void => {
+  if (length <= sentBytesMax) return
+  const message = `a value of ${length} bytes is read at the member that has it: at most ${sentBytesMax} go to another one`
+  throw new KeelsonError('TOO_LARGE', message, { details: { length, lengthMax: sentBytesMax } })
+}
+
 /** A shard, as far as it matters where it is. */
 type PlacedShard = {
   readonly index: number
@@ -124,7 +131,7 @@ export const askedAtOwner = <T>(
 }
 
 /** The answer of a member: `shards` are the ones that it has, of the ones that it was asked for. */
-export type FoundThere<T> = { readonly shards: readonly number[]; readonly found: T }
+type FoundThere<T> = { readonly shards: readonly number[]; readonly found: T }
 
 /** A shard that another member may ask for. */
 type AskedShard = PlacedShard & { unavailable(): KeelsonError }
@@ -144,32 +151,42 @@ export const shardAsked = <S extends AskedShard>(all: readonly S[], index: unkno
 }
 
 /**
- * The shards that another member asks for and that are here.
+ * Answers another member with what `look` finds in the shards here, of the ones that it asks for.
  * @throws KeelsonError `ELSEWHERE` if the first one is not here; `INVALID_ARGUMENT`
  */
-export const shardsAsked = <S extends AskedShard>(
+export const foundFor = <S extends AskedShard, T>(
   all: readonly S[],
   indexes: unknown,
-): readonly S[] => {
+  look: (shards: readonly S[]) => T,
+): FoundThere<T> => {
   if (!Array.isArray(indexes)) throw invalidArgument('shards', 'a list', indexes)
   const asked = indexes.flatMap((index) => all[index] ?? [])
   const shards = asked.filter(isHere)
   const [first] = asked
   if (!first) throw invalidArgument('shards', `of 0 to ${all.length - 1}`, indexes)
   if (!shards.includes(first)) throw first.unavailable()
-  return shards
+  return { shards: shards.map(({ index }) => index), found: look(shards) }
 }
 
 /**
- * Reads in several shards: here, and by asking each other owner once. A shard that
- * leaves in between is read at its next owner, so each is read once.
+ * Reads in several shards: here, and by asking each other owner once, which answers with `foundFor`. A
+ * shard that leaves in between is read at its next owner, so each is read once. `given` follows the
+ * shards in the question, and `received` is what has come.
  * @throws KeelsonError as `here`; as `OwnersWay.ask`
  */
-export const overOwners = async <S extends PlacedShard, T>(
+export const overOwners = async <S extends PlacedShard, T, Sent>(
   shards: readonly S[],
-  here: (shards: readonly S[]) => T | Promise<T>,
-  there: (way: OwnersWay, shards: readonly number[]) => Promise<FoundThere<T>>,
+  here: (shards: readonly S[]) => T,
+  question: string,
+  given: readonly unknown[],
+  received: (sent: Sent) => T,
 ): Promise<readonly T[]> => {
+  const deadlineMs = shards[0]?.parts.settings.deadlineMs ?? 0
+  const there = async (way: OwnersWay, indexes: readonly number[]): Promise<FoundThere<T>> => {
+    const answer = await way.ask(indexes[0] ?? 0, question, [indexes, ...given], deadlineMs)
+    const { shards, found } = answer as FoundThere<Sent>
+    return { shards, found: received(found) }
+  }
   const found: T[] = []
   let left = shards
   while (left.length > 0) {
@@ -189,10 +206,10 @@ export const overOwners = async <S extends PlacedShard, T>(
 /** `undefined`: one of the shards has left in between. */
 const foundHere = async <S extends PlacedShard, T>(
   shards: readonly S[],
-  here: (shards: readonly S[]) => T | Promise<T>,
+  here: (shards: readonly S[]) => T,
 ): Promise<FoundThere<T> | undefined> => {
   try {
-    return { shards: shards.map(({ index }) => index), found: await here(shards) }
+    return { shards: shards.map(({ index }) => index), found: here(shards) }
   } catch (error) {
     if (shards.some(isElsewhere)) return undefined
     throw error

@@ -2,7 +2,7 @@
  * Looks at the rows of a kind over all shards: pages of entities, and one entity in full. A page is
  * read within one turn of the event loop, so that the index and the states agree.
  */
-import { isKeelsonError, type KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { hiddenText, redacted } from '../../redaction.ts'
 import { type FormatStatus, shownStatus } from '../../runtime/index.ts'
 import { alarmRowKey, entityRowKey, type Row, readEntityRow } from '../../storage/index.ts'
@@ -34,6 +34,25 @@ export type EntityEntry<S> = {
   /** It has ended, and is removed then, in ms since 1970. */
   readonly endsAt?: number
 }
+
+/** An entity as a message has it: without `undefined`, and its error as data. */
+export type SentEntity = Pick<EntityEntry<unknown>, 'id'> & {
+  readonly state?: unknown
+  readonly blocked?: Pick<KeelsonError, 'code' | 'message'>
+}
+
+/** What is sent of an entity to another member. */
+export const sentEntity = ({ id, state, blocked }: EntityEntry<unknown>): SentEntity => ({
+  id,
+  ...(state !== undefined && { state }),
+  ...(blocked && { blocked: { code: blocked.code, message: blocked.message } }),
+})
+
+/** What another member has sent. */
+export const receivedEntity = ({ id, state, blocked }: SentEntity): EntityEntry<unknown> => ({
+  ...{ id, state },
+  ...(blocked && { blocked: new KeelsonError(blocked.code, blocked.message) }),
+})
 
 /** A page of entities. `positions`: what each shard showed. */
 export type EntityPage<S> = Page<EntityEntry<S>> & Pick<RangePage, 'positions'>

@@ -3,13 +3,19 @@
  * of its shards, and the pages are merged by the keys of their rows. It is apart from
  * `entity-listing.ts`, which looks at the shards of one member.
  */
-import { KeelsonError } from '../../errors.ts'
 import { encodeValue } from '../../storage/index.ts'
-import { type FoundThere, overOwners, sentBytesMax, shardsAsked } from '../core/owners-way.ts'
+import { foundFor, overOwners, sentBytesMax } from '../core/owners-way.ts'
 import { type KeyedPage, mergedPages } from '../store/store-page.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
 import { type Entities, expectKnown } from './entities.ts'
-import { type EntityPage, type KeyedEntry, keyedPageOf } from './entity-listing.ts'
+import {
+  type EntityPage,
+  type KeyedEntry,
+  keyedPageOf,
+  receivedEntity,
+  type SentEntity,
+  sentEntity,
+} from './entity-listing.ts'
 import { entityQuery, type ListOptions } from './entity-query.ts'
 
 type Shards = readonly ActorShard[]
@@ -28,59 +34,37 @@ export const pageOverAll = async (
   const query = entityQuery(looked.kind, options)
   const given = Object.entries(options).filter(([, value]) => value !== undefined)
   const { entities, kind, shards } = looked
-  const deadlineMs = shards[0]?.parts.settings.deadlineMs ?? 0
-  const pages = await overOwners<ActorShard, KeyedPage<KeyedEntry>>(
+  const pages = await overOwners<ActorShard, KeyedPage<KeyedEntry>, KeyedPage<SentEntry>>(
     shards,
     (here) => keyedPageOf(entities, kind, query, here),
-    async (way, indexes) => {
-      const [first = 0] = indexes
-      const asked = [indexes, kind, Object.fromEntries(given)]
-      const answer = await way.ask(first, 'entities.page', asked, deadlineMs)
-      const { shards: seen, found } = answer as FoundThere<KeyedPage<SentEntry>>
-      return { shards: seen, found: receivedPage(found) }
-    },
+    'entities.page',
+    [kind, Object.fromEntries(given)],
+    receivedPage,
   )
   const page = mergedPages(pages, query)
   return { ...page, entries: page.entries.map(([, entry]) => entry) }
 }
 
-/**
- * Answers another member with what is found in the shards here, of the ones that it asks for.
- * @throws KeelsonError as `shardsAsked`
- */
-export const pageHere = (entities: Entities, payload: unknown): FoundThere<unknown> => {
-  const [indexes, kind, options] = payload as readonly unknown[]
-  const shards = shardsAsked(entities.shards, indexes)
-  expectKnown(entities, kind as string)
-  const query = entityQuery(kind as string, options as ListOptions<never>)
-  const found = cut(sentPage(keyedPageOf(entities, kind as string, query, shards)))
-  return { shards: shards.map(({ index }) => index), found }
+/** Answers another member. @throws KeelsonError as `foundFor` */
+export const pageHere = (entities: Entities, payload: unknown) => {
+  const [indexes, kind, options] = payload as readonly [unknown, string, ListOptions<never>]
+  return foundFor(entities.shards, indexes, (shards) => {
+    expectKnown(entities, kind)
+    return cut(sentPage(keyedPageOf(entities, kind, entityQuery(kind, options), shards)))
+  })
 }
 
-/** An entity as a message has it: without `undefined`, and its error as data. */
-type SentEntry = readonly [
-  rowKey: string,
-  entry: {
-    readonly id: string
-    readonly state?: unknown
-    readonly blocked?: Pick<KeelsonError, 'code' | 'message'>
-    readonly endsAt?: number
-  },
-]
+/** An entity of a page as a message has it. */
+type SentEntry = readonly [rowKey: string, entry: SentEntity & { readonly endsAt?: number }]
 
 const sentPage = ({
   entries,
   exhausted,
   positions,
 }: KeyedPage<KeyedEntry>): KeyedPage<SentEntry> => ({
-  entries: entries.map(([rowKey, { id, state, blocked, endsAt }]) => [
+  entries: entries.map(([rowKey, { endsAt, ...entity }]) => [
     rowKey,
-    {
-      id,
-      ...(state !== undefined && { state }),
-      ...(blocked && { blocked: { code: blocked.code, message: blocked.message } }),
-      ...(endsAt !== undefined && { endsAt }),
-    },
+    { ...sentEntity(entity), ...(endsAt !== undefined && { endsAt }) },
   ]),
   exhausted,
   positions,
@@ -88,10 +72,10 @@ const sentPage = ({
 
 const receivedPage = (page: KeyedPage<SentEntry>): KeyedPage<KeyedEntry> => ({
   ...page,
-  entries: page.entries.map(([rowKey, { blocked, ...entry }]) => {
-    const error = blocked && new KeelsonError(blocked.code, blocked.message)
-    return [rowKey, { state: undefined, ...entry, ...(error && { blocked: error }) }]
-  }),
+  entries: page.entries.map(([rowKey, { endsAt, ...entity }]) => [
+    rowKey,
+    { ...receivedEntity(entity), ...(endsAt !== undefined && { endsAt }) },
+  ]),
 })
 
 /** The entries for which a message has room; one at least. */

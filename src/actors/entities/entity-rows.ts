@@ -2,10 +2,10 @@
  * The rows that an entity keeps itself, for others: at once where its shard is here, and as a promise
  * from every member. It has both ends of a question about them, which `elsewhere-actors.ts` carries.
  */
-import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { invalidArgument } from '../../errors.ts'
 import { decodeValue, encodeValue, type StoredValue } from '../../storage/index.ts'
 import { checkedKey } from '../core/argument-check.ts'
-import { sentBytesMax } from '../core/owners-way.ts'
+import { checkSent, sentBytesMax } from '../core/owners-way.ts'
 import type { ReadView } from '../core/read-view.ts'
 import { rangeQuery } from '../store/range-query.ts'
 import type { StoreEntry } from '../store/store-page.ts'
@@ -79,10 +79,8 @@ export const sentRowOf = async (rows: ReadRows, key: string): Promise<StoredValu
   const value = await rows.load(key)
   if (value === undefined) return null
   const stored = encodeValue(value)
-  const { length } = stored.bytes
-  if (length <= sentBytesMax) return stored
-  const message = `a value of ${length} bytes is read at the member that has it: at most ${sentBytesMax} go to another one`
-  throw new KeelsonError('TOO_LARGE', message, { details: { length, lengthMax: sentBytesMax } })
+  checkSent(stored.bytes.length)
+  return stored
 }
 
 /** Answers another member with a page, of as many rows as a message has room for. */

@@ -1,5 +1,5 @@
 /** `watch` of a kind of entities: their durable changes from a position on, over all shards. */
-import { KeelsonError } from '../../errors.ts'
+import type { KeelsonError } from '../../errors.ts'
 import {
   decodeFrame,
   entityRowKey,
@@ -11,7 +11,13 @@ import type { WatchSource } from '../store/shard-watch.ts'
 import { type ChangePlace, checkedBegin, DurableWatch, type WatchBegin } from '../store/watch.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
 import { type Entities, expectKnown } from './entities.ts'
-import { orBlocked, stateInRow } from './entity-listing.ts'
+import {
+  orBlocked,
+  receivedEntity,
+  type SentEntity,
+  sentEntity,
+  stateInRow,
+} from './entity-listing.ts'
 
 /** A durable change of an entity: its state after a turn. */
 export type EntityTurn<S = unknown> = ChangePlace & {
@@ -29,14 +35,7 @@ type TurnHere = {
   readonly row: Row | undefined
 }
 
-/** A turn as the owner of its shard has sent it. */
-type SentTurn = {
-  readonly id: string
-  readonly state?: unknown
-  readonly blocked?: Pick<KeelsonError, 'code' | 'message'>
-}
-
-type TurnItem = TurnHere | (Pick<TurnHere, 'lsn' | 'time'> & { readonly sent: SentTurn })
+type TurnItem = TurnHere | (Pick<TurnHere, 'lsn' | 'time'> & { readonly sent: SentEntity })
 
 /** A running watch of a kind. End it with `return`, or leave the `for await` loop. */
 export class EntityWatch<S = unknown> extends DurableWatch<TurnItem, EntityTurn<S>> {
@@ -46,20 +45,15 @@ export class EntityWatch<S = unknown> extends DurableWatch<TurnItem, EntityTurn<
     super(entities.shards, begin, {
       watches: (shard) => ({
         ...{ what: 'entities', terms: { kind }, source: turnsIn(shard as ActorShard, `${kind}/`) },
-        received: (body, stamp) => ({ ...stamp, sent: body as SentTurn }),
+        received: (body, stamp) => ({ ...stamp, sent: body as SentEntity }),
       }),
       shown: (item, place) => {
-        const change = 'sent' in item ? receivedTurn(item.sent) : changeOf(entities, kind, item)
+        const change = 'sent' in item ? receivedEntity(item.sent) : changeOf(entities, kind, item)
         return { ...(change as EntityTurn<S>), ...place }
       },
     })
   }
 }
-
-const receivedTurn = ({ id, state, blocked }: SentTurn) => ({
-  ...{ id, state },
-  ...(blocked && { blocked: new KeelsonError(blocked.code, blocked.message) }),
-})
 
 /** The turns of a kind in a shard for another member. @throws KeelsonError `INVALID_ARGUMENT` */
 export const turnsFor = (entities: Entities, shard: ActorShard, terms: unknown) => {
@@ -67,14 +61,7 @@ export const turnsFor = (entities: Entities, shard: ActorShard, terms: unknown) 
   expectKnown(entities, kind)
   return {
     source: turnsIn(shard, `${kind}/`),
-    sent: (item: TurnHere): SentTurn => {
-      const { id, state, blocked } = changeOf(entities, kind, item)
-      return {
-        id,
-        ...(state !== undefined && { state }),
-        ...(blocked && { blocked: { code: blocked.code, message: blocked.message } }),
-      }
-    },
+    sent: (item: TurnHere) => sentEntity(changeOf(entities, kind, item)),
   }
 }
 

@@ -10,7 +10,7 @@ import {
   workerKind,
 } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
-import { type FoundThere, overOwners, shardsAsked } from '../core/owners-way.ts'
+import { foundFor, overOwners } from '../core/owners-way.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
 import { type Parked, parkedField, readParked } from '../turns/memory.ts'
 import { keptText } from '../turns/retry-policy.ts'
@@ -96,36 +96,27 @@ export const blockedOverAll = async (
   entities: Entities,
   kind: string,
 ): Promise<ReadonlyMap<string, KeelsonError>> => {
-  type Found = readonly (readonly [id: string, reason: KeelsonError])[]
-  const [first] = entities.shards
-  const found = await overOwners<ActorShard, Found>(
+  const found = await overOwners(
     entities.shards,
     (shards) => [...blockedIn(entities, kind, shards)],
-    async (way, indexes) => {
-      const deadlineMs = first?.parts.settings.deadlineMs ?? 0
-      const asked = way.ask(indexes[0] ?? 0, 'entities.blocked', [indexes, kind], deadlineMs)
-      const { shards, found } = (await asked) as FoundThere<readonly SentBlocked[]>
-      const errors = found.map(
+    'entities.blocked',
+    [kind],
+    (sent: readonly SentBlocked[]) =>
+      sent.map(
         ([id, code, message, details]) =>
           [id, new KeelsonError(code, message, { details })] as const,
-      )
-      return { shards, found: errors }
-    },
+      ),
   )
   return new Map(found.flat())
 }
 
-/** Answers another member, about the shards that it asks for. @throws KeelsonError as `shardsAsked` */
-export const blockedHere = (
-  entities: Entities,
-  [indexes, kind]: readonly unknown[],
-): FoundThere<readonly SentBlocked[]> => {
-  const shards = shardsAsked(entities.shards, indexes)
-  const found = [...blockedIn(entities, kind as string, shards)].map(
-    ([id, { code, message, details }]): SentBlocked => [id, code, message, details],
+/** Answers another member. @throws KeelsonError as `foundFor` */
+export const blockedHere = (entities: Entities, [indexes, kind]: readonly unknown[]) =>
+  foundFor(entities.shards, indexes, (shards) =>
+    [...blockedIn(entities, kind as string, shards)].map(
+      ([id, { code, message, details }]): SentBlocked => [id, code, message, details],
+    ),
   )
-  return { shards: shards.map(({ index }) => index), found }
-}
 
 /** The most rows of one shard that are counted where the counters cannot be used. */
 const countedMax = 1_000

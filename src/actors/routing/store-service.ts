@@ -4,8 +4,9 @@
  * those of a write that was called here. A shard that is not here is refused with `ELSEWHERE`, and
  * nothing has happened. It is apart from `store-routes.ts`: the one asks, the other answers.
  */
+
 import { types } from 'node:util'
-import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { invalidArgument } from '../../errors.ts'
 import { type From, type GenServer, noReply, ok, type System } from '../../runtime/index.ts'
 import {
   encodeValue,
@@ -20,8 +21,9 @@ import {
   type UnitAnswer,
   valueTags,
 } from '../../storage/index.ts'
+import { answerWith } from '../core/answering.ts'
 import { checkedKey } from '../core/argument-check.ts'
-import { sentBytesMax, shardAsked } from '../core/owners-way.ts'
+import { checkSent, sentBytesMax, shardAsked } from '../core/owners-way.ts'
 import {
   isCount,
   isFlag,
@@ -115,10 +117,7 @@ export const server: GenServer<Messages, State, Options> = {
 
 /** Begins the work at once, so that writes keep their order, and answers at its end. */
 const answering = <R>(state: State, from: From<R>, work: () => Promise<R>) => {
-  work().then(
-    (value) => from.reply(value),
-    (error: unknown) => from.fail(error),
-  )
+  void answerWith(from, work())
   return noReply(state)
 }
 
@@ -173,13 +172,7 @@ const wholeValue = async (
   shard: JournalShard,
   stored: RowValue,
 ): Promise<StoredValue> => {
-  const length = isStoredValue(stored) ? ropeLength(ropeOf(stored)) : 0
-  if (length > sentBytesMax)
-    throw new KeelsonError(
-      'TOO_LARGE',
-      `a value of ${length} bytes is read at the member that has it: at most ${sentBytesMax} go to another one`,
-      { details: { length, lengthMax: sentBytesMax } },
-    )
+  checkSent(isStoredValue(stored) ? ropeLength(ropeOf(stored)) : 0)
   if (isStoredValue(stored) && stored.tag !== valueTags.blob) return stored
   return encodeValue(await loadValue(system, shard, stored))
 }

@@ -10,13 +10,7 @@ import {
   encodeValue,
   type StoredValue,
 } from '../../storage/index.ts'
-import {
-  type FoundThere,
-  type OwnersWay,
-  overOwners,
-  sentBytesMax,
-  shardsAsked,
-} from '../core/owners-way.ts'
+import { foundFor, type OwnersWay, overOwners, sentBytesMax } from '../core/owners-way.ts'
 import { type RangeOptions, rangeQuery } from '../store/range-query.ts'
 import { type KeyedPage, mergedPages } from '../store/store-page.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
@@ -33,12 +27,8 @@ import {
 
 type Shards = readonly WritingShard[]
 
-/** A projection whose shards may be at several members, and how long an owner may take. */
-export type ReadProjection = {
-  readonly name: string
-  readonly shards: Shards
-  readonly deadlineMs: number
-}
+/** A projection whose shards may be at several members. */
+export type ReadProjection = { readonly name: string; readonly shards: Shards }
 
 /** The bytes of the values of a page. */
 const pageBytesMax = sentBytesMax / 2
@@ -95,17 +85,14 @@ export const statusOverAll = async (read: ReadProjection): Promise<readonly Proj
 
 /** Reads here, and asks each other owner for what its shards have. */
 const asked = <T, Sent>(
-  { name, shards, deadlineMs }: ReadProjection,
+  { name, shards }: ReadProjection,
   question: string,
   given: unknown,
   { here, received }: { here: (shards: Shards) => T; received: (sent: Sent) => T },
-): Promise<readonly T[]> =>
-  overOwners(shards, here, async (way, indexes) => {
-    const payload = [indexes, name, ...(given === undefined ? [] : [given])]
-    const answer = await way.ask(indexes[0] ?? 0, `projection.${question}`, payload, deadlineMs)
-    const { shards, found } = answer as FoundThere<Sent>
-    return { shards, found: received(found) }
-  })
+): Promise<readonly T[]> => {
+  const all = [name, ...(given === undefined ? [] : [given])]
+  return overOwners(shards, here, `projection.${question}`, all, received)
+}
 
 /** Entries in order, those of one key as one. */
 const joinedEntries = (entries: readonly KeyedPart[]): readonly KeyedPart[] => {
@@ -160,8 +147,7 @@ export const answerProjections = (way: OwnersWay, all: Shards): void => {
     way.answer(`projection.${question}`, (payload) => {
       const [indexes, asked, given] = payload as readonly unknown[]
       const name = checkProjection(all, asked)
-      const shards = shardsAsked(all, indexes)
-      return { shards: shards.map(({ index }) => index), found: found(shards, name, given) }
+      return foundFor(all, indexes, (shards) => found(shards, name, given))
     })
   answer('load', (shards, name, key) => {
     const part = partIn(shards, name, key as string)

@@ -199,7 +199,7 @@ export class ProjectionView<T = unknown> {
 
   /** Its reads over all shards begin with this. */
   get #read(): ReadProjection {
-    return { name: this.name, shards: this.#shards, deadlineMs: this.#deadlineMs }
+    return { name: this.name, shards: this.#shards }
   }
 }
 

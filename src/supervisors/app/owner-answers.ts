@@ -37,16 +37,20 @@ type Given = readonly unknown[]
 
 type Call = (app: AppContext, shard: Shard, given: Given) => unknown
 
+/** A call of `app.control` about one shard. */
+const controlled =
+  (method: 'flush' | 'discard' | 'sweep' | 'snapshot' | 'reopen'): Call =>
+  ({ control }, { index }, [given]) =>
+    control[method](index, given as never)
+
 /** The calls that other members may ask for. Each checks its arguments as for a caller here. */
 const calls: Readonly<Record<string, Call>> = {
-  'control.flush': ({ control }, { index }, [options]) => control.flush(index, options as never),
-  'control.discard': ({ control }, { index }, [options]) =>
-    control.discard(index, options as never),
-  'control.sweep': ({ control }, { index }, [options]) => control.sweep(index, options as never),
-  'control.snapshot': ({ control }, { index }, [options]) =>
-    control.snapshot(index, options as never),
+  'control.flush': controlled('flush'),
+  'control.discard': controlled('discard'),
+  'control.sweep': controlled('sweep'),
+  'control.snapshot': controlled('snapshot'),
   'control.acceptClock': (_, { time }) => time.follow(),
-  'control.reopen': ({ control }, { index }, [part]) => control.reopen(index, part as never),
+  'control.reopen': controlled('reopen'),
   'batcher.flush': ({ batcher }, { index }, [options]) =>
     batcher.flush({ ...(options as object), shard: index }),
   'batcher.stop': ({ batcher }, { index }, [options]) => batcher.stop(index, options as never),
@@ -76,15 +80,16 @@ const calls: Readonly<Record<string, Call>> = {
 /** Answers the other members from now on. `app`: the handles of the user's processes. */
 export const answerMembers = (way: OwnersWay, parts: InstanceParts, app: AppContext): void => {
   const { system, shards, deadlineMs } = parts
+  const shardHere = (index: unknown): Shard => shardAsked(shards, index)
   for (const [question, made] of Object.entries(calls))
     way.answer(question, (payload) => {
       const [index, ...given] = payload as Given
-      return made(app, shardAsked(shards, index), given)
+      return made(app, shardHere(index), given)
     })
   way.answer('projection.rebuild', (payload) => {
     const [index, name] = payload as Given
-    const shard = shardAsked(shards, index)
-    return new ProjectionView(system, [shard], name as string, deadlineMs, new Access()).rebuild()
+    const here = [shardHere(index)]
+    return new ProjectionView(system, here, name as string, deadlineMs, new Access()).rebuild()
   })
   way.answer('batcher.setWindow', (payload) => {
     const [namespace, ms, by] = payload as [string, number, string]
@@ -97,21 +102,21 @@ export const answerMembers = (way: OwnersWay, parts: InstanceParts, app: AppCont
   way.answer('entities.page', (payload) => pageHere(parts.entities, payload))
   way.answer('entities.blocked', (payload) => blockedHere(parts.entities, payload as Given))
   const kinds = {
-    store: (shard: Shard, terms: unknown) => changesFor(shard, terms),
+    store: changesFor,
     entities: (shard: Shard, terms: unknown) => turnsFor(parts.entities, shard, terms),
     journal: (shard: Shard) => ({
       source: entriesIn(shard),
       sent: (entry: StoredEntry) => entry,
     }),
   }
-  answerReaders(system, way, kinds, (index) => shardAsked(shards, index))
-  answerStreams(system, way, shards.length, (index) => shardAsked(shards, index))
+  answerReaders(system, way, kinds, shardHere)
+  answerStreams(system, way, shards.length, shardHere)
   way.answer('journal.loadState', (payload) =>
-    newestAppState(system, shardAsked(shards, (payload as Given)[0])),
+    newestAppState(system, shardHere((payload as Given)[0])),
   )
   way.answer('store.read', (payload) => {
     const [index, what, ...given] = payload as Given
-    shardAsked(shards, index)
+    shardHere(index)
     return keyRead(app.store, what, given)
   })
   answerSuspensions(way, parts)
@@ -127,15 +132,8 @@ const answerSuspensions = (way: OwnersWay, { system, instance, shards }: Instanc
     // It ends with the control of the member that asks, or the link to that.
     const owner = way.at(member, Control.name(instance))
     const asked = { token, isApps }
-    only(
-      await Control.suspend(control, {
-        leaseMs: undefined,
-        ...rest,
-        shards: [index],
-        owner,
-        asked,
-      }),
-    )
+    const request = { leaseMs: undefined, ...rest, shards: [index], owner, asked }
+    only(await Control.suspend(control, request))
     return way.member
   })
   way.answer('resume', async (payload) => {
