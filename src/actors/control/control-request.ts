@@ -63,6 +63,18 @@ export type Which =
   | 'all'
   | 'apps'
 
+/** Whether it is one of these. */
+export const isMeant = (
+  which: Which,
+  { token, owner, isApps = false }: { token: string; owner: Ref | undefined; isApps?: boolean },
+): boolean => {
+  if (which === 'all') return true
+  if (which !== 'apps' && 'token' in which) return which.token === token
+  if (which !== 'apps' && 'tokens' in which) return which.tokens.includes(token)
+  const wanted = which === 'apps' ? undefined : which.owner
+  return owner === wanted || (wanted === undefined && isApps)
+}
+
 /** A request to resume. */
 export type ResumeRequest = PlainRequest & {
   readonly which: Which

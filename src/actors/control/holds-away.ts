@@ -17,7 +17,7 @@ import {
   isTime,
 } from '../core/payload-check.ts'
 import type { Suspension } from '../projection/suspensions.ts'
-import type { SuspendRequest, Which } from './control-request.ts'
+import { isMeant, type SuspendRequest, type Which } from './control-request.ts'
 
 /** A suspension of a shard, as a member asks its owner for it. */
 export type AskedSuspension = {
@@ -112,16 +112,8 @@ export class HoldsAway {
   ): Promise<void> {
     const way = this.#way
     const asked: AskedSuspension = {
-      ...{
-        shard,
-        token,
-        member: way.member,
-        isApps: holder === undefined,
-        flush,
-        writes,
-        timeoutMs,
-        leaseMs,
-      },
+      ...{ shard, token, member: way.member, isApps: holder === undefined },
+      ...{ flush, writes, timeoutMs, leaseMs },
     }
     const owner = await way.ask(shard, 'suspend', asked, timeoutMs)
     const held = this.#held.get(token)
@@ -138,7 +130,7 @@ export class HoldsAway {
     if (typeof asked === 'object' && 'tokens' in asked && asked.tokens.length === 0) return
     await this.#way.ask(shard, 'resume', { shard, which: asked, timeoutMs }, timeoutMs)
     for (const [token, { owner, at }] of this.#held)
-      if (isMeant(which, token, owner)) at.delete(shard)
+      if (isMeant(which, { token, owner })) at.delete(shard)
   }
 
   /** Ends a suspension at every owner. */
@@ -167,13 +159,6 @@ export class HoldsAway {
     const own = [...this.#held].filter(([, held]) => held.owner === owner && held.at.has(shard))
     return { tokens: own.map(([token]) => token) }
   }
-}
-
-const isMeant = (which: Which, token: string, owner: Ref | undefined): boolean => {
-  if (which === 'all') return true
-  if (which === 'apps') return owner === undefined
-  if ('token' in which) return which.token === token
-  return 'tokens' in which ? which.tokens.includes(token) : which.owner === owner
 }
 
 /** The outcome of a shard whose hold was taken, and is there no longer. */

@@ -2,13 +2,14 @@
  * The holds of suspensions on the shards that are here: taken, ended, and found by their owners. They
  * are apart from `control.ts`, which runs requests on many shards.
  */
-import { isKeelsonError } from '../../errors.ts'
+import { leftUntil } from '../../clock.ts'
+import { isGone } from '../../errors.ts'
 import type { Context as ProcessContext, Ref } from '../../runtime/index.ts'
 import { isElsewhere } from '../core/owners-way.ts'
 import { emit } from '../core/storage-events.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import type { Suspension } from '../projection/suspensions.ts'
-import type { SuspendRequest, Which } from './control-request.ts'
+import { isMeant, type SuspendRequest, type Which } from './control-request.ts'
 import type { ControlShard } from './control-shard.ts'
 import { drained } from './write-pause.ts'
 
@@ -23,7 +24,7 @@ export const hold = async (
 ): Promise<void> => {
   const { system } = context
   const endsAt = system.clock.monotonic() + timeoutMs
-  const left = () => Math.max(1, endsAt - system.clock.monotonic())
+  const left = () => leftUntil(system.clock, endsAt)
   const { token, writes } = suspension
   // The shard has the suspension from here on, so that `resume`, lease and owner can end it.
   shard.suspensions.begin(suspension)
@@ -53,20 +54,13 @@ export const release = async (
     await LmdbWriter.resume(writerOf(shard, context), timeoutMs)
   } catch (error) {
     // A writer that restarts finds no hold.
-    if (!isKeelsonError(error, 'NO_PROCESS') && !isKeelsonError(error, 'EXITED')) throw error
+    if (!isGone(error)) throw error
   }
 }
 
 /** The suspensions of a shard that are meant. */
-export const tokensOf = ({ suspensions }: ControlShard, which: Which): string[] => {
-  if (which === 'all') return [...suspensions.byToken.keys()]
-  if (which !== 'apps' && 'token' in which) return [which.token]
-  if (which !== 'apps' && 'tokens' in which) return [...which.tokens]
-  const wanted = which === 'apps' ? undefined : which.owner
-  return [...suspensions.byToken.values()].flatMap(({ token, owner, isApps = false }) =>
-    owner === wanted || (wanted === undefined && isApps) ? [token] : [],
-  )
-}
+export const tokensOf = ({ suspensions }: ControlShard, which: Which): string[] =>
+  [...suspensions.byToken.values()].flatMap((each) => (isMeant(which, each) ? [each.token] : []))
 
 /** A suspension as a request wants it. */
 export const suspensionFor = (request: SuspendRequest, context: Context): Suspension => {

@@ -61,10 +61,17 @@ export const freshView = (
   if (freshness === 'applied') return view
   const least = leastOf(shard, freshness)
   if (least <= shard.appliedLsn) return view
-  throw new KeelsonError('BUSY', `shard ${shard.index} has not come to lsn ${least}`, {
-    details: { shard: shard.index, lsn: least, appliedLsn: shard.appliedLsn },
-  })
+  throw notCome('BUSY', shard, least)
 }
+
+const notCome = (
+  code: 'BUSY' | 'TIMEOUT',
+  { index: shard, appliedLsn }: WritingShard,
+  lsn: number,
+) =>
+  new KeelsonError(code, `shard ${shard} has not come to lsn ${lsn}`, {
+    details: { shard, lsn, appliedLsn },
+  })
 
 /** How far the state is that such a read shows. */
 export const watermarkOf = (shard: WritingShard, freshness: Freshness): Watermark => {
@@ -110,7 +117,5 @@ export const freshened = async (shard: WritingShard, freshness: Freshness): Prom
   const isOpen = await shard.unlessStill(ended)
   stop()
   if (!isOpen || shard.appliedLsn >= least) return
-  throw new KeelsonError('TIMEOUT', `shard ${shard.index} has not come to lsn ${least}`, {
-    details: { shard: shard.index, lsn: least, appliedLsn: shard.appliedLsn },
-  })
+  throw notCome('TIMEOUT', shard, least)
 }

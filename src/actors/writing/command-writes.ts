@@ -2,6 +2,7 @@
  * Writes of actors that already have commands, or a caller's `from` to answer later: the functions
  * of FerricStore's Batcher. They go the way of every write, as those of `app.store` do.
  */
+
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { From, System } from '../../runtime/index.ts'
 import {
@@ -13,6 +14,7 @@ import {
   type UnitAnswer,
 } from '../../storage/index.ts'
 import { Admission, type SyncToken } from '../admission/gate-token.ts'
+import { answerWith } from '../core/answering.ts'
 import { checkOptionNames } from '../core/argument-check.ts'
 import type { Position } from '../core/shard-core.ts'
 import { name } from './batcher.ts'
@@ -115,16 +117,8 @@ export const writeAsync = (
   if (!batcher) return { direct: work }
   // From now on the write owns the token, and settles whichever process dies.
   token?.transfer(undefined)
-  work.then(
-    (written) => {
-      token?.leave()
-      from.reply(written)
-    },
-    (error: unknown) => {
-      token?.leave()
-      from.fail(error)
-    },
-  )
+  const left = work.finally(() => token?.leave())
+  void answerWith(from, left)
   return 'accepted'
 }
 

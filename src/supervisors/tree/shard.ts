@@ -138,12 +138,8 @@ export class Shard extends ShardCore {
    * failure is logged: the next opening recovers the shard.
    */
   async end(): Promise<void> {
-    const { snapshots, blobs, files, appends } = this
-    const ends = [snapshots.close(), blobs.close(), files.close(this.projectedLsn)]
-    const settled = await Promise.allSettled(ends)
+    await this.#filesEnd([this.snapshots.close(), this.blobs.close()])
     this.#leaving?.()
-    appends.lose(this.unavailable())
-    for (const end of settled) if (end.status === 'rejected') this.#notClosed(end.reason)
   }
 
   override arrive(others: readonly ShardCore[] = []): void {
@@ -167,16 +163,20 @@ export class Shard extends ShardCore {
    * It may come back.
    */
   async depart(): Promise<void> {
-    const { snapshots, blobs, files, appends } = this
-    const ends = [snapshots.interrupt(), blobs.end(), files.close(this.projectedLsn)]
-    const settled = await Promise.allSettled(ends)
-    appends.lose(this.unavailable())
-    for (const end of settled) if (end.status === 'rejected') this.#notClosed(end.reason)
+    await this.#filesEnd([this.snapshots.interrupt(), this.blobs.end()])
   }
 
-  #notClosed(reason: unknown): void {
+  async #filesEnd(others: readonly Promise<unknown>[]): Promise<void> {
     const { index: shard, logger } = this.parts
-    logger.error(`shard ${shard} was not closed cleanly: ${reasonText(reason)}`, { shard, reason })
+    const ends = [...others, this.files.close(this.projectedLsn)]
+    const settled = await Promise.allSettled(ends)
+    this.appends.lose(this.unavailable())
+    for (const end of settled)
+      if (end.status === 'rejected') {
+        const { reason } = end
+        const text = `shard ${shard} was not closed cleanly: ${reasonText(reason)}`
+        logger.error(text, { shard, reason })
+      }
   }
 }
 
