@@ -36,7 +36,6 @@ import {
   type WalReleased,
   type WalReport,
 } from '../../storage/index.ts'
-import { answerWith } from '../core/answering.ts'
 import { isIgnored, isRecord, isSettled } from '../core/payload-check.ts'
 
 export type { WalOptions } from '../../storage/index.ts'
@@ -152,7 +151,7 @@ const handlers: Omit<GenServer<Messages, State>, 'init'> = {
     append: (state, { type, bytes, options }, { from }) => {
       const { length } = bytes
       state.bytes += length
-      const answered = answerWith(from, walOf(state).append(type, bytes, options)).finally(() => {
+      const answered = answer(from, walOf(state).append(type, bytes, options)).finally(() => {
         state.bytes -= length
       })
       // A full queue holds up the mailbox, which is bounded too.
@@ -174,7 +173,7 @@ const handlers: Omit<GenServer<Messages, State>, 'init'> = {
       return answering(state, from, described)
     },
     close: async (state, _, { from }) => {
-      await answerWith(from, walOf(state).close())
+      await answer(from, walOf(state).close())
       return stop('normal', state)
     },
   },
@@ -197,9 +196,16 @@ const walOf = ({ wal }: State): Wal => {
   return wal
 }
 
-/** Answers the call when `work` has settled, outside of the mailbox. */
+/** Answers the call when `work` has settled. Never rejects. */
+const answer = <R>(from: From<R>, work: Promise<R>): Promise<unknown> =>
+  work.then(
+    (value) => from.reply(value),
+    (error: unknown) => from.fail(error),
+  )
+
+/** The same outside of the mailbox. */
 const answering = <R>(state: State, from: From<R>, work: Promise<R>) => {
-  void answerWith(from, work)
+  void answer(from, work)
   return noReply(state)
 }
 
