@@ -12,8 +12,8 @@ const { policy } = JSON.parse(readFileSync('dist/observe/page.json', 'utf8')) as
 export type PageServer = {
   /** With the one-time code. */
   readonly url: string
-  /** Resolves once it has so many streams. */
-  readonly untilStreams: (count: number) => Promise<void>
+  /** Resolves once it has so many streams, which look at `member` if one is given. */
+  readonly untilStreams: (count: number, member?: string) => Promise<void>
   /** The members that the streams it has look at. */
   readonly looksAt: () => readonly (string | null)[]
   /** The bodies of plans, in order. */
@@ -46,10 +46,18 @@ export const servePage = async (begun: Scenario, isWriting = false): Promise<Pag
   const streams = new Map<ServerResponse, string>()
   const acts: unknown[] = []
   const plans: unknown[] = []
-  const waiting = new Set<{ readonly count: number; readonly resolve: () => void }>()
+  type Waiting = {
+    readonly count: number
+    readonly member?: string | undefined
+    readonly resolve: () => void
+  }
+  const waiting = new Set<Waiting>()
+  const looksAt = () =>
+    [...streams.values()].map((asked) => new URLSearchParams(asked).get('member'))
+  const isThere = ({ count, member }: Waiting): boolean =>
+    count === streams.size && (member === undefined || looksAt().every((each) => each === member))
   const answerWaiting = (): void => {
-    for (const each of waiting)
-      if (each.count === streams.size && waiting.delete(each)) each.resolve()
+    for (const each of waiting) if (isThere(each) && waiting.delete(each)) each.resolve()
   }
   const frameOf = (view: string, query: Record<string, string>): string =>
     JSON.stringify({
@@ -99,12 +107,12 @@ export const servePage = async (begun: Scenario, isWriting = false): Promise<Pag
   const { port } = server.address() as AddressInfo
   return {
     url: `http://127.0.0.1:${port}/#code=once`,
-    untilStreams: (count) =>
+    untilStreams: (count, member) =>
       new Promise((resolve) => {
-        waiting.add({ count, resolve })
+        waiting.add({ count, member, resolve })
         answerWaiting()
       }),
-    looksAt: () => [...streams.values()].map((asked) => new URLSearchParams(asked).get('member')),
+    looksAt,
     plans,
     acts,
     become: (scenario, afterMs = 1_000) => {

@@ -151,8 +151,7 @@ describe.skipIf(lacks(withoutChromium))('in a browser, the page', () => {
     await page.locator('.main button ::-p-text(orders-2)').click()
     await page.waitForFunction(`document.querySelector('.head select').value === 'orders-2'`)
     await page.waitForSelector('.main[data-state="live"]')
-    await server.untilStreams(1)
-    expect(server.looksAt()).toEqual(['orders-2'])
+    await server.untilStreams(1, 'orders-2')
 
     await page.reload()
     await showView(page, 'process/104')
@@ -163,8 +162,7 @@ describe.skipIf(lacks(withoutChromium))('in a browser, the page', () => {
     await page.keyboard.press('Escape')
     await page.select('.head select', 'orders-3')
     await page.waitForSelector('.main[data-state="live"]')
-    await server.untilStreams(1)
-    expect(server.looksAt()).toEqual(['orders-3'])
+    await server.untilStreams(1, 'orders-3')
   })
 
   test('shows troubles with one cause as one line, and leads from an event to its entity', async () => {
