@@ -117,8 +117,7 @@ export const writeAsync = (
   if (!batcher) return { direct: work }
   // From now on the write owns the token, and settles whichever process dies.
   token?.transfer(undefined)
-  const left = work.finally(() => token?.leave())
-  void answerWith(from, left)
+  void answerWith(from, token ? work.finally(() => token.leave()) : work)
   return 'accepted'
 }
 

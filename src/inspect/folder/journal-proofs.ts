@@ -240,7 +240,7 @@ const writeNamed = (path: string, text: string): void => {
   }
 }
 
-/** The refusal of a file that cannot be read. */
+/** The refusal of a file that cannot be read, or written. */
 const refused = (path: string, done: string, found: string, cause: unknown): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', `${path} cannot be ${done}: ${found}`, {
     details: { path, found },

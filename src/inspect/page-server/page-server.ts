@@ -218,7 +218,7 @@ const frameMs = 5_000
 /** The answer. Rejects with `TIMEOUT` after `ms`. */
 export const inTime = <T>(clock: Clock, ms: number, answer: Promise<T>): Promise<T> =>
   new Promise((resolve, reject) => {
-    const late = new KeelsonError('TIMEOUT', `no answer within ${ms} ms`)
+    const late = new KeelsonError('TIMEOUT', `the instance has not answered in ${ms} ms`)
     const cancel = clock.after(ms, () => reject(late))
     answer.then(resolve, reject).finally(cancel)
   })

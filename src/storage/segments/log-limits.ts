@@ -56,7 +56,6 @@ export const frameOffsets = (
   return offsets
 }
 
-/** Allocating less memory than this costs less than transferring it back. */
 /** Refuses to read or hold what was released. @throws KeelsonError `BAD_CURSOR` */
 export const refuseBefore = (firstLsn: number, from: number): void => {
   if (from >= firstLsn) return
@@ -73,6 +72,7 @@ export const refuseOtherRequest = (epoch: number, found: number): void => {
   })
 }
 
+/** Allocating less memory than this costs less than transferring it back. */
 const returnedFrom = 64 * 1024
 
 /**

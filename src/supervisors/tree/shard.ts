@@ -138,8 +138,7 @@ export class Shard extends ShardCore {
    * failure is logged: the next opening recovers the shard.
    */
   async end(): Promise<void> {
-    await this.#filesEnd([this.snapshots.close(), this.blobs.close()])
-    this.#leaving?.()
+    await this.#filesEnd([this.snapshots.close(), this.blobs.close()]).finally(this.#leaving)
   }
 
   override arrive(others: readonly ShardCore[] = []): void {
