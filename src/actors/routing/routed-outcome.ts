@@ -29,6 +29,16 @@ export const mayWriteAgain =
     // With a state, the journal refuses the entry.
     (error.code === 'BUSY' && whenFull === 'wait' && error.details.state === undefined)
 
+/** Codes of a write that was refused before it had a place among the others of its shard. */
+const unplaced: readonly ErrorCode[] = [
+  ...undone,
+  ...(['BUSY', 'SHARD_DOWN', 'NO_SPACE', 'TOO_LARGE', 'INVALID_ARGUMENT'] as const),
+]
+
+/** Whether a write that failed so changes nothing for earlier ones: it was not taken. */
+export const hasNoPlace = (error: unknown): error is KeelsonError =>
+  isKeelsonError(error) && unplaced.includes(error.code) && error.details.position === undefined
+
 /** With a position the write is done, and what failed is the reading of its answer. */
 const isUndone = ({ code, details }: KeelsonError): boolean =>
   undone.includes(code) && details.position === undefined
@@ -56,6 +66,17 @@ export const unknownWrite = (shard: number, cause: unknown): KeelsonError =>
     details: { shard },
     cause,
   })
+
+/** The error of a write that was refused, while a later one of the same member was taken. */
+export const overtaken = (shard: number, cause: unknown): KeelsonError =>
+  new KeelsonError(
+    'NOT_SUBMITTED',
+    `the owner of shard ${shard} refused it, and took a later one`,
+    {
+      details: { shard },
+      cause,
+    },
+  )
 
 /** The error of a read for its caller. */
 export const readFailure = (error: unknown, shard: number): unknown =>

@@ -28,8 +28,10 @@ import { Compound, LargeValue } from '../store/value-reading.ts'
 import type { CheckedWrite } from '../writing/write-options.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import {
+  hasNoPlace,
   mayReadAgain,
   mayWriteAgain,
+  overtaken,
   ownerless,
   readFailure,
   unknownWrite,
@@ -210,7 +212,7 @@ export class StoreRoutes implements Routes {
     options: CheckedWrite,
     endsAt: number,
   ): Promise<RoutedWrite> {
-    const { whenFull } = options
+    const mayAgain = mayWriteAgain(options.whenFull)
     const sent = order.begin()
     const ask = (ref: Ref<StoreService.Messages>, leftMs: number) => {
       const request = { ...options, shard: index, frame, deadlineMs: leftMs }
@@ -218,15 +220,16 @@ export class StoreRoutes implements Routes {
       return call(ref, 'write', request, { timeoutMs, waitForName: true })
     }
     const isNext = (leftMs: number) => order.refused(sent, leftMs)
-    const asked = this.#repeated(index, endsAt, mayWriteAgain(whenFull), ask, isNext)
+    const asked = this.#repeated(index, endsAt, mayAgain, ask, isNext)
     const found = await asked.then(
       (answer) => {
-        order.end(sent, false)
+        order.end(sent, true)
         return answer
       },
       (error) => {
-        order.end(sent, isKeelsonError(error) && mayWriteAgain('wait')(error))
-        throw writeFailure(error, index)
+        order.end(sent, !hasNoPlace(error))
+        const isOvertaken = sent.isOvertaken && isKeelsonError(error) && mayAgain(error)
+        throw isOvertaken ? overtaken(index, error) : writeFailure(error, index)
       },
     )
     try {
@@ -306,10 +309,11 @@ export class StoreRoutes implements Routes {
   }
 
   #moved(index: number): void {
-    const gate = this.#ways.get(index)?.gate
+    const way = this.#ways.get(index)
+    way?.order.moved()
     if (this.#owners.ownerOf(index) === undefined && !this.#owners.isLost(index))
-      gate?.hold(noOwner)
-    else gate?.release(noOwner)
+      way?.gate.hold(noOwner)
+    else way?.gate.release(noOwner)
   }
 
   /** A write that waited for an owner in vain says so. */

@@ -5,7 +5,7 @@
  * answer. It is sent again, in the order of the calls, if none after it was taken. It is apart from
  * `store-routes.ts`: the order of one shard, which a test has without members.
  */
-import type { Clock } from '../../clock.ts'
+import type { Cancel, Clock } from '../../clock.ts'
 import type { Gate } from '../admission/gate.ts'
 
 /** The pause before an owner is asked again that has refused, in ms. */
@@ -13,8 +13,22 @@ export const pauseMs = 50
 
 const moving = 'moving'
 
-/** A write that was sent. While it is refused, `decide` says whether it may be sent again. */
-export type SentWrite = { decide?: ((isNext: boolean) => void) | undefined }
+/**
+ * A refused write waits so long, in ms, for the answers of the others: one with `ack: 'projected'`
+ * may have to wait for a projection that is suspended.
+ */
+const patienceMs = 1_000
+
+/** A former owner has so long, in ms, to answer what it was sent. */
+const formerMs = 5_000
+
+/** A write that was sent. */
+export type SentWrite = {
+  /** A later one was taken, or may have been: it cannot be sent again. */
+  isOvertaken?: boolean
+  /** While it is refused: says whether it may be sent again. */
+  decide?: ((isNext: boolean) => void) | undefined
+}
 
 /** The writes to one shard that have passed its gate and have not ended. */
 export class WriteOrder {
@@ -24,7 +38,10 @@ export class WriteOrder {
   readonly #sent = new Set<SentWrite>()
   /** How many of them are refused. */
   #refused = 0
+  /** Whether later writes wait at the gate. */
+  #isHolding = false
   #isPausing = false
+  #endPatience: Cancel | undefined
 
   constructor(clock: Clock, gate: Gate) {
     this.#clock = clock
@@ -38,13 +55,20 @@ export class WriteOrder {
     return write
   }
 
+  /** The shard has another owner, or none: later writes wait for the answers of the former one. */
+  moved(): void {
+    if (this.#sent.size === 0) return
+    this.#hold()
+    this.#proceed()
+  }
+
   /**
    * The owner has refused it, and nothing has happened. Resolves with whether it may be sent again
-   * now: false after `leftMs`, and if a later one was taken, or may have been. Until then later
-   * writes wait at the gate.
+   * now: not after `leftMs`, and not if it is overtaken. Until then later writes wait at the gate.
    */
-  refused(write: SentWrite, leftMs: number): Promise<boolean> {
-    this.#gate.hold(moving)
+  async refused(write: SentWrite, leftMs: number): Promise<boolean> {
+    if (write.isOvertaken) return false
+    this.#hold()
     this.#refused++
     return new Promise((resolve) => {
       const cancel = this.#clock.after(leftMs, () => write.decide?.(false))
@@ -58,32 +82,67 @@ export class WriteOrder {
     })
   }
 
-  /** It has ended. `isUndone`: the owner has not taken it, so earlier ones may be sent again. */
-  end(write: SentWrite, isUndone: boolean): void {
-    if (!isUndone)
-      for (const earlier of this.#sent) {
-        if (earlier === write) break
-        earlier.decide?.(false)
-      }
+  /** It has ended. `wasTaken`: earlier ones cannot be sent again. */
+  end(write: SentWrite, wasTaken: boolean): void {
+    if (wasTaken) for (const earlier of this.#before(write)) overtake(earlier)
     this.#sent.delete(write)
     this.#proceed()
   }
 
-  #proceed(): void {
-    if (this.#isPausing) return
-    if (this.#refused === 0) this.#gate.release(moving)
-    else if (this.#refused === this.#sent.size) this.#sendAgain()
+  #hold(): void {
+    this.#isHolding = true
+    this.#gate.hold(moving)
   }
 
+  #before(write: SentWrite): readonly SentWrite[] {
+    const all = [...this.#sent]
+    return all.slice(0, all.indexOf(write))
+  }
+
+  #proceed(): void {
+    if (!this.#isHolding || this.#isPausing) return
+    if (this.#refused === this.#sent.size) {
+      this.#sendAgain()
+      return
+    }
+    const ms = this.#refused > 0 ? patienceMs : formerMs
+    this.#endPatience ??= this.#clock.after(ms, () => this.#loseIt())
+  }
+
+  /** The last write without an answer may have been taken. */
+  #loseIt(): void {
+    const last = [...this.#sent].findLast(({ decide }) => !decide)
+    if (last) for (const earlier of this.#before(last)) if (earlier.decide) overtake(earlier)
+    this.#sendAgain()
+  }
+
+  /** Sends what is refused, after a pause, and opens the gate. */
   #sendAgain(): void {
+    this.#endPatience?.()
+    this.#endPatience = undefined
+    if (this.#refused === 0) {
+      this.#open()
+      return
+    }
     this.#isPausing = true
     this.#clock.after(pauseMs, () => {
       for (const { decide } of this.#sent) decide?.(true)
       // They are sent before any that waits at the gate.
       this.#clock.soon(() => {
         this.#isPausing = false
-        this.#proceed()
+        if (this.#refused === 0) this.#open()
+        else this.#proceed()
       })
     })
   }
+
+  #open(): void {
+    this.#isHolding = false
+    this.#gate.release(moving)
+  }
+}
+
+const overtake = (write: SentWrite): void => {
+  write.isOvertaken = true
+  write.decide?.(false)
 }

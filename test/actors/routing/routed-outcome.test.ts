@@ -1,6 +1,7 @@
 /** What a failed call to the owner of a shard means for its write or read. */
 import { expect, test } from 'vitest'
 import {
+  hasNoPlace,
   mayWriteAgain,
   unlessOwned,
   writeFailure,
@@ -27,4 +28,12 @@ test('a write that is done is not repeated when the shard has left before its an
     expect(mayWriteAgain('wait')(left)).toBe(false)
     expect(writeFailure(left, 1)).toBe(left)
   }
+})
+
+test('a write that was refused before it had a place says nothing about earlier ones', () => {
+  expect(hasNoPlace(error('NOT_SUBMITTED'))).toBe(true)
+  expect(hasNoPlace(error('SHARD_DOWN', { state: 'down' }))).toBe(true)
+  expect(hasNoPlace(error('SHARD_DOWN', { position }))).toBe(false)
+  expect(hasNoPlace(new KeelsonError('UNKNOWN_OUTCOME', 'x'))).toBe(false)
+  expect(hasNoPlace(new KeelsonError('WRONG_TYPE', 'x'))).toBe(false)
 })
