@@ -52,7 +52,14 @@ export class PlacedBlob {
     const { from, to } = recordExtent(this.#ref)
     if (this.#file.size() < to) this.#file.truncate(to)
     writeAll(this.#file, header, from, 'ENOSPC')
-    syncOrMark(this.#disk, this.#file)
+    try {
+      this.#file.sync()
+    } catch (error) {
+      // Without a mark the next try would find the record whole, which the disk may lack.
+      if (!hasMarked(this.#disk, this.#file))
+        attempt(() => writeAll(this.#file, new Uint8Array(header.length), from))
+      throw error
+    }
   }
 
   close(): void {
@@ -63,18 +70,20 @@ export class PlacedBlob {
 /** Syncs a segment of which every blob that is wanted was examined or copied. @throws DiskError */
 export const syncSegment = (disk: Disk, dir: string, segment: number): void => {
   const path = blobSegmentPath(dir, segment)
-  closing(disk.open(path, 'write'), (file) => syncOrMark(disk, file))
+  closing(disk.open(path, 'write'), (file) => {
+    try {
+      file.sync()
+    } catch (error) {
+      hasMarked(disk, file)
+      throw error
+    }
+  })
   disk.remove(markOf(path))
 }
 
-const syncOrMark = (disk: Disk, file: DiskFile): void => {
-  try {
-    file.sync()
-  } catch (error) {
-    attempt(() => disk.open(markOf(file.path), 'create').close())
-    throw error
-  }
-}
+/** Marks a segment whose sync has failed. False: it has a mark already, or the disk takes none. */
+const hasMarked = (disk: Disk, { path }: DiskFile): boolean =>
+  attempt(() => disk.open(markOf(path), 'create').close())
 
 const markOf = (path: string): string => `${path}.unsynced.tmp`
 

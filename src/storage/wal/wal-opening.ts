@@ -105,8 +105,9 @@ const claim = ({ disk, clock, dir }: WalClaimRequest, removeFolders: () => void)
  */
 const refuseShard = (disk: Disk, dir: string): void => {
   const facts = join(dir, '..', '..', 'keelson.json')
-  // Where names have no case, `WAL` is the same folder.
-  if (basename(dir).toLowerCase() !== 'wal' || !disk.entry(facts)) return
+  // Where names have no case, `Shard-0/WAL` is the same folder.
+  const isShards = basename(dir) === 'wal' || /\bshard-\d+.wal$/i.test(dir)
+  if (!isShards || !disk.entry(facts)) return
   throw new KeelsonError('CONFLICT', `${dir} is the log of a store`, { details: { dir, facts } })
 }
 
