@@ -84,7 +84,7 @@ export class WriteOrder {
 
   /** It has ended. `wasTaken`: earlier ones cannot be sent again. */
   end(write: SentWrite, wasTaken: boolean): void {
-    if (wasTaken) for (const earlier of this.#before(write)) overtake(earlier)
+    if (wasTaken) this.#overtake(write)
     this.#sent.delete(write)
     this.#proceed()
   }
@@ -94,9 +94,14 @@ export class WriteOrder {
     this.#gate.hold(moving)
   }
 
-  #before(write: SentWrite): readonly SentWrite[] {
-    const all = [...this.#sent]
-    return all.slice(0, all.indexOf(write))
+  /** Answers come in order most of the time: then `write` is the first one. */
+  #overtake(write: SentWrite, isMeant: (earlier: SentWrite) => boolean = () => true): void {
+    for (const earlier of this.#sent) {
+      if (earlier === write) return
+      if (!isMeant(earlier)) continue
+      earlier.isOvertaken = true
+      earlier.decide?.(false)
+    }
   }
 
   #proceed(): void {
@@ -106,13 +111,13 @@ export class WriteOrder {
       return
     }
     const ms = this.#refused > 0 ? patienceMs : formerMs
-    this.#endPatience ??= this.#clock.after(ms, () => this.#loseIt())
+    this.#endPatience ??= this.#clock.after(ms, () => this.#giveUp())
   }
 
   /** The last write without an answer may have been taken. */
-  #loseIt(): void {
+  #giveUp(): void {
     const last = [...this.#sent].findLast(({ decide }) => !decide)
-    if (last) for (const earlier of this.#before(last)) if (earlier.decide) overtake(earlier)
+    if (last) this.#overtake(last, ({ decide }) => decide !== undefined)
     this.#sendAgain()
   }
 
@@ -140,9 +145,4 @@ export class WriteOrder {
     this.#isHolding = false
     this.#gate.release(moving)
   }
-}
-
-const overtake = (write: SentWrite): void => {
-  write.isOvertaken = true
-  write.decide?.(false)
 }
