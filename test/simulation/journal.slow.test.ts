@@ -1,4 +1,4 @@
-/** Lives of applications over a journal. More with `KEELSON_SEEDS=10000 npx vitest run test/simulation/journal.test.ts`. */
+/** Lives of applications over a journal. More with `KEELSON_SEEDS=10000 npx vitest run test/simulation/journal.slow.test.ts`. */
 import { expect, test } from 'vitest'
 import { JournalLife } from '../support/lives/journal-life.ts'
 import { liveSeeds, sumOf } from '../support/lives/seed-lives.ts'

@@ -1,4 +1,4 @@
-/** Lives of instances that make snapshots all the time. More with `KEELSON_SEEDS=10000 npx vitest run test/simulation/snapshots.test.ts`. */
+/** Lives of instances that make snapshots all the time. More with `KEELSON_SEEDS=10000 npx vitest run test/simulation/snapshots.slow.test.ts`. */
 import { expect, test } from 'vitest'
 import { liveSeeds, sumOf } from '../support/lives/seed-lives.ts'
 import { SnapshotLife } from '../support/lives/snapshot-life.ts'
