@@ -41,14 +41,14 @@ export type SentEntity = Pick<EntityEntry<unknown>, 'id'> & {
   readonly blocked?: Pick<KeelsonError, 'code' | 'message'>
 }
 
-/** What is sent of an entity to another member. */
+/** An entity as it is sent to another member. */
 export const sentEntity = ({ id, state, blocked }: EntityEntry<unknown>): SentEntity => ({
   id,
   ...(state !== undefined && { state }),
   ...(blocked && { blocked: { code: blocked.code, message: blocked.message } }),
 })
 
-/** What another member has sent. */
+/** An entity that another member has sent. */
 export const receivedEntity = ({ id, state, blocked }: SentEntity): EntityEntry<unknown> => ({
   ...{ id, state },
   ...(blocked && { blocked: new KeelsonError(blocked.code, blocked.message) }),

@@ -8,7 +8,7 @@ export type Answered = { readonly id: number } & (
   | { readonly refusal: Refusal }
 )
 
-/** What was answered. @throws KeelsonError the refusal */
+/** The answer. @throws KeelsonError the refusal */
 export const answerIn = (answered: Answered): unknown => {
   if (!('refusal' in answered)) return answered.answer
   const { code, message } = answered.refusal

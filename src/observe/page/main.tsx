@@ -39,7 +39,7 @@ type View = {
   readonly key?: string
   /** The frames that it follows, if they have another name. */
   readonly follows?: keyof Views
-  /** What it asks for. */
+  /** The terms of its question. */
   readonly query?: (route: Route) => object
   readonly Shown: ComponentType<{ readonly data: never; readonly route: Route }>
 }

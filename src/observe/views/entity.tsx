@@ -174,7 +174,7 @@ const PendingList = (props: {
   )
 }
 
-/** What was after the last turn that is chosen, and, of two, after the first one. */
+/** The states after the last turn that is chosen, and, of two, after the first one. */
 const usePast = (name: EntityName, chosen: readonly number[]) => {
   const [first, last] = [Math.min(...chosen), Math.max(...chosen)]
   const then = useAsked('past', chosen.length > 0 ? { ...name, lsn: last } : undefined)
