@@ -18,4 +18,12 @@ describe('members of an engine', () => {
     },
     1_200_000,
   )
+
+  // An owner whose engine is away refuses a write in these, and takes later ones of its sender.
+  test.each([140_210, 140_262])(
+    'keep the order of writes to one key, in the life %i',
+    async (seed) => {
+      expect((await liveSpread(seed))['writes.done']).toBeGreaterThan(0)
+    },
+  )
 })
