@@ -10,7 +10,7 @@ import { liveMembers } from '../support/lives/member-life.ts'
 import { liveSeeds, sumOf } from '../support/lives/seed-lives.ts'
 import { seedsOf } from '../support/tier.ts'
 
-const seeds = seedsOf(8, 5_000)
+const seeds = seedsOf(2, 5_000)
 
 test(`of members of which one owns by a lease, each acknowledged write is in the log of every later owner, in ${seeds.length} lives`, {
   timeout: 3_600_000,
@@ -20,7 +20,7 @@ test(`of members of which one owns by a lease, each acknowledged write is in the
   for (const [what, times] of Object.entries(tally)) expect(times, what).toBeGreaterThan(0)
 })
 
-const whole = seedsOf(2, 3_000)
+const whole = seedsOf(1, 3_000)
 
 test(`what the members of a cluster promise holds in ${whole.length} random lives`, async () => {
   const tally = sumOf(await liveSeeds(whole, liveMembers))

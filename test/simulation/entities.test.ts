@@ -2,7 +2,7 @@
  * Random lives of durable actors, each from one seed, against a model: `test/support/lives/entity-life.ts`.
  * In each the machine stops at another call to the disk.
  *
- * `KEELSON_SEEDS=5000 npx vitest run test/simulation/entities.slow.test.ts`; one life: `KEELSON_SEED=123 …`.
+ * `KEELSON_SEEDS=5000 npx vitest run test/simulation/entities.test.ts`; one life: `KEELSON_SEED=123 …`.
  */
 import { expect, test } from 'vitest'
 import { haltsMax, liveEntities } from '../support/lives/entity-life.ts'

@@ -1,7 +1,7 @@
 /**
  * Random worlds of a store, each from one seed: `test/support/lives/store-life.ts`.
  *
- * `KEELSON_SEEDS=5000 npx vitest run test/simulation/store.slow.test.ts`; one failing world: `KEELSON_SEED=123 …`.
+ * `KEELSON_SEEDS=5000 npx vitest run test/simulation/store.test.ts`; one failing world: `KEELSON_SEED=123 …`.
  */
 import { test } from 'vitest'
 import { liveSeeds } from '../support/lives/seed-lives.ts'
