@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest'
 import type { App } from '../../../src/supervisors/index.ts'
 import { clusterHere } from '../../support/commands/cluster-here.ts'
+import { openShards } from '../../support/open-shards.ts'
 import { SpreadMembers } from '../../support/worlds/spread-members.ts'
 import { leaseMs } from '../../support/worlds/spread-world.ts'
 
@@ -14,9 +15,6 @@ const three = async () => {
   return { world, a, b, c, run, ended }
 }
 
-const openAt = (member: App): readonly number[] =>
-  member.shards.filter(({ phase }) => phase.kind === 'open').map(({ index }) => index)
-
 type Status = { logs: { shard: number; owner?: { member: string } }[] }
 const ownersIn = (json: string) =>
   (JSON.parse(json) as Status).logs.map(({ owner }) => owner?.member)
@@ -25,16 +23,16 @@ test('a status shows the owner of each shard, and how many each member has', asy
   const { world, a, b, c, run } = await three()
   const status = await run('status --json')
   const names = Object.entries({ a, b, c })
-  const has = (shard: number) => names.find(([, app]) => openAt(app).includes(shard))?.[0]
+  const has = (shard: number) => names.find(([, app]) => openShards(app).includes(shard))?.[0]
   expect(ownersIn(status)).toEqual([0, 1, 2, 3].map(has))
 
   const text = await run('status')
   expect(text).toMatch(/^owners +each shard has one$/m)
   expect(text).not.toContain('standby')
-  expect(text).toMatch(new RegExp(`^a +held +${openAt(a).length} `, 'm'))
+  expect(text).toMatch(new RegExp(`^a +held +${openShards(a).length} `, 'm'))
   expect(text).toMatch(new RegExp(`^ +0 +${has(0)} `, 'm'))
 
-  const lost = openAt(c)
+  const lost = openShards(c)
   world.kill('c')
   // The look takes as long as a lease, and the others take the shards over meanwhile.
   const [first = 0] = lost
@@ -79,7 +77,7 @@ test('a drained member hands its shards over, and the drain says who has none', 
   const { world, a, b, c, run } = await three()
   expect(await run('drain c')).toBe('the other members have the shards of c\n')
   expect(await world.during(c.closed)).toBe('normal')
-  expect([...openAt(a), ...openAt(b)].sort()).toEqual([0, 1, 2, 3])
+  expect([...openShards(a), ...openShards(b)].sort()).toEqual([0, 1, 2, 3])
   await run('drain b')
   expect(await run('drain a')).toBe(
     'the member a has ended, and nobody has the shards 0, 1, 2, 3\n',
@@ -91,7 +89,7 @@ test('a cluster that was made by the command has the placement of its members', 
   const made = clusterHere(world, 'create', { name: 'shop', placement: 'spread', shards: 4 })
   expect((await world.during(made)).output).toContain('with 4 shards')
   const [a] = (await world.start()) as [App]
-  expect(openAt(a)).toEqual([0, 1, 2, 3])
+  expect(openShards(a)).toEqual([0, 1, 2, 3])
 })
 
 test('a shard moves to the member that is asked for, and stays there while that one runs', async () => {
@@ -103,14 +101,14 @@ test('a shard moves to the member that is asked for, and stays there while that 
   expect(await run('status')).toMatch(/^ +0 +c, moved there /m)
   // It does not go back.
   await world.clock.advance(30_000)
-  expect(openAt(c)).toEqual([0, 1, 2, 3])
+  expect(openShards(c)).toEqual([0, 1, 2, 3])
 
   world.kill('c')
   await world.clock.advance(leaseMs + 3_000)
   expect(ownersIn(await run('status --json')).every((owner) => /a|b/.test(owner ?? ''))).toBe(true)
   expect(await run('status')).toMatch(/^ +0 +[ab], to be at c /m)
   const [again] = (await world.start(['c'])) as [App]
-  expect(openAt(again)).toEqual([0, 1, 2, 3])
+  expect(openShards(again)).toEqual([0, 1, 2, 3])
 })
 
 test('a shard that is anywhere is where the members place it', async () => {
@@ -120,7 +118,7 @@ test('a shard that is anywhere is where the members place it', async () => {
   await run(`move ${shard} c`)
   expect(await run(`move ${shard} --anywhere`)).toBe(`the members decide where shard ${shard} is\n`)
   await world.clock.advance(10_000)
-  expect(openAt(c)).not.toContain(shard)
+  expect(openShards(c)).not.toContain(shard)
   expect(ownersIn(await run('status --json'))).toEqual(before)
   // A second time it changes nothing.
   await run(`move ${shard} --anywhere`)
@@ -128,7 +126,7 @@ test('a shard that is anywhere is where the members place it', async () => {
 
 test('a shard that cannot move yet is named, with the member that has it, and moves later', async () => {
   const { world, a, b, c, ended } = await three()
-  const [shard = 0] = openAt(a)
+  const [shard = 0] = openShards(a)
   const { token } = await world.during(a.control.suspendAll())
   expect(await ended(`move ${shard} c --json`)).toMatchObject({
     status: 1,
@@ -141,8 +139,8 @@ test('a shard that cannot move yet is named, with the member that has it, and mo
   ])
   await world.during(a.control.resumeAll({ token }))
   await world.clock.advance(10_000)
-  expect(openAt(c)).toContain(shard)
-  expect([...openAt(a), ...openAt(b), ...openAt(c)].sort()).toEqual([0, 1, 2, 3])
+  expect(openShards(c)).toContain(shard)
+  expect([...openShards(a), ...openShards(b), ...openShards(c)].sort()).toEqual([0, 1, 2, 3])
 })
 
 test('a move is refused to a member that is not there, of a shard that is not, and without owners of shards', async () => {

@@ -6,6 +6,7 @@ import { shardOf } from '../../../src/storage/values/key.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { silentLogger } from '../../../src/testing/index.ts'
 import { lacks } from '../../support/lacks.ts'
+import { openShards } from '../../support/open-shards.ts'
 import { FolderMembers } from '../../support/worlds/folder-members.ts'
 import { failNextSync } from '../../support/worlds/simulated-instance.ts'
 
@@ -24,10 +25,6 @@ beforeEach(async () => {
 
 const indexes = Array.from({ length: shards }, (_, at) => at)
 const allOk = indexes.map((shard) => ({ shard, ok: true }))
-
-/** The shards of a member. */
-const shardsOf = (app: App): number[] =>
-  app.shards.filter(({ phase }) => phase.kind === 'open').map(({ index }) => index)
 
 /** The shards that are suspended at their owner. */
 const suspended = (...apps: App[]): number[] =>
@@ -53,16 +50,6 @@ const codeOf = (work: Promise<unknown>): Promise<unknown> =>
   )
 
 describe('control of members', () => {
-  test('suspends and resumes every shard at its owner, from any member', async () => {
-    const { outcomes, token } = await during(a.control.suspendAll())
-    expect(outcomes).toEqual(allOk)
-    expect(suspended(a, b, c)).toEqual(indexes)
-
-    expect(await during(c.control.resumeAll({ token }))).toEqual({ outcomes: allOk })
-    expect(suspended(a, b, c)).toEqual([])
-    expect(await codeOf(a.control.resumeAll({ token }))).toBe('INVALID_ARGUMENT')
-  })
-
   test('holds the writes of every shard, also those of callers elsewhere', async () => {
     const { token } = await during(b.control.suspendAll({ writes: true }))
     const puts = indexes.map((shard) => a.store.put(keyOf(shard), 1, { deadlineMs: 500 }))
@@ -102,16 +89,16 @@ describe('control of members', () => {
     expect(suspended(a, b, c)).toEqual([])
 
     await during(a.control.suspendAll())
-    const lost = shardsOf(a)
+    const lost = openShards(a)
     await world.kill('a')
     await world.clock.advance(2_000)
     expect(suspended(b, c)).toEqual([])
-    expect([...shardsOf(b), ...shardsOf(c)]).toEqual(expect.arrayContaining(lost))
+    expect([...openShards(b), ...openShards(c)]).toEqual(expect.arrayContaining(lost))
   })
 
   test('names the shards whose hold has ended with their owner', async () => {
     const { token } = await during(a.control.suspendAll())
-    const lost = shardsOf(b)
+    const lost = openShards(b)
     await world.kill('b')
     await world.clock.advance(2_000)
     expect(suspended(a, c)).toEqual(indexes.filter((each) => !lost.includes(each)))
@@ -124,10 +111,10 @@ describe('control of members', () => {
 
   test('ends the hold of a shard that its owner hands over at its end, and resume names it', async () => {
     const { token } = await during(a.control.suspendAll({ writes: true }))
-    const lost = shardsOf(b)
+    const lost = openShards(b)
     await during(b.close({ deadlineMs: 1_000 }))
     await world.clock.advance(2_000)
-    expect([...shardsOf(a), ...shardsOf(c)]).toEqual(expect.arrayContaining(lost))
+    expect([...openShards(a), ...openShards(c)]).toEqual(expect.arrayContaining(lost))
     expect(suspended(a, c)).toEqual(indexes.filter((each) => !lost.includes(each)))
     await during(Promise.all(lost.map((shard) => a.store.put(keyOf(shard), 1))))
 
@@ -141,24 +128,24 @@ describe('control of members', () => {
     await world.kill('b')
     await world.clock.advance(2_000)
     const { token } = await during(a.control.suspendAll())
-    const [before, beforeToo] = [shardsOf(a), shardsOf(c)]
+    const [before, beforeToo] = [openShards(a), openShards(c)]
     const [again] = await world.start(['b'], () => ({
       shards,
       projections: [countsByNamespace('counts')],
     }))
     await world.clock.advance(30_000)
-    expect([shardsOf(a), shardsOf(c)]).toEqual([before, beforeToo])
+    expect([openShards(a), openShards(c)]).toEqual([before, beforeToo])
 
     expect(await during(a.control.resumeAll({ token }))).toEqual({ outcomes: allOk })
     await world.clock.advance(30_000)
-    expect(shardsOf(again as App).length).toBeGreaterThan(0)
+    expect(openShards(again as App).length).toBeGreaterThan(0)
     expect(await during(a.control.flushAll())).toEqual({ outcomes: allOk })
   })
 
   test.skipIf(lacks(FolderMembers.noLogs))(
     'says of a shard that lost its owner while it was asked that it is not held',
     async () => {
-      const [shard = 0] = shardsOf(c)
+      const [shard = 0] = openShards(c)
       // That of `c` waits for a write which does not end.
       world.machine.syncMs = 5_000
       const put = c.store.put(keyOf(shard), 1)
@@ -166,7 +153,7 @@ describe('control of members', () => {
       await world.clock.advance(1)
       const suspending = a.control.suspendAll({ writes: true, timeoutMs: 20_000 })
       await world.clock.advance(100)
-      const lost = shardsOf(b)
+      const lost = openShards(b)
       world.machine.syncMs = 1
       await world.kill('b')
 
@@ -177,31 +164,12 @@ describe('control of members', () => {
     },
   )
 
-  test('names the member that does not answer, and the shard that nobody has', async () => {
-    const [ofB, ofC] = [shardsOf(b), shardsOf(c)]
-    world.links.part('a', 'c')
-    await world.clock.advance(10)
-    world.links.pause('b')
-
-    const { outcomes } = await during(a.control.flushAll({ timeoutMs: 1_000 }))
-    for (const { shard, ok, error } of outcomes) {
-      if (ofB.includes(shard))
-        expect(error).toMatchObject({ code: 'TIMEOUT', details: { shard, member: 'b' } })
-      else if (ofC.includes(shard))
-        expect(error).toMatchObject({ code: 'SHARD_DOWN', details: { shard, state: 'elsewhere' } })
-      else expect(ok).toBe(true)
-    }
-    expect(outcomes).toHaveLength(shards)
-    world.links.heal()
-    world.links.resume('b')
-  })
-
   test('flushes, discards, sweeps and makes snapshots at every owner', async () => {
     await during(Promise.all(indexes.map((shard) => a.store.put(keyOf(shard), shard))))
 
     expect(await during(b.control.flushAll())).toEqual({ outcomes: allOk })
     for (const app of [a, b, c])
-      for (const index of shardsOf(app)) {
+      for (const index of openShards(app)) {
         const { appliedLsn, projectedLsn } = app.shards[index] as App['shards'][number]
         expect(projectedLsn).toBe(appliedLsn)
       }
@@ -214,7 +182,7 @@ describe('control of members', () => {
     expect(made.outcomes.map(({ snapshot }) => typeof snapshot?.lsn)).toEqual(
       indexes.map(() => 'number'),
     )
-    const [shard = 0] = shardsOf(a)
+    const [shard = 0] = openShards(a)
     expect(await during(b.control.snapshot(shard))).toMatchObject({ lsn: expect.any(Number) })
   })
 
@@ -245,7 +213,7 @@ describe('control of members', () => {
   test.skipIf(lacks(FolderMembers.noLogs))(
     'reopens a shard that is down at its owner, and says with its member why it is down',
     async () => {
-      const [shard = 0] = shardsOf(b)
+      const [shard = 0] = openShards(b)
       failNextSync(world.machine.disk, shard)
       expect(await codeOf(b.store.put(keyOf(shard), 1))).toBe('UNKNOWN_OUTCOME')
 
@@ -265,7 +233,7 @@ describe('control of members', () => {
 
 describe('the handles of a shard at another member', () => {
   test('flush the windows of its writers', async () => {
-    const [shard = 0] = shardsOf(b)
+    const [shard = 0] = openShards(b)
     let isDone = false
     const put = a.store.put(keyOf(shard), 1, { windowMs: 10_000 })
     void put.then(() => {
@@ -289,7 +257,7 @@ describe('the handles of a shard at another member', () => {
   })
 
   test('describe, sync and check the log and the projection there', async () => {
-    const [shard = 0] = shardsOf(b)
+    const [shard = 0] = openShards(b)
     await during(a.store.put(keyOf(shard), 1))
     const { lsn } = b.wal(shard).position
     const [wal, writer] = [a.wal(shard), a.lmdbWriter(shard)]
@@ -305,7 +273,7 @@ describe('the handles of a shard at another member', () => {
   })
 
   test('say of what works at the owner alone that it does, and where that is', async () => {
-    const [shard = 0] = shardsOf(b)
+    const [shard = 0] = openShards(b)
     const [wal, writer] = [a.wal(shard), a.lmdbWriter(shard)]
     const calls: [string, () => unknown][] = [
       ['wal(N).position', () => wal.position],
