@@ -3,6 +3,7 @@
  * CHECKPOINT, and the end marks SEAL and CLEAN_CLOSE. The log does not interpret the rest of a
  * payload.
  */
+import { layout, u64 } from '../../bytes/layout.ts'
 import { readU64, viewOf, writeU64 } from '../../bytes/u64.ts'
 
 /** Bytes of the time stamp at the start of each DATA payload. */
@@ -19,6 +20,7 @@ export type EndMark = {
 }
 
 const endMarkBytes = 24
+const endMark = layout<EndMark>({ lastLsn: u64(0), count: u64(8), endOffset: u64(16) })
 
 /** Bytes of a CHECKPOINT's payload. */
 export const checkpointBytes = (opaqueBytes: number): number => 8 + opaqueBytes
@@ -39,21 +41,15 @@ export const decodeCheckpoint = (bytes: Uint8Array): Checkpoint | undefined => {
 }
 
 /** SEAL or CLEAN_CLOSE as bytes. */
-export const encodeEndMark = ({ lastLsn, count, endOffset }: EndMark): Uint8Array => {
+export const encodeEndMark = (mark: EndMark): Uint8Array => {
   const bytes = new Uint8Array(endMarkBytes)
-  const view = viewOf(bytes)
-  writeU64(view, 0, lastLsn)
-  writeU64(view, 8, count)
-  writeU64(view, 16, endOffset)
+  endMark.write(viewOf(bytes), mark)
   return bytes
 }
 
 /** SEAL or CLEAN_CLOSE from bytes, or `undefined` when they are none. */
-export const decodeEndMark = (bytes: Uint8Array): EndMark | undefined => {
-  if (bytes.length < endMarkBytes) return undefined
-  const view = viewOf(bytes)
-  return { lastLsn: readU64(view, 0), count: readU64(view, 8), endOffset: readU64(view, 16) }
-}
+export const decodeEndMark = (bytes: Uint8Array): EndMark | undefined =>
+  bytes.length < endMarkBytes ? undefined : endMark.read(viewOf(bytes))
 
 /** The time stamp of a DATA payload in ms; 0 when the payload is too short. */
 export const readStamp = (view: DataView, at: number, payloadBytes: number): number =>

@@ -4,7 +4,8 @@
  * Pure.
  */
 import { crc32 } from '../../bytes/crc32.ts'
-import { readU64, viewOf, writeU64 } from '../../bytes/u64.ts'
+import { flag, hex, layout, u16, u32, u64 } from '../../bytes/layout.ts'
+import { viewOf } from '../../bytes/u64.ts'
 import { knownFeatures } from '../ports/log-host.ts'
 import type { Salt } from './frame.ts'
 
@@ -76,6 +77,27 @@ const checksumAlgorithm = 1
 /** The compatible feature: the header has a chain anchor. */
 const chainFeature = 1
 
+const facts = layout<Omit<SegmentHeader, 'chain'>>({
+  walId: hex(16, 16),
+  seq: u64(32),
+  baseLsn: u64(40),
+  epoch: u64(48),
+  salt: layout<Salt>({ low: u32(56), high: u32(60) }),
+  prev: layout<Predecessor>({
+    seq: u64(64),
+    lastLsn: u64(72),
+    endOffset: u64(80),
+    lastCrc: u32(88),
+  }),
+  features: u32(92),
+  payloadMax: u32(100),
+  createdMs: u64(104),
+  allocatedBytes: u64(112),
+  sectorBytes: u16(120),
+})
+
+const anchor = layout<ChainAnchor>({ count: u64(128), root: hex(136, 32), commits: flag(168) })
+
 /** Encodes the header block of a segment. */
 export const encodeSegmentHeader = (header: SegmentHeader): Uint8Array => {
   const block = new Uint8Array(segmentHeaderBytes)
@@ -92,31 +114,13 @@ const encodeCopy = (header: SegmentHeader): Uint8Array => {
   view.setUint16(10, formatVersion, true)
   view.setUint16(12, segmentHeaderBytes, true)
   view.setUint8(14, checksumAlgorithm)
-  copy.set(Buffer.from(header.walId, 'hex'), 16)
-  writeU64(view, 32, header.seq)
-  writeU64(view, 40, header.baseLsn)
-  writeU64(view, 48, header.epoch)
-  view.setUint32(56, header.salt.low, true)
-  view.setUint32(60, header.salt.high, true)
-  writeU64(view, 64, header.prev.seq)
-  writeU64(view, 72, header.prev.lastLsn)
-  writeU64(view, 80, header.prev.endOffset)
-  view.setUint32(88, header.prev.lastCrc, true)
-  view.setUint32(92, header.features, true)
-  view.setUint32(100, header.payloadMax, true)
-  writeU64(view, 104, header.createdMs)
-  writeU64(view, 112, header.allocatedBytes)
-  view.setUint16(120, header.sectorBytes, true)
-  if (header.chain) putChain(copy, view, header.chain)
+  facts.write(view, header)
+  if (header.chain) {
+    view.setUint32(96, chainFeature, true)
+    anchor.write(view, header.chain)
+  }
   view.setUint32(508, crc32(copy.subarray(0, 508)), true)
   return copy
-}
-
-const putChain = (copy: Uint8Array, view: DataView, { count, root, commits }: ChainAnchor) => {
-  view.setUint32(96, chainFeature, true)
-  writeU64(view, 128, count)
-  copy.set(Buffer.from(root, 'hex'), 136)
-  view.setUint8(168, commits ? 1 : 0)
 }
 
 /** Decodes the header block of a segment. `block` may be shorter if the file is. */
@@ -136,7 +140,8 @@ export const decodeSegmentHeader = (block: Uint8Array): HeaderReading => {
     view.getUint16(12, true) !== segmentHeaderBytes
   )
     return { kind: 'unsupported', minReaderVersion, flags }
-  const header = decodeCopy(copy, view)
+  const hasChain = (view.getUint32(96, true) & chainFeature) !== 0
+  const header = { ...facts.read(view), chain: hasChain ? anchor.read(view) : undefined }
   if (!isSensible(header)) return { kind: 'damaged' }
   return { kind: 'good', header, damagedCopies: copies.length === 2 ? 0 : 1 }
 }
@@ -145,32 +150,6 @@ const copyIsWhole = (copy: Uint8Array): boolean =>
   copy.length === copyBytes &&
   magic.every((byte, at) => copy[at] === byte) &&
   crc32(copy.subarray(0, 508)) === viewOf(copy).getUint32(508, true)
-
-const decodeCopy = (copy: Uint8Array, view: DataView): SegmentHeader => ({
-  walId: Buffer.from(copy.subarray(16, 32)).toString('hex'),
-  seq: readU64(view, 32),
-  baseLsn: readU64(view, 40),
-  epoch: readU64(view, 48),
-  salt: { low: view.getUint32(56, true), high: view.getUint32(60, true) },
-  prev: {
-    seq: readU64(view, 64),
-    lastLsn: readU64(view, 72),
-    endOffset: readU64(view, 80),
-    lastCrc: view.getUint32(88, true),
-  },
-  payloadMax: view.getUint32(100, true),
-  createdMs: readU64(view, 104),
-  allocatedBytes: readU64(view, 112),
-  sectorBytes: view.getUint16(120, true),
-  features: view.getUint32(92, true),
-  chain: (view.getUint32(96, true) & chainFeature) === 0 ? undefined : chainIn(copy, view),
-})
-
-const chainIn = (copy: Uint8Array, view: DataView): ChainAnchor => ({
-  count: readU64(view, 128),
-  root: Buffer.from(copy.subarray(136, 168)).toString('hex'),
-  commits: view.getUint8(168) === 1,
-})
 
 /** Checks the ranges of a copy with a valid CRC, so that later code can rely on its numbers. */
 const isSensible = (header: SegmentHeader): boolean =>

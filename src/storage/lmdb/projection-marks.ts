@@ -17,7 +17,8 @@
  */
 
 import { crc32 } from '../../bytes/crc32.ts'
-import { readU64, viewOf, writeU64 } from '../../bytes/u64.ts'
+import { layout, u64 } from '../../bytes/layout.ts'
+import { viewOf } from '../../bytes/u64.ts'
 import { isKeelsonError } from '../../errors.ts'
 import { closing, type Disk, DiskError } from '../ports/disk.ts'
 import type { ExaminationDepth } from '../ports/projection-store.ts'
@@ -115,13 +116,14 @@ export class ProjectionMarks {
 /** The file as the mark of a clean close describes it. */
 export type ClosedFile = { readonly transaction: number; readonly bytes: number }
 
+const closedFile = layout<ClosedFile>({ transaction: u64(8), bytes: u64(16) })
+
 /** The bytes of CLEAN. */
-export const encodeCleanMark = ({ transaction, bytes }: ClosedFile): Uint8Array => {
+export const encodeCleanMark = (file: ClosedFile): Uint8Array => {
   const mark = new Uint8Array(markBytes)
   const view = viewOf(mark)
   view.setUint32(4, markVersion, true)
-  writeU64(view, 8, transaction)
-  writeU64(view, 16, bytes)
+  closedFile.write(view, file)
   view.setUint32(0, crc32(mark.subarray(4)), true)
   return mark
 }
@@ -155,7 +157,7 @@ const readCleanMark = (disk: Disk, dir: string): ClosedFile | undefined => {
     const isWhole =
       file.read(mark, 0) === markBytes && view.getUint32(0, true) === crc32(mark.subarray(4))
     if (!isWhole || view.getUint32(4, true) !== markVersion) return undefined
-    return { transaction: readU64(view, 8), bytes: readU64(view, 16) }
+    return closedFile.read(view)
   })
 }
 

@@ -7,7 +7,8 @@
  */
 
 import { crc32 } from '../../bytes/crc32.ts'
-import { readU64, viewOf, writeU64 } from '../../bytes/u64.ts'
+import { hex, layout, u32, u64 } from '../../bytes/layout.ts'
+import { viewOf } from '../../bytes/u64.ts'
 import type { Salt } from '../frames/frame.ts'
 import { closing, type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
 import { writeAll } from '../ports/disk-failure.ts'
@@ -62,8 +63,31 @@ const manifestVersion = 1
 
 /** The most snapshots that a MANIFEST names. */
 export const snapshotsMax = 8
-const snapshotsAt = 128
-const snapshotBytes = 20
+
+const facts = layout<Omit<Manifest, 'snapshots' | 'cleanClose'>>({
+  walId: hex(16, 16),
+  generation: u64(32),
+  epoch: u64(40),
+  newest: layout<Manifest['newest']>({
+    seq: u64(48),
+    baseLsn: u64(56),
+    salt: layout<Salt>({ low: u32(64), high: u32(68) }),
+  }),
+  recoveredLsn: u64(72),
+  checkpointLsn: u64(80),
+  checkpointSegment: u64(88),
+  lastTime: u64(96),
+})
+
+const closedEnd = layout<NonNullable<Manifest['cleanClose']>>({
+  lastLsn: u64(104),
+  endOffset: u64(112),
+})
+
+const snapshotAt = (index: number) => {
+  const at = 128 + 20 * index
+  return layout<NamedSnapshot>({ lsn: u64(at), bytes: u64(at + 8), sum: u32(at + 16) })
+}
 
 /** The size of the file. */
 export const manifestBytes = 2 * slotBytes
@@ -75,69 +99,33 @@ export const encodeManifest = (manifest: Manifest): Uint8Array => {
   slot.set(magic)
   view.setUint16(8, manifestVersion, true)
   view.setUint16(10, manifest.cleanClose ? cleanFlag : 0, true)
-  slot.set(Buffer.from(manifest.walId, 'hex'), 16)
-  writeU64(view, 32, manifest.generation)
-  writeU64(view, 40, manifest.epoch)
-  writeU64(view, 48, manifest.newest.seq)
-  writeU64(view, 56, manifest.newest.baseLsn)
-  view.setUint32(64, manifest.newest.salt.low, true)
-  view.setUint32(68, manifest.newest.salt.high, true)
-  writeU64(view, 72, manifest.recoveredLsn)
-  writeU64(view, 80, manifest.checkpointLsn)
-  writeU64(view, 88, manifest.checkpointSegment)
-  writeU64(view, 96, manifest.lastTime)
-  writeU64(view, 104, manifest.cleanClose?.lastLsn ?? 0)
-  writeU64(view, 112, manifest.cleanClose?.endOffset ?? 0)
+  facts.write(view, manifest)
+  if (manifest.cleanClose) closedEnd.write(view, manifest.cleanClose)
   view.setUint16(120, manifest.snapshots.length, true)
-  for (const [index, { lsn, bytes, sum }] of manifest.snapshots.entries()) {
-    const at = snapshotsAt + snapshotBytes * index
-    writeU64(view, at, lsn)
-    writeU64(view, at + 8, bytes)
-    view.setUint32(at + 16, sum, true)
-  }
+  for (const [index, named] of manifest.snapshots.entries()) snapshotAt(index).write(view, named)
   view.setUint32(508, crc32(slot.subarray(0, 508)), true)
   return slot
 }
 
 const snapshotsIn = (view: DataView): NamedSnapshot[] =>
-  Array.from({ length: view.getUint16(120, true) }, (_, index) => {
-    const at = snapshotsAt + snapshotBytes * index
-    return {
-      lsn: readU64(view, at),
-      bytes: readU64(view, at + 8),
-      sum: view.getUint32(at + 16, true),
-    }
-  })
+  Array.from({ length: view.getUint16(120, true) }, (_, index) => snapshotAt(index).read(view))
 
 /**
  * Decodes a slot: a state, a version that this code cannot read, an empty slot (zeros), or damage.
  */
 export const decodeManifest = (slot: Uint8Array): Manifest | number | 'empty' | 'damaged' => {
-  const facts = slot.subarray(0, factBytes)
-  if (facts.every((byte) => byte === 0)) return 'empty'
-  if (facts.length < factBytes || !magic.every((byte, at) => facts[at] === byte)) return 'damaged'
-  const view = viewOf(facts)
-  if (crc32(facts.subarray(0, 508)) !== view.getUint32(508, true)) return 'damaged'
+  const part = slot.subarray(0, factBytes)
+  if (part.every((byte) => byte === 0)) return 'empty'
+  if (part.length < factBytes || !magic.every((byte, at) => part[at] === byte)) return 'damaged'
+  const view = viewOf(part)
+  if (crc32(part.subarray(0, 508)) !== view.getUint32(508, true)) return 'damaged'
   const version = view.getUint16(8, true)
   if (version > manifestVersion) return version
   const closed = (view.getUint16(10, true) & cleanFlag) !== 0
   return {
-    generation: readU64(view, 32),
-    walId: Buffer.from(facts.subarray(16, 32)).toString('hex'),
-    epoch: readU64(view, 40),
-    newest: {
-      seq: readU64(view, 48),
-      baseLsn: readU64(view, 56),
-      salt: { low: view.getUint32(64, true), high: view.getUint32(68, true) },
-    },
-    recoveredLsn: readU64(view, 72),
-    checkpointLsn: readU64(view, 80),
-    checkpointSegment: readU64(view, 88),
-    lastTime: readU64(view, 96),
+    ...facts.read(view),
     snapshots: snapshotsIn(view),
-    ...(closed
-      ? { cleanClose: { lastLsn: readU64(view, 104), endOffset: readU64(view, 112) } }
-      : {}),
+    ...(closed && { cleanClose: closedEnd.read(view) }),
   }
 }
 

@@ -8,7 +8,8 @@
  */
 
 import { crc32 } from '../../bytes/crc32.ts'
-import { readU64, viewOf, writeU64 } from '../../bytes/u64.ts'
+import { layout, u32, u64 } from '../../bytes/layout.ts'
+import { viewOf } from '../../bytes/u64.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { type Disk, pathIn, readWhole } from '../ports/disk.ts'
 import { isFileFailure } from '../ports/disk-failure.ts'
@@ -21,6 +22,7 @@ export const statesKept = 2
 const headBytes = 48
 const magic = Buffer.from('KEELSTA\n')
 const version = 1
+const head = layout({ sum: u32(12), lsn: u64(16), time: u64(24), bytes: u64(32) })
 const statePattern = /^[0-9a-f]{16}\.state$/
 
 const stateName = (lsn: number): string => `${lsn.toString(16).padStart(16, '0')}.state`
@@ -172,10 +174,7 @@ export const encodedAppState = ({ lsn, time, content }: AppState): Uint8Array =>
   const view = viewOf(bytes)
   bytes.set(magic)
   view.setUint16(8, version, true)
-  view.setUint32(12, crc32(content), true)
-  writeU64(view, 16, lsn)
-  writeU64(view, 24, time)
-  writeU64(view, 32, content.length)
+  head.write(view, { sum: crc32(content), lsn, time, bytes: content.length })
   view.setUint32(44, crc32(bytes.subarray(0, 44)), true)
   bytes.set(content, headBytes)
   return bytes
@@ -201,8 +200,9 @@ const readAppState = (disk: Disk, dir: string, lsn: number): AppState | KeelsonE
       details: { file: path, version: view.getUint16(8, true) },
     })
   const content = bytes.subarray(headBytes)
-  if (readU64(view, 16) !== lsn || readU64(view, 32) !== content.length)
-    return damaged(`it has ${content.length} bytes of lsn ${readU64(view, 16)}`)
-  if (crc32(content) !== view.getUint32(12, true)) return damaged('its checksum does not hold')
-  return { lsn, time: readU64(view, 24), content }
+  const facts = head.read(view)
+  if (facts.lsn !== lsn || facts.bytes !== content.length)
+    return damaged(`it has ${content.length} bytes of lsn ${facts.lsn}`)
+  if (crc32(content) !== facts.sum) return damaged('its checksum does not hold')
+  return { lsn, time: facts.time, content }
 }

@@ -5,9 +5,10 @@
  */
 
 import { crc32 } from '../../bytes/crc32.ts'
-import { readU64, viewOf, writeU64 } from '../../bytes/u64.ts'
+import { hex, layout, u32, u64 } from '../../bytes/layout.ts'
+import { viewOf } from '../../bytes/u64.ts'
 import { KeelsonError } from '../../errors.ts'
-import type { ProjectedPosition } from '../ports/projection-store.ts'
+import type { FrameMark, ProjectedPosition } from '../ports/projection-store.ts'
 
 /** The version that this code writes, and the newest that it reads. */
 const snapshotVersion = 1
@@ -43,20 +44,25 @@ export const snapshotDamage = (file: string, offset: number, evidence: string): 
     details: { file, offset, evidence },
   })
 
+const place = layout<Omit<ProjectedPosition, 'frame'>>({
+  walId: hex(16, 16),
+  epoch: u64(32),
+  lsn: u64(40),
+})
+
+const mark = layout<FrameMark>({ time: u64(48), crc: u32(56) })
+
 /** Encodes a header. */
 export const encodeHeader = (position: ProjectedPosition): Uint8Array => {
-  const { walId, epoch, lsn, frame } = position
+  const { frame } = position
   const bytes = new Uint8Array(headerBytes)
   const view = viewOf(bytes)
   bytes.set(magic)
   view.setUint16(8, snapshotVersion, true)
   view.setUint16(10, rowsVersion, true)
   view.setUint16(12, frame ? frameFlag : 0, true)
-  bytes.set(Buffer.from(walId, 'hex'), 16)
-  writeU64(view, 32, epoch)
-  writeU64(view, 40, lsn)
-  writeU64(view, 48, frame?.time ?? 0)
-  view.setUint32(56, frame?.crc ?? 0, true)
+  place.write(view, position)
+  if (frame) mark.write(view, frame)
   view.setUint32(60, crc32(bytes.subarray(0, 60)), true)
   return bytes
 }
@@ -81,12 +87,7 @@ export const decodeHeader = (file: string, bytes: Uint8Array): ProjectedPosition
       details: { file, version, rows },
     })
   const hasFrame = (view.getUint16(12, true) & frameFlag) !== 0
-  return {
-    walId: Buffer.from(bytes.subarray(16, 32)).toString('hex'),
-    epoch: readU64(view, 32),
-    lsn: readU64(view, 40),
-    ...(hasFrame && { frame: { time: readU64(view, 48), crc: view.getUint32(56, true) } }),
-  }
+  return { ...place.read(view), ...(hasFrame && { frame: mark.read(view) }) }
 }
 
 /** The head of a block. */
@@ -128,18 +129,22 @@ export type Footer = {
   readonly sum: number
 }
 
+const end = layout<Footer>({
+  rows: u64(8),
+  bytes: u64(16),
+  blocks: u64(24),
+  lsn: u64(32),
+  indexAt: u64(40),
+  indexCrc: u32(48),
+  sum: u32(52),
+})
+
 /** Encodes a footer. */
 export const encodeFooter = (footer: Footer): Uint8Array => {
   const bytes = new Uint8Array(footerBytes)
   const view = viewOf(bytes)
   bytes.set(endMagic)
-  writeU64(view, 8, footer.rows)
-  writeU64(view, 16, footer.bytes)
-  writeU64(view, 24, footer.blocks)
-  writeU64(view, 32, footer.lsn)
-  writeU64(view, 40, footer.indexAt)
-  view.setUint32(48, footer.indexCrc, true)
-  view.setUint32(52, footer.sum, true)
+  end.write(view, footer)
   view.setUint32(60, crc32(bytes.subarray(0, 60)), true)
   return bytes
 }
@@ -151,13 +156,5 @@ export const decodeFooter = (file: string, offset: number, bytes: Uint8Array): F
     throw snapshotDamage(file, offset, 'it does not end as a snapshot does')
   if (crc32(bytes.subarray(0, 60)) !== view.getUint32(60, true))
     throw snapshotDamage(file, offset, 'the checksum of its footer does not hold')
-  return {
-    rows: readU64(view, 8),
-    bytes: readU64(view, 16),
-    blocks: readU64(view, 24),
-    lsn: readU64(view, 32),
-    indexAt: readU64(view, 40),
-    indexCrc: view.getUint32(48, true),
-    sum: view.getUint32(52, true),
-  }
+  return end.read(view)
 }

@@ -11,10 +11,12 @@
  */
 
 import { crc32, crc32Within } from '../../bytes/crc32.ts'
+import { hex, layout, u32, u64 } from '../../bytes/layout.ts'
 import { readU64, type ViewedBytes, viewedBytes, viewOf, writeU64 } from '../../bytes/u64.ts'
 import { KeelsonError } from '../../errors.ts'
 import type { LoadPlace } from '../ports/named-snapshot.ts'
 import {
+  type FrameMark,
   isRowTag,
   type ProjectedPosition,
   type Row,
@@ -140,6 +142,21 @@ export const rowIn = (
   }
 }
 
+const plainPosition = layout<Omit<ProjectedPosition, 'frame'>>({
+  walId: hex(5, 16),
+  epoch: u64(21),
+  lsn: u64(29),
+})
+
+const frameMark = layout<FrameMark>({ time: u64(37), crc: u32(45) })
+
+const loadPlace = layout<LoadPlace>({
+  walId: hex(5, 16),
+  snapshot: layout<LoadPlace['snapshot']>({ lsn: u64(21), bytes: u64(29), sum: u32(37) }),
+  offset: u64(41),
+  rows: u64(49),
+})
+
 /** Encodes a position, with the mark of its frame if there is one. */
 export const encodePosition = (position: ProjectedPosition): Uint8Array => {
   const { frame } = position
@@ -147,13 +164,8 @@ export const encodePosition = (position: ProjectedPosition): Uint8Array => {
   const record = new Uint8Array(positionBytes[kind] ?? 0)
   const view = viewOf(record)
   record[4] = kind
-  record.set(Buffer.from(position.walId, 'hex'), 5)
-  writeU64(view, 21, position.epoch)
-  writeU64(view, 29, position.lsn)
-  if (frame) {
-    writeU64(view, 37, frame.time)
-    view.setUint32(45, frame.crc, true)
-  }
+  plainPosition.write(view, position)
+  if (frame) frameMark.write(view, frame)
   view.setUint32(0, recordCrc(positionKey, record.subarray(4)), true)
   return record
 }
@@ -166,16 +178,11 @@ export const decodePosition = (record: Uint8Array): ProjectedPosition => {
 }
 
 /** Encodes the place of a load. */
-export const encodeLoad = ({ walId, snapshot, offset, rows }: LoadPlace): Uint8Array => {
+export const encodeLoad = (place: LoadPlace): Uint8Array => {
   const record = new Uint8Array(loadBytes)
   const view = viewOf(record)
   record[4] = loadKind
-  record.set(Buffer.from(walId, 'hex'), 5)
-  writeU64(view, 21, snapshot.lsn)
-  writeU64(view, 29, snapshot.bytes)
-  view.setUint32(37, snapshot.sum, true)
-  writeU64(view, 41, offset)
-  writeU64(view, 49, rows)
+  loadPlace.write(view, place)
   view.setUint32(0, recordCrc(positionKey, record.subarray(4)), true)
   return record
 }
@@ -189,25 +196,13 @@ export const decodePlace = (record: Uint8Array): ProjectedPosition | LoadPlace =
   const evidence = fault(positionCrc, { bytes: record, view }, record.length, plainPositionBytes)
   if (evidence) throw corrupt(positionKey, evidence)
   const kind = record[4] ?? 0
-  const walId = Buffer.from(record.subarray(5, 21)).toString('hex')
-  if (kind === loadKind && record.length === loadBytes) return loadIn(view, walId)
+  if (kind === loadKind && record.length === loadBytes) return loadPlace.read(view)
   if (record.length !== positionBytes[kind])
     throw corrupt(positionKey, `a position of the unknown kind ${kind}`)
-  const position = { walId, epoch: readU64(view, 21), lsn: readU64(view, 29) }
+  const position = plainPosition.read(view)
   if (record.length === plainPositionBytes) return position
-  return { ...position, frame: { time: readU64(view, 37), crc: view.getUint32(45, true) } }
+  return { ...position, frame: frameMark.read(view) }
 }
-
-const loadIn = (view: DataView, walId: string): LoadPlace => ({
-  walId,
-  snapshot: {
-    lsn: readU64(view, 21),
-    bytes: readU64(view, 29),
-    sum: view.getUint32(37, true),
-  },
-  offset: readU64(view, 41),
-  rows: readU64(view, 49),
-})
 
 /** The bounds of a range as bytes. LMDB only gets the start; this decides which keys are within. */
 export class RowBounds {
