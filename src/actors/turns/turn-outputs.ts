@@ -217,6 +217,10 @@ export class HeldCall implements Answerable, Held {
   }
 }
 
+/** Calls `listener` once, when a caller of a durable actor has its outcome, or its time is up. */
+export const onceSettled = (from: object, listener: () => void): void =>
+  (from as HeldCall).call.onceSettled(listener)
+
 /** The answer of a call. */
 export type Outcome =
   | { readonly ok: true; readonly value: unknown }

@@ -4,6 +4,7 @@
  * the end of a job waits first and looks then, so that an end which is being written answers it.
  * They are apart from the runner, which makes the turns and knows no caller.
  */
+import { onceSettled } from '../../actors/index.ts'
 import { type ErrorCode, KeelsonError } from '../../errors.ts'
 import type { JobLook } from './job-look.ts'
 import type { QueueRequest } from './queue-messages.ts'
@@ -47,7 +48,12 @@ export class JobCallers {
 
   /** Waits for the end of a job, and answers at once if there is none to come. */
   wait(number: number, from: JobCaller): void {
-    this.#waiting.set(number, (this.#waiting.get(number) ?? new Set()).add(from))
+    const callers = this.#waiting.get(number) ?? new Set()
+    this.#waiting.set(number, callers.add(from))
+    onceSettled(from, () => {
+      callers.delete(from)
+      if (callers.size === 0 && this.#waiting.get(number) === callers) this.#waiting.delete(number)
+    })
     this.#between(() => this.ended(number))
   }
 

@@ -3,6 +3,7 @@
  * They are apart from the calls of its control and of its relatives, because these only change rows
  * that its body reads later.
  */
+import { onceSettled } from '../../actors/index.ts'
 import { KeelsonError } from '../../errors.ts'
 import { noReply, reply } from '../../runtime/index.ts'
 import type { RunContext, RunEnd, SignalRequest, State } from '../runs/messages.ts'
@@ -22,6 +23,12 @@ import { signalRow, signalTooLarge, updateRow } from '../runs/values.ts'
 import type { RunActivations, RunCalls } from './activations.ts'
 import { orRefused, refuse } from './refusals.ts'
 
+/** A caller whose time is up takes no memory until its answer comes. */
+const keptWhileWaiting = <F extends object>(callers: Set<F>, from: F): void => {
+  callers.add(from)
+  onceSettled(from, () => void callers.delete(from))
+}
+
 /** `result`. */
 export const resultCalls = (activations: RunActivations): RunCalls<'result'> => ({
   result: (state, _, context) => {
@@ -30,7 +37,7 @@ export const resultCalls = (activations: RunActivations): RunCalls<'result'> => 
       return orRefused(state, context, async () =>
         reply(await wholeEnd(endOf(state, context) as RunEnd), state),
       )
-    activations.presentOf(context).waiting.add(context.from)
+    keptWhileWaiting(activations.presentOf(context).waiting, context.from)
     return noReply(state)
   },
 })
@@ -69,7 +76,7 @@ export const updateCalls = (activations: RunActivations): RunCalls<'update'> => 
       const { updates } = activations.presentOf(context)
       const waiters = updates.get(update) ?? { all: new Set(), isReached: false }
       updates.set(update, waiters)
-      waiters.all.add(context.from)
+      keptWhileWaiting(waiters.all, context.from)
       if (known) return noReply(state)
       const { name, value } = request
       context.rows.put(`${updatesPrefix(name)}${padded(number)}`, updateRow(update, value))
