@@ -46,13 +46,17 @@ import {
 import type { QueueTerms } from './queue-terms.ts'
 import type { Claim } from './queue-types.ts'
 
-/** The end of a try. `retryAt`: when the next one begins, as the turn has decided. */
+/**
+ * The end of a try. `retryAt`: when the next one begins, as the turn has decided. `isTooLate`: the close
+ * has refused what it called. So its job is cut off, and the next start makes the same try.
+ */
 type End = {
   readonly job: RunningTry
   /** The value that the handler returned. */
   readonly value?: unknown
   readonly error?: { readonly thrown: unknown }
   retryAt?: number | undefined
+  isTooLate?: boolean
 }
 
 /** The parts of one turn. */
@@ -240,7 +244,7 @@ export class QueueRunner {
       const claims = await this.#apply(batch)
       this.#failures = 0
       // In the order of the turn: a job whose try has failed may be removed in it.
-      for (const end of batch.ends) this.#emitEnd(end)
+      for (const end of batch.ends) if (!end.isTooLate) this.#emitEnd(end)
       for (const [number, how] of this.#book.takeGone()) this.#gone(number, how)
       for (const claim of claims) this.#start(claim)
       this.callers.isInTurn = false
@@ -310,6 +314,8 @@ export class QueueRunner {
       this.#book.done(number, { result: value, log: job.lines }, now, rows)
       return
     }
+    end.isTooLate = this.#entities.work.isTooLate(error.thrown)
+    if (end.isTooLate) return
     const inMs = this.#retryIn(job, error.thrown)
     end.retryAt = inMs === undefined ? undefined : now + inMs
     this.#book.failed(number, keptError(error.thrown), job.lines, inMs, now, rows)

@@ -1,7 +1,9 @@
 /** A close, in order or one that cuts work off, as the callers hear of it that wait for an answer. */
 import { expect, test } from 'vitest'
-import { type Ctx, flow, queue, workflow } from '../../../src/flow/index.ts'
+import { type Ctx, flow, flows, queue, workflow } from '../../../src/flow/index.ts'
+import { call, type DurableServer, entity, reply, supervisor } from '../../../src/index.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
+import { codeOf, simulated } from '../../support/worlds/simulated-instance.ts'
 
 const never = new Promise<never>(() => undefined)
 
@@ -44,4 +46,39 @@ test('a close that cuts work off answers its waiting callers with CLOSED, as one
     ['update', 'CLOSED', run],
     ['job', 'CLOSED', 'the queue jobs goes on at the next start'],
   ])
+})
+
+test('a job that a close refuses what it calls has used up no try', async () => {
+  const server: DurableServer<{ calls: { number: () => number } }, number> = {
+    init: () => 7,
+    calls: { number: (n) => reply(n, n) },
+  }
+  const asked = entity('asked', server)
+  const tries: unknown[] = []
+  const asks = queue(
+    'asks',
+    async (_: string, { attempt }) => {
+      await new Promise<void>((resolve) => void s.clock.after(100, resolve))
+      const answer = call(s.app.entity(asked).ref('rests'), 'number')
+      tries.push([attempt, await codeOf(answer)])
+      await answer
+    },
+    { retry: { max: 1 } },
+  )
+  const s = await simulated({ app: supervisor('app', {}, [asked, flows({ queues: [asks] })]) })
+  await s.during(flow(s.app).add(asks, 'a'))
+  await s.advance(10)
+
+  expect(await s.during(s.app.close())).toEqual({ cutOff: [] })
+  await s.start()
+  await s.advance(1_000)
+  expect(tries).toEqual([
+    [1, 'CLOSED'],
+    [1, 'ok'],
+  ])
+  expect(await s.during(flow(s.app).counts(asks))).toMatchObject({
+    dead: 0,
+    delayed: 0,
+    running: 0,
+  })
 })

@@ -10,6 +10,7 @@ import { flowWorld } from '../../support/worlds/flow-world.ts'
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
 
+const ask = call as (...given: readonly unknown[]) => Promise<unknown>
 const mails = queue('mails', () => new Promise(() => undefined))
 const order = workflow('order', async (ctx: Ctx<object, { add: (item: string) => string }>) => {
   ctx.onUpdate('add', (_, own) => own.step('never', () => new Promise<string>(() => undefined)))
@@ -26,11 +27,10 @@ test.for([
     const w = await flowWorld([order], { queues: [mails] })
     await w.during(w.flow.add(mails, 'hello'))
     await w.during(w.flow.start(order, undefined, { id: '1' }))
-    const ref = w.s.app.entity(kind).ref(id) as never
+    const ref = w.s.app.entity(kind).ref(id)
     const waiting = (): WeakRef<object> => {
-      const given = [payload, { timeoutMs: 1_000 }]
-      const answer = call<never, never>(ref, name as never, ...(given as never))
-      ;(answer as Promise<unknown>).catch(() => undefined)
+      const answer = ask(ref, name, payload, { timeoutMs: 1_000 })
+      answer.catch(() => undefined)
       return new WeakRef(answer)
     }
     const waits = Array.from({ length: 100 }, waiting)
