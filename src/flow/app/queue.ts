@@ -92,13 +92,17 @@ const asRun = {
  */
 const runner =
   <J>(workflow: Workflow<J, unknown>) =>
-  async (job: unknown, { app, key: id, claim }: RunningTry): Promise<unknown> => {
+  async (job: unknown, attempt: RunningTry): Promise<unknown> => {
+    const { app, key: id, claim } = attempt
     const runs = flow(app)
+    const wasDead = claim.record.failure !== undefined && claim.attempt === 1
+    // Until its run goes on the next try is to ask for that, too.
+    attempt.counts = !wasDead
     const { repeated, result } = await runs.start(workflow, job as J, { id })
-    const wasDead = claim.record.failure && claim.attempt === 1
     const isOld = repeated && wasDead
     if (isOld && (await runs.read('get', workflow, id))?.status !== 'blocked')
       await runs.retry(workflow, id).catch(unlessConflict)
+    attempt.counts = true
     return result({ timeoutMs: Number.POSITIVE_INFINITY })
   }
 

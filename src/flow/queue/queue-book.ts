@@ -9,7 +9,7 @@
  * alone, and is dead when three incarnations have ended while it was. Pure.
  */
 import type { DurableRows } from '../../actors/index.ts'
-import { KeelsonError, type KeptError } from '../../errors.ts'
+import { KeelsonError } from '../../errors.ts'
 import { DelayedJobs } from './delayed-jobs.ts'
 import { keepDone, sweepRows } from './ended-rows.ts'
 import {
@@ -40,6 +40,7 @@ import type {
   Added,
   Claim,
   DoneTry,
+  FailedTry,
   FoundJob,
   JobChange,
   JobPlace,
@@ -204,16 +205,15 @@ export class QueueBook {
   /** A try has failed. There is another one in `inMs`; `undefined`: the job is dead. */
   failed(
     number: number,
-    error: KeptError,
-    lines: readonly string[],
+    { error, log: lines, tries }: FailedTry,
     inMs: number | undefined,
     now: number,
     rows: DurableRows,
   ): void {
-    const { row, record, attempt } = this.#release(number)
+    const { row, record } = this.#release(number)
     const log = logOf(record.failure, lines)
     const failure = { at: now, error, ...(log.length > 0 && { log }) }
-    const failed = { ...record, tries: attempt, failure }
+    const failed = { ...record, tries, failure }
     rows.delete(row)
     if (inMs === undefined) this.#bury(row, failed, rows)
     else this.#delayed.add(number, failed, now + Math.max(1, inMs), rows)

@@ -35,6 +35,8 @@ export class RunningTry implements JobTry {
   readonly since: number
   /** Its end is decided: it has settled, its time is up, or its job was removed. */
   hasEnded = false
+  /** False: its failure is that of no try, and the next one is the same. */
+  counts = true
   /** Its progress. */
   shown: unknown
   /** Its log. */

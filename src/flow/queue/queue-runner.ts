@@ -318,7 +318,9 @@ export class QueueRunner {
     if (end.isTooLate) return
     const inMs = this.#retryIn(job, error.thrown)
     end.retryAt = inMs === undefined ? undefined : now + inMs
-    this.#book.failed(number, keptError(error.thrown), job.lines, inMs, now, rows)
+    const tries = job.counts ? job.attempt : job.attempt - 1
+    const failed = { error: keptError(error.thrown), log: job.lines, tries }
+    this.#book.failed(number, failed, inMs, now, rows)
   }
 
   /** The pause before the next try; `undefined`: there is none. */

@@ -1,4 +1,5 @@
 /** The jobs of a queue as its book knows them, and the limits that it holds. Types only. */
+import type { KeptError } from '../../errors.ts'
 import type { JobRecord } from './queue-rows.ts'
 import type { RateLimit } from './rates.ts'
 
@@ -85,6 +86,13 @@ export type JobPlace = {
 
 /** The end of a try that went well. */
 export type DoneTry = { readonly result: unknown; readonly log: readonly string[] }
+
+/** The end of a try that failed. `tries`: how many the job has had. */
+export type FailedTry = {
+  readonly error: KeptError
+  readonly log: readonly string[]
+  readonly tries: number
+}
 
 /** The changes of a job that waits. */
 export type JobChange = {

@@ -9,8 +9,9 @@ import {
   workflow,
 } from '../../../src/flow/index.ts'
 import { supervisor } from '../../../src/index.ts'
+import { durableActors } from '../../../src/supervisors/index.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
-import { codeOf, simulated } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, failNextSync, simulated } from '../../support/worlds/simulated-instance.ts'
 
 test('a job of a workflow starts one run, over crashes too, and ends with it', {
   tags: ['W9'],
@@ -49,6 +50,34 @@ test('a job of a workflow starts one run, over crashes too, and ends with it', {
     ready: 0,
     dead: 0,
   })
+})
+
+test('a dead job that runs again lets its run go on, though the shard of that is down for a while', async () => {
+  let isKnown = false
+  const ship = workflow('ship', async () => {
+    if (!isKnown) throw new Error('nobody knows it')
+  })
+  const orders = queue('orders', ship)
+  const w = await flowWorld([ship], { queues: [orders], options: { shards: 2 } })
+  await w.during(w.flow.addMany(orders, [1, 2, 3, 4, 5, 6]))
+  await w.s.advance(1_000)
+  const { entities } = w.s.app[durableActors]
+  const shardOf = (actor: string): number => entities.shardOf(actor).index
+  const down = 1 - shardOf('$queue-orders/queue')
+  const runs = w.flow.list({ type: ship }).entries
+  const run = runs.find(({ id }) => shardOf(`$flow-ship/${id}`) === down)?.id ?? 'none'
+  isKnown = true
+  failNextSync(w.s.disk, down)
+  const { store } = w.s.app
+  const key = [...'abcdefgh'].find((each) => store.shardOf(each) === down) ?? ''
+  expect(await w.during(codeOf(store.put(key, 1)))).toBe('UNKNOWN_OUTCOME')
+
+  await w.during(w.flow.retry(orders, run.slice(run.lastIndexOf('/') + 1)))
+  await w.s.advance(10_000)
+  await w.during(w.s.app.control.reopen(down))
+  await w.s.advance(10_000)
+  expect(w.flow.get(ship, run)?.status).toBe('completed')
+  expect(w.flow.dead(orders).entries).toHaveLength(5)
 })
 
 test('a blocked run has no place, nothing but an operator lets it go on, and its job ends with it', {

@@ -110,9 +110,11 @@ export class BookWorld {
     }
   }
 
-  fail(number: number, inMs?: number, lines: readonly string[] = []): void {
+  fail(number: number, inMs?: number, log: readonly string[] = []): void {
+    const { attempt: tries = 0 } = this.running.get(number) ?? {}
     this.running.delete(number)
-    this.turn((rows) => this.book.failed(number, error, lines, inMs, this.now, rows))
+    const failed = { error, log, tries }
+    this.turn((rows) => this.book.failed(number, failed, inMs, this.now, rows))
   }
 
   remove(number: number) {
