@@ -108,7 +108,10 @@ const tryStep = async (carrier: Carrier, active: Active, step: Step): Promise<vo
       if (await timeOf(carrier, active, clock.now() + unsureMs)) continue
       return
     }
-    if (isOnce) await carrier.record(active, { hasBegun: true })
+    if (isOnce) {
+      await carrier.record(active, { hasBegun: true })
+      if (!active.recorded?.hasBegun) return
+    }
     if (carrier.present.isCancelled && (await isCancelled(carrier))) return
     if (active.isOver || carrier.isCancelling) return
     const attempt = tries + 1

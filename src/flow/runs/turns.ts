@@ -56,6 +56,8 @@ export const recording = (
   updates?: Present['updates'],
 ): Turned<Recorded | undefined> => {
   if (isOver(state.status) || recorded?.outcome) return [undefined, state]
+  // After a cancel no step begins, and a mark of one would say that it may have.
+  if (change.hasBegun && state.cancel) return [undefined, state]
   // Its row may know more than its activation: a signal and a time-out may be on their way at once.
   const row = recorded && context.rows.get(operationKey(state.lap, recorded.number))
   if ((row as Operation | undefined)?.outcome) return [undefined, state]

@@ -55,6 +55,26 @@ test('a body that waits for something of its own holds up no close, and begins a
   expect(await w.during(w.flow.handle(waits, '1').result())).toBe(2)
 })
 
+test('a step of once that a cancel has overtaken has not begun, and a retry of its run begins it', async () => {
+  const { opened, open } = gate()
+  const begun: string[] = []
+  const pays = workflow('pays', async (ctx: Ctx) => {
+    await opened
+    await ctx.step('pay', ({ key }) => void begun.push(key), { repeat: 'once' })
+  })
+  const w = await flowWorld([pays], { options: { syncMs: 5 } })
+  const run = await w.during(w.flow.start(pays, undefined, { id: '1' }))
+  const cancelled = run.cancel()
+  open()
+  await w.during(cancelled)
+  await w.s.advance(1_000)
+  expect([begun, w.status(pays, '1')]).toEqual([[], 'cancelled'])
+
+  await w.during(w.flow.retry(pays, '1'))
+  await w.s.advance(1_000)
+  expect([begun.length, w.status(pays, '1')]).toEqual([1, 'completed'])
+})
+
 describe('the undo of a step', () => {
   /** A run that is cancelled while its step runs: when its function settles, and when the undo begins. */
   const undoAfter = async (settlesAfterMs: number) => {
