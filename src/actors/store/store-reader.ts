@@ -4,7 +4,7 @@
  * cannot show its whole state refuses reads. They are apart from `store.ts`, which has the writes.
  */
 import type { Readable } from 'node:stream'
-import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import { decodeValue, living, type Row, valueTags } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
@@ -330,11 +330,23 @@ export class StoreReader {
       const page = await this.page({ ...range, ...(cursor === undefined ? {} : { cursor }) })
       for (const [key, listed] of page.entries) {
         const isLoaded = load && listed instanceof LargeValue
-        const value = isLoaded ? await listed.load() : listed
+        const value = isLoaded ? await this.#loaded(key, listed) : listed
         if (!isLoaded || value !== undefined) yield [key, value]
       }
       cursor = page.cursor
     }
+  }
+
+  /** The present value as a list has it: since its page the key may have become a compound. */
+  async #loaded(key: string, listed: LargeValue): Promise<unknown> {
+    try {
+      return await listed.load()
+    } catch (error) {
+      if (!isKeelsonError(error, 'WRONG_TYPE')) throw error
+    }
+    const { entries } = await this.page({ gte: key, lte: key, limit: 1 })
+    const present = entries[0]?.[1]
+    return present instanceof LargeValue ? this.#loaded(key, present) : present
   }
 
   /**

@@ -446,6 +446,19 @@ describe('a value of more than 1 MiB in a range', () => {
     expect(corrupt).toEqual([])
   })
 
+  test('whose key has got fields before it is loaded is a compound of a walk, which goes on', async () => {
+    const { world, store } = await filled()
+    const walk = store.entries({ load: true })
+    expect(await world.during(walk.next())).toMatchObject({ value: ['a', 'a'] })
+    await world.during(store.delete('b'))
+    await world.during(store.putFields('b', [['name', 'Ada']]))
+
+    const next = await world.during(walk.next())
+    expect(next).toMatchObject({ value: ['b', { size: 1 }] })
+    expect(await world.during(walk.next())).toMatchObject({ value: ['c', 'c'] })
+    expect(await world.during(walk.next())).toMatchObject({ done: true })
+  })
+
   test('in a watch is the same entry, and the watch goes on', async () => {
     const { world, store } = await filled()
     const watch = store.watch()
