@@ -92,7 +92,9 @@ export const liveSpread = async (seed: number): Promise<Tally> => {
       // They are under way.
       life.work(8)
       await world.clock.advance(Math.floor(life.random() * 8))
-      if (hasLosses && life.random() < 0.7) strike(life, world)
+      const strikes = hasLosses && life.random() < 0.7
+      // The last one may have ended since.
+      if (apps.size > 0 && strikes) strike(life, world)
       else if (apps.size > 0) await life.close(...(life.pick([...apps]) as [string, App]))
     }
     await world.clock.advance(Math.floor(life.random() * (life.random() < 0.1 ? pauseMs : 60)))
