@@ -48,7 +48,10 @@ export class NatsFiles implements EngineFiles {
     // Without an answer the upload may be a file, and stays.
     const bytes = Buffer.from(JSON.stringify(sent))
     const made = await this.#link.publish(this.#fileSubject(name), bytes, { lastOfSubject: 0 })
-    if (made !== undefined) return { size: sent.size }
+    if (made !== undefined) {
+      await this.#dropOthers(name, upload, made).catch(() => undefined)
+      return { size: sent.size }
+    }
     await this.#dropUpload(name, upload)
     const present = await this.#file(name)
     if (present?.size !== sent.size || present.digest !== sent.digest)
@@ -116,8 +119,21 @@ export class NatsFiles implements EngineFiles {
     return { upload, size, digest: `crc32 ${sum}` }
   }
 
-  #dropUpload(name: string, upload: string): Promise<void> {
-    return this.#link.purge(this.#name.stream, { filter: this.#chunkSubject(name, upload, '*') })
+  /**
+   * No other upload can become the file that the message `made` has made: what attempts without an
+   * answer have left is dropped. A file that replaces this one meanwhile has later chunks.
+   */
+  async #dropOthers(name: string, upload: string, made: number): Promise<void> {
+    for (const subject of await this.#subjects(this.#chunkSubject(name, '*', '0'))) {
+      const other = subject.split('.').at(-2) ?? upload
+      if (other !== upload) await this.#dropUpload(name, other, made)
+    }
+  }
+
+  /** `before`: only messages with lesser numbers. */
+  #dropUpload(name: string, upload: string, before?: number): Promise<void> {
+    const filter = this.#chunkSubject(name, upload, '*')
+    return this.#link.purge(this.#name.stream, { filter, ...(before && { seq: before }) })
   }
 
   async #file(name: string): Promise<Sent | undefined> {

@@ -190,8 +190,8 @@ export class NatsLink {
     return this.ask(`STREAM.UPDATE.${name}`, { ...found.config, num_replicas: replicas })
   }
 
-  /** Removes messages of a stream. */
-  async purge(stream: string, what: { readonly seq: number } | { readonly filter: string }) {
+  /** Removes the messages of a stream that are on subjects of `filter`, and before `seq`. */
+  async purge(stream: string, what: { readonly seq?: number; readonly filter?: string }) {
     await this.ask(`STREAM.PURGE.${stream}`, what, [noStream])
   }
 

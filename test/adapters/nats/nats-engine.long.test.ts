@@ -8,7 +8,7 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { namesOf } from '../../../src/adapters/nats/names.ts'
+import { namesOf, token } from '../../../src/adapters/nats/names.ts'
 import { type NatsEngineOptions, natsEngine } from '../../../src/adapters/nats/nats.ts'
 import { NatsLink } from '../../../src/adapters/nats/nats-link.ts'
 import { type EngineLog, engineStart } from '../../../src/storage/index.ts'
@@ -105,6 +105,25 @@ describe.skipIf(lacks(noNats()))('an engine in NATS', () => {
 
     expect(outcome).toBe('FENCED')
     expect(await textsOf(session.log('0'))).toEqual(['epoch', 'epoch 2'])
+  })
+
+  test('has no chunks of an upload that had no answer once its repeat is the file', async () => {
+    const { session } = await owner('uploads')
+    const { stream, subject } = namesOf('uploads').files
+    const link = new NatsLink({ servers: [server.url] }, 1_000)
+    onTestFinished(() => link.close())
+    const chunk = (name: string, at: number) => `${subject}.chunk.${token(name)}.unanswered.${at}`
+    for (const each of [chunk('large', 0), chunk('large', 1), chunk('other', 0)])
+      await link.publish(each, Buffer.from('wh'))
+
+    await session.files.put('large', [Buffer.from('whole')])
+
+    const info = await link.info(stream, { subjects_filter: `${subject}.chunk.>` })
+    const left = Object.keys(info?.state.subjects ?? {})
+    expect(left.filter((each) => each.includes('unanswered'))).toEqual([chunk('other', 0)])
+    expect(left).toHaveLength(2)
+    for await (const piece of session.files.read('large'))
+      expect(Buffer.from(piece).toString()).toBe('whole')
   })
 
   test('says CORRUPT where a message of a log is missing, also in the middle of a group', async () => {
