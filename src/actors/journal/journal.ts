@@ -272,7 +272,7 @@ export class Journal<
     await journal.inTurn(async () => {
       // A save before this one may have saved a later LSN.
       check()
-      await saveAppState(shard, state)
+      await saveAppState(this.#system, shard, state)
       // The file may be lost. The facts in the log are not.
       if (!hasSavedState(shard.view()))
         await writeJournalRow(this.#system, shard, savedStateEntity, encodeList([lsn]))

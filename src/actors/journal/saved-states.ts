@@ -3,15 +3,20 @@ import { isKeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import { type AppState, attempt, statesIn } from '../../storage/index.ts'
 import { levelOf } from '../core/settings.ts'
+import { synced } from '../writing/write-path.ts'
 import type { JournalShard } from './journal-shard.ts'
 
 /**
  * Saves a state, once its entries are durable. The log is kept for the states that are answered.
  * @throws KeelsonError as a disk does; `SHARD_DOWN`, `CLOSED`, `FENCED`
  */
-export const saveAppState = async (shard: JournalShard, state: AppState): Promise<void> => {
+export const saveAppState = async (
+  system: System,
+  shard: JournalShard,
+  state: AppState,
+): Promise<void> => {
   // A power cut would leave a state of entries that the log has lost.
-  if (levelOf(shard.parts.settings) === 'written') await syncLog(shard)
+  if (levelOf(shard.parts.settings) === 'written') await synced(system, shard)
   const dir = shard.parts.folders.snapshots
   const { copiedLsn } = shard.journal
   const request = { dir, state, epoch: await epochOf(shard), copiedLsn }
@@ -66,12 +71,6 @@ export const findAppStates = async (system: System, shard: JournalShard): Promis
     if (isKeelsonError(error, 'CORRUPT')) system.logger.error(error.message, error.details)
   }
   journal.lessens()
-}
-
-/** @throws KeelsonError `SHARD_DOWN`, `CLOSED` */
-const syncLog = async (shard: JournalShard): Promise<void> => {
-  if ((await shard.settled()).kind !== 'open') throw shard.unavailable()
-  await shard.files.log().run('sync', null)
 }
 
 /** The epoch of the log, by which an engine knows its owner. A folder has no other owner. */

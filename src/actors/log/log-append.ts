@@ -40,5 +40,10 @@ export const flushed = (system: System, shard: LogShard): Promise<void> => {
   return shard.appends.ended()
 }
 
+/** Makes the log durable. A sync that fails takes the shard down before it rejects. */
+export const syncLog = async (system: System, shard: LogShard): Promise<void> => {
+  await WalWriter.heard(writerOf(system, shard), shard.files.log().run('sync', null))
+}
+
 const writerOf = (system: System, { parts: { instance, index } }: LogShard) =>
   system.to(WalWriter.name(instance, index))

@@ -11,7 +11,7 @@ import type { FrameUnits, UnitAnswer } from '../../storage/index.ts'
 import type { Weight } from '../admission/allowance.ts'
 import type { Position } from '../core/shard-core.ts'
 import { beforeTheLog } from '../log/appends.ts'
-import { appendToLog, flushed } from '../log/log-append.ts'
+import { appendToLog, flushed, syncLog } from '../log/log-append.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import { inTurn } from './key-marks.ts'
 import { writeLarge } from './large-write.ts'
@@ -234,6 +234,12 @@ export const settled = async (system: System, shard: WritingShard): Promise<void
   // On a shard that is down, what was handed to the log waits until it is reopened.
   await shard.unlessStill(flushed(system, shard))
   await shard.settled()
+}
+
+/** Makes every applied write durable. @throws KeelsonError `SHARD_DOWN`, `CLOSED` */
+export const synced = async (system: System, shard: WritingShard): Promise<void> => {
+  if ((await shard.settled()).kind !== 'open') throw shard.unavailable()
+  await syncLog(system, shard)
 }
 
 /**

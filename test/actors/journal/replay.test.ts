@@ -4,7 +4,13 @@ import type { StorageEvents, StoredEntry } from '../../../src/actors/index.ts'
 import { telemetry } from '../../../src/runtime/index.ts'
 import { eventPayload, readEventPayload } from '../../../src/storage/values/event-payload.ts'
 import type { App } from '../../../src/supervisors/index.ts'
-import { codeOf, type Machine, machine, started } from '../../support/worlds/simulated-instance.ts'
+import {
+  codeOf,
+  failNextSync,
+  type Machine,
+  machine,
+  started,
+} from '../../support/worlds/simulated-instance.ts'
 
 const entry = (id: string, says: unknown = id) => ({
   id,
@@ -324,6 +330,16 @@ describe('a saved state', () => {
       code: 'CORRUPT',
       details: { file: `${dir}/${newest}` },
     })
+  })
+
+  test('takes the shard down at once when its entries cannot be synced', async () => {
+    const { world, app } = await started({ wal: { enableFsync: false } })
+    const lsn = await saved(app, world, 'a')
+    await append(app, world, 'b')
+    failNextSync(world.disk)
+
+    expect(await world.during(codeOf(app.journal.saveState(lsn + 1, 'b')))).toBe('SHARD_DOWN')
+    expect(app.health().shards[0]?.phase).toBe('down')
   })
 
   test('is told with its LSN and its bytes', async () => {
