@@ -50,9 +50,10 @@ class AskedStream {
     const asked = [index, ...own, ...given]
     const begun = way.ask(index, question, asked, parts.settings.deadlineMs)
     const answer = await begun.catch((error: unknown) => {
-      // The owner may have begun it, and its answer is late.
+      // An owner may have begun it, and its answer is late. The shard may have moved since.
       if (isKeelsonError(error, 'TIMEOUT'))
-        way.ask(index, 'stream.end', own, pieceMs).catch(() => undefined)
+        for (const member of way.others.filter((each) => way.isLinked(each)))
+          way.askMember(member, 'stream.end', own, pieceMs).catch(() => undefined)
       throw error
     })
     if (answer === null) return false
