@@ -2,7 +2,7 @@
  * How the operations of a run are carried out: steps with their tries, timers, waits for signals,
  * children. Each one records its outcome, and only then the body gets it.
  */
-import type { FullRetry } from '../../clock.ts'
+import { type FullRetry, passed } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, type KeptError, keptError } from '../../errors.ts'
 import { type AppContext, call, type Ref } from '../../runtime/index.ts'
 import { makeTurn } from './activation-turns.ts'
@@ -379,14 +379,21 @@ const transient = [
   'UNKNOWN_OUTCOME',
 ]
 
-/** Asks until there is an answer. `undefined`: the activation, or the operation, is over. */
+/**
+ * Asks until there is an answer. `undefined`: the activation, or the operation, is over, or its run is
+ * cancelled.
+ */
 const askUntil = async <T>(
   carrier: Carrier,
   active: Active | undefined,
   ask: () => Promise<T>,
 ): Promise<T | undefined> => {
   const { clock } = carrier.background.system
-  for (let tries = 1; ; tries++)
+  const hasEnded = (): boolean =>
+    carrier.isStopped ||
+    carrier.isClosing ||
+    (active !== undefined && (active.isOver || carrier.isCancelling))
+  for (let tries = 1; ; tries++) {
     try {
       return await ask()
     } catch (error) {
@@ -394,10 +401,11 @@ const askUntil = async <T>(
       if (isKeelsonError(error, 'CLOSED')) return undefined
       const isTransient = transient.some((code) => isKeelsonError(error, code as 'TIMEOUT'))
       if (!isTransient) throw error
-      if (carrier.isStopped || carrier.isClosing || active?.isOver) return undefined
-      const waitMs = pauseMs(tries, clock)
-      await new Promise<void>((resolve) => void clock.after(waitMs, resolve))
     }
+    if (hasEnded()) return undefined
+    await passed(clock, pauseMs(tries, clock))
+    if (hasEnded()) return undefined
+  }
 }
 
 /** Why a step of `once`, or one under which two processes have ended, does not run again. */

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { type Ctx, workflow } from '../../../src/flow/index.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
-import { codeOf } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, failNextSync } from '../../support/worlds/simulated-instance.ts'
 
 /** Squares a number after some time. */
 const square = (log: string[] = []) =>
@@ -167,6 +167,37 @@ describe('a child', () => {
     await w.s.advance(60_000)
     expect(await w.during(w.flow.counts(child))).toEqual({ cancelled: 1, completed: 1 })
   })
+})
+
+test('a child that cannot be reached does not begin once its branch is cancelled', {
+  tags: ['W9'],
+}, async () => {
+  const log: string[] = []
+  const child = square(log)
+  const parent = workflow('parent', async (ctx: Ctx, id: string) => {
+    const away = (own: Ctx) => own.child('one', child, { n: 1 }, { id })
+    await ctx.all<unknown>('any', [away, (own) => own.sleep('pause', 4_000)], { wait: 'any' })
+    await ctx.sleep('rest', 60_000)
+  })
+  const w = await flowWorld([parent, child], { options: { shards: 2 } })
+  const { store, control } = w.s.app
+  const numberIn = (shard: number, keyOf: (number: number) => string): number => {
+    for (let number = 0; ; number++) if (store.shardOf(keyOf(number)) === shard) return number
+  }
+  const idIn = (shard: number, kind: string): string =>
+    `${numberIn(shard, (id) => `{$flow-${kind}/${id}}`)}`
+  failNextSync(w.s.disk, 1)
+  await w.during(codeOf(store.put(`${numberIn(1, String)}`, 1)))
+  const input = idIn(1, 'square')
+  const run = await w.during(w.flow.start(parent, input, { id: idIn(0, 'parent') }))
+  // The child is asked to start again after a pause, which is longer than that of the other branch.
+  await w.s.advance(3_500)
+  await w.during(control.reopen(1))
+
+  await w.s.advance(30_000)
+  expect([w.status(parent, run.id), log]).toEqual(['waiting', []])
+  await w.during(run.result({ timeoutMs: 600_000 }))
+  expect(w.flow.list({ type: child }).entries).toEqual([])
 })
 
 describe('branches', () => {
