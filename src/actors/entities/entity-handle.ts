@@ -297,15 +297,16 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
     if (typeof keys !== 'boolean') throw invalidArgument('keys', 'a boolean', keys)
     if (keys && !expectKind(this.#entities, this.kind).notesKeys)
       throw invalidArgument('keys', 'a kind with the option keys', this.kind)
+    if (this.#isElsewhere(id)) return this.#ask(id, 'delete', options, { keys, ...options })
     const ref = this.#entities.ref<EndMessages>(this.kind, id)
     return this.#isNothing(id, ref) ? false : call(ref, '$delete', keys, options)
   }
 
-  /** Whether an entity is at rest here, and has no row. A message would bear it. */
+  /** Whether an entity is at rest, and has no row. A message would bear it. */
   #isNothing(id: string, ref: Ref): boolean {
     const entity = `${this.kind}/${id}`
     const isUndecided = this.#entities.decided(entity) !== undefined
-    if (ref.pid !== undefined || isUndecided || this.#isElsewhere(id)) return false
+    if (ref.pid !== undefined || isUndecided) return false
     try {
       return !isBorn(this.#entities, entity)
     } catch {

@@ -6,6 +6,7 @@ import {
   type DurableServer,
   entity,
   noReply,
+  ok,
   type Ref,
   reply,
   supervisor,
@@ -48,13 +49,28 @@ const order: DurableServer<OrderMessages, Order> = {
   casts: { note: ({ seen }, cents) => noReply({ seen: [...seen, cents] }) },
 }
 
-const tree = () => supervisor('app', {}, [entity('order', order)])
+/** The ids of the guests that were greeted. Each is, as it is born. */
+let greeted: string[] = []
+type GuestMessages = { casts: { note: () => void }; continues: { greet: () => void } }
+const guest: DurableServer<GuestMessages, number> = {
+  init: () => ok(0, { continue: ['greet'] }),
+  casts: { note: (count) => noReply(count + 1) },
+  continues: {
+    greet: (count, _, { id }) => {
+      greeted.push(id)
+      return noReply(count)
+    },
+  },
+}
+
+const tree = () => supervisor('app', {}, [entity('order', order), entity('guest', guest)])
 
 const names = ['a', 'b', 'c']
 let world: FolderMembers
 let apps: readonly App[]
 
 beforeEach(async () => {
+  greeted = []
   world = new FolderMembers(names)
   apps = await world.start(names, () => ({ app: tree() }))
 })
@@ -212,6 +228,20 @@ describe('a look at an entity of another member', () => {
     expect(await world.during(kind.retryStep(id, 'none'))).toBe(false)
     expect(await world.during(kind.delete(id))).toBe(true)
     expect(await world.during(kind.load(id))).toBeUndefined()
+  })
+
+  test('is not born by a delete from another member, and is deleted behind earlier messages', async () => {
+    const kind = at('a').entity<GuestMessages>('guest')
+    const shardAt = (id: string) => at('b').entities.shardOf(`guest/${id}`).index
+    const ids = Array.from({ length: 100 }, (_, number) => `g${number}`)
+    const [unknown = '', known = ''] = ids.filter((id) => hasShard(at('b'), shardAt(id)))
+    expect(await world.during(kind.delete(unknown))).toBe(false)
+
+    cast(kind.ref(known), 'note', undefined)
+    expect(await world.during(kind.delete(known))).toBe(true)
+    await world.clock.advance(1_000)
+    expect(greeted).toEqual([known])
+    expect(await world.during(kind.load(known))).toBeUndefined()
   })
 })
 
