@@ -12,6 +12,7 @@ import {
   type BlobHostFactory,
   type BlobRef,
   type Disk,
+  isFreed,
   type ReadBlob,
   readBlobRange,
   recordExtent,
@@ -140,6 +141,11 @@ export class ShardBlobs {
   /** `read`, as a function for the state machine. */
   get reader(): ReadBlob {
     return (ref, from, to) => this.read(ref, from, to)
+  }
+
+  /** Whether a sweep has freed a blob. */
+  isFreed(ref: BlobRef): boolean {
+    return isFreed(this.parts.disk, this.parts.dir, ref)
   }
 
   /** Whether there may be blobs. Also true if the disk does not know. */

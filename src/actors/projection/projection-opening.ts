@@ -107,7 +107,7 @@ const addBlobRows = async (shard: ProjectionShard, projection: ProjectionStore):
     const rows: RowChange[] = []
     for (const { lsn, offset, length } of read.frames) {
       const { units } = decodeFrame(read.bytes.subarray(offset, offset + length))
-      rows.push(...blobRowsOfFrame(units, lsn))
+      rows.push(...blobRowsOfFrame(units, lsn, (ref) => shard.blobs.isFreed(ref)))
     }
     if (rows.length > 0) await projection.commit(new Map(rows), position)
     if (read.next <= next) break

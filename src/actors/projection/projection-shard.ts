@@ -1,5 +1,5 @@
 /** The part of a shard that outlives the actors of its projection. */
-import type { LogState, NamedSnapshot, ReadBlob } from '../../storage/index.ts'
+import type { BlobRef, LogState, NamedSnapshot, ReadBlob } from '../../storage/index.ts'
 import type { MomentWatch } from '../core/moment-watch.ts'
 import type { ShardChanges } from '../core/shard-changes.ts'
 import type { LogShard } from '../log/log-shard.ts'
@@ -24,7 +24,7 @@ export type ProjectionShard = LogShard & {
   readonly due: MomentWatch
   /** Whether a birth of an entity has ended whose rows are to be removed: 0 if so. */
   readonly removals: MomentWatch
-  readonly blobs: { readonly reader: ReadBlob }
+  readonly blobs: { readonly reader: ReadBlob; isFreed(ref: BlobRef): boolean }
   readonly snapshots: {
     readonly named: readonly NamedSnapshot[]
     measured(log: LogState): void

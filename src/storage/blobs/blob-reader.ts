@@ -8,7 +8,7 @@ import { crc32 } from '../../bytes/crc32.ts'
 import { type Sha256, startSha256 } from '../../bytes/sha256.ts'
 import { viewOf } from '../../bytes/u64.ts'
 import { KeelsonError } from '../../errors.ts'
-import type { Disk, DiskFile } from '../ports/disk.ts'
+import { closing, type Disk, type DiskFile } from '../ports/disk.ts'
 import { attempt, openIfThere, refusing } from '../ports/disk-failure.ts'
 import { blobChunkBytes, blobHeaderBytes, trailerBytes } from '../values/blob-extents.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
@@ -88,6 +88,19 @@ export class BlobReading {
       : trailerFault(this.#ref, header, trailer)
     if (evidence) throw corruptBlob(this.#ref, this.#file.path, evidence)
   }
+}
+
+/**
+ * Whether a blob was freed: its segment has a hole at its record. A segment that is gone, or cannot
+ * be read, says nothing: it may come back.
+ */
+export const isFreed = (disk: Disk, dir: string, ref: BlobRef): boolean => {
+  const header = new Uint8Array(blobHeaderBytes).fill(1)
+  attempt(() => {
+    const file = openIfThere(disk, blobSegmentPath(dir, ref.segment))
+    if (file) closing(file, () => file.read(header, ref.offset - blobHeaderBytes))
+  })
+  return header.every((byte) => byte === 0)
 }
 
 /** The memory for the pieces of a blob that is read whole. */

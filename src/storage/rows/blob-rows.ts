@@ -56,9 +56,14 @@ export const recordOfLogged = (rowKey: string, { value: { tag, bytes } }: Row): 
 /**
  * The rows of the blobs that a frame at or below the position of a snapshot refers to, to be set in
  * log order after the snapshot's load. Whether a unit was refused is not known there, so its blobs
- * are kept too, until the frame is released.
+ * are kept too, until the frame is released, unless a sweep has freed them.
  */
-export const blobRowsOfFrame = (units: FrameUnits, lsn: number): RowChange[] =>
+export const blobRowsOfFrame = (
+  units: FrameUnits,
+  lsn: number,
+  isFreed: (ref: BlobRef) => boolean,
+): RowChange[] =>
   unitsIn(units)
     .flatMap(refsOfUnit)
+    .filter((ref) => !isFreed(ref))
     .map((ref) => loggedBlobRow(ref, lsn))

@@ -78,10 +78,10 @@ describe('the rows of blobs follow the frames that the log holds', () => {
 
   test('a frame has a row for each of its blobs, and a later frame takes it over', () => {
     const rows = new Map([
-      ...blobRowsOfFrame(units(one, two), 5),
-      ...blobRowsOfFrame(units(two, three), 7),
+      ...blobRowsOfFrame(units(one, two), 5, () => false),
+      ...blobRowsOfFrame(units(two, three), 7, () => false),
     ])
     expect([...rows].map(([key, row]) => row && recordOfLogged(key, row).lsn)).toEqual([5, 7, 7])
-    expect(blobRowsOfFrame([{ kind: 'delete', key: 'k' }], 8)).toEqual([])
+    expect(blobRowsOfFrame([{ kind: 'delete', key: 'k' }], 8, () => false)).toEqual([])
   })
 })
