@@ -46,6 +46,14 @@ type Birth = { readonly segment: number; readonly from: number; to: number; at: 
  */
 const sameAge = 1 / 500
 
+/** The failure of a frame that needs a blob which the cache has not whole. */
+const cacheLacks = (cause: KeelsonError): KeelsonError =>
+  new KeelsonError(
+    'SHARD_DOWN',
+    'the cache lacks a blob that a comparison needs: stop the member, delete its folder, start it',
+    { details: { ...cause.details, reason: 'cache' }, cause },
+  )
+
 /** The blobs of one shard. */
 export class ShardBlobs {
   readonly parts: BlobParts
@@ -138,9 +146,19 @@ export class ShardBlobs {
     }
   }
 
-  /** `read`, as a function for the state machine. */
+  /**
+   * `read`, as a function for the state machine. A cache without the blob decides nothing: the other
+   * members have it, and decide by it.
+   */
   get reader(): ReadBlob {
-    return (ref, from, to) => this.read(ref, from, to)
+    return (ref, from, to) => {
+      try {
+        return this.read(ref, from, to)
+      } catch (error) {
+        if (!this.parts.isCache || !isKeelsonError(error, 'CORRUPT')) throw error
+        throw cacheLacks(error)
+      }
+    }
   }
 
   /** Whether a sweep has freed a blob. */

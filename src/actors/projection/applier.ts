@@ -8,7 +8,7 @@
  * has caught up, which commits as it goes. No committed frame is skipped. A projection that takes
  * no changes during that time takes the shard down after `deadlineMs`, with `DEGRADED`.
  */
-import { type ErrorCode, isGone, KeelsonError } from '../../errors.ts'
+import { type ErrorCode, isGone, isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   call,
   cast,
@@ -174,6 +174,8 @@ export const server: GenServer<Messages, State, ProjectionShard> = {
       } catch (error) {
         // Another member owns the log, and may have trimmed it; or its engine has lost a part.
         const codes: ErrorCode[] = isLoss(error) ? ['CORRUPT'] : ['FENCED']
+        // The cache lacks a blob (`shard-blobs.ts`): the next claim fetches what it has not whole.
+        if (isKeelsonError(error) && error.details.reason === 'cache') codes.push('SHARD_DOWN')
         return beyondRestart(state, error, codes, context)
       }
     },

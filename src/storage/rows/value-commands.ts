@@ -100,7 +100,7 @@ export const applyGetSet = (
 /**
  * Whether two values are equal. If only a damaged blob could decide, they are not. A frame must be
  * applicable whatever happened to the files: the value stays, and its next reader (the caller of
- * the comparison first) gets the error.
+ * the comparison first) gets the error. The reader of a cache fails with another code.
  */
 const isExpected = (current: StoredValue, expected: StoredValue, rows: ChangedRows): boolean => {
   let isDamaged = false

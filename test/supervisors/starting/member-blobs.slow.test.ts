@@ -1,9 +1,10 @@
 /** Large values of a cluster: they are in the engine, and the data folder of each member is a cache of them. */
 import { expect, test } from 'vitest'
 import { BlobStore } from '../../../src/actors/index.ts'
-import type { App } from '../../../src/index.ts'
+import type { App, KeelsonError } from '../../../src/index.ts'
 import { payload } from '../../support/worlds/blob-folder.ts'
 import { leaseMs, Members } from '../../support/worlds/members.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 const blobs = { threshold: 1_000, graceMs: 1_000, sweepMs: 0 }
 const value = Buffer.from(payload(1, 50_000))
@@ -50,6 +51,45 @@ test('a standby has the large values that it applies, before its turn comes', as
   await members.during(app.close())
   const next = await members.during(standby)
   expect([swapped, next.store.get('value'), next.store.get('last')]).toEqual([true, 'small', value])
+})
+
+/** Members `a`, which owns, and `b`, which waits; the folder of one of them has lost its blobs. */
+const lacking = async (member: string) => {
+  const { members, app } = await world()
+  const text = 'large'.repeat(10_000)
+  await members.during(app.store.put('compared', { text, number: 1 }))
+  const standby = members.begin('b', { blobs }).catch((error: KeelsonError) => error)
+  await members.clock.advance(3 * leaseMs)
+  const { disk } = members.machine(member)
+  for (const name of disk.list(dir)) disk.remove(`${dir}/${name}`)
+  // Only the bytes say that they are equal.
+  const swap = app.store.compareAndSet('compared', { number: 1, text }, 'new')
+  return { members, app, standby, swap }
+}
+
+test('a standby that lacks a value which is compared ends, and has the outcome when it starts again', async () => {
+  const { members, app, standby, swap } = await lacking('b')
+  expect(await members.during(swap)).toMatchObject({ swapped: true })
+  await members.clock.advance(3 * leaseMs)
+  expect(await members.during(standby)).toMatchObject({ code: 'SHARD_DOWN' })
+
+  const again = members.begin('b', { blobs })
+  await members.clock.advance(3 * leaseMs)
+  await members.during(app.close())
+  expect((await members.during(again)).store.get('compared')).toBe('new')
+})
+
+test('an owner that lacks a value which is compared decides nothing, and the next one does', async () => {
+  const { members, app, standby, swap } = await lacking('a')
+  expect(await members.during(codeOf(swap))).toBe('UNKNOWN_OUTCOME')
+  expect(app.health().shards[0]?.phase).toBe('down')
+  await members.during(app.close())
+  const next = (await members.during(standby)) as App
+  expect(next.store.get('compared')).toBe('new')
+
+  await members.during(next.close())
+  const again = await members.start('a', { blobs })
+  expect(again.store.get('compared')).toBe('new')
 })
 
 test('a standby frees the large values that the owner has freed', async () => {
