@@ -31,8 +31,8 @@ type Messages = {
     /** The process of a run has ended by a failure. */
     ended: (run: Run) => void
     wake: (run: Run) => void
-    /** A shard has come to this member. */
-    arrived: (shard: number) => void
+    /** A shard has come to this member, or is open after it was down. */
+    opened: (shard: number) => void
     clean: () => void
   }
 }
@@ -140,7 +140,7 @@ const server: GenServer<Messages, State, Start> = {
     const { entities } = (context.app as AppContext)[durableActors]
     const { reports } = entities
     reports.set('flow', () => flowHealth(context as never, start))
-    const unlisten = entities.onArrival(({ index }) => void context.cast(own, 'arrived', index))
+    const unlisten = onOpening(entities, (shard) => void context.cast(own, 'opened', shard))
     context.system.monitor(context.self, () => {
       unlisten()
       events.removeListener('entity.ended', listener)
@@ -156,10 +156,8 @@ const server: GenServer<Messages, State, Start> = {
     },
   },
   casts: {
-    arrived: async (state, shard, context) => {
-      const { entities } = (context.app as AppContext)[durableActors]
-      const arrived = entities.shardsHere.filter(({ index }) => index === shard)
-      await wakeAll(context as never, state.workflows, arrived)
+    opened: async (state, shard, context) => {
+      await wakeAll(context as never, state.workflows, shard)
       return noReply(state)
     },
     ended: (state, run, context) => {
@@ -205,13 +203,36 @@ const splitOnce = (entity: string): readonly [kind: string, id: string] => {
 const runsOf = (context: AnyContext, type: string) =>
   entitiesOf<RunMessages>(within(context), 'workflow', type)
 
-type Shards = AppContext[typeof durableActors]['entities']['shards']
+type Entities = AppContext[typeof durableActors]['entities']
 
-/** The app, with lists of these shards alone; by default of the shards here. */
-const within = ({ app }: AnyContext, shards?: Shards): AppContext => {
+/**
+ * Calls `listener` when a shard has come to this member, or is open after it was down: what could not be
+ * listed or woken there can be now. A shard whose storage actors die and begin again keeps its actors.
+ */
+const onOpening = (entities: Entities, listener: (shard: number) => void): (() => void) => {
+  const left = new Set(entities.shardsHere.filter((shard) => !isOpen(shard)))
+  const stops = entities.shards.map((shard) =>
+    shard.onPhase(() => {
+      if (shard.phase.kind === 'down') left.add(shard)
+      else if (isOpen(shard) && left.delete(shard)) listener(shard.index)
+    }),
+  )
+  const stop = entities.onArrival(({ index }) => listener(index))
+  return () => {
+    for (const each of [stop, ...stops]) each()
+  }
+}
+
+const isOpen = ({ phase }: Entities['shards'][number]): boolean => phase.kind === 'open'
+
+/** The app, with lists of the shards that are open here; of one of them, if it is named. */
+const within = ({ app }: AnyContext, only?: number): AppContext => {
   const { entities, entityIn } = (app as AppContext)[durableActors]
+  const shards = entities.shardsHere.filter(
+    (shard) => isOpen(shard) && (only === undefined || shard.index === only),
+  )
   const entity = (kind: { readonly id: string } | string): unknown =>
-    entityIn(typeof kind === 'string' ? kind : kind.id, shards ?? entities.shardsHere)
+    entityIn(typeof kind === 'string' ? kind : kind.id, shards)
   return { ...(app as AppContext), entity: entity as AppContext['entity'] }
 }
 
@@ -233,7 +254,7 @@ function* pagesOf(app: AppContext, kind: string, query: object): Iterable<Line> 
 }
 
 /**
- * Wakes the runs that are live and the schedules, in these shards: of each workflow those first that changed longest ago,
+ * Wakes the runs that are live and the schedules, in the open shards or one of them: of each workflow those first that changed longest ago,
  * and of all workflows in turn. A run that has a process is awake, or on its way: one that begins or
  * changes meanwhile, and one that was called. The event loop turns between two of them, so a
  * call of others waits for one and not for all.
@@ -241,9 +262,9 @@ function* pagesOf(app: AppContext, kind: string, query: object): Iterable<Line> 
 const wakeAll = async (
   context: AnyContext,
   workflows: readonly Workflow[],
-  shards?: Shards,
+  shard?: number,
 ): Promise<void> => {
-  const app = within(context, shards)
+  const app = within(context, shard)
   const { entities } = (context.app as AppContext)[durableActors]
   const { clock } = context.system
   const turned = (): Promise<void> => new Promise((resolve) => void clock.soon(resolve))
