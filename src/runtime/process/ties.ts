@@ -55,8 +55,33 @@ export class Ties<P extends Watcher> {
 
 /** A process with ties. */
 export interface Tied<P extends Tied<P>> extends Watcher {
+  readonly pid: number
   readonly ties: Ties<P>
   signal(from: P, reason: ExitReason, byLink: boolean): void
+}
+
+/**
+ * The order in which linked processes learn of an end. OTP promises none, but programs with a few
+ * links nearly always see the same: that of the balanced tree by pid in which it keeps them, each
+ * node after those below it.
+ */
+export const signalOrder = <P extends Numbered>(links: ReadonlySet<P>): Iterable<P> =>
+  links.size < 2 || links.size > fewLinks ? links : fromBelow([...links])
+
+type Numbered = { readonly pid: number }
+
+/** With so many links its tree is still made of their first ones. */
+const fewLinks = 7
+
+/** `links` in the order in which they were made. The middle one of the first three is on top. */
+const fromBelow = <P extends Numbered>(links: readonly P[]): P[] => {
+  const [first, second, third] = links
+  if (first === undefined || second === undefined || third === undefined)
+    return [...links].reverse()
+  const top = [first, second, third].sort((a, b) => a.pid - b.pid)[1] ?? first
+  const lower = links.filter(({ pid }) => pid < top.pid)
+  const higher = links.filter(({ pid }) => pid > top.pid)
+  return [...fromBelow(lower), ...fromBelow(higher), top]
 }
 
 /**
@@ -65,7 +90,7 @@ export interface Tied<P extends Tied<P>> extends Watcher {
  */
 export const notifyTies = <P extends Tied<P>>(ended: P, reason: ExitReason): void => {
   const { links, watchers, watching } = ended.ties
-  for (const other of links.all) {
+  for (const other of signalOrder(links.all)) {
     other.ties.links.delete(ended)
     other.signal(ended, reason, true)
   }

@@ -47,10 +47,12 @@ test('a tie counts once, with one and with many', () => {
 
 class Tester implements Tied<Tester> {
   readonly ties = new Ties<Tester>()
+  readonly pid: number
   readonly #name: string
   readonly #told: string[]
 
   constructor(name: string, told: string[]) {
+    this.pid = name.charCodeAt(0)
     this.#name = name
     this.#told = told
   }
@@ -86,4 +88,19 @@ test('an end is told to links before monitors, and cuts every tie', () => {
   expect(
     [linked.ties.links, watching.ties.watching, watched.ties.watchers].map(({ all }) => all.size),
   ).toEqual([0, 0, 0])
+})
+
+test.each([
+  ['of two the later first', 'ab', 'ba'],
+  ['of two the later first, whichever is older', 'ba', 'ab'],
+  ['of three the middle one last', 'acb', 'acb'],
+  ['of three the middle one last, however they were linked', 'cba', 'acb'],
+  ['of more, those below before those above', 'gewd', 'dewg'],
+  ['of very many, in the order of their links', 'hgfedcba', 'hgfedcba'],
+])('an end is told to links in the order of OTP: %s', (_, links, order) => {
+  const told: string[] = []
+  const ended = new Tester('z', told)
+  for (const name of links) ended.ties.links.add(new Tester(name, told))
+  notifyTies(ended, 'x')
+  expect(told.map(([name]) => name).join('')).toBe(order)
 })
