@@ -17,10 +17,12 @@ import { noRegistry, notUnique, Via } from '../names/via.ts'
 import type { Process } from '../process/process.ts'
 import { expectOf, livingOf, processOf } from '../process/process.ts'
 import type { Shutdown } from '../process/shutdown.ts'
+import { signalOrder } from '../process/ties.ts'
 import { acceptsNothing } from '../server/acceptance.ts'
 import type { AnyContext, Context, GenServer, System, Target } from '../server/gen-server.ts'
 import { noReply } from '../server/next-step.ts'
 import { addressOf, name as nameOf, type Ref, type Name as RuntimeName } from '../words/address.ts'
+import { Monitor } from '../words/monitor.ts'
 import { type ChildSpec, worker } from './child-spec.ts'
 import type { RestartOption } from './restart-policy.ts'
 import { madeAt, started, supervisor } from './supervisor.ts'
@@ -250,6 +252,19 @@ const tableServer: GenServer<Record<never, never>, null, RegistryKeys> = {
   },
   accepts: acceptsNothing,
   exit: (state) => noReply(state),
+  terminate: (_state, reason, context) => {
+    const server = processOf(context)
+    const { parent, ties } = server
+    if (parent.shutdownAt === undefined) return
+    // The registry is ending. Its holders end when it has, as in OTP: a supervisor of both has to
+    // know of its end first, or it would start them again without a registry.
+    const holders = [...signalOrder(ties.links.all)].filter((linked) => linked !== parent)
+    for (const holder of holders) holder.unlink(server)
+    const onDown = () => {
+      for (const holder of holders) holder.signal(server, reason, true)
+    }
+    parent.watchBy(new Monitor<Process>(undefined, parent.address, onDown))
+  },
 }
 
 const opened = (registry: Ref<never> | Handle): OpenRegistry<Process> => {
