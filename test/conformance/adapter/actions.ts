@@ -80,14 +80,17 @@ export function* perform(
 ): Steps {
   for (const action of actions) {
     const scope = scopeOf(memory, frame)
-    if (!atOnce(action, memory, frame, scope)) yield* waiting(action, memory, scope, stage, receive)
+    if (atOnce(action, memory, frame, scope)) continue
+    yield* waiting(action, memory, scope, stage, receive)
+    // The code of a process that was ended meanwhile goes on here; on the platform it is cut off.
+    if (stage.system.info(memory.context.self) === undefined) return
   }
 }
 
 const scopeOf = (memory: Memory, frame: Frame): Scope => ({
   recorder: memory.recorder,
   self: memory.context.self,
-  parent: memory.context.parent,
+  parent: memory.parent,
   state: frame.state,
   payload: frame.payload,
   from: frame.from,
@@ -212,8 +215,11 @@ function* waiting(
   switch (operation) {
     case 'call':
       return yield* calling(args, memory, scope)
-    case 'sleep':
-      return void (yield pause(stage.clock, Number(value(0))))
+    case 'sleep': {
+      const ms = value(0)
+      if (typeof ms !== 'number') throw new Error('no such sleep')
+      return void (yield pause(stage.clock, ms))
+    }
     case 'start':
       return yield* starting(args, memory, scope, stage)
     case 'receive':

@@ -30,16 +30,24 @@ export class Memory {
   readonly label: string
   readonly context: TalkContext
   readonly recorder: Recorder
+  /** The process that started this one: of a task its owner, whoever supervises it. */
+  readonly parent: Ref | undefined
   readonly callers = new Map<string, From>()
   readonly #monitors = new Map<string, Monitor>()
   readonly #tags = new Map<Monitor, string>()
   readonly #timers = new Map<string, Timer>()
   readonly #tasks = new Map<string, Task>()
 
-  constructor(label: string, context: TalkContext, recorder: Recorder) {
+  constructor(
+    label: string,
+    context: TalkContext,
+    recorder: Recorder,
+    parent: Ref | undefined = context.parent,
+  ) {
     this.label = label
     this.context = context
     this.recorder = recorder
+    this.parent = parent
   }
 
   record(...event: Term[]): void {

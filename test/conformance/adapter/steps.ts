@@ -211,9 +211,7 @@ class Step {
       case 'dyn_terminate_child': {
         const pool = sup() as unknown as Ref<DynamicSupervisorMessages>
         const child = processOf(this.#target(1), this.#memory)
-        return this.#asked(terminateDynamicChild(pool, child), (found) =>
-          found ? 'ok' : ['error', 'not_found'],
-        )
+        return this.#asked(terminateDynamicChild(pool, child), childDone)
       }
       case 'task_child':
         return this.#asked(
@@ -320,9 +318,9 @@ class Step {
   }
 
   #scope(): Scope {
-    const { self, parent } = this.#memory.context
+    const { context, parent } = this.#memory
     const recorder = this.#recorder
-    return { recorder, self, parent, state: null, payload: null, from: undefined }
+    return { recorder, self: context.self, parent, state: null, payload: null, from: undefined }
   }
 
   #text(index: number): string {
@@ -335,8 +333,14 @@ const childStarted = (result: StartResult<unknown>): unknown => {
   return result.ignore ? ['ok', 'undefined'] : ['error', result.reason]
 }
 
-const childDone = (result: { ok: true } | { ok: false; reason: string }): unknown =>
-  result.ok ? 'ok' : ['error', result.reason]
+/** A dynamic supervisor answers whether it was its child; either kind is asked in either way. */
+const childDone = (
+  result: boolean | { readonly ok: true } | { readonly ok: false; readonly reason: string },
+): unknown => {
+  const { ok, reason } =
+    typeof result === 'boolean' ? { ok: result, reason: 'not_found' } : { reason: '', ...result }
+  return ok ? 'ok' : ['error', reason]
+}
 
 /**
  * A stop. Who ends before its turn has come fails it as a call to it fails (the platform asks by one); `noproc` alone shows

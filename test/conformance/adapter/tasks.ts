@@ -95,7 +95,7 @@ function* shuttingDown([tag, given]: Term[], memory: Memory): Steps {
 function* streaming([inputs, body, given]: Term[], memory: Memory, scope: Scope, stage: Stage) {
   const { max_concurrency, ordered, on_timeout, supervisor, nolink } = optionsOf(given)
   const run = (input: unknown, context: TaskContext): unknown =>
-    stage.perform(body as Operation[], new SilentMemory(context, stage.recorder), {
+    stage.perform(body as Operation[], new SilentMemory(context, stage.recorder, scope.self), {
       ...scope,
       payload: input,
     })
@@ -151,6 +151,7 @@ const labelled =
       label(base, context.self, stage.recorder),
       talk(context),
       stage.recorder,
+      scope.self,
     )
     return stage.perform(body, memory, scope, (ms) => context.receive(ms))
   }
@@ -161,8 +162,8 @@ const label = (base: string, ref: Ref | undefined, recorder: Recorder): string =
 
 /** What a task of a stream remembers; what happens in it is no event. */
 class SilentMemory extends Memory {
-  constructor(context: TaskContext, recorder: Recorder) {
-    super('', talk(context), recorder)
+  constructor(context: TaskContext, recorder: Recorder, parent: Ref) {
+    super('', talk(context), recorder, parent)
   }
 
   override record(): void {}

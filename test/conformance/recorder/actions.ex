@@ -113,9 +113,11 @@ defmodule Actions do
   defp act("async_stream", [inputs, body | o], f) do
     o = options(List.first(o))
     w = world()
+    parent = self()
     scope = Map.take(f, [:state, :from])
     fun = fn input ->
       enter(w)
+      Process.put(:parent, parent)
       run(body, Map.put(scope, :payload, input))[:value]
     end
     inputs = inputs |> term(f) |> Tuple.to_list()
