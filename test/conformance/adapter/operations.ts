@@ -10,6 +10,7 @@ import {
   type Monitor,
   type Name,
   name,
+  type ProcessInfo,
   type Ref,
   Registry,
   type StartResult,
@@ -54,10 +55,8 @@ export class Memory {
     this.recorder.record(this.label, event)
   }
 
-  /** Names through a registry are none that the platform monitors: their holder is. */
   monitor(target: Target, tag: string): void {
-    const isPlain = typeof target === 'string' || isRef(target)
-    const monitor = this.context.monitor(isPlain ? target : processOf(target, this))
+    const monitor = this.context.monitor(this.#plain(target))
     this.#monitors.set(tag, monitor)
     this.#tags.set(monitor, tag)
   }
@@ -85,11 +84,19 @@ export class Memory {
 
   sendAfter(ms: number, target: Target, what: string, payload: unknown, tag: string): void {
     const said = { name: what, payload }
-    this.#timers.set(tag, this.context.sendAfter(ms, 'say', said, target))
+    this.#timers.set(tag, this.context.sendAfter(ms, 'say', said, this.#plain(target)))
   }
 
   startTimer(ms: number, target: Target, payload: unknown, tag: string): void {
-    this.#timers.set(tag, this.context.startTimer(ms, 'ring', { tag, payload }, target))
+    this.#timers.set(
+      tag,
+      this.context.startTimer(ms, 'ring', { tag, payload }, this.#plain(target)),
+    )
+  }
+
+  /** Monitors and timers of the platform know local names only: of one through a registry, its holder now. */
+  #plain(target: Target): Ref<Talk> | Name<Talk> {
+    return typeof target === 'string' || isRef(target) ? target : processOf(target, this)
   }
 
   cancelTimer(tag: string): Term {
@@ -146,6 +153,13 @@ export const targetOf = (term: Term | undefined, scope: Scope): Target => {
 export const processOf = (target: Target, { context }: Memory): Ref<Talk> => {
   const found = isRef(target) ? target : context.system.whereis(target)
   return (found as Ref<Talk> | undefined) ?? nobody(String(target))
+}
+
+/** What is known of a process that may be gone. Throws when it is looked for in a registry that is not there. */
+export const infoOf = (target: Target, { context }: Memory): ProcessInfo | undefined => {
+  if (typeof target !== 'string' && !isRef(target))
+    Registry.count(context.to(target.registry as Registry.Name))
+  return context.system.info(target)
 }
 
 /** Somebody who was never started. */

@@ -30,6 +30,7 @@ import {
 } from '../../../src/runtime/index.ts'
 import {
   bareReason,
+  infoOf,
   Memory,
   optionsOf,
   processOf,
@@ -158,9 +159,9 @@ class Step {
     const ref = (): Ref => this.#memory.context.to(this.#target())
     switch (this.#operation) {
       case 'alive':
-        return system.info(this.#target()) !== undefined
+        return infoOf(this.#target(), this.#memory) !== undefined
       case 'links': {
-        const links = system.info(this.#target())?.links
+        const links = infoOf(this.#target(), this.#memory)?.links
         return links === undefined
           ? null
           : links.flatMap((pid) => this.#recorder.labelOf(pid) ?? []).sort()
@@ -168,22 +169,22 @@ class Step {
       case 'whereis':
         return this.#recorder.encode(system.whereis(name(this.#text(0))))
       case 'get_state':
-        return this.#asked(getState(ref()), (state) => state)
+        return this.#told(getState(ref()), (state) => state)
       case 'replace_state': {
         const state = this.#value(1)
-        return this.#asked(
+        return this.#told(
           replaceState(ref(), () => state),
           (next) => next,
         )
       }
       case 'suspend':
-        return this.#asked(suspend(ref()), () => 'ok')
+        return this.#told(suspend(ref()), () => 'ok')
       case 'resume':
-        return this.#asked(resume(ref()), () => 'ok')
+        return this.#told(resume(ref()), () => 'ok')
       case 'sys_status':
-        return this.#asked(getStatus(ref()), ({ status }) => status)
+        return this.#told(getStatus(ref()), ({ status }) => status)
       case 'statistics':
-        return this.#asked(
+        return this.#told(
           statistics(
             ref(),
             this.#text(1) === 'on' ? 'on' : this.#text(1) === 'off' ? 'off' : 'get',
@@ -283,6 +284,11 @@ class Step {
       return ['exit', this.#recorder.encode(bareReason(error))]
     }
     return this.#recorder.encode(term(value))
+  }
+
+  /** The same of `sys`, where whatever goes wrong is an exit. */
+  #told<T>(answer: Promise<T>, term: (value: T) => unknown): Promise<Term> {
+    return this.#asked(answer, term).catch((error) => ['exit', this.#recorder.encode(error)])
   }
 
   /** A client process that asks and tells what came of it. */
