@@ -13,6 +13,10 @@ class Members<T> {
   /** All members, once there were two. */
   #members: Set<T> | undefined = undefined
 
+  get size(): number {
+    return this.#members?.size ?? (this.#only === undefined ? 0 : 1)
+  }
+
   /** The present members. */
   get all(): ReadonlySet<T> {
     return this.#members ?? (this.#only === undefined ? none : new Set([this.#only]))
@@ -33,10 +37,27 @@ class Members<T> {
   }
 }
 
+/** Links, in the order in which OTP's tree of them could have been made: see `signalOrder`. */
+class Links<P extends Numbered> extends Members<P> {
+  override delete(link: P): boolean {
+    const [low, middle, high] = this.size === 3 ? byPid(this.all) : []
+    if (!super.delete(link)) return false
+    // Of three, the middle one was on top. It stays so, or the highest takes its place.
+    const below = link === low ? high : low
+    if (middle !== undefined && below !== undefined && super.delete(below)) super.add(below)
+    return true
+  }
+}
+
+type Numbered = { readonly pid: number }
+
+const byPid = <P extends Numbered>(links: Iterable<P>): P[] =>
+  [...links].sort((a, b) => a.pid - b.pid)
+
 /** The ties of one process. */
-export class Ties<P extends Watcher> {
+export class Ties<P extends Watcher & Numbered> {
   /** Processes linked to it. */
-  readonly links = new Members<P>()
+  readonly links = new Links<P>()
   #watchers: Members<Monitor<P>> | undefined = undefined
   #watching: Members<Monitor<P>> | undefined = undefined
 
@@ -54,8 +75,7 @@ export class Ties<P extends Watcher> {
 }
 
 /** A process with ties. */
-export interface Tied<P extends Tied<P>> extends Watcher {
-  readonly pid: number
+export interface Tied<P extends Tied<P>> extends Watcher, Numbered {
   readonly ties: Ties<P>
   signal(from: P, reason: ExitReason, byLink: boolean): void
 }
@@ -68,8 +88,6 @@ export interface Tied<P extends Tied<P>> extends Watcher {
 export const signalOrder = <P extends Numbered>(links: ReadonlySet<P>): Iterable<P> =>
   links.size < 2 || links.size > fewLinks ? links : fromBelow([...links])
 
-type Numbered = { readonly pid: number }
-
 /** With so many links its tree is still made of their first ones. */
 const fewLinks = 7
 
@@ -78,7 +96,7 @@ const fromBelow = <P extends Numbered>(links: readonly P[]): P[] => {
   const [first, second, third] = links
   if (first === undefined || second === undefined || third === undefined)
     return [...links].reverse()
-  const top = [first, second, third].sort((a, b) => a.pid - b.pid)[1] ?? first
+  const top = byPid([first, second, third])[1] ?? first
   const lower = links.filter(({ pid }) => pid < top.pid)
   const higher = links.filter(({ pid }) => pid > top.pid)
   return [...fromBelow(lower), ...fromBelow(higher), top]

@@ -104,3 +104,20 @@ test.each([
   notifyTies(ended, 'x')
   expect(told.map(([name]) => name).join('')).toBe(order)
 })
+
+test.each([
+  ['the lowest', 'cab', 'a', 'cb'],
+  ['the highest', 'cab', 'c', 'ab'],
+  ['the middle one', 'cab', 'b', 'ac'],
+])(
+  "of three links without %s, the one on top of OTP's tree comes last",
+  (_, links, gone, order) => {
+    const told: string[] = []
+    const ended = new Tester('z', told)
+    const others = [...links].map((name) => new Tester(name, told))
+    for (const other of others) ended.ties.links.add(other)
+    for (const other of others) if (other.pid === gone.charCodeAt(0)) ended.ties.links.delete(other)
+    notifyTies(ended, 'x')
+    expect(told.map(([name]) => name).join('')).toBe(order)
+  },
+)
