@@ -38,6 +38,6 @@ describe('the traces of Erlang/OTP', () => {
 
   test('are all here', () => {
     const ids = files.flatMap(({ scenarios = [] }) => scenarios.map(({ id }) => id))
-    expect(new Set(ids).size).toBe(1019 + 534)
+    expect(new Set(ids).size).toBe(1019 + 531)
   })
 })

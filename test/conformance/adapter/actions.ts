@@ -169,10 +169,10 @@ const atOnce = (action: Operation, memory: Memory, frame: Frame, scope: Scope): 
       demonitor(memory, text(0), optionsOf(args[1]))
       return true
     case 'send_after':
-      memory.sendAfter(Number(value(0)), target(1), text(2), value(3), text(4))
+      memory.sendAfter(msOf(value(0)), target(1), text(2), value(3), text(4))
       return true
     case 'start_timer':
-      memory.startTimer(Number(value(0)), target(1), value(2), text(3))
+      memory.startTimer(msOf(value(0)), target(1), value(2), text(3))
       return true
     case 'cancel_timer':
       memory.record('cancelled', text(0), memory.cancelTimer(text(0)))
@@ -215,11 +215,8 @@ function* waiting(
   switch (operation) {
     case 'call':
       return yield* calling(args, memory, scope)
-    case 'sleep': {
-      const ms = value(0)
-      if (typeof ms !== 'number') throw new Error('no such sleep')
-      return void (yield pause(stage.clock, ms))
-    }
+    case 'sleep':
+      return void (yield pause(stage.clock, msOf(value(0))))
     case 'start':
       return yield* starting(args, memory, scope, stage)
     case 'receive':
@@ -265,6 +262,11 @@ function* starting(args: Term[], memory: Memory, scope: Scope, stage: Stage): St
     if (catches !== true) throw error
     memory.record('started', String(base), ['exit', memory.recorder.encode(bareReason(error))])
   }
+}
+
+const msOf = (value: unknown): number => {
+  if (typeof value !== 'number') throw new Error('no number of ms')
+  return value
 }
 
 const pause = (clock: Clock, ms: number): Promise<void> =>
