@@ -24,7 +24,7 @@ import { isInternal } from './machine-check.ts'
 import type { Actor, Arrival, Deed, Door } from './machine-door.ts'
 import { type Effect, Effects } from './machine-effects.ts'
 import type { StepsHost } from './machine-host.ts'
-import { failure, isCallback } from './machine-logic.ts'
+import { failure } from './machine-logic.ts'
 import { fromPlain, toPlain } from './machine-plain.ts'
 import type { MachinePlan } from './machine-plan.ts'
 import { isSameValue, PostponedEvents, type Waiting } from './machine-queue.ts'
@@ -39,7 +39,7 @@ import {
   type TimerOrder,
 } from './machine-timers.ts'
 import type { SavedMachine } from './machine-words.ts'
-import { type Computing, ends, handleNow, type Item, occupies, Work } from './machine-work.ts'
+import { type Computing, ends, type Item, occupies, type Rules, Work } from './machine-work.ts'
 
 /** The outcome of one turn. */
 export interface Turn {
@@ -62,6 +62,11 @@ export class MachineSteps {
   readonly #queue = new PostponedEvents()
   readonly #effects: Effects
   readonly #door: Door
+  readonly #rules: Rules = {
+    holdsUp: ({ deed }) => !this.#host.recordsSteps && ['action', 'observe'].includes(deed.kind),
+    compute: (item) => this.#madeBy(() => this.#handleItem(item)),
+    obey: (order) => this.#timers.obey(order),
+  }
   #root!: Actor
   #run = ''
   #step = 0
@@ -70,8 +75,8 @@ export class MachineSteps {
   #isComputing = false
   /** The work that is left, of each turn. */
   #works: Work[] = []
-  /** The work of the present turn. */
-  #work: Work | undefined
+  /** The work of the present turn, and the parts of it that are computed within it. */
+  #open: Work[] = []
   /** The items that the present computation has made. */
   #made: Item[] = []
   /** The number of effects of the present turn. */
@@ -283,16 +288,15 @@ export class MachineSteps {
     this.#handled = undefined
     this.#changed = isChange
     this.#step++
-    const work = this.#compute(compute, left)
+    const { effects, hasEvents } = this.#compute(compute, left)
     const changed =
       this.#changed ||
       (before !== undefined && before !== this.snapshot) ||
       versions !== this.#timers.version + this.#queue.version ||
-      work.hasEvents ||
-      work.effects.some(({ isRecorded }) => isRecorded)
+      hasEvents ||
+      effects.some(({ isRecorded }) => isRecorded)
     // The number of a step that left no trace is free again.
     if (!changed) this.#step--
-    const { effects, hasEvents } = work
     return { snapshot: this.snapshot, changed, effects, hasEvents, handled: this.#handled }
   }
 
@@ -301,21 +305,14 @@ export class MachineSteps {
     try {
       const work = left ?? new Work(this.#step, this.#madeBy(compute))
       if (!left && !work.isDone) this.#works.push(work)
-      this.#work = work
       work.turn = this.#step
-      work.advance({
-        holdsUp: ({ deed: { kind } }) =>
-          !this.#host.recordsSteps && (kind === 'action' || kind === 'observe'),
-        isPassive: (item) =>
-          item.kind === 'event' && isCallback(Object.getPrototypeOf(item.arrival.target.logic)),
-        compute: (item) => this.#madeBy(() => this.#handleItem(item)),
-        obey: (order) => this.#timers.obey(order),
-      })
+      this.#open = [work]
+      work.advance(this.#rules)
       if (work.isDone) this.#works = this.#works.filter((other) => other !== work)
       return work
     } finally {
       this.#isComputing = false
-      this.#work = undefined
+      this.#open = []
     }
   }
 
@@ -446,9 +443,14 @@ export class MachineSteps {
   /** Whether `actor` stops at once. It first handles the events that were sent before. */
   #stops(actor: Actor, run: () => void): boolean {
     // It is in no saved state, so the events that were sent to it before do not wait.
-    if (this.#host.saves && !ends(this.#work?.items ?? [], actor))
-      handleNow(this.#made, actor, (item) => this.#madeBy(() => this.#handleItem(item)))
-    const isBusy = occupies(this.#work?.items ?? [], actor) || occupies(this.#made, actor)
+    if (this.#host.saves && !this.#open.some(({ items }) => ends(items, actor))) {
+      const work = new Work(this.#step, this.#made)
+      this.#open.push(work)
+      work.advance(this.#rules, actor)
+      this.#open.pop()
+      this.#made.splice(0, this.#made.length, ...work.items)
+    }
+    const isBusy = occupies([...this.#open.flatMap(({ items }) => items), ...this.#made], actor)
     if (isBusy) this.#made.push({ kind: 'stop', actor, run })
     return !isBusy
   }

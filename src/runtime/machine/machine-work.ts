@@ -5,6 +5,7 @@
  */
 import type { Actor, Arrival } from './machine-door.ts'
 import type { Effect, Owed } from './machine-effects.ts'
+import { isCallback } from './machine-logic.ts'
 import type { TimerOrder } from './machine-timers.ts'
 
 /**
@@ -22,11 +23,9 @@ export type Item =
 export type Computing = Extract<Item, { kind: 'event' | 'stop' }>
 
 /** The rules of the machine that the work is of. */
-interface Rules {
+export interface Rules {
   /** Whether a later event waits until `effect` is done, as it does for what starts or hears. */
   holdsUp(effect: Owed): boolean
-  /** Whether `item` only leads to effects, so that it waits for none. */
-  isPassive(item: Computing): boolean
   /** Computes an item. Returns the items that come of it. */
   compute(item: Computing): readonly Item[]
   /** Sets or cancels timers. */
@@ -112,12 +111,16 @@ export class Work {
     this.#items = this.#items.filter((item) => !isOf(item, actor) && !isFrom(item))
   }
 
-  /** Computes the events that wait for no effect, until there are none. */
-  advance(rules: Rules): void {
+  /**
+   * Computes the events that wait for no effect, until there are none; with `within`, all events of
+   * that actor and of the actors inside it, and nothing else.
+   */
+  advance(rules: Rules, within?: Actor): void {
     let isHeld = false
     let at = 0
     for (let item = this.#items[at]; item !== undefined; item = this.#items[at]) {
-      if (item.kind === 'effect') {
+      if (within !== undefined && !isWithin(item, within)) at++
+      else if (item.kind === 'effect') {
         isHeld ||= sends(item.effect) || rules.holdsUp(item.effect)
         at++
       } else if (item.kind === 'timer') {
@@ -136,7 +139,7 @@ export class Work {
     const isEnd = (other: Item, index: number): boolean =>
       index > at && other.kind === 'end' && other.actor === actor
     const end = this.#items.findIndex(isEnd)
-    if (isHeld && (end >= 0 || !rules.isPassive(item))) return false
+    if (isHeld && (end >= 0 || !isPassive(item))) return false
     if (end < 0) this.#items.splice(at, 1, ...rules.compute(item), { kind: 'end', actor })
     else {
       this.#items.splice(this.#queueEnd(end + 1, item), 0, item)
@@ -168,25 +171,23 @@ export const occupies = (items: readonly Item[], actor: Actor): boolean =>
 export const ends = (items: readonly Item[], actor: Actor): boolean =>
   items.some((item) => item.kind === 'end' && item.actor === actor)
 
-/** Handles the events among `made` that `actor` gets after its last one. */
-export const handleNow = (
-  made: Item[],
-  actor: Actor,
-  handle: (item: Computing) => readonly Item[],
-): void => {
-  const end = made.findLastIndex((item) => item.kind === 'end' && item.actor === actor)
-  const handled = made.flatMap((item, at): readonly Item[] => {
-    const isIts = at > end && item.kind === 'event' && item.arrival.target === actor
-    return isIts ? [...handle(item), { kind: 'end', actor }] : [item]
-  })
-  made.splice(0, made.length, ...handled)
-}
+/** Whether `item` only leads to effects, so that it waits for none. */
+const isPassive = (item: Computing): boolean =>
+  item.kind === 'event' && isCallback(Object.getPrototypeOf(item.arrival.target.logic))
 
 /** Whether it happens inside the machine. */
 const isInside = ({ kind }: Item): boolean => kind !== 'effect' && kind !== 'end'
 
 const actorOf = (item: Computing): Actor =>
   item.kind === 'event' ? item.arrival.target : item.actor
+
+/** Whether it computes in `actor`, or in an actor inside it. */
+const isWithin = (item: Item, actor: Actor): boolean => {
+  if (item.kind !== 'event' && item.kind !== 'stop') return false
+  let at: Actor | undefined = actorOf(item)
+  while (at !== undefined && at !== actor) at = at._parent
+  return at !== undefined
+}
 
 const isOf = (item: Item, actor: Actor): boolean =>
   item.kind === 'effect' || item.kind === 'timer'

@@ -7,6 +7,7 @@ import {
   type ActorRefFrom,
   assign,
   createActor,
+  createMachine,
   emit,
   sendParent,
   sendTo,
@@ -18,6 +19,7 @@ import { StateMachine } from '../../../src/runtime/state-machine/state-machine.t
 import { started, throughJson } from '../state-machine/machine-process.ts'
 
 const boom = new Error('boom')
+const own = { type: 'own' }
 
 describe('a machine inside a machine', () => {
   const child = setup({
@@ -127,6 +129,44 @@ describe('a machine inside a machine', () => {
       ['child'],
     ])
     expect(Object.keys((await StateMachine.snapshot(ref)).children)).toEqual(['child'])
+  })
+
+  test('that is stopped after two events handles all that comes of the first before the second', async () => {
+    const told: string[] = []
+    const tell = ({ event }: { event: { type: string } }) => void told.push(event.type)
+    const echo = createMachine({ on: { ask: { actions: sendParent({ type: 'answer' }) } } })
+    const kid = setup({ actors: { echo }, actions: { tell } }).createMachine({
+      invoke: { src: 'echo', id: 'echo' },
+      on: {
+        first: {
+          actions: ['tell', sendTo('echo', { type: 'ask' }), sendTo(({ self }) => self, own)],
+        },
+        '*': { actions: 'tell' },
+      },
+    })
+    const machine = setup({ actors: { kid } }).createMachine({
+      invoke: { src: 'kid', id: 'kid' },
+      on: {
+        go: {
+          actions: [
+            sendTo('kid', { type: 'first' }),
+            sendTo('kid', { type: 'second' }),
+            stopChild('kid'),
+          ],
+        },
+      },
+    })
+    createActor(machine).start().send({ type: 'go' })
+    const byXState = told.splice(0)
+
+    for (const save of [undefined, () => {}]) {
+      const { clock, ref } = await started(StateMachine.server(machine, { save }))
+      StateMachine.send(ref, { type: 'go' })
+      await clock.settle()
+
+      expect(told.splice(0)).toEqual(byXState)
+    }
+    expect(byXState).toEqual(['first', 'answer', 'own', 'second'])
   })
 
   test('ends with the process, its timers with it', async () => {
