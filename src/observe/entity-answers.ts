@@ -128,7 +128,7 @@ export type Flows = {
     readonly isFull: boolean
     readonly overdue: number
   }[]
-  /** Workflows and queues that do not answer, each with the code of the error. */
+  /** Workflows and queues that do not answer, and `schedules`, each with the code of the error. */
   readonly silent: readonly { readonly name: string; readonly code: string }[]
   /** The first ones. */
   readonly schedules: SchedulePage

@@ -1,5 +1,6 @@
 /** Durable actors as the page of `keelson observe` shows them. Looking wakes none. */
 import { keptText, overdueOf, parkedActors, shownState, surveyEntity } from '../../actors/index.ts'
+import { isKeelsonError } from '../../errors.ts'
 import type {
   EntityDetail,
   EntityName,
@@ -45,13 +46,19 @@ export const kindsShown = async (app: App): Promise<{ readonly kinds: readonly K
   const kinds: Kind[] = []
   for (const facts of await kindsOf(app)) {
     await nextTurn(app.system)
-    const [next] = await app.entity(facts.kind).alarms({ limit: 1 })
-    kinds.push({
-      ...{ ...facts, fields: fieldsOf(app, facts.kind) },
-      ...(next && { nextAlarmAt: next.at }),
-    })
+    kinds.push({ ...facts, fields: [], ...(await rowsShown(app, facts.kind).catch(unlessUnknown)) })
   }
   return { kinds }
+}
+
+/** What the rows of a kind say. They cannot be read while a shard is down. */
+const rowsShown = async (app: App, kind: string): Promise<Pick<Kind, 'fields' | 'nextAlarmAt'>> => {
+  const [next] = await app.entity(kind).alarms({ limit: 1 })
+  return { fields: fieldsOf(app, kind), ...(next && { nextAlarmAt: next.at }) }
+}
+
+const unlessUnknown = (error: unknown): undefined => {
+  if (!isKeelsonError(error)) throw error
 }
 
 /** The index fields of the first entity of a kind by which a list can be asked. */

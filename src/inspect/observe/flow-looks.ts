@@ -3,7 +3,7 @@
  * are apart from `looks.ts` because a frame has room for part of what `flow-parts.ts` answers.
  */
 import { keptText } from '../../actors/index.ts'
-import type { KeptError } from '../../errors.ts'
+import { isKeelsonError, type KeptError } from '../../errors.ts'
 import type { DeadJob, Row, RunStatus, ScheduleRow, StepRow } from '../../flow/index.ts'
 import type {
   DeadPage,
@@ -44,7 +44,15 @@ const jobLogBytes = 16 * 1024
 
 /** All workflows with how many runs have each status, and all queues. */
 export const flowsShown = async (app: App, rates: FlowRates): Promise<Flows> => {
-  const { workflows, queues, silent } = await countedFlows(app)
+  const { workflows, queues, ...counted } = await countedFlows(app)
+  const silent = Object.entries(counted.silent).map(([name, { code }]) => ({ name, code }))
+  const schedules = await schedulesIn(app, {}, someSchedulesBytes).catch(
+    (error: unknown): SchedulePage => {
+      if (!isKeelsonError(error)) throw error
+      silent.push({ name: 'schedules', code: error.code })
+      return { rows: [] }
+    },
+  )
   return {
     workflows: Object.entries(workflows).map(([type, counts]) => ({
       ...{ type, counts: counts as Record<string, number> },
@@ -58,8 +66,7 @@ export const flowsShown = async (app: App, rates: FlowRates): Promise<Flows> => 
         ...(oldest !== undefined && { oldestAt: oldest }),
       }
     }),
-    silent: Object.entries(silent).map(([name, { code }]) => ({ name, code })),
-    schedules: await schedulesIn(app, {}, someSchedulesBytes),
+    ...{ silent, schedules },
   }
 }
 

@@ -6,6 +6,7 @@ import { plainPaint } from '../../../src/inspect/text/paint.ts'
 import type { Views } from '../../../src/observe/index.ts'
 import { suspend } from '../../../src/runtime/index.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
+import { codeOf, failNextSync } from '../../support/worlds/simulated-instance.ts'
 
 test('a queue that does not answer is named with its error, and hides no other queue and no workflow', async () => {
   const mails = queue('mails', () => 1, { retry: { max: 1 } })
@@ -31,4 +32,34 @@ test('a queue that does not answer is named with its error, and hides no other q
   const shown = String(await w.during(new FlowWords(w.s.app, plainPaint).list()))
   expect(shown).toContain('mails does not answer: ')
   expect(shown).toMatch(/^prints /m)
+})
+
+test('with a shard that is down the page shows the queues of the others, and all kinds', async () => {
+  const names = [...'abcdef']
+  const order = workflow('order', async (_: Ctx) => 1)
+  const queues = names.map((name) => queue(name, () => 1))
+  const w = await flowWorld([order], { queues, options: { shards: 2, allowDown: true } })
+  const { store, entities } = w.s.app
+  const key = names.find((each) => store.shardOf(each) === 1) as string
+  failNextSync(w.s.disk, 1)
+  expect(await w.during(codeOf(store.put(key, 1)))).toBe('UNKNOWN_OUTCOME')
+  const isDown = (name: string) => entities.shardOf(`$queue-${name}/queue`).index === 1
+  const down = names.filter(isDown)
+  expect([0, names.length]).not.toContain(down.length)
+
+  const observer = new Observer(w.s.app, { isWriting: false, user: 'ann' })
+  onTestFinished(() => observer.end())
+  const look = async <V extends 'flows' | 'entities'>(view: V): Promise<Views[V]['data']> =>
+    (
+      (await w.during(observer.answer({ id: 1, look: view, query: {} }))) as {
+        answer: { data: Views[V]['data'] }
+      }
+    ).answer.data
+  const { queues: shown, silent, schedules } = await look('flows')
+  expect(shown.map(({ name }) => name)).toEqual(names.filter((name) => !isDown(name)))
+  expect(silent).toEqual(
+    ['order', ...down, 'schedules'].map((name) => ({ name, code: 'SHARD_DOWN' })),
+  )
+  expect(schedules.rows).toEqual([])
+  expect((await look('entities')).kinds.map(({ kind }) => kind)).toEqual(entities.kinds)
 })
