@@ -210,7 +210,13 @@ export class QueueRunner {
   }
 
   get #isOwing(): boolean {
-    return this.#requests.length + this.#ends.length > 0
+    return this.#requests.length + this.#ends.length > 0 && !this.#isStranded
+  }
+
+  /** In a close, with its shard down, nothing is recorded: the next start makes the same tries. */
+  get #isStranded(): boolean {
+    const { isStill } = this.#entities.shardOf(`${queueKind(this.#terms.name)}/${queueId}`)
+    return this.#work.closing.aborted && isStill
   }
 
   /** The incarnation has ended: its handlers may go on, but nothing of theirs counts. */
@@ -345,7 +351,7 @@ export class QueueRunner {
   }
 
   async #reopen(): Promise<void> {
-    while (!this.#work.signal.aborted)
+    while (!this.#work.signal.aborted && (this.#awaits || !this.#isStranded))
       try {
         return await this.open(this.#work.now())
       } catch (error) {
@@ -356,8 +362,7 @@ export class QueueRunner {
 
   /** Waits longer the more often in a row something has failed. */
   async #pause(): Promise<void> {
-    this.#failures++
-    await this.#work.sleep(backoffMs(pauses, this.#failures))
+    await this.#work.sleep(backoffMs(pauses, ++this.#failures))
   }
 
   /** The next time at which something is due by itself. */

@@ -379,6 +379,9 @@ const transient = [
   'UNKNOWN_OUTCOME',
 ]
 
+/** A pause looks so often whether it is still wanted, in ms: a close waits no longer for it. */
+const lookMs = 1_000
+
 /**
  * Asks until there is an answer. `undefined`: the activation, or the operation, is over, or its run is
  * cancelled.
@@ -402,8 +405,8 @@ const askUntil = async <T>(
       const isTransient = transient.some((code) => isKeelsonError(error, code as 'TIMEOUT'))
       if (!isTransient) throw error
     }
-    if (hasEnded()) return undefined
-    await passed(clock, pauseMs(tries, clock))
+    for (let leftMs = pauseMs(tries, clock); leftMs > 0 && !hasEnded(); leftMs -= lookMs)
+      await passed(clock, Math.min(leftMs, lookMs))
     if (hasEnded()) return undefined
   }
 }

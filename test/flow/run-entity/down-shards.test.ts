@@ -1,6 +1,6 @@
 /** A shard that is down takes its runs down, and no others; they go on when it is open again. */
 import { expect, test } from 'vitest'
-import { type Ctx, workflow } from '../../../src/flow/index.ts'
+import { type Ctx, queue, workflow } from '../../../src/flow/index.ts'
 import { durableActors } from '../../../src/supervisors/index.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
 import { codeOf, failNextSync } from '../../support/worlds/simulated-instance.ts'
@@ -67,4 +67,35 @@ test('runs of a shard that was down at the start go on when it is open', async (
   it.isDone = true
   await w.s.advance(5_000)
   expect(statuses(own)).toEqual(completed(own))
+})
+
+test('a close waits for no child and no end of a job that a shard which is down cannot take', async () => {
+  let ends: () => void = () => undefined
+  const child = workflow('child', async () => undefined)
+  const parent = workflow('parent', (ctx: Ctx, id: string) =>
+    ctx.child('child', child, undefined, { id }),
+  )
+  const jobs = ids.map((name) => queue(name, () => new Promise<void>((end) => (ends = end))))
+  const w = await flowWorld([child, parent], {
+    queues: jobs,
+    options: { shards: 2, allowDown: true },
+  })
+  const { entities } = w.s.app[durableActors]
+  const isDown = (entity: string) => entities.shardOf(entity).index === 1
+  const own = jobs.find(({ name }) => isDown(`$queue-${name}/queue`)) ?? jobs[0]
+  await w.during(w.flow.add(own as (typeof jobs)[number], undefined))
+  const { store } = w.s.app
+  const key = [...'abcdefgh'].find((each) => store.shardOf(each) === 1) ?? ''
+  failNextSync(w.s.disk, 1)
+  expect(await w.during(codeOf(store.put(key, 1)))).toBe('UNKNOWN_OUTCOME')
+
+  const of = ids.find((id) => isDown(`$flow-child/${id}`)) ?? ''
+  const id = ids.find((each) => !isDown(`$flow-parent/${each}`)) ?? ''
+  await w.during(w.flow.start(parent, of, { id }))
+  ends()
+  // By now a minute passes between two tries.
+  await w.s.advance(600_000)
+  const begun = w.s.clock.now()
+  expect(await w.during(w.s.app.close())).toEqual({ cutOff: [] })
+  expect(w.s.clock.now() - begun).toBeLessThanOrEqual(1_001)
 })
