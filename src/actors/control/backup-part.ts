@@ -15,6 +15,7 @@ import {
 } from '../../storage/index.ts'
 import * as WalWriter from '../log/wal-writer.ts'
 import type { ControlShard } from './control-shard.ts'
+import { explained } from './shard-outcomes.ts'
 import { pauseWrites, type WritePause } from './write-pause.ts'
 
 /** The terms of the part of a member. */
@@ -92,7 +93,9 @@ export class PartHere implements BackupPart {
   /** The cuts of all shards, or of none: what a shard that cannot be cut leaves pinned is let go. */
   async cut(): Promise<void> {
     const { system } = this.#making
-    const made = await Promise.allSettled(this.#shards.map((shard) => cut(system, shard)))
+    const made = await Promise.allSettled(
+      this.#shards.map((shard) => explained(shard, cut(system, shard))),
+    )
     this.#cuts = made.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
     if (this.#ending.signal.aborted) this.#unpin()
     const failed = made.find((each) => each.status === 'rejected')

@@ -72,6 +72,12 @@ export const withOutcome = async <T>(
   }
 }
 
+/** Settles as `work` does. A failure of a shard that is down says why it is. */
+export const explained = <T>(shard: ControlShard, work: Promise<T>): Promise<T> =>
+  work.catch((error: unknown) => {
+    throw shardError(shard, error)
+  })
+
 /** The error of an outcome: why the shard is down if it is, or the failure itself. */
 const shardError = (shard: ControlShard | undefined, error: unknown): KeelsonError => {
   if (shard?.phase.kind === 'down') return shard.unavailable()

@@ -11,6 +11,7 @@ import { flushed, leaveNow } from '../log/log-append.ts'
 import * as WalWriter from '../log/wal-writer.ts'
 import * as Applier from '../projection/applier.ts'
 import type { ControlShard } from './control-shard.ts'
+import { explained } from './shard-outcomes.ts'
 
 /**
  * Sends the group that waits for a window. Resolves when every submitted group has ended.
@@ -83,7 +84,7 @@ export const newToken = ({ clock }: System): string =>
  * Pauses the writes of all these shards, or of none. It holds every gate before it waits for any
  * drain, and releases them all if one does not drain. A shard with two pauses moves when both have
  * ended.
- * @throws KeelsonError as `drained` does
+ * @throws KeelsonError as `drained` does; `SHARD_DOWN` if one is down
  */
 export const pauseWrites = async (
   system: System,
@@ -102,7 +103,9 @@ export const pauseWrites = async (
     endings.push(system.clock.after(leaseMs, resume, { holdsProcess: false }))
   if (owner !== undefined) endings.push(system.monitor(owner, resume))
   try {
-    await Promise.all(shards.map((shard) => drained(system, shard, token, deadlineMs)))
+    await Promise.all(
+      shards.map((shard) => explained(shard, drained(system, shard, token, deadlineMs))),
+    )
   } catch (error) {
     resume()
     throw error

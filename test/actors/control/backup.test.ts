@@ -173,6 +173,21 @@ test('a backup that a shard refuses because it is down leaves the logs of the ot
   expect(log?.segments[0]?.baseLsn).toBeGreaterThan(1)
 })
 
+test('a backup names the shard that is down, with and without a pause of the writes', async () => {
+  const { world, app } = await startedWithSnapshots({ shards: 2 })
+  await world.during(app.close())
+  const fault = { kind: 'error', code: 'EIO' } as const
+  world.disk.inject({ at: 1, operation: 'read', path: 'shard-1/wal', times: 100, fault })
+  const next = await world.start({ ...options, shards: 2, allowDown: true })
+
+  for (const consistent of [false, true])
+    await expect(world.during(next.backup(target, { consistent }))).rejects.toMatchObject({
+      code: 'SHARD_DOWN',
+      details: { shard: 1, state: 'down' },
+    })
+  await world.during(next.store.put(keyIn(next, 0), 1))
+})
+
 test('a backup finds a snapshot that has rotted, and the next one has a new snapshot', async () => {
   const { world, app } = await startedWithSnapshots()
   for (let at = 0; at < 80; at++) await world.during(app.store.put(`k${at}`, textOf(at)))
