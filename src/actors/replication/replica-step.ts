@@ -251,7 +251,7 @@ const sendChunk = async (
 /** Begins with the chunk after the one that is being sent: the replica is busy with that one. */
 const gatherAhead = (followed: FollowedShard, span: ChunkSpan): void => {
   const gathered = gather(followed.shard, span)
-  // The step that takes it gets its error. If the chunk before it was not sent, no step does.
+  // The step that takes it gathers it again. If the chunk before it was not sent, no step does.
   gathered.catch(() => undefined)
   followed.ahead = { span, gathered }
 }
@@ -260,7 +260,9 @@ const gatheredFrom = (followed: FollowedShard, span: ChunkSpan): Promise<Gathere
   const { ahead, shard } = followed
   followed.ahead = undefined
   const isAhead = ahead?.span.host === span.host && ahead.span.from === span.from
-  return isAhead ? ahead.gathered : gather(shard, span)
+  const now = (): Promise<Gathered> => gather(shard, span)
+  // The shard may not have been open then.
+  return isAhead ? ahead.gathered.catch(now) : now()
 }
 
 const gather = async (shard: ReplicatedShard, span: ChunkSpan): Promise<Gathered> => {

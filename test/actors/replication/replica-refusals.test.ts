@@ -1,6 +1,6 @@
 /** Replicas that refuse a log, and what asks them again, on a simulated disk and a virtual clock. */
 import { describe, expect, test } from 'vitest'
-import { Replicator, type StorageEvents } from '../../../src/actors/index.ts'
+import { Applier, Replicator, type StorageEvents } from '../../../src/actors/index.ts'
 import { KeelsonError } from '../../../src/errors.ts'
 import { createSystem, stopProcess, telemetry } from '../../../src/runtime/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
@@ -203,4 +203,18 @@ describe('control.reopen of replication', () => {
     const { world, app } = await started()
     expect(await codeOf(reopen(world, app))).toBe('INVALID_ARGUMENT')
   })
+})
+
+test('the death of an applier at any moment of a chunk is no failure of the replica', async () => {
+  const { world, replica, app, log } = await following({ chunkBytes: 32 * 1024 })
+  replica.answerMs = 5
+  for (let ms = 0; ms < 20; ms++) {
+    for (let at = 0; at < 8; at++) await world.during(app.store.put(`k${at}`, 'x'.repeat(20_000)))
+    await world.clock.advance(ms)
+    app.system.kill(Applier.name(0))
+    // Its supervisor gives up beyond five restarts in ten seconds.
+    await world.clock.advance(3_000)
+    await caughtUp(world, app)
+  }
+  expect(log.messages('warn').filter((line) => !line.includes('restarted'))).toEqual([])
 })
