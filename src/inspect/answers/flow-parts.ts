@@ -118,7 +118,7 @@ export const schedulePage = async (
   options: Parameters<Schedules['list']>[0],
 ): Promise<Page<ScheduleRow>> => {
   if (!app.entities.known.has(flowsKind)) return { entries: [], exhausted: true }
-  return (await flowOf(app)).schedules.list(options)
+  return (await flowOf(app)).schedules.read('list', options)
 }
 
 /** A run with a page of its operations, and with its place in the queue. */

@@ -10,7 +10,7 @@ import type {
   Pending,
 } from '../../observe/index.ts'
 import { checkEntityId, workerKind } from '../../storage/index.ts'
-import type { App } from '../../supervisors/index.ts'
+import { type App, durableActors } from '../../supervisors/index.ts'
 import { entityAt, kindsOf, pidOf } from '../answers/entities.ts'
 import { nextTurn, processAt } from '../answers/process-pages.ts'
 import { entityKindOf } from '../recorder/recorder.ts'
@@ -46,24 +46,25 @@ export const kindsShown = async (app: App): Promise<{ readonly kinds: readonly K
   const kinds: Kind[] = []
   for (const facts of await kindsOf(app)) {
     await nextTurn(app.system)
-    kinds.push({ ...facts, fields: [], ...(await rowsShown(app, facts.kind).catch(unlessUnknown)) })
+    // Unknown while a shard is down.
+    const alarms = await app.entity(facts.kind).alarms({ limit: 1 }).catch(unlessUnknown)
+    kinds.push({
+      ...{ ...facts, fields: fieldsOf(app, facts.kind) },
+      ...given({ nextAlarmAt: alarms?.[0]?.at }),
+    })
   }
   return { kinds }
-}
-
-/** What the rows of a kind say. They cannot be read while a shard is down. */
-const rowsShown = async (app: App, kind: string): Promise<Pick<Kind, 'fields' | 'nextAlarmAt'>> => {
-  const [next] = await app.entity(kind).alarms({ limit: 1 })
-  return { fields: fieldsOf(app, kind), ...(next && { nextAlarmAt: next.at }) }
 }
 
 const unlessUnknown = (error: unknown): undefined => {
   if (!isKeelsonError(error)) throw error
 }
 
-/** The index fields of the first entity of a kind by which a list can be asked. */
+/** The index fields of the first entity of a kind here, by which a list can be asked. */
 const fieldsOf = (app: App, kind: string): readonly string[] => {
-  const [first] = app.entity(kind).list({ limit: 1, states: false }).entries
+  const { entities, entityIn } = app[durableActors]
+  const open = entities.shards.filter(({ phase }) => phase.kind === 'open')
+  const [first] = entityIn(kind, open).list({ limit: 1, states: false }).entries
   const rows = first && surveyEntity(app.entities, `${kind}/${first.id}`)
   return Object.keys(rows?.fields ?? {}).slice(0, fieldsMax)
 }
@@ -79,7 +80,8 @@ export const kindShown = async (app: App, query: Query): Promise<KindPage> => {
   const rows: KindPage['rows'][number][] = []
   let cursor = optionalText(query, 'cursor')
   do {
-    const page = handle.list({ ...(where as object), limit: pageReads, ...(cursor && { cursor }) })
+    const of = { ...where, limit: pageReads, ...(cursor && { cursor }) }
+    const page = await handle.page(of as object)
     for (const { id, state, blocked } of page.entries) {
       const shown = blocked ? undefined : shownState(app.entities, handle.kind, state)
       const text = blocked ? blocked.message : lineText(shown, lineMax)

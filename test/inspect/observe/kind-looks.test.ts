@@ -1,8 +1,10 @@
 /** The kinds of the page: how many actors of each are in trouble, and the list of each trouble. */
 import { expect, onTestFinished, test } from 'vitest'
+import { flows, workflow } from '../../../src/flow/index.ts'
 import { call, type DurableServer, entity, noReply, reply, supervisor } from '../../../src/index.ts'
 import { Observer } from '../../../src/inspect/observe/observer.ts'
-import type { Kind, KindPage } from '../../../src/observe/index.ts'
+import type { Flows, Kind, KindPage } from '../../../src/observe/index.ts'
+import { FolderMembers } from '../../support/worlds/folder-members.ts'
 import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 type Messages = {
@@ -80,4 +82,33 @@ test('all overdue alarms of a kind are counted and listed, also behind very many
   expect((await list('late', 'overdue')).map(({ id, text }) => [id, text])).toEqual(
     ids.map((id) => [id, 'alarm ring']),
   )
+})
+
+test('a member of a folder shows the actors and schedules of all members', async () => {
+  const members = new FolderMembers(['a', 'b'])
+  const tree = () =>
+    supervisor('app', {}, [
+      entity('early', server),
+      flows({ workflows: [workflow('w', async () => 1)] }),
+    ])
+  const [a, b] = await members.start(undefined, () => ({ app: tree() }))
+  for (const id of ids)
+    await members.during(call(a?.entity('early').ref(id) as never, 'wake' as never, 5 as never))
+  await members.clock.advance(5_000)
+  for (const app of [a, b]) {
+    const observer = new Observer(app as never, { isWriting: false, user: 'ann' })
+    onTestFinished(() => observer.end())
+    const look = async (view: string, query: object) => {
+      const answered = await members.during(observer.answer({ id: 1, look: view as never, query }))
+      return (answered as { answer: { data: unknown } }).answer.data
+    }
+    const { kinds } = (await look('entities', {})) as { kinds: readonly Kind[] }
+    expect(kinds.map(({ kind }) => kind)).toContain('early')
+    const { rows } = (await look('kind', { kind: 'early' })) as KindPage
+    expect(rows.map(({ id }) => id)).toEqual(ids)
+    expect((await look('flows', {})) as Flows).toMatchObject({
+      silent: [],
+      schedules: { rows: [] },
+    })
+  }
 })
