@@ -21,7 +21,7 @@ import { checkMetrics, noPromtool } from '../../support/commands/promtool.ts'
 import { lacks } from '../../support/lacks.ts'
 import { readOpenMetrics } from '../../support/models/open-metrics.ts'
 import { asked, openMetrics } from '../../support/worlds/operations-client.ts'
-import { codeOf, simulated } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, failNextSync, simulated } from '../../support/worlds/simulated-instance.ts'
 import { startedWithSnapshots } from '../../support/worlds/snapshot-instance.ts'
 
 const canary = 'CANARY7'
@@ -159,6 +159,38 @@ test('a queue that does not answer is left out after a second, and hides nothing
   expect(s.system.clock.monotonic() - began).toBeCloseTo(1_000, -2)
   expect(sampleOf(text, 'keelson_queue_jobs{queue="mails",status="dead"}')).toBe(undefined)
   expect(sampleOf(text, 'keelson_flow_runs{type="ship",status="completed"}')).toBe(1)
+})
+
+test('queues of a shard that is held, or down, hide and hold up no other queue for long', async () => {
+  const names = [...'abcdefgh']
+  const queues = names.map((each) => queue(each, () => 1))
+  const s = await simulated({
+    ...{ shards: 2, allowDown: true },
+    app: supervisor('app', {}, [orders, flows({ queues })]),
+  })
+  const { entities, store } = s.app
+  const isIn = (shard: number) => (each: string) =>
+    entities.shardOf(`$queue-${each}/queue`).index === shard
+  expect(names.filter(isIn(1)).length).toBeGreaterThan(1)
+  const handler = operations(s.app)
+  const shown = async () => {
+    const body = (await s.during(asked(handler, '/metrics')))?.body ?? ''
+    return names.filter((each) => body.includes(`keelson_queue_jobs{queue="${each}"`))
+  }
+  expect(await shown()).toEqual(names)
+
+  const { token } = await s.during(s.app.control.suspend(1, { writes: true }))
+  for (const each of queues) void codeOf(flow(s.app).add(each, undefined))
+  await s.advance(10)
+  const began = s.system.clock.monotonic()
+  expect(await shown()).toEqual(names.filter(isIn(0)))
+  expect(s.system.clock.monotonic() - began).toBeCloseTo(1_000, -2)
+  await s.during(s.app.control.resume(1, { token }))
+
+  failNextSync(s.disk, 1)
+  const key = names.find((each) => store.shardOf(each) === 1) as string
+  expect(await s.during(codeOf(store.put(key, 1)))).toBe('UNKNOWN_OUTCOME')
+  expect(await shown()).toEqual(names.filter(isIn(0)))
 })
 
 test('a message that waits has waited since the scrape that saw it first', async () => {
