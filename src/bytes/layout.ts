@@ -44,7 +44,7 @@ export const hex = (at: number, length: number): Field<string> => {
   }
 }
 
-/** Several facts as an object. What it has besides is not written. */
+/** Several facts as an object. Other properties of the object are not written. */
 export const layout = <T extends object>(
   of: {
     readonly [Name in keyof T]: Field<T[Name]>

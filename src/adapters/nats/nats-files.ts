@@ -120,8 +120,8 @@ export class NatsFiles implements EngineFiles {
   }
 
   /**
-   * No other upload can become the file that the message `made` has made: what attempts without an
-   * answer have left is dropped. A file that replaces this one meanwhile has later chunks.
+   * No other upload can become the file that the message `made` has made, so the chunks of attempts
+   * without an answer are dropped. A file that replaces this one in between has later chunks.
    */
   async #dropOthers(name: string, upload: string, made: number): Promise<void> {
     for (const subject of await this.#subjects(this.#chunkSubject(name, '*', '0'))) {

@@ -215,7 +215,7 @@ const dynamicServer: DynamicServer = {
     startChild: (state, spec, context) => startChild(state, { spec, from: context.from }, context),
     terminateChild: async (state, ref, context) => {
       // Any ref of the process is accepted: its own, one with a bound sender, or one of its name.
-      // What is no ref, an id for one, names no child (Elixir).
+      // A text is no ref, so an id names no child (Elixir).
       const process = isRef(ref) ? addressOf<Process>(ref).resolve() : undefined
       const child = process && state.running.get(process.address)
       if (child === undefined) return reply(false, state)
