@@ -56,7 +56,12 @@ type State = {
   readonly workflows: readonly Workflow[]
   /** Of each run the failures in a row, until it has been quiet for long. In the order of the last ones. */
   readonly failures: Map<string, { count: number; at: number }>
+  /** The shards here whose runs are to wake when they are open: they are down, or recover. */
+  readonly left: Set<Shard>
 }
+
+type Entities = AppContext[typeof durableActors]['entities']
+type Shard = Entities['shards'][number]
 
 /** The health of workflows, in `app.health().parts.flow`. */
 export type FlowHealth = {
@@ -140,24 +145,25 @@ const server: GenServer<Messages, State, Start> = {
     const { entities } = (context.app as AppContext)[durableActors]
     const { reports } = entities
     reports.set('flow', () => flowHealth(context as never, start))
-    const unlisten = onOpening(entities, (shard) => void context.cast(own, 'opened', shard))
+    const left = new Set<Shard>()
+    const unlisten = onOpening(entities, left, (shard) => void context.cast(own, 'opened', shard))
     context.system.monitor(context.self, () => {
       unlisten()
       events.removeListener('entity.ended', listener)
       reports.delete('flow')
     })
     context.castAfter(cleanFirstMs, 'clean')
-    return ok({ workflows, failures: new Map() }, { continue: ['wakeAll'] })
+    return ok({ workflows, failures: new Map(), left }, { continue: ['wakeAll'] })
   },
   continues: {
     wakeAll: async (state, _, context) => {
-      await wakeAll(context as never, state.workflows)
+      await wakeAll(context as never, state)
       return noReply(state)
     },
   },
   casts: {
     opened: async (state, shard, context) => {
-      await wakeAll(context as never, state.workflows, shard)
+      await wakeAll(context as never, state, shard)
       return noReply(state)
     },
     ended: (state, run, context) => {
@@ -203,14 +209,15 @@ const splitOnce = (entity: string): readonly [kind: string, id: string] => {
 const runsOf = (context: AnyContext, type: string) =>
   entitiesOf<RunMessages>(within(context), 'workflow', type)
 
-type Entities = AppContext[typeof durableActors]['entities']
-
 /**
- * Calls `listener` when a shard has come to this member, or is open after it was down: what could not be
- * listed or woken there can be now. A shard whose storage actors die and begin again keeps its actors.
+ * Calls `listener` when a shard has come to this member, or is open after it was down or in `left`: what could
+ * not be listed or woken there can be now. A shard whose storage actors die and begin again keeps its actors.
  */
-const onOpening = (entities: Entities, listener: (shard: number) => void): (() => void) => {
-  const left = new Set(entities.shardsHere.filter((shard) => !isOpen(shard)))
+const onOpening = (
+  entities: Entities,
+  left: Set<Shard>,
+  listener: (shard: number) => void,
+): (() => void) => {
   const stops = entities.shards.map((shard) =>
     shard.onPhase(() => {
       if (shard.phase.kind === 'down') left.add(shard)
@@ -223,17 +230,22 @@ const onOpening = (entities: Entities, listener: (shard: number) => void): (() =
   }
 }
 
-const isOpen = ({ phase }: Entities['shards'][number]): boolean => phase.kind === 'open'
+const isOpen = ({ phase }: Shard): boolean => phase.kind === 'open'
 
-/** The app, with lists of the shards that are open here; of one of them, if it is named. */
-const within = ({ app }: AnyContext, only?: number): AppContext => {
-  const { entities, entityIn } = (app as AppContext)[durableActors]
-  const shards = entities.shardsHere.filter(
-    (shard) => isOpen(shard) && (only === undefined || shard.index === only),
+/** The shards here, or one of them. */
+const shardsHere = ({ app }: AnyContext, only?: number): readonly Shard[] =>
+  (app as AppContext)[durableActors].entities.shardsHere.filter(
+    ({ index }) => only === undefined || index === only,
   )
+
+/** The app, with lists of those of `among` that are open. */
+const within = (context: AnyContext, among = shardsHere(context)): AppContext => {
+  const app = context.app as AppContext
+  const { entityIn } = app[durableActors]
+  const shards = among.filter(isOpen)
   const entity = (kind: { readonly id: string } | string): unknown =>
     entityIn(typeof kind === 'string' ? kind : kind.id, shards)
-  return { ...(app as AppContext), entity: entity as AppContext['entity'] }
+  return { ...app, entity: entity as AppContext['entity'] }
 }
 
 /** The entities of a kind that are to wake, in pages. */
@@ -254,17 +266,19 @@ function* pagesOf(app: AppContext, kind: string, query: object): Iterable<Line> 
 }
 
 /**
- * Wakes the runs that are live and the schedules, in the open shards or one of them: of each workflow those first that changed longest ago,
- * and of all workflows in turn. A run that has a process is awake, or on its way: one that begins or
+ * Wakes the runs that are live and the schedules, in the open shards or one of them: of each workflow
+ * those first that changed longest ago, and of all workflows in turn. A run that has a process is awake, or on its way: one that begins or
  * changes meanwhile, and one that was called. The event loop turns between two of them, so a
  * call of others waits for one and not for all.
  */
 const wakeAll = async (
   context: AnyContext,
-  workflows: readonly Workflow[],
+  { workflows, left }: State,
   shard?: number,
 ): Promise<void> => {
-  const app = within(context, shard)
+  const here = shardsHere(context, shard)
+  for (const each of here) if (!isOpen(each)) left.add(each)
+  const app = within(context, here)
   const { entities } = (context.app as AppContext)[durableActors]
   const { clock } = context.system
   const turned = (): Promise<void> => new Promise((resolve) => void clock.soon(resolve))
