@@ -5,7 +5,7 @@
  *   `*.long.test.ts`: rounds of kills and power cuts, faults of the system, threads and processes
  *   that end in every way, commands on whole folders, leaks and sizes. It leaves out `*.slow.test.ts`,
  *   too: each of them takes over two seconds.
- * - `ci` (`npm run test:ci`, for each change) adds those files, and tries a fortieth of all cases.
+ * - `ci` (`npm run test:ci`, for each change) adds those files, and tries a sixtieth of all cases.
  * - `all` (`npm run test:all`, before a release) tries everything.
  */
 const tier = process.env.KEELSON_TIER ?? 'quick'
@@ -19,12 +19,12 @@ export const triesAll = tier === 'all'
 export const triesLong = tier !== 'quick'
 
 /**
- * `quick` in `npm test`, `all` in `npm run test:all`, and a fortieth of `all`, but no less than `quick`,
+ * `quick` in `npm test`, `all` in `npm run test:all`, and a sixtieth of `all`, but no less than `quick`,
  * between them. Of a stride or a bound, which is smaller in the full tier, `quick`.
  */
 export const thorough = (quick: number, all: number): number => {
   if (triesAll) return all
-  return triesLong && all > quick ? Math.max(quick, Math.ceil(all / 40)) : quick
+  return triesLong && all > quick ? Math.max(quick, Math.ceil(all / 60)) : quick
 }
 
 /** How many seeds, rounds or bytes: the environment variable `name` if it is set, else as the tier says. */

@@ -17,19 +17,20 @@ import { lmdbProjections } from '../../../src/storage/lmdb/lmdb-projection-store
 import { LmdbTree } from '../../../src/storage/lmdb/lmdb-tree.ts'
 import type { Row, RowChange } from '../../../src/storage/ports/projection-store.ts'
 import { childProgram } from '../commands/child-program.ts'
-import { countOf } from '../tier.ts'
+import { thorough } from '../tier.ts'
 import { type Damage, damaged, diskWith } from './projection-damage.ts'
 
 /** Of the stores and of the damages. */
 export const seed = Number(process.env.KEELSON_SEED ?? 1)
 
-const times = countOf('KEELSON_SEEDS', 0.07, 1)
+/** The part of the cases that is tried. */
+const part = Number(process.env.KEELSON_SEEDS ?? thorough(10, 100) / 100)
 
 /** Flips of each kind that are examined. */
-export const flipsEach = 500 * times
+export const flipsEach = 500 * part
 
 /** How many of those let through a child tries out. */
-export const trialsEach = 25 * countOf('KEELSON_SEEDS', 0.04, 1)
+export const trialsEach = Math.ceil(25 * part)
 
 /** The size of a page. */
 export const pageBytes = 4096
