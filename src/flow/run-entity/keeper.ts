@@ -5,7 +5,7 @@
  */
 import { keptText, type Some, some } from '../../actors/index.ts'
 import { backoffMs } from '../../clock.ts'
-import type { KeptError } from '../../errors.ts'
+import { isKeelsonError, type KeptError } from '../../errors.ts'
 import {
   type AnyContext,
   type AppContext,
@@ -26,13 +26,12 @@ import { entitiesOf, runKind, schedulesKind } from '../runs/parts.ts'
 import { liveStatuses, type RunState } from '../runs/record.ts'
 
 type Messages = {
-  continues: { wakeAll: () => void }
   casts: {
     /** The process of a run has ended by a failure. */
     ended: (run: Run) => void
     wake: (run: Run) => void
-    /** A shard has come to this member, or is open after it was down. */
-    opened: (shard: number) => void
+    /** The runs here may not all be awake; or, of one shard: it has come, or is open after it was down. */
+    wakeAll: (shard?: number) => void
     clean: () => void
   }
 }
@@ -120,8 +119,8 @@ const pageMax = 64
 const cleanEveryMs = 3_600_000
 /** The first pass comes so soon: a program that starts more often than each hour removes runs too. */
 const cleanFirstMs = 60_000
-/** The pause after a pass that has not removed all. */
-const cleanSoonMs = 1_000
+/** The pause after a pass that has not removed all, or could not list them. */
+const againMs = 1_000
 /** A run that fails again within this time waits longer. */
 const quietMs = 300_000
 const pauses = { baseMs: 1_000, maxMs: 60_000, jitter: 0.2 }
@@ -146,24 +145,20 @@ const server: GenServer<Messages, State, Start> = {
     const { reports } = entities
     reports.set('flow', () => flowHealth(context as never, start))
     const left = new Set<Shard>()
-    const unlisten = onOpening(entities, left, (shard) => void context.cast(own, 'opened', shard))
+    const unlisten = onOpening(entities, left, (shard) => void context.cast(own, 'wakeAll', shard))
     context.system.monitor(context.self, () => {
       unlisten()
       events.removeListener('entity.ended', listener)
       reports.delete('flow')
     })
+    context.cast(own, 'wakeAll', undefined)
     context.castAfter(cleanFirstMs, 'clean')
-    return ok({ workflows, failures: new Map(), left }, { continue: ['wakeAll'] })
-  },
-  continues: {
-    wakeAll: async (state, _, context) => {
-      await wakeAll(context as never, state)
-      return noReply(state)
-    },
+    return ok({ workflows, failures: new Map(), left })
   },
   casts: {
-    opened: async (state, shard, context) => {
-      await wakeAll(context as never, state, shard)
+    wakeAll: async (state, shard, context) => {
+      if (!(await isListed(wakeAll(context as never, state, shard))))
+        context.castAfter(againMs, 'wakeAll', shard)
       return noReply(state)
     },
     ended: (state, run, context) => {
@@ -187,10 +182,8 @@ const server: GenServer<Messages, State, Start> = {
       return noReply(state)
     },
     clean: async (state, _, context) => {
-      let isDone = true
-      for (const workflow of state.workflows)
-        isDone = (await clean(context as never, workflow)) && isDone
-      context.castAfter(isDone ? cleanEveryMs : cleanSoonMs, 'clean')
+      const isDone = await isListed(cleanAll(context as never, state))
+      context.castAfter(isDone ? cleanEveryMs : againMs, 'clean')
       return noReply(state)
     },
   },
@@ -248,6 +241,19 @@ const within = (context: AnyContext, among = shardsHere(context)): AppContext =>
   return { ...app, entity: entity as AppContext['entity'] }
 }
 
+/**
+ * Whether `work` has done all. Its lists are refused while the lease of this member is not renewed, and
+ * when a shard leaves or goes down between two pages.
+ */
+const isListed = async (work: Promise<boolean>): Promise<boolean> => {
+  try {
+    return await work
+  } catch (error) {
+    if (isKeelsonError(error)) return false
+    throw error
+  }
+}
+
 /** The entities of a kind that are to wake, in pages. */
 type Line = { readonly kind: string; readonly ids: readonly string[] }
 
@@ -267,15 +273,14 @@ function* pagesOf(app: AppContext, kind: string, query: object): Iterable<Line> 
 
 /**
  * Wakes the runs that are live and the schedules, in the open shards or one of them: of each workflow
- * those first that changed longest ago, and of all workflows in turn. A run that has a process is awake, or on its way: one that begins or
- * changes meanwhile, and one that was called. The event loop turns between two of them, so a
- * call of others waits for one and not for all.
+ * those first that changed longest ago, and of all workflows in turn. The event loop turns between two
+ * of them, so a call of others waits for one and not for all.
  */
 const wakeAll = async (
   context: AnyContext,
   { workflows, left }: State,
   shard?: number,
-): Promise<void> => {
+): Promise<true> => {
   const here = shardsHere(context, shard)
   for (const each of here) if (!isOpen(each)) left.add(each)
   const app = within(context, here)
@@ -289,13 +294,15 @@ const wakeAll = async (
   const places = new Places(wakingMax)
   for (const { kind, ids } of inTurn([...lines, pagesOf(app, schedulesKind, {})])) {
     for (const id of ids) {
-      if (entities.holder(`${kind}/${id}`)) continue
+      // It is awake, or on its way. In one shard it may have been called while that was down, and sleep.
+      if (shard === undefined && entities.holder(`${kind}/${id}`)) continue
       await places.take(wake(context, kind, id))
       await turned()
     }
     await turned()
   }
   await places.empty()
+  return true
 }
 
 /**
@@ -306,6 +313,13 @@ const wake = async (context: AnyContext, kind: string, id: string): Promise<void
   const { app } = context
   const ref = context.to((app as AppContext).entity<Pick<RunMessages, 'calls'>>(kind).ref(id))
   await call(ref, 'wake', undefined, { timeoutMs: placeMs }).catch(() => undefined)
+}
+
+/** Removes runs of all workflows that ended long ago. False: there may be more. */
+const cleanAll = async (context: AnyContext, { workflows }: State): Promise<boolean> => {
+  let isDone = true
+  for (const workflow of workflows) isDone = (await clean(context, workflow)) && isDone
+  return isDone
 }
 
 /**

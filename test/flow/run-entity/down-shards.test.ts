@@ -25,7 +25,7 @@ const shipping = async () => {
   const inShard = (shard: number) =>
     ids.filter((id) => entities.shardOf(`$flow-ship/${id}`).index === shard)
   const statuses = (of: readonly string[]) => of.map((id) => w.flow.get(ship, id)?.status)
-  return { w, begun, it, inShard, statuses }
+  return { w, ship, begun, it, inShard, statuses }
 }
 
 const completed = (of: readonly string[]) => of.map(() => 'completed')
@@ -52,7 +52,7 @@ test('while a shard is down the runs of the others go on, and its runs do when i
 })
 
 test('runs of a shard that was down at the start go on when it is open', async () => {
-  const { w, begun, it, inShard, statuses } = await shipping()
+  const { w, ship, begun, it, inShard, statuses } = await shipping()
   const own = inShard(1)
   const fault = { kind: 'error', code: 'EIO' } as const
   w.s.disk.inject({ at: 1, operation: 'read', path: 'shard-1/wal', times: 100, fault })
@@ -62,6 +62,11 @@ test('runs of a shard that was down at the start go on when it is open', async (
   await w.s.advance(120_000)
   expect(begun.sort()).toEqual(inShard(0))
 
+  // Each has a process by that, which sleeps.
+  for (const id of own) {
+    const refused = w.flow.handle(ship, id).result()
+    expect(await w.during(codeOf(refused))).toBe('SHARD_DOWN')
+  }
   w.s.disk.clearFaults()
   await w.during(w.s.app.control.reopen(1))
   it.isDone = true

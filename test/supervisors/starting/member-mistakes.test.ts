@@ -1,6 +1,6 @@
 /** Wrong options of one member of a cluster: they are refused at that member, and hurt no other one. */
 import { expect, test } from 'vitest'
-import { type Ctx, flows, workflow } from '../../../src/flow/index.ts'
+import { type Ctx, flow, flows, workflow } from '../../../src/flow/index.ts'
 import { supervisor } from '../../../src/index.ts'
 import { leaseMs, Members } from '../../support/worlds/members.ts'
 
@@ -68,4 +68,24 @@ test('the health of an owner that is unsure says so, and why its workflows are n
   await members.clock.advance(3 * leaseMs)
   const none = { count: 0, first: [] }
   expect(owner.health().parts.flow).toEqual({ blocked: none, failed: none, schedules: none })
+})
+
+test('an owner that is unsure when it looks for old runs keeps its workflows, and goes on', async () => {
+  const members = new Members()
+  const work = workflow('work', async (_: Ctx, input: number) => input)
+  const owner = await members.start('a', {
+    app: supervisor('app', {}, [flows({ workflows: [work] })]),
+  })
+  // The look comes after a minute.
+  await members.clock.advance(60_000 - leaseMs)
+  members.sessions.get('a')?.pause(3 * leaseMs)
+  await members.clock.advance(2 * leaseMs)
+  expect(owner.health().cluster?.phase).toBe('unsure')
+  const phases = () => owner.shards.map(({ phase }) => phase.kind)
+  expect(phases()).not.toContain('closed')
+  await members.clock.advance(4 * leaseMs)
+  expect(owner.health().cluster?.phase).toBe('owner')
+  expect(phases()).not.toContain('closed')
+  const run = await members.during(flow(owner).start(work, 7, { id: '7' }))
+  expect(await members.during(run.result())).toBe(7)
 })
