@@ -46,14 +46,6 @@ type Birth = { readonly segment: number; readonly from: number; to: number; at: 
  */
 const sameAge = 1 / 500
 
-/** The failure of a frame that needs a blob which the cache has not whole. */
-const cacheLacks = (cause: KeelsonError): KeelsonError =>
-  new KeelsonError(
-    'SHARD_DOWN',
-    'the cache lacks a blob that a comparison needs: stop the member, delete its folder, start it',
-    { details: { ...cause.details, reason: 'cache' }, cause },
-  )
-
 /** The blobs of one shard. */
 export class ShardBlobs {
   readonly parts: BlobParts
@@ -147,8 +139,8 @@ export class ShardBlobs {
   }
 
   /**
-   * `read`, as a function for the state machine. A cache without the blob decides nothing: the other
-   * members have it, and decide by it.
+   * `read`, as a function for the state machine. `details.reason` of `CORRUPT` is `cache` where other
+   * members have the blob whole.
    */
   get reader(): ReadBlob {
     return (ref, from, to) => {
@@ -156,7 +148,8 @@ export class ShardBlobs {
         return this.read(ref, from, to)
       } catch (error) {
         if (!this.parts.isCache || !isKeelsonError(error, 'CORRUPT')) throw error
-        throw cacheLacks(error)
+        const details = { ...error.details, reason: 'cache' }
+        throw new KeelsonError('CORRUPT', error.message, { details, cause: error })
       }
     }
   }

@@ -8,7 +8,7 @@
  * has caught up, which commits as it goes. No committed frame is skipped. A projection that takes
  * no changes during that time takes the shard down after `deadlineMs`, with `DEGRADED`.
  */
-import { type ErrorCode, isGone, isKeelsonError, KeelsonError } from '../../errors.ts'
+import { type ErrorCode, isGone, KeelsonError } from '../../errors.ts'
 import {
   call,
   cast,
@@ -26,6 +26,7 @@ import {
   applyUnits,
   type FrameUnits,
   frameBytes,
+  isUndecided,
   type ProjectionStore,
 } from '../../storage/index.ts'
 import { isCount, isIgnored, isRecord } from '../core/payload-check.ts'
@@ -174,8 +175,7 @@ export const server: GenServer<Messages, State, ProjectionShard> = {
       } catch (error) {
         // Another member owns the log, and may have trimmed it; or its engine has lost a part.
         const codes: ErrorCode[] = isLoss(error) ? ['CORRUPT'] : ['FENCED']
-        // The cache lacks a blob (`shard-blobs.ts`): the next claim fetches what it has not whole.
-        if (isKeelsonError(error) && error.details.reason === 'cache') codes.push('SHARD_DOWN')
+        if (isUndecided(error)) codes.push('SHARD_DOWN')
         return beyondRestart(state, error, codes, context)
       }
     },
@@ -239,7 +239,8 @@ export const server: GenServer<Messages, State, ProjectionShard> = {
     },
     unprojected: (state, reason, context) => {
       const { deadlineMs } = state.shard.parts.settings
-      if (state.mode === 'waiting')
+      if (isUndecided(reason)) goDown(state.shard, reason, context)
+      else if (state.mode === 'waiting')
         state.giveUp ??= context.sendAfter(Math.ceil(deadlineMs), 'givenUp', reason)
       return noReply(state)
     },

@@ -7,6 +7,7 @@ import { isKeelsonError, reasonText } from '../../errors.ts'
 import { describeReason, type Ref, type Settled, send } from '../../runtime/index.ts'
 import {
   type HaltedProjection,
+  isUndecided,
   type Projecting,
   ProjectionRows,
   type ProjectionStore,
@@ -102,8 +103,9 @@ const nextStep = (state: State, { projection }: Applier.Following, context: Cont
     if (next.kind !== 'nothing' || !isReady) return next
     return inMs === 0 ? { kind: 'derived' } : { kind: 'due', inMs }
   } catch (error) {
-    if (!isKeelsonError(error, 'CORRUPT')) throw error
-    damaged(state, error.details, context)
+    if (isUndecided(error)) Applier.unprojected(applierOf(state, context), error)
+    else if (isKeelsonError(error, 'CORRUPT')) damaged(state, error.details, context)
+    else throw error
     return { kind: 'nothing' }
   }
 }

@@ -344,7 +344,7 @@ export class StoreReader {
     } catch (error) {
       if (!isKeelsonError(error, 'WRONG_TYPE')) throw error
     }
-    const { entries } = await this.page({ gte: key, lte: key, limit: 1 })
+    const { entries } = await this.page({ prefix: key, lte: key, limit: 1 })
     const present = entries[0]?.[1]
     return present instanceof LargeValue ? this.#loaded(key, present) : present
   }

@@ -95,12 +95,18 @@ export class BlobReading {
  * be read, says nothing: it may come back.
  */
 export const isFreed = (disk: Disk, dir: string, ref: BlobRef): boolean => {
+  const { offset, size } = ref
   const header = new Uint8Array(blobHeaderBytes).fill(1)
+  const trailer = new Uint8Array(trailerBytes(size)).fill(1)
   attempt(() => {
     const file = openIfThere(disk, blobSegmentPath(dir, ref.segment))
-    if (file) closing(file, () => file.read(header, ref.offset - blobHeaderBytes))
+    if (!file) return
+    closing(file, () => {
+      file.read(header, offset - blobHeaderBytes)
+      file.read(trailer, offset + size)
+    })
   })
-  return header.every((byte) => byte === 0)
+  return [...header, ...trailer].every((byte) => byte === 0)
 }
 
 /** The memory for the pieces of a blob that is read whole. */

@@ -6,7 +6,7 @@
 
 import { sha256 } from '../../bytes/sha256.ts'
 import { asBuffer } from '../../bytes/utf8.ts'
-import { isKeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { Command, PutEntry } from '../commands/command.ts'
 import { type CommandAnswer, type Refusal, refused } from '../commands/command-answer.ts'
 import { type Row, rowTags, type StoredValue } from '../ports/projection-store.ts'
@@ -100,24 +100,37 @@ export const applyGetSet = (
 /**
  * Whether two values are equal. If only a damaged blob could decide, they are not. A frame must be
  * applicable whatever happened to the files: the value stays, and its next reader (the caller of
- * the comparison first) gets the error. The reader of a cache fails with another code.
+ * the comparison first) gets the error. But a cache decides nothing without the blob: the other
+ * members have it, and decide by it.
  */
 const isExpected = (current: StoredValue, expected: StoredValue, rows: ChangedRows): boolean => {
-  let isDamaged = false
+  let damage: KeelsonError | undefined
   try {
     return valuesEqual(current, expected, (ref, from, to) => {
       try {
         return rows.blob(ref, from, to)
       } catch (error) {
-        isDamaged = isKeelsonError(error, 'CORRUPT')
+        if (isKeelsonError(error, 'CORRUPT')) damage = error
         throw error
       }
     })
   } catch (error) {
-    if (isDamaged) return false
-    throw error
+    if (damage === undefined) throw error
+    if (damage.details.reason === 'cache') throw undecided(damage)
+    return false
   }
 }
+
+const undecided = (cause: KeelsonError): KeelsonError =>
+  new KeelsonError(
+    'SHARD_DOWN',
+    'the cache lacks a blob that a comparison needs: stop the member, delete its folder, start it',
+    { details: cause.details, cause },
+  )
+
+/** Whether a frame was not applied, as the cache lacks a blob: the next claim fetches what it has not whole. */
+export const isUndecided = (error: unknown): error is KeelsonError =>
+  isKeelsonError(error, 'SHARD_DOWN') && error.details.reason === 'cache'
 
 /** `compareAndSet`. Without an expiry it keeps the current one. */
 export const applyCompareAndSet = (

@@ -54,11 +54,11 @@ test('a standby has the large values that it applies, before its turn comes', as
 })
 
 /** Members `a`, which owns, and `b`, which waits; the folder of one of them has lost its blobs. */
-const lacking = async (member: string) => {
+const lacking = async (member: string, options: object = {}) => {
   const { members, app } = await world()
   const text = 'large'.repeat(10_000)
   await members.during(app.store.put('compared', { text, number: 1 }))
-  const standby = members.begin('b', { blobs }).catch((error: KeelsonError) => error)
+  const standby = members.begin('b', { blobs, ...options }).catch((error: KeelsonError) => error)
   await members.clock.advance(3 * leaseMs)
   const { disk } = members.machine(member)
   for (const name of disk.list(dir)) disk.remove(`${dir}/${name}`)
@@ -67,17 +67,26 @@ const lacking = async (member: string) => {
   return { members, app, standby, swap }
 }
 
-test('a standby that lacks a value which is compared ends, and has the outcome when it starts again', async () => {
-  const { members, app, standby, swap } = await lacking('b')
-  expect(await members.during(swap)).toMatchObject({ swapped: true })
-  await members.clock.advance(3 * leaseMs)
-  expect(await members.during(standby)).toMatchObject({ code: 'SHARD_DOWN' })
+test.each([
+  ['in memory', {}],
+  ['in its projection, as the log is long', { lmdb: { lagBytesMax: 1_024 } }],
+])(
+  'a standby that lacks a value which is compared %s ends, and has the outcome when it starts again',
+  async (_, options) => {
+    const { members, app, standby, swap } = await lacking('b', options)
+    expect(await members.during(swap)).toMatchObject({ swapped: true })
+    // The last group of a log is not counted.
+    for (const key of ['one', 'two', 'three'])
+      await members.during(app.store.put(key, Buffer.alloc(900)))
+    await members.clock.advance(3 * leaseMs)
+    expect(await members.during(standby)).toMatchObject({ code: 'SHARD_DOWN' })
 
-  const again = members.begin('b', { blobs })
-  await members.clock.advance(3 * leaseMs)
-  await members.during(app.close())
-  expect((await members.during(again)).store.get('compared')).toBe('new')
-})
+    const again = members.begin('b', { blobs })
+    await members.clock.advance(3 * leaseMs)
+    await members.during(app.close())
+    expect((await members.during(again)).store.get('compared')).toBe('new')
+  },
+)
 
 test('an owner that lacks a value which is compared decides nothing, and the next one does', async () => {
   const { members, app, standby, swap } = await lacking('a')
