@@ -68,6 +68,8 @@ export class DurableProcess implements Ended {
   readonly limit: HandlerLimit | undefined
   /** Its waking has begun: a next message does not wake it again. */
   #isAwake = false
+  /** It has no row, and its first message is to delete it. It is not born for that. */
+  #isNothing = false
   #blocked: KeelsonError | undefined
   /** These go before new messages: turns to handle again, and what must not overtake them. */
   readonly #redo: Run[] = []
@@ -112,6 +114,10 @@ export class DurableProcess implements Ended {
     this.#blocked = reason
   }
 
+  get isNothing(): boolean {
+    return this.#isNothing
+  }
+
   get memory(): Memory {
     return this.hand.memory
   }
@@ -126,8 +132,11 @@ export class DurableProcess implements Ended {
 
   // Its life.
 
-  /** Reads the state, or makes the first one. Waits for the shard, unless it is down. */
-  async wake(): Promise<void> {
+  /**
+   * Reads the state, or makes the first one. Waits for the shard, unless it is down. `isInit`: the
+   * message for which it wakes is in the mailbox yet.
+   */
+  async wake(isInit = false): Promise<void> {
     const { shard, table, identity } = this.terms
     const earlier = this.terms.mayWake()
     const mayBegin = earlier === undefined ? !shard.isStill : await shard.unlessStill(earlier)
@@ -138,6 +147,11 @@ export class DurableProcess implements Ended {
       const failure = this.terms.blockedBy
       if (failure) throw failure
       const known = recall(shard, identity, table)
+      this.#isNothing = isInit && !known && this.#process.mailbox.at(0)?.name === '$delete'
+      if (this.#isNothing) {
+        this.#isAwake = false
+        return
+      }
       if (known) this.#fates.shown = this.hand.remember(known)
       else await this.hand.bear()
       if (table.wake) await table.wake(this.memory.state, this.context)
@@ -149,7 +163,7 @@ export class DurableProcess implements Ended {
       if (mends) {
         // Its rows are being rebuilt: it wakes with them.
         this.#isAwake = false
-        return this.wake()
+        return this.wake(isInit)
       }
       this.#blocked = reason as KeelsonError
     }

@@ -29,6 +29,7 @@ interface Mortal {
   readonly context: AnyContext
   readonly memory: Memory
   readonly isAwake: boolean
+  readonly isNothing: boolean
   readonly blocked: KeelsonError | undefined
   /** Whether no turn is on its way, and none has to be handled again. */
   readonly isSettled: boolean
@@ -88,7 +89,11 @@ export class Ending {
    * ends too: later messages go to a process that has read none of the rows.
    */
   async delete(from: HeldCall, keys: boolean): Promise<NextStep> {
-    const { own } = this.#actor
+    const { own, isNothing } = this.#actor
+    if (isNothing) {
+      this.lastReply = () => void from.reply(false)
+      return this.#end()
+    }
     return (await own.settle('$delete', from)) ?? this.#remove(from, keys, 'delete')
   }
 

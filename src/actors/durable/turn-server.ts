@@ -55,7 +55,7 @@ export const durableServer = (
     init: async (terms: DurableTerms, context: SharedContext & TurnContext) => {
       const self = new DurableProcess(terms, context)
       context.belongTo(self)
-      await self.wake()
+      await self.wake(true)
       return self.first()
     },
     calls: { ...turns('call', table.calls), ...own.calls },

@@ -325,7 +325,7 @@ const startHere = async (
 
 /** The methods of a handle that other members may ask for. Their first argument is the id. */
 const handleMethods = [
-  ...(['state', 'stop', 'delete', 'unblock', 'retryStep', 'fireAlarm', 'cancelAlarm'] as const),
+  ...(['state', 'stop', 'unblock', 'retryStep', 'fireAlarm', 'cancelAlarm'] as const),
   'endsAt',
 ] as const
 

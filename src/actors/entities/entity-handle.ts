@@ -297,21 +297,7 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
     if (typeof keys !== 'boolean') throw invalidArgument('keys', 'a boolean', keys)
     if (keys && !expectKind(this.#entities, this.kind).notesKeys)
       throw invalidArgument('keys', 'a kind with the option keys', this.kind)
-    if (this.#isElsewhere(id)) return this.#ask(id, 'delete', options, { keys, ...options })
-    const ref = this.#entities.ref<EndMessages>(this.kind, id)
-    return this.#isNothing(id, ref) ? false : call(ref, '$delete', keys, options)
-  }
-
-  /** Whether an entity is at rest, and has no row. A message would bear it. */
-  #isNothing(id: string, ref: Ref): boolean {
-    const entity = `${this.kind}/${id}`
-    const isUndecided = this.#entities.decided(entity) !== undefined
-    if (ref.pid !== undefined || isUndecided) return false
-    try {
-      return !isBorn(this.#entities, entity)
-    } catch {
-      return false // Its process waits for the shard, or says why it cannot be read.
-    }
+    return call(this.#entities.ref<EndMessages>(this.kind, id), '$delete', keys, options)
   }
 
   /**

@@ -230,7 +230,7 @@ describe('a look at an entity of another member', () => {
     expect(await world.during(kind.load(id))).toBeUndefined()
   })
 
-  test('is not born by a delete from another member, and is deleted behind earlier messages', async () => {
+  test('is not born by a delete from another member, and is deleted between earlier and later messages', async () => {
     const kind = at('a').entity<GuestMessages>('guest')
     const shardAt = (id: string) => at('b').entities.shardOf(`guest/${id}`).index
     const ids = Array.from({ length: 100 }, (_, number) => `g${number}`)
@@ -242,6 +242,13 @@ describe('a look at an entity of another member', () => {
     await world.clock.advance(1_000)
     expect(greeted).toEqual([known])
     expect(await world.during(kind.load(known))).toBeUndefined()
+
+    // A later message finds it unborn.
+    void kind.delete(known)
+    cast(kind.ref(known), 'note', undefined)
+    await world.clock.advance(1_000)
+    expect(greeted).toEqual([known, known])
+    expect(await world.during(kind.load(known))).toBe(1)
   })
 })
 
