@@ -115,10 +115,10 @@ export class EngineSnapshots implements SnapshotUploads {
 
   /**
    * The host of the folder, which fetches what the folder does not have whole, and shares saved
-   * states.
+   * states. `signal`: nothing waits for the engine any longer.
    */
-  host(inner: SnapshotHost): SnapshotHost {
-    const calls = new EngineCalls(this.#parts.clock)
+  host(inner: SnapshotHost, signal?: AbortSignal): SnapshotHost {
+    const calls = new EngineCalls(this.#parts.clock, { signal })
     const states = new EngineStates({ ...this.#parts, prefix: this.#prefix }, calls)
     const fetching: SnapshotHost['run'] = async (kind, request, onProgress) => {
       const snapshot = snapshotOf(request)

@@ -130,4 +130,4 @@ const snapshotsOf = (
 const snapshotHosts =
   (ports: Ports, member: Membership): SnapshotHostFactory =>
   (shard) =>
-    snapshotsOf(ports, member, shard).host(ports.makeSnapshotHost(shard))
+    snapshotsOf(ports, member, shard).host(ports.makeSnapshotHost(shard), member.abandoned)

@@ -130,7 +130,12 @@ export class Shard extends ShardCore {
     super.close()
     this.replication.close()
     const { isCache, clock } = this.parts
-    if (isCache) this.#leaving ??= clock.after(engineGraceMs, () => this.files.leave())
+    if (!isCache) return
+    this.#leaving ??= clock.after(engineGraceMs, () => {
+      this.files.leave()
+      // A start of the log may fetch a snapshot.
+      this.snapshots.interrupt().catch(() => undefined)
+    })
   }
 
   /**

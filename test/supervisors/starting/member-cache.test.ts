@@ -176,3 +176,26 @@ describe('an engine that lost what it acknowledged is CORRUPT for a member that 
       expect(await codeOf(started())).toBe('CORRUPT')
     })
 })
+
+test('a start that fetches a snapshot from an engine that is away ends when it is told to', async () => {
+  const members = new Members()
+  const first = await members.start('a')
+  await members.during(first.store.put('k', 'v'))
+  await members.during(first.control.snapshot(0))
+  await members.during(first.close())
+  const open = async ({ cluster }: { cluster: string }) => {
+    const session = members.engine.connect(cluster)
+    const read = (): never => {
+      throw new KeelsonError('UNKNOWN_OUTCOME', 'no connection')
+    }
+    return Object.defineProperty(session, 'files', { value: { ...session.files, read } })
+  }
+  const stop = new AbortController()
+  const cluster = { engine: { description: 'simulated', open }, signal: stop.signal } as never
+  const start = members.begin('b', { cluster }).catch((error: unknown) => error)
+  await members.clock.advance(5_000)
+
+  stop.abort()
+
+  expect(await members.during(start)).toMatchObject({ code: 'CLOSED' })
+})
