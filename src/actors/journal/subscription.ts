@@ -217,6 +217,8 @@ export class Subscription implements Delivery {
         const watched = await watch.next()
         if (!watched || signal.aborted || this.#isOver) return
         if (isBefore(watched.item, this.#next)) continue
+        await this.#untilSure(signal)
+        if (signal.aborted || this.#isOver) return
         this.#handling = this.#handle(watched)
         await this.#handling
         // The watch would take the entry that was not handled as read.
@@ -238,6 +240,13 @@ export class Subscription implements Delivery {
     if (!saved || (this.#saved && !isBefore(this.#saved, saved))) return
     this.#saved = saved
     if (this.#next && isBefore(this.#next, saved)) this.#next = saved
+  }
+
+  /** While another member may own the shard, no handler begins: what it reads would be refused, and that would stop it. */
+  async #untilSure(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#system
+    while (this.#shard.unsure && !signal.aborted && !this.#isOver)
+      await new Promise<void>((go) => void clock.after(unsureMs, go, { holdsProcess: false }))
   }
 
   /** Closing drops undelivered entries silently. */
@@ -302,6 +311,9 @@ export class Subscription implements Delivery {
 }
 
 /** Codes that say that the shard ends, or is no longer here. */
+/** The pause before the next look whether the lease is renewed. */
+const unsureMs = 1_000
+
 const endings = ['SHARD_DOWN', 'ELSEWHERE', 'CLOSED'] as const
 
 const isSame = (one: EntryPosition, other: EntryPosition | undefined): boolean =>

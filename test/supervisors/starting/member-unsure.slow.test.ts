@@ -256,3 +256,23 @@ test('a try that runs since its member starts gets an aborted signal, if the lea
   expect(seen).toMatchObject({ aborted: true, reason: { code: 'FENCED' } })
   await w.clock.advance(awayMs)
 })
+
+test('no handler of a subscription begins while its member is unsure, and each does after it', async () => {
+  const members = new Members()
+  const app = await members.start('a')
+  await members.during(app.store.put('k', 'v'))
+  const seen: unknown[] = []
+  const handler = async ({ type }: { readonly type: string }) => {
+    if (type === 'first') await new Promise<void>((go) => void members.clock.after(2 * leaseMs, go))
+    else seen.push(app.store.get('k'))
+  }
+  app.journal.subscribe({ name: 'mail', handler })
+  for (const type of ['first', 'second'])
+    await members.during(app.journal.append({ id: type, type }))
+  members.sessions.get('a')?.pause(4 * leaseMs)
+
+  await members.clock.advance(3 * leaseMs)
+  expect([app.health().cluster?.phase, seen]).toEqual(['unsure', []])
+  await members.clock.advance(4 * leaseMs)
+  expect([app.health().cluster?.phase, seen]).toEqual(['owner', ['v']])
+})
