@@ -5,7 +5,7 @@
  * `durable-start.ts`, which only starts processes, because it is one.
  */
 import { backoffMs, passed } from '../../clock.ts'
-import type { KeelsonError } from '../../errors.ts'
+import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import {
   type AnyContext,
   type ExitReason,
@@ -234,14 +234,16 @@ const ended = (state: State, child: Child, reason: ExitReason): void => {
   emit(system, child.shard, 'entity.ended', { entity, reason })
   // A kill from outside says nothing about its state.
   if (child.hasWoken || isOrderly(reason) || reason === 'killed') return
-  const tries = (failures.get(id)?.tries ?? 0) + 1
+  // A shard that does not answer now says nothing about it either, and does not last.
+  const isOwn = !isKeelsonError(reason, 'SHARD_DOWN') && !isKeelsonError(reason, 'ELSEWHERE')
+  const tries = (failures.get(id)?.tries ?? 0) + Number(isOwn)
   failures.delete(id)
   if (tries === triesMax) {
     state.untried.add(id)
     block(state, id, blocked(entity, shownCause(terms.table, undefined, reason)))
     return
   }
-  failures.set(id, { tries, notBefore: system.clock.monotonic() + backoffMs(pauses, tries) })
+  failures.set(id, { tries, notBefore: system.clock.monotonic() + backoffMs(pauses, Math.max(1, tries)) })
   for (const oldest of failures.keys()) {
     if (failures.size <= failuresMax) break
     failures.delete(oldest)

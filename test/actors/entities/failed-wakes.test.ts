@@ -17,7 +17,10 @@ import { codeOf, simulated } from '../../support/worlds/simulated-instance.ts'
 type Messages = { calls: { add: () => number; crash: () => void } }
 
 const started = async () => {
-  const world = { isBroken: true, isHung: false, wakes: [] as number[], born: [] as unknown[] }
+  const world = {
+    ...{ isBroken: true, isHung: false, wakes: [] as number[], born: [] as unknown[] },
+    refusal: undefined as KeelsonError | undefined,
+  }
   const server: DurableServer<Messages, number, Record<never, never>, string> = {
     init: (id) => {
       world.born.push(id)
@@ -26,6 +29,7 @@ const started = async () => {
     wake: async (_, context) => {
       world.wakes.push(context.system.clock.monotonic())
       if (world.isHung) await new Promise(() => undefined)
+      if (world.refusal) throw world.refusal
       if (world.isBroken) throw new Error('broken')
     },
     calls: {
@@ -56,6 +60,17 @@ test('an entity that fails to wake waits longer before each try, and is blocked 
 
   for (let calls = 0; calls < 3; calls++) expect(await add()).toBe('BLOCKED')
   expect([world.wakes.length, blocks()]).toEqual([5, 1])
+})
+
+test('one whose wake needs a shard that does not answer for a time is not blocked for that', async () => {
+  const { handle, world, add } = await started()
+  world.isBroken = false
+  world.refusal = new KeelsonError('SHARD_DOWN', 'the lease is not renewed')
+  for (let tries = 1; tries <= 10; tries++) expect(await add()).toBe('EXITED')
+  expect([world.wakes.length, handle.blocked().size]).toEqual([10, 0])
+
+  world.refusal = undefined
+  expect(await add()).toBe('ok')
 })
 
 test('one that is blocked stays so in its next process, and is not tried there', async () => {
