@@ -70,9 +70,9 @@ export type EntityFacts = {
   readonly rows: EntityRows | undefined
 }
 
-/** The number of the process of a durable actor; `undefined` at rest. */
-export const pidOf = (app: App, { kind, id }: NamedEntity): number | undefined =>
-  kind === workerKind ? app.system.to(name(id)).pid : app.entity(kind).ref(id).pid
+/** The number of the process of a durable actor here; `undefined` at rest. */
+export const pidOf = ({ system, entities }: App, { kind, id }: NamedEntity): number | undefined =>
+  kind === workerKind ? system.to(name(id)).pid : entities.holder(`${kind}/${id}`)?.pid
 
 /**
  * One entity or durable worker as it is now. `reveals`: its rows are not redacted.

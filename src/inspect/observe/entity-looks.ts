@@ -43,21 +43,28 @@ export const entityIn = (app: App, query: Query): EntityName => {
 
 /** The kinds, with how many of each are in trouble. */
 export const kindsShown = async (app: App): Promise<{ readonly kinds: readonly Kind[] }> => {
+  // Unknown while a shard is down. One that has no owner holds all of them up once.
+  const alarmed = (await kindsOf(app)).map(
+    async (facts) =>
+      [facts, await known(() => app.entity(facts.kind).alarms({ limit: 1 }))] as const,
+  )
   const kinds: Kind[] = []
-  for (const facts of await kindsOf(app)) {
+  for (const [facts, alarms] of await Promise.all(alarmed)) {
     await nextTurn(app.system)
-    // Unknown while a shard is down.
-    const alarms = await app.entity(facts.kind).alarms({ limit: 1 }).catch(unlessUnknown)
-    kinds.push({
-      ...{ ...facts, fields: fieldsOf(app, facts.kind) },
-      ...given({ nextAlarmAt: alarms?.[0]?.at }),
-    })
+    const fields = (await known(() => fieldsOf(app, facts.kind))) ?? []
+    kinds.push({ ...facts, fields, ...given({ nextAlarmAt: alarms?.[0]?.at }) })
   }
   return { kinds }
 }
 
-const unlessUnknown = (error: unknown): undefined => {
-  if (!isKeelsonError(error)) throw error
+/** The answer of a look; `undefined` while a shard refuses it. */
+const known = async <T>(look: () => T | Promise<T>): Promise<T | undefined> => {
+  try {
+    return await look()
+  } catch (error) {
+    if (!isKeelsonError(error)) throw error
+    return undefined
+  }
 }
 
 /** The index fields of the first entity of a kind here, by which a list can be asked. */

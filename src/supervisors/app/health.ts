@@ -105,8 +105,9 @@ export type Health = {
   /** The member in its cluster; `undefined` for an instance of one machine. */
   readonly cluster: ClusterHealth | undefined
   /**
-   * The health of parts of the user's tree that report it, by their names: `flow` for workflows. It
-   * is `{ unknown }` with a reason while a part cannot be read, as its shard is down or unsure.
+   * The health of parts of the user's tree that report it, by their names: `flow` for workflows, of
+   * the shards that are open. It is `{ unknown }` with a reason while a part cannot be read, as its
+   * shard is unsure.
    */
   readonly parts: Readonly<Record<string, unknown>>
 }

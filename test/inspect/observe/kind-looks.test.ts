@@ -106,6 +106,10 @@ test('a member of a folder shows the actors and schedules of all members', async
     expect(kinds.map(({ kind }) => kind)).toContain('early')
     const { rows } = (await look('kind', { kind: 'early' })) as KindPage
     expect(rows.map(({ id }) => id)).toEqual(ids)
+    // A process of this member only stands for an actor elsewhere.
+    const elsewhere = rows.filter(({ id }) => app?.entities.isElsewhere(`early/${id}`))
+    expect(elsewhere.length).toBeGreaterThan(0)
+    expect(elsewhere.filter(({ pid }) => pid !== undefined)).toEqual([])
     expect((await look('flows', {})) as Flows).toMatchObject({
       silent: [],
       schedules: { rows: [] },
