@@ -152,7 +152,7 @@ export class Entities {
     this.instance = instance
     this.shards = shards
     this.#isClosing = isClosing
-    this.work = new ActorWork(isClosing, isStarting, ledger)
+    this.work = new ActorWork(system.logger, isClosing, isStarting, ledger)
     this.#isStoreAlone = isStoreAlone
     this.scanTurns = scanTurns
     this.#elsewhere = elsewhere?.(this)

@@ -243,7 +243,10 @@ const ended = (state: State, child: Child, reason: ExitReason): void => {
     block(state, id, blocked(entity, shownCause(terms.table, undefined, reason)))
     return
   }
-  failures.set(id, { tries, notBefore: system.clock.monotonic() + backoffMs(pauses, Math.max(1, tries)) })
+  failures.set(id, {
+    tries,
+    notBefore: system.clock.monotonic() + backoffMs(pauses, Math.max(1, tries)),
+  })
   for (const oldest of failures.keys()) {
     if (failures.size <= failuresMax) break
     failures.delete(oldest)

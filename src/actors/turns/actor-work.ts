@@ -4,6 +4,7 @@
  * names the work that it cuts off.
  */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { guardedAbort, type Logger } from '../../runtime/index.ts'
 
 /** Something that runs: `continue charge` of `order/42`. */
 export class Work {
@@ -18,7 +19,10 @@ export class Work {
   #isClosing = false
   #closing: AbortController | undefined
 
-  constructor(actor: string, what: string, turnSince?: number) {
+  readonly #logger: Logger
+
+  constructor(logger: Logger, actor: string, what: string, turnSince?: number) {
+    this.#logger = logger
     this.actor = actor
     this.what = what
     this.turnSince = turnSince
@@ -30,7 +34,7 @@ export class Work {
 
   /** Aborts when the instance begins to close. Made on first use: it takes 700 bytes. */
   get closing(): AbortSignal {
-    this.#closing ??= new AbortController()
+    this.#closing ??= guardedAbort(this.#logger, `${this.what} of ${this.actor}`)
     return this.#closing.signal
   }
 
@@ -65,6 +69,7 @@ const endsMax = 2
 
 /** The running work of one instance. */
 export class ActorWork {
+  readonly #logger: Logger
   readonly #isClosing: () => boolean
   readonly #ledger: WorkLedger | undefined
   readonly #running = new Set<Work>()
@@ -78,7 +83,13 @@ export class ActorWork {
   readonly #isStarting: () => boolean
 
   /** `isClosing`: from then on nothing begins. `isStarting`: not all of the tree runs yet. */
-  constructor(isClosing: () => boolean, isStarting = () => false, ledger?: WorkLedger) {
+  constructor(
+    logger: Logger,
+    isClosing: () => boolean,
+    isStarting = () => false,
+    ledger?: WorkLedger,
+  ) {
+    this.#logger = logger
     this.#isClosing = isClosing
     this.#isStarting = isStarting
     this.#ledger = ledger
@@ -140,7 +151,7 @@ export class ActorWork {
   }
 
   begins(actor: string, what: string, turnSince?: number): Work {
-    const work = new Work(actor, what, turnSince)
+    const work = new Work(this.#logger, actor, what, turnSince)
     this.#running.add(work)
     return work
   }

@@ -1,7 +1,7 @@
 /** One try of a job, as its handler gets it: the job runs in it, or ignores its end. */
 import { argument, text } from '../../check.ts'
 import { KeelsonError } from '../../errors.ts'
-import type { AppContext } from '../../runtime/index.ts'
+import { type AppContext, guardedAbort, type Logger } from '../../runtime/index.ts'
 import { decodeValue } from '../../storage/index.ts'
 import type { Try } from '../runs/body.ts'
 import { encoded, progressOf } from '../runs/values.ts'
@@ -43,8 +43,11 @@ export class RunningTry implements JobTry {
   lines: readonly string[] = []
   #abort: AbortController | undefined
 
-  constructor(app: AppContext, key: string, claim: Claim, since: number) {
+  readonly #logger: Logger
+
+  constructor(app: AppContext, logger: Logger, key: string, claim: Claim, since: number) {
     this.app = app
+    this.#logger = logger
     this.key = key
     this.claim = claim
     this.since = since
@@ -56,8 +59,12 @@ export class RunningTry implements JobTry {
 
   /** Most handlers never look at it. */
   get signal(): AbortSignal {
-    this.#abort ??= new AbortController()
-    return this.#abort.signal
+    return this.#aborting.signal
+  }
+
+  get #aborting(): AbortController {
+    this.#abort ??= guardedAbort(this.#logger, `the job ${this.key}`)
+    return this.#abort
   }
 
   /** Made when it is read: most handlers never do, and others take it apart from the try. */
@@ -75,8 +82,7 @@ export class RunningTry implements JobTry {
   }
 
   abort(reason: unknown): void {
-    this.#abort ??= new AbortController()
-    this.#abort.abort(reason)
+    this.#aborting.abort(reason)
   }
 }
 

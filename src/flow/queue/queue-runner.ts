@@ -376,7 +376,7 @@ export class QueueRunner {
     const now = this.#work.now()
     this.#book.started(claim, now)
     const app = this.#work.app as AppContext
-    const job = new RunningTry(app, this.#keyOf(claim.number), claim, now)
+    const job = new RunningTry(app, this.#system.logger, this.#keyOf(claim.number), claim, now)
     this.#running.set(claim.number, job)
     this.#begin(job)
   }

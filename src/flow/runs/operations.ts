@@ -4,7 +4,7 @@
  */
 import { type FullRetry, passed } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, type KeptError, keptError } from '../../errors.ts'
-import { type AppContext, call, type Ref } from '../../runtime/index.ts'
+import { type AppContext, call, guardedAbort, type Logger, type Ref } from '../../runtime/index.ts'
 import { makeTurn } from './activation-turns.ts'
 import type { Active } from './active.ts'
 import type { StepOptions, Try } from './body.ts'
@@ -180,7 +180,7 @@ const outcomeOfTry = (
   { run, tryKey: key, timeoutMs }: Step,
   attempt: number,
 ): Promise<Tried | undefined> => {
-  const abort = new LazyAbort()
+  const abort = new LazyAbort(carrier.background.system.logger, key)
   const given = new Attempt(carrier, abort, key, attempt)
   const begin = () => carrier.inStep(() => run(given))
   const settled = (async () => workOf(carrier).alone(actorOf(carrier), active.key, begin))().then(
@@ -236,11 +236,18 @@ class Attempt implements Try {
 
 /** The signal of a try, which is made when the step asks for it: most steps never do. */
 class LazyAbort {
+  readonly #logger: Logger
+  readonly #title: string
   #controller: AbortController | undefined = undefined
   #aborted: { readonly reason: unknown } | undefined = undefined
 
+  constructor(logger: Logger, title: string) {
+    this.#logger = logger
+    this.#title = title
+  }
+
   get signal(): AbortSignal {
-    this.#controller ??= new AbortController()
+    this.#controller ??= guardedAbort(this.#logger, this.#title)
     if (this.#aborted) this.#controller.abort(this.#aborted.reason)
     return this.#controller.signal
   }

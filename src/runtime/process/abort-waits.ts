@@ -3,6 +3,7 @@
  * because Node warns of a leak beyond ten and all calls of a program may share a signal.
  */
 
+import type { Logger } from '../words/logger.ts'
 import { callOutside } from '../words/outside-code.ts'
 
 type Listener = ((event: unknown) => unknown) | { handleEvent(event: unknown): unknown }
@@ -29,6 +30,15 @@ export const guardListeners = (signal: AbortSignal, failed: (reason: unknown) =>
     add(type, guarded(listener), options)
   signal.removeEventListener = (type: string, listener: unknown, options?: unknown) =>
     remove(type, guarded(listener), options)
+}
+
+/** A controller whose listeners end nothing: what one throws is logged. `title`: the owner of its signal. */
+export const guardedAbort = (logger: Logger, title: string): AbortController => {
+  const abort = new AbortController()
+  guardListeners(abort.signal, (reason) =>
+    logger.error(`a listener of the signal of ${title} threw`, { reason }),
+  )
+  return abort
 }
 
 /** Node takes every function and object. It asks an object for its `handleEvent` at the abort. */

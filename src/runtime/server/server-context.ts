@@ -6,7 +6,7 @@ import { argument, readOptions } from '../../check.ts'
 import { KeelsonError } from '../../errors.ts'
 import { isPart, partAddress } from '../names/parts.ts'
 import { Via, viaAddress } from '../names/via.ts'
-import { guardListeners } from '../process/abort-waits.ts'
+import { guardedAbort } from '../process/abort-waits.ts'
 import type { Begun } from '../process/behaviour.ts'
 import type { CallOptions } from '../process/call-options.ts'
 import { guarded, refused } from '../process/guarded.ts'
@@ -87,15 +87,9 @@ export class ServerContext {
     return this.#abort.signal
   }
 
-  /** A new controller. A listener of its signal that throws is logged, and ends nothing. */
   aborting(): AbortController {
-    const abort = new AbortController()
-    const { logger } = this.#process.kernel
-    const { title } = this.#process
-    guardListeners(abort.signal, (reason) =>
-      logger.error(`a listener of the signal of ${title} threw`, { reason }),
-    )
-    return abort
+    const { kernel, title } = this.#process
+    return guardedAbort(kernel.logger, title)
   }
 
   /** Reports the result of the start. False: its starter does not wait for it. */

@@ -5,13 +5,14 @@ import { endAlarm } from '../../../src/actors/turns/lifetime.ts'
 import { nothing } from '../../../src/actors/turns/memory.ts'
 import { TurnDraft } from '../../../src/actors/turns/turn-draft.ts'
 import { ownRun } from '../../../src/actors/turns/turn-run.ts'
+import { silentLogger } from '../../../src/testing/index.ts'
 
 describe('running work', () => {
   const settled = () => new Promise((resolve) => setImmediate(resolve))
 
   test('is waited for at a close, all of it, and hears of the close', async () => {
     let isClosing = false
-    const work = new ActorWork(() => isClosing)
+    const work = new ActorWork(silentLogger, () => isClosing)
     expect(work.mayBegin).toBe(true)
     isClosing = true
     expect(work.mayBegin).toBe(false)
@@ -32,7 +33,7 @@ describe('running work', () => {
   })
 
   test('is late if it ends after its time, named by its pieces or as a whole', () => {
-    const work = new ActorWork(() => true)
+    const work = new ActorWork(silentLogger, () => true)
     const whole = work.begins('a/1', 'step')
     const pieces = work.begins('a/1', 'machine')
     const inTime = work.begins('a/1', 'alarm')
@@ -50,7 +51,7 @@ describe('running work', () => {
   })
 
   test('keeps no close waiting when there is none', async () => {
-    const work = new ActorWork(() => true)
+    const work = new ActorWork(silentLogger, () => true)
     work.ends(work.begins('a/1', 'step'), true)
     await expect(work.drained()).resolves.toBeUndefined()
   })
