@@ -62,7 +62,7 @@ export const operations = (
   const parts = app?.[innerParts]
   if (!parts) throw invalidArgument('app', 'what start resolves with, or context.app', app)
   const checked = readOptions(options, ['metrics'], argument('', 'operations'))
-  const scrapes = new Scrapes(app)
+  const scrapes = Scrapes.of(app)
   if (checked.metrics === true) scrapes.hearWork()
   const answers: Readonly<Record<string, (accept?: string) => Answer | Promise<Answer>>> = {
     '/health': () => healthOf(parts.system.whereis(treeNames(parts.instance).root) !== undefined),
@@ -81,14 +81,21 @@ export const operations = (
       response.end()
       return true
     }
+    const failed = (error: unknown): void =>
+      parts.system.logger.error(`${url}: ${reasonText(error)}`, { reason: error })
     const send = ({ status, type, body }: Answer): void => {
       response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' })
       response.end(isBodiless ? undefined : body)
     }
-    void Promise.resolve(answer(headers.accept)).then(send, (error: unknown) => {
-      parts.system.logger.error(`${url}: ${reasonText(error)}`, { reason: error })
-      send(json(500, { error: 'it is in the log' }))
-    })
+    // The host may have answered a slow one itself: then `send` throws.
+    const answered = async (): Promise<Answer> => answer(headers.accept)
+    void answered()
+      .catch((error: unknown) => {
+        failed(error)
+        return json(500, { error: 'it is in the log' })
+      })
+      .then(send)
+      .catch(failed)
     return true
   }
 }

@@ -85,7 +85,15 @@ export class Scrapes {
   /** The values of the scrape that is taken now. */
   #taking: Promise<Measurements> | undefined
 
-  constructor(app: AppContext) {
+  /** Those of the instance: a worker that begins again measures nothing twice. */
+  static of(app: AppContext): Scrapes {
+    const { kept } = app[innerParts]
+    const scrapes = (kept.get(Scrapes) as Scrapes | undefined) ?? new Scrapes(app)
+    kept.set(Scrapes, scrapes)
+    return scrapes
+  }
+
+  private constructor(app: AppContext) {
     this.#app = app
     this.#parts = app[innerParts]
     const { system, ending } = this.#parts
@@ -160,7 +168,7 @@ export class Scrapes {
   }
 }
 
-/** A queue that answers later is left out. */
+/** A queue or a workflow that answers later is left out. */
 const timeoutMs = 1_000
 
 /**
@@ -174,26 +182,28 @@ const takeRows = async (app: AppContext, into: Measurements): Promise<void> => {
   const open = { system, shards: shardsHere.filter(({ phase }) => phase.kind === 'open') }
   // Of members one counts what any of them sees whole.
   const isTheOne = shardsHere[0]?.index === 0
-  const queues: string[] = []
+  const parts: { readonly sort: 'queue' | 'workflow'; readonly name: string }[] = []
   for (const kind of [...entities.kinds, workerKind]) {
     const { sort, name } = actorNamed(`${kind}/`)
-    if (sort === 'queue' && isTheOne) queues.push(name)
+    if ((sort === 'queue' || sort === 'workflow') && isTheOne) parts.push({ sort, name })
     try {
       for (const count of (await actorCounts(open, kind, parkedField)).values())
         into.of(metrics.actorsParked).add(count, kind)
-      if (sort === 'workflow' && isTheOne)
-        for (const [status, count] of Object.entries(await countsOf(app, sort, name)))
-          into.of(metrics.flowRuns).add(count, name, status)
     } catch (error) {
       if (!isKeelsonError(error)) throw error
     }
   }
-  // Those of a shard whose writes are held answer late: together they are waited for once.
-  const looks = queues.map((name) =>
-    soon(system.clock, countsOf(app, 'queue', name)).catch(unlessUnknown),
-  )
-  for (const [at, look] of (await Promise.all(looks)).entries())
-    if (look) takeJobs(look, queues[at] as string, system.clock.now(), into)
+  // Those of a shard whose writes are held, or that has no owner, answer late: together they are waited for once.
+  const looks = parts.map(({ sort, name }) => {
+    const take =
+      sort === 'queue'
+        ? countsOf(app, sort, name).then(
+            (look) => () => takeJobs(look, name, system.clock.now(), into),
+          )
+        : countsOf(app, sort, name).then((look) => () => takeRuns(look, name, into))
+    return soon(system.clock, take).catch(unlessUnknown)
+  })
+  for (const take of await Promise.all(looks)) take?.()
 }
 
 const unlessUnknown = (error: unknown): undefined => {
@@ -206,6 +216,11 @@ const soon = <T>(clock: Clock, answer: Promise<T>): Promise<T | undefined> =>
     const cancel = clock.after(timeoutMs, () => resolve(undefined))
     answer.finally(cancel).then(resolve, reject)
   })
+
+const takeRuns = (counts: object, workflow: string, into: Measurements): void => {
+  for (const [status, count] of Object.entries(counts))
+    into.of(metrics.flowRuns).add(count, workflow, status)
+}
 
 const takeJobs = (look: QueueLook, queue: string, now: number, into: Measurements): void => {
   const { ready, delayed, running, dead, oldest } = look

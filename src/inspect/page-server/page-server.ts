@@ -91,6 +91,8 @@ export class PageServer {
     } catch (error) {
       const { status, code, message } = refusedOf(error)
       const body = JSON.stringify({ error: { code, message } })
+      // The host may have answered a slow one itself.
+      if (response.headersSent) return
       // The rest of its body is not read.
       if (request.method !== 'GET') response.setHeader('connection', 'close')
       await send(request, response, { status, type: json, body }).catch(() => response.destroy())

@@ -158,6 +158,8 @@ export type InstanceParts = HealthParts & {
   readonly ending: AbortSignal
   /** Of calls without a deadline of their own, in ms. */
   readonly deadlineMs: number
+  /** What is one for each instance, however often its users ask for it, by its class. */
+  readonly kept: Map<unknown, unknown>
 }
 
 /** A member has so long to answer about its health, in ms. */

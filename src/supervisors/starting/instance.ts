@@ -355,6 +355,7 @@ const instanceParts = (
     since: system.clock.now(),
     ending,
     deadlineMs: settings.deadlineMs,
+    kept: new Map(),
   }
 }
 

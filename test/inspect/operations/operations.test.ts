@@ -92,3 +92,28 @@ test('/ready stays 200 while one shard of two is down, and is 503 when both are'
     ...{ down: [0, 1], phases: ['down', 'down'] },
   })
 })
+
+test('an answer that comes after the host has given one ends nothing, and is logged', async () => {
+  const s = await simulated()
+  const handler = operations(s.app)
+  const response = {
+    writeHead: () => {
+      throw new Error('headers are sent')
+    },
+    end: () => undefined,
+  }
+  expect(handler({ method: 'GET', url: '/metrics', headers: {} }, response as never)).toBe(true)
+  await s.advance(1_000)
+  expect(s.log.messages('error')).toEqual(['/metrics: Error: headers are sent'])
+})
+
+test('a handler that is made again listens to nothing twice', async () => {
+  const s = await simulated()
+  const heard = () => {
+    operations(s.app, { metrics: true })
+    return s.system.events.listenerCount('wal.commit' as never)
+  }
+  const first = heard()
+  expect(first).toBeGreaterThan(0)
+  expect([heard(), heard()]).toEqual([first, first])
+})
