@@ -266,7 +266,9 @@ const suspending = (
   const outcomes = eachShard('suspend', instanceOf(state, context), request.shards, (shard) => {
     const here = () => hold(shard, context, suspension, request)
     if (request.asked || !away) return unlessAway(shard, here)
-    return atOwner(shard, here, () => away.hold(shard.index, suspension, request))
+    // It may have ended while the shard was waited for.
+    const ifOn = () => (away.isOn(token) ? here() : Promise.reject(holdEnded(shard.index)))
+    return atOwner(shard, ifOn, () => away.hold(shard.index, suspension, request))
   })
   const answered = outcomes.then(({ outcomes: all }) => {
     for (const { suspensions } of state.shards) suspensions.answered(token)

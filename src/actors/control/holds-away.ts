@@ -115,7 +115,11 @@ export class HoldsAway {
       ...{ shard, token, member: way.member, isApps: holder === undefined },
       ...{ flush, writes, timeoutMs, leaseMs },
     }
-    const owner = await way.ask(shard, 'suspend', asked, timeoutMs)
+    const owner = await way.ask(shard, 'suspend', asked, timeoutMs).catch((error: unknown) => {
+      // The owner may hold later than this waits.
+      this.#end(shard, token, timeoutMs)
+      throw error
+    })
     const held = this.#held.get(token)
     if (held && way.ownerOf(shard) === owner) held.at.set(shard, String(owner))
     else {

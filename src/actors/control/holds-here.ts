@@ -34,8 +34,9 @@ export const hold = async (
     await LmdbWriter.answerOf(shard, held)
     if (writes) emit(system, shard, 'gate.paused', { token })
   } catch (error) {
-    // The writer may have held although its answer was lost: the hold is released too.
-    await release(shard, context, [token], timeoutMs)
+    // The writer may have held although its answer was lost: the hold is released too. The caller's
+    // time is up, so nothing waits for that writer.
+    release(shard, context, [token], timeoutMs).catch(() => undefined)
     throw error
   }
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { Control, LmdbWriter } from '../../../src/actors/index.ts'
+import { sys } from '../../../src/index.ts'
 import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
 
 const ok = [
@@ -186,4 +187,22 @@ describe('a put with ack `projected`', () => {
     })
     expect(app.store.get('a')).toBe(1)
   })
+})
+
+test('a shard that cannot be suspended in time is named, and the others are not left suspended under no token', async () => {
+  const { app, during, clock } = await filled()
+  await during(sys.suspend(app.system.to(LmdbWriter.name(1)) as never))
+
+  const { outcomes, token } = await during(app.control.suspendAll({ timeoutMs: 2_000 }), 2_500)
+
+  expect(outcomes).toEqual([
+    { shard: 0, ok: true },
+    { shard: 1, ok: false, error: expect.objectContaining({ code: 'TIMEOUT' }) },
+  ])
+  const held = () => app.shards.map(({ suspensions }) => suspensions.byToken.size)
+  expect(held()).toEqual([1, 0])
+  await during(sys.resume(app.system.to(LmdbWriter.name(1)) as never))
+  await during(app.control.resume(0, { token }))
+  await clock.advance(1_000)
+  expect(held()).toEqual([0, 0])
 })

@@ -96,6 +96,15 @@ describe('control of members', () => {
     expect([...openShards(b), ...openShards(c)]).toEqual(expect.arrayContaining(lost))
   })
 
+  test('holds nothing for an owner that has ended before', async () => {
+    const owner = await during(a.system.start({ init: () => 0 }, undefined))
+    a.system.kill(owner)
+    await world.clock.advance(50)
+    const { outcomes } = await during(a.control.suspendAll({ owner, writes: true }))
+    expect(outcomes.filter(({ ok }) => ok)).toEqual([])
+    expect(suspended(a, b, c)).toEqual([])
+  })
+
   test('names the shards whose hold has ended with their owner', async () => {
     const { token } = await during(a.control.suspendAll())
     const lost = openShards(b)
