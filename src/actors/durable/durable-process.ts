@@ -69,7 +69,7 @@ export class DurableProcess implements Ended {
   /** Its waking has begun: a next message does not wake it again. */
   #isAwake = false
   /** It has no row, and its first message is to delete it. It is not born for that. */
-  #isNothing = false
+  isNothing = false
   #blocked: KeelsonError | undefined
   /** These go before new messages: turns to handle again, and what must not overtake them. */
   readonly #redo: Run[] = []
@@ -114,10 +114,6 @@ export class DurableProcess implements Ended {
     this.#blocked = reason
   }
 
-  get isNothing(): boolean {
-    return this.#isNothing
-  }
-
   get memory(): Memory {
     return this.hand.memory
   }
@@ -147,11 +143,9 @@ export class DurableProcess implements Ended {
       const failure = this.terms.blockedBy
       if (failure) throw failure
       const known = recall(shard, identity, table)
-      this.#isNothing = isInit && !known && this.#process.mailbox.at(0)?.name === '$delete'
-      if (this.#isNothing) {
-        this.#isAwake = false
-        return
-      }
+      this.isNothing = isInit && !known && this.#process.mailbox.at(0)?.name === '$delete'
+      this.#isAwake = !this.isNothing
+      if (this.isNothing) return
       if (known) this.#fates.shown = this.hand.remember(known)
       else await this.hand.bear()
       if (table.wake) await table.wake(this.memory.state, this.context)
@@ -338,31 +332,21 @@ export class DurableProcess implements Ended {
     if (draft.isDoomed) return this.#again(draft)
     const { run } = draft
     const next = afterThrow(run.kind, isDamageOf(this.#entity, error))
-    if (next === 'end') return this.#crashes(draft, error)
-    if (next === 'block') return this.#blocks(draft, error)
     if (next === 'answer') return this.#answers(draft, error)
+    if (next === 'end' || next === 'block') return this.#fails(draft, error, next === 'end')
     this.hand.fail(draft, error)
     this.refusals.threw(run, error)
     return this.#next()
   }
 
-  /** A throw ends the process, unless it came of a state that never becomes durable. */
-  #crashes(draft: TurnDraft, error: unknown): Answer {
-    draft.watch?.ran()
-    return this.#onceDecided(() => {
-      if (draft.isDoomed) return this.#again(draft)
-      this.hand.fail(draft, error)
-      throw error
-    })
-  }
-
-  /** Blocks the actor, once all turns before this one are decided. */
-  #blocks(draft: TurnDraft, error: unknown): Answer {
+  /** A throw ends the process or blocks it, unless it came of a state that never becomes durable. */
+  #fails(draft: TurnDraft, error: unknown, ends: boolean): Answer {
     draft.watch?.ran()
     return this.#onceDecided(() => {
       if (draft.isDoomed) return this.#again(draft)
       const { run } = draft
       this.hand.fail(draft, error)
+      if (ends) throw error
       run.from?.call.fail(error)
       this.refusals.threw(run, error)
       return this.#next()

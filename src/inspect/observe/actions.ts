@@ -7,6 +7,7 @@ import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../..
 import type { Action } from '../../observe/index.ts'
 import { shapeText } from '../../redaction.ts'
 import {
+  describeReason,
   type ProcessSummary,
   type Ref,
   restartChild,
@@ -113,7 +114,10 @@ const scheduleIn = (_: App, query: Query): string => textIn(query, 'schedule')
 const shardIn = ({ shards }: App, query: Query): number =>
   numberIn(query, 'shard', { max: shards.length - 1 })
 
-/** Ends a child in order, and starts it again. @throws KeelsonError `INVALID_ARGUMENT` */
+/**
+ * Ends a child in order, and starts it again.
+ * @throws KeelsonError `INVALID_ARGUMENT`; `EXITED` if it does not start, or is a temporary one
+ */
 const restart = async ({ pid, parent = 0 }: ProcessSummary, { system }: App): Promise<unknown> => {
   const above = processAt(system, parent)
   if (above?.kind !== 'supervisor')
@@ -122,7 +126,12 @@ const restart = async ({ pid, parent = 0 }: ProcessSummary, { system }: App): Pr
   const child = (await whichChildren(supervisor)).find(({ ref }) => ref?.pid === pid)
   if (!child) throw new KeelsonError('NO_PROCESS', `<${pid}> is no child of <${parent}> any more`)
   await terminateChild(supervisor, child.id)
-  return restartChild(supervisor, child.id)
+  const { ok, reason } = { reason: undefined, ...(await restartChild(supervisor, child.id)) }
+  if (ok || reason === undefined) return undefined
+  throw new KeelsonError(
+    'EXITED',
+    `${child.id} has ended, and does not start again: ${describeReason(reason)}`,
+  )
 }
 
 /** Opens a shard. A refusal has the reason why it is down. @throws KeelsonError `SHARD_DOWN` */

@@ -202,9 +202,8 @@ class RunningInstance {
       await closeShards(shards)
       if (ownsSystem) await system.stop()
     } finally {
-      await release()
-      // Until here the process stays: a thread that ends may be its only wait.
-      this.unref()
+      // Until it is released the process stays: a thread that ends may be its only wait.
+      await release().finally(() => this.unref())
     }
   }
 }

@@ -199,7 +199,12 @@ const claim = (request: ClaimRequest, made: Made): FolderClaim => {
       refusing(() => write(acting))
     },
     raise: (floors) => {
-      if (hasLost(disk, made)) return
+      // Whatever the disk does: the locks are released after this.
+      let isOurs = false
+      attempt(() => {
+        isOurs = !hasLost(disk, made)
+      })
+      if (!isOurs) return
       written?.logs.forEach((walId, shard) => {
         const floor = floors[shard]
         const path = shardFolder(dir, shard).floor

@@ -107,10 +107,13 @@ export const startInstance = async (options: CheckedOptions, ports: Ports): Prom
       if (!ports.follows) claim.raise(shards.map((shard) => floorOf(shard, epochs)))
     }
     const release = async (): Promise<void> => {
-      noteFloors()
-      await shared?.ended()
-      claim.release()
-      await ports.ownership?.release()
+      try {
+        noteFloors()
+        await shared?.ended()
+        claim.release()
+      } finally {
+        await ports.ownership?.release()
+      }
     }
     // Before anything can act: after a crash it is known that this copy may have.
     if (options.acts) claim.act()

@@ -1,7 +1,7 @@
 /** The actions of a session that observes an instance. */
 import { beforeEach, describe, expect, test } from 'vitest'
 import { flow } from '../../../src/flow/index.ts'
-import { call } from '../../../src/index.ts'
+import { call, type GenServer, supervisor, worker } from '../../../src/index.ts'
 import { Observer } from '../../../src/inspect/observe/observer.ts'
 import type { Planned } from '../../../src/observe/index.ts'
 import {
@@ -11,6 +11,7 @@ import {
   type Observed,
   observedInstance,
 } from '../../support/worlds/observed-instance.ts'
+import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 let { app, start, during, advance, log, observer, told, look, refused, pidOf } = {} as Observed
 
@@ -219,4 +220,24 @@ describe('actions', () => {
     )
     expect(await refused({ act: { ...kill(), pid: 999_999 } }, by)).toBe('NO_PROCESS')
   })
+})
+
+test('a restart of a child that does not start again says so', async () => {
+  const isWell = { now: true }
+  const server: GenServer<object, number> = {
+    init: () => {
+      if (!isWell.now) throw new Error('no licence')
+      return 0
+    },
+  }
+  const once = worker('once', server)
+  const s = await simulated({ app: supervisor('app', {}, [once]) })
+  const pid = s.system.processes().find(({ label }) => label === 'once')?.pid
+  isWell.now = false
+  const by = new Observer(s.app, { isWriting: true, user: 'ann' })
+  const plan = { act: 'restart', pid }
+  const { answer: planned } = (await s.during(by.answer({ id: 1, plan } as never))) as never
+  const act = { ...plan, reason: 'new settings' }
+  const answer = await s.during(by.answer({ id: 2, act, planned } as never))
+  expect(JSON.stringify(answer)).toMatch(/EXITED.*does not start again.*no licence/)
 })

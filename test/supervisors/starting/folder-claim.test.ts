@@ -3,6 +3,7 @@ import { virtualClock } from '../../../src/clock.ts'
 import { createSystem } from '../../../src/runtime/index.ts'
 import {
   type Disk,
+  DiskError,
   type LogHost,
   SnapshotWork,
   writeDataFolder,
@@ -177,4 +178,16 @@ test('the host that makes the log of a new shard opens it too: one thread for ea
   expect(hosts).toHaveLength(3)
   await during(Promise.all(['a', 'b', 'c', 'd'].map((key) => app.store.put(key, key))))
   await during(app.close())
+})
+
+test('a close that cannot look at its folder releases its locks', async () => {
+  const { during, app, disk } = await started()
+  const { identity } = disk
+  disk.identity = () => {
+    throw new DiskError('EIO', 'stat', 'LOCK')
+  }
+  await during(app.close())
+  disk.identity = identity
+
+  disk.lock(`${app.dir ?? '/data'}/LOCK`, 'another process').release()
 })
