@@ -7,6 +7,7 @@ import type { System } from '../../runtime/index.ts'
 import {
   type LogExporter,
   type LogState,
+  type NamedSnapshot,
   namesSnapshot,
   type Progress,
   type ShardCopier,
@@ -188,15 +189,20 @@ const copied = async (
   try {
     return await copyShard({ from, to, lsn: durableLsn, snapshots: sound }, signal, onProgress)
   } catch (error) {
-    noteDamage(shard, error)
+    noteDamage(shard, sound, error)
     throw error
   } finally {
     files?.remove()
   }
 }
 
-/** A damaged snapshot is made again, and the next backup has the new one. */
-const noteDamage = (shard: ControlShard, error: unknown): void => {
-  if (isKeelsonError(error, 'CORRUPT') && error.details.snapshot !== undefined)
-    shard.snapshots.damaged(error)
+/** A damaged snapshot is made again, and the next backup leaves it out. */
+const noteDamage = (
+  { snapshots }: ControlShard,
+  copied: readonly NamedSnapshot[],
+  error: unknown,
+): void => {
+  if (!isKeelsonError(error, 'CORRUPT')) return
+  const damaged = copied.find(({ lsn }) => lsn === error.details.snapshot)
+  if (damaged) snapshots.damaged(error, damaged)
 }

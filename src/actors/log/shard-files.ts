@@ -43,7 +43,7 @@ export type SnapshotBases = {
   named: readonly NamedSnapshot[]
   /** The named snapshots that were found damaged. */
   unusable: readonly NamedSnapshot[]
-  damaged(error: KeelsonError): void
+  damaged(error: KeelsonError, snapshot: NamedSnapshot): void
   run<K extends 'verify' | 'load'>(
     kind: K,
     request: SnapshotProtocol[K]['request'],
@@ -364,9 +364,7 @@ export class ShardFiles {
     } catch (error) {
       const isOfSnapshot = isKeelsonError(error, 'CORRUPT') && error.details.file !== undefined
       if (!isOfSnapshot && !isKeelsonError(error, 'UNSUPPORTED_VERSION')) throw error
-      const { snapshots } = this.parts
-      snapshots.unusable = [...snapshots.unusable, snapshot]
-      snapshots.damaged(error)
+      this.parts.snapshots.damaged(error, snapshot)
       return false
     }
   }

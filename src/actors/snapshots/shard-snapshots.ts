@@ -11,6 +11,7 @@ import {
   isSameSnapshot,
   type LogState,
   type NamedSnapshot,
+  namesSnapshot,
   type SnapshotHost,
   type SnapshotHostFactory,
   type SnapshotProgress,
@@ -91,7 +92,7 @@ export class ShardSnapshots {
   failure: string | undefined
   /** The log found no room since the last attempt. */
   isShort = false
-  /** The named snapshots that were found damaged. */
+  /** The named snapshots that were found damaged. The next one that is named replaces them. */
   unusable: readonly NamedSnapshot[] = []
   /** A snapshot that the log names is lost or damaged. */
   isDamaged = false
@@ -165,7 +166,8 @@ export class ShardSnapshots {
   }
 
   /** A snapshot that the log names cannot be used, for this reason. */
-  damaged(error: KeelsonError): void {
+  damaged(error: KeelsonError, snapshot: NamedSnapshot): void {
+    if (!namesSnapshot(this.unusable, snapshot)) this.unusable = [...this.unusable, snapshot]
     this.isDamaged = true
     this.failure = reasonText(error)
     this.#listener?.()
@@ -228,7 +230,7 @@ export class ShardSnapshots {
     } catch (error) {
       // It may have been replaced since.
       if (!this.named.some((each) => isSameSnapshot(each, snapshot))) return []
-      if (isKeelsonError(error, 'CORRUPT')) this.damaged(error)
+      if (isKeelsonError(error, 'CORRUPT')) this.damaged(error, snapshot)
       throw error
     }
   }

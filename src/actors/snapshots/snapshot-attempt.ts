@@ -5,7 +5,7 @@
  */
 import { KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
-import type { NamedSnapshot, SnapshotFacts } from '../../storage/index.ts'
+import { type NamedSnapshot, namesSnapshot, type SnapshotFacts } from '../../storage/index.ts'
 import type { SnapshotReason } from '../core/storage-events.ts'
 import { emit } from '../core/storage-events.ts'
 import * as WalWriter from '../log/wal-writer.ts'
@@ -102,11 +102,14 @@ const named = async (
 ): Promise<void> => {
   if (signal.aborted) throw new KeelsonError('CLOSED', 'the process that made it has ended')
   const { keep } = shard.parts.settings.snapshot
-  const request = { epoch, snapshot: { lsn, bytes, sum }, keep }
+  const { snapshots } = shard
+  const request = { epoch, snapshot: { lsn, bytes, sum }, keep, without: snapshots.unusable }
   await WalWriter.heard(writerOf(system, shard), shard.files.log().run('name', request))
   await measureLog(shard)
-  const { snapshots } = shard
-  snapshots.unusable = snapshots.unusable.filter((each) => each.lsn !== lsn)
+  // An engine may still name one that is older.
+  snapshots.unusable = snapshots.unusable.filter(
+    (each) => each.lsn !== lsn && namesSnapshot(snapshots.named, each),
+  )
 }
 
 const writerOf = (system: System, { index, parts: { instance } }: SnapshotShard) =>

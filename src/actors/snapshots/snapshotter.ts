@@ -205,12 +205,14 @@ const initialState = (shard: SnapshotShard): State => ({
 /** Notices a named snapshot whose file is gone or cut, without reading it. */
 const noticeLost = ({ snapshots, parts: { disk } }: SnapshotShard): void => {
   if (snapshots.parts.isCache) return
-  for (const { lsn, bytes } of snapshots.named) {
+  for (const snapshot of snapshots.named) {
+    const { lsn, bytes } = snapshot
     const path = pathIn(snapshots.parts.dir, snapshotName(lsn))
     const size = sizeOf(disk, path)
     if (size === bytes || size === 'unknown') continue
     const found = size === undefined ? 'it is missing' : `it has ${size} bytes instead of ${bytes}`
-    snapshots.damaged(new KeelsonError('CORRUPT', `${path}: ${found}`, { details: { file: path } }))
+    const error = new KeelsonError('CORRUPT', `${path}: ${found}`, { details: { file: path } })
+    snapshots.damaged(error, snapshot)
   }
 }
 

@@ -15,8 +15,8 @@ import { GroupEncoder } from '../frames/group-encoder.ts'
 import { poison } from '../frames/log-errors.ts'
 import { type DiskFile, type DiskFolder, pathIn } from '../ports/disk.ts'
 import { attempt, refusing } from '../ports/disk-failure.ts'
-import type { Commit, CommitmentHead, CommitRequest } from '../ports/log-host.ts'
-import type { NamedSnapshot } from '../ports/named-snapshot.ts'
+import type { Commit, CommitmentHead, CommitRequest, Naming } from '../ports/log-host.ts'
+import { type NamedSnapshot, namesSnapshot } from '../ports/named-snapshot.ts'
 import type { SpareTask } from '../ports/spare-file.ts'
 import { frameOffsets, framePayloadMax, refuseLengths } from '../segments/log-limits.ts'
 import { type LogPlace, successorHeader, whileOwned } from '../segments/log-place.ts'
@@ -194,15 +194,18 @@ export class LogWriter {
 
   /**
    * Names a snapshot in the MANIFEST and moves the checkpoint up to it; `keep` of the named ones
-   * stay, and the ones that the retention needs. Both slots of the MANIFEST are written, because an
+   * stay, and the ones that the retention needs, but none of `without`. Both slots of the MANIFEST are written, because an
    * older one may name a file that is about to be removed.
    * @throws KeelsonError `INVALID_ARGUMENT`; `SHARD_DOWN` with the reason `poisoned`
    */
-  name(snapshot: NamedSnapshot, keep: number): void {
+  name(snapshot: NamedSnapshot, { keep, without = [] }: Naming): void {
     this.#refuseUnlessOpen()
     this.#refuseName(snapshot, keep)
     const { lsn, bytes, sum } = snapshot
-    const named = [...this.snapshots.filter((other) => other.lsn !== lsn), { lsn, bytes, sum }]
+    const others = this.snapshots.filter(
+      (other) => other.lsn !== lsn && !namesSnapshot(without, other),
+    )
+    const named = [...others, { lsn, bytes, sum }]
     named.sort((one, other) => one.lsn - other.lsn)
     const snapshots = keptSnapshots(named, keep, this.#retainedEnd())
     this.#irrevocably(() => {

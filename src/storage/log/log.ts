@@ -91,10 +91,10 @@ const openHandlers = (
     const { writer } = opened()
     return { ...writer.checkpoint(opaque), durableLsn: writer.durableLsn }
   },
-  name({ epoch, snapshot, keep }) {
+  name({ epoch, snapshot, ...rest }) {
     const { writer } = opened()
     refuseOtherRequest(epochOf(writer), epoch)
-    writer.name(snapshot, keep)
+    writer.name(snapshot, rest)
     return { snapshots: writer.snapshots, checkpointLsn: writer.checkpointLsn }
   },
   release({ epoch, lsn, wanted = lsn }) {

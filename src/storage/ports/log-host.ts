@@ -42,6 +42,9 @@ export type CommitmentOptions = { readonly key?: PrivateKey }
  */
 export type LogRetention = { readonly ms?: number; readonly bytes?: number }
 
+/** How many snapshots stay named beside a new one, and which ones do not: they are damaged. */
+export type Naming = { readonly keep: number; readonly without?: readonly NamedSnapshot[] }
+
 /**
  * A source outside the log (a projection, a replica, the caller) that proves that the log once
  * reached `lsn`. With a `walId` it counts only for the log with that id. `byCaller`: an option says so.
@@ -338,13 +341,13 @@ export type LogProtocol = {
   }
   /**
    * Names a verified snapshot, durably, and moves the checkpoint up to it. Of the named ones stay
-   * the newest `keep`, from 1 to 8, and the ones that the retention needs. A file without a name
-   * may be removed afterwards.
+   * the newest `keep`, from 1 to 8, and the ones that the retention needs, but none of `without`:
+   * they cannot be used. A file without a name may be removed afterwards. An engine keeps two.
    * @throws `FENCED` for another `epoch` than the log's; `INVALID_ARGUMENT` for a snapshot beyond
    * the durable LSN, or below the first one; `SHARD_DOWN` (reason `poisoned`)
    */
   name: {
-    request: { epoch: number; snapshot: NamedSnapshot; keep: number }
+    request: { epoch: number; snapshot: NamedSnapshot } & Naming
     answer: { snapshots: readonly NamedSnapshot[]; checkpointLsn: number }
   }
   /**

@@ -205,6 +205,26 @@ test('a backup finds a snapshot that has rotted, and the next one has a new snap
   expect(app.health().shards[0]?.snapshot.failure).toBeUndefined()
 })
 
+test('a backup leaves out a kept snapshot that it found damaged', async () => {
+  const retention = { log: '36500d' }
+  const { world, app } = await startedWithSnapshots({ retention })
+  const { snapshots: folder } = shardFolder('/data', 0)
+  for (const at of [1, 2]) {
+    await world.during(app.store.put('k', at))
+    await world.during(app.control.snapshot(0))
+  }
+  const [older = '', newer = ''] = world.disk.list(folder)
+  world.disk.poke(`${folder}/${older}`, 100, Uint8Array.of(1, 2, 3))
+
+  expect(await codeOf(world.during(app.backup(target)))).toBe('CORRUPT')
+  await world.during(app.backup(target))
+  // Another one is made by itself, and the log names the damaged one no longer.
+  await world.clock.advance(5_000)
+  expect(world.disk.list(folder)).toEqual([newer])
+  await world.during(app.backup('/other'))
+  await world.during(app.close())
+})
+
 test('a backup with a damaged blob in a row is refused, and the one before it still restores', async () => {
   const { world, app } = await startedWithSnapshots()
   await world.during(app.store.put('blob', large))

@@ -147,6 +147,25 @@ describe('a blob', () => {
     await world.during(app.close())
   })
 
+  test('of a kept snapshot that is damaged goes, although the shard is quiet', async () => {
+    const { world, app, fill } = await started(2)
+    await world.during(app.store.put('a', blob(1)))
+    await fill()
+    await world.during(app.control.snapshot(0))
+    await world.during(app.store.delete('a'))
+    await fill()
+    await world.during(app.control.snapshot(0))
+    const [older = ''] = namesIn(world, folders.snapshots, '.snap')
+    harmed(world, older)
+    expect(await codeOf(swept(world, app))).toBe('CORRUPT')
+    // The one that is made by itself replaces it.
+    await world.clock.advance(5_000)
+    expect(namesIn(world, folders.snapshots, '.snap')).toHaveLength(1)
+    expect(await swept(world, app)).toMatchObject({ segments: 1 })
+    expect(blobFiles(world)).toEqual([])
+    await world.during(app.close())
+  })
+
   test('leaves its row in the projection exactly as long as its frame is in the log', async () => {
     const { world, app, fill } = await started()
     const rows = () => [
