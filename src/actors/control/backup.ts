@@ -31,7 +31,7 @@ export type BackupOptions = {
   readonly consistent?: boolean
   /**
    * Hears how far a shard has come, in bytes that were examined or copied. Of one that another member
-   * has it hears when that is done.
+   * has it hears when that is done. What it throws is ignored.
    */
   readonly onProgress?: (progress: Progress & { readonly shard: number }) => void
 }
@@ -78,8 +78,10 @@ export const backUp = async (
   to: string,
   options: BackupOptions,
 ): Promise<BackupReport> => {
-  const { consistent = false } = options
+  const { consistent = false, onProgress } = options
   if (typeof consistent !== 'boolean') throw invalidArgument('consistent', 'a boolean', consistent)
+  if (onProgress !== undefined && typeof onProgress !== 'function')
+    throw invalidArgument('onProgress', 'a function', onProgress)
   if (typeof to !== 'string' || to === '') throw invalidArgument('dir', 'a path', to)
   const { dir: own, instance, system, claimFolder } = parts
   const dir = resolve(to)
@@ -114,9 +116,7 @@ const filled = async (
     const copies: ShardCopy[] = []
     for (const { index } of backup.shards) {
       const part = parts.find(({ shards }) => shards.includes(index)) as BackupPart
-      const onShardProgress =
-        onProgress && ((done: Progress) => onProgress({ ...done, shard: index }))
-      copies.push(await part.copy(index, dir, onShardProgress))
+      copies.push(await part.copy(index, dir, heardBy(onProgress, index)))
     }
     await folder.finish({ at, consistent, shards: copies })
     return { dir, at, consistent, shards: copies.map(shardReport) }
@@ -124,6 +124,17 @@ const filled = async (
     await ended(parts)
   }
 }
+
+/** The progress of a shard for the user's function, which is called by the listener of a thread. */
+const heardBy =
+  (onProgress: BackupOptions['onProgress'], shard: number) =>
+  (done: Progress): void => {
+    try {
+      onProgress?.({ ...done, shard })
+    } catch {
+      // Ignored.
+    }
+  }
 
 const shardReport = (copy: ShardCopy, shard: number): BackupShard => {
   const { walId, lsn, firstLsn, snapshots, copiedBytes, missing } = copy

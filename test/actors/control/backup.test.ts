@@ -225,6 +225,21 @@ test('a backup leaves out a kept snapshot that it found damaged', async () => {
   await world.during(app.close())
 })
 
+test('a backup is made although its onProgress throws; one that is no function is refused', async () => {
+  const { world, app } = await startedWithSnapshots()
+  await world.during(app.store.put('k', 1))
+  let calls = 0
+  const onProgress = (): never => {
+    calls++
+    throw new Error('no display')
+  }
+  await world.during(app.backup(target, { onProgress }))
+  expect(calls).toBeGreaterThan(0)
+  const odd = app.backup('/other', { onProgress: 'loud' as never })
+  expect(await codeOf(world.during(odd))).toBe('INVALID_ARGUMENT')
+  await world.during(app.close())
+})
+
 test('a backup with a damaged blob in a row is refused, and the one before it still restores', async () => {
   const { world, app } = await startedWithSnapshots()
   await world.during(app.store.put('blob', large))
