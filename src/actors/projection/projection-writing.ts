@@ -130,7 +130,11 @@ const walk = (
   state.hasWalked = false
   if (!state.mayWalk || !isTurn || state.feed.isGathering) return undefined
   const position = projection.position()
-  if (!position) return undefined
+  if (!position) {
+    // No row was ever written: there is nothing to rebuild.
+    for (const { begun } of state.rebuild.splice(0)) begun()
+    return undefined
+  }
   const names = state.rebuild.map(({ name }) => name)
   const { changes, halted } = walkedOnce(projectingOf(state), rows, position.lsn, names)
   halt(state, halted, context)

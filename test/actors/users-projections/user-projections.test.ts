@@ -225,6 +225,14 @@ describe('while the first commit after a crash is on its way, and the log has no
   })
 })
 
+test('a rebuild passes over a shard that has no frame yet', async () => {
+  const { app, during } = await begun([byCity()], { shards: 2 })
+  await during(app.store.put('p:1', { name: 'Ada', city: 'London' }))
+  await during(app.projection('by-city').rebuild())
+  await during(app.projection('by-city').reached())
+  expect(rowsOf(app, 'by-city')).toEqual([['London/p:1', 'Ada']])
+})
+
 describe('a projection whose function throws', () => {
   const fragile = () =>
     projection('fragile', {
