@@ -1,7 +1,9 @@
 /** A sweep frees blobs without references after their grace, and no others. */
 import { describe, expect, test } from 'vitest'
+import type { BlobPin } from '../../../src/actors/blobs/blob-pins.ts'
 import { Applier, BlobStore } from '../../../src/actors/index.ts'
 import { resume, suspend } from '../../../src/runtime/index.ts'
+import type { LogHost } from '../../../src/storage/index.ts'
 import { payload } from '../../support/worlds/blob-folder.ts'
 import {
   blobFiles,
@@ -106,6 +108,35 @@ describe('a sweep', () => {
     expect(() => shard?.blobs.read(ref as never, 0, 1)).toThrow(
       expect.objectContaining({ code: 'CORRUPT' }),
     )
+  })
+
+  test('frees no blob of a reader that came during its marking', async () => {
+    let come = (): void => undefined
+    const aroundLog = (host: LogHost): LogHost => ({
+      run(kind, request) {
+        if (kind === 'sync') come()
+        return host.run(kind, request)
+      },
+      end: () => host.end(),
+    })
+    const { world, app } = await started({ blobs: { ...options.blobs, graceMs: 0 } }, { aroundLog })
+    const pins = app.shards[0]?.blobs.pins
+    if (!pins) throw new Error('no shard')
+    const writer = pins.hold()
+    const store = app.system.to(BlobStore.name('default', 0))
+    const refs = await world.during(BlobStore.put(store, [payload(2, 9000)], writer, 1000))
+    writer.release()
+    const readers: BlobPin[] = []
+    come = () => {
+      const reader = pins.hold()
+      reader.add(refs)
+      readers.push(reader)
+    }
+    expect(await swept(world, app, 1)).toMatchObject({ cleared: 0 })
+    expect(readers).toHaveLength(1)
+    come = () => undefined
+    readers[0]?.release()
+    expect(await swept(world, app, 1)).toMatchObject({ cleared: 1 })
   })
 
   test('keeps the blobs of a write with an unknown outcome until the log was checked', {
