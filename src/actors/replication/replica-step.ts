@@ -338,7 +338,9 @@ const sendPiece = async (
     .run('rows', { ...request, ...(from && { from }) }, signal)
     .catch((error: unknown) => {
       // It was replaced while it was read.
-      if (snapshots.named.at(-1) !== newest) return undefined
+      const present = snapshots.named.at(-1)
+      if (!present || !isSameSnapshot(present, newest)) return undefined
+      if (isKeelsonError(error, 'CORRUPT')) snapshots.damaged(error, newest)
       throw error
     })
   if (!answer) return 'sent'

@@ -1,4 +1,5 @@
 /** The part of a shard that outlives the actors that replicate it. */
+import type { KeelsonError } from '../../errors.ts'
 import type { LogHost, NamedSnapshot, ReadBlob, SnapshotProtocol } from '../../storage/index.ts'
 import type { ShardCore } from '../core/shard-core.ts'
 import type { ReplicaMarks } from './replica-marks.ts'
@@ -12,6 +13,7 @@ export type ReplicatedShard = ShardCore & {
     readonly parts: { readonly dir: string }
     /** The ones that the log names, oldest first. */
     readonly named: readonly NamedSnapshot[]
+    damaged(error: KeelsonError, snapshot: NamedSnapshot): void
     run(
       kind: 'rows',
       request: SnapshotProtocol['rows']['request'],

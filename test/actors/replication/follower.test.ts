@@ -10,7 +10,12 @@ import { entityRow } from '../../../src/storage/values/entity-row.ts'
 import { caughtUp, fill, following, ofReplica } from '../../support/worlds/followed-instance.ts'
 import { MemoryReplica } from '../../support/worlds/memory-replica.ts'
 import { machine } from '../../support/worlds/simulated-instance.ts'
-import { overwrite, options as snapshotOptions } from '../../support/worlds/snapshot-instance.ts'
+import {
+  folders,
+  namesIn,
+  overwrite,
+  options as snapshotOptions,
+} from '../../support/worlds/snapshot-instance.ts'
 
 /** A follower of two shards, whose facts the test sets. */
 const followed = () => {
@@ -176,6 +181,25 @@ test('a snapshot that was sent in part goes on behind that part', async () => {
   expect(rows).toEqual([...new Set(rows)].sort((one, other) => one - other))
   expect(states).toContain('loading')
   expect(replica.kept.keys.size).toBe(40)
+})
+
+test('a snapshot that a replica needs and that is damaged is made again, and the replica gets that', async () => {
+  const world = machine()
+  const first = await world.start(snapshotOptions)
+  await overwrite(world, first, 100)
+  await world.during(first.control.snapshot(0))
+  await world.during(first.close())
+  const [name = ''] = namesIn(world, folders.snapshots, '.snap')
+  world.disk.poke(`${folders.snapshots}/${name}`, 1_000, Uint8Array.of(1, 2, 3))
+
+  const replica = new MemoryReplica(world.clock)
+  const app = await world.start({ ...snapshotOptions, replication: [{ client: replica }] })
+  await world.clock.advance(5_000)
+  expect(ofReplica(app)).toMatchObject({ state: 'halted' })
+  // It is asked again then.
+  await world.clock.advance(300_000)
+  expect(ofReplica(app)).toMatchObject({ state: 'following' })
+  expect(replica.kept.keys.size).toBe(4)
 })
 
 test('a durable actor is shown with its state up to 64 KiB', () => {
