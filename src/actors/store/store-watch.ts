@@ -1,4 +1,5 @@
 /** `store.watch`: the durable changes of keys from a position on, over all shards. */
+import { isKeelsonError } from '../../errors.ts'
 import {
   checkKey,
   decodeFrame,
@@ -82,10 +83,16 @@ type LoadKey = (key: string) => Promise<unknown>
 
 const shown = (shard: WritingShard, change: KeyChange, load: LoadKey): BareChange => {
   if (change.kind === 'clear') return { kind: 'clear', namespace: change.namespace }
-  const { key, row } = change
-  return row
-    ? { kind: 'put', key, value: listedValue(shard, key, row, load) }
-    : { kind: 'delete', key }
+  const { key } = change
+  const withRow = (row: Row | undefined): BareChange =>
+    row ? { kind: 'put', key, value: listedValue(shard, key, row, load) } : { kind: 'delete', key }
+  try {
+    return withRow(change.row)
+  } catch (error) {
+    if (!isKeelsonError(error, 'CORRUPT')) throw error
+    // The change may have waited for its reader until a sweep freed the blobs of a replaced value.
+    return withRow(shard.view().get(key, shard.now()))
+  }
 }
 
 const receivedChange = (sent: SentChange, load: LoadKey): BareChange => {

@@ -125,16 +125,20 @@ export class DurableWatch<Item extends Stamped, Change> implements AsyncIterable
 
   async #next(): Promise<IteratorResult<Change, undefined>> {
     if (this.#hasEnded) return { done: true, value: undefined }
-    await this.#begun?.catch(async (error: unknown) => {
+    try {
+      return await this.#nextChange()
+    } catch (error) {
+      // A loop does not end an iterator whose `next` rejected.
       await this.return()
       throw error
-    })
+    }
+  }
+
+  async #nextChange(): Promise<IteratorResult<Change, undefined>> {
+    await this.#begun
     const answered = await this.#nextAnswered()
     this.#asked.delete(answered.part)
-    if ('error' in answered) {
-      await this.return()
-      throw answered.error
-    }
+    if ('error' in answered) throw answered.error
     const shard = this.#shards[answered.part]
     if (!answered.watched || !shard) return this.return()
     const { item, catchingUp, next: behind } = answered.watched

@@ -3,7 +3,9 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { ShardWatch } from '../../../src/actors/store/shard-watch.ts'
 import type { StoreChange, StoreWatch } from '../../../src/index.ts'
 import { name } from '../../../src/runtime/index.ts'
+import { dir as blobDir, options as blobOptions } from '../../support/worlds/blob-instance.ts'
 import { machine, started } from '../../support/worlds/simulated-instance.ts'
+import { options as snapshotOptions } from '../../support/worlds/snapshot-instance.ts'
 
 /** What a change says, in short. */
 const brief = (change: StoreChange): string =>
@@ -275,6 +277,43 @@ test('a signal ends the watch as return does, and one that has aborted is refuse
   ])
   expect(() => app.store.watch({ signal: ending.signal })).toThrow('gone')
   expect(() => app.store.watch({ signal: 5 as never })).toThrow('signal: expected an AbortSignal')
+})
+
+describe('a large value', () => {
+  const large = 'a'.repeat(9_000)
+  /** An instance with one large value, whose watch has not been read. */
+  const watched = async () => {
+    const all = { ...snapshotOptions, ...blobOptions }
+    const { app, ...world } = await started({ ...all, snapshot: { minLogBytes: 2 ** 40 } })
+    const watch = app.store.watch({ prefix: 'large' })
+    await world.during(app.store.put('large', large))
+    return { app, watch, ...world }
+  }
+
+  test('that was freed before its change is read comes as the present value', async () => {
+    const { app, watch, ...world } = await watched()
+    await world.during(app.store.put('large', 'small'))
+    // The log gives the frame back, and the sweep frees the blob.
+    for (let at = 0; at < 160; at++)
+      await world.during(app.store.put('filler', `${at}`.padEnd(900, 'x')))
+    await world.during(app.control.snapshot(0))
+    await world.clock.advance(61_000)
+    expect(await world.during(app.control.sweep(0))).toMatchObject({ cleared: 1 })
+
+    const changes = await world.during(take(watch, 2))
+    expect(changes.map(brief)).toEqual(['large=small', 'large=small'])
+  })
+
+  test('that is damaged ends the watch, which leaves nothing at any shard', async () => {
+    const { app, watch, ...world } = await watched()
+    const { disk, during } = world
+    const [name = ''] = disk.list(blobDir).filter((each) => each.endsWith('.bloblog'))
+    disk.poke(`${blobDir}/${name}`, 5_000, Uint8Array.of(1, 2, 3))
+
+    await expect(during(watch.next())).rejects.toMatchObject({ code: 'CORRUPT' })
+    expect(app.shards[0]?.changes.isWatched).toBe(false)
+    expect(await during(watch.next())).toEqual({ done: true, value: undefined })
+  })
 })
 
 test('a change leaves nothing at the shards that are quiet', async () => {
