@@ -160,16 +160,14 @@ export class ElsewhereActors implements Elsewhere {
   }
 
   async leave(shard: ActorShard, withinMs: number, isLast: boolean): Promise<boolean> {
-    const workers = [...this.#begun].flatMap(([id, each]) => (each.shard === shard ? [id] : []))
+    const workers = new Map([...this.#begun].filter(([, begun]) => begun.shard === shard))
     const actors = new LeavingActors({
       ...{ entities: this.#entities, owners: this.#owners, shard, workers, isLast },
       isOwn: (sender) => this.#isOwn(shard, sender),
     })
     if (!(await actors.end(withinMs))) return false
-    for (const id of workers) {
-      const { above, spec } = this.#begun.get(id) as Begun
+    for (const { above, spec } of workers.values())
       await startHere(this.#entities.system, above, spec)
-    }
     return true
   }
 

@@ -5,6 +5,7 @@
  */
 import { passed } from '../../clock.ts'
 import {
+  type ChildSpec,
   isCall,
   kinds,
   type Message,
@@ -12,7 +13,9 @@ import {
   type Process,
   processOf,
   type Ref,
+  type SupervisorMessages,
   stopProcess,
+  terminateChild,
 } from '../../runtime/index.ts'
 import { workerKind } from '../../storage/index.ts'
 import { PeerCast } from '../links/peer-service.ts'
@@ -35,12 +38,15 @@ const stepsMs = 2_000
 /** The actors are looked at so often, in ms. */
 const lookMs = 5
 
+/** A durable worker: a child of a supervisor. */
+type Worker = { readonly spec: ChildSpec; readonly above: Ref<SupervisorMessages> }
+
 /** The shard, and its durable workers by their names. */
 export type LeavingTerms = {
   readonly entities: Entities
   readonly owners: ShardOwners
   readonly shard: ActorShard
-  readonly workers: readonly string[]
+  readonly workers: ReadonlyMap<string, Worker>
   /** As of `Elsewhere.leave`. */
   readonly isLast: boolean
   /** Whether a message of this sender is of work that the actors have begun. */
@@ -83,7 +89,7 @@ export class LeavingActors {
     const { system } = entities
     return [
       ...entities.kinds.flatMap((kind) => entities.kind(kind)?.processesOf(shard) ?? []),
-      ...workers.flatMap((id) => {
+      ...[...workers.keys()].flatMap((id) => {
         const ref = system.whereis(name(id))
         return ref === undefined ? [] : [processOf({ self: ref as Ref })]
       }),
@@ -98,7 +104,7 @@ export class LeavingActors {
   }
 
   #entityOf({ label = '', name = '' }: Process): string {
-    return this.#terms.workers.includes(name) ? `${workerKind}/${name}` : label
+    return this.#terms.workers.has(name) ? `${workerKind}/${name}` : label
   }
 
   /** Actors that handle messages, or have some. */
@@ -170,13 +176,18 @@ export class LeavingActors {
 
   /** Ends actors: in order, or by a kill if they are at work. */
   async #endAll(processes: readonly Process[]): Promise<void> {
-    const { system } = this.#terms.entities
+    const { entities, workers } = this.#terms
     const ends = processes.map(async (process) => {
       const ref = process.address as Ref
+      const worker = workers.get(process.name ?? '')
+      // Otherwise its end would be a failure to its supervisor, which restarts others with it.
+      const left = worker && terminateChild(worker.above, worker.spec.id)
       if (process.busy) {
         this.#passOn(process)
-        system.kill(ref)
+        // A worker that ends at once by the word of its supervisor needs no kill.
+        if (!worker || process.trapping) entities.system.kill(ref)
       }
+      await left?.catch(() => undefined)
       await stopProcess(ref, 'shutdown').catch(() => undefined)
     })
     await Promise.all(ends)

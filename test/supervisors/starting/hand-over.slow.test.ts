@@ -84,6 +84,35 @@ describe('a hand-over', () => {
     }
   })
 
+  test('durable workers that move spend no restarts of their supervisor, and restart no sibling', async () => {
+    const clerks = Array.from({ length: 12 }, (_, at) => `clerk-${at}`)
+    const sibling: GenServer<Patient, undefined> = { init: () => undefined }
+    const tree = () => ({
+      app: supervisor('app', { strategy: 'rest_for_one' }, [
+        ...clerks.map((id) => worker(id, counter, { durable: true })),
+        worker('sibling', sibling),
+      ]),
+    })
+    const world = new FolderMembers(['a', 'b'])
+    const told: string[] = []
+    const noted = (member: App): App => {
+      for (const event of ['supervisor.gave_up', 'process.restarted'] as const)
+        member.events.on(event, (facts) => void told.push(`${event} ${facts.id}`))
+      return member
+    }
+    const [a, b] = (await world.start(undefined, tree)).map(noted) as [App, App]
+    const add = (member: App, id: string) =>
+      call(member.system.to(name<Messages>(id)), 'add', 1, { timeoutMs: 10_000 })
+    await world.during(Promise.all(clerks.map((id) => add(a, id))))
+    await world.during(b.close())
+    const [again] = (await world.start(['b'], tree)).map(noted) as [App]
+    await world.clock.advance(10_000)
+    expect(openAt(again).length).toBeGreaterThan(0)
+    const sums = await world.during(Promise.all(clerks.map((id) => add(again, id))))
+    expect(sums).toEqual(clerks.map(() => 2))
+    expect(told).toEqual([])
+  })
+
   test('a turn that fails ends no move for good, and no close', async () => {
     const world = new FolderMembers(['a', 'b'])
     const [a, b] = (await world.start(undefined, () => ({ app: app() }))) as [App, App]
