@@ -228,6 +228,13 @@ export class ShardCore {
     return this.#leaving !== undefined
   }
 
+  /** Whether this member answers for it, even if it is down or recovers again, and does not leave. */
+  get isOwn(): boolean {
+    const { kind } = this.#phase
+    const isHere = kind === 'open' || kind === 'down' || (kind === 'recovering' && this.opened > 0)
+    return isHere && !this.isLeaving
+  }
+
   /**
    * Whether calls go to another member: it has the shard, or gets it now. Calls that have begun
    * here go on, and so does what belongs to them.

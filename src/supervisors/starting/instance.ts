@@ -201,7 +201,7 @@ const departures =
     // since.
     if (!areDone || !isOpen() || shard.isHeld || shard.gate.load.entered > 0) {
       shard.stay()
-      if (isOpen()) members?.own(index, true)
+      if (!ending.aborted) members?.own(index, shard.isOwn)
       return false
     }
     claim.raise(shards.map((each) => (each === shard ? floorOf(shard, epochs) : undefined)))

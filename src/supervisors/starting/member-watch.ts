@@ -118,16 +118,10 @@ const linked = (
 /** Tells the other members of each change of a shard, until the instance ends. */
 const announce = async (shard: Shard, members: Members, ending: AbortSignal): Promise<void> => {
   while (!ending.aborted) {
-    members.own(shard.index, isOwn(shard))
+    members.own(shard.index, shard.isOwn)
     await shard.changed()
   }
 }
-
-/** Whether this member answers for a shard, even if it is down or recovers again. */
-const isOwn = ({ phase, opened, isLeaving }: Shard): boolean =>
-  (phase.kind === 'open' && !isLeaving) ||
-  phase.kind === 'down' ||
-  (phase.kind === 'recovering' && opened > 0)
 
 /** A member gets shards of others when it has been ready for so long, in ms: it may end at once again. */
 const steadyMs = 2_000

@@ -1,8 +1,18 @@
 /** Shards that are given from one member of a folder to another while both run. */
 import { describe, expect, test, vi } from 'vitest'
-import { call, type DurableServer, entity, noReply, reply, supervisor } from '../../../src/index.ts'
+import {
+  call,
+  type DurableServer,
+  entity,
+  name,
+  noReply,
+  reply,
+  supervisor,
+  worker,
+} from '../../../src/index.ts'
 import { createSystem } from '../../../src/runtime/index.ts'
 import { DiskError, encodeValue } from '../../../src/storage/index.ts'
+import { innerParts } from '../../../src/supervisors/app/app-context.ts'
 import type { App, StartOptions } from '../../../src/supervisors/index.ts'
 import { silentLogger } from '../../../src/testing/index.ts'
 import { lacks } from '../../support/lacks.ts'
@@ -344,6 +354,50 @@ test('a shard that is suspended while it leaves stays until that ends', async ()
 
   await world.clock.advance(60_000)
   expect(openAt(c)).toContain(shard)
+})
+
+test('a shard that recovers while it leaves is at no member until it stays, and then its workers run', async () => {
+  const workers = Array.from({ length: 12 }, (_, at) => `worker-${at}`)
+  const { world, a, b, during } = await joined(() => ({
+    app: supervisor(
+      'app',
+      {},
+      workers.map((id) => worker(id, account, { durable: true })),
+    ),
+  }))
+  const left: { owner: App; shard: number; shown: unknown[] }[] = []
+  for (const [owner, other] of [
+    [a, b],
+    [b, a],
+  ] as const)
+    for (const shard of owner.shards) {
+      const shut = shard.shut.bind(shard)
+      vi.spyOn(shard, 'shut').mockImplementationOnce(() => {
+        shut()
+        if (left.length > 0) return
+        const shown: unknown[] = []
+        left.push({ owner, shard: shard.index, shown })
+        owner.system.kill(name(`applier(${shard.index})`))
+        const stay = shard.stay.bind(shard)
+        vi.spyOn(shard, 'stay').mockImplementationOnce(() => {
+          shown.push(owner[innerParts].members?.ownerOf(shard.index))
+          shown.push(other[innerParts].members?.ownerOf(shard.index))
+          stay()
+          // It does not leave again at once.
+          void shard.parts.snapshotTurns.takeForBackup()
+        })
+      })
+    }
+  await world.start(['c'], app)
+  for (let at = 0; at < 1_000 && left[0]?.shown.length !== 2; at++) await world.clock.advance(10)
+  await world.clock.advance(1_000)
+  const [{ owner, shard, shown }] = left as [(typeof left)[number]]
+  expect(shown).toEqual([undefined, undefined])
+  expect(openAt(owner)).toContain(shard)
+  const own = workers.filter((id) => owner.store.shardOf(`{$worker/${id}}`) === shard)
+  expect(own.length).toBeGreaterThan(0)
+  for (const id of own)
+    expect(await during(call(owner.system.to(name<Messages>(id)), 'add', 'after'))).toBe(1)
 })
 
 /** Lets c have shards for a while, which come back then. Returns one of them, and its owner. */
