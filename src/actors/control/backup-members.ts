@@ -4,7 +4,7 @@
  */
 import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { Progress, ShardCopy } from '../../storage/index.ts'
-import { type OwnersWay, shardAsked } from '../core/owners-way.ts'
+import { checkLinked, type OwnersWay, shardAsked } from '../core/owners-way.ts'
 import { isCount, isListOf, isRecord, isText } from '../core/payload-check.ts'
 import { type BackupPart, PartHere, type PartMaking } from './backup-part.ts'
 import * as Control from './control.ts'
@@ -159,6 +159,7 @@ export const answerBackups = (
   }
   const begun = (id: string, member: string, indexes: unknown): PartHere => {
     if (!isListOf(isCount)(indexes) || kept.has(id)) throw invalidArgument('id', 'another id', id)
+    checkLinked(way, member)
     const part = new PartHere(
       making,
       (indexes as number[]).map((index) => shardAsked(shards, index)),

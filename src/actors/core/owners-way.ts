@@ -37,6 +37,15 @@ export interface OwnersWay {
   onUnlinked(listener: (member: string) => void): () => void
 }
 
+/**
+ * What is kept here for another member ends with its link, and does not begin after that: a question
+ * may be handled late. @throws KeelsonError `NO_PROCESS`
+ */
+export const checkLinked = (way: OwnersWay, member: string): void => {
+  if (member === way.member || way.isLinked(member)) return
+  throw new KeelsonError('NO_PROCESS', `the connection to ${member} has ended`)
+}
+
 /** A message of a link has at most 8 MiB. The values in one have at most so many bytes. */
 export const sentBytesMax = 6 * 1024 * 1024
 

@@ -5,7 +5,7 @@
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
-import { type OwnersWay, sentBytesMax } from '../core/owners-way.ts'
+import { checkLinked, type OwnersWay, sentBytesMax } from '../core/owners-way.ts'
 import { isCount, isFlag, isIgnored, isOptional, isRecord, isText } from '../core/payload-check.ts'
 import {
   type AskedItems,
@@ -74,6 +74,7 @@ export const answerReaders = <S extends WritingShard>(
     const [index, asked] = payload as readonly unknown[]
     if (!isAsked(asked)) throw invalidArgument('payload', 'a watch', asked)
     const checked = asked as AskedItems
+    checkLinked(way, checked.member)
     return readers.answer(keyOf(index, checked), shardHere(index), checked)
   })
   way.answer('watch.end', (payload) => {

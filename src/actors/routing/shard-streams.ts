@@ -8,7 +8,7 @@ import { types } from 'node:util'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import { checkedKey } from '../core/argument-check.ts'
-import type { OwnersWay } from '../core/owners-way.ts'
+import { checkLinked, type OwnersWay } from '../core/owners-way.ts'
 import { isCount } from '../core/payload-check.ts'
 import { checkedOffset } from '../store/store-commands.ts'
 import { granted } from '../store/store-writing.ts'
@@ -51,6 +51,7 @@ export const answerStreams = (
   }
   const begin = (member: unknown, id: unknown, made: (member: string) => Open): string => {
     const key = keyOf(member, id)
+    checkLinked(way, member as string)
     const count = [...open.values()].filter((each) => each.member === member).length
     if (count >= streamsMax) throw new KeelsonError('BUSY', `${streamsMax} streams are open here`)
     end(key)
