@@ -82,8 +82,11 @@ export class WorkNotes {
     this.#ends.clear()
     for (const name of this.#disk.list(this.#dir)) {
       if (name === this.#member || alive.has(name)) continue
-      const work = this.#workOf(name)
-      if (work !== undefined) this.#ends.set(work, this.endsUnder(work) + 1)
+      // Another member may have removed it, or given it another name, since it was listed.
+      attempt(() => {
+        const work = this.#workOf(name)
+        if (work !== undefined) this.#ends.set(work, this.endsUnder(work) + 1)
+      })
     }
   }
 

@@ -139,15 +139,16 @@ export class MemberFolder implements MemberDirectory {
 
   /**
    * Takes a shard, unless another process has it. True: this member has it from now on, and had it
-   * not before. @throws DiskError
+   * not before. @throws DiskError if it cannot be taken
    */
   take(shard: number): boolean {
     if (this.#shards.has(shard)) return false
     const lock = this.#unlessHeld(this.#shardLock(shard))
     if (!lock) return false
     this.#shards.set(shard, lock)
-    // Its owner may have ended under work of this shard.
-    this.#notes?.look(this.members().alive)
+    // Its owner may have ended under work of this shard. The shard is taken whether the notes can be
+    // read or not.
+    attempt(() => this.#notes?.look(this.members().alive))
     return true
   }
 

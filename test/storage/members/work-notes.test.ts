@@ -1,5 +1,5 @@
 /** The notes of what members do by themselves. */
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { WorkNotes } from '../../../src/storage/index.ts'
 import { simulatedDisk, virtualClock } from '../../../src/testing/index.ts'
 
@@ -35,6 +35,20 @@ test('work counts the members that ended under it, also when they are back, and 
   survivor.look(none)
   expect(survivor.endsUnder('bomb/1 alarm boom')).toBe(0)
   expect(files()).toEqual(['c'])
+})
+
+test('a note that another member removes while it is read hides no other one', () => {
+  const { disk, notes } = world()
+  const survivor = notes('c')
+  for (const member of ['a', 'b']) notes(member).begins('bomb/1 alarm boom')
+  const entry = disk.entry.bind(disk)
+  vi.spyOn(disk, 'entry').mockImplementation((path) => {
+    const found = entry(path)
+    if (path.endsWith('/a')) disk.remove(path)
+    return found
+  })
+  survivor.look(none)
+  expect(survivor.endsUnder('bomb/1 alarm boom')).toBe(1)
 })
 
 test('parked work is forgotten, also an end whose member has come back since the last look', () => {

@@ -97,6 +97,22 @@ test('a lock that cannot be taken keeps no shard closed that was taken before', 
   expect(openAt(a)).toEqual([0, 1, 2, 3])
 })
 
+test('notes that cannot be read keep no shard closed that was taken', async () => {
+  const world = new FolderMembers(['a', 'b'])
+  const [a] = (await world.start(['a', 'b'], app)) as [App, App]
+  const { list } = world.machine.disk
+  const listed = vi.spyOn(world.machine.disk, 'list').mockImplementation((path) => {
+    if (path.endsWith('at-work')) throw new DiskError('EIO', 'list', path)
+    return list.call(world.machine.disk, path)
+  })
+
+  await world.kill('b')
+  await world.clock.advance(3_000)
+
+  expect(listed).toHaveBeenCalledWith('/data/at-work')
+  expect(openAt(a)).toEqual([0, 1, 2, 3])
+})
+
 test('a read waits while its shard comes here from a member that closes', async () => {
   const { world, a, b, during } = await joined()
   expect(openAt(b).length).toBeGreaterThan(0)
