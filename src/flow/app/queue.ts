@@ -2,12 +2,14 @@
 import { noMore } from '../../check.ts'
 import { configError, isKeelsonError } from '../../errors.ts'
 import { call } from '../../runtime/index.ts'
+import { durableActors } from '../../supervisors/index.ts'
 import { queueSpecs } from '../queue/queue-entity.ts'
 import type { JobTry, RunningTry } from '../queue/queue-job.ts'
 import { type Queue, type QueueOptions, type QueueTerms, queueTerms } from '../queue/queue-terms.ts'
 import type { Duration, Workflow } from '../runs/body.ts'
-import { runNamed } from '../runs/operations.ts'
+import { isTransient, runNamed } from '../runs/operations.ts'
 import { checkPartName } from '../runs/parts.ts'
+import { pauseMs } from '../runs/tries.ts'
 import { flow } from './flow.ts'
 
 /** Options that runs of workflows have themselves, or have not. */
@@ -70,12 +72,40 @@ const queueOf = (terms: QueueTerms, of: Pick<Queue, 'takesRuns' | 'starts'>): Qu
 })
 
 /** Begins a run that waits in the queue, and waits for its end, or until it is blocked. */
-const follow = async (run: unknown, { app }: RunningTry): Promise<void> => {
-  const ref = runNamed(app, run as string)
-  await call(ref, 'begin')
+const follow = async (run: unknown, attempt: RunningTry): Promise<void> => {
+  const ref = runNamed(attempt.app, run as string)
+  await asked(attempt, () => call(ref, 'begin'))
+  const end = asked(attempt, () => call(ref, 'result', undefined, untilEnded))
   // A run that was removed has ended.
-  const end = call(ref, 'result', undefined, { timeoutMs: Number.POSITIVE_INFINITY })
   await end.catch(unlessConflict)
+}
+
+const untilEnded = { timeoutMs: Number.POSITIVE_INFINITY }
+
+/** After these nobody knows whether the run has begun. */
+const unsure = ['TIMEOUT', 'EXITED', 'CLOSED', 'UNKNOWN_OUTCOME']
+
+/**
+ * The answer of a run. A process that ends, a shard that moves and a call that is lost say nothing
+ * of the end of the run: while it may go on its job has the place, and asks again.
+ */
+const asked = async <T>(attempt: RunningTry, ask: () => Promise<T>): Promise<T> => {
+  const { work, system } = attempt.app[durableActors].entities
+  for (let failures = 1; ; failures++) {
+    try {
+      const answer = await ask()
+      attempt.mayRun = true
+      return answer
+    } catch (error) {
+      const isUnsure = isKeelsonError(error) && unsure.includes(error.code)
+      attempt.mayRun ||= isUnsure
+      // A blocked run does not go on. In a close the next incarnation asks.
+      const isOver = isKeelsonError(error, 'BLOCKED') || attempt.hasEnded || !work.mayBegin
+      if (isOver || !attempt.mayRun || !(isUnsure || isTransient(error))) throw error
+    }
+    const pauseOf = pauseMs(failures, system.clock)
+    await new Promise<void>((go) => void system.clock.after(pauseOf, go, { holdsProcess: false }))
+  }
 }
 
 /** A run that has ended says how its job ends: a workflow has its own tries. */
@@ -98,12 +128,13 @@ const runner =
     const wasDead = claim.record.failure !== undefined && claim.attempt === 1
     // Until its run goes on the next try is to ask for that, too.
     attempt.counts = !wasDead
-    const { repeated, result } = await runs.start(workflow, job as J, { id })
+    const started = asked(attempt, () => runs.start(workflow, job as J, { id }))
+    const { repeated, result } = await started
     const isOld = repeated && wasDead
     if (isOld && (await runs.read('get', workflow, id))?.status !== 'blocked')
       await runs.retry(workflow, id).catch(unlessConflict)
     attempt.counts = true
-    return result({ timeoutMs: Number.POSITIVE_INFINITY })
+    return asked(attempt, () => result(untilEnded))
   }
 
 /** The run goes on already, has completed, or was removed. */

@@ -448,12 +448,12 @@ export class QueueBook {
       else this.#ready.add(row)
       return undefined
     }
-    const attempt = (tries ?? record.tries) + 1
-    const isFirst = tries === undefined && record.tries === 0
+    const [attempt, isCut] = [(tries ?? record.tries) + 1, tries !== undefined]
+    const isFirst = !isCut && record.tries === 0
     const rateKey = isFirst || this.#limits.countsEnds ? this.#rateKey(record) : undefined
     if (rateKey !== undefined) this.#rates?.grant(rateKey, rows)
     const number = numberOf(row)
-    const claim = { number, row, record, attempt, rateKey, isSuspect, endsAlone }
+    const claim = { number, row, record, attempt, rateKey, isCut, isSuspect, endsAlone }
     this.#running.add(claim)
     return claim
   }

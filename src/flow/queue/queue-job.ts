@@ -37,6 +37,8 @@ export class RunningTry implements JobTry {
   hasEnded = false
   /** False: its failure is that of no try, and the next one is the same. */
   counts = true
+  /** The run of the job may have begun, and has not ended, as far as is known. */
+  mayRun: boolean
   /** Its progress. */
   shown: unknown
   /** Its log. */
@@ -50,6 +52,7 @@ export class RunningTry implements JobTry {
     this.#logger = logger
     this.key = key
     this.claim = claim
+    this.mayRun = claim.isCut
     this.since = since
   }
 
@@ -79,6 +82,12 @@ export class RunningTry implements JobTry {
       const checked = text(line, argument('line')).slice(0, lineMax).toWellFormed()
       if (!this.hasEnded) this.lines = [...this.lines, checked].slice(-logLinesMax)
     }
+  }
+
+  /** What its handler says from now on counts for nothing. */
+  end(reason: unknown): void {
+    this.hasEnded = true
+    this.abort(reason)
   }
 
   abort(reason: unknown): void {

@@ -221,7 +221,7 @@ export class QueueRunner {
 
   /** The incarnation has ended: its handlers may go on, but nothing of theirs counts. */
   #end(reason: unknown): void {
-    for (const job of this.#running.values()) job.abort(reason)
+    for (const job of this.#running.values()) job.end(reason)
     this.#cancel?.()
     this.#rouse()
   }
@@ -454,10 +454,9 @@ export class QueueRunner {
     if (!job) return
     // A handler that ignores its signal goes on without a place, as at the end of its time.
     if (this.#running.delete(number)) this.#overdue.add(job)
-    job.hasEnded = true
     const { attempt } = job
     this.#emit('queue.ended', { id, attempt, outcome: 'removed', error: reason })
-    job.abort(reason)
+    job.end(reason)
   }
 
   #emitEnd({ job, value, error, retryAt }: End): void {

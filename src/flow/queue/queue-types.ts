@@ -48,6 +48,8 @@ export type Claim = {
   readonly attempt: number
   /** The key of the rate that it counts for; `undefined`: for none. */
   readonly rateKey: string | undefined
+  /** An earlier incarnation had it as well: its run may have begun. */
+  readonly isCut: boolean
 }
 
 /** `isSuspect`: it was claimed alone. */

@@ -380,11 +380,15 @@ export const runOf = (from: Pick<RunContext, 'app' | 'to'>, run: string): Ref<Ru
   from.to(runNamed(from.app, run))
 
 /** Codes after which the same question may be answered. */
-const transient = [
+const transient: readonly string[] = [
   ...['TIMEOUT', 'EXITED', 'SHARD_DOWN', 'ELSEWHERE', 'NO_SPACE', 'BUSY', 'NO_PROCESS', 'BLOCKED'],
   // A start and a cancel may be repeated.
   'UNKNOWN_OUTCOME',
 ]
+
+/** Whether the same question may be answered after such a failure. */
+export const isTransient = (error: unknown): boolean =>
+  isKeelsonError(error) && transient.includes(error.code)
 
 /** A pause looks so often whether it is still wanted, in ms: a close waits no longer for it. */
 const lookMs = 1_000
@@ -409,8 +413,7 @@ const askUntil = async <T>(
     } catch (error) {
       // The instance closes: the next activation asks.
       if (isKeelsonError(error, 'CLOSED')) return undefined
-      const isTransient = transient.some((code) => isKeelsonError(error, code as 'TIMEOUT'))
-      if (!isTransient) throw error
+      if (!isTransient(error)) throw error
     }
     for (let leftMs = pauseMs(tries, clock); leftMs > 0 && !hasEnded(); leftMs -= lookMs)
       await passed(clock, Math.min(leftMs, lookMs))

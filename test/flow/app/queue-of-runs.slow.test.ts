@@ -80,6 +80,27 @@ test('a dead job that runs again lets its run go on, though the shard of that is
   expect(w.flow.dead(orders).entries).toHaveLength(5)
 })
 
+test('the job of a workflow has its place while its run is there, whatever becomes of its process', async () => {
+  let [atOnce, mostAtOnce] = [0, 0]
+  const ship = workflow('ship', async (ctx, _: number) => {
+    await ctx.step('begin', () => {
+      mostAtOnce = Math.max(mostAtOnce, ++atOnce)
+    })
+    await ctx.sleep('work', '10s')
+    await ctx.step('end', () => void atOnce--)
+  })
+  const orders = queue('orders', ship, { concurrency: 1 })
+  const w = await flowWorld([ship], { queues: [orders] })
+  await w.during(w.flow.addMany(orders, [1, 2]))
+  await w.s.advance(2_000)
+  const [{ id } = { id: '' }] = w.flow.list({ type: ship }).entries
+  w.s.system.kill(w.s.app.entities.holder(`$flow-ship/${id}`)?.address as never)
+  await w.s.advance(60_000)
+
+  expect([atOnce, mostAtOnce]).toEqual([0, 1])
+  expect(await w.during(w.flow.counts(orders))).toMatchObject({ running: 0, ready: 0, delayed: 0 })
+})
+
 test('a blocked run has no place, nothing but an operator lets it go on, and its job ends with it', {
   tags: ['W9'],
 }, async () => {
@@ -204,6 +225,21 @@ describe('a workflow with a queue', () => {
     await w.s.advance(12_000)
     expect(statuses()).toEqual(['completed', 'completed', 'completed', 'completed'])
     expect((await start('1')).repeated).toBe(true)
+  })
+
+  test('has its place until its run has ended, though the process of that begins again', {
+    tags: ['W10'],
+  }, async () => {
+    const { w, begun, start } = await shipping({ concurrency: 1 })
+    for (const id of ['1', '2']) await start(id)
+    for (let kill = 0; kill < 3; kill++) {
+      await w.s.advance(2_000)
+      w.s.system.kill(w.s.app.entities.holder('$flow-ship/1')?.address as never)
+    }
+    await w.s.advance(3_500)
+    expect(begun).toEqual(['1'])
+    await w.s.advance(20_000)
+    expect(begun).toEqual(['1', '2'])
   })
 
   test('keeps the delay of a start, and no signal begins a run that waits', {
