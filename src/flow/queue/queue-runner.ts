@@ -17,7 +17,7 @@ import { reply } from '../../runtime/index.ts'
 import { type AppContext, durableActors } from '../../supervisors/index.ts'
 import type { EnteringRun } from '../runs/messages.ts'
 import { queueId, queueKind } from '../runs/parts.ts'
-import { pauseAfter, unsureMs } from '../runs/tries.ts'
+import { earlyMs, pauseAfter, unsureMs } from '../runs/tries.ts'
 import { copied } from '../runs/values.ts'
 import { readDone } from './ended-rows.ts'
 import { JobCallers } from './job-callers.ts'
@@ -383,15 +383,14 @@ export class QueueRunner {
 
   /** Calls the handler. While another member may have the job, too, it waits. */
   #begin(job: RunningTry): void {
-    if (this.#work.signal.aborted) return
-    if (job.hasEnded) {
-      this.#overdue.delete(job)
-      return
-    }
+    if (job.hasEnded) this.#overdue.delete(job)
+    if (job.hasEnded || this.#work.signal.aborted) return
     const { clock } = this.#system
     const { isUnsure, work: all } = this.#entities
+    const again = (inMs: number) =>
+      clock.after(inMs, () => this.#begin(job), { holdsProcess: false })
     if (isUnsure) {
-      clock.after(unsureMs, () => this.#begin(job), { holdsProcess: false })
+      again(unsureMs)
       return
     }
     const { claim, attempt } = job
@@ -404,7 +403,9 @@ export class QueueRunner {
       cancel?.()
       forget()
       this.#overdue.delete(job)
-      this.#ended(end)
+      // The order of the parts of a tree does not matter: the same try begins once more.
+      if (all.isTooEarly(end.error?.thrown)) again(earlyMs)
+      else this.#ended(end)
     })
   }
 

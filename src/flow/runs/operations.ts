@@ -19,7 +19,7 @@ import type {
 } from './messages.ts'
 import { entitiesOf } from './parts.ts'
 import { isOver, type Operation, type Outcome, parentEnded, type RunState } from './record.ts'
-import { pauseAfter, pauseMs, unsureMs } from './tries.ts'
+import { earlyMs, pauseAfter, pauseMs, unsureMs } from './tries.ts'
 import { type Input, outcomeOf } from './values.ts'
 
 /** The activation of a run, for its operations. */
@@ -137,9 +137,6 @@ const tryStep = async (carrier: Carrier, active: Active, step: Step): Promise<vo
     if (dueAt === undefined) return
   }
 }
-
-/** The pause after a try that came before the tree had started: it does not count. */
-const earlyMs = 100
 
 /** The run, as a member of others notes it. */
 const actorOf = ({ type, id }: Carrier): string => `flow/${type}/${id}`

@@ -33,6 +33,9 @@ export const pauseAfter = (
 /** A try that another member may begin, too, waits for so long, and looks again. */
 export const unsureMs = 1_000
 
+/** The pause after a try that came before the tree had started: it does not count. */
+export const earlyMs = 100
+
 const untilDone = retryOf()
 
 /** The pause after so many failures, in ms; by default of work that is tried until it succeeds. */

@@ -43,6 +43,14 @@ const world = async (isRun = false) => {
     await ctx.step('call', ask, { retry: { max: 1 } })
   })
   const mails = queue('mails', (text: string) => void heard.push(`job ${text}`))
+  const early = queue(
+    'early',
+    async (text: string, { app }) => {
+      await new Promise<void>((resolve) => void s.clock.after(3_000, resolve))
+      await call(app.entity<Later>('ear').ref('1'), 'hear', text)
+    },
+    { retry: { max: 1 } },
+  )
   const later: GenServer<Later, number> = {
     init: () => 0,
     calls: {
@@ -84,7 +92,7 @@ const world = async (isRun = false) => {
     },
   }
   const actor = entity('actor', acts)
-  const parts = flows({ workflows: [hears, calls], queues: [mails] })
+  const parts = flows({ workflows: [hears, calls], queues: [mails, early] })
   const worked = worker('later', later)
   const ear = entity('ear', later as never)
   const all = supervisor('app', {}, [worked, ear, parts, actor])
@@ -99,7 +107,7 @@ const world = async (isRun = false) => {
     await s.start({ app: supervisor('app', {}, order) })
     await s.advance(60_000)
   }
-  return { s, calls, ask, again, heard, failed }
+  return { s, calls, early, ask, again, heard, failed }
 }
 
 test.each([
@@ -122,4 +130,11 @@ test('a step of one try of a run, which calls a part that comes after flows, wai
   await s.during(flow(s.app).start(calls, 'run', { id: '1' }))
   await again()
   expect([heard, flow(s.app).get(calls, '1')?.status]).toEqual([['later run'], 'completed'])
+})
+
+test('a job of one try, which calls a part that comes after its queue, waits for it', async () => {
+  const { s, early, again, heard } = await world(true)
+  await s.during(flow(s.app).add(early, 'job'))
+  await again()
+  expect([heard, flow(s.app).dead(early).entries]).toEqual([['later job'], []])
 })
