@@ -122,6 +122,8 @@ interface Resting {
 export class ActivationRest {
   readonly #activation: Resting
   #disarm: (() => void) | undefined
+  /** Settles when the rest is decided that is on its way: it may wait long for the storage. */
+  #deciding: Promise<void> | undefined
 
   constructor(activation: Resting) {
     this.#activation = activation
@@ -137,7 +139,8 @@ export class ActivationRest {
     this.disarm()
     const activation = this.#activation
     const { replay } = activation
-    const isWaiting = replay.hasArrived && replay.inFlight.size > 0 && activation.working === 0
+    const isBusy = activation.working > 0 || this.#deciding
+    const isWaiting = replay.hasArrived && replay.inFlight.size > 0 && !isBusy
     // With an outcome on its way to the body it does not wait.
     if (
       !isWaiting ||
@@ -148,19 +151,34 @@ export class ActivationRest {
     )
       return
     const { clock } = activation.background.system
-    this.#disarm = clock.after(restMs, () => activation.does(this.#rests()))
+    this.#disarm = clock.after(restMs, () => {
+      const at = nextDue(replay.open)
+      if (at < activation.background.now() + restMs) return
+      this.#deciding = this.#rests(at)
+      activation.does(this.#deciding)
+    })
   }
 
-  /** Leaves memory, unless something happens soon or has happened. */
-  async #rests(): Promise<void> {
+  /**
+   * The result of `wait`, once no rest is undecided: what paused would go on here and, after the rest,
+   * in the next activation too.
+   */
+  async after<T>(wait: Promise<T>): Promise<T> {
+    const result = await wait
+    await this.#deciding
+    return result
+  }
+
+  /** Leaves memory until its next timer, unless something has happened. */
+  async #rests(at: number): Promise<void> {
     const activation = this.#activation
     const { open, known } = activation.replay
-    const at = nextDue(open)
-    if (at < activation.background.now() + restMs) return
     const waitsFor = awaitedOf(open)
     const seen = { outcomes: known, signals: activation.seenSignals, at, waitsFor }
-    if (await activation.turn((state, context) => resting(state, context, seen)))
-      activation.stop('rest')
+    const hasRested = await activation.turn((state, context) => resting(state, context, seen))
+    this.#deciding = undefined
+    if (hasRested) activation.stop('rest')
+    else this.arm()
   }
 }
 

@@ -355,7 +355,7 @@ export class RunActivation implements EndingActivation, Notified {
     if (this.isClosing && this.working === 0) this.stop('rest')
     this.#rest.arm()
     try {
-      return await wait
+      return await this.#rest.after(wait)
     } finally {
       this.working++
       this.#rest.disarm()

@@ -34,6 +34,31 @@ test('a run waits while the disk is full, runs no step twice for it, and goes on
   expect([log, w.status(steps, '1')]).toEqual([['a', 'b'], 'completed'])
 })
 
+test('a try begins once, although the rest of its run waited for space beyond its time', async () => {
+  const begun: number[] = []
+  const fails = workflow('fails', (ctx: Ctx) =>
+    ctx.step(
+      'a',
+      async ({ attempt }) => {
+        begun.push(attempt)
+        if (attempt === 1) throw new Error('busy')
+        await new Promise<void>((resolve) => void w.s.clock.after(60_000, resolve))
+      },
+      { retry: { max: 3, baseMs: 10_000, jitter: 0 } },
+    ),
+  )
+  const w = await flowWorld([fails])
+  await w.during(w.flow.start(fails, undefined, { id: '1' }))
+  await w.s.advance(1_000)
+  await fillDisk(w.s)
+  await w.s.advance(11_000)
+  freeDisk(w.s)
+  await w.s.advance(40_000)
+  expect(begun).toEqual([1, 2])
+  await w.s.advance(60_000)
+  expect([begun, w.status(fails, '1')]).toEqual([[1, 2], 'completed'])
+})
+
 test('a run leaves memory with its end, and when it comes to rest', async () => {
   const ends: string[] = []
   const naps = workflow('naps', async (ctx: Ctx, ms: number) => {
@@ -55,6 +80,22 @@ test('a run leaves memory with its end, and when it comes to rest', async () => 
   expect(ends).toHaveLength(2)
   await w.s.advance(200_000)
   expect([ends.length, w.status(naps, 'rests')]).toEqual([3, 'completed'])
+})
+
+test('a signal that nobody awaits, at any moment of a rest, keeps no run in memory', async () => {
+  const waits = workflow('waits', (ctx: Ctx<{ go: undefined; other: undefined }>) =>
+    ctx.waitFor('go'),
+  )
+  for (const atMs of Array.from({ length: 30 }, (_, at) => 1_995 + at)) {
+    const w = await flowWorld([waits], { options: { syncMs: 5 } })
+    const begun = w.s.clock.now()
+    const run = await w.during(w.flow.start(waits, undefined, { id: '1' }))
+    await w.s.advance(atMs - (w.s.clock.now() - begun))
+    await w.during(run.signal('other', undefined))
+    await w.s.advance(10_000)
+    expect([atMs, w.status(waits, '1')]).toEqual([atMs, 'waiting'])
+    await w.s.close()
+  }
 })
 
 describe('a child', () => {
