@@ -174,7 +174,7 @@ export class ActivationRest {
     const activation = this.#activation
     const { open, known } = activation.replay
     const waitsFor = awaitedOf(open)
-    const seen = { outcomes: known, signals: activation.seenSignals, at, waitsFor }
+    const seen = { outcomes: known, signals: activation.seenSignals, at, waitsFor, open }
     const hasRested = await activation.turn((state, context) => resting(state, context, seen))
     this.#deciding = undefined
     if (hasRested) activation.stop('rest')

@@ -261,8 +261,12 @@ export const blocking = (
   return [undefined, ended(state, context, end)]
 }
 
-/** Until when, and for which event, a run rests. */
-type Rest = { readonly at: number; readonly waitsFor: Awaited | undefined }
+/** Until when, for which event, and with which operations in flight a run rests. */
+type Rest = {
+  readonly at: number
+  readonly waitsFor: Awaited | undefined
+  readonly open: readonly Pick<Asked, 'recorded'>[]
+}
 
 /**
  * Lets a run rest until its next timer. False: something has happened that its activation does
@@ -276,6 +280,12 @@ export const resting = (
   const { at, waitsFor } = seen
   const isPresent = state.outcomes === seen.outcomes && state.signals === seen.signals
   if (!isPresent || state.status !== 'running' || state.cancel) return [false, state]
+  // A reopened operation keeps its place: its outcome adds none.
+  const isDecided = seen.open.some(({ recorded }) => {
+    if (recorded?.place === undefined) return false
+    return context.rows.get<Operation>(operationKey(state.lap, recorded.number))?.outcome
+  })
+  if (isDecided) return [false, state]
   if (Number.isFinite(at)) context.setAlarm('timer', { at })
   const { waitsFor: _, ...others } = state
   const rested = waitsFor ? { ...others, waitsFor } : others

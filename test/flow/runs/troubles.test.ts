@@ -98,6 +98,36 @@ test('a signal that nobody awaits, at any moment of a rest, keeps no run in memo
   }
 })
 
+test('what a retried run waits for, at any moment of its rest, lets it go on at once', async () => {
+  const child = workflow('child', (ctx: Ctx<{ go: number }>) => ctx.waitFor('go'))
+  const parent = workflow('parent', (ctx: Ctx) => ctx.child('one', child, undefined, { id: 'c' }))
+  const waits = workflow('waits', async (ctx: Ctx<{ go: number }>) => {
+    const got = await ctx.waitFor('go', { timeout: '1m' })
+    if (got === undefined) throw new Error('late')
+    return got
+  })
+  for (const atMs of Array.from({ length: 30 }, (_, at) => 1_995 + at)) {
+    const w = await flowWorld([child, parent, waits], { options: { syncMs: 5 } })
+    const ofChild = w.flow.handle(child, 'c')
+    const runs = [
+      await w.during(w.flow.start(parent, undefined, { id: 'p' })),
+      await w.during(w.flow.start(waits, undefined, { id: '1' })),
+    ] as const
+    await w.s.advance(65_000)
+    await w.during(ofChild.cancel())
+    for (const run of runs) expect(await w.during(codeOf(run.result()))).toBe('FAILED')
+    await w.during(w.flow.retry(child, 'c'))
+    const begun = w.s.clock.now()
+    await w.during(Promise.all([w.flow.retry(parent, 'p'), w.flow.retry(waits, '1')]))
+    await w.s.advance(atMs - (w.s.clock.now() - begun))
+    await w.during(Promise.all([ofChild.signal('go', 7), runs[1].signal('go', 8)]))
+    await w.s.advance(10_000)
+    const states = [atMs, w.status(parent, 'p'), w.status(waits, '1')]
+    expect(states).toEqual([atMs, 'completed', 'completed'])
+    await w.s.close()
+  }
+})
+
 describe('a child', () => {
   const child = workflow('child', async (ctx: Ctx<{ go: number }>, n: number) => {
     await ctx.step('begin', () => n)

@@ -222,7 +222,8 @@ describe('placing', () => {
 })
 
 describe('resting', () => {
-  const seen = { outcomes: 2, signals: 1, at: 9, waitsFor: { kind: 'timer', name: 't' } } as const
+  const waitsFor = { kind: 'timer', name: 't' } as const
+  const seen = { outcomes: 2, signals: 1, at: 9, waitsFor, open: [] } as const
   const known = run({ outcomes: 2, signals: 1, waitsFor: { kind: 'signal' } })
 
   test('lets a run wait that is as its life knows it, with an alarm for its timer', () => {
