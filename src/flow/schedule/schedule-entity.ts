@@ -190,8 +190,8 @@ const server = (starter: RunStarter, own?: TreeSchedule): Server => {
         const run = await begin(starter, plan, nameOf(context), mark, context.app as App)
         const next = planStarted(plan, mark, run)
         if (next.running === run) follow(starter, run, context)
-        startSoon(next, context)
-        return noReply(next)
+        // It may come before `stay`, under the pattern of another program.
+        return noReply(goesOn(next, context))
       },
     },
   }

@@ -9,6 +9,7 @@ import {
   workflow,
 } from '../../../src/flow/index.ts'
 import { supervisor } from '../../../src/index.ts'
+import type { SimulatedOptions } from '../../../src/testing/index.ts'
 import { triesAll } from '../../support/tier.ts'
 import { simulated } from '../../support/worlds/simulated-instance.ts'
 
@@ -16,7 +17,12 @@ const hour = 3_600_000
 const day = 24 * hour
 
 /** A schedule whose runs take some time. Virtual time begins at midnight of 2026-01-01. */
-const scheduled = async (cron: string, options: ScheduleOptions, takesMs = 0) => {
+const scheduled = async (
+  cron: string,
+  options: ScheduleOptions,
+  takesMs = 0,
+  disk: SimulatedOptions = {},
+) => {
   const runs: string[] = []
   const report = workflow('report', async (ctx, { at }: Scheduled) => {
     await ctx.step('begin', () => void runs.push(new Date(at).toISOString().slice(5, 16)))
@@ -26,7 +32,7 @@ const scheduled = async (cron: string, options: ScheduleOptions, takesMs = 0) =>
     supervisor('app', {}, [
       flows({ workflows: [report], schedules: [schedule('daily', pattern, report, options)] }),
     ])
-  const s = await simulated({ app: make(cron) })
+  const s = await simulated({ ...disk, app: make(cron) })
   return { s, runs, report, make }
 }
 
@@ -94,6 +100,19 @@ describe('a schedule', () => {
     await s.start()
     await s.advance(0.5 * hour)
     expect(runs).toEqual(['01-01T01:00', '01-01T02:00'])
+  })
+
+  test('with another pattern goes on with it, whenever the program before it ended', async () => {
+    for (let atMs = 0; atMs <= 24; atMs += 2) {
+      const { s, runs, make } = await scheduled('0 1 1 1 *', {}, 0, { syncMs: 5 })
+      await s.advance(hour - (s.clock.now() % hour) + atMs)
+      await s.kill()
+      await s.start({ app: make('* * * * *') })
+      await s.advance(130_000)
+      const later = runs.filter((at) => at > '01-01T01:00')
+      expect([atMs, later]).toEqual([atMs, ['01-01T01:01', '01-01T01:02']])
+      await s.close()
+    }
   })
 
   test('with another pattern counts from the start of the program that has it', async () => {
