@@ -70,9 +70,15 @@ export type EntityFacts = {
   readonly rows: EntityRows | undefined
 }
 
-/** The number of the process of a durable actor here; `undefined` at rest. */
-export const pidOf = ({ system, entities }: App, { kind, id }: NamedEntity): number | undefined =>
-  kind === workerKind ? system.to(name(id)).pid : entities.holder(`${kind}/${id}`)?.pid
+/**
+ * The number of the process of a durable actor here; `undefined` at rest.
+ * @throws KeelsonError `INVALID_ARGUMENT` for a kind or an id that is none
+ */
+export const pidOf = (app: App, { kind, id }: NamedEntity): number | undefined => {
+  if (kind === workerKind) return app.system.to(name(id)).pid
+  app.entity(kind).ref(id)
+  return app.entities.holder(`${kind}/${id}`)?.pid
+}
 
 /**
  * One entity or durable worker as it is now. `reveals`: its rows are not redacted.
