@@ -12,7 +12,7 @@ import { lacks } from '../support/lacks.ts'
 import { thorough } from '../support/tier.ts'
 
 const seed = Number(process.env.KEELSON_SEED ?? process.pid)
-const [killed, cut] = [thorough(20, 40), thorough(2, 4)]
+const [killed, cut] = [thorough(10, 40), thorough(2, 4)]
 const [served, perKind] = [thorough(5, 25), thorough(1, 5)]
 
 test('kill -9 while logs and stores are written or opened loses nothing that was answered', {

@@ -103,7 +103,7 @@ export type ClusterOptions = {
   readonly engine: ClusterEngine | FolderEngine
   readonly copies?: number
   readonly leaseMs?: number
-  /** `spread` is being built. */
+  /** `spread`: each shard has its owner. */
   readonly placement?: 'together' | 'spread'
   readonly listen?: string
   readonly advertise?: string
