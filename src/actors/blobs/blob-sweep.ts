@@ -68,7 +68,7 @@ export const sweepBlobs = async (parts: SweepParts): Promise<SweepReport> => {
   if (before.length > 0) {
     await markRows(view, kept, shard.parts.clock)
     await shard.snapshots.addBlobs(kept, signal)
-    // Readers that came meanwhile may have an older view.
+    // A reader that has come since may have an older view.
     kept.addAll(shard.blobs.pins.extents(doubtful))
   }
   let cleared = 0

@@ -31,7 +31,7 @@ export type BackupOptions = {
   readonly consistent?: boolean
   /**
    * Hears how far a shard has come, in bytes that were examined or copied. Of one that another member
-   * has it hears when that is done. What it throws is ignored.
+   * has it hears when that is done. It may throw: that changes nothing.
    */
   readonly onProgress?: (progress: Progress & { readonly shard: number }) => void
 }

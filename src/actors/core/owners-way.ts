@@ -38,7 +38,7 @@ export interface OwnersWay {
 }
 
 /**
- * What is kept here for another member ends with its link, and does not begin after that: a question
+ * Things kept here for another member end with its link, and do not begin after that: a question
  * may be handled late. @throws KeelsonError `NO_PROCESS`
  */
 export const checkLinked = (way: OwnersWay, member: string): void => {

@@ -84,7 +84,7 @@ export class RunningTry implements JobTry {
     }
   }
 
-  /** What its handler says from now on counts for nothing. */
+  /** Its handler is heard no longer. */
   end(reason: unknown): void {
     this.hasEnded = true
     this.abort(reason)

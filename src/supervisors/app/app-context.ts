@@ -158,7 +158,7 @@ export type InstanceParts = HealthParts & {
   readonly ending: AbortSignal
   /** Of calls without a deadline of their own, in ms. */
   readonly deadlineMs: number
-  /** What is one for each instance, however often its users ask for it, by its class. */
+  /** The parts of which an instance has one, however often they are asked for, by their classes. */
   readonly kept: Map<unknown, unknown>
 }
 
