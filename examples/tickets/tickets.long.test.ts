@@ -10,7 +10,7 @@ import { rush } from './rush.ts'
 
 if (noSmallDisk) console.log(`the disk of the night is never full: ${noSmallDisk}`)
 
-const kills = thorough(5, 10)
+const kills = thorough(3, 10)
 
 test(`200 clients, ${kills} kills and a full disk: no seat is sold twice, nobody is charged twice, every accepted order ends`, async () => {
   const disk = noSmallDisk ? undefined : smallDisk('256m')
