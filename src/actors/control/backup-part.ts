@@ -189,20 +189,28 @@ const copied = async (
   try {
     return await copyShard({ from, to, lsn: durableLsn, snapshots: sound }, signal, onProgress)
   } catch (error) {
-    noteDamage(shard, sound, error)
+    if (isKeelsonError(error, 'CORRUPT')) {
+      const damaged = sound.find(({ lsn }) => lsn === error.details.snapshot)
+      if (damaged) await noteDamage(shard, damaged, signal)
+    }
     throw error
   } finally {
     files?.remove()
   }
 }
 
-/** A damaged snapshot is made again, and the next backup leaves it out. */
-const noteDamage = (
+/**
+ * A damaged snapshot is made again, and the next backup leaves it out. It is read once more: it may
+ * be the copy that is damaged, or a file of a cache that an engine has whole.
+ */
+const noteDamage = async (
   { snapshots }: ControlShard,
-  copied: readonly NamedSnapshot[],
-  error: unknown,
-): void => {
-  if (!isKeelsonError(error, 'CORRUPT')) return
-  const damaged = copied.find(({ lsn }) => lsn === error.details.snapshot)
-  if (damaged) snapshots.damaged(error, damaged)
+  snapshot: NamedSnapshot,
+  signal: AbortSignal,
+): Promise<void> => {
+  try {
+    await snapshots.run('verify', { dir: snapshots.parts.dir, snapshot }, signal)
+  } catch (error) {
+    if (isKeelsonError(error, 'CORRUPT')) snapshots.damaged(error, snapshot)
+  }
 }
