@@ -135,6 +135,13 @@ export const anything: Check = (found) => found
 export const functionOf = <T>(): Check<T> =>
   that('a function', (found) => typeof found === 'function')
 
+/** A function that hears of progress. What it throws, or its promise rejects with, is ignored. */
+export const listener = <T>(): Check<(heard: T) => void> => {
+  const ignored = (hear: (heard: T) => unknown) => (heard: T) =>
+    void new Promise((done) => done(hear(heard))).catch(() => undefined)
+  return or(mapped(functionOf<(heard: T) => void>(), ignored), () => undefined)
+}
+
 /** The path of a folder. */
 export const folder: Check<string> = that(
   'the path of a folder',

@@ -6,6 +6,7 @@
  */
 
 import { resolve, sep } from 'node:path'
+import { argument, flag, listener, object, or } from '../../check.ts'
 import { passed } from '../../clock.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import {
@@ -21,6 +22,11 @@ import { PartThere } from './backup-members.ts'
 import { type BackupPart, PartHere, type PartMaking } from './backup-part.ts'
 import type { ControlShard } from './control-shard.ts'
 import { newToken } from './write-pause.ts'
+
+const backupOptions = object({
+  consistent: or(flag, false),
+  onProgress: listener<Progress & { readonly shard: number }>(),
+})
 
 /** Options of a backup. */
 export type BackupOptions = {
@@ -78,10 +84,7 @@ export const backUp = async (
   to: string,
   options: BackupOptions,
 ): Promise<BackupReport> => {
-  const { consistent = false, onProgress } = options
-  if (typeof consistent !== 'boolean') throw invalidArgument('consistent', 'a boolean', consistent)
-  if (onProgress !== undefined && typeof onProgress !== 'function')
-    throw invalidArgument('onProgress', 'a function', onProgress)
+  const checked = backupOptions(options, argument('', 'a backup'))
   if (typeof to !== 'string' || to === '') throw invalidArgument('dir', 'a path', to)
   const { dir: own, instance, system, claimFolder } = parts
   const dir = resolve(to)
@@ -91,7 +94,7 @@ export const backUp = async (
   try {
     const folder = await claimFolder({ dir, own, holder })
     try {
-      return await filled(parts, dir, folder, { ...options, consistent })
+      return await filled(parts, dir, folder, checked)
     } finally {
       await folder.leave()
     }
@@ -107,7 +110,7 @@ const filled = async (
   backup: BackupParts,
   dir: string,
   folder: BackupFolder,
-  { consistent, onProgress }: BackupOptions & { readonly consistent: boolean },
+  { consistent, onProgress }: ReturnType<typeof backupOptions>,
 ): Promise<BackupReport> => {
   const at = backup.system.clock.now()
   const parts = await begun(backup)
@@ -116,7 +119,7 @@ const filled = async (
     const copies: ShardCopy[] = []
     for (const { index } of backup.shards) {
       const part = parts.find(({ shards }) => shards.includes(index)) as BackupPart
-      copies.push(await part.copy(index, dir, heardBy(onProgress, index)))
+      copies.push(await part.copy(index, dir, (done) => onProgress({ ...done, shard: index })))
     }
     await folder.finish({ at, consistent, shards: copies })
     return { dir, at, consistent, shards: copies.map(shardReport) }
@@ -124,17 +127,6 @@ const filled = async (
     await ended(parts)
   }
 }
-
-/** The progress of a shard for the user's function, which is called by the listener of a thread. */
-const heardBy =
-  (onProgress: BackupOptions['onProgress'], shard: number) =>
-  (done: Progress): void => {
-    try {
-      onProgress?.({ ...done, shard })
-    } catch {
-      // Ignored.
-    }
-  }
 
 const shardReport = (copy: ShardCopy, shard: number): BackupShard => {
   const { walId, lsn, firstLsn, snapshots, copiedBytes, missing } = copy

@@ -1,4 +1,5 @@
 /** The user's handle of a kind of entities: their refs, looks at their rows, and their end. */
+import { argument } from '../../check.ts'
 import { invalidArgument, type KeelsonError } from '../../errors.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import { checkEntityId } from '../../storage/index.ts'
@@ -22,7 +23,12 @@ import { entityQuery, type ListOptions } from './entity-query.ts'
 import { type RoutedRows, rowsAnywhere, rowsHere } from './entity-rows.ts'
 import { alarmsBefore, countOf, countsOf, type EntityAlarm } from './entity-totals.ts'
 import { EntityWatch } from './entity-watch.ts'
-import { type MigrationOptions, type MigrationReport, migrateAll } from './migration.ts'
+import {
+  type MigrationOptions,
+  type MigrationReport,
+  migrateAll,
+  migrationOptions,
+} from './migration.ts'
 import { blockedIn, blockedOverAll, hasParked } from './parked-actors.ts'
 import type { StateChange } from './state-changes.ts'
 
@@ -333,8 +339,8 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
    */
   async migrateAll(options: MigrationOptions = {}): Promise<MigrationReport> {
     this.#access.check()
-    checkOptionNames(options, ['onProgress', 'signal'])
-    return migrateAll(this.#entities, this.kind, this.#access, options)
+    const checked = migrationOptions(options, argument('', 'a migration'))
+    return migrateAll(this.#entities, this.kind, this.#access, checked)
   }
 
   async #byHand(

@@ -5,6 +5,7 @@
  * one turn that follows the row it was read from, and a run that is cut off leaves some rows for
  * the next one.
  */
+import { listener, object, optional, that } from '../../check.ts'
 import { isGone, isKeelsonError, type KeelsonError } from '../../errors.ts'
 import { call, type Ref, TimeSlice } from '../../runtime/index.ts'
 import {
@@ -40,9 +41,15 @@ export type MigrationProgress = MigrationReport & {
   readonly examined: number
 }
 
+/** The check of `MigrationOptions`. */
+export const migrationOptions = object({
+  onProgress: listener<MigrationProgress>(),
+  signal: optional(that<AbortSignal>('an AbortSignal', (found) => found instanceof AbortSignal)),
+})
+
 /** The options of a migration. */
 export type MigrationOptions = {
-  /** Called as it goes on. */
+  /** Called as it goes on. It may throw: that changes nothing. */
   readonly onProgress?: (progress: MigrationProgress) => void
   /** Ends it early: it resolves with what it has done. */
   readonly signal?: AbortSignal
@@ -54,6 +61,8 @@ const writingMax = 64
 /** The most blocked entities that one run lists. */
 const listedMax = 1_000
 
+type Checked = ReturnType<typeof migrationOptions>
+
 type MigrateMessages = { calls: { $migrate: () => boolean } }
 
 /** @throws KeelsonError as `EntityHandle.migrateAll` */
@@ -61,7 +70,7 @@ export const migrateAll = async (
   entities: Entities,
   kind: string,
   access: Access,
-  options: MigrationOptions,
+  options: Checked,
 ): Promise<MigrationReport> => {
   const migration = new Migration(entities, kind, access, options)
   for (const shard of entities.shardsHere) await migration.shard(shard)
@@ -74,13 +83,13 @@ class Migration {
   readonly #kind: string
   readonly #running: RunningKind
   readonly #access: Access
-  readonly #options: MigrationOptions
+  readonly #options: Checked
   readonly #slice: TimeSlice
   readonly #writing = new Set<Promise<void>>()
   readonly #counts = { examined: 0, migrated: 0, blocked: 0 }
   #failure: { readonly error: unknown } | undefined
 
-  constructor(entities: Entities, kind: string, access: Access, options: MigrationOptions) {
+  constructor(entities: Entities, kind: string, access: Access, options: Checked) {
     this.#entities = entities
     this.#kind = kind
     this.#running = expectKind(entities, kind)
@@ -117,7 +126,7 @@ class Migration {
   }
 
   #report({ index }: ActorShard): void {
-    this.#options.onProgress?.({ shard: index, ...this.#counts })
+    this.#options.onProgress({ shard: index, ...this.#counts })
   }
 
   /** The next rows of `range` that must be written, some at a time; `rest`: those after them. */

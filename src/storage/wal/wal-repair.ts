@@ -5,6 +5,7 @@
  */
 
 import { join } from 'node:path'
+import { config, listener, object, optional, wholeFrom } from '../../check.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { describeHolder } from '../disk/lock-holder.ts'
 import type { LogVerdict, LogVerification } from '../examination/log-judgement.ts'
@@ -84,11 +85,16 @@ const outcomeOf = ({ chain, fresh, lastLsn, tail, cutBytes, trims }: LogPlan): W
  */
 export type WalVerification = LogVerdict
 
+const verifyOptions = object({
+  minDurable: optional(wholeFrom(0)),
+  onProgress: listener<Progress>(),
+})
+
 /** The options of a verification. */
 export type VerifyOptions = {
   /** The log was once durable up to this LSN. */
   readonly minDurable?: number
-  /** `what` is the file that is read. */
+  /** `what` is the file that is read. It may throw: that changes nothing. */
   readonly onProgress?: (progress: Progress) => void
 }
 
@@ -102,10 +108,10 @@ export type VerifyOptions = {
 export const verifyWal = async (
   folder: string,
   ports: WalPorts,
-  { minDurable, onProgress }: VerifyOptions = {},
+  options: VerifyOptions = {},
 ): Promise<WalVerification> => {
-  const known = minDurable === undefined ? {} : { minDurable }
-  const { dir } = checkWalOptions({ dir: folder, ...known })
+  const { minDurable, onProgress } = verifyOptions(options, config())
+  const { dir } = checkWalOptions({ dir: folder })
   const { disk, clock } = ports
   const evidence = minDurable === undefined ? [] : [{ lsn: minDurable, source: 'minDurable' }]
   const lock = refusing(() => tryLock(dir, ports))
@@ -114,7 +120,7 @@ export const verifyWal = async (
     for (;;) {
       const step = refusing(() => steps.next())
       if (step.done) return withoutFrames(step.value)
-      onProgress?.(step.value)
+      onProgress(step.value)
       await new Promise<void>((resolve) => clock.soon(resolve))
     }
   } finally {

@@ -11,9 +11,8 @@ import {
   config,
   flag,
   folder,
-  functionOf,
   type Given,
-  mapped,
+  listener,
   noMore,
   object,
   optional,
@@ -51,17 +50,6 @@ export type StartProgress = {
   /** How far the shard's projection is rebuilt. */
   readonly recovery?: RecoveryProgress
 }
-
-/** A throw of the user's callback must not stop a start in the middle. */
-const harmless =
-  (onProgress: (progress: StartProgress) => void) =>
-  (progress: StartProgress): void => {
-    try {
-      onProgress(progress)
-    } catch {
-      // Ignored.
-    }
-  }
 
 const has = (found: unknown, ...functions: readonly string[]): boolean =>
   functions.every((name) => typeof Object(found)[name] === 'function')
@@ -117,10 +105,7 @@ const instanceOptions = {
   /** The logs are in an engine, and one of several members at a time owns the instance. */
   cluster: clusterMember,
   /** Called with each step of the start, in order. */
-  onProgress: or(
-    mapped(functionOf<(progress: StartProgress) => void>(), harmless),
-    () => undefined,
-  ),
+  onProgress: listener<StartProgress>(),
 }
 
 /** The options of `start`. Only `dir` has no default. Times are in ms, sizes in bytes. */

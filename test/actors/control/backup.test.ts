@@ -205,6 +205,20 @@ test('a backup finds a snapshot that has rotted, and the next one has a new snap
   expect(app.health().shards[0]?.snapshot.failure).toBeUndefined()
 })
 
+test('a copy that is damaged says nothing of its snapshot', async () => {
+  const { world, app } = await startedWithSnapshots()
+  await world.during(app.store.put('k', 1))
+  await world.during(app.control.snapshot(0))
+  // Another program removes the copy before it is read.
+  const fault = { kind: 'error', code: 'ENOENT' } as const
+  world.disk.inject({ at: 1, operation: 'open', path: '.snap.tmp', fault })
+
+  expect(await codeOf(world.during(app.backup(target)))).toBe('CORRUPT')
+  expect(app.health().shards[0]?.snapshot.failure).toBeUndefined()
+  await world.during(app.backup(target))
+  await world.during(app.close())
+})
+
 test('a backup leaves out a kept snapshot that it found damaged', async () => {
   const retention = { log: '36500d' }
   const { world, app } = await startedWithSnapshots({ retention })
@@ -225,7 +239,7 @@ test('a backup leaves out a kept snapshot that it found damaged', async () => {
   await world.during(app.close())
 })
 
-test('a backup is made although its onProgress throws; one that is no function is refused', async () => {
+test('a backup is made although its onProgress throws; options that are none are refused', async () => {
   const { world, app } = await startedWithSnapshots()
   await world.during(app.store.put('k', 1))
   let calls = 0
@@ -235,8 +249,9 @@ test('a backup is made although its onProgress throws; one that is no function i
   }
   await world.during(app.backup(target, { onProgress }))
   expect(calls).toBeGreaterThan(0)
-  const odd = app.backup('/other', { onProgress: 'loud' as never })
-  expect(await codeOf(world.during(odd))).toBe('INVALID_ARGUMENT')
+  await world.during(app.backup(target, { onProgress: async () => onProgress() }))
+  for (const odd of [{ onProgress: 'loud' }, { consistant: true }, null])
+    expect(await codeOf(world.during(app.backup('/other', odd as never)))).toBe('INVALID_ARGUMENT')
   await world.during(app.close())
 })
 

@@ -187,7 +187,12 @@ describe('migrateAll', () => {
     await s.during(call(s.app.entity(oldKind).ref('7'), 'wait', 60_000))
     const accounts = await upgraded(s)
     const seen: MigrationProgress[] = []
-    const onProgress = (progress: MigrationProgress): void => void seen.push(progress)
+    const onProgress = async (progress: MigrationProgress) => {
+      seen.push(progress)
+      throw new Error('it changes nothing')
+    }
+    const odd = accounts.migrateAll({ onProgress: 'loud' as never })
+    expect(await codeOf(odd)).toBe('INVALID_ARGUMENT')
     const report = await s.during(accounts.migrateAll({ onProgress }))
     expect(report).toEqual({ migrated: 299, blocked: 1 })
     expect(seen.at(-1)).toEqual({ shard: 1, examined: 300, ...report })

@@ -5,13 +5,19 @@ import { telemetry } from '../../../src/runtime/index.ts'
 import { codeOf, machine, started } from '../../support/worlds/simulated-instance.ts'
 
 describe('start', () => {
-  test('is not disturbed by an onProgress that throws, and leaves the folder free', async () => {
+  test.each([
+    ['throws', () => false],
+    ['returns a promise that rejects', () => true],
+  ])('is not disturbed by an onProgress that %s, and leaves the folder free', async (_, later) => {
     const { start, during } = machine()
     const steps: string[] = []
+    const mine = (): never => {
+      throw new Error('mine')
+    }
     const app = await start({
       onProgress: ({ step }) => {
         steps.push(step)
-        throw new Error('mine')
+        return later() ? (async () => mine())() : mine()
       },
     })
     expect(steps).toContain('open')

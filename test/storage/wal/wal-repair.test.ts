@@ -132,7 +132,10 @@ describe('verify', () => {
   test('uses evidence of the caller, and reports its progress', async () => {
     const world = await written()
     const steps: number[] = []
-    const onProgress = ({ bytes }: { bytes: number }) => void steps.push(bytes)
+    const onProgress = async ({ bytes }: { bytes: number }) => {
+      steps.push(bytes)
+      throw new Error('it changes nothing')
+    }
     expect(await world.verify({ minDurable: 4, onProgress })).toMatchObject({
       verdict: 'corrupt',
       lost: [{ from: 4, to: 4 }],
@@ -160,7 +163,8 @@ describe('verify', () => {
     const world = walWorld()
     world.disk.makeFolder(dir)
     expect(await outcome(world.verify())).toBe('NO_SEGMENTS')
-    expect(await outcome(world.verify({ minDurable: -1 }))).toBe('CONFIG')
+    for (const odd of [{ minDurable: -1 }, { mindurable: 9 }, { onProgress: 1 }])
+      expect(await outcome(world.verify(odd as never))).toBe('CONFIG')
   })
 })
 
