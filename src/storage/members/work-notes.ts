@@ -79,8 +79,9 @@ export class WorkNotes {
 
   /** Reads which work members ended under. `alive`: the others whose processes live. @throws DiskError */
   look(alive: ReadonlySet<string>): void {
+    const names = this.#disk.list(this.#dir)
     this.#ends.clear()
-    for (const name of this.#disk.list(this.#dir)) {
+    for (const name of names) {
       if (name === this.#member || alive.has(name)) continue
       // Another member may have removed it, or given it another name, since it was listed.
       attempt(() => {
@@ -107,10 +108,10 @@ export class WorkNotes {
     this.#ends.delete(workIn(work))
   }
 
-  /** The member ends in order. */
+  /** The member ends in order, whatever the disk does: a note without work is none. */
   close(): void {
-    this.#file.close()
-    this.#disk.remove(pathIn(this.#dir, this.#member))
+    attempt(() => this.#file.close())
+    attempt(() => this.#disk.remove(pathIn(this.#dir, this.#member)))
   }
 
   /** The work in a note; a note without any is removed if its member cannot come back to it. */

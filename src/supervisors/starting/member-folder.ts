@@ -198,8 +198,11 @@ export class MemberFolder implements MemberDirectory {
       const folders = shardFolder(dir, shard)
       // If LOCK was removed by hand, the shard may have another owner.
       const isOurs = (): boolean => disk.identity(join(folders.wal, lockFileName)) === lock.identity
-      if (walId !== undefined && floor && isOurs())
-        attempt(() => raiseFloor(disk, folders.floor, { walId, ...floor }))
+      // Whatever the disk does: the locks are released after this.
+      attempt(() => {
+        if (walId !== undefined && floor && isOurs())
+          raiseFloor(disk, folders.floor, { walId, ...floor })
+      })
     }
   }
 

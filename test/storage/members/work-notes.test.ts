@@ -1,6 +1,6 @@
 /** The notes of what members do by themselves. */
 import { expect, test, vi } from 'vitest'
-import { WorkNotes } from '../../../src/storage/index.ts'
+import { DiskError, WorkNotes } from '../../../src/storage/index.ts'
 import { simulatedDisk, virtualClock } from '../../../src/testing/index.ts'
 
 const world = () => {
@@ -35,6 +35,18 @@ test('work counts the members that ended under it, also when they are back, and 
   survivor.look(none)
   expect(survivor.endsUnder('bomb/1 alarm boom')).toBe(0)
   expect(files()).toEqual(['c'])
+})
+
+test('a look that fails forgets no end', () => {
+  const { disk, notes } = world()
+  const survivor = notes('c')
+  notes('a').begins('bomb/1 alarm boom')
+  survivor.look(none)
+  vi.spyOn(disk, 'list').mockImplementation(() => {
+    throw new DiskError('EIO', 'list', '/data/at-work')
+  })
+  expect(() => survivor.look(none)).toThrow(DiskError)
+  expect(survivor.endsUnder('bomb/1 alarm boom')).toBe(1)
 })
 
 test('a note that another member removes while it is read hides no other one', () => {

@@ -8,6 +8,7 @@ import {
   supervisor,
   worker,
 } from '../../../src/index.ts'
+import { DiskError } from '../../../src/storage/index.ts'
 import { placeShards } from '../../../src/storage/members/shard-placement.ts'
 import { type App, innerParts } from '../../../src/supervisors/index.ts'
 import { FolderMembers } from '../../support/worlds/folder-members.ts'
@@ -53,6 +54,21 @@ test('a member that closes alone says that it has no shard, before it gives them
   await world.during(closing)
   await world.clock.advance(1_100)
   expect(ownersAt(a)).toEqual(['a', 'a', 'a', 'a'])
+})
+
+test('a member that closes on a disk that fails releases its locks', async () => {
+  const world = new FolderMembers(['a'])
+  await world.start()
+  const { disk } = world.machine
+  const { identity, remove } = disk
+  disk.identity = disk.remove = () => {
+    throw new DiskError('EIO', 'stat', 'LOCK')
+  }
+  await world.stop('a')
+  Object.assign(disk, { identity, remove })
+
+  const [again] = (await world.start()) as [App]
+  expect(ownersAt(again)).toEqual(['a', 'a', 'a', 'a'])
 })
 
 test('a process of another member is called by its name there, also with its sender bound', async () => {
