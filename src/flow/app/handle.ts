@@ -1,7 +1,7 @@
 /** `flow(app)`: starts runs, talks to them, and looks at them. */
 import type { Batch, BatchAnswer } from '../../actors/index.ts'
 import { argument, object, optional, readOptions, text } from '../../check.ts'
-import { invalidArgument, type KeptError, keptError } from '../../errors.ts'
+import { errorOf, invalidArgument, type KeptError, keptError } from '../../errors.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import {
@@ -392,7 +392,7 @@ const decided = (decision: Settlement): Outcome => {
   const { error } = given
   if (error instanceof Error) return { kind: 'error', error: keptError(error) }
   const plain = plainError(error, argument('error'))
-  return { kind: 'error', error: { name: 'Error', ...plain } as KeptError }
+  return { kind: 'error', error: keptError(errorOf({ name: 'Error', ...plain } as KeptError)) }
 }
 
 const plainError = object({ message: text, code: optional(text) })

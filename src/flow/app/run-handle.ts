@@ -72,6 +72,7 @@ export interface Handle<O = unknown, S = never, Q = unknown, U = unknown> {
   /**
    * Cancels the run, and answers when that is durable. No new step begins; the steps that the body
    * has asked for are undone. `force` ends the run at once without that; its children get a plain cancel.
+   * Of `reason` the first 2,000 characters are kept.
    * @throws KeelsonError `CONFLICT` if it has not begun
    */
   cancel(options?: { readonly reason?: string; readonly force?: boolean }): Promise<Cancelled>

@@ -24,7 +24,7 @@ import {
   wholeFrom,
 } from '../../check.ts'
 import type { Retry } from '../../clock.ts'
-import { invalidArgument } from '../../errors.ts'
+import { invalidArgument, keptError } from '../../errors.ts'
 import { checkEntityId } from '../../storage/index.ts'
 import { retryOptions } from '../../supervisors/index.ts'
 import type { CheckedOptions, Duration, Queries, UntypedBody, Workflow } from './body.ts'
@@ -209,7 +209,13 @@ export const updateOptions = object({
 /** The options of `cancel` of a handle. */
 export const cancelOptions = object({
   reason: or(
-    that<string>('well-formed text', (found) => typeof found === 'string' && found.isWellFormed()),
+    mapped(
+      that<string>(
+        'well-formed text',
+        (found) => typeof found === 'string' && found.isWellFormed(),
+      ),
+      (reason) => keptError(reason).message,
+    ),
     'it was cancelled',
   ),
   force: or(flag, false),

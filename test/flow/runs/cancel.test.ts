@@ -103,12 +103,23 @@ describe('a cancel', () => {
     release()
     await w.s.advance(8)
 
-    // The message itself: the handle refuses so long a reason before it sends it.
+    // The message itself: of so long a reason the handle keeps a part.
     const entity = w.s.app.entity<RunMessages>('$flow-steps').ref('1') as Ref<RunMessages>
     const cancelled = call(entity, 'cancel', { reason, force: false })
     expect(await w.during(codeOf(cancelled))).toBe(code)
     expect(await w.during(codeOf(run.result()))).toBe(code === 'ok' ? 'CANCELLED' : 'ok')
     expect(log).toEqual(begun)
+  })
+
+  test('with a very long reason ends the run, and keeps a part of it', async () => {
+    const wait = workflow('wait', (ctx: Ctx) => ctx.sleep('night', '1h'))
+    const w = await flowWorld([wait])
+    const run = await w.during(w.flow.start(wait, undefined, { id: '1' }))
+    await w.s.advance(1_000)
+    await w.during(run.cancel({ reason: 'rain'.repeat(150_000) }))
+
+    const error = await w.during(run.result().catch((thrown) => thrown))
+    expect([error.code, error.cause.message]).toEqual(['CANCELLED', 'rain'.repeat(500)])
   })
 
   test('that is acknowledged stands, whatever crashes next', { tags: ['W1', 'W6'] }, async () => {
