@@ -3,6 +3,7 @@
 import { utf8Length } from '../../bytes/utf8.ts'
 import { argument, checkNames } from '../../check.ts'
 import { type ArgumentPath, invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
+import { isThenable } from '../../runtime/index.ts'
 import {
   checkKey,
   encodeValue,
@@ -103,10 +104,20 @@ export const checkedOwner = (owner: unknown): string => {
  * @throws KeelsonError `INVALID_ARGUMENT`
  */
 export const listOf = (list: unknown, path: string): readonly unknown[] => {
-  if (Array.isArray(list)) return list
+  // A copy: `map` would pass over the holes of an array.
   if (typeof list === 'object' && list !== null && Symbol.iterator in list)
     return Array.from(list as Iterable<unknown>)
   throw invalidArgument(path, 'a list', list)
+}
+
+/**
+ * Returns the answer of a function of the user's. The failure of a promise would be nobody's.
+ * @throws KeelsonError `INVALID_ARGUMENT` for a promise
+ */
+export const answeredAtOnce = <T>(answer: T, path: ArgumentPath): T => {
+  if (!isThenable(answer)) return answer
+  Promise.resolve(answer).catch(() => undefined)
+  throw invalidArgument(path, 'a function that returns no promise', answer)
 }
 
 /** Returns a pair of a list, checked. @throws KeelsonError `INVALID_ARGUMENT` */

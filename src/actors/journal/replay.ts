@@ -4,6 +4,7 @@
  */
 
 import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { answeredAtOnce } from '../core/argument-check.ts'
 import { isElsewhere, onlyThere } from '../core/owners-way.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import { EntryStream } from './entry-stream.ts'
@@ -56,7 +57,7 @@ const allReplayed = async (
   let entries = 0
   let waiting: StoredEntry[] = []
   const take = async (entry: StoredEntry): Promise<boolean> => {
-    if (shouldDefer(entry)) return false
+    if (answeredAtOnce(shouldDefer(entry), 'shouldDefer')) return false
     await handler(entry)
     // The stream may have read further entries before, and the shard may be open again.
     signal.throwIfAborted()

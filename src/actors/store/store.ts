@@ -8,7 +8,7 @@ import { invalidArgument } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import { decodeValue } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
-import { checkedKey } from '../core/argument-check.ts'
+import { answeredAtOnce, checkedKey } from '../core/argument-check.ts'
 import { inTurn, KeyMarks } from '../writing/key-marks.ts'
 import type {
   ClearOptions,
@@ -198,7 +198,7 @@ export class Store extends StoreReader {
     await inTurn(terms, async () => {
       while (!updated) {
         const [expected, given] = await this.#twice<T>(key)
-        const value = change(given)
+        const value = answeredAtOnce(change(given), 'change')
         const leftMs = leftUntil(clock, endsAt)
         const compared = await this.compareAndSet(key, expected, value, {
           ...options,

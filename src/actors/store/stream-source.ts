@@ -24,8 +24,7 @@ export async function* chunksOf(
   source: ByteSource,
   watchTaker: WatchTaker,
 ): AsyncGenerator<unknown> {
-  const chunks: AsyncIterator<unknown> | Iterator<unknown> =
-    Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
+  const chunks = iteratorOf(source)
   let state: 'resting' | 'asked' | 'ended' = 'resting'
   let gone: { readonly reason: unknown } | undefined
   let interrupt = (_: unknown): void => undefined
@@ -60,10 +59,18 @@ export async function* chunksOf(
   }
 }
 
+type Chunks = AsyncIterator<unknown> | Iterator<unknown>
+
+const iteratorOf = (source: ByteSource): Chunks =>
+  Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
+
+/** Ends a source that nobody reads. */
+export const endSource = (source: ByteSource): void => abandon(source, iteratorOf(source))
+
 /**
  * Ends a source with a pending read: a stream is destroyed, an iterator is ended when it answers.
  */
-const abandon = (source: ByteSource, chunks: AsyncIterator<unknown> | Iterator<unknown>): void => {
+const abandon = (source: ByteSource, chunks: Chunks): void => {
   if ('destroy' in source && typeof source.destroy === 'function') source.destroy()
   void (async () => chunks.return?.())().catch(() => undefined)
 }

@@ -29,7 +29,7 @@ import { settlingPin } from '../writing/large-write.ts'
 import type { CheckedWrite } from '../writing/write-options.ts'
 import { type Submitted, submit } from '../writing/write-path.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
-import { type ByteSource, chunksOf, piecesOf, type WatchTaker } from './stream-source.ts'
+import { type ByteSource, chunksOf, endSource, piecesOf, type WatchTaker } from './stream-source.ts'
 import { naming } from './value-reading.ts'
 
 /** The result of an incoming stream: its length, and the SHA-256 of its bytes in hex. */
@@ -66,8 +66,10 @@ export const streamIn = async (
   { source, size, options, command }: StreamWrite,
 ): Promise<StreamedIn & { readonly submitted: Submitted }> => {
   // A source is read once: a stream begins only while its shard is open.
-  if (shard.phase.kind !== 'open' && !(await shard.reopened(shard.opened, options.deadlineMs)))
+  if (shard.phase.kind !== 'open' && !(await shard.reopened(shard.opened, options.deadlineMs))) {
+    endSource(source)
     throw shard.unavailable()
+  }
   const pin = shard.blobs.pins.hold()
   const { ref, submitted } = await settlingPin(
     pin,

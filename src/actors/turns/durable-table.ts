@@ -2,6 +2,7 @@
 import { invalidArgument, KeelsonError, keptError } from '../../errors.ts'
 import { type AnyContext, type AppContext, call, isThenable, noReply } from '../../runtime/index.ts'
 import { encodeIndexValue } from '../../storage/index.ts'
+import { answeredAtOnce } from '../core/argument-check.ts'
 import { type Fields, nothing } from './memory.ts'
 import type { RetryPolicies } from './retry-policy.ts'
 
@@ -73,7 +74,7 @@ export const durableTable = (server: object): DurableTable => {
     ...{ down: given.down, timeout: given.timeout, terminate: given.terminate },
     ...{ formatStatus: given.formatStatus, machine: given.machine },
     isBusy: given.isBusy ?? (() => false),
-    isFinal: given.isFinal ?? (() => false),
+    isFinal: (state) => answeredAtOnce(given.isFinal?.(state) ?? false, 'isFinal'),
     calls: section(given.calls),
     casts: section(given.casts),
     infos: section(given.infos),

@@ -121,6 +121,8 @@ describe('a replay', () => {
       details: { deferred: ['e6'], count: 1 },
     })
     expect(applied).toEqual([1, 2, 3, 4])
+    const later = { handler: options.handler, shouldDefer: async () => false }
+    expect(await world.during(codeOf(app.journal.replay(later as never)))).toBe('INVALID_ARGUMENT')
 
     await world.during(app.journal.append(entry('e5', 5)))
     applied.length = 0

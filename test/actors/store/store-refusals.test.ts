@@ -14,6 +14,9 @@ type Wrong = readonly [path: unknown, call: (store: Untyped) => unknown]
 const long = 'x'.repeat(1_025)
 const mine = { owner: 'me', leaseMs: 5 }
 
+/** Two members, and a hole between them. */
+const holed = <T>(a: T, b: T) => Object.assign([a], { 2: b })
+
 const keys: readonly Wrong[] = [
   ['options', (store) => (store.entries(null) as AsyncIterator<unknown>).next()],
   ['options', (store) => (store.entries(5) as AsyncIterator<unknown>).next()],
@@ -32,6 +35,8 @@ const keys: readonly Wrong[] = [
   ['key', (store) => store.persist('')],
   ['keys', (store) => store.deleteMany('abc')],
   [['keys', 1], (store) => store.deleteMany(['a', ''])],
+  [['keys', 1], (store) => store.deleteMany(holed('a', 'b'))],
+  [['keys', 1], (store) => store.unlock(holed('a', 'b'), { owner: 'me' })],
   ['keys', (store) => store.lock('k', mine)],
   ['keys', (store) => store.lock([], mine)],
   [['keys', 0], (store) => store.extend([7], mine)],
@@ -39,10 +44,12 @@ const keys: readonly Wrong[] = [
   ['entries', (store) => store.putMany({ a: 1 })],
   [['entries', 1], (store) => store.putMany([['a', 1], ['b']])],
   [['entries', 0, 'key'], (store) => store.putMany([['', 1]])],
+  [['entries', 1], (store) => store.putMany(holed(['a', 1], ['b', 2]))],
   ['field', (store) => store.putField('h', 'f'.repeat(513), 1)],
   ['field', (store) => store.deleteField('h', 'a\0b')],
   ['fields', (store) => store.putFields('h', [])],
   ['fields', (store) => store.putFields('h', 'text')],
+  [['fields', 1], (store) => store.putFields('h', holed(['a', 1], ['b', 2]))],
   [['fields', 1, 'field'], (store) => store.putFields('h', new Map([['f', 1] as const, ['', 2]]))],
   ['namespace', (store) => store.clear({ namespace: 'a:b' })],
   ['namespace', (store) => store.clear({ namespace: '' })],

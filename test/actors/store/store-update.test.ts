@@ -72,6 +72,8 @@ test('a promise, no value and wrong arguments are refused, and nothing is writte
   const { store, during } = await started()
   const refused = { code: 'INVALID_ARGUMENT' }
   await expect(during(store.update('k', async () => 1))).rejects.toMatchObject(refused)
+  const failing = (): Promise<never> => Promise.reject(new Error('nobody handles it'))
+  await expect(during(store.update('k', failing))).rejects.toMatchObject(refused)
   await expect(during(store.update('k', () => undefined))).rejects.toMatchObject(refused)
   await expect(during(store.update('k', 7 as never))).rejects.toMatchObject(refused)
   await expect(during(store.update('', () => 1))).rejects.toMatchObject(refused)

@@ -7,7 +7,12 @@ import { Blobs } from '../../../src/storage/blobs/blobs.ts'
 import type { App, StartOptions } from '../../../src/supervisors/index.ts'
 import { payload } from '../../support/worlds/blob-folder.ts'
 import { swept } from '../../support/worlds/blob-instance.ts'
-import { codeOf, type Machine, machine } from '../../support/worlds/simulated-instance.ts'
+import {
+  codeOf,
+  failNextSync,
+  type Machine,
+  machine,
+} from '../../support/worlds/simulated-instance.ts'
 import { heard } from '../../support/worlds/snapshot-instance.ts'
 
 const options = { blobs: { threshold: 1000, graceMs: 60_000, sweepMs: 0 } }
@@ -235,6 +240,15 @@ describe('putStream', () => {
     expect(app.store.ttl('key')).toBeGreaterThan(900)
     await world.clock.advance(1001)
     expect(app.store.get('key')).toBeUndefined()
+  })
+
+  test('that its shard refuses ends its source', async () => {
+    const { world, app } = await started()
+    failNextSync(world.disk, 0)
+    await world.during(codeOf(app.store.put('k', 1)))
+    const source = new Readable({ read: () => undefined })
+    expect(await world.during(codeOf(app.store.putStream('key', source)))).toBe('SHARD_DOWN')
+    expect(source.destroyed).toBe(true)
   })
 
   test('whose source falls silent is NOT_SUBMITTED once the instance is closed', async () => {

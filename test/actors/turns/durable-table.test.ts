@@ -13,6 +13,11 @@ test('a server that says nothing has version 1, no handlers, and states that are
     expect(Object.keys(section)).toEqual([])
 })
 
+test('a promise that a state is final is refused: it would be true', () => {
+  const table = durableTable({ init, isFinal: async () => false })
+  expect(() => table.isFinal({})).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+})
+
 test('a message that is named like a method of every object finds no handler', () => {
   const calls = { add: () => 1 }
   const table = durableTable({ init, calls })
