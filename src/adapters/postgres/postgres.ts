@@ -70,13 +70,14 @@ export const postgres = (options: PostgresOptions = {}, ...surplus: []): Replica
   noMore(surplus, 'postgres({ connectionString, … })')
   const { connectionString, client, statementMs } = postgresOptions(options, argument())
   const config = clientOptions(connectionString, client)
-  return replicaOver(describedServer(connectionString), async (signal) => {
-    const database = await connectPg(config, { answerMs: statementMs + graceMs, signal })
-    // A statement that waits for a lock, or a follower that is held up, must not hold others up.
+  // A statement that waits for a lock, or a follower that is held up, must not hold others up.
+  const bound = async (database: Database): Promise<void> => {
     await database.query(`set statement_timeout = ${statementMs}`)
     await database.query(`set idle_in_transaction_session_timeout = ${statementMs}`)
-    return database
-  })
+  }
+  return replicaOver(describedServer(connectionString), (signal) =>
+    opened(() => connectPg(config, { answerMs: statementMs + graceMs, signal }), bound),
+  )
 }
 
 /**
@@ -104,6 +105,7 @@ export const replicaOver = (description: string, connect: Connect, ...surplus: [
 /** Makes a connection; aborting `signal` cuts it. */
 type Connect = (signal?: AbortSignal) => Promise<Database>
 
+/** A connection that is prepared. One that cannot be is ended. */
 const opened = async (
   connect: Connect,
   prepare: (database: Database) => Promise<void>,

@@ -5,14 +5,20 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { EngineLane } from '../../../src/adapters/postgres/engine-lane.ts'
 import { connectPg } from '../../../src/adapters/postgres/pg-database.ts'
+import { postgres } from '../../../src/adapters/postgres/postgres.ts'
 import { systemClock } from '../../../src/clock.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 
 /** AuthenticationOk and ReadyForQuery of PostgreSQL's protocol. */
 const welcome = Buffer.from('R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I')
+/** ErrorResponse, as for a parameter that a server does not know, and ReadyForQuery. */
+const refusal = Buffer.from('E\0\0\0\x17SERROR\0C42704\0Mno\0\0Z\0\0\0\x05I')
 
-/** A server that greets, or not even that, and then says nothing. `gone`: its connection has ended. */
-const silent = async (greeting = welcome, allowHalfOpen = false) => {
+/**
+ * A server that greets, or not even that, gives its first statement `answer`, and says nothing else. `gone`: its connection
+ * has ended.
+ */
+const silent = async (greeting = welcome, allowHalfOpen = false, answer?: Buffer) => {
   const host = tempFolder()
   let accept: (socket: Socket) => void = () => undefined
   const accepted = new Promise<Socket>((resolve) => {
@@ -23,7 +29,10 @@ const silent = async (greeting = welcome, allowHalfOpen = false) => {
     connections++
     accept(socket)
     socket.on('error', () => undefined)
-    socket.once('data', () => socket.write(greeting))
+    socket.once('data', () => {
+      socket.write(greeting)
+      if (answer) socket.once('data', () => socket.write(answer))
+    })
   })
   server.listen(join(host, '.s.PGSQL.5432'))
   await once(server, 'listening')
@@ -82,6 +91,14 @@ test('that takes no rows of a COPY is given up', async () => {
 
   await gone
   await database.close()
+})
+
+test('that refuses a setting of a replica is left: a retry makes a connection of its own', async () => {
+  const { config, gone } = await silent(welcome, false, refusal)
+
+  await expect(postgres({ client: config }).open()).rejects.toMatchObject({ code: '42704' })
+
+  await gone
 })
 
 test('that does not greet is given up', async () => {
