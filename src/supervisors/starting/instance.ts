@@ -263,6 +263,10 @@ const run = async (inspected: Inspected): Promise<App> => {
     })
     await settled(shards, begun, options)
     return begun
+  }).catch((error: unknown) => {
+    // The System may be the user's: nothing of this start listens to it from now on.
+    ending.abort()
+    throw error
   })
   const app = runningApp({
     dir: claim.dir,
@@ -296,6 +300,7 @@ const unlessAbandoned = async <T>(
   work: () => Promise<T>,
 ): Promise<T> => {
   if (!abandoned) return work()
+  abandoned.throwIfAborted()
   let giveUp = (): void => undefined
   const given = new Promise<never>((_, reject) => {
     giveUp = () => {
@@ -306,7 +311,6 @@ const unlessAbandoned = async <T>(
   })
   abandoned.addEventListener('abort', giveUp)
   try {
-    if (abandoned.aborted) giveUp()
     return await Promise.race([work(), given])
   } finally {
     abandoned.removeEventListener('abort', giveUp)

@@ -1,14 +1,16 @@
 /** What `start` and `startSupervisor` say when a part of a tree does not start. */
 import { expect, test } from 'vitest'
 import {
+  createSystem,
   type GenServer,
   type KeelsonError,
   startSupervisor,
   supervisor,
   worker,
 } from '../../../src/index.ts'
-import { type SimulatedDisk, testSystem } from '../../../src/testing/index.ts'
+import { type SimulatedDisk, silentLogger, testSystem } from '../../../src/testing/index.ts'
 import { sampled } from '../../support/tier.ts'
+import { leaseMs, Members } from '../../support/worlds/members.ts'
 import { machine } from '../../support/worlds/simulated-instance.ts'
 
 type Server = GenServer<Record<never, never>, null>
@@ -114,4 +116,29 @@ test('a tree that does not start leaves nothing in a new folder, unless it has w
   const app = await start({})
   expect(app.store.get('order')).toBe(1)
   await during(app.close())
+})
+
+test('a start that fails on a System of the user leaves no listener there', async () => {
+  const { start, clock } = machine()
+  const system = createSystem({ clock, logger: silentLogger })
+  const reports = ['supervisor.report', 'supervisor.gave_up', 'process.crashed'] as const
+
+  for (let at = 0; at < 3; at++) await failure(start({ system, app: tree }))
+
+  expect(reports.map((each) => system.events.listenerCount(each))).toEqual([0, 0, 0])
+})
+
+test('a start that is aborted before its tree begins leaves no process on a System of the user', async () => {
+  const members = new Members()
+  await members.during((await members.start('a')).close())
+  const system = createSystem({ clock: members.clock, logger: silentLogger })
+  const user = new AbortController()
+  const begun = members.begin('a', {
+    ...{ system, logger: undefined as never, cluster: { signal: user.signal } as never },
+    onProgress: ({ step, recovery }) => void (step === 'recovering' && !recovery && user.abort()),
+  })
+
+  expect(await members.during(failure(begun))).toMatchObject({ code: 'CLOSED' })
+  await members.clock.advance(leaseMs)
+  expect(system.processes()).toEqual([])
 })
