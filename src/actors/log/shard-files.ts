@@ -194,6 +194,15 @@ export class ShardFiles {
   }
 
   /**
+   * Whether a request failed because its epoch of the log can do nothing more. No write in it is
+   * known to have failed: the next epoch goes on.
+   */
+  hasEnded(error: unknown): boolean {
+    const isOfThread = isKeelsonError(error, 'SHARD_DOWN') && error.details.reason === 'thread'
+    return isKeelsonError(error, 'CLOSED') || isAway(error) || isOfThread
+  }
+
+  /**
    * Opens the projection on first use. One that cannot be used is rebuilt: a snapshot is loaded, or
    * it begins empty. The log has the rest. A load that is interrupted goes on the next time.
    * @throws KeelsonError `NO_SPACE` with the load to be gone on with; `CORRUPT` if neither a
@@ -256,7 +265,7 @@ export class ShardFiles {
       const { durableLsn } = await host.run('sync', null)
       return { host, report, durableLsn, isAdopted: true }
     } catch (error) {
-      if (!hasEnded(error)) throw error
+      if (!this.hasEnded(error)) throw error
       this.#report = undefined
       return undefined
     }
@@ -422,12 +431,6 @@ export class ShardFiles {
     return found.state === 'sound' ? found.position : undefined
   }
 }
-
-/** Whether a log's host can do nothing more, and no write of it is known to have failed. */
-export const hasEnded = (error: unknown): boolean =>
-  isKeelsonError(error, 'CLOSED') ||
-  isAway(error) ||
-  (isKeelsonError(error, 'SHARD_DOWN') && error.details.reason === 'thread')
 
 /** Whether the engine of a log does not answer. The next host may open the log. */
 export const isAway = (error: unknown): error is KeelsonError =>

@@ -49,7 +49,7 @@ import { emit } from '../core/storage-events.ts'
 import type { Append, GroupTurn, Step } from './appends.ts'
 import type { LogShard } from './log-shard.ts'
 import { settleStrays } from './log-successor.ts'
-import { hasEnded, isAway } from './shard-files.ts'
+import { isAway } from './shard-files.ts'
 
 /** The state of a writer and its log. `level`: the level of its acknowledgements. */
 export type LogWriterDescription = {
@@ -467,7 +467,7 @@ const failed = (state: State, error: unknown, context: Context) => {
   const { shard } = state
   state.ending = shard.files.giveUp()
   if (isAway(error)) return stop(left(shard, error), state)
-  if (hasEnded(error)) return stop(error, state)
+  if (shard.files.hasEnded(error)) return stop(error, state)
   if (!isKeelsonError(error, 'FENCED'))
     emit(context.system, shard, 'wal.poisoned', { reason: error })
   if (shard.goDown(error, context.signal)) {

@@ -283,8 +283,12 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
   /** A request failed. If its epoch of the log has ended, the next one is asked again. */
   async #afterEnd(log: LogHost, error: unknown): Promise<void> {
     const shard = this.#shard
+    const isPresent = (): boolean => shard.phase.kind === 'open' && shard.files.log() === log
     if (isKeelsonError(error, 'BAD_CURSOR')) throw error
-    if (shard.phase.kind === 'open' && shard.files.log() === log) throw error
+    // The writer hears of the end later than the watch. Without a write it may not hear of it.
+    if (isPresent() && shard.files.hasEnded(error))
+      await shard.reopened(shard.opened, shard.parts.settings.deadlineMs)
+    if (isPresent()) throw error
     if ((await shard.settled()).kind !== 'open') throw shard.unavailable()
   }
 

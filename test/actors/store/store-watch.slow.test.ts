@@ -4,6 +4,7 @@ import { ShardWatch } from '../../../src/actors/store/shard-watch.ts'
 import type { StoreChange, StoreWatch } from '../../../src/index.ts'
 import { name } from '../../../src/runtime/index.ts'
 import { dir as blobDir, options as blobOptions } from '../../support/worlds/blob-instance.ts'
+import { Members } from '../../support/worlds/members.ts'
 import { machine, started } from '../../support/worlds/simulated-instance.ts'
 import { options as snapshotOptions } from '../../support/worlds/snapshot-instance.ts'
 
@@ -200,6 +201,24 @@ test('a killed applier, writer or shard costs the watch nothing', async () => {
   expect([...seen.keys()].sort()).toEqual(
     [0, 1, 2].flatMap((round) => [`after ${round}`, `before ${round}`]).sort(),
   )
+})
+
+test('a watch that reads the log goes on after an absence of the engine that ends the epoch of the log', async () => {
+  const members = new Members()
+  const { store } = await members.start('a')
+  await members.during(store.put('a', 1))
+  const watch = store.watch({ from: 'oldest' })
+
+  members.engine.restart(10_000)
+  const written = store.put('b', 2)
+  const seen = take(watch, 2).then(
+    (changes) => changes.map(brief),
+    ({ code }) => code,
+  )
+  await members.clock.advance(20_000)
+
+  expect(await seen).toEqual(['a=1', 'b=2'])
+  expect(await written).toMatchObject({ position: { shard: 0 } })
 })
 
 test('several shards are one watch, each with its own positions', async () => {
