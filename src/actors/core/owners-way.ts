@@ -25,7 +25,7 @@ export interface OwnersWay {
    * `elsewhere`, the member and the reason, if none answered in time
    */
   ask(shard: number, question: string, payload: unknown, timeoutMs: number): Promise<unknown>
-  /** Asks a member once. @throws KeelsonError that of the member, with `details.member` */
+  /** Asks a member once, or this one. @throws KeelsonError that of it, with `details.member` */
   askMember(member: string, question: string, payload: unknown, timeoutMs: number): Promise<unknown>
   /** Answers a question of other members from now on. */
   answer(question: string, answerer: Answerer): void

@@ -159,7 +159,7 @@ export class OwnerQuestions implements OwnersWay {
     timeoutMs: number,
   ): Promise<unknown> {
     // A question for a member that is none would make one: links are tried to each that is named.
-    if (!this.others.includes(member))
+    if (member !== this.member && !this.others.includes(member))
       throw new KeelsonError('NO_PROCESS', `there is no member ${member}`, { details: { member } })
     const ref = this.at(member, name(this.#parts.instance))
     try {

@@ -50,9 +50,9 @@ class AskedStream {
     const asked = [index, ...own, ...given]
     const begun = way.ask(index, question, asked, parts.settings.deadlineMs)
     const answer = await begun.catch((error: unknown) => {
-      // An owner may have begun it, and its answer is late. The shard may have moved since.
+      // An owner may have begun it, also this member, and its answer is late. The shard moves.
       if (isKeelsonError(error, 'TIMEOUT'))
-        for (const member of way.others.filter((each) => way.isLinked(each)))
+        for (const member of [way.member, ...way.others.filter((each) => way.isLinked(each))])
           way.askMember(member, 'stream.end', own, pieceMs).catch(() => undefined)
       throw error
     })

@@ -34,5 +34,5 @@ test('one whose beginning was answered too late is ended where it may have begun
 
   await expect(read).rejects.toMatchObject({ code: 'TIMEOUT' })
   // The end of a link ends its streams.
-  expect(ended).toEqual(['b', 'c'])
+  expect(ended).toEqual(['a', 'b', 'c'])
 })

@@ -139,6 +139,21 @@ test('a put whose beginning is answered too late is NOT_SUBMITTED, and its owner
 })
 
 describe('when the owner ends', () => {
+  test('streams that wait for the next one are whole where it is the member that asks', async () => {
+    const [key, other] = [keyAt(b), keyAt(b, 1)]
+    await during(a.store.putStream(key, [some]))
+    const killed = world.kill('b')
+    const read = a.store.read('getStream', key)
+    const put = a.store.putStream(other, [some])
+    await killed
+
+    const stream = await during(read)
+    expect(stream && (await during(buffer(stream))).equals(some)).toBe(true)
+    expect(await during(put)).toMatchObject({ length: some.length })
+    await world.clock.advance(100)
+    expect(pinnedAt(a)).toBe(0)
+  })
+
   test.each(['kill', 'stop'] as const)('by %s, a put is NOT_SUBMITTED', async (how) => {
     const key = keyAt(b)
     let end = (): void => undefined
