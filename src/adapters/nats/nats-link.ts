@@ -96,6 +96,12 @@ const troubleOf = (error: unknown): KeelsonError => {
   return noAnswer(reasonText(error), error)
 }
 
+/**
+ * The pause between pings, as a part of the time that an answer may take. The client leaves a
+ * server at the third one, so a machine without power costs no lease.
+ */
+const pingPart = 1 / 8
+
 /** The connection. It is made when it is needed, and again when the client has given it up. */
 export class NatsLink {
   /** Grows with each connection, also when the client has made it again by itself. */
@@ -233,9 +239,13 @@ export class NatsLink {
 
   async #connected(): Promise<NatsConnection> {
     const { connect } = await loaded()
-    const options = { name: 'keelson', timeout: this.#answerMs, reconnectTimeWait: 250 }
+    const options = {
+      ...{ name: 'keelson', timeout: this.#answerMs, reconnectTimeWait: 250 },
+      ...{ maxReconnectAttempts: -1, pingInterval: this.#answerMs * pingPart },
+      ...this.#options,
+    }
     try {
-      const connection = await connect({ ...options, maxReconnectAttempts: -1, ...this.#options })
+      const connection = await connect(options)
       this.connections++
       void this.#countAgain(connection)
       if (this.#isClosed) await connection.close()
