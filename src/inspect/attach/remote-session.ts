@@ -51,16 +51,21 @@ export class RemoteSession implements Session {
   }
 
   /**
-   * Opens a session with the instance in `place`.
+   * Opens a session with the instance in `place`. Aborting `signal` ends it, also while it opens.
    * @throws KeelsonError `NO_PROCESS`, `READ_ONLY`; `UNSUPPORTED_VERSION` if the instance is of a
    * version with another protocol; `CLOSED` if it ends
    */
   static async open(
     place: AttachPlace,
     options: Pick<Opening, 'colours' | 'verbose' | 'log' | 'observe'>,
+    signal?: AbortSignal,
   ): Promise<{ readonly session: RemoteSession; readonly greeting: Greeting }> {
     const socket = await connectIn(place)
     const session = new RemoteSession(socket)
+    const leave = (): void => session.close()
+    signal?.addEventListener('abort', leave)
+    session.ended.catch(() => signal?.removeEventListener('abort', leave))
+    if (signal?.aborted) leave()
     try {
       const greeting = await session.#greeting()
       if (greeting.protocol !== protocol) throw otherProtocol(packageVersion(), greeting.version)
@@ -77,14 +82,14 @@ export class RemoteSession implements Session {
    * chosen: what is asked any member answers for all of them.
    */
   static async openAny(
-    ...[place, options]: Parameters<typeof RemoteSession.open>
+    ...[place, ...rest]: Parameters<typeof RemoteSession.open>
   ): ReturnType<typeof RemoteSession.open> {
     try {
-      return await RemoteSession.open(place, options)
+      return await RemoteSession.open(place, ...rest)
     } catch (error) {
       const member = place.member === undefined ? firstOf(error) : undefined
       if (member === undefined) throw error
-      return RemoteSession.open({ ...place, member }, options)
+      return RemoteSession.open({ ...place, member }, ...rest)
     }
   }
 

@@ -33,7 +33,9 @@ export const runObserve = async (
   })
   const tokens = new Tokens(clock)
   try {
-    await source.open()
+    // An instance that is busy answers late.
+    const ended = await Promise.race([source.open(), interruption.first])
+    if (ended !== undefined) return signalStatuses[ended]
     const { port, close } = await listenOnLoopback(
       command.port,
       clock,

@@ -98,11 +98,8 @@ export const runningBackup = async ({
   consistent,
   signal,
 }: RunningBackup): Promise<BackupReport | undefined> => {
-  const session = await openedSession(dir)
+  const session = await openedSession(dir, signal)
   if (!session) return undefined
-  const close = (): void => session.close()
-  signal.addEventListener('abort', close)
-  if (signal.aborted) close()
   try {
     // The report comes as a line of the prompt's console: an answer is text for people.
     const lines: string[] = []
@@ -112,8 +109,7 @@ export const runningBackup = async ({
     if (line === undefined) throw new KeelsonError('CLOSED', `no report came: ${text}`)
     return reportIn(JSON.parse(line.slice(mark.length)))
   } finally {
-    signal.removeEventListener('abort', close)
-    close()
+    session.close()
   }
 }
 
@@ -139,10 +135,13 @@ const reportIn = (outcome: Outcome): BackupReport => {
 }
 
 /** A session with the instance, or with a member of it. */
-const openedSession = async (dir: string): Promise<RemoteSession | undefined> => {
+const openedSession = async (
+  dir: string,
+  signal: AbortSignal,
+): Promise<RemoteSession | undefined> => {
   const terms = { colours: false, verbose: false }
   try {
-    return (await RemoteSession.openAny({ dir }, terms)).session
+    return (await RemoteSession.openAny({ dir }, terms, signal)).session
   } catch (error) {
     if (isKeelsonError(error, 'NO_PROCESS')) return undefined
     throw error

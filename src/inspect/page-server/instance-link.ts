@@ -20,7 +20,7 @@ export class InstanceLink implements Source {
   #session: RemoteSession | undefined
   #away = { since: 0, reason: 'it was not reached yet' }
   #cancel: Cancel = () => undefined
-  #isClosed = false
+  readonly #closed = new AbortController()
 
   constructor(
     place: AttachPlace,
@@ -36,11 +36,10 @@ export class InstanceLink implements Source {
     return this.#session ? undefined : this.#away
   }
 
-  /** Connects. @throws as `RemoteSession.open` */
+  /** Connects. @throws as `RemoteSession.open`; `CLOSED` if it is closed before */
   async open(): Promise<void> {
     const options = { colours: false, verbose: false, observe: this.#terms }
-    const { session } = await RemoteSession.openAny(this.#place, options)
-    if (this.#isClosed) return session.close()
+    const { session } = await RemoteSession.openAny(this.#place, options, this.#closed.signal)
     this.#session = session
     session.ended.catch((reason: unknown) => {
       if (this.#session === session) this.#lost(reason)
@@ -53,18 +52,17 @@ export class InstanceLink implements Source {
     return inTime(this.#clock, answerMs, session.ask(request))
   }
 
-  /** Ends the connection. */
+  /** Ends the connection, also while it is made. */
   close(): void {
-    this.#isClosed = true
     this.#cancel()
-    this.#session?.close()
+    this.#closed.abort()
   }
 
   #lost(reason: unknown): void {
     if (this.#session || this.#away.since === 0)
       this.#away = { since: this.#clock.now(), reason: reasonText(reason) }
     this.#session = undefined
-    if (this.#isClosed) return
+    if (this.#closed.signal.aborted) return
     this.#cancel = this.#clock.after(retryMs, () => {
       this.open().catch((error: unknown) => this.#lost(error))
     })

@@ -1,8 +1,12 @@
 /**
  * The command line: unknown words are refused with the way to the help, and stacks are printed on request.
  */
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { describe, expect, test } from 'vitest'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { start } from 'keelson'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { commandHere } from '../../support/commands/command-here.ts'
 import { codeIn } from '../../support/commands/command-project.ts'
 import { runKeelson } from '../../support/commands/keelson-command.ts'
@@ -25,6 +29,28 @@ describe('the command line (needs the build)', () => {
 
     expect((await runKeelson(['--version'], tempFolder())).output).toBe(`${version}\n`)
     expect((await commandHere([], tempFolder())).output).toMatch(/^Usage:/)
+  })
+
+  test.each([
+    ['observe', ['--dir', 'd']],
+    ['backup', ['d', '--to', 'to']],
+  ])('ends %s at the first signal while its instance is too busy to greet', async (word, given) => {
+    const cwd = tempFolder()
+    const app = await start({ dir: join(cwd, 'd') })
+    onTestFinished(() => app.close().then(() => undefined))
+    const server = createServer().listen(join(cwd, 'd/attach.sock'))
+    onTestFinished(() => void server.close())
+    const connected = once(server, 'connection')
+    const onSignal = (listener: (signal: 'SIGINT') => void) => {
+      void connected.then(() => listener('SIGINT'))
+      return () => undefined
+    }
+
+    const { status } = await commandHere([word, ...given], cwd, { onSignal })
+
+    expect(status).toBe(130)
+    const [socket] = await connected
+    await once(socket.resume(), 'close')
   })
 
   test('shows a stack only when asked to', async () => {
