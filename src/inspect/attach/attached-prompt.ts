@@ -276,7 +276,10 @@ const answer = async (
   const { feed, text, ...others } = await session.run(source)
   state.running--
   say(socket, { id, ...others, text: text && shortened(text) })
-  feed?.show((line) => say(socket, { line }))
+  feed?.show((line) => {
+    say(socket, { line })
+    return !socket.destroyed
+  })
 }
 
 const shortened = (text: string): string =>

@@ -184,8 +184,8 @@ const memoryOf = async (system: System, rows: number, paint: Paint): Promise<str
 
 /**
  * Shows the next `count` events of a server as they happen. The bound keeps a busy server from
- * flooding the prompt, as recon's `trace` does. 0 ends an earlier `trace`. Rejects as `sys.trace`
- * does.
+ * flooding the prompt, as recon's `trace` does. 0 ends an earlier `trace`; so does an event that
+ * nobody reads, as the prompt has left. Rejects as `sys.trace` does.
  * @throws KeelsonError `INVALID_ARGUMENT` for a wrong count
  */
 export const traceFeed = async (process: ProcessSummary, count: unknown = 100): Promise<Feed> => {
@@ -199,10 +199,10 @@ export const traceFeed = async (process: ProcessSummary, count: unknown = 100): 
   const feed = new Feed(`the next ${pluralText(left, 'event')} of ${title}; trace(p, 0) ends it`)
   await trace(process.ref, (event) => {
     if (left === 0) return
-    left--
-    feed.add(traceLine(title, event))
+    const isRead = feed.add(traceLine(title, event))
+    left = isRead ? left - 1 : 0
     if (left > 0) return
-    feed.add(`${title}: ${pluralText(count as number, 'event')}, and no more are shown`)
+    if (isRead) feed.add(`${title}: ${pluralText(count as number, 'event')}, and no more are shown`)
     // It takes its turn in the mailbox, so it also ends a trace that was requested just before.
     trace(process.ref, undefined).catch(() => undefined)
   })

@@ -108,7 +108,10 @@ export class Prompt {
     const answer = await this.#untilLeft(session.run(source, this.#run))
     this.#pending = answer?.isUnfinished ? source : ''
     if (answer?.text !== undefined) printLine(environment.output, answer.text)
-    answer?.feed?.show((line) => this.#isOver || this.print(line))
+    answer?.feed?.show((line) => {
+      if (!this.#isOver) this.print(line)
+      return !this.#isOver
+    })
   }
 
   /** The answer, unless Ctrl-C abandons the line first. */

@@ -27,19 +27,23 @@ export class View {
  * where the lines go.
  */
 export class Feed extends View {
-  #print: ((line: string) => void) | undefined = undefined
+  #print: ((line: string) => unknown) | undefined = undefined
   /** Lines that arrived before a destination was set. */
   readonly #early: string[] = []
 
-  /** Sets the destination of the lines, and writes the earlier ones first. */
-  show(print: (line: string) => void): void {
+  /**
+   * Sets the destination of the lines, and writes the earlier ones first. It answers false when
+   * nobody reads there from now on.
+   */
+  show(print: (line: string) => unknown): void {
     this.#print = print
     for (const line of this.#early.splice(0)) print(line)
   }
 
-  /** Adds a line. */
-  add(line: string): void {
-    if (this.#print === undefined) this.#early.push(line)
-    else this.#print(line)
+  /** Adds a line. False: nobody reads it. */
+  add(line: string): boolean {
+    if (this.#print !== undefined) return this.#print(line) !== false
+    this.#early.push(line)
+    return true
   }
 }

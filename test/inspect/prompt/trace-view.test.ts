@@ -55,6 +55,16 @@ describe('a trace', () => {
     expect(lines).toEqual([])
   })
 
+  test('that nobody reads, as its prompt has left, ends at the next event', async () => {
+    const { ref, feed } = await counting()
+    const lines: string[] = []
+    ;(await feed()).show((line) => lines.push(line) === 0)
+
+    await call(ref, 'add', 1)
+    await call(ref, 'add', 1)
+    expect(lines).toEqual(['<1>  in    call add 1'])
+  })
+
   test.each([-1, 1.5, 'all'])('of %o events is refused', async (count) => {
     const { feed } = await counting()
 
