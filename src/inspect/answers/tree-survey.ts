@@ -6,11 +6,11 @@
 import { invalidArgument } from '../../errors.ts'
 import {
   type ChildInfo,
+  call,
   type ProcessSummary,
   type Ref,
   type SupervisorMessages,
   type System,
-  whichChildren,
 } from '../../runtime/index.ts'
 import type { App, ShardHealth } from '../../supervisors/index.ts'
 import { nextTurn, processPages } from './process-pages.ts'
@@ -138,11 +138,15 @@ const childNodes = async (
   return Promise.all(nodes)
 }
 
+/** A supervisor that does not answer within this time is busy, in ms. */
+const askedMs = 1_000
+
 /** The supervisor's own list in start order; `undefined` while it is busy. */
 const askedChildren = async (supervisor: ProcessSummary): Promise<ChildInfo[] | undefined> => {
   if (supervisor.status !== 'waiting' && supervisor.status !== 'runnable') return undefined
   try {
-    const children = await whichChildren(supervisor.ref as Ref<SupervisorMessages>)
+    const ref = supervisor.ref as Ref<SupervisorMessages>
+    const children = await call(ref, 'whichChildren', undefined, { timeoutMs: askedMs })
     return children.reverse()
   } catch {
     // It has ended or is busy: the processes that it started are shown instead.

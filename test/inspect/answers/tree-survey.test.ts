@@ -3,6 +3,8 @@ import {
   dynamicSupervisor,
   type GenServer,
   name,
+  type SupervisorMessages,
+  startChild,
   startDynamicChild,
   supervisor,
   worker,
@@ -49,4 +51,19 @@ test('a supervisor with more than 100 children is not asked for them all', async
 
   expect(node).toMatchObject({ live: 101 })
   expect(node?.children).toHaveLength(100)
+})
+
+test('a supervisor that a start keeps busy holds up no survey: it shows the processes that it started', async () => {
+  const jobs = supervisor('jobs', { name: name('jobs') }, [worker('one', job)])
+  const { app, during } = await started({ app: supervisor('app', {}, [jobs]) })
+  let go = (_: number): void => undefined
+  const slow: GenServer<object, number> = { init: () => new Promise((resolve) => (go = resolve)) }
+  const starting = startChild(app.system.to(name<SupervisorMessages>('jobs')), worker('slow', slow))
+  const top = app.system.info(name('jobs'))
+
+  const below = top && (await during(surveyBelow(app, top)))
+
+  expect(below?.children[0]).toMatchObject({ name: 'one', status: 'running' })
+  go(0)
+  expect(await during(starting)).toMatchObject({ ok: true })
 })

@@ -4,11 +4,22 @@ import { Observer } from '../../../src/inspect/observe/observer.ts'
 import { FlowWords } from '../../../src/inspect/prompt/flow-words.ts'
 import { plainPaint } from '../../../src/inspect/text/paint.ts'
 import type { Views } from '../../../src/observe/index.ts'
-import { suspend } from '../../../src/runtime/index.ts'
+import { resume, suspend } from '../../../src/runtime/index.ts'
+import type { App } from '../../../src/supervisors/index.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
 import { codeOf, failNextSync } from '../../support/worlds/simulated-instance.ts'
 
-test('a queue that does not answer is named with its error, and hides no other queue and no workflow', async () => {
+/** The looks of a page at an instance. */
+const page = (app: App, during: <T>(work: Promise<T>) => Promise<T>) => {
+  const observer = new Observer(app, { isWriting: false, user: 'ann' })
+  onTestFinished(() => observer.end())
+  return async <V extends 'flows' | 'entities'>(view: V): Promise<Views[V]['data']> => {
+    const answered = await during(observer.answer({ id: 1, look: view, query: {} }))
+    return (answered as { answer: { data: Views[V]['data'] } }).answer.data
+  }
+}
+
+test('a queue that does not answer is named with its error until it does, and hides no other queue and no workflow', async () => {
   const mails = queue('mails', () => 1, { retry: { max: 1 } })
   const prints = queue('prints', () => 1)
   const order = workflow('order', async (_: Ctx) => 1, { keep: { completed: '1h' } })
@@ -18,13 +29,12 @@ test('a queue that does not answer is named with its error, and hides no other q
   await w.during(w.flow.start(order, undefined, { id: '1' }))
   await w.s.advance(1_000)
   const { entities } = w.s.app
-  const held = entities.kinds.find((kind) => kind.includes('mails')) as string
-  await w.during(suspend(entities.holder(`${held}/queue`)?.address as never))
+  const kind = entities.kinds.find((kind) => kind.includes('mails')) as string
+  const held = entities.holder(`${kind}/queue`)?.address as never
+  await w.during(suspend(held))
 
-  const observer = new Observer(w.s.app, { isWriting: false, user: 'ann' })
-  onTestFinished(() => observer.end())
-  const answered = await w.during(observer.answer({ id: 1, look: 'flows', query: {} }))
-  const { data } = (answered as { answer: { data: Views['flows']['data'] } }).answer
+  const look = page(w.s.app, w.during)
+  const data = await look('flows')
   expect(data.silent).toEqual([{ name: 'mails', code: 'TIMEOUT' }])
   expect(data.queues.map(({ name }) => name)).toEqual(['prints'])
   expect(data.workflows).toMatchObject([{ type: 'order', counts: { completed: 1 } }])
@@ -32,6 +42,10 @@ test('a queue that does not answer is named with its error, and hides no other q
   const shown = String(await w.during(new FlowWords(w.s.app, plainPaint).list()))
   expect(shown).toContain('mails does not answer: ')
   expect(shown).toMatch(/^prints /m)
+
+  await w.during(resume(held))
+  await w.s.advance(30_001)
+  expect((await look('flows')).silent).toEqual([])
 })
 
 test('with a shard that is down the page shows the queues of the others, and all kinds', async () => {
@@ -47,14 +61,7 @@ test('with a shard that is down the page shows the queues of the others, and all
   const down = names.filter(isDown)
   expect([0, names.length]).not.toContain(down.length)
 
-  const observer = new Observer(w.s.app, { isWriting: false, user: 'ann' })
-  onTestFinished(() => observer.end())
-  const look = async <V extends 'flows' | 'entities'>(view: V): Promise<Views[V]['data']> =>
-    (
-      (await w.during(observer.answer({ id: 1, look: view, query: {} }))) as {
-        answer: { data: Views[V]['data'] }
-      }
-    ).answer.data
+  const look = page(w.s.app, w.during)
   const { queues: shown, silent, schedules } = await look('flows')
   expect(shown.map(({ name }) => name)).toEqual(names.filter((name) => !isDown(name)))
   expect(silent).toEqual(
