@@ -13,11 +13,18 @@ import { reopening, reopeningFrom, settled } from '../runs/repairs.ts'
 import { ended, endWaiting, noneToBegin, notNow, recordIn, withStatus } from '../runs/turns.ts'
 import type { RunActivations, RunAlarms, RunCalls } from './activations.ts'
 import { orRefused, refuse } from './refusals.ts'
+import { isParent, takenBy, withParent } from './run-start.ts'
 
 /** `cancel`. */
 export const cancelCalls = (activations: RunActivations): RunCalls<'cancel'> => ({
-  cancel: (state, { reason, force }, context) => {
-    if (!state) return refuse(state, context, notNow('be cancelled', context.id, undefined))
+  cancel: (found, { reason, force, parent }, context) => {
+    const { id } = context
+    if (!found) return refuse(found, context, notNow('be cancelled', id, undefined))
+    if (!isParent(found, parent)) {
+      const how = 'is no child of the run that cancels it'
+      return refuse(found, context, takenBy(id, activations.workflow.name, how))
+    }
+    const state = parent ? withParent(found, parent) : found
     const { status } = state
     if (isOver(status)) {
       // A parent that was tried again does not know the end that its last try was given.

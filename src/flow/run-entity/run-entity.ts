@@ -18,6 +18,7 @@ import {
   type Outcome,
   operationKey,
   parentEnded,
+  parentOf,
   type RunState,
 } from '../runs/record.ts'
 import { endOf, recordIn, recording, wholeEnd } from '../runs/turns.ts'
@@ -114,15 +115,17 @@ export const familyContinues = ({
   },
   cancelChildren: async (state, _, context) => {
     if (!state || !isOver(state.status)) return noReply(state)
-    const reason = parentEnded({ type: workflow.name, id: context.id })
-    for (const { child, outcome, isAbandoned } of [...recordIn(state, context.rows)])
-      if (child !== undefined && !outcome && !isAbandoned)
-        await call(runOf(context, child), 'cancel', { reason, force: false }).catch(unlessNone)
+    for (const { number, child, outcome, isAbandoned } of [...recordIn(state, context.rows)]) {
+      if (child === undefined || outcome || isAbandoned) continue
+      const parent = parentOf(workflow.name, context.id, state, number)
+      const request = { reason: parentEnded(parent), force: false, parent }
+      await call(runOf(context, child), 'cancel', request).catch(unlessNone)
+    }
     return noReply(state)
   },
 })
 
-/** A child that has not begun does not begin: its parent has ended. */
+/** A child that has not begun does not begin: its parent has ended. A run of others is left alone. */
 const unlessNone = (error: unknown): void => {
   if (!isKeelsonError(error, 'CONFLICT')) throw error
 }

@@ -224,7 +224,7 @@ const isCancelledWith = ({ status, cancel, parent: known }: RunState, parent: Pa
   status === 'cancelled' && cancel?.reason === parentEnded(parent) && known?.lap === parent.lap
 
 /** Its end is for the newest body of its parent, which waits for it. */
-const withParent = (state: RunState, parent: Parent): RunState => {
+export const withParent = (state: RunState, parent: Parent): RunState => {
   if (!isNewer(parent, state.parent as Parent)) return state
   const { isParentNotified: _, ...others } = state
   return { ...others, parent }
@@ -233,11 +233,11 @@ const withParent = (state: RunState, parent: Parent): RunState => {
 const isNewer = (asking: Parent, { lap, round = 0 }: Parent): boolean =>
   asking.lap > lap || (asking.lap === lap && (asking.round ?? 0) > round)
 
-const takenBy = (id: string, type: string, how: string): KeelsonError =>
+export const takenBy = (id: string, type: string, how: string): KeelsonError =>
   new KeelsonError('CONFLICT', `the run ${id} of ${type} ${how}`, { details: { type, id } })
 
 /** One operation of a body asks for it. In a newer body, or round, that may have another number. */
-const isParent = ({ parent: known }: RunState, parent: Parent | undefined): boolean =>
+export const isParent = ({ parent: known }: RunState, parent: Parent | undefined): boolean =>
   parent === undefined ||
   (known?.type === parent.type &&
     known.id === parent.id &&

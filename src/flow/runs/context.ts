@@ -197,7 +197,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
         cancel:
           onCancel === 'abandon'
             ? undefined
-            : (active) => cancelChild(host, type.name, idOf(active)),
+            : (active) => cancelChild(host, active, `${type.name}/${idOf(active)}`),
       })
       return promise as Promise<O>
     })

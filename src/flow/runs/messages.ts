@@ -31,6 +31,13 @@ export type Started = { readonly repeated: boolean; readonly end?: RunEnd | unde
 /** The argument of a fork: the other run, of the same workflow, and the first operation that it repeats. */
 export type ForkRequest = { readonly id: string; readonly from: string }
 
+/** The argument of a cancel. `parent`: the run that cancels it as its child. */
+export type CancelRequest = {
+  readonly reason: string
+  readonly force: boolean
+  readonly parent?: Parent
+}
+
 /** A signal. A second one with the same `id` is the same. */
 export type SignalRequest = {
   readonly name: string
@@ -70,11 +77,11 @@ export type RunMessages = {
     signal: (request: SignalRequest) => { readonly repeated: boolean }
     /** Answers when the body has answered. @throws KeelsonError as `signal` */
     update: (request: SignalRequest) => UpdateAnswer
-    /** Answers with the status at that time. False: the run had ended. */
-    cancel: (request: { readonly reason: string; readonly force: boolean }) => {
-      readonly accepted: boolean
-      readonly status: RunStatus
-    }
+    /**
+     * Answers with the status at that time. False: the run had ended. @throws KeelsonError `CONFLICT`
+     * if it has not begun, or is no child of this parent
+     */
+    cancel: (request: CancelRequest) => { readonly accepted: boolean; readonly status: RunStatus }
     /** Begins with the outcomes of another run. Answers as `start`. @throws KeelsonError `CONFLICT` */
     fork: (request: ForkRequest) => { readonly repeated: boolean }
     /** Lets a run that does not go on do so; with `from`, from that operation on. */

@@ -18,7 +18,14 @@ import type {
   StartRequest,
 } from './messages.ts'
 import { entitiesOf } from './parts.ts'
-import { isOver, type Operation, type Outcome, parentEnded, type RunState } from './record.ts'
+import {
+  isOver,
+  type Operation,
+  type Outcome,
+  parentEnded,
+  parentOf,
+  type RunState,
+} from './record.ts'
 import { earlyMs, pauseAfter, pauseMs, unsureMs } from './tries.ts'
 import { type Input, outcomeOf } from './values.ts'
 
@@ -329,17 +336,15 @@ export const performChild = async (
   input: Input,
   isAbandoned: boolean,
 ): Promise<void> => {
-  const { state, background } = carrier
+  const { type, id, state, background } = carrier
   // A child that is begun again has lost its name.
   if (active.recorded?.child === undefined)
     await carrier.record(active, { child, ...(isAbandoned && { isAbandoned }) })
   const number = active.recorded?.number
   // A parent that has ended by now, or is cancelled, begins no child.
   if (number === undefined || active.isOver || carrier.isCancelling) return
-  const { birth, lap, round, root = `${carrier.type}/${carrier.id}` } = state
-  const asks = { birth, lap, ...(round > 0 && { round }), number }
-  const parent = { type: carrier.type, id: carrier.id, ...asks }
-  const request: StartRequest = { ...input, parent, root }
+  const { root = `${type}/${id}` } = state
+  const request: StartRequest = { ...input, parent: parentOf(type, id, state, number), root }
   try {
     const asked = askUntil(carrier, active, () => call(runOf(background, child), 'start', request))
     if (!(await asked)) return
@@ -350,18 +355,24 @@ export const performChild = async (
 }
 
 /**
- * Cancels a child. Answers whether there is one whose end will come. Never settles if the activation has
- * ended: a parent does not end before such a child.
+ * Cancels the child of an operation. Answers whether there is one whose end will come. Never settles if
+ * the activation has ended: a parent does not end before such a child.
  */
-export const cancelChild = async (carrier: Carrier, type: string, id: string): Promise<boolean> => {
-  const request = { reason: parentEnded(carrier), force: false }
+export const cancelChild = async (
+  carrier: Carrier,
+  { recorded }: Active,
+  child: string,
+): Promise<boolean> => {
+  if (!recorded) return false
+  const parent = parentOf(carrier.type, carrier.id, carrier.state, recorded.number)
+  const request = { reason: parentEnded(parent), force: false, parent }
   try {
     const asked = askUntil(carrier, undefined, () =>
-      call(runOf(carrier.background, `${type}/${id}`), 'cancel', request),
+      call(runOf(carrier.background, child), 'cancel', request),
     )
     return (await asked) !== undefined || (await new Promise<never>(() => undefined))
   } catch {
-    // It has not begun.
+    // It has not begun, or is no child of this run.
     return false
   }
 }

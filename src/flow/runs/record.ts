@@ -46,6 +46,14 @@ export type Parent = {
   readonly number: number
 }
 
+/** A run as the parent of the child that its operation of this number asks for. */
+export const parentOf = (
+  type: string,
+  id: string,
+  { birth, lap, round }: Pick<RunState, 'birth' | 'lap' | 'round'>,
+  number: number,
+): Parent => ({ type, id, birth, lap, ...(round > 0 && { round }), number })
+
 /** Why a child is cancelled with its parent. */
 export const parentEnded = ({ type, id }: Pick<Parent, 'type' | 'id'>): string =>
   `its parent ${type}/${id} has ended`

@@ -271,6 +271,29 @@ describe('a message finds a run in each status', () => {
   })
 })
 
+test('a cancel by a parent is one of its child alone, whose end is for the newest body', async () => {
+  const { send, start, state } = await world()
+  const parent: Parent = { type: 'p', id: '1', birth: 'b', lap: 0, number: 3 }
+  await start('child', 'waits', { parent })
+  await start('own', 'waits')
+  const cancel = (id: string, change: Partial<Parent>) =>
+    send(id, 'cancel', { reason: 'rain', force: false, parent: { ...parent, ...change } })
+  const none = (id: string) => ({
+    ...{ code: 'CONFLICT', message: `the run ${id} of work is no child of the run that cancels it` },
+    details: { type: 'work', id },
+  })
+  const before = [state('child'), state('own')]
+  for (const other of [{ type: 'q' }, { id: '2' }, { birth: 'c' }, { number: 4 }])
+    expect(await cancel('child', other)).toEqual(none('child'))
+  expect(await cancel('own', {})).toEqual(none('own'))
+  expect([state('child'), state('own')]).toEqual(before)
+  const newer = { round: 1, number: 4 }
+  expect(await cancel('child', newer)).toEqual({ accepted: true, status: 'waiting' })
+  expect(state('child')).toMatchObject({ parent: { ...parent, ...newer } })
+  expect(await cancel('child', { lap: 1, number: 1 })).toMatchObject({ accepted: false })
+  expect(state('child')).toMatchObject({ parent: { ...parent, lap: 1, number: 1 } })
+})
+
 test('an alarm, or the end of a child, that finds no run changes nothing', () => {
   const none = undefined as never
   const { deadline } = cancelAtDeadline(none)

@@ -169,35 +169,59 @@ describe('a child', () => {
   })
 })
 
-test('a child that cannot be reached does not begin once its branch is cancelled', {
-  tags: ['W9'],
-}, async () => {
-  const log: string[] = []
-  const child = square(log)
-  const parent = workflow('parent', async (ctx: Ctx, id: string) => {
-    const away = (own: Ctx) => own.child('one', child, { n: 1 }, { id })
-    await ctx.all<unknown>('any', [away, (own) => own.sleep('pause', 4_000)], { wait: 'any' })
-    await ctx.sleep('rest', 60_000)
-  })
-  const w = await flowWorld([parent, child], { options: { shards: 2 } })
-  const { store, control } = w.s.app
-  const numberIn = (shard: number, keyOf: (number: number) => string): number => {
-    for (let number = 0; ; number++) if (store.shardOf(keyOf(number)) === shard) return number
+describe('a child that cannot be reached', () => {
+  /** A parent in the first shard, whose child, or whose id of a child, is in the second one, which goes down. */
+  const away = async () => {
+    const log: string[] = []
+    const child = square(log)
+    const parent = workflow('parent', async (ctx: Ctx, id: string) => {
+      const away = (own: Ctx) => own.child('one', child, { n: 1 }, { id })
+      await ctx.all<unknown>('any', [away, (own) => own.sleep('pause', 4_000)], { wait: 'any' })
+      await ctx.sleep('rest', 60_000)
+    })
+    const w = await flowWorld([parent, child], { options: { shards: 2 } })
+    const { store, control } = w.s.app
+    const numberIn = (shard: number, keyOf: (number: number) => string): number => {
+      for (let number = 0; ; number++) if (store.shardOf(keyOf(number)) === shard) return number
+    }
+    const idIn = (shard: number, kind: string): string =>
+      `${numberIn(shard, (id) => `{$flow-${kind}/${id}}`)}`
+    const id = idIn(1, 'square')
+    const begins = async () => {
+      failNextSync(w.s.disk, 1)
+      await w.during(codeOf(store.put(`${numberIn(1, String)}`, 1)))
+      const run = await w.during(w.flow.start(parent, id, { id: idIn(0, 'parent') }))
+      // The child is asked to start again after a pause, which is longer than that of the other branch.
+      await w.s.advance(3_500)
+      await w.during(control.reopen(1))
+      return run
+    }
+    return { w, log, child, parent, id, begins }
   }
-  const idIn = (shard: number, kind: string): string =>
-    `${numberIn(shard, (id) => `{$flow-${kind}/${id}}`)}`
-  failNextSync(w.s.disk, 1)
-  await w.during(codeOf(store.put(`${numberIn(1, String)}`, 1)))
-  const input = idIn(1, 'square')
-  const run = await w.during(w.flow.start(parent, input, { id: idIn(0, 'parent') }))
-  // The child is asked to start again after a pause, which is longer than that of the other branch.
-  await w.s.advance(3_500)
-  await w.during(control.reopen(1))
 
-  await w.s.advance(30_000)
-  expect([w.status(parent, run.id), log]).toEqual(['waiting', []])
-  await w.during(run.result({ timeoutMs: 600_000 }))
-  expect(w.flow.list({ type: child }).entries).toEqual([])
+  test('does not begin once its branch is cancelled', { tags: ['W9'] }, async () => {
+    const { w, log, child, parent, begins } = await away()
+    const run = await begins()
+    await w.s.advance(30_000)
+    expect([w.status(parent, run.id), log]).toEqual(['waiting', []])
+    await w.during(run.result({ timeoutMs: 600_000 }))
+    expect(w.flow.list({ type: child }).entries).toEqual([])
+  })
+
+  test.each(['its branch', 'its parent', 'its parent, by force,'])(
+    'and whose id another run has, leaves that run alone when %s is cancelled',
+    { tags: ['W9'] },
+    async (what) => {
+      const { w, child, parent, id, begins } = await away()
+      await w.during(w.flow.start(child, { n: 2, pause: 300_000 }, { id }))
+      await w.s.advance(10_000)
+      const run = await begins()
+      if (what !== 'its branch') await w.during(run.cancel({ force: what.includes('force') }))
+      await w.s.advance(120_000)
+      const end = what === 'its branch' ? 'completed' : 'cancelled'
+      expect([w.status(child, id), w.status(parent, run.id)]).toEqual(['waiting', end])
+    },
+  )
 })
 
 describe('a parent that rests until the end of its child', () => {
@@ -303,6 +327,27 @@ describe('a parent that is retried', () => {
       const { accepted } = await w.during(run.cancel())
       const code = await w.during(codeOf(run.result()))
       expect([inMs, code]).toEqual([inMs, accepted ? 'CANCELLED' : 'FAILED'])
+    }
+  })
+
+  test('from a step before its child, and is cancelled at any moment, ends, though the child has ended', {
+    tags: ['W9'],
+  }, async () => {
+    const child = square()
+    const parent = workflow('parent', async (ctx: Ctx) => {
+      await ctx.step('first', () => 1)
+      return ctx.child('two', child, { n: 2, pause: 0 }, { id: 'c' })
+    })
+    for (let inMs = 0; inMs < 30; inMs++) {
+      const w = await flowWorld([child, parent], { options: { syncMs: 5 } })
+      const run = await w.during(w.flow.start(parent, undefined, { id: 'p' }))
+      expect(await w.during(run.result())).toBe(4)
+      await w.during(w.flow.retry(parent, 'p', { from: 'first' }))
+      await w.s.advance(inMs)
+      const { accepted } = await w.during(run.cancel())
+      const code = await w.during(codeOf(run.result()))
+      expect([inMs, code]).toEqual([inMs, accepted ? 'CANCELLED' : 'ok'])
+      await w.s.close()
     }
   })
 
