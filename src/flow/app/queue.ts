@@ -125,14 +125,19 @@ const runner =
   async (job: unknown, attempt: RunningTry): Promise<unknown> => {
     const { app, key: id, claim } = attempt
     const runs = flow(app)
-    const wasDead = claim.record.failure !== undefined && claim.attempt === 1
+    const { failure } = claim.record
+    const wasDead = failure !== undefined && claim.attempt === 1
     // Until its run goes on the next try is to ask for that, too.
     attempt.counts = !wasDead
     const started = asked(attempt, () => runs.start(workflow, job as J, { id }))
     const { repeated, result } = await started
-    const isOld = repeated && wasDead
-    if (isOld && (await runs.read('get', workflow, id))?.status !== 'blocked')
-      await runs.retry(workflow, id).catch(unlessConflict)
+    const goesOn = async (): Promise<void> => {
+      if ((await runs.read('get', workflow, id))?.status === 'blocked') return
+      const run = runNamed(app, `${workflow.name}/${id}`)
+      // Once for this failure: the run may have failed again since, while its job was cut off.
+      await call(run, 'retry', {}, { id: `${id}/${failure?.at}` })
+    }
+    if (repeated && wasDead) await asked(attempt, goesOn).catch(unlessConflict)
     attempt.counts = true
     return asked(attempt, () => result(untilEnded))
   }

@@ -80,6 +80,42 @@ test('a dead job that runs again lets its run go on, though the shard of that is
   expect(w.flow.dead(orders).entries).toHaveLength(5)
 })
 
+test('a run that its retried job lets go on, and that fails while that job is cut off, is left so', {
+  tags: ['W3'],
+}, async () => {
+  const begun: number[] = []
+  const ship = workflow('ship', (ctx, _: number) =>
+    ctx.step(
+      'act',
+      async () => {
+        begun.push(begun.length)
+        await new Promise<void>((resolve) => void w.s.clock.after(10_000, resolve))
+        throw new Error('nobody knows it')
+      },
+      { retry: { max: 1 } },
+    ),
+  )
+  const orders = queue('orders', ship)
+  const w = await flowWorld([ship], { queues: [orders] })
+  await w.during(w.flow.add(orders, 1))
+  await w.s.advance(20_000)
+  for (const tries of [3, 5]) {
+    expect(w.flow.dead(orders).entries).toHaveLength(1)
+    await w.during(w.flow.retry(orders, '1'))
+    await w.s.advance(1_000)
+    await w.during(w.flow.pause(orders))
+    await w.crash()
+    // The step that was cut off runs again, and its run fails without its job.
+    await w.s.advance(20_000)
+    expect([begun.length, w.flow.list({ type: ship, status: 'failed' }).entries.length]).toEqual([
+      ...[tries, 1],
+    ])
+    await w.during(w.flow.resume(orders))
+    await w.s.advance(20_000)
+    expect(begun).toHaveLength(tries)
+  }
+})
+
 test('the job of a workflow has its place while its run is there, whatever becomes of its process', async () => {
   let [atOnce, mostAtOnce] = [0, 0]
   const ship = workflow('ship', async (ctx, _: number) => {
