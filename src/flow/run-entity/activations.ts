@@ -17,6 +17,7 @@ import type {
   RunMessages,
   State,
 } from '../runs/messages.ts'
+import { runKind } from '../runs/parts.ts'
 import { isBetweenTries, isLive, type RunFields, type RunState } from '../runs/record.ts'
 import { FailingSteps } from '../runs/tries.ts'
 import { type Turned, withStatus } from '../runs/turns.ts'
@@ -75,6 +76,12 @@ export class RunActivations {
   #entitiesOf(context: Pick<RunContext, 'app'>): ActivationTerms['entities'] {
     this.#entities ??= (context.app as AppContext)[durableActors].entities
     return this.#entities
+  }
+
+  /** Whether this member has the shard of this run, and does not leave it to another one. */
+  isHere(context: Pick<RunContext, 'app' | 'id'>): boolean {
+    const entity = `${runKind(this.workflow.name)}/${context.id}`
+    return !this.#entitiesOf(context).isElsewhere(entity)
   }
 
   /** The process of this run has ended, or another one begins. */

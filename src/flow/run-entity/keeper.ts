@@ -1,6 +1,6 @@
 /**
  * The keeper of runs. At its start it wakes every run that is live, a few at a time, and later each
- * one whose process has ended without its end. It removes runs whose time of retention is over. A
+ * one that has lost its process without its end. It removes runs whose time of retention is over. A
  * copy of a folder that waits starts no tree, so it has no keeper.
  */
 import { keptText, type Some, some } from '../../actors/index.ts'
@@ -32,6 +32,8 @@ type Messages = {
     wake: (run: Run) => void
     /** The runs here may not all be awake; or, of one shard: it has come, or is open after it was down. */
     wakeAll: (shard?: number) => void
+    /** A kind has begun, or an entity is no longer blocked: live runs may have no process. */
+    wakeRuns: () => void
     clean: () => void
   }
 }
@@ -57,6 +59,8 @@ type State = {
   readonly failures: Map<string, { count: number; at: number }>
   /** The shards here whose runs are to wake when they are open: they are down, or recover. */
   readonly left: Set<Shard>
+  /** `wakeRuns` is on its way. */
+  readonly asked: { wakeRuns: boolean }
 }
 
 type Entities = AppContext[typeof durableActors]['entities']
@@ -146,19 +150,33 @@ const server: GenServer<Messages, State, Start> = {
     reports.set('flow', () => flowHealth(context as never, start))
     const left = new Set<Shard>()
     const unlisten = onOpening(entities, left, (shard) => void context.cast(own, 'wakeAll', shard))
+    const asked = { wakeRuns: false }
+    const forget = entities.onRuns(() => {
+      if (asked.wakeRuns) return
+      asked.wakeRuns = true
+      context.cast(own, 'wakeRuns')
+    })
     context.system.monitor(context.self, () => {
       unlisten()
+      forget()
       events.removeListener('entity.ended', listener)
       reports.delete('flow')
     })
     context.cast(own, 'wakeAll', undefined)
     context.castAfter(cleanFirstMs, 'clean')
-    return ok({ workflows, failures: new Map(), left })
+    return ok({ workflows, failures: new Map(), left, asked })
   },
   casts: {
     wakeAll: async (state, shard, context) => {
       if (!(await isListed(wakeAll(context as never, state, shard))))
         context.castAfter(againMs, 'wakeAll', shard)
+      return noReply(state)
+    },
+    wakeRuns: async (state, _, context) => {
+      state.asked.wakeRuns = false
+      const own = context as unknown as AnyContext
+      const lines = liveRuns(within(own), state)
+      if (!(await isListed(wakeLines(own, lines, () => true)))) context.castAfter(againMs, 'wakeRuns')
       return noReply(state)
     },
     ended: (state, run, context) => {
@@ -271,31 +289,40 @@ function* pagesOf(app: AppContext, kind: string, query: object): Iterable<Line> 
   } while (cursor !== undefined)
 }
 
-/**
- * Wakes the runs that are live and the schedules, in the open shards or one of them: of each workflow
- * those first that changed longest ago, and of all workflows in turn. The event loop turns between two
- * of them, so a call of others waits for one and not for all.
- */
-const wakeAll = async (
-  context: AnyContext,
-  { workflows, left }: State,
-  shard?: number,
-): Promise<true> => {
+/** The runs that are live: of each workflow those first that changed longest ago. */
+const liveRuns = (app: AppContext, { workflows }: State): readonly Iterable<Line>[] => {
+  const at = liveStatuses.map((status) => statusBetween(status, 0, Number.POSITIVE_INFINITY))
+  return workflows.flatMap(({ name }) =>
+    at.map((each) => pagesOf(app, runKind(name), { where: { at: each } })),
+  )
+}
+
+/** Wakes the runs that are live and the schedules, in the open shards or one of them. */
+const wakeAll = (context: AnyContext, state: State, shard?: number): Promise<true> => {
   const here = shardsHere(context, shard)
-  for (const each of here) if (!isOpen(each)) left.add(each)
+  for (const each of here) if (!isOpen(each)) state.left.add(each)
   const app = within(context, here)
+  const lines = [...liveRuns(app, state), pagesOf(app, schedulesKind, {})]
+  // In one shard a run may have been called while that was down, and sleep.
+  return wakeLines(context, lines, () => shard === undefined)
+}
+
+/**
+ * Wakes the entities of all lines in turn. `skipsAwake`: of this kind not those that are awake, or on their
+ * way. The event loop turns between two of them, so a call of others waits for one and not for all.
+ */
+const wakeLines = async (
+  context: AnyContext,
+  lines: readonly Iterable<Line>[],
+  skipsAwake: (kind: string) => boolean,
+): Promise<true> => {
   const { entities } = (context.app as AppContext)[durableActors]
   const { clock } = context.system
   const turned = (): Promise<void> => new Promise((resolve) => void clock.soon(resolve))
-  const at = liveStatuses.map((status) => statusBetween(status, 0, Number.POSITIVE_INFINITY))
-  const lines = workflows.flatMap(({ name }) =>
-    at.map((each) => pagesOf(app, runKind(name), { where: { at: each } })),
-  )
   const places = new Places(wakingMax)
-  for (const { kind, ids } of inTurn([...lines, pagesOf(app, schedulesKind, {})])) {
+  for (const { kind, ids } of inTurn(lines)) {
     for (const id of ids) {
-      // It is awake, or on its way. In one shard it may have been called while that was down, and sleep.
-      if (shard === undefined && entities.holder(`${kind}/${id}`)) continue
+      if (skipsAwake(kind) && entities.holder(`${kind}/${id}`)) continue
       await places.take(wake(context, kind, id))
       await turned()
     }

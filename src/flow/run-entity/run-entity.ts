@@ -47,7 +47,13 @@ const runServer = (workflow: Workflow): RunServer => {
       activations.forget(context.id)
       if (state && isLive(state.status)) activations.begin(context)
     },
-    terminate: (_, _reason, { id }) => activations.forget(id),
+    terminate: (state, reason, context) => {
+      activations.forget(context.id)
+      // It was stopped: the message goes to its next process, in which the run goes on.
+      const isStopped = reason === 'normal' && state && isLive(state.status)
+      if (isStopped && activations.isHere(context))
+        void call(context.self, 'wake').catch(() => undefined)
+    },
     index: fieldsOf,
     calls: {
       ...startCalls(activations),

@@ -163,7 +163,7 @@ export type ActivationTerms = {
   /** The durable actors of the instance. */
   readonly entities: Pick<
     AppContext[typeof durableActors]['entities'],
-    'trouble' | 'work' | 'isUnsure'
+    'trouble' | 'work' | 'isUnsure' | 'isElsewhere'
   >
   readonly present: Present
   /** A replay has diverged once. */

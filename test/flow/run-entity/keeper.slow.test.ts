@@ -1,8 +1,11 @@
 /** The keeper of runs: it wakes those whose process has failed, removes those whose time is over, and shows those that are blocked. */
 import { expect, test } from 'vitest'
 import { type Ctx, type FlowHealth, queue, workflow } from '../../../src/flow/index.ts'
+import { KeelsonError } from '../../../src/index.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
+
+type World = Awaited<ReturnType<typeof flowWorld>>
 
 const hours = 3_600_000
 
@@ -58,6 +61,44 @@ test('the keeper wakes no run for the end of another process, and none for an en
   await w.s.advance(5 * hours)
   expect(ends).toEqual(['$flow-naps/1', '$queue-mails/queue'])
 })
+
+test.each([
+  ['it is stopped', (w) => w.during(w.s.app.entity('$flow-hangs').stop('1'))],
+  [
+    'it is blocked and no longer',
+    (w) => {
+      w.s.app.entities.kind('$flow-hangs')?.block('1', new KeelsonError('CORRUPT', 'of its row'))
+      return w.during(w.s.app.entity('$flow-hangs').unblock('1'))
+    },
+  ],
+  [
+    'that of its workflow is killed',
+    (w) => w.s.system.kill(w.s.app.entities.kind('$flow-hangs')?.ref as never),
+  ],
+] as readonly (readonly [string, (w: World) => unknown])[])(
+  'a live run has another process soon, and its step another try, after %s',
+  async (_, ends) => {
+    const begun: string[] = []
+    const hangs = workflow('hangs', (ctx: Ctx) =>
+      ctx.step('call', () => {
+        begun.push(ctx.id)
+        return new Promise<void>(() => undefined)
+      }),
+    )
+    const rests = workflow('rests', (ctx: Ctx) => ctx.sleep('long', '1d'))
+    const w = await flowWorld([hangs, rests])
+    await w.during(w.flow.start(hangs, undefined, { id: '1' }))
+    await w.during(w.flow.start(rests, undefined, { id: '2' }))
+    await w.s.advance(10_000)
+    for (const times of [2, 3]) {
+      await ends(w)
+      await w.s.advance(5_000)
+      expect(begun).toHaveLength(times)
+    }
+    // A run that waits is left at rest.
+    expect(w.s.app.entities.holder('$flow-rests/2')).toBe(undefined)
+  },
+)
 
 test('a keeper that is killed begins anew: it is one listener, wakes runs and reports as before', async () => {
   const begun: number[] = []
