@@ -303,8 +303,9 @@ const wakeAll = (context: AnyContext, state: State, shard?: number): Promise<tru
   for (const each of here) if (!isOpen(each)) state.left.add(each)
   const app = within(context, here)
   const lines = [...liveRuns(app, state), pagesOf(app, schedulesKind, {})]
-  // In one shard a run may have been called while that was down, and sleep.
-  return wakeLines(context, lines, () => shard === undefined)
+  // In one shard a run may have been called while that was down, and sleep. A schedule may have found
+  // that its workflow is not there, before the part of the tree with that.
+  return wakeLines(context, lines, (kind) => shard === undefined && kind !== schedulesKind)
 }
 
 /**

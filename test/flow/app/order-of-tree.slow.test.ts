@@ -132,6 +132,28 @@ test('a step of one try of a run, which calls a part that comes after flows, wai
   expect([heard, flow(s.app).get(calls, '1')?.status]).toEqual([['later run'], 'completed'])
 })
 
+test('a schedule whose workflow comes in later flows starts the run of a time that passed, and goes on', async () => {
+  const begun: string[] = []
+  const nap = workflow('nap', (ctx: Ctx) => ctx.sleep('nap', 1))
+  const report = workflow('report', async (ctx: Ctx, _: unknown) => {
+    await ctx.step('begin', () => void begun.push(ctx.id.slice(5, 21)))
+  })
+  const quick: typeof slow = {
+    init: async (_, { system }) => {
+      await new Promise<void>((resolve) => void system.clock.after(500, resolve))
+      return 0
+    },
+  }
+  const parts = [flows({ workflows: [nap] }), worker('slow', quick), flows({ workflows: [report] })]
+  const s = await simulated({ app: supervisor('app', {}, parts) })
+  await s.during(flow(s.app).schedules.create('mine', '0 * * * *', report))
+  await s.kill()
+  await s.advance(1.5 * 3_600_000)
+  await s.start()
+  await s.advance(3_600_000)
+  expect(begun).toEqual(['2026-01-01T01:00', '2026-01-01T02:00'])
+})
+
 test('a job of one try, which calls a part that comes after its queue, waits for it', async () => {
   const { s, early, again, heard } = await world(true)
   await s.during(flow(s.app).add(early, 'job'))
