@@ -5,8 +5,16 @@
  */
 import { onceSettled } from '../../actors/index.ts'
 import { KeelsonError } from '../../errors.ts'
-import { noReply, reply } from '../../runtime/index.ts'
-import type { RunContext, RunEnd, SignalRequest, State } from '../runs/messages.ts'
+import { type CallContext, noReply, reply } from '../../runtime/index.ts'
+import type {
+  Present,
+  RunContext,
+  RunEnd,
+  RunMessages,
+  SignalRequest,
+  State,
+  UpdateAnswer,
+} from '../runs/messages.ts'
 import {
   isOver,
   padded,
@@ -23,10 +31,20 @@ import { signalRow, signalTooLarge, updateRow } from '../runs/values.ts'
 import type { RunActivations, RunCalls } from './activations.ts'
 import { orRefused, refuse } from './refusals.ts'
 
-/** A caller whose time is up takes no memory until its answer comes. */
-const keptWhileWaiting = <F extends object>(callers: Set<F>, from: F): void => {
-  callers.add(from)
-  onceSettled(from, () => void callers.delete(from))
+/** Keeps a caller of an update until it has its answer, or its time is up. */
+const keepFor = (
+  update: string,
+  isReached: boolean,
+  { updates }: Present,
+  from: CallContext<RunMessages, unknown, UpdateAnswer>['from'],
+): void => {
+  const waiters = updates.get(update) ?? { all: new Set(), isReached }
+  updates.set(update, waiters)
+  waiters.all.add(from)
+  onceSettled(from, () => {
+    waiters.all.delete(from)
+    if (waiters.all.size === 0 && updates.get(update) === waiters) updates.delete(update)
+  })
 }
 
 /** `result`. */
@@ -37,7 +55,10 @@ export const resultCalls = (activations: RunActivations): RunCalls<'result'> => 
       return orRefused(state, context, async () =>
         reply(await wholeEnd(endOf(state, context) as RunEnd), state),
       )
-    keptWhileWaiting(activations.presentOf(context).waiting, context.from)
+    const { waiting } = activations.presentOf(context)
+    const { from } = context
+    waiting.add(from)
+    onceSettled(from, () => void waiting.delete(from))
     return noReply(state)
   },
 })
@@ -73,10 +94,8 @@ export const updateCalls = (activations: RunActivations): RunCalls<'update'> => 
       }
       const number = state.signals + 1
       const update = updateName(id, number)
-      const { updates } = activations.presentOf(context)
-      const waiters = updates.get(update) ?? { all: new Set(), isReached: false }
-      updates.set(update, waiters)
-      keptWhileWaiting(waiters.all, context.from)
+      const isReached = known?.lap !== undefined
+      keepFor(update, isReached, activations.presentOf(context), context.from)
       if (known) return noReply(state)
       const { name, value } = request
       context.rows.put(`${updatesPrefix(name)}${padded(number)}`, updateRow(update, value))

@@ -48,7 +48,7 @@ import {
   type Placed,
   placingOf,
 } from './run-end.ts'
-import { blockedBy, blocking, delivering, forgetWaiting, recording, type Turned } from './turns.ts'
+import { blockedBy, blocking, delivering, recording, type Turned } from './turns.ts'
 
 /** One activation of a run. */
 export class RunActivation implements EndingActivation, Notified {
@@ -467,7 +467,6 @@ export class RunActivation implements EndingActivation, Notified {
     this.#on('stopped')
     this.turn((state, context) => blocking(state, context, this.present, error)).then(
       () => {
-        forgetWaiting(this.present)
         emitFlow(this, 'flow.blocked', { error })
         this.stop('rest')
       },

@@ -318,15 +318,12 @@ export const answerOf = async (name: string, handle: () => unknown): Promise<Out
 }
 
 /** The answer of an update. The callers that wait for it get it in the turn that records it. */
-export const performAnswer = async (
+export const performAnswer = (
   carrier: Carrier,
   active: Active,
   update: string,
   outcome: Outcome,
-): Promise<void> => {
-  await carrier.record(active, { outcome, update })
-  carrier.present.updates.delete(update)
-}
+): Promise<void> => carrier.record(active, { outcome, update })
 
 /** A child. Its end is recorded by the entity of this run. */
 export const performChild = async (

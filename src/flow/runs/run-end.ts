@@ -17,7 +17,6 @@ import {
   beginningAgain,
   ended,
   endWaiting,
-  forgetWaiting,
   forgoing,
   outputText,
   placing,
@@ -118,13 +117,8 @@ export const endRun = async (activation: EndingActivation, ended: BodyEnd): Prom
       await undoAll(activation, undos.reverse())
       hasUndone = true
     } else {
-      if (closing.end) {
-        forgetWaiting(activation.present)
-        emitFlow(activation, 'flow.ended', {
-          end: closing.end,
-          startedAt: activation.state.startedAt,
-        })
-      }
+      const { startedAt } = activation.state
+      if (closing.end) emitFlow(activation, 'flow.ended', { end: closing.end, startedAt })
       return activation.stop(closing.next)
     }
   }

@@ -180,12 +180,6 @@ export const endWaiting = ({ waiting, updates }: Present, end: RunEnd): void => 
     for (const from of waiters.all) from.reply({ kind: 'ended', end })
 }
 
-/** The callers have their answers. */
-export const forgetWaiting = ({ waiting, updates }: Present): void => {
-  waiting.clear()
-  updates.clear()
-}
-
 /** The body has begun again: updates that it has, and has not answered, get no answer. */
 export const forgoing = ({ updates }: Present, id: string): void => {
   for (const waiters of updates.values())

@@ -125,6 +125,24 @@ describe('an operation that a retry begins again takes its time:', () => {
   })
 })
 
+test('the caller of a run that is retried at any moment of its end hears of the next end', async () => {
+  const codes: unknown[] = []
+  for (let inMs = 0; inMs < 30; inMs++) {
+    let tries = 0
+    const act = () => (tries++ === 0 ? Promise.reject(new Error('away')) : 7)
+    const fails = workflow('fails', (ctx: Ctx) => ctx.step('act', act, { retry: { max: 1 } }))
+    const w = await flowWorld([fails], { options: { syncMs: 5 } })
+    const run = await w.during(w.flow.start(fails, undefined, { id: '1' }))
+    await w.s.advance(inMs)
+    const retried = codeOf(w.flow.retry(fails, '1'))
+    const ended = codeOf(run.result())
+    codes.push(await w.during(retried))
+    if (codes.at(-1) === 'ok') expect([inMs, await w.during(ended)]).toEqual([inMs, 'ok'])
+    await w.s.close()
+  }
+  expect([...new Set(codes)]).toEqual(['CONFLICT', 'ok'])
+})
+
 describe('a run with tries', () => {
   /** When its tries begin, in ms after its start, and the number of each. */
   const tried = async (retry: object, fail: (attempt: number) => unknown) => {
