@@ -38,6 +38,8 @@ const keepFor = (
   { updates }: Present,
   from: CallContext<RunMessages, unknown, UpdateAnswer>['from'],
 ): void => {
+  // A turn that is made again, as one before it was refused, may give its update another number.
+  for (const { all } of updates.values()) all.delete(from)
   const waiters = updates.get(update) ?? { all: new Set(), isReached }
   updates.set(update, waiters)
   waiters.all.add(from)

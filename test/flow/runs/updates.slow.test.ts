@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { type Ctx, workflow } from '../../../src/flow/index.ts'
 import { KeelsonError } from '../../../src/index.ts'
+import { fillDisk, freeDisk } from '../../support/harm/full-disk.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
@@ -99,6 +100,30 @@ describe('an update', () => {
       ...[1, 2, 3].flatMap((n) => [`add ${n}`, `add ${10 * n}`, `note ${n}`]),
       '66',
     ])
+  })
+
+  test('whose turn is made again, after a signal that the disk refused, gets its own answer', async () => {
+    const naps = workflow(
+      'naps',
+      async (ctx: Ctx<{ news: string }, { nap: (ms: number) => number }>) => {
+        ctx.onUpdate('nap', async (ms, own) => {
+          await own.sleep('nap', ms)
+          return ms
+        })
+        await ctx.sleep('long', '1d')
+      },
+    )
+    const w = await flowWorld([naps], { options: { syncMs: 5 } })
+    const run = await w.during(w.flow.start(naps, undefined, { id: '1' }))
+    await w.s.advance(100)
+    await fillDisk(w.s, [30_000])
+    const news = codeOf(run.signal('news', 'x'.repeat(60_000)))
+    const long = run.update('nap', 20_000)
+    expect(await w.during(news)).toBe('NO_SPACE')
+    await w.s.advance(100)
+    freeDisk(w.s)
+    const short = run.update('nap', 1_000)
+    expect(await w.during(Promise.all([long, short]))).toEqual([20_000, 1_000])
   })
 
   test('whose handler throws rejects with that error, and the run goes on', async () => {

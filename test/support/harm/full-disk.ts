@@ -3,12 +3,18 @@ import { isKeelsonError } from '../../../src/errors.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import type { SimulatedDisk, Simulation } from '../../../src/testing/index.ts'
 
-/** Fills the disk: the log refuses even the smallest write with `NO_SPACE`. */
-export const fillDisk = async (s: Simulation): Promise<void> => {
+/**
+ * Fills the disk with values of these sizes, until the log refuses the last of them with `NO_SPACE`: by
+ * default even the smallest write.
+ */
+export const fillDisk = async (
+  s: Simulation,
+  sizes: readonly number[] = [30_000, 1_000, 1],
+): Promise<void> => {
   const bytes = 2 ** 40
   s.disk.capacityBytes = bytes
   s.disk.capacityBytes = bytes - s.disk.freeBytes
-  for (const size of [30_000, 1_000, 1]) {
+  for (const size of sizes) {
     let isFull = false
     while (!isFull)
       isFull = await s.during(
