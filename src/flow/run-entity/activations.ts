@@ -194,8 +194,9 @@ export class RunActivations {
    * go on has not failed.
    */
   resumed(ended: RunState, context: RunContext): RunState {
-    const { error: _, isHeld: __, waitsFor: ___, ...state } = ended
-    if (this.workflow.options.queue !== undefined) return this.entering(state, context)
+    const { error: _, isHeld, waitsFor: __, ...state } = ended
+    if (this.workflow.options.queue !== undefined)
+      return this.entering(isHeld ? state : { ...state, hasBegun: true }, context)
     this.begin(context)
     return withStatus(state, 'running', context)
   }

@@ -95,7 +95,7 @@ export const repairCalls = (
     if (state?.status !== 'cancelled')
       return refuse(state, context, notNow('be undone', context.id, state?.status))
     // Its body has never begun.
-    if (state.isHeld) return reply(undefined, state)
+    if (state.isHeld && !state.hasBegun) return reply(undefined, state)
     // As any other cancel it gets its place, and then its undos run. Undos that are done are recorded.
     const reason = state.error?.message ?? ''
     const { cancel = { reason, isPlaced: false } } = state

@@ -111,8 +111,10 @@ export type RunState = {
   readonly since: number
   /** The hash of the input, to know a start that is repeated. */
   readonly inputHash: string
-  /** The body has not begun: the run waits for its delay, or in its queue. */
+  /** The run waits for its delay, or in its queue. */
   readonly isHeld?: boolean
+  /** Its body had begun before it entered its queue once more: there may be steps to undo. */
+  readonly hasBegun?: boolean
   /** A cancel is acknowledged. `isPlaced`: it has its place among the outcomes. */
   readonly cancel?: { readonly reason: string; readonly isPlaced: boolean }
   /** Why it has failed, was cancelled, or is blocked. */

@@ -1,6 +1,6 @@
 /** Undos on request, and the retries that an unfinished undo refuses. */
 import { describe, expect, test } from 'vitest'
-import { type Ctx, workflow } from '../../../src/flow/index.ts'
+import { type Ctx, queue, workflow } from '../../../src/flow/index.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
@@ -104,6 +104,38 @@ describe('an undo on request', () => {
     ]
     expect(codes).toEqual(Array(4).fill('CONFLICT'))
   })
+
+  test.each(['retry', 'undo'] as const)(
+    'of a run that was ended by force once more, while it waited in its queue after %s, undoes its steps',
+    { tags: ['W6'] },
+    async (again) => {
+      const calls: string[] = []
+      const order = workflow(
+        'order',
+        async (ctx: Ctx<{ go: number }>) => {
+          const undo = () => void calls.push(`undo ${ctx.id}`)
+          await ctx.step('reserve', () => void calls.push(`do ${ctx.id}`), { undo })
+          await ctx.waitFor('go')
+        },
+        { queue: 'dock' },
+      )
+      const w = await flowWorld([order], { queues: [queue('dock', { concurrency: 1 })] })
+      const ends = (id: string) => w.during(w.flow.handle(order, id).cancel({ force: true }))
+      await w.during(w.flow.start(order, undefined, { id: '1' }))
+      await w.s.advance(1_000)
+      await ends('1')
+      await w.during(w.flow.start(order, undefined, { id: '2' }))
+      await w.s.advance(1_000)
+      await w.during(w.flow[again](order, '1'))
+      await w.s.advance(1_000)
+      expect([w.status(order, '1'), calls]).toEqual(['waiting', ['do 1', 'do 2']])
+      await ends('1')
+      await w.during(w.flow.undo(order, '1'))
+      await ends('2')
+      await w.s.advance(10_000)
+      expect([w.status(order, '1'), calls]).toEqual(['cancelled', ['do 1', 'do 2', 'undo 1']])
+    },
+  )
 
   test('of a run that had not begun its body does nothing', async () => {
     const { calls, order } = waiting()
