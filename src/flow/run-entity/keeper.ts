@@ -176,7 +176,8 @@ const server: GenServer<Messages, State, Start> = {
       state.asked.wakeRuns = false
       const own = context as unknown as AnyContext
       const lines = liveRuns(within(own), state)
-      if (!(await isListed(wakeLines(own, lines, () => true)))) context.castAfter(againMs, 'wakeRuns')
+      if (!(await isListed(wakeLines(own, lines, () => true))))
+        context.castAfter(againMs, 'wakeRuns')
       return noReply(state)
     },
     ended: (state, run, context) => {

@@ -86,10 +86,7 @@ export class ActivationTurns {
    * As `makeTurn`. Turns that were refused are made again each for itself, so a later one may overtake them.
    * With `first` none does: all later ones wait for this turn.
    */
-  make<R>(
-    change: (state: RunState, context: RunContext) => Turned<R>,
-    first = false,
-  ): Promise<R> {
+  make<R>(change: (state: RunState, context: RunContext) => Turned<R>, first = false): Promise<R> {
     const made = this.#make(change, this.#first)
     if (first) this.#first = made.catch(() => undefined)
     return made

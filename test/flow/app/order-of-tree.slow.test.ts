@@ -144,7 +144,8 @@ test('a schedule whose workflow comes in later flows starts the run of a time th
       return 0
     },
   }
-  const parts = [flows({ workflows: [nap] }), worker('slow', quick), flows({ workflows: [report] })]
+  const last = supervisor('last', {}, [flows({ workflows: [report] })])
+  const parts = [flows({ workflows: [nap] }), worker('slow', quick), last]
   const s = await simulated({ app: supervisor('app', {}, parts) })
   await s.during(flow(s.app).schedules.create('mine', '0 * * * *', report))
   await s.kill()

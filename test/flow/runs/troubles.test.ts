@@ -60,8 +60,7 @@ test('a try begins once, although the rest of its run waited for space beyond it
 })
 
 test('a change that the disk could not take at once is recorded before what follows it', async () => {
-  const later = (ms: number) =>
-    new Promise<void>((resolve) => void w.s.clock.after(ms, resolve))
+  const later = (ms: number) => new Promise<void>((resolve) => void w.s.clock.after(ms, resolve))
   let changes: () => void = () => undefined
   const isDeployed = new Promise<void>((resolve) => {
     changes = resolve
