@@ -310,8 +310,8 @@ const wakeAll = (context: AnyContext, state: State, shard?: number): Promise<tru
 }
 
 /**
- * Wakes the entities of all lines in turn. `skipsAwake`: of this kind not those that are awake, or on their
- * way. The event loop turns between two of them, so a call of others waits for one and not for all.
+ * Wakes the entities of all lines in turn. `skipsAwake`: one of this kind that is awake, or on its way,
+ * is left out. The event loop turns between two of them, so a call of others waits for one and not for all.
  */
 const wakeLines = async (
   context: AnyContext,

@@ -233,6 +233,7 @@ export const withParent = (state: RunState, parent: Parent): RunState => {
 const isNewer = (asking: Parent, { lap, round = 0 }: Parent): boolean =>
   asking.lap > lap || (asking.lap === lap && (asking.round ?? 0) > round)
 
+/** The refusal of a request to a run that is another one than its caller means. */
 export const takenBy = (id: string, type: string, how: string): KeelsonError =>
   new KeelsonError('CONFLICT', `the run ${id} of ${type} ${how}`, { details: { type, id } })
 
