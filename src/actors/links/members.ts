@@ -240,7 +240,7 @@ export class Members implements Linked, ShardOwners {
   }
 
   pass(shard: number, target: string, message: Message): void {
-    this.#send(this.refOf<AnyMessages>(shard, target), message)
+    this.#keep(shard, { message, target, shard })
   }
 
   /** This member can take shards over: its tree runs. The others get to know it. */
@@ -364,9 +364,9 @@ export class Members implements Linked, ShardOwners {
     this.#kept.failAll()
   }
 
-  /** Keeps a message that was for `member` for the next link to that, or to the owner of its shard. */
-  #keep(member: string, unsent: Unsent): void {
-    const place = unsent.shard ?? member
+  /** Keeps a message that was for `at` for the next link to that, or to the owner of its shard. */
+  #keep(at: Place, unsent: Unsent): void {
+    const place = unsent.shard ?? at
     if (this.#board === undefined) {
       this.#kept.fail(unsent, place)
       return

@@ -44,7 +44,7 @@ export interface ShardOwners {
   refOf<M = unknown, S = unknown>(shard: number, name: string): Ref<M, S>
   /**
    * Sends a call or a cast to the process with that name at the owner of the shard. It was for one
-   * that was here.
+   * that was here. While there is no owner, calls are kept, and 65,536 casts.
    */
   pass(shard: number, name: string, message: Message): void
   /** Whether earlier messages to its owner wait: later ones wait until these are sent, also if it is here. */
