@@ -294,12 +294,17 @@ export class Link {
 
   /**
    * Returns a cast of the peer. It is lost if the link has ended or the peer reads nothing: passed on
-   * from here it could come after later messages of its sender. False: the peer cannot take it back.
+   * from here it could come after later messages of its sender. False: the peer cannot take it back,
+   * or there is no room in a message for its place.
    */
   giveBack(shard: number, target: string, order: number, cast: Message): boolean {
     if (this.#knows < linkKinds.returned) return false
-    if (!this.owesMuch) this.#sendOwn(returnedFrame(shard, target, order, cast))
-    return true
+    try {
+      if (!this.owesMuch) this.#sendOwn(returnedFrame(shard, target, order, cast))
+      return true
+    } catch {
+      return false
+    }
   }
 
   get #knows(): number {

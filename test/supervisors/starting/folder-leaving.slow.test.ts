@@ -1,5 +1,7 @@
 /** What actors of a shard that leaves have begun, and what waits for them. */
 import { describe, expect, test } from 'vitest'
+import { bodyMax, headBytes } from '../../../src/actors/links/link-frames.ts'
+import { linkKinds, sendFrame } from '../../../src/actors/links/link-message.ts'
 import {
   call,
   cast,
@@ -19,12 +21,13 @@ type Messages = {
   calls: {
     add: (label: string) => number
     read: () => readonly string[]
+    count: () => number
     wait: (ms: number) => null
     ask: (plan: Plan) => null
     relay: (to: string) => number
     begin: (ms: number) => null
   }
-  casts: { note: (label: string) => void }
+  casts: { note: (label: string) => void; weigh: (text: string) => void }
   continues: { charge: (ms: number) => void }
 }
 
@@ -35,6 +38,7 @@ const book: DurableServer<Messages, State> = {
   calls: {
     add: (labels, label) => reply(labels.length + 1, [...labels, label]),
     read: (labels) => reply(labels, labels),
+    count: (labels) => reply(labels.length, labels),
     wait: async (labels, ms, context) => {
       await passed(context, ms)
       return reply(null, labels)
@@ -56,7 +60,10 @@ const book: DurableServer<Messages, State> = {
     },
     begin: (labels, ms) => reply(null, labels, { continue: ['charge', ms] }),
   },
-  casts: { note: (labels, label) => noReply([...labels, label]) },
+  casts: {
+    note: (labels, label) => noReply([...labels, label]),
+    weigh: (labels, { length }) => noReply([...labels, `${length}`]),
+  },
   continues: {
     charge: async (labels, ms, context) => {
       await passed(context, ms)
@@ -124,6 +131,51 @@ describe('a shard that leaves', () => {
     expect(await during(cutOff)).toBe('EXITED')
     expect(await during(Promise.all(waiting))).toEqual([1, 2])
     expect(await during(call(bookOf(a, id), 'read'))).toHaveLength(3)
+  })
+
+  test('leaves the messages of its own member to the next owner, however many', async () => {
+    const { world, a, b, during } = await started()
+    const books = [a, b].flatMap((member) =>
+      openAt(member).map((shard) => ({ member, id: idsIn(a, shard)[0] })),
+    )
+    const options = { timeoutMs: 60_000 }
+    const begun = books.map(({ member, id }) => call(bookOf(member, id), 'begin', 20_000, options))
+    await world.clock.advance(10)
+    const many = Array.from({ length: 1_100 }, (_, at) => String(at))
+    const counts = books.flatMap(({ member, id }) => {
+      for (const label of many) cast(bookOf(member, id), 'note', label)
+      return many.slice(0, 100).map(() => call(bookOf(member, id), 'count', undefined, options))
+    })
+    const [c] = (await world.start(['c'], app)) as [App]
+    await world.clock.advance(10_000)
+    expect(openAt(c).length).toBeGreaterThan(0)
+    await during(Promise.all(begun))
+
+    expect(new Set(await during(Promise.all(counts)))).toEqual(new Set([1_101]))
+    for (const { id } of books)
+      expect((await during(call(bookOf(c, id), 'read'))).slice(1)).toEqual(many)
+  })
+
+  test('leaves a cast of another member that is as long as can be', async () => {
+    const { world, a, b, during } = await started()
+    const [first = 0] = openAt(b)
+    const [id] = idsIn(b, first)
+    const cutOff = call(bookOf(a, id), 'wait', 60_000, { timeoutMs: 60_000 }).catch(() => null)
+    await world.clock.advance(10)
+    const target = `book/${id}`
+    const lengthOf = (text: string): number =>
+      sendFrame(linkKinds.cast, target, 9, { name: 'weigh', payload: text }).length - headBytes
+    const longest = 'x'.repeat(bodyMax - (lengthOf('x'.repeat(70_000)) - 70_000))
+    expect(lengthOf(longest)).toBe(bodyMax)
+    cast(bookOf(a, id), 'weigh', longest)
+    cast(bookOf(a, id), 'note', 'after it')
+    await world.clock.advance(100)
+    await during(b.close())
+    await cutOff
+
+    expect(await during(call(bookOf(a, id), 'read'))).toEqual(
+      expect.arrayContaining([`${longest.length}`, 'after it']),
+    )
   })
 
   test('leaves no call to the next owner whose time has ended', async () => {
