@@ -14,6 +14,7 @@ import {
   type ShardCopy,
   shardFolder,
 } from '../../storage/index.ts'
+import { isElsewhere } from '../core/owners-way.ts'
 import * as WalWriter from '../log/wal-writer.ts'
 import type { ControlShard } from './control-shard.ts'
 import { explained } from './shard-outcomes.ts'
@@ -80,6 +81,9 @@ export class PartHere implements BackupPart {
     this.#leave = this.#shards[0]?.snapshots.parts.turns.takeForBackup()
     await this.#leave
     this.#check()
+    // From here on none leaves. One may have left before it was the turn of this backup.
+    const gone = this.#shards.find(isElsewhere)
+    if (gone) throw gone.unavailable()
   }
 
   async hold(token: string): Promise<void> {

@@ -4,6 +4,7 @@ import type { KeelsonError } from '../../../src/errors.ts'
 import { createSystem } from '../../../src/runtime/index.ts'
 import { shardOf } from '../../../src/storage/values/key.ts'
 import type { App } from '../../../src/supervisors/index.ts'
+import type { Shard } from '../../../src/supervisors/tree/shard.ts'
 import { silentLogger } from '../../../src/testing/index.ts'
 import { lacks } from '../../support/lacks.ts'
 import { FolderMembers } from '../../support/worlds/folder-members.ts'
@@ -71,6 +72,22 @@ describe('a backup of members', () => {
     expect(again.shards.every(({ copiedBytes }) => copiedBytes < 300 * 1024)).toBe(true)
     expect(await restored('/one')).toEqual(indexes.map(() => 'second'))
     await goesOn(a)
+  })
+
+  test('has a shard that moves while the backup waits for its turn at another member', async () => {
+    await fill('there')
+    await world.stop('c')
+    const before = shardsOf(b)
+    const snapshots = (a.shards[0] as Shard).snapshots.parts
+    const leave = await snapshots.turns.take()
+    const backup = b.backup('/one')
+    await world.start(['c'], () => ({ shards }))
+    await world.clock.advance(6_000)
+    expect(shardsOf(b).length).toBeLessThan(before.length)
+    leave()
+
+    expect((await during(backup)).shards.map(({ shard }) => shard)).toEqual(indexes)
+    expect(await restored('/one')).toEqual(indexes.map(() => 'there'))
   })
 
   test('says of each shard how far it has come', async () => {
