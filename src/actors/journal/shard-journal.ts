@@ -43,6 +43,11 @@ export interface Delivery {
   advance(): Promise<void>
   /** Delivers entries until the process of `signal` ends, or it has ended itself. Never rejects. */
   deliver(signal: AbortSignal): Promise<void>
+  /**
+   * Resolves when its handler is at no entry, and the position after the last one is saved, if it
+   * could be. It is where the next one of its name begins. Never rejects.
+   */
+  atRest(): Promise<EntryPosition | undefined>
 }
 
 /** The state of a subscription, for people. */
@@ -165,6 +170,8 @@ export class ShardJournal {
   /** A backup copies the states saved up to this LSN. Until it ends, two of them stay; 0: none. */
   copiedLsn = 0
   replay: JournalHealth['replay']
+  /** The shard is to leave: no subscription begins with an entry. */
+  rests = false
   /** The saves and loads of states that were asked for so far. */
   readonly #turns = new SerialQueue()
   /** The last floor that was asked for, and the reason that needs the log after it. */
@@ -204,8 +211,15 @@ export class ShardJournal {
     )
   }
 
+  /** No subscription begins with a further entry. Resolves when none is at one. */
+  async rest(): Promise<void> {
+    this.rests = true
+    await Promise.all([...this.deliveries.values()].map((delivery) => delivery.atRest()))
+  }
+
   /** The shard has left this process: another one may take entries, so a replay is due again. */
   left(): void {
+    this.rests = false
     if (this.replay === 'done') this.replay = 'awaited'
   }
 

@@ -164,10 +164,10 @@ export class Subscription implements Delivery {
     return this.#next
   }
 
-  /** Where the next one begins after a stop. The row may lack that: a save may have failed. */
-  async #left(): Promise<EntryPosition | undefined> {
+  async atRest(): Promise<EntryPosition | undefined> {
     await this.#handling
     await this.#saving
+    // The row may lack it: a save may have failed.
     return this.#next
   }
 
@@ -217,7 +217,7 @@ export class Subscription implements Delivery {
         const watched = await watch.next()
         if (!watched || signal.aborted || this.#isOver) return
         if (isBefore(watched.item, this.#next)) continue
-        await this.#untilSure(signal)
+        await this.#untilOwn(signal)
         if (signal.aborted || this.#isOver) return
         this.#handling = this.#handle(watched)
         await this.#handling
@@ -242,11 +242,16 @@ export class Subscription implements Delivery {
     if (this.#next && isBefore(this.#next, saved)) this.#next = saved
   }
 
-  /** While another member may own the shard, no handler begins: what it reads would be refused, and that would stop it. */
-  async #untilSure(signal: AbortSignal): Promise<void> {
+  /**
+   * While another member may own the shard, no handler begins: what it reads would be refused, and that
+   * would stop it. Before the shard leaves none begins either: the next owner is at that entry soon.
+   */
+  async #untilOwn(signal: AbortSignal): Promise<void> {
     const { clock } = this.#system
-    while (this.#shard.unsure && !signal.aborted && !this.#isOver)
-      await new Promise<void>((go) => void clock.after(unsureMs, go, { holdsProcess: false }))
+    const { journal } = this.#shard
+    const isOwn = (): boolean => this.#shard.isOwn && this.#shard.unsure === undefined
+    while ((journal.rests || !isOwn()) && !signal.aborted && !this.#isOver)
+      await new Promise<void>((go) => void clock.after(ownMs, go, { holdsProcess: false }))
   }
 
   /** Closing drops undelivered entries silently. */
@@ -275,7 +280,7 @@ export class Subscription implements Delivery {
 
   #stop(error: unknown): void {
     this.#failure = error ?? new KeelsonError('EXITED', 'the handler threw nothing')
-    this.#ended ??= this.#left()
+    this.#ended ??= this.atRest()
     const { name } = this
     const reason = this.#failure
     const { index: shard } = this.#shard
@@ -310,10 +315,10 @@ export class Subscription implements Delivery {
   }
 }
 
-/** Codes that say that the shard ends, or is no longer here. */
-/** The pause before the next look whether the lease is renewed. */
-const unsureMs = 1_000
+/** The pause before the next look whether the lease is renewed, or the shard stays. */
+const ownMs = 1_000
 
+/** Codes that say that the shard ends, or is no longer here. */
 const endings = ['SHARD_DOWN', 'ELSEWHERE', 'CLOSED'] as const
 
 const isSame = (one: EntryPosition, other: EntryPosition | undefined): boolean =>

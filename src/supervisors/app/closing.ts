@@ -123,12 +123,12 @@ const drain = async (system: System, shards: readonly Shard[], ms: number): Prom
   )
 }
 
-/** Waits until every admitted write of a shard has its answer, for at most `ms`. */
+/** Waits until every write of a shard has its answer, for at most `ms`. */
 export const drainShard = async (system: System, shard: Shard, ms: number): Promise<void> => {
   // From here on no write waits for a window.
   leaveNow(system, shard)
   // Of a shard that is down, writes may be open that nobody can decide now.
-  await within(system, ms, shard.unlessStill(shard.gate.idle()))
+  await within(system, ms, shard.unlessStill(shard.gate.passed().then(() => shard.gate.idle())))
 }
 
 /** Flushes each projection once. A suspended one stays as it is; the log has the rest. */

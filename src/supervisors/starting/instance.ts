@@ -182,34 +182,57 @@ const writesMs = 2_000
 const departures =
   ({ system, claim, shards }: Omit<Inspected, 'release'>, epochs: InspectedEpochs, app: App) =>
   async (index: number, withinMs: number, isLast: boolean): Promise<boolean> => {
-    const { entities, members, ending } = app[innerParts]
+    const { members, ending } = app[innerParts]
     const shard = shards[index] as Shard
-    const isOpen = (): boolean => shard.phase.kind === 'open' && !ending.aborted
-    if (!isOpen() || shard.isHeld) return false
-    const endsAt = system.clock.monotonic() + withinMs
-    shard.beginLeave()
-    members?.own(index, false)
-    if (members) await within(system, knownMs, members.exchanged())
-    const areDone = await entities.leave(shard, withinMs, isLast)
-    if (areDone) {
-      shard.shut()
-      const timeoutMs = Math.max(writesMs, endsAt - system.clock.monotonic())
-      await drainShard(system, shard, timeoutMs)
-      if (isOpen()) await app.control.flush(index, { timeoutMs }).catch(() => undefined)
+    if (!mayLeave(shard, ending)) return false
+    let hasLeft = false
+    try {
+      if (!(await endsWork(system, shard, app, withinMs, isLast))) return false
+      claim.raise(shards.map((each) => (each === shard ? floorOf(shard, epochs) : undefined)))
+      shard.beElsewhere()
+      hasLeft = true
+    } finally {
+      if (!hasLeft) {
+        shard.stay()
+        shard.journal.rests = false
+        if (!ending.aborted) members?.own(index, shard.isOwn)
+      }
     }
-    // A write without an answer would end as `UNKNOWN_OUTCOME`. A suspension or a backup may have begun
-    // since.
-    if (!areDone || !isOpen() || shard.isHeld || shard.gate.load.entered > 0) {
-      shard.stay()
-      if (!ending.aborted) members?.own(index, shard.isOwn)
-      return false
-    }
-    claim.raise(shards.map((each) => (each === shard ? floorOf(shard, epochs) : undefined)))
-    shard.beElsewhere()
     await endShard(system, shard)
     epochs.delete(shard)
     return true
   }
+
+const mayLeave = (shard: Shard, ending: AbortSignal): boolean =>
+  shard.phase.kind === 'open' && !ending.aborted && !shard.isHeld
+
+/** Ends all work in a shard that leaves. False: something was not done in time. */
+const endsWork = async (
+  system: System,
+  shard: Shard,
+  app: App,
+  withinMs: number,
+  isLast: boolean,
+): Promise<boolean> => {
+  const { entities, members, ending } = app[innerParts]
+  const { index, gate, journal } = shard
+  const endsAt = system.clock.monotonic() + withinMs
+  // The next owner begins with the entry after. All else goes on here while a handler is at one.
+  if (!(await within(system, withinMs / 2, journal.rest()))) return false
+  if (!mayLeave(shard, ending)) return false
+  shard.beginLeave()
+  members?.own(index, false)
+  if (members) await within(system, knownMs, members.exchanged())
+  if (!(await entities.leave(shard, endsAt - system.clock.monotonic(), isLast))) return false
+  shard.shut()
+  const timeoutMs = Math.max(writesMs, endsAt - system.clock.monotonic())
+  await drainShard(system, shard, timeoutMs)
+  if (mayLeave(shard, ending)) await app.control.flush(index, { timeoutMs }).catch(() => undefined)
+  // A write without an answer would end as `UNKNOWN_OUTCOME`, and one that waits to be admitted as
+  // `ELSEWHERE`. A suspension or a backup may have begun since.
+  const { entered, waiting } = gate.load
+  return mayLeave(shard, ending) && entered + waiting === 0
+}
 
 const newSystem = ({ logger }: CheckedOptions, { clock }: Ports): System =>
   createSystem({ clock, ...(logger && { logger }) })

@@ -1,5 +1,6 @@
 /** The journal of a shard, from every member of a folder: appends, and one reader for each name. */
 import { beforeEach, expect, test } from 'vitest'
+import { passed } from '../../../src/clock.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { FolderMembers } from '../../support/worlds/folder-members.ts'
 
@@ -8,6 +9,11 @@ let world: FolderMembers
 let apps: Map<string, App>
 /** What handlers got, and at which member. */
 let got: { member: string; number: number }[]
+/** How long a handler is at an entry, in ms. */
+let lastsMs: (number: number) => number
+/** The entries at which handlers are, and which two had at one time. */
+let present: Set<number>
+let twice: number[]
 
 const begin = async (of: readonly string[]): Promise<void> => {
   const started = await world.start(of)
@@ -17,8 +23,15 @@ const begin = async (of: readonly string[]): Promise<void> => {
     for (const shard of [0, 1, 2, 3])
       app.journal.on(shard).subscribe({
         name: 'mailer',
-        handler: ({ type, id }) => {
-          if (type === `of ${shard}`) got.push({ member, number: Number(id.slice(2)) })
+        handler: async ({ type, id }) => {
+          if (type !== `of ${shard}`) return
+          const number = Number(id.slice(2))
+          got.push({ member, number })
+          if (present.size > 0) twice.push(number)
+          present.add(number)
+          const ms = lastsMs(number)
+          if (ms > 0) await passed(world.clock, ms)
+          present.delete(number)
         },
       })
   }
@@ -40,6 +53,9 @@ const append = async (member: string, shard: number, ...numbers: number[]): Prom
 
 beforeEach(async () => {
   got = []
+  lastsMs = () => 0
+  present = new Set()
+  twice = []
   apps = new Map()
   world = new FolderMembers(names)
   await begin(names)
@@ -87,6 +103,38 @@ test('a member that gets a shard back goes on where the other one has come to', 
 
   expect(got.map(({ number }) => number)).toEqual([1, 2, 3, 4, 5])
   expect(got.map(({ member }) => member)).toEqual(['b', 'a', 'b', 'b', 'a'])
+})
+
+test('a shard leaves when the handler of its entry has ended, and the next owner begins after that entry', async () => {
+  const shard = shardOf('b')
+  lastsMs = (number) => (number === 2 ? 3_000 : 0)
+  await append('b', shard, 1, 2, 3)
+  expect(present).toEqual(new Set([2]))
+  await world.during(at('b').close())
+  await append('a', shard, 4)
+
+  expect(got.map(({ number }) => number)).toEqual([1, 2, 3, 4])
+  expect(got.map(({ member }) => member)).toEqual(['b', 'b', 'a', 'a'])
+  expect(twice).toEqual([])
+})
+
+test('a handler that is at an entry for long keeps its shard, which works on and leaves later', async () => {
+  const shard = shardOf('b')
+  await world.stop('b')
+  lastsMs = (number) => (number === 1 ? 60_000 : 0)
+  await append('a', shard, 1, 2)
+  await begin(['b'])
+  await world.clock.advance(30_000)
+  expect(at('a').shards[shard]?.phase.kind).toBe('open')
+  expect(shardOf('b')).toBeGreaterThanOrEqual(0)
+  await append('b', shard, 3)
+  await world.clock.advance(150_000)
+  expect(at('b').shards[shard]?.phase.kind).toBe('open')
+  await append('a', shard, 4)
+
+  expect(got.map(({ number }) => number)).toEqual([1, 2, 3, 4])
+  expect(got.map(({ member }) => member)).toEqual(['a', 'a', 'a', 'b'])
+  expect(twice).toEqual([])
 })
 
 test('a state of the application is saved and loaded at every member', async () => {

@@ -14,8 +14,10 @@ import {
 } from '../../../src/index.ts'
 import { createSystem } from '../../../src/runtime/index.ts'
 import { DiskError } from '../../../src/storage/index.ts'
+import { innerParts } from '../../../src/supervisors/app/app-context.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { HandOver, type HandOverParts } from '../../../src/supervisors/starting/hand-over.ts'
+import type { Shard } from '../../../src/supervisors/tree/shard.ts'
 import { silentLogger } from '../../../src/testing/index.ts'
 import { FolderMembers } from '../../support/worlds/folder-members.ts'
 
@@ -148,6 +150,42 @@ describe('a hand-over', () => {
     const [again] = (await world.start(['b'], () => ({ app: app() }))) as [App]
     await world.clock.advance(10_000)
     expect(openAt(again)).toEqual(others)
+  })
+
+  test('a write that waits to be admitted is done before its shard leaves', async () => {
+    const world = new FolderMembers(['a', 'b'])
+    const [, b] = (await world.start(undefined, () => ({ app: app() }))) as [App, App]
+    const own = openAt(b)
+    const { gate } = b.shards[own[0] as number] as Shard
+    const keyed = Array.from({ length: 40 }, (_, at) => `k${at}`)
+    const key = keyed.find((each) => b.store.shardOf(each) === own[0]) as string
+    gate.hold('a test')
+    const put = b.store.put(key, 1, { deadlineMs: 60_000 })
+    const closing = b.close()
+    await world.clock.advance(3_000)
+    gate.release('a test')
+    expect(await world.during(put)).toMatchObject({ position: { shard: own[0] } })
+    await world.during(closing)
+  })
+
+  test('a shard whose leaving fails stays, and answers the others', async () => {
+    const world = new FolderMembers(['a', 'b'])
+    const [a, b] = (await world.start(undefined, () => ({ app: app() }))) as [App, App]
+    const own = openAt(b)
+    await world.during(b.close())
+    const { entities } = a[innerParts]
+    const { leave } = entities
+    entities.leave = async () => {
+      throw new Error('an actor cannot end')
+    }
+    const [again] = (await world.start(['b'], () => ({ app: app() }))) as [App]
+    await world.clock.advance(4_000)
+    expect(openAt(again)).toEqual([])
+    for (const id of ids) expect(await world.during(call(counted(again, id), 'add', 1))).toBe(1)
+    entities.leave = leave
+    await world.clock.advance(10_000)
+    expect(openAt(again)).toEqual(own)
+    for (const id of ids) expect(await world.during(call(counted(a, id), 'read'))).toBe(1)
   })
 
   test('the lock of a turn is not asked for while its holder lives', async () => {
