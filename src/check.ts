@@ -135,7 +135,7 @@ export const anything: Check = (found) => found
 export const functionOf = <T>(): Check<T> =>
   that('a function', (found) => typeof found === 'function')
 
-/** A function that hears of progress. What it throws, or its promise rejects with, is ignored. */
+/** A function that hears of progress. Its failures are ignored, also that of a promise it returns. */
 export const listener = <T>(): Check<(heard: T) => void> => {
   const ignored = (hear: (heard: T) => unknown) => (heard: T) =>
     void new Promise((done) => done(hear(heard))).catch(() => undefined)

@@ -217,7 +217,8 @@ export class Subscription implements Delivery {
         const watched = await watch.next()
         if (!watched || signal.aborted || this.#isOver) return
         if (isBefore(watched.item, this.#next)) continue
-        await this.#untilOwn(signal)
+        // Between the last look and the handler nothing else runs, such as the beginning of a leave.
+        while (!this.#mayBegin && !signal.aborted && !this.#isOver) await this.#pause()
         if (signal.aborted || this.#isOver) return
         this.#handling = this.#handle(watched)
         await this.#handling
@@ -246,12 +247,14 @@ export class Subscription implements Delivery {
    * While another member may own the shard, no handler begins: what it reads would be refused, and that
    * would stop it. Before the shard leaves none begins either: the next owner is at that entry soon.
    */
-  async #untilOwn(signal: AbortSignal): Promise<void> {
+  get #mayBegin(): boolean {
+    const { isOwn, unsure, journal } = this.#shard
+    return isOwn && unsure === undefined && !journal.rests
+  }
+
+  #pause(): Promise<void> {
     const { clock } = this.#system
-    const { journal } = this.#shard
-    const isOwn = (): boolean => this.#shard.isOwn && this.#shard.unsure === undefined
-    while ((journal.rests || !isOwn()) && !signal.aborted && !this.#isOver)
-      await new Promise<void>((go) => void clock.after(ownMs, go, { holdsProcess: false }))
+    return new Promise((go) => void clock.after(ownMs, go, { holdsProcess: false }))
   }
 
   /** Closing drops undelivered entries silently. */
