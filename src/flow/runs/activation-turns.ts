@@ -50,13 +50,16 @@ export class ActivationTurns {
   /** Turns that wait for it. */
   readonly #early: ((background: RunBackground) => void)[] = []
   readonly #soon: () => void
-  /** Reported, and not yet in a turn. */
-  #progress: { readonly value: unknown } | undefined
+  /** The last that was reported. */
+  #progress: unknown
+  #hasReport = false
+  /** Settles with the last turn that goes first. */
+  #first: Promise<unknown> | undefined
 
   /** `makes` makes a turn that nobody awaits, unless the activation has stopped. */
   constructor(clock: Clock, makes: (turn: () => Promise<void>) => void) {
     this.#soon = inNextTurn(clock, () => {
-      if (this.#progress) makes(() => this.make((state) => [undefined, state]))
+      if (this.#hasReport) makes(() => this.make((state) => [undefined, state]))
     })
   }
 
@@ -64,32 +67,46 @@ export class ActivationTurns {
   begin(background: RunBackground): void {
     this.#background = background
     for (const act of this.#early.splice(0)) act(background)
-    if (this.#progress) this.#soon()
+    if (this.#hasReport) this.#soon()
   }
 
   /** Whether there is a report that no turn has recorded. */
   get hasReport(): boolean {
-    return this.#progress !== undefined
+    return this.#hasReport
   }
 
   /** The next turn records this progress. It comes at the latest in the next turn of the loop. */
   report(value: unknown): void {
-    this.#progress = { value }
+    this.#progress = value
+    this.#hasReport = true
     if (this.#background) this.#soon()
   }
 
-  /** As `makeTurn`. */
-  async make<R>(change: (state: RunState, context: RunContext) => Turned<R>): Promise<R> {
+  /**
+   * As `makeTurn`. Turns that were refused are made again each for itself, so a later one may overtake them.
+   * With `first` none does: all later ones wait for this turn.
+   */
+  make<R>(change: (state: RunState, context: RunContext) => Turned<R>, first = false): Promise<R> {
+    const made = this.#make(change, this.#first)
+    if (first) this.#first = made.catch(() => undefined)
+    return made
+  }
+
+  async #make<R>(
+    change: (state: RunState, context: RunContext) => Turned<R>,
+    before: Promise<unknown> | undefined,
+  ): Promise<R> {
     const background = this.#background ?? (await this.#begun())
-    const progress = this.#progress
-    if (!progress) return makeTurn(background, change)
-    this.#progress = undefined
+    if (before !== undefined) await before
+    if (!this.#hasReport) return makeTurn(background, change)
+    this.#hasReport = false
     return makeTurn(background, (state, context) => {
       const [result, next] = change(state, context)
-      // The end of a replay reports once more what the run may show: then nothing is written.
-      const { value } = progress
-      const isKept = isOver(state.status) || isDeepStrictEqual(next.progress, value)
-      return [result, isKept ? next : { ...next, progress: value }]
+      // A later turn may have recorded a later report already. The end of a replay reports once more
+      // what the run may show: then nothing is written.
+      const progress = this.#progress
+      const isKept = isOver(state.status) || isDeepStrictEqual(next.progress, progress)
+      return [result, isKept ? next : { ...next, progress }]
     })
   }
 

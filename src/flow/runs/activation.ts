@@ -492,7 +492,7 @@ export class RunActivation implements EndingActivation, Notified {
     if (this.working === 0) this.stop('rest')
   }
 
-  turn<R>(change: (state: RunState, context: RunContext) => Turned<R>): Promise<R> {
-    return this.#turns.make(change)
+  turn<R>(change: (state: RunState, context: RunContext) => Turned<R>, first = false): Promise<R> {
+    return this.#turns.make(change, first)
   }
 }

@@ -5,7 +5,7 @@
  */
 import { isKeelsonError, keptError } from '../../errors.ts'
 import type { Active } from './active.ts'
-import type { Notified, Present } from './messages.ts'
+import type { Notified, Present, RunContext } from './messages.ts'
 import { isLive, type Recorded, type RunState } from './record.ts'
 import { diverged } from './replay.ts'
 import type { EndingActivation } from './run-end.ts'
@@ -103,13 +103,15 @@ export class Patches {
     const active = this.#activation.ask({ kind: 'patch', key, scope, perform })
     replay.drop(active)
     active.stop(undefined)
-    // Its turn goes before that of every later operation.
+    // Its turn goes before that of every later operation: without its row their replay goes the old way.
     if (isNew) this.#activation.does(this.#records(active, replay.reached))
     return true
   }
 
   #records(active: Active, after: number): Promise<unknown> {
-    return this.#activation.turn((state, context) => recording(state, context, active, { after }))
+    const records = (state: RunState, context: RunContext) =>
+      recording(state, context, active, { after })
+    return this.#activation.turn(records, true)
   }
 }
 

@@ -72,7 +72,8 @@ export interface EndingActivation extends BodyHost {
   readonly isBodyOver: boolean
   /** How many operations do something, and do not wait. */
   readonly working: number
-  turn<R>(change: (state: RunState, context: RunContext) => Turned<R>): Promise<R>
+  /** `first`: no later turn overtakes it. */
+  turn<R>(change: (state: RunState, context: RunContext) => Turned<R>, first?: boolean): Promise<R>
   placed(placed: Placed): void
   nextRecord(): Promise<void>
   diverges(error: KeelsonError): void

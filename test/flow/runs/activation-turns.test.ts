@@ -81,9 +81,31 @@ describe('a turn', () => {
   })
 })
 
+test('that goes first is overtaken by no later turn while the storage cannot take it, or when it fails', async () => {
+  const { life, clock } = lifeWith([coded('NO_SPACE'), coded('NO_SPACE'), coded('CORRUPT')])
+  const turns = new ActivationTurns(clock, () => undefined)
+  turns.begin(life)
+  const done: string[] = []
+  const make = (what: string, first?: boolean): void => {
+    const turn = turns.make((state) => [what, state], first)
+    turn.then(
+      () => done.push(what),
+      () => done.push(`${what} fails`),
+    )
+  }
+  make('first', true)
+  make('second')
+  make('third', true)
+  make('fourth')
+  await clock.settle()
+  expect(done).toEqual([])
+  await clock.advance(10_000)
+  expect(done).toEqual(['first fails', 'second', 'third', 'fourth'])
+})
+
 describe('the progress of a run', () => {
-  const reporting = (state = run()) => {
-    const world = lifeWith([], state)
+  const reporting = (state = run(), failures: readonly unknown[] = []) => {
+    const world = lifeWith(failures, state)
     const turns: (() => Promise<void>)[] = []
     const turnsOfRun = new ActivationTurns(world.clock, (turn) => void turns.push(turn))
     turnsOfRun.begin(world.life)
@@ -122,6 +144,20 @@ describe('the progress of a run', () => {
     turnsOfRun.report({ done: 2 })
     await turnsOfRun.make((state) => [0, state])
     expect(made[0]?.state).toBe(state)
+  })
+
+  test('is the last one, also in a turn that the storage takes after a later turn', async () => {
+    const { turnsOfRun, made, clock } = reporting(run(), [coded('NO_SPACE')])
+    turnsOfRun.report(1)
+    const first = turnsOfRun.make((state) => [0, { ...state, lap: 1 }])
+    turnsOfRun.report(2)
+    await turnsOfRun.make((state) => [0, { ...state, lap: 2 }])
+    await clock.advance(2_000)
+    await first
+    expect(made.map(({ state: { lap, progress } }) => [lap, progress])).toEqual([
+      [2, 2],
+      [1, 2],
+    ])
   })
 
   test('is not that of a run that has ended', async () => {

@@ -59,6 +59,34 @@ test('a try begins once, although the rest of its run waited for space beyond it
   expect([begun, w.status(fails, '1')]).toEqual([[1, 2], 'completed'])
 })
 
+test('a change that the disk could not take at once is recorded before what follows it', async () => {
+  const later = (ms: number) => new Promise<void>((resolve) => void w.s.clock.after(ms, resolve))
+  let changes: () => void = () => undefined
+  const isDeployed = new Promise<void>((resolve) => {
+    changes = resolve
+  })
+  const changed = workflow('changed', async (ctx: Ctx) => {
+    await ctx.step('a', () => 1)
+    await isDeployed
+    const isNew = ctx.patched('change')
+    await ctx.step(isNew ? 'new' : 'old', () => later(600))
+    await ctx.step('end', () => later(1_000))
+    return isNew
+  })
+  const w = await flowWorld([changed])
+  await w.during(w.flow.start(changed, undefined, { id: '1' }))
+  await w.s.advance(100)
+  await fillDisk(w.s)
+  changes()
+  await w.s.advance(100)
+  // The row of the change is tried again after 0.8 s at the earliest.
+  freeDisk(w.s)
+  await w.s.advance(600)
+  await w.crash()
+  // Neither is recorded: the run goes the way before the change, and is not blocked.
+  expect(await w.during(w.flow.handle(changed, '1').result())).toBe(false)
+})
+
 test('a run leaves memory with its end, and when it comes to rest', async () => {
   const ends: string[] = []
   const naps = workflow('naps', async (ctx: Ctx, ms: number) => {
