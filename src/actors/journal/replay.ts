@@ -8,7 +8,7 @@ import { answeredAtOnce } from '../core/argument-check.ts'
 import { isElsewhere, onlyThere } from '../core/owners-way.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import { EntryStream } from './entry-stream.ts'
-import type { StoredEntry } from './stored-entry.ts'
+import { entriesIn, type StoredEntry } from './stored-entry.ts'
 
 /**
  * The handler of the entries of a replay. `shouldDefer`: an entry waits for one that comes later.
@@ -64,21 +64,54 @@ const allReplayed = async (
     entries++
     return true
   }
+  const further = new FurtherEntries(shard)
   let next = from
   let lsn: number
-  do {
-    const stream = new EntryStream(shard, { ...(next !== undefined && { from: next }) })
-    lsn = shard.appliedLsn
-    next = lsn + 1
-    for await (const entry of stream) {
-      if (!(await take(entry))) waiting.push(entry)
-      else if (waiting.length > 0) waiting = await afterAnother(waiting, take)
-    }
-  } while (shard.appliedLsn > lsn)
+  try {
+    do {
+      const stream = new EntryStream(shard, { ...(next !== undefined && { from: next }) })
+      lsn = shard.appliedLsn
+      next = lsn + 1
+      for await (const entry of stream) {
+        if (!(await take(entry))) waiting.push(entry)
+        else if (waiting.length > 0) waiting = await afterAnother(waiting, take)
+      }
+    } while (further.taken())
+  } finally {
+    further.end()
+  }
   if (waiting.length === 0) return { entries, lsn }
   throw new KeelsonError('CONFLICT', `${waiting.length} entries wait for one that did not come`, {
     details: { deferred: waiting.slice(0, namedMax).map(({ id }) => id), count: waiting.length },
   })
+}
+
+/**
+ * Notes entries that are applied while a replay reads earlier ones. Other writes do not count: they
+ * go on for as long as the shard is used.
+ */
+class FurtherEntries {
+  readonly end: () => void
+  #hasCome = false
+
+  constructor(shard: WritingShard) {
+    const { ofFrame } = entriesIn(shard)
+    this.end = shard.changes.listen({
+      applied: (shown) => {
+        this.#hasCome ||= ofFrame(shown).length > 0
+      },
+      missed: () => {
+        this.#hasCome = true
+      },
+    })
+  }
+
+  /** Whether there may have been one since the last call. */
+  taken(): boolean {
+    const hasCome = this.#hasCome
+    this.#hasCome = false
+    return hasCome
+  }
 }
 
 /** Takes those of the waiting entries that may go on, until none may. Returns the others. */

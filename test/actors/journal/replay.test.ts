@@ -53,6 +53,30 @@ describe('a replay', () => {
     expect(again.health().shards[0]?.journal.replay).toBe('done')
   })
 
+  test('ends while other writes go on, and then appends are taken', async () => {
+    const { world, app } = await started({}, { syncMs: 5 })
+    await append(app, world, 'a')
+    await world.during(app.close())
+    const again = await world.start(required)
+    let isOver = false
+    const writing = async (key: string) => {
+      for (let n = 0; !isOver; n++) await again.store.put(key, n)
+    }
+    // Two writers, so that a group is always in flight.
+    const writers = [writing('x')]
+    await world.clock.advance(2)
+    writers.push(writing('y'))
+    const got: string[] = []
+    const replaying = codeOf(again.journal.replay({ handler: ({ id }) => void got.push(id) }))
+    await world.clock.advance(1_000)
+
+    expect(await Promise.race([replaying, 'pending'])).toBe('ok')
+    expect(got).toEqual(['a'])
+    await append(again, world, 'b')
+    isOver = true
+    await world.during(Promise.all(writers))
+  })
+
   test('whose handler throws has not ended: appends are refused until one has', async () => {
     const { world, app } = await started()
     await append(app, world, 'a')
