@@ -108,9 +108,13 @@ export const answerTo = (
   }
 }
 
-/** An error after a successful write: the write is durable even if its answer cannot be read. */
+/**
+ * The error of a durable write whose answer cannot be read: `TOO_LARGE`, or `CORRUPT` whatever the
+ * cause. Most other codes say that nothing was written.
+ */
 export const placed = (error: unknown, where: object): unknown => {
   if (!isKeelsonError(error)) return error
-  const { code, message, details } = error
+  const { message, details } = error
+  const code = error.code === 'TOO_LARGE' ? 'TOO_LARGE' : 'CORRUPT'
   return new KeelsonError(code, message, { details: { ...details, ...where }, cause: error })
 }

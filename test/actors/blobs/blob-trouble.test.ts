@@ -3,6 +3,7 @@
  * continue.
  */
 import { describe, expect, test } from 'vitest'
+import { BlobStore, type StorageEvents } from '../../../src/actors/index.ts'
 import { telemetry } from '../../../src/runtime/index.ts'
 import { payload } from '../../support/worlds/blob-folder.ts'
 import {
@@ -126,5 +127,37 @@ describe('a damaged blob', () => {
     expect((await world.during(store.expire('expire', 1000))).existed).toBe(true)
     expect((await world.during(store.delete('delete'))).existed).toBe(true)
     expect(app.shards[0]?.phase.kind).toBe('open')
+  })
+})
+
+describe('a durable write whose old value cannot be read', () => {
+  const isDurable = { code: 'CORRUPT', details: { position: { lsn: expect.any(Number) } } }
+
+  test('is CORRUPT at its position if the disk fails the read', async () => {
+    const { world, app } = await startedWithBlobs()
+    await world.during(app.store.put('key', Buffer.from(payload(1, 5000)), { ack: 'projected' }))
+    const fault = { kind: 'error', code: 'EIO' } as const
+    world.disk.inject({ at: 1, times: 100, operation: 'read', path: '.bloblog', fault })
+
+    await expect(world.during(app.store.getSet('key', 1))).rejects.toMatchObject({
+      ...isDurable,
+      cause: { code: 'SHARD_DOWN' },
+    })
+    expect(app.store.get('key')).toBe(1)
+  })
+
+  test('is CORRUPT at its position if the blob store dies before the read has ended', async () => {
+    const { world, app } = await startedWithBlobs()
+    await world.during(app.store.put('key', Buffer.from(payload(1, 2_000_000))))
+    telemetry<StorageEvents>(app.system).once('applier.applied', () => {
+      app.system.kill(BlobStore.name(0))
+    })
+
+    await expect(world.during(app.store.getSet('key', 1))).rejects.toMatchObject({
+      ...isDurable,
+      cause: { code: 'SHARD_DOWN' },
+    })
+    await world.clock.advance(500)
+    expect(app.store.get('key')).toBe(1)
   })
 })
