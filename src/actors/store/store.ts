@@ -197,7 +197,7 @@ export class Store extends StoreReader {
     let updated: (Written & ValueAnswer<T>) | undefined
     await inTurn(terms, async () => {
       while (!updated) {
-        const [expected, given] = await this.#twice<T>(key)
+        const [expected, given] = await this.#twice<T>(key, endsAt)
         const value = answeredAtOnce(change(given), 'change')
         const leftMs = leftUntil(clock, endsAt)
         const compared = await this.compareAndSet(key, expected, value, {
@@ -211,9 +211,17 @@ export class Store extends StoreReader {
     return updated as Written & ValueAnswer<T>
   }
 
-  /** The present value, and once more: `change` may keep or alter what it is given. */
-  async #twice<T>(key: string): Promise<readonly [expected: unknown, given: T | undefined]> {
+  /**
+   * The present value, and once more: `change` may keep or alter what it is given. A shard that
+   * recovers here is waited for until `endsAt`, as every write waits.
+   */
+  async #twice<T>(
+    key: string,
+    endsAt: number,
+  ): Promise<readonly [expected: unknown, given: T | undefined]> {
     const shard = this.#keys.of(key)
+    if (shard.phase.kind === 'recovering' && !this.#routes?.takesReads(shard))
+      await shard.reopened(shard.opened, leftUntil(this.#system.clock, endsAt))
     if (!this.#routes?.takesReads(shard)) return [this.get(key), this.get<T>(key)]
     const stored = await this.#routes.load(shard, key)
     return stored ? [decodeValue(stored), decodeValue(stored) as T] : [undefined, undefined]

@@ -63,6 +63,36 @@ describe('a write that waits for the disk', () => {
   })
 })
 
+describe('an update', () => {
+  const add = (n = 0) => n + 1
+
+  test('that is called while there is no applier waits for the next one', async () => {
+    const { clock, during, app } = await started()
+    const shard = app.system.to(name<SupervisorMessages>('shard(0)'))
+    await during(terminateChild(shard, 'applier(0)'))
+    const put = codeOf(app.store.put('other', 1))
+    const updates = [1, 2].map(() => codeOf(app.store.update<number>('n', add)))
+    await clock.advance(500)
+    await during(restartChild(shard, 'applier(0)'))
+    expect(await during(Promise.all([put, ...updates]))).toEqual(['ok', 'ok', 'ok'])
+    expect(app.store.get('n')).toBe(2)
+  })
+
+  test('waits for it no longer than its deadline, and has then written nothing', async () => {
+    const { clock, during, app } = await started()
+    const shard = app.system.to(name<SupervisorMessages>('shard(0)'))
+    await during(terminateChild(shard, 'applier(0)'))
+    const update = codeOf(app.store.update<number>('n', add, { deadlineMs: 50 }))
+    await clock.advance(49)
+    expect(await Promise.race([update, 'pending'])).toBe('pending')
+    await clock.advance(1)
+    expect(await Promise.race([update, 'pending'])).toBe('SHARD_DOWN')
+    await during(restartChild(shard, 'applier(0)'))
+    await clock.advance(500)
+    expect(app.store.has('n')).toBe(false)
+  })
+})
+
 describe('a large value', () => {
   test('whose blob store dies is written by the next one, and later writes to its key follow', async () => {
     const { world, app } = await startedWithBlobs()
