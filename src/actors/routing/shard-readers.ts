@@ -14,7 +14,7 @@ import {
   type SentItems,
   watchHere,
 } from '../store/routed-watch.ts'
-import type { ShardWatch, Watched, WatchSource } from '../store/shard-watch.ts'
+import { logStart, type ShardWatch, type Watched, type WatchSource } from '../store/shard-watch.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: the items of each kind are others
@@ -102,7 +102,8 @@ class ShardReaders<S extends WritingShard> {
     const open = known?.answers === asked.answers ? known : this.#begin(key, shard, asked)
     open.usedAt = this.#system.clock.monotonic()
     open.answers++
-    const answer = asked.from === undefined ? Promise.resolve(itemsOf(open, [])) : this.#items(open)
+    const isBegun = asked.from !== undefined && asked.from !== logStart
+    const answer = isBegun ? this.#items(open) : begunAt(open)
     open.last = answer
     answer.catch(() => this.end(key))
     return answer
@@ -170,6 +171,12 @@ class ShardReaders<S extends WritingShard> {
     for (const [key, { shard, usedAt }] of this.#open)
       if (shard.phase.kind === 'elsewhere' || usedAt < before) this.end(key)
   }
+}
+
+/** The position of a watch that begins now, or where the log does: its reader waits for it alone. */
+const begunAt = async (open: Open): Promise<SentItems> => {
+  await open.watch.begin()
+  return itemsOf(open, [])
 }
 
 const itemsOf = ({ watch, to }: Open, items: readonly SentItem[], ended = false): SentItems => ({

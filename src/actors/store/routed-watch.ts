@@ -9,7 +9,13 @@ import { isElsewhere, type OwnersWay } from '../core/owners-way.ts'
 import { isCount, isFlag, isListOf, isRecord } from '../core/payload-check.ts'
 import type { Position } from '../core/shard-core.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
-import { checkReached, ShardWatch, type Watched, type WatchSource } from './shard-watch.ts'
+import {
+  checkReached,
+  logStart,
+  ShardWatch,
+  type Watched,
+  type WatchSource,
+} from './shard-watch.ts'
 
 /** The items of a shard, read here and as the owner sends them. */
 export type Watches<Item extends { readonly lsn: number }> = {
@@ -91,11 +97,8 @@ const isItems = isRecord({
 /** Reads a shard: a `ShardWatch`, or a watch that goes where the shard is. */
 export type ShardReader<Item extends { readonly lsn: number }> = Pick<
   ShardWatch<Item>,
-  'next' | 'ready' | 'unread' | 'close'
-> & {
-  /** Resolves when it has begun, so that `unread` is known; absent: it has. @throws KeelsonError as `next` */
-  begin?(): Promise<void>
-}
+  'begin' | 'next' | 'ready' | 'unread' | 'close'
+>
 
 /** The items of one shard, which other members may have. */
 export class RoutedWatch<Item extends { readonly lsn: number }> implements ShardReader<Item> {
@@ -131,9 +134,9 @@ export class RoutedWatch<Item extends { readonly lsn: number }> implements Shard
   }
 
   async begin(): Promise<void> {
-    while (this.#bounds.from === undefined && !this.#isClosed && !this.#hasEnded) {
+    while (this.unread.lsn === logStart && !this.#isClosed && !this.#hasEnded) {
       if (isElsewhere(this.#shard)) await this.#askOwner()
-      else if (await this.#isHere()) this.#begunHere()
+      else await this.#withHere((here) => here.begin())
     }
   }
 
@@ -158,7 +161,7 @@ export class RoutedWatch<Item extends { readonly lsn: number }> implements Shard
   get unread(): Position {
     const first = this.#given ?? this.#waiting[0]
     if (!first && this.#here) return this.#here.unread
-    return { shard: this.#shard.index, lsn: first?.item.lsn ?? this.#bounds.from ?? 0 }
+    return { shard: this.#shard.index, lsn: first?.item.lsn ?? this.#bounds.from ?? logStart }
   }
 
   close(): void {
@@ -176,14 +179,20 @@ export class RoutedWatch<Item extends { readonly lsn: number }> implements Shard
   }
 
   /** `undefined`: it has ended, or the shard has gone. */
-  async #nextHere(): Promise<Watched<Item> | undefined> {
-    if (!this.#here && !(await this.#isHere())) return undefined
-    try {
-      const here = this.#here ?? this.#begunHere()
+  #nextHere(): Promise<Watched<Item> | undefined> {
+    return this.#withHere(async (here) => {
       this.#given = await here.next()
       if (!this.#given) this.#hasEnded = true
       else this.#goOn(this.#given.next.lsn)
       return this.#given
+    })
+  }
+
+  /** `undefined`: the shard has gone. */
+  async #withHere<T>(work: (here: ShardWatch<Item>) => Promise<T>): Promise<T | undefined> {
+    if (!this.#here && !(await this.#isHere())) return undefined
+    try {
+      return await work(this.#here ?? this.#begunHere())
     } catch (error) {
       this.#leaveHere()
       if (!isElsewhere(this.#shard)) throw error

@@ -126,6 +126,15 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
   }
 
   /**
+   * Resolves when `unread` is known: from the start of the log on, that takes the first read. Called
+   * before `next`.
+   * @throws KeelsonError as `next`
+   */
+  async begin(): Promise<void> {
+    while (this.#from === logStart && !this.#isClosed) await this.#catchUp()
+  }
+
+  /**
    * The next item; `undefined` after the last LSN, and after `close`. Called again only after it
    * settled.
    * @throws KeelsonError `BAD_CURSOR` if the log does not have the position; `SHARD_DOWN`,

@@ -60,8 +60,8 @@ export class DurableWatch<Item extends Stamped, Change> implements AsyncIterable
   readonly #shards: readonly WritingShard[]
   readonly #shown: Shows<Item, Change>['shown']
   readonly #parts: readonly ShardReader<Item>[]
-  /** Shards at other members begin when their owners say so. */
-  readonly #begun: Promise<unknown> | undefined
+  /** Resolves when the position of each part is known. */
+  #begun: Promise<unknown> | undefined
   /** The parts whose next item is asked for, and not given out. */
   readonly #asked = new Set<number>()
   /** Items that came and were not given out. A race of promises would keep a reaction at each quiet part. */
@@ -95,9 +95,8 @@ export class DurableWatch<Item extends Stamped, Change> implements AsyncIterable
       for (const part of parts) part.close()
       throw error
     }
-    const begins = parts.flatMap((part) => (part.begin ? [part.begin()] : []))
-    this.#begun = begins.length > 0 ? Promise.all(begins) : undefined
-    this.#begun?.catch(() => undefined)
+    // From now on is from this call on. The start of the log is read once a change is asked for.
+    if (from !== 'oldest') this.#begin().catch(() => undefined)
     this.#signal = signal
     signal?.addEventListener('abort', this.#aborted)
   }
@@ -134,8 +133,14 @@ export class DurableWatch<Item extends Stamped, Change> implements AsyncIterable
     }
   }
 
+  #begin(): Promise<unknown> {
+    this.#begun ??= Promise.all(this.#parts.map((part) => part.begin()))
+    return this.#begun
+  }
+
   async #nextChange(): Promise<IteratorResult<Change, undefined>> {
-    await this.#begun
+    // `next` of a change has a position of each shard.
+    await this.#begin()
     const answered = await this.#nextAnswered()
     this.#asked.delete(answered.part)
     if ('error' in answered) throw answered.error

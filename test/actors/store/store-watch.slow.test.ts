@@ -251,6 +251,29 @@ test('over several shards, next goes on behind each change and skips nothing of 
   expect([...seen].sort()).toEqual([...keys].sort())
 })
 
+test('over several shards, next of the first change from the oldest on is a position that each log has', async () => {
+  const { app, store, during } = await started({ ...snapshotOptions, shards: 2 })
+  const keys = Array.from({ length: 8 }, (_, n) => `k${n}`)
+  for (let round = 0; round < 40; round++)
+    await during(store.putMany(keys.map((key) => [key, `${round}`.padEnd(8_000, 'x')] as const)))
+  for (const { index } of app.shards) {
+    await during(app.control.snapshot(index))
+    const { firstLsn } = await during(app.wal(index).release())
+    expect(firstLsn).toBeGreaterThan(1)
+  }
+  const watch = store.watch({ from: 'oldest' })
+  const [first] = await during(take(watch, 1))
+  await watch.return()
+
+  const seen = new Set([first?.kind === 'put' && first.key])
+  const rest = store.watch({ from: first?.next ?? [] })
+  while (seen.size < keys.length) {
+    const [change] = await during(take(rest, 1))
+    if (change?.kind === 'put') seen.add(change.key)
+  }
+  expect([...seen].sort()).toEqual(keys)
+})
+
 test('a key that has expired and is deleted before it was removed is reported', async () => {
   const { store, during } = await started()
   const watch = store.watch()

@@ -129,6 +129,15 @@ describe('a watch of the store', () => {
     expect(seen).toHaveLength(keys.length - 1)
   })
 
+  test('from the oldest on has a position of each shard with its first change, at once', async () => {
+    await putAll('b', 1)
+    const began = world.clock.monotonic()
+    const watch = at('a').store.watch({ from: 'oldest' })
+    const { next = [] } = (await during(watch.next())).value ?? {}
+    expect(next.map(({ lsn }) => lsn > 0)).toEqual([true, true, true, true])
+    expect(world.clock.monotonic() - began).toBeLessThan(1_000)
+  })
+
   test('a position that no log has is BAD_CURSOR, also where another member has the shard', async () => {
     const from = { shard: shardOf('b'), lsn: 1_000_000 }
     const { ended } = taken(at('a').store.watch({ from }))
@@ -219,6 +228,9 @@ describe('the entries of a journal', () => {
     const { seen, ended } = taken(at(member).journal.on(shard).entries())
     expect(await during(ended)).toBe('done')
     expect(ids(seen)).toEqual(upTo(20))
+    const oldest = taken(at(member).journal.on(shard).entries({ from: 'oldest' }))
+    expect(await during(oldest.ended)).toBe('done')
+    expect(ids(oldest.seen)).toEqual(upTo(20))
     const two = taken(
       at(member)
         .journal.on(shard)
