@@ -204,9 +204,10 @@ export const server: GenServer<Messages, State, Options> = {
         return { report: await BlobStore.sweep(store, request.timeoutMs) }
       }),
     snapshot: (state, request, context) =>
-      asking<SnapshotOutcome>('snapshot', state, request, context, async ({ parts, index }) => {
-        const snapshotter = context.to(Snapshotter.name(parts.instance, index))
-        return { snapshot: await Snapshotter.snapshot(snapshotter, request.timeoutMs) }
+      asking<SnapshotOutcome>('snapshot', state, request, context, async (shard) => {
+        const snapshotter = context.to(Snapshotter.name(shard.parts.instance, shard.index))
+        const made = Snapshotter.snapshot(snapshotter, request.timeoutMs)
+        return { snapshot: await LmdbWriter.answerOf(shard, made) }
       }),
     acceptClock: (state, request, context) =>
       asking<ClockOutcome>('acceptClock', state, request, context, async ({ time }) => ({

@@ -162,15 +162,17 @@ export class ProjectionView<T = unknown> {
   async #reached(shard: WritingShard, lsn: number, endsAt: number): Promise<void> {
     const { clock } = this.#system
     const writer = this.#system.to(LmdbWriter.name(shard.parts.instance, shard.index))
-    await LmdbWriter.request(writer, lsn, endsAt - clock.monotonic())
+    const shown = LmdbWriter.request(writer, lsn, endsAt - clock.monotonic())
+    await LmdbWriter.answerOf(shard, shown)
     await this.#live(shard, endsAt)
   }
 
   async #rebuild(shard: WritingShard): Promise<void> {
     const writer = this.#system.to(LmdbWriter.name(shard.parts.instance, shard.index))
     // Writes that were applied before the call are part of the rebuilt rows.
-    await LmdbWriter.flush(writer, this.#deadlineMs)
-    await LmdbWriter.rebuildProjection(writer, this.name, this.#deadlineMs)
+    await LmdbWriter.answerOf(shard, LmdbWriter.flush(writer, this.#deadlineMs))
+    const begun = LmdbWriter.rebuildProjection(writer, this.name, this.#deadlineMs)
+    await LmdbWriter.answerOf(shard, begun)
     const { mark } = rowsOf(shard, this.name)
     if (mark.state === 'halted' && !mark.building) throw notFollowing(this.name, shard, mark)
   }

@@ -159,6 +159,7 @@ describe('checkpoint', () => {
     }
     expect(app.system.whereis(Snapshotter.name(0))).toBeUndefined()
     expect(await codeOf(during(app.wal(0).checkpoint()))).toBe('DEGRADED')
+    expect(await codeOf(during(app.control.snapshot(0)))).toBe('DEGRADED')
   })
 })
 

@@ -469,6 +469,16 @@ test('a function that returns no list, or adds to a text, is halted with a reaso
   expect(app.projection('adding').status()[0]?.error).toContain('a row with a number')
 })
 
+test('reached and rebuild are DEGRADED when the followers have given up', async () => {
+  const { app, clock, during } = await begun([byCity()])
+  for (let at = 0; at < 11; at++) {
+    app.system.kill(name('lmdb_writer(0)'))
+    await clock.advance(1)
+  }
+  expect(await codeOf(during(app.projection('by-city').reached()))).toBe('DEGRADED')
+  expect(await codeOf(during(app.projection('by-city').rebuild()))).toBe('DEGRADED')
+})
+
 test('names that are not configured, and wrong configurations, are refused', async () => {
   const { app } = await begun([byCity()])
   expect(() => app.projection('other')).toThrow(
