@@ -118,9 +118,10 @@ const touchedByOne = (command: Command): Touched => {
 
 const lockCommands: ReadonlySet<Command['kind']> = new Set(['lock', 'extend', 'unlock'])
 
-/** Whether a command can have changed a value. A lock never does. */
-const hasEffect = ({ kind }: Command, answer: CommandAnswer | undefined): boolean => {
-  if (lockCommands.has(kind)) return false
+/** Whether a command can have changed a value. A lock and an empty patch never do. */
+const hasEffect = (command: Command, answer: CommandAnswer | undefined): boolean => {
+  if (lockCommands.has(command.kind)) return false
+  if (command.kind === 'setRange' && command.patch.bytes.length === 0) return false
   switch (answer?.kind) {
     case 'set':
       return answer.written

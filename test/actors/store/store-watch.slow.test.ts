@@ -50,6 +50,7 @@ describe('a watch from now on', () => {
   test('shows nothing of what was refused or had no effect', async () => {
     const { store, during } = await started()
     await during(store.put('k', { a: 1 }))
+    await during(store.put('text', 'abc'))
     await during(store.lock(['held'], { owner: 'me', leaseMs: 60_000 }))
     const watch = store.watch()
     await during(
@@ -58,6 +59,8 @@ describe('a watch from now on', () => {
         store.put('held', 1),
         store.set('k', 2, { nx: true }),
         store.compareAndSet('k', 7, 8),
+        store.setRange('absent', 0, ''),
+        store.setRange('text', 1, Buffer.alloc(0)),
         store.put('last', 1),
       ]),
     )
