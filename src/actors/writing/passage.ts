@@ -57,6 +57,8 @@ export class Passage<A = unknown> implements Append, Entry {
   departsAt = 0
   readonly bytes: number
   readonly commands: number
+  /** When it was called, by the monotonic clock. */
+  readonly beganAt: number
   readonly endsAt: number
   place = 0
   /** Whether it must leave the gate: not while it waits there, nor if it came with a token. */
@@ -82,7 +84,8 @@ export class Passage<A = unknown> implements Append, Entry {
     this.shard = shard
     this.units = units
     this.options = options
-    this.endsAt = system.clock.monotonic() + options.deadlineMs
+    this.beganAt = system.clock.monotonic()
+    this.endsAt = this.beganAt + options.deadlineMs
     this.commands = commandsIn(units)
     checkCount(units, this.commands)
     this.isLarge = sideChannelCandidate(units, shard.blobs.parts.terms)

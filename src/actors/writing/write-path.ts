@@ -162,14 +162,14 @@ const forward = (passage: Passage): void => {
 
 /** Joins the group that fills, and sets how long it may wait. */
 const join = (passage: Passage): void => {
-  const { system, shard, endsAt, deadlineMs } = passage
+  const { system, shard } = passage
   const windowMs = windowOf(passage)
   if (windowMs > 0) {
     if (passage.whenFull === 'refuse' && shard.appends.isFullFor(passage)) {
       passage.refused(full(shard))
       return
     }
-    const departsAt = endsAt - deadlineMs + windowMs
+    const departsAt = passage.beganAt + windowMs
     // A write that has waited for its whole window at the gate leaves at once.
     if (departsAt > system.clock.monotonic()) passage.departsAt = departsAt
   }

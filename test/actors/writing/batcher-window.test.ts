@@ -37,6 +37,17 @@ describe('a window', () => {
     expect(world.flushed).toMatchObject([{ namespace: 's', writes: 2, queuedMs: 10 }])
   })
 
+  test('holds a write that is never withdrawn like the others', async () => {
+    const world = await batched({ syncMs: 3, batcher: { windows: { s: 20 } } })
+    const { store } = world.app
+    const other = store.put('s:a', 1)
+
+    const never = store.put('s:b', 1, { deadlineMs: Number.POSITIVE_INFINITY })
+    expect(await msOf(world, never)).toBe(23)
+    await other
+    expect(world.flushed).toMatchObject([{ namespace: 's', writes: 2, queuedMs: 20 }])
+  })
+
   test('of one namespace does not delay another', async () => {
     const world = await batched({ batcher: { windows: { slow: 5_000, fast: 5 } } })
     const slow = world.app.store.put('slow:a', 1)
