@@ -77,7 +77,7 @@ export const replicaContract = (under: () => ReplicaUnderTest): void => {
       ])
       expect(await session.look(log)).toEqual({ lsn: 5, mark: { time: 1_000, crc: 5 }, lease })
       const found = await restorable(log)
-      expect(found?.stored).toMatchObject({ ...log, epoch: 3, lsn: 5 })
+      expect(found?.stored).toMatchObject({ ...log, epoch: 3, lsn: 5, nextSegment: 0 })
       expect(found?.frames).toEqual(
         framesOf(1, 2, 5).map(({ lsn, payload }) => ({ lsn, payload: [...payload] })),
       )
@@ -226,6 +226,7 @@ export const replicaContract = (under: () => ReplicaUnderTest): void => {
       expect(isRead).toBe(false)
       const found = await restorable(log)
       const reading = await under().replica().read()
+      expect(found?.stored.nextSegment).toBe(8)
       const pieces: Uint8Array[] = []
       if (found) for await (const piece of reading.blob(found.stored, ref)) pieces.push(piece)
       await reading.close()

@@ -22,7 +22,8 @@ const bytesAtOnce = 4 * 1024 * 1024
 export const postgresReading = (database: Database): ReplicaReading => ({
   async logs() {
     const rows = await database.query(
-      `select wal_id::text as wal_id, shard, shards, instance_id, epoch, lsn, sum, base, (extract(epoch from "time") * 1000)::bigint as ms
+      `select wal_id::text as wal_id, shard, shards, instance_id, epoch, lsn, sum, base, (extract(epoch from "time") * 1000)::bigint as ms,
+         (select coalesce(max(segment) + 1, 0) from keelson.blobs where blobs.wal_id = progress.wal_id) as next_segment
        from keelson.progress where load is null order by instance_id, shard, at`,
     )
     return rows.map(logIn)
@@ -46,6 +47,7 @@ const logIn = (row: Columns): StoredLog => {
     epoch: numberIn(row, 'epoch'),
     lsn: numberIn(row, 'lsn'),
     time: numberIn(row, 'ms'),
+    nextSegment: numberIn(row, 'next_segment'),
     sums: { base: base?.sum ?? noSum, end: numberIn(row, 'sum') },
     ...(base ? { base: base.position } : {}),
   }

@@ -174,10 +174,11 @@ const restoredShard = async (
   log: StoredLog,
   { onProgress = () => undefined, signal }: RestoreOptions,
 ): Promise<number> => {
-  const { walId, shard, lsn: last, base } = log
+  const { walId, shard, lsn: last, base, nextSegment } = log
   const folders = shardFolder(to, shard)
   const epoch = log.epoch + 1
-  const builder = refusing(() => new ShardBuilder({ disk, clock, folders, walId, epoch, base }))
+  const plan = { disk, clock, folders, walId, epoch, base, nextSegment }
+  const builder = refusing(() => new ShardBuilder(plan))
   let steps = 0
   const pause = async (lsn: number): Promise<void> => {
     if (signal?.aborted) throw new KeelsonError('CLOSED', 'the restore was ended')

@@ -8,7 +8,7 @@
  * the cache, and may take the mark.
  */
 import { isKeelsonError } from '../../errors.ts'
-import { blobSegmentPath } from '../blobs/blob-folder.ts'
+import { blobSegmentPath, listBlobs, writeNext } from '../blobs/blob-folder.ts'
 import { blobPieces } from '../blobs/blob-reader.ts'
 import { ChunkSums, encodeBlobHeader, encodeBlobTrailer } from '../blobs/blob-record.ts'
 import { closing, type Disk, type DiskFile } from '../ports/disk.ts'
@@ -84,6 +84,15 @@ export const syncSegment = (disk: Disk, dir: string, segment: number): void => {
 /** Marks a segment whose sync has failed. False: it has a mark already, or the disk takes none. */
 const hasMarked = (disk: Disk, { path }: DiskFile): boolean =>
   attempt(() => disk.open(markOf(path), 'create').close())
+
+/**
+ * Makes durable that the segments below `next` have had their numbers. A copy lacks blobs that have
+ * been freed, and frames that were refused still name them: no new segment may have their number.
+ * @throws DiskError
+ */
+export const keepNumbers = (disk: Disk, dir: string, next: number): void => {
+  if (listBlobs(disk, dir).next < next) writeNext(disk, dir, next)
+}
 
 const markOf = (path: string): string => `${path}.unsynced.tmp`
 

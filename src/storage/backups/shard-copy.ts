@@ -31,7 +31,7 @@ import type { SegmentEntry } from '../segments/segment-chain.ts'
 import { copyAppStates, newestUpTo, removeStatesBut } from '../snapshots/app-state.ts'
 import { removeUnnamed } from '../snapshots/snapshot-folder.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
-import { copyingBlob, syncSegment } from './blob-copy.ts'
+import { copyingBlob, keepNumbers, syncSegment } from './blob-copy.ts'
 import { copyingBytes, copyingChain } from './file-copy.ts'
 import { copyingSnapshot } from './snapshot-copy.ts'
 
@@ -164,6 +164,8 @@ function* copyingBlobs(
   }
   // A blob that was there may be of a copy that was killed before its sync.
   for (const segment of segments) syncSegment(disk, to.blobs, segment)
+  const next = wanted.reduce((most, { ref }) => Math.max(most, ref.segment + 1), 0)
+  keepNumbers(disk, to.blobs, next)
   const count = wanted.length - missing.length
   return { blobs: { count, bytes, segments: [...segments].sort((a, b) => a - b) }, missing }
 }

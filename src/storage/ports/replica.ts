@@ -112,7 +112,7 @@ export type ReplicatedEntry = {
   readonly body: Uint8Array
 }
 
-/** The place and size of a blob, in bytes. A place is never used again in the same folder. */
+/** The place and size of a blob, in bytes. A place is never used again in a log. */
 export type BlobSpot = { readonly segment: number; readonly offset: number; readonly size: number }
 
 /**
@@ -200,6 +200,11 @@ export type StoredLog = ReplicatedLog & {
   readonly time: number
   /** The position of the snapshot's rows, where the frames do not begin with the first. */
   readonly base?: ProjectedPosition
+  /**
+   * A number above those of all segments that its blobs here are in. The replica writes no place
+   * twice, so the restored log begins its segments there.
+   */
+  readonly nextSegment: number
   /** The proof that the rows of the base, and all others, are the rows that were sent. */
   readonly sums: { readonly base: number; readonly end: number }
 }

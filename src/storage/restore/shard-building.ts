@@ -8,7 +8,7 @@
 import { startSha256 } from '../../bytes/sha256.ts'
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
-import { PlacedBlob } from '../backups/blob-copy.ts'
+import { keepNumbers, PlacedBlob } from '../backups/blob-copy.ts'
 import { decodeFrame } from '../commands/command-decoding.ts'
 import { refsOfUnit } from '../commands/command-values.ts'
 import { frameTypes } from '../frames/frame.ts'
@@ -27,7 +27,10 @@ import type { BlobRef } from '../values/blob-reference.ts'
 import { isStoredValue, refsOf } from '../values/rope.ts'
 import { decodeRow } from '../values/row-codec.ts'
 
-/** Where a shard is made, and its log: `base` is what the rows show, before the first frame. */
+/**
+ * Where a shard is made, and its log: `base` is what the rows show, before the first frame, and
+ * `nextSegment` is the number of its next segment of blobs.
+ */
 export type ShardPlan = {
   readonly disk: Disk
   readonly clock: Clock
@@ -35,6 +38,7 @@ export type ShardPlan = {
   readonly walId: string
   readonly epoch: number
   readonly base: ProjectedPosition | undefined
+  readonly nextSegment: number
 }
 
 const noBytes = new Uint8Array(0)
@@ -115,9 +119,10 @@ export class ShardBuilder {
 
   /** Ends the snapshot and the log. All of it is durable on return. @throws DiskError */
   finish(): { readonly lsn: number } {
-    const { disk, folders } = this.#plan
+    const { disk, folders, nextSegment } = this.#plan
     this.#endRows()
     disk.syncFolder(folders.blobs)
+    keepNumbers(disk, folders.blobs, nextSegment)
     const lsn = this.#lsn
     const { manifest } = this.#log.finish({
       generation: 1,

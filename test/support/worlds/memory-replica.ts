@@ -118,9 +118,10 @@ export class MemoryReplica implements Replica {
     const keptOf = ({ walId }: ReplicatedLog): Kept => this.logs.get(walId) as Kept
     return {
       logs: async () =>
-        logs.map(({ log, base, progress: { lsn, lease, mark } }) => ({
+        logs.map(({ log, base, blobs, progress: { lsn, lease, mark } }) => ({
           ...{ ...log, lsn, epoch: lease.epoch, time: mark?.time ?? 0, sums: { base: 0, end: 0 } },
           ...(base && { base }),
+          nextSegment: Math.max(0, ...[...blobs.keys()].map((place) => segmentOf(place) + 1)),
         })),
       async *rows(log) {
         yield* keptOf(log).rows
@@ -232,6 +233,8 @@ export class MemoryReplica implements Replica {
 const misplaced = (): KeelsonError => new KeelsonError('CONFLICT', 'at another place')
 
 const placeOf = ({ segment, offset }: BlobSpot): string => `${segment}:${offset}`
+
+const segmentOf = (place: string): number => Number(place.split(':')[0])
 
 /** All of them or none: everything is read first. */
 const takeSides = (kept: Kept, sides: ReplicaSides): void => {
