@@ -58,8 +58,11 @@ const refusalMs = 300_000
 /** The process that sends. */
 type Sender = { readonly signal: AbortSignal; readonly system: System }
 
-/** The result of a step: it sent something, or found nothing to send. */
-export type Stepped = 'sent' | 'idle'
+/**
+ * The result of a step: it sent something, found nothing to send, or found that there is something.
+ * `found` says nothing of the replica: what is sent next may be refused, as it was before.
+ */
+export type Stepped = 'sent' | 'idle' | 'found'
 
 /**
  * Takes the next step for any shard, the one that waited longest first.
@@ -80,7 +83,7 @@ export const step = async (
     const stepped = await refusing(follower, followed, sender, () =>
       advance(follower, followed, session, sender),
     )
-    if (stepped === 'sent') return stepped
+    if (stepped !== 'idle') return stepped
   }
   return 'idle'
 }
@@ -145,7 +148,7 @@ const advance = async (
   const host = shard.files.log()
   if (followed.claim?.host !== host) {
     await claim(follower, followed, session, host, sender.system)
-    return 'sent'
+    return 'found'
   }
   if (followed.load) return sendPiece(followed, followed.claim, session, sender)
   return sendChunk(follower, followed, session, sender)
@@ -225,7 +228,7 @@ const sendChunk = async (
   const gathered = await gatheredFrom(followed, span)
   if (gathered === 'released') {
     followed.load = 'due'
-    return 'sent'
+    return 'found'
   }
   const { frames, decoded, sides, to } = gathered
   const last = frames.at(-1)
@@ -343,7 +346,7 @@ const sendPiece = async (
       if (isKeelsonError(error, 'CORRUPT')) snapshots.damaged(error, newest)
       throw error
     })
-  if (!answer) return 'sent'
+  if (!answer) return 'found'
   const records = recordsIn(answer)
   const rows = begun?.rows ?? 0
   const sides = {

@@ -88,8 +88,8 @@ export const server: GenServer<Messages, State, Follower> = {
       const again = state.stepping === 'again'
       state.stepping = 'no'
       if (!result.ok) return noReply(await failed(state, result.error, context))
-      succeeded(state, context)
-      if (again || result.value === 'sent') return noReply(look(state, context))
+      if (result.value !== 'found') succeeded(state, context)
+      if (again || result.value !== 'idle') return noReply(look(state, context))
       return noReply(arm(state, restOf(state, context), context))
     },
   },

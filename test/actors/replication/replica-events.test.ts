@@ -69,3 +69,27 @@ test('a refusal that becomes another one is told again', async () => {
   expect(log.messages('warn')).toHaveLength(2)
   expect(ofReplica(app).state).toBe('halted')
 })
+
+test('a replica that takes claims and refuses commits is tried after delays that double, and waits all the time', async () => {
+  const { world, replica, app, log } = await following()
+  await caughtUp(world, app)
+  const events = heard(app, 'replication.away', 'replication.back')
+  replica.refusal = new KeelsonError('NO_SPACE', 'the disk of the server is full')
+  await fill(world, app, 5)
+  const opened = replica.opened
+  const states = new Set<string>()
+  for (let second = 0; second < 300; second++) {
+    await world.clock.advance(1_000)
+    states.add(ofReplica(app).state)
+  }
+
+  // About 9 attempts until the delay is 30 s at most, and then 10 to 20.
+  expect(replica.opened - opened).toBeLessThan(40)
+  expect(states).toEqual(new Set(['waiting']))
+  expect(log.messages('warn')).toHaveLength(1)
+  expect(events.map(({ name }) => name)).toEqual(['replication.away'])
+
+  replica.refusal = undefined
+  await caughtUp(world, app)
+  expect(events.map(({ name }) => name)).toEqual(['replication.away', 'replication.back'])
+})
