@@ -67,7 +67,7 @@ export type Sides = {
 
 /**
  * The places of blobs that no row of the log's blobs names. Only refused units refer to them, or the
- * log has given their frames back: the caller looks whether it has these frames still.
+ * log has given their frames back: the sender looks whether it has these frames still.
  */
 export const unloggedOf = (
   shard: ReplicatedShard,

@@ -226,29 +226,41 @@ const sendChunk = async (
   if (followed.through >= shard.appliedLsn) return 'idle'
   const span = { host, from: followed.through + 1, bytesMax: follower.terms.chunkBytes }
   const gathered = await gatheredFrom(followed, span)
-  if (gathered === 'released') {
-    followed.load = 'due'
-    return 'found'
-  }
+  if (gathered === 'released') return snapshotDue(followed)
   const { frames, decoded, sides, to } = gathered
   const last = frames.at(-1)
   if (!last) {
     followed.passed(to)
     return 'idle'
   }
-  const sending = session.commit({
-    ...{ log, lease, after, lsn: last.lsn, mark: markOf(last.time, last.payload), frames },
-    entries: entriesIn(shard, decoded),
-    changes: changesOf(shard, sides),
-    blobs: blobsOf(shard, sides),
-  })
-  if (last.lsn < shard.appliedLsn) gatherAhead(followed, { ...span, from: last.lsn + 1 })
-  await sending
+  const pin = shard.blobs.pins.hold()
+  try {
+    // From here on no sweep frees the blobs. None has, if the log still has the frames.
+    pin.add(sides.refs)
+    if (sides.refs.length > 0 && (await host.run('state', null)).firstLsn > span.from)
+      return snapshotDue(followed)
+    const sending = session.commit({
+      ...{ log, lease, after, lsn: last.lsn, mark: markOf(last.time, last.payload), frames },
+      entries: entriesIn(shard, decoded),
+      changes: changesOf(shard, sides),
+      blobs: blobsOf(shard, sides),
+    })
+    if (last.lsn < shard.appliedLsn) gatherAhead(followed, { ...span, from: last.lsn + 1 })
+    await sending
+  } finally {
+    pin.release()
+  }
   const bytes = frames.reduce((sum, { payload }) => sum + frameBytes(payload.length), 0)
   followed.sent(last.lsn, bytes, last.time)
   const facts = { follower: follower.index, frames: frames.length, bytes, lsn: last.lsn }
   emit(system, shard, 'replication.sent', facts)
   return 'sent'
+}
+
+/** The log begins after what the replica has. */
+const snapshotDue = (followed: FollowedShard): Stepped => {
+  followed.load = 'due'
+  return 'found'
 }
 
 /** Begins with the chunk after the one that is being sent: the replica is busy with that one. */
@@ -273,12 +285,7 @@ const gather = async (shard: ReplicatedShard, span: ChunkSpan): Promise<Gathered
   if (taken === 'released') return taken
   const decoded = taken.frames.map(decodedFrame)
   const sides = sidesOf(decoded)
-  const freed = unloggedOf(shard, sides.refs)
-  if (freed.size > 0) {
-    const { firstLsn } = await span.host.run('state', null)
-    if (firstLsn > span.from) return 'released'
-  }
-  return { ...taken, decoded, sides: { ...sides, freed } }
+  return { ...taken, decoded, sides: { ...sides, freed: unloggedOf(shard, sides.refs) } }
 }
 
 /**
@@ -337,27 +344,37 @@ const sendPiece = async (
   const begun = load !== 'due' && load && isSameSnapshot(load.snapshot, newest) ? load : undefined
   const from = begun && { offset: begun.offset, rows: begun.rows }
   const request = { dir: snapshots.parts.dir, snapshot: newest, maxBytes: readBytes }
+  const isReplaced = (): boolean => {
+    const present = snapshots.named.at(-1)
+    return !present || !isSameSnapshot(present, newest)
+  }
   const answer = await snapshots
     .run('rows', { ...request, ...(from && { from }) }, signal)
     .catch((error: unknown) => {
       // It was replaced while it was read.
-      const present = snapshots.named.at(-1)
-      if (!present || !isSameSnapshot(present, newest)) return undefined
+      if (isReplaced()) return undefined
       if (isKeelsonError(error, 'CORRUPT')) snapshots.damaged(error, newest)
       throw error
     })
   if (!answer) return 'found'
   const records = recordsIn(answer)
   const rows = begun?.rows ?? 0
-  const sides = {
-    changes: changesOf(shard, namedIn(records)),
-    blobs: blobsOf(shard, { refs: refsIn(records) }),
-  }
+  const refs = refsIn(records)
   const { next, position } = answer
-  await session.load({
-    ...{ log, lease, snapshot: newest, rows, records, ...sides },
-    next: next ? { kind: 'more', offset: next.offset } : { kind: 'complete', position },
-  })
+  const pin = shard.blobs.pins.hold()
+  try {
+    // From here on no sweep frees the blobs. None has, if the log still names the snapshot.
+    pin.add(refs)
+    if (isReplaced()) return 'found'
+    await session.load({
+      ...{ log, lease, snapshot: newest, rows, records },
+      changes: changesOf(shard, namedIn(records)),
+      blobs: blobsOf(shard, { refs }),
+      next: next ? { kind: 'more', offset: next.offset } : { kind: 'complete', position },
+    })
+  } finally {
+    pin.release()
+  }
   if (next) followed.load = { snapshot: newest, ...next }
   else {
     followed.load = undefined

@@ -1,8 +1,20 @@
 /** The part of a shard that outlives the actors that replicate it. */
 import type { KeelsonError } from '../../errors.ts'
-import type { LogHost, NamedSnapshot, ReadBlob, SnapshotProtocol } from '../../storage/index.ts'
+import type {
+  BlobRef,
+  LogHost,
+  NamedSnapshot,
+  ReadBlob,
+  SnapshotProtocol,
+} from '../../storage/index.ts'
 import type { ShardCore } from '../core/shard-core.ts'
 import type { ReplicaMarks } from './replica-marks.ts'
+
+/** Keeps blobs from being freed, until its release. */
+type Pin = {
+  add(refs: readonly BlobRef[]): void
+  release(): void
+}
 
 /** A shard as its replicators have it. */
 export type ReplicatedShard = ShardCore & {
@@ -20,5 +32,5 @@ export type ReplicatedShard = ShardCore & {
       signal: AbortSignal,
     ): Promise<SnapshotProtocol['rows']['answer']>
   }
-  readonly blobs: { readonly read: ReadBlob }
+  readonly blobs: { readonly read: ReadBlob; readonly pins: { hold(): Pin } }
 }
