@@ -167,6 +167,22 @@ const filled = async (
 /** So many rows or frames are written between two turns of the event loop. */
 const stepRows = 1_000
 
+/** @throws KeelsonError `CLOSED` */
+const refuseEnded = (signal: AbortSignal | undefined): void => {
+  if (signal?.aborted) throw new KeelsonError('CLOSED', 'the restore was ended')
+}
+
+/** The pieces of a large value, until the restore is ended: it may have many. */
+async function* untilEnded(
+  pieces: AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+): AsyncIterable<Uint8Array> {
+  for await (const bytes of pieces) {
+    refuseEnded(signal)
+    yield bytes
+  }
+}
+
 /** Restores a shard. Answers the epoch of its log: the next opening begins a later one. */
 const restoredShard = async (
   { disk, clock, to }: Place,
@@ -181,7 +197,7 @@ const restoredShard = async (
   const builder = refusing(() => new ShardBuilder(plan))
   let steps = 0
   const pause = async (lsn: number): Promise<void> => {
-    if (signal?.aborted) throw new KeelsonError('CLOSED', 'the restore was ended')
+    refuseEnded(signal)
     if (++steps % stepRows !== 0) return
     onProgress({ shard, lsn, of: last })
     await new Promise<void>((resolve) => clock.soon(resolve))
@@ -198,7 +214,10 @@ const restoredShard = async (
       lsn = frame.lsn
       await pause(lsn)
     }
-    for (const ref of builder.refs) await builder.blob(ref, reading.blob(log, ref))
+    for (const ref of builder.refs) {
+      await pause(lsn)
+      await builder.blob(ref, untilEnded(reading.blob(log, ref), signal))
+    }
     const done = refusing(() => builder.finish())
     if (done.lsn !== last)
       throw new KeelsonError(
