@@ -132,6 +132,8 @@ interface Resting {
   readonly seenSignals: number
   does(work: Promise<unknown>): void
   turn<R>(change: (state: RunState, context: RunContext) => Turned<R>): Promise<R>
+  /** Looks for signals that it has not seen. */
+  readSignals(): Promise<void>
   stop(after: 'rest'): void
 }
 
@@ -194,8 +196,10 @@ export class ActivationRest {
     const seen = { outcomes: known, signals: activation.seenSignals, at, waitsFor, open }
     const hasRested = await activation.turn((state, context) => resting(state, context, seen))
     this.#deciding = undefined
-    if (hasRested) activation.stop('rest')
-    else this.arm()
+    if (hasRested) return activation.stop('rest')
+    // One that came during the replay was not looked for, and would refuse each later rest.
+    await activation.readSignals()
+    this.arm()
   }
 }
 

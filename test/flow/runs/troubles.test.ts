@@ -1,5 +1,6 @@
 /** Trouble around a run: a full disk, a process that does not answer, a child that cannot begin. It goes on after each. */
 import { describe, expect, test } from 'vitest'
+import { passed } from '../../../src/clock.ts'
 import { type Ctx, type FlowEvents, workflow } from '../../../src/flow/index.ts'
 import { telemetry } from '../../../src/index.ts'
 import { suspend } from '../../../src/runtime/index.ts'
@@ -124,6 +125,27 @@ test('a signal that nobody awaits, at any moment of a rest, keeps no run in memo
     expect([atMs, w.status(waits, '1')]).toEqual([atMs, 'waiting'])
     await w.s.close()
   }
+})
+
+test('a signal that nobody awaits, during a replay, keeps no run in memory', async () => {
+  let begun = 0
+  const sleeps = workflow('sleeps', async (ctx: Ctx<{ other: undefined }>) => {
+    begun++
+    await ctx.step('first', () => undefined)
+    if (begun > 1) await passed(w.s.clock, 100)
+    await ctx.sleep('long', '1h')
+  })
+  const w = await flowWorld([sleeps])
+  const run = await w.during(w.flow.start(sleeps, undefined, { id: '1' }))
+  await w.s.advance(10_000)
+  expect(w.status(sleeps, '1')).toBe('waiting')
+  await w.during(run.signal('other', undefined))
+  await w.s.advance(10)
+  expect([begun, w.status(sleeps, '1')]).toEqual([2, 'running'])
+  await w.during(run.signal('other', undefined))
+
+  await w.s.advance(10_000)
+  expect([begun, w.status(sleeps, '1')]).toEqual([2, 'waiting'])
 })
 
 test('what a retried run waits for, at any moment of its rest, lets it go on at once', async () => {
