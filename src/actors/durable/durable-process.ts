@@ -68,7 +68,7 @@ export class DurableProcess implements Ended {
   readonly limit: HandlerLimit | undefined
   /** Its waking has begun: a next message does not wake it again. */
   #isAwake = false
-  /** It has no row, and its first message is to delete it. It is not born for that. */
+  /** It has no row, and the message for which it wakes is to delete it. It is not born for that. */
   isNothing = false
   #blocked: KeelsonError | undefined
   /** These go before new messages: turns to handle again, and what must not overtake them. */
@@ -129,10 +129,10 @@ export class DurableProcess implements Ended {
   // Its life.
 
   /**
-   * Reads the state, or makes the first one. Waits for the shard, unless it is down. `isInit`: the
-   * message for which it wakes is in the mailbox yet.
+   * Reads the state, or makes the first one. Waits for the shard, unless it is down. `isToDelete`: the
+   * message for which it wakes is to delete it.
    */
-  async wake(isInit = false): Promise<void> {
+  async wake(isToDelete = () => false): Promise<void> {
     const { shard, table, identity } = this.terms
     const earlier = this.terms.mayWake()
     const mayBegin = earlier === undefined ? !shard.isStill : await shard.unlessStill(earlier)
@@ -143,7 +143,7 @@ export class DurableProcess implements Ended {
       const failure = this.terms.blockedBy
       if (failure) throw failure
       const known = recall(shard, identity, table)
-      this.isNothing = isInit && !known && this.#process.mailbox.at(0)?.name === '$delete'
+      this.isNothing = !known && isToDelete()
       this.#isAwake = !this.isNothing
       if (this.isNothing) return
       if (known) this.#fates.shown = this.hand.remember(known)
@@ -157,7 +157,7 @@ export class DurableProcess implements Ended {
       if (mends) {
         // Its rows are being rebuilt: it wakes with them.
         this.#isAwake = false
-        return this.wake(isInit)
+        return this.wake(isToDelete)
       }
       this.#blocked = reason as KeelsonError
     }

@@ -30,6 +30,8 @@ interface Mortal {
   readonly memory: Memory
   readonly isAwake: boolean
   readonly isNothing: boolean
+  /** Reads its rows. `isToDelete`: it is not born if it has none. */
+  wake(isToDelete: () => boolean): Promise<void>
   readonly blocked: KeelsonError | undefined
   /** Whether no turn is on its way, and none has to be handled again. */
   readonly isSettled: boolean
@@ -89,8 +91,10 @@ export class Ending {
    * ends too: later messages go to a process that has read none of the rows.
    */
   async delete(from: HeldCall, keys: boolean): Promise<NextStep> {
-    const { own, isNothing } = this.#actor
-    if (isNothing) {
+    const { own, isAwake, isNothing } = this.#actor
+    // Its process began while the shard was down.
+    if (!isAwake && !isNothing) await this.#actor.wake(() => true)
+    if (this.#actor.isNothing) {
       this.lastReply = () => void from.reply(false)
       return this.#end()
     }

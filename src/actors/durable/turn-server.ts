@@ -2,7 +2,13 @@
  * The GenServer around a durable server: each of its handlers makes its message a turn. Messages
  * that begin with `$` are its own.
  */
-import { type GenServer, type Messages, type PendingCall, reply } from '../../runtime/index.ts'
+import {
+  type GenServer,
+  type Messages,
+  type PendingCall,
+  processOf,
+  reply,
+} from '../../runtime/index.ts'
 import type { TurnKind } from '../turns/after-refusal.ts'
 import type { DurableTable, Handler, Section } from '../turns/durable-table.ts'
 import type { HeldCall } from '../turns/turn-outputs.ts'
@@ -55,7 +61,8 @@ export const durableServer = (
     init: async (terms: DurableTerms, context: SharedContext & TurnContext) => {
       const self = new DurableProcess(terms, context)
       context.belongTo(self)
-      await self.wake(true)
+      const { mailbox } = processOf(context)
+      await self.wake(() => mailbox.at(0)?.name === '$delete')
       return self.first()
     },
     calls: { ...turns('call', table.calls), ...own.calls },
