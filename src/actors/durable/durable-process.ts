@@ -168,6 +168,7 @@ export class DurableProcess implements Ended {
   first(): unknown {
     // Also if it is not awake: the processes of calls while the shard is down end too.
     this.idleness.watch()
+    this.own.wakesLater()
     return ok(this, this.#next().next as never)
   }
 
@@ -404,6 +405,10 @@ export class DurableProcess implements Ended {
 
   /** Handles turns again that followed a refused one, then what is ready. */
   async proceed(): Promise<NextStep> {
+    if (!this.#isAwake) {
+      await this.wake()
+      this.own.wakesLater()
+    }
     return (await this.redoAll()) ?? this.#next()
   }
 

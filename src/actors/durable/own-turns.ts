@@ -85,6 +85,17 @@ export class OwnTurns {
   }
 
   /**
+   * A durable worker that begins while its shard is down wakes when that is open: it may have begun
+   * something by itself, for which no message comes. An entity has its rest.
+   */
+  wakesLater(): void {
+    const { terms, isAwake } = this.#actor
+    if (isAwake || terms.common.idleMs !== undefined) return
+    if (terms.shard.isStill) void terms.shard.changed().then(() => this.wakesLater())
+    else this.#actor.rouse()
+  }
+
+  /**
    * Returns the next action of the loop after `step`: a recorded step that may run goes before the
    * mailbox. Without a `step` no handler has answered: to the loop each message ends a timeout, and
    * one that the server never sees does not.
