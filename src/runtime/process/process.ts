@@ -140,6 +140,8 @@ export class Process implements Runnable, Listed<Process>, Carrier {
   restarts = 0
   #queued = false
   #begun = false
+  /** Its end was announced. That of a durable actor waits for its last turn. */
+  #isOver = false
   /**
    * The next threshold of the mailbox: at half the bound it emits `mailbox.high`, at the bound it
    * refuses. Below a quarter the first threshold holds again.
@@ -369,13 +371,14 @@ export class Process implements Runnable, Listed<Process>, Carrier {
     other.ties.links.delete(this)
   }
 
-  /** Adds `monitor`. If the process has ended, it fires at once with `noproc`. */
+  /** Adds `monitor`. If the end of the process was announced, it fires at once with `noproc`. */
   watchBy(monitor: Monitor<Process>): void {
-    if (this.alive) {
+    if (this.#isOver) monitor.fire('noproc')
+    else {
       monitor.target = this
       this.ties.watchers.add(monitor)
       monitor.owner?.ties.watching.add(monitor)
-    } else monitor.fire('noproc')
+    }
   }
 
   /** Removes a monitor on this process. False: it has fired. */
@@ -430,6 +433,7 @@ export class Process implements Runnable, Listed<Process>, Carrier {
 
   /** Notifies links, monitors, callers and waits. */
   notifyEnd(): void {
+    this.#isOver = true
     const { reason } = this
     const end = endOf(this)
     for (const wait of this.#made ?? []) wait.makerEnded(end)
