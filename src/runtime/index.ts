@@ -206,6 +206,7 @@ export {
   type Directory,
   type HolderWait,
   isRef,
+  type Lead,
   type Messages,
   type Name,
   name,

@@ -17,6 +17,7 @@ import {
   type HolderWait,
   isCall,
   kernelOf,
+  type Lead,
   type Name,
   NameWaits,
   noReply,
@@ -26,7 +27,6 @@ import {
   refOfName,
   restartChild,
   type StartResult,
-  type SupervisorMessages,
   type System,
   startChild,
   worker,
@@ -44,21 +44,15 @@ import { type Elsewhere, type Entities, isElsewhere, type OwnersQuestion } from 
 import { EntityHandle } from './entity-handle.ts'
 import { differenceOf, historyOf, type PastOptions } from './entity-history.ts'
 import { rowsHere, sentPageOf, sentRowOf } from './entity-rows.ts'
-import { LeavingActors } from './leaving-actors.ts'
+import { LeavingActors, type LeavingWorker } from './leaving-actors.ts'
 
 type Names = Directory<Process>
-
-type Kernel = ReturnType<typeof kernelOf>
 
 /** The name of a durable actor between members: `kind/id`. */
 const actorName = /^(\$?[a-z][\w-]*)\/(.+)$/s
 
-/** A durable worker that has begun here: how its supervisor starts it again. */
-type Begun = {
-  readonly shard: ActorShard
-  readonly spec: ChildSpec
-  readonly above: Ref<SupervisorMessages>
-}
+/** A durable worker that has begun here, or would have: how its supervisor starts it again. */
+type Begun = LeavingWorker & { readonly shard: ActorShard }
 
 /** So many processes are looked at between a message and the actor for which it is sent. */
 const hopsMax = 16
@@ -68,9 +62,7 @@ export class ElsewhereActors implements Elsewhere {
   readonly #entities: Entities
   readonly #owners: ShardOwners
   readonly #kindWaits: NameWaits
-  /** Of each worker that is elsewhere, by its name: ends what waits for its shard. */
-  readonly #forgets = new Map<string, () => void>()
-  /** Of each worker that has run here, by its name. */
+  /** The durable workers of the tree, by their names. */
   readonly #begun = new Map<string, Begun>()
 
   constructor(entities: Entities, owners: ShardOwners) {
@@ -80,6 +72,11 @@ export class ElsewhereActors implements Elsewhere {
     entities.onRuns(() => {
       for (const kind of entities.kinds) this.#kindWaits.registered(kind)
     })
+    owners.onMoved((index) => {
+      for (const begun of this.#begun.values())
+        if (begun.shard.index === index && begun.place === 'away' && !isElsewhere(begun.shard))
+          void startHere(entities.system, begun)
+    })
   }
 
   directory(entity: string, here: Names): Names {
@@ -87,7 +84,7 @@ export class ElsewhereActors implements Elsewhere {
     const there = addressOf<Process>(this.#owners.refOf(shard.index, entity)).directory
     const isThere = (): boolean => isElsewhere(shard) || this.#owners.hasWaiting(shard.index)
     const at = (sender?: Process): Names =>
-      isThere() && !(shard.isLeaving && this.#isOwn(shard, sender)) ? there : here
+      isThere() && !this.#isOfLeaving(shard, sender) ? there : here
     return {
       holderOf: (name, sender) => at(sender).holderOf(name),
       wake: (name, sender) => at(sender).wake?.(name),
@@ -115,6 +112,10 @@ export class ElsewhereActors implements Elsewhere {
     return false
   }
 
+  #isOfLeaving(shard: ActorShard, sender: Process | undefined): boolean {
+    return shard.isLeaving && this.#isOwn(shard, sender)
+  }
+
   #isActorOf(shard: ActorShard, { label = '', name = '' }: Process): boolean {
     const [, kind = ''] = actorName.exec(label) ?? []
     if (this.#entities.known.has(kind)) return this.#entities.shardOf(label) === shard
@@ -135,40 +136,46 @@ export class ElsewhereActors implements Elsewhere {
   }
 
   leads(id: string, context: ChildContext, spec: ChildSpec): StartResult<unknown> | undefined {
-    const entity = `${workerKind}/${id}`
-    const shard = this.#entities.shardOf(entity)
-    this.#forgets.get(id)?.()
+    const shard = this.#entities.shardOf(`${workerKind}/${id}`)
     const { self } = context as AnyContext
     const above = processOf({ self })
     if (above.kind === 'dynamic_supervisor') return { ok: false, reason: noPlace(id) }
-    this.#begun.set(id, { shard, spec, above: self as Begun['above'] })
-    if (!isElsewhere(shard)) return undefined
-    const { system } = this.#entities
-    const { names } = kernelOf(system)
-    const there = addressOf<Process>(this.#owners.refOf(shard.index, entity)).directory
-    const end = names.lead(id, leadOf(shard, there, names, id), above)
-    const unlisten = this.#owners.onMoved((moved) => {
-      if (moved !== shard.index || isElsewhere(shard)) return
-      unlisten()
-      void startHere(system, self as Ref<SupervisorMessages>, spec).finally(end)
-    })
-    this.#forgets.set(id, () => {
-      unlisten()
-      end()
-    })
-    return { ignore: true }
+    const isAway = isElsewhere(shard)
+    const begun: Begun = {
+      ...{ shard, spec, above: self as Begun['above'], place: isAway ? 'away' : 'here' },
+    }
+    this.#begun.set(id, begun)
+    kernelOf(this.#entities.system).names.lead(id, this.#leadOf(begun, id), above)
+    return isAway ? { ignore: true } : undefined
   }
 
-  async leave(shard: ActorShard, withinMs: number, isLast: boolean): Promise<boolean> {
-    const workers = new Map([...this.#begun].filter(([, begun]) => begun.shard === shard))
-    const actors = new LeavingActors({
-      ...{ entities: this.#entities, owners: this.#owners, shard, workers, isLast },
+  /**
+   * Where the name of a durable worker leads. Once its shard has come, a call waits until its supervisor
+   * has started it.
+   */
+  #leadOf(begun: Begun, id: string): Lead<Process> {
+    const { shard } = begun
+    const { names } = kernelOf(this.#entities.system)
+    const entity = `${workerKind}/${id}`
+    const there = addressOf<Process>(this.#owners.refOf(shard.index, entity)).directory
+    const isThere = (): boolean => isElsewhere(shard)
+    return {
+      leads: (sender) => isThere() && !this.#isOfLeaving(shard, sender),
+      holderOf: (name) => there.holderOf(name),
+      fault: () => (isThere() ? there.fault?.() : undefined),
+      awaits: () => (isThere() ? there.awaits?.() === true : begun.place !== 'here'),
+      awaitHolder: (name, ms, signal) =>
+        isThere() ? there.awaitHolder(name, ms, signal) : names.awaitHere(id, ms, signal),
+    }
+  }
+
+  leave(shard: ActorShard, withinMs: number, isLast: boolean): Promise<boolean> {
+    const leaving = new LeavingActors({
+      ...{ entities: this.#entities, owners: this.#owners, shard, isLast },
+      workers: () => new Map([...this.#begun].filter(([, begun]) => begun.shard === shard)),
       isOwn: (sender) => this.#isOwn(shard, sender),
     })
-    if (!(await actors.end(withinMs))) return false
-    for (const { above, spec } of workers.values())
-      await startHere(this.#entities.system, above, spec)
-    return true
+    return leaving.end(withinMs)
   }
 
   childSpec(): ChildSpec {
@@ -281,15 +288,6 @@ class Leaving extends Through {
   }
 }
 
-/** The lookup of a durable worker: elsewhere, until its shard is here; then a call waits for it. */
-const leadOf = (shard: ActorShard, there: Names, names: Kernel['names'], id: string): Names => ({
-  holderOf: (name) => (isElsewhere(shard) ? there.holderOf(name) : undefined),
-  fault: () => (isElsewhere(shard) ? there.fault?.() : undefined),
-  awaits: () => !isElsewhere(shard) || there.awaits?.() === true,
-  awaitHolder: (name, ms, signal) =>
-    isElsewhere(shard) ? there.awaitHolder(name, ms, signal) : names.awaitHere(id, ms, signal),
-})
-
 const noPlace = (id: string): KeelsonError =>
   new KeelsonError(
     'INVALID_ARGUMENT',
@@ -297,26 +295,30 @@ const noPlace = (id: string): KeelsonError =>
   )
 
 /** Starts a worker whose shard has come. Never rejects. */
-const startHere = async (
-  system: System,
-  above: Ref<SupervisorMessages>,
-  spec: ChildSpec,
-): Promise<void> => {
+const startHere = async (system: System, begun: Begun): Promise<void> => {
+  const { above, spec } = begun
   const failed = (reason: unknown): void =>
     system.logger.error(`${spec.id} does not start where its shard is now: ${reasonText(reason)}`, {
       reason,
     })
+  begun.place = 'coming'
   try {
     const restarted = await restartChild(above, spec.id)
     // A temporary child that was not started is forgotten.
     const isForgotten = !restarted.ok && restarted.reason === 'not_found'
     const result = isForgotten ? await startChild(above, spec) : restarted
-    if (!result.ok && !result.ignore) failed(result.reason)
+    if (!result.ok && !result.ignore && !isBegun(result.reason)) failed(result.reason)
   } catch (error) {
     // The supervisor has ended: another one starts all its children.
     if (!isGone(error)) failed(error)
+  } finally {
+    // It may have left again meanwhile.
+    if (begun.place === 'coming') begun.place = 'here'
   }
 }
+
+/** Whether the supervisor has started a child by itself, or will: it restarts it with others. */
+const isBegun = (reason: unknown): boolean => reason === 'running' || reason === 'restarting'
 
 // The process that answers other members about the entities whose shards are here, beside their
 // messages: looks at durable states, and what operators do by hand.

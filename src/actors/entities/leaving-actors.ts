@@ -39,14 +39,20 @@ const stepsMs = 2_000
 const lookMs = 5
 
 /** A durable worker: a child of a supervisor. */
-type Worker = { readonly spec: ChildSpec; readonly above: Ref<SupervisorMessages> }
+export type LeavingWorker = {
+  readonly spec: ChildSpec
+  readonly above: Ref<SupervisorMessages>
+  /** `away`: it starts here when its shard comes back. `coming`: its supervisor has been asked to. */
+  place: 'here' | 'away' | 'coming'
+}
 
-/** The shard, and its durable workers by their names. */
+/** The shard, and its actors. */
 export type LeavingTerms = {
   readonly entities: Entities
   readonly owners: ShardOwners
   readonly shard: ActorShard
-  readonly workers: ReadonlyMap<string, Worker>
+  /** Its durable workers, by their names. */
+  readonly workers: () => ReadonlyMap<string, LeavingWorker>
   /** As of `Elsewhere.leave`. */
   readonly isLast: boolean
   /** Whether a message of this sender is of work that the actors have begun. */
@@ -56,9 +62,11 @@ export type LeavingTerms = {
 /** The actors of one shard. */
 export class LeavingActors {
   readonly #terms: LeavingTerms
+  #workers: ReadonlyMap<string, LeavingWorker>
 
   constructor(terms: LeavingTerms) {
     this.#terms = terms
+    this.#workers = terms.workers()
   }
 
   /** As `Elsewhere.leave`. */
@@ -69,10 +77,13 @@ export class LeavingActors {
     const areIdle = (): boolean => this.#handling.length === 0
     await this.#until(this.#hasHandledAll(), before(begunMs))
     shard.goAway()
+    // None of them begins here from now on.
+    this.#workers = this.#terms.workers()
     for (const process of this.#live) this.#passOn(process)
     if (!isLast && !(await this.#until(areIdle, before(handlersMs)))) return false
     const areAtRest = (): boolean => !this.#closesWork() && areIdle()
     await this.#until(areAtRest, before(stepsMs))
+    for (const worker of this.#workers.values()) worker.place = 'away'
     // They are run again at the next owner, and may wait for what a leaving shard keeps back.
     await this.#endAll(this.#inOwnTurns)
     await this.#until(areAtRest, endsAt)
@@ -85,11 +96,11 @@ export class LeavingActors {
   }
 
   get #live(): readonly Process[] {
-    const { entities, shard, workers } = this.#terms
+    const { entities, shard } = this.#terms
     const { system } = entities
     return [
       ...entities.kinds.flatMap((kind) => entities.kind(kind)?.processesOf(shard) ?? []),
-      ...[...workers.keys()].flatMap((id) => {
+      ...[...this.#workers.keys()].flatMap((id) => {
         const ref = system.whereis(name(id))
         return ref === undefined ? [] : [processOf({ self: ref as Ref })]
       }),
@@ -104,7 +115,7 @@ export class LeavingActors {
   }
 
   #entityOf({ label = '', name = '' }: Process): string {
-    return this.#terms.workers.has(name) ? `${workerKind}/${name}` : label
+    return this.#workers.has(name) ? `${workerKind}/${name}` : label
   }
 
   /** Actors that handle messages, or have some. */
@@ -174,22 +185,43 @@ export class LeavingActors {
     return true
   }
 
-  /** Ends actors: in order, or by a kill if they are at work. */
   async #endAll(processes: readonly Process[]): Promise<void> {
-    const { entities, workers } = this.#terms
-    const ends = processes.map(async (process) => {
-      const ref = process.address as Ref
-      const worker = workers.get(process.name ?? '')
-      // Otherwise its end would be a failure to its supervisor, which restarts others with it.
-      const left = worker && terminateChild(worker.above, worker.spec.id)
-      if (process.busy) {
-        this.#passOn(process)
-        // A worker that ends at once by the word of its supervisor needs no kill.
-        if (!worker || process.trapping) entities.system.kill(ref)
-      }
-      await left?.catch(() => undefined)
-      await stopProcess(ref, 'shutdown').catch(() => undefined)
-    })
-    await Promise.all(ends)
+    await Promise.all(
+      processes.map((process) => {
+        const worker = this.#workers.get(process.name ?? '')
+        return worker ? this.#endWorker(process, worker) : this.#endEntity(process)
+      }),
+    )
+  }
+
+  /** Ends an entity: in order, or by a kill if it is at work. */
+  async #endEntity(process: Process): Promise<void> {
+    const ref = process.address as Ref
+    if (process.busy) {
+      this.#passOn(process)
+      this.#terms.entities.system.kill(ref)
+    }
+    await stopProcess(ref, 'shutdown').catch(() => undefined)
+  }
+
+  /**
+   * Ends a worker as its supervisor does. That gets the request first: otherwise it would take the end
+   * for a failure, and restart others with it. But it may be at work for long, and may start a child
+   * that waits for an answer of the next owner. So nothing waits for it here.
+   */
+  async #endWorker(process: Process, { spec, above }: LeavingWorker): Promise<void> {
+    const { system } = this.#terms.entities
+    const ref = process.address as Ref
+    const left = terminateChild(above, spec.id).catch(() => undefined)
+    this.#passOn(process)
+    if (process.behaviour.status() === 'starting') {
+      // A start that is cut off would be a failure, too.
+      await left
+      return
+    }
+    const ended = new Promise<void>((resolve) => void system.monitor(ref, () => resolve()))
+    if (process.busy && process.trapping) system.kill(ref)
+    else process.signal(processOf({ self: above as Ref }), 'shutdown', false)
+    await ended
   }
 }

@@ -3,7 +3,7 @@
  * process keeps them until its end. They are free before its end is announced.
  */
 import type { KeelsonError } from '../../errors.ts'
-import type { Address, Directory, HolderWait, Part } from '../words/address.ts'
+import type { Address, Directory, HolderWait, Lead, Part } from '../words/address.ts'
 import { NameWaits, type WaitLimits } from './name-waits.ts'
 import { isPart, Parts } from './parts.ts'
 import { type GroupMember, ProcessGroups } from './process-groups.ts'
@@ -84,8 +84,8 @@ export class Names<P extends Named<P>> implements Directory<P> {
   readonly parts: Parts<P>
   /** Their addresses: a look-up then reads nothing of the process. */
   readonly #holders = new Map<string, P['address']>()
-  /** Names of processes elsewhere. */
-  readonly #leads = new Map<string, Directory<P>>()
+  /** The names that may lead elsewhere. */
+  readonly #leads = new Map<string, Lead<P>>()
   readonly #waits: NameWaits
 
   constructor(limits: WaitLimits) {
@@ -94,9 +94,10 @@ export class Names<P extends Named<P>> implements Directory<P> {
     this.parts = new Parts(new NameWaits(limits))
   }
 
-  /** The holder of the local name. */
-  holderOf(name: string): P | undefined {
-    return this.#holders.get(name)?.process ?? this.#leads.get(name)?.holderOf(name)
+  /** The holder of the local name, for a message of this sender. */
+  holderOf(name: string, sender?: P): P | undefined {
+    const lead = this.#leads.get(name)
+    return lead?.leads(sender) ? lead.holderOf(name) : this.#holders.get(name)?.process
   }
 
   awaits(name = ''): boolean {
@@ -107,16 +108,10 @@ export class Names<P extends Named<P>> implements Directory<P> {
     return this.#leads.get(name)?.fault?.(name)
   }
 
-  /**
-   * While no process here has the name, it leads to where `directory` finds one, and so does the
-   * part that `starter` starts now. Returns a function that ends this.
-   */
-  lead(name: string, directory: Directory<P>, starter: P): () => void {
-    this.#leads.set(name, directory)
-    this.parts.lead(starter, directory)
-    return () => {
-      if (this.#leads.get(name) === directory) this.#leads.delete(name)
-    }
+  /** From now on `lead` says where the name leads, and the part that `starter` starts now. */
+  lead(name: string, lead: Lead<P>, starter: P): void {
+    this.#leads.set(name, lead)
+    this.parts.lead(starter, lead)
   }
 
   /** The address of the holder of the local name. */
@@ -155,7 +150,7 @@ export class Names<P extends Named<P>> implements Directory<P> {
   }
 
   awaitHolder(name: string, ms: number, signal: AbortSignal | undefined): HolderWait {
-    const lead = this.#holders.has(name) ? undefined : this.#leads.get(name)
+    const lead = this.#leads.get(name)
     if (lead?.awaits?.(name) === true) return lead.awaitHolder(name, ms, signal)
     return this.awaitHere(name, ms, signal)
   }

@@ -4,7 +4,14 @@
  * stands for the first process that lives.
  */
 import type { KeelsonError } from '../../errors.ts'
-import { Address, type Directory, type HolderWait, isRef, type Part } from '../words/address.ts'
+import {
+  Address,
+  type Directory,
+  type HolderWait,
+  isRef,
+  type Lead,
+  type Part,
+} from '../words/address.ts'
 import type { NameWaits } from './name-waits.ts'
 
 /** In a copy of a part: the part that the user holds. */
@@ -35,30 +42,32 @@ export class Parts<P extends { readonly alive: boolean }> {
    * The parts that supervisors are starting: a part gets the first process that one starts linked.
    */
   readonly #starting = new Map<P, object>()
-  /** Parts whose process is elsewhere. */
-  readonly #leads = new WeakMap<object, Directory<P>>()
+  /** Those of parts that may lead elsewhere. */
+  readonly #leads = new WeakMap<object, Lead<P>>()
   readonly #waits: NameWaits
 
   constructor(waits: NameWaits) {
     this.#waits = waits
   }
 
-  /** The living process that was started from `part`. */
-  holderOf(part: object): P | undefined {
+  /** The living process that was started from `part`, for a message of this sender. */
+  holderOf(part: object, sender?: P): P | undefined {
     const identity = partOf(part)
+    const lead = this.#leads.get(identity)
+    if (lead?.leads(sender)) return lead.holderOf('')
     const holder = this.#holders.get(identity)
-    return holder?.alive ? holder : this.#leads.get(identity)?.holderOf('')
+    return holder?.alive ? holder : undefined
   }
 
-  /** The lookup of a part whose process is elsewhere. */
-  leadOf(part: object): Directory<P> | undefined {
+  /** Says where a part leads that may lead elsewhere. */
+  leadOf(part: object): Lead<P> | undefined {
     return this.#leads.get(partOf(part))
   }
 
-  /** The part that `supervisor` starts now leads elsewhere, while it has no process here. */
-  lead(supervisor: P, directory: Directory<P>): void {
+  /** From now on `lead` says where the part leads that `supervisor` starts now. */
+  lead(supervisor: P, lead: Lead<P>): void {
     const part = this.#starting.get(supervisor)
-    if (part !== undefined) this.#leads.set(partOf(part), directory)
+    if (part !== undefined) this.#leads.set(partOf(part), lead)
   }
 
   /** `process` was started from `part`. */
@@ -101,8 +110,8 @@ class PartDirectory<P extends { readonly alive: boolean }> implements Directory<
     this.#part = part
   }
 
-  holderOf(): P | undefined {
-    return this.#parts.holderOf(this.#part)
+  holderOf(_name: string, sender?: P): P | undefined {
+    return this.#parts.holderOf(this.#part, sender)
   }
 
   awaits(): boolean {

@@ -77,6 +77,12 @@ export interface Directory<P> {
   awaitHolder(name: string, ms: number, signal: AbortSignal | undefined): HolderWait
 }
 
+/** Where a name is looked up that may lead elsewhere. */
+export interface Lead<P> extends Directory<P> {
+  /** Whether it does now for a message of this sender, also if a process here has the name. */
+  leads(sender?: P): boolean
+}
+
 /** Two copies of the package in one program have two classes of refs, and one mark. */
 const mark = Symbol.for('keelson.ref')
 
