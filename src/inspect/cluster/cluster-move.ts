@@ -17,6 +17,7 @@ import {
   type EngineSession,
   factsFileName,
   lockFileName,
+  loggedBlobRow,
   readDataFolder,
   readFloor,
   refusing,
@@ -96,7 +97,7 @@ const toMove = async (app: App, index: number, clock: Clock): Promise<ShardToMov
   const shard = app.shards[index]
   const { report } = await app.wal(index).describe()
   if (!shard || !report) throw new KeelsonError('SHARD_DOWN', `shard ${index} is not open`)
-  const snapshot = shard.appliedLsn > 0 ? await app.wal(index).checkpoint() : undefined
+  const newest = await app.wal(index).checkpoint()
   const blobs: BlobRef[] = []
   await eachBlob(shard.view(), clock, (ref) => blobs.push(ref))
   const log = shard.files.log()
@@ -105,8 +106,10 @@ const toMove = async (app: App, index: number, clock: Clock): Promise<ShardToMov
   const shown = shard.view().layers.projection.position()
   const { walId, epoch, lastLsn: openedLsn, lastTime } = report
   return {
-    ...{ shard: index, log, walId, epoch, firstLsn, openedLsn, lastLsn, logBytes, snapshot, blobs },
+    ...{ shard: index, log, walId, epoch, firstLsn, openedLsn, lastLsn, logBytes, blobs },
     lastTime: Math.max(lastTime, shard.now()),
+    snapshot: newest.lsn > 0 ? newest : undefined,
+    isLogged: (ref) => shard.view().row(loggedBlobRow(ref, 0)[0]) !== undefined,
     mark: shown?.lsn === firstLsn - 1 ? shown.frame : undefined,
   }
 }

@@ -52,6 +52,8 @@ export type ShardToMove = {
   readonly mark: FrameMark | undefined
   /** The blobs that its rows refer to. */
   readonly blobs: readonly BlobRef[]
+  /** Whether its log still has this blob of a frame. That of a write that was refused may be freed. */
+  readonly isLogged: (ref: BlobRef) => boolean
 }
 
 /** The folder, the engine, and who hears of each upload of so many bytes. */
@@ -153,7 +155,7 @@ const moveBlobs = async (
   for await (const { payloads } of runsOf(moved, moved.firstLsn))
     for (const payload of payloads)
       for (const ref of decodeFrame(payload).units.flatMap((unit) => [...refsOfUnit(unit)]))
-        refs.set(blobName(shard, ref), ref)
+        if (moved.isLogged(ref)) refs.set(blobName(shard, ref), ref)
   const cache = { files, disk, shard, dir: shardFolder(dir, shard).blobs }
   for (const ref of refs.values()) {
     await calls.ask(() => putBlob(cache, ref))

@@ -156,6 +156,33 @@ test('a folder that is moved is there at a new member, and is its own no more', 
   expect(second.entity(counter).state('1')).toEqual({ count: 6, reminded: 0 })
 })
 
+test('a folder is moved whose one shard has never had a write', async () => {
+  const world = new World()
+  await world.alone((one) => world.during(one.store.put('k', 1)))
+
+  await world.move()
+
+  const one = await world.start('a', { app })
+  expect(one.store.get('k')).toBe(1)
+})
+
+test('a folder is moved whose log names a large value that was refused, and has been freed', async () => {
+  const world = new World()
+  await world.alone(async (one) => {
+    await world.during(one.store.lock(['k'], { owner: 'other', leaseMs: 60_000 }))
+    const refused = one.store.put('k', large).catch(({ code }) => code)
+    expect(await world.during(refused)).toBe('LOCKED')
+    await world.during(one.store.put('large', large))
+    await world.during(world.later(30 * 60_000), 31 * 60_000)
+    await world.during(one.control.sweepAll())
+  })
+
+  await world.move()
+
+  const one = await world.start('a', { app })
+  expect(await world.during(one.store.load('large'))).toBe(large)
+})
+
 test('a move that was interrupted at any of its changes is repeated, and the cluster is whole', async () => {
   let step = 0
   for (let isWhole = false; !isWhole; step += thorough(9, 1)) {
