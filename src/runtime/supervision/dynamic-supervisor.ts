@@ -27,6 +27,7 @@ import {
   supervisorStart,
 } from './child-spec.ts'
 import { askAgain, waitAtGate } from './gate-wait.ts'
+import { holderIn } from './orphans.ts'
 import { givesUp, isRestarted, type RestartOption, recentRestarts } from './restart-policy.ts'
 import { closedGate } from './start-gate.ts'
 import {
@@ -165,11 +166,7 @@ export const startOrGet = async <M, S>(
 }
 
 /** The started process, or the one that had its name. Throws `EXITED` if there is none. */
-const refOrHolder = (result: StartResult, id: string): Ref => {
-  const [why, holder] = Array.isArray(result.reason) ? result.reason : []
-  if (why === 'already_started' && isRef(holder)) return holder
-  return refOf(result, id)
-}
+const refOrHolder = (result: StartResult, id: string): Ref => holderIn(result) ?? refOf(result, id)
 
 /**
  * Ends a child and forgets it. One that waits for its restart is named by the ref of its last

@@ -19,6 +19,7 @@ import {
 } from '../words/exit-reason.ts'
 import { announce, type SupervisorReport } from '../words/telemetry.ts'
 import type { ChildContext, FullChildSpec } from './child-spec.ts'
+import { orphanGone } from './orphans.ts'
 import { closedGate, gatePassed } from './start-gate.ts'
 
 // The start of one child, and its cancellation. A supervisor handles no message while a child
@@ -136,8 +137,8 @@ export const newChild = (spec: FullChildSpec): Child => ({
 export const refOfChild = (child: Child): Ref | undefined => child.process?.address
 
 /**
- * Starts `child`, once its gate is open if `closed` says that it is not. A result that is not a start
- * result is a failed start (OTP).
+ * Starts `child`, once its gate is open if `closed` says that it is not, and once no orphan has its
+ * name. A result that is not a start result is a failed start (OTP).
  */
 export const startChildProcess = async (
   child: Child,
@@ -155,7 +156,10 @@ export const startChildProcess = async (
     const begun = parts.begin(supervisor, part)
     const result = await startOrGiveUp(child.spec, context, supervisor).finally(begun)
     if (!isStartResult(result)) return { ok: false, reason: badReturn(result) }
-    if (!result.ok) return asShown(result)
+    if (!result.ok) {
+      const isFree = await orphanGone(result, supervisor)
+      return isFree ? startChildProcess(child, context) : asShown(result)
+    }
     const process = addressOf<Process>(result.ref).resolve()
     if (process === undefined) return { ok: false, reason: 'noproc' }
     parts.hold(part, process)

@@ -21,6 +21,7 @@ import {
   intensityOptions,
   supervisorStart,
 } from './child-spec.ts'
+import { orphanGone } from './orphans.ts'
 import type { AutoShutdown, RestartOption, Strategy } from './restart-policy.ts'
 import type { ChildCount, ChildInfo } from './supervised-children.ts'
 import {
@@ -95,6 +96,7 @@ export const started = async <M>(
 ): Promise<Ref<M>> => {
   const spec = checked(specify())
   const result = await spec.start(starterOf(where))
+  if (!result.ok && (await orphanGone(result))) return started(where, specify)
   const ref = refOf(result, spec.id) as Ref<M>
   const process = addressOf<Process>(ref).resolve()
   process?.kernel.names.parts.hold(spec, process)

@@ -6,7 +6,6 @@ import { noMore } from '../../check.ts'
 import { configError } from '../../errors.ts'
 import {
   type AnyContext,
-  addressOf,
   asPart,
   type ChildSpec,
   type DynamicSupervisorMessages,
@@ -17,7 +16,6 @@ import {
   madeThrough,
   type Name,
   name,
-  type Process,
   type Ref,
   type StartGate,
   type StartResult,
@@ -80,11 +78,7 @@ const childSpec = (
     node.kind === 'worker'
       ? workerSpec(node, registered, surroundings)
       : treeSpec(node, registered, surroundings, named)
-  const start: ChildSpec['start'] = async (context) => {
-    await orphanGone(context.system, registered)
-    return spec.start(context)
-  }
-  return asPart({ ...spec, start }, node)
+  return asPart({ ...spec }, node)
 }
 
 /** The name of a part that has one: that of its options, or its id. */
@@ -94,25 +88,6 @@ export const registeredName = <M = unknown>({
 }: AppWorker | AppTree): Name<M> | Via<M> => {
   const given = options.name ?? id
   return isVia(given) ? (given as Via<M>) : name<M>(given)
-}
-
-/**
- * Resolves when no orphan holds the name. Children of a killed supervisor that trap exits end later
- * and hold their names until then. If they were restarted at once, as in OTP, they would fail until
- * all restarts are spent. A process that lives on after its starter is no orphan: it may hold the
- * name for ever.
- */
-const orphanGone = async (system: System, registered: AnyName | undefined): Promise<void> => {
-  const holder = registered && addressOf<Process>(system.to(registered)).resolve()
-  if (holder === undefined || !isOrphan(holder)) return
-  await new Promise<void>((resolve) => {
-    system.monitor(holder.address, () => resolve())
-  })
-}
-
-const isOrphan = (holder: Process): boolean => {
-  const { parent, shutdownAt } = holder
-  return parent !== holder && !parent.alive && shutdownAt !== undefined
 }
 
 /**

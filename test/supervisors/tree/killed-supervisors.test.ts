@@ -4,7 +4,15 @@
  */
 import { describe, expect, test } from 'vitest'
 import { WalWriter } from '../../../src/actors/index.ts'
-import { type GenServer, type Messages, stopProcess } from '../../../src/runtime/index.ts'
+import { startDynamicChild } from '../../../src/index.ts'
+import {
+  dynamicSupervisor,
+  type GenServer,
+  type Messages,
+  name,
+  Pool,
+  stopProcess,
+} from '../../../src/runtime/index.ts'
 import { supervisor, worker } from '../../../src/supervisors/index.ts'
 import { codeOf, failNextSync, machine, started } from '../../support/worlds/simulated-instance.ts'
 
@@ -106,6 +114,48 @@ describe('a tree of the user’s', () => {
 
     expect(app.system.whereis('slow' as never)).toBeDefined()
     expect((await during(app.control.flushAll())).outcomes).toMatchObject([{ ok: true }])
+  })
+
+  test('comes back when a name is held by a dynamic supervisor, whose children end slowly', async () => {
+    const { clock, app } = await started({
+      app: supervisor('app', {}, [dynamicSupervisor('rooms', { name: name('rooms') })]),
+    })
+    const rooms = () => app.system.whereis('rooms' as never)
+    await startDynamicChild(rooms() as never, worker('room', slow))
+    const before = rooms()
+
+    app.system.kill('app' as never)
+    await clock.advance(200)
+
+    expect(rooms()?.pid).toBeGreaterThan(before?.pid as number)
+  })
+
+  test('comes back when a name is held two levels below the supervisor that was killed', async () => {
+    const { clock, app } = await started({
+      app: supervisor('app', {}, [
+        supervisor('middle', {}, [
+          supervisor('deep', {}, [worker('slow', slow, { name: 'slow' })]),
+        ]),
+      ]),
+    })
+    const before = app.system.whereis('slow' as never)
+
+    app.system.kill('middle' as never)
+    await clock.advance(200)
+
+    expect(app.system.whereis('slow' as never)?.pid).toBeGreaterThan(before?.pid as number)
+  })
+
+  test('comes back when a name is held by a pool, whose workers end slowly', async () => {
+    const crew = Pool.childSpec('crew', { server: slow, size: 2, name: name('crew') as never })
+    const { clock, during, app } = await started({ app: supervisor('app', {}, [crew]) })
+    const before = app.system.whereis('crew' as never)
+
+    app.system.kill('app' as never)
+    await clock.advance(200)
+
+    expect(app.system.whereis('crew' as never)?.pid).toBeGreaterThan(before?.pid as number)
+    expect(await during(Pool.status(app.system.to('crew' as never)))).toMatchObject({ idle: 2 })
   })
 
   test('does not delay close beyond its deadline, however deep it hangs', async () => {
