@@ -89,7 +89,8 @@ export class BareProcess implements Behaviour {
     else {
       this.#receiver = receiver
       this.#process.busy = false
-      receiver.limit(timeoutMs, () => this.#hand(undefined))
+      // A message may have come whose turn is still to come (OTP takes it).
+      receiver.limit(timeoutMs, () => this.#hand(this.#next()))
     }
     return receiver.promise
   }

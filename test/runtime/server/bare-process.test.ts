@@ -66,6 +66,18 @@ test('a bare process sleeps on the clock of its system, while its messages wait'
   expect(seen).toEqual([100, 'info', 'INVALID_ARGUMENT'])
 })
 
+test('a bare process receives a message that came at the last instant of its time', async () => {
+  const { system, clock } = testSystem()
+  const seen: unknown[] = []
+  system.spawn<Told>(async (context) => {
+    context.sendAfter(100, 'tell', 'a')
+    seen.push((await context.receive(100))?.kind, await context.receive(0))
+  })
+  await clock.settle()
+  await clock.advance(100)
+  expect(seen).toEqual(['info', undefined])
+})
+
 test('a bare process refuses a call with an id, and takes the others', async () => {
   const { system, clock } = testSystem()
   const seen: unknown[] = []
