@@ -404,6 +404,7 @@ export class ServerLoop implements Behaviour {
   #terminate(reason: ExitReason): void {
     this.#phase = 'terminating'
     this.#reason = reason
+    this.#requests?.terminates()
     const { terminate } = this.#server
     if (terminate === undefined) this.#finish()
     else this.#invoke((state, _, context) => terminate(state, reason, context), undefined)

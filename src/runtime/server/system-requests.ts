@@ -106,6 +106,11 @@ export class SystemRequests {
     return true
   }
 
+  /** The server terminates: what was set aside waits in the mailbox, as all the time in OTP. */
+  terminates(): void {
+    this.#suspension.set(false)
+  }
+
   /** A message that was set aside. */
   aside(index: number): Message | undefined {
     return this.#suspension.at(index)

@@ -10,6 +10,7 @@ import {
   startSupervisor,
   stopProcess,
   supervisor,
+  suspend,
   worker,
 } from '../../../src/runtime/index.ts'
 import { testSystem } from '../../../src/testing/index.ts'
@@ -74,6 +75,30 @@ test('a child that cannot be started is reported, at the first start and later',
     ...['start_error', 'start_error', 'start_error'],
   ])
 })
+
+test.each([
+  ['in order, makes no report', 'stop', []],
+  [
+    'with an error, is reported with it',
+    'crash',
+    [{ errorContext: 'shutdown_error', reason: boom }],
+  ],
+])(
+  'a child that ended while its supervisor was suspended until its own end: %s',
+  async (_, how, expected) => {
+    const { settle, reports, tree, named, a } = stage()
+    const top = await tree(named({ restart: 'transient' }))
+    await suspend(top)
+    if (how === 'stop') await stopProcess(a)
+    else cast(a as never, 'crash' as never)
+    await settle()
+
+    await stopProcess(top)
+
+    expect(reports).toMatchObject(expected)
+    expect(reports).toHaveLength(expected.length)
+  },
+)
 
 test('a child that does not end as it is asked is reported', async () => {
   const { system, reports, tree } = stage()
