@@ -49,8 +49,8 @@ export interface Behaviour {
 /** The context as the server's loop uses it. */
 export interface LoopContext {
   from: unknown
-  /** The result of `init`. The waiting starter is notified once. */
-  begun(begun: Begun): void
+  /** The result of `init`. The waiting starter is notified once. False: it does not wait. */
+  begun(begun: Begun): boolean
   /** The process has ended. */
   ended(): void
 }

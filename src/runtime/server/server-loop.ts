@@ -169,10 +169,10 @@ export class ServerLoop implements Behaviour {
     this.#state = undefined
     if (this.#phase !== 'starting') return
     // A signal ended `init`. A starter that traps exits learns it from the result of the start, not
-    // from an exit message too (OTP).
+    // from an exit message too (OTP). One that has its result already gets that message.
+    const isResult = this.#context.begun({ ok: false, reason })
     const { parent } = this.#process
-    if (parent.trapping) this.#process.unlink(parent)
-    this.#context.begun({ ok: false, reason })
+    if (isResult && parent.trapping) this.#process.unlink(parent)
   }
 
   status(): 'starting' | 'waiting' | 'suspended' | 'terminating' {

@@ -1,6 +1,12 @@
 /** The start of a process, and what may end it before it is done. */
 import { describe, expect, test } from 'vitest'
-import { type GenServer, name, stopProcess } from '../../../src/runtime/index.ts'
+import {
+  type GenServer,
+  getState,
+  name,
+  type Ref,
+  stopProcess,
+} from '../../../src/runtime/index.ts'
 import { testSystem } from '../../../src/testing/index.ts'
 import * as Runner from '../task/runner.ts'
 
@@ -63,6 +69,26 @@ describe('a process that is killed', () => {
     expect(await started).toEqual({ ok: false, reason: 'killed' })
     expect(await Runner.run(starter, (context) => context.self.pid)).toBe(starter.pid)
   })
+})
+
+test('the end of a server whose start it has failed itself is an exit message of its trapping starter', async () => {
+  const { system, clock } = testSystem()
+  const starter = await system.start(Runner.server, true)
+  const pretending: GenServer<Nothing, null> = {
+    init: (_, context) => {
+      context.exit(context.parent as Ref, 'pretended')
+      return new Promise<null>(() => {})
+    },
+  }
+
+  const started = Runner.run(starter, (context) =>
+    context.startLinkResult(pretending, undefined, { name: name('pretending') }),
+  )
+  expect(await started).toEqual({ ok: false, reason: 'pretended' })
+  system.kill(name('pretending'))
+  await clock.settle()
+
+  expect(await getState(starter)).toEqual([['exit', 'killed']])
 })
 
 describe('a stop', () => {
