@@ -116,7 +116,7 @@ interface Callbacks<M, S, Arg, App>
   readonly accepts?: Acceptance<M>
   /**
    * The checks count in an instance only, where the storage depends on the process. Elsewhere a
-   * wrong message ends it, as in OTP.
+   * wrong call or cast ends it, as in OTP. Its own infos are checked there too.
    * @internal
    */
   readonly isOtpOutside?: boolean

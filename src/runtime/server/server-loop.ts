@@ -192,9 +192,10 @@ export class ServerLoop implements Behaviour {
   // Messages.
 
   #dispatch(message: Message): void {
-    const { accepts, isOtpOutside } = this.#server
-    const isChecked = accepts !== undefined && !(isOtpOutside && !this.#process.instance)
-    if (isChecked && isRefused(accepts, this.#process, message)) return
+    const { accepts, isOtpOutside, infos } = this.#server
+    const isOwnInfo = message.kind === kinds.info && message.name in infos
+    const isOtp = isOtpOutside && !this.#process.instance && !isOwnInfo
+    if (accepts && !isOtp && isRefused(accepts, this.#process, message)) return
     const { outputs } = this.#process
     const call = message.kind === kinds.call ? (message as PendingCall) : undefined
     if (call !== undefined && isNotDurable(outputs, call)) return

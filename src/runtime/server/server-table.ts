@@ -54,7 +54,7 @@ export interface ServerTable {
   readonly Context: typeof ServerContext | undefined
   /** The checks of its messages. Without them, an unknown message ends the server. */
   readonly accepts: AcceptanceTable | undefined
-  /** The checks count in an instance only. */
+  /** The checks count in an instance only, but for those of infos that it has a handler of. */
   readonly isOtpOutside: boolean
 }
 

@@ -10,7 +10,7 @@ import { call, cast } from '../process/messaging.ts'
 import type { Process } from '../process/process.ts'
 import { processOf } from '../process/process.ts'
 import type { Shutdown } from '../process/shutdown.ts'
-import { hasField, isAnything } from '../server/acceptance.ts'
+import { isAnything } from '../server/acceptance.ts'
 import type { AnyContext, Context, From, GenServer, Result, System } from '../server/gen-server.ts'
 import { type NoReply, noReply, type Reply, reply, stop } from '../server/next-step.ts'
 import { refOf, type StartResult } from '../server/start-options.ts'
@@ -26,19 +26,18 @@ import {
   intensityOptions,
   supervisorStart,
 } from './child-spec.ts'
-import { askAgain, waitAtGate } from './gate-wait.ts'
+import { AskedAgain, askAgain, waitAtGate } from './gate-wait.ts'
 import { holderIn } from './orphans.ts'
 import { givesUp, isRestarted, type RestartOption, recentRestarts } from './restart-policy.ts'
 import { closedGate } from './start-gate.ts'
 import {
-  type Child,
+  Child,
   type ChildCount,
   type ChildInfo,
   count,
   endAtOnce,
   endChild,
   infoOf,
-  newChild,
   reportGaveUp,
   reportRestarted,
   reportTerminated,
@@ -64,7 +63,7 @@ export type DynamicSupervisorMessages = {
     /** @internal */
     waited: (child: Child) => void
     /** @internal */
-    opened: (asked: Asked) => void
+    opened: (again: AskedAgain<Asked>) => void
   }
 }
 
@@ -206,7 +205,10 @@ const dynamicServer: DynamicServer = {
       ...{ whichChildren: isAnything, countChildren: isAnything },
     },
     casts: { tryAgain: isAnything },
-    infos: { waited: hasField('isRestarting'), opened: hasField('from') },
+    infos: {
+      waited: (payload) => payload instanceof Child,
+      opened: (payload) => payload instanceof AskedAgain,
+    },
   },
   calls: {
     startChild: (state, spec, context) => startChild(state, { spec, from: context.from }, context),
@@ -237,7 +239,7 @@ const dynamicServer: DynamicServer = {
   infos: {
     waited: (state, child, context) =>
       hasWaited(child) ? startAgain(state, child, child.failure, context) : noReply(state),
-    opened: async (state, asked, context) => {
+    opened: async (state, { asked }, context) => {
       const step = await startChild(state, asked, context)
       if (step.kind === 'reply') asked.from.reply(step.value)
       return noReply(state)
@@ -270,7 +272,7 @@ const startChild = async (
   if (state.children.size >= state.maxChildren) {
     return reply({ ok: false, reason: 'max_children' }, state)
   }
-  const child = newChild(fullSpec(asked.spec))
+  const child = new Child(fullSpec(asked.spec))
   const closed = closedGate(child.spec, processOf(context))
   if (closed !== undefined) {
     askAgain(processOf(context), asked, closed)

@@ -46,6 +46,15 @@ export const waitAtGate = (
   )
 }
 
+/** A start that was asked for. A class, so that no value from outside is taken for one. */
+export class AskedAgain<A> {
+  readonly asked: A
+
+  constructor(asked: A) {
+    this.asked = asked
+  }
+}
+
 /**
  * Gives `supervisor` the info `opened` with `asked` when `closed` resolves. If it rejects, the start
  * that was asked for has failed.
@@ -56,7 +65,7 @@ export const askAgain = (
   closed: Promise<unknown>,
 ): void => {
   closed.then(
-    () => supervisor.deliver(new Envelope(kinds.info, 'opened', asked)),
+    () => supervisor.deliver(new Envelope(kinds.info, 'opened', new AskedAgain(asked))),
     (thrown) => asked.from.reply({ ok: false, reason: reasonOf(thrown) }),
   )
 }

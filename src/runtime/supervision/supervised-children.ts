@@ -94,24 +94,29 @@ const endLate = async (late: unknown, supervisor: Process): Promise<void> => {
 /** A wait before a restart. It is over, or was cancelled, when `read` returns false. */
 export type Wait = { cancel(): unknown; read(): number | false }
 
-/** The state of a child. */
-export interface Child {
+/** The state of a child. A class, so that no value from outside is taken for one. */
+export class Child {
   readonly spec: FullChildSpec
-  process: Process | undefined
+  process: Process | undefined = undefined
   /** It waits for its restart, or a restart failed and will be tried again. */
-  isRestarting: boolean
+  isRestarting = false
   /** The timer of its back-off, or its wait at a gate, if it waits. */
-  wait: Wait | undefined
+  wait: Wait | undefined = undefined
   /** The number of its latest restarts in a row, for its back-off. */
-  row: number
+  row = 0
   /** When it will have run so long that the row is over (`clock.monotonic`). */
-  quietAt: number
+  quietAt = Number.POSITIVE_INFINITY
   /** The ref of its last process. */
-  last: Ref | undefined
+  last: Ref | undefined = undefined
   /** Why the last one failed. */
-  failure: ExitReason
+  failure: ExitReason = undefined
   /** The number of its restarts. */
-  restarts: number
+  restarts = 0
+
+  /** A child that is not started yet. */
+  constructor(spec: FullChildSpec) {
+    this.spec = spec
+  }
 }
 
 /** A child that did not start, and the reason. */
@@ -119,19 +124,6 @@ interface FailedStart {
   readonly child: Child
   readonly reason: ExitReason
 }
-
-/** A child that is not started yet. */
-export const newChild = (spec: FullChildSpec): Child => ({
-  spec,
-  process: undefined,
-  isRestarting: false,
-  wait: undefined,
-  row: 0,
-  quietAt: Number.POSITIVE_INFINITY,
-  last: undefined,
-  failure: undefined,
-  restarts: 0,
-})
 
 /** The ref of a running child. */
 export const refOfChild = (child: Child): Ref | undefined => child.process?.address

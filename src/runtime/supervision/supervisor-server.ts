@@ -7,7 +7,7 @@
 
 import { cast } from '../process/messaging.ts'
 import { processOf } from '../process/process.ts'
-import { hasField, isAnything } from '../server/acceptance.ts'
+import { isAnything } from '../server/acceptance.ts'
 import type { Context, From, GenServer } from '../server/gen-server.ts'
 import {
   type NoReply,
@@ -24,7 +24,7 @@ import type { ExitReason } from '../words/exit-reason.ts'
 import { backsOff, hasWaited } from './backing-off.ts'
 import { childFault, childrenFault } from './child-fault.ts'
 import { type ChildSpec, fullSpec } from './child-spec.ts'
-import { askAgain, waitAtGate } from './gate-wait.ts'
+import { AskedAgain, askAgain, waitAtGate } from './gate-wait.ts'
 import {
   type AutoShutdown,
   endsSupervisor,
@@ -36,14 +36,13 @@ import {
 } from './restart-policy.ts'
 import { closedGate } from './start-gate.ts'
 import {
-  type Child,
+  Child,
   type ChildCount,
   type ChildInfo,
   count,
   endChild,
   endChildren,
   infoOf,
-  newChild,
   refOfChild,
   report,
   reportAllRestarted,
@@ -80,7 +79,7 @@ export type SupervisorMessages = {
     /** @internal */
     waited: (child: Child) => void
     /** @internal */
-    opened: (asked: Asked) => void
+    opened: (again: AskedAgain<Asked>) => void
   }
 }
 
@@ -114,7 +113,7 @@ export const supervisorServer: GenServer<SupervisorMessages, State, SupervisorAr
     context.trapExit(true)
     const fault = childrenFault(options.children, options.autoShutdown)
     if (fault !== undefined) return stop(['start_spec', fault.reason])
-    const children = options.children.map((spec) => newChild(fullSpec(spec))).reverse()
+    const children = options.children.map((spec) => new Child(fullSpec(spec))).reverse()
     const begun = await startChildren(children, context, 'first')
     if (begun.failed === undefined) return ok(begunWith(options, begun.children))
     const { child, reason } = begun.failed
@@ -130,7 +129,10 @@ export const supervisorServer: GenServer<SupervisorMessages, State, SupervisorAr
       ...{ deleteChild: isAnything, whichChildren: isAnything, countChildren: isAnything },
     },
     casts: { tryAgain: isAnything },
-    infos: { waited: hasField('isRestarting'), opened: hasField('from') },
+    infos: {
+      waited: (payload) => payload instanceof Child,
+      opened: (payload) => payload instanceof AskedAgain,
+    },
   },
   calls: {
     startChild: (state, spec, context) => startChild(state, { spec, from: context.from }, context),
@@ -165,7 +167,7 @@ export const supervisorServer: GenServer<SupervisorMessages, State, SupervisorAr
   infos: {
     waited: (state, child, context) =>
       hasWaited(child) ? startAgain(state, child, child.failure, context) : noReply(state),
-    opened: async (state, asked, context) => {
+    opened: async (state, { asked }, context) => {
       const step =
         'spec' in asked
           ? await startChild(state, asked, context)
@@ -284,7 +286,7 @@ const startChild = async (
   const full = fullSpec(spec)
   const present = childOf(state, full.id)
   if (present !== undefined) return reply({ ok: false, reason: presence(present) }, state)
-  const child = newChild(full)
+  const child = new Child(full)
   const closed = closedGate(full, processOf(context))
   if (closed !== undefined) {
     askAgain(processOf(context), asked, closed)
