@@ -6,7 +6,7 @@
  */
 import type { Begun, Behaviour, LoopContext, MessageNames } from '../process/behaviour.ts'
 import { type Answerable, isNotDurable } from '../process/outputs.ts'
-import type { PendingCall } from '../process/pending-call.ts'
+import { isCall, type PendingCall } from '../process/pending-call.ts'
 import type { Process } from '../process/process.ts'
 import { type AsyncContext, type Carrier, handOn } from '../queues/async-context.ts'
 import type { HeapEntry } from '../queues/timer-heap.ts'
@@ -22,7 +22,7 @@ import { type Handler, noHandler, type ServerTable } from './server-table.ts'
 import { changed, isFromParent, SystemRequests, stopping } from './system-requests.ts'
 
 // The timeout of a handler's result. It runs while the mailbox is empty. Any message but a system
-// request cancels it; after a system request it starts again at its full length.
+// request and a refused one cancels it; after a system request it starts again at its full length.
 
 /** The one timeout of one server. */
 export class ServerTimeout implements HeapEntry, Carrier {
@@ -150,11 +150,12 @@ export class ServerLoop implements Behaviour {
 
   handle(message: Message): void {
     if (this.#requests?.putsAside(message)) return
-    if (message.kind !== kinds.timeout || this.#timeout?.isCurrent(message)) {
-      this.#timeout?.disarm()
-      if (message.kind === kinds.system) this.#request(message as PendingCall)
-      else this.#dispatch(message)
-    }
+    if (message.kind === kinds.timeout && !this.#timeout?.isCurrent(message)) return
+    // A refused message is none: the timeout goes on.
+    if (this.#isRefused(message)) return
+    this.#timeout?.disarm()
+    if (message.kind === kinds.system) this.#request(message as PendingCall)
+    else this.#dispatch(message)
   }
 
   idle(): void {
@@ -191,21 +192,22 @@ export class ServerLoop implements Behaviour {
 
   // Messages.
 
-  #dispatch(message: Message): void {
+  #isRefused(message: Message): boolean {
     const { accepts, isOtpOutside, infos } = this.#server
     const isOwnInfo = message.kind === kinds.info && message.name in infos
     const isOtp = isOtpOutside && !this.#process.instance && !isOwnInfo
-    if (accepts && !isOtp && isRefused(accepts, this.#process, message)) return
-    const { outputs } = this.#process
-    const call = message.kind === kinds.call ? (message as PendingCall) : undefined
-    if (call !== undefined && isNotDurable(outputs, call)) return
+    if (accepts && !isOtp && isRefused(accepts, this.#process, message)) return true
+    return isCall(message) && isNotDurable(this.#process.outputs, message)
+  }
+
+  #dispatch(message: Message): void {
     this.#timeout?.forget()
     this.#requests?.received(message)
     this.#process.current = message
     const { name, payload } = message
     switch (message.kind) {
       case kinds.call:
-        this.#call = call && outputs.answering(call)
+        if (isCall(message)) this.#call = this.#process.outputs.answering(message)
         this.#context.from = this.#call
         this.#require(this.#server.calls[name] ?? this.#server.call, message)
         break

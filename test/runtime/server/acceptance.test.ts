@@ -7,8 +7,10 @@ import {
   call,
   cast,
   type GenServer,
+  getState,
   name,
   noReply,
+  ok,
   type Ref,
   reply,
   send,
@@ -93,6 +95,38 @@ describe('a server with accepts', () => {
     const refused = await outcome(call(ref, 'add', { valueOf: thrower }))
     expect(refused).toMatchObject({ ok: false })
     expect(await call(ref, 'add', 2)).toBe(2)
+  })
+})
+
+describe('the timeout of a server', () => {
+  const timed = async () => {
+    const world = testSystem()
+    const server: GenServer<Messages, number> = {
+      ...counter(true),
+      init: () => ok(0, { timeoutMs: 100 }),
+      timeout: (count) => noReply(count + 1_000),
+    }
+    const ref = await world.system.start(server)
+    await world.clock.advance(60)
+    return { ...world, ref: ref as Ref<unknown> as Ref<Anything> }
+  }
+
+  test.each<[string, (ref: Ref<Anything>) => unknown]>([
+    ['an unknown cast', (ref) => cast(ref, 'nope')],
+    ['a wrong payload', (ref) => send(ref, 'tick', 'text')],
+    ['a call with an id', (ref) => call(ref, 'add', 2, { id: 'one' }).catch(() => undefined)],
+  ])('is neither prolonged nor called off by %s, which is refused', async (_, act) => {
+    const { ref, clock } = await timed()
+    act(ref)
+    await clock.advance(40)
+    expect(await getState(ref)).toBe(1_000)
+  })
+
+  test('is called off by a message that is taken', async () => {
+    const { ref, clock } = await timed()
+    cast(ref, 'set', 4)
+    await clock.advance(1_000)
+    expect(await getState(ref)).toBe(4)
   })
 })
 
