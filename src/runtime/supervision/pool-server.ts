@@ -7,10 +7,9 @@
 import { KeelsonError } from '../../errors.ts'
 import { type Process, processOf } from '../process/process.ts'
 import { shutDown } from '../process/shutdown.ts'
-import { hasField, isAnything } from '../server/acceptance.ts'
+import { type Accepts, hasField, isAnything } from '../server/acceptance.ts'
 import type { CallContext, Context, From, GenServer, Settled } from '../server/gen-server.ts'
 import { noReply, reply, stop } from '../server/next-step.ts'
-import type { StartResult } from '../server/start-options.ts'
 import { Address, addressOf, isRef, type Ref } from '../words/address.ts'
 import type { Monitor } from '../words/monitor.ts'
 import type { ChildSpec } from './child-spec.ts'
@@ -62,7 +61,22 @@ export interface PoolStatus {
 export type PoolMessages<W = unknown> = {
   calls: { checkout: (request: CheckoutRequest) => Ref<W>; status: () => PoolStatus }
   casts: { checkin: (worker: Ref) => void; cancel: (ticket: object) => void }
-  infos: { started: (started: Settled<StartResult>) => void; waited: () => void }
+  infos: {
+    /** @internal */
+    started: (started: Settled<WorkerStart>) => void
+    /** @internal */
+    waited: () => void
+  }
+}
+
+/** The end of the start of a worker. A class, so that no value from outside is taken for one. */
+class WorkerStart {
+  /** `undefined`: it was not started. */
+  readonly ref: Ref | undefined
+
+  constructor(ref: Ref | undefined) {
+    this.ref = ref
+  }
 }
 
 /** The options of a pool with their defaults. */
@@ -117,6 +131,10 @@ interface State {
 
 type Surroundings = Context<PoolMessages>
 
+/** It throws for what has no fields, which is a refusal too. */
+const isWorkerStart: Accepts = (payload) =>
+  (payload as { readonly value: unknown }).value instanceof WorkerStart
+
 /** The server of a pool. */
 export const poolServer: GenServer<PoolMessages, State, PoolPlan> = {
   init: async (plan, context) => {
@@ -137,7 +155,7 @@ export const poolServer: GenServer<PoolMessages, State, PoolPlan> = {
   accepts: {
     calls: { checkout: hasField('ticket'), status: isAnything },
     casts: { checkin: isRef, cancel: isAnything },
-    infos: { started: hasField('ok'), waited: isAnything },
+    infos: { started: isWorkerStart, waited: isAnything },
   },
   calls: {
     checkout: (state, request, context) => {
@@ -174,8 +192,9 @@ export const poolServer: GenServer<PoolMessages, State, PoolPlan> = {
   infos: {
     started: (state, started, context) => {
       state.starting--
-      if (!started.ok || !started.value.ok) return replace(state, context)
-      add(state, started.value.ref, context)
+      const ref = started.ok ? started.value.ref : undefined
+      if (ref === undefined) return replace(state, context)
+      add(state, ref, context)
       return settle(state, context)
     },
     waited: (state, _, context) => {
@@ -216,10 +235,16 @@ const settle = (state: State, context: Surroundings) => {
   const missing = Math.min(size + maxOverflow, wanted) - state.workers.size - state.starting
   for (let count = 0; count < missing; count++) {
     state.starting++
-    context.pipe(startDynamicChild(context.to(state.supervisor), state.plan.worker), 'started')
+    context.pipe(startWorker(state, context), 'started')
   }
   return noReply(state)
 }
+
+const startWorker = ({ supervisor, plan }: State, context: Surroundings): Promise<WorkerStart> =>
+  startDynamicChild(context.to(supervisor), plan.worker).then(
+    ({ ref }) => new WorkerStart(ref),
+    () => new WorkerStart(undefined),
+  )
 
 /**
  * A worker ended that should not have, or did not start: another one, after the back-off, or within

@@ -1,7 +1,9 @@
-/** An info that a supervisor did not send to itself is logged, whatever its name, and ends nothing. */
+/** An info that a supervisor or a pool did not send to itself ends nothing, whatever its name. */
 import { expect, test } from 'vitest'
 import {
   dynamicSupervisor,
+  type GenServer,
+  Pool,
   type Ref,
   send,
   startSupervisor,
@@ -12,7 +14,12 @@ import { testSystem } from '../../../src/testing/index.ts'
 
 type Any = { infos: Record<string, (payload: unknown) => void> }
 
-const payloads = [undefined, 5, {}, { isRestarting: true }, { from: 5 }, { from: 5, spec: {} }]
+const idle: GenServer<object, null> = { init: () => null }
+
+const payloads = [
+  ...[undefined, 5, {}, { isRestarting: true }, { from: 5 }, { from: 5, spec: {} }],
+  ...[{ ok: true }, { ok: false }, { ok: true, value: { ok: true, ref: 5 } }],
+]
 
 test.each([
   ['an instance', { instance: 'one' }],
@@ -34,4 +41,17 @@ test.each([
   expect(system.processes().map(({ pid }) => pid)).toEqual(before)
   expect(log.lines).toHaveLength(2 * 3 * payloads.length)
   expect(await whichChildren(top)).toMatchObject([{ id: 'crew', status: 'running' }])
+})
+
+test('a pool goes on after infos with the names of its own, and starts no worker for them', async () => {
+  const { system, settle } = testSystem()
+  const pool = await Pool.start(system, { server: idle, size: 2, intensity: 0 })
+  const before = system.processes().map(({ pid }) => pid)
+
+  for (const info of ['waited', 'started', 'nonsense'])
+    for (const payload of payloads) send(pool as Ref as Ref<Any>, info, payload)
+  await settle()
+
+  expect(system.processes().map(({ pid }) => pid)).toEqual(before)
+  expect(await Pool.status(pool)).toMatchObject({ idle: 2, busy: 0 })
 })
