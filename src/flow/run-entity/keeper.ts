@@ -30,8 +30,10 @@ type Messages = {
     /** The process of a run has ended by a failure. */
     ended: (run: Run) => void
     wake: (run: Run) => void
-    /** The runs here may not all be awake; or, of one shard: it has come, or is open after it was down. */
-    wakeAll: (shard?: number) => void
+    /** The runs here may not all be awake. */
+    wakeAll: () => void
+    /** The shards in `opened` have come, or are open after they were down. */
+    wakeOpened: () => void
     /** A kind has begun, or an entity is no longer blocked: live runs may have no process. */
     wakeRuns: () => void
     clean: () => void
@@ -59,6 +61,8 @@ type State = {
   readonly failures: Map<string, { count: number; at: number }>
   /** The shards here whose runs are to wake when they are open: they are down, or recover. */
   readonly left: Set<Shard>
+  /** The shards for which `wakeOpened` is on its way: one pass is for all of them. */
+  readonly opened: Set<number>
   /** `wakeRuns` is on its way. */
   readonly asked: { wakeRuns: boolean }
 }
@@ -149,7 +153,11 @@ const server: GenServer<Messages, State, Start> = {
     const { reports } = entities
     reports.set('flow', () => flowHealth(context as never, start))
     const left = new Set<Shard>()
-    const unlisten = onOpening(entities, left, (shard) => void context.cast(own, 'wakeAll', shard))
+    const opened = new Set<number>()
+    const unlisten = onOpening(entities, left, (shard) => {
+      if (opened.size === 0) context.cast(own, 'wakeOpened')
+      opened.add(shard)
+    })
     const asked = { wakeRuns: false }
     const forget = entities.onRuns(() => {
       if (asked.wakeRuns) return
@@ -162,14 +170,22 @@ const server: GenServer<Messages, State, Start> = {
       events.removeListener('entity.ended', listener)
       reports.delete('flow')
     })
-    context.cast(own, 'wakeAll', undefined)
+    context.cast(own, 'wakeAll')
     context.castAfter(cleanFirstMs, 'clean')
-    return ok({ workflows, failures: new Map(), left, asked })
+    return ok({ workflows, failures: new Map(), left, opened, asked })
   },
   casts: {
-    wakeAll: async (state, shard, context) => {
-      if (!(await isListed(wakeAll(context as never, state, shard))))
-        context.castAfter(againMs, 'wakeAll', shard)
+    wakeAll: async (state, _, context) => {
+      if (!(await isListed(wakeAll(context as never, state)))) context.castAfter(againMs, 'wakeAll')
+      return noReply(state)
+    },
+    wakeOpened: async (state, _, context) => {
+      const { opened } = state
+      const shards = new Set(opened)
+      opened.clear()
+      if (await isListed(wakeAll(context as never, state, shards))) return noReply(state)
+      if (opened.size === 0) context.castAfter(againMs, 'wakeOpened')
+      for (const shard of shards) opened.add(shard)
       return noReply(state)
     },
     wakeRuns: async (state, _, context) => {
@@ -244,10 +260,10 @@ const onOpening = (
 
 const isOpen = ({ phase }: Shard): boolean => phase.kind === 'open'
 
-/** The shards here, or one of them. */
-const shardsHere = ({ app }: AnyContext, only?: number): readonly Shard[] =>
+/** The shards here, or some of them. */
+const shardsHere = ({ app }: AnyContext, only?: ReadonlySet<number>): readonly Shard[] =>
   (app as AppContext)[durableActors].entities.shardsHere.filter(
-    ({ index }) => only === undefined || index === only,
+    ({ index }) => only === undefined || only.has(index),
   )
 
 /** The app, with lists of those of `among` that are open. */
@@ -298,15 +314,19 @@ const liveRuns = (app: AppContext, { workflows }: State): readonly Iterable<Line
   )
 }
 
-/** Wakes the runs that are live and the schedules, in the open shards or one of them. */
-const wakeAll = (context: AnyContext, state: State, shard?: number): Promise<true> => {
-  const here = shardsHere(context, shard)
+/** Wakes the runs that are live and the schedules, in the open shards or those that were `opened`. */
+const wakeAll = (
+  context: AnyContext,
+  state: State,
+  opened?: ReadonlySet<number>,
+): Promise<true> => {
+  const here = shardsHere(context, opened)
   for (const each of here) if (!isOpen(each)) state.left.add(each)
   const app = within(context, here)
   const lines = [...liveRuns(app, state), pagesOf(app, schedulesKind, {})]
-  // In one shard a run may have been called while that was down, and sleep. A schedule may have found
-  // that its workflow is not there, before the part of the tree with that.
-  return wakeLines(context, lines, (kind) => shard === undefined && kind !== schedulesKind)
+  // A run may have been called while its shard was down, and sleep. A schedule may have found that its
+  // workflow is not there, before the part of the tree with that.
+  return wakeLines(context, lines, (kind) => opened === undefined && kind !== schedulesKind)
 }
 
 /**
