@@ -63,9 +63,9 @@ export class FailedTries {
   /** A try of a step or an alarm has failed, or the handler `onFailed` of one. */
   failed(run: Run, thrown: unknown): void {
     const { step, alarm, what } = run
-    const { work } = this.#actor.terms
-    // Nothing begins in a close: after the next start the same try comes again.
-    if (work.isTooLate(thrown)) return
+    const { work, shard } = this.#actor.terms
+    // Nothing begins in a close, and in a shard that leaves: at the next owner the same try comes again.
+    if (work.isTooLate(thrown, shard.isLeaving)) return
     if (work.isTooEarly(thrown)) {
       this.#tryLater(run)
       return

@@ -135,9 +135,9 @@ export class ActorWork {
     return this.#isStarting() && isKeelsonError(error, 'NO_PROCESS')
   }
 
-  /** Whether a failed try found that the instance closes: it does not count. */
-  isTooLate(error: unknown): boolean {
-    return this.#isClosing() && isKeelsonError(error, 'CLOSED')
+  /** Whether a failed try found that the instance closes, or its own shard leaves: it does not count. */
+  isTooLate(error: unknown, isLeaving = false): boolean {
+    return (isLeaving || this.#isClosing()) && isKeelsonError(error, 'CLOSED')
   }
 
   /** Whether the user's tree starts: a kind that is not known may be on its way. */

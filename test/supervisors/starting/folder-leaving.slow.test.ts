@@ -2,6 +2,8 @@
 import { describe, expect, test } from 'vitest'
 import { bodyMax, headBytes } from '../../../src/actors/links/link-frames.ts'
 import { linkKinds, sendFrame } from '../../../src/actors/links/link-message.ts'
+import { flows, queue } from '../../../src/flow/index.ts'
+import type { QueueMessages } from '../../../src/flow/queue/queue-messages.ts'
 import {
   call,
   cast,
@@ -306,4 +308,62 @@ test('a shard leaves soon under calls that never pause, from its member too', as
   await during(Promise.all(callers))
   expect(openAt(c).length).toBeGreaterThan(0)
   expect(longestMs).toBeLessThan(300)
+})
+
+type Adder = {
+  calls: { begin: (queue: string) => null; read: () => readonly string[] }
+  continues: { adds: (queue: string) => void }
+}
+
+test('a step that a queue of its leaving shard refuses uses up no try, and is made by the next owner', async () => {
+  const failed: string[] = []
+  let isMoved = false
+  const adder: DurableServer<Adder, State> = {
+    init: () => [],
+    retry: { max: 1 },
+    onFailed: (labels, { error }) => {
+      failed.push(error.message)
+      return noReply(labels)
+    },
+    calls: {
+      begin: (labels, named) => reply(null, labels, { continue: ['adds', named] }),
+      read: (labels) => reply(labels, labels),
+    },
+    continues: {
+      adds: async (labels, named, context) => {
+        const { app } = context as unknown as { app: App }
+        const to = app.entity<QueueMessages>(`$queue-${named}`).ref('queue')
+        const job = { ...{ job: 1, key: '', priority: 0, delayMs: 0, unique: 'u' }, bytes: 1 }
+        do {
+          await context.call(to, 'add', [job])
+          await passed(context, 50)
+        } while (!isMoved)
+        return noReply([...labels, 'added'])
+      },
+    },
+  }
+  const names = Array.from({ length: 16 }, (_, at) => `q${at}`)
+  const queues = names.map((each) => queue(each, () => undefined, { unique: '1d' }))
+  const tree = () => ({ app: supervisor('app', {}, [entity('adder', adder), flows({ queues })]) })
+  const world = new FolderMembers(['a', 'b', 'c'], {}, { arrivalMs: 500 })
+  const [a, b] = (await world.start(['a', 'b'], tree)) as [App, App]
+  await world.clock.advance(3_000)
+  const refOf = (member: App, id: string) => member.entity<Adder>('adder').ref(id)
+  const ids = Array.from({ length: 200 }, (_, at) => `n${at}`)
+  const shards = [...openAt(a), ...openAt(b)]
+  const adders = shards.map((shard) => {
+    const named = names.find((each) => a.store.shardOf(`{$queue-${each}/queue}`) === shard) ?? ''
+    return { named, id: ids.find((each) => a.store.shardOf(`{adder/${each}}`) === shard) ?? '' }
+  })
+  for (const { id, named } of adders) await world.during(call(refOf(a, id), 'begin', named))
+  const [c] = (await world.start(['c'], tree)) as [App]
+  await world.clock.advance(10_000)
+  const moved = openAt(c)
+  expect(moved.length).toBeGreaterThan(0)
+  isMoved = true
+  await world.clock.advance(5_000)
+
+  expect(failed).toEqual([])
+  for (const { id } of adders)
+    expect(await world.during(call(refOf(c, id), 'read'))).toEqual(['added'])
 })
