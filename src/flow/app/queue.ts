@@ -91,21 +91,23 @@ const unsure = ['TIMEOUT', 'EXITED', 'CLOSED', 'UNKNOWN_OUTCOME']
  */
 const asked = async <T>(attempt: RunningTry, ask: () => Promise<T>): Promise<T> => {
   const { work, system } = attempt.app[durableActors].entities
-  for (let failures = 1; ; failures++) {
+  const { clock } = system
+  // In a close, and after the end of its try, the next incarnation asks.
+  const isOver = (): boolean => attempt.hasEnded || !work.mayBegin
+  for (let failures = 1; ; failures++)
     try {
       const answer = await ask()
-      attempt.mayRun = true
+      attempt.begun()
       return answer
     } catch (error) {
       const isUnsure = isKeelsonError(error) && unsure.includes(error.code)
       attempt.mayRun ||= isUnsure
-      // A blocked run does not go on. In a close the next incarnation asks.
-      const isOver = isKeelsonError(error, 'BLOCKED') || attempt.hasEnded || !work.mayBegin
-      if (isOver || !attempt.mayRun || !(isUnsure || isTransient(error))) throw error
+      // A blocked run does not go on.
+      const goesOn = !isKeelsonError(error, 'BLOCKED') && (isUnsure || isTransient(error))
+      if (!goesOn || !attempt.mayRun || isOver()) throw error
+      const inMs = pauseMs(failures, clock)
+      await new Promise<void>((go) => void clock.after(inMs, go, { holdsProcess: false }))
     }
-    const pauseOf = pauseMs(failures, system.clock)
-    await new Promise<void>((go) => void system.clock.after(pauseOf, go, { holdsProcess: false }))
-  }
 }
 
 /** A run that has ended says how its job ends: a workflow has its own tries. */

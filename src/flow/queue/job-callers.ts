@@ -28,6 +28,10 @@ export class JobCallers {
     this.#look = look
   }
 
+  get isInTurn(): boolean {
+    return this.#isInTurn
+  }
+
   /** A turn begins, or has ended and the book is what is durable. */
   set isInTurn(is: boolean) {
     this.#isInTurn = is

@@ -3,6 +3,7 @@
  * incarnation makes of them. Pure.
  */
 import type { KeptError } from '../../errors.ts'
+import { numberOf } from './queue-rows.ts'
 
 /** A job that was claimed: its row, its tries with the present one, and what is known of it. */
 export type KeptClaim = readonly [row: string, tries: number, isSuspect: boolean, endsAlone: number]
@@ -20,7 +21,7 @@ export const endedAlone: KeptError = {
 }
 
 /** A claim that an incarnation has left. `counts`: the job may be the reason of the end of that incarnation. */
-export const cutOff = (
+const cutOff = (
   [row, tries, isSuspect, endsAlone]: KeptClaim,
   counts: boolean,
   wasAlone: boolean,
@@ -28,6 +29,21 @@ export const cutOff = (
   counts
     ? [row, tries, true, wasAlone ? endsAlone + 1 : endsAlone]
     : [row, tries - 1, isSuspect, endsAlone]
+
+/**
+ * The jobs that earlier incarnations have cut off, by their numbers, in order. `running`: the claims of
+ * this incarnation. `countsEnds`: as in the limits of the queue.
+ */
+export const cutJobs = (
+  { claims, cut, isLeaving }: KeptBook,
+  running: ReadonlyMap<number, unknown>,
+  countsEnds: boolean,
+): Map<number, KeptClaim> => {
+  const left = claims.filter(([row]) => !running.has(numberOf(row)))
+  const cutNow = left.map((claim) => cutOff(claim, countsEnds && !isLeaving, claims.length === 1))
+  const numbered = [...cut, ...cutNow].map((claim) => [numberOf(claim[0]), claim] as const)
+  return new Map(numbered.sort(([one], [other]) => one - other))
+}
 
 /** The state of the queue beside its rows. */
 export type KeptBook = {
@@ -37,7 +53,7 @@ export type KeptBook = {
   readonly dead: number
   /** The jobs that are running. */
   readonly claims: readonly KeptClaim[]
-  /** The jobs that earlier incarnations have cut off, and that have not run since. */
+  /** The jobs that earlier incarnations have cut off, and that have not run since, or that came too early. */
   readonly cut: readonly KeptClaim[]
   /** Claims that this incarnation leaves are cut off by a close: nothing counts. */
   readonly isLeaving: boolean

@@ -8,12 +8,12 @@
  * incarnation did not end by a close, each of them may be the reason of its end. Such a suspect is claimed
  * alone, and is dead when three incarnations have ended while it was. Pure.
  */
-import type { DurableRows } from '../../actors/index.ts'
+import type { DurableRows, ReadRows } from '../../actors/index.ts'
 import { KeelsonError } from '../../errors.ts'
 import { DelayedJobs } from './delayed-jobs.ts'
 import { keepDone, sweepRows } from './ended-rows.ts'
 import {
-  cutOff,
+  cutJobs,
   endedAlone,
   endsAloneMax,
   heldLengthMax,
@@ -47,7 +47,6 @@ import type {
   NewJob,
   QueueCounts,
   QueueLimits,
-  Running,
 } from './queue-types.ts'
 import { Rates } from './rates.ts'
 import { ReadyJobs } from './ready-jobs.ts'
@@ -62,7 +61,6 @@ export class QueueBook {
   readonly #limits: QueueLimits
   readonly #ready = new ReadyJobs()
   readonly #running = new RunningJobs()
-  /** By their numbers, in order. */
   readonly #cut: Map<number, KeptClaim>
   readonly #rates: Rates | undefined
   readonly #texts: UniqueTexts
@@ -79,27 +77,27 @@ export class QueueBook {
   /** How many jobs the current turn may bury: an earlier program may have had more tries. */
   #mayBury = 0
 
-  /** `running`: the claims of this incarnation, which go on when a turn was refused. */
+  /**
+   * `running`: the claims of this incarnation, which go on when a turn was refused. Those with a
+   * `rateKey` have yet to begin.
+   */
   constructor(
     limits: QueueLimits,
     kept: KeptBook,
     now: number,
+    rows: Pick<ReadRows, 'get'>,
     running: ReadonlyMap<number, Claim> = new Map(),
   ) {
     const { rate, countsEnds } = limits
-    const { claims, isLeaving } = kept
     this.#limits = limits
     this.#texts = new UniqueTexts(limits.uniqueMs)
     this.#rates = rate && new Rates(rate, now)
-    const cut = [...kept.cut]
-    for (const claim of claims) {
-      const [row, attempt, isSuspect, endsAlone] = claim
-      const known = running.get(numberOf(row))
-      if (known) this.#running.add({ ...known, attempt, isSuspect, endsAlone })
-      else cut.push(cutOff(claim, countsEnds && !isLeaving, claims.length === 1))
+    this.#cut = cutJobs(kept, running, countsEnds)
+    for (const [row] of kept.claims) {
+      const claim = running.get(numberOf(row))
+      if (claim) this.#running.add(claim)
+      if (claim?.rateKey !== undefined) this.#rates?.goesOn(claim.rateKey, rows)
     }
-    const numbered = cut.map((claim) => [numberOf(claim[0]), claim] as const)
-    this.#cut = new Map(numbered.sort(([one], [other]) => one - other))
     this.isPaused = kept.isPaused
     this.next = kept.next
     this.#dead = kept.dead
@@ -157,8 +155,10 @@ export class QueueBook {
   add(jobs: readonly NewJob[], now: number, rows: DurableRows): readonly Added[] {
     const { depthMax, keysMax } = this.#limits
     if (this.#depth + jobs.length > depthMax) throw full('jobs', depthMax)
-    if (this.#ready.lists + jobs.length > keysMax && this.#newLists(jobs) > keysMax)
-      throw full('keys with ready jobs', keysMax)
+    if (this.#ready.lists + jobs.length > keysMax) {
+      const added = new Set(jobs.map(({ priority, key }) => readyPrefix(priority, key)))
+      if (this.#ready.listsWith(added) > keysMax) throw full('keys with ready jobs', keysMax)
+    }
     for (const { unique } of jobs) if (unique !== undefined) this.#texts.holder(unique, now, rows)
     return jobs.map((job) => addedOnce(job.recorded, now, rows, () => this.#add(job, now, rows)))
   }
@@ -166,12 +166,6 @@ export class QueueBook {
   /** How many jobs wait or run. */
   get #depth(): number {
     return this.#waiting + this.#delayed.size + this.#running.size
-  }
-
-  /** How many keys would have ready jobs with these. */
-  #newLists(jobs: readonly NewJob[]): number {
-    const added = new Set(jobs.map(({ priority, key }) => readyPrefix(priority, key)))
-    return [...added].filter((prefix) => !this.#ready.has(prefix)).length + this.#ready.lists
   }
 
   #add({ delayMs, ...given }: NewJob, now: number, rows: DurableRows): Added {
@@ -194,7 +188,7 @@ export class QueueBook {
 
   /** A try has ended well: the job is done, and its result is kept if the queue keeps results. */
   done(number: number, end: DoneTry, now: number, rows: DurableRows): void {
-    const { row, record, attempt } = this.#release(number)
+    const { row, record, attempt } = this.#release(number, rows)
     const { resultsMs } = this.#limits
     rows.delete(row)
     this.#texts.free(record.unique, number, rows)
@@ -202,15 +196,10 @@ export class QueueBook {
     keepDone(number, { ...record, tries: attempt }, end, now, resultsMs, rows)
   }
 
-  /** A try has failed. There is another one in `inMs`; `undefined`: the job is dead. */
-  failed(
-    number: number,
-    { error, log: lines, tries }: FailedTry,
-    inMs: number | undefined,
-    now: number,
-    rows: DurableRows,
-  ): void {
-    const { row, record } = this.#release(number)
+  /** A try has failed. */
+  failed(number: number, end: FailedTry, now: number, rows: DurableRows): void {
+    const { error, log: lines, tries, inMs } = end
+    const { row, record } = this.#release(number, rows)
     const log = logOf(record.failure, lines)
     const failure = { at: now, error, ...(log.length > 0 && { log }) }
     const failed = { ...record, tries, failure }
@@ -219,10 +208,18 @@ export class QueueBook {
     else this.#delayed.add(number, failed, now + Math.max(1, inMs), rows)
   }
 
-  #release(number: number): Running {
-    const running = this.#running.remove(number)
-    this.#ready.rouse(running.record.key)
-    return running
+  /** A try came too early, and counts for nothing: the job starts next, with the same try. */
+  again(number: number, rows: DurableRows): void {
+    const { row, attempt, isSuspect, endsAlone } = this.#release(number, rows)
+    this.#cut.set(number, [row, attempt - 1, isSuspect, endsAlone])
+  }
+
+  #release(number: number, rows: DurableRows): Claim {
+    const rateKey = this.#running.begins(number)
+    if (rateKey !== undefined) this.#rates?.givenBack(rateKey, rows)
+    const claim = this.#running.remove(number)
+    this.#ready.rouse(claim.record.key)
+    return claim
   }
 
   #bury(row: string, record: JobRecord, rows: DurableRows): void {
@@ -312,7 +309,7 @@ export class QueueBook {
   #takeOut(state: FoundJob['state'], row: string, rows: DurableRows): void {
     if (state === 'delayed') this.#delayed.remove(row, rows)
     else rows.delete(row)
-    if (state === 'running') this.#release(numberOf(row))
+    if (state === 'running') this.#release(numberOf(row), rows)
     if (state === 'waiting' && !this.#cut.delete(numberOf(row))) this.#ready.remove(row)
     if (state === 'dead') this.#dead--
   }
@@ -449,8 +446,9 @@ export class QueueBook {
       return undefined
     }
     const [attempt, isCut] = [(tries ?? record.tries) + 1, tries !== undefined]
-    const isFirst = !isCut && record.tries === 0
-    const rateKey = isFirst || this.#limits.countsEnds ? this.#rateKey(record) : undefined
+    // A run that is blocked has begun.
+    const mayRun = isCut || record.failure?.error.code === 'BLOCKED'
+    const rateKey = this.#limits.countsEnds || !mayRun ? this.#rateKey(record) : undefined
     if (rateKey !== undefined) this.#rates?.grant(rateKey, rows)
     const number = numberOf(row)
     const claim = { number, row, record, attempt, rateKey, isCut, isSuspect, endsAlone }
@@ -463,8 +461,9 @@ export class QueueBook {
     return rate?.key ? key || undefined : rate && ''
   }
 
-  /** The turn of a claim is durable, and the job starts. */
-  started({ rateKey }: Claim, now: number): void {
+  /** What the rate counts begins, once the turn of its claim is durable: a handler, or a run. */
+  started({ number }: Claim, now: number): void {
+    const rateKey = this.#running.begins(number)
     if (rateKey !== undefined) this.#rates?.started(rateKey, now)
   }
 

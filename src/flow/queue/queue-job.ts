@@ -1,10 +1,10 @@
-/** One try of a job, as its handler gets it: the job runs in it, or ignores its end. */
+/** One try of a job, as its handler gets it: the job runs in it, or ignores its end. And that end. */
 import { argument, text } from '../../check.ts'
 import { KeelsonError } from '../../errors.ts'
 import { type AppContext, guardedAbort, type Logger } from '../../runtime/index.ts'
 import { decodeValue } from '../../storage/index.ts'
 import type { Try } from '../runs/body.ts'
-import { encoded, progressOf } from '../runs/values.ts'
+import { copied, encoded, progressOf } from '../runs/values.ts'
 import { logLinesMax } from './queue-rows.ts'
 import type { Claim } from './queue-types.ts'
 
@@ -35,6 +35,8 @@ export class RunningTry implements JobTry {
   readonly since: number
   /** Its end is decided: it has settled, its time is up, or its job was removed. */
   hasEnded = false
+  /** What a rate counts has begun: its handler, or the run of the job. */
+  hasBegun = false
   /** False: its failure is that of no try, and the next one is the same. */
   counts = true
   /** The run of the job may have begun, and has not ended, as far as is known. */
@@ -46,18 +48,32 @@ export class RunningTry implements JobTry {
   #abort: AbortController | undefined
 
   readonly #logger: Logger
+  readonly #onBegun: (claim: Claim) => void
 
-  constructor(app: AppContext, logger: Logger, key: string, claim: Claim, since: number) {
+  constructor(
+    app: AppContext,
+    logger: Logger,
+    key: string,
+    claim: Claim,
+    since: number,
+    onBegun: (claim: Claim) => void,
+  ) {
     this.app = app
     this.#logger = logger
     this.key = key
     this.claim = claim
     this.mayRun = claim.isCut
     this.since = since
+    this.#onBegun = onBegun
   }
 
   get attempt(): number {
     return this.claim.attempt
+  }
+
+  /** Its claim as it is now: the grant of one that has begun is used. */
+  get present(): Claim {
+    return this.hasBegun ? { ...this.claim, rateKey: undefined } : this.claim
   }
 
   /** Most handlers never look at it. */
@@ -84,6 +100,14 @@ export class RunningTry implements JobTry {
     }
   }
 
+  /** Its handler begins, or its run has answered: that runs, or has. */
+  begun(): void {
+    this.mayRun = true
+    if (this.hasBegun || this.hasEnded) return
+    this.hasBegun = true
+    this.#onBegun(this.claim)
+  }
+
   /** Its handler is heard no longer. */
   end(reason: unknown): void {
     this.hasEnded = true
@@ -92,6 +116,36 @@ export class RunningTry implements JobTry {
 
   abort(reason: unknown): void {
     this.#aborting.abort(reason)
+  }
+}
+
+/**
+ * The end of a try. `retryAt`: when the next one begins, as the turn has decided. `isTooLate`: the close
+ * has refused what it called. So its job is cut off, and the next start makes the same try. `isTooEarly`:
+ * the tree has yet to start what it called. The same try comes again.
+ */
+export type TryEnd = {
+  readonly job: RunningTry
+  /** The value that the handler returned. */
+  readonly value?: unknown
+  readonly error?: { readonly thrown: unknown }
+  retryAt?: number | undefined
+  isTooLate?: boolean
+  isTooEarly?: boolean
+}
+
+/** Calls the handler of a try. `keepsResult`: its value has to be one that can be kept. */
+export const endOf = async (
+  job: RunningTry,
+  handler: (given: unknown, job: RunningTry) => unknown,
+  keepsResult: boolean,
+): Promise<TryEnd> => {
+  try {
+    // A copy: the record is stored again when the try fails.
+    const value = await handler(copied(job.claim.record.job, 'the job'), job)
+    return { job, value: keepsResult ? storable(value, 'the result').value : value }
+  } catch (thrown) {
+    return { job, error: { thrown } }
   }
 }
 

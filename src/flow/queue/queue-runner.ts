@@ -18,13 +18,12 @@ import { type AppContext, durableActors } from '../../supervisors/index.ts'
 import type { EnteringRun } from '../runs/messages.ts'
 import { queueId, queueKind } from '../runs/parts.ts'
 import { earlyMs, pauseAfter, unsureMs } from '../runs/tries.ts'
-import { copied } from '../runs/values.ts'
 import { readDone } from './ended-rows.ts'
 import { JobCallers } from './job-callers.ts'
 import { doneLook, type JobLook, lookOf } from './job-look.ts'
 import { emptyBook } from './kept-claims.ts'
 import { QueueBook } from './queue-book.ts'
-import { RunningTry, storable } from './queue-job.ts'
+import { endOf, RunningTry, type TryEnd } from './queue-job.ts'
 import type {
   QueueContext,
   QueueEvents,
@@ -46,23 +45,10 @@ import {
 import type { QueueTerms } from './queue-terms.ts'
 import type { Claim } from './queue-types.ts'
 
-/**
- * The end of a try. `retryAt`: when the next one begins, as the turn has decided. `isTooLate`: the close
- * has refused what it called. So its job is cut off, and the next start makes the same try.
- */
-type End = {
-  readonly job: RunningTry
-  /** The value that the handler returned. */
-  readonly value?: unknown
-  readonly error?: { readonly thrown: unknown }
-  retryAt?: number | undefined
-  isTooLate?: boolean
-}
-
 /** The parts of one turn. */
 type Batch = {
   readonly requests: QueueRequest[]
-  readonly ends: readonly End[]
+  readonly ends: readonly TryEnd[]
   /** The most delayed jobs that it makes ready. */
   readonly dueMax: number
 }
@@ -89,7 +75,7 @@ export class QueueRunner {
   #book!: QueueBook
   #work!: QueueWork
   #requests: QueueRequest[] = []
-  #ends: End[] = []
+  #ends: TryEnd[] = []
   readonly #running = new Map<number, RunningTry>()
   readonly #overdue = new Set<RunningTry>()
   readonly callers: JobCallers
@@ -114,8 +100,8 @@ export class QueueRunner {
   /** Opens the book from what is durable. The claims of this incarnation go on. */
   async open(now: number): Promise<void> {
     const jobs = [...this.#running.values(), ...this.#ends.map(({ job }) => job)]
-    const claims = new Map(jobs.map(({ claim }) => [claim.number, claim]))
-    const book = new QueueBook(this.#terms.limits, this.#state, now, claims)
+    const claims = new Map(jobs.map((job) => [job.claim.number, job.present]))
+    const book = new QueueBook(this.#terms.limits, this.#state, now, this.#rows, claims)
     for (const prefix of [delayedPrefix, 'r/']) {
       let cursor: string | undefined
       do {
@@ -127,6 +113,8 @@ export class QueueRunner {
       } while (cursor)
     }
     this.#book = book
+    // Some may have begun while it was opened.
+    for (const { claim, hasBegun } of jobs) if (hasBegun) this.#begun(claim)
   }
 
   /** Takes a request into the next turn. */
@@ -313,7 +301,7 @@ export class QueueRunner {
     return this.#book.claim(now, rows, dueMax)
   }
 
-  #recordEnd(end: End, now: number, rows: DurableRows): void {
+  #recordEnd(end: TryEnd, now: number, rows: DurableRows): void {
     const { job, value, error } = end
     const { number } = job.claim
     if (error === undefined) {
@@ -322,11 +310,15 @@ export class QueueRunner {
     }
     end.isTooLate = this.#entities.work.isTooLate(error.thrown)
     if (end.isTooLate) return
+    if (end.isTooEarly) {
+      this.#book.again(number, rows)
+      return
+    }
     const inMs = this.#retryIn(job, error.thrown)
     end.retryAt = inMs === undefined ? undefined : now + inMs
     const tries = job.counts ? job.attempt : job.attempt - 1
-    const failed = { error: keptError(error.thrown), log: job.lines, tries }
-    this.#book.failed(number, failed, inMs, now, rows)
+    const failed = { error: keptError(error.thrown), log: job.lines, tries, inMs }
+    this.#book.failed(number, failed, now, rows)
   }
 
   /** The pause before the next try; `undefined`: there is none. */
@@ -374,11 +366,18 @@ export class QueueRunner {
 
   #start(claim: Claim): void {
     const now = this.#work.now()
-    this.#book.started(claim, now)
     const app = this.#work.app as AppContext
-    const job = new RunningTry(app, this.#system.logger, this.#keyOf(claim.number), claim, now)
+    const key = this.#keyOf(claim.number)
+    const job = new RunningTry(app, this.#system.logger, key, claim, now, this.#begun)
     this.#running.set(claim.number, job)
     this.#begin(job)
+  }
+
+  readonly #begun = (claim: Claim): void => {
+    if (claim.rateKey === undefined) return
+    this.#book.started(claim, this.#work.now())
+    // A turn sets the timer at its end.
+    if (!this.callers.isInTurn) this.#setTimer()
   }
 
   /** Calls the handler. While another member may have the job, too, it waits. */
@@ -387,37 +386,29 @@ export class QueueRunner {
     if (job.hasEnded || this.#work.signal.aborted) return
     const { clock } = this.#system
     const { isUnsure, work: all } = this.#entities
-    const again = (inMs: number) =>
-      clock.after(inMs, () => this.#begin(job), { holdsProcess: false })
     if (isUnsure) {
-      again(unsureMs)
+      clock.after(unsureMs, () => this.#begin(job), { holdsProcess: false })
       return
     }
     const { claim, attempt } = job
+    const { handler, limits, timeoutMs } = this.#terms
+    if (limits.countsEnds) job.begun()
     this.#emit('queue.started', { id: String(claim.number), attempt })
     const forget = all.whenLapsed((reason) => job.abort(reason))
-    const { timeoutMs } = this.#terms
     const cancel =
       timeoutMs === undefined ? undefined : clock.after(timeoutMs, () => this.#late(job, timeoutMs))
-    void this.#handle(job).then((end) => {
+    void endOf(job, handler, limits.resultsMs !== undefined).then((end) => {
       cancel?.()
       forget()
-      this.#overdue.delete(job)
-      // The order of the parts of a tree does not matter: the same try begins once more.
-      if (all.isTooEarly(end.error?.thrown)) again(earlyMs)
-      else this.#ended(end)
+      const settled = (): void => {
+        this.#overdue.delete(job)
+        this.#ended(end)
+      }
+      // The order of the parts of a tree does not matter: the same try comes again.
+      end.isTooEarly = all.isTooEarly(end.error?.thrown)
+      if (end.isTooEarly) clock.after(earlyMs, settled, { holdsProcess: false })
+      else settled()
     })
-  }
-
-  async #handle(job: RunningTry): Promise<End> {
-    try {
-      // A copy: the record is stored again when the try fails.
-      const value = await this.#terms.handler(copied(job.claim.record.job, 'the job'), job)
-      const isKept = this.#terms.limits.resultsMs !== undefined
-      return { job, value: isKept ? storable(value, 'the result').value : value }
-    } catch (thrown) {
-      return { job, error: { thrown } }
-    }
   }
 
   /** Its place is free when the failed try is durable, whether or not the handler ends. */
@@ -431,9 +422,11 @@ export class QueueRunner {
     job.abort(thrown)
   }
 
-  #ended(end: End): void {
+  #ended(end: TryEnd): void {
     const { job } = end
     if (job.hasEnded || this.#work.signal.aborted) return
+    // What may have begun did so by now.
+    if (job.mayRun) job.begun()
     job.hasEnded = true
     this.#running.delete(job.claim.number)
     this.#ends.push(end)
@@ -460,15 +453,15 @@ export class QueueRunner {
     job.end(reason)
   }
 
-  #emitEnd({ job, value, error, retryAt }: End): void {
+  #emitEnd({ job, value, error, retryAt, isTooEarly }: TryEnd): void {
     const { number, attempt } = job.claim
     if (error === undefined) this.callers.done(number, value)
     const id = String(number)
     const thrown = error?.thrown
     const outcome = error === undefined ? 'done' : 'failed'
-    this.#noteFailing(id, attempt, retryAt, thrown)
+    if (!isTooEarly) this.#noteFailing(id, attempt, retryAt, thrown)
     this.#emit('queue.ended', { id, attempt, outcome, error: thrown })
-    if (error) this.#emit('queue.failed', { id, attempt, retryAt, error: thrown })
+    if (error && !isTooEarly) this.#emit('queue.failed', { id, attempt, retryAt, error: thrown })
   }
 
   /** A job that is tried again is a trouble of the instance until its try succeeds, or it is dead. */

@@ -46,14 +46,15 @@ export type Claim = {
   readonly record: JobRecord
   /** Counts from 1, with this try. */
   readonly attempt: number
-  /** The key of the rate that it counts for; `undefined`: for none. */
+  /** The key of the rate of which it has a grant until it begins; `undefined`: it needs none. */
   readonly rateKey: string | undefined
   /** An earlier incarnation had it as well: its run may have begun. */
   readonly isCut: boolean
+  /** It was claimed alone. */
+  readonly isSuspect: boolean
+  /** How many incarnations have ended while it was. */
+  readonly endsAlone: number
 }
-
-/** `isSuspect`: it was claimed alone. */
-export type Running = Claim & { readonly isSuspect: boolean; readonly endsAlone: number }
 
 /** How many jobs are where. */
 export type QueueCounts = {
@@ -89,11 +90,14 @@ export type JobPlace = {
 /** The end of a try that went well. */
 export type DoneTry = { readonly result: unknown; readonly log: readonly string[] }
 
-/** The end of a try that failed. `tries`: how many the job has had. */
+/** The end of a try that failed. */
 export type FailedTry = {
   readonly error: KeptError
   readonly log: readonly string[]
+  /** How many the job has had. */
   readonly tries: number
+  /** When there is another one; `undefined`: the job is dead. */
+  readonly inMs: number | undefined
 }
 
 /** The changes of a job that waits. */

@@ -5,10 +5,10 @@
  * and grants at most a twentieth too late. After a start of the program, the last ones count from
  * then. Pure.
  *
- * A start is granted before it happens: its claim has to be durable first. Until then it counts
- * without a time, because nobody knows when it will happen.
+ * A start is granted before it happens: its claim has to be durable first, and what it starts may
+ * wait for more. Until then it counts without a time, because nobody knows when it will happen.
  */
-import type { DurableRows } from '../../actors/index.ts'
+import type { DurableRows, ReadRows } from '../../actors/index.ts'
 import { isNumbers, rateRow, storedIn } from './queue-rows.ts'
 
 /** The limit of a rate. `key`: a rate for each key, for jobs with a key. */
@@ -51,7 +51,7 @@ export class Rates {
     return false
   }
 
-  #window(key: string, rows: DurableRows): Window {
+  #window(key: string, rows: Pick<ReadRows, 'get'>): Window {
     const known = this.#windows.get(key)
     if (known) return known
     const kept = storedIn(rateRow(key), rows)
@@ -89,7 +89,7 @@ export class Rates {
     return Math.ceil(now / widthMs) * widthMs
   }
 
-  /** Without a time a granted job is about to start, and `started` follows. */
+  /** Without a time a granted job has yet to start, and `started` follows, or its end. */
   #sleeps(key: string, { slots: [first] }: Window): void {
     if (!first) return
     const until = first[0] + this.#limit.perMs
@@ -98,9 +98,26 @@ export class Rates {
 
   /** Grants a start, as a part of the turn. */
   grant(key: string, rows: DurableRows): void {
+    this.#grants(key, 1, rows)
+  }
+
+  /** What was granted does not start, as a part of the turn. */
+  givenBack(key: string, rows: DurableRows): void {
+    this.#grants(key, -1, rows)
+  }
+
+  #grants(key: string, more: number, rows: DurableRows): void {
     const window = this.#window(key, rows)
-    window.granted++
+    window.granted += more
     rows.put(rateRow(key), [window.granted, ...window.slots])
+  }
+
+  /** What this incarnation has granted, and has not started, goes on: its row counts it as started. */
+  goesOn(key: string, rows: Pick<ReadRows, 'get'>): void {
+    const window = this.#window(key, rows)
+    const last = window.slots.at(-1)
+    window.granted++
+    if (last && last[1] > 0) last[1]--
   }
 
   /** A granted job starts. */

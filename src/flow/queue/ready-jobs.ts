@@ -50,9 +50,9 @@ export class ReadyJobs {
     return this.#lists.size
   }
 
-  /** Whether jobs wait under this prefix. */
-  has(prefix: string): boolean {
-    return this.#lists.has(prefix)
+  /** How many there would be with jobs under these prefixes. */
+  listsWith(prefixes: ReadonlySet<string>): number {
+    return [...prefixes].filter((prefix) => !this.#lists.has(prefix)).length + this.lists
   }
 
   /** Adds a row that is stored, or will be with this turn. */

@@ -1,14 +1,16 @@
 /**
- * The running jobs of a queue, and how many of them each key has. It is apart from the book, its one
- * importer: the book decides who starts, this counts who runs. Pure.
+ * The running jobs of a queue, how many of them each key has, and which have yet to begin. It is apart
+ * from the book, its one importer: the book decides who starts, this counts who runs. Pure.
  */
 import type { KeptClaim } from './kept-claims.ts'
-import type { Running } from './queue-types.ts'
+import type { Claim } from './queue-types.ts'
 
 /** The jobs of one queue that run. */
 export class RunningJobs {
-  readonly #jobs = new Map<number, Running>()
+  readonly #jobs = new Map<number, Claim>()
   readonly #ofKey = new Map<string, number>()
+  /** The keys of the rates that have granted jobs which have yet to begin. */
+  readonly #granted = new Map<number, string>()
 
   get size(): number {
     return this.#jobs.size
@@ -34,7 +36,7 @@ export class RunningJobs {
     )
   }
 
-  get(number: number): Running | undefined {
+  get(number: number): Claim | undefined {
     return this.#jobs.get(number)
   }
 
@@ -42,15 +44,24 @@ export class RunningJobs {
     return this.#jobs.has(number)
   }
 
-  add(job: Running): void {
-    const { key } = job.record
-    this.#jobs.set(job.number, job)
+  add(job: Claim): void {
+    const { number, record, rateKey } = job
+    const { key } = record
+    this.#jobs.set(number, job)
+    if (rateKey !== undefined) this.#granted.set(number, rateKey)
     this.#ofKey.set(key, this.of(key) + 1)
   }
 
+  /** A job begins, or never will. The key of the rate that has granted it; `undefined`: none, or it has begun. */
+  begins(number: number): string | undefined {
+    const rateKey = this.#granted.get(number)
+    this.#granted.delete(number)
+    return rateKey
+  }
+
   /** Takes out a job that runs. */
-  remove(number: number): Running {
-    const running = this.#jobs.get(number) as Running
+  remove(number: number): Claim {
+    const running = this.#jobs.get(number) as Claim
     this.#jobs.delete(number)
     const { key } = running.record
     const others = this.of(key) - 1

@@ -1,8 +1,17 @@
 /** The order of the parts of a tree does not matter to the work that is due at its start. */
 import { expect, test } from 'vitest'
-import { type Ctx, flow, flows, queue, type Try, workflow } from '../../../src/flow/index.ts'
+import {
+  type Ctx,
+  flow,
+  flows,
+  type QueueEvents,
+  queue,
+  type Try,
+  workflow,
+} from '../../../src/flow/index.ts'
 import {
   type AppContext,
+  type ChildSpec,
   call,
   type DurableServer,
   entity,
@@ -11,6 +20,7 @@ import {
   noReply,
   reply,
   supervisor,
+  telemetry,
   worker,
 } from '../../../src/index.ts'
 import { simulated } from '../../support/worlds/simulated-instance.ts'
@@ -153,6 +163,50 @@ test('a schedule whose workflow comes in later flows starts the run of a time th
   await s.start()
   await s.advance(3_600_000)
   expect(begun).toEqual(['2026-01-01T01:00', '2026-01-01T02:00'])
+})
+
+test('a job that comes too early is begun no more often than its rate grants', async () => {
+  const [begun, started]: [number[], number[]] = [[], []]
+  const early = queue(
+    'early',
+    async (text: string, { app, attempt }) => {
+      begun.push(s.clock.now())
+      await call(app.entity<Later>('ear').ref('1'), 'hear', `${text}${attempt}`)
+    },
+    { retry: { max: 1 }, rate: { max: 2, per: '1s' } },
+  )
+  const heard: string[] = []
+  const ear: GenServer<Later, number> = {
+    init: () => 0,
+    calls: {
+      hear: (state, text) => {
+        heard.push(text)
+        return reply(undefined, state)
+      },
+    },
+  }
+  const queues = flows({ queues: [early] })
+  const last = entity('ear', ear as never)
+  const s = await simulated({ app: supervisor('app', {}, [last, queues]) })
+  const add = (job: string) => s.during(flow(s.app).add(early, job, { delay: '1s' }))
+  for (const job of ['a', 'b', 'c']) await add(job)
+  await s.kill()
+  const listens: ChildSpec = {
+    id: 'listens',
+    start: ({ system }) => {
+      telemetry<QueueEvents>(system).on('queue.started', ({ at }) => started.push(at))
+      return { ignore: true }
+    },
+  }
+  const parts = [listens, queues, worker('slow', slow), last]
+  await s.start({ app: supervisor('app', {}, parts) })
+  await s.advance(10_000)
+
+  expect([heard.sort(), flow(s.app).dead(early).entries]).toEqual([['a1', 'b1', 'c1'], []])
+  expect(begun.length).toBeGreaterThan(6)
+  expect(started).toEqual(begun)
+  for (const at of begun)
+    expect(begun.filter((other) => other >= at && other < at + 1_000).length).toBeLessThan(3)
 })
 
 test('a job of one try, which calls a part that comes after its queue, waits for it', async () => {

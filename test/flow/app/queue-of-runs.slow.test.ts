@@ -221,6 +221,66 @@ test('a rate counts a run once: looks at a blocked one, and restarts, take nothi
   expect(runs).toEqual(['lost', 'a', 'b', 'c'])
 })
 
+/** Two shards, with runs that wait in a queue, of which some are in the shard 1. `down` takes that down. */
+const docked = async (options: QueueOptions) => {
+  const begun: { readonly id: string; readonly at: number }[] = []
+  const it = { ends: true }
+  const ship = workflow(
+    'ship',
+    async (ctx: Ctx, _: undefined) => {
+      await ctx.step('begin', () => void begun.push({ id: ctx.id, at: w.s.clock.now() }))
+      if (!it.ends) await ctx.sleep('long', '1h')
+    },
+    { queue: 'dock' },
+  )
+  // Its entity is in the shard 0.
+  const dock = queue('dock', options)
+  const w = await flowWorld([ship], {
+    queues: [dock],
+    options: { shards: 2, allowDown: true },
+  })
+  const { entities } = w.s.app[durableActors]
+  const shardOf = (actor: string): number => entities.shardOf(actor).index
+  const other = shardOf('$queue-dock/queue')
+  const ids = Array.from({ length: 40 }, (_, at) => `${at}`)
+  const inShard = (shard: number) => ids.filter((id) => shardOf(`$flow-ship/${id}`) === shard)
+  const [own, others] = [inShard(1 - other).slice(0, 3), inShard(other).slice(0, 3)]
+  const down = async () => {
+    failNextSync(w.s.disk, 1 - other)
+    const { store } = w.s.app
+    const key = [...'abcdefgh'].find((each) => store.shardOf(each) === 1 - other) ?? ''
+    expect(await w.during(codeOf(store.put(key, 1)))).toBe('UNKNOWN_OUTCOME')
+  }
+  const reopen = () => w.during(w.s.app.control.reopen(1 - other))
+  const start = (id: string) => w.during(w.flow.start(ship, undefined, { id }))
+  return { w, it, begun, ship, dock, own, others, start, down, reopen }
+}
+
+test('runs that cannot begin, as their shard is down, take nothing of a rate, and keep to it later', {
+  tags: ['W10'],
+}, async () => {
+  const rate = { max: 1, per: '10s' } as const
+  const { w, begun, dock, own, others, start, down, reopen } = await docked({ rate })
+  await w.during(w.flow.pause(dock))
+  for (const id of [...own, ...others]) await start(id)
+  await down()
+  await w.during(w.flow.resume(dock))
+  await w.s.advance(25_000)
+  expect(begun.map(({ id }) => id)).toEqual(others)
+
+  await w.s.advance(200_000)
+  await reopen()
+  await w.s.advance(200_000)
+  expect(
+    begun
+      .slice(3)
+      .map(({ id }) => id)
+      .sort(),
+  ).toEqual(own.toSorted())
+  const gaps = begun.slice(1).map(({ at }, before) => at - (begun[before]?.at as number))
+  expect(Math.min(...gaps)).toBeGreaterThanOrEqual(10_000)
+})
+
 describe('a workflow with a queue', () => {
   /** Runs of ten seconds each, and those that have begun. */
   const shipping = async (options: QueueOptions, isBlocking = false) => {

@@ -42,6 +42,7 @@ const anyAct = fc.oneof(
   { weight: 3, arbitrary: fc.record({ passes: fc.nat(120) }) },
   { weight: 1, arbitrary: fc.record({ ends: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ refused: fc.array(anyJob, { maxLength: 3 }) }) },
+  { weight: 1, arbitrary: fc.record({ early: fc.nat(9) }) },
   { weight: 1, arbitrary: fc.record({ retry: fc.nat(30) }) },
   { weight: 2, arbitrary: fc.record({ removes: fc.nat(30) }) },
   { weight: 2, arbitrary: fc.record({ updates: fc.nat(30), change: anyChange }) },
@@ -227,7 +228,8 @@ class Compared {
         world.book.add((act.refused as NewJob[]).map(newJob), world.now, rows)
         world.book.claim(world.now, rows, 1_000)
       })
-    const picked = running[((act.done ?? act.fails ?? 0) as number) % Math.max(1, running.length)]
+    const place = (act.done ?? act.fails ?? act.early ?? 0) as number
+    const picked = running[place % Math.max(1, running.length)]
     if ('done' in act && picked) {
       world.done(picked.number)
       picked.status = 'done'
@@ -238,6 +240,11 @@ class Compared {
       world.fail(picked.number, inMs)
       picked.status = inMs === undefined ? 'dead' : 'waiting'
       picked.dueAt = world.now + (inMs ?? 0)
+    }
+    if ('early' in act && picked) {
+      world.again(picked.number)
+      picked.status = 'waiting'
+      picked.tries--
     }
     if ('retry' in act) this.retry(act.retry as number)
     if ('removes' in act) this.remove(act.removes as number)

@@ -1,6 +1,7 @@
 /** The book of a queue: what starts, what waits, what is dead. */
 import { describe, expect, test } from 'vitest'
 import { KeelsonError } from '../../../src/errors.ts'
+import type { Claim } from '../../../src/flow/queue/queue-types.ts'
 import { BookWorld as World } from '../../support/worlds/queue-book.ts'
 
 describe('the order of a queue', () => {
@@ -128,6 +129,72 @@ describe('the rate of a queue', () => {
       world.now += 5_000
       expect([world.claimed(), world.wakeAt]).toEqual([[], Number.POSITIVE_INFINITY])
     }
+  })
+
+  test.each([true, false])(
+    'counts a start from when the job begins, also if turns are refused before (of each key: %s)',
+    { tags: ['W10'] },
+    (key) => {
+      const world = new World({ concurrency: 100, rate: { ...perSecond, key } })
+      world.add({ key: 'a' }, { key: 'a' }, { key: 'a' }, { key: 'a' }, { key: 'a' })
+      const [first, second] = world.held()
+      world.now += 5_000
+      expect(world.held()).toEqual([])
+      world.begin(first as Claim)
+      for (const _ of [1, 2]) world.refused((rows) => world.book.claim(world.now, rows, 1_000))
+      world.now += 2_000
+      expect(world.held()).toMatchObject([{ number: 3 }])
+      world.now += 5_000
+      world.begin(second as Claim)
+      world.now += 2_000
+      expect(world.held()).toMatchObject([{ number: 4 }])
+      world.now += 2_000
+      expect(world.held()).toEqual([])
+      expect(world.wakeAt).toBe(Number.POSITIVE_INFINITY)
+    },
+  )
+
+  test.each([true, false])(
+    'is given back what does not begin (of each key: %s)',
+    { tags: ['W10'] },
+    (key) => {
+      const limits = { concurrency: 100, countsEnds: false, rate: { ...perSecond, key } }
+      const world = new World(limits)
+      world.add(...Array.from({ length: 5 }, () => ({ key: 'a' })))
+      expect(world.held()).toMatchObject([{ number: 1 }, { number: 2 }])
+      world.fail(1, 60_000)
+      world.fail(2, 60_000)
+      expect(world.claimed()).toEqual([3, 4])
+      world.crash()
+      // What has run goes on, and takes nothing of the rate.
+      expect(world.claimed()).toEqual([3, 4])
+      world.now += 1_100
+      expect(world.claimed()).toEqual([5])
+      world.now += 58_900
+      expect(world.claimed()).toEqual([1, 2])
+    },
+  )
+
+  test('grants each call of a job that comes too early, which starts next, with the same try', () => {
+    const world = new World({ concurrency: 100, rate: perSecond })
+    world.add({}, {}, {})
+    expect(world.claim()).toMatchObject([
+      { number: 1, attempt: 1 },
+      { number: 2, attempt: 1 },
+    ])
+    world.again(2)
+    expect(world.book.counts).toMatchObject({ ready: 2, running: 1 })
+    expect(world.claim()).toEqual([])
+    world.now += 1_050
+    expect(world.claim()).toMatchObject([
+      { number: 2, attempt: 1 },
+      { number: 3, attempt: 1 },
+    ])
+    world.now += 1_050
+    world.again(2)
+    world.crash()
+    world.now += 1_050
+    expect(world.find(2)).toMatchObject({ state: 'waiting', record: { tries: 0 } })
   })
 
   test('of a key lets other keys go on, and says when it has room', () => {

@@ -1,7 +1,15 @@
 /** An owner that cannot renew its lease begins nothing by itself, and ends what runs: another one may do it. */
 import { expect, test } from 'vitest'
 import { KeelsonError } from '../../../src/errors.ts'
-import { type Ctx, flow, flows, queue, type Try, workflow } from '../../../src/flow/index.ts'
+import {
+  type Ctx,
+  flow,
+  flows,
+  type QueueOptions,
+  queue,
+  type Try,
+  workflow,
+} from '../../../src/flow/index.ts'
 import { call, type DurableServer, entity, noReply, reply, supervisor } from '../../../src/index.ts'
 import type { Directory, EngineSession } from '../../../src/storage/index.ts'
 import { leaseMs, Members } from '../../support/worlds/members.ts'
@@ -19,7 +27,10 @@ const dueMs = 1.5 * leaseMs
 const again = { max: 3, baseMs: dueMs, jitter: 0 }
 
 /** A member whose actors do this in their steps, alarms and jobs. */
-const world = async (does: (what: string, context: { signal: AbortSignal }) => unknown) => {
+const world = async (
+  does: (what: string, context: { signal: AbortSignal }) => unknown,
+  ofJobs: QueueOptions = {},
+) => {
   const account: DurableServer<Messages, null> = {
     init: () => null,
     retry: again,
@@ -47,7 +58,8 @@ const world = async (does: (what: string, context: { signal: AbortSignal }) => u
   const transfer = workflow('transfer', (ctx: Ctx) =>
     ctx.step('take', async (context) => void (await does('flow', context)), { retry: again }),
   )
-  const jobs = queue('jobs', async (_: string, context: Try) => void (await does('job', context)))
+  const act = async (_: string, context: Try) => void (await does('job', context))
+  const jobs = queue('jobs', act, ofJobs)
   const members = new Members()
   let [treeStarts, isRenewed] = [Promise.resolve(), true]
   const slow = {
@@ -201,6 +213,22 @@ test('an owner that is unsure begins no job, also if its claim is durable', asyn
   w.renews(true)
   await w.clock.advance(2 * leaseMs)
   expect([w.phase(), seen]).toEqual(['owner', [false]])
+})
+
+test('the jobs that an unsure owner has claimed begin no more often than their rate says', async () => {
+  const begun: number[] = []
+  const rate = { max: 1, per: '1s' } as const
+  const w = await world(() => void begun.push(w.clock.now()), { rate })
+  for (const _ of Array(5)) await w.add()
+  w.renews(false)
+  await w.clock.advance(8 * leaseMs)
+  expect([w.phase(), begun]).toEqual(['unsure', []])
+
+  w.renews(true)
+  await w.clock.advance(10 * leaseMs)
+  expect([w.phase(), begun.length]).toEqual(['owner', 5])
+  const gaps = begun.slice(1).map((at, before) => at - (begun[before] as number))
+  expect(Math.min(...gaps)).toBeGreaterThanOrEqual(1_000)
 })
 
 test('a job that is removed before its owner is sure again never begins', async () => {

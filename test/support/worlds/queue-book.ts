@@ -69,7 +69,8 @@ export class BookWorld {
   }
 
   #open(): QueueBook {
-    const book = new QueueBook(this.limits, this.kept, this.now, this.running)
+    const rows = rowsOf(this.stored)
+    const book = new QueueBook(this.limits, this.kept, this.now, rows, this.running)
     for (const row of [...this.stored.keys()].sort()) if (/^[dr]/.test(row)) book.found(row)
     return book
   }
@@ -89,12 +90,23 @@ export class BookWorld {
     return this.turn((rows) => this.book.add(jobs.map(newJob), this.now, rows))
   }
 
-  claim(): readonly Claim[] {
+  /** Claims jobs that have yet to begin. */
+  held(): readonly Claim[] {
     const claims = this.turn((rows) => this.book.claim(this.now, rows, 1_000))
+    for (const claim of claims) this.running.set(claim.number, claim)
+    return claims
+  }
+
+  begin(...claims: readonly Claim[]): void {
     for (const claim of claims) {
-      this.running.set(claim.number, claim)
       this.book.started(claim, this.now)
+      this.running.set(claim.number, { ...claim, rateKey: undefined })
     }
+  }
+
+  claim(): readonly Claim[] {
+    const claims = this.held()
+    this.begin(...claims)
     return claims
   }
 
@@ -113,8 +125,14 @@ export class BookWorld {
   fail(number: number, inMs?: number, log: readonly string[] = []): void {
     const { attempt: tries = 0 } = this.running.get(number) ?? {}
     this.running.delete(number)
-    const failed = { error, log, tries }
-    this.turn((rows) => this.book.failed(number, failed, inMs, this.now, rows))
+    const failed = { error, log, tries, inMs }
+    this.turn((rows) => this.book.failed(number, failed, this.now, rows))
+  }
+
+  /** A job has come too early. */
+  again(number: number): void {
+    this.running.delete(number)
+    this.turn((rows) => this.book.again(number, rows))
   }
 
   remove(number: number) {
