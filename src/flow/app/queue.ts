@@ -107,6 +107,7 @@ const asked = async <T>(attempt: RunningTry, ask: () => Promise<T>): Promise<T> 
       if (!goesOn || !attempt.mayRun || isOver()) throw error
       const inMs = pauseMs(failures, clock)
       await new Promise<void>((go) => void clock.after(inMs, go, { holdsProcess: false }))
+      if (isOver()) throw error
     }
 }
 

@@ -1,5 +1,5 @@
 /** Queues whose handler is a workflow. */
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import {
   type Ctx,
   flow,
@@ -279,6 +279,25 @@ test('runs that cannot begin, as their shard is down, take nothing of a rate, an
   ).toEqual(own.toSorted())
   const gaps = begun.slice(1).map(({ at }, before) => at - (begun[before]?.at as number))
   expect(Math.min(...gaps)).toBeGreaterThanOrEqual(10_000)
+})
+
+test('a queue whose process has ended asks its runs nothing more', async () => {
+  const { w, it, dock, own, start, down, reopen } = await docked({})
+  it.ends = false
+  const [id = ''] = own
+  await start(id)
+  await w.s.advance(1_000)
+  await down()
+  w.s.system.kill(w.s.app.entities.holder(`$flow-ship/${id}`)?.address as never)
+  await w.s.advance(30_000)
+  await w.during(w.flow.pause(dock))
+  w.s.system.kill(w.s.app.entities.holder('$queue-dock/queue')?.address as never)
+  await w.s.advance(1_000)
+  await reopen()
+  await w.s.advance(5_000)
+  const woken = vi.spyOn(w.s.app.entities, 'wake')
+  await w.s.advance(120_000)
+  expect(woken.mock.calls.filter(([kind]) => kind === '$flow-ship')).toEqual([])
 })
 
 describe('a workflow with a queue', () => {
