@@ -8,7 +8,7 @@ import type { JobTry, RunningTry } from '../queue/queue-job.ts'
 import { type Queue, type QueueOptions, type QueueTerms, queueTerms } from '../queue/queue-terms.ts'
 import type { Duration, Workflow } from '../runs/body.ts'
 import { isTransient, runNamed } from '../runs/operations.ts'
-import { checkPartName } from '../runs/parts.ts'
+import { checkPartName, runKind } from '../runs/parts.ts'
 import { pauseMs } from '../runs/tries.ts'
 import { flow } from './flow.ts'
 
@@ -74,6 +74,7 @@ const queueOf = (terms: QueueTerms, of: Pick<Queue, 'takesRuns' | 'starts'>): Qu
 /** Begins a run that waits in the queue, and waits for its end, or until it is blocked. */
 const follow = async (run: unknown, attempt: RunningTry): Promise<void> => {
   const ref = runNamed(attempt.app, run as string)
+  attempt.run = runKind(run as string)
   await asked(attempt, () => call(ref, 'begin'))
   const end = asked(attempt, () => call(ref, 'result', undefined, untilEnded))
   // A run that was removed has ended.
@@ -127,6 +128,7 @@ const runner =
   <J>(workflow: Workflow<J, unknown>) =>
   async (job: unknown, attempt: RunningTry): Promise<unknown> => {
     const { app, key: id, claim } = attempt
+    attempt.run = `${runKind(workflow.name)}/${id}`
     const runs = flow(app)
     const { failure } = claim.record
     const wasDead = failure !== undefined && claim.attempt === 1

@@ -41,6 +41,8 @@ export class RunningTry implements JobTry {
   counts = true
   /** The run of the job may have begun, and has not ended, as far as is known. */
   mayRun: boolean
+  /** The entity of that run; `undefined`: the job has none. */
+  run: string | undefined
   /** Its progress. */
   shown: unknown
   /** Its log. */

@@ -24,6 +24,8 @@ export type QueueHealth = QueueCounts & {
    * places are free again.
    */
   readonly overdue: readonly OverdueJob[]
+  /** How many places are kept by runs whose shard is down here: nobody knows of their ends until it is open. */
+  readonly unreachable: number
 }
 
 /** A look at a queue. */

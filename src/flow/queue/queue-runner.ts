@@ -165,7 +165,12 @@ export class QueueRunner {
       overdue: [...this.#overdue].map(({ claim, attempt, since }) => ({
         ...{ id: String(claim.number), attempt, since },
       })),
+      unreachable: [...this.#running.values()].filter(({ run }) => this.#isDown(run)).length,
     }
+  }
+
+  #isDown(run: string | undefined): boolean {
+    return run !== undefined && this.#entities.shardOf(run).phase.kind === 'down'
   }
 
   /** Works until the instance closes and no handler runs, or the queue ends. */

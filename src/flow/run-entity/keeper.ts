@@ -314,7 +314,7 @@ const liveRuns = (app: AppContext, { workflows }: State): readonly Iterable<Line
   )
 }
 
-/** Wakes the runs that are live and the schedules, in the open shards or those that were `opened`. */
+/** Wakes the runs that are live and the schedules, in the open shards here or in `opened`. */
 const wakeAll = (
   context: AnyContext,
   state: State,

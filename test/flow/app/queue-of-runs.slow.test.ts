@@ -281,6 +281,26 @@ test('runs that cannot begin, as their shard is down, take nothing of a rate, an
   expect(Math.min(...gaps)).toBeGreaterThanOrEqual(10_000)
 })
 
+test('a run whose shard is down keeps its place, and the health says so until it is open', async () => {
+  const { w, it, begun, own, others, start, down, reopen } = await docked({ concurrency: 1 })
+  it.ends = false
+  const [first = '', second = ''] = [own[0], others[0]]
+  await start(first)
+  await w.s.advance(1_000)
+  await start(second)
+  const health = () => w.s.app.health().parts['queue/dock']
+  expect(health()).toMatchObject({ unreachable: 0 })
+  await down()
+  await w.s.advance(100_000)
+  expect(health()).toMatchObject({ running: 1, ready: 1, unreachable: 1 })
+
+  await reopen()
+  await w.s.advance(100_000)
+  expect(health()).toMatchObject({ unreachable: 0 })
+  await w.s.advance(3_600_000)
+  expect(begun.map(({ id }) => id)).toEqual([first, second])
+})
+
 test('a queue whose process has ended asks its runs nothing more', async () => {
   const { w, it, dock, own, start, down, reopen } = await docked({})
   it.ends = false

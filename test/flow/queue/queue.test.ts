@@ -60,7 +60,7 @@ describe('a job', () => {
     await s.advance(10)
     expect(await s.during(flow(s.app).counts(mails))).toEqual({
       ...{ ready: 0, delayed: 0, running: 0, dead: 0, isPaused: false, isFull: false },
-      ...{ oldest: undefined, overdue: [], unreadable: [] },
+      ...{ oldest: undefined, overdue: [], unreadable: [], unreachable: 0 },
     })
   })
 
