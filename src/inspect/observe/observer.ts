@@ -25,7 +25,7 @@ const pageQuestion = 'page'
 /** A message for another member, as JSON, and who sends it. */
 type Forwarded = { readonly message: string } & ObserverTerms
 
-/** Another member has so long to answer, in ms. */
+/** Another member has so long to answer a look or a plan, in ms. */
 const memberMs = 10_000
 
 /** A session of an observer. */
@@ -72,9 +72,12 @@ export class Observer {
   async #answer(message: Readonly<Record<string, unknown>>, user: string): Promise<unknown> {
     const { look, query, plan, act, planned } = message
     const member = optionalText(Object(query ?? plan ?? act) as Query, 'member')
-    const { questions: way } = this.#app[innerParts]
-    if (way && member !== undefined && member !== way.member)
-      return answeredBy(way, member, message, { ...this.#terms, user })
+    const { questions: way, shards } = this.#app[innerParts]
+    if (way && member !== undefined && member !== way.member) {
+      const forwarded = { message: JSON.stringify(message), ...this.#terms, user }
+      const actMs = act === undefined ? undefined : shards[0]?.parts.settings.deadlineMs
+      return answerIn(JSON.parse(await askedThere(way, member, forwarded, actMs)) as Answered)
+    }
     if (typeof look === 'string') return this.#looks.answer(look, Object(query) as Query)
     if (!this.#terms.isWriting)
       throw new KeelsonError('READ_ONLY', 'this session only looks: keelson observe --write acts')
@@ -142,16 +145,23 @@ const forwardedIn = (payload: unknown): Forwarded => {
   throw invalidArgument('message', 'a message of a page', payload)
 }
 
-/** The answer of another member. @throws KeelsonError its refusal, or why there is none */
-const answeredBy = async (
+/**
+ * The answer of another member, as JSON. `actMs`: how long an action may take there. It may go on
+ * after that. @throws KeelsonError why there is no answer
+ */
+const askedThere = async (
   way: OwnersWay,
   member: string,
-  message: object,
-  terms: ObserverTerms,
-): Promise<unknown> => {
-  const forwarded: Forwarded = { message: JSON.stringify(message), ...terms }
-  const text = await way.askMember(member, pageQuestion, forwarded, memberMs)
-  return answerIn(JSON.parse(String(text)) as Answered)
+  forwarded: Forwarded,
+  actMs: number | undefined,
+): Promise<string> => {
+  try {
+    return String(await way.askMember(member, pageQuestion, forwarded, actMs ?? memberMs))
+  } catch (error) {
+    if (actMs === undefined || !isKeelsonError(error, 'TIMEOUT')) throw error
+    const text = `the member ${member} has not answered in ${actMs} ms: the action may still go on`
+    throw new KeelsonError('UNKNOWN_OUTCOME', text, { details: { member }, cause: error })
+  }
 }
 
 const refusalOf = (error: unknown): Refusal => ({

@@ -10,6 +10,7 @@ import { RemoteSession } from '../attach/remote-session.ts'
 import { inTime, type Source } from './page-server.ts'
 
 const retryMs = 500
+/** A look or a plan may take so long. */
 const answerMs = 10_000
 
 /** The instance in a folder. Of several members without a chosen one it is any that answers. */
@@ -49,7 +50,9 @@ export class InstanceLink implements Source {
   async ask(request: Asked): Promise<unknown> {
     const session = this.#session
     if (!session) throw new KeelsonError('NO_PROCESS', this.#away.reason)
-    return inTime(this.#clock, answerMs, session.ask(request))
+    const answer = session.ask(request)
+    // An action takes its time, and its outcome counts. The end of the connection ends the wait.
+    return 'act' in request ? answer : inTime(this.#clock, answerMs, answer)
   }
 
   /** Ends the connection, also while it is made. */

@@ -1,39 +1,25 @@
 /** A session over a socket, with an instance that answers and leaves. */
 import { once } from 'node:events'
-import { createServer, type Socket } from 'node:net'
-import { join } from 'node:path'
+import type { Socket } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { expect, onTestFinished, test } from 'vitest'
-import { lineOf, MessageReader, protocol } from '../../../src/inspect/attach/attach-protocol.ts'
 import { RemoteSession } from '../../../src/inspect/attach/remote-session.ts'
-import { tempFolder } from '../../support/temp-folder.ts'
+import { farInstance } from '../../support/worlds/far-instance.ts'
 
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
 
 /** A session, and its other side, which answers looks until it is told to stop. */
 const opened = async () => {
-  const dir = tempFolder()
-  const far = { answers: true, socket: undefined as Socket | undefined }
-  const server = createServer((socket) => {
-    far.socket = socket
-    socket.write(lineOf({ protocol, version: '1.0.0', dir, pid: 1 } as never))
-    const reader = new MessageReader(1_000_000)
-    socket.on('data', (bytes: Buffer) => {
-      for (const message of reader.read(bytes))
-        if ('id' in message && far.answers)
-          socket.write(lineOf({ id: message.id, answer: { rows: 'x'.repeat(1_000) } } as never))
-    })
+  const told = { isSilent: false }
+  const far = await farInstance((answer) => {
+    if (!told.isSilent) answer({ rows: 'x'.repeat(1_000) })
   })
-  server.listen(join(dir, 'attach.sock'))
-  await once(server, 'listening')
-  const { session } = await RemoteSession.open({ dir }, { colours: false, verbose: false })
-  onTestFinished(() => {
-    session.close()
-    server.close()
-  })
-  return { session, far }
+  const options = { colours: false, verbose: false }
+  const { session } = await RemoteSession.open({ dir: far.dir }, options)
+  onTestFinished(() => session.close())
+  return { session, far, told }
 }
 
 const look = { look: 'header', query: {} }
@@ -49,8 +35,8 @@ test('an answer is kept by nobody but who asked for it', async () => {
 })
 
 test('the end of the connection answers every question, and later ones', async () => {
-  const { session, far } = await opened()
-  far.answers = false
+  const { session, far, told } = await opened()
+  told.isSilent = true
   const asked = [session.ask(look), session.ask(look)]
   await once(far.socket as Socket, 'data')
   far.socket?.destroy()

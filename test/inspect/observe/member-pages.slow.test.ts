@@ -1,5 +1,6 @@
 /** One page shows all members: each question and action goes to the member that its user has chosen. */
 import { expect, test } from 'vitest'
+import { passed } from '../../../src/clock.ts'
 import { supervisor, worker } from '../../../src/index.ts'
 import { answerPages, Observer } from '../../../src/inspect/observe/observer.ts'
 import type { Header, Overview } from '../../../src/observe/index.ts'
@@ -110,6 +111,20 @@ test('a page that only looks does not act at another member', async () => {
   const kill = { act: 'kill', pid, member: 'b', reason: 'it hangs' }
   expect(await asked({ act: kill })).toMatchObject({ code: 'READ_ONLY' })
   expect(pidOf(b)).toBe(pid)
+})
+
+test('an action at another member takes longer than a look may, and without an answer it may go on', async () => {
+  const { b, asked, world } = await two(true)
+  const { questions } = b[innerParts]
+  const snapshot = { act: 'snapshot', shard: 0, member: 'b', reason: 'a trial' }
+  questions?.answer('page', async () => {
+    await passed(world.clock, 15_000)
+    return JSON.stringify({ id: 7, answer: { text: 'Done' } })
+  })
+  expect(await asked({ act: snapshot })).toEqual({ text: 'Done' })
+
+  questions?.answer('page', () => new Promise(() => undefined))
+  expect(await asked({ act: snapshot })).toMatchObject({ code: 'UNKNOWN_OUTCOME' })
 })
 
 test('a refusal of another member, and a member that is none, are answers', async () => {
