@@ -8,7 +8,10 @@ export type StoreQuery = { readonly prefix?: string; readonly cursor?: string }
 export type StorePage = {
   readonly rows: readonly {
     readonly key: string
-    /** With how long it is: `string of 12`, `object of 3`. */
+    /**
+     * With how long it is: `string of 12`, `object of 3`, `compound of 3`. Of a large value, which is
+     * not read: `string of 5000 bytes`, `value of 5000 bytes`.
+     */
     readonly type: string
     readonly expiresAt?: number
     readonly lock?: { readonly owner: string; readonly until?: number }

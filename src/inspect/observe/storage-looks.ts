@@ -10,7 +10,17 @@ import type {
   StoreValue,
 } from '../../observe/index.ts'
 import { hiddenText, isSecretName, shapeText } from '../../redaction.ts'
-import { lockOwner, lockRowKey, shardOf } from '../../storage/index.ts'
+import {
+  decodeValue,
+  fieldCount,
+  isStoredValue,
+  lockOwner,
+  lockRowKey,
+  ropeLength,
+  ropeOf,
+  shardOf,
+  valueTags,
+} from '../../storage/index.ts'
 import type { App, Health, ShardHealth } from '../../supervisors/index.ts'
 import { surveyLogs } from '../answers/shard-survey.ts'
 import { shortText } from '../text/shown-text.ts'
@@ -27,19 +37,35 @@ export const storeShown = (app: App, query: Query): StorePage => {
   const { store, system } = app
   const prefix = optionalText(query, 'prefix')
   const cursor = optionalText(query, 'cursor')
-  const page = store.range({ limit: keysMax, ...given({ prefix, cursor }) })
+  const page = store.range({ limit: keysMax, values: false, ...given({ prefix, cursor }) })
   const now = system.clock.now()
-  const rows = page.entries.map(([key, value]) => {
+  const rows = page.entries.map(([key]) => {
     const ttl = store.ttl(key)
     const expires = ttl !== undefined && Number.isFinite(ttl)
     return {
       key,
-      type: shapeText(value),
+      type: typeOf(app, key),
       ...(expires && { expiresAt: now + ttl }),
       ...given({ lock: lockOf(app, key) }),
     }
   })
   return { rows, ...given({ cursor: page.cursor }) }
+}
+
+/**
+ * The type of the value of a key. No blob is read: a damaged one must hide no other key, and a page
+ * of large values would hold up the instance.
+ */
+const typeOf = ({ shards }: App, key: string): string => {
+  const row = shards[shardOf(key, shards.length)]?.view().row(key)
+  if (!row) return ''
+  const { value } = row
+  if (!isStoredValue(value)) return `compound of ${fieldCount(row)}`
+  if (value.tag !== valueTags.blob) return shapeText(decodeValue(value))
+  const rope = ropeOf(value)
+  const length = ropeLength(rope)
+  if (rope.content === valueTags.bytes) return `bytes of ${length}`
+  return `${rope.content === valueTags.text ? 'string' : 'value'} of ${length} bytes`
 }
 
 /** The lock of a key. */
