@@ -110,23 +110,29 @@ export const takeShard = (shard: Shard, into: Measurements): void => {
 
 /**
  * The lag of the projections of users. A live one follows every frame, so it is as far as that of its
- * shard. Of another one the log says how much comes after it, and since when. A log that cannot say
- * it now leaves it out.
+ * shard. Of another one the log says how much comes after it, and since when. Returns the questions to
+ * the log, which may wait for its disk. A log that cannot say it now leaves the lag out.
  */
-export const takeProjectionLags = async (shard: Shard, into: Measurements): Promise<void> => {
-  if (shard.phase.kind === 'elsewhere') return
-  const { index, appliedLsn, projection } = shard
-  for (const { name } of shard.parts.settings.projections)
-    for (const { lsn, state } of projectionStatus([shard], name)) {
-      into.of(metrics.lagFrames).add(Math.max(0, appliedLsn - lsn), index, name)
-      const behind =
-        state === 'live'
-          ? { bytes: shard.lagBytes, ms: projection.behindMs }
-          : await logAfter(shard, lsn).catch(unlessUnknown)
-      if (!behind) continue
+export const takeProjectionLags = (
+  shard: Shard,
+  into: Measurements,
+): readonly (() => Promise<void>)[] => {
+  if (shard.phase.kind === 'elsewhere') return []
+  const { index, appliedLsn, projection, parts } = shard
+  const questions: (() => Promise<void>)[] = []
+  for (const { name } of parts.settings.projections) {
+    const take = (behind: { readonly bytes: number; readonly ms: number } | undefined): void => {
+      if (!behind) return
       into.of(metrics.lagBytes).add(behind.bytes, index, name)
       into.of(metrics.lagSeconds).add(behind.ms / 1_000, index, name)
     }
+    for (const { lsn, state } of projectionStatus([shard], name)) {
+      into.of(metrics.lagFrames).add(Math.max(0, appliedLsn - lsn), index, name)
+      if (state === 'live') take({ bytes: shard.lagBytes, ms: projection.behindMs })
+      else questions.push(() => logAfter(shard, lsn).catch(unlessUnknown).then(take))
+    }
+  }
+  return questions
 }
 
 /** The log after a frame: its bytes, and the age of its first frame, as far as the log has it. */

@@ -151,13 +151,16 @@ export class Scrapes {
     takeTroubles(troublesOf(facts), into)
     await slice.spent()
     takeFailures(this.#records, into)
+    const questions: (() => Promise<void>)[] = []
     for (const shard of shards) {
       await slice.spent()
       takeShard(shard, into)
-      await takeProjectionLags(shard, into)
+      questions.push(...takeProjectionLags(shard, into))
     }
     await slice.spent()
-    await takeRows(this.#app, into)
+    // A disk that hangs holds up logs and queues. They are waited for once.
+    const lags = Promise.all(questions.map((ask) => ask()))
+    await Promise.all([soon(system.clock, lags), takeRows(this.#app, into)])
     await this.#survey.take(into)
     return into
   }
@@ -168,7 +171,7 @@ export class Scrapes {
   }
 }
 
-/** A queue or a workflow that answers later is left out. */
+/** A log, a queue or a workflow that answers later is left out. */
 const timeoutMs = 1_000
 
 /**

@@ -233,6 +233,35 @@ test('the lag of a projection of users is that of the store, and of a halted one
   expect([await lagOf('seconds', 'live'), await lagOf('bytes', 'live')]).toEqual([0, 0])
 })
 
+test('logs that do not answer leave the lags out that they know, and hold up nothing else for long', async () => {
+  const fragile = ['one', 'two'].map((name) =>
+    projection(name, {
+      version: 1,
+      project: () => {
+        throw new Error('odd')
+      },
+    }),
+  )
+  const s = await simulated({ shards: 2, projections: fragile })
+  const handler = operations(s.app)
+  for (const key of 'abcdefgh') await s.during(s.app.store.put(key, 1))
+  await s.advance(10_000)
+  const began = s.system.clock.monotonic()
+  s.syncMs = 60_000
+
+  const text = (await s.during(asked(handler, '/metrics')))?.body ?? ''
+  s.syncMs = 1
+
+  expect(s.system.clock.monotonic() - began).toBeCloseTo(1_000, -2)
+  for (const shard of [0, 1])
+    for (const name of ['one', 'two']) {
+      const lag = (metric: string) =>
+        sampleOf(text, `keelson_projection_lag_${metric}{shard="${shard}",name="${name}"}`)
+      expect([lag('bytes'), lag('seconds')]).toEqual([undefined, undefined])
+      expect(lag('frames')).toBeGreaterThan(0)
+    }
+})
+
 test('writes that were not admitted are counted by the code of their refusal', async () => {
   const { s, scraped } = await loaded()
   const { token } = await s.during(s.app.control.suspendAll({ writes: true }))
