@@ -126,6 +126,9 @@ const turnsMax = 1_000
 /** The most links of one span. */
 const linksMax = 32
 
+/** So many turns of a shard are counted one by one until a projection shows them. */
+const countedMax = 10_000
+
 class SystemTracer implements Tracer {
   readonly #spans: Spans
   readonly #shards: Shards
@@ -208,6 +211,8 @@ const traced = <Facts>(span: Span, over: (facts: Facts) => void): Traced<Facts> 
 }
 
 type Turn = { readonly lsn: number; readonly context: SpanContext }
+/** So many turns, the last of which has this LSN. */
+type Counted = { lsn: number; count: number }
 type Commit = EventOf<'wal.commit'> & { readonly firstLsn: number }
 
 /** A shard whose commits and projections get links to their turns. */
@@ -215,11 +220,11 @@ type Shard = {
   /** Groups that are synced, and whose turns are not all decided. */
   commits: Commit[]
   durableLsn: number
-  /** Durable turns without the span of their commit, and of their projection. */
+  /** Durable turns without the span of their commit. */
   toCommit: Turn[]
-  toProject: Turn[]
-  /** Turns to project, with those beyond the links. */
-  projecting: number
+  /** Durable turns without the span of their projection, counted, and the ends of their list. */
+  toProject: Counted[]
+  toLink: Turn[]
 }
 
 /** The spans of commits and projections: only of those with a turn that is traced. */
@@ -235,7 +240,7 @@ class Shards {
     const key = `${instance} ${shard}`
     const known = this.#shards.get(key)
     if (known) return known
-    const made = { commits: [], durableLsn: 0, toCommit: [], toProject: [], projecting: 0 }
+    const made = { commits: [], durableLsn: 0, toCommit: [], toProject: [], toLink: [] }
     this.#shards.set(key, made)
     return made
   }
@@ -244,8 +249,13 @@ class Shards {
     const shard = this.#of(facts)
     const turn = { lsn, context: spanContext }
     shard.toCommit.push(turn)
-    shard.projecting++
-    if (shard.toProject.length < linksMax) shard.toProject.push(turn)
+    const last = shard.toProject.at(-1)
+    // A suspension may last for days.
+    if (last && shard.toProject.length === countedMax)
+      Object.assign(last, { lsn, count: last.count + 1 })
+    else shard.toProject.push({ lsn, count: 1 })
+    shard.toLink.push(turn)
+    if (shard.toLink.length > 2 * linksMax) shard.toLink.splice(linksMax, 1)
   }
 
   committed(event: EventOf<'wal.commit'>): void {
@@ -273,13 +283,14 @@ class Shards {
   flushed(event: EventOf<'lmdb.flushed'>): void {
     const shard = this.#of(event)
     const { at, durationMs, rows, projectedLsn } = event
-    const turns = shard.toProject.filter(({ lsn }) => lsn <= projectedLsn)
+    const isShown = ({ lsn }: { readonly lsn: number }): boolean => lsn <= projectedLsn
+    const turns = shard.toLink.filter(isShown)
     const attributes = { 'keelson.rows': rows, 'keelson.lsn': projectedLsn }
-    const count = shard.projecting
+    const count = shard.toProject.filter(isShown).reduce((sum, each) => sum + each.count, 0)
     const span = this.#span('projection', event.shard, turns, count, at - durationMs, attributes)
     ended(span, at)
-    shard.toProject = shard.toProject.filter(({ lsn }) => lsn > projectedLsn)
-    shard.projecting = shard.toProject.length
+    shard.toProject = shard.toProject.filter((each) => !isShown(each))
+    shard.toLink = shard.toLink.filter((turn) => !isShown(turn))
   }
 
   #span(
@@ -290,7 +301,7 @@ class Shards {
     startTime: number,
     attributes: Attributes,
   ): Span | undefined {
-    if (turns.length === 0) return undefined
+    if (count === 0) return undefined
     const links: Link[] = turns.slice(0, linksMax).map((turn) => ({ context: turn.context }))
     const all = { ...attributes, 'keelson.shard': shard, 'keelson.turns': count }
     return this.#spans.startSpan(name, { startTime, attributes: all, links }, ROOT_CONTEXT)

@@ -255,6 +255,55 @@ describe('commits and projections', () => {
     expect(spans().map((each) => each.name)).toEqual(['order cast cancel'])
   })
 
+  /** Turns with the LSNs from `first` to `last`, and commits of LMDB that show those up to an LSN. */
+  const projecting = async () => {
+    const { app, spans } = await stage()
+    const { events, tracer } = app.system as ProcessSystem
+    const turns = (first: number, last: number): void => {
+      for (let lsn = first; lsn <= last; lsn++)
+        tracer
+          ?.turn({
+            ...{ instance: 'default', shard: 0, kind: 'order', id: '1', what: 'cast cancel' },
+            ...{ name: `a/${lsn}`, cause: undefined, seq: lsn },
+          })
+          .end(undefined, { lsn })
+    }
+    const flushed = (projectedLsn: number): void => {
+      const facts = { instance: 'default', shard: 0, at: 1_000, lag: 0, durationMs: 1 }
+      const times = { frames: 1, rows: 1, operations: 0, result: 'ok' }
+      events.emit('lmdb.flushed', { ...facts, ...times, projectedLsn })
+    }
+    const shown = () =>
+      spans().flatMap(({ name: of, attributes, links }) =>
+        of === 'projection' ? [[attributes['keelson.turns'], links.length]] : [],
+      )
+    return { turns, flushed, shown }
+  }
+
+  test('a projection counts and links the turns that it shows, and leaves later ones to the next', async () => {
+    const { turns, flushed, shown } = await projecting()
+    turns(1_001, 1_040)
+    flushed(1_035)
+    flushed(1_040)
+    flushed(1_041)
+    expect(shown()).toEqual([
+      [35, 32],
+      [5, 5],
+    ])
+  })
+
+  test('a projection that was behind counts every turn, with links to the first and the last ones', async () => {
+    const { turns, flushed, shown } = await projecting()
+    turns(1_001, 12_000)
+    for (const lsn of [1_100, 1_200, 11_900, 12_000]) flushed(lsn)
+    expect(shown()).toEqual([
+      [100, 32],
+      [100, 0],
+      [9_799, 0],
+      [1_001, 32],
+    ])
+  })
+
   test('without a turn have no span', async () => {
     const { app, during, spans } = await stage()
     await during(app.store.put('a', 1))
