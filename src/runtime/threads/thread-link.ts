@@ -52,7 +52,8 @@ export class ThreadLink {
   readonly #plan: ThreadPlan
   readonly #options: ThreadStart
   readonly #waiting = new Map<number, Answerable>()
-  readonly #pulse: ThreadPulse | undefined
+  /** Until the thread is ended. */
+  #pulse: ThreadPulse | undefined
   #lastId = 0
   #inFlight = 0
   #onStarted: ((started: Init<ThreadLink, never>) => void) | undefined
@@ -133,6 +134,8 @@ export class ThreadLink {
   /** Ends the thread at once, whatever it does. */
   async terminate(): Promise<void> {
     this.#pulse?.stop()
+    // Messages and answers are counted after this, too.
+    this.#pulse = undefined
     this.#port.ref()
     await this.#port.terminate()
   }

@@ -1,7 +1,10 @@
 /** The watch over the handlers of a thread, against a thread that the test plays. */
 import { EventEmitter } from 'node:events'
 import { expect, onTestFinished, test, vi } from 'vitest'
+import { call } from '../../../src/runtime/index.ts'
+import type { PendingCall } from '../../../src/runtime/process/pending-call.ts'
 import type { Process } from '../../../src/runtime/process/process.ts'
+import { noReply } from '../../../src/runtime/server/next-step.ts'
 import type { HostPort } from '../../../src/runtime/threads/thread-door.ts'
 import { ThreadLink } from '../../../src/runtime/threads/thread-link.ts'
 import { addressOf } from '../../../src/runtime/words/address.ts'
@@ -11,7 +14,17 @@ import { testSystem } from '../../../src/testing/index.ts'
 const linked = async () => {
   const { system, clock, advance, settle, close } = testSystem()
   onTestFinished(close)
-  const ref = await system.start({ init: () => 0 }, undefined, { handlerTimeoutMs: 100 })
+  let asked!: PendingCall
+  const server = {
+    init: () => 0,
+    calls: {
+      work: (state: number, _: unknown, { from }: { readonly from: unknown }) => {
+        asked = from as PendingCall
+        return noReply(state)
+      },
+    },
+  }
+  const ref = await system.start(server as never, undefined, { handlerTimeoutMs: 100 })
   const process = addressOf<Process>(ref).process as Process
   const port = Object.assign(new EventEmitter(), {
     ...{ postMessage: vi.fn(), ref: vi.fn(), unref: vi.fn(), terminate: async () => 0 },
@@ -30,9 +43,19 @@ const linked = async () => {
       for (const action of held) action()
     }
   }
-  const send = (): void => void link.send({ kind: 'cast', name: 'work', payload: undefined })
-  return { system, process, thread, send, late, advance, settle }
+  const send = (): void => void link.send({ kind: 'cast', ...message })
+  /** A call that the process has taken; `outcome` is its error. */
+  const caller = async (timeoutMs: number) => {
+    const outcome = call(ref as never, 'work' as never, undefined as never, { timeoutMs }).catch(
+      ({ code }) => code,
+    )
+    await settle()
+    return { asked, outcome, pass: () => void link.send({ kind: 'call', ...message }, asked) }
+  }
+  return { system, ref, link, process, thread, send, caller, late, advance, settle }
 }
+
+const message = { name: 'work', payload: undefined }
 
 test.each([
   ['has not answered its first ping', []],
@@ -67,4 +90,17 @@ test('a thread that neither answers nor begins a handler is a hang', async () =>
 
   look()
   expect(process.reason).toMatchObject({ code: 'TIMEOUT', details: { timeoutMs: 100 } })
+})
+
+test('the end of a thread leaves no timer, whatever was under way', async () => {
+  const { system, ref, link, thread, process, caller, settle } = await linked()
+  const { pass, outcome } = await caller(1_000)
+  pass()
+  expect(process.kernel.timers.size).toBe(2)
+
+  void link.terminate()
+  thread({ kind: 'pong' })
+  system.kill(ref)
+  await settle()
+  expect([await outcome, process.kernel.timers.size]).toEqual(['EXITED', 0])
 })
