@@ -218,6 +218,7 @@ export class ThreadLink {
 
   /** A call that its caller gave up stays no longer, and does not keep Node alive. */
   #await(id: number, from: PendingCall): void {
+    if (from.isSettled) return
     this.#waiting.set(id, from)
     from.onceSettled(() => {
       if (this.#waiting.delete(id)) this.#keepAlive()

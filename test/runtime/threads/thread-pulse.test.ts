@@ -52,7 +52,7 @@ const linked = async () => {
     await settle()
     return { asked, outcome, pass: () => void link.send({ kind: 'call', ...message }, asked) }
   }
-  return { system, ref, link, process, thread, send, caller, late, advance, settle }
+  return { system, ref, link, port, process, thread, send, caller, late, advance, settle }
 }
 
 const message = { name: 'work', payload: undefined }
@@ -103,4 +103,18 @@ test('the end of a thread leaves no timer, whatever was under way', async () => 
   system.kill(ref)
   await settle()
   expect([await outcome, process.kernel.timers.size]).toEqual(['EXITED', 0])
+})
+
+test('a call that was given up before the thread got it does not keep Node alive', async () => {
+  const { port, thread, process, caller, advance } = await linked()
+  const { pass, outcome } = await caller(10)
+  await advance(10)
+  expect(await outcome).toBe('TIMEOUT')
+
+  pass()
+  thread({ kind: 'handled', count: 1 })
+  const [lastRef, lastUnref] = [port.ref, port.unref].map(
+    ({ mock }) => mock.invocationCallOrder.at(-1) ?? 0,
+  )
+  expect([lastUnref > lastRef, process.kernel.timers.size]).toEqual([true, 0])
 })
