@@ -102,9 +102,10 @@ export class FailedTries {
   }
 
   #after(run: Run, tries: number, error: unknown): AfterTry {
-    const { retry, onFailed } = this.#actor.terms.table
+    const { retry, onFailed, triedOnce } = this.#actor.terms.table
     if (run.kind === 'onFailed' || this.#actor.terms.work.isEndedUnder(error))
       return { error, next: 'unblock', inMs: 0 }
+    if (run.step && triedOnce[run.name]) return { error, next: 'onFailed', inMs: 0 }
     const section = run.step ? 'continues' : 'alarms'
     const tried = { section, name: run.name, tries } as const
     const drawn = this.#process.kernel.clock.random()

@@ -248,6 +248,7 @@ const runOf = (
   }
   const lastWhat = `onFailed of ${what}`
   const ended = work.endedUnder(identity.entity, lastWhat)
-  const handler = ended ? throwing(ended) : (table.onFailed ?? throwing(error))
+  const once = kind === 'step' ? table.triedOnce[name] : undefined
+  const handler = ended ? throwing(ended) : (once ?? table.onFailed ?? throwing(error))
   return new Run('onFailed', handler, failed, lastWhat, name, undefined, step, alarm)
 }

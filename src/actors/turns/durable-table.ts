@@ -38,6 +38,8 @@ export type DurableTable = {
   readonly retry: RetryPolicies | undefined
   /** Gets a `Failed` when the tries of a step or an alarm have ended. */
   readonly onFailed: Handler | undefined
+  /** By the names of steps that have one try: they get its `Failed`. */
+  readonly triedOnce: Section
   /** By the names of infos: they get `{ news, error }` after the refusal of such an info. */
   readonly refused: Section
   readonly accepts: { readonly [section in 'calls' | 'casts' | 'infos']?: object } | undefined
@@ -81,6 +83,7 @@ export const durableTable = (server: object): DurableTable => {
     continues: section({ ...given.continues, [callStep]: makesCall }),
     alarms: section(given.alarms),
     refused: section(given.refused),
+    triedOnce: section(given.triedOnce),
     ...{ retry: given.retry, onFailed: given.onFailed },
     fieldsOf: (state) => (index === undefined ? nothing.fields : fieldsBy(index, state)),
   }

@@ -38,7 +38,8 @@ export const savedWorks = (works: readonly Work[], saving: Saving): SavedAction[
       if (item.kind === 'end' && !hasEnds) continue
       const saved = savedItem(item, ['actions', String(found.length)], saving)
       const queued = work.queues(item) ? { isQueued: true } : {}
-      if (saved !== undefined) found.push({ ...saved, turn, ...queued })
+      const alone = item.kind === 'event' && item.isAlone ? { isAlone: true } : {}
+      if (saved !== undefined) found.push({ ...saved, turn, ...queued, ...alone })
     }
   }
   return found
@@ -135,7 +136,10 @@ const restoredItem = (
   const target = action.target && actorAt(action.target, root)
   if (source === undefined || (action.target && !target)) return undefined
   if (kind === 'end') return { kind, actor: source }
-  if (kind === 'event') return target && { kind, arrival: arrivalOf(source, target, event) }
+  if (kind === 'event') {
+    const alone = action.isAlone && { isAlone: true as const }
+    return target && { kind, arrival: arrivalOf(source, target, event), ...alone }
+  }
   if (kind === 'timer') {
     const { name: id, dueAt = 0 } = action
     const sets = target && id !== undefined

@@ -8,8 +8,9 @@
  *     const steps = new MachineSteps(planOf(machine, options), host)
  *     const turn = steps.begin(input)         // or steps.restore(saved)
  *     if (turn.changed) await commit(steps.saved())
- *     for (let effect = steps.next(); effect; effect = steps.next()) effect.run()
- *     if (steps.isGoing()) steps.goOn()       // another turn
+ *     const { works } = steps
+ *     for (let effect = works.next(); effect; effect = works.next()) effect.run()
+ *     if (works.isGoing()) steps.goOn()       // another turn
  *
  * `saved()` is the whole state as one plain value: contexts, actors inside, timers with absolute
  * times, postponed events, and the effects that are recorded and not done. `restore` gives back
@@ -39,7 +40,16 @@ import {
   type TimerOrder,
 } from './machine-timers.ts'
 import type { SavedMachine } from './machine-words.ts'
-import { type Computing, ends, type Item, occupies, type Rules, Work } from './machine-work.ts'
+import {
+  type Computing,
+  ends,
+  type Item,
+  occupies,
+  type Rules,
+  type Span,
+  Work,
+  Works,
+} from './machine-work.ts'
 
 /** The outcome of one turn. */
 export interface Turn {
@@ -56,6 +66,8 @@ export interface Turn {
 
 /** One machine. */
 export class MachineSteps {
+  /** The work that is left, of each turn. */
+  readonly works = new Works()
   readonly #plan: MachinePlan
   readonly #host: StepsHost
   readonly #timers: MachineTimers
@@ -73,8 +85,6 @@ export class MachineSteps {
   /** The number of ids that were made, for actors and for timers. */
   #ids = 0
   #isComputing = false
-  /** The work that is left, of each turn. */
-  #works: Work[] = []
   /** The work of the present turn, and the parts of it that are computed within it. */
   #open: Work[] = []
   /** The items that the present computation has made. */
@@ -108,25 +118,6 @@ export class MachineSteps {
   /** Whether `replay` has an event to handle, before any other. */
   get isReturning(): boolean {
     return this.#queue.isReturning
-  }
-
-  /** Whether events wait for `goOn`, of the turns in `span`. */
-  isGoing(span = all): boolean {
-    return this.#within(span).some(({ hasEvents }) => hasEvents)
-  }
-
-  /** Whether actors inside are still to start or to hear. `isNew`: also after what is tried again. */
-  isStarting(isNew: boolean): boolean {
-    return this.#works.some((work) => work.isStarting && (isNew || !work.isRecorded))
-  }
-
-  /** The next effect of the turns in `span`, unless an event comes before it. */
-  next(span = all): Effect | undefined {
-    return this.#within(span)[0]?.head
-  }
-
-  #within([first, last]: Span): readonly Work[] {
-    return this.#works.filter(({ turn }) => turn >= first && turn <= last)
   }
 
   /** The callers of the postponed events, oldest first. */
@@ -170,7 +161,7 @@ export class MachineSteps {
       this.#queue.restore(waiting, (event) => rules.postpones(this.snapshot, event))
     })
     this.#step = saved.step
-    this.#works.push(...works)
+    for (const work of works) this.works.keep(work)
     return { ...turn, changed: false }
   }
 
@@ -184,19 +175,18 @@ export class MachineSteps {
     this.#made.push({ kind: 'end', actor: this.#root })
   }
 
-  /** Takes a user's event, which comes after the events that the last turn sent. */
-  takeLater(event: EventObject): Turn {
-    const work = this.#works.findLast(({ isStarting }) => isStarting) ?? this.#works.at(-1)
+  /** Takes a user's event after `work`. It begins a turn. */
+  takeAfter(work: Work, event: EventObject): Turn {
     const arrival = { source: undefined, target: this.#root, event }
-    work?.add({ kind: 'event', arrival })
+    work.add({ kind: 'event', arrival, isAlone: true })
     return this.#turn(() => {}, true, work)
   }
 
   /** Takes the events that waited for effects, of the turns in `span`: they become one turn. */
-  goOn(span = all): Turn {
-    const works = this.#within(span)
+  goOn(span?: Span): Turn {
+    const works = this.works.within(span)
     for (const work of works) work.turn = this.#step + 1
-    return this.#turn(() => {}, true, works[0])
+    return this.#turn(() => works[0]?.advance(this.#rules), true, works[0])
   }
 
   /** Takes the next event that returns after the state changed. */
@@ -257,7 +247,7 @@ export class MachineSteps {
     return Object.assign(savedState(this.#root, { plain, startOf }), {
       run: this.#run,
       step: this.#step,
-      actions: savedWorks(this.#works, {
+      actions: savedWorks(this.works.all, {
         ...{ root: this.#root, effects: this.#effects, plain },
         keepsOrder: !this.#host.recordsSteps,
       }),
@@ -304,11 +294,11 @@ export class MachineSteps {
     this.#isComputing = true
     try {
       const work = left ?? new Work(this.#step, this.#madeBy(compute))
-      if (!left && !work.isDone) this.#works.push(work)
       work.turn = this.#step
       this.#open = [work]
-      work.advance(this.#rules)
-      if (work.isDone) this.#works = this.#works.filter((other) => other !== work)
+      if (left) compute()
+      else work.advance(this.#rules)
+      this.works.keep(work)
       return work
     } finally {
       this.#isComputing = false
@@ -463,7 +453,7 @@ export class MachineSteps {
   }
 
   #during(effect: Effect, run: () => void): void {
-    const work = this.#works.find((other) => other.has(effect))
+    const work = this.works.all.find((other) => other.has(effect))
     if (work === undefined) return void run()
     const running = { work, sent: [] }
     this.#running = running
@@ -473,7 +463,7 @@ export class MachineSteps {
       this.#running = undefined
     }
     work.done(effect, running.sent)
-    if (work.isDone) this.#works = this.#works.filter((other) => other !== work)
+    this.works.keep(work)
   }
 
   #makeEffects(): Effects {
@@ -493,8 +483,3 @@ export class MachineSteps {
     })
   }
 }
-
-/** The first and the last of some turns. */
-export type Span = readonly [first: number, last: number]
-
-const all: Span = [0, Number.POSITIVE_INFINITY]

@@ -179,6 +179,8 @@ export interface SavedAction {
   readonly kind: 'action' | 'emit' | 'send' | 'event' | 'start' | 'end' | 'timer'
   /** Of an `event`: it waits for the `end` of its target. */
   readonly isQueued?: boolean | undefined
+  /** Of an `event`: it begins a turn, as an event does that did not wait. */
+  readonly isAlone?: boolean | undefined
   /** Without a name it cannot be found again: it is not repeated after a restart. */
   readonly name?: string | undefined
   readonly entity?: readonly [kind: string, id: string] | undefined

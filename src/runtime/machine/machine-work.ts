@@ -9,12 +9,12 @@ import { isCallback } from './machine-logic.ts'
 import type { TimerOrder } from './machine-timers.ts'
 
 /**
- * `timer`: a delayed event is set or cancelled. `end`: the place where an actor is done with its last
- * event, and takes the next one.
+ * `isAlone`: the event begins a turn, as one that did not wait does. `timer`: a delayed event is set or
+ * cancelled. `end`: the place where an actor is done with its last event, and takes the next one.
  */
 export type Item =
   | { readonly kind: 'effect'; readonly effect: Owed }
-  | { readonly kind: 'event'; readonly arrival: Arrival }
+  | { readonly kind: 'event'; readonly arrival: Arrival; readonly isAlone?: true }
   | { readonly kind: 'timer'; readonly order: TimerOrder }
   | { readonly kind: 'stop'; readonly actor: Actor; readonly run: () => void }
   | { readonly kind: 'end'; readonly actor: Actor }
@@ -94,9 +94,26 @@ export class Work {
     return first?.kind === 'effect' ? first.effect : undefined
   }
 
+  /** Whether the event that is computed next begins a turn. */
+  get isAlone(): boolean {
+    return isAlone(this.#next)
+  }
+
+  get #next(): Item | undefined {
+    return this.#items.find(({ kind }) => kind === 'event' || kind === 'stop')
+  }
+
   /** `item` comes after all of it. */
   add(item: Item): void {
     this.#items.push(item)
+  }
+
+  /** Takes out the event that is computed next, if it begins a turn. Returns whether it does. */
+  dropAlone(): boolean {
+    const next = this.#next
+    if (!isAlone(next)) return false
+    this.#items = this.#items.filter((item) => item !== next)
+    return true
   }
 
   /** `effect` is done, and `items` came of it. */
@@ -112,11 +129,12 @@ export class Work {
   }
 
   /**
-   * Computes the events that wait for no effect, until there are none; with `within`, all events of
-   * that actor and of the actors inside it, and nothing else.
+   * Computes the events that wait for no effect, until there are none or one begins another turn; with
+   * `within`, all events of that actor and of the actors inside it, and nothing else.
    */
   advance(rules: Rules, within?: Actor): void {
     let isHeld = false
+    let isFirst = true
     let at = 0
     for (let item = this.#items[at]; item !== undefined; item = this.#items[at]) {
       if (within !== undefined && !isWithin(item, within)) at++
@@ -129,7 +147,11 @@ export class Work {
       } else if (item.kind === 'end') {
         if (isHeld) at++
         else this.#items.splice(at, 1)
-      } else if (!this.#take(item, at, isHeld, rules)) return
+      } else {
+        if (isAlone(item) && !isFirst) return
+        if (!this.#take(item, at, isHeld, rules)) return
+        if (!this.#queued.has(item)) isFirst = false
+      }
     }
   }
 
@@ -159,6 +181,67 @@ export class Work {
     return at
   }
 }
+
+/** The first and the last of some turns. */
+export type Span = readonly [first: number, last: number]
+
+const allTurns: Span = [0, Number.POSITIVE_INFINITY]
+
+/** The work that is left of all steps of one machine, oldest first. */
+export class Works {
+  #all: readonly Work[] = []
+
+  get all(): readonly Work[] {
+    return this.#all
+  }
+
+  /** The work of the turns in `span`. */
+  within([first, last] = allTurns): readonly Work[] {
+    return this.#all.filter(({ turn }) => turn >= first && turn <= last)
+  }
+
+  /** Keeps `work` while something of it is left. */
+  keep(work: Work): void {
+    if (work.isDone) this.#all = this.#all.filter((other) => other !== work)
+    else if (!this.#all.includes(work)) this.#all = [...this.#all, work]
+  }
+
+  /** Whether events wait for `goOn`, of the turns in `span`. */
+  isGoing(span = allTurns): boolean {
+    return this.within(span).some(({ hasEvents }) => hasEvents)
+  }
+
+  /** Whether the event that `goOn` takes next begins a turn. */
+  isAlone(span: Span): boolean {
+    return this.within(span)[0]?.isAlone ?? false
+  }
+
+  /** Takes that event out, if it begins a turn. Returns whether it does. */
+  dropAlone(span: Span): boolean {
+    const [work] = this.within(span)
+    if (!work?.dropAlone()) return false
+    this.keep(work)
+    return true
+  }
+
+  /** The next effect of the turns in `span`, unless an event comes before it. */
+  next(span = allTurns): Effect | undefined {
+    return this.within(span)[0]?.head
+  }
+
+  /**
+   * The last work that a later event waits for: of events that wait, or of actors inside that are still
+   * to start or to hear. `isNew`: also of those after an effect that is tried again.
+   */
+  before(isNew: boolean): Work | undefined {
+    return this.#all.findLast(
+      ({ hasEvents, isStarting, isRecorded }) =>
+        hasEvents || (isStarting && (isNew || !isRecorded)),
+    )
+  }
+}
+
+const isAlone = (item: Item | undefined): boolean => item?.kind === 'event' && item.isAlone === true
 
 /** Whether it is work of an actor inside, which may send events: they come before later ones. */
 const sends = ({ deed: { kind } }: Owed): boolean => kind === 'start' || kind === 'hear'

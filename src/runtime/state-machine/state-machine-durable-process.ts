@@ -14,12 +14,13 @@ import type { Effect } from '../machine/machine-effects.ts'
 import type { MachinePlan } from '../machine/machine-plan.ts'
 import type { Waiting } from '../machine/machine-queue.ts'
 import { runs } from '../machine/machine-saved.ts'
-import { MachineSteps, type Span, type Turn } from '../machine/machine-steps.ts'
+import { MachineSteps, type Turn } from '../machine/machine-steps.ts'
 import type { Delayed } from '../machine/machine-timers.ts'
 import type { SavedMachine } from '../machine/machine-words.ts'
+import type { Span } from '../machine/machine-work.ts'
 import { type Process, processOf } from '../process/process.ts'
 import type { From } from '../server/gen-server.ts'
-import { noReply, ok, reply } from '../server/next-step.ts'
+import { noReply, ok, reply, stop } from '../server/next-step.ts'
 import {
   deliver,
   noAnswer,
@@ -43,6 +44,7 @@ export type DurableOwn = Own & {
   alarmNow(): number
   setAlarm(name: string, time: { readonly inMs: number }, payload: unknown): void
   cancelAlarm(name: string): boolean
+  addContinue(name: string, payload: unknown): string
   /** Notes work that a close waits for. Returns the function for its end; `undefined`: none begins. */
   works(what: string): (() => void) | undefined
 }
@@ -56,6 +58,8 @@ interface Incarnation {
 
 /** An event that an actor inside sent, and the incarnation of the machine in which it did. */
 export type News = { readonly incarnation: Incarnation; readonly arrival: Arrival }
+/** The end of the tries of a step. */
+export type FailedStep = { readonly payload: Span; readonly error: Error }
 type Failure = { readonly incarnation: Incarnation; readonly error: unknown }
 
 /** An entity that crashed while actors ran inside it is woken: in 1 s, doubling to 60 s. */
@@ -121,10 +125,9 @@ export class DurableMachineProcess {
     const { event, from } = waiting
     if (from === undefined || this.#options.answers?.[event.type] !== undefined)
       return this.#turn(state, (steps) => {
-        const isNew = state === undefined
         // A call is answered in its own turn.
-        const isLater = !from && (steps.isStarting(isNew) || steps.isGoing())
-        return [isLater ? steps.takeLater(event) : steps.take(waiting)]
+        const before = from ? undefined : steps.works.before(state === undefined)
+        return [before ? steps.takeAfter(before, event) : steps.take(waiting)]
       })
     from.fail(noAnswer(this.#plan.machine, event))
     return noReply(state)
@@ -162,7 +165,7 @@ export class DurableMachineProcess {
         const turns: Turn[] = []
         const inOrder = [...timers].sort((one, other) => one.dueAt - other.dueAt)
         for (const delayed of inOrder) {
-          if (delayed.dueAt > dueAt || (turns.length > 0 && steps.isGoing())) break
+          if (delayed.dueAt > dueAt || (turns.length > 0 && steps.works.isGoing())) break
           timers.delete(delayed)
           turns.push(steps.due(delayed), ...replays(steps))
         }
@@ -203,14 +206,15 @@ export class DurableMachineProcess {
 
   /**
    * Runs the effects of one turn, which is durable, then handles the events that waited for them. An
-   * effect that throws is tried again like any recorded step; those before it are done.
+   * effect that throws is tried again like any recorded step; those before it are done. An event that
+   * begins a turn has a separate step, `nextEvent`, with one try.
    */
-  effects(state: SavedMachine, span: Span): unknown {
-    const { steps } = this.#at(state)
+  effects(state: SavedMachine, span: Span, ofStep: 'effects' | 'nextEvent'): unknown {
+    const { works } = this.#at(state).steps
     const done: Effect[] = []
     let isCut = false
     try {
-      for (let effect = steps.next(span); effect; effect = steps.next(span)) {
+      for (let effect = works.next(span); effect; effect = works.next(span)) {
         isCut = !this.#process.alive
         if (isCut) break
         effect.run()
@@ -220,12 +224,23 @@ export class DurableMachineProcess {
       if (done.length === 0) throw error
     }
     const isRecorded = done.some((effect) => effect.isRecorded)
-    const isEvent = steps.next(span) === undefined
-    if (isEvent && steps.isGoing(span) && !isRecorded && !isCut)
-      return this.#turn(state, () => [steps.goOn(span)])
-    const after = isRecorded ? this.#keep(steps) : state
-    const hasMore = !isEvent || steps.isGoing(span)
-    return hasMore ? noReply(after, { continue: ['effects', span] }) : noReply(after)
+    const isEvent = works.next(span) === undefined
+    const name = isEvent && works.isAlone(span) ? 'nextEvent' : 'effects'
+    if (isEvent && works.isGoing(span) && !isRecorded && !isCut && name === ofStep)
+      return this.#turn(state, (steps) => [steps.goOn(span)])
+    const after = isRecorded ? this.#keep(this.#at(state).steps) : state
+    const hasMore = !isEvent || works.isGoing(span)
+    return hasMore ? noReply(after, { continue: [name, span] }) : noReply(after)
+  }
+
+  /** The turn of an event that waited has failed. As if it had not waited, it ends the process. */
+  dropped(state: SavedMachine, { payload: span, error }: FailedStep): unknown {
+    const { steps } = this.#newIncarnation(() => {})
+    steps.restore(state)
+    if (!steps.works.dropAlone(span)) return noReply(state)
+    const kept = steps.saved()
+    if (steps.works.isGoing(span)) this.#context.addContinue('effects', span)
+    return stop(error, kept)
   }
 
   /** The machine in `state`. Restores it, unless it is the one that lives. */
@@ -373,6 +388,6 @@ export class DurableMachineProcess {
 /** Events that return after a change are part of the turn that changed the state. */
 const replays = (steps: MachineSteps): Turn[] => {
   const turns: Turn[] = []
-  while (steps.isReturning && !steps.isGoing()) turns.push(steps.replay())
+  while (steps.isReturning && !steps.works.isGoing()) turns.push(steps.replay())
   return turns
 }

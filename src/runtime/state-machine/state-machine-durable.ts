@@ -37,6 +37,7 @@ import type { StatusParts } from '../words/telemetry.ts'
 import {
   DurableMachineProcess,
   type DurableOwn,
+  type FailedStep,
   type News,
   type State,
 } from './state-machine-durable-process.ts'
@@ -47,7 +48,7 @@ import { hooksOf, unasked } from './state-machine-server.ts'
 export interface DurableMachineMessages<T extends AnyStateMachine, R = Record<never, never>>
   extends Omit<MachineMessages<T, R>, 'infos' | 'continues'> {
   infos: { arrived: (arrival: never) => void; failed: (failure: never) => void }
-  continues: { effects: (steps: never) => void }
+  continues: { effects: (turns: never) => void; nextEvent: (turns: never) => void }
   alarms: { timer: (dueAt: never) => void; children: (ms: never) => void }
 }
 
@@ -198,8 +199,14 @@ const handlersOf = (of: (context: DurableOwn) => DurableMachineProcess): object 
       of(context).refused(state, refusal),
   },
   continues: {
-    effects: (state: SavedMachine, steps: never, context: DurableOwn) =>
-      of(context).effects(state, steps),
+    effects: (state: SavedMachine, turns: never, context: DurableOwn) =>
+      of(context).effects(state, turns, 'effects'),
+    nextEvent: (state: SavedMachine, turns: never, context: DurableOwn) =>
+      of(context).effects(state, turns, 'nextEvent'),
+  },
+  triedOnce: {
+    nextEvent: (state: SavedMachine, failed: FailedStep, context: DurableOwn) =>
+      of(context).dropped(state, failed),
   },
   alarms: {
     timer: (state: State, dueAt: number, context: DurableOwn) => of(context).due(state, dueAt),

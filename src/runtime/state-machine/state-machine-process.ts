@@ -127,11 +127,11 @@ export class MachineProcess {
    */
   replay(snapshot: AnyMachineSnapshot): Step {
     const steps = this.#steps
-    return this.#turn(snapshot, () => (steps.isGoing() ? steps.goOn() : steps.replay()))
+    return this.#turn(snapshot, () => (steps.works.isGoing() ? steps.goOn() : steps.replay()))
   }
 
   get #isReturning(): boolean {
-    return this.#steps.isGoing() || this.#steps.isReturning
+    return this.#steps.works.isGoing() || this.#steps.isReturning
   }
 
   /** Takes the call of `waitFor` or `subscribe`. */
@@ -168,7 +168,8 @@ export class MachineProcess {
   #perform({ snapshot, changed }: Turn, answer?: Answer): boolean {
     this.#listenForEnd(snapshot)
     let isRecorded = false
-    for (let effect = this.#steps.next(); effect; effect = this.#steps.next()) {
+    const { works } = this.#steps
+    for (let effect = works.next(); effect; effect = works.next()) {
       if (!this.#process.alive) return false
       effect.run()
       isRecorded ||= effect.isRecorded
@@ -216,7 +217,7 @@ export class MachineProcess {
   }
 
   #goOn({ snapshot }: Turn): Going {
-    if (snapshot.status === 'done' && !this.#steps.isGoing()) {
+    if (snapshot.status === 'done' && !this.#steps.works.isGoing()) {
       replyOutput(this.#process, snapshot.output)
       return stop('normal', snapshot)
     }

@@ -33,7 +33,7 @@ const ownParts = ['call', 'cast', 'sys', 'Context', 'machine']
 const sections = [...plainSections, 'alarms']
 const functions = [...plainFunctions, 'wake', 'migrate', 'index', 'isBusy', 'isFinal', 'onFailed']
 /** Parts of servers that `StateMachine.durable` makes. */
-const machineParts = ['shape', 'machine', 'refused', 'eventOf']
+const machineParts = ['shape', 'machine', 'refused', 'triedOnce', 'eventOf']
 const parts = [...functions, ...sections, 'kind', 'accepts', 'version', 'retry', ...machineParts]
 
 /**

@@ -165,7 +165,7 @@ describe('the saved state', () => {
     expect([again.saved(), told]).toEqual([saved, []])
     expect(turn.effects.map(({ step }) => step)).toEqual(['job/7/1/4/0'])
     const done: unknown[] = []
-    for (let effect = again.next(); effect; effect = again.next()) {
+    for (let effect = again.works.next(); effect; effect = again.works.next()) {
       done.push([effect.step, effect.isRecorded])
       effect.run()
     }

@@ -113,8 +113,8 @@ test('a call that was given up before the thread got it does not keep Node alive
 
   pass()
   thread({ kind: 'handled', count: 1 })
-  const [lastRef, lastUnref] = [port.ref, port.unref].map(
-    ({ mock }) => mock.invocationCallOrder.at(-1) ?? 0,
+  const [lastRef = 0, lastUnref = 0] = [port.ref, port.unref].map(({ mock }) =>
+    mock.invocationCallOrder.at(-1),
   )
   expect([lastUnref > lastRef, process.kernel.timers.size]).toEqual([true, 0])
 })
