@@ -92,7 +92,7 @@ export class MachineSteps {
   /** The number of effects of the present turn. */
   #count = 0
   /** The work of the effect that is being done, and the events that it has sent. */
-  #running: { readonly work: Work; readonly sent: Item[] } | undefined
+  #running: { readonly work: Work; readonly effect: Effect; readonly sent: Item[] } | undefined
   #changed = false
   #handled: Waiting | undefined
   #broken: { readonly error: unknown } | undefined
@@ -455,7 +455,7 @@ export class MachineSteps {
   #during(effect: Effect, run: () => void): void {
     const work = this.works.all.find((other) => other.has(effect))
     if (work === undefined) return void run()
-    const running = { work, sent: [] }
+    const running = { work, effect, sent: [] }
     this.#running = running
     try {
       run()
@@ -476,9 +476,13 @@ export class MachineSteps {
       hears: this.#plan.hears,
       during: (effect, run) => this.#during(effect, run),
       broke: (actor, error) => {
-        this.#running?.work.drop(actor)
-        const event = { type: failure, error }
-        this.#arrived({ source: actor, target: actor, event })
+        const { work, effect, sent } = this.#running ?? {}
+        work?.drop(actor)
+        const arrival = { source: actor, target: actor, event: { type: failure, error } }
+        // An action is not repeated after it: the failure is recorded in its place.
+        if (this.#host.recordsSteps && effect?.isRecorded)
+          sent?.push({ kind: 'event', arrival, isAlone: true })
+        else this.#arrived(arrival)
       },
     })
   }

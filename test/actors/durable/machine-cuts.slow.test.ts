@@ -84,17 +84,10 @@ const byXState = (): readonly string[] => {
   return told
 }
 
-/** What an entity does whose instance ends at the `nth` write of the log. `cut`: whether it did. */
-const cutAt = async (nth: number, crash: 'kill' | 'power cut') => {
-  const told: string[] = []
-  const steps = new Set<string>()
-  const machine = machineOf((what, self) => {
-    const step = `${StateMachine.stepOf(self as never)} ${what}`
-    // A callback ends with its process, and starts again with the next one.
-    if (s.disk.isHalted) return
-    if (!steps.has(step)) told.push(what)
-    steps.add(step)
-  })
+type Crash = 'kill' | 'power cut'
+
+/** An entity whose instance ends at the `nth` write of the log. `live` starts it again. */
+const cutting = async (machine: AnyStateMachine, nth: number, crash: Crash) => {
   const kind = entity('m', StateMachine.durable(machine) as never)
   const s = await startSimulated({ app: supervisor('app', {}, [kind]) })
   onTestFinished(() => s.close({ deadlineMs: 10 }))
@@ -104,25 +97,42 @@ const cutAt = async (nth: number, crash: 'kill' | 'power cut') => {
     path: '/data/shard-0/wal/',
     fault: { kind: 'halt' },
   })
-  const go = (): void =>
-    void StateMachine.send(s.app.entity('m').ref('1') as never, { type: 'go' } as never)
-  const live = async (ms: number): Promise<void> => {
+  const ref = () => s.app.entity('m').ref('1') as never
+  const go = (): void => void StateMachine.send(ref(), { type: 'go' } as never)
+  const state = () => s.app.entity('m').state('1') as SavedMachine | undefined
+  /** Whether it was cut. */
+  const live = async (ms: number): Promise<boolean> => {
+    let isCut = false
     for (let passed = 0; passed < ms; passed++) {
       await s.advance(1)
       if (!s.disk.isHalted) continue
       await (crash === 'kill' ? s.kill() : s.powerCut({ unsynced: 'lost' }))
       await s.start()
-      cut = true
-      const saved = s.app.entity('m').state('1') as SavedMachine | undefined
+      isCut = true
+      const saved = state()
       if (saved === undefined || saved.value === 'idle') go()
       // A look wakes it at once.
-      await s.during(StateMachine.snapshot(s.app.entity('m').ref('1') as never))
+      await s.during(StateMachine.snapshot(ref()))
     }
+    return isCut
   }
-  let cut = false
-  go()
-  await live(60)
-  return { told, cut }
+  return { s, go, live, state }
+}
+
+/** What an entity does whose instance ends at the `nth` write of the log. `cut`: whether it did. */
+const cutAt = async (nth: number, crash: Crash) => {
+  const told: string[] = []
+  const steps = new Set<string>()
+  const machine = machineOf((what, self) => {
+    const step = `${StateMachine.stepOf(self as never)} ${what}`
+    // A callback ends with its process, and starts again with the next one.
+    if (cutter.s.disk.isHalted) return
+    if (!steps.has(step)) told.push(what)
+    steps.add(step)
+  })
+  const cutter = await cutting(machine, nth, crash)
+  cutter.go()
+  return { told, cut: await cutter.live(60) }
 }
 
 test.each(['kill', 'power cut'] as const)('a %s at each write of the log', async (crash) => {
@@ -133,3 +143,29 @@ test.each(['kill', 'power cut'] as const)('a %s at each write of the log', async
     if (!cut) return expect(nth).toBeGreaterThan(6)
   }
 })
+
+test.each(['kill', 'power cut'] as const)(
+  'a %s at each write of the log loses no failure of a machine inside',
+  async (crash) => {
+    const act = (): void => {
+      throw new Error('the action of a child')
+    }
+    const child = setup({ actions: { act } }).createMachine({ id: 'child', entry: 'act' })
+    const machine = setup({ actors: { child } }).createMachine({
+      id: 'm',
+      initial: 'idle',
+      states: {
+        idle: { on: { go: 'works' } },
+        works: { invoke: { src: 'child', onError: 'failed' } },
+        failed: {},
+      },
+    } as never) as unknown as AnyStateMachine
+    for (let nth = 1; ; nth++) {
+      const { go, live, state } = await cutting(machine, nth, crash)
+      go()
+      const isCut = await live(60)
+      expect([state()?.value, state()?.actions], `${nth}`).toEqual(['failed', []])
+      if (!isCut) return expect(nth).toBeGreaterThan(2)
+    }
+  },
+)
