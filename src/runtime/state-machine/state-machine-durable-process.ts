@@ -229,6 +229,7 @@ export class DurableMachineProcess {
     if (isEvent && works.isGoing(span) && !isRecorded && !isCut && name === ofStep)
       return this.#turn(state, (steps) => [steps.goOn(span)])
     const after = isRecorded ? this.#keep(this.#at(state).steps) : state
+    this.#setAlarms(state, after)
     const hasMore = !isEvent || works.isGoing(span)
     return hasMore ? noReply(after, { continue: [name, span] }) : noReply(after)
   }
@@ -239,6 +240,7 @@ export class DurableMachineProcess {
     steps.restore(state)
     if (!steps.works.dropAlone(span)) return noReply(state)
     const kept = steps.saved()
+    this.#setAlarms(state, kept)
     if (steps.works.isGoing(span)) this.#context.addContinue('effects', span)
     return stop(error, kept)
   }
@@ -325,10 +327,10 @@ export class DurableMachineProcess {
     this.#process.outputs.hold(run, dropped)
   }
 
-  /** The earliest timer is an alarm, and so is the wake-up while actors run inside. */
-  #setAlarms(before: State, after: State, isAlarm: boolean): void {
-    const set = isAlarm ? undefined : before?.timers[0]?.dueAt
-    const dueAt = after?.timers[0]?.dueAt
+  /** The earliest timer that need not wait is an alarm, and so is the wake-up while actors run inside. */
+  #setAlarms(before: State, after: State, isAlarm = false): void {
+    const set = isAlarm ? undefined : timerOf(before)
+    const dueAt = timerOf(after)
     if (dueAt === undefined) {
       if (set !== undefined) this.#context.cancelAlarm('timer')
     } else if (dueAt !== set) {
@@ -383,6 +385,12 @@ export class DurableMachineProcess {
     this.#state = undefined
     incarnation?.steps.end(notStopped(this.#process))
   }
+}
+
+/** When the next timer is due. While events wait, none is: it comes after them. */
+const timerOf = (state: State): number | undefined => {
+  const isGoing = state?.actions.some(({ kind }) => kind === 'event' || kind === 'timer')
+  return isGoing ? undefined : state?.timers[0]?.dueAt
 }
 
 /** Events that return after a change are part of the turn that changed the state. */

@@ -136,3 +136,36 @@ test('an event comes after the first one, which waits for an action that is trie
   const { context } = (await s.during(StateMachine.snapshot(ref))) as { readonly context: Seen }
   expect(context.seen).toEqual(['one', 'two'])
 })
+
+test('a delayed transition comes after the first event, which waits for an action that is tried again', async () => {
+  let isBad = true
+  const greet = (): void => {
+    if (isBad) throw new Error('not yet')
+  }
+  const work = fromCallback(() => () => undefined)
+  const machine = setup({ actors: { work }, actions: { greet } as never }).createMachine({
+    id: 'm',
+    entry: 'greet',
+    initial: 'a',
+    states: {
+      a: { invoke: { src: 'work' }, after: { 500: 'b' }, on: { one: 'c' } },
+      b: {},
+      c: { after: { 100: 'd' } },
+      d: {},
+    },
+  } as never) as unknown as AnyStateMachine
+  const kind = entity('m', StateMachine.durable(machine) as never)
+  const s = await startSimulated({ app: supervisor('app', {}, [kind]) })
+  onTestFinished(() => s.close({ deadlineMs: 10 }))
+  const value = async (id: string): Promise<unknown> =>
+    (await s.during(StateMachine.snapshot(s.app.entity('m').ref(id) as never))).value
+  StateMachine.send(s.app.entity('m').ref('1') as never, { type: 'one' } as never)
+  // No state has a use for it: the delayed transition comes as soon as it need not wait.
+  StateMachine.send(s.app.entity('m').ref('2') as never, { type: '*' } as never)
+  await s.advance(600)
+  expect([await value('1'), await value('2')]).toEqual(['a', 'a'])
+
+  isBad = false
+  await s.advance(1_000)
+  expect([await value('1'), await value('2')]).toEqual(['d', 'b'])
+})
