@@ -144,4 +144,34 @@ describe('a delayed event of a durable machine', () => {
     await s.advance(200)
     expect(value()).toBe('there')
   })
+
+  test('that throws is tried again, and holds up the later ones, which come after it', async () => {
+    const told: string[] = []
+    let isBad = true
+    const guard = (): boolean => {
+      if (isBad) throw new Error('not yet')
+      return true
+    }
+    const tells = (what: string) => ({ entry: () => void told.push(what) })
+    const two = setup({}).createMachine({
+      type: 'parallel',
+      on: { go: {} },
+      states: {
+        bad: {
+          initial: 'on',
+          states: { on: { after: { 1000: { guard, target: 'over' } } }, over: tells('bad') },
+        },
+        good: { initial: 'on', states: { on: { after: { 1400: 'over' } }, over: tells('good') } },
+      },
+    })
+    const kinds = entity('two', StateMachine.durable(two))
+    const s = await simulated({ app: supervisor('app', {}, [kinds]) })
+    StateMachine.send(s.app.entity(kinds).ref('1'), { type: 'go' } as never)
+    await s.advance(10_000)
+    expect(told).toEqual([])
+
+    isBad = false
+    await s.advance(10_000)
+    expect(told).toEqual(['bad', 'good'])
+  })
 })
