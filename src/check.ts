@@ -86,8 +86,9 @@ export const refusal = (at: Place, expected: string, found: unknown): KeelsonErr
 export const that = <T>(expected: string, fits: (found: unknown) => boolean): Check<T> =>
   Object.assign(
     (found: unknown, at: Place): T => {
-      if (fits(found)) return found as T
-      throw refusal(at, expected, found)
+      const refused = (): KeelsonError => refusal(at, expected, found)
+      if (orRefused(() => fits(found), refused)) return found as T
+      throw refused()
     },
     { expected },
   )
@@ -105,6 +106,10 @@ export const wholeFrom = (min: number, max = Number.MAX_SAFE_INTEGER): Check<num
     `a whole number ${range(min, max)}`,
     (found) => Number.isSafeInteger(found) && Number(found) >= min && Number(found) <= max,
   )
+
+/** A number above 0. A time in ms may be `Infinity`. */
+export const aboveZero = (max = Number.POSITIVE_INFINITY): Check<number> =>
+  that('a number above 0', (found) => typeof found === 'number' && found > 0 && found <= max)
 
 const range = (min: number, max: number): string =>
   max >= Number.MAX_SAFE_INTEGER ? `from ${min}` : `from ${min} to ${max}`
@@ -176,11 +181,23 @@ export const listOf = <Out, In>(
 ): Check<readonly Out[], readonly In[]> =>
   Object.assign(
     (found: unknown, at: Place) => {
-      if (!Array.isArray(found)) throw refusal(at, expected, found)
-      return found.map((each, index) => member(each, below(at, index)))
+      const refused = (): KeelsonError => refusal(at, expected, found)
+      // A copy: `map` would pass over the holes of a list.
+      const list = orRefused(() => Array.isArray(found) && Array.from<unknown>(found), refused)
+      if (!list) throw refused()
+      return list.map((each, index) => member(each, below(at, index)))
     },
     { expected },
   )
+
+/** What `look` finds. What a getter throws becomes the refusal. */
+const orRefused = <T>(look: () => T, refused: () => KeelsonError): T => {
+  try {
+    return look()
+  } catch {
+    throw refused()
+  }
+}
 
 /** Some members of an object whose names have been checked, with their defaults. */
 export const membersOf = <F extends Fields>(
@@ -217,10 +234,15 @@ export const recordOf =
     member: Check<Out, In>,
   ): Check<Readonly<Record<string, Out>>, Readonly<Record<string, In>>> =>
   (found, at) => {
-    const isObject = typeof found === 'object' && found !== null && !Array.isArray(found)
-    if (!isObject || !isPlain(found))
-      throw refusal(at, isObject ? 'a plain object' : 'an object', found)
-    const members = Object.entries(found)
+    const members = orRefused(
+      () => {
+        const isObject = typeof found === 'object' && found !== null && !Array.isArray(found)
+        if (isObject && isPlain(found)) return Object.entries(found)
+        return isObject ? 'a plain object' : 'an object'
+      },
+      () => refusal(at, 'an object that can be read', found),
+    )
+    if (typeof members === 'string') throw refusal(at, members, found)
     return Object.fromEntries(members.map(([name, each]) => [name, member(each, below(at, name))]))
   }
 
@@ -247,16 +269,17 @@ export const checkNames = (
 
 /**
  * A copy of the options at a place, with no other names than `known`. Each is read once, so that a
- * getter cannot answer the check and its use differently.
+ * getter cannot answer the check and its use differently. A wrong name is refused at `nameAt`.
  * @throws KeelsonError with the code of the place
  */
 export const readOptions = <T extends object>(
   options: T,
   known: readonly string[],
   at: Place,
+  nameAt = at,
 ): T => {
   const copy: Record<string, unknown> = {}
-  read(options, known, at, at, copy)
+  read(options, known, at, nameAt, copy)
   return copy as T
 }
 

@@ -104,6 +104,26 @@ test('an object has its defaults, and no member that is left out', () => {
   expect(inner({ size: undefined, name: 'n' }, config())).toEqual({ size: 8, name: 'n' })
 })
 
+test('a hole of a list is a member that is not there, and is refused as one', () => {
+  const holed = Object.assign([1], { 2: 3 })
+  const refused = () => listOf(wholeFrom(1), 'a list')(holed, config('it'))
+  expect(errorOf(refused)).toMatchObject({ code: 'CONFIG', details: { path: 'it[1]' } })
+  expect(listOf(optional(wholeFrom(1)), 'a list')(holed, config())).toEqual([1, undefined, 3])
+})
+
+test.each<[string, Check, unknown]>([
+  ['a list whose member', listOf(flag, 'a list'), new Proxy([true], { get: throws })],
+  [
+    'a record whose member',
+    recordOf(flag),
+    Object.defineProperty({}, 'a', { enumerable: true, get: throws }),
+  ],
+])('%s cannot be read is refused', (_, check, found) => {
+  expect(errorOf(() => check(found, config('it')))).toMatchObject({
+    ...{ code: 'CONFIG', details: { path: 'it' } },
+  })
+})
+
 test('a refusal has the path to the member, as text or as a list', () => {
   const check = object({ list: listOf(inner, 'a list'), by: recordOf(inner) })
   const pathOf = (found: object, at = config()): unknown =>

@@ -1,18 +1,20 @@
 /** The requests to control: the options of callers, checked, with all defaults. Pure. */
-import { argument, flag, type Given, object, optional, or, text, that } from '../../check.ts'
+import {
+  aboveZero,
+  argument,
+  flag,
+  type Given,
+  object,
+  optional,
+  or,
+  text,
+  that,
+} from '../../check.ts'
 import { isRef, type Ref } from '../../runtime/index.ts'
-
-const aboveZero = (max = Number.POSITIVE_INFINITY) =>
-  optional(
-    that<number>(
-      'a number above 0',
-      (found) => typeof found === 'number' && found > 0 && found <= max,
-    ),
-  )
 
 const plainFields = {
   /** How long each shard may take, in ms; the instance's `deadlineMs` by default. */
-  timeoutMs: aboveZero(),
+  timeoutMs: optional(aboveZero()),
 }
 
 const suspendFields = {
@@ -24,7 +26,7 @@ const suspendFields = {
   /** The process whose end ends the suspension. */
   owner: optional(that<Ref>('a ref', isRef)),
   /** Ends the suspension after so many ms. Without it, the suspension does not end by itself. */
-  leaseMs: aboveZero(Number.MAX_VALUE),
+  leaseMs: optional(aboveZero(Number.MAX_VALUE)),
 }
 
 const resumeFields = { ...plainFields, token: optional(text), force: or(flag, false) }

@@ -22,11 +22,11 @@ export const isTime: Accepts = (payload) => typeof payload === 'number' && paylo
 /** A list. Its members are not checked: lists between storage actors may be long. */
 export const isList: Accepts = (payload) => Array.isArray(payload)
 
-/** A list of members that `item` accepts. */
+/** A list of members that `item` accepts. A hole is `undefined`, which `every` would pass over. */
 export const isListOf =
   (item: Accepts): Accepts =>
   (payload) =>
-    Array.isArray(payload) && payload.every(item)
+    Array.isArray(payload) && payload.findIndex((each) => !item(each)) < 0
 
 /** One of these values. */
 export const isOneOf =

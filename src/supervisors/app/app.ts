@@ -3,7 +3,7 @@
  * ends once: by `close()`, or when its root supervisor has spent its restarts.
  */
 import type { Access, Entities } from '../../actors/index.ts'
-import { argument, numberFrom, object, optional, or, orInfinite, that } from '../../check.ts'
+import { aboveZero, argument, numberFrom, object, optional, or, orInfinite } from '../../check.ts'
 import type { Cancel } from '../../clock.ts'
 import { reasonText } from '../../errors.ts'
 import type { ExitReason, System, Telemetry } from '../../runtime/index.ts'
@@ -42,11 +42,7 @@ export const runningApp = (parts: AppParts): App =>
 
 const closeOptions = object({ deadlineMs: or(orInfinite(numberFrom(0)), 30_000) })
 
-const readyOptions = object({
-  timeoutMs: optional(
-    that<number>('a number above 0', (found) => typeof found === 'number' && found > 0),
-  ),
-})
+const readyOptions = object({ timeoutMs: optional(aboveZero()) })
 
 /** An instance from its start to its end. */
 class RunningInstance {

@@ -336,7 +336,8 @@ const checkSupervisor = (
   supervisorOptions(options, config(`${path}.options`))
   checkChild(id, options, path, naming)
   if (!Array.isArray(children)) throw configError(`${path}.children`, 'an array', children)
-  const placed = children.map((child, at) => [child, `${path}.children[${at}]`] as const)
+  // `map` would pass over holes.
+  const placed = Array.from(children, (child, at) => [child, `${path}.children[${at}]`] as const)
   for (const [child, here] of placed) checkId(fields(child, here).id, `${here}.id`)
   checkChildren(children, options.autoShutdown, path)
   const below = { ...naming, levels: naming.levels - 1 }
