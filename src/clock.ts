@@ -6,7 +6,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
-import { noMore } from './check.ts'
+import { argument, noMore, numberFrom } from './check.ts'
 
 /** Takes a timer back; a no-op once it has fired. */
 export type Cancel = () => void
@@ -170,7 +170,10 @@ export const retryOf = (...given: readonly (Retry | undefined)[]): FullRetry => 
 export interface VirtualClock extends Clock {
   /** Runs everything that can run without time passing. */
   settle(): Promise<void>
-  /** Moves time on by `ms`, firing timers in the order of their time and settling after each. */
+  /**
+   * Moves time on by `ms`, firing timers in the order of their time and settling after each.
+   * @throws KeelsonError `INVALID_ARGUMENT` for anything but a number from 0
+   */
   advance(ms: number): Promise<void>
   /** Milliseconds until the earliest timer; `undefined` without one. */
   untilNext(): number | undefined
@@ -181,6 +184,9 @@ export interface VirtualClock extends Clock {
  * times readable.
  */
 const virtualEpoch = Date.UTC(2026, 0, 1)
+
+/** A step of virtual time, which does not go back. */
+const forward = numberFrom(0)
 
 type VirtualTimer = { dueAt: number; order: number; action: () => void }
 
@@ -224,7 +230,7 @@ export const virtualClock = (seed = 1, ...surplus: []): VirtualClock => {
     randomBytes: (count) => Uint8Array.from({ length: count }, () => Math.floor(random() * 256)),
     settle,
     async advance(ms) {
-      const end = elapsed + ms
+      const end = elapsed + forward(ms, argument('ms'))
       await settle()
       for (let next = earliest(timers); next && next.dueAt <= end; next = earliest(timers)) {
         timers.delete(next)

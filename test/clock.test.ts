@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { systemClock } from '../src/clock.ts'
+import { systemClock, virtualClock } from '../src/clock.ts'
 
 /** The longest delay that Node's own timers take: 24.8 days. */
 const longest = 2 ** 31 - 1
@@ -48,4 +48,18 @@ describe('the clock of the machine', () => {
 
     expect(fired).toHaveBeenCalledTimes(1)
   })
+})
+
+describe('a virtual clock', () => {
+  test.each([Number.NaN, -5, Number.POSITIVE_INFINITY, '5' as never])(
+    'that is moved by %s stays where it is',
+    async (ms) => {
+      const clock = virtualClock()
+      await clock.advance(10)
+
+      await expect(clock.advance(ms)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+
+      expect(clock.monotonic()).toBe(10)
+    },
+  )
 })
