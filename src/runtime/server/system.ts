@@ -3,7 +3,7 @@
  * event bus and the log. It shares none of them with another System.
  */
 
-import { argument, noMore, readOptions } from '../../check.ts'
+import { argument, noMore, object, or, orInfinite, readOptions, wholeFrom } from '../../check.ts'
 import { type Clock, seededRandom, systemClock } from '../../clock.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { Names } from '../names/names.ts'
@@ -79,6 +79,11 @@ export interface SystemOptions {
 const sampledOne = 64
 
 const mailboxMaxDefault = 100_000
+
+const queryOptions = object({
+  after: or(wholeFrom(Number.MIN_SAFE_INTEGER), 0),
+  limit: or(orInfinite(wholeFrom(1)), 500),
+})
 
 const systemKeys = ['clock', 'seed', 'logger', 'mailboxMax', 'asyncContext']
 
@@ -206,7 +211,8 @@ export class ProcessSystem implements Kernel, Starter {
     return this.#processes.all().map(processInfo)
   }
 
-  inspectProcesses({ after = 0, limit = 500 }: ProcessQuery = {}): ProcessSummary[] {
+  inspectProcesses(query: ProcessQuery = {}): ProcessSummary[] {
+    const { after, limit } = queryOptions(query, argument('', 'a list of processes'))
     const page: ProcessSummary[] = []
     // Processes are in the order of their pids. The next page goes on from the last one.
     const last = this.#pageEnds.find(({ alive, pid }) => alive && pid === after)

@@ -148,11 +148,14 @@ export const demonitor = (context: Watcher<never>, monitor: Monitor): boolean =>
 }
 
 /** The System in which `where` may change groups. */
-const changing = (where: Where): Kernel =>
-  'self' in where ? livingOf(where).kernel : kernelOf(where)
+const changing = (where: Where): Kernel => {
+  const kernel = kernelOf(where)
+  return 'self' in where ? livingOf(where).kernel : kernel
+}
 
 const processesOf = (kernel: Kernel, members: Ref | readonly Ref[]): Process[] =>
-  [members].flat().map((ref) => {
+  // A copy has no holes, which are no refs.
+  (Array.isArray(members) ? Array.from<Ref>(members) : [members as Ref]).map((ref) => {
     const process = addressOf<Process>(ref).resolve()
     if (process === undefined) throw noProcess(ref)
     if (process.kernel !== kernel) throw invalidArgument('members', 'a process of the System', ref)

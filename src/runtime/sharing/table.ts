@@ -7,7 +7,7 @@
  * Keys are compared by content: arrays and plain objects are fine. Values are not copied: the
  * reader of one must not change it.
  */
-import { argument, noMore, readOptions } from '../../check.ts'
+import { argument, noMore, object, or, readOptions, that } from '../../check.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { KeyIdentities } from '../names/key-identities.ts'
 import { livingOf, type Process } from '../process/process.ts'
@@ -16,7 +16,7 @@ import type { Context, GenServer, System } from '../server/gen-server.ts'
 import { noReply } from '../server/next-step.ts'
 import { kernelOf } from '../server/system.ts'
 import { type ChildSpec, type WorkerOptions, worker } from '../supervision/child-spec.ts'
-import { addressOf, noProcess, type Ref } from '../words/address.ts'
+import { addressOf, isRef, noProcess, type Ref } from '../words/address.ts'
 import { Envelope, kinds } from '../words/envelope.ts'
 import { showAsText } from '../words/value-text.ts'
 
@@ -68,6 +68,10 @@ export type TableUser = System | Caller
 const keeperKind = 'table_keeper'
 
 const tableKeys = ['name', 'protection', 'heir', 'heirData']
+const finite = that<number>('a finite number', Number.isFinite)
+const counterOptions = object({ by: or(finite, 1), initial: or(finite, 0) })
+const counted = { by: 1, initial: 0 }
+const claimKeys = ['protection', 'keeper']
 const protections = ['protected', 'public', 'private']
 
 /**
@@ -128,7 +132,7 @@ export class Table<K = unknown, V = unknown> {
     options: Omit<TableOptions<K, V>, 'name' | 'heir' | 'heirData'> & { readonly keeper: Ref },
   ): Table<K, V> {
     const claimer = livingOf(context)
-    const { keeper, ...others } = options
+    const { keeper, ...others } = readOptions(options, claimKeys, argument('', 'a table'))
     if (processAt(keeper)?.alive !== true) throw noProcess(keeper)
     const table = Table.named(context, name)
     if (table === undefined)
@@ -218,14 +222,17 @@ export class Table<K = unknown, V = unknown> {
 
   /**
    * Adds `by` to a number and returns the sum. A key without an entry begins with `initial`. Throws
-   * `WRONG_TYPE` when the value is not a number, and changes nothing.
+   * `WRONG_TYPE` when the value is not a number, `INVALID_ARGUMENT` for wrong options or a sum
+   * that is not finite, and changes nothing.
    */
   updateCounter(
     this: Table<K, number>,
     user: TableUser,
     key: K,
-    { by = 1, initial = 0 }: { readonly by?: number; readonly initial?: number } = {},
+    options: { readonly by?: number; readonly initial?: number } = counted,
   ): number {
+    const { by, initial } =
+      options === counted ? counted : counterOptions(options, argument('', 'a counter'))
     const value = this.#writtenBy(user).get(this.#identities.of(key))?.value ?? initial
     if (typeof value !== 'number')
       throw new KeelsonError('WRONG_TYPE', `${this}: the value of a counter is a ${typeof value}`)
@@ -325,12 +332,14 @@ export class Table<K = unknown, V = unknown> {
 
   #ownedBy(by: TableUser | undefined): Process {
     const owner = this.#opened()
-    const caller = by !== undefined && 'self' in by ? livingOf(by) : undefined
+    const caller = isCaller(by) ? livingOf(by) : undefined
     if (caller === owner) return owner
     const who = caller ?? 'code without its context'
     throw new KeelsonError('INVALID_ARGUMENT', `${who} is not the owner of ${this}`)
   }
 }
+
+const isCaller = (by: unknown): by is Caller => isRef((by as Partial<Caller> | undefined)?.self)
 
 showAsText(Table)
 

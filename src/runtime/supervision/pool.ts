@@ -4,9 +4,12 @@
  * ended when no client waits. A client that ends gives its worker back. The words are poolboy's.
  */
 import {
+  argument,
   config,
+  flag,
   membersOf,
   noMore,
+  object,
   optional,
   or,
   readOptions,
@@ -81,6 +84,10 @@ export interface CheckoutOptions {
   readonly block?: boolean | undefined
 }
 
+const waitMs = that<number>('a time in ms', (found) => typeof found === 'number')
+
+const checkoutOptions = object({ block: or(flag, true), timeoutMs: optional(waitMs) })
+
 const poolKeys = [
   ...['server', 'arg', 'size', 'maxOverflow', 'queueMax', 'intensity', 'periodMs'],
   ...['backoff', 'name', 'restart', 'shutdown'],
@@ -134,7 +141,7 @@ export const start = <M extends ServerMessages, S, A, P>(
 /**
  * Takes a worker, and waits for one if none is idle. Give it back with `checkin`. If the ref of the
  * pool has its sender bound, so has the worker's. Rejects with `TIMEOUT`, with `BUSY` when too many
- * wait or it must not wait, and as `call` does.
+ * wait or it must not wait, with `INVALID_ARGUMENT` for wrong options, and as `call` does.
  */
 export const checkout = <W>(pool: Handle<W>, options: CheckoutOptions = {}): Promise<Ref<W>> =>
   madeThrough(pool, taken(pool, options))
@@ -164,7 +171,7 @@ export const status = (pool: Handle<never> | Handle): Promise<PoolStatus> =>
 const plain = (pool: Ref<never> | Handle): Handle => pool
 
 const taken = async <W>(pool: Handle<W>, options: CheckoutOptions): Promise<Ref<W>> => {
-  const { block = true, ...limits } = options
+  const { block, ...limits } = checkoutOptions(options, argument('', 'a checkout'))
   const ticket = {}
   try {
     const worker = await call(plain(pool), 'checkout', { ticket, block }, limits)

@@ -4,7 +4,7 @@
  * continue. Each wait settles once.
  */
 import { argument, readOptions } from '../../check.ts'
-import { KeelsonError } from '../../errors.ts'
+import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { refused } from '../process/guarded.ts'
 import { Wait } from '../process/wait.ts'
 import { isDelay, noDelay } from '../queues/timer-heap.ts'
@@ -127,8 +127,10 @@ const gather = <T, R>(
 /** The tasks, each with its place. Throws `INVALID_ARGUMENT` for tasks that cannot be awaited. */
 const pendingOf = <T>(tasks: readonly Task<T>[], timeoutMs: number): Map<OwnedTask<T>, number> => {
   if (!isDelay(timeoutMs)) throw noDelay('timeoutMs of a task', timeoutMs)
+  if (!Array.isArray(tasks)) throw invalidArgument('tasks', 'a list of tasks', tasks)
   const pending = new Map<OwnedTask<T>, number>()
-  for (const [index, task] of tasks.map(ownedOf).entries()) {
+  for (const [index, given] of (tasks as readonly Task<T>[]).entries()) {
+    const task = ownedOf(given)
     if (pending.has(task)) throw invalid('a task is named twice')
     if (task.isExpected) throw invalid('the task is waited for already')
     if (task.isSpent && timeoutMs === Number.POSITIVE_INFINITY) {

@@ -57,3 +57,13 @@ test('several walks at one time go on where their pages ended, and none from the
   const all = system.processes().map(({ pid }) => pid)
   for (const { pids } of walks) expect(pids).toEqual(all)
 })
+
+test.each([null, { limit: 0 }, { limit: Number.NaN }, { after: '1' }, { before: 1 }])(
+  'a page with the query %j is refused',
+  async (query) => {
+    const { system } = await started(1)
+    expect(() => system.inspectProcesses(query as never)).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+    )
+  },
+)

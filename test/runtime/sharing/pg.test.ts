@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { type BareContext, type Messages, pg, type Ref, send } from '../../../src/runtime/index.ts'
 import { type Probe, testSystem } from '../../../src/testing/index.ts'
+import { holed } from '../../support/read-once.ts'
 
 const world = () => {
   const { system, clock, probe } = testSystem()
@@ -59,6 +60,21 @@ describe('a group', () => {
     expect(seen).toEqual([[b], ['g']])
     pg.join(system, 'g', a) // ended: as in OTP, no error and no member
     expect(pg.members(system, 'g')).toEqual([b])
+  })
+
+  test('refuses what is no process, also a hole in a list, and then nobody has joined', () => {
+    const { system, idle } = world()
+    const [one, other] = [idle(), idle()]
+    for (const [where, members] of [
+      [system, null],
+      [system, holed(one, other)],
+      [system, [one, 5]],
+      [null, one],
+    ])
+      expect(() => pg.join(where as never, 'g', members as never)).toThrow(
+        expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+      )
+    expect(pg.members(system, 'g')).toEqual([])
   })
 
   test('belongs to one System', () => {

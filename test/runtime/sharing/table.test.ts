@@ -112,10 +112,19 @@ describe('a table', () => {
       counts.updateCounter(context, 'text')
     })
     await expect(refused).rejects.toMatchObject({ code: 'WRONG_TYPE' })
-    for (const by of [Number.NaN, Number.POSITIVE_INFINITY, 'x' as never]) {
-      const update = run(owner, (context) => counts.updateCounter(context, 'k', { by }))
+    const none = null as never
+    for (const wrong of [
+      ...[Number.NaN, Number.POSITIVE_INFINITY, 'x' as never, none].map((by) => ({ by })),
+      ...[none, { initial: 'x' as never }, { by: 1, step: 1 }],
+    ]) {
+      const update = run(owner, (context) => counts.updateCounter(context, 'k', wrong))
       await expect(update).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     }
+    const overflow = run(owner, (context) => {
+      counts.insert(context, 'large', Number.MAX_VALUE)
+      counts.updateCounter(context, 'large', { by: Number.MAX_VALUE })
+    })
+    await expect(overflow).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     expect(counts.get('k')).toBe(-2)
   })
 

@@ -104,6 +104,18 @@ describe('a pool', () => {
     expect(await Pool.status(pool)).toMatchObject({ idle: 1, waiting: 0 })
   })
 
+  test.each([null, { timeoutMs: 'soon' }, { block: 1 }, { blocks: true }])(
+    'refuses the options %j of a client, and keeps its worker',
+    async (wrong) => {
+      const { pool } = await world({ size: 1 })
+      const refused = { ok: false, error: { code: 'INVALID_ARGUMENT' } }
+
+      expect(await outcome(Pool.checkout(pool, wrong as never))).toMatchObject(refused)
+      expect(await outcome(Pool.transaction(pool, () => 1, wrong as never))).toMatchObject(refused)
+      expect(await Pool.status(pool)).toMatchObject({ idle: 1, waiting: 0 })
+    },
+  )
+
   test('gives no worker to a client that stopped waiting just before', async () => {
     const { pool, clock } = await world({ size: 1 })
     const first = await Pool.checkout(pool)

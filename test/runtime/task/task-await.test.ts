@@ -2,6 +2,7 @@
 import { describe, expect, test, vi } from 'vitest'
 import { cast, exit, type Ref, Task, TaskSupervisor } from '../../../src/runtime/index.ts'
 import { testSystem } from '../../../src/testing/index.ts'
+import { holed } from '../../support/read-once.ts'
 import { failureOf, never, notAwaiting, outcomeOf, tasksOf, within } from './task-owner.ts'
 
 describe('awaiting', () => {
@@ -77,9 +78,11 @@ describe('awaiting', () => {
       seen.push(await outcomeOf(Task.awaitMany([task, task])))
       seen.push(await outcomeOf(Task.yieldMany([task, foreign.seen[0] as Task])))
       seen.push(await outcomeOf(Task.await({} as Task)))
+      seen.push(await outcomeOf(Task.awaitMany(null as never)))
+      seen.push(await outcomeOf(Task.awaitMany(holed(task, Task.completed(context, 1)))))
     })
     const refusal = { code: 'INVALID_ARGUMENT', reason: undefined }
-    expect(seen).toEqual([refusal, refusal, refusal])
+    expect(seen).toEqual([refusal, refusal, refusal, refusal, refusal])
   })
 
   test('ends with the owner, whose code unwinds, and leaves no unhandled rejection', async () => {
