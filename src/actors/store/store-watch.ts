@@ -10,7 +10,13 @@ import {
 import { type KeyChange, touchedBy } from '../core/shard-changes.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import type { WatchSource } from './shard-watch.ts'
-import { listedValue, receivedValue, type SentValue, sentValue } from './value-reading.ts'
+import {
+  listedValue,
+  type ReadsBlobs,
+  receivedValue,
+  type SentValue,
+  sentValue,
+} from './value-reading.ts'
 import { type ChangePlace, checkedBegin, DurableWatch, type WatchBegin } from './watch.ts'
 
 /** The options of a watch. */
@@ -84,14 +90,15 @@ type LoadKey = (key: string) => Promise<unknown>
 const shown = (shard: WritingShard, change: KeyChange, load: LoadKey): BareChange => {
   if (change.kind === 'clear') return { kind: 'clear', namespace: change.namespace }
   const { key } = change
-  const withRow = (row: Row | undefined): BareChange =>
-    row ? { kind: 'put', key, value: listedValue(shard, key, row, load) } : { kind: 'delete', key }
+  const { blobs } = shard
+  const withRow = (row: Row | undefined, from: ReadsBlobs): BareChange =>
+    row ? { kind: 'put', key, value: listedValue(from, key, row, load) } : { kind: 'delete', key }
   try {
-    return withRow(change.row)
+    // The change may have waited for its reader until a sweep freed the blobs of a replaced value.
+    return withRow(change.row, { blobs: { read: blobs.look.bind(blobs) } })
   } catch (error) {
     if (!isKeelsonError(error, 'CORRUPT')) throw error
-    // The change may have waited for its reader until a sweep freed the blobs of a replaced value.
-    return withRow(shard.view().get(key, shard.now()))
+    return withRow(shard.view().get(key, shard.now()), shard)
   }
 }
 

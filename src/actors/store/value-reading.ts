@@ -4,7 +4,6 @@
  */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
-  type BlobRef,
   decodeValue,
   encodeValue,
   fieldCount,
@@ -59,12 +58,15 @@ export class LargeValue {
   }
 }
 
+/** Reads bytes of blobs, as `ShardBlobs.read` does: a shard has it. */
+export type ReadsBlobs = { readonly blobs: Pick<WritingShard['blobs'], 'read'> }
+
 /**
  * Decodes the value of a row or of a command's answer.
  * @throws KeelsonError `CORRUPT`; `TOO_LARGE` for a value of more than 1 MiB with blobs;
  * `WRONG_TYPE` for a compound
  */
-export const decodedValue = (shard: WritingShard, stored: RowValue): unknown => {
+export const decodedValue = (shard: ReadsBlobs, stored: RowValue): unknown => {
   if (!isStoredValue(stored) || stored.tag !== valueTags.blob) return decodeValue(stored)
   const rope = ropeOf(stored)
   checkLength(ropeLength(rope))
@@ -77,7 +79,7 @@ export const decodedValue = (shard: WritingShard, stored: RowValue): unknown => 
  * @throws KeelsonError `CORRUPT`, with the key
  */
 export const listedValue = (
-  shard: WritingShard,
+  shard: ReadsBlobs,
   key: string,
   row: Row,
   load: (key: string) => Promise<unknown>,
@@ -149,16 +151,13 @@ export const checkLength = (length: number): void => {
     })
 }
 
-const bytesOf = (shard: WritingShard, parts: readonly RopePart[]): Buffer => {
+/** The bytes of these parts, verified. */
+const bytesOf = ({ blobs }: ReadsBlobs, parts: readonly RopePart[]): Buffer => {
   const pieces = parts.map((part) =>
-    part.kind === 'inline' ? part.bytes : blobBytes(shard, part.ref, part.from, part.to),
+    part.kind === 'inline' ? part.bytes : blobs.read(part.ref, part.from, part.to),
   )
   return Buffer.concat(pieces)
 }
-
-/** The bytes of a blob of this shard from `from` up to `to`, verified. */
-const blobBytes = (shard: WritingShard, ref: BlobRef, from: number, to: number): Uint8Array =>
-  shard.blobs.read(ref, from, to)
 
 /** A value, the fields of a compound key, or the bytes of a large value. */
 export type SentValue = StoredValue | { readonly fields: number } | { readonly length: number }

@@ -6,7 +6,7 @@ import { name } from '../../../src/runtime/index.ts'
 import { dir as blobDir, options as blobOptions } from '../../support/worlds/blob-instance.ts'
 import { Members } from '../../support/worlds/members.ts'
 import { machine, started } from '../../support/worlds/simulated-instance.ts'
-import { options as snapshotOptions } from '../../support/worlds/snapshot-instance.ts'
+import { heard, options as snapshotOptions } from '../../support/worlds/snapshot-instance.ts'
 
 /** What a change says, in short. */
 const brief = (change: StoreChange): string =>
@@ -344,9 +344,11 @@ describe('a large value', () => {
     await world.during(app.control.snapshot(0))
     await world.clock.advance(61_000)
     expect(await world.during(app.control.sweep(0))).toMatchObject({ cleared: 1 })
+    const damage = heard(app, 'blobs.corrupt')
 
     const changes = await world.during(take(watch, 2))
     expect(changes.map(brief)).toEqual(['large=small', 'large=small'])
+    expect(damage).toEqual([])
   })
 
   test('that is damaged ends the watch, which leaves nothing at any shard', async () => {
@@ -354,8 +356,10 @@ describe('a large value', () => {
     const { disk, during } = world
     const [name = ''] = disk.list(blobDir).filter((each) => each.endsWith('.bloblog'))
     disk.poke(`${blobDir}/${name}`, 5_000, Uint8Array.of(1, 2, 3))
+    const damage = heard(app, 'blobs.corrupt')
 
     await expect(during(watch.next())).rejects.toMatchObject({ code: 'CORRUPT' })
+    expect(damage).toHaveLength(1)
     expect(app.shards[0]?.changes.isWatched).toBe(false)
     expect(await during(watch.next())).toEqual({ done: true, value: undefined })
   })
