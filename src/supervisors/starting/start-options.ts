@@ -17,6 +17,7 @@ import {
   object,
   optional,
   or,
+  readOptions,
   that,
   wholeFrom,
 } from '../../check.ts'
@@ -171,6 +172,8 @@ export type KeelsonConfig = Omit<StartOptions, 'dir' | 'system'> & {
   readonly members?: Given<typeof membersOptions>
 }
 
+const configNames = [...Object.keys(startOptions), 'dir', 'members']
+
 /**
  * The configuration itself, for `export default defineConfig({ … })`. Its options have types, and
  * are checked where they are written.
@@ -178,7 +181,7 @@ export type KeelsonConfig = Omit<StartOptions, 'dir' | 'system'> & {
  */
 export const defineConfig = (configuration: KeelsonConfig, ...surplus: []): KeelsonConfig => {
   noMore(surplus, 'defineConfig({ app, dir, … })')
-  const { members, ...options } = configuration
+  const { members, ...options } = readOptions(configuration, configNames, config())
   checkMembersOptions(members)
   checkStartOptions({ dir: '.', ...options })
   return configuration

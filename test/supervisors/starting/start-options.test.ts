@@ -1,6 +1,13 @@
 /** What `start` says of wrong options, and which log it writes. */
 import { describe, expect, test } from 'vitest'
-import { createSystem, type GenServer, name, supervisor, worker } from '../../../src/index.ts'
+import {
+  createSystem,
+  defineConfig,
+  type GenServer,
+  name,
+  supervisor,
+  worker,
+} from '../../../src/index.ts'
 import { checkStartOptions, type StartOptions } from '../../../src/supervisors/index.ts'
 import { capturedLog } from '../../../src/testing/index.ts'
 import { SimulatedMachine } from '../../../src/testing/simulated/simulated-machine.ts'
@@ -98,4 +105,16 @@ test('crashes of an instance are told to its logger', async () => {
   expect(log.lines.length).toBeGreaterThan(0)
   expect(JSON.stringify(log.lines)).toContain('clerk')
   await simulated.during(app.close())
+})
+
+test.each([
+  [undefined, 'options'],
+  [null, 'options'],
+  [5, 'options'],
+  [[], 'options'],
+  [{ member: {} }, 'member'],
+])('defineConfig refuses %j at %s', (configuration, path) => {
+  expect(() => defineConfig(configuration as never)).toThrow(
+    expect.objectContaining({ code: 'CONFIG', details: expect.objectContaining({ path }) }),
+  )
 })
