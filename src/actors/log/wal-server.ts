@@ -7,7 +7,7 @@
  */
 
 import { types } from 'node:util'
-import { noMore } from '../../check.ts'
+import { config, noMore, readOptions } from '../../check.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   type ChildSpec,
@@ -108,10 +108,11 @@ export const serverOf = (
 export const childSpec = (
   id: string,
   options: WalOptions,
-  { name = id as Name<Messages> }: { readonly name?: Name<Messages> } = {},
+  given: { readonly name?: Name<Messages> } = {},
   ...surplus: []
 ): ChildSpec => {
   noMore(surplus, 'childSpec(id, options, { name })')
+  const { name = id as Name<Messages> } = readOptions(given, ['name'], config(id))
   return worker(id, walServer(options), undefined, {
     name,
     restart: 'transient',

@@ -73,10 +73,9 @@ const pieceBytes = 256 * 1024
 
 const check = object(readOptions)
 
-/** Checks read options. @throws KeelsonError `INVALID_ARGUMENT` */
-export const checkReadOptions = (options: ReadOptions): void => {
-  check(options, argument('', 'a read'))
-}
+/** A copy of read options, checked. @throws KeelsonError `INVALID_ARGUMENT` */
+export const checkedReadOptions = (options: ReadOptions): ReadOptions =>
+  check(options, argument('', 'a read')) as ReadOptions
 
 /**
  * Reads the log.

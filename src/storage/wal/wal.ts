@@ -25,7 +25,7 @@ import {
 } from './wal-opening.ts'
 import { checkWalOptions, type WalOptions, walLevelOf } from './wal-options.ts'
 import {
-  checkReadOptions,
+  checkedReadOptions,
   type ReadOptions,
   readLog,
   type WalCheckpoint,
@@ -194,7 +194,7 @@ export class Wal {
   read(options?: ReadOptions & { checkpoints?: false }): AsyncGenerator<WalEntry>
   read(options: ReadOptions = {}): AsyncGenerator<WalEntry | WalCheckpoint> {
     this.#refuseClosed()
-    checkReadOptions(options)
+    const own = checkedReadOptions(options)
     const source = {
       host: this.#opened.host,
       settle: async () => {
@@ -203,7 +203,7 @@ export class Wal {
       },
       check: () => this.#check(),
     }
-    return readLog(source, { ...options })
+    return readLog(source, own)
   }
 
   /** Reads every entry of the log. */
