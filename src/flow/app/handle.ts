@@ -226,7 +226,7 @@ export class Flow {
     what: L,
     ...given: Parameters<FlowLooks[L]>
   ): Promise<ReturnType<FlowLooks[L]>> {
-    const look = Object.hasOwn(looks, what) ? looks[what] : undefined
+    const look = typeof what === 'string' && Object.hasOwn(looks, what) ? looks[what] : undefined
     if (!look) throw invalidArgument('what', Object.keys(looks).join(', '), what)
     return everywhere((look as AnyLook)(this.#app, ...given)) as Promise<ReturnType<FlowLooks[L]>>
   }

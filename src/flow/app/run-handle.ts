@@ -155,7 +155,7 @@ const answered = async (
   given: readonly unknown[],
 ): Promise<unknown> => {
   const queries: Queries = options?.queries ?? {}
-  const query = Object.hasOwn(queries, name) ? queries[name] : undefined
+  const query = typeof name === 'string' && Object.hasOwn(queries, name) ? queries[name] : undefined
   if (!query) throw invalidArgument('name', oneOfText(Object.keys(queries)), name)
   exactly('query(name, argument)', given.slice(1))
   const found = await entitiesOf(app, 'workflow', workflow).load(id)

@@ -1,5 +1,5 @@
 /** `flow(app).schedules`: makes schedules at run time, acts on them and on those of the tree. */
-import { argument, object, optional, or, refusal } from '../../check.ts'
+import { argument, object, optional, or, readOptions, refusal } from '../../check.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import { type AppContext, durableActors } from '../../supervisors/index.ts'
@@ -88,6 +88,9 @@ const changeOptions = object({
   ...{ overlap: optional(overlap), input: anyInput },
 })
 
+const createNames = ['zone', 'missed', 'overlap', 'input']
+const changeNames = ['cron', ...createNames]
+
 /** The schedules of an instance. */
 export class Schedules {
   readonly #app: App
@@ -127,11 +130,13 @@ export class Schedules {
     ...surplus: []
   ): Promise<{ readonly repeated: boolean }> {
     exactly('create(name, cron, workflow, { zone, input, … })', surplus)
-    const { input: _, ...checked } = createOptions(options, argument('', 'a schedule'))
+    const at = argument('', 'a schedule')
+    const own = readOptions(options, createNames, at)
+    const { input: _, ...checked } = createOptions(own, at)
     const declared: Declared = {
       ...{ cron: cronPattern(pattern, argument('cron')), ...checked },
       workflow: workflowOf(workflow).name,
-      ...inputIn(options),
+      ...inputIn(own),
     }
     const ref = this.#made(name(given), 'made')
     entitiesOf(this.#app, 'workflow', declared.workflow)
@@ -146,8 +151,10 @@ export class Schedules {
    */
   async change(given: string, changes: ScheduleChanges, ...surplus: []): Promise<void> {
     exactly('change(name, { cron, zone, input, … })', surplus)
-    const { input: _, ...checked } = changeOptions(changes, argument('', 'a change'))
-    const changed = { ...checked, ...inputIn(changes) } as Partial<Declared>
+    const at = argument('', 'a change')
+    const own = readOptions(changes, changeNames, at)
+    const { input: _, ...checked } = changeOptions(own, at)
+    const changed = { ...checked, ...inputIn(own) } as Partial<Declared>
     if (Object.keys(changed).length === 0)
       throw refusal(argument('changes'), 'a cron pattern or an option', 'none')
     const ref = this.#made(name(given), 'changed')

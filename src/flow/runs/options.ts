@@ -87,7 +87,10 @@ export const exactly = (form: string, surplus: readonly unknown[]): void =>
 
 /** A part of `flows`, of this sort. */
 export const part = <T extends FlowPart>(sort: T['sort']): Check<T> =>
-  that(`a ${sort}`, (found) => (found as FlowPart | undefined)?.sort === sort)
+  that(`a ${sort}`, (found) => {
+    const { sort: its, name } = Object(found) as Partial<FlowPart>
+    return its === sort && typeof name === 'string'
+  })
 
 /** The workflow of a call. @throws KeelsonError `INVALID_ARGUMENT` */
 export const workflowOf = <T extends Pick<Workflow, 'sort'>>(type: T): T =>
