@@ -3,7 +3,7 @@ import { invalidArgument, isGone, reasonText } from '../../errors.ts'
 import { type From, isRef, type Ref, type System } from '../../runtime/index.ts'
 import type { Command, PutEntry } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
-import { checkOptionNames } from '../core/argument-check.ts'
+import { ownOptions } from '../core/argument-check.ts'
 import { askedAtOwner, checkHere } from '../core/owners-way.ts'
 import { isCount } from '../core/payload-check.ts'
 import { shardAt } from '../core/shard-core.ts'
@@ -78,8 +78,7 @@ export class BatcherHandle {
    */
   setWindow(namespace: string, ms: number, options: { readonly by?: string } = {}): void {
     this.#access.check()
-    checkOptionNames(options, ['by'])
-    const { by = 'app' } = options
+    const { by = 'app' } = ownOptions(options, ['by'])
     if (typeof by !== 'string' || by === '' || by.length > byMax || !by.isWellFormed())
       throw invalidArgument('by', `well-formed text of 1 to ${byMax} characters`, by)
     this.#windows.set(namespace, ms, by, this.#system.clock.now())
@@ -105,8 +104,7 @@ export class BatcherHandle {
   async flush(
     options: { readonly shard?: number; readonly timeoutMs?: number } = {},
   ): Promise<void> {
-    checkOptionNames(options, ['shard', 'timeoutMs'])
-    const { shard: index, ...terms } = options
+    const { shard: index, ...terms } = ownOptions(options, ['shard', 'timeoutMs'])
     const timeoutMs = this.#timeoutMs(terms)
     const shards = index === undefined ? this.#shards : [this.#shard(index)]
     const flushed = shards.map((shard) =>
@@ -151,8 +149,8 @@ export class BatcherHandle {
    */
   async syncToken(shard: number, options: SyncTokenOptions = {}): Promise<CommandWrites.SyncToken> {
     const { gate } = this.#here(shard, 'syncToken')
-    checkOptionNames(options, ['commands', 'bytes', 'owner', 'deadlineMs', 'whenFull'])
-    const { commands = 1, bytes = 0, owner, ...atGate } = options
+    const own = ownOptions(options, ['commands', 'bytes', 'owner', 'deadlineMs', 'whenFull'])
+    const { commands = 1, bytes = 0, owner, ...atGate } = own
     if (!isCount(commands) || commands < 1)
       throw invalidArgument('commands', 'a whole number from 1', commands)
     if (!isCount(bytes)) throw invalidArgument('bytes', 'a whole number from 0', bytes)
@@ -212,7 +210,11 @@ export class BatcherHandle {
     return this.write(shard, { kind: 'deleteMany', keys }, terms)
   }
 
-  /** `writePutBatch` for a kept `from`, which is answered or failed when the write has settled. */
+  /**
+   * `writePutBatch` for a kept `from`, which is answered or failed when the write has settled.
+   * @throws KeelsonError `INVALID_ARGUMENT`, `CROSS_SHARD`, `ELSEWHERE`, `CLOSED`: `from` and the
+   * token are as they were
+   */
   writePutBatchAsync(
     shard: number,
     entries: readonly PutEntry[],
@@ -223,7 +225,7 @@ export class BatcherHandle {
     return CommandWrites.writeAsync(this.#system, this.#here(shard, 'write'), command, from, terms)
   }
 
-  /** `writeDeleteBatch` for a kept `from`. */
+  /** `writeDeleteBatch` for a kept `from`. @throws as `writePutBatchAsync` */
   writeDeleteBatchAsync(
     shard: number,
     keys: readonly string[],

@@ -18,13 +18,14 @@ import {
   producerRowKey,
 } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
-import { checkedKey, checkOptionNames } from '../core/argument-check.ts'
+import { checkedKey, ownOptions } from '../core/argument-check.ts'
 import { askedAtOwner, checkHere } from '../core/owners-way.ts'
-import { isCount, isRecord, isText } from '../core/payload-check.ts'
+import { isCount, isText } from '../core/payload-check.ts'
 import { emit } from '../core/storage-events.ts'
 import type { AfterFlush, Derivation } from '../projection/derived-queue.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
 import { act } from '../projection/projection-writing.ts'
+import { timeoutOf } from './control-request.ts'
 import type { ControlShard } from './control-shard.ts'
 
 export type { AfterFlush } from '../projection/derived-queue.ts'
@@ -69,18 +70,18 @@ export class LmdbWriterHandle {
     return this.#shard.projectedLsn
   }
 
-  /** Whether the projection durably shows `lsn`. @throws KeelsonError `ELSEWHERE` */
+  /** Whether the projection durably shows `lsn`. @throws KeelsonError `ELSEWHERE`, `INVALID_ARGUMENT` */
   isDurable(lsn: number): boolean {
-    return lsn <= this.durableIndex
+    return checkedLsn(lsn) <= this.durableIndex
   }
 
   /**
    * Resolves with `durableIndex` when it has reached `lsn`.
-   * @throws KeelsonError `DEGRADED`, `DISCARDED`, `TIMEOUT`, `CLOSED`
+   * @throws KeelsonError `DEGRADED`, `DISCARDED`, `TIMEOUT`, `CLOSED`, `INVALID_ARGUMENT`
    */
-  async request(lsn: number, { timeoutMs }: { readonly timeoutMs?: number } = {}): Promise<number> {
-    if (!isCount(lsn)) throw invalidArgument('lsn', 'a whole number from 0', lsn)
-    const withinMs = timeoutMs ?? this.#shard.parts.settings.deadlineMs
+  async request(lsn: number, options: { readonly timeoutMs?: number } = {}): Promise<number> {
+    checkedLsn(lsn)
+    const withinMs = timeoutOf(options, this.#shard.parts.settings.deadlineMs)
     const here = () =>
       LmdbWriter.answerOf(this.#shard, LmdbWriter.request(this.#writer, lsn, withinMs))
     return this.#asked('request', [lsn, { timeoutMs: withinMs }], here, withinMs)
@@ -104,10 +105,11 @@ export class LmdbWriterHandle {
    * @throws KeelsonError `SHARD_DOWN` while the shard recovers or is down; `INVALID_ARGUMENT`,
    * `CORRUPT`, `CLOSED`
    */
-  begin(producer: string, { onLost }: { readonly onLost?: AfterFlush } = {}): number {
+  begin(producer: string, options: { readonly onLost?: AfterFlush } = {}): number {
     this.#checkHere('begin()')
     const name = checkProducer(producer)
-    if (onLost !== undefined) checkAction('onLost', onLost)
+    const { onLost: given } = ownOptions(options, ['onLost'])
+    const onLost = given === undefined ? undefined : checkedAction(given, ['onLost'])
     const durableLsn = producerLsnOf(this.#rows.get(producerRowKey(name)))
     return this.#shard.derived.begin(name, durableLsn, onLost)
   }
@@ -158,8 +160,9 @@ export class LmdbWriterHandle {
    */
   entries(
     producer: string,
-    { after, limit = 100 }: { readonly after?: string; readonly limit?: number } = {},
+    options: { readonly after?: string; readonly limit?: number } = {},
   ): [key: string, value: unknown][] {
+    const { after, limit = 100 } = ownOptions(options, ['after', 'limit'])
     if (!isCount(limit)) throw invalidArgument('limit', 'a whole number from 0', limit)
     const name = checkProducer(producer)
     const all = derivedRows(name)
@@ -223,19 +226,16 @@ export class LmdbWriterHandle {
 
   #derivation(operations: readonly ProjectionOperation[], terms: EnqueueTerms): Derivation {
     this.#access.check()
-    checkOptionNames(terms, ['producer', 'lsn', 'afterFlush'])
-    const { producer, lsn, afterFlush = [] } = terms
+    const names = ['producer', 'lsn', 'afterFlush']
+    const { producer, lsn, afterFlush = [] } = ownOptions(terms, names)
     const { appliedLsn } = this.#shard
     if (!isCount(lsn) || lsn < 1 || lsn > appliedLsn)
       throw invalidArgument('lsn', `an applied frame, 1 to ${appliedLsn}`, lsn)
-    if (!Array.isArray(operations)) throw invalidArgument('operations', 'a list', operations)
-    if (!Array.isArray(afterFlush)) throw invalidArgument('afterFlush', 'a list', afterFlush)
-    for (const [at, action] of afterFlush.entries()) checkAction(`afterFlush[${at}]`, action)
     return {
       producer: checkProducer(producer),
       lsn,
-      operations: operations.map(checkedOperation),
-      afterFlush,
+      operations: membersOf(operations, 'operations', checkedOperation),
+      afterFlush: membersOf(afterFlush, 'afterFlush', checkedAction),
     }
   }
 
@@ -253,16 +253,33 @@ export class LmdbWriterHandle {
   }
 }
 
-const checkedOperation = (operation: ProjectionOperation, at: number): DerivedOperation => {
-  const path = `operations[${at}]`
-  if (!isRecord({ kind: isText })(operation)) throw invalidArgument(path, 'an operation', operation)
-  const key = checkedKey(operation.key, `${path}.key`)
-  if (operation.kind === 'put') return { kind: 'put', key, value: encodeValue(operation.value) }
-  if (operation.kind === 'delete') return { kind: 'delete', key }
-  throw invalidArgument(`${path}.kind`, "'put' or 'delete'", operation)
+const checkedLsn = (lsn: unknown): number => {
+  if (isCount(lsn)) return lsn as number
+  throw invalidArgument('lsn', 'a whole number from 0', lsn)
 }
 
-const checkAction = (path: string, action: AfterFlush): void => {
-  if (!isRecord({ to: isRef, message: isText })(action))
-    throw invalidArgument(path, '{ to: a ref, message: a string }', action)
+type Path = readonly (string | number)[]
+
+/** What `take` makes of each member of a list. A hole is `undefined`, and refused. */
+const membersOf = <T, Taken>(
+  list: readonly T[],
+  name: string,
+  take: (member: T, path: Path) => Taken,
+): readonly Taken[] => {
+  if (!Array.isArray(list)) throw invalidArgument(name, 'a list', list)
+  return Array.from(list as readonly T[], (member, at) => take(member, [name, at]))
+}
+
+const checkedOperation = (operation: ProjectionOperation, path: Path): DerivedOperation => {
+  const own = ownOptions(operation, ['kind', 'key', 'value'], path)
+  const key = checkedKey(own.key, [...path, 'key'])
+  if (own.kind === 'put') return { kind: 'put', key, value: encodeValue(own.value) }
+  if (own.kind === 'delete') return { kind: 'delete', key }
+  throw invalidArgument([...path, 'kind'], "'put' or 'delete'", (own as { kind: unknown }).kind)
+}
+
+const checkedAction = (action: AfterFlush, path: Path): AfterFlush => {
+  const own = ownOptions(action, ['to', 'message', 'payload'], path)
+  if (isRef(own.to) && isText(own.message)) return own
+  throw invalidArgument(path, '{ to: a ref, message: a string }', action)
 }

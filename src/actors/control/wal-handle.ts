@@ -10,7 +10,7 @@ import {
   type NamedSnapshot,
 } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
-import { checkOptionNames } from '../core/argument-check.ts'
+import { ownOptions } from '../core/argument-check.ts'
 import { askedAtOwner, checkHere } from '../core/owners-way.ts'
 import { isCount } from '../core/payload-check.ts'
 import * as WalWriter from '../log/wal-writer.ts'
@@ -131,8 +131,7 @@ export class WalHandle {
    */
   read(options: FramesOptions = {}): AsyncGenerator<LoggedFrame, void, undefined> {
     this.#checkHere('read()')
-    checkOptionNames(options, ['from', 'to'])
-    const { from, to } = options
+    const { from, to } = ownOptions(options, ['from', 'to'])
     for (const [name, lsn] of Object.entries({ from, to }))
       if (lsn !== undefined && !isCount(lsn)) throw invalidArgument(name, 'an LSN', lsn)
     return this.#frames(from, to)

@@ -1,7 +1,7 @@
 /** Checks of arguments that several writes share. Pure. */
 
 import { utf8Length } from '../../bytes/utf8.ts'
-import { argument, checkNames } from '../../check.ts'
+import { argument, readOptions } from '../../check.ts'
 import { type ArgumentPath, invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import { isThenable } from '../../runtime/index.ts'
 import {
@@ -14,18 +14,18 @@ import {
 } from '../../storage/index.ts'
 
 /**
- * Requires an object that can be read, with options of these names only. `path` leads to it, if it
- * is a member of a list.
+ * A copy of the options of a call, which have no other names than these; each is read once. `path`
+ * leads to them, if they are a member of a list.
  * @throws KeelsonError `INVALID_ARGUMENT`
  */
-export const checkOptionNames = (
-  options: unknown,
+export const ownOptions = <T extends object>(
+  options: T,
   names: readonly string[],
   path: readonly (string | number)[] = [],
-): void =>
+): T =>
   path.length === 0
-    ? checkNames(options, names, whole)
-    : checkNames(options, names, argument(path), argument(path.join('.')))
+    ? readOptions(options, names, whole)
+    : readOptions(options, names, argument(path), argument(path.join('.')))
 
 const whole = argument()
 

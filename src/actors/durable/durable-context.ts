@@ -7,7 +7,7 @@ import {
   ServerContext,
   type System,
 } from '../../runtime/index.ts'
-import { checkedKey, checkOptionNames, storedValue } from '../core/argument-check.ts'
+import { checkedKey, ownOptions, storedValue } from '../core/argument-check.ts'
 import type { ReadView } from '../core/read-view.ts'
 import { type AlarmTime, addsCall, type CallTarget, whenDurable } from '../turns/durable-server.ts'
 import { callStep, type RecordedCall } from '../turns/durable-table.ts'
@@ -137,8 +137,7 @@ export class TurnContext extends ServerContext {
   }
 
   end(options: EndOptions = {}): void {
-    checkOptionNames(options, ['keepMs', 'keys'])
-    this.#actor.end(options)
+    this.#actor.end(ownOptions(options, ['keepMs', 'keys']))
   }
 
   override pipe(promise: Promise<unknown>, name: string): void {

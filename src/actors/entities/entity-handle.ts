@@ -4,7 +4,7 @@ import { invalidArgument, type KeelsonError } from '../../errors.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import { checkEntityId } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
-import { checkOptionNames } from '../core/argument-check.ts'
+import { ownOptions } from '../core/argument-check.ts'
 import type { ByHand } from '../durable/by-hand.ts'
 import type { WatchBegin } from '../store/watch.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
@@ -45,6 +45,8 @@ type EndMessages = {
 }
 
 declare const fields: unique symbol
+
+const alarmNames = ['before', 'limit']
 
 /** The looks that `read` makes. */
 export type EntityLook = 'endsAt' | 'blocked'
@@ -130,9 +132,9 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
     options: Pick<PastOptions, 'reveal'> = {},
   ): Promise<readonly StateChange[]> {
     this.#access.check()
-    checkDifference([lsn, lsn2], options)
-    if (this.#isElsewhere(id)) return this.#ask(id, 'diff', {}, lsn, lsn2, options)
-    return differenceOf(this.#entities, this.kind, checkEntityId(id), [lsn, lsn2], options)
+    const own = checkDifference([lsn, lsn2], options)
+    if (this.#isElsewhere(id)) return this.#ask(id, 'diff', {}, lsn, lsn2, own)
+    return differenceOf(this.#entities, this.kind, checkEntityId(id), [lsn, lsn2], own)
   }
 
   /**
@@ -213,6 +215,8 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
     field: K,
   ): Promise<Map<Exclude<F[K], undefined>, number>> {
     this.#access.check()
+    if (typeof field !== 'string' || field === '' || field.includes('\0'))
+      throw invalidArgument('field', 'a field of the index', field)
     return (await countsOf(this.#entities, this.kind, field)) as never
   }
 
@@ -231,8 +235,7 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
     options: { readonly before?: number; readonly limit?: number } = {},
   ): Promise<readonly EntityAlarm[]> {
     this.#access.check()
-    checkOptionNames(options, ['before', 'limit'])
-    const { before = Number.POSITIVE_INFINITY, limit = 100 } = options
+    const { before = Number.POSITIVE_INFINITY, limit = 100 } = ownOptions(options, alarmNames)
     if (typeof before !== 'number' || Number.isNaN(before))
       throw invalidArgument('before', 'a time in ms since 1970', before)
     if (!Number.isSafeInteger(limit) || limit < 1)
@@ -297,13 +300,14 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
    */
   async delete(
     id: string,
-    { keys = false, ...options }: EndOptions & { readonly keys?: boolean } = {},
+    options: EndOptions & { readonly keys?: boolean } = {},
   ): Promise<boolean> {
     this.#access.check()
+    const { keys = false, ...limits } = ownOptions(options, ['timeoutMs', 'keys'])
     if (typeof keys !== 'boolean') throw invalidArgument('keys', 'a boolean', keys)
     if (keys && !expectKind(this.#entities, this.kind).notesKeys)
       throw invalidArgument('keys', 'a kind with the option keys', this.kind)
-    return call(this.#entities.ref<EndMessages>(this.kind, id), '$delete', keys, options)
+    return call(this.#entities.ref<EndMessages>(this.kind, id), '$delete', keys, limits)
   }
 
   /**

@@ -15,7 +15,7 @@ import {
   type TurnScan,
   type WantedTurn,
 } from '../../storage/index.ts'
-import { checkOptionNames } from '../core/argument-check.ts'
+import { ownOptions } from '../core/argument-check.ts'
 import { cursorAt, fingerprintOf, keyBehind } from '../store/page-cursor.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
 import { readBody } from '../turns/memory.ts'
@@ -61,8 +61,8 @@ export const historyOf = async (
   id: string,
   options: PastOptions,
 ): Promise<PastPage> => {
-  checkOptionNames(options, optionNames)
-  const { before, limit = 50, atLsn = Number.MAX_SAFE_INTEGER, reveal = false } = options
+  const own = ownOptions(options, optionNames)
+  const { before, limit = 50, atLsn = Number.MAX_SAFE_INTEGER, reveal = false } = own
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > limitMax)
     throw invalidArgument('limit', `a whole number from 1 to ${limitMax}`, limit)
   checkLsn('atLsn', atLsn)
@@ -83,16 +83,16 @@ export const historyOf = async (
 }
 
 /**
- * Checks what `differenceOf` is given, at the member that is called.
+ * Checks what `differenceOf` is given, at the member that is called. Returns a copy of the options.
  * @throws KeelsonError `INVALID_ARGUMENT`
  */
 export const checkDifference = (
   [lsn, lsn2]: readonly [number, number],
   options: Pick<PastOptions, 'reveal'>,
-): void => {
-  checkOptionNames(options, ['reveal'])
+): Pick<PastOptions, 'reveal'> => {
   checkLsn('lsn', lsn)
   checkLsn('lsn2', lsn2)
+  return ownOptions(options, ['reveal'])
 }
 
 const checkLsn = (name: string, lsn: unknown): void => {
@@ -110,9 +110,9 @@ export const differenceOf = async (
   [lsn, lsn2]: readonly [number, number],
   options: Pick<PastOptions, 'reveal'>,
 ): Promise<readonly StateChange[]> => {
-  checkDifference([lsn, lsn2], options)
+  const own = checkDifference([lsn, lsn2], options)
   const states: unknown[] = []
-  for (const atLsn of [lsn, lsn2]) states.push(await stateAt(entities, kind, id, atLsn, options))
+  for (const atLsn of [lsn, lsn2]) states.push(await stateAt(entities, kind, id, atLsn, own))
   return changesBetween(states[0], states[1])
 }
 

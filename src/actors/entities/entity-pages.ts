@@ -16,7 +16,7 @@ import {
   type SentEntity,
   sentEntity,
 } from './entity-listing.ts'
-import { entityQuery, type ListOptions } from './entity-query.ts'
+import { entityQuery, type ListOptions, listOptions } from './entity-query.ts'
 
 type Shards = readonly ActorShard[]
 
@@ -31,8 +31,9 @@ export const pageOverAll = async (
   looked: Looked,
   options: ListOptions<never>,
 ): Promise<EntityPage<unknown>> => {
-  const query = entityQuery(looked.kind, options)
-  const given = Object.entries(options).filter(([, value]) => value !== undefined)
+  const own = listOptions(options)
+  const query = entityQuery(looked.kind, own)
+  const given = Object.entries(own).filter(([, value]) => value !== undefined)
   const { entities, kind, shards } = looked
   const pages = await overOwners<ActorShard, KeyedPage<KeyedEntry>, KeyedPage<SentEntry>>(
     shards,

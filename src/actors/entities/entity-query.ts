@@ -2,6 +2,7 @@
  * The arguments of `list`, checked: the rows to walk through, and the page. Without `where` these
  * are the main rows of a kind, in the order of ids; with it, the rows of one index. Pure.
  */
+import { anything, argument, recordOf } from '../../check.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import {
   encodeIndexValue,
@@ -14,7 +15,7 @@ import {
   type RowRange,
   successor,
 } from '../../storage/index.ts'
-import { checkOptionNames } from '../core/argument-check.ts'
+import { ownOptions } from '../core/argument-check.ts'
 import { fingerprintOf, keyBehind } from '../store/page-cursor.ts'
 import { behind } from '../store/range-query.ts'
 import type { Fields } from '../turns/memory.ts'
@@ -73,10 +74,14 @@ export type EntityQuery = {
 const optionNames = ['where', 'prefix', 'limit', 'cursor', 'order', 'states']
 const boundNames = ['gt', 'gte', 'lt', 'lte'] as const
 
+/** A copy of the options, for a query that is sent on. @throws KeelsonError `INVALID_ARGUMENT` */
+export const listOptions = (options: ListOptions<never>): ListOptions<never> =>
+  ownOptions(options, optionNames)
+
 /** @throws KeelsonError `INVALID_ARGUMENT`, `TOO_LARGE` for a long value, `BAD_CURSOR` */
 export const entityQuery = (kind: string, options: ListOptions<never>): EntityQuery => {
-  checkOptionNames(options, optionNames)
-  const { where, prefix = '', limit = 100, cursor, order = 'asc', states = true } = options
+  const own = listOptions(options)
+  const { where, prefix = '', limit = 100, cursor, order = 'asc', states = true } = own
   if (!Number.isSafeInteger(limit) || limit < 1)
     throw invalidArgument('limit', 'a whole number from 1', limit)
   if (order !== 'asc' && order !== 'desc') throw invalidArgument('order', 'asc or desc', order)
@@ -130,16 +135,14 @@ const found = (kind: string, where: object, prefix: string): RowRange => {
   return indexRows(kind, field, boundsOf(field, sought))
 }
 
-const fieldsIn = (where: unknown): [string, unknown][] => {
-  if (typeof where !== 'object' || where === null || Array.isArray(where))
-    throw invalidArgument('where', 'an object with one field', where)
-  return Object.entries(where).filter(([, sought]) => sought !== undefined)
-}
+const fieldsIn = (where: unknown): [string, unknown][] =>
+  Object.entries(anyFields(where, argument('where'))).filter(([, sought]) => sought !== undefined)
+
+const anyFields = recordOf(anything)
 
 /** The bounds as the index has them. A missing one is the end of the other's type. */
 const boundsOf = (field: string, sought: object): IndexBounds => {
-  checkOptionNames(sought, boundNames)
-  const { gt, gte, lt, lte } = sought as Between<string | number>
+  const { gt, gte, lt, lte } = ownOptions(sought as Between<string | number>, boundNames)
   const [lower, upper] = [gt ?? gte, lt ?? lte]
   const type = typeof (lower ?? upper)
   const isMixed = upper !== undefined && typeof upper !== type

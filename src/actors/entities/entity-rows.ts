@@ -7,7 +7,7 @@ import { decodeValue, encodeValue, type StoredValue } from '../../storage/index.
 import { checkedKey } from '../core/argument-check.ts'
 import { checkSent, sentBytesMax } from '../core/owners-way.ts'
 import type { ReadView } from '../core/read-view.ts'
-import { rangeQuery } from '../store/range-query.ts'
+import { rangeOptions, rangeQuery } from '../store/range-query.ts'
 import type { StoreEntry } from '../store/store-page.ts'
 import { LargeValue } from '../store/value-reading.ts'
 import { OwnRowsReader, type ReadRows, type RowsOptions, type RowsPage } from '../turns/own-rows.ts'
@@ -57,9 +57,10 @@ export const rowsAnywhere = (here: ReadRows, ask: AskOwner): RoutedRows => {
     range: (options) => here.range(options),
     load,
     page: async (options = {}) => {
-      rangeQuery(options)
-      const found = ask('rowsPage', options)
-      if (!found) return here.range(options)
+      const own = rangeOptions(options)
+      rangeQuery(own)
+      const found = ask('rowsPage', own)
+      if (!found) return here.range(own)
       const { entries, cursor, exhausted } = (await found) as SentPage
       return { entries: entries.map((row) => receivedRow(row, load)), cursor, exhausted }
     },

@@ -41,12 +41,12 @@ export const workerDiff = async (
   options: Pick<PastOptions, 'reveal'> = {},
 ): Promise<readonly StateChange[]> => {
   access.check()
-  checkDifference(lsns, options)
-  const rest = [...lsns, options]
+  const own = checkDifference(lsns, options)
+  const rest = [...lsns, own]
   const asked = { kind: workerKind, id: checkEntityId(id), method: 'diff', rest }
   if (entities.isElsewhere(`${workerKind}/${id}`))
     return entities.askOwner(asked, {}) as Promise<readonly StateChange[]>
-  return differenceOf(entities, workerKind, id, lsns, options)
+  return differenceOf(entities, workerKind, id, lsns, own)
 }
 
 /**

@@ -11,7 +11,7 @@ import {
   readEventPayload,
   type TypedPayload,
 } from '../../storage/index.ts'
-import { checkedField, checkOptionNames } from '../core/argument-check.ts'
+import { checkedField, ownOptions } from '../core/argument-check.ts'
 
 /** The types of values, by the type of event or effect that carries them. */
 export type PayloadTypes = Readonly<Record<string, unknown>>
@@ -57,8 +57,7 @@ const typedNames = ['type', 'payload']
  * @throws KeelsonError `INVALID_ARGUMENT` with `details.path`
  */
 export const entryContentOf = (entry: EntryInput): EntryContent => {
-  checkOptionNames(entry, entryNames)
-  const { id, type, command, response, events, effects } = entry
+  const { id, type, command, response, events, effects } = ownOptions(entry, entryNames)
   return {
     id: checkedField(id, 'id'),
     type: checkedField(type, 'type'),
@@ -73,10 +72,10 @@ const typedOf = (list: readonly TypedInput[], name: string): readonly TypedPaylo
   if (!Array.isArray(list)) throw invalidArgument(name, 'a list', list)
   // A hole is refused, as `undefined` is.
   return Array.from(list, (item: TypedInput, at) => {
-    checkOptionNames(item, typedNames, [name, at])
+    const { type, payload } = ownOptions(item, typedNames, [name, at])
     return {
-      type: checkedField(item.type, [name, at, 'type']),
-      payload: payloadOf(item.payload, name, at),
+      type: checkedField(type, [name, at, 'type']),
+      payload: payloadOf(payload, name, at),
     }
   })
 }

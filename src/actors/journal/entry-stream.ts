@@ -2,7 +2,7 @@
 
 import { SerialQueue } from '../../bytes/serial-queue.ts'
 import { invalidArgument } from '../../errors.ts'
-import { checkOptionNames, checkSignal } from '../core/argument-check.ts'
+import { checkSignal, ownOptions } from '../core/argument-check.ts'
 import { type ReaderBounds, type ShardReader, shardReader } from '../store/routed-watch.ts'
 import { walkStart } from '../store/shard-watch.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
@@ -47,8 +47,9 @@ export class EntryStream<
       ...{ what: 'journal', terms: null, source: entriesIn(shard) },
       received: (body: unknown) => body as StoredEntry,
     }
-    this.#watch = shardReader(shard, watches, boundsOf(options))
-    this.#signal = options.signal
+    const { signal, ...bounds } = boundsOf(options)
+    this.#watch = shardReader(shard, watches, bounds)
+    this.#signal = signal
     this.#signal?.addEventListener('abort', this.#aborted)
   }
 
@@ -99,13 +100,13 @@ const given = <Entry>(item: StoredEntry): IteratorResult<Entry, undefined> => ({
   value: item as Entry,
 })
 
-const boundsOf = (options: EntriesOfJournal): ReaderBounds => {
-  checkOptionNames(options, ['from', 'to', 'follow', 'signal'])
-  const { to, follow = false, signal } = options
+const boundsOf = (options: EntriesOfJournal): ReaderBounds & Pick<EntriesOfJournal, 'signal'> => {
+  const own = ownOptions(options, ['from', 'to', 'follow', 'signal'])
+  const { to, follow = false, signal } = own
   checkSignal(signal)
-  const from = walkStart(options.from)
+  const from = walkStart(own.from)
   if (to !== undefined && (!Number.isSafeInteger(to) || to < 0))
     throw invalidArgument('to', 'an LSN', to)
   if (typeof follow !== 'boolean') throw invalidArgument('follow', 'a boolean', follow)
-  return { from, to, follows: follow, pins: true }
+  return { from, to, follows: follow, pins: true, ...(signal && { signal }) }
 }

@@ -15,7 +15,7 @@ import {
   savedStateEntity,
 } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
-import { checkOptionNames, checkSignal } from '../core/argument-check.ts'
+import { checkSignal, ownOptions } from '../core/argument-check.ts'
 import { askedAtOwner, checkHere } from '../core/owners-way.ts'
 import { levelOf } from '../core/settings.ts'
 import { shardAt } from '../core/shard-core.ts'
@@ -203,10 +203,10 @@ export class Journal<
    */
   subscribe(options: SubscribeOptions<Events>): Subscription {
     this.#access.check()
-    checkOptionNames(options, ['name', 'from', 'handler', 'signal'])
-    const { handler, signal } = options
-    const from = walkStart(options.from)
-    const name = checkEntityId(options.name, 'name')
+    const own = ownOptions(options, ['name', 'from', 'handler', 'signal'])
+    const { handler, signal } = own
+    const from = walkStart(own.from)
+    const name = checkEntityId(own.name, 'name')
     if (typeof handler !== 'function') throw invalidArgument('handler', 'a function', handler)
     checkSignal(signal)
     const { deliveries } = this.#shard.journal
@@ -231,11 +231,11 @@ export class Journal<
    */
   async replay(options: ReplayOptions<Events, Effects>): Promise<Replayed> {
     this.#checkHere('replay')
-    checkOptionNames(options, ['from', 'handler', 'shouldDefer'])
+    const own = ownOptions(options, ['from', 'handler', 'shouldDefer'])
     const shard = this.#shard
     const { clock } = this.#system
     const began = clock.monotonic()
-    const done = await replayed(shard, options as ReplayHandler)
+    const done = await replayed(shard, own as ReplayHandler)
     if (shard.journal.replay === 'awaited') shard.journal.replay = 'done'
     const { entries } = done
     emit(this.#system, shard, 'journal.replayed', { entries, tookMs: clock.monotonic() - began })

@@ -6,7 +6,7 @@
 import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import { describeReason, type System } from '../../runtime/index.ts'
 import { encodeList, positionEntity } from '../../storage/index.ts'
-import { checkOptionNames } from '../core/argument-check.ts'
+import { ownOptions } from '../core/argument-check.ts'
 import { emit } from '../core/storage-events.ts'
 import { checkReached, ShardWatch, type Watched } from '../store/shard-watch.ts'
 import { promised } from '../store/store-writing.ts'
@@ -129,8 +129,7 @@ export class Subscription implements Delivery {
    */
   end(options: { readonly forget?: boolean } = noOptions): Promise<void> {
     return promised(() => {
-      checkOptionNames(options, ['forget'])
-      const { forget = false } = options
+      const { forget = false } = ownOptions(options, ['forget'])
       if (typeof forget !== 'boolean') throw invalidArgument('forget', 'a boolean', forget)
       const end = this.#end(forget)
       this.#ended = this.#handOver(forget, end, this.#ended)

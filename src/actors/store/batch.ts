@@ -6,9 +6,9 @@
 import { invalidArgument } from '../../errors.ts'
 import { namedKeys } from '../../storage/index.ts'
 import {
-  checkTerms,
   type LockTerms,
   type OwnerOption,
+  ownTerms,
   type PutTerms,
   type SetTerms,
   type TermKind,
@@ -32,9 +32,9 @@ import type {
 } from './store-answers.ts'
 import * as commands from './store-commands.ts'
 
-/** Writes the commands of a batch. Resolves to one answer for each. */
+/** Writes the commands that `take` gives, once. Resolves to one answer for each. */
 export type CommitBatch = (
-  commands: readonly UserCommand[],
+  take: () => readonly UserCommand[],
   options: WriteOptions,
 ) => Promise<Written & { readonly answers: readonly BatchAnswer[] }>
 
@@ -61,7 +61,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
 
   /** As `store.put`. */
   put(key: string, value: unknown, terms: PutTerms = {}): Batch<readonly [...Done, NoAnswer]> {
-    return this.#add('put', terms, () => commands.put(key, value, terms))
+    return this.#add('put', terms, (own) => commands.put(key, value, own))
   }
 
   /** As `store.set`. */
@@ -76,7 +76,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     value: unknown,
     terms: SetTerms = {},
   ): Batch<readonly [...Done, SetAnswer & PreviousAnswer]> {
-    return this.#add('set', terms, () => commands.set(key, value, terms))
+    return this.#add('set', terms, (own) => commands.set(key, value, own))
   }
 
   /** As `store.getSet`. */
@@ -85,7 +85,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     value: unknown,
     terms: OwnerOption = {},
   ): Batch<readonly [...Done, PreviousAnswer]> {
-    return this.#add('plain', terms, () => commands.getSet(key, value, terms))
+    return this.#add('plain', terms, (own) => commands.getSet(key, value, own))
   }
 
   /** As `store.append`. */
@@ -94,7 +94,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     suffix: string | Uint8Array,
     terms: OwnerOption = {},
   ): Batch<readonly [...Done, LengthAnswer]> {
-    return this.#add('plain', terms, () => commands.append(key, suffix, terms))
+    return this.#add('plain', terms, (own) => commands.append(key, suffix, own))
   }
 
   /** As `store.setRange`. */
@@ -104,7 +104,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     patch: string | Uint8Array,
     terms: OwnerOption = {},
   ): Batch<readonly [...Done, LengthAnswer]> {
-    return this.#add('plain', terms, () => commands.setRange(key, offset, patch, terms))
+    return this.#add('plain', terms, (own) => commands.setRange(key, offset, patch, own))
   }
 
   /**
@@ -116,17 +116,17 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     value: unknown,
     terms: PutTerms = {},
   ): Batch<readonly [...Done, CompareAnswer]> {
-    return this.#add('put', terms, () => commands.compareAndSet(key, expected, value, terms))
+    return this.#add('put', terms, (own) => commands.compareAndSet(key, expected, value, own))
   }
 
   /** As `store.delete`. */
   delete(key: string, terms: OwnerOption = {}): Batch<readonly [...Done, ExistedAnswer]> {
-    return this.#add('plain', terms, () => commands.remove(key, terms))
+    return this.#add('plain', terms, (own) => commands.remove(key, own))
   }
 
   /** As `store.putMany`, with at least one entry. */
   putMany(entries: commands.Pairs, terms: PutTerms = {}): Batch<readonly [...Done, NoAnswer]> {
-    return this.#add('put', terms, () => named('entries', commands.putMany(entries, terms)))
+    return this.#add('put', terms, (own) => named('entries', commands.putMany(entries, own)))
   }
 
   /** As `store.deleteMany`, with at least one key. */
@@ -134,17 +134,17 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     keys: Iterable<string>,
     terms: OwnerOption = {},
   ): Batch<readonly [...Done, DeletedAnswer]> {
-    return this.#add('plain', terms, () => named('keys', commands.deleteMany(keys, terms)))
+    return this.#add('plain', terms, (own) => named('keys', commands.deleteMany(keys, own)))
   }
 
   /** As `store.lock`. */
   lock(keys: Iterable<string>, terms: LockTerms): Batch<readonly [...Done, UntilAnswer]> {
-    return this.#add('lock', terms, () => commands.lock('lock', keys, terms))
+    return this.#add('lock', terms, (own) => commands.lock('lock', keys, own))
   }
 
   /** As `store.extend`. */
   extend(keys: Iterable<string>, terms: LockTerms): Batch<readonly [...Done, UntilAnswer]> {
-    return this.#add('lock', terms, () => commands.lock('extend', keys, terms))
+    return this.#add('lock', terms, (own) => commands.lock('extend', keys, own))
   }
 
   /** As `store.unlock`. */
@@ -152,7 +152,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     keys: Iterable<string>,
     terms: { readonly owner: string },
   ): Batch<readonly [...Done, ReleasedAnswer]> {
-    return this.#add('unlock', terms, () => commands.unlock(keys, terms))
+    return this.#add('unlock', terms, (own) => commands.unlock(keys, own))
   }
 
   /** As `store.putField`. */
@@ -162,7 +162,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     value: unknown,
     terms: OwnerOption = {},
   ): Batch<readonly [...Done, CreatedAnswer]> {
-    return this.#add('plain', terms, () => commands.putField(key, field, value, terms))
+    return this.#add('plain', terms, (own) => commands.putField(key, field, value, own))
   }
 
   /** As `store.putFields`. */
@@ -171,7 +171,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     fields: commands.Pairs,
     terms: OwnerOption = {},
   ): Batch<readonly [...Done, CreatedManyAnswer]> {
-    return this.#add('plain', terms, () => commands.putFields(key, fields, terms))
+    return this.#add('plain', terms, (own) => commands.putFields(key, fields, own))
   }
 
   /** As `store.deleteField`. */
@@ -180,7 +180,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     field: string,
     terms: OwnerOption = {},
   ): Batch<readonly [...Done, ExistedAnswer]> {
-    return this.#add('plain', terms, () => commands.deleteField(key, field, terms))
+    return this.#add('plain', terms, (own) => commands.deleteField(key, field, own))
   }
 
   /** As `store.expire`. */
@@ -189,12 +189,12 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     ttlMs: number,
     terms: OwnerOption = {},
   ): Batch<readonly [...Done, ExistedAnswer]> {
-    return this.#add('plain', terms, () => commands.expire(key, ttlMs, terms))
+    return this.#add('plain', terms, (own) => commands.expire(key, ttlMs, own))
   }
 
   /** As `store.persist`. */
   persist(key: string, terms: OwnerOption = {}): Batch<readonly [...Done, ExistedAnswer]> {
-    return this.#add('plain', terms, () => commands.persist(key, terms))
+    return this.#add('plain', terms, (own) => commands.persist(key, own))
   }
 
   /**
@@ -203,11 +203,11 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
    * `details.command`.
    * @throws KeelsonError `INVALID_ARGUMENT` for an empty or already committed batch; `CROSS_SHARD`;
    * `LOCKED`, `WRONG_TYPE`, `TOO_LARGE`, `CONFLICT`: no command took effect; and the errors of a
-   * put
+   * put. A batch whose `options` are refused is not committed: it can be used as before
    */
   async commit(options: WriteOptions = {}): Promise<Written & { readonly answers: Done }> {
-    const commands = this.taken()
-    return (await this.#commit(commands, options)) as Written & { readonly answers: Done }
+    const written = await this.#commit(() => this.taken(), options)
+    return written as Written & { readonly answers: Done }
   }
 
   /**
@@ -222,19 +222,23 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     return this.#commands
   }
 
-  /** Adds the commands that were taken from another batch. */
+  /**
+   * Adds the commands that were taken from another batch.
+   * @throws KeelsonError `INVALID_ARGUMENT` if this batch is committed
+   */
   addTaken(commands: readonly UserCommand[]): void {
-    this.#commands.push(...commands)
+    if (!Array.isArray(commands)) throw invalidArgument('commands', 'those of a batch', commands)
+    if (this.#isCommitted) throw invalidArgument('batch', 'open: it is committed', 'commands')
+    this.#commands.push(...(commands as readonly UserCommand[]))
   }
 
   /** Adds a command; the batch gets the type with one more answer. */
-  #add<Next extends readonly BatchAnswer[]>(
+  #add<Terms extends object, Next extends readonly BatchAnswer[]>(
     kind: TermKind,
-    terms: object,
-    build: () => UserCommand,
+    terms: Terms,
+    build: (own: Terms) => UserCommand,
   ): Batch<Next> {
-    checkTerms(kind, terms)
-    const command = build()
+    const command = build(ownTerms(kind, terms))
     if (this.#isCommitted) throw invalidArgument('batch', 'open: it is committed', command.kind)
     this.#commands.push(command)
     return this as unknown as Batch<Next>

@@ -3,6 +3,8 @@
  * everything that is applied: each acknowledged write is part of it.
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { ownOptions } from '../core/argument-check.ts'
+import { isCount } from '../core/payload-check.ts'
 import type { ReadView } from '../core/read-view.ts'
 import type { Position } from '../core/shard-core.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
@@ -27,7 +29,10 @@ export type ReadOptions = { readonly freshness?: Freshness }
 /** @throws KeelsonError `INVALID_ARGUMENT` */
 export const checkFreshness = (freshness: Freshness = 'applied'): Freshness => {
   if (freshness === 'applied' || freshness === 'projected') return freshness
-  if (arePositions((freshness as { atLeast?: unknown } | null)?.atLeast)) return freshness
+  const isObject = typeof freshness === 'object' && freshness !== null
+  const own = isObject ? ownOptions(freshness, ['atLeast'], ['freshness']) : undefined
+  const atLeast = positionsIn(own?.atLeast)
+  if (atLeast) return { atLeast }
   throw invalidArgument('freshness', 'applied, projected or { atLeast: position }', freshness)
 }
 
@@ -38,13 +43,20 @@ const checkShards = ({ atLeast }: Exclude<Freshness, string>, shards: number): v
       throw invalidArgument('freshness', `positions of shards from 0 to ${shards - 1}`, position)
 }
 
-/** Whether this is a position, or several. */
-export const arePositions = (found: unknown): found is Position | readonly Position[] =>
-  (Array.isArray(found) ? found : [found]).every(isPosition)
-
-const isPosition = (position: unknown): position is Position => {
-  const { shard, lsn } = (position ?? {}) as Partial<Position>
-  return Number.isSafeInteger(shard) && Number.isSafeInteger(lsn)
+/** A copy of a position, or of several, as a list; `undefined` of anything else. */
+export const positionsIn = (found: unknown): readonly Position[] | undefined => {
+  const positions: Position[] = []
+  try {
+    // A hole of the list is `undefined` here, which `every` would pass over.
+    for (const each of Array.isArray(found) ? found : [found]) {
+      const { shard, lsn } = each as Position
+      if (!isCount(shard) || !isCount(lsn)) return undefined
+      positions.push({ shard, lsn })
+    }
+    return positions
+  } catch {
+    return undefined
+  }
 }
 
 /**

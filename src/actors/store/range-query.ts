@@ -2,7 +2,7 @@
 import { argument, flag, membersOf, or, wholeFrom } from '../../check.ts'
 import { invalidArgument } from '../../errors.ts'
 import { checkKey, compareKeys, type RowRange, successor } from '../../storage/index.ts'
-import { checkOptionNames } from '../core/argument-check.ts'
+import { ownOptions } from '../core/argument-check.ts'
 import { checkFreshness, type Freshness } from './freshness.ts'
 import { fingerprintOf, keyBehind } from './page-cursor.ts'
 
@@ -36,6 +36,7 @@ export type EntriesOptions = RangeOptions & {
 /** A checked query: the keys to walk through, and the page. */
 export type RangeQuery = {
   readonly range: RowRange
+  readonly prefix: string | undefined
   readonly limit: number
   readonly values: boolean
   readonly freshness: Freshness
@@ -49,11 +50,11 @@ const optionNames = [
 ]
 
 /** `checked`: what its keys are. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */
-export const rangeQuery = (options: RangeOptions, checked = checkKey): RangeQuery => {
-  checkOptionNames(options, optionNames)
+export const rangeQuery = (given: RangeOptions, checked = checkKey): RangeQuery => {
+  const options = rangeOptions(given)
   checkBounds(options, checked)
   const { reverse, limit, values } = pageOptions(options, argument())
-  const { cursor } = options
+  const { cursor, prefix } = options
   const bounds = narrowed(options)
   const { gt, gte, lt, lte } = bounds
   const fingerprint = (): string => fingerprintOf(gt, gte, lt, lte, reverse, values)
@@ -62,15 +63,18 @@ export const rangeQuery = (options: RangeOptions, checked = checkKey): RangeQuer
       ? bounds
       : behind(bounds, reverse, keyBehind(cursor, fingerprint(), checked))
   const freshness = checkFreshness(options.freshness)
-  return { range: { ...range, reverse }, limit, values, freshness, fingerprint }
+  return { range: { ...range, reverse }, prefix, limit, values, freshness, fingerprint }
 }
+
+/** A copy of the options of a range, for one that is sent on. @throws KeelsonError `INVALID_ARGUMENT` */
+export const rangeOptions = (options: RangeOptions): RangeOptions =>
+  ownOptions(options, optionNames)
 
 /** The options of `entries`, checked: those of its pages, and `load`. @throws as `rangeQuery` */
 export const entriesQuery = (
   options: EntriesOptions,
 ): { readonly range: RangeOptions; readonly load: boolean } => {
-  checkOptionNames(options, [...optionNames, 'load'])
-  const { load = false, ...range } = options
+  const { load = false, ...range } = ownOptions(options, [...optionNames, 'load'])
   rangeQuery(range)
   return { range, load: flag(load, argument('load')) }
 }

@@ -8,18 +8,18 @@ import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import { decodeValue, living, type Row, valueTags } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
-import { checkedField, checkedKey, checkOptionNames } from '../core/argument-check.ts'
+import { checkedField, checkedKey, ownOptions } from '../core/argument-check.ts'
 import { askedAtOwner } from '../core/owners-way.ts'
 import type { ReadView } from '../core/read-view.ts'
 import type { Position } from '../core/shard-core.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import {
-  arePositions,
   checkFreshness,
   type Freshness,
   freshened,
   freshView,
   leastOf,
+  positionsIn,
   type ReadOptions,
 } from './freshness.ts'
 import type { KeyPlacement, Routes } from './key-placement.ts'
@@ -71,8 +71,7 @@ type Extent = { readonly from?: number; readonly to?: number }
 
 /** @throws KeelsonError `INVALID_ARGUMENT` */
 const extentOf = (options: Extent): readonly [from: number, to: number] => {
-  checkOptionNames(options, ['from', 'to'])
-  const { from = 0, to = Number.POSITIVE_INFINITY } = options
+  const { from = 0, to = Number.POSITIVE_INFINITY } = ownOptions(options, ['from', 'to'])
   const end = to === Number.POSITIVE_INFINITY ? to : checkedOffset(to, 'to')
   return [checkedOffset(from, 'from'), end]
 }
@@ -176,11 +175,11 @@ export class StoreReader {
    * `SHARD_DOWN` without copy and owner; `CLOSED`
    */
   async loadStale<T = unknown>(key: string, options: StaleOptions = {}): Promise<StaleValue<T>> {
-    checkOptionNames(options, ['atLeast'])
-    const { atLeast } = options
-    if (atLeast !== undefined && !arePositions(atLeast))
+    const { atLeast } = ownOptions(options, ['atLeast'])
+    const least = atLeast === undefined ? undefined : positionsIn(atLeast)
+    if (atLeast !== undefined && !least)
       throw invalidArgument('atLeast', 'a position, or several', atLeast)
-    const freshness = atLeast === undefined ? 'applied' : { atLeast }
+    const freshness = least ? { atLeast: least } : 'applied'
     const shard = this.#shardOf(key)
     const copied = await this.#copied(shard, key, freshness)
     const found = copied ?? (await this.#owned(shard, key, freshness))
@@ -257,10 +256,10 @@ export class StoreReader {
   }
 
   async #streamed(key: string, options: Extent = {}): Promise<Readable | undefined> {
-    const [first, end] = extentOf(options)
+    const [from, to] = extentOf(options)
     const shard = this.#shardOf(key)
-    if (!this.#routes?.takesReads(shard)) return this.getStream(key, options)
-    return this.#routes.streamOut(shard, key, first, end)
+    if (!this.#routes?.takesReads(shard)) return this.getStream(key, { from, to })
+    return this.#routes.streamOut(shard, key, from, to)
   }
 
   /**
@@ -295,7 +294,7 @@ export class StoreReader {
   range(options: RangeOptions = {}): RangePage {
     this.#access.check()
     const query = rangeQuery(options)
-    return this.#page(this.#keys.under(options.prefix), query)
+    return this.#page(this.#keys.under(query.prefix), query)
   }
 
   /**
@@ -307,7 +306,7 @@ export class StoreReader {
     this.#access.check()
     const query = rangeQuery(options)
     const isAway = (shard: WritingShard): boolean => this.#routes?.takesReads(shard) === true
-    const shards = this.#keys.under(options.prefix)
+    const shards = this.#keys.under(query.prefix)
     const here = shards.filter((shard) => !isAway(shard))
     const away = shards.filter(isAway)
     await Promise.all(here.map((shard) => freshened(shard, query.freshness)))
@@ -414,6 +413,6 @@ const fieldValue = (
 }
 
 const viewWith = (shard: WritingShard, options: ReadOptions): ReadView => {
-  checkOptionNames(options, ['freshness'])
-  return freshView(shard, checkFreshness(options.freshness), readForms)
+  const { freshness } = ownOptions(options, ['freshness'])
+  return freshView(shard, checkFreshness(freshness), readForms)
 }

@@ -20,6 +20,7 @@ import {
   type CheckedWrite,
   checkWrite,
   noOptions,
+  ownWriteOptions,
   type TermKind,
   type WriteOptions,
 } from '../writing/write-options.ts'
@@ -84,6 +85,9 @@ const partial = (
   )
 }
 
+/** Options of a write that were read once: as they are, and checked with all defaults. */
+type ReadOnce<O extends WriteOptions> = { readonly own: O; readonly checked: CheckedWrite }
+
 /** The answer of a batch: its position and the answers of its commands, in order. */
 type BatchWritten = Written & { readonly answers: readonly BatchAnswer[] }
 
@@ -107,7 +111,7 @@ export class StoreWriting {
   /** Makes the answer of a put; throws its refusal. */
   readonly #put: Shape<Written>
   /** The options of a write without options. */
-  readonly #unsaid: CheckedWrite
+  readonly #unsaid: ReadOnce<WriteOptions>
 
   constructor(system: System, keys: KeyPlacement, access: Access, routes: Routes | undefined) {
     this.#system = system
@@ -115,7 +119,8 @@ export class StoreWriting {
     this.#access = access
     this.#routes = routes
     const { deadlineMs = 0 } = keys.shards[0]?.parts.settings ?? {}
-    this.#unsaid = { ack: 'applied', deadlineMs, whenFull: 'wait', windowMs: undefined }
+    const checked = { ack: 'applied', deadlineMs, whenFull: 'wait', windowMs: undefined } as const
+    this.#unsaid = { own: noOptions, checked }
     const isDurable = keys.shards.every(({ parts }) => levelOf(parts.settings) === 'durable')
     const written = (position: Position): Written =>
       isDurable ? { position } : { position, level: 'written' }
@@ -127,14 +132,15 @@ export class StoreWriting {
   }
 
   /**
-   * Begins a write: checks the access and the options that all writes share, and fills in the
-   * instance's defaults. @throws KeelsonError `CLOSED`, `INVALID_ARGUMENT`
+   * Begins a write: checks the access, reads the options once, checks those that all writes share,
+   * and fills in the instance's defaults. @throws KeelsonError `CLOSED`, `INVALID_ARGUMENT`
    */
-  checked(kind: TermKind, options: WriteOptions): CheckedWrite {
+  read<O extends WriteOptions>(kind: TermKind, options: O): ReadOnce<O> {
     this.#access.check()
-    return options === noOptions
-      ? this.#unsaid
-      : checkWrite(kind, options, this.#unsaid.deadlineMs, this.#isReplicated)
+    if (options === noOptions) return this.#unsaid as ReadOnce<O>
+    const own = ownWriteOptions(kind, options)
+    const checked = checkWrite(kind, own, this.#unsaid.checked.deadlineMs, this.#isReplicated)
+    return { own, checked }
   }
 
   get #isReplicated(): boolean {
@@ -158,14 +164,14 @@ export class StoreWriting {
    * Writes the command of `make` to the shard of its keys. @throws KeelsonError `CROSS_SHARD`, and
    * the errors of making and writing
    */
-  one<Kind extends keyof Answers>(
+  one<Kind extends keyof Answers, O extends WriteOptions>(
     kind: TermKind,
-    options: WriteOptions,
-    make: () => UserCommand & { readonly kind: Kind },
+    options: O,
+    make: (own: O) => UserCommand & { readonly kind: Kind },
   ): Promise<Written & Answers[Kind]> {
     return promised(() => {
-      const checked = this.checked(kind, options)
-      const command = make()
+      const { own, checked } = this.read(kind, options)
+      const command = make(own)
       return this.#to<Kind>(this.#keys.ofAll(namedKeys(command)), command, checked)
     })
   }
@@ -191,11 +197,12 @@ export class StoreWriting {
   }
 
   /**
-   * A batch, in the shard of its keys. @throws KeelsonError `CROSS_SHARD`, and the errors of
-   * writing
+   * A batch, in the shard of its keys. It is not taken if its options are refused.
+   * @throws KeelsonError `CROSS_SHARD`, and the errors of writing
    */
-  async batch(built: readonly UserCommand[], options: WriteOptions): Promise<BatchWritten> {
-    const checked = this.checked('commit', options)
+  async batch(take: () => readonly UserCommand[], options: WriteOptions): Promise<BatchWritten> {
+    const { checked } = this.read('commit', options)
+    const built = take()
     const shard = this.#keys.ofAll(built.flatMap(namedKeys))
     const write = { units: { kind: 'batch', commands: built } as const, options: checked }
     return this.#submit(shard, write, (position, units) => {

@@ -80,8 +80,8 @@ export class Store extends StoreReader {
    */
   put(key: string, value: unknown, options: PutOptions = noOptions): Promise<Written> {
     return promised(() => {
-      const checked = this.#writing.checked('put', options)
-      return this.#writing.put(commands.put(key, value, options), checked)
+      const { own, checked } = this.#writing.read('put', options)
+      return this.#writing.put(commands.put(key, value, own), checked)
     })
   }
 
@@ -97,8 +97,8 @@ export class Store extends StoreReader {
     readable: ByteSource,
     options: StreamOptions = noOptions,
   ): Promise<Written & StreamedIn> {
-    const checked = this.#writing.checked('stream', options)
-    return this.#writing.stream(commands.streamTerms(key, readable, options), readable, checked)
+    const { own, checked } = this.#writing.read('stream', options)
+    return this.#writing.stream(commands.streamTerms(key, readable, own), readable, checked)
   }
 
   /**
@@ -117,7 +117,7 @@ export class Store extends StoreReader {
     value: unknown,
     options: SetOptions = noOptions,
   ): Promise<Written & SetAnswer & Partial<PreviousAnswer>> {
-    return this.#writing.one('set', options, () => commands.set(key, value, options))
+    return this.#writing.one('set', options, (own) => commands.set(key, value, own))
   }
 
   /**
@@ -128,7 +128,7 @@ export class Store extends StoreReader {
     value: unknown,
     options: OwnedWriteOptions = noOptions,
   ): Promise<Written & PreviousAnswer> {
-    return this.#writing.one('plain', options, () => commands.getSet(key, value, options))
+    return this.#writing.one('plain', options, (own) => commands.getSet(key, value, own))
   }
 
   /**
@@ -141,7 +141,7 @@ export class Store extends StoreReader {
     suffix: string | Uint8Array,
     options: OwnedWriteOptions = noOptions,
   ): Promise<Written & LengthAnswer> {
-    return this.#writing.one('plain', options, () => commands.append(key, suffix, options))
+    return this.#writing.one('plain', options, (own) => commands.append(key, suffix, own))
   }
 
   /**
@@ -155,7 +155,7 @@ export class Store extends StoreReader {
     patch: string | Uint8Array,
     options: OwnedWriteOptions = noOptions,
   ): Promise<Written & LengthAnswer> {
-    return this.#writing.one('plain', options, () => commands.setRange(key, offset, patch, options))
+    return this.#writing.one('plain', options, (own) => commands.setRange(key, offset, patch, own))
   }
 
   /**
@@ -169,8 +169,8 @@ export class Store extends StoreReader {
     value: unknown,
     options: PutOptions = noOptions,
   ): Promise<Written & CompareAnswer> {
-    return this.#writing.one('put', options, () =>
-      commands.compareAndSet(key, expected, value, options),
+    return this.#writing.one('put', options, (own) =>
+      commands.compareAndSet(key, expected, value, own),
     )
   }
 
@@ -189,7 +189,8 @@ export class Store extends StoreReader {
     change: (value: T | undefined) => T,
     options: PutOptions = noOptions,
   ): Promise<Written & ValueAnswer<T>> {
-    const { deadlineMs } = this.#writing.checked('put', options)
+    const { own, checked } = this.#writing.read('put', options)
+    const { deadlineMs } = checked
     if (typeof change !== 'function') throw invalidArgument('change', 'a function', change)
     const { clock } = this.#system
     const endsAt = clock.monotonic() + deadlineMs
@@ -201,7 +202,7 @@ export class Store extends StoreReader {
         const value = answeredAtOnce(change(given), 'change')
         const leftMs = leftUntil(clock, endsAt)
         const compared = await this.compareAndSet(key, expected, value, {
-          ...options,
+          ...own,
           deadlineMs: leftMs,
         })
         const { swapped, current: _, ...written } = compared
@@ -229,7 +230,7 @@ export class Store extends StoreReader {
 
   /** Removes the key. Answers whether it had a value. @throws as every write */
   delete(key: string, options: OwnedWriteOptions = noOptions): Promise<Written & ExistedAnswer> {
-    return this.#writing.one('plain', options, () => commands.remove(key, options))
+    return this.#writing.one('plain', options, (own) => commands.remove(key, own))
   }
 
   /**
@@ -238,8 +239,8 @@ export class Store extends StoreReader {
    * every write; with several shards `PARTIAL`, with the outcome of each in `details.outcomes`
    */
   async putMany(entries: commands.Pairs, options: PutOptions = noOptions): Promise<WrittenMany> {
-    const checked = this.#writing.checked('put', options)
-    const command = commands.putMany(entries, options)
+    const { own, checked } = this.#writing.read('put', options)
+    const command = commands.putMany(entries, own)
     const parts = this.#keys.grouped(command.entries, ({ key }) => key)
     const written = await this.#writing.spread(
       parts.map(([shard, own]) => [shard, { ...command, entries: own }] as const),
@@ -259,8 +260,8 @@ export class Store extends StoreReader {
     keys: Iterable<string>,
     options: OwnedWriteOptions = noOptions,
   ): Promise<WrittenMany & DeletedAnswer> {
-    const checked = this.#writing.checked('plain', options)
-    const command = commands.deleteMany(keys, options)
+    const { own, checked } = this.#writing.read('plain', options)
+    const command = commands.deleteMany(keys, own)
     const parts = this.#keys.grouped(command.keys, (key) => key)
     const written = await this.#writing.spread(
       parts.map(([shard, own]) => [shard, { ...command, keys: own }] as const),
@@ -280,8 +281,8 @@ export class Store extends StoreReader {
    * least
    */
   async clear(options: ClearOptions = noOptions): Promise<WrittenMany & RemovedAnswer> {
-    const checked = this.#writing.checked('clear', options)
-    const command = commands.clear(options)
+    const { own, checked } = this.#writing.read('clear', options)
+    const command = commands.clear(own)
     const written = await this.#writing.cleared(command, checked)
     return {
       ...this.#writing.leveled(written.map(({ position }) => position)),
@@ -298,7 +299,7 @@ export class Store extends StoreReader {
    * at once or at a later `next`; `SHARD_DOWN`, `CLOSED`; the reason of a `signal` that has aborted
    */
   watch(options: WatchOptions = noOptions): StoreWatch {
-    this.#writing.checked('plain', noOptions)
+    this.#writing.read('plain', noOptions)
     return new StoreWatch(this.#keys.shards, options, (key) => this.load(key))
   }
 
@@ -318,7 +319,7 @@ export class Store extends StoreReader {
    * at most 10,000 keys and fields.
    */
   batch(): Batch {
-    return new Batch((built, options) => this.#writing.batch(built, options))
+    return new Batch((take, options) => this.#writing.batch(take, options))
   }
 
   /**
@@ -328,7 +329,7 @@ export class Store extends StoreReader {
    * @throws as every write; `LOCKED` with `details.owner` and `details.until`
    */
   lock(keys: Iterable<string>, options: LockOptions): Promise<Written & UntilAnswer> {
-    return this.#writing.one('lock', options, () => commands.lock('lock', keys, options))
+    return this.#writing.one('lock', options, (own) => commands.lock('lock', keys, own))
   }
 
   /**
@@ -336,20 +337,21 @@ export class Store extends StoreReader {
    * locked
    */
   extend(keys: Iterable<string>, options: LockOptions): Promise<Written & UntilAnswer> {
-    return this.#writing.one('lock', options, () => commands.lock('extend', keys, options))
+    return this.#writing.one('lock', options, (own) => commands.lock('extend', keys, own))
   }
 
   /** Releases the owner's locks among the keys. Answers how many there were. @throws as `lock` */
   unlock(keys: Iterable<string>, options: UnlockOptions): Promise<Written & ReleasedAnswer> {
-    return this.#writing.one('unlock', options, () => commands.unlock(keys, options))
+    return this.#writing.one('unlock', options, (own) => commands.unlock(keys, own))
   }
 
   /**
    * A put by the owner of the key's lock, or to an unlocked key. @throws as every write; `LOCKED`
    */
   async lockedPut(key: string, value: unknown, options: LockedPutOptions): Promise<Written> {
-    if (options?.owner === undefined) throw invalidArgument('owner', 'given', undefined)
-    return this.put(key, value, options)
+    const { own, checked } = this.#writing.read<PutOptions>('put', options ?? noOptions)
+    if (own.owner === undefined) throw invalidArgument('owner', 'given', undefined)
+    return this.#writing.put(commands.put(key, value, own), checked)
   }
 
   /**
@@ -362,7 +364,7 @@ export class Store extends StoreReader {
     value: unknown,
     options: OwnedWriteOptions = noOptions,
   ): Promise<Written & CreatedAnswer> {
-    return this.#writing.one('plain', options, () => commands.putField(key, field, value, options))
+    return this.#writing.one('plain', options, (own) => commands.putField(key, field, value, own))
   }
 
   /**
@@ -374,7 +376,7 @@ export class Store extends StoreReader {
     fields: commands.Pairs,
     options: OwnedWriteOptions = noOptions,
   ): Promise<Written & CreatedManyAnswer> {
-    return this.#writing.one('plain', options, () => commands.putFields(key, fields, options))
+    return this.#writing.one('plain', options, (own) => commands.putFields(key, fields, own))
   }
 
   /** Removes a field; the key is removed with its last field. @throws as `putField` */
@@ -383,7 +385,7 @@ export class Store extends StoreReader {
     field: string,
     options: OwnedWriteOptions = noOptions,
   ): Promise<Written & ExistedAnswer> {
-    return this.#writing.one('plain', options, () => commands.deleteField(key, field, options))
+    return this.#writing.one('plain', options, (own) => commands.deleteField(key, field, own))
   }
 
   /** Sets the expiry to `ttlMs`, counted from the log's stamp. @throws as every write */
@@ -392,11 +394,11 @@ export class Store extends StoreReader {
     ttlMs: number,
     options: OwnedWriteOptions = noOptions,
   ): Promise<Written & ExistedAnswer> {
-    return this.#writing.one('plain', options, () => commands.expire(key, ttlMs, options))
+    return this.#writing.one('plain', options, (own) => commands.expire(key, ttlMs, own))
   }
 
   /** Removes the expiry. @throws as every write */
   persist(key: string, options: OwnedWriteOptions = noOptions): Promise<Written & ExistedAnswer> {
-    return this.#writing.one('plain', options, () => commands.persist(key, options))
+    return this.#writing.one('plain', options, (own) => commands.persist(key, own))
   }
 }

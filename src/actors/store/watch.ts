@@ -5,9 +5,10 @@
 
 import { SerialQueue } from '../../bytes/serial-queue.ts'
 import { invalidArgument } from '../../errors.ts'
-import { checkOptionNames, checkSignal } from '../core/argument-check.ts'
+import { checkSignal, ownOptions } from '../core/argument-check.ts'
 import type { Position } from '../core/shard-core.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
+import { positionsIn } from './freshness.ts'
 import { type ShardReader, shardReader, type Watches } from './routed-watch.ts'
 import { logStart, type Watched, walkStart } from './shard-watch.ts'
 
@@ -188,7 +189,7 @@ const beginOf = (shard: WritingShard, from: WatchBegin['from']): number | undefi
 }
 
 /**
- * Returns the options of a watch of so many shards, checked. `others`: the names of further ones.
+ * Returns a copy of the options of a watch of so many shards, checked. `others`: the names of further ones.
  * @throws KeelsonError `INVALID_ARGUMENT`; the reason of a `signal` that has aborted
  */
 export const checkedBegin = <O extends WatchBegin>(
@@ -196,18 +197,11 @@ export const checkedBegin = <O extends WatchBegin>(
   others: readonly string[],
   shards: number,
 ): O => {
-  checkOptionNames(options, [...others, 'from', 'signal'])
-  const { from, signal } = options
+  const own = ownOptions(options, [...others, 'from', 'signal'])
+  const { from, signal } = own
   checkSignal(signal)
-  if (from === undefined || from === 'oldest') return options
-  const positions: unknown = Array.isArray(from) ? from : [from]
-  if ((positions as unknown[]).every((position) => isPosition(position, shards))) return options
+  if (from === undefined || from === 'oldest') return own
+  const positions = positionsIn(from)
+  if (positions?.every(({ shard }) => shard < shards)) return { ...own, from: positions }
   throw invalidArgument('from', 'positions of shards, or `oldest`', from)
-}
-
-const isPosition = (position: unknown, shards: number): boolean => {
-  const { shard, lsn } = (position ?? {}) as Partial<Position>
-  const isWhole = (number: unknown, from: number): number is number =>
-    Number.isSafeInteger(number) && (number as number) >= from
-  return isWhole(lsn, 0) && isWhole(shard, 0) && shard < shards
 }

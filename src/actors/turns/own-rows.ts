@@ -21,7 +21,7 @@ import {
 import { checkedKey } from '../core/argument-check.ts'
 import type { KeyRow, ReadView } from '../core/read-view.ts'
 import { type Page, pageFrom } from '../store/page-cursor.ts'
-import { type RangeOptions, rangeQuery } from '../store/range-query.ts'
+import { type RangeOptions, rangeOptions, rangeQuery } from '../store/range-query.ts'
 import type { StoreEntry } from '../store/store-page.ts'
 import {
   checkLength,
@@ -180,9 +180,10 @@ export class OwnRowsReader implements ReadRows {
   }
 
   range(options: RowsOptions = {}): RowsPage {
-    if ('freshness' in options)
+    const own = rangeOptions(options)
+    if ('freshness' in own)
       throw invalidArgument('freshness', 'not given: the rows are the present ones', 'an option')
-    const query = rangeQuery(options)
+    const query = rangeQuery(own)
     return pageFrom(
       this.#rowsIn(query.range),
       query,

@@ -11,7 +11,7 @@ import {
   type StoredValue,
 } from '../../storage/index.ts'
 import { foundFor, type OwnersWay, overOwners, sentBytesMax } from '../core/owners-way.ts'
-import { type RangeOptions, rangeQuery } from '../store/range-query.ts'
+import { type RangeOptions, rangeOptions, rangeQuery } from '../store/range-query.ts'
 import { type KeyedPage, mergedPages } from '../store/store-page.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import {
@@ -55,8 +55,9 @@ export const pageOverAll = async (
   read: ReadProjection,
   options: RangeOptions,
 ): Promise<ReturnType<typeof mergedPages<KeyedPart>>> => {
-  const query = rangeQuery(options, checkProjectedKey)
-  const pages = await asked<KeyedPage<KeyedPart>, SentPage>(read, 'page', options, {
+  const own = rangeOptions(options)
+  const query = rangeQuery(own, checkProjectedKey)
+  const pages = await asked<KeyedPage<KeyedPart>, SentPage>(read, 'page', own, {
     here: (shards) => partsPageIn(shards, read.name, query),
     received: ({ entries, ...page }) => ({
       ...page,

@@ -3,6 +3,7 @@
  * shards are one value. `projection-view.ts` is the handle, `projection-parts.ts` asks other members.
  */
 import {
+  checkProjectedKey,
   decodeValue,
   type ProjectionMark,
   type ProjectionStore,
@@ -117,10 +118,11 @@ export const partIn = (
   name: string,
   key: string,
 ): ValuePart | undefined => {
+  const checked = checkProjectedKey(key)
   let part: ValuePart | undefined
   for (const shard of shards) {
     const { store, prefix } = rowsOf(shard, name, '`load`')
-    const row = prefix === undefined ? undefined : store.get(prefix + key)
+    const row = prefix === undefined ? undefined : store.get(prefix + checked)
     if (!row) continue
     const found = partOfRow(shard.index, decodeValue(row.value))
     part = part ? joinedParts(part, found) : found

@@ -2,6 +2,7 @@
  * `app.projection(name)`: reads of a projection by users, over all shards. It shows the rows in
  * LMDB: each page says how far these are behind the log.
  */
+import { aboveZero, argument, object, optional } from '../../check.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import { checkProjectedKey, type ProjectionMark, preparedMark } from '../../storage/index.ts'
@@ -10,7 +11,7 @@ import { askedAtOwner } from '../core/owners-way.ts'
 import type { Position } from '../core/shard-core.ts'
 import type { StorageEvents } from '../core/storage-events.ts'
 import * as LmdbWriter from '../projection/lmdb-writer.ts'
-import type { Watermark } from '../store/freshness.ts'
+import { positionsIn, type Watermark } from '../store/freshness.ts'
 import type { Page } from '../store/page-cursor.ts'
 import { type RangeOptions, rangeQuery } from '../store/range-query.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
@@ -30,6 +31,8 @@ import {
   rowsOf,
   shownValue,
 } from './projection-rows.ts'
+
+const waitOptions = object({ timeoutMs: optional(aboveZero()) })
 
 /** A page of a projection. `positions`: how far the shown rows of each shard are. */
 export type ProjectionPage<T> = Page<readonly [key: string, value: T]> & {
@@ -62,7 +65,7 @@ export class ProjectionView<T = unknown> {
   /**
    * The row of a key. Over several shards numbers are added; of other values that of the first
    * shard counts.
-   * @throws KeelsonError `CORRUPT`, `SHARD_DOWN`, `ELSEWHERE`, `CLOSED`
+   * @throws KeelsonError `INVALID_ARGUMENT`, `CORRUPT`, `SHARD_DOWN`, `ELSEWHERE`, `CLOSED`
    */
   get(key: string): T | undefined {
     this.#access.check()
@@ -120,19 +123,19 @@ export class ProjectionView<T = unknown> {
   /**
    * Resolves when the projection shows these positions, or everything that is applied now. It waits
    * for a rebuild.
-   * @throws KeelsonError `DEGRADED` if it does not follow the log (`details.state`); `TIMEOUT`
+   * @throws KeelsonError `DEGRADED` if it does not follow the log (`details.state`); `TIMEOUT`,
+   * `INVALID_ARGUMENT`
    */
   async reached(
     positions?: Position | readonly Position[],
-    { timeoutMs = this.#deadlineMs }: { readonly timeoutMs?: number } = {},
+    options: { readonly timeoutMs?: number } = {},
   ): Promise<void> {
     this.#access.check()
+    const { timeoutMs = this.#deadlineMs } = waitOptions(options, argument('', 'a wait'))
     const { clock } = this.#system
     const endsAt = clock.monotonic() + timeoutMs
     await Promise.all(
-      this.#wanted(positions).map(async ({ shard: index, lsn }) => {
-        const shard = this.#shards[index]
-        if (!shard) throw invalidArgument('positions', 'positions of shards', index)
+      this.#wanted(positions).map(async ({ shard, lsn }) => {
         // The owner knows what is applied.
         const given = [this.name, lsn ?? null, timeoutMs]
         await askedAtOwner(shard, 'projection.reached', given, timeoutMs, () =>
@@ -179,9 +182,16 @@ export class ProjectionView<T = unknown> {
 
   #wanted(
     positions: Position | readonly Position[] | undefined,
-  ): readonly (Pick<Position, 'shard'> & Partial<Position>)[] {
-    if (positions === undefined) return this.#shards.map(({ index }) => ({ shard: index }))
-    return 'shard' in positions ? [positions] : positions
+  ): readonly { readonly shard: WritingShard; readonly lsn?: number }[] {
+    if (positions === undefined) return this.#shards.map((shard) => ({ shard }))
+    const refused = () => invalidArgument('positions', 'positions of shards', positions)
+    const wanted = positionsIn(positions)
+    if (!wanted) throw refused()
+    return wanted.map(({ shard: index, lsn }) => {
+      const shard = this.#shards[index]
+      if (!shard) throw refused()
+      return { shard, lsn }
+    })
   }
 
   /** Resolves when the projection follows the log in this shard. */

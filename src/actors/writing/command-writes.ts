@@ -15,7 +15,7 @@ import {
 } from '../../storage/index.ts'
 import { Admission, type SyncToken } from '../admission/gate-token.ts'
 import { answerWith } from '../core/answering.ts'
-import { checkOptionNames } from '../core/argument-check.ts'
+import { ownOptions } from '../core/argument-check.ts'
 import type { Position } from '../core/shard-core.ts'
 import { name } from './batcher.ts'
 import {
@@ -24,7 +24,7 @@ import {
   prepareCommand,
   writingPrepared,
 } from './prepared-command.ts'
-import { checkWrite } from './write-options.ts'
+import { checkWrite, ownWriteOptions } from './write-options.ts'
 import { type Submitted, submit, submitAdmitted, type Write } from './write-path.ts'
 import type { WritingShard } from './writing-shard.ts'
 
@@ -89,8 +89,8 @@ export const prepareAt = async (
   command: Command,
   terms: Pick<BatchTerms, 'deadlineMs' | 'whenFull'>,
 ): Promise<PreparedCommand> => {
-  checkOptionNames(terms, ['deadlineMs', 'whenFull'])
-  const { units, options } = writeOf(shard, [checkCommand(command)], terms)
+  const own = ownOptions(terms, ['deadlineMs', 'whenFull'])
+  const { units, options } = writeOf(shard, [checkCommand(command)], own)
   return prepareCommand(system, shard, units, options)
 }
 
@@ -98,22 +98,25 @@ export const prepareAt = async (
  * Writes one command for a kept `from`, which is answered or failed when the write has settled,
  * whichever process dies. The token of the gate is returned at the end of the write. Without a
  * batcher the write waits for no window, and the caller keeps its promise, `from` and token.
+ * @throws KeelsonError `INVALID_ARGUMENT`, `CROSS_SHARD`: the caller keeps `from` and token
  */
 export const writeAsync = (
   system: System,
   shard: WritingShard,
   command: Command,
   from: From<CommandWritten>,
-  { token, ...terms }: AsyncTerms = {},
+  given: AsyncTerms = {},
 ): AsyncOutcome<CommandWritten> => {
+  const { token, ...terms } = ownWriteOptions('token', given)
   if (token !== undefined && !(token instanceof Admission && shard.gate.hasMade(token)))
     throw invalidArgument('token', 'a token of the gate of this shard', token)
   if (typeof from?.reply !== 'function' || typeof from.fail !== 'function')
     throw invalidArgument('from', 'the from of a call', from)
+  const own = writeOf(shard, [checkCommand(command)], terms)
   if (token && !token.use())
     throw invalidArgument('token', 'a token that no write has, and that was not given back', token)
   const batcher = system.whereis(name(shard.parts.instance, shard.index))
-  const work = admittedWrite(system, shard, command, terms, token)
+  const work = admittedWrite(system, shard, own, token)
   if (!batcher) return { direct: work }
   // From now on the write owns the token, and settles whichever process dies.
   token?.transfer(undefined)
@@ -124,15 +127,10 @@ export const writeAsync = (
 const admittedWrite = async (
   system: System,
   shard: WritingShard,
-  command: Command,
-  terms: BatchTerms,
+  own: Write,
   token: Admission | undefined,
-): Promise<CommandWritten> => {
-  const own = writeOf(shard, [checkCommand(command)], terms)
-  return onlyAnswer(
-    await (token ? submitAdmitted(system, shard, own, token) : submit(system, shard, own)),
-  )
-}
+): Promise<CommandWritten> =>
+  onlyAnswer(await (token ? submitAdmitted(system, shard, own, token) : submit(system, shard, own)))
 
 const writeOf = (
   shard: WritingShard,

@@ -1,7 +1,7 @@
 /** The options of writes: those of every write, those of each command, and their checks. Pure. */
 import { invalidArgument } from '../../errors.ts'
 import { type Expiry, type KeepExpiry, keepExpiry, noExpiry } from '../../storage/index.ts'
-import { checkedOwner, checkOptionNames } from '../core/argument-check.ts'
+import { checkedOwner, ownOptions } from '../core/argument-check.ts'
 import { isWindow, windowMsMax } from '../core/write-windows.ts'
 
 /** Options of every write. */
@@ -127,6 +127,7 @@ const termNames = {
   clear: ['owner', 'namespace'],
   plain: ['owner'],
   commit: [],
+  token: ['token'],
 } as const
 
 /** A kind of call, by its options. */
@@ -141,14 +142,19 @@ const allNames: Record<TermKind, readonly string[]> = {
   clear: [...writeNames, ...termNames.clear],
   plain: [...writeNames, ...termNames.plain],
   commit: writeNames,
+  token: [...writeNames, ...termNames.token],
 }
 
 /**
- * Checks the option names of a command in a batch. The batch's own options are not allowed there.
+ * A copy of the options of a command in a batch. The batch's own options are not allowed there.
  * @throws KeelsonError `INVALID_ARGUMENT`
  */
-export const checkTerms = (kind: TermKind, terms: object): void =>
-  checkOptionNames(terms, termNames[kind])
+export const ownTerms = <T extends object>(kind: TermKind, terms: T): T =>
+  ownOptions(terms, termNames[kind])
+
+/** A copy of the options of a write. @throws KeelsonError `INVALID_ARGUMENT` */
+export const ownWriteOptions = <O extends WriteOptions>(kind: TermKind, options: O): O =>
+  options === noOptions ? options : ownOptions(options, allNames[kind])
 
 /**
  * Checks the options of every write, and fills in the defaults. `isReplicated`: there is a replica.
@@ -160,8 +166,8 @@ export const checkWrite = (
   deadlineDefaultMs: number,
   isReplicated: boolean,
 ): CheckedWrite => {
-  checkOptionNames(options, allNames[kind])
-  const { ack = 'applied', deadlineMs = deadlineDefaultMs, whenFull = 'wait', windowMs } = options
+  const own = ownWriteOptions(kind, options)
+  const { ack = 'applied', deadlineMs = deadlineDefaultMs, whenFull = 'wait', windowMs } = own
   if (ack === 'replicated' && !isReplicated)
     throw invalidArgument('ack', "'applied' or 'projected': nothing replicates", ack)
   if (ack !== 'applied' && ack !== 'projected' && ack !== 'replicated')

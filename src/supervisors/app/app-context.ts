@@ -36,6 +36,7 @@ import {
   workerDiff,
   workerHistory,
 } from '../../actors/index.ts'
+import { aboveZero, argument, object, or } from '../../check.ts'
 import { configError, invalidArgument } from '../../errors.ts'
 import type { AppContext, Registry } from '../../runtime/index.ts'
 import type { Readiness } from '../tree/readiness.ts'
@@ -117,7 +118,7 @@ declare module '../../runtime/words/app-context.ts' {
     /**
      * The health of all members that share the folder, and of each shard as its owner says. It asks
      * them, and names one that does not answer within `timeoutMs`, 2,000 by default.
-     * @throws KeelsonError `CLOSED`
+     * @throws KeelsonError `CLOSED`, `INVALID_ARGUMENT`
      */
     healthOfAll(options?: { readonly timeoutMs?: number }): Promise<HealthOfAll>
     /**
@@ -162,8 +163,8 @@ export type InstanceParts = HealthParts & {
   readonly kept: Map<unknown, unknown>
 }
 
-/** A member has so long to answer about its health, in ms. */
-const askedMs = 2_000
+/** A member has 2,000 ms to answer about its health, unless it is given another time. */
+const askOptions = object({ timeoutMs: or(aboveZero(), 2_000) })
 
 /** Handles of an instance whose calls are taken until `access` ends. */
 export const appContext = (all: InstanceParts, access: Access): AppContext => {
@@ -190,8 +191,9 @@ export const appContext = (all: InstanceParts, access: Access): AppContext => {
       throw configError('cluster', 'a member of a folder', undefined)
     },
     health: () => healthOf(all),
-    healthOfAll: async ({ timeoutMs = askedMs } = {}) => {
+    healthOfAll: async (options = {}) => {
       access.check()
+      const { timeoutMs } = askOptions(options, argument('', 'a question'))
       return healthOfAll(all, healthOf(all), timeoutMs)
     },
     backup: async (dir, options = {}) => {

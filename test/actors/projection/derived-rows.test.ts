@@ -5,6 +5,7 @@ import { KeelsonError } from '../../../src/errors.ts'
 import { type GenServer, noReply, ok, telemetry } from '../../../src/runtime/index.ts'
 import type { Projections } from '../../../src/storage/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
+import { holed, readOnce } from '../../support/read-once.ts'
 import { committing } from '../../support/worlds/commit-door.ts'
 import { codeOf, type Machine, machine } from '../../support/worlds/simulated-instance.ts'
 import { heard } from '../../support/worlds/snapshot-instance.ts'
@@ -275,8 +276,26 @@ describe('derived rows', () => {
     expect([projection.get(producer, 'a'), projection.isDurable(lsn)]).toEqual(['a', true])
   })
 
+  test('are as they were at the call, whatever becomes of the lists that they were in', async () => {
+    const { projection, frame, tells, heard, app, during, clock } = await producing(machine())
+    const lsn = await frame()
+    const operation = { kind: 'put' as const, key: 'a', value: 1 }
+    const action = { ...tells('in') }
+    const [operations, afterFlush] = [[operation], [action]]
+    projection.enqueue(operations, readOnce({ producer, lsn, afterFlush }))
+    operations.pop()
+    afterFlush.push(tells('late'))
+    Object.assign(action, { payload: 'changed' })
+    Object.assign(operation, { key: 'b' })
+
+    await during(app.control.flush(0))
+    await clock.settle()
+
+    expect([projection.entries(producer), heard]).toEqual([[['a', 1]], ['in']])
+  })
+
   test('are refused at the caller when they are wrong', { tags: ['L34', 'M56'] }, async () => {
-    const { projection, frame } = await producing(machine())
+    const { projection, frame, tells } = await producing(machine())
     const lsn = await frame()
     const wrong = [
       () => projection.enqueue([put('a')], { producer, lsn: lsn + 1 }),
@@ -287,6 +306,9 @@ describe('derived rows', () => {
       () => projection.enqueue([put('a')], { producer: 'a b', lsn }),
       () => projection.enqueueAsync([put('a')], { producer, lsn, typo: 1 } as never),
       () => projection.enqueue([], { producer, lsn, afterFlush: [{ to: 1 } as never] }),
+      () => projection.enqueue(holed(put('a'), put('b')), { producer, lsn }),
+      () => projection.enqueue([{ ...put('a'), valeu: 1 } as never], { producer, lsn }),
+      () => projection.enqueue([], { producer, lsn, afterFlush: holed(tells('a'), tells('b')) }),
     ]
     expect(wrong.map(thrown)).toEqual(wrong.map(() => 'INVALID_ARGUMENT'))
     expect(projection.enqueueOpsCapacity).toBe(100_000)

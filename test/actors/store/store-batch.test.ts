@@ -177,6 +177,17 @@ describe('a batch', () => {
     expect(store.get('k')).toBe(1)
   })
 
+  test('whose options are refused is not committed, and can be committed with others', async () => {
+    const { store, during } = await started()
+    const batch = store.batch().put('k', 1)
+
+    for (const wrong of [null, { deadlineMs: 0 }, { deadline: 5 }])
+      expect(await codeOf(batch.commit(wrong as never))).toBe('INVALID_ARGUMENT')
+    const later = batch.put('l', 2)
+
+    expect((await during(later.commit())).answers).toHaveLength(2)
+  })
+
   test('of more than 10,000 keys is TOO_LARGE, as is every write, and nothing of it is written', async () => {
     const { app, store, during } = await started()
     const keysOf = (count: number) => Array.from({ length: count }, (_, at) => `k${at}`)

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Store } from '../../../src/actors/index.ts'
-import { machine } from '../../support/worlds/simulated-instance.ts'
+import { holed, readOnce } from '../../support/read-once.ts'
+import { machine, started } from '../../support/worlds/simulated-instance.ts'
 
 /** A store whose types are not looked at: what JavaScript may call it with. */
 type Untyped = Record<keyof Store, (...given: unknown[]) => unknown>
@@ -13,9 +14,6 @@ type Wrong = readonly [path: unknown, call: (store: Untyped) => unknown]
 
 const long = 'x'.repeat(1_025)
 const mine = { owner: 'me', leaseMs: 5 }
-
-/** Two members, and a hole between them. */
-const holed = <T>(a: T, b: T) => Object.assign([a], { 2: b })
 
 const keys: readonly Wrong[] = [
   ['options', (store) => (store.entries(null) as AsyncIterator<unknown>).next()],
@@ -129,6 +127,34 @@ const said = (wrong: readonly Wrong[]) =>
         call,
       ] as const,
   )
+
+/** Each write that has options, with all that can go together. */
+const settings: readonly ((store: Store) => unknown)[] = [
+  (store) => store.put('k', 1, readOnce({ ttlMs: 5, owner: 'me', deadlineMs: 50 })),
+  (store) => store.set('k', 1, readOnce({ nx: true, ttlMs: 5, get: true, owner: 'me' })),
+  (store) => store.getSet('k', 1, readOnce({ owner: 'me', whenFull: 'wait' } as const)),
+  (store) => store.compareAndSet('k', undefined, 1, readOnce({ ttlMs: 5, owner: 'me' })),
+  (store) => store.lockedPut('k', 1, readOnce({ ttlMs: 5, owner: 'me' })),
+  (store) => store.lock(['k'], readOnce({ owner: 'me', leaseMs: 5, windowMs: 0 })),
+  (store) => store.putMany([['k', 1]], readOnce({ expiresAt: 0, owner: 'me' })),
+  (store) => store.putStream('k', [Buffer.of(1)], readOnce({ size: 1, ttlMs: 5, owner: 'me' })),
+  (store) => store.clear(readOnce({ namespace: 'n', owner: 'me', ack: 'applied' } as const)),
+  (store) =>
+    store
+      .batch()
+      .put('k', 1, readOnce({ ttlMs: 5, owner: 'me' }))
+      .commit(),
+  (store) => store.page(readOnce({ prefix: 'k', limit: 1, freshness: 'applied' } as const)),
+]
+
+test.each(settings.map((call) => [String(call).replace(/\s+/g, ' '), call] as const))(
+  '%s reads its options once',
+  async (_, call) => {
+    const { store, during } = await started()
+
+    await during(Promise.resolve(call(store)))
+  },
+)
 
 describe('a write', () => {
   test.each(said([...keys, ...values, ...options]))(

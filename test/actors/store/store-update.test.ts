@@ -1,5 +1,6 @@
 /** `update` reads, changes and writes one key, and no other write to the key is lost. */
 import { expect, test, vi } from 'vitest'
+import { readOnce } from '../../support/read-once.ts'
 import { started } from '../../support/worlds/simulated-instance.ts'
 
 test('a hundred updates at once all count, and each answers what it wrote', async () => {
@@ -54,6 +55,18 @@ test('the expiry stays unless a new one is given', async () => {
   expect(store.ttl('session')).toBeLessThanOrEqual(60_000)
   await during(store.update<number>('session', (value = 0) => value + 1, { ttlMs: 5_000 }))
   expect(store.ttl('session')).toBeLessThanOrEqual(5_000)
+})
+
+test('the options are those of the call, also of a change that is made again', async () => {
+  const { store, during } = await started()
+  await during(store.put('k', 1))
+  const change = vi.fn((value = 0) => value + 1)
+  const options = { ttlMs: 5_000 }
+  const update = store.update('k', change, readOnce(options))
+  await during(Promise.all([store.put('k', 5), update]))
+
+  expect([store.get('k'), change.mock.calls.length]).toEqual([6, 2])
+  expect(store.ttl('k')).toBeLessThanOrEqual(5_000)
 })
 
 test('a change that throws writes nothing, and the next update has its turn', async () => {

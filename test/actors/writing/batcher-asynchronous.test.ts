@@ -50,6 +50,32 @@ describe('asynchronous writes', () => {
     expect(app.store.has('s:a')).toBe(false)
   })
 
+  test('refuse wrong arguments at the caller, who keeps the token for the next write', async () => {
+    const { system, shard, clock, tokenOf, outcomes } = await withKeeper()
+    const token = await tokenOf()
+    const note = (outcome: unknown) => outcomes.push(outcome)
+    const from = { reply: note, fail: note } as never
+    const write = (command: unknown, terms: unknown) =>
+      CommandWrites.writeAsync(system, shard, command as never, from, terms as never)
+
+    for (const [command, terms] of [
+      [puttingOne('s:a'), { token, windowMs: -1 }],
+      [puttingOne('s:a'), { token, windwMs: 1 }],
+      [puttingOne(''), { token }],
+      [null, { token }],
+      [puttingOne('s:a'), null],
+    ])
+      expect(() => write(command, terms)).toThrow(
+        expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+      )
+    expect([token.hasLeft, outcomes]).toEqual([false, []])
+
+    expect(write(puttingOne('s:a'), { token })).toBe('accepted')
+    await clock.advance(100)
+    expect(outcomes).toMatchObject([{ answer: { kind: 'putMany' } }])
+    expect(shard.gate.load.entered).toBe(0)
+  })
+
   test('answer a kept from, and return the token', async () => {
     const { system, shard, during, outcomes, tokenOf, app } = await withKeeper()
     const token = await tokenOf()
