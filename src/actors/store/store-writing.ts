@@ -132,8 +132,8 @@ export class StoreWriting {
   }
 
   /**
-   * Begins a write: checks the access, reads the options once, checks those that all writes share,
-   * and fills in the instance's defaults. @throws KeelsonError `CLOSED`, `INVALID_ARGUMENT`
+   * Begins a write: checks the access, reads the options once, and checks what all writes share.
+   * The defaults are those of the instance. @throws KeelsonError `CLOSED`, `INVALID_ARGUMENT`
    */
   read<O extends WriteOptions>(kind: TermKind, options: O): ReadOnce<O> {
     this.#access.check()

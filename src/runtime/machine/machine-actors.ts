@@ -288,8 +288,7 @@ export const stepOf = (self: AnyActorRef): string => {
 }
 
 const factsOf = (self: AnyActorRef): Facts => {
-  const { system } = Object(self) as Partial<AnyActorRef>
-  const found = (system as { [facts]?: Facts } | undefined)?.[facts]
+  const found = (self?.system as { [facts]?: Facts } | undefined)?.[facts]
   if (found !== undefined) return found
   throw new KeelsonError('INVALID_ARGUMENT', 'no process of this runtime runs this actor')
 }

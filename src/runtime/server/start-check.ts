@@ -3,11 +3,12 @@
  * otherwise have no effect until much later.
  */
 
-import { argument, readOptions } from '../../check.ts'
+import { argument, object, or, orInfinite, readOptions, wholeFrom } from '../../check.ts'
 import { invalidArgument } from '../../errors.ts'
 import { isVia } from '../names/via.ts'
 import type { Process } from '../process/process.ts'
 import { type HeapEntry, isDelay, noDelay } from '../queues/timer-heap.ts'
+import type { ProcessQuery } from './gen-server.ts'
 import type { SpawnOptions, StartOptions } from './start-options.ts'
 
 // The time limit of a start: a process that is still in `init` is killed when it is over.
@@ -109,3 +110,12 @@ export const expectMailboxMax = (found: unknown): void => {
     throw invalidArgument('mailboxMax', 'a whole number from 1, or Infinity', found)
   }
 }
+
+const query = object({
+  after: or(wholeFrom(Number.MIN_SAFE_INTEGER), 0),
+  limit: or(orInfinite(wholeFrom(1)), 500),
+})
+
+/** The query of a page of processes, with its defaults. Throws `INVALID_ARGUMENT`. */
+export const readQuery = (given: ProcessQuery): ReturnType<typeof query> =>
+  query(given, argument('', 'a list of processes'))

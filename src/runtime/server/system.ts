@@ -3,7 +3,7 @@
  * event bus and the log. It shares none of them with another System.
  */
 
-import { argument, noMore, object, or, orInfinite, readOptions, wholeFrom } from '../../check.ts'
+import { argument, noMore, readOptions } from '../../check.ts'
 import { type Clock, seededRandom, systemClock } from '../../clock.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { Names } from '../names/names.ts'
@@ -42,6 +42,7 @@ import { type ServerTable, serverTable } from './server-table.ts'
 import {
   expectMailboxMax,
   expectName,
+  readQuery,
   readSpawnOptions,
   readStartOptions,
   StartLimit,
@@ -79,11 +80,6 @@ export interface SystemOptions {
 const sampledOne = 64
 
 const mailboxMaxDefault = 100_000
-
-const queryOptions = object({
-  after: or(wholeFrom(Number.MIN_SAFE_INTEGER), 0),
-  limit: or(orInfinite(wholeFrom(1)), 500),
-})
 
 const systemKeys = ['clock', 'seed', 'logger', 'mailboxMax', 'asyncContext']
 
@@ -212,7 +208,7 @@ export class ProcessSystem implements Kernel, Starter {
   }
 
   inspectProcesses(query: ProcessQuery = {}): ProcessSummary[] {
-    const { after, limit } = queryOptions(query, argument('', 'a list of processes'))
+    const { after, limit } = readQuery(query)
     const page: ProcessSummary[] = []
     // Processes are in the order of their pids. The next page goes on from the last one.
     const last = this.#pageEnds.find(({ alive, pid }) => alive && pid === after)

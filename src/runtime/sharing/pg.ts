@@ -6,13 +6,14 @@
  *
  * Names of groups are compared by content: arrays and plain objects are fine.
  */
+import { argument, listOf } from '../../check.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { GroupMonitor } from '../names/process-groups.ts'
 import { send } from '../process/messaging.ts'
 import { type Kernel, livingOf, type Process, processOf } from '../process/process.ts'
 import type { Context, System } from '../server/gen-server.ts'
 import { kernelOf } from '../server/system.ts'
-import { addressOf, noProcess, type Ref } from '../words/address.ts'
+import { addressOf, isRef, noProcess, noRef, type Ref } from '../words/address.ts'
 import type { InfosOf, NameIn, With } from '../words/messages.ts'
 
 declare const member: unique symbol
@@ -153,9 +154,13 @@ const changing = (where: Where): Kernel => {
   return 'self' in where ? livingOf(where).kernel : kernel
 }
 
+const refs = listOf<Ref, Ref>((found) => {
+  if (isRef(found)) return found
+  throw noRef(found)
+}, 'processes')
+
 const processesOf = (kernel: Kernel, members: Ref | readonly Ref[]): Process[] =>
-  // A copy has no holes, which are no refs.
-  (Array.isArray(members) ? Array.from<Ref>(members) : [members as Ref]).map((ref) => {
+  (isRef(members) ? [members] : refs(members, argument('members'))).map((ref) => {
     const process = addressOf<Process>(ref).resolve()
     if (process === undefined) throw noProcess(ref)
     if (process.kernel !== kernel) throw invalidArgument('members', 'a process of the System', ref)

@@ -16,7 +16,7 @@ import type { Context, GenServer, System } from '../server/gen-server.ts'
 import { noReply } from '../server/next-step.ts'
 import { kernelOf } from '../server/system.ts'
 import { type ChildSpec, type WorkerOptions, worker } from '../supervision/child-spec.ts'
-import { addressOf, isRef, noProcess, type Ref } from '../words/address.ts'
+import { addressOf, noProcess, type Ref } from '../words/address.ts'
 import { Envelope, kinds } from '../words/envelope.ts'
 import { showAsText } from '../words/value-text.ts'
 
@@ -332,14 +332,13 @@ export class Table<K = unknown, V = unknown> {
 
   #ownedBy(by: TableUser | undefined): Process {
     const owner = this.#opened()
-    const caller = isCaller(by) ? livingOf(by) : undefined
+    const isObject = typeof by === 'object' && by !== null
+    const caller = isObject && 'self' in by ? livingOf(by) : undefined
     if (caller === owner) return owner
     const who = caller ?? 'code without its context'
     throw new KeelsonError('INVALID_ARGUMENT', `${who} is not the owner of ${this}`)
   }
 }
-
-const isCaller = (by: unknown): by is Caller => isRef((by as Partial<Caller> | undefined)?.self)
 
 showAsText(Table)
 

@@ -129,8 +129,8 @@ const pendingOf = <T>(tasks: readonly Task<T>[], timeoutMs: number): Map<OwnedTa
   if (!isDelay(timeoutMs)) throw noDelay('timeoutMs of a task', timeoutMs)
   if (!Array.isArray(tasks)) throw invalidArgument('tasks', 'a list of tasks', tasks)
   const pending = new Map<OwnedTask<T>, number>()
-  for (const [index, given] of (tasks as readonly Task<T>[]).entries()) {
-    const task = ownedOf(given)
+  for (const [index, given] of tasks.entries()) {
+    const task = ownedOf<T>(given)
     if (pending.has(task)) throw invalid('a task is named twice')
     if (task.isExpected) throw invalid('the task is waited for already')
     if (task.isSpent && timeoutMs === Number.POSITIVE_INFINITY) {
