@@ -190,7 +190,7 @@ export const listOf = <Out, In>(
     { expected },
   )
 
-/** What `look` finds. What a getter throws becomes the refusal. */
+/** Answers as `look` does. The throw of a getter becomes the refusal. */
 const orRefused = <T>(look: () => T, refused: () => KeelsonError): T => {
   try {
     return look()

@@ -260,7 +260,7 @@ const checkedLsn = (lsn: unknown): number => {
 
 type Path = readonly (string | number)[]
 
-/** What `take` makes of each member of a list. A hole is `undefined`, and refused. */
+/** The members of a list, each as `take` makes it. A hole is `undefined`, and refused. */
 const membersOf = <T, Taken>(
   list: readonly T[],
   name: string,

@@ -461,7 +461,7 @@ export class QueueBook {
     return rate?.key ? key || undefined : rate && ''
   }
 
-  /** What the rate counts begins, once the turn of its claim is durable: a handler, or a run. */
+  /** A handler or a run begins, once the turn of its claim is durable: the rate counts it. */
   started({ number }: Claim, now: number): void {
     const rateKey = this.#running.begins(number)
     if (rateKey !== undefined) this.#rates?.started(rateKey, now)

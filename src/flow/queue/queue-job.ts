@@ -35,7 +35,7 @@ export class RunningTry implements JobTry {
   readonly since: number
   /** Its end is decided: it has settled, its time is up, or its job was removed. */
   hasEnded = false
-  /** What a rate counts has begun: its handler, or the run of the job. */
+  /** Its handler, or the run of the job, has begun: the rate counts it from now. */
   hasBegun = false
   /** False: its failure is that of no try, and the next one is the same. */
   counts = true

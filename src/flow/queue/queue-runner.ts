@@ -430,7 +430,7 @@ export class QueueRunner {
   #ended(end: TryEnd): void {
     const { job } = end
     if (job.hasEnded || this.#work.signal.aborted) return
-    // What may have begun did so by now.
+    // One that may have begun has done so by now.
     if (job.mayRun) job.begun()
     job.hasEnded = true
     this.#running.delete(job.claim.number)

@@ -101,7 +101,7 @@ export class Rates {
     this.#grants(key, 1, rows)
   }
 
-  /** What was granted does not start, as a part of the turn. */
+  /** A granted start does not happen, as a part of the turn. */
   givenBack(key: string, rows: DurableRows): void {
     this.#grants(key, -1, rows)
   }
@@ -112,7 +112,7 @@ export class Rates {
     rows.put(rateRow(key), [window.granted, ...window.slots])
   }
 
-  /** What this incarnation has granted, and has not started, goes on: its row counts it as started. */
+  /** A start that this incarnation has granted, and that has not happened, still may: its row counts it. */
   goesOn(key: string, rows: Pick<ReadRows, 'get'>): void {
     const window = this.#window(key, rows)
     const last = window.slots.at(-1)
