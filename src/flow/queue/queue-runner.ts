@@ -51,6 +51,8 @@ type Batch = {
   readonly ends: readonly TryEnd[]
   /** The most delayed jobs that it makes ready. */
   readonly dueMax: number
+  /** How often its turn has begun. One that was taken back begins again. */
+  turns: number
 }
 
 /** The most jobs and bytes that one turn adds, unless one request has more. */
@@ -260,7 +262,7 @@ export class QueueRunner {
       this.#alone--
       const ends = this.#ends.splice(0, 1)
       const requests = ends.length > 0 ? [] : this.#requests.splice(0, 1)
-      return { requests, ends, dueMax: ends.length + requests.length > 0 ? 0 : 1 }
+      return { requests, ends, dueMax: ends.length + requests.length > 0 ? 0 : 1, turns: 0 }
     }
     let [count, jobs, bytes] = [0, 0, 0]
     for (const request of this.#requests) {
@@ -270,14 +272,14 @@ export class QueueRunner {
       count++
     }
     const requests = this.#requests.splice(0, count)
-    return { requests, ends: this.#ends.splice(0, jobsMax), dueMax: jobsMax }
+    return { requests, ends: this.#ends.splice(0, jobsMax), dueMax: jobsMax, turns: 0 }
   }
 
   async #apply(batch: Batch): Promise<readonly Claim[]> {
     let state: NonNullable<QueueState> | undefined
     const claims = await this.#work.apply((_, context) => {
-      // The book has changed already: a turn that is made again begins with another one.
-      if (state) throw new KeelsonError('NOT_SUBMITTED', 'the turn of the queue was taken back')
+      // The book has changed, also if the turn was taken back while it read: another one begins.
+      if (batch.turns++ > 0) throw new KeelsonError('NOT_SUBMITTED', 'the turn was taken back')
       const claimed = this.#turn(batch, context)
       state = { ...this.#book.kept, birth: this.#state.birth }
       return reply(claimed, state as QueueState)
@@ -331,16 +333,16 @@ export class QueueRunner {
     return pauseAfter(this.#terms.retry, attempt, error, this.#system.clock)
   }
 
-  async #refused({ requests, ends }: Batch, error: unknown): Promise<void> {
+  async #refused({ requests, ends, turns }: Batch, error: unknown): Promise<void> {
     if (this.#work.signal.aborted) return
     this.#emit('queue.refused', { error })
     this.#ends.unshift(...ends)
     const parts = requests.length + ends.length
-    if (isKeelsonError(error, 'TOO_LARGE') && parts !== 1) {
-      this.#requests.unshift(...requests)
-      // Without requests and ends it was the delayed jobs that have become due.
-      this.#alone += parts || jobsMax
-    } else for (const { from } of requests) from.fail(error)
+    const isTooLarge = isKeelsonError(error, 'TOO_LARGE') && parts !== 1
+    // Without requests and ends it was the delayed jobs that have become due.
+    if (isTooLarge) this.#alone += parts || jobsMax
+    if (isTooLarge || turns > 1) this.#requests.unshift(...requests)
+    else for (const { from } of requests) from.fail(error)
     // Callers decide when they try again. Nobody does for the ends of handlers.
     if (requests.length === 0) await this.#pause()
     await this.#reopen()

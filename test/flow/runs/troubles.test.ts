@@ -2,8 +2,8 @@
 import { describe, expect, test } from 'vitest'
 import { passed } from '../../../src/clock.ts'
 import { type Ctx, type FlowEvents, workflow } from '../../../src/flow/index.ts'
-import { telemetry } from '../../../src/index.ts'
-import { suspend } from '../../../src/runtime/index.ts'
+import { KeelsonError, telemetry } from '../../../src/index.ts'
+import { type PendingCall, suspend } from '../../../src/runtime/index.ts'
 import { fillDisk, freeDisk } from '../../support/harm/full-disk.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
@@ -202,6 +202,22 @@ describe('a child', () => {
     w.s.system.kill(processOf(w, 'child/c'))
     await w.s.advance(60_000)
     expect(started).toEqual(['parent', 'child'])
+    await w.during(w.flow.handle(child, 'c').signal('go', 3))
+    expect(await w.during(run.result())).toBe(3)
+  })
+
+  test('whose start never reached its owner is asked again', async () => {
+    const w = await flowWorld([child, parent])
+    void codeOf(w.flow.handle(child, 'c').cancel())
+    await w.s.advance(10)
+    await w.during(suspend(processOf(w, 'child/c')))
+    const run = await w.during(w.flow.start(parent, 7, { id: 'p' }))
+    await w.s.advance(10)
+    const asked = w.s.app.entities.holder('$flow-child/c')?.behaviour.aside?.(0) as PendingCall
+    expect(asked.name).toBe('start')
+    asked.fail(new KeelsonError('NOT_SUBMITTED', 'the link to its owner has ended'))
+    w.s.system.kill(processOf(w, 'child/c'))
+    await w.s.advance(10_000)
     await w.during(w.flow.handle(child, 'c').signal('go', 3))
     expect(await w.during(run.result())).toBe(3)
   })
