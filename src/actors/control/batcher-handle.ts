@@ -212,8 +212,8 @@ export class BatcherHandle {
 
   /**
    * `writePutBatch` for a kept `from`, which is answered or failed when the write has settled.
-   * @throws KeelsonError `INVALID_ARGUMENT`, `CROSS_SHARD`, `ELSEWHERE`, `CLOSED`: `from` and the
-   * token are as they were
+   * @throws KeelsonError `INVALID_ARGUMENT` for a wrong `from`, token or set of options, `ELSEWHERE`,
+   * `CLOSED`: `from` and the token are as they were. Any other refusal is the answer of `from`
    */
   writePutBatchAsync(
     shard: number,

@@ -98,7 +98,8 @@ export const prepareAt = async (
  * Writes one command for a kept `from`, which is answered or failed when the write has settled,
  * whichever process dies. The token of the gate is returned at the end of the write. Without a
  * batcher the write waits for no window, and the caller keeps its promise, `from` and token.
- * @throws KeelsonError `INVALID_ARGUMENT`, `CROSS_SHARD`: the caller keeps `from` and token
+ * @throws KeelsonError `INVALID_ARGUMENT` for a wrong `from`, token or set of options: the caller keeps
+ * both. Any other refusal is the answer of `from`
  */
 export const writeAsync = (
   system: System,
@@ -112,11 +113,10 @@ export const writeAsync = (
     throw invalidArgument('token', 'a token of the gate of this shard', token)
   if (typeof from?.reply !== 'function' || typeof from.fail !== 'function')
     throw invalidArgument('from', 'the from of a call', from)
-  const own = writeOf(shard, [checkCommand(command)], terms)
   if (token && !token.use())
     throw invalidArgument('token', 'a token that no write has, and that was not given back', token)
   const batcher = system.whereis(name(shard.parts.instance, shard.index))
-  const work = admittedWrite(system, shard, own, token)
+  const work = admittedWrite(system, shard, command, terms, token)
   if (!batcher) return { direct: work }
   // From now on the write owns the token, and settles whichever process dies.
   token?.transfer(undefined)
@@ -127,10 +127,30 @@ export const writeAsync = (
 const admittedWrite = async (
   system: System,
   shard: WritingShard,
-  own: Write,
+  command: Command,
+  terms: BatchTerms,
   token: Admission | undefined,
-): Promise<CommandWritten> =>
-  onlyAnswer(await (token ? submitAdmitted(system, shard, own, token) : submit(system, shard, own)))
+): Promise<CommandWritten> => {
+  const own = writeOrLeave(shard, command, terms, token)
+  return onlyAnswer(
+    await (token ? submitAdmitted(system, shard, own, token) : submit(system, shard, own)),
+  )
+}
+
+/** The write, checked. The token of one that is refused is given back: nothing comes of it. */
+const writeOrLeave = (
+  shard: WritingShard,
+  command: Command,
+  terms: BatchTerms,
+  token: Admission | undefined,
+): Write => {
+  try {
+    return writeOf(shard, [checkCommand(command)], terms)
+  } catch (error) {
+    token?.leave()
+    throw error
+  }
+}
 
 const writeOf = (
   shard: WritingShard,

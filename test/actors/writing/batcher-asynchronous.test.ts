@@ -50,7 +50,22 @@ describe('asynchronous writes', () => {
     expect(app.store.has('s:a')).toBe(false)
   })
 
-  test('refuse wrong arguments at the caller, who keeps the token for the next write', async () => {
+  test('fail a kept from whose command is wrong, and give its token back', async () => {
+    const { system, shard, clock, tokenOf, outcomes } = await withKeeper()
+    const note = (outcome: unknown) => outcomes.push(outcome)
+    const from = { reply: note, fail: note } as never
+    for (const command of [puttingOne(''), null]) {
+      const token = await tokenOf()
+      CommandWrites.writeAsync(system, shard, command as never, from, { token })
+      await clock.advance(100)
+      expect(token.hasLeft).toBe(true)
+    }
+    const refused = { code: 'INVALID_ARGUMENT' }
+    expect(outcomes).toMatchObject([refused, refused])
+    expect(shard.gate.load.entered).toBe(0)
+  })
+
+  test('refuse wrong options at the caller, who keeps the token for the next write', async () => {
     const { system, shard, clock, tokenOf, outcomes } = await withKeeper()
     const token = await tokenOf()
     const note = (outcome: unknown) => outcomes.push(outcome)
@@ -58,14 +73,8 @@ describe('asynchronous writes', () => {
     const write = (command: unknown, terms: unknown) =>
       CommandWrites.writeAsync(system, shard, command as never, from, terms as never)
 
-    for (const [command, terms] of [
-      [puttingOne('s:a'), { token, windowMs: -1 }],
-      [puttingOne('s:a'), { token, windwMs: 1 }],
-      [puttingOne(''), { token }],
-      [null, { token }],
-      [puttingOne('s:a'), null],
-    ])
-      expect(() => write(command, terms)).toThrow(
+    for (const terms of [{ token, windwMs: 1 }, null, { token: {} }])
+      expect(() => write(puttingOne('s:a'), terms)).toThrow(
         expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
       )
     expect([token.hasLeft, outcomes]).toEqual([false, []])
