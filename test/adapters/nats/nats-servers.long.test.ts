@@ -14,7 +14,7 @@ import {
   engineStart,
 } from '../../../src/storage/index.ts'
 import { engineContract } from '../../contracts/cluster-engine.contract.ts'
-import { groupBehind, outcomeOf, textsOf } from '../../contracts/engine-log.contract.ts'
+import { groupBehind, outcomeOf as outcomeNow, textsOf } from '../../contracts/engine-log.contract.ts'
 import { lacks } from '../../support/lacks.ts'
 import { thorough, triesAll } from '../../support/tier.ts'
 import { freePort, NatsRelay, NatsServer, noNats } from '../../support/worlds/nats-server.ts'
@@ -168,8 +168,22 @@ const answered = async <T>(ask: () => Promise<T>): Promise<T> => {
       return await ask()
     } catch (error) {
       if (!isKeelsonError(error, 'UNKNOWN_OUTCOME')) throw error
+      await turned()
     }
 }
+
+/** The outcome, and a turn of the event loop. */
+const outcomeOf = async (work: Promise<unknown>): Promise<string> => {
+  const outcome = await outcomeNow(work)
+  await turned()
+  return outcome
+}
+
+/**
+ * A test that is too late goes on without its servers, which are stopped. Each question fails at once then, and without
+ * a turn of the loop this process would never end.
+ */
+const turned = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
 
 /** Appends a group in a session, and ends it. */
 const claimedBy =
