@@ -312,7 +312,7 @@ const startHere = async (system: System, begun: Begun): Promise<void> => {
     // The supervisor has ended: another one starts all its children.
     if (!isGone(error)) failed(error)
   } finally {
-    // It may have left again meanwhile.
+    // It may have left again in that time.
     if (begun.place === 'coming') begun.place = 'here'
   }
 }
