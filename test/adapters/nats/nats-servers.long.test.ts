@@ -14,7 +14,11 @@ import {
   engineStart,
 } from '../../../src/storage/index.ts'
 import { engineContract } from '../../contracts/cluster-engine.contract.ts'
-import { groupBehind, outcomeOf as outcomeNow, textsOf } from '../../contracts/engine-log.contract.ts'
+import {
+  groupBehind,
+  outcomeOf as outcomeNow,
+  textsOf,
+} from '../../contracts/engine-log.contract.ts'
 import { lacks } from '../../support/lacks.ts'
 import { thorough, triesAll } from '../../support/tier.ts'
 import { freePort, NatsRelay, NatsServer, noNats } from '../../support/worlds/nats-server.ts'
