@@ -13,6 +13,9 @@ const inFlightMax = 200
 /** How many of each a second, at the pace 1. */
 const rates = { put: 40, large: 0.5, passing: 4, add: 20, place: 4, enter: 8, trip: 1, mail: 6 }
 
+/** Answers that another question does not change. */
+const final = ['CONFLICT', 'INVALID_ARGUMENT', 'CORRUPT', 'CONFIG', 'FAILED', 'CANCELLED']
+
 /** What a store answers when it cannot say whether a write came about. */
 const mayHaveHappened = 'UNKNOWN_OUTCOME'
 
@@ -103,7 +106,7 @@ export class Load {
       } catch (error) {
         const code = `${what} ${error.code ?? error.message}`
         this.failures[code] = (this.failures[code] ?? 0) + 1
-        if (['CONFLICT', 'INVALID_ARGUMENT', 'CORRUPT', 'CONFIG'].includes(error.code)) throw error
+        if (final.includes(error.code)) throw error
         await this.#pause(200)
       }
     }

@@ -27,7 +27,10 @@ const account = entity(
 const pay = (app, name, by, id) =>
   call(app.entity('account').ref(name), 'add', by, { ...patiently, id })
 
-/** Lives for some seconds: placed, charged in a step, and ended by its alarm. */
+/**
+ * Lives for some seconds: placed, charged in a step, and ended by its alarm. An end takes back a step that waits for its next
+ * try, so the alarm waits for the charge. A `place` that is asked again after the end finds the row and bears no second one.
+ */
 const hold = entity(
   'hold',
   {
@@ -37,7 +40,7 @@ const hold = entity(
       place: (state, { ms }, context) => {
         if (state) return reply('exists', state)
         context.setAlarm('end', { inMs: ms })
-        return reply('placed', { isCharged: false }, { continue: ['charge'] })
+        return reply('placed', { isCharged: false, isOver: false }, { continue: ['charge'] })
       },
     },
     continues: {
@@ -48,12 +51,16 @@ const hold = entity(
     },
     alarms: {
       end: async (state, _, context) => {
+        if (!state.isCharged) {
+          context.setAlarm('end', { inMs: 200 })
+          return noReply(state)
+        }
         await pay(context.app, 'holds ended', 1, context.step)
-        context.end()
-        return noReply(state)
+        context.end({ keepMs: keepIds.forMs })
+        return noReply({ ...state, isOver: true })
       },
     },
-    index: (state) => ({ isCharged: state?.isCharged === true }),
+    index: (state) => ({ isOver: state?.isOver === true }),
   },
   { keepIds, idleMs: 2_000 },
 )
@@ -164,7 +171,7 @@ export const desk = (app) => ({
   add: ([name, by, id]) => pay(app, name, by, id),
   read: ([name]) => call(app.entity('account').ref(name), 'read', undefined, patiently),
   place: ([id, ms]) => call(app.entity('hold').ref(id), 'place', { ms }, { ...patiently, id }),
-  holds: () => app.entity('hold').count(),
+  holds: async () => (await app.entity('hold').counts('isOver')).get(false) ?? 0,
   enter: ([id]) => app.journal.append({ id, type: 'entry', command: { id } }).then(() => true),
   start: ([id, input]) =>
     flow(app)
