@@ -34,7 +34,9 @@ export class BlobPin {
 
   /** Keeps these blobs too. Does nothing after the release: then the caller has given up. */
   add(refs: readonly BlobRef[]): void {
-    if (this.#state !== 'released') this.#refs.push(...refs)
+    if (this.#state === 'released') return
+    // A chunk of a replica has more of them than a call may have arguments.
+    for (const ref of refs) this.#refs.push(ref)
   }
 
   /** Whether it keeps nothing any longer: it was released, or the shard has left. */

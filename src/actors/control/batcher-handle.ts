@@ -155,7 +155,7 @@ export class BatcherHandle {
       throw invalidArgument('commands', 'a whole number from 1', commands)
     if (!isCount(bytes)) throw invalidArgument('bytes', 'a whole number from 0', bytes)
     if (owner !== undefined && !isRef(owner)) throw invalidArgument('owner', 'a ref', owner)
-    const terms = checkWrite('commit', atGate, this.#deadlineMs, false)
+    const terms = checkWrite(atGate, this.#deadlineMs, false)
     const entry = { ...terms, commands, bytes: bytesCounted(commands, bytes) }
     return new Promise((resolve, reject) => {
       const admitted = (): void => {

@@ -30,7 +30,10 @@ import type { ControlShard } from './control-shard.ts'
 
 export type { AfterFlush } from '../projection/derived-queue.ts'
 
-/** A change of one row. Values are those of `store.put`; they are stored as they are at the call. */
+/**
+ * A change of one row: a plain object with these names alone. Values are those of `store.put`; they are
+ * stored as they are at the call.
+ */
 export type ProjectionOperation =
   | { readonly kind: 'put'; readonly key: string; readonly value: unknown }
   | { readonly kind: 'delete'; readonly key: string }

@@ -27,6 +27,7 @@ import {
   type CheckedWrite,
   checkWrite,
   noOptions,
+  ownWriteOptions,
   type WriteOptions,
 } from '../writing/write-options.ts'
 import { type Shape, submitAs } from '../writing/write-path.ts'
@@ -307,8 +308,7 @@ export class Journal<
   #checked(options: WriteOptions): CheckedWrite {
     if (options === noOptions) return this.#unsaid
     const checked = checkWrite(
-      'commit',
-      options,
+      ownWriteOptions('commit', options),
       this.#unsaid.deadlineMs,
       this.#shard.replication.isFollowed,
     )

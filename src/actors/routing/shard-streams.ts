@@ -13,7 +13,7 @@ import { isCount } from '../core/payload-check.ts'
 import { checkedOffset } from '../store/store-commands.ts'
 import { granted } from '../store/store-writing.ts'
 import { streamIn, streamOut } from '../store/value-streams.ts'
-import { checkWrite } from '../writing/write-options.ts'
+import { checkWrite, ownWriteOptions } from '../writing/write-options.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import { pieceBytes } from './routed-streams.ts'
 import { unitIn } from './store-message.ts'
@@ -143,7 +143,8 @@ const incoming = (
   const put = unitIn(frame, shard.index, shards)
   if (put.kind !== 'put') throw invalidArgument('payload', 'a put', put.kind)
   const { deadlineMs } = shard.parts.settings
-  const checked = checkWrite('commit', Object(options), deadlineMs, shard.replication.isFollowed)
+  const own = ownWriteOptions('commit', Object(options))
+  const checked = checkWrite(own, deadlineMs, shard.replication.isFollowed)
   const source = new PassThrough({ highWaterMark: pieceBytes })
   // The reader of the source hears of its errors.
   source.on('error', () => undefined)

@@ -128,7 +128,7 @@ const written = async (
 ): Promise<WriteAnswer> => {
   const shard = shardAsked(state.shards, index)
   const terms = { ack, deadlineMs, whenFull, ...(windowMs !== undefined && { windowMs }) }
-  const options = checkWrite('commit', terms, deadlineMs, shard.replication.isFollowed)
+  const options = checkWrite(terms, deadlineMs, shard.replication.isFollowed)
   const units = unitIn(frame, index, state.shards.length)
   if (units.kind === 'clear') {
     const { position, removed } = await clearShard(system, shard, units, options)

@@ -39,7 +39,7 @@ export const checkFreshness = (freshness: Freshness = 'applied'): Freshness => {
 /** @throws KeelsonError `INVALID_ARGUMENT` for a position of a shard that there is not */
 const checkShards = ({ atLeast }: Exclude<Freshness, string>, shards: number): void => {
   for (const position of [atLeast].flat())
-    if (position.shard < 0 || position.shard >= shards)
+    if (position.shard >= shards)
       throw invalidArgument('freshness', `positions of shards from 0 to ${shards - 1}`, position)
 }
 

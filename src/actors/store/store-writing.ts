@@ -139,7 +139,7 @@ export class StoreWriting {
     this.#access.check()
     if (options === noOptions) return this.#unsaid as ReadOnce<O>
     const own = ownWriteOptions(kind, options)
-    const checked = checkWrite(kind, own, this.#unsaid.checked.deadlineMs, this.#isReplicated)
+    const checked = checkWrite(own, this.#unsaid.checked.deadlineMs, this.#isReplicated)
     return { own, checked }
   }
 

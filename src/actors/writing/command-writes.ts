@@ -48,7 +48,7 @@ export type CommandWritten = { readonly position: Position; readonly answer: Uni
 
 /**
  * An asynchronous write: `accepted`, then `from` is answered; or the caller has the promise, and
- * keeps its token.
+ * keeps its token unless the command is wrong.
  */
 export type AsyncOutcome<T> = 'accepted' | { readonly direct: Promise<T> }
 
@@ -97,7 +97,8 @@ export const prepareAt = async (
 /**
  * Writes one command for a kept `from`, which is answered or failed when the write has settled,
  * whichever process dies. The token of the gate is returned at the end of the write. Without a
- * batcher the write waits for no window, and the caller keeps its promise, `from` and token.
+ * batcher the write waits for no window, and the caller keeps its promise, `from` and,
+ * unless the command is wrong, token.
  * @throws KeelsonError `INVALID_ARGUMENT` for a wrong `from`, token or set of options: the caller keeps
  * both. Any other refusal is the answer of `from`
  */
@@ -167,7 +168,8 @@ const writeOf = (
           details: { key, shard: shard.index, shards: [shard.index, place] },
         })
     }
-  return { units: commands, options: checkWrite('commit', terms, settings.deadlineMs, isFollowed) }
+  const own = ownWriteOptions('commit', terms)
+  return { units: commands, options: checkWrite(own, settings.deadlineMs, isFollowed) }
 }
 
 const onlyAnswer = ({ position, answers }: Submitted): CommandWritten => {

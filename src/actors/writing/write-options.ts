@@ -157,16 +157,14 @@ export const ownWriteOptions = <O extends WriteOptions>(kind: TermKind, options:
   options === noOptions ? options : ownOptions(options, allNames[kind])
 
 /**
- * Checks the options of every write, and fills in the defaults. `isReplicated`: there is a replica.
- * @throws KeelsonError `INVALID_ARGUMENT`
+ * Checks the options of every write, of which the caller has its own copy, and fills in the defaults.
+ * `isReplicated`: there is a replica. @throws KeelsonError `INVALID_ARGUMENT`
  */
 export const checkWrite = (
-  kind: TermKind,
-  options: WriteOptions,
+  own: WriteOptions,
   deadlineDefaultMs: number,
   isReplicated: boolean,
 ): CheckedWrite => {
-  const own = ownWriteOptions(kind, options)
   const { ack = 'applied', deadlineMs = deadlineDefaultMs, whenFull = 'wait', windowMs } = own
   if (ack === 'replicated' && !isReplicated)
     throw invalidArgument('ack', "'applied' or 'projected': nothing replicates", ack)

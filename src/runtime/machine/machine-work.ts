@@ -216,6 +216,11 @@ export class Works {
     return this.within(span)[0]?.isAlone ?? false
   }
 
+  /** Whether that event begins a turn, and waits for starts and hearings alone. They do not throw. */
+  startsAlone(span: Span): boolean {
+    return this.isAlone(span) && (this.within(span)[0]?.effects.every(sends) ?? false)
+  }
+
   /** Takes that event out, if it begins a turn. Returns whether it does. */
   dropAlone(span: Span): boolean {
     const [work] = this.within(span)

@@ -241,7 +241,7 @@ export class DurableMachineProcess {
     if (!steps.works.dropAlone(span)) return noReply(state)
     const kept = steps.saved()
     this.#setAlarms(state, kept)
-    if (steps.works.isGoing(span)) this.#context.addContinue('effects', span)
+    if (steps.works.within(span).length > 0) this.#context.addContinue('effects', span)
     return stop(error, kept)
   }
 
@@ -302,13 +302,14 @@ export class DurableMachineProcess {
   #perform(incarnation: Incarnation, turns: readonly Turn[], span: Span, next: State): unknown {
     const effects = turns.flatMap((turn) => turn.effects)
     const hasEvents = turns.some((turn) => turn.hasEvents)
+    const name = hasEvents && incarnation.steps.works.startsAlone(span) ? 'nextEvent' : 'effects'
     const isRecorded = hasEvents || effects.some((effect) => effect.isRecorded)
     if (!isRecorded) for (const effect of effects) this.#hold(incarnation, effect)
     const isChanged = turns.some(({ changed }) => changed)
     if (isChanged) this.#watchers.changed(incarnation.steps.snapshot)
     if (next?.status === 'done' && isChanged)
       this.#process.outputs.hold(() => replyOutput(this.#process, next.output))
-    return isRecorded ? noReply(next, { continue: ['effects', span] }) : noReply(next)
+    return isRecorded ? noReply(next, { continue: [name, span] }) : noReply(next)
   }
 
   /** Runs `effect` when the present turn is durable. */

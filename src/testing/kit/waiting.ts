@@ -42,7 +42,7 @@ export class Awaited {
       await clock.advance(next)
       left -= next
     }
-    if (!this.#isSo() && left > 0) await clock.advance(left)
+    if (!this.#isSo() && left > 0 && Number.isFinite(left)) await clock.advance(left)
     return this.#isSo()
   }
 

@@ -127,6 +127,13 @@ describe('pins and sweeps', () => {
     expect([...pins.extents().segments]).toEqual([])
   })
 
+  test('a pin takes the blobs of a whole chunk of a replica, however many they are', () => {
+    const ref: BlobRef = { segment: 1, offset: 48, size: 10, sha256: new Uint8Array(32) }
+    const pin = new BlobPins().hold()
+    pin.add(Array.from({ length: 500_000 }, () => ref))
+    expect(pin.refs).toHaveLength(500_000)
+  })
+
   test('large writes wait while a sweep marks live blobs: here they do not', async () => {
     const { world, app } = await started(options, { syncMs: 5 })
     for (let at = 0; at < 10; at++)

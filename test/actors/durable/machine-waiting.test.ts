@@ -1,6 +1,6 @@
 /** Events that wait for the beginning of a durable machine, or for a step of it, and then fail. */
 import { describe, expect, test } from 'vitest'
-import { type AnyStateMachine, assign, fromPromise, setup } from 'xstate'
+import { type AnyStateMachine, assign, createActor, fromPromise, setup } from 'xstate'
 import { entity, supervisor } from '../../../src/index.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 import { simulated } from '../../support/worlds/simulated-instance.ts'
@@ -87,4 +87,69 @@ describe('an event that waits for the beginning', () => {
     await s.advance(120_000)
     expect(await look()).toEqual({ ...good, seen: ['good', 'good', 'good'] })
   })
+})
+
+test('the first event of an entity is two turns of the log, also of one that starts work', async () => {
+  const work = fromPromise(() => new Promise<void>(() => undefined))
+  const machine = setup({ actors: { work } }).createMachine({
+    ...{ id: 'm', invoke: { src: 'work' }, on: { good: {} } },
+  })
+  const s = await simulated({
+    app: supervisor('app', {}, [entity('m', StateMachine.durable(machine))]),
+  })
+  const lsn = () => s.app.health().shards[0]?.appliedLsn ?? Number.NaN
+  const before = lsn()
+  StateMachine.send(s.app.entity('m').ref('1') as never, { type: 'good' } as never)
+  await s.advance(500)
+  expect(lsn() - before).toBe(2)
+})
+
+describe('the action of one actor inside throws', () => {
+  const machineOf = (log: (what: string) => void, onError: 'none' | 'throws'): AnyStateMachine => {
+    const logs = (what: string) => () => log(what)
+    const breaks = (what: string) => () => {
+      log(what)
+      throw new Error(what)
+    }
+    const acts = (id: string, act: () => void) =>
+      setup({ actions: { act } }).createMachine({
+        id,
+        entry: 'act',
+        initial: 'a',
+        states: { a: {} },
+      })
+    const failed = { onError: { actions: assign(breaks('onError') as never) } }
+    const one = { src: 'one', id: 'one', ...(onError === 'throws' && failed) }
+    return setup({
+      actors: { one: acts('one', breaks('one')), two: acts('two', logs('two')) },
+    }).createMachine({
+      ...{ id: 'm', initial: 'idle' },
+      states: {
+        idle: { on: { go: 'works' } },
+        works: { invoke: [one, { src: 'two', id: 'two' }] as never, on: { go: {} } },
+      },
+    }) as unknown as AnyStateMachine
+  }
+
+  test.each(['none', 'throws'] as const)(
+    'and nobody handles it: those of the others are done all the same (onError: %s)',
+    async (onError) => {
+      const plain: string[] = []
+      const actor = createActor(machineOf((what) => plain.push(what), onError))
+      actor.subscribe({ error: () => undefined })
+      actor.start().send({ type: 'go' })
+      const seen: string[] = []
+      const kind = entity('m', StateMachine.durable(machineOf((what) => seen.push(what), onError)))
+      const s = await simulated({ app: supervisor('app', {}, [kind]) })
+      const ref = () => s.app.entity('m').ref('1') as never
+      StateMachine.send(ref(), { type: 'go' } as never)
+      await s.advance(120_000)
+      StateMachine.send(ref(), { type: 'go' } as never)
+      await s.advance(120_000)
+      const { actions } = (await s.during(StateMachine.snapshot(ref()))) as unknown as {
+        readonly actions: readonly unknown[]
+      }
+      expect([seen.toSorted(), actions]).toEqual([plain.toSorted(), []])
+    },
+  )
 })

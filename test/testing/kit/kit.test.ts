@@ -98,6 +98,17 @@ describe('a probe', () => {
     expect(clock.monotonic() - began).toBe(1)
   })
 
+  test('waits without a bound until nothing is left that could happen', async () => {
+    const { clock, probe: start } = testSystem()
+    const listener = start<Listener>()
+    clock.after(1_000, () => undefined)
+    const withinMs = Number.POSITIVE_INFINITY
+
+    await listener.silence({ withinMs })
+    await expect(listener.next({ withinMs })).rejects.toMatchObject({ code: 'TIMEOUT' })
+    expect(clock.monotonic()).toBe(1_000)
+  })
+
   test('says what there is when what is expected does not come, and takes nothing', async () => {
     const { system, probe: start } = testSystem()
     const listener = start<Listener>()
