@@ -44,6 +44,7 @@ import {
   restartFailed,
   shownReason,
   startChildProcess,
+  startWhenFree,
 } from './supervised-children.ts'
 import { madeAt, patiently, started } from './supervisor.ts'
 
@@ -313,7 +314,7 @@ const startAgain = async (
   }
   forgetRef(state, child)
   child.restarts++
-  const result = await startChildProcess(child, context)
+  const result = await startWhenFree(child, context)
   if (result.ok) {
     remember(state, child)
     reportRestarted(processOf(context), child, reason, child)

@@ -4,6 +4,7 @@
  * until all restarts are spent.
  */
 import type { Process } from '../process/process.ts'
+import { type Shutdown, shutdownMsDefault } from '../process/shutdown.ts'
 import type { StartResult } from '../server/start-options.ts'
 import { addressOf, isRef, type Ref } from '../words/address.ts'
 import { Monitor } from '../words/monitor.ts'
@@ -16,18 +17,34 @@ export const holderIn = ({ reason }: StartResult): Ref | undefined => {
 
 /**
  * Resolves with true when the orphan has ended whose name prevented a start: it may be tried again.
- * With false at once if no orphan did, and when `supervisor`, which starts it, has to end itself.
+ * With false at once if no orphan did. It has the `shutdown` time that its supervisor would have given
+ * it: the orphan may wait for the very process that waits here. Then, and when `supervisor`, which
+ * starts, has to end itself, it is false too.
  */
-export const orphanGone = (result: StartResult, supervisor?: Process): Promise<boolean> =>
-  new Promise((resolve) => {
-    const ref = holderIn(result)
-    const holder = ref && addressOf<Process>(ref).resolve()
-    if (holder === undefined || !isOrphan(holder)) resolve(false)
-    else {
-      supervisor?.onceShutdown(() => resolve(false))
-      holder.watchBy(new Monitor<Process>(undefined, holder.address, () => resolve(true)))
+export const orphanGone = async (
+  result: StartResult,
+  shutdown: Shutdown = shutdownMsDefault,
+  supervisor?: Process,
+): Promise<boolean> => {
+  const ref = holderIn(result)
+  const holder = ref && addressOf<Process>(ref).resolve()
+  if (holder === undefined || !isOrphan(holder)) return false
+  let cancel = (): void => undefined
+  const isGone = await new Promise<boolean>((resolve) => {
+    const end = new Monitor<Process>(undefined, holder.address, () => resolve(true))
+    const noLonger = (): void => {
+      holder.unwatch(end)
+      resolve(false)
     }
+    holder.watchBy(end)
+    supervisor?.onceShutdown(noLonger)
+    const ms = shutdown === 'brutal_kill' ? shutdownMsDefault : shutdown
+    if (ms !== 'infinity') cancel = holder.kernel.clock.after(ms, noLonger)
   })
+  supervisor?.onceShutdown(undefined)
+  cancel()
+  return isGone
+}
 
 /**
  * Whether a process must end because the starter of it, or of one above, has ended. A process that

@@ -128,9 +128,21 @@ interface FailedStart {
 /** The ref of a running child. */
 export const refOfChild = (child: Child): Ref | undefined => child.process?.address
 
+/** As `startChildProcess`, and once no orphan has its name. */
+export const startWhenFree = async (
+  child: Child,
+  context: ParentContext,
+  closed?: Promise<unknown>,
+): Promise<StartResult<unknown>> => {
+  const result = await startChildProcess(child, context, closed)
+  if (result.ok) return result
+  const isFree = await orphanGone(result, child.spec.shutdown, processOf(context))
+  return isFree ? startWhenFree(child, context) : result
+}
+
 /**
- * Starts `child`, once its gate is open if `closed` says that it is not, and once no orphan has its
- * name. A result that is not a start result is a failed start (OTP).
+ * Starts `child`, once its gate is open if `closed` says that it is not. A result that is not a start
+ * result is a failed start (OTP).
  */
 export const startChildProcess = async (
   child: Child,
@@ -148,10 +160,7 @@ export const startChildProcess = async (
     const begun = parts.begin(supervisor, part)
     const result = await startOrGiveUp(child.spec, context, supervisor).finally(begun)
     if (!isStartResult(result)) return { ok: false, reason: badReturn(result) }
-    if (!result.ok) {
-      const isFree = await orphanGone(result, supervisor)
-      return isFree ? startChildProcess(child, context) : asShown(result)
-    }
+    if (!result.ok) return asShown(result)
     const process = addressOf<Process>(result.ref).resolve()
     if (process === undefined) return { ok: false, reason: 'noproc' }
     parts.hold(part, process)
@@ -237,7 +246,7 @@ export const startChildren = async (
     if (closed !== undefined && how === 'again')
       return { children: kept(), waiting: { child, closed } }
     if (how === 'again') child.restarts++
-    const result = await startChildProcess(child, context, closed)
+    const result = await startWhenFree(child, context, closed)
     if (result.ok) continue
     if (!result.ignore) return { children: kept(), failed: { child, reason: result.reason } }
     waitsNoLonger(child)

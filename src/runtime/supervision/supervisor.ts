@@ -18,6 +18,7 @@ import {
   type ChildSpec,
   checked,
   expectStartable,
+  fullSpec,
   intensityOptions,
   supervisorStart,
 } from './child-spec.ts'
@@ -96,7 +97,8 @@ export const started = async <M>(
 ): Promise<Ref<M>> => {
   const spec = checked(specify())
   const result = await spec.start(starterOf(where))
-  if (!result.ok && (await orphanGone(result))) return started(where, specify)
+  if (!result.ok && (await orphanGone(result, fullSpec(spec).shutdown)))
+    return started(where, specify)
   const ref = refOf(result, spec.id) as Ref<M>
   const process = addressOf<Process>(ref).resolve()
   process?.kernel.names.parts.hold(spec, process)

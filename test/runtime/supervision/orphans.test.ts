@@ -1,15 +1,18 @@
 /** A name that a process still holds whose supervisor was killed: starts wait until it is free. */
 import { expect, test } from 'vitest'
 import {
+  cast,
   type GenServer,
   type Messages,
   name,
+  noReply,
   type SupervisorMessages,
   startDynamicChild,
   startDynamicSupervisor,
   startSupervisor,
   stopProcess,
   supervisor,
+  whichChildren,
   worker,
 } from '../../../src/runtime/index.ts'
 import { testSystem } from '../../../src/testing/index.ts'
@@ -83,6 +86,60 @@ test('a tree that a process starts at its own restart waits for that of its pred
 
   expect(system.info(a)?.restarts).toBe(1)
   expect(system.info(inner)?.parent).toBe(system.whereis(a)?.pid)
+})
+
+test('one that waits for the supervisor that waits for it gets its answer after its shutdown time', async () => {
+  const { system, advance } = testSystem()
+  type Asking = Messages & { casts: { ask: () => void } }
+  const [asking, answers] = [name<Asking>('asking'), [] as number[]]
+  const child: GenServer<Asking, number> = {
+    ...(ending(0) as object),
+    init: (_, context) => {
+      context.trapExit(true)
+      return 0
+    },
+    casts: {
+      ask: async (count, _, context) => {
+        await new Promise<void>((resolve) => void system.clock.after(10, resolve))
+        answers.push((await whichChildren(context.to(top))).length)
+        return noReply(count)
+      },
+    },
+  }
+  const below = supervisor('inner', { strategy, name: inner }, [
+    worker('asking', child, undefined, { name: asking, shutdown: 3_000 }),
+  ])
+  await startSupervisor(system, supervisor('top', { strategy, name: top }, [below]))
+  const before = system.whereis(asking)?.pid as number
+  cast(system.to(asking), 'ask')
+  await advance(5)
+  system.kill(inner)
+  await advance(2_999)
+  expect(answers).toEqual([])
+
+  await advance(3_000)
+
+  expect(answers).toEqual([1])
+  expect(system.whereis(asking)?.pid).toBeGreaterThan(before)
+})
+
+test('a start that was asked for is refused at once, and holds up no other', async () => {
+  const { system, settle, pid } = await stage(60_000)
+  const crew = await startDynamicSupervisor(system)
+  const before = pid()
+  system.kill(inner)
+  await settle()
+
+  const started = await Promise.all([
+    startDynamicChild(crew, worker('a', ending(0), undefined, { name: a })),
+    startDynamicChild(crew, worker('b', ending(0))),
+  ])
+
+  expect(started).toEqual([
+    { ok: false, reason: ['already_started', system.whereis(a)] },
+    expect.objectContaining({ ok: true }),
+  ])
+  expect(pid()).toBe(before)
 })
 
 test('a process that lives on after its starter is not waited for', async () => {
