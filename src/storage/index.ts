@@ -266,6 +266,7 @@ export { threadLogHosts } from './threads/thread-log-host.ts'
 export { threadProjectionWriters } from './threads/thread-projection-writer.ts'
 export { threadSnapshotHosts } from './threads/thread-snapshot-host.ts'
 export { threadTurnScanner } from './threads/thread-turn-scanner.ts'
+export { transferred } from './threads/worker-thread.ts'
 export { BlobExtents, type Extent, gapsBetween, recordExtent } from './values/blob-extents.ts'
 export type { BlobRef } from './values/blob-reference.ts'
 export {

@@ -44,11 +44,18 @@ export const writeLarge = (write: LargeWrite): Promise<void> => {
   const terms = { marks: shard.marks, clock: system.clock, keys, endsAt, deadlineMs }
   return inTurn(terms, async () => {
     const units = await withBlobs(write.units, shard.blobs.parts.terms, (payloads) =>
-      storePayloads(write, payloads),
+      storePayloads(write, hasTurn(write) ? payloads.map((bytes) => new Uint8Array(bytes)) : payloads),
     )
     write.append(units)
   })
 }
+
+/**
+ * The blob store takes the memory of what it stores. The values of a turn are read by later turns
+ * before it is durable, and are written again when it has failed, so it gets copies of them.
+ */
+const hasTurn = ({ units }: LargeWrite): boolean =>
+  unitsIn(units).some(({ kind }) => kind === 'turn')
 
 /** The bytes of all values and rows in the units, stored or compared: their weight at the gate. */
 export const valueBytesOf = (units: FrameUnits): number => {

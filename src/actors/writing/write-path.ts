@@ -145,7 +145,12 @@ const enter = (passage: Passage): void => {
 
 const admitted = (passage: Passage): void => {
   passage.isInside = true
-  forward(passage)
+  try {
+    forward(passage)
+  } catch (error) {
+    // It is in no group. Else it would stay counted at the gate, and a suspension would wait for it.
+    passage.refused(beforeTheLog(error))
+  }
 }
 
 const refused = (refusal: KeelsonError, passage: Passage): void => passage.refused(refusal)

@@ -186,7 +186,7 @@ export class WriteGroup<Write extends GroupWrite> {
   add(write: Write): boolean {
     const at = this.#size
     const end = at + write.length
-    if (end > this.#memory.length) this.#grow(end)
+    if (end > this.#memory.length) this.#resize(Math.max(end, 2 * this.#memory.length))
     write.encode(this.#memory, at)
     write.place = this.#writes.length
     this.#size = end
@@ -297,10 +297,14 @@ export class WriteGroup<Write extends GroupWrite> {
     return next
   }
 
-  #grow(size: number): void {
-    const grown = Buffer.allocUnsafeSlow(Math.max(size, 2 * this.#memory.length))
-    this.#memory.copy(grown, 0, 0, this.#size)
-    this.#memory = grown
+  /**
+   * It is given away whole, and comes back for a later group. A small `Buffer.from` would be a part of
+   * Node's pool, in which other buffers are too.
+   */
+  #resize(length: number): void {
+    const memory = Buffer.allocUnsafeSlow(length)
+    this.#memory.copy(memory, 0, 0, this.#size)
+    this.#memory = memory
   }
 
   /** While a disk hangs nothing takes the group: withdrawn writes must not pile up in it. */
@@ -329,8 +333,7 @@ export class WriteGroup<Write extends GroupWrite> {
     this.#lengths = lengths
     this.#size = size
     this.#settled = 0
-    if (this.#memory.length > 4 * Math.max(roomMin, size))
-      this.#memory = Buffer.from(this.#memory.subarray(0, size))
+    if (this.#memory.length > 4 * Math.max(roomMin, size)) this.#resize(size)
   }
 }
 

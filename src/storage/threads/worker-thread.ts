@@ -472,6 +472,12 @@ const own = (bytes: Uint8Array): Uint8Array => {
   return bytes.byteLength > 0 ? new Uint8Array(bytes) : new Uint8Array(0)
 }
 
+/** The request as a thread gets it. The memory that it may take is gone for the caller. */
+export const transferred = (request: unknown): unknown => {
+  const owned = ownBytes(request)
+  return structuredClone(owned, { transfer: buffersOf(owned) })
+}
+
 const buffersOf = (message: unknown): ArrayBuffer[] => {
   const buffers = new Set<ArrayBuffer>()
   for (const bytes of bytesIn(message))

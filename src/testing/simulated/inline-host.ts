@@ -11,11 +11,14 @@ import {
   type BlobHost,
   type BlobRequestKind,
   Blobs,
+  type Commit,
+  type CommitRequest,
   createLog,
   type Disk,
   type LogHost,
   type LogRequestKind,
   sparePreparation,
+  transferred,
 } from '../../storage/index.ts'
 
 /** The delay of answers. */
@@ -163,7 +166,10 @@ export const inlineLogHost = (
     }
   }
 
-  const handle = (kind: LogRequestKind, request: never) => log.handle(kind, request)
+  const handle = (kind: LogRequestKind, request: never) => {
+    const answer = log.handle(kind, request)
+    return kind === 'commit' ? withMemory(request, answer as Commit) : answer
+  }
   const mustWait = (kind: LogRequestKind, request: never) => log.waitsForSpare(kind, request)
   const work = { name: 'The log was', handle, mustWait, proceeded: makeSpare }
   const requests = new InlineRequests(work, delay)
@@ -173,6 +179,10 @@ export const inlineLogHost = (
     log.abandon()
   })
 }
+
+/** The answer with the memory that was given, whatever its size: a lane gives it back so. */
+const withMemory = ({ isGiven, bytes }: CommitRequest, commit: Commit): Commit =>
+  isGiven === true ? { ...commit, spent: bytes } : commit
 
 /** Takes one step of a preparation. False when it has ended; `settled` gets its error, if any. */
 const stepOf = (spare: Generator<void>, settled: (error?: unknown) => void): boolean => {
@@ -188,7 +198,7 @@ const stepOf = (spare: Generator<void>, settled: (error?: unknown) => void): boo
 /** The disk and the delays. */
 type InlineBlobHostOptions = AnswerDelay & { readonly disk: Disk }
 
-/** Makes the host of blobs. */
+/** Makes the host of blobs. The memory of a request is gone for the caller, as with a thread. */
 export const inlineBlobHost = (
   { disk, ...delay }: InlineBlobHostOptions,
   ...surplus: []
@@ -196,5 +206,7 @@ export const inlineBlobHost = (
   noMore(surplus, 'inlineBlobHost({ disk, … })')
   const blobs = new Blobs(disk)
   const handle = (kind: BlobRequestKind, request: never) => blobs.handle(kind, request)
-  return new InlineRequests({ name: 'The blobs were', handle }, delay).host(() => blobs.abandon())
+  const requests = new InlineRequests({ name: 'The blobs were', handle }, delay)
+  const { run, end } = requests.host(() => blobs.abandon())
+  return { run: (kind: BlobRequestKind, request: unknown) => run(kind, transferred(request)), end }
 }

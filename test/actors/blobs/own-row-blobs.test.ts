@@ -28,8 +28,8 @@ const all = {
   app: keeperTree,
 }
 
-const started = async () => {
-  const world = machine()
+const started = async (given: Parameters<typeof machine>[0] = {}) => {
+  const world = machine(given)
   const app = await world.start(all)
   /** Gives back the log before a snapshot. */
   const giveBack = async (of: App = app): Promise<void> => {
@@ -85,6 +85,39 @@ test('the blobs of a refused turn are freed, and its actor goes on', async () =>
   const answers = works.map((does) => call(ref, 'act', does))
   expect((await world.during(Promise.all(answers)))[2]).toBe(1)
   expect(app.entity(keepers).state('a')).toBe(3)
+  await world.during(app.close())
+})
+
+test.each([
+  ['a text', 'x'.repeat(300_000)],
+  ['bytes', Buffer.alloc(300_000, 3)],
+  ['an object', { list: ['y'.repeat(300_000)] }],
+])('a turn sees those of an earlier one that are on their way (%s)', async (_, value) => {
+  const { world, app } = await started({ syncMs: 50 })
+  const ref = app.entity(keepers).ref('a')
+  await act(world, app, put('k', 1))
+  const first = call(ref, 'act', put('k', value))
+  const later: unknown[] = []
+  const reads: Act = ({ rows }) => later.push(rows.get('k'))
+  for (let at = 0; at < 10; at++) {
+    await world.clock.advance(20)
+    void call(ref, 'act', reads)
+  }
+  await world.during(first)
+  expect(later).toEqual(Array.from({ length: 10 }, () => value))
+  await world.during(app.close())
+})
+
+test('a turn whose blob was not written is written again with it', async () => {
+  const { world, app } = await started()
+  await act(world, app, put('k', 1))
+  const [path, operation] = ['/blobs/', 'sync'] as const
+  world.disk.inject({ at: 1, operation, path, fault: { kind: 'error', code: 'EIO' } })
+  const answer = call(app.entity(keepers).ref('a'), 'act', put('k', 'x'.repeat(300_000)), {
+    timeoutMs: 60_000,
+  })
+  await world.during(answer)
+  expect(app.entity(keepers).rows('a').get('k')).toBe('x'.repeat(300_000))
   await world.during(app.close())
 })
 

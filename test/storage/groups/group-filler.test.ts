@@ -76,6 +76,25 @@ describe('the memory of a group', () => {
     expect(add(1, 10).take().bytes.buffer).not.toBe(spent.buffer)
   })
 
+  test('holds nothing else, also when writes of the group were withdrawn', () => {
+    const { filler, add } = fillerOf()
+    const others: Buffer[] = []
+    const makeOthers = () => {
+      for (let at = 0; at < 300; at++) others.push(Buffer.from('mine'.repeat(10)))
+    }
+    const late = new TestWrite(1, { length: 60_000 })
+    const group = filler.begin()
+    group.add(late)
+    group.add(new TestWrite(2, { length: 3_000 }))
+    makeOthers()
+    group.giveUp(late, new Error('too late'))
+    const { bytes } = group.take()
+    makeOthers()
+    filler.reuse(bytes)
+    add(3, 3_000)
+    expect(new Set(others.map(String))).toEqual(new Set(['mine'.repeat(10)]))
+  })
+
   test('is not kept for much smaller groups', () => {
     const { filler, add } = fillerOf()
     add(1, 12).take()
