@@ -52,19 +52,25 @@ export const markLog = async (
 
 /**
  * Marks the references of the log, as the rows of a view show them. Rows of frames before `firstLsn`
- * are left over: the log has given those frames back.
+ * are left over: the log has given those frames back. Resolves with the bytes of those after
+ * `snapshotLsn`: the next snapshot replaces their frames.
  * @throws KeelsonError `CORRUPT`, `CLOSED`
  */
-export const markLogged = (
+export const markLogged = async (
   view: ReadView,
   firstLsn: number,
+  snapshotLsn: number,
   live: BlobExtents,
   clock: Clock,
-): Promise<void> =>
-  walkRows(view, loggedBlobRows, clock, (key, row) => {
+): Promise<number> => {
+  let bytes = 0
+  await walkRows(view, loggedBlobRows, clock, (key, row) => {
     const { segment, extent, lsn } = recordOfLogged(key, row)
     if (lsn >= firstLsn) live.add(segment, extent)
+    if (lsn > snapshotLsn) bytes += extent.to - extent.from
   })
+  return bytes
+}
 
 /**
  * Marks the references of the values in the rows of a view: only users' keys and the rows that

@@ -1,4 +1,5 @@
 /** The part of a shard that outlives the actor of its blobs. */
+import type { KeelsonError } from '../../errors.ts'
 import type { BlobExtents, LogHost } from '../../storage/index.ts'
 import type { ShardCore } from '../core/shard-core.ts'
 import type { ShardBlobs } from './shard-blobs.ts'
@@ -8,5 +9,12 @@ export type BlobShard = ShardCore & {
   readonly blobs: ShardBlobs
   /** Its rows refer to blobs. */
   readonly files: { log(): LogHost }
-  readonly snapshots: { addBlobs(into: BlobExtents, signal: AbortSignal): Promise<void> }
+  readonly snapshots: {
+    /** The LSN of the newest one that is named; 0 without one. */
+    readonly lsn: number
+    addBlobs(into: BlobExtents, signal: AbortSignal): Promise<void>
+    blobsGrew(bytes: number): void
+    blobsMeasured(bytes: number): void
+    refused(refusal: KeelsonError): void
+  }
 }

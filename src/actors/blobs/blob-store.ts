@@ -329,8 +329,10 @@ const settling = async (
     })
     const sizes = stored.flat().map(({ size }) => size)
     const bytes = sizes.reduce((sum, size) => sum + size, 0)
+    state.shard.snapshots.blobsGrew(bytes)
     emit(context.system, state.shard, 'blobs.stored', { blobs: sizes.length, bytes })
   } catch (error) {
+    if (isKeelsonError(error, 'NO_SPACE')) state.shard.snapshots.refused(error)
     for (const { from } of puts) from.fail(error)
   } finally {
     state.groups -= 1
@@ -395,6 +397,7 @@ const carryOut = async (
   if (answer && 'ref' in answer) {
     state.shard.blobs.born([answer.ref])
     pin?.add([answer.ref])
+    state.shard.snapshots.blobsGrew(answer.ref.size)
     emit(context.system, state.shard, 'blobs.stored', { blobs: 1, bytes: answer.ref.size })
   }
   return answer

@@ -59,7 +59,9 @@ export const sweepBlobs = async (parts: SweepParts): Promise<SweepReport> => {
   const { appliedLsn } = shard
   const kept = new BlobExtents()
   for (const other of [pinned, young]) kept.addAll(other)
-  await markLogged(view, firstLsn, kept, shard.parts.clock)
+  const { lsn } = shard.snapshots
+  const logged = await markLogged(view, firstLsn, lsn, kept, shard.parts.clock)
+  if (shard.snapshots.lsn === lsn) shard.snapshots.blobsMeasured(logged)
   await markLog(shard.files.log(), appliedLsn + 1, durableLsn, kept)
   const before = segments.filter((segment) => hasDead(kept, segment, active))
   // Values and snapshots refer to blobs whose frames the log has given back. They are read only if

@@ -104,6 +104,8 @@ export class ShardSnapshots {
   #measured = { lsn: 0, bytes: 0 }
   /** The bytes of the frames that were applied after that one. */
   #grownBytes = 0
+  /** The bytes of the blobs that came after the newest snapshot. */
+  #blobBytes = 0
   #lookAt = Number.POSITIVE_INFINITY
   #listener: (() => void) | undefined
 
@@ -116,9 +118,18 @@ export class ShardSnapshots {
     return { last: this.named.at(-1), madeAt, logBytes, dueBytes, making, failure }
   }
 
-  /** The bytes of the log after the newest snapshot. */
+  /** The bytes of the log after the newest snapshot, and of the blobs that it keeps. */
   get logBytes(): number {
-    return this.#measured.bytes + this.#grownBytes
+    return this.#measured.bytes + this.#grownBytes + this.#blobBytes
+  }
+
+  get blobBytes(): number {
+    return this.#blobBytes
+  }
+
+  /** The LSN of the newest one; 0 without one. */
+  get lsn(): number {
+    return this.named.at(-1)?.lsn ?? 0
   }
 
   /** From how many bytes of log on the next snapshot is made. */
@@ -133,6 +144,8 @@ export class ShardSnapshots {
 
   /** Takes in what the log is now. Frames that it has, and that are applied later, are counted. */
   measured({ snapshots, firstLsn, lastLsn, newBytes }: LogState): void {
+    // Those that came while it was made are forgotten: the next sweep finds them.
+    if (snapshots.at(-1)?.lsn !== this.named.at(-1)?.lsn) this.#blobBytes = 0
     this.named = snapshots
     this.#measured = { lsn: lastLsn, bytes: newBytes }
     this.#grownBytes = 0
@@ -149,13 +162,28 @@ export class ShardSnapshots {
   grew(lsn: number, bytes: number): void {
     if (lsn <= this.#measured.lsn) return
     this.#grownBytes += bytes
+    this.#look()
+  }
+
+  /** Blobs of so many bytes were written. Also when they are replaced the log keeps them. */
+  blobsGrew(bytes: number): void {
+    this.blobsMeasured(this.#blobBytes + bytes)
+  }
+
+  /** A sweep has found so many bytes of blobs that the log after the newest snapshot keeps. */
+  blobsMeasured(bytes: number): void {
+    this.#blobBytes = bytes
+    this.#look()
+  }
+
+  #look(): void {
     if (this.logBytes < this.#lookAt) return
     this.#lookAt = Number.POSITIVE_INFINITY
     this.#listener?.()
   }
 
   /**
-   * The log refused a write, or none if `refusal` is undefined. If it had no room, a snapshot may
+   * The log or the blobs refused a write, or none did if `refusal` is undefined. If it had no room, a snapshot may
    * give some back.
    */
   refused(refusal: KeelsonError | undefined): void {

@@ -101,9 +101,13 @@ const named = async (
   { signal, system }: Maker,
 ): Promise<void> => {
   if (signal.aborted) throw new KeelsonError('CLOSED', 'the process that made it has ended')
-  const { keep } = shard.parts.settings.snapshot
+  const { snapshot: rules, wal } = shard.parts.settings
   const { snapshots } = shard
-  const request = { epoch, snapshot: { lsn, bytes, sum }, keep, without: snapshots.unusable }
+  const request = {
+    ...{ epoch, snapshot: { lsn, bytes, sum }, keep: rules.keep, without: snapshots.unusable },
+    // A segment of small frames may keep a hundred thousand blobs.
+    endsSegment: snapshots.blobBytes >= wal.maxFileSize,
+  }
   await WalWriter.heard(writerOf(system, shard), shard.files.log().run('name', request))
   await measureLog(shard)
   // An engine may still name one that is older.

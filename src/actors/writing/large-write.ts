@@ -44,7 +44,10 @@ export const writeLarge = (write: LargeWrite): Promise<void> => {
   const terms = { marks: shard.marks, clock: system.clock, keys, endsAt, deadlineMs }
   return inTurn(terms, async () => {
     const units = await withBlobs(write.units, shard.blobs.parts.terms, (payloads) =>
-      storePayloads(write, hasTurn(write) ? payloads.map((bytes) => new Uint8Array(bytes)) : payloads),
+      storePayloads(
+        write,
+        hasTurn(write) ? payloads.map((bytes) => new Uint8Array(bytes)) : payloads,
+      ),
     )
     write.append(units)
   })

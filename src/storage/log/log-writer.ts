@@ -159,10 +159,7 @@ export class LogWriter {
     if (this.#newest.firstThatDoesNotFit(lengths, 0) === 0) {
       const refused = this.#irrevocably(() => this.spares.provide())
       if (refused) throw refused
-      this.#irrevocably(() => {
-        this.#newest.begin()
-        this.#roll(this.#checkpointLsn)
-      })
+      this.#irrevocably(() => this.#rollNow())
     }
     return this.#irrevocably(() => {
       const newest = this.#newest
@@ -198,7 +195,7 @@ export class LogWriter {
    * older one may name a file that is about to be removed.
    * @throws KeelsonError `INVALID_ARGUMENT`; `SHARD_DOWN` with the reason `poisoned`
    */
-  name(snapshot: NamedSnapshot, { keep, without = [] }: Naming): void {
+  name(snapshot: NamedSnapshot, { keep, without = [], endsSegment = false }: Naming): void {
     this.#refuseUnlessOpen()
     this.#refuseName(snapshot, keep)
     const { lsn, bytes, sum } = snapshot
@@ -212,6 +209,15 @@ export class LogWriter {
       this.#checkpoint(lsn)
       for (let slot = 0; slot < 2; slot++) this.#writeManifest({ snapshots })
     })
+    const isEmpty = this.lastLsn < this.#newest.header.baseLsn
+    if (endsSegment && !isEmpty && !this.#irrevocably(() => this.spares.provide()))
+      this.#irrevocably(() => this.#rollNow())
+  }
+
+  /** Ends the newest segment between two commits. */
+  #rollNow(): void {
+    this.#newest.begin()
+    this.#roll(this.#checkpointLsn)
   }
 
   #refuseName({ lsn }: NamedSnapshot, keep: number): void {

@@ -43,7 +43,12 @@ export type CommitmentOptions = { readonly key?: PrivateKey }
 export type LogRetention = { readonly ms?: number; readonly bytes?: number }
 
 /** How many snapshots stay named beside a new one, and which ones do not: they are damaged. */
-export type Naming = { readonly keep: number; readonly without?: readonly NamedSnapshot[] }
+export type Naming = {
+  readonly keep: number
+  readonly without?: readonly NamedSnapshot[]
+  /** Begins another segment, if there is room for one: what the present one has is released sooner. */
+  readonly endsSegment?: boolean
+}
 
 /**
  * A source outside the log (a projection, a replica, the caller) that proves that the log once
@@ -342,7 +347,8 @@ export type LogProtocol = {
   /**
    * Names a verified snapshot, durably, and moves the checkpoint up to it. Of the named ones stay
    * the newest `keep`, from 1 to 8, and the ones that the retention needs, but none of `without`:
-   * they cannot be used. A file without a name may be removed afterwards. An engine keeps two.
+   * they cannot be used. A file without a name may be removed afterwards. An engine keeps two, and
+   * has no segments to end.
    * @throws `FENCED` for another `epoch` than the log's; `INVALID_ARGUMENT` for a snapshot beyond
    * the durable LSN, or below the first one; `SHARD_DOWN` (reason `poisoned`)
    */

@@ -1,9 +1,21 @@
 /** Blobs live as long as a value, a frame in the log, a kept snapshot or a write under way refers to them. */
 import { describe, expect, test } from 'vitest'
+import type { App } from '../../../src/index.ts'
 import { payload } from '../../support/worlds/blob-folder.ts'
-import { blobFiles, options as blobOptions, swept } from '../../support/worlds/blob-instance.ts'
+import {
+  blobFiles,
+  options as blobOptions,
+  dir,
+  swept,
+} from '../../support/worlds/blob-instance.ts'
 import { codeOf, type Machine, machine } from '../../support/worlds/simulated-instance.ts'
-import { folders, namesIn, options } from '../../support/worlds/snapshot-instance.ts'
+import {
+  bytesIn,
+  folders,
+  heard,
+  namesIn,
+  options,
+} from '../../support/worlds/snapshot-instance.ts'
 
 const blob = (at: number): Buffer => Buffer.from(payload(at, 9_000))
 
@@ -179,6 +191,59 @@ describe('a blob', () => {
     await world.during(app.store.put('b', 1, { ack: 'projected' }))
     expect(rows()).toHaveLength(0)
     expect(app.store.get('a')).toEqual(blob(1))
+    await world.during(app.close())
+  })
+})
+
+describe('large values that are overwritten', () => {
+  const KiB = 1024
+  const large = (at: number): Buffer => Buffer.from(payload(at, 20 * KiB))
+  const overwriting = async (world: Machine, app: App, count: number): Promise<void> => {
+    for (let at = 0; at < count; at++) await world.during(app.store.put('k', large(at)))
+    await world.clock.advance(1_000)
+  }
+  const all = {
+    ...options,
+    blobs: { threshold: 1_000, graceMs: 1, sweepMs: 10_000, segmentBytes: 256 * KiB },
+  }
+
+  test('call for snapshots by their own bytes, and the sweeps after them free what is replaced', async () => {
+    const world = machine()
+    const app = await world.start(all)
+    await overwriting(world, app, 20)
+    expect(app.health().shards[0]?.snapshot.last).toBeUndefined()
+    await overwriting(world, app, 10)
+    expect(app.health().shards[0]?.snapshot.last).toBeDefined()
+    for (let round = 0; round < 6; round++) await overwriting(world, app, 30)
+    await world.clock.advance(30_000)
+    // 210 values of 20 KiB: two snapshots keep those since the older one.
+    expect(bytesIn(world, dir)).toBeLessThan(3 * 512 * KiB)
+    expect(app.store.get('k')).toEqual(large(29))
+    await world.during(app.close())
+  })
+
+  test('are counted by the first sweep after a start', async () => {
+    const world = machine()
+    const app = await world.start({ ...all, snapshot: { minLogBytes: 4 * 512 * KiB } })
+    await overwriting(world, app, 40)
+    await world.during(app.close())
+    const again = await world.start(all)
+    expect(again.health().shards[0]?.snapshot.last).toBeUndefined()
+    await world.clock.advance(12_000)
+    expect(again.health().shards[0]?.snapshot.last).toBeDefined()
+    await world.during(again.close())
+  })
+
+  test('ask for a snapshot when the disk has no room for them', async () => {
+    const world = machine()
+    const app = await world.start(all)
+    const begun = heard(app, 'snapshot.started')
+    await overwriting(world, app, 20)
+    const fault = { kind: 'error', code: 'ENOSPC' } as const
+    world.disk.inject({ at: 1, operation: 'sync', path: '/blobs/', fault })
+    expect(await codeOf(world.during(app.store.put('k', large(1))))).toBe('NO_SPACE')
+    await world.clock.advance(1_000)
+    expect(begun).toMatchObject([{ reason: 'disk' }])
     await world.during(app.close())
   })
 })
