@@ -84,8 +84,8 @@ export class Names<P extends Named<P>> implements Directory<P> {
   readonly parts: Parts<P>
   /** Their addresses: a look-up then reads nothing of the process. */
   readonly #holders = new Map<string, P['address']>()
-  /** The names that may lead elsewhere. */
-  readonly #leads = new Map<string, Lead<P>>()
+  /** The names that may lead elsewhere; none without members. Each message by a name asks. */
+  #leads: Map<string, Lead<P>> | undefined
   readonly #waits: NameWaits
 
   constructor(limits: WaitLimits) {
@@ -96,20 +96,21 @@ export class Names<P extends Named<P>> implements Directory<P> {
 
   /** The holder of the local name, for a message of this sender. */
   holderOf(name: string, sender?: P): P | undefined {
-    const lead = this.#leads.get(name)
+    const lead = this.#leads?.get(name)
     return lead?.leads(sender) ? lead.holderOf(name) : this.#holders.get(name)?.process
   }
 
   awaits(name = ''): boolean {
-    return this.#leads.get(name)?.awaits?.(name) === true
+    return this.#leads?.get(name)?.awaits?.(name) === true
   }
 
   fault(name = ''): KeelsonError | undefined {
-    return this.#leads.get(name)?.fault?.(name)
+    return this.#leads?.get(name)?.fault?.(name)
   }
 
   /** From now on `lead` says where the name leads, and the part that `starter` starts now. */
   lead(name: string, lead: Lead<P>, starter: P): void {
+    this.#leads ??= new Map()
     this.#leads.set(name, lead)
     this.parts.lead(starter, lead)
   }
@@ -150,7 +151,7 @@ export class Names<P extends Named<P>> implements Directory<P> {
   }
 
   awaitHolder(name: string, ms: number, signal: AbortSignal | undefined): HolderWait {
-    const lead = this.#leads.get(name)
+    const lead = this.#leads?.get(name)
     if (lead?.awaits?.(name) === true) return lead.awaitHolder(name, ms, signal)
     return this.awaitHere(name, ms, signal)
   }

@@ -42,8 +42,8 @@ export class Parts<P extends { readonly alive: boolean }> {
    * The parts that supervisors are starting: a part gets the first process that one starts linked.
    */
   readonly #starting = new Map<P, object>()
-  /** Those of parts that may lead elsewhere. */
-  readonly #leads = new WeakMap<object, Lead<P>>()
+  /** Those of parts that may lead elsewhere; none without members. Each message by a part asks. */
+  #leads: WeakMap<object, Lead<P>> | undefined
   readonly #waits: NameWaits
 
   constructor(waits: NameWaits) {
@@ -53,7 +53,7 @@ export class Parts<P extends { readonly alive: boolean }> {
   /** The living process that was started from `part`, for a message of this sender. */
   holderOf(part: object, sender?: P): P | undefined {
     const identity = partOf(part)
-    const lead = this.#leads.get(identity)
+    const lead = this.#leads?.get(identity)
     if (lead?.leads(sender)) return lead.holderOf('')
     const holder = this.#holders.get(identity)
     return holder?.alive ? holder : undefined
@@ -61,13 +61,15 @@ export class Parts<P extends { readonly alive: boolean }> {
 
   /** Says where a part leads that may lead elsewhere. */
   leadOf(part: object): Lead<P> | undefined {
-    return this.#leads.get(partOf(part))
+    return this.#leads?.get(partOf(part))
   }
 
   /** From now on `lead` says where the part leads that `supervisor` starts now. */
   lead(supervisor: P, lead: Lead<P>): void {
     const part = this.#starting.get(supervisor)
-    if (part !== undefined) this.#leads.set(partOf(part), lead)
+    if (part === undefined) return
+    this.#leads ??= new WeakMap()
+    this.#leads.set(partOf(part), lead)
   }
 
   /** `process` was started from `part`. */
