@@ -198,7 +198,10 @@ const stepOf = (spare: Generator<void>, settled: (error?: unknown) => void): boo
 /** The disk and the delays. */
 type InlineBlobHostOptions = AnswerDelay & { readonly disk: Disk }
 
-/** Makes the host of blobs. The memory of a request is gone for the caller, as with a thread. */
+/**
+ * Makes the host of blobs. The payloads of a put are gone for the caller, as with a thread. The
+ * memory of a stream is given, and comes back.
+ */
 export const inlineBlobHost = (
   { disk, ...delay }: InlineBlobHostOptions,
   ...surplus: []
@@ -208,5 +211,9 @@ export const inlineBlobHost = (
   const handle = (kind: BlobRequestKind, request: never) => blobs.handle(kind, request)
   const requests = new InlineRequests({ name: 'The blobs were', handle }, delay)
   const { run, end } = requests.host(() => blobs.abandon())
-  return { run: (kind: BlobRequestKind, request: unknown) => run(kind, transferred(request)), end }
+  return {
+    run: (kind: BlobRequestKind, request: unknown) =>
+      run(kind, kind === 'put' ? transferred(request) : request),
+    end,
+  }
 }

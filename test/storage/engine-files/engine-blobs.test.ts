@@ -104,7 +104,8 @@ class Member {
   }
 
   /** Makes payloads durable, while time passes. */
-  put(...payloads: Uint8Array[]): Promise<readonly BlobRef[]> {
+  put(...given: Uint8Array[]): Promise<readonly BlobRef[]> {
+    const payloads = given.map((bytes) => new Uint8Array(bytes))
     return this.world.during(this.run('put', { payloads }).then(({ refs }) => refs))
   }
 
