@@ -144,7 +144,7 @@ export class ShardSnapshots {
 
   /** Takes in what the log is now. Frames that it has, and that are applied later, are counted. */
   measured({ snapshots, firstLsn, lastLsn, newBytes }: LogState): void {
-    // Those that came while it was made are forgotten: the next sweep finds them.
+    // A sweep finds the ones that came while it was made.
     if (snapshots.at(-1)?.lsn !== this.named.at(-1)?.lsn) this.#blobBytes = 0
     this.named = snapshots
     this.#measured = { lsn: lastLsn, bytes: newBytes }
