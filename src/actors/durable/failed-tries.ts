@@ -145,7 +145,7 @@ export class FailedTries {
     const isParking = next === 'unblock'
     const key = `${kind} ${what} ${name}${isParking ? ' parked' : ''}`
     const count = terms.trouble.seen(key, now)
-    const said = { retry: `the next one is in ${Math.round(retryAt - now)} ms` }
+    const said = { retry: `the next one is in ${Math.max(0, Math.round(retryAt - now))} ms` }
     const after = { onFailed: 'onFailed is next', unblock: 'it is parked until unblock', ...said }
     const at = `try ${tries}, ${after[next]}: ${describeReason(error)}`
     const facts = { ...this.#process.logged, tries, at: retryAt }

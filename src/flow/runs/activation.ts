@@ -381,11 +381,14 @@ export class RunActivation implements EndingActivation, Notified {
 
   async #handSignals(): Promise<void> {
     if (this.isStopped || !this.replay.hasArrived) return
+    let seen = this.seenSignals
     const delivered = await this.turn((state, context) => {
-      this.seenSignals = state.signals
+      seen = state.signals
       const ready = this.replay.open.filter(({ isRecording }) => !isRecording)
       return delivering(state, context, ready, this.present.updates)
     })
+    // Not before the turn is durable: one that waits for space would rest, and wake for no signal.
+    this.seenSignals = seen
     for (const recorded of delivered) this.#recorded(recorded)
   }
 

@@ -5,6 +5,8 @@
  * - no result of a transaction callback: a promise deadlocks;
  * - no clearing in place: it aborts;
  * - no write map: SIGBUS on a full disk;
+ * - no list of free pages that is kept between commits: it aborts beside a pinned reader;
+ * - no commit that a full disk would refuse: a message that is too long overruns the heap;
  * - no opening that the process has no means for: SIGSEGV (`lmdb-opening.ts`, `lmdb-map.ts`).
  * A commit is one `transactionSync` without overlapping syncs. LMDB syncs the pages, then writes
  * the meta page through a descriptor that syncs. So the position is never ahead of its rows, and a
@@ -19,11 +21,12 @@ import { constants } from 'node:os'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { addressSpaceLeft } from '../disk/address-space.ts'
 import { nodeDisk } from '../disk/node-disk.ts'
+import type { Disk } from '../ports/disk.ts'
 import { refusing } from '../ports/disk-failure.ts'
 import type { SnapshotRecord } from '../ports/snapshot-rows.ts'
 import { positionKey } from '../values/row-codec.ts'
 import { type EncodedCommit, entriesOf } from './encoded-commit.ts'
-import { type MapLoad, refuseGrowth } from './lmdb-map.ts'
+import { type MapLoad, refuseFull, refuseGrowth } from './lmdb-map.ts'
 import { tryProcess } from './lmdb-opening.ts'
 
 /**
@@ -89,6 +92,7 @@ type Opening = {
   readonly overlappingSync: boolean
   readonly mapSize: number
   readonly permissionsMode: number
+  readonly maxFreeSpaceToRetain: number
 }
 
 /** Loads the module. */
@@ -118,8 +122,11 @@ export const loadLmdb = async (
         keyEncoding: 'binary',
         overlappingSync: false,
         mapSize: mapBytes,
-        // As of all files: only their user's. Its declarations lack this option.
+        // As of all files: only their user's. Its declarations lack this option, and the next.
         permissionsMode: 0o600,
+        // It would keep its list of free pages for the next commit. While a reader is pinned it may
+        // take a record of the list for one that is in the file, and then it ends the process.
+        maxFreeSpaceToRetain: 0,
       })
     } catch (error) {
       throw translated(error, 'it was opened')
@@ -171,17 +178,25 @@ type Stats = {
   readonly root: { readonly treeDepth: number }
 }
 
+/** Where the file lies, and how large its map may be. */
+type Place = { readonly disk: Disk; readonly dir: string; readonly mapBytesMax: number }
+
 /**
  * Call it before a transaction that writes `load`. @throws KeelsonError `NO_SPACE` if the map may
- * have to grow and must not, or has no room for it
+ * have to grow and must not, or has no room for it, and if the disk may have none for the pages
  */
-export const checkGrowth = (database: LmdbDatabase, load: MapLoad, mapBytesMax: number): void => {
+export const checkGrowth = (
+  database: LmdbDatabase,
+  load: MapLoad,
+  { disk, dir, mapBytesMax }: Place,
+): void => {
   const stats = database.getStats() as Stats
   // The snapshot that the look began would keep pages from the transaction.
   database.resetReadTxn()
   const { pageSize: pageBytes, lastPageNumber: lastPage, mapSize: mapBytes, root } = stats
   const use = { pageBytes, lastPage, depth: root.treeDepth, mapBytes }
-  refuseGrowth(use, load, mapBytesMax, () => addressSpaceLeft(nodeDisk()))
+  refuseGrowth(use, load, mapBytesMax, () => addressSpaceLeft(disk))
+  refuseFull(use, load, disk.free(dir))
 }
 
 /**

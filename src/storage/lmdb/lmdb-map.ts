@@ -2,7 +2,7 @@
  * The size of LMDB's map. It begins small and grows inside a transaction: lmdb-js maps the file
  * again, with twice the pages that it needs, and keeps the old maps until it closes. If the system
  * refuses that map, lmdb-js ends the process. So a commit that might need it is refused before its
- * transaction when there is no room for it. Pure.
+ * transaction when there is no room for it. So is one that the disk may not have room for. Pure.
  */
 import { KeelsonError } from '../../errors.ts'
 
@@ -68,11 +68,33 @@ export const refuseGrowth = (
 }
 
 /**
+ * Refuses a commit for which the disk may have no room. LMDB takes that badly: it may end the
+ * process (`lmdb-environment.ts`). A commit writes a page for each entry, each split in two at most
+ * and none twice, and the pages of its bytes. @throws KeelsonError `NO_SPACE`
+ */
+export const refuseFull = (
+  { pageBytes, lastPage }: MapUse,
+  { entries, bytes }: MapLoad,
+  freeBytes: number,
+): void => {
+  const pages =
+    Math.min(2 * entries, lastPage + 1) + Math.ceil((3 * bytes) / pageBytes) + sparePages
+  const neededBytes = pages * pageBytes
+  if (freeBytes >= neededBytes) return
+  throw new KeelsonError('NO_SPACE', 'the disk may have no room for a commit of the projection', {
+    details: { freeBytes, neededBytes },
+  })
+}
+
+/** For the free list, and for the pages above the leaves. */
+const sparePages = 256
+
+/**
  * Each entry changes at most the pages on its way, and each of these may be split once. Records
  * fill their pages to a half at least, and the free list needs a few pages more.
  */
 const pagesAtMost = ({ pageBytes, depth }: MapUse, { entries, bytes }: MapLoad): number =>
-  2 * entries * (depth + 1) + Math.ceil((3 * bytes) / pageBytes) + 256
+  2 * entries * (depth + 1) + Math.ceil((3 * bytes) / pageBytes) + sparePages
 
 const noMap = (evidence: string, details: Record<string, unknown>): KeelsonError =>
   new KeelsonError('NO_SPACE', `the projection cannot be mapped: ${evidence}`, {

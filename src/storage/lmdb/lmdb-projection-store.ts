@@ -169,7 +169,7 @@ class LmdbProjectionStore implements ProjectionStore {
   readonly #encoder = new CommitEncoder()
   readonly #clock: Clock | undefined
   readonly #share: TurnShare | undefined
-  readonly #mapBytesMax: number
+  readonly #at: Parameters<typeof checkGrowth>[2]
   /** Until the whole file is proven: proves what is read. */
   #leaves: LeafProof | undefined
   /** Resolves when no commit is pending. */
@@ -202,7 +202,7 @@ class LmdbProjectionStore implements ProjectionStore {
   ) {
     this.#disk = disk
     this.#dir = dir
-    this.#mapBytesMax = mapBytesMax
+    this.#at = { disk, dir, mapBytesMax }
     this.#clock = clock
     this.#share = clock && new TurnShare(clock)
     const path = `${dir}/${dataFileName}`
@@ -367,7 +367,7 @@ class LmdbProjectionStore implements ProjectionStore {
       if (++rows % rowsPerLook === 0 && this.#share?.isOver()) await this.#nextTurn()
     }
     const commit = draft.end(position)
-    checkGrowth(this.#database, { entries: rows + 1, bytes: commit.used }, this.#mapBytesMax)
+    checkGrowth(this.#database, { entries: rows + 1, bytes: commit.used }, this.#at)
     return this.#writer.commit(commit)
   }
 

@@ -46,6 +46,7 @@ class LmdbSnapshotTarget implements SnapshotTarget {
   readonly #within: LmdbTargetParts['within']
   readonly #marks: ProjectionMarks
   readonly #database: LmdbDatabase
+  readonly #at: Parameters<typeof checkGrowth>[2]
 
   constructor(
     { openDatabase, disk, within }: LmdbTargetParts,
@@ -54,6 +55,7 @@ class LmdbSnapshotTarget implements SnapshotTarget {
   ) {
     this.place = place
     this.#within = within
+    this.#at = { disk, dir, mapBytesMax: mapBytesDefault }
     disk.makeFolder(dir)
     tryFolder(disk, dir)
     const fileBytes = disk.entry(`${dir}/${dataFileName}`)?.size ?? 0
@@ -74,7 +76,7 @@ class LmdbSnapshotTarget implements SnapshotTarget {
   #write(records: readonly SnapshotRecord[], place: Uint8Array): void {
     const bytes = records.reduce((sum, { key, record }) => sum + key.length + record.length, 0)
     try {
-      checkGrowth(this.#database, { entries: records.length + 1, bytes }, mapBytesDefault)
+      checkGrowth(this.#database, { entries: records.length + 1, bytes }, this.#at)
       this.#within(() => writeRows(this.#database, records, place))
     } catch (error) {
       this.#marks.distrust()

@@ -289,7 +289,11 @@ export const rowsFrom = (
   let rows = from?.rows ?? 0
   let size = 0
   let at = from?.offset ?? 0
-  const answer = () => ({ position: reader.facts.position, bytes: Buffer.concat(pieces), lengths })
+  // A thread gives its memory away, and a small `Buffer.concat` would be a part of Node's pool.
+  const answer = () => ({
+    ...{ position: reader.facts.position, lengths },
+    bytes: new Uint8Array(Buffer.concat(pieces)),
+  })
   for (const { next, records } of reader.blocks(from)) {
     // The block before was not the last one.
     if (size >= maxBytes) return { ...answer(), next: { offset: at, rows } }

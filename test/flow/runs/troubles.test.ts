@@ -35,6 +35,22 @@ test('a run waits while the disk is full, runs no step twice for it, and goes on
   expect([log, w.status(steps, '1')]).toEqual([['a', 'b'], 'completed'])
 })
 
+test('a signal reaches its run, although the disk took its outcome later than a rest was due', async () => {
+  const waits = workflow(
+    'waits',
+    async (ctx: Ctx<{ go: string }>) => (await ctx.waitFor('go')).length,
+  )
+  const w = await flowWorld([waits], { options: { blobs: { threshold: 1_000 } } })
+  const run = await w.during(w.flow.start(waits, undefined, { id: '1' }))
+  await w.s.advance(500)
+  const fault = { kind: 'error', code: 'ENOSPC' } as const
+  w.s.disk.inject({ at: 1, times: 1_000, operation: 'sync', path: '/blobs/', fault })
+  await w.during(run.signal('go', 'x'.repeat(960), { id: 'signal' }))
+  await w.s.advance(10_000)
+  w.s.disk.clearFaults()
+  expect(await w.during(run.result({ timeoutMs: 120_000 }))).toBe(960)
+})
+
 test('a try begins once, although the rest of its run waited for space beyond its time', async () => {
   const begun: number[] = []
   const fails = workflow('fails', (ctx: Ctx) =>

@@ -1,7 +1,7 @@
 /** How large a map of LMDB begins, and when a commit is refused because a larger one has no room. */
 import { describe, expect, test } from 'vitest'
 import { spaceLeft } from '../../../src/storage/disk/address-space.ts'
-import { firstMap, refuseGrowth } from '../../../src/storage/lmdb/lmdb-map.ts'
+import { firstMap, refuseFull, refuseGrowth } from '../../../src/storage/lmdb/lmdb-map.ts'
 
 const MiB = 2 ** 20
 const GiB = 1024 * MiB
@@ -40,6 +40,20 @@ describe('a commit', () => {
   test('that may outgrow it is refused where a larger map is not allowed, or does not fit', () => {
     expect(() => refuseGrowth(use, growing, 64 * MiB, () => anySpace)).toThrow(refused)
     expect(() => refuseGrowth(use, growing, 64 * GiB, () => 2 * GiB)).toThrow(refused)
+  })
+})
+
+describe('a commit on a full disk', () => {
+  const use = { pageBytes: 4096, lastPage: 100_000, depth: 3, mapBytes: GiB }
+  const load = { entries: 1_000, bytes: MiB }
+
+  test('is refused where the pages that it may add have no room', () => {
+    expect(() => refuseFull(use, load, 11 * MiB)).toThrow(refused)
+    expect(() => refuseFull(use, load, 13 * MiB)).not.toThrow()
+  })
+
+  test('writes no page of a small file twice', () => {
+    expect(() => refuseFull({ ...use, lastPage: 10 }, load, 5 * MiB)).not.toThrow()
   })
 })
 
