@@ -1,8 +1,7 @@
 /**
- * One activation of a run: its body runs, its operations are carried out, and every outcome becomes a turn
- * of its entity. The body goes on when that turn is durable. `replay.ts` decides which outcome comes
- * next and what may start. After a crash, a rest or a divergence another activation begins, and gets the
- * same outcomes in the same order.
+ * One activation of a run: its body runs, its operations are carried out, and every outcome becomes a
+ * turn of its entity. The body goes on when that turn is durable. `replay.ts` decides what comes next and
+ * may start. After a crash, a rest or a divergence another one gets the same outcomes in the same order.
  */
 import { ownWork } from '../../actors/index.ts'
 import {
