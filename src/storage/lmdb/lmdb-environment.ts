@@ -196,7 +196,16 @@ export const checkGrowth = (
   const { pageSize: pageBytes, lastPageNumber: lastPage, mapSize: mapBytes, root } = stats
   const use = { pageBytes, lastPage, depth: root.treeDepth, mapBytes }
   refuseGrowth(use, load, mapBytesMax, () => addressSpaceLeft(disk))
-  refuseFull(use, load, disk.free(dir))
+  refuseFull(use, load, freeIn(disk, dir))
+}
+
+/** Of a folder that was removed nothing is known: LMDB writes to the files that it has open. */
+const freeIn = (disk: Disk, dir: string): number => {
+  try {
+    return disk.free(dir)
+  } catch {
+    return Number.POSITIVE_INFINITY
+  }
 }
 
 /**
