@@ -147,7 +147,8 @@ export class Members {
     const { done, failures, wrong, inFlight } = this.load
     return {
       members: Object.fromEntries(names.map((name, at) => [name, samples[at]])),
-      ...{ done, failures, wrong: wrong.length, inFlight, kills: this.kills },
+      ...{ done: { ...done }, failures: { ...failures }, wrong: wrong.length },
+      ...{ inFlight, kills: this.kills },
     }
   }
 
