@@ -123,6 +123,7 @@ export class ShardSnapshots {
     return this.#measured.bytes + this.#grownBytes + this.#blobBytes
   }
 
+  /** The bytes of those blobs. They are part of `logBytes`. */
   get blobBytes(): number {
     return this.#blobBytes
   }
@@ -183,8 +184,8 @@ export class ShardSnapshots {
   }
 
   /**
-   * The log or the blobs refused a write, or none did if `refusal` is undefined. If it had no room, a snapshot may
-   * give some back.
+   * The log or the blobs refused a write, or none did if `refusal` is undefined. If there was no room,
+   * a snapshot may give some back.
    */
   refused(refusal: KeelsonError | undefined): void {
     this.parts.space.noted(refusal)

@@ -97,8 +97,8 @@ export const prepareAt = async (
 /**
  * Writes one command for a kept `from`, which is answered or failed when the write has settled,
  * whichever process dies. The token of the gate is returned at the end of the write. Without a
- * batcher the write waits for no window, and the caller keeps its promise, `from` and,
- * unless the command is wrong, token.
+ * batcher the write waits for no window, and the caller keeps its promise and `from`,
+ * and its token unless the command is wrong.
  * @throws KeelsonError `INVALID_ARGUMENT` for a wrong `from`, token or set of options: the caller keeps
  * both. Any other refusal is the answer of `from`
  */
