@@ -86,6 +86,11 @@ test('test/evidence/findings.md has every number once', () => {
     ...upTo('S', 40).slice(32),
     ...upTo('Z', 7),
     ...upTo('V', 16).slice(13),
+    ...upTo('VY', 7),
+    ...upTo('VQ', 6),
+    ...upTo('VD', 8),
+    ...upTo('VO', 2),
+    ...upTo('VZ', 8),
   ])
 })
 

@@ -8,7 +8,7 @@ import { sourceFiles } from './source-files.ts'
 /** A row of a table: its number and the text of its last cell. */
 export type EvidenceRow = { readonly number: string; readonly shown: string }
 
-const numberPattern = /^[A-Z]\d+$/
+const numberPattern = /^[A-Z]{1,2}\d+$/
 
 /** The cells of a line of a table, none for any other line. */
 export const cellsOf = (line: string): string[] =>
