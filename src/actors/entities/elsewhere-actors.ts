@@ -54,6 +54,9 @@ const actorName = /^(\$?[a-z][\w-]*)\/(.+)$/s
 /** A durable worker that has begun here, or would have: how its supervisor starts it again. */
 type Begun = LeavingWorker & { readonly shard: ActorShard }
 
+/** The one place of the waits for parts of the tree. */
+const parts = 'parts'
+
 /** So many processes are looked at between a message and the actor for which it is sent. */
 const hopsMax = 16
 
@@ -61,17 +64,16 @@ const hopsMax = 16
 export class ElsewhereActors implements Elsewhere {
   readonly #entities: Entities
   readonly #owners: ShardOwners
-  readonly #kindWaits: NameWaits
+  /** The calls of other members that wait until a part of the tree has started. */
+  readonly #partWaits: NameWaits
   /** The durable workers of the tree, by their names. */
   readonly #begun = new Map<string, Begun>()
 
   constructor(entities: Entities, owners: ShardOwners) {
     this.#entities = entities
     this.#owners = owners
-    this.#kindWaits = new NameWaits(kernelOf(entities.system))
-    entities.onRuns(() => {
-      for (const kind of entities.kinds) this.#kindWaits.registered(kind)
-    })
+    this.#partWaits = new NameWaits(kernelOf(entities.system))
+    entities.onRuns(() => this.#partWaits.registered(parts))
     owners.onMoved((index) => {
       for (const begun of this.#begun.values())
         if (begun.shard.index === index && begun.place === 'away' && !isElsewhere(begun.shard))
@@ -123,15 +125,20 @@ export class ElsewhereActors implements Elsewhere {
   }
 
   meant<M>(target: string, hereOf: (names: Names, kind: string, id: string) => Names) {
-    const [, kind = '', id = ''] = actorName.exec(target) ?? []
-    if (kind === workerKind)
-      return this.#ref<M>(target, id, (names) => new OnceStarted(names, this.#entities))
-    const { known } = this.#entities
-    if (!known.has(kind) && !this.#entities.mayRun(kind)) return undefined
+    const [, kind, id = ''] = actorName.exec(target) ?? []
+    if (kind === undefined) return undefined
+    const entities = this.#entities
+    const waits = this.#partWaits
+    if (kind === workerKind) {
+      const mayCome = (): boolean => entities.work.isStarting
+      return this.#ref<M>(target, id, (names) => new OnceItRuns(names, mayCome, waits))
+    }
+    if (!entities.known.has(kind) && !entities.mayRun(kind)) return undefined
+    const mayCome = (): boolean => entities.mayRun(kind)
     return this.#ref<M>(
       target,
-      this.#entities.nameOf(target),
-      (names) => new OnceItRuns(hereOf(names, kind, id), this.#entities, kind, this.#kindWaits),
+      entities.nameOf(target),
+      (names) => new OnceItRuns(hereOf(names, kind, id), mayCome, waits),
     )
   }
 
@@ -236,40 +243,28 @@ class Through implements Names {
   }
 }
 
-/** While the tree starts, a call waits for its worker. */
-class OnceStarted extends Through {
-  readonly #work: Entities['work']
-
-  constructor(names: Names, { work }: Entities) {
-    super(names)
-    this.#work = work
-  }
-
-  override awaits(name?: string): boolean {
-    return this.#work.isStarting || super.awaits(name)
-  }
-}
-
-/** While the tree starts, a call waits for the kind of its entity. */
+/**
+ * While the tree starts, a call waits for the part that runs its actor. When the tree has started, a
+ * part that has not come is not in it.
+ */
 class OnceItRuns extends Through {
-  readonly #entities: Entities
-  readonly #kind: string
+  readonly #mayCome: () => boolean
   readonly #waits: NameWaits
 
-  constructor(names: Names, entities: Entities, kind: string, waits: NameWaits) {
+  constructor(names: Names, mayCome: () => boolean, waits: NameWaits) {
     super(names)
-    this.#entities = entities
-    this.#kind = kind
+    this.#mayCome = mayCome
     this.#waits = waits
   }
 
-  override awaits(): boolean {
-    return this.#entities.mayRun(this.#kind)
+  override awaits(name?: string): boolean {
+    return this.#mayCome() || super.awaits(name)
   }
 
-  override awaitHolder(_: string, ms: number, signal: AbortSignal | undefined): HolderWait {
-    const [entities, kind] = [this.#entities, this.#kind]
-    return this.#waits.add(kind, () => entities.kind(kind) !== undefined, ms, signal)
+  override awaitHolder(name: string, ms: number, signal: AbortSignal | undefined): HolderWait {
+    if (!this.#mayCome()) return super.awaitHolder(name, ms, signal)
+    const isThere = (): boolean => !this.#mayCome() || this.holderOf(name) !== undefined
+    return this.#waits.add(parts, isThere, ms, signal)
   }
 }
 

@@ -126,12 +126,17 @@ const appSpec = (tree: AppTree, options: TreeOptions): ChildSpec =>
   })
 
 /** The user's tree is not started while the instance closes; `app.ready` learns of each start. */
-const unlessClosing = ({ isClosing, readiness }: TreeOptions, spec: ChildSpec): ChildSpec => ({
+const unlessClosing = (
+  { isClosing, readiness, entities }: TreeOptions,
+  spec: ChildSpec,
+): ChildSpec => ({
   ...spec,
   start: async (context) => {
     if (isClosing()) return { ignore: true }
     const result = await spec.start(context)
     if (result.ok) readiness.treeStarted(result.ref)
+    // Calls of other members wait for no part that has not come.
+    if (result.ok) entities.woke()
     return result
   },
 })
