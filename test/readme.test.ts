@@ -1,14 +1,10 @@
-/** The examples of the README and the docs are run as they stand, on the built package. */
-import { execFile, execFileSync } from 'node:child_process'
+/** The examples of the README are run as they stand, on the built package. */
+import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
-import { join, parse, resolve } from 'node:path'
-import { promisify } from 'node:util'
+import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { commandHere } from './support/commands/command-here.ts'
-import { examplesOf, expectSaid, folderInside } from './support/doc-examples.ts'
-import { triesLong } from './support/tier.ts'
-
-const oneAfterAnother = join(import.meta.dirname, 'support/programs/one-after-another.mjs')
+import { examplesOf, folderInside } from './support/doc-examples.ts'
 
 test('the ten lines run on Node 20 as they stand', () => {
   const dir = folderInside()
@@ -41,67 +37,4 @@ test('the actor and its configuration run under `keelson start`, and keep the co
 
   const answers = output.split('\n').filter((line) => /^(\d+|killed counter.*)$/.test(line))
   expect(answers.map((line) => line.replace(/ <.*/, ''))).toEqual(['2', '4', 'killed counter', '4'])
-})
-
-const pages = [
-  'docs/store.md',
-  'docs/store-reference.md',
-  'docs/store-running.md',
-  'docs/blobs.md',
-  'docs/projections.md',
-  'docs/actors.md',
-  'docs/names.md',
-  'docs/supervision.md',
-  'docs/tasks.md',
-  'docs/logs-and-reports.md',
-  'docs/durable-actors.md',
-  'docs/durable-failures.md',
-  'docs/durable-lives.md',
-  'docs/flow.md',
-  'docs/flow-queues.md',
-  'docs/flow-looking.md',
-  'docs/groups-and-pools.md',
-  'docs/errors.md',
-  'docs/events.md',
-  'docs/operations.md',
-  'docs/tracing.md',
-  'docs/state-machines.md',
-  'docs/testing.md',
-  'docs/wal.md',
-  'docs/journal.md',
-  'docs/references.md',
-]
-
-/** The quick tier runs the first example of each page. */
-test('the examples in the docs print what they say', async () => {
-  const examples = pages.flatMap((page) => {
-    const found = examplesOf(page, 'js')
-    expect(found.length, page).toBeGreaterThan(0)
-    return (triesLong ? found : found.slice(0, 1)).map((code) => ({ page, code }))
-  })
-  const files = examples.map(({ page, code }) => {
-    const path = join(folderInside(), `${parse(page).name}.mjs`)
-    writeFileSync(path, code)
-    return resolve(path)
-  })
-
-  // In one process: most of the time of a short program is its start.
-  const { stdout } = await promisify(execFile)(process.execPath, [oneAfterAnother, ...files])
-
-  const [before, ...outputs] = stdout.split(/^begins\n/m)
-  expect([before, outputs.length]).toEqual(['', examples.length])
-  for (const [at, { page, code }] of examples.entries())
-    expectSaid(`// ${page}\n${code}`, outputs[at] ?? '')
-  // Some fifty instances: on a busy disk they take minutes.
-}, 400_000)
-
-test('the server in a thread of docs/groups-and-pools.md prints what it says', async () => {
-  const [hasher = '', service = ''] = examplesOf('docs/groups-and-pools.md', 'mjs')
-  const cwd = folderInside()
-  writeFileSync(join(cwd, 'hasher.mjs'), hasher)
-  writeFileSync(join(cwd, 'example.mjs'), service)
-
-  const { stdout } = await promisify(execFile)(process.execPath, ['example.mjs'], { cwd })
-
-  expectSaid(service, stdout)
 })

@@ -9,7 +9,7 @@ import { haltsMax, liveEntities } from '../support/lives/entity-life.ts'
 import { liveSeeds, sumOf } from '../support/lives/seed-lives.ts'
 import { seedsOf } from '../support/tier.ts'
 
-const seeds = seedsOf(6, 1_000)
+const seeds = seedsOf(3, 1_000)
 
 test(`what durable actors promise holds in ${seeds.length} random lives`, async () => {
   const tally = sumOf(await liveSeeds(seeds, liveEntities))

@@ -25,7 +25,7 @@ test('seeds of lives, writers and betrayals: nothing acknowledged is lost, nothi
   tags: ['E35', 'E36', 'E54', 'D2', 'D17'],
   timeout: 3_600_000,
 }, async () => {
-  const seeds = seedsOf(12, 6_000)
+  const seeds = seedsOf(6, 6_000)
   const sum = sumOf(await liveSeeds(seeds, (seed) => liveSeed(100_000 + seed)))
 
   // A few seeds that are lived again need not have everything.

@@ -10,7 +10,7 @@ import { liveMembers } from '../support/lives/member-life.ts'
 import { liveSeeds, sumOf } from '../support/lives/seed-lives.ts'
 import { seedsOf } from '../support/tier.ts'
 
-const seeds = seedsOf(4, 5_000)
+const seeds = seedsOf(2, 5_000)
 
 test(`of members of which one owns by a lease, each acknowledged write is in the log of every later owner, in ${seeds.length} lives`, {
   timeout: 3_600_000,

@@ -11,7 +11,7 @@ import { runtimeWorld } from '../support/lives/runtime-world.ts'
 import { liveSeeds, sumOf } from '../support/lives/seed-lives.ts'
 import { seedsOf } from '../support/tier.ts'
 
-const seeds = seedsOf(6, 600)
+const seeds = seedsOf(3, 600)
 const isOne = seeds.length === 1
 
 /** What traces tell of, each in many a world. */

@@ -8,7 +8,7 @@ import { liveSeeds } from '../support/lives/seed-lives.ts'
 import { liveStore } from '../support/lives/store-life.ts'
 import { seedsOf } from '../support/tier.ts'
 
-const seeds = seedsOf(5, 500)
+const seeds = seedsOf(3, 500)
 
 test(`a random world keeps every acknowledged write, in ${seeds.length} worlds`, async () => {
   await liveSeeds(seeds, liveStore)
