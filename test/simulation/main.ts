@@ -16,6 +16,7 @@ import { liveHistory } from '../support/lives/history-life.ts'
 import { liveLinks } from '../support/lives/link-life.ts'
 import { sumOf, type Tally } from '../support/lives/seed-lives.ts'
 import { liveSpread } from '../support/lives/spread-life.ts'
+import { ThreadLife } from '../support/lives/thread-life.ts'
 import { liveSeed } from './log-seeds.ts'
 import { liveMemberSeed } from './member-seeds.ts'
 
@@ -31,6 +32,7 @@ const simulations = {
   folder: liveFolder,
   spread: liveSpread,
   damage: liveDamage,
+  threads: async (seed: number) => ({ lives: 1, ...(await new ThreadLife(seed).run(8)) }),
 }
 
 /** Every so many seeds a child says what happened in them. */

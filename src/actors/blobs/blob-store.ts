@@ -279,31 +279,34 @@ const initialState = (shard: BlobShard): State => ({
   sweepArmed: false,
 })
 
-/** Opens the folder on first use. If that fails, the next use tries again. */
+/**
+ * Opens the folder on first use. If that fails, or the thread of the files dies, the next use opens
+ * it again.
+ */
 const hostOf = (state: State, context: Context): Promise<BlobHost> => {
   armSweep(state, context)
-  state.host ??= state.shard.blobs.lease(context.signal).then(
+  if (state.host) return state.host
+  const opening = state.shard.blobs.lease(context.signal).then(
     (host) => {
       state.isOpen = true
+      void host.died?.then(() => closed(state, opening))
       return host
     },
     (error) => {
-      state.host = undefined
+      closed(state, opening)
       throw error
     },
   )
-  return state.host
+  state.host = opening
+  return opening
 }
 
-/** If the thread of the files dies, the next use opens the files again. */
-const watched = <T>(state: State, work: Promise<T>): Promise<T> =>
-  work.catch((error) => {
-    if (isKeelsonError(error, 'SHARD_DOWN') && error.details.reason === 'thread') {
-      state.host = undefined
-      state.isOpen = false
-    }
-    throw error
-  })
+/** The files of this opening are closed, and perhaps there is another one since. */
+const closed = (state: State, opening: Promise<BlobHost>): void => {
+  if (state.host !== opening) return
+  state.host = undefined
+  state.isOpen = false
+}
 
 /** Submits the next groups, up to `groupsMax` in flight. */
 const submit = (state: State, context: Context): State => {
@@ -361,7 +364,7 @@ const storing = async (
   // The callers have their payloads still, and give them to the next store.
   if (context.signal.aborted) throw new KeelsonError('EXITED', 'the blob store has ended')
   const payloads = puts.flatMap((each) => each.payloads)
-  const stored = watched(state, state.shard.blobs.put(host, payloads))
+  const stored = state.shard.blobs.put(host, payloads)
   let end = 0
   return Promise.all(
     puts.map(({ payloads: { length }, pin }) => {
@@ -390,7 +393,7 @@ const carryOut = async (
   context: Context,
 ): Promise<unknown> => {
   const host = await hostOf(state, context)
-  const answer = await watched(state, host.run(kind, request)).catch((error) => {
+  const answer = await host.run(kind, request).catch((error) => {
     if (isKeelsonError(error, 'CORRUPT')) state.shard.blobs.onDamage(error.details)
     throw error
   })
@@ -424,5 +427,5 @@ const sweeping = async (state: State, context: Context): Promise<SweepReport> =>
   const { shard, cleared } = state
   if (!state.isOpen && !shard.blobs.hasFolder()) return { segments: 0, cleared: 0, freedBytes: 0 }
   const host = await hostOf(state, context)
-  return watched(state, sweepBlobs({ shard, host, cleared, signal: context.signal }))
+  return sweepBlobs({ shard, host, cleared, signal: context.signal })
 }

@@ -5,7 +5,6 @@
  * epoch begins, the one before has closed its files. So two epochs never write one log, however
  * quickly writers follow each other.
  */
-import { isAbsolute } from 'node:path'
 import { SerialQueue } from '../../bytes/serial-queue.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
@@ -18,7 +17,6 @@ import {
   type LogHost,
   type LogHostFactory,
   type LogOptions,
-  type LostFile,
   lostSegments,
   type NamedSnapshot,
   namesSnapshot,
@@ -26,15 +24,14 @@ import {
   type ProjectedPosition,
   type ProjectionStore,
   type Projections,
-  pathIn,
   readFloor,
   refusing,
   type ShardFolders,
   type SnapshotProgress,
   type SnapshotProtocol,
-  shardFolder,
 } from '../../storage/index.ts'
 import type { Recovery } from '../core/recovery-progress.ts'
+import { isAway, lostBlobs, withShard } from './log-failures.ts'
 
 /** The snapshots that a projection can begin with. */
 export type SnapshotBases = {
@@ -91,6 +88,8 @@ export type OpenLog = {
 export class ShardFiles {
   readonly parts: FileParts
   #host: LogHost | undefined
+  /** Why no answer comes from `#host`: its thread died, or no process goes on with it. */
+  #hostEnd: 'died' | 'left' | undefined
   #prepared: LogLook | undefined
   /** The findings of the opening of `#host`, while a writer may go on with it. */
   #report: OpenReport | undefined
@@ -127,7 +126,7 @@ export class ShardFiles {
    */
   inspect(): Promise<Inspection> {
     return this.#inTurn(undefined, async () => {
-      this.#prepared = await this.#look()
+      this.#prepared = await this.#onceMore(() => this.#look())
       return this.#prepared.inspection
     })
   }
@@ -149,11 +148,7 @@ export class ShardFiles {
    */
   create(): Promise<string> {
     return this.#inTurn(undefined, async () => {
-      const { host } = this.#prepared ?? (await this.#look())
-      const { folders, logOptions } = this.parts
-      await host.run('create', { dir: folders.wal, options: logOptions })
-      this.#prepared = undefined
-      this.#prepared = await this.#inspectedBy(host)
+      this.#prepared = await this.#onceMore(() => this.#created())
       return this.#prepared.inspection.walId ?? ''
     })
   }
@@ -174,11 +169,13 @@ export class ShardFiles {
    */
   giveUp(): Promise<void> {
     this.#report = undefined
+    this.#hostEnd ??= 'left'
     return this.#inTurn(undefined, () => this.#endHost())
   }
 
   /** Ends the present epoch of the log also in the middle of a request. */
   leave(): void {
+    this.#hostEnd ??= 'left'
     this.#host?.end().catch(() => undefined)
   }
 
@@ -191,6 +188,19 @@ export class ShardFiles {
     throw new KeelsonError('SHARD_DOWN', `the log of shard ${this.parts.index} is not open`, {
       details: { shard: this.parts.index, state: 'recovering' },
     })
+  }
+
+  /**
+   * Whether the present epoch of the log answers. If not, its writer ends, and with it each process
+   * that reads the log: a process that asked in vain waits for that.
+   */
+  get hasLog(): boolean {
+    return this.#host !== undefined && this.#hostEnd === undefined
+  }
+
+  /** Whether the thread of the present epoch has died. The next epoch gets another thread. */
+  get hasDied(): boolean {
+    return this.#hostEnd === 'died'
   }
 
   /**
@@ -272,7 +282,8 @@ export class ShardFiles {
   }
 
   async #opened(): Promise<OpenLog> {
-    const { host, inspection } = this.#prepared ?? (await this.#look())
+    const prepared = this.hasDied ? undefined : this.#prepared
+    const { host, inspection } = prepared ?? (await this.#look())
     this.#prepared = undefined
     const { folders, logOptions } = this.parts
     const report = await host.run('open', { dir: folders.wal, options: logOptions, inspection })
@@ -284,7 +295,35 @@ export class ShardFiles {
     await this.#endHost()
     const host = this.parts.makeHost(this.parts.index)
     this.#host = host
+    this.#hostEnd = undefined
+    void host.died?.then(() => {
+      if (this.#host === host) this.#hostEnd ??= 'died'
+    })
     return this.#inspectedBy(host)
+  }
+
+  /** Makes the files of the log, unless a thread that died has made them whole. */
+  async #created(): Promise<LogLook> {
+    const prepared = this.hasDied ? undefined : this.#prepared
+    const look = prepared ?? (await this.#look())
+    if (look !== prepared && look.inspection.exists && look.inspection.walId) return look
+    const { folders, logOptions } = this.parts
+    await look.host.run('create', { dir: folders.wal, options: logOptions })
+    this.#prepared = undefined
+    return this.#inspectedBy(look.host)
+  }
+
+  /**
+   * Does `work` before any writer watches the log. If its thread dies, the next one does it. If that
+   * dies too, the log may be the reason.
+   */
+  async #onceMore<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      if (!this.hasDied) throw error
+      return work()
+    }
   }
 
   async #inspectedBy(host: LogHost): Promise<LogLook> {
@@ -430,39 +469,4 @@ export class ShardFiles {
     if (found.state === 'damaged' || found.state === 'loading') this.#mustRebuild = true
     return found.state === 'sound' ? found.position : undefined
   }
-}
-
-/** Whether the engine of a log does not answer. The next host may open the log. */
-export const isAway = (error: unknown): error is KeelsonError =>
-  isKeelsonError(error, 'SHARD_DOWN') && error.details.reason === 'engine'
-
-/** `note`: the file that says what there was. Without it a start goes on. */
-const lostBlobs = (shard: number, lost: readonly LostFile[], note: string): KeelsonError => {
-  const [first] = lost
-  const more = lost.length > 1 ? `, and ${lost.length - 1} more files` : ''
-  return new KeelsonError(
-    'CORRUPT',
-    `shard ${shard} has lost large values: ${first?.file}: ${first?.evidence}${more}; put the files back or restore a backup; to start without them, remove ${note}`,
-    { details: { shard, file: first?.file, evidence: first?.evidence, lost } },
-  )
-}
-
-/** Whether the engine of a log has lost what it had acknowledged (invariant M7). */
-export const isLoss = (error: unknown): error is KeelsonError =>
-  isKeelsonError(error, 'CORRUPT') && error.details.isLoss === true
-
-/** A log names its files as its folder does. To the caller of a start each shard has such files. */
-const withShard = (index: number, error: unknown): unknown => {
-  if (!isKeelsonError(error)) return error
-  const { code, message, cause, details } = error
-  // Which of the logs in the engine it is.
-  if (details.isLoss === true)
-    return new KeelsonError(code, message, { details: { ...details, shard: index }, cause })
-  const { file } = details
-  if (typeof file !== 'string' || isAbsolute(file)) return error
-  const { wal } = shardFolder('', index)
-  return new KeelsonError(code, `${wal}: ${message}`, {
-    details: { ...details, file: pathIn(wal, file) },
-    cause,
-  })
 }

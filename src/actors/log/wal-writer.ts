@@ -47,9 +47,9 @@ import { levelOf } from '../core/settings.ts'
 import { shardName } from '../core/shard-name.ts'
 import { emit } from '../core/storage-events.ts'
 import type { Append, GroupTurn, Step } from './appends.ts'
+import { isAway, isDisowned } from './log-failures.ts'
 import type { LogShard } from './log-shard.ts'
 import { settleStrays } from './log-successor.ts'
-import { isAway } from './shard-files.ts'
 
 /** The state of a writer and its log. `level`: the level of its acknowledgements. */
 export type LogWriterDescription = {
@@ -102,6 +102,8 @@ export type Messages = {
     synced: (sync: Settled<{ durableLsn: number }>) => void
     /** A sync is due (`wal.syncInterval`). */
     syncDue: () => void
+    /** The thread of the log has died. */
+    died: (reason: KeelsonError) => void
     /** No write came for a while (`wal.idleMarkerMs`). */
     markDue: () => void
     marked: (mark: Settled<{ durableLsn: number }>) => void
@@ -146,6 +148,8 @@ export const server: GenServer<Messages, State, LogShard> = {
         // The next writer asks the engine again. Each attempt takes the patience of a host, so that
         // restarts are never spent.
         if (isAway(error)) return stop(left(state.shard, error), state)
+        // The next writer opens the log on another thread.
+        if (state.shard.files.hasDied) return stop(error, state)
         // Not a crash, because a retry cannot help. The way back is `control.reopen`, or a new
         // process.
         if (state.shard.goDown(error, context.signal)) {
@@ -170,6 +174,7 @@ export const server: GenServer<Messages, State, LogShard> = {
       committed: isSettled(isRecord({ lsns: isList, time: isCount, durableLsn: isCount })),
       synced: isSettled(isRecord({ durableLsn: isCount })),
       syncDue: isIgnored,
+      died: isInstance(KeelsonError),
       markDue: isIgnored,
       marked: isSettled(isRecord({ durableLsn: isCount })),
     },
@@ -242,6 +247,7 @@ export const server: GenServer<Messages, State, LogShard> = {
       state.syncArmed = false
       return noReply(whenDurable(state, () => undefined, context))
     },
+    died: (state, reason, context) => failed(state, reason, context),
     markDue: (state, _, context) => {
       const { shard } = state
       const queue = queueOf(state)
@@ -345,6 +351,12 @@ const open = async (state: State, context: Context): Promise<State> => {
   const durability = new Durability(shard.appends.writtenLsn, durableLsn)
   shard.appends.durability = durability
   const opened: State = { ...state, mode: 'open', host, report, durability, idle }
+  void host.died?.then((reason) => {
+    if (signal.aborted) return
+    // First of all who asked it: they find a shard that recovers.
+    shard.retract()
+    send(self, 'died', reason)
+  })
   for (const turn of shard.appends.queue.inFlight) awaitAnswer(turn, context)
   armSync(opened, context)
   return submit(opened, context)
@@ -466,6 +478,7 @@ const armSync = (state: State, context: Context): void => {
 const failed = (state: State, error: unknown, context: Context) => {
   const { shard } = state
   state.ending = shard.files.giveUp()
+  shard.retract()
   if (isAway(error)) return stop(left(shard, error), state)
   if (shard.files.hasEnded(error)) return stop(error, state)
   if (!isKeelsonError(error, 'FENCED'))
@@ -483,7 +496,3 @@ const left = (shard: LogShard, error: KeelsonError): KeelsonError => {
   shard.engine.isAway(error)
   return foreseen(error)
 }
-
-/** Whether the log in an engine has another owner, or lost what the engine acknowledged. */
-const isDisowned = (error: unknown): boolean =>
-  isKeelsonError(error, 'FENCED') || isKeelsonError(error, 'CORRUPT')

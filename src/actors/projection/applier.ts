@@ -34,7 +34,7 @@ import { ReadView } from '../core/read-view.ts'
 import { shardName } from '../core/shard-name.ts'
 import { emit } from '../core/storage-events.ts'
 import type { CommittedGroup } from '../log/appends.ts'
-import { isLoss } from '../log/shard-files.ts'
+import { isLoss } from '../log/log-failures.ts'
 import * as WalWriter from '../log/wal-writer.ts'
 import { LogLag } from '../overlay/log-lag.ts'
 import { Overlay } from '../overlay/overlay.ts'
@@ -159,6 +159,7 @@ export const server: GenServer<Messages, State, ProjectionShard> = {
       try {
         state.projection = await openProjection(state.shard, context)
       } catch (error) {
+        if (!state.shard.files.hasLog) return noReply(state)
         return beyondRestart(state, error, ['DEGRADED', 'CORRUPT', 'FENCED'], context)
       }
       return noReply(state, { continue: ['rebuild'] })
@@ -173,6 +174,7 @@ export const server: GenServer<Messages, State, ProjectionShard> = {
         const rebuilt = await rebuildOverlay(shard, projection, behind, lastLsn, context)
         return noReply(rebuilt ? opened(state, rebuilt, context) : waiting(state, behind))
       } catch (error) {
+        if (!shard.files.hasLog) return noReply(state)
         // Another member owns the log, and may have trimmed it; or its engine has lost a part.
         const codes: ErrorCode[] = isLoss(error) ? ['CORRUPT'] : ['FENCED']
         if (isUndecided(error)) codes.push('SHARD_DOWN')

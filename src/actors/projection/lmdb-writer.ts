@@ -270,7 +270,11 @@ export const server: GenServer<Messages, State, ProjectionShard> = {
       return noReply(step(state, context))
     },
     read: (state, result, context) => {
-      if (!result.ok) throw result.error
+      if (!result.ok) {
+        // The log's writer ends, and this process with it.
+        if (!state.shard.files.hasLog) return noReply(state)
+        throw result.error
+      }
       state.waiting = false
       state.feed.tailed(result.value)
       reportSource(state, context)

@@ -11,6 +11,7 @@ import {
   type Projecting,
   ProjectionRows,
   type ProjectionStore,
+  type ReadAnswer,
   type RowChange,
   type Rows,
   walkedOnce,
@@ -52,7 +53,7 @@ export const step = (state: State, context: Context): State => {
   }
   if (next.kind === 'read') {
     state.waiting = true
-    context.pipe(shard.files.log().run('read', { from: next.from, maxBytes: readBytes }), 'read')
+    context.pipe(readLog(shard, next.from), 'read')
   }
   if (next.kind === 'gather') stepLater(state, context)
   if (next.kind === 'commit') commit(state, state.following, { frames: next.batch }, context)
@@ -60,6 +61,10 @@ export const step = (state: State, context: Context): State => {
   if (next.kind === 'walk') commit(state, state.following, { walked: next.walked }, context)
   return state
 }
+
+/** Its rejection is an answer, even if there is no log. */
+const readLog = async ({ files }: ProjectionShard, from: number): Promise<ReadAnswer> =>
+  files.log().run('read', { from, maxBytes: readBytes })
 
 /** Runs the next step in a later turn of the event loop, after pending I/O and messages. */
 export const stepLater = (state: State, context: Context): void => {

@@ -203,11 +203,25 @@ export class ShardSnapshots {
   }
 
   /**
-   * Carries out one request. The end of `signal`'s process interrupts it: it rejects with `CLOSED`
-   * when no byte is written after it.
+   * Carries out one request; once more on another thread if its thread dies. The end of `signal`'s
+   * process interrupts it: it rejects with `CLOSED` when no byte is written after it.
    * @throws KeelsonError as `SnapshotProtocol` says; `CLOSED`
    */
-  async run<K extends SnapshotRequestKind>(
+  run<K extends SnapshotRequestKind>(
+    kind: K,
+    request: SnapshotProtocol[K]['request'],
+    signal?: AbortSignal,
+    onProgress?: (progress: SnapshotProgress) => void,
+  ): Promise<SnapshotProtocol[K]['answer']> {
+    const asked = () => this.#ask(kind, request, signal, onProgress)
+    return asked().catch((error: unknown) => {
+      const isOfThread = isKeelsonError(error, 'SHARD_DOWN') && error.details.reason === 'thread'
+      if (isOfThread) return asked()
+      throw error
+    })
+  }
+
+  async #ask<K extends SnapshotRequestKind>(
     kind: K,
     request: SnapshotProtocol[K]['request'],
     signal?: AbortSignal,

@@ -4,6 +4,7 @@
  * are handled one after another, in order.
  */
 
+import type { KeelsonError } from '../../errors.ts'
 import type { Extent } from '../values/blob-extents.ts'
 import type { BlobRef } from '../values/blob-reference.ts'
 import type { BlobSegment } from './blob-folder.ts'
@@ -90,6 +91,8 @@ export type BlobRequestKind = keyof BlobProtocol
 
 /** One opening of a shard's blobs. */
 export interface BlobHost {
+  /** Resolves when its thread has died, before its end. */
+  readonly died?: Promise<KeelsonError>
   /** Rejects with a `KeelsonError`. After `end` was called: `CLOSED`. */
   run<K extends BlobRequestKind>(
     kind: K,

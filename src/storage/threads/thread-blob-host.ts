@@ -17,10 +17,20 @@ import { isThread, serve, startThread, type ThreadClient, threadClient } from '.
 export const threadBlobHost = (): BlobHost => {
   let thread: ThreadClient | undefined
   let isEnded = false
+  let die: (error: KeelsonError) => void = () => undefined
+  const died = new Promise<KeelsonError>((resolve) => {
+    die = resolve
+  })
+  const started = (): ThreadClient => {
+    const client = threadClient(startThread(import.meta.url, 'blobs'), 'blobs')
+    void client.died.then(die)
+    return client
+  }
   return {
+    died,
     run: async <K extends BlobRequestKind>(kind: K, request: BlobProtocol[K]['request']) => {
       if (isEnded) throw new KeelsonError('CLOSED', 'The blobs were ended')
-      thread ??= threadClient(startThread(import.meta.url, 'blobs'), 'blobs')
+      thread ??= started()
       // The thread answers a request of a kind with an answer of that kind.
       return (await thread.ask(kind, request)) as BlobProtocol[K]['answer']
     },

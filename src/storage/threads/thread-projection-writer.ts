@@ -154,6 +154,8 @@ class ThreadWriter implements ProjectionWriter {
    */
   async #joined(): Promise<Place | undefined> {
     if (this.#writer === 'store') return undefined
+    // No commit was on its way when the thread died, so that each has its outcome.
+    if (this.#place?.thread.client.isAlive() === false) await this.#writeHere()
     if (this.#writer === 'undecided') {
       if (await this.#join()) this.#writer = 'thread'
       else await this.#writeHere()

@@ -33,6 +33,7 @@ import {
 import { inlineBlobHost, inlineLogHost } from './inline-host.ts'
 import { type MemoryProjections, memoryProjections } from './memory-projection-store.ts'
 import { type SimulatedDisk, type SimulatedDiskOptions, simulatedDisk } from './simulated-disk.ts'
+import { SimulatedThread, type ThreadRole } from './simulated-thread.ts'
 
 // Copies shards, writes backups and searches logs without a thread, for simulations, with a turn of the event loop
 // after each step.
@@ -105,6 +106,11 @@ export type MachineOptions = SimulatedDiskOptions & {
   readonly around?: (projections: Projections) => Projections
   /** Makes the hosts of logs that an engine keeps, instead of logs on the disk. */
   readonly makeLogs?: (clock: Clock) => LogHostFactory
+  /**
+   * Called for each host that gets a thread: at which of its calls to the disk that thread dies;
+   * `undefined`: at none.
+   */
+  readonly dyingAt?: (role: ThreadRole) => number | undefined
   /** Wraps the host of each log. */
   readonly aroundLog?: (host: LogHost) => LogHost
   /** Wraps each host of blobs. */
@@ -129,6 +135,7 @@ export class SimulatedMachine {
   readonly #options: MachineOptions
   readonly #opened: Projections
   readonly #makeHost: LogHostFactory
+  readonly #threads = new Set<SimulatedThread>()
 
   constructor(options: MachineOptions = {}) {
     const { seed = 1, syncMs = 1, around = (projections: Projections) => projections } = options
@@ -170,15 +177,23 @@ export class SimulatedMachine {
     const { aroundSnapshots = (host: SnapshotHost) => host } = this.#options
     const { aroundBlobs = (host: BlobHost) => host } = this.#options
     const delayMs = (): number => this.syncMs
+    const blobHost = (): BlobHost => {
+      const thread = this.#started('blobs')
+      return thread.host(inlineBlobHost({ disk: thread.disk, clock, delayMs }))
+    }
+    const snapshotHost = (): SnapshotHost => {
+      const thread = this.#started('snapshots')
+      const { projections } = this
+      return thread.host(new SnapshotWork({ disk: thread.disk, clock, projections }))
+    }
     return {
       disk,
       clock,
       makeHost: (shard) => aroundLog(this.#makeHost(shard)),
       ...(makeLogs && { cache: { cluster: 'simulated', engine: 'simulated' } }),
       projections: this.#opened,
-      makeBlobHost: (shard) => aroundBlobs(inlineBlobHost({ disk, clock, delayMs }), shard),
-      makeSnapshotHost: (shard) =>
-        aroundSnapshots(new SnapshotWork({ disk, clock, projections: this.projections }), shard),
+      makeBlobHost: (shard) => aroundBlobs(blobHost(), shard),
+      makeSnapshotHost: (shard) => aroundSnapshots(snapshotHost(), shard),
       claimBackup: inlineBackupFolders(disk, clock),
       copyShard: inlineShardCopier(disk, clock),
       makeScanner: inlineTurnScanner(disk, clock),
@@ -186,9 +201,26 @@ export class SimulatedMachine {
   }
 
   #inlineLog(): LogHost {
-    const { disk, clock } = this
+    const { clock } = this
     const { endMs = 0, spareStepMs = 3 } = this.#options
-    return inlineLogHost({ disk, clock, delayMs: () => this.syncMs, endMs, spareStepMs })
+    const thread = this.#started('log')
+    const { disk } = thread
+    const delayMs = (): number => this.syncMs
+    return thread.host(inlineLogHost({ disk, clock, delayMs, endMs, spareStepMs }))
+  }
+
+  #started(role: ThreadRole): SimulatedThread {
+    const thread = new SimulatedThread(this.disk, role)
+    const call = this.#options.dyingAt?.(role)
+    if (call !== undefined) thread.dieAt(call)
+    for (const each of this.#threads) if (!each.isAlive) this.#threads.delete(each)
+    this.#threads.add(thread)
+    return thread
+  }
+
+  /** The threads of this role that have neither died nor ended. */
+  threads(role: ThreadRole): readonly SimulatedThread[] {
+    return [...this.#threads].filter((thread) => thread.role === role && thread.isAlive)
   }
 
   /**

@@ -7,6 +7,9 @@ import { Applier, WalWriter } from '../../../src/actors/index.ts'
 import { framesOf } from '../../../src/actors/log/log-successor.ts'
 import { KeelsonError } from '../../../src/errors.ts'
 import { encodeFrame, type FrameUnits, type LogHost } from '../../../src/storage/index.ts'
+import type { App } from '../../../src/supervisors/index.ts'
+import type { MachineOptions } from '../../../src/testing/simulated/simulated-machine.ts'
+import type { ThreadRole } from '../../../src/testing/simulated/simulated-thread.ts'
 import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
 
 const noSpace = new KeelsonError('NO_SPACE', 'the disk is full')
@@ -84,6 +87,71 @@ describe('when the thread of a log dies', () => {
     expect(await during(handed)).toBe(6)
     expect(app.store.get('k')).toBe('handed')
   })
+})
+
+describe('one death of a thread', () => {
+  /** An instance, the processes that failed in it, and the thread of its log. */
+  const mortal = async (dyingAt?: MachineOptions['dyingAt']) => {
+    const lives = await started(
+      { wal: { idleMarkerMs: 0 }, blobs: { threshold: 1_000 } },
+      { ...(dyingAt && { dyingAt }) },
+    )
+    const crashed: unknown[] = []
+    lives.app.system.events.on('process.crashed', ({ label }) => crashed.push(label))
+    const die = (role: ThreadRole): void => {
+      for (const thread of lives.threads(role)) thread.die()
+    }
+    return { ...lives, crashed, die }
+  }
+
+  test.each([
+    ['the applier is restarted', ({ system }: App) => system.kill(Applier.name(0))],
+    ['the projection is discarded', ({ control }: App) => void control.discardAll()],
+    ['a snapshot is asked for', ({ control }: App) => void codeOf(control.snapshotAll())],
+    ['a sweep is asked for', ({ control }: App) => void codeOf(control.sweepAll())],
+    ['nobody asks', () => undefined],
+  ])('of the log, after which %s, restarts its writer once', async (_, act) => {
+    const { app, clock, during, crashed, die } = await mortal()
+    await during(app.store.put('k', 1))
+    die('log')
+    act(app)
+    await clock.advance(100)
+    expect(app.shards[0]?.phase.kind).toBe('open')
+    expect(crashed.filter((label) => label !== 'applier(0)')).toEqual(['wal_writer(0)'])
+    expect(await codeOf(during(app.store.put('k', 2)))).toBe('ok')
+  })
+
+  test('of the blobs while they are idle costs no put', async () => {
+    const { app, during, crashed, die } = await mortal()
+    await during(app.store.put('k', 'x'.repeat(2_000)))
+    die('blobs')
+    expect(await codeOf(during(app.store.put('l', 'y'.repeat(2_000))))).toBe('ok')
+    expect(crashed).toEqual([])
+  })
+
+  test.each<ThreadRole>(['log', 'snapshots'])(
+    'of the %s in a start costs no start',
+    async (role) => {
+      let call: number | undefined
+      const dyingAt = (dying: ThreadRole): number | undefined => {
+        if (dying !== role) return undefined
+        const at = call
+        call = undefined
+        return at
+      }
+      const { app, world, during, projections } = await mortal(dyingAt)
+      await during(app.store.put('k', 1))
+      await during(app.control.snapshotAll())
+      await during(app.close())
+      for (const at of [1, 2, 5, 9, 15, 25, 40]) {
+        projections.remove('/data/shard-0/lmdb')
+        call = at
+        const next = await world.start({ wal: { idleMarkerMs: 0 } })
+        expect(next.store.get('k')).toBe(1)
+        await during(next.close())
+      }
+    },
+  )
 })
 
 test.each([

@@ -6,6 +6,7 @@ import { seededRandom } from '../../../src/clock.ts'
 import type { LogHost } from '../../../src/storage/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import type { MachineOptions } from '../../../src/testing/simulated/simulated-machine.ts'
+import type { ThreadRole } from '../../../src/testing/simulated/simulated-thread.ts'
 import { type Machine, machine } from '../worlds/simulated-instance.ts'
 
 /** Makes the machine of a life. */
@@ -23,7 +24,8 @@ export abstract class InstanceLife {
   constructor(seed: number, syncMs: readonly number[], make: MakeMachine = machine) {
     this.random = seededRandom(seed)
     const aroundLog = (host: LogHost): LogHost => this.aroundLog(host)
-    this.world = make({ seed, syncMs: this.pick(syncMs), aroundLog })
+    const dyingAt = (role: ThreadRole): number | undefined => this.dyingAt(role)
+    this.world = make({ seed, syncMs: this.pick(syncMs), aroundLog, dyingAt })
   }
 
   /** What may happen beside a burst. */
@@ -41,6 +43,11 @@ export abstract class InstanceLife {
   /** The log of an instance, watched. */
   protected aroundLog(host: LogHost): LogHost {
     return host
+  }
+
+  /** At which of its calls to the disk a thread dies that starts now. */
+  protected dyingAt(_role: ThreadRole): number | undefined {
+    return undefined
   }
 
   protected get running(): App {

@@ -55,6 +55,16 @@ export const diskMachine: MakeStoreMachine = (seed, pick) => {
   }
 }
 
+/** The same with threads that die at any of their calls to the disk. */
+export const mortalMachine: MakeStoreMachine = (seed, pick) => {
+  const world = diskMachine(seed, pick)
+  const dying = (): void => {
+    for (const thread of world.threads(pick(['log', 'log', 'blobs', 'snapshots'] as const)))
+      thread.dieAt(pick([1, 2, 5, 20, 90]))
+  }
+  return { ...world, troubles: [...world.troubles, dying] }
+}
+
 /** One world; rejects with what went wrong, if anything did. */
 export const liveStore = async (seed: number, make = diskMachine): Promise<void> => {
   const random = seededRandom(seed)

@@ -2,7 +2,7 @@
  * A simulated machine whose instances keep their logs in a simulated engine, with its faults. The machine's disk is a cache: it
  * may be emptied while no instance runs.
  */
-import { isAway } from '../../../src/actors/log/shard-files.ts'
+import { isAway } from '../../../src/actors/log/log-failures.ts'
 import { type Clock, seededRandom } from '../../../src/clock.ts'
 import { EngineBlobs } from '../../../src/storage/engine-files/engine-blobs.ts'
 import { EngineSnapshots } from '../../../src/storage/engine-files/engine-snapshots.ts'

@@ -16,7 +16,7 @@ import {
 } from '../../../src/testing/simulated/simulated-machine.ts'
 
 /** The machine of an instance. It outlives the instance, as a real machine outlives a process. */
-export type Machine = {
+export type Machine = Pick<SimulatedMachine, 'threads'> & {
   readonly clock: VirtualClock
   readonly disk: SimulatedDisk
   readonly projections: MemoryProjections
@@ -39,6 +39,7 @@ export const machine = (options: MachineOptions = {}): Machine => {
     clock,
     disk,
     projections,
+    threads: (role) => simulated.threads(role),
     during: (work, withinMs) => simulated.during(work, { withinMs }),
     pass: async (ms) => {
       for (let left = ms; left > 0 && !disk.isHalted; left -= 1_000)
