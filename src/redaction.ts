@@ -50,6 +50,19 @@ export const redacted = <T>(
   return copying.hides ? (shown as T) : value
 }
 
+/**
+ * As `redacted`, with the first `members` members of a large value. `isCut`: it has more, or is nested
+ * more than 100 levels deep.
+ */
+export const redactedPart = (
+  value: unknown,
+  members: number,
+): { readonly shown: unknown; readonly isCut: boolean } => {
+  const copying = new Copying(undefined, Number.POSITIVE_INFINITY, isSecretName, members)
+  const shown = copying.shown(value)
+  return { shown: copying.hides ? shown : value, isCut: copying.isCut }
+}
+
 /** As `redacted`, but names hide nothing: of a value that may be shown, with `decided` for parts of it. */
 export const replaced = <T>(value: T, decided: Decided, depth: number): T => {
   const copying = new Copying(decided, depth, () => false)
@@ -63,18 +76,26 @@ const depthMax = 100
 class Copying {
   /** Whether anything is hidden. */
   hides = false
+  /** Whether anything is left out for want of room. */
+  isCut = false
   readonly #decided: Decided | undefined
   /** The text of an object, and how deep it is there: nearer to the top there is more to show. */
   readonly #copies = new Map<object, { readonly shown: unknown; readonly depth: number }>()
   readonly #depthMax: number
   readonly #isHidden: (name: unknown) => boolean
-  #left = membersMax
+  #left: number
   #depth = 0
 
-  constructor(decided: Decided | undefined, depth: number, isHidden: (name: unknown) => boolean) {
+  constructor(
+    decided: Decided | undefined,
+    depth: number,
+    isHidden: (name: unknown) => boolean,
+    members = membersMax,
+  ) {
     this.#decided = decided
     this.#depthMax = depth
     this.#isHidden = isHidden
+    this.#left = members
   }
 
   shown(value: unknown): unknown {
@@ -83,7 +104,10 @@ class Copying {
     const copy = this.#copies.get(value)
     if (copy !== undefined && copy.depth <= this.#depth) return copy.shown
     if (this.#depth > this.#depthMax) return value
-    if (this.#left <= 0 || this.#depth >= depthMax) return this.#instead(value, '…')
+    if (this.#left <= 0 || this.#depth >= depthMax) {
+      this.isCut = true
+      return this.#instead(value, '…')
+    }
     this.#depth++
     try {
       const shown = this.#copied(value)
@@ -146,19 +170,29 @@ class Copying {
     return shown === items ? this.#beside(value) : new Set(shown as unknown[])
   }
 
+  /** Fields that hold no object come first, so that a large field hides no cursor or count beside it. */
   #object(value: object): unknown {
     const copy: object = Object.create(Object.getPrototypeOf(value))
     this.#noted(value, copy)
-    let isSame = true
-    for (const name of namesIn(value)) {
-      const found = Object.getOwnPropertyDescriptor(value, name) ?? {}
-      if (this.#isSpent()) return Object.defineProperty(copy, '…', { value: '…', enumerable: true })
-      const item: unknown = found.get ? '[getter]' : found.value
-      const shown = this.#field(name, item)
-      isSame &&= shown === item
-      const field = found.get && shown === item ? found : { ...plain, value: shown }
-      Object.defineProperty(copy, name, { ...field, enumerable: found.enumerable === true })
+    const fields = namesIn(value).map((name) => fieldOf(value, name))
+    let [isSame, isWhole] = [true, true]
+    for (const isDeep of [false, true])
+      for (const field of fields) {
+        if (isDeep !== isNested(field.item)) continue
+        if (this.#isSpent()) {
+          isWhole = false
+          break
+        }
+        field.shown = this.#field(field.name, field.item)
+        field.isShown = true
+        isSame &&= field.shown === field.item
+      }
+    for (const { name, found, item, shown, isShown } of fields) {
+      if (!isShown) continue
+      const same = found.get && shown === item ? found : { ...plain, value: shown }
+      Object.defineProperty(copy, name, { ...same, enumerable: found.enumerable === true })
     }
+    if (!isWhole) return Object.defineProperty(copy, '…', { value: '…', enumerable: true })
     return isSame ? value : withTexts(value, copy)
   }
 
@@ -183,12 +217,31 @@ class Copying {
   /** Counts one more member. True: there is no room for it, so the rest is cut off. */
   #isSpent(): boolean {
     if (--this.#left >= 0) return false
+    this.isCut = true
     this.hides = true
     return true
   }
 }
 
 const plain = { writable: true, configurable: true } as const
+
+type Field = {
+  readonly name: string | symbol
+  readonly found: PropertyDescriptor
+  readonly item: unknown
+  shown: unknown
+  isShown: boolean
+}
+
+/** A field of an object. A getter does not run. */
+const fieldOf = (value: object, name: string | symbol): Field => {
+  const found = Object.getOwnPropertyDescriptor(value, name) ?? {}
+  const item: unknown = found.get ? '[getter]' : found.value
+  return { name, found, item, shown: undefined, isShown: false }
+}
+
+const isNested = (item: unknown): boolean =>
+  typeof item === 'function' || (typeof item === 'object' && item !== null)
 
 const isHarmless = (item: unknown): boolean =>
   item === null ||

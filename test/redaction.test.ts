@@ -1,7 +1,7 @@
 /** Fields with the name of a secret show type and length, and everything else is shown as it is. */
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { isSecretName, redacted } from '../src/redaction.ts'
+import { isSecretName, redacted, redactedPart } from '../src/redaction.ts'
 
 const large = new ArrayBuffer(1_001)
 const canary = 'canary-7'
@@ -133,3 +133,21 @@ function circle(): unknown {
   self.self = self
   return self
 }
+
+test('a large field hides no smaller one beside it, wherever it stands', () => {
+  const entries = Array.from({ length: 2_000 }, (_, at) => ({ at }))
+  const shown = redacted({ entries, cursor: 'next', count: 2_000, token: 'seven' })
+  expect(shown).toMatchObject({ cursor: 'next', count: 2_000, token: '[hidden string of 5]' })
+  expect(shown.entries.length).toBeLessThan(1_000)
+  expect(Object.keys(shown)).toEqual(['entries', 'cursor', 'count', 'token'])
+})
+
+test('a part has so many members, and says whether it was cut', () => {
+  const value = Array.from({ length: 10 }, (_, at) => at)
+  expect(redactedPart(value, 10)).toEqual({ shown: value, isCut: false })
+  expect(redactedPart(value, 3)).toEqual({ shown: [0, 1, 2, '… 7 more'], isCut: true })
+  expect(redactedPart({ token: 'seven' }, 3)).toEqual({
+    shown: { token: '[hidden string of 5]' },
+    isCut: false,
+  })
+})

@@ -1,10 +1,9 @@
 /**
  * `flow` at the prompt: looks at the workflows and queues of an instance, and acts on them by their
- * names. `keelson flow` runs these words in the instance. Only a call of one loads `keelson/flow`.
+ * names. `keelson flow` runs these words in the instance, apart from the other words of the prompt.
+ * Only a call of one loads `keelson/flow`.
  */
-import { KeelsonError } from '../../errors.ts'
 import type { Flow, JobState, ListOptions, Settlement } from '../../flow/index.ts'
-import { redacted } from '../../redaction.ts'
 import type { App } from '../../supervisors/index.ts'
 import {
   countedFlows,
@@ -15,14 +14,13 @@ import {
   flowPart,
   jobInFull,
   jobsPage,
-  type RunInFull,
   runInFull,
   runPage,
   schedulePage,
 } from '../answers/flow-parts.ts'
 import type { FlowSort } from '../recorder/flow-names.ts'
-import { type Paint, printableJson } from '../text/paint.ts'
-import { View } from '../text/view.ts'
+import type { Paint } from '../text/paint.ts'
+import type { View } from '../text/view.ts'
 import {
   deadTable,
   jobFacts,
@@ -33,6 +31,7 @@ import {
   runTable,
   scheduleTable,
 } from '../views/flow-view.ts'
+import { view } from './answer-view.ts'
 
 /** `json`: the answer is one line of JSON. */
 type Shown = { readonly json?: boolean }
@@ -42,9 +41,6 @@ type Listed = Paged & { readonly state?: JobState }
 
 /** `schedule`: there is a queue of this name too. */
 type Pausing = Shown & { readonly schedule?: boolean }
-
-/** The most characters of an answer in JSON: the prompt cuts a longer one. */
-const jsonMax = 2 * 1024 * 1024
 
 /** The words after `flow.`; each resolves to a text for reading. */
 export class FlowWords {
@@ -61,7 +57,7 @@ export class FlowWords {
     const { json, ...filter } = options
     if (typeof type === 'string') {
       const page = await runPage(this.#app, type, filter)
-      return view(json, redacted(page) as typeof page, (shown) => runTable(shown, this.#paint))
+      return view(json, page, (shown) => runTable(shown, this.#paint))
     }
     const overview = await countedFlows(this.#app)
     return view(json, overview, () => overviewTable(overview))
@@ -74,7 +70,7 @@ export class FlowWords {
       const look = await (await this.#flow()).counts(this.#part('queue', name))
       return view(json, look, () => queueFacts(name, look))
     }
-    const found = redacted(await runInFull(this.#app, name, id, page)) as RunInFull
+    const found = await runInFull(this.#app, name, id, page)
     return view(json, found, (shown) => runFacts(`${name}/${id}`, shown, this.#paint))
   }
 
@@ -243,28 +239,4 @@ export class FlowWords {
   #part<S extends FlowSort>(sort: S, name: string): FlowPart<S> {
     return flowPart(this.#app, sort, name)
   }
-}
-
-/** Every answer, in which nothing but this shows values of users. `reveals`: they are not hidden. */
-export const view = <T>(
-  json: boolean | undefined,
-  found: T,
-  text: (shown: T) => string,
-  reveals = false,
-): View => {
-  const shown = reveals ? found : redacted(found)
-  if (json !== true) return new View(text(shown))
-  const line = printableJson(JSON.stringify(shown, plain))
-  if (line.length <= jsonMax) return new View(line)
-  throw new KeelsonError('TOO_LARGE', `the answer has ${line.length} characters: ask for fewer`)
-}
-
-/** Values that JSON has no form for. */
-const plain = (_: string, value: unknown): unknown => {
-  if (typeof value === 'bigint') return String(value)
-  if (value instanceof Map) return Object.fromEntries(value)
-  if (value instanceof Set) return [...value]
-  if (!(value instanceof Error)) return value
-  const { name, message, code } = value as Error & { readonly code?: unknown }
-  return { name, message, code }
 }

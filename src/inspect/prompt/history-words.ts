@@ -16,7 +16,7 @@ import { countText } from '../text/quantities.ts'
 import { lineText } from '../text/shown-text.ts'
 import { textTable } from '../text/text-table.ts'
 import type { View } from '../text/view.ts'
-import { view } from './flow-words.ts'
+import { view } from './answer-view.ts'
 import type { ShownValues } from './shown-values.ts'
 
 /** `json`: the answer is one line of JSON. `inShell`: it is shown by `keelson history`. */
