@@ -132,6 +132,9 @@ export const backoffMs = (
   drawn = 1,
 ): number => Math.min(maxMs, baseMs * factor ** (failures - 1)) * (1 - jitter + jitter * drawn)
 
+/** The pauses before another member is asked again that has refused, or has not answered. */
+export const againPauses: Pauses = { baseMs: 25, maxMs: 500 }
+
 /** When a step or an alarm of a durable actor that failed is tried again. */
 export type Retry = {
   /** The most tries, with the first one; `Infinity` by default. */

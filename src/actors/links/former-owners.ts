@@ -11,7 +11,8 @@ type Reading = { readonly open: OpenLink }
 
 /** The former owners of shards, as this member has used them. */
 export class FormerOwners {
-  readonly #owed = new Map<number, Set<PendingCall | Reading>>()
+  /** For each shard what it waits for, and how that is no longer waited for. */
+  readonly #owed = new Map<number, Map<PendingCall | Reading, () => void>>()
   readonly #onDone: (shard: number) => void
 
   /** `onDone` is called when the last of what a shard waits for is here. */
@@ -34,22 +35,25 @@ export class FormerOwners {
     present: OpenLink | undefined,
     links: Iterable<OpenLink>,
   ): void {
-    const owed = this.#owed.get(shard) ?? new Set()
+    const owed = this.#owed.get(shard) ?? new Map<PendingCall | Reading, () => void>()
     const own = new Set(present?.link.callsTo(shard))
-    for (const each of owed)
-      if ('open' in each ? each.open === present : own.has(each)) owed.delete(each)
+    for (const [each, forget] of owed) {
+      if ('open' in each ? each.open !== present : !own.has(each)) continue
+      owed.delete(each)
+      forget()
+    }
     for (const open of links) {
       if (open === present) continue
       for (const call of open.link.callsTo(shard)) {
         if (owed.has(call)) continue
-        owed.add(call)
-        call.onceSettled(() => this.settled(shard, call))
+        const forget = call.onceSettled(() => this.settled(shard, call))
+        owed.set(call, forget)
       }
       // When the next owner has the shard, the former one has returned what it had.
       const returned = hasOwner ? open.link.returned(shard) : undefined
       if (returned === undefined) continue
       const reading = { open }
-      owed.add(reading)
+      owed.set(reading, () => undefined)
       void returned.then(() => this.settled(shard, reading))
     }
     if (owed.size > 0) this.#owed.set(shard, owed)
@@ -59,6 +63,7 @@ export class FormerOwners {
   /** A former owner has answered a call or left it to the next one, or its casts are here. */
   settled(shard: number, what: PendingCall | Reading): void {
     const owed = this.#owed.get(shard)
+    owed?.get(what)?.()
     if (!owed?.delete(what) || owed.size > 0) return
     this.#owed.delete(shard)
     this.#onDone(shard)
@@ -67,7 +72,7 @@ export class FormerOwners {
   /** A link has ended: nothing more comes over it. */
   ended(open: OpenLink): void {
     for (const [shard, owed] of [...this.#owed])
-      for (const each of [...owed])
+      for (const each of [...owed.keys()])
         if ('open' in each && each.open === open) this.settled(shard, each)
   }
 }

@@ -5,10 +5,12 @@
  * leaves, messages that waited after a call are back before that call is lost. It is apart from
  * `members.ts` because it says how often, and in which order, a call may be sent.
  */
+import type { Cancel, Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import { isCall, type Message, type PendingCall } from '../../runtime/index.ts'
 import { noConnection } from './forwarder.ts'
 import type { Unsent } from './link-process.ts'
+import { unreachableMs } from './shard-owners.ts'
 
 /** The name of a member, or the number of a shard. */
 export type Place = string | number
@@ -21,12 +23,20 @@ const keptMax = 65_536
 
 /** The calls and casts that a member keeps. */
 export class KeptCalls {
-  readonly #at = new Map<Place, Set<Unsent>>()
+  readonly #clock: Clock
+  /** At each place what is kept, and how nothing waits for its end any longer. */
+  readonly #at = new Map<Place, Map<Unsent, () => void>>()
+  /** Since when nobody has taken a call without a deadline. */
+  readonly #untakenSince = new WeakMap<PendingCall, number>()
   /** Of calls that a link has sent: the incarnations of members under which they were lost. */
   readonly #lost = new WeakMap<PendingCall, Set<string>>()
   /** The order of messages to shards, from their first way out of this member. */
   readonly #orders = new WeakMap<Message, number>()
   #lastOrder = 0
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
 
   /** The order of a message, which is the last one if it has none yet. */
   orderOf(message: Message): number {
@@ -47,6 +57,7 @@ export class KeptCalls {
   lost(call: PendingCall, endOf?: string): void {
     const ends = this.#lost.get(call) ?? new Set()
     this.#lost.set(call, endOf === undefined ? ends : ends.add(endOf))
+    if (endOf !== undefined) this.#untakenSince.delete(call)
   }
 
   /**
@@ -56,17 +67,39 @@ export class KeptCalls {
   keep(place: Place, unsent: Unsent): void {
     const { message: call } = unsent
     this.orderOf(call)
-    const kept = this.#at.get(place) ?? new Set()
+    const kept = this.#at.get(place) ?? new Map<Unsent, () => void>()
     if (!isCall(call)) {
-      if (kept.size < keptMax) this.#at.set(place, kept.add(unsent))
+      if (kept.size < keptMax)
+        this.#at.set(
+          place,
+          kept.set(unsent, () => undefined),
+        )
       return
     }
     if (Number(this.#lost.get(call)?.size) >= endsMax) call.fail(unknownOutcome(call, place))
     if (call.isSettled) return
-    this.#at.set(place, kept.add(unsent))
+    const endWait = this.#waitForTaker(call, () => this.fail(unsent, place))
+    const unlisten = call.onceSettled(() => {
+      kept.delete(unsent)
+      endWait()
+    })
+    const forget = (): void => {
+      unlisten()
+      endWait()
+    }
+    this.#at.set(place, kept.set(unsent, forget))
     // Of one that was sent its deadline says as much as that of any call.
     if (!this.#lost.has(call)) call.late = () => notSubmitted(call, place)
-    call.onceSettled(() => void kept.delete(unsent))
+  }
+
+  /** Calls `giveUp` when nobody has taken a call without a deadline for too long. */
+  #waitForTaker(call: PendingCall, giveUp: () => void): Cancel {
+    if (call.slot >= 0) return () => undefined
+    const now = this.#clock.monotonic()
+    const since = this.#untakenSince.get(call) ?? now
+    this.#untakenSince.set(call, since)
+    const leftMs = Math.max(0, since + unreachableMs - now)
+    return this.#clock.after(leftMs, giveUp, { holdsProcess: false })
   }
 
   /** Whether messages wait at a place. */
@@ -76,8 +109,10 @@ export class KeptCalls {
 
   /** Takes the messages of a place out, to be sent. */
   take(place: Place): readonly Unsent[] {
-    const kept = [...(this.#at.get(place) ?? [])]
+    const all = this.#at.get(place) ?? new Map<Unsent, () => void>()
     this.#at.delete(place)
+    for (const forget of all.values()) forget()
+    const kept = [...all.keys()]
     kept.sort((one, other) => this.orderOf(one.message) - this.orderOf(other.message))
     return kept.filter(({ message }) => {
       if (!isCall(message)) return true
@@ -96,7 +131,7 @@ export class KeptCalls {
   failAll(isLost: (place: Place) => boolean = () => true): void {
     const lost = [...this.#at].filter(([place]) => isLost(place))
     for (const [place] of lost) this.#at.delete(place)
-    for (const [place, calls] of lost) for (const each of calls) this.fail(each, place)
+    for (const [place, calls] of lost) for (const each of calls.keys()) this.fail(each, place)
   }
 }
 

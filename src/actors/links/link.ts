@@ -84,6 +84,8 @@ export type SentCall = {
   readonly shard: number | undefined
   /** The number of its frame. */
   readonly frame: number
+  /** The link no longer listens to how it settles: it is answered, or goes another way. */
+  readonly unlisten: () => void
 }
 
 /** The end of a link, and the calls that the peer has not answered, in the order of their ids. */
@@ -227,13 +229,13 @@ export class Link {
     this.#lastId = id
     this.#outbox.add(frame)
     if (shard !== undefined) this.#sentTo.add(shard)
-    this.#calls.set(id, { call, target, shard, frame: this.#outbox.added })
+    const unlisten = call.onceSettled(() => {
+      if (this.#calls.delete(id)) this.#sendOwn(idFrame(linkKinds.abort, id))
+    })
+    this.#calls.set(id, { call, target, shard, frame: this.#outbox.added, unlisten })
     // Here and not with the process that took it: the end of that one says nothing about the call.
     call.list?.remove(call)
     call.late = undefined
-    call.onceSettled(() => {
-      if (this.#calls.delete(id)) this.#sendOwn(idFrame(linkKinds.abort, id))
-    })
     return true
   }
 
@@ -367,7 +369,7 @@ export class Link {
     const message = readMessage(body)
     switch (message.kind) {
       case linkKinds.reply: {
-        const call = this.#answered(message.id)
+        const call = this.#answered(message.id)?.call
         if (call === undefined) return
         call.position = message.position
         call.reply(message.value)
@@ -397,19 +399,19 @@ export class Link {
   }
 
   /** The call of an answer; `undefined` if its caller waits no longer. */
-  #answered(id: number): PendingCall | undefined {
+  #answered(id: number): SentCall | undefined {
     this.#expectUsed(id)
-    const call = this.#calls.get(id)?.call
+    const sent = this.#calls.get(id)
     this.#calls.delete(id)
-    return call
+    sent?.unlisten()
+    return sent
   }
 
   #failed(id: number, error: ExitReason): void {
-    const sent = this.#calls.get(id)
-    const call = this.#answered(id)
-    if (call === undefined || sent === undefined) return
+    const sent = this.#answered(id)
+    if (sent === undefined) return
     if (isKeelsonError(error) && this.#isMoved(sent, error)) this.onMoved(sent, error)
-    else call.fail(error)
+    else sent.call.fail(error)
   }
 
   /**
@@ -436,6 +438,7 @@ export class Link {
     this.#service?.end()
     this.#greet.failed(reason)
     const sent = [...this.#calls.values()]
+    for (const { unlisten } of sent) unlisten()
     this.#calls.clear()
     this.#monitors.clear()
     if (this.#peer === undefined) return

@@ -8,7 +8,6 @@ import {
   type ChildSpec,
   callAgain,
   castMessage,
-  type Directory,
   Envelope,
   type HolderWait,
   isCall,
@@ -25,14 +24,15 @@ import {
   send,
 } from '../../runtime/index.ts'
 import { FormerOwners } from './former-owners.ts'
-import { noConnection } from './forwarder.ts'
 import { KeptCalls, type Place, unknownOutcome } from './kept-calls.ts'
 import type { LinkEnd, LinkWaits } from './link.ts'
 import { type Greeting, isIdentifier, nameMax } from './link-message.ts'
 import type { OutboxLimits } from './link-outbox.ts'
 import type { OpenLink, Unsent } from './link-process.ts'
 import type { LinkTransport } from './link-transport.ts'
+import { MemberDirectory } from './member-directory.ts'
 import type { AnyMessages, Reach } from './peer-service.ts'
+import { Refusals } from './refusals.ts'
 import {
   isRefusal,
   OwnerDirectory,
@@ -107,7 +107,8 @@ export class Members implements Linked, ShardOwners {
   readonly #waits: NameWaits
   readonly #open = new Map<string, OpenLink>()
   readonly #expected = new Set<string>()
-  readonly #kept = new KeptCalls()
+  readonly #kept: KeptCalls
+  readonly #refusals: Refusals
   readonly #ownership: Ownership
   readonly #onUnlinked = new Set<(member: string) => void>()
   readonly #onAnswered: (() => void)[] = []
@@ -134,6 +135,8 @@ export class Members implements Linked, ShardOwners {
     if (options.limits !== undefined) this.limits = options.limits
     this.#system = system
     this.#waits = new NameWaits(kernelOf(system))
+    this.#kept = new KeptCalls(system.clock)
+    this.#refusals = new Refusals(system.clock, (shard) => this.#reached(shard))
     if (options.onUnlinked) this.#onUnlinked.add(options.onUnlinked)
     this.#ownership = new Ownership(options.member)
     this.#ownership.onMoved((shard) => this.#moved(shard))
@@ -320,14 +323,15 @@ export class Members implements Linked, ShardOwners {
     link.onAnswered = () => this.#noteAnswer()
     link.onMoved = ({ call, target, shard }, reason) => {
       // An owner that leaves in order answers with other codes.
-      if (!isRefusal(reason))
-        this.#kept.lost(call, reason.code === 'EXITED' ? incarnation : undefined)
+      if (isRefusal(reason)) this.#refused(member, shard)
+      else this.#kept.lost(call, reason.code === 'EXITED' ? incarnation : undefined)
       this.#keep(member, { message: call, target, shard })
     }
     link.orderOf = (message) => this.#kept.orderOf(message)
     link.onReturned = ({ shard, target, name, order, payload }) => {
       const message = new Envelope(kinds.cast, name, payload)
       this.#kept.returned(message, order)
+      this.#refused(member, shard)
       this.#keep(member, { message, target, shard })
     }
     this.#sendKept(member)
@@ -379,7 +383,13 @@ export class Members implements Linked, ShardOwners {
     if (this.#hasGivenUp) this.#giveUp()
   }
 
+  /** A member has refused a message for the owner of a shard, and may be what is the owner now. */
+  #refused(member: string, shard: number | undefined): void {
+    if (shard !== undefined && this.ownerOf(shard) === member) this.#refusals.refused(shard)
+  }
+
   #moved(shard: number): void {
+    this.#refusals.moved(shard)
     const owner = this.ownerOf(shard)
     const present = owner === undefined ? undefined : this.#open.get(owner)
     const links = [...this.#open.values()]
@@ -398,7 +408,8 @@ export class Members implements Linked, ShardOwners {
 
   /** The owner of a shard that later calls may be sent to. */
   #nextOwner(shard: number): string | undefined {
-    return this.#former.owe(shard) ? undefined : this.ownerOf(shard)
+    const waits = this.#former.owe(shard) || this.#refusals.pauses(shard)
+    return waits ? undefined : this.ownerOf(shard)
   }
 
   /** Sends what is kept for a place, if it can be reached. */
@@ -462,33 +473,4 @@ const expectName = (target: unknown, at: string): void => {
 const again = (forwarder: Process, message: Message): void => {
   if (isCall(message)) forwarder.owed.add(message)
   forwarder.deliver(message)
-}
-
-/** Where the name of a process at another member is looked up. */
-class MemberDirectory implements Directory<Process> {
-  readonly absence = noConnection
-  readonly #members: Members
-  readonly #member: string
-  readonly #target: string
-
-  constructor(members: Members, member: string, target: string) {
-    this.#members = members
-    this.#member = member
-    this.#target = target
-  }
-
-  holderOf(): Process | undefined {
-    return this.#members.forwarder(this.#member, this.#target)
-  }
-
-  /** For a name without a holder. */
-  fault(): KeelsonError {
-    const details = { reason: noConnection, member: this.#member, target: this.#target }
-    const text = `${details.target} at ${details.member}: there is no connection to ${details.member}`
-    return new KeelsonError('NO_PROCESS', text, { details })
-  }
-
-  awaitHolder(_name: string, ms: number, signal: AbortSignal | undefined): HolderWait {
-    return this.#members.awaitLink(this.#member, ms, signal)
-  }
 }

@@ -14,6 +14,9 @@ import {
   type Ref,
 } from '../../runtime/index.ts'
 
+/** A call without a deadline waits so long for a member, or for an owner, that takes it, in ms. */
+export const unreachableMs = 60_000
+
 /**
  * `details.reason` of the refusal of a member that has the shard no longer. The caller's member sends
  * the message to the next owner.
@@ -37,8 +40,8 @@ export interface ShardOwners {
   isHere(shard: number): boolean
   /**
    * The ref of the process with that name at the owner of the shard, looked up at each use. A call
-   * waits within its time while there is no owner, then it rejects with `SHARD_DOWN`
-   * (`details.state`: `elsewhere`), and with `BUSY` if 1,024 wait. A cast waits with them, for 30 s.
+   * waits within its time while there is no owner, and a minute if it has no deadline. Then it
+   * rejects with `SHARD_DOWN` (`details.state`: `elsewhere`), and with `BUSY` if 1,024 wait. A cast waits with them, for 30 s.
    * The rest is as of `Member.ref`, and a call with an `id` is repeated at the next owner.
    */
   refOf<M = unknown, S = unknown>(shard: number, name: string): Ref<M, S>
@@ -170,7 +173,12 @@ export class OwnerDirectory implements Directory<Process> {
   awaitHolder(_: string, ms: number, signal: AbortSignal | undefined): HolderWait {
     const here = this.#here
     if (here) return here.directory.awaitHolder(here.name ?? '', ms, signal)
-    return this.#links.awaitOwner(this.#shard, ms, signal)
+    const awaited = (waitMs: number) => this.#links.awaitOwner(this.#shard, waitMs, signal)
+    if (ms !== Number.POSITIVE_INFINITY) return awaited(ms)
+    const wait = awaited(unreachableMs)
+    // The owner has as long for the call as before.
+    const left = wait.left.then((leftMs) => (leftMs === undefined ? undefined : ms))
+    return { left, fail: (error) => wait.fail(error) }
   }
 
   get #here(): Address<Process> | undefined {

@@ -4,7 +4,7 @@
  * such that asking twice does no harm: one whose owner ended is asked again at the next owner.
  */
 
-import { leftUntil, passed } from '../../clock.ts'
+import { againPauses, backoffMs, leftUntil, passed } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import {
   type ChildSpec,
@@ -27,9 +27,6 @@ import { unlessOwned } from './routed-outcome.ts'
 type Messages = {
   calls: { ask: (asked: { readonly question: string; readonly payload: unknown }) => unknown }
 }
-
-/** The pause before an owner is asked again that has refused, in ms. */
-const pauseMs = 50
 
 /** An owner answers late by its own clock; the caller waits so much longer, in ms. */
 const answerSlackMs = 250
@@ -136,7 +133,8 @@ export class OwnerQuestions implements OwnersWay {
     const { clock } = this.#parts.system
     const endsAt = clock.monotonic() + timeoutMs + answerSlackMs
     const ref = this.#parts.members.refOf<Messages>(shard, name(this.#parts.instance))
-    for (;;) {
+    for (let tries = 1; ; tries++) {
+      const pauseMs = backoffMs(againPauses, tries)
       const member = this.ownerOf(shard)
       const leftMs = leftUntil(clock, endsAt)
       try {

@@ -7,7 +7,7 @@
 
 import { Readable } from 'node:stream'
 import { types } from 'node:util'
-import { leftUntil, passed } from '../../clock.ts'
+import { againPauses, backoffMs, leftUntil, passed } from '../../clock.ts'
 import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import { encodeFrame, encodeValue } from '../../storage/index.ts'
@@ -22,9 +22,6 @@ export const pieceBytes = 256 * 1024
 
 /** An owner takes or gives a piece within so long, in ms. */
 const pieceMs = 30_000
-
-/** The pause before a piece is sent again that a full link has refused, in ms. */
-const pauseMs = 50
 
 const isStreamed = isRecord({ lsn: isCount, length: isCount, sha256: isText })
 
@@ -66,7 +63,8 @@ class AskedStream {
   async ask(question: string, given: readonly unknown[], withinMs = pieceMs): Promise<unknown> {
     const { clock } = this.#system
     const endsAt = clock.monotonic() + withinMs
-    for (;;) {
+    for (let tries = 1; ; tries++) {
+      const pauseMs = backoffMs(againPauses, tries)
       try {
         const leftMs = leftUntil(clock, endsAt)
         const asked = [this.way.member, this.#id, ...given]

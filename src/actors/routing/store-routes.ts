@@ -6,7 +6,7 @@
  */
 
 import type { Readable } from 'node:stream'
-import { leftUntil, passed } from '../../clock.ts'
+import { againPauses, backoffMs, leftUntil, passed } from '../../clock.ts'
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import { type ChildSpec, call, type Ref, type System, worker } from '../../runtime/index.ts'
 import { decodeValue, encodeFrame, type FrameUnits, type StoredValue } from '../../storage/index.ts'
@@ -46,7 +46,7 @@ import {
   writeAnswerIn,
 } from './store-message.ts'
 import * as StoreService from './store-service.ts'
-import { pauseMs, WriteOrder } from './write-order.ts'
+import { WriteOrder } from './write-order.ts'
 
 /** The options of the routes. */
 export type RoutesOptions = {
@@ -258,9 +258,10 @@ export class StoreRoutes implements Routes {
     deadlineMs = this.#shards[0]?.parts.settings.deadlineMs ?? 0,
   ): Promise<T> {
     const endsAt = this.#system.clock.monotonic() + deadlineMs
-    return this.#repeated(index, endsAt, mayReadAgain, ask, () => this.#paused()).catch((error) =>
-      Promise.reject(readFailure(error, index)),
-    )
+    return this.#repeated(index, endsAt, mayReadAgain, ask, async (restMs, tries) => {
+      await passed(this.#system.clock, Math.min(restMs, backoffMs(againPauses, tries)))
+      return true
+    }).catch((error) => Promise.reject(readFailure(error, index)))
   }
 
   /** `isNext`: waits until the owner may be asked again, or says that it may not. */
@@ -269,11 +270,11 @@ export class StoreRoutes implements Routes {
     endsAt: number,
     mayRepeat: (error: KeelsonError) => boolean,
     ask: (ref: Ref<StoreService.Messages>, leftMs: number) => Promise<T>,
-    isNext: (leftMs: number) => Promise<boolean>,
+    isNext: (leftMs: number, tries: number) => Promise<boolean>,
   ): Promise<T> {
     const { clock } = this.#system
     const ref = this.#owners.refOf<StoreService.Messages>(index, StoreService.name(this.#instance))
-    for (;;) {
+    for (let tries = 1; ; tries++) {
       const leftMs = leftUntil(clock, endsAt)
       try {
         return await ask(ref, leftMs)
@@ -282,14 +283,9 @@ export class StoreRoutes implements Routes {
         const shard = this.#shards[index]
         if (shard?.phase.kind === 'closed') throw shard.unavailable()
         const restMs = endsAt - clock.monotonic()
-        if (restMs <= 0 || this.#owners.isLost(index) || !(await isNext(restMs))) throw error
+        if (restMs <= 0 || this.#owners.isLost(index) || !(await isNext(restMs, tries))) throw error
       }
     }
-  }
-
-  async #paused(): Promise<true> {
-    await passed(this.#system.clock, pauseMs)
-    return true
   }
 
   #wayTo(shard: WritingShard): Way {

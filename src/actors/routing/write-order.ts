@@ -5,11 +5,8 @@
  * answer. It is sent again, in the order of the calls, if none after it was taken. It is apart from
  * `store-routes.ts`: the order of one shard, which a test has without members.
  */
-import type { Cancel, Clock } from '../../clock.ts'
+import { againPauses, backoffMs, type Cancel, type Clock } from '../../clock.ts'
 import type { Gate } from '../admission/gate.ts'
-
-/** The pause before an owner is asked again that has refused, in ms. */
-export const pauseMs = 50
 
 const moving = 'moving'
 
@@ -41,6 +38,8 @@ export class WriteOrder {
   /** Whether later writes wait at the gate. */
   #isHolding = false
   #isPausing = false
+  /** The pauses since the gate was open. */
+  #pauses = 0
   #endPatience: Cancel | undefined
 
   constructor(clock: Clock, gate: Gate) {
@@ -130,7 +129,7 @@ export class WriteOrder {
       return
     }
     this.#isPausing = true
-    this.#clock.after(pauseMs, () => {
+    this.#clock.after(backoffMs(againPauses, ++this.#pauses), () => {
       for (const { decide } of this.#sent) decide?.(true)
       // They are sent before any that waits at the gate.
       this.#clock.soon(() => {
@@ -143,6 +142,7 @@ export class WriteOrder {
 
   #open(): void {
     this.#isHolding = false
+    this.#pauses = 0
     this.#gate.release(moving)
   }
 }

@@ -218,8 +218,9 @@ export class HeldCall implements Answerable, Held {
 }
 
 /** Calls `listener` once, when a caller of a durable actor has its outcome, or its time is up. */
-export const onceSettled = (from: object, listener: () => void): void =>
-  (from as HeldCall).call.onceSettled(listener)
+export const onceSettled = (from: object, listener: () => void): void => {
+  ;(from as HeldCall).call.onceSettled(listener)
+}
 
 /** The answer of a call. */
 export type Outcome =

@@ -39,13 +39,15 @@ const keepFor = (
   from: CallContext<RunMessages, unknown, UpdateAnswer>['from'],
 ): void => {
   // A turn that is made again, as one before it was refused, may give its update another number.
-  for (const { all } of updates.values()) all.delete(from)
+  let isKnown = false
+  for (const { all } of updates.values()) isKnown = all.delete(from) || isKnown
   const waiters = updates.get(update) ?? { all: new Set(), isReached }
   updates.set(update, waiters)
   waiters.all.add(from)
+  if (isKnown) return
   onceSettled(from, () => {
-    waiters.all.delete(from)
-    if (waiters.all.size === 0 && updates.get(update) === waiters) updates.delete(update)
+    for (const [each, { all }] of updates)
+      if (all.delete(from) && all.size === 0) updates.delete(each)
   })
 }
 
@@ -59,8 +61,8 @@ export const resultCalls = (activations: RunActivations): RunCalls<'result'> => 
       )
     const { waiting } = activations.presentOf(context)
     const { from } = context
+    if (!waiting.has(from)) onceSettled(from, () => void waiting.delete(from))
     waiting.add(from)
-    onceSettled(from, () => void waiting.delete(from))
     return noReply(state)
   },
 })

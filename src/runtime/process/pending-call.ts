@@ -9,6 +9,7 @@ import type { HeapEntry, TimerHeap } from '../queues/timer-heap.ts'
 import { addressOf, type Ref } from '../words/address.ts'
 import { type Kind, kinds, type Message } from '../words/envelope.ts'
 import { causeOf, End, type ExitReason, endOf, reasonDetails } from '../words/exit-reason.ts'
+import type { Logger } from '../words/logger.ts'
 import { showAsText } from '../words/value-text.ts'
 import type { AbortWaits } from './abort-waits.ts'
 import type { CallOptions, CallOrigin, PositionOption } from './call-options.ts'
@@ -64,6 +65,7 @@ export interface CallHolder {
   readonly handling: Handling | undefined
   /** Its name and its number. */
   readonly title: string
+  readonly kernel: { readonly logger: Pick<Logger, 'error'> }
   toString(): string
 }
 
@@ -120,7 +122,7 @@ export class PendingCall implements Message, HeapEntry, Waiter {
   readonly #target: CallHolder
   #resolve!: (value: unknown) => void
   #reject!: (error: unknown) => void
-  #unlisten: (() => void) | undefined = undefined
+  #listeners: Set<() => void> | undefined = undefined
 
   constructor(
     kind: Kind,
@@ -196,13 +198,14 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     return this.#settled
   }
 
-  /** Calls `listener` once, when the caller has its outcome. */
-  onceSettled(listener: () => void): void {
-    const unlisten = this.#unlisten
-    this.#unlisten = () => {
-      unlisten?.()
-      listener()
-    }
+  /**
+   * Calls `listener` once, when the caller has its outcome. Returns a function that ends this: a call
+   * that is sent again and again has the listeners of its last way alone.
+   */
+  onceSettled(listener: () => void): () => void {
+    this.#listeners ??= new Set()
+    const listeners = this.#listeners.add(listener)
+    return () => void listeners.delete(listener)
   }
 
   /** Its answer is decided and on its way: the end of its holder does not fail it. */
@@ -214,9 +217,9 @@ export class PendingCall implements Message, HeapEntry, Waiter {
   /** Answers the caller. False: it does not wait any longer. */
   reply(value: unknown): boolean {
     if (this.#settled) return false
-    this.#close()
     this.#resolve(this.asksPosition ? { value, position: this.position } : value)
-    this.onResult?.(undefined)
+    this.#close()
+    this.#announce(undefined)
     return true
   }
 
@@ -227,10 +230,10 @@ export class PendingCall implements Message, HeapEntry, Waiter {
    */
   fail(error: unknown): boolean {
     if (this.#settled) return false
-    this.#close()
     if (this.maker !== undefined) this.promise.catch(ignore)
     this.#reject(error)
-    this.onResult?.({ error })
+    this.#close()
+    this.#announce({ error })
     return true
   }
 
@@ -297,16 +300,16 @@ export class PendingCall implements Message, HeapEntry, Waiter {
    */
   #failWhereAwaited(make: () => KeelsonError): void {
     if (this.#settled) return
-    this.#close()
     const failing = Promise.resolve()
       .then(ignore)
       .then(() => {
         const error = make()
         if (this.maker !== undefined) this.promise.catch(ignore)
-        this.onResult?.({ error })
+        this.#announce({ error })
         throw error
       })
     this.#resolve(failing)
+    this.#close()
   }
 
   #obey(signal: AbortSignal, aborts: AbortWaits): void {
@@ -314,16 +317,36 @@ export class PendingCall implements Message, HeapEntry, Waiter {
       this.fail(signal.reason)
       return
     }
-    const unlisten = aborts.add(signal, () => void this.fail(signal.reason))
-    this.onceSettled(unlisten)
+    this.onceSettled(aborts.add(signal, () => void this.fail(signal.reason)))
   }
 
+  /**
+   * The caller has its outcome by now, so nothing that throws here can keep it back. Where no stack is
+   * left for the outcome itself, the call has not settled, and another end settles it.
+   */
   #close(): void {
     this.#settled = true
     this.list?.remove(this)
     if (this.slot >= 0) this.#timers.remove(this)
     this.maker?.made.delete(this)
-    this.#unlisten?.()
+    const listeners = this.#listeners
+    if (listeners === undefined) return
+    this.#listeners = undefined
+    for (const listener of listeners) this.#tell(listener)
+  }
+
+  #announce(failure: Parameters<OnResult>[0]): void {
+    const { onResult } = this
+    if (onResult !== undefined) this.#tell(() => onResult(failure))
+  }
+
+  /** A listener that throws keeps the outcome from nobody. */
+  #tell(listener: () => void): void {
+    try {
+      listener()
+    } catch (reason) {
+      this.#target.kernel.logger.error(`a listener of ${this} threw`, { reason })
+    }
   }
 }
 

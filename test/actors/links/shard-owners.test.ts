@@ -1,5 +1,5 @@
 /** Refs of processes at the owner of a shard lead to whoever has it, and calls wait for one. */
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import {
   linkKinds,
   ownsFrame,
@@ -251,11 +251,123 @@ test('a call that a member refuses which has its shard again is made there again
   const asked = () => (peer.heard as unknown[][]).filter(([kind]) => kind === linkKinds.call)
   const refused = reasonFrame(linkKinds.failed, asked()[0]?.[1] as number, movedError(3))
   peer.say(ownsFrame([]), ownsFrame([3]), refused)
-  await world.clock.settle()
+  await world.clock.advance(25)
   expect(paid.value).toBe('pending')
   peer.say(replyFrame(asked()[1]?.[1] as number, 7, undefined))
   await world.clock.settle()
   expect(paid.value).toBe(7)
+})
+
+/**
+ * Lets a peer refuse or return all messages, for as long as the function that is returned says. That
+ * returns when each message came, in ms.
+ */
+const refuser = (peer: RoguePeer) => {
+  let seen = 0
+  const unseen = (): unknown[][] => {
+    const messages = (peer.heard as unknown[][]).filter(
+      ([kind]) => kind === linkKinds.call || kind === linkKinds.cast,
+    )
+    const later = messages.slice(seen)
+    seen = messages.length
+    return later
+  }
+  return async (forMs: number, stepMs = 25): Promise<number[]> => {
+    const cameAt: number[] = []
+    for (let passedMs = 0; passedMs <= forMs; passedMs += stepMs) {
+      for (const [kind, id, name] of unseen()) {
+        cameAt.push(passedMs)
+        if (kind === linkKinds.call)
+          peer.say(reasonFrame(linkKinds.failed, id as number, movedError(3)))
+        else peer.say(returnedFrame(3, 'desk', 1, { name: String(name), payload: 1 }))
+      }
+      await world.clock.advance(stepMs)
+    }
+    return cameAt
+  }
+}
+
+/** The distances of times. */
+const pausesOf = (times: readonly number[]): number[] =>
+  times.slice(1).map((time, at) => time - (times[at] as number))
+
+describe('an owner that refuses all messages of its shard', () => {
+  const stubborn = async () => {
+    world = linkedWorld()
+    const b = await world.start('b')
+    const peer = new RoguePeer(world.links.connect('a', 'b'))
+    peer.say(greetingOf(), ownsFrame([3]))
+    await world.clock.settle()
+    return { b, peer, refusing: refuser(peer) }
+  }
+
+  test('gets each call again after a pause that grows, and none after a minute', async () => {
+    const { b, refusing } = await stubborn()
+    const endless = watched(call(tillOf(b), 'pay', 1, { timeoutMs: Number.POSITIVE_INFINITY }))
+    const bounded = watched(call(tillOf(b), 'pay', 2, { timeoutMs: 2_000 }))
+    await world.clock.settle()
+    const times = await refusing(2_100)
+    expect(bounded.value).toMatchObject({ code: 'NOT_SUBMITTED', details: { shard: 3 } })
+    const pauses = pausesOf([...new Set(times)])
+    expect(pauses.slice(0, 5)).toEqual(pauses.slice(0, 5).toSorted((one, other) => one - other))
+    expect(pauses.slice(5).every((pauseMs) => pauseMs >= 500)).toBe(true)
+    expect(endless.value).toBe('pending')
+
+    const later = await refusing(60_000, 250)
+    expect(later.length).toBeLessThan(125)
+    expect(endless.value).toMatchObject({ code: 'NOT_SUBMITTED', details: { shard: 3 } })
+    expect(await refusing(2_000, 250)).toEqual([])
+  })
+
+  test('gets each cast again after a pause that grows', async () => {
+    const { b, refusing } = await stubborn()
+    cast(deskOf(b), 'note', 'returned')
+    await world.clock.settle()
+    const times = await refusing(3_000)
+
+    expect(times.length).toBeGreaterThan(3)
+    expect(times.length).toBeLessThan(12)
+  })
+
+  test('holds nothing up that the next owner takes', async () => {
+    const { b, peer, refusing } = await stubborn()
+    const paid = watched(call(tillOf(b), 'pay', 1, { timeoutMs: 10_000 }))
+    await world.clock.settle()
+    await refusing(2_000)
+    const next = new RoguePeer(world.links.connect('aa', 'b'))
+    next.say(greetingOf({ member: 'aa' }), ownsFrame([3]))
+    await world.clock.settle()
+    answerMonitors(peer)
+    await world.clock.settle()
+    const [asked] = (next.heard as unknown[][]).filter(([kind]) => kind === linkKinds.call)
+    next.say(replyFrame(asked?.[1] as number, 7, undefined))
+    await world.clock.settle()
+
+    expect(paid.value).toBe(7)
+  })
+})
+
+test('a call without a deadline waits a minute for an owner, and then is SHARD_DOWN', async () => {
+  const [a] = await pair()
+  const endless = watched(call(deskOf(a), 'echo', 1, { timeoutMs: Number.POSITIVE_INFINITY }))
+  await world.clock.advance(59_000)
+  expect(endless.value).toBe('pending')
+  await world.clock.advance(1_000)
+
+  expect(endless.value).toMatchObject({ code: 'SHARD_DOWN', details: { shard: 3 } })
+})
+
+test('a call without a deadline that has found its owner waits for the answer, however long', async () => {
+  const [a, b] = await pair()
+  await startDesk(b)
+  const waits = watched(call(deskOf(a), 'later', 200_000, { timeoutMs: Number.POSITIVE_INFINITY }))
+  await world.clock.advance(30_000)
+  await moved(b, true)
+  await world.clock.advance(199_000)
+  expect(waits.value).toBe('pending')
+  await world.clock.advance(1_000)
+
+  expect(waits.value).toBe(200_000)
 })
 
 /** A member, and two peers of it. */

@@ -1,11 +1,16 @@
 /** The calls that a process has to answer. */
-import { expect, test } from 'vitest'
+import { beforeEach, expect, test } from 'vitest'
 import { KeelsonError } from '../../../src/errors.ts'
 import { CallList, PendingCall } from '../../../src/runtime/process/pending-call.ts'
 import { kinds } from '../../../src/runtime/words/envelope.ts'
 import { End } from '../../../src/runtime/words/exit-reason.ts'
 
-const target = { title: 'target' } as never
+/** The reasons that are logged. */
+const logged: unknown[] = []
+beforeEach(() => void logged.splice(0))
+
+const logger = { error: (_: string, { reason }: { reason?: unknown } = {}) => logged.push(reason) }
+const target = { title: 'target', kernel: { logger } } as never
 
 const pending = (name: string): PendingCall =>
   new PendingCall(kinds.call, name, undefined, undefined, target, undefined as never)
@@ -95,4 +100,51 @@ test('all that wait for the outcome of a call get it, once', () => {
   call.reply(1)
   call.reply(2)
   expect(told).toEqual(['first', 'second'])
+})
+
+/** A call of each way to settle, and how it settles. */
+const ends: Readonly<Record<string, (call: PendingCall) => unknown>> = {
+  'an answer': (call) => call.reply(1),
+  'a failure': (call) => call.fail(new Error('no')),
+  'the end of its time': (call) => call.fire(),
+  'the end of its caller': (call) => call.makerEnded(new End('over')),
+  'the end of its holder': (call) => call.holderEnded(new End('over'), undefined),
+}
+
+test.each(Object.keys(ends))('%s settles a call, whatever its listeners throw', async (how) => {
+  const call = pending('a')
+  const overflow = (): number => overflow() + 1
+  const told: string[] = []
+  call.onceSettled(() => {
+    throw new Error('a bug')
+  })
+  call.onceSettled(() => void overflow())
+  call.onceSettled(() => told.push('last'))
+  call.onResult = () => {
+    throw new Error('another one')
+  }
+  ends[how]?.(call)
+  const outcome = await call.promise.then(
+    () => 'answered',
+    () => 'failed',
+  )
+
+  expect([call.isSettled, outcome]).toEqual([true, how === 'an answer' ? 'answered' : 'failed'])
+  expect(told).toEqual(['last'])
+  expect(logged.map((reason) => (reason as Error).constructor.name)).toEqual([
+    ...['Error', 'RangeError', 'Error'],
+  ])
+})
+
+test('a call that goes a new way a hundred thousand times has the listener of the last one', async () => {
+  const call = pending('a')
+  const told: number[] = []
+  let unlisten = (): void => undefined
+  for (let way = 1; way <= 100_000; way++) {
+    unlisten()
+    unlisten = call.onceSettled(() => told.push(way))
+  }
+  call.reply('an answer')
+
+  expect([await call.promise, told]).toEqual(['an answer', [100_000]])
 })
