@@ -177,7 +177,7 @@ export {
   type OpenMode,
   pathIn,
 } from './ports/disk.ts'
-export { attempt, refusalOf, refusing } from './ports/disk-failure.ts'
+export { attempt, failureSort, refusalOf, refusing } from './ports/disk-failure.ts'
 export * from './ports/engine-log.ts'
 export {
   factsFileName,

@@ -335,7 +335,7 @@ const settling = async (
     state.shard.snapshots.blobsGrew(bytes)
     emit(context.system, state.shard, 'blobs.stored', { blobs: sizes.length, bytes })
   } catch (error) {
-    if (isKeelsonError(error, 'NO_SPACE')) state.shard.snapshots.refused(error)
+    if (isKeelsonError(error)) state.shard.snapshots.refused(error)
     for (const { from } of puts) from.fail(error)
   } finally {
     state.groups -= 1

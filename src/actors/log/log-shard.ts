@@ -12,7 +12,7 @@ export type LogShard = ShardCore & {
   /** Writes on their way into the log. */
   readonly appends: Appends
   /** They learn which writes the log takes and refuses. */
-  readonly snapshots: { refused(refusal: KeelsonError | undefined): void }
+  readonly snapshots: { refused(refusal: KeelsonError | undefined, rolled?: boolean): void }
   readonly engine: EngineWatch
 }
 

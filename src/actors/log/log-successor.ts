@@ -52,7 +52,7 @@ export const settleStrays = async (
     if (turn.kind === 'step') appends.queue.back(turn)
     else if (answer.status === 'fulfilled') {
       const commit = answer.value as Commit
-      snapshots.refused(commit.refused)
+      snapshots.refused(commit.refused, commit.rolled)
       appends.committed(turn, commit)
     } else if (isRefusal(answer.reason)) {
       snapshots.refused(answer.reason)

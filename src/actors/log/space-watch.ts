@@ -5,6 +5,7 @@
 import type { Clock } from '../../clock.ts'
 import { KeelsonError, reasonText } from '../../errors.ts'
 import type { Logger } from '../../runtime/index.ts'
+import { failureSort } from '../../storage/index.ts'
 
 /** Space for a shard, in bytes. */
 export type SpaceHealth = {
@@ -15,7 +16,7 @@ export type SpaceHealth = {
    * segments of the log and a snapshot as large as the last one. A log in an engine has no segments.
    */
   readonly neededBytes: number
-  /** Set while the log refuses writes, because the disk is full or takes no writes. */
+  /** Set while writes are refused, because the disk is full, takes no writes or fails. */
   readonly refusing:
     | {
         /** In ms since 1970. */
@@ -42,9 +43,11 @@ type SpaceParts = {
 /** The space of one shard. */
 export class SpaceWatch {
   /** How many groups of writes were refused so far, by code. */
-  readonly refused = { NO_SPACE: 0, READ_ONLY: 0 }
+  readonly refused = { NO_SPACE: 0, READ_ONLY: 0, SHARD_DOWN: 0 }
   readonly #parts: SpaceParts
   #refusing: SpaceHealth['refusing'] = undefined
+  /** The last refusal while writes are refused: whether it was for want of room, and when it was. */
+  #last = { isFull: false, at: 0 }
 
   constructor(parts: SpaceParts) {
     this.#parts = parts
@@ -64,12 +67,16 @@ export class SpaceWatch {
     }
   }
 
-  /** The log has taken a group of writes, or refused it before it wrote a byte. */
-  noted(refusal: KeelsonError | undefined): void {
-    if (refusal?.code === 'NO_SPACE' || refusal?.code === 'READ_ONLY') {
-      this.refused[refusal.code]++
+  /**
+   * The log has taken a group of writes, or the log or the blobs refused it before a byte of it
+   * counted. `rolled`: the log began a segment for it.
+   */
+  noted(refusal: KeelsonError | undefined, rolled = false): void {
+    const code = refusal && diskCode(refusal)
+    if (refusal && code) {
+      this.refused[code]++
       this.#refused(refusal)
-    } else if (this.#refusing !== undefined && refusal === undefined) this.#took()
+    } else if (this.#refusing !== undefined && refusal === undefined) this.#took(rolled)
   }
 
   #refused(refusal: KeelsonError): void {
@@ -77,23 +84,47 @@ export class SpaceWatch {
     const { since, groups } = this.#refusing ?? { since: clock.now(), groups: 0 }
     const reason = reasonText(refusal)
     this.#refusing = { since, groups: groups + 1, reason }
+    // Free space does not help a file that may not be larger.
+    const isFull = refusal.code === 'NO_SPACE' && refusal.details.errno !== 'EFBIG'
+    this.#last = { isFull, at: clock.monotonic() }
     if (groups > 0) return
     const { freeBytes, neededBytes } = this.health
     const room = `${mebibytes(freeBytes)} free, ${mebibytes(neededBytes)} are needed`
-    logger.error(`shard ${index} refuses writes, its disk has no space (${room}): ${reason}`, {
+    const why = isFull
+      ? `its disk has no space (${room})`
+      : failureSort(refusal) === 'final'
+        ? 'its disk fails'
+        : 'its disk takes none at present'
+    logger.error(`shard ${index} refuses writes, ${why}: ${reason}`, {
       ...{ shard: index, freeBytes, neededBytes, reason: refusal },
     })
   }
 
-  /** A small write may still fit into the last segment: that is no space. */
-  #took(): void {
+  /**
+   * A small write may still fit into the last segment: that is no space, and no sound disk. It is
+   * one if it took a segment, or nothing was refused for a while.
+   */
+  #took(rolled: boolean): void {
     const { index, clock, logger, segmentBytes } = this.#parts
-    if ((this.#free ?? segmentBytes) < segmentBytes) return
+    const { isFull, at } = this.#last
+    const takes = isFull
+      ? (this.#free ?? segmentBytes) >= segmentBytes
+      : rolled || clock.monotonic() - at >= quietMs
+    if (!takes) return
     const { since = 0, groups } = this.#refusing ?? {}
     this.#refusing = undefined
     const ms = clock.now() - since
     logger.info(`shard ${index} takes writes again, after ${ms} ms`, { shard: index, groups, ms })
   }
+}
+
+/** How long no write is refused until a disk that failed counts as sound, in ms. */
+const quietMs = 60_000
+
+/** The code of a refusal by the disk; `undefined` for another refusal. */
+const diskCode = ({ code, details }: KeelsonError): keyof SpaceWatch['refused'] | undefined => {
+  if (code === 'NO_SPACE' || code === 'READ_ONLY') return code
+  return code === 'SHARD_DOWN' && details.reason === 'disk' ? code : undefined
 }
 
 const mebibytes = (bytes: number | undefined): string =>

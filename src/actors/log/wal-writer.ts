@@ -449,7 +449,7 @@ const handOver = (state: State, turn: GroupTurn, commit: Commit, context: Contex
   shard.observeTime(time)
   if (spent) shard.appends.reuse(spent)
   state.idle?.stir()
-  shard.snapshots.refused(refused)
+  shard.snapshots.refused(refused, commit.rolled)
   const { durableLsn } = durability
   shard.appends.committed(turn, { lsns, time, durableLsn, refused })
   if (follower) cast(follower, 'committed', undefined)

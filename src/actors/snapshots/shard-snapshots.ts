@@ -185,10 +185,10 @@ export class ShardSnapshots {
 
   /**
    * The log or the blobs refused a write, or none did if `refusal` is undefined. If there was no room,
-   * a snapshot may give some back.
+   * a snapshot may give some back. `rolled`: the log began a segment.
    */
-  refused(refusal: KeelsonError | undefined): void {
-    this.parts.space.noted(refusal)
+  refused(refusal: KeelsonError | undefined, rolled?: boolean): void {
+    this.parts.space.noted(refusal, rolled)
     if (refusal?.code !== 'NO_SPACE') return
     this.isShort = true
     this.#listener?.()

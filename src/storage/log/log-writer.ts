@@ -149,7 +149,7 @@ export class LogWriter {
   /**
    * Makes everything durable, records in a CHECKPOINT and the MANIFEST that it is kept elsewhere,
    * and returns both LSNs.
-   * @throws KeelsonError `TOO_LARGE`, `NO_SPACE`, `READ_ONLY`, `BUSY` with nothing written;
+   * @throws KeelsonError `TOO_LARGE`, `NO_SPACE`, `READ_ONLY` with nothing written;
    * `SHARD_DOWN` (`poisoned`)
    */
   checkpoint(opaque: Uint8Array): { readonly lsn: number; readonly coveredLsn: number } {

@@ -74,8 +74,8 @@ export class SpareShelf {
   }
 
   /**
-   * Ensures an open spare for `take`, making it now if necessary. Returns why there is none: no
-   * space, or no descriptor.
+   * Ensures an open spare for `take`, making it now if necessary. Returns why there is none:
+   * `NO_SPACE`, `READ_ONLY`.
    */
   provide(): KeelsonError | undefined {
     const { disk, dir } = this.#place
@@ -132,15 +132,14 @@ export class SpareShelf {
 }
 
 /**
- * The error for a commit that needs a failed spare. The log is not in doubt, and a later commit may
- * succeed.
+ * The error for a commit that needs a failed spare: `NO_SPACE`, or `READ_ONLY` whatever else the
+ * disk says. The log is not in doubt, and a later commit may succeed.
  */
 const spareRefusal = (error: unknown): KeelsonError => {
   const refusal = refusalOf(error)
   if (!(refusal instanceof KeelsonError)) throw error
   if (refusal.code !== 'SHARD_DOWN') return refusal
-  return new KeelsonError('BUSY', 'no new segment could be prepared', {
-    details: refusal.details,
-    cause: error,
-  })
+  const { reason: _, ...details } = refusal.details
+  const message = `the log gets no new segment: ${refusal.message}`
+  return new KeelsonError('READ_ONLY', message, { details, cause: error })
 }

@@ -4,8 +4,39 @@
 import { type ErrorDetails, KeelsonError } from '../../errors.ts'
 import { type Disk, DiskError, type DiskFile } from './disk.ts'
 
-const noSpace: readonly string[] = ['ENOSPC', 'EDQUOT']
 const readOnly: readonly string[] = ['EROFS', 'EACCES', 'EPERM', 'ELOOP']
+
+/**
+ * What an error of a disk says of the next attempt. `full`: there is no room, and there may be some
+ * later. `passing`: the file cannot be reached, or the process is out of something. `final`: the
+ * medium or its files are at fault.
+ */
+export type FailureSort = 'full' | 'passing' | 'final'
+
+/** The codes of errors that pass. Another code is final: nobody knows whether it does. */
+const sorts: Readonly<Record<Exclude<FailureSort, 'final'>, readonly string[]>> = {
+  // A file may not grow: the file system, the quota or the process has no more for it.
+  full: ['ENOSPC', 'EDQUOT', 'EFBIG'],
+  passing: [
+    // Descriptors and memory, which others free; a call that was interrupted.
+    ...['EMFILE', 'ENFILE', 'ENOMEM', 'EINTR', 'EAGAIN', 'EBUSY'],
+    // A folder that was removed, a file system that was unmounted, a server that is away.
+    ...['ENOENT', 'ENODEV', 'ENXIO', 'ESTALE', 'ENOTCONN', 'ETIMEDOUT', 'EHOSTDOWN'],
+    ...['EHOSTUNREACH', 'ENETDOWN', 'ENETUNREACH'],
+    // A mount or permissions that people correct.
+    ...['EROFS', 'EACCES', 'EPERM'],
+  ],
+}
+
+/** The sort of an error of a disk, by its code. Pure. */
+export const sortOf = (code: string): FailureSort =>
+  sorts.full.includes(code) ? 'full' : sorts.passing.includes(code) ? 'passing' : 'final'
+
+/** The sort of an error that callers get; `undefined` if it is none of a disk. */
+export const failureSort = (error: unknown): FailureSort | undefined => {
+  const { errno } = error instanceof KeelsonError ? error.details : {}
+  return typeof errno === 'string' ? sortOf(errno) : undefined
+}
 
 /** Codes of one file or its place on the medium, not of the process or the machine. */
 const fileCodes: readonly string[] = [
@@ -36,15 +67,16 @@ export const diskDetails = ({ code, operation, path }: DiskError): ErrorDetails 
 })
 
 /**
- * The error that callers get for `error`: `NO_SPACE` if the disk or a quota is full, `READ_ONLY` if
- * the file may not be changed or reached, else `SHARD_DOWN` with the reason `disk`. It is never
- * `CORRUPT`, which is for bytes that were read and are wrong. `details` is that of `diskDetails`.
+ * The error that callers get for `error`: `NO_SPACE` if the disk or a quota is full, or a file may
+ * not be larger; `READ_ONLY` if the file may not be changed or reached; else `SHARD_DOWN` with the
+ * reason `disk`. It is never `CORRUPT`, which is for bytes that were read and are wrong, and never
+ * `BUSY`, which is for room that others free. `details` is that of `diskDetails`.
  */
 export const toKeelsonError = (error: DiskError): KeelsonError => {
   const { code, operation, path } = error
   const facts = diskDetails(error)
-  if (noSpace.includes(code))
-    return new KeelsonError('NO_SPACE', `no space left: ${operation} ${path}`, {
+  if (sortOf(code) === 'full')
+    return new KeelsonError('NO_SPACE', `${noRoom(code)}: ${operation} ${path}`, {
       details: facts,
       cause: error,
     })
@@ -62,6 +94,9 @@ export const toKeelsonError = (error: DiskError): KeelsonError => {
     cause: error,
   })
 }
+
+const noRoom = (code: string): string =>
+  code === 'EFBIG' ? 'the file may not be larger' : 'no space left'
 
 /** The `KeelsonError` for a disk's error; other errors stay as they are. */
 export const refusalOf = (error: unknown): unknown =>

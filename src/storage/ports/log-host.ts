@@ -184,8 +184,8 @@ export type Commit = {
   readonly time: number
   readonly durableLsn: number
   /**
-   * Why the rest was refused: `NO_SPACE`, `READ_ONLY`, or `BUSY` if a new segment could not be
-   * prepared. Absent if all frames were taken.
+   * Why the rest was refused: no new segment could be prepared, `NO_SPACE` or `READ_ONLY`. Absent if
+   * all frames were taken.
    */
   readonly refused?: KeelsonError
   readonly syncMs: number
@@ -337,7 +337,7 @@ export type LogProtocol = {
   /**
    * Makes all commits durable, then writes and syncs a CHECKPOINT that covers them, with the
    * caller's bytes, and names it in the MANIFEST. Returns the CHECKPOINT's own LSN.
-   * @throws `TOO_LARGE`, `NO_SPACE`, `READ_ONLY` or `BUSY` with nothing written; `SHARD_DOWN`
+   * @throws `TOO_LARGE`, `NO_SPACE` or `READ_ONLY` with nothing written; `SHARD_DOWN`
    * (poisoned)
    */
   checkpoint: {

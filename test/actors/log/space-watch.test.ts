@@ -34,26 +34,25 @@ test('two segments and the last snapshot are needed', () => {
   expect(silent.space.health.freeBytes).toBeUndefined()
 })
 
-test.each(['NO_SPACE', 'READ_ONLY'] as const)(
-  'refusals with %s are counted, since the first, and logged once',
-  async (code) => {
-    const { space, clock, lines } = watch()
-    await clock.advance(5)
-    const since = clock.now()
-    for (let group = 0; group < 3; group++) {
-      space.noted(new KeelsonError(code, `no ${group}`))
-      await clock.advance(10)
-    }
-    expect(space.health.refusing).toMatchObject({
-      ...{ since, groups: 3, reason: expect.stringContaining('no 2') },
-    })
-    expect(lines).toEqual([
-      expect.stringMatching(
-        /^error shard 3 .*\(1 MiB free, 9 MiB are needed\).*"shard":3,"freeBytes":1048576,"neededBytes":9437184/,
-      ),
-    ])
-  },
-)
+test.each([
+  ['NO_SPACE', 'no space (1 MiB free, 9 MiB are needed)'],
+  ['READ_ONLY', 'takes none at present'],
+] as const)('refusals with %s are counted, since the first, and logged once', async (code, why) => {
+  const { space, clock, lines } = watch()
+  await clock.advance(5)
+  const since = clock.now()
+  for (let group = 0; group < 3; group++) {
+    space.noted(new KeelsonError(code, `no ${group}`))
+    await clock.advance(10)
+  }
+  expect(space.health.refusing).toMatchObject({
+    ...{ since, groups: 3, reason: expect.stringContaining('no 2') },
+  })
+  expect(lines).toEqual([
+    expect.stringMatching(/^error shard 3 .*"shard":3,"freeBytes":1048576,"neededBytes":9437184/),
+  ])
+  expect(lines[0]).toContain(why)
+})
 
 test('another refusal says nothing about space', () => {
   const { space, lines } = watch()
@@ -101,6 +100,31 @@ test('a disk that does not say what is free is believed when it takes a group', 
   expect(lines[0]).toContain('unknown free')
   space.noted(undefined)
   expect(space.health.refusing).toBeUndefined()
+})
+
+test('a disk that failed counts as sound when it gave a segment, or refused nothing for a minute', async () => {
+  const failing = new KeelsonError('READ_ONLY', 'no', { details: { errno: 'EIO' } })
+  for (const [rolled, restMs, isOver] of [
+    [false, 0, false],
+    [false, 59_999, false],
+    [false, 60_000, true],
+    [true, 0, true],
+  ] as const) {
+    const { space, clock, lines } = watch(() => 9 * MiB)
+    space.noted(failing)
+    expect(lines[0]).toContain('its disk fails')
+    await clock.advance(restMs)
+    space.noted(undefined, rolled)
+    expect(space.health.refusing === undefined, `${rolled} ${restMs}`).toBe(isOver)
+  }
+})
+
+test('large values that the disk refuses are noted, and other ends of a shard are not', () => {
+  const { space } = watch()
+  space.noted(new KeelsonError('SHARD_DOWN', 'no', { details: { reason: 'thread' } }))
+  expect(space.health.refusing).toBeUndefined()
+  space.noted(new KeelsonError('SHARD_DOWN', 'no', { details: { reason: 'disk' } }))
+  expect(space.health.refusing?.groups).toBe(1)
 })
 
 test('the refusal of a start says what is free and what it needs', () => {

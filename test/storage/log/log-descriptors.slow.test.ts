@@ -35,7 +35,7 @@ test('one EMFILE at any call of a roll refuses at most that commit, and the log 
       if (count === 1) kept.push(content(number, size))
       else {
         refusals += 1
-        expect(refused, `call ${at}`).toMatchObject({ code: 'BUSY' })
+        expect(refused, `call ${at}`).toMatchObject({ code: 'READ_ONLY' })
       }
     }
     const calls = opened() - first
@@ -59,6 +59,6 @@ test('a process without a descriptor refuses the appends that need a new segment
 
   expect(status, stderr.slice(-2000)).toBe(0)
   const { refused, kept, found } = JSON.parse(output[3] ?? 'null')
-  expect(refused).toEqual(['BUSY'])
+  expect(refused).toEqual(['READ_ONLY'])
   expect(found).toEqual(kept)
 })

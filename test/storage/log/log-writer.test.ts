@@ -282,7 +282,7 @@ describe('a roll', () => {
     )
 
     expect(answer).toMatchObject({ count: 3, durableLsn: 3 })
-    expect(answer.refused?.code).toBe('BUSY')
+    expect(answer.refused?.code).toBe('READ_ONLY')
     expect(commit(log, [payload(4, 700)])).toMatchObject({ lsns: [6], rolled: true })
   })
 })
