@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises'
 import type { Client, ClientConfig } from 'pg'
 import { type Cancel, systemClock } from '../../clock.ts'
 import { configError, KeelsonError, reasonText } from '../../errors.ts'
+import { columnTypes } from './column-types.ts'
 import { type CopiedColumns, copiedRows } from './copied-rows.ts'
 import { type Columns, type Database, quoted } from './database.ts'
 
@@ -39,12 +40,14 @@ export type PgDatabase = Database & {
  * of `pg` if the server is away or refuses; the reason of a `signal` that has aborted
  */
 export const connectPg = async (
-  config: Readonly<Record<string, unknown>>,
+  config: Options,
   { answerMs = 60_000, signal, onNotice, isPipelined = false }: Bounds = {},
 ): Promise<PgDatabase> => {
   const { pg, copyFrom, copyTo } = await loaded()
   signal?.throwIfAborted()
-  const client = new pg.Client({ ...config, pipeline: isPipelined } as ClientConfig)
+  const ours = { types: columnTypes, pipeline: isPipelined }
+  const client = new pg.Client({ ...config, ...ours } as ClientConfig)
+  takeBackDefaults(client, config, pg.defaults as Options)
   refuseSeveralHosts(client)
   // A connection that is lost between two statements fails the next one.
   client.on('error', () => undefined)
@@ -92,6 +95,37 @@ export const connectPg = async (
     greetedPid: (client as unknown as { readonly processID?: number }).processID,
   }
 }
+
+type Options = Readonly<Record<string, unknown>>
+
+/** Options that decide what a connection does, and not where it leads. */
+const sessionOptions = [
+  ...['fallback_application_name', 'options', 'replication'],
+  ...['idle_in_transaction_session_timeout', 'lock_timeout', 'query_timeout', 'statement_timeout'],
+]
+
+/**
+ * An application may set options of all clients of its process in `pg.defaults`. Those are its own:
+ * a time for its queries would end a statement of ours. `pg` takes no option that is false in the
+ * place of a default, so this is done to a client that has not connected yet.
+ */
+const takeBackDefaults = (client: Client, config: Options, defaults: Options): void => {
+  const its = client as unknown as Record<string, unknown> & {
+    readonly connectionParameters: Record<string, unknown>
+  }
+  const parameters = its.connectionParameters
+  const said = new Set([...Object.keys(config), ...parametersOf(config.connectionString)])
+  for (const name of sessionOptions)
+    if (parameters[name] === defaults[name] && !said.has(name) && !isInEnvironment(name))
+      parameters[name] = undefined
+  // Columns would come in another format than `columnTypes` reads.
+  its.binary = false
+}
+
+const parametersOf = (url: unknown): Iterable<string> =>
+  typeof url === 'string' && URL.canParse(url) ? new URL(url).searchParams.keys() : []
+
+const isInEnvironment = (name: string): boolean => Boolean(process.env[`PG${name.toUpperCase()}`])
 
 /** libpq takes a list, and `pg` asks for the address of a host with that name, for ever. */
 const refuseSeveralHosts = ({ host }: Client): void => {
