@@ -9,12 +9,12 @@
  */
 /// <reference lib="es2024.string" />
 import { types } from 'node:util'
-import { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from 'msgpackr'
 import { copyPart } from '../../bytes/copy-part.ts'
 import { realLength } from '../../bytes/real-bytes.ts'
 import { asBuffer, readUtf8 } from '../../bytes/utf8.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { type RowValue, rowTags, type StoredValue, valueTags } from '../ports/projection-store.ts'
+import { loadOwnMsgpackr } from './own-msgpackr.ts'
 import {
   fromPlainData,
   isPlainData,
@@ -145,6 +145,8 @@ export const isCanonical = (stored: StoredValue): boolean => {
   const { tag, bytes } = encodeValue(decodeValue(stored))
   return tag === stored.tag && asBuffer(bytes).equals(stored.bytes)
 }
+
+const { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } = loadOwnMsgpackr()
 
 /**
  * No records (each encoding is complete), maps as objects, bigints unchanged. `toJSON` is not
