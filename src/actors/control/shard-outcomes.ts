@@ -2,7 +2,7 @@
  * Requests to several shards at once, and their outcomes. A failure is the outcome of one shard,
  * and does not stop the others.
  */
-import { KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import { emit, type StorageEvents } from '../core/storage-events.ts'
 import type { ControlShard } from './control-shard.ts'
@@ -80,11 +80,18 @@ export const explained = <T>(shard: ControlShard, work: Promise<T>): Promise<T> 
 
 /** The error of an outcome: why the shard is down if it is, or the failure itself. */
 const shardError = (shard: ControlShard | undefined, error: unknown): KeelsonError => {
-  if (shard?.phase.kind === 'down') return shard.unavailable()
-  return error instanceof KeelsonError
-    ? error
-    : new KeelsonError('SHARD_DOWN', 'the shard did not answer', { cause: error })
+  const kind = shard?.phase.kind
+  if (shard && (kind === 'down' || (kind === 'elsewhere' && isAbsent(error))))
+    return shard.unavailable()
+  if (error instanceof KeelsonError && !isAbsent(error)) return error
+  return new KeelsonError('SHARD_DOWN', 'the shard did not answer', {
+    details: { shard: shard?.index, state: kind },
+    cause: error,
+  })
 }
+
+/** Whether an actor of the shard is not there: it restarts, or the shard begins or ends here. */
+const isAbsent = (error: unknown): boolean => isKeelsonError(error, 'NO_PROCESS')
 
 /** The error for a shard number that does not exist. */
 export const noShard = (shard: number): KeelsonError =>

@@ -103,6 +103,8 @@ export type JobsOptions = {
 /** A page of jobs. */
 export type JobsPage<J = unknown, R = unknown> = {
   readonly entries: readonly JobEntry<J, R>[]
+  /** Whether it was the last page. */
+  readonly exhausted: boolean
   /** Continues after the page; `undefined`: it was the last. */
   readonly cursor: string | undefined
 }
@@ -147,7 +149,8 @@ export function* jobsIn(
     const entry = yield* entryAt(rows, row, state, claims.get(row) ?? cut.get(row))
     if (entry) entries.push(entry)
   }
-  return { entries, cursor: found.length > limit ? found[limit - 1] : undefined }
+  const exhausted = found.length <= limit
+  return { entries, exhausted, cursor: exhausted ? undefined : found[limit - 1] }
 }
 
 /** The rows of a state after one of them: waiting ones by their priority, the highest first. */

@@ -47,6 +47,8 @@ export type DeadJob<J = unknown> = {
 /** A page of dead jobs, in the order in which they were added. */
 export type DeadPage<J = unknown> = {
   readonly entries: readonly DeadJob<J>[]
+  /** Whether it was the last page. */
+  readonly exhausted: boolean
   /** Continues after the page; `undefined`: it was the last. */
   readonly cursor: string | undefined
 }
@@ -149,6 +151,7 @@ export function* deadJobs<J>(
       ...{ id, job: input as J, key, priority, addedAt, tries, failedAt: failedAt ?? addedAt },
       error: error ?? { name: 'Error', message: 'unknown' },
     })),
+    exhausted: page.exhausted,
     cursor: page.cursor === undefined ? undefined : String(numberOf(page.cursor)),
   }
 }

@@ -64,7 +64,7 @@ describe('a page of jobs', () => {
     await s.settle()
     for (const state of all) {
       const whole = flow(s.app).jobs(mails, { state })
-      expect(whole.cursor).toBeUndefined()
+      expect([whole.exhausted, whole.cursor]).toEqual([true, undefined])
       for (const limit of [1, 2, 5]) {
         const found: unknown[] = []
         let cursor: string | undefined
@@ -72,6 +72,7 @@ describe('a page of jobs', () => {
           const page = flow(s.app).jobs(mails, { state, limit, ...(cursor && { cursor }) })
           expect(page.entries.length).toBeLessThanOrEqual(limit)
           found.push(...page.entries)
+          expect(page.exhausted).toBe(page.cursor === undefined)
           cursor = page.cursor
         } while (cursor)
         expect(found, `${state} by ${limit}`).toEqual(whole.entries)
