@@ -153,6 +153,7 @@ export { createLog } from './log/log.ts'
 export {
   type FolderEngine,
   type FolderEngineOptions,
+  type ForkedEngine,
   folderEngine,
   membersMax,
 } from './members/folder-engine.ts'

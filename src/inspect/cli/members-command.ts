@@ -2,7 +2,8 @@
  * `keelson run --members`: several processes on one data folder. This process is their parent, and
  * runs the same command line once for each member.
  */
-import { configError } from '../../errors.ts'
+import { againPauses, backoffMs, type Clock, passed } from '../../clock.ts'
+import { configError, type KeelsonError } from '../../errors.ts'
 import { type Logger, loggerOf } from '../../runtime/index.ts'
 import { folderEngine, membersMax } from '../../storage/index.ts'
 import {
@@ -15,6 +16,7 @@ import { ClusterProcesses } from '../members/cluster-processes.ts'
 import { MemberLink } from '../members/member-link.ts'
 import { MembersParent } from '../members/members-parent.ts'
 import { memberNames } from '../members/members-plan.ts'
+import { orphanIn, stillHeld } from '../members/orphaned-members.ts'
 import { errorText } from '../text/error-view.ts'
 import { packageVersion } from '../text/package-version.ts'
 import type { InstanceCommand } from './command-line.ts'
@@ -27,6 +29,9 @@ import { ServiceManager, serviceAttendance, serviceLog } from './run-command.ts'
  * not come, the parent ends all.
  */
 const arrivalMs = 20_000
+
+/** A start waits so long for members whose parent has ended, in ms. */
+const orphansMs = 60_000
 
 /**
  * Runs the command, in the parent or in a member, and resolves with the exit status.
@@ -87,8 +92,8 @@ const runMember = async (
   const attendance = serviceAttendance(log, (line) => link.ready(line))
   let members: MembersOptions | undefined
   const inMember = { ...environment, onSignal: link.onSignal.bind(link) }
-  try {
-    return await runInstance(command, inMember, {
+  const run = (): Promise<number> =>
+    runInstance(command, inMember, {
       ...attendance,
       // Of signals the parent speaks.
       interrupted: () => log.info('ends in order'),
@@ -102,10 +107,40 @@ const runMember = async (
         attendance.onProgress(progress)
       },
     })
+  try {
+    return await onceClosed(run, environment.clock, log)
   } catch (reason) {
     // A line of text has the whole error. One of JSON has it as a fact.
     log.error(errorText(reason, command.verbose), command.log === 'json' ? { reason } : {})
     return startFailureStatus(reason)
+  }
+}
+
+/**
+ * Runs a member. If a member of a killed parent has its name in the folder, it runs when that has closed.
+ * @throws KeelsonError as the run
+ */
+const onceClosed = async (
+  run: () => Promise<number>,
+  clock: Clock,
+  log: Logger,
+): Promise<number> => {
+  const endsAt = clock.monotonic() + orphansMs
+  for (let tries = 1; ; tries++) {
+    try {
+      return await run()
+    } catch (error) {
+      const orphan = orphanIn(error)
+      if (!orphan) throw error
+      if (clock.monotonic() >= endsAt) throw stillHeld(error as KeelsonError, orphan)
+      const { pid, parent } = orphan
+      if (tries === 1)
+        log.warn(
+          `process ${pid} holds the folder, a member whose parent, process ${parent}, has ended: waits up to ${orphansMs / 1_000} s until it has closed`,
+          { pid, parent },
+        )
+    }
+    await passed(clock, backoffMs(againPauses, tries))
   }
 }
 
@@ -133,7 +168,8 @@ const memberOptions = (
       file,
       configError('shards', `at least ${members.length} for as many members`, shards),
     )
-  const shared = { name: instance, member, engine: folderEngine({ members, arrivalMs }) }
+  const engine = { ...folderEngine({ members, arrivalMs }), parent: process.ppid }
+  const shared = { name: instance, member, engine }
   return { ...options, cluster: shared }
 }
 

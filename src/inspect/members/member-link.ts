@@ -36,6 +36,12 @@ export class MemberLink {
     // A terminal sends it to the parent as well, which decides.
     process.on('SIGINT', () => undefined)
     process.on('SIGTERM', () => this.#end())
+    // A message to a parent that has been killed fails before the end of its connection is read. Without
+    // a listener that error would end the process.
+    cluster.worker?.on('error', (error: NodeJS.ErrnoException) => {
+      if (!isOfParent(error)) throw error
+      this.#end()
+    })
     cluster.worker?.on('disconnect', () => {
       // Node would end the process at once.
       if (cluster.worker) cluster.worker.exitedAfterDisconnect = true
@@ -77,3 +83,6 @@ export class MemberLink {
     if (process.connected) process.send?.(message, undefined, undefined, () => undefined)
   }
 }
+
+const isOfParent = ({ code = '' }: NodeJS.ErrnoException): boolean =>
+  ['EPIPE', 'ECONNRESET', 'ERR_IPC_CHANNEL_CLOSED', 'ERR_IPC_DISCONNECTED'].includes(code)

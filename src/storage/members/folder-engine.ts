@@ -17,6 +17,12 @@ export type FolderEngine = {
   readonly arrivalMs: number
 }
 
+/** The engine of a member that `keelson run` has started. */
+export type ForkedEngine = FolderEngine & {
+  /** The process that has started it, and starts it again. A lock of the member names it. */
+  readonly parent?: number
+}
+
 /** The options of `folderEngine`. */
 export type FolderEngineOptions = {
   /**

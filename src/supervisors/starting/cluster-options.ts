@@ -19,6 +19,7 @@ import {
   addressIn,
   type ClusterEngine,
   type FolderEngine,
+  type ForkedEngine,
   type SocketAddress,
 } from '../../storage/index.ts'
 
@@ -118,7 +119,7 @@ type AnyCluster = Checked<typeof clusterOptions>
 export type Cluster = AnyCluster & { readonly engine: ClusterEngine }
 
 /** One of several members that share the data folder. */
-export type FolderCluster = AnyCluster & { readonly engine: FolderEngine }
+export type FolderCluster = AnyCluster & { readonly engine: ForkedEngine }
 
 /** Whether the members share the data folder. */
 export const isFolderCluster = (cluster: Cluster | FolderCluster): cluster is FolderCluster =>

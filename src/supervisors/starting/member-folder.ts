@@ -87,9 +87,11 @@ export class MemberFolder implements MemberDirectory {
     this.incarnation = incarnation
     this.#request = request
     this.#root = root
+    const { member, engine } = cluster
+    const { parent } = engine
     this.#holder = describeHolder({
-      ...{ instance, since: clock.now() },
-      ...{ member: cluster.member, incarnation },
+      ...{ instance, since: clock.now(), member, incarnation },
+      ...(parent !== undefined && { parent }),
     })
     this.claim = {
       ...{ dir, shards: facts.shards, logs: facts.logs },
