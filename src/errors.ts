@@ -132,6 +132,20 @@ const plainData = (value: unknown, around: readonly unknown[]): unknown => {
 export const isKeelsonError = (error: unknown, code?: ErrorCode): error is KeelsonError =>
   error instanceof KeelsonError && (code === undefined || error.code === code)
 
+/**
+ * Stored data names a declaration that the running program lacks. That is never an outcome: the work
+ * waits, and goes on in a program that has it. `details.missing` has `what`.
+ */
+export const missingDeclaration = (what: string, cause?: unknown): KeelsonError =>
+  new KeelsonError('UNSUPPORTED_VERSION', `this program has no ${what}, which stored data names`, {
+    details: { missing: what },
+    ...(cause !== undefined && { cause }),
+  })
+
+/** Whether it is a `missingDeclaration`. */
+export const isMissing = (error: unknown): error is KeelsonError =>
+  isKeelsonError(error, 'UNSUPPORTED_VERSION') && error.details.missing !== undefined
+
 /** Whether a call found no process, or its process has ended. */
 export const isGone = (error: unknown): error is KeelsonError =>
   isKeelsonError(error, 'NO_PROCESS') || isKeelsonError(error, 'EXITED')

@@ -2,10 +2,12 @@
  * Handles failed tries of steps and alarms, as `retry-policy.ts` decides. A turn records each failure
  * before the next try: the count of tries, the error, and the time of the next try.
  * When the tries have ended, the handler `onFailed` runs, or the step or the alarm is parked. The
- * actor goes on in each case. It is apart from `refusals.ts`, its only importer, because a failed
+ * actor goes on in each case. A try for which the program lacks a declaration has not happened: no
+ * row changes, and it comes again after a pause that is in memory. It is apart from `refusals.ts`, its only importer, because a failed
  * try is a throw of the user's handler, and a refusal is an answer of the storage.
  */
-import { isKeelsonError } from '../../errors.ts'
+import { backoffMs } from '../../clock.ts'
+import { isKeelsonError, isMissing, type KeelsonError, keptError } from '../../errors.ts'
 import {
   type AnyContext,
   describeReason,
@@ -15,7 +17,7 @@ import {
 } from '../../runtime/index.ts'
 import { emit } from '../core/storage-events.ts'
 import type { FailedTurn } from '../turns/actor-trouble.ts'
-import { isParked, type Memory } from '../turns/memory.ts'
+import { isParked, type Memory, settingOf } from '../turns/memory.ts'
 import {
   type AfterTry,
   afterTry,
@@ -42,12 +44,20 @@ export interface Trying {
 /** The pause after a try that came before the tree had started. */
 const earlyMs = 100
 
+/** The pauses before the program is asked again for a declaration that it lacks. */
+const lackingPauses = { baseMs: 100, maxMs: 30_000 }
+
+/** A step or an alarm that waits for a declaration: how often it was asked for, and its next try. */
+type Lacking = { readonly tries: number; readonly until: number }
+
 /** The failed tries of one actor. */
 export class FailedTries {
   readonly #actor: Trying
   readonly #process: Process
   /** Whether it has noted failures that its next turn may have ended. */
   #isFailing: boolean
+  /** By their settings. */
+  readonly #lacking = new Map<string, Lacking>()
 
   constructor(actor: Trying, process: Process) {
     this.#actor = actor
@@ -68,6 +78,10 @@ export class FailedTries {
     if (work.isTooLate(thrown, shard.isLeaving)) return
     if (work.isTooEarly(thrown)) {
       this.#tryLater(run)
+      return
+    }
+    if (isMissing(thrown)) {
+      this.#lacks(run, thrown)
       return
     }
     const before = step?.tries ?? alarm?.set.tries ?? 0
@@ -99,6 +113,29 @@ export class FailedTries {
       if (step) draft.keepStep({ ...step, notBefore: at, wakeAt: at })
       if (alarm) draft.setAlarm(alarm.name, { ...alarm.set, dueAt: at })
     })
+  }
+
+  /** The program lacks what this step or alarm names: it is left alone for a while, as it is. */
+  #lacks({ step, alarm, what }: Run, error: KeelsonError): void {
+    const { trouble } = this.#actor.terms
+    const now = this.#actor.now()
+    const name = step?.step ?? alarm?.name ?? what
+    const setting = alarm ? settingOf(alarm.name, alarm.set) : name
+    const known = this.#lacking.get(setting) ?? trouble.failing.get(this.#entity)?.get(name)
+    const tries = (known?.tries ?? 0) + 1
+    const retryAt = now + backoffMs(lackingPauses, tries)
+    this.#lacking.set(setting, { tries, until: retryAt })
+    this.#isFailing = true
+    const text = keptText(keptError(error))
+    trouble.fails(name, { entity: this.#entity, what, tries, retryAt, error: text }, now)
+    const { kernel, logged } = this.#process
+    if (trouble.seen(`lacking ${error.message}`, now) === 1)
+      kernel.logger.warn(`${this.#entity}: ${what} waits: ${error.message}`, logged)
+  }
+
+  /** Until when this step or alarm waits for a declaration; 0: it may run. */
+  waitsUntil(setting: string): number {
+    return this.#lacking.get(setting)?.until ?? 0
   }
 
   #after(run: Run, tries: number, error: unknown): AfterTry {
@@ -161,8 +198,20 @@ export class FailedTries {
   durable({ steps, alarms }: Memory): void {
     if (!this.#isFailing) return
     const failing = new Set<string>()
-    for (const step of steps) if (step.tries > 0 && !isParked(step)) failing.add(step.step)
-    for (const [name, alarm] of alarms) if (alarm.tries > 0 && !isParked(alarm)) failing.add(name)
+    const settings = new Set<string>()
+    const keep = (
+      name: string,
+      setting: string,
+      tried: Parameters<typeof isParked>[0],
+      tries: number,
+    ) => {
+      settings.add(setting)
+      if ((tries > 0 || this.#lacking.has(setting)) && !isParked(tried)) failing.add(name)
+    }
+    for (const step of steps) keep(step.step, step.step, step, step.tries)
+    for (const [name, alarm] of alarms) keep(name, settingOf(name, alarm), alarm, alarm.tries)
+    for (const setting of this.#lacking.keys())
+      if (!settings.has(setting)) this.#lacking.delete(setting)
     this.#isFailing = this.#actor.terms.trouble.keeps(this.#entity, failing)
   }
 

@@ -75,13 +75,37 @@ export class OwnTurns {
     for (const step of memory.steps) {
       const target = step.name === callStep ? targetOf(step) : undefined
       const isFree = target === undefined || !calling?.has(target)
-      if (isFree && step.notBefore <= now && !isParked(step)) return step
+      if (isFree && step.notBefore <= now && !isParked(step) && !this.#waits(step.step, now))
+        return step
       if (target !== undefined) {
         calling ??= new Set()
         calling.add(target)
       }
     }
     return undefined
+  }
+
+  /** Whether the program lacks what a step or an alarm names, and is not asked for it yet. */
+  #waits(setting: string, now: number): boolean {
+    return this.#actor.refusals.tries.waitsUntil(setting) > now
+  }
+
+  /** The alarms that may run, the earliest first. */
+  #dueAt(now: number): readonly (readonly [string, Alarm])[] {
+    const { alarms } = this.#actor.memory
+    return dueAt(alarms, now).filter(([name, alarm]) => !this.#waits(settingOf(name, alarm), now))
+  }
+
+  /** When to ask again, if all that is due waits for declarations; `false`: nothing does. */
+  #laterThan(now: number): number | false {
+    const { memory, refusals } = this.#actor
+    const { steps, alarms } = memory
+    const settings = [
+      ...steps.filter((step) => step.notBefore <= now).map(({ step }) => step),
+      ...dueAt(alarms, now).map(([name, alarm]) => settingOf(name, alarm)),
+    ]
+    const until = settings.map((each) => refusals.tries.waitsUntil(each)).filter((at) => at > now)
+    return until.length > 0 && !this.ready && Math.min(...until)
   }
 
   /**
@@ -164,17 +188,18 @@ export class OwnTurns {
 
   /**
    * An alarm or a step may be due. Handles one alarm, and answers whether more are due, perhaps set
-   * by that turn: they wait until the mailbox is empty. `last`: none are.
+   * by that turn: they wait until the mailbox is empty. `last`: none are. A number: all that is due
+   * waits for what the program lacks, and is asked for again at that time.
    */
   runDue(from: HeldCall): Answer {
     const { isAwake, isSettled } = this.#actor
     if (!isAwake || !isSettled) return this.#runDueLater(from)
-    const { blocked, memory, terms, ending } = this.#actor
-    const first = mayBegin(terms) ? dueAt(memory, this.#actor.now())[0] : undefined
+    const { blocked, terms, ending } = this.#actor
+    const first = mayBegin(terms) ? this.#dueAt(this.#actor.now())[0] : undefined
     const answer = (step: NextStep): NextStep => {
       if (blocked) from.fail(blocked)
-      else if (!first) from.reply(false)
-      else from.reply(dueAt(this.#actor.memory, this.#actor.now()).length > 0 || 'last')
+      else if (!first) from.reply(this.#laterThan(this.#actor.now()))
+      else from.reply(this.#dueAt(this.#actor.now()).length > 0 || 'last')
       return step
     }
     if (!first || blocked) return answer(this.next())
@@ -222,7 +247,7 @@ export class OwnTurns {
 }
 
 /** The alarms that are due, the earliest first. */
-const dueAt = ({ alarms }: Memory, now: number): readonly (readonly [string, Alarm])[] =>
+const dueAt = (alarms: Memory['alarms'], now: number): readonly (readonly [string, Alarm])[] =>
   [...alarms]
     .filter(([, alarm]) => alarm.dueAt <= now && !isParked(alarm))
     .sort(([, a], [, b]) => a.dueAt - b.dueAt)

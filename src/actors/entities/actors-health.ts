@@ -2,7 +2,14 @@
  * The troubles of the durable actors of an instance, for `health()`. Reading them wakes no actor.
  */
 import { reasonText } from '../../errors.ts'
-import { dueRows, parseDue, workerKind } from '../../storage/index.ts'
+import {
+  dueRows,
+  entityOfRow,
+  entityRowsAfter,
+  isKindOfEntities,
+  parseDue,
+  workerKind,
+} from '../../storage/index.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
 import { type FailingTurn, stuckTries, type WaitingTurn } from '../turns/actor-trouble.ts'
 import type { TurnAtWork } from '../turns/actor-work.ts'
@@ -34,6 +41,11 @@ export type ActorsHealth = {
    * Those of blocked actors, and of kinds that are not in the tree, are among them.
    */
   readonly overdue: Some<{ readonly entity: string; readonly what: string; readonly at: number }>
+  /**
+   * Kinds that have rows here and are not in the tree, each with its first entity. Workflows, queues
+   * and schedules have kinds, too. Their rows rest until a program has them.
+   */
+  readonly missing: Some<{ readonly kind: string; readonly entity: string }>
   /** How many turns were refused since the start, by code. */
   readonly refused: Readonly<Record<string, number>>
 }
@@ -57,7 +69,36 @@ export const actorsHealth = (entities: Entities): ActorsHealth => {
     blocked: blockedIn(entities),
     hanging: some(entities.work.turnsBefore(entities.system.clock.now() - overdueMs)),
     overdue: some(entities.shards.flatMap(overdueOf)),
+    missing: some(missingIn(entities)),
     refused: Object.fromEntries(refused),
+  }
+}
+
+/** One look for each kind of a shard. While the tree starts, a kind may be on its way. */
+const missingIn = (entities: Entities): ActorsHealth['missing']['first'] => {
+  const found = new Map<string, string>()
+  if (entities.work.isStarting) return []
+  for (const shard of entities.shardsHere)
+    try {
+      for (const entity of firstOfKinds(shard)) {
+        const kind = entity.slice(0, entity.indexOf('/'))
+        if (isKindOfEntities(kind) && !entities.knows(kind) && !found.has(kind))
+          found.set(kind, entity)
+      }
+    } catch {
+      // As for overdue work.
+    }
+  return [...found].map(([kind, entity]) => ({ kind, entity }))
+}
+
+/** The first entity of each kind in a shard. */
+function* firstOfKinds(shard: ActorShard): Generator<string> {
+  for (let kind: string | undefined; ; ) {
+    const [first] = shard.view().rows(entityRowsAfter(kind))
+    if (first === undefined) return
+    const entity = entityOfRow(first[0])
+    yield entity
+    kind = entity.slice(0, entity.indexOf('/'))
   }
 }
 

@@ -49,6 +49,8 @@ type Question = {
   rowKey: string
   /** Whether the actor answered that it had served a row. */
   hasServed: boolean
+  /** Until when it wants to be left alone, by its answer. */
+  until: number
 }
 
 /** The parts that make the process of a shard's alarms. */
@@ -239,20 +241,21 @@ const ask = (state: State, rowKey: string, now: number, context: Own): void => {
   const ref = refOf(entities, entity, context)
   if (ref === undefined) return
   const since = context.system.clock.monotonic()
-  const asked: Question = { since, rowKey, hasServed: false }
+  const asked: Question = { since, rowKey, hasServed: false, until: 0 }
   asking.set(entity, asked)
-  void serve(ref).then((hasServed) => {
-    asked.hasServed = hasServed
+  void serve(ref).then((answer) => {
+    asked.hasServed = answer === 'last'
+    if (typeof answer === 'number') asked.until = answer
     send(context.self, 'answered', entity)
   })
 }
 
-/** Asks until nothing more is due, or the actor cannot be asked. Returns whether it served a row. */
-const serve = async (ref: Ref<DueMessages>): Promise<boolean> => {
+/** Asks until nothing more is due, or the actor cannot be asked. Returns its last answer. */
+const serve = async (ref: Ref<DueMessages>): Promise<DueAnswer> => {
   try {
     for (;;) {
       const answer = await call(ref, '$due', undefined, patiently)
-      if (answer !== true) return answer === 'last'
+      if (answer !== true) return answer
     }
   } catch {
     // Its row is still there, and is looked at again.
@@ -263,8 +266,13 @@ const serve = async (ref: Ref<DueMessages>): Promise<boolean> => {
 /** An actor that ends, and a shard that goes down, answer. */
 const patiently = { timeoutMs: Number.POSITIVE_INFINITY }
 
-/** `true`: more is due than it has served. `last`: nothing more was. `false`: nothing was at all. */
-type DueMessages = { calls: { $due: () => boolean | 'last' } }
+/**
+ * `true`: more is due than it has served. `last`: nothing more was. `false`: nothing was at all. A
+ * number: the program lacks what is due, and is asked for it again at that time.
+ */
+type DueAnswer = boolean | 'last' | number
+
+type DueMessages = { calls: { $due: () => DueAnswer } }
 
 /** The actor to ask; `undefined` if it cannot be asked now. */
 const refOf = (entities: Entities, entity: string, context: Own): Ref<DueMessages> | undefined => {
@@ -291,19 +299,21 @@ const answered = (state: State, entity: string, context: Own): void => {
   slow.delete(entity)
   if (question && shard.phase.kind === 'open' && shard.view().row(question.rowKey)) {
     if (question.hasServed) walk(state, context)
-    else leaveAlone(state, question.rowKey, context)
+    else leaveAlone(state, question.rowKey, question.until, context)
   }
   if (wasFull || asking.size <= askingMax / 2) stepSoon(state, context)
 }
 
-const leaveAlone = (state: State, rowKey: string, context: Own): void => {
+const leaveAlone = (state: State, rowKey: string, wanted: number, context: Own): void => {
   const { later, shard } = state
+  const now = shard.now()
+  const until = wanted > now ? wanted : now + laterMs
   for (const oldest of later.keys()) {
     if (later.size < laterMax) break
     later.delete(oldest)
   }
-  later.set(rowKey, shard.now() + laterMs)
-  if (state.behind === undefined) arm(state, laterMs, context)
+  later.set(rowKey, until)
+  if (state.behind === undefined) arm(state, until - now, context)
 }
 
 /** Continues the walk, if one runs, after the messages that wait. */
@@ -321,8 +331,10 @@ const rest = (state: State, now: number, context: Own): void => {
     walk(state, context)
     return
   }
-  for (const [rowKey, until] of later) if (until <= now) later.delete(rowKey)
-  let next = later.size > 0 ? now + laterMs : Number.POSITIVE_INFINITY
+  let next = Number.POSITIVE_INFINITY
+  for (const [rowKey, until] of later)
+    if (until <= now) later.delete(rowKey)
+    else next = Math.min(next, until)
   for (const [rowKey] of shard.view().rows({ ...dueRows(), gt: dueRows(now).lt })) {
     next = Math.min(next, parseDue(rowKey).dueMs)
     break

@@ -1,5 +1,11 @@
 /** A durable server as its process reads it, without its types. */
-import { invalidArgument, KeelsonError, keptError } from '../../errors.ts'
+import {
+  invalidArgument,
+  isKeelsonError,
+  KeelsonError,
+  keptError,
+  missingDeclaration,
+} from '../../errors.ts'
 import { type AnyContext, type AppContext, call, isThenable, noReply } from '../../runtime/index.ts'
 import { encodeIndexValue } from '../../storage/index.ts'
 import { answeredAtOnce } from '../core/argument-check.ts'
@@ -106,9 +112,24 @@ export type RecordedCall = {
 const makesCall = async (state: unknown, recorded: unknown, given: unknown): Promise<unknown> => {
   const context = given as AnyContext
   const { kind, id, name, payload } = recorded as RecordedCall
-  const ref = context.to((context.app as AppContext).entity(kind).ref(id) as never)
-  await call(ref, name as never, payload as never)
+  const ref = kindIn(context.app as AppContext, kind).ref(id)
+  await call(context.to(ref as never), name as never, payload as never).catch((error) => {
+    // The member that has its shard may run another program.
+    const isAbsent = isKeelsonError(error, 'NO_PROCESS') && error.details.kind === kind
+    throw isAbsent ? missingDeclaration(`kind ${kind}`, error) : error
+  })
   return noReply(state)
+}
+
+/** The kind that a recorded call names. @throws KeelsonError a `missingDeclaration` */
+const kindIn = (app: AppContext, kind: string): ReturnType<AppContext['entity']> => {
+  try {
+    return app.entity(kind)
+  } catch (error) {
+    const isAbsent =
+      isKeelsonError(error, 'INVALID_ARGUMENT') || isKeelsonError(error, 'NO_PROCESS')
+    throw isAbsent ? missingDeclaration(`kind ${kind}`, error) : error
+  }
 }
 
 /** Without a prototype: a message named `toString` finds no handler. */

@@ -1,5 +1,5 @@
 /** The work of one turn: a message, or a step or an alarm that the actor recorded. Pure. */
-import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { invalidArgument, KeelsonError, missingDeclaration } from '../../errors.ts'
 import { isAnswer, isThenable, NextStep, noReply, reply, type Then } from '../../runtime/index.ts'
 import type { TurnKind } from './after-refusal.ts'
 import type { Handler } from './durable-table.ts'
@@ -84,11 +84,11 @@ export const asBefore: Then = Object.freeze({})
 export const ownRun = (kind: TurnKind, what: string, from?: HeldCall): Run =>
   new Run(kind, (state) => noReply(state, asBefore), undefined, what, what, from)
 
-/** A recorded name without a handler fails, and is tried again: a later program may have one. */
+/** A recorded name without a handler: its turn never happens, and waits for a program that has one. */
 export const missing =
   (what: string): Handler =>
   () => {
-    throw new KeelsonError('INVALID_ARGUMENT', `there is no handler of ${what}`)
+    throw missingDeclaration(`handler of ${what}`)
   }
 
 /** The handler of a step whose turn was refused: the next try is later. */

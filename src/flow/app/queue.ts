@@ -1,14 +1,16 @@
 /** `queue`: jobs that run beside each other under limits, each until it is done or dead. */
 import { noMore } from '../../check.ts'
-import { configError, isKeelsonError } from '../../errors.ts'
+import { configError, isKeelsonError, missingDeclaration } from '../../errors.ts'
 import { call } from '../../runtime/index.ts'
 import { durableActors } from '../../supervisors/index.ts'
 import { queueSpecs } from '../queue/queue-entity.ts'
+import { waitingOf } from '../looks/listing.ts'
 import type { JobTry, RunningTry } from '../queue/queue-job.ts'
 import { type Queue, type QueueOptions, type QueueTerms, queueTerms } from '../queue/queue-terms.ts'
 import type { Duration, Workflow } from '../runs/body.ts'
 import { isTransient, runNamed } from '../runs/operations.ts'
-import { checkPartName, runKind } from '../runs/parts.ts'
+import { checkPartName, isInTree, runKind } from '../runs/parts.ts'
+import { typeOfRun } from '../runs/record.ts'
 import { pauseMs } from '../runs/tries.ts'
 import { flow } from './flow.ts'
 
@@ -47,7 +49,9 @@ export function queue(name: string, ...given: readonly unknown[]): Queue<never> 
   const [handler, options = {}, ...surplus] = given as [unknown, QueueOptions?, ...unknown[]]
   noMore(surplus, 'queue(name, handler, { concurrency, … })')
   if (typeof handler === 'function')
-    return queueOf(queueTerms(name, 'jobs', handler as never, options), { takesRuns: false })
+    return queueOf(queueTerms(name, 'jobs', ofJobs(name, handler as JobHandler), options), {
+      takesRuns: false,
+    })
   const isWorkflow = (handler as Workflow | undefined)?.sort === 'workflow'
   const hasOptions = given.length < 2 && typeof (handler === undefined ? {} : handler) === 'object'
   if (!isWorkflow && !hasOptions)
@@ -71,10 +75,27 @@ const queueOf = (terms: QueueTerms, of: Pick<Queue, 'takesRuns' | 'starts'>): Qu
   ...{ sort: 'queue', name: terms.name, ...of, children: () => queueSpecs(terms) },
 })
 
+type JobHandler = (job: unknown, attempt: RunningTry) => unknown
+
+/** The handler of a queue, which gets no run: an earlier program may have had the queue without it. */
+const ofJobs =
+  (queue: string, handler: JobHandler): JobHandler =>
+  (job, attempt) => {
+    const mayBeRun = typeof job === 'string' && attempt.claim.record.unique === job
+    if (!mayBeRun || !isInTree(attempt.app, runKind(typeOfRun(job)))) return handler(job, attempt)
+    const id = job.slice(typeOfRun(job).length + 1)
+    return waitingOf(attempt.app, { sort: 'workflow', name: typeOfRun(job) }, id).then((waiting) => {
+      if (waiting?.queue === queue) throw missingDeclaration(`queue ${queue} without a handler`)
+      return handler(job, attempt)
+    })
+  }
+
 /** Begins a run that waits in the queue, and waits for its end, or until it is blocked. */
 const follow = async (run: unknown, attempt: RunningTry): Promise<void> => {
-  const ref = runNamed(attempt.app, run as string)
-  attempt.run = runKind(run as string)
+  if (typeof run !== 'string' || typeOfRun(run) === '')
+    throw missingDeclaration('handler of the queue of this job')
+  const ref = runNamed(attempt.app, run)
+  attempt.run = runKind(run)
   await asked(attempt, () => call(ref, 'begin'))
   const end = asked(attempt, () => call(ref, 'result', undefined, untilEnded))
   // A run that was removed has ended.

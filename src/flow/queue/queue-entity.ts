@@ -3,7 +3,7 @@
  * background (`queue-runner.ts`): a caller never waits for one.
  */
 import type { DurableServer } from '../../actors/index.ts'
-import { invalidArgument } from '../../errors.ts'
+import { invalidArgument, missingDeclaration } from '../../errors.ts'
 import { type ChildSpec, noReply, reply } from '../../runtime/index.ts'
 import { kindSpec } from '../../supervisors/index.ts'
 import { keptAwake, queueId, queueKind } from '../runs/parts.ts'
@@ -49,6 +49,11 @@ const queueServer = (terms: QueueTerms): Server => {
     },
     calls: {
       add: (state, jobs, { from }) => {
+        // A turn of a program whose queue had a handler has recorded it.
+        if (terms.takesRuns) {
+          from.fail(missingDeclaration(`handler of the queue ${terms.name}`))
+          return noReply(state)
+        }
         const bytes = jobs.reduce((sum, job) => sum + job.bytes, 0)
         const weight = { jobs: jobs.length, bytes }
         ask(from, (book, now, rows) => book.add(jobs, now, rows), weight)

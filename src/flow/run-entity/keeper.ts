@@ -21,6 +21,7 @@ import { durableActors } from '../../supervisors/index.ts'
 import { type ListOptions, listOf, statusBetween } from '../looks/listing.ts'
 import { atOnce } from '../looks/look.ts'
 import type { Workflow } from '../runs/body.ts'
+import { isLacking } from '../runs/lacking.ts'
 import type { RunMessages } from '../runs/messages.ts'
 import { entitiesOf, runKind, schedulesKind } from '../runs/parts.ts'
 import { liveStatuses, type RunState } from '../runs/record.ts'
@@ -289,8 +290,8 @@ const isListed = async (work: Promise<boolean>): Promise<boolean> => {
   }
 }
 
-/** The entities of a kind that are to wake, in pages. */
-type Line = { readonly kind: string; readonly ids: readonly string[] }
+/** The entities of a kind that are to wake, in pages. `isAll`: those that are awake too. */
+type Line = { readonly kind: string; readonly ids: readonly string[]; readonly isAll?: boolean }
 
 /** The entities of a kind that a query finds. A page is read when the one before it is done. */
 function* pagesOf(app: AppContext, kind: string, query: object): Iterable<Line> {
@@ -306,12 +307,29 @@ function* pagesOf(app: AppContext, kind: string, query: object): Iterable<Line> 
   } while (cursor !== undefined)
 }
 
-/** The runs that are live: of each workflow those first that changed longest ago. */
+/** The runs of a workflow that are blocked because a program lacked a part of it. */
+function* lackingRuns(app: AppContext, type: Workflow): Iterable<Line> {
+  let cursor: string | undefined
+  do {
+    const options = { type, status: 'blocked', limit: pageMax, ...(cursor && { cursor }) } as const
+    const page = atOnce(listOf(app, options))
+    const ids = page.entries.filter(isLacking).map(({ id }) => id)
+    // The process of a run stays for a while after its block.
+    yield { kind: runKind(type.name), ids, isAll: true }
+    cursor = page.cursor
+  } while (cursor !== undefined)
+}
+
+/**
+ * The runs that are live, of each workflow those first that changed longest ago; and those that wait
+ * for a part of the program.
+ */
 const liveRuns = (app: AppContext, { workflows }: State): readonly Iterable<Line>[] => {
   const at = liveStatuses.map((status) => statusBetween(status, 0, Number.POSITIVE_INFINITY))
-  return workflows.flatMap(({ name }) =>
-    at.map((each) => pagesOf(app, runKind(name), { where: { at: each } })),
-  )
+  return workflows.flatMap((type) => [
+    ...at.map((each) => pagesOf(app, runKind(type.name), { where: { at: each } })),
+    lackingRuns(app, type),
+  ])
 }
 
 /** Wakes the runs that are live and the schedules, in the open shards here or in `opened`. */
@@ -342,9 +360,9 @@ const wakeLines = async (
   const { clock } = context.system
   const turned = (): Promise<void> => new Promise((resolve) => void clock.soon(resolve))
   const places = new Places(wakingMax)
-  for (const { kind, ids } of inTurn(lines)) {
+  for (const { kind, ids, isAll } of inTurn(lines)) {
     for (const id of ids) {
-      if (skipsAwake(kind) && entities.holder(`${kind}/${id}`)) continue
+      if (!isAll && skipsAwake(kind) && entities.holder(`${kind}/${id}`)) continue
       await places.take(wake(context, kind, id))
       await turned()
     }

@@ -7,6 +7,7 @@ import { isKeelsonError, keptError } from '../../errors.ts'
 import { type ChildSpec, call, noReply, reply } from '../../runtime/index.ts'
 import { kindSpec } from '../../supervisors/index.ts'
 import type { Workflow } from '../runs/body.ts'
+import { hasParts, isLacking } from '../runs/lacking.ts'
 import type { ChildEnd, RunContext, RunEnd, State } from '../runs/messages.ts'
 import { runOf } from '../runs/operations.ts'
 import { runKind } from '../runs/parts.ts'
@@ -65,6 +66,8 @@ const runServer = (workflow: Workflow): RunServer => {
       ...repairCalls(activations),
       ...childCalls(activations),
       wake: (state, _, context) => {
+        if (state && isLacking(state) && hasParts(state, context.rows, workflow, context.app))
+          return reply(undefined, activations.resumed(state, context))
         const present = activations.presentOf(context)
         if (!state || !isLive(state.status) || present.activation?.replay?.hasArrived)
           return reply(undefined, state)

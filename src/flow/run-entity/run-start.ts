@@ -8,7 +8,7 @@ import { KeelsonError } from '../../errors.ts'
 import { call, noReply, reply } from '../../runtime/index.ts'
 import type { Workflow } from '../runs/body.ts'
 import type { EnterMessage, RunContext, StartRequest, State } from '../runs/messages.ts'
-import { entitiesOf, queueId } from '../runs/parts.ts'
+import { entitiesOf, queueId, recordedEntitiesOf } from '../runs/parts.ts'
 import {
   isLive,
   isOver,
@@ -155,7 +155,7 @@ export const enterQueue = ({ workflow }: RunActivations): RunContinues<'enter'> 
   enter: async (state, _, context) => {
     const { queue } = workflow.options
     if (queue === undefined || !state?.isHeld || isOver(state.status)) return noReply(state)
-    const ref = entitiesOf<EnterMessage>(context.app, 'queue', queue).ref(queueId)
+    const ref = recordedEntitiesOf<EnterMessage>(context.app, 'queue', queue).ref(queueId)
     const { queueKey: key, priority } = state
     const run = `${workflow.name}/${context.id}`
     await call(context.to(ref), 'enter', { run, key, priority })

@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../../clock.ts'
-import { isKeelsonError } from '../../errors.ts'
+import { isKeelsonError, type KeptError } from '../../errors.ts'
 import { reply } from '../../runtime/index.ts'
 import { type Active, awaitedOf, nextDue } from './active.ts'
 import type { RunBackground, RunContext, State } from './messages.ts'
@@ -135,6 +135,8 @@ interface Resting {
   /** Looks for signals that it has not seen. */
   readSignals(): Promise<void>
   stop(after: 'rest'): void
+  /** The run cannot go on. */
+  block(error: KeptError): void
 }
 
 /** Lets one activation rest when its body has waited for long. */
@@ -171,6 +173,8 @@ export class ActivationRest {
       return
     const { clock } = activation.background.system
     this.#disarm = clock.after(restMs, () => {
+      const lacks = replay.open.find((active) => active.lacks)?.lacks
+      if (lacks) return activation.block(lacks)
       const at = nextDue(replay.open)
       if (at < activation.background.now() + restMs) return
       this.#deciding = this.#rests(at)

@@ -25,6 +25,7 @@ import { ActivationRest, ActivationTurns, inNextTurn } from './activation-turns.
 import { Active, type ActiveParts, runningSteps, Scope } from './active.ts'
 import type { Workflow } from './body.ts'
 import { emitFlow } from './events.ts'
+import { missingBody } from './lacking.ts'
 import type {
   ActivationTerms,
   Notified,
@@ -189,8 +190,7 @@ export class RunActivation implements EndingActivation, Notified {
     const own = bodyOf(this.workflow, version)
     if (own) void endOfBody(this, own, input).then((end) => this.#bodyEnds(end))
     else {
-      const text = `no body of version ${version}, with which the run began`
-      this.block(blockedBy('UNSUPPORTED_VERSION', text))
+      this.block(keptError(missingBody(this.workflow, version)))
     }
   }
 

@@ -1,5 +1,6 @@
 /** An operation of a run as its activation carries it out, and the scopes that are cancelled together. */
 
+import type { KeptError } from '../../errors.ts'
 import type { Awaited, OperationKind, Recorded } from './record.ts'
 import type { Asked } from './replay.ts'
 
@@ -32,6 +33,8 @@ export class Active implements Asked {
   mayHaveBegun = false
   /** Its row is being written: a signal for it waits until its number is known. */
   isRecording = false
+  /** Why it cannot begin in this program: the run is blocked once nothing else of it goes on. */
+  lacks: KeptError | undefined = undefined
   /** Resolves when the function of a step has settled. */
   settled: Promise<unknown> | undefined = undefined
   /** The error that the body got. */

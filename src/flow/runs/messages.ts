@@ -93,7 +93,9 @@ export type RunMessages = {
     /** Decides the outcome of a step that nobody knows. */
     settle: (request: { readonly key: string; readonly outcome: Outcome }) => void
     childEnded: (end: ChildEnd) => void
-    /** Lets a run that is live go on. Answers when its body is where it was, or does not come there. */
+    /**
+     * Lets a run that is live go on, or one that is blocked for a part of the program that is back. Answers when its body is where it was, or does not come there.
+     */
     wake: () => void
   }
   continues: {

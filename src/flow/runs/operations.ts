@@ -3,7 +3,7 @@
  * children. Each one records its outcome, and only then the body gets it.
  */
 import { type FullRetry, passed } from '../../clock.ts'
-import { isKeelsonError, KeelsonError, type KeptError, keptError } from '../../errors.ts'
+import { isKeelsonError, isMissing, KeelsonError, type KeptError, keptError } from '../../errors.ts'
 import { type AppContext, call, guardedAbort, type Logger, type Ref } from '../../runtime/index.ts'
 import { makeTurn } from './activation-turns.ts'
 import type { Active } from './active.ts'
@@ -17,7 +17,7 @@ import type {
   RunMessages,
   StartRequest,
 } from './messages.ts'
-import { entitiesOf } from './parts.ts'
+import { recordedEntitiesOf } from './parts.ts'
 import {
   isOver,
   type Operation,
@@ -25,6 +25,7 @@ import {
   parentEnded,
   parentOf,
   type RunState,
+  typeOfRun,
 } from './record.ts'
 import { earlyMs, pauseAfter, pauseMs, unsureMs } from './tries.ts'
 import { type Input, outcomeOf } from './values.ts'
@@ -38,6 +39,8 @@ export interface Carrier {
   readonly state: RunState
   /** The activation carries out no further operation. */
   readonly isStopped: boolean
+  /** The body has ended. */
+  readonly isBodyOver: boolean
   /** The instance closes: no try begins. */
   readonly isClosing: boolean
   /** A cancel is acknowledged: no try of the body begins. */
@@ -346,7 +349,9 @@ export const performChild = async (
     const asked = askUntil(carrier, active, () => call(runOf(background, child), 'start', request))
     if (!(await asked)) return
   } catch (error) {
-    return carrier.record(active, { outcome: { kind: 'error', error: keptError(error) } })
+    if (!isMissing(error))
+      return carrier.record(active, { outcome: { kind: 'error', error: keptError(error) } })
+    active.lacks = keptError(error)
   }
   await carrier.passively(overOf(active))
 }
@@ -368,16 +373,20 @@ export const cancelChild = async (
       call(runOf(carrier.background, child), 'cancel', request),
     )
     return (await asked) !== undefined || (await new Promise<never>(() => undefined))
-  } catch {
+  } catch (error) {
     // It has not begun, or is no child of this run.
-    return false
+    if (isKeelsonError(error, 'CONFLICT')) return false
+    // The end of the run asks again.
+    if (!carrier.isBodyOver) return false
+    carrier.block(keptError(error))
+    return new Promise<never>(() => undefined)
   }
 }
 
-/** The run that is named `type/id`. */
+/** The run that is named `type/id`, by stored data. @throws KeelsonError a `missingDeclaration` */
 export const runNamed = (app: unknown, run: string): Ref<RunMessages> => {
-  const at = run.indexOf('/')
-  return entitiesOf<RunMessages>(app, 'workflow', run.slice(0, at)).ref(run.slice(at + 1))
+  const type = typeOfRun(run)
+  return recordedEntitiesOf<RunMessages>(app, 'workflow', type).ref(run.slice(type.length + 1))
 }
 
 /** The same, for calls of a durable actor. */
@@ -391,11 +400,13 @@ const transient: readonly string[] = [
   'NOT_SUBMITTED',
   // A start and a cancel may be repeated.
   'UNKNOWN_OUTCOME',
+  // The owner runs another version for now.
+  'UNSUPPORTED_VERSION',
 ]
 
 /** Whether the same question may be answered after such a failure. */
 export const isTransient = (error: unknown): boolean =>
-  isKeelsonError(error) && transient.includes(error.code)
+  isKeelsonError(error) && transient.includes(error.code) && !isMissing(error)
 
 /** A pause looks so often whether it is still wanted, in ms: a close waits no longer for it. */
 const lookMs = 1_000

@@ -12,6 +12,7 @@ import {
   isKeelsonError,
   KeelsonError,
   type KeptError,
+  missingDeclaration,
 } from '../../errors.ts'
 import { type BareContext, type ChildSpec, call } from '../../runtime/index.ts'
 import { type AppContext, durableActors } from '../../supervisors/index.ts'
@@ -55,6 +56,23 @@ export const entitiesOf = <M>(
   } catch (error) {
     if (!isKeelsonError(error, 'INVALID_ARGUMENT')) throw error
     throw invalidArgument(sort, `a ${sort} of the tree`, name)
+  }
+}
+
+/**
+ * The same for a part that stored data names.
+ * @throws KeelsonError a `missingDeclaration` for one that is not in the tree
+ */
+export const recordedEntitiesOf = <M>(
+  app: unknown,
+  sort: 'workflow' | 'queue',
+  name: string,
+): EntityHandle<M> => {
+  try {
+    return entitiesOf<M>(app, sort, name)
+  } catch (error) {
+    if (!isKeelsonError(error, 'INVALID_ARGUMENT')) throw error
+    throw missingDeclaration(`${sort} ${name}`)
   }
 }
 

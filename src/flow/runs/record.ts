@@ -34,6 +34,9 @@ export const isLive = (status: RunStatus): boolean =>
 export const isBetweenTries = ({ status, waitsFor }: RunState): boolean =>
   status === 'waiting' && waitsFor?.kind === 'retry' && waitsFor.name === undefined
 
+/** The code of a run that is blocked because the running program lacks a part that its rows name. */
+export const lacksCode = 'UNSUPPORTED_VERSION'
+
 /** The parent of a run. */
 export type Parent = {
   readonly type: string
@@ -53,6 +56,9 @@ export const parentOf = (
   { birth, lap, round }: Pick<RunState, 'birth' | 'lap' | 'round'>,
   number: number,
 ): Parent => ({ type, id, birth, lap, ...(round > 0 && { round }), number })
+
+/** The workflow of a run that is named `type/id`. */
+export const typeOfRun = (run: string): string => run.slice(0, run.indexOf('/'))
 
 /** Why a child is cancelled with its parent. */
 export const parentEnded = ({ type, id }: Pick<Parent, 'type' | 'id'>): string =>

@@ -12,6 +12,7 @@ import {
   isLive,
   isOver,
   isRemembered,
+  lacksCode,
   type Operation,
   operationKey,
   operationsPrefix,
@@ -251,7 +252,8 @@ export const blocking = (
   present.failing.end()
   const end = { status: 'blocked', error } as const
   endWaiting(present, end)
-  if (state.parent) context.addContinue('notifyParent')
+  // A run that lacks a part of the program goes on by itself: its parent waits.
+  if (state.parent && error.code !== lacksCode) context.addContinue('notifyParent')
   return [undefined, ended(state, context, end)]
 }
 

@@ -8,7 +8,7 @@
 import type { DurableServer } from '../../actors/index.ts'
 import { argument } from '../../check.ts'
 import { backoffMs } from '../../clock.ts'
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError, missingDeclaration } from '../../errors.ts'
 import { type ChildSpec, noReply, reply } from '../../runtime/index.ts'
 import { type AppContext, kindSpec } from '../../supervisors/index.ts'
 import {
@@ -177,7 +177,7 @@ const server = (starter: RunStarter, own?: TreeSchedule): Server => {
       // It may be due under the declaration of an earlier program, and come before `stay`.
       due: (plan, _, context) => {
         const next = planNow(plan, context)
-        if (!next) return noReply(plan)
+        if (!next) return rests(plan, context)
         return noReply(goesOn(planAt(next, timesOf(next), context.now()), context))
       },
     },
@@ -186,7 +186,8 @@ const server = (starter: RunStarter, own?: TreeSchedule): Server => {
       start: async (found, _, context) => {
         const plan = planNow(found, context)
         const mark = plan && startable(plan)
-        if (plan === undefined || mark === undefined) return noReply(found)
+        if (plan === undefined) return rests(found, context)
+        if (mark === undefined) return noReply(found)
         const run = await begin(starter, plan, nameOf(context), mark, context.app as App)
         const next = planStarted(plan, mark, run)
         if (next.running === run) follow(starter, run, context)
@@ -195,6 +196,16 @@ const server = (starter: RunStarter, own?: TreeSchedule): Server => {
       },
     },
   }
+}
+
+/**
+ * After a turn of a schedule that starts nothing. One whose workflow is missing waits as it is.
+ * @throws KeelsonError a `missingDeclaration`
+ */
+const rests = (plan: State, { app }: Context) => {
+  if (plan && !isInTree(app, runKind(plan.workflow)))
+    throw missingDeclaration(`workflow ${plan.workflow}`)
+  return noReply(plan)
 }
 
 type Asked = { readonly from: { fail(error: unknown): void } }

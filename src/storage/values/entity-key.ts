@@ -104,6 +104,13 @@ export const entityRows = (kind: string): RowRange => ({
   lt: `${entityRowKey(kind)}0`,
 })
 
+/** The main rows of all entities; with `kind` those of the kinds that follow it. */
+export const entityRowsAfter = (kind?: string): RowRange =>
+  kind === undefined ? rowsOf('entity') : { ...rowsOf('entity'), gt: entityRows(kind).lt as string }
+
+/** The entity of a main row. */
+export const entityOfRow = (rowKey: string): string => rowKey.slice(mainPrefix.length)
+
 /** The key of an alarm. @throws KeelsonError `INVALID_ARGUMENT` for a name beyond 512 bytes */
 export const alarmRowKey = (entity: string, name: string): string =>
   `${alarmPrefix}${entity}\0${checkPart('alarm', name)}`

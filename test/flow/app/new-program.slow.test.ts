@@ -276,7 +276,6 @@ describe('of a workflow', () => {
       ...{ status: 'blocked', error: { code: 'UNSUPPORTED_VERSION' } },
     })
     await w.crash([make(1)])
-    await w.during(w.flow.retry(make(1), '1'))
     await w.s.advance(60_000)
     expect([seen, w.status(make(1), '1')]).toEqual([['v1'], 'completed'])
   })

@@ -97,7 +97,7 @@ describe('a replay', () => {
     expect(causeOf(error)).toBe('UNSUPPORTED_VERSION')
 
     await w.crash([both])
-    await w.during(w.flow.retry(both, '1'))
+    await w.s.advance(1_000)
     expect(await resultOf(w, both)).toBe('first')
     const run = await w.during(w.flow.start(both, 1, { id: '2' }))
     expect(await w.during(run.result())).toBe('second')
