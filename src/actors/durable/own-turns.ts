@@ -96,7 +96,7 @@ export class OwnTurns {
     return dueAt(alarms, now).filter(([name, alarm]) => !this.#waits(settingOf(name, alarm), now))
   }
 
-  /** When to ask again, if all that is due waits for declarations; `false`: nothing does. */
+  /** When to ask again, if everything due waits for declarations; `false`: nothing does. */
   #laterThan(now: number): number | false {
     const { memory, refusals } = this.#actor
     const { steps, alarms } = memory
@@ -188,8 +188,8 @@ export class OwnTurns {
 
   /**
    * An alarm or a step may be due. Handles one alarm, and answers whether more are due, perhaps set
-   * by that turn: they wait until the mailbox is empty. `last`: none are. A number: all that is due
-   * waits for what the program lacks, and is asked for again at that time.
+   * by that turn: they wait until the mailbox is empty. `last`: none are. A number: everything
+   * due waits for what the program lacks, and is asked for again at that time.
    */
   runDue(from: HeldCall): Answer {
     const { isAwake, isSettled } = this.#actor

@@ -3,8 +3,8 @@ import { noMore } from '../../check.ts'
 import { configError, isKeelsonError, missingDeclaration } from '../../errors.ts'
 import { call } from '../../runtime/index.ts'
 import { durableActors } from '../../supervisors/index.ts'
-import { queueSpecs } from '../queue/queue-entity.ts'
 import { waitingOf } from '../looks/listing.ts'
+import { queueSpecs } from '../queue/queue-entity.ts'
 import type { JobTry, RunningTry } from '../queue/queue-job.ts'
 import { type Queue, type QueueOptions, type QueueTerms, queueTerms } from '../queue/queue-terms.ts'
 import type { Duration, Workflow } from '../runs/body.ts'
@@ -84,10 +84,12 @@ const ofJobs =
     const mayBeRun = typeof job === 'string' && attempt.claim.record.unique === job
     if (!mayBeRun || !isInTree(attempt.app, runKind(typeOfRun(job)))) return handler(job, attempt)
     const id = job.slice(typeOfRun(job).length + 1)
-    return waitingOf(attempt.app, { sort: 'workflow', name: typeOfRun(job) }, id).then((waiting) => {
-      if (waiting?.queue === queue) throw missingDeclaration(`queue ${queue} without a handler`)
-      return handler(job, attempt)
-    })
+    return waitingOf(attempt.app, { sort: 'workflow', name: typeOfRun(job) }, id).then(
+      (waiting) => {
+        if (waiting?.queue === queue) throw missingDeclaration(`queue ${queue} without a handler`)
+        return handler(job, attempt)
+      },
+    )
   }
 
 /** Begins a run that waits in the queue, and waits for its end, or until it is blocked. */

@@ -1,6 +1,6 @@
 /** One try of a job, as its handler gets it: the job runs in it, or ignores its end. And that end. */
 import { argument, text } from '../../check.ts'
-import { KeelsonError } from '../../errors.ts'
+import { isMissing, KeelsonError } from '../../errors.ts'
 import { type AppContext, guardedAbort, type Logger } from '../../runtime/index.ts'
 import { decodeValue } from '../../storage/index.ts'
 import type { Try } from '../runs/body.ts'
@@ -147,6 +147,8 @@ export const endOf = async (
     const value = await handler(copied(job.claim.record.job, 'the job'), job)
     return { job, value: keepsResult ? storable(value, 'the result').value : value }
   } catch (thrown) {
+    // Nothing has been tried.
+    if (isMissing(thrown)) job.counts = false
     return { job, error: { thrown } }
   }
 }

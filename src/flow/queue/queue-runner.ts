@@ -12,7 +12,7 @@
  */
 import { type DurableRows, keptText } from '../../actors/index.ts'
 import { backoffMs, type Cancel } from '../../clock.ts'
-import { isKeelsonError, isMissing, KeelsonError, keptError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError, keptError } from '../../errors.ts'
 import { reply } from '../../runtime/index.ts'
 import { type AppContext, durableActors } from '../../supervisors/index.ts'
 import type { EnteringRun } from '../runs/messages.ts'
@@ -63,9 +63,6 @@ const bytesMax = 1024 * 1024
 const sweepMs = 3_600_000
 
 const pauses = { baseMs: 100, maxMs: 1_000 }
-
-/** The pause before a job is looked at again that names what the program lacks. */
-const lackingMs = 30_000
 
 /** The rows that are counted in one turn of the event loop, when a queue opens. */
 const pageMax = 2_000
@@ -324,11 +321,9 @@ export class QueueRunner {
       this.#book.again(number, rows)
       return
     }
-    // Nothing has been tried if the program lacks what the job names.
-    const isLacking = isMissing(error.thrown)
-    const inMs = isLacking ? lackingMs : this.#retryIn(job, error.thrown)
+    const inMs = this.#retryIn(job, error.thrown)
     end.retryAt = inMs === undefined ? undefined : now + inMs
-    const tries = job.counts && !isLacking ? job.attempt : job.attempt - 1
+    const tries = job.counts ? job.attempt : job.attempt - 1
     const failed = { error: keptError(error.thrown), log: job.lines, tries, inMs }
     this.#book.failed(number, failed, now, rows)
   }

@@ -290,7 +290,7 @@ const isListed = async (work: Promise<boolean>): Promise<boolean> => {
   }
 }
 
-/** The entities of a kind that are to wake, in pages. `isAll`: those that are awake too. */
+/** The entities of a kind that are to wake, in pages. `isAll`: awake ones too. */
 type Line = { readonly kind: string; readonly ids: readonly string[]; readonly isAll?: boolean }
 
 /** The entities of a kind that a query finds. A page is read when the one before it is done. */
@@ -321,8 +321,8 @@ function* lackingRuns(app: AppContext, type: Workflow): Iterable<Line> {
 }
 
 /**
- * The runs that are live, of each workflow those first that changed longest ago; and those that wait
- * for a part of the program.
+ * The runs that are live, of each workflow those first that changed longest ago; and the runs that
+ * wait for a part of the program.
  */
 const liveRuns = (app: AppContext, { workflows }: State): readonly Iterable<Line>[] => {
   const at = liveStatuses.map((status) => statusBetween(status, 0, Number.POSITIVE_INFINITY))

@@ -4,6 +4,7 @@
  */
 import { type ActorTrouble, keptText } from '../../actors/index.ts'
 import { backoffMs, type Clock, type FullRetry, type Retry, retryOf } from '../../clock.ts'
+import { isMissing } from '../../errors.ts'
 import { runKind } from './parts.ts'
 import type { Operation } from './record.ts'
 
@@ -13,7 +14,7 @@ export const policyOf = (...given: readonly (Retry | undefined)[]): FullRetry =>
 
 /**
  * The pause before the try after this one, in ms; `undefined`: it was the last. A throw of `unless`
- * does not end the tries.
+ * does not end the tries. The program may lack what was tried: then no number of tries ends them.
  */
 export const pauseAfter = (
   policy: FullRetry,
@@ -21,6 +22,7 @@ export const pauseAfter = (
   error: unknown,
   clock: Clock,
 ): number | undefined => {
+  if (isMissing(error)) return lackingMs
   if (attempt >= policy.max) return undefined
   try {
     if (policy.unless(error) === true) return undefined
@@ -35,6 +37,9 @@ export const unsureMs = 1_000
 
 /** The pause after a try that came before the tree had started: it does not count. */
 export const earlyMs = 100
+
+/** The pause after a try for which the program lacks a declaration: it does not count either. */
+const lackingMs = 30_000
 
 const untilDone = retryOf()
 

@@ -74,7 +74,10 @@ type Clock = {
 }
 
 /** An entity with an alarm, a step whose first try fails, and a recorded call. */
-const clock = (seen: string[], orders?: (context: object) => void): DurableServer<Clock, number> => ({
+const clock = (
+  seen: string[],
+  orders?: (context: object) => void,
+): DurableServer<Clock, number> => ({
   retry: { max: 2, baseMs: 10_000, jitter: 0 },
   onFailed: (count) => {
     seen.push('given up')
@@ -393,8 +396,7 @@ const cases: readonly (readonly [what: string, make: () => Case])[] = [
       return {
         whole: of(flows({ workflows: [report] })),
         without: of(flows({})),
-        begins: (s) =>
-          flow(s.app).schedules.create('mine', '0 * * * *', report, often),
+        begins: (s) => flow(s.app).schedules.create('mine', '0 * * * *', report, often),
         asks: (s) => s.advance(2.5 * hour),
         named: 'the workflow report is not in the tree',
         ends: () => times.map((at) => at - (times[0] ?? 0)).slice(0, 3),
@@ -449,10 +451,7 @@ const cases: readonly (readonly [what: string, make: () => Case])[] = [
       }
     },
   ],
-  [
-    'the queue of a recorded call',
-    () => fullQueue([flows({})], 'no kind $queue-mails'),
-  ],
+  ['the queue of a recorded call', () => fullQueue([flows({})], 'no kind $queue-mails')],
   [
     'the handler of the queue of a recorded call',
     // The queue itself looks at its rows now and then.
@@ -507,7 +506,7 @@ const cases: readonly (readonly [what: string, make: () => Case])[] = [
       const machine = (state: string) =>
         setup({ types: { events: {} as { type: 'go' } } }).createMachine({
           initial: 'begun',
-          states: { begun: { on: { go: state } }, [state]: { after: { 60_000: 'rung' } }, rung: {} },
+          states: { begun: { on: { go: state } }, [state]: { after: { 60000: 'rung' } }, rung: {} },
         })
       const make = (state: string) => entity('clock', StateMachine.durable(machine(state) as never))
       return {
