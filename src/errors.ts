@@ -142,9 +142,14 @@ export const missingDeclaration = (what: string, cause?: unknown): KeelsonError 
     ...(cause !== undefined && { cause }),
   })
 
-/** Whether it is a `missingDeclaration`. */
-export const isMissing = (error: unknown): error is KeelsonError =>
-  isKeelsonError(error, 'UNSUPPORTED_VERSION') && error.details.missing !== undefined
+/** Whether it is a `missingDeclaration`. Anything may be asked about, such as a revoked proxy. */
+export const isMissing = (error: unknown): error is KeelsonError => {
+  try {
+    return isKeelsonError(error, 'UNSUPPORTED_VERSION') && error.details.missing !== undefined
+  } catch {
+    return false
+  }
+}
 
 /** Whether a call found no process, or its process has ended. */
 export const isGone = (error: unknown): error is KeelsonError =>
