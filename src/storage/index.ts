@@ -32,7 +32,7 @@
  * Start reading at FORMAT.md, then `log/log-opening.ts` and `log/log-writer.ts`.
  */
 
-export { type Backup, readBackup } from './backups/backup-file.ts'
+export { type Backup, backupFileName, readBackup } from './backups/backup-file.ts'
 export { claimBackup } from './backups/backup-folder.ts'
 export { logExporter } from './backups/log-export.ts'
 export { copyingShard } from './backups/shard-copy.ts'

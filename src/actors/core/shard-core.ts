@@ -69,6 +69,15 @@ type Writes = {
 /** The name of the hold on a gate while the shard cannot show its state. */
 const recoveringHold = 'recovering'
 
+/** How a shard that is down opens again by itself. Times are monotonic, in ms. */
+export type Reopening = {
+  readonly since: number
+  /** How often it has tried. */
+  readonly tries: number
+  /** When it tries next. */
+  readonly at: number
+}
+
 /** The core of one shard, across the incarnations of its actors. */
 export class ShardCore {
   readonly parts: CoreParts
@@ -84,6 +93,8 @@ export class ShardCore {
   lagBytes = 0
   /** How often the shard was opened. */
   opened = 0
+  /** Set while it is down, or tries to open, for a reason that passes. */
+  reopening: Reopening | undefined
   /** The way to the member that has it while it is elsewhere; `undefined` without members. */
   way: OwnersWay | undefined
 
@@ -216,10 +227,11 @@ export class ShardCore {
     if (isPoison(reason)) this.#writes.lose(refusal)
     else this.#writes.refuse(refusal)
     this.gate.shut(this.#closing ?? refusal)
-    this.parts.logger.error(`shard ${this.index} is down: ${reasonText(reason)}`, {
-      shard: this.index,
-      reason,
-    })
+    if (this.reopening === undefined || this.reopening.tries === 0)
+      this.parts.logger.error(`shard ${this.index} is down: ${reasonText(reason)}`, {
+        shard: this.index,
+        reason,
+      })
     return true
   }
 
@@ -297,6 +309,11 @@ export class ShardCore {
     if (this.#phase.kind !== 'down') return
     this.#become({ kind: 'recovering' })
     if (!this.#closing) this.gate.reopen()
+  }
+
+  /** Why the instance is closing; `undefined` while it is not. */
+  get closing(): KeelsonError | undefined {
+    return this.#closing
   }
 
   /** Refuses new writes for good, because the instance is closing. */

@@ -1,7 +1,7 @@
 /** What an error of a log means for its shard, and errors that say which shard they are of. */
 import { isAbsolute } from 'node:path'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import { type LostFile, pathIn, shardFolder } from '../../storage/index.ts'
+import { failureSort, type LostFile, pathIn, shardFolder } from '../../storage/index.ts'
 
 /** Whether the engine of a log does not answer. The next host may open the log. */
 export const isAway = (error: unknown): error is KeelsonError =>
@@ -36,6 +36,21 @@ export const withShard = (index: number, error: unknown): unknown => {
     details: { ...details, file: pathIn(wal, file) },
     cause,
   })
+}
+
+/**
+ * Whether a shard is down for a reason that passes: its disk had no room, or a file could not be
+ * reached. Of a write or a sync that failed nobody knows what the disk has: a person decides. Pure.
+ */
+export const passes = (reason: unknown): boolean => {
+  if (!(reason instanceof KeelsonError)) return false
+  const { code, details, cause } = reason
+  if (code === 'DEGRADED') return passes(cause)
+  if (details.reason === 'poisoned' || code === 'CORRUPT') return false
+  if (details.operation === 'sync' || details.operation === 'syncFolder') return false
+  const sort = failureSort(reason)
+  if (sort === undefined) return code === 'NO_SPACE' && details.freeBytes !== undefined
+  return sort !== 'final'
 }
 
 /** Whether the log in an engine has another owner, or lost what the engine acknowledged. */

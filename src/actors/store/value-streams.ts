@@ -265,10 +265,12 @@ async function* blobBytes(
   { ref, from, to }: RopePart & { readonly kind: 'blob' },
 ): AsyncGenerator<Uint8Array> {
   const store = system.to(BlobStore.name(shard.parts.instance, shard.index))
-  const { reading } = await BlobStore.stream(store, 'readOpen', { ref, from, to }).catch(goneDown)
+  const { reading } = await BlobStore.stream(store, 'readOpen', { ref, from, to }).catch(
+    goneDown(shard),
+  )
   const read = (bytes: Uint8Array = new Uint8Array(Math.min(pieceBytes, ref.size))) => {
     const request = { reading, bytes, isGiven: true }
-    const reads = BlobStore.stream(store, 'readNext', request).catch(goneDown)
+    const reads = BlobStore.stream(store, 'readNext', request).catch(goneDown(shard))
     reads.catch(handledLater)
     return reads
   }
@@ -288,10 +290,13 @@ async function* blobBytes(
   }
 }
 
-const goneDown = (error: unknown): never => {
-  if (!isGone(error)) throw error
-  throw new KeelsonError('SHARD_DOWN', 'The blob store ended while it was read.', {
-    details: { reason: 'blob_store' },
-    cause: error,
-  })
-}
+const goneDown =
+  (shard: WritingShard) =>
+  (error: unknown): never => {
+    if (!isGone(error)) throw error
+    if (shard.closing) throw shard.closing
+    throw new KeelsonError('SHARD_DOWN', 'The blob store ended while it was read.', {
+      details: { reason: 'blob_store' },
+      cause: error,
+    })
+  }

@@ -166,7 +166,10 @@ const shardTroubles = (health: ShardHealth, now: number): readonly CausedTrouble
   const link = linkTo('storage')
   const found: Found = (kind, text, since) =>
     trouble(kind, `shard ${shard}`, text, { link, ...sinceThen(since) })
-  if (phase === 'down') return [found('shard down', `${reason}; control.reopen(${shard})`)]
+  if (phase === 'down') {
+    const way = health.reopening ? 'it opens by itself when this has passed, or' : ''
+    return [found('shard down', `${reason}; ${way} control.reopen(${shard})`.replace('  ', ' '))]
+  }
   if (phase === 'elsewhere')
     return member === undefined
       ? [found('shard without owner', 'no member has it open: calls wait, and fail in the end')]

@@ -1,6 +1,6 @@
 /** The folder of a backup while it is made: its lock, a check of what is in it, and its last files. */
-import { join } from 'node:path'
-import { configError, KeelsonError } from '../../errors.ts'
+import { dirname, join } from 'node:path'
+import { configError, invalidArgument, KeelsonError } from '../../errors.ts'
 import { readDataFolder, shardsPresent } from '../disk/data-folder.ts'
 import type { BackupClaim, BackupContent } from '../ports/backup-folder.ts'
 import type { Disk } from '../ports/disk.ts'
@@ -17,6 +17,7 @@ export type ClaimedBackup = {
 
 /** Locks a folder as `BackupFolders` says. @throws KeelsonError, DiskError */
 export const claimBackup = (disk: Disk, { dir, own, holder }: BackupClaim): ClaimedBackup => {
+  if (isWithin(disk, dir, own) || isWithin(disk, own, dir)) throw insideData(dir)
   const found = disk.entry(dir)
   if (found && found.kind !== 'folder') throw configError('dir', 'a folder', dir)
   makeFolders(disk, dir)
@@ -35,6 +36,27 @@ export const claimBackup = (disk: Disk, { dir, own, holder }: BackupClaim): Clai
     },
     release: () => lock.release(),
   }
+}
+
+/** The refusal of a folder for a backup. */
+const insideData = (dir: string): KeelsonError =>
+  invalidArgument('dir', 'a folder neither in the data folder nor around it', dir)
+
+/**
+ * Whether `folder` is the folder `path` or one above it, whatever links lead there: the system follows
+ * them on each way up. A path that is not there yet is made in the first folder above it that is.
+ */
+const isWithin = (disk: Disk, path: string, folder: string): boolean => {
+  const wanted = disk.identity(folder)
+  let at = path
+  while (disk.entry(at) === undefined && dirname(at) !== at) at = dirname(at)
+  for (let below: string | undefined; wanted !== undefined; at += '/..') {
+    const here = disk.identity(at)
+    if (here === wanted) return true
+    if (here === undefined || here === below) return false
+    below = here
+  }
+  return false
 }
 
 const isOfBackup = (name: string): boolean =>

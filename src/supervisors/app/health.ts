@@ -57,6 +57,11 @@ export type ShardHealth = {
   readonly reason: string | undefined
   readonly appliedLsn: number
   readonly projectedLsn: number
+  /**
+   * Set while the shard is down for a reason that passes: it opens by itself. `tries` so far, and ms
+   * until the next one.
+   */
+  readonly reopening: { readonly tries: number; readonly inMs: number } | undefined
   /** The bytes of the log that are applied and not projected. */
   readonly lagBytes: number
   /** How far the projection is rebuilt, while the shard recovers; `undefined` otherwise. */
@@ -156,6 +161,10 @@ const shardHealth = (shard: Shard): ShardHealth => ({
   reason: shard.phase.kind === 'down' ? reasonText(shard.phase.reason) : undefined,
   appliedLsn: shard.appliedLsn,
   projectedLsn: shard.projectedLsn,
+  reopening: shard.reopening && {
+    tries: shard.reopening.tries,
+    inMs: Math.max(0, shard.reopening.at - shard.parts.clock.monotonic()),
+  },
   lagBytes: shard.lagBytes,
   recovery: shard.recovery.present,
   suspended: shard.suspensions.byToken.size > 0,

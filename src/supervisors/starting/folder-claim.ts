@@ -10,6 +10,7 @@ import type { Clock } from '../../clock.ts'
 import { configError, KeelsonError } from '../../errors.ts'
 import {
   attempt,
+  backupFileName,
   type CacheOrigin,
   type DataFolderFacts,
   type Disk,
@@ -92,7 +93,7 @@ export type ClaimRequest = {
  * Claims the folder.
  * @throws KeelsonError `LOCKED_DIR` with `details.holder`; `CONFIG` for another number of shards
  * than the folder's, and for a folder that is a cache, or another one, or none, against `cache`;
- * `CONFLICT` for the folder of a log; `CORRUPT`; `UNSUPPORTED_VERSION`; `READ_ONLY`;
+ * `CONFLICT` for the folder of a log or of a backup; `CORRUPT`; `UNSUPPORTED_VERSION`; `READ_ONLY`;
  * `NO_SPACE`
  */
 export const claimFolder = (request: ClaimRequest): FolderClaim => {
@@ -140,6 +141,16 @@ const undo = (disk: Disk, made: Made): void => {
 const hasLost = (disk: Disk, { locks }: Made): boolean =>
   locks.some(({ path, lock }) => disk.identity(path) !== lock.identity)
 
+/** @throws KeelsonError `CONFLICT` for the folder of a backup */
+const refuseBackup = (disk: Disk, dir: string): void => {
+  if (!disk.entry(join(dir, backupFileName))) return
+  throw new KeelsonError(
+    'CONFLICT',
+    `${dir} is a backup: \`keelson restore ${dir} --to FOLDER\` makes a data folder of it`,
+    { details: { dir, file: backupFileName } },
+  )
+}
+
 /** The missing folders: the data folder and those above it, the lowest first. */
 const missingParents = (disk: Disk, dir: string): string[] =>
   refusing(() => disk.entry(dir)) || dirname(dir) === dir
@@ -169,6 +180,7 @@ const claim = (request: ClaimRequest, made: Made): FolderClaim => {
     written = facts
   }
   if (!facts) refuseLog(disk, dir)
+  if (!facts) refuseBackup(disk, dir)
   refuseOtherKind(request, facts)
   const isOutdated = lossesOf(facts?.cache) < lossesOf(request.cache)
   const shards = shardsOf(request, facts)

@@ -30,6 +30,7 @@ import type { AppTree } from '../users-tree/app-tree.ts'
 import { wholeTree } from '../users-tree/child-tree.ts'
 import type { Readiness } from './readiness.ts'
 import type { Shard } from './shard.ts'
+import { reopenByItself } from './shard-reopening.ts'
 import { type ShardForm, shardTree, treeNames, unlessDown, watched } from './shard-tree.ts'
 
 /** The options of the tree. */
@@ -62,6 +63,8 @@ export const instanceTree = (options: TreeOptions): ChildSpec => {
     shards,
     reopen: (shard, part) => reopen(system, shard, part, followers),
   }
+  for (const shard of shards)
+    reopenByItself(system, shard, () => reopen(system, shard, 'shard', followers))
   return supervisor(
     'keelson',
     {
