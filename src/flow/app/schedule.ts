@@ -41,7 +41,9 @@ export const runStarter: RunStarter = {
 /**
  * Starts a run of `workflow` at each time of a cron pattern: minute, hour, day, month and weekday,
  * with seconds before them if there are six; or `@daily` and the like. The id of a run is
- * `name/time`, so a time has one run, over crashes too. A change in a new version of the program
+ * `name/time`, so a time has one run, over crashes too. A pattern without `*` in minutes and hours
+ * has fixed times: times that summer time skips have one run right after the skip, and a repeated
+ * time has one run. Other patterns follow the clock. A change in a new version of the program
  * counts from its start on: a new pattern or zone starts no run for an earlier time, and the times
  * that passed under another `missed` or `overlap` are decided by that one.
  * @throws KeelsonError `CONFIG`

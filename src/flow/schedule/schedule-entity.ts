@@ -35,6 +35,7 @@ import {
   startable,
   timeOf,
 } from './schedule-plan.ts'
+import { KnownZones } from './zone-offsets.ts'
 
 /** The messages of a schedule. A refusal is `CONFLICT`, or `BUSY` for a trigger beyond 1,000. */
 export type ScheduleMessages = {
@@ -99,8 +100,9 @@ export const brokenBy = (app: unknown, name: string, { workflow }: Plan): string
 /** The schedules of one kind: one of the tree, or all made at run time. */
 const server = (starter: RunStarter, own?: TreeSchedule): Server => {
   const nameOf = (context: Context): string => own?.name ?? context.id
+  const zones = new KnownZones()
   const timesOf = ({ cron, zone }: Declared): CronTimes =>
-    own?.times ?? new CronTimes(cron, zone, argument())
+    own?.times ?? new CronTimes(cron, zone, argument(), zones)
   /** The plan as this program goes on with it; `undefined`: there is none, or it rests. */
   const planNow = (plan: State, context: Context): State => {
     if (own) return planFor(own.declared, own.times, context.now(), plan)
