@@ -2,6 +2,7 @@
  * The GenServer around a durable server: each of its handlers makes its message a turn. Messages
  * that begin with `$` are its own.
  */
+import { tableOf } from '../../own-names.ts'
 import {
   type GenServer,
   type Messages,
@@ -104,11 +105,15 @@ const asTurn = (
 }
 
 /** `refused`: the handlers of messages whose refusal is news too. */
-const turns = (what: string, section: Section, refused: Section = {}): Section =>
+const turns = (
+  what: string,
+  section: Section,
+  refused: Section = tableOf(),
+): Readonly<Record<string, Handler>> =>
   Object.fromEntries(
     Object.entries(section).map(([name, handler]) => [
       name,
-      asTurn(handler, what, name, Object.hasOwn(refused, name) ? 'result' : undefined),
+      asTurn(handler, what, name, refused[name] ? 'result' : undefined),
     ]),
   )
 

@@ -1,7 +1,9 @@
 /**
  * The troubles of the durable actors of an instance, for `health()`. Reading them wakes no actor.
  */
+
 import { reasonText } from '../../errors.ts'
+import { ownOf } from '../../own-names.ts'
 import {
   dueRows,
   entityOfRow,
@@ -174,7 +176,7 @@ export const overdueOf = (shard: ActorShard): ActorsHealth['overdue']['first'] =
   try {
     for (const [rowKey] of shard.view().rows(dueRows(shard.now() - overdueMs))) {
       const { entity, name, dueMs: at } = parseDue(rowKey)
-      const what = ownDue[name] ?? `alarm ${name}`
+      const what = ownOf(ownDue, name) ?? `alarm ${name}`
       if (found.push({ entity, what, at }) === overdueMax) break
     }
   } catch {

@@ -5,6 +5,7 @@
  */
 
 import { isGone, KeelsonError, reasonText } from '../../errors.ts'
+import { ownOf } from '../../own-names.ts'
 import {
   type AnyContext,
   addressOf,
@@ -373,7 +374,7 @@ const asked = async (
 ): Promise<unknown> => {
   const shard = entities.shardOf(`${kind}/${id}`)
   if (isElsewhere(shard)) throw movedError(shard.index)
-  const look = looks[method]
+  const look = ownOf(looks, method)
   if (look) return look(entities, entities.identity(kind, checkEntityId(id)), rest)
   const handle = new EntityHandle(entities, kind, new Access())
   return (

@@ -1,5 +1,7 @@
 /** The differences between two states, as paths. Pure. */
+
 import { isDeepStrictEqual } from 'node:util'
+import { ownOf } from '../../own-names.ts'
 
 /** A part that differs. `before` or `after` is absent where the part is not there. */
 export type StateChange = {
@@ -31,7 +33,7 @@ const collect = (path: string, before: unknown, after: unknown, into: StateChang
     return
   }
   for (const name of new Set([...Object.keys(old), ...Object.keys(next)]))
-    collect(pathTo(path, name, Array.isArray(after)), old[name], next[name], into)
+    collect(pathTo(path, name, Array.isArray(after)), ownOf(old, name), ownOf(next, name), into)
 }
 
 /** The members of a plain object or an array. */

@@ -3,7 +3,9 @@
  * that a reader that follows gets each change as it was. A question is answered again with what it was
  * answered before, so a lost answer loses and doubles nothing.
  */
+
 import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { ownOf } from '../../own-names.ts'
 import type { System } from '../../runtime/index.ts'
 import { checkLinked, type OwnersWay, sentBytesMax } from '../core/owners-way.ts'
 import { isCount, isFlag, isIgnored, isOptional, isRecord, isText } from '../core/payload-check.ts'
@@ -111,7 +113,7 @@ class ShardReaders<S extends WritingShard> {
 
   #begin(key: string, shard: S, asked: AskedItems): Open {
     this.end(key)
-    const kind = Object.hasOwn(this.#kinds, asked.what) ? this.#kinds[asked.what] : undefined
+    const kind = ownOf(this.#kinds, asked.what)
     if (!kind) throw invalidArgument('what', 'something to watch', asked.what)
     const { source, sent } = kind(shard, asked.terms)
     const { watch, to } = watchHere(shard, source, asked)

@@ -6,6 +6,7 @@ import {
   keptError,
   missingDeclaration,
 } from '../../errors.ts'
+import { type Table, tableOf } from '../../own-names.ts'
 import { type AnyContext, type AppContext, call, isThenable, noReply } from '../../runtime/index.ts'
 import { encodeIndexValue } from '../../storage/index.ts'
 import { answeredAtOnce } from '../core/argument-check.ts'
@@ -16,7 +17,7 @@ import type { RetryPolicies } from './retry-policy.ts'
 export type Handler = (state: unknown, payload: unknown, context: unknown) => unknown
 
 /** The sections of handlers. */
-export type Section = Readonly<Record<string, Handler>>
+export type Section = Table<Handler>
 
 /** The erased server. */
 export type DurableTable = {
@@ -83,13 +84,13 @@ export const durableTable = (server: object): DurableTable => {
     ...{ formatStatus: given.formatStatus, machine: given.machine },
     isBusy: given.isBusy ?? (() => false),
     isFinal: (state) => answeredAtOnce(given.isFinal?.(state) ?? false, 'isFinal'),
-    calls: section(given.calls),
-    casts: section(given.casts),
-    infos: section(given.infos),
-    continues: section({ ...given.continues, [callStep]: makesCall }),
-    alarms: section(given.alarms),
-    refused: section(given.refused),
-    triedOnce: section(given.triedOnce),
+    calls: tableOf(given.calls),
+    casts: tableOf(given.casts),
+    infos: tableOf(given.infos),
+    continues: tableOf<Handler>(given.continues, { [callStep]: makesCall }),
+    alarms: tableOf(given.alarms),
+    refused: tableOf(given.refused),
+    triedOnce: tableOf(given.triedOnce),
     ...{ retry: given.retry, onFailed: given.onFailed },
     fieldsOf: (state) => (index === undefined ? nothing.fields : fieldsBy(index, state)),
   }
@@ -131,10 +132,6 @@ const kindIn = (app: AppContext, kind: string): ReturnType<AppContext['entity']>
     throw isAbsent ? missingDeclaration(`kind ${kind}`, error) : error
   }
 }
-
-/** Without a prototype: a message named `toString` finds no handler. */
-const section = (found: Section | undefined): Section =>
-  Object.assign(Object.create(null) as Record<string, Handler>, found)
 
 /** A throw of `index` refuses the turn, as a state does that throws when it is read. */
 const fieldsBy = (index: (state: unknown) => unknown, state: unknown): Fields => {

@@ -4,7 +4,9 @@
  * woken. A turn leads from one memory to the next, and its unit changes only the rows that differ.
  * Pure.
  */
+
 import { KeelsonError } from '../../errors.ts'
+import { ownOf } from '../../own-names.ts'
 import {
   alarmRowKey,
   decodeValue,
@@ -284,7 +286,7 @@ const differences = (
     changes.push(...parkedChange(kind, id, parkedIn(before), parkedIn(after)))
   if (before.fields !== after.fields)
     for (const field of namesIn(before.fields, after.fields)) {
-      const [old, next] = [before.fields[field], after.fields[field]]
+      const [old, next] = [ownOf(before.fields, field), ownOf(after.fields, field)]
       if (old === next) continue
       const keyOf = (value: NonNullable<typeof old> | null): string =>
         indexRowKey(kind, field, encodeIndexValue(value), id)

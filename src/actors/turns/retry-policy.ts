@@ -2,8 +2,10 @@
  * When a step or an alarm that failed is tried again, and what comes when its tries have ended.
  * Pure.
  */
+
 import { backoffMs, type Retry, retryOf } from '../../clock.ts'
 import { type KeptError, keptError } from '../../errors.ts'
+import { ownOf } from '../../own-names.ts'
 
 /** The policy of a server: that of all its steps and alarms, and of some by their names. */
 export type RetryPolicies<
@@ -47,7 +49,7 @@ export const afterTry = (
   canFail: boolean,
   drawn: number,
 ): AfterTry => {
-  const policy = retryOf(policies, policies?.[attempted.section]?.[attempted.name])
+  const policy = retryOf(policies, ownOf(policies?.[attempted.section], attempted.name))
   let [error, isLast] = [thrown, tries >= policy.max]
   try {
     if (policy.unless(thrown) === true) isLast = true

@@ -3,7 +3,9 @@
  * over every option, also where the URL says nothing: a password beside a URL is lost, and
  * `sslmode=require` replaces `ssl` with its certificates. Pure.
  */
+
 import { invalidArgument } from '../../errors.ts'
+import { ownOf } from '../../own-names.ts'
 
 type ClientOptions = Readonly<Record<string, unknown>>
 
@@ -50,5 +52,5 @@ const partOf = (url: URL, name: string): string | undefined => {
   const { username: user, password, hostname: host, port, pathname } = url
   const database = pathname.slice(1)
   const parts: Readonly<Record<string, string>> = { user, password, host, port, database }
-  return parts[name] ? name : undefined
+  return ownOf(parts, name) ? name : undefined
 }

@@ -1,7 +1,9 @@
 /** `flow(app)`: starts runs, talks to them, and looks at them. */
+
 import type { Batch, BatchAnswer } from '../../actors/index.ts'
 import { argument, object, optional, readOptions, text } from '../../check.ts'
 import { errorOf, invalidArgument, type KeptError, keptError } from '../../errors.ts'
+import { ownOf } from '../../own-names.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import {
@@ -226,7 +228,7 @@ export class Flow {
     what: L,
     ...given: Parameters<FlowLooks[L]>
   ): Promise<ReturnType<FlowLooks[L]>> {
-    const look = typeof what === 'string' && Object.hasOwn(looks, what) ? looks[what] : undefined
+    const look = ownOf(looks, what)
     if (!look) throw invalidArgument('what', Object.keys(looks).join(', '), what)
     return everywhere((look as AnyLook)(this.#app, ...given)) as Promise<ReturnType<FlowLooks[L]>>
   }

@@ -1,6 +1,8 @@
 /** `Handle`: what a caller has of one run. It is apart from `flow(app)`, as the handle of a job is. */
+
 import { argument } from '../../check.ts'
 import { errorOf, invalidArgument } from '../../errors.ts'
+import { ownOf } from '../../own-names.ts'
 import { call } from '../../runtime/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import type { Answer, Queries, UpdateValue, Workflow } from '../runs/body.ts'
@@ -126,7 +128,7 @@ export const runHandle = <I, O, S, Q, U>(
       const sent = copied(value, `the update ${name}`)
       const request = { name: checked, value: sent, ...others }
       const checks = type.options?.updates ?? {}
-      if (Object.hasOwn(checks, name)) await checks[name]?.(sent as never)
+      await ownOf(checks, name)?.(sent as never)
       const asked = call(ref, 'update', request as SignalRequest, { timeoutMs })
       const answer = await answerOf(app, run, asked, 'has not answered the update')
       if (answer.kind === 'ok') return answer.value as never
@@ -155,7 +157,7 @@ const answered = async (
   given: readonly unknown[],
 ): Promise<unknown> => {
   const queries: Queries = options?.queries ?? {}
-  const query = typeof name === 'string' && Object.hasOwn(queries, name) ? queries[name] : undefined
+  const query = ownOf(queries, name)
   if (!query) throw invalidArgument('name', oneOfText(Object.keys(queries)), name)
   exactly('query(name, argument)', given.slice(1))
   const found = await entitiesOf(app, 'workflow', workflow).load(id)

@@ -2,6 +2,7 @@
  * The options of workflows and of the operations of their bodies, and the arguments that they share
  * with queues and schedules. A table here is the only place of an option's range. Pure.
  */
+
 import type { WatchBegin } from '../../actors/index.ts'
 import {
   anything,
@@ -25,6 +26,7 @@ import {
 } from '../../check.ts'
 import type { Retry } from '../../clock.ts'
 import { invalidArgument, keptError } from '../../errors.ts'
+import { ownOf } from '../../own-names.ts'
 import { checkEntityId } from '../../storage/index.ts'
 import { retryOptions } from '../../supervisors/index.ts'
 import type { CheckedOptions, Duration, Queries, UntypedBody, Workflow } from './body.ts'
@@ -41,7 +43,7 @@ const msIn = (duration: unknown): number => {
     typeof duration === 'number'
       ? ['', duration, 'ms']
       : (/^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(typeof duration === 'string' ? duration : '') ?? [])
-  return Math.ceil(Number(count) * unitMs[unit as keyof typeof unitMs])
+  return Math.ceil(Number(count) * (ownOf(unitMs, String(unit)) ?? Number.NaN))
 }
 
 /** A duration, in ms from here on. */

@@ -67,20 +67,21 @@ export type FlowOverview = {
 
 /** Counts the runs of every workflow and the jobs of every queue, as far as they answer. */
 export const countedFlows = async (app: App): Promise<FlowOverview> => {
-  const silent: Record<string, KeelsonError> = {}
+  const silent: (readonly [string, KeelsonError])[] = []
   const counted = async <S extends FlowSort>(sort: S) => {
     const all = flowNamesOf(app, sort).map(async (name) => {
       try {
         return [[name, await countsOf(app, sort, name)] as const]
       } catch (error) {
         if (!isKeelsonError(error)) throw error
-        silent[name] = error
+        silent.push([name, error])
         return []
       }
     })
     return Object.fromEntries((await Promise.all(all)).flat())
   }
-  return { workflows: await counted('workflow'), queues: await counted('queue'), silent }
+  const [workflows, queues] = [await counted('workflow'), await counted('queue')]
+  return { workflows, queues, silent: Object.fromEntries(silent) }
 }
 
 /** A page of the runs of a workflow. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */

@@ -1,6 +1,8 @@
 /** Reads the words of a command by a table of its options. Pure. */
+
 import { parseArgs } from 'node:util'
 import { KeelsonError } from '../../errors.ts'
+import { ownOf } from '../../own-names.ts'
 
 /** Checks the value of an option, `undefined` if it was not given. `option` names it in refusals. */
 type Read<T> = (value: unknown, option: string) => T
@@ -70,7 +72,7 @@ export const parsedWords = <O extends WordOptions>(
   const { values, positionals } = parsed(words, options)
   const entries = Object.entries(all).map(([name, { read: of }]) => [
     name,
-    of(values[name], `--${name}`),
+    of(ownOf(values, name), `--${name}`),
   ])
   return { values: Object.fromEntries(entries), positionals }
 }
@@ -131,7 +133,7 @@ export const parseGroup = <T>(
   const isHelp = (word: string): boolean => word === '--help' || word === '-h'
   if (name === undefined || name === 'help' || isHelp(name))
     return { kind: 'help', text: `Usage:\n${usageOf(group)}` }
-  const command = Object.hasOwn(group, name) ? group[name] : undefined
+  const command = ownOf(group, name)
   if (!command)
     throw wrongWords(
       `there is no command '${of} ${name}'; there are ${Object.keys(group).join(', ')}`,

@@ -22,6 +22,7 @@ import type {
   Sizes,
   Views,
 } from '../../observe/index.ts'
+import { ownOf } from '../../own-names.ts'
 import { workerKind } from '../../storage/index.ts'
 import {
   type App,
@@ -129,11 +130,11 @@ export class Looks {
 
   /** The answer to a question. @throws KeelsonError */
   async answer(view: string, query: Query): Promise<{ header: Header; data: unknown }> {
-    if (!Object.hasOwn(this.#answers, view))
-      throw invalidArgument('view', Object.keys(this.#answers).join(', '), view)
+    const look = ownOf(this.#answers, view)
+    if (!look) throw invalidArgument('view', Object.keys(this.#answers).join(', '), view)
     this.#sampling.look()
     this.#rates.look()
-    const data = await this.#answers[view as keyof Views](query)
+    const data = await look(query)
     return { header: this.header(), data }
   }
 

@@ -1,6 +1,8 @@
 /** The questions of the page of `keelson observe`, as they come: texts by name. And their answers. Pure. */
+
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { Refusal } from '../../observe/index.ts'
+import { ownOf } from '../../own-names.ts'
 
 /** The answer to a request. */
 export type Answered = { readonly id: number } & (
@@ -20,14 +22,16 @@ export type Query = Readonly<Record<string, unknown>>
 
 /** A text that must be there. @throws KeelsonError `INVALID_ARGUMENT` */
 export const textIn = (query: Query, name: string): string => {
-  const value = query[name]
+  const value = ownOf(query, name)
   if (typeof value !== 'string' || value === '') throw invalidArgument(name, 'a text', value)
   return value
 }
 
 /** A text, if it is there and not empty. */
-export const optionalText = (query: Query, name: string): string | undefined =>
-  query[name] === undefined || query[name] === '' ? undefined : textIn(query, name)
+export const optionalText = (query: Query, name: string): string | undefined => {
+  const given = ownOf(query, name)
+  return given === undefined || given === '' ? undefined : textIn(query, name)
+}
 
 /** A whole number from `min` to `max`. @throws KeelsonError `INVALID_ARGUMENT` */
 export const numberIn = (
@@ -35,7 +39,7 @@ export const numberIn = (
   name: string,
   { min = 0, max = Number.MAX_SAFE_INTEGER }: { readonly min?: number; readonly max?: number } = {},
 ): number => {
-  const given = query[name]
+  const given = ownOf(query, name)
   const value = typeof given === 'string' && /^\d{1,16}$/.test(given) ? Number(given) : given
   if (!Number.isSafeInteger(value) || (value as number) < min || (value as number) > max)
     throw invalidArgument(name, `a whole number from ${min} to ${max}`, given)
@@ -47,7 +51,8 @@ export const optionalNumber = (
   query: Query,
   name: string,
   bounds?: { readonly min?: number; readonly max?: number },
-): number | undefined => (query[name] === undefined ? undefined : numberIn(query, name, bounds))
+): number | undefined =>
+  ownOf(query, name) === undefined ? undefined : numberIn(query, name, bounds)
 
 /** One of some words, if it is there. @throws KeelsonError `INVALID_ARGUMENT` */
 export const wordIn = <W extends string>(

@@ -2,8 +2,10 @@
  * `keelson/operations`: the answers of an instance to the programs that watch it: whether its
  * process lives, whether it can be used, and its metrics.
  */
+
 import { argument, noMore, readOptions } from '../../check.ts'
 import { invalidArgument, reasonText } from '../../errors.ts'
+import { ownOf } from '../../own-names.ts'
 import {
   type AppContext,
   type InstanceParts,
@@ -73,7 +75,7 @@ export const operations = (
     },
   }
   return ({ method = 'GET', url = '', headers }, response) => {
-    const answer = answers[pathOf(url)]
+    const answer = ownOf(answers, pathOf(url))
     if (!answer) return false
     const isBodiless = method === 'HEAD'
     if (method !== 'GET' && !isBodiless) {

@@ -3,10 +3,12 @@
  * slices, with turns of the event loop between them. It is apart from `operations.ts`, which
  * answers requests, because counters last from scrape to scrape.
  */
+
 import { countsOf as actorCounts, parkedField } from '../../actors/index.ts'
 import type { Clock, LoopDelay } from '../../clock.ts'
 import { isKeelsonError } from '../../errors.ts'
 import type { QueueLook } from '../../flow/index.ts'
+import { ownOf } from '../../own-names.ts'
 import {
   heardIn,
   type ProcessSummary,
@@ -337,7 +339,7 @@ const withUp = (member: string, value: number, series: Taken['series'] = {}): Ta
 /** The series of a metric of all members, with the label `member`. */
 export const joined = (metric: Metric, all: readonly Taken[]): ShownFamily | undefined => {
   const series = all.flatMap(({ member, series }) =>
-    (series[metric.name] ?? []).map((each): Series => {
+    (ownOf(series, metric.name) ?? []).map((each): Series => {
       const labels: LabelValues = [member, ...each.labels]
       return { ...each, labels }
     }),
@@ -351,6 +353,6 @@ export const ownFamily = (
   metric: Metric,
   series: Taken['series'] = {},
 ): ShownFamily | undefined => {
-  const found = series[metric.name]
+  const found = ownOf(series, metric.name)
   return found && { metric, series: found }
 }

@@ -7,7 +7,9 @@
  * process makes every promise several times slower. With piped input it also starts the next line
  * before an `await` has settled.
  */
+
 import vm from 'node:vm'
+import { ownOf } from '../../own-names.ts'
 
 /** The result of a piece of source. `unfinished`: a further line may complete it. */
 export type Evaluation =
@@ -256,7 +258,7 @@ const isUnfinished = (source: string): boolean => {
     const error = errorIn(rest)
     if (!error) return depth > 0
     if (lineOf(error) > rest.split('\n').length) return true
-    const closer = closers[error.message]
+    const closer = ownOf(closers, error.message)
     if (closer === undefined) return false
     rest += `\n${closer}`
   }

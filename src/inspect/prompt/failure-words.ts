@@ -4,8 +4,10 @@
  * on top, then the rest in a few lines. They are apart from the words about processes, because one
  * that has failed cannot be asked.
  */
+
 import { inspect } from 'node:util'
 import { invalidArgument } from '../../errors.ts'
+import { ownOf } from '../../own-names.ts'
 import type { Ref } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { type Facts, factsOf } from '../answers/facts.ts'
@@ -122,11 +124,12 @@ const troubleLine = (trouble: Trouble, now: number): string => {
 /** The word of the prompt that looks where a link of the page leads. */
 const wordFor = ({ view, parts }: NonNullable<Trouble['link']>): string | undefined => {
   const args = parts.map((part) => inspect(part)).join(', ')
-  return {
+  const words = {
     ...{ entity: `entity(${args})`, entities: 'entities()', tree: 'tree()', storage: 'wal()' },
     ...{ run: `flow.show(${args})`, runs: `flow.list(${args})`, queue: `flow.show(${args})` },
     ...{ replication: 'replication()', flows: 'flow.schedules()' },
-  }[view]
+  }
+  return ownOf(words, view)
 }
 
 const summary = ({ health, crashes, restarts, now }: Facts): string => {

@@ -183,7 +183,7 @@ export const shownEntities = ({ entities }: App, handle: Handle, shown: ShownVal
   }
   return new Proxy(handle, {
     get: (target, name) => {
-      const part: unknown = Reflect.get(name in own ? own : target, name)
+      const part: unknown = Reflect.get(Object.hasOwn(own, name) ? own : target, name)
       return typeof part === 'function' ? part.bind(target) : part
     },
   })

@@ -3,7 +3,9 @@
  * each. Tests compare them with the words and the handles. It is apart from `prompt-words.ts`
  * because it is only text.
  */
+
 import { invalidArgument } from '../../errors.ts'
+import { ownOf } from '../../own-names.ts'
 import { factList } from '../text/text-table.ts'
 import { View } from '../text/view.ts'
 
@@ -142,11 +144,11 @@ const topics: Readonly<Record<string, readonly (readonly [string, string])[]>> =
  */
 export const wordHelp = (words: Readonly<Record<string, unknown>>, word: unknown): View => {
   const name =
-    typeof word === 'string' ? word : Object.keys(words).find((each) => words[each] === word)
+    typeof word === 'string' ? word : Object.keys(words).find((each) => ownOf(words, each) === word)
   const usages = commands.filter(([usage]) => name !== undefined && wordsIn(usage).includes(name))
-  if (name !== undefined && Object.hasOwn(topics, name)) {
+  const lines = name === undefined ? undefined : ownOf(topics, name)
+  if (lines) {
     const owner = name === 'entity' ? 'app.entity(kind)' : name
-    const lines = topics[name] ?? []
     const members = factList(lines.map(([call, what]) => [`${owner}.${call}`, what] as const))
     return new View(name === 'entity' ? `${factList(usages)}\n\n${members}` : members)
   }

@@ -1,4 +1,5 @@
 /** Workflows and queues as text. Pure. */
+
 import { inspect } from 'node:util'
 import { keptText } from '../../actors/index.ts'
 import type {
@@ -13,6 +14,7 @@ import type {
   RunStatus,
   ScheduleRow,
 } from '../../flow/index.ts'
+import { ownOf } from '../../own-names.ts'
 import type { FlowOverview, RunInFull } from '../answers/flow-parts.ts'
 import { type Paint, printable, type Tone } from '../text/paint.ts'
 import { countText, pluralText } from '../text/quantities.ts'
@@ -212,7 +214,7 @@ const tableOf = <T>(
 }
 
 const toned = (word: string, paint: Paint): string => {
-  const tone = tones[word]
+  const tone = ownOf(tones, word)
   return tone ? paint(tone, word) : word
 }
 

@@ -1,4 +1,5 @@
 /** The supervision tree as text: the processes, their status, and why a part is down. Pure. */
+import { ownOf } from '../../own-names.ts'
 import type { TreeNode } from '../answers/tree-survey.ts'
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { countText } from '../text/quantities.ts'
@@ -30,7 +31,7 @@ const rowOf = (node: TreeNode, branch: string, paint: Paint): string[] => {
 const tones = { running: 'good', down: 'bad', terminating: 'bad' } as const
 
 const statusText = ({ status, reason, live }: TreeNode, paint: Paint): string => {
-  const tone = status in tones ? tones[status as keyof typeof tones] : 'odd'
+  const tone = ownOf(tones, status) ?? 'odd'
   const more = live === undefined ? '' : `, ${countText(live)} live`
   return paint(tone, status) + more + (reason === undefined ? '' : `: ${printable(reason)}`)
 }

@@ -15,6 +15,7 @@ import {
   wholeFrom,
 } from '../../check.ts'
 import { configError, KeelsonError } from '../../errors.ts'
+import { ownOf } from '../../own-names.ts'
 import { describeReason } from '../words/exit-reason.ts'
 
 /**
@@ -116,7 +117,7 @@ const expectImplemented = (machine: AnyStateMachine, seen = new Set<unknown>()):
   seen.add(machine)
   const expectAll: Expect = (kind, names, where) => {
     for (const name of names) {
-      if (machine.implementations[kind][name] !== undefined) continue
+      if (ownOf(machine.implementations[kind], name) !== undefined) continue
       throw configError(where, `an implementation in setup({ ${kind} })`, `'${name}' without`)
     }
   }

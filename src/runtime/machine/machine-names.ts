@@ -2,7 +2,9 @@
  * Names of actions, by which a later process finds them again. An action of `setup` has one. An
  * inline action has a place in its machine; the checksum of its text identifies another version.
  */
+
 import type { AnyStateMachine } from 'xstate'
+import { ownOf } from '../../own-names.ts'
 import { actionLists, nodesOf } from './machine-check.ts'
 
 /** An action as code. */
@@ -22,7 +24,7 @@ export class ActionNames {
 
   /** The name of `code`, which `machine` calls `type`; `undefined`: it was made while running. */
   nameOf(machine: AnyStateMachine, type: string, code: unknown): ActionName | undefined {
-    if (machine.implementations.actions[type] === code) return { name: type }
+    if (ownOf(machine.implementations.actions, type) === code) return { name: type }
     const place = this.#of(machine).places.get(code)
     return place === undefined ? undefined : { name: place, text: checksum(String(code)) }
   }
@@ -30,7 +32,7 @@ export class ActionNames {
   /** The action of `machine` that has the name; `undefined` when this version has none. */
   find(machine: AnyStateMachine, { name, text }: ActionName): Code | undefined {
     if (text === undefined) {
-      const named: unknown = machine.implementations.actions[name]
+      const named: unknown = ownOf(machine.implementations.actions, name)
       return isCode(named) ? named : undefined
     }
     const code = this.#of(machine).actions.get(name)
@@ -73,7 +75,7 @@ export const actorLogic = (machine: AnyStateMachine, src: string): unknown => {
       .flatMap((given, index) => (invoke[index]?.src === src ? [given.src] : [])),
   )[0]
   return typeof inline === 'string' || inline === undefined
-    ? machine.implementations.actors[src]
+    ? ownOf(machine.implementations.actors, src)
     : inline
 }
 

@@ -3,7 +3,9 @@
  * to after its state changed. Like gen_statem, a change of the state value brings back all
  * postponed events, in order, before the mailbox.
  */
+
 import type { EventObject, StateValue } from 'xstate'
+import { ownOf } from '../../own-names.ts'
 import { Ring } from '../queues/ring.ts'
 import type { From } from '../server/gen-server.ts'
 
@@ -80,6 +82,6 @@ export const isSameValue = (
   const keys = Object.keys(one)
   return (
     keys.length === Object.keys(other).length &&
-    keys.every((key) => key in other && isSameValue(one[key], other[key]))
+    keys.every((key) => isSameValue(ownOf(one, key), ownOf(other, key)))
   )
 }

@@ -1,4 +1,5 @@
 /** The state of a machine and of the actors inside it as plain data, and back. */
+
 import {
   type AnyMachineSnapshot,
   type AnyStateMachine,
@@ -7,6 +8,7 @@ import {
   isMachineSnapshot,
 } from 'xstate'
 import { KeelsonError } from '../../errors.ts'
+import { ownOf } from '../../own-names.ts'
 import { isMachine, nodesOf } from './machine-check.ts'
 import type { Actor } from './machine-door.ts'
 import { actorLogic } from './machine-names.ts'
@@ -151,7 +153,9 @@ const senderOf = (id: string, machine: AnyStateMachine, { _snapshot }: Actor): u
   const invoked = nodesOf(machine).flatMap(({ invoke }) => invoke)
   const found = invoked.find((each) => each.id === id)
   if (found !== undefined) return actorLogic(machine, String(found.src))
-  return _snapshot.machine === machine ? _snapshot.children[id]?._snapshot.machine : undefined
+  return _snapshot.machine === machine
+    ? ownOf<Readonly<Record<string, Actor>>, string>(_snapshot.children, id)?._snapshot.machine
+    : undefined
 }
 
 /**
@@ -204,7 +208,10 @@ export const reviveActors = (
     _nodes: inOrder(snapshot, saved),
   })
   for (const [id, { step, snapshot: inner }] of Object.entries(saved.children ?? {})) {
-    const child: Actor | undefined = snapshot.children[id]
+    const child: Actor | undefined = ownOf<Readonly<Record<string, Actor>>, string>(
+      snapshot.children,
+      id,
+    )
     if (child === undefined) throw notSaved(machine, `this version has no actor for ${id}`)
     if (!isState(inner) || child._snapshot.status !== inner.status)
       throw notSaved(machine, `the actor ${id} is not as it was`, child._snapshot.error)

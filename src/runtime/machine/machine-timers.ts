@@ -2,8 +2,10 @@
  * The delayed events of one machine and of the actors inside it: XState's scheduler as a table of
  * absolute times. A host arms a timer for each. A cancelled event never arrives.
  */
+
 import type { EventObject } from 'xstate'
 import { KeelsonError } from '../../errors.ts'
+import { ownOf } from '../../own-names.ts'
 import type { Actor } from './machine-door.ts'
 import type { SavedTimer } from './machine-words.ts'
 
@@ -142,8 +144,8 @@ export const pathOf = (actor: Actor, root: Actor): string[] | undefined => {
 
 /** XState keeps a child that `spawnChild` started without an id under another key than its id. */
 const placeIn = (children: Children, child: Actor): string => {
-  if (children[child.id] === child) return child.id
-  return Object.keys(children).find((key) => children[key] === child) ?? child.id
+  if (ownOf(children, child.id) === child) return child.id
+  return Object.keys(children).find((key) => ownOf(children, key) === child) ?? child.id
 }
 
 type Children = Readonly<Record<string, Actor>>
@@ -163,7 +165,7 @@ export const placeOf = (actor: Actor, root: Actor): string[] | undefined => {
 export const actorAt = (path: readonly string[], root: Actor): Actor | undefined => {
   let actor: Actor | undefined = root
   for (const key of path) {
-    actor = childrenOf(actor)[key]
+    actor = ownOf(childrenOf(actor), key)
     if (actor === undefined) return undefined
   }
   return actor

@@ -4,7 +4,9 @@
  * the check of its message, and lives on: the caller of a call gets the error, a cast or an info is
  * logged.
  */
+
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { type Table, tableOf } from '../../own-names.ts'
 import { isCall } from '../process/pending-call.ts'
 import type { Process } from '../process/process.ts'
 import { describeMessage, kinds, type Message } from '../words/envelope.ts'
@@ -41,7 +43,7 @@ export const hasField =
   (payload) =>
     typeof payload === 'object' && payload !== null && name in payload
 
-type Section = Readonly<Record<string, Accepts | undefined>>
+type Section = Table<Accepts | undefined>
 
 /**
  * The checks as the loop reads them, by the kind of the message. Other kinds come from the runtime
@@ -51,15 +53,13 @@ export type AcceptanceTable = { readonly [kind: number]: Section | undefined }
 
 /** Reads the `accepts` of a server. No message reaches a member of a prototype. */
 export const acceptanceTable = (
-  accepts: Partial<Record<keyof Acceptance<unknown>, object>> | undefined,
+  accepts: Partial<Record<keyof Acceptance<unknown>, Checks<Record<string, unknown>>>> | undefined,
 ): AcceptanceTable | undefined => {
   if (accepts === undefined) return undefined
-  const section = (checks: object | undefined): Section =>
-    Object.assign(Object.create(null), checks)
   return {
-    [kinds.call]: section(accepts.calls),
-    [kinds.cast]: section(accepts.casts),
-    [kinds.info]: section(accepts.infos),
+    [kinds.call]: tableOf(accepts.calls),
+    [kinds.cast]: tableOf(accepts.casts),
+    [kinds.info]: tableOf(accepts.infos),
   }
 }
 

@@ -3,7 +3,9 @@
  * named `toString` finds none, and each name takes one look-up. Made once for each server object
  * and system.
  */
+
 import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { type Table, tableOf } from '../../own-names.ts'
 import type { PendingCall } from '../process/pending-call.ts'
 import { describeMessage, type Message } from '../words/envelope.ts'
 import { type AcceptanceTable, acceptanceTable } from './acceptance.ts'
@@ -13,7 +15,7 @@ import type { ServerContext } from './server-context.ts'
 /** A handler without its types, which were checked where the server was written. */
 export type Handler = (state: unknown, payload: unknown, context: unknown) => unknown
 
-type Table = Readonly<Record<string, Handler | undefined>>
+type Handlers = Table<Handler | undefined>
 
 /** How `sys` reads and replaces a state that is held by the state of the loop. */
 export interface HeldState {
@@ -27,10 +29,10 @@ export interface ServerTable {
   /** The kind of its processes in process information, unless their start names another. */
   readonly kind: string
   readonly init: (arg: unknown, context: unknown) => unknown
-  readonly calls: Table
-  readonly casts: Table
-  readonly infos: Table
-  readonly continues: Table
+  readonly calls: Handlers
+  readonly casts: Handlers
+  readonly infos: Handlers
+  readonly continues: Handlers
   /**
    * Handle calls and casts without a handler of their own. Only the runtime's own servers have
    * them.
@@ -79,10 +81,10 @@ export const serverTable = (server: object): ServerTable => {
   return {
     kind,
     init,
-    calls: table(server.calls),
-    casts: table(server.casts),
-    infos: table(server.infos),
-    continues: table(server.continues),
+    calls: tableOf(server.calls),
+    casts: tableOf(server.casts),
+    infos: tableOf(server.infos),
+    continues: tableOf(server.continues),
     call,
     cast,
     info,
@@ -135,8 +137,6 @@ const expectServer: (server: object) => asserts server is GivenServer = (server)
         throw invalidArgument(`${name}.${message} of a server`, 'a function', handler)
   }
 }
-
-const table = (section: unknown): Table => Object.assign(Object.create(null), section)
 
 /** The error of a declared message without a handler in `server`. */
 export const noHandler = (server: { toString(): string }, message: Message): KeelsonError =>

@@ -7,8 +7,10 @@
  * recorded in the saved machine; else at once, as outputs of the turn. After a crash the recorded
  * ones run again, and the actors inside start again, each under the name of its step.
  */
+
 import type { AnyMachineSnapshot } from 'xstate'
 import { KeelsonError, keptError } from '../../errors.ts'
+import { ownOf } from '../../own-names.ts'
 import type { Arrival } from '../machine/machine-door.ts'
 import type { Effect } from '../machine/machine-effects.ts'
 import type { MachinePlan } from '../machine/machine-plan.ts'
@@ -123,7 +125,7 @@ export class DurableMachineProcess {
   /** Takes a user's event: postponed, unknown, or handled. */
   take(state: State, waiting: Waiting): unknown {
     const { event, from } = waiting
-    if (from === undefined || this.#options.answers?.[event.type] !== undefined)
+    if (from === undefined || ownOf(this.#options.answers, event.type) !== undefined)
       return this.#turn(state, (steps) => {
         // A call is answered in its own turn.
         const before = from ? undefined : steps.works.before(state === undefined)
@@ -296,7 +298,7 @@ export class DurableMachineProcess {
   #answer({ handled, snapshot }: Turn): void {
     if (handled === undefined) return
     const { event, from } = handled
-    from?.reply(this.#options.answers?.[event.type]?.(snapshot, event))
+    from?.reply(ownOf(this.#options.answers, event.type)?.(snapshot, event))
   }
 
   #perform(incarnation: Incarnation, turns: readonly Turn[], span: Span, next: State): unknown {

@@ -4,8 +4,10 @@
  * `state-machine-server.ts`, the table of handlers, because the machine stays here from message to
  * message.
  */
+
 import type { AnyMachineSnapshot, AnyStateMachine } from 'xstate'
 import { KeelsonError } from '../../errors.ts'
+import { ownOf } from '../../own-names.ts'
 import type { Arrival } from '../machine/machine-door.ts'
 import type { StepsHost } from '../machine/machine-host.ts'
 import type { MachinePlan } from '../machine/machine-plan.ts'
@@ -106,7 +108,7 @@ export class MachineProcess {
   /** Takes a user's event: postponed, unknown, or handled. */
   take(snapshot: AnyMachineSnapshot, waiting: Waiting): Step {
     const { event, from } = waiting
-    if (from === undefined || this.#options.answers?.[event.type] !== undefined)
+    if (from === undefined || ownOf(this.#options.answers, event.type) !== undefined)
       return this.#turn(snapshot, () => this.#steps.take(waiting))
     from.fail(noAnswer(this.#machine, event))
     return noReply(snapshot)
@@ -160,7 +162,7 @@ export class MachineProcess {
     if (hasEvents || this.#asked?.from === undefined) return () => {}
     const { event, from } = this.#asked
     this.#asked = undefined
-    const value = this.#options.answers?.[event.type]?.(snapshot, event)
+    const value = ownOf(this.#options.answers, event.type)?.(snapshot, event)
     return () => void from.reply(value)
   }
 

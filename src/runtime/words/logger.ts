@@ -69,11 +69,10 @@ export const objectFirst = (logger: ObjectFirstLogger, ...surplus: []): Logger =
   return loggerOf((level) => (message, facts = {}) => {
     const { reason } = facts
     const isFailure = isError(reason)
-    const object: Record<string, unknown> = isFailure ? { err: reason } : {}
-    for (const [name, value] of Object.entries(facts)) {
-      if (isFailure && (name === 'reason' || name === 'error')) continue
-      object[name === 'pid' ? 'process' : name] = value
-    }
+    const others = Object.entries(facts)
+      .filter(([name]) => !isFailure || (name !== 'reason' && name !== 'error'))
+      .map(([name, value]) => [name === 'pid' ? 'process' : name, value] as const)
+    const object = { ...(isFailure && { err: reason }), ...Object.fromEntries(others) }
     return logger[level](object, message)
   })
 }

@@ -1,4 +1,5 @@
 /** The options that `start` and `keelson/wal` have for a log: a table of checks and defaults. Pure. */
+
 import { privateKeyOf } from '../../bytes/ed25519.ts'
 import {
   below,
@@ -13,6 +14,7 @@ import {
   secret,
   wholeFrom,
 } from '../../check.ts'
+import { ownOf } from '../../own-names.ts'
 import type { CommitmentOptions, LogRetention } from '../ports/log-host.ts'
 
 const MiB = 1024 * 1024
@@ -84,7 +86,7 @@ export const retention: Check<LogRetention, number | string> = (log, at) => {
     typeof log === 'string' ? (/^(\d{1,9})([smhd])$/.exec(log) ?? []) : []
   if (count === undefined)
     throw refusal(at, "bytes, or a time such as '7d', '12h', '30m', '45s'", log)
-  return { ms: Number(count) * (retentionUnits[unit] ?? 0) }
+  return { ms: Number(count) * (ownOf(retentionUnits, unit) ?? 0) }
 }
 
 /** The check of the option `commitments`; `undefined` for none. */

@@ -4,6 +4,7 @@
  * than a look at a running system may. The other one copies a shard and lives for one copy: ending
  * it ends the copy, and a file that is not whole has no name yet.
  */
+import { ownOf } from '../../own-names.ts'
 import { type ClaimedBackup, claimBackup } from '../backups/backup-folder.ts'
 import { copyingShard } from '../backups/shard-copy.ts'
 import { nodeDisk } from '../disk/node-disk.ts'
@@ -48,7 +49,7 @@ const handlers = (disk = nodeDisk()): Record<string, (request: unknown) => void>
 
 if (isThread('target')) {
   const handle = handlers()
-  serve((kind, request) => refusing(() => handle[kind]?.(request)))
+  serve((kind, request) => refusing(() => ownOf(handle, kind)?.(request)))
 }
 
 /** Copies a shard on a new thread, which ends with the copy. */

@@ -1,0 +1,28 @@
+/**
+ * Look-ups by a name that comes from outside: of a message, a row, a request, a command. A plain
+ * object answers for the members of `Object.prototype`, too: `answers['toString']` is a function
+ * that nobody declared. So every such look-up goes through `ownOf` or reads a `Table`. Pure.
+ */
+
+declare const bare: unique symbol
+
+/** A record without a prototype, in which a look-up finds own members alone. `tableOf` makes it. */
+export type Table<T> = Readonly<Record<string, T>> & { readonly [bare]: true }
+
+/** A table of the enumerable own members of the records; a later one replaces an earlier one. */
+export const tableOf = <T>(
+  ...records: readonly (Readonly<Record<string, T>> | undefined)[]
+): Table<T> => Object.assign(Object.create(null), ...records)
+
+/** The own member `name` of a record; `undefined` without one, and for a name that is no text. */
+export const ownOf = <R extends object, N extends PropertyKey>(
+  record: R | undefined,
+  name: N,
+): (N extends keyof R ? R[N] : R[keyof R]) | undefined =>
+  record !== undefined && isName(name) && Object.hasOwn(record, name)
+    ? Reflect.get(record, name)
+    : undefined
+
+/** An object would be made a text by its own `toString`, which may name another member each time. */
+const isName = (name: unknown): name is PropertyKey =>
+  typeof name === 'string' || typeof name === 'number' || typeof name === 'symbol'
