@@ -36,7 +36,7 @@ const statusJson = ({ logs, ...status }: ClusterStatus): unknown => ({
 
 /** The report as text. */
 export const statusText = (status: ClusterStatus, paint: Paint): string => {
-  const { cluster, engine, shards, members, owner, logs, losses } = status
+  const { cluster, engine, shards, members, owner, logs, losses, doubts } = status
   const isSpread = status.placement === 'spread'
   const facts = factList([
     ['cluster', cluster],
@@ -46,6 +46,13 @@ export const statusText = (status: ClusterStatus, paint: Paint): string => {
     ...(isSpread ? unownedFacts(status, paint) : ownerFacts(status, paint)),
     ...members.flatMap((each) =>
       isSpread || isOwner(each, owner) ? downFacts(each, isSpread, paint) : [],
+    ),
+    ...doubts.map(
+      ({ shard, member, message }) =>
+        [
+          `shard ${shard}`,
+          paint('bad', `damage read by ${member}: ${printable(message)}`),
+        ] as const,
     ),
     ...losses.map(
       ({ shard, member, message }) =>

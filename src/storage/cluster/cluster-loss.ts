@@ -8,7 +8,13 @@ import { invalidArgument, isKeelsonError } from '../../errors.ts'
 import { decodeGroup } from '../engine-log/group-frames.ts'
 import { makeLogs } from '../engine-log/owned-log-host.ts'
 import { stateName, statesAmong } from '../engine-log/snapshot-names.ts'
-import { factsIn, instanceEntry, type Loss, lostEntry } from '../leases/cluster-directory.ts'
+import {
+  doubtEntry,
+  factsIn,
+  instanceEntry,
+  type Loss,
+  lostEntry,
+} from '../leases/cluster-directory.ts'
 import { type EngineFiles, type EngineSession, entryText } from '../ports/cluster-engine.ts'
 import {
   type EngineGroup,
@@ -20,7 +26,7 @@ import {
 } from '../ports/engine-log.ts'
 import { logOf, refuseRunning } from './cluster-survey.ts'
 
-/** A marked shard. */
+/** A shard that is marked, or in whose log one member has read damage: a person may judge it, too. */
 export type LostShard = Loss & {
   /** The log as far as the engine has it whole; absent: the engine has none. */
   readonly head?: EngineHead
@@ -28,13 +34,14 @@ export type LostShard = Loss & {
 
 /** The loss of a shard, and its log. @throws KeelsonError `INVALID_ARGUMENT` if none is marked */
 export const findLoss = async (session: EngineSession, shard: number): Promise<LostShard> => {
-  const { losses } = factsIn(await session.directory.view())
-  const loss = losses.find((each) => each.shard === shard)
+  const { losses, doubts } = factsIn(await session.directory.view())
+  const found = [...losses, ...doubts]
+  const loss = found.find((each) => each.shard === shard)
   if (loss) {
     const cut = await cutOf(session, shard)
     return { ...loss, ...(cut && { head: cut.to }) }
   }
-  const marked = losses.map((each) => each.shard).join(', ')
+  const marked = found.map((each) => each.shard).join(', ')
   throw invalidArgument('shard', `a lost shard: ${marked || 'none is'}`, shard)
 }
 
@@ -117,8 +124,10 @@ export const acceptLoss = async (
     const before = view.entries.get(instanceEntry)?.revision ?? 0
     await directory.set(instanceEntry, before, next)
   }
-  const name = lostEntry(shard)
-  await directory.set(name, view.entries.get(name)?.revision ?? 0)
+  for (const name of [doubtEntry(shard), lostEntry(shard)]) {
+    const entry = view.entries.get(name)
+    if (entry) await directory.set(name, entry.revision)
+  }
 }
 
 // The part of a damaged log that members can go on with: groups that follow each other, from the

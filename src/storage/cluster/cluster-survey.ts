@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../../clock.ts'
 import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
-import { factsIn, type Loss, type MemberEntry } from '../leases/cluster-directory.ts'
+import { type Doubt, factsIn, type Loss, type MemberEntry } from '../leases/cluster-directory.ts'
 import type { Owner } from '../leases/member-lease.ts'
 import { type Hold, holdIn, placesIn, shardHold } from '../leases/shard-holds.ts'
 import type { Directory, DirectoryView, EngineSession } from '../ports/cluster-engine.ts'
@@ -44,6 +44,8 @@ export type ClusterSurvey = {
   readonly logs: readonly LogSurvey[]
   /** The shards that a member has found lost: no member starts them. */
   readonly losses: readonly Loss[]
+  /** The shards in whose logs one member has read damage: the next owner judges. */
+  readonly doubts: readonly Doubt[]
 }
 
 /** The lease of a member that is older than its entry says it. */
@@ -56,7 +58,7 @@ export const surveyCluster = async (
   signal: AbortSignal,
 ): Promise<ClusterSurvey> => {
   const { view, leases } = await leasesSeen(session.directory, clock, signal)
-  const { terms, owner, losses, members } = factsIn(view)
+  const { terms, owner, losses, doubts, members } = factsIn(view)
   const places = placesIn(view)
   const logs = Array.from({ length: terms?.shards ?? 0 }, async (_, shard) => {
     const owner = shardOwner(view, leases, shard)
@@ -67,7 +69,7 @@ export const surveyCluster = async (
   return {
     ...{ shards: terms?.shards, copies: terms?.copies },
     ...(terms?.placement && { placement: terms.placement }),
-    ...{ owner, losses, logs: await Promise.all(logs) },
+    ...{ owner, losses, doubts, logs: await Promise.all(logs) },
     members: members.map(({ ended: _ended, revision: _revision, ...facts }) => ({
       ...facts,
       lease: leases.get(facts.member) ?? 'held',

@@ -15,6 +15,7 @@ export const loadEngineStorage = async () => ({
   holds: await import('../leases/shard-holds.ts'),
   ...(await import('../engine-log/owned-log-host.ts')),
   ...(await import('../engine-log/followed-log-host.ts')),
+  ...(await import('../engine-log/inspection-reading.ts')),
   ...(await import('../engine-log/log-end.ts')),
   ...(await import('../leases/lease-keeper.ts')),
   ...(await import('../engine-files/engine-snapshots.ts')),

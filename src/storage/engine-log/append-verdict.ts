@@ -1,6 +1,6 @@
 /** The meaning of a refusal of the engine, for a group and for the host of the log. Pure. */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import type { EngineGroup, EngineHead } from '../ports/engine-log.ts'
+import type { EngineGroup, EngineHead, EnginePosition, LossProof } from '../ports/engine-log.ts'
 
 /**
  * The consequence of a refused append.
@@ -34,12 +34,13 @@ export const headIn = (error: KeelsonError): EngineHead => error.details.head as
 
 /**
  * Why the host of an owner ends after a verdict on `group`. `moved` is damage too: nobody but the
- * owner writes in its epoch.
+ * owner writes in its epoch. `acknowledged`: the last group that was.
  */
 export const ownersEnd = (
   verdict: Exclude<AppendVerdict, 'again'>,
   { after }: EngineGroup,
   cause: unknown,
+  acknowledged?: EnginePosition,
 ): KeelsonError => {
   if (verdict === 'fenced') return fenced(cause)
   if (verdict === 'refused') return engineDown('the engine refused an append', cause)
@@ -47,8 +48,9 @@ export const ownersEnd = (
     verdict === 'lost'
       ? 'the engine lost what it had acknowledged'
       : 'the engine has a group there that its owner did not write'
+  const proof: LossProof | undefined = acknowledged && { lsn: acknowledged.lsn, end: acknowledged }
   return new KeelsonError('CORRUPT', `the log is damaged after lsn ${after.lsn}: ${evidence}`, {
-    details: { lsn: after.lsn + 1, evidence, isLoss: true },
+    details: { lsn: after.lsn + 1, evidence, isLoss: true, ...(proof && { proof }) },
     cause,
   })
 }

@@ -4,7 +4,12 @@
  * this log does not have proves that the engine lost acknowledged groups. Pure.
  */
 import { KeelsonError } from '../../errors.ts'
-import { type EngineHead, type EnginePosition, isSamePosition } from '../ports/engine-log.ts'
+import {
+  type EngineHead,
+  type EnginePosition,
+  isSamePosition,
+  type LossProof,
+} from '../ports/engine-log.ts'
 import type { Evidence, Inspection, LogNeeds, RowBase } from '../ports/log-host.ts'
 import { type NamedSnapshot, namesSnapshot } from '../ports/named-snapshot.ts'
 import type { FrameMark, ProjectedPosition } from '../ports/projection-store.ts'
@@ -56,11 +61,13 @@ export const inspectionOf = (
         lsn,
         `${source} proves it, and the log ends with lsn ${end.lsn}`,
         // The caller's own number may be wrong. A loss would stop all members.
-        !byCaller,
+        { isLoss: !byCaller, proof: { lsn, ...(walId !== undefined && { walId }) } },
       )
   if (shown) refuseLost(shown, head, shownMark)
   if (noted && notedThere && !isSamePosition(noted, notedThere))
-    throw damaged(noted.lsn, 'the note of its end in the cache names another group there')
+    throw damaged(noted.lsn, 'the note of its end in the cache names another group there', {
+      proof: { lsn: noted.lsn, walId: noted.logId, end: positionOf(noted) },
+    })
   return {
     ...{ exists: true, walId: logId, epoch: end.epoch, hasFrames: end.lsn > 0 },
     ...{ firstLsn: trimmed.lsn + 1, lastLsn: end.lsn, provenLsn: end.lsn },
@@ -72,6 +79,8 @@ export const inspectionOf = (
     plan: head,
   }
 }
+
+const positionOf = ({ epoch, lsn, id }: NotedEnd): EnginePosition => ({ epoch, lsn, id })
 
 /** A note is evidence as a projection is. */
 const evidenceIn = ({ evidence, noted }: Knowledge): readonly Evidence[] =>
@@ -86,14 +95,15 @@ const otherLog = 'the projection shows another log, and is rebuilt'
 
 /** Refuses a log that is not the one that the projection was built from. @throws `CORRUPT` */
 const refuseLost = (
-  { lsn, frame }: ProjectedPosition,
+  { walId, lsn, frame }: ProjectedPosition,
   { end }: EngineHead,
   found: FrameMark | undefined,
 ): void => {
+  const proof: LossProof = { walId, lsn, ...(frame && { frame }) }
   if (lsn > end.lsn)
-    throw damaged(lsn, `the projection shows it, and the log ends with lsn ${end.lsn}`)
+    throw damaged(lsn, `the projection shows it, and the log ends with lsn ${end.lsn}`, { proof })
   if (frame && found && (frame.time !== found.time || frame.crc !== found.crc))
-    throw damaged(lsn, 'the projection shows another frame there')
+    throw damaged(lsn, 'the projection shows another frame there', { proof })
 }
 
 const baseOf = (
@@ -112,9 +122,14 @@ const baseOf = (
   throw damaged(1, evidence)
 }
 
-const damaged = (lsn: number, evidence: string, isLoss = true): KeelsonError =>
+/** `proof`: what the cache shows, for another member that judges the damage. */
+const damaged = (
+  lsn: number,
+  evidence: string,
+  more: { readonly isLoss?: boolean; readonly proof?: LossProof } = {},
+): KeelsonError =>
   new KeelsonError('CORRUPT', `the log in the engine lost lsn ${lsn}: ${evidence}`, {
-    details: { lsn, evidence, isLoss },
+    details: { lsn, evidence, isLoss: true, ...more },
   })
 
 /** The engine has lost a whole log. */

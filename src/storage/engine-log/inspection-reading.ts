@@ -1,13 +1,20 @@
 /** Inspects a log in an engine: reads what `engine-inspection.ts` judges. Changes nothing. */
-import { isKeelsonError } from '../../errors.ts'
-import type { EngineHead, EngineLog, EnginePosition, LogFeatures } from '../ports/engine-log.ts'
+import { isKeelsonError, type KeelsonError } from '../../errors.ts'
+import type {
+  EngineHead,
+  EngineLog,
+  EnginePosition,
+  LogFeatures,
+  LossProof,
+} from '../ports/engine-log.ts'
 import type { Inspection, LogProtocol } from '../ports/log-host.ts'
 import type { FrameMark, ProjectedPosition } from '../ports/projection-store.ts'
 import { checkLogOptions } from '../segments/log-limits.ts'
+import { lossShown } from './append-verdict.ts'
 import type { EndNote, NotedEnd } from './end-note.ts'
 import type { EngineCalls } from './engine-calls.ts'
 import { inspectionOf, lostLog, markIn, noFrame } from './engine-inspection.ts'
-import { readGroupAt } from './group-reading.ts'
+import { readGroupAt, readGroups } from './group-reading.ts'
 import { markAt } from './owned-log.ts'
 
 /** Inspects a log, for its next owner or for a follower. */
@@ -21,6 +28,52 @@ export const inspectLog = async (
   const mark = await shownMark(log, calls, head, needs?.shown)
   const there = noted && (await positionAt(log, calls, head, noted))
   return inspectionOf(head, { evidence, needs, noted, reads: features.reads }, mark, there)
+}
+
+/** The bytes that one read transfers. */
+const readBytes = 1024 * 1024
+
+/**
+ * Reads a whole log, as a member that has no cache, because another member has read damage in it.
+ * `proof`: what the cache of that member shows. Resolves with the damage that this member reads;
+ * `undefined`: none. @throws KeelsonError as the engine refuses
+ */
+export const lossIn = async (
+  { log, calls, features }: Omit<Inspected, 'endNote'>,
+  proof: LossProof | undefined,
+): Promise<KeelsonError | undefined> => {
+  try {
+    const head = await headOf(log, calls)
+    const { logId, end } = head
+    const { walId = logId, lsn = 0, frame, end: noted } = proof ?? {}
+    const shown = { epoch: 0, walId, lsn, ...(frame && { frame }) }
+    const { reads } = features
+    // The rows of a member without a cache begin with a snapshot, or with the log.
+    inspectionOf(
+      head,
+      { evidence: [], needs: { readFrom: 1, base: { damaged: [] } }, reads },
+      undefined,
+    )
+    const mark = await shownMark(log, calls, head, shown)
+    const note = noted && { ...noted, logId: walId }
+    const there = note && (await positionAt(log, calls, head, note))
+    const knowledge = {
+      evidence: [],
+      needs: { readFrom: 1, shown },
+      noted: note,
+      reads,
+    }
+    const { firstLsn } = inspectionOf(head, knowledge, mark, there)
+    for (let next = firstLsn; next <= end.lsn; )
+      next =
+        ((await readGroups({ log, calls, logId }, next, readBytes)).at(-1)?.group.end.lsn ?? next) +
+        1
+    return undefined
+  } catch (error) {
+    const loss = isKeelsonError(error) && error.details.isLoss === true ? error : lossShown(error)
+    if (loss) return loss
+    throw error
+  }
 }
 
 /** A log, and the note of its end in the cache. */

@@ -105,7 +105,8 @@ export class OwnersAppends {
       } catch (error) {
         if (error === calls.ended) throw error
         const verdict = verdictOn(error, group, isBehind)
-        if (verdict !== 'again') throw calls.end(ownersEnd(verdict, group, error))
+        if (verdict !== 'again')
+          throw calls.end(ownersEnd(verdict, group, error, this.#acknowledged))
       }
     }
   }

@@ -4,6 +4,7 @@
  */
 import { KeelsonError } from '../../errors.ts'
 import { type DirectoryView, entryIn } from '../ports/cluster-engine.ts'
+import type { LossProof } from '../ports/engine-log.ts'
 import { type Lease, leaseIn, memberNames, type Owner, ownerIn } from './member-lease.ts'
 
 export { entryText } from '../ports/cluster-engine.ts'
@@ -41,6 +42,12 @@ export const drainEntry = (member: string): string => `drain/${member}`
 /** The entry that says that a shard has lost acknowledged writes (invariant M7). */
 export const lostEntry = (shard: number): string => `lost/${shard}`
 
+/**
+ * The entry that one member has read damage in a shard's log. What that member reads may be wrong, so
+ * the next owner judges it (`loss-witness.ts`), and marks the loss or removes this entry.
+ */
+export const doubtEntry = (shard: number): string => `doubt/${shard}`
+
 /** A loss, as the member that has found it describes it. */
 export type Loss = {
   readonly shard: number
@@ -48,6 +55,12 @@ export type Loss = {
   readonly message: string
   /** When it was found, in ms since 1970. */
   readonly at: number
+}
+
+/** Damage that one member has read. */
+export type Doubt = Loss & {
+  /** What its cache shows of the log. Another cache may not have it. */
+  readonly proof?: LossProof
 }
 
 /** A member, as the directory shows it. */
@@ -67,15 +80,18 @@ export type DirectoryFacts = {
   readonly owner: Owner | undefined
   readonly members: readonly MemberEntry[]
   readonly losses: readonly Loss[]
+  readonly doubts: readonly Doubt[]
 }
 
 /** Reads a view. @throws KeelsonError `CORRUPT` for entries that no member has written */
 export const factsIn = (view: DirectoryView): DirectoryFacts => {
   const { entries } = view
   const terms = entryIn<ClusterTerms>(view, instanceEntry)
-  const losses = [...entries.keys()]
-    .filter((name) => name.startsWith('lost/'))
-    .flatMap((name) => entryIn<Loss>(view, name) ?? [])
+  const ofShards = <T extends Loss>(prefix: string): readonly T[] =>
+    [...entries.keys()]
+      .filter((name) => name.startsWith(prefix))
+      .flatMap((name) => entryIn<T>(view, name) ?? [])
+      .toSorted((one, other) => one.shard - other.shard)
   return {
     terms,
     isMoving: !terms && entries.has(movingEntry),
@@ -87,6 +103,7 @@ export const factsIn = (view: DirectoryView): DirectoryFacts => {
       const isLeaving = asked !== undefined && asked.incarnation === lease?.incarnation
       return lease ? [{ ...lease, member, revision, isLeaving }] : []
     }),
-    losses: losses.toSorted((one, other) => one.shard - other.shard),
+    losses: ofShards<Loss>('lost/'),
+    doubts: ofShards<Doubt>('doubt/'),
   }
 }

@@ -10,6 +10,7 @@
  */
 import type { Clock } from '../../clock.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
+import type { FrameMark } from './projection-store.ts'
 
 /** A place between two groups: the end of the group with this LSN, this epoch and this id. */
 export type EnginePosition = {
@@ -27,6 +28,17 @@ export const engineStart: EnginePosition = { epoch: 0, lsn: 0, id: '' }
 /** Whether two places are the same place of the same history. */
 export const isSamePosition = (one: EnginePosition, other: EnginePosition): boolean =>
   one.epoch === other.epoch && one.lsn === other.lsn && one.id === other.id
+
+/**
+ * An LSN of the log `walId` that the engine has acknowledged to a member, as its memory or its cache
+ * shows. `frame`: the mark of its frame; `end`: that of its group.
+ */
+export type LossProof = {
+  readonly lsn: number
+  readonly walId?: string
+  readonly frame?: FrameMark
+  readonly end?: EnginePosition
+}
 
 /** Frames that are appended at once, whole or not at all. */
 export type EngineGroup = {

@@ -4,14 +4,15 @@
  * instance.
  */
 import type { Clock } from '../../clock.ts'
-import { configError, isKeelsonError, KeelsonError } from '../../errors.ts'
+import { configError, KeelsonError } from '../../errors.ts'
 import type {
-  Directory,
   DirectoryFacts,
   EngineHead,
   EngineSession,
   EngineStorage,
 } from '../../storage/index.ts'
+import { type DirectoryParts, setOnce } from '../sharing/directory-entries.ts'
+import { lostShard } from '../sharing/loss-witness.ts'
 import type { Cluster } from './cluster-options.ts'
 
 type Calls = InstanceType<EngineStorage['EngineCalls']>
@@ -43,13 +44,6 @@ export const clocksAgree = (session: EngineSession, clock: Clock, calls: Calls):
     const message = `the clock of this machine is ${seconds} s ${side} the engine's`
     throw new KeelsonError('UNKNOWN_OUTCOME', message)
   })
-
-/** A directory, its entries, and the calls to it. */
-export type DirectoryParts = {
-  readonly storage: EngineStorage
-  readonly directory: Directory
-  readonly calls: Calls
-}
 
 /** The shards of a new cluster whose members share them, unless the options say otherwise. */
 const shardsOfSpread = 64
@@ -105,39 +99,3 @@ const lostTerms = (entry: string): KeelsonError =>
       'restore it, or make it again with `keelson cluster create --shards N`',
     { details: { entry } },
   )
-
-/** The refusal to serve a shard that has lost acknowledged writes (invariant M7). */
-export const lostShard = ({
-  shard,
-  member,
-  message,
-}: DirectoryFacts['losses'][number]): KeelsonError =>
-  new KeelsonError(
-    'CORRUPT',
-    `shard ${shard} has lost acknowledged writes, as the member ${member} has found: ${message}; ` +
-      `\`keelson cluster accept-loss ${shard}\` goes on without them`,
-    { details: { shard, member, isLoss: true } },
-  )
-
-/** Marks the shard as lost for all members, so that no other one goes on with it. */
-export const markLost = async (
-  parts: DirectoryParts,
-  { member, shard, at }: { readonly member: string; readonly shard: number; readonly at: number },
-  { message }: KeelsonError,
-): Promise<void> =>
-  setOnce(parts, parts.storage.directory.lostEntry(shard), { shard, member, message, at })
-
-/** Makes an entry, unless it is there. */
-const setOnce = async (
-  { storage, directory, calls }: DirectoryParts,
-  name: string,
-  content: object,
-): Promise<void> => {
-  const value = storage.directory.entryText(name, content)
-  try {
-    await calls.ask(() => directory.set(name, 0, value))
-  } catch (error) {
-    // Another member was first, or an earlier attempt without an answer was.
-    if (!isKeelsonError(error, 'CONFLICT')) throw error
-  }
-}

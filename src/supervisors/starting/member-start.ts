@@ -28,9 +28,10 @@ import type { ClusterHealth } from '../app/cluster-health.ts'
 import { tellLastEnd } from '../sharing/engine-notes.ts'
 import { EngineShares } from '../sharing/engine-shares.ts'
 import { FeatureSwitch } from '../sharing/feature-switch.ts'
+import { LossWitness, lostShard } from '../sharing/loss-witness.ts'
 import { treeNames } from '../tree/shard-tree.ts'
 import type { Cluster } from './cluster-options.ts'
-import { agreedTerms, clocksAgree, connected, lostShard, markLost } from './cluster-session.ts'
+import { agreedTerms, clocksAgree, connected } from './cluster-session.ts'
 import { claimFolder } from './folder-claim.ts'
 import { startInstance } from './instance.ts'
 import type { Ports } from './machine-ports.ts'
@@ -160,12 +161,8 @@ const startedOn = async (
   })
   const reportStandby = (detail: string): void => options.onProgress({ step: 'standby', detail })
   const running = new RunningMember(ports.clock, giveUp)
-  const noteLoss = async (shard: number, error: KeelsonError): Promise<void> => {
-    const at = ports.clock.now()
-    await markLost({ storage, directory, calls }, { shard, member, at }, error).catch(
-      () => undefined,
-    )
-  }
+  const noteLoss = (shard: number, error: KeelsonError): Promise<void> =>
+    witness.found(shard, error)
   const onLoss = (error: KeelsonError): void => {
     if (typeof error.details.shard === 'number') void noteLoss(error.details.shard, error)
     running.end(error)
@@ -193,6 +190,8 @@ const startedOn = async (
       if (losses[0]) running.end(lostShard(losses[0]))
       features.saw(view)
       if (isSpread) shares.saw(view)
+      // The engine may be away: the next view has the entry, too.
+      witness.judge(view).catch((error) => isLoss(error) && running.end(error))
     },
   })
   const incarnation = (): string => ownership.incarnation
@@ -204,6 +203,15 @@ const startedOn = async (
     ...{ holds: storage.holds, directory, calls, clock: ports.clock, member, shards },
     incarnation,
     patienceMs: Math.min(leaseMs, sharesMs),
+  })
+  const witness: LossWitness = new LossWitness({
+    ...{ storage, directory, calls, clock: ports.clock, member, logOf, features: { reads } },
+    owns: (shard) => (isSpread ? shares.own.has(shard) : ownership.isOwner),
+    onRefuted: ({ shard, member, message }) =>
+      options.onProgress({
+        step: 'standby',
+        detail: `the log of shard ${shard} is sound; the member ${member} had read: ${message}`,
+      }),
   })
   const membership = membershipOf(ports, {
     ...{ storage, session, logOf, leaseMs, origin, dir, features, abandoned: abandoned.signal },
@@ -218,6 +226,8 @@ const startedOn = async (
     const standby = { options, ports, membership, waits: waiting, onRead }
     await (isSpread ? turn : followUntil(turn, standby, leaseMs))
     await features.join()
+    // Before anything is served. With shards that are shared, each view is judged.
+    if (!isSpread) await witness.judge(await calls.ask(() => directory.view()))
     const shared =
       isSpread && (await spreadPart({ options, cluster, ports, membership, shares, calls, onLoss }))
     const app = await startInstance(options, {

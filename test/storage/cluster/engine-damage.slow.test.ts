@@ -1,6 +1,6 @@
 /**
  * Damage in the rows of an engine, one at a time: a member that needs a damaged part ends with
- * CORRUPT and marks the shard, and one that owns has every value that was acknowledged.
+ * CORRUPT, the next one that reads it too marks the shard, and one that owns has every value that was acknowledged.
  */
 import { expect, test } from 'vitest'
 import {
@@ -28,7 +28,10 @@ const closedCluster = async (): Promise<Members> => {
   return members
 }
 
-/** How a start of a member ends: `whole`, `wrong`, or the code with the marked shards. `b` has no cache. */
+/**
+ * How a start of a member ends: `whole`, `wrong`, or the code with the shards that are marked after a
+ * second member has started, which has no cache. `b` has none either.
+ */
 const outcome = async (members: Members, member = 'b'): Promise<string> => {
   try {
     const app = await members.start(member)
@@ -37,7 +40,10 @@ const outcome = async (members: Members, member = 'b'): Promise<string> => {
     return values.every((value, at) => value === at) ? 'whole' : 'wrong'
   } catch (error) {
     const { directory } = members.engine.connect('c')
-    const { losses } = factsIn(await members.during(directory.view()))
+    const marked = async () => factsIn(await members.during(directory.view())).losses
+    expect(await marked()).toEqual([])
+    await members.start('second').catch(() => undefined)
+    const losses = await marked()
     return `${(error as { code?: string }).code} ${losses.map(({ shard }) => shard).join()}`
   }
 }

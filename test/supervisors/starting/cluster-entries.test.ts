@@ -62,7 +62,7 @@ test('a member says where it runs, and since when', async () => {
   expect(member?.about).toMatchObject({ pid: process.pid })
 })
 
-test('who finds that commits were lost marks the shard; no member serves it before the loss is accepted, and then caches are filled again', async () => {
+test('who finds that commits were lost says so, and the next owner marks the shard; no member serves it before the loss is accepted, and then caches are filled again', async () => {
   const members = new Members()
   const first = await members.start('a')
   for (let number = 0; number < 20; number++) await members.during(first.store.put('k', number))
@@ -70,13 +70,17 @@ test('who finds that commits were lost marks the shard; no member serves it befo
   members.engine.loseTail('c', '0', 10)
 
   await expect(members.start('a')).rejects.toMatchObject({ code: 'CORRUPT' })
-  expect((await facts(members)).losses).toMatchObject([{ shard: 0, member: 'a' }])
+  // It is no second witness of what it reads itself.
+  await expect(members.start('a')).rejects.toMatchObject({ code: 'CORRUPT', details: { shard: 0 } })
+  expect(await facts(members)).toMatchObject({ losses: [], doubts: [{ shard: 0, member: 'a' }] })
   // Its empty cache knows of nothing.
   await expect(members.start('b')).rejects.toMatchObject({ code: 'CORRUPT', details: { shard: 0 } })
+  expect((await facts(members)).losses).toMatchObject([{ shard: 0, member: 'a' }])
 
   const terms = { shards: 1, copies: 1, losses: 1 }
   await set(members, 'instance', entryText('instance', terms))
   await set(members, 'lost/0', undefined)
+  await set(members, 'doubt/0', undefined)
   const again = await members.start('a')
 
   expect(again.store.get('k')).toBe(8)

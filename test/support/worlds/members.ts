@@ -24,6 +24,8 @@ export class Members {
   readonly sessions = new Map<string, SimulatedSession>()
   /** The features of logs that the builds of some members read. */
   readonly reads = new Map<string, number>()
+  /** How some members reach the engine: as a wrong build would, for instance. */
+  readonly connects = new Map<string, (cluster: string) => SimulatedSession>()
   /** The progress of all starts. */
   readonly steps: string[] = []
 
@@ -49,7 +51,7 @@ export class Members {
   async begin(member: string, more: Partial<StartOptions> = {}): Promise<App> {
     const { cluster, ...options } = more
     const open = async ({ cluster }: { cluster: string }): Promise<SimulatedSession> => {
-      const session = this.engine.connect(cluster)
+      const session = this.connects.get(member)?.(cluster) ?? this.engine.connect(cluster)
       this.sessions.set(member, session)
       return session
     }
