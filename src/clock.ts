@@ -26,6 +26,12 @@ export interface Clock {
    * to do ends without it.
    */
   after(ms: number, action: () => void, options?: { readonly holdsProcess?: boolean }): Cancel
+  /**
+   * Calls `listener` within a second whenever `now` was set against `monotonic` by more than a second,
+   * either way. A waiting time of `now` is another time of `monotonic` then. Does not hold the process
+   * open. Returns the function that ends it.
+   */
+  whenSet(listener: () => void): Cancel
   /** Runs `action` in a later turn of the event loop, after input and output had theirs. */
   soon(action: () => void): void
   /** A number from 0 up to, not including, 1. */
@@ -71,6 +77,37 @@ const loopDelay = (): LoopDelay => {
 /** The longest delay that Node's timers take; longer ones are cut to it and armed again. */
 const delayMax = 2 ** 31 - 1
 
+/** The machine's clock is compared with the monotonic one this often, while somebody listens. */
+const setLookMs = 1_000
+
+/** A smaller difference since the last comparison is a drift of the two clocks. */
+const setMinMs = 1_000
+
+/** Notices that `now` was set against `monotonic`. */
+const setWatch = (): Clock['whenSet'] => {
+  const listeners = new Set<() => void>()
+  const apart = (): number => Date.now() - performance.now()
+  let [timer, seen]: [NodeJS.Timeout | undefined, number] = [undefined, 0]
+  const look = (): void => {
+    const found = apart()
+    if (Math.abs(found - seen) <= setMinMs) return
+    seen = found
+    for (const listener of [...listeners]) listener()
+  }
+  return (listener) => {
+    // Two who wait with one function are two listeners.
+    const own = () => listener()
+    if (listeners.size === 0) {
+      seen = apart()
+      timer = setInterval(look, setLookMs).unref()
+    }
+    listeners.add(own)
+    return () => {
+      if (listeners.delete(own) && listeners.size === 0) clearInterval(timer)
+    }
+  }
+}
+
 /** The machine's own clock. */
 export const systemClock = (): Clock => ({
   now: () => Date.now(),
@@ -92,6 +129,7 @@ export const systemClock = (): Clock => ({
       clearTimeout(timer)
     }
   },
+  whenSet: setWatch(),
   soon: (action) => void setImmediate(action),
   random: Math.random,
   randomBytes: drawer(),
@@ -180,6 +218,12 @@ export interface VirtualClock extends Clock {
   advance(ms: number): Promise<void>
   /** Milliseconds until the earliest timer; `undefined` without one. */
   untilNext(): number | undefined
+  /**
+   * Sets `now`, in ms since 1970, as somebody sets the clock of a machine: no timer moves. Who listens
+   * by `whenSet` hears of it within a second.
+   * @throws KeelsonError `INVALID_ARGUMENT` for anything but a number from 0
+   */
+  set(now: number): void
 }
 
 /**
@@ -191,6 +235,9 @@ const virtualEpoch = Date.UTC(2026, 0, 1)
 /** A step of virtual time, which does not go back. */
 const forward = numberFrom(0)
 
+/** A time since 1970. */
+const instant = numberFrom(0)
+
 type VirtualTimer = { dueAt: number; order: number; action: () => void }
 
 /**
@@ -201,8 +248,17 @@ export const virtualClock = (seed = 1, ...surplus: []): VirtualClock => {
   noMore(surplus, 'virtualClock(seed)')
   const timers = new Set<VirtualTimer>()
   const random = seededRandom(seed)
-  let elapsed = 0
+  const listeners = new Set<() => void>()
+  let [elapsed, epoch] = [0, virtualEpoch]
   let activity = 0
+
+  const after: Clock['after'] = (ms, action) => {
+    // No time ends it, and no process is held: it would only be in the way of `untilNext`.
+    if (ms === Number.POSITIVE_INFINITY) return () => undefined
+    const timer = { dueAt: elapsed + Math.max(ms, 0), order: activity++, action }
+    timers.add(timer)
+    return () => void timers.delete(timer)
+  }
 
   const settle = async (): Promise<void> => {
     // One turn runs all microtasks and all actions handed to `soon`; a turn in which nothing was
@@ -216,14 +272,13 @@ export const virtualClock = (seed = 1, ...surplus: []): VirtualClock => {
   }
 
   return {
-    now: () => virtualEpoch + Math.floor(elapsed),
+    now: () => epoch + Math.floor(elapsed),
     monotonic: () => elapsed,
-    after(ms, action) {
-      // No time ends it, and no process is held: it would only be in the way of `untilNext`.
-      if (ms === Number.POSITIVE_INFINITY) return () => undefined
-      const timer = { dueAt: elapsed + Math.max(ms, 0), order: activity++, action }
-      timers.add(timer)
-      return () => void timers.delete(timer)
+    after,
+    whenSet(listener) {
+      const own = () => listener()
+      listeners.add(own)
+      return () => void listeners.delete(own)
     },
     soon(action) {
       activity++
@@ -246,6 +301,14 @@ export const virtualClock = (seed = 1, ...surplus: []): VirtualClock => {
     untilNext() {
       const next = earliest(timers)
       return next && Math.max(0, next.dueAt - elapsed)
+    },
+    set(now) {
+      const before = epoch
+      epoch = instant(now, argument('now')) - Math.floor(elapsed)
+      if (Math.abs(epoch - before) <= setMinMs || listeners.size === 0) return
+      after(random() * setLookMs, () => {
+        for (const listener of [...listeners]) listener()
+      })
     },
   }
 }

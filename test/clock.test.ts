@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { systemClock, virtualClock } from '../src/clock.ts'
 
 /** The longest delay that Node's own timers take: 24.8 days. */
@@ -62,4 +62,53 @@ describe('a virtual clock', () => {
       expect(clock.monotonic()).toBe(10)
     },
   )
+})
+
+describe('a clock that is set', () => {
+  test('tells its listeners within a second, and only of more than a second', () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'Date'] })
+    let passedMs = 0
+    vi.spyOn(performance, 'now').mockImplementation(() => passedMs)
+    const pass = (ms: number): void => {
+      for (const end = passedMs + ms; passedMs < end; ) {
+        passedMs += 1_000
+        vi.advanceTimersByTime(1_000)
+      }
+    }
+    onTestFinished(() => {
+      vi.restoreAllMocks()
+      vi.useRealTimers()
+    })
+    const clock = systemClock()
+    let count = 0
+    const end = clock.whenSet(() => count++)
+    pass(10_000)
+    vi.setSystemTime(Date.now() + 900)
+    pass(1_000)
+    expect(count).toBe(0)
+    for (const byMs of [3_600_000, -7_200_000]) {
+      vi.setSystemTime(Date.now() + byMs)
+      pass(1_000)
+    }
+    expect(count).toBe(2)
+    end()
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  test('moves no timer of a virtual clock', async () => {
+    const clock = virtualClock()
+    const fired: number[] = []
+    clock.after(5_000, () => void fired.push(clock.monotonic()))
+    let told = 0
+    clock.whenSet(() => told++)
+    clock.set(1_000)
+    expect(clock.now()).toBe(1_000)
+    await clock.advance(1_000)
+    expect([told, clock.now()]).toEqual([1, 2_000])
+    await clock.advance(4_000)
+    expect(fired).toEqual([5_000])
+    expect(() => clock.set(Number.NaN)).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+    )
+  })
 })

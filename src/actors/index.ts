@@ -227,6 +227,7 @@ export {
   type Follows,
   type OwnWork,
   ownWork,
+  shardTime,
   whenDurable,
 } from './turns/durable-server.ts'
 export type { EndOptions } from './turns/lifetime.ts'

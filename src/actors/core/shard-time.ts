@@ -5,7 +5,7 @@
  * still: time that is ahead of an accepted clock goes at half speed until that has caught up. A step
  * back of less than a minute needs no acceptance: time goes a tenth slower until it is made up.
  */
-import type { Clock } from '../../clock.ts'
+import type { Cancel, Clock } from '../../clock.ts'
 
 /**
  * A jump of the machine's clock by `jumpMs`, negative if it went back. The shard's time is `aheadMs`
@@ -26,6 +26,11 @@ const steppedPace = 10
 /** The two clocks are compared once in so many ms: a read has no time for it. */
 const lookMs = 1_000
 
+const unheld = { holdsProcess: false } as const
+
+/** A wait until the time of a shard has come to `at`. */
+type Wait = { readonly at: number; readonly action: () => void; disarm: Cancel }
+
 /** The time of one shard. */
 export class ShardTime {
   readonly #clock: Clock
@@ -33,6 +38,8 @@ export class ShardTime {
   #last = 0
   /** How far this time is ahead of the machine's clock. */
   #ahead = 0
+  /** How far it was ahead at its beginning. */
+  #begunAhead = 0
   /** The times of the two clocks at their last comparison. */
   #wall = 0
   #monotonic = 0
@@ -40,6 +47,9 @@ export class ShardTime {
   #slowSince: number | undefined
   #pace = steppedPace
   #listener: ((jump: ClockJump) => void) | undefined
+  readonly #waits = new Set<Wait>()
+  /** Ends the watch of the machine's clock; `undefined` while nobody waits. */
+  #unwatch: Cancel | undefined
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -53,9 +63,24 @@ export class ShardTime {
   begin(aheadMs = 0): void {
     this.#last = 0
     this.#ahead = aheadMs
+    this.#begunAhead = aheadMs
     this.#wall = this.#clock.now()
     this.#monotonic = this.#clock.monotonic()
     this.#slowSince = undefined
+    this.#armAgain()
+  }
+
+  /**
+   * The time of day in ms since 1970. It is `now` without the lead that the shard has had since its start:
+   * that came from stamps of a wrong clock. A clock that is set since then changes neither.
+   */
+  wall(): number {
+    return this.now() - this.#lead
+  }
+
+  /** The time of this shard at a time of day. */
+  ofWall(time: number): number {
+    return time + this.#lead
   }
 
   /** How far this time is ahead of the machine's clock, in ms; negative if behind. */
@@ -76,8 +101,11 @@ export class ShardTime {
   observe(stamp: number): number {
     const beyondMs = stamp - (this.#clock.now() + this.#ahead)
     // The clock was ahead when the stamp was made. Time goes on from there without a stop.
-    if (stamp > this.#last && beyondMs >= stepMinMs) this.#shift(-beyondMs)
-    return this.#reach(stamp)
+    const isAhead = stamp > this.#last && beyondMs >= stepMinMs
+    if (isAhead) this.#shift(-beyondMs)
+    const time = this.#reach(stamp)
+    if (isAhead) this.#armAgain()
+    return time
   }
 
   /**
@@ -88,12 +116,61 @@ export class ShardTime {
     const before = this.now()
     if (this.#ahead > 0) this.#goSlower(acceptedPace)
     else this.#ahead = 0
-    return this.now() - before
+    const leaptMs = this.now() - before
+    this.#armAgain()
+    return leaptMs
+  }
+
+  /**
+   * Calls `action` once, when this time has come to `at`, in a separate turn. However the machine's
+   * clock is set meanwhile, it is called neither before that time nor more than a second after it.
+   * Does not hold the process open. Returns the function that ends the wait.
+   */
+  at(at: number, action: () => void): Cancel {
+    const wait: Wait = { at, action, disarm: () => undefined }
+    this.#waits.add(wait)
+    this.#unwatch ??= this.#clock.whenSet(() => this.#armAgain())
+    this.#arm(wait)
+    return () => {
+      wait.disarm()
+      this.#ends(wait)
+    }
   }
 
   /** Calls `listener` at each jump, in place of the listener before it. */
   listen(listener: (jump: ClockJump) => void): void {
     this.#listener = listener
+  }
+
+  /** What is left of the lead that it began with. */
+  get #lead(): number {
+    return Math.max(0, Math.min(this.#begunAhead, this.#ahead))
+  }
+
+  /** This time may go slower than the clock of the timer: then it is not yet there, and waits again. */
+  #arm(wait: Wait): void {
+    const ring = (): void => {
+      if (this.now() < wait.at) this.#arm(wait)
+      else {
+        this.#ends(wait)
+        wait.action()
+      }
+    }
+    wait.disarm = this.#clock.after(Math.max(0, wait.at - this.now()), ring, unheld)
+  }
+
+  /** This time has moved against the clock of the timers. */
+  #armAgain(): void {
+    for (const wait of this.#waits) {
+      wait.disarm()
+      this.#arm(wait)
+    }
+  }
+
+  #ends(wait: Wait): void {
+    if (!this.#waits.delete(wait) || this.#waits.size > 0) return
+    this.#unwatch?.()
+    this.#unwatch = undefined
   }
 
   #reach(time: number): number {

@@ -6,7 +6,7 @@
  */
 import { call, type Process, processOf } from '../../runtime/index.ts'
 import type { Work } from '../turns/actor-work.ts'
-import { ownWork } from '../turns/durable-server.ts'
+import { ownTime, ownWork } from '../turns/durable-server.ts'
 import type { Change, Run } from '../turns/turn-run.ts'
 import type { DurableTerms } from './durable-terms.ts'
 import type { Idleness } from './idleness.ts'
@@ -38,7 +38,7 @@ export class Background {
   /** Lets `body` begin with the present turn. The actor does not rest before it has ended. */
   begin(body: Body): void {
     const context = this.#context
-    const { work: works, identity } = this.#terms
+    const { work: works, identity, shard } = this.#terms
     let work: Work | undefined
     const ref = context.spawnLink(
       async (own) => {
@@ -50,7 +50,8 @@ export class Background {
         const consistsOf = (pieces: Work['pieces']): void => {
           noted.pieces = pieces
         }
-        const life = Object.assign(own, { apply, consistsOf, [ownWork]: noted })
+        const parts = { apply, consistsOf, [ownWork]: noted, [ownTime]: shard.time }
+        const life = Object.assign(own, parts)
         await body(Object.defineProperty(life, 'closing', closing))
         // An actor that traps exits hears of failures alone.
         own.unlink(context.self)

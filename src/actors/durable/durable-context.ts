@@ -9,7 +9,14 @@ import {
 } from '../../runtime/index.ts'
 import { checkedKey, ownOptions, storedValue } from '../core/argument-check.ts'
 import type { ReadView } from '../core/read-view.ts'
-import { type AlarmTime, addsCall, type CallTarget, whenDurable } from '../turns/durable-server.ts'
+import type { ShardTime } from '../core/shard-time.ts'
+import {
+  type AlarmTime,
+  addsCall,
+  type CallTarget,
+  ownTime,
+  whenDurable,
+} from '../turns/durable-server.ts'
 import { callStep, type RecordedCall } from '../turns/durable-table.ts'
 import type { EndOptions } from '../turns/lifetime.ts'
 import { type Memory, type Step, settingOf } from '../turns/memory.ts'
@@ -79,6 +86,10 @@ export class TurnContext extends ServerContext {
       await this.#actor.given()
       check()
     })
+  }
+
+  get [ownTime](): ShardTime {
+    return this.#actor.terms.shard.time
   }
 
   /** For a machine: the shard's time, by which alarms go. */

@@ -8,6 +8,7 @@
  * The actors that are asked have places, so that a flood of due rows does not fill the run queue.
  * An actor that is slow leaves its place: due turns wait for their own actor only.
  */
+import type { Cancel } from '../../clock.ts'
 import {
   type Context,
   call,
@@ -69,8 +70,8 @@ type State = Parts & {
   isAgain: boolean
   /** A message to continue the walk is in the mailbox. */
   isStepping: boolean
-  /** Of the next walk, and its time by the monotonic clock. */
-  timer: Timer | undefined
+  /** Ends the wait for the next walk; and its time, by the clock of the shard. */
+  endWait: Cancel | undefined
   walkAt: number
   /** Of the moment at which the walk looks for actors that are slow. */
   slowTimer: Timer | undefined
@@ -108,7 +109,7 @@ export const server: GenServer<Messages, State, Parts, unknown> = {
         ...parts,
         ...{ asking: new Map<string, Question>(), slow: new Map<string, Question>() },
         ...{ later: new Map<string, number>(), behind: undefined, isAgain: false },
-        ...{ isStepping: false, timer: undefined, walkAt: 0, slowTimer: undefined },
+        ...{ isStepping: false, endWait: undefined, walkAt: 0, slowTimer: undefined },
       },
       { continue: ['begin'] },
     ),
@@ -118,7 +119,10 @@ export const server: GenServer<Messages, State, Parts, unknown> = {
       const sooner = () => void send(context.self, 'sooner')
       state.shard.due.listen(sooner)
       const unlisten = state.entities.onRuns(sooner)
-      context.system.monitor(context.self, unlisten)
+      context.system.monitor(context.self, () => {
+        unlisten()
+        state.endWait?.()
+      })
       walk(state, context)
       return noReply(state)
     },
@@ -135,7 +139,7 @@ export const server: GenServer<Messages, State, Parts, unknown> = {
 
   infos: {
     walk: (state, _, context) => {
-      state.timer = undefined
+      state.endWait = undefined
       walk(state, context)
       return noReply(state)
     },
@@ -181,7 +185,7 @@ const walk = (state: State, context: Own): void => {
     step(state, context)
   }
   // The lease may be renewed at any moment.
-  else if (shard.phase.kind === 'open') arm(state, laterMs, context)
+  else if (shard.phase.kind === 'open') arm(state, shard.now() + laterMs, context)
   // The rows are looked at when the shard is open again.
   else void shard.changed().then(() => send(context.self, 'sooner'))
 }
@@ -313,7 +317,7 @@ const leaveAlone = (state: State, rowKey: string, wanted: number, context: Own):
     later.delete(oldest)
   }
   later.set(rowKey, until)
-  if (state.behind === undefined) arm(state, until - now, context)
+  if (state.behind === undefined) arm(state, until, context)
 }
 
 /** Continues the walk, if one runs, after the messages that wait. */
@@ -340,17 +344,15 @@ const rest = (state: State, now: number, context: Own): void => {
     break
   }
   shard.due.begin(Math.min(next, shard.due.soonest))
-  // Time has passed since: the next row may be due.
-  arm(state, Math.max(0, next - shard.now()), context)
+  arm(state, next, context)
 }
 
-/** Sets the timer of the next walk, unless it is sooner. */
-const arm = (state: State, inMs: number, context: Own): void => {
-  const at = context.system.clock.monotonic() + inMs
-  if (state.timer) {
-    if (state.walkAt <= at) return
-    context.cancelTimer(state.timer)
-  }
+/** Waits until `at` for the next walk, unless that is sooner. */
+const arm = (state: State, at: number, context: Own): void => {
+  if (state.endWait && state.walkAt <= at) return
+  state.endWait?.()
+  state.endWait = undefined
   state.walkAt = at
-  state.timer = context.sendAfter(inMs, 'walk')
+  if (at === Number.POSITIVE_INFINITY) return
+  state.endWait = state.shard.time.at(at, () => send(context.self, 'walk'))
 }

@@ -29,6 +29,7 @@ import type {
   StatusParts,
   With,
 } from '../../runtime/index.ts'
+import type { ShardTime } from '../core/shard-time.ts'
 import type { EntryInput } from '../journal/entry-input.ts'
 import type { Batch } from '../store/batch.ts'
 import type { EndOptions } from './lifetime.ts'
@@ -76,6 +77,13 @@ export const addsCall: unique symbol = Symbol('addsCall')
 
 /** Calls `act`, which does not throw, when the present turn is durable: for the events of the layers above. */
 export const whenDurable: unique symbol = Symbol('whenDurable')
+
+/** The time of the shard, of a context of an actor and of that of its background work. */
+export const ownTime: unique symbol = Symbol('ownTime')
+
+/** The time of the shard of an actor, for the layers above: durations count by it. */
+export const shardTime = (context: object): Pick<ShardTime, 'now' | 'wall' | 'ofWall' | 'at'> =>
+  (context as { readonly [ownTime]: ShardTime })[ownTime]
 
 /** The work itself, of the context of background work. */
 export const ownWork: unique symbol = Symbol('ownWork')

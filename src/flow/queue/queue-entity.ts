@@ -2,7 +2,7 @@
  * The entity of a queue, and what keeps it awake. Its jobs are its own rows. Its handlers run in the
  * background (`queue-runner.ts`): a caller never waits for one.
  */
-import type { DurableServer } from '../../actors/index.ts'
+import { type DurableServer, shardTime } from '../../actors/index.ts'
 import { invalidArgument, missingDeclaration } from '../../errors.ts'
 import { type ChildSpec, noReply, reply } from '../../runtime/index.ts'
 import { kindSpec } from '../../supervisors/index.ts'
@@ -43,7 +43,7 @@ const queueServer = (terms: QueueTerms): Server => {
     init: () => undefined,
     wake: async (state, context) => {
       const next = new QueueRunner(terms, state, context)
-      await next.open(context.now())
+      await next.open(shardTime(context).now())
       runner = next
       context.background((work) => next.run(work))
     },

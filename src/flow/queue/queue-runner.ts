@@ -10,7 +10,7 @@
  * It is apart from the entity, its only importer, because it outlives a turn: the entity has what one
  * turn does, and makes one runner at each of its starts.
  */
-import { type DurableRows, keptText } from '../../actors/index.ts'
+import { type DurableRows, keptText, shardTime } from '../../actors/index.ts'
 import { backoffMs, type Cancel } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, keptError } from '../../errors.ts'
 import { reply } from '../../runtime/index.ts'
@@ -291,7 +291,7 @@ export class QueueRunner {
   /** The turn: ends first, because they give places back; then requests; then claims. */
   #turn({ requests, ends, dueMax }: Batch, context: QueueContext): readonly Claim[] {
     const { rows } = context
-    const now = context.now()
+    const now = shardTime(context).now()
     for (const end of ends) this.#recordEnd(end, now, rows)
     for (const { does, from } of requests)
       try {
@@ -352,7 +352,7 @@ export class QueueRunner {
   async #reopen(): Promise<void> {
     while (!this.#work.signal.aborted && (this.#awaits || !this.#isStranded))
       try {
-        return await this.open(this.#work.now())
+        return await this.open(shardTime(this.#work).now())
       } catch (error) {
         this.#emit('queue.refused', { error })
         await this.#pause()
@@ -367,12 +367,12 @@ export class QueueRunner {
   /** The next time at which something is due by itself. */
   #setTimer(): void {
     this.#cancel?.()
-    const inMs = Math.max(0, Math.min(this.#book.wakeAt, this.#sweep.at) - this.#work.now())
-    this.#cancel = this.#system.clock.after(inMs, () => this.#rouse(), { holdsProcess: false })
+    const at = Math.min(this.#book.wakeAt, this.#sweep.at)
+    this.#cancel = shardTime(this.#work).at(at, () => this.#rouse())
   }
 
   #start(claim: Claim): void {
-    const now = this.#work.now()
+    const now = shardTime(this.#work).now()
     const app = this.#work.app as AppContext
     const key = this.#keyOf(claim.number)
     const job = new RunningTry(app, this.#system.logger, key, claim, now, this.#begun)
@@ -382,7 +382,7 @@ export class QueueRunner {
 
   readonly #begun = (claim: Claim): void => {
     if (claim.rateKey === undefined) return
-    this.#book.started(claim, this.#work.now())
+    this.#book.started(claim, shardTime(this.#work).now())
     // A turn sets the timer at its end.
     if (!this.callers.isInTurn) this.#setTimer()
   }

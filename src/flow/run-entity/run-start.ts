@@ -3,7 +3,7 @@
  * fork, with the first outcomes of another run. The messages of a start are apart from the others of
  * the entity, because they alone find no run, and write the first state of one.
  */
-import { LargeValue } from '../../actors/index.ts'
+import { LargeValue, shardTime } from '../../actors/index.ts'
 import { KeelsonError } from '../../errors.ts'
 import { call, noReply, reply } from '../../runtime/index.ts'
 import type { Workflow } from '../runs/body.ts'
@@ -44,7 +44,7 @@ export const startCalls = (activations: RunActivations): RunCalls<'start' | 'beg
     const born = bornAt(context, activations.workflow, request)
     if (delay !== undefined) {
       context.setAlarm('timer', { inMs: delay })
-      const waitsFor = { kind: 'delay', until: context.now() + delay } as const
+      const waitsFor = { kind: 'delay', until: shardTime(context).now() + delay } as const
       const held: RunState = { ...born, status: 'waiting', isHeld: true, waitsFor }
       return reply({ repeated: false }, held)
     }

@@ -2,7 +2,9 @@
  * The turns of an activation, and when it makes the one after which it rests. Each takes along the
  * progress that its body has reported, that of the end too.
  */
+
 import { isDeepStrictEqual } from 'node:util'
+import { shardTime } from '../../actors/index.ts'
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, type KeptError } from '../../errors.ts'
 import { reply } from '../../runtime/index.ts'
@@ -176,7 +178,7 @@ export class ActivationRest {
       const lacks = replay.open.find((active) => active.lacks)?.lacks
       if (lacks) return activation.block(lacks)
       const at = nextDue(replay.open)
-      if (at < activation.background.now() + restMs) return
+      if (at < shardTime(activation.background).now() + restMs) return
       this.#deciding = this.#rests(at)
       activation.does(this.#deciding)
     })

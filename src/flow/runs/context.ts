@@ -2,6 +2,7 @@
  * The context of a run's body, and of the branches of `all`: from calls to operations. It is apart from
  * the activation, as a body sees no more than this.
  */
+import { shardTime } from '../../actors/index.ts'
 import { argument } from '../../check.ts'
 import { invalidArgument, KeelsonError, keptError } from '../../errors.ts'
 import type { Active, ActiveParts, Scope } from './active.ts'
@@ -154,10 +155,10 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
   #timeOf(time: Duration | { readonly at: number }, path: string): () => number {
     if (typeof time === 'object') {
       const { at } = timeAt(time, argument(path))
-      return () => at
+      return () => shardTime(this.#host.background).ofWall(at)
     }
     const ms = msOf(time, path)
-    return () => this.#host.background.now() + ms
+    return () => shardTime(this.#host.background).now() + ms
   }
 
   waitFor(

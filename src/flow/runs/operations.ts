@@ -2,6 +2,7 @@
  * How the operations of a run are carried out: steps with their tries, timers, waits for signals,
  * children. Each one records its outcome, and only then the body gets it.
  */
+import { shardTime } from '../../actors/index.ts'
 import { type FullRetry, passed } from '../../clock.ts'
 import { isKeelsonError, isMissing, KeelsonError, type KeptError, keptError } from '../../errors.ts'
 import { type AppContext, call, guardedAbort, type Logger, type Ref } from '../../runtime/index.ts'
@@ -112,10 +113,11 @@ const tryStep = async (carrier: Carrier, active: Active, step: Step): Promise<vo
   if (failure && made >= (isOnce ? 1 : policy.max)) return fails(failure)
   for (;;) {
     const { tries = 0, dueAt: beginsAt = 0 } = active.recorded ?? {}
-    if (!(await timeOf(carrier, active, beginsAt)) || carrier.isClosing || carrier.isStopped) return
+    if (!(await waitUntil(carrier, active, beginsAt)) || carrier.isClosing || carrier.isStopped)
+      return
     // Another member may have the run by now, and begin the same try.
     if (carrier.terms.entities.isUnsure) {
-      if (await timeOf(carrier, active, clock.now() + unsureMs)) continue
+      if (await waitUntil(carrier, active, shardTime(carrier.background).now() + unsureMs)) continue
       return
     }
     if (isOnce) {
@@ -132,12 +134,12 @@ const tryStep = async (carrier: Carrier, active: Active, step: Step): Promise<vo
     // Nothing begins in a close: the next activation makes the same try.
     if (!isOnce && work.isTooLate(error)) return
     if (!isOnce && work.isTooEarly(error)) {
-      if (await timeOf(carrier, active, clock.now() + earlyMs)) continue
+      if (await waitUntil(carrier, active, shardTime(carrier.background).now() + earlyMs)) continue
       return
     }
     if (outcome.kind === 'ok') return carrier.record(active, { outcome })
     const inMs = isOnce || isFinal ? undefined : pauseAfter(policy, attempt, error, clock)
-    const dueAt = inMs === undefined ? undefined : clock.now() + inMs
+    const dueAt = inMs === undefined ? undefined : shardTime(carrier.background).now() + inMs
     if (dueAt !== undefined) {
       await carrier.record(active, { tries: attempt, failure: outcome.error, dueAt })
       if (!active.isOver && active.recorded) carrier.present.failing.failed(active.recorded)
@@ -265,18 +267,18 @@ class LazyAbort {
   }
 }
 
-/** Waits until a time, on the clock of the machine. False: the operation is over before. */
-const timeOf = async (carrier: Carrier, active: Active, at: number): Promise<boolean> => {
-  const { clock } = carrier.background.system
-  while (!active.isOver && clock.now() < at)
+/** Waits until a time, on the clock of the shard. False: the operation is over before. */
+const waitUntil = async (carrier: Carrier, active: Active, at: number): Promise<boolean> => {
+  const time = shardTime(carrier.background)
+  if (!active.isOver && time.now() < at)
     await carrier.passively(
       new Promise<void>((resolve) => {
-        const disarm = clock.after(at - clock.now(), () => {
+        const endWait = time.at(at, () => {
           forget()
           resolve()
         })
         const forget = active.whenOver(() => {
-          disarm()
+          endWait()
           resolve()
         })
       }),
@@ -287,7 +289,7 @@ const timeOf = async (carrier: Carrier, active: Active, at: number): Promise<boo
 /** A timer. It is recorded when it begins. */
 export const performSleep = async (carrier: Carrier, active: Active, at: number): Promise<void> => {
   if (active.recorded?.dueAt === undefined) await carrier.record(active, { dueAt: at })
-  if (await timeOf(carrier, active, active.recorded?.dueAt ?? at))
+  if (await waitUntil(carrier, active, active.recorded?.dueAt ?? at))
     await carrier.record(active, { outcome: { kind: 'ok' } })
 }
 
@@ -301,7 +303,7 @@ export const performWait = async (
     await carrier.record(active, { dueAt: at })
   await carrier.readSignals()
   if (at === undefined) return carrier.passively(overOf(active))
-  if (await timeOf(carrier, active, active.recorded?.dueAt ?? at)) {
+  if (await waitUntil(carrier, active, active.recorded?.dueAt ?? at)) {
     // A signal that came in time goes first.
     await carrier.readSignals()
     await carrier.record(active, { outcome: { kind: 'ok' } })

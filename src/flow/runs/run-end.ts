@@ -3,6 +3,7 @@
  * steps are undone, and one turn records the end. All of it may be repeated after a crash, because
  * a replay of the body ends in the same way.
  */
+import { shardTime } from '../../actors/index.ts'
 import { isKeelsonError, KeelsonError, keptError } from '../../errors.ts'
 import type { Active, Scope } from './active.ts'
 import type { UntypedBody, Workflow } from './body.ts'
@@ -246,8 +247,8 @@ const failingOf = (
   const policy = policyOf({ max: 1 }, retry)
   const inMs = pauseAfter(policy, state.attempt, body.error, context.system.clock)
   if (inMs !== undefined) {
-    const until = context.now() + inMs
-    context.setAlarm('timer', { at: until })
+    const until = shardTime(context).now() + inMs
+    context.setAlarm('timer', { inMs })
     const waitsFor = { kind: 'retry', until, error: keptError(body.error) } as const
     const reopened = reopening(failing, context, activation)
     const next = { ...reopened, attempt: state.attempt + 1, waitsFor }

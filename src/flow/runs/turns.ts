@@ -2,7 +2,7 @@
  * The turns of a run: from its state, and its rows, to the next state. They may be made again, so
  * they depend on nothing else. Pure, but for the rows of the current turn.
  */
-import { LargeValue } from '../../actors/index.ts'
+import { LargeValue, shardTime } from '../../actors/index.ts'
 import { isKeelsonError, KeelsonError, type KeptError, keptError } from '../../errors.ts'
 import type { Present, RunContext, RunEnd } from './messages.ts'
 import {
@@ -282,7 +282,8 @@ export const resting = (
     return context.rows.get<Operation>(operationKey(state.lap, recorded.number))?.outcome
   })
   if (isDecided) return [false, state]
-  if (Number.isFinite(at)) context.setAlarm('timer', { at })
+  if (Number.isFinite(at))
+    context.setAlarm('timer', { inMs: Math.max(0, at - shardTime(context).now()) })
   const { waitsFor: _, ...others } = state
   const rested = waitsFor ? { ...others, waitsFor } : others
   return [true, withStatus(rested, 'waiting', context)]

@@ -5,7 +5,7 @@
  * and the keeper of runs wakes them at each start. It is apart from its importers, because they make
  * parts and calls, and this runs in the tree.
  */
-import type { DurableServer } from '../../actors/index.ts'
+import { type DurableServer, shardTime } from '../../actors/index.ts'
 import { argument } from '../../check.ts'
 import { backoffMs } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, missingDeclaration } from '../../errors.ts'
@@ -105,13 +105,13 @@ const server = (starter: RunStarter, own?: TreeSchedule): Server => {
     own?.times ?? new CronTimes(cron, zone, argument(), zones)
   /** The plan as this program goes on with it; `undefined`: there is none, or it rests. */
   const planNow = (plan: State, context: Context): State => {
-    if (own) return planFor(own.declared, own.times, context.now(), plan)
+    if (own) return planFor(own.declared, own.times, shardTime(context).wall(), plan)
     return plan && brokenBy(context.app, context.id, plan) === undefined ? plan : undefined
   }
   /** The next plan with its alarm, and the step that starts the run which may start. */
   const goesOn = (plan: Plan, context: Context): Plan => {
     if (plan.next === undefined) context.cancelAlarm('due')
-    else context.setAlarm('due', { at: plan.next })
+    else context.setAlarm('due', { inMs: Math.max(0, plan.next - shardTime(context).wall()) })
     startSoon(plan, context)
     return plan
   }
@@ -137,7 +137,10 @@ const server = (starter: RunStarter, own?: TreeSchedule): Server => {
         if (plan === undefined)
           return reply(
             { repeated: false },
-            goesOn(planFor(declared, timesOf(declared), context.now(), undefined), context),
+            goesOn(
+              planFor(declared, timesOf(declared), shardTime(context).wall(), undefined),
+              context,
+            ),
           )
         if (isOf(plan, declared)) return reply({ repeated: true }, plan)
         const text = `the schedule ${context.id} is there, and is another one`
@@ -146,7 +149,7 @@ const server = (starter: RunStarter, own?: TreeSchedule): Server => {
       },
       change: (plan, changes, context) => {
         if (plan === undefined) return unknown(plan, context)
-        const now = context.now()
+        const now = shardTime(context).wall()
         const declared = { ...plan, ...changes }
         const { cron, zone, missed, overlap, workflow, input } = declared
         const own = { cron, zone, missed, overlap, workflow, ...(input && { input }) }
@@ -157,7 +160,7 @@ const server = (starter: RunStarter, own?: TreeSchedule): Server => {
       pause: (found, isPaused, context) => {
         const plan = own ? planNow(found, context) : found
         if (plan === undefined) return unknown(plan, context)
-        const next = planPaused(plan, isPaused, timesOf(plan), context.now())
+        const next = planPaused(plan, isPaused, timesOf(plan), shardTime(context).wall())
         return reply(undefined, next === found ? found : goesOn(next, context))
       },
       trigger: (found, _, context) => {
@@ -166,7 +169,7 @@ const server = (starter: RunStarter, own?: TreeSchedule): Server => {
         const name = nameOf(context)
         const broken = own ? undefined : brokenBy(context.app, name, plan)
         const letters = Buffer.from(context.system.clock.randomBytes(4)).toString('hex')
-        const mark = `${new Date(context.now()).toISOString()}/${letters}`
+        const mark = `${new Date(shardTime(context).wall()).toISOString()}/${letters}`
         const next = broken ?? planTriggered(plan, mark)
         if (typeof next !== 'string') return reply(runIdOf(name, mark), goesOn(next, context))
         context.from.fail(refusalOf(name, next))
@@ -180,7 +183,7 @@ const server = (starter: RunStarter, own?: TreeSchedule): Server => {
       due: (plan, _, context) => {
         const next = planNow(plan, context)
         if (!next) return rests(plan, context)
-        return noReply(goesOn(planAt(next, timesOf(next), context.now()), context))
+        return noReply(goesOn(planAt(next, timesOf(next), shardTime(context).wall()), context))
       },
     },
     continues: {

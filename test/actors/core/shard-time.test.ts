@@ -1,7 +1,7 @@
 /** Somebody sets the machine's clock: what a shard's time does, and what its users are told. */
 import { describe, expect, test } from 'vitest'
 import { ShardTime } from '../../../src/actors/core/shard-time.ts'
-import type { VirtualClock } from '../../../src/clock.ts'
+import { type VirtualClock, virtualClock } from '../../../src/clock.ts'
 import { call, type DurableServer, entity, noReply, reply, supervisor } from '../../../src/index.ts'
 import { createSystem } from '../../../src/runtime/index.ts'
 import { capturedLog } from '../../../src/testing/index.ts'
@@ -16,6 +16,71 @@ const settable = (clock: Pick<VirtualClock, 'now' | 'monotonic'>) => {
   const set = { by: 0 }
   return { set, now: () => clock.now() + set.by, monotonic: () => clock.monotonic() }
 }
+
+describe('a wait for a time of a shard', () => {
+  const waiting = async (inMs: number) => {
+    const clock = virtualClock()
+    const time = new ShardTime(clock)
+    const begun = clock.monotonic()
+    const ends: number[] = []
+    const cancel = time.at(
+      time.now() + inMs,
+      () => void ends.push(Math.floor(clock.monotonic() - begun)),
+    )
+    return { clock, time, ends, cancel }
+  }
+
+  test.each([hour, -hour])(
+    'takes its time when the clock is set by %i ms, and right again',
+    async (byMs) => {
+      const { clock, ends } = await waiting(10_000)
+      await clock.advance(2_000)
+      clock.set(clock.now() + byMs)
+      await clock.advance(3_000)
+      clock.set(clock.now() - byMs)
+      await clock.advance(20_000)
+      expect(ends).toEqual([10_000])
+    },
+  )
+
+  test('ends within a second of a step forward that the time follows', async () => {
+    const { clock, ends } = await waiting(30_000)
+    clock.set(clock.now() + 29_500)
+    await clock.advance(1_500)
+    expect(ends).toHaveLength(1)
+    expect(ends[0]).toBeLessThanOrEqual(1_500)
+    expect(ends[0]).toBeGreaterThanOrEqual(500)
+  })
+
+  test('ends when a clock is accepted that has come to it', async () => {
+    const { clock, time, ends } = await waiting(30 * minute)
+    clock.set(clock.now() + hour)
+    await clock.advance(5_000)
+    expect(ends).toEqual([])
+    time.follow()
+    await clock.advance(1)
+    expect(ends).toHaveLength(1)
+  })
+
+  test('is longer while the time goes slower, and never ends before it', async () => {
+    const { clock, time, ends } = await waiting(10_000)
+    clock.set(clock.now() - 30_000)
+    await clock.advance(10_500)
+    expect(ends).toEqual([])
+    await clock.advance(1_000)
+    expect(ends).toHaveLength(1)
+    expect(time.now()).toBeGreaterThanOrEqual(10_000)
+  })
+
+  test('that is cancelled never ends, and nothing watches the clock without one', async () => {
+    const { clock, ends, cancel } = await waiting(10_000)
+    cancel()
+    clock.set(clock.now() + hour)
+    expect(clock.untilNext()).toBeUndefined()
+    await clock.advance(20_000)
+    expect(ends).toEqual([])
+  })
+})
 
 describe('the time of a shard', () => {
   const world = () => {

@@ -1,5 +1,6 @@
 /** The bounds of a shard's alarms, with rows and an actor made up: nobody answers until told to. */
 import { expect, test, vi } from 'vitest'
+import { ShardTime } from '../../../src/actors/core/shard-time.ts'
 import * as Alarms from '../../../src/actors/entities/alarms.ts'
 import { virtualClock } from '../../../src/clock.ts'
 import { call, type DurableServer, entity, reply, supervisor, sys } from '../../../src/index.ts'
@@ -32,6 +33,7 @@ const asked = async (count: number, seconds: number) => {
   const shard = {
     phase: { kind: 'open' },
     now: () => clock.now(),
+    time: new ShardTime(clock),
     changed: () =>
       new Promise<void>((resolve) => {
         world.opened = resolve

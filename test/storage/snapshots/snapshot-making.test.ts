@@ -69,6 +69,7 @@ test('without a rate the work takes a quarter of the time', async () => {
       now: () => clock.now(),
       monotonic: () => clock.monotonic() + workedMs(),
       after: (ms, action, options) => clock.after(ms, action, options),
+      whenSet: (listener) => clock.whenSet(listener),
       soon: (action) => clock.soon(action),
       random: () => clock.random(),
       randomBytes: (count) => clock.randomBytes(count),

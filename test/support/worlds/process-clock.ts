@@ -29,6 +29,7 @@ export class ProcessClock implements Clock {
   monotonic = () => this.#base.monotonic() * this.#rate
   random = () => this.#base.random()
   randomBytes = (count: number) => this.#base.randomBytes(count)
+  whenSet = (listener: () => void) => this.#base.whenSet(listener)
 
   soon(action: () => void): void {
     this.#base.soon(() => {
