@@ -77,7 +77,7 @@ const loopDelay = (): LoopDelay => {
 /** The longest delay that Node's timers take; longer ones are cut to it and armed again. */
 const delayMax = 2 ** 31 - 1
 
-/** The machine's clock is compared with the monotonic one this often, while somebody listens. */
+/** The machine's clock is compared with the monotonic one this often, while there are listeners. */
 const setLookMs = 1_000
 
 /** A smaller difference since the last comparison is a drift of the two clocks. */
@@ -219,8 +219,8 @@ export interface VirtualClock extends Clock {
   /** Milliseconds until the earliest timer; `undefined` without one. */
   untilNext(): number | undefined
   /**
-   * Sets `now`, in ms since 1970, as somebody sets the clock of a machine: no timer moves. Who listens
-   * by `whenSet` hears of it within a second.
+   * Sets `now`, in ms since 1970, as an operator sets the clock of a machine: no timer moves. Listeners
+   * of `whenSet` are called within a second.
    * @throws KeelsonError `INVALID_ARGUMENT` for anything but a number from 0
    */
   set(now: number): void
