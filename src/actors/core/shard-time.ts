@@ -142,7 +142,7 @@ export class ShardTime {
     this.#listener = listener
   }
 
-  /** What is left of the lead that it began with. */
+  /** The part of the lead at its beginning that is left. */
   get #lead(): number {
     return Math.max(0, Math.min(this.#begunAhead, this.#ahead))
   }
