@@ -156,3 +156,15 @@ test('the files that comments, ARCHITECTURE.md and SECURITY.md name exist', () =
   )
   expect(missing).toEqual([])
 })
+
+test('no example of a projection reads values before it has looked at the key: one of any key may be too large', () => {
+  const texts = [...forUsers, ...inFolder('docs/moving')].map((path) => ({
+    path,
+    text: readFileSync(path, 'utf8'),
+  }))
+  const projects = /\bproject(?::\s*)?\(\s*\{([^}]*)\}/g
+  const reading = [...texts, ...sourceFiles('examples')].filter(({ text }) =>
+    [...text.matchAll(projects)].some(([, names]) => /\b(before|after)\b/.test(names ?? '')),
+  )
+  expect(reading.map(({ path }) => path)).toEqual([])
+})

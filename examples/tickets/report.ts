@@ -5,8 +5,11 @@ import type { Sale } from './show.ts'
 /** Rows `SHOW/seats` and `SHOW/cents`. */
 export const report = projection('report', {
   version: 1,
-  project: ({ kind, key, before, after }) => {
+  project: (change) => {
+    const { kind, key } = change
     if (kind !== 'value' || !key.startsWith('sale:')) return []
+    // Only now: a value of another key may be too large for a projection.
+    const { before, after } = change
     const counted = (sale: Sale | undefined, sign: 1 | -1) =>
       sale
         ? [

@@ -11,7 +11,9 @@ import type { IndexValue } from '../values/index-value.ts'
  * - `compound`: the number of fields of a compound key; `undefined` for none.
  *
  * A rebuild gives each present value as a change without `before`. Reading `before` or `after`
- * throws `TOO_LARGE` for a value of more than 1 MiB in blobs: catch it, or the projection halts.
+ * throws `TOO_LARGE` for a value of more than 1 MiB in blobs, and an uncaught error halts the
+ * projection. So look at `kind` and `key` first: `before` and `after` among the parameters of
+ * `project` are read for every key.
  */
 export type ProjectionChange = {
   readonly kind: 'value' | 'field' | 'compound'

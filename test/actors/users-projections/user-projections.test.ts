@@ -12,10 +12,11 @@ type Person = { readonly name: string; readonly city: string }
 const byCity = (version = 1): Projection =>
   projection('by-city', {
     version,
-    project: ({ kind, key, before, after }) => {
+    project: (change) => {
+      const { kind, key } = change
       if (kind !== 'value' || !key.startsWith('p:')) return []
-      const was = before as Person | undefined
-      const is = after as Person | undefined
+      const was = change.before as Person | undefined
+      const is = change.after as Person | undefined
       return [
         ...(was ? [{ kind: 'delete' as const, key: `${was.city}/${key}` }] : []),
         ...(is
@@ -418,6 +419,18 @@ test('several projections are built on a folder that is idle, and on shards that
   for (const { name: each } of projections) await world.during(app.projection(each).reached())
   expect(app.projection('again').get('p')).toBe(1)
   expect(app.projection('by-city').get('London/p:1')).toBe('Ada')
+})
+
+test('a large value halts only projections that read it', async () => {
+  const greedy = projection('greedy', { version: 1, project: ({ after }) => (after ? [] : []) })
+  const { app, during } = await begun([byCity(), greedy])
+  await during(app.store.put('p:1', { name: 'Ada', city: 'London' }))
+  const { position } = await during(app.store.put('avatar:1', 'x'.repeat(2_000_000)))
+  await during(app.projection('by-city').reached(position))
+
+  expect(rowsOf(app, 'by-city')).toEqual([['London/p:1', 'Ada']])
+  const [status] = app.projection('greedy').status()
+  expect(status?.error).toContain('a change has values of at most')
 })
 
 test('large values halt neither counts nor histories', async () => {
