@@ -13,8 +13,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts', 'examples/**/*.test.ts'],
     exclude: [...configDefaults.exclude, ...(triesLong ? [] : ['**/*.{long,slow}.test.ts'])],
-    // A tag that is no number of a page of evidence is refused.
-    tags: evidenceTags().map((name) => ({ name })),
+    // A tag that is neither `slow` nor a number of a page of evidence is refused.
+    tags: ['slow', ...evidenceTags()].map((name) => ({ name })),
     setupFiles: ['test/support/equal-bytes.ts'],
     // The built package is loaded as users load it. Through Vite that takes twice the time.
     server: { deps: { external: [/\/dist\//] } },

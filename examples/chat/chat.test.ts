@@ -76,7 +76,9 @@ test('if presence dies every stream ends, so that every browser comes back to th
   expect(back.seen.present).toEqual(['Ada'])
 })
 
-test('the server takes a line once, and streams it to who comes later', async () => {
+test('the server takes a line once, and streams it to who comes later', {
+  tags: ['slow'],
+}, async () => {
   const app = await start({ dir: tempFolder(), app: tree })
   const server = serverOf(app, 'the page').listen(0, '127.0.0.1')
   onTestFinished(async () => {

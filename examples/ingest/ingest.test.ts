@@ -72,7 +72,9 @@ test('a device that fell silent while the program was down is noticed at its sta
   expect(entries.map(({ id }) => id)).toEqual(['boiler'])
 })
 
-test('the server counts a reading with an id once, and refuses what is no number', async () => {
+test('the server counts a reading with an id once, and refuses what is no number', {
+  tags: ['slow'],
+}, async () => {
   const { devices, tree } = plantOf(async () => {}, minute)
   const app = await start({ dir: tempFolder(), app: tree })
   const server = serverOf(app, devices).listen(0, '127.0.0.1')

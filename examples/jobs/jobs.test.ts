@@ -79,7 +79,9 @@ test('a customer has two jobs at a time, and delays no other one', async () => {
   expect(running).toEqual(['a1', 'a2', 'b1'])
 })
 
-test('the server takes a job once, shows it, and serves the dashboard', async () => {
+test('the server takes a job once, shows it, and serves the dashboard', {
+  tags: ['slow'],
+}, async () => {
   const thumbnails = thumbnailQueue(async ({ name }) => `${name}.png`)
   const app = await start({ dir: tempFolder(), app: treeOf(thumbnails) })
   onTestFinished(async () => void (await app.close()))

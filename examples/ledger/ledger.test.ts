@@ -24,7 +24,9 @@ const open = async () => {
   return { simulation, books, entries }
 }
 
-test('a payment moves money once, though the power goes after each step', async () => {
+test('a payment moves money once, though the power goes after each step', {
+  tags: ['slow'],
+}, async () => {
   const { simulation, books, entries } = await open()
   const payment = { from: 'ada', to: 'bob', cents: 30_00 }
   const ran = await simulation.run(payments, payment, { id: 'p1', crashAfter: () => true })

@@ -54,7 +54,9 @@ describe('an order', () => {
     expect(asked).toEqual(['charge 7'])
   })
 
-  test('can be read while the bank is away for an hour, and is paid under one key then', async () => {
+  test('can be read while the bank is away for an hour, and is paid under one key then', {
+    tags: ['slow'],
+  }, async () => {
     const { bank, asked, keys, orders, place, runs, simulation } = await shop(120 * minutes)
     bank.isAway = true
     await place('7')
@@ -102,7 +104,9 @@ describe('an order', () => {
   )
 })
 
-test('the HTTP server places, shows, lists and cancels orders, and refuses what is wrong', async () => {
+test('the HTTP server places, shows, lists and cancels orders, and refuses what is wrong', {
+  tags: ['slow'],
+}, async () => {
   const dir = mkdtempSync(join(tmpdir(), 'keelson-orders-'))
   const bank = fakeBank({ failing: 0, slowMs: 0 })
   await once(bank.server.listen(0, '127.0.0.1'), 'listening')

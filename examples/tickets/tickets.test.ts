@@ -116,7 +116,9 @@ const wishes = (random: () => number): [string, Placed][] =>
   })
 
 describe('the shop', () => {
-  test('sells each seat once, and an order that cannot pay gives its seats back', async () => {
+  test('sells each seat once, and an order that cannot pay gives its seats back', {
+    tags: ['slow'],
+  }, async () => {
     const { simulation, place, books, chance } = await shop(1)
     chance.failing = 1
     await place('late', { show: 'opera', seats: ['A1', 'A2'] })
@@ -133,6 +135,7 @@ describe('the shop', () => {
 
   test.each(seedsOf(1, 60))(
     'ends every accepted order, whatever fails on the way (seed %i)',
+    { tags: ['slow'] },
     async (seed) => {
       const { simulation, place, books, random } = await shop(seed)
       const troubles = [

@@ -6,6 +6,7 @@ import { seedParts } from '../support/tier.ts'
 
 test.each(seedParts(2, 100))(
   'what is acknowledged stays readable, and what nobody refers to goes, whatever happens (seeds $from to $to)',
+  { tags: ['slow'], timeout: 260_000 },
   async ({ seeds }) => {
     const sum = sumOf(await liveSeeds(seeds, (seed) => new BlobLife(seed).run(30)))
 
@@ -14,5 +15,4 @@ test.each(seedParts(2, 100))(
       expect(sum[what], what).toBeGreaterThan(seeds.length / 2)
     expect(sum.freed).toBeGreaterThan(seeds.length * 4096)
   },
-  260_000,
 )

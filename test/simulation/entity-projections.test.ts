@@ -122,7 +122,10 @@ const live = async (seed: number): Promise<number> => {
 
 const seeds = seedsOf(5, operations)
 
-test(`counters and projections of entities are exact over ${seeds.length} crashes`, async () => {
+test(`counters and projections of entities are exact over ${seeds.length} crashes`, {
+  tags: ['slow'],
+  timeout: 3_600_000,
+}, async () => {
   const found = await liveSeeds(seeds, live)
   expect(Math.max(...found)).toBeGreaterThan(1)
-}, 3_600_000)
+})

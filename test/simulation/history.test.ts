@@ -11,9 +11,12 @@ import { seedsOf } from '../support/tier.ts'
 
 const seeds = seedsOf(1, 400)
 
-test(`history has the turns that took effect, as of every LSN, in ${seeds.length} lives with releases`, async () => {
+test(`history has the turns that took effect, as of every LSN, in ${seeds.length} lives with releases`, {
+  tags: ['slow'],
+  timeout: 3_600_000,
+}, async () => {
   const tally = sumOf(await liveSeeds(seeds, liveHistory))
 
   for (const what of ['turns', 'refused', 'pages', 'cut'])
     expect(tally[what], what).toBeGreaterThan(seeds.length / 4)
-}, 3_600_000)
+})

@@ -12,7 +12,10 @@ import { countOf } from '../support/tier.ts'
 const histories = countOf('KEELSON_SEEDS', 10, 500)
 const seed = process.env.KEELSON_SEED
 
-test(`every command answers and does what the model says, in ${histories} histories`, async () => {
+test(`every command answers and does what the model says, in ${histories} histories`, {
+  tags: ['slow'],
+  timeout: 3_600_000,
+}, async () => {
   let lived = 0
   await fc.assert(
     fc.asyncProperty(history, async ([place, steps]) => {
@@ -26,4 +29,4 @@ test(`every command answers and does what the model says, in ${histories} histor
     },
   )
   expect(lived).toBeGreaterThanOrEqual(histories)
-}, 3_600_000)
+})

@@ -109,6 +109,9 @@ const runWorld = async (seed: number): Promise<void> => {
   expect(clock.untilNext(), `seed ${seed}`).toBeUndefined()
 }
 
-test(`writes that nobody waits for end in the state of the order of their issue, in ${seeds.length} worlds`, async () => {
+test(`writes that nobody waits for end in the state of the order of their issue, in ${seeds.length} worlds`, {
+  tags: ['slow'],
+  timeout: 3_600_000,
+}, async () => {
   await liveSeeds(seeds, runWorld)
-}, 3_600_000)
+})

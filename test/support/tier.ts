@@ -3,9 +3,10 @@
  *
  * - `npm test` tries a part of the cases: fewer cuts, flips, seeds and kills. It leaves out the files
  *   `*.long.test.ts`: rounds of kills and power cuts, faults of the system, threads and processes
- *   that end in every way, commands on whole folders, leaks and sizes. It leaves out `*.slow.test.ts`,
- *   too: each of them takes over two seconds.
- * - `ci` (`npm run test:ci`, for each change) adds those files, and tries a sixtieth of all cases.
+ *   that end in every way, commands on whole folders, leaks and sizes. It leaves out what is slow, too:
+ *   the files `*.slow.test.ts`, which take over two seconds, and tests with the tag `slow`, which take
+ *   over a third of one.
+ * - `ci` (`npm run test:ci`, for each change) adds those, and tries a sixtieth of all cases.
  * - `all` (`npm run test:all`, before a release) tries everything.
  */
 const tier = process.env.KEELSON_TIER ?? 'quick'

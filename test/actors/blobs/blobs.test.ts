@@ -25,7 +25,7 @@ describe('a large value', () => {
     expect(blobFiles(world)).toHaveLength(1)
   })
 
-  test('survives a power cut after its ack', async () => {
+  test('survives a power cut after its ack', { tags: ['slow'] }, async () => {
     for (let seed = 1; seed <= 15; seed++) {
       const { world, app } = await started(options, { seed })
       await world.during(app.store.put('key', Buffer.from(payload(seed, 20_000))))

@@ -37,7 +37,9 @@ const keyIn = (app: App, shard: number): string =>
 
 const large = 'L'.repeat(300 * 1024)
 
-test('a backup restores to what the instance had, with its snapshot, its log and its blobs', async () => {
+test('a backup restores to what the instance had, with its snapshot, its log and its blobs', {
+  tags: ['slow'],
+}, async () => {
   const { world, app } = await startedWithSnapshots()
   await world.during(app.store.put('blob', large))
   await overwrite(world, app, 20)
@@ -76,7 +78,9 @@ test('a second backup writes only what is new, and repairs what the first one lo
   expect(await rowsIn(world, '/restored')).toEqual(expected)
 })
 
-test('a backup taken under load restores to exactly the state at its LSN', async () => {
+test('a backup taken under load restores to exactly the state at its LSN', {
+  tags: ['slow'],
+}, async () => {
   const { world, app } = await startedWithSnapshots({ wal: { maxFileSize: 128 * 1024 } })
   const states = new Map<number, string>()
   let isOver = false

@@ -5,7 +5,9 @@ import { codeOf, failNextSync, machine, started } from '../../support/worlds/sim
 
 const wal = { commitments: true }
 
-test('is durable when it is given, and every later one continues it after a power cut', async () => {
+test('is durable when it is given, and every later one continues it after a power cut', {
+  tags: ['slow'],
+}, async () => {
   const { start, during, disk } = machine({ seed: 5 })
   let least = 0
   for (let life = 0; life < 4; life++) {

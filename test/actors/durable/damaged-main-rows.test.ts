@@ -76,7 +76,9 @@ const shown = async ({ s, ref }: Awaited<ReturnType<typeof atRest>>): Promise<un
 }
 
 for (const which of ['book/a', '$worker/till'] as const)
-  test(`whichever row of ${which} is damaged, it shows what was acknowledged`, async () => {
+  test(`whichever row of ${which} is damaged, it shows what was acknowledged`, {
+    tags: ['slow'],
+  }, async () => {
     const sound = await atRest(which)
     const expected = await shown(sound)
     expect(expected.slice(0, -1)).toEqual([5, 2, 5, 7, 107])

@@ -116,7 +116,9 @@ test('a refused turn leaves nothing, and is made anew with the next event', asyn
   expect([get('begun'), get('paid'), get('inner')]).toEqual([true, '6 EUR', 'ran'])
 })
 
-test('after a crash at any I/O operation the writes are there exactly with the state', async () => {
+test('after a crash at any I/O operation the writes are there exactly with the state', {
+  tags: ['slow'],
+}, async () => {
   const outcomes = new Set<string>()
   for (let at = 1; at <= 61; at += 5) {
     const m = machine({ seed: at })

@@ -74,19 +74,23 @@ describe('an event that waits for the beginning', () => {
     },
   )
 
-  test.each([false, true])('and throws takes no other one with it (crash: %s)', async (isCut) => {
-    const { s, bank, send, look } = await world()
-    bank.isAway = true
-    send('good', 'bad', 'good', 'writes', 'good')
-    await s.advance(500)
-    if (isCut) {
-      await s.powerCut()
-      await s.start()
-    }
-    bank.isAway = false
-    await s.advance(120_000)
-    expect(await look()).toEqual({ ...good, seen: ['good', 'good', 'good'] })
-  })
+  test.each([false, true])(
+    'and throws takes no other one with it (crash: %s)',
+    { tags: ['slow'] },
+    async (isCut) => {
+      const { s, bank, send, look } = await world()
+      bank.isAway = true
+      send('good', 'bad', 'good', 'writes', 'good')
+      await s.advance(500)
+      if (isCut) {
+        await s.powerCut()
+        await s.start()
+      }
+      bank.isAway = false
+      await s.advance(120_000)
+      expect(await look()).toEqual({ ...good, seen: ['good', 'good', 'good'] })
+    },
+  )
 })
 
 test('the first event of an entity is two turns of the log, also of one that starts work', async () => {

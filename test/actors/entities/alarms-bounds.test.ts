@@ -81,7 +81,9 @@ const asked = async (count: number, seconds: number) => {
   return { clock, system, world, shard, calls, answer, add, alarms }
 }
 
-test('beyond 10,000 slow actors others wait until one of them answers', async () => {
+test('beyond 10,000 slow actors others wait until one of them answers', {
+  tags: ['slow'],
+}, async () => {
   const { clock, calls, answer } = await asked(10_200, 30)
   expect(calls).toHaveLength(10_000 + 64)
 
@@ -145,7 +147,9 @@ test('a row that its actor did not serve is asked for again after a second, and 
   }
 })
 
-test('of rows that were not served it notes 10,000 at most, and no longer than a second', async () => {
+test('of rows that were not served it notes 10,000 at most, and no longer than a second', {
+  tags: ['slow'],
+}, async () => {
   const { clock, system, calls, alarms } = await asked(10_050, 30)
   expect(calls).toHaveLength(10_050)
   for (const from of calls) from.reply(false)

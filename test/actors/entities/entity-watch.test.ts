@@ -136,7 +136,9 @@ describe('a watch of a kind', () => {
     expect(others.every(({ catchingUp }) => catchingUp)).toBe(true)
   })
 
-  test('holds up nobody: a slow reader gets the present states of all that changed', async () => {
+  test('holds up nobody: a slow reader gets the present states of all that changed', {
+    tags: ['slow'],
+  }, async () => {
     const { s, of, set } = await world({ wal: { maxFileSize: 4 * 1024 * 1024 } })
     const watch = of('n').watch()
     const ids = Array.from({ length: 11 }, (_, at) => `${at}`)

@@ -157,7 +157,9 @@ test('an exit of a stranger does not end its kind', async () => {
   expect(await add()).toBe('ok')
 })
 
-test('failures of very many ids are kept of the last 10,000 that are not blocked', async () => {
+test('failures of very many ids are kept of the last 10,000 that are not blocked', {
+  tags: ['slow'],
+}, async () => {
   const { s, handle, world, add } = await started()
   for (let tries = 1; tries <= 4; tries++) await add('first')
   for (let tries = 1; tries <= 5; tries++) await add('blocked')

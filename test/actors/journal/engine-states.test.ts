@@ -265,7 +265,9 @@ test('a state that is damaged in the folder is fetched again', async () => {
 
 const seeds = seedsOf(5, 500)
 
-test(`an acknowledged state is loaded after lost, late and repeated answers, in ${seeds.length} lives`, async () => {
+test(`an acknowledged state is loaded after lost, late and repeated answers, in ${seeds.length} lives`, {
+  tags: ['slow'],
+}, async () => {
   for (const seed of seeds) {
     const world = engineMachine({ seed, faults: lossy })
     const random = seededRandom(seed)

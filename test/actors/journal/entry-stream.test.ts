@@ -203,7 +203,9 @@ describe('the entries of a journal', () => {
     expect(found.map(({ id }) => id)).toEqual(['a', 'b', 'c'])
   })
 
-  test('wait in the log for a slow follower, who gets each once and in order', async () => {
+  test('wait in the log for a slow follower, who gets each once and in order', {
+    tags: ['slow'],
+  }, async () => {
     const { world, app } = await started({ wal: { maxFileSize: 4 * 1024 * 1024 } })
     const follower = app.journal.entries({ follow: true })
     await appendAll(app, world, ['first'])
@@ -221,7 +223,9 @@ describe('the entries of a journal', () => {
     expect((await follower.next()).done).toBe(true)
   })
 
-  test('wait in the log for a follower who falls behind, whatever else would give it back', async () => {
+  test('wait in the log for a follower who falls behind, whatever else would give it back', {
+    tags: ['slow'],
+  }, async () => {
     const { world, app } = await started({ ...smallLog, journal: { retention: 'readers' } })
     await appendAll(app, world, ['before'])
     const follower = app.journal.entries({ from: app.wal(0).position.lsn + 1, follow: true })

@@ -96,7 +96,9 @@ test('a walk whose end lies before the given back entries, or begins behind them
   expect(await world.during(codeOf(idsOf({ to: 1_000 })))).toBe('BAD_CURSOR')
 })
 
-test('a log that was given back before the first entry leaves none out, however many ids there are', async () => {
+test('a log that was given back before the first entry leaves none out, however many ids there are', {
+  tags: ['slow'],
+}, async () => {
   const { world, app } = await started(small)
   await giveBack(app, world)
   const ids = Array.from({ length: 5_000 }, (_, at) => `e${at}`)

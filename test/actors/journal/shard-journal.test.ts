@@ -305,7 +305,7 @@ describe('an entry is missing', () => {
     expect(await Promise.all(answers)).toEqual([true, true, true, false, false, false])
   })
 
-  test('if the last of many ids says so', async () => {
+  test('if the last of many ids says so', { tags: ['slow'] }, async () => {
     for (const count of [4_095, 4_096, 4_097, 8_192]) {
       const ids = Array.from({ length: count }, (_, at) => `${at}`.padStart(5, '0'))
       const rows = ids.map((id, at) => idRow(id, at === count - 1 ? 5 : 1))

@@ -160,7 +160,9 @@ describe('a message', () => {
 })
 
 describe('a peer', () => {
-  test('that takes no answers gets BUSY at half the room for them, and then loses its link', async () => {
+  test('that takes no answers gets BUSY at half the room for them, and then loses its link', {
+    tags: ['slow'],
+  }, async () => {
     const { b, peer } = await met({
       limits: { ...outboxLimits, ownBytes: 4_000_000, ownMessages: 500 },
     })

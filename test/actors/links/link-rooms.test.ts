@@ -36,12 +36,16 @@ describe('a member with many processes', () => {
     return { desk, askEachFrom }
   }
 
-  test('is asked for each of them over one link, and for more than that has room for at a time', async () => {
+  test('is asked for each of them over one link, and for more than that has room for at a time', {
+    tags: ['slow'],
+  }, async () => {
     const { askEachFrom } = await crowded()
     await askEachFrom(0)
   })
 
-  test('is asked for all of them again after many of them were needed at a time', async () => {
+  test('is asked for all of them again after many of them were needed at a time', {
+    tags: ['slow'],
+  }, async () => {
     const { desk, askEachFrom } = await crowded()
     const asked = Array.from({ length: 80 }, (_, at) => call(desk(at), 'later', 10))
     await world.clock.advance(1_000)
@@ -77,7 +81,9 @@ describe('a member that does not read', () => {
     expect(await call(desk, 'echo', 2)).toBe(2)
   })
 
-  test('gets 8 MiB at most; casts wait in the mailbox of its forwarder, which is bounded', async () => {
+  test('gets 8 MiB at most; casts wait in the mailbox of its forwarder, which is bounded', {
+    tags: ['slow'],
+  }, async () => {
     world = linkedWorld()
     const [a, b] = await world.pair()
     await startDesk(b)

@@ -173,7 +173,7 @@ describe('a call to a process at another member', () => {
     expect(await outcome(waiting)).toBe(7)
   })
 
-  test('is too large beyond 8 MiB, and so is its answer', async () => {
+  test('is too large beyond 8 MiB, and so is its answer', { tags: ['slow'] }, async () => {
     const { desk } = await linked()
     expectCode(await outcome(call(desk, 'echo', Buffer.alloc(8 * 1024 * 1024))), 'TOO_LARGE')
     expect(await outcome(call(desk, 'echo', 'small'))).toBe('small')
@@ -181,7 +181,9 @@ describe('a call to a process at another member', () => {
 })
 
 describe('messages to a process at another member', () => {
-  test('of one sender keep their order: casts, infos and calls, also past delays and pieces', async () => {
+  test('of one sender keep their order: casts, infos and calls, also past delays and pieces', {
+    tags: ['slow'],
+  }, async () => {
     for (let seed = 1; seed <= 20; seed++) {
       world = linkedWorld({ seed, delayMs: 20 })
       const [a, b] = await world.pair()

@@ -538,7 +538,9 @@ test('what an owner gave back waits behind a call that is lost with it, in the o
   expect(askedOf(next)).toEqual(['first', 'second', 'third', 'fourth'])
 })
 
-test('casts that wait for room to a former owner go to the next one, before later messages', async () => {
+test('casts that wait for room to a former owner go to the next one, before later messages', {
+  tags: ['slow'],
+}, async () => {
   const { b, former, next } = await twoOwners()
   former.say(ownsFrame([3]))
   await world.clock.settle()

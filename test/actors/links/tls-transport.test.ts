@@ -65,7 +65,7 @@ const closed = (socket: ReturnType<typeof connect>): Promise<Buffer> =>
   })
 
 describe.skipIf(lacks(noOpenssl))('a server with a certificate that the machine trusts', () => {
-  test('gets no word of a member that takes it for another one', async () => {
+  test('gets no word of a member that takes it for another one', { tags: ['slow'] }, async () => {
     const dir = tempFolder()
     const [key, cert] = [join(dir, 'key.pem'), join(dir, 'cert.pem')]
     const made = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1']
@@ -99,7 +99,7 @@ describe.skipIf(lacks(noOpenssl))('a server with a certificate that the machine 
 })
 
 describe('members with one secret', () => {
-  test('are linked, and messages of all sizes keep their order', async () => {
+  test('are linked, and messages of all sizes keep their order', { tags: ['slow'] }, async () => {
     const { start } = await world(2)
     const [a, b] = [await start('a'), await start('b')]
     await startDesk(b)

@@ -42,7 +42,9 @@ test('a group that the log refuses as a whole fails each caller with the refusal
   expect([app.store.get('a'), app.store.get('b')]).toEqual([2, undefined])
 })
 
-test('a group abandoned by all its callers is never written, and ends', async () => {
+test('a group abandoned by all its callers is never written, and ends', {
+  tags: ['slow'],
+}, async () => {
   const { app, during, machine, log, clock } = await world()
   machine.syncMs = 50
   const first = app.store.put('a', 1)

@@ -4,7 +4,9 @@ import { Applier, LmdbWriter, WalWriter } from '../../../src/actors/index.ts'
 import { started } from '../../support/worlds/simulated-instance.ts'
 
 describe('a writer that is killed again while its predecessor still ends', () => {
-  test('never writes at the same time: every acknowledged write is there, in this process and the next', async () => {
+  test('never writes at the same time: every acknowledged write is there, in this process and the next', {
+    tags: ['slow'],
+  }, async () => {
     for (const gapMs of [0, 1, 3, 7, 12, 20]) {
       const { clock, start, during, app } = await started({}, { syncMs: 2, endMs: 10 })
       await during(app.store.put('before', 1))

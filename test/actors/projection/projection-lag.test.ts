@@ -61,7 +61,7 @@ describe('a projection that falls behind', () => {
     await world.during(app.close())
   })
 
-  test('is hurried at the bound, whatever its schedule', async () => {
+  test('is hurried at the bound, whatever its schedule', { tags: ['slow'] }, async () => {
     const world = machine()
     const hour = 3_600_000
     const slow = { intervalMs: hour, quietMs: hour, maxLagMs: hour }
@@ -125,7 +125,9 @@ test('a start with less log than the bound behind its projection tells how far i
 })
 
 describe('a start with more log than the bound behind its projection', () => {
-  test('rebuilds it before it opens, and tells bytes and a rate while it does', async () => {
+  test('rebuilds it before it opens, and tells bytes and a rate while it does', {
+    tags: ['slow'],
+  }, async () => {
     const world = await overwritten((host) => slowly(host, () => world, 600))
     world.projections.remove(folder)
     const told: StartProgress[] = []
@@ -149,7 +151,9 @@ describe('a start with more log than the bound behind its projection', () => {
     await world.during(app.close())
   })
 
-  test('tells how much of what lacked is there, not of the whole log', async () => {
+  test('tells how much of what lacked is there, not of the whole log', {
+    tags: ['slow'],
+  }, async () => {
     const world: Machine = machine({ aroundLog: (host) => slowly(host, () => world, 1_000) })
     const app = await world.start(options)
     for (let at = 0; at < 40; at++) await world.during(app.store.put('k', at))
@@ -203,7 +207,9 @@ describe('a start with more log than the bound behind its projection', () => {
     await world.during(app.close())
   })
 
-  test('gains no time from a writer that begins again where the last one stood', async () => {
+  test('gains no time from a writer that begins again where the last one stood', {
+    tags: ['slow'],
+  }, async () => {
     const world = await overwritten()
     world.projections.remove(folder)
     world.projections.failCommits(folder, Number.POSITIVE_INFINITY)

@@ -243,7 +243,7 @@ describe('a file that takes no commit for damage', () => {
     expect([app.store.get('a'), app.store.get('b')]).toEqual([1, 2])
   })
 
-  test('takes no shard down, also when every new file is damaged', async () => {
+  test('takes no shard down, also when every new file is damaged', { tags: ['slow'] }, async () => {
     const { app, clock, health } = await breaking('nothing')
     await clock.advance(120_000)
 

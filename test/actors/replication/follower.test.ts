@@ -156,7 +156,7 @@ test('a replica that is away is behind by what it lacks, since the oldest of it'
   expect(told).toHaveLength(1)
 })
 
-test('a snapshot that was sent in part goes on behind that part', async () => {
+test('a snapshot that was sent in part goes on behind that part', { tags: ['slow'] }, async () => {
   const world = machine()
   const first = await world.start(snapshotOptions)
   for (let at = 0; at < 40; at++) await world.during(first.store.put(`k${at}`, 'x'.repeat(60_000)))

@@ -7,7 +7,9 @@ import { tempFolder } from '../../support/temp-folder.ts'
 import { verifyLog } from '../../support/verify-log.ts'
 import { caughtUp, following } from '../../support/worlds/followed-instance.ts'
 
-test('goes on after a large value that was refused, and has been freed since', async () => {
+test('goes on after a large value that was refused, and has been freed since', {
+  tags: ['slow'],
+}, async () => {
   const { world, replica, app } = await following({}, { blobs: { threshold: 1_000 } })
   await caughtUp(world, app)
   replica.isAway = true

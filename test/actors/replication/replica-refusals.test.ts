@@ -205,7 +205,9 @@ describe('control.reopen of replication', () => {
   })
 })
 
-test('the death of an applier at any moment of a chunk is no failure of the replica', async () => {
+test('the death of an applier at any moment of a chunk is no failure of the replica', {
+  tags: ['slow'],
+}, async () => {
   const { world, replica, app, log } = await following({ chunkBytes: 32 * 1024 })
   replica.answerMs = 5
   for (let ms = 0; ms < 20; ms++) {

@@ -36,7 +36,9 @@ const writtenAndRestored = async (world: Machine, replica: MemoryReplica): Promi
   return world.during(third.store.load('next'))
 }
 
-test('a replica that has noted a refused one has the next one of the restored folder', async () => {
+test('a replica that has noted a refused one has the next one of the restored folder', {
+  tags: ['slow'],
+}, async () => {
   const { world, replica, app } = await following({}, { blobs })
   await refusedPut(world, app)
   await caughtUp(world, app)
@@ -46,7 +48,9 @@ test('a replica that has noted a refused one has the next one of the restored fo
   expect(await writtenAndRestored(world, replica)).toBe(large('n'))
 })
 
-test('a replica that has one from before its snapshot has the next one of the restored folder', async () => {
+test('a replica that has one from before its snapshot has the next one of the restored folder', {
+  tags: ['slow'],
+}, async () => {
   const { world, replica, app } = await following({}, { ...snapshotOptions, blobs })
   await world.during(app.store.put('old', large('o')))
   await caughtUp(world, app)

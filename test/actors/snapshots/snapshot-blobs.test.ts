@@ -59,7 +59,9 @@ describe('a blob', () => {
     await world.during(again.close())
   })
 
-  test('of a deleted value goes at the sweep after the first snapshot without it', async () => {
+  test('of a deleted value goes at the sweep after the first snapshot without it', {
+    tags: ['slow'],
+  }, async () => {
     const { world, app, fill } = await started()
     await world.during(app.store.put('a', blob(1)))
     await fill()
@@ -74,7 +76,9 @@ describe('a blob', () => {
     await world.during(app.close())
   })
 
-  test('of a kept snapshot stays with `snapshot.keep`, and a start from it has the value', async () => {
+  test('of a kept snapshot stays with `snapshot.keep`, and a start from it has the value', {
+    tags: ['slow'],
+  }, async () => {
     const { world, app, fill, all } = await started(2)
     await world.during(app.store.put('a', blob(1)))
     await fill()
@@ -159,7 +163,9 @@ describe('a blob', () => {
     await world.during(app.close())
   })
 
-  test('of a kept snapshot that is damaged goes, although the shard is quiet', async () => {
+  test('of a kept snapshot that is damaged goes, although the shard is quiet', {
+    tags: ['slow'],
+  }, async () => {
     const { world, app, fill } = await started(2)
     await world.during(app.store.put('a', blob(1)))
     await fill()
@@ -207,7 +213,9 @@ describe('large values that are overwritten', () => {
     blobs: { threshold: 1_000, graceMs: 1, sweepMs: 10_000, segmentBytes: 256 * KiB },
   }
 
-  test('call for snapshots by their own bytes, and the sweeps after them free what is replaced', async () => {
+  test('call for snapshots by their own bytes, and the sweeps after them free what is replaced', {
+    tags: ['slow'],
+  }, async () => {
     const world = machine()
     const app = await world.start(all)
     await overwriting(world, app, 20)

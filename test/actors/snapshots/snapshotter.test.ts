@@ -323,7 +323,9 @@ describe('an attempt that fails', () => {
 })
 
 describe('under a steady load of overwrites', () => {
-  test('the disk holds at most twice what lives, and the log between two snapshots', async () => {
+  test('the disk holds at most twice what lives, and the log between two snapshots', {
+    tags: ['slow'],
+  }, async () => {
     const { world, app } = await startedWithSnapshots()
     let most = 0
     for (let round = 0; round < 60; round++) {

@@ -72,7 +72,9 @@ describe('a group that is given time to fill', () => {
 })
 
 describe('an instance for sectors of 4,096 bytes', () => {
-  test('lets every group begin on one, so that a power cut never tears what was acknowledged', async () => {
+  test('lets every group begin on one, so that a power cut never tears what was acknowledged', {
+    tags: ['slow'],
+  }, async () => {
     for (let seed = 1; seed <= 20; seed++) {
       const { disk, start, during } = machine({ seed, sectorBytes: 4096 })
       const options = { wal: { sectorBytes: 4096 } }

@@ -81,7 +81,7 @@ describe('putStream', () => {
     expect(app.store.has('empty')).toBe(true)
   })
 
-  test('asks its source for no more than it has written', async () => {
+  test('asks its source for no more than it has written', { tags: ['slow'] }, async () => {
     const { world, app } = await started()
     let asked = 0
     const source = async function* () {
@@ -94,7 +94,9 @@ describe('putStream', () => {
     expect((await world.during(put)).length).toBe(16 * 1024 * 1024)
   })
 
-  test('takes two pieces of memory however long the value is, and so does getStream', async () => {
+  test('takes two pieces of memory however long the value is, and so does getStream', {
+    tags: ['slow'],
+  }, async () => {
     const { world, app } = await started()
     const handle = vi.spyOn(Blobs.prototype, 'handle')
     onTestFinished(() => handle.mockRestore())

@@ -182,7 +182,9 @@ describe('a turn that never happens', () => {
     ])
   })
 
-  test('is refused for rows that no unit takes, and the actor lives', async () => {
+  test('is refused for rows that no unit takes, and the actor lives', {
+    tags: ['slow'],
+  }, async () => {
     const { handle, act, during } = await started({ blobs: { threshold: 0 } })
     await during(act(put(['kept', 1])))
     const many = Array.from({ length: 10_001 }, (_, at) => [`k${at}`, at] as const)
@@ -266,7 +268,7 @@ describe('keys, values and pages', () => {
     expect(await codeOf((async () => kept?.delete('k'))())).toBe('INVALID_ARGUMENT')
   })
 
-  test('agree with a map, whatever turns are on their way', async () => {
+  test('agree with a map, whatever turns are on their way', { tags: ['slow'] }, async () => {
     const keys = ['a', 'b', 'c', '\uffff', '\u{10000}', 'ab']
     const change = fc.tuple(fc.constantFrom(...keys), fc.nat(3))
     const turn = fc.record({ changes: fc.array(change, { maxLength: 4 }), waits: fc.boolean() })

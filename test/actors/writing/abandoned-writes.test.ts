@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { codeOf, started } from '../../support/worlds/simulated-instance.ts'
 
 describe('memory', () => {
-  test('does not grow with abandoned writes on a disk that hangs', async () => {
+  test('does not grow with abandoned writes on a disk that hangs', { tags: ['slow'] }, async () => {
     const { clock, during, app } = await started({}, { syncMs: 1_000 })
     const first = codeOf(app.store.put('first', 1, { deadlineMs: 60_000 }))
     await clock.settle()

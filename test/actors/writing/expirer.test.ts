@@ -117,7 +117,9 @@ describe('an expired row', () => {
     expect(await rowKeys()).toEqual([])
   })
 
-  test('is removed in bounded steps, with commands that fit any log', async () => {
+  test('is removed in bounded steps, with commands that fit any log', {
+    tags: ['slow'],
+  }, async () => {
     const { clock, during, store, rowKeys } = await expiring({ wal: { maxFileSize: 128 * 1024 } })
     const name = (at: number) => `${at}`.padStart(900, 'k')
     const puts = Array.from({ length: 400 }, (_, at) =>

@@ -108,7 +108,9 @@ describe('marks of keys', () => {
     expect(turns).toEqual(['a', 'b', 'all', 'c'])
   })
 
-  test('of a hundred thousand writes to one key end without a deep stack', () => {
+  test('of a hundred thousand writes to one key end without a deep stack', {
+    tags: ['slow'],
+  }, () => {
     const { marks } = world()
     let turns = 0
     const held = marks.enter(['a'], () => undefined)
@@ -124,7 +126,9 @@ describe('marks of keys', () => {
     expect(marks.isEmpty).toBe(true)
   })
 
-  test('keep the order of every key in 2,000 random crowds, and forget every mark', () => {
+  test('keep the order of every key in 2,000 random crowds, and forget every mark', {
+    tags: ['slow'],
+  }, () => {
     for (let seed = 1; seed <= 2_000; seed++) {
       const random = seededRandom(seed)
       const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)] as T

@@ -129,6 +129,7 @@ describe('a large value', () => {
 
 test.each(seedsOf(3, 60))(
   'writes of one caller to one key keep their order over kills (seed %i)',
+  { tags: ['slow'] },
   async (seed) => {
     // Small groups: several wait when the writer dies.
     const batcher = { maxCommands: 3 }

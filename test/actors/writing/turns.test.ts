@@ -149,7 +149,7 @@ describe('the rows of an entity', () => {
   })
 })
 
-test('the rows of entities are not walked for what has expired', async () => {
+test('the rows of entities are not walked for what has expired', { tags: ['slow'] }, async () => {
   const { clock, during, projections, app } = await started()
   const alarms = (seq: number) =>
     Array.from(

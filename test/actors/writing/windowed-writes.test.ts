@@ -73,7 +73,9 @@ describe('windowed writes of one group', () => {
     await during(app.store.put('s:next', 1, { windowMs: 1 }))
   })
 
-  test('are as quick as their window and one sync, even 1,024 at a time', async () => {
+  test('are as quick as their window and one sync, even 1,024 at a time', {
+    tags: ['slow'],
+  }, async () => {
     const world = await batched({ syncMs: 3 })
     const { store } = world.app
     for (let round = 0; round < 3; round++) {

@@ -14,7 +14,9 @@ test('clear removes keys that no single unit of the log has room for', async () 
   expect(await during(db.keys().all())).toHaveLength(1)
 })
 
-test('a member reads and writes a database whose shard another one has', async () => {
+test('a member reads and writes a database whose shard another one has', {
+  tags: ['slow'],
+}, async () => {
   const world = new FolderMembers(['a', 'b'])
   const [{ store }, { shards }] = (await world.start()) as [App, App]
   const theirs = shards.find(({ phase }) => phase.kind === 'open')?.index

@@ -9,7 +9,9 @@ const info = {
   ...{ host: '127.0.0.1', headers: true, max_payload: 1 << 20 },
 }
 
-test('is left within the time that an answer may take, for the next one', async () => {
+test('is left within the time that an answer may take, for the next one', {
+  tags: ['slow'],
+}, async () => {
   // It greets, and answers nothing but the first ping.
   const server = createServer((socket) => {
     socket.on('error', () => undefined)

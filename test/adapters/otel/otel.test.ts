@@ -292,7 +292,9 @@ describe('commits and projections', () => {
     ])
   })
 
-  test('a projection that was behind counts every turn, with links to the first and the last ones', async () => {
+  test('a projection that was behind counts every turn, with links to the first and the last ones', {
+    tags: ['slow'],
+  }, async () => {
     const { turns, flushed, shown } = await projecting()
     turns(1_001, 12_000)
     for (const lsn of [1_100, 1_200, 11_900, 12_000]) flushed(lsn)

@@ -36,7 +36,9 @@ test('a step adds its job once, though a crash repeats it when the job is done',
   expect(sent).toEqual(['ada'])
 })
 
-test('steps, their undos and jobs reach the actors of their instance, over crashes too', async () => {
+test('steps, their undos and jobs reach the actors of their instance, over crashes too', {
+  tags: ['slow'],
+}, async () => {
   const told: unknown[] = []
   const mails = queue('mails', async (to: string, { app, key }) => {
     told.push(await call(app.entity(seats).ref('opera'), 'take', `mail to ${to}`, { id: key }))

@@ -324,7 +324,7 @@ class Compared {
 }
 
 test('limits hold, nothing is lost and nothing idles, whatever happens in which order', {
-  tags: ['W10'],
+  tags: ['slow', 'W10'],
 }, () => {
   fc.assert(
     fc.property(anyLimits, fc.array(anyAct, { maxLength: 60 }), (limits, acts) => {

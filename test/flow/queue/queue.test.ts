@@ -362,7 +362,7 @@ describe('a queue', () => {
   })
 
   test('keeps the ends of its jobs while the disk is full, and refuses new ones', {
-    tags: ['W1'],
+    tags: ['slow', 'W1'],
   }, async () => {
     const { mails, names, fails } = handled({ concurrency: 1 })
     const s = await world([mails])

@@ -74,7 +74,9 @@ test('runs of a shard that was down at the start go on when it is open', async (
   expect(statuses(own)).toEqual(completed(own))
 })
 
-test('a close waits for no child and no end of a job that a shard which is down cannot take', async () => {
+test('a close waits for no child and no end of a job that a shard which is down cannot take', {
+  tags: ['slow'],
+}, async () => {
   let ends: () => void = () => undefined
   const child = workflow('child', async () => undefined)
   const parent = workflow('parent', (ctx: Ctx, id: string) =>

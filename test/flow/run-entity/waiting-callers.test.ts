@@ -23,6 +23,7 @@ test.for([
   ['the answer of an update', '$flow-order', '1', 'update', { name: 'add', value: 'tea', id: 'x' }],
 ] as const)(
   'a caller that waited too long for %s is kept no longer',
+  { tags: ['slow'] },
   async ([, kind, id, name, payload]) => {
     const w = await flowWorld([order], { queues: [mails] })
     await w.during(w.flow.add(mails, 'hello'))

@@ -99,7 +99,9 @@ describe('a deadline', () => {
   })
 })
 
-test('a run that is held begins at its time alone, or never: no place in a queue begins one that has ended', async () => {
+test('a run that is held begins at its time alone, or never: no place in a queue begins one that has ended', {
+  tags: ['slow'],
+}, async () => {
   const begun: string[] = []
   const body = (ctx: Ctx) => ctx.step('begin', () => void begun.push(ctx.id))
   const held = workflow('held', body, { queue: 'line' })

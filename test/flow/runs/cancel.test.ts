@@ -345,7 +345,7 @@ describe('a run that fails', () => {
   })
 
   test('is blocked if a step cannot be undone, and goes on with a retry', {
-    tags: ['W6'],
+    tags: ['slow', 'W6'],
   }, async () => {
     let isAway = true
     let tries = 0

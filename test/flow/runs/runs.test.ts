@@ -31,7 +31,9 @@ describe('a run', () => {
     expect(calls).toEqual([expect.stringMatching(/^flow\/greet\/1\/[0-9a-f]{16}\/0\/greet$/)])
   })
 
-  test('goes on after a crash with the outcomes that it had', { tags: ['W2', 'W4'] }, async () => {
+  test('goes on after a crash with the outcomes that it had', {
+    tags: ['slow', 'W2', 'W4'],
+  }, async () => {
     const calls: string[] = []
     const three = workflow('three', async (ctx: Ctx) => {
       const values: unknown[] = []
@@ -168,7 +170,9 @@ describe('a run', () => {
     ])
   })
 
-  test('takes long inputs, and has long outcomes and outputs', { tags: ['W2'] }, async () => {
+  test('takes long inputs, and has long outcomes and outputs', {
+    tags: ['slow', 'W2'],
+  }, async () => {
     const large = 'x'.repeat(3 * 1024 * 1024)
     const long = workflow('long', async (ctx: Ctx, input: string) => {
       const text = await ctx.step('double', () => input + input)

@@ -133,7 +133,9 @@ test('a run leaves memory with its end, and when it comes to rest', async () => 
   expect([ends.length, w.status(naps, 'rests')]).toEqual([3, 'completed'])
 })
 
-test('a signal that nobody awaits, at any moment of a rest, keeps no run in memory', async () => {
+test('a signal that nobody awaits, at any moment of a rest, keeps no run in memory', {
+  tags: ['slow'],
+}, async () => {
   const waits = workflow('waits', (ctx: Ctx<{ go: undefined; other: undefined }>) =>
     ctx.waitFor('go'),
   )
@@ -170,7 +172,9 @@ test('a signal that nobody awaits, during a replay, keeps no run in memory', asy
   expect([begun, w.status(sleeps, '1')]).toEqual([2, 'waiting'])
 })
 
-test('what a retried run waits for, at any moment of its rest, lets it go on at once', async () => {
+test('what a retried run waits for, at any moment of its rest, lets it go on at once', {
+  tags: ['slow'],
+}, async () => {
   const child = workflow('child', (ctx: Ctx<{ go: number }>) => ctx.waitFor('go'))
   const parent = workflow('parent', (ctx: Ctx) => ctx.child('one', child, undefined, { id: 'c' }))
   const waits = workflow('waits', async (ctx: Ctx<{ go: number }>) => {

@@ -133,7 +133,9 @@ test('the schedules of one zone share it', () => {
   expect(made).toHaveBeenCalledTimes(1)
 })
 
-test('the times of many patterns are those of a daemon that wakes each minute, in 2026', () => {
+test('the times of many patterns are those of a daemon that wakes each minute, in 2026', {
+  tags: ['slow'],
+}, () => {
   const compared: Compared = { count: 0, differences: [] }
   const zones = [
     ...[berlin, york, 'Australia/Lord_Howe', 'America/Havana', 'Antarctica/Troll', 'Africa/Cairo'],

@@ -91,7 +91,9 @@ const replace = async (session: SimulatedSession): Promise<void> => {
   await set(session, 'owner', { member: 'b', incarnation: 'of b', epoch: 2 })
 }
 
-test('a member that is replaced says so, is a standby, and owns again when the other has closed', async () => {
+test('a member that is replaced says so, is a standby, and owns again when the other has closed', {
+  tags: ['slow'],
+}, async () => {
   const { session, output, errors, ended, notifications, signal } = await memberHere()
 
   await replace(session)
@@ -108,7 +110,9 @@ test('a member that is replaced says so, is a standby, and owns again when the o
   expect(notified).not.toContain('STOPPING=1')
 })
 
-test('a signal ends a member that was replaced, and gives its name back at once', async () => {
+test('a signal ends a member that was replaced, and gives its name back at once', {
+  tags: ['slow'],
+}, async () => {
   const { session, errors, ended, signal } = await memberHere()
   await replace(session)
   await errors.says('is a standby: the member b owns c')

@@ -34,24 +34,28 @@ describe('the command line (needs the build)', () => {
   test.each([
     ['observe', ['--dir', 'd']],
     ['backup', ['d', '--to', 'to']],
-  ])('ends %s at the first signal while its instance is too busy to greet', async (word, given) => {
-    const cwd = tempFolder()
-    const app = await start({ dir: join(cwd, 'd') })
-    onTestFinished(() => app.close().then(() => undefined))
-    const server = createServer().listen(join(cwd, 'd/attach.sock'))
-    onTestFinished(() => void server.close())
-    const connected = once(server, 'connection')
-    const onSignal = (listener: (signal: 'SIGINT') => void) => {
-      void connected.then(() => listener('SIGINT'))
-      return () => undefined
-    }
+  ])(
+    'ends %s at the first signal while its instance is too busy to greet',
+    { tags: ['slow'] },
+    async (word, given) => {
+      const cwd = tempFolder()
+      const app = await start({ dir: join(cwd, 'd') })
+      onTestFinished(() => app.close().then(() => undefined))
+      const server = createServer().listen(join(cwd, 'd/attach.sock'))
+      onTestFinished(() => void server.close())
+      const connected = once(server, 'connection')
+      const onSignal = (listener: (signal: 'SIGINT') => void) => {
+        void connected.then(() => listener('SIGINT'))
+        return () => undefined
+      }
 
-    const { status } = await commandHere([word, ...given], cwd, { onSignal })
+      const { status } = await commandHere([word, ...given], cwd, { onSignal })
 
-    expect(status).toBe(130)
-    const [socket] = await connected
-    await once(socket.resume(), 'close')
-  })
+      expect(status).toBe(130)
+      const [socket] = await connected
+      await once(socket.resume(), 'close')
+    },
+  )
 
   test('shows a stack only when asked to', async () => {
     const words = ['start', '--config', 'no.ts']

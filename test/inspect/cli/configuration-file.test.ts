@@ -70,7 +70,7 @@ describe('a configuration file', () => {
        export default config as Config`,
     ],
   ] as const)
-    test(`is found by its name and loaded: ${name}`, async () => {
+    test(`is found by its name and loaded: ${name}`, { tags: ['slow'] }, async () => {
       write('package.json', '{"type":"module"}')
       const file = write(name, text)
 

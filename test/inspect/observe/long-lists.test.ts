@@ -46,7 +46,9 @@ const world = async () => {
 type Rows = { readonly entries: readonly { readonly id?: string; readonly key?: string }[] }
 type Paged = Rows & { readonly cursor?: string; readonly steps?: Paged }
 
-test('each list is whole, page by page of 63, as JSON, as a text and on the page', async () => {
+test('each list is whole, page by page of 63, as JSON, as a text and on the page', {
+  tags: ['slow'],
+}, async () => {
   const { during, observer, words } = await world()
   const lists: Readonly<Record<string, (page: object) => Promise<{ readonly text: string }>>> = {
     runs: (page) => words.list('order', page),

@@ -73,7 +73,9 @@ test('a run that waits in its queue shows its place there', async () => {
   expect((await during(words.list('held'))).text).toMatch(/\nc .*queue line/)
 })
 
-test('a run of many steps shows the last ones, with the present one, and says that there are more', async () => {
+test('a run of many steps shows the last ones, with the present one, and says that there are more', {
+  tags: ['slow'],
+}, async () => {
   const { during, s, flow, look } = await world()
   await during(flow.start(long, undefined, { id: '1' }))
   await s.advance(60_000)

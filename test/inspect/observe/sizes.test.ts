@@ -9,7 +9,9 @@ import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 const MiB = 1024 * 1024
 
-test('memory is what the operating system counts, with the heap and buffers beside it', async () => {
+test('memory is what the operating system counts, with the heap and buffers beside it', {
+  tags: ['slow'],
+}, async () => {
   const s = await simulated({})
   const looks = new Looks(s.app, false)
   onTestFinished(() => looks.end())

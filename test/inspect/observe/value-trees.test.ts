@@ -48,7 +48,9 @@ test('a field with the name of a secret is hidden, and says so', () => {
   expect(JSON.stringify(tree)).not.toContain('canary')
 })
 
-test('a tree of a huge value is small, and so is one of a long text or of many levels', () => {
+test('a tree of a huge value is small, and so is one of a long text or of many levels', {
+  tags: ['slow'],
+}, () => {
   const wide = Array.from({ length: 300 }, () =>
     Array.from({ length: 300 }, () => 'x'.repeat(5_000)),
   )

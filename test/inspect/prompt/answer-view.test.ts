@@ -86,7 +86,9 @@ describe.each(Object.entries(answers))('a list of %s', (_, answerOf) => {
   })
 })
 
-test('an answer of more than two million characters is refused with TOO_LARGE', () => {
+test('an answer of more than two million characters is refused with TOO_LARGE', {
+  tags: ['slow'],
+}, () => {
   const shape = page(rowsOf(200_000))
   expect(codeOf(() => view(true, shape, () => ''))).toBe('TOO_LARGE')
 })

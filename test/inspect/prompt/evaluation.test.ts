@@ -159,7 +159,7 @@ describe('an unfinished line', () => {
   })
 })
 
-test('a long line of statements is read in one go', async () => {
+test('a long line of statements is read in one go', { tags: ['slow'] }, async () => {
   const statements = Array.from({ length: 200 }, (_, at) => `await ${at}`).join('; ')
   const body = Array.from({ length: 200 }, (_, at) => `await ${at};`).join('\n')
 

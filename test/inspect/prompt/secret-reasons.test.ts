@@ -55,7 +55,7 @@ const passes = ({ clock }: World, ms: number): Promise<void> =>
   new Promise((resolve) => void clock.after(ms, resolve))
 
 test('the reason why an actor is blocked is the one that formatStatus shows, everywhere', {
-  tags: ['O1'],
+  tags: ['slow', 'O1'],
 }, async () => {
   const shut = ({ state }: { readonly state: unknown }) => ({
     state: state && '…',

@@ -18,7 +18,9 @@ test('a ring keeps the last 500 events, and a flood of one sort leaves the other
   expect(records.total('crash')).toBe(2_000)
 })
 
-test('a ring keeps 1 MiB of texts at most, and of one text 8,000 characters', () => {
+test('a ring keeps 1 MiB of texts at most, and of one text 8,000 characters', {
+  tags: ['slow'],
+}, () => {
   const records = new Records()
   for (let at = 1; at <= 200; at++) records.add(event({ text: '€'.repeat(100_000) }))
   const kept = records.last('crash')

@@ -178,7 +178,7 @@ test.each([
   },
 )
 
-test('the text of a report is bounded, whatever the state is', async () => {
+test('the text of a report is bounded, whatever the state is', { tags: ['slow'] }, async () => {
   const { system, settle, log } = testSystem()
   const server: GenServer<{ casts: { fail: (what: unknown) => void } }, unknown> = {
     init: () => new Map(Array.from({ length: 100_000 }, (_, at) => [at, 'x'.repeat(100)])),

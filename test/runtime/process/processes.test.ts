@@ -21,7 +21,7 @@ import { probe, silentLogger, testSystem, virtualClock } from '../../../src/test
 import * as Echo from '../server/echo.ts'
 
 describe('a process', () => {
-  test('that ends takes a chain of twenty thousand links along', async () => {
+  test('that ends takes a chain of twenty thousand links along', { tags: ['slow'] }, async () => {
     const { system, clock } = testSystem()
     const bodies =
       (left: number) => async (context: Parameters<Parameters<typeof system.spawn>[0]>[0]) => {

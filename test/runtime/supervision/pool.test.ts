@@ -323,7 +323,9 @@ describe('a transaction', () => {
   })
 })
 
-test('any number of clients and crashes leave a pool with its workers, and nobody waits', async () => {
+test('any number of clients and crashes leave a pool with its workers, and nobody waits', {
+  tags: ['slow'],
+}, async () => {
   for (let seed = 1; seed <= 20; seed++) {
     const { system, clock } = testSystem({ seed })
     const pool = await Pool.start(system, {

@@ -53,7 +53,9 @@ test('a handler in a thread that never returns ends the thread', async () => {
   expect(await spins).toBe('EXITED')
 })
 
-test('a handler in a thread whose promise never settles ends it, and is named', async () => {
+test('a handler in a thread whose promise never settles ends it, and is named', {
+  tags: ['slow'],
+}, async () => {
   const { ref, end } = await counter(20)
   cast(ref, 'hold', flag())
   expect(await end).toMatchObject(timeout({ reason: 'handler_timeout', message: 'cast hold' }))
@@ -74,7 +76,7 @@ test('the wait for room in a thread is no handler', async () => {
   expect(await heard).toEqual({ ok: true, value: [] })
 })
 
-test('handlers that keep a thread one after another are no hang', async () => {
+test('handlers that keep a thread one after another are no hang', { tags: ['slow'] }, async () => {
   const { ref, advance } = await counter(100)
   const flags = [flag(), flag(), flag()]
   for (const free of flags) cast(ref, 'spin', free)

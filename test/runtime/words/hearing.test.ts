@@ -50,7 +50,9 @@ test('nobody hears it when the last sampler has gone, unless it has listeners', 
   expect(hearing.isOn).toBe(true)
 })
 
-test('with a listener every event is wanted, and the samples keep their weights', () => {
+test('with a listener every event is wanted, and the samples keep their weights', {
+  tags: ['slow'],
+}, () => {
   const { clock, hearing } = sampled()
   hearing.isAll = true
   let sum = 0

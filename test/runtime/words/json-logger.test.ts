@@ -49,6 +49,7 @@ describe('a line', () => {
 
   test.each(['alone', 'of a System'])(
     'has the first 999 of many facts, and reads no others: %s',
+    { tags: ['slow'] },
     (how) => {
       const { stream, lines } = kept()
       let read = 0

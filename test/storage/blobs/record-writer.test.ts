@@ -71,7 +71,9 @@ const written = (payloads: readonly Uint8Array[], buffer: Uint8Array, end = 0) =
 const oddSizes = [0, 1, 4096 - 48 - 20, 4096 - 48, 4096, 8192 - 48, 65_536 - 48, 65_536, 131_072]
 
 describe('the records of a put', () => {
-  test('are the same bytes whatever the size of the buffer, which may hold any bytes before', () => {
+  test('are the same bytes whatever the size of the buffer, which may hold any bytes before', {
+    tags: ['slow'],
+  }, () => {
     for (let seed = 1; seed <= 60; seed++) {
       const random = seededRandom(seed)
       const below = (limit: number) => Math.floor(random() * limit)

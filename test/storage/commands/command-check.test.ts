@@ -135,7 +135,7 @@ describe('a command from outside', () => {
     )
   })
 
-  it('never throws when it is applied, if it was accepted', () => {
+  it('never throws when it is applied, if it was accepted', { tags: ['slow'] }, () => {
     fc.assert(
       fc.property(fc.array(fc.oneof(soundUnit, strangeUnit), { maxLength: 10 }), (found) => {
         const rows = new ChangedRows(new MapRows())

@@ -84,7 +84,7 @@ describe('a frame', () => {
     expect(codeOf(() => encodeFrame([...many, put('a')]))).toBe('INVALID_ARGUMENT')
   })
 
-  test('holds a batch of more commands than a frame may have units', () => {
+  test('holds a batch of more commands than a frame may have units', { tags: ['slow'] }, () => {
     const commands = Array.from({ length: 70_000 }, (_, index) => ({
       kind: 'delete' as const,
       key: `k${index}`,

@@ -171,7 +171,9 @@ describe('keelson.json', () => {
     expect(disk.counts.read).toBe(0)
   })
 
-  test('is the old or the new one after any power cut, and durable once the write returned', () => {
+  test('is the old or the new one after any power cut, and durable once the write returned', {
+    tags: ['slow'],
+  }, () => {
     const seen = new Set<string>()
     for (let at = 1; at <= 8; at++)
       for (let seed = 1; seed <= 100; seed++) {

@@ -76,7 +76,9 @@ test('a floor is the old or the new one after any power cut', () => {
   }
 })
 
-test('any flipped bit is CORRUPT with the file, and the file is replaced by the next floor', () => {
+test('any flipped bit is CORRUPT with the file, and the file is replaced by the next floor', {
+  tags: ['slow'],
+}, () => {
   const bytes = Buffer.from(golden)
   for (let bit = 0; bit < bytes.length * 8; bit++) {
     const disk = withFile(bytes)

@@ -104,7 +104,9 @@ describe('errors of the machine’s disk', () => {
   })
   afterEach(() => rmSync(dir, { recursive: true, force: true }))
 
-  test('a partial write returns its count, and the next one throws the code', () => {
+  test('a partial write returns its count, and the next one throws the code', {
+    tags: ['slow'],
+  }, () => {
     // 128 blocks of 512 or 1,024 bytes, whichever the shell counts in.
     const printed = tryElsewhere('fill', join(dir, 'a'), { limit: '128' })
 
@@ -135,11 +137,15 @@ describe('errors of the machine’s disk', () => {
 
   const noOther = otherMayRun ? undefined : 'another user cannot run this checkout'
 
-  test.skipIf(lacks(noOther))('each change in a folder without permission is EACCES', () => {
-    writeFileSync(join(dir, 'a'), 'a')
-    chmodSync(dir, 0o555)
-    const printed = tryElsewhere('change', dir, other)
+  test.skipIf(lacks(noOther))(
+    'each change in a folder without permission is EACCES',
+    { tags: ['slow'] },
+    () => {
+      writeFileSync(join(dir, 'a'), 'a')
+      chmodSync(dir, 0o555)
+      const printed = tryElsewhere('change', dir, other)
 
-    expect(printed).toBe('EACCES EACCES EACCES EACCES EACCES a')
-  })
+      expect(printed).toBe('EACCES EACCES EACCES EACCES EACCES a')
+    },
+  )
 })

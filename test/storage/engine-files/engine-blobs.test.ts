@@ -301,7 +301,7 @@ describe('every blob is read', () => {
     expect(await allRead(next, [...refs, later])).toEqual([...contents, payload(9)])
   })
 
-  test('also after power cuts while the cache was filled', async () => {
+  test('also after power cuts while the cache was filled', { tags: ['slow'] }, async () => {
     const { world, refs, contents } = await stored()
     let cuts = 0
     for (let seed = 1; seed <= thorough(24, 400); seed++) {

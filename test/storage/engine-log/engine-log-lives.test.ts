@@ -196,7 +196,9 @@ const faultsIn = (life: Life): readonly string[] => {
   return life.faults
 }
 
-test('of hosts that take a log from each other, what one acknowledged is in the log once, at its LSN and in order, and is read back', async () => {
+test('of hosts that take a log from each other, what one acknowledged is in the log once, at its LSN and in order, and is read back', {
+  tags: ['slow'],
+}, async () => {
   const count = { acknowledged: 0, trimmed: 0, FENCED: 0, 'SHARD_DOWN engine': 0 }
   for (const seed of seedsOf(8, 5_000)) {
     const life = await lived(seed)

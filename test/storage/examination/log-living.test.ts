@@ -42,7 +42,9 @@ const release = (world: LogWorld, count: number): void => {
 const firstLsnOf = (path = ''): number => Number.parseInt(path.slice(dir.length + 1), 16)
 
 describe('verifying an open log', () => {
-  test('skips segments that are released at any step, and finds the rest clean', () => {
+  test('skips segments that are released at any step, and finds the rest clean', {
+    tags: ['slow'],
+  }, () => {
     const whole = logOf(24)
     const count = segmentsOn(whole.disk).length
     let steps = 0

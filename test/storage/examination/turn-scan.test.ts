@@ -95,7 +95,9 @@ const scan = (...search: Parameters<typeof scanningTurns>) => finish(scanningTur
 const downFrom = (turns: number): number[] => Array.from({ length: turns }, (_, at) => turns - at)
 
 describe('a search', () => {
-  test('finds the same turns in parts of every size, with and without the end of the log', () => {
+  test('finds the same turns in parts of every size, with and without the end of the log', {
+    tags: ['slow'],
+  }, () => {
     for (let seed = 1; seed <= 10; seed++) {
       const log = logged(seed)
       const truth = downFrom(log.turns)

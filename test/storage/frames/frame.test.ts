@@ -117,7 +117,9 @@ describe('a frame', () => {
   })
 })
 
-test('reading frames out of random bytes never throws and finds none', { tags: ['E37'] }, () => {
+test('reading frames out of random bytes never throws and finds none', {
+  tags: ['slow', 'E37'],
+}, () => {
   const random = seededRandom(11)
   const buffer = viewedBytes(new Uint8Array(256))
   for (let round = 0; round < 20_000; round++) {

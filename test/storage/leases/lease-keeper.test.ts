@@ -80,7 +80,9 @@ for (const [first, second] of [
   ['standby', 'owner'],
   ['owner', 'standby'],
 ] as const)
-  test(`an engine that was away for longer than a lease costs no owner its lease, if the ${first} is back first`, async () => {
+  test(`an engine that was away for longer than a lease costs no owner its lease, if the ${first} is back first`, {
+    tags: ['slow'],
+  }, async () => {
     for (let after = 0; after < 10; after++) {
       const all = await world()
       const { clock, owner, standby } = all

@@ -242,7 +242,9 @@ const lived = (seed: number): World => {
   return world
 }
 
-test('never do two members own the instance at one moment, and one does when troubles end', () => {
+test('never do two members own the instance at one moment, and one does when troubles end', {
+  tags: ['slow'],
+}, () => {
   const count = { lost: 0, unsure: 0, owners: 0 }
   for (const seed of seedsOf(80, 20_000)) {
     const world = lived(seed)

@@ -99,7 +99,7 @@ describe('an encoded commit', () => {
     }
   })
 
-  test('of a rare size keeps no memory', () => {
+  test('of a rare size keeps no memory', { tags: ['slow'] }, () => {
     const encoder = new CommitEncoder()
     const huge = encoded(encoder, oneRow(20 * 1024 * 1024), positionAt(1))
     encoder.reuse(huge.bytes)

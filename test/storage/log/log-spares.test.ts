@@ -213,7 +213,7 @@ describe('a spare in the background', () => {
     }
   })
 
-  test('may crash at any call: the log is intact', () => {
+  test('may crash at any call: the log is intact', { tags: ['slow'] }, () => {
     const world = newWorld()
     const work = (copy: LogWorld): void => {
       const { log } = copy.open()

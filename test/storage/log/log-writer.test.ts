@@ -287,7 +287,9 @@ describe('a roll', () => {
   })
 })
 
-test('ten thousand frames of random sizes come back in order through hundreds of rolls', () => {
+test('ten thousand frames of random sizes come back in order through hundreds of rolls', {
+  tags: ['slow'],
+}, () => {
   const random = seededRandom(5)
   const { world, log } = openedLog({ maxFileSize: 64 * 1024, sectorBytes: 512 })
   const sizes = Array.from({ length: 10_000 }, () => 8 + Math.floor(random() ** 3 * 3000))

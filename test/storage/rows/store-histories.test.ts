@@ -162,7 +162,7 @@ const checkCompounds = (rows: ReadonlyMap<string, Row>): void => {
 }
 
 describe('a history of any commands', () => {
-  test('gives the answers and the state of the model', () => {
+  test('gives the answers and the state of the model', { tags: ['slow'], timeout: 600_000 }, () => {
     fc.assert(
       fc.property(history, (steps) => {
         const table = new BlobTable()
@@ -181,7 +181,7 @@ describe('a history of any commands', () => {
       }),
       parameters(count),
     )
-  }, 600_000)
+  })
 
   test('gives the same rows over an overlay that forgets rows projected from outbox or log', () => {
     const commit = fc.record({ frames: fc.nat(3), isFromLog: fc.boolean() })

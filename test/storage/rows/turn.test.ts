@@ -251,7 +251,7 @@ describe('a turn whose writes are refused changes nothing', () => {
     expect(answer).toStrictEqual({ kind: 'refused', reason, key, command: 1 })
   })
 
-  test('with TOO_LARGE, when it changes more rows than a unit may', () => {
+  test('with TOO_LARGE, when it changes more rows than a unit may', { tags: ['slow'] }, () => {
     const alarm: EntityRowChange = [alarmRowKey(entity, 'a'), undefined]
     const many = (count: number, writes = [put('a', 'v'), put('b', 'v')]): Turn =>
       turn({

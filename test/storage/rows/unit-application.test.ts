@@ -121,7 +121,7 @@ describe('a batch', () => {
     })
   })
 
-  test('has the same effect as its commands one by one', () => {
+  test('has the same effect as its commands one by one', { tags: ['slow'] }, () => {
     const expiry: fc.Arbitrary<Expiry> = fc.oneof(
       fc.constant(noExpiry),
       fc.record({

@@ -81,7 +81,7 @@ describe('two values', () => {
     expect(equal(right, left)).toBe(false)
   })
 
-  test('are equal exactly when Node says so', () => {
+  test('are equal exactly when Node says so', { tags: ['slow'] }, () => {
     const value = fc.anything({
       maxDepth: 3,
       withMap: true,

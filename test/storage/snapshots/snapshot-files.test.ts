@@ -169,7 +169,9 @@ describe('a damaged snapshot is CORRUPT, with file, offset and evidence', () => 
     expect(verdictOf(disk, facts, Buffer.concat([bytes, Buffer.alloc(1)]))).toEqual(damaged)
   })
 
-  test('for blocks that are missing, doubled, exchanged, zero or of another snapshot', () => {
+  test('for blocks that are missing, doubled, exchanged, zero or of another snapshot', {
+    tags: ['slow'],
+  }, () => {
     const disk = simulatedDisk()
     const other = madeSnapshot(disk, dir, sourceOf(someBlocks(), { ...position, epoch: 4 }))
     const others = readWhole(disk, dir, other)

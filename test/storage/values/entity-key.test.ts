@@ -249,7 +249,9 @@ describe('the rows of an index', () => {
     )
   })
 
-  it('are within the bounds of their values, for each bound and for two together', () => {
+  it('are within the bounds of their values, for each bound and for two together', {
+    tags: ['slow'],
+  }, () => {
     fc.assert(
       fc.property(pair, anyIndexValue, anyIndexValue, ([value, id], first, second) => {
         const encoded = encodeIndexValue(value)

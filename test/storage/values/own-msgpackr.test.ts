@@ -6,7 +6,9 @@ import { childProgram } from '../../support/commands/child-program.ts'
 
 const require = createRequire(import.meta.url)
 
-test('extensions that an application adds before and after change no stored value, and stay its own', async () => {
+test('extensions that an application adds before and after change no stored value, and stay its own', {
+  tags: ['slow'],
+}, async () => {
   const lines: string[] = []
   const child = childProgram('spoilt-globals.mjs', ['values'], (line) => lines.push(line))
 

@@ -167,7 +167,7 @@ describe('text', () => {
 describe('the bounds of a rope', () => {
   const large = inlineRope(2, new Uint8Array(inlineBytesMax))
 
-  test('are so many bytes outside blobs, gaps included', () => {
+  test('are so many bytes outside blobs, gaps included', { tags: ['slow'] }, () => {
     expect(appendToRope(large, bytes())).toBeDefined()
     expect(appendToRope(large, bytes(1))).toBeUndefined()
     expect(patchRope(bytes(1), inlineBytesMax - 1, bytes(1))).toBeDefined()

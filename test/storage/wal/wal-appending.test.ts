@@ -76,7 +76,7 @@ describe('an entry', () => {
   })
 
   test('is there with everything acknowledged before it, or not at all, wherever its group is cut', {
-    tags: ['E6'],
+    tags: ['slow', 'E6'],
   }, async () => {
     const { world, wal } = await openedWal()
     await wal.writeEntry(bytesOf(1))

@@ -97,7 +97,9 @@ describe('a folder', () => {
     await world.open()
   })
 
-  test('that was missing is missing again when the opening fails at any call', async () => {
+  test('that was missing is missing again when the opening fails at any call', {
+    tags: ['slow'],
+  }, async () => {
     const tried = walWorld()
     const calls = tried.disk.recordCalls()
     await tried.open()

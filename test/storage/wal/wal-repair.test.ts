@@ -77,7 +77,9 @@ describe('repair', () => {
     expect(world.disk.list(dir)).toEqual([])
   })
 
-  test('may crash at any call: the next one completes it, and loses no frame', async () => {
+  test('may crash at any call: the next one completes it, and loses no frame', {
+    tags: ['slow'],
+  }, async () => {
     const world = await written(3)
     tear(world)
     const tried = world.disk.clone()

@@ -294,6 +294,7 @@ describe('when its owner has ended, an entity', () => {
 
   test.each([true, false])(
     'in good order, no call fails, and each takes effect once; with ids: %s',
+    { tags: ['slow'] },
     async (hasIds) => {
       const id = idAt('b')
       const ref = orderAt(at('a'), id)

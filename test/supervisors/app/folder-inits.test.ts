@@ -98,7 +98,9 @@ const uses: Readonly<Record<string, Use>> = {
   'the health of all': (app) => app.healthOfAll(),
 }
 
-test('each use of the instance in the `init` of a worker is answered at every member', async () => {
+test('each use of the instance in the `init` of a worker is answered at every member', {
+  tags: ['slow'],
+}, async () => {
   const names = ['a', 'b', 'c']
   const world = new FolderMembers(names)
   const unanswered = new Set(

@@ -118,7 +118,9 @@ test('a shard leaves when the handler of its entry has ended, and the next owner
   expect(twice).toEqual([])
 })
 
-test('a handler that is at an entry for long keeps its shard, which works on and leaves later', async () => {
+test('a handler that is at an entry for long keeps its shard, which works on and leaves later', {
+  tags: ['slow'],
+}, async () => {
   const shard = shardOf('b')
   await world.stop('b')
   lastsMs = (number) => (number === 1 ? 60_000 : 0)

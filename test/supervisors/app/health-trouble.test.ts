@@ -146,7 +146,9 @@ test('a step that fails is named with its try, until it has run or its actor is 
   expect(actors().failing.count).toBe(0)
 })
 
-test('repeated failures of one step are one line with its stack, then counts', async () => {
+test('repeated failures of one step are one line with its stack, then counts', {
+  tags: ['slow'],
+}, async () => {
   const { s, ref, lines } = await started()
   isBankAway = true
   for (let id = 0; id < 40; id++) await s.during(call(ref(`${id}`), 'pay'))
@@ -204,7 +206,9 @@ test('a durable worker that is blocked is named too', async () => {
   })
 })
 
-test('of the alarms that cannot run, 1,000 of a shard are counted, and ten are shown', async () => {
+test('of the alarms that cannot run, 1,000 of a shard are counted, and ten are shown', {
+  tags: ['slow'],
+}, async () => {
   const { s, ref, actors } = await started()
   const set = (id: number) => call(ref(`${id}`), 'set', 60_000)
   await s.during(Promise.all(Array.from({ length: 2 }, (_, at) => set(at))))

@@ -17,7 +17,9 @@ const wal = { commitments: { key } }
 const everything = (value: unknown): string =>
   inspect(value, { depth: 8, maxStringLength: null, maxArrayLength: null, getters: true })
 
-test('the private key is in no state, no health, no crash report and no event', async () => {
+test('the private key is in no state, no health, no crash report and no event', {
+  tags: ['slow'],
+}, async () => {
   const simulation = await startSimulated({ wal })
   const { app, log } = simulation
   const shown: string[] = []

@@ -107,7 +107,9 @@ test('keelson.json is written once: a life changes only the floors of its shards
   expect(changed.filter(Boolean), 'the shard of the key').toHaveLength(1)
 })
 
-test('a log that lost nothing opens after each end, and a floor that cannot be written is not raised', async () => {
+test('a log that lost nothing opens after each end, and a floor that cannot be written is not raised', {
+  tags: ['slow'],
+}, async () => {
   const world = machine()
   for (const end of ['kill', 'close', 'kill', 'kill', 'close'] as const) await live(world, end, end)
   world.disk.inject({

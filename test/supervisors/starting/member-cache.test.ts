@@ -161,7 +161,9 @@ describe('an engine that lost what it acknowledged is CORRUPT for a member that 
     ['the claims of the next owners', 0],
     ['what the next owner wrote', 8],
   ] as const)
-    test(`when a promotion lost commits, and in their place is ${what}`, async () => {
+    test(`when a promotion lost commits, and in their place is ${what}`, {
+      tags: ['slow'],
+    }, async () => {
       const { members, disk, started, codeOf } = await world()
       const position = readFloor(disk, '/data/shard-0/floor.json')?.lsn ?? 0
       members.engine.loseTail('c', '0', position - 1)

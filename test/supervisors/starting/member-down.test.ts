@@ -9,7 +9,9 @@ import type { EngineGroup, EngineLog } from '../../../src/storage/index.ts'
 import { clusterHere } from '../../support/commands/cluster-here.ts'
 import { leaseMs, Members } from '../../support/worlds/members.ts'
 
-test('a shard that is down keeps its owner, is in the status, and a drain gives everything to the standby', async () => {
+test('a shard that is down keeps its owner, is in the status, and a drain gives everything to the standby', {
+  tags: ['slow'],
+}, async () => {
   const members = new Members()
   const lines: string[] = []
   const note = (text: string): void => void lines.push(text)

@@ -4,7 +4,9 @@ import { type Ctx, flow, flows, workflow } from '../../../src/flow/index.ts'
 import { supervisor } from '../../../src/index.ts'
 import { leaseMs, Members } from '../../support/worlds/members.ts'
 
-test('a standby with a shorter lease waits for as long as the lease of the owner says', async () => {
+test('a standby with a shorter lease waits for as long as the lease of the owner says', {
+  tags: ['slow'],
+}, async () => {
   const members = new Members()
   const long = { cluster: { leaseMs: 10 * leaseMs } as never }
   const owner = await members.start('a', long)

@@ -139,7 +139,9 @@ test('acts: true and app: false exclude each other; other folders take both', as
   await world.during(alone.close())
 })
 
-test('wherever the power goes in a start that acts, nothing has acted while the copy waits', async () => {
+test('wherever the power goes in a start that acts, nothing has acted while the copy waits', {
+  tags: ['slow'],
+}, async () => {
   const tally = { waits: 0, acted: 0 }
   const world = await copied()
   for (let at = 1; tally.acted < 3; at++) {

@@ -84,7 +84,9 @@ describe('a simulated instance', () => {
     },
   )
 
-  test('is the same run for the same seed, and another one for another', async () => {
+  test('is the same run for the same seed, and another one for another', {
+    tags: ['slow'],
+  }, async () => {
     const story = async (seed: number): Promise<string> => {
       const simulation = await startSimulated({ seed, shards: 2 })
       const record = simulation.disk.recordCalls()
