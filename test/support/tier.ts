@@ -33,13 +33,13 @@ export const countOf = (name: string, quick: number, all: number): number =>
   Number(process.env[name] ?? thorough(quick, all))
 
 /**
- * Seeds 1, 2, 3, …: as many as `KEELSON_SEEDS` says if it is set, else as the tier says.
+ * Seeds from `begin` on: as many as `KEELSON_SEEDS` says if it is set, else as the tier says.
  * `KEELSON_SEED` is the first one if it is set, and the only one without `KEELSON_SEEDS`.
  */
-export const seedsOf = (quick: number, all: number): number[] => {
+export const seedsOf = (quick: number, all: number, begin = 1): number[] => {
   const { KEELSON_SEED: first, KEELSON_SEEDS: count } = process.env
   const length = Number(count ?? (first === undefined ? thorough(quick, all) : 1))
-  return Array.from({ length }, (_, at) => Number(first ?? 1) + at)
+  return Array.from({ length }, (_, at) => Number(first ?? begin) + at)
 }
 
 /** As many cases as `thorough` says, evenly spread, the first included. */

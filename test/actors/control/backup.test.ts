@@ -145,12 +145,15 @@ test('a restored log has another id than its origin, and neither opens in the pl
   expect(await codeOf(world.start(options))).toBe('CORRUPT')
 })
 
-test('a backup is not a data folder: start refuses it', async () => {
+test('a backup is not a data folder: start refuses it as CONFLICT, and leaves it as it is', async () => {
   const { world, app } = await startedWithSnapshots()
   await overwrite(world, app, 1)
   await world.during(app.backup(target))
 
-  expect(await codeOf(world.start({ ...options, dir: target, instance: 'b' }))).toBe('CORRUPT')
+  const before = world.disk.list(target)
+
+  expect(await codeOf(world.start({ ...options, dir: target, instance: 'b' }))).toBe('CONFLICT')
+  expect(world.disk.list(target)).toEqual(before)
 })
 
 test('a folder with something else is refused, and so is one in the data folder', async () => {
