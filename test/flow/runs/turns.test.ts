@@ -231,7 +231,7 @@ describe('resting', () => {
     expect(resting(known, context, seen)).toEqual([
       ...[true, { ...known, status: 'waiting', since: 1, waitsFor: seen.waitsFor }],
     ])
-    expect(done).toEqual([['timer', { at: 9 }]])
+    expect(done).toEqual([['timer', { inMs: 8 }]])
   })
 
   test('sets no alarm without a timer, and forgets what the run waited for before', () => {

@@ -1,4 +1,5 @@
 /** The rows of one run in memory, for the tests of its turns: pure changes of its state and its rows. */
+import { ownTime } from '../../../src/actors/turns/durable-server.ts'
 import { KeelsonError } from '../../../src/errors.ts'
 import type { RunContext } from '../../../src/flow/runs/messages.ts'
 import type { RunState } from '../../../src/flow/runs/record.ts'
@@ -32,6 +33,7 @@ export const contextWith = (given: Readonly<Record<string, unknown>> = {}, now =
     (cursor === undefined || key > cursor)
   const context = {
     now: () => now,
+    [ownTime]: { now: () => now },
     addContinue: (name: string) => done.push(name),
     setAlarm: (name: string, at: unknown) => done.push([name, at]),
     rows: {
