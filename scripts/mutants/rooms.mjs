@@ -72,6 +72,12 @@ export const rooms = {
     'test/flow/queue',
     'test/simulation/flows',
   ],
+  'flow/schedule': [
+    'test/flow/app/schedule',
+    'test/flow/app/schedules',
+    'test/flow/app/set-clock',
+    'test/flow/app/missing-declarations',
+  ],
   'runtime/process': [
     'test/runtime/names',
     'test/runtime/queues',

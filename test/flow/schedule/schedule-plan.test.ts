@@ -45,6 +45,8 @@ describe('a cron pattern', () => {
       ['61 * * * *', 'UTC'],
       ['often', 'UTC'],
       ['* * * * *', 'Nowhere/Land'],
+      // `Intl` takes it for the zone that its text names.
+      ['* * * * *', ['UTC'] as never],
     ] as const)
       expect(() => new CronTimes(cron, zone, config('schedule.s'))).toThrow(
         expect.objectContaining({ code: 'CONFIG', details: expect.any(Object) }),
@@ -98,6 +100,15 @@ describe('a plan', () => {
     expect(newest).toEqual(Array.from({ length: 1_000 }, (_, at) => until - (999 - at) * 1_000))
   })
 
+  test('counts the time at its end, though it is one more than are kept', () => {
+    const minutes = new CronTimes('* * * * *', 'UTC', config('schedule.s'))
+    const { count, newest } = minutes.between(ms('2026-01-01T00:00Z'), ms('2026-01-01T00:03Z'), 3)
+    expect([count, shown(newest)]).toEqual([
+      4,
+      ['2026-01-01T00:01', '2026-01-01T00:02', '2026-01-01T00:03'],
+    ])
+  })
+
   test('leaves a time out while a run goes on, or lets it wait, or starts it', () => {
     for (const [overlap, waits, starts] of [
       ['skip', 0, undefined],
@@ -119,6 +130,12 @@ describe('a plan', () => {
     expect(startable(paused)).toBeUndefined()
     expect(startable({ ...paused, waiting: [1, 't-1', 't-2'] })).toBe('t-1')
     expect(startable(planPaused(paused, false, times, ms('2026-01-01T05:30Z')))).toBe(1)
+  })
+
+  test('that is told to go on while it does keeps the time that is due', () => {
+    expect(planPaused(begun, false, times, ms('2026-01-01T01:30Z')).next).toBe(
+      ms('2026-01-01T01:00Z'),
+    )
   })
 
   test('goes on as it is under the declaration that it was made by', () => {
