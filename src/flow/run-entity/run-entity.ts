@@ -158,7 +158,7 @@ const endOfChild = (
   const outcome: Outcome =
     end.status === 'completed'
       ? outcomeOf(end.output, 'the output')
-      : { kind: 'error', error: end.error }
+      : { kind: 'error', error: end.error, ended: end.status }
   const asked = { kind: row.kind, key: row.key, recorded: { ...row, number } }
   const [recorded, next] = recording(state, context, asked, { outcome })
   if (!recorded || next.status === 'blocked' || next.isHeld) return next

@@ -5,7 +5,6 @@
  */
 import { ownWork } from '../../actors/index.ts'
 import {
-  errorOf,
   invalidArgument,
   isKeelsonError,
   KeelsonError,
@@ -34,6 +33,7 @@ import type {
   RunContext,
   RunEnd,
 } from './messages.ts'
+import { rejectionOf } from './parts.ts'
 import { cancelKey, type Operation, type Recorded, type RunState } from './record.ts'
 import { Replay } from './replay.ts'
 import { arrive, clearLaps, type LoadedRun, loadRun, Patches, watchReplay } from './replaying.ts'
@@ -319,7 +319,7 @@ export class RunActivation implements EndingActivation, Notified {
       // In this very turn: nothing of the body starts after its cancel.
       if (asked.kind === 'cancel') this.cancel(this.scope, this.cancelled)
       if (outcome.kind === 'ok') asked.resolve(outcome.value)
-      else asked.reject(errorOf(outcome.error))
+      else asked.reject(rejectionOf(decided, outcome))
       this.#pump()
     }
     this.#start()

@@ -16,6 +16,7 @@ import {
 } from '../../errors.ts'
 import { type BareContext, type ChildSpec, call } from '../../runtime/index.ts'
 import { type AppContext, durableActors } from '../../supervisors/index.ts'
+import { type Operation, type Outcome, typeOfRun } from './record.ts'
 
 /** A part of `flows`. */
 export interface FlowPart {
@@ -122,6 +123,16 @@ export const failure = (
   const cause = errorOf(error)
   const message = `the run ${id} of ${type} is ${status}: ${cause.message}`
   return new KeelsonError(codes[status], message, { details: { type, id, status }, cause })
+}
+
+/** Why an operation rejects: that of a child as the `result` of its run does. */
+export const rejectionOf = (
+  { child }: Pick<Operation, 'child'>,
+  { error, ended }: Extract<Outcome, { kind: 'error' }>,
+): Error => {
+  if (child === undefined || ended === undefined) return errorOf(error)
+  const type = typeOfRun(child)
+  return failure(type, child.slice(type.length + 1), ended, error)
 }
 
 const isClosing = (app: unknown): boolean =>

@@ -144,11 +144,12 @@ export type RunState = {
 
 /**
  * The outcome of an operation. `undefined` is a value. `isApart`: a long value, which has another
- * row, so that the rows of operations are short.
+ * row, so that the rows of operations are short. `ended`: how a child has ended whose error it is; rows
+ * of earlier programs do not have it.
  */
 export type Outcome =
   | { readonly kind: 'ok'; readonly value?: unknown; readonly isApart?: boolean }
-  | { readonly kind: 'error'; readonly error: KeptError }
+  | { readonly kind: 'error'; readonly error: KeptError; readonly ended?: 'failed' | 'cancelled' }
 
 /**
  * The kinds of operations. `cancel`: the place of a cancel; `patch`: a change of the body; `settled`:

@@ -398,11 +398,13 @@ describe('the end of a child', () => {
     expect(await w.during(w.flow.handle(parent, 'p').result())).toBe(7)
   })
 
-  test('that failed is its error', async () => {
+  test('that failed is FAILED with its error', async () => {
     const { w, tell } = await family()
     await tell({}, { status: 'failed', error: { name: 'RangeError', message: 'no' } })
     const end = w.flow.handle(parent, 'p').result()
-    expect(await w.during(end.catch((error) => error.cause))).toMatchObject({ message: 'no' })
+    expect(await w.during(end.catch((error) => error.cause))).toMatchObject({
+      ...{ code: 'FAILED', message: 'the run c of child is failed: no' },
+    })
   })
 
   test('that is blocked is none: a parent that waits goes on waiting', async () => {

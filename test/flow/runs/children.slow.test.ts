@@ -1,7 +1,8 @@
 /** Children of runs. */
 import { describe, expect, test } from 'vitest'
 import { type Ctx, workflow } from '../../../src/flow/index.ts'
-import { flowWorld } from '../../support/worlds/flow-world.ts'
+import type { KeelsonError } from '../../../src/index.ts'
+import { counted, flowWorld } from '../../support/worlds/flow-world.ts'
 import { codeOf, failNextSync } from '../../support/worlds/simulated-instance.ts'
 
 /** Squares a number after some time. */
@@ -124,20 +125,43 @@ describe('a child', () => {
     },
   )
 
-  test('that fails rejects with its error', { tags: ['W9'] }, async () => {
-    const child = square()
-    const parent = workflow('parent', async (ctx: Ctx) => {
-      try {
-        return await ctx.child('one', child, { n: -1 })
-      } catch (error) {
-        return (error as Error).name
-      }
-    })
-    const w = await flowWorld([parent, child])
-    const run = await w.during(w.flow.start(parent, undefined, { id: '1' }))
+  test.each(['failed', 'cancelled'] as const)(
+    'that is %s rejects as the result of its run does, in the first life and in a replay',
+    { tags: ['W9'] },
+    async (end) => {
+      const child = square()
+      const seen: unknown[] = []
+      const parent = workflow('parent', async (ctx: Ctx<{ go: undefined }>, n: number) => {
+        await ctx.child('one', child, { n, pause: 5_000 }, { id: 'c' }).catch((error: unknown) => {
+          const { name, code, message, details, cause } = error as KeelsonError
+          seen.push({ name, code, message, details, cause: String(cause) })
+        })
+        await ctx.waitFor('go')
+      })
+      const w = await flowWorld([parent, child])
+      const run = await w.during(w.flow.start(parent, end === 'failed' ? -1 : 1, { id: '1' }))
+      await w.s.advance(1_000)
+      const asChild = w.flow.handle(child, 'c')
+      if (end === 'cancelled') await w.during(asChild.cancel({ reason: 'no more' }))
+      await w.s.advance(20_000)
+      await w.crash()
+      await w.during(w.flow.handle(parent, run.id).signal('go', undefined))
+      await w.during(w.flow.handle(parent, run.id).result())
 
-    expect(await w.during(run.result())).toBe('RangeError')
-  })
+      const result = w.flow.handle(child, 'c').result()
+      const { name, code, message, details, cause } = await w.during(
+        result.catch((error: unknown) => error as KeelsonError) as Promise<KeelsonError>,
+      )
+      const asResult = { name, code, message, details, cause: String(cause) }
+      expect(seen).toEqual([asResult, asResult])
+      expect([code, asResult.cause]).toEqual(
+        end === 'failed' ? ['FAILED', 'RangeError: negative'] : ['CANCELLED', expect.any(String)],
+      )
+      expect(w.flow.steps(parent, '1').entries[0]?.error).toMatchObject({
+        name: end === 'failed' ? 'RangeError' : 'KeelsonError',
+      })
+    },
+  )
 
   test('is cancelled with its parent, which ends after it', { tags: ['W6', 'W9'] }, async () => {
     const log: string[] = []
@@ -165,7 +189,7 @@ describe('a child', () => {
     expect(log).toContain('undo 2')
     expect(log).not.toContain('undo 1')
     await w.s.advance(60_000)
-    expect(await w.during(w.flow.counts(child))).toEqual({ cancelled: 1, completed: 1 })
+    expect(await w.during(w.flow.counts(child))).toEqual(counted({ cancelled: 1, completed: 1 }))
   })
 })
 
@@ -284,9 +308,10 @@ describe('a parent that is retried', () => {
       const w = await flowWorld([child, parent])
       const run = await w.during(w.flow.start(parent, undefined, { id: 'p' }))
       const causeOf = () => w.during(run.result().catch(({ cause }) => cause.message))
-      expect(await causeOf()).toBe('no 1')
+      expect(await causeOf()).toMatch(/of child is failed: no 1$/)
       await w.during(w.flow.retry(parent, 'p'))
-      expect([await causeOf(), begun()]).toEqual(['no 1', 1])
+      expect(await causeOf()).toMatch(/of child is failed: no 1$/)
+      expect(begun()).toBe(1)
       const [made] = w.flow.list({ type: child }).entries
       await w.during(w.flow.retry(child, String(made?.id)))
       await w.s.advance(10_000)
@@ -429,9 +454,10 @@ describe('a parent that is retried', () => {
     await w.s.advance(1_000)
     await w.during(w.flow.handle(child, 'c').cancel({ reason: 'rain' }))
     const causeOf = () => w.during(run.result().catch(({ cause }) => cause.message))
-    expect(await causeOf()).toBe('rain')
+    const rain = 'the run c of square is cancelled: rain'
+    expect(await causeOf()).toBe(rain)
     await w.during(w.flow.retry(parent, 'p'))
-    expect([await causeOf(), w.status(child, 'c')]).toEqual(['rain', 'cancelled'])
+    expect([await causeOf(), w.status(child, 'c')]).toEqual([rain, 'cancelled'])
   })
 
   test('from the operation of a child with a fixed id finds that child, and so does a later body', {
