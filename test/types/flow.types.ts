@@ -315,7 +315,7 @@ export const use = async (app: App): Promise<void> => {
   const next: number | undefined = schedules.get('a')?.next
   void [repeated, triggered, waits, next]
   const ready: number = (await flow(app).counts(mails)).ready
-  const failed: number | undefined = (await flow(app).counts(order)).failed
+  const failed: number = (await flow(app).counts(order)).failed
   // @ts-expect-error: runs are not ready
   const no: number = (await flow(app).counts(order)).ready
   void [ready, failed, no, same, unlike]

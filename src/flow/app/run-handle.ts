@@ -63,7 +63,7 @@ export interface Handle<O = unknown, S = never, Q = unknown, U = unknown> {
    * `TIMEOUT`, `CLOSED`, `EXITED` or `UNKNOWN_OUTCOME`, which leave the update with the run.
    * @throws KeelsonError the error of the handler; `FAILED`, `CANCELLED` or `BLOCKED` if the run gets
    * there before it answers; `CONFLICT` if it has ended, or has not begun, or its body completed or
-   * began again before it answered; `BUSY` with 1,000 unread signals and updates; `TOO_LARGE` for
+   * began again before it answered, or it has another update with this `id`; `BUSY` with 1,000 unread signals and updates; `TOO_LARGE` for
    * more than 1 MiB; `TIMEOUT` after `timeoutMs`, 30,000 by default; `CLOSED`, `EXITED`
    */
   update<N extends keyof U & string>(

@@ -25,7 +25,6 @@ import { entitiesOf } from '../runs/parts.ts'
 import {
   type Awaited,
   isLive,
-  noRun,
   type Operation,
   type Outcome,
   operationsPrefix,
@@ -141,7 +140,7 @@ export type StepsOptions = {
 }
 
 /** How many runs have each status. */
-export type CountsOf = Readonly<Partial<Record<RunStatus, number>>>
+export type CountsOf = Readonly<Record<RunStatus, number>>
 
 type Runs = ReturnType<typeof runsOf>
 
@@ -326,8 +325,9 @@ export const countsOf = async (
   const runs = runsOf(app, type)
   const [counted, all] = await Promise.all([runs.counts('status'), runs.count()])
   const running = [...counted.values()].reduce((rest, count) => rest - count, all)
-  counted.delete(noRun)
-  return { ...(running > 0 && { running }), ...(Object.fromEntries(counted) as CountsOf) }
+  const countOf = (status: RunStatus): number =>
+    status === 'running' ? Math.max(0, running) : (counted.get(status) ?? 0)
+  return Object.fromEntries(runStatuses.map((each) => [each, countOf(each)])) as CountsOf
 }
 
 /** The bounds of the index by which runs are found that got a status in this time. */

@@ -27,7 +27,7 @@ import {
   updatesPrefix,
 } from '../runs/record.ts'
 import { endOf, notAnswered, notNow, valueIn, wholeEnd, wholeOf } from '../runs/turns.ts'
-import { signalRow, signalTooLarge, updateRow } from '../runs/values.ts'
+import { hashOf, signalRow, signalTooLarge, updateRow } from '../runs/values.ts'
 import type { RunActivations, RunCalls } from './activations.ts'
 import { orRefused, refuse } from './refusals.ts'
 
@@ -88,6 +88,10 @@ export const updateCalls = (activations: RunActivations): RunCalls<'update'> => 
     orRefused(state, context, async () => {
       const { id } = request
       const known = id === undefined ? undefined : await knownUpdate(id, context)
+      const { name, value } = request
+      const hash = id === undefined ? undefined : hashOf({ name, value }, `the update ${name}`)
+      if (known?.hash !== undefined && known.hash !== hash)
+        return refuse(state, context, otherUpdate(context.id, `${id}`))
       if (known?.outcome) return reply(known.outcome, state)
       const refused = updateRefused(state, request, known, context)
       if (refused || !state) return refuse(state, context, refused as KeelsonError)
@@ -101,9 +105,8 @@ export const updateCalls = (activations: RunActivations): RunCalls<'update'> => 
       const isReached = known?.lap !== undefined
       keepFor(update, isReached, activations.presentOf(context), context.from)
       if (known) return noReply(state)
-      const { name, value } = request
       context.rows.put(`${updatesPrefix(name)}${padded(number)}`, updateRow(update, value))
-      if (id !== undefined) context.rows.put(updateKey(update), {} satisfies UpdateRow)
+      if (hash !== undefined) context.rows.put(updateKey(update), { hash } satisfies UpdateRow)
       const next = { ...state, signals: number, unread: state.unread + 1 }
       return noReply(next.isHeld ? next : activations.changed(next, context))
     }),
@@ -126,6 +129,12 @@ const updateRefused = (
   if (known?.lap !== undefined && known.lap < state.lap) return notAnswered(id)
   return known || state.status === 'blocked' ? undefined : unreadRefused(state, request, id)
 }
+
+/** Why an id is refused under which the run has an update of another name or value. */
+const otherUpdate = (id: string, update: string): KeelsonError =>
+  new KeelsonError('CONFLICT', `the run ${id} has another update with the id ${update}`, {
+    details: { id, update },
+  })
 
 const unreadMax = 1_000
 

@@ -243,8 +243,15 @@ export const isRemembered = (update: string): boolean => update.startsWith('=')
 /** The key of the row that remembers an update with an id. */
 export const updateKey = (update: string): string => `update/${update}`
 
-/** The row of an update with an id. `lap`: in which the body has it; `outcome`: its answer. */
-export type UpdateRow = { readonly lap?: number; readonly outcome?: Outcome }
+/**
+ * The row of an update with an id. `hash`: of its name and value, which rows of earlier programs do not
+ * have; `lap`: in which the body has it; `outcome`: its answer.
+ */
+export type UpdateRow = {
+  readonly hash?: string
+  readonly lap?: number
+  readonly outcome?: Outcome
+}
 
 /** A number as text in its order. */
 export const padded = (number: number): string => String(number).padStart(14, '0')

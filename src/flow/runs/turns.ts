@@ -22,6 +22,7 @@ import {
   type RunStatus,
   signalsPrefix,
   type UnreadUpdate,
+  type UpdateRow,
   updateKey,
   updatesPrefix,
   valueKey,
@@ -88,8 +89,14 @@ const answering = (
   updates: Present['updates'] | undefined,
 ): void => {
   if (!outcome) return
-  if (isRemembered(update)) rows.put(updateKey(update), { lap, outcome })
+  if (isRemembered(update)) remembering(rows, update, { lap, outcome })
   for (const from of updates?.get(update)?.all ?? []) from.reply(outcome)
+}
+
+/** Adds to what the row of an update with an id has. */
+const remembering = (rows: TurnContext['rows'], update: string, change: UpdateRow): void => {
+  const key = updateKey(update)
+  rows.put(key, { ...(rows.get(key) as UpdateRow | undefined), ...change })
 }
 
 /** Writes the row of an operation. A long value has another row. */
@@ -133,7 +140,7 @@ export const delivering = (
     if (update === undefined) continue
     const waiters = updates.get(update)
     if (waiters) waiters.isReached = true
-    if (isRemembered(update)) context.rows.put(updateKey(update), { lap: state.lap })
+    if (isRemembered(update)) remembering(context.rows, update, { lap: state.lap })
     break
   }
   return [delivered, next]

@@ -1,7 +1,7 @@
 /** Looks at runs through `flow(app)`: pages, operations, counts, and their removal. */
 import { describe, expect, test } from 'vitest'
 import { type Ctx, queue, type RunStatus, workflow } from '../../../src/flow/index.ts'
-import { flowWorld } from '../../support/worlds/flow-world.ts'
+import { counted, flowWorld } from '../../support/worlds/flow-world.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 const work = workflow(
@@ -127,7 +127,9 @@ test('a row has the status, the error and the progress of its run', async () => 
     ],
     ['waiting', { half: true }],
   ])
-  expect(await w.during(w.flow.counts(work))).toEqual({ completed: 2, failed: 1, waiting: 1 })
+  expect(await w.during(w.flow.counts(work))).toEqual(
+    counted({ completed: 2, failed: 1, waiting: 1 }),
+  )
 })
 
 test('the last progress is that before the end', async () => {

@@ -1,7 +1,7 @@
 /** Looks at runs that are damaged, removed, or held; pages of operations; and a watch from a place on. */
 import { describe, expect, test } from 'vitest'
 import { type Ctx, queue, type RunChange, workflow } from '../../../src/flow/index.ts'
-import { flowWorld } from '../../support/worlds/flow-world.ts'
+import { counted, flowWorld } from '../../support/worlds/flow-world.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 const work = workflow('work', async (ctx: Ctx<{ go: undefined }>, n: number) => {
@@ -65,9 +65,9 @@ describe('a page by id', () => {
   })
 })
 
-test('counts have every status that a run has, and nothing else', async () => {
+test('counts have every status of a run, and nothing else', async () => {
   const w = await flowWorld([work])
-  expect(await w.during(w.flow.counts(work))).toEqual({})
+  expect(await w.during(w.flow.counts(work))).toEqual(counted({}))
   const hangs = workflow('hangs', (ctx: Ctx) =>
     ctx.step('hang', () => new Promise(() => undefined)),
   )
@@ -75,13 +75,13 @@ test('counts have every status that a run has, and nothing else', async () => {
   for (const id of ['1', '2']) await v.during(v.flow.start(hangs, undefined, { id }))
   // A call of a run that has not begun leaves a row without a run.
   await v.during(codeOf(v.flow.handle(hangs, 'none').cancel()))
-  expect(await v.during(v.flow.counts(hangs))).toEqual({ running: 2 })
+  expect(await v.during(v.flow.counts(hangs))).toEqual(counted({ running: 2 }))
   await v.during(v.flow.handle(hangs, '1').cancel())
   await v.s.advance(60_000)
-  expect(await v.during(v.flow.counts(hangs))).toEqual({ running: 1, cancelled: 1 })
+  expect(await v.during(v.flow.counts(hangs))).toEqual(counted({ running: 1, cancelled: 1 }))
   await v.during(v.flow.handle(hangs, '2').cancel())
   await v.s.advance(60_000)
-  expect(await v.during(v.flow.counts(hangs))).toEqual({ cancelled: 2 })
+  expect(await v.during(v.flow.counts(hangs))).toEqual(counted({ cancelled: 2 }))
 })
 
 test('a run has a place in its queue while it waits there, and not after its end by force', async () => {

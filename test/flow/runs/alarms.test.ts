@@ -1,7 +1,7 @@
 /** The alarms of a run: its timer, the end of its delay, its deadline. Each acts in the statuses that it is for, and none after the end. */
 import { describe, expect, test } from 'vitest'
 import { type Ctx, queue, workflow } from '../../../src/flow/index.ts'
-import { flowWorld } from '../../support/worlds/flow-world.ts'
+import { counted, flowWorld } from '../../support/worlds/flow-world.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 const never = (): Promise<never> => new Promise(() => undefined)
@@ -35,7 +35,9 @@ test('no alarm of before wakes a run that has ended', async () => {
   )
   await w.s.advance(9 * hour)
   expect(woken).toEqual([])
-  expect(await w.during(w.flow.counts(work))).toEqual({ completed: 1, failed: 1, cancelled: 4 })
+  expect(await w.during(w.flow.counts(work))).toEqual(
+    counted({ completed: 1, failed: 1, cancelled: 4 }),
+  )
 })
 
 describe('a deadline', () => {

@@ -9,7 +9,7 @@ import {
   supervisor,
   telemetry,
 } from '../../../src/index.ts'
-import { flowWorld } from '../../support/worlds/flow-world.ts'
+import { counted, flowWorld } from '../../support/worlds/flow-world.ts'
 import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 describe('a life', () => {
@@ -199,7 +199,7 @@ test('every run that is live goes on after a start, and no run that waits is wok
   await w.crash()
   await w.s.advance(30_000)
 
-  expect(await w.during(w.flow.counts(busy))).toEqual({ completed: 300 })
+  expect(await w.during(w.flow.counts(busy))).toEqual(counted({ completed: 300 }))
   expect([begun, woken]).toEqual([600, 1])
 })
 

@@ -163,6 +163,29 @@ describe('an update', () => {
     expect(await codeOf(w.during(other))).toBe('CONFLICT')
   })
 
+  test('of another value or name under a known id is CONFLICT, and changes nothing', async () => {
+    const { world, adder } = sums()
+    const { w, run } = await world()
+    const later = () => w.flow.handle(adder, '1')
+    const refused = async () => [
+      await codeOf(w.during(later().update('add', 5, { id: 'u' }))),
+      await codeOf(w.during(later().update('slow', 4, { id: 'u' }))),
+    ]
+
+    expect(await w.during(run.update('add', 4, { id: 'u' }))).toBe(4)
+    expect(await refused()).toEqual(['CONFLICT', 'CONFLICT'])
+    await w.powerCut()
+    expect(await refused()).toEqual(['CONFLICT', 'CONFLICT'])
+    expect(await w.during(later().update('add', 4, { id: 'u' }))).toBe(4)
+    const asked = later().update('slow', 1, { id: 's', timeoutMs: 300_000 })
+    await w.s.advance(100)
+    expect(await codeOf(w.during(later().update('slow', 2, { id: 's' })))).toBe('CONFLICT')
+    expect(await w.during(asked)).toBe('slow 1')
+    expect(await codeOf(w.during(later().update('slow', 2, { id: 's' })))).toBe('CONFLICT')
+    await w.during(later().update('end', undefined))
+    expect(await w.during(later().result())).toEqual(['add 4', 'slow 1', '4'])
+  })
+
   test('whose handler runs when the process dies is answered by the next one, to who asks again', async () => {
     const { world, adder, tries } = sums()
     const { w, run } = await world()

@@ -1,11 +1,17 @@
 /** A simulated instance with workflows, for the tests of `keelson/flow`. */
-import { type FlowParts, flow, flows } from '../../../src/flow/index.ts'
+import { type CountsOf, type FlowParts, flow, flows } from '../../../src/flow/index.ts'
 import { supervisor } from '../../../src/index.ts'
 import type { SimulatedOptions } from '../../../src/testing/index.ts'
 import { simulated } from './simulated-instance.ts'
 
 /** Workflows of any types. */
 export type Workflows = NonNullable<FlowParts['workflows']>
+
+/** How many runs have each status, where all others are 0. */
+export const counted = (some: Partial<CountsOf>): CountsOf => ({
+  ...{ waiting: 0, running: 0, cancelling: 0, undoing: 0 },
+  ...{ blocked: 0, completed: 0, failed: 0, cancelled: 0, ...some },
+})
 
 /** An instance with these workflows, and what its tests ask of it. */
 export const flowWorld = async (
