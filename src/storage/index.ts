@@ -86,12 +86,8 @@ export {
   unitWithValues,
   valuesOfUnit,
 } from './commands/command-values.ts'
-export {
-  type EntryContent,
-  entryContent,
-  entryUnit,
-  type TypedPayload,
-} from './commands/journal-entry.ts'
+export { entryUnit } from './commands/entry-unit.ts'
+export { type EntryContent, entryContent, type TypedPayload } from './commands/journal-entry.ts'
 export * from './commitments/proof.ts'
 export {
   type CacheOrigin,
@@ -270,6 +266,7 @@ export { threadTurnScanner } from './threads/thread-turn-scanner.ts'
 export { transferred } from './threads/worker-thread.ts'
 export { BlobExtents, type Extent, gapsBetween, recordExtent } from './values/blob-extents.ts'
 export type { BlobRef } from './values/blob-reference.ts'
+export { canonicalValue } from './values/canonical-form.ts'
 export {
   type EntityBody,
   entityBodyFormat,

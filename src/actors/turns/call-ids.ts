@@ -7,9 +7,11 @@ import { sha256 } from '../../bytes/sha256.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   callIdRowKey,
+  canonicalValue,
   decodeValue,
   type EntityRowChange,
   encodeValue,
+  type StoredValue,
   valueTags,
 } from '../../storage/index.ts'
 import type { HeldCall, Outcome } from './turn-outputs.ts'
@@ -49,13 +51,20 @@ export type Remembered = {
 }
 
 /**
- * Identifies the content of a call: its name and payload. @throws KeelsonError `INVALID_ARGUMENT`
- * for a payload that cannot be stored
+ * The content of a call: its name and payload. @throws KeelsonError `INVALID_ARGUMENT` for a payload
+ * that cannot be stored
  */
-const contentOf = ({ name, payload }: HeldCall['call']): string => {
-  const { bytes } = encodeValue(payload === undefined ? [name] : [name, payload])
-  return Buffer.from(sha256(bytes)).toString('base64')
-}
+const contentOf = ({ name, payload }: HeldCall['call']): StoredValue =>
+  encodeValue(payload === undefined ? [name] : [name, payload])
+
+/** Identifies a content, whatever the order of its names. */
+const identityOf = (content: StoredValue): string => hashOf(canonicalValue(content))
+
+/** Whether the hash is that of this content: an earlier build made it of the bytes as they are. */
+const isHashOf = (hash: string, content: StoredValue): boolean =>
+  hash === identityOf(content) || hash === hashOf(content)
+
+const hashOf = ({ bytes }: StoredValue): string => Buffer.from(sha256(bytes)).toString('base64')
 
 /**
  * The bytes of an outcome's row. A KeelsonError keeps its code, message and details; another error
@@ -116,7 +125,7 @@ export class CallIds {
     const known = this.#byId.get(id)
     try {
       const content = contentOf(from.call)
-      if (known && known.content !== content)
+      if (known && !isHashOf(known.content, content))
         throw this.#refusal('CONFLICT', `another call to ${this.#entity} had the id ${id}`)
       if (!known && this.#isFull(now))
         throw this.#refusal('BUSY', `${this.#entity} keeps too many outcomes of calls`)
@@ -145,7 +154,7 @@ export class CallIds {
         'INVALID_ARGUMENT',
         `call ${name}: the handler of a call with an id must answer in its own turn`,
       )
-    const content = contentOf(call)
+    const content = identityOf(contentOf(call))
     const bytes = encodeOutcome(content, at, seq, outcome)
     if (bytes.length > outcomeBytesMax)
       throw this.#refusal(

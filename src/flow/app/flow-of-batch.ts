@@ -14,11 +14,11 @@ import {
 import { argument, object, that } from '../../check.ts'
 import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import { type ChildSpec, call, noReply, reply } from '../../runtime/index.ts'
-import { type Command, namedKeys } from '../../storage/index.ts'
+import { type Command, canonicalValue, namedKeys, unitWithValues } from '../../storage/index.ts'
 import { type AppContext, kindSpec } from '../../supervisors/index.ts'
 import { exactly } from '../runs/options.ts'
 import { batchesKind, sharedKind } from '../runs/parts.ts'
-import { hashOf } from '../runs/values.ts'
+import { earlierHashOf, hashOf } from '../runs/values.ts'
 import { FlowOfTurn, type FlowTurnContext } from './flow-of-turn.ts'
 
 /** A batch that was committed. `repeated`: one with this id and content was before. */
@@ -57,8 +57,10 @@ const server: DurableServer<Messages, State, Record<never, never>, string, unkno
   isFinal: (state) => state !== undefined,
   calls: {
     commit: (state, { commands, calls, content }, context) => {
-      if (state?.content === content) return reply({ repeated: true }, state)
       if (state) {
+        const earlier = () => earlierHashOf({ commands, calls }, 'the batch')
+        if (state.content === content || state.content === earlier())
+          return reply({ repeated: true }, state)
         const text = `another batch had the id of ${context.id}`
         context.from.fail(new KeelsonError('CONFLICT', text, { details: { batch: context.id } }))
         return noReply(state)
@@ -133,7 +135,7 @@ export class FlowOfBatch extends FlowOfTurn {
   async commit(...surplus: []): Promise<BatchCommitted> {
     exactly('commit()', surplus)
     const [commands, calls] = [this.#commands, Object.freeze(this.#calls)]
-    const content = hashOf({ commands, calls }, 'the batch')
+    const content = hashOf({ commands: commands.map(canonicalCommand), calls }, 'the batch')
     const ref = this.#app.entity<Messages>(batchesKind).ref(this.#id)
     const request = { commands, calls, content }
     const { value, position } = await call(ref, 'commit', request, { position: true }).catch(
@@ -145,6 +147,13 @@ export class FlowOfBatch extends FlowOfTurn {
     )
     return { ...value, position }
   }
+}
+
+/** The command with its values in canonical form, for the hash. */
+const canonicalCommand = (command: Command): unknown => {
+  const canonical = unitWithValues(command, canonicalValue)
+  if (command.kind !== 'compareAndSet' || !command.expected) return canonical
+  return { ...canonical, expected: canonicalValue(command.expected) }
 }
 
 /**

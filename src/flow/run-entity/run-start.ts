@@ -31,6 +31,7 @@ import {
   wholeOf,
   withValue,
 } from '../runs/turns.ts'
+import { isSameInput } from '../runs/values.ts'
 import type { Born, RunActivations, RunAlarms, RunCalls, RunContinues } from './activations.ts'
 import { orRefused, refuse } from './refusals.ts'
 
@@ -197,13 +198,14 @@ const bornAt = (
 /** The start of a run that has begun: the same input and parent give that run. */
 const startedAgain = (
   state: RunState,
-  { inputHash, parent }: StartRequest,
+  request: StartRequest,
   context: RunContext & { readonly from: { fail(error: unknown): void } },
   activations: RunActivations,
 ) => {
   const { id } = context
   const { name: type } = activations.workflow
-  const isSame = state.inputHash === inputHash && isParent(state, parent)
+  const { parent } = request
+  const isSame = isSameInput(state.inputHash, request) && isParent(state, parent)
   if (!isSame) {
     return refuse(state, context, takenBy(id, type, 'has begun with another input or parent'))
   }

@@ -2,7 +2,7 @@
 
 import { sha256 } from '../../bytes/sha256.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import { decodeValue, encodeValue } from '../../storage/index.ts'
+import { canonicalValue, decodeValue, encodeValue, type StoredValue } from '../../storage/index.ts'
 import type { Outcome, UnreadUpdate } from './record.ts'
 
 /**
@@ -55,13 +55,32 @@ export type Input = { readonly input: unknown; readonly inputHash: string }
 export const inputOf = (input: unknown, of = 'the input'): Input => {
   if (input === undefined) return { input, inputHash: '' }
   const stored = encoded(input, of)
-  const bytes = Buffer.concat([Uint8Array.of(stored.tag), stored.bytes])
-  return { input: decodeValue(stored), inputHash: digest(bytes).toString('base64') }
+  return { input: decodeValue(stored), inputHash: hashOfStored(canonicalValue(stored)) }
 }
+
+/**
+ * Whether a run with this hash has this input. The hash of an earlier build, here or at a caller, is that
+ * of the bytes in the order of their names.
+ */
+export const isSameInput = (known: string, { input, inputHash }: Input): boolean => {
+  if (known === inputHash) return true
+  if (input === undefined) return false
+  const stored = encoded(input, 'the input')
+  return known === hashOfStored(stored) || known === hashOfStored(canonicalValue(stored))
+}
+
+const hashOfStored = ({ tag, bytes }: StoredValue): string =>
+  hashOfBytes(Buffer.concat([Uint8Array.of(tag), bytes]))
 
 /** 128 bits of the hash of a value that is no text. @throws KeelsonError as `encoded` */
 export const hashOf = (value: object, of: string): string =>
-  digest(encoded(value, of).bytes).toString('base64')
+  hashOfBytes(canonicalValue(encoded(value, of)).bytes)
+
+/** As `hashOf`, as an earlier build made it: equal values in another order have another one. */
+export const earlierHashOf = (value: object, of: string): string =>
+  hashOfBytes(encoded(value, of).bytes)
+
+const hashOfBytes = (bytes: Uint8Array): string => digest(bytes).toString('base64')
 
 /** 128 bits of the hash of a text. */
 export const hashOfText = (text: string): Buffer => digest(Buffer.from(text))

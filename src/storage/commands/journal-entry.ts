@@ -1,7 +1,8 @@
 /**
- * An entry of the journal as bytes. Its body is encoded once, when the entry is made. The same
- * bytes go to the log, to the digest, and to readers: applying an entry looks only at its id and
- * digest. Pure.
+ * An entry of the journal as bytes. Its body is encoded once, when the entry is made, and the same
+ * bytes go to the log and to readers. The digest is that of its canonical form, which a repeat has
+ * whatever the order of its names. Applying an entry looks only at its id and digest, except for a
+ * repeat with another digest. Pure.
  *
  *     body   id | type | sized command | sized response | u32 events, each: type, sized payload |
  *            u32 effects, each: type, sized payload
@@ -37,21 +38,27 @@ const typeBytesMax = 512
 const digestDomain = 'keelson.entry.1\n'
 
 /**
- * The unit of an entry. It shares no memory with `content`, whose payloads were checked.
- * @throws KeelsonError `INVALID_ARGUMENT` for an id or a type of another length, with a NUL, or
- * ill-formed
+ * The body after the tag of digests, whose place the digest takes. @throws KeelsonError
+ * `INVALID_ARGUMENT` for an id or a type of another length, with a NUL, or ill-formed
  */
-export const entryUnit = (content: EntryContent): EntryUnit => {
+export const taggedBody = (content: EntryContent): Buffer => {
   const measure = new PayloadMeasure()
   writeBody(measure, content)
   const bytes = Buffer.allocUnsafe(entryDigestBytes + measure.length)
   bytes.write(digestDomain, 0, 'latin1')
   writeBody(new PayloadWriter(bytes, entryDigestBytes), content)
-  // The digest takes the place of the tag.
-  bytes.write(sha256Latin1(bytes), 0, entryDigestBytes, 'latin1')
-  const body = bytes.subarray(entryDigestBytes)
-  return { kind: 'entry', id: content.id, digest: bytes.subarray(0, entryDigestBytes), body }
+  return bytes
 }
+
+/**
+ * The digest of the body as it is. An earlier build gave it to every entry, whatever the order of its
+ * names.
+ */
+export const earlierDigest = (body: Uint8Array): Buffer =>
+  Buffer.from(
+    sha256Latin1(Buffer.concat([Buffer.from(digestDomain, 'latin1'), body])),
+    'latin1',
+  ).subarray(0, entryDigestBytes)
 
 const writeBody = (sink: PayloadSink, content: EntryContent): void => {
   sink.text('an id', content.id, entryIdBytesMax)

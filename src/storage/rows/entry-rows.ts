@@ -14,7 +14,7 @@ import {
   type Refusal,
   refused,
 } from '../commands/command-answer.ts'
-import { entryDigestBytes } from '../commands/journal-entry.ts'
+import { earlierDigest, entryDigestBytes } from '../commands/journal-entry.ts'
 import { type Row, rowTags, valueTags } from '../ports/projection-store.ts'
 import { appendedMarkerKey, entryIdRowKey } from '../values/row-key.ts'
 import type { RowSink, Rows } from './rows.ts'
@@ -27,7 +27,7 @@ const rowBytes = entryDigestBytes + 8 + 4 + 8
  * @throws KeelsonError `CORRUPT` for a damaged row
  */
 export const applyEntry = (
-  { id, digest }: EntryUnit,
+  { id, digest, body }: EntryUnit,
   place: EntryPlace,
   rows: Rows,
   into: RowSink,
@@ -40,10 +40,13 @@ export const applyEntry = (
     return { kind: 'entry', lsn, index, time, repeated: false }
   }
   const first = readEntryRow(row)
-  return asBuffer(row.value.bytes).compare(digest, 0, entryDigestBytes, 0, entryDigestBytes) === 0
+  return hasDigest(row, digest) || hasDigest(row, earlierDigest(body))
     ? { kind: 'entry', ...first, repeated: true }
     : refused({ code: 'CONFLICT', entry: first }, id)
 }
+
+const hasDigest = ({ value }: Row, digest: Uint8Array): boolean =>
+  asBuffer(value.bytes).compare(digest, 0, entryDigestBytes, 0, entryDigestBytes) === 0
 
 /** As `applyEntry`, for an entry that is appended by itself, and notes that there was one. */
 export const applyAppendedEntry = (

@@ -10,6 +10,7 @@ import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { Command, PutEntry } from '../commands/command.ts'
 import { type CommandAnswer, type Refusal, refused } from '../commands/command-answer.ts'
 import { type Row, rowTags, type StoredValue } from '../ports/projection-store.ts'
+import { canonicalText } from '../values/canonical-form.ts'
 import {
   appendToRope,
   inlineRope,
@@ -216,8 +217,7 @@ export const applyExpiry = (
 // never 1n, -0 never 0). NaN equals itself. The order of keys, Map entries and Set members does not
 // count.
 //
-// Structured values are compared by a canonical text. It is made here and not by the platform, so
-// every machine and version decides alike, and nested sets do not make it slow.
+// Structured values are compared by a canonical text, so that nested sets do not make it slow.
 
 /** Whether two values are equal. `blob` is read only if lengths and checksums do not decide. */
 export const valuesEqual = (left: StoredValue, right: StoredValue, blob: ReadBlob): boolean => {
@@ -292,22 +292,3 @@ const structuredEqual = (one: Rope, other: Rope, blob: ReadBlob): boolean => {
 
 const canonicalOf = (rope: Rope, blob: ReadBlob): string =>
   canonicalText(decodeValue({ tag: 0, bytes: readRope(rope, 0, ropeLength(rope), blob) }))
-
-/** A text that is the same exactly for equal values. Each piece marks its own end. */
-export const canonicalText = (value: unknown): string => {
-  if (typeof value === 'string') return `s${value.length}:${value}`
-  if (typeof value === 'number') return Object.is(value, -0) ? 'd-0;' : `d${value};`
-  if (typeof value !== 'object' || value === null) return `${value};`
-  if (value instanceof Uint8Array) return `b${value.length}:${asBuffer(value).toString('latin1')}`
-  if (value instanceof Date) return `t${value.getTime()};`
-  if (Array.isArray(value)) return `[${value.map(canonicalText).join('')}]`
-  if (value instanceof Set) return `S${sorted(value, canonicalText)}]`
-  if (value instanceof Map) return `M${sorted(value, canonicalPair)}]`
-  return `O${sorted(Object.entries(value), canonicalPair)}]`
-}
-
-const canonicalPair = ([key, value]: readonly [unknown, unknown]): string =>
-  canonicalText(key) + canonicalText(value)
-
-const sorted = <T>(items: Iterable<T>, text: (item: T) => string): string =>
-  [...items].map(text).sort().join('')

@@ -23,84 +23,87 @@ const fixedSizes: readonly (number | undefined)[] = [
 
 /** Whether `bytes` are exactly one value in the form of a structured one. */
 export const hasStructuredForm = (bytes: Uint8Array): boolean => {
-  const walk = new Walk(bytes)
+  const walk = new StructuredWalk(bytes)
   return walk.value(0) && walk.isAtEnd
 }
 
-class Walk {
-  readonly #bytes: Uint8Array
-  #at = 0
+/** The walk, from a byte on. */
+export class StructuredWalk {
+  protected bytes: Uint8Array
+  protected at: number
 
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes
+  constructor(bytes: Uint8Array, from = 0) {
+    this.bytes = bytes
+    this.at = from
   }
 
   get isAtEnd(): boolean {
-    return this.#at === this.#bytes.length
+    return this.at === this.bytes.length
   }
 
+  /** Passes a value. False: it has not the form. */
   value(depth: number): boolean {
-    const lead = this.#bytes[this.#at++]
+    const lead = this.bytes[this.at++]
     if (lead === undefined || depth > depthMax) return false
     if (lead <= 0x7f || lead >= 0xe0) return true
-    if (lead <= 0x8f) return this.#map(lead & 0x0f, depth)
+    if (lead <= 0x8f) return this.map(lead & 0x0f, depth)
     if (lead <= 0x9f) return this.#list(lead & 0x0f, depth)
     if (lead <= 0xbf) return this.#skip(lead & 0x1f)
     switch (lead) {
       case 0xc4:
       case 0xc5:
       case 0xc6:
-        return this.#skip(this.#length(1 << (lead - 0xc4)))
+        return this.#skip(this.length(1 << (lead - 0xc4)))
       case 0xd9:
       case 0xda:
       case 0xdb:
-        return this.#skip(this.#length(1 << (lead - 0xd9)))
+        return this.#skip(this.length(1 << (lead - 0xd9)))
       case 0xdc:
       case 0xdd:
-        return this.#list(this.#length(2 << (lead - 0xdc)), depth)
+        return this.#list(this.length(2 << (lead - 0xdc)), depth)
       case 0xde:
       case 0xdf:
-        return this.#map(this.#length(2 << (lead - 0xde)), depth)
+        return this.map(this.length(2 << (lead - 0xde)), depth)
       default:
         return this.#skip(fixedSizes[lead - 0xc0] ?? Number.POSITIVE_INFINITY)
     }
   }
 
   #list(count: number, depth: number): boolean {
-    if (!this.#has(count)) return false
+    if (!this.has(count)) return false
     for (let left = count; left > 0; left--) if (!this.value(depth + 1)) return false
     return true
   }
 
-  #map(count: number, depth: number): boolean {
-    if (!this.#has(2 * count)) return false
+  protected map(count: number, depth: number): boolean {
+    if (!this.has(2 * count)) return false
     for (let left = count; left > 0; left--)
-      if (!this.#text() || !this.value(depth + 1)) return false
+      if (!this.text() || !this.value(depth + 1)) return false
     return true
   }
 
   /** A name. */
-  #text(): boolean {
-    const lead = this.#bytes[this.#at++] ?? 0
+  protected text(): boolean {
+    const lead = this.bytes[this.at++] ?? 0
     if (lead >= 0xa0 && lead <= 0xbf) return this.#skip(lead & 0x1f)
     if (lead < 0xd9 || lead > 0xdb) return false
-    return this.#skip(this.#length(1 << (lead - 0xd9)))
+    return this.#skip(this.length(1 << (lead - 0xd9)))
   }
 
   /** The number in the next `size` bytes, which may be beyond the end. */
-  #length(size: number): number {
+  protected length(size: number): number {
     let length = 0
-    for (let left = size; left > 0; left--) length = length * 256 + (this.#bytes[this.#at++] ?? 0)
+    for (let left = size; left > 0; left--) length = length * 256 + (this.bytes[this.at++] ?? 0)
     return length
   }
 
-  #has(size: number): boolean {
-    return size <= this.#bytes.length - this.#at
+  protected has(size: number): boolean {
+    return size <= this.bytes.length - this.at
   }
 
   #skip(size: number): boolean {
-    if (!this.#has(size)) return false
-    this.#at += size
+    if (!this.has(size)) return false
+    this.at += size
     return true
   }
 }

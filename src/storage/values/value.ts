@@ -162,7 +162,7 @@ const msgpack = new Packr({
 })
 
 /** The byte that msgpack never uses, before plain data with marks. */
-const markedByte = 0xc1
+export const markedByte = 0xc1
 
 const pack = ({ plain, marks }: PlainData, room = 0): Buffer => {
   if (marks.length === 0) return packed(plain, room)

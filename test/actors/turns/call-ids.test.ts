@@ -130,6 +130,15 @@ describe('a call with an id', () => {
     expect([runs, await s.during(call(ref(), 'total'))]).toEqual([1, 2])
   })
 
+  test('is the same call with its names in another order', async () => {
+    const { s, ref } = await started()
+    await s.during(call(ref(), 'echo', { of: { b: 1, c: 2 }, at: new Date(5) }, { id: 'a' }))
+    const again = { at: new Date(5), of: { c: 2, b: 1 } }
+    expect(await s.during(call(ref(), 'echo', again, { id: 'a' }))).toEqual(again)
+    const other = call(ref(), 'echo', { at: new Date(5), of: { c: 1, b: 2 } }, { id: 'a' })
+    await expect(s.during(other)).rejects.toMatchObject({ code: 'CONFLICT' })
+  })
+
   test('is CONFLICT with another payload or name, and nothing happens', async () => {
     const { s, ref } = await started()
     await s.during(call(ref(), 'add', 2, { id: 'a' }))

@@ -248,3 +248,21 @@ test('whatever crashes, they come about with the keys, once, and not without the
     }
   expect(seen).toEqual(new Set([false, true]))
 }, 300_000)
+
+test('a batch is the same with the names of its values in another order', async () => {
+  const w = await world()
+  const orderWith = (value: object, expected: object, job: object) => {
+    const batch = w.store
+      .batch()
+      .put('{o1}:total', value)
+      .compareAndSet('{o1}:log', expected, value)
+    const order = flow(w.s.app).with(batch, { id: 'order-1' })
+    order.add(w.mails, job as never)
+    return order
+  }
+  await w.s.during(orderWith({ b: 1, a: 2 }, { b: 3, a: 4 }, { d: 5, c: 6 }).commit())
+  const again = orderWith({ a: 2, b: 1 }, { a: 4, b: 3 }, { c: 6, d: 5 })
+  expect((await w.s.during(again.commit())).repeated).toBe(true)
+  const other = orderWith({ a: 2, b: 1 }, { a: 4, b: 5 }, { c: 6, d: 5 })
+  expect(await w.s.during(codeOf(other.commit()))).toBe('CONFLICT')
+})

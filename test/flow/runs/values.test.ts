@@ -7,6 +7,7 @@ import {
   copied,
   hashOfText,
   inputOf,
+  isSameInput,
   outcomeOf,
   progressOf,
 } from '../../../src/flow/runs/values.ts'
@@ -30,6 +31,26 @@ describe('a value', () => {
     expect(decodeValue(encodeValue(value))).toBe(value)
     expect(copied(value, 'it')).toBe(value)
     expect(outcomeOf(value, 'it')).toEqual({ kind: 'ok', value })
+  })
+
+  test('is the same input with its names in another order, and none with another value', () => {
+    const { inputHash } = inputOf({ a: 1, b: { c: 2, d: 3 } })
+    const again = inputOf({ b: { d: 3, c: 2 }, a: 1 })
+    expect(again.inputHash).toBe(inputHash)
+    expect(isSameInput(inputHash, again)).toBe(true)
+    expect(isSameInput(inputHash, inputOf({ b: { d: 2, c: 3 }, a: 1 }))).toBe(false)
+    expect(isSameInput(inputHash, inputOf(undefined))).toBe(false)
+    expect(isSameInput('', inputOf(undefined))).toBe(true)
+  })
+
+  test('is the same input as that of an earlier build, whose hash was of the order of its names', () => {
+    // The hash of { b: 1, a: 2 } as builds before had it.
+    const earlier = 'nNlYDEC/TjNxMKGLrr5frQ=='
+    const input = { b: 1, a: 2 }
+    expect(isSameInput(earlier, inputOf(input))).toBe(true)
+    expect(isSameInput(earlier, inputOf({ b: 2, a: 1 }))).toBe(false)
+    const sent = { input, inputHash: earlier }
+    expect(isSameInput(inputOf(input).inputHash, sent)).toBe(true)
   })
 
   test('is a copy', () => {

@@ -16,7 +16,7 @@ import {
 import { decodeFrame } from '../../../src/storage/commands/command-decoding.ts'
 import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
 import { commandTable } from '../../../src/storage/commands/command-table.ts'
-import { entryUnit } from '../../../src/storage/commands/journal-entry.ts'
+import { entryUnit } from '../../../src/storage/commands/entry-unit.ts'
 import type { StoredValue } from '../../../src/storage/ports/projection-store.ts'
 import {
   alarmRowKey,

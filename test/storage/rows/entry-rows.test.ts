@@ -3,7 +3,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type EntryUnit, noExpiry, type Turn } from '../../../src/storage/commands/command.ts'
 import { refusalError } from '../../../src/storage/commands/command-answer.ts'
-import { entryContent, entryUnit } from '../../../src/storage/commands/journal-entry.ts'
+import { entryUnit } from '../../../src/storage/commands/entry-unit.ts'
+import { earlierDigest, entryContent } from '../../../src/storage/commands/journal-entry.ts'
 import { entryCounts, readEntryRow } from '../../../src/storage/rows/entry-rows.ts'
 import { applyUnits } from '../../../src/storage/rows/unit-application.ts'
 import { entityRowKey } from '../../../src/storage/values/entity-key.ts'
@@ -75,6 +76,35 @@ describe('an entry', () => {
 
     const first = { lsn: 2 ** 40, index: 0, time: 100 * 2 ** 40 }
     expect(answers).toEqual([{ kind: 'entry', ...first, repeated: true }])
+    expect(changes.size).toBe(0)
+  })
+
+  test('that is repeated with its names, entries and members in another order is the first one', () => {
+    const rows = new MapRows()
+    const map = new Map([['x', 1]])
+    applied(rows, 3, entry('a', { at: new Date(5), b: [{ c: 1, d: 2 }], m: map.set('y', 2) }))
+    applied(rows, 3, entry('b', { at: new Date(5), until: new Date(6) }))
+
+    const again = new Map([['y', 2]]).set('x', 1)
+    const { answers } = applied(
+      rows,
+      4,
+      entry('a', { m: again, b: [{ d: 2, c: 1 }], at: new Date(5) }),
+      entry('b', { until: new Date(6), at: new Date(5) }),
+      entry('b', { until: new Date(5), at: new Date(6) }),
+    )
+
+    expect(answers).toMatchObject([{ repeated: true }, { repeated: true }, { kind: 'refused' }])
+  })
+
+  test('that an earlier build took is repeated by the same bytes', () => {
+    const rows = new MapRows()
+    const unit = entry('a', { d: 1, c: 2 })
+    applied(rows, 3, { ...unit, digest: earlierDigest(unit.body) })
+
+    const { answers, changes } = applied(rows, 4, unit, entry('a', { d: 1, c: 3 }))
+
+    expect(answers).toMatchObject([{ repeated: true, lsn: 3 }, { kind: 'refused' }])
     expect(changes.size).toBe(0)
   })
 

@@ -6,8 +6,9 @@ import { describe, expect, test } from 'vitest'
 import { sha256 } from '../../../src/bytes/sha256.ts'
 import type { StoredValue } from '../../../src/storage/ports/projection-store.ts'
 import type { ReadBlob } from '../../../src/storage/rows/rows.ts'
-import { canonicalText, valuesEqual } from '../../../src/storage/rows/value-commands.ts'
+import { valuesEqual } from '../../../src/storage/rows/value-commands.ts'
 import type { BlobRef } from '../../../src/storage/values/blob-reference.ts'
+import { canonicalText } from '../../../src/storage/values/canonical-form.ts'
 import {
   appendToRope,
   blobRope,

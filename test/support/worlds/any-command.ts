@@ -10,7 +10,7 @@ import {
   type Turn,
   type Unit,
 } from '../../../src/storage/commands/command.ts'
-import { entryUnit } from '../../../src/storage/commands/journal-entry.ts'
+import { entryUnit } from '../../../src/storage/commands/entry-unit.ts'
 import type { StoredValue, ValueTag } from '../../../src/storage/ports/projection-store.ts'
 import {
   alarmRowKey,
