@@ -198,7 +198,7 @@ export type {
   WrittenMany,
 } from './store/store-answers.ts'
 export type { Pairs } from './store/store-commands.ts'
-export type { RangePage, StoreEntry } from './store/store-page.ts'
+export { answerPages, type RangePage, type StoreEntry } from './store/store-page.ts'
 export { isKeyRead, type StaleOptions, type StaleValue } from './store/store-reader.ts'
 export {
   changesFor,

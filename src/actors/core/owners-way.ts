@@ -69,6 +69,9 @@ type PlacedShard = {
 /** Whether another member has the shard, or none. */
 export const isElsewhere = ({ phase }: PlacedShard): boolean => phase.kind === 'elsewhere'
 
+/** Whether another member can be asked for the shard. */
+const isAskable = (shard: PlacedShard): boolean => shard.way !== undefined && isElsewhere(shard)
+
 /** Waits while a shard comes here, within its time: then it is read here, or where it went. */
 const arrived = async (shard: PlacedShard): Promise<void> => {
   const isComing = shard.way !== undefined && shard.phase.kind === 'recovering'
@@ -161,20 +164,20 @@ export const shardAsked = <S extends AskedShard>(all: readonly S[], index: unkno
 
 /**
  * Answers another member with what `look` finds in the shards here, of the ones that it asks for.
- * @throws KeelsonError `ELSEWHERE` if the first one is not here; `INVALID_ARGUMENT`
+ * @throws KeelsonError `ELSEWHERE` if the first one is not here; `INVALID_ARGUMENT`; as `look`
  */
-export const foundFor = <S extends AskedShard, T>(
+export const foundFor = async <S extends AskedShard, T>(
   all: readonly S[],
   indexes: unknown,
-  look: (shards: readonly S[]) => T,
-): FoundThere<T> => {
+  look: (shards: readonly S[]) => T | Promise<T>,
+): Promise<FoundThere<T>> => {
   if (!Array.isArray(indexes)) throw invalidArgument('shards', 'a list', indexes)
   const asked = indexes.flatMap((index) => all[index] ?? [])
   const shards = asked.filter(isHere)
   const [first] = asked
   if (!first) throw invalidArgument('shards', `of 0 to ${all.length - 1}`, indexes)
   if (!shards.includes(first)) throw first.unavailable()
-  return { shards: shards.map(({ index }) => index), found: look(shards) }
+  return { shards: shards.map(({ index }) => index), found: await look(shards) }
 }
 
 /**
@@ -185,7 +188,7 @@ export const foundFor = <S extends AskedShard, T>(
  */
 export const overOwners = async <S extends PlacedShard, T, Sent>(
   shards: readonly S[],
-  here: (shards: readonly S[]) => T,
+  here: (shards: readonly S[]) => T | Promise<T>,
   question: string,
   given: readonly unknown[],
   received: (sent: Sent) => T,
@@ -200,10 +203,8 @@ export const overOwners = async <S extends PlacedShard, T, Sent>(
   let left = shards
   while (left.length > 0) {
     await Promise.all(left.map(arrived))
-    const near = left.filter((shard) => !isElsewhere(shard))
-    const asked = [...byOwner(left.filter(isElsewhere))].map(([way, indexes]) =>
-      there(way, indexes),
-    )
+    const near = left.filter((shard) => !isAskable(shard))
+    const asked = [...byOwner(left.filter(isAskable))].map(([way, indexes]) => there(way, indexes))
     const parts = await Promise.all([...(near.length > 0 ? [foundHere(near, here)] : []), ...asked])
     const done = new Set(parts.flatMap((part) => part?.shards ?? []))
     for (const part of parts) if (part) found.push(part.found)
@@ -215,12 +216,12 @@ export const overOwners = async <S extends PlacedShard, T, Sent>(
 /** `undefined`: one of the shards has left in between. */
 const foundHere = async <S extends PlacedShard, T>(
   shards: readonly S[],
-  here: (shards: readonly S[]) => T,
+  here: (shards: readonly S[]) => T | Promise<T>,
 ): Promise<FoundThere<T> | undefined> => {
   try {
-    return { shards: shards.map(({ index }) => index), found: here(shards) }
+    return { shards: shards.map(({ index }) => index), found: await here(shards) }
   } catch (error) {
-    if (shards.some(isElsewhere)) return undefined
+    if (shards.some(isAskable)) return undefined
     throw error
   }
 }

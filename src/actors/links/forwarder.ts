@@ -4,7 +4,7 @@
  * the process elsewhere does, or with `noconnection` when the link ends. While the link has no room
  * it takes no message, and calls are refused with `BUSY`.
  */
-import { KeelsonError, reasonText } from '../../errors.ts'
+import { type KeelsonError, reasonText } from '../../errors.ts'
 import {
   type Behaviour,
   direct,
@@ -18,6 +18,7 @@ import {
 } from '../../runtime/index.ts'
 import type { Link } from './link.ts'
 import { linkKinds } from './link-message.ts'
+import { linkFull } from './shard-owners.ts'
 
 /** The reason of what ended because two members are not connected. */
 export const noConnection = 'noconnection'
@@ -207,8 +208,6 @@ export class Forwarder implements Behaviour {
 
   #busy(): KeelsonError {
     const { member } = this.#terms
-    return new KeelsonError('BUSY', `${this.process}: too much waits to be sent to ${member}`, {
-      details: { member },
-    })
+    return linkFull(`${this.process}: too much waits to be sent to ${member}`, { member })
   }
 }

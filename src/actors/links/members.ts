@@ -35,6 +35,7 @@ import type { AnyMessages, Reach } from './peer-service.ts'
 import { Refusals } from './refusals.ts'
 import {
   isRefusal,
+  linkFull,
   OwnerDirectory,
   Ownership,
   type ShardLinks,
@@ -449,9 +450,7 @@ export class Members implements Linked, ShardOwners {
 
   #awaitOwner(shard: number, ms: number, signal: AbortSignal | undefined): HolderWait {
     if (this.#waits.count(shard) >= waitingMax)
-      throw new KeelsonError('BUSY', `too many calls wait for an owner of shard ${shard}`, {
-        details: { shard },
-      })
+      throw linkFull(`too many calls wait for an owner of shard ${shard}`, { shard })
     const isReached = (): boolean => {
       const owner = this.#nextOwner(shard)
       return owner !== undefined && (owner === this.member || this.#open.has(owner))

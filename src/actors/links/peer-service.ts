@@ -19,7 +19,7 @@ import {
 } from '../../runtime/index.ts'
 import type { Link, PeerRequest, PeerService } from './link.ts'
 import { linkKinds } from './link-message.ts'
-import { isRefusal, movedError } from './shard-owners.ts'
+import { isRefusal, linkFull, movedError } from './shard-owners.ts'
 
 /** The messages that every process takes. */
 export type AnyMessages = {
@@ -236,7 +236,7 @@ const usedTwice = (): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', 'a message of a link has a number that is in use')
 
 const tooMuch = (name: string): KeelsonError =>
-  new KeelsonError('BUSY', `${name}: the link has no room for another answer`)
+  linkFull(`${name}: the link has no room for another answer`, {})
 
 const noProcess = (target: string, name: string): KeelsonError =>
   new KeelsonError('NO_PROCESS', `${name}: there is no process ${target}`, {

@@ -32,6 +32,20 @@ export const movedError = (shard: number): KeelsonError =>
 /** Whether it is that refusal. */
 export const isRefusal = ({ details }: KeelsonError): boolean => details.reason === movedReason
 
+/** `details.reason` of a call for which a link has no room now. */
+const fullReason = 'link'
+
+/** The refusal of a link without room. The owner has not heard of the call. */
+export const linkFull = (
+  message: string,
+  details: Readonly<Record<string, unknown>>,
+): KeelsonError =>
+  new KeelsonError('BUSY', message, { details: { ...details, reason: fullReason } })
+
+/** Whether a link refused it, and not the owner. */
+export const isLinkFull = ({ code, details }: KeelsonError): boolean =>
+  code === 'BUSY' && details.reason === fullReason
+
 /** The owners of shards, for what has to reach them. */
 export interface ShardOwners {
   /** The name of the member that has the shard open; `undefined`: nobody now, as far as it is known. */

@@ -21,7 +21,8 @@ import type { Answerer, OwnersWay } from '../core/owners-way.ts'
 import { isIgnored, isRecord, isText } from '../core/payload-check.ts'
 import { instanceName } from '../core/shard-name.ts'
 import type { Members } from '../links/members.ts'
-import { unlessOwned } from './routed-outcome.ts'
+import { isLinkFull } from '../links/shard-owners.ts'
+import { closing, mayReadAgain } from './routed-outcome.ts'
 
 /** The messages of the process. */
 type Messages = {
@@ -143,8 +144,8 @@ export class OwnerQuestions implements OwnersWay {
       } catch (error) {
         const failure = unlessOwned(error)
         if (!failure) throw named(error, shard, member)
-        const isLate = clock.monotonic() + pauseMs >= endsAt
-        if (isLate || this.#parts.ending.aborted) throw unanswered(failure, shard, member)
+        if (this.#parts.ending.aborted) throw closing(shard, failure)
+        if (clock.monotonic() + pauseMs >= endsAt) throw unanswered(failure, shard, member)
       }
       await passed(clock, pauseMs)
     }
@@ -167,6 +168,12 @@ export class OwnerQuestions implements OwnersWay {
     }
   }
 }
+
+/** A failure that says no owner has answered; `undefined`: it is the answer of the owner. */
+export const unlessOwned = (error: unknown): KeelsonError | undefined =>
+  isKeelsonError(error) && mayReadAgain(error) && (error.code !== 'BUSY' || isLinkFull(error))
+    ? error
+    : undefined
 
 /** The error of an owner, with its name. */
 const named = (error: unknown, shard: number | undefined, member: string | undefined): unknown => {

@@ -49,14 +49,17 @@ const isRecovering = ({ code, details }: KeelsonError): boolean =>
 const isOwnerless = ({ code, details }: KeelsonError): boolean =>
   code === 'SHARD_DOWN' && details.state === 'elsewhere' && details.position === undefined
 
-/** A failure that says no owner has answered; `undefined`: it is the answer of the owner. */
-export const unlessOwned = (error: unknown): KeelsonError | undefined =>
-  isKeelsonError(error) && error.code !== 'BUSY' && mayReadAgain(error) ? error : undefined
-
 /** The error of what waited for an owner in vain. */
 export const ownerless = (shard: number, cause: unknown): KeelsonError =>
   new KeelsonError('SHARD_DOWN', `shard ${shard} is at no member that answers`, {
     details: { shard, state: 'elsewhere' },
+    cause,
+  })
+
+/** The error of what waits no longer, because this member closes. */
+export const closing = (shard: number, cause: unknown): KeelsonError =>
+  new KeelsonError('CLOSED', `the instance is closing, and no owner of shard ${shard} answered`, {
+    details: { shard },
     cause,
   })
 

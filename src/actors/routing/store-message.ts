@@ -1,6 +1,6 @@
 /**
- * The messages of members to each other about the store: the unit of a write as the bytes of its frame, its
- * answer, and the rows of a page. The member that gets one checks it: a peer may be wrong. Pure.
+ * The messages of members to each other about the store: the unit of a write as the bytes of its frame,
+ * and its answer. The member that gets one checks it: a peer may be wrong. Pure.
  */
 import { isUtf8 } from 'node:buffer'
 import { types } from 'node:util'
@@ -20,7 +20,6 @@ import {
   valuesOfUnit,
   valueTags,
 } from '../../storage/index.ts'
-import type { Freshness, Watermark } from '../store/freshness.ts'
 import type { CheckedWrite } from '../writing/write-options.ts'
 
 /** A write, as its caller sends it to the owner of the shard. */
@@ -35,35 +34,6 @@ export type WriteAnswer = {
   readonly lsn: number
   readonly answers: readonly UnitAnswer[]
   readonly removed?: number
-}
-
-/** A page over some shards of one owner: the keys of a walk, without a cursor. */
-export type PageRequest = {
-  readonly shards: readonly number[]
-  readonly gt?: string
-  readonly gte?: string
-  readonly lt?: string
-  readonly lte?: string
-  readonly reverse: boolean
-  readonly limit: number
-  readonly values: boolean
-  readonly freshness: Freshness
-}
-
-/**
- * A key of a page, what it has, and that: a value, the fields of a compound, the length of a large
- * value. Null is the value of a page without values.
- */
-export type ListedRow =
-  | readonly [key: string, form: 'value', stored: StoredValue | null]
-  | readonly [key: string, form: 'compound', fields: number]
-  | readonly [key: string, form: 'large', bytes: number]
-
-/** The rows of a page, which may be fewer than its limit. */
-export type PageAnswer = {
-  readonly rows: readonly ListedRow[]
-  readonly exhausted: boolean
-  readonly positions: readonly Watermark[]
 }
 
 const malformed = (what: string, cause?: unknown): KeelsonError =>
@@ -147,19 +117,4 @@ const commandAnswerIn = (answer: CommandAnswer): CommandAnswer => {
     ...(previous !== undefined && { previous: storedIn(previous) }),
     ...(current !== undefined && { current: storedIn(current) }),
   } as CommandAnswer
-}
-
-/** The page of an owner. @throws KeelsonError `INVALID_ARGUMENT` */
-export const pageAnswerIn = (found: unknown): PageAnswer =>
-  reading('a page', () => {
-    const { rows, exhausted, positions } = found as PageAnswer
-    if (rows.length === 0 && exhausted !== true) throw malformed('a page without a row')
-    return { rows: rows.map(rowIn), exhausted: exhausted === true, positions: [...positions] }
-  })
-
-const rowIn = (row: ListedRow): ListedRow => {
-  if (typeof row[0] !== 'string') throw malformed('a key')
-  if (row[1] === 'value') return [row[0], 'value', row[2] && storedIn(row[2])]
-  if (!Number.isSafeInteger(row[2])) throw malformed('a size')
-  return row
 }

@@ -9,7 +9,7 @@ import type { Readable } from 'node:stream'
 import { againPauses, backoffMs, leftUntil, passed } from '../../clock.ts'
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import { type ChildSpec, call, type Ref, type System, worker } from '../../runtime/index.ts'
-import { decodeValue, encodeFrame, type FrameUnits, type StoredValue } from '../../storage/index.ts'
+import { encodeFrame, type FrameUnits, type StoredValue } from '../../storage/index.ts'
 import { Allowance } from '../admission/allowance.ts'
 import { Gate } from '../admission/gate.ts'
 import { bytesCounted, checkCount, commandsIn } from '../core/write-weight.ts'
@@ -22,12 +22,10 @@ import type {
   Routes,
   StreamTo,
 } from '../store/key-placement.ts'
-import type { RangeQuery } from '../store/range-query.ts'
-import type { RangePage, StoreEntry } from '../store/store-page.ts'
-import { Compound, LargeValue } from '../store/value-reading.ts'
 import type { CheckedWrite } from '../writing/write-options.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import {
+  closing,
   hasNoPlace,
   mayReadAgain,
   mayWriteAgain,
@@ -38,13 +36,7 @@ import {
   writeFailure,
 } from './routed-outcome.ts'
 import { streamFrom, streamTo } from './routed-streams.ts'
-import {
-  type ListedRow,
-  type PageAnswer,
-  pageAnswerIn,
-  storedIn,
-  writeAnswerIn,
-} from './store-message.ts'
+import { storedIn, writeAnswerIn } from './store-message.ts'
 import * as StoreService from './store-service.ts'
 import { WriteOrder } from './write-order.ts'
 
@@ -156,29 +148,6 @@ export class StoreRoutes implements Routes {
     return found === null ? undefined : storedIn(found)
   }
 
-  pages(
-    shards: readonly WritingShard[],
-    query: RangeQuery,
-    load: (key: string) => Promise<unknown>,
-  ): Promise<readonly RangePage[]> {
-    const groups = new Map<string | number, number[]>()
-    for (const { index } of shards) {
-      const owner = this.#owners.ownerOf(index) ?? index
-      groups.set(owner, [...(groups.get(owner) ?? []), index])
-    }
-    return Promise.all(
-      [...groups.values()].map(async (indexes) => {
-        const { rows, exhausted, positions } = await this.#page(indexes, query)
-        return {
-          entries: rows.map((row) => entryOf(row, load)),
-          exhausted,
-          positions,
-          cursor: undefined,
-        }
-      }),
-    )
-  }
-
   streamOut(
     shard: WritingShard,
     key: string,
@@ -240,17 +209,6 @@ export class StoreRoutes implements Routes {
     }
   }
 
-  async #page(shards: readonly number[], query: RangeQuery): Promise<PageAnswer> {
-    const { range, limit, values, freshness } = query
-    const [first = 0] = shards
-    const { reverse = false, ...bounds } = range
-    const found = await this.#read(first, (ref, leftMs) => {
-      const terms = { shards, reverse, limit, values, freshness }
-      return call(ref, 'page', { ...bounds, ...terms }, { timeoutMs: leftMs, waitForName: true })
-    })
-    return pageAnswerIn(found)
-  }
-
   /** Asks the owner of a shard, and again while nobody answers, within its time. */
   #read<T>(
     index: number,
@@ -261,7 +219,11 @@ export class StoreRoutes implements Routes {
     return this.#repeated(index, endsAt, mayReadAgain, ask, async (restMs, tries) => {
       await passed(this.#system.clock, Math.min(restMs, backoffMs(againPauses, tries)))
       return true
-    }).catch((error) => Promise.reject(readFailure(error, index)))
+    }).catch((error) => {
+      const isClosing = this.#owners.isLost(index) || this.#shards[index]?.phase.kind === 'closed'
+      const isUnanswered = isKeelsonError(error) && mayReadAgain(error)
+      throw isClosing && isUnanswered ? closing(index, error) : readFailure(error, index)
+    })
   }
 
   /** `isNext`: waits until the owner may be asked again, or says that it may not. */
@@ -322,13 +284,4 @@ export class StoreRoutes implements Routes {
 const shutAtClose = async (shard: WritingShard, gate: Gate): Promise<void> => {
   while (shard.phase.kind !== 'closed') await shard.changed()
   gate.shut(shard.unavailable())
-}
-
-/** The entry of a row at another member. */
-const entryOf = (row: ListedRow, load: (key: string) => Promise<unknown>): StoreEntry => {
-  const [key] = row
-  if (row[1] === 'compound') return [key, new Compound(row[2])]
-  if (row[1] === 'large') return [key, new LargeValue(row[2], () => load(key))]
-  const [, , stored] = row
-  return [key, stored ? decodeValue(stored) : undefined]
 }

@@ -10,49 +10,28 @@ import { invalidArgument } from '../../errors.ts'
 import { type From, type GenServer, noReply, ok, type System } from '../../runtime/index.ts'
 import {
   encodeValue,
-  fieldCount,
   isStoredValue,
-  type Row,
   type RowValue,
   ropeLength,
   ropeOf,
-  rowTags,
   type StoredValue,
   type UnitAnswer,
   valueTags,
 } from '../../storage/index.ts'
 import { answerWith } from '../core/answering.ts'
 import { checkedKey } from '../core/argument-check.ts'
-import { checkSent, sentBytesMax, shardAsked } from '../core/owners-way.ts'
-import {
-  isCount,
-  isFlag,
-  isIgnored,
-  isListOf,
-  isRecord,
-  isText,
-  isTime,
-} from '../core/payload-check.ts'
+import { checkSent, shardAsked } from '../core/owners-way.ts'
+import { isCount, isRecord, isText, isTime } from '../core/payload-check.ts'
 import { instanceName } from '../core/shard-name.ts'
 import type { JournalShard } from '../journal/journal-shard.ts'
-import { freshened } from '../store/freshness.ts'
 import { KeyPlacement } from '../store/key-placement.ts'
-import { rangeQuery } from '../store/range-query.ts'
 import { placed, valueIn } from '../store/store-answers.ts'
 import { clearShard } from '../store/store-clearing.ts'
-import { rowsOf } from '../store/store-page.ts'
-import { decodedValue, largeLength, naming } from '../store/value-reading.ts'
+import { naming } from '../store/value-reading.ts'
 import { loadValue } from '../store/value-streams.ts'
 import { checkWrite } from '../writing/write-options.ts'
 import { settled, submit } from '../writing/write-path.ts'
-import {
-  type ListedRow,
-  type PageAnswer,
-  type PageRequest,
-  unitIn,
-  type WriteAnswer,
-  type WriteRequest,
-} from './store-message.ts'
+import { unitIn, type WriteAnswer, type WriteRequest } from './store-message.ts'
 
 /** The questions of other members. */
 export type Messages = {
@@ -60,7 +39,6 @@ export type Messages = {
     write: (request: WriteRequest) => WriteAnswer
     /** The whole value of a key; null without one. */
     load: (request: { readonly shard: number; readonly key: string }) => StoredValue | null
-    page: (request: PageRequest) => PageAnswer
     /** Answers when every earlier write to the shard is decided. */
     settled: (shard: number) => null
   }
@@ -78,10 +56,6 @@ const isWrite = isRecord({
   ...{ shard: isCount, frame: (payload: unknown) => types.isUint8Array(payload) },
   ...{ ack: isText, whenFull: isText, deadlineMs: isTime },
 })
-const isPage = isRecord({
-  ...{ shards: isListOf(isCount), limit: isCount, reverse: isFlag, values: isFlag },
-  ...{ freshness: isIgnored },
-})
 
 /** The service of an instance. */
 export const server: GenServer<Messages, State, Options> = {
@@ -91,7 +65,6 @@ export const server: GenServer<Messages, State, Options> = {
     calls: {
       write: isWrite,
       load: isRecord({ shard: isCount, key: isText }),
-      page: isPage,
       settled: isCount,
     },
     casts: {},
@@ -103,7 +76,6 @@ export const server: GenServer<Messages, State, Options> = {
       answering(state, from, () => written(system, state, request)),
     load: (state, request, { from, system }) =>
       answering(state, from, () => loaded(system, state, request)),
-    page: (state, request, { from }) => answering(state, from, () => page(state, request)),
     settled: (state, index, { from, system }) =>
       answering(state, from, async () => {
         await settled(system, shardAsked(state.shards, index))
@@ -188,40 +160,6 @@ const loaded = async (
   try {
     const row = shard.ownersView().get(key, shard.now())
     return row ? await wholeValue(system, shard, row.value) : null
-  } catch (error) {
-    throw naming(error, { key })
-  }
-}
-
-const page = async (state: State, request: PageRequest): Promise<PageAnswer> => {
-  const { shards: indexes, ...options } = request
-  const shards = indexes.map((index) => shardAsked(state.shards, index))
-  const query = rangeQuery(options)
-  await Promise.all(shards.map((shard) => freshened(shard, query.freshness)))
-  const { rows, positions } = rowsOf(shards, query)
-  const listed: ListedRow[] = []
-  let bytes = 0
-  for (const [key, row] of rows) {
-    if (listed.length === query.limit || bytes > sentBytesMax / 2)
-      return { rows: listed, exhausted: false, positions: positions() }
-    const shown = query.values ? listedRow(state, key, row) : ([key, 'value', null] as const)
-    bytes += key.length + (shown[1] === 'value' ? (shown[2]?.bytes.length ?? 0) : 0)
-    listed.push(shown)
-  }
-  return { rows: listed, exhausted: true, positions: positions() }
-}
-
-/** @throws KeelsonError `CORRUPT`, with the key */
-const listedRow = ({ keys }: State, key: string, row: Row): ListedRow => {
-  const { value } = row
-  if (value.tag === rowTags.compound) return [key, 'compound', fieldCount(row)]
-  const length = largeLength(value)
-  if (length !== undefined) return [key, 'large', length]
-  // The memory of a row of the projection is used again after the walk.
-  if (isStoredValue(value) && value.tag !== valueTags.blob)
-    return [key, 'value', { tag: value.tag, bytes: Buffer.from(value.bytes) }]
-  try {
-    return [key, 'value', encodeValue(decodedValue(keys.of(key) as JournalShard, value))]
   } catch (error) {
     throw naming(error, { key })
   }

@@ -11,9 +11,7 @@ import {
 import type { CheckedWrite } from '../writing/write-options.ts'
 import type { Submitted } from '../writing/write-path.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
-import type { RangeQuery } from './range-query.ts'
 import type { StreamTerms } from './store-commands.ts'
-import type { RangePage } from './store-page.ts'
 import type { ByteSource } from './stream-source.ts'
 import type { StreamedIn } from './value-streams.ts'
 
@@ -54,7 +52,10 @@ export interface Routes {
    * answer yet, which later ones must not overtake.
    */
   takes(shard: WritingShard): boolean
-  /** Whether reads that return a promise go this way: also while the shard comes here, until it is open. */
+  /**
+   * Whether reads that return a promise go this way, and streams: also while the shard comes here, until
+   * it is open.
+   */
   takesReads(shard: WritingShard): boolean
   /**
    * Writes units of one frame at the owner. Two calls for one shard get there in order.
@@ -64,15 +65,6 @@ export interface Routes {
   write(shard: WritingShard, units: FrameUnits, options: CheckedWrite): Promise<RoutedWrite>
   /** The whole value of a key; `undefined` without one. @throws KeelsonError as `load` of the store */
   load(shard: WritingShard, key: string): Promise<StoredValue | undefined>
-  /**
-   * The pages of these shards, one of each owner, without cursors. `load` loads a large value.
-   * @throws KeelsonError as `page` of the store
-   */
-  pages(
-    shards: readonly WritingShard[],
-    query: RangeQuery,
-    load: (key: string) => Promise<unknown>,
-  ): Promise<readonly RangePage[]>
   /**
    * The bytes of a value as a stream; `undefined` without one.
    * @throws KeelsonError as `getStream` of the store; `SHARD_DOWN` if the owner ends, also within it

@@ -16,7 +16,6 @@ import type { WritingShard } from '../writing/writing-shard.ts'
 import {
   checkFreshness,
   type Freshness,
-  freshened,
   freshView,
   leastOf,
   positionsIn,
@@ -32,7 +31,7 @@ import {
   rangeQuery,
 } from './range-query.ts'
 import { checkedOffset, keysOf } from './store-commands.ts'
-import { mergedPages, type RangePage, rowsOf, type StoreEntry } from './store-page.ts'
+import { mergedPages, pagesOverAll, type RangePage, rowsOf, type StoreEntry } from './store-page.ts'
 import {
   Compound,
   decodedValue,
@@ -203,13 +202,10 @@ export class StoreReader {
   }
 
   async #owned(shard: WritingShard, key: string, freshness: Freshness): Promise<ValueAt> {
-    const query = rangeQuery({ gte: key, lte: key, limit: 1, freshness })
-    const isElsewhere = this.#routes?.takesReads(shard) === true
-    if (!isElsewhere) await freshened(shard, freshness)
-    const pages = isElsewhere
-      ? await this.#routes.pages([shard], query, () => this.load(key))
-      : [this.#page([shard], query)]
-    const [page] = pages
+    const [page] = await this.#pages(
+      [shard],
+      rangeQuery({ gte: key, lte: key, limit: 1, freshness }),
+    )
     const listed = page?.entries[0]?.[1]
     if (listed instanceof Compound) throw naming(isCompound(), { key })
     const value = listed instanceof LargeValue ? await listed.load() : listed
@@ -305,14 +301,7 @@ export class StoreReader {
   async page(options: RangeOptions = {}): Promise<RangePage> {
     this.#access.check()
     const query = rangeQuery(options)
-    const isAway = (shard: WritingShard): boolean => this.#routes?.takesReads(shard) === true
-    const shards = this.#keys.under(query.prefix)
-    const here = shards.filter((shard) => !isAway(shard))
-    const away = shards.filter(isAway)
-    await Promise.all(here.map((shard) => freshened(shard, query.freshness)))
-    if (!this.#routes || away.length === 0) return this.#page(here, query)
-    const pages = await this.#routes.pages(away, query, (key) => this.load(key))
-    return mergedPages([this.#page(here, query), ...pages], query)
+    return mergedPages(await this.#pages(this.#keys.under(query.prefix), query), query)
   }
 
   /**
@@ -365,6 +354,11 @@ export class StoreReader {
   #row(shard: WritingShard, key: string, now: number): Row | undefined {
     const view = shard.ownersView(readForms)
     return namingKey(key, () => view.get(key, now))
+  }
+
+  #pages(shards: readonly WritingShard[], query: RangeQuery) {
+    const load = (key: string): Promise<unknown> => this.load(key)
+    return pagesOverAll(shards, query, (here) => this.#page(here, query), load)
   }
 
   #page(shards: readonly WritingShard[], query: RangeQuery): RangePage {

@@ -13,7 +13,6 @@ import {
   type UnitAnswer,
 } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
-import { isElsewhere } from '../core/owners-way.ts'
 import { levelOf } from '../core/settings.ts'
 import type { Position } from '../core/shard-core.ts'
 import {
@@ -184,7 +183,10 @@ export class StoreWriting {
   ): Promise<Written & StreamedIn> {
     const shard = this.#keys.of(command.key)
     const write = { source, size, options }
-    if (isElsewhere(shard) && this.#routes) {
+    // A source is read once. So its place is decided when the shard is open here, or is not here.
+    if (shard.phase.kind === 'recovering' && !this.#routes?.takesReads(shard))
+      await shard.reopened(shard.opened, options.deadlineMs)
+    if (this.#routes?.takesReads(shard)) {
       const { position, ...sent } = await this.#routes.streamIn(shard, { ...write, terms: command })
       return { ...this.#written(position), ...sent }
     }

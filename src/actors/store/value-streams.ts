@@ -6,7 +6,7 @@
 
 import { constants } from 'node:buffer'
 import { Readable } from 'node:stream'
-import { isGone, KeelsonError } from '../../errors.ts'
+import { isGone, isKeelsonError, KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import {
   type BlobProtocol,
@@ -65,7 +65,7 @@ export const streamIn = async (
   shard: WritingShard,
   { source, size, options, command }: StreamWrite,
 ): Promise<StreamedIn & { readonly submitted: Submitted }> => {
-  // A source is read once: a stream begins only while its shard is open.
+  // A source is read once: a stream begins only while its shard is open here.
   if (shard.phase.kind !== 'open' && !(await shard.reopened(shard.opened, options.deadlineMs))) {
     endSource(source)
     throw shard.unavailable()
@@ -77,7 +77,7 @@ export const streamIn = async (
       const ref = await blobOf(system, shard, source, size, pin)
       const value = blobValueRef(valueTags.bytes, ref)
       const units: Unit[] = [command(value)]
-      const submitted = await submit(system, shard, { units, options })
+      const submitted = await submit(system, shard, { units, options }).catch(neverSubmitted)
       return { ref, submitted }
     })(),
   )
@@ -136,8 +136,13 @@ const otherSize = (expected: number, found: number | 'more'): KeelsonError =>
     details: { path: ['size'], expected, found },
   })
 
-/** The end of the blob store: nothing has reached the log yet. */
+/** The blob store has ended, or the shard has left: nothing has reached the log. */
 const neverSubmitted = (error: unknown): never => {
+  if (isKeelsonError(error, 'ELSEWHERE'))
+    throw new KeelsonError('NOT_SUBMITTED', 'The shard has moved: nothing was written.', {
+      details: error.details,
+      cause: error,
+    })
   throw isGone(error) ? ended(error) : error
 }
 

@@ -6,6 +6,7 @@
 import {
   Access,
   answerBackups,
+  answerPages,
   answerProjections,
   answerReaders,
   answerStreams,
@@ -98,6 +99,7 @@ export const answerMembers = (way: OwnersWay, parts: InstanceParts, app: AppCont
   answerBackups(way, parts.backups, shards)
   answerHealth(way, parts, app.health)
   answerTotals(way, parts.entities)
+  answerPages(way, shards)
   answerProjections(way, shards)
   way.answer('entities.page', (payload) => pageHere(parts.entities, payload))
   way.answer('entities.blocked', (payload) => blockedHere(parts.entities, payload as Given))

@@ -1,9 +1,10 @@
 /** What a failed call to the owner of a shard means for its write or read. */
 import { expect, test } from 'vitest'
+import { linkFull } from '../../../src/actors/links/shard-owners.ts'
+import { unlessOwned } from '../../../src/actors/routing/owner-questions.ts'
 import {
   hasNoPlace,
   mayWriteAgain,
-  unlessOwned,
   writeFailure,
 } from '../../../src/actors/routing/routed-outcome.ts'
 import { KeelsonError } from '../../../src/errors.ts'
@@ -36,4 +37,10 @@ test('a write that was refused before it had a place says nothing about earlier 
   expect(hasNoPlace(error('SHARD_DOWN', { position }))).toBe(false)
   expect(hasNoPlace(new KeelsonError('UNKNOWN_OUTCOME', 'x'))).toBe(false)
   expect(hasNoPlace(new KeelsonError('WRONG_TYPE', 'x'))).toBe(false)
+})
+
+test('a link without room is no answer of an owner, as a BUSY of its own is', () => {
+  const full = linkFull('no room', {})
+  expect(unlessOwned(full)).toBe(full)
+  expect(unlessOwned(new KeelsonError('BUSY', 'x'))).toBe(undefined)
 })
