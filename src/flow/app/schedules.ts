@@ -27,6 +27,7 @@ import type {
   Scheduled,
   ScheduleOptions,
 } from '../schedule/schedule-plan.ts'
+import { KnownZones } from '../schedule/zone-offsets.ts'
 
 /** A schedule. Times in ms since 1970. */
 export type ScheduleRow = {
@@ -339,13 +340,15 @@ const runOf = (run: string): { readonly type: string; readonly id: string } => {
 const lookedAt = 1_000
 
 /** The schedules that start nothing in this program at `now`, for the health. */
-export const brokenSchedules = (app: App, now: number): readonly BrokenSchedule[] =>
-  app
+export const brokenSchedules = (app: App, now: number): readonly BrokenSchedule[] => {
+  const zones = new KnownZones()
+  return app
     .entity<unknown, Plan>(schedulesKind)
     .list({ limit: lookedAt })
     .entries.flatMap(({ id: schedule, state }) => {
-      const reason = state && brokenBy(app, schedule, state)
+      const reason = state && brokenBy(app, schedule, state, zones)
       if (reason === undefined) return []
       const { next } = state as Plan
       return { schedule, reason, since: next !== undefined && next <= now ? next : undefined }
     })
+}

@@ -92,9 +92,27 @@ export const schedulesSpec = (starter: RunStarter): ChildSpec =>
  * Why a schedule that was made at run time starts nothing in this program; `undefined`: it does. Its
  * times pass as in a program that is down.
  */
-export const brokenBy = (app: unknown, name: string, { workflow }: Plan): string | undefined => {
+export const brokenBy = (
+  app: unknown,
+  name: string,
+  plan: Plan,
+  zones = new KnownZones(),
+): string | undefined => {
+  const { workflow } = plan
   if (!isInTree(app, runKind(workflow))) return `the workflow ${workflow} is not in the tree`
+  const times = lostTimes(plan, zones)
+  if (times !== undefined) return `this program has no ${times}`
   return isInTree(app, scheduleKind(name)) ? `the tree has a schedule ${name} too` : undefined
+}
+
+/** The zone or pattern of a plan that is unknown to this program: another Node has other zones. */
+const lostTimes = ({ cron, zone }: Plan, zones: KnownZones): string | undefined => {
+  try {
+    new CronTimes(cron, zone, argument(), zones)
+    return undefined
+  } catch {
+    return `times for the pattern ${cron} in the zone ${zone}`
+  }
 }
 
 /** The schedules of one kind: one of the tree, or all made at run time. */
@@ -106,7 +124,7 @@ const server = (starter: RunStarter, own?: TreeSchedule): Server => {
   /** The plan as this program goes on with it; `undefined`: there is none, or it rests. */
   const planNow = (plan: State, context: Context): State => {
     if (own) return planFor(own.declared, own.times, shardTime(context).wall(), plan)
-    return plan && brokenBy(context.app, context.id, plan) === undefined ? plan : undefined
+    return plan && brokenBy(context.app, context.id, plan, zones) === undefined ? plan : undefined
   }
   /** The next plan with its alarm, and the step that starts the run which may start. */
   const goesOn = (plan: Plan, context: Context): Plan => {
@@ -153,13 +171,18 @@ const server = (starter: RunStarter, own?: TreeSchedule): Server => {
         const declared = { ...plan, ...changes }
         const { cron, zone, missed, overlap, workflow, input } = declared
         const own = { cron, zone, missed, overlap, workflow, ...(input && { input }) }
-        // The times that passed until now are those of the old pattern.
-        const until = planAt(plan, timesOf(plan), now)
+        // The times that passed until now are those of the old pattern, if this program knows them.
+        const until = lostTimes(plan, zones) ? plan : planAt(plan, timesOf(plan), now)
         return reply(undefined, goesOn(planFor(own, timesOf(own), now, until), context))
       },
       pause: (found, isPaused, context) => {
         const plan = own ? planNow(found, context) : found
         if (plan === undefined) return unknown(plan, context)
+        const lost = own ? undefined : lostTimes(plan, zones)
+        if (lost !== undefined) {
+          context.from.fail(missingDeclaration(lost))
+          return noReply(found)
+        }
         const next = planPaused(plan, isPaused, timesOf(plan), shardTime(context).wall())
         return reply(undefined, next === found ? found : goesOn(next, context))
       },
@@ -167,7 +190,7 @@ const server = (starter: RunStarter, own?: TreeSchedule): Server => {
         const plan = own ? planNow(found, context) : found
         if (plan === undefined) return unknown(plan, context)
         const name = nameOf(context)
-        const broken = own ? undefined : brokenBy(context.app, name, plan)
+        const broken = own ? undefined : brokenBy(context.app, name, plan, zones)
         const letters = Buffer.from(context.system.clock.randomBytes(4)).toString('hex')
         const mark = `${new Date(shardTime(context).wall()).toISOString()}/${letters}`
         const next = broken ?? planTriggered(plan, mark)
@@ -182,7 +205,7 @@ const server = (starter: RunStarter, own?: TreeSchedule): Server => {
       // It may be due under the declaration of an earlier program, and come before `stay`.
       due: (plan, _, context) => {
         const next = planNow(plan, context)
-        if (!next) return rests(plan, context)
+        if (!next) return rests(plan, context, zones)
         return noReply(goesOn(planAt(next, timesOf(next), shardTime(context).wall()), context))
       },
     },
@@ -191,7 +214,7 @@ const server = (starter: RunStarter, own?: TreeSchedule): Server => {
       start: async (found, _, context) => {
         const plan = planNow(found, context)
         const mark = plan && startable(plan)
-        if (plan === undefined) return rests(found, context)
+        if (plan === undefined) return rests(found, context, zones)
         if (mark === undefined) return noReply(found)
         const run = await begin(starter, plan, nameOf(context), mark, context.app as App)
         const next = planStarted(plan, mark, run)
@@ -204,12 +227,16 @@ const server = (starter: RunStarter, own?: TreeSchedule): Server => {
 }
 
 /**
- * After a turn of a schedule that starts nothing. One whose workflow is missing waits as it is.
+ * After a turn of a schedule that starts nothing. One whose workflow or times are missing waits as it
+ * is.
  * @throws KeelsonError a `missingDeclaration`
  */
-const rests = (plan: State, { app }: Context) => {
-  if (plan && !isInTree(app, runKind(plan.workflow)))
-    throw missingDeclaration(`workflow ${plan.workflow}`)
+const rests = (plan: State, { app }: Context, zones: KnownZones) => {
+  if (plan === undefined) return noReply(plan)
+  const { workflow } = plan
+  const isLost = !isInTree(app, runKind(workflow))
+  const missing = isLost ? `workflow ${workflow}` : lostTimes(plan, zones)
+  if (missing !== undefined) throw missingDeclaration(missing)
   return noReply(plan)
 }
 

@@ -160,6 +160,41 @@ describe('a schedule made at run time', () => {
     expect(w.s.app.health().parts.flow).toMatchObject({ schedules: { count: 0 } })
   })
 
+  test('rests while the zones of its Node lack its own, and can be changed', async () => {
+    const w = await world()
+    await w.during(w.schedules.create('mine', '0 * * * *', w.report, { zone: 'Europe/Kyiv' }))
+    await w.during(w.schedules.create('other', '0 12 * * *', w.report, { zone: 'Europe/Kyiv' }))
+    await w.s.close()
+    const reason = 'this program has no times for the pattern 0 * * * * in the zone Europe/Kyiv'
+    const { DateTimeFormat } = Intl
+    Intl.DateTimeFormat = class extends DateTimeFormat {
+      constructor(locale: string, options: Intl.DateTimeFormatOptions) {
+        if (options.timeZone === 'Europe/Kyiv') throw new RangeError('Invalid time zone')
+        super(locale, options)
+      }
+    } as never
+    try {
+      await w.s.start()
+      await w.s.advance(3.5 * hour)
+      expect(w.schedules.get('mine')).toMatchObject({ broken: reason, next: undefined })
+      expect(w.s.app.health().parts.flow).toMatchObject({
+        schedules: { count: 2, first: [{ schedule: 'mine', reason, since: midnight + hour }, {}] },
+      })
+      const missing = { code: 'UNSUPPORTED_VERSION' }
+      await expect(w.during(w.schedules.pause('mine'))).rejects.toMatchObject(missing)
+      await expect(w.during(w.schedules.trigger('mine'))).rejects.toMatchObject(conflict)
+      await w.during(w.schedules.change('other', { zone: 'Europe/Berlin' }))
+      expect(w.schedules.get('other')).toMatchObject({ broken: undefined, zone: 'Europe/Berlin' })
+      expect(w.runs).toEqual([])
+    } finally {
+      Intl.DateTimeFormat = DateTimeFormat
+    }
+    await w.s.close()
+    await w.s.start()
+    await w.s.advance(hour)
+    expect(w.runs).toEqual(['01-01T03:00', '01-01T04:00'])
+  })
+
   test('whose workflow is not in the tree while a run of it goes on can be changed and deleted', async () => {
     const w = await world()
     const endless = workflow('endless', (ctx: Ctx, _: Scheduled) => ctx.sleep('long', '300d'))
