@@ -1,4 +1,4 @@
-/** A sweep during the end of its instance. */
+/** What reads and sweeps blobs during the end of its instance. */
 import { expect, test } from 'vitest'
 import { BlobStore } from '../../../src/actors/index.ts'
 import { createSystem } from '../../../src/runtime/index.ts'
@@ -22,4 +22,20 @@ test('a sweep that an orderly close cuts off is no trouble in the log', async ()
   expect(await world.during(swept)).toBe('CLOSED')
   await world.during(app.close())
   expect(log.lines).toEqual([])
+})
+
+test('a load and a stream that are pending at a close end with CLOSED', async () => {
+  const world = machine()
+  const app = await world.start(options)
+  const pieces = Array.from({ length: 8 }, (_, at) => payload(at, 1_000_000))
+  await world.during(app.store.putStream('key', pieces))
+  const stream = app.store.getStream('key')?.[Symbol.asyncIterator]() as AsyncIterator<Buffer>
+  await world.during(stream.next())
+  const load = codeOf(app.store.load('key'))
+  await world.during(app.close())
+  const rest = async () => {
+    while (!(await stream.next()).done);
+  }
+
+  expect(await world.during(Promise.all([load, codeOf(rest())]))).toEqual(['CLOSED', 'CLOSED'])
 })
