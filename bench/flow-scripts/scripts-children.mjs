@@ -20,11 +20,15 @@ export const children = [
     title: 'the failure of a child fails its parent with its error',
     main: (ctx) => ctx.child('bad', 'bad'),
     bad: failing,
+    differs: {
+      why: 'A child that fails rejects with `FAILED` and its error as cause. DBOS throws its error itself.',
+      keelson: { error: 'the run run-30-bad of s30-bad is failed: the child broke' },
+    },
   },
   {
     title: 'a parent that catches the failure of its child goes on',
     main: async (ctx) => {
-      const told = await ctx.child('bad', 'bad').catch(({ message }) => message)
+      const told = await ctx.child('bad', 'bad').catch(({ message, cause }) => cause?.message ?? message)
       return ctx.step('after', () => told)
     },
     bad: failing,

@@ -157,7 +157,7 @@ test.each([undefined, 'first'])(
     expect(await settle('$update/other', 'abc')).toBe('CONFLICT')
     expect(await settle('$update/put', 'abc')).toBe('ok')
     const again = w.flow.handle(answers, '1')
-    if (id !== undefined) expect(await w.during(again.update('put', 'more', { id }))).toBe(3)
+    if (id !== undefined) expect(await w.during(again.update('put', long, { id }))).toBe(3)
     expect(await w.during(again.result({ timeoutMs: 7_200_000 }), 7_200_000)).toBe(3)
     expect(await settle('$update/put', 'abc')).toBe('CONFLICT')
   },

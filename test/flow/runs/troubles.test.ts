@@ -281,7 +281,9 @@ describe('a child', () => {
     await w.s.advance(10_000)
     await w.during(w.flow.handle(child, 'c').cancel({ reason: 'rain' }))
     const end = await w.during(run.result().catch((error) => error.cause))
-    expect(end).toMatchObject({ code: 'CANCELLED', message: 'rain' })
+    expect(end).toMatchObject({
+      ...{ code: 'CANCELLED', message: 'the run c of child is cancelled: rain' },
+    })
     expect(w.status(parent, 'p')).toBe('failed')
   })
 
