@@ -4,6 +4,7 @@
  * a replay of the body ends in the same way.
  */
 import { shardTime } from '../../actors/index.ts'
+import type { Cancel } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, keptError } from '../../errors.ts'
 import type { Active, Scope } from './active.ts'
 import type { UntypedBody, Workflow } from './body.ts'
@@ -185,19 +186,16 @@ const childrenEnd = async (activation: EndingActivation): Promise<void> => {
 const undoAll = async (activation: EndingActivation, undos: readonly Active[]): Promise<void> => {
   const { clock } = activation.background.system
   for (const step of undos) {
-    if (step.settled)
-      await new Promise<void>((resolve) => {
-        const disarm = clock.after(settleMs, resolve)
-        void step.settled?.then(() => {
-          disarm()
-          resolve()
-        })
-      })
-    if (activation.isStopped) return
+    if (step.settled) await Promise.race([step.settled, isLate])
+    if (activation.isStopped) break
     await step.parts.undo?.(step)
   }
 }
 
+  let disarm: Cancel | undefined
+  const isLate = new Promise<void>((resolve) => {
+    disarm = clock.after(settleMs, resolve)
+  })
 type Closing =
   | { readonly next: 'place'; readonly placed: Placed }
   | { readonly next: 'undo' }
@@ -210,6 +208,7 @@ const closingOf = (
   context: RunContext,
   body: BodyEnd,
   mustUndo: boolean,
+  disarm?.()
 ): Turned<Closing> => {
   if (isOver(state.status)) return [{ next: 'rest' }, state]
   const { cancel } = state

@@ -56,6 +56,46 @@ describe('a cancel', () => {
     expect(await w.during(codeOf(run.result({ timeoutMs: 1_000 })))).toBe('CANCELLED')
   })
 
+  test.each([1, 8])(
+    'of %i steps that ignore their signals gives them 30 s in all',
+    async (count) => {
+      const log: string[] = []
+      const deaf = workflow('deaf', async (ctx: Ctx) => {
+        const keys = Array.from({ length: count }, (_, at) => `s${at}`)
+        const undo = (key: string) => ({ undo: () => void log.push(key) })
+        await Promise.all(keys.map((key) => ctx.step(key, never, undo(key))))
+      })
+      const w = await flowWorld([deaf])
+      const run = await w.during(w.flow.start(deaf, undefined, { id: '1' }))
+      await w.s.advance(1_000)
+      await w.during(run.cancel())
+      await w.s.advance(29_000)
+      expect([w.status(deaf, '1'), log]).toEqual(['cancelling', []])
+      await w.s.advance(2_000)
+      expect(w.status(deaf, '1')).toBe('cancelled')
+      expect(log).toEqual(Array.from({ length: count }, (_, at) => `s${count - 1 - at}`))
+    },
+  )
+
+  test('undoes a step as soon as that and the newer ones have ended, and not before', async () => {
+    const log: string[] = []
+    const slow = workflow('slow', async (ctx: Ctx) => {
+      const after = (ms: number, key: string) => async () => {
+        await new Promise<void>((resolve) => void w.s.clock.after(ms, resolve))
+        log.push(`${key} ends`)
+      }
+      const step = (key: string, ms: number) =>
+        ctx.step(key, after(ms, key), { undo: () => void log.push(`undo ${key}`) })
+      await Promise.all([step('a', 4_000), step('b', 8_000), step('c', 2_000)])
+    })
+    const w = await flowWorld([slow])
+    const run = await w.during(w.flow.start(slow, undefined, { id: '1' }))
+    await w.s.advance(1_000)
+    await w.during(run.cancel())
+    await w.s.advance(15_000)
+    expect(log).toEqual(['c ends', 'undo c', 'a ends', 'b ends', 'undo b', 'undo a'])
+  })
+
   test('interrupts a step that runs, and undoes what began, the newest first', {
     tags: ['W6'],
   }, async () => {
