@@ -78,12 +78,12 @@ export class Idleness implements HeapEntry {
   }
 
   /**
-   * Whether no message came for the idle time, or the last one asked for rest, none waits, and no
-   * answer is owed or awaited.
+   * Whether no message came for the idle time, or the last one asked for rest, none waits, no timer
+   * of it is on its way, which would end with the process, and no answer is owed or awaited.
    */
   get isLong(): boolean {
-    const { depth, owed } = this.#process
-    const isFree = depth === 0 && owed.first === undefined && this.#pipes === 0
+    const { depth, owed, timers } = this.#process
+    const isFree = depth === 0 && !timers?.size && owed.first === undefined && this.#pipes === 0
     return isFree && (this.#isAskedFor || !this.#wasBusy)
   }
 }

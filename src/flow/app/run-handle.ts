@@ -10,8 +10,8 @@ import type { RunEnd, RunMessages, SignalRequest } from '../runs/messages.ts'
 import {
   cancelOptions,
   exactly,
+  keyText,
   resultOptions,
-  shortText,
   signalOptions,
   updateOptions,
   workflowOf,
@@ -49,7 +49,7 @@ export interface Handle<O = unknown, S = never, Q = unknown, U = unknown> {
    * and is answered after the end of the run too.
    * @throws KeelsonError `CONFLICT` if the run has ended or has not begun; `BUSY` with 1,000 unread
    * signals; `TOO_LARGE` for a value of more than 1 MiB; `INVALID_ARGUMENT` for one that cannot be
-   * stored
+   * stored, and for a name that begins with `$` or `undo:`, which no body can wait for
    */
   signal<N extends keyof S & string>(
     name: N,
@@ -124,7 +124,7 @@ export const runHandle = <I, O, S, Q, U>(
     update: async (name, value, options = {}, ...surplus: []) => {
       exactly('update(name, value, { id, timeoutMs })', surplus)
       const { timeoutMs, ...others } = updateOptions(options, argument('', 'an update'))
-      const checked = shortText(name, argument('name'))
+      const checked = keyText(name, argument('name'))
       const sent = copied(value, `the update ${name}`)
       const request = { name: checked, value: sent, ...others }
       const checks = type.options?.updates ?? {}
@@ -143,7 +143,7 @@ export const runHandle = <I, O, S, Q, U>(
 
 /** A signal as it is sent, checked. */
 export const signalOf = (name: unknown, value: unknown, options: { readonly id?: string }) => ({
-  name: shortText(name, argument('name')),
+  name: keyText(name, argument('name')),
   value: copied(value, `the signal ${name}`),
   ...signalOptions(options, argument('', 'a signal')),
 })

@@ -32,6 +32,7 @@ import {
 import {
   allOptions,
   childOptions,
+  keyText,
   msOf,
   stepOptions,
   timeAt,
@@ -77,9 +78,6 @@ const next = ({ counters }: BodyHost, what: string): number => {
   counters.set(what, number)
   return number
 }
-
-/** The longest key of an operation, in bytes. */
-const keyBytesMax = 256
 
 /** The context of one scope of a run. */
 export class RunCtx implements Ctx<Record<string, unknown>> {
@@ -351,14 +349,4 @@ const unheard = <T>(operation: () => Promise<T>): Promise<T> => {
 /** The tries of an undo; then the run is blocked. */
 const undoTries = 20
 
-const checkKey = (key: unknown, path: string): string => {
-  const isKey =
-    typeof key === 'string' &&
-    key !== '' &&
-    Buffer.byteLength(key) <= keyBytesMax &&
-    key.isWellFormed() &&
-    !/^\$|^undo:|\0/.test(key)
-  if (isKey) return key
-  const expected = `well-formed text of 1 to ${keyBytesMax} bytes that does not begin with $ or undo:`
-  throw invalidArgument(path, expected, key)
-}
+const checkKey = (key: unknown, path: string): string => keyText(key, argument(path))

@@ -74,6 +74,22 @@ export const shortText: Check<string> = that(
   },
 )
 
+const keyBytesMax = 256
+
+/**
+ * The key of an operation, the name of a signal or an update. The rest of the names is that of the rows
+ * that a run makes itself.
+ */
+export const keyText: Check<string> = that(
+  `well-formed text of 1 to ${keyBytesMax} bytes without NUL that does not begin with $ or undo:`,
+  (found) =>
+    typeof found === 'string' &&
+    found !== '' &&
+    Buffer.byteLength(found) <= keyBytesMax &&
+    found.isWellFormed() &&
+    !/^\$|^undo:|\0/.test(found),
+)
+
 /** The id of a run. */
 const runId: Check<string> = (found, at) => checkEntityId(found, at.path)
 

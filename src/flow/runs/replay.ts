@@ -27,6 +27,8 @@ export class Replay<A extends Asked = Asked> {
   readonly asked = new Map<string, A>()
   /** The operations that wait for their outcome. */
   readonly inFlight = new Set<A>()
+  /** The operations that were asked for since the last outcome. */
+  #lastAsked: A[] = []
   /** Operations that wait for their start in this activation. */
   readonly #held: A[] = []
   readonly #recorded: Map<string, Recorded>
@@ -93,6 +95,7 @@ export class Replay<A extends Asked = Asked> {
     asked.recorded = recorded
     this.asked.set(key, asked)
     this.inFlight.add(asked)
+    this.#lastAsked.push(asked)
     // An operation with an outcome never starts again.
     if (!recorded?.outcome) this.#held.push(asked)
     return asked
@@ -134,12 +137,19 @@ export class Replay<A extends Asked = Asked> {
     return { asked, decided: recorded as Decided }
   }
 
+  /** Steps and children that the body has asked for since its last outcome, and that wait for theirs. */
+  get unawaited(): readonly A[] {
+    const isWork = ({ kind }: A): boolean => kind === 'step' || kind === 'child'
+    return this.#lastAsked.filter((asked) => isWork(asked) && this.inFlight.has(asked))
+  }
+
   /** The body has got the outcome that `next` returned. */
   delivered(asked: A): void {
     this.drop(asked)
     // Nothing of a body starts after its cancel.
     this.#isCancelled ||= asked.kind === 'cancel'
     this.#isDelivering = true
+    this.#lastAsked = []
     this.#placed.delete(this.#place)
     this.#delivered++
   }

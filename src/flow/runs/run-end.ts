@@ -92,7 +92,7 @@ export const placingOf = (
   return [{ marker, cancel: next.cancel }, next]
 }
 
-/** How long an undo waits for the function of its step. */
+/** How long the undos wait for the functions of their steps. */
 const settleMs = 30_000
 
 /** Ends a run. */
@@ -106,6 +106,7 @@ export const endRun = async (activation: EndingActivation, ended: BodyEnd): Prom
     const text = `the body has ended, and never asked for ${missing.slice(0, 10).join(', ')}`
     return activation.diverges(diverged(text, { missing, asked: [] }))
   }
+  if (body.status === 'completed') warnOfUnawaited(activation)
   if (replay.inFlight.size > 0) activation.cancel(activation.scope, activation.cancelled)
   await childrenEnd(activation)
   let hasUndone = false
@@ -124,6 +125,16 @@ export const endRun = async (activation: EndingActivation, ended: BodyEnd): Prom
       return activation.stop(closing.next)
     }
   }
+}
+
+/** A body that returns right after it has asked for work has most likely forgotten an `await`. */
+const warnOfUnawaited = ({ type, id, replay, background }: EndingActivation): void => {
+  const keys = replay.unawaited.map(({ kind, key }) => `${kind} ${key}`)
+  if (keys.length === 0) return
+  const text = `${type}/${id}: its body has ended and waited for none of ${keys.slice(0, 10).join(', ')}`
+  background.system.logger.warn(`${text}: that is cancelled. Is an \`await\` missing?`, {
+    code: 'NOT_AWAITED',
+  })
 }
 
 /**
@@ -182,20 +193,24 @@ const childrenEnd = async (activation: EndingActivation): Promise<void> => {
   )
 }
 
-/** Undoes steps, the newest first. Never resolves if one cannot be undone: the run is blocked. */
+/**
+ * Undoes steps, the newest first. Each waits for the function of its step. The signals of all of
+ * those have aborted at once, so they have one time. Never resolves if one cannot be undone: the run is blocked.
+ */
 const undoAll = async (activation: EndingActivation, undos: readonly Active[]): Promise<void> => {
   const { clock } = activation.background.system
+  let disarm: Cancel | undefined
+  const isLate = new Promise<void>((resolve) => {
+    disarm = clock.after(settleMs, resolve)
+  })
   for (const step of undos) {
     if (step.settled) await Promise.race([step.settled, isLate])
     if (activation.isStopped) break
     await step.parts.undo?.(step)
   }
+  disarm?.()
 }
 
-  let disarm: Cancel | undefined
-  const isLate = new Promise<void>((resolve) => {
-    disarm = clock.after(settleMs, resolve)
-  })
 type Closing =
   | { readonly next: 'place'; readonly placed: Placed }
   | { readonly next: 'undo' }
@@ -208,7 +223,6 @@ const closingOf = (
   context: RunContext,
   body: BodyEnd,
   mustUndo: boolean,
-  disarm?.()
 ): Turned<Closing> => {
   if (isOver(state.status)) return [{ next: 'rest' }, state]
   const { cancel } = state

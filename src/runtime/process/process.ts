@@ -138,6 +138,8 @@ export class Process implements Runnable, Listed<Process>, Carrier {
   aside = 0
   handled = 0
   restarts = 0
+  /** Timers whose message is for this process. Most never have one. */
+  timers: Set<MessageTimer> | undefined = undefined
   #queued = false
   #begun = false
   /** Its end was announced. That of a durable actor waits for its last turn. */
@@ -148,7 +150,6 @@ export class Process implements Runnable, Listed<Process>, Carrier {
    */
   #mark: number
   #ties: Ties<Process> | undefined = undefined
-  #timers: Set<MessageTimer> | undefined = undefined
   #owed: CallList | undefined = undefined
   #made: Set<Waiter> | undefined = undefined
   #starting: Set<Process> | undefined = undefined
@@ -194,12 +195,6 @@ export class Process implements Runnable, Listed<Process>, Carrier {
   get starting(): Set<Process> {
     this.#starting ??= new Set()
     return this.#starting
-  }
-
-  /** Timers whose message is for this process. */
-  get timers(): Set<MessageTimer> {
-    this.#timers ??= new Set()
-    return this.#timers
   }
 
   /** Messages that wait. */
@@ -439,8 +434,8 @@ export class Process implements Runnable, Listed<Process>, Carrier {
     for (const wait of this.#made ?? []) wait.makerEnded(end)
     if (this.#ties !== undefined) notifyTies<Process>(this, reason)
     this.#failOwed(this.#owed?.takeAll() ?? [], end)
-    for (const timer of this.#timers ?? []) timer.cancel()
-    this.#ties = this.#timers = undefined
+    for (const timer of this.timers ?? []) timer.cancel()
+    this.#ties = this.timers = undefined
     // A process must not keep the chain of its ancestors in memory.
     this.starter = undefined
     this.parent = this

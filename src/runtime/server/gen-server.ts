@@ -288,7 +288,10 @@ export interface Context<M = Messages, App = AppContext> extends Starts {
     name: N,
     ...payload: With<CastsOf<T>[N]>
   ): boolean
-  /** Sends a cast to this process, or to `target`, in `ms`. */
+  /**
+   * Sends a cast to this process, or to `target`, in `ms`. It ends with the process that it is for; one
+   * to a name, a part or an entity is for the process that is there then.
+   */
   castAfter<N extends NameIn<CastsOf<M>>>(
     ms: number,
     name: N,
@@ -300,7 +303,7 @@ export interface Context<M = Messages, App = AppContext> extends Starts {
     payload: PayloadOf<CastsOf<T>[N]>,
     target: Target<T>,
   ): Timer
-  /** Sends an info to this process, or to `target`, in `ms`. */
+  /** Sends an info to this process, or to `target`, in `ms`. It ends as that of `castAfter`. */
   sendAfter<N extends NameIn<InfosOf<M>>>(
     ms: number,
     name: N,

@@ -12,7 +12,7 @@ import { showAsText } from './value-text.ts'
 /** A process that a timer can send to. */
 export interface TimerTarget {
   readonly alive: boolean
-  readonly timers: Set<MessageTimer>
+  timers: Set<MessageTimer> | undefined
   deliver(message: Message): void
 }
 
@@ -61,8 +61,11 @@ export class MessageTimer implements HeapEntry, Carrier {
     if (this.#isCancelled) return
     if (!('process' in this.#destination)) this.#heap.add(this, ms)
     else if (this.#destination.process.alive) {
+      const { process } = this.#destination
       this.#heap.add(this, ms)
-      if (this.slot >= 0) this.#destination.process.timers.add(this)
+      if (this.slot < 0) return
+      process.timers ??= new Set()
+      process.timers.add(this)
     }
   }
 
@@ -108,7 +111,7 @@ export class MessageTimer implements HeapEntry, Carrier {
 
   #leaveTarget(): TimerTarget | undefined {
     if ('process' in this.#destination) {
-      this.#destination.process.timers.delete(this)
+      this.#destination.process.timers?.delete(this)
       return this.#destination.process
     }
     const { directory, name } = this.#destination

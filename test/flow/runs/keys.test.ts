@@ -1,9 +1,10 @@
 /** The keys of operations: which are taken, what a branch adds to them, and the run of a child that its key gives. */
 import { expect, test } from 'vitest'
-import { type Ctx, workflow } from '../../../src/flow/index.ts'
+import { type Ctx, type FlowTurnContext, flow, flows, workflow } from '../../../src/flow/index.ts'
 import { checkPartName } from '../../../src/flow/runs/parts.ts'
+import { call, entity, type Ref, reply, supervisor } from '../../../src/index.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
-import { codeOf } from '../../support/worlds/simulated-instance.ts'
+import { codeOf, simulated } from '../../support/worlds/simulated-instance.ts'
 
 test('a key has 1 to 256 bytes, with the prefix of its branch, and no reserved beginning', async () => {
   const codes: unknown[] = []
@@ -112,4 +113,37 @@ test('a part has a name of a small letter, then 49 letters, digits, _ and - at m
   ]
   expect(taken.map(isTaken)).toEqual(taken.map(() => true))
   expect(refused.map(isTaken)).toEqual(refused.map(() => false))
+})
+
+test('a signal or an update with a name that no body can wait for is refused at the caller', async () => {
+  const names = ['$x', 'undo:x', '', 'a\0', 'x'.repeat(257), '\ud800', 'a$b', 'undo']
+  const waits = workflow('waits', (ctx: Ctx<{ never: undefined }>) => ctx.waitFor('never'))
+  const sent: unknown[] = []
+  const sends = entity('sends', {
+    init: () => 0,
+    calls: {
+      send: async (state: number, name: string, context: FlowTurnContext) => {
+        const signals = async () =>
+          flow(context).signal(waits as never, '1', name as never, 1 as never)
+        sent.push(await codeOf(signals()))
+        return reply(undefined, state)
+      },
+    },
+  } as never)
+  const tree = supervisor('app', {}, [flows({ workflows: [waits] }), sends])
+  const s = await simulated({ app: tree })
+  const run = await s.during(flow(s.app).start(waits, undefined, { id: '1' }))
+  const codes: unknown[][] = [[], []]
+  for (const name of names) {
+    codes[0]?.push(await codeOf(s.during(run.signal(name as never, undefined as never))))
+    const asked = run.update(name as never, 1 as never, { timeoutMs: 1 })
+    codes[1]?.push(await codeOf(s.during(asked)))
+    await s.during(call(s.app.entity(sends).ref('1') as Ref<never>, 'send' as never, name as never))
+  }
+  const no = Array.from({ length: 6 }, () => 'INVALID_ARGUMENT')
+  expect(codes).toEqual([
+    [...no, 'ok', 'ok'],
+    [...no, 'TIMEOUT', 'TIMEOUT'],
+  ])
+  expect(sent).toEqual([...no, 'ok', 'ok'])
 })

@@ -67,7 +67,7 @@ describe('a process', () => {
 
     const { process } = addressOf(ref) as Address<Process>
     expect(answers).toEqual([false, false, 50])
-    expect(process?.timers.size).toBe(0)
+    expect(process?.timers?.size).toBe(0)
   })
 
   test('that takes too long to start is killed', async () => {

@@ -283,7 +283,8 @@ describe('a process', () => {
     target.end('gone')
     expect([target.starter, target.parent === target]).toEqual([undefined, true])
     const { links, watching } = target.ties
-    expect([links.all.size, watching.all.size, target.timers.size]).toEqual([0, 0, 0])
+    expect([links.all.size, watching.all.size]).toEqual([0, 0])
+    expect(target.timers).toBeUndefined()
     expect(target.mailbox.length).toBe(0)
   })
 })
