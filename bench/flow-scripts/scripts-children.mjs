@@ -28,7 +28,9 @@ export const children = [
   {
     title: 'a parent that catches the failure of its child goes on',
     main: async (ctx) => {
-      const told = await ctx.child('bad', 'bad').catch(({ message, cause }) => cause?.message ?? message)
+      const told = await ctx
+        .child('bad', 'bad')
+        .catch(({ message, cause }) => cause?.message ?? message)
       return ctx.step('after', () => told)
     },
     bad: failing,
