@@ -4,6 +4,8 @@
  * each.
  */
 import { hiddenText, isSecretName, redacted } from './redaction.ts'
+import { isError, readError } from './thrown.ts'
+import { plainText } from './value-text.ts'
 
 /** Every code that a `KeelsonError` can carry. */
 export const errorCodes = [
@@ -104,33 +106,47 @@ export type ErrorData = {
 /** `around` are the errors and objects that contain this one: a circle ends with `…`. */
 const errorData = (error: Error, around: readonly unknown[]): object => {
   const inside = [...around, error]
-  const { name, message, cause } = error
-  const code: unknown = 'code' in error ? error.code : undefined
+  const { name, message, code, details, cause, errors } = readError(error)
   return {
     name,
     ...(code !== undefined && { code }),
     message,
-    ...(error instanceof KeelsonError && { details: plainData(error.details, inside) }),
+    ...(isKeelsonError(error) && { details: plainData(details ?? {}, inside) }),
     ...(cause !== undefined && { cause: plainData(cause, inside) }),
+    ...(errors.length > 0 && { errors: plainData(errors, inside) }),
   }
 }
+
+/** A getter may make another cause each time. */
+const depthMax = 100
 
 /** The value with each error and bigint in its lists and plain objects as plain data. */
 const plainData = (value: unknown, around: readonly unknown[]): unknown => {
   if (typeof value === 'bigint') return String(value)
   if (typeof value !== 'object' || value === null) return value
-  if (around.includes(value)) return '…'
-  if (value instanceof Error) return errorData(value, around)
+  if (around.includes(value) || around.length > depthMax) return '…'
+  if (isError(value)) return errorData(value, around)
   const inside = [...around, value]
-  if (Array.isArray(value)) return value.map((each) => plainData(each, inside))
-  if (Object.getPrototypeOf(value) !== Object.prototype) return value
-  const entries = Object.entries(value).map(([key, each]) => [key, plainData(each, inside)])
-  return Object.fromEntries(entries)
+  try {
+    if (Array.isArray(value)) return value.map((each) => plainData(each, inside))
+    if (Object.getPrototypeOf(value) !== Object.prototype) return value
+    const entries = Object.entries(value).map(([key, each]) => [key, plainData(each, inside)])
+    return Object.fromEntries(entries)
+  } catch {
+    // A getter that throws, a revoked proxy.
+    return '[unreadable]'
+  }
 }
 
-/** Whether `error` is a `KeelsonError`, and has `code` when one is given. */
-export const isKeelsonError = (error: unknown, code?: ErrorCode): error is KeelsonError =>
-  error instanceof KeelsonError && (code === undefined || error.code === code)
+/** Whether `error` is a `KeelsonError`, and has `code` when one is given. Anything may be asked about. */
+export const isKeelsonError = (error: unknown, code?: ErrorCode): error is KeelsonError => {
+  try {
+    return error instanceof KeelsonError && (code === undefined || error.code === code)
+  } catch {
+    // A revoked proxy.
+    return false
+  }
+}
 
 /**
  * Stored data names a declaration that the running program lacks. That is never an outcome: the work
@@ -142,14 +158,9 @@ export const missingDeclaration = (what: string, cause?: unknown): KeelsonError 
     ...(cause !== undefined && { cause }),
   })
 
-/** Whether it is a `missingDeclaration`. Anything may be asked about, such as a revoked proxy. */
-export const isMissing = (error: unknown): error is KeelsonError => {
-  try {
-    return isKeelsonError(error, 'UNSUPPORTED_VERSION') && error.details.missing !== undefined
-  } catch {
-    return false
-  }
-}
+/** Whether it is a `missingDeclaration`. Anything may be asked about. */
+export const isMissing = (error: unknown): error is KeelsonError =>
+  isKeelsonError(error, 'UNSUPPORTED_VERSION') && 'missing' in (readError(error).details ?? {})
 
 /** Whether a call found no process, or its process has ended. */
 export const isGone = (error: unknown): error is KeelsonError =>
@@ -257,12 +268,29 @@ const isList = (found: object): boolean => {
   }
 }
 
-/** A failure or an exit reason as one line of text. */
-export const reasonText = (reason: unknown): string => {
-  if (reason instanceof KeelsonError) return `${reason.code}: ${reason.message}`
-  if (reason instanceof Error) return `${reason.name}: ${reason.message}`
-  if (Array.isArray(reason)) return `[${reason.map(reasonText).join(', ')}]`
-  return typeof reason === 'string' ? reason : (JSON.stringify(redacted(reason)) ?? String(reason))
+/** A failure or an exit reason as one line of text. Never throws, whatever `reason` is. */
+export const reasonText = (reason: unknown): string => lineOf(reason, 0)
+
+const lineMax = 4_000
+
+/** Exit reasons are short lists with an error inside. */
+const lineOf = (reason: unknown, depth: number): string => {
+  if (isError(reason)) {
+    const { name, message, code } = readError(reason)
+    return `${isKeelsonError(reason) ? code : name}: ${message}`
+  }
+  const parts = depth < 4 ? partsOf(reason) : undefined
+  if (parts) return `[${parts.map((each) => lineOf(each, depth + 1)).join(', ')}]`
+  return plainText(redacted(reason), lineMax)
+}
+
+const partsOf = (reason: unknown): readonly unknown[] | undefined => {
+  try {
+    return Array.isArray(reason) && reason.length <= 8 ? Array.from(reason) : undefined
+  } catch {
+    // A proxy of a list.
+    return undefined
+  }
 }
 
 /** An error as a row keeps it. */
@@ -272,21 +300,19 @@ export type KeptError = {
   readonly code?: string
 }
 
+/** A row takes no half of a character, which the cut may leave. */
+const shortened = (text: string, max: number): string => text.slice(0, max).toWellFormed()
+
 /** An error as it is kept, with so much of its message. Any value may be thrown, and none is trusted. */
 export const keptError = (thrown: unknown, messageMax = 2_000): KeptError => {
-  try {
-    if (!(thrown instanceof Error)) return { name: 'Error', message: shortened(thrown, messageMax) }
-    const { name, message, code } = thrown as Error & { readonly code?: unknown }
-    const kept = { name: shortened(name), message: shortened(message, messageMax) }
-    return typeof code === 'string' ? { ...kept, code: shortened(code) } : kept
-  } catch {
-    // Reading it throws: a getter, a revoked Proxy, an object without text.
-    return { name: 'Error', message: typeof thrown }
-  }
+  if (!isError(thrown))
+    return {
+      name: 'Error',
+      message: shortened(plainText(redacted(thrown), messageMax), messageMax),
+    }
+  const { name, message, code } = readError(thrown, messageMax)
+  return typeof code === 'string' ? { name, message, code } : { name, message }
 }
-
-/** A row takes no half of a character, which the cut may leave. */
-const shortened = (value: unknown, max = 200): string => String(value).slice(0, max).toWellFormed()
 
 /** A kept error as an error. */
 export const errorOf = ({ name, message, code }: KeptError): Error => {

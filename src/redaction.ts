@@ -5,6 +5,7 @@
  * name says that it has a secret shows its type and length only. Pure.
  */
 import { inspect, types } from 'node:util'
+import { isError, readError } from './thrown.ts'
 
 /** Names of fields with secrets. `key` alone is a key of the store, and keys are shown. */
 const secretNames = /pass|secret|token|auth|cookie|card|iban|.key$/i
@@ -193,7 +194,10 @@ class Copying {
       Object.defineProperty(copy, name, { ...same, enumerable: found.enumerable === true })
     }
     if (!isWhole) return Object.defineProperty(copy, '…', { value: '…', enumerable: true })
-    return isSame ? value : withTexts(value, copy)
+    const isCut = isError(value) && readError(value).isCut
+    if (isSame && !isCut) return value
+    this.hides = true
+    return withTexts(value, copy)
   }
 
   /** `value`, unless code has given it fields beside its own content and one of them is hidden. */
@@ -283,16 +287,16 @@ const namesIn = (value: object): (string | symbol)[] => {
   const names: (string | symbol)[] = Object.keys(value)
   for (const symbol of Object.getOwnPropertySymbols(value))
     if (Object.prototype.propertyIsEnumerable.call(value, symbol)) names.push(symbol)
-  if (value instanceof Error)
+  if (isError(value))
     for (const name of ['cause', 'errors'])
       if (Object.hasOwn(value, name) && !names.includes(name)) names.push(name)
   return names
 }
 
-/** The copy of an Error with its texts. V8 makes a stack when it is read, at some cost. */
+/** The copy of an Error with so much of its texts as can be read. V8 makes a stack when it is read, at some cost. */
 const withTexts = (value: object, copy: object): object => {
-  if (!(value instanceof Error)) return copy
-  const { stack, message } = value
+  if (!isError(value)) return copy
+  const { stack, message } = readError(value)
   return Object.defineProperties(copy, { stack: { value: stack }, message: { value: message } })
 }
 

@@ -24,7 +24,7 @@ const mayImport: Record<string, readonly string[]> = {
 }
 const leaves = [
   ...['src/errors.ts', 'src/clock.ts', 'src/check.ts', 'src/own-names.ts', 'src/redaction.ts'],
-  'src/bytes/',
+  ...['src/thrown.ts', 'src/value-text.ts', 'src/bytes/'],
 ]
 const isLeaf = (path: string): boolean => leaves.some((leaf) => path.startsWith(leaf))
 
@@ -328,6 +328,13 @@ describe('the sources', () => {
       file.path.startsWith('src/testing/') ? [] : (codeOf(file).match(/testing\//g) ?? []),
     )
     expect(named).toEqual([])
+  })
+
+  test('ask `isError` and `isKeelsonError`, because `instanceof` throws for a revoked proxy', () => {
+    const readers = ['src/thrown.ts', 'src/errors.ts']
+    const pattern = /\binstanceof (?:Keelson)?Error\b/g
+    const others = sources.filter(({ path }) => !readers.includes(path))
+    expect(breaches((file) => codeOf(file).match(pattern) ?? [], others)).toEqual([])
   })
 
   test('never import tests', () => {

@@ -83,7 +83,7 @@ const shardError = (shard: ControlShard | undefined, error: unknown): KeelsonErr
   const kind = shard?.phase.kind
   if (shard && (kind === 'down' || (kind === 'elsewhere' && isAbsent(error))))
     return shard.unavailable()
-  if (error instanceof KeelsonError && !isAbsent(error)) return error
+  if (isKeelsonError(error) && !isAbsent(error)) return error
   return new KeelsonError('SHARD_DOWN', 'the shard did not answer', {
     details: { shard: shard?.index, state: kind },
     cause: error,

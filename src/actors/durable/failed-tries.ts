@@ -7,7 +7,7 @@
  * try is a throw of the user's handler, and a refusal is an answer of the storage.
  */
 import { backoffMs } from '../../clock.ts'
-import { isKeelsonError, isMissing, type KeelsonError, keptError } from '../../errors.ts'
+import { isMissing, type KeelsonError, keptError } from '../../errors.ts'
 import {
   type AnyContext,
   describeReason,
@@ -15,6 +15,7 @@ import {
   type Process,
   shownStatus,
 } from '../../runtime/index.ts'
+import { isError } from '../../thrown.ts'
 import { emit } from '../core/storage-events.ts'
 import type { FailedTurn } from '../turns/actor-trouble.ts'
 import { isParked, type Memory, settingOf } from '../turns/memory.ts'
@@ -178,7 +179,8 @@ export class FailedTries {
     const { logger } = this.#process.kernel
     const now = this.#actor.now()
     // A text that was thrown may differ each time.
-    const name = isKeelsonError(error) ? error.code : error instanceof Error ? error.name : ''
+    const kept = isError(error) ? keptError(error) : undefined
+    const name = kept?.code ?? kept?.name ?? ''
     const isParking = next === 'unblock'
     const key = `${kind} ${what} ${name}${isParking ? ' parked' : ''}`
     const count = terms.trouble.seen(key, now)

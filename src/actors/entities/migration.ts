@@ -6,7 +6,7 @@
  * the next one.
  */
 import { listener, object, optional, that } from '../../check.ts'
-import { isGone, isKeelsonError, type KeelsonError } from '../../errors.ts'
+import { isGone, isKeelsonError, type KeelsonError, keptError } from '../../errors.ts'
 import { call, type Ref, TimeSlice } from '../../runtime/index.ts'
 import {
   entityRowKey,
@@ -169,7 +169,7 @@ class Migration {
       if (isKeelsonError(error, 'BLOCKED')) this.#running.block(id, error)
       else
         this.#entities.system.logger.warn(
-          `${this.#kind}/${id} cannot be migrated: ${(error as Error).message}`,
+          `${this.#kind}/${id} cannot be migrated: ${keptError(error).message}`,
           { reason: error },
         )
     }

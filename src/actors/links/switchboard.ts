@@ -5,7 +5,7 @@
  * `members.ts`, which code of users reaches, because it is a process.
  */
 import { backoffMs } from '../../clock.ts'
-import { KeelsonError, reasonText } from '../../errors.ts'
+import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import {
   type ChildSpec,
   type Context,
@@ -149,7 +149,7 @@ const server: GenServer<Messages, State, Linked> = {
     notGreeted: (state, { member, error }, context) => {
       const dialled = member === undefined ? undefined : state.dialled.get(member)
       // That nothing listens is no fault: a member may come later.
-      const text = error instanceof KeelsonError && error.code !== 'CLOSED' ? reasonText(error) : ''
+      const text = isKeelsonError(error) && error.code !== 'CLOSED' ? reasonText(error) : ''
       if (text !== '' && dialled?.said !== text)
         warn(context, `a connection ${member ? `to ${member} ` : ''}was refused: ${text}`, error)
       if (dialled) {

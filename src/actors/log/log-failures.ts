@@ -43,7 +43,7 @@ export const withShard = (index: number, error: unknown): unknown => {
  * reached. Of a write or a sync that failed nobody knows what the disk has: a person decides. Pure.
  */
 export const passes = (reason: unknown): boolean => {
-  if (!(reason instanceof KeelsonError)) return false
+  if (!isKeelsonError(reason)) return false
   const { code, details, cause } = reason
   if (code === 'DEGRADED') return passes(cause)
   if (details.reason === 'poisoned' || code === 'CORRUPT') return false

@@ -2,6 +2,7 @@
 import type { Clock } from '../../clock.ts'
 import type { KeelsonError } from '../../errors.ts'
 import type { Logger } from '../../runtime/index.ts'
+import { isError, readError } from '../../thrown.ts'
 import type { ShardCore } from '../core/shard-core.ts'
 import type { Appends } from './appends.ts'
 import type { ShardFiles } from './shard-files.ts'
@@ -29,11 +30,12 @@ export class EngineWatch {
   }
 
   /** A writer ends because the engine does not answer. */
-  isAway({ message, cause }: Error): void {
+  isAway(error: Error): void {
     if (this.#awaySince !== undefined) return
     const { index, clock, logger } = this.#parts
     this.#awaySince = clock.monotonic()
-    const why = cause instanceof Error ? `${message}: ${cause.message}` : message
+    const { message, cause } = readError(error)
+    const why = isError(cause) ? `${message}: ${readError(cause).message}` : message
     logger.warn(`shard ${index} waits for its engine: ${why}`, { shard: index })
   }
 

@@ -8,7 +8,7 @@
  * has caught up, which commits as it goes. No committed frame is skipped. A projection that takes
  * no changes during that time takes the shard down after `deadlineMs`, with `DEGRADED`.
  */
-import { type ErrorCode, isGone, KeelsonError } from '../../errors.ts'
+import { type ErrorCode, isGone, isKeelsonError, type KeelsonError } from '../../errors.ts'
 import {
   call,
   cast,
@@ -325,7 +325,7 @@ const beyondRestart = (
   codes: readonly ErrorCode[],
   context: Context,
 ) => {
-  if (!(error instanceof KeelsonError && codes.includes(error.code))) throw error
+  if (!(isKeelsonError(error) && codes.includes(error.code))) throw error
   goDown(state.shard, error, context)
   return noReply(state)
 }

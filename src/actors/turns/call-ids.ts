@@ -14,6 +14,7 @@ import {
   type StoredValue,
   valueTags,
 } from '../../storage/index.ts'
+import { isError, readError } from '../../thrown.ts'
 import type { HeldCall, Outcome } from './turn-outputs.ts'
 
 /** How long outcomes are kept. One goes when it is both too old and not among the newest. */
@@ -78,8 +79,9 @@ const encodeOutcome = (content: string, at: number, seq: number, outcome: Outcom
 const given = (value: unknown): readonly unknown[] => (value === undefined ? [] : [value])
 
 const failed = (error: unknown): readonly unknown[] => {
-  if (isKeelsonError(error)) return [error.code, error.message, error.details]
-  return error instanceof Error ? [null, error.message, error.name] : [null, error]
+  if (!isError(error)) return [null, error]
+  const { name, message, code, details = {} } = readError(error)
+  return isKeelsonError(error) ? [code, message, details] : [null, message, name]
 }
 
 /** @throws KeelsonError `CORRUPT` */

@@ -3,9 +3,11 @@
  * statement holds its thread for as long as it takes. So PGlite has its own thread, and this file
  * is both sides of that. It is apart from `postgres.ts` because the thread loads this file alone.
  */
+
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import type { PGlite } from '@electric-sql/pglite'
 import { SerialQueue } from '../../bytes/serial-queue.ts'
+import { keptError } from '../../errors.ts'
 import { type Columns, type Database, quoted } from './database.ts'
 
 /** The data with which the thread is started. */
@@ -90,7 +92,7 @@ const serve = async (dir: string | undefined): Promise<void> => {
       say({ rows: await answerOf(database, question) })
     } catch (error) {
       // An error of PGlite has more on it than can be sent.
-      say({ error: new Error((error as Error).message) })
+      say({ error: new Error(keptError(error).message) })
     }
   })
   say({ rows: [] })

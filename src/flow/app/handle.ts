@@ -6,6 +6,7 @@ import { errorOf, invalidArgument, type KeptError, keptError } from '../../error
 import { ownOf } from '../../own-names.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
+import { isError } from '../../thrown.ts'
 import {
   type CountsOf,
   countsOf,
@@ -392,7 +393,7 @@ const decided = (decision: Settlement): Outcome => {
     throw invalidArgument('decision', 'a value or an error', names.length > 0 ? 'both' : 'neither')
   if ('value' in given) return outcomeOf(given.value, 'the decision')
   const { error } = given
-  if (error instanceof Error) return { kind: 'error', error: keptError(error) }
+  if (isError(error)) return { kind: 'error', error: keptError(error) }
   const plain = plainError(error, argument('error'))
   return { kind: 'error', error: keptError(errorOf({ name: 'Error', ...plain } as KeptError)) }
 }

@@ -5,7 +5,7 @@
  * They are apart from the runner, which makes the turns and knows no caller.
  */
 import { onceSettled } from '../../actors/index.ts'
-import { type ErrorCode, KeelsonError } from '../../errors.ts'
+import { type ErrorCode, KeelsonError, keptError } from '../../errors.ts'
 import type { JobLook } from './job-look.ts'
 import type { QueueRequest } from './queue-messages.ts'
 
@@ -85,7 +85,10 @@ export class JobCallers {
   }
 
   #dead(number: number, cause: Error | undefined): void {
-    this.#fail(number, this.#error('FAILED', number, `is dead: ${cause?.message}`, cause))
+    this.#fail(
+      number,
+      this.#error('FAILED', number, `is dead: ${cause && keptError(cause).message}`, cause),
+    )
   }
 
   /** A job was removed. Answers the reason for its handler. */

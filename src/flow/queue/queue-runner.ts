@@ -298,7 +298,7 @@ export class QueueRunner {
         from.reply(does(this.#book, now, rows))
       } catch (error) {
         // The queue refuses, before it has changed anything.
-        if (!(error instanceof KeelsonError) || !refusals.has(error.code)) throw error
+        if (!isKeelsonError(error) || !refusals.has(error.code)) throw error
         from.fail(error)
       }
     if (now >= this.#sweep.at || this.#sweep.from !== undefined) {

@@ -121,7 +121,7 @@ export const failure = (
   error: KeptError,
 ): KeelsonError => {
   const cause = errorOf(error)
-  const message = `the run ${id} of ${type} is ${status}: ${cause.message}`
+  const message = `the run ${id} of ${type} is ${status}: ${error.message}`
   return new KeelsonError(codes[status], message, { details: { type, id, status }, cause })
 }
 

@@ -4,7 +4,7 @@
  */
 
 import { LmdbWriter, WalWriter } from '../../actors/index.ts'
-import { reasonText } from '../../errors.ts'
+import { type KeelsonError, reasonText } from '../../errors.ts'
 import type { Name, Ref, System } from '../../runtime/index.ts'
 import type { Shard } from '../../supervisors/index.ts'
 
@@ -36,7 +36,7 @@ const eachShard = <M, D>(
   nameOf: (instance: string, shard: number) => Name<M>,
   describe: (ref: Ref<M>) => Promise<D>,
   /** Why an actor that does not run stays away, if that is known. */
-  absence: (shard: Shard) => Error | undefined = () => undefined,
+  absence: (shard: Shard) => KeelsonError | undefined = () => undefined,
 ): Promise<ShardFacts<D>[]> =>
   Promise.all(
     shards.map(async (shard) => {

@@ -1,7 +1,7 @@
 /** Reads the words of a command by a table of its options. Pure. */
 
 import { parseArgs } from 'node:util'
-import { KeelsonError } from '../../errors.ts'
+import { KeelsonError, keptError } from '../../errors.ts'
 import { ownOf } from '../../own-names.ts'
 
 /** Checks the value of an option, `undefined` if it was not given. `option` names it in refusals. */
@@ -85,7 +85,7 @@ const parsed = (
     return parseArgs({ args: [...words], options, allowPositionals: true, strict: true })
   } catch (error) {
     // The first sentence of parseArgs's message is enough.
-    throw wrongWords((error as Error).message.split('. ')[0] ?? 'it cannot be read', error)
+    throw wrongWords(keptError(error).message.split('. ')[0] ?? 'it cannot be read', error)
   }
 }
 

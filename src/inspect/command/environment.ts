@@ -7,7 +7,7 @@
 import { fstatSync } from 'node:fs'
 import type { Readable, Writable } from 'node:stream'
 import { type Clock, systemClock } from '../../clock.ts'
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError, keptError } from '../../errors.ts'
 
 /** Signals that ask a command to end. */
 export type EndSignal = 'SIGINT' | 'SIGTERM'
@@ -126,7 +126,7 @@ const presentFolder = (): string => {
     return process.cwd()
   } catch (cause) {
     throw new KeelsonError('CONFIG', 'the current folder does not exist: change to another one', {
-      details: { path: 'cwd', expected: 'a folder that is there', found: (cause as Error).message },
+      details: { path: 'cwd', expected: 'a folder that is there', found: keptError(cause).message },
       cause,
     })
   }

@@ -14,7 +14,7 @@ import {
 } from 'node:fs'
 import { resolve } from 'node:path'
 import { publicKeyOf } from '../../bytes/ed25519.ts'
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError, keptError } from '../../errors.ts'
 import {
   type CommitmentHead,
   type ConsistencyProof,
@@ -216,7 +216,7 @@ const readNamed = (path: string): Buffer => {
   try {
     return readFileSync(path)
   } catch (cause) {
-    throw refused(path, 'read', (cause as Error).message, cause)
+    throw refused(path, 'read', keptError(cause).message, cause)
   }
 }
 
@@ -236,7 +236,7 @@ const writeNamed = (path: string, text: string): void => {
       closeSync(file)
     }
   } catch (cause) {
-    throw refused(path, 'written', (cause as Error).message, cause)
+    throw refused(path, 'written', keptError(cause).message, cause)
   }
 }
 

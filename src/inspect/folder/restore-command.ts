@@ -4,7 +4,7 @@
  * folder that is refused. A failed or interrupted one removes what it made.
  */
 import { join, resolve } from 'node:path'
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError, keptError } from '../../errors.ts'
 import {
   type Backup,
   describeHolder,
@@ -19,6 +19,7 @@ import {
   shareLock,
   writeDataFolder,
 } from '../../storage/index.ts'
+import { isError } from '../../thrown.ts'
 import type { Environment } from '../command/environment.ts'
 import { runReported, showSteps, type Work } from '../command/long-work.ts'
 import { checkNewFolder, fillNewFolder } from '../command/new-folder.ts'
@@ -187,8 +188,8 @@ const replicaRestored = async (
 
 /** An error of the client has no code of ours. */
 const named = (error: unknown): unknown =>
-  error instanceof Error && !isKeelsonError(error)
-    ? new KeelsonError('CONFIG', `the server cannot be read: ${error.message}`, {
+  isError(error) && !isKeelsonError(error)
+    ? new KeelsonError('CONFIG', `the server cannot be read: ${keptError(error).message}`, {
         details: { path: '--from' },
         cause: error,
       })

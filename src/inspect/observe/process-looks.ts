@@ -28,6 +28,7 @@ import {
 } from '../../runtime/index.ts'
 import { workerKind } from '../../storage/index.ts'
 import type { App } from '../../supervisors/index.ts'
+import { isError } from '../../thrown.ts'
 import { calledOf, namedEntity, processTitle } from '../answers/process-finder.ts'
 import { Look } from '../answers/process-load.ts'
 import { processAt, processPages } from '../answers/process-pages.ts'
@@ -153,9 +154,8 @@ export class ProcessLooks {
       ...given<ProcessDetail>({
         replaces: found.pid === pid ? undefined : pid,
         parent: parent === undefined ? undefined : this.#link(parent),
-        state:
-          status instanceof Error ? undefined : shownTree(machine ? machineParts(state) : state),
-        stateless: status instanceof Error ? reasonText(status) : undefined,
+        state: isError(status) ? undefined : shownTree(machine ? machineParts(state) : state),
+        stateless: isError(status) ? reasonText(status) : undefined,
         entity: named,
         trace: wordIn(query, 'trace', ['on']) && this.#trace(found),
       }),

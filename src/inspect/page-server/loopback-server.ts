@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Clock } from '../../clock.ts'
-import { KeelsonError } from '../../errors.ts'
+import { KeelsonError, keptError } from '../../errors.ts'
 import type { PageServer, PageTerms } from './page-server.ts'
 
 /**
@@ -64,9 +64,10 @@ export const listenOnLoopback = async (
     })
   })
   await new Promise<void>((resolve, reject) => {
-    http.once('error', ({ message }) =>
-      reject(new KeelsonError('CONFIG', `the page cannot be served on port ${port}: ${message}`)),
-    )
+    http.once('error', (error) => {
+      const why = keptError(error).message
+      reject(new KeelsonError('CONFIG', `the page cannot be served on port ${port}: ${why}`))
+    })
     http.listen(port, '127.0.0.1', resolve)
   })
   return {

@@ -5,6 +5,7 @@
  */
 import { KeelsonError } from '../../errors.ts'
 import { redactedPart } from '../../redaction.ts'
+import { isError, readError } from '../../thrown.ts'
 import { printableJson } from '../text/paint.ts'
 import { View } from '../text/view.ts'
 
@@ -43,7 +44,7 @@ export const shownAnswer = <T>(answer: T): T => {
 
 /** Whether the answer has further parts in this object: a row, a page or a record of them. */
 const isPart = (item: unknown): item is object =>
-  typeof item === 'object' && item !== null && !(item instanceof Error)
+  typeof item === 'object' && item !== null && !isError(item)
 
 const valuesIn = (part: unknown): number => {
   if (!isPart(part)) return 0
@@ -74,7 +75,7 @@ const plain = (_: string, value: unknown): unknown => {
   if (typeof value === 'bigint') return String(value)
   if (value instanceof Map) return Object.fromEntries(value)
   if (value instanceof Set) return [...value]
-  if (!(value instanceof Error)) return value
-  const { name, message, code } = value as Error & { readonly code?: unknown }
+  if (!isError(value)) return value
+  const { name, message, code } = readError(value)
   return { name, message, code }
 }

@@ -10,6 +10,7 @@
 
 import vm from 'node:vm'
 import { ownOf } from '../../own-names.ts'
+import { readError } from '../../thrown.ts'
 
 /** The result of a piece of source. `unfinished`: a further line may complete it. */
 export type Evaluation =
@@ -258,7 +259,7 @@ const isUnfinished = (source: string): boolean => {
     const error = errorIn(rest)
     if (!error) return depth > 0
     if (lineOf(error) > rest.split('\n').length) return true
-    const closer = ownOf(closers, error.message)
+    const closer = ownOf(closers, readError(error).message)
     if (closer === undefined) return false
     rest += `\n${closer}`
   }
@@ -275,5 +276,5 @@ const errorIn = (source: string): SyntaxError | undefined => {
   }
 }
 
-const lineOf = ({ stack = '' }: SyntaxError): number =>
-  Number(/^keelson:(\d+)/.exec(stack)?.[1] ?? 0)
+const lineOf = (error: SyntaxError): number =>
+  Number(/^keelson:(\d+)/.exec(readError(error).stack ?? '')?.[1] ?? 0)

@@ -17,6 +17,7 @@ import {
   type System,
   telemetry,
 } from '../../runtime/index.ts'
+import { isError, readError } from '../../thrown.ts'
 import { flowKind } from './flow-names.ts'
 import { type Recorded, Records } from './records.ts'
 
@@ -183,8 +184,8 @@ const codeOf = (reason: unknown): string => {
     const first: unknown = Array.isArray(reason) ? reason[0] : reason
     if (typeof first === 'string') return reasonWords.includes(first) ? first : 'other'
     if (isKeelsonError(first)) return first.code
-    if (!(first instanceof Error)) return 'other'
-    const code = 'code' in first ? String(first.code) : ''
+    if (!isError(first)) return 'other'
+    const code = String(readError(first).code)
     return /^E[A-Z]{2,}[A-Z0-9_]{0,40}$/.test(code) ? code : 'error'
   } catch {
     // Reading it runs foreign code.

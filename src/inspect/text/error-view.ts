@@ -4,8 +4,9 @@
  * foreign line can pass for one of ours. Pure.
  */
 import { inspect } from 'node:util'
-import { isKeelsonError } from '../../errors.ts'
+import { isKeelsonError, reasonText } from '../../errors.ts'
 import { redacted } from '../../redaction.ts'
+import { isError, readError } from '../../thrown.ts'
 import { printableLines } from './paint.ts'
 
 /**
@@ -16,7 +17,8 @@ export const errorText = (error: unknown, verbose = false): string => {
   try {
     return wholeText(redacted(error), verbose)
   } catch {
-    return 'thrown: a value that cannot be printed'
+    // Its own printer throws.
+    return isError(error) ? headOf(error) : 'thrown: a value that cannot be printed'
   }
 }
 
@@ -33,8 +35,7 @@ const wholeText = (error: unknown, verbose: boolean): string => {
 const headOf = (error: unknown): string => printableLines(rawHeadOf(error), '    ')
 
 const rawHeadOf = (error: unknown): string => {
-  if (isKeelsonError(error)) return `${error.code}: ${error.message}`
-  if (error instanceof Error) return `${error.name}: ${error.message}`
+  if (isError(error)) return reasonText(error)
   return `thrown: ${inspect(error, { depth: 2, breakLength: Number.POSITIVE_INFINITY })}`
 }
 
@@ -57,7 +58,7 @@ const factText = (fact: unknown): string => {
  * `verbose`.
  */
 const withoutStacks = (fact: unknown, depth: number): unknown => {
-  if (fact instanceof Error) return rawHeadOf(fact)
+  if (isError(fact)) return rawHeadOf(fact)
   if (depth === 0 || typeof fact !== 'object' || fact === null) return fact
   if (Array.isArray(fact)) return fact.map((each) => withoutStacks(each, depth - 1))
   if (Object.getPrototypeOf(fact) !== Object.prototype) return fact
@@ -66,20 +67,25 @@ const withoutStacks = (fact: unknown, depth: number): unknown => {
   )
 }
 
+const causesMax = 8
+
 /**
  * The causes, nearest first. A repeated message is left out. Under a KeelsonError only
  * KeelsonErrors are shown: its details have the system's error already.
  */
 const causesOf = (error: unknown, verbose: boolean): unknown[] => {
   const causes: unknown[] = []
-  let each = error instanceof Error ? error.cause : undefined
-  while (each !== undefined && causes.length < 8 && !causes.includes(each)) {
+  let each = causeOf(error)
+  // An error may cause itself, and add nothing.
+  for (let depth = 0; each !== undefined && depth < causesMax && !causes.includes(each); depth++) {
     if (verbose || (addsTo(each, error) && (isKeelsonError(each) || !isKeelsonError(error))))
       causes.push(each)
-    each = each instanceof Error ? each.cause : undefined
+    each = causeOf(each)
   }
   return causes
 }
 
 const addsTo = (cause: unknown, error: unknown): boolean =>
-  !rawHeadOf(error).includes(cause instanceof Error ? cause.message : String(cause))
+  !rawHeadOf(error).includes(isError(cause) ? readError(cause).message : reasonText(cause))
+
+const causeOf = (error: unknown): unknown => (isError(error) ? readError(error).cause : undefined)

@@ -4,6 +4,7 @@
  * `machine-steps.ts` because it walks values and takes no step.
  */
 import { errorCodes, KeelsonError } from '../../errors.ts'
+import { isError, readError } from '../../thrown.ts'
 import { addressOf, isRef, type Ref } from '../words/address.ts'
 import type { Actor } from './machine-door.ts'
 
@@ -38,7 +39,7 @@ export const toPlain = <T>(value: T, path: Path, known: Findable): T => {
   return new Walk(path, (found, walk) => {
     if (isActor(found)) return plainActor(found, walk.path, known)
     if (isRef(found)) return plainRef(found, walk.path, known)
-    return found instanceof Error ? plainError(found, walk) : walk.within(found)
+    return isError(found) ? plainError(found, walk) : walk.within(found)
   }).visit(value)
 }
 
@@ -77,7 +78,7 @@ const refOfProcess = (ref: Ref, name: string): string =>
   `the ref ${ref} is of one process and ends with it; keep the ref of its name, system.to('${name}')`
 
 const plainError = (error: Error, walk: Walk): Marked => {
-  const { name, message, stack, cause } = error
+  const { name, message, stack, cause } = readError(error)
   const own = { ...error, name, message, stack, ...(cause === undefined ? {} : { cause }) }
   return { keelson$$type: 'error', error: walk.visit(own) }
 }

@@ -3,9 +3,9 @@
  * join several times. The memberships of a process are gone when it ends, before its end is
  * announced. A process without any pays two look-ups at its end.
  */
+import { showAsText } from '../../value-text.ts'
 import type { Ref } from '../words/address.ts'
 import { Envelope, kinds, type Message } from '../words/envelope.ts'
-import { showAsText } from '../words/value-text.ts'
 import { KeyIdentities } from './key-identities.ts'
 
 /** A process that can join and watch groups. */

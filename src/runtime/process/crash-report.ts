@@ -3,6 +3,7 @@
  * its text to the log.
  */
 import { redacted } from '../../redaction.ts'
+import { valueText } from '../../value-text.ts'
 import { describeMessage, type Message } from '../words/envelope.ts'
 import { describeReason, type ExitReason, isForeseen } from '../words/exit-reason.ts'
 import { eventText, type Logger } from '../words/logger.ts'
@@ -14,7 +15,6 @@ import {
   type StatusParts,
   type Telemetry,
 } from '../words/telemetry.ts'
-import { valueText } from '../words/value-text.ts'
 import type { Behaviour } from './behaviour.ts'
 
 /** A process that is about to fail. */

@@ -4,13 +4,13 @@
  * its holder, its timeout, or the end of its caller.
  */
 import { type ErrorCode, type ErrorDetails, KeelsonError } from '../../errors.ts'
+import { showAsText } from '../../value-text.ts'
 import type { Carrier } from '../queues/async-context.ts'
 import type { HeapEntry, TimerHeap } from '../queues/timer-heap.ts'
 import { addressOf, type Ref } from '../words/address.ts'
 import { type Kind, kinds, type Message } from '../words/envelope.ts'
 import { causeOf, End, type ExitReason, endOf, reasonDetails } from '../words/exit-reason.ts'
 import type { Logger } from '../words/logger.ts'
-import { showAsText } from '../words/value-text.ts'
 import type { AbortWaits } from './abort-waits.ts'
 import type { CallOptions, CallOrigin, PositionOption } from './call-options.ts'
 

@@ -3,6 +3,7 @@
  * suspension, statistics and trace. None of them calls a handler.
  */
 import { KeelsonError } from '../../errors.ts'
+import { isError } from '../../thrown.ts'
 import type { PendingCall } from '../process/pending-call.ts'
 import type { Process } from '../process/process.ts'
 import { Ring } from '../queues/ring.ts'
@@ -233,4 +234,4 @@ export const changed = ({ payload }: PendingCall, state: unknown): unknown => {
 }
 
 const failureOf = (reason: ExitReason): unknown =>
-  reason instanceof Error ? reason : new Error('replaceState failed', { cause: reason })
+  isError(reason) ? reason : new Error('replaceState failed', { cause: reason })

@@ -9,6 +9,7 @@
  */
 import { argument, noMore, object, or, readOptions, that } from '../../check.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { showAsText } from '../../value-text.ts'
 import { KeyIdentities } from '../names/key-identities.ts'
 import { livingOf, type Process } from '../process/process.ts'
 import { isAnything } from '../server/acceptance.ts'
@@ -18,7 +19,6 @@ import { kernelOf } from '../server/system.ts'
 import { type ChildSpec, type WorkerOptions, worker } from '../supervision/child-spec.ts'
 import { addressOf, noProcess, type Ref } from '../words/address.ts'
 import { Envelope, kinds } from '../words/envelope.ts'
-import { showAsText } from '../words/value-text.ts'
 
 declare const content: unique symbol
 

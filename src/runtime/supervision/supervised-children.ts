@@ -2,6 +2,7 @@
  * The children of one supervisor, newest first, and how they are started, ended and replaced. A
  * child that ended keeps its place until it is deleted; a temporary one is forgotten.
  */
+import { isError } from '../../thrown.ts'
 import { type Process, processOf } from '../process/process.ts'
 import { type Shutdown, shutDown, shutdownMsDefault, takeExits } from '../process/shutdown.ts'
 import { TimeSlice } from '../queues/time-slice.ts'
@@ -11,7 +12,6 @@ import { addressOf, isRef, type Ref } from '../words/address.ts'
 import {
   describeReason,
   type ExitReason,
-  isError,
   isForeseen,
   isOrderly,
   isShutdown,

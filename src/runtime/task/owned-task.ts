@@ -4,6 +4,7 @@
  * `task`, then the end as a down message, as in OTP. A task that the owner gave up sends nothing.
  */
 import { invalidArgument } from '../../errors.ts'
+import { showAsText } from '../../value-text.ts'
 import type { Process } from '../process/process.ts'
 import type { BareContext } from '../server/gen-server.ts'
 import { addressOf, type Ref } from '../words/address.ts'
@@ -11,7 +12,6 @@ import { Envelope, kinds, type Message } from '../words/envelope.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 import { isDown, Monitor } from '../words/monitor.ts'
 import { isThenable } from '../words/outside-code.ts'
-import { showAsText } from '../words/value-text.ts'
 
 declare const result: unique symbol
 

@@ -3,6 +3,7 @@
  * and which end follows which. A message is pending until the server in the thread has taken it.
  */
 import { KeelsonError } from '../../errors.ts'
+import { showAsText } from '../../value-text.ts'
 import type { Answerable } from '../process/outputs.ts'
 import type { PendingCall } from '../process/pending-call.ts'
 import type { Process } from '../process/process.ts'
@@ -12,7 +13,6 @@ import type { Init } from '../server/gen-server.ts'
 import { ignore, stop } from '../server/next-step.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 import type { StatusParts } from '../words/telemetry.ts'
-import { showAsText } from '../words/value-text.ts'
 import { reasonFromWire } from '../words/wire-reason.ts'
 import type { HostPort, ThreadLimits, Transferable } from './thread-door.ts'
 import {

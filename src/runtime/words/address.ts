@@ -4,8 +4,8 @@
  * messages sent to a ref.
  */
 import { KeelsonError } from '../../errors.ts'
+import { showAsText } from '../../value-text.ts'
 import { describeReason } from './exit-reason.ts'
-import { showAsText } from './value-text.ts'
 
 declare const messages: unique symbol
 declare const state: unique symbol

@@ -3,7 +3,8 @@
  * one.
  */
 import { redacted } from '../../redaction.ts'
-import { plainText } from './value-text.ts'
+import { isError } from '../../thrown.ts'
+import { plainText } from '../../value-text.ts'
 
 /**
  * `'normal'`, `'shutdown'`, `['shutdown', term]`, `'kill'`, `'killed'`, `'noproc'`, any other
@@ -45,15 +46,6 @@ export const reasonOf = (thrown: unknown): ExitReason => {
   const exited = Exit.reasonIn(thrown)
   if (exited.length === 1) return exited[0]
   return isError(thrown) ? thrown : ['nocatch', thrown]
-}
-
-/** Whether `reason` is an Error. Never throws, whatever `reason` is. */
-export const isError = (reason: unknown): reason is Error => {
-  try {
-    return reason instanceof Error
-  } catch {
-    return false
-  }
 }
 
 /**

@@ -6,9 +6,9 @@ import type { Writable } from 'node:stream'
 import { argument, noMore, readOptions } from '../../check.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import { invalidArgument } from '../../errors.ts'
-import { isError } from './exit-reason.ts'
+import { isError } from '../../thrown.ts'
+import { valueText } from '../../value-text.ts'
 import { errorFact, firstFacts, type Logger, type LogLevel, loggerOf } from './logger.ts'
-import { valueText } from './value-text.ts'
 
 /** The options of `jsonLogger`. */
 export interface JsonLoggerOptions {

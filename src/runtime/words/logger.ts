@@ -7,9 +7,10 @@ import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
 import { noMore } from '../../check.ts'
 import type { Clock } from '../../clock.ts'
-import { KeelsonError, reasonText } from '../../errors.ts'
+import { isKeelsonError, reasonText } from '../../errors.ts'
 import { redacted } from '../../redaction.ts'
-import { describeReason, isError } from './exit-reason.ts'
+import { isError, readError } from '../../thrown.ts'
+import { describeReason } from './exit-reason.ts'
 import { atOnce, callOutside, type Outside } from './outside-code.ts'
 
 /** The facts of a line. */
@@ -154,11 +155,11 @@ class ErrorFact {
 
 /** An Error as plain data. Its stack has no frame of Keelson. */
 export const errorFact = (error: Error): Record<string, unknown> => {
-  const { name, message } = error
+  const { name, message, code } = readError(error)
   const head = describeReason(error)
   return {
     name,
-    ...('code' in error && { code: error.code }),
+    ...(code !== undefined && { code }),
     message,
     stack: `${head}${stackText(error, head)}`,
   }
@@ -195,14 +196,28 @@ const ownPlaces = (packageUrl === undefined ? [] : [packageUrl, fileURLToPath(pa
  * other frames is a fault in Keelson. It keeps all frames, unless it is a `KeelsonError`.
  */
 const stackText = (error: Error, said: string): string => {
-  const text = inspect(redacted(error))
+  const text = printed(error)
   const head = describeReason(error)
-  const isOwn = error instanceof KeelsonError
+  const isOwn = isKeelsonError(error)
   const isSaid = said.includes(head) || (isOwn && said.includes(reasonText(error)))
   const rest = isSaid && text.startsWith(head) ? text.slice(head.length) : `\n${text}`
   const lines = rest.split('\n')
   const isTheirs = lines.some((line) => isFrame(line) && !isHidden(line))
   return isTheirs || isOwn ? lines.flatMap(shown).join('\n') : rest
+}
+
+/** The most characters of an error in one line of the log. */
+const printedMax = 64_000
+
+/** As Node prints it, if it can be printed. */
+const printed = (error: Error): string => {
+  try {
+    const text = inspect(redacted(error))
+    return text.length > printedMax ? `${text.slice(0, printedMax)}…` : text
+  } catch {
+    // Its stack or its own printer throws.
+    return readError(error).stack ?? describeReason(error)
+  }
 }
 
 const isFrame = (line: string): boolean => /^\s+at /.test(line)

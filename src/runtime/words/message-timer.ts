@@ -3,11 +3,11 @@
  * timer to a name looks the name up when it fires. It outlives the process that started it.
  */
 
+import { showAsText } from '../../value-text.ts'
 import { type AsyncContext, type Carrier, handOn } from '../queues/async-context.ts'
 import type { HeapEntry, TimerHeap } from '../queues/timer-heap.ts'
 import type { Directory } from './address.ts'
 import { Envelope, type Kind, type Message } from './envelope.ts'
-import { showAsText } from './value-text.ts'
 
 /** A process that a timer can send to. */
 export interface TimerTarget {

@@ -2,10 +2,10 @@
  * One monitor: its owner, its target, and its effect when the target ends. A process gets a down
  * message; code outside of processes gets a callback.
  */
+import { showAsText } from '../../value-text.ts'
 import type { Ref } from './address.ts'
 import { Envelope, kinds, type Message } from './envelope.ts'
 import type { ExitReason } from './exit-reason.ts'
-import { showAsText } from './value-text.ts'
 
 /** The payload of a down message. */
 export interface DownMessage {

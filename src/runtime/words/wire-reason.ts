@@ -2,8 +2,9 @@
  * How errors and exit reasons cross to another thread or process: a copy of an error loses its
  * class, its code and its details.
  */
-import { type ErrorCode, type ErrorDetails, KeelsonError } from '../../errors.ts'
-import { describeReason, type ExitReason, isError } from './exit-reason.ts'
+import { type ErrorCode, type ErrorDetails, isKeelsonError, KeelsonError } from '../../errors.ts'
+import { isError, readError } from '../../thrown.ts'
+import { describeReason, type ExitReason } from './exit-reason.ts'
 
 /** An exit reason, or an error, as plain data. */
 export type WireReason =
@@ -13,53 +14,77 @@ export type WireReason =
       readonly message: string
       readonly stack: string | undefined
       readonly cause: WireReason | undefined
+      /** Those of an `AggregateError`. */
+      readonly errors?: readonly WireReason[]
       readonly code?: ErrorCode
       readonly details?: ErrorDetails
     }
 
-/** How many causes of an error cross: a chain may have no end. */
-const causesMax = 8
+/** How many errors inside an error cross: a chain of causes may have no end. */
+const innerMax = 8
 
-/** The reason as plain data. `carried` makes what can cross of each value in it. */
+/**
+ * The reason as plain data. `carried` makes what can cross of each value in it. Never throws if
+ * `carried` does not, whatever the reason is.
+ */
 export const reasonToWire = (
   reason: ExitReason,
   carried: (value: unknown) => unknown,
-  depth = 0,
+): WireReason => wireOf(reason, carried, { left: innerMax })
+
+const wireOf = (
+  reason: ExitReason,
+  carried: (value: unknown) => unknown,
+  inner: { left: number },
 ): WireReason => {
   if (!isError(reason)) return { value: carried(reason) }
-  const { name, message, stack, cause } = reason
+  const { name, message, stack, code, details, cause, errors } = readError(reason)
+  const inside = (each: unknown): WireReason[] =>
+    inner.left-- > 0 ? [wireOf(each, carried, inner)] : []
   const parts = {
-    name: String(name),
-    message: String(message),
-    stack: typeof stack === 'string' ? stack : undefined,
-    cause:
-      cause === undefined || depth === causesMax
-        ? undefined
-        : reasonToWire(cause, carried, depth + 1),
+    ...{ name, message, stack },
+    cause: cause === undefined ? undefined : inside(cause)[0],
+    ...(errors.length > 0 && { errors: errors.flatMap(inside) }),
   }
-  if (!(reason instanceof KeelsonError)) return parts
-  return { ...parts, code: reason.code, details: carried(reason.details) as ErrorDetails }
+  if (!isKeelsonError(reason)) return parts
+  const facts = carried(details)
+  const isRecord = typeof facts === 'object' && facts !== null
+  return { ...parts, code: code as ErrorCode, details: isRecord ? { ...facts } : {} }
 }
 
 /** The reason that crossed. An error is a `KeelsonError` or an `Error` again, with its stack. */
 export const reasonFromWire = (wire: WireReason): ExitReason => {
   if (!('message' in wire)) return wire.value
-  const { name, message, stack, cause, code, details } = wire
+  const { name, message, stack, cause, errors, code, details } = wire
   const options = cause === undefined ? {} : { cause: reasonFromWire(cause) }
   const error =
     code === undefined
       ? Object.assign(new Error(message, options), { name })
       : new KeelsonError(code, message, { ...options, details: details ?? {} })
+  if (errors !== undefined)
+    Object.defineProperty(error, 'errors', { ...hidden, value: errors.map(reasonFromWire) })
   return stack === undefined ? error : Object.assign(error, { stack })
 }
 
-/** The value if `carry` takes it, else so much of it as text. */
+const hidden = { configurable: true, writable: true } as const
+
+/** The value if `carry` takes it, else so much of it as text. Never throws. */
 export const carriedAs = (value: unknown, carry: (value: unknown) => unknown): unknown => {
   try {
     return carry(value)
   } catch {
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? Object.fromEntries(Object.entries(value).map(([key, each]) => [key, describeReason(each)]))
-      : describeReason(value)
+    return textsOf(value) ?? describeReason(value)
+  }
+}
+
+const textsOf = (value: unknown): object | undefined => {
+  try {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+    return Object.fromEntries(
+      Object.entries(value).map(([key, each]) => [key, describeReason(each)]),
+    )
+  } catch {
+    // A getter that throws, a revoked proxy.
+    return undefined
   }
 }

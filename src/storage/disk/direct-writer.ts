@@ -4,6 +4,7 @@
  * the same bytes at the same places. It is apart from `node-disk.ts` because it owns the aligned
  * memory that such writes need.
  */
+import { keptError } from '../../errors.ts'
 
 /** A file that is open past the cache. It throws the system's own errors. */
 export type DirectFile = {
@@ -41,7 +42,7 @@ export class DirectWriter {
       return this.#file?.write(bytes, offset)
     } catch (error) {
       // The system wants larger blocks or other memory, and will want them next time too.
-      if (!(error instanceof Error && 'code' in error && error.code === 'EINVAL')) throw error
+      if (keptError(error).code !== 'EINVAL') throw error
       this.close()
       return undefined
     }

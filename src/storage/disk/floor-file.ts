@@ -2,7 +2,7 @@
  * `floor.json` of a shard, which says how far its log reaches at least. It is in the folder of the
  * shard, apart from `keelson.json`, so that only the owner of the shard writes it.
  */
-import { KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { type Disk, readWhole } from '../ports/disk.ts'
 import type { KnownFloor } from '../ports/log-floor.ts'
 import { replaceFile, sealedJson, unsealed } from '../ports/sealed-file.ts'
@@ -54,7 +54,7 @@ const knownAt = (disk: Disk, path: string): KnownFloor | undefined => {
   try {
     return readFloor(disk, path)
   } catch (error) {
-    if (error instanceof KeelsonError) return undefined
+    if (isKeelsonError(error)) return undefined
     throw error
   }
 }

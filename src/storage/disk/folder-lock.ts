@@ -11,6 +11,7 @@ import { spawnSync } from 'node:child_process'
 import { hostname } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { crc32 } from '../../bytes/crc32.ts'
+import { keptError } from '../../errors.ts'
 import { DiskError, type DiskLock } from '../ports/disk.ts'
 import { attempt } from '../ports/disk-failure.ts'
 import { describeHolder, type LockHolder, lockedDir, readHolder, sharedBy } from './lock-holder.ts'
@@ -361,7 +362,7 @@ const exists = (pid: number): boolean => {
     process.kill(pid, 0)
     return true
   } catch (error) {
-    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH')
+    return keptError(error).code !== 'ESRCH'
   }
 }
 

@@ -31,6 +31,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { keptError } from '../../errors.ts'
 import {
   closing,
   creates,
@@ -147,14 +148,9 @@ const attempt = <T>(operation: string, path: string, action: () => T): T => {
     return action()
   } catch (cause) {
     if (cause instanceof DiskError) throw cause
-    throw new DiskError(systemCode(cause) ?? 'EIO', operation, path, { cause })
+    throw new DiskError(keptError(cause).code ?? 'EIO', operation, path, { cause })
   }
 }
-
-const systemCode = (error: unknown): string | undefined =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string'
-    ? error.code
-    : undefined
 
 const openFile = (path: string, mode: OpenMode): number =>
   attempt(creates(mode) ? 'create' : 'open', path, () => {
@@ -292,7 +288,7 @@ const lockFiles: SharedLockFiles = {
         return true
       } catch (error) {
         // If the temporary file is gone, another process has the lock and has removed leftovers.
-        if (systemCode(error) !== 'EEXIST' && existsSync(temporary)) throw error
+        if (keptError(error).code !== 'EEXIST' && existsSync(temporary)) throw error
         return false
       } finally {
         rmSync(temporary, { force: true })
@@ -356,7 +352,7 @@ const writeBeside = (path: string, content: string): string => {
       writeFileSync(name, content, { flag: 'wx', mode: ownFile })
       return name
     } catch (error) {
-      if (systemCode(error) !== 'EEXIST') throw error
+      if (keptError(error).code !== 'EEXIST') throw error
     }
   }
 }
@@ -369,7 +365,7 @@ const unlessMissing = <T>(action: () => T): T | undefined => {
   try {
     return action()
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR', 'ESRCH'].includes(systemCode(error) ?? '')) return undefined
+    if (['ENOENT', 'ENOTDIR', 'ESRCH'].includes(keptError(error).code ?? '')) return undefined
     throw error
   }
 }

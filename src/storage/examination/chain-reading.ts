@@ -2,7 +2,7 @@
  * Reads the chain of commitments of a log without opening it, and makes proofs. It works on a copy,
  * and beside the process that writes the log. Changes nothing.
  */
-import { KeelsonError } from '../../errors.ts'
+import { KeelsonError, keptError } from '../../errors.ts'
 import { ChainFiles, commitmentsFolder } from '../commitments/chain-files.ts'
 import { grown } from '../commitments/commitment-chain.ts'
 import { decodeHeader, type ReadHeader } from '../commitments/commitment-header.ts'
@@ -112,7 +112,7 @@ export class ChainReader {
     try {
       verifyRecordProof(proof)
     } catch (cause) {
-      const evidence = `the proof that it leads to does not hold (${(cause as Error).message})`
+      const evidence = `the proof that it leads to does not hold (${keptError(cause).message})`
       throw damaged(evidence)
     }
     return proof

@@ -1,6 +1,6 @@
 /** Examines a data folder that nothing writes: `keelson.json`, then each shard. Changes nothing. */
 import { join } from 'node:path'
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { isKeelsonError } from '../../errors.ts'
 import { readBlobRange } from '../blobs/blob-reader.ts'
 import { decodeFrame } from '../commands/command-decoding.ts'
 import {
@@ -144,7 +144,7 @@ export async function* comparingRows(
     yield* replaying(disk, openDatabase, base?.snapshot.lsn ?? 0, facts, position, temporary)
   } catch (error) {
     const failure = refusalOf(error)
-    if (!(failure instanceof KeelsonError)) throw error
+    if (!isKeelsonError(failure)) throw error
     return { failure: `${failure.code}: ${failure.message}` }
   }
   const what = `the rows of shard ${shard}`

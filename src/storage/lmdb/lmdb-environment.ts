@@ -18,7 +18,8 @@
  * holds (`exit-gate.ts`).
  */
 import { constants } from 'node:os'
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError, keptError } from '../../errors.ts'
+import { isError, readError } from '../../thrown.ts'
 import { addressSpaceLeft } from '../disk/address-space.ts'
 import { nodeDisk } from '../disk/node-disk.ts'
 import type { Disk } from '../ports/disk.ts'
@@ -68,8 +69,8 @@ const noRoom: ReadonlySet<unknown> = new Set([
 /** Translates errors of LMDB: no room, or an unreliable store that must be rebuilt. */
 export const translated = (error: unknown, doing: string): KeelsonError => {
   if (isKeelsonError(error)) return error
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  const evidence = `${doing}: ${error instanceof Error ? error.message : String(error)}`
+  const code = isError(error) ? readError(error).code : undefined
+  const evidence = `${doing}: ${keptError(error).message}`
   return new KeelsonError(
     noRoom.has(code) ? 'NO_SPACE' : 'CORRUPT',
     `the projection failed while ${evidence}`,
@@ -151,8 +152,7 @@ const bundled = (place: string | undefined): KeelsonError =>
 /** The remedy depends on the cause. If none is known to help, only the cause is given. */
 const notLoaded = (error: unknown): KeelsonError => {
   const machine = `${process.platform} ${process.arch}`
-  const found = error instanceof Error ? error.message : String(error)
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  const { message: found, code } = keptError(error)
   const remedy = remedyFor(code, found)
   const advice = remedy === undefined ? '' : `: ${remedy}`
   return new KeelsonError('CONFIG', `lmdb cannot be loaded on ${machine}${advice} (${found})`, {

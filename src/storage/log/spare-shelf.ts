@@ -5,7 +5,7 @@
  * `log-writer.ts`, whose failures are final.
  */
 
-import { KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { type DiskFile, pathIn } from '../ports/disk.ts'
 import { attempt, refusalOf } from '../ports/disk-failure.ts'
 import { prepareSpare, type SpareTask } from '../ports/spare-file.ts'
@@ -137,7 +137,7 @@ export class SpareShelf {
  */
 const spareRefusal = (error: unknown): KeelsonError => {
   const refusal = refusalOf(error)
-  if (!(refusal instanceof KeelsonError)) throw error
+  if (!isKeelsonError(refusal)) throw error
   if (refusal.code !== 'SHARD_DOWN') return refusal
   const { reason: _, ...details } = refusal.details
   const message = `the log gets no new segment: ${refusal.message}`

@@ -1,7 +1,7 @@
 /**
  * Failures of a disk: Keelson's codes for the system's codes, and writes that are whole or fail.
  */
-import { type ErrorDetails, KeelsonError } from '../../errors.ts'
+import { type ErrorDetails, isKeelsonError, KeelsonError } from '../../errors.ts'
 import { type Disk, DiskError, type DiskFile } from './disk.ts'
 
 const readOnly: readonly string[] = ['EROFS', 'EACCES', 'EPERM', 'ELOOP']
@@ -34,7 +34,7 @@ export const sortOf = (code: string): FailureSort =>
 
 /** The sort of an error that callers get; `undefined` if it is none of a disk. */
 export const failureSort = (error: unknown): FailureSort | undefined => {
-  const { errno } = error instanceof KeelsonError ? error.details : {}
+  const { errno } = isKeelsonError(error) ? error.details : {}
   return typeof errno === 'string' ? sortOf(errno) : undefined
 }
 

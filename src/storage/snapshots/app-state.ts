@@ -85,7 +85,7 @@ export const loadAppState = (disk: Disk, dir: string): LoadedAppState => {
   const damaged: string[] = []
   for (const lsn of states.toReversed()) {
     const state = readAppState(disk, dir, lsn)
-    if (!(state instanceof KeelsonError)) return { state, states, damaged }
+    if (!isKeelsonError(state)) return { state, states, damaged }
     damage ??= state
     damaged.push(appStatePath(dir, lsn))
   }
@@ -126,7 +126,7 @@ export const copyAppStates = (
 ): number[] =>
   wanted.filter((each) => {
     const state = readAppState(disk, from, each)
-    if (!(state instanceof KeelsonError)) {
+    if (!isKeelsonError(state)) {
       replaceFile(disk, appStatePath(to, each), encodedAppState(state))
       return true
     }
@@ -160,7 +160,7 @@ export const salvageAppStates = (disk: Disk, from: string, to: string, lsn: numb
 const stateOrFault = (disk: Disk, dir: string, lsn: number): AppState | string => {
   try {
     const state = readAppState(disk, dir, lsn)
-    return state instanceof KeelsonError ? String(state.details.evidence) : state
+    return isKeelsonError(state) ? String(state.details.evidence) : state
   } catch (error) {
     if (isFileFailure(error)) return `the disk cannot read it: ${error.code}`
     if (isKeelsonError(error, 'UNSUPPORTED_VERSION')) return error.message

@@ -14,10 +14,11 @@ import {
   workerData,
 } from 'node:worker_threads'
 import { systemClock } from '../../clock.ts'
-import { type ErrorCode, type ErrorDetails, KeelsonError } from '../../errors.ts'
+import { KeelsonError } from '../../errors.ts'
 import { addressSpaceLeft } from '../disk/address-space.ts'
 import { nodeDisk } from '../disk/node-disk.ts'
 import { refusing } from '../ports/disk-failure.ts'
+import { errorOfPlain, type PlainError, plainError } from './plain-error.ts'
 
 export type { MessagePort, Worker } from 'node:worker_threads'
 
@@ -109,13 +110,6 @@ export const sharedMemory = (): SharedArrayBuffer | undefined => start()?.shared
 
 /** A request with the number that its reply names. */
 export type Question = { readonly id: number; readonly kind: string; readonly request: unknown }
-
-/** An error without its class. */
-type PlainError = {
-  readonly code: ErrorCode
-  readonly message: string
-  readonly details: ErrorDetails
-}
 
 /** `refused` is the error inside an answer. It crosses as plain data too. */
 type Reply =
@@ -278,7 +272,7 @@ export const threadClient = (
     fastPath?.poll()
     fastPath?.forget(reply.id)
     const asker = take(reply.id)
-    if ('error' in reply) asker?.reject(fromPlain(reply.error))
+    if ('error' in reply) asker?.reject(errorOfPlain(reply.error))
     else asker?.resolve(restored(reply))
     fastPath?.poll()
   })
@@ -421,9 +415,9 @@ const replyTo = (action: () => unknown, id: number): Reply => {
     const refused = refusedIn(answer)
     if (refused === undefined) return { id, answer }
     const { refused: _, ...rest } = answer as { refused: unknown }
-    return { id, answer: rest, refused: toPlain(refused) }
+    return { id, answer: rest, refused: plainError(refused) }
   } catch (error) {
-    return { id, error: toPlain(error) }
+    return { id, error: plainError(error) }
   }
 }
 
@@ -431,7 +425,9 @@ const refusedIn = (answer: unknown): unknown =>
   typeof answer === 'object' && answer !== null && 'refused' in answer ? answer.refused : undefined
 
 const restored = (reply: Extract<Reply, { answer: unknown }>): unknown =>
-  reply.refused ? { ...(reply.answer as object), refused: fromPlain(reply.refused) } : reply.answer
+  reply.refused
+    ? { ...(reply.answer as object), refused: errorOfPlain(reply.refused) }
+    : reply.answer
 
 const threadDied = (role: ThreadRole, cause: unknown): KeelsonError =>
   new KeelsonError('SHARD_DOWN', `the thread of ${threadRoles[role]} died`, {
@@ -485,15 +481,3 @@ const buffersOf = (message: unknown): ArrayBuffer[] => {
       buffers.add(bytes.buffer)
   return [...buffers]
 }
-
-const toPlain = (error: unknown): PlainError => {
-  if (error instanceof KeelsonError) {
-    const { code, message, details } = error.toJSON()
-    return { code, message, details }
-  }
-  const message = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  return { code: 'SHARD_DOWN', message, details: { reason: 'thread' } }
-}
-
-const fromPlain = ({ code, message, details }: PlainError): KeelsonError =>
-  new KeelsonError(code, message, { details })

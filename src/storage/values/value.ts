@@ -12,7 +12,7 @@ import { types } from 'node:util'
 import { copyPart } from '../../bytes/copy-part.ts'
 import { realLength } from '../../bytes/real-bytes.ts'
 import { asBuffer, readUtf8 } from '../../bytes/utf8.ts'
-import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError, keptError } from '../../errors.ts'
 import { type RowValue, rowTags, type StoredValue, valueTags } from '../ports/projection-store.ts'
 import { loadOwnMsgpackr } from './own-msgpackr.ts'
 import {
@@ -204,7 +204,7 @@ const decodeStructured = (stored: Uint8Array): unknown => {
     return checked(msgpack.unpack(desk, length))
   } catch (cause) {
     throw new KeelsonError('CORRUPT', 'stored bytes are damaged: they are no structured value', {
-      details: { evidence: cause instanceof Error ? cause.message : String(cause) },
+      details: { evidence: keptError(cause).message },
       cause,
     })
   }

@@ -8,7 +8,7 @@ import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { isAway, isLoss, type StorageEvents } from '../../actors/index.ts'
 import type { Cancel, Clock } from '../../clock.ts'
-import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
+import { isKeelsonError, KeelsonError, keptError, reasonText } from '../../errors.ts'
 import { stopProcess } from '../../runtime/index.ts'
 import {
   addressText,
@@ -125,8 +125,8 @@ const isOutrun = (error: unknown): boolean => isAway(error) || isKeelsonError(er
 
 /** With the reason why the engine gave no answer, such as too many connections of a role. */
 const outrunText = (error: unknown): string =>
-  isAway(error) && error.cause instanceof Error
-    ? `${reasonText(error)}: ${error.cause.message}`
+  isAway(error) && error.cause !== undefined
+    ? `${reasonText(error)}: ${keptError(error.cause).message}`
     : reasonText(error)
 
 const startedOn = async (

@@ -4,7 +4,7 @@
  */
 import { dirname } from 'node:path'
 import { isLoss, withSpace } from '../../actors/index.ts'
-import { configError, isKeelsonError, KeelsonError } from '../../errors.ts'
+import { configError, isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import { notStarted } from '../../runtime/index.ts'
 import type { Disk } from '../../storage/index.ts'
 import type { Shard } from '../tree/shard.ts'
@@ -76,8 +76,8 @@ export const treeError = (instance: string, error: unknown): unknown => {
 /** The error of a start with a shard that went down for `reason`. It has a code. */
 export const downError = (shards: readonly Shard[], reason: unknown): KeelsonError => {
   const shard = shards.find(({ phase }) => phase.kind === 'down' && phase.reason === reason)
-  if (!(reason instanceof KeelsonError))
-    return shard?.unavailable() ?? new KeelsonError('SHARD_DOWN', String(reason))
+  if (!isKeelsonError(reason))
+    return shard?.unavailable() ?? new KeelsonError('SHARD_DOWN', reasonText(reason))
   if (!isLoss(reason)) return reason
   // The mark of a loss names the shard.
   const { code, message, details, cause } = reason

@@ -6,7 +6,7 @@
 
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { configError } from '../../errors.ts'
+import { configError, keptError } from '../../errors.ts'
 import { serverOf } from './app-tree.ts'
 
 /**
@@ -19,8 +19,7 @@ export const loadModule = async (path: string): Promise<Record<string, unknown>>
   if (/\.[cm]?ts$/.test(path)) return loadTranspiled(path)
   return import(url).catch((error: unknown) => {
     // It imports TypeScript. Node found that before it evaluated anything.
-    if (error instanceof Error && 'code' in error && error.code === 'ERR_UNKNOWN_FILE_EXTENSION')
-      return loadTranspiled(path)
+    if (keptError(error).code === 'ERR_UNKNOWN_FILE_EXTENSION') return loadTranspiled(path)
     throw error
   })
 }
@@ -38,12 +37,12 @@ const loadTranspiled = async (path: string): Promise<Record<string, unknown>> =>
 
 /** Why the module or the JSON at `path` does not load, in one line. */
 export const loadFailure = (path: string, error: unknown): string => {
-  if (!(error instanceof Error)) return String(error)
-  const [what = ''] = error.message.split('\nRequire stack:')
+  const { message, code } = keptError(error)
+  const [what = ''] = message.split('\nRequire stack:')
   if (what.startsWith(`Cannot find module '${path}'`)) return 'there is no such file'
   const text = what.replace(/\s+/g, ' ').trim()
   // Node prints the place of a syntax error on the terminal only; jiti has it in its text.
-  const isByNode = 'code' in error && error.code === 'ERR_INVALID_TYPESCRIPT_SYNTAX'
+  const isByNode = code === 'ERR_INVALID_TYPESCRIPT_SYNTAX'
   const isBare = error instanceof SyntaxError && (isByNode || /\.[cm]?js$/.test(path))
   return isBare ? `${text}: node --check ${path} shows where` : text
 }

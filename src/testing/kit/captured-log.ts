@@ -1,6 +1,7 @@
 /** Logs for tests in which processes crash on purpose. */
 import { noMore } from '../../check.ts'
 import type { Log, Logger } from '../../runtime/index.ts'
+import { isError, readError } from '../../thrown.ts'
 
 /** A log that drops every line. */
 export const silentLogger: Logger = { error: () => {}, warn: () => {}, info: () => {} }
@@ -27,9 +28,10 @@ export interface CapturedLog extends Logger {
 const settleStacks = (facts: LogLine['facts']): void => {
   // The runtime gives a reason that is not enumerable, beside its text.
   for (let fact of [facts?.['reason'], ...Object.values(facts ?? {})])
-    while (fact instanceof Error) {
-      void fact.stack
-      fact = fact.cause
+    for (let depth = 0; isError(fact) && depth < 8; depth++) {
+      const { stack, cause } = readError(fact)
+      void stack
+      fact = cause
     }
 }
 

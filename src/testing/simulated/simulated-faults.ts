@@ -2,7 +2,7 @@
  * Faults of the simulated disk and their moments: the n-th call, or the n-th of some kind. Each
  * plan counts its own calls, so that "the third sync fails" means the same beside other plans.
  */
-import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { invalidArgument, isKeelsonError } from '../../errors.ts'
 import { DiskError } from '../../storage/index.ts'
 
 /** The calls of the disk port. `open` opens an existing file, `create` makes one. */
@@ -207,7 +207,7 @@ export class SimulatedCalls {
 }
 
 const codeOf = (error: unknown): string | undefined =>
-  error instanceof Refusal || error instanceof KeelsonError ? error.code : undefined
+  error instanceof Refusal || isKeelsonError(error) ? error.code : undefined
 
 /** A read-only disk allows a sync: it changes nothing that the disk shows. */
 const changes = (operation: DiskOperation): boolean =>

@@ -16,6 +16,7 @@ import {
 } from '../../flow/index.ts'
 import type { Settled, System } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
+import { isError } from '../../thrown.ts'
 import { outcome } from '../kit/probe.ts'
 import type { SimulatedDisk } from './simulated-disk.ts'
 
@@ -152,7 +153,7 @@ const choiceOf = (given: SimulatedRunOptions['crashAfter']): ((key: string) => b
 const endOf = <O>(settled: Settled<O>): End<O> => {
   if (settled.ok) return { status: 'completed', output: settled.value, error: undefined }
   const { error } = settled
-  if (!isKeelsonError(error) || !(error.cause instanceof Error)) throw error
+  if (!isKeelsonError(error) || !isError(error.cause)) throw error
   const { status } = error.details as Pick<End<O>, 'status'>
   return { status, output: undefined, error: error.cause }
 }

@@ -89,7 +89,7 @@ describe('a kept failure', () => {
     expect(textOf(new TypeError('gone'))).toBe('TypeError: gone')
     expect(textOf(Object.assign(new Error('gone'), { code: 20 }))).toBe('Error: gone')
     expect(textOf(`${'x'.repeat(500)}y`)).toBe(`Error: ${'x'.repeat(500)}`)
-    expect(textOf(Object.create(null))).toBe('Error: object')
+    expect(textOf(Object.create(null))).toBe('Error: {}')
   })
 
   test('is an error again, with a code only if it had one', () => {

@@ -45,8 +45,8 @@ const hostile: [string, unknown, string][] = [
   ['one that contains itself', Object.assign(bare({}), { self: circular }), '{self: ["a", …]}'],
   ['a circular array', circular, '[a, …]'],
   ['an Error with a symbol as its message', errorWith(Symbol('s')), 'Error: Symbol(s)'],
-  ['an Error whose message throws', unreadable, '[unreadable]'],
-  ['an Error that is its own message', selfish, 'Error: […]'],
+  ['an Error whose message throws', unreadable, 'Error: [unreadable]'],
+  ['an Error that is its own message', selfish, 'Error: Error'],
   ['a bigint', 7n, '7n'],
   ['what refuses every question', unnameable, '[unreadable]'],
 ]

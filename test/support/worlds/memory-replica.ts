@@ -64,6 +64,8 @@ export class MemoryReplica implements Replica {
   failing: 'before' | 'behind' | undefined
   /** Every commit is refused with it. */
   refusal: KeelsonError | undefined
+  /** Throws whatever a client may throw. */
+  fails: (() => void) | undefined
   /** Sessions that were opened, and commits that were asked for. */
   opened = 0
   /** Sessions that are open. */
@@ -152,6 +154,7 @@ export class MemoryReplica implements Replica {
     const { failing } = this
     this.failing = undefined
     if (this.refusal) throw this.refusal
+    this.fails?.()
     if (failing === 'before') throw new Error('the connection is lost')
     work()
     if (failing === 'behind') throw new Error('the connection is lost')

@@ -2,6 +2,7 @@
  * Any value as text, for reports: the state of a server, a payload. The walk ends when its budget
  * of characters is spent, so a large value costs no more than a small one. Never throws.
  */
+import { isError, readError } from './thrown.ts'
 
 /** `value` in one line of at most `max` characters and a `…`. A value that contains itself is `…`. */
 export const valueText = (value: unknown, max = 1_000): string => textOf(value, max, false)
@@ -78,7 +79,7 @@ class Walk {
 
   #object(value: object): void {
     if (Array.isArray(value)) this.#items('[', value, ']', (item) => this.value(item))
-    else if (value instanceof Error) this.#error(value)
+    else if (isError(value)) this.#error(value)
     else if (ArrayBuffer.isView(value)) this.#write(`${nameOf(value)}(${value.byteLength} bytes)`)
     else if (value instanceof Map) this.#map(value)
     else if (value instanceof Set)
@@ -87,14 +88,9 @@ class Walk {
     else this.#fields(value)
   }
 
-  /** Name and message are text, unless code has set them to something else. */
-  #error({ name, message }: { readonly name: unknown; readonly message: unknown }): void {
-    const isPlain = this.#isPlain
-    this.#isPlain = true
-    this.value(name)
-    this.#write(': ')
-    this.value(message)
-    this.#isPlain = isPlain
+  #error(error: Error): void {
+    const { name, message } = readError(error)
+    this.#write(`${name}: ${message}`)
   }
 
   #json(plain: unknown): void {

@@ -1,6 +1,6 @@
 /** Values as text for reports: readable, bounded while they are walked, and never a throw. */
 import { describe, expect, test } from 'vitest'
-import { valueText } from '../../../src/runtime/words/value-text.ts'
+import { valueText } from '../src/value-text.ts'
 
 class Account {
   readonly owner = 'ada'

@@ -1,0 +1,2 @@
+/** Makes a thing that code may throw, anew each time. */
+export declare const oddErrors: Readonly<Record<string, () => unknown>>
