@@ -38,7 +38,7 @@ const textMax = 16_000
 const nameMax = 200
 const errorsMax = 8
 
-/** What of `error` can be read. A text of it has at most `max` characters. Never throws. */
+/** The parts of `error` that can be read. A text has at most `max` characters. Never throws. */
 export const readError = (error: Error, max = textMax): ReadError => {
   const [message, errors] = [member(error, 'message'), listOf(member(error, 'errors'))]
   const code = member(error, 'code')

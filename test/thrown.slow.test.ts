@@ -1,4 +1,4 @@
-/** What any code may throw is read by `src/thrown.ts` alone. */
+/** Whatever is thrown is read by `src/thrown.ts` alone. */
 import { expect, test } from 'vitest'
 import { errorReads } from './support/error-reads.ts'
 

@@ -1,4 +1,4 @@
-// What code may throw, and what no reader may trust. Each is made anew: threads of the built package read them too.
+// Errors that code may throw, and that no reader may trust. Each is made anew: threads of the built package read them too.
 import { runInNewContext } from 'node:vm'
 
 const refuse = () => {
