@@ -109,13 +109,17 @@ export class ProjectionBatch implements RowSink {
   }
 
   #hasMore(lsnMax: number): boolean {
-    const { source, changes } = this
-    return (
-      this.#frames < source.size &&
-      source.lsn(this.#frames) <= lsnMax &&
-      changes.size < this.#limits.chunkRows &&
-      this.#bytes < this.#limits.chunkBytes
-    )
+    const { source } = this
+    return this.#frames < source.size && source.lsn(this.#frames) <= lsnMax && this.#hasRoom()
+  }
+
+  /**
+   * Whether there is room for a frame. The first one always has it: a batch begins with rows of
+   * projections by users, and one without a frame would pass the frame by.
+   */
+  #hasRoom(): boolean {
+    const { chunkRows, chunkBytes } = this.#limits
+    return this.#frames === 0 || (this.changes.size < chunkRows && this.#bytes < chunkBytes)
   }
 
   #takeFrame(): void {

@@ -10,7 +10,7 @@
 import type { Projecting, ReadAnswer, Rows } from '../../storage/index.ts'
 import type { AppliedFrames } from './applied-frames.ts'
 import { LogTail, Outbox } from './outbox.ts'
-import { type BatchLimits, ProjectionBatch } from './projection-batch.ts'
+import { type BatchLimits, ProjectionBatch, sliceRowsMax } from './projection-batch.ts'
 
 // When the projection is flushed: a debounce with a hard deadline. Pure. The rule is that of
 // FerricStore's LMDBWriter, but each deadline counts separately and the earliest one wins.
@@ -32,6 +32,9 @@ export type FlushRules = {
  * the overlay answers the reads of it.
  */
 const trickleBytes = 256 * 1024
+
+/** The least bound of bytes after a transaction that had no room: that of a slice of usual rows. */
+const sliceBytes = 64 * 1024
 
 /** Why a flush of a trickle must not wait, and why a flush had better wait. */
 export type Circumstances = {
@@ -84,6 +87,7 @@ export type FeedLimits = FlushRules &
 /** The frames that a projection has not taken yet. */
 export class ProjectionFeed {
   readonly #rules: FlushRules & BatchLimits
+  #batchLimits: BatchLimits
   /** The projections by users. */
   readonly #projecting: Projecting | undefined
   readonly #outbox: Outbox
@@ -105,6 +109,7 @@ export class ProjectionFeed {
   ) {
     this.#projecting = projecting
     this.#rules = limits
+    this.#batchLimits = limits
     this.#outbox = new Outbox(limits.ringSlots, limits.ringBytes)
     this.#projectedLsn = Math.min(projectedLsn, appliedLsn)
     this.#targetLsn = appliedLsn
@@ -179,7 +184,8 @@ export class ProjectionFeed {
     const inMs = urgent || this.#tail || this.#gathered ? 0 : this.#dueIn(now, circumstances)
     if (inMs > 0) return { kind: 'due', inMs }
     const projecting = this.#projecting && { ...this.#projecting, lsn: this.#projectedLsn }
-    const batch = this.#gathered ?? new ProjectionBatch(this.#source, rows, this.#rules, projecting)
+    const batch =
+      this.#gathered ?? new ProjectionBatch(this.#source, rows, this.#batchLimits, projecting)
     // A batch that a damaged row interrupted is not continued.
     this.#gathered = undefined
     if (batch.take(Math.min(this.#targetLsn, this.#durableLsn))) {
@@ -191,6 +197,24 @@ export class ProjectionFeed {
     return { kind: 'read', from: this.#tail?.next ?? this.#projectedLsn + 1 }
   }
 
+  /**
+   * Records that the disk may have no room for a transaction of so many rows: the next ones are
+   * at most half as large, down to one slice, until the projection has caught up. A smaller one changes
+   * fewer pages, and what it frees is room for the next.
+   */
+  hadNoRoom(rows: number): void {
+    const { chunkRows, chunkBytes } = this.#batchLimits
+    this.#batchLimits = {
+      chunkRows: Math.min(chunkRows, Math.max(sliceRowsMax, Math.ceil(rows / 2))),
+      chunkBytes: Math.min(chunkBytes, Math.max(sliceBytes, Math.ceil(chunkBytes / 2))),
+    }
+  }
+
+  /** The most rows of the next transaction. */
+  get chunkRows(): number {
+    return this.#batchLimits.chunkRows
+  }
+
   /** Records that the projection has `batch`, the last one that `next` returned. */
   committed(batch: ProjectionBatch): void {
     this.#projectedLsn = batch.lsn
@@ -199,6 +223,7 @@ export class ProjectionFeed {
     if (batch.source === this.#source) this.#source.drop(batch.frames)
     else this.#tailFrom(batch.lsn + 1)
     this.#leaveTail()
+    if (this.lag === 0) this.#batchLimits = this.#rules
   }
 
   /** Adds frames that were read from the log for the `read` step. */

@@ -186,12 +186,11 @@ const commit = (
   context: Context,
 ): void => {
   if (frames) halt(state, frames.halted, context)
-  const { derived: queue, parts, releasedRows } = state.shard
-  const { projectedLsn } = state.feed
+  const { derived: queue, releasedRows } = state.shard
+  const { projectedLsn, chunkRows } = state.feed
   // Markers move the feed on and commit nothing: the mark of a frame goes with the LSN of that frame.
   const { lsn, frame } = frames ?? projection.position() ?? { lsn: projectedLsn }
   const position = { walId, epoch, lsn, ...(frame ? { frame } : {}) }
-  const { chunkRows } = parts.settings.lmdb
   const isAlone = !frames && !walked
   const takenLsn = frames?.lsn ?? projectedLsn
   const derived = queue.isolates && !isAlone ? undefined : queue.take(takenLsn, chunkRows)
@@ -254,6 +253,8 @@ const failed = (
     emit(context.system, shard, 'lmdb.setAside', found.setAside)
     act(found.onLost)
   }
+  const rows = (commit?.frames?.changes.size ?? 0) + (commit?.derived?.operations ?? 0)
+  if (code === 'NO_SPACE' && rows > 0) state.feed.hadNoRoom(rows)
   state.damage = isKeelsonError(error, 'CORRUPT') ? error : undefined
   const retryInMs = projection.retryInMs(context.system.clock.random)
   const inMs = Math.max(retryInMs, state.damage ? damageMs : 0)

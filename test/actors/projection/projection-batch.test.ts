@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { ProjectionBatch, sliceRowsMax } from '../../../src/actors/projection/projection-batch.ts'
+import { countsByNamespace } from '../../../src/index.ts'
 import { encodeFrame, encodeValue, noExpiry, type Unit } from '../../../src/storage/index.ts'
 import { MapRows } from '../../support/worlds/map-rows.ts'
 import { pendingFrames } from '../../support/worlds/pending-frames.ts'
@@ -39,6 +40,14 @@ const slices = (batch: ProjectionBatch, lsnMax = Number.POSITIVE_INFINITY): numb
 }
 
 describe('a batch of the projection', () => {
+  test('takes a frame whatever its bounds are, also with rows of projections by users', () => {
+    const projecting = { projections: [countsByNamespace()], givenUp: new Set<string>(), lsn: 0 }
+    const least = { chunkRows: 1, chunkBytes: 1 }
+    const batch = new ProjectionBatch(puts(3), new MapRows(), least, projecting)
+    slices(batch)
+    expect(batch.frames).toBe(1)
+  })
+
   test('is taken in slices, and names its last frame when it is complete', {
     tags: ['M50'],
   }, () => {

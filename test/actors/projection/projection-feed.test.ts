@@ -339,3 +339,29 @@ test('a flush begins while no group is written, but waits no longer than the lag
   expect(feed.next(240, false, nothing, around)).toEqual({ kind: 'due', inMs: 10 })
   expect(feed.next(250, false, nothing, around).kind).toBe('commit')
 })
+
+test('after a transaction that had no room the next ones are half as large, until all is projected', () => {
+  const feed = new ProjectionFeed({ ...limits, ringSlots: 4_000, chunkRows: 800 }, 0, 0)
+  feed.durable(4_000)
+  feed.enqueue(applied(...upTo(1_500)), 0)
+  const rows = (): number => {
+    for (;;) {
+      const step = feed.next(1_000, true, nothing)
+      if (step.kind === 'gather') continue
+      if (step.kind !== 'commit') return 0
+      feed.committed(step.batch)
+      return step.batch.changes.size
+    }
+  }
+  feed.hadNoRoom(800)
+  expect([rows(), rows()]).toEqual([400, 400])
+  feed.hadNoRoom(240)
+  expect(rows()).toBe(120)
+  feed.hadNoRoom(120)
+  feed.hadNoRoom(3)
+  expect([rows(), rows()]).toEqual([100, 100])
+
+  while (rows() > 0);
+  feed.enqueue(applied(...upTo(1_000).map((lsn) => 1_500 + lsn)), 2_000)
+  expect([rows(), rows()]).toEqual([800, 200])
+})

@@ -1,6 +1,7 @@
 /** The mode of a running `lmdb_writer`, as the event bus and `health()` show it. */
 import { describe, expect, test } from 'vitest'
 import { LmdbWriter, type StorageEvents } from '../../../src/actors/index.ts'
+import { KeelsonError } from '../../../src/index.ts'
 import { surveyProjections } from '../../../src/inspect/answers/shard-survey.ts'
 import {
   createSystem,
@@ -109,6 +110,35 @@ describe('a projection’s writer', () => {
 
     expect(projectionOf(app)).toMatchObject({ mode: 'following', reason: undefined, failures: 3 })
     expect(modes).toEqual(['degraded', 'tailing', 'following'])
+  })
+
+  test('takes less at once on a disk that is nearly full, until it has caught up', async () => {
+    const world = machine()
+    const { projections } = world
+    const open = projections.open.bind(projections)
+    const commits: number[] = []
+    projections.open = (...given) => {
+      const store = open(...given)
+      const commit = store.commit.bind(store)
+      store.commit = async (changes, position) => {
+        const rows = [...changes]
+        if (rows.length > 300) throw new KeelsonError('NO_SPACE', 'the disk may have no room')
+        commits.push(rows.length)
+        return commit(rows, position)
+      }
+      return store
+    }
+    const app = await world.start()
+    const token = await world.during(app.control.suspend(0))
+    const puts = Array.from({ length: 1_000 }, (_, at) => app.store.put(`k${at}`, 1))
+    await world.during(Promise.all(puts))
+    await world.during(app.control.resume(0, token))
+    await world.clock.advance(2_000)
+
+    const { projection, projectedLsn, appliedLsn } = app.health().shards[0] ?? {}
+    expect(projection).toMatchObject({ mode: 'following', reason: undefined })
+    expect(projectedLsn).toBe(appliedLsn)
+    expect(Math.max(...commits)).toBeGreaterThan(200)
   })
 
   test('that becomes degraded is in the log once, with the reason; other modes are not', async () => {
