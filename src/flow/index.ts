@@ -35,6 +35,7 @@ export type {
   Row,
   RunChange,
   RunLook,
+  RunWatch,
   StepRow,
   StepsOptions,
   WatchFilter,

@@ -62,6 +62,7 @@ type PlacedShard = {
   readonly phase: { readonly kind: string }
   readonly way: OwnersWay | undefined
   readonly opened: number
+  readonly beginnings: ReadonlySet<Promise<unknown>>
   readonly parts: { readonly settings: { readonly deadlineMs: number } }
   reopened(times: number, withinMs: number): Promise<boolean>
 }
@@ -72,8 +73,21 @@ export const isElsewhere = ({ phase }: PlacedShard): boolean => phase.kind === '
 /** Whether another member can be asked for the shard. */
 const isAskable = (shard: PlacedShard): boolean => shard.way !== undefined && isElsewhere(shard)
 
+/**
+ * Waits until an owner has fixed the position of every watch that was called for before. A caller begins
+ * a watch, reads everything, and then takes the changes from the watch. The question of the watch may be
+ * refused on its way and sent again. If an owner answered the read first, changed a key, and then heard
+ * of the watch, the caller would miss that change.
+ */
+export const watchesBegun = async ({
+  beginnings,
+}: Pick<PlacedShard, 'beginnings'>): Promise<void> => {
+  if (beginnings.size > 0) await Promise.all(beginnings)
+}
+
 /** Waits while a shard comes here, within its time: then it is read here, or where it went. */
 const arrived = async (shard: PlacedShard): Promise<void> => {
+  await watchesBegun(shard)
   const isComing = shard.way !== undefined && shard.phase.kind === 'recovering'
   if (isComing && shard.opened === 0) await shard.reopened(0, shard.parts.settings.deadlineMs)
 }

@@ -97,6 +97,8 @@ export class ShardCore {
   reopening: Reopening | undefined
   /** The way to the member that has it while it is elsewhere; `undefined` without members. */
   way: OwnersWay | undefined
+  /** The beginnings of watches at this member whose position no owner has fixed yet. They never reject. */
+  readonly beginnings = new Set<Promise<unknown>>()
 
   readonly #writes: Writes
   #phase: ShardPhase = { kind: 'recovering' }

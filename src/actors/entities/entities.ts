@@ -23,6 +23,7 @@ import {
   type TurnScanner,
   workerKind,
 } from '../../storage/index.ts'
+import { watchesBegun } from '../core/owners-way.ts'
 import { instanceName } from '../core/shard-name.ts'
 import { emit } from '../core/storage-events.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
@@ -236,8 +237,9 @@ export class Entities {
    * Asks the member that has the shard of an entity.
    * @throws KeelsonError as a call to an entity, and as the method
    */
-  askOwner(question: OwnersQuestion, options: CallOptions): Promise<unknown> {
-    return this.#elsewhere?.ask(question, options) ?? Promise.resolve()
+  async askOwner(question: OwnersQuestion, options: CallOptions): Promise<unknown> {
+    await watchesBegun(this.shardOf(`${question.kind}/${question.id}`))
+    return this.#elsewhere?.ask(question, options)
   }
 
   /** Calls `listener` with each shard that comes here later. Returns a function that ends this. */

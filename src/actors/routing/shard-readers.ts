@@ -16,7 +16,7 @@ import {
   type SentItems,
   watchHere,
 } from '../store/routed-watch.ts'
-import { logStart, type ShardWatch, type Watched, type WatchSource } from '../store/shard-watch.ts'
+import type { ShardWatch, Watched, WatchSource } from '../store/shard-watch.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: the items of each kind are others
@@ -72,13 +72,15 @@ export const answerReaders = <S extends WritingShard>(
   const keyOf = (index: unknown, { member, reader }: Pick<AskedItems, 'member' | 'reader'>) =>
     `${index}/${reader}/${member}`
   way.onUnlinked((member) => readers.endAll(member))
-  way.answer('watch.next', (payload) => {
-    const [index, asked] = payload as readonly unknown[]
-    if (!isAsked(asked)) throw invalidArgument('payload', 'a watch', asked)
-    const checked = asked as AskedItems
-    checkLinked(way, checked.member)
-    return readers.answer(keyOf(index, checked), shardHere(index), checked)
-  })
+  for (const question of ['watch.begin', 'watch.next'] as const)
+    way.answer(question, (payload) => {
+      const [index, asked] = payload as readonly unknown[]
+      if (!isAsked(asked)) throw invalidArgument('payload', 'a watch', asked)
+      const checked = asked as AskedItems
+      checkLinked(way, checked.member)
+      const key = keyOf(index, checked)
+      return readers.answer(key, shardHere(index), checked, question === 'watch.begin')
+    })
   way.answer('watch.end', (payload) => {
     const [index, asked] = payload as readonly unknown[]
     readers.end(keyOf(index, asked as AskedItems))
@@ -96,16 +98,15 @@ class ShardReaders<S extends WritingShard> {
     this.#kinds = kinds
   }
 
-  /** The next items of a watch. @throws KeelsonError as `ShardWatch` */
-  answer(key: string, shard: S, asked: AskedItems): Promise<SentItems> {
+  /** The position of a watch that begins, or its next items. @throws KeelsonError as `ShardWatch` */
+  answer(key: string, shard: S, asked: AskedItems, begins: boolean): Promise<SentItems> {
     this.#sweep()
     const known = this.#open.get(key)
     if (known?.last && asked.answers === known.answers - 1) return known.last
     const open = known?.answers === asked.answers ? known : this.#begin(key, shard, asked)
     open.usedAt = this.#system.clock.monotonic()
     open.answers++
-    const isBegun = asked.from !== undefined && asked.from !== logStart
-    const answer = isBegun ? this.#items(open) : begunAt(open)
+    const answer = begins ? begunAt(open) : this.#items(open)
     open.last = answer
     answer.catch(() => this.end(key))
     return answer
@@ -175,7 +176,7 @@ class ShardReaders<S extends WritingShard> {
   }
 }
 
-/** The position of a watch that begins now, or where the log does: its reader waits for it alone. */
+/** The position of a watch that begins: its reader waits for it alone. */
 const begunAt = async (open: Open): Promise<SentItems> => {
   await open.watch.begin()
   return itemsOf(open, [])

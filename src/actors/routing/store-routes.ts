@@ -12,6 +12,7 @@ import { type ChildSpec, call, type Ref, type System, worker } from '../../runti
 import { encodeFrame, type FrameUnits, type StoredValue } from '../../storage/index.ts'
 import { Allowance } from '../admission/allowance.ts'
 import { Gate } from '../admission/gate.ts'
+import { watchesBegun } from '../core/owners-way.ts'
 import { bytesCounted, checkCount, commandsIn } from '../core/write-weight.ts'
 import type { JournalShard } from '../journal/journal-shard.ts'
 import type { ShardOwners } from '../links/shard-owners.ts'
@@ -142,6 +143,7 @@ export class StoreRoutes implements Routes {
   }
 
   async load(shard: WritingShard, key: string): Promise<StoredValue | undefined> {
+    await watchesBegun(shard)
     const found = await this.#read(shard.index, (ref, leftMs) =>
       call(ref, 'load', { shard: shard.index, key }, { timeoutMs: leftMs, waitForName: true }),
     )

@@ -1,8 +1,9 @@
 /**
  * A watch of one shard, wherever it is: here as `ShardWatch` reads it, and by asking the owner for the
- * next items while another member has it. It goes on at its position when the shard moves or a link is
- * cut. The owner keeps a watch between two questions (`shard-readers.ts`), so a reader that follows
- * misses no change, and a slow one reads the log there.
+ * next items while another member has it. An owner fixes its position once, when it begins. From then
+ * on it continues at its position when the shard moves or a link is cut. The owner keeps a watch between
+ * two questions (`shard-readers.ts`), so a reader that follows misses no change, and a slow one reads
+ * the log there.
  */
 import { invalidArgument } from '../../errors.ts'
 import { isElsewhere, type OwnersWay } from '../core/owners-way.ts'
@@ -29,7 +30,7 @@ export type Watches<Item extends { readonly lsn: number }> = {
 
 /** Where a watch of one shard begins and ends. */
 export type ReaderBounds = {
-  /** The first LSN, or `logStart`; `undefined`: the one after the last applied frame. */
+  /** The first LSN, or `logStart`; `undefined`: the one after the last frame applied at its beginning. */
   readonly from?: number | undefined
   readonly to?: number | undefined
   /** False: the frame that is the last one when it begins ends it. */
@@ -114,9 +115,11 @@ export class RoutedWatch<Item extends { readonly lsn: number }> implements Shard
   #waiting: Watched<Item>[] = []
   #given: Watched<Item> | undefined
   #answers = 0
+  /** Its position is known to a shard here, or to an owner. */
+  #hasBegun = false
   #hasEnded = false
   #isClosed = false
-  /** Ends the question that an owner has, when the watch or the shard closes. */
+  /** Ends a wait for the shard, or for its owner, when the watch or the shard closes. */
   #wake: () => void = () => undefined
   readonly #stopListening: () => void
 
@@ -133,11 +136,25 @@ export class RoutedWatch<Item extends { readonly lsn: number }> implements Shard
     })
   }
 
-  async begin(): Promise<void> {
-    while (this.unread.lsn === logStart && !this.#isClosed && !this.#hasEnded) {
-      if (isElsewhere(this.#shard)) await this.#askOwner()
-      else await this.#withHere((here) => here.begin())
+  begin(): Promise<Position> {
+    const beginning = this.#begin()
+    if (this.#hasBegun) return beginning
+    const { beginnings } = this.#shard
+    const known = beginning.then(
+      () => undefined,
+      () => undefined,
+    )
+    beginnings.add(known)
+    void known.then(() => beginnings.delete(known))
+    return beginning
+  }
+
+  async #begin(): Promise<Position> {
+    while (!this.#hasBegun && !this.#isClosed) {
+      if (isElsewhere(this.#shard)) await this.#askOwner('watch.begin', 0)
+      else if (await this.#withHere((here) => here.begin())) this.#hasBegun = true
     }
+    return this.unread
   }
 
   async next(): Promise<Watched<Item> | undefined> {
@@ -146,7 +163,7 @@ export class RoutedWatch<Item extends { readonly lsn: number }> implements Shard
       if (this.#isClosed) return undefined
       const ready = this.ready() ?? (isElsewhere(this.#shard) ? undefined : await this.#nextHere())
       if (ready || this.#hasEnded) return ready
-      if (isElsewhere(this.#shard)) await this.#askOwner()
+      if (isElsewhere(this.#shard)) await this.#askOwner('watch.next', answerMs)
     }
   }
 
@@ -202,14 +219,24 @@ export class RoutedWatch<Item extends { readonly lsn: number }> implements Shard
 
   /** Whether it may begin here: the shard may come now, or go before, and the watch may be closed. */
   async #isHere(): Promise<boolean> {
-    return (await this.#shard.settled()).kind !== 'elsewhere' && !this.#isClosed
+    const phase = await this.#unlessClosed(this.#shard.settled())
+    return phase !== undefined && phase.kind !== 'elsewhere' && !this.#isClosed
   }
 
   #begunHere(): ShardWatch<Item> {
     const { watch, from, to } = watchHere(this.#shard, this.#watches.source, this.#bounds)
     this.#here = watch
+    this.#hasBegun ||= from !== logStart
     this.#goOn(from, to)
     return watch
+  }
+
+  /** Resolves as `work`, or with `undefined` once the watch or the shard closes. */
+  #unlessClosed<T>(work: Promise<T>): Promise<T | undefined> {
+    const closed = new Promise<undefined>((resolve) => {
+      this.#wake = () => resolve(undefined)
+    })
+    return Promise.race([work, closed])
   }
 
   /** Ends the watch here. Its unread items are asked for at the next owner. */
@@ -225,8 +252,11 @@ export class RoutedWatch<Item extends { readonly lsn: number }> implements Shard
     this.#bounds = { ...this.#bounds, from, to, follows: true }
   }
 
-  /** @throws KeelsonError as the owner; `SHARD_DOWN` if there is none in time; `CLOSED` */
-  async #askOwner(): Promise<void> {
+  /**
+   * Asks the owner, which answers at once when the watch begins, and else after `longestMs` at the latest.
+   * @throws KeelsonError as the owner; `SHARD_DOWN` if there is none in time; `CLOSED`
+   */
+  async #askOwner(question: 'watch.begin' | 'watch.next', longestMs: number): Promise<void> {
     if (this.#isClosed) return
     this.#leaveHere()
     const { index, parts } = this.#shard
@@ -238,12 +268,9 @@ export class RoutedWatch<Item extends { readonly lsn: number }> implements Shard
       ...(from !== undefined && { from }),
       ...(to !== undefined && Number.isFinite(to) && { to }),
     }
-    const withinMs = answerMs + parts.settings.deadlineMs
-    const asking = this.#way.ask(index, 'watch.next', [index, asked], withinMs)
-    const closed = new Promise<void>((resolve) => {
-      this.#wake = resolve
-    })
-    const answer = await Promise.race([asking, closed]).catch((error: unknown) => {
+    const withinMs = longestMs + parts.settings.deadlineMs
+    const asking = this.#way.ask(index, question, [index, asked], withinMs)
+    const answer = await this.#unlessClosed(asking).catch((error: unknown) => {
       throw this.#shard.phase.kind === 'closed' ? this.#shard.unavailable() : error
     })
     if (this.#isClosed) return
@@ -256,6 +283,7 @@ export class RoutedWatch<Item extends { readonly lsn: number }> implements Shard
       this.#waiting.push({ item, catchingUp, next: { shard: index, lsn: next } })
     }
     this.#goOn(at, last)
+    this.#hasBegun = true
     this.#hasEnded = ended && items.length === 0
   }
 }

@@ -126,12 +126,13 @@ export class ShardWatch<Item extends { readonly lsn: number }> {
   }
 
   /**
-   * Resolves when `unread` is known: from the start of the log on, that takes the first read. Called
-   * before `next`.
+   * Resolves with the position from which on it gives every item: from the start of the log on, that
+   * takes the first read. Called before `next`.
    * @throws KeelsonError as `next`
    */
-  async begin(): Promise<void> {
+  async begin(): Promise<Position> {
     while (this.#from === logStart && !this.#isClosed) await this.#catchUp()
+    return this.unread
   }
 
   /**

@@ -294,7 +294,8 @@ export class Store extends StoreReader {
    * Watches the durable changes of keys from now on, or from a position of the log that is still
    * there. Changes of one shard come in the order of the log; those of several shards have no order
    * among them. A slow reader holds up no writer: it reads the log instead, and then gets present
-   * values. A shard of another member is watched from when that is asked. Leave the loop, or call `return`, to end it; close ends it with `CLOSED`.
+   * values. `ready` resolves when its positions are fixed, also of the shards of other members. Leave the
+   * loop, or call `return`, to end it; close ends it with `CLOSED`.
    * @throws KeelsonError `INVALID_ARGUMENT`; `BAD_CURSOR` for a position that the log does not have,
    * at once or at a later `next`; `SHARD_DOWN`, `CLOSED`; the reason of a `signal` that has aborted
    */

@@ -4,7 +4,7 @@
  */
 
 import { SerialQueue } from '../../bytes/serial-queue.ts'
-import { invalidArgument } from '../../errors.ts'
+import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { checkSignal, ownOptions } from '../core/argument-check.ts'
 import type { Position } from '../core/shard-core.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
@@ -61,8 +61,8 @@ export class DurableWatch<Item extends Stamped, Change> implements AsyncIterable
   readonly #shards: readonly WritingShard[]
   readonly #shown: Shows<Item, Change>['shown']
   readonly #parts: readonly ShardReader<Item>[]
-  /** Resolves when the position of each part is known. */
-  #begun: Promise<unknown> | undefined
+  /** Resolves with the position of each part. */
+  #begun: Promise<readonly Position[]> | undefined
   /** The parts whose next item is asked for, and not given out. */
   readonly #asked = new Set<number>()
   /** Items that came and were not given out. A race of promises would keep a reaction at each quiet part. */
@@ -96,10 +96,21 @@ export class DurableWatch<Item extends Stamped, Change> implements AsyncIterable
       for (const part of parts) part.close()
       throw error
     }
-    // From now on is from this call on. The start of the log is read once a change is asked for.
-    if (from !== 'oldest') this.#begin().catch(() => undefined)
+    // The start of the log is read once a position or a change is asked for.
+    if (from !== 'oldest') void this.#begin()
     this.#signal = signal
     signal?.addEventListener('abort', this.#aborted)
+  }
+
+  /**
+   * Resolves with a position of each shard, when all their owners have answered: the watch gives every
+   * change from there on, and no earlier one. State that is read after that has every earlier change,
+   * at whichever member it is read. As `from` they begin another watch at the same place. If nobody
+   * awaits it, a watch that cannot begin says so in `next`.
+   * @throws KeelsonError `BAD_CURSOR`, `SHARD_DOWN`, `CLOSED`, also if the watch ends before
+   */
+  get ready(): Promise<readonly Position[]> {
+    return this.#begin()
   }
 
   /**
@@ -128,15 +139,26 @@ export class DurableWatch<Item extends Stamped, Change> implements AsyncIterable
     try {
       return await this.#nextChange()
     } catch (error) {
+      if (this.#hasEnded) return { done: true, value: undefined }
       // A loop does not end an iterator whose `next` rejected.
       await this.return()
       throw error
     }
   }
 
-  #begin(): Promise<unknown> {
-    this.#begun ??= Promise.all(this.#parts.map((part) => part.begin()))
+  #begin(): Promise<readonly Position[]> {
+    if (this.#begun === undefined) {
+      this.#begun = this.#beginAll()
+      // A reader that awaits changes alone has the failure with the first of them.
+      this.#begun.catch(() => undefined)
+    }
     return this.#begun
+  }
+
+  async #beginAll(): Promise<readonly Position[]> {
+    const positions = await Promise.all(this.#parts.map((part) => part.begin()))
+    if (this.#hasEnded) throw new KeelsonError('CLOSED', 'the watch has ended')
+    return positions
   }
 
   async #nextChange(): Promise<IteratorResult<Change, undefined>> {

@@ -14,8 +14,8 @@ import {
   listOf,
   type Page,
   type Row,
-  type RunChange,
   type RunLook,
+  type RunWatch,
   runOf,
   type StepRow,
   type StepsOptions,
@@ -254,7 +254,7 @@ export class Flow {
    * @throws KeelsonError `INVALID_ARGUMENT`, `SHARD_DOWN`; `BAD_CURSOR`, at once or at a later
    * `next`, if the log has gone on beyond what was read
    */
-  watch(filter: WatchFilter, ...surplus: []): AsyncIterableIterator<RunChange> {
+  watch(filter: WatchFilter, ...surplus: []): RunWatch {
     exactly('watch({ type, … })', surplus)
     return watchOf(this.#app, filter)
   }

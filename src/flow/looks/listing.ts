@@ -123,6 +123,15 @@ export type RunChange = ChangePlace & {
   readonly row: Row | undefined
 }
 
+/** A running watch of runs. End it with `return`, or leave the `for await` loop. */
+export type RunWatch = AsyncIterableIterator<RunChange> & {
+  /**
+   * Resolves with a position of each shard, when all their owners have answered: the watch gives every
+   * change from there on, and no earlier one. A `page` that is read after that has every earlier one.
+   */
+  readonly ready: Promise<ChangePlace['next']>
+}
+
 /**
  * The changes of a watch: all of this holds for the run after its turn. A removal comes whatever the
  * run was.
@@ -255,7 +264,7 @@ function* valueAt(runs: Runs, id: string, key: string): Look<unknown> {
 }
 
 /** The changes of runs from now on, or from a position on. It listens when it returns. */
-export const watchOf = (app: App, options: WatchFilter): AsyncIterableIterator<RunChange> => {
+export const watchOf = (app: App, options: WatchFilter): RunWatch => {
   const { type, from, signal, ...filter } = watchOptions(options, argument('', 'a watch'))
   const turns = runsOf(app, type).watch({ from, signal } as WatchBegin)
   const wanted = Object.entries(filter)
@@ -272,6 +281,9 @@ export const watchOf = (app: App, options: WatchFilter): AsyncIterableIterator<R
   }
   return {
     ...{ next, return: () => turns.return() },
+    get ready() {
+      return turns.ready
+    },
     [Symbol.asyncIterator]() {
       return this
     },
