@@ -109,6 +109,12 @@ describe('one death of a thread', () => {
     ['the projection is discarded', ({ control }: App) => void control.discardAll()],
     ['a snapshot is asked for', ({ control }: App) => void codeOf(control.snapshotAll())],
     ['a sweep is asked for', ({ control }: App) => void codeOf(control.sweepAll())],
+    ['a watch reads the log', ({ store }: App) => void store.watch({ from: 'oldest' }).next()],
+    ['the journal is read', ({ journal }: App) => void journal.entries({ from: 'oldest' }).next()],
+    [
+      'the journal is subscribed to',
+      ({ journal }: App) => void journal.subscribe({ name: 's', handler: () => undefined }),
+    ],
     ['nobody asks', () => undefined],
   ])('of the log, after which %s, restarts its writer once', async (_, act) => {
     const { app, clock, during, crashed, die } = await mortal()
