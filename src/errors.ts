@@ -50,6 +50,7 @@ export const errorCodes = [
   'DIVERGED',
   'UNKNOWN_STEP',
   'TOO_MANY_STEPS',
+  'STUCK',
   // Of a process.
   'NO_PROCESS',
   'EXITED',

@@ -109,9 +109,10 @@ export const rooms: Readonly<Record<string, Rooms>> = {
   },
   flow: {
     runs: [],
+    activation: ['runs'],
     looks: ['runs'],
     queue: ['runs', 'looks'],
-    'run-entity': ['runs', 'looks'],
+    'run-entity': ['runs', 'activation', 'looks'],
     schedule: ['runs'],
     app: ['runs', 'looks', 'queue', 'run-entity', 'schedule'],
   },

@@ -2,14 +2,15 @@
  * `keelson/flow`: workflows on durable actors. It imports supervisors and the layers below. Its
  * rooms, each importing only rooms above it:
  *
- * - runs: the runs of workflows: their record and replay
+ * - runs: the runs of workflows: their record and replay, their operations, their end
+ * - activation: one activation of a run, which replays its body
  * - looks: lists of runs and of their operations, here and over all members
  * - queue: jobs that run under limits
  * - run-entity: the durable actor of a run, and the keeper of runs
  * - schedule: the times of cron patterns, and the runs that they start
  * - app: `workflow`, `queue`, `schedule`, `flows`, a part of the tree, and `flow(app)`
  *
- * Start reading at `runs/record.ts`, `runs/replay.ts` and `runs/activation.ts`.
+ * Start reading at `runs/record.ts`, `runs/replay.ts` and `activation/activation.ts`.
  */
 
 export type { KeptError } from '../errors.ts'

@@ -128,10 +128,8 @@ interface Resting {
   readonly state: RunState
   readonly isBodyOver: boolean
   readonly isStopped: boolean
-  /** How many operations do something, and do not wait. */
-  readonly working: number
-  /** The last signal that was looked for. */
-  readonly seenSignals: number
+  readonly work: { readonly count: number }
+  readonly signals: { readonly seen: number }
   does(work: Promise<unknown>): void
   turn<R>(change: (state: RunState, context: RunContext) => Turned<R>): Promise<R>
   /** Looks for signals that it has not seen. */
@@ -162,7 +160,7 @@ export class ActivationRest {
     this.disarm()
     const activation = this.#activation
     const { replay } = activation
-    const isBusy = activation.working > 0 || this.#deciding
+    const isBusy = activation.work.count > 0 || this.#deciding
     const isWaiting = replay.hasArrived && replay.inFlight.size > 0 && !isBusy
     // With an outcome on its way to the body it does not wait.
     if (
@@ -199,7 +197,7 @@ export class ActivationRest {
     const activation = this.#activation
     const { open, known } = activation.replay
     const waitsFor = awaitedOf(open)
-    const seen = { outcomes: known, signals: activation.seenSignals, at, waitsFor, open }
+    const seen = { outcomes: known, signals: activation.signals.seen, at, waitsFor, open }
     const hasRested = await activation.turn((state, context) => resting(state, context, seen))
     this.#deciding = undefined
     if (hasRested) return activation.stop('rest')

@@ -2,7 +2,7 @@
 
 import type { KeptError } from '../../errors.ts'
 import type { Awaited, OperationKind, Recorded } from './record.ts'
-import type { Asked } from './replay.ts'
+import type { Asked, Replay } from './replay.ts'
 
 /** The fixed parts of an operation. */
 export type ActiveParts = {
@@ -106,6 +106,7 @@ export class Scope {
   readonly prefix: string
   readonly #outer: Scope | undefined
   #cancelled: unknown = undefined
+  #onLeft: Set<() => void> | undefined = undefined
 
   constructor(prefix = '', outer?: Scope) {
     this.prefix = prefix
@@ -122,8 +123,43 @@ export class Scope {
     return new Scope(this.prefix + prefix, this)
   }
 
+  isIn(scope: Scope): boolean {
+    return this === scope || this.#outer?.isIn(scope) === true
+  }
+
+  /** Nothing begins in it, and what is in flight is rejected. */
   cancel(reason: unknown): void {
     if (this.cancelled === undefined) this.#cancelled = reason
+  }
+
+  /** Nothing begins in it, and what is in flight stays unsettled: nobody waits for it. */
+  leave(reason: unknown): void {
+    this.cancel(reason)
+    for (const act of this.#onLeft ?? []) act()
+  }
+
+  /** Calls `act` when this scope, or one around it, is left. Returns a function that ends this. */
+  whenLeft(act: () => void): () => void {
+    this.#onLeft ??= new Set()
+    this.#onLeft.add(act)
+    const forget = this.#outer?.whenLeft(act)
+    return () => {
+      this.#onLeft?.delete(act)
+      forget?.()
+    }
+  }
+}
+
+/** The operations of this scope, which the body waits for no more from here on. */
+export function* takenIn(replay: Replay<Active>, scope: Scope): Iterable<Active> {
+  for (const active of [...replay.inFlight]) {
+    if (!active.parts.scope.isIn(scope)) continue
+    // An earlier activation may have begun it, and the record need not show that. Whether this is
+    // the first one must not count: an undo would come or not by chance, as crashes come.
+    active.mayHaveBegun = true
+    replay.drop(active)
+    yield active
+    if (active.recorded && replay.isComplete) void active.parts.cancel?.(active)
   }
 }
 

@@ -78,8 +78,9 @@ export type Branch<T> =
 /**
  * The context of a run's body: its operations. Keys are unique in a run, of 1 to 256 bytes, and do
  * not begin with `$` or `undo:`. An operation whose key was used before is `INVALID_ARGUMENT`;
- * beyond 10,000 it is `TOO_MANY_STEPS`, beyond 1,000 in flight `BUSY`. In a cancelled run each
- * rejects with `CANCELLED`. `S`: the signals that the run takes; `U`: the updates, as functions from
+ * beyond 10,000 it is `TOO_MANY_STEPS`, beyond 1,000 in flight `BUSY`. A refusal comes in the next
+ * turn of the event loop; a body that gets nothing else for 1,000 turns is blocked with `STUCK`. In a
+ * cancelled run each rejects with `CANCELLED`, in one turn: a body that asks again then has ended. `S`: the signals that the run takes; `U`: the updates, as functions from
  * their values to their answers.
  */
 export interface Ctx<S = object, U = object> {

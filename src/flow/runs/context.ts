@@ -49,14 +49,18 @@ export interface BodyHost extends Carrier {
   /** The time of the last outcome. */
   readonly time: number
   ask(parts: ActiveParts): Active
-  /** Cancels the operations of a scope. */
-  cancel(scope: Scope, reason: unknown): void
+  /** The body waits no more for the operations of this scope, which stay unsettled. */
+  leave(scope: Scope, reason: unknown): void
   /** @throws KeelsonError `CLOSED` after the body */
   expectOpen(): void
   /** @throws KeelsonError the same, and `INVALID_ARGUMENT` in the function of a step */
   expectBody(): void
+  /** Brings a refusal to the body, in the next turn of the event loop. */
+  refuse(reject: () => void): void
   /** Ends the body, which begins once more. */
   again(input: unknown): void
+  /** A body that has called `again` in a loop may catch what it throws: it throws once. */
+  readonly hasBegunAgain: boolean
   /** How often the body has asked for what it numbers. */
   readonly counters: Map<string, number>
   patched(change: string): boolean
@@ -94,7 +98,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
   }
 
   step<T>(key: string, step: AnyAttempt, options: StepOptions<T> = {}): Promise<T> {
-    return unheard(async () => {
+    return this.#asks(() => {
       const host = this.#host
       const { stepDefaults } = host.workflow.options
       const checked = stepOptions(options, argument('', 'a step'))
@@ -141,11 +145,12 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
   }
 
   sleep(key: string, time: Duration | { readonly at: number }): Promise<void> {
-    return unheard(async () => {
+    return this.#asks(() => {
       const host = this.#host
       const at = this.#timeOf(time, 'time')
       const perform = (active: Active) => performSleep(host, active, at())
-      await host.ask({ kind: 'sleep', key: this.#keyOf(key), scope: this.#scope, perform }).promise
+      const sleep = { kind: 'sleep', key: this.#keyOf(key), scope: this.#scope, perform } as const
+      return host.ask(sleep).promise.then(() => undefined)
     })
   }
 
@@ -163,7 +168,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
     name: string,
     options: WaitOptions & { readonly timeout?: Duration } = {},
   ): Promise<never> {
-    return unheard(async () => {
+    return this.#asks(() => {
       const host = this.#host
       const { key, timeout } = waitOptions(options, argument('', 'a wait'))
       checkKey(name, 'name')
@@ -179,7 +184,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
   }
 
   child<I, O>(key: string, type: Workflow<I, O>, input: I, options: ChildOptions = {}): Promise<O> {
-    return unheard(async () => {
+    return this.#asks(() => {
       const host = this.#host
       workflowOf(type)
       const { id, onCancel } = childOptions(options, argument('', 'a child'))
@@ -207,7 +212,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
     branches: readonly ((ctx: never) => Promise<T>)[],
     options: AllOptions = {},
   ): Promise<Branch<T>[]> {
-    return unheard(async () => {
+    return this.#asks(() => {
       const checked = allOptions(options, argument('', 'all'))
       const { wait, atOnce = Number.POSITIVE_INFINITY, onFailure } = checked
       if (!Array.isArray(branches) || branches.some((branch) => typeof branch !== 'function'))
@@ -221,7 +226,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
       return new Promise((resolve, reject) => {
         const finish = (): void => {
           isDone = true
-          this.#host.cancel(scope, this.#host.cancelled)
+          this.#host.leave(scope, this.#host.cancelled)
           resolve([...ends].map((end) => end ?? { ok: false, error: this.#host.cancelled }))
         }
         const begin = (): void => {
@@ -280,15 +285,22 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
       }).promise
     }
     const handles = (value: unknown): void => {
-      // The caller gets the error of an answer. After the end of the body there is none.
-      const answered = answers(value).catch(() => undefined)
-      host.handling.add(answered)
-      void answered.then(() => host.handling.delete(answered))
+      // The caller gets the error of an answer. After the end of the body there is none, nor in a
+      // branch that was left: what its handler waits for stays unsettled.
+      const handled = new Promise<void>((resolve) => {
+        const forget = this.#scope.whenLeft(resolve)
+        answers(value)
+          .then(resolve, () => resolve())
+          .finally(forget)
+      })
+      host.handling.add(handled)
+      void handled.then(() => host.handling.delete(handled))
     }
     // It takes no further update: its body, or its branch, has ended. Signals may have waited for it.
     const ends = (): unknown =>
       host.readSignals().catch((error: unknown) => host.block(keptError(error)))
-    asked.promise.then(handles, ends)
+    asked.whenOver((reason) => reason !== undefined && ends())
+    asked.promise.then(handles, () => undefined)
   }
 
   report(progress: unknown): void {
@@ -324,9 +336,27 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
   }
 
   again(input: unknown): never {
+    if (this.#host.hasBegunAgain) return undefined as never
     this.#host.expectBody()
     this.#host.again(copied(input, 'the input of `again`'))
     throw new KeelsonError('CLOSED', 'the body begins again')
+  }
+
+  /**
+   * The promise of an operation. A later turn of the event loop brings the refusal that it throws:
+   * a body that asks again at once holds up nothing else. A body may leave an operation alone: nobody
+   * has to hear that it was cancelled.
+   */
+  #asks<T>(ask: () => Promise<T>): Promise<T> {
+    const promise = new Promise<T>((resolve, reject) => {
+      try {
+        resolve(ask())
+      } catch (error) {
+        this.#host.refuse(() => reject(error))
+      }
+    })
+    promise.catch(() => undefined)
+    return promise
   }
 
   #keyOf(key: string): string {
@@ -337,13 +367,6 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
 /** A body that has completed waits until the updates that it has are answered. */
 export const whenAnswered = async (handling: ReadonlySet<Promise<unknown>>): Promise<void> => {
   while (handling.size > 0) await Promise.race(handling)
-}
-
-/** A body may leave an operation alone: nobody has to hear that it was cancelled. */
-const unheard = <T>(operation: () => Promise<T>): Promise<T> => {
-  const promise = operation()
-  promise.catch(() => undefined)
-  return promise
 }
 
 /** The tries of an undo; then the run is blocked. */

@@ -3,7 +3,7 @@
 import type { KeptError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import type { RunEnd } from './messages.ts'
-import type { OperationKind } from './record.ts'
+import type { OperationKind, Recorded } from './record.ts'
 
 /** The run of an event, and its time in ms since 1970. */
 export type RunFacts = { readonly type: string; readonly id: string; readonly at: number }
@@ -37,9 +37,12 @@ declare module '../../runtime/words/app-context.ts' {
   interface SystemEvents extends FlowEvents {}
 }
 
+/** A run that emits an event. */
+type Emitting = { type: string; id: string; background: { readonly system: System } }
+
 /** Emits an event of a run, if it has a listener: most have none, and a run has one for each step. */
 export const emitFlow = <K extends keyof FlowEvents>(
-  { type, id, background }: { type: string; id: string; background: { readonly system: System } },
+  { type, id, background }: Emitting,
   event: K,
   facts: Omit<Parameters<FlowEvents[K]>[0], keyof RunFacts>,
 ): void => {
@@ -47,4 +50,11 @@ export const emitFlow = <K extends keyof FlowEvents>(
   if (events.listenerCount(event) === 0) return
   const emit = events.emit.bind(events) as (name: string, payload: object) => boolean
   emit(event, { type, id, at: clock.now(), ...facts })
+}
+
+/** Emits that an operation has its outcome, if it has. */
+export const emitStep = (run: Emitting, { outcome, kind, key, tries = 0 }: Recorded): void => {
+  if (!outcome) return
+  const made = outcome.kind === 'error' ? Math.max(1, tries) : tries + 1
+  emitFlow(run, 'flow.step', { key, kind, tries: made, outcome: outcome.kind })
 }

@@ -122,6 +122,17 @@ export class Replay<A extends Asked = Asked> {
     this.known = Math.max(this.known, recorded.place)
   }
 
+  /** The operation of this number, if the body has asked for it. */
+  recordedAs(number: number): Recorded | undefined {
+    const asked = [...this.asked.values()]
+    return asked.find(({ recorded }) => recorded?.number === number)?.recorded
+  }
+
+  /** The body gets control, and no outcome. */
+  acts(): void {
+    this.#isDelivering = true
+  }
+
   /** Another turn of the event loop begins: the body has acted on the outcome before. */
   turns(): void {
     this.#isDelivering = false

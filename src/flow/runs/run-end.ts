@@ -72,8 +72,7 @@ export interface EndingActivation extends BodyHost {
   readonly scope: Scope
   /** The body has ended. */
   readonly isBodyOver: boolean
-  /** How many operations do something, and do not wait. */
-  readonly working: number
+  readonly work: { readonly count: number }
   /** `first`: no later turn overtakes it. */
   turn<R>(change: (state: RunState, context: RunContext) => Turned<R>, first?: boolean): Promise<R>
   placed(placed: Placed): void
@@ -107,7 +106,7 @@ export const endRun = async (activation: EndingActivation, ended: BodyEnd): Prom
     return activation.diverges(diverged(text, { missing, asked: [] }))
   }
   if (body.status === 'completed') warnOfUnawaited(activation)
-  if (replay.inFlight.size > 0) activation.cancel(activation.scope, activation.cancelled)
+  if (replay.inFlight.size > 0) activation.leave(activation.scope, activation.cancelled)
   await childrenEnd(activation)
   let hasUndone = false
   while (!activation.isStopped) {

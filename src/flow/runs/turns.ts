@@ -438,6 +438,10 @@ export const noneToBegin = (id: string, from: string): KeelsonError =>
     details: { id, from },
   })
 
+/** Why a run that has ended does not go on, as its child does not. */
+export const childIsBlocked = (child: string | undefined, { message }: KeptError): KeptError =>
+  blockedBy('BLOCKED', `its child ${child} is blocked: ${message}`)
+
 /** Why a run does not go on, as it is kept. */
 export const blockedBy = (code: KeelsonError['code'], message: string): KeptError => ({
   name: 'KeelsonError',

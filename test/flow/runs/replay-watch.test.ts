@@ -24,7 +24,7 @@ const watched = (asked: readonly string[] = ['a'], missing: readonly string[] = 
   let records = (): void => undefined
   const diverged: { code: string; message: string; details: unknown }[] = []
   const activation = {
-    ...{ replay, isStopped: false, isBodyOver: false, working: 0 },
+    ...{ replay, isStopped: false, isBodyOver: false, work: { count: 0 } },
     background: { system: { clock } },
     diverges: (error: never) => diverged.push(error),
     nextRecord: () =>
@@ -86,7 +86,7 @@ test.each([
   [
     'an operation that works',
     (w: ReturnType<typeof watched>) => {
-      w.activation.working = 1
+      w.activation.work.count = 1
     },
   ],
 ])('the 5 s begin anew with %s', async (_, disturb) => {
@@ -94,7 +94,7 @@ test.each([
   await w.looks(10)
   disturb(w)
   await w.looks(1)
-  w.activation.working = 0
+  w.activation.work.count = 0
   await w.looks(9)
   expect(w.diverged).toEqual([])
   await w.looks(1)

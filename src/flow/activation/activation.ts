@@ -11,20 +11,11 @@ import {
   type KeptError,
   keptError,
 } from '../../errors.ts'
-import {
-  type ActivationEvent,
-  type ActivationPhase,
-  activationPhases,
-  type CancelEvent,
-  type CancelPhase,
-  cancelAfter,
-  phaseAfter,
-} from './activation-phase.ts'
-import { ActivationRest, ActivationTurns, inNextTurn } from './activation-turns.ts'
-import { Active, type ActiveParts, runningSteps, Scope } from './active.ts'
-import type { Workflow } from './body.ts'
-import { emitFlow } from './events.ts'
-import { missingBody } from './lacking.ts'
+import { ActivationRest, ActivationTurns, inNextTurn } from '../runs/activation-turns.ts'
+import { Active, type ActiveParts, runningSteps, Scope, takenIn } from '../runs/active.ts'
+import type { Workflow } from '../runs/body.ts'
+import { emitFlow, emitStep } from '../runs/events.ts'
+import { missingBody } from '../runs/lacking.ts'
 import type {
   ActivationTerms,
   Notified,
@@ -32,11 +23,18 @@ import type {
   RunBackground,
   RunContext,
   RunEnd,
-} from './messages.ts'
-import { rejectionOf } from './parts.ts'
-import { cancelKey, type Operation, type Recorded, type RunState } from './record.ts'
-import { Replay } from './replay.ts'
-import { arrive, clearLaps, type LoadedRun, loadRun, Patches, watchReplay } from './replaying.ts'
+} from '../runs/messages.ts'
+import { rejectionOf } from '../runs/parts.ts'
+import { cancelKey, type Operation, type Recorded, type RunState } from '../runs/record.ts'
+import { Replay } from '../runs/replay.ts'
+import {
+  arrive,
+  clearLaps,
+  type LoadedRun,
+  loadRun,
+  Patches,
+  watchReplay,
+} from '../runs/replaying.ts'
 import {
   type AfterActivation,
   type BodyEnd,
@@ -47,8 +45,20 @@ import {
   endRun,
   type Placed,
   placingOf,
-} from './run-end.ts'
-import { blockedBy, blocking, delivering, recording, type Turned } from './turns.ts'
+} from '../runs/run-end.ts'
+import { blocking, childIsBlocked, recording, type Turned } from '../runs/turns.ts'
+import {
+  type ActivationEvent,
+  type ActivationPhase,
+  activationPhases,
+  type CancelEvent,
+  type CancelPhase,
+  cancelAfter,
+  phaseAfter,
+} from './activation-phase.ts'
+import { ActivationWork } from './activation-work.ts'
+import { Refusals, stuck } from './refusals.ts'
+import { SignalReading } from './signal-reading.ts'
 
 /** One activation of a run. */
 export class RunActivation implements EndingActivation, Notified {
@@ -73,16 +83,14 @@ export class RunActivation implements EndingActivation, Notified {
   #cancel: CancelPhase = 'none'
   /** The function of a step runs, up to its first `await`. */
   #isInStep = false
-  /** How many operations do something, and do not wait. */
-  working = 0
-  /** How many signals the run had when they were last looked for, or at the beginning. */
-  seenSignals = 0
-  #reading: Promise<void> = Promise.resolve()
+  readonly signals = new SignalReading(this)
   /** Calls from before there was a replay. */
   readonly #early: (() => void)[] = []
   #demonitor: (() => void) | undefined
   #onRecorded: (() => void)[] = []
+  readonly #refusals = new Refusals()
   readonly #rest = new ActivationRest(this)
+  readonly work = new ActivationWork(this, this.#rest)
   #finish!: (after: AfterActivation | Promise<never>) => void
   readonly #finished = new Promise<AfterActivation>((resolve) => {
     this.#finish = resolve
@@ -183,7 +191,7 @@ export class RunActivation implements EndingActivation, Notified {
     this.state = state
     this.time = (state.fork ?? state).startedAt
     if (state.cancel?.isPlaced === false) this.#onCancel('asked')
-    this.seenSignals = state.signals
+    this.signals.seen = state.signals
     this.replay = new Replay(record, this.terms.reached ?? state.outcomes)
     if (record.some(({ key }) => key === cancelKey)) this.#askCancel()
     const { version } = state
@@ -235,9 +243,7 @@ export class RunActivation implements EndingActivation, Notified {
   /** An outcome is durable: the body gets it when its place is next. */
   #recorded(recorded: Recorded): void {
     this.replay.record(recorded)
-    const { outcome, kind, key, tries = 0 } = recorded
-    const made = outcome?.kind === 'error' ? Math.max(1, tries) : tries + 1
-    if (outcome) emitFlow(this, 'flow.step', { key, kind, tries: made, outcome: outcome.kind })
+    emitStep(this, recorded)
     for (const act of this.#onRecorded.splice(0)) act()
     this.#pump()
   }
@@ -262,18 +268,27 @@ export class RunActivation implements EndingActivation, Notified {
       this.replay.ask(active)
     } catch (error) {
       if (isKeelsonError(error, 'DIVERGED')) this.diverges(error)
-      active.reject(error)
+      this.refuse(() => active.reject(error))
       return active
     }
     active.mayHaveBegun = active.recorded !== undefined
     if (scope.cancelled) {
       this.replay.drop(active)
-      active.reject(scope.cancelled)
+      this.refuse(() => active.reject(scope.cancelled))
       return active
     }
     this.#start()
     this.#pump()
     return active
+  }
+
+  /** After its cancel a body is refused something in one turn. If it asks again then, it has ended. */
+  refuse(reject: () => void): void {
+    if (this.#refusals.wasLast && !this.isBodyOver)
+      return void this.#bodyEnds({ status: 'failed', error: this.cancelled })
+    this.#refusals.add(reject)
+    if (this.#phase === 'over') this.terms.system.clock.soon(() => this.#refusals.give(false))
+    else this.#pump()
   }
 
   expectOpen(): void {
@@ -298,6 +313,10 @@ export class RunActivation implements EndingActivation, Notified {
     this.#bodyEnds({ status: 'failed', again: [input] })
   }
 
+  get hasBegunAgain(): boolean {
+    return this.#end?.status === 'failed' && this.#end.again !== undefined
+  }
+
   /** The body gets its next outcome soon, if there is one. */
   #pump(): void {
     if (this.isStopped || !this.replay || !this.background) return
@@ -305,15 +324,28 @@ export class RunActivation implements EndingActivation, Notified {
     this.#soon()
   }
 
-  /** Gives the body one outcome. */
+  /** Gives the body its refusals, or one outcome: refusals come before it, live as in a replay. */
   #gives(): void {
     if (this.isStopped) return
     if (!this.isBodyOver) this.#attach()
+    if (this.#refusals.areWaiting) this.#givesRefusals()
+    else this.#givesOutcome()
+  }
+
+  #givesRefusals(): void {
+    this.replay.acts()
+    this.#refusals.give(this.scope.cancelled !== undefined)
+    if (!this.#refusals.isStuck) this.#pump()
+    else if (!this.isBodyOver) this.block(stuck)
+  }
+
+  #givesOutcome(): void {
     this.replay.turns()
     const next = this.replay.next()
     if (next) {
       const { asked, decided } = next
       this.replay.delivered(asked)
+      this.#refusals.ends()
       this.time = Math.max(this.time, decided.at)
       const { outcome } = decided
       // In this very turn: nothing of the body starts after its cancel.
@@ -333,32 +365,11 @@ export class RunActivation implements EndingActivation, Notified {
     if (hasArrived) arrive(this.present)
     if (hasArrived && this.#cancel === 'wanted' && !this.isBodyOver)
       this.does(this.#place(isComplete ? undefined : reopened))
-    else for (const active of this.replay.starting()) void this.#perform(active)
+    else for (const active of this.replay.starting()) void this.work.perform(active)
   }
 
-  async #perform(active: Active): Promise<void> {
-    this.working++
-    try {
-      await active.parts.perform(active)
-    } catch (error) {
-      this.block(keptError(error))
-    } finally {
-      this.working--
-      if (this.isClosing && this.working === 0) this.stop('rest')
-      this.#rest.arm()
-    }
-  }
-
-  async passively<T>(wait: Promise<T>): Promise<T> {
-    this.working--
-    if (this.isClosing && this.working === 0) this.stop('rest')
-    this.#rest.arm()
-    try {
-      return await this.#rest.after(wait)
-    } finally {
-      this.working++
-      this.#rest.disarm()
-    }
+  passively<T>(wait: Promise<T>): Promise<T> {
+    return this.work.passively(wait)
   }
 
   async record(active: Active, change: Partial<Operation>): Promise<void> {
@@ -372,23 +383,8 @@ export class RunActivation implements EndingActivation, Notified {
     else if (recorded) this.replay.record(recorded)
   }
 
-  /** One reading after another: each knows what the one before has handed out. */
   readSignals(): Promise<void> {
-    this.#reading = this.#reading.then(() => this.#handSignals())
-    return this.#reading
-  }
-
-  async #handSignals(): Promise<void> {
-    if (this.isStopped || !this.replay.hasArrived) return
-    let seen = this.seenSignals
-    const delivered = await this.turn((state, context) => {
-      seen = state.signals
-      const ready = this.replay.open.filter(({ isRecording }) => !isRecording)
-      return delivering(state, context, ready, this.present.updates)
-    })
-    // Not before the turn is durable: one that waits for space would rest, and wake for no signal.
-    this.seenSignals = seen
-    for (const recorded of delivered) this.#recorded(recorded)
+    return this.signals.read()
   }
 
   patched(change: string): boolean {
@@ -428,22 +424,17 @@ export class RunActivation implements EndingActivation, Notified {
 
   cancel(scope: Scope, reason: unknown): void {
     scope.cancel(reason)
-    for (const active of [...this.replay.inFlight]) {
-      if (!active.parts.scope.cancelled) continue
-      // An earlier activation may have begun it, and the record need not show that. Whether this is
-      // the first one must not count: an undo would come or not by chance, as crashes come.
-      active.mayHaveBegun = true
-      this.replay.drop(active)
-      active.reject(reason)
-      if (active.recorded && this.replay.isComplete) void active.parts.cancel?.(active)
-    }
+    for (const active of takenIn(this.replay, scope)) active.reject(reason)
+  }
+
+  leave(scope: Scope, reason: unknown): void {
+    scope.leave(reason)
+    for (const active of takenIn(this.replay, scope)) active.stop(reason)
   }
 
   childBlocked(number: number, error: KeptError): void {
     if (!this.isBodyOver) return
-    const asked = [...this.replay.asked.values()]
-    const child = asked.find(({ recorded }) => recorded?.number === number)?.recorded?.child
-    this.block(blockedBy('BLOCKED', `its child ${child} is blocked: ${error.message}`))
+    this.block(childIsBlocked(this.replay.recordedAs(number)?.child, error))
   }
 
   /** After `again` the body has ended, whatever it does. */
@@ -491,7 +482,7 @@ export class RunActivation implements EndingActivation, Notified {
   }
 
   readonly #closes = (): void => {
-    if (this.working === 0) this.stop('rest')
+    if (this.work.count === 0) this.stop('rest')
   }
 
   turn<R>(change: (state: RunState, context: RunContext) => Turned<R>, first = false): Promise<R> {

@@ -7,7 +7,7 @@ import {
   type CancelPhase,
   cancelAfter,
   phaseAfter,
-} from '../../../src/flow/runs/activation-phase.ts'
+} from '../../../src/flow/activation/activation-phase.ts'
 
 const events: readonly ActivationEvent[] = ['began', 'bodyEnded', 'stopped']
 
