@@ -108,6 +108,19 @@ const storageDoor = {
       ? `export * from '${join(process.cwd(), 'src/storage/index.ts')}'`
       : null,
 }
+/**
+ * Rolldown's own code lists the names of a namespace with `for … in`. In an application whose `Object.prototype` has an
+ * enumerable member the package would not load.
+ */
+const ownNames = {
+  name: 'own-names',
+  transform: (code, id) => {
+    if (id !== '\0rolldown/runtime.js') return null
+    const own = code.replaceAll('for (var name in all)', 'for (var name of Object.keys(all))')
+    if (own === code) throw new Error('the code of rolldown has changed: look for `for … in`')
+    return { code: own, map: null }
+  },
+}
 const { rolldown } = await import('rolldown')
 const bundle = await rolldown({
   input: {
@@ -117,7 +130,7 @@ const bundle = await rolldown({
   },
   platform: 'node',
   external: /^[a-z@]/,
-  plugins: [storageDoor],
+  plugins: [storageDoor, ownNames],
   // Rolldown wants this said where a group does not take in what its modules import.
   preserveEntrySignatures: 'allow-extension',
   // Comments with the paths of modules would be 7 kB of the package.

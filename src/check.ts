@@ -207,10 +207,11 @@ export const membersOf = <F extends Fields>(
   return (given, at) => {
     const copy: Record<string, unknown> = {}
     for (const [name, member] of members) {
-      if (member.isStated && !(name in given))
+      const isAbsent = isShared(given, name)
+      if (member.isStated && (isAbsent || !(name in given)))
         throw refusal(below(at, name), 'a value, or undefined', 'nothing')
-      const checked = member(Reflect.get(given, name), below(at, name))
-      if (checked !== undefined || member.isStated) copy[name] = checked
+      const checked = member(isAbsent ? undefined : Reflect.get(given, name), below(at, name))
+      if (checked !== undefined || member.isStated || name in copy) copy[name] = checked
     }
     return copy as Checked<F>
   }
@@ -295,6 +296,15 @@ const isPlain = (options: object): boolean => {
   return Object.getPrototypeOf(at) === null
 }
 
+/**
+ * Whether it has this name of `Object.prototype` alone, to which code may add any. A copy gets an own
+ * `undefined` for it.
+ */
+const isShared = (options: object, name: string): boolean =>
+  name in Object.prototype &&
+  !Object.hasOwn(options, name) &&
+  Reflect.get(options, name) === Reflect.get(Object.prototype, name)
+
 /** Reads each member, which may be a getter that throws. Calls come here: nothing is slow on the way of good options. */
 const read = (
   options: unknown,
@@ -310,9 +320,11 @@ const read = (
       expected = 'an object'
     else if (!isPlain(options)) expected = 'a plain object'
     else {
-      for (const name in options) if (!known.includes(name)) misspelt ??= name
+      for (const name in options)
+        if (!known.includes(name) && !isShared(options, name)) misspelt ??= name
       for (const name of known) {
-        const value = (options as Record<string, unknown>)[name]
+        const isAbsent = isShared(options, name)
+        const value = isAbsent ? undefined : (options as Record<string, unknown>)[name]
         if (copy && (value !== undefined || name in options)) copy[name] = value
       }
     }

@@ -1,6 +1,6 @@
 /** Checks of values from outside: what passes, what is filled in, and how the rest is refused. */
 import { runInNewContext } from 'node:vm'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import {
   argument,
   type Check,
@@ -140,4 +140,22 @@ test('a secret is in no refusal', () => {
   const check = secret(object({ url: wholeFrom(1) }))
   const { message } = errorOf(() => check({ url: 'postgres://a:hunter2@b' }, config()))
   expect(message).toBe('url: expected a whole number from 1, found "another text"')
+})
+
+test('members that code has added to Object.prototype are no options, known or not', () => {
+  const check = object({ size: or(wholeFrom(1), 7), name: optional(text) })
+  const visible = { enumerable: true, configurable: true, writable: true }
+  const added = { extra: 1, size: 9, name: 'of the prototype' }
+  onTestFinished(() => {
+    for (const name of Object.keys(added)) Reflect.deleteProperty(Object.prototype, name)
+  })
+  for (const [name, value] of Object.entries(added))
+    Object.defineProperty(Object.prototype, name, { ...visible, value })
+
+  const { size, name } = check({}, config())
+  expect([size, name]).toEqual([7, undefined])
+  expect(check({ size: 2, name: 'own' }, config())).toMatchObject({ size: 2, name: 'own' })
+  expect(check(Object.create({ size: 3 }), config()).size).toBe(3)
+  expect(readOptions<{ size?: number }>({}, ['size'], config()).size).toBeUndefined()
+  expect(() => check({ extra: 1 } as never, config())).toThrow('unknown option `extra`')
 })

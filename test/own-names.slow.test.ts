@@ -15,6 +15,8 @@ const allowed: Readonly<Record<string, string>> = {
   'src/check.ts: copy[name]': ours,
   'src/check.ts: (options as Record<string, unknown>)[name]': ours,
   'src/check.ts: name in options': ours,
+  'src/check.ts: name in copy': ours,
+  'src/check.ts: name in Object.prototype': 'it asks for members of the prototype',
   'src/clock.ts: policy[name]': 'the options of a policy are checked where it is given',
   'src/runtime/words/logger.ts: facts[name]': listed,
   'src/runtime/server/acceptance.ts: name in payload': 'a server names the field, not its payload',

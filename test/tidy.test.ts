@@ -337,6 +337,15 @@ describe('the sources', () => {
     expect(breaches((file) => codeOf(file).match(pattern) ?? [], others)).toEqual([])
   })
 
+  test('write JSON that is read back with `plainJson`', () => {
+    const pattern = /\bJSON\.stringify\b/g
+    const files = /^src\/(?:storage|actors|adapters|flow)\//
+    // It names a member in a text for people.
+    const others = ['src/actors/entities/state-changes.ts']
+    const asked = sources.filter(({ path }) => files.test(path) && !others.includes(path))
+    expect(breaches((file) => codeOf(file).match(pattern) ?? [], asked)).toEqual([])
+  })
+
   test('never import tests', () => {
     expect(breaches((file) => file.targets.filter((target) => !target.startsWith('src/')))).toEqual(
       [],

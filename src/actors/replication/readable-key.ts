@@ -3,6 +3,7 @@
  * people can read with SQL. A value is JSON if JSON can express it and PostgreSQL's `jsonb` takes
  * it, else bytes. A large value is given by its size alone. The log has the value in any case.
  */
+import { plainJson } from '../../bytes/json.ts'
 import {
   decodeValue,
   entityRowKey,
@@ -92,7 +93,7 @@ const countIn = (bytes: Uint8Array): number =>
 export const jsonText = (value: unknown): string | undefined => {
   try {
     // Most values are plain, and a copy of each would cost more than its text.
-    const text = JSON.stringify(isPlain(value, 0) ? value : plain(value, 0))
+    const text = plainJson(isPlain(value, 0) ? value : plain(value, 0))
     return text === undefined || isRefused(text) ? undefined : text
   } catch {
     return undefined
@@ -112,7 +113,8 @@ const isPlain = (value: unknown, depth: number): boolean => {
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype !== Object.prototype && prototype !== null) return false
   for (const key in value)
-    if (!isPlain((value as Record<string, unknown>)[key], depth + 1)) return false
+    if (!isPlain((value as Record<string, unknown>)[key], depth + 1) && Object.hasOwn(value, key))
+      return false
   return true
 }
 

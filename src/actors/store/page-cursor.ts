@@ -3,11 +3,12 @@
  * Pure.
  */
 import { createHash } from 'node:crypto'
+import { plainJson } from '../../bytes/json.ts'
 import { KeelsonError } from '../../errors.ts'
 
 /** Identifies a query by its parts, for its cursors. */
 export const fingerprintOf = (...parts: readonly unknown[]): string =>
-  createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 12)
+  createHash('sha256').update(plainJson(parts)).digest('base64url').slice(0, 12)
 
 /** A page. `cursor` continues after it; it is absent when `exhausted`. */
 export type Page<Entry> = {
@@ -35,7 +36,7 @@ export const pageFrom = <Found, Entry>(
 
 /** The cursor of a page that ended with `key`. */
 export const cursorAt = (fingerprint: string, key: string): string =>
-  Buffer.from(JSON.stringify([fingerprint, key])).toString('base64url')
+  Buffer.from(plainJson([fingerprint, key])).toString('base64url')
 
 /**
  * The last key of the page that returned `cursor`. `checked` returns a key of this query, and throws

@@ -3,6 +3,7 @@
  * the stream is the head. A message is a line of JSON and bytes, so that a person can read it with
  * `nats stream view`. Pure.
  */
+import { plainJson } from '../../bytes/json.ts'
 import { realView } from '../../bytes/real-bytes.ts'
 import type { EngineGroup, EngineHead } from '../../storage/index.ts'
 import type { StoredMessage } from './nats-link.ts'
@@ -26,7 +27,7 @@ const lineEnd = 10
 
 /** The bytes of a message. */
 export const encodeMessage = ({ bytes, ...line }: LogMessage): Uint8Array =>
-  Buffer.concat([Buffer.from(`${JSON.stringify(line)}\n`), bytes])
+  Buffer.concat([Buffer.from(`${plainJson(line)}\n`), bytes])
 
 /** A message of a log; `undefined` if nobody here has written it. */
 export const decodeMessage = ({

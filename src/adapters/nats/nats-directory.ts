@@ -3,6 +3,7 @@
  * moment. A change replaces it, if it is still the last one. It is apart from `nats.ts`, because
  * who owns is decided here.
  */
+import { plainJson } from '../../bytes/json.ts'
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import {
@@ -89,7 +90,7 @@ export class NatsDirectory implements Directory {
   }
 
   async #put({ revision, entries }: DirectoryView, last: number): Promise<boolean> {
-    const text = JSON.stringify({ revision, entries: Object.fromEntries(entries) })
+    const text = plainJson({ revision, entries: Object.fromEntries(entries) })
     const { subject } = this.#name
     return (await this.#link.publish(subject, Buffer.from(text), { last })) !== undefined
   }

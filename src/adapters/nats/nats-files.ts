@@ -3,6 +3,7 @@
  * them a file. It is apart from `nats.ts`, because what makes a file whole is decided here alone.
  */
 import { crc32 } from '../../bytes/crc32.ts'
+import { plainJson } from '../../bytes/json.ts'
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import type { EngineFiles } from '../../storage/index.ts'
@@ -46,7 +47,7 @@ export class NatsFiles implements EngineFiles {
       throw error
     }
     // Without an answer the upload may be a file, and stays.
-    const bytes = Buffer.from(JSON.stringify(sent))
+    const bytes = Buffer.from(plainJson(sent))
     const made = await this.#link.publish(this.#fileSubject(name), bytes, { lastOfSubject: 0 })
     if (made !== undefined) {
       await this.#dropOthers(name, upload, made).catch(() => undefined)

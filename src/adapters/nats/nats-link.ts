@@ -4,6 +4,7 @@
  * lack the last ones. It is apart from `nats.ts`, because the client is loaded here alone.
  */
 import type { Msg, MsgHdrs, NatsConnection, NodeConnectionOptions } from '@nats-io/transport-node'
+import { plainJson } from '../../bytes/json.ts'
 import { realView } from '../../bytes/real-bytes.ts'
 import { KeelsonError, reasonText } from '../../errors.ts'
 
@@ -130,7 +131,7 @@ export class NatsLink {
 
   /** Asks JetStream. @throws KeelsonError `UNKNOWN_OUTCOME`, `CONFIG` */
   async ask<T>(what: string, body: object = {}, forgiven: readonly number[] = []) {
-    const { data } = await this.#request(`$JS.API.${what}`, JSON.stringify(body))
+    const { data } = await this.#request(`$JS.API.${what}`, plainJson(body))
     const answer = answerIn<Answer>(data)
     if (!answer.error) return answer as T
     if (forgiven.includes(answer.error.err_code ?? 0)) return undefined

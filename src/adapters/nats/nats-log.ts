@@ -7,6 +7,7 @@
  * a leader that has been replaced shows an old head, and can write nothing. One message of a handle
  * is in flight. It is apart from `nats.ts`, because the safety of a log rests on that demand.
  */
+import { plainJson } from '../../bytes/json.ts'
 import { SerialQueue } from '../../bytes/serial-queue.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
@@ -175,7 +176,7 @@ export class NatsLog implements EngineLog {
         if (tries > 0) await lookPause(clock)
       }
       const last = (await link.info(name.stream))?.state
-      throw noAnswer(`the stream ${name.stream} takes no message: ${JSON.stringify(last)}`)
+      throw noAnswer(`the stream ${name.stream} takes no message: ${plainJson(last)}`)
     })
   }
 

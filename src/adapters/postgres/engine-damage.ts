@@ -3,6 +3,7 @@
  * follow each other, which are left, and the cut of an operator who accepts a loss. It is apart
  * from `engine-log.ts`, which has the reads and appends of sound logs.
  */
+import { plainJson } from '../../bytes/json.ts'
 import { realView } from '../../bytes/real-bytes.ts'
 import { KeelsonError } from '../../errors.ts'
 import {
@@ -68,7 +69,7 @@ export const damagedLog = ({
          select number from moved`,
         [
           ...[await numberOf(database), from.epoch, from.lsn, from.id, end.epoch, end.lsn, end.id],
-          ...[trimmed.lsn, trimmed.mark, JSON.stringify(snapshots)],
+          ...[trimmed.lsn, trimmed.mark, plainJson(snapshots)],
         ],
       )
       if (rows.length === 0)

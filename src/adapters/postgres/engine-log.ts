@@ -4,6 +4,7 @@
  * held until a synchronous standby has answered, so each log has one append in flight. It is apart
  * from `postgres-engine.ts`, because the safety of a log rests on that statement.
  */
+import { plainJson } from '../../bytes/json.ts'
 import { KeelsonError } from '../../errors.ts'
 import {
   appendRefusal,
@@ -155,8 +156,8 @@ const replacedHead = async (
      where number = $1 and epoch = $5 and snapshots = $6::jsonb and trimmed_lsn = $7
      returning number`,
     [
-      ...[row.number, JSON.stringify(snapshots), trimmed.lsn, trimmed.mark],
-      ...[row.epoch, JSON.stringify(row.snapshots), row.trimmed_lsn],
+      ...[row.number, plainJson(snapshots), trimmed.lsn, trimmed.mark],
+      ...[row.epoch, plainJson(row.snapshots), row.trimmed_lsn],
     ],
   )
   return rows.length === 1

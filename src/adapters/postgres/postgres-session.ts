@@ -4,6 +4,7 @@
  * epoch of the log changes nothing. It is apart from `postgres.ts`, which makes connections,
  * because only this file moves the progress of a replica.
  */
+import { plainJson } from '../../bytes/json.ts'
 import { KeelsonError } from '../../errors.ts'
 import {
   isSameSnapshot,
@@ -36,7 +37,7 @@ export const postgresSession = (database: Database): ReplicaSession => ({
       const found = await lookAt(database, log.walId, 'for update')
       if (found?.lsn !== seen?.lsn || found?.lease.holder !== seen?.lease.holder)
         throw new KeelsonError('CONFLICT', 'the progress of this log has changed')
-      const due = needsSnapshot ? JSON.stringify('due') : null
+      const due = needsSnapshot ? plainJson('due') : null
       if (!found) return await begin(database, log, lease, due)
       refuseOlder(found.lease, lease)
       await database.query(
@@ -61,7 +62,7 @@ export const postgresSession = (database: Database): ReplicaSession => ({
       await database.query(
         `update keelson.progress set lsn = $2, mark = $3::jsonb, "time" = to_timestamp($4::bigint / 1000.0), sum = $5, at = now()
          where wal_id = $1`,
-        [log.walId, lsn, JSON.stringify(mark), mark.time, rows.at(-1)?.sum ?? found.sum],
+        [log.walId, lsn, plainJson(mark), mark.time, rows.at(-1)?.sum ?? found.sum],
       )
     }),
 
@@ -206,7 +207,7 @@ const addPiece = async (database: Database, piece: ReplicaPiece): Promise<void> 
   const reached = { snapshot, offset: next.offset, rows: rows + records.length }
   await database.query(
     'update keelson.progress set load = $2::jsonb, base = null, sum = $3, at = now() where wal_id = $1',
-    [log.walId, JSON.stringify(reached), end],
+    [log.walId, plainJson(reached), end],
   )
 }
 
@@ -229,8 +230,8 @@ const complete = async (
     [
       log.walId,
       snapshot.lsn,
-      position.frame ? JSON.stringify(position.frame) : null,
-      JSON.stringify({ position, sum }),
+      position.frame ? plainJson(position.frame) : null,
+      plainJson({ position, sum }),
       position.frame?.time ?? null,
       sum,
     ],

@@ -4,6 +4,7 @@
  * that they come from. They are apart from `postgres-session.ts`, which decides what a transaction
  * has: this file says how a row is written.
  */
+import { plainJson } from '../../bytes/json.ts'
 import type {
   ReadableChange,
   ReadableEntity,
@@ -102,7 +103,7 @@ const entityText = (
   lsn: number,
 ): string => {
   const facts = { kind: kindOf(entity), id: idOf(entity), version, size, lsn }
-  const text = JSON.stringify({ ...facts, said: state !== undefined })
+  const text = plainJson({ ...facts, said: state !== undefined })
   return `${text.slice(0, -1)},"fields":${fields},"state":${state ?? 'null'}}`
 }
 
@@ -118,7 +119,7 @@ const removeEntities = async (
   await database.query(
     `delete from keelson.entities where wal_id = $1 and (kind, id) in
        (select one->>0, one->>1 from jsonb_array_elements($2::jsonb) as one)`,
-    [walId, JSON.stringify(entities.map((entity) => [kindOf(entity), idOf(entity)]))],
+    [walId, plainJson(entities.map((entity) => [kindOf(entity), idOf(entity)]))],
   )
 }
 
@@ -127,7 +128,7 @@ const rowText = (row: ReadableKey, asOf: number): string => {
   const expires = expiresAt === 0 ? null : expiresAt
   const raw = bytes && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64')
   const facts = { key, type, said: json !== undefined, raw, size, expires }
-  const text = JSON.stringify({ ...facts, lsn: asOf })
+  const text = plainJson({ ...facts, lsn: asOf })
   return json === undefined ? text : `${text.slice(0, -1)},"value":${json}}`
 }
 
@@ -138,7 +139,7 @@ const removeKeys = async (
 ): Promise<void> => {
   await database.query(
     `delete from keelson.kv where wal_id = $1 and key in (select jsonb_array_elements_text($2::jsonb))`,
-    [walId, JSON.stringify(keys)],
+    [walId, plainJson(keys)],
   )
 }
 

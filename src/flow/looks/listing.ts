@@ -9,6 +9,7 @@ import type {
   RowsPage,
   WatchBegin,
 } from '../../actors/index.ts'
+import { plainJson } from '../../bytes/json.ts'
 import { argument } from '../../check.ts'
 import { invalidArgument, KeelsonError, type KeptError, keptError } from '../../errors.ts'
 import { compareKeys } from '../../storage/index.ts'
@@ -487,7 +488,7 @@ function* pageOf(runs: Runs, query: object, cursor: string | undefined): Look<Fo
   return { entries, cursor: found.cursor, exhausted: found.exhausted }
 }
 
-const textOf = (place: Place): string => Buffer.from(JSON.stringify(place)).toString('base64url')
+const textOf = (place: Place): string => Buffer.from(plainJson(place)).toString('base64url')
 
 const placeOf = (cursor: string): Place => {
   try {

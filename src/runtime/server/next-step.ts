@@ -160,7 +160,7 @@ export const isFollowed = ({ next }: NextStep): boolean => {
   if (next === undefined) return true
   if (typeof next !== 'object' || next === null) return false
   try {
-    for (const key in next) if (!nextKeys.has(key)) return false
+    for (const key in next) if (!nextKeys.has(key) && Object.hasOwn(next, key)) return false
     if (next.continue !== undefined)
       return Array.isArray(next.continue) && typeof next.continue[0] === 'string'
     return next.timeoutMs === undefined || isDelay(next.timeoutMs)

@@ -10,6 +10,7 @@ import type {
   EventObject,
   SnapshotFrom,
 } from 'xstate'
+import { plainJson } from '../../bytes/json.ts'
 import { noMore } from '../../check.ts'
 import type { Retry } from '../../clock.ts'
 import {
@@ -225,7 +226,7 @@ export const shapeOf = (machine: AnyStateMachine): string => {
   const add = (found: AnyStateMachine): void => {
     if (seen.has(found)) return
     seen.add(found)
-    texts.push(JSON.stringify(nodesOf(found).map(nodeShape)))
+    texts.push(plainJson(nodesOf(found).map(nodeShape)))
     for (const [name, actor] of Object.entries(found.implementations.actors)) {
       texts.push(name)
       if (isMachine(actor)) add(actor)

@@ -3,6 +3,7 @@
  * There is no `keelson.json` beside it: nothing opens a backup as a data folder.
  */
 import { join } from 'node:path'
+import { plainJson } from '../../bytes/json.ts'
 import { KeelsonError } from '../../errors.ts'
 import { type DataFolderFacts, decodeDataFolder, encodeDataFolder } from '../disk/data-folder.ts'
 import { type Disk, readWhole } from '../ports/disk.ts'
@@ -57,7 +58,7 @@ const decoded = (path: string, bytes: Uint8Array): Backup => {
     throw new KeelsonError('UNSUPPORTED_VERSION', `${path} was written by a newer version`, {
       details: { format, supported: backupFormat },
     })
-  const reading = decodeDataFolder(new TextEncoder().encode(JSON.stringify(folder ?? null)))
+  const reading = decodeDataFolder(new TextEncoder().encode(plainJson(folder ?? null)))
   if (reading.state === 'damaged') throw damaged(path, reading.evidence)
   const { facts } = reading
   if (!Array.isArray(shards) || shards.length !== facts.shards)

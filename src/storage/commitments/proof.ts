@@ -3,6 +3,7 @@
  * byte of it is refused. An auditor needs nothing but the proof to verify it. Only a head that was
  * kept elsewhere shows that the history is the published one. Pure.
  */
+import { plainJson } from '../../bytes/json.ts'
 import { KeelsonError } from '../../errors.ts'
 import type { CommitmentHead } from '../ports/log-host.ts'
 import { decodeHeader, hasItsSignature, type ReadHeader } from './commitment-header.ts'
@@ -40,7 +41,7 @@ export type Proof = RecordProof | ConsistencyProof
 const format = 1
 
 /** A proof as text, with a line end. */
-export const encodeProof = (proof: Proof): string => `${JSON.stringify(jsonOf(proof), null, 1)}\n`
+export const encodeProof = (proof: Proof): string => `${plainJson(jsonOf(proof), 1)}\n`
 
 const jsonOf = (proof: Proof) =>
   proof.kind === 'record' ? recordJson(proof) : consistencyJson(proof)
@@ -74,7 +75,7 @@ const rootJson = ({ size, root }: HistoryRoot) => ({ size, root })
 
 /** A head as text, with a line end. */
 export const encodeHead = ({ size, root, hash, lsn, time }: CommitmentHead): string =>
-  `${JSON.stringify({ keelson: 'head', format, size, root, hash, lsn, time }, null, 1)}\n`
+  `${plainJson({ keelson: 'head', format, size, root, hash, lsn, time }, 1)}\n`
 
 /** An index is hashed as u16: a greater one would pass for another. */
 const indexMax = 0xffff

@@ -3,6 +3,7 @@
  * written last and atomically, so a folder that has it is complete.
  */
 import { join } from 'node:path'
+import { plainJson } from '../../bytes/json.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { type Disk, readWhole } from '../ports/disk.ts'
 import { factsFileName, type ShardFolders, shardFolder } from '../ports/folder-layout.ts'
@@ -206,7 +207,7 @@ export const confirmedFacts = (
   const facts = factsIn(fields)
   if (holdsWith(claims, fields)) return facts
   const { shards, logs: claimed } = claims.fields
-  const isSame = shards === logs.length && JSON.stringify(claimed) === JSON.stringify(logs)
+  const isSame = shards === logs.length && plainJson(claimed) === plainJson(logs)
   if (!isSame) return undefined
   // Its mark may be what is damaged.
   return facts.origin ? { ...facts, waits: true } : facts

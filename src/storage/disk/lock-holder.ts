@@ -2,6 +2,7 @@
  * The holder of a lock: lines of text in the lock file, and data in the error for the second
  * opener. People read it, and so does `folder-lock.ts` for a lock without the kernel.
  */
+import { plainJson } from '../../bytes/json.ts'
 import { KeelsonError } from '../../errors.ts'
 
 /**
@@ -25,7 +26,7 @@ export type LockHolder = Readonly<Record<string, unknown>>
 export const sharedBy = 'members'
 
 /** The line of a holder in its lock file: JSON, without a line break. */
-export const describeHolder = (facts: LockHolder): string => JSON.stringify(facts)
+export const describeHolder = (facts: LockHolder): string => plainJson(facts)
 
 /**
  * Reads the lines of a lock file and merges their objects. Facts of an earlier line win. A line

@@ -1,4 +1,5 @@
 /** The names of a shard's snapshots and saved states in an engine. Pure. */
+import { plainJson } from '../../bytes/json.ts'
 import { KeelsonError } from '../../errors.ts'
 import type { EngineSnapshot } from '../ports/engine-log.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
@@ -23,7 +24,7 @@ export const epochIn = (name: string): number =>
  */
 export const namedIn = (snapshots: readonly EngineSnapshot[]): readonly NamedSnapshot[] => {
   // A column of an engine may have anything.
-  if (!Array.isArray(snapshots)) throw unnamable(0, JSON.stringify(snapshots))
+  if (!Array.isArray(snapshots)) throw unnamable(0, plainJson(snapshots))
   const named = new Map<number, NamedSnapshot>()
   for (const { lsn, file } of snapshots) {
     const [, at, bytes, sum] = /^snapshot-\d+-(\d+)-(\d+)-(\d+)$/.exec(String(file)) ?? []

@@ -5,6 +5,7 @@
  * Members of two versions have to agree on it. On a folder a member tries to take what should be its
  * own, and the kernel's locks decide who owns a shard. Pure.
  */
+import { plainJson } from '../../bytes/json.ts'
 import { sha256Hex } from '../../bytes/sha256.ts'
 
 /** No member is to own more than this many times its equal share. */
@@ -66,7 +67,7 @@ const remembered = <A extends readonly unknown[], R>(
 ): ((...given: A) => R) => {
   let last: { readonly of: string; readonly found: R } | undefined
   return (...given) => {
-    const of = JSON.stringify(keyOf(...given))
+    const of = plainJson(keyOf(...given))
     if (last?.of !== of) last = { of, found: work(...given) }
     return last.found
   }
@@ -125,7 +126,7 @@ export const shardsToCopy = (
 ): readonly number[] => {
   const placed = new Map<string, readonly string[]>()
   const ownerOf = (shard: number, members: readonly string[]): string | undefined => {
-    const of = JSON.stringify(members)
+    const of = plainJson(members)
     const places = placed.get(of) ?? placeShards(shards, members, seen.asked)
     placed.set(of, places)
     return places[shard]

@@ -4,6 +4,7 @@
  */
 
 import { crc32 } from '../../bytes/crc32.ts'
+import { plainJson } from '../../bytes/json.ts'
 import { KeelsonError } from '../../errors.ts'
 import type { EngineLog } from './engine-log.ts'
 
@@ -65,7 +66,7 @@ export interface Directory {
 
 /** The value of an entry: JSON whose last member is a checksum over the name and the rest. */
 export const entryText = (name: string, content: object): string => {
-  const text = JSON.stringify(content)
+  const text = plainJson(content)
   const sum = sumOf(name, text)
   return text === '{}' ? `{"sum":${sum}}` : `${text.slice(0, -1)},"sum":${sum}}`
 }

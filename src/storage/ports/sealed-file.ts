@@ -4,13 +4,20 @@
  */
 import { dirname } from 'node:path'
 import { crc32 } from '../../bytes/crc32.ts'
+import { plainJson } from '../../bytes/json.ts'
 import { closing, type Disk } from './disk.ts'
 import { attempt, writeAll } from './disk-failure.ts'
 
-/** The fields as JSON text, with their checksum as `crc`. */
+/**
+ * The fields as JSON text, with their checksum as `crc`. They are read back before they
+ * are written: a file that cannot be read is worse than the one that it would replace.
+ */
 export const sealedJson = (fields: Record<string, unknown>): Uint8Array => {
-  const text = JSON.stringify({ ...fields, crc: checksum(fields) }, undefined, 2)
-  return new TextEncoder().encode(`${text}\n`)
+  const text = plainJson({ ...fields, crc: checksum(fields) }, 2)
+  const bytes = new TextEncoder().encode(`${text}\n`)
+  const read = unsealed(bytes)
+  if ('evidence' in read) throw new TypeError(`fields that JSON does not keep: ${read.evidence}`)
+  return bytes
 }
 
 /** The fields of a file whose checksum does not hold, and that checksum. */
@@ -74,7 +81,7 @@ const checksum = (fields: Record<string, unknown>): string => {
   const sorted = Object.keys(fields)
     .sort()
     .map((name) => [name, fields[name]])
-  const bytes = new TextEncoder().encode(JSON.stringify(sorted))
+  const bytes = new TextEncoder().encode(plainJson(sorted))
   return crc32(bytes).toString(16).padStart(8, '0')
 }
 

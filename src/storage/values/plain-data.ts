@@ -65,8 +65,10 @@ export const isPlainData = (decoded: unknown): boolean => {
   if (typeof decoded !== 'object' || decoded === null) return decoded !== undefined
   if (Array.isArray(decoded)) return decoded.every(isPlainData)
   if (Object.getPrototypeOf(decoded) !== Object.prototype) return decoded instanceof Uint8Array
+  // The prototype may have enumerable members. To ask about own ones first would cost each read.
   for (const name in decoded)
-    if (!isPlainData((decoded as Record<string, unknown>)[name])) return false
+    if (!isPlainData((decoded as Record<string, unknown>)[name]) && Object.hasOwn(decoded, name))
+      return false
   return true
 }
 

@@ -42,6 +42,15 @@ const spoilNode = () => {
   Object.assign(inspect.defaultOptions, { depth: 0, maxStringLength: 1, getters: true })
 }
 
+/** As old libraries do: members of every object, which `for … in` finds. */
+const spoilPrototypes = () => {
+  const visible = { enumerable: true, configurable: true, writable: true }
+  for (const [name, value] of Object.entries({ extra: 1, odd: new Map() }))
+    Object.defineProperty(Object.prototype, name, { ...visible, value })
+  Array.prototype.last = () => 1
+  for (const { prototype } of [Array, String, Number]) prototype.toJSON = () => 'of a library'
+}
+
 const spoilPackages = async () => {
   const { scheduledJobs } = await import('croner')
   scheduledJobs.push({ name: undefined })
@@ -101,6 +110,7 @@ if (where === 'values') {
     await extendAll()
     spoilNode()
     await spoilPackages()
+    spoilPrototypes()
   }
   const { start, supervisor } = await import('keelson')
   const logger = { info() {}, warn() {}, error() {} }
@@ -112,6 +122,11 @@ if (where === 'values') {
   for (const name of Object.keys(values)) compare(name, () => app.store.get(name))
   await app.control.flushAll()
   for (const name of Object.keys(values)) compare(name, () => app.store.get(name))
+  await app.store.put('optional', 1, { owner: 'me' })
+  const { entries } = app.store.range({ prefix: 'opt' })
+  if (entries.length !== 1) found.push(`a range has ${entries.length}`)
+  await app.control.snapshotAll({ timeoutMs: 60_000 })
+  await app.backup(`${where}-backup-${how}-${end}`, { consistent: true })
   const refused = await app.store.put('money', { money: new Money(1) }).catch((error) => error.code)
   if (refused !== 'INVALID_ARGUMENT') found.push(`a class: ${refused}`)
   if (end === 'dies') {
