@@ -17,7 +17,7 @@ const given = () => ({ shards: 12, app: supervisor('app', {}, [entity('cell', ce
 
 const names = ['a', 'b', 'c', 'd']
 const keys = Array.from({ length: 24 }, (_, at) => `k${at}`)
-/** 10,000 take a quarter of an hour. */
+/** 10,000 copies take about a quarter of an hour on a quiet machine. */
 const timeoutMs = 3_600_000
 const count = countOf('KEELSON_COPIES', 80, 10_000)
 
@@ -82,7 +82,7 @@ const world = async () => {
         const value = ++written
         const work = value % 3 === 0 ? call(cellAt(app, key), 'set', value) : put(app, key, value)
         await work.catch(() => undefined)
-        await new Promise<void>((resolve) => clock.after(random() * 6, resolve))
+        await new Promise<void>((resolve) => clock.after(random() * 30, resolve))
       }
     }
     const loops = Promise.all(at.map(loop))
@@ -104,7 +104,7 @@ const world = async () => {
         const app = at[each % at.length] as App
         const isPatient = each % 4 < 2
         made.push(each % 8 < 6 ? copyOfKeys(app, isPatient) : copyOfCells(app, isPatient))
-        await new Promise<void>((resolve) => clock.after(random() * 20, resolve))
+        await new Promise<void>((resolve) => clock.after(random() * 10, resolve))
       }
     })()
     await writing(at, Promise.all([during(making), event()]))
