@@ -148,7 +148,7 @@ describe('a look', () => {
     const throwing = entity('account', { ...second, migrate } as typeof second)
     await s.start({ app: supervisor('app', {}, [throwing]), shards: 2 })
     const accounts = s.app.entity(throwing)
-    expect(() => accounts.state('0')).toThrow('account/0 is blocked: object')
+    expect(() => accounts.state('0')).toThrow('account/0 is blocked: {}')
     expect(await codeOf(s.during(call(accounts.ref('0'), 'look')))).toBe('BLOCKED')
   })
 
