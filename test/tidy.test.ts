@@ -24,6 +24,7 @@ const mayImport: Record<string, readonly string[]> = {
 }
 const leaves = [
   ...['src/errors.ts', 'src/clock.ts', 'src/check.ts', 'src/own-names.ts', 'src/redaction.ts'],
+  'src/process-events.ts',
   ...['src/thrown.ts', 'src/value-text.ts', 'src/bytes/'],
 ]
 const isLeaf = (path: string): boolean => leaves.some((leaf) => path.startsWith(leaf))
@@ -273,6 +274,15 @@ describe('the sources', () => {
       isLeaf(file.path) || file.path === 'src/observe/widgets/browser.ts'
         ? []
         : [...codeOf(file).matchAll(pattern)].map(([what]) => what),
+    )
+    expect(found).toEqual([])
+  })
+
+  test('listen to events of the process only in process-events.ts', () => {
+    const pattern =
+      /\bprocess\.(?:on|once|off|addListener|removeListener|removeAllListeners|prepend\w+|listeners)\b/g
+    const found = breaches((file) =>
+      file.path === 'src/process-events.ts' ? [] : (codeOf(file).match(pattern) ?? []),
     )
     expect(found).toEqual([])
   })

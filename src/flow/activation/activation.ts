@@ -59,6 +59,7 @@ import {
 import { ActivationWork } from './activation-work.ts'
 import { Refusals, stuck } from './refusals.ts'
 import { SignalReading } from './signal-reading.ts'
+import { Unhandled } from './unhandled.ts'
 
 /** One activation of a run. */
 export class RunActivation implements EndingActivation, Notified {
@@ -89,6 +90,7 @@ export class RunActivation implements EndingActivation, Notified {
   #demonitor: (() => void) | undefined
   #onRecorded: (() => void)[] = []
   readonly #refusals = new Refusals()
+  readonly unhandled = new Unhandled(this)
   readonly #rest = new ActivationRest(this)
   readonly work = new ActivationWork(this, this.#rest)
   #finish!: (after: AfterActivation | Promise<never>) => void
@@ -143,7 +145,13 @@ export class RunActivation implements EndingActivation, Notified {
    * `undefined`: it goes on in `run`.
    */
   ending(born: RunState, context: RunContext): Turned<RunEnd | undefined> | undefined {
-    if (!this.#end || this.replay.asked.size > 0 || this.#turns.hasReport) return undefined
+    if (
+      !this.#end ||
+      this.replay.asked.size > 0 ||
+      this.#turns.hasReport ||
+      this.unhandled.hasClaimed
+    )
+      return undefined
     return closingAtOnce(this, born, context, this.#end)
   }
 
@@ -442,6 +450,7 @@ export class RunActivation implements EndingActivation, Notified {
     if (this.isStopped || this.isBodyOver) return
     this.#on('bodyEnded')
     this.#end = end
+    this.#refusals.drop()
     if (this.background) this.does(endRun(this, end))
   }
 

@@ -50,6 +50,11 @@ export class Refusals {
     if (!this.isStuck) for (const reject of this.#waiting.splice(0)) reject()
   }
 
+  /** The body has ended: nobody waits for them. */
+  drop(): void {
+    this.#waiting = []
+  }
+
   /** The body has got an outcome. */
   ends(): void {
     this.#turns = 0

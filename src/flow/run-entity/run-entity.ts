@@ -4,6 +4,7 @@
  */
 
 import { isKeelsonError, keptError } from '../../errors.ts'
+import { claimRejections } from '../../process-events.ts'
 import { type ChildSpec, call, noReply, reply } from '../../runtime/index.ts'
 import { kindSpec } from '../../supervisors/index.ts'
 import type { Workflow } from '../runs/body.ts'
@@ -34,7 +35,15 @@ export const runKindSpec = (workflow: Workflow): ChildSpec => {
   const kind = runKind(workflow.name)
   const spec = (): ChildSpec => kindSpec(kind, runServer(workflow), { idleMs })
   // The processes of one instance share their memory, those of another one do not.
-  return { ...spec(), start: (context) => spec().start(context) }
+  return { ...spec(), start: (context) => claiming(spec(), context) }
+}
+
+/** As long as the kind lives, its runs claim the rejections that their bodies leave unhandled. */
+const claiming = async (spec: ChildSpec, context: Parameters<ChildSpec['start']>[0]) => {
+  const started = await spec.start(context)
+  if ('ref' in started && started.ref)
+    context.system.monitor(started.ref as never, claimRejections())
+  return started
 }
 
 /** How long the process of a run that has nothing to do stays. */

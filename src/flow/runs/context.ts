@@ -4,7 +4,7 @@
  */
 import { shardTime } from '../../actors/index.ts'
 import { argument } from '../../check.ts'
-import { invalidArgument, KeelsonError, keptError } from '../../errors.ts'
+import { errorOf, invalidArgument, KeelsonError, type KeptError, keptError } from '../../errors.ts'
 import type { Active, ActiveParts, Scope } from './active.ts'
 import type {
   AllOptions,
@@ -66,6 +66,11 @@ export interface BodyHost extends Carrier {
   patched(change: string): boolean
   report(progress: unknown): void
   readonly cancelled: Error
+  /** Claims an error that the body gets, of the operation that `what` names. */
+  readonly unhandled: {
+    claim(reason: unknown, what: string): void
+    readonly first: () => Promise<KeptError | undefined>
+  }
   /** The updates that the body has, and has not answered. */
   readonly handling: Set<Promise<unknown>>
   /** The scope of undos, which no cancel ends. */
@@ -98,7 +103,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
   }
 
   step<T>(key: string, step: AnyAttempt, options: StepOptions<T> = {}): Promise<T> {
-    return this.#asks(() => {
+    return this.#asks(`step ${key}`, () => {
       const host = this.#host
       const { stepDefaults } = host.workflow.options
       const checked = stepOptions(options, argument('', 'a step'))
@@ -145,7 +150,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
   }
 
   sleep(key: string, time: Duration | { readonly at: number }): Promise<void> {
-    return this.#asks(() => {
+    return this.#asks(`sleep ${key}`, () => {
       const host = this.#host
       const at = this.#timeOf(time, 'time')
       const perform = (active: Active) => performSleep(host, active, at())
@@ -168,7 +173,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
     name: string,
     options: WaitOptions & { readonly timeout?: Duration } = {},
   ): Promise<never> {
-    return this.#asks(() => {
+    return this.#asks(`wait ${name}`, () => {
       const host = this.#host
       const { key, timeout } = waitOptions(options, argument('', 'a wait'))
       checkKey(name, 'name')
@@ -184,7 +189,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
   }
 
   child<I, O>(key: string, type: Workflow<I, O>, input: I, options: ChildOptions = {}): Promise<O> {
-    return this.#asks(() => {
+    return this.#asks(`child ${key}`, () => {
       const host = this.#host
       workflowOf(type)
       const { id, onCancel } = childOptions(options, argument('', 'a child'))
@@ -212,7 +217,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
     branches: readonly ((ctx: never) => Promise<T>)[],
     options: AllOptions = {},
   ): Promise<Branch<T>[]> {
-    return this.#asks(() => {
+    return this.#asks(`all ${key}`, () => {
       const checked = allOptions(options, argument('', 'all'))
       const { wait, atOnce = Number.POSITIVE_INFINITY, onFailure } = checked
       if (!Array.isArray(branches) || branches.some((branch) => typeof branch !== 'function'))
@@ -246,7 +251,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
           ended++
           if (end.ok) succeeded++
           const fails = !end.ok && onFailure === 'fail'
-          if (fails) reject(end.error)
+          if (fails) reject(asObject(end.error))
           if (fails || succeeded >= needed || ended === length) finish()
           else begin()
         }
@@ -257,13 +262,15 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
   }
 
   onUpdate(name: string, handler: (value: never, ctx: never) => unknown): void {
-    const host = this.#host
-    host.expectBody()
-    checkKey(name, 'name')
-    if (typeof handler !== 'function') throw invalidArgument('handler', 'a function', handler)
-    if (next(host, `update ${name}`) > 1)
-      throw invalidArgument('name', 'a name that has no handler yet', name)
-    this.#takes(name, handler as UpdateHandler, 1)
+    this.#answers('onUpdate', () => {
+      const host = this.#host
+      host.expectBody()
+      checkKey(name, 'name')
+      if (typeof handler !== 'function') throw invalidArgument('handler', 'a function', handler)
+      if (next(host, `update ${name}`) > 1)
+        throw invalidArgument('name', 'a name that has no handler yet', name)
+      this.#takes(name, handler as UpdateHandler, 1)
+    })
   }
 
   /** Takes the next update of this name, and after it the ones that follow. */
@@ -304,13 +311,17 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
   }
 
   report(progress: unknown): void {
-    this.#host.expectOpen()
-    this.#host.report(progressOf(progress))
+    this.#answers('report', () => {
+      this.#host.expectOpen()
+      this.#host.report(progressOf(progress))
+    })
   }
 
   now(): number {
-    this.#host.expectOpen()
-    return this.#host.time
+    return this.#answers('now', () => {
+      this.#host.expectOpen()
+      return this.#host.time
+    })
   }
 
   random(): number {
@@ -325,21 +336,27 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
   }
 
   #drawn(): Buffer {
-    this.#host.expectBody()
-    const { birth, lap, fork } = this.#host.state
-    return hashOfText(`${fork?.seed ?? birth}/${lap}/${next(this.#host, 'draw')}`)
+    return this.#answers('a draw', () => {
+      this.#host.expectBody()
+      const { birth, lap, fork } = this.#host.state
+      return hashOfText(`${fork?.seed ?? birth}/${lap}/${next(this.#host, 'draw')}`)
+    })
   }
 
   patched(change: string): boolean {
-    this.#host.expectBody()
-    return this.#host.patched(this.#keyOf(change))
+    return this.#answers('patched', () => {
+      this.#host.expectBody()
+      return this.#host.patched(this.#keyOf(change))
+    })
   }
 
   again(input: unknown): never {
     if (this.#host.hasBegunAgain) return undefined as never
-    this.#host.expectBody()
-    this.#host.again(copied(input, 'the input of `again`'))
-    throw new KeelsonError('CLOSED', 'the body begins again')
+    return this.#answers('again', () => {
+      this.#host.expectBody()
+      this.#host.again(copied(input, 'the input of `again`'))
+      throw new KeelsonError('CLOSED', 'the body begins again')
+    })
   }
 
   /**
@@ -347,7 +364,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
    * a body that asks again at once holds up nothing else. A body may leave an operation alone: nobody
    * has to hear that it was cancelled.
    */
-  #asks<T>(ask: () => Promise<T>): Promise<T> {
+  #asks<T>(what: string, ask: () => Promise<T>): Promise<T> {
     const promise = new Promise<T>((resolve, reject) => {
       try {
         resolve(ask())
@@ -355,14 +372,30 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
         this.#host.refuse(() => reject(error))
       }
     })
-    promise.catch(() => undefined)
+    promise.catch((reason) => this.#host.unhandled.claim(reason, what))
     return promise
+  }
+
+  /** The result of a part of `ctx` that answers at once: a helper that nobody awaits may throw its error on. */
+  #answers<T>(what: string, answer: () => T): T {
+    try {
+      return answer()
+    } catch (error) {
+      this.#host.unhandled.claim(error, what)
+      throw error
+    }
   }
 
   #keyOf(key: string): string {
     return checkKey(this.#scope.prefix + checkKey(key, 'key'), 'key')
   }
 }
+
+/** A reason that is claimed is an object: of any other value that a branch has thrown there is an error. */
+const asObject = (thrown: unknown): unknown =>
+  (typeof thrown === 'object' && thrown !== null) || typeof thrown === 'function'
+    ? thrown
+    : errorOf(keptError(thrown))
 
 /** A body that has completed waits until the updates that it has are answered. */
 export const whenAnswered = async (handling: ReadonlySet<Promise<unknown>>): Promise<void> => {

@@ -97,6 +97,10 @@ const settleMs = 30_000
 /** Ends a run. */
 export const endRun = async (activation: EndingActivation, ended: BodyEnd): Promise<void> => {
   const { replay } = activation
+  // A body that has failed is over with its own error.
+  const unhandled =
+    ended.status === 'failed' && !ended.again ? undefined : await activation.unhandled.first()
+  if (unhandled) return activation.block(unhandled)
   const body = activation.state.cancel ? ended : storable(ended)
   const isUndone = (key: string): boolean => key.startsWith(undoKey(''))
   const willUndo = body.status === 'failed' || activation.state.cancel?.isPlaced === true

@@ -10,6 +10,7 @@ import { Writable } from 'node:stream'
 import { ControlHandle } from '../../actors/index.ts'
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
+import { onStrayRejection } from '../../process-events.ts'
 import {
   type Context,
   type GenServer,
@@ -201,11 +202,11 @@ const opened = (
     logger.error(`a rejected promise was not handled: ${errorText(reason)}`, { reason })
     say(socket, { line: `A rejected promise was not handled: ${errorText(reason, verbose)}` })
   }
-  process.on('unhandledRejection', strayRejection)
+  const forget = onStrayRejection(strayRejection)
   logger.info(`${title} is attached`)
   const endOfLog = message.log === true ? logFor(socket, context.system) : undefined
   context.signal.addEventListener('abort', () => {
-    process.off('unhandledRejection', strayRejection)
+    forget()
     endOfLog?.()
     logger.info(`${title} has left`)
   })

@@ -4,6 +4,7 @@
  */
 import { againPauses, backoffMs, type Clock, passed } from '../../clock.ts'
 import { configError, type KeelsonError } from '../../errors.ts'
+import { onProcess } from '../../process-events.ts'
 import { type Logger, loggerOf } from '../../runtime/index.ts'
 import { folderEngine, membersMax } from '../../storage/index.ts'
 import {
@@ -70,12 +71,11 @@ const runParent = async (
     manager.stopping()
     parent.signalled(signal)
   })
-  const hungUp = (): void => parent.hungUp()
-  process.on('SIGHUP', hungUp)
+  const forget = onProcess('SIGHUP', () => parent.hungUp())
   try {
     return await parent.finished
   } finally {
-    process.off('SIGHUP', hungUp)
+    forget()
     release()
     manager.release()
   }

@@ -8,6 +8,7 @@ import { fstatSync } from 'node:fs'
 import type { Readable, Writable } from 'node:stream'
 import { type Clock, systemClock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, keptError } from '../../errors.ts'
+import { onProcess, onStrayRejection } from '../../process-events.ts'
 
 /** Signals that ask a command to end. */
 export type EndSignal = 'SIGINT' | 'SIGTERM'
@@ -80,17 +81,14 @@ export const processEnvironment = (): Environment => ({
       npm()
       listener(signal)
     }
-    for (const signal of signals) process.on(signal, heard)
+    const forget = signals.map((signal) => onProcess(signal, heard))
     const npm = onEndOfNpm(process.env, systemClock(), () => process.ppid, listener)
     return () => {
       npm()
-      for (const signal of signals) process.off(signal, heard)
+      for (const end of forget) end()
     }
   },
-  onStrayRejection: (listener) => {
-    process.on('unhandledRejection', listener)
-    return () => void process.off('unhandledRejection', listener)
-  },
+  onStrayRejection,
   exit: (status) => process.exit(status),
 })
 

@@ -4,6 +4,7 @@
  */
 import cluster from 'node:cluster'
 import { url } from 'node:inspector'
+import { onProcess } from '../../process-events.ts'
 import type { MembersOptions } from '../../supervisors/index.ts'
 import type { EndSignal, Environment } from '../command/environment.ts'
 import { memberVariable, parentVariable } from './cluster-processes.ts'
@@ -28,14 +29,14 @@ export class MemberLink {
     this.name = name
     this.parentVersion = parentVersion
     process.title = `keelson member ${name}`
-    process.on('message', (found: unknown) => {
+    onProcess('message', (found: unknown) => {
       const message = toMember(found)
       if (message?.keelson === 'ask') this.#alive()
       if (message?.keelson === 'end') this.#end()
     })
     // A terminal sends it to the parent as well, which decides.
-    process.on('SIGINT', () => undefined)
-    process.on('SIGTERM', () => this.#end())
+    onProcess('SIGINT', () => undefined)
+    onProcess('SIGTERM', () => this.#end())
     // A message to a parent that has been killed fails before the end of its connection is read. Without
     // a listener that error would end the process.
     cluster.worker?.on('error', (error: NodeJS.ErrnoException) => {

@@ -7,6 +7,9 @@
  * The gate does not help a thread that runs out of memory inside a transaction.
  */
 
+import type { Cancel } from '../../clock.ts'
+import { onProcess } from '../../process-events.ts'
+
 /** Where the thread is. `shut`: it may not enter again. */
 const states = { outside: 0, inside: 1, shut: 2 } as const
 
@@ -64,6 +67,7 @@ const pause = (ms: number): void => {
  */
 export class ExitGates {
   readonly #memories = new Set<SharedArrayBuffer>()
+  #forget: Cancel | undefined
   readonly #shut = (): void => {
     for (const memory of this.#memories) shutGate(memory)
     pause(compileMs)
@@ -73,7 +77,7 @@ export class ExitGates {
   add(memory: SharedArrayBuffer): void {
     if (this.#memories.size === 0) {
       expectListeners(1)
-      process.prependListener('exit', this.#shut)
+      this.#forget = onProcess('exit', this.#shut, { isFirst: true })
     }
     this.#memories.add(memory)
   }
@@ -81,7 +85,7 @@ export class ExitGates {
   /** Removes the gate of a thread that has ended. */
   remove(memory: SharedArrayBuffer): void {
     if (!this.#memories.delete(memory) || this.#memories.size > 0) return
-    process.removeListener('exit', this.#shut)
+    this.#forget?.()
     expectListeners(-1)
   }
 }

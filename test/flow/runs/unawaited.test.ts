@@ -1,7 +1,8 @@
-/** Operations that their body does not wait for. */
-import { expect, test } from 'vitest'
+/** Operations that their body does not wait for, and failures that it does not handle. */
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { type Ctx, workflow } from '../../../src/flow/index.ts'
 import { flowWorld, type Workflows } from '../../support/worlds/flow-world.ts'
+import { codeOf } from '../../support/worlds/simulated-instance.ts'
 
 /** An instance that keeps its warnings. */
 const warned = async (workflows: Workflows) => {
@@ -43,4 +44,191 @@ test('work that has lost a race, or was cancelled with its branch, is no mistake
   const run = await w.during(w.flow.start(races, undefined, { id: '1' }))
   await w.during(run.result())
   expect(lines).toEqual([])
+})
+
+/** Listeners of the tests' own take every rejection for a failure. Answers with those that come to nobody. */
+const alone = (): unknown[] => {
+  const stray: unknown[] = []
+  const others = process.listeners('unhandledRejection')
+  process.removeAllListeners('unhandledRejection')
+  const heard = (error: unknown, origin: string): void => void stray.push([origin, String(error)])
+  const before = process.listeners('uncaughtException')
+  process.removeAllListeners('uncaughtException')
+  process.on('uncaughtException', heard)
+  onTestFinished(() => {
+    process.removeListener('uncaughtException', heard)
+    for (const other of before) process.on('uncaughtException', other)
+    for (const other of others) process.on('unhandledRejection', other)
+  })
+  return stray
+}
+
+const fails = (ctx: Ctx, key: string) =>
+  ctx.step(key, () => Promise.reject(new RangeError('bad')), { retry: { max: 1 } })
+
+describe('an operation of a body that has ended', () => {
+  const leaves = {
+    'a timer that sets a flag': async (ctx: Ctx) => {
+      void ctx.sleep('deadline', '1h').then(() => undefined)
+      await ctx.step('work', () => 1)
+    },
+    'a helper that is not awaited': async (ctx: Ctx) => {
+      void (async () => {
+        await ctx.sleep('long', '1h')
+      })()
+      await ctx.step('work', () => 1)
+    },
+    'a branch that loses': async (ctx: Ctx) => {
+      const loses = async (own: Ctx) => {
+        void own.sleep('a', '1h').then(() => undefined)
+        await own.sleep('b', '1h')
+      }
+      const wins = (own: Ctx) => own.step('s', () => undefined)
+      await ctx.all('x', [loses, wins], { wait: 'any' })
+    },
+    'a refusal at its end': async (ctx: Ctx) => {
+      await ctx.step('work', () => 1)
+      void ctx.step('work', () => 1).then(() => undefined)
+    },
+  }
+  test.each(Object.entries(leaves))('stays unsettled: %s', async (_, body) => {
+    const stray = alone()
+    const left = workflow('left', body)
+    const w = await flowWorld([left])
+    const run = await w.during(w.flow.start(left, undefined, { id: '1' }))
+    await w.during(run.result())
+    await w.s.advance(7_200_000)
+    expect([w.status(left, '1'), stray]).toEqual(['completed', []])
+  })
+
+  test('of a cancelled body is no failure that it should have handled', async () => {
+    const stray = alone()
+    const flag = workflow('flag', async (ctx: Ctx<{ go: undefined }>) => {
+      void ctx.sleep('deadline', '1h').then(() => undefined)
+      await ctx.waitFor('go')
+    })
+    const w = await flowWorld([flag])
+    const run = await w.during(w.flow.start(flag, undefined, { id: '1' }))
+    await w.s.advance(1_000)
+    await w.during(run.cancel())
+    expect(await w.during(codeOf(run.result()))).toBe('CANCELLED')
+    expect(stray).toEqual([])
+  })
+})
+
+describe('a failure that a body handles nowhere', () => {
+  const body = async (ctx: Ctx, key: string) => {
+    const helps = async () => {
+      if (key !== '') await fails(ctx, key)
+      else ctx.patched('$x')
+    }
+    void helps()
+    await ctx.sleep('nap', '1m')
+    return 'done'
+  }
+  test.each([
+    [
+      'helps',
+      { name: 'RangeError', message: 'its body does not handle the failure of step helps: bad' },
+    ],
+    ['', { code: 'INVALID_ARGUMENT' }],
+  ])('blocks its run, and no other, and no process: of "%s"', async (key, error) => {
+    const stray = alone()
+    const forgets = workflow('forgets', body)
+    const quiet = workflow('quiet', (ctx: Ctx) => ctx.sleep('nap', '1h').then(() => 'done'))
+    const w = await flowWorld([forgets, quiet])
+    const other = await w.during(w.flow.start(quiet, undefined, { id: '1' }))
+    await w.during(w.flow.start(forgets, key, { id: '1' }))
+    await w.s.advance(61_000)
+    expect(w.flow.get(forgets, '1')).toMatchObject({ status: 'blocked', error })
+
+    await w.during(w.flow.retry(forgets, '1'))
+    await w.crash()
+    await w.s.advance(61_000)
+    expect(w.flow.get(forgets, '1')).toMatchObject({ status: 'blocked', error })
+    expect(await w.during(w.flow.handle(quiet, other.id).result({ timeoutMs: 7_200_000 }))).toBe(
+      'done',
+    )
+    expect(stray).toEqual([])
+  })
+
+  test('is in the log at once', async () => {
+    alone()
+    const { w, lines } = await warned([workflow('forgets', body)])
+    await w.during(w.flow.start(workflow('forgets', body), 'helps', { id: '1' }))
+    await w.s.advance(1_000)
+    const text = 'forgets/1: its body does not handle the failure of step helps: bad'
+    expect(lines).toMatchObject([[text, { code: 'NOT_AWAITED' }]])
+  })
+
+  test('is none if the body handles it later', async () => {
+    const stray = alone()
+    const early = workflow('early', async (ctx: Ctx) => {
+      const work = (async () => void (await fails(ctx, 'x')))()
+      await ctx.sleep('nap', '10s')
+      return work.catch(({ message }) => message)
+    })
+    const w = await flowWorld([early])
+    const run = await w.during(w.flow.start(early, undefined, { id: '1' }))
+    expect([await w.during(run.result()), stray]).toEqual(['bad', []])
+  })
+
+  test('is an error also where a branch has thrown another value', async () => {
+    const stray = alone()
+    const throws = workflow('throws', async (ctx: Ctx) => {
+      const branch = () => Promise.reject('text')
+      const caught: unknown = await ctx.all('a', [branch]).catch((error: unknown) => error)
+      void ctx.all('b', [branch]).then(() => undefined)
+      await ctx.sleep('nap', '1s')
+      return caught instanceof Error && caught.message
+    })
+    const w = await flowWorld([throws])
+    await w.during(w.flow.start(throws, undefined, { id: '1' }))
+    await w.s.advance(10_000)
+    expect(w.flow.get(throws, '1')).toMatchObject({
+      ...{
+        status: 'blocked',
+        error: { name: 'Error', message: expect.stringMatching(/all b: text$/) },
+      },
+    })
+    expect(stray).toEqual([])
+  })
+})
+
+test('rejections of others stay those of Node, and after the last instance nothing listens', async () => {
+  const stray = alone()
+  const [unheard, handled] = ['unhandledRejection', 'rejectionHandled'] as const
+  const counts = () => [process.listenerCount(unheard), process.listenerCount(handled)]
+  const before = counts()
+  const quiet = workflow('quiet', async () => 1)
+  const [one, other] = [await flowWorld([quiet]), await flowWorld([quiet])]
+  expect(counts()).toEqual(before.map((count) => count + 1))
+  for (const reason of [new Error('of an application'), 'text', undefined]) {
+    void Promise.reject(reason)
+    await new Promise((resolve) => void setImmediate(() => setImmediate(resolve)))
+  }
+  expect(stray).toEqual([
+    [unheard, 'Error: of an application'],
+    ...[
+      [unheard, expect.stringContaining('text')],
+      [unheard, expect.stringContaining('undefined')],
+    ],
+  ])
+  expect(counts()).toEqual(before.map((count) => count + 1))
+  await one.s.close()
+  expect(counts()).toEqual(before.map((count) => count + 1))
+  await other.s.close()
+  expect(counts()).toEqual(before)
+})
+
+test('a rejection that another listener hears is left to that', async () => {
+  const stray = alone()
+  const heard: unknown[] = []
+  const listener = (reason: unknown): void => void heard.push(reason)
+  const w = await flowWorld([workflow('quiet', async () => 1)])
+  process.once('unhandledRejection', listener)
+  void Promise.reject('once')
+  await new Promise((resolve) => void setImmediate(() => setImmediate(resolve)))
+  await w.s.close()
+  expect([heard, stray]).toEqual([['once'], []])
 })
