@@ -31,7 +31,15 @@ test(`what the members of a cluster promise holds in ${whole.length} random live
   const work = ['puts', 'gets', 'adds', 'repeated adds', 'reads', 'charges', 'messages']
   const open = ['put UNKNOWN_OUTCOME', 'put NOT_SUBMITTED', 'put SHARD_DOWN', 'get SHARD_DOWN']
   const ends = ['closed: FENCED', 'owners of lost commits', 'newer versions', 'snapshots']
-  const troubles = ['cut link', 'stop', 'close', 'kill', 'power cut', 'engine restart']
+  const troubles = [
+    'cut link',
+    'stop',
+    'close',
+    'kill',
+    'power cut',
+    'engine restart',
+    'misreading',
+  ]
   for (const what of [...work, ...open, ...ends, ...troubles.map((each) => `trouble: ${each}`)])
     expect(tally[what], what).toBeGreaterThan(whole.length / 50)
 }, 3_600_000)

@@ -168,7 +168,10 @@ const claim = async (
   const { walId, epoch, firstLsn } = state
   const log = { walId, shard: shard.index, shards: shard.parts.shardCount, instanceId }
   const seen = await session.look(log)
-  if (seen) await refuseDiverged(host, state, seen)
+  if (seen) {
+    refuseOdd(seen)
+    await refuseDiverged(host, state, seen)
+  }
   const lease = { epoch, holder }
   const needsSnapshot = (seen?.lsn ?? 0) + 1 < firstLsn
   await session.claim(log, lease, seen, needsSnapshot)
@@ -182,6 +185,21 @@ const claim = async (
   followed.load = seen?.load ?? (needsSnapshot ? 'due' : undefined)
   followed.claim = { host, log, lease, firstLsn }
   followed.begun(lsn, bytes)
+}
+
+/**
+ * Refuses a progress that nobody has written: this member misreads it, and it says nothing of the log.
+ * @throws KeelsonError `CORRUPT`
+ */
+const refuseOdd = ({ lsn, mark, lease, load }: ReplicaProgress): void => {
+  const isCount = (found: number): boolean => Number.isSafeInteger(found) && found >= 0
+  const isMark = !mark || (Number.isSafeInteger(mark.time) && Number.isSafeInteger(mark.crc))
+  const isLoad = load === undefined || load === 'due' || typeof load === 'object'
+  if (isCount(lsn) && isCount(lease.epoch) && isMark && isLoad) return
+  throw new KeelsonError(
+    'CORRUPT',
+    `the progress of the replica reads as ${jsonText({ lsn, mark, lease, load })}, which none can be`,
+  )
 }
 
 const bytesAfter = async (log: LogHost, lsn: number): Promise<number> =>

@@ -4,6 +4,7 @@
  * this log does not have proves that the engine lost acknowledged groups. Pure.
  */
 import { KeelsonError } from '../../errors.ts'
+import { plainText } from '../../value-text.ts'
 import {
   type EngineHead,
   type EnginePosition,
@@ -42,12 +43,12 @@ export const inspectionOf = (
 ): Inspection => {
   const { needs, noted, reads } = knowledge
   const { logId, end, trimmed, features } = head
+  refuseOdd(head)
   if ((features & ~reads) !== 0)
     throw new KeelsonError('UNSUPPORTED_VERSION', 'a newer version writes the log', {
       details: { features },
     })
   const snapshots = namedIn(head.snapshots)
-  if (!/^[0-9a-f]{32}$/.test(logId)) throw damaged(end.lsn, `its id is ${logId}, which none can be`)
   // The owner always leaves the last group.
   if (end.lsn > 0 && trimmed.lsn >= end.lsn)
     throw damaged(end.lsn, `the log ends there, and was trimmed up to lsn ${trimmed.lsn}`)
@@ -78,6 +79,19 @@ export const inspectionOf = (
     ...(needs?.base && { base: baseOf(trimmed.lsn, snapshots, shown, needs.base.damaged) }),
     plan: head,
   }
+}
+
+/** A library that a member shares with an application may read columns as other types. @throws `CORRUPT` */
+const refuseOdd = ({ logId, end, trimmed, features }: EngineHead): void => {
+  const refuse = (what: string, found: unknown): never => {
+    throw damaged(1, `${what} is ${plainText(found, 100)}, which none can be`)
+  }
+  if (typeof logId !== 'string' || !/^[0-9a-f]{32}$/.test(logId)) refuse('its id', logId)
+  const counts = { epoch: end.epoch, end: end.lsn, 'trimmed end': trimmed.lsn, features }
+  for (const [what, found] of Object.entries(counts))
+    if (!Number.isSafeInteger(found) || found < 0) refuse(`its ${what}`, found)
+  if (typeof end.id !== 'string') refuse('the id of its end', end.id)
+  if (typeof trimmed.mark !== 'string') refuse('its mark', trimmed.mark)
 }
 
 const positionOf = ({ epoch, lsn, id }: NotedEnd): EnginePosition => ({ epoch, lsn, id })

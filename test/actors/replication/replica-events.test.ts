@@ -93,3 +93,30 @@ test('a replica that takes claims and refuses commits is tried after delays that
   await caughtUp(world, app)
   expect(events.map(({ name }) => name)).toEqual(['replication.away', 'replication.back'])
 })
+
+const misreadings: readonly (readonly [string, object])[] = [
+  ['a mark as text', { mark: '{"time":1,"crc":2}' }],
+  ['numbers as text', { lsn: '40' }],
+  ['no number', { lsn: Number.NaN }],
+  ['a load as text', { load: '{"offset":1}' }],
+  ['an epoch that is none', { lease: { epoch: Number.NaN, holder: 'a' } }],
+]
+
+test.each(misreadings)(
+  'a client that reads %s is halted, and calls no log fenced',
+  async (_, misread) => {
+    const { world, replica, app, options } = await following()
+    await fill(world, app, 5)
+    await caughtUp(world, app)
+    await world.during(app.close())
+    const { looks } = replica
+    replica.looks = (progress) => progress && ({ ...progress, ...misread } as never)
+    const again = await world.start(options)
+    await world.clock.advance(1_000)
+
+    expect(ofReplica(again).state).toBe('halted')
+    // It is asked again some minutes later, as after every refusal.
+    replica.looks = looks
+    await caughtUp(world, again, 400_000)
+  },
+)

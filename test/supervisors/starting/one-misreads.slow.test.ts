@@ -1,62 +1,14 @@
 /** One member reads the engine wrongly: it ends alone. Damage that the owner reads too ends all. */
 import { describe, expect, test } from 'vitest'
-import type { EngineHead, EngineLog } from '../../../src/storage/index.ts'
 import { factsIn } from '../../../src/storage/leases/cluster-directory.ts'
 import { leaseMs, Members } from '../../support/worlds/members.ts'
-
-type EngineReading = Awaited<ReturnType<EngineLog['read']>>
-
-/** What a member makes of the engine's answers. */
-type Misreading = {
-  readonly head?: (head: EngineHead) => EngineHead
-  readonly read?: (reading: EngineReading) => EngineReading
-}
-
-const misreadings: Readonly<Record<string, Misreading>> = {
-  'rows as text': {
-    head: (head) => ({ ...head, snapshots: JSON.stringify(head.snapshots) as never }),
-  },
-  'text as bytes': {
-    head: (head) => ({ ...head, logId: Buffer.from(head.logId) as never }),
-  },
-  'other bytes': {
-    read: (reading) => ({
-      ...reading,
-      groups: reading.groups.map((group) => ({ ...group, bytes: group.bytes.map((at) => at ^ 1) })),
-    }),
-  },
-  'missing rows': {
-    read: (reading) => ({ ...reading, groups: reading.groups.slice(0, -1) }),
-  },
-  'stale rows': {
-    head: (head) => ({ ...head, end: { ...head.end, lsn: 2, epoch: 1 } }),
-  },
-  'wrong numbers': {
-    head: (head) => ({ ...head, trimmed: { ...head.trimmed, lsn: head.end.lsn + 7 } }),
-  },
-}
-
-const same = <T>(value: T): T => value
+import { type Misreading, misread, misreadings } from '../../support/worlds/misreadings.ts'
 
 /** From now on `member` reads so. */
-const misread = (members: Members, member: string, { head = same, read = same }: Misreading) => {
-  const connect = members.engine.connect.bind(members.engine)
-  members.connects.set(member, (cluster) => {
-    const session = connect(cluster)
-    const logs = session.log.bind(session)
-    session.log = (name) => {
-      const log = logs(name)
-      const wrong: Partial<EngineLog> = {
-        head: () => log.head().then(head),
-        read: (after, maxBytes) => log.read(after, maxBytes).then(read),
-      }
-      return new Proxy(log, {
-        get: (target, name: keyof EngineLog) => wrong[name] ?? target[name],
-      })
-    }
-    return session
-  })
-}
+const misreads = (members: Members, member: string, misreading: Misreading) =>
+  members.connects.set(member, (cluster) =>
+    misread(members.engine.connect(cluster), () => misreading),
+  )
 
 const ending = (): { readonly signal: AbortSignal; readonly end: () => void } => {
   const controller = new AbortController()
@@ -78,7 +30,7 @@ type App = Awaited<ReturnType<Members['start']>>
 describe.each(Object.entries(misreadings))('a member that reads %s', (_, misreading) => {
   test('ends alone as a standby: the owner serves, and the engine has no mark', async () => {
     const { members, owner } = await written()
-    misread(members, 'b', misreading)
+    misreads(members, 'b', misreading)
 
     const standby = members.begin('b').catch(() => undefined)
     await members.clock.advance(4 * leaseMs)
@@ -94,7 +46,7 @@ describe.each(Object.entries(misreadings))('a member that reads %s', (_, misread
   test('as the next owner leaves nothing that keeps the others from starting', async () => {
     const { members, owner } = await written()
     await members.during(owner.close())
-    misread(members, 'b', misreading)
+    misreads(members, 'b', misreading)
     const { signal, end } = ending()
     const wrong = members.begin('b', { cluster: { signal } as never }).catch(() => undefined)
     await members.clock.advance(4 * leaseMs)
@@ -108,6 +60,21 @@ describe.each(Object.entries(misreadings))('a member that reads %s', (_, misread
     expect(again.store.get('k')).toBe(4)
     expect(await facts(members)).toMatchObject({ losses: [], doubts: [] })
   })
+})
+
+test.each([
+  ['text as bytes', /its id is Buffer/],
+  ['numbers as text', /its end is 6/],
+  ['wrong numbers', /was trimmed up to lsn/],
+  ['rows as text', /names the snapshot/],
+])('a start that reads %s is refused with what it has read', async (how, found) => {
+  const { members, owner } = await written()
+  await members.during(owner.close())
+  misreads(members, 'b', misreadings[how] ?? {})
+
+  const refusal = await members.during(members.begin('b').catch((error: unknown) => error))
+
+  expect(refusal).toMatchObject({ code: 'CORRUPT', message: expect.stringMatching(found) })
 })
 
 test('damage that a standby reads and the owner reads too is marked for all', async () => {

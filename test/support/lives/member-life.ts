@@ -13,6 +13,7 @@ import type { EngineSnapshot } from '../../../src/storage/index.ts'
 import { SimulatedMachine } from '../../../src/testing/simulated/simulated-machine.ts'
 import { MemberClaims, markOf } from '../models/member-claims.ts'
 import { MemberProcess } from '../worlds/member-process.ts'
+import { misreadings } from '../worlds/misreadings.ts'
 import { SimulatedEngine } from '../worlds/simulated-engine.ts'
 import { type Account, accounts, accountTree, emptyAccount } from './member-accounts.ts'
 import { type Client, codeOf, ids, keys, MemberClients } from './member-clients.ts'
@@ -47,6 +48,8 @@ class MemberLife {
   /** The logs that have lost commits, and their ends then. */
   #lost = new Map<string, number>()
   #isEnding = false
+  /** The one member that may read the engine wrongly. */
+  #misreader: string | undefined
   /** Ends the present failover. */
   #promotes = (): void => undefined
 
@@ -149,10 +152,27 @@ class MemberLife {
       'power cut': () => member && this.#kill(member, 'power'),
       'engine restart': () => this.engine.restart(ms),
       failover: () => this.#failOver(ms / 2),
+      misreading: () => member && this.#misread(member.process, ms),
     }
     const what = this.pick([...Object.keys(troubles), 'stop', 'stop', 'kill', 'cut link'])
     this.count(`trouble: ${what}`)
     troubles[what]?.()
+  }
+
+  /**
+   * One member reads the engine wrongly for a while, in one way. Nothing that it says of it may hold for the others. Of two who
+   * misread, one would be the witness of the other.
+   */
+  #misread(process: MemberProcess, ms: number): void {
+    this.#misreader ??= process.name
+    if (this.#misreader !== process.name) return
+    const [how, misreading] = this.pick(Object.entries(misreadings))
+    this.count(`misreading: ${how}`)
+    process.misreading = misreading
+    process.hasMisread = true
+    this.clock.after(ms, () => {
+      process.misreading = undefined
+    })
   }
 
   /** A primary without its standby shows what it does, and acknowledges nothing. Then the standby takes over. */
@@ -184,9 +204,9 @@ class MemberLife {
   }
 
   /** A start was refused. */
-  refused(error: unknown): void {
+  refused(error: unknown, { hasMisread }: MemberProcess): void {
     this.count(`start: ${codeOf(error)}`)
-    const isFalse = codeOf(error) === 'CORRUPT' && !this.claims.isLost
+    const isFalse = codeOf(error) === 'CORRUPT' && !this.claims.isLost && !hasMisread
     this.claims.refute(isFalse, `M7: nothing was lost, and a start was refused: ${error}`)
   }
 
@@ -402,7 +422,7 @@ class Member implements Client {
         const reason = await app.closed
         this.#life.count(`closed: ${reasonOf(reason)}`)
       } catch (error) {
-        this.#life.refused(error)
+        this.#life.refused(error, this.process)
         await this.#pause(leaseMs)
       }
       this.app = undefined

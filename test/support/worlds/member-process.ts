@@ -14,6 +14,7 @@ import type {
 import { loadedOptions } from '../../../src/supervisors/index.ts'
 import { silentLogger } from '../../../src/testing/index.ts'
 import type { SimulatedMachine } from '../../../src/testing/simulated/simulated-machine.ts'
+import { type Misreading, misread } from './misreadings.ts'
 import { ProcessClock } from './process-clock.ts'
 import type { SimulatedEngine, SimulatedSession } from './simulated-engine.ts'
 
@@ -51,6 +52,10 @@ export class MemberProcess {
   readonly #readBack = new Set<string>()
   /** The logs of which it knows what the engine has lost. */
   lost: ReadonlySet<string> = new Set()
+  /** What it makes of the engine's answers. */
+  misreading: Misreading | undefined
+  /** Whether it has ever misread one: it refuses to start then. */
+  hasMisread = false
   #cutFrom = 0
   #cutUntil = 0
 
@@ -106,7 +111,7 @@ export class MemberProcess {
 
   #connected(): EngineSession {
     const { engine, base } = this.#options
-    const session = engine.connect('c')
+    const session = misread(engine.connect('c'), () => this.misreading)
     this.#sessions.add(session)
     session.pause(this.#cutUntil - base.monotonic())
     const { directory, files } = session

@@ -64,6 +64,8 @@ export class MemoryReplica implements Replica {
   failing: 'before' | 'behind' | undefined
   /** Every commit is refused with it. */
   refusal: KeelsonError | undefined
+  /** What a client makes of the progress that it reads. */
+  looks = (progress: ReplicaProgress | undefined): ReplicaProgress | undefined => progress
   /** Throws whatever a client may throw. */
   fails: (() => void) | undefined
   /** Sessions that were opened, and commits that were asked for. */
@@ -101,7 +103,7 @@ export class MemoryReplica implements Replica {
       return work()
     }
     return {
-      look: ({ walId }) => guarded(() => this.logs.get(walId)?.progress),
+      look: ({ walId }) => guarded(() => this.looks(this.logs.get(walId)?.progress)),
       claim: (log, lease, seen, needsSnapshot) =>
         guarded(() => this.#claim({ log, lease, seen, needsSnapshot })),
       commit: (chunk) => guarded(() => this.#failable(() => this.#commit(chunk))),
