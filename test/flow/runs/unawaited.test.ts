@@ -67,38 +67,38 @@ const fails = (ctx: Ctx, key: string) =>
   ctx.step(key, () => Promise.reject(new RangeError('bad')), { retry: { max: 1 } })
 
 describe('an operation of a body that has ended', () => {
-  const leaves = {
-    'a timer that sets a flag': async (ctx: Ctx) => {
-      void ctx.sleep('deadline', '1h').then(() => undefined)
+  type Leaves = (ctx: Ctx, settles: () => void) => Promise<void>
+  const leaves: Record<string, Leaves> = {
+    'a timer that sets a flag': async (ctx, settles) => {
+      void ctx.sleep('deadline', '1h').then(settles, settles)
       await ctx.step('work', () => 1)
     },
-    'a helper that is not awaited': async (ctx: Ctx) => {
+    'a helper that is not awaited': async (ctx, settles) => {
       void (async () => {
         await ctx.sleep('long', '1h')
-      })()
+      })().finally(settles)
       await ctx.step('work', () => 1)
     },
-    'a branch that loses': async (ctx: Ctx) => {
-      const loses = async (own: Ctx) => {
-        void own.sleep('a', '1h').then(() => undefined)
-        await own.sleep('b', '1h')
-      }
+    'a branch that loses': async (ctx, settles) => {
+      const loses = (own: Ctx) => own.sleep('b', '1h').finally(settles)
       const wins = (own: Ctx) => own.step('s', () => undefined)
       await ctx.all('x', [loses, wins], { wait: 'any' })
+      await ctx.sleep('after', '1s')
     },
-    'a refusal at its end': async (ctx: Ctx) => {
+    'a refusal at its end': async (ctx, settles) => {
       await ctx.step('work', () => 1)
-      void ctx.step('work', () => 1).then(() => undefined)
+      void ctx.step('work', () => 1).finally(settles)
     },
   }
   test.each(Object.entries(leaves))('stays unsettled: %s', async (_, body) => {
     const stray = alone()
-    const left = workflow('left', body)
+    let settled = 0
+    const left = workflow('left', (ctx: Ctx) => body(ctx, () => void settled++))
     const w = await flowWorld([left])
     const run = await w.during(w.flow.start(left, undefined, { id: '1' }))
     await w.during(run.result())
     await w.s.advance(7_200_000)
-    expect([w.status(left, '1'), stray]).toEqual(['completed', []])
+    expect([w.status(left, '1'), settled, stray]).toEqual(['completed', 0, []])
   })
 
   test('of a cancelled body is no failure that it should have handled', async () => {
