@@ -23,7 +23,7 @@ const begin = ['keelson.config.mjs', 'order.mjs', 'package.json', 'shop.test.mjs
   (name) => `examples/new/${name}`,
 )
 
-test('the package has code and declarations, each once, in under 990 kB', () => {
+test('the package has code and declarations, each once, in under 1,010 kB', () => {
   const { file, paths } = packed()
   const others = paths.filter((path) => !/^dist\/[\w/-]+\.(?:js|d\.ts)$/.test(path))
   expect(others).toEqual([
@@ -36,7 +36,7 @@ test('the package has code and declarations, each once, in under 990 kB', () => 
   expect(paths).toContain('dist/testing/index.js')
   expect(paths).toContain('dist/testing/index.d.ts')
   // Its page, with the libraries of browsers inside, has 65 kB of them.
-  expect(statSync(file).size).toBeLessThan(990_000)
+  expect(statSync(file).size).toBeLessThan(1_010_000)
 })
 
 test('publint and arethetypeswrong find no fault in it', () => {

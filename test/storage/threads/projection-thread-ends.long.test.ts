@@ -135,7 +135,7 @@ describe('without a thread, or after its death', () => {
     return JSON.parse(stdout) as unknown
   }
 
-  test('a store whose thread died rejects once, and then writes by itself', () => {
+  test('a store whose thread died rejects once at most, and then writes by itself', () => {
     const dir = join(tempFolder(), 'lmdb')
     const program = `
       const store = opening()
@@ -150,8 +150,11 @@ describe('without a thread, or after its death', () => {
       console.log(JSON.stringify({ code, afterwards, lsn: store.position().lsn, threads: begunThreads.length }))
       await store.close()
     `
-    const seen = runWatched(program, dir)
-    expect(seen).toMatchObject({ code: 'SHARD_DOWN', afterwards: 1, lsn: 4, threads: 1 })
+    const seen = runWatched(program, dir) as { readonly code?: string }
+    // It may have heard of the death before the commit.
+    const heard =
+      seen.code === undefined ? { afterwards: 2 } : { code: 'SHARD_DOWN', afterwards: 1 }
+    expect(seen).toMatchObject({ ...heard, lsn: 4, threads: 1 })
     expect(examined(dir)).toMatchObject({ state: 'sound', rows: 5_000 })
   })
 
