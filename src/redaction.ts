@@ -5,6 +5,7 @@
  * name says that it has a secret shows its type and length only. Pure.
  */
 import { inspect, types } from 'node:util'
+import { cutCopy, cutObject, type List, leftOutOf, sizeOf } from './cut-copies.ts'
 import { isError, readError } from './thrown.ts'
 
 /** Names of fields with secrets. `key` alone is a key of the store, and keys are shown. */
@@ -19,11 +20,11 @@ export const shapeText = (value: unknown): string => {
   if (typeof value === 'string') return `string of ${value.length}`
   if (typeof value !== 'object' || value === null) return value === null ? 'null' : typeof value
   try {
-    if (Array.isArray(value)) return `array of ${value.length}`
+    if (Array.isArray(value)) return `array of ${sizeOf(value)}`
     if (ArrayBuffer.isView(value)) return `bytes of ${value.byteLength}`
     if (value instanceof Map || value instanceof Set)
-      return `${value instanceof Map ? 'map' : 'set'} of ${value.size}`
-    return `object of ${Object.keys(value).length}`
+      return `${value instanceof Map ? 'map' : 'set'} of ${sizeOf(value)}`
+    return `object of ${sizeOf(value)}`
   } catch {
     return 'object'
   }
@@ -146,10 +147,14 @@ class Copying {
     const copy: unknown[] = []
     this.#noted(value, copy)
     for (const item of value) {
-      if (this.#isSpent()) return [...copy, more(value.length - copy.length)]
+      if (this.#isSpent()) break
       copy.push(this.shown(item))
     }
-    return copy.some((item, at) => item !== value[at]) ? copy : this.#beside(value)
+    return this.#list(
+      value,
+      copy,
+      copy.every((item, at) => item === value[at]),
+    )
   }
 
   #map(value: ReadonlyMap<unknown, unknown>): unknown {
@@ -157,18 +162,33 @@ class Copying {
     this.#noted(value, copy)
     let isSame = true
     for (const [key, item] of value) {
-      if (this.#isSpent()) return copy.set('…', more(value.size - copy.size))
+      if (this.#isSpent()) break
       const shown = [this.shown(key), this.#field(key, item)]
       isSame &&= shown[0] === key && shown[1] === item
       copy.set(shown[0], shown[1])
     }
-    return isSame ? this.#beside(value) : copy
+    return this.#list(value, copy, isSame)
   }
 
   #set(value: ReadonlySet<unknown>): unknown {
-    const items = [...value].slice(0, this.#left + 1)
-    const shown = this.#array(items)
-    return shown === items ? this.#beside(value) : new Set(shown as unknown[])
+    const copy = new Set<unknown>()
+    this.#noted(value, copy)
+    let isSame = true
+    for (const item of value) {
+      if (this.#isSpent()) break
+      const shown = this.shown(item)
+      isSame &&= shown === item
+      copy.add(shown)
+    }
+    return this.#list(value, copy, isSame)
+  }
+
+  /** Members may be left out, and members with the same text are one in a Set or a Map. */
+  #list(value: object, copy: List, isSame: boolean): unknown {
+    const size = sizeOf(value)
+    if (leftOutOf(value) > 0 || sizeOf(copy) < size)
+      return this.#instead(value, cutCopy(copy, size))
+    return isSame ? this.#beside(value) : copy
   }
 
   /** Fields that hold no object come first, so that a large field hides no cursor or count beside it. */
@@ -176,13 +196,14 @@ class Copying {
     const copy: object = Object.create(Object.getPrototypeOf(value))
     this.#noted(value, copy)
     const fields = namesIn(value).map((name) => fieldOf(value, name))
-    let [isSame, isWhole] = [true, true]
+    let isSame = true
+    let leftOut = 0
     for (const isDeep of [false, true])
       for (const field of fields) {
         if (isDeep !== isNested(field.item)) continue
         if (this.#isSpent()) {
-          isWhole = false
-          break
+          leftOut++
+          continue
         }
         field.shown = this.#field(field.name, field.item)
         field.isShown = true
@@ -193,7 +214,7 @@ class Copying {
       const same = found.get && shown === item ? found : { ...plain, value: shown }
       Object.defineProperty(copy, name, { ...same, enumerable: found.enumerable === true })
     }
-    if (!isWhole) return Object.defineProperty(copy, '…', { value: '…', enumerable: true })
+    if (leftOut > 0) return withTexts(value, cutObject(copy, leftOut + leftOutOf(value)))
     const isCut = isError(value) && readError(value).isCut
     if (isSame && !isCut) return value
     this.hides = true
@@ -253,7 +274,8 @@ const isHarmless = (item: unknown): boolean =>
   (typeof item === 'string' && item.startsWith('[hidden '))
 
 /** Objects that say themselves how they are printed. */
-const isClosed = (value: object): boolean => inspect.custom in value && !ArrayBuffer.isView(value)
+const isClosed = (value: object): boolean =>
+  inspect.custom in value && !ArrayBuffer.isView(value) && leftOutOf(value) === 0
 
 /** A printer sees content in them that code cannot look at without using it up. */
 const isSealed = (value: object): boolean =>
@@ -299,5 +321,3 @@ const withTexts = (value: object, copy: object): object => {
   const { stack, message } = readError(value)
   return Object.defineProperties(copy, { stack: { value: stack }, message: { value: message } })
 }
-
-const more = (count: number): string => `… ${count} more`

@@ -2,6 +2,7 @@
  * Any value as text, for reports: the state of a server, a payload. The walk ends when its budget
  * of characters is spent, so a large value costs no more than a small one. Never throws.
  */
+import { sizeOf } from './cut-copies.ts'
 import { isError, readError } from './thrown.ts'
 
 /** `value` in one line of at most `max` characters and a `…`. A value that contains itself is `…`. */
@@ -83,7 +84,7 @@ class Walk {
     else if (ArrayBuffer.isView(value)) this.#write(`${nameOf(value)}(${value.byteLength} bytes)`)
     else if (value instanceof Map) this.#map(value)
     else if (value instanceof Set)
-      this.#items(`Set(${value.size}) {`, value, '}', (item) => this.value(item))
+      this.#items(`Set(${sizeOf(value)}) {`, value, '}', (item) => this.value(item))
     else if ('toJSON' in value && typeof value.toJSON === 'function') this.#json(value.toJSON())
     else this.#fields(value)
   }
@@ -99,7 +100,7 @@ class Walk {
   }
 
   #map(map: Map<unknown, unknown>): void {
-    this.#items(`Map(${map.size}) {`, map, '}', ([key, item]) => {
+    this.#items(`Map(${sizeOf(map)}) {`, map, '}', ([key, item]) => {
       this.value(key)
       this.#write(' => ')
       this.value(item)

@@ -3,6 +3,7 @@
  * members, short texts and an end. No getter runs. Pure.
  */
 import { inspect, types } from 'node:util'
+import { leftOutOf, sizeOf } from '../../cut-copies.ts'
 import type { Shown } from '../../observe/index.ts'
 import { hiddenText, isSecretName, redacted, shapeText } from '../../redaction.ts'
 import { shortText } from '../text/shown-text.ts'
@@ -70,7 +71,7 @@ class TreeBuilder {
     if (types.isDate(value)) return { text: Number(value) >= 0 ? value.toISOString() : 'a date' }
     if (ArrayBuffer.isView(value) || types.isProxy(value)) return { text: shapeText(value) }
     // Objects that say themselves how they are printed: the redaction does not look into them.
-    if (inspect.custom in value) return { text: classOf(value) }
+    if (inspect.custom in value && leftOutOf(value) === 0) return { text: classOf(value) }
     if (this.#around.has(value)) return { text: '[circular]' }
     if (depth >= depthMax || this.#members <= 0) return { text: shapeText(value) }
     this.#around.add(value)
@@ -85,8 +86,10 @@ class TreeBuilder {
     const { type, size, entries } = partsOf(value)
     this.#left -= objectBytes
     const members: [string, Shown][] = []
+    // The size says what a cut copy leaves out, and its mark is no member.
+    const max = Math.min(membersMax, size - leftOutOf(value))
     for (const [key, item] of entries) {
-      if (members.length === membersMax || this.#members-- <= 0 || this.#left <= 0) break
+      if (members.length === max || this.#members-- <= 0 || this.#left <= 0) break
       this.#left -= memberBytes
       const shown = isSecretName(key) && isContent(item) ? hiddenText(item) : item
       members.push([this.#short(key), this.tree(shown, depth + 1)])
@@ -115,12 +118,17 @@ type Parts = {
 }
 
 const partsOf = (value: object): Parts => {
-  if (Array.isArray(value)) return { type: 'array', size: value.length, entries: itemsOf(value) }
-  if (types.isMap(value)) return { type: 'map', size: value.size, entries: pairsOf(value) }
-  if (types.isSet(value)) return { type: 'set', size: value.size, entries: itemsOf(value) }
+  if (Array.isArray(value)) return { type: 'array', size: sizeOf(value), entries: itemsOf(value) }
+  if (types.isMap(value)) return { type: 'map', size: sizeOf(value), entries: pairsOf(value) }
+  if (types.isSet(value)) return { type: 'set', size: sizeOf(value), entries: itemsOf(value) }
   const names = Object.keys(value)
-  if (types.isNativeError(value)) names.unshift('message')
-  return { type: classOf(value), size: names.length, entries: fieldsOf(value, names) }
+  const isError = types.isNativeError(value)
+  if (isError) names.unshift('message')
+  return {
+    type: classOf(value),
+    size: sizeOf(value) + Number(isError),
+    entries: fieldsOf(value, names),
+  }
 }
 
 function* itemsOf(items: Iterable<unknown>): Generator<readonly [string, unknown]> {
