@@ -301,7 +301,7 @@ export class ShardCore {
   arrive(others: readonly ShardCore[] = []): void {
     if (this.#phase.kind !== 'elsewhere') return
     const had = others.filter(({ phase }) => phase.kind !== 'elsewhere' && phase.kind !== 'closed')
-    this.time.begin(Math.min(0, ...had.map(({ time }) => time.aheadMs)))
+    this.time.begin(Math.min(0, ...had.map(({ time }) => time.wallAheadMs)))
     this.#become({ kind: 'recovering' })
     if (!this.#closing) this.gate.reopen()
   }

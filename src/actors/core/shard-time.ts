@@ -36,10 +36,10 @@ export class ShardTime {
   readonly #clock: Clock
   /** The latest time that was taken or given out. */
   #last = 0
-  /** How far this time is ahead of the machine's clock. */
+  /** How far `wall` is ahead of the machine's clock. */
   #ahead = 0
-  /** How far it was ahead at its beginning. */
-  #begunAhead = 0
+  /** How far `now` is ahead of `wall`. */
+  #lead = 0
   /** The times of the two clocks at their last comparison. */
   #wall = 0
   #monotonic = 0
@@ -57,13 +57,13 @@ export class ShardTime {
   }
 
   /**
-   * Begins as at a start. `aheadMs`: how far it is ahead of the machine's clock then. What
+   * Begins as at a start. `wallAheadMs`: how far `wall` is ahead of the machine's clock then. What
    * the clock did before does not count.
    */
-  begin(aheadMs = 0): void {
+  begin(wallAheadMs = 0): void {
     this.#last = 0
-    this.#ahead = aheadMs
-    this.#begunAhead = aheadMs
+    this.#ahead = wallAheadMs
+    this.#lead = 0
     this.#wall = this.#clock.now()
     this.#monotonic = this.#clock.monotonic()
     this.#slowSince = undefined
@@ -71,8 +71,9 @@ export class ShardTime {
   }
 
   /**
-   * The time of day in ms since 1970. It is `now` without the lead that the shard has had since its start:
-   * that came from stamps of a wrong clock. A clock that is set since then changes neither.
+   * The time of day in ms since 1970: `now` without the lead that came from stamps of a clock that was
+   * ahead. It goes back at a start or with another member, and only there. What is shown to users, and
+   * what is compared over shards, goes by it.
    */
   wall(): number {
     return this.now() - this.#lead
@@ -86,6 +87,12 @@ export class ShardTime {
   /** How far this time is ahead of the machine's clock, in ms; negative if behind. */
   get aheadMs(): number {
     this.now()
+    return this.#ahead + this.#lead
+  }
+
+  /** How far `wall` is ahead of the machine's clock, in ms; negative if behind. */
+  get wallAheadMs(): number {
+    this.now()
     return this.#ahead
   }
 
@@ -94,15 +101,18 @@ export class ShardTime {
     const wall = this.#clock.now()
     if (wall < this.#wall || wall - this.#wall >= lookMs) this.#look(wall)
     if (this.#slowSince !== undefined) this.#slow(this.#slowSince)
-    return this.#reach(wall + this.#ahead)
+    return this.#reach(wall + this.#ahead + this.#lead)
   }
 
   /** Takes a stamp into account. Returns the time, which is never less. */
   observe(stamp: number): number {
-    const beyondMs = stamp - (this.#clock.now() + this.#ahead)
+    const beyondMs = stamp - (this.#clock.now() + this.#ahead + this.#lead)
     // The clock was ahead when the stamp was made. Time goes on from there without a stop.
     const isAhead = stamp > this.#last && beyondMs >= stepMinMs
-    if (isAhead) this.#shift(-beyondMs)
+    if (isAhead) {
+      this.#lead += beyondMs
+      this.#shifted(-beyondMs)
+    }
     const time = this.#reach(stamp)
     if (isAhead) this.#armAgain()
     return time
@@ -114,8 +124,12 @@ export class ShardTime {
    */
   follow(): number {
     const before = this.now()
-    if (this.#ahead > 0) this.#goSlower(acceptedPace)
-    else this.#ahead = 0
+    if (this.#ahead < 0) {
+      // `wall` leaps. `now` leaps as far as it is not there yet.
+      this.#lead = Math.max(0, this.#lead + this.#ahead)
+      this.#ahead = 0
+    }
+    if (this.#ahead + this.#lead > 0) this.#goSlower(acceptedPace)
     const leaptMs = this.now() - before
     this.#armAgain()
     return leaptMs
@@ -140,11 +154,6 @@ export class ShardTime {
   /** Calls `listener` at each jump, in place of the listener before it. */
   listen(listener: (jump: ClockJump) => void): void {
     this.#listener = listener
-  }
-
-  /** The part of the lead at its beginning that is left. */
-  get #lead(): number {
-    return Math.max(0, Math.min(this.#begunAhead, this.#ahead))
   }
 
   /** This time may go slower than the clock of the timer: then it is not yet there, and waits again. */
@@ -183,12 +192,15 @@ export class ShardTime {
     this.#pace = pace
   }
 
-  /** Gives up one ms of the lead in so many as the pace says. */
+  /** Gives up one ms in so many as the pace says: first of what `wall` is ahead, then of the lead. */
   #slow(since: number): void {
     const passedMs = this.#clock.monotonic() - since
-    const lostMs = Math.max(0, Math.min(this.#ahead, Math.floor(passedMs / this.#pace)))
-    this.#ahead -= lostMs
-    this.#slowSince = this.#ahead > 0 ? since + this.#pace * lostMs : undefined
+    const ahead = this.#ahead + this.#lead
+    const lostMs = Math.max(0, Math.min(ahead, Math.floor(passedMs / this.#pace)))
+    const ofWallMs = Math.min(lostMs, Math.max(0, this.#ahead))
+    this.#ahead -= ofWallMs
+    this.#lead -= lostMs - ofWallMs
+    this.#slowSince = lostMs < ahead ? since + this.#pace * lostMs : undefined
   }
 
   #look(wall: number): void {
@@ -199,17 +211,19 @@ export class ShardTime {
     const isForward = jumpMs > 0 && jumpMs < jumpMinMs
     // A small step forward is followed, and makes up for one back.
     if (isForward && this.#ahead <= 0) return
-    if (Math.abs(jumpMs) >= stepMinMs) this.#shift(jumpMs)
-  }
-
-  /** The machine's clock is off by `jumpMs`, and this time is not. */
-  #shift(jumpMs: number): void {
+    if (Math.abs(jumpMs) < stepMinMs) return
     const ahead = this.#ahead - jumpMs
     // A jump that was undone leaves no trace.
     this.#ahead = ahead > -jumpMinMs && ahead < stepMinMs ? 0 : ahead
-    const isSmall = this.#ahead > 0 && this.#ahead < jumpMinMs
+    this.#shifted(jumpMs)
+  }
+
+  /** The machine's clock is off by `jumpMs`, and this time is not. */
+  #shifted(jumpMs: number): void {
+    const aheadMs = this.#ahead + this.#lead
+    const isSmall = aheadMs > 0 && aheadMs < jumpMinMs
     if (isSmall) this.#goSlower(steppedPace)
     else if (this.#pace === steppedPace) this.#slowSince = undefined
-    this.#listener?.({ jumpMs, aheadMs: this.#ahead })
+    this.#listener?.({ jumpMs, aheadMs })
   }
 }

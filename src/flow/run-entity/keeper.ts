@@ -58,7 +58,10 @@ type Start = { readonly workflows: readonly Workflow[]; readonly broken: BrokenS
 
 type State = {
   readonly workflows: readonly Workflow[]
-  /** Of each run the failures in a row, until it has been quiet for long. In the order of the last ones. */
+  /**
+   * Of each run the failures in a row, until it has been quiet for long. In the order of the last ones,
+   * whose times are of the monotonic clock.
+   */
   readonly failures: Map<string, { count: number; at: number }>
   /** The shards here whose runs are to wake when they are open: they are down, or recover. */
   readonly left: Set<Shard>
@@ -108,7 +111,7 @@ const flowHealth = (context: AnyContext, { workflows, broken }: Start): FlowHeal
         reason: keptText(error as KeptError),
       })),
     )
-  const now = context.now()
+  const now = timeHere(context)
   const since = now - recentMs
   return {
     blocked: some(runsOf({ status: 'blocked', limit: removedMax })),
@@ -200,7 +203,7 @@ const server: GenServer<Messages, State, Start> = {
     ended: (state, run, context) => {
       const { failures } = state
       const key = `${run.kind}/${run.id}`
-      const now = context.now()
+      const now = context.system.clock.monotonic()
       for (const [quiet, { at }] of failures) {
         if (now - at < quietMs) break
         failures.delete(quiet)
@@ -266,6 +269,15 @@ const shardsHere = ({ app }: AnyContext, only?: ReadonlySet<number>): readonly S
   (app as AppContext)[durableActors].entities.shardsHere.filter(
     ({ index }) => only === undefined || only.has(index),
   )
+
+/**
+ * The time of day of the shards here, which does not jump with a clock that is set: the earliest one,
+ * while that is accepted in a part of them.
+ */
+const timeHere = (context: AnyContext): number => {
+  const times = shardsHere(context).map(({ time }) => time.wall())
+  return times.length === 0 ? context.now() : Math.min(...times)
+}
 
 /** The app, with lists of those of `among` that are open. */
 const within = (context: AnyContext, among = shardsHere(context)): AppContext => {
@@ -397,9 +409,10 @@ const cleanAll = async (context: AnyContext, { workflows }: State): Promise<bool
 const clean = async (context: AnyContext, { name, options }: Workflow): Promise<boolean> => {
   const runs = runsOf(context, name)
   const { entities } = (context.app as AppContext)[durableActors]
+  const now = timeHere(context)
   let isDone = true
   for (const status of ['completed', 'failed', 'cancelled'] as const) {
-    const where = { at: statusBetween(status, 0, context.now() - options.keep[status]) }
+    const where = { at: statusBetween(status, 0, now - options.keep[status]) }
     let cursor: string | undefined
     let removed = 0
     do {

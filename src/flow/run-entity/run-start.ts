@@ -182,7 +182,7 @@ const bornAt = (
   { options: { version } }: Workflow,
   { inputHash, priority, key, correlation, parent, root }: StartRequest,
 ): RunState => {
-  const now = context.now()
+  const now = shardTime(context).wall()
   const birth = Buffer.from(context.system.clock.randomBytes(8)).toString('hex')
   return {
     ...{ status: 'running', version, birth, inputHash, startedAt: now, since: now },

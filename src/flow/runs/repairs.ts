@@ -3,6 +3,7 @@
  * again: for a retry that of the operation which ended the run, or all from one on; a fork begins
  * with those before it. And an operator decides one (`settle`). Pure, but for the rows of the turn.
  */
+import { shardTime } from '../../actors/index.ts'
 import { invalidArgument, isKeelsonError } from '../../errors.ts'
 import type { RunContext } from './messages.ts'
 import {
@@ -265,7 +266,7 @@ const settledOutcome = async (
   context: RunContext,
 ): Promise<RunState | undefined> => {
   const { rows } = context
-  const found = foundIn(state, rows, key, context.now())
+  const found = foundIn(state, rows, key, shardTime(context).wall())
   if (!found || (await hasOutcome(found, state, rows))) return undefined
   const { outcome: _, ...recorded } = found
   const { number, ...row } = recorded

@@ -31,7 +31,7 @@ import type { Asked } from './replay.ts'
 import { outcomeOf } from './values.ts'
 
 /** The parts of a context that these turns use. */
-export type TurnContext = Pick<RunContext, 'rows' | 'now'>
+export type TurnContext = Pick<RunContext, 'rows'>
 
 /** The rows of a run, for reading. */
 export type RunRows = Pick<TurnContext['rows'], 'range'>
@@ -43,7 +43,7 @@ export type Turned<R> = readonly [result: R, state: RunState]
 export const withStatus = (state: RunState, status: RunStatus, context: TurnContext): RunState => ({
   ...state,
   status,
-  since: context.now(),
+  since: shardTime(context).wall(),
 })
 
 /**
@@ -69,7 +69,14 @@ export const recording = (
   const place = kept ?? (change.outcome && state.outcomes + 1)
   const { round } = state
   const tried = kind === 'step' && round > 0 ? { round } : {}
-  const next: Operation = { kind, key, ...before, ...change, ...tried, at: context.now() }
+  const next: Operation = {
+    kind,
+    key,
+    ...before,
+    ...change,
+    ...tried,
+    at: shardTime(context).wall(),
+  }
   if (kind === 'answer') answering(state, context, next, updates)
   const placed = place === undefined ? next : { ...next, place }
   putOperation(state, context, { ...placed, number })

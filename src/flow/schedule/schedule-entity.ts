@@ -27,6 +27,7 @@ import {
   type Mark,
   type Plan,
   planAt,
+  planBehind,
   planFor,
   planPaused,
   planStarted,
@@ -123,8 +124,10 @@ const server = (starter: RunStarter, own?: TreeSchedule): Server => {
     own?.times ?? new CronTimes(cron, zone, argument(), zones)
   /** The plan as this program goes on with it; `undefined`: there is none, or it rests. */
   const planNow = (plan: State, context: Context): State => {
-    if (own) return planFor(own.declared, own.times, shardTime(context).wall(), plan)
-    return plan && brokenBy(context.app, context.id, plan, zones) === undefined ? plan : undefined
+    const now = shardTime(context).wall()
+    if (own) return planFor(own.declared, own.times, now, plan)
+    if (!plan || brokenBy(context.app, context.id, plan, zones) !== undefined) return undefined
+    return planBehind(plan, timesOf(plan), now)
   }
   /** The next plan with its alarm, and the step that starts the run which may start. */
   const goesOn = (plan: Plan, context: Context): Plan => {

@@ -84,7 +84,18 @@ export const planFor = (
     const begun = { ...born, ...plan, ...declared }
     return { ...begun, next: begun.isPaused ? undefined : times.after(now) }
   }
-  return isOf(plan, declared) ? plan : { ...planAt(plan, times, now), ...declared }
+  const known = planBehind(plan, times, now)
+  return isOf(known, declared) ? known : { ...planAt(known, times, now), ...declared }
+}
+
+/**
+ * The plan after a clock that was ahead: its next time is the one after `now`. It would start nothing until
+ * the clock has come to where it was. A time that it has come to before has its run, and gets no other one.
+ */
+export const planBehind = (plan: Plan, times: CronTimes, now: number): Plan => {
+  if (plan.next === undefined || plan.next <= now) return plan
+  const next = times.after(now)
+  return next !== undefined && next < plan.next ? { ...plan, next } : plan
 }
 
 /** Whether a plan has this declaration. */

@@ -216,6 +216,50 @@ describe('the time of a shard', () => {
   })
 })
 
+describe('the time of day of a shard with a lead', () => {
+  const ahead = () => {
+    let at = 1_000_000
+    const base = { now: () => at, monotonic: () => at }
+    const { set, ...clock } = settable(base)
+    const time = new ShardTime(clock as never)
+    time.observe(at + years)
+    const pass = (ms: number): void => {
+      at += ms
+      time.now()
+    }
+    return { time, set, pass }
+  }
+
+  test.each([hour, -hour])('is without it, and does not jump with a clock set by %i ms', (byMs) => {
+    const { time, set, pass } = ahead()
+    pass(1_000)
+    expect([time.wall(), time.ofWall(5)]).toEqual([1_001_000, years + 5])
+    set.by = byMs
+    pass(2_000)
+    expect([time.wall(), time.now()]).toEqual([1_003_000, 1_003_000 + years])
+    expect([time.wallAheadMs, time.aheadMs]).toEqual([-byMs, years - byMs])
+    set.by = 0
+    pass(2_000)
+    expect([time.wall(), time.wallAheadMs, time.aheadMs]).toEqual([1_005_000, 0, years])
+  })
+
+  test('leaps to an accepted clock, and goes at half speed until one that is behind has caught up', () => {
+    const { time, set, pass } = ahead()
+    set.by = hour
+    pass(2_000)
+    expect(time.follow()).toBe(0)
+    expect([time.wall(), time.now()]).toEqual([1_002_000 + hour, 1_002_000 + years])
+
+    set.by = 0
+    pass(2_000)
+    time.follow()
+    pass(2 * hour)
+    const half = time.wall()
+    pass(2 * hour)
+    expect([half, time.wall()]).toEqual([1_004_000 + 2 * hour, 1_004_000 + 4 * hour])
+  })
+})
+
 describe('an instance whose machine gets another time', () => {
   const world = async () => {
     const computer = machine()

@@ -1,6 +1,7 @@
 /** The end of one activation of a run, over an entity that the test answers for. */
 import { expect, test } from 'vitest'
 import { ownWork } from '../../../src/actors/index.ts'
+import { ownTime } from '../../../src/actors/turns/durable-server.ts'
 import { virtualClock } from '../../../src/clock.ts'
 import { KeelsonError, keptError } from '../../../src/errors.ts'
 import { RunActivation } from '../../../src/flow/activation/activation.ts'
@@ -23,7 +24,7 @@ const activated = (status: RunStatus = 'running') => {
   const waiting: { readonly answer: () => void; readonly refuse: (error: unknown) => void }[] = []
   const rows = { range: () => ({ entries: [] }) }
   const apply = (turn: Turn): Promise<unknown> => {
-    const { value } = turn(run(status), { rows, now: () => 0 })
+    const { value } = turn(run(status), { rows, [ownTime]: { wall: () => 0 } })
     return new Promise((resolve, reject) => {
       waiting.push({ answer: () => resolve(value), refuse: reject })
     })

@@ -8,6 +8,7 @@ import {
   type Overlap,
   type Plan,
   planAt,
+  planBehind,
   planFor,
   planPaused,
   planStarted,
@@ -87,6 +88,17 @@ describe('a plan', () => {
     expect(plan.waiting.length).toBe(1_000)
     expect(shown(plan.waiting.slice(-1))).toEqual(['2026-03-01T00:00'])
     expect(plan.skipped).toBe(59 * 24 - 1_000)
+  })
+
+  test('of a clock that was ahead goes on with the time after now, and one of a right clock stays', () => {
+    const now = ms('2026-01-01T05:10Z')
+    const ahead = planAt(begun, times, ms('2028-01-01T00:10Z'))
+    expect(shown([planFor(declared, times, now, ahead).next as number])).toEqual([
+      '2026-01-01T06:00',
+    ])
+    expect(shown([planBehind(ahead, times, now).next as number])).toEqual(['2026-01-01T06:00'])
+    for (const at of ['2026-01-01T00:40Z', '2026-01-01T03:00Z'])
+      expect(planBehind(begun, times, ms(at))).toBe(begun)
   })
 
   test('of every second looks at 2,000 times at most, however many were missed', () => {

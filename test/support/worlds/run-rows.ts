@@ -32,8 +32,7 @@ export const contextWith = (given: Readonly<Record<string, unknown>> = {}, now =
     (lte === undefined || key <= lte) &&
     (cursor === undefined || key > cursor)
   const context = {
-    now: () => now,
-    [ownTime]: { now: () => now },
+    [ownTime]: { now: () => now, wall: () => now },
     addContinue: (name: string) => done.push(name),
     setAlarm: (name: string, at: unknown) => done.push([name, at]),
     rows: {
