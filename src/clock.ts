@@ -83,10 +83,16 @@ const setLookMs = 1_000
 /** A smaller difference since the last comparison is a drift of the two clocks. */
 const setMinMs = 1_000
 
+/** The machine's clock. A library of tests that stands in for it may give a fraction of a ms. */
+const wallNow = (): number => Math.floor(Date.now())
+
+/** A timer of Node. The number of jsdom and of fake timers has neither method, and holds no process. */
+type Timer = { ref?(): unknown; unref?(): unknown }
+
 /** Notices that `now` was set against `monotonic`. */
 const setWatch = (): Clock['whenSet'] => {
   const listeners = new Set<() => void>()
-  const apart = (): number => Date.now() - performance.now()
+  const apart = (): number => wallNow() - performance.now()
   let [timer, seen]: [NodeJS.Timeout | undefined, number] = [undefined, 0]
   const look = (): void => {
     const found = apart()
@@ -99,7 +105,8 @@ const setWatch = (): Clock['whenSet'] => {
     const own = () => listener()
     if (listeners.size === 0) {
       seen = apart()
-      timer = setInterval(look, setLookMs).unref()
+      timer = setInterval(look, setLookMs)
+      ;(timer as Timer).unref?.()
     }
     listeners.add(own)
     return () => {
@@ -110,7 +117,7 @@ const setWatch = (): Clock['whenSet'] => {
 
 /** The machine's own clock. */
 export const systemClock = (): Clock => ({
-  now: () => Date.now(),
+  now: wallNow,
   monotonic: () => performance.now(),
   after(ms, action, { holdsProcess = true } = {}) {
     const due = performance.now() + ms
@@ -120,12 +127,12 @@ export const systemClock = (): Clock => ({
         () => (left > delayMax ? arm(due - performance.now()) : action()),
         Math.min(Math.max(left, 0), delayMax),
       )
-      if (!holdsProcess) timer.unref()
+      if (!holdsProcess) (timer as Timer).unref?.()
     }
     arm(ms)
     return () => {
       // Else Node keeps the empty list of its length until it would have been due.
-      if (!holdsProcess) timer.ref()
+      if (!holdsProcess) (timer as Timer).ref?.()
       clearTimeout(timer)
     }
   },

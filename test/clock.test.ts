@@ -39,6 +39,25 @@ describe('the clock of the machine', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
+  test('gives whole ms, whatever stands in for the clock', () => {
+    vi.spyOn(Date, 'now').mockReturnValue(1_700_000_000_000.75)
+    expect(systemClock().now()).toBe(1_700_000_000_000)
+  })
+
+  test('waits with timers that are numbers', () => {
+    const numbered = vi.spyOn(globalThis, 'setTimeout')
+    const every = vi.spyOn(globalThis, 'setInterval').mockReturnValue(8 as never)
+    const fired = vi.fn()
+    const clock = systemClock()
+    numbered.mockImplementation(((action: () => void) => {
+      queueMicrotask(action)
+      return 7
+    }) as never)
+    const ends = [clock.after(5, fired, { holdsProcess: false }), clock.whenSet(fired)]
+    expect([numbered, every].map(({ mock }) => mock.calls.length)).toEqual([1, 1])
+    for (const end of ends) end()
+  })
+
   test('fires an overdue timer in a turn of its own', () => {
     const fired = vi.fn()
 
