@@ -72,8 +72,8 @@ export class ShardTime {
 
   /**
    * The time of day in ms since 1970: `now` without the lead that came from stamps of a clock that was
-   * ahead. It goes back at a start or with another member, and only there. What is shown to users, and
-   * what is compared over shards, goes by it.
+   * ahead. It goes back at a start or with another member, and only there. Times that users see, or that
+   * shards compare, go by it.
    */
   wall(): number {
     return this.now() - this.#lead
@@ -90,7 +90,7 @@ export class ShardTime {
     return this.#ahead + this.#lead
   }
 
-  /** How far `wall` is ahead of the machine's clock, in ms; negative if behind. */
+  /** As `aheadMs`, of `wall`. */
   get wallAheadMs(): number {
     this.now()
     return this.#ahead
