@@ -109,21 +109,22 @@ describe.skipIf(lacks(noPostgres()))('keelson cluster on PostgreSQL', () => {
       await query(
         `set session_replication_role = replica; ${harm.replaceAll('NAME', name)}; reset session_replication_role`,
       )
+      const found = { shard: 0, member: `${what}-b` }
       await expect(begin(`${what}-b`)).rejects.toMatchObject({ code: 'CORRUPT' })
-      const { losses } = await run('status')
-      expect(losses).toMatchObject([{ shard: 0, member: `${what}-b` }])
+      expect(await run('status')).toMatchObject({ losses: [], doubts: [found] })
+      await expect(begin(`${what}-c`)).rejects.toMatchObject({ code: 'CORRUPT' })
+      expect(await run('status')).toMatchObject({ losses: [found] })
 
       expect(await run('accept-loss', '0')).toMatchObject({ accepted: false })
-      await expect(begin(`${what}-c`)).rejects.toMatchObject({ code: 'CORRUPT' })
+      await expect(begin(`${what}-d`)).rejects.toMatchObject({ code: 'CORRUPT' })
       expect(await run('accept-loss', '0', '--yes')).toMatchObject({ accepted: true })
 
       // Its cache has more.
       const again = await begin(`${what}-a`)
-      const found = keys.filter((key) => again.store.get(`k${key}`) === key)
-      expect(found).toEqual(left)
+      expect(keys.filter((key) => again.store.get(`k${key}`) === key)).toEqual(left)
       await again.store.put('k9', 'again')
       await again.close()
-      const last = await begin(`${what}-d`)
+      const last = await begin(`${what}-e`)
       expect(last.store.get('k9')).toBe('again')
       await last.close()
     },

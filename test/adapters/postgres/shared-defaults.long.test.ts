@@ -21,7 +21,11 @@ const spoilTypes = (): void => {
 const spoilDefaults = (defaults: Readonly<Record<string, unknown>>): void => {
   const before = { ...pg.defaults }
   Object.assign(pg.defaults, defaults)
-  onTestFinished(() => void Object.assign(pg.defaults, before))
+  onTestFinished(() => {
+    // Also names that were not there: other files of this process connect too.
+    for (const name of Object.keys(defaults)) Reflect.deleteProperty(pg.defaults, name)
+    Object.assign(pg.defaults, before)
+  })
 }
 
 describe.skipIf(lacks(noPostgres()))('a connection', () => {

@@ -46,19 +46,22 @@ test('work that has lost a race, or was cancelled with its branch, is no mistake
   expect(lines).toEqual([])
 })
 
-/** Listeners of the tests' own take every rejection for a failure. Answers with those that come to nobody. */
+/**
+ * Listeners of the tests' own take every rejection for a failure, and so do instances that other files left. None of
+ * them listens during this test. Answers with the rejections that come to nobody.
+ */
 const alone = (): unknown[] => {
   const stray: unknown[] = []
-  const others = process.listeners('unhandledRejection')
-  process.removeAllListeners('unhandledRejection')
-  const heard = (error: unknown, origin: string): void => void stray.push([origin, String(error)])
-  const before = process.listeners('uncaughtException')
-  process.removeAllListeners('uncaughtException')
-  process.on('uncaughtException', heard)
+  const events = ['unhandledRejection', 'rejectionHandled', 'uncaughtException']
+  const emitter: NodeJS.EventEmitter = process
+  const before = events.map((event) => emitter.rawListeners(event) as (() => void)[])
+  for (const event of events) emitter.removeAllListeners(event)
+  process.on('uncaughtException', (error, origin) => void stray.push([origin, String(error)]))
   onTestFinished(() => {
-    process.removeListener('uncaughtException', heard)
-    for (const other of before) process.on('uncaughtException', other)
-    for (const other of others) process.on('unhandledRejection', other)
+    for (const [at, event] of events.entries()) {
+      emitter.removeAllListeners(event)
+      for (const listener of before[at] ?? []) emitter.on(event, listener)
+    }
   })
   return stray
 }
