@@ -182,17 +182,19 @@ export class RoutedWatch<Item extends { readonly lsn: number }> implements Shard
   }
 
   close(): void {
-    if (!this.#isClosed && this.#answers > 0) {
-      const { index } = this.#shard
-      const asked = { member: this.#way.member, reader: this.#reader }
-      // An owner that does not hear of it ends the watch later.
-      this.#way.ask(index, 'watch.end', [index, asked], endMs).catch(() => undefined)
-    }
+    if (!this.#isClosed && this.#answers > 0) this.#endAtOwner()
     this.#isClosed = true
     this.#waiting = []
     this.#here?.close()
     this.#stopListening()
     this.#wake()
+  }
+
+  /** An owner that does not hear of it ends the watch later. */
+  #endAtOwner(): void {
+    const { index } = this.#shard
+    const asked = { member: this.#way.member, reader: this.#reader }
+    this.#way.ask(index, 'watch.end', [index, asked], endMs).catch(() => undefined)
   }
 
   /** `undefined`: it has ended, or the shard has gone. */
@@ -270,6 +272,11 @@ export class RoutedWatch<Item extends { readonly lsn: number }> implements Shard
     }
     const withinMs = longestMs + parts.settings.deadlineMs
     const asking = this.#way.ask(index, question, [index, asked], withinMs)
+    // An owner that is asked once more after the end begins the watch again.
+    const settled = (): void => {
+      if (this.#isClosed) this.#endAtOwner()
+    }
+    asking.then(settled, settled)
     const answer = await this.#unlessClosed(asking).catch((error: unknown) => {
       throw this.#shard.phase.kind === 'closed' ? this.#shard.unavailable() : error
     })

@@ -162,6 +162,21 @@ test('a watch that ends before it is ready is CLOSED, and done for who awaits a 
   expect(await during(ended)).toBe('done')
 })
 
+test('a watch that ends leaves nothing at the owners, even while they are asked for its next changes', async () => {
+  const watched = () => b.shards.filter(({ changes }) => changes.isWatched).length
+  expect(watched()).toBe(0)
+  const watch = a.store.watch()
+  const { ended } = taken(watch)
+  await during(watch.ready)
+  await world.clock.advance(200)
+  expect(watched()).toBeGreaterThan(0)
+
+  await watch.return()
+  expect(await during(ended)).toBe('done')
+  await world.clock.advance(60_000)
+  expect(watched()).toBe(0)
+})
+
 test('a watch of entities is ready like one of keys, and their reads wait for it', async () => {
   const orders = a.entity<Messages, number>('order')
   const shard = b.store.shardOf(key)
