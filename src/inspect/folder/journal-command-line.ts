@@ -72,7 +72,7 @@ const commands: Readonly<Record<string, GroupedCommand<JournalCommand>>> = {
     usage: `  keelson journal verify PROOF [--entry FILE] [--head HEAD] [--key PEM] [--reveal] [--json]
       Checks a proof without any log, and prints what it proves. Of values it prints type and length.
       Exit status: 0 the proof holds, 4 it does not, or is of a newer version.
-      --entry FILE    the write must be these bytes
+      --entry FILE    the write must be these bytes, or be an entry with this body
       --head HEAD     the proof must be against this head
       --key PEM       the group must be signed with this key
       --reveal        prints the values of the write, which may be secrets`,

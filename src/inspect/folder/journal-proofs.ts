@@ -22,6 +22,8 @@ import {
   decodeProof,
   encodeHead,
   encodeProof,
+  entriesOf,
+  type FrameContent,
   nodeDisk,
   otherField,
   type RecordProof,
@@ -138,7 +140,8 @@ const recordFinding = (
   reveal: boolean,
 ): Finding => {
   const { record, header, hash } = verifyRecordProof(proof)
-  if (entry && Buffer.compare(entry, record.bytes) !== 0)
+  const content = recordContent(record)
+  if (entry && !writesOf(record, content).some((bytes) => Buffer.compare(entry, bytes) === 0))
     throw unmet('entry', 'the write is not the one in the file')
   if (key !== undefined && header.signer !== key)
     throw unmet('key', 'the group is not signed with this key')
@@ -150,7 +153,6 @@ const recordFinding = (
   refuseOtherHead(head, kept)
   const isSigned = /[1-9a-f]/.test(header.signer)
   const signer = isSigned ? header.signer : null
-  const content = recordContent(record)
   const { lsn, index, time } = record
   const json = reveal ? contentJson(content) : (withoutValues(contentJson(content)) as object)
   const text = printable(reveal ? JSON.stringify(json) : contentText(content))
@@ -171,6 +173,12 @@ const recordFinding = (
     },
   }
 }
+
+/** The forms in which a write may be kept: its bytes, or the body of an entry, as a replica has it. */
+const writesOf = ({ bytes }: Pick<RecordProof['record'], 'bytes'>, content: FrameContent) => [
+  bytes,
+  ...(content.kind === 'units' ? content.units.flatMap(entriesOf).map(({ body }) => body) : []),
+]
 
 const consistencyFinding = (proof: ConsistencyProof, kept: CommitmentHead | undefined): Finding => {
   verifyConsistency(proof)

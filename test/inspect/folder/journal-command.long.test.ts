@@ -68,6 +68,28 @@ test('a put is proven from a copy of the log, and the proof fails with any part 
   ).toBe(0)
 })
 
+test('an entry is compared by its body, as a replica has it, whatever the order of its names', async () => {
+  const dir = tempFolder()
+  const app = await start({ dir: join(dir, 'd'), wal: { commitments: true } })
+  const [command, response] = [{ price: 12, shares: 3, account: 'a' }, { ok: true }]
+  const { lsn } = await app.journal.append({ id: 'o1', type: 'order', command, response })
+  await app.close()
+  await commandHere(['journal', 'prove', 'd', '--lsn', `${lsn}`, '--out', 'proof'], dir)
+  const proof = JSON.parse(readFileSync(join(dir, 'proof'), 'utf8'))
+  const write = Buffer.from(proof.record.bytes, 'hex')
+  const body = write.subarray(1 + 16)
+  const verify = ['journal', 'verify', 'proof', '--entry', 'entry']
+  for (const [bytes, status] of [
+    [write, 0],
+    [body, 0],
+    [body.map((byte, at) => (at === 40 ? byte ^ 1 : byte)), 4],
+    [write.subarray(1), 4],
+  ] as const) {
+    writeFileSync(join(dir, 'entry'), bytes)
+    expect(await commandHere(verify, dir)).toMatchObject({ status })
+  }
+})
+
 test('a proof is a new file for its own user alone, and follows no link', async () => {
   const dir = tempFolder()
   const app = await start({ dir: join(dir, 'd'), wal: { commitments: true } })
@@ -135,7 +157,7 @@ test('a proof or a head of a newer version does not count as one that holds', as
   const { position } = await app.store.put('a', 1)
   await app.close()
   const lsn = String(position?.lsn)
-  await commandHere(['journal', 'prove', 'd', '--lsn', lsn, '--out', 'proof'], dir)
+  await commandHere(['journal', 'prove', 'd', '--lsn', `${lsn}`, '--out', 'proof'], dir)
   await commandHere(['journal', 'head', 'd', '--out', 'head'], dir)
   for (const file of ['proof', 'head']) {
     const whole = readFileSync(join(dir, file), 'utf8')
