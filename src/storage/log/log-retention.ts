@@ -17,27 +17,62 @@ export const releasable = (
   return sealed.slice(0, kept < 0 ? sealed.length : kept)
 }
 
+/** How a log was opened, and how long it has been open. */
+export type LogOpening = {
+  /** The first segment of this opening. */
+  readonly seq: number
+  /** The reading of the machine's clock then. */
+  readonly openedMs: number
+  /** The last time stamp from before. */
+  readonly lastTime: number
+  /** The time since, by the monotonic clock. */
+  readonly elapsedMs: number
+}
+
 /**
- * The last LSN that `retention` does not keep, at `now` in ms; the LSN before the first if it keeps
- * every segment. The frames of a segment are older than the segments after it. One whose time is to
- * come was made while the clock was ahead, and does not show how old they are.
+ * The last LSN that `retention` does not keep; the LSN before the first if it keeps every segment. The
+ * frames of a segment are older than the segments after it.
  */
 export const retentionEnd = (
   segments: readonly LogSegment[],
   { ms = 0, bytes = 0 }: LogRetention,
-  now: number,
+  opening: LogOpening,
 ): number => {
+  const ages = agesOf(segments, opening)
   let behind = segments.reduce((sum, { endOffset }) => sum + endOffset, 0)
   let end = (segments[0]?.header.baseLsn ?? 1) - 1
   for (const [index, { endOffset, lastLsn }] of segments.entries()) {
     behind -= endOffset
-    let next = index + 1
-    while ((segments[next]?.header.createdMs ?? 0) > now) next++
-    const createdMs = segments[next]?.header.createdMs
-    if (createdMs === undefined || createdMs > now - ms || behind < bytes) break
+    const age = ages[index + 1]
+    if (age === undefined || age < ms || behind < bytes) break
     end = lastLsn
   }
   return end
+}
+
+/**
+ * How old each segment is at least. No single reading of the machine's clock makes one old: a removed
+ * log does not come back when the clock is right again. Since the opening the monotonic clock counts.
+ * The time between the last stamp and the opening is that one reading, so it counts from the next
+ * opening on. A segment whose clock was off says nothing, and is as old as the one after it: one that
+ * was made later than the opening, or earlier than the segments before it.
+ */
+const agesOf = (
+  segments: readonly LogSegment[],
+  { seq, openedMs, lastTime, elapsedMs }: LogOpening,
+): readonly number[] => {
+  const lastMs = Math.min(openedMs, lastTime)
+  let newestMs = 0
+  const shown = segments.map(({ header: { seq: own, createdMs } }) => {
+    if (own >= seq) return openedMs + elapsedMs - createdMs
+    if (createdMs > openedMs || createdMs < newestMs) return undefined
+    newestMs = createdMs
+    return elapsedMs + Math.max(0, lastMs - createdMs)
+  })
+  return shown.reduceRight<number[]>((ages, age, at) => {
+    ages[at] = age ?? ages[at + 1] ?? 0
+    return ages
+  }, [])
 }
 
 /**

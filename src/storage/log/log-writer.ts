@@ -25,7 +25,7 @@ import { SegmentAppender } from '../segments/segment-appender.ts'
 import { type LogSegment, manifestOf } from '../segments/segment-chain.ts'
 import { installSegment } from '../segments/segment-file.ts'
 import type { OpenedLog } from './log-opening.ts'
-import { keptSnapshots, releasable, retentionEnd } from './log-retention.ts'
+import { keptSnapshots, type LogOpening, releasable, retentionEnd } from './log-retention.ts'
 import { SpareShelf } from './spare-shelf.ts'
 
 /** The progress of a commit. */
@@ -51,6 +51,9 @@ export class LogWriter {
   /** The last state written to the MANIFEST. */
   #manifest: Manifest
   #lastTime: number
+  readonly #opening: Omit<LogOpening, 'elapsedMs'>
+  /** The time of its opening by the monotonic clock. */
+  readonly #openedAt: number
   #checkpointLsn: number
   #failure: KeelsonError | undefined
   #isClosed = false
@@ -66,6 +69,9 @@ export class LogWriter {
     this.#manifest = opened.manifest
     this.#lastTime = opened.manifest.lastTime
     this.#checkpointLsn = opened.manifest.checkpointLsn
+    const { seq, createdMs: openedMs } = opened.newest.header
+    this.#opening = { seq, openedMs, lastTime: this.#lastTime }
+    this.#openedAt = place.clock.monotonic()
   }
 
   /** The last synced LSN. */
@@ -231,9 +237,14 @@ export class LogWriter {
 
   /** The last LSN that no retention keeps. */
   #retainedEnd(): number {
-    const { options, clock } = this.#place
-    if (!options.retention) return Number.POSITIVE_INFINITY
-    return retentionEnd(this.segments, options.retention, clock.now())
+    const { retention } = this.#place.options
+    if (!retention) return Number.POSITIVE_INFINITY
+    const elapsedMs = this.#elapsedMs
+    return retentionEnd(this.segments, retention, { ...this.#opening, elapsedMs })
+  }
+
+  get #elapsedMs(): number {
+    return Math.floor(this.#place.clock.monotonic() - this.#openedAt)
   }
 
   /**
@@ -381,6 +392,7 @@ export class LogWriter {
     const header = successorHeader(this.#place, old.segment, {
       features,
       chain: this.#commitments?.anchor,
+      createdMs: this.#opening.openedMs + this.#elapsedMs,
     })
     const file = this.spares.take()
     const name = installSegment({ dir, folder: this.#folder }, file, { header })

@@ -83,16 +83,16 @@ export const newSegmentHeader = (
 }
 
 /**
- * The header of the segment after `segment` in the same epoch, with `features` besides its own, and
- * with the chain of commitments as it is.
+ * The header of the segment after `segment` in the same epoch, with `features` besides its own, the
+ * chain of commitments as it is, and a time that no set clock has moved.
  */
 export const successorHeader = (
   place: LogPlace,
   { header, lastLsn, endOffset, lastCrc }: LogSegment,
-  { features, chain }: Pick<SegmentHeader, 'features' | 'chain'>,
+  { features, chain, createdMs }: Pick<SegmentHeader, 'features' | 'chain' | 'createdMs'>,
 ): SegmentHeader => {
   const { walId, epoch, seq } = header
   const prev = { seq, lastLsn, endOffset, lastCrc }
-  const facts = { walId, epoch, seq: seq + 1, baseLsn: lastLsn + 1, prev, chain }
+  const facts = { walId, epoch, seq: seq + 1, baseLsn: lastLsn + 1, prev, chain, createdMs }
   return newSegmentHeader(place, { ...facts, features: header.features | features })
 }

@@ -1,7 +1,7 @@
 /** Snapshots that the MANIFEST names: what they cover may be released, and what the rows are built from after that. */
 import { describe, expect, test } from 'vitest'
 import type { Log } from '../../../src/storage/log/log.ts'
-import { keptSnapshots, retentionEnd } from '../../../src/storage/log/log-retention.ts'
+import { keptSnapshots } from '../../../src/storage/log/log-retention.ts'
 import type { LogNeeds, LogOptions } from '../../../src/storage/ports/log-host.ts'
 import type { NamedSnapshot } from '../../../src/storage/ports/named-snapshot.ts'
 import { crashEverywhere, failEverywhere } from '../../support/harm/log-crashes.ts'
@@ -283,48 +283,5 @@ describe('the snapshots that stay', () => {
       if (lsn > 700) expect(named[0]).toBeLessThanOrEqual(lsn - 700)
       expect(named[0]).toBeGreaterThan(lsn - 1_300)
     }
-  })
-})
-
-describe('the retention of a log', () => {
-  type Segments = Parameters<typeof retentionEnd>[0]
-  /** Segments of 100 bytes and 10 frames, made at these times. */
-  const segmentsOf = (...made: readonly number[]) =>
-    made.map((createdMs, at) => ({
-      header: { baseLsn: 10 * at + 1, createdMs },
-      lastLsn: 10 * at + 10,
-      endOffset: 100,
-    })) as unknown as Segments
-  const segments = segmentsOf(0, 1_000, 2_000, 3_000, 4_000)
-
-  test('by time ends before the first segment with a frame that is young enough', () => {
-    expect(retentionEnd(segments, { ms: 2_000 }, 4_000)).toBe(20)
-    expect(retentionEnd(segments, { ms: 1_999 }, 4_000)).toBe(20)
-    expect(retentionEnd(segments, { ms: 2_001 }, 4_000)).toBe(10)
-    expect(retentionEnd(segments, { ms: 9_000 }, 4_000)).toBe(0)
-    expect(retentionEnd(segments, { ms: 0 }, 9_000)).toBe(40)
-  })
-
-  test('by bytes leaves at least as many', () => {
-    expect(retentionEnd(segments, { bytes: 200 }, 9_000)).toBe(30)
-    expect(retentionEnd(segments, { bytes: 201 }, 9_000)).toBe(20)
-    expect(retentionEnd(segments, { bytes: 9_999 }, 9_000)).toBe(0)
-  })
-
-  test('by both keeps what either keeps', () => {
-    expect(retentionEnd(segments, { ms: 2_000, bytes: 100 }, 4_000)).toBe(20)
-    expect(retentionEnd(segments, { ms: 0, bytes: 300 }, 4_000)).toBe(20)
-  })
-
-  test('by time does not wait for segments that were made while the clock was ahead', () => {
-    const day = 24 * 3_600_000
-    const ahead = segmentsOf(0, 730 * day, 731 * day, 1 * day, 8 * day, 9 * day)
-    expect(retentionEnd(ahead, { ms: 7 * day }, 30 * day)).toBe(50)
-    expect(retentionEnd(ahead, { ms: 7 * day }, 15 * day)).toBe(40)
-    expect(retentionEnd(ahead, { ms: 7 * day }, 7 * day)).toBe(0)
-  })
-
-  test('by time keeps the segments before one that was made while the clock was behind', () => {
-    expect(retentionEnd(segmentsOf(5_000, 6_000, 7_000, 0, 8_000), { ms: 3_000 }, 9_000)).toBe(10)
   })
 })
