@@ -17,7 +17,7 @@ import { type DirectoryParts, setOnce } from './directory-entries.ts'
 
 type Doubt = DirectoryFacts['doubts'][number]
 
-/** `owns`: whether this member owns the shard. `onLoss`: it ends for this reason. */
+/** `owns`: whether this member owns the shard. `onRefuted`: it has read no damage. */
 export type LossWitnessParts = DirectoryParts & {
   readonly clock: Clock
   readonly member: string
