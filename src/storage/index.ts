@@ -161,7 +161,7 @@ export {
   type SeenMembers,
   shardsToClaim,
 } from './members/shard-placement.ts'
-export { noteKeptMs, noteLeft, removeNote, WorkNotes, workIn } from './members/work-notes.ts'
+export { isBlaming, noteLeft, removeNote, WorkNotes, workIn } from './members/work-notes.ts'
 export type { BackupFolder, BackupFolders } from './ports/backup-folder.ts'
 export * from './ports/cluster-engine.ts'
 export {

@@ -5,6 +5,7 @@
  * watches them again.
  */
 
+import { leftUntil } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import {
   type Accepts,
@@ -421,12 +422,10 @@ const instanceOf = ({ shards }: State, { system }: Context): Instance => ({ shar
 /** Watches the owner and the lease of a suspension. */
 const watch = (state: State, { token, owner, until }: Suspension, context: Context): void => {
   if (state.watches.has(token) || (!owner && until === undefined)) return
+  const leftMs = until === undefined ? undefined : Math.ceil(leftUntil(context.system.clock, until))
   state.watches.set(token, {
     monitor: owner && context.monitor(owner),
-    timer:
-      until === undefined
-        ? undefined
-        : context.sendAfter(Math.max(0, until - context.now()), 'leaseDue', token).unref(),
+    timer: leftMs === undefined ? undefined : context.sendAfter(leftMs, 'leaseDue', token).unref(),
   })
 }
 

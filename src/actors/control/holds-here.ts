@@ -66,14 +66,14 @@ export const tokensOf = ({ suspensions }: ControlShard, which: Which): string[] 
 /** A suspension as a request wants it. */
 export const suspensionFor = (request: SuspendRequest, context: Context): Suspension => {
   const { owner, writes, leaseMs, asked } = request
-  const now = context.now()
+  const { clock } = context.system
   return {
-    token: asked?.token ?? Buffer.from(context.system.clock.randomBytes(9)).toString('base64url'),
+    token: asked?.token ?? Buffer.from(clock.randomBytes(9)).toString('base64url'),
     owner,
     ...(asked?.isApps && { isApps: true }),
     writes,
-    since: now,
-    until: leaseMs === undefined ? undefined : now + leaseMs,
+    since: clock.now(),
+    until: leaseMs === undefined ? undefined : clock.monotonic() + leaseMs,
   }
 }
 

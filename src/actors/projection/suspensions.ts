@@ -5,7 +5,8 @@ import type { ShardCore } from '../core/shard-core.ts'
 /**
  * A hold on a shard's projection, and with `writes` on its gate. Without an owner it belongs to the
  * holder of the instance, and so it does with `isApps`: its owner is the control of the member that
- * was asked for it. `since` and `until` (the end of its lease) are in ms since 1970. `control` ends it.
+ * was asked for it. `since` is in ms since 1970. `until`, the end of its lease, is of the monotonic
+ * clock: no clock that is set lets writers in early. `control` ends it.
  */
 export type Suspension = {
   readonly token: string

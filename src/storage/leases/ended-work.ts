@@ -34,30 +34,33 @@ const endsOf = (view: DirectoryView, name: string): readonly EndedWork[] =>
 const names = ({ entries }: DirectoryView): readonly string[] =>
   [...entries.keys()].filter((name) => name.startsWith(before))
 
-/** All ends after `since`, by their keys. @throws KeelsonError `CORRUPT` for a damaged entry */
-export const endsIn = (view: DirectoryView, since: number): ReadonlyMap<string, string> =>
+/** All ends of times that count, by their keys. @throws KeelsonError `CORRUPT` for a damaged entry */
+export const endsIn = (
+  view: DirectoryView,
+  counts: (at: number) => boolean,
+): ReadonlyMap<string, string> =>
   new Map(
     names(view).flatMap((name) =>
       endsOf(view, name)
-        .filter(({ at }) => at > since)
+        .filter(({ at }) => counts(at))
         .map((end) => [keyOf(name, end), end.work] as const),
     ),
   )
 
 /**
- * The change with which a member notes that it has ended; `undefined`: it has done so. Ends before
- * `since` go.
+ * The change with which a member notes that it has ended; `undefined`: it has done so. Those of
+ * times that do not count go.
  */
 export const noting = (
   view: DirectoryView,
   member: string,
   end: EndedWork,
-  since: number,
+  counts: (at: number) => boolean,
 ): EndsStep | undefined => {
   const name = `${before}${member}`
   const had = endsOf(view, name)
   if (had.some(({ at }) => at === end.at)) return undefined
-  return change(view, name, [...had.filter(({ at }) => at > since), end])
+  return change(view, name, [...had.filter(({ at }) => counts(at)), end])
 }
 
 /** The changes after which nobody has ended under some work. */

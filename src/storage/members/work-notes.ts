@@ -15,8 +15,14 @@ export const workNotesName = 'at-work'
 /** Before the name of an end. No name of a member has it. */
 const endMark = '~'
 
-/** An older note blames no work, in ms: the program may be another one. */
-export const noteKeptMs = 3_600_000
+/** The time for which a note counts, in ms. */
+const noteKeptMs = 3_600_000
+
+/**
+ * Whether a note of this time blames its work. An older one does not: the program may be another one.
+ * Nor does one whose time is to come by as much: it would blame for years when a clock was ahead.
+ */
+export const isBlaming = (at: number, now: number): boolean => Math.abs(now - at) < noteKeptMs
 
 /** The characters of a note. An actor and its step have fewer. */
 const noteMax = 1_100
@@ -118,7 +124,7 @@ export class WorkNotes {
   #workOf(name: string): string | undefined {
     const path = pathIn(this.#dir, name)
     const note = this.#disk.entry(path) ? noteIn(readWhole(this.#disk, path)) : undefined
-    if (note && note.at > this.#clock.now() - noteKeptMs) return note.work
+    if (note && isBlaming(note.at, this.#clock.now())) return note.work
     if (name.includes(endMark)) this.#disk.remove(path)
     return undefined
   }

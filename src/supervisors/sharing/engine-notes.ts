@@ -10,7 +10,7 @@ import {
   type DirectoryView,
   type Disk,
   type EngineStorage,
-  noteKeptMs,
+  isBlaming,
   noteLeft,
   removeNote,
   WorkNotes,
@@ -39,7 +39,7 @@ export const tellLastEnd = async (parts: EngineNotesParts): Promise<void> => {
   const end = noteLeft(disk, dir, member)
   if (!end) return
   await carriedOut(parts, (view) => {
-    const step = ends.noting(view, member, end, clock.now() - noteKeptMs)
+    const step = ends.noting(view, member, end, (at) => isBlaming(at, clock.now()))
     return step ? [step] : []
   })
   removeNote(disk, dir, member)
@@ -86,7 +86,8 @@ export class EngineNotes implements WorkLedger {
 
   /** The directory has changed. @throws KeelsonError `CORRUPT` for a damaged entry */
   saw(view: DirectoryView): void {
-    this.#ends = this.#parts.ends.endsIn(view, this.#parts.clock.now() - noteKeptMs)
+    const { ends, clock } = this.#parts
+    this.#ends = ends.endsIn(view, (at) => isBlaming(at, clock.now()))
   }
 
   endsUnder(work: string): number {

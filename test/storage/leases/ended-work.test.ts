@@ -1,6 +1,6 @@
 /** What members of an engine have ended under: each end counts once, for an hour, until it is forgotten. */
 import { expect, test } from 'vitest'
-import { DirectoryEntry, type DirectoryView } from '../../../src/storage/index.ts'
+import { DirectoryEntry, type DirectoryView, isBlaming } from '../../../src/storage/index.ts'
 import {
   type EndsStep,
   endsIn,
@@ -22,12 +22,12 @@ const directory = () => {
     view = { revision, entries }
   }
   const note = (member: string, work: string, at: number, now = at): void =>
-    make(noting(view, member, { work, at }, now - hour))
+    make(noting(view, member, { work, at }, (then) => isBlaming(then, now)))
   const forget = (work: string): void => {
     for (const step of forgetting(view, work)) make(step)
   }
   const under = (work: string, now: number): number =>
-    [...endsIn(view, now - hour).values()].filter((each) => each === work).length
+    [...endsIn(view, (at) => isBlaming(at, now)).values()].filter((each) => each === work).length
   return { note, forget, under, names: () => [...view.entries.keys()] }
 }
 
@@ -53,6 +53,14 @@ test('an end of an hour ago blames no work, and what is forgotten counts from ze
   expect(names()).toEqual(['ended/b'])
   expect(under('bomb/1 step', 4)).toBe(0)
   expect(under('bomb/2 step', 4)).toBe(1)
+})
+
+test('an end of a clock that was hours ahead blames no work, and goes with the next one', () => {
+  const { note, under } = directory()
+  note('a', 'bomb/1 step', 9 * hour)
+  expect(under('bomb/1 step', 2 * hour)).toBe(0)
+  note('a', 'bomb/2 step', 2 * hour)
+  expect(under('bomb/1 step', 9 * hour)).toBe(0)
 })
 
 test('a member that ends again and again leaves a few ends', () => {

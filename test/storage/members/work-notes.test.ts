@@ -104,6 +104,19 @@ test('work that is over, of a member that lives, of itself, and of an hour ago b
   expect(files()).toEqual(['c', 'living', 'old', 'over'])
 })
 
+test('a note of a clock that was ahead blames nobody when the clock is right again', () => {
+  const { notes, clock, files } = world()
+  const survivor = notes('c')
+  const right = clock.now()
+  clock.set(right + 7_200_000)
+  notes('a').begins('bomb/1 alarm boom')
+  notes('a')
+  clock.set(right)
+  survivor.look(new Set(['a']))
+  expect(survivor.endsUnder('bomb/1 alarm boom')).toBe(0)
+  expect(files()).toEqual(['a', 'c'])
+})
+
 test('a member that ends in order leaves no note', () => {
   const { notes, files } = world()
   const one = notes('a')
