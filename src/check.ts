@@ -325,7 +325,7 @@ const read = (
       for (const name of known) {
         const isAbsent = isShared(options, name)
         const value = isAbsent ? undefined : (options as Record<string, unknown>)[name]
-        if (copy && (value !== undefined || name in options)) copy[name] = value
+        if (copy && (value !== undefined || name in options || name in copy)) copy[name] = value
       }
     }
   } catch {

@@ -7,6 +7,7 @@
 import { randomBytes } from 'node:crypto'
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
 import { argument, noMore, numberFrom } from './check.ts'
+import { noOptions } from './own-names.ts'
 
 /** Takes a timer back; a no-op once it has fired. */
 export type Cancel = () => void
@@ -119,7 +120,7 @@ const setWatch = (): Clock['whenSet'] => {
 export const systemClock = (): Clock => ({
   now: wallNow,
   monotonic: () => performance.now(),
-  after(ms, action, { holdsProcess = true } = {}) {
+  after(ms, action, { holdsProcess = true } = noOptions) {
     const due = performance.now() + ms
     let timer: NodeJS.Timeout
     const arm = (left: number): void => {

@@ -3,6 +3,7 @@
  * renamed, and tests assert codes, not messages. `docs/errors.md` says what a caller may do on
  * each.
  */
+import { noOptions } from './own-names.ts'
 import { hiddenText, isSecretName, redacted } from './redaction.ts'
 import { isError, readError } from './thrown.ts'
 import { plainText } from './value-text.ts'
@@ -79,7 +80,7 @@ export class KeelsonError extends Error {
   constructor(
     code: ErrorCode,
     message: string,
-    options: { details?: ErrorDetails; cause?: unknown } = {},
+    options: { details?: ErrorDetails; cause?: unknown } = noOptions,
   ) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined)
     this.code = code

@@ -23,6 +23,22 @@ export const ownOf = <R extends object, N extends PropertyKey>(
     ? Reflect.get(record, name)
     : undefined
 
+/**
+ * No options: the default of each parameter for options. In `{}` the members of `Object.prototype`
+ * would be options, such as a `limit` that a library adds there. V8 reads it as fast as `{}`: only its
+ * prototype has none, because an object without one is a hash table, at four times the cost.
+ */
+export const noOptions: Readonly<Record<never, never>> = Object.freeze(
+  Object.create(Object.freeze(Object.create(null))),
+)
+
+/** `name in record`, of own members alone. It separates the members of a union, as `in` does. */
+export const hasOwn = <R extends object, N extends PropertyKey>(
+  record: R,
+  name: N,
+): record is R extends unknown ? (N extends keyof R ? R : never) : never =>
+  Object.hasOwn(record, name)
+
 /** An object would be made a text by its own `toString`, which may name another member each time. */
 const isName = (name: unknown): name is PropertyKey =>
   typeof name === 'string' || typeof name === 'number' || typeof name === 'symbol'

@@ -3,13 +3,15 @@
  * a listener of `unhandledRejection` alone changes what Node does with every rejection. So rejections
  * whose reasons are ours are claimed here, and with all others Node does what it does without us.
  */
+
 import { type Cancel, systemClock } from './clock.ts'
+import { noOptions } from './own-names.ts'
 
 /** Listens to an event of the process. `isFirst`: before the listeners that are there. */
 export const onProcess = (
   event: string,
   listener: (...facts: never[]) => void,
-  { isFirst = false }: { readonly isFirst?: boolean } = {},
+  { isFirst = false }: { readonly isFirst?: boolean } = noOptions,
 ): Cancel => {
   const events: NodeJS.EventEmitter = process
   if (isFirst) events.prependListener(event, listener as never)

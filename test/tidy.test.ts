@@ -348,6 +348,12 @@ describe('the sources', () => {
     expect(breaches((file) => codeOf(file).match(pattern) ?? [], others)).toEqual([])
   })
 
+  test('have `noOptions` as the default of options, because `{}` has the members of `Object.prototype`', () => {
+    const pattern = / = \{\}(?=[,):])|\b(?:options|given) \?\? \{\}/g
+    const asked = sources.filter(({ path }) => !path.startsWith('src/observe/'))
+    expect(breaches((file) => codeOf(file).match(pattern) ?? [], asked)).toEqual([])
+  })
+
   test('write JSON that is read back with `plainJson`', () => {
     const pattern = /\bJSON\.stringify\b/g
     const files = /^src\/(?:storage|actors|adapters|flow)\//

@@ -62,6 +62,7 @@ export {
   keepExpiry,
   noExpiry,
   ownerBytesMax,
+  ownerIn,
   type PutEntry,
   type Removal,
   type Turn,

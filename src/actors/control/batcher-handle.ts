@@ -1,5 +1,7 @@
 /** `app.batcher`: reads and changes the windows of an instance while it runs. */
+
 import { invalidArgument, isGone, reasonText } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { type From, isRef, type Ref, type System } from '../../runtime/index.ts'
 import type { Command, PutEntry } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
@@ -76,7 +78,7 @@ export class BatcherHandle {
    * member that runs now does the same soon; one that starts later begins as its options say.
    * @throws KeelsonError `INVALID_ARGUMENT`, `CLOSED`
    */
-  setWindow(namespace: string, ms: number, options: { readonly by?: string } = {}): void {
+  setWindow(namespace: string, ms: number, options: { readonly by?: string } = noOptions): void {
     this.#access.check()
     const { by = 'app' } = ownOptions(options, ['by'])
     if (typeof by !== 'string' || by === '' || by.length > byMax || !by.isWellFormed())
@@ -102,7 +104,7 @@ export class BatcherHandle {
    * `CLOSED`
    */
   async flush(
-    options: { readonly shard?: number; readonly timeoutMs?: number } = {},
+    options: { readonly shard?: number; readonly timeoutMs?: number } = noOptions,
   ): Promise<void> {
     const { shard: index, ...terms } = ownOptions(options, ['shard', 'timeoutMs'])
     const timeoutMs = this.#timeoutMs(terms)
@@ -121,7 +123,7 @@ export class BatcherHandle {
    * flushed.
    * @throws KeelsonError as `flush` does
    */
-  async stop(shard: number, options: { readonly timeoutMs?: number } = {}): Promise<void> {
+  async stop(shard: number, options: { readonly timeoutMs?: number } = noOptions): Promise<void> {
     const here = this.#shard(shard)
     const timeoutMs = this.#timeoutMs(options)
     await askedAtOwner(here, 'batcher.stop', [{ timeoutMs }], timeoutMs, () =>
@@ -147,7 +149,10 @@ export class BatcherHandle {
    * @throws KeelsonError as writes do at the gate: `BUSY`, `NOT_SUBMITTED`, `SHARD_DOWN`, `CLOSED`;
    * `INVALID_ARGUMENT`
    */
-  async syncToken(shard: number, options: SyncTokenOptions = {}): Promise<CommandWrites.SyncToken> {
+  async syncToken(
+    shard: number,
+    options: SyncTokenOptions = noOptions,
+  ): Promise<CommandWrites.SyncToken> {
     const { gate } = this.#here(shard, 'syncToken')
     const own = ownOptions(options, ['commands', 'bytes', 'owner', 'deadlineMs', 'whenFull'])
     const { commands = 1, bytes = 0, owner, ...atGate } = own

@@ -2,7 +2,9 @@
  * `app.blobs`: large values of commands before their write, for bridges and tools that have commands
  * as data. `app.store` and `app.batcher` prepare what they write themselves.
  */
+
 import { invalidArgument } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import type { System } from '../../runtime/index.ts'
 import type { Command } from '../../storage/index.ts'
 import { sideChannelCandidate } from '../blobs/blob-command.ts'
@@ -60,7 +62,7 @@ export class BlobsHandle {
   async prepare(
     shard: number,
     command: Command,
-    options: PrepareOptions = {},
+    options: PrepareOptions = noOptions,
   ): Promise<PreparedCommand> {
     this.#access.check()
     const here = shardAt(this.#shards, shard)

@@ -3,7 +3,9 @@
  * shard side by side, and resolve to the outcome of each shard. They reject only if no shard could
  * be asked. Once the instance is closing, every request is `CLOSED`.
  */
+
 import { invalidArgument, isGone, KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import type { Ref, System } from '../../runtime/index.ts'
 import type { NamedSnapshot } from '../../storage/index.ts'
 import type { SweepReport as BlobSweep } from '../blobs/blob-sweep.ts'
@@ -31,7 +33,7 @@ type ControlParts = {
   readonly deadlineMs: number
   readonly access: Access
   /** Has the suspensions that name no owner; `undefined`: the holder of the instance has them. */
-  readonly owner?: Ref
+  readonly owner?: Ref | undefined
 }
 
 /** Control of one instance's shards. */
@@ -42,7 +44,7 @@ export class ControlHandle {
 
   /** @internal */
   constructor(parts: ControlParts) {
-    this.#parts = parts
+    this.#parts = { owner: undefined, ...parts }
     this.#control = parts.system.to(Control.name(parts.instance))
     this.#indexes = parts.shards.map(({ index }) => index)
   }
@@ -56,14 +58,14 @@ export class ControlHandle {
    * Suspends one shard's projection.
    * @throws KeelsonError with the reason; then the projection is not suspended
    */
-  async suspend(shard: number, options: SuspendOptions = {}): Promise<{ token: string }> {
+  async suspend(shard: number, options: SuspendOptions = noOptions): Promise<{ token: string }> {
     const { token, outcomes } = await this.#suspend([shard], options)
     only(outcomes)
     return { token }
   }
 
   /** Suspends every shard's projection. */
-  suspendAll(options: SuspendOptions = {}): Promise<Control.Outcomes & { token: string }> {
+  suspendAll(options: SuspendOptions = noOptions): Promise<Control.Outcomes & { token: string }> {
     return this.#suspend(this.#indexes, options)
   }
 
@@ -71,12 +73,12 @@ export class ControlHandle {
    * Ends suspensions of one shard: that of `token`; with `force` all of them; with neither, those
    * without an owner, and at an attached prompt its own.
    */
-  async resume(shard: number, options: ResumeOptions = {}): Promise<void> {
+  async resume(shard: number, options: ResumeOptions = noOptions): Promise<void> {
     only((await this.#resume([shard], options)).outcomes)
   }
 
   /** Ends suspensions on every shard. */
-  resumeAll(options: ResumeOptions = {}): Promise<Control.Outcomes> {
+  resumeAll(options: ResumeOptions = noOptions): Promise<Control.Outcomes> {
     return this.#resume(this.#indexes, options)
   }
 
@@ -84,12 +86,12 @@ export class ControlHandle {
    * Resolves when the shard's projection shows every frame applied before the call.
    * @throws KeelsonError `DEGRADED`, `TIMEOUT`, `DISCARDED`, `SHARD_DOWN`
    */
-  async flush(shard: number, options: ControlOptions = {}): Promise<void> {
+  async flush(shard: number, options: ControlOptions = noOptions): Promise<void> {
     only((await this.#request('flush', [shard], options)).outcomes)
   }
 
   /** Flushes every shard's projection. */
-  async flushAll(options: ControlOptions = {}): Promise<Control.Outcomes> {
+  async flushAll(options: ControlOptions = noOptions): Promise<Control.Outcomes> {
     return this.#request('flush', this.#indexes, options)
   }
 
@@ -97,12 +99,12 @@ export class ControlHandle {
    * Drops the frames that wait for the shard's projection; it reads them from the log again.
    * Waiting flushes fail with `DISCARDED`.
    */
-  async discard(shard: number, options: ControlOptions = {}): Promise<void> {
+  async discard(shard: number, options: ControlOptions = noOptions): Promise<void> {
     only((await this.#request('discard', [shard], options)).outcomes)
   }
 
   /** Discards on every shard. */
-  async discardAll(options: ControlOptions = {}): Promise<Control.Outcomes> {
+  async discardAll(options: ControlOptions = noOptions): Promise<Control.Outcomes> {
     return this.#request('discard', this.#indexes, options)
   }
 
@@ -111,7 +113,7 @@ export class ControlHandle {
    * for `blobs.sweepMs`. A sweep continues after its caller's `TIMEOUT`.
    * @throws KeelsonError if the sweep failed; no blob in use was touched
    */
-  async sweep(shard: number, options: ControlOptions = {}): Promise<BlobSweep> {
+  async sweep(shard: number, options: ControlOptions = noOptions): Promise<BlobSweep> {
     const { outcomes } = await this.#request('sweep', [shard], options)
     only(outcomes)
     const report = outcomes[0]?.report
@@ -120,7 +122,9 @@ export class ControlHandle {
   }
 
   /** Sweeps the blobs of every shard. */
-  async sweepAll(options: ControlOptions = {}): Promise<Control.Outcomes<Control.SweepOutcome>> {
+  async sweepAll(
+    options: ControlOptions = noOptions,
+  ): Promise<Control.Outcomes<Control.SweepOutcome>> {
     return this.#request('sweep', this.#indexes, options)
   }
 
@@ -130,7 +134,7 @@ export class ControlHandle {
    * @throws KeelsonError `DEGRADED` if the projection takes no changes; `NO_SPACE`, `BUSY`,
    * `CORRUPT`, `SHARD_DOWN`: the snapshots from before stay
    */
-  async snapshot(shard: number, options: ControlOptions = {}): Promise<NamedSnapshot> {
+  async snapshot(shard: number, options: ControlOptions = noOptions): Promise<NamedSnapshot> {
     const { outcomes } = await this.#request('snapshot', [shard], options)
     only(outcomes)
     const made = outcomes[0]?.snapshot
@@ -140,7 +144,7 @@ export class ControlHandle {
 
   /** Makes a snapshot of every shard, one after another. `timeoutMs` is for each of them. */
   async snapshotAll(
-    options: ControlOptions = {},
+    options: ControlOptions = noOptions,
   ): Promise<Control.Outcomes<Control.SnapshotOutcome>> {
     return this.#request('snapshot', this.#indexes, options)
   }
@@ -155,7 +159,7 @@ export class ControlHandle {
   async reopen(
     shard: number,
     part?: Control.ReopenPart,
-    options: ControlOptions = {},
+    options: ControlOptions = noOptions,
   ): Promise<Control.Reopened> {
     if (part !== undefined && !Control.reopenParts.includes(part))
       throw invalidArgument('part', "'shard', 'followers' or 'replication'", part)
@@ -169,7 +173,9 @@ export class ControlHandle {
    * time has ended. Time never goes back: it goes at half speed until a clock that is behind has
    * caught up.
    */
-  async acceptClock(options: ControlOptions = {}): Promise<Control.Outcomes<Control.ClockOutcome>> {
+  async acceptClock(
+    options: ControlOptions = noOptions,
+  ): Promise<Control.Outcomes<Control.ClockOutcome>> {
     return this.#request('acceptClock', this.#indexes, options)
   }
 

@@ -1,4 +1,5 @@
 /** The requests to control: the options of callers, checked, with all defaults. Pure. */
+
 import {
   aboveZero,
   argument,
@@ -10,6 +11,7 @@ import {
   text,
   that,
 } from '../../check.ts'
+import { hasOwn, noOptions } from '../../own-names.ts'
 import { isRef, type Ref } from '../../runtime/index.ts'
 
 const plainFields = {
@@ -71,8 +73,8 @@ export const isMeant = (
   { token, owner, isApps = false }: { token: string; owner: Ref | undefined; isApps?: boolean },
 ): boolean => {
   if (which === 'all') return true
-  if (which !== 'apps' && 'token' in which) return which.token === token
-  if (which !== 'apps' && 'tokens' in which) return which.tokens.includes(token)
+  if (which !== 'apps' && hasOwn(which, 'token')) return which.token === token
+  if (which !== 'apps' && hasOwn(which, 'tokens')) return which.tokens.includes(token)
   const wanted = which === 'apps' ? undefined : which.owner
   return owner === wanted || (wanted === undefined && isApps)
 }
@@ -101,18 +103,21 @@ export const timeoutOf = (options: ControlOptions, deadlineMs: number): number =
 /** A request for all of `scope`. @throws KeelsonError `INVALID_ARGUMENT` */
 export const plainRequest = (
   { shards, deadlineMs }: Scope,
-  options: ControlOptions = {},
+  options: ControlOptions = noOptions,
 ): PlainRequest => ({ shards, timeoutMs: timeoutOf(options, deadlineMs) })
 
 /** A suspension of all of `scope`. @throws KeelsonError `INVALID_ARGUMENT` */
-export const suspendRequest = (scope: Scope, options: SuspendOptions = {}): SuspendRequest => {
+export const suspendRequest = (
+  scope: Scope,
+  options: SuspendOptions = noOptions,
+): SuspendRequest => {
   const { shards, deadlineMs } = scope
   const { timeoutMs = deadlineMs, owner = scope.owner, ...rest } = suspend(options, whole)
   return { ...rest, shards, timeoutMs, owner }
 }
 
 /** A resumption of all of `scope`. @throws KeelsonError `INVALID_ARGUMENT` */
-export const resumeRequest = (scope: Scope, options: ResumeOptions = {}): ResumeRequest => {
+export const resumeRequest = (scope: Scope, options: ResumeOptions = noOptions): ResumeRequest => {
   const { timeoutMs = scope.deadlineMs, token, force } = resume(options, whole)
   const which = token === undefined ? { owner: scope.owner } : { token }
   return { shards: scope.shards, timeoutMs, which: force ? 'all' : which }

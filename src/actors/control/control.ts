@@ -7,6 +7,7 @@
 
 import { leftUntil } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
+import { hasOwn } from '../../own-names.ts'
 import {
   type Accepts,
   call,
@@ -300,7 +301,7 @@ const resuming = (
   { shards, timeoutMs, which, isAsked = false }: ResumeRequest,
   context: Answering<Outcomes>,
 ) => {
-  const token = typeof which === 'object' && 'token' in which ? which.token : undefined
+  const token = typeof which === 'object' && hasOwn(which, 'token') ? which.token : undefined
   const { away } = state
   if (token !== undefined && !away && !isKnown(state, shards, token)) {
     context.from.fail(unknownToken(shards))

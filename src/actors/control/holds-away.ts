@@ -3,7 +3,9 @@
  * its shard. It ends when the shard gets another owner, with its lease, and with the member that asked
  * for it, whose control the owner monitors. It is apart from `control.ts`, which has the holds here.
  */
+
 import { KeelsonError } from '../../errors.ts'
+import { hasOwn } from '../../own-names.ts'
 import type { Ref } from '../../runtime/index.ts'
 import type { OwnersWay } from '../core/owners-way.ts'
 import {
@@ -131,7 +133,7 @@ export class HoldsAway {
   /** Ends suspensions of a shard at its owner. @throws KeelsonError as the owner */
   async release(shard: number, which: Which, timeoutMs: number): Promise<void> {
     const asked = this.#asked(shard, which)
-    if (typeof asked === 'object' && 'tokens' in asked && asked.tokens.length === 0) return
+    if (typeof asked === 'object' && hasOwn(asked, 'tokens') && asked.tokens.length === 0) return
     await this.#way.ask(shard, 'resume', { shard, which: asked, timeoutMs }, timeoutMs)
     for (const [token, { owner, at }] of this.#held)
       if (isMeant(which, { token, owner })) at.delete(shard)
@@ -157,7 +159,8 @@ export class HoldsAway {
   }
 
   #asked(shard: number, which: Which): AskedResumption['which'] {
-    if (which === 'all' || which === 'apps' || 'token' in which || 'tokens' in which) return which
+    if (which === 'all' || which === 'apps' || hasOwn(which, 'token') || hasOwn(which, 'tokens'))
+      return which
     const { owner } = which
     if (owner === undefined) return 'apps'
     const own = [...this.#held].filter(([, held]) => held.owner === owner && held.at.has(shard))

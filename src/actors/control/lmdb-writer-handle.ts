@@ -4,7 +4,9 @@
  * producer, and no command reaches them. A rebuild of the projection removes them: the position of
  * the producer is 0 then, and it derives them again.
  */
+
 import { invalidArgument, isKeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { isRef, type System } from '../../runtime/index.ts'
 import {
   checkProducer,
@@ -82,7 +84,10 @@ export class LmdbWriterHandle {
    * Resolves with `durableIndex` when it has reached `lsn`.
    * @throws KeelsonError `DEGRADED`, `DISCARDED`, `TIMEOUT`, `CLOSED`, `INVALID_ARGUMENT`
    */
-  async request(lsn: number, options: { readonly timeoutMs?: number } = {}): Promise<number> {
+  async request(
+    lsn: number,
+    options: { readonly timeoutMs?: number } = noOptions,
+  ): Promise<number> {
     checkedLsn(lsn)
     const withinMs = timeoutOf(options, this.#shard.parts.settings.deadlineMs)
     const here = () =>
@@ -108,7 +113,7 @@ export class LmdbWriterHandle {
    * @throws KeelsonError `SHARD_DOWN` while the shard recovers or is down; `INVALID_ARGUMENT`,
    * `CORRUPT`, `CLOSED`
    */
-  begin(producer: string, options: { readonly onLost?: AfterFlush } = {}): number {
+  begin(producer: string, options: { readonly onLost?: AfterFlush } = noOptions): number {
     this.#checkHere('begin()')
     const name = checkProducer(producer)
     const { onLost: given } = ownOptions(options, ['onLost'])
@@ -163,7 +168,7 @@ export class LmdbWriterHandle {
    */
   entries(
     producer: string,
-    options: { readonly after?: string; readonly limit?: number } = {},
+    options: { readonly after?: string; readonly limit?: number } = noOptions,
   ): [key: string, value: unknown][] {
     const { after, limit = 100 } = ownOptions(options, ['after', 'limit'])
     if (!isCount(limit)) throw invalidArgument('limit', 'a whole number from 0', limit)

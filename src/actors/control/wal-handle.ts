@@ -1,5 +1,7 @@
 /** `app.wal(shard)`: the log of one shard, to inspect, sync and read it, and to give it back. */
+
 import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import type { System } from '../../runtime/index.ts'
 import {
   type Command,
@@ -112,7 +114,7 @@ export class WalHandle {
    * and gives the log before it back: `control.snapshot` of this shard. A recovery begins after it.
    * @throws KeelsonError as `control.snapshot` does
    */
-  async checkpoint(options: { readonly timeoutMs?: number } = {}): Promise<NamedSnapshot> {
+  async checkpoint(options: { readonly timeoutMs?: number } = noOptions): Promise<NamedSnapshot> {
     this.#access.check()
     const { instance, index, settings } = this.#shard.parts
     const timeoutMs = timeoutOf(options, settings.deadlineMs)
@@ -129,7 +131,7 @@ export class WalHandle {
    * @throws KeelsonError `INVALID_ARGUMENT`; the iteration throws `BAD_CURSOR` for a `from` below the
    * first LSN that the log has, `CORRUPT`, `SHARD_DOWN`, `ELSEWHERE`, `CLOSED`
    */
-  read(options: FramesOptions = {}): AsyncGenerator<LoggedFrame, void, undefined> {
+  read(options: FramesOptions = noOptions): AsyncGenerator<LoggedFrame, void, undefined> {
     this.#checkHere('read()')
     const { from, to } = ownOptions(options, ['from', 'to'])
     for (const [name, lsn] of Object.entries({ from, to }))

@@ -13,6 +13,7 @@
  */
 
 import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { noOptions, ownOf } from '../../own-names.ts'
 import { NextStep, type Process, processOf } from '../../runtime/index.ts'
 import { type Turn, workerKind } from '../../storage/index.ts'
 import type { TurnTally } from '../turns/actor-trouble.ts'
@@ -136,7 +137,7 @@ export class CurrentTurn {
   }
 
   /** The actor ends with this turn. @throws KeelsonError `INVALID_ARGUMENT` */
-  endActor(draft: TurnDraft, { keepMs, keys }: EndOptions = {}): void {
+  endActor(draft: TurnDraft, { keepMs, keys }: EndOptions = noOptions): void {
     const { common, shard, identity } = this.#terms
     if (identity.kind === workerKind)
       throw new KeelsonError('INVALID_ARGUMENT', 'a durable worker ends with its place in the tree')
@@ -148,8 +149,9 @@ export class CurrentTurn {
 
   /** Records the `continue` of a handler's answer. */
   addContinue(draft: TurnDraft, step: NextStep | undefined): void {
-    if (step?.next?.continue === undefined) return
-    const [name, payload] = step.next.continue
+    const recorded = ownOf(step?.next, 'continue')
+    if (recorded === undefined) return
+    const [name, payload] = recorded
     this.addStep(draft, name, payload)
   }
 

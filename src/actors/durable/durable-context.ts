@@ -1,5 +1,7 @@
 /** The context of a durable actor: that of any process, and the parts of a turn. */
+
 import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import {
   type AnyContext,
   type AppContext,
@@ -147,7 +149,7 @@ export class TurnContext extends ServerContext {
     return this.#actor.background.works(what)
   }
 
-  end(options: EndOptions = {}): void {
+  end(options: EndOptions = noOptions): void {
     this.#actor.end(ownOptions(options, ['keepMs', 'keys']))
   }
 

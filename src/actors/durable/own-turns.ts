@@ -3,7 +3,9 @@
  * step runs when what recorded it is durable: its effects on the outside world come after the
  * record.
  */
+
 import { errorOf, type KeelsonError } from '../../errors.ts'
+import { ownOf } from '../../own-names.ts'
 import { type AnyContext, type NextStep, noReply, reply, unchanged } from '../../runtime/index.ts'
 import type { Failed } from '../turns/durable-server.ts'
 import { callStep, type Handler, type RecordedCall } from '../turns/durable-table.ts'
@@ -126,14 +128,15 @@ export class OwnTurns {
    */
   next(step?: NextStep): NextStep {
     const next = step && step.next !== asBefore ? step.next : this.#before
-    const timeoutMs = next?.timeoutMs
+    const timeoutMs = ownOf(next, 'timeoutMs')
     const isHeard = timeoutMs !== undefined && this.#actor.terms.table.timeout !== undefined
     this.#timeoutAt = isHeard ? this.#monotonic() + timeoutMs : undefined
     if (this.ready) return noReply(this.#actor, { continue: ['$step'] }) as never
     if (next === undefined) return goesOn
     if (timeoutMs !== undefined) return noReply(this.#actor, { timeoutMs }) as never
-    if (next.hibernate) this.#hibernates()
-    return noReply(this.#actor, next.hibernate ? { hibernate: true } : undefined) as never
+    const hibernates = ownOf(next, 'hibernate') === true
+    if (hibernates) this.#hibernates()
+    return noReply(this.#actor, hibernates ? { hibernate: true } : undefined) as never
   }
 
   /** The timeout that the last handler asked for, while it runs. */

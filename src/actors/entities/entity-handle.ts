@@ -1,6 +1,8 @@
 /** The user's handle of a kind of entities: their refs, looks at their rows, and their end. */
+
 import { argument } from '../../check.ts'
 import { invalidArgument, type KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import { checkEntityId } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
@@ -113,7 +115,7 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
    * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`; `UNSUPPORTED_VERSION` for a turn of a newer
    * version
    */
-  async history(id: string, options: PastOptions = {}): Promise<PastPage<S>> {
+  async history(id: string, options: PastOptions = noOptions): Promise<PastPage<S>> {
     this.#access.check()
     if (this.#isElsewhere(id)) return this.#ask<PastPage<S>>(id, 'history', {}, options)
     const page = await historyOf(this.#entities, this.kind, checkEntityId(id), options)
@@ -129,7 +131,7 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
     id: string,
     lsn: number,
     lsn2: number,
-    options: Pick<PastOptions, 'reveal'> = {},
+    options: Pick<PastOptions, 'reveal'> = noOptions,
   ): Promise<readonly StateChange[]> {
     this.#access.check()
     const own = checkDifference([lsn, lsn2], options)
@@ -176,7 +178,7 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
    * cannot be used says why in `blocked`.
    * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`
    */
-  list(options: ListOptions<F> = {}): EntityPage<S> {
+  list(options: ListOptions<F> = noOptions): EntityPage<S> {
     this.#access.check()
     const query = entityQuery(this.kind, options as ListOptions<never>)
     return pageOf(this.#entities, this.kind, query, this.#shards) as EntityPage<S>
@@ -187,7 +189,7 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
    * page is of no common moment. With large states it may have fewer entries than `limit`.
    * @throws KeelsonError as `list`; `SHARD_DOWN` while no member has a shard
    */
-  async page(options: ListOptions<F> = {}): Promise<EntityPage<S>> {
+  async page(options: ListOptions<F> = noOptions): Promise<EntityPage<S>> {
     this.#access.check()
     const looked = { entities: this.#entities, kind: this.kind, shards: this.#shards }
     return (await pageOverAll(looked, options as ListOptions<never>)) as EntityPage<S>
@@ -200,7 +202,7 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
    * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `SHARD_DOWN`; the reason of a `signal`
    * that has aborted
    */
-  watch(options: WatchBegin = {}): EntityWatch<S> {
+  watch(options: WatchBegin = noOptions): EntityWatch<S> {
     this.#access.check()
     return new EntityWatch<S>(this.#entities, this.kind, options)
   }
@@ -232,7 +234,7 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
    * yields to the event loop. @throws KeelsonError `INVALID_ARGUMENT`
    */
   async alarms(
-    options: { readonly before?: number; readonly limit?: number } = {},
+    options: { readonly before?: number; readonly limit?: number } = noOptions,
   ): Promise<readonly EntityAlarm[]> {
     this.#access.check()
     const { before = Number.POSITIVE_INFINITY, limit = 100 } = ownOptions(options, alarmNames)
@@ -258,7 +260,7 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
    * all their tries. Answers when that is durable. Returns false if it does not exist.
    * @throws KeelsonError `INVALID_ARGUMENT`, `TIMEOUT`, `NO_SPACE`
    */
-  async unblock(id: string, options: EndOptions = {}): Promise<boolean> {
+  async unblock(id: string, options: EndOptions = noOptions): Promise<boolean> {
     if (this.#isElsewhere(id)) return this.#ask(id, 'unblock', options)
     if (expectKind(this.#entities, this.kind).unblock(checkEntityId(id))) return true
     if (!hasParked(this.#entities, this.kind, id)) return false
@@ -272,17 +274,17 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
    * unborn entity is not woken.
    * @throws KeelsonError `INVALID_ARGUMENT`, `BLOCKED`, `TIMEOUT`, `NO_SPACE`
    */
-  retryStep(id: string, name: string, options: EndOptions = {}): Promise<boolean> {
+  retryStep(id: string, name: string, options: EndOptions = noOptions): Promise<boolean> {
     return this.#byHand(id, 'retryStep', name, options)
   }
 
   /** Lets an alarm fire now; the rest is as of `retryStep`. False: it is not set. */
-  fireAlarm(id: string, name: string, options: EndOptions = {}): Promise<boolean> {
+  fireAlarm(id: string, name: string, options: EndOptions = noOptions): Promise<boolean> {
     return this.#byHand(id, 'fireAlarm', name, options)
   }
 
   /** Cancels an alarm; the rest is as of `retryStep`. False: it is not set. */
-  cancelAlarm(id: string, name: string, options: EndOptions = {}): Promise<boolean> {
+  cancelAlarm(id: string, name: string, options: EndOptions = noOptions): Promise<boolean> {
     return this.#byHand(id, 'cancelAlarm', name, options)
   }
 
@@ -300,7 +302,7 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
    */
   async delete(
     id: string,
-    options: EndOptions & { readonly keys?: boolean } = {},
+    options: EndOptions & { readonly keys?: boolean } = noOptions,
   ): Promise<boolean> {
     this.#access.check()
     const { keys = false, ...limits } = ownOptions(options, ['timeoutMs', 'keys'])
@@ -324,7 +326,7 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
    * that waited wake it again. Calls whose `from` it kept are `EXITED`. False: it is at rest.
    * @throws KeelsonError `INVALID_ARGUMENT`, `TIMEOUT`
    */
-  async stop(id: string, options: EndOptions = {}): Promise<boolean> {
+  async stop(id: string, options: EndOptions = noOptions): Promise<boolean> {
     this.#access.check()
     if (this.#isElsewhere(id)) return this.#ask(id, 'stop', options)
     if (!this.#entities.holder(`${this.kind}/${checkEntityId(id)}`)) return false
@@ -341,7 +343,7 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
    * @throws KeelsonError `SHARD_DOWN`, `ELSEWHERE` for a shard that leaves during it, `NO_SPACE`,
    * `READ_ONLY`, `CLOSED`, `NO_PROCESS` while the kind restarts: the rows done until then stay
    */
-  async migrateAll(options: MigrationOptions = {}): Promise<MigrationReport> {
+  async migrateAll(options: MigrationOptions = noOptions): Promise<MigrationReport> {
     this.#access.check()
     const checked = migrationOptions(options, argument('', 'a migration'))
     return migrateAll(this.#entities, this.kind, this.#access, checked)
@@ -368,7 +370,7 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
   #ask<T = boolean>(
     id: string,
     method: string,
-    options: EndOptions = {},
+    options: EndOptions = noOptions,
     ...rest: readonly unknown[]
   ): Promise<T> {
     return this.#entities.askOwner({ kind: this.kind, id, method, rest }, options) as Promise<T>

@@ -2,7 +2,9 @@
  * The rows that an entity keeps itself, for others: at once where its shard is here, and as a promise
  * from every member. It has both ends of a question about them, which `elsewhere-actors.ts` carries.
  */
+
 import { invalidArgument } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { decodeValue, encodeValue, type StoredValue } from '../../storage/index.ts'
 import { checkedKey } from '../core/argument-check.ts'
 import { checkSent, sentBytesMax } from '../core/owners-way.ts'
@@ -56,7 +58,7 @@ export const rowsAnywhere = (here: ReadRows, ask: AskOwner): RoutedRows => {
     get: (key) => here.get(key),
     range: (options) => here.range(options),
     load,
-    page: async (options = {}) => {
+    page: async (options = noOptions) => {
       const own = rangeOptions(options)
       rangeQuery(own)
       const found = ask('rowsPage', own)

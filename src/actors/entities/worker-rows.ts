@@ -1,5 +1,7 @@
 /** The rows of durable workers: what they were, and their removal. */
+
 import { KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { name } from '../../runtime/index.ts'
 import { checkEntityId, workerKind } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
@@ -23,7 +25,7 @@ export const workerHistory = async (
   entities: Entities,
   access: Access,
   id: string,
-  options: PastOptions = {},
+  options: PastOptions = noOptions,
 ): Promise<PastPage> => {
   access.check()
   const asked = { kind: workerKind, id: checkEntityId(id), method: 'history', rest: [options] }
@@ -38,7 +40,7 @@ export const workerDiff = async (
   access: Access,
   id: string,
   lsns: readonly [number, number],
-  options: Pick<PastOptions, 'reveal'> = {},
+  options: Pick<PastOptions, 'reveal'> = noOptions,
 ): Promise<readonly StateChange[]> => {
   access.check()
   const own = checkDifference(lsns, options)

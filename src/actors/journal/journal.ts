@@ -4,6 +4,7 @@
  */
 
 import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import type { System } from '../../runtime/index.ts'
 import {
   checkEntityId,
@@ -26,7 +27,6 @@ import { granted, promised } from '../store/store-writing.ts'
 import {
   type CheckedWrite,
   checkWrite,
-  noOptions,
   ownWriteOptions,
   type WriteOptions,
 } from '../writing/write-options.ts'

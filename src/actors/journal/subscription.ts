@@ -4,13 +4,13 @@
  * again at most the entries since the last save. The journal's actor drives it.
  */
 import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { describeReason, type System } from '../../runtime/index.ts'
 import { encodeList, positionEntity } from '../../storage/index.ts'
 import { ownOptions } from '../core/argument-check.ts'
 import { emit } from '../core/storage-events.ts'
 import { checkReached, ShardWatch, type Watched } from '../store/shard-watch.ts'
 import { promised } from '../store/store-writing.ts'
-import { noOptions } from '../writing/write-options.ts'
 import type { PayloadTypes } from './entry-input.ts'
 import { writeJournalRow } from './journal-row.ts'
 import type { JournalShard } from './journal-shard.ts'

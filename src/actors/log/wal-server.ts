@@ -9,6 +9,7 @@
 import { types } from 'node:util'
 import { config, noMore, readOptions } from '../../check.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import {
   type ChildSpec,
   call,
@@ -108,7 +109,7 @@ export const serverOf = (
 export const childSpec = (
   id: string,
   options: WalOptions,
-  given: { readonly name?: Name<Messages> } = {},
+  given: { readonly name?: Name<Messages> } = noOptions,
   ...surplus: []
 ): ChildSpec => {
   noMore(surplus, 'childSpec(id, options, { name })')
@@ -313,7 +314,7 @@ export function read(
 /** Both. */
 export async function* read(
   server: Ref<Messages>,
-  options: WalReadOptions = {},
+  options: WalReadOptions = noOptions,
 ): AsyncGenerator<WalEntry | WalCheckpoint> {
   yield* await call(server, 'read', options, always)
 }

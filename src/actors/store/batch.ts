@@ -3,7 +3,9 @@
  * the effects of those before it. Every call checks its arguments, encodes its values, adds one
  * command and returns the batch. Nothing is written before `commit`.
  */
+
 import { invalidArgument } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { namedKeys } from '../../storage/index.ts'
 import {
   type LockTerms,
@@ -60,7 +62,11 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
   }
 
   /** As `store.put`. */
-  put(key: string, value: unknown, terms: PutTerms = {}): Batch<readonly [...Done, NoAnswer]> {
+  put(
+    key: string,
+    value: unknown,
+    terms: PutTerms = noOptions,
+  ): Batch<readonly [...Done, NoAnswer]> {
     return this.#add('put', terms, (own) => commands.put(key, value, own))
   }
 
@@ -74,7 +80,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
   set(
     key: string,
     value: unknown,
-    terms: SetTerms = {},
+    terms: SetTerms = noOptions,
   ): Batch<readonly [...Done, SetAnswer & PreviousAnswer]> {
     return this.#add('set', terms, (own) => commands.set(key, value, own))
   }
@@ -83,7 +89,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
   getSet(
     key: string,
     value: unknown,
-    terms: OwnerOption = {},
+    terms: OwnerOption = noOptions,
   ): Batch<readonly [...Done, PreviousAnswer]> {
     return this.#add('plain', terms, (own) => commands.getSet(key, value, own))
   }
@@ -92,7 +98,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
   append(
     key: string,
     suffix: string | Uint8Array,
-    terms: OwnerOption = {},
+    terms: OwnerOption = noOptions,
   ): Batch<readonly [...Done, LengthAnswer]> {
     return this.#add('plain', terms, (own) => commands.append(key, suffix, own))
   }
@@ -102,7 +108,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     key: string,
     offset: number,
     patch: string | Uint8Array,
-    terms: OwnerOption = {},
+    terms: OwnerOption = noOptions,
   ): Batch<readonly [...Done, LengthAnswer]> {
     return this.#add('plain', terms, (own) => commands.setRange(key, offset, patch, own))
   }
@@ -114,25 +120,28 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     key: string,
     expected: unknown,
     value: unknown,
-    terms: PutTerms = {},
+    terms: PutTerms = noOptions,
   ): Batch<readonly [...Done, CompareAnswer]> {
     return this.#add('put', terms, (own) => commands.compareAndSet(key, expected, value, own))
   }
 
   /** As `store.delete`. */
-  delete(key: string, terms: OwnerOption = {}): Batch<readonly [...Done, ExistedAnswer]> {
+  delete(key: string, terms: OwnerOption = noOptions): Batch<readonly [...Done, ExistedAnswer]> {
     return this.#add('plain', terms, (own) => commands.remove(key, own))
   }
 
   /** As `store.putMany`, with at least one entry. */
-  putMany(entries: commands.Pairs, terms: PutTerms = {}): Batch<readonly [...Done, NoAnswer]> {
+  putMany(
+    entries: commands.Pairs,
+    terms: PutTerms = noOptions,
+  ): Batch<readonly [...Done, NoAnswer]> {
     return this.#add('put', terms, (own) => named('entries', commands.putMany(entries, own)))
   }
 
   /** As `store.deleteMany`, with at least one key. */
   deleteMany(
     keys: Iterable<string>,
-    terms: OwnerOption = {},
+    terms: OwnerOption = noOptions,
   ): Batch<readonly [...Done, DeletedAnswer]> {
     return this.#add('plain', terms, (own) => named('keys', commands.deleteMany(keys, own)))
   }
@@ -160,7 +169,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
     key: string,
     field: string,
     value: unknown,
-    terms: OwnerOption = {},
+    terms: OwnerOption = noOptions,
   ): Batch<readonly [...Done, CreatedAnswer]> {
     return this.#add('plain', terms, (own) => commands.putField(key, field, value, own))
   }
@@ -169,7 +178,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
   putFields(
     key: string,
     fields: commands.Pairs,
-    terms: OwnerOption = {},
+    terms: OwnerOption = noOptions,
   ): Batch<readonly [...Done, CreatedManyAnswer]> {
     return this.#add('plain', terms, (own) => commands.putFields(key, fields, own))
   }
@@ -178,7 +187,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
   deleteField(
     key: string,
     field: string,
-    terms: OwnerOption = {},
+    terms: OwnerOption = noOptions,
   ): Batch<readonly [...Done, ExistedAnswer]> {
     return this.#add('plain', terms, (own) => commands.deleteField(key, field, own))
   }
@@ -187,13 +196,13 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
   expire(
     key: string,
     ttlMs: number,
-    terms: OwnerOption = {},
+    terms: OwnerOption = noOptions,
   ): Batch<readonly [...Done, ExistedAnswer]> {
     return this.#add('plain', terms, (own) => commands.expire(key, ttlMs, own))
   }
 
   /** As `store.persist`. */
-  persist(key: string, terms: OwnerOption = {}): Batch<readonly [...Done, ExistedAnswer]> {
+  persist(key: string, terms: OwnerOption = noOptions): Batch<readonly [...Done, ExistedAnswer]> {
     return this.#add('plain', terms, (own) => commands.persist(key, own))
   }
 
@@ -205,7 +214,7 @@ export class Batch<Done extends readonly BatchAnswer[] = readonly []> {
    * `LOCKED`, `WRONG_TYPE`, `TOO_LARGE`, `CONFLICT`: no command took effect; and the errors of a
    * put. A batch whose `options` are refused is not committed: it can be used as before
    */
-  async commit(options: WriteOptions = {}): Promise<Written & { readonly answers: Done }> {
+  async commit(options: WriteOptions = noOptions): Promise<Written & { readonly answers: Done }> {
     const written = await this.#commit(() => this.taken(), options)
     return written as Written & { readonly answers: Done }
   }

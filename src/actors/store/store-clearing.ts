@@ -12,6 +12,7 @@ import type { System } from '../../runtime/index.ts'
 import {
   fieldCount,
   lockRows,
+  ownerIn,
   refusalError,
   rowTags,
   type UnitAnswer,
@@ -101,7 +102,8 @@ type Clearing = {
 
 const inPieces = async (clearing: Clearing): Promise<Cleared> => {
   const { system, shard, command, options, endsAt } = clearing
-  const { namespace, owner } = command
+  const { namespace } = command
+  const owner = ownerIn(command)
   // The keys that are removed take at most half of a unit; the rest is for what encodes them.
   const keyBytes = unitBytesMax(shard.files.parts.logOptions) / 2
   let removed = 0

@@ -3,8 +3,10 @@
  * projection. So a caller sees its own acknowledged writes and those of all others. A shard that
  * cannot show its whole state refuses reads. They are apart from `store.ts`, which has the writes.
  */
+
 import type { Readable } from 'node:stream'
 import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import type { System } from '../../runtime/index.ts'
 import { decodeValue, living, type Row, valueTags } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
@@ -173,7 +175,10 @@ export class StoreReader {
    * data; `TIMEOUT` if the copy has not come to `atLeast` within the deadline of the instance;
    * `SHARD_DOWN` without copy and owner; `CLOSED`
    */
-  async loadStale<T = unknown>(key: string, options: StaleOptions = {}): Promise<StaleValue<T>> {
+  async loadStale<T = unknown>(
+    key: string,
+    options: StaleOptions = noOptions,
+  ): Promise<StaleValue<T>> {
     const { atLeast } = ownOptions(options, ['atLeast'])
     const least = atLeast === undefined ? undefined : positionsIn(atLeast)
     if (atLeast !== undefined && !least)
@@ -244,14 +249,14 @@ export class StoreReader {
    * `CORRUPT`.
    * @throws KeelsonError as `get` does; `WRONG_TYPE` for a structured value and a compound key
    */
-  getStream(key: string, options: Extent = {}): Readable | undefined {
+  getStream(key: string, options: Extent = noOptions): Readable | undefined {
     const [first, end] = extentOf(options)
     const shard = this.#shardOf(key)
     const row = this.#row(shard, key, shard.now())
     return row && streamOut(this.#system, shard, row.value, first, end)
   }
 
-  async #streamed(key: string, options: Extent = {}): Promise<Readable | undefined> {
+  async #streamed(key: string, options: Extent = noOptions): Promise<Readable | undefined> {
     const [from, to] = extentOf(options)
     const shard = this.#shardOf(key)
     if (!this.#routes?.takesReads(shard)) return this.getStream(key, { from, to })
@@ -287,7 +292,7 @@ export class StoreReader {
    * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `CORRUPT`, `SHARD_DOWN` (for any of
    * these), `BUSY` until `freshness` is reached, `CLOSED`
    */
-  range(options: RangeOptions = {}): RangePage {
+  range(options: RangeOptions = noOptions): RangePage {
     this.#access.check()
     const query = rangeQuery(options)
     return this.#page(this.#keys.under(query.prefix), query)
@@ -298,7 +303,7 @@ export class StoreReader {
    * is reached. A page may have fewer entries than `limit`.
    * @throws KeelsonError as `range` does; `TIMEOUT`
    */
-  async page(options: RangeOptions = {}): Promise<RangePage> {
+  async page(options: RangeOptions = noOptions): Promise<RangePage> {
     this.#access.check()
     const query = rangeQuery(options)
     return mergedPages(await this.#pages(this.#keys.under(query.prefix), query), query)
@@ -310,7 +315,7 @@ export class StoreReader {
    * ones, and none of a key that was removed since its page. It waits until `freshness` is reached.
    * @throws as `range` and `load` do; `TIMEOUT`
    */
-  async *entries(options: EntriesOptions = {}): AsyncIterableIterator<StoreEntry> {
+  async *entries(options: EntriesOptions = noOptions): AsyncIterableIterator<StoreEntry> {
     const { load, range } = entriesQuery(options)
     let { cursor } = range
     for (let first = true; first || cursor !== undefined; first = false) {

@@ -4,6 +4,7 @@
  * is an error.
  */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import type { System } from '../../runtime/index.ts'
 import {
   type Command,
@@ -18,7 +19,6 @@ import type { Position } from '../core/shard-core.ts'
 import {
   type CheckedWrite,
   checkWrite,
-  noOptions,
   ownWriteOptions,
   type TermKind,
   type WriteOptions,

@@ -5,6 +5,7 @@
  */
 import { leftUntil } from '../../clock.ts'
 import { invalidArgument } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import type { System } from '../../runtime/index.ts'
 import { decodeValue } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
@@ -20,7 +21,6 @@ import type {
   StreamOptions,
   UnlockOptions,
 } from '../writing/write-options.ts'
-import { noOptions } from '../writing/write-options.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import { Batch } from './batch.ts'
 import { KeyPlacement, type Routes } from './key-placement.ts'

@@ -4,7 +4,9 @@
  * the rows of an earlier one before the shard shows them. A refused turn takes its layer away,
  * because what the actor knows is then what it knew before.
  */
+
 import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import type { System } from '../../runtime/index.ts'
 import {
   compareKeys,
@@ -179,9 +181,9 @@ export class OwnRowsReader implements ReadRows {
     return damageNamed(this.#source().entity, error)
   }
 
-  range(options: RowsOptions = {}): RowsPage {
+  range(options: RowsOptions = noOptions): RowsPage {
     const own = rangeOptions(options)
-    if ('freshness' in own)
+    if (own.freshness !== undefined)
       throw invalidArgument('freshness', 'not given: the rows are the present ones', 'an option')
     const query = rangeQuery(own)
     return pageFrom(

@@ -2,8 +2,10 @@
  * `app.projection(name)`: reads of a projection by users, over all shards. It shows the rows in
  * LMDB: each page says how far these are behind the log.
  */
+
 import { aboveZero, argument, object, optional } from '../../check.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import type { System } from '../../runtime/index.ts'
 import { checkProjectedKey, type ProjectionMark, preparedMark } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
@@ -88,7 +90,7 @@ export class ProjectionView<T = unknown> {
    * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `CORRUPT`, `SHARD_DOWN`, `ELSEWHERE`,
    * `CLOSED`
    */
-  range(options: RangeOptions = {}): ProjectionPage<T> {
+  range(options: RangeOptions = noOptions): ProjectionPage<T> {
     this.#access.check()
     return shownPage(partsPageIn(this.#shards, this.name, rangeQuery(options, checkProjectedKey)))
   }
@@ -98,7 +100,7 @@ export class ProjectionView<T = unknown> {
    * `limit`.
    * @throws KeelsonError as `range`; `SHARD_DOWN` while no member has a shard
    */
-  async page(options: RangeOptions = {}): Promise<ProjectionPage<T>> {
+  async page(options: RangeOptions = noOptions): Promise<ProjectionPage<T>> {
     this.#access.check()
     return shownPage(await pageOverAll(this.#read, options))
   }
@@ -128,7 +130,7 @@ export class ProjectionView<T = unknown> {
    */
   async reached(
     positions?: Position | readonly Position[],
-    options: { readonly timeoutMs?: number } = {},
+    options: { readonly timeoutMs?: number } = noOptions,
   ): Promise<void> {
     this.#access.check()
     const { timeoutMs = this.#deadlineMs } = waitOptions(options, argument('', 'a wait'))

@@ -4,6 +4,7 @@
  */
 
 import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import type { From, System } from '../../runtime/index.ts'
 import {
   type Command,
@@ -61,7 +62,7 @@ export const write = async (
   system: System,
   shard: WritingShard,
   command: Command | PreparedCommand,
-  terms: BatchTerms = {},
+  terms: BatchTerms = noOptions,
 ): Promise<CommandWritten> => onlyAnswer(await writeBatch(system, shard, [command], terms))
 
 /**
@@ -72,7 +73,7 @@ export const writeBatch = async (
   system: System,
   shard: WritingShard,
   commands: readonly (Command | PreparedCommand)[],
-  terms: BatchTerms = {},
+  terms: BatchTerms = noOptions,
 ): Promise<Submitted> => {
   const given = Array.isArray(commands) ? [...commands] : commands
   const own = writeOf(shard, commandsFor(shard, given), terms)
@@ -107,7 +108,7 @@ export const writeAsync = (
   shard: WritingShard,
   command: Command,
   from: From<CommandWritten>,
-  given: AsyncTerms = {},
+  given: AsyncTerms = noOptions,
 ): AsyncOutcome<CommandWritten> => {
   const { token, ...terms } = ownWriteOptions('token', given)
   if (token !== undefined && !(token instanceof Admission && shard.gate.hasMade(token)))

@@ -1,5 +1,7 @@
 /** The options of writes: those of every write, those of each command, and their checks. Pure. */
+
 import { invalidArgument } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { type Expiry, type KeepExpiry, keepExpiry, noExpiry } from '../../storage/index.ts'
 import { checkedOwner, ownOptions } from '../core/argument-check.ts'
 import { isWindow, windowMsMax } from '../core/write-windows.ts'
@@ -111,9 +113,6 @@ export type CheckedWrite = {
   /** `undefined`: the window of the namespace. */
   readonly windowMs?: number | undefined
 }
-
-/** No options: the defaults. */
-export const noOptions: Readonly<Record<never, never>> = Object.freeze({})
 
 const writeNames = ['ack', 'deadlineMs', 'whenFull', 'windowMs']
 
@@ -229,9 +228,7 @@ export const setTermsOf = (terms: SetTerms): CheckedSetTerms => {
  * @throws KeelsonError `INVALID_ARGUMENT`
  */
 export const ownerOf = ({ owner }: OwnerOption): OwnerOption =>
-  owner === undefined ? noOwner : { owner: checkedOwner(owner) }
-
-const noOwner: Readonly<OwnerOption> = {}
+  owner === undefined ? noOptions : { owner: checkedOwner(owner) }
 
 /** Whole ms above 0. @throws KeelsonError `INVALID_ARGUMENT` */
 export const checkedMs = (path: string, ms: unknown): number => {

@@ -3,10 +3,12 @@
  * answer may have taken effect. Messages are read at the leader of a stream: a replica may
  * lack the last ones. It is apart from `nats.ts`, because the client is loaded here alone.
  */
+
 import type { Msg, MsgHdrs, NatsConnection, NodeConnectionOptions } from '@nats-io/transport-node'
 import { plainJson } from '../../bytes/json.ts'
 import { realView } from '../../bytes/real-bytes.ts'
 import { KeelsonError, reasonText } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 
 /** A message of a stream. */
 export type StoredMessage = {
@@ -130,7 +132,7 @@ export class NatsLink {
   }
 
   /** Asks JetStream. @throws KeelsonError `UNKNOWN_OUTCOME`, `CONFIG` */
-  async ask<T>(what: string, body: object = {}, forgiven: readonly number[] = []) {
+  async ask<T>(what: string, body: object = noOptions, forgiven: readonly number[] = []) {
     const { data } = await this.#request(`$JS.API.${what}`, plainJson(body))
     const answer = answerIn<Answer>(data)
     if (!answer.error) return answer as T
@@ -146,7 +148,7 @@ export class NatsLink {
   async publish(
     subject: string,
     bytes: Uint8Array,
-    expected: Expected = {},
+    expected: Expected = noOptions,
   ): Promise<number | undefined> {
     const { data } = await this.#request(subject, bytes, (headers) => {
       const { last, lastOfSubject } = expected
@@ -174,12 +176,17 @@ export class NatsLink {
   }
 
   /** A stream; `undefined` if it is not there. */
-  info(stream: string, query: object = {}): Promise<StreamInfo | undefined> {
+  info(stream: string, query: object = noOptions): Promise<StreamInfo | undefined> {
     return this.ask<StreamInfo>(`STREAM.INFO.${stream}`, query, [noStream])
   }
 
   /** Makes a stream with so many replicas. One that is there stays as it is. */
-  async stream(name: string, subject: string, replicas: number, more: object = {}): Promise<void> {
+  async stream(
+    name: string,
+    subject: string,
+    replicas: number,
+    more: object = noOptions,
+  ): Promise<void> {
     const wanted = {
       ...{ name, subjects: [subject], storage: 'file', retention: 'limits', discard: 'new' },
       // Nothing here relies on a memory of past messages, which would cost the server room.

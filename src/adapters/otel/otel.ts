@@ -4,6 +4,7 @@
  * later than their cause: each begins a new trace that is linked to it. Commits
  * and projections are linked to their turns. Spans have names, codes and ids, and no payload.
  */
+
 import {
   type Attributes,
   type Context,
@@ -23,6 +24,7 @@ import {
 import type { StorageEvents } from '../../actors/index.ts'
 import { argument, noMore, readOptions } from '../../check.ts'
 import { failedAs, invalidArgument } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import {
   type System,
   type Traced,
@@ -54,7 +56,7 @@ export interface Tracing {
  */
 export const tracing = (
   of: System | { readonly system: System },
-  options: TracingOptions = {},
+  options: TracingOptions = noOptions,
   ...surplus: []
 ): Tracing => {
   noMore(surplus, 'tracing(of, { tracerProvider })')

@@ -5,7 +5,7 @@
  */
 
 import { invalidArgument } from '../../errors.ts'
-import { ownOf } from '../../own-names.ts'
+import { noOptions, ownOf } from '../../own-names.ts'
 
 type ClientOptions = Readonly<Record<string, unknown>>
 
@@ -21,7 +21,7 @@ const urlParts = ['user', 'password', 'host', 'port', 'database'] as const
  */
 export const clientOptions = (
   connectionString: string | undefined,
-  client: ClientOptions = {},
+  client: ClientOptions = noOptions,
 ): ClientOptions => {
   const defaults = { application_name: 'keelson', keepAlive: true }
   if (connectionString === undefined) return { ...defaults, ...client }

@@ -1,9 +1,11 @@
 /** A connection through `pg`, the client of PostgreSQL servers, and `pg-copy-streams`. */
+
 import { type Duplex, Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Client, ClientConfig } from 'pg'
 import { type Cancel, systemClock } from '../../clock.ts'
 import { configError, KeelsonError, reasonText } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { columnTypes } from './column-types.ts'
 import { type CopiedColumns, copiedRows } from './copied-rows.ts'
 import { type Columns, type Database, quoted } from './database.ts'
@@ -41,7 +43,7 @@ export type PgDatabase = Database & {
  */
 export const connectPg = async (
   config: Options,
-  { answerMs = 60_000, signal, onNotice, isPipelined = false }: Bounds = {},
+  { answerMs = 60_000, signal, onNotice, isPipelined = false }: Bounds = noOptions,
 ): Promise<PgDatabase> => {
   const { pg, copyFrom, copyTo } = await loaded()
   signal?.throwIfAborted()

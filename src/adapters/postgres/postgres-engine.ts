@@ -3,6 +3,7 @@
  * directly, or through a pooler by session: another one would lose the settings of a connection. It
  * is apart from `postgres.ts` because an engine and a replica share no table.
  */
+
 import {
   anything,
   argument,
@@ -15,6 +16,7 @@ import {
 } from '../../check.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import {
   type ClusterEngine,
   type Directory,
@@ -64,7 +66,7 @@ const leaseMsDefault = 5_000
  * @throws KeelsonError `INVALID_ARGUMENT`
  */
 export const postgresEngine = (
-  options: PostgresEngineOptions = {},
+  options: PostgresEngineOptions = noOptions,
   ...surplus: []
 ): ClusterEngine => {
   noMore(surplus, 'postgresEngine({ connectionString, … })')

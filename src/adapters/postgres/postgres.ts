@@ -4,6 +4,7 @@
  * `pglite` keeps one in a folder, on a thread of this process, through `@electric-sql/pglite`.
  * Neither package is loaded before it is needed.
  */
+
 import {
   anything,
   argument,
@@ -17,6 +18,7 @@ import {
   wholeFrom,
 } from '../../check.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import type { Replica } from '../../storage/index.ts'
 import { clientOptions } from './client-options.ts'
 import type { Database } from './database.ts'
@@ -66,7 +68,7 @@ const graceMs = 1_000
  * A replica on a PostgreSQL server, in the schema `keelson`. The user needs the right to create it.
  * @throws KeelsonError `INVALID_ARGUMENT`
  */
-export const postgres = (options: PostgresOptions = {}, ...surplus: []): Replica => {
+export const postgres = (options: PostgresOptions = noOptions, ...surplus: []): Replica => {
   noMore(surplus, 'postgres({ connectionString, … })')
   const { connectionString, client, statementMs } = postgresOptions(options, argument())
   const config = clientOptions(connectionString, client)

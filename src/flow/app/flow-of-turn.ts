@@ -6,6 +6,7 @@
 
 import { type AddsCalls, addsCall } from '../../actors/index.ts'
 import { invalidArgument } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { type JobOptions, sentJob } from '../queue/queue-handle.ts'
 import type { Queue } from '../queue/queue-terms.ts'
 import type { AnyWorkflow, StartRunOptions, Workflow } from '../runs/body.ts'
@@ -56,7 +57,7 @@ export class FlowOfTurn {
     id: string,
     name: N,
     value: S[N],
-    options: { readonly id?: string } = {},
+    options: { readonly id?: string } = noOptions,
     ...surplus: []
   ): void {
     exactly('signal(type, id, name, value, { id })', surplus)
@@ -71,7 +72,7 @@ export class FlowOfTurn {
    * down for longer between the two may add it twice.
    * @throws KeelsonError `INVALID_ARGUMENT`, `TOO_LARGE`
    */
-  add<J>(queue: Queue<J>, job: J, options: JobOptions = {}, ...surplus: []): void {
+  add<J>(queue: Queue<J>, job: J, options: JobOptions = noOptions, ...surplus: []): void {
     exactly('add(queue, job, { key, … })', surplus)
     if (queue?.sort !== 'queue' || queue.takesRuns)
       throw invalidArgument('queue', 'a queue with a handler', queue?.name)

@@ -3,7 +3,7 @@
 import type { Batch, BatchAnswer } from '../../actors/index.ts'
 import { argument, object, optional, readOptions, text } from '../../check.ts'
 import { errorOf, invalidArgument, type KeptError, keptError } from '../../errors.ts'
-import { ownOf } from '../../own-names.ts'
+import { noOptions, ownOf } from '../../own-names.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import { isError } from '../../thrown.ts'
@@ -137,7 +137,7 @@ export class Flow {
   async retry<J>(
     part: AnyWorkflow | Queue<J>,
     id: string,
-    options: { readonly from?: string } = {},
+    options: { readonly from?: string } = noOptions,
     ...surplus: []
   ): Promise<void> {
     exactly('retry(part, id, { from })', surplus)
@@ -273,7 +273,12 @@ export class Flow {
   }
 
   /** A page of the operations that a run has recorded, in the order in which they first were. */
-  steps(type: AnyWorkflow, id: string, options: StepsOptions = {}, ...surplus: []): Page<StepRow> {
+  steps(
+    type: AnyWorkflow,
+    id: string,
+    options: StepsOptions = noOptions,
+    ...surplus: []
+  ): Page<StepRow> {
     exactly('steps(type, id, { limit, … })', surplus)
     return atOnce(stepsOf(this.#app, type, id, options))
   }
@@ -296,7 +301,7 @@ export class Flow {
   async add<J>(
     queue: Queue<J>,
     job: J,
-    options: JobOptions = {},
+    options: JobOptions = noOptions,
     ...surplus: []
   ): Promise<AddedJob> {
     exactly('add(queue, job, { key, … })', surplus)
@@ -344,7 +349,7 @@ export class Flow {
   }
 
   /** A page of the dead jobs of a queue, 100 by default. It wakes nobody. */
-  dead<J>(queue: Queue<J>, options: DeadOptions = {}, ...surplus: []): DeadPage<J> {
+  dead<J>(queue: Queue<J>, options: DeadOptions = noOptions, ...surplus: []): DeadPage<J> {
     exactly('dead(queue, { limit, cursor })', surplus)
     return atOnce(deadJobs(this.#app, queue, options))
   }
@@ -367,7 +372,7 @@ export class Flow {
    */
   async drain<J, R>(
     queue: Queue<J, R>,
-    options: DrainOptions = {},
+    options: DrainOptions = noOptions,
     ...surplus: []
   ): Promise<number> {
     exactly('drain(queue, { where })', surplus)

@@ -1,6 +1,8 @@
 /** `queue`: jobs that run beside each other under limits, each until it is done or dead. */
+
 import { noMore } from '../../check.ts'
 import { configError, isKeelsonError, missingDeclaration } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { call } from '../../runtime/index.ts'
 import { durableActors } from '../../supervisors/index.ts'
 import { waitingOf } from '../looks/listing.ts'
@@ -46,7 +48,7 @@ export function queue<J, R = unknown>(
 export function queue(name: string, options?: RunsOptions): Queue
 export function queue(name: string, ...given: readonly unknown[]): Queue<never> {
   checkPartName('queue', name)
-  const [handler, options = {}, ...surplus] = given as [unknown, QueueOptions?, ...unknown[]]
+  const [handler, options = noOptions, ...surplus] = given as [unknown, QueueOptions?, ...unknown[]]
   noMore(surplus, 'queue(name, handler, { concurrency, … })')
   if (typeof handler === 'function')
     return queueOf(queueTerms(name, 'jobs', ofJobs(name, handler as JobHandler), options), {

@@ -2,7 +2,7 @@
 
 import { argument } from '../../check.ts'
 import { errorOf, invalidArgument } from '../../errors.ts'
-import { ownOf } from '../../own-names.ts'
+import { noOptions, ownOf } from '../../own-names.ts'
 import { call } from '../../runtime/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import type { Answer, Queries, UpdateValue, Workflow } from '../runs/body.ts'
@@ -101,7 +101,7 @@ export const runHandle = <I, O, S, Q, U>(
   let left = known
   return {
     ...{ id, repeated },
-    result: async (options = {}, ...surplus: []) => {
+    result: async (options = noOptions, ...surplus: []) => {
       exactly('result({ timeoutMs })', surplus)
       const { timeoutMs } = resultOptions(options, argument('', 'a result'))
       const asked = (): Promise<RunEnd> =>
@@ -112,16 +112,16 @@ export const runHandle = <I, O, S, Q, U>(
       if (end.status === 'completed') return end.output as O
       throw failure(type.name, id, end.status, end.error)
     },
-    signal: async (name, value, options = {}, ...surplus: []) => {
+    signal: async (name, value, options = noOptions, ...surplus: []) => {
       exactly('signal(name, value, { id })', surplus)
       return answerOf(app, run, call(ref, 'signal', signalOf(name, value, options)))
     },
-    cancel: async (options = {}, ...surplus: []) => {
+    cancel: async (options = noOptions, ...surplus: []) => {
       exactly('cancel({ reason, force })', surplus)
       const request = cancelOptions(options, argument('', 'a cancel'))
       return answerOf(app, run, call(ref, 'cancel', request))
     },
-    update: async (name, value, options = {}, ...surplus: []) => {
+    update: async (name, value, options = noOptions, ...surplus: []) => {
       exactly('update(name, value, { id, timeoutMs })', surplus)
       const { timeoutMs, ...others } = updateOptions(options, argument('', 'an update'))
       const checked = keyText(name, argument('name'))

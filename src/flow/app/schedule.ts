@@ -1,6 +1,8 @@
 /** `schedule`: a workflow that a cron pattern starts, in a time zone. */
+
 import { config, noMore, object, or, text } from '../../check.ts'
 import { configError, isKeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import type { Workflow } from '../runs/body.ts'
 import { missed, overlap } from '../runs/options.ts'
 import { checkPartName, type FlowPart } from '../runs/parts.ts'
@@ -52,7 +54,7 @@ export const schedule = (
   name: string,
   cron: string,
   workflow: Workflow<Scheduled>,
-  options: ScheduleOptions = {},
+  options: ScheduleOptions = noOptions,
   ...surplus: []
 ): Schedule => {
   noMore(surplus, 'schedule(name, cron, workflow, { zone, … })')

@@ -1,6 +1,8 @@
 /** `flow(app).schedules`: makes schedules at run time, acts on them and on those of the tree. */
+
 import { argument, object, optional, or, readOptions, refusal } from '../../check.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import { type AppContext, durableActors } from '../../supervisors/index.ts'
 import type { Page } from '../looks/listing.ts'
@@ -127,7 +129,7 @@ export class Schedules {
     given: string,
     pattern: string,
     workflow: Pick<Workflow, 'name' | 'sort'>,
-    options: ScheduleOptions & { readonly input?: unknown } = {},
+    options: ScheduleOptions & { readonly input?: unknown } = noOptions,
     ...surplus: []
   ): Promise<{ readonly repeated: boolean }> {
     exactly('create(name, cron, workflow, { zone, input, … })', surplus)
@@ -220,7 +222,7 @@ export class Schedules {
    * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`
    */
   list(
-    options: { readonly limit?: number; readonly cursor?: string } = {},
+    options: { readonly limit?: number; readonly cursor?: string } = noOptions,
     ...surplus: []
   ): Page<ScheduleRow> {
     exactly('list({ limit, cursor })', surplus)

@@ -1,6 +1,8 @@
 /** `workflow`: a function whose steps are recorded, so that it goes on after a crash. */
+
 import { config, noMore } from '../../check.ts'
 import { configError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { runKindSpec } from '../run-entity/run-entity.ts'
 import type { Body, Queries, UntypedBody, Workflow, WorkflowOptions } from '../runs/body.ts'
 import { workflowOptions } from '../runs/options.ts'
@@ -13,7 +15,7 @@ import { checkPartName } from '../runs/parts.ts'
 export const workflow = <I, O, S = object, Q extends Queries = Record<never, never>, U = object>(
   name: string,
   body: Body<I, O, S, U>,
-  options: WorkflowOptions<Q, U> = {},
+  options: WorkflowOptions<Q, U> = noOptions,
   ...surplus: []
 ): Workflow<I, O, S, Q, U> => {
   noMore(surplus, 'workflow(name, body, { version, … })')

@@ -12,6 +12,7 @@ import type {
 import { plainJson } from '../../bytes/json.ts'
 import { argument } from '../../check.ts'
 import { invalidArgument, KeelsonError, type KeptError, keptError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { compareKeys } from '../../storage/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import type { Workflow } from '../runs/body.ts'
@@ -296,7 +297,7 @@ export function* stepsOf(
   app: App,
   type: Pick<Workflow, 'name' | 'sort'>,
   id: string,
-  options: StepsOptions = {},
+  options: StepsOptions = noOptions,
 ): Look<Page<StepRow>> {
   const { limit, cursor, reverse } = stepsOptions(options, argument('', 'a page'))
   const runs = runsOf(app, type)

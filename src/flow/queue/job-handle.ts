@@ -1,6 +1,8 @@
 /** The part of `flow(app)` for single jobs: looks at one, waits for it, changes and removes it. */
+
 import { argument, object, oneOf, optional, refusal } from '../../check.ts'
 import { invalidArgument } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { call } from '../../runtime/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import type { Duration } from '../runs/body.ts'
@@ -81,7 +83,7 @@ export const jobHandle = <J, R>(app: App, queue: Queue<J, R>, id: string): JobHa
       exactly('get()', surplus)
       return askQueue(app, queue, (ref) => call(ref, 'job', number)) as never
     },
-    result: async (options = {}, ...surplus: []) => {
+    result: async (options = noOptions, ...surplus: []) => {
       exactly('result({ timeoutMs })', surplus)
       const { timeoutMs } = resultOptions(options, argument('', 'a result'))
       const asked = askQueue(app, queue, (ref) => call(ref, 'result', number, { timeoutMs }))

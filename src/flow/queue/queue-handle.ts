@@ -2,6 +2,7 @@
 
 import { argument, object, optional, or } from '../../check.ts'
 import { invalidArgument, KeelsonError, type KeptError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { call, type Ref } from '../../runtime/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
 import type { Look } from '../looks/look.ts'
@@ -141,7 +142,7 @@ export function* listedJobs<J, R>(
 export function* deadJobs<J>(
   app: App,
   queue: Queue<J>,
-  options: DeadOptions = {},
+  options: DeadOptions = noOptions,
 ): Look<DeadPage<J>> {
   const { limit, cursor } = pageOptions(options, argument('', 'a page'))
   const after = cursor === undefined ? {} : { cursor: deadRow(jobNumber(cursor, 'cursor')) }

@@ -3,8 +3,10 @@
  * fork, with the first outcomes of another run. The messages of a start are apart from the others of
  * the entity, because they alone find no run, and write the first state of one.
  */
+
 import { LargeValue, shardTime } from '../../actors/index.ts'
 import { KeelsonError } from '../../errors.ts'
+import { ownOf } from '../../own-names.ts'
 import { call, noReply, reply } from '../../runtime/index.ts'
 import type { Workflow } from '../runs/body.ts'
 import type { EnterMessage, RunContext, StartRequest, State } from '../runs/messages.ts'
@@ -39,7 +41,9 @@ import { orRefused, refuse } from './refusals.ts'
 export const startCalls = (activations: RunActivations): RunCalls<'start' | 'begin'> => ({
   start: (state, request, context) => {
     if (state) return startedAgain(state, request, context, activations)
-    const { input, delay, deadline = activations.workflow.options.deadline } = request
+    const { input } = request
+    const delay = ownOf(request, 'delay')
+    const deadline = ownOf(request, 'deadline') ?? ownOf(activations.workflow.options, 'deadline')
     if (input !== undefined) context.rows.put('input', input)
     if (deadline !== undefined) context.setAlarm('deadline', { inMs: deadline })
     const born = bornAt(context, activations.workflow, request)
@@ -132,7 +136,7 @@ const forkedFrom = (
 ): RunState => {
   const { inputHash, lap, birth, priority, queueKey: key, correlation } = other
   const { workflow } = activations
-  const { deadline } = workflow.options
+  const deadline = ownOf(workflow.options, 'deadline')
   if (begun.input !== undefined) context.rows.put('input', begun.input)
   for (const { triedBy = `${run}/${birth}`, ...row } of begun.record)
     putOperation(other, context, row.kind === 'step' && row.outcome ? { ...row, triedBy } : row)

@@ -2,9 +2,11 @@
  * The context of a run's body, and of the branches of `all`: from calls to operations. It is apart from
  * the activation, as a body sees no more than this.
  */
+
 import { shardTime } from '../../actors/index.ts'
 import { argument } from '../../check.ts'
 import { errorOf, invalidArgument, KeelsonError, type KeptError, keptError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import type { Active, ActiveParts, Scope } from './active.ts'
 import type {
   AllOptions,
@@ -102,7 +104,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
     return this.#host.id
   }
 
-  step<T>(key: string, step: AnyAttempt, options: StepOptions<T> = {}): Promise<T> {
+  step<T>(key: string, step: AnyAttempt, options: StepOptions<T> = noOptions): Promise<T> {
     return this.#asks(`step ${key}`, () => {
       const host = this.#host
       const { stepDefaults } = host.workflow.options
@@ -171,7 +173,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
 
   waitFor(
     name: string,
-    options: WaitOptions & { readonly timeout?: Duration } = {},
+    options: WaitOptions & { readonly timeout?: Duration } = noOptions,
   ): Promise<never> {
     return this.#asks(`wait ${name}`, () => {
       const host = this.#host
@@ -188,7 +190,12 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
     })
   }
 
-  child<I, O>(key: string, type: Workflow<I, O>, input: I, options: ChildOptions = {}): Promise<O> {
+  child<I, O>(
+    key: string,
+    type: Workflow<I, O>,
+    input: I,
+    options: ChildOptions = noOptions,
+  ): Promise<O> {
     return this.#asks(`child ${key}`, () => {
       const host = this.#host
       workflowOf(type)
@@ -215,7 +222,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
   all<T>(
     key: string,
     branches: readonly ((ctx: never) => Promise<T>)[],
-    options: AllOptions = {},
+    options: AllOptions = noOptions,
   ): Promise<Branch<T>[]> {
     return this.#asks(`all ${key}`, () => {
       const checked = allOptions(options, argument('', 'all'))

@@ -2,9 +2,11 @@
  * How the operations of a run are carried out: steps with their tries, timers, waits for signals,
  * children. Each one records its outcome, and only then the body gets it.
  */
+
 import { shardTime } from '../../actors/index.ts'
 import { type FullRetry, passed } from '../../clock.ts'
 import { isKeelsonError, isMissing, KeelsonError, type KeptError, keptError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { type AppContext, call, guardedAbort, type Logger, type Ref } from '../../runtime/index.ts'
 import { makeTurn } from './activation-turns.ts'
 import type { Active } from './active.ts'
@@ -96,7 +98,7 @@ export const performStep = async (carrier: Carrier, active: Active, step: Step):
 
 const tryStep = async (carrier: Carrier, active: Active, step: Step): Promise<void> => {
   const { policy, repeat } = step
-  const fails = (error: KeptError, change: Partial<Operation> = {}): void | Promise<void> =>
+  const fails = (error: KeptError, change: Partial<Operation> = noOptions): void | Promise<void> =>
     step.onFailed
       ? step.onFailed(error)
       : carrier.record(active, { ...change, outcome: { kind: 'error', error } })

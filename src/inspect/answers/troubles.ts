@@ -2,9 +2,11 @@
  * Everything that is wrong in an instance, from its facts. Each kind of trouble is judged here, and
  * only here: the prompt, the page, the metrics and the alerts show it. Pure.
  */
+
 import { stuckTries } from '../../actors/index.ts'
 import type { FlowHealth, QueueHealth } from '../../flow/index.ts'
 import type { Link, Severity, Trouble as ShownTrouble } from '../../observe/index.ts'
+import { noOptions } from '../../own-names.ts'
 import type { Health, ShardHealth } from '../../supervisors/index.ts'
 import { actorNamed } from '../recorder/flow-names.ts'
 import { bytesText, countText, lastingText, pluralText } from '../text/quantities.ts'
@@ -115,7 +117,7 @@ const trouble = (
   kind: TroubleKind,
   subject: string,
   text: string,
-  more: Pick<CausedTrouble, 'since' | 'link' | 'cause' | 'count'> = {},
+  more: Pick<CausedTrouble, 'since' | 'link' | 'cause' | 'count'> = noOptions,
 ): CausedTrouble => ({
   ...{ severity: severities[kind], kind },
   subject: shortText(subject, subjectMax),

@@ -2,7 +2,9 @@
  * `keelson attach`: the prompt of a running instance, in another process. Lines, keys and history
  * are here; what a line does happens there. The instance goes on when the prompt ends.
  */
+
 import { resolve } from 'node:path'
+import { noOptions } from '../../own-names.ts'
 import type { Greeting } from '../attach/attach-protocol.ts'
 import { RemoteSession } from '../attach/remote-session.ts'
 import { type Environment, isTerminal, printLine, signalStatuses } from '../command/environment.ts'
@@ -41,6 +43,8 @@ export const runAttach = async (
 
 type Opened = { readonly session: RemoteSession; readonly greeting: Greeting }
 
+type SessionParts = { readonly open?: typeof RemoteSession.open; readonly log?: boolean }
+
 /**
  * Opens a session with the instance that a command names, with `log` for one that shows the log.
  * @throws as `RemoteSession.open`
@@ -49,7 +53,7 @@ export const openSession = async (
   command: InstanceWords & { readonly member?: string },
   environment: Environment,
   verbose: boolean,
-  { open = RemoteSession.open, log = false } = {},
+  { open = RemoteSession.open, log = false }: SessionParts = noOptions,
 ): Promise<Opened> => {
   const { cwd, output, variables } = environment
   const colours = isTerminal(environment) && paintFor(output, variables) !== plainPaint

@@ -1,4 +1,5 @@
 /** Parses `keelson flow`: words in, a checked command out. Pure. */
+import { noOptions } from '../../own-names.ts'
 import {
   flag,
   type GroupedCommand,
@@ -34,7 +35,7 @@ const inOrder: ArgsOf = (given, options) => [...given, options]
 const command = (
   usage: string,
   names: readonly string[],
-  options: WordOptions = {},
+  options: WordOptions = noOptions,
   argsOf: ArgsOf = inOrder,
 ): GroupedCommand<FlowCommand> => {
   const word = /^ {2}keelson flow (\w+)/.exec(usage)?.[1] ?? ''

@@ -2,7 +2,7 @@
 
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import type { Refusal } from '../../observe/index.ts'
-import { ownOf } from '../../own-names.ts'
+import { noOptions, ownOf } from '../../own-names.ts'
 
 /** The answer to a request. */
 export type Answered = { readonly id: number } & (
@@ -37,7 +37,10 @@ export const optionalText = (query: Query, name: string): string | undefined => 
 export const numberIn = (
   query: Query,
   name: string,
-  { min = 0, max = Number.MAX_SAFE_INTEGER }: { readonly min?: number; readonly max?: number } = {},
+  {
+    min = 0,
+    max = Number.MAX_SAFE_INTEGER,
+  }: { readonly min?: number; readonly max?: number } = noOptions,
 ): number => {
   const given = ownOf(query, name)
   const value = typeof given === 'string' && /^\d{1,16}$/.test(given) ? Number(given) : given

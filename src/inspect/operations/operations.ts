@@ -5,7 +5,7 @@
 
 import { argument, noMore, readOptions } from '../../check.ts'
 import { invalidArgument, reasonText } from '../../errors.ts'
-import { ownOf } from '../../own-names.ts'
+import { noOptions, ownOf } from '../../own-names.ts'
 import {
   type AppContext,
   type InstanceParts,
@@ -57,7 +57,7 @@ type Answer = { readonly status: number; readonly type: string; readonly body: s
  */
 export const operations = (
   app: AppContext,
-  options: OperationsOptions = {},
+  options: OperationsOptions = noOptions,
   ...surplus: []
 ): OperationsHandler => {
   noMore(surplus, 'operations(app, { … })')

@@ -8,7 +8,7 @@ import { countsOf as actorCounts, parkedField } from '../../actors/index.ts'
 import type { Clock, LoopDelay } from '../../clock.ts'
 import { isKeelsonError } from '../../errors.ts'
 import type { QueueLook } from '../../flow/index.ts'
-import { ownOf } from '../../own-names.ts'
+import { noOptions, ownOf } from '../../own-names.ts'
 import {
   heardIn,
   type ProcessSummary,
@@ -331,7 +331,7 @@ export const allTaken = async (way: Way, own: Taken): Promise<readonly Taken[]> 
   return all.sort((one, other) => (one.member < other.member ? -1 : 1))
 }
 
-const withUp = (member: string, value: number, series: Taken['series'] = {}): Taken => ({
+const withUp = (member: string, value: number, series: Taken['series'] = noOptions): Taken => ({
   member,
   series: { ...series, [metrics.memberUp.name]: [{ labels: [], value, buckets: [] }] },
 })
@@ -351,7 +351,7 @@ export const joined = (metric: Metric, all: readonly Taken[]): ShownFamily | und
 /** The series of a metric of an instance without members. */
 export const ownFamily = (
   metric: Metric,
-  series: Taken['series'] = {},
+  series: Taken['series'] = noOptions,
 ): ShownFamily | undefined => {
   const found = ownOf(series, metric.name)
   return found && { metric, series: found }

@@ -9,7 +9,7 @@
  */
 
 import vm from 'node:vm'
-import { ownOf } from '../../own-names.ts'
+import { noOptions, ownOf } from '../../own-names.ts'
 import { readError } from '../../thrown.ts'
 
 /** The result of a piece of source. `unfinished`: a further line may complete it. */
@@ -61,7 +61,7 @@ export class LineScope {
   readonly #words: Record<string, unknown>
   #execute: Execute
 
-  constructor(words: Readonly<Record<string, unknown>> = {}) {
+  constructor(words: Readonly<Record<string, unknown>> = noOptions) {
     this.#words = Object.assign(Object.create(null), words, { _: undefined })
     this.#execute = outermost.runInThisContext()(this.#words)
   }

@@ -3,7 +3,9 @@
  * names. `keelson flow` runs these words in the instance, apart from the other words of the prompt.
  * Only a call of one loads `keelson/flow`.
  */
+
 import type { Flow, JobState, ListOptions, Settlement } from '../../flow/index.ts'
+import { noOptions } from '../../own-names.ts'
 import type { App } from '../../supervisors/index.ts'
 import {
   countedFlows,
@@ -53,7 +55,10 @@ export class FlowWords {
   }
 
   /** A page of the runs of a workflow; without its name all workflows and queues, with counts. */
-  async list(type?: string | null, options: Omit<ListOptions, 'type'> & Shown = {}): Promise<View> {
+  async list(
+    type?: string | null,
+    options: Omit<ListOptions, 'type'> & Shown = noOptions,
+  ): Promise<View> {
     const { json, ...filter } = options
     if (typeof type === 'string') {
       const page = await runPage(this.#app, type, filter)
@@ -64,7 +69,7 @@ export class FlowWords {
   }
 
   /** One run with its operations, or one queue. */
-  async show(name: string, id?: string | null, options: Paged = {}): Promise<View> {
+  async show(name: string, id?: string | null, options: Paged = noOptions): Promise<View> {
     const { json, ...page } = options
     if (typeof id !== 'string') {
       const look = await (await this.#flow()).counts(this.#part('queue', name))
@@ -78,7 +83,7 @@ export class FlowWords {
   async cancel(
     type: string,
     id: string,
-    options: Shown & { readonly reason?: string; readonly force?: boolean } = {},
+    options: Shown & { readonly reason?: string; readonly force?: boolean } = noOptions,
   ): Promise<View> {
     const { json, ...how } = options
     const flow = await this.#flow()
@@ -93,7 +98,7 @@ export class FlowWords {
   async retry(
     name: string,
     id: string,
-    options: Shown & { readonly queue?: boolean; readonly from?: string } = {},
+    options: Shown & { readonly queue?: boolean; readonly from?: string } = noOptions,
   ): Promise<View> {
     const { json, queue = !flowNamesOf(this.#app, 'workflow').includes(name), ...how } = options
     const flow = await this.#flow()
@@ -121,7 +126,7 @@ export class FlowWords {
   }
 
   /** Undoes a run that was cancelled by force. */
-  async undo(type: string, id: string, { json }: Shown = {}): Promise<View> {
+  async undo(type: string, id: string, { json }: Shown = noOptions): Promise<View> {
     await (await this.#flow()).undo(this.#part('workflow', type), id)
     return view(json, { undoes: true }, () => `${type}/${id} is being undone`)
   }
@@ -132,7 +137,7 @@ export class FlowWords {
     id: string,
     name: string,
     value?: unknown,
-    options: Shown & { readonly id?: string } = {},
+    options: Shown & { readonly id?: string } = noOptions,
   ): Promise<View> {
     const { json, ...how } = options
     const flow = await this.#flow()
@@ -152,7 +157,7 @@ export class FlowWords {
     id: string,
     key: string,
     decision: Settlement,
-    { json }: Shown = {},
+    { json }: Shown = noOptions,
   ): Promise<View> {
     const flow = await this.#flow()
     await flow.settle(this.#part('workflow', type), id, key, decision)
@@ -160,25 +165,25 @@ export class FlowWords {
   }
 
   /** A page of the jobs of a queue in one state, by default of the waiting ones. */
-  async jobs(queue: string, options: Listed = {}): Promise<View> {
+  async jobs(queue: string, options: Listed = noOptions): Promise<View> {
     const { json, state = 'waiting', ...page } = options
     return view(json, await jobsPage(this.#app, queue, { state, ...page }), jobsTable)
   }
 
   /** A page of the dead jobs of a queue. */
-  async dead(queue: string, options: Paged = {}): Promise<View> {
+  async dead(queue: string, options: Paged = noOptions): Promise<View> {
     const { json, ...page } = options
     return view(json, await deadPage(this.#app, queue, page), deadTable)
   }
 
   /** One job of a queue, wherever it is. */
-  async job(queue: string, id: string, { json }: Shown = {}): Promise<View> {
+  async job(queue: string, id: string, { json }: Shown = noOptions): Promise<View> {
     const found = await jobInFull(this.#app, queue, id)
     return view(json, found, (shown) => jobFacts(`${queue}/${id}`, shown, this.#paint))
   }
 
   /** Removes a job of a queue; one that runs is cancelled. */
-  async remove(queue: string, id: string, { json }: Shown = {}): Promise<View> {
+  async remove(queue: string, id: string, { json }: Shown = noOptions): Promise<View> {
     const removed = await (await this.#flow()).job(this.#part('queue', queue), id).remove()
     return view(json, removed, () =>
       removed.removed
@@ -188,17 +193,17 @@ export class FlowWords {
   }
 
   /** Lets no job of a queue start, or a schedule no run by its times. */
-  pause(name: string, options: Pausing = {}): Promise<View> {
+  pause(name: string, options: Pausing = noOptions): Promise<View> {
     return this.#pause(name, options, true)
   }
 
   /** Lets the jobs of a paused queue start, or a paused schedule go on. */
-  resume(name: string, options: Pausing = {}): Promise<View> {
+  resume(name: string, options: Pausing = noOptions): Promise<View> {
     return this.#pause(name, options, false)
   }
 
   /** A page of the schedules, those of the tree and those made at run time. */
-  async schedules(options: Paged = {}): Promise<View> {
+  async schedules(options: Paged = noOptions): Promise<View> {
     const { json, ...page } = options
     return view(json, await schedulePage(this.#app, page), (shown) =>
       scheduleTable(shown, this.#paint),
@@ -206,7 +211,7 @@ export class FlowWords {
   }
 
   /** Starts a run of a schedule now. */
-  async trigger(schedule: string, { json }: Shown = {}): Promise<View> {
+  async trigger(schedule: string, { json }: Shown = noOptions): Promise<View> {
     const run = await (await this.#flow()).schedules.trigger(schedule)
     return view(json, run, () =>
       run.waits ? `the run ${run.id} waits for one that goes on` : `the run ${run.id} has begun`,
@@ -214,7 +219,7 @@ export class FlowWords {
   }
 
   /** Removes a schedule that was made at run time. */
-  async unschedule(schedule: string, { json }: Shown = {}): Promise<View> {
+  async unschedule(schedule: string, { json }: Shown = noOptions): Promise<View> {
     const removed = await (await this.#flow()).schedules.delete(schedule)
     return view(json, { removed }, () =>
       removed ? `the schedule ${schedule} is removed` : `there is no schedule ${schedule}`,

@@ -1,4 +1,5 @@
 /** The words about the past of an entity, and the tables that they print. None wakes any. */
+
 import {
   cutText,
   keptText,
@@ -8,6 +9,7 @@ import {
   type StateChange,
 } from '../../actors/index.ts'
 import { invalidArgument } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { workerKind } from '../../storage/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { causeTitle, otherOperations } from '../answers/turn-titles.ts'
@@ -33,7 +35,7 @@ export const historyWords = (app: App, { reveals }: ShownValues) => ({
    */
   history: async (...given: unknown[]): Promise<View> => {
     const { kind, id, rest } = entityIn(given)
-    const { json, inShell, ...options } = (rest[0] ?? {}) as PastOptions & Shown
+    const { json, inShell, ...options } = (rest[0] ?? noOptions) as PastOptions & Shown
     const asked = { limit: shownAtOnce, ...(reveals && { reveal: true }), ...options }
     const page =
       kind === workerKind

@@ -2,8 +2,10 @@
  * The words that look at processes. They are apart from `prompt-words.ts`, which only puts words
  * together, because `top` keeps its last sample and `trace` its count.
  */
+
 import { shownState } from '../../actors/index.ts'
 import { invalidArgument, type KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import {
   bytesHeld,
   getStatus,
@@ -100,7 +102,7 @@ export const lookingWords = (app: App, paint: Paint, shown: ShownValues) => {
 
 /** All processes, folded by kind, or with `all` a page of them. */
 const psWord = (app: App, paint: Paint) => async (options?: unknown) => {
-  const { all, after = 0 } = (options ?? {}) as {
+  const { all, after = 0 } = (options ?? noOptions) as {
     readonly all?: unknown
     readonly after?: unknown
   }

@@ -2,9 +2,11 @@
  * The words of the prompt: commands that inspect and control an instance, its handles, and a
  * function for each kind of part, so that `info(wal_writer(0))` reads as it is printed.
  */
+
 import { inspect } from 'node:util'
 import { shownState } from '../../actors/index.ts'
 import { invalidArgument } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { type Ref, summaryOf } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { entityAt, kindsOf } from '../answers/entities.ts'
@@ -160,7 +162,7 @@ export const entityWords = (app: App, shown: ShownValues) => ({
     new View(
       kind === undefined
         ? kindTable(await kindsOf(app))
-        : await entityPage(app, shown, kind as string, (options ?? {}) as ListOptions),
+        : await entityPage(app, shown, kind as string, (options ?? noOptions) as ListOptions),
     ),
   entity: (kind: unknown, id?: unknown) =>
     new View(entityFacts(entityAt(app, entityGiven(app, kind, id), shown.reveals))),

@@ -3,9 +3,11 @@
  * the log from warnings up, as redacted text. It listens to events that come with a failure only, so
  * a System in which nothing fails pays nothing for it.
  */
+
 import type { StorageEvents } from '../../actors/index.ts'
 import { errorOf, isKeelsonError, reasonText } from '../../errors.ts'
 import type { FlowEvents, QueueEvents } from '../../flow/index.ts'
+import { noOptions } from '../../own-names.ts'
 import {
   crashText,
   describeReason,
@@ -63,7 +65,7 @@ const recordProcesses = (system: System, records: Records): void => {
     facts: ProcessFacts,
     reason: unknown,
     text: string,
-    more: Partial<Recorded> = {},
+    more: Partial<Recorded> = noOptions,
   ): void => {
     const { at, pid } = facts
     const subject = titleOf(facts)

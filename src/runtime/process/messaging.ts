@@ -2,8 +2,10 @@
  * Sending: `call`, `cast` and `send`. The target admits or refuses a message at once. Admitted
  * messages are handled in the order of their arrival.
  */
+
 import type { Clock } from '../../clock.ts'
 import { failedAs, isKeelsonError, KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { isDelay, noDelay } from '../queues/timer-heap.ts'
 import { addressOf, isRef, noRef, type Ref } from '../words/address.ts'
 import { Envelope, type Kind, kinds, type Message, noName } from '../words/envelope.ts'
@@ -125,7 +127,15 @@ export const request = <R>(
   if (process === undefined || !process.alive) {
     if (!awaitsName(ref, options?.waitForName === true))
       return refused(sender, noProcess(ref, name))
-    const answer = requestOnceHeld<R>(ref, kind, name, payload, options ?? {}, timeoutMs, origin)
+    const answer = requestOnceHeld<R>(
+      ref,
+      kind,
+      name,
+      payload,
+      options ?? noOptions,
+      timeoutMs,
+      origin,
+    )
     return sender === undefined ? answer : guarded(answer)
   }
   const fault = abortOf(options?.signal) ?? faultOf(process, sender, kind, name)

@@ -3,7 +3,9 @@
  * the heap of timeouts and the handler's `from`. It settles exactly once: by an answer, the end of
  * its holder, its timeout, or the end of its caller.
  */
+
 import { type ErrorCode, type ErrorDetails, KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { showAsText } from '../../value-text.ts'
 import type { Carrier } from '../queues/async-context.ts'
 import type { HeapEntry, TimerHeap } from '../queues/timer-heap.ts'
@@ -275,7 +277,7 @@ export class PendingCall implements Message, HeapEntry, Waiter {
   }
 
   /** The error of this call. It names the message, the target, and the caller when it is known. */
-  #error(code: ErrorCode, what: string, end: End, facts: ErrorDetails = {}): KeelsonError {
+  #error(code: ErrorCode, what: string, end: End, facts: ErrorDetails = noOptions): KeelsonError {
     const { name, maker } = this
     const by = maker === undefined ? '' : `, called by ${maker.title}`
     const details: Record<string, unknown> = { message: name }

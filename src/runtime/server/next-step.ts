@@ -4,6 +4,7 @@
  */
 
 import { KeelsonError } from '../../errors.ts'
+import { ownOf } from '../../own-names.ts'
 import { isDelay } from '../queues/timer-heap.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 
@@ -161,9 +162,9 @@ export const isFollowed = ({ next }: NextStep): boolean => {
   if (typeof next !== 'object' || next === null) return false
   try {
     for (const key in next) if (!nextKeys.has(key) && Object.hasOwn(next, key)) return false
-    if (next.continue !== undefined)
-      return Array.isArray(next.continue) && typeof next.continue[0] === 'string'
-    return next.timeoutMs === undefined || isDelay(next.timeoutMs)
+    const [step, timeoutMs] = [ownOf(next, 'continue'), ownOf(next, 'timeoutMs')]
+    if (step !== undefined) return Array.isArray(step) && typeof step[0] === 'string'
+    return timeoutMs === undefined || isDelay(timeoutMs)
   } catch {
     // A step that throws when it is read is not valid.
     return false

@@ -4,6 +4,7 @@
  * until it settles. A result that arrives after the end of the process is dropped. It is apart from
  * `system.ts` because a loop knows one process, and the System all of them.
  */
+import { ownOf } from '../../own-names.ts'
 import type { Begun, Behaviour, LoopContext, MessageNames } from '../process/behaviour.ts'
 import { type Answerable, isNotDurable } from '../process/outputs.ts'
 import { isCall, type PendingCall } from '../process/pending-call.ts'
@@ -377,14 +378,15 @@ export class ServerLoop implements Behaviour {
 
   #then({ next }: NextStep): void {
     if (next === undefined) return
-    if (next.continue !== undefined) {
-      const [name, payload] = next.continue
+    const [step, timeoutMs] = [ownOf(next, 'continue'), ownOf(next, 'timeoutMs')]
+    if (step !== undefined) {
+      const [name, payload] = step
       const message = new Envelope(kinds.continue, name, payload)
       this.#process.mailbox.unshift(this.#process.kernel.carry(message))
-    } else if (next.timeoutMs !== undefined) {
+    } else if (timeoutMs !== undefined) {
       this.#timeout ??= new ServerTimeout(this.#process)
-      this.#timeout.set(next.timeoutMs)
-    } else if (next.hibernate && this.#process.depth === 0) this.#process.mailbox.clear()
+      this.#timeout.set(timeoutMs)
+    } else if (ownOf(next, 'hibernate') && this.#process.depth === 0) this.#process.mailbox.clear()
   }
 
   // Ending.

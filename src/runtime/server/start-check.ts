@@ -5,6 +5,7 @@
 
 import { argument, object, or, orInfinite, readOptions, wholeFrom } from '../../check.ts'
 import { invalidArgument } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { isVia } from '../names/via.ts'
 import type { Process } from '../process/process.ts'
 import { type HeapEntry, isDelay, noDelay } from '../queues/timer-heap.ts'
@@ -59,7 +60,7 @@ export class StartLimit implements HeapEntry {
 export const readStartOptions = (
   options: StartOptions<unknown> | undefined,
 ): StartOptions<unknown> => {
-  if (options === undefined) return none
+  if (options === undefined) return noOptions
   const read = readOptions(options, startKeys, argument('', 'a start'))
   expectSpawnable(read)
   for (const key of ['timeoutMs', 'handlerTimeoutMs'] as const) {
@@ -73,13 +74,11 @@ export const readStartOptions = (
 export const readSpawnOptions = (
   options: SpawnOptions<unknown> | undefined,
 ): SpawnOptions<unknown> => {
-  if (options === undefined) return none
+  if (options === undefined) return noOptions
   const read = readOptions(options, spawnKeys, argument('', 'a spawn'))
   expectSpawnable(read)
   return read
 }
-
-const none: Readonly<SpawnOptions<unknown>> = {}
 
 const spawnKeys = ['name', 'mailboxMax', 'app', 'instance', 'kind', 'label', 'startGate']
 /** The names of `StartOptions`. */

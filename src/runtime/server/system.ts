@@ -6,6 +6,7 @@
 import { argument, noMore, readOptions } from '../../check.ts'
 import { type Clock, seededRandom, systemClock } from '../../clock.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { Names } from '../names/names.ts'
 import { isPart, partAddress } from '../names/parts.ts'
 import { Via, viaAddress } from '../names/via.ts'
@@ -80,11 +81,10 @@ export interface SystemOptions {
 const sampledOne = 64
 
 const mailboxMaxDefault = 100_000
-
 const systemKeys = ['clock', 'seed', 'logger', 'mailboxMax', 'asyncContext']
 
 /** A new System without processes. Throws `INVALID_ARGUMENT` for wrong options. */
-export const createSystem = (options: SystemOptions = {}, ...surplus: []): System => {
+export const createSystem = (options: SystemOptions = noOptions, ...surplus: []): System => {
   noMore(surplus, 'createSystem({ clock, logger, … })')
   return new ProcessSystem(options)
 }
@@ -207,7 +207,7 @@ export class ProcessSystem implements Kernel, Starter {
     return this.#processes.all().map(processInfo)
   }
 
-  inspectProcesses(query: ProcessQuery = {}): ProcessSummary[] {
+  inspectProcesses(query: ProcessQuery = noOptions): ProcessSummary[] {
     const { after, limit } = readQuery(query)
     const page: ProcessSummary[] = []
     // Processes are in the order of their pids. The next page goes on from the last one.

@@ -7,8 +7,10 @@
  * Keys are compared by content: arrays and plain objects are fine. Values are not copied: the
  * reader of one must not change it.
  */
+
 import { argument, noMore, object, or, readOptions, that } from '../../check.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { showAsText } from '../../value-text.ts'
 import { KeyIdentities } from '../names/key-identities.ts'
 import { livingOf, type Process } from '../process/process.ts'
@@ -108,7 +110,7 @@ export class Table<K = unknown, V = unknown> {
    */
   static create<K = unknown, V = unknown>(
     context: Caller,
-    options: TableOptions<K, V> = {},
+    options: TableOptions<K, V> = noOptions,
   ): Table<K, V> {
     const owner = livingOf(context)
     const table = new Table(owner, readTableOptions(options))
@@ -384,7 +386,7 @@ export type TableKeeperMessages = {
  */
 export const tableKeeper = (
   id: string,
-  options: Omit<WorkerOptions<TableKeeperMessages>, 'kind'> = {},
+  options: Omit<WorkerOptions<TableKeeperMessages>, 'kind'> = noOptions,
   ...surplus: []
 ): ChildSpec<TableKeeperMessages> => {
   noMore(surplus, 'tableKeeper(id, { name, … })')

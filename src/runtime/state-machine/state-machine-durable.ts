@@ -3,6 +3,7 @@
  * saved machine. An actor without a row has the state `undefined`: its machine begins with its first
  * event, so that a look leaves no row.
  */
+
 import type {
   AnyStateMachine,
   AnyStateNode,
@@ -13,6 +14,7 @@ import type {
 import { plainJson } from '../../bytes/json.ts'
 import { noMore } from '../../check.ts'
 import type { Retry } from '../../clock.ts'
+import { noOptions } from '../../own-names.ts'
 import {
   checkedEvent,
   inlineLogic,
@@ -126,7 +128,7 @@ export const durable = <
   F extends Fields = Record<never, never>,
 >(
   machine: T,
-  options: DurableMachineOptions<T, R, F> = {},
+  options: DurableMachineOptions<T, R, F> = noOptions,
   ...surplus: []
 ): DurableMachine<T, R, F> => {
   noMore(surplus, 'StateMachine.durable(machine, { … })')

@@ -6,6 +6,7 @@
 import type { AnyMachineSnapshot, AnyStateMachine } from 'xstate'
 import { noMore } from '../../check.ts'
 import { KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { checkedEvent, showByName } from '../machine/machine-check.ts'
 import { planOf } from '../machine/machine-plan.ts'
 import type { Waiting } from '../machine/machine-queue.ts'
@@ -29,7 +30,7 @@ import { PendingSaves } from './state-machine-saves.ts'
  */
 export const server = <T extends AnyStateMachine, R extends Replies<T> = Record<never, never>>(
   machine: T,
-  options: StateMachineOptions<T, R> = {},
+  options: StateMachineOptions<T, R> = noOptions,
   ...surplus: []
 ): MachineServer<T, R> => {
   noMore(surplus, 'StateMachine.server(machine, { … })')

@@ -5,6 +5,7 @@
  */
 
 import { config, membersOf, noMore, or, orInfinite, readOptions, wholeFrom } from '../../check.ts'
+import { noOptions } from '../../own-names.ts'
 import type { Via } from '../names/via.ts'
 import { call, cast } from '../process/messaging.ts'
 import type { Process } from '../process/process.ts'
@@ -101,7 +102,7 @@ interface State {
 /** A dynamic supervisor as a child of another supervisor. Throws `CONFIG` with `details.path`. */
 export const dynamicSupervisor = (
   id: string,
-  given: DynamicSupervisorOptions = {},
+  given: DynamicSupervisorOptions = noOptions,
   ...surplus: []
 ): ChildSpec<DynamicSupervisorMessages> => {
   noMore(surplus, 'dynamicSupervisor(id, { name, … })')
@@ -116,7 +117,7 @@ export const dynamicSupervisor = (
 /** Starts one: without a parent for a System, linked for a context. */
 export const startDynamicSupervisor = (
   where: System | AnyContext,
-  options: DynamicSupervisorOptions = {},
+  options: DynamicSupervisorOptions = noOptions,
   ...surplus: []
 ): Promise<Ref<DynamicSupervisorMessages>> =>
   startAlone(where, options, surplus, 'startDynamicSupervisor(where, { name, … })')

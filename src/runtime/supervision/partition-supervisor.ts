@@ -5,8 +5,10 @@
  *
  * The partitions are a value: tree and clients share it, and no process is asked for the way.
  */
+
 import { config, noMore, readOptions, wholeFrom } from '../../check.ts'
 import { configError, invalidArgument } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { KeyIdentities } from '../names/key-identities.ts'
 import type { GenServer } from '../server/gen-server.ts'
 import { type Messages, type Name, name as nameOf } from '../words/address.ts'
@@ -73,7 +75,7 @@ const knownOptions = [
 export const partitionSupervisor = <M extends Messages, S, A, P>(
   id: string,
   parts: Partitions<M>,
-  given: PartitionSupervisorOptions<M, S, A, P> = {},
+  given: PartitionSupervisorOptions<M, S, A, P> = noOptions,
   ...surplus: []
 ): ChildSpec<SupervisorMessages> => {
   noMore(surplus, 'partitionSupervisor(id, partitions, { server, arg, … })')

@@ -3,6 +3,7 @@
  * wait in their order. When there is no idle worker, up to `maxOverflow` more are started, and
  * ended when no client waits. A client that ends gives its worker back. The words are poolboy's.
  */
+
 import {
   argument,
   config,
@@ -17,6 +18,7 @@ import {
   wholeFrom,
 } from '../../check.ts'
 import { configError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { call, cast, madeThrough } from '../process/messaging.ts'
 import type { Process } from '../process/process.ts'
 import type { Shutdown } from '../process/shutdown.ts'
@@ -143,8 +145,10 @@ export const start = <M extends ServerMessages, S, A, P>(
  * pool has its sender bound, so has the worker's. Rejects with `TIMEOUT`, with `BUSY` when too many
  * wait or it must not wait, with `INVALID_ARGUMENT` for wrong options, and as `call` does.
  */
-export const checkout = <W>(pool: Handle<W>, options: CheckoutOptions = {}): Promise<Ref<W>> =>
-  madeThrough(pool, taken(pool, options))
+export const checkout = <W>(
+  pool: Handle<W>,
+  options: CheckoutOptions = noOptions,
+): Promise<Ref<W>> => madeThrough(pool, taken(pool, options))
 
 /**
  * Gives a worker back: the ref that `checkout` gave. Without effect a second time, and for a worker
@@ -160,7 +164,7 @@ export const checkin = (pool: Handle<never> | Handle, worker: Ref): boolean =>
 export const transaction = <W, R>(
   pool: Handle<W>,
   work: (worker: Ref<W>) => R | Promise<R>,
-  options: CheckoutOptions = {},
+  options: CheckoutOptions = noOptions,
 ): Promise<R> => madeThrough(pool, during(pool, work, options))
 
 /** How many workers are idle and busy, and how many clients wait. */

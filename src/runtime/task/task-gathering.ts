@@ -3,8 +3,10 @@
  * tasks up when one fails or the time is over. `yield` returns the values there are, and the tasks
  * continue. Each wait settles once.
  */
+
 import { argument, readOptions } from '../../check.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { refused } from '../process/guarded.ts'
 import { Wait } from '../process/wait.ts'
 import { isDelay, noDelay } from '../queues/timer-heap.ts'
@@ -88,7 +90,7 @@ type Rules<T, R> = (
 
 const gather = <T, R>(
   tasks: readonly Task<T>[],
-  options: TaskWaitOptions = {},
+  options: TaskWaitOptions = noOptions,
   finish: (outcomes: Outcomes<T>) => R,
   rules: Rules<T, R>,
 ): Promise<R> => {

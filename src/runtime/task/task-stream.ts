@@ -3,7 +3,9 @@
  * (OTP's `Task.async_stream`). It works only when the consumer asks for more: an input may be
  * infinite, and a consumer that stops early stops all tasks.
  */
+
 import { isKeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { guarded } from '../process/guarded.ts'
 import type { Process } from '../process/process.ts'
 import { processOf } from '../process/process.ts'
@@ -46,7 +48,7 @@ export const asyncStream = <I, R>(
   context: TaskOwner,
   inputs: Iterable<I> | AsyncIterable<I>,
   run: (input: I, context: TaskContext) => R,
-  options: AsyncStreamOptions = {},
+  options: AsyncStreamOptions = noOptions,
 ): AsyncIterableIterator<StreamOutcome<Awaited<R>, I>> => {
   const stream = new TaskStream<Awaited<R>, I>(context, inputs, run, streamSettings(options))
   const outcomes = stream.outcomes()

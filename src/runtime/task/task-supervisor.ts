@@ -3,8 +3,10 @@
  * functions. It ends its tasks when it ends, and counts them. A task that is awaited still has its
  * owner.
  */
+
 import { config, noMore, readOptions } from '../../check.ts'
 import { KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { call, madeThrough } from '../process/messaging.ts'
 import type { Process } from '../process/process.ts'
 import { expectOf, processOf } from '../process/process.ts'
@@ -56,7 +58,7 @@ export interface TaskChildOptions {
 /** A task supervisor as a child of another supervisor. Throws `CONFIG` with `details.path`. */
 export const taskSupervisor = (
   id: string,
-  options: TaskSupervisorOptions = {},
+  options: TaskSupervisorOptions = noOptions,
   ...surplus: []
 ): ChildSpec<TaskSupervisorMessages> => {
   noMore(surplus, 'taskSupervisor(id, { name, … })')
@@ -66,7 +68,7 @@ export const taskSupervisor = (
 /** Starts one: without a parent for a System, linked for a context. */
 export const startTaskSupervisor = (
   where: System | AnyContext,
-  options: TaskSupervisorOptions = {},
+  options: TaskSupervisorOptions = noOptions,
   ...surplus: []
 ): Promise<Ref<TaskSupervisorMessages>> =>
   startAlone(where, options, surplus, 'startTaskSupervisor(where, { name, … })')
@@ -78,7 +80,7 @@ export const startTaskSupervisor = (
 export const taskChild = (
   id: string,
   run: (context: TaskContext) => unknown,
-  options: TaskChildOptions = {},
+  options: TaskChildOptions = noOptions,
   ...surplus: []
 ): ChildSpec => {
   noMore(surplus, 'Task.childSpec(id, run, { restart, … })')

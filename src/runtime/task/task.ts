@@ -4,8 +4,10 @@
  * or gets it as a message. Crashes, timeouts and shutdowns have the same effect on an owner as in
  * OTP.
  */
+
 import { argument, readOptions } from '../../check.ts'
 import { KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { refused } from '../process/guarded.ts'
 import type { Process } from '../process/process.ts'
 import { processOf } from '../process/process.ts'
@@ -172,7 +174,7 @@ const startLink = (
 const run = <R>(
   system: System,
   body: TaskFunction<R>,
-  options: TaskRunOptions = {},
+  options: TaskRunOptions = noOptions,
 ): Promise<Awaited<R>> =>
   new Promise((resolve, reject) => {
     const { supervisor, timeoutMs, label } = readOptions(options, runKeys, argument('', 'Task.run'))

@@ -2,7 +2,9 @@
  * The thread of a thread server: a System in which the server runs as the child of one bare process
  * that stands for the process outside. Node loads this file as the thread.
  */
+
 import { invalidArgument } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { call, cast, send } from '../process/messaging.ts'
 import type { Process } from '../process/process.ts'
 import type { BareContext, GenServer } from '../server/gen-server.ts'
@@ -37,7 +39,7 @@ const post = (message: ToProcess, moved: readonly Transferable[] = []): void =>
 
 const log =
   (level: keyof Logger) =>
-  (line: string, { pid, reason, report }: Readonly<Record<string, unknown>> = {}): void => {
+  (line: string, { pid, reason, report }: Readonly<Record<string, unknown>> = noOptions): void => {
     const crash = report === undefined ? undefined : { pid, report: String(report) }
     post({ kind: 'log', level, line, reason: toWire(reason), crash })
   }

@@ -3,10 +3,12 @@
  * is a process like any other: the same messages, linked and supervised. It traps exits if the
  * server in the thread does. Its end is the thread's end, with the same reason.
  */
+
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { argument, noMore, readOptions } from '../../check.ts'
 import { invalidArgument } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import type { PendingCall } from '../process/pending-call.ts'
 import { processOf } from '../process/process.ts'
 import { redactedParts } from '../server/format-status.ts'
@@ -33,7 +35,7 @@ const inFlightMaxDefault = 64
  */
 export const threadServer = <M extends Messages, Arg = undefined>(
   module: URL | string,
-  given: ThreadServerOptions = {},
+  given: ThreadServerOptions = noOptions,
   ...surplus: []
 ): GenServer<M, unknown, Arg> => {
   noMore(surplus, 'threadServer(module, { … })')

@@ -2,10 +2,12 @@
  * A logger of lines of JSON in pino's shape, for whatever reads the output of a service. It never
  * throws, and a slow reader costs lines, not memory.
  */
+
 import type { Writable } from 'node:stream'
 import { argument, noMore, readOptions } from '../../check.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import { invalidArgument } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { isError } from '../../thrown.ts'
 import { valueText } from '../../value-text.ts'
 import { errorFact, firstFacts, type Logger, type LogLevel, loggerOf } from './logger.ts'
@@ -34,7 +36,7 @@ const levels: Readonly<Record<LogLevel, number>> = { info: 30, warn: 40, error: 
  * many, once it takes lines again. A stream that failed gets none.
  * @throws KeelsonError `INVALID_ARGUMENT` for wrong options
  */
-export const jsonLogger = (given: JsonLoggerOptions = {}, ...surplus: []): Logger => {
+export const jsonLogger = (given: JsonLoggerOptions = noOptions, ...surplus: []): Logger => {
   noMore(surplus, 'jsonLogger({ stream, … })')
   const options = readOptions(given, keys, argument('', 'jsonLogger'))
   const { stream = process.stdout, bufferBytes = 1024 * 1024, clock = systemClock() } = options
@@ -61,7 +63,7 @@ export const jsonLogger = (given: JsonLoggerOptions = {}, ...surplus: []): Logge
     dropped = 0
     write('warn', `${count} lines of the log were dropped: the stream was slow`, { dropped: count })
   }
-  return loggerOf((level) => (message, facts = {}) => {
+  return loggerOf((level) => (message, facts = noOptions) => {
     if (stream.writableLength < bufferBytes) write(level, message, facts)
     else dropped++
   })

@@ -8,6 +8,7 @@ import { inspect } from 'node:util'
 import { noMore } from '../../check.ts'
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, reasonText } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { redacted } from '../../redaction.ts'
 import { isError, readError } from '../../thrown.ts'
 import { describeReason } from './exit-reason.ts'
@@ -67,7 +68,7 @@ export const consoleLogger = (clock: Pick<Clock, 'now'>): Logger =>
  */
 export const objectFirst = (logger: ObjectFirstLogger, ...surplus: []): Logger => {
   noMore(surplus, 'objectFirst(logger)')
-  return loggerOf((level) => (message, facts = {}) => {
+  return loggerOf((level) => (message, facts = noOptions) => {
     const { reason } = facts
     const isFailure = isError(reason)
     const others = Object.entries(facts)

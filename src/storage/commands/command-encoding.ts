@@ -18,6 +18,7 @@
  * texts and row keys as u16. The length of a unit counts its kind and its body. Pure: equal units
  * give equal bytes.
  */
+
 import { KeelsonError } from '../../errors.ts'
 import { entityBytesMax, isBirth, isEntity } from '../values/entity-key.ts'
 import { markBytes } from '../values/entity-row.ts'
@@ -28,6 +29,7 @@ import {
   frameUnitsMax,
   type OwnChanges,
   ownedFlag,
+  ownerIn,
   type Removal,
   stampBytes,
   type Turn,
@@ -206,7 +208,7 @@ const writeRemoval = (sink: PayloadSink, { entity, birth, keys, isLast }: Remova
 const writeCommand = (sink: PayloadSink, command: Command): void => {
   const plan = commandPlans[command.kind]
   if (plan === undefined) throw invalid(`unknown kind of command: ${command.kind}`)
-  const given = 'owner' in command ? command.owner : undefined
+  const given = ownerIn(command)
   sink.u8(plan.code | (given === undefined ? 0 : ownedFlag))
   if ('key' in command) key.write(sink, command.key, noCommand)
   if (given !== undefined) owner.write(sink, given, noCommand)

@@ -3,6 +3,7 @@
  * `command-encoding.ts` and `command-decoding.ts` define the bytes of units,
  * `rows/unit-application.ts` their effect, and `command-answer.ts` their answers.
  */
+import { hasOwn } from '../../own-names.ts'
 import type { StoredValue } from '../ports/projection-store.ts'
 import type { TurnMark } from '../values/entity-row.ts'
 
@@ -29,6 +30,10 @@ export const keepExpiry: KeepExpiry = { kind: 'keep' }
  * refused for every locked key.
  */
 type Owned = { readonly owner?: string }
+
+/** The owner that a command names. */
+export const ownerIn = (command: Command): string | undefined =>
+  hasOwn(command, 'owner') ? command.owner : undefined
 
 /** Replaces kind, value and expiry of a key. With an owner it is a locked put. */
 export type PutCommand = Owned & {

@@ -2,8 +2,10 @@
  * The holder of a lock: lines of text in the lock file, and data in the error for the second
  * opener. People read it, and so does `folder-lock.ts` for a lock without the kernel.
  */
+
 import { plainJson } from '../../bytes/json.ts'
 import { KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 
 /**
  * The `names` that a process may have left beside the lock file `lock` when it was killed while
@@ -51,7 +53,7 @@ export const readHolder = (content: string): LockHolder => {
 export const lockedDir = (
   path: string,
   content: string,
-  { certain = true }: { readonly certain?: boolean } = {},
+  { certain = true }: { readonly certain?: boolean } = noOptions,
 ): KeelsonError => {
   const holder = readHolder(content)
   const others = holder.by === sharedBy ? 'members of an instance' : 'another process'

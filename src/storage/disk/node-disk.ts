@@ -4,6 +4,7 @@
  * cache. New files and folders are for their own user only, whatever the umask, and no write follows
  * a symbolic link in place of a file.
  */
+
 import {
   type BigIntStats,
   chmodSync,
@@ -32,6 +33,7 @@ import {
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { keptError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import {
   closing,
   creates,
@@ -97,7 +99,7 @@ const makeFolders = (path: string): void => {
 }
 
 /** The machine's file system. */
-export const nodeDisk = ({ flock = true }: NodeDiskOptions = {}): Disk => ({
+export const nodeDisk = ({ flock = true }: NodeDiskOptions = noOptions): Disk => ({
   open: (path, mode) => nodeFile(path, openFile(path, mode), mode === 'createLarge'),
   openFolder: (path) => attempt('open', path, () => nodeFolder(path)),
   entry: (path) =>

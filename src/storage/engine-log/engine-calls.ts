@@ -4,8 +4,10 @@
  * with `CONFIG`: a person mends that, and the member goes on. The meaning of an answer is not
  * decided here.
  */
+
 import type { Cancel, Clock } from '../../clock.ts'
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { engineDown, fenced } from './append-verdict.ts'
 
 /** The pause before the first repeat, in ms. Each later one is twice as long, up to the longest. */
@@ -33,7 +35,7 @@ export class EngineCalls {
   /** Why the last call had no answer; `undefined` after an answer. */
   #silence: KeelsonError | undefined
 
-  constructor(clock: Clock, options: Start = {}) {
+  constructor(clock: Clock, options: Start = noOptions) {
     const { mayRefuse = () => false, onSilence = () => undefined, signal, why } = options
     this.#clock = clock
     this.#mayRefuse = mayRefuse

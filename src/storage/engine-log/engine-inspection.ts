@@ -3,7 +3,9 @@
  * not go on. The projection is a cache: one of another log is rebuilt. One that shows frames that
  * this log does not have proves that the engine lost acknowledged groups. Pure.
  */
+
 import { KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { plainText } from '../../value-text.ts'
 import {
   type EngineHead,
@@ -140,7 +142,7 @@ const baseOf = (
 const damaged = (
   lsn: number,
   evidence: string,
-  more: { readonly isLoss?: boolean; readonly proof?: LossProof } = {},
+  more: { readonly isLoss?: boolean; readonly proof?: LossProof } = noOptions,
 ): KeelsonError =>
   new KeelsonError('CORRUPT', `the log in the engine lost lsn ${lsn}: ${evidence}`, {
     details: { lsn, evidence, isLoss: true, ...more },

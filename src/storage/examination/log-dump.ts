@@ -5,6 +5,7 @@
  */
 
 import { KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { FrameCursor, segmentStart } from '../frames/frame-cursor.ts'
 import type { Damage } from '../frames/log-errors.ts'
 import { type Disk, pathIn } from '../ports/disk.ts'
@@ -51,7 +52,7 @@ export type DumpRange = { readonly from?: number; readonly to?: number }
 export function* dumping(
   disk: Disk,
   dir: string,
-  range: DumpRange = {},
+  range: DumpRange = noOptions,
 ): Generator<DumpRecord, void> {
   const { from = 1, to = Number.MAX_SAFE_INTEGER } = range
   const survey = surveyLog(disk, dir)

@@ -3,7 +3,9 @@
  * at the first damage; this continues and lists all damage, with the LSNs that are proven to be
  * lost. Changes nothing.
  */
+
 import { KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { commitmentsFolder } from '../commitments/chain-files.ts'
 import { segmentStart } from '../frames/frame-cursor.ts'
 import { walkFrames } from '../frames/frame-walk.ts'
@@ -42,7 +44,7 @@ const surveysMax = 20
 export function* verifying(
   disk: Disk,
   dir: string,
-  knowledge: LogKnowledge = {},
+  knowledge: LogKnowledge = noOptions,
 ): Generator<Progress, LogVerification> {
   if (disk.entry(dir)?.kind !== 'folder')
     throw new KeelsonError('NO_SEGMENTS', 'there is no log here', { details: { dir } })

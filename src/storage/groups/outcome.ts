@@ -1,5 +1,7 @@
 /** The error of a write that ended without an answer. `write-group.ts` decides the fate. Pure. */
+
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 
 /**
  * How a write ended without an answer. `refused`: nothing was written, and the log continues.
@@ -9,7 +11,11 @@ import { isKeelsonError, KeelsonError } from '../../errors.ts'
 export type Fate = 'refused' | 'unsubmitted' | 'unknown'
 
 /** The error for the caller. A refusal is passed on; `details` are added to those of `cause`. */
-export const outcomeOf = (fate: Fate, cause: unknown, details: object = {}): KeelsonError => {
+export const outcomeOf = (
+  fate: Fate,
+  cause: unknown,
+  details: object = noOptions,
+): KeelsonError => {
   const known = isKeelsonError(cause)
   if (fate === 'refused' && known) return cause
   const all = { ...(known ? cause.details : {}), ...details }

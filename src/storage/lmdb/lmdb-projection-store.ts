@@ -9,6 +9,7 @@ import { TurnShare } from '../../bytes/turn-share.ts'
 import { readUtf8 } from '../../bytes/utf8.ts'
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { addressSpaceLeft } from '../disk/address-space.ts'
 import { closing, type Disk } from '../ports/disk.ts'
 import { refusing } from '../ports/disk-failure.ts'
@@ -96,7 +97,7 @@ export const lmdbProjections = (
   openDatabase: OpenDatabase,
   disk: Disk,
   examine: ProjectionExaminer,
-  options: LmdbOptions = {},
+  options: LmdbOptions = noOptions,
 ): Projections => {
   /** The folders whose whole file was examined and is sound. */
   const sound = new Set<string>()

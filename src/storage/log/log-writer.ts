@@ -7,6 +7,7 @@
  */
 
 import { KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import type { CommitmentChain } from '../commitments/commitment-chain.ts'
 import { checkpointBytes } from '../frames/control-payload.ts'
 import { frameTypes } from '../frames/frame.ts'
@@ -413,7 +414,7 @@ export class LogWriter {
     return this.#checkpointLsn
   }
 
-  #writeManifest(news: Partial<Pick<Manifest, 'cleanClose' | 'snapshots'>> = {}): void {
+  #writeManifest(news: Partial<Pick<Manifest, 'cleanClose' | 'snapshots'>> = noOptions): void {
     this.#manifest = manifestOf(this.segments, {
       generation: this.#manifest.generation + 1,
       recoveredLsn: this.durableLsn,

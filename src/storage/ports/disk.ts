@@ -6,6 +6,7 @@
  * Errors are `DiskError`s with the operating system's own code (`ENOSPC`, `EIO`, `ENOENT`, `EROFS`,
  * `EACCES` …).
  */
+import { noOptions } from '../../own-names.ts'
 
 /** An error of a disk: the operating system's code, the operation and the path. */
 export class DiskError extends Error {
@@ -14,7 +15,12 @@ export class DiskError extends Error {
   readonly operation: string
   readonly path: string
 
-  constructor(code: string, operation: string, path: string, options: { cause?: unknown } = {}) {
+  constructor(
+    code: string,
+    operation: string,
+    path: string,
+    options: { cause?: unknown } = noOptions,
+  ) {
     super(`${code}: ${operation} ${path}`, options)
     this.code = code
     this.operation = operation

@@ -2,6 +2,7 @@
  * Projections for the configuration of an instance: `projection`, and the ones of the package:
  * counts by namespace, and the history of keys. It loads nothing of the storage.
  */
+
 import {
   type Check,
   config,
@@ -18,6 +19,7 @@ import {
   wholeFrom,
 } from '../../check.ts'
 import { configError, isKeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import type { Projection, ProjectionChange, ProjectionOptions } from './projection.ts'
 
 const projectionOptions = object({
@@ -89,7 +91,7 @@ export type HistoryOptions = Given<typeof historyOptions>
  * @throws KeelsonError `CONFIG`
  */
 export const history = (
-  options: HistoryOptions = {},
+  options: HistoryOptions = noOptions,
   name = 'history',
   ...surplus: []
 ): Projection => {

@@ -3,7 +3,9 @@
  * that is shown, and how far a rebuild has come. It changes in the transaction of the rows that it
  * speaks of, so a crash leaves both as they were. Pure.
  */
+
 import { KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import type { Row } from '../ports/projection-store.ts'
 import { prefixOf } from '../values/row-key.ts'
 import { decodeValue, encodeValue } from '../values/value.ts'
@@ -105,7 +107,7 @@ export const preparedMark = (
 /** The rows that are to be removed, with those of a generation that is given up. */
 const garbageOf = (
   { garbage = [] }: ProjectionMark,
-  { generation }: Partial<Pick<Building, 'generation'>> = {},
+  { generation }: Partial<Pick<Building, 'generation'>> = noOptions,
 ): Pick<ProjectionMark, 'garbage'> => {
   const all = generation ? [...garbage, generation] : garbage
   return all.length > 0 ? { garbage: all } : {}

@@ -2,7 +2,7 @@
  * Commands on many keys: `putMany`, `deleteMany`, `clear` and `removeExpired`. They are apart from
  * `unit-application.ts` because each knows one command, and that file the unit around it.
  */
-import type { Command } from '../commands/command.ts'
+import { type Command, ownerIn } from '../commands/command.ts'
 import { type CommandAnswer, type Refusal, refused } from '../commands/command-answer.ts'
 import type { Row, RowRange } from '../ports/projection-store.ts'
 import { rootNamespace } from '../values/key.ts'
@@ -22,10 +22,11 @@ export const unitRowsMax = 2_000_000
 /** `putMany`. */
 export const applyPutMany = (
   rows: ChangedRows,
-  { entries, owner }: Of<'putMany'>,
+  command: Of<'putMany'>,
   time: number,
 ): CommandAnswer | Refusal => {
-  for (const entry of entries) {
+  const owner = ownerIn(command)
+  for (const entry of command.entries) {
     const refusal = lockRefusal(rows, entry.key, owner, time)
     if (refusal) return refusal
     applyPut(rows, entry, time)
@@ -36,11 +37,12 @@ export const applyPutMany = (
 /** `deleteMany`. */
 export const applyDeleteMany = (
   rows: ChangedRows,
-  { keys, owner }: Of<'deleteMany'>,
+  command: Of<'deleteMany'>,
   time: number,
 ): CommandAnswer | Refusal => {
+  const owner = ownerIn(command)
   let deleted = 0
-  for (const key of keys) {
+  for (const key of command.keys) {
     const refusal = lockRefusal(rows, key, owner, time)
     if (refusal) return refusal
     if (applyDelete(rows, key, time)) deleted++
@@ -54,9 +56,11 @@ export const applyDeleteMany = (
  */
 export const applyClear = (
   rows: ChangedRows,
-  { namespace, owner }: Of<'clear'>,
+  command: Of<'clear'>,
   time: number,
 ): CommandAnswer | Refusal => {
+  const { namespace } = command
+  const owner = ownerIn(command)
   const refusal = rows.hints.locks ? clearRefusal(rows, namespace, owner, time) : undefined
   if (refusal) return refusal
   const found: string[] = []

@@ -8,6 +8,7 @@ import {
   type Command,
   type FrameUnits,
   isAlone,
+  ownerIn,
   type PutEntry,
   type Removal,
   type Turn,
@@ -262,7 +263,7 @@ const applyCommand = (
   time: number,
 ): CommandAnswer | Refusal => {
   if ('key' in command) {
-    const refusal = lockRefusal(rows, command.key, command.owner, time)
+    const refusal = lockRefusal(rows, command.key, ownerIn(command), time)
     if (refusal) return refusal
   }
   return (effects[command.kind] as Effect<Command>)(rows, command, time)

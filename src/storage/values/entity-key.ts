@@ -6,6 +6,7 @@
 import { sha256Hex } from '../../bytes/sha256.ts'
 import { utf8Length } from '../../bytes/utf8.ts'
 import { type ArgumentPath, invalidArgument, KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import type { RowRange } from '../ports/projection-store.ts'
 import { fieldBytesMax } from './key.ts'
 import { prefixOf, rowClassOf, rowKeyBytesMax, rowsAre, rowsOf } from './row-key.ts'
@@ -238,7 +239,7 @@ export type IndexBounds = {
 export const indexRows = (
   kind: string,
   field: string,
-  { equals, gt, gte = equals, lt, lte = equals }: IndexBounds = {},
+  { equals, gt, gte = equals, lt, lte = equals }: IndexBounds = noOptions,
 ): RowRange => {
   const prefix = indexPrefix(kind, field)
   // A key goes on with a NUL after its value; with a greater byte its value is longer, and greater.

@@ -6,6 +6,7 @@
 import { crc32 } from '../../bytes/crc32.ts'
 import { utf8Length } from '../../bytes/utf8.ts'
 import { KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 
 /** The longest key, in bytes of UTF-8. */
 export const keyBytesMax = 1024
@@ -19,7 +20,7 @@ export const fieldBytesMax = 512
 /** The namespace of keys without a colon. No key may have it as a prefix. */
 export const rootNamespace = '_root'
 
-const refuse = (message: string, details: Record<string, unknown> = {}): never => {
+const refuse = (message: string, details: Record<string, unknown> = noOptions): never => {
   throw new KeelsonError('INVALID_ARGUMENT', message, { details })
 }
 

@@ -7,6 +7,7 @@
 import { join } from 'node:path'
 import { config, listener, object, optional, wholeFrom } from '../../check.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { describeHolder } from '../disk/lock-holder.ts'
 import type { LogVerdict, LogVerification } from '../examination/log-judgement.ts'
 import { verifying } from '../examination/log-verification.ts'
@@ -108,7 +109,7 @@ export type VerifyOptions = {
 export const verifyWal = async (
   folder: string,
   ports: WalPorts,
-  options: VerifyOptions = {},
+  options: VerifyOptions = noOptions,
 ): Promise<WalVerification> => {
   const { minDurable, onProgress } = verifyOptions(options, config())
   const { dir } = checkWalOptions({ dir: folder })

@@ -4,7 +4,9 @@
  * torn tail is cut, other damage is refused, and a failed sync is final. docs/wal.md shows its use;
  * FORMAT.md describes the bytes.
  */
+
 import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { encodeOpaque, entryHeaderBytes, entryTypeMax } from '../frames/wal-entry.ts'
 import type { LogDescription } from '../ports/log-host.ts'
 import { framePayloadMax } from '../segments/log-limits.ts'
@@ -126,7 +128,7 @@ export class Wal {
    * @throws KeelsonError `NO_SEGMENTS` if there is no log, `UNSUPPORTED_VERSION`, `CONFIG`,
    * `READ_ONLY`
    */
-  static async verify(dir: string, options: VerifyOptions = {}): Promise<WalVerification> {
+  static async verify(dir: string, options: VerifyOptions = noOptions): Promise<WalVerification> {
     return verifyWal(dir, machinePorts(), options)
   }
 
@@ -192,7 +194,7 @@ export class Wal {
    */
   read(options: ReadOptions & { checkpoints: true }): AsyncGenerator<WalEntry | WalCheckpoint>
   read(options?: ReadOptions & { checkpoints?: false }): AsyncGenerator<WalEntry>
-  read(options: ReadOptions = {}): AsyncGenerator<WalEntry | WalCheckpoint> {
+  read(options: ReadOptions = noOptions): AsyncGenerator<WalEntry | WalCheckpoint> {
     this.#refuseClosed()
     const own = checkedReadOptions(options)
     const source = {

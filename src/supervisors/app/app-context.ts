@@ -38,6 +38,7 @@ import {
 } from '../../actors/index.ts'
 import { aboveZero, argument, object, or } from '../../check.ts'
 import { configError, invalidArgument } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import type { AppContext, Registry } from '../../runtime/index.ts'
 import type { Readiness } from '../tree/readiness.ts'
 import { type DurableActors, durableActors } from '../users-tree/durable-parts.ts'
@@ -191,12 +192,12 @@ export const appContext = (all: InstanceParts, access: Access): AppContext => {
       throw configError('cluster', 'a member of a folder', undefined)
     },
     health: () => healthOf(all),
-    healthOfAll: async (options = {}) => {
+    healthOfAll: async (options = noOptions) => {
       access.check()
       const { timeoutMs } = askOptions(options, argument('', 'a question'))
       return healthOfAll(all, healthOf(all), timeoutMs)
     },
-    backup: async (dir, options = {}) => {
+    backup: async (dir, options = noOptions) => {
       access.check()
       return backUp(parts.backups, dir, options)
     },

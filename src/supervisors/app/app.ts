@@ -2,10 +2,12 @@
  * The handle of a running instance: its store, its control, its System, and its end. An instance
  * ends once: by `close()`, or when its root supervisor has spent its restarts.
  */
+
 import type { Access, Entities } from '../../actors/index.ts'
 import { aboveZero, argument, numberFrom, object, optional, or, orInfinite } from '../../check.ts'
 import type { Cancel } from '../../clock.ts'
 import { reasonText } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import type { ExitReason, System, Telemetry } from '../../runtime/index.ts'
 import type { Readiness, Ready } from '../tree/readiness.ts'
 import type { Shard } from '../tree/shard.ts'
@@ -97,7 +99,7 @@ class RunningInstance {
    * @throws KeelsonError `CLOSED` when the instance ends before; `TIMEOUT` after `timeoutMs`, the
    * instance's `deadlineMs` by default; `INVALID_ARGUMENT`
    */
-  async ready(options: { readonly timeoutMs?: number } = {}): Promise<Ready> {
+  async ready(options: { readonly timeoutMs?: number } = noOptions): Promise<Ready> {
     const { timeoutMs = this.shards[0]?.parts.settings.deadlineMs ?? 0 } = readyOptions(
       options,
       argument('', 'a wait'),
@@ -118,7 +120,7 @@ class RunningInstance {
    * report names it, and so does a warning in the log. A second call waits for the same end.
    * @throws KeelsonError `INVALID_ARGUMENT`
    */
-  async close(options: { readonly deadlineMs?: number } = {}): Promise<CloseReport> {
+  async close(options: { readonly deadlineMs?: number } = noOptions): Promise<CloseReport> {
     const { deadlineMs } = closeOptions(options, argument('', 'a close'))
     this.#closing ??= this.#close(deadlineMs)
     return this.#closing

@@ -4,9 +4,11 @@
  * moved on. A shard is never followed while this member has it: an opening waits for the round. Reads
  * that may be stale see a copy as the last round left it.
  */
+
 import { type CopiedRow, type CopiedRows, isAway, isLoss } from '../../actors/index.ts'
 import type { Cancel, Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import type { LogEnd, ProjectionStore } from '../../storage/index.ts'
 import { CopyViews } from './copy-views.ts'
 
@@ -172,7 +174,7 @@ export class ShardCopies implements CopiedRows {
   #judged(): CopiesHealth {
     const { copies, wanted, isOwn, isOutdated } = this.#parts
     const here = wanted(copies).filter((shard) => !isOwn(shard))
-    const isWarm = ({ applied, seen }: Partial<Copy> = {}): boolean =>
+    const isWarm = ({ applied, seen }: Partial<Copy> = noOptions): boolean =>
       applied !== undefined && seen !== undefined && !isOutdated(applied, seen)
     return {
       shards: here.length,

@@ -3,6 +3,7 @@
  * })])`. A tree is written in a configuration file, or passed to `start` or `startSupervisor`. All
  * of it is checked before anything starts. Pure.
  */
+
 import type { DurableMessages, DurableOptions, DurableServer, Fields } from '../../actors/index.ts'
 import {
   anything,
@@ -16,6 +17,7 @@ import {
   wholeFrom,
 } from '../../check.ts'
 import { configError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import {
   type AutoShutdown,
   asPart,
@@ -170,7 +172,7 @@ export function worker<M extends Messages, S, A, P>(
 export function worker(
   id: string,
   module: AppModule,
-  options: WorkerOptions = {},
+  options: WorkerOptions = noOptions,
   ...surplus: readonly unknown[]
 ): AppWorker {
   noMore(surplus, 'worker(id, server, { arg, name, restart, … })')

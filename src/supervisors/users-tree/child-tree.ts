@@ -2,8 +2,10 @@
  * Makes specifications from trees as data, and has the `startSupervisor`, `startChild` and
  * `startDynamicChild` that take both.
  */
+
 import { noMore } from '../../check.ts'
 import { configError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import {
   type AnyContext,
   asPart,
@@ -58,7 +60,7 @@ export type TreeSurroundings = {
  * The specification of a whole tree, which `checkAppTree` has checked. Its root and the children of
  * its root are named by their ids.
  */
-export const wholeTree = (tree: AppTree, surroundings: TreeSurroundings = {}): ChildSpec =>
+export const wholeTree = (tree: AppTree, surroundings: TreeSurroundings = noOptions): ChildSpec =>
   childSpec(tree, surroundings, namedLevels)
 
 /**
@@ -67,7 +69,7 @@ export const wholeTree = (tree: AppTree, surroundings: TreeSurroundings = {}): C
  */
 const childSpec = (
   node: AppNode,
-  surroundings: TreeSurroundings = {},
+  surroundings: TreeSurroundings = noOptions,
   named: number = 0,
 ): ChildSpec => {
   if (isChildSpec(node)) return node

@@ -3,6 +3,7 @@
  * starters come from the instance through `context.app`: so a tree loads no storage, and a start
  * waits for no `import()`, which takes real time on a virtual clock.
  */
+
 import type {
   DurableMessages,
   DurableServer,
@@ -16,6 +17,7 @@ import type {
 } from '../../actors/index.ts'
 import { config, noMore } from '../../check.ts'
 import { configError, KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import type { AnyContext, ChildSpec } from '../../runtime/index.ts'
 import {
   type AppModule,
@@ -61,7 +63,7 @@ export type EntityModule<M extends DurableMessages, S, F extends Fields, App> =
 export const entity = <M extends DurableMessages, S, F extends Fields, App>(
   kind: string,
   module: EntityModule<M, S, F, App>,
-  options: EntityOptions = {},
+  options: EntityOptions = noOptions,
   ...surplus: []
 ): ChildSpec & EntityKind<M, S, F> => {
   noMore(surplus, 'entity(kind, server, { keepMs, … })')
@@ -74,7 +76,7 @@ export const entity = <M extends DurableMessages, S, F extends Fields, App>(
 export const kindSpec = <M extends DurableMessages, S, F extends Fields, App>(
   kind: string,
   module: EntityModule<M, S, F, App>,
-  options: EntityOptions = {},
+  options: EntityOptions = noOptions,
 ): ChildSpec & EntityKind<M, S, F> => {
   entityOptions(options, config(kind))
   const path = `${kind}.module`

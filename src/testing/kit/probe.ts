@@ -2,9 +2,11 @@
  * A process of a test. It keeps each message it gets, and links, monitors, starts, sends and
  * answers for the test.
  */
+
 import { noMore } from '../../check.ts'
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import {
   type BareContext,
   isShutdown,
@@ -60,7 +62,7 @@ export interface Probe<M = unknown> {
 /** Starts a probe. Like every process, it begins in a separate turn. */
 export const probe = <M extends Messages = Messages>(
   system: System,
-  options: { readonly label?: string } = {},
+  options: { readonly label?: string } = noOptions,
   ...surplus: []
 ): Probe<M> => {
   noMore(surplus, 'probe(system, { … })')

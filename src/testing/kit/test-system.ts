@@ -3,9 +3,11 @@
  * test can run in many orders: the promises of an actor must hold in every interleaving of
  * messages.
  */
+
 import { noMore } from '../../check.ts'
 import { type VirtualClock, virtualClock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import {
   createSystem,
   type ExitReason,
@@ -46,7 +48,7 @@ export interface TestSystem {
  * try many interleavings (`inManyOrders`). A `logger` gets every line too.
  */
 export const testSystem = (
-  options: Omit<SystemOptions, 'clock'> = {},
+  options: Omit<SystemOptions, 'clock'> = noOptions,
   ...surplus: []
 ): TestSystem => {
   noMore(surplus, 'testSystem({ seed, … })')

@@ -3,7 +3,9 @@
  * from timer to timer, and knows at the end whether the condition can still come. On another clock
  * it has an end.
  */
+
 import type { Clock, VirtualClock } from '../../clock.ts'
+import { noOptions } from '../../own-names.ts'
 
 /** How long a test waits. */
 export interface WaitOptions {
@@ -28,7 +30,7 @@ export class Awaited {
   }
 
   /** Resolves with true when the condition holds, or with false when the time is over. */
-  within(options: WaitOptions = {}): Promise<boolean> {
+  within(options: WaitOptions = noOptions): Promise<boolean> {
     const clock = this.#clock
     if (isVirtual(clock)) return this.#virtually(clock, options.withinMs ?? 0)
     return this.#really(clock, options.withinMs ?? 1_000)

@@ -4,9 +4,11 @@
  * everything. Two promises always hold: a sync that returned is durable, and a sector without
  * unsynced writes is unharmed. After `crash` the same object is the disk after the reboot.
  */
+
 import { noMore } from '../../check.ts'
 import { seededRandom } from '../../clock.ts'
 import { invalidArgument } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import {
   type Disk,
   type DiskEntry,
@@ -40,7 +42,7 @@ export type SimulatedDiskOptions = {
 
 /** Makes an empty simulated disk. @throws KeelsonError `INVALID_ARGUMENT` for a wrong option */
 export const simulatedDisk = (
-  options: SimulatedDiskOptions = {},
+  options: SimulatedDiskOptions = noOptions,
   ...surplus: []
 ): SimulatedDisk => {
   noMore(surplus, 'simulatedDisk({ seed, … })')
@@ -238,7 +240,7 @@ export class SimulatedDisk implements Disk {
    * the seed decides, or all `kept` or all `lost`. Files are closed, locks are free, plans
    * forgotten.
    */
-  crash({ unsynced = 'seeded' }: { unsynced?: Unsynced } = {}): void {
+  crash({ unsynced = 'seeded' }: { unsynced?: Unsynced } = noOptions): void {
     const files = [...this.#names.nodes()].filter((node) => node.kind === 'file')
     const below = (limit: number): number => Math.floor(this.#random() * limit)
     const draws = crashDraws(this.#random, unsynced, (into) => {
@@ -263,7 +265,7 @@ export class SimulatedDisk implements Disk {
    * Copies the disk with its unsynced changes. On the copy nothing is open or locked, no fault is
    * planned, and all counts are zero. Its draws begin with `seed`, by default that of this disk.
    */
-  clone({ seed = this.#seed }: { seed?: number } = {}): SimulatedDisk {
+  clone({ seed = this.#seed }: { seed?: number } = noOptions): SimulatedDisk {
     const { capacityBytes } = this
     return new SimulatedDisk(
       { seed, sectorBytes: this.#sectorBytes, capacityBytes },

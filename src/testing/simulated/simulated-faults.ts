@@ -2,7 +2,9 @@
  * Faults of the simulated disk and their moments: the n-th call, or the n-th of some kind. Each
  * plan counts its own calls, so that "the third sync fails" means the same beside other plans.
  */
+
 import { invalidArgument, isKeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { DiskError } from '../../storage/index.ts'
 
 /** The calls of the disk port. `open` opens an existing file, `create` makes one. */
@@ -184,7 +186,7 @@ export class SimulatedCalls {
   make<T>(
     call: DiskCall,
     action: (fault: Fault | undefined) => T,
-    { opensToWrite = false }: { readonly opensToWrite?: boolean } = {},
+    { opensToWrite = false }: { readonly opensToWrite?: boolean } = noOptions,
   ): T {
     const { operation, path } = call
     this.counts[operation] += 1

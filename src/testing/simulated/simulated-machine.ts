@@ -4,8 +4,10 @@
  * hosts that run in line. It is apart from `start-simulated.ts` because it outlives the instances
  * that start on it.
  */
+
 import { type Clock, type VirtualClock, virtualClock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import {
   type BackupFolders,
   type BlobHost,
@@ -137,7 +139,7 @@ export class SimulatedMachine {
   readonly #makeHost: LogHostFactory
   readonly #threads = new Set<SimulatedThread>()
 
-  constructor(options: MachineOptions = {}) {
+  constructor(options: MachineOptions = noOptions) {
     const { seed = 1, syncMs = 1, around = (projections: Projections) => projections } = options
     this.clock = options.clock ?? virtualClock(seed)
     this.disk = simulatedDisk({ ...options, seed })
@@ -165,7 +167,7 @@ export class SimulatedMachine {
   async begin(
     options: CheckedOptions,
     clock: Clock = this.clock,
-    more: Pick<Ports, 'folder' | 'readsFeatures'> = {},
+    more: Pick<Ports, 'folder' | 'readsFeatures'> = noOptions,
   ): Promise<App> {
     const begin = await loadedStart(options)
     return begin({ ...this.#ports(clock), ...more })
@@ -229,7 +231,7 @@ export class SimulatedMachine {
    */
   async during<T>(
     work: T | PromiseLike<T>,
-    { withinMs = 60_000 }: { readonly withinMs?: number | undefined } = {},
+    { withinMs = 60_000 }: { readonly withinMs?: number | undefined } = noOptions,
   ): Promise<T> {
     let isSettled = false
     const mark = (): void => {

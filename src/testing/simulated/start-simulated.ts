@@ -3,10 +3,12 @@
  * virtual clock. A test injects faults, kills the process or cuts the power. Then it starts again
  * on the disk that survived.
  */
+
 import { noMore } from '../../check.ts'
 import type { VirtualClock } from '../../clock.ts'
 import { configError, KeelsonError } from '../../errors.ts'
 import type { Workflow } from '../../flow/index.ts'
+import { noOptions } from '../../own-names.ts'
 import { createSystem, type Logger, type System } from '../../runtime/index.ts'
 import { type App, checkStartOptions, type StartOptions } from '../../supervisors/index.ts'
 import { type CapturedLog, capturedLog } from '../kit/captured-log.ts'
@@ -49,7 +51,7 @@ const dir = '/data'
  * wrong option of the machine. A run is the same for the same seed.
  */
 export const startSimulated = async (
-  options: SimulatedOptions = {},
+  options: SimulatedOptions = noOptions,
   ...surplus: []
 ): Promise<Simulation> => {
   noMore(surplus, 'startSimulated({ seed, … })')
@@ -161,7 +163,10 @@ export class Simulation {
    * Lets time pass until `work` settles, and settles as it does; a value is settled. Rejects `TIMEOUT` after `withinMs`
    * virtual ms, 60,000 by default.
    */
-  during<T>(work: T | PromiseLike<T>, options: { readonly withinMs?: number } = {}): Promise<T> {
+  during<T>(
+    work: T | PromiseLike<T>,
+    options: { readonly withinMs?: number } = noOptions,
+  ): Promise<T> {
     return this.#machine.during(work, options)
   }
 
@@ -176,7 +181,7 @@ export class Simulation {
   run<I, O, S, Q, U>(
     type: Workflow<I, O, S, Q, U>,
     input: I,
-    options: SimulatedRunOptions<O, S, Q, U> = {},
+    options: SimulatedRunOptions<O, S, Q, U> = noOptions,
   ): Promise<SimulatedRun<O>> {
     return runSimulated(this, () => this.start(this.#latest), type, input, options)
   }
@@ -197,7 +202,7 @@ export class Simulation {
   }
 
   /** Ends the instance in order, as `app.close()` does. A no-op when none runs. */
-  async close(options: { readonly deadlineMs?: number } = {}): Promise<void> {
+  async close(options: { readonly deadlineMs?: number } = noOptions): Promise<void> {
     const app = this.#app
     if (!app) return
     await this.during(app.close(options), { withinMs: Number.POSITIVE_INFINITY })
@@ -219,7 +224,7 @@ export class Simulation {
    * decides, or all `kept` or all `lost`. Every pending call settles with a code. `start` then
    * starts an instance on the disk that survived.
    */
-  async powerCut(options: { readonly unsynced?: Unsynced } = {}): Promise<void> {
+  async powerCut(options: { readonly unsynced?: Unsynced } = noOptions): Promise<void> {
     await this.#die()
     this.disk.crash(options)
   }

@@ -192,7 +192,7 @@ test('the text of a report is bounded, whatever the state is', { tags: ['slow'] 
   await settle()
   const report = reportIn(log.lines[0])
   for (const text of Object.values(report)) expect(text.length).toBeLessThan(1_100)
-  expect(report.state).toContain('Map(1001) {0 => "xxx')
+  expect(report.state).toContain('Map(100000) {0 => "xxx')
 })
 
 test('the text of a report names the nearest twenty ancestors, its data all of them', async () => {

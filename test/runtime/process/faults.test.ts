@@ -17,7 +17,7 @@ const changing = (): Then<never> => {
   let reads = 0
   return {
     get timeoutMs() {
-      if (++reads > 2) throw new Error('read once too often')
+      if (++reads > 1) throw new Error('read once too often')
       return 5
     },
   }
