@@ -27,6 +27,19 @@ export const printableAnswer = (text: string): string => {
 
 const colour = /^(?:[124]|2[24]|3[1-69]|90)m/
 
+/**
+ * `text` in one line, with the colours of `Paint`, each of which ends in it. All other control
+ * characters are made printable: a cell of a table may be the message of a user's error.
+ */
+export const printableCell = (text: string): string =>
+  text.replace(colouredOrUnsafe, (each, begin?: string, inner = '', end = '') =>
+    begin === undefined ? printable(each) : `${begin}${printable(inner)}${end}`,
+  )
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the sequences of colour begin with one.
+const coloured = /(\x1b\[(?:[12]|3[1-6]|90)m)([^\x1b]*)(\x1b\[(?:22|39)m)/
+const colouredOrUnsafe = new RegExp(`${coloured.source}|${unsafe.source}`, 'gu')
+
 /** JSON with each such character written as JSON has it, `\u001b`. */
 export const printableJson = (json: string): string =>
   json.replace(unsafe, (each) => `\\u${each.charCodeAt(0).toString(16).padStart(4, '0')}`)

@@ -1,5 +1,6 @@
 /** Values as text of a bounded size, whatever they hold. Pure. */
 import { inspect } from 'node:util'
+import { printable } from './paint.ts'
 import { countText } from './quantities.ts'
 
 /** A text, cut after so many characters. */
@@ -14,7 +15,7 @@ export const lineText = (value: unknown, width: number): string => {
     compact: true,
     maxStringLength: width,
   })
-  return shortText(text, width)
+  return shortText(printable(text), width)
 }
 
 /** A value with more lines is printed with less depth: the state of an actor holds its relations. */

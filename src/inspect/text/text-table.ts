@@ -1,15 +1,19 @@
 /** Columns of text, for tables and the process tree. Pure. */
 import { stripVTControlCharacters } from 'node:util'
+import { printableCell } from './paint.ts'
 
 /**
- * The rows under their headings, each column as wide as its widest cell. Lines have no trailing
- * spaces. `columns` are the headings; `>` before one aligns its column right, for numbers.
+ * The rows under their headings, each column as wide as its widest cell. A row is one line, whatever
+ * its cells have in them, and has no trailing spaces. `columns` are the headings; `>` before one aligns its column right, for numbers.
  */
 export const textTable = (
   columns: readonly string[],
   rows: readonly (readonly string[])[],
 ): string => {
-  const lines = [columns.map((heading) => heading.replace(/^>/, '')), ...rows]
+  const lines = [
+    columns.map((heading) => heading.replace(/^>/, '')),
+    ...rows.map((cells) => cells.map(printableCell)),
+  ]
   const widths = columns.map((_, at) =>
     lines.reduce((widest, cells) => Math.max(widest, width(cells[at] ?? '')), 0),
   )
@@ -43,7 +47,9 @@ export const treeRows = <N extends { readonly children: readonly N[] }>(
 /** Facts in two columns: names and values. */
 export const factList = (facts: readonly (readonly [name: string, fact: string])[]): string => {
   const widest = Math.max(0, ...facts.map(([name]) => name.length))
-  return facts.map(([name, fact]) => `${name.padEnd(widest)}  ${fact}`.trimEnd()).join('\n')
+  return facts
+    .map(([name, fact]) => `${name.padEnd(widest)}  ${printableCell(fact)}`.trimEnd())
+    .join('\n')
 }
 
 /** Few cells are coloured, and a search is much faster than a removal. */

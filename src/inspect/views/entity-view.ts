@@ -71,7 +71,10 @@ export const entityFacts = ({ entity, pid, blocked, rows }: EntityFacts): string
     ['incarnation', rows.incarnation],
     ['seq', countText(rows.seq)],
     ['version', String(rows.version)],
-    ['state', inspect(rows.state, { breakLength: Number.POSITIVE_INFINITY, depth: 4 })],
+    [
+      'state',
+      inspect(rows.state, { breakLength: Number.POSITIVE_INFINITY, compact: true, depth: 4 }),
+    ],
     ['index', fieldsText(rows.fields)],
     ...listed('steps', steps),
     ...listed('alarms', alarms),

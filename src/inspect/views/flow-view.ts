@@ -229,7 +229,7 @@ const errorCell = (error: (KeptError | Error) | undefined): string =>
 const cellText = (value: unknown): string =>
   value === undefined
     ? '-'
-    : short(inspect(value, { breakLength: Number.POSITIVE_INFINITY, depth: 4 }))
+    : short(inspect(value, { breakLength: Number.POSITIVE_INFINITY, compact: true, depth: 4 }))
 
 /** The most characters of a cell. */
 const cellMax = 80
