@@ -140,11 +140,16 @@ export const anything: Check = (found) => found
 export const functionOf = <T>(): Check<T> =>
   that('a function', (found) => typeof found === 'function')
 
+/** The default of a `listener`: nobody hears. */
+export const unheard = (): void => undefined
+
 /** A function that hears of progress. Its failures are ignored, also that of a promise it returns. */
 export const listener = <T>(): Check<(heard: T) => void> => {
-  const ignored = (hear: (heard: T) => unknown) => (heard: T) =>
-    void new Promise((done) => done(hear(heard))).catch(() => undefined)
-  return or(mapped(functionOf<(heard: T) => void>(), ignored), () => undefined)
+  const ignored = (hear: (heard: T) => unknown): ((heard: T) => void) =>
+    hear === unheard
+      ? unheard
+      : (heard) => void new Promise((done) => done(hear(heard))).catch(() => undefined)
+  return or(mapped(functionOf<(heard: T) => void>(), ignored), unheard)
 }
 
 /** The path of a folder. */
