@@ -15,6 +15,18 @@ const secretNames = /pass|secret|token|auth|cookie|card|iban|.key$/i
 export const isSecretName = (name: unknown): boolean =>
   typeof name === 'string' && secretNames.test(name)
 
+const byNames: unique symbol = Symbol('keyed by names')
+
+/**
+ * `record`, whose keys are names of parts and no fields: those of queues, workflows and reports. A
+ * queue may be named `tokens`, and its counts are no secret. Its members are looked into.
+ */
+export const keyedByNames = <T extends object>(record: T): T =>
+  Object.defineProperty(record, byNames, { value: true })
+
+/** Whether it is a record of `keyedByNames`. */
+export const isKeyedByNames = (record: object): boolean => Object.hasOwn(record, byNames)
+
 /** The type and the length of a value: `string of 7`, `array of 2`, `number`. */
 export const shapeText = (value: unknown): string => {
   if (typeof value === 'string') return `string of ${value.length}`
@@ -195,6 +207,7 @@ class Copying {
   #object(value: object): unknown {
     const copy: object = Object.create(Object.getPrototypeOf(value))
     this.#noted(value, copy)
+    const isKeyed = isKeyedByNames(value)
     const fields = namesIn(value).map((name) => fieldOf(value, name))
     let isSame = true
     let leftOut = 0
@@ -205,7 +218,7 @@ class Copying {
           leftOut++
           continue
         }
-        field.shown = this.#field(field.name, field.item)
+        field.shown = isKeyed ? this.shown(field.item) : this.#field(field.name, field.item)
         field.isShown = true
         isSame &&= field.shown === field.item
       }

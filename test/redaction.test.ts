@@ -1,7 +1,7 @@
 /** Fields with the name of a secret show type and length, and everything else is shown as it is. */
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { isSecretName, redacted, redactedPart } from '../src/redaction.ts'
+import { isSecretName, keyedByNames, redacted, redactedPart } from '../src/redaction.ts'
 
 const large = new ArrayBuffer(1_001)
 const canary = 'canary-7'
@@ -150,4 +150,12 @@ test('a part has so many members, and says whether it was cut', () => {
     shown: { token: '[hidden string of 5]' },
     isCut: false,
   })
+})
+
+test('the names of parts hide nothing: their counts are no secrets, and secrets within are hidden', () => {
+  const parts = keyedByNames({ 'queue/tokens': { dead: 2, token: canary }, password: { dead: 1 } })
+  expect(redacted({ parts })).toEqual({
+    parts: { 'queue/tokens': { dead: 2, token: hidden }, password: { dead: 1 } },
+  })
+  expect(redacted({ parts: { ...parts } }).parts.password).toBe('[hidden object of 1]')
 })

@@ -23,6 +23,7 @@ import type {
   Schedules,
   StepRow,
 } from '../../flow/index.ts'
+import { keyedByNames } from '../../redaction.ts'
 import type { App } from '../../supervisors/index.ts'
 import { type FlowSort, flowNames, flowsKind } from '../recorder/flow-names.ts'
 
@@ -78,10 +79,10 @@ export const countedFlows = async (app: App): Promise<FlowOverview> => {
         return []
       }
     })
-    return Object.fromEntries((await Promise.all(all)).flat())
+    return keyedByNames(Object.fromEntries((await Promise.all(all)).flat()))
   }
   const [workflows, queues] = [await counted('workflow'), await counted('queue')]
-  return { workflows, queues, silent: Object.fromEntries(silent) }
+  return { workflows, queues, silent: keyedByNames(Object.fromEntries(silent)) }
 }
 
 /** A page of the runs of a workflow. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */

@@ -4,7 +4,7 @@
  * bounds them. Values of users in it are redacted one at a time. Pure.
  */
 import { KeelsonError } from '../../errors.ts'
-import { redactedPart } from '../../redaction.ts'
+import { isKeyedByNames, redactedPart } from '../../redaction.ts'
 import { isError, readError } from '../../thrown.ts'
 import { printableJson } from '../text/paint.ts'
 import { View } from '../text/view.ts'
@@ -55,7 +55,7 @@ const valuesIn = (part: unknown): number => {
 }
 
 const isValue = (part: object, name: string): boolean =>
-  !Array.isArray(part) && valueNames.has(name)
+  !Array.isArray(part) && valueNames.has(name) && !isKeyedByNames(part)
 
 const shownPart = (part: unknown, members: number): unknown => {
   if (!isPart(part)) return part

@@ -21,6 +21,7 @@ import {
   some,
 } from '../../actors/index.ts'
 import { isKeelsonError, reasonText } from '../../errors.ts'
+import { keyedByNames } from '../../redaction.ts'
 import { type Ref, type System, summaryOf } from '../../runtime/index.ts'
 import type { Shard } from '../tree/shard.ts'
 import type { ClusterHealth } from './cluster-health.ts'
@@ -134,7 +135,9 @@ export const healthOf = (all: HealthParts): Health => {
     replication: followers.map((follower) => follower.health(now)),
     members: all.questions ? memberStatus(all.questions, shards.length) : [],
     cluster: cluster?.(),
-    parts: Object.fromEntries([...entities.reports].map(([name, of]) => [name, partHealth(of)])),
+    parts: keyedByNames(
+      Object.fromEntries([...entities.reports].map(([name, of]) => [name, partHealth(of)])),
+    ),
   }
 }
 

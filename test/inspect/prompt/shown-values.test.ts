@@ -2,6 +2,7 @@
 import { createServer, type Server } from 'node:http'
 import { inspect } from 'node:util'
 import { expect, test } from 'vitest'
+import { flows, queue } from '../../../src/flow/index.ts'
 import { type GenServer, supervisor, worker } from '../../../src/index.ts'
 import { promptWords } from '../../../src/inspect/prompt/prompt-words.ts'
 import { LocalSession } from '../../../src/inspect/prompt/session.ts'
@@ -44,4 +45,18 @@ test('what was decided of an object is printed whole, but for servers of Node in
       compact: 9,
     }),
   ).toBe("{ state: { token: 'shown', in: { list: [ [Server] ] } } }")
+})
+
+test('a queue with the name of a secret or of a value has its counts at the prompt', async () => {
+  const names = ['tokens', 'job', 'error'] as const
+  const queues = names.map((name) => queue(name, () => undefined))
+  const world = machine()
+  const app = await world.start({ app: supervisor('app', {}, [flows({ queues })]) })
+  const words = promptWords(app, plainPaint)
+  const session = new LocalSession({ words, colours: false, verbose: false, completions: () => [] })
+  const typed = async (line: string) => (await world.during(session.run(line))).text
+
+  expect(await typed('app.health().parts')).not.toContain('[hidden')
+  const overview: unknown = JSON.parse((await typed('flow.list(null, { json: true })')) ?? '')
+  for (const name of names) expect(overview).toMatchObject({ queues: { [name]: { dead: 0 } } })
 })
