@@ -4,6 +4,7 @@
  * Only a call of one loads `keelson/flow`.
  */
 
+import { argument, optional, wholeFrom } from '../../check.ts'
 import type { Flow, JobState, ListOptions, Settlement } from '../../flow/index.ts'
 import { noOptions } from '../../own-names.ts'
 import type { App } from '../../supervisors/index.ts'
@@ -39,6 +40,17 @@ import { view } from './answer-view.ts'
 type Shown = { readonly json?: boolean }
 type Paged = Shown & { readonly limit?: number; readonly cursor?: string }
 
+/** The most rows of one answer: the prompt is in the process that serves, and builds it in one turn. */
+const rowsMax = 1_000
+
+const boundedLimit = optional(wholeFrom(1, rowsMax))
+
+/** The options of a page. @throws KeelsonError `INVALID_ARGUMENT` for a limit above the bound */
+const bounded = <O extends { readonly limit?: number }>(page: O): O => {
+  boundedLimit(page.limit, argument('limit'))
+  return page
+}
+
 type Listed = Paged & { readonly state?: JobState }
 
 /** `schedule`: there is a queue of this name too. */
@@ -61,7 +73,7 @@ export class FlowWords {
   ): Promise<View> {
     const { json, ...filter } = options
     if (typeof type === 'string') {
-      const page = await runPage(this.#app, type, filter)
+      const page = await runPage(this.#app, type, bounded(filter))
       return view(json, page, (shown) => runTable(shown, this.#paint))
     }
     const overview = await countedFlows(this.#app)
@@ -75,7 +87,7 @@ export class FlowWords {
       const look = await (await this.#flow()).counts(this.#part('queue', name))
       return view(json, look, () => queueFacts(name, look))
     }
-    const found = await runInFull(this.#app, name, id, page)
+    const found = await runInFull(this.#app, name, id, bounded(page))
     return view(json, found, (shown) => runFacts(`${name}/${id}`, shown, this.#paint))
   }
 
@@ -167,13 +179,13 @@ export class FlowWords {
   /** A page of the jobs of a queue in one state, by default of the waiting ones. */
   async jobs(queue: string, options: Listed = noOptions): Promise<View> {
     const { json, state = 'waiting', ...page } = options
-    return view(json, await jobsPage(this.#app, queue, { state, ...page }), jobsTable)
+    return view(json, await jobsPage(this.#app, queue, { state, ...bounded(page) }), jobsTable)
   }
 
   /** A page of the dead jobs of a queue. */
   async dead(queue: string, options: Paged = noOptions): Promise<View> {
     const { json, ...page } = options
-    return view(json, await deadPage(this.#app, queue, page), deadTable)
+    return view(json, await deadPage(this.#app, queue, bounded(page)), deadTable)
   }
 
   /** One job of a queue, wherever it is. */
@@ -205,7 +217,7 @@ export class FlowWords {
   /** A page of the schedules, those of the tree and those made at run time. */
   async schedules(options: Paged = noOptions): Promise<View> {
     const { json, ...page } = options
-    return view(json, await schedulePage(this.#app, page), (shown) =>
+    return view(json, await schedulePage(this.#app, bounded(page)), (shown) =>
       scheduleTable(shown, this.#paint),
     )
   }

@@ -93,3 +93,21 @@ test('each list is whole, page by page of 63, as JSON, as a text and on the page
     expect([look, new Set(found).size, found.length]).toEqual([look, count, count])
   }
 })
+
+test('no list at the prompt or the command line has more than 1,000 rows', async () => {
+  const w = await flowWorld([order], { queues: [mails] })
+  const words = new FlowWords(w.s.app, plainPaint)
+  const lists: readonly ((page: object) => Promise<unknown>)[] = [
+    (page) => words.list('order', page),
+    (page) => words.show('order', 'one', page),
+    (page) => words.jobs('mails', page),
+    (page) => words.dead('mails', page),
+    (page) => words.schedules(page),
+  ]
+  for (const list of lists)
+    await expect(w.during(list({ limit: 1_001 }))).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      details: { path: 'limit' },
+    })
+  await expect(w.during(words.list('order', { limit: 1_000 }))).resolves.toBeDefined()
+})
