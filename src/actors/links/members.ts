@@ -165,7 +165,6 @@ export class Members implements Linked, ShardOwners {
         'INVALID_ARGUMENT',
         'the name of a member: expected 1 to 64 letters, digits, _, . or -',
       )
-    this.expect(name)
     return { name, ref: (target) => this.#ref(name, target) as never }
   }
 

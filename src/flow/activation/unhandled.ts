@@ -23,6 +23,9 @@ export class Unhandled {
   readonly #activation: Leaving
   /** The promises that were rejected and have no handler, each with its failure. */
   #left: Map<object, KeptError> | undefined
+  /** The operations that have failed, and of which the body may hear later. */
+  readonly #unheard: { readonly of: { readonly isHeard: boolean }; readonly error: KeptError }[] =
+    []
   /** An operation has failed: a promise of the body may be rejected with that. */
   hasClaimed = false
 
@@ -30,17 +33,18 @@ export class Unhandled {
     this.#activation = activation
   }
 
-  /** A rejection with this reason is of this run. `what` names the operation. */
-  claim(reason: unknown, what: string): void {
+  /** A rejection with this reason is of this run. `what` names the operation, whose promise is `of`. */
+  claim(reason: unknown, what: string, of?: { readonly isHeard: boolean }): void {
     this.hasClaimed = true
+    const { message, ...others } = keptError(reason)
+    const text = `its body does not handle the failure of ${what}: ${message}`
+    const error = { ...others, message: text }
+    if (of && !of.isHeard && this.#mayHandle) this.#unheard.push({ of, error })
     const unhandled = (promise: object): void => {
-      const { type, id, state, background, isBodyOver } = this.#activation
-      // In a cancelled run everything fails, and a body that has ended handles nothing more.
-      if (state.cancel || isBodyOver) return
-      const { message, ...error } = keptError(reason)
-      const text = `its body does not handle the failure of ${what}: ${message}`
+      if (!this.#mayHandle) return
+      const { type, id, background } = this.#activation
       this.#left ??= new Map()
-      this.#left.set(promise, { ...error, message: text })
+      this.#left.set(promise, error)
       background?.system.logger.warn(`${type}/${id}: ${text}`, { code: 'NOT_AWAITED', reason })
     }
     const handled = (promise: object): void => void this.#left?.delete(promise)
@@ -52,6 +56,13 @@ export class Unhandled {
     if (!this.hasClaimed) return undefined
     const { clock } = this.#activation.background.system
     await new Promise<void>((resolve) => void clock.soon(resolve))
-    return this.#left?.values().next().value
+    const unheard = this.#unheard.find(({ of }) => !of.isHeard)
+    return this.#left?.values().next().value ?? unheard?.error
+  }
+
+  /** In a cancelled run everything fails, and a body that has ended handles nothing more. */
+  get #mayHandle(): boolean {
+    const { state, isBodyOver } = this.#activation
+    return !state.cancel && !isBodyOver
   }
 }

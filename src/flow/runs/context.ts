@@ -70,7 +70,7 @@ export interface BodyHost extends Carrier {
   readonly cancelled: Error
   /** Claims an error that the body gets, of the operation that `what` names. */
   readonly unhandled: {
-    claim(reason: unknown, what: string): void
+    claim(reason: unknown, what: string, of?: { readonly isHeard: boolean }): void
     readonly first: () => Promise<KeptError | undefined>
   }
   /** The updates that the body has, and has not answered. */
@@ -372,14 +372,14 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
    * has to hear that it was cancelled.
    */
   #asks<T>(what: string, ask: () => Promise<T>): Promise<T> {
-    const promise = new Promise<T>((resolve, reject) => {
+    const promise = new OperationPromise<T>((resolve, reject) => {
       try {
         resolve(ask())
       } catch (error) {
         this.#host.refuse(() => reject(error))
       }
     })
-    promise.catch((reason) => this.#host.unhandled.claim(reason, what))
+    promise.whenFailed((reason) => this.#host.unhandled.claim(reason, what, promise))
     return promise
   }
 
@@ -395,6 +395,34 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
 
   #keyOf(key: string): string {
     return checkKey(this.#scope.prefix + checkKey(key, 'key'), 'key')
+  }
+}
+
+/**
+ * The promise that a body gets of an operation. Whether a body has ever waited for it, Node does not say:
+ * a rejection that nobody has heard of would end the process, where the body may wait for it later.
+ */
+class OperationPromise<T> extends Promise<T> {
+  /** A promise that is derived from it is a plain one. */
+  static override get [Symbol.species](): PromiseConstructor {
+    return Promise
+  }
+
+  /** The body has waited for it, or has derived another promise from it. */
+  isHeard = false
+
+  // biome-ignore lint/suspicious/noThenProperty: an `await` calls it, and so it says that the body waits
+  override then<O = T, F = never>(
+    onOk?: ((value: T) => O | PromiseLike<O>) | null,
+    onFailed?: ((reason: unknown) => F | PromiseLike<F>) | null,
+  ): Promise<O | F> {
+    this.isHeard = true
+    return super.then(onOk, onFailed)
+  }
+
+  /** Hears of its failure in the place of the body. */
+  whenFailed(listener: (reason: unknown) => void): void {
+    super.then(undefined, listener)
   }
 }
 

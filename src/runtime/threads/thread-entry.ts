@@ -17,6 +17,7 @@ import { reasonFromWire } from '../words/wire-reason.ts'
 import { hostPort, type Transferable } from './thread-door.ts'
 import {
   crashToWire,
+  type FromThread,
   notCloneable,
   type ServerMessage,
   type ThreadStart,
@@ -34,8 +35,9 @@ type AnyServer = GenServer<AnyMessages, unknown, unknown, unknown>
 type Transfer = (name: string, reply: unknown) => Transferable[]
 
 const port = hostPort()
+const marked = (keelson: ToProcess): FromThread => ({ keelson })
 const post = (message: ToProcess, moved: readonly Transferable[] = []): void =>
-  port.postMessage(message, moved)
+  port.postMessage(marked(message), moved)
 
 const log =
   (level: keyof Logger) =>

@@ -17,6 +17,7 @@ import { reasonFromWire } from '../words/wire-reason.ts'
 import type { HostPort, ThreadLimits, Transferable } from './thread-door.ts'
 import {
   notCloneable,
+  ownMessage,
   type ServerMessage,
   type ShownCrash,
   type ThreadStart,
@@ -61,6 +62,8 @@ export class ThreadLink {
   #isShuttingDown = false
   #pidThere: number | undefined
   #formats = false
+  /** Other code in the thread has posted a message. */
+  #hasHeardOthers = false
   /** The thread's report of its crash. */
   #crash: ShownCrash | undefined
   #shownReason: ExitReason
@@ -77,7 +80,7 @@ export class ThreadLink {
     // The server in the thread keeps to it: here a pending handler only waits for room.
     process.handlerTimeoutMs = undefined
     this.#options = { label: String(process), handlerTimeoutMs, begun: this.#pulse?.begun }
-    port.on('message', (message: ToProcess) => this.#take(message))
+    port.on('message', (found: unknown) => this.#heard(found))
     port.on('messageerror', (error) => void this.#ended(error))
     port.on('error', (error) => void this.#ended(error))
     port.on('exit', (status) => void this.#ended(['thread_exited', status]))
@@ -158,6 +161,17 @@ export class ThreadLink {
 
   #post(message: ToThread, moved: readonly Transferable[] = []): void {
     this.#port.postMessage(message, moved)
+  }
+
+  #heard(found: unknown): void {
+    const message = ownMessage(found)
+    if (message !== undefined) this.#take(message)
+    else if (!this.#hasHeardOthers) {
+      this.#hasHeardOthers = true
+      const { pid, kernel } = this.#process
+      const text = `${this.#process}: a message that code in its thread has posted was dropped`
+      kernel.logger.warn(`${text}, and so is each further one`, { pid, message: found })
+    }
   }
 
   #take(message: ToProcess): void {

@@ -63,6 +63,18 @@ export type ToProcess =
       readonly crash: (ShownCrash & { readonly reason: WireReason }) | undefined
     }
 
+/**
+ * As it crosses. Code in the thread may post to its port, too: a library believes that the worker is its
+ * own. A message without this mark is not for the process.
+ */
+export type FromThread = { readonly keelson: ToProcess }
+
+/** The message of the server in the thread; `undefined`: other code has sent it. */
+export const ownMessage = (found: unknown): ToProcess | undefined => {
+  const { keelson }: Partial<FromThread> = Object(found)
+  return typeof keelson === 'object' && keelson !== null ? keelson : undefined
+}
+
 /** The parts of a crash, as data. */
 export type ShownCrash = Pick<StatusParts, 'state' | 'lastMessage'>
 

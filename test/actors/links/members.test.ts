@@ -310,4 +310,12 @@ describe('without a link', () => {
     expect(() => a.members.at('b').ref<DeskMessages>(name as string)).toThrow(KeelsonError)
     expect(() => a.members.at('no name')).toThrow(KeelsonError)
   })
+
+  test('a name that is no member is none by a ref of it', async () => {
+    const { a } = await linked()
+    const before = a.members.others
+    const ref = a.members.at('nobody').ref<DeskMessages>('desk')
+    expect(await outcome(call(ref, 'echo', 3))).toMatchObject({ code: 'NO_PROCESS' })
+    expect(a.members.others).toEqual(before)
+  })
 })

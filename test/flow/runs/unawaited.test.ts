@@ -69,6 +69,10 @@ const alone = (): unknown[] => {
 const fails = (ctx: Ctx, key: string) =>
   ctx.step(key, () => Promise.reject(new RangeError('bad')), { retry: { max: 1 } })
 
+const failing = workflow('failing', async () => {
+  throw new RangeError('bad')
+})
+
 describe('an operation of a body that has ended', () => {
   type Leaves = (ctx: Ctx, settles: () => void) => Promise<void>
   const leaves: Record<string, Leaves> = {
@@ -153,6 +157,42 @@ describe('a failure that a body handles nowhere', () => {
       'done',
     )
     expect(stray).toEqual([])
+  })
+
+  test.each<[string, (ctx: Ctx) => void]>([
+    ['step charge: bad', (ctx) => void fails(ctx, 'charge')],
+    ['child charge: .*bad', (ctx) => void ctx.child('charge', failing, undefined)],
+    ['all both: bad', (ctx) => void ctx.all('both', [(own) => fails(own, 'one')])],
+  ])(
+    'blocks it also where the body has never waited for the operation: %s',
+    async (what, begin) => {
+      const stray = alone()
+      const forgets = workflow('forgets', async (ctx: Ctx) => {
+        begin(ctx)
+        await ctx.sleep('nap', '1m')
+        return 'done'
+      })
+      const w = await flowWorld([forgets, failing])
+      await w.during(w.flow.start(forgets, undefined, { id: '1' }))
+      await w.s.advance(30_000)
+      await w.crash()
+      await w.s.advance(61_000)
+      const message = expect.stringMatching(`does not handle the failure of ${what}$`)
+      expect(w.flow.get(forgets, '1')).toMatchObject({ status: 'blocked', error: { message } })
+      expect(stray).toEqual([])
+    },
+  )
+
+  test('is none, and no line of the log, if the body waits for the operation later', async () => {
+    const stray = alone()
+    const late = workflow('late', async (ctx: Ctx) => {
+      const one = fails(ctx, 'one')
+      await ctx.sleep('nap', '10s')
+      return one.catch(({ message }) => message)
+    })
+    const { w, lines } = await warned([late])
+    const run = await w.during(w.flow.start(late, undefined, { id: '1' }))
+    expect([await w.during(run.result()), stray, lines]).toEqual(['bad', [], []])
   })
 
   test('is in the log at once', async () => {

@@ -9,6 +9,7 @@ type Odd = {
     later: () => string
     answer: () => string
     fail: (name: string) => void
+    posts: (message: unknown) => string
     ends: (name: string) => void
     throws: (name: string) => void
   }
@@ -42,6 +43,20 @@ test('a call that fails with an odd error leaves the other calls of its thread a
   expect(names.filter((_, at) => !fails[at])).toEqual([])
   expect(await call(ref, 'answer')).toBe('answered')
   expect(await later).toBe('later')
+})
+
+test('messages that other code in the thread posts are dropped, and the first is in the log', async () => {
+  const lines: string[] = []
+  const log = { warn: (line: string) => void lines.push(line), error: () => {}, info: () => {} }
+  const made = testSystem({ logger: log })
+  onTestFinished(() => made.close())
+  const ref = await made.system.start(server)
+  const foreign = [null, undefined, 5, 'x', {}, { kind: 'ended' }, { keelson: null }]
+  for (const message of foreign) expect(await call(ref, 'posts', message)).toBe('posted')
+  expect(await call(ref, 'answer')).toBe('answered')
+  expect(lines).toEqual([
+    expect.stringContaining('a message that code in its thread has posted was dropped'),
+  ])
 })
 
 test.each(['throws', 'ends'] as const)(

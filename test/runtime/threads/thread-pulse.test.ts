@@ -31,7 +31,7 @@ const linked = async () => {
   })
   const plan = { module: 'played', inFlightMax: 64, transfer: () => [] }
   const link = new ThreadLink(process, port as unknown as HostPort, plan)
-  const thread = (message: object): void => void port.emit('message', message)
+  const thread = (keelson: object): void => void port.emit('message', { keelson })
   void link.start(undefined)
   thread({ kind: 'started', pid: 1, formats: false })
   const late = async (): Promise<() => void> => {

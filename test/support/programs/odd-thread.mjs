@@ -1,4 +1,5 @@
 /** A server for threads that fails with every odd error. */
+import { parentPort } from 'node:worker_threads'
 import { exit, noReply, reply, stop } from 'keelson'
 import { oddErrors } from '../odd-errors.mjs'
 
@@ -16,6 +17,10 @@ export default {
     fail: (waiting, name, { from }) => {
       from.fail(oddErrors[name]())
       return noReply(waiting)
+    },
+    posts: (waiting, message) => {
+      parentPort.postMessage(message)
+      return reply('posted', waiting)
     },
     ends: (_, name) => exit(oddErrors[name]()),
     throws: (_, name) => {

@@ -137,8 +137,10 @@ export const startDesk = ({ system }: LinkedMember, as = 'desk'): Promise<Ref<De
   system.start(desk, undefined, { name: name<DeskMessages>(as) })
 
 /** The desk of another member. */
-export const deskAt = ({ members }: LinkedMember, member = 'b', as = 'desk'): Ref<DeskMessages> =>
-  members.at(member).ref<DeskMessages>(as)
+export const deskAt = ({ members }: LinkedMember, member = 'b', as = 'desk'): Ref<DeskMessages> => {
+  members.expect(member)
+  return members.at(member).ref<DeskMessages>(as)
+}
 
 /** The messages of a process that is as a durable one. */
 export type TillMessages = { calls: { pay: (cents: number) => number } }
