@@ -104,6 +104,7 @@ const misreadings: readonly (readonly [string, object])[] = [
 
 test.each(misreadings)(
   'a client that reads %s is halted, and calls no log fenced',
+  { tags: ['slow'] },
   async (_, misread) => {
     const { world, replica, app, options } = await following()
     await fill(world, app, 5)

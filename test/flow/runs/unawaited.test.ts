@@ -139,7 +139,7 @@ describe('a failure that a body handles nowhere', () => {
       { name: 'RangeError', message: 'its body does not handle the failure of step helps: bad' },
     ],
     ['', { code: 'INVALID_ARGUMENT' }],
-  ])('blocks its run, and no other, and no process: of "%s"', async (key, error) => {
+  ])('blocks its run, and no other, and no process: of "%s"', { tags: ['slow'] }, async (key, error) => {
     const stray = alone()
     const forgets = workflow('forgets', body)
     const quiet = workflow('quiet', (ctx: Ctx) => ctx.sleep('nap', '1h').then(() => 'done'))
