@@ -15,7 +15,8 @@ const secretNames = /pass|secret|token|auth|cookie|card|iban|.key$/i
 export const isSecretName = (name: unknown): boolean =>
   typeof name === 'string' && secretNames.test(name)
 
-const byNames: unique symbol = Symbol('keyed by names')
+/** The name of a mark that is not enumerable: it is neither stored nor sent. A symbol would be refused there. */
+const byNames = 'keyed by names'
 
 /**
  * `record`, whose keys are names of parts and no fields: those of queues, workflows and reports. A
