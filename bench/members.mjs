@@ -58,6 +58,7 @@ export const run = async (options) => {
   const child = fork(program, [dir])
   try {
     const { system, members } = await startMember('a', dir)
+    members.expect('b')
     const there = members.at('b').ref('desk')
     await call(there, 'add', 1, { waitForName: true, timeoutMs: 60_000 })
     const contenders = [

@@ -115,12 +115,13 @@ const prototypes = (value: object): number => {
 
 /**
  * Whether an object is plain, in any realm (the prompt's, a vm's): its prototype is an
- * `Object.prototype`.
+ * `Object.prototype`, or has nothing at all, as that of `noOptions`.
  */
 const isPlain = (value: object): boolean => {
-  const prototype: unknown = Object.getPrototypeOf(value)
+  const prototype: object | null = Object.getPrototypeOf(value)
   if (prototype === Object.prototype || prototype === null) return true
-  return prototypes(value) === 1 && Object.hasOwn(prototype as object, 'isPrototypeOf')
+  if (prototypes(value) !== 1) return false
+  return Object.hasOwn(prototype, 'isPrototypeOf') || Reflect.ownKeys(prototype).length === 0
 }
 
 /** A container that the walk is in, and its place there: an index or a name. */

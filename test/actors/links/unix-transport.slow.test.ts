@@ -52,8 +52,10 @@ type ThereMessages = {
   casts: { note: (payload: unknown) => void }
 }
 
-const there = ({ members }: LinkedMember, member: string): Ref<ThereMessages> =>
-  members.at(member).ref<ThereMessages>('desk')
+const there = ({ members }: LinkedMember, member: string): Ref<ThereMessages> => {
+  members.expect(member)
+  return members.at(member).ref<ThereMessages>('desk')
+}
 
 const patiently = { waitForName: true, timeoutMs: 60_000 }
 const code = (error: KeelsonError): string => error.code

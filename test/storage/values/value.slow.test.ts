@@ -1,7 +1,10 @@
 /** What was put comes back equal, and shares no memory with anything. */
+
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { noOptions } from '../../../src/own-names.ts'
+import { keyedByNames } from '../../../src/redaction.ts'
 import { decodeValue, encodeValue, isCanonical } from '../../../src/storage/values/value.ts'
 import { back, expectSame, text } from '../../support/same-values.ts'
 import { thorough } from '../../support/tier.ts'
@@ -187,5 +190,8 @@ describe('what comes back', () => {
 
   test('is a plain object for one without prototype', () => {
     expectSame(back(Object.assign(Object.create(null), { a: 1 })), { a: 1 })
+    // The options that a call has been given none of, and the parts of `health()`, cross to members.
+    expectSame(back({ options: noOptions }), { options: {} })
+    expectSame(back(keyedByNames({ tokens: 1 })), { tokens: 1 })
   })
 })
