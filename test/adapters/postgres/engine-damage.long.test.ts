@@ -170,7 +170,7 @@ describe.skipIf(lacks(noPostgres()))('damage in the tables of PostgreSQL', () =>
       await restore()
       const faults: string[] = []
       const ends = new Set<string>()
-      for (const harm of sampled(await harmsOf(table), 8)) {
+      for (const harm of sampled(await harmsOf(table), 4)) {
         await restore()
         if (!(await harmed(harm))) continue
         const end = await outcome()

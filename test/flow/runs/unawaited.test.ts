@@ -139,25 +139,29 @@ describe('a failure that a body handles nowhere', () => {
       { name: 'RangeError', message: 'its body does not handle the failure of step helps: bad' },
     ],
     ['', { code: 'INVALID_ARGUMENT' }],
-  ])('blocks its run, and no other, and no process: of "%s"', { tags: ['slow'] }, async (key, error) => {
-    const stray = alone()
-    const forgets = workflow('forgets', body)
-    const quiet = workflow('quiet', (ctx: Ctx) => ctx.sleep('nap', '1h').then(() => 'done'))
-    const w = await flowWorld([forgets, quiet])
-    const other = await w.during(w.flow.start(quiet, undefined, { id: '1' }))
-    await w.during(w.flow.start(forgets, key, { id: '1' }))
-    await w.s.advance(61_000)
-    expect(w.flow.get(forgets, '1')).toMatchObject({ status: 'blocked', error })
+  ])(
+    'blocks its run, and no other, and no process: of "%s"',
+    { tags: ['slow'] },
+    async (key, error) => {
+      const stray = alone()
+      const forgets = workflow('forgets', body)
+      const quiet = workflow('quiet', (ctx: Ctx) => ctx.sleep('nap', '1h').then(() => 'done'))
+      const w = await flowWorld([forgets, quiet])
+      const other = await w.during(w.flow.start(quiet, undefined, { id: '1' }))
+      await w.during(w.flow.start(forgets, key, { id: '1' }))
+      await w.s.advance(61_000)
+      expect(w.flow.get(forgets, '1')).toMatchObject({ status: 'blocked', error })
 
-    await w.during(w.flow.retry(forgets, '1'))
-    await w.crash()
-    await w.s.advance(61_000)
-    expect(w.flow.get(forgets, '1')).toMatchObject({ status: 'blocked', error })
-    expect(await w.during(w.flow.handle(quiet, other.id).result({ timeoutMs: 7_200_000 }))).toBe(
-      'done',
-    )
-    expect(stray).toEqual([])
-  })
+      await w.during(w.flow.retry(forgets, '1'))
+      await w.crash()
+      await w.s.advance(61_000)
+      expect(w.flow.get(forgets, '1')).toMatchObject({ status: 'blocked', error })
+      expect(await w.during(w.flow.handle(quiet, other.id).result({ timeoutMs: 7_200_000 }))).toBe(
+        'done',
+      )
+      expect(stray).toEqual([])
+    },
+  )
 
   test.each<[string, (ctx: Ctx) => void]>([
     ['step charge: bad', (ctx) => void fails(ctx, 'charge')],
