@@ -121,6 +121,21 @@ describe('an operation of a body that has ended', () => {
     expect(await w.during(codeOf(run.result()))).toBe('CANCELLED')
     expect(stray).toEqual([])
   })
+
+  test('of a cancelled body that tidies up and returns is none either, and no line of the log', async () => {
+    const stray = alone()
+    const tidies = workflow('tidies', async (ctx: Ctx<{ go: undefined }>) => {
+      void ctx.sleep('deadline', '1h').then(() => undefined)
+      await ctx.waitFor('go').catch(() => undefined)
+      return 'tidied'
+    })
+    const { w, lines } = await warned([tidies])
+    const run = await w.during(w.flow.start(tidies, undefined, { id: '1' }))
+    await w.s.advance(1_000)
+    await w.during(run.cancel())
+    expect(await w.during(codeOf(run.result()))).toBe('CANCELLED')
+    expect([stray, lines]).toEqual([[], []])
+  })
 })
 
 describe('a failure that a body handles nowhere', () => {
