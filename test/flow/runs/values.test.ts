@@ -5,14 +5,33 @@ import { type Ctx, workflow } from '../../../src/flow/index.ts'
 import { FailingSteps, pauseAfter, pauseMs, policyOf } from '../../../src/flow/runs/tries.ts'
 import {
   copied,
+  earlierHashOf,
+  hashOf,
   hashOfText,
   inputOf,
   isSameInput,
   outcomeOf,
   progressOf,
+  updateRow,
 } from '../../../src/flow/runs/values.ts'
 import { decodeValue, encodeValue } from '../../../src/storage/index.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
+
+test('a hash is the same in any order of names; that of an earlier build is of the bytes as they are', () => {
+  const [one, other] = [
+    { a: 1, b: 2 },
+    { b: 2, a: 1 },
+  ]
+  expect(hashOf(one, 'it')).toBe(hashOf(other, 'it'))
+  expect(earlierHashOf(other, 'it')).not.toBe(earlierHashOf(one, 'it'))
+  // In order the bytes are those of the canonical form.
+  expect(earlierHashOf(one, 'it')).toBe(hashOf(one, 'it'))
+})
+
+test('an update without a value has none in its row, which could not be stored', () => {
+  expect(updateRow('=u', undefined)).toStrictEqual({ update: '=u' })
+  expect(updateRow('=u', null)).toStrictEqual({ update: '=u', value: null })
+})
 
 describe('a value', () => {
   const values = [undefined, null, 0, Number.NaN, true, false, '', 'a', [1], { a: new Date(5) }]
