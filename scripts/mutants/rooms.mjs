@@ -13,6 +13,8 @@ export const rooms = {
   ],
   'actors/entities': [
     'test/supervisors/app/health-trouble',
+    'test/supervisors/app/folder-',
+    'test/actors/links/',
     'test/supervisors/users-tree/durable-parts',
     'test/actors/durable/retries',
     'test/actors/durable/durable-state',
