@@ -84,7 +84,7 @@ const setLookMs = 1_000
 /** A smaller difference since the last comparison is a drift of the two clocks. */
 const setMinMs = 1_000
 
-/** The machine's clock. One that a test library puts there may give a fraction of a ms. */
+/** The machine's clock. A test library may replace it with a clock that gives fractions of a ms. */
 const wallNow = (): number => Math.floor(Date.now())
 
 /** A timer of Node. The number of jsdom and of fake timers has neither method, and holds no process. */

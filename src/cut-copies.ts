@@ -28,7 +28,7 @@ const lastOf = (value: object): unknown => {
   return Object.getOwnPropertyDescriptor(value, markName)?.value
 }
 
-/** How many members a value has. Of a cut copy: how many the whole has. */
+/** How many members a value has. For a cut copy it is the number of the whole. */
 export const sizeOf = (value: object): number => {
   const count = countOf(value)
   const leftOut = leftOutOf(value)

@@ -19,7 +19,7 @@ export const isSecretName = (name: unknown): boolean =>
 const byNames = 'keyed by names'
 
 /**
- * `record`, whose keys are names of parts and no fields: those of queues, workflows and reports. A
+ * `record`, whose keys are names of parts and no fields, such as queues, workflows and reports. A
  * queue may be named `tokens`, and its counts are no secret. Its members are looked into.
  */
 export const keyedByNames = <T extends object>(record: T): T =>

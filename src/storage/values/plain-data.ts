@@ -115,7 +115,7 @@ const prototypes = (value: object): number => {
 
 /**
  * Whether an object is plain, in any realm (the prompt's, a vm's): its prototype is an
- * `Object.prototype`, or has nothing at all, as that of `noOptions`.
+ * `Object.prototype`, or has no names at all (`noOptions`).
  */
 const isPlain = (value: object): boolean => {
   const prototype: object | null = Object.getPrototypeOf(value)
