@@ -186,13 +186,30 @@ const keepAugmented = {
     return code.replace(/(['"])[^'"\n]*\bwords\/app-context(?:\.\w+)?\1/g, `'${own}'`)
   },
 }
+/**
+ * The plugin prints the comment of a member at the end of the line before it, where an editor takes it for no member's. Each
+ * comment begins a line of its own.
+ */
+const commentsOnLines = {
+  name: 'comments-on-lines',
+  renderChunk: (code) =>
+    code.replace(
+      /'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`|\/\/.*| *\/\*[\s\S]*?\*\//g,
+      (found, at) => {
+        const before = code.slice(code.lastIndexOf('\n', at - 1) + 1, at)
+        const text = found.trimStart()
+        if (!text.startsWith('/**') || before === '') return found
+        return `\n${/^ */.exec(before)[0]}${text}`
+      },
+    ),
+}
 const augmenting = (files) =>
   files.flatMap((file) => readFileSync(file, 'utf8').match(/^declare module /gm) ?? []).length
 const { dts } = await import('rolldown-plugin-dts')
 const types = await rolldown({
   input: Object.fromEntries(exported.map((name) => [name, `./${declared}/${name}.d.ts`])),
   external: /^[a-z@]/,
-  plugins: [dts({ dtsInput: true, tsconfig: false }), keepAugmented],
+  plugins: [dts({ dtsInput: true, tsconfig: false }), keepAugmented, commentsOnLines],
   // Who imports anything over a file that augments has the augmentation, too.
   treeshake: { moduleSideEffects: (id) => existsSync(id) && augmenting([id]) > 0 },
   // The plugin warns of each augmentation by path.

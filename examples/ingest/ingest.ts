@@ -38,7 +38,7 @@ const statusOf = (before: Status, celsius: number): Status =>
 
 /** The kind of devices. One is silent `silentMs` after its last reading. */
 export const devicesOf = (notices: ReturnType<typeof noticesTo>, silentMs: number) => {
-  const device: DurableServer<Messages, Device> = {
+  const device: DurableServer<Messages, Device, { readonly status: Status }> = {
     init: () => ({ status: 'ok', count: 0 }),
     calls: {
       read: (state, { celsius }, context) => {

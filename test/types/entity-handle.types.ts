@@ -1,5 +1,5 @@
 /** Compiled, never run: what the handle of a kind lets be sought, and what it refuses. */
-import type { EntityHandle } from '../../src/index.ts'
+import { type App, type DurableServer, type EntityHandle, entity, reply } from '../../src/index.ts'
 
 type Status = 'placed' | 'paid'
 type Order = { readonly status: Status; readonly total: number }
@@ -12,6 +12,18 @@ type Messages = { calls: { place: (total: number) => void } }
 
 declare const orders: EntityHandle<Messages, Order, Fields>
 declare const loose: EntityHandle
+declare const app: App
+declare const init: () => Order
+
+const calls: DurableServer<Messages, Order>['calls'] = {
+  place: (state) => reply(undefined, state),
+}
+const index = ({ status, total }: Order) => ({ status, total })
+/** The fields of its index are its third type. */
+const named: DurableServer<Messages, Order, { readonly status: Status; readonly total: number }> = {
+  ...{ init, calls, index },
+}
+const unnamed: DurableServer<Messages, Order> = { init, calls, index }
 
 /** Whether two types are one. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -32,11 +44,18 @@ export const uses = async (): Promise<void> => {
   isTrue<Same<typeof totals, Map<number, number>>>()
   const at: number | undefined = (await orders.alarms({ before: 5 }))[0]?.at
   loose.list({ where: { anything: at ?? 0 } })
+  app.entity('order').list({ where: { anything: 0 } })
+  app.entity(entity('order', named)).list({ where: { status: 'paid' } })
+  app.entity(entity('order', unnamed)).list({ prefix: 'eu-' })
 }
 
 export const misuses = async (): Promise<void> => {
   // @ts-expect-error: no such field
   orders.list({ where: { state: 'placed' } })
+  // @ts-expect-error: a field with a slip in its name
+  app.entity(entity('order', named)).list({ where: { statuss: 'paid' } })
+  // @ts-expect-error: the server names no fields
+  app.entity(entity('order', unnamed)).list({ where: { status: 'paid' } })
   // @ts-expect-error: not a value of the field
   orders.list({ where: { status: 'gone' } })
   // @ts-expect-error: a text for a number

@@ -34,8 +34,12 @@ export type Between<V> = {
  */
 export type Sought<V> = V | Between<Extract<V, number>> | Between<Extract<V, string>>
 
-/** One field of the index, with what it is compared with. */
-export type Where<F> = {
+/** One field of the index, with what it is compared with. A server names its fields in its type. */
+export type Where<F> = [keyof F & string] extends [never]
+  ? 'name the fields of the index: DurableServer<Messages, State, Fields>'
+  : FieldSought<F>
+
+type FieldSought<F> = {
   readonly [K in keyof F & string]-?: { readonly [P in K]: Sought<Exclude<F[K], undefined>> } & {
     readonly [P in Exclude<keyof F & string, K>]?: never
   }

@@ -253,9 +253,10 @@ interface DurableCallbacks<M, S, Arg, App, F extends Fields>
   readonly wake?: (state: S, context: DurableContext<M, App, S>) => void | Promise<void>
   /**
    * The fields by which `list` and `counts` find actors of this kind. Pure. A throw refuses the
-   * turn with `INVALID_ARGUMENT`; the error is its cause.
+   * turn with `INVALID_ARGUMENT`; the error is its cause. Their type is the third of
+   * `DurableServer`, and `list` takes no other fields.
    */
-  readonly index?: (state: S) => F
+  readonly index?: (state: S) => F & Fields
   /**
    * Whether an entity ends in this state, if its kind has `keepMs`: with the first turn that leaves
    * it in such a state without a recorded step. Pure.
@@ -271,6 +272,9 @@ interface DurableCallbacks<M, S, Arg, App, F extends Fields>
    */
   readonly formatStatus?: (status: StatusParts<S | undefined>) => StatusParts
 }
+
+/** The index of a server whose fields are not named: nothing can be sought by it. */
+export type NoFields = Readonly<Record<never, never>>
 
 declare const kindTypes: unique symbol
 
@@ -289,7 +293,7 @@ export type EntityKind<M, S, F = Fields> = {
 export type DurableServer<
   M extends DurableMessages,
   S,
-  F extends Fields = Fields,
+  F extends Fields = NoFields,
   Arg = string,
   App = AppContext,
 > = DurableCallbacks<M, S, Arg, App, F> &

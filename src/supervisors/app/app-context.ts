@@ -50,9 +50,11 @@ export const innerParts = Symbol('inner parts')
 
 declare module '../../runtime/words/app-context.ts' {
   interface AppContext {
+    /** Reads and writes by key, in all shards. */
     readonly store: Store
     /** The journal of shard 0, and by `on` that of another shard. */
     readonly journal: Journal
+    /** Suspends, flushes, moves and reopens shards, and makes snapshots and backups. */
     readonly control: ControlHandle
     /** The windows in which writes of a namespace form a group, and commands as data. */
     readonly batcher: BatcherHandle

@@ -99,17 +99,30 @@ const clusterOptions = {
 
 /** A member of a cluster. */
 export type ClusterOptions = {
+  /** The name of the instance in the engine, the same for all its members. */
   readonly name: string
+  /** The name of this member. Two processes with one name exclude each other. */
   readonly member: string
+  /**
+   * It keeps the logs: `folderEngine`, `postgresEngine` of `keelson/postgres`, `natsEngine` of
+   * `keelson/nats`.
+   */
   readonly engine: ClusterEngine | FolderEngine
+  /** How many machines must have what is acknowledged; 1 by default. */
   readonly copies?: number
+  /** A member that cannot renew its lease for so long is replaced; 5,000 ms by default. */
   readonly leaseMs?: number
-  /** `spread`: each shard has its owner. */
+  /** `together`, the default: one member has all shards. `spread`: each shard has its owner. */
   readonly placement?: 'together' | 'spread'
+  /** With `spread`: where this member listens, such as `10.0.0.5:7400`. */
   readonly listen?: string
+  /** Where the others reach it, if that is another address than `listen`. */
   readonly advertise?: string
+  /** With `spread`: the same text for all members, of 32 characters or more. */
   readonly secret?: string
+  /** A start that the engine does not serve for so long, in ms, rejects with `TIMEOUT`. */
   readonly startTimeoutMs?: number
+  /** Aborting it ends a start that waits: it rejects with `CLOSED`. */
   readonly signal?: AbortSignal
 }
 

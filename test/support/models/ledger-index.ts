@@ -9,7 +9,7 @@ type Born = readonly { readonly id: string; readonly fields: Fields }[]
 
 /** Each index has every entity once, with the value that its state gives, and no other row. */
 export const indexFaults = (app: App, kind: ReturnType<typeof ledgers>): readonly string[] => {
-  const handle = app.entity(kind)
+  const handle = app.entity<unknown, Ledger>(kind.id)
   const born = handle
     .list()
     .entries.map(({ id, state }) => ({ id, fields: fieldsOf(state as Ledger) }))
