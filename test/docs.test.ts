@@ -22,6 +22,7 @@ const forUsers = [
 const pages = [
   ...forUsers,
   'CHANGELOG.md',
+  'CONTRIBUTING.md',
   'bench/NOTES.md',
   'src/storage/FORMAT.md',
   ...inFolder('test/evidence'),
@@ -97,17 +98,31 @@ describe.each(pages)('%s', (path) => {
 const isForReaders = (path: string): boolean =>
   /^(docs|src(?!\/testing))\/|^[A-Z]+(\.md)?$/.test(path)
 
-test.each([...forUsers, 'CHANGELOG.md'])('%s links to no test, bench or example', (path) => {
-  const links = [...readFileSync(path, 'utf8').matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)]
-  const others = links
-    .map(([, file = '']) => join(dirname(path), file))
-    .filter((to) => !isForReaders(to))
-  expect(others).toEqual([])
-})
+test.each([...forUsers, 'CHANGELOG.md', 'CONTRIBUTING.md'])(
+  '%s links to no test, bench or example',
+  (path) => {
+    const links = [...readFileSync(path, 'utf8').matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)]
+    const others = links
+      .map(([, file = '']) => join(dirname(path), file))
+      .filter((to) => !isForReaders(to))
+    expect(others).toEqual([])
+  },
+)
 
 test.each(forUsers)('%s gives no time of day', (path) => {
   const times = linesOf(path).filter((line) => /(?<![\w:])[012]?\d:[0-5]\d(?![\d:])/.test(line))
   expect(times).toEqual([])
+})
+
+test('docs/README.md has every page once', () => {
+  const all = readdirSync('docs', { recursive: true, encoding: 'utf8' })
+  const listed = linesOf('docs/README.md').flatMap(
+    (line) => /^- \[[^\]]+\]\(([^)]+)\)/.exec(line)?.[1] ?? [],
+  )
+  const within = listed.filter((path) => !path.startsWith('../'))
+  expect(within.sort()).toEqual(
+    all.filter((path) => path.endsWith('.md') && path !== 'README.md').sort(),
+  )
 })
 
 test('docs/errors.md names every code once, and no other', () => {

@@ -1,7 +1,8 @@
 /** The package as it is published: its contents, its size, and how TypeScript and Node resolve it. */
 import { execFileSync } from 'node:child_process'
-import { statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import { folderInside } from './support/doc-examples.ts'
 import { tempFolder } from './support/temp-folder.ts'
@@ -23,9 +24,14 @@ const begin = ['keelson.config.mjs', 'order.mjs', 'package.json', 'shop.test.mjs
   (name) => `examples/new/${name}`,
 )
 
-test('the package has code and declarations, each once, in under 1,010 kB', () => {
+/** What it has to read. */
+const isPage = (path: string): boolean => path.endsWith('.md') && path !== 'README.md'
+
+test('the package has code and declarations, each once, in under 1,030 kB, and its pages in under 350 kB', () => {
   const { file, paths } = packed()
-  const others = paths.filter((path) => !/^dist\/[\w/-]+\.(?:js|d\.ts)$/.test(path))
+  const others = paths.filter(
+    (path) => !/^dist\/[\w/-]+\.(?:js|d\.ts)$/.test(path) && !isPage(path),
+  )
   expect(others).toEqual([
     ...['LICENSE', 'README.md'],
     ...['dist/observe/page.html', 'dist/observe/page.json'],
@@ -35,8 +41,23 @@ test('the package has code and declarations, each once, in under 1,010 kB', () =
   ])
   expect(paths).toContain('dist/testing/index.js')
   expect(paths).toContain('dist/testing/index.d.ts')
-  // Its page, with the libraries of browsers inside, has 65 kB of them.
-  expect(statSync(file).size).toBeLessThan(1_010_000)
+  const pages = paths.filter(isPage)
+  expect(pages).toContain('docs/getting-started.md')
+  const pagesSize = gzipSync(pages.map((path) => readFileSync(path, 'utf8')).join('')).length
+  expect(pagesSize).toBeLessThan(350_000)
+  // Its page in the browser, with the libraries inside, has 65 kB of them.
+  expect(statSync(file).size - pagesSize).toBeLessThan(1_030_000)
+})
+
+test('each link of its pages leads to a file of the package; its pictures are on the site', () => {
+  const { paths } = packed()
+  const broken = [...paths.filter(isPage), 'README.md'].flatMap((path) =>
+    [...readFileSync(path, 'utf8').matchAll(/(?<!!)\[[^\]]*\]\((?!https?:|#)([^)#\s]+)/g)]
+      .map(([, to = '']) => join(dirname(path), to))
+      .filter((to) => !paths.includes(to))
+      .map((to) => `${path}: ${to}`),
+  )
+  expect(broken).toEqual([])
 })
 
 test('publint and arethetypeswrong find no fault in it', () => {

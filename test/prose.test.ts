@@ -29,6 +29,7 @@ const prose = (): string => {
   const pages = [
     'README.md',
     'ARCHITECTURE.md',
+    'CONTRIBUTING.md',
     ...readdirSync('docs', { recursive: true }).map((name) => `docs/${name}`),
   ]
     .filter((path) => path.endsWith('.md'))

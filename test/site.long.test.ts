@@ -31,6 +31,15 @@ describe.skipIf(lacks(isOffline ? 'the registry cannot be reached' : undefined))
       expect([...pages.keys()]).toContain(`api/${path}.html`)
   })
 
+  test('has a list for programs, llms.txt, whose pages are there as they are written', () => {
+    const list = readFileSync(join(site, 'llms.txt'), 'utf8')
+    expect(list).toMatch(/^# Keelson\n\n> .*kill -9/)
+    const paths = [...list.matchAll(/\]\(\/([^)]+)\)/g)].map(([, path = '']) => path)
+    expect(paths).toContain('docs/flow.md')
+    for (const path of paths)
+      expect(readFileSync(join(site, path), 'utf8'), path).toBe(readFileSync(path, 'utf8'))
+  })
+
   test('has no link to a page or a heading that is missing', () => {
     const broken: string[] = []
     for (const [path, text] of pages)

@@ -12,6 +12,7 @@ import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { listForPrograms, sectionsOf } from './pages-list.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -42,6 +43,7 @@ for (const path of [
   'README.md',
   'ARCHITECTURE.md',
   'CHANGELOG.md',
+  'CONTRIBUTING.md',
   'SECURITY.md',
   'docs',
   'examples',
@@ -63,4 +65,11 @@ run('npx', [
   ...['--skipErrorChecking', '--logLevel', 'Error'],
 ])
 run('npx', ['vitepress', 'build', '.'])
+
+// For programs that read: the list of pages, and each page of it as it is written.
+const site = join(root, '.tmp/site')
+const index = readFileSync(join(root, 'docs/README.md'), 'utf8')
+writeFileSync(join(site, 'llms.txt'), listForPrograms(index))
+for (const { path } of sectionsOf(index).flatMap(({ links }) => links))
+  cpSync(join(root, path), join(site, path))
 console.log('.tmp/site/index.html')

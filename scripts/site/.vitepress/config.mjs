@@ -2,26 +2,17 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitepress'
+import { sectionsOf } from '../pages-list.mjs'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 
-/** The links of "Read on" in README.md, by its items: the site has the order of that list. */
-const readOn = () => {
-  const [, list = ''] = readFileSync(`${root}README.md`, 'utf8').split('\n## Read on\n')
-  const [numbered = '', reference = ''] = list.split('\nFor reference: ')
-  const items = numbered.split(/\n\d+\. /).slice(1)
-  return [...items, reference].map((item, at) => {
-    const links = [...item.matchAll(/\[([^\]]+)\]\(([^)#]+)[^)]*\)/g)].map(([, text, path]) => ({
-      text: titled(text.replaceAll(/\s+/g, ' ')),
-      link: `/${path.replace(/\.md$/, '')}`,
-    }))
-    return {
-      text: at < items.length ? links[0].text : 'Reference',
-      collapsed: at > 2,
-      items: links,
-    }
-  })
-}
+/** The sections of docs/README.md with their links: the site has the order of that page. */
+const sections = () =>
+  sectionsOf(readFileSync(`${root}docs/README.md`, 'utf8')).map(({ title, links }, at) => ({
+    text: title,
+    collapsed: at > 1,
+    items: links.map(({ text, path }) => ({ text, link: `/${path.replace(/\.md$/, '')}` })),
+  }))
 
 /** The anchor of a heading, as the repository's pages have it. */
 const githubs = (text) =>
@@ -31,8 +22,6 @@ const githubs = (text) =>
     .replace(/[^\p{L}\p{N}\s_-]/gu, '')
     .replaceAll(/\s/g, '-')
 
-const titled = (text) => text[0].toUpperCase() + text.slice(1)
-
 /** The pages of one kind of exported thing, as TypeDoc has named the folders. */
 const pagesOfApi = () =>
   readdirSync(`${root}scripts/site/pages/api`, { withFileTypes: true })
@@ -41,7 +30,7 @@ const pagesOfApi = () =>
 
 export default defineConfig({
   title: 'Keelson',
-  description: 'OTP for Node.js with a durable storage tree inside',
+  description: 'Durable actors, workflows, queues and a store in one npm package',
   // Browsers ask for an icon where a page names none.
   head: [['link', { rel: 'icon', href: 'data:,' }]],
   srcDir: 'pages',
@@ -57,7 +46,7 @@ export default defineConfig({
       { text: 'API', link: '/api/' },
       { text: 'Changes', link: '/CHANGELOG' },
     ],
-    sidebar: { '/api/': pagesOfApi(), '/': readOn() },
+    sidebar: { '/api/': pagesOfApi(), '/': sections() },
     outline: [2, 3],
     search: { provider: 'local' },
   },
