@@ -295,30 +295,77 @@ const partsOf = (reason: unknown): readonly unknown[] | undefined => {
   }
 }
 
-/** An error as a row keeps it. */
+/** The cause of a kept error. `code`, `address` and `port` are those of a system error, such as `ECONNREFUSED`. */
+export type KeptCause = {
+  readonly name: string
+  readonly message: string
+  readonly code?: string
+  readonly address?: string
+  readonly port?: number
+  /** The first frame of the user's code in its stack. */
+  readonly at?: string
+}
+
+/**
+ * An error as a row keeps it. Of a failure of your code it is the record of that: 8 KiB at most, in
+ * which `causes` come first. Rows of earlier builds have neither `causes` nor `stack`.
+ */
 export type KeptError = {
   readonly name: string
   readonly message: string
   readonly code?: string
+  /** Of a system error, such as `ECONNREFUSED`: where the connection was to lead. */
+  readonly address?: string
+  readonly port?: number
+  /** Its `cause`, the cause of that, and so on; the errors of an `AggregateError` follow it. */
+  readonly causes?: readonly KeptCause[]
+  /** The frames of its stack, one a line, without those of Keelson and of Node's insides. */
+  readonly stack?: string
 }
 
 /** A row takes no half of a character, which the cut may leave. */
 const shortened = (text: string, max: number): string => text.slice(0, max).toWellFormed()
 
-/** An error as it is kept, with so much of its message. Any value may be thrown, and none is trusted. */
+/**
+ * An error as it is kept, with so much of its message, and without causes and stack. Any value may be
+ * thrown, and none is trusted.
+ */
 export const keptError = (thrown: unknown, messageMax = 2_000): KeptError => {
   if (!isError(thrown))
     return {
       name: 'Error',
       message: shortened(plainText(redacted(thrown), messageMax), messageMax),
     }
-  const { name, message, code } = readError(thrown, messageMax)
-  return typeof code === 'string' ? { name, message, code } : { name, message }
+  const { name, message, code, address, port } = readError(thrown, messageMax)
+  return {
+    ...{ name, message },
+    ...(typeof code === 'string' && { code }),
+    ...(address !== undefined && { address }),
+    ...(port !== undefined && { port }),
+  }
 }
 
-/** A kept error as an error. */
-export const errorOf = ({ name, message, code }: KeptError): Error => {
-  if (name === 'KeelsonError') return new KeelsonError(code as ErrorCode, message)
-  const error = Object.defineProperty(new Error(message), 'name', { value: name })
-  return code === undefined ? error : Object.assign(error, { code })
+/** A kept error as an error. Its stack has the frames that were kept, and none of this place. */
+export const errorOf = ({ stack, causes = [], ...kept }: KeptError): Error => {
+  const cause = causes.reduceRight<Error | undefined>(
+    (below, { at, ...each }) => thrownAs(each, at === undefined ? at : `    at ${at}`, below),
+    undefined,
+  )
+  return thrownAs(kept, stack, cause)
+}
+
+const thrownAs = (
+  { name, message, code, ...place }: KeptCause,
+  frames: string | undefined,
+  cause: Error | undefined,
+): Error => {
+  const error =
+    name === 'KeelsonError'
+      ? new KeelsonError(code as ErrorCode, message, cause && { cause })
+      : Object.assign(new Error(message, cause && { cause }), code === undefined ? {} : { code })
+  const head = `${name}: ${message}`
+  const hidden = { configurable: true, writable: true, enumerable: false }
+  if (name !== 'KeelsonError') Object.defineProperty(error, 'name', { ...hidden, value: name })
+  const value = frames === undefined ? head : `${head}\n${frames}`
+  return Object.assign(Object.defineProperty(error, 'stack', { ...hidden, value }), place)
 }

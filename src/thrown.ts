@@ -14,6 +14,9 @@ export type ReadError = {
   /** The message in it is cut, too. */
   readonly stack: string | undefined
   readonly code: string | number | undefined
+  /** Where a connection of Node was to lead. */
+  readonly address: string | undefined
+  readonly port: number | undefined
   /** The details of a `KeelsonError`. */
   readonly details: object | undefined
   readonly cause: unknown
@@ -54,6 +57,8 @@ export const readError = (error: Error, max = textMax): ReadError => {
       return typeof stack === 'string' ? shortStack(stack, said, max) : undefined
     },
     code: typeof code === 'string' ? shortened(code, nameMax) : numberOf(code),
+    address: textIn(member(error, 'address')),
+    port: numberOf(member(error, 'port')),
     details: objectOf(member(error, 'details')),
     cause: known(member(error, 'cause')),
     errors,
@@ -82,6 +87,9 @@ const textOf = (found: unknown, otherwise: string): string => {
   }
   return '[unreadable]'
 }
+
+const textIn = (found: unknown): string | undefined =>
+  typeof found === 'string' ? shortened(found, nameMax) : undefined
 
 const numberOf = (found: unknown): number | undefined =>
   typeof found === 'number' ? found : undefined

@@ -233,7 +233,7 @@ export {
 export type { EndOptions } from './turns/lifetime.ts'
 export { type Fields, parkedField, readBody } from './turns/memory.ts'
 export type { DurableRows, ReadRows, RowsOptions, RowsPage } from './turns/own-rows.ts'
-export { keptText, type RetryPolicies } from './turns/retry-policy.ts'
+export type { RetryPolicies } from './turns/retry-policy.ts'
 export { onceSettled } from './turns/turn-outputs.ts'
 export { answerProjections } from './users-projections/projection-parts.ts'
 export { type ProjectionStatus, projectionStatus } from './users-projections/projection-rows.ts'

@@ -13,7 +13,7 @@
  * Start reading at `runs/record.ts`, `runs/replay.ts` and `activation/activation.ts`.
  */
 
-export type { KeptError } from '../errors.ts'
+export type { KeptCause, KeptError } from '../errors.ts'
 export { flow } from './app/flow.ts'
 export type { BatchCommitted, FlowOfBatch } from './app/flow-of-batch.ts'
 export type { FlowOfTurn, FlowTurnContext } from './app/flow-of-turn.ts'

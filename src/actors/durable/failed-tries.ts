@@ -8,6 +8,7 @@
  */
 import { backoffMs } from '../../clock.ts'
 import { isMissing, type KeelsonError, keptError } from '../../errors.ts'
+import { keptText } from '../../failure-record.ts'
 import {
   type AnyContext,
   describeReason,
@@ -19,13 +20,7 @@ import { isError } from '../../thrown.ts'
 import { emit } from '../core/storage-events.ts'
 import type { FailedTurn } from '../turns/actor-trouble.ts'
 import { isParked, type Memory, settingOf } from '../turns/memory.ts'
-import {
-  type AfterTry,
-  afterTry,
-  type Failure,
-  failureOf,
-  keptText,
-} from '../turns/retry-policy.ts'
+import { type AfterTry, afterTry, type Failure, failureOf } from '../turns/retry-policy.ts'
 import type { TurnDraft } from '../turns/turn-draft.ts'
 import type { Run } from '../turns/turn-run.ts'
 import { alarmAt, stepAt } from './by-hand.ts'
@@ -88,10 +83,10 @@ export class FailedTries {
     const before = step?.tries ?? alarm?.set.tries ?? 0
     const tries = run.kind === 'onFailed' ? before : before + 1
     const now = this.#actor.now()
-    const { error, next, inMs } = this.#after(run, tries, thrown)
+    const { inMs, ...after } = this.#after(run, tries, thrown)
     const retryAt = now + inMs
-    const shown = this.shown(run, error)
-    const failure = failureOf(next, shown, now)
+    const shown = this.shown(run, after.error)
+    const failure = failureOf({ ...after, error: shown }, now, step?.failure ?? alarm?.set.failure)
     const isRecorded = this.#actor.record(what, (draft) => {
       if (step) draft.keepStep({ ...step, tries, failure, notBefore: retryAt, wakeAt: retryAt })
       if (alarm) draft.setAlarm(alarm.name, { ...alarm.set, tries, failure, dueAt: retryAt })

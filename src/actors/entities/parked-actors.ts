@@ -1,5 +1,7 @@
 /** Durable actors with parked steps or alarms, found by their index. A look; it wakes nobody. */
+
 import { type ErrorCode, KeelsonError } from '../../errors.ts'
+import { keptText } from '../../failure-record.ts'
 import { call, name as nameOf } from '../../runtime/index.ts'
 import {
   checkEntityId,
@@ -13,7 +15,6 @@ import type { Access } from '../core/access.ts'
 import { foundFor, overOwners } from '../core/owners-way.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
 import { type Parked, parkedField, readParked } from '../turns/memory.ts'
-import { keptText } from '../turns/retry-policy.ts'
 import { type Entities, expectKind } from './entities.ts'
 import { countsOf, fieldCountsIn } from './entity-totals.ts'
 

@@ -4,7 +4,8 @@
  */
 
 import { backoffMs, type Retry, retryOf } from '../../clock.ts'
-import { type KeptError, keptError } from '../../errors.ts'
+import type { KeptError } from '../../errors.ts'
+import { failureRecord } from '../../failure-record.ts'
 import { ownOf } from '../../own-names.ts'
 
 /** The policy of a server: that of all its steps and alarms, and of some by their names. */
@@ -25,6 +26,9 @@ export type Failure = {
   readonly next: 'retry' | 'onFailed' | 'unblock'
   /** When it failed, in ms since 1970. */
   readonly at: number
+  /** When it failed first, and how many tries it has; rows of earlier builds have neither. */
+  readonly since?: number
+  readonly triesMax?: number
   readonly error: KeptError
 }
 
@@ -36,6 +40,8 @@ export type AfterTry = {
   readonly error: unknown
   readonly next: Failure['next']
   readonly inMs: number
+  /** How many tries it has; absent: it is tried until it succeeds. */
+  readonly triesMax?: number
 }
 
 /**
@@ -58,29 +64,38 @@ export const afterTry = (
   }
   const next = isLast ? (canFail ? 'onFailed' : 'unblock') : 'retry'
   const inMs = isLast ? 0 : Math.ceil(backoffMs(policy, tries, drawn))
-  return { error, next, inMs }
+  return { error, next, inMs, ...(Number.isFinite(policy.max) && { triesMax: policy.max }) }
 }
 
 const messageMax = 500
 
-/** A failure with `error`, as it is kept. */
-export const failureOf = (next: Failure['next'], error: unknown, at: number): Failure => ({
-  ...{ next, at },
-  error: keptError(error, messageMax),
+/** A failure after `before`, as it is kept. */
+export const failureOf = (
+  { next, error, triesMax }: Omit<AfterTry, 'inMs'>,
+  at: number,
+  before?: Failure,
+): Failure => ({
+  ...{ next, at, since: before?.since ?? before?.at ?? at },
+  ...(triesMax !== undefined && { triesMax }),
+  error: failureRecord(error, messageMax),
 })
-
-/** An error in one line. */
-export const keptText = ({ name, message, code }: KeptError): string =>
-  `${code ?? name}: ${message}`
 
 const nexts = ['retry', 'onFailed', 'unblock'] as const
 
-/** The count of tries and the last failure, as rows have them: a number, or a list that begins with it. */
+/**
+ * The count of tries and the last failure, as rows have them: a number, or a list that begins with it.
+ * A build that knows no `more` reads the rest.
+ */
 export const packTries = (tries: number, failure: Failure | undefined): unknown => {
   if (failure === undefined) return tries
-  const { next, at, error } = failure
-  const { name, message, code } = error
-  return [tries, nexts.indexOf(next), at, name, message, ...(code === undefined ? [] : [code])]
+  const { next, at, since, triesMax, error } = failure
+  const { name, message, code, ...others } = error
+  const more = {
+    ...(since !== undefined && { since }),
+    ...(triesMax !== undefined && { triesMax }),
+    ...others,
+  }
+  return [tries, nexts.indexOf(next), at, name, message, code ?? null, more]
 }
 
 /** Reads what `packTries` made. */
@@ -88,9 +103,16 @@ export const unpackTries = (
   packed: unknown,
 ): { readonly tries: number; readonly failure: Failure | undefined } => {
   if (typeof packed === 'number') return { tries: packed, failure: undefined }
-  const [tries, next, at, name, message, code] = packed as [
-    ...[number, number, number, string, string, string?],
+  const [tries, next, at, name, message, code, more] = packed as [
+    ...[number, number, number, string, string, (string | null)?],
+    (Omit<KeptError, 'name' | 'message' | 'code'> & Pick<Failure, 'since' | 'triesMax'>)?,
   ]
-  const error = code === undefined ? { name, message } : { name, message, code }
-  return { tries, failure: { next: nexts[next] ?? 'unblock', at, error } }
+  const { since, triesMax, ...others } = more ?? {}
+  const error = { name, message, ...(typeof code === 'string' && { code }), ...others }
+  const times = {
+    at,
+    ...(since !== undefined && { since }),
+    ...(triesMax !== undefined && { triesMax }),
+  }
+  return { tries, failure: { next: nexts[next] ?? 'unblock', ...times, error } }
 }

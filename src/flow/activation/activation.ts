@@ -4,13 +4,8 @@
  * may start. After a crash, a rest or a divergence another one gets the same outcomes in the same order.
  */
 import { ownWork } from '../../actors/index.ts'
-import {
-  invalidArgument,
-  isKeelsonError,
-  KeelsonError,
-  type KeptError,
-  keptError,
-} from '../../errors.ts'
+import { invalidArgument, isKeelsonError, KeelsonError, type KeptError } from '../../errors.ts'
+import { failureRecord } from '../../failure-record.ts'
 import { ActivationRest, ActivationTurns, inNextTurn } from '../runs/activation-turns.ts'
 import { Active, type ActiveParts, runningSteps, Scope, takenIn } from '../runs/active.ts'
 import type { Workflow } from '../runs/body.ts'
@@ -178,7 +173,7 @@ export class RunActivation implements EndingActivation, Notified {
 
   /** Does work that nobody awaits. If it cannot be done, the run is blocked. */
   does(work: Promise<unknown>): void {
-    work.catch((error) => this.block(keptError(error)))
+    work.catch((error) => this.block(failureRecord(error)))
   }
 
   /**
@@ -206,7 +201,7 @@ export class RunActivation implements EndingActivation, Notified {
     const own = bodyOf(this.workflow, version)
     if (own) void endOfBody(this, own, input).then((end) => this.#bodyEnds(end))
     else {
-      this.block(keptError(missingBody(this.workflow, version)))
+      this.block(failureRecord(missingBody(this.workflow, version)))
     }
   }
 
@@ -460,7 +455,7 @@ export class RunActivation implements EndingActivation, Notified {
    */
   diverges(error: KeelsonError): void {
     if (this.isStopped) return
-    if (this.terms.isSecond) this.block(keptError(error))
+    if (this.terms.isSecond) this.block(failureRecord(error))
     else this.stop('replay')
   }
 

@@ -3,7 +3,8 @@
  * that it has made of theirs. Node would end the process for one. It is the run that cannot go on: it is
  * blocked when its body has ended so. It is apart from the activation, which knows nothing of Node.
  */
-import { type KeptError, keptError } from '../../errors.ts'
+import type { KeptError } from '../../errors.ts'
+import { failureRecord } from '../../failure-record.ts'
 import { claim } from '../../process-events.ts'
 import type { RunBackground } from '../runs/messages.ts'
 import type { RunState } from '../runs/record.ts'
@@ -36,7 +37,7 @@ export class Unhandled {
   /** A rejection with this reason is of this run. `what` names the operation, whose promise is `of`. */
   claim(reason: unknown, what: string, of?: { readonly isHeard: boolean }): void {
     this.hasClaimed = true
-    const { message, ...others } = keptError(reason)
+    const { message, ...others } = failureRecord(reason)
     const text = `its body does not handle the failure of ${what}: ${message}`
     const error = { ...others, message: text }
     if (of && !of.isHeard && this.#mayHandle) this.#unheard.push({ of, error })

@@ -28,7 +28,6 @@ import {
   type Awaited,
   isLive,
   type Operation,
-  type Outcome,
   operationsPrefix,
   padded,
   type RunFields,
@@ -38,6 +37,9 @@ import {
   valueKey,
 } from '../runs/record.ts'
 import { ask, type Look } from './look.ts'
+import { isApart, type StepRow, stepOf } from './step-row.ts'
+
+export type { StepRow } from './step-row.ts'
 
 /** A run, as `list` shows it. Times in ms since 1970. */
 export type Row = {
@@ -65,24 +67,6 @@ export type Row = {
 
 /** One run with its input, which may be a `LargeValue`. */
 export type RunLook = Row & { readonly input: unknown }
-
-/** An operation of a run, as `steps` shows it. */
-export type StepRow = {
-  readonly key: string
-  readonly kind: Operation['kind']
-  /** How many tries have failed. */
-  readonly tries: number
-  readonly outcome: Outcome['kind'] | undefined
-  /** The value of its outcome, which may be a `LargeValue`. */
-  readonly value: unknown
-  /** The error of its outcome, or of its last try. */
-  readonly error: KeptError | undefined
-  /** When its row was written last, and when its timer fires or its next try begins. */
-  readonly at: number
-  readonly dueAt: number | undefined
-  /** The run of a child, as `type/id`. */
-  readonly child: string | undefined
-}
 
 /** A page. `cursor` continues after it (absent when `exhausted`). */
 export type Page<T> = {
@@ -314,16 +298,6 @@ export function* stepsOf(
     entries.push(isHere ? step : { ...step, value: yield* valueAt(runs, id, key) })
   }
   return pageWith(found, entries)
-}
-
-const isApart = ({ outcome }: Operation): boolean =>
-  outcome?.kind === 'ok' && outcome.isApart === true
-
-const stepOf = ({ key, kind, tries = 0, ...row }: Operation): StepRow => {
-  const { outcome, failure, at, dueAt, child } = row
-  const value = outcome?.kind === 'ok' ? outcome.value : undefined
-  const error = outcome?.kind === 'error' ? outcome.error : failure
-  return { ...{ key, kind, tries, value, error, at, dueAt, child }, outcome: outcome?.kind }
 }
 
 const pageWith = <T>(

@@ -5,7 +5,7 @@
  * They are apart from the runner, which makes the turns and knows no caller.
  */
 import { onceSettled } from '../../actors/index.ts'
-import { type ErrorCode, KeelsonError, keptError } from '../../errors.ts'
+import { type ErrorCode, errorOf, KeelsonError } from '../../errors.ts'
 import type { JobLook } from './job-look.ts'
 import type { QueueRequest } from './queue-messages.ts'
 
@@ -72,7 +72,7 @@ export class JobCallers {
     try {
       const found = this.#look(number)
       if (found?.state === 'done') this.done(number, found.result)
-      else if (found?.state === 'dead') this.#dead(number, found.error)
+      else if (found?.state === 'dead') this.#dead(number, found.error && errorOf(found.error))
       else if (!found) this.#fail(number, this.#error('CONFLICT', number, gone))
     } catch (error) {
       this.#fail(number, error)
@@ -85,10 +85,7 @@ export class JobCallers {
   }
 
   #dead(number: number, cause: Error | undefined): void {
-    this.#fail(
-      number,
-      this.#error('FAILED', number, `is dead: ${cause && keptError(cause).message}`, cause),
-    )
+    this.#fail(number, this.#error('FAILED', number, `is dead: ${cause?.message}`, cause))
   }
 
   /** A job was removed. Answers the reason for its handler. */

@@ -40,6 +40,9 @@ export type JobEntry<J = unknown, R = unknown> = {
   readonly tries: number
   /** When its last failed try failed, and with which error. */
   readonly failedAt: number | undefined
+  /** When the first of its tries failed, and how many it has. */
+  readonly failingSince: number | undefined
+  readonly triesMax: number | undefined
   readonly error: KeptError | undefined
   /** The value that its handler returned, while the queue keeps results, and when it was done. */
   readonly result: R | undefined
@@ -61,7 +64,8 @@ const entryOf = ({ state, row, record }: FoundJob): JobEntry => {
   return {
     ...{ id: String(numberOf(row)), state, input, key: key || undefined, priority, addedAt, tries },
     ...{ dueAt: state === 'delayed' ? dueOf(row) : undefined },
-    ...{ failedAt: failure?.at, error: failure?.error },
+    ...{ failedAt: failure?.at, failingSince: failure?.since, triesMax: failure?.triesMax },
+    error: failure?.error,
     ...{ result: undefined, doneAt: undefined },
   }
 }
@@ -72,6 +76,7 @@ const doneEntry = (number: number, job: DoneJob): JobEntry => {
     ...{ id: String(number), state: 'done', input: undefined, key: key || undefined, priority },
     ...{ addedAt, tries, result, doneAt },
     ...{ dueAt: undefined, failedAt: undefined, error: undefined },
+    ...{ failingSince: undefined, triesMax: undefined },
   }
 }
 

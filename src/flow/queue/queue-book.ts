@@ -24,10 +24,10 @@ import {
   deadRow,
   delayedPrefix,
   dueOf,
+  failureAfter,
   hasRow,
   isOf,
   type JobRecord,
-  logOf,
   numberOf,
   packRecord,
   placeOf,
@@ -200,8 +200,8 @@ export class QueueBook {
   failed(number: number, end: FailedTry, now: number, rows: DurableRows): void {
     const { error, log: lines, tries, inMs } = end
     const { row, record } = this.#release(number, rows)
-    const log = logOf(record.failure, lines)
-    const failure = { at: now, error, ...(log.length > 0 && { log }) }
+    const { triesMax } = this.#limits
+    const failure = failureAfter(record, { at: now, error, lines, triesMax })
     const failed = { ...record, tries, failure }
     rows.delete(row)
     if (inMs === undefined) this.#bury(row, failed, rows)

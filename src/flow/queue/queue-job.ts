@@ -1,6 +1,6 @@
 /** One try of a job, as its handler gets it: the job runs in it, or ignores its end. And that end. */
 import { argument, text } from '../../check.ts'
-import { isMissing, KeelsonError } from '../../errors.ts'
+import { isMissing, KeelsonError, type KeptError } from '../../errors.ts'
 import { type AppContext, guardedAbort, type Logger } from '../../runtime/index.ts'
 import { decodeValue } from '../../storage/index.ts'
 import type { Try } from '../runs/body.ts'
@@ -132,6 +132,8 @@ export type TryEnd = {
   readonly value?: unknown
   readonly error?: { readonly thrown: unknown }
   retryAt?: number | undefined
+  /** The record of its error, as its row keeps it. */
+  failure?: KeptError
   isTooLate?: boolean
   isTooEarly?: boolean
 }

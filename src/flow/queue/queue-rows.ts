@@ -125,6 +125,9 @@ export type JobRecord = {
 /** The end of a try that failed. */
 export type Failure = {
   readonly at: number
+  /** When the first of these tries failed, and how many there are; rows of earlier builds have neither. */
+  readonly since?: number
+  readonly triesMax?: number
   readonly error: KeptError
   /** The last lines of the tries until then; absent: there are none. */
   readonly log?: readonly string[]
@@ -149,6 +152,27 @@ export const logOf = (
     kept.push(line)
   }
   return kept.reverse()
+}
+
+/** The end of one more try that failed, with the lines of its log. */
+type FailedNow = Pick<Failure, 'at' | 'error'> & {
+  readonly lines: readonly string[]
+  readonly triesMax: number
+}
+
+/** The failure of a job as its row keeps it, after earlier ones. */
+export const failureAfter = (
+  { tries, failure: before }: JobRecord,
+  { lines, triesMax, ...failed }: FailedNow,
+): Failure => {
+  const log = logOf(before, lines)
+  // The tries of a dead job begin again.
+  const since = (tries > 0 ? (before?.since ?? before?.at) : undefined) ?? failed.at
+  return {
+    ...{ ...failed, since },
+    ...(Number.isFinite(triesMax) && { triesMax }),
+    ...(log.length > 0 && { log }),
+  }
 }
 
 /** The value of a job's row. The job is its last member, for `undefined` cannot be stored. */

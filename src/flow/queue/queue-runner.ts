@@ -10,11 +10,13 @@
  * It is apart from the entity, its only importer, because it outlives a turn: the entity has what one
  * turn does, and makes one runner at each of its starts.
  */
-import { type DurableRows, keptText, shardTime } from '../../actors/index.ts'
+import { type DurableRows, shardTime } from '../../actors/index.ts'
 import { backoffMs, type Cancel } from '../../clock.ts'
-import { isKeelsonError, KeelsonError, keptError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { failureRecord } from '../../failure-record.ts'
 import { reply } from '../../runtime/index.ts'
 import { type AppContext, durableActors } from '../../supervisors/index.ts'
+import { noteEnd } from '../runs/failing-work.ts'
 import type { EnteringRun } from '../runs/messages.ts'
 import { queueId, queueKind } from '../runs/parts.ts'
 import { earlyMs, pauseAfter, unsureMs } from '../runs/tries.ts'
@@ -324,7 +326,8 @@ export class QueueRunner {
     const inMs = this.#retryIn(job, error.thrown)
     end.retryAt = inMs === undefined ? undefined : now + inMs
     const tries = job.counts ? job.attempt : job.attempt - 1
-    const failed = { error: keptError(error.thrown), log: job.lines, tries, inMs }
+    end.failure = failureRecord(error.thrown)
+    const failed = { error: end.failure, log: job.lines, tries, inMs }
     this.#book.failed(number, failed, now, rows)
   }
 
@@ -448,7 +451,8 @@ export class QueueRunner {
     }
     const reason = this.callers.removed(number)
     const id = String(number)
-    this.#noteFailing(id, 0, undefined, reason)
+    const end = { id, attempt: 0, retryAt: undefined, failure: undefined }
+    noteEnd(this.#entities, this.#terms.name, end)
     const late = this.#ends.find(({ job }) => job.claim.number === number)
     this.#ends = this.#ends.filter((end) => end !== late)
     const job = this.#running.get(number) ?? late?.job
@@ -460,29 +464,15 @@ export class QueueRunner {
     job.end(reason)
   }
 
-  #emitEnd({ job, value, error, retryAt, isTooEarly }: TryEnd): void {
+  #emitEnd({ job, value, error, failure, retryAt, isTooEarly }: TryEnd): void {
     const { number, attempt } = job.claim
     if (error === undefined) this.callers.done(number, value)
     const id = String(number)
     const thrown = error?.thrown
     const outcome = error === undefined ? 'done' : 'failed'
-    if (!isTooEarly) this.#noteFailing(id, attempt, retryAt, thrown)
+    if (!isTooEarly) noteEnd(this.#entities, this.#terms.name, { id, attempt, retryAt, failure })
     this.#emit('queue.ended', { id, attempt, outcome, error: thrown })
     if (error && !isTooEarly) this.#emit('queue.failed', { id, attempt, retryAt, error: thrown })
-  }
-
-  /** A job that is tried again is a trouble of the instance until its try succeeds, or it is dead. */
-  #noteFailing(id: string, tries: number, retryAt: number | undefined, thrown: unknown): void {
-    const { trouble } = this.#entities
-    const entity = `${queueKind(this.#terms.name)}/${queueId}`
-    const owner = `jobs of ${entity}`
-    if (retryAt === undefined) {
-      trouble.passes(id, owner)
-      return
-    }
-    const error = keptText(keptError(thrown))
-    const failed = { entity, what: `job ${id}`, tries, retryAt, error }
-    trouble.fails(id, failed, this.#system.clock.now(), owner)
   }
 
   #emit<K extends keyof QueueEvents>(

@@ -7,6 +7,7 @@ import { type AppContext, durableActors } from '../../supervisors/index.ts'
 import { RunActivation } from '../activation/activation.ts'
 import type { Workflow } from '../runs/body.ts'
 import { emitFlow } from '../runs/events.ts'
+import { FailingSteps } from '../runs/failing-work.ts'
 import type {
   ActivationTerms,
   Notified,
@@ -19,7 +20,6 @@ import type {
 } from '../runs/messages.ts'
 import { runKind } from '../runs/parts.ts'
 import { isBetweenTries, isLive, type RunFields, type RunState } from '../runs/record.ts'
-import { FailingSteps } from '../runs/tries.ts'
 import { type Turned, withStatus } from '../runs/turns.ts'
 
 /** The server of a run. */

@@ -3,9 +3,10 @@
  * one that has lost its process without its end. It removes runs whose time of retention is over. A
  * copy of a folder that waits starts no tree, so it has no keeper.
  */
-import { keptText, type Some, some } from '../../actors/index.ts'
+import { type Some, some } from '../../actors/index.ts'
 import { backoffMs } from '../../clock.ts'
 import { isKeelsonError, type KeptError } from '../../errors.ts'
+import { keptText } from '../../failure-record.ts'
 import {
   type AnyContext,
   type AppContext,

@@ -4,9 +4,9 @@ import type { KeptError } from '../../errors.ts'
 import type { CallContext, System } from '../../runtime/index.ts'
 import type { AppContext, durableActors } from '../../supervisors/index.ts'
 import type { Workflow } from './body.ts'
+import type { FailingSteps } from './failing-work.ts'
 import type { Outcome, Parent, Recorded, RunState, RunStatus } from './record.ts'
 import type { Replay } from './replay.ts'
-import type { FailingSteps } from './tries.ts'
 import type { Input } from './values.ts'
 
 /** How a run ended, or why it does not go on. */

@@ -6,6 +6,7 @@
 import { shardTime } from '../../actors/index.ts'
 import { type FullRetry, passed } from '../../clock.ts'
 import { isKeelsonError, isMissing, KeelsonError, type KeptError, keptError } from '../../errors.ts'
+import { failureRecord } from '../../failure-record.ts'
 import { noOptions } from '../../own-names.ts'
 import { type AppContext, call, guardedAbort, type Logger, type Ref } from '../../runtime/index.ts'
 import { makeTurn } from './activation-turns.ts'
@@ -141,11 +142,15 @@ const tryStep = async (carrier: Carrier, active: Active, step: Step): Promise<vo
     }
     if (outcome.kind === 'ok') return carrier.record(active, { outcome })
     const inMs = isOnce || isFinal ? undefined : pauseAfter(policy, attempt, error, clock)
-    const dueAt = inMs === undefined ? undefined : shardTime(carrier.background).now() + inMs
+    const now = shardTime(carrier.background).now()
+    const dueAt = inMs === undefined ? undefined : now + inMs
+    const triesMax = isOnce ? 1 : policy.max
+    const failingSince = active.recorded?.failingSince ?? now
+    const times = { tries: attempt, failingSince, ...(Number.isFinite(triesMax) && { triesMax }) }
     if (dueAt !== undefined) {
-      await carrier.record(active, { tries: attempt, failure: outcome.error, dueAt })
+      await carrier.record(active, { ...times, failure: outcome.error, dueAt })
       if (!active.isOver && active.recorded) carrier.present.failing.failed(active.recorded)
-    } else await fails(outcome.error, { tries: attempt })
+    } else await fails(outcome.error, times)
     const failed = { key: active.key, tries: attempt, retryAt: dueAt, error: outcome.error }
     emitFlow(carrier, 'flow.failed', failed)
     if (dueAt === undefined) return
@@ -171,7 +176,7 @@ const isCancelled = ({ background, present }: Carrier): Promise<boolean> =>
 type Tried = { readonly outcome: Outcome; readonly error?: unknown; readonly isFinal?: boolean }
 
 const failed = (error: unknown): Tried => ({
-  outcome: { kind: 'error', error: keptError(error) },
+  outcome: { kind: 'error', error: failureRecord(error) },
   error,
 })
 
@@ -320,7 +325,7 @@ export const answerOf = async (name: string, handle: () => unknown): Promise<Out
   try {
     return outcomeOf(await handle(), `the answer of the update ${name}`)
   } catch (error) {
-    return { kind: 'error', error: keptError(error) }
+    return { kind: 'error', error: failureRecord(error) }
   }
 }
 

@@ -173,6 +173,9 @@ export type Operation = {
   readonly tries?: number
   /** The last failure of a try. */
   readonly failure?: KeptError
+  /** When its first try failed, and how many it has; rows of earlier builds have neither. */
+  readonly failingSince?: number
+  readonly triesMax?: number
   /** When a timer fires, or the next try begins, in ms since 1970. */
   readonly dueAt?: number
   /** The start mark of a step that runs once. */

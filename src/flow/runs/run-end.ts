@@ -5,7 +5,8 @@
  */
 import { shardTime } from '../../actors/index.ts'
 import type { Cancel } from '../../clock.ts'
-import { isKeelsonError, KeelsonError, keptError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { failureRecord } from '../../failure-record.ts'
 import type { Active, Scope } from './active.ts'
 import type { UntypedBody, Workflow } from './body.ts'
 import { type BodyHost, RunCtx, whenAnswered } from './context.ts'
@@ -265,12 +266,12 @@ const failingOf = (
   if (inMs !== undefined) {
     const until = shardTime(context).now() + inMs
     context.setAlarm('timer', { inMs })
-    const waitsFor = { kind: 'retry', until, error: keptError(body.error) } as const
+    const waitsFor = { kind: 'retry', until, error: failureRecord(body.error) } as const
     const reopened = reopening(failing, context, activation)
     const next = { ...reopened, attempt: state.attempt + 1, waitsFor }
     return [{ next: 'rest' }, withStatus(next, 'waiting', context)]
   }
-  const error = state.error ?? keptError(body.error)
+  const error = state.error ?? failureRecord(body.error)
   if (mustUndo) return [{ next: 'undo' }, { ...withStatus(failing, 'undoing', context), error }]
   return lastOf(activation, failing, context, { status: 'failed', error })
 }

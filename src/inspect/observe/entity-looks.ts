@@ -1,6 +1,8 @@
 /** Durable actors as the page of `keelson observe` shows them. Looking wakes none. */
-import { keptText, overdueOf, parkedActors, shownState, surveyEntity } from '../../actors/index.ts'
+
+import { overdueOf, parkedActors, shownState, surveyEntity } from '../../actors/index.ts'
 import { isKeelsonError } from '../../errors.ts'
+import { keptText } from '../../failure-record.ts'
 import type {
   EntityDetail,
   EntityName,

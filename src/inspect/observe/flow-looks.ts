@@ -2,8 +2,9 @@
  * Workflows and queues as the page of `keelson observe` shows them. Only a look loads the flows. They
  * are apart from `looks.ts` because a frame has room for part of what `flow-parts.ts` answers.
  */
-import { keptText } from '../../actors/index.ts'
+
 import { isKeelsonError, type KeptError } from '../../errors.ts'
+import { keptText } from '../../failure-record.ts'
 import type { DeadJob, Row, RunStatus, ScheduleRow, StepRow } from '../../flow/index.ts'
 import type {
   DeadPage,

@@ -4,14 +4,9 @@
  * which takes the messages of a session, because a look changes nothing.
  */
 
-import {
-  cutText,
-  keptText,
-  type PastOptions,
-  type PastPage,
-  type PastTurn,
-} from '../../actors/index.ts'
+import { cutText, type PastOptions, type PastPage, type PastTurn } from '../../actors/index.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
+import { keptText } from '../../failure-record.ts'
 import type {
   Header,
   History,

@@ -2,13 +2,13 @@
 
 import {
   cutText,
-  keptText,
   type PastOptions,
   type PastPage,
   type PastTurn,
   type StateChange,
 } from '../../actors/index.ts'
 import { invalidArgument } from '../../errors.ts'
+import { keptText } from '../../failure-record.ts'
 import { noOptions } from '../../own-names.ts'
 import { workerKind } from '../../storage/index.ts'
 import type { App } from '../../supervisors/index.ts'

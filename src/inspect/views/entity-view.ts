@@ -1,6 +1,8 @@
 /** Kinds of entities and one entity as text. Pure. */
+
 import { inspect } from 'node:util'
-import { type EntityRows, keptText } from '../../actors/index.ts'
+import type { EntityRows } from '../../actors/index.ts'
+import { keptText } from '../../failure-record.ts'
 import type { EntityFacts, KindFacts } from '../answers/entities.ts'
 import { printable } from '../text/paint.ts'
 import { countText, pluralText } from '../text/quantities.ts'

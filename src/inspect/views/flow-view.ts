@@ -1,7 +1,7 @@
 /** Workflows and queues as text. Pure. */
 
 import { inspect } from 'node:util'
-import { keptText } from '../../actors/index.ts'
+import { keptText } from '../../failure-record.ts'
 import type {
   DeadPage,
   JobLook,

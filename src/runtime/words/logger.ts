@@ -3,7 +3,6 @@
  * methods fits.
  */
 
-import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
 import { noMore } from '../../check.ts'
 import type { Clock } from '../../clock.ts'
@@ -11,6 +10,7 @@ import { isKeelsonError, reasonText } from '../../errors.ts'
 import { noOptions } from '../../own-names.ts'
 import { redacted } from '../../redaction.ts'
 import { isError, readError } from '../../thrown.ts'
+import { isFrame, isHiddenFrame } from '../../user-frames.ts'
 import { describeReason } from './exit-reason.ts'
 import { atOnce, callOutside, type Outside } from './outside-code.ts'
 
@@ -183,15 +183,6 @@ export const eventText = (message: string, facts?: Facts): string => {
 }
 
 /**
- * The folder of the package. A user's bundler moves this file; then no frame is known as Keelson's.
- */
-const packageUrl = /^(.*\/)(?:src\/runtime\/words|dist\/chunks)\/[^/]+$/.exec(import.meta.url)?.[1]
-
-const ownPlaces = (packageUrl === undefined ? [] : [packageUrl, fileURLToPath(packageUrl)]).flatMap(
-  (place) => [`${place}src/`, `${place}dist/`],
-)
-
-/**
  * Returns the text that completes `said`, a text about `error`: its first line, unless `said` has
  * it; its frames but those of Keelson and of Node's insides; details and causes. An error without
  * other frames is a fault in Keelson. It keeps all frames, unless it is a `KeelsonError`.
@@ -203,7 +194,7 @@ const stackText = (error: Error, said: string): string => {
   const isSaid = said.includes(head) || (isOwn && said.includes(reasonText(error)))
   const rest = isSaid && text.startsWith(head) ? text.slice(head.length) : `\n${text}`
   const lines = rest.split('\n')
-  const isTheirs = lines.some((line) => isFrame(line) && !isHidden(line))
+  const isTheirs = lines.some((line) => isFrame(line) && !isHiddenFrame(line))
   return isTheirs || isOwn ? lines.flatMap(shown).join('\n') : rest
 }
 
@@ -221,14 +212,8 @@ const printed = (error: Error): string => {
   }
 }
 
-const isFrame = (line: string): boolean => /^\s+at /.test(line)
-
-const isHidden = (line: string): boolean =>
-  isFrame(line) &&
-  (/\bnode:(internal\/|async_hooks:)/.test(line) || ownPlaces.some((place) => line.includes(place)))
-
 /** The details of an error follow its last frame on the same line. */
 const shown = (line: string): string[] => {
-  if (!isHidden(line)) return [line]
+  if (!isHiddenFrame(line)) return [line]
   return line.endsWith(' {') ? [line.replace(/\S.*$/, '{')] : []
 }

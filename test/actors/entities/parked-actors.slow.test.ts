@@ -113,7 +113,7 @@ describe('the health of an instance', () => {
 
 /** The row of the index for an actor with one parked step. */
 const parkedRow = (id: string) => {
-  const failure = failureOf('unblock', new Error('no'), 5)
+  const failure = failureOf({ next: 'unblock', error: new Error('no') }, 5)
   const step = { step: 'a/1/0', name: 'charge', payload: undefined, tries: 2, notBefore: 0 }
   const mark = { incarnation: '0123456789abcdef', seq: 1 }
   const after = { ...nothing, mark, steps: [{ ...step, wakeAt: 0, failure }] }

@@ -26,7 +26,8 @@ const step = (name: string, tries = 0, failure?: Failure): Step => ({
 const alarm = (at: number, tries = 0, failure?: Failure): Alarm => ({
   ...{ setting: `${incarnation}/1`, payload: undefined, at, dueAt: at, tries, failure },
 })
-const failed = (next: Failure['next'], message = 'no') => failureOf(next, new Error(message), time)
+const failed = (next: Failure['next'], message = 'no') =>
+  failureOf({ next, error: new Error(message) }, time)
 const error = { name: 'Error', message: 'no' }
 
 const memory = (more: Partial<Memory> = {}): Memory => ({ ...nothing, state: {}, ...more })

@@ -76,7 +76,7 @@ describe('a failure', () => {
 
   test.each(errors)('with %s is kept, of a step and of an alarm', (_, thrown) => {
     for (const next of ['retry', 'onFailed', 'unblock'] as const) {
-      const failure = failureOf(next, thrown, 5)
+      const failure = failureOf({ next, error: thrown }, 5)
       const failed = { ...step, tries: 2, failure }
       expect(bodyOf([failed, step]).steps).toEqual([failed, step])
       expect(alarmOf({ ...alarm, tries: 2, failure })).toEqual({ ...alarm, tries: 2, failure })
@@ -86,12 +86,13 @@ describe('a failure', () => {
 
   test('keeps name, code and 500 characters of the message', () => {
     const thrown = new KeelsonError('CONFLICT', 'x'.repeat(1_000), { details: { card: 7 } })
-    const kept = errorOf(failureOf('retry', thrown, 5).error)
+    const kept = errorOf(failureOf({ next: 'retry', error: thrown }, 5).error)
 
     expect(kept).toBeInstanceOf(KeelsonError)
     expect([kept.message.length, (kept as KeelsonError).code]).toEqual([500, 'CONFLICT'])
     const gone = errorOf(
-      failureOf('retry', Object.assign(new TypeError('no'), { code: 'E1' }), 5).error,
+      failureOf({ next: 'retry', error: Object.assign(new TypeError('no'), { code: 'E1' }) }, 5)
+        .error,
     )
     expect([gone.name, gone.message, (gone as { code?: string }).code]).toEqual([
       ...['TypeError', 'no', 'E1'],
@@ -100,7 +101,7 @@ describe('a failure', () => {
 })
 
 test('a parked step or alarm has no due row, and one row of the index says what is parked', () => {
-  const failure = failureOf('unblock', new Error('no'), 5)
+  const failure = failureOf({ next: 'unblock', error: new Error('no') }, 5)
   const [parkedStep, parkedAlarm] = [
     { ...step, tries: 2, failure },
     { ...alarm, tries: 3, failure: { ...failure } },

@@ -4,12 +4,12 @@ import {
   type AfterTry,
   afterTry,
   failureOf,
-  keptText,
   packTries,
   type RetryPolicies,
   unpackTries,
 } from '../../../src/actors/turns/retry-policy.ts'
 import { errorOf, KeelsonError } from '../../../src/errors.ts'
+import { keptText } from '../../../src/failure-record.ts'
 
 const no = new Error('no')
 
@@ -84,7 +84,8 @@ describe('a kept failure', () => {
   const gone = Object.assign(new TypeError('gone'), { code: 'ENOENT' })
 
   test('says its code, or its name, and its message', () => {
-    const textOf = (thrown: unknown): string => keptText(failureOf('retry', thrown, 5).error)
+    const textOf = (thrown: unknown): string =>
+      keptText(failureOf({ next: 'retry', error: thrown }, 5).error)
     expect(textOf(gone)).toBe('ENOENT: gone')
     expect(textOf(new TypeError('gone'))).toBe('TypeError: gone')
     expect(textOf(Object.assign(new Error('gone'), { code: 20 }))).toBe('Error: gone')
@@ -93,22 +94,39 @@ describe('a kept failure', () => {
   })
 
   test('is an error again, with a code only if it had one', () => {
-    const plain = errorOf(failureOf('retry', new TypeError('gone'), 5).error)
+    const plain = errorOf(failureOf({ next: 'retry', error: new TypeError('gone') }, 5).error)
     expect([plain.name, plain.message, 'code' in plain]).toEqual(['TypeError', 'gone', false])
-    expect(errorOf(failureOf('retry', gone, 5).error)).toMatchObject({
+    expect(errorOf(failureOf({ next: 'retry', error: gone }, 5).error)).toMatchObject({
       name: 'TypeError',
       code: 'ENOENT',
     })
-    const ours = errorOf(failureOf('retry', new KeelsonError('CONFLICT', 'gone'), 5).error)
+    const ours = errorOf(
+      failureOf({ next: 'retry', error: new KeelsonError('CONFLICT', 'gone') }, 5).error,
+    )
     expect(ours).toBeInstanceOf(KeelsonError)
   })
 
-  test('takes five or six places of a row, and none before the first one', () => {
+  test('takes seven places of a row, and none before the first one', () => {
+    const row = (thrown: unknown) => packTries(2, failureOf({ next: 'onFailed', error: thrown }, 5))
     expect(packTries(0, undefined)).toBe(0)
-    expect(packTries(2, failureOf('onFailed', gone, 5))).toEqual([
-      ...[2, 1, 5, 'TypeError', 'gone', 'ENOENT'],
-    ])
-    expect(packTries(2, failureOf('unblock', no, 5))).toEqual([2, 2, 5, 'Error', 'no'])
+    const more = { since: 5, stack: expect.stringContaining('retry-policy.test.ts') }
+    expect(row(gone)).toEqual([2, 1, 5, 'TypeError', 'gone', 'ENOENT', more])
+    expect(row(no)).toEqual([2, 1, 5, 'Error', 'no', null, more])
+    expect(row('no')).toEqual([2, 1, 5, 'Error', 'no', null, { since: 5 }])
+  })
+
+  test('of an earlier build has neither causes nor a stack, nor when it began', () => {
+    const error = { name: 'Error', message: 'no' }
+    expect(unpackTries([2, 0, 5, 'Error', 'no'])).toEqual({
+      ...{ tries: 2, failure: { next: 'retry', at: 5, error } },
+    })
+  })
+
+  test('keeps since when the work fails, and how many tries it has', () => {
+    const first = failureOf({ next: 'retry', error: no, triesMax: 3 }, 5)
+    const second = failureOf({ next: 'retry', error: no, triesMax: 3 }, 9, first)
+    expect(second).toMatchObject({ at: 9, since: 5, triesMax: 3 })
+    expect(unpackTries(packTries(2, second))).toEqual({ tries: 2, failure: second })
   })
 
   test('of a kind that this program does not know is parked', () => {

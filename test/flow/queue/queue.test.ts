@@ -108,7 +108,7 @@ describe('a job', () => {
     const [dead] = JSON.parse(JSON.stringify(entries))
     const error = { name: 'Error', message: 'no a' }
     expect(dead).toMatchObject({ id: '1', job: 'a', tries: 3, error })
-    expect((await s.during(flow(s.app).job(mails, '1').get()))?.error).toEqual(error)
+    expect((await s.during(flow(s.app).job(mails, '1').get()))?.error).toMatchObject(error)
     expect(await s.during(codeOf(flow(s.app).retry(mails, '7')))).toBe('CONFLICT')
     await s.during(flow(s.app).retry(mails, '1'))
     await s.settle()

@@ -257,7 +257,10 @@ test('the events of a run have its type, its id, the time, and their facts', asy
     { name: 'started', ...of },
     {
       ...{ name: 'failed', ...of, key: 'call', tries: 1, retryAt: expect.any(Number) },
-      error: { name: 'RangeError', message: 'once' },
+      error: {
+        ...{ name: 'RangeError', message: 'once' },
+        stack: expect.stringContaining('bounds.test.ts'),
+      },
     },
     { name: 'step', ...of, key: 'call', kind: 'step', tries: 2, outcome: 'ok' },
     { name: 'blocked', ...of, error: expect.objectContaining({ code: 'UNKNOWN_STEP' }) },

@@ -2,7 +2,8 @@
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import { type Ctx, workflow } from '../../../src/flow/index.ts'
-import { FailingSteps, pauseAfter, pauseMs, policyOf } from '../../../src/flow/runs/tries.ts'
+import { FailingSteps } from '../../../src/flow/runs/failing-work.ts'
+import { pauseAfter, pauseMs, policyOf } from '../../../src/flow/runs/tries.ts'
 import {
   copied,
   earlierHashOf,
