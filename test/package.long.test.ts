@@ -20,9 +20,13 @@ const packed = (): { readonly file: string; readonly paths: readonly string[] } 
 }
 
 /** What `keelson init` writes. */
-const begin = ['keelson.config.mjs', 'order.mjs', 'package.json', 'shop.test.mjs', 'stock.mjs'].map(
-  (name) => `examples/new/${name}`,
-)
+const parts = ['http', 'keelson.config', 'order', 'shop-test', 'stock']
+const begin = [
+  'examples/new/Dockerfile',
+  ...parts.map((part) => `examples/new/js/${part}.mjs`),
+  ...parts.map((part) => `examples/new/ts/${part}.ts`),
+  'examples/new/ts/tsconfig.json',
+]
 
 /** What it has to read. */
 const isPage = (path: string): boolean => path.endsWith('.md') && path !== 'README.md'
@@ -32,13 +36,15 @@ test('the package has code and declarations, each once, in under 1,030 kB, and i
   const others = paths.filter(
     (path) => !/^dist\/[\w/-]+\.(?:js|d\.ts)$/.test(path) && !isPage(path),
   )
-  expect(others).toEqual([
-    ...['LICENSE', 'README.md'],
-    ...['dist/observe/page.html', 'dist/observe/page.json'],
-    ...begin,
-    'package.json',
-    ...['signals/alerts.yml', 'signals/dashboard.json'],
-  ])
+  expect(others.sort()).toEqual(
+    [
+      ...['LICENSE', 'README.md'],
+      ...['dist/observe/page.html', 'dist/observe/page.json'],
+      ...begin,
+      'package.json',
+      ...['signals/alerts.yml', 'signals/dashboard.json'],
+    ].sort(),
+  )
   expect(paths).toContain('dist/testing/index.js')
   expect(paths).toContain('dist/testing/index.d.ts')
   const pages = paths.filter(isPage)

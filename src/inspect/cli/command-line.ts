@@ -77,12 +77,21 @@ export type ParsedCommand =
   | { readonly kind: 'help'; readonly text?: string }
   | { readonly kind: 'version' }
 
+const initUsage = `  keelson init [DIR] [--ts | --js] [--http | --no-http] [--docker | --no-docker]
+      Writes a service into a folder: a durable actor, a workflow, and a test of both. It adds what is
+      missing beside a package.json, overwrites nothing, and says what it left. On a terminal it asks
+      for what the words leave open; elsewhere that is JavaScript, no HTTP and no Dockerfile.
+      --ts            TypeScript, as it is where the folder has a tsconfig.json
+      --js            JavaScript with types in comments
+      --http          an HTTP server in the tree, with orders, stock and health
+      --docker        a Dockerfile`
+
 /** The output of `keelson help`. */
 export const usage = `Usage:
   keelson start [FILE] [--dir DIR] [--acts | --no-app]
       Starts the instance and gives a prompt. Piped input is run line by line.
       Without a terminal and without piped input it is keelson run.
-      FILE            keelson.config.ts, .js, .mjs or .json, also as --config FILE;
+      FILE            keelson.config.ts, .mts, .js, .mjs or .json, also as --config FILE;
                       by default the one in this folder, if any
       --dir DIR       the data folder; by default the configuration's, else ./keelson-data
       --acts          a restored folder acts from here on, in the place of its origin
@@ -93,8 +102,7 @@ export const usage = `Usage:
       --log json      one object of JSON for each line
       --members N     N processes on the data folder, or as many as there are cores
 
-  keelson init [DIR]
-      Writes a start into an empty folder: a durable actor, a workflow, and a test of both.
+${initUsage}
 
   keelson check [FILE] [--dir DIR]
       Checks the configuration and prints the tree that it would start. Nothing starts.
@@ -147,8 +155,9 @@ export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
   if (first === 'flow') return parseFlowCommand(rest)
   if (first === 'cluster') return parseClusterCommand(rest)
   if (first === 'journal') return parseJournalCommand(rest)
-  if (first === undefined || first === 'help' || words.includes('--help') || words.includes('-h'))
-    return { kind: 'help' }
+  const isHelp = words.includes('--help') || words.includes('-h')
+  if (first === 'init' && isHelp) return { kind: 'help', text: `Usage:\n${initUsage}` }
+  if (first === undefined || first === 'help' || isHelp) return { kind: 'help' }
   if (first === '--version' || first === '-v' || first === 'version') return { kind: 'version' }
   if (first === 'start' || first === 'run' || first === 'check' || first === 'attach')
     return instanceCommand(first, rest)
@@ -218,10 +227,18 @@ const observeCommand = (words: readonly string[]) => {
 }
 
 const initCommand = (words: readonly string[]) => {
-  const { values, positionals } = parsedWords(words, {})
+  const { values, positionals } = parsedWords(words, {
+    ...{ ts: flag, js: flag, http: flag, 'no-http': flag, docker: flag, 'no-docker': flag },
+  })
   const [dir = '.', second] = positionals
   if (dir === '' || second !== undefined) throw wrongWords('init takes one folder, or none')
-  return { kind: 'init', dir, verbose: values.verbose } as const
+  const chosen = (yes: keyof typeof values, no: keyof typeof values): boolean | undefined => {
+    if (values[yes] && values[no]) throw wrongWords(`--${yes} and --${no} exclude each other`)
+    return values[yes] ? true : values[no] ? false : undefined
+  }
+  const form = { typescript: chosen('ts', 'js'), http: chosen('http', 'no-http') }
+  const container = chosen('docker', 'no-docker')
+  return { kind: 'init', dir, ...form, container, verbose: values.verbose } as const
 }
 
 const historyCommand = (words: readonly string[]) => {

@@ -1,5 +1,5 @@
 /**
- * Finds, loads and checks `keelson.config.ts`, `.js`, `.mjs` or `.json`. Its default export is the
+ * Finds, loads and checks `keelson.config.ts`, `.mts`, `.js`, `.mjs` or `.json`. Its default export is the
  * options of `start`, with paths relative to the file. All checks that need no data folder are made
  * here; their errors name the file and the path within it.
  */
@@ -39,7 +39,7 @@ export type Configuration = {
   readonly members?: KeelsonConfig['members']
 }
 
-const fileNames = ['ts', 'js', 'mjs', 'json'].map((ending) => `keelson.config.${ending}`)
+const fileNames = ['ts', 'mts', 'js', 'mjs', 'json'].map((ending) => `keelson.config.${ending}`)
 const endings = ['.ts', '.mts', '.js', '.mjs', '.cjs', '.json']
 
 /** The default data folder. */

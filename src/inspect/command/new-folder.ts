@@ -11,12 +11,12 @@ import { type Disk, makeFolders, refusing } from '../../storage/index.ts'
  */
 export const checkNewFolder = (disk: Disk, from: string, to: string): void => {
   const entry = asked(to, () => disk.entry(to))
-  if (entry && entry.kind !== 'folder') throw wrongTarget(to, 'it is not a folder')
+  if (entry && entry.kind !== 'folder') throw refusedFolder(to, 'it is not a folder')
   if (entry && asked(to, () => disk.list(to)).length > 0)
-    throw wrongTarget(to, 'it exists and is not empty')
+    throw refusedFolder(to, 'it exists and is not empty')
   const [source, target] = [realPath(from), realPath(to)]
-  if (isWithin(target, source)) throw wrongTarget(to, `it is inside ${from}, which is only read`)
-  if (isWithin(source, target)) throw wrongTarget(to, `it contains ${from}`)
+  if (isWithin(target, source)) throw refusedFolder(to, `it is inside ${from}, which is only read`)
+  if (isWithin(source, target)) throw refusedFolder(to, `it contains ${from}`)
 }
 
 /** Makes the folder durably and fills it. If that fails, nothing is left of it. */
@@ -25,7 +25,7 @@ export const fillNewFolder = async <T>(
   to: string,
   fill: () => Promise<T>,
 ): Promise<T> => {
-  const undo = asked(to, () => makeFolders(disk, to))
+  const undo = newFolder(disk, to)
   try {
     return await fill()
   } catch (error) {
@@ -34,6 +34,10 @@ export const fillNewFolder = async <T>(
   }
 }
 
+/** Makes the folder durably. Returns the function that removes what was made, with its content. */
+export const newFolder = (disk: Disk, to: string): (() => void) =>
+  asked(to, () => makeFolders(disk, to))
+
 /** The answer of the disk about the folder. There is no shard that could be down. */
 const asked = <T>(to: string, question: () => T): T => {
   try {
@@ -41,7 +45,7 @@ const asked = <T>(to: string, question: () => T): T => {
   } catch (error) {
     if (!isKeelsonError(error, 'SHARD_DOWN')) throw error
     const { operation, file, errno } = error.details
-    throw wrongTarget(to, `${operation} ${file} failed with ${errno}`)
+    throw refusedFolder(to, `${operation} ${file} failed with ${errno}`)
   }
 }
 
@@ -58,7 +62,9 @@ const realPath = (path: string): string => {
   }
 }
 
-const wrongTarget = (path: string, why: string): KeelsonError =>
+/** The refusal of a folder that a command was to write. */
+export const refusedFolder = (path: string, why: string, cause?: unknown): KeelsonError =>
   new KeelsonError('INVALID_ARGUMENT', `${path} cannot be written to: ${why}`, {
     details: { path, found: why },
+    ...(cause !== undefined && { cause }),
   })

@@ -3,10 +3,9 @@
 // power cut take no time at all.
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { call } from 'keelson'
-import { flow } from 'keelson/flow'
+import { call, supervisor } from 'keelson'
+import { flow, flows } from 'keelson/flow'
 import { startSimulated } from 'keelson/testing'
-import config from './keelson.config.mjs'
 import { order } from './order.mjs'
 import { stock } from './stock.mjs'
 
@@ -14,7 +13,8 @@ const tea = { item: 'tea', count: 2 }
 
 /** An instance with five packets of tea, two of which are ordered. @param {import('node:test').TestContext} t */
 const shop = async (t) => {
-  const simulation = await startSimulated({ app: config.app })
+  const app = supervisor('app', {}, [stock, flows({ workflows: [order] })])
+  const simulation = await startSimulated({ app })
   t.after(() => simulation.close())
   const inStock = () => simulation.app.entity(stock).ref('tea')
   await simulation.during(call(inStock(), 'add', 5))
