@@ -14,6 +14,8 @@ export type Trouble = {
   readonly kind: string
   /** Its subject: `shard 0`, `order/17`. */
   readonly subject: string
+  /** The other member that has it; absent for a trouble of the one that answers. */
+  readonly member?: string
   readonly text: string
   /** Since when, of several the earliest; absent if that is not known. */
   readonly since?: number

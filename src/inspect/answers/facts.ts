@@ -9,8 +9,6 @@ export type Facts = {
   /** The version of this package. */
   readonly version: string
   readonly health: Health
-  /** The supervisors that gave up, as the flight recorder has them, the last one at the end. */
-  readonly gaveUp: readonly Pick<Recorded, 'subject' | 'text' | 'at'>[]
   /** When actors were blocked, as the flight recorder has it, the last ones at the end. */
   readonly blocked: readonly Pick<Recorded, 'subject' | 'at'>[]
   /** How many processes have crashed since the start, and the last of these crashes. */
@@ -28,7 +26,6 @@ export const factsOf = (app: Pick<AppContext, 'health'>, system: System): Facts 
   return {
     version: packageVersion(),
     health: app.health(),
-    gaveUp: records.last('gave_up'),
     blocked: records.last('blocked'),
     crashes: { count: records.total('crash'), last: records.last('crash').at(-1) },
     restarts: records.total('restart'),

@@ -67,13 +67,11 @@ export type TroubleKind = keyof typeof severities
 /** A trouble. */
 export type Trouble = ShownTrouble & { readonly kind: TroubleKind }
 
+/** The facts from which troubles are judged. */
+export type JudgedFacts = Pick<Facts, 'health' | 'blocked' | 'now'>
+
 /** The troubles of an instance, the critical ones first. Those with one cause are one. */
-export const troublesOf = ({
-  health,
-  gaveUp,
-  blocked,
-  now,
-}: Pick<Facts, 'health' | 'gaveUp' | 'blocked' | 'now'>): readonly Trouble[] => {
+export const troublesOf = ({ health, blocked, now }: JudgedFacts): readonly Trouble[] => {
   const blockedAt = new Map(blocked.map(({ subject, at }) => [subject, at]))
   const found: readonly CausedTrouble[] = [
     ...memberTroubles(health.cluster),
@@ -83,29 +81,25 @@ export const troublesOf = ({
     ...(health.durable
       ? []
       : [trouble('not durable', 'the instance', 'what is acknowledged may be lost')]),
-    ...latestOf(gaveUp)
-      .filter(({ at }) => now - at < recentMs)
-      .map(({ subject, text, at }) =>
-        trouble('gave up', subject, text, { since: at, link: linkTo('tree') }),
-      ),
+    ...health.gaveUp.map(({ supervisor, child, reason, at }) =>
+      trouble('gave up', supervisor, `gave up: ${child} ended: ${reason}`, {
+        ...{ since: at, link: linkTo('tree') },
+      }),
+    ),
     ...health.crashing.first.map(crashLoop),
     ...actorTroubles(health.actors, blockedAt, now),
     ...Object.entries(health.parts).flatMap(partTroubles),
     ...health.projections.flatMap(projectionTroubles),
     ...health.replication.flatMap(replicaTroubles),
   ]
-  const isWarning = ({ severity }: Trouble): number => Number(severity === 'warning')
-  return foldedTroubles(found).sort((left, right) => isWarning(left) - isWarning(right))
+  return worstFirst(foldedTroubles(found))
 }
 
-const gaveUpMax = 10
-
-/** The last event of each subject, ten at most. */
-const latestOf = (events: Facts['gaveUp']): Facts['gaveUp'] =>
-  [...new Map(events.map((event) => [event.subject, event])).values()].slice(-gaveUpMax)
-
-/** A supervisor that gave up longer ago is history. */
-const recentMs = 600_000
+/** Troubles with the critical ones first. */
+export const worstFirst = <T extends ShownTrouble>(troubles: readonly T[]): readonly T[] => {
+  const isWarning = ({ severity }: ShownTrouble): number => Number(severity === 'warning')
+  return [...troubles].sort((left, right) => isWarning(left) - isWarning(right))
+}
 
 /** A trouble before it is folded. `cause`: its text without what differs from try to try. */
 type CausedTrouble = Trouble & { readonly cause?: string }
@@ -150,16 +144,17 @@ const memberTroubles = (cluster: Health['cluster']): readonly CausedTrouble[] =>
 }
 
 /** A member that has ended, that starts, or whose process is stopped. */
-const awayTroubles = ({ member, linked }: Health['members'][number]): readonly CausedTrouble[] =>
-  linked
-    ? []
-    : [
-        trouble(
-          'member away',
-          `member ${member}`,
-          'no link to it: it has ended, starts, or hangs; when its process has ended, others take its shards',
-        ),
-      ]
+const awayTroubles = ({
+  member,
+  linked,
+  unanswered,
+}: Health['members'][number]): readonly CausedTrouble[] => {
+  if (linked && unanswered === undefined) return []
+  const text = linked
+    ? `it does not answer: ${unanswered}`
+    : 'no link to it: it has ended, starts, or hangs; when its process has ended, others take its shards'
+  return [trouble('member away', `member ${member}`, text)]
+}
 
 type Found = (kind: TroubleKind, text: string, since?: number) => CausedTrouble
 

@@ -28,7 +28,7 @@ import {
 } from '../../supervisors/index.ts'
 import { factsOf } from '../answers/facts.ts'
 import { nextTurn } from '../answers/process-pages.ts'
-import { troublesOf } from '../answers/troubles.ts'
+import { troublesOfAll } from '../answers/troubles-of-all.ts'
 import { causeTitle, otherOperations } from '../answers/turn-titles.ts'
 import { type Folded, foldedLatest } from '../recorder/folded-events.ts'
 import { recordsOf } from '../recorder/recorder.ts'
@@ -170,10 +170,12 @@ export class Looks {
     })
     // A look at very many processes is awaited once. Later the last one is shown.
     if (!this.#pending) await surveyed
+    // Then the reports of the others are here.
+    const members = await this.#members()
     const facts = factsOf(this.#app, this.#app.system)
     const { health } = facts
     const lineOf = (event: Folded) => shownLine(this.#app, event)
-    const troubles = fitting(troublesOf(facts), troublesBytes)
+    const troubles = fitting(troublesOfAll(facts), troublesBytes)
     // Health, the last events and the head each take milliseconds: others have a turn between them.
     await nextTurn(this.#app.system)
     const recent = lastFitting(foldedLatest(this.#records, recentMax).map(lineOf), recentBytes)
@@ -181,7 +183,7 @@ export class Looks {
     return {
       troubles,
       ...memberShown(health),
-      ...(await this.#members()),
+      ...members,
       measuredSince: this.#sampling.since,
       latencies: this.#sampling.latencies,
       slow: lastFitting(

@@ -12,7 +12,8 @@ import type { Ref } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { type Facts, factsOf } from '../answers/facts.ts'
 import { calledOf, processOf } from '../answers/process-finder.ts'
-import { type Trouble, troublesOf } from '../answers/troubles.ts'
+import type { Trouble } from '../answers/troubles.ts'
+import { troublesOfAll } from '../answers/troubles-of-all.ts'
 import { recordsOf } from '../recorder/recorder.ts'
 import { type Recorded, ringMax } from '../recorder/records.ts'
 import { type Paint, plainPaint, printable, printableLines } from '../text/paint.ts'
@@ -21,22 +22,31 @@ import { shortText } from '../text/shown-text.ts'
 import { factList, textTable } from '../text/text-table.ts'
 import { View } from '../text/view.ts'
 import { clusterLine } from '../views/cluster-view.ts'
+import { ShownValues } from './shown-values.ts'
+
+/** Other members have so long to answer before their health is printed, in ms. */
+const answerMs = 1_000
 
 const shownDefault = 20
 /** A crash of a process is shown with its stack. */
 const wholeMax = 5
 
-/** The words of a prompt for `app`. */
-export const failureWords = (app: App, paint: Paint) => {
+/** The words of a prompt for `app`. `shown` prints their answers. */
+export const failureWords = (app: App, paint: Paint, shown = new ShownValues()) => {
   const { system } = app
   const records = recordsOf(system)
   return {
-    /** The health and its troubles as data that is printed for reading. */
+    /**
+     * The health and its troubles as data that is printed for reading. With members the data are as of
+     * their last reports, and it is printed when they have answered again.
+     */
     health: () => {
       const facts = factsOf(app, system)
-      const troubles = troublesOf(facts)
-      const text = () => healthView(facts, troubles, paint)
-      return Object.defineProperty({ ...facts.health, troubles }, inspect.custom, { value: text })
+      const hasOthers = facts.health.members.length > 1
+      if (hasOthers) shown.awaits(app.healthOfAll({ timeoutMs: answerMs }))
+      const text = () => healthView(hasOthers ? factsOf(app, system) : facts, paint)
+      const data = { ...facts.health, troubles: troublesOfAll(facts) }
+      return Object.defineProperty(data, inspect.custom, { value: text })
     },
     crashes: async (process?: unknown) => {
       const all = records.last('crash')
@@ -92,12 +102,8 @@ const reasonMax = 100
 const shortened = (text: string): string => shortText(text.split('\n', 1)[0] ?? '', reasonMax)
 
 /** The health and its troubles as text. */
-const healthView = (
-  facts: Facts,
-  troubles: readonly Trouble[],
-  paint: Paint = plainPaint,
-): string => {
-  const lines = troubles.map((trouble) =>
+const healthView = (facts: Facts, paint: Paint = plainPaint): string => {
+  const lines = troublesOfAll(facts).map((trouble) =>
     paint(
       trouble.severity === 'critical' ? 'bad' : 'odd',
       printable(troubleLine(trouble, facts.now)),
@@ -108,14 +114,15 @@ const healthView = (
 
 /** `critical: shard down, shard 1, for 2 min: EIO; wal()`. */
 const troubleLine = (trouble: Trouble, now: number): string => {
-  const { severity, kind, subject, text, since, link, count = 1, others = [] } = trouble
+  const { severity, kind, subject, member, text, since, link, count = 1, others = [] } = trouble
   const left = others.length === 0 ? 0 : count - 1 - others.length
   const subjects = [subject, ...others.map((each) => each.subject)].join(', ')
   const more = left > 0 ? ` and ${countText(left)} more` : ''
+  const place = member === undefined ? '' : ` at member ${member}`
   const lasting = since === undefined ? '' : `, for ${lastingText(Math.max(0, now - since))}`
   const word = link && wordFor(link)
   return [
-    `${severity}: ${kind}, ${subjects}${more}${lasting}`,
+    `${severity}: ${kind}, ${subjects}${more}${place}${lasting}`,
     ...(text === '' ? [] : [`: ${text}`]),
     ...(word === undefined ? [] : [`; ${word}`]),
   ].join('')
@@ -160,8 +167,18 @@ const summary = ({ health, crashes, restarts, now }: Facts): string => {
   ])
 }
 
-const memberText = ({ member, linked, shards }: Facts['health']['members'][number]): string =>
-  printable(`${member} ${linked ? pluralText(shards.length, 'shard') : 'away'}`)
+const memberText = ({
+  member,
+  linked,
+  shards,
+  report,
+}: Facts['health']['members'][number]): string => {
+  const age = report && report.ageMs >= oldMs ? `, as of ${durationText(report.ageMs)} ago` : ''
+  return printable(`${member} ${linked ? pluralText(shards.length, 'shard') : 'away'}${age}`)
+}
+
+/** A report that is older says so, in ms. */
+const oldMs = 2_000
 
 type Crash = NonNullable<Facts['crashes']['last']>
 

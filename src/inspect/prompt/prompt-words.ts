@@ -80,7 +80,7 @@ const wordsOf = (app: App, paint: Paint, shown: ShownValues): PromptWords => ({
   ...entityWords(app, shown),
   ...historyWords(app, shown),
   ...actingWords(app, shown),
-  ...failureWords(app, paint),
+  ...failureWords(app, paint, shown),
   store: app.store,
   flow: new FlowWords(app, paint),
   help: helpWord(),

@@ -56,6 +56,7 @@ export class LocalSession implements Session {
 
   async run(source: string, run?: Run): Promise<Answer> {
     const outcome = await this.#scope.evaluate(source, run)
+    await this.#options.words[shownValues]?.ready()
     try {
       return this.#answer(outcome)
     } catch (error) {

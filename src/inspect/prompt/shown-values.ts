@@ -13,6 +13,7 @@ export class ShownValues {
   /** Everything is printed as it is. */
   readonly reveals: boolean
   readonly #decided = new WeakMap<object, unknown>()
+  #awaited: Promise<unknown> = Promise.resolve()
 
   constructor(reveals = false) {
     this.reveals = reveals
@@ -27,6 +28,17 @@ export class ShownValues {
     if (typeof value === 'object' && value !== null) this.#decided.set(value, shown)
     else if (!Object.is(value, shown)) return shown ?? new View(hiddenText(value))
     return value
+  }
+
+  /** The answer to this line is printed when `work` has settled: then what it shows has arrived. */
+  awaits(work: Promise<unknown>): void {
+    const settled = work.catch(() => undefined)
+    this.#awaited = Promise.all([this.#awaited, settled])
+  }
+
+  /** Resolves when everything that an answer waits for has settled. */
+  async ready(): Promise<void> {
+    await this.#awaited
   }
 
   /** `value` as it is printed by a printer that goes down to `depth`. */

@@ -203,7 +203,8 @@ const PendingList = ({ of, now }: { of: Overview['pending']; now: number }) => (
 )
 
 const TroubleLine = ({ trouble, now }: { trouble: Trouble; now: number }) => {
-  const { severity, kind, text, since, count = 1, others = [] } = trouble
+  const { look } = usePage()
+  const { severity, kind, member, text, since, count = 1, others = [] } = trouble
   const isFolded = others.length > 0
   const more = isFolded ? count - 1 - others.length : 0
   return (
@@ -220,6 +221,15 @@ const TroubleLine = ({ trouble, now }: { trouble: Trouble; now: number }) => {
           </Fragment>
         ))}
         {more > 0 && ` and ${countText(more)} more`}
+        {member !== undefined && (
+          <>
+            {' '}
+            at member{' '}
+            <button type="button" onClick={() => look(member)}>
+              {member}
+            </button>
+          </>
+        )}
         <p>{text}</p>
       </div>
       <span class="muted nowrap">{since !== undefined && <Since at={since} now={now} />}</span>

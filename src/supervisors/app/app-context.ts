@@ -42,7 +42,7 @@ import { noOptions } from '../../own-names.ts'
 import type { AppContext, Registry } from '../../runtime/index.ts'
 import type { Readiness } from '../tree/readiness.ts'
 import { type DurableActors, durableActors } from '../users-tree/durable-parts.ts'
-import { type Health, type HealthParts, healthOf } from './health.ts'
+import { type Health, type HealthParts, reportedHealth } from './health.ts'
 import { type HealthOfAll, healthOfAll } from './members-health.ts'
 
 /** The key of the parts of an instance in its handles, which is for the project's own code. */
@@ -115,7 +115,8 @@ declare module '../../runtime/words/app-context.ts' {
     member(name: string): Member
     /**
      * The present health of the instance; `shards` has an item for each of its shards. Of members that
-     * share a folder it is that of this one: a shard at another member is `elsewhere`.
+     * share a folder it is that of this one: a shard at another member is `elsewhere`, and `members` has
+     * the last report of each of the others. The call asks for the next reports.
      */
     health(): Health
     /**
@@ -193,11 +194,11 @@ export const appContext = (all: InstanceParts, access: Access): AppContext => {
       if (parts.members) return parts.members.at(name)
       throw configError('cluster', 'a member of a folder', undefined)
     },
-    health: () => healthOf(all),
+    health: () => reportedHealth(all),
     healthOfAll: async (options = noOptions) => {
       access.check()
       const { timeoutMs } = askOptions(options, argument('', 'a question'))
-      return healthOfAll(all, healthOf(all), timeoutMs)
+      return healthOfAll(all, timeoutMs)
     },
     backup: async (dir, options = noOptions) => {
       access.check()

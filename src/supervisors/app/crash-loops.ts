@@ -9,6 +9,7 @@ import {
   describeReason,
   type SupervisorReport,
   type System,
+  type TelemetryEvents,
 } from '../../runtime/index.ts'
 
 /** A child or an entity that fails again and again. */
@@ -27,6 +28,17 @@ export type CrashLoop = {
   readonly reason: string
 }
 
+/** A supervisor that spent its restarts, and ended. */
+export type GivenUp = {
+  /** By label or name. */
+  readonly supervisor: string
+  /** The child whose end was one too many, by its id. */
+  readonly child: string
+  readonly reason: string
+  /** When it ended, in ms since 1970. */
+  readonly at: number
+}
+
 /** The last failure of a process. */
 type Failure = Pick<CrashLoop, 'message' | 'isEntity' | 'at'> & { readonly reason: unknown }
 
@@ -35,6 +47,10 @@ type Failing = { readonly times: number[]; readonly since: number; readonly last
 /** So many failures within the time are a loop: as many as a supervisor bears by default. */
 const failuresMin = 3
 const withinMs = 60_000
+
+/** A supervisor that gave up longer ago is history. */
+const gaveUpWithinMs = 600_000
+const gaveUpMax = 10
 
 const failuresMax = 100
 const childrenMax = 1_000
@@ -45,6 +61,8 @@ export class CrashLoops {
   readonly #instance: string
   /** The child that failed last is at the end. */
   readonly #failing = new Map<string, Failing>()
+  /** The one that gave up last is at the end. */
+  readonly #gaveUp = new Map<string, GivenUp>()
 
   /** It listens until `signal` aborts. */
   constructor(system: System, instance: string, signal: AbortSignal) {
@@ -52,9 +70,11 @@ export class CrashLoops {
     this.#instance = instance
     system.events.on('supervisor.report', this.#reported)
     system.events.on('process.crashed', this.#crashed)
+    system.events.on('supervisor.gave_up', this.#spent)
     signal.addEventListener('abort', () => {
       system.events.off('supervisor.report', this.#reported)
       system.events.off('process.crashed', this.#crashed)
+      system.events.off('supervisor.gave_up', this.#spent)
     })
   }
 
@@ -66,6 +86,22 @@ export class CrashLoops {
       const reason = describeReason(last.reason)
       return failures < failuresMin ? [] : [{ child, failures, since, ...last, reason }]
     })
+  }
+
+  /** The supervisors that gave up in the last ten minutes, each once; ten at most. */
+  get gaveUp(): readonly GivenUp[] {
+    const begin = this.#system.clock.now() - gaveUpWithinMs
+    return [...this.#gaveUp.values()].filter(({ at }) => at > begin)
+  }
+
+  readonly #spent: TelemetryEvents['supervisor.gave_up'] = (event) => {
+    const { instance, label, name, kind, id: child, at, reason } = event
+    if (instance !== this.#instance) return
+    const supervisor = label ?? name ?? kind
+    this.#gaveUp.delete(supervisor)
+    this.#gaveUp.set(supervisor, { supervisor, child, reason: describeReason(reason), at })
+    const [oldest = ''] = this.#gaveUp.keys()
+    if (this.#gaveUp.size > gaveUpMax) this.#gaveUp.delete(oldest)
   }
 
   readonly #reported = (report: SupervisorReport): void => {

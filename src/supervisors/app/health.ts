@@ -25,7 +25,7 @@ import { keyedByNames } from '../../redaction.ts'
 import { type Ref, type System, summaryOf } from '../../runtime/index.ts'
 import type { Shard } from '../tree/shard.ts'
 import type { ClusterHealth } from './cluster-health.ts'
-import type { CrashLoop, CrashLoops } from './crash-loops.ts'
+import type { CrashLoop, CrashLoops, GivenUp } from './crash-loops.ts'
 
 /** The parts of an instance that its health is read from. */
 export type HealthParts = {
@@ -36,7 +36,40 @@ export type HealthParts = {
   readonly crashLoops: CrashLoops
   /** Questions to other members of the folder, and the answers to theirs. */
   readonly questions: OwnerQuestions | undefined
+  /** The last reports of the others. */
+  readonly reports: Reports | undefined
   readonly cluster: (() => ClusterHealth) | undefined
+}
+
+/** The last report of another member. */
+export type MemberReport = {
+  /** Its health as it is there. Its own `members` are without reports. */
+  readonly health: Health
+  /** When it started, in ms since 1970. */
+  readonly since: number
+  /** How long ago it came, in ms. */
+  readonly ageMs: number
+}
+
+/** A member by its reports. */
+export type Reported = {
+  /** `undefined` for this member, and for one without a link or an answer. */
+  readonly report: MemberReport | undefined
+  /** Why it has not answered the last question; `undefined`: it has, or none was asked. */
+  readonly unanswered: string | undefined
+}
+
+/** The answer of a member about itself. */
+export type Answered = Pick<MemberReport, 'health' | 'since'>
+
+/** The last reports of the other members. */
+export interface Reports {
+  /** The last report of a member. */
+  of(member: string): Reported
+  /** Asks each linked member for its next report, unless that was asked for just now. */
+  askAll(): void
+  /** Asks a member now. @throws KeelsonError why it has not answered */
+  ask(member: string, timeoutMs: number): Promise<Answered>
 }
 
 /** A member, as another one knows it by its links. */
@@ -99,6 +132,8 @@ export type Health = {
   readonly actors: ActorsHealth
   /** The children of supervisors, and entities, that failed three times or more in the last minute. */
   readonly crashing: Some<CrashLoop>
+  /** The supervisors that spent their restarts in the last ten minutes, the last one at the end. */
+  readonly gaveUp: readonly GivenUp[]
   /** The projections of the configuration, each in the shards that are open. */
   readonly projections: readonly {
     readonly name: string
@@ -106,8 +141,11 @@ export type Health = {
   }[]
   /** The replicas of the configuration, each with every shard. */
   readonly replication: readonly FollowerHealth[]
-  /** The members that share the folder, as far as this one knows them; none without members. */
-  readonly members: readonly MemberStatus[]
+  /**
+   * The members that share the folder, and the last report of each of the others; none without
+   * members. A call of `health()` asks for the next reports.
+   */
+  readonly members: readonly (MemberStatus & Reported)[]
   /** The member in its cluster; `undefined` for an instance of one machine. */
   readonly cluster: ClusterHealth | undefined
   /**
@@ -118,7 +156,19 @@ export type Health = {
   readonly parts: Readonly<Record<string, unknown>>
 }
 
-/** The health of the instance with these parts. */
+/** The health of the instance, with the last reports of its other members. It asks for the next ones. */
+export const reportedHealth = (all: HealthParts): Health => {
+  const { reports } = all
+  const own = healthOf(all)
+  if (!reports) return own
+  reports.askAll()
+  const members = own.members.map((each) => ({ ...each, ...reports.of(each.member) }))
+  return { ...own, members }
+}
+
+const unreported: Reported = { report: undefined, unanswered: undefined }
+
+/** The health of the instance with these parts. It asks nobody. */
 export const healthOf = (all: HealthParts): Health => {
   const { system, shards, entities, followers, crashLoops, cluster } = all
   const [first] = shards
@@ -128,6 +178,7 @@ export const healthOf = (all: HealthParts): Health => {
     shards: shards.map(shardHealth),
     actors: actorsHealth(entities),
     crashing: some(crashLoops.all),
+    gaveUp: crashLoops.gaveUp,
     projections: (first?.parts.settings.projections ?? []).map(({ name }) => ({
       name,
       shards: projectionStatus(shards, name),
@@ -182,11 +233,12 @@ const shardHealth = (shard: Shard): ShardHealth => ({
 })
 
 /** The members in the order of their names. */
-const memberStatus = (way: OwnersWay, shardCount: number): readonly MemberStatus[] => {
+const memberStatus = (way: OwnersWay, shardCount: number): Health['members'] => {
   const owners = Array.from({ length: shardCount }, (_, shard) => way.ownerOf(shard))
   return [way.member, ...way.others].sort().map((member) => ({
     member,
     linked: member === way.member || way.isLinked(member),
     shards: owners.flatMap((owner, shard) => (owner === member ? [shard] : [])),
+    ...unreported,
   }))
 }

@@ -1,11 +1,15 @@
 /**
- * The health of the members that share a folder. Its own health has what its links show of the
- * others; `healthOfAll` asks each of them for theirs, so that nothing is sent while nobody
- * asks. It is apart from `health.ts`, because an instance without members has none.
+ * The health of the members that share a folder, as each of them answers. It is apart from
+ * `health.ts`, because an instance without members has none.
  */
-import type { OwnersWay } from '../../actors/index.ts'
 import { reasonText } from '../../errors.ts'
-import type { Health, HealthParts, MemberStatus, ShardHealth } from './health.ts'
+import {
+  type Health,
+  type HealthParts,
+  healthOf,
+  type MemberStatus,
+  type ShardHealth,
+} from './health.ts'
 
 /** A member, with what it has answered. */
 export type MemberHealth = MemberStatus & {
@@ -25,33 +29,20 @@ export type HealthOfAll = {
   readonly shards: readonly ShardHealth[]
 }
 
-/** The answer of a member about itself. */
-type Answered = { readonly since: number; readonly health: Health }
-
-const question = 'health'
-
-/** Tells the other members how this one is, when they ask. */
-export const answerHealth = (
-  way: OwnersWay,
-  { since }: { readonly since: number },
-  own: () => Health,
-): void => way.answer(question, (): Answered => ({ since, health: own() }))
-
 /** The health of all members. A member that does not answer within the time is named. */
 export const healthOfAll = async (
-  { questions: way, since }: HealthParts & { readonly since: number },
-  own: Health,
+  all: HealthParts & { readonly since: number },
   timeoutMs: number,
 ): Promise<HealthOfAll> => {
-  if (!way) return { members: [], shards: own.shards }
+  const { questions: way, reports, since } = all
+  const own = healthOf(all)
+  if (!way || !reports) return { members: [], shards: own.shards }
   const members = await Promise.all(
-    own.members.map(async (status): Promise<MemberHealth> => {
-      const { member } = status
-      const here = { since, health: own, reason: undefined }
-      if (member === way.member) return { ...status, ...here }
+    own.members.map(async ({ member, linked, shards }): Promise<MemberHealth> => {
+      const status = { member, linked, shards }
+      if (member === way.member) return { ...status, since, health: own, reason: undefined }
       try {
-        const found = (await way.askMember(member, question, null, timeoutMs)) as Answered
-        return { ...status, ...found, reason: undefined }
+        return { ...status, ...(await reports.ask(member, timeoutMs)), reason: undefined }
       } catch (error) {
         return { ...status, since: undefined, health: undefined, reason: reasonText(error) }
       }

@@ -32,7 +32,8 @@ import { invalidArgument } from '../../errors.ts'
 import { type EventPayload, readEventPayload } from '../../storage/index.ts'
 import type { Shard } from '../tree/shard.ts'
 import type { AppContext, InstanceParts } from './app-context.ts'
-import { answerHealth } from './members-health.ts'
+import { healthOf } from './health.ts'
+import { answerHealth } from './member-reports.ts'
 
 type Given = readonly unknown[]
 
@@ -97,7 +98,8 @@ export const answerMembers = (way: OwnersWay, parts: InstanceParts, app: AppCont
     parts.windows.set(namespace, ms, by, system.clock.now())
   })
   answerBackups(way, parts.backups, shards)
-  answerHealth(way, parts, app.health)
+  // The one that asks wants to know of this member: nobody is asked in turn.
+  answerHealth(way, parts.since, () => healthOf(parts))
   answerTotals(way, parts.entities)
   answerPages(way, shards)
   answerProjections(way, shards)

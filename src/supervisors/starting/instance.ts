@@ -34,6 +34,7 @@ import { type App, closeShards, runningApp } from '../app/app.ts'
 import { appContext, type InstanceParts, innerParts } from '../app/app-context.ts'
 import { drainShard, within } from '../app/closing.ts'
 import { CrashLoops } from '../app/crash-loops.ts'
+import { MemberReports } from '../app/member-reports.ts'
 import { answerMembers } from '../app/owner-answers.ts'
 import { endShard, instanceTree, openArrived } from '../tree/instance-tree.ts'
 import { Readiness } from '../tree/readiness.ts'
@@ -380,6 +381,7 @@ const instanceParts = (
     crashLoops: new CrashLoops(system, instance, ending),
     members,
     questions,
+    reports: questions && new MemberReports(system, questions, ending),
     routes: members && ports.shared?.routes({ system, instance, shards, owners: members }),
     cluster: ports.ownership?.health,
     since: system.clock.now(),

@@ -345,7 +345,7 @@ export class RunningMember {
     void app.closed.then(() => app.events.off('shard.down', onDown))
     const isIn = (phase: LeasePhase): void => {
       if (phase === 'unsure') {
-        this.waits.because(app.health().cluster?.reason ?? 'no answer yet')
+        this.waits.because(app[innerParts].cluster?.().reason ?? 'no answer yet')
         app.entities.work.lapse(lapsedLease())
       } else this.waits.end()
       if (phase === 'owner') app.entities.work.resume()
@@ -396,8 +396,8 @@ const logDown = ({ system, health }: App, shard: number): void => {
   system.logger.warn(text, { shard, member })
 }
 
-const logWait = ({ system, health, instance }: App, reason: string): void => {
-  const { cluster } = health()
+const logWait = ({ system, instance, [innerParts]: parts }: App, reason: string): void => {
+  const cluster = parts.cluster?.()
   if (!cluster) return
   const { name, member, epoch } = cluster
   const text = `the member ${member} cannot renew its lease of ${name}, and refuses reads: ${reason}`
@@ -405,8 +405,8 @@ const logWait = ({ system, health, instance }: App, reason: string): void => {
 }
 
 /** Announces a change of the phase. That it is unsure, or ends, is logged with the reason elsewhere. */
-const announcePhase = ({ events, system, health, instance }: App): void => {
-  const { cluster } = health()
+const announcePhase = ({ events, system, instance, [innerParts]: parts }: App): void => {
+  const cluster = parts.cluster?.()
   if (!cluster) return
   const { name, member, phase, epoch } = cluster
   const facts = { instance, member, epoch }

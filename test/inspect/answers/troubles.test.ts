@@ -7,7 +7,7 @@ import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 /** The troubles of a health at a time. */
 const judged = (health: Health, now = 0, more: Partial<Facts> = {}) =>
-  troublesOf({ ...{ health, gaveUp: [], blocked: [], now }, ...more })
+  troublesOf({ ...{ health, blocked: [], now }, ...more })
 
 type Failing = ReturnType<typeof failing>['first'][number]
 

@@ -1,0 +1,97 @@
+/**
+ * The last report of each other member about its health. `health()` is synchronous: it has the last
+ * answers, and asks for the next ones. So nothing is sent while nobody asks.
+ */
+import type { OwnersWay } from '../../actors/index.ts'
+import { reasonText } from '../../errors.ts'
+import type { System } from '../../runtime/index.ts'
+import { encodeValue } from '../../storage/index.ts'
+import type { Answered, Health, Reported, Reports } from './health.ts'
+
+type Last = { answered?: Answered & { readonly at: number }; reason?: string }
+
+/** The question of members to each other. */
+const question = 'health'
+
+/** A member has so long to answer a question of `health()`, in ms. */
+const answerMs = 2_000
+
+/** `health()` may be called at any rate; a member is asked again after so long, in ms. */
+const pauseMs = 500
+
+/** The most bytes of the report of one part of the user's tree. */
+const partBytes = 64 * 1024
+
+/** Tells the other members how this one is, when they ask. */
+export const answerHealth = (way: OwnersWay, since: number, own: () => Health): void =>
+  way.answer(question, (): Answered => {
+    const health = own()
+    const parts = Object.entries(health.parts).map(([name, part]) => [name, sentPart(part)])
+    return { since, health: { ...health, parts: Object.fromEntries(parts) } }
+  })
+
+/** A part reports what it wants, also what cannot be sent or is too large for a message. */
+const sentPart = (part: unknown): unknown => {
+  try {
+    const { length } = encodeValue(part).bytes
+    return length <= partBytes ? part : { unknown: `its report has ${length} bytes` }
+  } catch (error) {
+    return { unknown: reasonText(error) }
+  }
+}
+
+/** The reports of the other members. */
+export class MemberReports implements Reports {
+  readonly #system: System
+  readonly #way: OwnersWay
+  readonly #ending: AbortSignal
+  readonly #last = new Map<string, Last>()
+  /** The questions that have no answer yet, by member. */
+  readonly #pending = new Set<string>()
+  #askedAt = Number.NEGATIVE_INFINITY
+
+  /** Nobody is asked after `ending`. */
+  constructor(system: System, way: OwnersWay, ending: AbortSignal) {
+    this.#system = system
+    this.#way = way
+    this.#ending = ending
+  }
+
+  of(member: string): Reported {
+    const { answered, reason: unanswered } = this.#last.get(member) ?? {}
+    // Others have the shards of a member that has ended: its report is history.
+    if (!this.#way.isLinked(member)) return { report: undefined, unanswered: undefined }
+    if (!answered) return { report: undefined, unanswered }
+    const { at, ...rest } = answered
+    return { report: { ...rest, ageMs: this.#system.clock.monotonic() - at }, unanswered }
+  }
+
+  askAll(): void {
+    const now = this.#system.clock.monotonic()
+    if (this.#ending.aborted || now - this.#askedAt < pauseMs) return
+    this.#askedAt = now
+    for (const member of this.#way.others)
+      if (this.#way.isLinked(member) && !this.#pending.has(member)) {
+        this.#pending.add(member)
+        this.ask(member, answerMs)
+          .catch(() => undefined)
+          .finally(() => this.#pending.delete(member))
+      }
+  }
+
+  async ask(member: string, timeoutMs: number): Promise<Answered> {
+    const last = this.#last.get(member) ?? {}
+    this.#last.set(member, last)
+    try {
+      const found = await this.#way.askMember(member, question, null, timeoutMs)
+      const answered = found as Answered
+      last.answered = { ...answered, at: this.#system.clock.monotonic() }
+      delete last.reason
+      return answered
+    } catch (error) {
+      // With its link the question ends. A member without a link is no member that is silent.
+      if (this.#way.isLinked(member)) last.reason = reasonText(error)
+      throw error
+    }
+  }
+}
