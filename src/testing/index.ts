@@ -14,7 +14,11 @@ export type { ReceivedBy } from './kit/received.ts'
 export { inManyOrders, type TestSystem, testSystem } from './kit/test-system.ts'
 export type { WaitOptions } from './kit/waiting.ts'
 export { inlineBlobHost, inlineLogHost } from './simulated/inline-host.ts'
-export { type MemoryProjections, memoryProjections } from './simulated/memory-projection-store.ts'
+export {
+  type MemoryProjections,
+  type MemoryProjectionsOptions,
+  memoryProjections,
+} from './simulated/memory-projection-store.ts'
 export type { Unsynced } from './simulated/simulated-crash.ts'
 export {
   type SimulatedDisk,

@@ -474,6 +474,16 @@ export const transferred = (request: unknown): unknown => {
   return structuredClone(owned, { transfer: buffersOf(owned) })
 }
 
+/** What `action` answers or throws in a thread, as its host gets it. */
+export const crossed = (action: () => unknown): unknown => {
+  const reply = replyTo(action, 0)
+  const sent = structuredClone(reply, {
+    transfer: 'answer' in reply ? buffersOf(reply.answer) : [],
+  })
+  if ('error' in sent) throw errorOfPlain(sent.error)
+  return 'answer' in sent ? restored(sent) : undefined
+}
+
 const buffersOf = (message: unknown): ArrayBuffer[] => {
   const buffers = new Set<ArrayBuffer>()
   for (const bytes of bytesIn(message))

@@ -2,6 +2,8 @@
  * The log and the blobs of a shard without a thread, for simulations, on a given disk. A host
  * handles requests one after another, and answers each `delayMs` later by a given clock. So groups
  * form as they do while a real disk works. A spare segment is made in the background, step by step.
+ * Requests, answers and errors cross as they do between threads: neither side has memory or objects
+ * of the other.
  */
 
 import { noMore } from '../../check.ts'
@@ -14,11 +16,15 @@ import {
   type Commit,
   type CommitRequest,
   createLog,
+  crossed,
   type Disk,
   type LogHost,
   type LogRequestKind,
+  type PackedAnswer,
+  packed,
   sparePreparation,
   transferred,
+  unpacked,
 } from '../../storage/index.ts'
 
 /** The delay of answers. */
@@ -166,23 +172,43 @@ export const inlineLogHost = (
     }
   }
 
-  const handle = (kind: LogRequestKind, request: never) => {
-    const answer = log.handle(kind, request)
-    return kind === 'commit' ? withMemory(request, answer as Commit) : answer
-  }
+  const handle = (kind: LogRequestKind, request: never) =>
+    unpacked(crossed(() => packed(log.handle(kind, request))) as PackedAnswer)
   const mustWait = (kind: LogRequestKind, request: never) => log.waitsForSpare(kind, request)
   const work = { name: 'The log was', handle, mustWait, proceeded: makeSpare }
   const requests = new InlineRequests(work, delay)
-  return requests.host(async () => {
+  const { run, end } = requests.host(async () => {
     if (endMs > 0) await new Promise<void>((resolve) => clock.after(endMs, resolve))
     cancelStep?.()
     log.abandon()
   })
+  let commits = 0
+  return {
+    run: (kind: LogRequestKind, request: unknown) =>
+      kind === 'commit' && commits++ % messagesEvery > 0
+        ? throughLane(request as CommitRequest, (sent) => run(kind, sent))
+        : run(kind, transferred(request)),
+    end,
+  }
 }
 
-/** The answer with the memory that was given, whatever its size: a lane gives it back so. */
-const withMemory = ({ isGiven, bytes }: CommitRequest, commit: Commit): Commit =>
-  isGiven === true ? { ...commit, spent: bytes } : commit
+/** Of so many commits one goes as a message, which takes its memory. The others go through the lane. */
+const messagesEvery = 3
+
+/**
+ * A lane copies the bytes of a commit, and gives back memory that was given, whatever its size. The
+ * next commit overwrites the lane.
+ */
+const throughLane = async (
+  request: CommitRequest,
+  run: (sent: CommitRequest) => Promise<Commit>,
+): Promise<never> => {
+  const { isGiven, bytes } = request
+  const lane = new Uint8Array(bytes)
+  const commit = await run({ ...request, bytes: lane })
+  if (lane.byteLength > 0) lane.fill(0xd7)
+  return (isGiven === true ? { ...commit, spent: bytes } : commit) as never
+}
 
 /** Takes one step of a preparation. False when it has ended; `settled` gets its error, if any. */
 const stepOf = (spare: Generator<void>, settled: (error?: unknown) => void): boolean => {
@@ -208,12 +234,12 @@ export const inlineBlobHost = (
 ): BlobHost => {
   noMore(surplus, 'inlineBlobHost({ disk, … })')
   const blobs = new Blobs(disk)
-  const handle = (kind: BlobRequestKind, request: never) => blobs.handle(kind, request)
+  const handle = (kind: BlobRequestKind, request: never) =>
+    crossed(() => blobs.handle(kind, request))
   const requests = new InlineRequests({ name: 'The blobs were', handle }, delay)
   const { run, end } = requests.host(() => blobs.abandon())
   return {
-    run: (kind: BlobRequestKind, request: unknown) =>
-      run(kind, kind === 'put' ? transferred(request) : request),
+    run: (kind: BlobRequestKind, request: unknown) => run(kind, transferred(request)),
     end,
   }
 }

@@ -1,10 +1,14 @@
 /**
  * Projections in memory, for simulated systems. Commits outlive the store that made them, as files
- * outlive a process. A test can fill the disk, lose commits as a restored backup does, and damage
- * rows. The contract suite of LMDB's projections passes on these too.
+ * outlive a process. A commit is as slow as LMDB's: its rows are taken over several turns, it is
+ * visible at a random moment, and answered some turns later. A test can fill the disk, lose commits
+ * as a restored backup does, and damage rows. The contract suite of LMDB's projections passes on
+ * these too.
  */
 import { noMore } from '../../check.ts'
+import { seededRandom } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import type {
   LoadPlace,
   ProjectedPosition,
@@ -41,6 +45,28 @@ export interface MemoryProjections extends Projections, SnapshotProjections {
   damageRow(dir: string, key: string): void
 }
 
+/** How projections in memory behave. */
+export type MemoryProjectionsOptions = {
+  /** Decides how many turns of the event loop the parts of a commit take; 1 by default. */
+  readonly seed?: number
+  /** The most turns of a part of a commit; 12 by default. With 0 a commit is visible at once. */
+  readonly turnsMax?: number
+  /** Runs an action in a later turn of the event loop; that of a clock by which tests wait. */
+  readonly soon?: (action: () => void) => void
+  /**
+   * Names the process that is alive, and is `undefined` while there is none. A commit of a process
+   * that has ended is made or not, and never made later.
+   */
+  readonly process?: () => unknown
+}
+
+/** How commits pass. */
+type Pace = {
+  readonly random: () => number
+  readonly turnsMax: number
+  readonly soon: (action: () => void) => void
+}
+
 /** How many commits can be undone. */
 const undoMax = 1024
 
@@ -75,8 +101,14 @@ const newFolder = (): Folder => ({
 })
 
 /** Makes projections in memory, independent of all others. */
-export const memoryProjections = (...surplus: []): MemoryProjections => {
-  noMore(surplus, 'memoryProjections()')
+export const memoryProjections = (
+  options: MemoryProjectionsOptions = noOptions,
+  ...surplus: []
+): MemoryProjections => {
+  noMore(surplus, 'memoryProjections({ seed, … })')
+  const { seed = 1, turnsMax = 12, soon = setImmediate } = options
+  const { process = () => 'the only one' } = options
+  const pace = { random: seededRandom(seed), turnsMax, soon }
   const folders = new Map<string, Folder>()
   const folderAt = (dir: string): Folder => {
     const folder = folders.get(dir) ?? newFolder()
@@ -92,7 +124,7 @@ export const memoryProjections = (...surplus: []): MemoryProjections => {
         throw new KeelsonError('CORRUPT', `the projection is damaged: ${evidence}`, {
           details: { evidence },
         })
-      return new MemoryProjectionStore(folder)
+      return new MemoryProjectionStore(folder, pace, process)
     },
     remove: (dir) => void folders.delete(dir),
     source: (dir) => new MemorySnapshotSource(folderAt(dir)),
@@ -161,17 +193,24 @@ const copyOf = (row: Row): Row => ({
 
 class MemoryProjectionStore implements ProjectionStore {
   readonly #folder: Folder
+  readonly #pace: Pace
+  readonly #process: () => unknown
   readonly #pins = new Set<ProjectionPin>()
   #closed = false
   #pending: Promise<void> = Promise.resolve()
-  /** The row that was given last, until it is spoiled. */
+  /** The row that `peek` gave, until the next call spoils it. */
   #peeked: Row | undefined
 
-  constructor(folder: Folder) {
+  constructor(folder: Folder, pace: Pace, process: () => unknown) {
     this.#folder = folder
+    this.#pace = pace
+    this.#process = process
   }
 
+  /** Each call spoils what `peek` gave, as LMDB's memory is written over. */
   #checkOpen(): void {
+    this.#peeked?.value.bytes.fill(0xa5)
+    this.#peeked = undefined
     if (this.#closed) throw new KeelsonError('CLOSED', 'the projection is closed')
   }
 
@@ -205,9 +244,7 @@ class MemoryProjectionStore implements ProjectionStore {
     return row && this.#checked(key, row)
   }
 
-  /** Spoils what it gave before, as LMDB's memory is written over. */
   peek(key: string): Row | undefined {
-    this.#peeked?.value.bytes.fill(0xa5)
     this.#peeked = this.get(key)
     return this.#peeked
   }
@@ -236,31 +273,46 @@ class MemoryProjectionStore implements ProjectionStore {
     }
   }
 
-  /** Visible at once, answered in a later turn: the earliest moments that the contract allows. */
-  async commit(changes: Iterable<RowChange>, position: ProjectedPosition): Promise<void> {
-    this.#commit(changes, position)
-    this.#pending = laterTurn()
-    await this.#pending
+  commit(changes: Iterable<RowChange>, position: ProjectedPosition): Promise<void> {
+    const work = inTurns(this.#commit(changes, position), this.#pace)
+    this.#pending = work.catch(() => undefined)
+    return work
   }
 
   settled(): Promise<void> {
     return this.#pending
   }
 
-  #commit(changes: Iterable<RowChange>, position: ProjectedPosition): void {
+  /** A commit, part by part. */
+  *#commit(changes: Iterable<RowChange>, position: ProjectedPosition): Generator<void> {
     this.#checkOpen()
+    const process = this.#process()
     const list: RowChange[] = []
     for (const [key, row] of changes) {
       checkRowKey(key)
       list.push([key, row && copyOf(row)])
+      if (this.#pace.random() < 0.03) yield
     }
+    yield
+    if (this.#process() !== process) throw ended()
+    const undo = this.#makeVisible(list, position)
+    yield
+    if (this.#process() === process) return
+    const isLast = this.#folder.undo.at(-1) === undo
+    if (isLast && this.#pace.random() < 0.5) takeBack(this.#folder)
+    throw ended()
+  }
+
+  #makeVisible(list: readonly RowChange[], position: ProjectedPosition): Undo {
     const folder = this.#folder
     takeFailure(folder)
     const replaced = new Map(list.map(([key]) => [key, folder.rows.get(key)]))
-    folder.undo.push({ rows: [...replaced], position: folder.position })
+    const undo = { rows: [...replaced], position: folder.position }
+    folder.undo.push(undo)
     if (folder.undo.length > undoMax) folder.undo.shift()
     setRows(folder, list)
     folder.position = position
+    return undo
   }
 
   describe(): { readonly rows: number; readonly bytes: number } {
@@ -268,12 +320,26 @@ class MemoryProjectionStore implements ProjectionStore {
     return { rows: this.#folder.rows.size, bytes: bytesOf(this.#folder) }
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#closed = true
+    await this.#pending
     for (const pin of [...this.#pins]) pin.release()
-    return this.#pending
   }
 }
+
+/** Carries out the parts with some turns of the event loop between them: mostly few, now and then many. */
+const inTurns = async (parts: Generator<void>, { random, turnsMax, soon }: Pace): Promise<void> => {
+  while (!parts.next().done) {
+    const most = random() < 0.2 ? turnsMax : Math.ceil(turnsMax / 3)
+    for (let turns = Math.floor(random() * (most + 1)); turns > 0; turns--)
+      await new Promise<void>((resolve) => soon(resolve))
+  }
+}
+
+const ended = (): KeelsonError =>
+  new KeelsonError('SHARD_DOWN', 'the process of this commit has ended', {
+    details: { reason: 'process' },
+  })
 
 /** Fails a commit if a test asked for it. @throws KeelsonError `NO_SPACE` */
 const takeFailure = (folder: Folder): void => {
@@ -352,9 +418,4 @@ class MemorySnapshotTarget implements SnapshotTarget {
   close(): Promise<void> {
     return Promise.resolve()
   }
-}
-
-/** Resolves some turns later, when other processes have run. */
-const laterTurn = async (): Promise<void> => {
-  for (let turn = 0; turn < 8; turn++) await undefined
 }

@@ -71,6 +71,7 @@ export class SimulatedDisk implements Disk {
   readonly #opened = new Map<DiskFile, SimulatedFile>()
   readonly #openFolders = new Set<DiskFolder>()
   readonly #locked = new Map<SimulatedFile, DiskLock>()
+  #endedProcesses = 0
 
   /** @internal For `simulatedDisk` and `clone`. */
   constructor(options: SimulatedDiskOptions, names: SimulatedNames) {
@@ -217,6 +218,14 @@ export class SimulatedDisk implements Disk {
     this.#calls.faults.clear()
   }
 
+  /**
+   * Names the process that uses the disk, by the number of those that have ended; `undefined` once it
+   * has stopped.
+   */
+  get process(): number | undefined {
+    return this.#calls.halted ? undefined : this.#endedProcesses
+  }
+
   /** Whether the process has stopped here, by `halt` or a fault. */
   get isHalted(): boolean {
     return this.#calls.halted
@@ -259,6 +268,7 @@ export class SimulatedDisk implements Disk {
     this.#openFolders.clear()
     this.#locked.clear()
     this.#calls.halted = false
+    this.#endedProcesses++
   }
 
   /**

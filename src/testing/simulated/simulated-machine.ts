@@ -143,7 +143,12 @@ export class SimulatedMachine {
     const { seed = 1, syncMs = 1, around = (projections: Projections) => projections } = options
     this.clock = options.clock ?? virtualClock(seed)
     this.disk = simulatedDisk({ ...options, seed })
-    this.projections = memoryProjections()
+    const { clock, disk } = this
+    this.projections = memoryProjections({
+      seed,
+      soon: (action) => clock.soon(action),
+      process: () => disk.process,
+    })
     this.syncMs = syncMs
     this.#options = options
     this.#makeHost = options.makeLogs?.(this.clock) ?? (() => this.#inlineLog())

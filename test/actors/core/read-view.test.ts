@@ -26,7 +26,7 @@ const head = (fields: number, expiresAt = 0): Row => {
 
 /** A view with these rows, every other one of them still in the overlay. */
 const viewOf = (rows: readonly RowChange[]) => {
-  const store = memoryProjections().open('p')
+  const store = memoryProjections({ turnsMax: 0 }).open('p')
   const overlay = new Overlay(roomy)
   const below = rows.filter((_, at) => at % 2 === 0)
   const above = rows.filter((_, at) => at % 2 === 1)

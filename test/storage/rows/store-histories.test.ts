@@ -175,7 +175,7 @@ describe('a history of any commands', () => {
         })
         checkCompounds(rows.rows)
         expect(entitiesIn(rows.rows)).toEqual(entities.shown)
-        const store = memoryProjections().open('p')
+        const store = memoryProjections({ turnsMax: 0 }).open('p')
         void store.commit(rows.rows, { walId, epoch: 1, lsn: frames.length })
         compareReads(new ReadView(new Overlay(roomy), store), model, now, table)
       }),
@@ -189,7 +189,7 @@ describe('a history of any commands', () => {
     fc.assert(
       fc.property(history, commits, (steps, drawn) => {
         const table = new BlobTable()
-        const store = memoryProjections().open('p')
+        const store = memoryProjections({ turnsMax: 0 }).open('p')
         const overlay = new Overlay(roomy)
         const rows = new ShardRows(overlay, store, table.read)
         const plainRows = new MapRows([], table.read)

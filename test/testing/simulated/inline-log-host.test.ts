@@ -99,7 +99,8 @@ describe('an inline host', () => {
     watch(settled, 'late', host.run('describe', null))
     await clock.advance(100)
 
-    expect(settled).toEqual(['commit 1', 'commit 2: CLOSED', 'commit 3: CLOSED', 'late: CLOSED'])
+    const expected = ['commit 1', 'commit 2: CLOSED', 'commit 3: CLOSED', 'late: CLOSED']
+    expect(settled.toSorted()).toEqual(expected)
     // Segment, MANIFEST and folder are closed; nothing else was done.
     expect(disk.calls - calls).toBe(3)
     // Frame 2 was carried out and not answered: its outcome was unknown, and it is there.
