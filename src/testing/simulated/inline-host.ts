@@ -94,27 +94,40 @@ class InlineRequests<Kind, Request, Answer> {
     this.#work.proceeded?.()
   }
 
-  /** The host of the requests. Its end, after that of the work, refuses what waits, with `CLOSED`. */
+  /**
+   * The host of the requests. Its end refuses what waits, with `CLOSED`. A thread of several logs
+   * still carries out what was sent before, so some of it takes effect. Then the work ends.
+   */
   host(abandon: () => unknown) {
     return {
       run: (kind: Kind, request: unknown) => this.run(kind, request as Request) as Promise<never>,
       end: async (): Promise<void> => {
         if (this.#isEnded) return
         this.#isEnded = true
+        const { clock } = this.#delay
+        const sent = this.#refused()
+        for (const pending of sent.slice(0, Math.floor(clock.random() * (sent.length + 1)))) {
+          await new Promise<void>((resolve) => clock.soon(resolve))
+          if (pending.mustWait()) break
+          pending.carryOut()
+        }
         await abandon()
-        this.#refuse()
       },
     }
   }
 
-  #refuse(): void {
+  /** Refuses all requests without an answer, and returns those that were not carried out. */
+  #refused(): readonly Pending[] {
     this.#cancelAnswer?.()
-    for (const pending of this.#current ? [this.#current, ...this.#waiting] : this.#waiting)
-      pending.refuse(this.#closed())
+    const waiting = this.#waiting
     this.#waiting = []
+    for (const pending of this.#current ? [this.#current, ...waiting] : waiting)
+      pending.refuse(this.#closed())
+    return waiting
   }
 
   #settle(action: () => void): void {
+    if (this.#isEnded) return
     const { clock, delayMs = 0 } = this.#delay
     const settled = (): void => {
       if (this.#isEnded) return

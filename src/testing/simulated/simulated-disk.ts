@@ -5,6 +5,7 @@
  * unsynced writes is unharmed. After `crash` the same object is the disk after the reboot.
  */
 
+import { posix } from 'node:path'
 import { noMore } from '../../check.ts'
 import { seededRandom } from '../../clock.ts'
 import { invalidArgument } from '../../errors.ts'
@@ -175,7 +176,11 @@ export class SimulatedDisk implements Disk {
     this.#calls.make({ operation: 'rename', path: from }, () => this.#names.rename(from, to))
   }
 
+  /** Removes the names in a folder one by one, each with a call of its own. */
   remove(path: string): void {
+    const node = this.#names.find(path)
+    if (node?.kind === 'folder')
+      for (const name of [...node.names.keys()].sort()) this.remove(posix.join(path, name))
     this.#calls.make({ operation: 'remove', path }, () => this.#names.remove(path))
   }
 

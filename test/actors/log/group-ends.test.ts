@@ -76,5 +76,6 @@ test('the memory of a large group is reused', async () => {
   const { app, during, log } = await world()
   for (let at = 0; at < 3; at++) await during(app.store.put('k', Buffer.alloc(100_000, at)))
   expect(log.commits).toHaveLength(3)
-  expect(new Set(log.commits).size).toBe(1)
+  // Memory that went as a message comes back as another object, here that of the first commit.
+  expect(new Set(log.commits).size).toBe(2)
 })

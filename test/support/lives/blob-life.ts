@@ -9,7 +9,8 @@ import { seededRandom } from '../../../src/clock.ts'
 import { KeelsonError } from '../../../src/errors.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { payload } from '../worlds/blob-folder.ts'
-import { codeOf, type Machine, machine } from '../worlds/simulated-instance.ts'
+import { nastyMachine } from '../worlds/nasty-machine.ts'
+import { codeOf, type Machine } from '../worlds/simulated-instance.ts'
 
 const graceMs = 20_000
 const dir = '/data/shard-0/blobs'
@@ -46,7 +47,7 @@ export class BlobLife {
   /** `losses`: what the folder may lose while no instance runs, if it is a cache. */
   constructor(
     seed: number,
-    on: Machine = machine({ seed }),
+    on: Machine = nastyMachine({ seed }),
     losses: readonly (() => void)[] = [() => undefined],
   ) {
     this.#seed = seed

@@ -24,7 +24,7 @@ import { EffectiveTurns, lsnOf, pageFault } from '../models/effective-turns.ts'
 import { LedgerClaims } from '../models/ledger-claims.ts'
 import { indexFaults } from '../models/ledger-index.ts'
 import type { LifeMachine } from '../worlds/engine-machine.ts'
-import { machine } from '../worlds/simulated-instance.ts'
+import { nastyMachine } from '../worlds/nasty-machine.ts'
 import {
   areSame,
   emptyLedger,
@@ -96,7 +96,7 @@ class EntityLife {
     this.#seed = seed
     this.#random = seededRandom(seed)
     this.#shards = this.pick([1, 1, 2])
-    this.#machine = on ?? machine({ seed, syncMs: this.pick([0, 1, 1, 7, 20]) })
+    this.#machine = on ?? nastyMachine({ seed, syncMs: this.pick([0, 1, 1, 7, 20]) })
     this.#hasOnFailed = this.pick([true, false])
     this.#isMortal = this.pick([true, false])
     this.#retry = this.pick([true, true, false]) ? this.#policy() : undefined

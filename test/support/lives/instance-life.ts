@@ -7,6 +7,7 @@ import type { LogHost } from '../../../src/storage/index.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import type { MachineOptions } from '../../../src/testing/simulated/simulated-machine.ts'
 import type { ThreadRole } from '../../../src/testing/simulated/simulated-thread.ts'
+import { seldomDying, unevenClock } from '../worlds/nasty-machine.ts'
 import { type Machine, machine } from '../worlds/simulated-instance.ts'
 
 /** Makes the machine of a life. */
@@ -19,13 +20,16 @@ export abstract class InstanceLife {
   /** Writes that have no answer yet. */
   protected readonly pending = new Set<Promise<void>>()
   protected app: App | undefined
+  readonly #seldomDying: (role: ThreadRole) => number | undefined
 
   /** @param syncMs How long a sync takes: one of these. */
   constructor(seed: number, syncMs: readonly number[], make: MakeMachine = machine) {
     this.random = seededRandom(seed)
     const aroundLog = (host: LogHost): LogHost => this.aroundLog(host)
+    const clock = unevenClock(seed)
+    this.#seldomDying = seldomDying(seed, clock)
     const dyingAt = (role: ThreadRole): number | undefined => this.dyingAt(role)
-    this.world = make({ seed, syncMs: this.pick(syncMs), aroundLog, dyingAt })
+    this.world = make({ seed, clock, syncMs: this.pick(syncMs), aroundLog, dyingAt })
   }
 
   /** What may happen beside a burst. */
@@ -46,8 +50,8 @@ export abstract class InstanceLife {
   }
 
   /** At which of its calls to the disk a thread dies that starts now. */
-  protected dyingAt(_role: ThreadRole): number | undefined {
-    return undefined
+  protected dyingAt(role: ThreadRole): number | undefined {
+    return this.#seldomDying(role)
   }
 
   protected get running(): App {

@@ -107,6 +107,7 @@ export class JournalLife extends InstanceLife {
   /** Notes what the log says to be durable. */
   protected override aroundLog(host: LogHost): LogHost {
     return {
+      ...host,
       run: async (kind, request) => {
         const answer = await host.run(kind, request)
         if (answer && 'durableLsn' in answer)
@@ -115,7 +116,6 @@ export class JournalLife extends InstanceLife {
           this.#durableLsn = Math.max(this.#durableLsn, (answer as { lastLsn: number }).lastLsn)
         return answer
       },
-      end: () => host.end(),
     }
   }
 

@@ -3,7 +3,7 @@
  * are lost, late and repeated. Members are cut off, stop as a whole for longer than a lease, die, and begin again. Their clocks
  * run at rates that differ by less than 10 %. Nothing here has a tree of processes.
  */
-import { seededRandom, virtualClock } from '../../../src/clock.ts'
+import { seededRandom, type virtualClock } from '../../../src/clock.ts'
 import { isKeelsonError } from '../../../src/errors.ts'
 import { followedLogHost } from '../../../src/storage/engine-log/followed-log-host.ts'
 import { decodeGroup } from '../../../src/storage/engine-log/group-frames.ts'
@@ -12,6 +12,7 @@ import { engineStart, isSamePosition, type LogHost } from '../../../src/storage/
 import { LeaseKeeper } from '../../../src/storage/leases/lease-keeper.ts'
 import { noUploads } from '../worlds/engine-machine.ts'
 import { small } from '../worlds/logs.ts'
+import { unevenClock } from '../worlds/nasty-machine.ts'
 import { ProcessClock } from '../worlds/process-clock.ts'
 import { SimulatedEngine, type SimulatedSession } from '../worlds/simulated-engine.ts'
 
@@ -55,7 +56,7 @@ class Life {
   frames = 0
 
   constructor(seed: number) {
-    this.clock = virtualClock(seed)
+    this.clock = unevenClock(seed)
     this.engine = new SimulatedEngine({ clock: this.clock, seed, faults })
     this.engine.makeLog('c', '0')
     this.random = seededRandom(seed + 1_000_000)

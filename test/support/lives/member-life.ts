@@ -5,7 +5,7 @@
  * clocks of processes run at rates that differ by less than 10 %. A life throws with the names of the promises that were broken.
  */
 import '../worlds/loaded-members.ts'
-import { seededRandom, virtualClock } from '../../../src/clock.ts'
+import { seededRandom } from '../../../src/clock.ts'
 import { type App, isKeelsonError } from '../../../src/index.ts'
 import { decodeGroup, encodeGroup } from '../../../src/storage/engine-log/group-frames.ts'
 import { markAt } from '../../../src/storage/engine-log/owned-log.ts'
@@ -14,6 +14,7 @@ import { SimulatedMachine } from '../../../src/testing/simulated/simulated-machi
 import { MemberClaims, markOf } from '../models/member-claims.ts'
 import { MemberProcess } from '../worlds/member-process.ts'
 import { misreadings } from '../worlds/misreadings.ts'
+import { unevenClock } from '../worlds/nasty-machine.ts'
 import { SimulatedEngine } from '../worlds/simulated-engine.ts'
 import { type Account, accounts, accountTree, emptyAccount } from './member-accounts.ts'
 import { type Client, codeOf, ids, keys, MemberClients } from './member-clients.ts'
@@ -56,7 +57,7 @@ class MemberLife {
   constructor(seed: number) {
     this.#seed = seed
     this.#random = seededRandom(seed)
-    this.clock = virtualClock(seed)
+    this.clock = unevenClock(seed)
     this.engine = new SimulatedEngine({ clock: this.clock, seed, faults })
     this.claims = new MemberClaims(() => this.clock.monotonic(), leaseMs)
     this.#shards = this.pick([1, 1, 2])

@@ -8,7 +8,7 @@ import { type Flow, flow } from '../../../src/flow/index.ts'
 import { type App, isKeelsonError, type supervisor } from '../../../src/index.ts'
 
 import type { LifeMachine } from '../worlds/engine-machine.ts'
-import { machine } from '../worlds/simulated-instance.ts'
+import { nastyMachine } from '../worlds/nasty-machine.ts'
 import type { Tally } from './seed-lives.ts'
 
 /** What a request may be refused with, but for a wrong state of what it is about. */
@@ -29,7 +29,7 @@ export abstract class ProgramLife {
 
   constructor(seed: number, on?: LifeMachine) {
     this.random = seededRandom(seed)
-    this.machine = on ?? machine({ seed, syncMs: this.pick([0, 1, 7]) })
+    this.machine = on ?? nastyMachine({ seed, syncMs: this.pick([0, 1, 7]) })
     this.#shards = this.pick([1, 2])
   }
 

@@ -20,7 +20,8 @@ import {
   unitText,
   withPatchesOfBytes,
 } from '../models/store-writes.ts'
-import { type Machine, machine } from '../worlds/simulated-instance.ts'
+import { nastyMachine } from '../worlds/nasty-machine.ts'
+import type { Machine } from '../worlds/simulated-instance.ts'
 
 /** A step of a history. */
 export type Step =
@@ -148,7 +149,7 @@ class Life {
   constructor(place: Place) {
     const { seed, syncMs, shards, overlayKeys, queueBytes, windowMs, threshold } = place
     this.#place = place
-    this.#machine = machine({ seed, syncMs })
+    this.#machine = nastyMachine({ seed, syncMs })
     this.#issued = Array.from({ length: shards }, () => [])
     this.#models = this.#issued.map(() => new StoreModel())
     this.#readTo = Array.from({ length: shards }, () => 0)

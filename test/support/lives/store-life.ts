@@ -9,7 +9,8 @@ import { seededRandom } from '../../../src/clock.ts'
 import type { KeelsonError } from '../../../src/errors.ts'
 import { reasonText } from '../../../src/errors.ts'
 import type { App } from '../../../src/supervisors/index.ts'
-import { type Machine, machine } from '../worlds/simulated-instance.ts'
+import { nastyMachine } from '../worlds/nasty-machine.ts'
+import type { Machine } from '../worlds/simulated-instance.ts'
 
 /**
  * Writes of one key, in the order of their issue, of which each may be the last that took effect: the last acknowledged one, and
@@ -38,7 +39,7 @@ export type MakeStoreMachine = (seed: number, pick: <T>(from: readonly T[]) => T
 
 /** A machine with its logs on its disk, whose writes and syncs fail. */
 export const diskMachine: MakeStoreMachine = (seed, pick) => {
-  const world = machine({ seed, syncMs: pick([0, 1, 7]), endMs: pick([0, 5]) })
+  const world = nastyMachine({ seed, syncMs: pick([0, 1, 7]), endMs: pick([0, 5]) })
   const failing = (): void =>
     world.disk.inject({
       at: 1,

@@ -99,6 +99,9 @@ class Cluster {
 
 const noAnswer = (): KeelsonError => new KeelsonError('UNKNOWN_OUTCOME', 'no answer')
 
+/** So many bytes of a file are one request, which may be lost. */
+const pieceBytes = 4_096
+
 /** Requests and their answers take so long; an answer that has not come after `answerMs` is given up. */
 const [delayMs, answerMs] = [1, 20]
 
@@ -372,6 +375,8 @@ export class SimulatedSession implements EngineSession {
         const parts: Uint8Array[] = []
         for await (const piece of pieces) {
           parts.push(piece.slice())
+          for (let at = 0; at < piece.length; at += pieceBytes)
+            await this.#ask(lane, () => undefined)
           if (engine.has('shows half a file')) files.set(name, Buffer.concat(parts))
         }
         return this.#ask(lane, () => {
@@ -394,10 +399,14 @@ export class SimulatedSession implements EngineSession {
     }
   }
 
-  async *#read(lane: Lane, name: string, from: number, to?: number): AsyncGenerator<Uint8Array> {
-    const bytes = await this.#ask(lane, () => this.#cluster.files.get(name), true)
-    if (!bytes) throw new KeelsonError('CORRUPT', `there is no file ${name}`)
-    yield this.#engine.damagesFiles ? new Uint8Array(bytes.length) : bytes.subarray(from, to)
+  async *#read(lane: Lane, name: string, from: number, to = Infinity): AsyncGenerator<Uint8Array> {
+    for (let at = from, end = to; at < end || at === from; at += pieceBytes) {
+      const bytes = await this.#ask(lane, () => this.#cluster.files.get(name), true)
+      if (!bytes) throw new KeelsonError('CORRUPT', `there is no file ${name}`)
+      end = Math.min(to, bytes.length)
+      const piece = bytes.subarray(at, Math.min(end, at + pieceBytes))
+      yield this.#engine.damagesFiles ? new Uint8Array(piece.length) : piece
+    }
   }
 
   /** Nothing of it is lost: `moved` promises little. */

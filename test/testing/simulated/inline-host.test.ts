@@ -7,8 +7,10 @@ test('an ended host without a thread leaves no timer behind, and answers CLOSED'
   const host = inlineBlobHost({ disk: simulatedDisk(), clock, delayMs: 5 })
   const opened = host.run('open', { dir: '/blobs', segmentBytes: 4096, opening: 1 })
   const survey = host.run('survey', null)
+  const settled = Promise.allSettled([opened, survey])
   expect(clock.untilNext()).toBe(5)
   await host.end()
   expect(clock.untilNext()).toBeUndefined()
-  for (const work of [opened, survey]) await expect(work).rejects.toMatchObject({ code: 'CLOSED' })
+  const closed = { status: 'rejected', reason: { code: 'CLOSED' } }
+  expect(await settled).toMatchObject([closed, closed])
 })

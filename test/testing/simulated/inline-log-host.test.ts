@@ -86,7 +86,7 @@ describe('an inline host', () => {
     expect(settled).toEqual(['early: BAD_CURSOR', 'commit'])
   })
 
-  test('that is ended refuses what waits and what comes, and writes nothing more', async () => {
+  test('that is ended refuses what waits and what comes; what waits may take effect before it has ended', async () => {
     const { clock, disk, host, world } = await opened(4)
     const settled: string[] = []
     for (const number of [1, 2, 3])
@@ -101,12 +101,13 @@ describe('an inline host', () => {
 
     const expected = ['commit 1', 'commit 2: CLOSED', 'commit 3: CLOSED', 'late: CLOSED']
     expect(settled.toSorted()).toEqual(expected)
-    // Segment, MANIFEST and folder are closed; nothing else was done.
-    expect(disk.calls - calls).toBe(3)
-    // Frame 2 was carried out and not answered: its outcome was unknown, and it is there.
+    // The third commit is written and synced; segment, MANIFEST and folder are closed.
+    expect(disk.calls - calls).toBe(5)
+    // Frames 2 and 3 were carried out and not answered: their outcome was unknown, and they are there.
     expect(readAll(world.open().log).map((frame) => frame.content)).toEqual([
       content(1),
       content(2),
+      content(3),
     ])
   })
 
