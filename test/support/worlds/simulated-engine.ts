@@ -99,7 +99,7 @@ class Cluster {
 
 const noAnswer = (): KeelsonError => new KeelsonError('UNKNOWN_OUTCOME', 'no answer')
 
-/** So many bytes of a file are one request, which may be lost. */
+/** So many bytes of a file come at a time. */
 const pieceBytes = 4_096
 
 /** Requests and their answers take so long; an answer that has not come after `answerMs` is given up. */
@@ -375,8 +375,7 @@ export class SimulatedSession implements EngineSession {
         const parts: Uint8Array[] = []
         for await (const piece of pieces) {
           parts.push(piece.slice())
-          for (let at = 0; at < piece.length; at += pieceBytes)
-            await this.#ask(lane, () => undefined)
+          for (let at = 0; at < piece.length; at += pieceBytes) await this.#passes()
           if (engine.has('shows half a file')) files.set(name, Buffer.concat(parts))
         }
         return this.#ask(lane, () => {
@@ -400,13 +399,24 @@ export class SimulatedSession implements EngineSession {
   }
 
   async *#read(lane: Lane, name: string, from: number, to = Infinity): AsyncGenerator<Uint8Array> {
-    for (let at = from, end = to; at < end || at === from; at += pieceBytes) {
-      const bytes = await this.#ask(lane, () => this.#cluster.files.get(name), true)
+    const { files } = this.#cluster
+    let bytes = await this.#ask(lane, () => files.get(name), true)
+    for (let at = from; ; at += pieceBytes) {
       if (!bytes) throw new KeelsonError('CORRUPT', `there is no file ${name}`)
-      end = Math.min(to, bytes.length)
+      const end = Math.min(to, bytes.length)
       const piece = bytes.subarray(at, Math.min(end, at + pieceBytes))
       yield this.#engine.damagesFiles ? new Uint8Array(piece.length) : piece
+      if (at + pieceBytes >= end) return
+      await this.#passes()
+      bytes = files.get(name)
     }
+  }
+
+  /** The next piece of a file takes its time. An engine that starts again has ended the transfer. */
+  async #passes(): Promise<void> {
+    const { faults, clock, restarts } = this.#engine
+    if (faults) await new Promise<void>((resolve) => clock.after(delayMs, resolve))
+    if (this.#isClosed || this.#engine.restarts !== restarts) throw noAnswer()
   }
 
   /** Nothing of it is lost: `moved` promises little. */
