@@ -474,7 +474,7 @@ export const transferred = (request: unknown): unknown => {
   return structuredClone(owned, { transfer: buffersOf(owned) })
 }
 
-/** What `action` answers or throws in a thread, as its host gets it. */
+/** The answer or error of `action` in a thread, as its host gets it. */
 export const crossed = (action: () => unknown): unknown => {
   const reply = replyTo(action, 0)
   const sent = structuredClone(reply, {

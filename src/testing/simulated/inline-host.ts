@@ -116,7 +116,7 @@ class InlineRequests<Kind, Request, Answer> {
     }
   }
 
-  /** Refuses all requests without an answer, and returns those that were not carried out. */
+  /** Refuses all requests without an answer, and returns the ones that were not carried out. */
   #refused(): readonly Pending[] {
     this.#cancelAnswer?.()
     const waiting = this.#waiting

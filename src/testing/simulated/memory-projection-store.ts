@@ -6,7 +6,7 @@
  * these too.
  */
 import { noMore } from '../../check.ts'
-import { seededRandom } from '../../clock.ts'
+import { type Clock, seededRandom, virtualClock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import { noOptions } from '../../own-names.ts'
 import type {
@@ -51,8 +51,8 @@ export type MemoryProjectionsOptions = {
   readonly seed?: number
   /** The most turns of a part of a commit; 12 by default. With 0 a commit is visible at once. */
   readonly turnsMax?: number
-  /** Runs an action in a later turn of the event loop; that of a clock by which tests wait. */
-  readonly soon?: (action: () => void) => void
+  /** Its turns of the event loop are those of this clock, by which a test waits. */
+  readonly clock?: Pick<Clock, 'soon'>
   /**
    * Names the process that is alive, and is `undefined` while there is none. A commit of a process
    * that has ended is made or not, and never made later.
@@ -64,7 +64,7 @@ export type MemoryProjectionsOptions = {
 type Pace = {
   readonly random: () => number
   readonly turnsMax: number
-  readonly soon: (action: () => void) => void
+  readonly clock: Pick<Clock, 'soon'>
 }
 
 /** How many commits can be undone. */
@@ -106,9 +106,9 @@ export const memoryProjections = (
   ...surplus: []
 ): MemoryProjections => {
   noMore(surplus, 'memoryProjections({ seed, … })')
-  const { seed = 1, turnsMax = 12, soon = setImmediate } = options
+  const { seed = 1, turnsMax = 12, clock = virtualClock() } = options
   const { process = () => 'the only one' } = options
-  const pace = { random: seededRandom(seed), turnsMax, soon }
+  const pace = { random: seededRandom(seed), turnsMax, clock }
   const folders = new Map<string, Folder>()
   const folderAt = (dir: string): Folder => {
     const folder = folders.get(dir) ?? newFolder()
@@ -328,11 +328,14 @@ class MemoryProjectionStore implements ProjectionStore {
 }
 
 /** Carries out the parts with some turns of the event loop between them: mostly few, now and then many. */
-const inTurns = async (parts: Generator<void>, { random, turnsMax, soon }: Pace): Promise<void> => {
+const inTurns = async (
+  parts: Generator<void>,
+  { random, turnsMax, clock }: Pace,
+): Promise<void> => {
   while (!parts.next().done) {
     const most = random() < 0.2 ? turnsMax : Math.ceil(turnsMax / 3)
     for (let turns = Math.floor(random() * (most + 1)); turns > 0; turns--)
-      await new Promise<void>((resolve) => soon(resolve))
+      await new Promise<void>((resolve) => clock.soon(resolve))
   }
 }
 

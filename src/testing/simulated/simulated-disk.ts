@@ -176,7 +176,7 @@ export class SimulatedDisk implements Disk {
     this.#calls.make({ operation: 'rename', path: from }, () => this.#names.rename(from, to))
   }
 
-  /** Removes the names in a folder one by one, each with a call of its own. */
+  /** Removes the names in a folder one by one, each by one call. */
   remove(path: string): void {
     const node = this.#names.find(path)
     if (node?.kind === 'folder')
@@ -224,8 +224,8 @@ export class SimulatedDisk implements Disk {
   }
 
   /**
-   * Names the process that uses the disk, by the number of those that have ended; `undefined` once it
-   * has stopped.
+   * Names the process that uses the disk, by how many have ended before it; `undefined` once it has
+   * stopped.
    */
   get process(): number | undefined {
     return this.#calls.halted ? undefined : this.#endedProcesses

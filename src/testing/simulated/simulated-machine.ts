@@ -146,7 +146,7 @@ export class SimulatedMachine {
     const { clock, disk } = this
     this.projections = memoryProjections({
       seed,
-      soon: (action) => clock.soon(action),
+      clock,
       process: () => disk.process,
     })
     this.syncMs = syncMs
