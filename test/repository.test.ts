@@ -42,7 +42,7 @@ test('each script that a page or a workflow names is one of package.json', () =>
   const { scripts } = JSON.parse(read('package.json')) as { readonly scripts: object }
   const pages = filesOf('.github', 'docs').filter((path) => /\.(md|yml)$/.test(path))
   // `keelson init` writes a package with scripts of its own, which these pages name.
-  const ofServices = ['check', 'service']
+  const ofServices = ['check', 'dev', 'service']
   const missing = pages.flatMap((path) =>
     [...read(path).matchAll(/\bnpm run ([a-z][\w:-]*)/g)]
       .map(([, name = '']) => name)

@@ -61,6 +61,7 @@ const doors: Record<string, readonly string[]> = {
     'src/storage/disk/folder-lock.ts',
     'src/storage/disk/lock-sign.ts',
     'src/inspect/cli/run-command.ts',
+    'src/inspect/cli/dev-command.ts',
     'src/inspect/cli/observe-command.ts',
   ],
   'node:cluster': ['src/inspect/members/'],

@@ -1,4 +1,4 @@
-// `keelson start` and `keelson run` start this, `keelson check` prints it.
+// `keelson dev`, `keelson start` and `keelson run` start this, `keelson check` prints it.
 import { defineConfig, supervisor } from 'keelson'
 import { flows } from 'keelson/flow'
 import { http } from './http.ts' //:http

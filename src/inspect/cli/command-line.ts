@@ -35,9 +35,9 @@ export type InstanceWords = {
   readonly app?: false
 }
 
-/** `keelson start`, `run`, `check` and `attach`. */
+/** `keelson start`, `run`, `dev`, `check` and `attach`. */
 export type InstanceCommand = InstanceWords & {
-  readonly kind: 'start' | 'run' | 'check' | 'attach'
+  readonly kind: 'start' | 'run' | 'dev' | 'check' | 'attach'
   readonly verbose: boolean
   /** Its prompt hides nothing: `--reveal` of `keelson open`. */
   readonly reveal?: boolean
@@ -86,6 +86,11 @@ const initUsage = `  keelson init [DIR] [--ts | --js] [--http | --no-http] [--do
       --http          an HTTP server in the tree, with orders, stock and health
       --docker        a Dockerfile`
 
+const devUsage = `  keelson dev [FILE] [--dir DIR]
+      keelson run for work on the service: it starts again when a file of the folder changes, keeps the
+      data, and says which parts of the tree are new or gone. A service that fails waits for the next
+      change. Ctrl-C ends in order.`
+
 /** The output of `keelson help`. */
 export const usage = `Usage:
   keelson start [FILE] [--dir DIR] [--acts | --no-app]
@@ -101,6 +106,8 @@ export const usage = `Usage:
       The same as a service: no prompt, a line that says ready, an orderly end at SIGTERM or SIGINT.
       --log json      one object of JSON for each line
       --members N     N processes on the data folder, or as many as there are cores
+
+${devUsage}
 
 ${initUsage}
 
@@ -157,10 +164,10 @@ export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
   if (first === 'journal') return parseJournalCommand(rest)
   const isHelp = words.includes('--help') || words.includes('-h')
   if (first === 'init' && isHelp) return { kind: 'help', text: `Usage:\n${initUsage}` }
+  if (first === 'dev' && isHelp) return { kind: 'help', text: `Usage:\n${devUsage}` }
   if (first === undefined || first === 'help' || isHelp) return { kind: 'help' }
   if (first === '--version' || first === '-v' || first === 'version') return { kind: 'version' }
-  if (first === 'start' || first === 'run' || first === 'check' || first === 'attach')
-    return instanceCommand(first, rest)
+  if (isInstanceKind(first)) return instanceCommand(first, rest)
   if (first === 'observe') return observeCommand(rest)
   if (first === 'init') return initCommand(rest)
   if (first === 'history') return historyCommand(rest)
@@ -169,7 +176,7 @@ export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
   if (first === 'open') return parseOpen(rest)
   if (first === 'doctor') return parseDoctor(rest)
   throw wrongWords(
-    `there is no command '${first}'; the commands are init, start, run, check, attach, observe, history, backup, restore, open, doctor, flow, cluster, wal, journal, help`,
+    `there is no command '${first}'; the commands are init, start, run, dev, check, attach, observe, history, backup, restore, open, doctor, flow, cluster, wal, journal, help`,
   )
 }
 
@@ -178,6 +185,11 @@ const count = read((given, option): number | 'cores' | undefined => {
   if (/^[1-9]\d{0,3}$/.test(given)) return Number(given)
   throw wrongWords(`${option} needs a whole number from 1, or cores, found '${given}'`)
 })
+
+const instanceKinds = ['start', 'run', 'dev', 'check', 'attach'] as const
+
+const isInstanceKind = (word: string): word is InstanceCommand['kind'] =>
+  instanceKinds.some((kind) => kind === word)
 
 const instanceCommand = (
   kind: InstanceCommand['kind'],

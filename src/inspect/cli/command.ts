@@ -83,6 +83,7 @@ const commands: {
     if (count === 1) return (await import('./run-command.ts')).runService(command, environment)
     return (await import('./members-command.ts')).runMembers(command, environment, count)
   },
+  dev: async () => (await import('./dev-command.ts')).runDev,
   check: async () => (await import('./check-command.ts')).runCheck,
   init: async () => (await import('./init-command.ts')).runInit,
   attach: async () => (await import('./attach-command.ts')).runAttach,

@@ -10,8 +10,6 @@ import { KeelsonError, keptError } from '../../errors.ts'
 import { nodeDisk } from '../../storage/index.ts'
 import { type Environment, isTerminal, printLine } from '../command/environment.ts'
 import { newFolder, refusedFolder } from '../command/new-folder.ts'
-import { packageVersion } from '../text/package-version.ts'
-import type { InitCommand } from './command-line.ts'
 import {
   completedManifest,
   ignoredFiles,
@@ -21,7 +19,9 @@ import {
   type ServiceForm,
   serviceFiles,
   serviceText,
-} from './new-service.ts'
+} from '../command/new-service.ts'
+import { packageVersion } from '../text/package-version.ts'
+import type { InitCommand } from './command-line.ts'
 
 /**
  * Runs the command and resolves with the exit status.
@@ -161,6 +161,7 @@ const nextSteps = (
       : `npm install PATH/keelson-${packageVersion()}.tgz   the package is not on a registry yet`,
     'npm test         the tests, on virtual time',
     'npm run check    the tree that would start',
+    'npm run dev      the service, which starts again when a file changes',
     'npm start        the service with a prompt; npm run service without one',
     ...(http
       ? [

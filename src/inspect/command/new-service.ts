@@ -1,7 +1,7 @@
 /**
  * The files of a new service, from the templates of `examples/new`: which of them it has, what its
  * `package.json` says, and what is added to one that is there. Pure. It is apart from
- * `init-command.ts`, which asks and writes.
+ * `inspect/cli/init-command.ts`, which asks and writes.
  */
 
 /** The language of a service, and the parts that it may have. */
@@ -86,6 +86,7 @@ export const completedManifest = (
   const scripts: Readonly<Record<string, string>> = {
     check: `${form.typescript ? 'tsc --noEmit && ' : ''}keelson check`,
     test: `node ${withJiti ? '--import jiti/register ' : ''}--test shop.test.${ending}`,
+    dev: 'keelson dev',
     start: 'keelson start',
     service: 'keelson run',
   }
