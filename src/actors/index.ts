@@ -210,7 +210,7 @@ export type { ByteSource } from './store/stream-source.ts'
 export { Compound, LargeValue } from './store/value-reading.ts'
 export type { StreamedIn } from './store/value-streams.ts'
 export type { ChangePlace, DurableWatch, WatchBegin } from './store/watch.ts'
-export { type ActorTrouble, stuckTries } from './turns/actor-trouble.ts'
+export type { ActorTrouble } from './turns/actor-trouble.ts'
 export type { WorkLedger } from './turns/actor-work.ts'
 export {
   type AddsCalls,
@@ -230,6 +230,7 @@ export {
   shardTime,
   whenDurable,
 } from './turns/durable-server.ts'
+export { type FailedWork, type FailureLog, stuckTries } from './turns/failure-log.ts'
 export type { EndOptions } from './turns/lifetime.ts'
 export { type Fields, parkedField, readBody } from './turns/memory.ts'
 export type { DurableRows, ReadRows, RowsOptions, RowsPage } from './turns/own-rows.ts'

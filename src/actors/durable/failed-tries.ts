@@ -11,14 +11,13 @@ import { isMissing, type KeelsonError, keptError } from '../../errors.ts'
 import { keptText } from '../../failure-record.ts'
 import {
   type AnyContext,
-  describeReason,
   type FormatStatus,
   type Process,
   shownStatus,
 } from '../../runtime/index.ts'
-import { isError } from '../../thrown.ts'
 import { emit } from '../core/storage-events.ts'
 import type { FailedTurn } from '../turns/actor-trouble.ts'
+import { type FailedWork, stuckTries } from '../turns/failure-log.ts'
 import { isParked, type Memory, settingOf } from '../turns/memory.ts'
 import { type AfterTry, afterTry, type Failure, failureOf } from '../turns/retry-policy.ts'
 import type { TurnDraft } from '../turns/turn-draft.ts'
@@ -54,6 +53,8 @@ export class FailedTries {
   #isFailing: boolean
   /** By their settings. */
   readonly #lacking = new Map<string, Lacking>()
+  /** The steps and alarms whose tries have ended, and which `onFailed` consumes. */
+  readonly #handedOver = new Set<string>()
 
   constructor(actor: Trying, process: Process) {
     this.#actor = actor
@@ -95,8 +96,9 @@ export class FailedTries {
     if (failure.next === 'unblock') work.isParked(this.#entity, what)
     const text = keptText(failure.error)
     const failing = { entity: this.#entity, what, tries, retryAt, error: text }
-    if (failure.next !== 'unblock')
-      this.#actor.terms.trouble.fails(step?.step ?? alarm?.name ?? what, failing, now)
+    const name = step?.step ?? alarm?.name ?? what
+    if (failure.next !== 'unblock') this.#actor.terms.trouble.fails(name, failing, now)
+    if (failure.next === 'onFailed') this.#handedOver.add(name)
     this.#isFailing = true
     this.#log(failing, failure, shown)
     this.#report(failing, failure, shown)
@@ -125,7 +127,7 @@ export class FailedTries {
     const text = keptText(keptError(error))
     trouble.fails(name, { entity: this.#entity, what, tries, retryAt, error: text }, now)
     const { kernel, logged } = this.#process
-    if (trouble.seen(`lacking ${error.message}`, now) === 1)
+    if (trouble.log.seen(`lacking ${error.message}`, now) === 1)
       kernel.logger.warn(`${this.#entity}: ${what} waits: ${error.message}`, logged)
   }
 
@@ -167,34 +169,36 @@ export class FailedTries {
     return shownStatus(formatStatus, status).reason
   }
 
-  /** Logs the first failure of a step of this kind with its stack; of the others the count. */
-  #log({ what, tries, retryAt }: FailedTurn, { next }: Failure, error: unknown): void {
-    const { terms } = this.#actor
-    const { kind } = terms.identity
-    const { logger } = this.#process.kernel
-    const now = this.#actor.now()
-    // A text that was thrown may differ each time.
-    const kept = isError(error) ? keptError(error) : undefined
-    const name = kept?.code ?? kept?.name ?? ''
-    const isParking = next === 'unblock'
-    const key = `${kind} ${what} ${name}${isParking ? ' parked' : ''}`
-    const count = terms.trouble.seen(key, now)
-    const said = { retry: `the next one is in ${Math.max(0, Math.round(retryAt - now))} ms` }
-    const after = { onFailed: 'onFailed is next', unblock: 'it is parked until unblock', ...said }
-    const at = `try ${tries}, ${after[next]}: ${describeReason(error)}`
-    const facts = { ...this.#process.logged, tries, at: retryAt }
-    if (count === 1)
-      logger.warn(`${this.#entity}: ${what} failed at ${at}`, { reason: error, ...facts })
-    else if (Number.isInteger(Math.log10(count)))
-      logger.warn(`${kind}: ${what} has failed ${count} times; ${this.#entity} at ${at}`, {
-        ...{ count, ...facts },
-      })
+  #log({ what, tries, retryAt }: FailedTurn, failure: Failure, shown: unknown): void {
+    const { log } = this.#actor.terms.trouble
+    const { next, error, triesMax, since } = failure
+    const work = this.#workOf(what)
+    if (next === 'unblock') {
+      log.ended(work, `is parked after ${tries} tries until unblock`, error, shown)
+      return
+    }
+    const inMs = Math.max(0, Math.round(retryAt - this.#actor.now()))
+    const isAgain = next === 'retry'
+    const tried = {
+      ...{ tries, triesMax, since, retryAt: isAgain ? retryAt : undefined },
+      next: isAgain ? `the next one is in ${inMs} ms` : 'onFailed is next',
+    }
+    log.failed(work, tried, error, shown)
+  }
+
+  #workOf(what: string): FailedWork {
+    const { kind } = this.#actor.terms.identity
+    return {
+      ...{ kind, subject: `${this.#entity}: ${what}`, alike: `${kind}: ${what}` },
+      ...{ which: this.#entity, facts: this.#process.logged },
+    }
   }
 
   /** A turn is durable. Forgets the failures of steps and alarms that it removed. */
   durable({ steps, alarms }: Memory): void {
     if (!this.#isFailing) return
     const failing = new Set<string>()
+    const parked = new Set<string>()
     const settings = new Set<string>()
     const keep = (
       name: string,
@@ -203,13 +207,24 @@ export class FailedTries {
       tries: number,
     ) => {
       settings.add(setting)
-      if ((tries > 0 || this.#lacking.has(setting)) && !isParked(tried)) failing.add(name)
+      if (isParked(tried)) parked.add(name)
+      else if (tries > 0 || this.#lacking.has(setting)) failing.add(name)
     }
     for (const step of steps) keep(step.step, step.step, step, step.tries)
     for (const [name, alarm] of alarms) keep(name, settingOf(name, alarm), alarm, alarm.tries)
     for (const setting of this.#lacking.keys())
       if (!settings.has(setting)) this.#lacking.delete(setting)
+    this.#recovered((name) => failing.has(name) || parked.has(name))
     this.#isFailing = this.#actor.terms.trouble.keeps(this.#entity, failing)
+  }
+
+  /** Says which of the work that was stuck fails no longer. */
+  #recovered(isFailing: (name: string) => boolean): void {
+    const { trouble } = this.#actor.terms
+    for (const [name, { what, tries }] of trouble.failing.get(this.#entity) ?? []) {
+      if (isFailing(name) || this.#handedOver.delete(name) || tries < stuckTries) continue
+      trouble.log.recovered(this.#workOf(what), `fails no longer, after ${tries} failed tries`)
+    }
   }
 
   /** Lets parked steps and alarms run again. Returns false if there is none. */

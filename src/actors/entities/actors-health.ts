@@ -13,8 +13,9 @@ import {
   workerKind,
 } from '../../storage/index.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
-import { type FailingTurn, stuckTries, type WaitingTurn } from '../turns/actor-trouble.ts'
+import type { FailingTurn, WaitingTurn } from '../turns/actor-trouble.ts'
 import type { TurnAtWork } from '../turns/actor-work.ts'
+import { stuckTries } from '../turns/failure-log.ts'
 import { endName } from '../turns/lifetime.ts'
 import { stepsName } from '../turns/memory.ts'
 import type { Entities } from './entities.ts'

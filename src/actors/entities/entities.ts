@@ -30,6 +30,7 @@ import type { ActorShard } from '../turns/actor-shard.ts'
 import { ActorTrouble } from '../turns/actor-trouble.ts'
 import { ActorWork, type WorkLedger } from '../turns/actor-work.ts'
 import type { DurableTable } from '../turns/durable-table.ts'
+import { FailureLog } from '../turns/failure-log.ts'
 import type { Identity } from '../turns/memory.ts'
 import type { TurnDraft } from '../turns/turn-draft.ts'
 import type { TurnLog } from '../turns/turn-log.ts'
@@ -127,7 +128,7 @@ export class Entities {
   /** The servers of the durable workers that have run, by their names. */
   readonly workers = new Map<string, DurableTable>()
   /** The troubles of the actors. */
-  readonly trouble = new ActorTrouble()
+  readonly trouble: ActorTrouble
   /** The running work of the actors. */
   readonly work: ActorWork
   /** Parts of the health of the instance that layers above add, by their names. */
@@ -153,6 +154,7 @@ export class Entities {
     this.instance = instance
     this.shards = shards
     this.#isClosing = isClosing
+    this.trouble = new ActorTrouble(new FailureLog(system))
     this.work = new ActorWork(system.logger, isClosing, isStarting, ledger)
     this.#isStoreAlone = isStoreAlone
     this.scanTurns = scanTurns

@@ -4,6 +4,7 @@
  * are the truth. Memory is bounded.
  */
 import { failedAs, type KeelsonError, type ResultCode } from '../../errors.ts'
+import type { FailureLog } from './failure-log.ts'
 
 /** A turn that waits for space on the disk. */
 export type WaitingTurn = {
@@ -28,20 +29,11 @@ export type FailingTurn = {
   readonly error: string
 }
 
-/** Work that failed so often is stuck. */
-export const stuckTries = 3
-
 /** A try that has failed. */
 export type FailedTurn = Omit<FailingTurn, 'since'>
 
 /** The most owners of failing work that are kept, and the most of one. Further ones are not counted. */
 const failingMax = 10_000
-
-/** The most kinds of failures that are kept. A further one takes the place of the quietest. */
-const seenMax = 1_000
-
-/** A failure that was not seen for this long counts from 1 again. */
-const forgetMs = 600_000
 
 /** How many turns of a kind are over, by their results. It is counted always, so it is exact. */
 export class TurnTally {
@@ -70,8 +62,12 @@ export class ActorTrouble {
   readonly refused = new Map<string, number>()
   /** The turns that are over, by kinds. */
   readonly turns = new Map<string, TurnTally>()
-  /** The kind that was seen last is at the end. */
-  readonly #seen = new Map<string, { count: number; at: number }>()
+  /** Its lines in the log. */
+  readonly log: FailureLog
+
+  constructor(log: FailureLog) {
+    this.log = log
+  }
 
   /** A try has failed, and another one follows; `setting` identifies the work. */
   fails(setting: string, turn: FailedTurn, now: number, owner = turn.entity): void {
@@ -115,22 +111,5 @@ export class ActorTrouble {
   /** A turn was refused. */
   refuses(code: string): void {
     this.refused.set(code, (this.refused.get(code) ?? 0) + 1)
-  }
-
-  /** Counts a failure of this kind; returns how often it was seen. */
-  seen(kind: string, now: number): number {
-    const before = this.#seen.get(kind)
-    const count = before !== undefined && now - before.at < forgetMs ? before.count + 1 : 1
-    this.#seen.delete(kind)
-    if (this.#seen.size >= seenMax) this.#forgetQuietest()
-    this.#seen.set(kind, { count, at: now })
-    return count
-  }
-
-  #forgetQuietest(): void {
-    for (const kind of this.#seen.keys()) {
-      this.#seen.delete(kind)
-      return
-    }
   }
 }

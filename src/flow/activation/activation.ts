@@ -10,6 +10,7 @@ import { ActivationRest, ActivationTurns, inNextTurn } from '../runs/activation-
 import { Active, type ActiveParts, runningSteps, Scope, takenIn } from '../runs/active.ts'
 import type { Workflow } from '../runs/body.ts'
 import { emitFlow, emitStep } from '../runs/events.ts'
+import { noteBlocked } from '../runs/failing-work.ts'
 import { missingBody } from '../runs/lacking.ts'
 import type {
   ActivationTerms,
@@ -464,6 +465,7 @@ export class RunActivation implements EndingActivation, Notified {
     this.#on('stopped')
     this.turn((state, context) => blocking(state, context, this.present, error)).then(
       () => {
+        noteBlocked(this.terms.entities, this, error)
         emitFlow(this, 'flow.blocked', { error })
         this.stop('rest')
       },

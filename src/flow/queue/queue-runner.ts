@@ -16,7 +16,7 @@ import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { failureRecord } from '../../failure-record.ts'
 import { reply } from '../../runtime/index.ts'
 import { type AppContext, durableActors } from '../../supervisors/index.ts'
-import { noteEnd } from '../runs/failing-work.ts'
+import { noteDead, noteEnd } from '../runs/failing-work.ts'
 import type { EnteringRun } from '../runs/messages.ts'
 import { queueId, queueKind } from '../runs/parts.ts'
 import { earlyMs, pauseAfter, unsureMs } from '../runs/tries.ts'
@@ -446,13 +446,14 @@ export class QueueRunner {
   /** A job was removed or buried, and that is durable. */
   #gone(number: number, how: 'removed' | 'dead'): void {
     if (how === 'dead') {
+      const job = this.#job(number)
+      if (job?.error) noteDead(this.#entities, this.#terms.name, { ...job, error: job.error })
       this.callers.ended(number)
       return
     }
     const reason = this.callers.removed(number)
     const id = String(number)
-    const end = { id, attempt: 0, retryAt: undefined, failure: undefined }
-    noteEnd(this.#entities, this.#terms.name, end)
+    noteEnd(this.#entities, this.#terms.name, { id, attempt: 0 })
     const late = this.#ends.find(({ job }) => job.claim.number === number)
     this.#ends = this.#ends.filter((end) => end !== late)
     const job = this.#running.get(number) ?? late?.job
@@ -470,7 +471,9 @@ export class QueueRunner {
     const id = String(number)
     const thrown = error?.thrown
     const outcome = error === undefined ? 'done' : 'failed'
-    if (!isTooEarly) noteEnd(this.#entities, this.#terms.name, { id, attempt, retryAt, failure })
+    const { failure: before } = job.claim.record
+    const known = { id, attempt, retryAt, failure, before, triesMax: this.#terms.retry.max }
+    if (!isTooEarly) noteEnd(this.#entities, this.#terms.name, known)
     this.#emit('queue.ended', { id, attempt, outcome, error: thrown })
     if (error && !isTooEarly) this.#emit('queue.failed', { id, attempt, retryAt, error: thrown })
   }

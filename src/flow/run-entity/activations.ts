@@ -7,7 +7,7 @@ import { type AppContext, durableActors } from '../../supervisors/index.ts'
 import { RunActivation } from '../activation/activation.ts'
 import type { Workflow } from '../runs/body.ts'
 import { emitFlow } from '../runs/events.ts'
-import { FailingSteps } from '../runs/failing-work.ts'
+import { FailingSteps, noteResumed, noteRunEnd } from '../runs/failing-work.ts'
 import type {
   ActivationTerms,
   Notified,
@@ -115,7 +115,9 @@ export class RunActivations {
     const run = { type: this.workflow.name, id: context.id, background: context }
     ;(context as unknown as Follows)[whenDurable](() => {
       emitFlow(run, 'flow.started', {})
-      if (end) emitFlow(run, 'flow.ended', { end, startedAt: born.startedAt })
+      if (!end) return
+      noteRunEnd(this.#entitiesOf(context), run, end)
+      emitFlow(run, 'flow.ended', { end, startedAt: born.startedAt })
     })
     return [end, next]
   }
@@ -195,6 +197,13 @@ export class RunActivations {
    */
   resumed(ended: RunState, context: RunContext): RunState {
     const { error: _, isHeld, waitsFor: __, ...state } = ended
+    ;(context as unknown as Follows)[whenDurable](() =>
+      noteResumed(
+        this.#entitiesOf(context),
+        { type: this.workflow.name, id: context.id },
+        ended.status,
+      ),
+    )
     if (this.workflow.options.queue !== undefined)
       return this.entering(isHeld ? state : { ...state, hasBegun: true }, context)
     this.begin(context)

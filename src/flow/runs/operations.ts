@@ -93,7 +93,8 @@ export const performStep = async (carrier: Carrier, active: Active, step: Step):
     await tryStep(carrier, active, step)
   } finally {
     // A run that rests, or was cut off, tries it again in its next activation.
-    if (!carrier.isStopped && active.recorded?.tries) carrier.present.failing.passes(active.key)
+    const { isStopped, present } = carrier
+    if (!isStopped && active.recorded?.tries) present.failing.passes(active.recorded)
   }
 }
 
@@ -151,6 +152,7 @@ const tryStep = async (carrier: Carrier, active: Active, step: Step): Promise<vo
       await carrier.record(active, { ...times, failure: outcome.error, dueAt })
       if (!active.isOver && active.recorded) carrier.present.failing.failed(active.recorded)
     } else await fails(outcome.error, times)
+    carrier.present.failing.logs(active.key, outcome.error, times, dueAt, now)
     const failed = { key: active.key, tries: attempt, retryAt: dueAt, error: outcome.error }
     emitFlow(carrier, 'flow.failed', failed)
     if (dueAt === undefined) return

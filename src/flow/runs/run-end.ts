@@ -11,7 +11,8 @@ import type { Active, Scope } from './active.ts'
 import type { UntypedBody, Workflow } from './body.ts'
 import { type BodyHost, RunCtx, whenAnswered } from './context.ts'
 import { emitFlow } from './events.ts'
-import type { Present, RunContext, RunEnd } from './messages.ts'
+import { noteRunEnd } from './failing-work.ts'
+import type { ActivationTerms, Present, RunContext, RunEnd } from './messages.ts'
 import { isOver, type Recorded, type RunState, undoKey } from './record.ts'
 import { reopening } from './repairs.ts'
 import { diverged, type Replay } from './replay.ts'
@@ -69,6 +70,7 @@ export type Placed = {
 /** The activation of a run, for its end. */
 export interface EndingActivation extends BodyHost {
   readonly present: Present
+  readonly terms: Pick<ActivationTerms, 'entities'>
   readonly replay: Replay<Active>
   readonly scope: Scope
   /** The body has ended. */
@@ -125,7 +127,10 @@ export const endRun = async (activation: EndingActivation, ended: BodyEnd): Prom
       hasUndone = true
     } else {
       const { startedAt } = activation.state
-      if (closing.end) emitFlow(activation, 'flow.ended', { end: closing.end, startedAt })
+      if (closing.end) {
+        noteRunEnd(activation.terms.entities, activation, closing.end)
+        emitFlow(activation, 'flow.ended', { end: closing.end, startedAt })
+      }
       return activation.stop(closing.next)
     }
   }

@@ -132,7 +132,10 @@ describe('history', () => {
       {
         kind: 'step',
         name: 'charge',
-        error: { name: 'Error', message: 'the bank is closed' },
+        error: {
+          ...{ name: 'Error', message: 'the bank is closed' },
+          stack: expect.stringContaining('entity-history.test.ts'),
+        },
         message: 'continue charge',
       },
       { kind: 'birth', message: 'call pay' },

@@ -28,7 +28,8 @@ const alarm = (at: number, tries = 0, failure?: Failure): Alarm => ({
 })
 const failed = (next: Failure['next'], message = 'no') =>
   failureOf({ next, error: new Error(message) }, time)
-const error = { name: 'Error', message: 'no' }
+const stack = expect.stringContaining('past-turns.test.ts')
+const error = { name: 'Error', message: 'no', stack }
 
 const memory = (more: Partial<Memory> = {}): Memory => ({ ...nothing, state: {}, ...more })
 const withSteps = (...steps: readonly Step[]): Memory => memory({ steps })

@@ -115,7 +115,8 @@ const world = async () => {
   return { s, kind, ref: kind.ref('17'), causes }
 }
 
-const closed = { name: 'Error', message: 'the bank is closed' }
+const stack = expect.stringContaining('turn-causes.test.ts')
+const closed = { name: 'Error', message: 'the bank is closed', stack }
 const failed = { kind: 'step', name: 'charge', message: 'continue charge', error: closed }
 
 test('a step that a call or a cast takes back has not run', async () => {
@@ -130,7 +131,7 @@ test('a step that a call or a cast takes back has not run', async () => {
 
   const parked = { ...failed, message: 'onFailed of continue charge' }
   const mail = { kind: 'step', name: 'mail', message: 'continue mail' }
-  const error = { name: 'Error', message: 'no mail today' }
+  const error = { name: 'Error', message: 'no mail today', stack }
   expect(found).toEqual([
     { kind: 'birth', message: 'call pay' },
     failed,
@@ -152,7 +153,7 @@ test('the name of a step is whole, and an alarm that is taken back has not fired
   await s.advance(100)
   await s.during(call(ref, 'ignore'))
 
-  const error = { name: 'Error', message: 'nobody listens' }
+  const error = { name: 'Error', message: 'nobody listens', stack }
   expect(await causes()).toEqual([
     { kind: 'birth', message: 'call later' },
     { kind: 'step', name: long, message: `continue ${'x'.repeat(48)}…` },

@@ -1,22 +1,10 @@
 /** What is kept of the trouble of durable actors, in bounded memory. */
 import { describe, expect, test } from 'vitest'
 import { ActorTrouble } from '../../../src/actors/turns/actor-trouble.ts'
+import { FailureLog } from '../../../src/actors/turns/failure-log.ts'
+import { createSystem } from '../../../src/runtime/index.ts'
 
-describe('kinds of failures', () => {
-  test('are counted, and from 1 again after ten minutes without one', () => {
-    const trouble = new ActorTrouble()
-    expect([0, 599_999, 1_199_999].map((now) => trouble.seen('a', now))).toEqual([1, 2, 1])
-  })
-
-  test('beyond 1,000 take the place of the one that was seen longest ago', () => {
-    const trouble = new ActorTrouble()
-    for (let at = 0; at < 1_000; at++) trouble.seen(`kind ${at}`, at)
-    expect(trouble.seen('kind 0', 1_000)).toBe(2)
-    expect([trouble.seen('one more', 1_001), trouble.seen('one more', 1_002)]).toEqual([1, 2])
-    expect(trouble.seen('kind 0', 1_003)).toBe(3)
-    expect(trouble.seen('kind 1', 1_004)).toBe(1)
-  })
-})
+const newTrouble = () => new ActorTrouble(new FailureLog(createSystem()))
 
 describe('steps and alarms that fail', () => {
   const failing = (entity: string, what = 'step') => ({
@@ -24,7 +12,7 @@ describe('steps and alarms that fail', () => {
   })
 
   test('are kept by their actors and settings, with the time of the first failure, until their rows are gone', () => {
-    const trouble = new ActorTrouble()
+    const trouble = newTrouble()
     trouble.fails('s1', failing('a'), 10)
     trouble.fails('s1', failing('a', 'again'), 20)
     trouble.fails('s2', failing('a'), 30)
@@ -45,7 +33,7 @@ describe('steps and alarms that fail', () => {
   })
 
   test('are kept of 10,000 actors, also the later ones of these', () => {
-    const trouble = new ActorTrouble()
+    const trouble = newTrouble()
     for (let at = 0; at <= 10_000; at++) trouble.fails('s', failing(`${at}`), at)
     expect([trouble.failing.size, trouble.failing.has('10000')]).toEqual([10_000, false])
     trouble.fails('t', failing('7'), 40)
@@ -54,7 +42,7 @@ describe('steps and alarms that fail', () => {
 })
 
 test('refused turns are counted by their codes', () => {
-  const trouble = new ActorTrouble()
+  const trouble = newTrouble()
   for (const code of ['NO_SPACE', 'LOCKED', 'NO_SPACE']) trouble.refuses(code)
   expect([...trouble.refused]).toEqual([
     ['NO_SPACE', 2],

@@ -47,7 +47,7 @@ const activated = (status: RunStatus = 'running') => {
       workflow: hangs,
       id: '1',
       system: background.system,
-      entities: {},
+      entities: { trouble: { log: { ended: () => undefined } } },
       present,
       isSecond: false,
     },

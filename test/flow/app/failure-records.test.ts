@@ -104,3 +104,93 @@ test('the tries of a job that was dead count anew after a retry, and so does its
   expect(job).toMatchObject({ tries: 1, error: refused })
   expect(job?.failingSince).toBeGreaterThanOrEqual(again)
 })
+
+const textsOf = (w: Awaited<ReturnType<typeof world>>, level: 'error' | 'warn' | 'info') =>
+  // A crash of the simulated process is a line, too.
+  w.s.log.messages(level).filter((text) => !text.startsWith('shard '))
+
+test('the log has the first failure of a step, and the run that failed, each with causes and the stack', async () => {
+  const w = await world()
+  for (const id of ['1', '2']) await w.during(w.flow.start(charging, undefined, { id }))
+  await w.s.advance(10_000)
+
+  const cause = 'TypeError: fetch failed; cause: ECONNREFUSED: connect ECONNREFUSED 127.0.0.1:5432'
+  expect(textsOf(w, 'warn')).toEqual([
+    `charging/1: step charge failed at try 1 of 3, the next one is in 1000 ms: ${cause}`,
+  ])
+  expect(textsOf(w, 'error')).toEqual([
+    `charging/1: the run has failed: ${cause}`,
+    `charging/2: the run has failed: ${cause}`,
+  ])
+  for (const { facts } of w.s.log.lines) {
+    expect(facts).toMatchObject({ run: expect.any(String), reason: { cause: { port: 5432 } } })
+    expect((facts as { reason: Error }).reason.stack).toContain('at refuse (')
+  }
+})
+
+test('the log has each job that died, with causes and the stack, and its recovery', async () => {
+  let isAway = true
+  const bills = queue('bills', () => isAway && refuse(), { retry: { ...retry, max: 2 } })
+  const w = await flowWorld([], { queues: [bills] })
+  await w.during(w.flow.add(bills, 'hello'))
+  await w.s.advance(10_000)
+  expect(textsOf(w, 'warn')).toEqual([
+    expect.stringMatching(/^bills: job 1 failed at try 1 of 2, the next one is in \d+ ms: /),
+  ])
+  expect(textsOf(w, 'error')).toEqual([
+    expect.stringMatching(
+      /^bills: job 1 is dead after 2 tries: .* ECONNREFUSED 127\.0\.0\.1:5432$/,
+    ),
+  ])
+  const reason = w.s.log.lines.at(-1)?.facts?.reason as Error
+  expect(reason.stack).toContain('at refuse (')
+
+  isAway = false
+  await w.during(w.flow.retry(bills, '1'))
+  await w.s.advance(1_000)
+  expect(textsOf(w, 'info')).toEqual(['bills: job 1 is done at try 1, after it was dead'])
+})
+
+test('the log has a step that is stuck, and its recovery', async () => {
+  let isAway = true
+  const patient = workflow('patient', (ctx: Ctx) =>
+    ctx.step('charge', () => isAway && refuse(), { retry: { ...retry, max: 20, factor: 1 } }),
+  )
+  const w = await flowWorld([patient])
+  await w.during(w.flow.start(patient, undefined, { id: '1' }))
+  await w.s.advance(4_500)
+  isAway = false
+  await w.s.advance(2_000)
+
+  expect(textsOf(w, 'warn')).toEqual([
+    expect.stringMatching(/^patient\/1: step charge failed at try 1 of 20, /),
+    expect.stringMatching(/^patient\/1: step charge is stuck: it has failed 3 times within 2 s, /),
+  ])
+  expect(textsOf(w, 'info')).toEqual(['patient/1: step charge has succeeded at try 6'])
+})
+
+test('the log has a run that is blocked, and that it continues', async () => {
+  const once = workflow('once', (ctx: Ctx) =>
+    ctx.step('stuck', () => new Promise<void>(() => undefined), { repeat: 'once' }),
+  )
+  const w = await flowWorld([once])
+  await w.during(w.flow.start(once, undefined, { id: '1' }))
+  await w.s.advance(100)
+  await w.crash()
+  await w.s.advance(100)
+  expect(textsOf(w, 'error')).toEqual([
+    expect.stringMatching(/^once\/1: the run is blocked: UNKNOWN_STEP: /),
+  ])
+  await w.during(w.flow.settle(once, '1', 'stuck', { value: undefined }))
+  expect(textsOf(w, 'info')).toEqual(['once/1: the run continues, after it was blocked'])
+})
+
+test('work that succeeds is no line of the log', async () => {
+  const sound = workflow('sound', (ctx: Ctx) => ctx.step('fine', () => 1))
+  const good = queue('good', () => 1)
+  const w = await flowWorld([sound], { queues: [good] })
+  await w.during(w.flow.start(sound, undefined, { id: '1' }))
+  await w.during(w.flow.add(good, 'hello'))
+  await w.s.advance(10_000)
+  expect(w.s.log.lines).toEqual([])
+})

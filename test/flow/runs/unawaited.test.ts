@@ -9,7 +9,10 @@ const warned = async (workflows: Workflows) => {
   const lines: unknown[] = []
   const logger = {
     info: () => undefined,
-    warn: (text: string, facts: unknown) => void lines.push([text, facts]),
+    // The failure of a step is a line of its own.
+    warn: (text: string, facts: unknown) => {
+      if (!/ failed at try /.test(text)) lines.push([text, facts])
+    },
     error: () => undefined,
   }
   return { w: await flowWorld(workflows, { options: { logger } as never }), lines }

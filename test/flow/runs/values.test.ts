@@ -189,7 +189,7 @@ describe('the failing steps of a run', () => {
     steps.failed(row('a') as never)
     steps.failed(row('b', { failure: undefined }) as never)
     steps.failed(row('c', { dueAt: undefined }) as never)
-    steps.passes('a')
+    steps.passes({ key: 'a' })
     steps.end()
     expect(calls).toEqual([told('a'), ['passes', 'a', owner], ['keeps', owner, []]])
   })

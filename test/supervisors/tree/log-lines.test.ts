@@ -169,6 +169,12 @@ describe('a durable actor', () => {
     await s.advance(10_000)
 
     const tried = s.log.messages('warn').filter((message) => message.includes('the next one is in'))
-    expect(tried).toHaveLength(1)
+    expect(tried).toEqual([
+      expect.stringMatching(/^k\/1: continue pay failed at try 1 of 5, /),
+      expect.stringMatching(/^k\/1: continue pay is stuck: it has failed 3 times within /),
+    ])
+    expect(s.log.messages('error')).toEqual([
+      'k/1: continue pay is parked after 5 tries until unblock: Error: no answer to request 5',
+    ])
   })
 })
