@@ -1,40 +1,40 @@
-/** The examples of the README are run as they stand, on the built package. */
-import { execFileSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+/** The README: its program does what its picture shows, on the built package, and a reader meets it first. */
+import { spawn } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { commandHere } from './support/commands/command-here.ts'
+import { running } from './support/commands/keelson-command.ts'
 import { examplesOf, folderInside } from './support/doc-examples.ts'
 
-test('the ten lines run on Node 20 as they stand', () => {
+/** The key of a step has the id of its run's start. */
+const withoutId = (text: string): string => text.replace(/[0-9a-f]{16}/g, 'ID')
+
+test('the program prints what the picture of the terminal shows, killed while it packs and started again', async () => {
+  const [program = ''] = examplesOf('README.md', 'js')
+  const [picture = ''] = examplesOf('README.md', 'console')
   const dir = folderInside()
-  writeFileSync(join(dir, 'ten-lines.mjs'), examplesOf('README.md', 'js')[0] ?? '')
+  const run = (text: string) => {
+    writeFileSync(join(dir, 'order.mjs'), text)
+    return running(spawn(process.execPath, ['order.mjs'], { cwd: dir, stdio: 'pipe' }))
+  }
 
-  const output = execFileSync(process.execPath, ['ten-lines.mjs'], { cwd: dir, encoding: 'utf8' })
+  const first = run(program)
+  await first.says('pack tea\n')
+  first.process.kill('SIGKILL')
+  const killed = await first.ended
+  const second = await run(program.replace('5_000', '0')).ended
 
-  expect(output.split('\n')).toEqual([
-    "{ name: 'Ada', born: 1815 }",
-    'user:1 Ada',
-    'user:2 Grace',
-    '[ { shard: 0, ok: true }, { shard: 1, ok: true } ]',
-    '',
-  ])
+  const shown = picture.split(/^\$ .*\n/m).slice(1)
+  expect([killed.output, second.output].map(withoutId)).toEqual(shown.map(withoutId))
+  expect([second.status, second.errors]).toEqual([0, ''])
 })
 
-test('the actor and its configuration run under `keelson start`, and keep the count when killed', async () => {
-  const dir = folderInside()
-  const [actor, configuration] = examplesOf('README.md', 'ts')
-  writeFileSync(join(dir, 'counter.ts'), actor ?? '')
-  writeFileSync(join(dir, 'keelson.config.ts'), configuration ?? '')
-  const lines = [
-    "call('counter', 'add', 2)",
-    "call('counter', 'add', 2)",
-    "kill('counter')",
-    "call('counter', 'get')",
-  ]
-
-  const { output } = await commandHere(['start'], resolve(dir), { input: lines.join('\n') })
-
-  const answers = output.split('\n').filter((line) => /^(\d+|killed counter.*)$/.test(line))
-  expect(answers.map((line) => line.replace(/ <.*/, ''))).toEqual(['2', '4', 'killed counter', '4'])
+test('its first forty lines say what it is, for whom, and how to begin', () => {
+  const head = readFileSync('README.md', 'utf8').split('\n').slice(0, 40).join('\n')
+  for (const part of [
+    'Durable actors, workflows, queues and a store in one npm package, no server',
+    ...['Version 0.1', 'Node 20.19', 'Linux', 'MIT', 'not on a registry yet', '```console'],
+    'npm install && npm start',
+  ])
+    expect(head).toContain(part)
 })
