@@ -228,6 +228,41 @@ describe('a process', () => {
     await stopped
   })
 
+  test('that traps exits ends with its parent, and with nobody else, if it is a server', async () => {
+    const { system, settle, bare } = await stage()
+    const parent = await system.start(Runner.server, false)
+    const server = processAt(
+      await Runner.run(parent, (context) => context.startLink(Runner.server, true)),
+    )
+    server.signal(bare(), 'another', true)
+    await settle()
+    expect([server.alive, server.shutdownAt]).toEqual([true, undefined])
+
+    server.signal(processAt(parent), 'gone', true)
+    await settle()
+    expect(server.alive).toBe(false)
+  })
+
+  test('that traps exits gets the end of its parent as a message, if it is bare', async () => {
+    const { system, settle } = await stage()
+    const parent = await system.start(Runner.server, false)
+    const heard: unknown[] = []
+    const child = processAt(
+      await Runner.run(parent, (context) =>
+        context.spawnLink(async (own) => {
+          own.trapExit(true)
+          heard.push(await own.receive())
+          await own.receive()
+        }),
+      ),
+    )
+    await settle()
+    child.signal(processAt(parent), 'gone', true)
+    await settle()
+    expect(heard).toMatchObject([{ reason: 'gone' }])
+    expect([child.alive, child.shutdownAt]).toEqual([true, undefined])
+  })
+
   test('that another one starts linked is told to end with it; one that it spawns alone is not', async () => {
     const { system } = await stage()
     const runner = await system.start(Runner.server, false)
