@@ -49,6 +49,8 @@ export type Pending = {
 
 /** One durable actor as it is now. */
 export type EntityDetail = {
+  /** The member that has it, if it is another one than the one that answers. Its process is there. */
+  readonly member?: string
   readonly pid?: number
   readonly blocked?: string
   /** Absent: it was never born, or is deleted. */

@@ -31,7 +31,11 @@ export type StoragePage = { readonly shards: readonly StorageShard[]; readonly n
 /** The log and what is derived from it, of one shard. */
 export type StorageShard = {
   readonly shard: number
+  /** The member that has it, of an instance with members. */
+  readonly member?: string
+  /** As its owner says; `elsewhere`: the owner does not answer, so its figures are unknown. */
   readonly phase: string
+  /** Why it is down, or why its owner says nothing. */
   readonly reason?: string
   /** Whether a suspension holds its projection. */
   readonly isSuspended: boolean

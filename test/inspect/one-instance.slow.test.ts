@@ -3,15 +3,33 @@
  * name the member that does not answer.
  */
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { KeelsonError } from '../../src/errors.ts'
+import {
+  call,
+  countsByNamespace,
+  type DurableServer,
+  entity,
+  reply,
+  supervisor,
+} from '../../src/index.ts'
 import { severities, type TroubleKind } from '../../src/inspect/answers/troubles.ts'
 import { answerPages, Observer } from '../../src/inspect/observe/observer.ts'
 import { promptWords } from '../../src/inspect/prompt/prompt-words.ts'
 import { LocalSession } from '../../src/inspect/prompt/session.ts'
 import { plainPaint } from '../../src/inspect/text/paint.ts'
 import type { Views } from '../../src/observe/index.ts'
+import { shardOf } from '../../src/storage/index.ts'
 import { type App, innerParts } from '../../src/supervisors/index.ts'
 import { FolderMembers } from '../support/worlds/folder-members.ts'
 import { plants } from '../support/worlds/planted-troubles.ts'
+
+type Order = { readonly cents: number }
+const order: DurableServer<{ calls: { place: (cents: number) => string } }, Order> = {
+  init: () => ({ cents: 0 }),
+  calls: { place: (_, cents) => reply('placed', { cents }) },
+}
+const orders = entity('order', order)
+const totals = countsByNamespace('totals')
 
 let world: FolderMembers
 /** The member that is asked, and another one. */
@@ -21,9 +39,35 @@ const nameOf = (app: App): string => app[innerParts].questions?.member ?? ''
 
 beforeEach(async () => {
   world = new FolderMembers(['a', 'b', 'c'])
-  ;[here, there] = (await world.start(undefined, () => ({ shards: 12 }))) as [App, App]
-  for (const app of [here, there]) answerPages(app)
+  const given = () => ({
+    ...{ shards: 12, app: supervisor('app', {}, [orders]) },
+    projections: [totals],
+  })
+  const apps = await world.start(undefined, given)
+  for (const app of apps) answerPages(app)
+  ;[here, there] = apps as [App, App]
 })
+
+/** The first id of an entity that this member has. */
+const idAt = (app: App): string => {
+  for (let at = 0; ; at++)
+    if (app.entities.shardOf(`order/${at}`).phase.kind === 'open') return `${at}`
+}
+
+/** The first key that this member has. */
+const keyAt = (app: App): string => {
+  for (let at = 0; ; at++) {
+    const { phase } = app.shards[shardOf(`k${at}`, app.shards.length)] ?? {}
+    if (phase?.kind === 'open') return `k${at}`
+  }
+}
+
+/** An order that the other member has. */
+const placedThere = async (): Promise<string> => {
+  const id = idAt(there)
+  await during(call(here.entity(orders).ref(id), 'place', 995))
+  return id
+}
 
 /** The answers of the prompt here to lines, as it prints them. */
 const prompt = () => {
@@ -133,3 +177,122 @@ test.each(Object.keys(plants) as TroubleKind[])(
     for (const each of troubles) expect(each).toMatchObject({ kind, member })
   },
 )
+
+describe('the words of the prompt', () => {
+  test('wal and projections have each shard as its owner describes it', async () => {
+    const member = nameOf(there)
+    const ask = prompt()
+    const [wal, projections] = [await ask('wal()'), await ask('projections()')]
+    for (const { index } of there.shards.filter(({ phase }) => phase.kind === 'open')) {
+      expect(wal).toMatch(new RegExp(`shard ${index} +open at member ${member}\n +level +durable`))
+      expect(projections).toMatch(new RegExp(`^${index} at ${member} +following`, 'm'))
+    }
+    expect(wal).not.toMatch(/elsewhere|down/)
+    expect(projections).toMatch(/totals +11 +live/)
+  })
+
+  test('journal and replication have the rows of all members', async () => {
+    for (const index of here.shards.keys())
+      await during(here.journal.on(index).append({ id: `e${index}`, type: 'order' }))
+    const text = await prompt()('journal()')
+    expect(text.match(/^shard \d+ /gm)).toHaveLength(12)
+    expect(await prompt()('replication()')).toContain('nothing replicates')
+  })
+
+  test('entity and state show one that another member has, and call reaches it', async () => {
+    const id = await placedThere()
+    const ask = prompt()
+    expect(await ask(`entity('order/${id}')`)).toMatch(
+      new RegExp(`member +${nameOf(there)}\n[\\s\\S]*state +{ cents: 995 }`),
+    )
+    expect(await ask(`state('order/${id}')`)).toContain('cents: 995')
+    expect(await ask(`info('order/${id}')`)).toContain('cents: 995')
+    expect(await ask(`call('order/${id}', 'place', 5)`)).toBe("'placed'")
+    expect(await ask(`entity('order/${id}')`)).toContain('{ cents: 5 }')
+    expect(await ask(`call('order/${id}', 'plaze', 5)`)).toContain('place')
+    expect(await ask(`kill('order/${id}')`)).toContain(`is at member ${nameOf(there)}`)
+  })
+
+  test('entities counts and lists the ones of all members', async () => {
+    const id = await placedThere()
+    const ask = prompt()
+    expect(await ask('entities()')).toMatch(/order +1 +0 +0/)
+    expect(await ask("entities('order')")).toMatch(new RegExp(`^${id} .*cents: 995`, 'm'))
+  })
+
+  test('name a member that does not answer', async () => {
+    const member = nameOf(there)
+    const id = await placedThere()
+    const ask = prompt()
+    world.links.pause(member)
+    const found = [
+      await ask('wal()'),
+      ...[await ask('projections()'), await ask('journal()'), await ask('entities()')],
+      await ask(`entity('order/${id}')`),
+    ]
+    world.links.resume(member)
+    for (const text of found) expect(text).toMatch(new RegExp(`member ${member}\\b`))
+  })
+})
+
+describe('the page', () => {
+  test('has a row for each shard as its owner says, and acts on it there', async () => {
+    const { look, act } = page()
+    const { shards } = await look('storage', {})
+    const [{ index = 0 } = {}] = there.shards.filter(({ phase }) => phase.kind === 'open')
+
+    expect(shards.map(({ phase }) => phase)).toEqual(Array(12).fill('open'))
+    expect(shards[index]).toMatchObject({ member: nameOf(there), mode: 'following' })
+    expect(shards[index]?.snapshotDueBytes).toBeGreaterThan(0)
+    for (const action of ['flush', 'snapshot', 'reopen'])
+      expect(await act({ act: action, shard: index })).toEqual({ text: expect.any(String) })
+  })
+
+  test('says that a shard is elsewhere, with its member, if that does not answer', async () => {
+    const member = nameOf(there)
+    world.links.pause(member)
+    const { shards } = await page().look('storage', {})
+    world.links.resume(member)
+    const silent = shards.filter((each) => each.member === member)
+    expect(silent.length).toBeGreaterThan(0)
+    for (const each of silent)
+      expect(each).toMatchObject({
+        phase: 'elsewhere',
+        reason: expect.stringContaining(`member ${member} does not answer: TIMEOUT`),
+      })
+  })
+
+  test('lists the keys of all members, with their types, and shows a value of another one', async () => {
+    const keys = [keyAt(here), keyAt(there)].sort()
+    for (const key of keys) await during(here.store.put(key, { of: key }, { ttlMs: 60_000 }))
+    const { look } = page()
+    const { rows } = await look('store', {})
+    const { value } = await look('key', { key: keyAt(there) })
+
+    expect(rows).toEqual(
+      keys.map((key) => ({ key, type: 'object of 1', expiresAt: expect.any(Number) })),
+    )
+    expect(JSON.stringify(value)).toContain(keyAt(there))
+  })
+
+  test('shows an entity of another member, and acts on it there', async () => {
+    const id = await placedThere()
+    const { look, act } = page()
+    const shown = await look('entity', { kind: 'order', id })
+
+    expect(shown).toMatchObject({ member: nameOf(there), born: { seq: 1 } })
+    expect(JSON.stringify(shown.born?.state)).toContain('995')
+    expect(await look('entities', {})).toMatchObject({ kinds: [{ kind: 'order', live: 1 }] })
+    expect(await act({ act: 'delete', kind: 'order', id })).toEqual({
+      text: expect.stringContaining(`deletes order/${id}`),
+    })
+    expect(await look('entity', { kind: 'order', id })).not.toHaveProperty('born')
+  })
+
+  test('lists the entities in trouble of all members', async () => {
+    const id = idAt(there)
+    there.entities.kind('order')?.block(id, new KeelsonError('BLOCKED', 'no migrate'))
+    const { rows } = await page().look('kind', { kind: 'order', only: 'blocked' })
+    expect(rows).toEqual([{ id, text: 'no migrate' }])
+  })
+})

@@ -62,6 +62,8 @@ const countsByKind = (entities: readonly string[]): ReadonlyMap<string, number> 
 /** The facts about one entity, or about a durable worker. */
 export type EntityFacts = {
   readonly entity: string
+  /** The other member that has it; absent for one that is here. */
+  readonly member?: string | undefined
   /** The number of its process; `undefined` at rest. */
   readonly pid: number | undefined
   /** Why it is blocked. */

@@ -38,8 +38,10 @@ export const findProcess = (app: Findable, target: unknown): Soon<ProcessSummary
 
 const refuse = (app: Findable, target: unknown): never => {
   const resting = restingEntity(app, target)
+  const owner = resting && ownerOf(app, resting)
+  const place = owner === undefined ? 'at rest' : `at member ${owner}`
   const why = resting
-    ? `${resting.kind}/${resting.id} is at rest; entity('${resting.kind}/${resting.id}') shows it`
+    ? `${resting.kind}/${resting.id} is ${place}; entity('${resting.kind}/${resting.id}') shows it`
     : `there is no process ${String(target)}; ps() lists all`
   throw new KeelsonError('NO_PROCESS', why, { details: { target: String(target) } })
 }
@@ -68,11 +70,19 @@ export const namedEntity = ({ entities }: Findable, target: unknown): NamedEntit
   return { kind, id: id.endsWith(suffix) ? id.slice(0, id.length - suffix.length) : id }
 }
 
-/** The entity, if it has no process now. */
+/** The member that has an entity, if it is another one. */
+export const ownerOf = ({ entities }: Findable, { kind, id }: NamedEntity): string | undefined => {
+  const entity = `${kind}/${id}`
+  if (!entities.isElsewhere(entity)) return undefined
+  const { way, index } = entities.shardOf(entity)
+  return way?.ownerOf(index)
+}
+
+/** The entity, if it has no process here now. */
 export const restingEntity = (app: Findable, target: unknown): NamedEntity | undefined => {
   const named = namedEntity(app, target)
-  if (!named || summaryOf(app.entities.ref(named.kind, named.id))) return undefined
-  return named
+  if (!named || ownerOf(app, named) !== undefined) return named
+  return summaryOf(app.entities.ref(named.kind, named.id)) ? undefined : named
 }
 
 /**
@@ -87,6 +97,8 @@ export const processOf = (app: Findable, target: unknown): Soon<ProcessSummary |
   if (pid !== undefined) return processAt(system, pid)
   if (typeof target === 'string' && target !== '') {
     const entity = namedEntity(app, target)
+    // The process here of an entity elsewhere sends its messages there.
+    if (entity && ownerOf(app, entity) !== undefined) return undefined
     if (entity) return summaryOf(entities.ref(entity.kind, entity.id))
     const named = summaryOf(system.to(name(target)))
     const kind = named ? undefined : entities.kind(target)

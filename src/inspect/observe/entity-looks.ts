@@ -12,8 +12,9 @@ import type {
   Pending,
 } from '../../observe/index.ts'
 import { checkEntityId, workerKind } from '../../storage/index.ts'
-import { type App, durableActors } from '../../supervisors/index.ts'
-import { entityAt, kindsOf, pidOf } from '../answers/entities.ts'
+import { type App, durableActors, innerParts } from '../../supervisors/index.ts'
+import { entityAt, pidOf } from '../answers/entities.ts'
+import { eachMember, kindsAnywhere } from '../answers/member-looks.ts'
 import { nextTurn, processAt } from '../answers/process-pages.ts'
 import { entityKindOf } from '../recorder/recorder.ts'
 import { lineText, shortText } from '../text/shown-text.ts'
@@ -22,6 +23,7 @@ import { given, optionalText, type Query, textIn, wordIn } from './questions.ts'
 import { runningStep } from './running-handlers.ts'
 import { fitting, redactedTree, shownTree } from './value-trees.ts'
 
+const troubleWords = ['blocked', 'failing', 'parked', 'overdue'] as const
 const pageRows = 100
 const pageReads = 20
 const lineMax = 160
@@ -43,10 +45,10 @@ export const entityIn = (app: App, query: Query): EntityName => {
   return named
 }
 
-/** The kinds, with how many of each are in trouble. */
+/** The kinds of all members, with how many of each are in trouble. */
 export const kindsShown = async (app: App): Promise<{ readonly kinds: readonly Kind[] }> => {
   // Unknown while a shard is down. One that has no owner holds all of them up once.
-  const alarmed = (await kindsOf(app)).map(
+  const alarmed = (await kindsAnywhere(app)).kinds.map(
     async (facts) =>
       [facts, await known(() => app.entity(facts.kind).alarms({ limit: 1 }))] as const,
   )
@@ -81,8 +83,8 @@ const fieldsOf = (app: App, kind: string): readonly string[] => {
 /** A page of the entities of a kind, read in parts with turns of the event loop between them. */
 export const kindShown = async (app: App, query: Query): Promise<KindPage> => {
   const handle = app.entity(textIn(query, 'kind'))
-  const only = wordIn(query, 'only', ['blocked', 'failing', 'parked', 'overdue'])
-  if (only !== undefined) return { rows: troubled(app, handle.kind, only) }
+  const only = wordIn(query, 'only', troubleWords)
+  if (only !== undefined) return { rows: await troubledAnywhere(app, handle.kind, only) }
   const field = optionalText(query, 'field')
   const where =
     field === undefined ? {} : { where: { [field]: fieldValue(textIn(query, 'value')) } }
@@ -116,6 +118,33 @@ const fieldValue = (text: string): string | number | boolean | null => {
 
 const placeOf = (app: App, kind: string, id: string): { readonly pid?: number } =>
   given({ pid: pidOf(app, { kind, id }) })
+
+/** The question of members to each other about entities in trouble. */
+const troubledQuestion = 'look.troubled'
+
+/** Answers other members about entities in trouble from now on. */
+export const answerTroubled = (app: App): void =>
+  app[innerParts].questions?.answer(troubledQuestion, (payload) => {
+    const query = Object(payload) as Query
+    const only = wordIn(query, 'only', troubleWords)
+    const rows = only === undefined ? [] : troubled(app, textIn(query, 'kind'), only)
+    // Its process is there: a page here has no link to it.
+    return rows.map(({ pid: _, ...row }) => row)
+  })
+
+const troubledAnywhere = async (
+  app: App,
+  kind: string,
+  only: Trouble,
+): Promise<KindPage['rows']> => {
+  const own = () => troubled(app, kind, only)
+  const { found, silent } = await eachMember(app, troubledQuestion, { kind, only }, own)
+  const noAnswer = silent.map(({ member, reason }) => {
+    const text = shortText(`member ${member} does not answer: ${reason}`, lineMax)
+    return { id: '', text }
+  })
+  return [...noAnswer, ...found.flat()].slice(0, pageRows)
+}
 
 const troubled = (app: App, kind: string, only: Trouble): KindPage['rows'] => {
   const rows: KindPage['rows'][number][] = []

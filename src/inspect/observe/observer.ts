@@ -7,11 +7,15 @@ import type { OwnersWay } from '../../actors/index.ts'
 import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
 import type { Planned, Refusal } from '../../observe/index.ts'
 import { type App, innerParts } from '../../supervisors/index.ts'
+import { answerLooks } from '../answers/member-looks.ts'
+import { ownerOf } from '../answers/process-finder.ts'
 import { printable } from '../text/paint.ts'
 import { shortText } from '../text/shown-text.ts'
 import { type CheckedAction, effectOf, perform, proposedIn, reasonIn } from './actions.ts'
+import { answerTroubled } from './entity-looks.ts'
 import { Looks } from './looks.ts'
 import { type Answered, answerIn, optionalText, type Query } from './questions.ts'
+import { answerKeys } from './storage-looks.ts'
 
 /** Who observes, and whether they may act. */
 export type ObserverTerms = { readonly isWriting: boolean; readonly user: string }
@@ -69,16 +73,28 @@ export class Observer {
     this.#looks.end()
   }
 
+  #forwarded(message: object, user: string): Forwarded {
+    return { message: JSON.stringify(message), ...this.#terms, user }
+  }
+
   async #answer(message: Readonly<Record<string, unknown>>, user: string): Promise<unknown> {
     const { look, query, plan, act, planned } = message
     const member = optionalText(Object(query ?? plan ?? act) as Query, 'member')
     const { questions: way, shards } = this.#app[innerParts]
     if (way && member !== undefined && member !== way.member) {
-      const forwarded = { message: JSON.stringify(message), ...this.#terms, user }
+      const forwarded = this.#forwarded(message, user)
       const actMs = act === undefined ? undefined : shards[0]?.parts.settings.deadlineMs
       return answerIn(JSON.parse(await askedThere(way, member, forwarded, actMs)) as Answered)
     }
-    if (typeof look === 'string') return this.#looks.answer(look, Object(query) as Query)
+    if (typeof look === 'string') {
+      const asked = Object(query) as Query
+      const owner = way && ownerFor(this.#app, look, asked)
+      if (!way || owner === undefined) return this.#looks.answer(look, asked)
+      // The page goes on to show this member.
+      const there = await askedThere(way, owner, this.#forwarded(message, user), undefined)
+      const { data } = answerIn(JSON.parse(there) as Answered) as { data: object }
+      return { header: this.#looks.header(), data: { ...data, member: owner } }
+    }
     if (!this.#terms.isWriting)
       throw new KeelsonError('READ_ONLY', 'this session only looks: keelson observe --write acts')
     if (plan !== undefined) return plannedOf(this.#app, proposedIn(plan))
@@ -121,6 +137,9 @@ const plannedOf = (app: App, action: CheckedAction): Planned => {
  */
 export const answerPages = (app: App): void => {
   const { questions, ending } = app[innerParts]
+  answerLooks(app)
+  answerKeys(app)
+  answerTroubled(app)
   const observers = new Map<boolean, Observer>()
   const observerFor = (isWriting: boolean): Observer => {
     const found =
@@ -162,6 +181,13 @@ const askedThere = async (
     const text = `the member ${member} has not answered in ${actMs} ms: the action may still go on`
     throw new KeelsonError('UNKNOWN_OUTCOME', text, { details: { member }, cause: error })
   }
+}
+
+/** The member that has what a look is about, if it is another one. */
+const ownerFor = (app: App, look: string, query: Query): string | undefined => {
+  const { kind, id } = query
+  const isOne = look === 'entity' && typeof kind === 'string' && typeof id === 'string'
+  return isOne ? ownerOf(app, { kind, id }) : undefined
 }
 
 const refusalOf = (error: unknown): Refusal => ({

@@ -21,7 +21,9 @@ import {
   shardOf,
   valueTags,
 } from '../../storage/index.ts'
-import type { App, Health, ShardHealth } from '../../supervisors/index.ts'
+import { type App, innerParts, type ShardHealth } from '../../supervisors/index.ts'
+import { groupedBy } from '../answers/folded-troubles.ts'
+import { askedMs, type ShardsHealth, shardsHealth } from '../answers/member-looks.ts'
 import { surveyLogs } from '../answers/shard-survey.ts'
 import { shortText } from '../text/shown-text.ts'
 import { given, optionalNumber, optionalText, type Query, textIn } from './questions.ts'
@@ -32,24 +34,56 @@ const keysMax = 100
 const shardsBytes = 48 * 1024
 const readersBytes = 4 * 1024
 
-/** A page of keys. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `SHARD_DOWN` */
-export const storeShown = (app: App, query: Query): StorePage => {
-  const { store, system } = app
+type KeyRow = StorePage['rows'][number]
+
+/**
+ * A page of keys of all members: the owner of a shard says what its keys hold.
+ * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`, `SHARD_DOWN`
+ */
+export const storeShown = async (app: App, query: Query): Promise<StorePage> => {
+  const { store, shards } = app
   const prefix = optionalText(query, 'prefix')
   const cursor = optionalText(query, 'cursor')
-  const page = store.range({ limit: keysMax, values: false, ...given({ prefix, cursor }) })
-  const now = system.clock.now()
-  const rows = page.entries.map(([key]) => {
-    const ttl = store.ttl(key)
-    const expires = ttl !== undefined && Number.isFinite(ttl)
-    return {
-      key,
-      type: typeOf(app, key),
-      ...(expires && { expiresAt: now + ttl }),
-      ...given({ lock: lockOf(app, key) }),
-    }
-  })
-  return { rows, ...given({ cursor: page.cursor }) }
+  const page = await store.page({ limit: keysMax, values: false, ...given({ prefix, cursor }) })
+  const keys = page.entries.map(([key]) => key)
+  const byShard = groupedBy(keys, (key) => shardOf(key, shards.length))
+  const asked = [...byShard].map(([shard, own]) => keyRowsOf(app, shard, own))
+  const rows = new Map((await Promise.all(asked)).flat().map((row) => [row.key, row]))
+  return {
+    rows: keys.map((key) => rows.get(key) ?? { key, type: '' }),
+    ...given({ cursor: page.cursor }),
+  }
+}
+
+/** The question of members to each other about keys. */
+const keysQuestion = 'look.keys'
+
+/** Answers other members about keys from now on. */
+export const answerKeys = (app: App): void =>
+  app[innerParts].questions?.answer(keysQuestion, (payload) =>
+    Array.isArray(payload) ? payload.map((key) => keyRow(app, String(key))) : [],
+  )
+
+const keyRowsOf = async (
+  app: App,
+  shard: number,
+  keys: readonly string[],
+): Promise<readonly KeyRow[]> => {
+  const { way, phase } = app.shards[shard] ?? {}
+  if (!way || phase?.kind !== 'elsewhere') return keys.map((key) => keyRow(app, key))
+  return (await way.ask(shard, keysQuestion, keys, askedMs)) as readonly KeyRow[]
+}
+
+const keyRow = (app: App, key: string): KeyRow => {
+  const { store, system } = app
+  const ttl = store.ttl(key)
+  const expires = ttl !== undefined && Number.isFinite(ttl)
+  return {
+    key,
+    type: typeOf(app, key),
+    ...(expires && { expiresAt: system.clock.now() + ttl }),
+    ...given({ lock: lockOf(app, key) }),
+  }
 }
 
 /**
@@ -78,9 +112,9 @@ const lockOf = ({ shards }: App, key: string): StorePage['rows'][number]['lock']
 }
 
 /** The value of a key. The name of a key may say that it has a secret. */
-export const keyShown = ({ store }: App, query: Query): StoreValue => {
+export const keyShown = async ({ store }: App, query: Query): Promise<StoreValue> => {
   const key = textIn(query, 'key')
-  const [found] = store.range({ gte: key, lte: key, limit: 1 }).entries
+  const [found] = (await store.page({ gte: key, lte: key, limit: 1 })).entries
   const value = found?.[1]
   const isSecret = isSecretName(key.split(/[/:.]/).at(-1))
   return { value: isSecret ? shownTree(hiddenText(value)) : redactedTree(value ?? null) }
@@ -89,11 +123,11 @@ export const keyShown = ({ store }: App, query: Query): StoreValue => {
 /** A page of shards: the log of each and what is derived from it. @throws KeelsonError `INVALID_ARGUMENT` */
 export const storageShown = async (app: App, query: Query): Promise<StoragePage> => {
   const from = optionalNumber(query, 'from', { max: app.shards.length - 1 }) ?? 0
-  const health = app.health()
-  const logs = await surveyLogs(app)
+  const health = await shardsHealth(app)
+  const logs = await surveyLogs(app, askedMs)
   const after = health.shards.filter(({ shard }) => shard >= from)
   const shards = fitting(
-    after.map((each) => shardShown(each, health.projections, logs[each.shard]?.description)),
+    after.map((each) => shardShown(app, each, health, logs[each.shard]?.description)),
     shardsBytes,
   )
   return { shards, ...given({ next: after[shards.length]?.shard }) }
@@ -102,11 +136,13 @@ export const storageShown = async (app: App, query: Query): Promise<StoragePage>
 type LogDescription = Awaited<ReturnType<typeof surveyLogs>>[number]['description']
 
 const shardShown = (
+  app: App,
   health: ShardHealth,
-  projections: Health['projections'],
+  { projections, silent }: ShardsHealth,
   log: LogDescription,
 ): StorageShard => {
-  const { shard, phase, reason, appliedLsn, projectedLsn, projection, space, snapshot } = health
+  const { shard, phase, member, appliedLsn, projectedLsn, projection, space, snapshot } = health
+  const reason = health.reason ?? (phase === 'elsewhere' ? silenceOf(member, silent) : undefined)
   const { segments = [], engineBytes } = log?.log ?? {}
   return {
     isSuspended: health.suspended,
@@ -130,6 +166,7 @@ const shardShown = (
       readersBytes,
     ),
     ...given<StorageShard>({
+      member: app[innerParts].questions && member,
       segments: engineBytes === undefined ? segments.length : undefined,
       reason: reason === undefined ? undefined : shortText(reason),
       snapshotFailure: snapshot.failure,
@@ -144,6 +181,13 @@ const shardShown = (
   }
 }
 
+/** Why a shard elsewhere has no figures. */
+const silenceOf = (member: string | undefined, silent: ShardsHealth['silent']): string => {
+  if (member === undefined) return 'no member has it open'
+  const reason = silent.find((each) => each.member === member)?.reason ?? 'it has it since just now'
+  return `member ${member} does not answer: ${reason}`
+}
+
 const heldBy = ({ journal: { held } }: ShardHealth): string | undefined =>
   held.bytes === 0 ? undefined : held.by.join(', ')
 
@@ -154,14 +198,16 @@ const subscriptionsOf = ({ appliedLsn, journal }: ShardHealth): StorageShard['su
   }))
 
 /** The replicas of the configuration. */
-export const replicationShown = ({ health }: App): Replication => ({
-  followers: health().replication.map(({ replica, required, failures, retryInMs, shards }) => ({
-    ...{ replica, isRequired: required, failures },
-    ...given({ retryInMs }),
-    shards: shards.map(({ shard, state, lag, reason }) => ({
-      ...{ shard, state, lagRecords: lag.records },
-      ...(Number.isFinite(lag.ms) && { lagMs: Math.round(lag.ms) }),
-      ...given({ reason }),
-    })),
-  })),
+export const replicationShown = async (app: App): Promise<Replication> => ({
+  followers: (await shardsHealth(app)).replication.map(
+    ({ replica, required, failures, retryInMs, shards }) => ({
+      ...{ replica, isRequired: required, failures },
+      ...given({ retryInMs }),
+      shards: shards.map(({ shard, state, lag, reason }) => ({
+        ...{ shard, state, lagRecords: lag.records },
+        ...(Number.isFinite(lag.ms) && { lagMs: Math.round(lag.ms) }),
+        ...given({ reason }),
+      })),
+    }),
+  ),
 })

@@ -3,6 +3,7 @@
  * from `looking-words.ts`, so that it is plain which words change anything.
  */
 import { invalidArgument, isKeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import {
   type CallOptions,
   call,
@@ -23,7 +24,9 @@ import {
 import type { App, BackupOptions } from '../../supervisors/index.ts'
 import {
   findProcess,
+  type NamedEntity,
   namedEntity,
+  ownerOf,
   processTitle,
   type Soon,
   whenFound,
@@ -92,8 +95,24 @@ const understanding = (
   process: unknown,
   section: 'calls' | 'casts' | 'infos',
   message: string,
-): Soon<Ref<AnyMessages>> =>
-  whenFound(woken(app, process), (info) => refFor(info, section, message))
+): Soon<Ref<AnyMessages>> => {
+  const named = namedEntity(app, process)
+  return named && ownerOf(app, named) !== undefined
+    ? refThere(app, named, section, message)
+    : whenFound(woken(app, process), (info) => refFor(info, section, message))
+}
+
+/** The ref of an entity that another member has: all have the same servers. */
+const refThere = (
+  { entities }: App,
+  { kind, id }: NamedEntity,
+  section: 'calls' | 'casts' | 'infos',
+  message: string,
+): Ref<AnyMessages> => {
+  const names = Object.keys(entities.known.get(kind)?.[section] ?? noOptions)
+  if (names.includes(message)) return entities.ref(kind, id)
+  throw invalidArgument(`${section} of ${kind}/${id}`, names.join(', ') || 'none', message)
+}
 
 const refFor = (
   info: ProcessSummary,

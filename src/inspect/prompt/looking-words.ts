@@ -19,7 +19,7 @@ import {
   waitingMessages,
 } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
-import { entityAt } from '../answers/entities.ts'
+import { entityAnywhere } from '../answers/member-looks.ts'
 import {
   findProcess,
   type NamedEntity,
@@ -53,15 +53,15 @@ import type { ShownValues } from './shown-values.ts'
 /** The words that only look. They wake no entity. */
 export const lookingWords = (app: App, paint: Paint, shown: ShownValues) => {
   /** The facts about an entity that has no process. */
-  const atRest = (target: unknown): View | undefined => {
+  const atRest = async (target: unknown): Promise<View | undefined> => {
     const resting = restingEntity(app, target)
-    return resting && new View(entityFacts(entityAt(app, resting, shown.reveals)))
+    return resting && new View(entityFacts(await entityAnywhere(app, resting, shown.reveals)))
   }
   return {
     tree: async (process?: unknown) => {
       if (process === undefined) return new View(treeView(await surveyTree(app), paint))
       return (
-        atRest(process) ??
+        (await atRest(process)) ??
         new View(treeView(await surveyBelow(app, await findProcess(app, process)), paint))
       )
     },
@@ -69,7 +69,7 @@ export const lookingWords = (app: App, paint: Paint, shown: ShownValues) => {
     top: topWord(app, paint),
     whereis: (process: unknown) => whenFound(processOf(app, process), (found) => found?.ref),
     info: async (process: unknown) => {
-      const resting = atRest(process)
+      const resting = await atRest(process)
       if (resting) return resting
       const summary = await findProcess(app, process)
       const ties = tiesOf(summary.ref, namesMax)
@@ -87,9 +87,9 @@ export const lookingWords = (app: App, paint: Paint, shown: ShownValues) => {
       return shown.mark(state, state)
     },
     trace: async (process: unknown, count?: unknown) =>
-      atRest(process) ?? traceFeed(await findProcess(app, process), count),
+      (await atRest(process)) ?? traceFeed(await findProcess(app, process), count),
     mailbox: async (process: unknown) => {
-      const resting = atRest(process)
+      const resting = await atRest(process)
       if (resting) return resting
       const summary = await findProcess(app, process)
       const messages = waitingMessages(summary.ref, messagesMax)
@@ -119,8 +119,12 @@ const psWord = (app: App, paint: Paint) => async (options?: unknown) => {
   return new View(table.text(paint))
 }
 
-const storedState = (app: App, { kind, id }: NamedEntity, shown: ShownValues): unknown => {
-  const state: unknown = app.entity(kind).state(id)
+const storedState = async (
+  app: App,
+  { kind, id }: NamedEntity,
+  shown: ShownValues,
+): Promise<unknown> => {
+  const state: unknown = await app.entity(kind).load(id)
   return shown.mark(state, shownState(app.entities, kind, state))
 }
 
@@ -135,7 +139,7 @@ const machineAt = async (app: App, target: unknown, shown: ShownValues): Promise
   if (!outline) throw invalidArgument('machine', 'a process of the kind machine', target)
   const title = process ? processTitle(process) : `${resting?.kind}/${resting?.id}, at rest`
   const state = resting
-    ? shown.printed(storedState(app, resting, shown))
+    ? shown.printed(await storedState(app, resting, shown))
     : process && (await getStatus(process.ref)).state
   return { title, outline, state }
 }

@@ -9,7 +9,7 @@ import { invalidArgument } from '../../errors.ts'
 import { noOptions } from '../../own-names.ts'
 import { type Ref, summaryOf } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
-import { entityAt, kindsOf } from '../answers/entities.ts'
+import { askedMs, entityAnywhere, kindsAnywhere, shardsHealth } from '../answers/member-looks.ts'
 import {
   type NamedEntity,
   namedEntity,
@@ -30,6 +30,7 @@ import {
   projectionView,
   replicationView,
   userProjectionView,
+  withSilent,
 } from '../views/shard-view.ts'
 import { actingWords } from './acting-words.ts'
 import { failureWords } from './failure-words.ts'
@@ -88,21 +89,28 @@ const wordsOf = (app: App, paint: Paint, shown: ShownValues): PromptWords => ({
 
 /** The words about the parts of an instance. */
 const partViews = (app: App, paint: Paint) => ({
-  wal: async () => new View(logView(await surveyLogs(app), durabilityOf(app), paint)),
+  wal: async () => new View(logView(await surveyLogs(app, askedMs), durabilityOf(app), paint)),
   cluster: () => new View(clusterView(app.health().cluster, paint)),
-  replication: () => new View(replicationView(app.health().replication, paint)),
+  replication: async () => {
+    const { replication, silent } = await shardsHealth(app)
+    return new View(withSilent(replicationView(replication, paint), silent, paint))
+  },
   /** Without arguments a view; otherwise the name of a process. */
   journal: (...parts: unknown[]) =>
-    parts.length === 0
-      ? new View(journalView(app.health().shards, paint))
-      : nameWith('journal', parts),
+    parts.length === 0 ? journals(app, paint) : nameWith('journal', parts),
   projections: async () => {
-    const projections = await surveyProjections(app)
+    const projections = await surveyProjections(app, askedMs)
     const shards = projectionView(projections, app.system.clock.now(), titleOf, paint)
-    const users = userProjectionView(app.health().projections, paint)
-    return new View(users === '' ? shards : `${shards}\n\n${users}`)
+    const { projections: users, silent } = await shardsHealth(app)
+    const text = userProjectionView(users, paint)
+    return new View(withSilent(text === '' ? shards : `${shards}\n\n${text}`, silent, paint))
   },
 })
+
+const journals = async (app: App, paint: Paint): Promise<View> => {
+  const { shards, silent } = await shardsHealth(app)
+  return new View(withSilent(journalView(shards, paint), silent, paint))
+}
 
 /** The title of the process of a ref, of which there is none if it has ended. */
 const titleOf = (ref: Ref): string => {
@@ -161,27 +169,32 @@ export const entityWords = (app: App, shown: ShownValues) => ({
   entities: async (kind?: unknown, options?: unknown) =>
     new View(
       kind === undefined
-        ? kindTable(await kindsOf(app))
+        ? await kindsText(app)
         : await entityPage(app, shown, kind as string, (options ?? noOptions) as ListOptions),
     ),
-  entity: (kind: unknown, id?: unknown) =>
-    new View(entityFacts(entityAt(app, entityGiven(app, kind, id), shown.reveals))),
+  entity: async (kind: unknown, id?: unknown) =>
+    new View(entityFacts(await entityAnywhere(app, entityGiven(app, kind, id), shown.reveals))),
 })
+
+const kindsText = async (app: App): Promise<string> => {
+  const { kinds, silent } = await kindsAnywhere(app)
+  return withSilent(kindTable(kinds), silent)
+}
 
 /**
  * The handle of a kind, whose states are printed as its server lets them be shown.
  */
 export const shownEntities = ({ entities }: App, handle: Handle, shown: ShownValues): Handle => {
   const marked = (state: unknown) => shown.mark(state, shownState(entities, handle.kind, state))
+  const markedPage = (page: ReturnType<Handle['list']>) => ({
+    ...page,
+    entries: page.entries.map((each) => ({ ...each, state: marked(each.state) })),
+  })
   const own = {
     state: (id: string) => marked(handle.state(id)),
-    list: (options?: ListOptions) => {
-      const page = handle.list(options)
-      return {
-        ...page,
-        entries: page.entries.map((each) => ({ ...each, state: marked(each.state) })),
-      }
-    },
+    load: async (id: string) => marked(await handle.load(id)),
+    list: (options?: ListOptions) => markedPage(handle.list(options)),
+    page: async (options?: ListOptions) => markedPage(await handle.page(options)),
   }
   return new Proxy(handle, {
     get: (target, name) => {
@@ -222,7 +235,7 @@ const entityPage = async (
   let { cursor } = options
   do {
     const part = Math.min(readAtOnce, limit - rows.length)
-    const page = handle.list({ ...options, limit: part, ...(cursor && { cursor }) })
+    const page = await handle.page({ ...options, limit: part, ...(cursor && { cursor }) })
     for (const { id, state, blocked } of page.entries) {
       const { pid } = handle.ref(id)
       rows.push(entityRow({ id, pid, state: shown.printed(state), blocked: blocked?.message }))

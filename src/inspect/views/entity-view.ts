@@ -54,10 +54,11 @@ export const entityTable = (
 const stateWidth = 100
 
 /** One entity in full. */
-export const entityFacts = ({ entity, pid, blocked, rows }: EntityFacts): string => {
+export const entityFacts = ({ entity, member, pid, blocked, rows }: EntityFacts): string => {
   const process = pid === undefined ? 'at rest' : `<${pid}>`
   const head = [
     ['entity', printable(entity)],
+    ...(member === undefined ? [] : [['member', printable(member)] as const]),
     ['process', process],
     ...(blocked === undefined ? [] : [['blocked', printable(blocked)] as const]),
   ] as const

@@ -153,11 +153,11 @@ export const projectionView = (
   titleOf: (process: Ref) => string,
   paint: Paint = plainPaint,
 ): string => {
-  const rows = projections.map(({ shard, description, trouble, phase }) =>
+  const rows = projections.map(({ shard, member, description, trouble, phase }) =>
     description
-      ? projectionRow(shard, description, paint)
+      ? projectionRow(placeText(shard, member), description, paint)
       : [
-          String(shard),
+          placeText(shard, member),
           `${paint('bad', phase === 'down' ? 'down' : 'no answer')}: ${printable(trouble ?? '')}`,
         ],
   )
@@ -175,14 +175,17 @@ const rowsView = (rows: readonly (readonly string[])[]): string => {
   ].join('\n')
 }
 
+const placeText = (shard: number, member: string | undefined): string =>
+  member === undefined ? String(shard) : `${shard} at ${member}`
+
 const projectionRow = (
-  shard: number,
+  place: string,
   description: LmdbWriter.ProjectionWriterDescription,
   paint: Paint,
 ): string[] => {
   const { mode, projectedLsn, lag, rows, bytes, outbox, outboxBytes, suspensions } = description
   return [
-    String(shard),
+    place,
     paint(mode === 'following' ? 'good' : mode === 'degraded' ? 'bad' : 'odd', mode),
     countText(projectedLsn),
     countText(lag),
@@ -275,14 +278,28 @@ export const journalView = (shards: Health['shards'], paint: Paint = plainPaint)
 }
 
 const shardTitle = (
-  { shard, phase, trouble }: ShardFacts<unknown>,
+  { shard, member, phase, trouble }: ShardFacts<unknown>,
   mode: string | undefined,
   paint: Paint,
 ): string => {
   const word = phase === 'open' ? (mode ?? 'no answer') : phase
-  const shown = paint(trouble === undefined ? 'good' : 'bad', word)
+  const place = member === undefined ? '' : ` at member ${member}`
+  const shown = paint(trouble === undefined ? 'good' : 'bad', `${word}${place}`)
   return `${paint('strong', `shard ${shard}`)}  ${shown}${trouble === undefined ? '' : `: ${printable(trouble)}`}`
 }
+
+/** `text`, and below it the members that have not answered: what they have is not in it. */
+export const withSilent = (
+  text: string,
+  silent: readonly { readonly member: string; readonly reason: string }[],
+  paint: Paint = plainPaint,
+): string =>
+  [
+    text,
+    ...silent.map(({ member, reason }) =>
+      paint('bad', printable(`member ${member} does not answer: ${reason}`)),
+    ),
+  ].join('\n')
 
 const indented = (text: string): string => text.replace(/^/gm, '  ')
 

@@ -32,7 +32,8 @@ export const EntityView = ({ data, route }: { data: EntityDetail; route: Route }
       : [...chosen.slice(-1), lsn]
     location.hash = addressOf('entity', [kind, id], { at: next.join('-') })
   }
-  const { pid, blocked, born } = data
+  const { look } = usePage()
+  const { member, pid, blocked, born } = data
   const isWorker = kind === workerKind
   return (
     <>
@@ -44,10 +45,14 @@ export const EntityView = ({ data, route }: { data: EntityDetail; route: Route }
         {pid === undefined ? (
           <Badge>{born ? 'at rest' : 'unborn'}</Badge>
         ) : (
-          <a href={addressOf('process', [pid])}>
+          <a
+            href={addressOf('process', [pid])}
+            onClick={() => member !== undefined && look(member)}
+          >
             <Badge tone="good">{`<${pid}>`}</Badge>
           </a>
         )}
+        {member !== undefined && <Badge>{`at ${member}`}</Badge>}
         <span class="fill" />
         {!isWorker && (
           <div class="acts">

@@ -7,7 +7,12 @@ import { bytesText, countText, durationText } from '../widgets/quantities.ts'
 import { addressOf, type Route } from '../widgets/route.ts'
 import { type Column, Table } from '../widgets/table.tsx'
 
-const phaseTones: Readonly<Record<string, Tone>> = { open: 'good', recovering: 'warn' }
+/** A shard elsewhere is in order: only its owner says nothing now. */
+const phaseTones: Readonly<Record<string, Tone>> = {
+  ...{ open: 'good', recovering: 'warn', elsewhere: undefined },
+}
+
+const phaseTone = (phase: string): Tone => (phase in phaseTones ? phaseTones[phase] : 'bad')
 
 const modeTones: Readonly<Record<string, Tone>> = { degraded: 'warn', halted: 'bad' }
 
@@ -28,13 +33,97 @@ export const StorageView = ({ data, route }: { data: StoragePage; route: Route }
         </a>
       )}
     </div>
-    <div class="cards">
-      {data.shards.map((shard) => (
-        <Shard key={shard.shard} shard={shard} />
-      ))}
-    </div>
+    <Shards of={data.shards} route={route} />
   </>
 )
+
+/** One table of all shards, and the chosen one in full. The only shard of an instance is chosen. */
+const Shards = ({ of, route }: { of: readonly StorageShard[]; route: Route }) => {
+  const { header } = usePage()
+  const [first] = of
+  const isSingle = of.length === 1 && route.query.from === undefined
+  const isChosen = ({ shard }: StorageShard): boolean =>
+    isSingle || String(shard) === route.query.shard
+  const chosen = of.find(isChosen)
+  return (
+    <div class="cards">
+      {!isSingle && first && (
+        <Card isFlush>
+          <Table
+            columns={shardColumns(route, header.at, first.member !== undefined)}
+            rows={of}
+            keyOf={({ shard }) => shard}
+            isChosen={isChosen}
+          />
+        </Card>
+      )}
+      {chosen && <Shard shard={chosen} />}
+    </div>
+  )
+}
+
+const unknown = <span class="muted">–</span>
+
+/** A figure of a shard whose owner says nothing is unknown, and not 0. */
+const figure =
+  (cell: Column<StorageShard>['cell']): Column<StorageShard>['cell'] =>
+  (of) =>
+    of.phase === 'elsewhere' ? unknown : cell(of)
+
+const shardColumns = (
+  { query }: Route,
+  now: number,
+  hasMembers: boolean,
+): readonly Column<StorageShard>[] => [
+  {
+    title: 'shard',
+    cell: ({ shard }) => (
+      <a href={addressOf('storage', [], { from: query.from, shard })}>{`Shard ${shard}`}</a>
+    ),
+  },
+  ...(hasMembers
+    ? [{ title: 'member', cell: ({ member }: StorageShard) => member ?? 'none' } as const]
+    : []),
+  { title: 'phase', cell: (of) => <Phase of={of} /> },
+  { title: 'last LSN', isNumber: true, cell: figure(({ lastLsn }) => countText(lastLsn)) },
+  { title: 'log', isNumber: true, cell: figure(({ logBytes }) => bytesText(logBytes)) },
+  {
+    title: 'projection',
+    cell: figure(({ mode }) => <Badge tone={modeTones[mode]}>{mode}</Badge>),
+  },
+  { title: 'lag', isNumber: true, cell: figure(({ lagMs }) => durationText(lagMs)) },
+  {
+    title: 'last snapshot',
+    class: 'aside',
+    cell: figure(({ snapshot }) => {
+      if (snapshot === undefined) return 'none yet'
+      return snapshot.at === undefined ? 'before the start' : <Ago at={snapshot.at} now={now} />
+    }),
+  },
+  {
+    title: 'free',
+    isNumber: true,
+    class: 'aside',
+    cell: figure(({ freeBytes }) => measured(freeBytes, bytesText)),
+  },
+  { title: '', cell: (of) => <Remedy of={of} /> },
+]
+
+/** The phase of a shard, and why it is not open. */
+const Phase = ({ of: { phase, reason, refusing, isSuspended } }: { of: StorageShard }) => (
+  <>
+    <Badge tone={phaseTone(phase)}>{phase}</Badge>
+    {refusing !== undefined && <Badge tone="bad">refuses writes</Badge>}
+    {isSuspended && <Badge tone="warn">suspended</Badge>}
+    {reason !== undefined && <p class={phase === 'elsewhere' ? 'muted' : 'bad'}>{reason}</p>}
+  </>
+)
+
+/** The action that a shard in trouble needs. */
+const Remedy = ({ of: { shard, phase, isSuspended } }: { of: StorageShard }) => {
+  if (phase === 'down') return <Act of={{ act: 'reopen', shard }} title="Reopen" />
+  return isSuspended ? <Act of={{ act: 'resumeShard', shard }} title="Resume" /> : null
+}
 
 const Meter = ({ value, max, title }: { value: number; max: number; title: string }) => (
   <span class="meter" title={title}>
@@ -46,11 +135,11 @@ const Shard = ({ shard: of }: { shard: StorageShard }) => {
   const { shard, phase } = of
   return (
     <Card
-      title={`Shard ${shard}`}
+      title={`Shard ${shard}${of.member === undefined ? '' : ` at ${of.member}`}`}
       isAlarming={phase === 'down' || of.refusing !== undefined}
       aside={
         <div class="acts">
-          <Badge tone={phaseTones[phase] ?? 'bad'}>{phase}</Badge>
+          <Badge tone={phaseTone(phase)}>{phase}</Badge>
           {of.refusing !== undefined && <Badge tone="bad">refuses writes</Badge>}
           {of.isSuspended && (
             <>
@@ -72,13 +161,17 @@ const Shard = ({ shard: of }: { shard: StorageShard }) => {
         </div>
       }
     >
-      {of.reason !== undefined && <p class="bad gap">{of.reason}</p>}
+      {of.reason !== undefined && (
+        <p class={phase === 'elsewhere' ? 'muted gap' : 'bad gap'}>{of.reason}</p>
+      )}
       {of.refusing !== undefined && <p class="bad gap">It refuses writes: {of.refusing}</p>}
-      <div class="columns">
-        <LogFacts of={of} />
-        <DerivedFacts of={of} />
-        <Readers of={of} />
-      </div>
+      {phase !== 'elsewhere' && (
+        <div class="columns">
+          <LogFacts of={of} />
+          <DerivedFacts of={of} />
+          <Readers of={of} />
+        </div>
+      )}
     </Card>
   )
 }

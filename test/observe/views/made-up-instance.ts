@@ -435,7 +435,13 @@ export const answerOf = (
         const isDown = isBroken && shard === 1
         return {
           isSuspended: isBroken && shard === 2,
-          ...{ shard, phase: isDown ? 'down' : 'open', lastLsn: 90_412, durableLsn: 90_412 },
+          ...{
+            shard,
+            member: ['a', 'b', 'c'][shard] ?? 'a',
+            phase: isDown ? 'down' : 'open',
+            lastLsn: 90_412,
+            durableLsn: 90_412,
+          },
           ...(isDown && { reason: 'fdatasync failed (EIO); control.reopen(1) opens it again' }),
           ...{
             projectedLsn: 90_380,

@@ -1,0 +1,123 @@
+/**
+ * Looks of one member at things that others have. The owner of an entity is asked for it, and for the
+ * kinds of entities each member is asked for its own ones. A member that does not answer is named.
+ */
+import { invalidArgument, reasonText } from '../../errors.ts'
+import { type App, type Health, innerParts } from '../../supervisors/index.ts'
+import { type EntityFacts, entityAt, type KindFacts, kindsOf } from './entities.ts'
+import type { NamedEntity } from './process-finder.ts'
+
+/** A member has so long to answer a look, in ms. */
+export const askedMs = 2_000
+
+/** A member that has not answered, and why. */
+export type Silent = { readonly member: string; readonly reason: string }
+
+/** Answers the looks of other members from now on. */
+export const answerLooks = (app: App): void => {
+  const { questions: way } = app[innerParts]
+  way?.answer('look.kinds', () => kindsOf(app))
+  way?.answer('look.entity', (payload) => {
+    const [kind, id, reveals] = Array.isArray(payload) ? payload : []
+    if (typeof kind !== 'string' || typeof id !== 'string')
+      throw invalidArgument('entity', 'a kind and an id', payload)
+    return entityAt(app, { kind, id }, reveals === true)
+  })
+}
+
+/**
+ * As `entityAt`, and of an entity elsewhere as its owner sees it.
+ * @throws KeelsonError as `entityAt`; `SHARD_DOWN` with the member if no owner answers
+ */
+export const entityAnywhere = async (
+  app: App,
+  named: NamedEntity,
+  reveals = false,
+): Promise<EntityFacts> => {
+  const { questions: way } = app[innerParts]
+  const { kind, id } = named
+  const entity = `${kind}/${id}`
+  if (!way || !app.entities.isElsewhere(entity)) return entityAt(app, named, reveals)
+  const { index } = app.entities.shardOf(entity)
+  const found = await way.ask(index, 'look.entity', [kind, id, reveals], askedMs)
+  return { ...(found as EntityFacts), member: way.ownerOf(index) }
+}
+
+/** The answers of all members to a question, this one's first, and the members without an answer. */
+export const eachMember = async <T>(
+  app: App,
+  question: string,
+  payload: unknown,
+  own: () => T | Promise<T>,
+): Promise<{ readonly found: readonly T[]; readonly silent: readonly Silent[] }> => {
+  const { questions: way } = app[innerParts]
+  const silent: Silent[] = []
+  const asked = (way?.others ?? []).map(async (member): Promise<readonly T[]> => {
+    try {
+      return [(await way?.askMember(member, question, payload, askedMs)) as T]
+    } catch (error) {
+      silent.push({ member, reason: reasonText(error) })
+      return []
+    }
+  })
+  const found = (await Promise.all([own(), Promise.all(asked).then((all) => all.flat())])) as [
+    T,
+    readonly T[],
+  ]
+  return { found: [found[0], ...found[1]], silent }
+}
+
+/** The kinds of all members: each counts the entities of the shards that it has. */
+export const kindsAnywhere = async (
+  app: App,
+): Promise<{ readonly kinds: readonly KindFacts[]; readonly silent: readonly Silent[] }> => {
+  const { found, silent } = await eachMember(app, 'look.kinds', null, () => kindsOf(app))
+  const kinds = new Map<string, KindFacts>()
+  for (const { kind, ...counts } of found.flat()) {
+    const before = kinds.get(kind)
+    kinds.set(kind, before ? { kind, ...summed(before, counts) } : { kind, ...counts })
+  }
+  return { kinds: [...kinds.values()], silent }
+}
+
+type Counts = Omit<KindFacts, 'kind'>
+
+const summed = (one: Counts, other: Counts): Counts => ({
+  live: one.live + other.live,
+  blocked: one.blocked + other.blocked,
+  parked: one.parked + other.parked,
+  failing: one.failing + other.failing,
+  overdue: one.overdue + other.overdue,
+})
+
+/** The parts of a health that have rows for shards, each row as the owner of its shard says. */
+export type ShardsHealth = Pick<Health, 'shards' | 'projections' | 'replication'> & {
+  readonly silent: readonly Silent[]
+}
+
+/** The health of the shards at all members. */
+export const shardsHealth = async (app: App): Promise<ShardsHealth> => {
+  const own = app.health()
+  if (own.members.length === 0) return { ...own, silent: [] }
+  const { members, shards } = await app.healthOfAll({ timeoutMs: askedMs })
+  const healths = members.flatMap(({ member, health }) => (health ? [{ member, health }] : []))
+  const projections = own.projections.map(({ name }) => ({
+    name,
+    shards: healths
+      .flatMap(({ health }) => health.projections.find((each) => each.name === name)?.shards ?? [])
+      .sort((one, other) => one.shard - other.shard),
+  }))
+  const replication = own.replication.map((replica) => ({
+    ...replica,
+    shards: replica.shards.map((row) => {
+      const owner = shards[row.shard]?.member
+      const { health } = healths.find(({ member }) => member === owner) ?? {}
+      const there = health?.replication.find((each) => each.replica === replica.replica)
+      return there?.shards.find(({ shard }) => shard === row.shard) ?? row
+    }),
+  }))
+  const silent = members.flatMap(({ member, reason }) =>
+    reason === undefined ? [] : [{ member, reason }],
+  )
+  return { shards, projections, replication, silent }
+}
