@@ -91,7 +91,7 @@ const managers: readonly Manager[] = [
 const tried = managers.filter(
   ({ name, settings }) => triesAll || name === 'npm' || settings?.endsWith('pnp'),
 )
-const nodes = [20, 22, 24].map((version) => ({ version, ...installedNode(version) }))
+const nodes = [20, 22, 24, 26].map((version) => ({ version, ...installedNode(version) }))
 
 const lackOf = (found: object): string | undefined =>
   'lack' in found && typeof found.lack === 'string' ? found.lack : undefined

@@ -3,7 +3,7 @@
  * to a service under a process manager. The versions come from the npm package `node`.
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
-import { realpathSync } from 'node:fs'
+import { mkdirSync, realpathSync, rmSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { installedNode, packed } from './support/commands/installed-tool.ts'
@@ -29,14 +29,14 @@ const manager = 'until node node_modules/keelson/dist/inspect/cli/cli.js run; do
 
 /** The workflows of the service, and its order, at a prompt. */
 const orders = "(await import('keelson/flow')).flow(app)"
-const order = "(await import('./order.mjs')).order"
+const orderIn = (file: string): string => `(await import('./${file}')).order`
 
 let tarball = ''
 beforeAll(() => {
   tarball = packed('packed')
 })
 
-describe.each([20, 22, 24].map((version) => ({ version, ...installedNode(version) })))(
+describe.each([20, 22, 24, 26].map((version) => ({ version, ...installedNode(version) })))(
   'the package on Node $version',
   (node) => {
     const lack = 'lack' in node ? node.lack : undefined
@@ -45,11 +45,24 @@ describe.each([20, 22, 24].map((version) => ({ version, ...installedNode(version
     test.skipIf(lacks(lack))('goes from an empty folder to a supervised service', async () => {
       const empty = realpathSync(tempFolder())
       const shop = join(empty, 'shop')
+      // Its Node runs TypeScript by itself, and the service is made beside a package.
+      const isTyped = node.version >= 22
+      const order = orderIn(isTyped ? 'order.mts' : 'order.mjs')
       const keelson = (words: readonly string[], input?: string): string =>
         run(bin, shop, 'npx', ['keelson', ...words], input)
 
-      run(bin, empty, 'npx', ['--yes', '--package', tarball, 'keelson', 'init', 'shop'])
-      run(bin, shop, 'npm', ['install', '--no-audit', '--no-fund', tarball])
+      const install = ['install', '--no-audit', '--no-fund', tarball]
+      if (isTyped) {
+        mkdirSync(shop)
+        run(bin, shop, 'npm', ['init', '-y'])
+        run(bin, shop, 'npm', ['pkg', 'set', 'type=commonjs'])
+        run(bin, shop, 'npm', install)
+        keelson(['init', '.', '--ts', '--docker'])
+        rmSync(join(shop, 'node_modules/jiti'), { recursive: true })
+      } else {
+        run(bin, empty, 'npx', ['--yes', '--package', tarball, 'keelson', 'init', 'shop'])
+        run(bin, shop, 'npm', install)
+      }
       expect(run(bin, shop, 'node', ['--version'])).toMatch(`v${node.version}.`)
       expect(run(bin, shop, 'npm', ['test'])).toMatch(/^(#|ℹ) pass 2$/m)
       expect(keelson(['check'])).toContain('$flow-order')

@@ -56,3 +56,13 @@ test('the workflows run what is run here: `.ci/run`', () => {
   for (const name of ['ci', 'release'])
     expect(read(`.github/workflows/${name}.yml`)).toMatch(/^ +- run: \.ci\/run$/m)
 })
+
+test('each Node of docs/versions.md is tried: by CI in a clone, from the packed package, and by `.ci/run`', () => {
+  const listed = [...read('docs/versions.md').matchAll(/^\| (\d\d)[ ,]/gm)].map(([, node]) => node)
+  const [oldest, ...later] = listed
+  expect(read('.github/workflows/ci.yml')).toContain(`node: [${listed.join(', ')}]`)
+  for (const name of ['packed', 'installs'])
+    expect(read(`test/${name}.long.test.ts`)).toContain(`[${listed.join(', ')}].map`)
+  expect(read('.ci/run')).toContain(`for version in ${later.join(' ')}; do`)
+  expect(JSON.parse(read('package.json')).engines.node).toMatch(`>=${oldest}.`)
+})

@@ -13,6 +13,7 @@ import {
   reply,
   supervisor,
 } from '../../../src/index.ts'
+import { streamText } from '../../support/stream-text.ts'
 import { machine, simulated } from '../../support/worlds/simulated-instance.ts'
 
 type Card = { readonly owner: string; readonly number: string }
@@ -79,7 +80,7 @@ test('the line of a step that failed has its error as formatStatus shows it', as
   await world.clock.advance(10)
   await world.during(app.close())
 
-  const log = String(stream.read())
+  const log = streamText(stream)
   expect(log).toMatch(/continue bank failed at try 1, .*: hidden in continue bank/)
   expect(log).not.toContain('4111')
 })

@@ -10,13 +10,14 @@ import {
   jsonLogger,
   supervisor,
 } from '../../../src/index.ts'
+import { streamText } from '../../support/stream-text.ts'
 import { machine } from '../../support/worlds/simulated-instance.ts'
 
 /** A stream that keeps what it is given, and the lines of it. */
 const kept = () => {
   const stream = new PassThrough()
   const lines = (): Record<string, unknown>[] =>
-    String(stream.read() ?? '')
+    streamText(stream)
       .split('\n')
       .filter((line) => line !== '')
       .map((line) => JSON.parse(line))
