@@ -3,6 +3,7 @@
  * `package.json` says, and what is added to one that is there. Pure. It is apart from
  * `inspect/cli/init-command.ts`, which asks and writes.
  */
+import { ownOf } from '../../own-names.ts'
 
 /** The language of a service, and the parts that it may have. */
 export type ServiceForm = {
@@ -108,7 +109,7 @@ export const completedManifest = (
       ...(form.typescript && { devDependencies: { ...tools, ...devDependencies } }),
     },
     left: Object.entries(scripts)
-      .filter(([name, script]) => madeScripts[name] !== script)
+      .filter(([name, script]) => ownOf(madeScripts, name) !== script)
       .map(([name]) => `the script ${name} of package.json`),
   }
 }
