@@ -30,6 +30,8 @@ export const replaced = Symbol('replaced')
 export type Attendance = {
   /** The default of the option `attach`. */
   readonly attach: boolean
+  /** The default of the option `giveUpAfter`. */
+  readonly giveUpAfter: number
   /** The log of an instance whose configuration has none. */
   readonly logger: Logger
   /** A signal ends the instance in order. By default a line of the command's own says so. */
@@ -90,12 +92,13 @@ const started = async (
     attendance.onProgress(progress)
   }
   const { logger = attendance.logger, attach = attendance.attach, cluster, ...others } = options
+  const { giveUpAfter = attendance.giveUpAfter } = options
   const system = createSystem({ clock: environment.clock, logger })
   beginFacts(system)
   try {
     return await startUnlessInterrupted(
       {
-        ...{ ...others, attach, system, onProgress },
+        ...{ ...others, attach, giveUpAfter, system, onProgress },
         ...(cluster && { cluster: endedBy(interruption.signal, cluster) }),
       },
       interruption,
@@ -188,8 +191,9 @@ const untilEnd = async (
   const why = await app.closed
   if (why === 'normal') return 'closed'
   if (isReplaced(why)) return replaced
-  throw new KeelsonError('EXITED', `the instance has ended: ${reasonText(why)}`, {
-    details: { reason: reasonText(why) },
+  const text = reasonText(Array.isArray(why) && isKeelsonError(why[1]) ? why[1] : why)
+  throw new KeelsonError('EXITED', `the instance has ended: ${text}`, {
+    details: { reason: text },
     cause: why,
   })
 }

@@ -30,6 +30,7 @@ export const serviceLog = (
 /** How a service attends to its instance: steps and warnings are lines of its log. */
 export const serviceAttendance = (log: Logger, ready: (line: string) => void) => ({
   attach: true,
+  giveUpAfter: 3,
   logger: log,
   notify: (text: string): void => log.info(text),
   onProgress: (progress: StartProgress): void => {

@@ -37,6 +37,7 @@ export const runStart = async (
   try {
     return await runInstance(command, environment, {
       attach: false,
+      giveUpAfter: 0,
       logger: textLogger(environment.clock, (text) => beside(printableLines(text))),
       notify: (text) => printLine(environment.errors, text),
       onProgress: (progress) => {

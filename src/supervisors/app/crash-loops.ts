@@ -35,8 +35,10 @@ export type GivenUp = {
   /** The child whose end was one too many, by its id. */
   readonly child: string
   readonly reason: string
-  /** When it ended, in ms since 1970. */
+  /** When it ended last, in ms since 1970. */
   readonly at: number
+  /** How often it did in the last ten minutes; 100 at most. */
+  readonly times: number
 }
 
 /** The last failure of a process. */
@@ -62,7 +64,7 @@ export class CrashLoops {
   /** The child that failed last is at the end. */
   readonly #failing = new Map<string, Failing>()
   /** The one that gave up last is at the end. */
-  readonly #gaveUp = new Map<string, GivenUp>()
+  readonly #gaveUp = new Map<string, Omit<GivenUp, 'times'> & { readonly ends: number[] }>()
 
   /** It listens until `signal` aborts. */
   constructor(system: System, instance: string, signal: AbortSignal) {
@@ -91,15 +93,18 @@ export class CrashLoops {
   /** The supervisors that gave up in the last ten minutes, each once; ten at most. */
   get gaveUp(): readonly GivenUp[] {
     const begin = this.#system.clock.now() - gaveUpWithinMs
-    return [...this.#gaveUp.values()].filter(({ at }) => at > begin)
+    return [...this.#gaveUp.values()].flatMap(({ ends, ...last }) =>
+      last.at > begin ? [{ ...last, times: ends.filter((at) => at > begin).length }] : [],
+    )
   }
 
   readonly #spent: TelemetryEvents['supervisor.gave_up'] = (event) => {
     const { instance, label, name, kind, id: child, at, reason } = event
     if (instance !== this.#instance) return
     const supervisor = label ?? name ?? kind
+    const ends = [...(this.#gaveUp.get(supervisor)?.ends ?? []), at].slice(-failuresMax)
     this.#gaveUp.delete(supervisor)
-    this.#gaveUp.set(supervisor, { supervisor, child, reason: describeReason(reason), at })
+    this.#gaveUp.set(supervisor, { supervisor, child, reason: describeReason(reason), at, ends })
     const [oldest = ''] = this.#gaveUp.keys()
     if (this.#gaveUp.size > gaveUpMax) this.#gaveUp.delete(oldest)
   }

@@ -36,6 +36,7 @@ import { drainShard, within } from '../app/closing.ts'
 import { CrashLoops } from '../app/crash-loops.ts'
 import { MemberReports } from '../app/member-reports.ts'
 import { answerMembers } from '../app/owner-answers.ts'
+import { endSpent } from '../app/spent-trees.ts'
 import { endShard, instanceTree, openArrived } from '../tree/instance-tree.ts'
 import { Readiness } from '../tree/readiness.ts'
 import { Shard } from '../tree/shard.ts'
@@ -257,6 +258,7 @@ const run = async (inspected: Inspected): Promise<App> => {
   const { options, ports, system, claim, shards, release } = inspected
   const { instance } = options
   const userTree = options.app || undefined
+  const named = userTree && { id: userTree.id, name: registeredName(userTree) }
   const [outsideAccess, insideAccess] = [new Access(), new Access()]
   const ending = new AbortController()
   const isClosing = (): boolean => outsideAccess.isEnded
@@ -305,10 +307,13 @@ const run = async (inspected: Inspected): Promise<App> => {
     root,
     members: parts.members,
     giveAll: ports.shared?.giveAll,
-    userTree: userTree && { id: userTree.id, name: registeredName(userTree) },
+    userTree: named,
     ending,
     release,
   })
+  const { giveUpAfter: times } = options
+  if (named && times > 0)
+    endSpent({ ...{ system, instance, tree: named, times }, ending: ending.signal })
   begun(app)
   return app
 }

@@ -99,6 +99,11 @@ const instanceOptions = {
    */
   app: optional(app),
   /**
+   * The instance ends when the user's tree has spent its restarts so often within ten minutes; of times
+   * less than 30 s apart one counts. 0: it is started again without an end. `keelson run`: 3.
+   */
+  giveUpAfter: or(wholeFrom(0), 0),
+  /**
    * True: a restored or salvaged folder acts from here on. Without it `start` refuses such a
    * folder, unless `app` is false.
    */

@@ -115,7 +115,7 @@ export const plants: Readonly<Record<TroubleKind, Plant>> = {
   'replica waiting': replica('waiting'),
   'gave up': (health) => ({
     ...health,
-    gaveUp: [{ supervisor: 'app', child: 'mailer', reason: 'no route', at: 1 }],
+    gaveUp: [{ supervisor: 'app', child: 'mailer', reason: 'no route', at: 1, times: 1 }],
   }),
   'crash loop': (health) => ({
     ...health,
