@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { commandHere } from '../../support/commands/command-here.ts'
 import { write } from '../../support/commands/command-project.ts'
 import {
+  program,
   type RunningCommand,
   runKeelson,
   startKeelson,
@@ -57,9 +58,13 @@ const byPrompt = async (dir: string): Promise<Service> => {
   }
 }
 
-/** The same with its HTTP server, at a free port. */
+/** The same with its HTTP server, at a free port, by the command of its Dockerfile. */
 const byHttp = async (dir: string): Promise<Service> => {
-  const service = startKeelson(['run'], dir, { PORT: '0' }, 'ignore')
+  const [, command = ''] = /^CMD (.*)$/m.exec(readFileSync(join(dir, 'Dockerfile'), 'utf8')) ?? []
+  const [node, file, ...words] = JSON.parse(command)
+  expect([node, realpathSync(join(dir, file))]).toEqual(['node', resolve(program)])
+  const folder = words.map((word: string) => (word === '/data' ? join(dir, 'data') : word))
+  const service = startKeelson(folder, dir, { PORT: '0' }, 'ignore')
   await service.says('ready: ')
   const [host = ''] = /http:\S+/.exec(service.printed()) ?? []
   const post = async (path: string, body: object) => {
@@ -115,7 +120,7 @@ describe('a service of keelson init (needs the build)', () => {
   test.each(['--js', '--ts'])(
     'so does %s --http, where a repeated request counts once',
     async (language) => {
-      const dir = await service(language, '--http')
+      const dir = await service(language, '--http', '--docker')
       await lives(dir, () => byHttp(dir), [201, { id: '7' }], [409, { left: 3 }])
     },
   )
