@@ -44,7 +44,8 @@ export const loadFailure = (path: string, error: unknown): string => {
   // Node prints the place of a syntax error on the terminal only; jiti has it in its text.
   const isByNode = code === 'ERR_INVALID_TYPESCRIPT_SYNTAX'
   const isBare = error instanceof SyntaxError && (isByNode || /\.[cm]?js$/.test(path))
-  return isBare ? `${text}: node --check ${path} shows where` : text
+  // With `--check` Node would not look into the files that it imports.
+  return isBare ? `${text}: node ${path} shows where` : text
 }
 
 /**

@@ -1,4 +1,5 @@
 /** Modules named by path, as users have them: in a folder of their own, with the built package. */
+import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -41,9 +42,9 @@ for (const [what, ending, text, why] of [
     'a syntax error',
     'ts',
     '\nconst const',
-    /a\.ts: (ParseError: [^\n]*a\.ts:2:6|Expected ident: node --check \S*a\.ts shows where)"\n/,
+    /a\.ts: (ParseError: [^\n]*a\.ts:2:6|Expected ident: node \S*a\.ts shows where)"\n/,
   ],
-  ['a syntax error', 'js', '\nconst const', /'const': node --check \S*a\.js shows where"\n/],
+  ['a syntax error', 'js', '\nconst const', /'const': node \S*a\.js shows where"\n/],
 ] as const)
   test(`a start that fails says why in one line: ${what} in .${ending}`, async () => {
     const dir = project({
@@ -57,6 +58,18 @@ for (const [what, ending, text, why] of [
     expect(errors).toMatch(why)
     expect(errors).not.toContain('Require stack')
   })
+
+test('the command that such an error names shows a place in an imported file', async () => {
+  const dir = project({
+    'keelson.config.js': "import './shared.js'\nexport default {}",
+    'shared.js': '\nconst const',
+  })
+
+  const { errors } = await commandHere(['check'], dir)
+
+  const [, file = ''] = /: node (\S+) shows where\n/.exec(errors) ?? []
+  expect(spawnSync(process.execPath, [file], { encoding: 'utf8' }).stderr).toContain('shared.js:2')
+})
 
 for (const ending of ['js', 'ts'] as const)
   test(`a module that a configuration and its workers import is evaluated once: .${ending}`, async () => {
