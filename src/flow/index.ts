@@ -31,6 +31,7 @@ export { type FlowParts, flows } from './app/tree.ts'
 export { workflow } from './app/workflow.ts'
 export type {
   CountsOf,
+  ListedRun,
   ListOptions,
   Page,
   Row,

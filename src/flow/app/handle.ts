@@ -10,10 +10,10 @@ import { isError } from '../../thrown.ts'
 import {
   type CountsOf,
   countsOf,
+  type ListedRun,
   type ListOptions,
   listOf,
   type Page,
-  type Row,
   type RunLook,
   type RunWatch,
   runOf,
@@ -69,7 +69,7 @@ export type Settlement =
 
 /** The looks that `read` makes, as they are at once. */
 export type FlowLooks = {
-  list(options: ListOptions): Page<Row>
+  list(options: ListOptions): Page<ListedRun>
   get(type: AnyWorkflow, id: string): RunLook | undefined
   steps(type: AnyWorkflow, id: string, options?: StepsOptions): Page<StepRow>
   jobs(queue: Queue<never>, options: JobsOptions): JobsPage
@@ -235,7 +235,7 @@ export class Flow {
   }
 
   /** A page of the runs of a workflow. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */
-  list(options: ListOptions, ...surplus: []): Page<Row> {
+  list(options: ListOptions, ...surplus: []): Page<ListedRun> {
     exactly('list({ type, … })', surplus)
     return atOnce(listOf(this.#app, options))
   }

@@ -65,8 +65,14 @@ export type Row = {
   readonly forkedFrom: string | undefined
 }
 
-/** One run with its input, which may be a `LargeValue`. */
-export type RunLook = Row & { readonly input: unknown }
+/**
+ * One run with its input and its output, each of which may be a `LargeValue`. `output` is `undefined`
+ * until the run is `completed`.
+ */
+export type RunLook = Row & { readonly input: unknown; readonly output: unknown }
+
+/** A run of a list that shows inputs or outputs: the fields that `show` names. */
+export type ListedRun = Row & Partial<Pick<RunLook, 'input' | 'output'>>
 
 /** A page. `cursor` continues after it (absent when `exhausted`). */
 export type Page<T> = {
@@ -97,6 +103,8 @@ export type ListOptions = {
   /** The most runs of a page; 100. A page may have fewer, and a cursor. */
   readonly limit?: number
   readonly cursor?: string
+  /** The values that each row has, too. A list reads a row more for each of them. */
+  readonly show?: readonly ('input' | 'output')[]
 }
 
 /**
@@ -149,9 +157,9 @@ const runsOf = (app: App, type: Pick<Workflow, 'name' | 'sort'>) =>
   >
 
 /** One page of runs. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */
-export function* listOf(app: App, options: ListOptions): Look<Page<Row>> {
+export function* listOf(app: App, options: ListOptions): Look<Page<ListedRun>> {
   const checked = checkedOptions(options, argument('', 'a list'))
-  const { type, status, parent, root, correlation, order, ...others } = checked
+  const { type, status, parent, root, correlation, order, show = [], ...others } = checked
   const { limit = 100, ...rest } = others
   const runs = runsOf(app, type)
   const named = Object.entries({ parent, root, correlation }).filter(isGiven)
@@ -170,8 +178,11 @@ export function* listOf(app: App, options: ListOptions): Look<Page<Row>> {
         order === 'oldest' ? 'asc' : 'desc',
         wanted,
       )
-  const entries: Row[] = []
-  for (const { id, state } of found.entries) entries.push(yield* lookOf(runs, id, state))
+  const entries: ListedRun[] = []
+  for (const { id, state } of found.entries) {
+    const row = yield* lookOf(runs, id, state)
+    entries.push({ ...row, ...(yield* valuesOf(runs, id, show)) })
+  }
   return pageWith(found, entries)
 }
 
@@ -226,7 +237,18 @@ export function* runOf(
   const runs = runsOf(app, type)
   const state = yield* stateOf(runs, id)
   if (!state) return undefined
-  return { ...(yield* lookOf(runs, id, state)), input: yield* valueAt(runs, id, 'input') }
+  const { input, output } = yield* valuesOf(runs, id, ['input', 'output'])
+  return { ...(yield* lookOf(runs, id, state)), input, output }
+}
+
+function* valuesOf(
+  runs: Runs,
+  id: string,
+  show: NonNullable<ListOptions['show']>,
+): Look<Partial<Pick<RunLook, 'input' | 'output'>>> {
+  const values: [string, unknown][] = []
+  for (const name of show) values.push([name, yield* valueAt(runs, id, name)])
+  return Object.fromEntries(values)
 }
 
 /** A run as the queue knows it in which it waits; `undefined`: it does not wait in a queue. */

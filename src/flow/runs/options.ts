@@ -10,6 +10,7 @@ import {
   type Check,
   flag,
   functionOf,
+  listOf,
   mapped,
   noMore,
   numberFrom,
@@ -273,4 +274,5 @@ export const listOptions = object({
   until: or(orInfinite(numberFrom(0)), Number.POSITIVE_INFINITY),
   order: optional(oneOf('newest', 'oldest', 'id')),
   ...{ limit: optional(wholeFrom(1)), cursor: optional(text) },
+  show: optional(listOf(oneOf('input', 'output'), "a list of 'input' and 'output'")),
 })

@@ -12,12 +12,12 @@ import type {
   JobLook,
   JobsOptions,
   JobsPage,
+  ListedRun,
   ListOptions,
   Page,
   Queue,
   QueueLook,
   QueuePlace,
-  Row,
   RunLook,
   ScheduleRow,
   Schedules,
@@ -90,7 +90,7 @@ export const runPage = async (
   app: App,
   type: string,
   options: Omit<ListOptions, 'type'>,
-): Promise<Page<Row>> => {
+): Promise<Page<ListedRun>> => {
   const flow = await flowOf(app)
   return flow.read('list', { ...options, type: flowPart(app, 'workflow', type) })
 }

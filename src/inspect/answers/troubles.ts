@@ -125,10 +125,11 @@ const sinceThen = (since: number | undefined): Pick<Trouble, 'since'> =>
 
 const linkTo = (view: string, ...parts: string[]): Link => ({ view, parts })
 
-/** The place of an actor: a run and a queue have their own. */
-const actorLink = (actor: string): Link => {
+/** The place of an actor, or of this work of it: a run, a queue and a job have their own. */
+const actorLink = (actor: string, what = ''): Link => {
   const { sort, name, id } = actorNamed(actor)
-  if (sort === 'queue') return linkTo('queue', name)
+  const [, job] = /^job (\d+)$/.exec(what) ?? []
+  if (sort === 'queue') return job === undefined ? linkTo('queue', name) : linkTo('job', name, job)
   return linkTo(sort === 'workflow' ? 'run' : 'entity', name, id)
 }
 
@@ -277,7 +278,7 @@ const actorTroubles = (
       text: `${turnText(what)} runs for ${lastingText(now - since)}`,
     }),
   ),
-  ...failingTroubles(actors.failing),
+  ...failingTroubles(actors.failing, now),
   ...listed(actors.waiting, ({ entity, what, since }) =>
     ofActor('waits for space', entity, { cause: what, since }),
   ),
@@ -286,26 +287,34 @@ const actorTroubles = (
   ),
 ]
 
+/** A first failure is a trouble after so long: most work that fails once succeeds at its next try. */
+const freshMs = 5_000
+
 /** Health has stuck work before any other that fails. */
-const failingTroubles = ({
-  count,
-  first,
-}: Health['actors']['failing']): readonly CausedTrouble[] => {
+const failingTroubles = (
+  failing: Health['actors']['failing'],
+  now: number,
+): readonly CausedTrouble[] => {
+  const isFresh = ({ tries, since }: (typeof failing.first)[number]): boolean =>
+    tries === 1 && now - since < freshMs
+  const first = failing.first.filter((each) => !isFresh(each))
+  // Stuck work comes first: if nothing of what is named is, all of the rest is as fresh.
+  const count = first.length === 0 ? 0 : failing.count - (failing.first.length - first.length)
   const stuck = first.filter(({ tries }) => tries >= stuckTries)
   const others = first.filter(({ tries }) => tries < stuckTries)
   const areAllStuck = others.length === 0
-  const failing =
+  const troubleOf =
     (kind: TroubleKind) =>
     ({ entity, what, tries, since, error }: (typeof first)[number]) =>
       ofActor(kind, entity, {
-        ...{ cause: `${turnText(what)}: ${error}`, since },
+        ...{ cause: `${turnText(what)}: ${error}`, since, what },
         text: `${turnText(what)} failed ${timesText(tries)}: ${error}`,
       })
   return [
-    ...listed({ count: areAllStuck ? count : stuck.length, first: stuck }, failing('stuck step')),
+    ...listed({ count: areAllStuck ? count : stuck.length, first: stuck }, troubleOf('stuck step')),
     ...(areAllStuck
       ? []
-      : listed({ count: count - stuck.length, first: others }, failing('failing step'))),
+      : listed({ count: count - stuck.length, first: others }, troubleOf('failing step'))),
   ]
 }
 
@@ -332,11 +341,17 @@ const ofActor = (
     cause,
     text = cause,
     since,
-  }: { readonly cause: string; readonly text?: string; readonly since?: number | undefined },
+    what,
+  }: {
+    readonly cause: string
+    readonly text?: string
+    readonly since?: number | undefined
+    readonly what?: string
+  },
 ): CausedTrouble =>
   trouble(kind, actorNamed(entity).title, text, {
     ...sinceThen(since),
-    ...{ cause: shortText(cause, textMax), link: actorLink(entity) },
+    ...{ cause: shortText(cause, textMax), link: actorLink(entity, what) },
   })
 
 /** Parts of the user's tree report what they want: those of `flows` their runs and queues. */
@@ -441,5 +456,6 @@ const listed = <T>(
 
 const linkToMore = (view: string, name: string): Link => {
   if (view === 'flows') return linkTo(view)
+  if (view === 'job') return linkTo('queue', name)
   return view === 'run' ? linkTo('runs', name) : linkTo('entities')
 }

@@ -84,10 +84,16 @@ const ofSchedule: ArgsOf = ([name], { schedule, ...options }) => [
 const commands: Readonly<Record<string, GroupedCommand<FlowCommand>>> = {
   list: command(
     `  keelson flow list [TYPE] [--status S | --parent TYPE/ID | --root TYPE/ID | --correlation C]
-                [--since TIME] [--until TIME] [--order oldest] [--limit N] [--cursor C]
+                [--since TIME] [--until TIME] [--order oldest] [--show input,output] [--limit N] [--cursor C]
       The runs of the workflow TYPE; without it all workflows and queues, with counts.`,
     ['type?'],
-    { ...chosen, ...page, correlation: text, order: text },
+    {
+      ...chosen,
+      ...page,
+      correlation: text,
+      order: text,
+      show: read((given) => given?.split(',')),
+    },
   ),
   show: command(
     `  keelson flow show TYPE ID [--limit N] [--cursor C]

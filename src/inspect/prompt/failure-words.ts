@@ -120,7 +120,7 @@ const troubleLine = (trouble: Trouble, now: number): string => {
   const more = left > 0 ? ` and ${countText(left)} more` : ''
   const place = member === undefined ? '' : ` at member ${member}`
   const lasting = since === undefined ? '' : `, for ${lastingText(Math.max(0, now - since))}`
-  const word = link && wordFor(link)
+  const word = link && wordFor(link, kind)
   return [
     `${severity}: ${kind}, ${subjects}${more}${place}${lasting}`,
     ...(text === '' ? [] : [`: ${text}`]),
@@ -129,11 +129,15 @@ const troubleLine = (trouble: Trouble, now: number): string => {
 }
 
 /** The word of the prompt that looks where a link of the page leads. */
-const wordFor = ({ view, parts }: NonNullable<Trouble['link']>): string | undefined => {
+const wordFor = (
+  { view, parts }: NonNullable<Trouble['link']>,
+  kind: string,
+): string | undefined => {
   const args = parts.map((part) => inspect(part)).join(', ')
   const words = {
     ...{ entity: `entity(${args})`, entities: 'entities()', tree: 'tree()', storage: 'wal()' },
-    ...{ run: `flow.show(${args})`, runs: `flow.list(${args})`, queue: `flow.show(${args})` },
+    ...{ run: `flow.show(${args})`, runs: `flow.list(${args})`, job: `flow.job(${args})` },
+    queue: kind === 'dead jobs' ? `flow.dead(${args})` : `flow.show(${args})`,
     ...{ replication: 'replication()', flows: 'flow.schedules()' },
   }
   return ownOf(words, view)

@@ -91,6 +91,35 @@ export class FlowWords {
     return view(json, found, (shown) => runFacts(`${name}/${id}`, shown, this.#paint))
   }
 
+  /** Starts a run of a workflow, with an input that can be stored. */
+  async start(
+    type: string,
+    input: unknown,
+    options: Shown & Parameters<Flow['start']>[2],
+  ): Promise<View> {
+    const { json, ...how } = options
+    const flow = await this.#flow()
+    const run = await flow.start(this.#part('workflow', type) as never, input as never, how)
+    const { id, repeated } = run
+    return view(json, { id, repeated }, () =>
+      repeated ? `${type}/${id} had begun` : `${type}/${id} has begun`,
+    )
+  }
+
+  /** Adds a job to a queue. */
+  async add(
+    queue: string,
+    job: unknown,
+    options: Shown & Parameters<Flow['add']>[2] = noOptions,
+  ): Promise<View> {
+    const { json, ...how } = options
+    const flow = await this.#flow()
+    const added = await flow.add(this.#part('queue', queue) as never, job as never, how)
+    return view(json, added, () =>
+      added.repeated ? `${queue} has it as job ${added.id}` : `${queue} has job ${added.id}`,
+    )
+  }
+
   /** Cancels a run; with `force` without undos. */
   async cancel(
     type: string,

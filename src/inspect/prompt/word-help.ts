@@ -74,7 +74,9 @@ const flowMethods = [
   ["signal('order', '42', name, value, { id })", 'sends a signal; one with an id counts once'],
   ["settle('order', '42', key, { value } | { error })", 'decides a step that blocks its run'],
   ["jobs('mails', { state, limit, cursor })", 'a page of the jobs that wait, or of another state'],
-  ["dead('mails')", 'a page of dead jobs'],
+  ["start('order', input, { id: '43' })", 'starts a run'],
+  ["add('mails', job)", 'adds a job'],
+  ["dead('mails')", 'a page of dead jobs, with the stacks of their errors'],
   ["job('mails', '7')", 'one job, wherever it is'],
   ["remove('mails', '7')", 'removes a job; one that runs is cancelled'],
   [

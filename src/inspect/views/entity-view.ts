@@ -8,6 +8,7 @@ import { printable } from '../text/paint.ts'
 import { countText, pluralText } from '../text/quantities.ts'
 import { lineText } from '../text/shown-text.ts'
 import { factList, textTable } from '../text/text-table.ts'
+import { recordText } from './record-view.ts'
 
 const columns = ['kind', '>live', '>blocked', '>parked']
 
@@ -69,7 +70,7 @@ export const entityFacts = ({ entity, member, pid, blocked, rows }: EntityFacts)
   const alarms = [...rows.alarms].map(
     ([name, { at, dueAt, ...tried }]) => `${name} ${timeText(at)}${triedText(tried, dueAt)}`,
   )
-  return factList([
+  const facts = factList([
     ...head,
     ['incarnation', rows.incarnation],
     ['seq', countText(rows.seq)],
@@ -83,7 +84,18 @@ export const entityFacts = ({ entity, member, pid, blocked, rows }: EntityFacts)
     ...listed('alarms', alarms),
     ['calls kept', countText(rows.calls)],
   ])
+  const failing = [
+    ...rows.steps.map(({ name, failure }) => [`step ${name}`, failure] as const),
+    ...[...rows.alarms].map(([name, { failure }]) => [`alarm ${name}`, failure] as const),
+  ]
+  const records = failing.flatMap(([title, failure]) =>
+    recordText(`${printable(title)} failed`, failure?.error),
+  )
+  return [facts, ...records.slice(0, recordsMax)].join('\n\n')
 }
+
+/** The most records after the facts. */
+const recordsMax = 5
 
 /** How often a step or an alarm has failed, with its last error, and what comes next. */
 const triedText = (

@@ -1,12 +1,14 @@
 /** Workflows and queues as text. Pure. */
 
 import { inspect } from 'node:util'
-import { keptText } from '../../failure-record.ts'
+import { LargeValue } from '../../actors/index.ts'
+import { keptText, recordLines } from '../../failure-record.ts'
 import type {
   DeadPage,
   JobLook,
   JobsPage,
   KeptError,
+  ListedRun,
   Page,
   QueueLook,
   QueuePlace,
@@ -17,8 +19,9 @@ import type {
 import { ownOf } from '../../own-names.ts'
 import type { FlowOverview, RunInFull } from '../answers/flow-parts.ts'
 import { type Paint, printable, type Tone } from '../text/paint.ts'
-import { countText, pluralText } from '../text/quantities.ts'
+import { bytesText, countText, pluralText } from '../text/quantities.ts'
 import { factList, textTable } from '../text/text-table.ts'
+import { recordText } from './record-view.ts'
 
 const statuses: readonly RunStatus[] = [
   ...(['waiting', 'running', 'cancelling', 'undoing', 'blocked'] as const),
@@ -71,16 +74,20 @@ const stateText = ({ isPaused, isFull, overdue }: QueueLook): string =>
     ...(overdue.length > 0 ? [`${pluralText(overdue.length, 'handler')} overdue`] : []),
   ].join(', ') || '-'
 
-/** A page of runs. */
-export const runTable = (page: Page<Row>, paint: Paint): string =>
-  tableOf(
+/** A page of runs, with the values that it shows. */
+export const runTable = (page: Page<ListedRun>, paint: Paint): string => {
+  const values = (['input', 'output'] as const).filter((name) =>
+    page.entries.some((entry) => name in entry),
+  )
+  return tableOf(
     page,
-    ['id', 'status', 'since', 'waits for', 'progress', 'error'],
-    ({ id, status, since, waitsFor, progress, error }) => [
+    ['id', 'status', 'since', 'waits for', 'progress', ...values, 'error'],
+    ({ id, status, since, waitsFor, progress, error, ...row }) => [
       ...[printable(id), toned(status, paint), timeText(since), awaitedText(waitsFor)],
-      ...[cellText(progress), errorCell(error)],
+      ...[cellText(progress), ...values.map((name) => cellText(row[name])), errorCell(error)],
     ],
   )
+}
 
 /** `signal approve until 2026-01-01T00:00:00.000Z`, or `queue mails, place 3 of 17`. */
 const awaitedText = (awaited: Row['waitsFor'], place?: QueuePlace): string => {
@@ -96,14 +103,15 @@ const placeText = ({ before, ready }: QueuePlace): string =>
 
 /** One run in full. */
 export const runFacts = (run: string, row: RunInFull, paint: Paint): string => {
-  const { status, startedAt, since, attempt, error, input, waitsFor, progress, priority } = row
+  const { status, startedAt, since, attempt, error, waitsFor, progress, priority } = row
   const facts = factList([
     ['run', printable(run)],
     ['status', toned(status, paint)],
     ['started', timeText(startedAt)],
     ['since', timeText(since)],
     ['attempt', countText(attempt)],
-    ['input', cellText(input)],
+    ['input', cellText(row.input)],
+    ['output', cellText(row.output)],
     ['waits for', awaitedText(waitsFor, row.place)],
     ['error', errorCell(error)],
     ['progress', cellText(progress)],
@@ -121,7 +129,37 @@ export const runFacts = (run: string, row: RunInFull, paint: Paint): string => {
       ...[timeText(at), timeText(dueAt), cell(child), errorCell(failure)],
     ],
   )
-  return `${facts}\n\n${table}`
+  return [
+    facts,
+    table,
+    ...stepRecords(row),
+    ...recordText(`${printable(run)} ${status}`, error),
+  ].join('\n\n')
+}
+
+/** The records of the steps that have failed last: an operator looks for the place in the code. */
+const stepRecords = ({ steps }: RunInFull): readonly string[] =>
+  steps.entries
+    .filter(({ error, outcome }) => error !== undefined && outcome !== 'ok')
+    .slice(-recordsMax)
+    .flatMap(({ kind, key, error, ...tried }) =>
+      recordText(`${kind} ${printable(key)}${triesText(tried)}`, error),
+    )
+
+/** The most records after a table. */
+const recordsMax = 5
+
+type Tries = {
+  readonly tries: number
+  readonly triesMax: number | undefined
+  readonly failingSince: number | undefined
+}
+
+/** ` failed at try 2 of 3, first at 2026-01-01T00:00:00.000Z`. */
+const triesText = ({ tries, triesMax, failingSince }: Tries): string => {
+  const of = triesMax === undefined ? '' : ` of ${countText(triesMax)}`
+  const first = failingSince === undefined ? '' : `, first at ${timeText(failingSince)}`
+  return `${tries > 0 ? ` failed at try ${countText(tries)}${of}` : ''}${first}`
 }
 
 /** One queue in full. */
@@ -140,10 +178,11 @@ export const queueFacts = (queue: string, look: QueueLook): string =>
     ),
   ])
 
-/** One job in full. */
+/** One job in full, with the record of its failure. */
 export const jobFacts = (job: string, look: JobLook, paint: Paint): string => {
   const { state, input, key, priority, addedAt, dueAt, tries, failedAt, doneAt, ...others } = look
-  return factList([
+  const { triesMax, failingSince } = others
+  const facts = factList([
     ['job', printable(job)],
     ['state', toned(state, paint)],
     ['input', cellText(input)],
@@ -151,7 +190,11 @@ export const jobFacts = (job: string, look: JobLook, paint: Paint): string => {
     ['priority', cell(String(priority))],
     ['added', timeText(addedAt)],
     ['due', timeText(dueAt)],
-    ['tries', countText(tries)],
+    [
+      'tries',
+      triesMax === undefined ? countText(tries) : `${countText(tries)} of ${countText(triesMax)}`,
+    ],
+    ['failing since', timeText(failingSince)],
     ['failed', timeText(failedAt)],
     ['error', errorCell(others.error)],
     ['done', timeText(doneAt)],
@@ -160,18 +203,32 @@ export const jobFacts = (job: string, look: JobLook, paint: Paint): string => {
     ['key of tries', printable(others.tryKey)],
     ...others.log.map((line) => ['log', short(line)] as const),
   ])
+  return [facts, ...recordText('the failure', others.error)].join('\n\n')
 }
 
-/** A page of dead jobs. */
-export const deadTable = (page: DeadPage): string =>
-  tableOf(
-    page,
+/** A page of dead jobs, with the records of its errors: jobs that died alike have one. */
+export const deadTable = (page: DeadPage): string => {
+  const table = tableOf(
+    { entries: page.entries },
     ['id', 'key', '>tries', 'failed', 'error', 'job'],
     ({ id, key, tries, failedAt, error, job }) => [
       ...[id, cell(key), countText(tries), timeText(failedAt)],
       ...[errorCell(error), cellText(job)],
     ],
   )
+  const alike = new Map<string, { readonly first: DeadPage['entries'][number]; others: number }>()
+  for (const entry of page.entries) {
+    const lines = recordLines(entry.error).join('\n')
+    const known = alike.get(lines)
+    if (known) known.others++
+    else alike.set(lines, { first: entry, others: 0 })
+  }
+  const records = [...alike.values()].slice(0, recordsMax).flatMap(({ first, others }) => {
+    const more = others === 0 ? '' : ` and ${countText(others)} more`
+    return recordText(`job ${first.id}${more}`, first.error)
+  })
+  return withCursor([table, ...records].join('\n\n'), page.cursor)
+}
 
 /** A page of jobs in one state. */
 export const jobsTable = (page: JobsPage): string =>
@@ -210,8 +267,11 @@ const tableOf = <T>(
   cells: (entry: T) => readonly string[],
 ): string => {
   const table = entries.length === 0 ? 'none' : textTable(columns, entries.map(cells))
-  return cursor === undefined ? table : `${table}\nmore after the cursor ${cursor}`
+  return withCursor(table, cursor)
 }
+
+const withCursor = (text: string, cursor: string | undefined): string =>
+  cursor === undefined ? text : `${text}\nmore after the cursor ${cursor}`
 
 const toned = (word: string, paint: Paint): string => {
   const tone = ownOf(tones, word)
@@ -226,10 +286,13 @@ const cell = (text: string | undefined): string => (text === undefined ? '-' : p
 const errorCell = (error: (KeptError | Error) | undefined): string =>
   error ? short(keptText(error)) : '-'
 
+/** A large value is shown by its size: it is read on demand. */
 const cellText = (value: unknown): string =>
   value === undefined
     ? '-'
-    : short(inspect(value, { breakLength: Number.POSITIVE_INFINITY, compact: true, depth: 4 }))
+    : value instanceof LargeValue
+      ? `${bytesText(value.length)}: load() of flow(app).get(type, id) reads it`
+      : short(inspect(value, { breakLength: Number.POSITIVE_INFINITY, compact: true, depth: 4 }))
 
 /** The most characters of a cell. */
 const cellMax = 80

@@ -6,7 +6,7 @@ import type { Health } from '../../../src/supervisors/index.ts'
 import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 /** The troubles of a health at a time. */
-const judged = (health: Health, now = 0, more: Partial<Facts> = {}) =>
+const judged = (health: Health, now = 60_000, more: Partial<Facts> = {}) =>
   troublesOf({ ...{ health, blocked: [], now }, ...more })
 
 type Failing = ReturnType<typeof failing>['first'][number]

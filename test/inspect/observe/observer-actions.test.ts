@@ -91,7 +91,7 @@ describe('actions', () => {
     await told({ act: { act: 'restart', pid, reason: 'new settings' } }, observer(true))
 
     expect(pidOf('open')).toBeGreaterThan(pid)
-    expect((await look('overview')).recent).toMatchObject([{ sort: 'log' }])
+    expect((await look('overview')).recent.at(-1)).toMatchObject({ sort: 'log', kind: 'warn' })
   })
 
   test('suspend and resume a process, let an entity rest, and delete it', async () => {

@@ -85,6 +85,10 @@ test('entity shows all that its rows say, and whether it lives', async () => {
     String.raw`steps        charge INC/1/0, failed 1 time \(Error: the bank is away\), next ${at}`,
     String.raw`alarms       unpaid 2100-01-01T00:00:00\.000Z`,
     'calls kept   1',
+    '',
+    'step charge failed:',
+    '  Error: the bank is away',
+    String.raw`( {6}at .*\n)* {6}at .*entity-view\.test\.ts.*(\n {6}at .*)*`,
   ]
   expect(shown).toMatch(new RegExp(`^${lines.join('\n')}$`))
   await s.during(handle.stop('42'))
