@@ -142,7 +142,7 @@ test('a failing job is named until it is done, and dead jobs are a trouble of th
       ...{ severity: 'critical', kind: 'dead jobs', subject: 'letters' },
       ...{ text: expect.stringContaining('2 jobs'), link: { view: 'queue', parts: ['letters'] } },
     },
-    { kind: 'stuck step', subject: 'mails', link: { view: 'queue', parts: ['mails'] } },
+    { kind: 'stuck step', subject: 'mails', link: { view: 'job', parts: ['mails', '1'] } },
   ])
   expect(said()).toMatch(
     /^critical: dead jobs, letters: 2 jobs .*\nwarning: stuck step, mails, for 3 s: job 1 failed \d times: Error: bank 503/,

@@ -227,6 +227,8 @@ const asked: Readonly<Record<string, readonly string[]>> = {
     "flow.resume('mails')",
     ...['flow.schedules()', 'flow.schedules({ json: true })', "flow.trigger('mine')"],
     "flow.unschedule('mine')",
+    `flow.start('order', ${payload}, { id: '9' })`,
+    `flow.add('mails', ${payload})`,
     "app.entity('$flow-order').state('1')",
   ],
   batcher: ['batcher', 'batcher.windows()', 'batcher.changes()'],
