@@ -119,7 +119,7 @@ test('a row has the status, the error and the progress of its run', async () => 
   const w = await world()
 
   const [failed, ...others] = w.flow.list({ type: work, order: 'id' }).entries
-  expect(failed?.error).toEqual({ name: 'TypeError', message: 'zero' })
+  expect(failed?.error).toMatchObject({ name: 'TypeError', message: 'zero' })
   expect(others.map(({ status, progress }) => [status, progress])).toEqual([
     ...[
       ['completed', { half: true }],
