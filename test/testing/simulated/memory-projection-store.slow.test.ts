@@ -75,3 +75,49 @@ test('a damaged row is CORRUPT to whoever reads it, until it is written again', 
   await store.commit([['b', textRow('3')]], positionAt(2))
   expect(plain(store.get('b'))).toEqual(plain(textRow('3')))
 })
+
+test('a commit is visible some turns before its answer, and not at once', async () => {
+  const seen = new Set<string>()
+  for (let seed = 1; seed <= 20; seed++) {
+    const store = memoryProjections({ seed }).open('dir')
+    let isAnswered = false
+    const work = store.commit([['a', textRow('1')]], positionAt(1)).then(() => {
+      isAnswered = true
+    })
+    const begun = store.position() !== undefined
+    while (!isAnswered) {
+      seen.add(store.position() === undefined ? 'before' : 'visible')
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await work
+    seen.add(begun ? 'visible at once' : 'visible later')
+    expect(plain(store.get('a'))).toEqual(plain(textRow('1')))
+  }
+  expect([...seen].sort()).toEqual(['before', 'visible', 'visible at once', 'visible later'])
+})
+
+test('a commit whose process ends is made or not, says so to nobody, and is never made later', async () => {
+  const outcomes = new Set<boolean>()
+  for (let seed = 1; seed <= 20; seed++) {
+    let process = 1
+    const projections = memoryProjections({ seed, process: () => process })
+    const work = projections.open('dir').commit([['a', textRow('1')]], positionAt(1))
+    await new Promise((resolve) => setImmediate(resolve))
+    process = 2
+    const error = await work.catch((reason: unknown) => reason)
+    const isMade = projections.open('dir').get('a') !== undefined
+    if (error === undefined) expect(isMade).toBe(true)
+    else expect(error).toMatchObject({ code: 'SHARD_DOWN' })
+    outcomes.add(isMade)
+  }
+  expect(outcomes.size).toBe(2)
+})
+
+test('memory that `peek` gave is spoilt by the next read', async () => {
+  const store = memoryProjections().open('dir')
+  await store.commit([['a', textRow('12')]], positionAt(1))
+  const peeked = store.peek('a')
+  expect(plain(peeked)).toEqual(plain(textRow('12')))
+  store.get('a')
+  expect(plain(peeked)).not.toEqual(plain(textRow('12')))
+})
