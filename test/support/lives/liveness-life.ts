@@ -23,8 +23,8 @@ import { StateMachine } from '../../../src/runtime/state-machine/state-machine.t
 import { silentLogger } from '../../../src/testing/index.ts'
 import { fillFast } from '../harm/full-disk.ts'
 import { CountedTurns } from '../worlds/counted-turns.ts'
-import { nastyMachine } from '../worlds/nasty-machine.ts'
-import type { machine } from '../worlds/simulated-instance.ts'
+import { unevenClock } from '../worlds/nasty-machine.ts'
+import { machine } from '../worlds/simulated-instance.ts'
 import {
   type Deed,
   type Ledger,
@@ -87,7 +87,12 @@ class LivenessLife {
   constructor(seed: number) {
     this.#seed = seed
     this.#random = seededRandom(seed)
-    this.#machine = nastyMachine({ seed, syncMs: this.pick([0, 1, 7]), capacityBytes: roomy })
+    this.#machine = machine({
+      seed,
+      clock: unevenClock(seed),
+      syncMs: this.pick([0, 1, 7]),
+      capacityBytes: roomy,
+    })
     this.#turns = new CountedTurns(this.#machine.clock, (what) => this.#wrong.push(what))
     this.#idleMs = this.pick([5, 50, 60_000])
     this.#shards = this.pick([1, 2])
