@@ -6,6 +6,7 @@
  */
 import { onceSettled } from '../../actors/index.ts'
 import { type ErrorCode, errorOf, KeelsonError } from '../../errors.ts'
+import { readError } from '../../thrown.ts'
 import type { JobLook } from './job-look.ts'
 import type { QueueRequest } from './queue-messages.ts'
 
@@ -85,7 +86,8 @@ export class JobCallers {
   }
 
   #dead(number: number, cause: Error | undefined): void {
-    this.#fail(number, this.#error('FAILED', number, `is dead: ${cause?.message}`, cause))
+    const text = `is dead: ${cause && readError(cause).message}`
+    this.#fail(number, this.#error('FAILED', number, text, cause))
   }
 
   /** A job was removed. Answers the reason for its handler. */

@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { dirname } from 'node:path'
 import type { Cancel } from '../../clock.ts'
+import { reasonText } from '../../errors.ts'
 import type { Logger } from '../../runtime/index.ts'
 import { partChanges } from '../answers/declared-parts.ts'
 import type { EndSignal, Environment } from '../command/environment.ts'
@@ -76,7 +77,9 @@ class DevService {
     })
     this.#child = child
     child.on('message', (parts) => this.#read(parts as string[]))
-    child.on('error', (error) => this.#log.warn(`the service cannot be started: ${error.message}`))
+    child.on('error', (error) =>
+      this.#log.warn(`the service cannot be started: ${reasonText(error)}`),
+    )
     child.on('exit', (status, signal) => this.#ended(status, signal))
   }
 

@@ -191,6 +191,7 @@ const shape = (text: string): string =>
     .replace(/N \(N\)/g, 'N')
     .replace(', one being made', '')
     .replace(/^disk .*\n/m, '')
+    .replace(/(?<=^ +)at .*$/gm, 'at FRAME')
     .replace(/ +/g, ' ')
 
 const startedSession = async (children: readonly AppNode[]) => {

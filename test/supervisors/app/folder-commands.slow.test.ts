@@ -85,7 +85,7 @@ describe('control of members', () => {
     await during(a.control.suspendAll({ leaseMs: 500 }))
     await world.clock.advance(499)
     expect(suspended(a, b, c)).toEqual(indexes)
-    await world.clock.advance(50)
+    await world.clock.advance(2)
     expect(suspended(a, b, c)).toEqual([])
 
     await during(a.control.suspendAll())

@@ -7,6 +7,7 @@ import { isKeelsonError } from '../../../src/errors.ts'
 import { featuresOn } from '../../../src/storage/leases/log-features.ts'
 import { leasedIn } from '../../../src/storage/leases/shard-holds.ts'
 import type { App } from '../../../src/supervisors/index.ts'
+import { unevenClock } from '../worlds/nasty-machine.ts'
 import { leaseMs, SpreadWorld } from '../worlds/spread-world.ts'
 import { sumOf, type Tally } from './seed-lives.ts'
 import { SharingLife } from './sharing-life.ts'
@@ -69,7 +70,7 @@ export const liveSpread = async (seed: number): Promise<Tally> => {
   // Without losses no call of a member that stays fails.
   const hasLosses = seed % 2 === 0
   const copies = seed % 5 < 2 ? 1 : 2
-  const world = new SpreadWorld(names, { seed, delayMs: 5, copies })
+  const world = new SpreadWorld(names, { seed, delayMs: 5, copies, clock: unevenClock(seed) })
   // A copy begins when its member has waited for seven leases.
   const pauseMs = copies === 1 ? 3_000 : 9_000
   const life = new SharingLife(seed, names, world)
