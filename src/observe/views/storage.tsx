@@ -120,8 +120,10 @@ const Phase = ({ of: { phase, reason, refusing, isSuspended } }: { of: StorageSh
 )
 
 /** The action that a shard in trouble needs. */
-const Remedy = ({ of: { shard, phase, isSuspended } }: { of: StorageShard }) => {
+const Remedy = ({ of: { shard, phase, isSuspended, clockAheadMs } }: { of: StorageShard }) => {
   if (phase === 'down') return <Act of={{ act: 'reopen', shard }} title="Reopen" />
+  if (Math.abs(clockAheadMs) > 1_000)
+    return <Act of={{ act: 'acceptClock', shard }} title="Accept clock" />
   return isSuspended ? <Act of={{ act: 'resumeShard', shard }} title="Resume" /> : null
 }
 
