@@ -1,6 +1,7 @@
 /**
  * `keelson dev`: `keelson run` in a child process, which is started again when a file of the service
- * changes. The data stay. A child that fails waits for the next change.
+ * changes. The data stay. A child that fails waits for the next change. It is apart from
+ * `command.ts`, its only importer, which loads no command but the chosen one.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { dirname } from 'node:path'

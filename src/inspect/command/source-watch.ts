@@ -1,6 +1,7 @@
 /**
  * The files of code in a folder, and when they change. A report of `fs.watch` is only a hint, as it
- * differs from system to system: after each, once it is quiet, the folder is read again and compared.
+ * differs from system to system: after each, once it is quiet, the folder is read again and compared. It is apart from the command
+ * because it knows files and no service.
  */
 import { type FSWatcher, readdirSync, statSync, watch } from 'node:fs'
 import { join, relative } from 'node:path'
