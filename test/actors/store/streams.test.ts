@@ -3,7 +3,6 @@ import { Readable } from 'node:stream'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { BlobStore, type LargeValue, type StoreEntry } from '../../../src/actors/index.ts'
 import type { EntriesOptions } from '../../../src/actors/store/range-query.ts'
-import { Blobs } from '../../../src/storage/blobs/blobs.ts'
 import type { App, StartOptions } from '../../../src/supervisors/index.ts'
 import { payload } from '../../support/worlds/blob-folder.ts'
 import { swept } from '../../support/worlds/blob-instance.ts'
@@ -37,6 +36,25 @@ const forgotten = async (world: Machine, app: App) => {
   for (let at = 0; at < 40; at++) await world.during(app.store.put('z', `${at}`.padEnd(8_192)))
   await world.during(app.control.snapshot(0))
   return swept(world, app)
+}
+
+/**
+ * The lengths of the pieces that are made from now on until the test ends. What a host answers is
+ * never the object that was sent, so memory that comes back is known by what was not made.
+ */
+const piecesMade = (): number[] => {
+  const made: number[] = []
+  const counted: typeof Uint8Array = new Proxy(Uint8Array, {
+    construct: (target, values: unknown[], newTarget): Uint8Array => {
+      if (values[0] === 512 * 1024) made.push(values[0])
+      return Reflect.construct(target, values, newTarget === counted ? target : newTarget)
+    },
+  })
+  vi.stubGlobal('Uint8Array', counted)
+  onTestFinished(() => {
+    vi.unstubAllGlobals()
+  })
+  return made
 }
 
 /** A megabyte and a bit, in chunks of odd sizes. */
@@ -98,20 +116,13 @@ describe('putStream', () => {
     tags: ['slow'],
   }, async () => {
     const { world, app } = await started()
-    const handle = vi.spyOn(Blobs.prototype, 'handle')
-    onTestFinished(() => handle.mockRestore())
-    const memoryOf = (wanted: string) =>
-      new Set(
-        handle.mock.calls.flatMap(([kind, request]) =>
-          kind === wanted ? [(request as { bytes: Uint8Array }).bytes.buffer] : [],
-        ),
-      )
+    const made = piecesMade()
     const source = Array.from({ length: 64 }, (_, at) => payload(at, 256 * 1024))
     await world.during(app.store.putStream('key', source))
+    expect(made.splice(0)).toHaveLength(2)
     const back = await world.during(collected(app.store.getStream('key')))
+    expect(made).toHaveLength(2)
     expect(sameBytes(back, Buffer.concat(source))).toBe(true)
-    expect(memoryOf('streamWrite').size).toBe(2)
-    expect(memoryOf('readNext').size).toBe(2)
   })
 
   test('leaves the key as it was until the last byte is durable, and survives a power cut then', async () => {
