@@ -126,7 +126,9 @@ describe('a body that waits for nothing but refusals', () => {
   })
 })
 
-test('many refusals at once, and some between outcomes, are no such loop', async () => {
+test('many refusals at once, and some between outcomes, are no such loop', {
+  tags: ['slow'],
+}, async () => {
   const busy = workflow('busy', async (ctx: Ctx) => {
     let refused = 0
     const asks = (key: string) => ctx.step(key, () => 1).catch(() => refused++)

@@ -46,7 +46,9 @@ describe('a tree whose worker crashes again and again', () => {
     ])
   })
 
-  test('is started again without an end by default, and health() says how often it gave up', async () => {
+  test('is started again without an end by default, and health() says how often it gave up', {
+    tags: ['slow'],
+  }, async () => {
     const { app, clock } = await simulated({ app: treeOf(100) })
     const end = endOf(app)
     await clock.advance(300_000)
