@@ -43,6 +43,8 @@ const cases = [
   ...[1, 64].map((inFlight) => ({
     title: `runs of three steps, ${inFlight} in flight`,
     order: { kind: 'running', work: 'three', inFlight },
+    // A run is a hundredth of the rate of a put, and has the most code: V8 compiles for 10,000 runs.
+    warmUp: 12,
   })),
   { title: 'one-way messages', order: { kind: 'messaging', inFlight: 0 } },
   ...[1, 64].map((inFlight) => ({
@@ -55,7 +57,7 @@ const cases = [
  * Turns, whose order changes. Answers `[other, own]` of each turn. Before them both warm up: V8 still compiles in the first 40,000
  * durable turns of a process, and which code it compiles then depends on when the projection first commits.
  */
-const race = async (players, order, turns) => {
+const race = async (players, order, turns, warmUp) => {
   for (const player of players) await player.ask({ ...order, seconds: order.seconds * warmUp })
   const figures = []
   for (let at = 0; at < turns; at++) {
@@ -65,9 +67,6 @@ const race = async (players, order, turns) => {
   }
   return figures
 }
-
-/** So many times the length of a turn. */
-const warmUp = 4
 
 const startPlayers = async (players, folder, roots) => {
   const program = fileURLToPath(new URL('./versions/player.mjs', import.meta.url))
@@ -79,16 +78,17 @@ const startPlayers = async (players, folder, roots) => {
 }
 
 /**
- * One new process of each checkout. Answers the medians of its turns: rates, and ratios. Of a checkout beside itself the process
- * that is started second takes up to a tenth less CPU, so the order `isTurned` in every other pair.
+ * One new process of each checkout; `warmUp` is so many times the length of a turn. Answers the medians of its turns: rates, and
+ * ratios. Of a checkout beside itself the process that is started second takes up to a tenth less CPU, so the order `isTurned` in
+ * every other pair.
  */
-const pairOf = async (roots, order, isTurned) => {
+const pairOf = async (roots, { order, warmUp = 4 }, isTurned) => {
   const folder = mkdtempSync(join(tmpdir(), 'keelson-bench-versions-'))
   const turned = (pair) => (isTurned ? pair.toReversed() : pair)
   const players = []
   try {
     await startPlayers(players, folder, turned(roots))
-    const figures = (await race(players, order, turnsOfPair)).map(turned)
+    const figures = (await race(players, order, turnsOfPair, warmUp)).map(turned)
     for (const player of players) await player.stop()
     const ratioOf = (key) =>
       median(figures.map(([before, after]) => Math.log(after[key] / before[key])))
@@ -123,11 +123,11 @@ export const run = async ({ only, quick, repeats }) => {
   const seconds = quick ? 0.2 : 0.4
   const rows = [['', 'other/s', 'this/s', 'this / other', 'CPU this / other']]
   const results = []
-  for (const { title, order } of cases) {
+  for (const { title, order, warmUp } of cases) {
     if (!isWanted(only, title)) continue
     const pairs = []
     for (let at = 0; at < (repeats ?? (quick ? 3 : 15)); at++)
-      pairs.push(await pairOf(roots, { ...order, seconds }, at % 2 === 1))
+      pairs.push(await pairOf(roots, { order: { ...order, seconds }, warmUp }, at % 2 === 1))
     const all = (key) => pairs.map((pair) => pair[key])
     const result = {
       case: title,
