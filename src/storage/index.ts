@@ -297,6 +297,7 @@ export {
   namespaceOf,
   rootNamespace,
   shardOf,
+  strayKey,
   successor,
 } from './values/key.ts'
 export * from './values/rope.ts'

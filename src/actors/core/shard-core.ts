@@ -34,6 +34,8 @@ export type CoreParts = {
   readonly index: number
   /** The number of shards in the instance. It decides which keys this shard has. */
   readonly shardCount: number
+  /** A multiple of it: keys that would be in different ones of so many shards share no unit. */
+  readonly shardsPlan: number
   /** The folders of log, projection, blobs and snapshots. */
   readonly folders: {
     readonly wal: string

@@ -1,13 +1,14 @@
 /** Maps keys to the shards of one instance, and names the way to shards of other members. Pure. */
 import type { Readable } from 'node:stream'
-import { KeelsonError } from '../../errors.ts'
 import {
   type FrameUnits,
   hasHashTag,
   type Row,
   type StoredValue,
   shardOf,
+  strayKey,
 } from '../../storage/index.ts'
+import { crossShard } from '../core/cross-shard.ts'
 import type { CheckedWrite } from '../writing/write-options.ts'
 import type { Submitted } from '../writing/write-path.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
@@ -87,10 +88,13 @@ export interface Routes {
 /** The shards of an instance by their keys. */
 export class KeyPlacement {
   readonly shards: readonly WritingShard[]
+  /** How many shards the instance is to have at most. */
+  readonly plan: number
 
   /** @internal */
   constructor(shards: readonly WritingShard[]) {
     this.shards = shards
+    this.plan = shards[0]?.parts.shardsPlan ?? 1
   }
 
   /** The shard of a checked key. */
@@ -105,19 +109,14 @@ export class KeyPlacement {
 
   /**
    * The shard of all these keys (at least one).
-   * @throws KeelsonError `CROSS_SHARD` if the keys are in different shards
+   * @throws KeelsonError `CROSS_SHARD` if the keys are in different shards, or would be in those of
+   * the plan
    */
   ofAll(keys: readonly string[]): WritingShard {
     const first = keys[0] ?? ''
-    const shard = this.of(first)
-    // Most calls have one key, and most instances have one shard.
-    if (keys.length === 1 || this.shards.length === 1) return shard
-    const others = keys.slice(1)
-    const stray = others.find((key) => this.of(key) !== shard)
-    if (stray === undefined) return shard
-    throw new KeelsonError('CROSS_SHARD', 'the keys of one unit must be in one shard', {
-      details: { keys: [first, stray], shards: [shard.index, this.of(stray).index] },
-    })
+    const stray = strayKey(keys, this.plan)
+    if (stray !== undefined) throw crossShard([first, stray], this.shards.length, this.plan)
+    return this.of(first)
   }
 
   /**

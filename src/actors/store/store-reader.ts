@@ -351,6 +351,11 @@ export class StoreReader {
     return this.#shardOf(key).index
   }
 
+  /** @internal The shards that there may be later. */
+  get shardsPlan(): number {
+    return this.#keys.plan
+  }
+
   #shardOf(key: string): WritingShard {
     this.#access.check()
     return this.#keys.of(checkedKey(key))

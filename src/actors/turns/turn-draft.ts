@@ -390,8 +390,12 @@ const checkSize = (bytes: number, entity: string, shard: ActorShard): void => {
 /** The commands of a batch, all on keys in the shard of the actor. */
 const ownCommands = (batch: Batch, { identity, shard }: UnitTerms): readonly Command[] => {
   const commands = batch.size === 0 ? [] : batch.taken()
-  for (const key of commands.flatMap(namedKeys))
-    if (shardOf(key, shard.parts.shardCount) !== shard.index)
+  const keys = commands.flatMap(namedKeys)
+  if (keys.length === 0) return commands
+  const { shardsPlan } = shard.parts
+  const own = shardOf(`{${identity.entity}}`, shardsPlan)
+  for (const key of keys)
+    if (shardOf(key, shardsPlan) !== own)
       throw new KeelsonError('CROSS_SHARD', `${key} is not in the shard of ${identity.entity}`, {
         details: { keys: [key], entity: identity.entity },
       })

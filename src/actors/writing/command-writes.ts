@@ -12,11 +12,13 @@ import {
   namedKeys,
   refusalError,
   shardOf,
+  strayKey,
   type UnitAnswer,
 } from '../../storage/index.ts'
 import { Admission, type SyncToken } from '../admission/gate-token.ts'
 import { answerWith } from '../core/answering.ts'
 import { ownOptions } from '../core/argument-check.ts'
+import { crossShard } from '../core/cross-shard.ts'
 import type { Position } from '../core/shard-core.ts'
 import { name } from './batcher.ts'
 import {
@@ -159,16 +161,20 @@ const writeOf = (
   commands: readonly Command[],
   terms: BatchTerms,
 ): Write & { readonly units: readonly Command[] } => {
-  const { shardCount, settings } = shard.parts
+  const { shardCount, shardsPlan, settings } = shard.parts
   const { isFollowed } = shard.replication
-  for (const command of commands)
-    for (const key of namedKeys(command)) {
+  for (const command of commands) {
+    const keys = namedKeys(command)
+    for (const key of keys) {
       const place = shardOf(key, shardCount)
       if (place !== shard.index)
         throw new KeelsonError('CROSS_SHARD', `the key belongs to shard ${place}`, {
           details: { key, shard: shard.index, shards: [shard.index, place] },
         })
     }
+    const stray = strayKey(keys, shardsPlan)
+    if (stray !== undefined) throw crossShard([keys[0] ?? '', stray], shardCount, shardsPlan)
+  }
   const own = ownWriteOptions('commit', terms)
   return { units: commands, options: checkWrite(own, settings.deadlineMs, isFollowed) }
 }

@@ -14,7 +14,14 @@ import {
 import { argument, object, that } from '../../check.ts'
 import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import { type ChildSpec, call, noReply, reply } from '../../runtime/index.ts'
-import { type Command, canonicalValue, namedKeys, unitWithValues } from '../../storage/index.ts'
+import {
+  type Command,
+  canonicalValue,
+  namedKeys,
+  shardOf,
+  strayKey,
+  unitWithValues,
+} from '../../storage/index.ts'
 import { type AppContext, kindSpec } from '../../supervisors/index.ts'
 import { exactly } from '../runs/options.ts'
 import { batchesKind, sharedKind } from '../runs/parts.ts'
@@ -107,7 +114,9 @@ export class FlowOfBatch extends FlowOfTurn {
       throw invalidArgument('batch', 'a batch of the store', batch)
     const { store } = app as AppContext
     const commands = batch.taken()
-    const entity = actorOf(store, id, commands.flatMap(namedKeys))
+    const keys = commands.flatMap(namedKeys)
+    refuseStray(store, keys)
+    const entity = actorOf(store.shardsPlan, id, keys[0] ?? '')
     const calls: Asked[] = []
     const adds: AddsCalls[typeof addsCall] = (target, name, payloadOf) => {
       if (Object.isFrozen(calls)) throw invalidArgument('batch', 'open: it is committed', name)
@@ -156,16 +165,21 @@ const canonicalCommand = (command: Command): unknown => {
   return { ...canonical, expected: canonicalValue(command.expected) }
 }
 
+/** The plan has each shard in several parts, or it has the shards. @throws KeelsonError `CROSS_SHARD` */
+const refuseStray = (store: AppContext['store'], keys: readonly string[]): void => {
+  if (strayKey(keys, store.shardsPlan) === undefined) return
+  throw new KeelsonError('CROSS_SHARD', 'the keys of one unit must be in one shard', {
+    details: { keys, shards: [...new Set(keys.map((key) => store.shardOf(key)))] },
+  })
+}
+
 /**
- * The id of the actor that writes these keys: the first of the batch's that is in their shard.
- * @throws KeelsonError `CROSS_SHARD`
+ * The id of the actor that writes these keys: the first of the batch's that is where they are. Each
+ * divisor of 64 chooses as 64 does, so that a folder may get more shards between two commits of a batch.
  */
-const actorOf = (store: AppContext['store'], id: string, keys: readonly string[]): string => {
-  const shards = [...new Set(keys.map((key) => store.shardOf(key)))]
-  if (shards.length > 1)
-    throw new KeelsonError('CROSS_SHARD', 'the keys of one unit must be in one shard', {
-      details: { keys, shards },
-    })
+const actorOf = (shardsPlan: number, id: string, key: string): string => {
+  const places = 64 % shardsPlan === 0 ? 64 : shardsPlan
+  const place = shardOf(key, places)
   for (let at = 0; ; at++)
-    if (store.shardOf(`{${batchesKind}/${id}/${at}}`) === shards[0]) return `${id}/${at}`
+    if (shardOf(`{${batchesKind}/${id}/${at}}`, places) === place) return `${id}/${at}`
 }

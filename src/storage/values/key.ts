@@ -106,6 +106,13 @@ export const hasHashTag = (beginning: string): boolean => hashedPart(beginning) 
 export const shardOf = (key: string, shards: number): number =>
   shards === 1 ? 0 : crc32(Buffer.from(hashedPart(key))) % shards
 
+/** A key that is in another shard than the first, if there is one. */
+export const strayKey = (keys: readonly string[], shards: number): string | undefined => {
+  if (keys.length < 2 || shards === 1) return undefined
+  const first = shardOf(keys[0] ?? '', shards)
+  return keys.find((key) => shardOf(key, shards) !== first)
+}
+
 /** The namespace of a key: the text before its first colon, else `_root`. */
 export const namespaceOf = (key: string): string => {
   const colon = key.indexOf(':')

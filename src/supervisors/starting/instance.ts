@@ -47,7 +47,12 @@ import { loadedServer } from '../users-tree/module-loader.ts'
 import { claimFolder, type FolderClaim } from './folder-claim.ts'
 import type { Ports } from './machine-ports.ts'
 import { floorOf, type InspectedEpochs, inspectShards } from './shard-inspection.ts'
-import { type CheckedOptions, checkStartOptions, type StartOptions } from './start-options.ts'
+import {
+  type CheckedOptions,
+  checkPlan,
+  checkStartOptions,
+  type StartOptions,
+} from './start-options.ts'
 import {
   downError,
   nameTaken,
@@ -101,6 +106,7 @@ export const startInstance = async (options: CheckedOptions, ports: Ports): Prom
     })
   try {
     refuseUnknownShards(options, claim)
+    checkPlan(options, claim.shards)
     refuseWaiting(options, claim)
     onProgress({ step: 'locked', detail: claim.dir })
     const epochs = await inspectShards(own, claim, options, ports)
@@ -436,13 +442,13 @@ const settled = async (
 /** Makes the shards of a claimed folder. They share the bound of unfinished writes, and turns. */
 export const instanceShards = (
   { dir, shards: shardCount, lockOf }: FolderClaim,
-  { instance, settings }: CheckedOptions,
+  { instance, settings, shardsPlan = shardCount }: CheckedOptions,
   { makeHost, projections, makeBlobHost, makeSnapshotHost, disk, ...ports }: Ports,
   system: System,
 ): readonly Shard[] => {
   const { admission, batcher, wal } = settings
   const shared = {
-    ...{ instance, settings, shardCount },
+    ...{ instance, settings, shardCount, shardsPlan },
     ...{ makeHost, projections, makeBlobHost, makeSnapshotHost, disk },
     ...{ isCache: ports.cache !== undefined, isOwner: ports.ownership?.isOwner },
     allowance: new Allowance(admission.bytes, admission.commands),

@@ -76,6 +76,12 @@ const instanceOptions = {
   ),
   /** How many shards a new folder has; 1. Fixed when the folder is created. */
   shards: optional(wholeFrom(1, 1_024)),
+  /**
+   * How many shards the folder may get later, a multiple of its number. Keys that would be in
+   * different ones are refused with `CROSS_SHARD` already. By default as many as the folder has. The
+   * same for all members.
+   */
+  shardsPlan: optional(wholeFrom(1, 1_024)),
   /** Start the healthy shards of a folder in which some are corrupt. */
   allowDown: or(flag, false),
   /**
@@ -138,6 +144,7 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
     throw configError('logger', 'absent: the System has its own', checked.logger)
   if (checked.acts && checked.app === false)
     throw configError('acts', 'false: with app: false nothing acts', true)
+  if (checked.shards !== undefined) checkPlan(checked, checked.shards)
   const { cluster } = checked
   if (cluster && isFolderCluster(cluster)) refuseOwnAlone(checked, cluster, Object(options.cluster))
   else if (cluster) {
@@ -148,6 +155,15 @@ export const checkStartOptions = (options: StartOptions): CheckedOptions => {
   const isSetting = ([name]: readonly [string, unknown]): boolean => names.includes(name)
   const settings = Object.fromEntries(Object.entries(checked).filter(isSetting))
   return { ...checked, settings: settings as Settings }
+}
+
+/** @throws KeelsonError `CONFIG` for a plan that is no multiple of the shards that there are */
+export const checkPlan = (
+  { shardsPlan }: Pick<CheckedOptions, 'shardsPlan'>,
+  shards: number,
+): void => {
+  if (shardsPlan !== undefined && shardsPlan % shards !== 0)
+    throw configError('shardsPlan', `a multiple of ${shards}, the number of shards`, shardsPlan)
 }
 
 const membersOptions = {
