@@ -11,9 +11,12 @@ import { isError, readError } from './thrown.ts'
 /** Names of fields with secrets. `key` alone is a key of the store, and keys are shown. */
 const secretNames = /pass|secret|token|auth|cookie|card|iban|.key$/i
 
+/** Names that look as if, and are not: those of keys by which others recognize a try. */
+const openNames = /^(try|idempotency[-_]?)key$/i
+
 /** Whether a field of this name shows its type and length only. */
 export const isSecretName = (name: unknown): boolean =>
-  typeof name === 'string' && secretNames.test(name)
+  typeof name === 'string' && secretNames.test(name) && !openNames.test(name)
 
 /** The name of a mark that is not enumerable: it is neither stored nor sent. A symbol would be refused there. */
 const byNames = 'keyed by names'

@@ -19,6 +19,9 @@ describe('the names', () => {
   test.each(['cardNumber', 'IBAN', 'apiKey', 'private-key'])('%s is hidden', (name) =>
     expect(isSecretName(name)).toBe(true),
   )
+  test.each(['tryKey', 'idempotencyKey', 'Idempotency-Key'])('%s, of a try, is shown', (name) =>
+    expect(isSecretName(name)).toBe(false),
+  )
   test.each(['key', 'keys', 'name', 'state', 'keyboard', 12, undefined])('%s is shown', (name) =>
     expect(isSecretName(name)).toBe(false),
   )

@@ -72,7 +72,7 @@ export { type FormatStatus, shownStatus } from './server/format-status.ts'
 export type * from './server/gen-server.ts'
 export { HandlerLimit } from './server/handler-limit.ts'
 export {
-  badReturn,
+  badAnswer,
   type Ignore,
   ignore,
   isAnswer,
@@ -233,6 +233,7 @@ export {
   type ObjectFirstLogger,
   objectFirst,
   textLogger,
+  withFacts,
 } from './words/logger.ts'
 export type { Fired, Timer } from './words/message-timer.ts'
 export type * from './words/messages.ts'

@@ -11,7 +11,7 @@
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import {
   type AnyContext,
-  badReturn,
+  badAnswer,
   cast,
   HandlerLimit,
   isAnswer,
@@ -294,7 +294,7 @@ export class DurableProcess implements Ended {
       // A try that ended its process, and was not recorded, would come again without a pause.
       if (run.isRecorded) return this.#threw(draft, run.badAnswer(step))
       this.hand.fail(draft, undefined)
-      return stop(badReturn(step), this) as never
+      return stop(badAnswer(step, run.from !== undefined), this) as never
     }
     const { memory } = before
     const state = step.state === unchanged ? memory.state : step.state

@@ -81,10 +81,13 @@ const notConnected = (
       `only the user who runs the instance in ${dir} may attach`,
       options,
     )
-  const who = member === undefined ? 'no instance' : `no member ${member}`
-  const remedy =
-    members.length > 0
-      ? `members share the folder: choose one with --member: ${members.join(', ')}`
-      : '`keelson run --dir DIR` starts one, and so does the option `attach: true`'
-  return new KeelsonError('NO_PROCESS', `${who} in ${dir} takes prompts: ${remedy}`, options)
+  const none = member === undefined ? 'no instance' : `no member ${member}`
+  const names = members.join(', ')
+  const text =
+    members.length === 0
+      ? `${none} in ${dir} takes prompts: \`keelson run --dir DIR\` starts one, and so does the option \`attach: true\``
+      : member === undefined
+        ? `members share ${dir}: choose one with --member: ${names}`
+        : `${none} in ${dir} takes prompts: choose one with --member: ${names}`
+  return new KeelsonError('NO_PROCESS', text, options)
 }

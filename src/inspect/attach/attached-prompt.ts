@@ -203,12 +203,14 @@ const opened = (
     say(socket, { line: `A rejected promise was not handled: ${errorText(reason, verbose)}` })
   }
   const forget = onStrayRejection(strayRejection)
-  logger.info(`${title} is attached`)
-  const endOfLog = message.log === true ? logFor(socket, context.system) : undefined
+  // A person at a terminal sees the log, and is in it. A command or a script only asks.
+  const isPerson = message.log === true
+  if (isPerson) logger.info(`${title} is attached`)
+  const endOfLog = isPerson ? logFor(socket, context.system) : undefined
   context.signal.addEventListener('abort', () => {
     forget()
     endOfLog?.()
-    logger.info(`${title} has left`)
+    if (isPerson) logger.info(`${title} has left`)
   })
   const colours = message.colours === true
   const control = ControlHandle.ownedBy(app.control, context.self)

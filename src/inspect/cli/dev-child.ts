@@ -7,7 +7,7 @@ import { declaredParts } from '../answers/declared-parts.ts'
 import type { Environment } from '../command/environment.ts'
 import type { InstanceCommand } from './command-line.ts'
 import { runInstance } from './instance-run.ts'
-import { serviceAttendance, serviceLog } from './run-command.ts'
+import { ServiceLines, serviceAttendance, serviceLog } from './run-command.ts'
 
 /** The variable that the parent sets for its child. */
 export const devVariable = 'KEELSON_DEV'
@@ -31,7 +31,7 @@ export const runDevChild = (
     },
   }
   return runInstance(command, inChild, {
-    ...serviceAttendance(log, (line) => ready.info(`ready: ${line}`)),
+    ...serviceAttendance(new ServiceLines(log), log, (line) => ready.info(`ready: ${line}`)),
     // Of its end the parent speaks.
     interrupted: () => undefined,
     configured: ({ options }) => {

@@ -45,7 +45,12 @@ const command = (
     const { config, dir, verbose, ...others } = values as typeof values & Record<string, unknown>
     const needed = names.filter((name) => !name.endsWith('?'))
     const { length } = positionals
-    if (length < needed.length || length > names.length || positionals.includes(''))
+    const empty = positionals.indexOf('')
+    if (empty >= 0) {
+      const name = names[empty] ?? 'word'
+      throw wrongWords(`flow ${word}: ${name.replace('?', '').toUpperCase()} is empty`)
+    }
+    if (length < needed.length || length > names.length)
       throw wrongWords(`flow ${word} needs ${names.join(' ').toUpperCase() || 'no word'}`)
     const args = argsOf(
       names.map((_, at) => positionals[at]),

@@ -4,7 +4,7 @@
  * that was replaced starts again, as a standby.
  */
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
-import { createSystem, type Logger, type System } from '../../runtime/index.ts'
+import { createSystem, type Logger, type System, withFacts } from '../../runtime/index.ts'
 import {
   type App,
   type ClusterOptions,
@@ -34,6 +34,8 @@ export type Attendance = {
   readonly giveUpAfter: number
   /** The log of an instance whose configuration has none. */
   readonly logger: Logger
+  /** The log that the configuration has, as the instance uses it. Called at each start. */
+  readonly given?: (log: Logger) => void
   /** A signal ends the instance in order. By default a line of the command's own says so. */
   readonly interrupted?: (text: string) => void
   /** The configuration is read. Returns the options to start with; by default those in it. */
@@ -93,7 +95,12 @@ const started = async (
   }
   const { logger = attendance.logger, attach = attendance.attach, cluster, ...others } = options
   const { giveUpAfter = attendance.giveUpAfter } = options
-  const system = createSystem({ clock: environment.clock, logger })
+  const member = cluster?.member
+  const system = createSystem({
+    clock: environment.clock,
+    logger: member === undefined ? logger : withFacts(logger, { member }),
+  })
+  if (options.logger) attendance.given?.(system.logger)
   beginFacts(system)
   try {
     return await startUnlessInterrupted(

@@ -5,7 +5,7 @@
 import { againPauses, backoffMs, type Clock, passed } from '../../clock.ts'
 import { configError, type KeelsonError } from '../../errors.ts'
 import { onProcess } from '../../process-events.ts'
-import { type Logger, loggerOf } from '../../runtime/index.ts'
+import { type Logger, loggerOf, withFacts } from '../../runtime/index.ts'
 import { folderEngine, membersMax } from '../../storage/index.ts'
 import {
   checkMembersOptions,
@@ -23,7 +23,7 @@ import { packageVersion } from '../text/package-version.ts'
 import type { InstanceCommand } from './command-line.ts'
 import { type Configuration, namingFile } from './configuration-file.ts'
 import { runInstance } from './instance-run.ts'
-import { ServiceManager, serviceAttendance, serviceLog } from './run-command.ts'
+import { ServiceLines, ServiceManager, serviceAttendance, serviceLog } from './run-command.ts'
 
 /**
  * Longer than by default: many processes that start at one time may need it, and if one of them does
@@ -88,8 +88,10 @@ const runMember = async (
   link: MemberLink,
   names: readonly string[],
 ): Promise<number> => {
-  const log = namedLog(command, environment, link.name)
-  const attendance = serviceAttendance(log, (line) => link.ready(line))
+  const own = namedLog(command, environment, link.name)
+  const lines = new ServiceLines(own)
+  const { log } = lines
+  const attendance = serviceAttendance(lines, own, (line) => link.ready(line))
   let members: MembersOptions | undefined
   const inMember = { ...environment, onSignal: link.onSignal.bind(link) }
   const run = (): Promise<number> =>
@@ -110,8 +112,9 @@ const runMember = async (
   try {
     return await onceClosed(run, environment.clock, log)
   } catch (reason) {
+    lines.failed(reason)
     // A line of text has the whole error. One of JSON has it as a fact.
-    log.error(errorText(reason, command.verbose), command.log === 'json' ? { reason } : {})
+    own.error(errorText(reason, command.verbose), command.log === 'json' ? { reason } : {})
     return startFailureStatus(reason)
   }
 }
@@ -176,8 +179,6 @@ const memberOptions = (
 /** The log of a member: each line has its name. */
 const namedLog = (command: InstanceCommand, environment: Environment, member: string): Logger => {
   const log = serviceLog(command, environment, environment.errors)
-  return loggerOf((level) => (message, facts) => {
-    if (command.log === 'json') log[level](message, { ...facts, member })
-    else log[level](`${member}: ${message}`, facts)
-  })
+  if (command.log === 'json') return withFacts(log, { member })
+  return loggerOf((level) => (message, facts) => log[level](`${member}: ${message}`, facts))
 }

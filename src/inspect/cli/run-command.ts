@@ -8,7 +8,7 @@
 
 import { execFile } from 'node:child_process'
 import type { Writable } from 'node:stream'
-import { jsonLogger, type Logger, textLogger } from '../../runtime/index.ts'
+import { jsonLogger, type Logger, loggerOf, textLogger } from '../../runtime/index.ts'
 import type { App, StartProgress } from '../../supervisors/index.ts'
 import { type Environment, printLine, startFailureStatus } from '../command/environment.ts'
 import { errorText } from '../text/error-view.ts'
@@ -27,18 +27,46 @@ export const serviceLog = (
     ? jsonLogger({ stream, clock })
     : textLogger(clock, (text) => printLine(stream, printableLines(text)))
 
+/**
+ * The lines of a service that no process of its System writes: steps of the start, signals, its end.
+ * They go where the lines of the System go.
+ */
+export class ServiceLines {
+  readonly log: Logger
+  /** The log of the configuration, once this is read. */
+  given: Logger | undefined
+
+  /** `own`: where they go unless the configuration has a log. */
+  constructor(own: Logger) {
+    this.log = loggerOf((level) => (text, facts) => (this.given ?? own)[level](text, facts))
+  }
+
+  /** The service has failed. The log of the configuration gets why. */
+  failed(reason: unknown): void {
+    this.given?.error(errorText(reason, false), { reason })
+  }
+}
+
 /** How a service attends to its instance: steps and warnings are lines of its log. */
-export const serviceAttendance = (log: Logger, ready: (line: string) => void) => ({
+export const serviceAttendance = (
+  lines: ServiceLines,
+  own: Logger,
+  ready: (line: string) => void,
+) => ({
   attach: true,
   giveUpAfter: 3,
-  logger: log,
-  notify: (text: string): void => log.info(text),
+  logger: own,
+  given: (log: Logger): void => {
+    lines.given = log
+  },
+  notify: (text: string): void => lines.log.info(text),
   onProgress: (progress: StartProgress): void => {
     const text = stepText(progress)
-    if (text !== undefined) log.info(text)
+    if (text !== undefined) lines.log.info(text)
   },
   attend: async (_: App, started: Started, over: AbortSignal): Promise<void> => {
-    for (const line of warningLines(started)) log.warn(line)
+    for (const line of warningLines(started)) lines.log.warn(line)
+    lines.given?.info(`ready: ${startLine(started)}`)
     ready(startLine(started))
     await new Promise((resolve) => over.addEventListener('abort', resolve))
   },
@@ -53,9 +81,10 @@ export const runService = async (
   environment: Environment,
 ): Promise<number> => {
   const isJson = command.log === 'json'
-  const log = serviceLog(command, environment, environment.errors)
-  const manager = new ServiceManager(environment, (text) => log.warn(text))
-  const attendance = serviceAttendance(log, (line) => {
+  const own = serviceLog(command, environment, environment.errors)
+  const lines = new ServiceLines(own)
+  const manager = new ServiceManager(environment, (text) => lines.log.warn(text))
+  const attendance = serviceAttendance(lines, own, (line) => {
     serviceLog(command, environment, environment.output).info(`ready: ${line}`)
     manager.ready()
   })
@@ -69,8 +98,9 @@ export const runService = async (
       },
     })
   } catch (reason) {
+    lines.failed(reason)
     if (!isJson) throw reason
-    log.error(errorText(reason, false), { reason })
+    own.error(errorText(reason, false), { reason })
     return startFailureStatus(reason)
   } finally {
     manager.release()

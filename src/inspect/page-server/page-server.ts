@@ -240,6 +240,8 @@ const send = async (
     'content-security-policy': policy,
     'content-type': type,
     'content-length': bytes.length,
+    // A 401 has to say how one is admitted.
+    ...(status === 401 && { 'www-authenticate': 'Bearer realm="keelson"' }),
     ...(isZipped && { 'content-encoding': 'gzip' }),
   })
   response.end(bytes)

@@ -5,6 +5,7 @@
  */
 
 import { argument, optional, wholeFrom } from '../../check.ts'
+import { invalidArgument } from '../../errors.ts'
 import type { Flow, JobState, ListOptions, Settlement } from '../../flow/index.ts'
 import { noOptions } from '../../own-names.ts'
 import type { App } from '../../supervisors/index.ts'
@@ -84,6 +85,7 @@ export class FlowWords {
   async show(name: string, id?: string | null, options: Paged = noOptions): Promise<View> {
     const { json, ...page } = options
     if (typeof id !== 'string') {
+      if (this.#isOnlyWorkflow(name)) throw invalidArgument('id', `the id of a run of ${name}`, id)
       const look = await (await this.#flow()).counts(this.#part('queue', name))
       return view(json, look, () => queueFacts(name, look))
     }
@@ -276,6 +278,11 @@ export class FlowWords {
     const word = isPaused ? 'pause' : 'resume'
     await (schedule ? flow.schedules[word](name) : flow[word](this.#part('queue', name)))
     return view(json, { isPaused }, () => `${name} ${isPaused ? 'is paused' : 'goes on'}`)
+  }
+
+  #isOnlyWorkflow(name: string): boolean {
+    const isOf = (sort: FlowSort): boolean => flowNamesOf(this.#app, sort).includes(name)
+    return isOf('workflow') && !isOf('queue')
   }
 
   #flow(): Promise<Flow> {

@@ -6,7 +6,7 @@
 import { KeelsonError } from '../../errors.ts'
 import { ownOf } from '../../own-names.ts'
 import { isDelay } from '../queues/timer-heap.ts'
-import type { ExitReason } from '../words/exit-reason.ts'
+import { type ExitReason, withHint } from '../words/exit-reason.ts'
 
 /**
  * The event after the handler: a `continue` message of `C` (`[name, payload]`), a timeout in ms, or
@@ -179,5 +179,17 @@ export const isAnswer = (step: NextStep, isCall: boolean): boolean => {
   return (isCall || (step.kind !== 'reply' && step.kind !== 'stopReply')) && isFollowed(step)
 }
 
-/** The exit reason of a handler that returned something else. */
+/** The exit reason of a function that returned something else. */
 export const badReturn = (answer: unknown): ExitReason => ['bad_return_value', answer]
+
+/** That of a handler, with a hint in its text. `isCall`: it handles a call that waits for a reply. */
+export const badAnswer = (answer: unknown, isCall: boolean): ExitReason =>
+  withHint(['bad_return_value', answer], hintFor(answer, isCall))
+
+const hintFor = (answer: unknown, isCall: boolean): string => {
+  if (!NextStep.is(answer)) return `did you mean ${isCall ? 'reply(…)' : 'noReply(…)'}?`
+  const { kind } = answer
+  return kind === 'reply' || kind === 'stopReply'
+    ? `${kind}(…) answers a call, and nothing waits for an answer here`
+    : `a handler cannot return ${kind}(…), or not with these options`
+}

@@ -18,7 +18,7 @@ import type { ShownMessage, StatusParts, TraceEvent } from '../words/telemetry.t
 import { isRefused } from './acceptance.ts'
 import { shownStatus } from './format-status.ts'
 import { HandlerLimit } from './handler-limit.ts'
-import { badReturn, isAnswer, isFollowed, NextStep, unchanged } from './next-step.ts'
+import { badAnswer, badReturn, isAnswer, isFollowed, NextStep, unchanged } from './next-step.ts'
 import { type Handler, noHandler, type ServerTable } from './server-table.ts'
 import { changed, isFromParent, SystemRequests, stopping } from './system-requests.ts'
 
@@ -280,7 +280,7 @@ export class ServerLoop implements Behaviour {
     if (this.#phase === 'starting') this.#start(answer)
     else if (this.#phase === 'terminating') this.#finish()
     else if (isStep) this.#follow(answer)
-    else this.#failed(badReturn(answer))
+    else this.#failed(badAnswer(answer, this.#call !== undefined))
   }
 
   /**
@@ -361,7 +361,7 @@ export class ServerLoop implements Behaviour {
     const call = this.#call
     this.#call = undefined
     if (!isAnswer(step, call !== undefined)) {
-      this.#failed(badReturn(step))
+      this.#failed(badAnswer(step, call !== undefined))
       return
     }
     if (step.state !== unchanged) this.#state = step.state

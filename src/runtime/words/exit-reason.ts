@@ -125,9 +125,28 @@ export const isOrderly = (reason: ExitReason): boolean => reason === 'normal' ||
  * The reason as text, for logs and messages. A reason may hold a whole state: the walk through it
  * ends after 4,000 characters. Never throws, whatever `reason` is.
  */
-export const describeReason = (reason: ExitReason): string => plainText(redacted(reason), textMax)
+export const describeReason = (reason: ExitReason): string => {
+  const text = plainText(redacted(reason), textMax)
+  const hint = hintOf(reason)
+  return hint === undefined ? text : `${text}; ${hint}`
+}
 
 const textMax = 4_000
+
+const hintMark = Symbol('hint')
+
+/** `reason`, whose text ends with a hint for the person who reads it. */
+export const withHint = <R extends object>(reason: R, hint: string): R =>
+  Object.defineProperty(reason, hintMark, { value: hint })
+
+const hintOf = (reason: ExitReason): string | undefined => {
+  try {
+    return Array.isArray(reason) ? Object(reason)[hintMark] : undefined
+  } catch {
+    // A proxy may throw when it is asked.
+    return undefined
+  }
+}
 
 /** The stack of an error costs ten times what the error does. */
 const stacksMax = 100

@@ -84,6 +84,20 @@ const pinoMark = Symbol.for('pino.serializers')
 
 const isObjectFirst = (logger: object): logger is ObjectFirstLogger => pinoMark in logger
 
+const messageFirst = (logger: Logger): Logger =>
+  isObjectFirst(logger) ? objectFirst(logger) : logger
+
+/** `logger`, whose lines have these facts before their own. One of pino is used as its own. */
+export const withFacts = (logger: Logger, facts: Facts): Logger => {
+  const own = messageFirst(logger)
+  return loggerOf((level) => (message, others) => {
+    const all = { ...facts, ...others }
+    // In the facts of a System an Error is not among what is copied.
+    if (isError(others?.reason)) Object.defineProperty(all, 'reason', { value: others.reason })
+    own[level](message, all)
+  })
+}
+
 /**
  * `logger` as the runtime uses it. It never throws and leaves no unhandled rejection. `others` get
  * each line too. A line in a trace has its `traceId` as `trace_id`. If one of them all fails, the line goes to `lastResort` without its facts, because
@@ -96,7 +110,7 @@ export const guardedLogger = (
   others: Iterable<Logger> = [],
   traceId: () => string | undefined = () => undefined,
 ): Logger => {
-  const own = isObjectFirst(logger) ? objectFirst(logger) : logger
+  const own = messageFirst(logger)
   return loggerOf((level) => (message, given) => {
     const trace = traceId()
     const facts = trace === undefined ? given : { ...given, trace_id: trace }

@@ -76,9 +76,11 @@ const refuseForeign = (disk: Disk, own: string, dir: string): void => {
     })
   const { instanceId } = factsOf(disk, own)
   if (before && before.facts.instanceId !== instanceId)
-    throw new KeelsonError('CONFLICT', `${dir} is the backup of another instance`, {
-      details: { dir, instanceId: before.facts.instanceId },
-    })
+    throw new KeelsonError(
+      'CONFLICT',
+      `${dir} is the backup of another instance, or of this one before it was restored: move that aside, as with mv ${dir} ${dir}.before, and the next backup begins here anew`,
+      { details: { dir, instanceId: before.facts.instanceId } },
+    )
 }
 
 const factsOf = (disk: Disk, dir: string): Backup['facts'] => {

@@ -156,6 +156,15 @@ test('a backup is not a data folder: start refuses it as CONFLICT, and leaves it
   expect(world.disk.list(target)).toEqual(before)
 })
 
+test('a backup into that of another instance is CONFLICT, which says what to do', async () => {
+  const { world, app } = await startedWithSnapshots()
+  await world.during(app.backup(target))
+  const other = await world.start({ ...options, dir: '/restored', instance: 'b' })
+
+  const refused = await world.during(other.backup(target).catch(String))
+  expect(refused).toContain(`move that aside, as with mv ${target} ${target}.before`)
+})
+
 test('a folder with something else is refused, and so is one in the data folder', async () => {
   const { world, app } = await startedWithSnapshots()
   world.disk.makeFolder('/else')

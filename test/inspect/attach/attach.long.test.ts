@@ -34,8 +34,8 @@ const instance = async ({ dir = tempFolder(), ...more }: Partial<StartOptions> =
   return { app, log }
 }
 
-const attached = async ({ dir }: Pick<App, 'dir'>) => {
-  const { session } = await RemoteSession.open({ dir }, { colours: false, verbose: false })
+const attached = async ({ dir }: Pick<App, 'dir'>, log = false) => {
+  const { session } = await RemoteSession.open({ dir }, { colours: false, verbose: false, log })
   onTestFinished(() => session.close())
   const ask = async (source: string) => (await session.run(source)).text
   return { session, ask, ended: session.ended.catch((error) => error) }
@@ -324,7 +324,9 @@ describe('an attached prompt that ends (needs the build)', () => {
 
   test('is told so, and takes neither the others nor their supervisor with it', async () => {
     const { app, log } = await instance()
-    const [one, other] = [await attached(app), await attached(app)]
+    const [one, other] = [await attached(app, true), await attached(app, true)]
+    // A command or a script asks without the log, and is not in it.
+    expect(await (await attached(app)).ask('1')).toBe('1')
 
     expect(await codeOf(one.ask("kill('prompt(1)')"))).toBe('CLOSED')
 

@@ -198,6 +198,7 @@ describe('keelson flow (needs the build)', () => {
     for (const [words, code] of [
       [['list', 'ordr'], 'INVALID_ARGUMENT'],
       [['show', 'order', '7'], 'INVALID_ARGUMENT'],
+      [['show', 'late'], 'INVALID_ARGUMENT'],
       [['signal', 'order', '2', 'approval'], 'CONFLICT'],
       [['signal', 'order', '1', 'approval', '{"__proto__":{"by":"Eve"}}'], 'INVALID_ARGUMENT'],
       [['settle', 'order', '1', 'reserve', '--value', '1'], 'CONFLICT'],
@@ -206,6 +207,8 @@ describe('keelson flow (needs the build)', () => {
       const { status, output, errors } = await asked(...words)
       expect([words, status, output, codeIn(errors)]).toEqual([words, 1, '', code])
     }
+    expect((await asked('show', 'late')).errors).toContain('the id of a run of late')
+    expect((await asked('show', 'order', '')).errors).toContain('flow show: ID is empty')
     const missing = await commandHere(['flow', 'list', '--dir', 'missing'], dir)
     expect([missing.status, codeIn(missing.errors)]).toEqual([1, 'NO_PROCESS'])
   })

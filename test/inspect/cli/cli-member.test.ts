@@ -15,7 +15,16 @@ import { write } from '../../support/commands/command-project.ts'
 import { tempFolder } from '../../support/temp-folder.ts'
 import { SimulatedEngine, type SimulatedSession } from '../../support/worlds/simulated-engine.ts'
 
-const held = globalThis as { engineOfMember?: SimulatedEngine }
+const held = globalThis as {
+  engineOfMember?: SimulatedEngine
+  /** What the logger of a configuration has got. */
+  linesOfMember?: { text: string; member: unknown; err?: Error }[]
+}
+
+/** A configuration's logger, of pino's kind. */
+const pino = `const at = ({ member, err }, text) =>
+      void globalThis.linesOfMember.push({ text, member, ...(err && { err }) })
+    const logger = { error: at, warn: at, info: at, [Symbol.for('pino.serializers')]: {} }`
 
 /** The text of a stream, and a promise for what it comes to say after what was awaited before. */
 const heard = () => {
@@ -42,14 +51,15 @@ const heard = () => {
 }
 
 /** `keelson run` of the member a in this process, over an engine that the test holds. */
-const memberHere = async () => {
+const memberHere = async (logger?: string) => {
   const dir = tempFolder()
   held.engineOfMember = new SimulatedEngine({ clock: systemClock() })
   write(
     dir,
     'keelson.config.mjs',
     `const engine = globalThis.engineOfMember
-    export default { cluster: { name: 'c', member: 'a', engine, leaseMs: 60_000 } }`,
+    ${logger ?? 'const logger = undefined'}
+    export default { logger, cluster: { name: 'c', member: 'a', engine, leaseMs: 60_000 } }`,
   )
   write(dir, 'systemd-notify', '#!/bin/sh\necho "$1" >> "$NOTIFY_SOCKET"\n')
   chmodSync(join(dir, 'systemd-notify'), 0o755)
@@ -121,4 +131,26 @@ test('a signal ends a member that was replaced, and gives its name back at once'
 
   expect(await ended).toBe(143)
   expect(entryIn(await session.directory.view(), 'member/a')).toMatchObject({ ended: true })
+})
+
+test('a logger of the configuration gets every line of the service, each with its member', {
+  tags: ['slow'],
+}, async () => {
+  held.linesOfMember = []
+  const { session, output, errors, ended, signal } = await memberHere(pino)
+  const texts = () => held.linesOfMember?.map(({ text }) => text) ?? []
+  expect(texts()).toContainEqual(expect.stringMatching(/^ready: Keelson /))
+  expect(texts()).toContain('recovering …')
+
+  await set(session, 'owner', { member: 'b', incarnation: 'of b', epoch: 2 })
+  await replace(session)
+  await set(session, 'member/b', { incarnation: 'of b', ended: true })
+  await output.says('ready: ')
+  signal()
+  expect(await ended).toBe(0)
+
+  expect(texts()).toContain('another member may own the instance: it starts again, as a standby.')
+  expect(texts().at(-1)).toContain('SIGTERM: ending in order')
+  expect(new Set(held.linesOfMember.map(({ member }) => member))).toEqual(new Set(['a']))
+  expect(errors.all()).toBe('')
 })

@@ -218,6 +218,8 @@ describe.skipIf(lacks(noFlock))('keelson run --members (needs the build)', () =>
       expect([status, codeIn(errors)]).toEqual([1, 'NO_PROCESS'])
       expect(errors).toContain('choose one with --member: a, b')
     }
+    expect(unnamed.errors).not.toContain('takes prompts')
+    expect(unknown.errors).toContain('no member x in ')
     service.process.kill('SIGTERM')
     await service.ended
   })

@@ -96,8 +96,9 @@ describe('a request is refused', () => {
       { cookie: 'token=x' },
     ])
       for (const path of ['/api/header', '/api/stream?view=header', '/api/nothing']) {
-        const { status, text } = await ask(path, { headers })
+        const { status, text, headers: answered } = await ask(path, { headers })
         expect([status, JSON.parse(text).error.code]).toEqual([401, 'UNAUTHORIZED'])
+        expect(answered['www-authenticate']).toBe('Bearer realm="keelson"')
       }
     expect((await post('/api/act', kill, {})).status).toBe(401)
     expect((await opened('/api/stream?view=header')).destroy().statusCode).toBe(200)

@@ -3,8 +3,10 @@ import { describe, expect, test } from 'vitest'
 import {
   type Context,
   call,
+  cast,
   type GenServer,
   noReply,
+  ok,
   type Reply,
   reply,
   type StopReply,
@@ -32,6 +34,32 @@ describe('a result without a state', () => {
     Runner.answer(runner, () => noReply([], { timeout: 5 } as never))
     expect(await ended(runner)).toMatchObject(['bad_return_value', expect.anything()])
   })
+})
+
+test('the reason of a wrong return says what was meant, in the log and to the caller', async () => {
+  const { system, log, settle } = testSystem()
+  const server = {
+    init: () => 0,
+    calls: { get: () => 5, step: () => ok(1) },
+    casts: { add: () => 6, put: () => reply(1, 2) },
+  } as unknown as GenServer<
+    {
+      calls: { get: () => number; step: () => number }
+      casts: { add: () => void; put: () => void }
+    },
+    number
+  >
+  const started = () => system.start(server, undefined, { label: 'wrong' })
+  const refused = (name: 'get' | 'step') => started().then((ref) => call(ref, name).catch(String))
+
+  expect(await refused('get')).toMatch(/bad_return_value, 5\]; did you mean reply\(…\)\?$/)
+  expect(await refused('step')).toContain('a handler cannot return ok(…)')
+  cast(await started(), 'add')
+  cast(await started(), 'put')
+  await settle()
+  const [added, answered] = log.messages('error').slice(2)
+  expect(added).toMatch(/bad_return_value, 6\]; did you mean noReply\(…\)\?$/)
+  expect(answered).toMatch(/reply\(…\) answers a call, and nothing waits for an answer here$/)
 })
 
 describe('a server', () => {
