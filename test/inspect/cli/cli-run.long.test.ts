@@ -186,6 +186,28 @@ describe('keelson run (needs the build)', () => {
     expect(crash).toMatchObject({ err: { stack: expect.stringContaining('worker.mjs') } })
   })
 
+  test('ends with status 1 when its tree has spent its restarts as often as giveUpAfter says', async () => {
+    const dir = tempFolder()
+    write(
+      dir,
+      'worker.mjs',
+      `export const server = {
+        init: (_, context) => { context.sendAfter(100, 'beat'); return {} },
+        calls: {}, casts: {}, infos: { beat: () => { throw new Error('no route') } },
+      }`,
+    )
+    const { app } = JSON.parse(treeWith('./worker.mjs'))
+    write(dir, 'service.json', JSON.stringify({ app, giveUpAfter: 1 }))
+
+    const { status, errors } = await startService(dir).ended
+
+    expect([status, codeIn(errors)]).toEqual([1, 'EXITED'])
+    expect(errors).toMatch(
+      /error the instance ends: the tree app has spent its restarts 1 times within ten minutes; the last end: a: Error: no route/,
+    )
+    expect((await commandHere(['doctor', 'd'], dir)).output).toMatch(/^shard 0 {2}clean, closed: /m)
+  })
+
   test('ends in order at a SIGTERM to the npm that started it, and outlives it no longer', async () => {
     const dir = serviceFolder()
     const service = startByNpm(['run', 'service.json', '--dir', 'd'], dir)
