@@ -54,7 +54,7 @@ export type {
   QueuePlace,
 } from './queue/queue-messages.ts'
 export type { Queue, QueueOptions } from './queue/queue-terms.ts'
-export type { JobState } from './queue/queue-types.ts'
+export type { JobHold, JobState } from './queue/queue-types.ts'
 export type { BrokenSchedule, FlowHealth, StoppedRun } from './run-entity/keeper.ts'
 export type {
   AllOptions,

@@ -191,7 +191,10 @@ export type RunDetail = {
   /** Its place in the queue in which it waits for its beginning. */
   readonly place?: { readonly queue: string; readonly before: number; readonly ready: number }
   readonly input?: Shown
+  readonly output?: Shown
   readonly progress?: Shown
+  /** The record of its failure, line by line. */
+  readonly failure?: readonly string[]
   readonly steps: readonly {
     readonly key: string
     readonly kind: string
@@ -200,6 +203,8 @@ export type RunDetail = {
     /** The value of its outcome, as one line. */
     readonly value?: string
     readonly error?: string
+    /** The record of its last failure, of the last steps that have one. */
+    readonly failure?: readonly string[]
     readonly at: number
     readonly dueAt?: number
     readonly child?: string
@@ -225,6 +230,32 @@ export type DeadRow = {
   readonly text: string
 }
 
+/** Which jobs, by their state: `waiting`, `delayed` or `running`. */
+export type JobsQuery = {
+  readonly queue: string
+  readonly state: string
+  readonly cursor?: string
+}
+
+/** A page of jobs. */
+export type JobPage = { readonly rows: readonly JobRow[]; readonly cursor?: string }
+
+/** The reason why a job waits, and until when, if that is known. */
+export type JobWait = { readonly text: string; readonly until?: number }
+
+/** One job in a list. */
+export type JobRow = {
+  readonly id: string
+  readonly key?: string
+  readonly priority: number
+  readonly tries: number
+  readonly addedAt: number
+  readonly waitsFor?: JobWait
+  readonly error?: string
+  /** The job in one line. */
+  readonly text: string
+}
+
 /** One job of a queue, wherever it is. */
 export type JobDetail = {
   readonly id: string
@@ -238,7 +269,10 @@ export type JobDetail = {
   readonly dueAt?: number
   readonly failedAt?: number
   readonly doneAt?: number
+  readonly waitsFor?: JobWait
   readonly error?: string
+  /** The record of its last failure, line by line. */
+  readonly failure?: readonly string[]
   readonly input?: Shown
   readonly progress?: Shown
   readonly result?: Shown

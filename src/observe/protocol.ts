@@ -18,6 +18,8 @@ import type {
   History,
   HistoryQuery,
   JobDetail,
+  JobPage,
+  JobsQuery,
   Kind,
   KindPage,
   KindQuery,
@@ -87,6 +89,7 @@ export type Views = {
   past: { query: EntityName & { readonly lsn: number }; data: Past }
   flows: { query: object; data: Flows }
   dead: { query: DeadQuery; data: DeadPage }
+  jobs: { query: JobsQuery; data: JobPage }
   job: { query: { readonly queue: string; readonly id: string }; data: JobDetail }
   schedules: { query: SchedulesQuery; data: SchedulePage }
   runs: { query: RunsQuery; data: RunPage }

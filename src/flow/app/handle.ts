@@ -33,6 +33,7 @@ import {
   type DeadOptions,
   type DeadPage,
   deadJobs,
+  holdsOf,
   type JobOptions,
   listedJobs,
   lookAtQueue,
@@ -42,6 +43,7 @@ import {
 } from '../queue/queue-handle.ts'
 import type { QueueLook, QueuePlace } from '../queue/queue-messages.ts'
 import type { Queue } from '../queue/queue-terms.ts'
+import type { JobHold } from '../queue/queue-types.ts'
 import type { AnyWorkflow, StartRunOptions, Workflow } from '../runs/body.ts'
 import type { RunMessages } from '../runs/messages.ts'
 import {
@@ -346,6 +348,20 @@ export class Flow {
   jobs<J, R>(queue: Queue<J, R>, options: JobsOptions, ...surplus: []): JobsPage<J, R> {
     exactly('jobs(queue, { state, limit, cursor })', surplus)
     return atOnce(listedJobs(this.#app, queue, options))
+  }
+
+  /**
+   * Why ready jobs with these keys do not start now, one answer for each; `undefined` is for jobs
+   * without a key. It asks the queue.
+   * @throws KeelsonError `INVALID_ARGUMENT`
+   */
+  holds<J>(
+    queue: Queue<J>,
+    keys: readonly (string | undefined)[],
+    ...surplus: []
+  ): Promise<readonly JobHold[]> {
+    exactly('holds(queue, keys)', surplus)
+    return holdsOf(this.#app, queue as Queue, keys)
   }
 
   /** A page of the dead jobs of a queue, 100 by default. It wakes nobody. */

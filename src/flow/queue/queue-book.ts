@@ -43,6 +43,7 @@ import type {
   FailedTry,
   FoundJob,
   JobChange,
+  JobHold,
   JobPlace,
   NewJob,
   QueueCounts,
@@ -471,6 +472,30 @@ export class QueueBook {
   before(row: string): number | undefined {
     const cut = [...this.#cut.keys()].indexOf(numberOf(row))
     return cut >= 0 ? cut : this.#ready.before(row, this.#cut.size)
+  }
+
+  /** Why ready jobs of these keys do not start now. */
+  holds(keys: readonly string[], now: number): readonly JobHold[] {
+    const ofAll = this.#holdOfAll(now)
+    return keys.map((key) => ofAll ?? this.#holdOf(key, now) ?? { reason: 'turn' })
+  }
+
+  #holdOfAll(now: number): JobHold | undefined {
+    if (this.isPaused) return { reason: 'paused' }
+    if (this.#isLeaving) return { reason: 'closing' }
+    if (this.#running.hasSuspect) return { reason: 'suspect' }
+    if (this.#running.size >= this.#limits.concurrency) return { reason: 'places' }
+    return this.#limits.rate?.key ? undefined : this.#holdOfRate('', now)
+  }
+
+  #holdOf(key: string, now: number): JobHold | undefined {
+    if (!this.#hasPlace(key)) return { reason: 'key' }
+    return key !== '' && this.#limits.rate?.key ? this.#holdOfRate(key, now) : undefined
+  }
+
+  #holdOfRate(key: string, now: number): JobHold | undefined {
+    const until = this.#rates?.fullUntil(key, now)
+    return until === undefined ? undefined : { reason: 'rate', until }
   }
 
   /** The row of the ready job that was added first. */

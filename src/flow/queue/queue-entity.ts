@@ -89,6 +89,7 @@ const queueServer = (terms: QueueTerms): Server => {
       result: ofJobs((number: number, from) => runner.callers.wait(number, from)),
       place: (state, run) => reply(runner.place(run), state),
       look: (state) => reply(runner.look(), state),
+      holds: (state, keys) => reply(runner.holds(keys), state),
       stay: (state) => noReply(state),
     },
   }

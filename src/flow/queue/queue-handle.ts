@@ -15,7 +15,7 @@ import { storable } from './queue-job.ts'
 import type { QueueLook, QueueMessages, QueuePlace, SentJob } from './queue-messages.ts'
 import { deadRow, numberOf } from './queue-rows.ts'
 import type { Queue } from './queue-terms.ts'
-import type { Added } from './queue-types.ts'
+import type { Added, JobHold } from './queue-types.ts'
 
 /** The options of a job. */
 export type JobOptions = {
@@ -120,6 +120,20 @@ export const jobNumber = (id: unknown, path = 'id'): number => {
 /** How many jobs are where. */
 export const lookAtQueue = async (app: App, queue: Queue): Promise<QueueLook> =>
   askQueue(app, queue, (ref) => call(ref, 'look'))
+
+/** Why ready jobs of these keys do not start now. */
+export const holdsOf = async (
+  app: App,
+  queue: Queue,
+  keys: readonly (string | undefined)[],
+): Promise<readonly JobHold[]> => {
+  if (!Array.isArray(keys)) throw invalidArgument('keys', 'a list', keys)
+  const asked = Array.from(keys, (key: unknown) => {
+    if (key === undefined || typeof key === 'string') return key ?? ''
+    throw invalidArgument('keys', 'texts', key)
+  })
+  return askQueue(app, queue, (ref) => call(ref, 'holds', asked))
+}
 
 /** The place of a run in the queue where it waits for its beginning. */
 export const placeOfRun = async (

@@ -5,7 +5,7 @@ import type { EnteringRun, EnterMessage } from '../runs/messages.ts'
 import type { JobLook } from './job-look.ts'
 import type { KeptBook } from './kept-claims.ts'
 import type { QueueBook } from './queue-book.ts'
-import type { Added, JobChange, JobState, NewJob, QueueCounts } from './queue-types.ts'
+import type { Added, JobChange, JobHold, JobState, NewJob, QueueCounts } from './queue-types.ts'
 import type { DrainPiece, DrainRequest } from './removals.ts'
 
 /** The state of a queue; `undefined`: it has had no turn. */
@@ -68,6 +68,7 @@ export type QueueMessages = {
     /** @throws KeelsonError `CONFLICT`, `CORRUPT` */
     update: (request: JobChange & { readonly number: number }) => void
     look: () => QueueLook
+    holds: (keys: readonly string[]) => readonly JobHold[]
     /** `undefined`: the run does not wait in this queue. */
     place: (run: EnteringRun) => QueuePlace | undefined
     /** Keeps the queue awake: it answers never. */

@@ -45,7 +45,7 @@ import {
   uniqueRow,
 } from './queue-rows.ts'
 import type { QueueTerms } from './queue-terms.ts'
-import type { Claim } from './queue-types.ts'
+import type { Claim, JobHold } from './queue-types.ts'
 
 /** The parts of one turn. */
 type Batch = {
@@ -135,6 +135,10 @@ export class QueueRunner {
     const row = this.#book.oldest
     const oldest = row === undefined ? undefined : readRecord(row, this.#rows)?.at
     return { ...this.#health(), oldest }
+  }
+
+  holds(keys: readonly string[]): readonly JobHold[] {
+    return this.#book.holds(keys, shardTime(this.#work).now())
   }
 
   #job(number: number): JobLook | undefined {

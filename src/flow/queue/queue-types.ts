@@ -72,6 +72,17 @@ export type QueueCounts = {
 /** Where a job is. A done one is there only while its result is kept. */
 export type JobState = 'waiting' | 'delayed' | 'running' | 'dead' | 'done'
 
+/**
+ * Why a job that is ready does not start now: `turn`: others are before it; `paused`: its queue is;
+ * `closing`: the instance ends; `places`: as many jobs run as may; `key`: as many of its key do; `rate`:
+ * as many have started as may, until then; `suspect`: a job runs alone, as it may have ended the process.
+ */
+export type JobHold = {
+  readonly reason: 'turn' | 'paused' | 'closing' | 'places' | 'key' | 'rate' | 'suspect'
+  /** When the rate has room again, in ms since 1970. */
+  readonly until?: number
+}
+
 /** A job that is not done. */
 export type FoundJob = {
   readonly state: Exclude<JobState, 'done'>

@@ -129,6 +129,14 @@ export class Rates {
     if (this.#free(window, now) <= 0) this.#sleeps(key, window)
   }
 
+  /** When a key that has no room has some, as far as is known. Its row is not read. */
+  fullUntil(key: string, now: number): number | undefined {
+    const window = this.#windows.get(key)
+    if (!window || this.#free(window, now) > 0) return undefined
+    // Without a slot all of it is granted, and has yet to start.
+    return (window.slots[0]?.[0] ?? now) + this.#limit.perMs
+  }
+
   /** The keys that have room again, or would sleep longer than a window is. */
   awake(now: number): readonly string[] {
     const latest = this.#endOf(now) + this.#limit.perMs

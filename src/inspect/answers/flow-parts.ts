@@ -9,6 +9,8 @@ import type {
   DeadPage,
   Flow,
   FlowApp,
+  JobEntry,
+  JobHold,
   JobLook,
   JobsOptions,
   JobsPage,
@@ -101,18 +103,80 @@ export const deadPage = async (app: App, name: string, options: DeadOptions): Pr
   return flow.read('dead', flowPart(app, 'queue', name), options)
 }
 
+/** The reason why a job waits: `delay` and `retry` are the time of a delayed one, before and after a try. */
+export type JobWait = {
+  readonly reason: JobHold['reason'] | 'delay' | 'retry'
+  readonly until?: number | undefined
+}
+
+/** A job with what it waits for. A queue that does not answer says nothing of ready ones. */
+export type WaitingJob<E> = E & { readonly waitsFor?: JobWait }
+
+/** A page of jobs. */
+export type ShownJobs = Omit<JobsPage, 'entries'> & {
+  readonly entries: readonly WaitingJob<JobEntry>[]
+}
+
 /** A page of the jobs of a queue in one state. @throws KeelsonError `INVALID_ARGUMENT` */
-export const jobsPage = async (app: App, name: string, options: JobsOptions): Promise<JobsPage> => {
+export const jobsPage = async (
+  app: App,
+  name: string,
+  options: JobsOptions,
+): Promise<ShownJobs> => {
   const flow = await flowOf(app)
-  return flow.read('jobs', flowPart(app, 'queue', name), options)
+  const queue = flowPart(app, 'queue', name)
+  const page = await flow.read('jobs', queue, options)
+  return { ...page, entries: await withWaits(flow, queue, page.entries) }
 }
 
 /** One job of a queue. @throws KeelsonError `INVALID_ARGUMENT`, `CORRUPT` */
-export const jobInFull = async (app: App, queue: string, id: string): Promise<JobLook> => {
-  const found = await (await flowOf(app)).job(flowPart(app, 'queue', queue), id).get()
-  if (!found) throw invalidArgument('id', `the id of a job of ${queue}`, id)
-  return found
+export const jobInFull = async (
+  app: App,
+  name: string,
+  id: string,
+): Promise<WaitingJob<JobLook>> => {
+  const flow = await flowOf(app)
+  const queue = flowPart(app, 'queue', name)
+  const found = await flow.job(queue, id).get()
+  if (!found) throw invalidArgument('id', `the id of a job of ${name}`, id)
+  const [shown = found] = await withWaits(flow, queue, [found])
+  return shown
 }
+
+type Waits = Pick<JobEntry, 'state' | 'key' | 'dueAt' | 'failedAt'>
+
+const withWaits = async <E extends Waits>(
+  flow: Flow,
+  queue: FlowPart<'queue'>,
+  entries: readonly E[],
+): Promise<readonly WaitingJob<E>[]> => {
+  const isReady = ({ state }: Waits): boolean => state === 'waiting'
+  const keys = [...new Set(entries.filter(isReady).map(({ key }) => key))]
+  const holds = keys.length === 0 ? [] : await flow.holds(queue, keys).catch(() => [])
+  const holdOf = new Map(keys.map((key, at) => [key, holds[at]]))
+  return entries.map((entry) => {
+    const { state, key, dueAt: until, failedAt } = entry
+    if (state === 'delayed')
+      return { ...entry, waitsFor: { reason: failedAt === undefined ? 'delay' : 'retry', until } }
+    const hold = isReady(entry) ? holdOf.get(key) : undefined
+    return hold ? { ...entry, waitsFor: hold } : entry
+  })
+}
+
+const waits: Readonly<Record<JobWait['reason'], string>> = {
+  turn: 'its turn',
+  paused: 'the end of the pause of its queue',
+  closing: 'the next start of the instance',
+  places: 'a place: as many jobs run as may',
+  key: 'a place of its key: as many of its jobs run as may',
+  rate: 'the rate: as many have started as may',
+  suspect: 'a job that runs alone, as it may have ended the process',
+  delay: 'its delay',
+  retry: 'its next try',
+}
+
+/** The reason why a job waits as text, without its time. */
+export const waitText = ({ reason }: JobWait): string => waits[reason]
 
 /** A page of the schedules; none without `flows`. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */
 export const schedulePage = async (

@@ -4,13 +4,23 @@
  */
 
 import { isKeelsonError, type KeptError } from '../../errors.ts'
-import { keptText } from '../../failure-record.ts'
-import type { DeadJob, Row, RunStatus, ScheduleRow, StepRow } from '../../flow/index.ts'
+import { keptText, recordLines } from '../../failure-record.ts'
+import type {
+  DeadJob,
+  JobEntry,
+  JobState,
+  Row,
+  RunStatus,
+  ScheduleRow,
+  StepRow,
+} from '../../flow/index.ts'
 import type {
   DeadPage,
   DeadRow,
   Flows,
   JobDetail,
+  JobPage,
+  JobRow,
   RunDetail,
   RunPage,
   RunRow,
@@ -22,14 +32,17 @@ import {
   countedFlows,
   deadPage,
   jobInFull,
+  jobsPage,
   runInFull,
   runPage,
   schedulePage,
+  type WaitingJob,
+  waitText,
 } from '../answers/flow-parts.ts'
 import { lineText, shortText } from '../text/shown-text.ts'
 import type { FlowRates } from './flow-rates.ts'
 import { given, optionalText, type Query, textIn } from './questions.ts'
-import { fitting, lastFitting, redactedTree } from './value-trees.ts'
+import { bytesOf, fitting, lastFitting, redactedTree } from './value-trees.ts'
 
 const pageRows = 50
 const stepsMax = 200
@@ -40,8 +53,14 @@ const lineMax = 160
 const someSchedulesBytes = 16 * 1024
 const schedulesBytes = 48 * 1024
 /** Each value of a job, and its lines. */
-const jobValueBytes = 12 * 1024
-const jobLogBytes = 16 * 1024
+const jobValueBytes = 10 * 1024
+const jobLogBytes = 12 * 1024
+/** The record of a failure of a job, of a run, and of all steps of it that are shown. */
+const jobRecordBytes = 8 * 1024
+const runRecordBytes = 4 * 1024
+const stepRecordsBytes = 12 * 1024
+/** The output of a run, beside its input and its progress. */
+const outputBytes = 8 * 1024
 
 /** All workflows with how many runs have each status, and all queues. */
 export const flowsShown = async (app: App, rates: FlowRates): Promise<Flows> => {
@@ -119,6 +138,26 @@ const deadOf = ({ id, key, job, addedAt, failedAt, tries, error }: DeadJob): Dea
   ...given({ key }),
 })
 
+/** A page of jobs in one state. @throws KeelsonError `INVALID_ARGUMENT` */
+export const jobsShown = async (app: App, query: Query): Promise<JobPage> => {
+  const cursor = optionalText(query, 'cursor')
+  const state = textIn(query, 'state') as JobState
+  const options = { state, limit: pageRows, ...given({ cursor }) }
+  const page = await jobsPage(app, textIn(query, 'queue'), options)
+  return { rows: page.entries.map(jobRowOf), ...given({ cursor: page.cursor }) }
+}
+
+const jobRowOf = (entry: WaitingJob<JobEntry>): JobRow => {
+  const { id, key, priority, tries, addedAt, input, error } = entry
+  return {
+    ...{ id, priority, tries, addedAt, text: lineText(redacted(input), lineMax) },
+    ...given<JobRow>({ key, error: errorText(error), waitsFor: waitOf(entry) }),
+  }
+}
+
+const waitOf = ({ waitsFor }: WaitingJob<unknown>): JobRow['waitsFor'] =>
+  waitsFor && { text: waitText(waitsFor), ...given({ until: waitsFor.until }) }
+
 /** One job of a queue. @throws KeelsonError `INVALID_ARGUMENT` */
 export const jobShown = async (app: App, query: Query): Promise<JobDetail> => {
   const found = await jobInFull(app, textIn(query, 'queue'), textIn(query, 'id'))
@@ -130,7 +169,8 @@ export const jobShown = async (app: App, query: Query): Promise<JobDetail> => {
     ...{ id, state, priority, tries, tryKey, addedAt },
     ...given<JobDetail>({
       ...{ key, dueAt, failedAt, doneAt },
-      error: errorText(found.error),
+      ...{ waitsFor: waitOf(found), error: errorText(found.error) },
+      failure: recordShown(found.error, jobRecordBytes),
       ...{ input: shown(found.input), progress: shown(found.progress) },
       result: shown(found.result),
     }),
@@ -143,14 +183,23 @@ export const runShown = async (app: App, query: Query): Promise<RunDetail> => {
   const [type, id] = [textIn(query, 'type'), textIn(query, 'id')]
   const options = { limit: stepsMax, reverse: true }
   const { place, steps: page, ...row } = await runInFull(app, type, id, options)
-  const input = row.input === undefined ? undefined : redactedTree(row.input)
-  const bytes = stepsBytes - (input === undefined ? 0 : JSON.stringify(input).length)
-  const steps = fitting(page.entries.map(stepOf), bytes)
+  const values = given<Pick<RunDetail, 'input' | 'output' | 'failure'>>({
+    input: row.input === undefined ? undefined : redactedTree(row.input),
+    output: row.output === undefined ? undefined : redactedTree(row.output, outputBytes),
+    failure: recordShown(row.error, runRecordBytes),
+  })
+  let recordBytes = stepRecordsBytes
+  const shown = page.entries.map((step) => {
+    const failure = recordShown(step.error, recordBytes)
+    if (failure) recordBytes -= bytesOf(failure)
+    return { ...stepOf(step), ...given({ failure }) }
+  })
+  const steps = fitting(shown, stepsBytes - bytesOf(values))
   const isWhole = page.exhausted && steps.length === page.entries.length
   return {
     row: rowOf(row),
     ...(place && { place }),
-    ...(input !== undefined && { input }),
+    ...values,
     ...(row.progress !== undefined && { progress: redactedTree(row.progress) }),
     steps: steps.toReversed(),
     ...(!isWhole && { isCut: true }),
@@ -159,6 +208,17 @@ export const runShown = async (app: App, query: Query): Promise<RunDetail> => {
 
 const errorText = (error: KeptError | undefined): string | undefined =>
   error && shortText(keptText(error), 400)
+
+/** The lines of a record that fit. One without a stack and a cause says no more than its line. */
+const recordShown = (
+  error: KeptError | undefined,
+  bytesMax: number,
+): readonly string[] | undefined => {
+  if (!error) return undefined
+  const all = recordLines(error).map((line) => shortText(line, 400))
+  const lines = fitting(all, bytesMax)
+  return lines.length > 1 ? lines : undefined
+}
 
 const rowOf = (row: Row): RunRow => {
   const { id, status, startedAt, since, attempt, error, parent, waitsFor } = row

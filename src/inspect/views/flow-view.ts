@@ -6,7 +6,6 @@ import { keptText, recordLines } from '../../failure-record.ts'
 import type {
   DeadPage,
   JobLook,
-  JobsPage,
   KeptError,
   ListedRun,
   Page,
@@ -17,7 +16,14 @@ import type {
   ScheduleRow,
 } from '../../flow/index.ts'
 import { ownOf } from '../../own-names.ts'
-import type { FlowOverview, RunInFull } from '../answers/flow-parts.ts'
+import {
+  type FlowOverview,
+  type JobWait,
+  type RunInFull,
+  type ShownJobs,
+  type WaitingJob,
+  waitText,
+} from '../answers/flow-parts.ts'
 import { type Paint, printable, type Tone } from '../text/paint.ts'
 import { bytesText, countText, pluralText } from '../text/quantities.ts'
 import { factList, textTable } from '../text/text-table.ts'
@@ -179,12 +185,13 @@ export const queueFacts = (queue: string, look: QueueLook): string =>
   ])
 
 /** One job in full, with the record of its failure. */
-export const jobFacts = (job: string, look: JobLook, paint: Paint): string => {
+export const jobFacts = (job: string, look: WaitingJob<JobLook>, paint: Paint): string => {
   const { state, input, key, priority, addedAt, dueAt, tries, failedAt, doneAt, ...others } = look
   const { triesMax, failingSince } = others
   const facts = factList([
     ['job', printable(job)],
     ['state', toned(state, paint)],
+    ...(others.waitsFor ? [['waits for', jobWaitText(others.waitsFor)] as const] : []),
     ['input', cellText(input)],
     ['key', cell(key)],
     ['priority', cell(String(priority))],
@@ -231,15 +238,21 @@ export const deadTable = (page: DeadPage): string => {
 }
 
 /** A page of jobs in one state. */
-export const jobsTable = (page: JobsPage): string =>
+export const jobsTable = (page: ShownJobs): string =>
   tableOf(
     page,
-    ['id', '>priority', 'key', '>tries', 'added', 'due', 'failed', 'error', 'job', 'result'],
-    ({ id, priority, key, tries, addedAt, dueAt, failedAt, error, input, result }) => [
-      ...[id, String(priority), cell(key), countText(tries), timeText(addedAt), timeText(dueAt)],
-      ...[timeText(failedAt), errorCell(error), cellText(input), cellText(result)],
+    ['id', '>priority', 'key', '>tries', 'added', 'waits for', 'failed', 'error', 'job', 'result'],
+    ({ id, priority, key, tries, addedAt, waitsFor, failedAt, error, input, result }) => [
+      ...[id, String(priority), cell(key), countText(tries), timeText(addedAt)],
+      ...[jobWaitText(waitsFor), timeText(failedAt), errorCell(error)],
+      ...[cellText(input), cellText(result)],
     ],
   )
+
+const jobWaitText = (wait: JobWait | undefined): string =>
+  wait === undefined
+    ? '-'
+    : waitText(wait) + (wait.until === undefined ? '' : `, ${timeText(wait.until)}`)
 
 /** A page of schedules. */
 export const scheduleTable = (page: Page<ScheduleRow>, paint: Paint): string =>

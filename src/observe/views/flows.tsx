@@ -15,6 +15,7 @@ import { addressOf, type Route } from '../widgets/route.ts'
 import { Choice } from '../widgets/search.tsx'
 import { type Column, PagedTable, Table } from '../widgets/table.tsx'
 import { NamedValue } from '../widgets/values.tsx'
+import { FailureCard, FailureLines } from './failure.tsx'
 import { QueueBadges } from './queue.tsx'
 import { ScheduleCard } from './schedules.tsx'
 import { SignalForm } from './signal.tsx'
@@ -269,6 +270,7 @@ export const RunView = ({ data, route }: { data: RunDetail; route: Route }) => {
       </div>
       {row.error !== undefined && <p class="banner bad">{row.error}</p>}
       <div class="cards">
+        <FailureCard lines={data.failure} />
         <RunCard run={data} type={type} end={end} now={header.at} />
         <Card
           title="Steps"
@@ -296,7 +298,7 @@ const RunCard = (props: {
   readonly now: number
 }) => {
   const { run, type, end, now } = props
-  const { row, progress, place, input } = run
+  const { row, progress, place, input, output } = run
   return (
     <Card title="Run" width="third">
       <Facts
@@ -317,6 +319,7 @@ const RunCard = (props: {
         ]}
       />
       <NamedValue title="Input" value={input} />
+      <NamedValue title="Output" value={output} />
       <NamedValue title="Progress" value={progress} />
     </Card>
   )
@@ -353,6 +356,11 @@ const Timeline = (props: {
           <div key={`${step.key} words`} class="words">
             <StepWords step={step} now={now} />
           </div>,
+          step.failure && (
+            <div key={`${step.key} record`} class="record">
+              <FailureLines lines={step.failure} />
+            </div>
+          ),
         ]
       })}
     </div>

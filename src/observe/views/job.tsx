@@ -6,6 +6,8 @@ import { Badge, Card, Facts, type Tone } from '../widgets/parts.tsx'
 import { countText, dueText, timeText } from '../widgets/quantities.ts'
 import { addressOf, type Route } from '../widgets/route.ts'
 import { NamedValue } from '../widgets/values.tsx'
+import { FailureCard } from './failure.tsx'
+import { waitText } from './jobs.tsx'
 
 const tones: Readonly<Record<string, Tone>> = { dead: 'bad', done: 'good' }
 
@@ -33,9 +35,11 @@ export const JobView = ({ data: job, route }: { data: JobDetail; route: Route })
       </div>
       {job.error !== undefined && <p class="banner bad">{job.error}</p>}
       <div class="cards">
+        <FailureCard lines={job.failure} />
         <Card title="Job" width="third">
           <Facts
             of={[
+              ['waits for', job.waitsFor && waitText(job.waitsFor, header.at)],
               ['added', at(job.addedAt)],
               ['due', job.dueAt && dueText(job.dueAt, header.at)],
               ['tries', countText(job.tries)],

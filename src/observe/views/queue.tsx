@@ -7,6 +7,7 @@ import { Ago, Badge, Card, Empty } from '../widgets/parts.tsx'
 import { agoText, countText } from '../widgets/quantities.ts'
 import { addressOf, type Route } from '../widgets/route.ts'
 import { type Column, PagedTable } from '../widgets/table.tsx'
+import { JobsCard } from './jobs.tsx'
 
 type Queue = Flows['queues'][number]
 
@@ -67,6 +68,31 @@ export const QueueView = ({ data, route }: { data: Flows; route: Route }) => {
   const queue = data.queues.find((each) => each.name === name)
   // A retried job leaves the list.
   const pages = usePages('dead', { queue: name }, queue?.dead)
+  const dead = (
+    <Card
+      key="dead"
+      title="Dead jobs"
+      isFlush
+      isAlarming={(queue?.dead ?? 0) > 0}
+      aside={<span class="muted">{countText(queue?.dead ?? 0)}</span>}
+    >
+      <PagedTable
+        columns={deadColumns(name, header.at, header.isWriting)}
+        pages={pages}
+        keyOf={({ id }) => id}
+        empty={<Empty title="No job is dead">A job whose tries have ended comes here.</Empty>}
+      />
+    </Card>
+  )
+  // The list that was chosen comes first.
+  const jobs = (
+    <JobsCard
+      key="jobs"
+      queue={name}
+      state={route.query.state}
+      counts={{ waiting: queue?.ready, delayed: queue?.delayed, running: queue?.running }}
+    />
+  )
   return (
     <>
       <div class="top">
@@ -97,19 +123,7 @@ export const QueueView = ({ data, route }: { data: Flows; route: Route }) => {
           </span>
         )}
       </div>
-      <Card
-        title="Dead jobs"
-        isFlush
-        isAlarming={(queue?.dead ?? 0) > 0}
-        aside={<span class="muted">{countText(queue?.dead ?? 0)}</span>}
-      >
-        <PagedTable
-          columns={deadColumns(name, header.at, header.isWriting)}
-          pages={pages}
-          keyOf={({ id }) => id}
-          empty={<Empty title="No job is dead">A job whose tries have ended comes here.</Empty>}
-        />
-      </Card>
+      <div class="cards">{route.query.state === undefined ? [dead, jobs] : [jobs, dead]}</div>
     </>
   )
 }

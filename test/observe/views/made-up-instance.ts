@@ -226,6 +226,15 @@ const schedules = (isBroken: boolean, at: number): Views['schedules']['data']['r
   ]
 }
 
+/** The record of a failure. */
+const record = [
+  'TypeError: fetch failed',
+  '    at charge (file:///srv/shop/payments.ts:12:7)',
+  '    at async order (file:///srv/shop/orders.ts:40:3)',
+  'caused by Error [ECONNREFUSED]: connect ECONNREFUSED 127.0.0.1:7400',
+  '    at charge (file:///srv/shop/payments.ts:9:18)',
+]
+
 /** The answer of a view. */
 export const answerOf = (
   scenario: Scenario,
@@ -381,6 +390,7 @@ export const answerOf = (
       ...{ id: query.id ?? '', state: isBroken ? 'dead' : 'running', priority: 0, tries: 5 },
       ...{ tryKey: `mail/${query.id}`, key: 'ada', addedAt: startAt - 600_000 },
       ...(isBroken && { error: 'SMTP_REFUSED: 550 mailbox unavailable', failedAt: startAt }),
+      ...(isBroken && { failure: record }),
       input: { type: 'object', size: 1, members: [['to', 'ada@example.org']] },
       ...(!isBroken && { progress: 40 }),
       log: ['connects', 'is greeted'],
@@ -397,6 +407,21 @@ export const answerOf = (
           failedAt: startAt - 500_000 + index * 9_000,
         },
         error: 'SMTP_REFUSED: 550 mailbox unavailable',
+      })),
+    jobs: () =>
+      paged(query.cursor, isEmpty ? 0 : 130, (index) => ({
+        ...{
+          id: String(9_000 + index),
+          tries: index % 3,
+          priority: 0,
+          key: `customer-${index % 7}`,
+        },
+        ...{ addedAt: startAt - 60_000 + index * 400, text: `{ to: 'ada@example.org' }` },
+        waitsFor:
+          query.state === 'delayed'
+            ? { text: 'its next try', until: at + 40_000 }
+            : { text: 'a place: as many jobs run as may' },
+        ...(query.state === 'delayed' && { error: 'SMTP_REFUSED: 451 try again later' }),
       })),
     runs: () => paged(query.cursor, isEmpty ? 0 : 420, (index) => run(`o-${index + 1}`)),
     run: () =>
@@ -420,6 +445,7 @@ export const answerOf = (
                   dueAt: at + 40_000,
                 },
                 error: '503 from the bank',
+                failure: record,
               },
             ],
           },
