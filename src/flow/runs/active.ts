@@ -15,6 +15,8 @@ export type ActiveParts = {
   readonly type?: string
   /** Of a wait: the name of its signal, or of its update. */
   readonly signal?: string
+  /** Of a step: how many tries it has. */
+  readonly triesMax?: number
   /** Of a step: it is undone if the run does not complete. */
   readonly undo?: ((active: Active) => Promise<unknown>) | undefined
   /** Of a child: cancels it when its parent ends, and answers whether its end will come. */

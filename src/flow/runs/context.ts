@@ -118,6 +118,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
       const parts = { kind: 'step', key: full, scope: this.#scope } as const
       const { promise } = host.ask({
         ...parts,
+        triesMax: repeat === 'once' ? 1 : policy.max,
         perform: (active) =>
           performStep(host, active, {
             run: step,

@@ -1,21 +1,22 @@
 /**
  * The beginning of an activation: the run is read, its replay is watched until it is complete, and the
- * changes of the body are known by it. It is apart from the activation, its only importer, because
- * nothing of it is there once the replay is complete.
+ * changes of the body are known by it. A rehearsal reads and replays runs by it too.
  */
-import { isKeelsonError, keptError } from '../../errors.ts'
-import type { Active } from './active.ts'
+import { isKeelsonError, type KeelsonError, keptError } from '../../errors.ts'
+import type { Active, ActiveParts, Scope } from './active.ts'
 import type { Notified, Present, RunContext } from './messages.ts'
 import { isLive, type Recorded, type RunState } from './record.ts'
-import { diverged } from './replay.ts'
+import { diverged, type Replay } from './replay.ts'
 import type { EndingActivation } from './run-end.ts'
 import {
   clearing,
   inputText,
   outcomeText,
+  type RunRows,
   readable,
   recordIn,
   recording,
+  type Turned,
   valueApart,
   valueIn,
   wholeOf,
@@ -50,13 +51,28 @@ export const loadRun = async (
 
 /** @throws KeelsonError `CORRUPT` */
 const readRun = async (activation: EndingActivation & Notified): Promise<LoadedRun> => {
-  const { state, operations, input } = await activation.turn((state, { rows }) => {
+  const stored = await activation.turn((state, { rows }) => {
     activation.present.activation = activation
-    const operations = readable('its record', () => [...recordIn(state, rows)])
-    activation.present.failing.begin(operations)
-    const apart = operations.map((each) => withValue(each, valueApart(each, state, rows)))
-    return [{ state, operations: apart, input: valueIn(rows, 'input', inputText) }, state]
+    const stored = storedRun(state, rows)
+    activation.present.failing.begin(stored.record)
+    return [stored, state]
   })
+  return wholeRun(stored)
+}
+
+/** A run as its rows have it: long values are a `LargeValue`. @throws KeelsonError `CORRUPT` */
+export const storedRun = (state: RunState, rows: RunRows): LoadedRun => {
+  const operations = readable('its record', () => [...recordIn(state, rows)])
+  const record = operations.map((each) => withValue(each, valueApart(each, state, rows)))
+  return { state, record, input: valueIn(rows, 'input', inputText) }
+}
+
+/** The run with all its values. @throws KeelsonError `CORRUPT` */
+export const wholeRun = async ({
+  state,
+  record: operations,
+  input,
+}: LoadedRun): Promise<LoadedRun> => {
   const record: Recorded[] = []
   for (const each of operations) {
     const { outcome } = each
@@ -79,12 +95,21 @@ export const arrive = (present: Pick<Present, 'wakers'>): void => {
   for (const from of wakers) from.reply()
 }
 
+/** The activation, for the changes of its body. */
+interface Patching {
+  readonly replay: Replay<Active>
+  readonly scope: Scope
+  ask(parts: ActiveParts): Active
+  does(work: Promise<unknown>): void
+  turn<R>(change: (state: RunState, context: RunContext) => Turned<R>, first?: boolean): Promise<R>
+}
+
 /** The changes of the body that one activation has asked for. */
 export class Patches {
-  readonly #activation: EndingActivation & { does(work: Promise<unknown>): void }
+  readonly #activation: Patching
   readonly #known = new Map<string, boolean>()
 
-  constructor(activation: EndingActivation & { does(work: Promise<unknown>): void }) {
+  constructor(activation: Patching) {
     this.#activation = activation
   }
 
@@ -138,10 +163,15 @@ export const watchReplay = async (activation: EndingActivation): Promise<void> =
   }
   if (activation.isStopped || activation.isBodyOver) return
   if (replay.isComplete) return cancelLeft(replay)
+  activation.diverges(standsStill(replay))
+}
+
+/** Why a body has diverged that stands still before the end of its record. */
+export const standsStill = (replay: Pick<Replay<Active>, 'missing' | 'inFlight'>): KeelsonError => {
   const missing = replay.missing()
   const asked = [...replay.inFlight].map(({ key }) => key)
   const text = `the body waits for ${listed(asked)}, and never asks for ${listed(missing)}`
-  activation.diverges(diverged(text, { missing, asked }))
+  return diverged(text, { missing, asked })
 }
 
 /**

@@ -48,7 +48,7 @@ export const bodyOf = ({ body, options }: Workflow, version: number): UntypedBod
 
 /** Lets a body begin. Resolves with its end. */
 export const endOfBody = async (
-  activation: EndingActivation,
+  activation: BodyHost & Pick<EndingActivation, 'scope'>,
   body: UntypedBody,
   input: unknown,
 ): Promise<BodyEnd> => {
@@ -105,13 +105,8 @@ export const endRun = async (activation: EndingActivation, ended: BodyEnd): Prom
     ended.status === 'failed' && !ended.again ? undefined : await activation.unhandled.first()
   if (unhandled) return activation.block(unhandled)
   const body = activation.state.cancel ? ended : storable(ended)
-  const isUndone = (key: string): boolean => key.startsWith(undoKey(''))
-  const willUndo = body.status === 'failed' || activation.state.cancel?.isPlaced === true
-  const missing = replay.missing().filter((key) => !(willUndo && isUndone(key)))
-  if (missing.length > 0) {
-    const text = `the body has ended, and never asked for ${missing.slice(0, 10).join(', ')}`
-    return activation.diverges(diverged(text, { missing, asked: [] }))
-  }
+  const early = endsTooEarly(replay, body, activation.state)
+  if (early) return activation.diverges(early)
   if (body.status === 'completed') warnOfUnawaited(activation)
   if (replay.inFlight.size > 0) activation.leave(activation.scope, activation.cancelled)
   await childrenEnd(activation)
@@ -134,6 +129,19 @@ export const endRun = async (activation: EndingActivation, ended: BodyEnd): Prom
       return activation.stop(closing.next)
     }
   }
+}
+
+/** Why a body has ended too early: it has not asked for all that is recorded. An end that undoes asks for undos later. */
+export const endsTooEarly = (
+  replay: Pick<Replay, 'missing'>,
+  body: BodyEnd,
+  { cancel }: Pick<RunState, 'cancel'>,
+): KeelsonError | undefined => {
+  const willUndo = body.status === 'failed' || cancel?.isPlaced === true
+  const missing = replay.missing().filter((key) => !(willUndo && key.startsWith(undoKey(''))))
+  if (missing.length === 0) return undefined
+  const text = `the body has ended, and never asked for ${missing.slice(0, 10).join(', ')}`
+  return diverged(text, { missing, asked: [] })
 }
 
 /** A body that returns right after it has asked for work has most likely forgotten an `await`. */
@@ -178,7 +186,7 @@ const shortly = (given: unknown): BodyEnd | undefined => {
  * no failure of what the run did: it is undone for none.
  * @throws KeelsonError `INVALID_ARGUMENT`, which blocks the run
  */
-const storable = (body: BodyEnd): BodyEnd => {
+export const storable = (body: BodyEnd): BodyEnd => {
   if (body.status !== 'completed') return body
   try {
     return { ...body, output: copied(body.output, outputText) }

@@ -1,0 +1,149 @@
+/**
+ * What a replay says about its run: whether it would be blocked when it wakes, and whether it would wait,
+ * begin or end otherwise than its record says. Pure, but for the rejections that Node has to report first.
+ */
+import { isKeelsonError, type KeptError, keptError } from '../../errors.ts'
+import { type Active, awaitedOf } from '../runs/active.ts'
+import type { Workflow } from '../runs/body.ts'
+import { missingBody } from '../runs/lacking.ts'
+import { type Awaited, isBetweenTries, isOver, type RunState } from '../runs/record.ts'
+import { standsStill } from '../runs/replaying.ts'
+import { type BodyEnd, bodyOf, endsTooEarly, storable } from '../runs/run-end.ts'
+import type { RehearsedRun } from './rehearsed-run.ts'
+import { blocksWith, bodyFix, type Verdict } from './verdict.ts'
+
+const stuck: KeptError = {
+  name: 'KeelsonError',
+  code: 'STUCK',
+  message: 'its body asks again and again for what it is refused',
+}
+
+const acts = (what: string, reason: string, fix = bodyFix): Verdict => ({
+  level: 'acts',
+  what,
+  reason,
+  fix,
+})
+
+/** Whether the record of this run is replayed: its body has begun, and the program has one for it. */
+export const isReplayed = (state: RunState, workflow: Workflow): boolean =>
+  !state.isHeld &&
+  bodyOf(workflow, state.version) !== undefined &&
+  // A cut that the operator forced may stand anywhere.
+  !(state.status === 'cancelled' && state.cancel?.isPlaced !== true)
+
+/** The verdict about a run without its body; `undefined`: it can be replayed, or begins yet. */
+export const verdictBefore = (state: RunState, workflow: Workflow): Verdict | undefined => {
+  if (isOver(state.status) || bodyOf(workflow, state.version)) return undefined
+  const fix = `add the body to \`previous\` under ${state.version}`
+  return softened(state, blocksWith(keptError(missingBody(workflow, state.version)), fix))
+}
+
+/** The verdict about a run whose replay is over. `undefined`: it goes on as before. */
+export const verdictOf = async (run: RehearsedRun): Promise<Verdict | undefined> => {
+  const error = await blockingError(run)
+  if (error) return softened(run.state, blocksWith(error, bodyFix))
+  return run.end ? verdictOfEnd(run, run.end) : verdictOfRest(run)
+}
+
+/** Why the run is blocked when it wakes. */
+const blockingError = async (run: RehearsedRun): Promise<KeptError | undefined> => {
+  const { divergence, replay, end } = run
+  if (run.isStuck) return stuck
+  if (divergence) return keptError(divergence)
+  if (!end) return replay.hasArrived ? undefined : keptError(standsStill(replay))
+  const unhandled = await run.unhandledFailure()
+  if (unhandled) return unhandled
+  const early = endsTooEarly(replay, end, run.state)
+  if (early) return keptError(early)
+  return run.state.cancel ? undefined : unstorable(end)
+}
+
+const unstorable = (end: BodyEnd): KeptError | undefined => {
+  try {
+    storable(end)
+    return undefined
+  } catch (error) {
+    if (!isKeelsonError(error, 'INVALID_ARGUMENT')) throw error
+    return keptError(error)
+  }
+}
+
+/** A run that has ended, or is blocked, is not woken: what its body does now is no reason to stop. */
+const softened = ({ status, error }: RunState, verdict: Verdict): Verdict => {
+  if (isOver(status)) return { ...verdict, level: 'acts', what: `ended, and ${verdict.what}` }
+  if (status !== 'blocked') return verdict
+  return { ...verdict, level: 'notes', what: `blocked by ${error?.code}, and ${verdict.what}` }
+}
+
+const verdictOfEnd = ({ state }: RehearsedRun, end: BodyEnd): Verdict | undefined => {
+  const { status } = state
+  const how = end.status === 'completed' ? 'complete' : end.again ? 'begin again' : 'fail'
+  if (status === 'waiting' && !isBetweenTries(state))
+    return acts('would end', `it waits for ${named(state.waitsFor)}, and would ${how} instead`)
+  const isOtherwise =
+    (status === 'completed' && how !== 'complete') || (status === 'failed' && how !== 'fail')
+  if (isOtherwise) return acts('ended runs end otherwise', `it has ${status}, and would ${how}`)
+  return undefined
+}
+
+/** A run that stands where it was: what it waits for, and what it would begin. */
+const verdictOfRest = (run: RehearsedRun): Verdict | undefined => {
+  const { state, replay } = run
+  if (isOver(state.status)) {
+    const text = `it has ${state.status}, and would wait for ${keysOf(replay.open)}`
+    return acts('ended runs do more', text)
+  }
+  if (state.status !== 'waiting') return undefined
+  const retried = replay.open.find(hasNoTryLeft)
+  if (retried) {
+    const { key, recorded } = retried
+    const text = `${key} has failed ${recorded?.tries} times, and fails now: \`retry\` allows no more`
+    return acts('has no try left', text, 'keep `retry.max` until these runs are over')
+  }
+  if (isBetweenTries(state)) return undefined
+  const begun = replay.isComplete ? [...replay.inFlight].filter(isNew) : []
+  if (begun.length > 0)
+    return acts('would begin more', `it rests, and would begin ${keysOf(begun)}`)
+  return waitsOtherwise(state.waitsFor, replay.open, run.awaitsOthers)
+}
+
+const waitsOtherwise = (
+  before: Awaited | undefined,
+  open: readonly Active[],
+  awaitsOthers: boolean,
+): Verdict | undefined => {
+  if (open.length === 0) {
+    const text = `it waits for ${named(before)}, and would wait for nothing of \`ctx\``
+    return awaitsOthers ? undefined : acts('would wait otherwise', text)
+  }
+  if (!before || open.some((each) => isFor(each, before))) return undefined
+  const text = `it waits for ${named(before)}, and would wait for ${named(awaitedOf(open))}`
+  return acts('would wait otherwise', text)
+}
+
+/** Whether an operation waits for this event. */
+const isFor = (active: Active, { kind, name }: Awaited): boolean => {
+  const found = awaitedOf([active])
+  return found?.kind === kind && found.name === name
+}
+
+/** It has no row, and gets one at once. A wait without a time gets its row with its outcome. */
+const isNew = ({ kind, recorded }: Active): boolean =>
+  !recorded && (kind === 'step' || kind === 'sleep' || kind === 'child')
+
+const hasNoTryLeft = ({ parts, recorded }: Active): boolean =>
+  recorded?.failure !== undefined &&
+  parts.triesMax !== undefined &&
+  (recorded.tries ?? 0) >= parts.triesMax
+
+const keysOf = (operations: readonly Active[]): string =>
+  operations.length === 0
+    ? 'nothing'
+    : operations
+        .slice(0, 10)
+        .map(({ kind, key }) => `${kind} ${key}`)
+        .join(', ')
+
+const named = (awaited: Awaited | undefined): string =>
+  awaited ? `the ${awaited.kind} ${awaited.name ?? ''}`.trim() : 'nothing'

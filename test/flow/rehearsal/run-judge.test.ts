@@ -1,0 +1,292 @@
+/**
+ * Changed bodies judged on runs that rest, each beside what a real deploy does to the same run. The
+ * bodies are planted: every one acts otherwise than the body that the run began with.
+ */
+import { describe, expect, test } from 'vitest'
+import { type Ctx, workflow } from '../../../src/flow/index.ts'
+import { RunJudge } from '../../../src/flow/rehearsal/run-judge.ts'
+import type { Verdict } from '../../../src/flow/rehearsal/verdict.ts'
+import type { RunState } from '../../../src/flow/runs/record.ts'
+import { storedRun, wholeRun } from '../../../src/flow/runs/replaying.ts'
+import { flowWorld } from '../../support/worlds/flow-world.ts'
+
+type Own = Ctx<{ approval: string; confirmed: string }>
+type Body = (ctx: Own) => Promise<unknown>
+type World = Awaited<ReturnType<typeof flowWorld>>
+type Deployed = ReturnType<typeof of>
+
+const child = workflow('child', async (ctx: Ctx<{ grow: string }>) => ctx.waitFor('grow'))
+const other = workflow('other', async () => 'another')
+
+/** The functions of steps that have run. */
+const begun: string[] = []
+const step = (ctx: Pick<Own, 'step'>, key: string, value: unknown = key): Promise<unknown> =>
+  ctx.step(key, () => {
+    begun.push(key)
+    return value
+  })
+
+const of = (body: Body, options: Parameters<typeof workflow>[2] = {}) =>
+  workflow('order', (ctx: Own) => body(ctx), options)
+
+const original: Body = async (ctx) => {
+  await step(ctx, 'reserve')
+  await step(ctx, 'charge')
+  const got = await ctx.waitFor('approval')
+  await step(ctx, 'send')
+  return got
+}
+
+const withChild: Body = async (ctx) => {
+  await step(ctx, 'reserve')
+  return ctx.child('grown', child, undefined)
+}
+
+const inBranches: Body = async (ctx) => {
+  await ctx.all('both', [(own: Own) => step(own, 'a'), (own: Own) => step(own, 'b')])
+  return ctx.waitFor('approval')
+}
+
+const retries: Body = async (ctx) => {
+  await ctx.step('call', () => Promise.reject(new Error('away')), {
+    retry: { max: 10, baseMs: 60_000, maxMs: 60_000 },
+  })
+}
+
+/** Lets a run of this body come to rest. */
+const rested = async (before: Deployed): Promise<World> => {
+  const w = await flowWorld([before, child, other])
+  await w.during(w.flow.start(before, undefined, { id: '1' }))
+  await w.s.advance(5_000)
+  expect(w.status(before, '1')).toBe('waiting')
+  return w
+}
+
+/** The verdicts about the run with this id, by the judge of a program with `after`. */
+const judged = async (w: World, after: Deployed): Promise<readonly Verdict[]> => {
+  const handle = w.s.app.entity('$flow-order')
+  const loaded = await wholeRun(storedRun(handle.state('1') as RunState, handle.rows('1')))
+  const found: Verdict[] = []
+  const judge = new RunJudge(w.s.system, (_, __, verdict) => found.push(verdict))
+  const before = begun.length
+  await w.during(judge.judge(after, [{ id: '1', loaded }]))
+  await w.during(judge.rest())
+  expect(begun.slice(before)).toEqual([])
+  return found
+}
+
+/** What a real deploy comes to: the status of the run a while after it was woken. */
+const woken = async (w: World, after: Deployed): Promise<string | undefined> => {
+  await w.crash([after, child, other])
+  const signal = w.flow.handle(after, '1').signal('approval' as never, 'yes' as never)
+  await w.during(signal.catch(() => undefined))
+  await w.s.advance(30_000)
+  return w.status(after, '1')
+}
+
+const blocking: Readonly<Record<string, readonly [before: Body, after: Body, code: string]>> = {
+  'a step that was removed': [
+    original,
+    async (ctx) => {
+      await step(ctx, 'reserve')
+      return ctx.waitFor('approval')
+    },
+    'DIVERGED',
+  ],
+  'a step that was renamed': [
+    original,
+    async (ctx) => {
+      await step(ctx, 'reserve')
+      await step(ctx, 'bill')
+      return ctx.waitFor('approval')
+    },
+    'DIVERGED',
+  ],
+  'a step that was inserted before others': [
+    original,
+    async (ctx) => {
+      await step(ctx, 'check')
+      return original(ctx)
+    },
+    'DIVERGED',
+  ],
+  'steps in another order': [
+    original,
+    async (ctx) => {
+      await step(ctx, 'charge')
+      await step(ctx, 'reserve')
+      return ctx.waitFor('approval')
+    },
+    'DIVERGED',
+  ],
+  'a step that moved between branches': [
+    inBranches,
+    async (ctx) => {
+      await ctx.all('both', [(own: Own) => step(own, 'b'), (own: Own) => step(own, 'a')])
+      return ctx.waitFor('approval')
+    },
+    'DIVERGED',
+  ],
+  'a step that became a sleep': [
+    original,
+    async (ctx) => {
+      await ctx.sleep('reserve', 1)
+      return ctx.waitFor('approval')
+    },
+    'DIVERGED',
+  ],
+  'a child of another workflow': [
+    withChild,
+    async (ctx) => {
+      await step(ctx, 'reserve')
+      return ctx.child('grown', other, undefined)
+    },
+    'DIVERGED',
+  ],
+  'an end before the record is over': [original, async (ctx) => step(ctx, 'reserve'), 'DIVERGED'],
+  'an error that no body handles before the record is over': [
+    original,
+    async () => {
+      throw new Error('a mistake')
+    },
+    'DIVERGED',
+  ],
+}
+
+describe.each(Object.entries(blocking))('%s', (_, [before, after, code]) => {
+  test('is found, as a real deploy blocks the run when it wakes', { tags: ['RE4'] }, async () => {
+    const w = await rested(of(before))
+    const found = await judged(w, of(after))
+
+    expect(found).toMatchObject([{ level: 'blocks', what: code }])
+    if (before !== withChild) expect(await woken(w, of(after))).toBe('blocked')
+  })
+})
+
+const acting: Readonly<Record<string, readonly [before: Body, after: Body, what: string, RegExp]>> =
+  {
+    'a wait for another signal': [
+      original,
+      async (ctx) => {
+        await step(ctx, 'reserve')
+        await step(ctx, 'charge')
+        return ctx.waitFor('confirmed')
+      },
+      'would wait otherwise',
+      /waits for the signal approval, and would wait for the signal confirmed/,
+    ],
+    'a step before the wait': [
+      original,
+      async (ctx) => {
+        await step(ctx, 'reserve')
+        await step(ctx, 'charge')
+        await step(ctx, 'inform')
+        return ctx.waitFor('approval')
+      },
+      'would begin more',
+      /would begin step inform/,
+    ],
+    'an end in place of the wait': [
+      original,
+      async (ctx) => {
+        await step(ctx, 'reserve')
+        await step(ctx, 'charge')
+      },
+      'would end',
+      /waits for the signal approval, and would complete instead/,
+    ],
+    'fewer tries': [
+      retries,
+      async (ctx) =>
+        void (await ctx.step('call', () => Promise.reject(new Error('away')), {
+          retry: { max: 1 },
+        })),
+      'has no try left',
+      /call has failed 1 times/,
+    ],
+    'a wait for something else than ctx': [
+      original,
+      async (ctx) => {
+        await step(ctx, 'reserve')
+        await step(ctx, 'charge')
+        await new Promise(() => undefined)
+      },
+      'would wait otherwise',
+      /would wait for nothing of `ctx`/,
+    ],
+  }
+
+describe.each(Object.entries(acting))('%s', (_, [before, after, what, reason]) => {
+  test('is found, though no wake would block the run', async () => {
+    const w = await rested(of(before))
+
+    const found = await judged(w, of(after))
+
+    expect(found).toEqual([
+      { level: 'acts', what, reason: expect.stringMatching(reason), fix: expect.any(String) },
+    ])
+    expect(await woken(w, of(after))).not.toBe('blocked')
+  })
+})
+
+test.each([
+  ['steps and a wait', original],
+  ['a child', withChild],
+  ['branches', inBranches],
+  ['a step that is tried again', retries],
+])('the body that wrote a run with %s finds nothing', { tags: ['RE3'] }, async (_, body) => {
+  const w = await rested(of(body))
+
+  expect(await judged(w, of(body))).toEqual([])
+})
+
+test('a version without a body is found, as the wake blocks the run', async () => {
+  const w = await rested(of(original))
+  const after = of(original, { version: 2 })
+
+  expect(await judged(w, after)).toMatchObject([{ level: 'blocks', what: 'UNSUPPORTED_VERSION' }])
+  expect(await woken(w, after)).toBe('blocked')
+})
+
+test('a change that asks `patched` finds nothing, and the old body stays under `previous`', async () => {
+  const w = await rested(of(original))
+  const patched = of(async (ctx) => {
+    if (ctx.patched('inform')) await step(ctx, 'inform')
+    return original(ctx)
+  })
+  const versioned = of(async (ctx) => ctx.waitFor('confirmed'), {
+    version: 2,
+    previous: { 1: original as never },
+  })
+
+  expect(await judged(w, patched)).toEqual([])
+  expect(await judged(w, versioned)).toEqual([])
+})
+
+test('a run that has ended tells what its body would do after the place where others wait', async () => {
+  const w = await rested(of(original))
+  const handle = w.flow.handle(of(original), '1')
+  await w.during(handle.signal('approval', 'yes'))
+  await w.during(handle.result())
+  const later = of(async (ctx) => {
+    await step(ctx, 'reserve')
+    await step(ctx, 'charge')
+    await ctx.waitFor('approval')
+    await step(ctx, 'pack')
+  })
+
+  expect(await judged(w, of(original))).toEqual([])
+  expect(await judged(w, later)).toMatchObject([{ level: 'acts', what: 'ended, and DIVERGED' }])
+})
+
+test('a body that stood still and went on is found again, and noted', async () => {
+  const w = await rested(of(original))
+  const slow = of(async (ctx) => {
+    await new Promise<void>((resolve) => void w.s.clock.after(1_000, resolve))
+    return original(ctx)
+  })
+
+  expect(await judged(w, slow)).toMatchObject([
+    { level: 'notes', what: 'awaits something else than ctx' },
+  ])
+})
