@@ -22,6 +22,7 @@ describe.each([
   ['projections.md', { L: 44, M: 67 }],
   ['flow.md', { W: 12 }],
   ['observer.md', { O: 12 }],
+  ['rehearsal.md', { RE: 8 }],
 ])('test/evidence/%s', (name, counts) => {
   test('has every number once', () => {
     expect(numbersOf(name)).toEqual(

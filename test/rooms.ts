@@ -115,7 +115,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     'run-entity': ['runs', 'activation', 'looks'],
     schedule: ['runs'],
     app: ['runs', 'looks', 'queue', 'run-entity', 'schedule'],
-    rehearsal: ['runs', 'activation'],
+    rehearsal: ['runs', 'activation', 'queue', 'schedule', 'app'],
   },
   testing: {
     kit: [],

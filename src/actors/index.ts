@@ -80,6 +80,12 @@ export {
 export { WalkTurns } from './core/walk-turns.ts'
 export { WriteWindows } from './core/write-windows.ts'
 export {
+  actorVerdicts,
+  type Level,
+  type NewServer,
+  type Verdict,
+} from './entities/actor-verdicts.ts'
+export {
   type ActorsHealth,
   actorsHealth,
   overdueOf,
@@ -118,6 +124,7 @@ export type {
 export { blockedHere, parkedActors, parkedCount, unblockWorker } from './entities/parked-actors.ts'
 export type { PastAlarm, PastStep, PastTurn, TurnCause } from './entities/past-turns.ts'
 export type { StateChange } from './entities/state-changes.ts'
+export { ownRowsOf, type StoredActor, storedActors } from './entities/stored-actors.ts'
 export { deleteWorker, workerDiff, workerHistory } from './entities/worker-rows.ts'
 export type { EntryInput, PayloadInput, PayloadTypes, TypedInput } from './journal/entry-input.ts'
 export type { EntriesOfJournal, EntryStream } from './journal/entry-stream.ts'
@@ -230,6 +237,7 @@ export {
   shardTime,
   whenDurable,
 } from './turns/durable-server.ts'
+export { durableTable } from './turns/durable-table.ts'
 export { type FailedWork, type FailureLog, stuckTries } from './turns/failure-log.ts'
 export type { EndOptions } from './turns/lifetime.ts'
 export { type Fields, parkedField, readBody } from './turns/memory.ts'

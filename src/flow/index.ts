@@ -9,6 +9,7 @@
  * - run-entity: the durable actor of a run, and the keeper of runs
  * - schedule: the times of cron patterns, and the runs that they start
  * - app: `workflow`, `queue`, `schedule`, `flows`, a part of the tree, and `flow(app)`
+ * - rehearsal: what another program would do with stored runs and actors, without their entities
  *
  * Start reading at `runs/record.ts`, `runs/replay.ts` and `activation/activation.ts`.
  */
@@ -55,6 +56,8 @@ export type {
 } from './queue/queue-messages.ts'
 export type { Queue, QueueOptions } from './queue/queue-terms.ts'
 export type { JobHold, JobState } from './queue/queue-types.ts'
+export { type RehearsalCounts, type RehearsalReport, rehearseTree } from './rehearsal/rehearse.ts'
+export type { Finding } from './rehearsal/verdict.ts'
 export type { BrokenSchedule, FlowHealth, StoppedRun } from './run-entity/keeper.ts'
 export type {
   AllOptions,

@@ -51,6 +51,7 @@ export {
   worker,
 } from './users-tree/app-tree.ts'
 export { registeredName } from './users-tree/child-tree.ts'
+export { type DeclaredActor, declaredActors } from './users-tree/declared-actors.ts'
 export { durableActors, kindSpec } from './users-tree/durable-parts.ts'
 export { loadFailure, loadModule } from './users-tree/module-loader.ts'
 export { retryOptions } from './users-tree/server-check.ts'

@@ -19,6 +19,7 @@ export {
   type MemoryProjectionsOptions,
   memoryProjections,
 } from './simulated/memory-projection-store.ts'
+export { type RehearseTreeOptions, rehearse } from './simulated/rehearse.ts'
 export type { Unsynced } from './simulated/simulated-crash.ts'
 export {
   type SimulatedDisk,

@@ -28,7 +28,14 @@ export const evidenceRows = (page: string): EvidenceRow[] =>
     .map((cells) => ({ number: cells[0] ?? '', shown: cells.at(-1) ?? '' }))
 
 /** The pages whose numbers are tags of tests: their last columns are made from the tests. */
-const taggedPages = ['log.md', 'writes.md', 'projections.md', 'flow.md', 'observer.md']
+const taggedPages = [
+  'log.md',
+  'writes.md',
+  'projections.md',
+  'flow.md',
+  'observer.md',
+  'rehearsal.md',
+]
 
 /** Every tag that a test may have: the numbers of those pages. */
 export const evidenceTags = (): string[] =>

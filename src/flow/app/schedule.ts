@@ -7,13 +7,20 @@ import type { Workflow } from '../runs/body.ts'
 import { missed, overlap } from '../runs/options.ts'
 import { checkPartName, type FlowPart } from '../runs/parts.ts'
 import { CronTimes } from '../schedule/cron.ts'
-import { type RunStarter, scheduleSpecs } from '../schedule/schedule-entity.ts'
+import {
+  declaredSchedule,
+  type RunStarter,
+  scheduleSpecs,
+  type TreeSchedule,
+} from '../schedule/schedule-entity.ts'
 import type { Scheduled, ScheduleOptions } from '../schedule/schedule-plan.ts'
 import { flow } from './flow.ts'
 
 /** A schedule. */
 export interface Schedule extends FlowPart {
   readonly sort: 'schedule'
+  /** @internal Its declaration, and the times of its pattern. */
+  readonly [declaredSchedule]: TreeSchedule
 }
 
 const checkOptions = object({
@@ -64,6 +71,10 @@ export const schedule = (
   if (workflow?.sort !== 'workflow') throw configError(`${path}.workflow`, 'a workflow', workflow)
   const times = new CronTimes(cron, zone, config(path))
   const declared = { cron, zone, ...policy, workflow: workflow.name }
-  const specs = scheduleSpecs({ name, declared, times }, runStarter)
-  return { sort: 'schedule', name, starts: workflow.name, children: () => specs }
+  const own = { name, declared, times }
+  const specs = scheduleSpecs(own, runStarter)
+  return {
+    ...{ sort: 'schedule', name, starts: workflow.name, children: () => specs },
+    [declaredSchedule]: own,
+  }
 }

@@ -5,7 +5,7 @@ import { type ChildSpec, supervisor } from '../../runtime/index.ts'
 import type { Queue } from '../queue/queue-terms.ts'
 import { keeperSpec } from '../run-entity/keeper.ts'
 import type { Workflow } from '../runs/body.ts'
-import type { FlowPart } from '../runs/parts.ts'
+import { type FlowPart, flowParts } from '../runs/parts.ts'
 import { schedulesSpec } from '../schedule/schedule-entity.ts'
 import { batchesSpec } from './flow-of-batch.ts'
 import { runStarter } from './schedule.ts'
@@ -57,7 +57,8 @@ export const flows = (parts: FlowParts, ...surplus: []): ChildSpec => {
       keeperSpec(workflows, brokenSchedules),
     ])
   // The children of each start are made for it: they keep what is in memory.
-  return { ...spec(), start: (context) => spec().start(context) }
+  const own: ChildSpec = { ...spec(), start: (context) => spec().start(context) }
+  return Object.assign(own, { [flowParts]: { workflows, queues, schedules } })
 }
 
 /** Runs of a part that is not in the tree would fail, hour after hour. */

@@ -2,12 +2,13 @@
  * Judges runs in lots, as a program would replay them. A body that stands still may await something else
  * than `ctx`: such runs are kept, and wait together in the end for as long as an activation waits.
  */
+
+import type { Verdict } from '../../actors/index.ts'
 import { passed } from '../../clock.ts'
 import type { Workflow } from '../runs/body.ts'
 import type { LoadedRun } from '../runs/replaying.ts'
 import { RehearsedRun, type ReplayParts, type RehearsedRun as Run } from './rehearsed-run.ts'
 import { isReplayed, verdictBefore, verdictOf } from './run-verdict.ts'
-import type { Verdict } from './verdict.ts'
 
 /** A run that is to be judged. */
 export type GivenRun = { readonly id: string; readonly loaded: LoadedRun }

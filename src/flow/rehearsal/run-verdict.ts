@@ -2,6 +2,8 @@
  * What a replay says about its run: whether it would be blocked when it wakes, and whether it would wait,
  * begin or end otherwise than its record says. Pure, but for the rejections that Node has to report first.
  */
+
+import type { Verdict } from '../../actors/index.ts'
 import { isKeelsonError, type KeptError, keptError } from '../../errors.ts'
 import { type Active, awaitedOf } from '../runs/active.ts'
 import type { Workflow } from '../runs/body.ts'
@@ -10,7 +12,7 @@ import { type Awaited, isBetweenTries, isOver, type RunState } from '../runs/rec
 import { standsStill } from '../runs/replaying.ts'
 import { type BodyEnd, bodyOf, endsTooEarly, storable } from '../runs/run-end.ts'
 import type { RehearsedRun } from './rehearsed-run.ts'
-import { blocksWith, bodyFix, type Verdict } from './verdict.ts'
+import { blocksWith, bodyFix } from './verdict.ts'
 
 const stuck: KeptError = {
   name: 'KeelsonError',
@@ -70,7 +72,7 @@ const unstorable = (end: BodyEnd): KeptError | undefined => {
 }
 
 /** A run that has ended, or is blocked, is not woken: what its body does now is no reason to stop. */
-const softened = ({ status, error }: RunState, verdict: Verdict): Verdict => {
+export const softened = ({ status, error }: RunState, verdict: Verdict): Verdict => {
   if (isOver(status)) return { ...verdict, level: 'acts', what: `ended, and ${verdict.what}` }
   if (status !== 'blocked') return verdict
   return { ...verdict, level: 'notes', what: `blocked by ${error?.code}, and ${verdict.what}` }

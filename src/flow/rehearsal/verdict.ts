@@ -1,19 +1,6 @@
-/** What a rehearsal says about stored data. Types, and the words that all judges share. */
+/** The words that the judges of a rehearsal share, and how their verdicts become findings. Pure. */
+import type { Level, Verdict } from '../../actors/index.ts'
 import type { KeptError } from '../../errors.ts'
-
-/** How much a verdict weighs: something stops, something acts otherwise, or something is worth a look. */
-export type Level = 'blocks' | 'acts' | 'notes'
-
-/** What the new program does to one run, actor or part. `what` is the same for all of one sort. */
-export type Verdict = {
-  readonly level: Level
-  /** A short text that is the same for all verdicts of one sort. */
-  readonly what: string
-  /** What is so here: names of operations and parts, never a value. */
-  readonly reason: string
-  /** What helps. */
-  readonly fix: string
-}
 
 /** The verdict that a run or an actor is blocked with this error. */
 export const blocksWith = (error: KeptError, fix: string): Verdict => ({
@@ -26,3 +13,59 @@ export const blocksWith = (error: KeptError, fix: string): Verdict => ({
 /** What helps a run whose body does something else. */
 export const bodyFix =
   'keep the old way for runs that were beyond it: `ctx.patched`, or `previous` with a new `version`'
+
+/** A verdict with the actor that it is about. `kind`: as users say it, such as `workflow order`. */
+export type Found = Verdict & { readonly kind: string; readonly id: string }
+
+/** What a rehearsal has found, of one sort and one kind of actors. */
+export type Finding = {
+  /** `blocks`: it stops; `acts`: it acts otherwise, or data go; `notes`: worth a look. */
+  readonly level: Level
+  /** The sort, such as `DIVERGED` or `would wait otherwise`. */
+  readonly what: string
+  /** Such as `workflow order`, `entity account` or `worker mailer`. */
+  readonly kind: string
+  /** How many runs or actors it is about. */
+  readonly count: number
+  /** At most 10 of them, in the order of their ids. */
+  readonly examples: readonly { readonly id: string; readonly reason: string }[]
+  /** What helps. */
+  readonly fix: string
+}
+
+const examplesMax = 10
+
+const levels: readonly Level[] = ['blocks', 'acts', 'notes']
+
+/** Whether a level is as bad as another one, or worse. */
+export const isAtLeast = (level: Level, other: Level): boolean =>
+  levels.indexOf(level) <= levels.indexOf(other)
+
+/** Findings that grow. Which ones there are, and in which order, does not depend on the order of the verdicts. */
+export class Findings {
+  readonly #all = new Map<string, { count: number; examples: Finding['examples']; of: Found }>()
+
+  add(found: Found): void {
+    const { level, what, kind, id, reason } = found
+    const key = JSON.stringify([levels.indexOf(level), kind, what])
+    const known = this.#all.get(key) ?? { count: 0, examples: [], of: found }
+    known.count++
+    known.examples = [...known.examples, { id, reason }].sort(byId).slice(0, examplesMax)
+    this.#all.set(key, known)
+  }
+
+  /** The worst first. */
+  get list(): readonly Finding[] {
+    return [...this.#all]
+      .sort(([one], [other]) => (one < other ? -1 : 1))
+      .map(([, { count, examples, of }]) => {
+        const { level, what, kind, fix } = of
+        return { level, what, kind, count, examples, fix }
+      })
+  }
+}
+
+type Example = Finding['examples'][number]
+
+const byId = (one: Example, other: Example): number =>
+  one.id < other.id ? -1 : Number(one.id > other.id)

@@ -29,6 +29,9 @@ export interface FlowPart {
   children(): readonly ChildSpec[]
 }
 
+/** The key of the parts of `flows` in its specification: its start function alone knows them else. */
+export const flowParts = Symbol('the parts of flows')
+
 /** Checks the name of a part. The longest kind, with its prefix, has 64 bytes. */
 export const checkPartName = (sort: FlowPart['sort'], name: unknown): string => {
   if (typeof name === 'string' && /^[a-z][\w-]{0,49}$/.test(name)) return name

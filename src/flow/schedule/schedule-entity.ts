@@ -70,8 +70,11 @@ export type RunStarter = {
   readonly ended: (app: App, workflow: string, id: string) => Promise<unknown>
 }
 
+/** The key of what a part of `flows` declares, if it is a schedule. */
+export const declaredSchedule = Symbol('the declaration of a schedule')
+
 /** A schedule of the tree. */
-type TreeSchedule = {
+export type TreeSchedule = {
   readonly name: string
   readonly declared: Declared
   readonly times: CronTimes

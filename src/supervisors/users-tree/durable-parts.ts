@@ -96,7 +96,20 @@ export const kindSpec = <M extends DurableMessages, S, F extends Fields, App>(
     kind: 'supervisor',
     module,
     withModule,
+    [kindOptions]: options,
   } as ModuleSpec
+}
+
+/** The key of the options of a kind in its specification. */
+const kindOptions = Symbol('the options of a kind')
+
+/** What a specification declares, if it is one of a kind whose module is loaded. */
+export const declaredKind = (
+  spec: ChildSpec & { readonly module?: unknown; readonly [kindOptions]?: EntityOptions },
+): { readonly server: object; readonly keepMs: number | undefined } | undefined => {
+  const { module, [kindOptions]: options } = spec
+  const server = options && serverOf(module)
+  return server && { server, keepMs: options.keepMs }
 }
 
 const checkedServer = (server: object | undefined, path: string): object => {

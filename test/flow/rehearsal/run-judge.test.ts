@@ -3,9 +3,9 @@
  * bodies are planted: every one acts otherwise than the body that the run began with.
  */
 import { describe, expect, test } from 'vitest'
+import type { Verdict } from '../../../src/actors/index.ts'
 import { type Ctx, workflow } from '../../../src/flow/index.ts'
 import { RunJudge } from '../../../src/flow/rehearsal/run-judge.ts'
-import type { Verdict } from '../../../src/flow/rehearsal/verdict.ts'
 import type { RunState } from '../../../src/flow/runs/record.ts'
 import { storedRun, wholeRun } from '../../../src/flow/runs/replaying.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'

@@ -1,0 +1,66 @@
+/**
+ * The rows of all durable actors of an instance, for a program that runs none of them: a rehearsal. It is
+ * apart from the listings of kinds, which decode rows by the servers of the program that runs.
+ */
+import {
+  alarmRows,
+  entityOfRow,
+  entityRowsAfter,
+  type Row,
+  type RowRange,
+} from '../../storage/index.ts'
+import { behind } from '../store/range-query.ts'
+import type { ActorShard } from '../turns/actor-shard.ts'
+import type { ReadRows } from '../turns/own-rows.ts'
+import type { Entities } from './entities.ts'
+import { rowsHere } from './entity-rows.ts'
+
+/** A durable actor as its rows have it. A worker has the kind `$worker`, and its name as its id. */
+export type StoredActor = {
+  readonly kind: string
+  readonly id: string
+  readonly main: Row
+  /** The rows of its alarms by their names. */
+  readonly alarms: readonly (readonly [name: string, row: Row])[]
+}
+
+/** So many rows are read in one turn of the event loop. */
+const pageRows = 500
+
+/**
+ * The actors of all shards, in pages that are each read at once.
+ * @throws KeelsonError `SHARD_DOWN`, `CLOSED`, `CORRUPT`
+ */
+export function* storedActors(
+  entities: Entities,
+): Iterable<{ readonly shard: number; readonly actors: readonly StoredActor[] }> {
+  for (const shard of entities.shardsHere)
+    for (let rest: RowRange | undefined = entityRowsAfter(); rest; ) {
+      const page = pageIn(shard, rest)
+      rest = page.rest
+      yield { shard: shard.index, actors: page.actors }
+    }
+}
+
+const pageIn = (
+  shard: ActorShard,
+  range: RowRange,
+): { readonly actors: readonly StoredActor[]; readonly rest?: RowRange } => {
+  const actors: StoredActor[] = []
+  for (const [rowKey, main] of shard.view().rows(range)) {
+    const entity = entityOfRow(rowKey)
+    const slash = entity.indexOf('/')
+    const alarms = [...shard.view().rows(alarmRows(entity))].map(
+      ([key, row]) => [key.slice(key.lastIndexOf('\0') + 1), row] as const,
+    )
+    actors.push({ kind: entity.slice(0, slash), id: entity.slice(slash + 1), main, alarms })
+    if (actors.length === pageRows) return { actors, rest: behind(range, false, rowKey) }
+  }
+  return { actors }
+}
+
+/** The rows that an actor keeps itself. */
+export const ownRowsOf = (
+  entities: Entities,
+  { kind, id }: Pick<StoredActor, 'kind' | 'id'>,
+): ReadRows => rowsHere(entities, `${kind}/${id}`)

@@ -1,0 +1,60 @@
+/** A rehearsal in one process: the actors of an instance, judged by another tree. */
+import {
+  type AppContext,
+  type AppTree,
+  durableActors,
+  loadedOptions,
+} from '../../supervisors/index.ts'
+import { Rehearsal } from './rehearsal.ts'
+import { StoredParts } from './stored-parts.ts'
+import { type Finding, Findings } from './verdict.ts'
+
+/** What a rehearsal comes to. */
+export type RehearsalReport = {
+  /** The worst first. */
+  readonly findings: readonly Finding[]
+  readonly counts: RehearsalCounts
+  /** When the data were as they were judged, in ms since 1970. */
+  readonly asOf: number
+}
+
+/** How much was judged, and what was not. */
+export type RehearsalCounts = {
+  /** Runs of workflows, those that have ended among them. */
+  readonly runs: number
+  /** Other durable actors: entities, workers, queues, schedules. */
+  readonly actors: number
+  /** Ended runs that were left out: older ones than the newest of their workflow. */
+  readonly endedLeft: number
+  /** Runs and actors that no judge came to an end with. */
+  readonly notJudged: number
+}
+
+/** How many ended runs of each workflow are judged, if nothing else is said. */
+export const endedDefault = 1_000
+
+/**
+ * Judges what `tree` would do with the actors of an instance, which goes on meanwhile. Nothing is started
+ * or changed.
+ * @throws KeelsonError `CONFIG`, `SHARD_DOWN`, `CLOSED`, `CORRUPT`
+ */
+export const rehearseTree = async (
+  app: AppContext,
+  tree: AppTree,
+  endedMax: number,
+): Promise<RehearsalReport> => {
+  const { app: checked } = await loadedOptions({ dir: 'unused', app: tree })
+  const { entities } = app[durableActors]
+  const { system } = entities
+  const asOf = system.clock.now()
+  const [parts, judge] = [new StoredParts(app, endedMax), new Rehearsal(checked ?? false, system, asOf)]
+  const [findings, counts] = [new Findings(), { runs: 0, actors: 0 }]
+  for await (const lot of parts.lots()) {
+    for (const { run } of lot) counts[run ? 'runs' : 'actors']++
+    for (const found of await judge.judge(lot)) findings.add(found)
+  }
+  for (const found of await judge.rest()) findings.add(found)
+  for (const found of judge.whole(parts.facts)) findings.add(found)
+  const endedLeft = parts.facts.left
+  return { findings: findings.list, counts: { ...counts, endedLeft, notJudged: 0 }, asOf }
+}

@@ -1,0 +1,323 @@
+/**
+ * Twenty changes of one program, planted one by one, and judged on the data that the program has written.
+ * Each finding that says *blocks* is compared with a real start of the changed program.
+ */
+import { describe, expect, test } from 'vitest'
+import { setup } from 'xstate'
+import { type Ctx, type Finding, flows, schedule, workflow } from '../../../src/flow/index.ts'
+import {
+  type AppTree,
+  type DurableServer,
+  entity,
+  noReply,
+  reply,
+  supervisor,
+  worker,
+} from '../../../src/index.ts'
+import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
+import { rehearse } from '../../../src/testing/index.ts'
+import { simulated } from '../../support/worlds/simulated-instance.ts'
+
+type Own = Ctx<{ approval: string; confirmed: string }>
+type Body = (ctx: Own) => Promise<unknown>
+
+/** What steps, alarms and continues have done. */
+const effects: string[] = []
+const does = (what: string): string => {
+  effects.push(what)
+  return what
+}
+
+type AccountMessages = {
+  calls: { open: () => void; get: () => unknown }
+  continues: { mail: () => void }
+  alarms: { remind: () => void }
+}
+type Account = { readonly name: string }
+type AccountServer = DurableServer<
+  AccountMessages,
+  Account | undefined,
+  { name: string | undefined },
+  string,
+  unknown
+>
+
+const account = (changes: Partial<AccountServer> = {}): AccountServer => ({
+  version: 1,
+  init: () => undefined,
+  index: (state) => ({ name: state?.name }),
+  calls: {
+    open: (_, __, context) => {
+      context.setAlarm('remind', { inMs: 86_400_000 })
+      context.addContinue('mail')
+      return reply(undefined, { name: 'anna' })
+    },
+    get: (state) => reply(state, state),
+  },
+  continues: {
+    mail: () => {
+      throw new Error('the mail host is away')
+    },
+  },
+  alarms: { remind: (state) => noReply(state) },
+  retry: { max: 1_000, baseMs: 600_000, maxMs: 600_000 },
+  ...changes,
+})
+
+type Light = { readonly target?: string; readonly guard?: () => boolean }
+const light = ({ target = 'red', guard = () => true }: Light = {}) => {
+  const machine = setup({
+    types: {} as { events: { type: 'go' } | { type: 'status' } },
+    guards: { may: () => guard() },
+  }).createMachine({
+    id: 'light',
+    initial: 'off',
+    states: { off: { on: { go: { target, guard: 'may' } } }, red: {}, green: {} },
+  })
+  return StateMachine.durable(
+    machine as never,
+    {
+      version: 1,
+      answers: { go: ({ value }: { value: unknown }) => value },
+    } as never,
+  ) as never
+}
+
+type CountMessages = { calls: { add: () => number } }
+const counter: DurableServer<CountMessages, number, Record<never, never>, undefined, unknown> = {
+  init: () => 0,
+  calls: { add: (count) => reply(count + 1, count + 1) },
+}
+
+const step = (ctx: Own, key: string): Promise<unknown> => ctx.step(key, () => does(key))
+
+const order: Body = async (ctx) => {
+  await step(ctx, 'reserve')
+  await ctx.all('both', [(own: Own) => step(own, 'a'), (own: Own) => step(own, 'b')])
+  await ctx.child('packed', pack, undefined)
+  await step(ctx, 'charge')
+  await ctx.waitFor('approval')
+  await step(ctx, 'send')
+}
+const pack = workflow('pack', async () => 'packed')
+const wrap = workflow('wrap', async () => 'wrapped')
+
+/** A program: the one that wrote the data, but for the changes. */
+type Program = {
+  readonly body?: Body
+  readonly workflow?: Parameters<typeof workflow>[2]
+  readonly account?: Partial<AccountServer>
+  readonly kind?: string
+  readonly light?: Light
+  readonly worker?: string
+  readonly cron?: string
+}
+
+const program = (changes: Program = {}): AppTree => {
+  const orders = workflow('order', changes.body ?? order, changes.workflow)
+  const night = workflow('night', async () => undefined)
+  return supervisor('app', {}, [
+    entity(changes.kind ?? 'account', account(changes.account)),
+    entity('light', light(changes.light)),
+    worker(changes.worker ?? 'visits', counter as never, { durable: true } as never),
+    flows({
+      workflows: [orders, pack, wrap, night],
+      schedules: [schedule('nightly', changes.cron ?? '0 3 * * *', night as never)],
+    }),
+  ])
+}
+
+/** The steps of the body, with some replaced. */
+const bodyOf =
+  (...does: ((ctx: Own) => Promise<unknown>)[]): Body =>
+  async (ctx) => {
+    for (const act of does) await act(ctx)
+  }
+const reserve = (ctx: Own) => step(ctx, 'reserve')
+const both = (ctx: Own) =>
+  ctx.all('both', [(own: Own) => step(own, 'a'), (own: Own) => step(own, 'b')])
+const packs = (ctx: Own) => ctx.child('packed', pack, undefined)
+const charge = (ctx: Own) => step(ctx, 'charge')
+const approval = (ctx: Own) => ctx.waitFor('approval')
+const send = (ctx: Own) => step(ctx, 'send')
+
+/** An instance with the data: one run that rests, one that has ended 5 days ago, and actors. */
+const written = async () => {
+  const s = await simulated({ app: program() })
+  const { flow } = await import('../../../src/flow/index.ts')
+  const orders = { sort: 'workflow', name: 'order' } as ReturnType<typeof workflow>
+  const start = async (id: string) => {
+    const run = await s.during(flow(s.app).start(orders as never, undefined as never, { id }))
+    await s.advance(5_000)
+    return run
+  }
+  const first = await start('ended')
+  await s.during(first.signal('approval' as never, 'yes' as never))
+  await s.advance(86_400_000 * 5)
+  await start('rests')
+  const anna = s.app.entity<AccountMessages>('account').ref('anna')
+  const { call } = await import('../../../src/index.ts')
+  await s.during(call(anna, 'open'))
+  await s.during(StateMachine.call(s.app.entity('light').ref('hall') as never, { type: 'go' } as never))
+  await s.during(call(s.app.system.whereis('visits' as never) as never, 'add' as never))
+  await s.advance(3_000)
+  return s
+}
+
+type World = Awaited<ReturnType<typeof written>>
+
+const judged = async (s: World, app: AppTree): Promise<readonly Finding[]> => {
+  const before = effects.length
+  const { findings } = await s.during(rehearse({ from: s.app, app }), { withinMs: 60_000 })
+  expect(effects.slice(before)).toEqual([])
+  return findings
+}
+
+/** What a real start of the program stops: runs and actors that it blocks when they wake. */
+const blockedBy = async (s: World, app: AppTree): Promise<readonly string[]> => {
+  const { call } = await import('../../../src/index.ts')
+  const { flow } = await import('../../../src/flow/index.ts')
+  await s.kill()
+  await s.start({ app })
+  const orders = { sort: 'workflow', name: 'order' } as never
+  const signal = flow(s.app)
+    .handle(orders, 'rests')
+    .signal('approval' as never, 'yes' as never)
+  await s.during(signal.catch(() => undefined))
+  const called = async () => call(s.app.entity('account').ref('anna') as never, 'get' as never)
+  await s.during(called().catch(() => undefined))
+  const asked = async () =>
+    StateMachine.call(s.app.entity('light').ref('hall') as never, { type: 'go' } as never)
+  await s.during(asked().catch(() => undefined))
+  await s.advance(86_400_000)
+  const { actors, parts } = s.app.health() as unknown as {
+    actors: { blocked: { list: { entity: string }[] } }
+    parts: { flow: { blocked: { list: { id: string }[] } } }
+  }
+  return [JSON.stringify(actors), JSON.stringify(parts)]
+}
+
+type Planted = readonly [
+  changes: Program,
+  found: readonly (readonly [level: Finding['level'], what: string, kind: string])[],
+]
+
+const runs = 'workflow order'
+const blocks = (what: string, kind: string) => ['blocks', what, kind] as const
+const acts = (what: string, kind: string) => ['acts', what, kind] as const
+const bothRuns = [blocks('DIVERGED', runs), acts('ended, and DIVERGED', runs)]
+
+const planted: Readonly<Record<string, Planted>> = {
+  'a step is removed': [{ body: bodyOf(both, packs, charge, approval, send) }, bothRuns],
+  'a step is inserted': [
+    { body: bodyOf(reserve, (ctx) => step(ctx, 'new'), both, packs, charge, approval, send) },
+    bothRuns,
+  ],
+  'a step is renamed': [
+    { body: bodyOf(reserve, both, packs, (ctx) => step(ctx, 'bill'), approval, send) },
+    bothRuns,
+  ],
+  'a step moves between branches': [
+    {
+      body: bodyOf(
+        reserve,
+        (ctx) => ctx.all('both', [(own: Own) => step(own, 'b'), (own: Own) => step(own, 'a')]),
+        packs,
+        charge,
+        approval,
+        send,
+      ),
+    },
+    bothRuns,
+  ],
+  'a step changes after the wait': [
+    { body: bodyOf(reserve, both, packs, charge, approval, (ctx) => step(ctx, 'ship')) },
+    [acts('ended, and DIVERGED', runs)],
+  ],
+  'an operation has another kind': [
+    { body: bodyOf((ctx) => ctx.sleep('reserve', 1), both, packs, charge, approval, send) },
+    bothRuns,
+  ],
+  'a signal is renamed': [
+    { body: bodyOf(reserve, both, packs, charge, (ctx) => ctx.waitFor('confirmed'), send) },
+    [acts('would wait otherwise', runs), acts('ended, and DIVERGED', runs)],
+  ],
+  'a child is of another workflow': [
+    {
+      body: bodyOf(
+        reserve,
+        both,
+        (ctx) => ctx.child('packed', wrap, undefined),
+        charge,
+        approval,
+        send,
+      ),
+    },
+    bothRuns,
+  ],
+  'the body ends too early': [{ body: bodyOf(reserve, both) }, bothRuns],
+  'a version has no body': [{ workflow: { version: 2 } }, [blocks('UNSUPPORTED_VERSION', runs)]],
+  'migrate is missing': [{ account: { version: 2 } }, [blocks('BLOCKED', 'entity account')]],
+  'migrate throws': [
+    {
+      account: {
+        version: 2,
+        migrate: () => {
+          throw new Error('a mistake')
+        },
+      },
+    },
+    [blocks('BLOCKED', 'entity account')],
+  ],
+  'a machine has another target': [
+    { light: { target: 'green' } },
+    [blocks('BLOCKED', 'entity light')],
+  ],
+  'an alarm is renamed': [
+    { account: { alarms: { nag: (state: unknown) => noReply(state) } as never } },
+    [blocks('no handler', 'entity account')],
+  ],
+  'a continue is renamed': [
+    { account: { continues: { write: (state: unknown) => noReply(state) } as never } },
+    [blocks('no handler', 'entity account')],
+  ],
+  'a worker is renamed': [{ worker: 'counts' }, [blocks('is not in the tree', 'worker visits')]],
+  'retry is shortened': [
+    { account: { retry: { max: 1 } } },
+    [acts('has no try left', 'entity account')],
+  ],
+  'keep is shortened': [{ workflow: { keep: { completed: '1d' } } }, [acts('shorter keep', runs)]],
+  'a cron pattern moves': [{ cron: '0 4 * * *' }, [acts('next time moves', 'schedule nightly')]],
+}
+
+const shown = (findings: readonly Finding[]) =>
+  findings.map(({ level, what, kind }) => [level, what, kind])
+
+describe.each(Object.entries(planted))('%s', (_, [changes, expected]) => {
+  test('is found, and nothing else is', { tags: ['RE1', 'RE4'] }, async () => {
+    const s = await written()
+
+    const found = await judged(s, program(changes))
+
+    expect(shown(found).sort()).toEqual([...expected].sort())
+    for (const { examples, fix } of found)
+      expect([examples.length, fix.length > 5]).toEqual([1, true])
+    // What the real program stops names the run or the actor.
+    const stopped = found.filter(({ level, what }) => level === 'blocks' && !what.startsWith('is '))
+    if (stopped.length === 0) return
+    const health = (await blockedBy(s, program(changes))).join()
+    for (const { examples } of stopped) expect(health).toContain(examples[0]?.id)
+  })
+})
+
+test('the code of a guard is not found: what a guard answers is in no record', async () => {
+  const s = await written()
+
+  expect(await judged(s, program({ light: { guard: () => false } }))).toEqual([])
+})
+
+test('the program that wrote the data finds nothing', { tags: ['RE3'] }, async () => {
+  const s = await written()
+
+  expect(await judged(s, program())).toEqual([])
+})
