@@ -20,6 +20,7 @@
  * - replication: the replicas that follow the logs, and the processes that send to them
  * - durable: the process of a durable actor
  * - entities: all durable actors: their kinds, handles, queries and alarms
+ * - rehearsal: the rows of all durable actors, judged by a program that runs none of them
  *
  * The parts of a room that outlive its actors belong to the shard. A file `…-shard.ts` of the room
  * names them, and the actors of the room begin with them. `supervisors/tree/shard.ts` composes the parts.
@@ -80,12 +81,6 @@ export {
 export { WalkTurns } from './core/walk-turns.ts'
 export { WriteWindows } from './core/write-windows.ts'
 export {
-  actorVerdicts,
-  type Level,
-  type NewServer,
-  type Verdict,
-} from './entities/actor-verdicts.ts'
-export {
   type ActorsHealth,
   actorsHealth,
   overdueOf,
@@ -124,7 +119,6 @@ export type {
 export { blockedHere, parkedActors, parkedCount, unblockWorker } from './entities/parked-actors.ts'
 export type { PastAlarm, PastStep, PastTurn, TurnCause } from './entities/past-turns.ts'
 export type { StateChange } from './entities/state-changes.ts'
-export { ownRowsOf, type StoredActor, storedActors } from './entities/stored-actors.ts'
 export { deleteWorker, workerDiff, workerHistory } from './entities/worker-rows.ts'
 export type { EntryInput, PayloadInput, PayloadTypes, TypedInput } from './journal/entry-input.ts'
 export type { EntriesOfJournal, EntryStream } from './journal/entry-stream.ts'
@@ -165,6 +159,13 @@ export * as LmdbWriter from './projection/lmdb-writer.ts'
 export { ReleasedRows } from './projection/released-rows.ts'
 export { type ProjectionHealth, ShardProjection } from './projection/shard-projection.ts'
 export { type Suspension, Suspensions } from './projection/suspensions.ts'
+export {
+  actorVerdicts,
+  type Level,
+  type NewServer,
+  type Verdict,
+} from './rehearsal/actor-verdicts.ts'
+export { ownRowsOf, type StoredActor, storedActors } from './rehearsal/stored-actors.ts'
 export {
   Follower,
   type FollowerHealth,

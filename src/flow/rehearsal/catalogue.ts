@@ -1,4 +1,4 @@
-/** What a program declares for stored data: its kinds, workers, workflows, queues and schedules. Pure. */
+/** The declarations of a program for stored data: its kinds, workers, workflows, queues and schedules. Pure. */
 import { durableTable, type NewServer } from '../../actors/index.ts'
 import type { ChildSpec } from '../../runtime/index.ts'
 import { type AppNode, type AppTree, declaredActors } from '../../supervisors/index.ts'

@@ -1,6 +1,6 @@
 /**
- * The judge of a program: what it would do with stored actors. It gets them in lots, and says what it
- * has found about each. Nothing is started, and no function of a step, job, alarm or handler is called.
+ * The judge of a program: it gets stored actors in lots, and says what the program would do with each. It
+ * is apart from `rehearse.ts`, because a judge in another process has no instance. Nothing is started, and no function of a step, job, alarm or handler is called.
  */
 import { actorVerdicts, readBody, type Verdict } from '../../actors/index.ts'
 import { readEntityRow } from '../../storage/index.ts'
@@ -32,7 +32,7 @@ export class Rehearsal {
     )
   }
 
-  /** What is found about these actors. Runs that stand still come with a later lot, or the rest. */
+  /** The findings about these actors. Runs that stand still come with a later lot, or the rest. */
   async judge(lot: readonly StoredPart[]): Promise<readonly Found[]> {
     const runs = new Map<string, StoredPart[]>()
     for (const part of lot)
@@ -42,13 +42,13 @@ export class Rehearsal {
     return this.#taken()
   }
 
-  /** What is found about the runs that stand still. */
+  /** The findings about the runs that stand still. */
   async rest(): Promise<readonly Found[]> {
     await this.#runs.rest()
     return this.#taken()
   }
 
-  /** What is found about the declarations, when all lots were judged. */
+  /** The findings about the declarations, when all lots were judged. */
   whole(facts: StoredFacts): readonly Found[] {
     for (const [kind, count] of facts.kinds) this.#judgeKind(kind, count, facts)
     for (const name of facts.workers) {
@@ -83,7 +83,7 @@ export class Rehearsal {
     if (workflow) await this.#runs.judge(workflow, given)
   }
 
-  /** What a run needs beside its body: its values, its queue, and the workflows of its children. */
+  /** The lack of anything that a run needs beside its body: its values, its queue, and the workflows of its children. */
   #lackOf(
     run: NonNullable<StoredPart['run']>,
     { waitsFor, isHeld }: RunState,

@@ -9,7 +9,7 @@ import { Rehearsal } from './rehearsal.ts'
 import { StoredParts } from './stored-parts.ts'
 import { type Finding, Findings } from './verdict.ts'
 
-/** What a rehearsal comes to. */
+/** The result of a rehearsal. */
 export type RehearsalReport = {
   /** The worst first. */
   readonly findings: readonly Finding[]
@@ -20,7 +20,7 @@ export type RehearsalReport = {
 
 /** How much was judged, and what was not. */
 export type RehearsalCounts = {
-  /** Runs of workflows, those that have ended among them. */
+  /** Runs of workflows, ended ones too. */
   readonly runs: number
   /** Other durable actors: entities, workers, queues, schedules. */
   readonly actors: number
@@ -34,7 +34,7 @@ export type RehearsalCounts = {
 export const endedDefault = 1_000
 
 /**
- * Judges what `tree` would do with the actors of an instance, which goes on meanwhile. Nothing is started
+ * Judges what `tree` would do with the actors of an instance, which goes on. Nothing is started
  * or changed.
  * @throws KeelsonError `CONFIG`, `SHARD_DOWN`, `CLOSED`, `CORRUPT`
  */
@@ -47,7 +47,10 @@ export const rehearseTree = async (
   const { entities } = app[durableActors]
   const { system } = entities
   const asOf = system.clock.now()
-  const [parts, judge] = [new StoredParts(app, endedMax), new Rehearsal(checked ?? false, system, asOf)]
+  const [parts, judge] = [
+    new StoredParts(app, endedMax),
+    new Rehearsal(checked ?? false, system, asOf),
+  ]
   const [findings, counts] = [new Findings(), { runs: 0, actors: 0 }]
   for await (const lot of parts.lots()) {
     for (const { run } of lot) counts[run ? 'runs' : 'actors']++

@@ -49,7 +49,7 @@ export class RehearsedRun implements BodyHost {
   readonly isClosing = false
   readonly isCancelling = false
   time: number
-  /** What it has asked for does not fit its record. */
+  /** The first operation that does not fit its record. */
   divergence: KeelsonError | undefined
   /** It gets nothing but refusals. */
   isStuck = false
@@ -203,7 +203,7 @@ export class RehearsedRun implements BodyHost {
     return isItsOwn ? Promise.resolve(undefined) : this.unhandled.first()
   }
 
-  // What carries operations out, and records them: nothing does here.
+  // An activation carries operations out and records them. Nothing does here.
 
   does(): void {}
 

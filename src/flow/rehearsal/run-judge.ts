@@ -1,5 +1,6 @@
 /**
- * Judges runs in lots, as a program would replay them. A body that stands still may await something else
+ * Judges runs in lots, as a program would replay them. It is apart from the judge of all actors, as it
+ * alone waits. A body that stands still may await something else
  * than `ctx`: such runs are kept, and wait together in the end for as long as an activation waits.
  */
 
@@ -36,7 +37,7 @@ export class RunJudge {
     this.#judged = judged
   }
 
-  /** Judges these runs of a workflow, but for those that stand still. */
+  /** Judges these runs of a workflow, but for the ones that stand still. */
   async judge(workflow: Workflow, runs: readonly GivenRun[]): Promise<void> {
     const begun = new Set<Run>()
     for (const { id, loaded } of runs) {

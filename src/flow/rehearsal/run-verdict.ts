@@ -1,5 +1,5 @@
 /**
- * What a replay says about its run: whether it would be blocked when it wakes, and whether it would wait,
+ * From a replay to a verdict about its run: whether it would be blocked when it wakes, and whether it would wait,
  * begin or end otherwise than its record says. Pure, but for the rejections that Node has to report first.
  */
 
@@ -31,7 +31,7 @@ const acts = (what: string, reason: string, fix = bodyFix): Verdict => ({
 export const isReplayed = (state: RunState, workflow: Workflow): boolean =>
   !state.isHeld &&
   bodyOf(workflow, state.version) !== undefined &&
-  // A cut that the operator forced may stand anywhere.
+  // An operator's cut may be anywhere in the record.
   !(state.status === 'cancelled' && state.cancel?.isPlaced !== true)
 
 /** The verdict about a run without its body; `undefined`: it can be replayed, or begins yet. */
@@ -89,7 +89,7 @@ const verdictOfEnd = ({ state }: RehearsedRun, end: BodyEnd): Verdict | undefine
   return undefined
 }
 
-/** A run that stands where it was: what it waits for, and what it would begin. */
+/** A run that is where it was: its wait, and the operations that it would begin. */
 const verdictOfRest = (run: RehearsedRun): Verdict | undefined => {
   const { state, replay } = run
   if (isOver(state.status)) {

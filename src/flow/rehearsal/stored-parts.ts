@@ -24,18 +24,20 @@ export type StoredPart = StoredActor & {
   readonly hasJobs?: boolean
 }
 
+type EndedHour = readonly [
+  workflow: string,
+  status: RunState['status'],
+  hour: number,
+  count: number,
+]
+
 /** Counts over all actors, by which declarations are judged. */
 export type StoredFacts = {
   /** How many actors each kind has. */
   readonly kinds: readonly (readonly [kind: string, count: number])[]
   readonly workers: readonly string[]
   /** How many runs of a workflow ended in a status, by the hour since 1970. */
-  readonly ended: readonly (readonly [
-    workflow: string,
-    status: RunState['status'],
-    hour: number,
-    count: number,
-  ])[]
+  readonly ended: readonly EndedHour[]
   /** The newest time in the status of a run, in ms since 1970. */
   readonly newest: number
   /** Ended runs that no lot has: older ones than the newest of their workflow. */
@@ -58,7 +60,7 @@ export class StoredParts {
   readonly #endedMax: number
   readonly #kinds = new Map<string, number>()
   readonly #workers: string[] = []
-  readonly #hours = new Map<string, number>()
+  readonly #hours = new Map<string, EndedHour>()
   readonly #ended = new Map<string, Ended[]>()
   #newest = 0
   #left = 0
@@ -73,10 +75,7 @@ export class StoredParts {
     return {
       kinds: [...this.#kinds].sort(),
       workers: this.#workers.sort(),
-      ended: [...this.#hours].sort().map(([key, count]) => {
-        const [workflow, status, hour] = JSON.parse(key) as [string, RunState['status'], number]
-        return [workflow, status, hour, count] as const
-      }),
+      ended: [...this.#hours].sort().map(([, hour]) => hour),
       newest: this.#newest,
       left: this.#left,
     }
@@ -118,8 +117,10 @@ export class StoredParts {
     this.#newest = Math.max(this.#newest, state.since)
     if (!isOver(state.status)) return false
     const workflow = workflowOf(kind)
-    const hour = JSON.stringify([workflow, state.status, Math.floor(state.since / 3_600_000)])
-    this.#hours.set(hour, (this.#hours.get(hour) ?? 0) + 1)
+    const hour = Math.floor(state.since / 3_600_000)
+    const key = `${workflow} ${state.status} ${hour}`
+    const count = (this.#hours.get(key)?.[3] ?? 0) + 1
+    this.#hours.set(key, [workflow, state.status, hour, count])
     const known = this.#ended.get(kind) ?? []
     this.#ended.set(kind, known)
     known.push({ actor, since: state.since })

@@ -10,14 +10,14 @@ export const blocksWith = (error: KeptError, fix: string): Verdict => ({
   fix,
 })
 
-/** What helps a run whose body does something else. */
+/** The remedy for a run whose body does something else. */
 export const bodyFix =
   'keep the old way for runs that were beyond it: `ctx.patched`, or `previous` with a new `version`'
 
 /** A verdict with the actor that it is about. `kind`: as users say it, such as `workflow order`. */
 export type Found = Verdict & { readonly kind: string; readonly id: string }
 
-/** What a rehearsal has found, of one sort and one kind of actors. */
+/** A finding of a rehearsal: all verdicts of one sort about one kind of actors. */
 export type Finding = {
   /** `blocks`: it stops; `acts`: it acts otherwise, or data go; `notes`: worth a look. */
   readonly level: Level
@@ -29,7 +29,7 @@ export type Finding = {
   readonly count: number
   /** At most 10 of them, in the order of their ids. */
   readonly examples: readonly { readonly id: string; readonly reason: string }[]
-  /** What helps. */
+  /** The remedy. */
   readonly fix: string
 }
 
@@ -47,7 +47,7 @@ export class Findings {
 
   add(found: Found): void {
     const { level, what, kind, id, reason } = found
-    const key = JSON.stringify([levels.indexOf(level), kind, what])
+    const key = [levels.indexOf(level), kind, what].join('\0')
     const known = this.#all.get(key) ?? { count: 0, examples: [], of: found }
     known.count++
     known.examples = [...known.examples, { id, reason }].sort(byId).slice(0, examplesMax)

@@ -131,7 +131,7 @@ export const endRun = async (activation: EndingActivation, ended: BodyEnd): Prom
   }
 }
 
-/** Why a body has ended too early: it has not asked for all that is recorded. An end that undoes asks for undos later. */
+/** Why a body has ended too early: it has not asked for its whole record. An end that undoes asks for undos later. */
 export const endsTooEarly = (
   replay: Pick<Replay, 'missing'>,
   body: BodyEnd,

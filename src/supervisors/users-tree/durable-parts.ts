@@ -103,7 +103,7 @@ export const kindSpec = <M extends DurableMessages, S, F extends Fields, App>(
 /** The key of the options of a kind in its specification. */
 const kindOptions = Symbol('the options of a kind')
 
-/** What a specification declares, if it is one of a kind whose module is loaded. */
+/** The declaration of a specification, if it is one of a kind whose module is loaded. */
 export const declaredKind = (
   spec: ChildSpec & { readonly module?: unknown; readonly [kindOptions]?: EntityOptions },
 ): { readonly server: object; readonly keepMs: number | undefined } | undefined => {

@@ -35,7 +35,7 @@ const makers = new Set([
     'Task.childSpec',
     'tableKeeper',
   ],
-  ...['partitions', 'partitionSupervisor', 'entity', 'via', 'Registry.via'],
+  ...['partitions', 'partitionSupervisor', 'entity', 'via', 'Registry.via', 'rehearse'],
   ...['startSupervisor', 'startDynamicSupervisor', 'startTaskSupervisor'],
   ...['startChild', 'startDynamicChild', 'startOrGet'],
   ...['Pool.childSpec', 'Pool.start', 'Registry.childSpec', 'Registry.start'],
@@ -99,6 +99,7 @@ const leftOut: Record<string, readonly string[]> = {
     ...['error', 'warn', 'info'].map((level) => `silentLogger.${level}`),
   ],
   'is a class': ['KeelsonError', 'Table', 'Wal', 'KeelsonLevel'],
+  'is for rehearsals, of another room': ['rehearseTree'],
   'is for the tests of the log server, with a log of their own': ['serverOf'],
 }
 

@@ -1,6 +1,6 @@
 /**
- * The rows of all durable actors of an instance, for a program that runs none of them: a rehearsal. It is
- * apart from the listings of kinds, which decode rows by the servers of the program that runs.
+ * The rows of all durable actors of an instance, for a program that runs none of them: a rehearsal. The
+ * listings of kinds decode rows by the servers of the program that runs; nothing decodes them here.
  */
 import {
   alarmRows,
@@ -9,11 +9,10 @@ import {
   type Row,
   type RowRange,
 } from '../../storage/index.ts'
-import { behind } from '../store/range-query.ts'
+import type { Entities } from '../entities/entities.ts'
+import { rowsHere } from '../entities/entity-rows.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
 import type { ReadRows } from '../turns/own-rows.ts'
-import type { Entities } from './entities.ts'
-import { rowsHere } from './entity-rows.ts'
 
 /** A durable actor as its rows have it. A worker has the kind `$worker`, and its name as its id. */
 export type StoredActor = {
@@ -54,7 +53,7 @@ const pageIn = (
       ([key, row]) => [key.slice(key.lastIndexOf('\0') + 1), row] as const,
     )
     actors.push({ kind: entity.slice(0, slash), id: entity.slice(slash + 1), main, alarms })
-    if (actors.length === pageRows) return { actors, rest: behind(range, false, rowKey) }
+    if (actors.length === pageRows) return { actors, rest: { ...range, gt: rowKey } }
   }
   return { actors }
 }

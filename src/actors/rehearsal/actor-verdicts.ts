@@ -1,5 +1,5 @@
 /**
- * What a program would do with the rows of a durable actor: whether it could be woken, and whether its
+ * Judges the rows of a durable actor by another program: whether the actor could be woken, and whether its
  * steps and alarms have handlers. Nothing of the actor runs but `migrate`, `index`, `isFinal` and
  * `formatStatus`, which are pure. It is apart from the actors that run, of which it makes none.
  */
@@ -24,14 +24,14 @@ import type { StoredActor } from './stored-actors.ts'
 /** How much a verdict weighs: something stops, something acts otherwise, or something is worth a look. */
 export type Level = 'blocks' | 'acts' | 'notes'
 
-/** What a new program does to one run, actor or part. */
+/** A judgement of one run, actor or part by a new program. */
 export type Verdict = {
   readonly level: Level
   /** A short text that is the same for all verdicts of one sort. */
   readonly what: string
-  /** What is so here: names of operations and parts. */
+  /** The case at hand: names of operations and parts. */
   readonly reason: string
-  /** What helps. */
+  /** The remedy. */
   readonly fix: string
 }
 
