@@ -158,7 +158,9 @@ const written = async () => {
   const anna = s.app.entity<AccountMessages>('account').ref('anna')
   const { call } = await import('../../../src/index.ts')
   await s.during(call(anna, 'open'))
-  await s.during(StateMachine.call(s.app.entity('light').ref('hall') as never, { type: 'go' } as never))
+  await s.during(
+    StateMachine.call(s.app.entity('light').ref('hall') as never, { type: 'go' } as never),
+  )
   await s.during(call(s.app.system.whereis('visits' as never) as never, 'add' as never))
   await s.advance(3_000)
   return s
