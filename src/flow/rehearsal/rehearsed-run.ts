@@ -1,7 +1,7 @@
 /**
  * A run whose record is replayed with the body of a program, without an entity: it gets its outcomes as
- * in an activation, one in a turn of the event loop, and nothing that it asks for is carried out. What
- * became of it is for `run-verdict.ts`.
+ * in an activation, one in a turn of the event loop, and nothing that it asks for is carried out. Its
+ * end is judged by `run-verdict.ts`.
  */
 
 import type { Clock } from '../../clock.ts'
