@@ -87,15 +87,22 @@ export const keptText = ({ causes = [], ...error }: KeptError): string =>
     .map(({ name, code, message }) => `${code ?? name}: ${message}`)
     .join('; cause: ')
 
-/** The lines of a record: the error, its frames, and each cause with the place where it was thrown. */
-export const recordLines = ({ causes = [], stack, ...error }: KeptError): readonly string[] => [
-  titleOf(error),
-  ...(stack?.split('\n') ?? []),
-  ...causes.flatMap((cause) => [
-    `caused by ${titleOf(cause)}`,
-    ...(cause.at === undefined ? [] : [`    at ${cause.at}`]),
-  ]),
-]
-
-const titleOf = ({ name, code, message }: KeptCause): string =>
-  code === undefined ? `${name}: ${message}` : `${name} [${code}]: ${message}`
+/**
+ * The lines of a record: the error, its frames, and each cause with the place where it was thrown.
+ * Without `texts` the errors have names and codes only.
+ */
+export const recordLines = (
+  { causes = [], stack, ...error }: KeptError,
+  texts = true,
+): readonly string[] => {
+  const titleOf = ({ name, code, message }: KeptCause): string =>
+    (code === undefined ? name : `${name} [${code}]`) + (texts ? `: ${message}` : '')
+  return [
+    titleOf(error),
+    ...(stack?.split('\n') ?? []),
+    ...causes.flatMap((cause) => [
+      `caused by ${titleOf(cause)}`,
+      ...(cause.at === undefined ? [] : [`    at ${cause.at}`]),
+    ]),
+  ]
+}

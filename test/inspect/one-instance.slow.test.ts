@@ -6,9 +6,11 @@ import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { KeelsonError } from '../../src/errors.ts'
 import {
   call,
+  cast,
   countsByNamespace,
   type DurableServer,
   entity,
+  type GenServer,
   reply,
   supervisor,
 } from '../../src/index.ts'
@@ -16,6 +18,7 @@ import { severities, type TroubleKind } from '../../src/inspect/answers/troubles
 import { answerPages, Observer } from '../../src/inspect/observe/observer.ts'
 import { promptWords } from '../../src/inspect/prompt/prompt-words.ts'
 import { LocalSession } from '../../src/inspect/prompt/session.ts'
+import { recordsOf } from '../../src/inspect/recorder/recorder.ts'
 import { plainPaint } from '../../src/inspect/text/paint.ts'
 import type { Views } from '../../src/observe/index.ts'
 import { shardOf } from '../../src/storage/index.ts'
@@ -218,6 +221,23 @@ describe('the words of the prompt', () => {
     const ask = prompt()
     expect(await ask('entities()')).toMatch(/order +1 +0 +0/)
     expect(await ask("entities('order')")).toMatch(new RegExp(`^${id} .*cents: 995`, 'm'))
+  })
+
+  test('crashes(p) has the stacks of a process that crashed at another member', async () => {
+    const fail = (): never => {
+      throw new Error('no more')
+    }
+    const frail: GenServer<{ casts: { fail: () => void } }, number> = {
+      init: () => 0,
+      casts: { fail },
+    }
+    recordsOf(there.system)
+    cast(await there.system.start(frail, undefined, { label: 'frail' }), 'fail')
+    await world.clock.advance(1)
+    expect(await prompt()("crashes('app/frail')")).toMatch(
+      /^\S+Z frail ended: Error: no more\n {4}at fail \(.*one-instance/,
+    )
+    expect(await prompt()("crashes('nobody')")).toBe('nobody has not crashed since the start')
   })
 
   test('name a member that does not answer', async () => {

@@ -24,6 +24,7 @@ import {
 import type { StorageEvents } from '../../actors/index.ts'
 import { argument, noMore, readOptions } from '../../check.ts'
 import { failedAs, invalidArgument } from '../../errors.ts'
+import { failureRecord, recordLines } from '../../failure-record.ts'
 import { noOptions } from '../../own-names.ts'
 import {
   type System,
@@ -205,11 +206,19 @@ const traced = <Facts>(span: Span, over: (facts: Facts) => void): Traced<Facts> 
         const code = failedAs(failure.error)
         span.setStatus({ code: SpanStatusCode.ERROR, message: code })
         span.setAttribute('error.type', code)
+        if (span.isRecording()) span.addEvent('exception', exceptionOf(failure.error))
       }
       over(facts)
       ended(span)
     },
   }
+}
+
+/** An exception as OpenTelemetry names its parts, with the user's frames and the causes, and without texts. */
+const exceptionOf = (error: unknown): Attributes => {
+  const record = failureRecord(error)
+  const stack = recordLines(record, false).join('\n')
+  return { 'exception.type': record.name, 'exception.stacktrace': stack }
 }
 
 type Turn = { readonly lsn: number; readonly context: SpanContext }

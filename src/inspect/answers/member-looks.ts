@@ -4,6 +4,7 @@
  */
 import { invalidArgument, reasonText } from '../../errors.ts'
 import { type App, type Health, innerParts } from '../../supervisors/index.ts'
+import { recordsOf } from '../recorder/recorder.ts'
 import { type EntityFacts, entityAt, type KindFacts, kindsOf } from './entities.ts'
 import type { NamedEntity } from './process-finder.ts'
 
@@ -17,6 +18,7 @@ export type Silent = { readonly member: string; readonly reason: string }
 export const answerLooks = (app: App): void => {
   const { questions: way } = app[innerParts]
   way?.answer('look.kinds', () => kindsOf(app))
+  way?.answer('look.crashes', (title) => crashesOf(app, String(title)))
   way?.answer('look.entity', (payload) => {
     const [kind, id, reveals] = Array.isArray(payload) ? payload : []
     if (typeof kind !== 'string' || typeof id !== 'string')
@@ -89,6 +91,21 @@ const summed = (one: Counts, other: Counts): Counts => ({
   failing: one.failing + other.failing,
   overdue: one.overdue + other.overdue,
 })
+
+/** The last crashes of a process as text, the oldest first, by its title or its pid as `<7>`. */
+export const crashesOf = ({ system }: App, title: string): readonly string[] =>
+  recordsOf(system)
+    .last('crash')
+    .filter(({ subject, pid }) => isTitle(title, subject) || `<${pid}>` === title)
+    .slice(-crashesMax)
+    .map(({ at, text }) => `${new Date(at).toISOString()} ${text}`)
+
+/** A crash of a process is shown with its stack. */
+const crashesMax = 5
+
+/** Health has a child with its supervisor: `app/mailer`. */
+const isTitle = (title: string, subject: string): boolean =>
+  title === subject || title.endsWith(`/${subject}`)
 
 /** The parts of a health that have rows for shards, each row as the owner of its shard says. */
 export type ShardsHealth = Pick<Health, 'shards' | 'projections' | 'replication'> & {

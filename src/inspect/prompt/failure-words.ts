@@ -11,6 +11,7 @@ import { ownOf } from '../../own-names.ts'
 import type { Ref } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { type Facts, factsOf } from '../answers/facts.ts'
+import { crashesOf, eachMember } from '../answers/member-looks.ts'
 import { calledOf, processOf } from '../answers/process-finder.ts'
 import type { Trouble } from '../answers/troubles.ts'
 import { troublesOfAll } from '../answers/troubles-of-all.ts'
@@ -22,15 +23,13 @@ import { shortText } from '../text/shown-text.ts'
 import { factList, textTable } from '../text/text-table.ts'
 import { View } from '../text/view.ts'
 import { clusterLine } from '../views/cluster-view.ts'
+import { withSilent } from '../views/shard-view.ts'
 import { ShownValues } from './shown-values.ts'
 
 /** Other members have so long to answer before their health is printed, in ms. */
 const answerMs = 1_000
 
 const shownDefault = 20
-/** A crash of a process is shown with its stack. */
-const wholeMax = 5
-
 /** The words of a prompt for `app`. `shown` prints their answers. */
 export const failureWords = (app: App, paint: Paint, shown = new ShownValues()) => {
   const { system } = app
@@ -52,8 +51,12 @@ export const failureWords = (app: App, paint: Paint, shown = new ShownValues()) 
       const all = records.last('crash')
       if (process === undefined) return new View(crashTable(all, records.total('crash')))
       const title = await titleOf(app, process)
-      const found = all.filter(({ subject, pid }) => subject === title || `<${pid}>` === title)
-      return new View(wholeCrashes(found, title))
+      const own = () => crashesOf(app, title)
+      // A number is of a process here.
+      const isHere = title.startsWith('<') || own().length > 0
+      const ask = () => eachMember(app, 'look.crashes', title, own)
+      const { found, silent } = isHere ? { found: [own()], silent: [] } : await ask()
+      return new View(withSilent(wholeCrashes(found.flat(), title), silent, paint))
     },
     log: (count: unknown = shownDefault) => {
       if (!Number.isSafeInteger(count) || Number(count) < 1)
@@ -87,13 +90,10 @@ const crashTable = (crashes: readonly Recorded[], total: number): string => {
   return `${table}\n${countText(total)} since the start; crashes(p) has the stacks`
 }
 
-const wholeCrashes = (crashes: readonly Recorded[], title: string): string =>
+const wholeCrashes = (crashes: readonly string[], title: string): string =>
   crashes.length === 0
     ? `${printable(title)} has not crashed since the start`
-    : crashes
-        .slice(-wholeMax)
-        .map(({ at, text }) => printableLines(`${timeText(at)} ${text}`))
-        .join('\n')
+    : crashes.map((text) => printableLines(text)).join('\n')
 
 const timeText = (at: number): string => new Date(at).toISOString()
 
@@ -120,7 +120,7 @@ const troubleLine = (trouble: Trouble, now: number): string => {
   const more = left > 0 ? ` and ${countText(left)} more` : ''
   const place = member === undefined ? '' : ` at member ${member}`
   const lasting = since === undefined ? '' : `, for ${lastingText(Math.max(0, now - since))}`
-  const word = link && wordFor(link, kind)
+  const word = kind === 'crash loop' ? `crashes(${inspect(subject)})` : link && wordFor(link, kind)
   return [
     `${severity}: ${kind}, ${subjects}${more}${place}${lasting}`,
     ...(text === '' ? [] : [`: ${text}`]),

@@ -164,6 +164,15 @@ describe('a call', () => {
       message: 'failed',
     })
     expect(span('order call crash').attributes['error.type']).toBe('failed')
+    const [exception] = span('order call crash').events
+    expect(exception?.name).toBe('exception')
+    const { 'exception.stacktrace': stack } = exception?.attributes ?? {}
+    expect(String(stack).split('\n').slice(0, 2)).toEqual([
+      'Error',
+      expect.stringMatching(/^ {4}at crash \(.*otel\.test\.ts:\d+:\d+\)$/),
+    ])
+    // The text of an error may have anything in it.
+    expect(String(stack)).not.toContain('canary')
   })
 })
 

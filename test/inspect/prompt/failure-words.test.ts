@@ -99,9 +99,10 @@ test('a crash loop is named, and crashes() has a line for each crash', async () 
   await fail(1)
   const health = await ask('health()')
   expect(health).toMatch(
-    /^critical: crash loop, app\/frail, for 0 s: failed 3 times in a minute: Error: no more; tree\(\)\n\n/,
+    /^critical: crash loop, app\/frail, for 0 s: failed 3 times in a minute: Error: no more; crashes\('app\/frail'\)\n\n/,
   )
   expect(health).toMatch(/\ncrashes +3, the last \d+ ms ago: frail, Error: no more\nrestarts +3$/)
+  expect(await ask("crashes('app/frail')")).toBe(await ask("crashes('frail')"))
   const lines = (await ask('crashes()')).split('\n')
   expect(lines[0]).toMatch(/^time +process +last message +reason$/)
   expect(lines[3]).toMatch(/^2026-01-01T\S+Z {2}frail <\d+> {2}cast fail {5}Error: no more$/)
