@@ -220,6 +220,18 @@ export { findingMoment, restoringShard } from './restore/restoring.ts'
 export { ShardBuilder } from './restore/shard-building.ts'
 export { type SalvagedShard, salvagingShard } from './restore/shard-salvage.ts'
 export {
+  type SplitRequest,
+  type SplitResult,
+  type SplitShard,
+  splittingShards,
+} from './restore/shard-splitting.ts'
+export {
+  type CheckedShard,
+  checkingSplit,
+  type SplitFinding,
+  type SplitFindingKind,
+} from './restore/split-checks.ts'
+export {
   blobRowsOfFrame,
   loggedBlobRow,
   recordOfLogged,

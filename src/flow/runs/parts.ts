@@ -156,9 +156,6 @@ export const isInTree = (app: unknown, kind: string): boolean => {
   }
 }
 
-/** The kind of the batches of the store that were committed with starts, signals or jobs. */
-export const batchesKind = '$batches'
-
 /** A kind that all `flows` of a tree share: the first of them has it. */
 export const sharedKind = (spec: ChildSpec): ChildSpec => ({
   ...spec,

@@ -8,12 +8,13 @@ import { type Disk, nodeDisk, readBackup, readDataFolder, refusing } from '../..
 import type { Environment } from '../command/environment.ts'
 import { runBackup } from '../folder/backup-command.ts'
 import type { OpenCommand } from '../folder/backup-command-line.ts'
-import { checkMoment, runRestore } from '../folder/restore-command.ts'
+import { checkMoment } from '../folder/backup-restoring.ts'
+import { runPlainRestore } from '../folder/restore-command.ts'
 import { runStart } from './start-command.ts'
 
 /**
  * Runs the command and resolves with the exit status.
- * @throws KeelsonError as `runBackup`, `runRestore` and `runStart` do; the temporary folder is gone
+ * @throws KeelsonError as `runBackup`, `runPlainRestore` and `runStart` do; the temporary folder is gone
  */
 export const runOpen = async (
   command: OpenCommand,
@@ -61,7 +62,7 @@ const restored = async (
     const status = await runBackup(made, quiet)
     if (status !== 0) return status
   }
-  return runRestore({ kind: 'restore', ...words, dir: backup, to: data, at }, quiet)
+  return runPlainRestore({ ...words, dir: backup, to: data, at }, quiet)
 }
 
 /** A configuration of the store alone: that of the present folder is not for this view. */

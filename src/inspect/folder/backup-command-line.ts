@@ -6,6 +6,7 @@ import {
   read,
   reported,
   text,
+  whole,
   wordsWith,
   wrongWords,
 } from '../command/command-words.ts'
@@ -36,6 +37,14 @@ export const backupUsage = `  keelson backup DIR --to DIR2 [--consistent] [--jso
       --at LSN        as of this LSN, of a backup with one shard; by default all that the backup has
       --at TIME       as of this time, such as 2026-11-21T10:00:00Z
 
+  keelson restore DIR2 --to DIR --shards N [--dry-run] [--at LSN|TIME] [--json] [--progress]
+      The same with more shards, a multiple of those of the backup. What is against it is refused with a list
+      and status 4, before anything is made. --dry-run shows the list alone.
+      --accept cross-shard        units of the past had keys that are apart now: the program has to change
+      --cut-log                   the journal's entries and the history that the log has stay in the backup
+      --projections drop:NAME,…   projections that are made again from the present rows; drop:* is all of them
+      --new-commitments           the chain of commitments begins anew
+
   keelson restore --from postgres://… --to DIR [--instance ID] [--json] [--progress]
       Makes the data folder DIR of what is replicated there (docs/replication.md). Its logs keep their ids.
       --instance ID   the folder to restore, where several are replicated there
@@ -54,13 +63,38 @@ export const parseBackup = (words: readonly string[]) => {
 
 const moment = read((given) => (given === undefined ? undefined : momentOf(given)))
 
+const isOption = (word: string, name: string): boolean =>
+  word === `--${name}` || word.startsWith(`--${name}=`)
+
+/** What a user accepts when a folder gets more shards. */
+const accepted = {
+  'dry-run': flag,
+  accept: read((given) => {
+    if (given === undefined || given === 'cross-shard') return given
+    throw wrongWords(`--accept takes cross-shard, found '${given}'`)
+  }),
+  'cut-log': flag,
+  projections: read((given = '') => {
+    const names = given.split(',').filter((word) => word !== '')
+    const odd = names.find((word) => !/^drop:./.test(word))
+    if (odd !== undefined) throw wrongWords(`--projections takes drop:NAME, found '${odd}'`)
+    return names.map((word) => word.slice('drop:'.length))
+  }),
+  'new-commitments': flag,
+} as const
+
+const splitOptions = { shards: whole(1, undefined), ...accepted } as const
+
 /** Parses the words after `keelson restore`. @throws KeelsonError `INVALID_ARGUMENT` */
 export const parseRestore = (words: readonly string[]): RestoreCommand | RestoreReplicaCommand =>
   words.some((word) => /^--from(?:=|$)/.test(word)) ? replicaOf(words) : backupOf(words)
 
 const backupOf = (words: readonly string[]) => {
-  const options = { ...reported, to: needed, at: moment }
+  const options = { ...reported, ...splitOptions, to: needed, at: moment }
   const { word: dir, ...values } = wordsWith('restore', 'one folder', words, options)
+  const alone = Object.keys(accepted).filter((name) => words.some((word) => isOption(word, name)))
+  if (values.shards === undefined && alone.length > 0)
+    throw wrongWords(`--${alone[0]} needs --shards`)
   return { kind: 'restore', dir, ...values } as const
 }
 

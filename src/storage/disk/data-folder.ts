@@ -48,7 +48,7 @@ export type CacheOrigin = {
 
 /**
  * The origin of a restored folder: its instance, and each shard's log there with the last LSN that
- * both have in common.
+ * both have in common. With fewer logs than shards it was split: shard s from log s modulo their number.
  */
 export type FolderOrigin = {
   readonly instanceId: string
@@ -225,7 +225,7 @@ const faultOf = (fields: Record<string, unknown>): string | undefined => {
     return 'logs is no list of one id a shard'
   if (!isWhole(created, 0, Number.MAX_SAFE_INTEGER)) return 'created is no time in ms'
   if (origin !== undefined && !isOrigin(origin, shards))
-    return 'origin is no list of one log a shard'
+    return 'origin is no list of the logs of shards that these are, or that they were split from'
   if (waits !== undefined && waits !== true) return 'waits is not true'
   if (cache !== undefined && !isCacheOrigin(cache)) return 'cache names no cluster and engine'
   return fields.shardHash === shardHash ? undefined : 'shardHash is unknown'
@@ -240,7 +240,8 @@ const isOrigin = (origin: unknown, shards: unknown): boolean => {
   return (
     typeof instanceId === 'string' &&
     Array.isArray(logs) &&
-    logs.length === shards &&
+    logs.length > 0 &&
+    Number(shards) % logs.length === 0 &&
     logs.every(isPlace)
   )
 }

@@ -26,7 +26,8 @@ const entityForm = /^\$?[a-z][\w-]*\/[^{}\0]+$/
 /** The kind in whose key space the durable workers are. No user's kind begins with `$`. */
 export const workerKind = '$worker'
 
-const stateKind = '$state'
+/** The kind of the row that says that an application has saved a state of the journal. */
+export const stateKind = '$state'
 
 /** The entity whose row says that an application has saved a state of the journal. */
 export const savedStateEntity = `${stateKind}/saved`
@@ -36,6 +37,9 @@ export const positionKind = '$journal'
 
 /** The name of the row that keeps the position of a subscription, as that of an entity. */
 export const positionEntity = (name: string): string => `${positionKind}/${name}`
+
+/** The kind of the batches of the store that were committed with starts, signals or jobs. */
+export const batchesKind = '$batches'
 
 const otherKinds: readonly string[] = [workerKind, stateKind, positionKind]
 
