@@ -23,6 +23,7 @@ describe.each([
   ['flow.md', { W: 12 }],
   ['observer.md', { O: 12 }],
   ['rehearsal.md', { RE: 8 }],
+  ['resharding.md', { SH: 5 }],
 ])('test/evidence/%s', (name, counts) => {
   test('has every number once', () => {
     expect(numbersOf(name)).toEqual(

@@ -35,6 +35,7 @@ const taggedPages = [
   'flow.md',
   'observer.md',
   'rehearsal.md',
+  'resharding.md',
 ]
 
 /** Every tag that a test may have: the numbers of those pages. */

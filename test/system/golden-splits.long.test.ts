@@ -10,7 +10,8 @@ import { tempFolder } from '../support/temp-folder.ts'
 const accepts = ['--cut-log', '--projections', 'drop:*', '--new-commitments']
 
 test.each([2, 3, 64])(
-  'SH4: states, index, alarms, answered ids and runs are as before in %s times the shards',
+  'states, index, alarms, answered ids and runs are as before in %s times the shards',
+  { tags: ['SH4'] },
   async (times) => {
     const folder = tempFolder()
     const backup = unpacked('test/golden/1.0/backup.br', join(folder, 'backup'))

@@ -299,10 +299,20 @@ const whereFolderCanBe = <T>(dir: string, action: () => T): T => {
 
 const shardsOf = ({ dir, shards }: ClaimRequest, facts: DataFolderFacts | undefined): number => {
   if (!facts) return shards ?? 1
-  if (shards !== undefined && shards !== facts.shards)
-    throw configError('shards', `${facts.shards}, as ${dir} was made with`, shards)
+  refuseOtherShards(dir, facts.shards, shards)
   return facts.shards
 }
+
+/** @throws KeelsonError `CONFIG` for another number than that of the folder: it says how to get more */
+export const refuseOtherShards = (dir: string, has: number, wanted: number | undefined): void => {
+  if (wanted === undefined || wanted === has) return
+  const more = wanted > has && wanted % has === 0 ? `; ${waysToMore(wanted)}` : ''
+  throw configError('shards', `${has}, as ${dir} has${more}`, wanted)
+}
+
+/** How a folder gets more shards. */
+export const waysToMore = (shards: number | string): string =>
+  `\`keelson restore BACKUP --to FOLDER --shards ${shards}\` makes a folder with more (docs/resharding.md)`
 
 /** A cache has no log that could be opened by itself, so the lock of the whole folder is enough. */
 const lockShard = (

@@ -23,7 +23,7 @@ import {
 } from '../../storage/index.ts'
 import type { MemberDirectory } from '../sharing/member-directory.ts'
 import type { FolderCluster } from './cluster-options.ts'
-import type { FolderClaim } from './folder-claim.ts'
+import { type FolderClaim, refuseOtherShards, waysToMore } from './folder-claim.ts'
 
 /** The folder of the members' locks, in the data folder. */
 const membersName = 'members'
@@ -224,13 +224,12 @@ const refuseFolder = (
   shards: number | undefined,
 ): void => {
   const { members } = cluster.engine
-  if (shards !== undefined && shards !== facts.shards)
-    throw configError('shards', `${facts.shards}, as ${dir} was made with`, shards)
+  refuseOtherShards(dir, facts.shards, shards)
   if (facts.shards < members.length)
     throw configError(
-      'cluster.engine.members',
-      `at most ${facts.shards}, as many as the folder has shards`,
-      members.length,
+      'shards',
+      `a folder with at least one for each of ${members.length} members; ${waysToMore('N')}`,
+      `${facts.shards} in ${dir}`,
     )
   if (facts.cache) throw configError('dir', 'a folder with logs, and not a cache', dir)
   if (facts.waits)
