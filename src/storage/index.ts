@@ -88,7 +88,12 @@ export {
   valuesOfUnit,
 } from './commands/command-values.ts'
 export { entryUnit } from './commands/entry-unit.ts'
-export { type EntryContent, entryContent, type TypedPayload } from './commands/journal-entry.ts'
+export {
+  type EntryContent,
+  entryContent,
+  readEntryRow,
+  type TypedPayload,
+} from './commands/journal-entry.ts'
 export * from './commitments/proof.ts'
 export {
   type CacheOrigin,
@@ -246,7 +251,7 @@ export {
   producerLsnOf,
   producerRowKey,
 } from './rows/derived-rows.ts'
-export { entryCounts, readEntryRow } from './rows/entry-rows.ts'
+export { entryCounts } from './rows/entry-rows.ts'
 export { fieldCount } from './rows/field-commands.ts'
 export { unitRowsMax } from './rows/key-commands.ts'
 export { lockOwner } from './rows/lock-commands.ts'

@@ -38,12 +38,12 @@ export const backupUsage = `  keelson backup DIR --to DIR2 [--consistent] [--jso
       --at TIME       as of this time, such as 2026-11-21T10:00:00Z
 
   keelson restore DIR2 --to DIR --shards N [--dry-run] [--at LSN|TIME] [--json] [--progress]
-      The same with more shards, a multiple of those of the backup. What is against it is refused with a list
-      and status 4, before anything is made. --dry-run shows the list alone.
+      The same with more shards, a multiple of those of the backup. Reasons against it are refused with
+      a list and status 4, before anything is made. --dry-run shows the list alone.
       --accept cross-shard        units of the past had keys that are apart now: the program has to change
       --cut-log                   the journal's entries and the history that the log has stay in the backup
       --projections drop:NAME,…   projections that are made again from the present rows; drop:* is all of them
-      --new-commitments           the chain of commitments begins anew
+      --new-commitments           a new chain of commitments begins
 
   keelson restore --from postgres://… --to DIR [--instance ID] [--json] [--progress]
       Makes the data folder DIR of what is replicated there (docs/replication.md). Its logs keep their ids.
@@ -66,7 +66,7 @@ const moment = read((given) => (given === undefined ? undefined : momentOf(given
 const isOption = (word: string, name: string): boolean =>
   word === `--${name}` || word.startsWith(`--${name}=`)
 
-/** What a user accepts when a folder gets more shards. */
+/** Words that accept findings when a folder gets more shards. */
 const accepted = {
   'dry-run': flag,
   accept: read((given) => {

@@ -1,5 +1,6 @@
 /**
- * `keelson restore --shards`: makes a data folder with more shards of a backup. The backup is restored
+ * `keelson restore --shards`: makes a data folder with more shards of a backup. It is apart from the
+ * command for as many shards because it judges first, and opens the folder. The backup is restored
  * into a folder beside the new one and opened there without a user's tree, so that a snapshot has all
  * rows. Then all checks come, and the split. The folder beside it is removed in the end, or by the next
  * run. It is marked as a copy: nothing acts in it.
@@ -23,6 +24,7 @@ import {
   type SplitResult,
   shardFolder,
   splittingShards,
+  writeDataFolder,
 } from '../../storage/index.ts'
 import type { Environment } from '../command/environment.ts'
 import { runReported, showSteps, type Work } from '../command/long-work.ts'
@@ -51,7 +53,7 @@ type Accepted = Pick<RestoreCommand, 'accept' | 'projections' | 'cut-log' | 'new
 /** A finding, and whether it was accepted, or needs not be. */
 type Judged = SplitFinding & { readonly isRefused: boolean }
 
-/** What came of a split. `made` is absent if nothing was made. */
+/** The outcome of a split. `made` is absent if nothing was made. */
 export type SplitReport = {
   readonly dir: string
   readonly before: number
@@ -113,7 +115,7 @@ export const splitFolder = async (work: Work, split: Split): Promise<SplitReport
 }
 
 /**
- * Refuses a number of shards that is no multiple of those that there are: rows would cross between all
+ * Refuses a number of shards that is no multiple of the present one: rows would cross between all
  * shards. @throws KeelsonError `INVALID_ARGUMENT`
  */
 export const checkCount = (before: number, shards: number): void => {
@@ -172,8 +174,11 @@ const splitWithin = async (
     const own = { instanceId, created: clock.now(), origin }
     const waits = split.waits && { waits: true as const }
     try {
-      const request = { from: parents, to, shards, facts: { ...own, ...waits } }
-      return await showSteps(work, splittingShards(disk, clock, request), same)
+      const request = { from: parents, to, shards }
+      const result = await showSteps(work, splittingShards(disk, clock, request), same)
+      const ids = result.shards.map(({ walId }) => walId)
+      refusing(() => writeDataFolder(disk, to, { ...own, ...waits, shards, logs: ids }))
+      return result
     } finally {
       lock.release()
     }
@@ -227,7 +232,7 @@ const isAccepted = (
   }
 }
 
-/** What a finding means, and what can be done about it. */
+/** The meaning of a finding, and the remedy. */
 const meanings: Readonly<Record<SplitFindingKind, string>> = {
   'cross-shard':
     'would be CROSS_SHARD: change the program, then --accept cross-shard. What was written stays whole',

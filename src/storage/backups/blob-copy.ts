@@ -94,6 +94,9 @@ export const keepNumbers = (disk: Disk, dir: string, next: number): void => {
   if (listBlobs(disk, dir).next < next) writeNext(disk, dir, next)
 }
 
+/** The least number that no segment in `dir` has had. @throws DiskError */
+export const nextNumber = (disk: Disk, dir: string): number => listBlobs(disk, dir).next
+
 const markOf = (path: string): string => `${path}.unsynced.tmp`
 
 /**

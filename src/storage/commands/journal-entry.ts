@@ -10,9 +10,13 @@
  * Texts follow their length as u16, sized bytes as u32.
  */
 import { sha256Latin1 } from '../../bytes/sha256.ts'
+import { u32In, u64In } from '../../bytes/u64.ts'
+import { KeelsonError } from '../../errors.ts'
+import { type Row, rowTags } from '../ports/projection-store.ts'
 import type { EventPayload } from '../values/event-payload.ts'
 import { entryIdBytesMax } from '../values/row-key.ts'
 import type { EntryUnit } from './command.ts'
+import type { EntryPlace } from './command-answer.ts'
 import { PayloadMeasure, PayloadReader, type PayloadSink, PayloadWriter } from './payload.ts'
 
 /** An event of an entry, or a side effect: `type` has 1 to 512 bytes. */
@@ -123,4 +127,18 @@ const payloadAt = (reader: PayloadReader): number => {
   if (reader.at - from < 2 || reader.bytes[from] === 0)
     throw reader.damaged('a payload without a version')
   return from
+}
+
+/** The bytes of the row of an id: the digest, and the place of the first entry with it. */
+export const entryRowBytes = entryDigestBytes + 8 + 4 + 8
+
+/** The place of the first entry with an id, from its row. @throws KeelsonError `CORRUPT` */
+export const readEntryRow = ({ value }: Row): EntryPlace => {
+  const { bytes } = value
+  if (value.tag !== rowTags.entryId || bytes.length !== entryRowBytes)
+    throw new KeelsonError('CORRUPT', 'the row of an id of the journal cannot be read', {
+      details: { evidence: `tag ${value.tag}, ${bytes.length} bytes` },
+    })
+  const at = entryDigestBytes
+  return { lsn: u64In(bytes, at), index: u32In(bytes, at + 8), time: u64In(bytes, at + 12) }
 }

@@ -1,7 +1,6 @@
 /**
  * Which shard has a row when a shard is split: one line for each class of rows. With a multiple of the
- * shards, each one's rows go to itself and to shards of its own. It is apart because it decides, and
- * what splits does: tests ask it alone. Pure.
+ * shards, the rows of each one go to it and to new shards, which get rows of no other one. Pure.
  */
 import { KeelsonError } from '../../errors.ts'
 import { entityOf, positionKind, stateKind } from '../values/entity-key.ts'

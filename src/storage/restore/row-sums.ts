@@ -1,7 +1,6 @@
 /**
  * Sums over rows, by what they are about: how many, and the sum modulo 2^128 of the SHA-256 over the
- * key and the record of each. Rows that are split have equal sums in any order. It is apart because
- * both sides of a comparison take it. Pure.
+ * key and the record of each. Rows that are split have equal sums in any order. Pure.
  */
 import { startSha256 } from '../../bytes/sha256.ts'
 import { viewOf } from '../../bytes/u64.ts'

@@ -1,15 +1,13 @@
 /**
  * Splits shards: makes a data folder with more shards of one that is closed, whose shards each have a
- * snapshot of all their rows. Each new shard begins behind its parent's snapshot, with its own rows and
- * an empty log. All of it is read back before `keelson.json` is written, which comes last: a folder
+ * snapshot of all their rows. Each new shard begins after its parent's snapshot, with its rows and an
+ * empty log. All of it is read back. The caller writes `keelson.json` then, which comes last: a folder
  * without it is refused. The source is only read.
  */
 import { plainJson } from '../../bytes/json.ts'
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
-import { copyingBlob } from '../backups/blob-copy.ts'
-import { listBlobs } from '../blobs/blob-folder.ts'
-import { type DataFolderFacts, writeDataFolder } from '../disk/data-folder.ts'
+import { copyingBlob, nextNumber } from '../backups/blob-copy.ts'
 import type { Disk } from '../ports/disk.ts'
 import { type ShardFolders, shardFolder } from '../ports/folder-layout.ts'
 import type { NamedSnapshot } from '../ports/named-snapshot.ts'
@@ -37,8 +35,6 @@ export type SplitRequest = {
   readonly to: string
   /** A multiple of the shards of `from`. */
   readonly shards: number
-  /** Of the new folder, without what the split decides. */
-  readonly facts: Omit<DataFolderFacts, 'shards' | 'logs'>
 }
 
 /** The new shards. `sums`: of all rows that moved, equal before and after. */
@@ -52,17 +48,17 @@ export type SplitResult = {
 }
 
 /**
- * Splits the shards, and yields its progress. The folder `to` has no shards yet. It is whole and durable
- * on return.
- * @throws KeelsonError `CORRUPT` if the source is damaged, or if what was written does not read back;
- * DiskError: there is no `keelson.json` in `to`
+ * Splits the shards, and yields its progress. The folder `to` has no shards yet. They are whole and
+ * durable on return, and `keelson.json` is to be written.
+ * @throws KeelsonError `CORRUPT` if the source is damaged, or if it does not read back;
+ * DiskError
  */
 export function* splittingShards(
   disk: Disk,
   clock: Clock,
   request: SplitRequest,
 ): Generator<Progress, SplitResult> {
-  const { from, to, shards, facts } = request
+  const { from, to } = request
   const before = new RowSums()
   const made: SplitResult['shards'][number][] = []
   for (const [index, shard] of from.entries())
@@ -82,7 +78,6 @@ export function* splittingShards(
     throw new KeelsonError('CORRUPT', `what was written to ${to} does not read back`, {
       details: { dir: to, written: sums, found: after.all },
     })
-  writeDataFolder(disk, to, { ...facts, shards, logs: made.map(({ walId }) => walId) })
   return { shards: made, sums }
 }
 
@@ -100,7 +95,7 @@ function* splittingShard(
   try {
     const position = reader?.facts.position
     const epoch = position?.epoch ?? 1
-    const nextSegment = listBlobs(disk, folders.blobs).next
+    const nextSegment = nextNumber(disk, folders.blobs)
     for (let shard = index; shard < shards; shard += from.length) {
       const walId = Buffer.from(clock.randomBytes(16)).toString('hex')
       const own = shardFolder(to, shard)
@@ -140,7 +135,7 @@ function* splittingShard(
     }
     return done
   } finally {
-    // Without an effect on those that are finished.
+    // A finished one has nothing to abandon.
     for (const { builder } of parts) builder.abandon()
     reader?.close()
   }

@@ -1,20 +1,19 @@
 /**
- * What is against more shards for a folder, found in its rows and in its logs before anything is
- * made. Each finding says what is lost or changed, and the word that accepts it. It is apart because it
- * only reads: `--dry-run` is this alone.
+ * Looks for reasons against more shards, in the rows and the logs of a folder, before anything is made.
+ * Each finding says what is lost or changed. It is apart because it only reads: `--dry-run` is this
+ * alone.
  */
 
 import { segmentsOf } from '../backups/shard-copy.ts'
 import type { Unit } from '../commands/command.ts'
 import { decodeFrame } from '../commands/command-decoding.ts'
 import { namedKeys } from '../commands/command-values.ts'
+import { readEntryRow } from '../commands/journal-entry.ts'
 import type { Disk } from '../ports/disk.ts'
 import type { Progress } from '../ports/progress.ts'
 import { valueTags } from '../ports/projection-store.ts'
 import type { CopiedFolders, ShardCopy } from '../ports/shard-copier.ts'
 import { summed } from '../ports/steps.ts'
-import { projectionNameOf } from '../projections/projection-mark.ts'
-import { readEntryRow } from '../rows/entry-rows.ts'
 import { bytesOf, walkingLog } from '../segments/log-walk.ts'
 import { statesIn } from '../snapshots/app-state.ts'
 import { openSnapshot } from '../snapshots/snapshot-reader.ts'
@@ -22,7 +21,7 @@ import { batchesKind, entityOf, entityOfRow, positionEntity } from '../values/en
 import { readEntityRow } from '../values/entity-row.ts'
 import { namespaceOf, shardOf, strayKey } from '../values/key.ts'
 import { decodeRow } from '../values/row-codec.ts'
-import { type RowClassName, rowClassOf } from '../values/row-key.ts'
+import { prefixOf, type RowClassName, rowClassOf } from '../values/row-key.ts'
 import { decodeValue } from '../values/value.ts'
 import type { SplitShard } from './shard-splitting.ts'
 
@@ -36,7 +35,7 @@ export type SplitFindingKind =
   | 'producer'
   | 'commits'
 
-/** What is against a split, in one shard or in all of them together. */
+/** A reason against a split, in one shard or in several. */
 export type SplitFinding = {
   /**
    * - `cross-shard`: units, and keys that actors wrote, whose keys would be apart. The program has to change.
@@ -50,7 +49,7 @@ export type SplitFinding = {
    * Nothing has to accept the last two: they are notes.
    */
   readonly kind: SplitFindingKind
-  /** What it is about: kinds of units and patterns of keys, the name of a projection. */
+  /** Kinds of units and patterns of keys, the name of a projection or a subscription. */
   readonly what: string
   readonly count: number
   /** Keys, ids or numbers, ten at most. */
@@ -91,7 +90,7 @@ export type CheckedShard = SplitShard & {
 }
 
 /**
- * Looks for all that is against so many shards, and yields its progress.
+ * Looks for reasons against so many shards, and yields its progress.
  * @throws KeelsonError `CORRUPT`; DiskError
  */
 export function* checkingSplit(
@@ -153,7 +152,7 @@ function* checkingRows(
       readers.push({ name: `the subscription ${name}`, next: { lsn, index: at } })
     },
     projectionMark: (rowKey) => {
-      const name = projectionNameOf(rowKey)
+      const name = rowKey.slice(prefixOf('projectionMark').length)
       if (!name.startsWith('$')) findings.add('projection', name, `shard ${index}`)
     },
     derived: (rowKey) =>
@@ -163,7 +162,7 @@ function* checkingRows(
   try {
     for (const { next, records } of reader.blocks()) {
       for (const { key, record } of records) {
-        // Those of users' keys are most of the rows.
+        // Most rows are of users' keys.
         if (key[0] !== 0) continue
         const rowKey = Buffer.from(key.buffer, key.byteOffset, key.length).toString()
         const rowClass = rowClassOf(rowKey)

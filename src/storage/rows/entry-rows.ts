@@ -4,9 +4,8 @@
  * snapshot. Pure.
  */
 
-import { putU32, putU64, u32In, u64In } from '../../bytes/u64.ts'
+import { putU32, putU64 } from '../../bytes/u64.ts'
 import { asBuffer } from '../../bytes/utf8.ts'
-import { KeelsonError } from '../../errors.ts'
 import type { EntryUnit } from '../commands/command.ts'
 import {
   type EntryAnswer,
@@ -14,12 +13,15 @@ import {
   type Refusal,
   refused,
 } from '../commands/command-answer.ts'
-import { earlierDigest, entryDigestBytes } from '../commands/journal-entry.ts'
+import {
+  earlierDigest,
+  entryDigestBytes,
+  entryRowBytes,
+  readEntryRow,
+} from '../commands/journal-entry.ts'
 import { type Row, rowTags, valueTags } from '../ports/projection-store.ts'
 import { appendedMarkerKey, entryIdRowKey } from '../values/row-key.ts'
 import type { RowSink, Rows } from './rows.ts'
-
-const rowBytes = entryDigestBytes + 8 + 4 + 8
 
 /**
  * Keeps the id of an entry at `place`. An id that is there already keeps its entry: an equal one is
@@ -62,7 +64,7 @@ export const applyAppendedEntry = (
 const marker: Row = { value: { tag: valueTags.bytes, bytes: new Uint8Array(0) }, expiresAt: 0 }
 
 const entryRow = (digest: Uint8Array, { lsn, index, time }: EntryPlace): Row => {
-  const bytes = Buffer.allocUnsafe(rowBytes)
+  const bytes = Buffer.allocUnsafe(entryRowBytes)
   bytes.set(digest)
   putU64(bytes, entryDigestBytes, lsn)
   putU32(bytes, entryDigestBytes + 8, index)
@@ -79,15 +81,4 @@ export const entryCounts = (row: Row | undefined, { lsn, index }: EntryPlace): b
   if (!row) return false
   const first = readEntryRow(row)
   return first.lsn === lsn && first.index === index
-}
-
-/** The place of the first entry with an id, from its row. @throws as `entryCounts` */
-export const readEntryRow = ({ value }: Row): EntryPlace => {
-  const { bytes } = value
-  if (value.tag !== rowTags.entryId || bytes.length !== rowBytes)
-    throw new KeelsonError('CORRUPT', 'the row of an id of the journal cannot be read', {
-      details: { evidence: `tag ${value.tag}, ${bytes.length} bytes` },
-    })
-  const at = entryDigestBytes
-  return { lsn: u64In(bytes, at), index: u32In(bytes, at + 8), time: u64In(bytes, at + 12) }
 }

@@ -4,8 +4,12 @@ import { describe, expect, test } from 'vitest'
 import { type EntryUnit, noExpiry, type Turn } from '../../../src/storage/commands/command.ts'
 import { refusalError } from '../../../src/storage/commands/command-answer.ts'
 import { entryUnit } from '../../../src/storage/commands/entry-unit.ts'
-import { earlierDigest, entryContent } from '../../../src/storage/commands/journal-entry.ts'
-import { entryCounts, readEntryRow } from '../../../src/storage/rows/entry-rows.ts'
+import {
+  earlierDigest,
+  entryContent,
+  readEntryRow,
+} from '../../../src/storage/commands/journal-entry.ts'
+import { entryCounts } from '../../../src/storage/rows/entry-rows.ts'
 import { applyUnits } from '../../../src/storage/rows/unit-application.ts'
 import { entityRowKey } from '../../../src/storage/values/entity-key.ts'
 import { mainRowOf } from '../../../src/storage/values/entity-row.ts'

@@ -6,8 +6,10 @@ import {
   type SplitShard,
   shardFolder,
   splittingShards,
+  writeDataFolder,
 } from '../../../src/storage/index.ts'
 import type { Disk } from '../../../src/storage/ports/disk.ts'
+import { finish } from '../../../src/storage/ports/steps.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import type { Machine } from './simulated-instance.ts'
 
@@ -37,9 +39,8 @@ export const splitInto = (
   const { instanceId, logs } = reading.facts
   const origin = { instanceId, logs: logs.map((walId) => ({ walId, lsn: 0 })) }
   const facts = { instanceId: `${instanceId}'`, created: clock.now(), origin }
-  const steps = splittingShards(disk, clock, { from, to, shards, facts })
-  for (;;) {
-    const step = steps.next()
-    if (step.done) return step.value
-  }
+  const result = finish(splittingShards(disk, clock, { from, to, shards }))
+  const ids = result.shards.map(({ walId }) => walId)
+  writeDataFolder(disk, to, { ...facts, shards, logs: ids })
+  return result
 }
