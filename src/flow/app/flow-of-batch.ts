@@ -15,7 +15,6 @@ import { argument, object, that } from '../../check.ts'
 import { invalidArgument, isKeelsonError, KeelsonError } from '../../errors.ts'
 import { type ChildSpec, call, noReply, reply } from '../../runtime/index.ts'
 import {
-  batchesKind,
   type Command,
   canonicalValue,
   namedKeys,
@@ -25,7 +24,7 @@ import {
 } from '../../storage/index.ts'
 import { type AppContext, kindSpec } from '../../supervisors/index.ts'
 import { exactly } from '../runs/options.ts'
-import { sharedKind } from '../runs/parts.ts'
+import { batchesKind, sharedKind } from '../runs/parts.ts'
 import { earlierHashOf, hashOf } from '../runs/values.ts'
 import { FlowOfTurn, type FlowTurnContext } from './flow-of-turn.ts'
 

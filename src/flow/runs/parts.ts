@@ -18,6 +18,8 @@ import { type BareContext, type ChildSpec, call } from '../../runtime/index.ts'
 import { type AppContext, durableActors } from '../../supervisors/index.ts'
 import { type Operation, type Outcome, typeOfRun } from './record.ts'
 
+export { batchesKind } from '../../storage/index.ts'
+
 /** A part of `flows`. */
 export interface FlowPart {
   readonly sort: 'workflow' | 'queue' | 'schedule'
