@@ -127,6 +127,8 @@ const bundle = await rolldown({
     ...Object.fromEntries([...doors, ...threads].map((name) => [name, `src/${name}.ts`])),
     // Beside the chunk of `thread-door.ts`, which finds it there.
     'chunks/thread-entry': 'src/runtime/threads/thread-entry.ts',
+    // As above, for the process of `judge-process.ts`.
+    'chunks/rehearsal-judge': 'src/inspect/cli/rehearsal-judge.ts',
   },
   platform: 'node',
   external: /^[a-z@]/,

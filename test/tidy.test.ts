@@ -48,7 +48,7 @@ const doors: Record<string, readonly string[]> = {
   lmdb: ['src/storage/lmdb/lmdb-environment.ts'],
   // Nobody else loads it: its extensions are state of its module.
   msgpackr: ['src/storage/values/own-msgpackr.ts'],
-  'node:module': ['src/storage/values/own-msgpackr.ts'],
+  'node:module': ['src/storage/values/own-msgpackr.ts', 'src/inspect/rehearsal/guard.ts'],
   'node:async_hooks': ['src/runtime/queues/async-context.ts'],
   // Storage asks its threads in order over shared memory, runtime relays messages of servers; the two do not know each other.
   'node:worker_threads': [
@@ -56,13 +56,18 @@ const doors: Record<string, readonly string[]> = {
     'src/runtime/threads/thread-door.ts',
     // PGlite alone runs there.
     'src/adapters/postgres/pglite-database.ts',
+    // Refuses threads.
+    'src/inspect/rehearsal/guard.ts',
   ],
+  'node:dgram': ['src/inspect/rehearsal/guard.ts'],
+  'node:dns': ['src/inspect/rehearsal/guard.ts'],
   'node:child_process': [
     'src/storage/disk/folder-lock.ts',
     'src/storage/disk/lock-sign.ts',
     'src/inspect/cli/run-command.ts',
     'src/inspect/cli/dev-command.ts',
     'src/inspect/cli/observe-command.ts',
+    'src/inspect/rehearsal/',
   ],
   'node:cluster': ['src/inspect/members/'],
   // Only there the number of listeners that Node warns of can be set.
@@ -74,6 +79,7 @@ const doors: Record<string, readonly string[]> = {
     'src/storage/disk/lock-sign.ts',
     'src/storage/disk/folder-socket.ts',
     'src/inspect/page-server/',
+    'src/inspect/rehearsal/guard.ts',
   ],
   'node:perf_hooks': ['src/clock.ts'],
   '@opentelemetry/api': ['src/adapters/otel/otel.ts'],
@@ -120,6 +126,7 @@ const doors: Record<string, readonly string[]> = {
 const entryPoints = [
   'src/index.ts',
   'src/inspect/cli/cli.ts',
+  'src/inspect/cli/rehearsal-judge.ts',
   'src/storage/wal/wal.ts',
   'src/actors/log/wal-server.ts',
   'src/runtime/state-machine/state-machine.ts',

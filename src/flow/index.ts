@@ -56,8 +56,10 @@ export type {
 } from './queue/queue-messages.ts'
 export type { Queue, QueueOptions } from './queue/queue-terms.ts'
 export type { JobHold, JobState } from './queue/queue-types.ts'
+export { Rehearsal } from './rehearsal/rehearsal.ts'
 export { type RehearsalCounts, type RehearsalReport, rehearseTree } from './rehearsal/rehearse.ts'
-export type { Finding } from './rehearsal/verdict.ts'
+export { type StoredFacts, type StoredPart, StoredParts } from './rehearsal/stored-parts.ts'
+export { type Finding, Findings, type Found, isAtLeast } from './rehearsal/verdict.ts'
 export type { BrokenSchedule, FlowHealth, StoppedRun } from './run-entity/keeper.ts'
 export type {
   AllOptions,

@@ -12,6 +12,7 @@
  * - attach: prompts that are attached to a running instance; the public `start`
  * - page-server: the HTTP server of the page of `keelson observe`; `keelson/observer`
  * - folder: commands on a data folder: `keelson wal`, `journal`, `backup`, `restore`, `doctor`
+ * - rehearsal: `keelson rehearse`: what a new build will do with stored data
  * - cluster: `keelson cluster`
  * - members: several processes on one data folder: their parent, and their link to it
  * - cli: the `keelson` command, its configuration file, `keelson start`, `run` and `attach`

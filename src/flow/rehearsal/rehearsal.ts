@@ -32,6 +32,11 @@ export class Rehearsal {
     )
   }
 
+  /** How many runs stand still: their findings come later. */
+  get still(): number {
+    return this.#runs.still
+  }
+
   /** The findings about these actors. Runs that stand still come with a later lot, or the rest. */
   async judge(lot: readonly StoredPart[]): Promise<readonly Found[]> {
     const runs = new Map<string, StoredPart[]>()

@@ -37,6 +37,11 @@ export class RunJudge {
     this.#judged = judged
   }
 
+  /** How many runs stand still, and are not judged yet. */
+  get still(): number {
+    return this.#still.size
+  }
+
   /** Judges these runs of a workflow, but for the ones that stand still. */
   async judge(workflow: Workflow, runs: readonly GivenRun[]): Promise<void> {
     const begun = new Set<Run>()

@@ -23,6 +23,11 @@ import {
   parseJournalCommand,
 } from '../folder/journal-command-line.ts'
 import { parseWalCommand, type WalCommand, walUsage } from '../folder/wal-command-line.ts'
+import {
+  parseRehearse,
+  type RehearseCommand,
+  rehearseUsage,
+} from '../rehearsal/rehearse-command-line.ts'
 import { type FlowCommand, flowUsage, parseFlowCommand } from './flow-command-line.ts'
 
 /** The words that say which instance. Paths are as they were written. */
@@ -69,6 +74,7 @@ export type ParsedCommand =
   | RestoreReplicaCommand
   | OpenCommand
   | DoctorCommand
+  | RehearseCommand
   | WalCommand
   | JournalCommand
   | FlowCommand
@@ -138,6 +144,8 @@ ${backupUsage}
 
 ${doctorUsage}
 
+${rehearseUsage}
+
 ${flowUsage}
 
 ${clusterUsage}
@@ -150,7 +158,7 @@ ${journalUsage}
 
 Everywhere: --verbose shows stacks of errors, as KEELSON_DEBUG=1 does.
 Exit status: 0 in order, 1 a failure (CODE: message on standard error), 2 a wrong command line;
-of wal salvage: 4 something is lost; of journal verify: 4 the proof does not hold.`
+of wal salvage: 4 something is lost; of rehearse: 4 findings; of journal verify: 4 the proof does not hold.`
 
 /**
  * Parses the words after `keelson`.
@@ -175,8 +183,9 @@ export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
   if (first === 'restore') return parseRestore(rest)
   if (first === 'open') return parseOpen(rest)
   if (first === 'doctor') return parseDoctor(rest)
+  if (first === 'rehearse') return parseRehearse(rest)
   throw wrongWords(
-    `there is no command '${first}'; the commands are init, start, run, dev, check, attach, observe, history, backup, restore, open, doctor, flow, cluster, wal, journal, help`,
+    `there is no command '${first}'; the commands are init, start, run, dev, check, attach, observe, history, backup, restore, open, doctor, rehearse, flow, cluster, wal, journal, help`,
   )
 }
 

@@ -100,6 +100,7 @@ const commands: {
   'cluster move': async () => (await import('./cluster-command.ts')).runCluster,
   'cluster copies': async () => (await import('./cluster-command.ts')).runCluster,
   'cluster accept-loss': async () => (await import('./cluster-command.ts')).runCluster,
+  rehearse: async () => (await import('../rehearsal/rehearse-command.ts')).runRehearse,
   doctor: async () => (await import('../folder/doctor-command.ts')).runDoctor,
   'wal dump': async () => (await import('../folder/wal-dump.ts')).runWalDump,
   'wal salvage': async () => (await import('../folder/wal-salvage.ts')).runWalSalvage,

@@ -116,7 +116,8 @@ export const parseOpen = (words: readonly string[]) => {
   return { kind: 'open', dir, ...values } as const
 }
 
-const momentOf = (text: string): Moment => {
+/** A moment by its text. @throws KeelsonError `INVALID_ARGUMENT` */
+export const momentOf = (text: string): Moment => {
   if (/^\d+$/.test(text) && Number.isSafeInteger(Number(text))) return { lsn: Number(text) }
   const time = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN
   if (Number.isFinite(time)) return { time }

@@ -3,8 +3,20 @@
  * process lives, whether it can be used, and its metrics.
  */
 
-import { argument, noMore, readOptions } from '../../check.ts'
+import {
+  argument,
+  flag,
+  noMore,
+  object,
+  optional,
+  or,
+  readOptions,
+  text,
+  that,
+  wholeFrom,
+} from '../../check.ts'
 import { invalidArgument, reasonText } from '../../errors.ts'
+import type { RehearsalReport } from '../../flow/index.ts'
 import { noOptions, ownOf } from '../../own-names.ts'
 import {
   type AppContext,
@@ -26,6 +38,59 @@ export type OperationsRequest = {
 export type OperationsResponse = {
   writeHead(status: number, headers: Record<string, string>): unknown
   end(body?: string): unknown
+}
+
+/** The options of `rehearse`. */
+export type RehearseOptions = {
+  /** A data folder or a backup. A running instance with the option `attach` makes the backup for it. */
+  readonly from: string
+  /** The configuration file of the build that is judged. */
+  readonly config: string
+  /** That of another build, such as the present one: what it finds too is left out. */
+  readonly against?: string
+  /** The data as of an LSN, of a folder with one shard, or of a time in ms since 1970. */
+  readonly at?: { readonly lsn: number } | { readonly time: number }
+  /** How many of the runs that have ended are replayed of each workflow, the newest first; 1,000. */
+  readonly ended?: number
+  /** Sockets are open while the modules of the build load; false. */
+  readonly allowNet?: boolean
+  /** Modules in machine code may load, which no guard holds; false. */
+  readonly allowAddons?: boolean
+  /** A judge that answers nothing for so long is killed, and its run named, in ms; 30,000. */
+  readonly hangMs?: number
+}
+
+const moment = that<NonNullable<RehearseOptions['at']>>('{ lsn } or { time }', (found) => {
+  const { lsn, time } = Object(found)
+  return Number.isSafeInteger(lsn) !== Number.isSafeInteger(time)
+})
+
+const rehearseOptions = object({
+  from: text,
+  config: text,
+  against: optional(text),
+  at: optional(moment),
+  ended: or(wholeFrom(0), 1_000),
+  allowNet: or(flag, false),
+  allowAddons: or(flag, false),
+  hangMs: or(wholeFrom(1), 30_000),
+})
+
+/**
+ * Judges what a new build will do with stored data, before it runs: as `keelson rehearse`. A copy beside
+ * `from` is made for it, and removed in the end. The modules of the build load in a process of their own,
+ * where sockets, processes, threads and writes are refused. Nothing of the build starts.
+ * @throws KeelsonError `INVALID_ARGUMENT`, `LOCKED_DIR`, `CORRUPT`, `NO_SPACE`; `CONFIG` for a build that
+ * does not load
+ */
+export const rehearse = async (
+  options: RehearseOptions,
+  ...surplus: []
+): Promise<RehearsalReport> => {
+  noMore(surplus, 'rehearse({ from, config, … })')
+  const checked = rehearseOptions(options, argument('', 'rehearse'))
+  const { rehearsalOf } = await import('../rehearsal/rehearsal-of.ts')
+  return rehearsalOf(checked)
 }
 
 /** The options of `operations`. */

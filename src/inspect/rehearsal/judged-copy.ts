@@ -1,0 +1,171 @@
+/**
+ * A rehearsal on an opened copy: the reader sends its actors in lots to a judge, and with `against` to a
+ * second one, whose findings are no news. A lot whose judge is lost is judged again one by one, so that
+ * the run is named. It is apart from the processes, which know nothing of lots.
+ */
+import {
+  Findings,
+  type Found,
+  type RehearsalReport,
+  type StoredPart,
+  StoredParts,
+} from '../../flow/index.ts'
+import type { AppContext } from '../../supervisors/index.ts'
+import { type Answered, JudgeProcess, type JudgeTerms, type Lost } from './judge-process.ts'
+
+/** The data, the builds and the bounds of a rehearsal. */
+export type JudgedCopy = {
+  readonly app: AppContext
+  /** The new build, and the old one whose findings are dropped. */
+  readonly judge: JudgeTerms
+  readonly against: JudgeTerms | undefined
+  readonly endedMax: number
+  readonly signal: AbortSignal
+  /** Called after each lot with the number of runs and actors until then. */
+  readonly onProgress: (judged: number) => void
+}
+
+/** So many parts of a lot may be lost. Then the rest of it is not judged, and counted. */
+const lostMax = 3
+
+/** The judge of one build, which begins again when its process is lost. */
+class Bench {
+  readonly #terms: JudgeTerms
+  #process: JudgeProcess | undefined
+  #still = 0
+  /** Runs and actors that no process came to an end with. */
+  notJudged = 0
+  /** Kinds whose actors have cost too many processes. */
+  readonly #given = new Set<string>()
+
+  constructor(terms: JudgeTerms) {
+    this.#terms = terms
+  }
+
+  /** Loads the build. @throws KeelsonError `CONFIG` */
+  async begin(): Promise<void> {
+    this.#process = await JudgeProcess.started(this.#terms)
+  }
+
+  end(): void {
+    this.#process?.end()
+  }
+
+  async judge(whole: readonly StoredPart[]): Promise<readonly Found[]> {
+    const lot = whole.filter(({ kind }) => !this.#given.has(kind))
+    this.notJudged += whole.length - lot.length
+    const answer = await this.#asked({ ask: 'judge', lot, oneByOne: false })
+    if (!('lost' in answer)) return this.#foundIn(answer)
+    return this.#oneByOne(lot)
+  }
+
+  async rest(): Promise<readonly Found[]> {
+    const answer = await this.#asked({ ask: 'rest' })
+    if ('lost' in answer) return []
+    this.#still = 0
+    return this.#foundIn(answer)
+  }
+
+  async whole(facts: StoredParts['facts']): Promise<readonly Found[]> {
+    const answer = await this.#asked({ ask: 'whole', facts })
+    return 'lost' in answer ? [] : this.#foundIn(answer)
+  }
+
+  async #oneByOne(lot: readonly StoredPart[]): Promise<readonly Found[]> {
+    const found: Found[] = []
+    let left = lot
+    for (let lost = 0; left.length > 0; ) {
+      const answer = await this.#asked({ ask: 'judge', lot: left, oneByOne: true })
+      if (!('lost' in answer)) return [...found, ...this.#foundIn(answer)]
+      const at = answer.at ?? 0
+      const part = left[at] as StoredPart
+      this.notJudged++
+      found.push(lostOf(part, answer, this.#terms.hangMs))
+      // Findings before it went with the process: they are judged once more.
+      left = left.toSpliced(at, 1)
+      if (++lost < lostMax) continue
+      this.#given.add(part.kind)
+      const others = left.filter(({ kind }) => kind !== part.kind)
+      this.notJudged += left.length - others.length
+      ;[left, lost] = [others, 0]
+    }
+    return found
+  }
+
+  async #asked(question: Parameters<JudgeProcess['ask']>[0]): Promise<Answered | Lost> {
+    this.#process ??= await JudgeProcess.started(this.#terms)
+    const answer = await this.#process.ask(question)
+    if ('lost' in answer) {
+      this.notJudged += this.#still
+      this.#still = 0
+      this.#process.end()
+      this.#process = undefined
+    } else this.#still = answer.still
+    return answer
+  }
+
+  #foundIn({ found, refused }: Answered): readonly Found[] {
+    return [...found, ...refused.map(refusedOf)]
+  }
+}
+
+const lostOf = ({ kind, id, run }: StoredPart, { lost }: Lost, hangMs: number): Found => {
+  const what = lost === 'hangs' ? 'does not end' : 'ends its process'
+  const reason =
+    lost === 'hangs' ? `nothing came back for ${hangMs} ms` : 'the process that judged it has ended'
+  const shown = run ? `workflow ${kind.slice('$flow-'.length)}` : `entity ${kind}`
+  return {
+    level: 'blocks',
+    what,
+    reason,
+    fix: 'look for an endless loop, or for `process.exit`',
+    kind: shown,
+    id,
+  }
+}
+
+/** The judged code has attempted something outside: a body acts through `ctx` alone. */
+const refusedOf = (what: string): Found => ({
+  ...{ level: 'notes', what: 'acts outside of ctx', kind: 'program', id: what },
+  reason: `${what} was refused`,
+  fix: 'do it in a step, an alarm or a handler: bodies, `migrate` and `index` are replayed',
+})
+
+/** Judges everything. @throws KeelsonError `CONFIG`, `CLOSED` when the signal ends it; as `lots` */
+export const judgedCopy = async (given: JudgedCopy): Promise<RehearsalReport> => {
+  const { app, against, endedMax, signal } = given
+  const parts = new StoredParts(app, endedMax)
+  const [bench, old] = [new Bench(given.judge), against && new Bench(against)]
+  const findings = new Findings()
+  const counts = { runs: 0, actors: 0 }
+  const ends = (): void => {
+    bench.end()
+    old?.end()
+  }
+  signal.addEventListener('abort', ends)
+  const adds = async (ask: (of: Bench) => Promise<readonly Found[]>): Promise<void> => {
+    const [found, known] = await Promise.all([ask(bench), old ? ask(old) : []])
+    signal.throwIfAborted()
+    const dropped = new Set(known.map(keyOf))
+    for (const each of found) if (!dropped.has(keyOf(each))) findings.add(each)
+  }
+  try {
+    await Promise.all([bench.begin(), old?.begin()])
+    for await (const lot of parts.lots()) {
+      for (const { run } of lot) counts[run ? 'runs' : 'actors']++
+      await adds((of) => of.judge(lot))
+      given.onProgress(counts.runs + counts.actors)
+    }
+    await adds((of) => of.rest())
+    const { facts } = parts
+    await adds((of) => of.whole(facts))
+    const notJudged = bench.notJudged
+    const all = { ...counts, endedLeft: facts.left, notJudged }
+    return { findings: findings.list, counts: all, asOf: given.judge.asOf }
+  } finally {
+    signal.removeEventListener('abort', ends)
+    ends()
+  }
+}
+
+const keyOf = ({ level, what, kind, id }: Found): string => [level, what, kind, id].join('\0')

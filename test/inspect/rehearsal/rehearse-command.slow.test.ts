@@ -1,0 +1,242 @@
+/** `keelson rehearse` and `rehearse` of `keelson/operations` on real folders (needs the build). */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { start } from 'keelson'
+import { rehearse } from 'keelson/operations'
+import { expect, test } from 'vitest'
+import { commandHere } from '../../support/commands/command-here.ts'
+import { folderMadeOnce } from '../../support/temp-folder.ts'
+
+const packageOf = (name: string): string =>
+  JSON.stringify(new URL(`../../../dist/${name}.js`, import.meta.url).href)
+
+/** A configuration whose workflow has this body, as a module of JavaScript. */
+const configOf = (body: string, { top = '', parts = '' } = {}): string => `
+import { defineConfig, entity, supervisor } from ${packageOf('index')}
+import { flows, workflow } from ${packageOf('flow/index')}
+${top}
+export const order = workflow('order', async (ctx) => { ${body} })
+export default defineConfig({
+  dir: './data',
+  app: supervisor('app', {}, [flows({ workflows: [order] }), ${parts}]),
+})
+`
+
+const original = "await ctx.step('reserve', () => 1); await ctx.waitFor('approval')"
+const renamed = "await ctx.step('book', () => 1); await ctx.waitFor('approval')"
+
+/** A data folder with three runs that rest, and the configuration of their build. */
+const folder = folderMadeOnce(async (dir) => {
+  writeFileSync(join(dir, 'old.mjs'), configOf(original))
+  const { flow } = await import('keelson/flow')
+  const { default: config, order } = await import(join(dir, 'old.mjs'))
+  const app = await start({ ...config, dir: join(dir, 'data') })
+  const changes = flow(app).watch({ type: order })
+  for (const id of ['a', 'b', 'c']) await flow(app).start(order, undefined, { id })
+  const resting = new Set<string>()
+  for await (const { id, row } of changes) {
+    if (row?.status === 'waiting') resting.add(id)
+    if (resting.size === 3) break
+  }
+  await app.close()
+})
+
+const written = (dir: string, config: string): string => {
+  writeFileSync(join(dir, 'new.mjs'), config)
+  return dir
+}
+
+const rehearsed = async (dir: string, ...words: string[]) =>
+  commandHere(['rehearse', 'data', '--with', 'new.mjs', ...words], dir)
+
+test('a build that stops runs has status 4 and names them, and no copy is left', {
+  tags: ['RE2'],
+}, async () => {
+  const dir = written(folder(), configOf(renamed))
+
+  const { status, output, errors } = await rehearsed(dir)
+
+  expect(status, errors).toBe(4)
+  expect(output).toContain('judged 3 runs and 0 other actors')
+  expect(output).toMatch(
+    /blocks {2}workflow order: DIVERGED {2}\(3\)\n {2}a: the body waits for book/,
+  )
+  expect(readdirSync(dir).sort()).toEqual(['data', 'new.mjs', 'old.mjs'])
+})
+
+test('the build that wrote the data finds nothing, and neither does one beside itself', {
+  tags: ['RE3'],
+}, async () => {
+  const dir = written(folder(), configOf(original))
+  const same = await rehearsed(dir)
+  const otherwise = written(folder(), configOf(renamed))
+  const besideItself = await rehearsed(otherwise, '--against', 'new.mjs')
+
+  expect([same.status, same.output]).toEqual([
+    0,
+    'judged 3 runs and 0 other actors\nnothing was found\n',
+  ])
+  expect([besideItself.status, besideItself.output]).toEqual([same.status, same.output])
+})
+
+test('a backup is only read, and equal data have an equal report', {
+  tags: ['RE2', 'RE5'],
+}, async () => {
+  const dir = written(folder(), configOf(renamed))
+  await commandHere(['backup', 'data', '--to', 'backup'], dir)
+  const filesOf = () =>
+    readdirSync(join(dir, 'backup'), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map(({ parentPath, name }) => [
+        name,
+        readFileSync(join(parentPath, name)).toString('base64'),
+      ])
+      .sort()
+  const before = filesOf()
+  const words = ['rehearse', 'backup', '--with', 'new.mjs', '--json']
+
+  const [first, second] = [await commandHere(words, dir), await commandHere(words, dir)]
+
+  expect(first.status).toBe(4)
+  expect(second.output).toBe(first.output)
+  expect(filesOf()).toEqual(before)
+})
+
+test('the copy of a rehearsal that was killed goes with the next one', {
+  tags: ['RE2'],
+}, async () => {
+  const dir = written(folder(), configOf(original))
+  const { mkdirSync } = await import('node:fs')
+  // No process has this number.
+  mkdirSync(join(dir, 'data.rehearsal-4194305-0123456789ab', 'data'), { recursive: true })
+
+  await rehearsed(dir)
+
+  expect(readdirSync(dir).sort()).toEqual(['data', 'new.mjs', 'old.mjs'])
+})
+
+test('--fail-on says which findings fail', async () => {
+  const dir = written(
+    folder(),
+    configOf("await ctx.step('reserve', () => 1); await ctx.waitFor('confirmed')"),
+  )
+
+  const [acts, blocks] = [await rehearsed(dir), await rehearsed(dir, '--fail-on', 'blocks')]
+
+  expect([acts.status, blocks.status]).toEqual([4, 0])
+  expect(blocks.output).toContain('acts  workflow order: would wait otherwise  (3)')
+})
+
+test('a build that does not load fails with its reason, and leaves nothing', async () => {
+  const dir = written(folder(), 'export default 1 +')
+
+  const { status, errors } = await rehearsed(dir)
+
+  expect(status).toBe(1)
+  expect(errors).toMatch(/^CONFIG: .*new\.mjs cannot be loaded/)
+  expect(readdirSync(dir).sort()).toEqual(['data', 'new.mjs', 'old.mjs'])
+})
+
+/** A server that counts the requests which come to it. */
+const ledger = async () => {
+  let requests = 0
+  const server = createServer((_, response) => {
+    requests++
+    response.end('noted')
+  })
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `http://127.0.0.1:${port}/`,
+    requests: () => requests,
+    close: () => void server.close(),
+  }
+}
+
+test('no request leaves a body, and the attempt is named', { tags: ['RE1'] }, async () => {
+  const { url, requests, close } = await ledger()
+  const fetches = `await fetch('${url}').catch(() => undefined); ${original}`
+  const dir = written(folder(), configOf(fetches))
+
+  const { output } = await rehearsed(dir)
+  close()
+
+  expect(requests()).toBe(0)
+  expect(output).toMatch(/notes {2}program: acts outside of ctx[\s\S]*net\.connect was refused/)
+})
+
+test('a socket at the top of a module is refused, and open with --allow-net alone', {
+  tags: ['RE1'],
+}, async () => {
+  const { url, requests, close } = await ledger()
+  const fetches = `await fetch('${url}').catch(() => undefined); ${original}`
+  const dir = written(folder(), configOf(fetches, { top: `await fetch('${url}')` }))
+
+  const refused = await rehearsed(dir)
+  const before = requests()
+  const allowed = await rehearsed(dir, '--allow-net')
+  close()
+
+  expect([refused.status, before]).toEqual([1, 0])
+  expect(refused.errors).toMatch(/CONFIG: .*cannot be loaded/)
+  // Once by the module, and by none of the three bodies.
+  expect([allowed.output.includes('net.connect was refused'), requests()]).toEqual([true, 1])
+})
+
+test.each([
+  [
+    'writes a file',
+    "import { writeFileSync } from 'node:fs'",
+    "writeFileSync('made', '')",
+    'fs.writeFileSync',
+  ],
+  [
+    'starts a process',
+    "import { spawnSync } from 'node:child_process'",
+    "spawnSync('touch', ['made'])",
+    'child_process.spawnSync',
+  ],
+  [
+    'starts a thread',
+    "import { Worker } from 'node:worker_threads'",
+    "new Worker('1', { eval: true })",
+    'worker_threads.Worker',
+  ],
+])('a body that %s is refused that', { tags: ['RE1'] }, async (_, top, does, what) => {
+  const body = `try { ${does} } catch {} ${original}`
+  const dir = written(folder(), configOf(body, { top }))
+
+  const { status, output } = await rehearsed(dir)
+
+  expect(status).toBe(0)
+  expect(output).toContain(`${what} was refused`)
+  expect(readdirSync(dir).sort()).toEqual(['data', 'new.mjs', 'old.mjs'])
+})
+
+test('an endless loop in a body is ended, its runs are named, and others are judged', {
+  tags: ['RE6', 'RE8'],
+}, async () => {
+  const endless = `if (ctx.id === 'b') for (;;); ${renamed}`
+  const dir = written(folder(), configOf(endless))
+  const [from, config] = [join(dir, 'data'), join(dir, 'new.mjs')]
+
+  const { findings, counts } = await rehearse({ from, config, hangMs: 2_000 })
+
+  expect(findings.map(({ what, examples }) => [what, examples.map(({ id }) => id)])).toEqual([
+    ['DIVERGED', ['a', 'c']],
+    ['does not end', ['b']],
+  ])
+  expect(counts).toMatchObject({ runs: 3, notJudged: 1 })
+})
+
+test('a body that ends its process is named too', { tags: ['RE6', 'RE8'] }, async () => {
+  const dir = written(folder(), configOf(`process.exit(0); ${original}`))
+  const [from, config] = [join(dir, 'data'), join(dir, 'new.mjs')]
+
+  const { findings, counts } = await rehearse({ from, config, hangMs: 5_000 })
+
+  expect(findings.map(({ what, count }) => [what, count])).toEqual([['ends its process', 3]])
+  expect(counts.notJudged).toBe(3)
+})
