@@ -128,7 +128,7 @@ const bundle = await rolldown({
     // Beside the chunk of `thread-door.ts`, which finds it there.
     'chunks/thread-entry': 'src/runtime/threads/thread-entry.ts',
     // As above, for the process of `judge-process.ts`.
-    'chunks/rehearsal-judge': 'src/inspect/cli/rehearsal-judge.ts',
+    'chunks/rehearsal-judge': 'src/inspect/rehearsal/rehearsal-judge.ts',
   },
   platform: 'node',
   external: /^[a-z@]/,

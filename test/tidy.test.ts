@@ -126,7 +126,7 @@ const doors: Record<string, readonly string[]> = {
 const entryPoints = [
   'src/index.ts',
   'src/inspect/cli/cli.ts',
-  'src/inspect/cli/rehearsal-judge.ts',
+  'src/inspect/rehearsal/rehearsal-judge.ts',
   'src/storage/wal/wal.ts',
   'src/actors/log/wal-server.ts',
   'src/runtime/state-machine/state-machine.ts',

@@ -7,12 +7,12 @@
  * - answers: facts about an instance: processes, entities, runs, queues, shards; and its troubles
  * - views: processes, entities, machines, logs and flows as text
  * - prompt: the prompt and its words
- * - operations: `keelson/operations`: health, readiness and metrics for programs that watch
  * - observe: answers of an instance to `keelson observe`: views, measurements, actions
  * - attach: prompts that are attached to a running instance; the public `start`
  * - page-server: the HTTP server of the page of `keelson observe`; `keelson/observer`
  * - folder: commands on a data folder: `keelson wal`, `journal`, `backup`, `restore`, `doctor`
  * - rehearsal: `keelson rehearse`: what a new build will do with stored data
+ * - operations: `keelson/operations`: health, readiness and metrics for programs that watch
  * - cluster: `keelson cluster`
  * - members: several processes on one data folder: their parent, and their link to it
  * - cli: the `keelson` command, its configuration file, `keelson start`, `run` and `attach`

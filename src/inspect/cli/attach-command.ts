@@ -64,7 +64,7 @@ export const openSession = async (
 
 /** The data folder of the configuration, or the default one. */
 export const configuredDir = async (command: InstanceWords, cwd: string): Promise<string> => {
-  const { readConfiguration } = await import('./configuration-file.ts')
+  const { readConfiguration } = await import('../command/configuration-file.ts')
   return (await readConfiguration({ ...command, cwd })).options.dir
 }
 

@@ -12,10 +12,6 @@ import {
   loadedOptions,
   type StartOptions,
 } from '../../supervisors/index.ts'
-import { type Environment, printLine } from '../command/environment.ts'
-import { durationText } from '../text/quantities.ts'
-import { factList, textTable, treeRows } from '../text/text-table.ts'
-import type { InstanceCommand } from './command-line.ts'
 import {
   type Configuration,
   type ConfigurationRequest,
@@ -23,7 +19,11 @@ import {
   namingFile,
   readConfiguration,
   unreadable,
-} from './configuration-file.ts'
+} from '../command/configuration-file.ts'
+import { type Environment, printLine } from '../command/environment.ts'
+import { durationText } from '../text/quantities.ts'
+import { factList, textTable, treeRows } from '../text/text-table.ts'
+import type { InstanceCommand } from './command-line.ts'
 
 /**
  * Runs the command and resolves with the exit status.

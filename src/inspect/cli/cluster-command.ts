@@ -10,8 +10,8 @@ import {
 } from '../cluster/cluster-changes.ts'
 import type { ClusterCommand } from '../cluster/cluster-command-line.ts'
 import { clusterStatus } from '../cluster/cluster-status.ts'
+import { readConfiguration } from '../command/configuration-file.ts'
 import type { Environment } from '../command/environment.ts'
-import { readConfiguration } from './configuration-file.ts'
 
 /** Runs the command and resolves with the exit status. @throws KeelsonError as the command */
 export const runCluster = async (

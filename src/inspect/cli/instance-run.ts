@@ -15,12 +15,12 @@ import {
 import { beginFacts } from '../answers/facts.ts'
 import { surveyLogs } from '../answers/shard-survey.ts'
 import { start } from '../attach/start.ts'
+import { type Configuration, namingFile, readConfiguration } from '../command/configuration-file.ts'
 import { type Environment, signalStatuses } from '../command/environment.ts'
 import { Interruption } from '../command/interruption.ts'
 import { packageVersion } from '../text/package-version.ts'
 import { durabilityOf, durabilityWarning } from '../views/shard-view.ts'
 import type { InstanceWords } from './command-line.ts'
-import { type Configuration, namingFile, readConfiguration } from './configuration-file.ts'
 import { remarkLines, type Started } from './start-view.ts'
 
 /** Why the work with an instance is over when its member was replaced. */

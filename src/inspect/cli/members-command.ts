@@ -12,6 +12,7 @@ import {
   type MembersOptions,
   type StartOptions,
 } from '../../supervisors/index.ts'
+import { type Configuration, namingFile } from '../command/configuration-file.ts'
 import { type Environment, startFailureStatus } from '../command/environment.ts'
 import { ClusterProcesses } from '../members/cluster-processes.ts'
 import { MemberLink } from '../members/member-link.ts'
@@ -21,7 +22,6 @@ import { orphanIn, stillHeld } from '../members/orphaned-members.ts'
 import { errorText } from '../text/error-view.ts'
 import { packageVersion } from '../text/package-version.ts'
 import type { InstanceCommand } from './command-line.ts'
-import { type Configuration, namingFile } from './configuration-file.ts'
 import { runInstance } from './instance-run.ts'
 import { ServiceLines, ServiceManager, serviceAttendance, serviceLog } from './run-command.ts'
 

@@ -1,7 +1,8 @@
 /**
  * The guard of a process that judges: sockets, look-ups of names, processes, threads and writes of files
  * throw `REHEARSAL` in the code of users. It replaces functions of Node, so it begins before any module of
- * theirs loads. Node's own permissions are the floor below it, where this process was started with them.
+ * theirs loads. It is apart from the judge, because it knows nothing of rehearsals. Node's own permissions are
+ * the floor below it, where this process was started with them.
  */
 import childProcess from 'node:child_process'
 import dgram from 'node:dgram'

@@ -98,8 +98,16 @@ const leftOut: Record<string, readonly string[]> = {
   'is a logger, which takes a message and facts': [
     ...['error', 'warn', 'info'].map((level) => `silentLogger.${level}`),
   ],
-  'is a class': ['KeelsonError', 'Table', 'Wal', 'KeelsonLevel'],
-  'is for rehearsals, of another room': ['rehearseTree'],
+  'is a class': [
+    'KeelsonError',
+    'Table',
+    'Wal',
+    'KeelsonLevel',
+    'Rehearsal',
+    'StoredParts',
+    'Findings',
+  ],
+  'is for rehearsals, of another room': ['rehearseTree', 'isAtLeast'],
   'is for the tests of the log server, with a log of their own': ['serverOf'],
 }
 

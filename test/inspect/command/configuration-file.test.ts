@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { configError, isKeelsonError } from '../../../src/errors.ts'
-import { namingFile, readConfiguration } from '../../../src/inspect/cli/configuration-file.ts'
+import { namingFile, readConfiguration } from '../../../src/inspect/command/configuration-file.ts'
 
 let cwd = ''
 beforeEach(() => {

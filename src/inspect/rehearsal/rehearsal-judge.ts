@@ -1,6 +1,7 @@
 /**
- * The process that judges a configuration for `keelson rehearse`: it loads the modules of users behind a
- * guard, gets stored actors through a pipe, and answers with its findings. It has no data folder.
+ * The process that judges a configuration for `keelson rehearse`: it loads the modules of users under a
+ * guard, gets stored actors through a pipe, and answers with its findings. It has no data folder. It is
+ * apart from everything else, as a process begins with it.
  */
 import { dirname } from 'node:path'
 import { systemClock } from '../../clock.ts'
@@ -9,9 +10,9 @@ import { Rehearsal } from '../../flow/index.ts'
 import { claimRejections, onProcess } from '../../process-events.ts'
 import type { Logger } from '../../runtime/index.ts'
 import { loadedOptions } from '../../supervisors/index.ts'
-import { type Guard, guardProcess } from '../rehearsal/guard.ts'
-import type { FromJudge, ToJudge } from '../rehearsal/judge-message.ts'
-import { readConfiguration } from './configuration-file.ts'
+import { readConfiguration } from '../command/configuration-file.ts'
+import { type Guard, guardProcess } from './guard.ts'
+import type { FromJudge, ToJudge } from './judge-message.ts'
 
 const nothing = (): void => undefined
 
@@ -38,14 +39,10 @@ const loaded = async ({
   return { rehearsal: new Rehearsal(app, system, asOf), guard }
 }
 
-let judge: Judge | undefined
-
-const answer = async (asked: ToJudge): Promise<FromJudge> => {
-  if (asked.ask === 'load') {
-    judge = await loaded(asked)
-    return { says: 'loaded' }
-  }
-  const { rehearsal, guard } = judge as Judge
+const answered = async (
+  { rehearsal, guard }: Judge,
+  asked: Exclude<ToJudge, { readonly ask: 'load' }>,
+): Promise<FromJudge> => {
   const found =
     asked.ask === 'judge'
       ? asked.oneByOne
@@ -72,9 +69,20 @@ const oneByOne = async (
 // A body that leaves a rejection unhandled has ended no rehearsal.
 onProcess('unhandledRejection', () => undefined)
 onProcess('disconnect', () => process.exit())
-onProcess('message', (asked: ToJudge) => {
-  answer(asked).then(says, (error: unknown) => {
-    const { code = 'CONFIG', message } = keptError(error)
-    says({ says: 'failed', code, message })
+
+const judges = (): void => {
+  let judge: Judge | undefined
+  const answer = async (asked: ToJudge): Promise<FromJudge> => {
+    if (asked.ask !== 'load') return answered(judge as Judge, asked)
+    judge = await loaded(asked)
+    return { says: 'loaded' }
+  }
+  onProcess('message', (asked: ToJudge) => {
+    answer(asked).then(says, (error: unknown) => {
+      const { code = 'CONFIG', message } = keptError(error)
+      says({ says: 'failed', code, message })
+    })
   })
-})
+}
+
+judges()
