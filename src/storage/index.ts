@@ -110,6 +110,13 @@ export {
   type FolderSocket,
   listenIn,
 } from './disk/folder-socket.ts'
+export {
+  beginSwap,
+  completeSwap,
+  type FolderSwap,
+  readSwap,
+  refuseSwap,
+} from './disk/folder-swap.ts'
 export { describeHolder, type LockHolder, lockedDir } from './disk/lock-holder.ts'
 export type { MemberLocks } from './disk/member-locks.ts'
 export { memberLocks, nodeDisk, shareLock } from './disk/node-disk.ts'

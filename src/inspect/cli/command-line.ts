@@ -12,7 +12,9 @@ import {
   type OpenCommand,
   parseBackup,
   parseOpen,
+  parseReshard,
   parseRestore,
+  type ReshardCommand,
   type RestoreCommand,
   type RestoreReplicaCommand,
 } from '../folder/backup-command-line.ts'
@@ -72,6 +74,7 @@ export type ParsedCommand =
   | BackupCommand
   | RestoreCommand
   | RestoreReplicaCommand
+  | ReshardCommand
   | OpenCommand
   | DoctorCommand
   | RehearseCommand
@@ -158,7 +161,8 @@ ${journalUsage}
 
 Everywhere: --verbose shows stacks of errors, as KEELSON_DEBUG=1 does.
 Exit status: 0 in order, 1 a failure (CODE: message on standard error), 2 a wrong command line;
-of wal salvage: 4 something is lost; of rehearse: 4 findings; of journal verify: 4 the proof does not hold.`
+of wal salvage: 4 something is lost; of rehearse: 4 findings; of journal verify: 4 the proof does not
+hold; of restore --shards and reshard: 4 something is against more shards.`
 
 /**
  * Parses the words after `keelson`.
@@ -181,11 +185,12 @@ export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
   if (first === 'history') return historyCommand(rest)
   if (first === 'backup') return parseBackup(rest)
   if (first === 'restore') return parseRestore(rest)
+  if (first === 'reshard') return parseReshard(rest)
   if (first === 'open') return parseOpen(rest)
   if (first === 'doctor') return parseDoctor(rest)
   if (first === 'rehearse') return parseRehearse(rest)
   throw wrongWords(
-    `there is no command '${first}'; the commands are init, start, run, dev, check, attach, observe, history, backup, restore, open, doctor, rehearse, flow, cluster, wal, journal, help`,
+    `there is no command '${first}'; the commands are init, start, run, dev, check, attach, observe, history, backup, restore, reshard, open, doctor, rehearse, flow, cluster, wal, journal, help`,
   )
 }
 

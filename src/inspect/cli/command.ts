@@ -92,6 +92,7 @@ const commands: {
   backup: async () => (await import('../folder/backup-command.ts')).runBackup,
   restore: async () => (await import('../folder/restore-command.ts')).runRestore,
   'restore replica': async () => (await import('../folder/restore-command.ts')).runRestoreReplica,
+  reshard: async () => (await import('../folder/reshard-command.ts')).runReshard,
   open: async () => (await import('./open-command.ts')).runOpen,
   flow: async () => (await import('./flow-command.ts')).runFlow,
   'cluster status': async () => (await import('./cluster-command.ts')).runCluster,

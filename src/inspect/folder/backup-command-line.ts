@@ -49,6 +49,11 @@ export const backupUsage = `  keelson backup DIR --to DIR2 [--consistent] [--jso
       Makes the data folder DIR of what is replicated there (docs/replication.md). Its logs keep their ids.
       --instance ID   the folder to restore, where several are replicated there
 
+  keelson reshard DIR --shards N [--dry-run] [--json] [--progress]
+      Gives the data folder DIR more shards in its place, while nothing has it open. Takes the words of
+      restore --shards. The old folder stays as DIR.before. Without --shards it completes a run that was cut
+      off at the end.
+
   keelson open DIR --at LSN|TIME [--reveal] [--progress]
       The prompt on the data folder or backup DIR as of then: on a copy beside it, which is removed in the
       end with what was written there. Of a running instance with the option attach, of its backup.
@@ -84,6 +89,16 @@ const accepted = {
 } as const
 
 const splitOptions = { shards: whole(1, undefined), ...accepted } as const
+
+/** `keelson reshard`. `dir` is as written. */
+export type ReshardCommand = ReturnType<typeof parseReshard>
+
+/** Parses the words after `keelson reshard`. @throws KeelsonError `INVALID_ARGUMENT` */
+export const parseReshard = (words: readonly string[]) => {
+  const options = { ...reported, ...splitOptions }
+  const { word: dir, ...values } = wordsWith('reshard', 'one folder', words, options)
+  return { kind: 'reshard', dir, ...values } as const
+}
 
 /** Parses the words after `keelson restore`. @throws KeelsonError `INVALID_ARGUMENT` */
 export const parseRestore = (words: readonly string[]): RestoreCommand | RestoreReplicaCommand =>

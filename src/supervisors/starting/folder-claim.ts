@@ -25,6 +25,7 @@ import {
   lockFileName,
   raiseFloor,
   readDataFolder,
+  refuseSwap,
   refusing,
   shardFolder,
   shardsPresent,
@@ -98,6 +99,8 @@ export type ClaimRequest = {
  */
 export const claimFolder = (request: ClaimRequest): FolderClaim => {
   const { disk, dir } = request
+  // Also before anything is made: between two steps of a swap there is no folder.
+  refusing(() => refuseSwap(disk, dir))
   const wasThere = refusing(() => whereFolderCanBe(dir, () => disk.entry(dir)))
   if (wasThere && wasThere.kind !== 'folder')
     throw configError('dir', 'a folder', `${dir}, which is none`)
@@ -164,6 +167,7 @@ const claim = (request: ClaimRequest, made: Made): FolderClaim => {
   const lockPath = join(dir, lockFileName)
   const hadLock = disk.entry(lockPath) !== undefined
   takeLock(request, lockPath, made)
+  refuseSwap(disk, dir)
   // Only with the lock it is certain what exists: another instance may have made and filled the
   // folder before.
   // Until the folder is known, LOCK alone is ours.
@@ -306,13 +310,13 @@ const shardsOf = ({ dir, shards }: ClaimRequest, facts: DataFolderFacts | undefi
 /** @throws KeelsonError `CONFIG` for another number than that of the folder: it says how to get more */
 export const refuseOtherShards = (dir: string, has: number, wanted: number | undefined): void => {
   if (wanted === undefined || wanted === has) return
-  const more = wanted > has && wanted % has === 0 ? `; ${waysToMore(wanted)}` : ''
+  const more = wanted > has && wanted % has === 0 ? `; ${waysToMore(dir, wanted)}` : ''
   throw configError('shards', `${has}, as ${dir} has${more}`, wanted)
 }
 
 /** How a folder gets more shards. */
-export const waysToMore = (shards: number | string): string =>
-  `\`keelson restore BACKUP --to FOLDER --shards ${shards}\` makes a folder with more (docs/resharding.md)`
+export const waysToMore = (dir: string, shards: number | string): string =>
+  `\`keelson reshard ${dir} --shards ${shards}\` gives it more (docs/resharding.md)`
 
 /** A cache has no log that could be opened by itself, so the lock of the whole folder is enough. */
 const lockShard = (

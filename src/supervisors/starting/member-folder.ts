@@ -17,6 +17,7 @@ import {
   type MemberLocks,
   raiseFloor,
   readDataFolder,
+  refuseSwap,
   refusing,
   shardFolder,
   WorkNotes,
@@ -62,10 +63,12 @@ export class MemberFolder implements MemberDirectory {
   static share(request: MemberRequest, shards: number | undefined): MemberFolder | undefined {
     return refusing(() => {
       const { disk, dir, locks, instance } = request
+      refuseSwap(disk, dir)
       // Without a description there may be no folder, or none that members may share.
       if (readDataFolder(disk, dir).state !== 'sound') return undefined
       const root = locks.share(join(dir, lockFileName), describeHolder({ instance }))
       try {
+        refuseSwap(disk, dir)
         const reading = readDataFolder(disk, dir)
         if (reading.state !== 'sound')
           throw new KeelsonError('CORRUPT', `${dir} has no description`)
@@ -228,7 +231,7 @@ const refuseFolder = (
   if (facts.shards < members.length)
     throw configError(
       'shards',
-      `a folder with at least one for each of ${members.length} members; ${waysToMore('N')}`,
+      `a folder with at least one for each of ${members.length} members; ${waysToMore(dir, 'N')}`,
       `${facts.shards} in ${dir}`,
     )
   if (facts.cache) throw configError('dir', 'a folder with logs, and not a cache', dir)

@@ -74,7 +74,7 @@ const instanceOptions = {
       has(found, 'error', 'warn', 'info'),
     ),
   ),
-  /** How many shards a new folder has; 1. `keelson restore --shards` makes a folder with more. */
+  /** How many shards a new folder has; 1. `keelson reshard` gives a folder more. */
   shards: optional(wholeFrom(1, 1_024)),
   /**
    * How many shards the folder may get later, a multiple of its number. Keys that would be in

@@ -101,7 +101,7 @@ test('with more shards the folder waits as a copy, has its origin, and a start w
       () => 'ok',
       (error: Error) => error.message,
     )
-  expect(await refusal(8, 'd')).toMatch(/expected 1, as .* has; `keelson restore .* --shards 8`/)
+  expect(await refusal(8, 'd')).toMatch(/expected 1, as .* has; `keelson reshard .* --shards 8`/)
   expect(await refusal(1, 'r')).toMatch(/expected 8, as .* has, found/)
   // The unfinished folder of a run that was killed is no folder.
   const again = await commandHere(['restore', 'b', '--to', 'r', '--shards', '8'], dir)
