@@ -14,7 +14,7 @@ import {
 } from '../../storage/index.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
 import type { FailingTurn, WaitingTurn } from '../turns/actor-trouble.ts'
-import type { TurnAtWork } from '../turns/actor-work.ts'
+import { hangsMs, type TurnAtWork } from '../turns/actor-work.ts'
 import { stuckTries } from '../turns/failure-log.ts'
 import { endName } from '../turns/lifetime.ts'
 import { stepsName } from '../turns/memory.ts'
@@ -70,7 +70,7 @@ export const actorsHealth = (entities: Entities): ActorsHealth => {
     failing: failingIn(entities),
     parked: parkedIn(entities),
     blocked: blockedIn(entities),
-    hanging: some(entities.work.turnsBefore(entities.system.clock.now() - overdueMs)),
+    hanging: some(entities.work.turnsBefore(entities.system.clock.now() - hangsMs)),
     overdue: some(entities.shards.flatMap(overdueOf)),
     missing: some(missingIn(entities)),
     refused: Object.fromEntries(refused),

@@ -154,8 +154,10 @@ export class Entities {
     this.instance = instance
     this.shards = shards
     this.#isClosing = isClosing
-    this.trouble = new ActorTrouble(new FailureLog(system))
-    this.work = new ActorWork(system.logger, isClosing, isStarting, ledger)
+    const log = new FailureLog(system)
+    this.trouble = new ActorTrouble(log)
+    const saying = { clock: system.clock, log }
+    this.work = new ActorWork(system.logger, isClosing, isStarting, ledger, saying)
     this.#isStoreAlone = isStoreAlone
     this.scanTurns = scanTurns
     this.#elsewhere = elsewhere?.(this)

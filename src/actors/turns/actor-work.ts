@@ -3,8 +3,10 @@
  * and promises of machines. During a close no work begins. The close waits for running work, and
  * names the work that it cuts off.
  */
+import type { Cancel, Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { guardedAbort, type Logger } from '../../runtime/index.ts'
+import { type FailedWork, type FailureLog, seconds } from './failure-log.ts'
 
 /** Something that runs: `continue charge` of `order/42`. */
 export class Work {
@@ -18,6 +20,9 @@ export class Work {
   onClose: (() => void) | undefined = undefined
   #isClosing = false
   #closing: AbortController | undefined
+
+  /** The log says that its handler does not end. */
+  isSaid = false
 
   readonly #logger: Logger
 
@@ -51,6 +56,12 @@ export type LateWork = { readonly actor: string; readonly what: string }
 /** A step or an alarm whose handler runs, and since when. */
 export type TurnAtWork = { readonly entity: string; readonly what: string; readonly since: number }
 
+/** The handler of a step or an alarm that has run for so long hangs, in ms. */
+export const hangsMs = 10_000
+
+/** The clock and the log by which hanging handlers are said. */
+type Saying = { readonly clock: Clock; readonly log: FailureLog }
+
 /** Keeps what an instance does by itself, beyond the end of its process. */
 export interface WorkLedger {
   begins(work: string): void
@@ -67,6 +78,13 @@ const processEnds = 'process ends'
 /** Work under which so many processes have ended is not begun again by itself. */
 const endsMax = 2
 
+/** Work as the lines of the log name it. */
+const namesOf = ({ actor, what }: Work): FailedWork => {
+  const [kind = ''] = actor.split('/', 1)
+  const facts = { entity: actor, what }
+  return { kind, subject: `${actor}: ${what}`, alike: `${kind}: ${what}`, which: actor, facts }
+}
+
 /** The running work of one instance. */
 export class ActorWork {
   readonly #logger: Logger
@@ -79,6 +97,9 @@ export class ActorWork {
   /** Why the lease of this process has lapsed, until it is renewed. */
   #lapsed: KeelsonError | undefined
   #onIdle: (() => void) | undefined
+  readonly #saying: Saying | undefined
+  /** One timer for all turns: at its end each is looked at. */
+  #cancelLook: Cancel | undefined
 
   readonly #isStarting: () => boolean
 
@@ -88,11 +109,13 @@ export class ActorWork {
     isClosing: () => boolean,
     isStarting = () => false,
     ledger?: WorkLedger,
+    saying?: Saying,
   ) {
     this.#logger = logger
     this.#isClosing = isClosing
     this.#isStarting = isStarting
     this.#ledger = ledger
+    this.#saying = saying
   }
 
   /**
@@ -153,13 +176,44 @@ export class ActorWork {
   begins(actor: string, what: string, turnSince?: number): Work {
     const work = new Work(this.#logger, actor, what, turnSince)
     this.#running.add(work)
+    if (turnSince !== undefined && !this.#cancelLook) this.#lookIn(hangsMs)
     return work
+  }
+
+  #lookIn(ms: number): void {
+    const look = (): void => this.#lookForHanging()
+    this.#cancelLook = this.#saying?.clock.after(ms, look, { holdsProcess: false })
+  }
+
+  /** Each handler that hangs is said once. */
+  #lookForHanging(): void {
+    this.#cancelLook = undefined
+    if (!this.#saying) return
+    const { clock, log } = this.#saying
+    const now = clock.now()
+    const turns = [...this.#running].filter(
+      ({ turnSince, isSaid }) => turnSince !== undefined && !isSaid,
+    )
+    let next = Number.POSITIVE_INFINITY
+    for (const work of turns) {
+      const leftMs = (work.turnSince ?? now) + hangsMs - now
+      if (leftMs > 0) next = Math.min(next, leftMs)
+      else {
+        work.isSaid = true
+        log.hangs(namesOf(work), hangsMs - leftMs)
+      }
+    }
+    if (Number.isFinite(next)) this.#lookIn(next)
   }
 
   /** Some work has settled, or its actor has ended first. */
   ends(work: Work, hasSettled: boolean): void {
     if (!this.#running.delete(work)) return
     if (hasSettled) this.#late.delete(work)
+    if (hasSettled && work.isSaid && this.#saying) {
+      const ranMs = this.#saying.clock.now() - (work.turnSince ?? 0)
+      this.#saying.log.recovered(namesOf(work), `has ended after ${seconds(ranMs)}`)
+    }
     if (this.#running.size === 0) this.#onIdle?.()
   }
 
@@ -204,6 +258,7 @@ export class ActorWork {
       this.#onIdle = resolve
     })
     for (const work of this.#running) work.close()
+    this.#cancelLook?.()
     return this.#running.size === 0 ? Promise.resolve() : idle
   }
 

@@ -94,6 +94,12 @@ export class FailureLog {
     this.#line('ended', work, { level: 'error', text, reason: reason ?? errorOf(error) })
   }
 
+  /** Its handler has run for so long, and its actor handles nothing else. */
+  hangs(work: FailedWork, ranMs: number): void {
+    const text = `hangs: it has run for ${seconds(ranMs)}, and ${work.which} handles nothing else`
+    this.#line('hangs', work, warning(text))
+  }
+
   /** It was stuck, or had ended so, and fails no longer. `how`: `has succeeded at try 4`. */
   recovered(work: FailedWork, how: string): void {
     this.#line('recovered', work, { level: 'info', text: how })
@@ -136,7 +142,8 @@ export class FailureLog {
 
 const warning = (text: string): Line => ({ level: 'warn', text })
 
-const seconds = (ms: number): string => `${Math.max(0, Math.round(ms / 1_000))} s`
+/** A time in whole seconds. */
+export const seconds = (ms: number): string => `${Math.max(0, Math.round(ms / 1_000))} s`
 
 /** Puts an entry at the end of a map, in which the first one makes room for it. */
 const place = <T>(map: Map<string, T>, key: string, value: T): void => {

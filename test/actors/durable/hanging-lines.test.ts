@@ -1,0 +1,39 @@
+/** A handler of a step that does not end is one line of the log, and its end another one. */
+import { expect, test } from 'vitest'
+import { call, type DurableServer, entity, noReply, reply, supervisor } from '../../../src/index.ts'
+import { capturedLog } from '../../../src/testing/kit/captured-log.ts'
+import { simulated } from '../../support/worlds/simulated-instance.ts'
+
+type Messages = { calls: { ship: () => void }; continues: { ship: () => void } }
+
+test('a step that hangs is said once after 10 s, and when it ends', async () => {
+  let end: () => void = () => undefined
+  const server: DurableServer<Messages, { n: number }> = {
+    init: () => ({ n: 0 }),
+    calls: { ship: (state) => reply(undefined, { ...state }, { continue: ['ship'] }) },
+    continues: {
+      ship: (state) =>
+        new Promise((resolve) => {
+          end = () => resolve(noReply({ ...state }))
+        }),
+    },
+  }
+  const order = entity('order', server)
+  const log = capturedLog()
+  const s = await simulated({ app: supervisor('app', {}, [order]), logger: log })
+  const lines = () => [...log.messages('warn'), ...log.messages('info')]
+  await s.during(call(s.app.entity(order).ref('1'), 'ship'))
+  await s.advance(4_000)
+  await s.during(call(s.app.entity(order).ref('2'), 'ship'))
+  await s.advance(5_900)
+  expect(lines()).toEqual([])
+  await s.advance(200)
+  const said = 'order/1: continue ship hangs: it has run for 10 s, and order/1 handles nothing else'
+  expect(lines()).toEqual([said])
+  await s.advance(20_000)
+  expect(lines()).toEqual([said, said.replaceAll('order/1', 'order/2')])
+
+  end()
+  await s.advance(100)
+  expect(log.messages('info')).toEqual(['order/2: continue ship has ended after 26 s'])
+})
