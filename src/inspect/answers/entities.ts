@@ -6,6 +6,8 @@ import {
   shownRows,
   surveyEntity,
 } from '../../actors/index.ts'
+import type { KeptError } from '../../errors.ts'
+import { failureRecord } from '../../failure-record.ts'
 import { name } from '../../runtime/index.ts'
 import { workerKind } from '../../storage/index.ts'
 import type { App } from '../../supervisors/index.ts'
@@ -68,6 +70,8 @@ export type EntityFacts = {
   readonly pid: number | undefined
   /** Why it is blocked. */
   readonly blocked: string | undefined
+  /** The record of that failure, with the stack of the user's code. */
+  readonly blockedBy: KeptError | undefined
   /** `undefined`: it is unborn. */
   readonly rows: EntityRows | undefined
 }
@@ -92,9 +96,10 @@ export const entityAt = (app: App, { kind, id }: NamedEntity, reveals = false): 
   const pid = pidOf(app, { kind, id })
   const blocked =
     kind === workerKind ? entities.trouble.blockedWorkers : entities.kind(kind)?.blocked
+  const error = blocked?.get(id)
   const read = surveyEntity(entities, entity)
   return {
-    ...{ entity, pid, blocked: blocked?.get(id)?.message },
+    ...{ entity, pid, blocked: error?.message, blockedBy: error && failureRecord(error) },
     rows: read && !reveals ? shownRows(entities, { kind, id }, read) : read,
   }
 }

@@ -28,6 +28,7 @@ import {
   journalView,
   logView,
   projectionView,
+  refusalLines,
   replicationView,
   userProjectionView,
   withSilent,
@@ -89,7 +90,11 @@ const wordsOf = (app: App, paint: Paint, shown: ShownValues): PromptWords => ({
 
 /** The words about the parts of an instance. */
 const partViews = (app: App, paint: Paint) => ({
-  wal: async () => new View(logView(await surveyLogs(app, askedMs), durabilityOf(app), paint)),
+  wal: async () => {
+    const [logs, { shards }] = await Promise.all([surveyLogs(app, askedMs), shardsHealth(app)])
+    const view = logView(logs, durabilityOf(app), paint)
+    return new View([...refusalLines(shards, paint), view].join('\n\n'))
+  },
   cluster: () => new View(clusterView(app.health().cluster, paint)),
   replication: async () => {
     const { replication, silent } = await shardsHealth(app)

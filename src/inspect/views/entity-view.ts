@@ -55,7 +55,8 @@ export const entityTable = (
 const stateWidth = 100
 
 /** One entity in full. */
-export const entityFacts = ({ entity, member, pid, blocked, rows }: EntityFacts): string => {
+export const entityFacts = (shown: EntityFacts): string => {
+  const { entity, member, pid, blocked, blockedBy, rows } = shown
   const process = pid === undefined ? 'at rest' : `<${pid}>`
   const head = [
     ['entity', printable(entity)],
@@ -91,7 +92,8 @@ export const entityFacts = ({ entity, member, pid, blocked, rows }: EntityFacts)
   const records = failing.flatMap(([title, failure]) =>
     recordText(`${printable(title)} failed`, failure?.error),
   )
-  return [facts, ...records.slice(0, recordsMax)].join('\n\n')
+  const why = recordText('the reason why it is blocked', blockedBy)
+  return [facts, ...why, ...records.slice(0, recordsMax)].join('\n\n')
 }
 
 /** The most records after the facts. */

@@ -31,6 +31,15 @@ export const durabilityWarning = ({
   return `NOT DURABLE AT ONCE: wal.syncInterval is ${syncInterval} ms. What was acknowledged in the last ${syncInterval} ms may be lost when the machine stops.`
 }
 
+/** A line for each shard that refuses writes, with the reason. */
+export const refusalLines = (shards: Health['shards'], paint: Paint): readonly string[] =>
+  shards.flatMap(({ shard, space: { refusing } }) => {
+    if (!refusing) return []
+    const { since, groups, reason } = refusing
+    const text = `shard ${shard} refuses writes since ${new Date(since).toISOString()}, ${pluralText(groups, 'group')} so far: ${reason}`
+    return [paint('bad', printable(text))]
+  })
+
 /** Every shard's log. */
 export const logView = (
   logs: readonly ShardFacts<WalWriter.LogWriterDescription>[],
