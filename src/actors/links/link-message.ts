@@ -207,15 +207,22 @@ const textMax = 16_000
 /** Texts of errors are those of any code: half a character cannot be stored. */
 const tidied = (wire: WireReason): WireReason => {
   if (!('message' in wire)) return wire
-  const { name, message, stack, cause, ...rest } = wire
+  const { name, message, stack, cause, errors, reasons, ...rest } = wire
   return {
     ...rest,
     name: shortened(name, 200),
     message: shortened(message, textMax),
     stack: stack === undefined ? undefined : shortened(stack, textMax),
     cause: cause && tidied(cause),
+    ...(errors && { errors: errors.map(tidied) }),
+    ...(reasons && { reasons: eachTidied(reasons) }),
   }
 }
+
+const eachTidied = (reasons: Readonly<Record<string, WireReason>>) =>
+  Object.fromEntries(
+    Object.entries(reasons).map(([key, each]) => [key.toWellFormed(), tidied(each)]),
+  )
 
 const shortened = (text: string, max: number): string => text.slice(0, max).toWellFormed()
 

@@ -18,6 +18,8 @@ export type WireReason =
       readonly errors?: readonly WireReason[]
       readonly code?: ErrorCode
       readonly details?: ErrorDetails
+      /** The errors among the details: `details` has each as a text, for members of older versions. */
+      readonly reasons?: Readonly<Record<string, WireReason>>
     }
 
 /** How many errors inside an error cross: a chain of causes may have no end. */
@@ -47,20 +49,41 @@ const wireOf = (
     ...(errors.length > 0 && { errors: errors.flatMap(inside) }),
   }
   if (!isKeelsonError(reason)) return parts
-  const facts = carried(details)
+  const within = errorsIn(details)
+  const texts = within.map(([key, each]) => [key, describeReason(each)])
+  const facts = carried(within.length > 0 ? { ...details, ...Object.fromEntries(texts) } : details)
   const isRecord = typeof facts === 'object' && facts !== null
-  return { ...parts, code: code as ErrorCode, details: isRecord ? { ...facts } : {} }
+  const reasons = within.flatMap(([key, each]) => inside(each).map((wire) => [key, wire]))
+  return {
+    ...parts,
+    code: code as ErrorCode,
+    details: isRecord ? { ...facts } : {},
+    ...(reasons.length > 0 && { reasons: Object.fromEntries(reasons) }),
+  }
+}
+
+/** The fields of `details` that are errors. Never throws. */
+const errorsIn = (details: unknown): [string, unknown][] => {
+  try {
+    return Object.entries(details ?? {}).filter(([, each]) => isError(each))
+  } catch {
+    // A getter that throws, a revoked proxy.
+    return []
+  }
 }
 
 /** The reason that crossed. An error is a `KeelsonError` or an `Error` again, with its stack. */
 export const reasonFromWire = (wire: WireReason): ExitReason => {
   if (!('message' in wire)) return wire.value
-  const { name, message, stack, cause, errors, code, details } = wire
+  const { name, message, stack, cause, errors, code, details, reasons = {} } = wire
   const options = cause === undefined ? {} : { cause: reasonFromWire(cause) }
+  const detailed = Object.fromEntries(
+    Object.entries(reasons).map(([key, each]) => [key, reasonFromWire(each)]),
+  )
   const error =
     code === undefined
       ? Object.assign(new Error(message, options), { name })
-      : new KeelsonError(code, message, { ...options, details: details ?? {} })
+      : new KeelsonError(code, message, { ...options, details: { ...details, ...detailed } })
   if (errors !== undefined)
     Object.defineProperty(error, 'errors', { ...hidden, value: errors.map(reasonFromWire) })
   return stack === undefined ? error : Object.assign(error, { stack })

@@ -113,7 +113,7 @@ describe('a call to a process at another member', () => {
     const error = (await outcome(failing)) as KeelsonError
     expectCode(error, 'EXITED')
     expect(error.cause).toMatchObject({ message: 'broken' })
-    expect(error.details).toMatchObject({ message: 'fail', reason: 'Error: broken' })
+    expect(error.details).toMatchObject({ message: 'fail', reason: { message: 'broken' } })
     expect(b.system.whereis('desk' as never)).toBeUndefined()
     expect(facts(await outcome(call(desk, 'echo')))).toEqual({
       code: 'NO_PROCESS',
