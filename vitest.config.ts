@@ -15,7 +15,10 @@ export default defineConfig({
     exclude: [...configDefaults.exclude, ...(triesLong ? [] : ['**/*.{long,slow}.test.ts'])],
     // A tag that is neither `slow` nor a number of a page of evidence is refused.
     tags: ['slow', ...evidenceTags()].map((name) => ({ name })),
-    setupFiles: ['test/support/equal-bytes.ts'],
+    setupFiles: [
+      'test/support/equal-bytes.ts',
+      ...(process.env.KEELSON_MEMBERS ? ['test/support/members-again.ts'] : []),
+    ],
     // The built package is loaded as users load it. Through Vite that takes twice the time.
     server: { deps: { external: [/\/dist\//] } },
     pool: 'forks',
