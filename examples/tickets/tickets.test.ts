@@ -2,7 +2,7 @@
 import { Applier, Batcher, BlobStore, type Name, supervisor, WalWriter } from 'keelson'
 import { flows } from 'keelson/flow'
 import { StateMachine } from 'keelson/state-machine'
-import { startSimulated } from 'keelson/testing'
+import { rehearse, startSimulated } from 'keelson/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { seededRandom } from '../../src/clock.ts'
 import { seedsOf } from '../../test/support/tier.ts'
@@ -60,11 +60,18 @@ const shop = async (seed: number) => {
   const { bank } = outside
   const mails = mailQueue(outside.send, 5_000)
   const orders = orderKind({ shows, bank, mails, payWithinMs: 8 * minutes, retryMs: 5_000 })
+  const build = (parts: Parameters<typeof supervisor>[2]) =>
+    supervisor('app', { intensity: 100 }, parts)
+  const builds = {
+    present: build([shows, flows({ queues: [mails] }), orders]),
+    /** Its shows are gone: somebody has renamed them. */
+    bad: build([flows({ queues: [mails] }), orders]),
+  }
   const simulation = await startSimulated({
     seed,
     wal: { maxFileSize: 128 * 1024 },
     projections: [report],
-    app: supervisor('app', { intensity: 100 }, [shows, flows({ queues: [mails] }), orders]),
+    app: builds.present,
   })
   onTestFinished(() => simulation.close())
   const accepted = new Map<string, Placed>()
@@ -104,7 +111,7 @@ const shop = async (seed: number) => {
     mails: outside.sent,
     report: Object.fromEntries(simulation.app.projection('report').range().entries),
   })
-  return { simulation, place, books, random, chance: outside.chance }
+  return { simulation, place, books, random, builds, chance: outside.chance }
 }
 
 /** Twenty orders for the thirty seats of one show, two or three seats each. */
@@ -131,6 +138,20 @@ describe('the shop', () => {
     await simulation.advance(minutes)
     expect([...books().states.values()]).toEqual(['unpaid', 'sold', 'refused'])
     expect(audit(books())).toEqual([])
+  })
+
+  test('finds nothing about its own data before a deploy, and names what a bad build stops', async () => {
+    const { simulation, place, builds, chance } = await shop(1)
+    chance.failing = 1
+    await place('waits', { show: 'opera', seats: ['A1'] })
+    await simulation.advance(minutes)
+    const judged = async (app: typeof builds.present) => {
+      const { findings } = await simulation.during(rehearse({ from: simulation.app, app }))
+      return findings.map(({ level, what, kind }) => `${level}: ${kind} ${what}`)
+    }
+
+    expect(await judged(builds.present)).toEqual([])
+    expect(await judged(builds.bad)).toEqual(['blocks: entity show is not in the tree'])
   })
 
   test.each(seedsOf(1, 60))(

@@ -151,7 +151,7 @@ export const judgedCopy = async (given: JudgedCopy): Promise<RehearsalReport> =>
   }
   try {
     await Promise.all([bench.begin(), old?.begin()])
-    for await (const lot of parts.lots()) {
+    for await (const lot of readAhead(parts.lots())) {
       for (const { run } of lot) counts[run ? 'runs' : 'actors']++
       await adds((of) => of.judge(lot))
       given.onProgress(counts.runs + counts.actors)
@@ -165,6 +165,24 @@ export const judgedCopy = async (given: JudgedCopy): Promise<RehearsalReport> =>
   } finally {
     signal.removeEventListener('abort', ends)
     ends()
+  }
+}
+
+/** Reads the next item while the present one is used. */
+async function* readAhead<T>(items: AsyncIterable<T>): AsyncIterable<T> {
+  const reader = items[Symbol.asyncIterator]()
+  let next = reader.next()
+  try {
+    for (;;) {
+      const { done, value } = await next
+      if (done) return
+      next = reader.next()
+      // Its failure is heard of with the next item, or not at all.
+      next.catch(() => undefined)
+      yield value
+    }
+  } finally {
+    await next.catch(() => undefined)
   }
 }
 

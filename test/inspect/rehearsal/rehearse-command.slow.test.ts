@@ -117,6 +117,23 @@ test('the copy of a rehearsal that was killed goes with the next one', {
   expect(readdirSync(dir).sort()).toEqual(['data', 'new.mjs', 'old.mjs'])
 })
 
+test('a running instance makes the backup for its rehearsal, and goes on', {
+  tags: ['RE2'],
+}, async () => {
+  const dir = written(folder(), configOf(renamed))
+  const { default: config } = await import(join(dir, 'old.mjs'))
+  const app = await start({ ...config, dir: join(dir, 'data'), attach: true })
+
+  const { status, output } = await rehearsed(dir)
+  await app.store.put('after', 1)
+  const after = app.store.get('after')
+  await app.close()
+
+  expect([status, after]).toEqual([4, 1])
+  expect(output).toContain('blocks  workflow order: DIVERGED  (3)')
+  expect(readdirSync(dir).sort()).toEqual(['data', 'new.mjs', 'old.mjs'])
+})
+
 test('--fail-on says which findings fail', async () => {
   const dir = written(
     folder(),
