@@ -5,7 +5,7 @@
  */
 import { basename, dirname, join } from 'node:path'
 import { KeelsonError } from '../../errors.ts'
-import { type Disk, readWhole } from '../ports/disk.ts'
+import { type Disk, DiskError, readWhole } from '../ports/disk.ts'
 import { attempt } from '../ports/disk-failure.ts'
 import { replaceFile, sealedJson, unsealed } from '../ports/sealed-file.ts'
 import { type DataFolderFacts, readDataFolder, writeDataFolder } from './data-folder.ts'
@@ -33,7 +33,7 @@ const swapPath = (dir: string): string => `${dir}.swap`
  */
 export const readSwap = (disk: Disk, dir: string): FolderSwap | undefined => {
   const path = swapPath(dir)
-  if (!disk.entry(path)) return undefined
+  if (!isThere(disk, path)) return undefined
   const sealed = unsealed(readWhole(disk, path))
   if ('evidence' in sealed) throw damaged(path, sealed.evidence)
   const { format, next, before, instanceId, waits } = sealed.fields
@@ -53,6 +53,18 @@ export const readSwap = (disk: Disk, dir: string): FolderSwap | undefined => {
     waits: waits === true,
   }
 }
+
+/** Where a file of that name cannot be, there is none: under a file, or with a name that is too long. */
+const isThere = (disk: Disk, path: string): boolean => {
+  try {
+    return disk.entry(path) !== undefined
+  } catch (error) {
+    if (error instanceof DiskError && noPlace.includes(error.code)) return false
+    throw error
+  }
+}
+
+const noPlace = ['ENAMETOOLONG', 'ENOTDIR', 'ELOOP']
 
 const damaged = (file: string, evidence: string): KeelsonError =>
   new KeelsonError('CORRUPT', `${file} is damaged: ${evidence}`, { details: { file, evidence } })
