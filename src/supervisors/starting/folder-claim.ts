@@ -99,11 +99,11 @@ export type ClaimRequest = {
  */
 export const claimFolder = (request: ClaimRequest): FolderClaim => {
   const { disk, dir } = request
-  // Also before anything is made: between two steps of a swap there is no folder.
-  refusing(() => refuseSwap(disk, dir))
   const wasThere = refusing(() => whereFolderCanBe(dir, () => disk.entry(dir)))
   if (wasThere && wasThere.kind !== 'folder')
     throw configError('dir', 'a folder', `${dir}, which is none`)
+  // Also before anything is made: between two steps of a swap there is no folder.
+  refusing(() => refuseSwap(disk, dir))
   const made: Made = { locks: [], paths: [], parents: missingParents(disk, dir) }
   try {
     return refusing(() => claim(request, made))

@@ -128,6 +128,23 @@ test.each([
   },
 )
 
+test('positions from before are reached, and a watch from one before the split is BAD_CURSOR', {
+  tags: ['SH4'],
+}, async () => {
+  const world = await started({ shards: 1 })
+  const { app, during } = world
+  const { position: early } = await during(app.store.put('a', 1))
+  const { position } = await during(app.store.put('b', 2))
+  splitInto(world.disk, world, await readyToSplit(world, app), '/split', 4)
+
+  const { store } = await world.start({ dir: '/split', shards: 4 })
+  for (const key of ['a', 'b'])
+    expect(store.get(key, { freshness: { atLeast: position } })).toBe(key === 'a' ? 1 : 2)
+  const watch = store.watch({ from: early })
+  expect(await codeOf(during(watch.next()))).toBe('BAD_CURSOR')
+  expect((await during(store.put('c', 3))).position.lsn).toBeGreaterThan(position.lsn)
+})
+
 /** Everything below a folder, by its path. */
 const filesIn = (disk: Machine['disk'], dir: string): string[] =>
   (disk.entry(dir) ? disk.list(dir) : []).flatMap((name) => {
