@@ -6,7 +6,7 @@
 
 import { SerialQueue } from '../../bytes/serial-queue.ts'
 import type { Clock } from '../../clock.ts'
-import { KeelsonError } from '../../errors.ts'
+import { KeelsonError, type KeptError } from '../../errors.ts'
 import {
   appendedMarkerKey,
   decodeFrame,
@@ -62,6 +62,8 @@ export type SubscriptionHealth = {
   readonly position: EntryPosition | undefined
   /** Why it stopped. */
   readonly failure: string | undefined
+  /** The record of that failure: the error, its causes, and the stack of the user's code. */
+  readonly record?: KeptError | undefined
 }
 
 /** The journal of a shard, for people. */

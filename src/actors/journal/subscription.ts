@@ -3,7 +3,14 @@
  * position is a row, saved through the log after the handler. So after a restart the handler gets
  * again at most the entries since the last save. The journal's actor drives it.
  */
-import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
+import {
+  invalidArgument,
+  isKeelsonError,
+  KeelsonError,
+  type KeptError,
+  reasonText,
+} from '../../errors.ts'
+import { failureRecord } from '../../failure-record.ts'
 import { noOptions } from '../../own-names.ts'
 import { describeReason, type System } from '../../runtime/index.ts'
 import { encodeList, positionEntity } from '../../storage/index.ts'
@@ -64,6 +71,7 @@ export class Subscription implements Delivery {
   /** Aborts when the actor that delivers ends. */
   #incarnation: AbortSignal | undefined
   #failure: unknown
+  #record: KeptError | undefined
   #ended: Promise<EntryPosition | undefined> | undefined
   /** Its position is removed, and not saved again. */
   #isForgotten = false
@@ -99,6 +107,7 @@ export class Subscription implements Delivery {
       state: this.isRunning ? 'running' : failure === undefined ? 'ending' : 'stopped',
       position: this.#reached,
       failure: failure === undefined ? undefined : reasonText(failure),
+      ...(this.#record && { record: this.#record }),
     }
   }
 
@@ -282,6 +291,7 @@ export class Subscription implements Delivery {
 
   #stop(error: unknown): void {
     this.#failure = error ?? new KeelsonError('EXITED', 'the handler threw nothing')
+    this.#record = failureRecord(this.#failure)
     this.#ended ??= this.atRest()
     const { name } = this
     const reason = this.#failure

@@ -2,6 +2,8 @@
  * The rows of a projection by users in the shards of this member. The rows of one key in several
  * shards are one value. `projection-view.ts` is the handle, `projection-parts.ts` asks other members.
  */
+
+import type { KeptError } from '../../errors.ts'
 import {
   checkProjectedKey,
   decodeValue,
@@ -33,6 +35,8 @@ export type ProjectionStatus = Watermark & {
   /** The version that is built, and the rows walked so far. */
   readonly building: { readonly version: number; readonly rows: number } | undefined
   readonly error: string | undefined
+  /** The record of that failure: the error, its causes, and the stack of the user's code. */
+  readonly record?: KeptError | undefined
   /** The first and the last LSN whose changes a projection that keeps its rows has not seen. */
   readonly missed: readonly [from: number, to: number] | undefined
 }
@@ -81,6 +85,7 @@ export const projectionStatus = (
         version: mark.version,
         building: building && { version: building.version, rows: building.rows },
         error: mark.error,
+        ...(mark.record && { record: mark.record }),
         missed: mark.missed,
       }
     })

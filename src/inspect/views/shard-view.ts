@@ -9,6 +9,7 @@ import type { ShardFacts } from '../answers/shard-survey.ts'
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { bytesText, countText, pluralText } from '../text/quantities.ts'
 import { factList, textTable } from '../text/text-table.ts'
+import { recordText } from './record-view.ts'
 
 /** The options of the log that decide the level of acknowledgements. */
 export type DurabilitySettings = {
@@ -250,8 +251,13 @@ export const userProjectionView = (
     countText(lsn),
     countText(lag),
   ])
-  const notes = all.flatMap(({ name, shard, error }) =>
-    error === undefined ? [] : [`${name} of shard ${shard} is halted: ${printable(error)}`],
+  const notes = all.flatMap(({ name, shard, error, record }) =>
+    error === undefined
+      ? []
+      : [
+          `${name} of shard ${shard} is halted: ${printable(error)}`,
+          ...recordText('the failure', record),
+        ],
   )
   return [textTable(userColumns, rows), ...notes].join('\n')
 }
@@ -280,8 +286,10 @@ export const journalView = (shards: Health['shards'], paint: Paint = plainPaint)
     position === undefined ? '' : countText(position.lsn),
     position === undefined ? '' : countText(Math.max(0, appliedLsn + 1 - position.lsn)),
   ])
-  const notes = all.flatMap(({ name, failure }) =>
-    failure === undefined ? [] : [printable(`${name} has stopped: ${failure}`)],
+  const notes = all.flatMap(({ name, failure, record }) =>
+    failure === undefined
+      ? []
+      : [printable(`${name} has stopped: ${failure}`), ...recordText('the failure', record)],
   )
   return [...lines, textTable(journalColumns, rows), ...notes].join('\n')
 }

@@ -7,6 +7,7 @@
 
 import { utf8Length } from '../../bytes/utf8.ts'
 import { invalidArgument, KeelsonError, reasonText } from '../../errors.ts'
+import { failureRecord } from '../../failure-record.ts'
 import type { Row, RowRange } from '../ports/projection-store.ts'
 import { ChangedRows, isWithin, type ReadBlob, type Rows } from '../rows/rows.ts'
 import { entityOf, entityRowKey } from '../values/entity-key.ts'
@@ -260,7 +261,8 @@ export class ProjectedRows {
     } catch (error) {
       this.halted.push({ name, error })
       const mark = this.#marks.get(name) as ProjectionMark
-      this.#mark(name, haltedMark(mark, version, this.#lsn, reasonText(error)))
+      const record = failureRecord(error)
+      this.#mark(name, haltedMark(mark, version, this.#lsn, reasonText(error), record))
       return false
     }
   }

@@ -4,7 +4,7 @@
  * speaks of, so a crash leaves both as they were. Pure.
  */
 
-import { KeelsonError } from '../../errors.ts'
+import { KeelsonError, type KeptError } from '../../errors.ts'
 import { noOptions } from '../../own-names.ts'
 import type { Row } from '../ports/projection-store.ts'
 import { prefixOf } from '../values/row-key.ts'
@@ -40,6 +40,8 @@ export type ProjectionMark = {
   readonly lsn: number
   /** Why it is halted. */
   readonly error?: string
+  /** The record of that failure. */
+  readonly record?: KeptError
   readonly building?: Building
   /** Generations whose rows are to be removed. */
   readonly garbage?: readonly number[]
@@ -96,7 +98,7 @@ export const preparedMark = (
   if (isHalted && (keeps || !mayRetry)) return mark
   // It stopped for another version, or halted in the rebuild of one: its own rows are as they were.
   if (keeps && mark.version === version) {
-    const { error: _, thrownBy: __, building, ...kept } = mark
+    const { error: _, record: __, thrownBy: ___, building, ...kept } = mark
     // One span over all gaps: with frames between them that it has seen.
     const from = mark.missed?.[0] ?? mark.lsn + 1
     return { ...kept, ...garbageOf(mark, building), state: 'live', missed: [from, lsn] }
@@ -115,7 +117,7 @@ const garbageOf = (
 
 /** The mark of a rebuild that begins. The shown rows stay until it is complete. */
 export const rebuilding = (mark: ProjectionMark, version: number, lsn: number): ProjectionMark => {
-  const { building, error: _, thrownBy: __, ...shown } = mark
+  const { building, error: _, record: __, thrownBy: ___, ...shown } = mark
   const left = garbageOf(mark, building)
   const generation = Math.max(mark.generation, ...(left.garbage ?? [])) + 1
   return {
@@ -151,9 +153,11 @@ export const haltedMark = (
   version: number,
   lsn: number,
   error: string,
+  record?: KeptError,
 ): ProjectionMark => ({
   ...stoppedMark(mark, lsn),
   state: 'halted',
   ...(mark.building ? { thrownBy: version } : {}),
   error,
+  ...(record && { record }),
 })

@@ -155,6 +155,11 @@ describe('a subscription', () => {
       { name: 'weak', state: 'stopped', failure: expect.stringContaining('no room') },
       { name: 'good', state: 'running', failure: undefined },
     ])
+    const record = {
+      name: 'Error',
+      stack: expect.stringMatching(/^ {4}at .*handler .*subscription/),
+    }
+    expect(healthOf(app)?.subscriptions[0]?.record).toMatchObject(record)
 
     // A snapshot saves the positions. What was not handled stays unhandled.
     await world.during(app.control.snapshot(0), 60_000)

@@ -260,6 +260,9 @@ describe('a projection whose function throws', () => {
     })
     expect(heard).toMatchObject([{ shard: 0, name: 'fragile', reason: 'Error: cannot take b' }])
     expect(rowsOf(app, 'fragile')).toEqual([['a', 1]])
+    expect(app.projection('fragile').status()).toMatchObject([
+      { record: { message: 'cannot take b', stack: expect.stringMatching(/^ {4}at .*project/) } },
+    ])
 
     await during(app.store.put('b', 2))
     await during(app.projection('fragile').rebuild())

@@ -253,7 +253,12 @@ test('the projections of the configuration are shown with what they build and wh
     },
     {
       name: 'fragile',
-      shards: [{ ...live, state: 'halted', building: undefined, error: 'Error: no' }],
+      shards: [
+        {
+          ...{ ...live, state: 'halted', building: undefined, error: 'Error: no' },
+          record: { name: 'Error', message: 'no', stack: '    at project (/srv/shop/p.ts:7:1)' },
+        },
+      ],
     },
   ])
   expect(view.split('\n')).toEqual([
@@ -261,6 +266,9 @@ test('the projections of the configuration are shown with what they build and wh
     'by-city     0      stopped (version 2: 1,500 rows)        1    7    2',
     'fragile     0      halted                                 1    7    2',
     'fragile of shard 0 is halted: Error: no',
+    'the failure:',
+    '  Error: no',
+    '      at project (/srv/shop/p.ts:7:1)',
   ])
   expect(userProjectionView([])).toBe('')
 })
