@@ -289,16 +289,22 @@ export class TurnDraft extends LoggedTurn {
 
   /**
    * Ends it with a unit that leads to `after`. `rows`: to be changed beside those of the memory.
+   * `shards`: its keys share one of so many, those of the plan.
    * @throws KeelsonError `INVALID_ARGUMENT` for a state that cannot be stored, `TOO_LARGE`,
    * `CROSS_SHARD`; `BUSY` if it journals while the journal takes no entry
    */
-  end(after: Memory, terms: UnitTerms, rows: readonly EntityRowChange[]): void {
+  end(
+    after: Memory,
+    terms: UnitTerms,
+    rows: readonly EntityRowChange[],
+    shards = terms.shard.parts.shardsPlan,
+  ): void {
     const { identity, table, shard } = terms
     const refusal = this.#entries && shard.journal.refusal(shard.index)
     if (refusal) throw shard.gate.counts(refusal)
     const row = mainRow(after, this.mark, table.version, table.shape)
     checkSize(row.length - markBytes, identity.entity, shard)
-    const writes = this.#batch === undefined ? [] : ownCommands(this.#batch, terms)
+    const writes = this.#batch === undefined ? [] : ownCommands(this.#batch, terms, shards)
     const changes = rowChanges(identity, this.before.stored, after)
     const noted = terms.common.keys ? notedKeys(identity, writes) : []
     const unit: Turn = {
@@ -330,12 +336,16 @@ export class TurnDraft extends LoggedTurn {
   endKeys(keys: ReadonlyMap<string, string>, isDeep: boolean, terms: UnitTerms): void {
     const { identity, table, shard } = terms
     const { memory } = this.before
-    if (isDeep) this.writes.deleteMany([...keys.values()])
+    // They were written before there was a plan, and before a split, which leaves those of other shards.
+    const { shardCount } = shard.parts
+    const own = [...keys.values()].filter((key) => shardOf(key, shardCount) === shard.index)
+    if (isDeep && own.length > 0) this.writes.deleteMany(own)
     const removed = [...keys.keys()].map((rowKey): EntityRowChange => [rowKey, undefined])
     this.end(
       { ...memory, mark: this.mark },
       { identity, table, shard, common: { keys: false } },
       removed,
+      shardCount,
     )
   }
 
@@ -387,15 +397,14 @@ const checkSize = (bytes: number, entity: string, shard: ActorShard): void => {
   })
 }
 
-/** The commands of a batch, all on keys in the shard of the actor. */
-const ownCommands = (batch: Batch, { identity, shard }: UnitTerms): readonly Command[] => {
+/** The commands of a batch, all on keys in the shard of the actor, of so many shards. */
+const ownCommands = (batch: Batch, { identity }: UnitTerms, shards: number): readonly Command[] => {
   const commands = batch.size === 0 ? [] : batch.taken()
   const keys = commands.flatMap(namedKeys)
   if (keys.length === 0) return commands
-  const { shardsPlan } = shard.parts
-  const own = shardOf(`{${identity.entity}}`, shardsPlan)
+  const own = shardOf(`{${identity.entity}}`, shards)
   for (const key of keys)
-    if (shardOf(key, shardsPlan) !== own)
+    if (shardOf(key, shards) !== own)
       throw new KeelsonError('CROSS_SHARD', `${key} is not in the shard of ${identity.entity}`, {
         details: { keys: [key], entity: identity.entity },
       })

@@ -62,7 +62,7 @@ test('putMany, which is one unit in each shard, takes any keys', async () => {
   expect(app.store.getMany([...keys])).toEqual([1, 1])
 })
 
-type Messages = { calls: { write: (key: string) => null } }
+type Messages = { calls: { write: (key: string) => null; end: () => null } }
 
 const writer: DurableServer<Messages, number> = {
   init: () => 0,
@@ -70,6 +70,10 @@ const writer: DurableServer<Messages, number> = {
     write: (state, key, context: DurableContext<Messages>) => {
       context.writes.put(key, state)
       return reply(null, state + 1)
+    },
+    end: (state, _, context) => {
+      context.end({ keys: true })
+      return reply(null, state)
     },
   },
 }
@@ -83,6 +87,21 @@ test('a turn writes only keys that would stay with its actor', async () => {
     code: 'CROSS_SHARD',
     details: { keys: ['another key'], entity: 'writer/1' },
   })
+})
+
+test('an actor that wrote other keys before there was a plan ends, and removes them', async () => {
+  const writers = entity('writer', writer, { keys: true })
+  const tree = supervisor('app', {}, [writers])
+  const { app, during, start, pass } = await started({ app: tree })
+  const keys = Array.from({ length: 8 }, (_, at) => `other ${at}`)
+  for (const key of keys) await during(call(app.entity(writers).ref('1'), 'write', key))
+  await during(app.close())
+
+  const again = await start({ app: tree, shardsPlan: 64 })
+  await during(call(again.entity(writers).ref('1'), 'end'))
+  await pass(1_000)
+  expect(again.entity(writers).state('1')).toBe(undefined)
+  expect(keys.some((key) => again.store.has(key))).toBe(false)
 })
 
 test('a batch with runs and jobs takes only keys of one shard of the plan, and its actor is there', async () => {

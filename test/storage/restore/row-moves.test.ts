@@ -56,9 +56,20 @@ const rowsOf = (key: string, actor: string): Readonly<Record<RowClassName, strin
   }
 }
 
+/** The line of each class, as it is meant. */
+const lines: Readonly<Record<string, readonly RowClassName[]>> = {
+  key: ['value', 'field', 'lock'],
+  actor: ['entity', 'alarm', 'due', 'callId', 'writtenKey', 'index', 'own', 'removal'],
+  stay: ['entryId', 'appendedMarker'],
+  all: ['compoundMarker'],
+  derive: ['loggedBlob', 'unlistedBlobs', 'derived', 'projected', 'projectionMark'],
+}
+
 test('every class of rows has a line, and goes with its key, with its actor, with its log, to all, or to none', {
   tags: ['SH1'],
 }, () => {
+  const meant = Object.entries(lines).flatMap(([move, names]) => names.map((name) => [name, move]))
+  expect(rowMoves).toEqual(Object.fromEntries(meant))
   expect(Object.keys(rowMoves).sort()).toEqual(Object.keys(rowClasses).sort())
   for (let at = 0; at < 50; at++) {
     const [key, actor] = [`key:${at}`, `order/${at}`]

@@ -145,6 +145,39 @@ test('positions from before are reached, and a watch from one before the split i
   expect((await during(store.put('c', 3))).position.lsn).toBeGreaterThan(position.lsn)
 })
 
+const writer: DurableServer<{ calls: { write: (key: string) => null; end: () => null } }, null> = {
+  init: () => null,
+  calls: {
+    write: (state, key, { writes }) => {
+      writes.put(key, 1)
+      return reply(null, state)
+    },
+    end: (state, _, context) => {
+      context.end({ keys: true })
+      return reply(null, state)
+    },
+  },
+}
+
+test('an actor whose keys are elsewhere now ends, and leaves those of other shards', {
+  tags: ['SH5'],
+}, async () => {
+  const writers = entity('writer', writer, { keys: true })
+  const tree = supervisor('app', {}, [writers])
+  const world = await started({ app: tree })
+  const { app, during } = world
+  const keys = Array.from({ length: 16 }, (_, at) => `other ${at}`)
+  for (const key of keys) await during(call(app.entity(writers).ref('1'), 'write', key))
+  splitInto(world.disk, world, await readyToSplit(world, app), '/split', 2)
+
+  const next = await world.start({ dir: '/split', app: tree })
+  await during(call(next.entity(writers).ref('1'), 'end'))
+  await world.pass(1_000)
+  expect(next.entity(writers).state('1')).toBe(undefined)
+  const own = next.store.shardOf('{writer/1}')
+  for (const key of keys) expect(next.store.has(key)).toBe(next.store.shardOf(key) !== own)
+})
+
 /** Everything below a folder, by its path. */
 const filesIn = (disk: Machine['disk'], dir: string): string[] =>
   (disk.entry(dir) ? disk.list(dir) : []).flatMap((name) => {
