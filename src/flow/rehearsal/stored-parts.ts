@@ -12,7 +12,7 @@ import {
 import { isKeelsonError, type KeptError, keptError } from '../../errors.ts'
 import { readEntityRow } from '../../storage/index.ts'
 import { type AppContext, durableActors } from '../../supervisors/index.ts'
-import { deadPrefix, delayedPrefix, waitingPrefix } from '../queue/queue-rows.ts'
+import { delayedPrefix, waitingPrefix } from '../queue/queue-rows.ts'
 import { isOver, type RunState } from '../runs/record.ts'
 import { type LoadedRun, storedRun, wholeRun } from '../runs/replaying.ts'
 
@@ -20,7 +20,7 @@ import { type LoadedRun, storedRun, wholeRun } from '../runs/replaying.ts'
 export type StoredPart = StoredActor & {
   /** Of a run: its record, or why it cannot be read. */
   readonly run?: LoadedRun | { readonly unreadable: KeptError }
-  /** Of a queue: whether jobs wait in it. */
+  /** Of a queue: whether jobs wait or run in it. */
   readonly hasJobs?: boolean
 }
 
@@ -185,6 +185,6 @@ const recordOf = async (
 }
 
 const hasJobs = (rows: ReadRows): boolean =>
-  [waitingPrefix, delayedPrefix, deadPrefix].some(
+  [waitingPrefix, delayedPrefix].some(
     (prefix) => rows.range({ prefix, limit: 1, values: false }).entries.length > 0,
   )

@@ -121,7 +121,10 @@ const permissions = (allowAddons: boolean): readonly string[] => {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
   const isStable = major >= 24 || (major === 23 && minor >= 5) || (major === 22 && minor >= 13)
   const flag = isStable ? '--permission' : '--experimental-permission'
-  return [flag, '--allow-fs-read=*', ...(allowAddons ? ['--allow-addons'] : []), '--no-warnings']
+  // From 25 on Node refuses sockets too. The guard closes them when the modules have loaded.
+  const net = major >= 25 ? ['--allow-net'] : []
+  const addons = allowAddons ? ['--allow-addons'] : []
+  return [flag, '--allow-fs-read=*', ...net, ...addons, '--no-warnings']
 }
 
 const errorOf = ({ code, message }: { readonly code: string; readonly message: string }) => {

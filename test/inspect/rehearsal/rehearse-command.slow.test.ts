@@ -232,6 +232,15 @@ test.each([
   expect(readdirSync(dir).sort()).toEqual(['data', 'new.mjs', 'old.mjs'])
 })
 
+test('a body that logs is judged as any other', async () => {
+  const logs = `console.log(ctx.id); console.error(ctx.id); process.stdout.write('x'); ${original}`
+  const dir = written(folder(), configOf(logs, { top: "console.log('loads')" }))
+
+  const { status, output } = await rehearsed(dir)
+
+  expect([status, output]).toEqual([0, 'judged 3 runs and 0 other actors\nnothing was found\n'])
+})
+
 test('an endless loop in a body is ended, its runs are named, and others are judged', {
   tags: ['RE6', 'RE8'],
 }, async () => {
