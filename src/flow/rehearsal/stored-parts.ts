@@ -159,8 +159,24 @@ class Lot {
   add(part: StoredPart, { main }: StoredActor): void {
     this.parts.push(part)
     this.#bytes += main.value.bytes.length
-    if (part.run && 'record' in part.run) this.#operations += part.run.record.length
+    if (!part.run || !('record' in part.run)) return
+    const { record, input } = part.run
+    this.#operations += record.length
+    this.#bytes += weightOf(input)
+    for (const { outcome } of record)
+      if (outcome?.kind === 'ok') this.#bytes += weightOf(outcome.value)
   }
+}
+
+/** About how many bytes the texts and bytes of a value take. */
+const weightOf = (value: unknown): number => {
+  if (typeof value === 'string') return value.length
+  if (value instanceof Uint8Array) return value.length
+  if (typeof value !== 'object' || value === null) return 8
+  let weight = 8
+  for (const member of value instanceof Map ? value.values() : Object.values(value))
+    weight += weightOf(member)
+  return weight
 }
 
 /** The workflow of a kind of runs. */

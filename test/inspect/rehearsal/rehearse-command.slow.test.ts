@@ -232,7 +232,7 @@ test.each([
   expect(readdirSync(dir).sort()).toEqual(['data', 'new.mjs', 'old.mjs'])
 })
 
-test('a body that logs is judged as any other', async () => {
+test('a body that logs is judged too', async () => {
   const logs = `console.log(ctx.id); console.error(ctx.id); process.stdout.write('x'); ${original}`
   const dir = written(folder(), configOf(logs, { top: "console.log('loads')" }))
 
