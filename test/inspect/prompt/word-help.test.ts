@@ -14,7 +14,8 @@ const methodsOf = (handle: object): string[] => {
     at !== Object.prototype;
     at = Object.getPrototypeOf(at)
   )
-    names.push(...Object.getOwnPropertyNames(at).filter((name) => name !== 'constructor'))
+    for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(at)))
+      if (name !== 'constructor' && typeof value === 'function') names.push(name)
   return names.sort()
 }
 
