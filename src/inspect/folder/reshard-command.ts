@@ -3,6 +3,7 @@
  * time, without a user's tree, so that nobody writes after the backup. The new folder is made beside it
  * and takes its place; the old one stays as `DIR.before`.
  */
+import { lstatSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { KeelsonError } from '../../errors.ts'
 import {
@@ -48,6 +49,7 @@ export const runReshard = (command: ReshardCommand, environment: Environment): P
     command,
     environment,
     async (work): Promise<Resharded> => {
+      refuseLink(dir)
       const disk = nodeDisk()
       const swap = refusing(() => readSwap(disk, dir))
       return swap ? completed(disk, dir, swap) : resharded(disk, work, dir, command)
@@ -58,6 +60,15 @@ export const runReshard = (command: ReshardCommand, environment: Environment): P
       status: ({ split }) => (split ? splitStatus(split) : 0),
     },
   )
+}
+
+/**
+ * A folder is replaced where it is. `/srv/app/data` links to `/mnt/big/data`: the link would be moved, the
+ * new folder would be on another disk, and a service that is given `/mnt/big/data` would start on the old one.
+ */
+const refuseLink = (dir: string): void => {
+  if (lstatSync(dir, { throwIfNoEntry: false })?.isSymbolicLink())
+    throw wrongFolder(dir, 'is a symbolic link: give the folder that it leads to')
 }
 
 /** The folder of backup and new folder, until the swap. */

@@ -1,5 +1,5 @@
 /** `keelson reshard` on real folders, in processes that are killed (needs the build). */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { start } from 'keelson'
 import { expect, test } from 'vitest'
@@ -51,6 +51,15 @@ test('the folder has more shards in its place and may act, and the old one waits
   const again = await runKeelson(['reshard', 'd', '--shards', '8'], dir)
   expect(again).toMatchObject({ status: 1, errors: expect.stringContaining('d.before') })
   expect(readdirSync(dir).sort()).toEqual(['d', 'd.before'])
+})
+
+test('a symbolic link is refused: the new folder would be made where the link is', async () => {
+  const dir = await withFolder()
+  symlinkSync('d', join(dir, 'link'))
+  const { status, errors } = await runKeelson(['reshard', 'link', '--shards', '4'], dir)
+  expect([status, errors]).toEqual([1, expect.stringContaining('is a symbolic link')])
+  expect(readdirSync(dir).sort()).toEqual(['d', 'link'])
+  expect(await opened(dir)).toBe(1)
 })
 
 test('a folder with a unit that would be apart stays as it was, with status 4', {
