@@ -201,7 +201,11 @@ export type Retry = {
 export type FullRetry = { readonly [K in keyof Retry]-?: NonNullable<Retry[K]> }
 
 const retryDefault: FullRetry = {
-  ...{ max: Number.POSITIVE_INFINITY, baseMs: 1_000, maxMs: 60_000, factor: 2, jitter: 0.2 },
+  max: Number.POSITIVE_INFINITY,
+  baseMs: 1_000,
+  maxMs: 60_000,
+  factor: 2,
+  jitter: 0.2,
   unless: () => false,
 }
 

@@ -338,7 +338,8 @@ export const keptError = (thrown: unknown, messageMax = 2_000): KeptError => {
     }
   const { name, message, code, address, port } = readError(thrown, messageMax)
   return {
-    ...{ name, message },
+    name,
+    message,
     ...(typeof code === 'string' && { code }),
     ...(address !== undefined && { address }),
     ...(port !== undefined && { port }),

@@ -1,5 +1,6 @@
 /** The rules of ARCHITECTURE.md about layers, doors and files, enforced. Every exception stands here by name. */
 import { readFileSync } from 'node:fs'
+import { parseAst } from 'rolldown/parseAst'
 import { describe, expect, test } from 'vitest'
 import { rooms } from './rooms.ts'
 import { codeOf, type SourceFile, sourceFiles } from './support/source-files.ts'
@@ -361,6 +362,23 @@ describe('the sources', () => {
     const pattern = / = \{\}(?=[,):])|\b(?:options|given) \?\? \{\}/g
     const asked = sources.filter(({ path }) => !path.startsWith('src/observe/'))
     expect(breaches((file) => codeOf(file).match(pattern) ?? [], asked)).toEqual([])
+  })
+
+  test('spread no literal: its fields stand where they are, however many lines they take', () => {
+    type Node = { readonly type: string; readonly start: number }
+    const literals = (node: unknown): readonly string[] => {
+      if (typeof node !== 'object' || node === null) return []
+      const { type, argument, start } = node as Partial<Node> & {
+        readonly argument?: Partial<Node>
+      }
+      const isFolded =
+        type === 'SpreadElement' && /^(?:Object|Array)Expression$/.test(argument?.type ?? '')
+      return [...(isFolded ? [`at ${start}`] : []), ...Object.values(node).flatMap(literals)]
+    }
+    const found = (file: SourceFile) =>
+      literals(parseAst(file.text, { lang: file.path.endsWith('x') ? 'tsx' : 'ts' }))
+    const likely = sources.filter(({ text }) => /\.\.\.[[{]/.test(text))
+    expect(breaches(found, likely)).toEqual([])
   })
 
   test('write JSON that is read back with `plainJson`', () => {

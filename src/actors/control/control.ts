@@ -353,8 +353,11 @@ export type PlainKind = keyof typeof answerFields
 
 /** The fields that outcomes have the answer of a request in. */
 const answerFields = {
-  ...{ flush: undefined, discard: undefined },
-  ...{ sweep: 'report', snapshot: 'snapshot', acceptClock: 'leaptMs' },
+  flush: undefined,
+  discard: undefined,
+  sweep: 'report',
+  snapshot: 'snapshot',
+  acceptClock: 'leaptMs',
 }
 
 /** Asks each shard, and answers when all have answered. It does not block this process. */

@@ -47,15 +47,22 @@ export type AskedResumption = {
 
 /** Whether the request of a peer has this form. */
 export const isAskedSuspension = isRecord({
-  ...{ shard: isCount, token: isText, member: isText, timeoutMs: isTime },
-  ...{ isApps: isFlag, flush: isFlag, writes: isFlag, leaseMs: isOptional(isTime) },
+  shard: isCount,
+  token: isText,
+  member: isText,
+  timeoutMs: isTime,
+  isApps: isFlag,
+  flush: isFlag,
+  writes: isFlag,
+  leaseMs: isOptional(isTime),
 })
 
 const isTokens = isRecord({ tokens: isListOf(isText) })
 
 /** Whether the request of a peer has this form. */
 export const isAskedResumption = isRecord({
-  ...{ shard: isCount, timeoutMs: isTime },
+  shard: isCount,
+  timeoutMs: isTime,
   which: (which) =>
     isOneOf('all', 'apps')(which) || isRecord({ token: isText })(which) || isTokens(which),
 })
@@ -114,8 +121,14 @@ export class HoldsAway {
   ): Promise<void> {
     const way = this.#way
     const asked: AskedSuspension = {
-      ...{ shard, token, member: way.member, isApps: holder === undefined },
-      ...{ flush, writes, timeoutMs, leaseMs },
+      shard,
+      token,
+      member: way.member,
+      isApps: holder === undefined,
+      flush,
+      writes,
+      timeoutMs,
+      leaseMs,
     }
     const owner = await way.ask(shard, 'suspend', asked, timeoutMs).catch((error: unknown) => {
       // The owner may hold later than this waits.

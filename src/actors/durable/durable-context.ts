@@ -227,10 +227,27 @@ type Asked<T> = {
 type Writes<T, Reads extends Asked<T>> = Readonly<Record<Exclude<Asked<T>, Reads>, true>>
 
 const storeWrites: Writes<AppContext['store'], 'load' | 'loadStale' | 'page' | 'settled'> = {
-  ...{ put: true, putStream: true, putMany: true, set: true, getSet: true, update: true },
-  ...{ append: true, setRange: true, compareAndSet: true, delete: true, deleteMany: true },
-  ...{ lock: true, extend: true, unlock: true, lockedPut: true, expire: true, persist: true },
-  ...{ putField: true, putFields: true, deleteField: true, clear: true },
+  put: true,
+  putStream: true,
+  putMany: true,
+  set: true,
+  getSet: true,
+  update: true,
+  append: true,
+  setRange: true,
+  compareAndSet: true,
+  delete: true,
+  deleteMany: true,
+  lock: true,
+  extend: true,
+  unlock: true,
+  lockedPut: true,
+  expire: true,
+  persist: true,
+  putField: true,
+  putFields: true,
+  deleteField: true,
+  clear: true,
 }
 
 type Journal = AppContext['journal']
@@ -238,7 +255,10 @@ type Journal = AppContext['journal']
 const journalWrites: Writes<Journal, 'replay' | 'loadState'> = { append: true, saveState: true }
 
 const batcherWrites: Writes<AppContext['batcher'], 'flush' | 'stop' | 'syncToken'> = {
-  ...{ write: true, writeBatch: true, writePutBatch: true, writeDeleteBatch: true },
+  write: true,
+  writeBatch: true,
+  writePutBatch: true,
+  writeDeleteBatch: true,
 }
 
 /** Those of a kind write, or end a process. */
@@ -246,8 +266,13 @@ const entityWrites: Writes<
   ReturnType<AppContext['entity']>,
   'counts' | 'count' | 'alarms' | 'history' | 'diff' | 'load' | 'page'
 > = {
-  ...{ delete: true, stop: true, migrateAll: true, unblock: true },
-  ...{ retryStep: true, fireAlarm: true, cancelAlarm: true },
+  delete: true,
+  stop: true,
+  migrateAll: true,
+  unblock: true,
+  retryStep: true,
+  fireAlarm: true,
+  cancelAlarm: true,
 }
 
 /**

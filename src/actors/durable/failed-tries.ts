@@ -151,7 +151,11 @@ export class FailedTries {
     const { terms, context } = this.#actor
     const isAgain = next === 'retry'
     emit(context.system, terms.shard, 'entity.failed', {
-      ...{ entity, what, tries, retryAt: isAgain ? retryAt : undefined, error },
+      entity,
+      what,
+      tries,
+      retryAt: isAgain ? retryAt : undefined,
+      error,
     })
     if (next === 'unblock')
       emit(context.system, terms.shard, 'entity.parked', { entity, what, tries, error })
@@ -180,7 +184,10 @@ export class FailedTries {
     const inMs = Math.max(0, Math.round(retryAt - this.#actor.now()))
     const isAgain = next === 'retry'
     const tried = {
-      ...{ tries, triesMax, since, retryAt: isAgain ? retryAt : undefined },
+      tries,
+      triesMax,
+      since,
+      retryAt: isAgain ? retryAt : undefined,
       next: isAgain ? `the next one is in ${inMs} ms` : 'onFailed is next',
     }
     log.failed(work, tried, error, shown)
@@ -189,8 +196,11 @@ export class FailedTries {
   #workOf(what: string): FailedWork {
     const { kind } = this.#actor.terms.identity
     return {
-      ...{ kind, subject: `${this.#entity}: ${what}`, alike: `${kind}: ${what}` },
-      ...{ which: this.#entity, facts: this.#process.logged },
+      kind,
+      subject: `${this.#entity}: ${what}`,
+      alike: `${kind}: ${what}`,
+      which: this.#entity,
+      facts: this.#process.logged,
     }
   }
 

@@ -271,7 +271,11 @@ const runOf = (
   }
   const error = errorOf(failure.error)
   const failed: Omit<Failed, 'name'> & { readonly name: string } = {
-    ...{ kind: kind === 'step' ? 'continue' : 'alarm', name, payload, error, tries },
+    kind: kind === 'step' ? 'continue' : 'alarm',
+    name,
+    payload,
+    error,
+    tries,
     step: `${identity.entity}/${kind === 'step' ? set.step : settingOf(name, set)}`,
   }
   const lastWhat = `onFailed of ${what}`

@@ -26,7 +26,13 @@ export interface SharedContext extends Context<OwnMessages, unknown> {
 
 /** The parts that change nothing: they stay. */
 const lasting = new Set<string | symbol>([
-  ...['self', 'id', 'name', 'parent', 'system', 'now', 'readTimer'],
+  'self',
+  'id',
+  'name',
+  'parent',
+  'system',
+  'now',
+  'readTimer',
 ])
 
 /** One try while it runs. */

@@ -57,7 +57,10 @@ export const durableServer = (
 ): GenServer<Messages, DurableProcess, DurableTerms> => {
   const { kind = 'entity', formatStatus, machine, accepts, info, exit, down, timeout } = table
   const server = {
-    ...{ kind, formatStatus, machine, Context: TurnContext },
+    kind,
+    formatStatus,
+    machine,
+    Context: TurnContext,
     ...(accepts && { accepts: withOwn(accepts) }),
     init: async (terms: DurableTerms, context: SharedContext & TurnContext) => {
       const self = new DurableProcess(terms, context)

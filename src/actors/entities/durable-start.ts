@@ -59,7 +59,10 @@ const commonTerms = (
 ): CommonTerms => ({
   pipeline,
   keepIds: { ...keepIdsDefault, ...keepIds },
-  ...{ idleMs, handlerTimeoutMs, keepMs, keys },
+  idleMs,
+  handlerTimeoutMs,
+  keepMs,
+  keys,
   freeze: process.env.NODE_ENV === 'production' ? unfrozen : frozen,
 })
 
@@ -106,7 +109,11 @@ export const startDurableWorker = (
   const { entity } = identity
   const terms: DurableTerms = {
     common: commonTerms({ pipeline, keepIds }, { handlerTimeoutMs }),
-    ...{ table, identity, arg, shard: entities.shardOf(entity), blockedBy: undefined },
+    table,
+    identity,
+    arg,
+    shard: entities.shardOf(entity),
+    blockedBy: undefined,
     trouble: entities.trouble,
     work: entities.work,
     mayWake: () => entities.decided(entity),

@@ -150,7 +150,10 @@ export class ElsewhereActors implements Elsewhere {
     if (above.kind === 'dynamic_supervisor') return { ok: false, reason: noPlace(id) }
     const isAway = isElsewhere(shard)
     const begun: Begun = {
-      ...{ shard, spec, above: self as Begun['above'], place: isAway ? 'away' : 'here' },
+      shard,
+      spec,
+      above: self as Begun['above'],
+      place: isAway ? 'away' : 'here',
     }
     this.#begun.set(id, begun)
     kernelOf(this.#entities.system).names.lead(id, this.#leadOf(begun, id), above)
@@ -179,7 +182,10 @@ export class ElsewhereActors implements Elsewhere {
 
   leave(shard: ActorShard, withinMs: number, isLast: boolean): Promise<boolean> {
     const leaving = new LeavingActors({
-      ...{ entities: this.#entities, owners: this.#owners, shard, isLast },
+      entities: this.#entities,
+      owners: this.#owners,
+      shard,
+      isLast,
       workers: () => new Map([...this.#begun].filter(([, begun]) => begun.shard === shard)),
       isOwn: (sender) => this.#isOwn(shard, sender),
     })
@@ -210,7 +216,9 @@ export class ElsewhereActors implements Elsewhere {
     if (!isElsewhere(shard))
       return refOfName<M>(system, called, (names) => new Leaving(look(names), shard))
     return refOfName<M>(system, called, ({ awaitHolder }) => ({
-      ...{ holderOf: () => undefined, fault: () => movedError(shard.index), awaitHolder },
+      holderOf: () => undefined,
+      fault: () => movedError(shard.index),
+      awaitHolder,
     }))
   }
 }
@@ -350,7 +358,9 @@ const server: GenServer<Messages, Entities, Entities> = {
   accepts: {
     calls: {
       ask: isRecord({
-        ...{ kind: isText, id: isText, rest: isList },
+        kind: isText,
+        id: isText,
+        rest: isList,
         method: isOneOf(...handleMethods, ...Object.keys(looks)),
       }),
     },

@@ -174,7 +174,11 @@ export const kindServer: GenServer<object, State, KindTerms, unknown> = {
       forget: (shard) => forget(state, shard),
     }
     const state: State = {
-      ...{ entities, terms, live: new Map(), failures: new Map(), untried: new Set() },
+      entities,
+      terms,
+      live: new Map(),
+      failures: new Map(),
+      untried: new Set(),
       blocked: running.blocked as Map<string, KeelsonError>,
       left: entities.runs(terms.kind, running),
     }

@@ -50,7 +50,8 @@ export const sentEntity = ({ id, state, blocked }: EntityEntry<unknown>): SentEn
 
 /** An entity that another member has sent. */
 export const receivedEntity = ({ id, state, blocked }: SentEntity): EntityEntry<unknown> => ({
-  ...{ id, state },
+  id,
+  state,
   ...(blocked && { blocked: new KeelsonError(blocked.code, blocked.message) }),
 })
 

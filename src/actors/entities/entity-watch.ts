@@ -44,7 +44,9 @@ export class EntityWatch<S = unknown> extends DurableWatch<TurnItem, EntityTurn<
     const begin = checkedBegin(options, [], entities.shards.length)
     super(entities.shards, begin, {
       watches: (shard) => ({
-        ...{ what: 'entities', terms: { kind }, source: turnsIn(shard as ActorShard, `${kind}/`) },
+        what: 'entities',
+        terms: { kind },
+        source: turnsIn(shard as ActorShard, `${kind}/`),
         received: (body, stamp) => ({ ...stamp, sent: body as SentEntity }),
       }),
       shown: (item, place) => {
@@ -81,7 +83,10 @@ const changeOf = (
 const turnsIn = (shard: ActorShard, prefix: string): WatchSource<TurnItem> => ({
   ofFrame: ({ frame: { lsn, time, units, answers, rows } }) =>
     [...entitiesIn(units, prefix, (at) => answers[at]?.kind !== 'refused')].map((entity) => ({
-      ...{ lsn, time, entity, row: rows.get(entityRowKey(entity)) },
+      lsn,
+      time,
+      entity,
+      row: rows.get(entityRowKey(entity)),
     })),
   ofLog: (read, end) => {
     const view = shard.view()

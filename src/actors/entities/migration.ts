@@ -231,7 +231,8 @@ class Migration {
         write: (unit, decided) => writeTurn(system, shard, unit, decided),
         mark: (tries) => decidedMark(system, shard, entity, tries),
         waits: () => false,
-        ...{ durable: () => undefined, short: () => undefined },
+        durable: () => undefined,
+        short: () => undefined,
         refused: (_, __, { error }) => {
           outcome = error
         },

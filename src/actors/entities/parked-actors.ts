@@ -52,7 +52,11 @@ export function* parkedOf(
 }
 
 const turnOf = (entity: string, { kind, name, step, tries, failure }: Parked): ParkedTurn => ({
-  ...{ entity, what: `${kind} ${name}`, step: `${entity}/${step}`, tries, at: failure.at },
+  entity,
+  what: `${kind} ${name}`,
+  step: `${entity}/${step}`,
+  tries,
+  at: failure.at,
   error: keptText(failure.error),
 })
 

@@ -77,11 +77,20 @@ export const pastTurn = (
   const alarms = alarmsIn(entity, turn)
   const { incarnation = '', seq = 0 } = mark ?? follows ?? {}
   return {
-    ...{ lsn, time, incarnation, seq, state, writes, entries, rows: own },
+    lsn,
+    time,
+    incarnation,
+    seq,
+    state,
+    writes,
+    entries,
+    rows: own,
     cause: turnCause(entity, turn, stepsIn(before), steps, alarms),
     ...(changes && { changed: changes.map(({ path }) => path) }),
     steps: steps.map(({ name, step, tries, failure }) => ({
-      ...{ name, step, tries },
+      name,
+      step,
+      tries,
       ...errorIn(failure),
     })),
     alarms,

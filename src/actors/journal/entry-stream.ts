@@ -44,7 +44,9 @@ export class EntryStream<
    */
   constructor(shard: WritingShard, options: EntriesOfJournal) {
     const watches = {
-      ...{ what: 'journal', terms: null, source: entriesIn(shard) },
+      what: 'journal',
+      terms: null,
+      source: entriesIn(shard),
       received: (body: unknown) => body as StoredEntry,
     }
     const { signal, ...bounds } = boundsOf(options)

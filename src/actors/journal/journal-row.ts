@@ -29,7 +29,11 @@ export const writeJournalRow = async (
   if (!follows && !body) return
   const mark = { incarnation, seq: (follows?.seq ?? 0) + 1 }
   const units: Turn = {
-    ...{ kind: 'turn', entity, follows, rows: [], writes: [] },
+    kind: 'turn',
+    entity,
+    follows,
+    rows: [],
+    writes: [],
     row: body && mainRowOf(mark, body),
   }
   await submitAs(system, shard, { units, options }, (_, answers) => granted(answers))

@@ -195,7 +195,8 @@ export class Forwarder implements Behaviour {
     } catch (error) {
       const { process } = this
       process.kernel.logger.error(`${process}: ${name} was dropped: ${reasonText(error)}`, {
-        ...{ pid: process.pid, reason: error },
+        pid: process.pid,
+        reason: error,
       })
       return true
     }

@@ -139,7 +139,8 @@ const textOf = (place: Place): string =>
   typeof place === 'number' ? `the owner of shard ${place}` : place
 
 const detailsOf = ({ name }: PendingCall, place: Place) => ({
-  ...{ reason: noConnection, message: name },
+  reason: noConnection,
+  message: name,
   ...(typeof place === 'number' ? { shard: place } : { member: place }),
 })
 

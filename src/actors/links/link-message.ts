@@ -133,7 +133,10 @@ const flags = { position: 1, waits: 2 }
 export const callFrame = (id: number, target: string, call: PendingCall, leftMs: number): Buffer =>
   withValue(
     [
-      ...[linkKinds.call, id, target, call.name],
+      linkKinds.call,
+      id,
+      target,
+      call.name,
       Number.isFinite(leftMs) ? leftMs : null,
       (call.asksPosition ? flags.position : 0) | (call.waitsForName ? flags.waits : 0),
       call.id ?? null,
@@ -300,7 +303,10 @@ export const readMessage = (body: Uint8Array): LinkMessage => {
     case linkKinds.info:
       ofLength(list, 4, 5)
       return {
-        ...{ kind, target: nameIn(first), name: nameIn(second), order: idIn(list[3]) },
+        kind,
+        target: nameIn(first),
+        name: nameIn(second),
+        order: idIn(list[3]),
         payload: list[4],
       }
     case linkKinds.reply:
@@ -325,8 +331,12 @@ export const readMessage = (body: Uint8Array): LinkMessage => {
     case linkKinds.returned:
       ofLength(list, 5, 6)
       return {
-        ...{ kind, shard: shardIn(first), target: nameIn(second), name: nameIn(list[3]) },
-        ...{ order: idIn(list[4]), payload: list[5] },
+        kind,
+        shard: shardIn(first),
+        target: nameIn(second),
+        name: nameIn(list[3]),
+        order: idIn(list[4]),
+        payload: list[5],
       }
     default:
       throw malformed('its kind')
@@ -358,7 +368,11 @@ const callIn = (list: readonly unknown[]): LinkMessage => {
   if (leftMs !== null && !(typeof leftMs === 'number' && leftMs >= 0)) throw malformed('a deadline')
   if (!isNumber(flagged) || flagged > (flags.position | flags.waits)) throw malformed('its flags')
   return {
-    ...{ kind, id: idIn(id), target: nameIn(target), name: nameIn(name), payload },
+    kind,
+    id: idIn(id),
+    target: nameIn(target),
+    name: nameIn(name),
+    payload,
     leftMs: leftMs ?? Number.POSITIVE_INFINITY,
     callId: callId === null ? undefined : nameIn(callId),
     asksPosition: (flagged & flags.position) > 0,

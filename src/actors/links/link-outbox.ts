@@ -20,8 +20,10 @@ export type OutboxLimits = {
 
 /** The bounds of a link. */
 export const outboxLimits: OutboxLimits = {
-  ...{ messages: 1_024, bytes: 8 * 1024 * 1024 },
-  ...{ ownMessages: 65_536, ownBytes: 64 * 1024 * 1024 },
+  messages: 1_024,
+  bytes: 8 * 1024 * 1024,
+  ownMessages: 65_536,
+  ownBytes: 64 * 1024 * 1024,
 }
 
 /** Frames of one room. */

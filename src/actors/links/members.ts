@@ -151,7 +151,9 @@ export class Members implements Linked, ShardOwners {
   /** The members that this one is linked to, and what waits for each. */
   get status(): readonly LinkStatus[] {
     return [...this.#open].map(([member, { peer, link }]) => ({
-      ...{ member, incarnation: peer.incarnation, ...link.status },
+      member,
+      incarnation: peer.incarnation,
+      ...link.status,
     }))
   }
 

@@ -116,8 +116,10 @@ export class LocalService implements PeerService {
       return
     }
     const options = {
-      ...{ timeoutMs: leftMs, id: request.callId },
-      ...{ waitForName: request.waitsForName, position: request.asksPosition },
+      timeoutMs: leftMs,
+      id: request.callId,
+      waitForName: request.waitsForName,
+      position: request.asksPosition,
     }
     const origin = {
       giveBack: (shard: number): void => {

@@ -106,8 +106,13 @@ const server: GenServer<Messages, State, Linked> = {
     calls: {},
     casts: {},
     infos: {
-      ...{ listening: () => true, listen: () => true, expect: () => true, greeted: () => true },
-      ...{ notGreeted: () => true, linkEnded: () => true, dial: () => true },
+      listening: () => true,
+      listen: () => true,
+      expect: () => true,
+      greeted: () => true,
+      notGreeted: () => true,
+      linkEnded: () => true,
+      dial: () => true,
     },
   },
 
@@ -224,7 +229,9 @@ const greet = (
   }
   const { cluster, member, incarnation, knows = knownKinds } = linked
   const link = new Link({
-    ...{ connection, clock, own: { cluster, member, incarnation, knows } },
+    connection,
+    clock,
+    own: { cluster, member, incarnation, knows },
     admit: (peer) => admit(linked, peer, dialled),
     serve: (made) => new LocalService(context.system, made, linked.reach),
     ...(linked.limits && { limits: linked.limits }),
@@ -266,7 +273,8 @@ const startLink = (state: State, link: Link, peer: Greeting, context: BoardConte
   const dialled = state.dialled.get(member)
   if (dialled) dialled.since = clock.monotonic()
   const start = {
-    ...{ link, peer },
+    link,
+    peer,
     onOpen: (open: OpenLink) => {
       logger.info(`linked to ${member}`, { other: member, incarnation: peer.incarnation })
       linked.opened(open)

@@ -45,5 +45,6 @@ const isRefused = (error: unknown): boolean => /^ERR_SSL_/.test(String(Object(er
 
 const otherSecret = (member: string, { host, port }: SocketAddress, cause: unknown): KeelsonError =>
   new KeelsonError('CONFIG', `${member} at ${host}:${port} has not the same secret`, {
-    ...{ details: { member, host, port, why: reasonText(cause) }, cause },
+    details: { member, host, port, why: reasonText(cause) },
+    cause,
   })

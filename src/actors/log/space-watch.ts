@@ -96,7 +96,10 @@ export class SpaceWatch {
         ? 'its disk fails'
         : 'its disk takes none at present'
     logger.error(`shard ${index} refuses writes, ${why}: ${reason}`, {
-      ...{ shard: index, freeBytes, neededBytes, reason: refusal },
+      shard: index,
+      freeBytes,
+      neededBytes,
+      reason: refusal,
     })
   }
 

@@ -47,9 +47,13 @@ export const readableEntity = (shard: ShardCore, entity: string): ReadableChange
   const { version, state, fields } = readEntityBody(body)
   const shown = body.length > shownBytesMax ? undefined : jsonText(state)
   return {
-    ...{ kind: 'entity', asOf },
+    kind: 'entity',
+    asOf,
     row: {
-      ...{ entity, version, size: body.length, fields: jsonText(fields) ?? '{}' },
+      entity,
+      version,
+      size: body.length,
+      fields: jsonText(fields) ?? '{}',
       ...(shown !== undefined && { state: shown }),
     },
   }

@@ -258,7 +258,12 @@ const sendChunk = async (
     if (sides.refs.length > 0 && (await host.run('state', null)).firstLsn > span.from)
       return snapshotDue(followed)
     const sending = session.commit({
-      ...{ log, lease, after, lsn: last.lsn, mark: markOf(last.time, last.payload), frames },
+      log,
+      lease,
+      after,
+      lsn: last.lsn,
+      mark: markOf(last.time, last.payload),
+      frames,
       entries: entriesIn(shard, decoded),
       changes: changesOf(shard, sides),
       blobs: blobsOf(shard, sides),
@@ -385,7 +390,11 @@ const sendPiece = async (
     pin.add(refs)
     if (isReplaced()) return 'found'
     await session.load({
-      ...{ log, lease, snapshot: newest, rows, records },
+      log,
+      lease,
+      snapshot: newest,
+      rows,
+      records,
       changes: changesOf(shard, namedIn(records)),
       blobs: blobsOf(shard, { refs }),
       next: next ? { kind: 'more', offset: next.offset } : { kind: 'complete', position },
@@ -462,7 +471,10 @@ export function* entriesIn(
 const rowOf = (entry: EntryUnit, place: EntryPlace): ReplicatedEntry => {
   const { id, type, command, response, events, effects } = entryContent(entry)
   return {
-    ...{ ...place, id, type, body: entry.body },
+    ...place,
+    id,
+    type,
+    body: entry.body,
     command: payloadText(command),
     response: payloadText(response),
     events: listText(events),

@@ -54,8 +54,15 @@ const idleMs = 600_000
 const bytesMax = 512 * 1024
 
 const isAsked = isRecord({
-  ...{ member: isText, reader: isText, answers: isCount, what: isText, terms: isIgnored },
-  ...{ from: isOptional(isCount), to: isOptional(isCount), follows: isFlag, pins: isFlag },
+  member: isText,
+  reader: isText,
+  answers: isCount,
+  what: isText,
+  terms: isIgnored,
+  from: isOptional(isCount),
+  to: isOptional(isCount),
+  follows: isFlag,
+  pins: isFlag,
 })
 
 /**
@@ -120,8 +127,17 @@ class ShardReaders<S extends WritingShard> {
     const { watch, to } = watchHere(shard, source, asked)
     const { member, answers } = asked
     const open: Open = {
-      ...{ shard, member, watch, source, sent, to, answers },
-      ...{ last: undefined, next: undefined, usedAt: 0, isEnded: false },
+      shard,
+      member,
+      watch,
+      source,
+      sent,
+      to,
+      answers,
+      last: undefined,
+      next: undefined,
+      usedAt: 0,
+      isEnded: false,
     }
     this.#open.set(key, open)
     return open
@@ -183,6 +199,8 @@ const begunAt = async (open: Open): Promise<SentItems> => {
 }
 
 const itemsOf = ({ watch, to }: Open, items: readonly SentItem[], ended = false): SentItems => ({
-  ...{ items, to, ended },
+  items,
+  to,
+  ended,
   at: items.at(-1)?.[2] ?? watch.unread.lsn,
 })

@@ -149,7 +149,9 @@ const incoming = (
   // The reader of the source hears of its errors.
   source.on('error', () => undefined)
   const work = streamIn(system, shard, {
-    ...{ source, size: (size ?? undefined) as number | undefined, options: checked },
+    source,
+    size: (size ?? undefined) as number | undefined,
+    options: checked,
     command: (value) => ({ ...put, value }),
   })
   work.catch(() => source.destroy())

@@ -258,7 +258,9 @@ export class StoreRoutes implements Routes {
     if (known) return known
     const { clock } = this.#system
     const gate = new Gate(clock, {
-      ...{ bytesMax: shardMax.bytes, commandsMax: shardMax.commands, total: this.#total },
+      bytesMax: shardMax.bytes,
+      commandsMax: shardMax.commands,
+      total: this.#total,
       watch: this.#system.monitor.bind(this.#system),
     })
     const way = { gate, order: new WriteOrder(clock, gate) }

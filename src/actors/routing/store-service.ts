@@ -53,8 +53,11 @@ type State = Options & { readonly keys: KeyPlacement }
 export const name = (instance?: string) => instanceName<Messages>('store_service', instance)
 
 const isWrite = isRecord({
-  ...{ shard: isCount, frame: (payload: unknown) => types.isUint8Array(payload) },
-  ...{ ack: isText, whenFull: isText, deadlineMs: isTime },
+  shard: isCount,
+  frame: (payload: unknown) => types.isUint8Array(payload),
+  ack: isText,
+  whenFull: isText,
+  deadlineMs: isTime,
 })
 
 /** The service of an instance. */

@@ -104,7 +104,10 @@ const named = async (
   const { snapshot: rules, wal } = shard.parts.settings
   const { snapshots } = shard
   const request = {
-    ...{ epoch, snapshot: { lsn, bytes, sum }, keep: rules.keep, without: snapshots.unusable },
+    epoch,
+    snapshot: { lsn, bytes, sum },
+    keep: rules.keep,
+    without: snapshots.unusable,
     // A segment of small frames may keep a hundred thousand blobs.
     endsSegment: snapshots.blobBytes >= wal.maxFileSize,
   }

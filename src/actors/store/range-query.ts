@@ -45,7 +45,15 @@ export type RangeQuery = {
 }
 
 const optionNames = [
-  ...['gt', 'gte', 'lt', 'lte', 'prefix', 'reverse', 'limit', 'cursor', 'values'],
+  'gt',
+  'gte',
+  'lt',
+  'lte',
+  'prefix',
+  'reverse',
+  'limit',
+  'cursor',
+  'values',
   'freshness',
 ]
 

@@ -91,7 +91,9 @@ const isItem = (item: unknown): boolean =>
   Array.isArray(item) && [item[0], item[2]].every(isCount) && Number.isFinite(item[1])
 
 const isItems = isRecord({
-  ...{ items: isListOf(isItem), at: isCount, ended: isFlag },
+  items: isListOf(isItem),
+  at: isCount,
+  ended: isFlag,
   to: (to: unknown) => typeof to === 'number',
 })
 
@@ -265,8 +267,12 @@ export class RoutedWatch<Item extends { readonly lsn: number }> implements Shard
     const { what, terms, received } = this.#watches
     const { from, to, ...others } = this.#bounds
     const asked = {
-      ...{ member: this.#way.member, reader: this.#reader, answers: this.#answers },
-      ...{ what, terms, ...others },
+      member: this.#way.member,
+      reader: this.#reader,
+      answers: this.#answers,
+      what,
+      terms,
+      ...others,
       ...(from !== undefined && { from }),
       ...(to !== undefined && Number.isFinite(to) && { to }),
     }

@@ -51,7 +51,9 @@ export class StoreWatch extends DurableWatch<KeyItem, StoreChange> {
     if (prefix !== '') checkKey(prefix)
     super(shards, begin, {
       watches: (shard) => ({
-        ...{ what: 'store', terms: { prefix }, source: changesIn(shard, filterOf(prefix)) },
+        what: 'store',
+        terms: { prefix },
+        source: changesIn(shard, filterOf(prefix)),
         received: (body, stamp) => ({ ...stamp, sent: body as SentChange, kind: 'sent' }),
       }),
       shown: (item, place, shard) => {

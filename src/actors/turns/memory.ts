@@ -102,7 +102,11 @@ export const mainRow = (
   shape: string,
 ): Uint8Array => {
   const recorded = steps.map(({ step, name, payload, tries, notBefore, wakeAt, failure }) => [
-    ...[step, name, packTries(tries, failure), notBefore, wakeAt],
+    step,
+    name,
+    packTries(tries, failure),
+    notBefore,
+    wakeAt,
     ...given(payload),
   ])
   const isFailing = steps.some(({ failure }) => failure !== undefined)
@@ -164,7 +168,11 @@ export const readBody = (bytes: Uint8Array): Body => {
 }
 
 const readStep = ([step, name, tries, notBefore, wakeAt, payload]: StoredStep): Step => ({
-  ...{ step, name, payload, notBefore, wakeAt },
+  step,
+  name,
+  payload,
+  notBefore,
+  wakeAt,
   ...unpackTries(tries),
 })
 
@@ -235,7 +243,9 @@ export const settingOf = (name: string, { setting }: Alarm): string => `${settin
 const parkedBytes = (parked: readonly Parked[]): Uint8Array =>
   encodeList(
     parked.map(({ kind, name, step, tries, failure }) => [
-      ...[kind, name, step],
+      kind,
+      name,
+      step,
       packTries(tries, failure),
     ]),
   )

@@ -75,7 +75,9 @@ export const failureOf = (
   at: number,
   before?: Failure,
 ): Failure => ({
-  ...{ next, at, since: before?.since ?? before?.at ?? at },
+  next,
+  at,
+  since: before?.since ?? before?.at ?? at,
   ...(triesMax !== undefined && { triesMax }),
   error: failureRecord(error, messageMax),
 })

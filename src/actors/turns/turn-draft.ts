@@ -368,8 +368,12 @@ export const removalOf = (identity: Identity, stored: Memory, callIds: readonly 
   const own: EntityRowChange[] =
     stored.birth === undefined ? [] : [[removalRowKey(entity, stored.birth), new Uint8Array(0)]]
   return {
-    ...{ kind: 'turn', entity, follows: stored.mark, row: undefined },
-    ...{ rows: [...changes, ...ids, ...own], writes: [] },
+    kind: 'turn',
+    entity,
+    follows: stored.mark,
+    row: undefined,
+    rows: [...changes, ...ids, ...own],
+    writes: [],
   }
 }
 

@@ -53,9 +53,14 @@ export class TurnWatch {
     if (current?.arrivedAt) current.arrivedAt = undefined
     const { identity, shard } = owner
     this.#traced = kernel.tracer?.turn({
-      ...{ instance: shard.parts.instance, shard: shard.index },
-      ...{ kind: identity.kind, id: identity.id, what: this.#what },
-      ...{ name: turn.name, cause: causeOf(turn.run), seq: turn.mark.seq },
+      instance: shard.parts.instance,
+      shard: shard.index,
+      kind: identity.kind,
+      id: identity.id,
+      what: this.#what,
+      name: turn.name,
+      cause: causeOf(turn.run),
+      seq: turn.mark.seq,
     })
   }
 

@@ -121,7 +121,8 @@ const sentPart = ({ shard, first, sum }: ValuePart): SentPart => ({
 })
 
 const receivedPart = ({ shard, first, sum }: SentPart): ValuePart => ({
-  ...{ shard, sum },
+  shard,
+  sum,
   first: first && decodeValue(first),
 })
 

@@ -103,7 +103,8 @@ export type ValuePart = {
 }
 
 const partOfRow = (shard: number, first: unknown): ValuePart => ({
-  ...{ shard, first },
+  shard,
+  first,
   sum: typeof first === 'number' ? first : undefined,
 })
 

@@ -243,7 +243,9 @@ const notFollowing = (
 ): KeelsonError =>
   new KeelsonError('DEGRADED', `the projection ${name} does not follow shard ${shard.index}`, {
     details: {
-      ...{ projection: name, shard: shard.index, state },
+      projection: name,
+      shard: shard.index,
+      state,
       ...(error === undefined ? {} : { reason: error }),
     },
   })

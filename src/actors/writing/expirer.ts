@@ -94,8 +94,12 @@ export const server: GenServer<Messages, State, WritingShard> = {
   init: (shard) =>
     ok(
       {
-        ...{ shard, walk: undefined, next: undefined, timer: undefined },
-        ...{ hasTurn: false, isRemoving: false },
+        shard,
+        walk: undefined,
+        next: undefined,
+        timer: undefined,
+        hasTurn: false,
+        isRemoving: false,
       },
       { continue: ['begin'] },
     ),

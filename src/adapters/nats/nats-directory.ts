@@ -39,7 +39,8 @@ export class NatsDirectory implements Directory {
   async make(replicas: number): Promise<void> {
     const { stream, subject } = this.#name
     await this.#link.stream(stream, subject, replicas, {
-      ...{ max_msgs_per_subject: 1, discard: 'old' },
+      max_msgs_per_subject: 1,
+      discard: 'old',
     })
     await this.#proof.prove(stream)
     await this.#put({ revision: 0, entries: new Map() }, 0)

@@ -188,7 +188,11 @@ export class NatsLink {
     more: object = noOptions,
   ): Promise<void> {
     const wanted = {
-      ...{ name, subjects: [subject], storage: 'file', retention: 'limits', discard: 'new' },
+      name,
+      subjects: [subject],
+      storage: 'file',
+      retention: 'limits',
+      discard: 'new',
       // Nothing here relies on a memory of past messages, which would cost the server room.
       duplicate_window: 100_000_000,
       num_replicas: Math.max(1, replicas),
@@ -248,8 +252,11 @@ export class NatsLink {
   async #connected(): Promise<NatsConnection> {
     const { connect } = await loaded()
     const options = {
-      ...{ name: 'keelson', timeout: this.#answerMs, reconnectTimeWait: 250 },
-      ...{ maxReconnectAttempts: -1, pingInterval: this.#answerMs * pingPart },
+      name: 'keelson',
+      timeout: this.#answerMs,
+      reconnectTimeWait: 250,
+      maxReconnectAttempts: -1,
+      pingInterval: this.#answerMs * pingPart,
       ...this.#options,
     }
     try {

@@ -121,7 +121,8 @@ const opened = async ({ cluster, replicas, ...served }: Parts): Promise<EngineSe
   await proof.prove(names.files.stream)
   await files.sweep(await directory.now())
   return {
-    ...{ directory, files },
+    directory,
+    files,
     log: (log) => new NatsLog({ ...served, name: names.log(log), replicas }),
     now: () => directory.now(),
     close: () => link.close(),

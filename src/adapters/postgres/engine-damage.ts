@@ -68,8 +68,16 @@ export const damagedLog = ({
            where log = number and (groups.lsn > $6 or groups.lsn <= $8))
          select number from moved`,
         [
-          ...[await numberOf(database), from.epoch, from.lsn, from.id, end.epoch, end.lsn, end.id],
-          ...[trimmed.lsn, trimmed.mark, plainJson(snapshots)],
+          await numberOf(database),
+          from.epoch,
+          from.lsn,
+          from.id,
+          end.epoch,
+          end.lsn,
+          end.id,
+          trimmed.lsn,
+          trimmed.mark,
+          plainJson(snapshots),
         ],
       )
       if (rows.length === 0)
@@ -138,8 +146,14 @@ export const positionIn = (
 
 /** The columns of a group. */
 export const groupColumns: CopiedColumns = {
-  ...{ after_lsn: 'bigint', after_epoch: 'bigint', after_id: 'text' },
-  ...{ lsn: 'bigint', epoch: 'bigint', id: 'text', proven_lsn: 'bigint', bytes: 'bytea' },
+  after_lsn: 'bigint',
+  after_epoch: 'bigint',
+  after_id: 'text',
+  lsn: 'bigint',
+  epoch: 'bigint',
+  id: 'text',
+  proven_lsn: 'bigint',
+  bytes: 'bytea',
 }
 
 /** A group, as its row has it. */

@@ -107,7 +107,10 @@ export class PostgresFiles implements EngineFiles {
          delete from keelson_cluster.chunks
          where cluster = $1 and name = $2 and upload <> (select upload from made))
        select upload from made`,
-      ...[name, upload, size, digest],
+      name,
+      upload,
+      size,
+      digest,
     )
     return made.length > 0
   }
@@ -123,7 +126,8 @@ export class PostgresFiles implements EngineFiles {
   #dropUpload(name: string, upload: string): Promise<unknown> {
     return this.#change(
       'delete from keelson_cluster.chunks where cluster = $1 and name = $2 and upload = $3',
-      ...[name, upload],
+      name,
+      upload,
     )
   }
 }
@@ -144,7 +148,10 @@ const uploaded = async (ask: Ask, name: string, upload: string, pieces: Pieces):
       await ask(
         `insert into keelson_cluster.chunks (cluster, name, upload, place, bytes)
          values ($1, $2, $3, $4, $5) on conflict do nothing`,
-        ...[name, upload, size, bytes],
+        name,
+        upload,
+        size,
+        bytes,
       )
       size += bytes.length
       sum = crc32(bytes, sum)
@@ -173,7 +180,10 @@ async function* downloaded(
          select max(place) from keelson_cluster.chunks
          where cluster = $1 and name = $2 and upload = $3 and place <= $4)
        order by place limit ${chunksRead}`,
-      ...[name, file.upload, next, end],
+      name,
+      file.upload,
+      next,
+      end,
     )
     const before = next
     for (const chunk of found) {

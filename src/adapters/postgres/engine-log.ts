@@ -156,8 +156,13 @@ const replacedHead = async (
      where number = $1 and epoch = $5 and snapshots = $6::jsonb and trimmed_lsn = $7
      returning number`,
     [
-      ...[row.number, plainJson(snapshots), trimmed.lsn, trimmed.mark],
-      ...[row.epoch, plainJson(row.snapshots), row.trimmed_lsn],
+      row.number,
+      plainJson(snapshots),
+      trimmed.lsn,
+      trimmed.mark,
+      row.epoch,
+      plainJson(row.snapshots),
+      row.trimmed_lsn,
     ],
   )
   return rows.length === 1
@@ -181,10 +186,7 @@ const appended = async (
      insert into keelson_cluster.groups
        (log, epoch, lsn, id, after_epoch, after_lsn, after_id, proven_lsn, bytes)
      select number, $2, $3, $4, $5, $6, $7, $8, $9 from moved returning lsn`,
-    [
-      ...[log, end.epoch, end.lsn, end.id, after.epoch, after.lsn, after.id, provenLsn, bytes],
-      features,
-    ],
+    [log, end.epoch, end.lsn, end.id, after.epoch, after.lsn, after.id, provenLsn, bytes, features],
     // To parse and plan it would take longer than to run it.
     'append',
   )
@@ -247,7 +249,10 @@ const damagedHead = ({ end: { lsn } }: EngineHead): KeelsonError =>
   )
 
 const readColumns: CopiedColumns = {
-  ...{ head_lsn: 'bigint', head_epoch: 'bigint', head_id: 'text', trimmed_lsn: 'bigint' },
+  head_lsn: 'bigint',
+  head_epoch: 'bigint',
+  head_id: 'text',
+  trimmed_lsn: 'bigint',
   ...groupColumns,
 }
 

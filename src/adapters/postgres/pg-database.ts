@@ -102,8 +102,13 @@ type Options = Readonly<Record<string, unknown>>
 
 /** Options that decide what a connection does, and not where it leads. */
 const sessionOptions = [
-  ...['fallback_application_name', 'options', 'replication'],
-  ...['idle_in_transaction_session_timeout', 'lock_timeout', 'query_timeout', 'statement_timeout'],
+  'fallback_application_name',
+  'options',
+  'replication',
+  'idle_in_transaction_session_timeout',
+  'lock_timeout',
+  'query_timeout',
+  'statement_timeout',
 ]
 
 /**

@@ -74,7 +74,10 @@ export function queue(name: string, ...given: readonly unknown[]): Queue<never> 
 }
 
 const queueOf = (terms: QueueTerms, of: Pick<Queue, 'takesRuns' | 'starts'>): Queue<never> => ({
-  ...{ sort: 'queue', name: terms.name, ...of, children: () => queueSpecs(terms) },
+  sort: 'queue',
+  name: terms.name,
+  ...of,
+  children: () => queueSpecs(terms),
 })
 
 type JobHandler = (job: unknown, attempt: RunningTry) => unknown

@@ -100,7 +100,8 @@ export const runHandle = <I, O, S, Q, U>(
   const run = { type: type.name, id }
   let left = known
   return {
-    ...{ id, repeated },
+    id,
+    repeated,
     result: async (options = noOptions, ...surplus: []) => {
       exactly('result({ timeoutMs })', surplus)
       const { timeoutMs } = resultOptions(options, argument('', 'a result'))

@@ -74,7 +74,10 @@ export const schedule = (
   const own = { name, declared, times }
   const specs = scheduleSpecs(own, runStarter)
   return {
-    ...{ sort: 'schedule', name, starts: workflow.name, children: () => specs },
+    sort: 'schedule',
+    name,
+    starts: workflow.name,
+    children: () => specs,
     [declaredSchedule]: own,
   }
 }

@@ -82,13 +82,18 @@ const name = (given: unknown): string => {
 const anyInput = (found: unknown): unknown => found
 
 const createOptions = object({
-  ...{ zone: or(timeZone, 'UTC'), missed: or(missed, 'one'), overlap: or(overlap, 'skip') },
+  zone: or(timeZone, 'UTC'),
+  missed: or(missed, 'one'),
+  overlap: or(overlap, 'skip'),
   input: anyInput,
 })
 
 const changeOptions = object({
-  ...{ cron: optional(cronPattern), zone: optional(timeZone), missed: optional(missed) },
-  ...{ overlap: optional(overlap), input: anyInput },
+  cron: optional(cronPattern),
+  zone: optional(timeZone),
+  missed: optional(missed),
+  overlap: optional(overlap),
+  input: anyInput,
 })
 
 const createNames = ['zone', 'missed', 'overlap', 'input']
@@ -137,7 +142,8 @@ export class Schedules {
     const own = readOptions(options, createNames, at)
     const { input: _, ...checked } = createOptions(own, at)
     const declared: Declared = {
-      ...{ cron: cronPattern(pattern, argument('cron')), ...checked },
+      cron: cronPattern(pattern, argument('cron')),
+      ...checked,
       workflow: workflowOf(workflow).name,
       ...inputIn(own),
     }
@@ -324,7 +330,17 @@ const rowOf = (app: App, name: string, plan: Plan, isOfTree: boolean): ScheduleR
   const { cron, zone, missed, overlap, workflow, input, isPaused, running, skipped } = plan
   const broken = isOfTree ? undefined : brokenBy(app, name, plan)
   return {
-    ...{ name, cron, zone, missed, overlap, workflow, input, isOfTree, isPaused, broken, skipped },
+    name,
+    cron,
+    zone,
+    missed,
+    overlap,
+    workflow,
+    input,
+    isOfTree,
+    isPaused,
+    broken,
+    skipped,
     next: broken === undefined ? plan.next : undefined,
     running: running === undefined ? undefined : runOf(running).id,
     last: plan.last === undefined ? undefined : runOf(plan.last),

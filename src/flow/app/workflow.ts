@@ -27,7 +27,10 @@ export const workflow = <I, O, S = object, Q extends Queries = Record<never, nev
   const known = Object.keys(previous).find((each) => Number(each) >= version)
   if (known !== undefined) throw configError(`${path}.previous`, `versions below ${version}`, known)
   const made: Workflow<I, O, S, Q, U> = {
-    ...{ sort: 'workflow', name, body: body as UntypedBody, options: checked },
+    sort: 'workflow',
+    name,
+    body: body as UntypedBody,
+    options: checked,
     children: () => [runKindSpec(made as Workflow)],
   }
   return made

@@ -206,7 +206,16 @@ const rowOf = (id: string, state: RunState): Row => {
   const { status, startedAt, since, attempt, error, progress, parent } = state
   const { root, correlation, priority } = state
   return {
-    ...{ id, status, startedAt, since, attempt, error, progress, root, correlation, priority },
+    id,
+    status,
+    startedAt,
+    since,
+    attempt,
+    error,
+    progress,
+    root,
+    correlation,
+    priority,
     parent: parent && `${parent.type}/${parent.id}`,
     forkedFrom: state.fork?.run,
     waitsFor: status === 'waiting' ? state.waitsFor : undefined,
@@ -288,7 +297,8 @@ export const watchOf = (app: App, options: WatchFilter): RunWatch => {
     }
   }
   return {
-    ...{ next, return: () => turns.return() },
+    next,
+    return: () => turns.return(),
     get ready() {
       return turns.ready
     },

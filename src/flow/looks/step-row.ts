@@ -37,7 +37,15 @@ export const stepOf = ({ key, kind, tries = 0, ...row }: Operation): StepRow => 
   const error = outcome?.kind === 'error' ? outcome.error : failure
   const failing = { failingSince, triesMax }
   return {
-    ...{ key, kind, tries, value, error, ...failing, at, dueAt, child },
+    key,
+    kind,
+    tries,
+    value,
+    error,
+    ...failing,
+    at,
+    dueAt,
+    child,
     outcome: outcome?.kind,
   }
 }

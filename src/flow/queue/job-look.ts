@@ -62,21 +62,40 @@ export type JobLook<J = unknown, R = unknown> = JobEntry<J, R> & {
 const entryOf = ({ state, row, record }: FoundJob): JobEntry => {
   const { job: input, key, priority, at: addedAt, tries, failure } = record
   return {
-    ...{ id: String(numberOf(row)), state, input, key: key || undefined, priority, addedAt, tries },
-    ...{ dueAt: state === 'delayed' ? dueOf(row) : undefined },
-    ...{ failedAt: failure?.at, failingSince: failure?.since, triesMax: failure?.triesMax },
+    id: String(numberOf(row)),
+    state,
+    input,
+    key: key || undefined,
+    priority,
+    addedAt,
+    tries,
+    dueAt: state === 'delayed' ? dueOf(row) : undefined,
+    failedAt: failure?.at,
+    failingSince: failure?.since,
+    triesMax: failure?.triesMax,
     error: failure?.error,
-    ...{ result: undefined, doneAt: undefined },
+    result: undefined,
+    doneAt: undefined,
   }
 }
 
 const doneEntry = (number: number, job: DoneJob): JobEntry => {
   const { key, priority, at: addedAt, tries, result, endedAt: doneAt } = job
   return {
-    ...{ id: String(number), state: 'done', input: undefined, key: key || undefined, priority },
-    ...{ addedAt, tries, result, doneAt },
-    ...{ dueAt: undefined, failedAt: undefined, error: undefined },
-    ...{ failingSince: undefined, triesMax: undefined },
+    id: String(number),
+    state: 'done',
+    input: undefined,
+    key: key || undefined,
+    priority,
+    addedAt,
+    tries,
+    result,
+    doneAt,
+    dueAt: undefined,
+    failedAt: undefined,
+    error: undefined,
+    failingSince: undefined,
+    triesMax: undefined,
   }
 }
 
@@ -86,15 +105,18 @@ export const lookOf = (
   tryKey: string,
   present: RunningTry | undefined,
 ): JobLook => ({
-  ...{ ...entryOf(found), tryKey },
+  ...entryOf(found),
+  tryKey,
   progress: copied(present?.shown, 'the progress'),
   log: logOf(found.record.failure, present?.lines ?? []),
 })
 
 /** A job that is done. */
 export const doneLook = (number: number, job: DoneJob, tryKey: string): JobLook => ({
-  ...{ ...doneEntry(number, job), tryKey },
-  ...{ progress: undefined, log: job.log },
+  ...doneEntry(number, job),
+  tryKey,
+  progress: undefined,
+  log: job.log,
 })
 
 /** Which jobs to list. */
@@ -207,7 +229,12 @@ function* keysOf(rows: RoutedRows, range: RowsOptions, max: number): Look<readon
 
 /** A job that cannot be read has the error `CORRUPT`, no input, and zeros. */
 const unreadable: JobRecord = {
-  ...{ job: undefined, key: '', priority: 0, at: 0, tries: 0, unique: undefined },
+  job: undefined,
+  key: '',
+  priority: 0,
+  at: 0,
+  tries: 0,
+  unique: undefined,
   failure: {
     at: 0,
     error: { name: 'KeelsonError', code: 'CORRUPT', message: 'it cannot be read' },

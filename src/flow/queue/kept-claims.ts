@@ -61,5 +61,10 @@ export type KeptBook = {
 
 /** The book of a queue that has never had a job. */
 export const emptyBook: KeptBook = {
-  ...{ isPaused: false, next: 1, dead: 0, claims: [], cut: [], isLeaving: false },
+  isPaused: false,
+  next: 1,
+  dead: 0,
+  claims: [],
+  cut: [],
+  isLeaving: false,
 }

@@ -114,7 +114,9 @@ export class QueueBook {
   /** The state to store with the turn. */
   get kept(): KeptBook {
     return {
-      ...{ isPaused: this.isPaused, next: this.next, dead: this.#dead },
+      isPaused: this.isPaused,
+      next: this.next,
+      dead: this.#dead,
       cut: [...this.#cut.values()],
       claims: this.#running.kept,
       isLeaving: this.#isLeaving,

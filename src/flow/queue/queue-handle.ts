@@ -163,7 +163,13 @@ export function* deadJobs<J>(
   const page = yield* listedJobs(app, queue, { state: 'dead', limit, ...after })
   return {
     entries: page.entries.map(({ id, input, key, priority, addedAt, tries, failedAt, error }) => ({
-      ...{ id, job: input as J, key, priority, addedAt, tries, failedAt: failedAt ?? addedAt },
+      id,
+      job: input as J,
+      key,
+      priority,
+      addedAt,
+      tries,
+      failedAt: failedAt ?? addedAt,
       error: error ?? { name: 'Error', message: 'unknown' },
     })),
     exhausted: page.exhausted,

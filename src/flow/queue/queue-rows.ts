@@ -169,7 +169,8 @@ export const failureAfter = (
   // The tries of a dead job begin again.
   const since = (tries > 0 ? (before?.since ?? before?.at) : undefined) ?? failed.at
   return {
-    ...{ ...failed, since },
+    ...failed,
+    since,
     ...(Number.isFinite(triesMax) && { triesMax }),
     ...(log.length > 0 && { log }),
   }
@@ -216,7 +217,11 @@ const unpackRecord = (packed: readonly unknown[]): JobRecord => {
     unknown?,
   ]
   return {
-    ...{ job, key, priority, at, tries },
+    job,
+    key,
+    priority,
+    at,
+    tries,
     unique: unique ?? undefined,
     failure: failure ?? undefined,
   }

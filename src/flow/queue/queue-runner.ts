@@ -171,7 +171,9 @@ export class QueueRunner {
       isPaused: this.#book.isPaused,
       isFull: this.#book.isFull,
       overdue: [...this.#overdue].map(({ claim, attempt, since }) => ({
-        ...{ id: String(claim.number), attempt, since },
+        id: String(claim.number),
+        attempt,
+        since,
       })),
       unreachable: [...this.#running.values()].filter(({ run }) => this.#isDown(run)).length,
     }

@@ -121,8 +121,12 @@ export const queueTerms = (
   const limits = {
     triesMax: policy.max,
     // A job may be the reason of the end of its process, the run of a workflow is not.
-    ...{ keysMax, countsEnds: of === 'jobs', uniqueMs, ...bounds },
-    ...{ keepMs: keep.dead, resultsMs: keep.results },
+    keysMax,
+    countsEnds: of === 'jobs',
+    uniqueMs,
+    ...bounds,
+    keepMs: keep.dead,
+    resultsMs: keep.results,
     rate: rate && { max: rate.max, perMs: rate.per, key: rate.key },
   }
   return { name, limits, retry: policy, timeoutMs, handler, takesRuns: of === 'runs' }

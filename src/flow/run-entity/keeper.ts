@@ -107,7 +107,8 @@ const flowHealth = (context: AnyContext, { workflows, broken }: Start): FlowHeal
   const runsOf = (filter: Pick<ListOptions, 'status' | 'since' | 'limit'>): StoppedRun[] =>
     workflows.flatMap((type) =>
       atOnce(listOf(app, { type, ...filter })).entries.map(({ id, error, since }) => ({
-        ...{ run: `${type.name}/${id}`, since },
+        run: `${type.name}/${id}`,
+        since,
         // A run in these statuses has its error.
         reason: keptText(error as KeptError),
       })),
@@ -312,7 +313,9 @@ function* pagesOf(app: AppContext, kind: string, query: object): Iterable<Line> 
   let cursor: string | undefined
   do {
     const page = found.list({
-      ...{ ...query, limit: pageMax, states: false },
+      ...query,
+      limit: pageMax,
+      states: false,
       ...(cursor !== undefined && { cursor }),
     } as object)
     yield { kind, ids: page.entries.map(({ id }) => id) }

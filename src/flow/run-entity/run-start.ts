@@ -143,7 +143,8 @@ const forkedFrom = (
   if (deadline !== undefined) context.setAlarm('deadline', { inMs: deadline })
   return {
     ...bornAt(context, workflow, { inputHash, priority, key, correlation } as StartRequest),
-    ...{ lap, outcomes: begun.outcomes },
+    lap,
+    outcomes: begun.outcomes,
     operations: Math.max(0, ...begun.record.map(({ number }) => number)),
     fork: { seed: birth, startedAt: other.startedAt, ...other.fork, run, from },
   }
@@ -189,8 +190,19 @@ const bornAt = (
   const now = shardTime(context).wall()
   const birth = Buffer.from(context.system.clock.randomBytes(8)).toString('hex')
   return {
-    ...{ status: 'running', version, birth, inputHash, startedAt: now, since: now },
-    ...{ round: 0, lap: 0, outcomes: 0, operations: 0, signals: 0, unread: 0, attempt: 1 },
+    status: 'running',
+    version,
+    birth,
+    inputHash,
+    startedAt: now,
+    since: now,
+    round: 0,
+    lap: 0,
+    outcomes: 0,
+    operations: 0,
+    signals: 0,
+    unread: 0,
+    attempt: 1,
     ...(priority !== undefined && { priority }),
     ...(key !== undefined && { queueKey: key }),
     ...(correlation !== undefined && { correlation }),

@@ -139,11 +139,14 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
     const { outcome } = done.recorded ?? {}
     const value = outcome?.kind === 'ok' ? outcome.value : undefined
     const undoing: ActiveParts = {
-      ...{ kind: 'step', key: undoKey(done.key), scope: host.undoScope },
+      kind: 'step',
+      key: undoKey(done.key),
+      scope: host.undoScope,
       perform: (active) =>
         performStep(host, active, {
           run: async ({ app, key, signal }) => void (await undo({ app, key, value, signal })),
-          ...{ tryKey: triedKey(host, done), policy: policyOf({ max: undoTries }) },
+          tryKey: triedKey(host, done),
+          policy: policyOf({ max: undoTries }),
           timeoutMs: undefined,
           repeat: 'safe',
           onFailed: (error) => host.block(error),
@@ -184,7 +187,10 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
       const own = key ?? `${name}#${next(host, `wait ${name}`)}`
       const full = key === undefined ? own : this.#keyOf(own)
       const { promise } = host.ask({
-        ...{ kind: 'wait', key: full, scope: this.#scope, signal: name },
+        kind: 'wait',
+        key: full,
+        scope: this.#scope,
+        signal: name,
         perform: (active) => performWait(host, active, at?.()),
       })
       return promise as Promise<never>
@@ -208,7 +214,10 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
         id ??
         hashOfText(tryKey(host, full)).toString('hex')
       const { promise } = host.ask({
-        ...{ kind: 'child', key: full, type: type.name, scope: this.#scope },
+        kind: 'child',
+        key: full,
+        type: type.name,
+        scope: this.#scope,
         perform: (active) =>
           performChild(host, active, `${type.name}/${idOf(active)}`, own, onCancel === 'abandon'),
         cancel:
@@ -286,7 +295,10 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
     const host = this.#host
     const key = `${name}#${number}`
     const asked = host.ask({
-      ...{ kind: 'update', key: `$update ${key}`, scope: this.#scope, signal: name },
+      kind: 'update',
+      key: `$update ${key}`,
+      scope: this.#scope,
+      signal: name,
       perform: (active) => performWait(host, active, undefined),
     })
     const answers = async (value: unknown): Promise<void> => {
@@ -295,7 +307,9 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
       const outcome = await answerOf(name, () => handler(value as never, ctx))
       const { update = '' } = asked.recorded ?? {}
       await host.ask({
-        ...{ kind: 'answer', key: `$answer ${key}`, scope: this.#scope },
+        kind: 'answer',
+        key: `$answer ${key}`,
+        scope: this.#scope,
         perform: (active) => performAnswer(host, active, update, outcome),
       }).promise
     }

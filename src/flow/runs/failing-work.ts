@@ -71,7 +71,10 @@ export class FailingSteps {
   #workOf(key: string): FailedWork {
     const [kind, which] = [this.#type, `${this.#type}/${this.#id}`]
     return {
-      ...{ kind, which, subject: `${which}: step ${key}`, alike: `${kind}: step ${key}` },
+      kind,
+      which,
+      subject: `${which}: step ${key}`,
+      alike: `${kind}: step ${key}`,
       facts: { run: which, step: key },
     }
   }
@@ -86,8 +89,11 @@ export class FailingSteps {
 type NamedRun = { readonly type: string; readonly id: string }
 
 const runWork = ({ type, id }: NamedRun): FailedWork => ({
-  ...{ kind: type, subject: `${type}/${id}: the run`, alike: `${type}: the run` },
-  ...{ which: `${type}/${id}`, facts: { run: `${type}/${id}` } },
+  kind: type,
+  subject: `${type}/${id}: the run`,
+  alike: `${type}: the run`,
+  which: `${type}/${id}`,
+  facts: { run: `${type}/${id}` },
 })
 
 type Logging = { readonly trouble: Pick<ActorTrouble, 'log'> }
@@ -123,7 +129,10 @@ export type EndOfTry = {
 }
 
 const jobWork = (queue: string, id: string): FailedWork => ({
-  ...{ kind: queue, subject: `${queue}: job ${id}`, alike: `${queue}: job`, which: `job ${id}` },
+  kind: queue,
+  subject: `${queue}: job ${id}`,
+  alike: `${queue}: job`,
+  which: `job ${id}`,
   facts: { queue, job: id },
 })
 
@@ -170,7 +179,8 @@ const triedOnce = (
   retryAt: number | undefined,
   now: number,
 ) => ({
-  ...{ tries, retryAt },
+  tries,
+  retryAt,
   triesMax: Number.isFinite(triesMax) ? triesMax : undefined,
   next:
     retryAt === undefined

@@ -406,7 +406,14 @@ export const runOf = (from: Pick<RunContext, 'app' | 'to'>, run: string): Ref<Ru
 
 /** Codes after which the same question may be answered. */
 const transient: readonly string[] = [
-  ...['TIMEOUT', 'EXITED', 'SHARD_DOWN', 'ELSEWHERE', 'NO_SPACE', 'BUSY', 'NO_PROCESS', 'BLOCKED'],
+  'TIMEOUT',
+  'EXITED',
+  'SHARD_DOWN',
+  'ELSEWHERE',
+  'NO_SPACE',
+  'BUSY',
+  'NO_PROCESS',
+  'BLOCKED',
   // A link to the owner may end before the question has left.
   'NOT_SUBMITTED',
   // A start and a cancel may be repeated.

@@ -162,7 +162,8 @@ const updates = recordOf(functionOf()) as Check<CheckedOptions['updates']>
 
 /** The options of `workflow`. */
 export const workflowOptions = object({
-  ...{ queries: or(queries, {}), updates: or(updates, {}) },
+  queries: or(queries, {}),
+  updates: or(updates, {}),
   version: or(wholeFrom(1), 1),
   previous: or(bodies, {}),
   deadline: optional(duration),
@@ -256,7 +257,9 @@ export const stepsOptions = object({ ...pageFields, reverse: or(flag, false) })
 const choice = {
   type: part<Workflow>('workflow'),
   status: optional(oneOf(...runStatuses)),
-  ...{ parent: optional(text), root: optional(text), correlation: optional(text) },
+  parent: optional(text),
+  root: optional(text),
+  correlation: optional(text),
 }
 
 /** The options of `watch`. Its place and its signal are checked by the watch of entities. */
@@ -273,6 +276,7 @@ export const listOptions = object({
   since: or(numberFrom(0), 0),
   until: or(orInfinite(numberFrom(0)), Number.POSITIVE_INFINITY),
   order: optional(oneOf('newest', 'oldest', 'id')),
-  ...{ limit: optional(wholeFrom(1)), cursor: optional(text) },
+  limit: optional(wholeFrom(1)),
+  cursor: optional(text),
   show: optional(listOf(oneOf('input', 'output'), "a list of 'input' and 'output'")),
 })

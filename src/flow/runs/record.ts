@@ -285,7 +285,9 @@ export const fieldsOf = (state: RunState | undefined): RunFields => {
     }
   const { status, since, parent, root, correlation } = state
   return {
-    ...{ root, correlation, at: `${status}/${padded(since)}` },
+    root,
+    correlation,
+    at: `${status}/${padded(since)}`,
     status: status === 'running' ? undefined : status,
     parent: parent && `${parent.type}/${parent.id}`,
   }

@@ -19,7 +19,12 @@ export class ZoneOffsets {
     const [short, clock] = ['numeric', { hourCycle: 'h23', timeZone: zone }] as const
     this.#format = new Intl.DateTimeFormat('en-US', {
       ...clock,
-      ...{ year: short, month: short, day: short, hour: short, minute: short, second: short },
+      year: short,
+      month: short,
+      day: short,
+      hour: short,
+      minute: short,
+      second: short,
     })
   }
 

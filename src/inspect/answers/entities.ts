@@ -39,9 +39,12 @@ export const kindsOf = async (app: App): Promise<readonly KindFacts[]> => {
     const running = entities.kind(kind)
     if (!running) continue
     facts.push({
-      ...{ kind, live: running.live, blocked: running.blocked.size },
+      kind,
+      live: running.live,
+      blocked: running.blocked.size,
       parked: await parkedCount(entities, kind),
-      ...{ failing: failing.get(kind) ?? 0, overdue: overdue.get(kind) ?? 0 },
+      failing: failing.get(kind) ?? 0,
+      overdue: overdue.get(kind) ?? 0,
     })
   }
   return facts
@@ -99,7 +102,10 @@ export const entityAt = (app: App, { kind, id }: NamedEntity, reveals = false): 
   const error = blocked?.get(id)
   const read = surveyEntity(entities, entity)
   return {
-    ...{ entity, pid, blocked: error?.message, blockedBy: error && failureRecord(error) },
+    entity,
+    pid,
+    blocked: error?.message,
+    blockedBy: error && failureRecord(error),
     rows: read && !reveals ? shownRows(entities, { kind, id }, read) : read,
   }
 }

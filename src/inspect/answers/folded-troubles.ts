@@ -45,7 +45,9 @@ const folded = <T extends Caused>(group: readonly T[]): Omit<T, 'cause'> => {
   if (others.length === 0) return first
   const times = group.flatMap(({ since }) => since ?? [])
   return {
-    ...{ ...first, text: cause ?? first.text, count: group.length },
+    ...first,
+    text: cause ?? first.text,
+    count: group.length,
     ...(times.length > 0 && { since: Math.min(...times) }),
     others: others
       .slice(0, namedMax - 1)

@@ -41,8 +41,11 @@ export const surveyProjections = (
   askedMs = 0,
 ): Promise<ShardFacts<LmdbWriter.ProjectionWriterDescription>[]> =>
   eachShard(app, {
-    ...{ nameOf: LmdbWriter.name, describe: LmdbWriter.describe, question: 'lmdbWriter.describe' },
-    ...{ askedMs, absence: ({ projection }) => projection.refusal },
+    nameOf: LmdbWriter.name,
+    describe: LmdbWriter.describe,
+    question: 'lmdbWriter.describe',
+    askedMs,
+    absence: ({ projection }) => projection.refusal,
   })
 
 type Survey<M, D> = {

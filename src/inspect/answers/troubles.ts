@@ -83,7 +83,8 @@ export const troublesOf = ({ health, blocked, now }: JudgedFacts): readonly Trou
       : [trouble('not durable', 'the instance', 'what is acknowledged may be lost')]),
     ...health.gaveUp.map(({ supervisor, child, reason, at }) =>
       trouble('gave up', supervisor, `gave up: ${child} ended: ${reason}`, {
-        ...{ since: at, link: linkTo('tree') },
+        since: at,
+        link: linkTo('tree'),
       }),
     ),
     ...health.crashing.first.map(crashLoop),
@@ -113,7 +114,8 @@ const trouble = (
   text: string,
   more: Pick<CausedTrouble, 'since' | 'link' | 'cause' | 'count'> = noOptions,
 ): CausedTrouble => ({
-  ...{ severity: severities[kind], kind },
+  severity: severities[kind],
+  kind,
   subject: shortText(subject, subjectMax),
   text: shortText(text, textMax),
   ...more,
@@ -274,7 +276,8 @@ const actorTroubles = (
   ),
   ...listed(actors.hanging, ({ entity, what, since }) =>
     ofActor('hanging step', entity, {
-      ...{ cause: turnText(what), since },
+      cause: turnText(what),
+      since,
       text: `${turnText(what)} runs for ${lastingText(now - since)}`,
     }),
   ),
@@ -307,7 +310,9 @@ const failingTroubles = (
     (kind: TroubleKind) =>
     ({ entity, what, tries, since, error }: (typeof first)[number]) =>
       ofActor(kind, entity, {
-        ...{ cause: `${turnText(what)}: ${error}`, since, what },
+        cause: `${turnText(what)}: ${error}`,
+        since,
+        what,
         text: `${turnText(what)} failed ${timesText(tries)}: ${error}`,
       })
   return [
@@ -351,7 +356,8 @@ const ofActor = (
 ): CausedTrouble =>
   trouble(kind, actorNamed(entity).title, text, {
     ...sinceThen(since),
-    ...{ cause: shortText(cause, textMax), link: actorLink(entity, what) },
+    cause: shortText(cause, textMax),
+    link: actorLink(entity, what),
   })
 
 /** Parts of the user's tree report what they want: those of `flows` their runs and queues. */
@@ -370,7 +376,9 @@ const stoppedRun =
   ({ run, reason, since }: FlowHealth['blocked']['first'][number]): CausedTrouble => {
     const [type = '', ...id] = run.split('/')
     return trouble(kind, run, reason, {
-      ...{ since, cause: shortText(reason, textMax), link: linkTo('run', type, id.join('/')) },
+      since,
+      cause: shortText(reason, textMax),
+      link: linkTo('run', type, id.join('/')),
     })
   }
 
@@ -381,7 +389,9 @@ const brokenSchedule = ({
   since,
 }: FlowHealth['schedules']['first'][number]): CausedTrouble =>
   trouble('schedule broken', schedule, `${reason}: it starts no run`, {
-    ...{ ...sinceThen(since), cause: shortText(reason, textMax), link: linkTo('flows') },
+    ...sinceThen(since),
+    cause: shortText(reason, textMax),
+    link: linkTo('flows'),
   })
 
 const queuePart = 'queue/'

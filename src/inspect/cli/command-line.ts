@@ -210,8 +210,13 @@ const instanceCommand = (
   words: readonly string[],
 ): InstanceCommand => {
   const options = {
-    ...{ config: text, dir: text, acts: flag, 'no-app': flag },
-    ...{ log: text, members: count, member: text },
+    config: text,
+    dir: text,
+    acts: flag,
+    'no-app': flag,
+    log: text,
+    members: count,
+    member: text,
   }
   const { values, positionals } = parsedWords(words, options)
   const { log, acts, 'no-app': noApp, dir, verbose, members, member } = values
@@ -230,7 +235,10 @@ const instanceCommand = (
     throw wrongWords(`${kind} takes one configuration file, and '${second}' is another`)
   if (config === '') throw wrongWords(`${kind}: the name of the configuration file is empty`)
   return {
-    ...{ kind, config, dir, verbose },
+    kind,
+    config,
+    dir,
+    verbose,
     ...(log === 'json' && { log }),
     ...(members !== undefined && { members }),
     ...(member !== undefined && { member }),
@@ -241,8 +249,12 @@ const instanceCommand = (
 
 const observeCommand = (words: readonly string[]) => {
   const options = {
-    ...{ config: text, dir: text, member: text },
-    ...{ port: whole(0, 0), write: flag, open: flag },
+    config: text,
+    dir: text,
+    member: text,
+    port: whole(0, 0),
+    write: flag,
+    open: flag,
   }
   const { values, positionals } = parsedWords(words, options)
   const [config = values.config, second] = positionals
@@ -254,7 +266,12 @@ const observeCommand = (words: readonly string[]) => {
 
 const initCommand = (words: readonly string[]) => {
   const { values, positionals } = parsedWords(words, {
-    ...{ ts: flag, js: flag, http: flag, 'no-http': flag, docker: flag, 'no-docker': flag },
+    ts: flag,
+    js: flag,
+    http: flag,
+    'no-http': flag,
+    docker: flag,
+    'no-docker': flag,
   })
   const [dir = '.', second] = positionals
   if (dir === '' || second !== undefined) throw wrongWords('init takes one folder, or none')
@@ -270,7 +287,11 @@ const initCommand = (words: readonly string[]) => {
 const historyCommand = (words: readonly string[]) => {
   const lsn = whole(1, undefined)
   const { values, positionals } = parsedWords(words, {
-    ...{ at: lsn, limit: lsn, before: text, reveal: flag, json: flag },
+    at: lsn,
+    limit: lsn,
+    before: text,
+    reveal: flag,
+    json: flag,
   })
   const [dir, kind, id] = positionals
   if (!dir || !kind || !id || positionals.length > 3) throw wrongWords('history needs DIR KIND ID')

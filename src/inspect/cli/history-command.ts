@@ -24,7 +24,9 @@ export const runHistory = async (
   const { entity, json, reveal, limit, at: atLsn, before } = command
   const dir = resolve(environment.cwd, command.dir)
   const options = {
-    ...{ json, reveal, inShell: true },
+    json,
+    reveal,
+    inShell: true,
     ...(limit !== undefined && { limit }),
     ...(atLsn !== undefined && { atLsn }),
     ...(before !== undefined && { before }),

@@ -105,7 +105,11 @@ const started = async (
   try {
     return await startUnlessInterrupted(
       {
-        ...{ ...others, attach, giveUpAfter, system, onProgress },
+        ...others,
+        attach,
+        giveUpAfter,
+        system,
+        onProgress,
         ...(cluster && { cluster: endedBy(interruption.signal, cluster) }),
       },
       interruption,

@@ -59,7 +59,9 @@ const runParent = async (
   const log = serviceLog(command, environment, environment.errors)
   const manager = new ServiceManager(environment, (text) => log.warn(text))
   const parent = new MembersParent(names, {
-    ...{ clock: environment.clock, log, processes: new ClusterProcesses(packageVersion()) },
+    clock: environment.clock,
+    log,
+    processes: new ClusterProcesses(packageVersion()),
     announce: (line) => {
       serviceLog(command, environment, environment.output).info(
         `ready: ${line}, ${names.length} members`,

@@ -42,7 +42,11 @@ export const runObserve = async (
       ({ headers }) => tokens.admits(headers.authorization),
       (terms) =>
         new PageServer({
-          ...{ ...terms, source, clock, page: builtPage(), isWriting: command.write },
+          ...terms,
+          source,
+          clock,
+          page: builtPage(),
+          isWriting: command.write,
           exchanged: (code) => tokens.exchanged(code),
         }),
     )

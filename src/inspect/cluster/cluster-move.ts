@@ -106,7 +106,15 @@ const toMove = async (app: App, index: number, clock: Clock): Promise<ShardToMov
   const shown = shard.view().layers.projection.position()
   const { walId, epoch, lastLsn: openedLsn, lastTime } = report
   return {
-    ...{ shard: index, log, walId, epoch, firstLsn, openedLsn, lastLsn, logBytes, blobs },
+    shard: index,
+    log,
+    walId,
+    epoch,
+    firstLsn,
+    openedLsn,
+    lastLsn,
+    logBytes,
+    blobs,
     lastTime: Math.max(lastTime, shard.now()),
     snapshot: newest.lsn > 0 ? newest : undefined,
     isLogged: (ref) => shard.view().row(loggedBlobRow(ref, 0)[0]) !== undefined,

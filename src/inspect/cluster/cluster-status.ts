@@ -18,7 +18,9 @@ export const clusterStatus = onEngine(
   async (work, _: ClusterStatusCommand): Promise<ClusterStatus> => {
     const { cluster, session, tools, durability, clock, signal } = work
     return {
-      ...{ cluster: cluster.name, engine: cluster.engine.description, durability },
+      cluster: cluster.name,
+      engine: cluster.engine.description,
+      durability,
       ...(await tools.surveyCluster(session, clock, signal)),
     }
   },
@@ -29,7 +31,9 @@ export const clusterStatus = onEngine(
 const statusJson = ({ logs, ...status }: ClusterStatus): unknown => ({
   ...status,
   logs: logs.map(({ shard, head, owner, place }) => ({
-    ...{ shard, ...(owner && { owner }), ...(place !== undefined && { place }) },
+    shard,
+    ...(owner && { owner }),
+    ...(place !== undefined && { place }),
     ...head,
   })),
 })
@@ -189,14 +193,12 @@ const logRow = (log: LogSurvey, isSpread: boolean, paint: Paint): string[] => {
   const { logId, end, trimmed, snapshots } = head
   const lsns = snapshots.map(({ lsn }) => countText(lsn)).join(', ')
   return [
-    ...[
-      String(shard),
-      ...owners,
-      logId,
-      countText(end.epoch),
-      countText(trimmed.lsn + 1),
-      countText(end.lsn),
-    ],
+    String(shard),
+    ...owners,
+    logId,
+    countText(end.epoch),
+    countText(trimmed.lsn + 1),
+    countText(end.lsn),
     lsns === '' ? 'none' : `at lsn ${lsns}`,
   ]
 }

@@ -93,7 +93,10 @@ export const splitStatus = ({ findings }: SplitReport): number =>
 
 /** The report as plain data. */
 export const splitJson = ({ dir, before, shards, findings, made }: SplitReport): object => ({
-  ...{ dir, before, shards, findings },
+  dir,
+  before,
+  shards,
+  findings,
   ...(made && { made }),
 })
 
@@ -155,8 +158,11 @@ const splitWithin = async (
     const listed = backup.shards[shard] ?? copy
     const folders = shardFolder(data, shard)
     return {
-      ...{ folders, snapshot: snapshots[shard], lsn: copy.lsn },
-      ...{ copied: shardFolder(from, shard), copy: listed },
+      folders,
+      snapshot: snapshots[shard],
+      lsn: copy.lsn,
+      copied: shardFolder(from, shard),
+      copy: listed,
     }
   })
   const found = await showSteps(work, checkingSplit(disk, shards, parents), same)

@@ -233,9 +233,13 @@ const entryJson = (entry: EntryUnit): object => {
     ...payloadJson(payload),
   })
   return {
-    ...{ id, type, digest: Buffer.from(entry.digest).toString('hex') },
-    ...{ command: payloadJson(command), response: payloadJson(response) },
-    ...{ events: events.map(each), effects: effects.map(each) },
+    id,
+    type,
+    digest: Buffer.from(entry.digest).toString('hex'),
+    command: payloadJson(command),
+    response: payloadJson(response),
+    events: events.map(each),
+    effects: effects.map(each),
   }
 }
 

@@ -172,8 +172,13 @@ const salvageLog = async (
     rows: () => lmdbSnapshotSource(disk, known.folders.lmdb),
   }
   const steps = salvagingShard({
-    ...{ disk, clock: work.environment.clock, shard: folders, found, knowledge },
-    ...{ from, to: folders?.to.wal ?? to },
+    disk,
+    clock: work.environment.clock,
+    shard: folders,
+    found,
+    knowledge,
+    from,
+    to: folders?.to.wal ?? to,
   })
   const made = await showSteps(work, steps, (what) => `${what} ${nameOf(target)}`)
   return { ...made, ...(known && { shard: known.shard }), ...(found ? { found } : {}) }
@@ -315,5 +320,8 @@ const salvageJson = ({ logs, ...facts }: SalvagedFolder) => ({
 })
 
 const copyJson = ({ shard, salvaged, snapshots, uncopied }: SalvagedLog) => ({
-  ...{ shard: shard ?? null, ...salvaged, snapshots, uncopied },
+  shard: shard ?? null,
+  ...salvaged,
+  snapshots,
+  uncopied,
 })

@@ -276,8 +276,15 @@ export class MembersPlan {
 }
 
 const newMember = (name: string): Member => ({
-  ...{ name, phase: 'idle', startedAt: 0, row: 0, restarts: [] },
-  ...{ isRefused: false, isWatched: false, isInspected: false, silentTicks: undefined },
+  name,
+  phase: 'idle',
+  startedAt: 0,
+  row: 0,
+  restarts: [],
+  isRefused: false,
+  isWatched: false,
+  isInspected: false,
+  silentTicks: undefined,
 })
 
 const hasProcess = ({ phase }: Member): boolean =>

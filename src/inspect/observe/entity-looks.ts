@@ -226,7 +226,8 @@ type Tried = Pick<
 >
 
 const pending = ({ name, tries, failure }: Tried, dueAt: number | undefined): Pending => ({
-  ...{ name: shortText(name, 300), tries },
+  name: shortText(name, 300),
+  tries,
   ...given<Pending>({
     dueAt,
     error: failure && shortText(keptText(failure.error), 400),

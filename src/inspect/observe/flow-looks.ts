@@ -75,18 +75,26 @@ export const flowsShown = async (app: App, rates: FlowRates): Promise<Flows> => 
   )
   return {
     workflows: Object.entries(workflows).map(([type, counts]) => ({
-      ...{ type, counts: counts as Record<string, number> },
+      type,
+      counts: counts as Record<string, number>,
       ...given({ rates: rates.of(type) }),
     })),
     queues: Object.entries(queues).map(([name, look]) => {
       const { ready, delayed, running, dead, oldest, isPaused, isFull, overdue } = look
       return {
-        ...{ name, ready, delayed, running, dead, isPaused, isFull },
+        name,
+        ready,
+        delayed,
+        running,
+        dead,
+        isPaused,
+        isFull,
         overdue: overdue.length,
         ...(oldest !== undefined && { oldestAt: oldest }),
       }
     }),
-    ...{ silent, schedules },
+    silent,
+    schedules,
   }
 }
 
@@ -100,7 +108,8 @@ const schedulesIn = async (app: App, query: Query, bytesMax: number): Promise<Sc
   const all = page.entries.map(scheduleOf)
   const rows = fitting(all, bytesMax)
   return {
-    ...{ rows, ...given({ cursor: page.cursor }) },
+    rows,
+    ...given({ cursor: page.cursor }),
     ...(rows.length < all.length && { isCut: true }),
   }
 }
@@ -109,7 +118,13 @@ const scheduleOf = (row: ScheduleRow): SchedulePage['rows'][number] => {
   const { name, isOfTree, isPaused, cron, zone, workflow, waiting } = row
   const { next: nextAt, running, last, broken } = row
   return {
-    ...{ name, isOfTree, isPaused, cron, zone, workflow, waiting },
+    name,
+    isOfTree,
+    isPaused,
+    cron,
+    zone,
+    workflow,
+    waiting,
     isRunning: running !== undefined,
     ...given<SchedulePage['rows'][number]>({ nextAt, last, broken }),
   }
@@ -133,7 +148,11 @@ export const deadShown = async (app: App, query: Query): Promise<DeadPage> => {
 }
 
 const deadOf = ({ id, key, job, addedAt, failedAt, tries, error }: DeadJob): DeadRow => ({
-  ...{ id, addedAt, failedAt, tries, error: shortText(keptText(error), 400) },
+  id,
+  addedAt,
+  failedAt,
+  tries,
+  error: shortText(keptText(error), 400),
   text: lineText(redacted(job), lineMax),
   ...given({ key }),
 })
@@ -150,7 +169,11 @@ export const jobsShown = async (app: App, query: Query): Promise<JobPage> => {
 const jobRowOf = (entry: WaitingJob<JobEntry>): JobRow => {
   const { id, key, priority, tries, addedAt, input, error } = entry
   return {
-    ...{ id, priority, tries, addedAt, text: lineText(redacted(input), lineMax) },
+    id,
+    priority,
+    tries,
+    addedAt,
+    text: lineText(redacted(input), lineMax),
     ...given<JobRow>({ key, error: errorText(error), waitsFor: waitOf(entry) }),
   }
 }
@@ -166,12 +189,22 @@ export const jobShown = async (app: App, query: Query): Promise<JobDetail> => {
     value === undefined ? undefined : redactedTree(value, jobValueBytes)
   const log = found.log.map((line) => shortText(line, 400))
   return {
-    ...{ id, state, priority, tries, tryKey, addedAt },
+    id,
+    state,
+    priority,
+    tries,
+    tryKey,
+    addedAt,
     ...given<JobDetail>({
-      ...{ key, dueAt, failedAt, doneAt },
-      ...{ waitsFor: waitOf(found), error: errorText(found.error) },
+      key,
+      dueAt,
+      failedAt,
+      doneAt,
+      waitsFor: waitOf(found),
+      error: errorText(found.error),
       failure: recordShown(found.error, jobRecordBytes),
-      ...{ input: shown(found.input), progress: shown(found.progress) },
+      input: shown(found.input),
+      progress: shown(found.progress),
       result: shown(found.result),
     }),
     log: lastFitting(log, jobLogBytes),
@@ -223,7 +256,11 @@ const recordShown = (
 const rowOf = (row: Row): RunRow => {
   const { id, status, startedAt, since, attempt, error, parent, waitsFor } = row
   return {
-    ...{ id, status, startedAt, since, attempt },
+    id,
+    status,
+    startedAt,
+    since,
+    attempt,
     ...given<RunRow>({ error: errorText(error), parent }),
     ...(waitsFor && {
       waitsFor: {
@@ -237,7 +274,10 @@ const rowOf = (row: Row): RunRow => {
 const stepOf = (step: StepRow): RunDetail['steps'][number] => {
   const { key, kind, tries, outcome, value, error, at, dueAt, child } = step
   return {
-    ...{ key: shortText(key, 300), kind, tries, at },
+    key: shortText(key, 300),
+    kind,
+    tries,
+    at,
     ...(value !== undefined && { value: lineText(redacted(value), lineMax) }),
     ...given<RunDetail['steps'][number]>({ outcome, error: errorText(error), dueAt, child }),
   }

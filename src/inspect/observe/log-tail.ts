@@ -76,7 +76,11 @@ export class LogTail {
 
 /** The line in the place of events of one second that are left out. */
 const leftOut = (count: number, at: number): ShownTail['lines'][number] => ({
-  ...{ sort: 'flood', at, kind: '', code: 'none', subject: '' },
+  sort: 'flood',
+  at,
+  kind: '',
+  code: 'none',
+  subject: '',
   text: `${count} more in the same second`,
 })
 

@@ -235,7 +235,9 @@ const sizesOf = ({ shards }: Health): Sizes => {
   const [tight] = shards.map(({ space }) => space).sort((a, b) => roomOf(a) - roomOf(b))
   const { freeBytes, neededBytes } = tight ?? {}
   return {
-    ...{ residentBytes: rss, heapBytes: heapUsed, externalBytes: external },
+    residentBytes: rss,
+    heapBytes: heapUsed,
+    externalBytes: external,
     ...(Number.isFinite(freeBytes) && given({ freeBytes, neededBytes })),
     logBytes: shards.reduce((sum, { snapshot }) => sum + snapshot.logBytes, 0),
   }
@@ -255,7 +257,8 @@ const membersNamed = (app: App): Pick<Header, 'member' | 'members'> => {
 const memberRow = ({ member, shards, since, health, reason }: MemberHealth): MemberRow => {
   const own = health?.shards.filter(({ phase }) => phase !== 'elsewhere')
   return {
-    ...{ name: member, shards: shards.length },
+    name: member,
+    shards: shards.length,
     ...given<MemberRow>({
       phase: own && worstOf(own.map(phaseOf)),
       lagBytes: own?.reduce((sum, { lagBytes }) => sum + lagBytes, 0),
@@ -321,7 +324,9 @@ export const pastShown = async (app: App, query: Query): Promise<Past> => {
     throw new KeelsonError('NO_PROCESS', `the log has no turn of it up to LSN ${lsn}${why}`)
   }
   return {
-    ...{ lsn: turn.lsn, at: turn.time, state: shownTree(turn.state ?? null) },
+    lsn: turn.lsn,
+    at: turn.time,
+    state: shownTree(turn.state ?? null),
     ...given<Past>({ machineValue: machineValue(turn.state) }),
   }
 }
@@ -350,7 +355,10 @@ const turnShown = (turn: PastTurn): HistoryTurn => {
     ...(entries.length > 0 ? [`${entries.length} journal entries`] : []),
   ]
   return {
-    ...{ lsn, at: time, seq, cause: shortText(causeTitle(turn), 300) },
+    lsn,
+    at: time,
+    seq,
+    cause: shortText(causeTitle(turn), 300),
     changed: changed.slice(0, changesMax).map((path) => shortText(path, 200)),
     notes: notes.slice(0, changesMax).map((note) => shortText(note, 200)),
     ...given<HistoryTurn>({

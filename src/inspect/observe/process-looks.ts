@@ -303,7 +303,13 @@ const rowOf = (
   const rate = (value: number, then: number | undefined): number =>
     seconds > 0 && then !== undefined ? rounded((value - then) / seconds) : 0
   return {
-    ...{ pid, name: shortText(calledOf(process), 300), kind, status, mailbox, handled, restarts },
+    pid,
+    name: shortText(calledOf(process), 300),
+    kind,
+    status,
+    mailbox,
+    handled,
+    restarts,
     ...(Number.isFinite(mailboxMax) && { mailboxMax }),
     perSecond: rate(handled, counts?.handled),
     growth: rate(mailbox, counts?.queue),
@@ -361,7 +367,11 @@ const nodeOf = (
   const { name, pid, kind, status, mailbox, restarts, live } = node
   const reason = node.reason ?? past.reasons.get(name)
   const own = {
-    ...{ name: shortText(name, 300), kind, status, mailbox, restarts },
+    name: shortText(name, 300),
+    kind,
+    status,
+    mailbox,
+    restarts,
     ...given<Pick<TreeNode, 'pid' | 'recent' | 'reason'>>({
       pid,
       recent: past.recent.get(name),
@@ -376,7 +386,8 @@ const nodeOf = (
   }
   const rest = node.children.length - children.length
   return {
-    ...{ ...own, children },
+    ...own,
+    children,
     ...given<Pick<TreeNode, 'live'>>({
       live: live ?? (rest > 0 ? node.children.length : undefined),
     }),

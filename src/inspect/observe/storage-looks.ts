@@ -146,7 +146,11 @@ const shardShown = (
   const { segments = [], engineBytes } = log?.log ?? {}
   return {
     isSuspended: health.suspended,
-    ...{ shard, phase, projectedLsn, mode: projection.mode, lagBytes: health.lagBytes },
+    shard,
+    phase,
+    projectedLsn,
+    mode: projection.mode,
+    lagBytes: health.lagBytes,
     lastLsn: log?.lastLsn ?? appliedLsn,
     durableLsn: log?.durableLsn ?? appliedLsn,
     lagMs: Math.round(projection.behindMs),
@@ -174,7 +178,8 @@ const shardShown = (
       freeBytes: Number.isFinite(space.freeBytes) ? space.freeBytes : undefined,
       refusing: space.refusing?.reason,
       snapshot: snapshot.last && {
-        ...{ lsn: snapshot.last.lsn, bytes: snapshot.last.bytes },
+        lsn: snapshot.last.lsn,
+        bytes: snapshot.last.bytes,
         ...given({ at: snapshot.madeAt }),
       },
     }),
@@ -193,7 +198,8 @@ const heldBy = ({ journal: { held } }: ShardHealth): string | undefined =>
 
 const subscriptionsOf = ({ appliedLsn, journal }: ShardHealth): StorageShard['subscriptions'] =>
   journal.subscriptions.map(({ name, state, position }) => ({
-    ...{ name, state },
+    name,
+    state,
     lag: Math.max(0, appliedLsn + 1 - (position?.lsn ?? 1)),
   }))
 
@@ -201,10 +207,14 @@ const subscriptionsOf = ({ appliedLsn, journal }: ShardHealth): StorageShard['su
 export const replicationShown = async (app: App): Promise<Replication> => ({
   followers: (await shardsHealth(app)).replication.map(
     ({ replica, required, failures, retryInMs, shards }) => ({
-      ...{ replica, isRequired: required, failures },
+      replica,
+      isRequired: required,
+      failures,
       ...given({ retryInMs }),
       shards: shards.map(({ shard, state, lag, reason }) => ({
-        ...{ shard, state, lagRecords: lag.records },
+        shard,
+        state,
+        lagRecords: lag.records,
         ...(Number.isFinite(lag.ms) && { lagMs: Math.round(lag.ms) }),
         ...given({ reason }),
       })),

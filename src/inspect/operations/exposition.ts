@@ -60,8 +60,11 @@ const openNames = ({ name, type }: Metric): [string, string] => [
 ]
 
 const textTypes: Readonly<Record<MetricType, string>> = {
-  ...{ counter: 'counter', gauge: 'gauge', histogram: 'histogram' },
-  ...{ info: 'gauge', stateset: 'gauge' },
+  counter: 'counter',
+  gauge: 'gauge',
+  histogram: 'histogram',
+  info: 'gauge',
+  stateset: 'gauge',
 }
 
 /** A state set of OpenMetrics has its states in a label with the name of the metric too. */

@@ -150,7 +150,9 @@ const unlessUnknown = (error: unknown): undefined => {
 }
 
 const failures: Readonly<Partial<Record<RecordedSort, Metric>>> = {
-  ...{ crash: metrics.crashes, restart: metrics.restarts, gave_up: metrics.gaveUp },
+  crash: metrics.crashes,
+  restart: metrics.restarts,
+  gave_up: metrics.gaveUp,
   step_failed: metrics.stepFailures,
 }
 

@@ -21,8 +21,8 @@ export type Metric = {
 
 /** 50 µs to 10 s, each about 2.5 times the one before it. */
 const seconds = [
-  ...[0.00005, 0.000125, 0.0003125, 0.00078125, 0.002, 0.005, 0.0125, 0.03, 0.075, 0.2],
-  ...[0.5, 1.25, 3, 7.5, 10],
+  0.00005, 0.000125, 0.0003125, 0.00078125, 0.002, 0.005, 0.0125, 0.03, 0.075, 0.2, 0.5, 1.25, 3,
+  7.5, 10,
 ]
 
 const counts = [1, 2, 5, 12, 30, 75, 200, 500, 1_250]
@@ -30,7 +30,12 @@ const counts = [1, 2, 5, 12, 30, 75, 200, 500, 1_250]
 const metric =
   (type: MetricType, bounds: readonly number[] = [], merge: Metric['merge'] = 'sum') =>
   (name: string, help: string, ...labels: readonly string[]): Metric => ({
-    ...{ name, type, labels, help, bounds, merge },
+    name,
+    type,
+    labels,
+    help,
+    bounds,
+    merge,
   })
 
 const counter = metric('counter')
@@ -43,13 +48,17 @@ export const metrics = {
   build: metric('info')(
     'keelson_build_info',
     'The version of Keelson and of Node, and the name of the instance.',
-    ...['instance', 'version', 'node'],
+    'instance',
+    'version',
+    'node',
   ),
   durable: gauge('keelson_durable', '1 if an acknowledged write is on the disk.'),
   troubles: gauge(
     'keelson_troubles',
     'Troubles of health() at the prompt. `of` is a shard, a kind, a workflow, a queue, or empty.',
-    ...['kind', 'severity', 'of'],
+    'kind',
+    'severity',
+    'of',
   ),
 
   memberOwner: gauge(
@@ -80,17 +89,20 @@ export const metrics = {
   crashes: counter(
     'keelson_process_crashes_total',
     'Processes that failed, by the code of the error.',
-    ...['kind', 'reason'],
+    'kind',
+    'reason',
   ),
   restarts: counter(
     'keelson_process_restarts_total',
     'Children that a supervisor started again.',
-    ...['kind', 'reason'],
+    'kind',
+    'reason',
   ),
   gaveUp: counter(
     'keelson_supervisor_gave_up_total',
     'Supervisors that spent their restarts and ended.',
-    ...['kind', 'reason'],
+    'kind',
+    'reason',
   ),
   childrenCrashing: gauge(
     'keelson_children_crashing',
@@ -127,7 +139,8 @@ export const metrics = {
   stepFailures: counter(
     'keelson_step_failures_total',
     'Tries of steps, alarms and jobs that failed, by the code of the error.',
-    ...['kind', 'result'],
+    'kind',
+    'result',
   ),
   stepsStuck: gauge(
     'keelson_steps_stuck',
@@ -149,7 +162,8 @@ export const metrics = {
   flowRunDuration: durations(
     'keelson_flow_run_duration_seconds',
     'From the start of a run until its end.',
-    ...['type', 'status'],
+    'type',
+    'status',
   ),
   queueJobs: gauge('keelson_queue_jobs', 'Jobs of queues.', 'queue', 'status'),
   queueOldest: gauge(
@@ -182,17 +196,20 @@ export const metrics = {
   lagFrames: gauge(
     'keelson_projection_lag_frames',
     'Frames that are applied and not projected. Without a name it is that of the store.',
-    ...['shard', 'name'],
+    'shard',
+    'name',
   ),
   lagBytes: gauge(
     'keelson_projection_lag_bytes',
     'Bytes of log that are applied and not projected.',
-    ...['shard', 'name'],
+    'shard',
+    'name',
   ),
   lagSeconds: gauge(
     'keelson_projection_lag_seconds',
     'How long the oldest applied frame has not been projected, at most.',
-    ...['shard', 'name'],
+    'shard',
+    'name',
   ),
   flush: durations('keelson_projection_flush_seconds', 'A commit of the projection.', 'shard'),
   snapshotAge: gauge(
@@ -228,7 +245,8 @@ export const metrics = {
   shardPhase: metric('stateset')(
     'keelson_shard_phase',
     'The phase of a shard: recovering, open, down, elsewhere (at no member) or closed.',
-    ...['shard', 'phase'],
+    'shard',
+    'phase',
   ),
   diskFree: gauge('keelson_disk_free_bytes', 'Free space on the disk of the log.', 'shard'),
   diskNeeded: gauge(
@@ -239,7 +257,8 @@ export const metrics = {
   writesRefused: counter(
     'keelson_writes_refused_total',
     'Refused writes; for NO_SPACE and READ_ONLY, groups of writes that the log refused.',
-    ...['shard', 'reason'],
+    'shard',
+    'reason',
   ),
   clockAhead: gauge(
     'keelson_clock_ahead_seconds',
@@ -263,11 +282,14 @@ export const metrics = {
   callDuration: durations(
     'keelson_call_duration_seconds',
     'From a call until its answer.',
-    ...['server', 'message', 'result'],
+    'server',
+    'message',
+    'result',
   ),
   turnDuration: durations(
     'keelson_turn_duration_seconds',
     'From the begin of a turn of a durable actor until it is durable.',
-    ...['kind', 'result'],
+    'kind',
+    'result',
   ),
 } as const satisfies Readonly<Record<string, Metric>>

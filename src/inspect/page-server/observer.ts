@@ -55,7 +55,10 @@ export const observer = (
     throw invalidArgument('path', 'a path such as /observe', path)
   const page = new PageServer({
     source: sourceIn(app, parts, write),
-    ...{ clock: parts.system.clock, page: builtPage(), isWriting: write, port: () => undefined },
+    clock: parts.system.clock,
+    page: builtPage(),
+    isWriting: write,
+    port: () => undefined,
     admits: async (request) => authorize(request),
   })
   parts.ending.addEventListener('abort', () => page.close(), { once: true })

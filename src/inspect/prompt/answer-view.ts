@@ -28,8 +28,17 @@ export const view = <T>(
 
 /** The fields of answers that hold a value of a user. */
 const valueNames: ReadonlySet<string> = new Set([
-  ...['input', 'output', 'progress', 'value', 'job', 'result', 'error', 'log'],
-  ...['state', 'before', 'after'],
+  'input',
+  'output',
+  'progress',
+  'value',
+  'job',
+  'result',
+  'error',
+  'log',
+  'state',
+  'before',
+  'after',
 ])
 
 /** The most members of all values of one answer, and of one value. At about 2 µs each. */

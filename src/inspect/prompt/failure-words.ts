@@ -135,10 +135,16 @@ const wordFor = (
 ): string | undefined => {
   const args = parts.map((part) => inspect(part)).join(', ')
   const words = {
-    ...{ entity: `entity(${args})`, entities: 'entities()', tree: 'tree()', storage: 'wal()' },
-    ...{ run: `flow.show(${args})`, runs: `flow.list(${args})`, job: `flow.job(${args})` },
+    entity: `entity(${args})`,
+    entities: 'entities()',
+    tree: 'tree()',
+    storage: 'wal()',
+    run: `flow.show(${args})`,
+    runs: `flow.list(${args})`,
+    job: `flow.job(${args})`,
     queue: kind === 'dead jobs' ? `flow.dead(${args})` : `flow.show(${args})`,
-    ...{ replication: 'replication()', flows: 'flow.schedules()' },
+    replication: 'replication()',
+    flows: 'flow.schedules()',
   }
   return ownOf(words, view)
 }

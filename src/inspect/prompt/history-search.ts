@@ -105,6 +105,17 @@ export class HistorySearch {
 
 /** Keys that take the line, and go on with it. */
 const leaving = [
-  ...['return', 'enter', 'escape', 'tab', 'up', 'down', 'left', 'right', 'home', 'end'],
-  ...['delete', 'pageup', 'pagedown'],
+  'return',
+  'enter',
+  'escape',
+  'tab',
+  'up',
+  'down',
+  'left',
+  'right',
+  'home',
+  'end',
+  'delete',
+  'pageup',
+  'pagedown',
 ]

@@ -173,8 +173,17 @@ export const entityKindOf = (entity: string): string => entity.slice(0, entity.i
 
 /** The words of OTP for reasons, and those of this file. */
 const reasonWords = [
-  ...['normal', 'shutdown', 'kill', 'killed', 'noproc', 'timeout', 'nocatch', 'thread_exited'],
-  ...['failed_to_start_child', 'slow', 'pending'],
+  'normal',
+  'shutdown',
+  'kill',
+  'killed',
+  'noproc',
+  'timeout',
+  'nocatch',
+  'thread_exited',
+  'failed_to_start_child',
+  'slow',
+  'pending',
 ]
 
 /**

@@ -126,7 +126,10 @@ const lostOf = ({ kind, id, run }: StoredPart, { lost }: Lost, hangMs: number): 
 
 /** The judged code has attempted something outside: a body acts through `ctx` alone. */
 const refusedOf = (what: string): Found => ({
-  ...{ level: 'notes', what: 'acts outside of ctx', kind: 'program', id: what },
+  level: 'notes',
+  what: 'acts outside of ctx',
+  kind: 'program',
+  id: what,
   reason: `${what} was refused`,
   fix: 'do it in a step, an alarm or a handler: bodies, `migrate` and `index` are replayed',
 })

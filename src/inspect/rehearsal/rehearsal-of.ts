@@ -31,7 +31,9 @@ export const rehearsalOf = ({
   return rehearsal(
     {
       ...how,
-      ...{ dir: absolute(from), config: absolute(config), at },
+      dir: absolute(from),
+      config: absolute(config),
+      at,
       against: against === undefined ? undefined : absolute(against),
       endedMax: ended,
     },

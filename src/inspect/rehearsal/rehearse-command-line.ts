@@ -41,8 +41,13 @@ export const parseRehearse = (words: readonly string[]) => {
   const at = read((given) => (given === undefined ? undefined : momentOf(given)))
   const { word: dir, ...values } = wordsWith('rehearse', 'one folder', words, {
     ...reported,
-    ...{ with: needed, against: text, at, ended: whole(0, 1_000), 'fail-on': level },
-    ...{ 'allow-net': flag, 'allow-addons': flag },
+    with: needed,
+    against: text,
+    at,
+    ended: whole(0, 1_000),
+    'fail-on': level,
+    'allow-net': flag,
+    'allow-addons': flag,
   })
   return { kind: 'rehearse', dir, ...values } as const
 }

@@ -62,8 +62,10 @@ export const runRehearse = (
   const failsOn = command['fail-on']
   const dir = resolve(cwd, command.dir)
   const terms = {
-    ...{ config: resolve(cwd, command.with), hangMs },
-    ...{ allowNet: command['allow-net'], allowAddons: command['allow-addons'] },
+    config: resolve(cwd, command.with),
+    hangMs,
+    allowNet: command['allow-net'],
+    allowAddons: command['allow-addons'],
   }
   const against = command.against === undefined ? undefined : resolve(cwd, command.against)
   // Only what a person asks for is printed of the copy.
@@ -94,7 +96,10 @@ const rehearsed = async (
   let shownAt = clock.monotonic()
   try {
     return await judgedCopy({
-      ...{ app, judge, endedMax, signal },
+      app,
+      judge,
+      endedMax,
+      signal,
       against: against === undefined ? undefined : { ...judge, config: against },
       onProgress: (judged) => {
         if (clock.monotonic() - shownAt < showMs) return

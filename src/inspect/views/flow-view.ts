@@ -35,15 +35,17 @@ const statuses: readonly RunStatus[] = [
 ]
 
 const tones: Readonly<Partial<Record<string, Tone>>> = {
-  ...{ blocked: 'bad', failed: 'bad', error: 'bad', completed: 'good', ok: 'good' },
-  ...{
-    cancelled: 'odd',
-    dead: 'bad',
-    done: 'good',
-    cancelling: 'odd',
-    undoing: 'odd',
-    paused: 'odd',
-  },
+  blocked: 'bad',
+  failed: 'bad',
+  error: 'bad',
+  completed: 'good',
+  ok: 'good',
+  cancelled: 'odd',
+  dead: 'bad',
+  done: 'good',
+  cancelling: 'odd',
+  undoing: 'odd',
+  paused: 'odd',
 }
 
 /** All workflows and queues. */
@@ -89,8 +91,13 @@ export const runTable = (page: Page<ListedRun>, paint: Paint): string => {
     page,
     ['id', 'status', 'since', 'waits for', 'progress', ...values, 'error'],
     ({ id, status, since, waitsFor, progress, error, ...row }) => [
-      ...[printable(id), toned(status, paint), timeText(since), awaitedText(waitsFor)],
-      ...[cellText(progress), ...values.map((name) => cellText(row[name])), errorCell(error)],
+      printable(id),
+      toned(status, paint),
+      timeText(since),
+      awaitedText(waitsFor),
+      cellText(progress),
+      ...values.map((name) => cellText(row[name])),
+      errorCell(error),
     ],
   )
 }
@@ -131,8 +138,15 @@ export const runFacts = (run: string, row: RunInFull, paint: Paint): string => {
     row.steps,
     ['key', 'kind', '>failed tries', 'outcome', 'value', 'written', 'due', 'child', 'error'],
     ({ key, kind, tries, outcome, value, at, dueAt, child, error: failure }) => [
-      ...[printable(key), kind, countText(tries), toned(outcome ?? '-', paint), cellText(value)],
-      ...[timeText(at), timeText(dueAt), cell(child), errorCell(failure)],
+      printable(key),
+      kind,
+      countText(tries),
+      toned(outcome ?? '-', paint),
+      cellText(value),
+      timeText(at),
+      timeText(dueAt),
+      cell(child),
+      errorCell(failure),
     ],
   )
   return [
@@ -219,8 +233,12 @@ export const deadTable = (page: DeadPage): string => {
     { entries: page.entries },
     ['id', 'key', '>tries', 'failed', 'error', 'job'],
     ({ id, key, tries, failedAt, error, job }) => [
-      ...[id, cell(key), countText(tries), timeText(failedAt)],
-      ...[errorCell(error), cellText(job)],
+      id,
+      cell(key),
+      countText(tries),
+      timeText(failedAt),
+      errorCell(error),
+      cellText(job),
     ],
   )
   const alike = new Map<string, { readonly first: DeadPage['entries'][number]; others: number }>()
@@ -243,9 +261,16 @@ export const jobsTable = (page: ShownJobs): string =>
     page,
     ['id', '>priority', 'key', '>tries', 'added', 'waits for', 'failed', 'error', 'job', 'result'],
     ({ id, priority, key, tries, addedAt, waitsFor, failedAt, error, input, result }) => [
-      ...[id, String(priority), cell(key), countText(tries), timeText(addedAt)],
-      ...[jobWaitText(waitsFor), timeText(failedAt), errorCell(error)],
-      ...[cellText(input), cellText(result)],
+      id,
+      String(priority),
+      cell(key),
+      countText(tries),
+      timeText(addedAt),
+      jobWaitText(waitsFor),
+      timeText(failedAt),
+      errorCell(error),
+      cellText(input),
+      cellText(result),
     ],
   )
 
@@ -260,9 +285,15 @@ export const scheduleTable = (page: Page<ScheduleRow>, paint: Paint): string =>
     page,
     ['schedule', 'of', 'state', 'cron', 'zone', 'workflow', 'next', 'running', '>waiting'],
     ({ name, isOfTree, cron, zone, workflow, next, running, waiting, ...row }) => [
-      ...[printable(name), isOfTree ? 'the tree' : 'run time', scheduleState(row, paint)],
-      ...[printable(cron), printable(zone), printable(workflow), timeText(next)],
-      ...[cell(running), countText(waiting)],
+      printable(name),
+      isOfTree ? 'the tree' : 'run time',
+      scheduleState(row, paint),
+      printable(cron),
+      printable(zone),
+      printable(workflow),
+      timeText(next),
+      cell(running),
+      countText(waiting),
     ],
   )
 

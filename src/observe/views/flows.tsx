@@ -21,13 +21,25 @@ import { ScheduleCard } from './schedules.tsx'
 import { SignalForm } from './signal.tsx'
 
 const statuses = [
-  ...['waiting', 'running', 'cancelling', 'undoing', 'blocked'],
-  ...['completed', 'failed', 'cancelled'],
+  'waiting',
+  'running',
+  'cancelling',
+  'undoing',
+  'blocked',
+  'completed',
+  'failed',
+  'cancelled',
 ]
 
 const tones: Readonly<Record<string, Tone>> = {
-  ...{ blocked: 'bad', failed: 'bad', error: 'bad', completed: 'good', ok: 'good' },
-  ...{ cancelled: 'warn', cancelling: 'warn', undoing: 'warn' },
+  blocked: 'bad',
+  failed: 'bad',
+  error: 'bad',
+  completed: 'good',
+  ok: 'good',
+  cancelled: 'warn',
+  cancelling: 'warn',
+  undoing: 'warn',
 }
 
 type Workflow = Flows['workflows'][number]

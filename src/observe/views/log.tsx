@@ -13,8 +13,16 @@ const levels = [
 ] as const
 
 const sorts = [
-  ...['crash', 'restart', 'gave_up', 'backed_off', 'step_failed', 'blocked', 'shard_down'],
-  ...['subscription_stopped', 'slow_handler', 'log'],
+  'crash',
+  'restart',
+  'gave_up',
+  'backed_off',
+  'step_failed',
+  'blocked',
+  'shard_down',
+  'subscription_stopped',
+  'slow_handler',
+  'log',
 ]
 
 /** The log tail: its level, sort and search are in its address. */

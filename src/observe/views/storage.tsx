@@ -9,7 +9,9 @@ import { type Column, Table } from '../widgets/table.tsx'
 
 /** A shard elsewhere is in order: only its owner says nothing now. */
 const phaseTones: Readonly<Record<string, Tone>> = {
-  ...{ open: 'good', recovering: 'warn', elsewhere: undefined },
+  open: 'good',
+  recovering: 'warn',
+  elsewhere: undefined,
 }
 
 const phaseTone = (phase: string): Tone => (phase in phaseTones ? phaseTones[phase] : 'bad')
@@ -287,7 +289,11 @@ const Readers = ({ of: { subscriptions, projections } }: { of: StorageShard }) =
 type Replica = Replication['followers'][number]['shards'][number]
 
 const replicaTones: Readonly<Record<string, Tone>> = {
-  ...{ following: 'good', copying: 'warn', waiting: 'bad', fenced: 'bad', halted: 'bad' },
+  following: 'good',
+  copying: 'warn',
+  waiting: 'bad',
+  fenced: 'bad',
+  halted: 'bad',
 }
 
 const replicaColumns: readonly Column<Replica>[] = [

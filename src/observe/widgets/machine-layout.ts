@@ -108,7 +108,10 @@ export const drawingOf = (states: readonly OutlineState[]): Drawing => {
       const id = stateId(path)
       const { x, y, width, height } = graph.node(id) as Box
       return {
-        ...{ id, title: path.at(-1) ?? '', isFinal, isGroup: groups.has(id) },
+        id,
+        title: path.at(-1) ?? '',
+        isFinal,
+        isGroup: groups.has(id),
         x,
         y,
         width,

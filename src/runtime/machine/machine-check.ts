@@ -207,8 +207,16 @@ const optionNames: readonly string[] = [
 
 /** The options that are functions. */
 const functions: readonly string[] = [
-  ...['save', 'emitted', 'exit', 'down', 'info', 'terminate', 'formatStatus'],
-  ...['input', 'index', 'migrate'],
+  'save',
+  'emitted',
+  'exit',
+  'down',
+  'info',
+  'terminate',
+  'formatStatus',
+  'input',
+  'index',
+  'migrate',
 ]
 
 const checkMembers = membersOf({

@@ -242,7 +242,9 @@ export class Effects {
     const code = this.#names.find(machine, { name, text: action.text })
     const given = {
       context: action.context ?? self._snapshot.context,
-      ...{ event: liveEvent(event, machine, self), self, system: self.system },
+      event: liveEvent(event, machine, self),
+      self,
+      system: self.system,
     }
     return code && (() => code(given, params))
   }

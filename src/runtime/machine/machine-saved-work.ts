@@ -60,7 +60,10 @@ const savedItem = (item: Item, path: readonly string[], saving: Saving): Saved |
   const [actor, target] = [placeOf(of, root), to && placeOf(to, root)]
   if (actor === undefined || (to && !target)) return undefined
   return {
-    ...{ step: '', actor, sources: [], ...rest },
+    step: '',
+    actor,
+    sources: [],
+    ...rest,
     ...(target && { target }),
     event: plain(storable(event), [...path, 'event']),
   }

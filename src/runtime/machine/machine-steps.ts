@@ -248,7 +248,9 @@ export class MachineSteps {
       run: this.#run,
       step: this.#step,
       actions: savedWorks(this.works.all, {
-        ...{ root: this.#root, effects: this.#effects, plain },
+        root: this.#root,
+        effects: this.#effects,
+        plain,
         keepsOrder: !this.#host.recordsSteps,
       }),
       timers: plain(this.#timers.saved(this.#root), ['timers']),

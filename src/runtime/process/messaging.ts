@@ -353,8 +353,11 @@ export const callAgain = (ref: Ref<unknown>, asked: PendingCall, clock: Clock): 
   const { signal } = controller
   asked.onceSettled(() => controller.abort())
   const options = {
-    ...{ timeoutMs, id, signal },
-    ...{ waitForName: waitsForName, position: asksPosition },
+    timeoutMs,
+    id,
+    signal,
+    waitForName: waitsForName,
+    position: asksPosition,
   }
   const origin = { wholeMs }
   request<Positioned<unknown>>(ref, kinds.call, name, payload, options, timeoutMs, origin).then(

@@ -82,8 +82,12 @@ export const supervisorStart = <M extends Messages, S, A, P>(
   const { name, instance, startGate } = options
   const started = {
     name: name as StartOptions<M>['name'],
-    ...{ label: String(name ?? id), kind, mailboxMax: Number.POSITIVE_INFINITY },
-    ...{ instance, startGate, ...('app' in options && { app: options.app }) },
+    label: String(name ?? id),
+    kind,
+    mailboxMax: Number.POSITIVE_INFINITY,
+    instance,
+    startGate,
+    ...('app' in options && { app: options.app }),
   }
   return (context: ChildContext): Promise<StartResult<M, S>> =>
     context.startLinkResult(server as GenServer<M, S, unknown, P>, argument, started)

@@ -184,7 +184,14 @@ const limitsOf = membersOf({
 })
 
 const knownOptions = [
-  ...['intensity', 'periodMs', 'maxChildren', 'name', 'app', 'restart', 'shutdown', 'significant'],
+  'intensity',
+  'periodMs',
+  'maxChildren',
+  'name',
+  'app',
+  'restart',
+  'shutdown',
+  'significant',
 ]
 
 type Limits = Pick<State, 'intensity' | 'periodMs' | 'maxChildren'>
@@ -203,8 +210,10 @@ const dynamicServer: DynamicServer = {
   isOtpOutside: true,
   accepts: {
     calls: {
-      ...{ startChild: isAnything, terminateChild: isRef },
-      ...{ whichChildren: isAnything, countChildren: isAnything },
+      startChild: isAnything,
+      terminateChild: isRef,
+      whichChildren: isAnything,
+      countChildren: isAnything,
     },
     casts: { tryAgain: isAnything },
     infos: {

@@ -64,8 +64,15 @@ export type PartitionSupervisorOptions<M extends Messages, S, A, P> = Omit<
 
 const ownKeys = ['server', 'arg']
 const knownOptions = [
-  ...['intensity', 'periodMs', 'name', 'app', 'instance'],
-  ...['restart', 'shutdown', 'significant', ...ownKeys],
+  'intensity',
+  'periodMs',
+  'name',
+  'app',
+  'instance',
+  'restart',
+  'shutdown',
+  'significant',
+  ...ownKeys,
 ]
 
 /**

@@ -141,8 +141,18 @@ export const poolServer: GenServer<PoolMessages, State, PoolPlan> = {
     context.trapExit(true)
     const supervisor = await startDynamicSupervisor(context)
     const state: State = {
-      ...{ plan, supervisor, workers: new Map(), idle: [], queue: new Map(), clients: new Map() },
-      ...{ starting: 0, ending: 0, restarts: [], row: 0, rowEndsAt: 0, isWaiting: false },
+      plan,
+      supervisor,
+      workers: new Map(),
+      idle: [],
+      queue: new Map(),
+      clients: new Map(),
+      starting: 0,
+      ending: 0,
+      restarts: [],
+      row: 0,
+      rowEndsAt: 0,
+      isWaiting: false,
     }
     for (let count = 0; count < plan.size; count++) {
       const result = await startDynamicChild(context.to(supervisor), plan.worker)

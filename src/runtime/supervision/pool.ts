@@ -91,8 +91,17 @@ const waitMs = that<number>('a time in ms', (found) => typeof found === 'number'
 const checkoutOptions = object({ block: or(flag, true), timeoutMs: optional(waitMs) })
 
 const poolKeys = [
-  ...['server', 'arg', 'size', 'maxOverflow', 'queueMax', 'intensity', 'periodMs'],
-  ...['backoff', 'name', 'restart', 'shutdown'],
+  'server',
+  'arg',
+  'size',
+  'maxOverflow',
+  'queueMax',
+  'intensity',
+  'periodMs',
+  'backoff',
+  'name',
+  'restart',
+  'shutdown',
 ]
 
 const limitsOf = membersOf({

@@ -125,8 +125,12 @@ export const supervisorServer: GenServer<SupervisorMessages, State, SupervisorAr
   isOtpOutside: true,
   accepts: {
     calls: {
-      ...{ startChild: isAnything, terminateChild: isAnything, restartChild: isAnything },
-      ...{ deleteChild: isAnything, whichChildren: isAnything, countChildren: isAnything },
+      startChild: isAnything,
+      terminateChild: isAnything,
+      restartChild: isAnything,
+      deleteChild: isAnything,
+      whichChildren: isAnything,
+      countChildren: isAnything,
     },
     casts: { tryAgain: isAnything },
     infos: {

@@ -179,8 +179,17 @@ const outside = (system: System): ChildContext => ({
 })
 
 const knownOptions = [
-  ...['strategy', 'intensity', 'periodMs', 'autoShutdown', 'name', 'app', 'instance'],
-  ...['startGate', 'restart', 'shutdown', 'significant'],
+  'strategy',
+  'intensity',
+  'periodMs',
+  'autoShutdown',
+  'name',
+  'app',
+  'instance',
+  'startGate',
+  'restart',
+  'shutdown',
+  'significant',
 ]
 
 const argumentOptions = membersOf({

@@ -67,7 +67,13 @@ export const streamSettings = (given: AsyncStreamOptions): StreamSettings => {
 }
 
 const known = [
-  ...['maxConcurrency', 'ordered', 'maxAhead', 'timeoutMs', 'onTimeout', 'supervisor', 'link'],
+  'maxConcurrency',
+  'ordered',
+  'maxAhead',
+  'timeoutMs',
+  'onTimeout',
+  'supervisor',
+  'link',
 ]
 
 const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 1

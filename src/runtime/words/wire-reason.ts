@@ -44,7 +44,9 @@ const wireOf = (
   const inside = (each: unknown): WireReason[] =>
     inner.left-- > 0 ? [wireOf(each, carried, inner)] : []
   const parts = {
-    ...{ name, message, stack },
+    name,
+    message,
+    stack,
     cause: cause === undefined ? undefined : inside(cause)[0],
     ...(errors.length > 0 && { errors: errors.flatMap(inside) }),
   }

@@ -244,7 +244,12 @@ const moveSnapshot = async (
   // folder has given back frames since: then this one is named twice.
   const epochs = first && first.lsn < trimTo ? [epoch - 1, epoch] : [epoch]
   const uploads = new EngineSnapshots({
-    ...{ files, log, disk, clock, shard, dir: shardFolder(dir, shard).snapshots },
+    files,
+    log,
+    disk,
+    clock,
+    shard,
+    dir: shardFolder(dir, shard).snapshots,
   })
   for (const each of epochs) {
     const named = engineName(each, snapshot)

@@ -67,9 +67,13 @@ export const surveyCluster = async (
     return { ...log, ...(owner && { owner }), ...(place !== undefined && { place }) }
   })
   return {
-    ...{ shards: terms?.shards, copies: terms?.copies },
+    shards: terms?.shards,
+    copies: terms?.copies,
     ...(terms?.placement && { placement: terms.placement }),
-    ...{ owner, losses, doubts, logs: await Promise.all(logs) },
+    owner,
+    losses,
+    doubts,
+    logs: await Promise.all(logs),
     members: members.map(({ ended: _ended, revision: _revision, ...facts }) => ({
       ...facts,
       lease: leases.get(facts.member) ?? 'held',

@@ -90,7 +90,10 @@ const planOf = (kind: Command['kind']): CommandPlan => {
   const list: readonly NamedField[] = Object.entries(fields)
   const [name, { stored } = {}] = list.find(([, each]) => each.stored) ?? []
   return {
-    ...{ kind, code, owner, hasKey: 'key' in fields },
+    kind,
+    code,
+    owner,
+    hasKey: 'key' in fields,
     rest: list.filter(([each]) => each !== 'key'),
     stored: name !== undefined && stored ? [name, stored] : undefined,
   }

@@ -22,7 +22,10 @@ export const segmentRun = (
   { name: file, header, from = segmentStart(header), to }: SegmentStretch,
   commits = header.chain?.commits ?? false,
 ): ChainRun => ({
-  ...{ from: from.lsn, to: to.lsn, anchor: header.chain, commits },
+  from: from.lsn,
+  to: to.lsn,
+  anchor: header.chain,
+  commits,
   walk(take) {
     const stretch = { name: file, header, from, to }
     const { offset, lsn: end } = walkFrames(disk, dir, stretch, (frame, cursor) => {

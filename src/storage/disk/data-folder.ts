@@ -187,7 +187,10 @@ const factsIn = (fields: Record<string, unknown>): DataFolderFacts => {
   const { instanceId, shards, logs, created, ...more } = fields as DataFolderFacts
   const { origin, waits, cache } = more
   return {
-    ...{ instanceId, shards, logs, created },
+    instanceId,
+    shards,
+    logs,
+    created,
     ...(origin && { origin }),
     ...(waits && { waits }),
     ...(cache && { cache: cacheOf(cache) }),
@@ -252,7 +255,8 @@ const isCacheOrigin = (cache: unknown): boolean => {
 }
 
 const cacheOf = ({ cluster, engine, losses }: CacheOrigin): CacheOrigin => ({
-  ...{ cluster, engine },
+  cluster,
+  engine,
   ...(losses !== undefined && { losses }),
 })
 

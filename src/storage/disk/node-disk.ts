@@ -77,8 +77,8 @@ const volatileTypes: readonly number[] = [0x01021994, 0x858458f6]
  * OCFS2. Their locks reach only this machine, or only if they are told to.
  */
 const remoteTypes: readonly number[] = [
-  ...[0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x5346414f, 0x73757245, 0x00c36400, 0x01021997],
-  ...[0x01161970, 0x7461636f],
+  0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x5346414f, 0x73757245, 0x00c36400, 0x01021997,
+  0x01161970, 0x7461636f,
 ]
 
 /**

@@ -97,7 +97,10 @@ export const connectWithSecret = ({
   new Promise((resolve, reject) => {
     const key = { psk: keyOf(secret), identity }
     const socket = connect({
-      ...{ ...version, host, port, timeout: handshakeMs },
+      ...version,
+      host,
+      port,
+      timeout: handshakeMs,
       pskCallback: () => key,
       // It is asked only about a peer that shows a certificate instead of the key. A public authority
       // may have signed that.

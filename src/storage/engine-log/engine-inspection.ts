@@ -72,8 +72,13 @@ export const inspectionOf = (
       proof: { lsn: noted.lsn, walId: noted.logId, end: positionOf(noted) },
     })
   return {
-    ...{ exists: true, walId: logId, epoch: end.epoch, hasFrames: end.lsn > 0 },
-    ...{ firstLsn: trimmed.lsn + 1, lastLsn: end.lsn, provenLsn: end.lsn },
+    exists: true,
+    walId: logId,
+    epoch: end.epoch,
+    hasFrames: end.lsn > 0,
+    firstLsn: trimmed.lsn + 1,
+    lastLsn: end.lsn,
+    provenLsn: end.lsn,
     ...sound,
     snapshots,
     remarks: isOther ? [otherLog] : [],

@@ -66,8 +66,16 @@ export const openReport = (
   remarks: readonly string[],
   lastTime: number,
 ): OpenReport => ({
-  ...{ walId, epoch, firstLsn, lastLsn, lastTime, remarks },
-  ...{ tail: 'clean', cutBytes: 0, copiedFrames: 0, segments: 0 },
+  walId,
+  epoch,
+  firstLsn,
+  lastLsn,
+  lastTime,
+  remarks,
+  tail: 'clean',
+  cutBytes: 0,
+  copiedFrames: 0,
+  segments: 0,
   // No version before this one reads it.
   features: knownFeatures,
 })

@@ -107,8 +107,13 @@ const follow = async (read: ReadLog, head: EngineHead): Promise<Followed> => {
   return {
     read,
     extent: {
-      ...{ walId: logId, epoch: end.epoch, firstLsn: trimmed.lsn + 1, lastLsn: provenLsn },
-      ...{ durableLsn: provenLsn, checkpointLsn: snapshots.at(-1)?.lsn ?? 0, snapshots },
+      walId: logId,
+      epoch: end.epoch,
+      firstLsn: trimmed.lsn + 1,
+      lastLsn: provenLsn,
+      durableLsn: provenLsn,
+      checkpointLsn: snapshots.at(-1)?.lsn ?? 0,
+      snapshots,
     },
     lastTime: last?.content.time ?? 0,
   }

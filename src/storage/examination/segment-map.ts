@@ -175,7 +175,9 @@ export const mapStart = (
   const tail = hasTail && !fault ? examineTail(file, facts, end, limit) : undefined
   const isRun = run.frames > 0
   return {
-    ...{ runs: isRun ? [run] : [], end, mark: fault ? 'none' : run.mark },
+    runs: isRun ? [run] : [],
+    end,
+    mark: fault ? 'none' : run.mark,
     holes: fault ? [{ ...fault, lastLsn: fault.lsn - 1, kind: 'units' }] : [],
     unreadable: next ? [{ ...next.header, offset: next.offset }] : [],
     lostBefore: run.lostBefore,

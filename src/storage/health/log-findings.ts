@@ -39,7 +39,9 @@ export const loneLogFindings = (dir: string, { found, refused }: LogFacts): Find
 /** The finding about a log that a newer version wrote. */
 export const newerLog = (file: string, evidence: string): Finding =>
   finding('folder.newer', {
-    ...{ file, evidence, remedy: 'Use the version of Keelson that wrote it.' },
+    file,
+    evidence,
+    remedy: 'Use the version of Keelson that wrote it.',
   })
 
 const damageOf = ({ dir, found, floor, restore: remedy }: JudgedLog): Finding[] => {

@@ -123,7 +123,8 @@ export function* examiningShard(
   const named = manifest.manifest?.snapshots ?? []
   return {
     ...facts,
-    ...{ blobs, lostSegments: lostSegments(disk, folders.blobs) },
+    blobs,
+    lostSegments: lostSegments(disk, folders.blobs),
     leftovers: leftoversIn(disk, folders, named),
   }
 }

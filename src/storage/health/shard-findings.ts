@@ -260,7 +260,10 @@ const logFindings = (facts: PlacedFacts): Finding[] => {
       }),
     ]
   return findingsOfLog({
-    ...{ dir: file, found: withoutOwnFindings(found), floor, restore: restoring(dir) },
+    dir: file,
+    found: withoutOwnFindings(found),
+    floor,
+    restore: restoring(dir),
     secure: `Nothing has to be done. Make a backup: keelson backup ${dir} --to BACKUP.`,
   })
 }

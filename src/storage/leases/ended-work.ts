@@ -72,6 +72,7 @@ export const forgetting = (view: DirectoryView, work: string): readonly EndsStep
   })
 
 const change = (view: DirectoryView, name: string, ends: readonly EndedWork[]): EndsStep => ({
-  ...{ name, revision: view.entries.get(name)?.revision ?? 0 },
+  name,
+  revision: view.entries.get(name)?.revision ?? 0,
   ...(ends.length > 0 && { value: entryText(name, { ends: ends.slice(-endsMax) }) }),
 })

@@ -150,10 +150,17 @@ const awayPart = 0.5
 /** The knowledge of a member at its start. */
 export const leaseStart = (identity: MemberIdentity): LeaseState => ({
   ...identity,
-  ...{ says: {}, view: undefined, isStale: true, seen: new Map(), holds: false },
+  says: {},
+  view: undefined,
+  isStale: true,
+  seen: new Map(),
+  holds: false,
   heardAt: Number.NEGATIVE_INFINITY,
-  ...{ validUntil: Number.NEGATIVE_INFINITY, renewAt: Number.NEGATIVE_INFINITY },
-  ...{ isClosing: false, isReady: !identity.readsFirst, end: undefined },
+  validUntil: Number.NEGATIVE_INFINITY,
+  renewAt: Number.NEGATIVE_INFINITY,
+  isClosing: false,
+  isReady: !identity.readsFirst,
+  end: undefined,
 })
 
 /** The next request or pause. A member has one request in flight at a time. */
@@ -172,7 +179,8 @@ export const nextStep = (state: LeaseState, now: number): LeaseStep => {
 }
 
 const ownLease = ({ incarnation, leaseMs, about, says, isReady, reads }: LeaseState): Lease => ({
-  ...{ incarnation, leaseMs },
+  incarnation,
+  leaseMs,
   ...says,
   ...(about && { about }),
   ...(!isReady && { ready: false as const }),
@@ -190,7 +198,9 @@ const stepToOwner = (state: LeaseState, view: DirectoryView, now: number): Lease
   if (!state.isReady && !isAlone(view, member)) return rest(state, view)
   if (owner && held) return set(view, memberName(owner.member), { ...held, ended: true })
   return set(view, ownerName, {
-    ...{ member, incarnation, epoch: (owner?.epoch ?? 0) + 1 },
+    member,
+    incarnation,
+    epoch: (owner?.epoch ?? 0) + 1,
   } satisfies Owner)
 }
 
@@ -221,7 +231,8 @@ const rest = (state: LeaseState, { revision }: DirectoryView, other?: string): L
 
 /** The change that gives an entry a content, from what the view shows. */
 export const set = (view: DirectoryView, name: string, content: object): SetStep => ({
-  ...{ kind: 'set', name },
+  kind: 'set',
+  name,
   revision: view.entries.get(name)?.revision ?? 0,
   value: entryText(name, content),
 })

@@ -187,7 +187,12 @@ const report = (
   const { walId, epoch, snapshots, remarks } = judged
   const lsn = plan.lastLsn
   return {
-    ...{ exists: true, walId, epoch, snapshots, lastLsn: lsn, hasFrames: lsn > 0 },
+    exists: true,
+    walId,
+    epoch,
+    snapshots,
+    lastLsn: lsn,
+    hasFrames: lsn > 0,
     firstLsn: survey.segments[0]?.header.baseLsn ?? 1,
     provenLsn: plan.provenLsn,
     tail: plan.tail,

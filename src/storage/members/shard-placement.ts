@@ -57,7 +57,11 @@ export const rememberedPlacement = (): typeof placeShards =>
 /** `shardsToCopy` in the same way. It takes a sum for each shard, and each two of the members. */
 export const rememberedCopies = (): typeof shardsToCopy =>
   remembered(shardsToCopy, (shards, seen, copies) => [
-    ...[shards, seen.self, candidates(seen), [...(seen.asked ?? [])], copies],
+    shards,
+    seen.self,
+    candidates(seen),
+    [...(seen.asked ?? [])],
+    copies,
   ])
 
 /** A pure function that keeps its last result, for as long as `keyOf` is the same. */

@@ -19,12 +19,27 @@ const sorts: Readonly<Record<Exclude<FailureSort, 'final'>, readonly string[]>> 
   full: ['ENOSPC', 'EDQUOT', 'EFBIG'],
   passing: [
     // Descriptors and memory, which others free; a call that was interrupted.
-    ...['EMFILE', 'ENFILE', 'ENOMEM', 'EINTR', 'EAGAIN', 'EBUSY'],
+    'EMFILE',
+    'ENFILE',
+    'ENOMEM',
+    'EINTR',
+    'EAGAIN',
+    'EBUSY',
     // A folder that was removed, a file system that was unmounted, a server that is away.
-    ...['ENOENT', 'ENODEV', 'ENXIO', 'ESTALE', 'ENOTCONN', 'ETIMEDOUT', 'EHOSTDOWN'],
-    ...['EHOSTUNREACH', 'ENETDOWN', 'ENETUNREACH'],
+    'ENOENT',
+    'ENODEV',
+    'ENXIO',
+    'ESTALE',
+    'ENOTCONN',
+    'ETIMEDOUT',
+    'EHOSTDOWN',
+    'EHOSTUNREACH',
+    'ENETDOWN',
+    'ENETUNREACH',
     // A mount or permissions that people correct.
-    ...['EROFS', 'EACCES', 'EPERM'],
+    'EROFS',
+    'EACCES',
+    'EPERM',
   ],
 }
 

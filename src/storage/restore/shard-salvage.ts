@@ -211,7 +211,9 @@ type SalvagedLogFacts = SalvageRequest['found'] &
 
 /** The findings for a log of which nothing is left; an empty log is made of them. */
 export const nothingFound = (): SalvagedLogFacts => ({
-  ...{ showsOther: false, firstLsn: 1, snapshots: [] },
+  showsOther: false,
+  firstLsn: 1,
+  snapshots: [],
   walId: '',
   epoch: 0,
   frames: 0,

@@ -73,7 +73,12 @@ export const surveyLog = (
   addBreaches(gathering, own)
   const [failure] = failures
   return {
-    ...{ manifest, segments: own, unreadable, vanished, damage, remarks: gathering.remarks },
+    manifest,
+    segments: own,
+    unreadable,
+    vanished,
+    damage,
+    remarks: gathering.remarks,
     ...(unused[0] !== undefined && { unused: unused[0] }),
     ...(failure && { failure }),
   }

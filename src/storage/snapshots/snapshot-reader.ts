@@ -291,7 +291,8 @@ export const rowsFrom = (
   let at = from?.offset ?? 0
   // A thread gives its memory away, and a small `Buffer.concat` would be a part of Node's pool.
   const answer = () => ({
-    ...{ position: reader.facts.position, lengths },
+    position: reader.facts.position,
+    lengths,
     bytes: new Uint8Array(Buffer.concat(pieces)),
   })
   for (const { next, records } of reader.blocks(from)) {

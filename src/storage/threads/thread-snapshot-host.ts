@@ -105,7 +105,9 @@ const answeredHere = (kind: SnapshotRequestKind, request: unknown): object | und
   if (kind !== 'loadState') return undefined
   const { dir } = request as SnapshotProtocol['loadState']['request']
   const none: SnapshotProtocol['loadState']['answer'] = {
-    ...{ state: undefined, states: [], damaged: [] },
+    state: undefined,
+    states: [],
+    damaged: [],
   }
   return statesIn(disk, dir).length === 0 ? none : undefined
 }

@@ -12,13 +12,29 @@ const depthMax = 264
 /** The sizes of the fixed forms from `c0` to `df`; `undefined` for a form that is never written. */
 const fixedSizes: readonly (number | undefined)[] = [
   // nil, unused, false, true
-  ...[0, undefined, 0, 0],
+  0,
+  undefined,
+  0,
+  0,
   // bin, which has a length; ext
-  ...[undefined, undefined, undefined, undefined, undefined, undefined],
+  undefined,
+  undefined,
+  undefined,
+  undefined,
+  undefined,
+  undefined,
   // float of 32 and of 64 bits
-  ...[undefined, 8],
+  undefined,
+  8,
   // unsigned and signed integers
-  ...[1, 2, 4, 8, 1, 2, 4, 8],
+  1,
+  2,
+  4,
+  8,
+  1,
+  2,
+  4,
+  8,
 ]
 
 /** Whether `bytes` are exactly one value in the form of a structured one. */

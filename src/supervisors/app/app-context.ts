@@ -205,7 +205,9 @@ export const appContext = (all: InstanceParts, access: Access): AppContext => {
       return backUp(parts.backups, dir, options)
     },
     [durableActors]: {
-      ...{ entities, startKind, startDurableWorker },
+      entities,
+      startKind,
+      startDurableWorker,
       entityIn: (kind, shards) => new EntityHandle(entities, kind, access, shards),
     },
     [innerParts]: all,

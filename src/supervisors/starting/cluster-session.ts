@@ -82,7 +82,9 @@ export const agreedTerms = async (
     if (hasFrames) throw lostTerms(instanceEntry)
     const isSpread = placement === 'spread'
     const first = {
-      ...{ shards: shards ?? (isSpread ? shardsOfSpread : 1), copies, losses: 0 },
+      shards: shards ?? (isSpread ? shardsOfSpread : 1),
+      copies,
+      losses: 0,
       ...(isSpread && { placement }),
     }
     const heads = await calls.ask(() => makeLogs(first.shards))

@@ -45,7 +45,13 @@ export const startFolderMember = async (
     const { claim, notes: ledger } = folder
     const transport = shares.transport(claim.dir, member)
     const shared = sharing({
-      ...{ directory: folder, claim, ledger, name, member, transport, watch },
+      directory: folder,
+      claim,
+      ledger,
+      name,
+      member,
+      transport,
+      watch,
     })
     return await startInstance(options, { ...ports, disk, shared })
   } catch (error) {

@@ -318,8 +318,7 @@ const run = async (inspected: Inspected): Promise<App> => {
     release,
   })
   const { giveUpAfter: times } = options
-  if (named && times > 0)
-    endSpent({ ...{ system, instance, tree: named, times }, ending: ending.signal })
+  if (named && times > 0) endSpent({ system, instance, tree: named, times, ending: ending.signal })
   begun(app)
   return app
 }
@@ -366,26 +365,38 @@ const instanceParts = (
   }
   const readiness = new Readiness(system, shards, Boolean(app))
   const members = ports.shared?.link({
-    ...{ system, instance, shards, ending },
+    system,
+    instance,
+    shards,
+    ending,
     reach: (name) => entities.meant<AnyMessages>(name) ?? system.to(name as Name<AnyMessages>),
   })
   const questions = members && ports.shared?.questions({ system, instance, members, ending })
   for (const shard of shards) shard.way = questions
   const entities: Entities = new Entities(system, instance, shards, {
-    ...{ isClosing, isStoreAlone: app === false },
+    isClosing,
+    isStoreAlone: app === false,
     isStarting: () => readiness.isTreeStarting,
     scanTurns: makeScanner(ending),
     elsewhere: members && ports.shared?.elsewhere(members),
     ledger: ports.shared?.ledger,
   })
   return {
-    ...{ system, instance, shards },
+    system,
+    instance,
+    shards,
     windows: (shards[0] as Shard).parts.windows,
     registry: system.to(treeNames(instance).registry),
     entities,
     followers: followersOf(options, shards, identity),
     backups: {
-      ...{ system, shards, instance, copyShard, exportLog, dir: claim.dir, signal: ending },
+      system,
+      shards,
+      instance,
+      copyShard,
+      exportLog,
+      dir: claim.dir,
+      signal: ending,
       claimFolder: claimBackup,
     },
     readiness,
@@ -448,9 +459,17 @@ export const instanceShards = (
 ): readonly Shard[] => {
   const { admission, batcher, wal } = settings
   const shared = {
-    ...{ instance, settings, shardCount, shardsPlan },
-    ...{ makeHost, projections, makeBlobHost, makeSnapshotHost, disk },
-    ...{ isCache: ports.cache !== undefined, isOwner: ports.ownership?.isOwner },
+    instance,
+    settings,
+    shardCount,
+    shardsPlan,
+    makeHost,
+    projections,
+    makeBlobHost,
+    makeSnapshotHost,
+    disk,
+    isCache: ports.cache !== undefined,
+    isOwner: ports.ownership?.isOwner,
     allowance: new Allowance(admission.bytes, admission.commands),
     windows: new WriteWindows(batcher.windows),
     walks: new WalkTurns(system.clock),

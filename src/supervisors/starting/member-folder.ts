@@ -93,12 +93,20 @@ export class MemberFolder implements MemberDirectory {
     const { member, engine } = cluster
     const { parent } = engine
     this.#holder = describeHolder({
-      ...{ instance, since: clock.now(), member, incarnation },
+      instance,
+      since: clock.now(),
+      member,
+      incarnation,
       ...(parent !== undefined && { parent }),
     })
     this.claim = {
-      ...{ dir, shards: facts.shards, logs: facts.logs },
-      ...{ leftovers: [], waits: false, isUnknown: false, isOutdated: false },
+      dir,
+      shards: facts.shards,
+      logs: facts.logs,
+      leftovers: [],
+      waits: false,
+      isUnknown: false,
+      isOutdated: false,
       instanceId: () => facts.instanceId,
       act: () => undefined,
       finish: () => undefined,

@@ -41,8 +41,13 @@ export const membershipOf = (
   const blobsOf = once(
     (shard) =>
       new storage.EngineBlobs({
-        ...{ files: session.files, directory: session.directory, log: logOf(shard) },
-        ...{ disk, clock, shard, dir: shardFolder(dir, shard).blobs },
+        files: session.files,
+        directory: session.directory,
+        log: logOf(shard),
+        disk,
+        clock,
+        shard,
+        dir: shardFolder(dir, shard).blobs,
         patienceMs: patienceOf(leaseMs),
       }),
   )
@@ -87,7 +92,9 @@ export const ownersPorts = (ports: Ports, member: Membership, ownership: Ownersh
   makeBlobHost: (shard) => member.blobsOf(shard).host(ports.makeBlobHost(shard)),
   makeScanner: engineTurnScanner(ports.clock),
   exportLog: logExporter({
-    ...{ disk: ports.disk, clock: ports.clock, dir: member.dir },
+    disk: ports.disk,
+    clock: ports.clock,
+    dir: member.dir,
     fetch: (shard, snapshot, signal) =>
       snapshotsOf(ports, member, shard).fetchUntil(signal, snapshot),
   }),
@@ -112,7 +119,10 @@ const logOptions = (
   { storage, dir, logOf, leaseMs, abandoned, features }: Membership,
   shard: number,
 ) => ({
-  ...{ log: logOf(shard), clock, signal: abandoned, features },
+  log: logOf(shard),
+  clock,
+  signal: abandoned,
+  features,
   patienceMs: patienceOf(leaseMs),
   endNote: new storage.EndNote({ disk, clock, path: shardFolder(dir, shard).end }),
 })
@@ -123,7 +133,11 @@ const snapshotsOf = (
   shard: number,
 ): InstanceType<EngineStorage['EngineSnapshots']> =>
   new storage.EngineSnapshots({
-    ...{ files: session.files, log: logOf(shard), disk, clock, shard },
+    files: session.files,
+    log: logOf(shard),
+    disk,
+    clock,
+    shard,
     dir: shardFolder(dir, shard).snapshots,
   })
 

@@ -60,7 +60,8 @@ export const startMember = async (
 ): Promise<App> => {
   const storage = await loadEngineStorage()
   const wait = new EngineWait({
-    ...{ clock: ports.clock, limitMs: cluster.startTimeoutMs },
+    clock: ports.clock,
+    limitMs: cluster.startTimeoutMs,
     onReason: (detail) => options.onProgress({ step: 'waiting', detail }),
   })
   const { description } = cluster.engine
@@ -168,10 +169,15 @@ const startedOn = async (
     running.end(error)
   }
   const ownership = new Ownership(storage, {
-    ...{ directory, clock: ports.clock, member, leaseMs },
+    directory,
+    clock: ports.clock,
+    member,
+    leaseMs,
     about: { ...aboutThis(ports.clock), ...(advertise && { listen: addressText(advertise) }) },
     says: () => running.words,
-    ...{ isSpread, readsFirst: !isSpread, reads },
+    isSpread,
+    readsFirst: !isSpread,
+    reads,
     onWait: (owner) => {
       reportStandby(waitText(owner, cluster))
       waits()
@@ -196,16 +202,32 @@ const startedOn = async (
   })
   const incarnation = (): string => ownership.incarnation
   const features: FeatureSwitch = new FeatureSwitch({
-    ...{ features: storage.features, directory, calls, incarnation, reads },
-    ...{ clock: ports.clock, leaseMs },
+    features: storage.features,
+    directory,
+    calls,
+    incarnation,
+    reads,
+    clock: ports.clock,
+    leaseMs,
   })
   const shares: EngineShares = new EngineShares({
-    ...{ holds: storage.holds, directory, calls, clock: ports.clock, member, shards },
+    holds: storage.holds,
+    directory,
+    calls,
+    clock: ports.clock,
+    member,
+    shards,
     incarnation,
     patienceMs: Math.min(leaseMs, sharesMs),
   })
   const witness: LossWitness = new LossWitness({
-    ...{ storage, directory, calls, clock: ports.clock, member, logOf, features: { reads } },
+    storage,
+    directory,
+    calls,
+    clock: ports.clock,
+    member,
+    logOf,
+    features: { reads },
     owns: (shard) => (isSpread ? shares.own.has(shard) : ownership.isOwner),
     onRefuted: ({ shard, member, message }) =>
       options.onProgress({
@@ -214,7 +236,14 @@ const startedOn = async (
       }),
   })
   const membership = membershipOf(ports, {
-    ...{ storage, session, logOf, leaseMs, origin, dir, features, abandoned: abandoned.signal },
+    storage,
+    session,
+    logOf,
+    leaseMs,
+    origin,
+    dir,
+    features,
+    abandoned: abandoned.signal,
   })
   try {
     if (isSpread) await tellLastEnd(notesParts({ cluster, ports, membership, calls }))
@@ -231,7 +260,8 @@ const startedOn = async (
     const shared =
       isSpread && (await spreadPart({ options, cluster, ports, membership, shares, calls, onLoss }))
     const app = await startInstance(options, {
-      ...{ ...ownersPorts(ports, membership, ownership), ...(shared && { shared }) },
+      ...ownersPorts(ports, membership, ownership),
+      ...(shared && { shared }),
       ownership: {
         isOwner: () => ownership.isOwner,
         health: () => healthOf(cluster, ownership, shared ? shared.follows?.() : undefined),
@@ -274,7 +304,9 @@ const tryFolder = (
 
 /** For people who look at the directory. */
 const aboutThis = (clock: Clock): MemberAbout => ({
-  ...{ host: hostname(), pid: process.pid, since: clock.now() },
+  host: hostname(),
+  pid: process.pid,
+  since: clock.now(),
 })
 
 const healthOf = (
@@ -282,7 +314,14 @@ const healthOf = (
   { phase, since, epoch, leftMs, failure }: Ownership,
   follows: ClusterHealth['follows'],
 ): ClusterHealth => ({
-  ...{ name, member, engine: engine.description, copies, leaseMs, leftMs, epoch, since },
+  name,
+  member,
+  engine: engine.description,
+  copies,
+  leaseMs,
+  leftMs,
+  epoch,
+  since,
   // A running instance was the owner.
   phase: phase === 'standby' ? 'ended' : phase,
   ...(follows && { follows }),

@@ -99,7 +99,12 @@ const linked = (
 ): Members => {
   const { incarnation } = directory
   const members = new Members({
-    ...{ system, cluster: name, member, incarnation, reach, transport },
+    system,
+    cluster: name,
+    member,
+    incarnation,
+    reach,
+    transport,
     named: (word) => instanceName(word, instance),
     ...(admits && { admits }),
     onUnlinked: (other) => watch.hurry(other),

@@ -50,7 +50,12 @@ export const spreadPart = async (parts: SpreadParts): Promise<SharedFolder> => {
     }
     await watch.look()
     return sharing({
-      ...{ directory: shares, ledger: notes, name, member, watch, copies },
+      directory: shares,
+      ledger: notes,
+      name,
+      member,
+      watch,
+      copies,
       claim: { ...claim, release },
       admits: (peer) => shares.admits(peer),
       transport:
@@ -76,7 +81,11 @@ const copiesOf = (
   // The member has claimed the folder, and keeps it.
   const kept = { release: nothing, undo: nothing, finish: nothing, raise: nothing }
   return new ShardCopies({
-    ...{ clock, onLoss, copies: cluster.copies, everyMs: cluster.leaseMs, ended },
+    clock,
+    onLoss,
+    copies: cluster.copies,
+    everyMs: cluster.leaseMs,
+    ended,
     wanted: (copies) => watch.wanted(copies),
     isOwn: (shard) => shares.own.has(shard),
     endOf: (shard, known) => storage.movedEnd(logOf(shard), calls, known),
@@ -117,7 +126,12 @@ export const notesParts = ({
   const { storage, session, dir } = membership
   const { disk, clock } = ports
   return {
-    ...{ ends: storage.ends, directory: session.directory, calls, disk, clock, dir },
+    ends: storage.ends,
+    directory: session.directory,
+    calls,
+    disk,
+    clock,
+    dir,
     member: cluster.member,
   }
 }

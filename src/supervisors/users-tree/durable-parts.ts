@@ -141,7 +141,10 @@ export const durableWorkerSpec = (
     })
   }
   const spec = {
-    ...{ id, start, restart, significant },
+    id,
+    start,
+    restart,
+    significant,
     shutdown: shutdown ?? shutdownMs,
   } as ChildSpec
   return spec
