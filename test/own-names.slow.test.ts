@@ -36,6 +36,7 @@ const allowed: Readonly<Record<string, string>> = {
   'src/actors/entities/elsewhere-actors.ts: handle[method as (typeof handleMethods)[number]]':
     '`accepts` of the service lets those names alone pass',
   'src/actors/replication/readable-key.ts: (value as Record<string, unknown>)[key]': listed,
+  'src/inspect/rehearsal/guard.ts: of[name]': 'its own list, or names that the module of Node has',
   'src/flow/looks/listing.ts: seen[name]': 'the names of a filter are checked',
   'src/inspect/prompt/prompt-words.ts: words[part]': 'a word is free if no prototype has it',
   'src/inspect/prompt/prompt-words.ts: words[name]': 'a word is free if no prototype has it',

@@ -3,6 +3,7 @@
  * is apart from `rehearse.ts`, because a judge in another process has no instance. Nothing is started, and no function of a step, job, alarm or handler is called.
  */
 import { actorVerdicts, readBody, type Verdict } from '../../actors/index.ts'
+import { ownOf } from '../../own-names.ts'
 import { readEntityRow } from '../../storage/index.ts'
 import type { AppTree } from '../../supervisors/index.ts'
 import { runKind, scheduleKind, schedulesKind } from '../runs/parts.ts'
@@ -175,7 +176,7 @@ export class Rehearsal {
     const going = new Map<string, number>()
     for (const [name, status, hour, count] of ended) {
       const keep = this.#catalogue.workflows.get(name)?.options.keep
-      const keepMs = keep?.[status as keyof typeof keep]
+      const keepMs = ownOf(keep, status as keyof typeof keep)
       if (keepMs === undefined || newest - (hour + 1) * hourMs <= keepMs + lateMs) continue
       going.set(name, (going.get(name) ?? 0) + count)
     }
