@@ -28,4 +28,6 @@ export type FromJudge =
       readonly still: number
       /** Refused attempts of the judged code since the last answer. */
       readonly refused: readonly string[]
+      /** Errors since then that nobody handled. */
+      readonly thrown: readonly string[]
     }

@@ -6,6 +6,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { Clock } from '../../clock.ts'
 import { type ErrorCode, errorCodes, KeelsonError } from '../../errors.ts'
+import { onProcess } from '../../process-events.ts'
 import type { FromJudge, ToJudge } from './judge-message.ts'
 
 /** How a judge is started. */
@@ -40,8 +41,10 @@ export class JudgeProcess {
   #at: number | undefined
   #disarm: () => void = () => undefined
   #limitMs = 0
+  readonly #unhook: () => void
 
-  private constructor(terms: JudgeTerms) {
+  /** Starts the process. `load` comes first. */
+  constructor(terms: JudgeTerms) {
     this.#terms = terms
     this.#child = fork(fileURLToPath(new URL('./rehearsal-judge.js', import.meta.url)), [], {
       execArgv: [...permissions(terms.allowAddons), `--max-old-space-size=${memoryMax}`],
@@ -54,15 +57,16 @@ export class JudgeProcess {
     const ends = (): void => this.#answered({ lost: 'ends', at: this.#at })
     this.#child.on('exit', ends)
     this.#child.on('error', ends)
+    // One in an endless loop does not hear that its parent has gone.
+    this.#unhook = onProcess('exit', () => this.#child.kill('SIGKILL'))
   }
 
-  /** Starts a judge, which has loaded its configuration. @throws KeelsonError `CONFIG` */
-  static async started(terms: JudgeTerms): Promise<JudgeProcess> {
-    const judge = new JudgeProcess(terms)
-    const { config, asOf, allowNet } = terms
-    const answer = await judge.#ask({ ask: 'load', config, asOf, allowNet })
-    if ('says' in answer && answer.says === 'loaded') return judge
-    judge.end()
+  /** Loads the configuration. @throws KeelsonError `CONFIG` */
+  async load(): Promise<void> {
+    const { config, asOf, allowNet } = this.#terms
+    const answer = await this.#ask({ ask: 'load', config, asOf, allowNet })
+    if ('says' in answer && answer.says === 'loaded') return
+    this.end()
     if ('says' in answer && answer.says === 'failed') throw errorOf(answer)
     const how = 'lost' in answer && answer.lost === 'hangs' ? 'does not end' : 'ends its process'
     throw new KeelsonError('CONFIG', `${config} ${how} while it loads`, {
@@ -80,6 +84,7 @@ export class JudgeProcess {
 
   end(): void {
     this.#disarm()
+    this.#unhook()
     this.#child.kill('SIGKILL')
   }
 

@@ -3,6 +3,7 @@
  * second one, whose findings are no news. A lot whose judge is lost is judged again one by one, so that
  * the run is named. It is apart from the processes, which know nothing of lots.
  */
+import { KeelsonError } from '../../errors.ts'
 import {
   Findings,
   type Found,
@@ -32,6 +33,7 @@ const lostMax = 3
 class Bench {
   readonly #terms: JudgeTerms
   #process: JudgeProcess | undefined
+  #isEnded = false
   #still = 0
   /** Runs and actors that no process came to an end with. */
   notJudged = 0
@@ -43,11 +45,13 @@ class Bench {
   }
 
   /** Loads the build. @throws KeelsonError `CONFIG` */
-  async begin(): Promise<void> {
-    this.#process = await JudgeProcess.started(this.#terms)
+  begin(): Promise<JudgeProcess> {
+    return this.#loaded()
   }
 
+  /** What is asked from now on, or waits, is refused with `CLOSED`. */
   end(): void {
+    this.#isEnded = true
     this.#process?.end()
   }
 
@@ -92,20 +96,36 @@ class Bench {
     return found
   }
 
+  async #loaded(): Promise<JudgeProcess> {
+    this.#refuseEnded()
+    const judge = new JudgeProcess(this.#terms)
+    this.#process = judge
+    await judge.load().catch((error: unknown) => {
+      this.#refuseEnded()
+      throw error
+    })
+    return judge
+  }
+
+  #refuseEnded(): void {
+    if (this.#isEnded) throw new KeelsonError('CLOSED', 'the rehearsal was ended')
+  }
+
   async #asked(question: Parameters<JudgeProcess['ask']>[0]): Promise<Answered | Lost> {
-    this.#process ??= await JudgeProcess.started(this.#terms)
-    const answer = await this.#process.ask(question)
+    const judge = this.#process ?? (await this.#loaded())
+    const answer = await judge.ask(question)
+    this.#refuseEnded()
     if ('lost' in answer) {
       this.notJudged += this.#still
       this.#still = 0
-      this.#process.end()
+      judge.end()
       this.#process = undefined
     } else this.#still = answer.still
     return answer
   }
 
-  #foundIn({ found, refused }: Answered): readonly Found[] {
-    return [...found, ...refused.map(refusedOf)]
+  #foundIn({ found, refused, thrown }: Answered): readonly Found[] {
+    return [...found, ...refused.map(refusedOf), ...thrown.map(thrownOf)]
   }
 }
 
@@ -134,6 +154,16 @@ const refusedOf = (what: string): Found => ({
   fix: 'do it in a step, an alarm or a handler: bodies, `migrate` and `index` are replayed',
 })
 
+/** The judged code has left an error that nobody handles: in a service Node ends the process. */
+const thrownOf = (what: string): Found => ({
+  level: 'blocks',
+  what: 'ends the process',
+  kind: 'program',
+  id: what,
+  reason: `nobody handles ${what}`,
+  fix: 'await it, or catch it: Node ends a process for a rejection or a throw that nobody handles',
+})
+
 /** Judges everything. @throws KeelsonError `CONFIG`, `CLOSED` when the signal ends it; as `lots` */
 export const judgedCopy = async (given: JudgedCopy): Promise<RehearsalReport> => {
   const { app, against, endedMax, signal } = given
@@ -146,9 +176,9 @@ export const judgedCopy = async (given: JudgedCopy): Promise<RehearsalReport> =>
     old?.end()
   }
   signal.addEventListener('abort', ends)
+  if (signal.aborted) ends()
   const adds = async (ask: (of: Bench) => Promise<readonly Found[]>): Promise<void> => {
     const [found, known] = await Promise.all([ask(bench), old ? ask(old) : []])
-    signal.throwIfAborted()
     const dropped = new Set(known.map(keyOf))
     for (const each of found) if (!dropped.has(keyOf(each))) findings.add(each)
   }

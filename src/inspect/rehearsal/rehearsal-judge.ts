@@ -3,9 +3,12 @@
  * guard, gets stored actors through a pipe, and answers with its findings. It has no data folder. It is
  * apart from everything else, as a process begins with it.
  */
+
+import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { systemClock } from '../../clock.ts'
-import { keptError } from '../../errors.ts'
+import { KeelsonError, keptError } from '../../errors.ts'
 import { Rehearsal } from '../../flow/index.ts'
 import { claimRejections, onProcess } from '../../process-events.ts'
 import type { Logger } from '../../runtime/index.ts'
@@ -29,6 +32,7 @@ const loaded = async ({
   asOf,
   allowNet,
 }: Extract<ToJudge, { readonly ask: 'load' }>): Promise<Judge> => {
+  refuseOtherCopy(config)
   const guard = guardProcess(allowNet)
   const request = { cwd: dirname(config), config, dir: undefined }
   const { options } = await readConfiguration(request)
@@ -51,7 +55,38 @@ const answered = async (
       : asked.ask === 'rest'
         ? await rehearsal.rest()
         : rehearsal.whole(asked.facts)
-  return { says: 'found', found, still: rehearsal.still, refused: guard.refused() }
+  const all = thrown
+  thrown = []
+  return {
+    says: 'found',
+    found,
+    still: rehearsal.still,
+    refused: guard.refused(),
+    thrown: all,
+  }
+}
+
+/** Errors that are kept between two answers. */
+const thrownMax = 100
+
+/**
+ * Two copies of the package know nothing of each other's actors: everything would be gone.
+ * @throws KeelsonError `CONFIG` for a configuration that would load another copy
+ */
+const refuseOtherCopy = (config: string): void => {
+  const own = fileURLToPath(import.meta.resolve('keelson/package.json'))
+  let other = own
+  try {
+    other = createRequire(config).resolve('keelson/package.json')
+  } catch {
+    // Its folder has none.
+  }
+  if (other === own) return
+  throw new KeelsonError(
+    'CONFIG',
+    `${config} uses the copy of keelson in ${dirname(other)}: use the command of that copy`,
+    { details: { file: config, found: dirname(other), expected: dirname(own) } },
+  )
 }
 
 const oneByOne = async (
@@ -66,8 +101,14 @@ const oneByOne = async (
   return found
 }
 
-// A body that leaves a rejection unhandled has ended no rehearsal.
-onProcess('unhandledRejection', () => undefined)
+/** Errors that nobody handled since the last answer. */
+let thrown: string[] = []
+
+// They end no rehearsal: they are findings. What the guard has refused is one already.
+onProcess('uncaughtException', (error: unknown) => {
+  const { code, name, message } = keptError(error)
+  if (code !== 'REHEARSAL' && thrown.length < thrownMax) thrown.push(`${name}: ${message}`)
+})
 onProcess('disconnect', () => process.exit())
 
 const judges = (): void => {
