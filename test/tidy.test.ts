@@ -49,7 +49,11 @@ const doors: Record<string, readonly string[]> = {
   lmdb: ['src/storage/lmdb/lmdb-environment.ts'],
   // Nobody else loads it: its extensions are state of its module.
   msgpackr: ['src/storage/values/own-msgpackr.ts'],
-  'node:module': ['src/storage/values/own-msgpackr.ts', 'src/inspect/rehearsal/guard.ts'],
+  'node:module': [
+    'src/storage/values/own-msgpackr.ts',
+    'src/inspect/rehearsal/guard.ts',
+    'src/inspect/rehearsal/rehearsal-judge.ts',
+  ],
   'node:async_hooks': ['src/runtime/queues/async-context.ts'],
   // Storage asks its threads in order over shared memory, runtime relays messages of servers; the two do not know each other.
   'node:worker_threads': [

@@ -49,7 +49,7 @@ class Bench {
     return this.#loaded()
   }
 
-  /** What is asked from now on, or waits, is refused with `CLOSED`. */
+  /** Questions that wait, and later ones, are refused with `CLOSED`. */
   end(): void {
     this.#isEnded = true
     this.#process?.end()

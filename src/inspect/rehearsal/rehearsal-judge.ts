@@ -25,7 +25,12 @@ const logger: Logger = { error: nothing, warn: nothing, info: nothing }
 const says = (message: FromJudge): void => void process.send?.(message)
 
 /** The judge, once the configuration is loaded. */
-type Judge = { readonly rehearsal: Rehearsal; readonly guard: Guard }
+type Judge = {
+  readonly rehearsal: Rehearsal
+  readonly guard: Guard
+  /** Errors that nobody handled since the last answer. */
+  readonly thrown: string[]
+}
 
 const loaded = async ({
   config,
@@ -33,6 +38,12 @@ const loaded = async ({
   allowNet,
 }: Extract<ToJudge, { readonly ask: 'load' }>): Promise<Judge> => {
   refuseOtherCopy(config)
+  const thrown: string[] = []
+  // They end no rehearsal: they are findings. Attempts that the guard refused are findings already.
+  onProcess('uncaughtException', (error: unknown) => {
+    const { code, name, message } = keptError(error)
+    if (code !== 'REHEARSAL' && thrown.length < thrownMax) thrown.push(`${name}: ${message}`)
+  })
   const guard = guardProcess(allowNet)
   const request = { cwd: dirname(config), config, dir: undefined }
   const { options } = await readConfiguration(request)
@@ -40,11 +51,11 @@ const loaded = async ({
   guard.closesNet()
   claimRejections()
   const system = { clock: systemClock(), logger }
-  return { rehearsal: new Rehearsal(app, system, asOf), guard }
+  return { rehearsal: new Rehearsal(app, system, asOf), guard, thrown }
 }
 
 const answered = async (
-  { rehearsal, guard }: Judge,
+  { rehearsal, guard, thrown }: Judge,
   asked: Exclude<ToJudge, { readonly ask: 'load' }>,
 ): Promise<FromJudge> => {
   const found =
@@ -55,14 +66,12 @@ const answered = async (
       : asked.ask === 'rest'
         ? await rehearsal.rest()
         : rehearsal.whole(asked.facts)
-  const all = thrown
-  thrown = []
   return {
     says: 'found',
     found,
     still: rehearsal.still,
     refused: guard.refused(),
-    thrown: all,
+    thrown: thrown.splice(0),
   }
 }
 
@@ -101,14 +110,6 @@ const oneByOne = async (
   return found
 }
 
-/** Errors that nobody handled since the last answer. */
-let thrown: string[] = []
-
-// They end no rehearsal: they are findings. What the guard has refused is one already.
-onProcess('uncaughtException', (error: unknown) => {
-  const { code, name, message } = keptError(error)
-  if (code !== 'REHEARSAL' && thrown.length < thrownMax) thrown.push(`${name}: ${message}`)
-})
 onProcess('disconnect', () => process.exit())
 
 const judges = (): void => {
