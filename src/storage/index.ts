@@ -113,9 +113,11 @@ export {
 export {
   beginSwap,
   completeSwap,
+  dropSwap,
   type FolderSwap,
   readSwap,
   refuseSwap,
+  refuseSwapped,
 } from './disk/folder-swap.ts'
 export { describeHolder, type LockHolder, lockedDir } from './disk/lock-holder.ts'
 export type { MemberLocks } from './disk/member-locks.ts'

@@ -4,13 +4,16 @@
  * and takes its place; the old one stays as `DIR.before`.
  */
 import { lstatSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { KeelsonError } from '../../errors.ts'
 import {
   beginSwap,
   completeSwap,
   type Disk,
+  describeHolder,
+  dropSwap,
   type FolderSwap,
+  lockFileName,
   nodeDisk,
   readDataFolder,
   readSwap,
@@ -24,6 +27,7 @@ import { openedFolder } from './backup-command.ts'
 import type { ReshardCommand } from './backup-command-line.ts'
 import {
   checkCount,
+  findingLines,
   type SplitReport,
   splitFolder,
   splitJson,
@@ -37,6 +41,8 @@ type Resharded = {
   readonly dir: string
   readonly before?: string
   readonly split?: SplitReport
+  /** The swap of an earlier run was given up: the folder is the old one. */
+  readonly isAbandoned?: true
 }
 
 /**
@@ -49,10 +55,11 @@ export const runReshard = (command: ReshardCommand, environment: Environment): P
     command,
     environment,
     async (work): Promise<Resharded> => {
-      refuseLink(dir)
+      refusePlace(dir)
       const disk = nodeDisk()
       const swap = refusing(() => readSwap(disk, dir))
-      return swap ? completed(disk, dir, swap) : resharded(disk, work, dir, command)
+      if (swap) return completedLater(disk, work, dir, swap)
+      return resharded(disk, work, dir, command)
     },
     {
       text: reportText,
@@ -66,18 +73,40 @@ export const runReshard = (command: ReshardCommand, environment: Environment): P
  * A folder is replaced where it is. `/srv/app/data` links to `/mnt/big/data`: the link would be moved, the
  * new folder would be on another disk, and a service that is given `/mnt/big/data` would start on the old one.
  */
-const refuseLink = (dir: string): void => {
-  if (lstatSync(dir, { throwIfNoEntry: false })?.isSymbolicLink())
+const refusePlace = (dir: string): void => {
+  const entry = lstatSync(dir, { throwIfNoEntry: false })
+  if (entry?.isSymbolicLink())
     throw wrongFolder(dir, 'is a symbolic link: give the folder that it leads to')
+  if (entry && entry.dev !== lstatSync(dirname(dir)).dev) throw wrongFolder(dir, mountPoint)
 }
+
+const mountPoint =
+  'is a mount point, which cannot be moved: make a backup, and `keelson restore --shards` into a new folder'
 
 /** The folder of backup and new folder, until the swap. */
 const workFolder = (dir: string): string => `${dir}.resharding`
 
 const completed = (disk: Disk, dir: string, swap: FolderSwap): Resharded => {
-  refusing(() => completeSwap(disk, dir, swap))
+  const outcome = refusing(() => completeSwap(disk, dir, swap))
   refusing(() => disk.remove(workFolder(dir)))
-  return { dir, before: swap.before }
+  return outcome === 'replaced' ? { dir, before: swap.before } : { dir, isAbandoned: true }
+}
+
+/** Completes the swap of an earlier run. With the lock of the folder: that run may still work. */
+const completedLater = (
+  disk: Disk,
+  { environment: { clock } }: Work,
+  dir: string,
+  swap: FolderSwap,
+): Resharded => {
+  const holder = describeHolder({ since: clock.now() })
+  const isThere = refusing(() => disk.entry(dir)) !== undefined
+  const lock = isThere ? refusing(() => disk.lock(join(dir, lockFileName), holder)) : undefined
+  try {
+    return completed(disk, dir, swap)
+  } finally {
+    lock?.release()
+  }
 }
 
 const resharded = async (
@@ -90,6 +119,7 @@ const resharded = async (
   if (reading.state !== 'sound') throw wrongFolder(dir, 'is not a data folder')
   if (shards === undefined) throw wrongFolder(dir, 'has no swap to complete: --shards is needed')
   checkCount(reading.facts.shards, shards)
+  refusing(() => dropSwap(disk, dir))
   const before = `${dir}.before`
   if (disk.entry(before)) throw refusedFolder(before, 'it exists')
   const app = await openedFolder(dir)
@@ -117,17 +147,24 @@ const resharded = async (
     return { dir, before, split }
   } finally {
     await app.close()
-    if (swap) completed(disk, dir, swap)
-    else refusing(() => disk.remove(around))
+    try {
+      if (swap) completed(disk, dir, swap)
+    } finally {
+      // A swap that has not come to its end has the new folder in there.
+      if (!refusing(() => readSwap(disk, dir))) refusing(() => disk.remove(around))
+    }
   }
 }
 
-const reportText = ({ dir, before, split }: Resharded): string => {
+const reportText = ({ dir, before, split, isAbandoned }: Resharded): string => {
+  if (isAbandoned)
+    return `${printable(dir)} is the folder as it was: the swap had not begun, or the new folder is gone`
   if (split && before === undefined) return splitText(split)
   const shards = split
     ? [`${printable(dir)} has ${split.shards} shards instead of ${split.before}`]
     : []
   return [
+    ...(split ? findingLines(split) : []),
     ...shards,
     ...(split ? [] : [`completed: ${printable(dir)} is the new folder`]),
     `The old one is ${printable(before ?? '')}, and waits as a copy: remove it when all is well.`,

@@ -256,10 +256,14 @@ const findingLine = ({ kind, what, count, examples, isRefused }: Judged): string
   return `${mark}  ${printable(what)}${times}: ${meanings[kind]} (${printable(examples.slice(0, 3).join('; '))})`
 }
 
+/** A line for each finding. */
+export const findingLines = ({ findings }: SplitReport): readonly string[] =>
+  findings.map(findingLine)
+
 /** The report for people. */
 export const splitText = (report: SplitReport): string => {
-  const { dir, before, shards, findings, made } = report
-  const lines = findings.map(findingLine)
+  const { dir, before, shards, made } = report
+  const lines = findingLines(report)
   if (splitStatus(report) !== 0) return [...lines, 'Nothing was made.'].join('\n')
   if (!made) return [...lines, `${before} → ${shards} shards: nothing is against it.`].join('\n')
   const rows = made.shards.reduce((sum, each) => sum + each.rows, 0)

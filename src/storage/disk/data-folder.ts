@@ -34,6 +34,8 @@ export type DataFolderFacts = {
   readonly origin?: FolderOrigin
   /** True in a copy that may not act yet: its origin may act, or have acted since. */
   readonly waits?: true
+  /** Another folder takes the place of this one, at this path; nothing may write here since. */
+  readonly swap?: string
   /** The folder is a cache: the logs are in this engine. Absent if they are in the folder. */
   readonly cache?: CacheOrigin
 }
@@ -145,12 +147,13 @@ export const writeDataFolder = (disk: Disk, dir: string, facts: DataFolderFacts)
  * would refuse
  */
 export const encodeDataFolder = (facts: DataFolderFacts): Uint8Array => {
-  const { instanceId, shards, logs, created, origin, waits, cache } = facts
+  const { instanceId, shards, logs, created, origin, waits, swap, cache } = facts
   const known = { format: dataFolderFormat, instanceId, shards, shardHash, logs, created }
   const fields = {
     ...known,
     ...(origin && { origin }),
     ...(waits && { waits }),
+    ...(swap !== undefined && { swap }),
     ...(cache && { cache }),
   }
   const fault = faultOf(fields)
@@ -185,7 +188,7 @@ export const decodeDataFolder = (
 /** The facts of valid fields. */
 const factsIn = (fields: Record<string, unknown>): DataFolderFacts => {
   const { instanceId, shards, logs, created, ...more } = fields as DataFolderFacts
-  const { origin, waits, cache } = more
+  const { origin, waits, swap, cache } = more
   return {
     instanceId,
     shards,
@@ -193,6 +196,7 @@ const factsIn = (fields: Record<string, unknown>): DataFolderFacts => {
     created,
     ...(origin && { origin }),
     ...(waits && { waits }),
+    ...(swap !== undefined && { swap }),
     ...(cache && { cache: cacheOf(cache) }),
   }
 }
@@ -218,7 +222,7 @@ export const confirmedFacts = (
 
 /** The fault of the fields of format 1; `undefined` if they are valid. */
 const faultOf = (fields: Record<string, unknown>): string | undefined => {
-  const { format, instanceId, shards, logs, created, origin, waits, cache } = fields
+  const { format, instanceId, shards, logs, created, origin, waits, swap, cache } = fields
   if (format !== dataFolderFormat) return `format ${String(format)}`
   if (typeof instanceId !== 'string' || instanceId.length < 1 || instanceId.length > 128)
     return 'instanceId is no text of 1 to 128 characters'
@@ -230,6 +234,7 @@ const faultOf = (fields: Record<string, unknown>): string | undefined => {
   if (origin !== undefined && !isOrigin(origin, shards))
     return 'origin is no list of the logs of shards that these are, or that they were split from'
   if (waits !== undefined && waits !== true) return 'waits is not true'
+  if (swap !== undefined && typeof swap !== 'string') return 'swap is no path'
   if (cache !== undefined && !isCacheOrigin(cache)) return 'cache names no cluster and engine'
   return fields.shardHash === shardHash ? undefined : 'shardHash is unknown'
 }

@@ -26,6 +26,7 @@ import {
   raiseFloor,
   readDataFolder,
   refuseSwap,
+  refuseSwapped,
   refusing,
   shardFolder,
   shardsPresent,
@@ -178,6 +179,7 @@ const claim = (request: ClaimRequest, made: Made): FolderClaim => {
   if (!isEmpty) made.parents.length = 0
   const reading = readDataFolder(disk, dir)
   const facts = reading.state === 'sound' ? reading.facts : undefined
+  if (facts) refuseSwapped(dir, facts)
   let written = facts
   const write = (facts: DataFolderFacts): void => {
     writeDataFolder(disk, dir, facts)

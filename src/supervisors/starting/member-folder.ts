@@ -18,6 +18,7 @@ import {
   raiseFloor,
   readDataFolder,
   refuseSwap,
+  refuseSwapped,
   refusing,
   shardFolder,
   WorkNotes,
@@ -72,6 +73,7 @@ export class MemberFolder implements MemberDirectory {
         const reading = readDataFolder(disk, dir)
         if (reading.state !== 'sound')
           throw new KeelsonError('CORRUPT', `${dir} has no description`)
+        refuseSwapped(dir, reading.facts)
         refuseFolder(request, reading.facts, shards)
         const folder = new MemberFolder(request, reading.facts, root)
         folder.#enter()

@@ -91,6 +91,7 @@ test('a process that is killed before, between and after the steps of the swap l
 }, async () => {
   const preload = join(import.meta.dirname, '../../support/programs/killed-swap.mjs')
   const found: (number | string)[] = []
+  const links: (number | string)[] = []
   for (let at = 1; at <= 12; at++) {
     const dir = await withFolder()
     const variables = { NODE_OPTIONS: `--import ${preload}`, KILL_AT: `${at}` }
@@ -106,6 +107,11 @@ test('a process that is killed before, between and after the steps of the swap l
         expect((await runKeelson(['reshard', 'd', '--shards', '4'], dir)).status).toBe(0)
     } else {
       found.push('refused')
+      // Another path of the old folder, beside which is no `d.swap`.
+      if (existsSync(join(dir, 'd'))) {
+        symlinkSync('../d', join(dir, 'd.resharding', 'd'))
+        links.push(await opened(join(dir, 'd.resharding')))
+      }
       expect(now).toMatch(/`keelson reshard .*d` completes it/)
       const completed = await runKeelson(['reshard', 'd'], dir)
       expect(completed.status, completed.errors).toBe(0)
@@ -114,6 +120,8 @@ test('a process that is killed before, between and after the steps of the swap l
     expect(isWaiting(join(dir, 'd.before'))).toBe(true)
     expect(existsSync(join(dir, 'd.swap'))).toBe(false)
   }
+  // Where it opens, the swap had not begun, and was given up.
+  expect(links.filter((each) => typeof each === 'string').length).toBeGreaterThan(0)
   expect(found).toContain(1)
   expect(found.filter((each) => each === 'refused').length).toBeGreaterThanOrEqual(3)
 })

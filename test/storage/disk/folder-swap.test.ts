@@ -4,10 +4,12 @@ import { isKeelsonError } from '../../../src/errors.ts'
 import {
   beginSwap,
   completeSwap,
+  dropSwap,
   type FolderSwap,
   readDataFolder,
   readSwap,
   refuseSwap,
+  refuseSwapped,
   writeDataFolder,
 } from '../../../src/storage/index.ts'
 import { type SimulatedDisk, simulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
@@ -48,6 +50,11 @@ const at = (disk: SimulatedDisk, path: string): string => {
   return `${reading.facts.instanceId}${reading.facts.waits ? ', waits' : ''}`
 }
 
+const marked = (disk: SimulatedDisk, path: string): boolean => {
+  const reading = readDataFolder(disk, path)
+  return reading.state === 'sound' && reading.facts.swap !== undefined
+}
+
 test('the new folder acts in the place, and the old one waits beside it', () => {
   const disk = both()
   whole(disk)
@@ -74,6 +81,7 @@ test('wherever it is cut off, the old folder starts, or the new one, or the refu
   const count = calls.filter(({ operation }) => changingOperations.includes(operation)).length
   expect(count).toBeGreaterThan(12)
   const states = new Set<string>()
+  const outcomes = new Set<string>()
   for (let call = 1; call <= count + 1; call++)
     for (const end of ['crash', 'killProcess'] as const)
       for (let seed = 1; seed <= 3; seed++) {
@@ -89,22 +97,73 @@ test('wherever it is cut off, the old folder starts, or the new one, or the refu
         states.add(begun ? 'refused' : at(disk, dir))
         if (begun) {
           expect(() => refuseSwap(disk, dir)).toThrow(/`keelson reshard \/srv\/data` completes it/)
-          completeSwap(disk, dir, begun)
+          const outcome = completeSwap(disk, dir, begun)
           disk.crash({ unsynced: 'lost' })
-          expect(at(disk, dir), `call ${call}`).toBe('new')
+          expect(at(disk, dir), `call ${call}`).toBe(outcome === 'replaced' ? 'new' : 'old')
+          outcomes.add(outcome)
+          expect(readSwap(disk, dir)).toBe(undefined)
         }
         const [now, before] = [at(disk, dir), at(disk, swap.before)]
         if (now === 'new') expect(before).toBe('old, waits')
         else expect([now, before]).toEqual(['old', 'absent'])
       }
   expect([...states].sort()).toEqual(['new', 'old', 'refused'])
+  expect([...outcomes].sort()).toEqual(['abandoned', 'replaced'])
 })
 
-test('a folder that cannot be moved leaves the old one, without a swap', () => {
+test('wherever it is cut off, a start by another path finds the folder marked, or the swap has not begun', () => {
+  const counted = both()
+  const calls = counted.recordCalls()
+  whole(counted)
+  const count = calls.filter(({ operation }) => changingOperations.includes(operation)).length
+  for (let call = 1; call <= count; call++)
+    for (let seed = 1; seed <= 3; seed++) {
+      const disk = both().clone({ seed: 10 * call + seed })
+      disk.inject({ at: call, operation: changingOperations, fault: { kind: 'halt' } })
+      expect(() => whole(disk)).toThrow()
+      disk.clearFaults()
+      disk.crash()
+      const begun = readSwap(disk, dir)
+      const reading = readDataFolder(disk, dir)
+      if (!begun || reading.state !== 'sound' || reading.facts.instanceId === 'new') continue
+      // A service that has another path of this folder opens it, unless it is marked.
+      const isMarked = reading.facts.swap === dir
+      if (isMarked)
+        expect(() => refuseSwapped('/link', reading.facts)).toThrow(/reshard \/srv\/data/)
+      else refuseSwapped('/link', reading.facts)
+      expect(completeSwap(disk, dir, begun)).toBe(isMarked ? 'replaced' : 'abandoned')
+    }
+})
+
+test('a swap whose new folder is gone is given up: the old folder is as it was', () => {
   const disk = both()
-  disk.inject({ at: 2, operation: 'rename', path: dir, fault: { kind: 'error', code: 'EBUSY' } })
-  expect(() => whole(disk)).toThrow()
-  expect(at(disk, dir)).toBe('old')
+  beginSwap(disk, dir, swap)
+  disk.remove(swap.next)
+  expect(completeSwap(disk, dir, swap)).toBe('abandoned')
+  disk.crash({ unsynced: 'lost' })
+  expect([at(disk, dir), marked(disk, dir), readSwap(disk, dir)]).toEqual(['old', false, undefined])
+})
+
+test('a mark whose `DIR.swap` was removed by hand is taken away at its path alone', () => {
+  const disk = both()
+  beginSwap(disk, dir, swap)
+  expect(dropSwap(disk, dir)).toBe(false)
+  disk.remove(`${dir}.swap`)
+  disk.rename(dir, '/srv/other')
+  expect(dropSwap(disk, '/srv/other')).toBe(false)
+  disk.rename('/srv/other', dir)
+  expect([dropSwap(disk, dir), marked(disk, dir)]).toEqual([true, false])
+})
+
+test.each([
+  ['that cannot be marked', 2],
+  ['that cannot be moved', 3],
+])('a folder %s leaves the old one, without a swap', (_, rename) => {
+  const disk = both()
+  const fault = { kind: 'error', code: 'EBUSY' } as const
+  disk.inject({ at: rename, operation: 'rename', path: dir, fault })
+  expect(() => whole(disk)).toThrow(rename === 3 ? /a mount point/ : 'EBUSY')
+  expect([at(disk, dir), marked(disk, dir)]).toEqual(['old', false])
   expect(readSwap(disk, dir)).toBe(undefined)
 })
 
@@ -117,9 +176,17 @@ test('what was moved by hand is CONFLICT, and a damaged file CORRUPT', () => {
       return isKeelsonError(error) ? error.code : error
     }
   }
-  const lost = both()
-  lost.remove(swap.next)
-  expect(code(() => whole(lost))).toBe('CONFLICT')
+  const gone = both()
+  beginSwap(gone, dir, swap)
+  gone.remove(dir)
+  expect(code(() => completeSwap(gone, dir, swap))).toBe('CONFLICT')
+  const made = both()
+  beginSwap(made, dir, swap)
+  made.rename(dir, swap.before)
+  made.makeFolder(dir)
+  expect(() => completeSwap(made, dir, swap)).toThrow(/^data was moved, or made, by hand/)
+  made.remove(dir)
+  expect(completeSwap(made, dir, swap)).toBe('replaced')
   const taken = both()
   taken.makeFolder(swap.before)
   expect(code(() => whole(taken))).toBe('CONFLICT')
@@ -137,6 +204,10 @@ test('no instance starts while a swap is not complete, and none makes an empty f
   await world.during(app.close())
   beginSwap(world.disk, '/data', { ...swap, next: '/data.next', before: '/data.before' })
   expect(await codeOf(world.start())).toBe('CONFIG')
+  // As by a bind mount: no `DIR.swap` is beside that path.
+  world.disk.rename('/data', '/mount')
+  expect(await codeOf(world.start({ dir: '/mount' }))).toBe('CONFIG')
+  world.disk.rename('/mount', '/data')
   world.disk.rename('/data', '/data.before')
   expect(await codeOf(world.start())).toBe('CONFIG')
   expect(world.disk.entry('/data')).toBe(undefined)
