@@ -55,6 +55,10 @@ export const findingKinds = {
     'damage',
     'A restore, a salvage or a backup into this folder was cut off. It is no whole copy.',
   ],
+  'folder.swap': [
+    'warning',
+    'Another folder takes the place of this one. Start refuses it until that is complete.',
+  ],
   'folder.undescribed': [
     'damage',
     'keelson.json is missing. Nothing says for certain how many shards there were, and start refuses the folder.',

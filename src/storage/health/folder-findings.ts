@@ -90,7 +90,20 @@ const describedFindings = (facts: FolderFacts): Finding[] => {
   }
   if (reading.state === 'absent') return [...held, undescribed(facts, file)]
   if (reading.state === 'damaged') return [...held, misdescribed(facts, file, reading)]
-  return [...held, ...strayShards(facts, reading.facts.shards)]
+  const { shards, swap } = reading.facts
+  return [
+    ...held,
+    ...(swap === undefined
+      ? []
+      : [
+          finding('folder.swap', {
+            file,
+            evidence: `it says that ${swap} gets another folder`,
+            remedy: `Complete it: keelson reshard ${swap}`,
+          }),
+        ]),
+    ...strayShards(facts, shards),
+  ]
 }
 
 /** The text in LOCK of a process that copies into the folder, until it has ended. */

@@ -9,6 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { beginSwap, nodeDisk } from '../../../src/storage/index.ts'
 import { change, setFloors } from '../../support/commands/command-logs.ts'
 import { keyIn } from '../../support/commands/doctor-folder.ts'
 import {
@@ -97,6 +98,17 @@ export const damages: readonly Damage[] = [
     },
     codes: ['folder.unfinished'],
     remedy: /Remove \S+, and do that again/,
+  },
+  {
+    name: 'another folder takes the place of this one',
+    harm: (dir) => {
+      const disk = nodeDisk()
+      const [at, next, before] = [join(dir, 'd'), join(dir, 'next'), join(dir, 'd.before')]
+      beginSwap(disk, at, { next, before, instanceId: 'next', waits: false })
+      remove(join(dir, 'd.swap'))
+    },
+    codes: ['folder.swap'],
+    remedy: /keelson reshard \S+d$/,
   },
   {
     name: 'a shard that keelson.json does not name',
