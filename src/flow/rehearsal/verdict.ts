@@ -50,7 +50,8 @@ export class Findings {
     const key = [levels.indexOf(level), kind, what].join('\0')
     const known = this.#all.get(key) ?? { count: 0, examples: [], of: found }
     known.count++
-    known.examples = [...known.examples, { id, reason }].sort(byId).slice(0, examplesMax)
+    if (!known.examples.some((each) => each.id === id && each.reason === reason))
+      known.examples = [...known.examples, { id, reason }].sort(byId).slice(0, examplesMax)
     this.#all.set(key, known)
   }
 
