@@ -1,4 +1,7 @@
-/** The declarations of a program for stored data: its kinds, workers, workflows, queues and schedules. Pure. */
+/**
+ * The declarations of a program for stored data: its kinds, workers, workflows, queues and schedules. Pure.
+ * It is apart from `rehearsal.ts` because it knows nothing of rows: it is the one that looks into a tree.
+ */
 import { durableTable, type NewServer } from '../../actors/index.ts'
 import type { ChildSpec } from '../../runtime/index.ts'
 import { type AppNode, type AppTree, declaredActors } from '../../supervisors/index.ts'

@@ -1,9 +1,8 @@
 /**
- * Judges runs in lots, as a program would replay them. It is apart from the judge of all actors, as it
- * alone waits. A body that stands still may await something else
- * than `ctx`: such runs are kept, and wait together in the end for as long as an activation waits.
+ * Judges runs in lots, as a program would replay them. A body that stands still may await something else than
+ * `ctx`: such runs are kept, and wait together in the end for as long as an activation waits. It is apart
+ * from `rehearsal.ts` because that one decides at once, by rows alone, and nothing in it waits.
  */
-
 import type { Verdict } from '../../actors/index.ts'
 import { passed } from '../../clock.ts'
 import type { Workflow } from '../runs/body.ts'

@@ -1,7 +1,8 @@
 /**
  * `keelson reshard`: gives a data folder more shards in its place. The folder is open here for the whole
  * time, without a user's tree, so that nobody writes after the backup. The new folder is made beside it
- * and takes its place; the old one stays as `DIR.before`.
+ * and takes its place; the old one stays as `DIR.before`. It is apart from `keelson restore --shards`,
+ * which has no folder to replace.
  */
 import { lstatSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'

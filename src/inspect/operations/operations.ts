@@ -89,7 +89,7 @@ export const rehearse = async (
 ): Promise<RehearsalReport> => {
   noMore(surplus, 'rehearse({ from, config, … })')
   const checked = rehearseOptions(options, argument('', 'rehearse'))
-  const { rehearsalOf } = await import('../rehearsal/rehearsal-of.ts')
+  const { rehearsalOf } = await import('../rehearsal/rehearse-command.ts')
   return rehearsalOf(checked)
 }
 

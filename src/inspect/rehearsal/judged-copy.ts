@@ -72,7 +72,7 @@ class Bench {
 
   async whole(facts: StoredParts['facts']): Promise<readonly Found[]> {
     const answer = await this.#asked({ ask: 'whole', facts })
-    return 'lost' in answer ? [] : this.#foundIn(answer)
+    return 'lost' in answer ? [wholeLost] : this.#foundIn(answer)
   }
 
   async #oneByOne(lot: readonly StoredPart[]): Promise<readonly Found[]> {
@@ -142,6 +142,16 @@ const lostOf = ({ kind, id, run }: StoredPart, { lost }: Lost, hangMs: number): 
     kind: shown,
     id,
   }
+}
+
+/** Nothing else would count this part of the rehearsal as not judged. */
+const wholeLost: Found = {
+  level: 'notes',
+  what: 'was not judged',
+  kind: 'program',
+  id: 'schedules, queues, kinds and retention',
+  reason: 'the process that judged them has ended, or does not answer',
+  fix: 'run the rehearsal again, and look at what the build does with its memory',
 }
 
 /** The judged code has attempted something outside: a body acts through `ctx` alone. */

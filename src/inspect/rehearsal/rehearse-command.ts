@@ -7,7 +7,7 @@ import { PassThrough } from 'node:stream'
 import { KeelsonError } from '../../errors.ts'
 import { type Finding, isAtLeast, type RehearsalReport } from '../../flow/index.ts'
 import { nodeDisk } from '../../storage/index.ts'
-import { type Environment, printLine } from '../command/environment.ts'
+import { type Environment, printLine, processEnvironment } from '../command/environment.ts'
 import { runReported, type Work } from '../command/long-work.ts'
 import { openedFolder } from '../folder/backup-command.ts'
 import type { Moment } from '../folder/backup-command-line.ts'
@@ -24,26 +24,39 @@ const findingsStatus = 4
 /** A judge that answers nothing for so long is killed, in ms. */
 const hangMs = 30_000
 
-/** The parts of a rehearsal. Paths are absolute. */
-export type RehearsalTerms = Omit<JudgeTerms, 'asOf' | 'clock'> & {
-  /** A data folder or a backup. */
-  readonly dir: string
-  readonly at: Moment | undefined
+/** The builds and the bounds of a rehearsal. Paths are absolute. */
+type RehearsalTerms = Omit<JudgeTerms, 'asOf' | 'clock'> & {
   readonly against: string | undefined
   readonly endedMax: number
 }
 
+/** The options of `rehearse` of `keelson/operations`, checked. Paths are relative to the present folder. */
+type Checked = Omit<RehearsalTerms, 'endedMax' | 'against'> & {
+  readonly from: string
+  readonly at: Moment | undefined
+  readonly against?: string | undefined
+  readonly ended: number
+}
+
 /**
- * Judges what a build will do with a folder or a backup.
+ * Judges for a program: without streams, and without the signals of its process.
  * @throws KeelsonError as `runBackup` and `runPlainRestore` do; `CONFIG` for a build that does not load
  */
-export const rehearsal = async (
-  terms: RehearsalTerms,
-  environment: Environment,
-): Promise<RehearsalReport> => {
-  const request = { ...terms, word: 'rehearsal', progress: false, verbose: false }
+export const rehearsalOf = async (checked: Checked): Promise<RehearsalReport> => {
+  const { from, config, against, at, ended, ...how } = checked
+  const here = processEnvironment()
+  const nowhere = new PassThrough().resume()
+  const environment = { ...here, output: nowhere, errors: nowhere, onSignal: () => () => undefined }
+  const absolute = (path: string): string => resolve(here.cwd, path)
+  const terms = {
+    ...how,
+    config: absolute(config),
+    against: against === undefined ? undefined : absolute(against),
+    endedMax: ended,
+  }
+  const copied = { dir: absolute(from), at, word: 'rehearsal', progress: false, verbose: false }
   const { signal } = new AbortController()
-  const report = await withCopy(nodeDisk(), request, environment, (copy) =>
+  const report = await withCopy(nodeDisk(), copied, environment, (copy) =>
     rehearsed(copy, terms, { environment, signal }),
   )
   if (typeof report !== 'number') return report
@@ -87,7 +100,7 @@ export const runRehearse = (
 
 const rehearsed = async (
   { data, asOf }: { readonly data: string; readonly asOf: number },
-  { against, endedMax, ...terms }: Omit<RehearsalTerms, 'dir' | 'at'>,
+  { against, endedMax, ...terms }: RehearsalTerms,
   { environment, signal }: Pick<Work, 'environment' | 'signal'>,
 ): Promise<RehearsalReport> => {
   const { clock, errors } = environment

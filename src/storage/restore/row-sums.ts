@@ -1,6 +1,7 @@
 /**
  * Sums over rows, by what they are about: how many, and the sum modulo 2^128 of the SHA-256 over the
- * key and the record of each. Rows that are split have equal sums in any order. Pure.
+ * key and the record of each. Rows that are split have equal sums in any order. Pure. It is apart from the
+ * split because it judges the split: neither of them knows how the other one works.
  */
 import { startSha256 } from '../../bytes/sha256.ts'
 import { viewOf } from '../../bytes/u64.ts'

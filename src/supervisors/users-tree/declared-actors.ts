@@ -1,6 +1,7 @@
 /**
  * The durable parts that a checked tree declares: kinds, durable workers, and the specifications with their
- * own start functions, whose parts only they know. Pure.
+ * own start functions, whose parts only they know. Pure. It is apart from the start of a tree because a
+ * rehearsal starts nothing.
  */
 import type { ChildSpec } from '../../runtime/index.ts'
 import { type AppNode, type AppTree, isChildSpec, isDurable, serverOf } from './app-tree.ts'
