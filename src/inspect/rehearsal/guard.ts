@@ -87,6 +87,7 @@ export const guardProcess = (allowNet: boolean): Guard => {
   const asked = /^(lookup|resolve|reverse)/
   for (const of of [dns, dns.promises, dns.Resolver.prototype, dns.promises.Resolver.prototype])
     closed(of as never, names(of, asked), 'dns', true)
+  closed(process as never, ['kill', 'abort'], 'process')
   closed(childProcess as never, processes, 'child_process')
   closed(childProcess.ChildProcess.prototype as never, ['spawn'], 'child_process')
   ;(threads as Functions).Worker = class {

@@ -165,7 +165,7 @@ describe.each(triesAll ? present : present.slice(-1))('a replica on %s', (name, 
     )
   })
 
-  test('takes an actor whose server has any version that a server may have', async () => {
+  test('takes an actor whose server has the greatest version that a server may have', async () => {
     const { log, session } = await claimed()
     const row = { entity: 'order/1', version: Number.MAX_SAFE_INTEGER, fields: '{}', size: 9 }
     const changes = [{ kind: 'entity', asOf: 1, row }] as const

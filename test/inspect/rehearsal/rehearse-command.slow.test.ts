@@ -1,5 +1,7 @@
 /** `keelson rehearse` and `rehearse` of `keelson/operations` on real folders (needs the build). */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -7,6 +9,7 @@ import { start } from 'keelson'
 import { rehearse } from 'keelson/operations'
 import { expect, test } from 'vitest'
 import { commandHere } from '../../support/commands/command-here.ts'
+import { startKeelson } from '../../support/commands/keelson-command.ts'
 import { folderMadeOnce } from '../../support/temp-folder.ts'
 
 const packageOf = (name: string): string =>
@@ -266,3 +269,59 @@ test('a body that ends its process is named too', { tags: ['RE6', 'RE8'] }, asyn
   expect(findings.map(({ what, count }) => [what, count])).toEqual([['ends its process', 3]])
   expect(counts.notJudged).toBe(3)
 })
+
+test.each([
+  ['a rejection that nobody handles', "void Promise.reject(new Error('loose'))"],
+  ['a throw in a timer', "setTimeout(() => { throw new Error('loose') })"],
+])('%s blocks, as Node would end the process', async (_, loose) => {
+  const dir = written(folder(), configOf(`${loose}; ${original}`))
+
+  const { status, output, errors } = await rehearsed(dir)
+
+  expect(status, errors).toBe(4)
+  expect(output).toMatch(/blocks {2}program: ends the process {2}.*\n {2}Error: loose/)
+  expect(output).not.toContain('DIVERGED')
+})
+
+test('a configuration that would load another copy of the package is CONFIG, which names both', async () => {
+  const dir = folder()
+  mkdirSync(join(dir, 'next/node_modules/keelson'), { recursive: true })
+  writeFileSync(join(dir, 'next/node_modules/keelson/package.json'), '{"name":"keelson"}')
+  writeFileSync(join(dir, 'next/new.mjs'), configOf(original))
+
+  const { status, errors } = await commandHere(['rehearse', 'data', '--with', 'next/new.mjs'], dir)
+
+  expect(status).toBe(1)
+  expect(errors).toMatch(
+    /^CONFIG: .*next\/new\.mjs uses the copy of keelson in .*next\/node_modules/,
+  )
+})
+
+/** The processes whose folder is this one. */
+const processesIn = (dir: string): readonly string[] =>
+  readdirSync('/proc').filter((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readlinkSync(`/proc/${pid}/cwd`) === dir
+    } catch {
+      return false
+    }
+  })
+
+test.each([1, 2])(
+  '%i SIGINT end it in an endless loop with status 130, and its judge with it',
+  async (times) => {
+    const dir = folder()
+    const pipe = join(dir, 'pipe')
+    execFileSync('mkfifo', [pipe])
+    const top = "import { readFileSync } from 'node:fs'"
+    written(dir, configOf(`readFileSync(${JSON.stringify(pipe)}); for (;;);`, { top }))
+    const command = startKeelson(['rehearse', 'data', '--with', 'new.mjs'], dir)
+    // Opened when the judge reads it: the body has begun.
+    await (await open(pipe, 'w')).close()
+
+    for (let time = 0; time < times; time++) command.process.kill('SIGINT')
+
+    expect((await command.ended).status).toBe(130)
+    expect(processesIn(dir)).toEqual([])
+  },
+)
