@@ -1,6 +1,7 @@
 /**
- * The judge of a program: it gets stored actors in lots, and says what the program would do with each. It
- * is apart from `rehearse.ts`, because a judge in another process has no instance. Nothing is started, and no function of a step, job, alarm or handler is called.
+ * The judge of a program: it gets stored actors in lots, and says what the program would do with each.
+ * Nothing is started, and no function of a step, job, alarm or handler is called. It is apart from
+ * `rehearse.ts`, because a judge in another process has no instance.
  */
 import { actorVerdicts, readBody, type Verdict } from '../../actors/index.ts'
 import { ownOf } from '../../own-names.ts'
