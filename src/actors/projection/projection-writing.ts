@@ -329,6 +329,8 @@ export const settle = (state: State, context: Context): void => {
   const { projectedLsn } = feed
   // Waiters read this LSN at once; the applier's notification arrives later.
   shard.projectedLsn = projectedLsn
+  // Markers of the log move the feed on without a commit.
+  shard.projection.reached(feed.targetLsn, projectedLsn)
   Applier.projected(applierOf(state, context), projectedLsn)
   waiters.reach(projectedLsn, shard.derived.ended)
   const isAllDone = feed.lag === 0 && shard.derived.oldestAt === undefined

@@ -270,6 +270,19 @@ describe('a projection whose function throws', () => {
     expect(app.projection('fragile').get('b')).toBe(2)
   })
 
+  test('leaves the projection of the store without lag after a restart', async () => {
+    const { app, during, start, clock } = await begun([fragile()])
+    await during(app.store.put('b', 'bad'))
+    await during(app.close())
+    const again = await start({ projections: [fragile()] })
+    await clock.advance(20_000)
+
+    expect(again.projection('fragile').status()).toMatchObject([{ state: 'halted' }])
+    const [shard] = again.health().shards
+    expect(shard?.projectedLsn).toBe(shard?.appliedLsn)
+    expect(shard?.projection.behindMs).toBe(0)
+  })
+
   test('is given the frame that halts it once: it is not built anew with that frame', async () => {
     const tries: unknown[] = []
     const fragile = projection('fragile', {
