@@ -47,16 +47,22 @@ export class SpaceWatch {
   readonly #parts: SpaceParts
   #refusing: SpaceHealth['refusing'] = undefined
   /** The last refusal while writes are refused: whether it was for want of room, and when it was. */
-  #last = { isFull: false, at: 0 }
+  #last: { isFull: boolean; at: number; free?: number | undefined } = { isFull: false, at: 0 }
 
   constructor(parts: SpaceParts) {
     this.#parts = parts
   }
 
   get health(): SpaceHealth {
+    const freeBytes = this.#free
+    const neededBytes = this.#needed
+    this.#looked(freeBytes)
+    return { freeBytes, neededBytes, refusing: this.#refusing }
+  }
+
+  get #needed(): number {
     const { segmentBytes } = this.#parts
-    const neededBytes = 2 * segmentBytes + this.#parts.snapshotBytes()
-    return { freeBytes: this.#free, neededBytes, refusing: this.#refusing }
+    return 2 * segmentBytes + this.#parts.snapshotBytes()
   }
 
   get #free(): number | undefined {
@@ -86,9 +92,9 @@ export class SpaceWatch {
     this.#refusing = { since, groups: groups + 1, reason }
     // Free space does not help a file that may not be larger.
     const isFull = refusal.code === 'NO_SPACE' && refusal.details.errno !== 'EFBIG'
-    this.#last = { isFull, at: clock.monotonic() }
+    const [freeBytes, neededBytes] = [this.#free, this.#needed]
+    this.#last = { isFull, at: clock.monotonic(), free: freeBytes }
     if (groups > 0) return
-    const { freeBytes, neededBytes } = this.health
     const room = `${mebibytes(freeBytes)} free, ${mebibytes(neededBytes)} are needed`
     const why = isFull
       ? `its disk has no space (${room})`
@@ -108,16 +114,32 @@ export class SpaceWatch {
    * one if it took a segment, or nothing was refused for a while.
    */
   #took(rolled: boolean): void {
-    const { index, clock, logger, segmentBytes } = this.#parts
+    const { clock, segmentBytes } = this.#parts
     const { isFull, at } = this.#last
     const takes = isFull
       ? (this.#free ?? segmentBytes) >= segmentBytes
       : rolled || clock.monotonic() - at >= quietMs
-    if (!takes) return
+    if (takes) this.#ended('takes writes again')
+  }
+
+  /**
+   * A disk that was too full and now has what the shard needs is full no more, though nobody has
+   * written since. A quota, or a disk without inodes, refuses while bytes are free: a write ends that.
+   */
+  #looked(free: number | undefined): void {
+    const { isFull, free: before } = this.#last
+    if (this.#refusing === undefined || !isFull || free === undefined || before === undefined)
+      return
+    const needed = this.#needed
+    if (before < needed && free >= needed) this.#ended('has space for writes again')
+  }
+
+  #ended(what: string): void {
+    const { index, clock, logger } = this.#parts
     const { since = 0, groups } = this.#refusing ?? {}
     this.#refusing = undefined
     const ms = clock.now() - since
-    logger.info(`shard ${index} takes writes again, after ${ms} ms`, { shard: index, groups, ms })
+    logger.info(`shard ${index} ${what}, after ${ms} ms`, { shard: index, groups, ms })
   }
 }
 

@@ -92,6 +92,28 @@ test('a group that was taken ends it when a segment is free, and says how long i
   ])
 })
 
+test('a look ends it when the disk has the space that the shard needs, though nobody writes', async () => {
+  let free = MiB
+  const { space, clock, lines } = watch(() => free)
+  space.noted(full)
+  await clock.advance(70)
+  free = 9 * MiB - 1
+  expect(space.health.refusing?.groups).toBe(1)
+  free = 9 * MiB
+  expect(space.health.refusing).toBeUndefined()
+  expect(lines.slice(1)).toEqual([
+    'info shard 3 has space for writes again, after 70 ms {"shard":3,"groups":1,"ms":70}',
+  ])
+})
+
+test('a quota that refuses while bytes are free is ended by a write, and by no look', () => {
+  const { space } = watch(() => 100 * MiB)
+  space.noted(full)
+  expect(space.health.refusing?.groups).toBe(1)
+  space.noted(undefined)
+  expect(space.health.refusing).toBeUndefined()
+})
+
 test('a disk that does not say what is free is believed when it takes a group', () => {
   const { space, lines } = watch(() => {
     throw new Error('no such call')
