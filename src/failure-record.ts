@@ -33,7 +33,7 @@ export const failureRecord = (thrown: unknown, messageMax?: number): KeptError =
   }
   for (const cause of causesOf(thrown)) {
     const { name, message, code, address, port } = keptError(cause, causeMax)
-    const [at] = framesOf(cause)
+    const at = placeOf(framesOf(cause))
     const of = { name, message, code, address, port, at: at?.trim().replace(/^at /, '') }
     const given = Object.fromEntries(Object.entries(of).filter(([, value]) => value !== undefined))
     if (!hasRoom(given)) break
@@ -80,6 +80,10 @@ const framesOf = (error: unknown): readonly string[] => {
   const own = frames.filter((frame) => !isHiddenFrame(frame))
   return own.length > 0 || isKeelsonError(error) ? own : frames
 }
+
+/** The first frame in a file of the user, as `JSON.parse` and sockets have none; without one the first. */
+const placeOf = (frames: readonly string[]): string | undefined =>
+  frames.find((frame) => !/\bnode:|<anonymous>\)?$|\(native\)$/.test(frame)) ?? frames[0]
 
 /** A record in one line: the error and its causes. */
 export const keptText = ({ causes = [], ...error }: KeptError): string =>

@@ -56,6 +56,27 @@ test('a cause names the place where it was thrown', () => {
   expect(lines.at(-1)).toContain('    at ')
 })
 
+test('a cause that a function of the language has thrown names the place of its call', () => {
+  const parse = (text: string) => JSON.parse(text)
+  const cause = (() => {
+    try {
+      return parse('{')
+    } catch (error) {
+      return error
+    }
+  })()
+
+  expect(failureRecord(new Error('top', { cause })).causes?.[0]?.at).toMatch(
+    /^parse \(.*failure-record\.test\.ts/,
+  )
+  const none = Object.assign(new Error('no'), {
+    stack: 'Error: no\n    at new Promise (<anonymous>)',
+  })
+  expect(failureRecord(new Error('top', { cause: none })).causes?.[0]?.at).toBe(
+    'new Promise (<anonymous>)',
+  )
+})
+
 test('an error that causes itself ends the chain', () => {
   const error = new Error('round')
   Object.assign(error, { cause: Object.assign(new Error('and'), { cause: error }) })

@@ -209,7 +209,7 @@ const stackText = (error: Error, said: string): string => {
   const rest = isSaid && text.startsWith(head) ? text.slice(head.length) : `\n${text}`
   const lines = rest.split('\n')
   const isTheirs = lines.some((line) => isFrame(line) && !isHiddenFrame(line))
-  return isTheirs || isOwn ? lines.flatMap(shown).join('\n') : rest
+  return isTheirs || isOwn ? shownLines(lines).join('\n') : rest
 }
 
 /** The most characters of an error in one line of the log. */
@@ -226,8 +226,12 @@ const printed = (error: Error): string => {
   }
 }
 
-/** The details of an error follow its last frame on the same line. */
-const shown = (line: string): string[] => {
-  if (!isHiddenFrame(line)) return [line]
-  return line.endsWith(' {') ? [line.replace(/\S.*$/, '{')] : []
+/** The lines without hidden frames. Details of an error begin on the line of its last frame. */
+const shownLines = (lines: readonly string[]): readonly string[] => {
+  const shown: string[] = []
+  for (const line of lines) {
+    if (!isHiddenFrame(line)) shown.push(line)
+    else if (line.endsWith(' {')) shown.push(`${shown.pop() ?? ''} {`)
+  }
+  return shown
 }

@@ -77,8 +77,8 @@ describe('the stack of an error in the log', () => {
     const lines = textOf(error).split('\n')
 
     expect(lines.join('\n')).not.toContain('keelson/')
+    expect(lines[0]).toMatch(/ counter ended: Error: boom \{$/)
     expect(lines.slice(1).map((line) => line.trim())).toEqual([
-      '{',
       'port: 5432,',
       '[cause]: Error: refused',
       ...theirs.map((at) => `at ${at}`),
