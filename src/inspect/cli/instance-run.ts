@@ -115,9 +115,18 @@ const started = async (
       interruption,
     )
   } catch (error) {
-    throw namingFile(file, error)
+    throw namingDoctor(options.dir, namingFile(file, error))
   }
 }
+
+/** Damage is refused with the command that says what is damaged, and what can be done. */
+const namingDoctor = (dir: StartOptions['dir'], error: unknown): unknown =>
+  isKeelsonError(error, 'CORRUPT')
+    ? new KeelsonError('CORRUPT', error.message, {
+        details: { ...error.details, look: `keelson doctor ${dir} --deep` },
+        cause: error.cause,
+      })
+    : error
 
 /** A member that waits as a standby, or for the engine, has no tree yet that could be ended. */
 const endedBy = (signal: AbortSignal, cluster: ClusterOptions): ClusterOptions => ({

@@ -93,6 +93,8 @@ const runMember = async (
   const own = namedLog(command, environment, link.name)
   const lines = new ServiceLines(own)
   const { log } = lines
+  // A member is a process of its own, and ends with this.
+  lines.watchUnhandled(command.log === 'json')
   const attendance = serviceAttendance(lines, own, (line) => link.ready(line))
   let members: MembersOptions | undefined
   const inMember = { ...environment, onSignal: link.onSignal.bind(link) }

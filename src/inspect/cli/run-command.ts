@@ -8,7 +8,14 @@
 
 import { execFile } from 'node:child_process'
 import type { Writable } from 'node:stream'
-import { jsonLogger, type Logger, loggerOf, textLogger } from '../../runtime/index.ts'
+import { onProcess } from '../../process-events.ts'
+import {
+  describeReason,
+  jsonLogger,
+  type Logger,
+  loggerOf,
+  textLogger,
+} from '../../runtime/index.ts'
 import type { App, StartProgress } from '../../supervisors/index.ts'
 import { type Environment, printLine, startFailureStatus } from '../command/environment.ts'
 import { errorText } from '../text/error-view.ts'
@@ -39,6 +46,18 @@ export class ServiceLines {
   /** `own`: where they go unless the configuration has a log. */
   constructor(own: Logger) {
     this.log = loggerOf((level) => (text, facts) => (this.given ?? own)[level](text, facts))
+  }
+
+  /**
+   * Node ends a process for an error that nobody handles, and prints it. The log of the configuration,
+   * and one of JSON, have a line of it too. Returns a function that ends this.
+   */
+  watchUnhandled(isJson: boolean): () => void {
+    return onProcess('uncaughtExceptionMonitor', (reason: unknown) => {
+      const log = this.given ?? (isJson ? this.log : undefined)
+      const text = `an error that nobody handled ends the process: ${describeReason(reason)}`
+      log?.error(text, { reason })
+    })
   }
 
   /** The service has failed. The log of the configuration gets why. */
@@ -84,6 +103,7 @@ export const runService = async (
   const own = serviceLog(command, environment, environment.errors)
   const lines = new ServiceLines(own)
   const manager = new ServiceManager(environment, (text) => lines.log.warn(text))
+  const forget = lines.watchUnhandled(isJson)
   const attendance = serviceAttendance(lines, own, (line) => {
     serviceLog(command, environment, environment.output).info(`ready: ${line}`)
     manager.ready()
@@ -103,6 +123,7 @@ export const runService = async (
     own.error(errorText(reason, false), { reason })
     return startFailureStatus(reason)
   } finally {
+    forget()
     manager.release()
   }
 }

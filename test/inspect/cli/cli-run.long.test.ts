@@ -1,5 +1,5 @@
 /** `keelson run` lives as a service: without input, driven by signals, and with a line that says ready. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { commandHere } from '../../support/commands/command-here.ts'
@@ -184,6 +184,41 @@ describe('keelson run (needs the build)', () => {
     expect(JSON.parse(output).msg).toMatch(/^ready: /)
     const crash = lines.find(({ msg }) => msg === 'a ended: Error: it dies')
     expect(crash).toMatchObject({ err: { stack: expect.stringContaining('worker.mjs') } })
+  })
+
+  test('with --log json has a line of an error that nobody handles and that ends the process', async () => {
+    const dir = serviceFolder(`export const server = {
+      init: () => { setImmediate(() => { throw new TypeError('in no process') }); return {} },
+    }`)
+
+    const { errors } = await runKeelson(['run', 'service.json', '--dir', 'd', '--log', 'json'], dir)
+
+    const lines = errors.split('\n').flatMap((line) => (line[0] === '{' ? JSON.parse(line) : []))
+    expect(lines).toContainEqual(
+      expect.objectContaining({
+        level: 50,
+        msg: 'an error that nobody handled ends the process: TypeError: in no process',
+        err: expect.objectContaining({ stack: expect.stringContaining('worker.mjs') }),
+      }),
+    )
+  })
+
+  test('names the command that looks at the damage when a log is damaged', async () => {
+    const dir = serviceFolder()
+    const put = (key: string) => `await store.put('${key}', 'v'.repeat(4_000))\n`
+    await runKeelson(['start', '--dir', 'd'], dir, put('k') + put('l'))
+    rmSync(join(dir, 'd', 'shard-0', 'lmdb'), { recursive: true })
+    const wal = join(dir, 'd', 'shard-0', 'wal')
+    const [segment = ''] = readdirSync(wal).filter((name) => name.endsWith('.wal'))
+    const bytes = readFileSync(join(wal, segment))
+    bytes[bytes.indexOf('v'.repeat(100)) + 7] = 0
+    writeFileSync(join(wal, segment), bytes)
+
+    const { status, errors } = await commandHere(['run', 'service.json', '--dir', 'd'], dir)
+
+    expect(status).toBe(1)
+    expect(errors).toMatch(/^CORRUPT: .* damaged at /m)
+    expect(errors).toMatch(/^ {2}look: keelson doctor \S+\/d --deep$/m)
   })
 
   test('ends with status 1 when its tree has spent its restarts as often as giveUpAfter says', async () => {
