@@ -237,6 +237,9 @@ describe('the words of the prompt', () => {
     expect(await prompt()("crashes('app/frail')")).toMatch(
       /^\S+Z frail ended: Error: no more\n {4}at fail \(.*one-instance/,
     )
+    expect(await prompt()('crashes()')).toMatch(
+      new RegExp(`\\n\\S+Z +1  - +${nameOf(there)} +frail <\\d+> +cast fail +Error: `),
+    )
     expect(await prompt()("crashes('nobody')")).toBe('nobody has not crashed since the start')
   })
 

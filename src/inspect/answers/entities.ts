@@ -11,7 +11,8 @@ import { failureRecord } from '../../failure-record.ts'
 import { name } from '../../runtime/index.ts'
 import { workerKind } from '../../storage/index.ts'
 import type { App } from '../../supervisors/index.ts'
-import { entityKindOf } from '../recorder/recorder.ts'
+import type { CrashRecord } from '../recorder/crash-records.ts'
+import { entityKindOf, recordsOf } from '../recorder/recorder.ts'
 import type { NamedEntity } from './process-finder.ts'
 import { nextTurn } from './process-pages.ts'
 
@@ -64,6 +65,12 @@ const countsByKind = (entities: readonly string[]): ReadonlyMap<string, number> 
   return counts
 }
 
+/** The crashes of an entity with one error. */
+export type EntityCrash = Pick<
+  CrashRecord,
+  'count' | 'firstAt' | 'lastAt' | 'reason' | 'lastMessage' | 'error'
+>
+
 /** The facts about one entity, or about a durable worker. */
 export type EntityFacts = {
   readonly entity: string
@@ -75,6 +82,8 @@ export type EntityFacts = {
   readonly blocked: string | undefined
   /** The record of that failure, with the stack of the user's code. */
   readonly blockedBy: KeptError | undefined
+  /** The crashes of its processes since the start of the instance, those with one error as one. */
+  readonly crashes: readonly EntityCrash[]
   /** `undefined`: it is unborn. */
   readonly rows: EntityRows | undefined
 }
@@ -106,6 +115,14 @@ export const entityAt = (app: App, { kind, id }: NamedEntity, reveals = false): 
     pid,
     blocked: error?.message,
     blockedBy: error && failureRecord(error),
+    crashes: crashesOf(app, kind === workerKind ? id : entity),
     rows: read && !reveals ? shownRows(entities, { kind, id }, read) : read,
   }
 }
+
+const crashesOf = ({ system }: App, subject: string): readonly EntityCrash[] =>
+  recordsOf(system)
+    .crashes.all.filter((each) => each.subject === subject)
+    .map(({ count, firstAt, lastAt, reason, lastMessage, error }) => {
+      return { count, firstAt, lastAt, reason, lastMessage, error }
+    })

@@ -4,6 +4,7 @@
  */
 import { invalidArgument, reasonText } from '../../errors.ts'
 import { type App, type Health, innerParts } from '../../supervisors/index.ts'
+import type { CrashRecord } from '../recorder/crash-records.ts'
 import { recordsOf } from '../recorder/recorder.ts'
 import { type EntityFacts, entityAt, type KindFacts, kindsOf } from './entities.ts'
 import type { NamedEntity } from './process-finder.ts'
@@ -19,6 +20,8 @@ export const answerLooks = (app: App): void => {
   const { questions: way } = app[innerParts]
   way?.answer('look.kinds', () => kindsOf(app))
   way?.answer('look.crashes', (title) => crashesOf(app, String(title)))
+  way?.answer('look.crashList', () => listedCrashes(app))
+  way?.answer('look.lines', (title) => linesAbout(app, String(title)))
   way?.answer('look.entity', (payload) => {
     const [kind, id, reveals] = Array.isArray(payload) ? payload : []
     if (typeof kind !== 'string' || typeof id !== 'string')
@@ -92,20 +95,90 @@ const summed = (one: Counts, other: Counts): Counts => ({
   overdue: one.overdue + other.overdue,
 })
 
-/** The last crashes of a process as text, the oldest first, by its title or its pid as `<7>`. */
-export const crashesOf = ({ system }: App, title: string): readonly string[] =>
-  recordsOf(system)
-    .last('crash')
-    .filter(({ subject, pid }) => isTitle(title, subject) || `<${pid}>` === title)
-    .slice(-crashesMax)
-    .map(({ at, text }) => `${new Date(at).toISOString()} ${text}`)
+/**
+ * The crashes of a process as text, or of those that it has started: of each error the last one, the
+ * newest at the end, by its title or its pid as `<7>`.
+ */
+const crashesOf = ({ system }: App, title: string): readonly string[] =>
+  recordsOf(system).crashes.of(title).slice(-crashesMax).map(crashText)
+
+const crashText = ({ text, count, firstAt, lastAt }: CrashRecord): string => {
+  const times =
+    count === 1 ? '' : `\n  times: ${count}, first at ${new Date(firstAt).toISOString()}`
+  return `${new Date(lastAt).toISOString()} ${text}${times}`
+}
 
 /** A crash of a process is shown with its stack. */
 const crashesMax = 5
 
-/** Health has a child with its supervisor: `app/mailer`. */
-const isTitle = (title: string, subject: string): boolean =>
-  title === subject || title.endsWith(`/${subject}`)
+/**
+ * The last lines of the log that name a process: a child whose start fails has no crash, and its
+ * supervisor says why.
+ */
+const linesAbout = ({ system }: App, title: string): readonly string[] => {
+  const names = [title, title.slice(title.lastIndexOf('/') + 1)]
+  const isAbout = (text: string): boolean =>
+    (text.split('\n', 1)[0] ?? '').split(/[\s:,()]+/).some((word) => names.includes(word))
+  return recordsOf(system)
+    .last('log')
+    .flatMap(({ text }) => (isAbout(text) ? [text] : []))
+    .slice(-linesMax)
+}
+
+const linesMax = 3
+
+/** What is known of the crashes of a process at all members; without a crash the lines that name it. */
+export const crashesAbout = async (
+  app: App,
+  title: string,
+): Promise<{
+  readonly crashes: readonly string[]
+  readonly lines: readonly string[]
+  readonly silent: readonly Silent[]
+}> => {
+  const own = crashesOf(app, title)
+  // A number is of a process here.
+  if (own.length > 0 || title.startsWith('<')) return { crashes: own, lines: [], silent: [] }
+  const { found, silent } = await eachMember(app, 'look.crashes', title, () => own)
+  if (found.flat().length > 0) return { crashes: found.flat(), lines: [], silent }
+  const lines = await eachMember(app, 'look.lines', title, () => linesAbout(app, title))
+  return { crashes: [], lines: lines.found.flat().slice(-linesMax), silent: lines.silent }
+}
+
+/** A crash of a list. */
+export type ListedCrash = Omit<CrashRecord, 'text' | 'error' | 'starters'> & {
+  /** The member that has it; absent without members. */
+  readonly member?: string | undefined
+}
+
+type CrashList = { readonly total: number; readonly crashes: readonly ListedCrash[] }
+
+/** The crashes here, those of one process with one error as one, and how many there were in all. */
+const listedCrashes = (app: App): CrashList => {
+  const records = recordsOf(app.system)
+  const member = app[innerParts].questions?.member
+  return {
+    total: records.total('crash'),
+    crashes: records.crashes.all
+      .slice(-listedMax)
+      .map(({ text: _, error: __, starters: ___, ...listed }) => Object.assign(listed, { member })),
+  }
+}
+
+const listedMax = 20
+
+/** The crashes of all members, the newest last. */
+export const crashesAnywhere = async (
+  app: App,
+): Promise<CrashList & { readonly silent: readonly Silent[] }> => {
+  const { found, silent } = await eachMember(app, 'look.crashList', null, () => listedCrashes(app))
+  const crashes = found.flatMap((list) => list.crashes)
+  return {
+    total: found.reduce((sum, { total }) => sum + total, 0),
+    crashes: crashes.sort((one, other) => one.lastAt - other.lastAt).slice(-listedMax),
+    silent,
+  }
+}
 
 /** The parts of a health that have rows for shards, each row as the owner of its shard says. */
 export type ShardsHealth = Pick<Health, 'shards' | 'projections' | 'replication'> & {

@@ -11,12 +11,12 @@ import { ownOf } from '../../own-names.ts'
 import type { Ref } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { type Facts, factsOf } from '../answers/facts.ts'
-import { crashesOf, eachMember } from '../answers/member-looks.ts'
+import { crashesAbout, crashesAnywhere, type ListedCrash } from '../answers/member-looks.ts'
 import { calledOf, processOf } from '../answers/process-finder.ts'
 import type { Trouble } from '../answers/troubles.ts'
 import { troublesOfAll } from '../answers/troubles-of-all.ts'
 import { recordsOf } from '../recorder/recorder.ts'
-import { type Recorded, ringMax } from '../recorder/records.ts'
+import { ringMax } from '../recorder/records.ts'
 import { type Paint, plainPaint, printable, printableLines } from '../text/paint.ts'
 import { bytesText, countText, durationText, lastingText, pluralText } from '../text/quantities.ts'
 import { shortText } from '../text/shown-text.ts'
@@ -48,15 +48,13 @@ export const failureWords = (app: App, paint: Paint, shown = new ShownValues()) 
       return Object.defineProperty(data, inspect.custom, { value: text })
     },
     crashes: async (process?: unknown) => {
-      const all = records.last('crash')
-      if (process === undefined) return new View(crashTable(all, records.total('crash')))
+      if (process === undefined) {
+        const { crashes, total, silent } = await crashesAnywhere(app)
+        return new View(withSilent(crashTable(crashes, total), silent, paint))
+      }
       const title = await titleOf(app, process)
-      const own = () => crashesOf(app, title)
-      // A number is of a process here.
-      const isHere = title.startsWith('<') || own().length > 0
-      const ask = () => eachMember(app, 'look.crashes', title, own)
-      const { found, silent } = isHere ? { found: [own()], silent: [] } : await ask()
-      return new View(withSilent(wholeCrashes(found.flat(), title), silent, paint))
+      const { crashes, lines, silent } = await crashesAbout(app, title)
+      return new View(withSilent(wholeCrashes(crashes, lines, title), silent, paint))
     },
     log: (count: unknown = shownDefault) => {
       if (!Number.isSafeInteger(count) || Number(count) < 1)
@@ -79,21 +77,31 @@ const titleOf = async (app: App, target: unknown): Promise<string> => {
   return typeof known === 'number' ? `<${known}>` : String(known)
 }
 
-const crashTable = (crashes: readonly Recorded[], total: number): string => {
+const crashTable = (crashes: readonly ListedCrash[], total: number): string => {
   if (crashes.length === 0) return 'no process has crashed since the start'
-  const rows = crashes
-    .slice(-shownDefault)
-    .map(({ at, subject, pid, reason = '', lastMessage = '' }) =>
-      [timeText(at), `${subject} <${pid}>`, lastMessage, shortened(reason)].map(printable),
-    )
-  const table = textTable(['time', 'process', 'last message', 'reason'], rows)
+  const isOne = crashes.every(({ member }) => member === undefined)
+  const rows = crashes.map((crash) => {
+    const { firstAt, lastAt, count, member = '', subject, pid, lastMessage, reason } = crash
+    const times = [timeText(lastAt), countText(count), count > 1 ? timeText(firstAt) : '-']
+    const who = [...(isOne ? [] : [member]), `${subject} <${pid}>`]
+    return [...times, ...who, lastMessage, shortened(reason)].map(printable)
+  })
+  const who = isOne ? ['process'] : ['member', 'process']
+  const table = textTable(['last', '>times', 'first', ...who, 'last message', 'reason'], rows)
   return `${table}\n${countText(total)} since the start; crashes(p) has the stacks`
 }
 
-const wholeCrashes = (crashes: readonly string[], title: string): string =>
-  crashes.length === 0
-    ? `${printable(title)} has not crashed since the start`
-    : crashes.map((text) => printableLines(text)).join('\n')
+const wholeCrashes = (
+  crashes: readonly string[],
+  lines: readonly string[],
+  title: string,
+): string => {
+  if (crashes.length > 0) return crashes.map((text) => printableLines(text)).join('\n')
+  const none = `${printable(title)} has not crashed since the start`
+  return lines.length === 0
+    ? none
+    : [`${none}; the log names it:`, ...lines.map((text) => printableLines(text))].join('\n')
+}
 
 const timeText = (at: number): string => new Date(at).toISOString()
 
@@ -161,6 +169,8 @@ const summary = ({ health, crashes, restarts, now }: Facts): string => {
   const log = shards.reduce((sum, { snapshot }) => sum + snapshot.logBytes, 0)
   const waiting = shards.reduce((sum, { writes }) => sum + writes.waiting, 0)
   const { count, last } = crashes
+  // They are counted by the recorder of this member: crashes() asks all.
+  const here = members.length > 1 ? ' here' : ''
   return factList([
     ...(cluster ? [['member', printable(clusterLine(cluster))] as const] : []),
     ...(members.length > 0 ? [['members', members.map(memberText).join(', ')] as const] : []),
@@ -172,8 +182,8 @@ const summary = ({ health, crashes, restarts, now }: Facts): string => {
     ['writes', `${countText(waiting)} waiting`],
     ['projections', `${pluralText(lag, 'frame')} behind at most`],
     ['log', `${bytesText(log)} since the snapshots`],
-    ['crashes', `${countText(count)}${last ? `, the last ${agoText(last, now)}` : ''}`],
-    ['restarts', countText(restarts)],
+    [`crashes${here}`, `${countText(count)}${last ? `, the last ${agoText(last, now)}` : ''}`],
+    [`restarts${here}`, countText(restarts)],
   ])
 }
 

@@ -9,6 +9,7 @@ import { errorOf, isKeelsonError, reasonText } from '../../errors.ts'
 import type { FlowEvents, QueueEvents } from '../../flow/index.ts'
 import { noOptions } from '../../own-names.ts'
 import {
+  type Ancestor,
   crashText,
   describeReason,
   type Logger,
@@ -66,10 +67,10 @@ const recordProcesses = (system: System, records: Records): void => {
     reason: unknown,
     text: string,
     more: Partial<Recorded> = noOptions,
-  ): void => {
+  ): Recorded => {
     const { at, pid } = facts
     const subject = titleOf(facts)
-    records.add({
+    return records.add({
       sort,
       at,
       pid,
@@ -83,7 +84,10 @@ const recordProcesses = (system: System, records: Records): void => {
   bus.on('process.crashed', (crash) => {
     const reason = describeReason(crash.reason)
     const lastMessage = crash.lastMessage?.what ?? 'none'
-    add('crash', crash, crash.reason, crashText(crash), { reason, lastMessage })
+    const kept = add('crash', crash, crash.reason, crashText(crash), { reason, lastMessage })
+    const starters = crash.ancestors.slice(0, startersMax).flatMap(titlesOf)
+    const thrown: unknown = Array.isArray(crash.reason) ? crash.reason[1] : crash.reason
+    records.crashes.add(kept, { process: crash.kind, pid: crash.pid, starters, thrown })
   })
   bus.on('process.restarted', (event) => {
     const { id, reason, restarts } = event
@@ -150,6 +154,15 @@ const recordStorage = (system: System, records: Records): void => {
     add('subscription_stopped', event, event.name, undefined, event.reason)
   })
 }
+
+/** So many of those that have started a process are recorded with it. */
+const startersMax = 8
+
+/** By these a person may ask for a process. */
+const titlesOf = ({ pid, name, label }: Ancestor): readonly string[] => [
+  ...[name, label].flatMap((each) => each ?? []),
+  `<${pid}>`,
+]
 
 const titleOf = ({ name, label, kind }: ProcessFacts): string => name ?? label ?? kind
 

@@ -2,6 +2,7 @@
  * The memory of the flight recorder: the failures of a System as text, in a bounded ring for each
  * sort of event, and how often each happened since the start. Pure.
  */
+import { CrashRecords } from './crash-records.ts'
 
 /** The sorts of events that are recorded. */
 export const recordedSorts = [
@@ -56,11 +57,12 @@ const countsMax = 200
 
 /** The failures of a System. */
 export class Records {
+  readonly crashes = new CrashRecords()
   readonly #rings = new Map<RecordedSort, Ring>(recordedSorts.map((sort) => [sort, new Ring()]))
   readonly #listeners = new Set<(event: Recorded) => void>()
 
-  /** Records an event, counts it, and calls the listeners. */
-  add(event: Recorded): void {
+  /** Records an event, counts it, and calls the listeners. Returns it, cut to its bounds. */
+  add(event: Recorded): Recorded {
     const { text, subject, reason, ...others } = event
     const kept: Recorded = {
       ...others,
@@ -70,6 +72,7 @@ export class Records {
     }
     this.#rings.get(event.sort)?.add(kept)
     for (const listener of this.#listeners) listener(kept)
+    return kept
   }
 
   /** The last events of a sort, oldest first. */

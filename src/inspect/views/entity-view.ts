@@ -56,7 +56,12 @@ const stateWidth = 100
 
 /** One entity in full. */
 export const entityFacts = (shown: EntityFacts): string => {
-  const { entity, member, pid, blocked, blockedBy, rows } = shown
+  const { entity, member, pid, blocked, blockedBy, crashes, rows } = shown
+  const crashed = crashes.map(({ count, firstAt, lastAt, reason, lastMessage, error }) => {
+    const times = count === 1 ? '' : ` ${pluralText(count, 'time')}, first at ${timeText(firstAt)},`
+    const title = `it crashed${times} at ${timeText(lastAt)}, in ${printable(lastMessage)}`
+    return recordText(title, error)[0] ?? `${title}: ${printable(reason)}`
+  })
   const process = pid === undefined ? 'at rest' : `<${pid}>`
   const head = [
     ['entity', printable(entity)],
@@ -64,7 +69,8 @@ export const entityFacts = (shown: EntityFacts): string => {
     ['process', process],
     ...(blocked === undefined ? [] : [['blocked', printable(blocked)] as const]),
   ] as const
-  if (rows === undefined) return factList([...head, ['row', 'none: it is unborn']])
+  if (rows === undefined)
+    return [factList([...head, ['row', 'none: it is unborn']]), ...crashed].join('\n\n')
   const steps = rows.steps.map(
     ({ name, step, notBefore, ...tried }) => `${name} ${step}${triedText(tried, notBefore)}`,
   )
@@ -93,7 +99,7 @@ export const entityFacts = (shown: EntityFacts): string => {
     recordText(`${printable(title)} failed`, failure?.error),
   )
   const why = recordText('the reason why it is blocked', blockedBy)
-  return [facts, ...why, ...records.slice(0, recordsMax)].join('\n\n')
+  return [facts, ...why, ...crashed, ...records.slice(0, recordsMax)].join('\n\n')
 }
 
 /** The most records after the facts. */

@@ -7,8 +7,11 @@ import {
   entity,
   type GenServer,
   name,
+  noReply,
   reply,
+  stop,
   supervisor,
+  Task,
   worker,
 } from '../../../src/index.ts'
 import { promptWords } from '../../../src/inspect/prompt/prompt-words.ts'
@@ -47,17 +50,62 @@ const blocked = entity('blocked', {
   },
 })
 
-const tree = supervisor('app', { intensity: 100 }, [
-  worker('frail', frail, { name: name<Messages>('frail') }),
-  orders,
-  blocked,
-])
+type PollMessages = { casts: { poll: () => void } }
+const poller: GenServer<PollMessages, null> = {
+  init: () => null,
+  casts: {
+    poll: async (state, _, context) => {
+      const failing = async () => {
+        throw new RangeError('no feed')
+      }
+      await Task.await(Task.async(context, failing))
+      return noReply(state)
+    },
+  },
+}
+
+type LateMessages = { casts: { leave: () => void } }
+/** It starts once. */
+const late = (): GenServer<LateMessages, null> => {
+  let starts = 0
+  return {
+    init: () => {
+      if (starts++ > 0) throw new Error('no configuration')
+      return null
+    },
+    casts: { leave: (state) => stop('normal', state) },
+  }
+}
+
+type TornMessages = { calls: { tear: () => void } }
+const tornServer: DurableServer<TornMessages, null> = {
+  init: () => null,
+  calls: {
+    tear: () => {
+      throw new TypeError('torn')
+    },
+  },
+}
+const torn = entity('torn', tornServer)
+
+const tree = () =>
+  supervisor('app', { intensity: 100 }, [
+    worker('frail', frail, { name: name<Messages>('frail') }),
+    worker('poller', poller, { name: name<PollMessages>('poller') }),
+    worker('late', late(), {
+      name: name<LateMessages>('late'),
+      restart: { backoff: { fromMs: 40_000, toMs: 40_000 } },
+    }),
+    orders,
+    torn,
+    blocked,
+  ])
 
 const prompt = async () => {
   const world = machine()
   const system = createSystem({ clock: world.clock, logger: silentLogger })
   recordsOf(system)
-  const app = await world.start({ system, app: tree, shards: 2 })
+  const app = await world.start({ system, app: tree(), shards: 2 })
   const session = new LocalSession({
     words: promptWords(app, plainPaint),
     colours: false,
@@ -92,7 +140,7 @@ test('health() is data too', { tags: ['O12'] }, async () => {
   expect(await ask('[health().shards.length, Object.keys(health())[0]]')).toBe("[ 2, 'durable' ]")
 })
 
-test('a crash loop is named, and crashes() has a line for each crash', async () => {
+test('a crash loop is named, and crashes() has a line for each error, with times, first and last', async () => {
   const { ask, fail } = await prompt()
   await fail(2)
   expect(await ask('health()')).toMatch(/^nothing is in trouble\n/)
@@ -104,9 +152,12 @@ test('a crash loop is named, and crashes() has a line for each crash', async () 
   expect(health).toMatch(/\ncrashes +3, the last \d+ ms ago: frail, Error: no more\nrestarts +3$/)
   expect(await ask("crashes('app/frail')")).toBe(await ask("crashes('frail')"))
   const lines = (await ask('crashes()')).split('\n')
-  expect(lines[0]).toMatch(/^time +process +last message +reason$/)
-  expect(lines[3]).toMatch(/^2026-01-01T\S+Z {2}frail <\d+> {2}cast fail {5}Error: no more$/)
-  expect(lines.slice(4)).toEqual(['3 since the start; crashes(p) has the stacks'])
+  expect(lines[0]).toMatch(/^last +times +first +process +last message +reason$/)
+  const row = /^(2026-\S+Z) {6}3 {2}(2026-\S+Z) {2}frail <\d+> {2}cast fail {5}Error: no more$/
+  const [, last = '', first = ''] = row.exec(lines[1] ?? '') ?? []
+  expect(Date.parse(last) - Date.parse(first)).toBe(20)
+  expect(lines.slice(2)).toEqual(['3 since the start; crashes(p) has the stacks'])
+  expect(await ask("crashes('frail')")).toMatch(/\n {2}times: 3, first at 2026-\S+Z$/)
 })
 
 test('crashes(p) has the stacks of a process by its name, its pid and its ref, also when it is gone', {
@@ -123,6 +174,35 @@ test('crashes(p) has the stacks of a process by its name, its pid and its ref, a
   expect(await ask('crashes({})')).toMatch(/^INVALID_ARGUMENT: /)
   system.kill(name('frail'))
   expect(await ask("crashes('frail')")).toBe(old)
+})
+
+test('crashes(p) of a process that ended because its task did has the stack of the task', async () => {
+  const { ask, system, clock } = await prompt()
+  cast(system.to(name<PollMessages>('poller')), 'poll')
+  await clock.advance(10)
+  expect(await ask("crashes('app/poller')")).toMatch(
+    /^2026-\S+Z task <\d+> ended: RangeError: no feed\n {4}at .*failure-words/,
+  )
+})
+
+test('crashes(p) of a child whose start fails has the lines of the log that name it', async () => {
+  const { ask, system, clock } = await prompt()
+  cast(system.to(name<LateMessages>('late')), 'leave')
+  await clock.advance(60_000)
+  expect(await ask("crashes('app/late')")).toMatch(
+    /^app\/late has not crashed since the start; the log names it:\n[^]* late was not started again: Error: no configuration\n {4}at .*failure-words/,
+  )
+})
+
+test('an entity has its crashes: the error, how often, the first and the last', async () => {
+  const { ask, app, during, clock } = await prompt()
+  for (let at = 0; at < 2; at++) {
+    await during(codeOf(call(app.entity(torn).ref('9'), 'tear')))
+    await clock.advance(1_000)
+  }
+  expect(await ask("entity('torn/9')")).toMatch(
+    /\nit crashed 2 times, first at 2026-\S+Z, at 2026-\S+Z, in call tear:\n {2}TypeError: torn\n {6}at .*failure-words/,
+  )
 })
 
 test('log(n) has the last n lines, with the stack of an error once', {

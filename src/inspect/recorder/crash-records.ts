@@ -1,0 +1,97 @@
+/**
+ * The crashes of processes, those with one error as one record: the error with its causes and the
+ * frames of the user, how often it came, and when first and last. So a crash loop is one line, and
+ * hides nothing. Bounded, and lost with the process. Pure; it is apart from `records.ts` because a
+ * record counts for as long as its error comes back, and a ring forgets.
+ */
+import type { KeptError } from '../../errors.ts'
+import { failureRecord } from '../../failure-record.ts'
+import { isError } from '../../thrown.ts'
+import type { Recorded } from './records.ts'
+
+/** What failed: the handler of a server or of an actor, a machine, or a task. */
+export type CrashedPart = 'handler' | 'machine' | 'task'
+
+/** The crashes of one process, or of those of its name, with one error. Times are in ms since 1970. */
+export type CrashRecord = {
+  readonly what: CrashedPart
+  /** The name of the process. */
+  readonly subject: string
+  /** The number of the last one. */
+  readonly pid: number
+  /** The names and numbers of those that started it, the nearest first. */
+  readonly starters: readonly string[]
+  readonly count: number
+  readonly firstAt: number
+  readonly lastAt: number
+  /** Of the last one, the reason in one line, and its report. */
+  readonly reason: string
+  readonly lastMessage: string
+  readonly text: string
+  /** The record of its error; `undefined` if the reason is none. */
+  readonly error: KeptError | undefined
+}
+
+/** What the event of a crash has and its line does not. */
+export type Crashed = {
+  /** The kind of the process. */
+  readonly process: string
+  readonly pid: number
+  readonly starters: readonly string[]
+  readonly thrown: unknown
+}
+
+/** So many records are kept: of more, the one that came back last stays. */
+const recordsMax = 100
+
+/** The crashes of a System. */
+export class CrashRecords {
+  readonly #byKey = new Map<string, CrashRecord>()
+
+  /** Records one. */
+  add({ at, subject, text, reason = '', lastMessage = '' }: Recorded, crashed: Crashed): void {
+    const { process, pid, starters, thrown } = crashed
+    const key = `${subject}\n${reason.replace(/\d+/g, '0')}`
+    const before = this.#byKey.get(key)
+    this.#byKey.delete(key)
+    this.#byKey.set(key, {
+      what: process === 'machine' || process === 'task' ? process : 'handler',
+      subject,
+      pid,
+      starters,
+      count: (before?.count ?? 0) + 1,
+      firstAt: before?.firstAt ?? at,
+      lastAt: at,
+      reason,
+      lastMessage,
+      text,
+      error: isError(thrown) ? failureRecord(thrown) : undefined,
+    })
+    if (this.#byKey.size <= recordsMax) return
+    for (const oldest of this.#byKey.keys()) {
+      this.#byKey.delete(oldest)
+      return
+    }
+  }
+
+  /** All of them; the one that came last is the last. */
+  get all(): readonly CrashRecord[] {
+    return [...this.#byKey.values()]
+  }
+
+  /**
+   * Those of a process, by its name or its number as `<7>`. Without one, those of the processes that
+   * it has started: it ended because they did.
+   */
+  of(title: string): readonly CrashRecord[] {
+    const own = this.all.filter(
+      ({ subject, pid }) => isTitle(title, subject) || `<${pid}>` === title,
+    )
+    if (own.length > 0) return own
+    return this.all.filter(({ starters }) => starters.some((each) => isTitle(title, each)))
+  }
+}
+
+/** Health has a child with its supervisor: `app/mailer`. */
+const isTitle = (title: string, subject: string): boolean =>
+  title === subject || title.endsWith(`/${subject}`)
