@@ -96,7 +96,7 @@ const summed = (one: Counts, other: Counts): Counts => ({
 })
 
 /**
- * The crashes of a process as text, or of those that it has started: of each error the last one, the
+ * The crashes of a process, or of the processes below it, as text: of each error the last one, the
  * newest at the end, by its title or its pid as `<7>`.
  */
 const crashesOf = ({ system }: App, title: string): readonly string[] =>
@@ -127,7 +127,7 @@ const linesAbout = ({ system }: App, title: string): readonly string[] => {
 
 const linesMax = 3
 
-/** What is known of the crashes of a process at all members; without a crash the lines that name it. */
+/** The crashes of a process at all members; without one the lines of the log that name it. */
 export const crashesAbout = async (
   app: App,
   title: string,

@@ -93,7 +93,7 @@ const runMember = async (
   const own = namedLog(command, environment, link.name)
   const lines = new ServiceLines(own)
   const { log } = lines
-  // A member is a process of its own, and ends with this.
+  // Until the process ends, for it runs nothing else.
   lines.watchUnhandled(command.log === 'json')
   const attendance = serviceAttendance(lines, own, (line) => link.ready(line))
   let members: MembersOptions | undefined

@@ -7,10 +7,9 @@
 import type { KeptError } from '../../errors.ts'
 import { failureRecord } from '../../failure-record.ts'
 import { isError } from '../../thrown.ts'
-import type { Recorded } from './records.ts'
 
-/** What failed: the handler of a server or of an actor, a machine, or a task. */
-export type CrashedPart = 'handler' | 'machine' | 'task'
+/** Whose code failed: the handler of a server or of an actor, a machine, or a task. */
+type CrashedPart = 'handler' | 'machine' | 'task'
 
 /** The crashes of one process, or of those of its name, with one error. Times are in ms since 1970. */
 export type CrashRecord = {
@@ -19,7 +18,7 @@ export type CrashRecord = {
   readonly subject: string
   /** The number of the last one. */
   readonly pid: number
-  /** The names and numbers of those that started it, the nearest first. */
+  /** The names and numbers of the processes above it, the nearest first. */
   readonly starters: readonly string[]
   readonly count: number
   readonly firstAt: number
@@ -32,8 +31,14 @@ export type CrashRecord = {
   readonly error: KeptError | undefined
 }
 
-/** What the event of a crash has and its line does not. */
-export type Crashed = {
+/** The line of a crash. */
+type Line = { readonly at: number; readonly subject: string; readonly text: string } & {
+  readonly reason?: string
+  readonly lastMessage?: string
+}
+
+/** The facts about a crash that its line does not have. */
+type Crashed = {
   /** The kind of the process. */
   readonly process: string
   readonly pid: number
@@ -49,7 +54,7 @@ export class CrashRecords {
   readonly #byKey = new Map<string, CrashRecord>()
 
   /** Records one. */
-  add({ at, subject, text, reason = '', lastMessage = '' }: Recorded, crashed: Crashed): void {
+  add({ at, subject, text, reason = '', lastMessage = '' }: Line, crashed: Crashed): void {
     const { process, pid, starters, thrown } = crashed
     const key = `${subject}\n${reason.replace(/\d+/g, '0')}`
     const before = this.#byKey.get(key)
@@ -80,8 +85,8 @@ export class CrashRecords {
   }
 
   /**
-   * Those of a process, by its name or its number as `<7>`. Without one, those of the processes that
-   * it has started: it ended because they did.
+   * The crashes of a process, by its name or its number as `<7>`. If it has none, of the processes
+   * that it has started: it ended because they did.
    */
   of(title: string): readonly CrashRecord[] {
     const own = this.all.filter(

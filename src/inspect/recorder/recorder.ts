@@ -155,7 +155,7 @@ const recordStorage = (system: System, records: Records): void => {
   })
 }
 
-/** So many of those that have started a process are recorded with it. */
+/** So many of the processes above it are recorded with a crash. */
 const startersMax = 8
 
 /** By these a person may ask for a process. */
