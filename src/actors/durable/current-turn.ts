@@ -21,7 +21,7 @@ import { type EndOptions, endAlarm } from '../turns/lifetime.ts'
 import { type Memory, nothing, type Step } from '../turns/memory.ts'
 import { type Known, TurnDraft } from '../turns/turn-draft.ts'
 import type { TurnLog } from '../turns/turn-log.ts'
-import type { HeldCall, TurnOutputs } from '../turns/turn-outputs.ts'
+import type { HeldCall } from '../turns/turn-outputs.ts'
 import { ownRun, type Run } from '../turns/turn-run.ts'
 import { watchOf } from '../turns/turn-watch.ts'
 import { blocked, otherKeysOf, storedOf } from '../turns/waking.ts'
@@ -34,30 +34,26 @@ export type Removal = 'delete' | 'end'
 /** The current turn of one actor, and what the actor knows between its turns. */
 export class CurrentTurn {
   #known: Known = { memory: nothing, stored: nothing }
-  /** The turn whose handler runs. */
-  open: TurnDraft | undefined
   readonly #terms: DurableTerms
   readonly #context: SharedContext
   readonly #log: TurnLog<TurnDraft>
-  readonly #outputs: TurnOutputs
   readonly #process: Process
   readonly #incarnation: string
   readonly #tally: TurnTally
 
-  constructor(
-    terms: DurableTerms,
-    context: SharedContext,
-    log: TurnLog<TurnDraft>,
-    outputs: TurnOutputs,
-  ) {
+  constructor(terms: DurableTerms, context: SharedContext, log: TurnLog<TurnDraft>) {
     this.#terms = terms
     this.#context = context
     this.#log = log
-    this.#outputs = outputs
     this.#process = processOf(context)
     this.#tally = terms.trouble.tallyOf(terms.identity.kind)
     const { clock } = this.#process.kernel
     this.#incarnation = Buffer.from(clock.randomBytes(8)).toString('hex')
+  }
+
+  /** The turn whose handler runs. */
+  get open(): TurnDraft | undefined {
+    return this.#log.open
   }
 
   get memory(): Memory {
@@ -90,6 +86,8 @@ export class CurrentTurn {
     if (draft.hasRecords) this.commit(draft, state)
     else {
       this.close()
+      draft.on('unchanged')
+      draft.on('left')
       draft.leave()
       this.remember({ stored: nothing, memory: { ...nothing, state } })
     }
@@ -99,8 +97,7 @@ export class CurrentTurn {
   begin(run: Run): TurnDraft {
     const draft = new TurnDraft(run, this.#known, this.#incarnation, this.#tally)
     if (this.#process.kernel.watchesTurns) draft.watch = watchOf(this.#terms, this.#process, draft)
-    this.open = draft
-    this.#outputs.open(draft)
+    this.#log.open = draft
     this.#context.from = run.from
     return draft
   }
@@ -118,10 +115,9 @@ export class CurrentTurn {
 
   /** No turn is open: what the process sends belongs to the last one on its way. */
   close(): void {
-    this.open = undefined
+    this.#log.open = undefined
     // An idle actor keeps no call in memory.
     this.#context.from = undefined
-    this.#outputs.close()
   }
 
   /** Nothing of it leaves, and its calls stay open. */
@@ -132,6 +128,7 @@ export class CurrentTurn {
 
   /** It has no effect, because of `error`. */
   fail(draft: TurnDraft, error: unknown): void {
+    draft.on('failed')
     draft.failed(error)
     this.drop(draft)
   }

@@ -2,10 +2,13 @@
  * The process of a durable actor: a GenServer around the user's server. It makes each message a
  * turn: the handler runs on the state in memory, the unit of the turn goes to the log, and the next
  * message is handled at once. Its messages wait in `turn-outputs.ts` for the unit, which
- * `turn-log.ts` brings into the log; `turn-fates.ts` carries out its decision.
+ * `turn-log.ts` brings into the log. `decide.ts` decides about each turn, and this file carries the
+ * decision out: a durable turn shows its state; a refused one is taken back together with the turns
+ * after it, which began on a state that does not exist. They are handled again, in their order, after
+ * the consequence of the refusal.
  *
- * A handler that throws ends the process, as in OTP, and its turn never happened; `afterThrow` of
- * `after-refusal.ts` has the exceptions. A failed step or alarm ends nothing: it is recorded for
+ * A handler that throws ends the process, as in OTP, and its turn never happened; `afterThrow` has
+ * the exceptions. A failed step or alarm ends nothing: it is recorded for
  * another try.
  */
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
@@ -24,16 +27,34 @@ import {
   stop,
   unchanged,
 } from '../../runtime/index.ts'
+import type { Turn, TurnMark } from '../../storage/index.ts'
 import type { ReadView } from '../core/read-view.ts'
-import { afterThrow } from '../turns/after-refusal.ts'
 import { CallIds } from '../turns/call-ids.ts'
+import {
+  afterThrow,
+  type BeforeTurn,
+  beforeTurn,
+  isVoid,
+  type Refused,
+  type Standing,
+  type TurnEffect,
+} from '../turns/decide.ts'
 import type { EndOptions } from '../turns/lifetime.ts'
 import type { Memory, Step } from '../turns/memory.ts'
 import { isDamageOf } from '../turns/own-rows.ts'
 import type { TurnDraft } from '../turns/turn-draft.ts'
-import { TurnLog } from '../turns/turn-log.ts'
-import { type Ended, TurnOutputs } from '../turns/turn-outputs.ts'
-import { type Answer, changing, isPast, neverDurable, ownRun, type Run } from '../turns/turn-run.ts'
+import { TurnLog, type TurnPort, type Written } from '../turns/turn-log.ts'
+import { TurnOutputs } from '../turns/turn-outputs.ts'
+import {
+  type Answer,
+  changing,
+  isPast,
+  neverDurable,
+  ownRun,
+  type Run,
+  undecidable,
+} from '../turns/turn-run.ts'
+import { decidedMark, writeTurn } from '../turns/turn-storage.ts'
 import { blocked, callIdsOf, recall } from '../turns/waking.ts'
 import { Background } from './background.ts'
 import { CurrentTurn } from './current-turn.ts'
@@ -43,13 +64,12 @@ import { Idleness } from './idleness.ts'
 import { OwnTurns } from './own-turns.ts'
 import { Refusals } from './refusals.ts'
 import type { SharedContext } from './try-context.ts'
-import { TurnFates } from './turn-fates.ts'
 
 /**
  * One durable actor while it lives. It is the state of its process's loop. Each collaborator names
  * the parts of it that it uses. They change it through `blocks` and `redo` alone.
  */
-export class DurableProcess implements Ended {
+export class DurableProcess implements Standing, TurnPort<TurnDraft> {
   readonly terms: DurableTerms
   readonly context: SharedContext
   /** Its steps and alarms. */
@@ -58,7 +78,6 @@ export class DurableProcess implements Ended {
   readonly idleness: Idleness
   readonly background: Background
   readonly #process: Process
-  readonly #fates: TurnFates
   readonly #log: TurnLog<TurnDraft>
   readonly #outputs: TurnOutputs
   readonly refusals: Refusals
@@ -71,9 +90,9 @@ export class DurableProcess implements Ended {
   /** It has no row, and the message for which it wakes is to delete it. It is not born for that. */
   isNothing = false
   #blocked: KeelsonError | undefined
-  /** These go before new messages: turns to handle again, and what must not overtake them. */
-  readonly #redo: Run[] = []
   #ids: CallIds | undefined
+  /** The state that the outside may see: the last one that is durable. */
+  shown: unknown
 
   constructor(terms: DurableTerms, context: SharedContext) {
     this.terms = terms
@@ -82,22 +101,18 @@ export class DurableProcess implements Ended {
     this.limit = HandlerLimit.of(this.#process, terms.common.handlerTimeoutMs)
     this.idleness = new Idleness(this.#process, terms.common.idleMs)
     this.background = new Background(terms, context, this.idleness)
-    this.#fates = new TurnFates(this, this.#process)
-    this.#log = new TurnLog<TurnDraft>(this.#fates, terms.common.pipeline)
+    this.#log = new TurnLog<TurnDraft>(this, terms.common.pipeline)
     this.ending = new Ending(this, this.#process)
     this.refusals = new Refusals(this, this.#process)
-    this.#outputs = new TurnOutputs(this.#log, context.self, this)
+    this.#outputs = new TurnOutputs(this.#log, context.self, terms.shard, (notify) =>
+      this.#hasEnded(notify),
+    )
     this.#process.outputs = this.#outputs
-    this.hand = new CurrentTurn(terms, context, this.#log, this.#outputs)
+    this.hand = new CurrentTurn(terms, context, this.#log)
   }
 
   get #entity(): string {
     return this.terms.identity.entity
-  }
-
-  /** The state that the outside may see: the last one that is durable. */
-  get shown(): unknown {
-    return this.#fates.shown
   }
 
   get isAwake(): boolean {
@@ -119,7 +134,7 @@ export class DurableProcess implements Ended {
   }
 
   get isSettled(): boolean {
-    return this.#redo.length === 0 && this.#log.isEmpty
+    return this.#log.isSettled
   }
 
   settled(): Promise<boolean> {
@@ -146,7 +161,7 @@ export class DurableProcess implements Ended {
       this.isNothing = !known && isToDelete()
       this.#isAwake = !this.isNothing
       if (this.isNothing) return
-      if (known) this.#fates.shown = this.hand.remember(known)
+      if (known) this.shown = this.hand.remember(known)
       else await this.hand.bear()
       if (table.wake) await table.wake(this.memory.state, this.context)
     } catch (error) {
@@ -176,7 +191,7 @@ export class DurableProcess implements Ended {
   replace(request: PendingCall, change: (state: unknown) => unknown): void {
     const run = changing(change, this.#outputs.answering(request))
     if (!this.#isAwake) this.#reject(run, this.terms.shard.unavailable())
-    else if (this.#redo.length > 0) this.#redo.push(run)
+    else if (this.#log.hasRedo) this.#log.redoLast(run)
     else void this.#handle(run)
   }
 
@@ -184,11 +199,11 @@ export class DurableProcess implements Ended {
    * The process has ended. Links and monitors are notified when its last turn is durable, or at once
    * if the shard goes down or closes.
    */
-  hasEnded(notify: () => void): void {
+  #hasEnded(notify: () => void): void {
+    this.#log.end()
     this.limit?.disarm()
     this.idleness.unwatch()
     this.background.end()
-    this.#log.end()
     this.terms.ended(this.#log, this.#process.reason)
     this.ending.passOn()
     if (this.#log.isEmpty) notify()
@@ -200,31 +215,62 @@ export class DurableProcess implements Ended {
   /** Handles a message. */
   turn(run: Run): Answer {
     this.idleness.ends()
-    if (this.#isClear(run)) return this.#handle(run)
+    if (this.#before(run) === 'begin') return this.#handle(run)
     return this.clear(run).then((end) => end ?? this.#handle(run))
   }
 
-  #isClear({ from }: Run): boolean {
-    const knowsIds = from?.call.id === undefined || this.#ids !== undefined
-    return this.#isAwake && knowsIds && this.#redo.length === 0 && !this.#log.isFull
+  #before({ from }: Run): BeforeTurn {
+    return beforeTurn(this, from !== undefined, from?.call.id !== undefined)
+  }
+
+  // How it stands.
+
+  get isAlive(): boolean {
+    return this.#process.alive
+  }
+
+  get hasRedo(): boolean {
+    return this.#log.hasRedo
+  }
+
+  get isFull(): boolean {
+    return this.#log.isFull
+  }
+
+  get knowsIds(): boolean {
+    return this.#ids !== undefined
+  }
+
+  get isStill(): boolean {
+    return this.terms.shard.isStill
+  }
+
+  get isClosed(): boolean {
+    return this.terms.shard.phase.kind === 'closed'
+  }
+
+  get isCutOff(): boolean {
+    return this.refusals.cutOff !== undefined
   }
 
   /** Waits until the turn may begin. Returns a step if it never will. */
   async clear(run: Run): Promise<NextStep | undefined> {
     const { shard } = this.terms
-    while (!this.#isClear(run)) {
-      if (!this.#process.alive || shard.phase.kind === 'closed') return this.#next()
-      if (this.refusals.cutOff) return this.#reject(run, this.refusals.cutOff)
-      if (run.from && shard.isStill) return this.#reject(run, shard.unavailable())
-      if (this.#isAwake && this.#redo.length > 0) {
+    for (;;) {
+      const before = this.#before(run)
+      if (before === 'begin') return undefined
+      if (before === 'end') return this.#next()
+      if (before === 'refuse: cut off')
+        return this.#reject(run, this.refusals.cutOff as KeelsonError)
+      if (before === 'refuse: shard down') return this.#reject(run, shard.unavailable())
+      if (before === 'redo') {
         const end = await this.redoAll()
         if (end) return end
-      } else if (shard.isStill) await shard.changed()
-      else if (!this.#isAwake) await this.wake()
-      else if (this.#log.isFull) await this.refusals.unlessCutOff(this.#log.room())
+      } else if (before === 'await shard') await shard.changed()
+      else if (before === 'wake') await this.wake()
+      else if (before === 'await room') await this.refusals.unlessCutOff(this.#log.room())
       else await this.#readIds()
     }
-    return undefined
   }
 
   async #readIds(): Promise<void> {
@@ -287,8 +333,8 @@ export class DurableProcess implements Ended {
   }
 
   #ended(draft: TurnDraft, step: unknown): Answer {
-    if (!this.#process.alive) return this.#next()
-    if (draft.isDoomed) return this.#again(draft)
+    const effect = draft.on('ended')
+    if (effect !== 'judge') return this.#again(draft, effect)
     const { run, before } = draft
     if (!NextStep.is(step) || !isAnswer(step, run.from !== undefined)) {
       // A try that ended its process, and was not recorded, would come again without a pause.
@@ -314,7 +360,7 @@ export class DurableProcess implements Ended {
   /** A stop takes effect unless its turn was refused, or has to be handled again. */
   #stops(draft: TurnDraft, step: NextStep): Answer {
     return this.#onceDecided(() => {
-      if (draft.isDoomed || this.#redo.length > 0) return this.proceed()
+      if (isVoid(draft.phase) || this.#log.hasRedo) return this.proceed()
       if (step.kind === 'stopReply') this.ending.lastReply = () => draft.run.from?.reply(step.value)
       return stop(step.reason, this) as never
     })
@@ -327,10 +373,10 @@ export class DurableProcess implements Ended {
   }
 
   #threw(draft: TurnDraft, error: unknown): Answer {
-    if (!this.#process.alive) return this.#next()
     // The row that it needs is being rebuilt: it is handled again after that.
-    if (this.terms.shard.mends(error)) draft.strand()
-    if (draft.isDoomed) return this.#again(draft)
+    if (this.terms.shard.mends(error)) draft.on('blind')
+    const effect = draft.on('ended')
+    if (effect !== 'judge') return this.#again(draft, effect)
     const { run } = draft
     const next = afterThrow(run.kind, isDamageOf(this.#entity, error))
     if (next === 'answer') return this.#answers(draft, error)
@@ -344,7 +390,8 @@ export class DurableProcess implements Ended {
   #fails(draft: TurnDraft, error: unknown, ends: boolean): Answer {
     draft.watch?.ran()
     return this.#onceDecided(() => {
-      if (draft.isDoomed) return this.#again(draft)
+      const effect = draft.on('ended')
+      if (effect !== 'judge') return this.#again(draft, effect)
       const { run } = draft
       this.hand.fail(draft, error)
       if (ends) throw error
@@ -372,6 +419,7 @@ export class DurableProcess implements Ended {
   /** The unit of a turn cannot be made. The caller gets the error after the turns before it. */
   #refuse(draft: TurnDraft, error: unknown): Answer {
     const { run } = draft
+    draft.on('spoilt')
     draft.refused(error)
     draft.undo()
     draft.drop()
@@ -382,7 +430,7 @@ export class DurableProcess implements Ended {
       return this.#next()
     }
     this.hand.close()
-    this.#redo.unshift(next)
+    this.#log.redoFirst(next)
     return this.proceed()
   }
 
@@ -390,13 +438,64 @@ export class DurableProcess implements Ended {
     return this.own.next(step)
   }
 
-  // Turns that are handled again.
+  // The port of the log. It is called when a turn is decided, perhaps while a later handler runs.
 
-  /** Handles these turns again, before the turns that already wait to be. */
-  redo(runs: readonly Run[]): void {
-    this.#redo.unshift(...runs)
+  write(unit: Turn, decided: (fate: Written) => void): void {
+    writeTurn(this.context.system, this.terms.shard, unit, decided)
+  }
+
+  durable({ after }: TurnDraft): void {
+    if (after === undefined) return
+    this.shown = after.state
+    this.refusals.tries.durable(after)
+    // An idle actor keeps no message in memory.
+    if (!this.#process.busy) this.#process.current = undefined
+  }
+
+  look(
+    tries: number,
+    found: (mark: TurnMark | undefined) => void,
+    failed: (error: unknown) => void,
+  ): void {
+    const { context, terms } = this
+    decidedMark(context.system, terms.shard, this.#entity, tries).then(found, failed)
+  }
+
+  short(first: TurnDraft | undefined, error: KeelsonError): void {
+    const { open } = this.#log
+    // The current turn is refused too, though its handler still runs.
+    if (first && open?.run.from?.call.fail(error)) open.on('short')
+    this.refusals.short(first?.run, error)
+  }
+
+  refused(turn: TurnDraft, later: readonly TurnDraft[], refused: Refused): Run | undefined {
+    for (const undone of [turn, ...later].reverse()) undone.undo()
+    this.hand.takeBack(turn)
+    const { run } = turn
+    const next = this.refusals.after(run, refused, () => run.from?.call.fail(refused.error))
+    if (!this.#process.alive)
+      this.refusals.cut(
+        later.map((each) => each.run),
+        refused.error,
+      )
+    turn.refused(refused.error)
+    return next
+  }
+
+  redo(): void {
     this.rouse()
   }
+
+  cut(undecided: readonly TurnDraft[], error: unknown): void {
+    for (const { run } of undecided) run.from?.call.fail(undecidable(this.#entity, error))
+    for (const turn of undecided) {
+      turn.failed(undecidable(this.#entity, error))
+      turn.drop()
+    }
+    if (!isKeelsonError(error, 'CLOSED')) this.#process.fail(error as KeelsonError)
+  }
+
+  // Turns that are handled again.
 
   /** Lets an idle process go on. */
   rouse(): void {
@@ -414,29 +513,35 @@ export class DurableProcess implements Ended {
 
   /** Handles the turns again that followed a refused one. Returns a step that ends the process. */
   async redoAll(): Promise<NextStep | undefined> {
-    for (let run = this.#redo.shift(); run; run = this.#redo.shift()) {
+    for (let run = this.#log.takeRedo(); run; run = this.#log.takeRedo()) {
       const step = await this.#handle(run)
       if (step.kind === 'stop') return step
     }
     return undefined
   }
 
-  /** Runs a handler again, because the state before it was refused while it ran. */
-  #again(draft: TurnDraft): Promise<NextStep> {
+  /** Nothing of a turn counts whose handler has ended. Its process may have ended too. */
+  #again(draft: TurnDraft, effect: TurnEffect): Answer {
+    if (effect === 'nothing') return this.#next()
     this.hand.drop(draft)
-    return draft.isStranded ? this.#onceReadable(draft.run) : this.proceed()
+    return effect === 'awaitRows' ? this.#onceReadable(draft.run) : this.proceed()
   }
 
   /** Handles a turn again when the shard shows rows. A call is refused if the shard is down. */
   async #onceReadable(run: Run): Promise<NextStep> {
     const { shard } = this.terms
+    // If a turn before it is refused meanwhile, that one comes before it.
+    this.#log.redoFirst(run)
     while (shard.phase.kind !== 'open') {
       if (!this.#process.alive || shard.phase.kind === 'closed') return this.#next()
       const refusal = this.refusals.cutOff ?? (run.from && shard.isStill && shard.unavailable())
-      if (refusal) return this.#reject(run, refusal)
+      if (refusal) {
+        this.#log.dropRedo(run)
+        return this.#reject(run, refusal)
+      }
       await (shard.isStill ? shard.changed() : shard.settled())
     }
-    return (await this.redoAll()) ?? this.#handle(run)
+    return (await this.redoAll()) ?? this.#next()
   }
 
   // The parts that its handlers and collaborators use.
@@ -457,7 +562,7 @@ export class DurableProcess implements Ended {
    */
   view(): ReadView {
     const { shard } = this.terms
-    if (shard.phase.kind !== 'open') this.hand.open?.strand()
+    if (shard.phase.kind !== 'open') this.hand.open?.on('blind')
     return shard.view()
   }
 
@@ -471,7 +576,8 @@ export class DurableProcess implements Ended {
    */
   async given(): Promise<void> {
     const { open } = this.hand
-    if (!(await this.#log.settled()) || open?.isDoomed) throw neverDurable(this.#entity)
+    if (!(await this.#log.settled()) || (open && isVoid(open.phase)))
+      throw neverDurable(this.#entity)
   }
 
   /** Records a step. @throws KeelsonError `INVALID_ARGUMENT` without a handler of that name */

@@ -1,12 +1,12 @@
 /**
- * Does what comes after a refused turn, as `after-refusal.ts` decides: callers get the error,
+ * Does what comes after a refused turn, as `decide.ts` decides: callers get the error,
  * failed tries are recorded, the actor is blocked. While its first turn waits for space, it refuses
  * the calls of users.
  */
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import { describeReason, isCall, type Process } from '../../runtime/index.ts'
 import { emit } from '../core/storage-events.ts'
-import { afterRefusal, afterThrow, type Refused } from '../turns/after-refusal.ts'
+import { afterRefusal, afterThrow, type Refused } from '../turns/decide.ts'
 import { isDamageOf } from '../turns/own-rows.ts'
 import { failing, overtaken, type Run, throwing } from '../turns/turn-run.ts'
 import { blocked } from '../turns/waking.ts'

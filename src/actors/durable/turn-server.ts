@@ -10,7 +10,7 @@ import {
   processOf,
   reply,
 } from '../../runtime/index.ts'
-import type { TurnKind } from '../turns/after-refusal.ts'
+import type { TurnKind } from '../turns/decide.ts'
 import type { DurableTable, Handler, Section } from '../turns/durable-table.ts'
 import type { HeldCall } from '../turns/turn-outputs.ts'
 import { applying, asBefore, type Change, ownRun, Run } from '../turns/turn-run.ts'

@@ -229,13 +229,15 @@ class Migration {
     const log = new TurnLog<TurnDraft>(
       {
         write: (unit, decided) => writeTurn(system, shard, unit, decided),
-        mark: (tries) => decidedMark(system, shard, entity, tries),
-        waits: () => false,
+        look: (tries, found, failed) =>
+          void decidedMark(system, shard, entity, tries).then(found, failed),
         durable: () => undefined,
         short: () => undefined,
         refused: (_, __, { error }) => {
           outcome = error
+          return undefined
         },
+        redo: () => undefined,
         cut: (undecided, error) => {
           for (const turn of undecided) turn.drop()
           outcome = error
@@ -243,6 +245,8 @@ class Migration {
       },
       1,
     )
+    // No process of it lives, and nothing waits for space.
+    log.end()
     log.commit(draft)
     this.#entities.ended(entity, log)
     await shard.unlessStill(log.drained())

@@ -49,19 +49,11 @@ export type Known = { readonly memory: Memory; readonly stored: Memory }
 const stepGraceMs = 1_000
 
 /** One turn, from its begin until it is out. */
-export class TurnDraft extends LoggedTurn {
-  readonly run: Run
+export class TurnDraft extends LoggedTurn<Run> {
   readonly before: Known
   readonly mark: TurnMark
   /** The memory after it, once it has ended with a unit. */
   after: Memory | undefined = undefined
-  /**
-   * Nothing of it counts. Its unit was refused; or its handler still runs, and the state before it was
-   * refused, it waits for space, or it needs rows that the shard does not show.
-   */
-  isDoomed = false
-  /** It read rows while the shard showed none: it is handled again when they can be read. */
-  isStranded = false
   /** Its times and its trace, while turns are watched. */
   watch: TurnWatch | undefined = undefined
   #undo: (() => void) | undefined = undefined
@@ -82,18 +74,13 @@ export class TurnDraft extends LoggedTurn {
   #tally: TurnTally | undefined
 
   constructor(run: Run, before: Known, incarnation: string, tally?: TurnTally) {
-    super()
+    super(run)
     this.#tally = tally
-    this.run = run
     this.before = before
     this.mark = { incarnation, seq: (before.memory.mark?.seq ?? 0) + 1 }
     this.#steps = before.memory.steps
     if (run.step) this.removeStep(run.step.step)
     if (run.alarm) this.cancelAlarm(run.alarm.name)
-  }
-
-  override get isAsked(): boolean {
-    return this.run.from !== undefined
   }
 
   /** The name of the turn. */
@@ -146,7 +133,7 @@ export class TurnDraft extends LoggedTurn {
 
   override drop(): void {
     super.drop()
-    this.watch?.dropped(typeof this.fate === 'object' ? this.fate : undefined)
+    this.watch?.dropped(this.refusal)
   }
 
   /** It has no effect, because of `error`. */
@@ -158,13 +145,7 @@ export class TurnDraft extends LoggedTurn {
 
   /** Its unit was refused. Of a step or an alarm the failure is a separate turn, which comes next. */
   refused(error: unknown): void {
-    this.isDoomed = true
     if (!this.run.isRecorded) this.failed(error)
-  }
-
-  /** It needs rows that the shard does not show. If it was doomed before, it is handled again anyway. */
-  strand(): void {
-    if (!this.isDoomed) this.isDoomed = this.isStranded = true
   }
 
   /** The name of the next step that it records. */

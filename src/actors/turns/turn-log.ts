@@ -1,20 +1,30 @@
 /**
- * The turns of one durable actor on their way into the log, in their order. The messages of a turn
- * leave when its unit is durable, and never before those of an earlier turn. So a new turn may
- * begin on a state that is not durable yet, and no other process can see it.
+ * The turns of one durable actor: the one whose handler runs, those on their way into the log, and
+ * those that have to be handled again. It carries out what `decide.ts` decides about them.
+ *
+ * The messages of a turn leave when its unit is durable, and never before those of an earlier turn.
+ * So a new turn may begin on a state that is not durable yet, and no other process can see it.
  *
  * If a write fails, the main row shows which units became durable, and the others are written
  * again. If a unit is refused, the later turns began from a state that does not exist: they are
- * handed back to be handled again. A turn that may wait for space is not handed back: its unit is
- * written again and again. Later turns without a caller wait with it.
+ * taken back, and handled again in their order. A turn that may wait for space is not taken back:
+ * its unit is written again and again. Later turns without a caller wait with it.
  */
 import { readMainRow, type Turn, type TurnMark } from '../../storage/index.ts'
-import type { Refused } from './after-refusal.ts'
+import {
+  decide,
+  decideLog,
+  type LogPhase,
+  mayLeave,
+  type Refused,
+  type TurnEffect,
+  type TurnEvent,
+  type TurnKind,
+  type TurnPhase,
+} from './decide.ts'
 
 /** The outcome of a unit that was written. */
 export type Written = 'durable' | 'unknown' | Refused
-
-type Fate = 'under way' | Written
 
 /** Something that leaves with a turn. It does not throw. */
 export interface Held {
@@ -23,28 +33,36 @@ export interface Held {
   readonly drop?: (() => void) | undefined
 }
 
+/** The work of a turn, as the log knows it. `from`: a caller waits for it. */
+export type LoggedRun = { readonly kind: TurnKind; readonly from: object | undefined }
+
 /** A turn: what it sends, and the unit that has to be durable before. */
-export class LoggedTurn {
+export class LoggedTurn<R extends LoggedRun = LoggedRun> {
+  readonly run: R
   /** `undefined`: it changed nothing, and only waits for the turns before it. */
   unit: Turn | undefined = undefined
   /** The next turn on its way into the log. */
   next: this | undefined = undefined
   /** The frame of its unit; `undefined` without one, or if it is not known. */
   lsn: number | undefined = undefined
-  #fate: Fate = 'under way'
+  /** Why its unit was refused, as long as that stands. */
+  refusal: Refused | undefined = undefined
+  #phase: TurnPhase = 'runs'
   #held: Held[] | undefined = undefined
 
-  /** Whether a caller waits for it. */
-  get isAsked(): boolean {
-    return false
+  constructor(run: R) {
+    this.run = run
   }
 
-  get fate(): Fate {
-    return this.unit === undefined ? 'durable' : this.#fate
+  get phase(): TurnPhase {
+    return this.#phase
   }
 
-  set fate(fate: Fate) {
-    this.#fate = fate
+  /** Something happens to it. Returns the effect, which the caller carries out. */
+  on(event: TurnEvent): TurnEffect {
+    const { phase, effect } = decide(this.#phase, event)
+    this.#phase = phase
+    return effect
   }
 
   /** Keeps an output until the turn is durable. */
@@ -83,36 +101,48 @@ export interface TurnPort<T extends LoggedTurn> {
   /** A turn is durable. Its messages leave next. */
   durable(turn: T): void
   /**
-   * The mark of the main row, `undefined` without one, when every earlier write is decided. Waits
-   * longer the more often in a row writes have failed. Rejects when nothing can be decided: the
-   * instance has closed.
+   * Reads the mark of the main row, `undefined` without one, when every earlier write is decided, and
+   * calls `found`, later. Waits longer the more often in a row writes have failed. Calls `failed` when
+   * nothing can be decided: the instance has closed.
    */
-  mark(tries: number): Promise<TurnMark | undefined>
-  /** Whether `turn` waits for space after this refusal. */
-  waits(turn: T, refused: Refused): boolean
+  look(
+    tries: number,
+    found: (mark: TurnMark | undefined) => void,
+    failed: (error: unknown) => void,
+  ): void
   /** The first turn waits for space, as after each further try. `undefined`: it does no longer. */
   short(first: T | undefined, error: unknown): void
-  /** `turn` was refused. `later` were dropped with it, and have to be handled again in order. */
-  refused(turn: T, later: readonly T[], refused: Refused): void
+  /**
+   * `turn` was refused, and `later` were dropped with it. Returns what is handled in its place,
+   * before the later ones are handled again.
+   */
+  refused(turn: T, later: readonly T[], refused: Refused): T['run'] | undefined
+  /** Turns have to be handled again. */
+  redo(): void
   /** The main row cannot be read: these turns stay undecided. */
   cut(undecided: readonly T[], error: unknown): void
 }
 
-/** The turns of one actor that have ended and are not out, linked in their order. */
+/** The turns of one actor. Those that have ended and are not out are linked in their order. */
 export class TurnLog<T extends LoggedTurn = LoggedTurn> {
   readonly #port: TurnPort<T>
   readonly #turnsMax: number
+  /** The turn whose handler runs. */
+  open: T | undefined = undefined
   #first: T | undefined = undefined
   #last: T | undefined = undefined
   #count = 0
   #inFlight = 0
-  #isDeciding = false
+  #phase: LogPhase = 'flows'
   /** The frame of the last unit that is out; `undefined` without one, or if it is not known. */
   lsn: number | undefined = undefined
   /** How often in a row no unit became durable. */
   #failures = 0
   /** Why the first turn waits for space. */
   #shortage: Refused | undefined = undefined
+  /** These go before new messages: what is handled again, and what must not overtake that. */
+  readonly #redo: T['run'][] = []
+  #isAlive = true
 
   constructor(port: TurnPort<T>, turnsMax: number) {
     this.#port = port
@@ -127,6 +157,20 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
   /** Whether a new turn must wait. */
   get isFull(): boolean {
     return this.#count >= this.#turnsMax
+  }
+
+  get hasRedo(): boolean {
+    return this.#redo.length > 0
+  }
+
+  /** Whether everything is out, and nothing has to be handled again. */
+  get isSettled(): boolean {
+    return this.#first === undefined && this.#redo.length === 0
+  }
+
+  /** Whether a handler runs whose outputs count. */
+  get isOpen(): boolean {
+    return this.#isAlive && this.open !== undefined
   }
 
   /** The last turn on its way. */
@@ -149,42 +193,66 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
     if (this.isFull && this.#first !== undefined) await out(this.#first)
   }
 
+  /** Takes out the next run that has to be handled again. */
+  takeRedo(): T['run'] | undefined {
+    return this.#redo.shift()
+  }
+
+  /** Puts a run before those that have to be handled again. */
+  redoFirst(run: T['run']): void {
+    this.#redo.unshift(run)
+  }
+
+  /** A run is not handled again. */
+  dropRedo(run: T['run']): void {
+    const at = this.#redo.indexOf(run)
+    if (at >= 0) this.#redo.splice(at, 1)
+  }
+
+  /** Puts a run behind those that have to be handled again. */
+  redoLast(run: T['run']): void {
+    this.#redo.push(run)
+  }
+
   /** Sends a turn that has ended on its way. */
   commit(turn: T): void {
     if (this.#last === undefined) this.#first = turn
     else this.#last.next = turn
     this.#last = turn
     this.#count++
-    if (turn.unit !== undefined && !this.#isDeciding) this.#write(turn, turn.unit)
+    const { unit } = turn
+    if (unit === undefined) turn.on('unchanged')
+    else if (turn.on('changed') === 'write' && this.#phase === 'flows') this.#write(turn, unit)
     this.#release()
   }
 
-  #write(turn: LoggedTurn, unit: Turn): void {
+  #write(turn: T, unit: Turn): void {
     this.#inFlight++
-    turn.fate = 'under way'
     this.#port.write(unit, (fate, lsn) => this.#settle(turn, fate, lsn))
   }
 
-  #settle(turn: LoggedTurn, fate: Written, lsn: number | undefined): void {
+  #settle(turn: T, fate: Written, lsn: number | undefined): void {
     this.#inFlight--
     turn.lsn = lsn
-    turn.fate = fate
+    turn.refusal = typeof fate === 'object' ? fate : undefined
+    const effect = turn.on(typeof fate === 'object' ? 'refused' : fate)
     if (fate === 'durable') this.#failures = 0
-    else this.#isDeciding = true
+    if (effect === 'halt') this.#phase = 'halts'
     this.#release()
     // Units of later turns are refused after this one. Their answers are awaited first.
-    if (this.#isDeciding && this.#inFlight === 0) this.#decide()
+    if (this.#phase === 'halts' && this.#inFlight === 0) this.#decide()
   }
 
   /** Lets the turns leave that are durable, up to the first that is not. */
   #release(): void {
-    for (let first = this.#first; first?.fate === 'durable'; first = this.#first) {
+    for (let first = this.#first; first && mayLeave(first.phase); first = this.#first) {
       this.#first = first.next
       first.next = undefined
       if (this.#first === undefined) this.#last = undefined
       this.#count--
       this.#shorten(undefined)
       if (first.unit !== undefined) this.lsn = first.lsn
+      first.on('left')
       this.#port.durable(first)
       first.leave()
     }
@@ -192,25 +260,43 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
 
   #decide(): void {
     const first = this.#first
-    if (first === undefined) this.#isDeciding = false
-    else if (typeof first.fate !== 'object') void this.#lookUp()
-    else if (this.#port.waits(first, first.fate)) this.#wait(first, first.fate)
-    else this.#refuse(this.#take(), first.fate)
+    const kind = first?.run.kind ?? 'call'
+    const refused = first?.refusal
+    const next = decideLog(first?.phase, kind, refused, this.#isAlive)
+    if (next === 'flow') this.#phase = 'flows'
+    else if (next === 'look') this.#look()
+    else if (next === 'wait') this.#wait(first as T, refused as Refused)
+    else this.#refuse(this.#take(), refused as Refused)
   }
 
+  /**
+   * `turn` never was. Its refusal has its consequence, then the later turns are handled again, and
+   * the one whose handler runs: it began on a state that does not exist.
+   */
   #refuse([turn, ...later]: readonly T[], refused: Refused): void {
     if (turn === undefined) return
-    for (const dropped of [turn, ...later]) dropped.drop()
-    this.#port.refused(turn, later, refused)
+    turn.on('takenBack')
+    turn.drop()
+    const runs: T['run'][] = []
+    for (const dropped of later) {
+      if (dropped.on('undone') === 'redo') runs.push(dropped.run)
+      dropped.drop()
+    }
+    const { open } = this
+    if (open?.on('undone') === 'redo') runs.push(open.run)
+    const next = this.#port.refused(turn, later, refused)
+    if (next !== undefined) runs.unshift(next)
+    this.#redo.unshift(...runs)
+    this.#port.redo()
   }
 
   /** No call waits for the first turn: calls are refused, and the turns after them are redone. */
   #wait(first: T, refused: Refused): void {
     this.#shorten(refused)
-    const asked = this.#takeFrom(({ isAsked }) => isAsked)
+    const asked = this.#takeFrom(({ run }) => run.from !== undefined)
     this.#port.short(first, refused.error)
     this.#refuse(asked, refused)
-    void this.#lookUp()
+    this.#look()
   }
 
   #shorten(shortage: Refused | undefined): void {
@@ -219,30 +305,44 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
     if (wasShort && shortage === undefined) this.#port.short(undefined, undefined)
   }
 
-  /** The process has ended: the waits for space end. */
+  /** The process has ended: nothing of the open turn leaves, and the waits for space end. */
   end(): void {
+    this.#isAlive = false
+    this.open?.on('failed')
+    this.open?.drop()
     const shortage = this.#shortage
     if (shortage && this.#inFlight === 0) this.#refuse(this.#take(), shortage)
   }
 
   /** Reads in the row which of the units became durable, and writes the others again. */
-  async #lookUp(): Promise<void> {
-    let mark: TurnMark | undefined
-    try {
-      mark = await this.#port.mark(this.#failures++)
-    } catch (error) {
-      this.#port.cut(this.#take(), error)
-      return
-    }
+  #look(): void {
+    this.#phase = 'looks'
+    this.#port.look(
+      this.#failures++,
+      (mark) => this.#looked(mark),
+      (error) => this.#cut(error),
+    )
+  }
+
+  #looked(mark: TurnMark | undefined): void {
     // The process has ended, and did not wait.
-    if (!this.#isDeciding) return
+    if (this.#phase !== 'looks') return
     const turns = this.#all()
     for (const turn of turns)
-      if (turn.unit !== undefined) turn.fate = isIn(turn.unit, mark) ? 'durable' : 'unknown'
-    this.#isDeciding = false
-    const left = turns.filter(({ fate }) => fate !== 'durable')
+      if (turn.unit !== undefined) {
+        turn.refusal = undefined
+        turn.on(isIn(turn.unit, mark) ? 'durable' : 'unknown')
+      }
+    this.#phase = 'flows'
     this.#release()
-    for (const turn of left) if (turn.unit !== undefined) this.#write(turn, turn.unit)
+    for (let turn = this.#first; turn; turn = turn.next)
+      if (turn.on('rewritten') === 'write') this.#write(turn, turn.unit as Turn)
+  }
+
+  #cut(error: unknown): void {
+    const turns = this.#take()
+    for (const turn of turns) turn.on('cut')
+    this.#port.cut(turns, error)
   }
 
   #all(): T[] {
@@ -252,7 +352,7 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
   }
 
   #take(): T[] {
-    this.#isDeciding = false
+    this.#phase = 'flows'
     this.#shorten(undefined)
     return this.#takeFrom(() => true)
   }

@@ -21,17 +21,11 @@ import {
 } from '../../runtime/index.ts'
 import type { Held, LoggedTurn, TurnLog } from './turn-log.ts'
 
-/** A durable actor, as its outputs know it. */
-export interface Ended {
-  readonly terms: {
-    readonly shard: {
-      readonly index: number
-      readonly appliedLsn: number
-      readonly unsure: KeelsonError | undefined
-    }
-  }
-  /** The process has ended. Calls `notify` when other processes may know. */
-  hasEnded(notify: () => void): void
+/** A shard, as answers name it. */
+type AnswerShard = {
+  readonly index: number
+  readonly appliedLsn: number
+  readonly unsure: KeelsonError | undefined
 }
 
 /** The port of one durable actor. */
@@ -39,45 +33,37 @@ export class TurnOutputs implements Outputs {
   readonly isDurable = true
   readonly #log: TurnLog
   readonly #self: Ref
-  readonly #actor: Ended
+  readonly #shard: AnswerShard
+  readonly #hasEnded: (notify: () => void) => void
   #isNotified = false
-  #open: LoggedTurn | undefined
 
-  constructor(log: TurnLog, self: Ref, actor: Ended) {
+  /** `hasEnded`: the process has ended. It calls `notify` when other processes may know. */
+  constructor(log: TurnLog, self: Ref, shard: AnswerShard, hasEnded: (notify: () => void) => void) {
     this.#log = log
     this.#self = self
-    this.#actor = actor
+    this.#shard = shard
+    this.#hasEnded = hasEnded
   }
 
   /** The turn to which outputs belong now: the open one, or the last that has ended. */
   get turn(): LoggedTurn | undefined {
-    return this.#open ?? this.#log.last
+    return this.#log.isOpen ? this.#log.open : this.#log.last
   }
 
   /** The position of the last turn that has left. */
   get position(): Positioned<unknown>['position'] {
-    const { index: shard, appliedLsn } = this.#actor.terms.shard
+    const { index: shard, appliedLsn } = this.#shard
     return { shard, lsn: this.#log.lsn ?? appliedLsn }
   }
 
   /** Why the answer of a turn without a unit may not leave. */
   get unsure(): KeelsonError | undefined {
-    return this.#actor.terms.shard.unsure
+    return this.#shard.unsure
   }
 
   /** Whether a handler runs. */
   get isOpen(): boolean {
-    return this.#open !== undefined
-  }
-
-  /** Opens a turn. */
-  open(turn: LoggedTurn): void {
-    this.#open = turn
-  }
-
-  /** Closes the open turn. It goes on its way, or was dropped. */
-  close(): void {
-    this.#open = undefined
+    return this.#log.isOpen
   }
 
   hold(output: () => void, dropped?: () => void): void {
@@ -126,9 +112,7 @@ export class TurnOutputs implements Outputs {
 
   /** Nothing leaves of a turn in which the process ended. The notice of its end waits. */
   ended(notify: () => void): void {
-    this.#open?.drop()
-    this.#open = undefined
-    this.#actor.hasEnded(() => {
+    this.#hasEnded(() => {
       this.#isNotified = true
       notify()
     })

@@ -1,7 +1,7 @@
 /** The work of one turn: a message, or a step or an alarm that the actor recorded. Pure. */
 import { invalidArgument, KeelsonError, missingDeclaration } from '../../errors.ts'
 import { isAnswer, isThenable, NextStep, noReply, reply, type Then } from '../../runtime/index.ts'
-import type { TurnKind } from './after-refusal.ts'
+import type { TurnKind } from './decide.ts'
 import type { Handler } from './durable-table.ts'
 import type { Alarm, Memory, Step } from './memory.ts'
 import type { HeldCall } from './turn-outputs.ts'

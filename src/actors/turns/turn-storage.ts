@@ -14,7 +14,7 @@ import {
 } from '../../storage/index.ts'
 import { type Shape, settled, submitTo } from '../writing/write-path.ts'
 import type { ActorShard } from './actor-shard.ts'
-import { takesNothing } from './after-refusal.ts'
+import { takesNothing } from './decide.ts'
 import type { Written } from './turn-log.ts'
 
 const unitDeadlineMs = 60_000

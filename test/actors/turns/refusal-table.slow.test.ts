@@ -4,7 +4,7 @@
  */
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { assign, fromCallback, fromPromise, setup } from 'xstate'
-import { type AfterRefusal, afterRefusal } from '../../../src/actors/turns/after-refusal.ts'
+import { type AfterRefusal, afterRefusal } from '../../../src/actors/turns/decide.ts'
 import { ended } from '../../../src/actors/turns/lifetime.ts'
 import type { KeelsonError } from '../../../src/errors.ts'
 import {

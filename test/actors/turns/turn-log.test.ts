@@ -18,14 +18,14 @@ const waiting = () => {
   const port: TurnPort<LoggedTurn> = {
     write: (_, decided) => decisions.push(decided),
     durable: () => heard.push('durable'),
-    mark: async () => undefined,
-    waits: () => true,
+    look: (_, found) => setImmediate(found, undefined),
     short: (first) => heard.push(first === undefined ? 'has space' : 'is short'),
-    refused: () => heard.push('refused'),
+    refused: () => void heard.push('refused'),
+    redo: () => undefined,
     cut: () => heard.push('cut'),
   }
   const log = new TurnLog(port, 4)
-  const turn = new LoggedTurn()
+  const turn = new LoggedTurn({ kind: 'message', from: undefined })
   const row = Buffer.alloc(markBytes)
   writeMark(row, 0, { incarnation: '0123456789abcdef', seq: 1 })
   const entity = 'a/1'

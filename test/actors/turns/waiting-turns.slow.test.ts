@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { assign, fromCallback, fromPromise, setup } from 'xstate'
-import { afterRefusal } from '../../../src/actors/turns/after-refusal.ts'
+import { afterRefusal } from '../../../src/actors/turns/decide.ts'
 import { KeelsonError } from '../../../src/errors.ts'
 import {
   call,
