@@ -36,7 +36,7 @@ import {
   beforeTurn,
   isVoid,
   type Refused,
-  type Standing,
+  type Condition,
   type TurnEffect,
 } from '../turns/decide.ts'
 import type { EndOptions } from '../turns/lifetime.ts'
@@ -69,7 +69,7 @@ import type { SharedContext } from './try-context.ts'
  * One durable actor while it lives. It is the state of its process's loop. Each collaborator names
  * the parts of it that it uses. They change it through `blocks` and `redo` alone.
  */
-export class DurableProcess implements Standing, TurnPort<TurnDraft> {
+export class DurableProcess implements Condition, TurnPort<TurnDraft> {
   readonly terms: DurableTerms
   readonly context: SharedContext
   /** Its steps and alarms. */
@@ -223,7 +223,7 @@ export class DurableProcess implements Standing, TurnPort<TurnDraft> {
     return beforeTurn(this, from !== undefined, from?.call.id !== undefined)
   }
 
-  // How it stands.
+  // Its condition, for `beforeTurn`.
 
   get isAlive(): boolean {
     return this.#process.alive
@@ -530,7 +530,7 @@ export class DurableProcess implements Standing, TurnPort<TurnDraft> {
   /** Handles a turn again when the shard shows rows. A call is refused if the shard is down. */
   async #onceReadable(run: Run): Promise<NextStep> {
     const { shard } = this.terms
-    // If a turn before it is refused meanwhile, that one comes before it.
+    // If an earlier turn is refused during the wait, that one goes first.
     this.#log.redoFirst(run)
     while (shard.phase.kind !== 'open') {
       if (!this.#process.alive || shard.phase.kind === 'closed') return this.#next()

@@ -68,7 +68,7 @@ export type TurnPhase =
   /** It had no effect: its handler threw, its process ended, or its unit can never be looked up. */
   | 'failed'
 
-/** What happens to a turn. */
+/** Something that happens to a turn. */
 export type TurnEvent =
   /** Its handler has answered or thrown. */
   | 'ended'
@@ -82,7 +82,7 @@ export type TurnEvent =
   | 'failed'
   /** It read rows while the shard showed none. */
   | 'blind'
-  /** The disk is full, and its caller was told so. */
+  /** The disk is full, and its caller has this error. */
   | 'short'
   /** A turn before it was refused. */
   | 'undone'
@@ -99,12 +99,12 @@ export type TurnEvent =
   /** The row can never be read. */
   | 'cut'
 
-/** What the executor does after an event. */
+/** The action of the executor after an event. */
 export type TurnEffect =
   | 'nothing'
   /** The answer or the throw of its handler counts. */
   | 'judge'
-  /** Nothing of it leaves, and what waits to be handled again comes first. */
+  /** Nothing of it leaves. The runs that are handled again come first. */
   | 'proceed'
   /** Nothing of it leaves, and it is the first that is handled again, once the shard shows rows. */
   | 'awaitRows'
@@ -222,8 +222,8 @@ export const decideLog = (
 
 // Before a turn.
 
-/** An actor as it stands when it takes a message. */
-export type Standing = {
+/** The condition of an actor when a message arrives. */
+export type Condition = {
   /** Its process has not ended. */
   readonly isAlive: boolean
   /** Its memory is read. */
@@ -240,7 +240,7 @@ export type Standing = {
   readonly isCutOff: boolean
 }
 
-/** What comes before a turn. */
+/** The next step before a turn. */
 export type BeforeTurn =
   | 'begin'
   /** The message goes unanswered: the process or the instance has ended, and answers for it. */
@@ -253,8 +253,8 @@ export type BeforeTurn =
   | 'await room'
   | 'read ids'
 
-/** What comes before the turn of a message. `isAsked`: a caller waits; `hasId`: its call has an id. */
-export const beforeTurn = (actor: Standing, isAsked: boolean, hasId: boolean): BeforeTurn => {
+/** The next step before the turn of a message. `isAsked`: a caller waits; `hasId`: its call has an id. */
+export const beforeTurn = (actor: Condition, isAsked: boolean, hasId: boolean): BeforeTurn => {
   const knows = !hasId || actor.knowsIds
   if (actor.isAwake && knows && !actor.hasRedo && !actor.isFull) return 'begin'
   if (!actor.isAlive || actor.isClosed) return 'end'

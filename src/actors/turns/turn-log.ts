@@ -1,6 +1,6 @@
 /**
- * The turns of one durable actor: the one whose handler runs, those on their way into the log, and
- * those that have to be handled again. It carries out what `decide.ts` decides about them.
+ * The turns of one durable actor: the one whose handler runs, the ones on their way into the log, and
+ * the runs that have to be handled again. It carries out the decisions of `decide.ts` about them.
  *
  * The messages of a turn leave when its unit is durable, and never before those of an earlier turn.
  * So a new turn may begin on a state that is not durable yet, and no other process can see it.
@@ -45,7 +45,7 @@ export class LoggedTurn<R extends LoggedRun = LoggedRun> {
   next: this | undefined = undefined
   /** The frame of its unit; `undefined` without one, or if it is not known. */
   lsn: number | undefined = undefined
-  /** Why its unit was refused, as long as that stands. */
+  /** Why its unit was refused, until it is written again. */
   refusal: Refused | undefined = undefined
   #phase: TurnPhase = 'runs'
   #held: Held[] | undefined = undefined
@@ -123,7 +123,7 @@ export interface TurnPort<T extends LoggedTurn> {
   cut(undecided: readonly T[], error: unknown): void
 }
 
-/** The turns of one actor. Those that have ended and are not out are linked in their order. */
+/** The turns of one actor. The ended turns that are not out are linked in their order. */
 export class TurnLog<T extends LoggedTurn = LoggedTurn> {
   readonly #port: TurnPort<T>
   readonly #turnsMax: number
@@ -140,7 +140,7 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
   #failures = 0
   /** Why the first turn waits for space. */
   #shortage: Refused | undefined = undefined
-  /** These go before new messages: what is handled again, and what must not overtake that. */
+  /** These go before new messages: runs that are handled again, and a run that must not overtake them. */
   readonly #redo: T['run'][] = []
   #isAlive = true
 
@@ -198,7 +198,7 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
     return this.#redo.shift()
   }
 
-  /** Puts a run before those that have to be handled again. */
+  /** Puts a run before all others that are handled again. */
   redoFirst(run: T['run']): void {
     this.#redo.unshift(run)
   }
@@ -209,7 +209,7 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
     if (at >= 0) this.#redo.splice(at, 1)
   }
 
-  /** Puts a run behind those that have to be handled again. */
+  /** Puts a run after all others that are handled again. */
   redoLast(run: T['run']): void {
     this.#redo.push(run)
   }

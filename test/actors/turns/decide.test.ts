@@ -9,7 +9,7 @@ import {
   decideLog,
   isVoid,
   mayLeave,
-  type Standing,
+  type Condition,
   type TurnEvent,
   type TurnKind,
   type TurnPhase,
@@ -174,7 +174,7 @@ test('a log that halts reads the row, waits for space, or takes its turns back',
 })
 
 describe('before a turn', () => {
-  const ready: Standing = {
+  const ready: Condition = {
     isAlive: true,
     isAwake: true,
     hasRedo: false,
@@ -184,7 +184,7 @@ describe('before a turn', () => {
     isClosed: false,
     isCutOff: false,
   }
-  test.each<[Partial<Standing>, string, BeforeTurn]>([
+  test.each<[Partial<Condition>, string, BeforeTurn]>([
     [{}, 'call', 'begin'],
     // The turn begins, and the actor looks at itself then: it may be blocked, or its shard down.
     [{ isStill: true, isAlive: false }, 'call', 'begin'],
@@ -207,12 +207,12 @@ describe('before a turn', () => {
   })
 
   test('each wait is for something that still comes: of the dead and the closed none waits', () => {
-    const flags = Object.keys(ready) as (keyof Standing)[]
+    const flags = Object.keys(ready) as (keyof Condition)[]
     const waits = new Set<BeforeTurn>()
     for (let bits = 0; bits < 2 ** flags.length; bits++)
       for (const isAsked of [true, false]) {
         const entries = flags.map((flag, at) => [flag, (bits & (1 << at)) > 0])
-        const actor = Object.fromEntries(entries) as Standing
+        const actor = Object.fromEntries(entries) as Condition
         const found = beforeTurn(actor, isAsked, isAsked)
         if (found !== 'begin' && (!actor.isAlive || actor.isClosed)) expect(found).toBe('end')
         if (found === 'await shard') expect([isAsked, actor.isStill]).toEqual([false, true])
