@@ -34,9 +34,9 @@ import {
   afterThrow,
   type BeforeTurn,
   beforeTurn,
+  type Condition,
   isVoid,
   type Refused,
-  type Condition,
   type TurnEffect,
 } from '../turns/decide.ts'
 import type { EndOptions } from '../turns/lifetime.ts'
