@@ -16,9 +16,9 @@ export type Place = {
   readonly code: 'CONFIG' | 'INVALID_ARGUMENT'
   readonly path: ArgumentPath
   /** Whose options the whole is, such as `a call`. */
-  readonly whole?: string
+  readonly whole?: string | undefined
   /** A refusal never shows a text: it may be a key, or a URL with a password. */
-  readonly isSecret?: true
+  readonly isSecret?: true | undefined
 }
 
 /**
@@ -68,10 +68,15 @@ export const noMore = (surplus: readonly unknown[], form: string, at = config())
 
 /** The place of a member. */
 export const below = (at: Place, name: string | number): Place => {
-  const { path } = at
-  if (typeof path !== 'string') return { ...at, path: [...path, name] }
-  if (typeof name === 'number') return { ...at, path: `${path}[${name}]` }
-  return { ...at, path: path === '' ? name : `${path}.${name}` }
+  // Written out: each option of each call comes here.
+  const { code, path, whole, isSecret } = at
+  return { code, path: pathBelow(path, name), whole, isSecret }
+}
+
+const pathBelow = (path: ArgumentPath, name: string | number): ArgumentPath => {
+  if (typeof path !== 'string') return [...path, name]
+  if (typeof name === 'number') return `${path}[${name}]`
+  return path === '' ? name : `${path}.${name}`
 }
 
 /** The refusal of a value at its place. */

@@ -288,7 +288,7 @@ export class TurnDraft extends LoggedTurn<Run> {
     const writes = this.#batch === undefined ? [] : ownCommands(this.#batch, terms, shards)
     const changes = rowChanges(identity, this.before.stored, after)
     const noted = terms.common.keys ? notedKeys(identity, writes) : []
-    const unit: Turn = {
+    const unit: { -readonly [K in keyof Turn]: Turn[K] } = {
       kind: 'turn',
       entity: identity.entity,
       follows: this.before.stored.mark,
@@ -297,17 +297,10 @@ export class TurnDraft extends LoggedTurn<Run> {
       writes,
       cause: causeIn(this.run, table),
     }
-    this.unit = this.#entries || this.#own ? { ...unit, ...this.#beside } : unit
+    if (this.#entries) unit.entries = this.#entries
+    if (this.#own && this.birth) unit.own = { birth: this.birth, changes: [...this.#own.changes] }
+    this.unit = unit
     this.after = after
-  }
-
-  /** The parts of its unit that few turns have. */
-  get #beside(): Pick<Turn, 'entries' | 'own'> {
-    const { birth } = this
-    return {
-      ...(this.#entries && { entries: this.#entries }),
-      ...(this.#own && birth && { own: { birth, changes: [...this.#own.changes] } }),
-    }
   }
 
   /**

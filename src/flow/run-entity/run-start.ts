@@ -138,8 +138,10 @@ const forkedFrom = (
   const { workflow } = activations
   const deadline = ownOf(workflow.options, 'deadline')
   if (begun.input !== undefined) context.rows.put('input', begun.input)
-  for (const { triedBy = `${run}/${birth}`, ...row } of begun.record)
-    putOperation(other, context, row.kind === 'step' && row.outcome ? { ...row, triedBy } : row)
+  for (const { number, triedBy = `${run}/${birth}`, ...row } of begun.record) {
+    const isTried = row.kind === 'step' && row.outcome !== undefined
+    putOperation(other, context, number, isTried ? { ...row, triedBy } : row)
+  }
   if (deadline !== undefined) context.setAlarm('deadline', { inMs: deadline })
   return {
     ...bornAt(context, workflow, { inputHash, priority, key, correlation } as StartRequest),

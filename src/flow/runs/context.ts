@@ -115,9 +115,10 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
         throw invalidArgument('retry.max', "1 of a step with repeat: 'once'", retry.max)
       const full = this.#keyOf(key)
       const policy = policyOf(stepDefaults.retry, retry)
-      const parts = { kind: 'step', key: full, scope: this.#scope } as const
       const { promise } = host.ask({
-        ...parts,
+        kind: 'step',
+        key: full,
+        scope: this.#scope,
         triesMax: repeat === 'once' ? 1 : policy.max,
         perform: (active) =>
           performStep(host, active, {

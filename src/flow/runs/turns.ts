@@ -63,30 +63,25 @@ export const recording = (
   // Its row may know more than its activation: a signal and a time-out may be on their way at once.
   const row = recorded && context.rows.get(operationKey(state.lap, recorded.number))
   if ((row as Operation | undefined)?.outcome) return [undefined, state]
-  const { number = state.operations + 1, place: known, ...before } = recorded ?? {}
+  const number = recorded?.number ?? state.operations + 1
   // A cancel may have taken its place.
-  const kept = row ? (row as Operation).place : known
+  const kept = row ? (row as Operation).place : recorded?.place
   const place = kept ?? (change.outcome && state.outcomes + 1)
-  const { round } = state
-  const tried = kind === 'step' && round > 0 ? { round } : {}
-  const next: Operation = {
-    kind,
-    key,
-    ...before,
-    ...change,
-    ...tried,
-    at: shardTime(context).wall(),
-  }
+  const next: Writable<Operation> = recorded ? unplaced(recorded) : { kind, key, at: 0 }
+  Object.assign(next, change)
+  if (kind === 'step' && state.round > 0) next.round = state.round
+  next.at = shardTime(context).wall()
+  if (place !== undefined) next.place = place
   if (kind === 'answer') answering(state, context, next, updates)
-  const placed = place === undefined ? next : { ...next, place }
-  putOperation(state, context, { ...placed, number })
-  const after = {
-    ...state,
-    operations: Math.max(state.operations, number),
-    outcomes: Math.max(state.outcomes, place ?? 0),
-  }
-  return [{ ...placed, number }, after]
+  putOperation(state, context, number, next)
+  const operations = Math.max(state.operations, number)
+  const outcomes = Math.max(state.outcomes, place ?? 0)
+  return [Object.assign({ number }, next), Object.assign({}, state, { operations, outcomes })]
 }
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] }
+
+const unplaced = ({ number: _, place: __, ...row }: Recorded): Operation => row
 
 /** The answer of an update: its callers get it, also when they ask again with its id. */
 const answering = (
@@ -110,7 +105,8 @@ const remembering = (rows: TurnContext['rows'], update: string, change: UpdateRo
 export const putOperation = (
   { lap }: Pick<RunState, 'lap'>,
   { rows }: Pick<TurnContext, 'rows'>,
-  { number, ...row }: Recorded,
+  number: number,
+  row: Operation,
 ): void => {
   const { outcome } = row
   const isApart = outcome?.kind === 'ok' && outcome.isApart === true
