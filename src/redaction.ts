@@ -63,6 +63,7 @@ export const redacted = <T>(
   decided?: Decided,
   depth: number = Number.POSITIVE_INFINITY,
 ): T => {
+  if (decided === undefined && new Look().isOpen(value, 0)) return value
   const copying = new Copying(decided, depth, isSecretName)
   const shown = copying.shown(value)
   return copying.hides ? (shown as T) : value
@@ -86,6 +87,58 @@ export const replaced = <T>(value: T, decided: Decided, depth: number): T => {
   const copying = new Copying(decided, depth, () => false)
   const shown = copying.shown(value)
   return copying.hides ? (shown as T) : value
+}
+
+/** So many members and levels are looked at; most reasons, states and payloads have fewer. */
+const lookMembers = 200
+const lookLevels = 8
+/** A message that is surely shown whole. */
+const lookText = 1_000
+
+/**
+ * Finds out that nothing in a value is hidden or cut, without a copy: a copy of what a crash shows costs as
+ * much as its restart. It knows plain objects, arrays and errors whose members hold their values, and
+ * objects that print themselves. Of all else, and of what has a secret name, it says that it does not know.
+ */
+class Look {
+  #left = lookMembers
+
+  /** True: nothing is hidden. False: it may be. Never throws. */
+  isOpen(item: unknown, level: number): boolean {
+    if (typeof item !== 'object' || item === null) return typeof item !== 'function'
+    try {
+      if (level > lookLevels || types.isProxy(item) || leftOutOf(item) > 0) return false
+      if (Object.getOwnPropertySymbols(item).length > 0) return false
+      return Array.isArray(item) ? this.#isOpenList(item, level) : this.#isOpenRecord(item, level)
+    } catch {
+      return false
+    }
+  }
+
+  #isOpenList(list: readonly unknown[], level: number): boolean {
+    this.#left -= list.length
+    if (this.#left < 0 || Object.getPrototypeOf(list) !== Array.prototype) return false
+    // An array with holes or other fields has other names.
+    if (Object.keys(list).length !== list.length) return false
+    return list.every((item) => this.isOpen(item, level + 1))
+  }
+
+  #isOpenRecord(record: object, level: number): boolean {
+    if (types.isNativeError(record)) {
+      const message = Object.getOwnPropertyDescriptor(record, 'message')
+      const isShort = typeof message?.value === 'string' && message.value.length <= lookText
+      if (!isShort || Object.hasOwn(record, 'cause') || Object.hasOwn(record, 'errors'))
+        return false
+    } else if (Object.getPrototypeOf(record) !== Object.prototype)
+      return isClosed(record) && !isSealed(record)
+    for (const name of Object.keys(record)) {
+      if (--this.#left < 0) return false
+      const field = Object.getOwnPropertyDescriptor(record, name)
+      if (!field || field.get || (isSecretName(name) && !isHarmless(field.value))) return false
+      if (!this.isOpen(field.value, level + 1)) return false
+    }
+    return true
+  }
 }
 
 const membersMax = 1_000

@@ -1,5 +1,6 @@
 /** Fields with the name of a secret show type and length, and everything else is shown as it is. */
 import { inspect } from 'node:util'
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { isSecretName, keyedByNames, redacted, redactedPart } from '../src/redaction.ts'
 
@@ -161,4 +162,63 @@ test('the names of parts hide nothing: their counts are no secrets, and secrets 
     parts: { 'queue/tokens': { dead: 2, token: hidden }, password: { dead: 1 } },
   })
   expect(redacted({ parts: { ...parts } }).parts.password).toBe('[hidden object of 1]')
+})
+
+describe('the look that copies nothing', () => {
+  /** The same by the way that copies: what is decided for some objects is not for these. */
+  const byCopy = (value: unknown): unknown => redacted(value, new WeakMap())
+  const text = (value: unknown): string => inspect(value, { depth: 12, showHidden: false })
+
+  const name = fc.oneof(
+    fc.constantFrom('password', 'token', 'apiKey', 'auth', 'tryKey', '…', '__proto__', 'length'),
+    fc.string({ maxLength: 3 }),
+  )
+  const leaf = fc.oneof(
+    fc.anything({ maxDepth: 1, withBigInt: true, withDate: true, withMap: true, withSet: true }),
+    fc.constantFrom<unknown>(canary, null, undefined, true, '… 3 more', () => canary),
+    fc.constantFrom<unknown>(new Error('no'), new Error('x'.repeat(20_000)), Symbol('token')),
+    fc.constant(0).map(() => new Error('no', { cause: { password: canary } })),
+    fc.constant(0).map(() => Object.assign(new Error('no'), { token: canary })),
+    fc.constant(0).map(() => Object.assign(Buffer.from('ab'), { password: canary })),
+    fc.constant(0).map(() => Object.assign([1, 2], { [Symbol('token')]: canary })),
+    fc
+      .constant(0)
+      .map(() => Object.defineProperty({}, 'token', { get: () => canary, enumerable: true })),
+  )
+  const { tree } = fc.letrec<{ tree: unknown }>((tie) => ({
+    tree: fc.oneof(
+      { depthSize: 'small' },
+      leaf,
+      fc.array(tie('tree'), { maxLength: 4 }),
+      fc.dictionary(name, tie('tree'), { maxKeys: 4 }),
+    ),
+  }))
+
+  test('shows what the copy shows, of any value', () => {
+    fc.assert(
+      fc.property(tree, (value) => {
+        const [shown, copied] = [redacted(value), byCopy(value)]
+        expect(text(shown)).toBe(text(copied))
+        expect(shown === value).toBe(copied === value)
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+
+  test('runs no getter, and does not end in a circle, in a deep or in a wide value', () => {
+    let reads = 0
+    const counted = Object.defineProperty({ a: 1 }, 'b', { get: () => ++reads, enumerable: true })
+    const round: Record<string, unknown> = { a: 1 }
+    round.self = round
+    let deep: unknown = { password: canary }
+    for (let level = 0; level < 50; level++) deep = { deep }
+    const wide = [...Array.from({ length: 500 }, (_, at) => ({ at })), { password: canary }]
+
+    redacted(counted)
+
+    expect(reads).toBe(0)
+    expect(inspect(redacted(round))).toBe(inspect(round))
+    for (const value of [deep, wide])
+      expect(inspect(redacted(value), { depth: 60, maxArrayLength: null })).not.toContain(canary)
+  })
 })

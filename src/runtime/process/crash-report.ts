@@ -54,11 +54,10 @@ export const crashReport = (process: Crashing, reason: ExitReason): CrashReport 
   const announced = (): void => {
     announce(kernel, 'process.crashed', () => ({ ...facts, ...parts, ancestors, mailbox }))
     if (isForeseen(reason)) return
-    kernel.logger.error(`${title} ended: ${describeReason(parts.reason)}`, {
-      ...logged,
-      reason: parts.reason,
-      report: new ReportText(parts, ancestors, mailbox),
-    })
+    const report = new ReportText(parts, ancestors, mailbox)
+    // A literal that begins with a spread would take half of the time of this line.
+    const all = Object.assign({}, logged, { reason: parts.reason, report })
+    kernel.logger.error(`${title} ended: ${describeReason(parts.reason)}`, all)
   }
   return { reason: parts.reason, announce: announced }
 }

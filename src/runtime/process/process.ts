@@ -7,7 +7,7 @@ import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { redacted } from '../../redaction.ts'
 import type { Names } from '../names/names.ts'
 import type { Carrier } from '../queues/async-context.ts'
-import { Ring } from '../queues/ring.ts'
+import { Mailbox } from '../queues/mailbox.ts'
 import type { Runnable, RunQueue } from '../queues/run-queue.ts'
 import type { TimerHeap } from '../queues/timer-heap.ts'
 import { Address, addressOf, isRef, type Ref } from '../words/address.ts'
@@ -111,7 +111,7 @@ export class Process implements Runnable, Listed<Process>, Carrier {
   readonly address: Address<Process>
   before: Process | undefined = undefined
   after: Process | undefined = undefined
-  readonly mailbox = new Ring<Message>()
+  readonly mailbox = new Mailbox()
   readonly mailboxMax: number
   handlerTimeoutMs: number | undefined
   behaviour!: Behaviour

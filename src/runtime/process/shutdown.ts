@@ -2,10 +2,10 @@
  * Ends a process in order: asks it, waits for its shutdown time, then kills it. Supervisors end
  * their children so, and a System ends its roots so.
  */
-import type { Ring } from '../queues/ring.ts'
+import type { Mailbox } from '../queues/mailbox.ts'
 import type { HeapEntry } from '../queues/timer-heap.ts'
 import type { Address, Ref } from '../words/address.ts'
-import { Envelope, isExit, kinds, type Message } from '../words/envelope.ts'
+import { Envelope, isExit, kinds } from '../words/envelope.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 import { Monitor } from '../words/monitor.ts'
 import type { Process } from './process.ts'
@@ -13,7 +13,7 @@ import type { Process } from './process.ts'
 // Exit messages of one process in the mailbox of another, which traps exits.
 
 type Sender = { readonly address: Address }
-type Holder = { readonly mailbox: Ring<Message> }
+type Holder = { readonly mailbox: Mailbox }
 
 /** Removes an exit message of `from`. Returns its reason in a list of one, or an empty list. */
 const takeExit = ({ mailbox }: Holder, { address }: Sender): [] | [ExitReason] => {

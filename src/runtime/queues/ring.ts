@@ -110,7 +110,9 @@ export class Ring<T extends object> {
 
   #grow(): void {
     const slots = new Array<T | undefined>(Math.max(firstCapacity, this.#slots.length * 2))
-    for (let index = 0; index < this.#length; index++) slots[index] = this.at(index)
+    const mask = this.#slots.length - 1
+    for (let index = 0; index < this.#length; index++)
+      slots[index] = this.#slots[(this.#head + index) & mask]
     this.#slots = slots
     this.#head = 0
   }

@@ -405,8 +405,10 @@ export const reportRestarted = (
   const own = isError(reason) ? '' : `: ${describeReason(reason)}`
   const why = ended === child ? own : ` with ${ended.spec.id}`
   supervisor.kernel.logger.warn(`${supervisor}: ${spec.id} was restarted${why}`, {
-    ...facts,
+    supervisor: supervisor.pid,
+    id: spec.id,
     reason: said(reason),
+    restarts,
   })
 }
 

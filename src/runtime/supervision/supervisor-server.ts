@@ -221,7 +221,8 @@ const restart = (
     reportGaveUp(processOf(context), child, reason)
     return stop('shutdown', state)
   }
-  return startAgain({ ...state, restarts }, child, reason, context)
+  const { children, byRef } = state
+  return startAgain({ options, children, byRef, restarts }, child, reason, context)
 }
 
 /**

@@ -144,9 +144,10 @@ export const firstFacts = (facts: Facts): Facts => {
 
 /** `facts` for JSON and for loggers that copy them: an Error would be `{}` there. */
 const withError = (facts: Facts): Facts => {
-  const { reason, ...others } = facts
+  const { reason } = facts
   if (!isError(reason)) return facts
-  return Object.defineProperty({ ...others, error: new ErrorFact(reason) }, 'reason', {
+  const { reason: _, ...shown } = facts
+  return Object.defineProperty(Object.assign(shown, { error: new ErrorFact(reason) }), 'reason', {
     value: reason,
   })
 }
