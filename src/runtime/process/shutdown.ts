@@ -2,12 +2,13 @@
  * Ends a process in order: asks it, waits for its shutdown time, then kills it. Supervisors end
  * their children so, and a System ends its roots so.
  */
-import type { Mailbox } from '../queues/mailbox.ts'
+
 import type { HeapEntry } from '../queues/timer-heap.ts'
 import type { Address, Ref } from '../words/address.ts'
 import { Envelope, isExit, kinds } from '../words/envelope.ts'
 import type { ExitReason } from '../words/exit-reason.ts'
 import { Monitor } from '../words/monitor.ts'
+import type { Mailbox } from './mailbox.ts'
 import type { Process } from './process.ts'
 
 // Exit messages of one process in the mailbox of another, which traps exits.

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Mailbox } from '../../../src/runtime/queues/mailbox.ts'
+import { Mailbox } from '../../../src/runtime/process/mailbox.ts'
 import { Ring } from '../../../src/runtime/queues/ring.ts'
 import { Envelope, kinds, type Message } from '../../../src/runtime/words/envelope.ts'
 

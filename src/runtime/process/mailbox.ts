@@ -1,11 +1,11 @@
 /**
- * The mailbox of a process: a ring, and behind it, once it is deep, chunks. A message that waits in a
+ * The mailbox of a process: a ring, and once it is deep, chunks after it. A message that waits in a
  * ring is an object, and the collector copies each object twice before it leaves it alone: of a
  * backlog of a million that was more than half of the time. A chunk has the parts of its messages.
  */
 
+import { Ring } from '../queues/ring.ts'
 import { Envelope, type Kind, type Message } from '../words/envelope.ts'
-import { Ring } from './ring.ts'
 
 /** The ring takes so many; more wait in chunks. Few mailboxes are ever so deep. */
 const nearMax = 256
@@ -13,7 +13,7 @@ const nearMax = 256
 /** Messages in the order in which they come. Both ends take constant time at any depth. */
 export class Mailbox {
   readonly #near = new Ring<Message>()
-  /** What came after the messages of the ring. Never empty. */
+  /** Messages that came after those of the ring. Never empty. */
   #far: Chunks | undefined = undefined
 
   /** The number of messages. */
@@ -71,17 +71,27 @@ export class Mailbox {
   get #whole(): Ring<Message> {
     const far = this.#far
     this.#far = undefined
-    while (far !== undefined && far.length > 0) this.#near.push(far.shift())
+    for (let next = far?.shift(); next; next = far?.shift()) this.#near.push(next)
     return this.#near
   }
 }
 
-const partsOfOne = 3
-const chunkLength = 256 * partsOfOne
+const chunkLength = 256
 
-type Chunk = { readonly parts: unknown[]; next: Chunk | undefined }
+/** So many messages in their parts. `heads` has the kind of a message, or the message. */
+type Chunk = {
+  readonly heads: (Kind | Message | undefined)[]
+  readonly names: string[]
+  readonly payloads: unknown[]
+  next: Chunk | undefined
+}
 
-const newChunk = (): Chunk => ({ parts: new Array(chunkLength), next: undefined })
+const newChunk = (): Chunk => ({
+  heads: new Array(chunkLength),
+  names: new Array(chunkLength),
+  payloads: new Array(chunkLength),
+  next: undefined,
+})
 
 /** A queue in chunks. A message with more than its three parts stays an object. */
 class Chunks {
@@ -100,36 +110,31 @@ class Chunks {
       this.#last = this.#last.next = newChunk()
       this.#to = 0
     }
-    const { parts } = this.#last
-    const at = this.#to
-    if (isPlain(message)) {
-      parts[at] = message.kind
-      parts[at + 1] = message.name
-      parts[at + 2] = message.payload
-    } else parts[at] = message
-    this.#to = at + partsOfOne
+    const { heads, names, payloads } = this.#last
+    const at = this.#to++
     this.length++
+    if (!isPlain(message)) heads[at] = message
+    else {
+      heads[at] = message.kind
+      names[at] = message.name
+      payloads[at] = message.payload
+    }
   }
 
-  /** Takes the first message. There is one. */
-  shift(): Message {
-    if (this.#from === chunkLength) {
-      this.#first = this.#first.next as Chunk
+  /** Takes the first message; `undefined` when there is none. */
+  shift(): Message | undefined {
+    if (this.length === 0) return undefined
+    if (this.#from === chunkLength && this.#first.next) {
+      this.#first = this.#first.next
       this.#from = 0
     }
-    const { parts } = this.#first
-    const at = this.#from
-    const found = parts[at] as Kind | Message
-    const message =
-      typeof found === 'number'
-        ? new Envelope(found, parts[at + 1] as string, parts[at + 2])
-        : found
+    const { heads, names, payloads } = this.#first
+    const at = this.#from++
+    const [head, payload] = [heads[at], payloads[at]]
     // The chunk keeps nothing alive that has left it.
-    parts[at] = undefined
-    parts[at + 2] = undefined
-    this.#from = at + partsOfOne
+    heads[at] = payloads[at] = undefined
     this.length--
-    return message
+    return typeof head === 'number' ? new Envelope(head, names[at] ?? '', payload) : head
   }
 }
 
