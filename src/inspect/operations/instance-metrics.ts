@@ -158,6 +158,8 @@ const failures: Readonly<Partial<Record<RecordedSort, Metric>>> = {
 
 /** The failures that the recorder has counted. */
 export const takeFailures = (records: Records, into: Measurements): void => {
+  for (const { what, kind, code, count } of records.failures.all)
+    into.of(metrics.failures).add(count, what, kind, code)
   for (const { sort, kind, code, count } of records.counts()) {
     const metric = failures[sort]
     if (metric) into.of(metric).add(count, kind, code)

@@ -142,6 +142,13 @@ export const metrics = {
     'kind',
     'result',
   ),
+  failures: counter(
+    'keelson_failures_total',
+    'Failures of work of yours: steps, jobs, runs, handlers and more, by the code of the error.',
+    'what',
+    'kind',
+    'reason',
+  ),
   stepsStuck: gauge(
     'keelson_steps_stuck',
     'Steps, alarms and jobs that failed three times or more and are tried again.',

@@ -6,7 +6,7 @@
 
 import { countsOf as actorCounts, parkedField } from '../../actors/index.ts'
 import type { Clock, LoopDelay } from '../../clock.ts'
-import { isKeelsonError } from '../../errors.ts'
+import { errorOf, isKeelsonError } from '../../errors.ts'
 import type { QueueLook } from '../../flow/index.ts'
 import { noOptions, ownOf } from '../../own-names.ts'
 import {
@@ -24,8 +24,8 @@ import { countsOf } from '../answers/flow-parts.ts'
 import { processPages } from '../answers/process-pages.ts'
 import { isPending, MessageAges } from '../answers/process-times.ts'
 import { troublesOf } from '../answers/troubles.ts'
-import { actorNamed } from '../recorder/flow-names.ts'
-import { kindOf, recordsOf } from '../recorder/recorder.ts'
+import { actorNamed, flowKind } from '../recorder/flow-names.ts'
+import { codeOf, kindOf, recordsOf } from '../recorder/recorder.ts'
 import type { Records } from '../recorder/records.ts'
 import { endOf, type Format, familyText, type ShownFamily } from './exposition.ts'
 import {
@@ -249,6 +249,7 @@ export type HeardWork = { readonly restart: () => void; readonly stop: StopHeari
  */
 export const hearWork = (system: System, instance: string, into: Measurements): HeardWork => {
   const { 'call.done': calls, 'turn.done': turns } = heardIn(system)
+  const { failures } = recordsOf(system)
   const stops = [
     hear(system, instance, {
       'wal.commit': ({ shard, frames, bytes, waitMs, syncMs }) => {
@@ -257,8 +258,11 @@ export const hearWork = (system: System, instance: string, into: Measurements): 
         into.of(metrics.groupFrames).observe(frames, 1, shard)
         into.of(metrics.walBytes).add(bytes, shard)
       },
-      'flow.ended': ({ type, end, at, startedAt }) =>
-        into.of(metrics.flowRunDuration).observe((at - startedAt) / 1_000, 1, type, end.status),
+      'flow.ended': ({ type, end, at, startedAt }) => {
+        into.of(metrics.flowRunDuration).observe((at - startedAt) / 1_000, 1, type, end.status)
+        if (end.status === 'failed')
+          failures.add('run', flowKind('workflow', type), codeOf(errorOf(end.error)))
+      },
       'lmdb.flushed': ({ shard, durationMs }) =>
         into.of(metrics.flush).observe(durationMs / 1_000, 1, shard),
     }),

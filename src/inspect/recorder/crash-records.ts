@@ -9,7 +9,7 @@ import { failureRecord } from '../../failure-record.ts'
 import { isError } from '../../thrown.ts'
 
 /** Whose code failed: the handler of a server or of an actor, a machine, or a task. */
-type CrashedPart = 'handler' | 'machine' | 'task'
+export type CrashedPart = 'handler' | 'machine' | 'task'
 
 /** The crashes of one process, or of those of its name, with one error. Times are in ms since 1970. */
 export type CrashRecord = {
@@ -37,6 +37,10 @@ type Line = { readonly at: number; readonly subject: string; readonly text: stri
   readonly lastMessage?: string
 }
 
+/** Whose code fails in a process of this kind. */
+export const partOf = (process: string): CrashedPart =>
+  process === 'machine' || process === 'task' ? process : 'handler'
+
 /** The facts about a crash that its line does not have. */
 type Crashed = {
   /** The kind of the process. */
@@ -60,7 +64,7 @@ export class CrashRecords {
     const before = this.#byKey.get(key)
     this.#byKey.delete(key)
     this.#byKey.set(key, {
-      what: process === 'machine' || process === 'task' ? process : 'handler',
+      what: partOf(process),
       subject,
       pid,
       starters,

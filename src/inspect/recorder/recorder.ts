@@ -21,6 +21,8 @@ import {
   telemetry,
 } from '../../runtime/index.ts'
 import { isError, readError } from '../../thrown.ts'
+import { partOf } from './crash-records.ts'
+import type { FailedWork } from './failure-counts.ts'
 import { flowKind } from './flow-names.ts'
 import { type Recorded, Records } from './records.ts'
 
@@ -87,6 +89,7 @@ const recordProcesses = (system: System, records: Records): void => {
     const kept = add('crash', crash, crash.reason, crashText(crash), { reason, lastMessage })
     const starters = crash.ancestors.slice(0, startersMax).flatMap(titlesOf)
     const thrown: unknown = Array.isArray(crash.reason) ? crash.reason[1] : crash.reason
+    records.failures.add(partOf(crash.kind), kept.kind, kept.code)
     records.crashes.add(kept, { process: crash.kind, pid: crash.pid, starters, thrown })
   })
   bus.on('process.restarted', (event) => {
@@ -125,18 +128,23 @@ const recordStorage = (system: System, records: Records): void => {
   ): void => {
     records.add({ sort, at, pid: undefined, kind, code: codeOf(reason), subject, text })
   }
+  const failed = (what: FailedWork, kind: string, error: unknown): void =>
+    records.failures.add(what, kind, codeOf(error))
   bus.on('entity.failed', (event) => {
     const { entity, what, error } = event
+    failed(what.startsWith('alarm ') ? 'alarm' : 'continue', entityKindOf(entity), error)
     add('step_failed', event, entity, error, failedText(what, event, error))
   })
   bus.on('flow.failed', (event) => {
     const { type, id, key } = event
     const error = errorOf(event.error)
+    failed('step', flowKind('workflow', type), error)
     const text = failedText(`step ${key}`, event, error)
     add('step_failed', event, `${type}/${id}`, error, text, [flowKind('workflow', type)])
   })
   bus.on('queue.failed', (event) => {
     const { queue, id, attempt: tries, retryAt, error } = event
+    failed('job', flowKind('queue', queue), error)
     const text = failedText(`job ${id}`, { tries, retryAt }, error)
     add('step_failed', event, `${queue}/${id}`, error, text, [flowKind('queue', queue)])
   })
@@ -150,7 +158,9 @@ const recordStorage = (system: System, records: Records): void => {
   bus.on('shard.down', (event) => {
     add('shard_down', event, `shard/${event.shard}`, event.reason, reasonText(event.reason))
   })
+  bus.on('projection.halted', ({ name, reason }) => failed('projection', name, reason))
   bus.on('journal.stopped', (event) => {
+    failed('subscription', event.name, event.reason)
     add('subscription_stopped', event, event.name, undefined, event.reason)
   })
 }
@@ -203,7 +213,7 @@ const reasonWords = [
  * The code of a reason, fit for a label: the code of an error of Keelson or of Node, or a word of
  * OTP. Any other text may be a user's: then it is `error` or `other`.
  */
-const codeOf = (reason: unknown): string => {
+export const codeOf = (reason: unknown): string => {
   try {
     const first: unknown = Array.isArray(reason) ? reason[0] : reason
     if (typeof first === 'string') return reasonWords.includes(first) ? first : 'other'

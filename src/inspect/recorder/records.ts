@@ -3,6 +3,7 @@
  * sort of event, and how often each happened since the start. Pure.
  */
 import { CrashRecords } from './crash-records.ts'
+import { FailureCounts } from './failure-counts.ts'
 
 /** The sorts of events that are recorded. */
 export const recordedSorts = [
@@ -58,6 +59,7 @@ const countsMax = 200
 /** The failures of a System. */
 export class Records {
   readonly crashes = new CrashRecords()
+  readonly failures = new FailureCounts()
   readonly #rings = new Map<RecordedSort, Ring>(recordedSorts.map((sort) => [sort, new Ring()]))
   readonly #listeners = new Set<(event: Recorded) => void>()
 

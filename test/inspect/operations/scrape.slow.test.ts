@@ -116,6 +116,7 @@ test('what was done is measured: calls, turns, crashes, runs, jobs, writes', asy
     'keelson_call_duration_seconds_count{server="server",message="fail",result="EXITED"}': 1,
     'keelson_process_crashes_total{kind="server",reason="error"}': 1,
     'keelson_process_restarts_total{kind="server",reason="error"}': 1,
+    'keelson_failures_total{what="handler",kind="server",reason="error"}': 1,
     'keelson_flow_runs{type="ship",status="completed"}': 1,
     'keelson_flow_run_duration_seconds_count{type="ship",status="completed"}': 1,
     'keelson_queue_jobs{queue="mails",status="dead"}': 0,

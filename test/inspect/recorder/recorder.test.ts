@@ -94,6 +94,25 @@ test('a crash is recorded with its reason, its stack, the last message and the s
   ])
 })
 
+test('crashes with one error are one record, with the first, the last, how many, and its causes', async () => {
+  const { records, fail, clock } = await recorded()
+  await fail('frail')
+  const at = clock.now()
+  await fail('patient')
+  await fail('frail')
+  const [patient, frail] = records.crashes.all
+  expect(patient).toMatchObject({ what: 'handler', subject: 'patient', count: 1 })
+  expect(frail).toMatchObject({ subject: 'frail', count: 2, reason: 'Error: no more' })
+  expect(frail?.firstAt).toBeLessThanOrEqual(at)
+  expect(frail?.lastAt).toBeGreaterThan(at)
+  expect(frail?.error).toMatchObject({
+    ...{ message: 'no more', stack: expect.stringContaining('recorder.test.ts') },
+  })
+  expect([...records.failures.all]).toEqual([
+    { what: 'handler', kind: 'server', code: 'error', count: 3 },
+  ])
+})
+
 test('restarts, back-offs and supervisors that give up are recorded', async () => {
   const { texts, fail } = await recorded()
   for (const process of ['frail', 'frail', 'patient', 'last']) await fail(process)
@@ -125,6 +144,9 @@ test('failing steps and blocked entities are recorded, and counted by kind', asy
   expect(records.counts().filter(({ sort }) => sort === 'blocked')).toEqual([
     { sort: 'blocked', kind: 'unborn', code: 'BLOCKED', count: 1 },
   ])
+  expect([...records.failures.all]).toContainEqual({
+    ...{ what: 'continue', kind: 'order', code: 'error', count: expect.any(Number) },
+  })
 })
 
 test('each failed try of a step of a workflow is recorded, and counted by the kind of its run', async () => {
@@ -142,6 +164,9 @@ test('each failed try of a step of a workflow is recorded, and counted by the ki
   ])
   expect(records.counts().filter(({ sort }) => sort === 'step_failed')).toEqual([
     { sort: 'step_failed', kind: '$flow-mail', code: 'error', count: 2 },
+  ])
+  expect([...records.failures.all]).toEqual([
+    { what: 'step', kind: '$flow-mail', code: 'error', count: 2 },
   ])
 })
 
@@ -206,7 +231,8 @@ test('it listens to events of failures only: a System in which nothing fails pay
   expect(system.events.eventNames().sort()).toEqual([
     ...['entity.blocked', 'entity.failed', 'flow.blocked', 'flow.failed'],
     ...['handler.pending', 'handler.slow'],
-    ...['journal.stopped', 'process.crashed', 'process.restarted', 'queue.failed', 'shard.down'],
+    ...['journal.stopped', 'process.crashed', 'process.restarted', 'projection.halted'],
+    ...['queue.failed', 'shard.down'],
     ...['supervisor.backed_off', 'supervisor.gave_up', 'supervisor.report'],
   ])
 })
