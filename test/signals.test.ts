@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
+import { troubleKinds } from '../src/inspect/answers/trouble-kinds.ts'
 import { metrics } from '../src/inspect/operations/metric-table.ts'
 import { dashboard, metricRows } from './support/models/metrics-page.ts'
 
@@ -23,6 +24,31 @@ test('the dashboard is made from the table', async () => {
   await expect(`${JSON.stringify(dashboard(), undefined, 1)}\n`).toMatchFileSnapshot(
     '../signals/dashboard.json',
   )
+})
+
+test('the rule of an alert shows the kinds of trouble that name it, with their severity', () => {
+  const rules = [
+    ...readFileSync('signals/alerts.yml', 'utf8').matchAll(
+      /- alert: (\w+)\n\s+expr:[^{]*\{kind=~?"([^"]+)"\}[\s\S]*?severity: (\w+)/g,
+    ),
+  ].flatMap(([, alert, kinds = '', severity]) =>
+    kinds.split('|').map((kind) => ({ kind, alert, severity })),
+  )
+  const table = Object.entries(troubleKinds).map(([kind, { alert, severity }]) => {
+    return { kind, alert, severity }
+  })
+  const byKind = (one: { kind: string }, other: { kind: string }) =>
+    one.kind < other.kind ? -1 : 1
+  expect(rules.sort(byKind)).toEqual(table.sort(byKind))
+})
+
+test('the runbook names the kinds of the alert that has no subject', () => {
+  const entry = /### KeelsonWarning\n([\s\S]*?)- \*\*Look/.exec(
+    readFileSync('docs/operations.md', 'utf8'),
+  )?.[1]
+  const named = [...(entry ?? '').matchAll(/`([a-z ]+)`/g)].map(([, kind]) => kind)
+  const ofIt = Object.entries(troubleKinds).filter(([, { alert }]) => alert === 'KeelsonWarning')
+  expect(named.filter((kind) => kind !== 'kind').sort()).toEqual(ofIt.map(([kind]) => kind).sort())
 })
 
 test('every alert has a severity, an entry in the runbook, and metrics that exist', () => {

@@ -10,8 +10,10 @@ export type Severity = 'critical' | 'warning'
 /** Something that is wrong. */
 export type Trouble = {
   readonly severity: Severity
-  /** `shard down`, `gave up`, `crash loop`, `blocked`, `failing step`, `not durable`, … */
+  /** `shard down`, `crash loop`, `failing step`, … */
   readonly kind: string
+  /** The alert that shows it, with an entry in `docs/operations.md`. */
+  readonly alert: string
   /** Its subject: `shard 0`, `order/17`. */
   readonly subject: string
   /** The other member that has it; absent for a trouble of the one that answers. */
@@ -19,8 +21,10 @@ export type Trouble = {
   readonly text: string
   /** Since when, of several the earliest; absent if that is not known. */
   readonly since?: number
-  /** Where to look. */
+  /** Where to look on the page. */
   readonly link?: Link
+  /** The word of the prompt that leads to its cause, as `flow.dead('mails')`. */
+  readonly look?: string
   /** How many subjects have the same trouble for the same reason, and some of the others. */
   readonly count?: number
   readonly others?: readonly { readonly subject: string; readonly link?: Link }[]

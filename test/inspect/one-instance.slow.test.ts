@@ -14,7 +14,7 @@ import {
   reply,
   supervisor,
 } from '../../src/index.ts'
-import { severities, type TroubleKind } from '../../src/inspect/answers/troubles.ts'
+import { type TroubleKind, troubleKinds } from '../../src/inspect/answers/trouble-kinds.ts'
 import { answerPages, Observer } from '../../src/inspect/observe/observer.ts'
 import { promptWords } from '../../src/inspect/prompt/prompt-words.ts'
 import { LocalSession } from '../../src/inspect/prompt/session.ts'
@@ -173,7 +173,7 @@ test.each(Object.keys(plants) as TroubleKind[])(
     const member = nameOf(there)
 
     expect(text.split('\n\n')[0]).toMatch(
-      new RegExp(`^${severities[kind]}: ${kind}, .* at member ${member}`),
+      new RegExp(`^${troubleKinds[kind].severity}: ${kind}, .* at member ${member}`),
     )
     expect(data).toContain(`'${kind} at ${member}'`)
     expect(troubles.length).toBeGreaterThan(0)

@@ -1,5 +1,6 @@
 /** The troubles of all members, as one of them knows them by their last reports. Pure. */
 import type { Health } from '../../supervisors/index.ts'
+import { troubleKinds } from './trouble-kinds.ts'
 import { type JudgedFacts, type Trouble, troublesOf, worstFirst } from './troubles.ts'
 
 /**
@@ -28,6 +29,8 @@ const reportedTroubles = (
   } catch {
     // A member of another version reports otherwise. Its own page and prompt judge it.
     const text = 'its report cannot be read here: it may have another version; ask it itself'
-    return [{ severity: 'warning', kind: 'member away', subject: `member ${member}`, text }]
+    const kind = 'member away'
+    const { severity, alert } = troubleKinds[kind]
+    return [{ severity, kind, alert, subject: `member ${member}`, text }]
   }
 }

@@ -1,11 +1,11 @@
 /**
- * Everything that is wrong in an instance, from its facts. Each kind of trouble is judged here, and
- * only here: the prompt, the page, the metrics and the alerts show it. Pure.
+ * Everything that is wrong in an instance, from its facts. Whether something is a trouble is judged
+ * here, and only here: the prompt, the page, the metrics and the alerts show it. Pure.
  */
 
 import { stuckTries } from '../../actors/index.ts'
 import type { FlowHealth, QueueHealth } from '../../flow/index.ts'
-import type { Link, Severity, Trouble as ShownTrouble } from '../../observe/index.ts'
+import type { Link, Trouble as ShownTrouble } from '../../observe/index.ts'
 import { noOptions } from '../../own-names.ts'
 import type { Health, ShardHealth } from '../../supervisors/index.ts'
 import { actorNamed } from '../recorder/flow-names.ts'
@@ -13,56 +13,7 @@ import { bytesText, countText, lastingText, pluralText } from '../text/quantitie
 import { shortText } from '../text/shown-text.ts'
 import type { Facts } from './facts.ts'
 import { foldedTroubles, groupedBy } from './folded-troubles.ts'
-
-/**
- * Every kind of trouble. `critical`: something is refused, or has stopped until a person acts.
- * `warning`: it goes on or mends itself, but not as it should. `signals/alerts.yml` has each kind.
- */
-export const severities = {
-  'member unsure': 'critical',
-  'member ended': 'critical',
-  'member away': 'warning',
-  'shard without owner': 'critical',
-  'shard down': 'critical',
-  'shard not open': 'warning',
-  'refuses writes': 'critical',
-  'disk low': 'warning',
-  'not durable': 'warning',
-  'no snapshot': 'warning',
-  'log held': 'warning',
-  'journal full': 'critical',
-  'clock set': 'warning',
-  'projection halted': 'critical',
-  'projection stopped': 'critical',
-  'projection degraded': 'warning',
-  'projection suspended': 'warning',
-  'projection behind': 'warning',
-  'rows set aside': 'critical',
-  'rows lost': 'warning',
-  'subscription stopped': 'critical',
-  'replica fenced': 'critical',
-  'replica halted': 'critical',
-  'replica waiting': 'warning',
-  'gave up': 'critical',
-  'crash loop': 'critical',
-  blocked: 'critical',
-  parked: 'critical',
-  'stuck step': 'warning',
-  'failing step': 'warning',
-  'hanging step': 'warning',
-  'waits for space': 'warning',
-  overdue: 'warning',
-  'run blocked': 'critical',
-  'run failed': 'warning',
-  'schedule broken': 'critical',
-  'dead jobs': 'critical',
-  'unreadable jobs': 'critical',
-  'queue full': 'critical',
-  'overdue jobs': 'warning',
-} as const satisfies Readonly<Record<string, Severity>>
-
-/** A kind of trouble. */
-export type TroubleKind = keyof typeof severities
+import { lookFor, type TroubleKind, troubleKinds } from './trouble-kinds.ts'
 
 /** A trouble. */
 export type Trouble = ShownTrouble & { readonly kind: TroubleKind }
@@ -113,13 +64,19 @@ const trouble = (
   subject: string,
   text: string,
   more: Pick<CausedTrouble, 'since' | 'link' | 'cause' | 'count'> = noOptions,
-): CausedTrouble => ({
-  severity: severities[kind],
-  kind,
-  subject: shortText(subject, subjectMax),
-  text: shortText(text, textMax),
-  ...more,
-})
+): CausedTrouble => {
+  const { severity, alert } = troubleKinds[kind]
+  const look = lookFor(kind, subject, more.link)
+  return {
+    severity,
+    kind,
+    alert,
+    subject: shortText(subject, subjectMax),
+    text: shortText(text, textMax),
+    ...(look !== undefined && { look }),
+    ...more,
+  }
+}
 
 /** The fields of a time that may not be known. */
 const sinceThen = (since: number | undefined): Pick<Trouble, 'since'> =>

@@ -7,7 +7,6 @@
 
 import { inspect } from 'node:util'
 import { invalidArgument } from '../../errors.ts'
-import { ownOf } from '../../own-names.ts'
 import type { Ref } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { type Facts, factsOf } from '../answers/facts.ts'
@@ -122,39 +121,17 @@ const healthView = (facts: Facts, paint: Paint = plainPaint): string => {
 
 /** `critical: shard down, shard 1, for 2 min: EIO; wal()`. */
 const troubleLine = (trouble: Trouble, now: number): string => {
-  const { severity, kind, subject, member, text, since, link, count = 1, others = [] } = trouble
+  const { severity, kind, subject, member, text, since, look, count = 1, others = [] } = trouble
   const left = others.length === 0 ? 0 : count - 1 - others.length
   const subjects = [subject, ...others.map((each) => each.subject)].join(', ')
   const more = left > 0 ? ` and ${countText(left)} more` : ''
   const place = member === undefined ? '' : ` at member ${member}`
   const lasting = since === undefined ? '' : `, for ${lastingText(Math.max(0, now - since))}`
-  const word = kind === 'crash loop' ? `crashes(${inspect(subject)})` : link && wordFor(link, kind)
   return [
     `${severity}: ${kind}, ${subjects}${more}${place}${lasting}`,
     ...(text === '' ? [] : [`: ${text}`]),
-    ...(word === undefined ? [] : [`; ${word}`]),
+    ...(look === undefined ? [] : [`; ${look}`]),
   ].join('')
-}
-
-/** The word of the prompt that looks where a link of the page leads. */
-const wordFor = (
-  { view, parts }: NonNullable<Trouble['link']>,
-  kind: string,
-): string | undefined => {
-  const args = parts.map((part) => inspect(part)).join(', ')
-  const words = {
-    entity: `entity(${args})`,
-    entities: 'entities()',
-    tree: 'tree()',
-    storage: 'wal()',
-    run: `flow.show(${args})`,
-    runs: `flow.list(${args})`,
-    job: `flow.job(${args})`,
-    queue: kind === 'dead jobs' ? `flow.dead(${args})` : `flow.show(${args})`,
-    replication: 'replication()',
-    flows: 'flow.schedules()',
-  }
-  return ownOf(words, view)
 }
 
 const summary = ({ health, crashes, restarts, now }: Facts): string => {

@@ -204,7 +204,7 @@ const PendingList = ({ of, now }: { of: Overview['pending']; now: number }) => (
 
 const TroubleLine = ({ trouble, now }: { trouble: Trouble; now: number }) => {
   const { look } = usePage()
-  const { severity, kind, member, text, since, count = 1, others = [] } = trouble
+  const { severity, kind, alert, member, text, since, look: word, count = 1, others = [] } = trouble
   const isFolded = others.length > 0
   const more = isFolded ? count - 1 - others.length : 0
   return (
@@ -231,6 +231,14 @@ const TroubleLine = ({ trouble, now }: { trouble: Trouble; now: number }) => {
           </>
         )}
         <p>{text}</p>
+        <p class="muted">
+          {word !== undefined && (
+            <>
+              <code>{word}</code> at the prompt ·{' '}
+            </>
+          )}
+          {alert}
+        </p>
       </div>
       <span class="muted nowrap">{since !== undefined && <Since at={since} now={now} />}</span>
     </li>

@@ -140,7 +140,10 @@ test('broken schedules are named by their reason, with the first time that start
   const link = { view: 'flows', parts: [] }
   const text = expect.stringContaining('the workflow mail is not in the tree')
   expect(broken(1)).toEqual([
-    { kind: 'schedule broken', severity: 'critical', subject: 's0', text, link },
+    {
+      ...{ kind: 'schedule broken', severity: 'critical', alert: 'KeelsonScheduleBroken' },
+      ...{ subject: 's0', text, link, look: 'flow.schedules()' },
+    },
   ])
   expect(broken(3)).toMatchObject([{ subject: 's0', text, count: 3, since: 98, link }])
   expect(broken(500)).toMatchObject([

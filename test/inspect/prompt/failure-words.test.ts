@@ -245,10 +245,10 @@ test('a projection that is suspended or far behind is named', async () => {
   await during(app.control.suspend(0))
   for (const key of ['a', 'b', 'c', 'd']) await during(app.store.put(key, 1))
   expect(await ask('health()')).toMatch(
-    /^warning: projection suspended, shard 0: the app holds it until control\.resume; wal\(\)\n\n/,
+    /^warning: projection suspended, shard 0: the app holds it until control\.resume; projections\(\)\n\n/,
   )
   await clock.advance(20_000)
   expect(await ask('health()')).toMatch(
-    /^warning: projection suspended, shard 0, for 20 s: the app holds .*; its oldest write waits for 20 s, \d+ B in all; wal\(\)\n/,
+    /^warning: projection suspended, shard 0, for 20 s: the app holds .*; its oldest write waits for 20 s, \d+ B in all; projections\(\)\n/,
   )
 })

@@ -51,14 +51,16 @@ describe.skipIf(lacks(withoutChromium))('in an incident (needs the build)', () =
 
     const named = await broken(page)
     expect(named).toMatch(
-      /crash loop\s+app\/gateway\s+[^\n]*?ECONNREFUSED 10\.0\.0\.7:5672\s+since [\d:]{8}, \d+ s/s,
+      /crash loop\s+app\/gateway\s+[^\n]*?ECONNREFUSED 10\.0\.0\.7:5672\s+crashes\('app\/gateway'\) at the prompt · KeelsonCrashLoop\s+since [\d:]{8}, \d+ s/s,
     )
     expect(named).toMatch(
-      /blocked\s+order\/99\s+[^\n]*an order without a customer\s+since [\d:]{8}, \d+ s/s,
+      /blocked\s+order\/99\s+[^\n]*an order without a customer\s+entity[^\n]+\s+since [\d:]{8}, \d+ s/s,
     )
-    expect(named).toMatch(/projection suspended\s+shard 0\s+[^\n]+\s+since [\d:]{8}, \d+ s/s)
     expect(named).toMatch(
-      /hanging step\s+order\/23\s+step ship runs for \d+ s\s+since [\d:]{8}, \d+ s/s,
+      /projection suspended\s+shard 0\s+[^\n]+\s+projections\(\)[^\n]+\s+since [\d:]{8}, \d+ s/s,
+    )
+    expect(named).toMatch(
+      /hanging step\s+order\/23\s+step ship runs for \d+ s\s+entity[^\n]+\s+since [\d:]{8}, \d+ s/s,
     )
     await page.locator(toStep).click()
     await page.waitForSelector('.main[data-view="entity"]')
@@ -103,7 +105,7 @@ describe.skipIf(lacks(withoutChromium))('in an incident (needs the build)', () =
     await waitForText(page, 'refuses writes')
     expect(await page.$eval('.vitals', (vitals) => vitals.textContent)).toContain('refuses writes')
     expect(await broken(page)).toMatch(
-      /refuses writes\s+shard 0\s+[^\n]*no space left[^\n]*\s+since [\d:]{8}, \d+ s/s,
+      /refuses writes\s+shard 0\s+[^\n]*no space left[^\n]*\s+wal\(\)[^\n]+\s+since [\d:]{8}, \d+ s/s,
     )
   })
 })

@@ -153,6 +153,7 @@ export const overviewOf = (scenario: Scenario, at: number): Views['overview']['d
             ...{
               severity: 'critical',
               kind: 'shard down',
+              alert: 'KeelsonShardDown',
               subject: 'shard 1',
               since: startAt - 4_000,
             },
@@ -163,6 +164,7 @@ export const overviewOf = (scenario: Scenario, at: number): Views['overview']['d
             ...{
               severity: 'critical',
               kind: 'crash loop',
+              alert: 'KeelsonCrashLoop',
               subject: 'app/mailer',
               since: startAt - 9_000,
             },
@@ -173,6 +175,7 @@ export const overviewOf = (scenario: Scenario, at: number): Views['overview']['d
             ...{
               severity: 'critical',
               kind: 'blocked',
+              alert: 'KeelsonEntityBlocked',
               subject: 'order/4812',
               since: startAt - 7_000,
             },
@@ -183,6 +186,7 @@ export const overviewOf = (scenario: Scenario, at: number): Views['overview']['d
             ...{
               severity: 'warning',
               kind: 'failing step',
+              alert: 'KeelsonWarning',
               subject: 'order/17',
               since: startAt - 340_000,
             },
@@ -193,6 +197,7 @@ export const overviewOf = (scenario: Scenario, at: number): Views['overview']['d
             ...{
               severity: 'warning',
               kind: 'run failed',
+              alert: 'KeelsonWarning',
               subject: 'order/o-71',
               since: startAt - 500_000,
             },

@@ -1,5 +1,5 @@
 /** A planted trouble of each kind, as the health of an instance has it. */
-import type { TroubleKind } from '../../../src/inspect/answers/troubles.ts'
+import type { TroubleKind } from '../../../src/inspect/answers/trouble-kinds.ts'
 import type { Health, ShardHealth } from '../../../src/supervisors/index.ts'
 
 /** The health of an instance with one trouble. */
