@@ -154,8 +154,6 @@ const entryPoints = [
 /** Files that one file of their folder imports and whose head does not say why they are apart: the reason. */
 const reasonsApart: Readonly<Record<string, string>> = {
   'src/actors/durable/durable-context.ts': 'what the handlers of users see',
-  'src/actors/durable/durable-process.ts': 'the state behind the table of handlers',
-  'src/actors/durable/ending.ts': 'an end takes many turns, and has a state of its own',
 }
 
 const layerOf = (path: string): string =>

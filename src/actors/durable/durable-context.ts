@@ -10,7 +10,6 @@ import {
   type System,
 } from '../../runtime/index.ts'
 import { checkedKey, ownOptions, storedValue } from '../core/argument-check.ts'
-import type { ReadView } from '../core/read-view.ts'
 import type { ShardTime } from '../core/shard-time.ts'
 import {
   type AlarmTime,
@@ -21,38 +20,21 @@ import {
 } from '../turns/durable-server.ts'
 import { callStep, type RecordedCall } from '../turns/durable-table.ts'
 import type { EndOptions } from '../turns/lifetime.ts'
-import { type Memory, type Step, settingOf } from '../turns/memory.ts'
+import { settingOf } from '../turns/memory.ts'
 import { type DurableRows, OwnRowsReader } from '../turns/own-rows.ts'
 import type { TurnDraft } from '../turns/turn-draft.ts'
-import type { Background, Body } from './background.ts'
+import type { Body } from './background.ts'
+import type { DurableProcess } from './durable-process.ts'
 import type { DurableTerms } from './durable-terms.ts'
-import type { Idleness } from './idleness.ts'
-import type { SharedContext } from './try-context.ts'
-
-/** The parts of its actor that a context uses. */
-interface Owner {
-  readonly terms: DurableTerms
-  readonly context: SharedContext
-  readonly memory: Memory
-  /** The turn whose handler runs. @throws KeelsonError `INVALID_ARGUMENT` outside of handlers */
-  readonly draft: TurnDraft
-  readonly open: TurnDraft | undefined
-  readonly background: Pick<Background, 'begin' | 'works'>
-  readonly idleness: Pick<Idleness, 'piped'>
-  view(): ReadView
-  given(): Promise<void>
-  addStep(name: string, payload: unknown): Step
-  end(options: EndOptions): void
-}
 
 /** The implementation of `DurableContext`. */
 export class TurnContext extends ServerContext {
-  #actor!: Owner
+  #actor!: DurableProcess
   #app: AppContext | undefined = undefined
   #rows: DurableRows | undefined = undefined
 
   /** The actor begins: the context is that of its turns. */
-  belongTo(actor: Owner): void {
+  belongTo(actor: DurableProcess): void {
     this.#actor = actor
   }
 
@@ -161,9 +143,9 @@ export class TurnContext extends ServerContext {
 
 /** `context.rows`: the rows that the actor keeps itself, as its current turn sees them. */
 class ContextRows extends OwnRowsReader implements DurableRows {
-  readonly #actor: Owner
+  readonly #actor: DurableProcess
 
-  constructor(actor: Owner, system: System) {
+  constructor(actor: DurableProcess, system: System) {
     const { shard, identity } = actor.terms
     super(system, shard, () => {
       const { open, memory } = actor
@@ -188,7 +170,7 @@ class ContextRows extends OwnRowsReader implements DurableRows {
 }
 
 /** The present step; of an alarm its setting and its name; for other messages the turn. */
-const stepOf = ({ draft }: Owner): string => {
+const stepOf = ({ draft }: DurableProcess): string => {
   const { kind, step, alarm } = draft.run
   const recorded = step?.step ?? (alarm && settingOf(alarm.name, alarm.set))
   if (recorded === undefined) return draft.name

@@ -11,15 +11,21 @@
  * the exceptions. A failed step or alarm ends nothing: it is recorded for
  * another try.
  */
-import { isKeelsonError, type KeelsonError } from '../../errors.ts'
+import { isKeelsonError, KeelsonError } from '../../errors.ts'
+import { ownOf } from '../../own-names.ts'
 import {
   type AnyContext,
   badAnswer,
   cast,
+  describeReason,
   HandlerLimit,
   isAnswer,
+  isCall,
   isThenable,
+  kinds,
+  type Message,
   NextStep,
+  noReply,
   ok,
   type PendingCall,
   type Process,
@@ -29,8 +35,10 @@ import {
 } from '../../runtime/index.ts'
 import type { Turn, TurnMark } from '../../storage/index.ts'
 import type { ReadView } from '../core/read-view.ts'
+import { emit } from '../core/storage-events.ts'
 import { CallIds } from '../turns/call-ids.ts'
 import {
+  afterRefusal,
   afterThrow,
   type BeforeTurn,
   beforeTurn,
@@ -39,19 +47,24 @@ import {
   type Refused,
   type TurnEffect,
 } from '../turns/decide.ts'
+import type { Handler } from '../turns/durable-table.ts'
 import type { EndOptions } from '../turns/lifetime.ts'
 import type { Memory, Step } from '../turns/memory.ts'
 import { isDamageOf } from '../turns/own-rows.ts'
 import type { TurnDraft } from '../turns/turn-draft.ts'
 import { TurnLog, type TurnPort, type Written } from '../turns/turn-log.ts'
-import { TurnOutputs } from '../turns/turn-outputs.ts'
+import { type HeldCall, TurnOutputs } from '../turns/turn-outputs.ts'
 import {
   type Answer,
+  asBefore,
   changing,
+  failing,
   isPast,
   neverDurable,
+  overtaken,
   ownRun,
-  type Run,
+  Run,
+  throwing,
   undecidable,
 } from '../turns/turn-run.ts'
 import { decidedMark, writeTurn } from '../turns/turn-storage.ts'
@@ -59,28 +72,29 @@ import { blocked, callIdsOf, recall } from '../turns/waking.ts'
 import { Background } from './background.ts'
 import { CurrentTurn } from './current-turn.ts'
 import type { DurableTerms } from './durable-terms.ts'
-import { Ending } from './ending.ts'
+import { FailedTries } from './failed-tries.ts'
 import { Idleness } from './idleness.ts'
-import { OwnTurns } from './own-turns.ts'
-import { Refusals } from './refusals.ts'
+import { askAgainAt, readyAlarms, readyStep } from './recorded-work.ts'
 import type { SharedContext } from './try-context.ts'
 
+/** After most turns the loop takes the next message. */
+const goesOn: NextStep = noReply(unchanged) as never
+
 /**
- * One durable actor while it lives. It is the state of its process's loop. Each collaborator names
- * the parts of it that it uses. They change it through `blocks` and `redo` alone.
+ * One durable actor while it lives. It is the state of its process's loop. Imports go one way: no
+ * file that it imports knows it. `ending.ts` and `own-turns.ts` are loops over it, and
+ * `turn-server.ts` is its table of messages.
  */
 export class DurableProcess implements Condition, TurnPort<TurnDraft> {
   readonly terms: DurableTerms
   readonly context: SharedContext
-  /** Its steps and alarms. */
-  readonly own = new OwnTurns(this)
-  readonly ending: Ending
   readonly idleness: Idleness
   readonly background: Background
   readonly #process: Process
   readonly #log: TurnLog<TurnDraft>
   readonly #outputs: TurnOutputs
-  readonly refusals: Refusals
+  /** The failed tries of its steps and alarms. */
+  readonly tries: FailedTries
   /** The turn at hand, and the known state. */
   readonly hand: CurrentTurn
   /** Of the user's handlers alone: the waits for the storage around them do not count. */
@@ -93,6 +107,14 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
   #ids: CallIds | undefined
   /** The state that the outside may see: the last one that is durable. */
   shown: unknown
+  /** It ends by itself, to rest or to be removed: its messages go to its successor. */
+  rests = false
+  /** The last answer, which leaves after `terminate`, as in OTP. */
+  lastReply: (() => void) | undefined
+  #taken: readonly Message[] | undefined = undefined
+  /** When the timeout is due that the last handler asked for, by the monotonic clock. */
+  #timeoutAt: number | undefined
+  #unlessCutOff: (() => void) | undefined
 
   constructor(terms: DurableTerms, context: SharedContext) {
     this.terms = terms
@@ -102,8 +124,7 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
     this.idleness = new Idleness(this.#process, terms.common.idleMs)
     this.background = new Background(terms, context, this.idleness)
     this.#log = new TurnLog<TurnDraft>(this, terms.common.pipeline)
-    this.ending = new Ending(this, this.#process)
-    this.refusals = new Refusals(this, this.#process)
+    this.tries = new FailedTries(terms, this.#process)
     this.#outputs = new TurnOutputs(this.#log, context.self, terms.shard, (notify) =>
       this.#hasEnded(notify),
     )
@@ -124,9 +145,9 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
     return this.#blocked
   }
 
-  /** The actor is blocked from now on. */
-  blocks(reason: KeelsonError): void {
-    this.#blocked = reason
+  /** Whether there is a state that the user's functions may see. */
+  get hasState(): boolean {
+    return this.#isAwake && this.#blocked === undefined
   }
 
   get memory(): Memory {
@@ -183,8 +204,19 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
   first(): unknown {
     // Also if it is not awake: the processes of calls while the shard is down end too.
     this.idleness.watch()
-    this.own.wakesLater()
-    return ok(this, this.#next().next as never)
+    this.#wakesLater()
+    return ok(this, this.next().next as never)
+  }
+
+  /**
+   * A durable worker that begins while its shard is down wakes when that is open: it may have begun
+   * something by itself, for which no message comes. An entity has its rest.
+   */
+  #wakesLater(): void {
+    const { shard, common } = this.terms
+    if (this.#isAwake || common.idleMs !== undefined) return
+    if (shard.isStill) void shard.changed().then(() => this.#wakesLater())
+    else this.rouse()
   }
 
   /** Replaces the state from outside: a turn after the ones that wait to be handled again. */
@@ -205,9 +237,33 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
     this.idleness.unwatch()
     this.background.end()
     this.terms.ended(this.#log, this.#process.reason)
-    this.ending.passOn()
+    this.#passOn()
     if (this.#log.isEmpty) notify()
     else void this.terms.shard.unlessStill(this.#log.drained()).then(notify)
+  }
+
+  /** Takes the messages of users out of the mailbox. */
+  takeMessages(): void {
+    const taken: Message[] = []
+    this.#process.mailbox.removeAll((message) => {
+      const isUsers = message.kind <= kinds.info && !message.name.startsWith('$')
+      if (!isCall(message) && !isUsers) return false
+      taken.push(message)
+      return true
+    })
+    this.#taken = taken
+  }
+
+  /** The process has ended, and its name is free: the messages go to its successor. */
+  #passOn(): void {
+    const taken = (this.#taken ?? []).filter((message) => !isCall(message) || !message.isSettled)
+    this.#taken = undefined
+    if (taken.length === 0) return
+    const next = this.terms.successor()
+    for (const message of taken)
+      if (next?.admit(message)) {
+        if (isCall(message)) next.owed.add(message)
+      } else if (isCall(message)) message.fail(endedNormally(this.#entity))
   }
 
   // A turn.
@@ -250,7 +306,25 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
   }
 
   get isCutOff(): boolean {
-    return this.refusals.cutOff !== undefined
+    return this.#cutOff !== undefined
+  }
+
+  /** The reason why a process that must end waits no longer: its turns wait for space. */
+  get #cutOff(): KeelsonError | undefined {
+    const { refusal, shutdownAt } = this.#process
+    return shutdownAt === undefined ? undefined : refusal?.()
+  }
+
+  /** Resolves when `work` is done, nothing can become durable for now, or the process is cut off. */
+  unlessCutOff(work: Promise<unknown>): Promise<unknown> {
+    const done = this.terms.shard.unlessStill(work)
+    return new Promise<void>((resolve) => {
+      this.#unlessCutOff = () => {
+        if (this.isCutOff) resolve()
+      }
+      this.#process.onceShutdown(this.#unlessCutOff)
+      void done.then(() => resolve())
+    })
   }
 
   /** Waits until the turn may begin. Returns a step if it never will. */
@@ -259,16 +333,15 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
     for (;;) {
       const before = this.#before(run)
       if (before === 'begin') return undefined
-      if (before === 'end') return this.#next()
-      if (before === 'refuse: cut off')
-        return this.#reject(run, this.refusals.cutOff as KeelsonError)
+      if (before === 'end') return this.next()
+      if (before === 'refuse: cut off') return this.#reject(run, this.#cutOff as KeelsonError)
       if (before === 'refuse: shard down') return this.#reject(run, shard.unavailable())
       if (before === 'redo') {
         const end = await this.redoAll()
         if (end) return end
       } else if (before === 'await shard') await shard.changed()
       else if (before === 'wake') await this.wake()
-      else if (before === 'await room') await this.refusals.unlessCutOff(this.#log.room())
+      else if (before === 'await room') await this.unlessCutOff(this.#log.room())
       else await this.#readIds()
     }
   }
@@ -288,7 +361,7 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
 
   #handle(run: Run): Answer {
     if (run.from?.call.isSettled || !this.#process.alive || isPast(run, this.memory))
-      return this.#next()
+      return this.next()
     const refusal = this.#blocked ?? (run.from && this.#unavailable)
     if (refusal) return this.#reject(run, refusal)
     const draft = this.hand.begin(run)
@@ -296,7 +369,7 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
     // back because of an earlier refusal, both are handled again.
     if (run.from && this.#ids?.answers(run.from, this.now())) {
       this.hand.leave(draft)
-      return this.#next()
+      return this.next()
     }
     const oneTry = run.step || run.alarm ? this.hand.try(draft, this.context) : undefined
     let answer: unknown
@@ -354,14 +427,14 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
       return this.#refuse(draft, error)
     }
     if (step.kind === 'stop' || step.kind === 'stopReply') return this.#stops(draft, step)
-    return this.#next(step)
+    return this.next(step)
   }
 
   /** A stop takes effect unless its turn was refused, or has to be handled again. */
   #stops(draft: TurnDraft, step: NextStep): Answer {
     return this.#onceDecided(() => {
       if (isVoid(draft.phase) || this.#log.hasRedo) return this.proceed()
-      if (step.kind === 'stopReply') this.ending.lastReply = () => draft.run.from?.reply(step.value)
+      if (step.kind === 'stopReply') this.lastReply = () => draft.run.from?.reply(step.value)
       return stop(step.reason, this) as never
     })
   }
@@ -369,7 +442,7 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
   /** Does what ends or blocks the process, when all turns before that are decided. */
   #onceDecided(end: () => Answer): Answer {
     if (this.#log.isEmpty) return end()
-    return this.refusals.unlessCutOff(this.#log.settled()).then(end)
+    return this.unlessCutOff(this.#log.settled()).then(end)
   }
 
   #threw(draft: TurnDraft, error: unknown): Answer {
@@ -382,8 +455,8 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
     if (next === 'answer') return this.#answers(draft, error)
     if (next === 'end' || next === 'block') return this.#fails(draft, error, next === 'end')
     this.hand.fail(draft, error)
-    this.refusals.threw(run, error)
-    return this.#next()
+    this.#tryFailed(run, error)
+    return this.next()
   }
 
   /** A throw ends the process or blocks it, unless it came of a state that never becomes durable. */
@@ -396,8 +469,8 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
       this.hand.fail(draft, error)
       if (ends) throw error
       run.from?.call.fail(error)
-      this.refusals.threw(run, error)
-      return this.#next()
+      this.#tryFailed(run, error)
+      return this.next()
     })
   }
 
@@ -407,13 +480,13 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
     draft.drop()
     draft.run.from?.fail(error)
     this.hand.leave(draft)
-    return this.#next()
+    return this.next()
   }
 
   /** Refuses a message at once: the refusal does not depend on the state. */
   #reject(run: Run, error: KeelsonError): NextStep {
-    this.refusals.reported(run, error, run.from?.call.fail(error))
-    return this.#next()
+    this.#reported(run, error, run.from?.call.fail(error))
+    return this.next()
   }
 
   /** The unit of a turn cannot be made. The caller gets the error after the turns before it. */
@@ -424,18 +497,138 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
     draft.undo()
     draft.drop()
     const refused = { error, isOvertaken: false }
-    const next = this.refusals.after(run, refused, () => run.from?.fail(error))
+    const next = this.#consequence(run, refused, () => run.from?.fail(error))
     if (next === undefined) {
       this.hand.leave(draft)
-      return this.#next()
+      return this.next()
     }
     this.hand.close()
     this.#log.redoFirst(next)
     return this.proceed()
   }
 
-  #next(step?: NextStep): NextStep {
-    return this.own.next(step)
+  // The consequences of a turn that did not happen.
+
+  /**
+   * Does the next step after a refusal; `fail` answers the caller. Returns the turn that is to be
+   * handled next, if there is one.
+   */
+  #consequence(run: Run, refused: Refused, fail: () => boolean | undefined): Run | undefined {
+    const { error } = refused
+    const next = afterRefusal(run.kind, refused)
+    if ((next === 'retry' || next === 'park') && this.#process.alive) return run.by(throwing(error))
+    const onError = this.terms.table.refused[run.name]
+    if (next === 'onError' && onError) return failing(onError, run, error)
+    if (next === 'end') this.#process.fail(refused.isOvertaken ? overtaken(this.#entity) : error)
+    else if (next === 'block') this.#block(run, error)
+    else this.#reported(run, error, fail())
+    return undefined
+  }
+
+  /** A turn was refused. `isAnswered`: its caller has the error; otherwise it is logged. */
+  #reported(run: Run, error: unknown, isAnswered: boolean | undefined): void {
+    const { context, terms } = this
+    const code = isKeelsonError(error) ? error.code : 'INVALID_ARGUMENT'
+    terms.trouble.refuses(code)
+    const { what } = run
+    emit(context.system, terms.shard, 'entity.refused', { entity: this.#entity, what, error })
+    // A recorded turn runs again when its actor wakes.
+    if (isAnswered || run.isRecorded) return
+    const message = `${this.#entity}: ${what} was refused: ${describeReason(error)}`
+    this.#process.kernel.logger.error(message, { ...this.#process.logged, reason: error })
+  }
+
+  /** The handler of a turn threw whose throw does not end the process. */
+  #tryFailed(run: Run, error: unknown): void {
+    if (afterThrow(run.kind, isDamageOf(this.#entity, error)) === 'block') this.#block(run, error)
+    else
+      this.tries.failed(run, error, this.memory.state, (what, change) => this.#record(what, change))
+  }
+
+  /** The actor cannot go on: it is blocked until `unblock`, or until its row is deleted. */
+  #block(run: Run, cause: unknown): void {
+    const { terms } = this
+    const reason = blocked(this.#entity, this.tries.shown(run, cause, this.memory.state))
+    this.#blocked = reason
+    terms.trouble.failing.delete(this.#entity)
+    terms.blocks(reason)
+    // Calls that a handler has kept would never be answered.
+    let call = this.#process.owed.first
+    while (call !== undefined) {
+      const next = call.after
+      if (isCall(call) && !call.name.startsWith('$')) call.fail(reason)
+      call = next
+    }
+  }
+
+  // The next action of the loop.
+
+  /**
+   * Returns the next action of the loop after `step`: a recorded step that may run goes before the
+   * mailbox. Without a `step` no handler has answered: to the loop each message ends a timeout, and
+   * one that the server never sees does not.
+   */
+  next(step?: NextStep): NextStep {
+    const next = step && step.next !== asBefore ? step.next : this.timeoutLeft
+    const timeoutMs = ownOf(next, 'timeoutMs')
+    const isHeard = timeoutMs !== undefined && this.terms.table.timeout !== undefined
+    this.#timeoutAt = isHeard ? this.#monotonic() + timeoutMs : undefined
+    if (this.ready) return noReply(this, { continue: ['$step'] }) as never
+    if (next === undefined) return goesOn
+    if (timeoutMs !== undefined) return noReply(this, { timeoutMs }) as never
+    const hibernates = ownOf(next, 'hibernate') === true
+    if (hibernates) this.#hibernates()
+    return noReply(this, hibernates ? { hibernate: true } : undefined) as never
+  }
+
+  /** The timeout that the last handler asked for, while it runs. */
+  get timeoutLeft(): NextStep['next'] {
+    if (this.#timeoutAt === undefined) return undefined
+    return { timeoutMs: Math.max(0, this.#timeoutAt - this.#monotonic()) }
+  }
+
+  #monotonic(): number {
+    return this.#process.kernel.clock.monotonic()
+  }
+
+  /** The time without a message is over. It is not over again if this turn is refused. */
+  timesOut(handler: Handler): Answer {
+    this.#timeoutAt = undefined
+    return this.turn(new Run('message', handler, undefined, 'timeout', 'timeout'))
+  }
+
+  /** The process rests once its turns are out. */
+  #hibernates(): void {
+    if (!this.isSettled) this.idleness.piped(this.settled())
+    this.idleness.hibernates()
+  }
+
+  // Its recorded work.
+
+  /** Work of an actor whose shard leaves, or may have another owner now, begins at that one. */
+  get mayBegin(): boolean {
+    const { work, shard } = this.terms
+    return work.mayBegin && !shard.isLeaving && shard.unsure === undefined
+  }
+
+  readonly #waitsUntil = (setting: string): number => this.tries.waitsUntil(setting)
+
+  /** The first step that may run. */
+  get ready(): Step | undefined {
+    const { memory } = this
+    if (this.#blocked || memory.steps.length === 0 || !this.mayBegin) return undefined
+    return readyStep(memory, this.now(), this.#waitsUntil)
+  }
+
+  /** The alarms that may run, the earliest first. */
+  get readyAlarms(): ReturnType<typeof readyAlarms> {
+    return readyAlarms(this.memory, this.now(), this.#waitsUntil)
+  }
+
+  /** When to ask again, if everything due waits for declarations; `undefined`: nothing does. */
+  get askAgainAt(): number | undefined {
+    const at = askAgainAt(this.memory, this.now(), this.#waitsUntil)
+    return at !== undefined && !this.ready ? at : undefined
   }
 
   // The port of the log. It is called when a turn is decided, perhaps while a later handler runs.
@@ -447,7 +640,7 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
   durable({ after }: TurnDraft): void {
     if (after === undefined) return
     this.shown = after.state
-    this.refusals.tries.durable(after)
+    this.tries.durable(after)
     // An idle actor keeps no message in memory.
     if (!this.#process.busy) this.#process.current = undefined
   }
@@ -465,19 +658,40 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
     const { open } = this.#log
     // The current turn is refused too, though its handler still runs.
     if (first && open?.run.from?.call.fail(error)) open.on('short')
-    this.refusals.short(first?.run, error)
+    this.#shortens(first?.run, error)
+  }
+
+  /** `run` waits for space because of `error`; `undefined`: no turn does. */
+  #shortens(run: Run | undefined, error: KeelsonError | undefined): void {
+    const { terms, context } = this
+    const process = this.#process
+    const isNew = process.refusal === undefined
+    // The shard may go down while the turn waits.
+    const { shard } = terms
+    process.refusal = error && (() => (shard.isStill ? shard.unavailable() : error))
+    this.#unlessCutOff?.()
+    const { waiting } = terms.trouble
+    const entity = this.#entity
+    if (run === undefined) waiting.delete(entity)
+    if (run === undefined || !isNew) return
+    const { what } = run
+    waiting.set(entity, { entity, what, since: this.now() })
+    emit(context.system, terms.shard, 'entity.waits', { entity, what, error })
+    const { current, mailbox } = process
+    // The current call waits until its turn may begin, or for the turns before it.
+    if (process.busy && current && isCall(current)) current.fail(error)
+    mailbox.removeAll((message) => isCall(message) && message.fail(error))
   }
 
   refused(turn: TurnDraft, later: readonly TurnDraft[], refused: Refused): Run | undefined {
     for (const undone of [turn, ...later].reverse()) undone.undo()
     this.hand.takeBack(turn)
     const { run } = turn
-    const next = this.refusals.after(run, refused, () => run.from?.call.fail(refused.error))
+    const next = this.#consequence(run, refused, () => run.from?.call.fail(refused.error))
+    // The process has ended before the later turns could be handled again.
     if (!this.#process.alive)
-      this.refusals.cut(
-        later.map((each) => each.run),
-        refused.error,
-      )
+      for (const dropped of later)
+        if (dropped.run.from === undefined) this.#reported(dropped.run, refused.error, false)
     turn.refused(refused.error)
     return next
   }
@@ -506,9 +720,9 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
   async proceed(): Promise<NextStep> {
     if (!this.#isAwake) {
       await this.wake()
-      this.own.wakesLater()
+      this.#wakesLater()
     }
-    return (await this.redoAll()) ?? this.#next()
+    return (await this.redoAll()) ?? this.next()
   }
 
   /** Handles the turns again that followed a refused one. Returns a step that ends the process. */
@@ -522,7 +736,7 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
 
   /** Nothing of a turn counts whose handler has ended. Its process may have ended too. */
   #again(draft: TurnDraft, effect: TurnEffect): Answer {
-    if (effect === 'nothing') return this.#next()
+    if (effect === 'nothing') return this.next()
     this.hand.drop(draft)
     return effect === 'awaitRows' ? this.#onceReadable(draft.run) : this.proceed()
   }
@@ -533,18 +747,32 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
     // If an earlier turn is refused during the wait, that one goes first.
     this.#log.redoFirst(run)
     while (shard.phase.kind !== 'open') {
-      if (!this.#process.alive || shard.phase.kind === 'closed') return this.#next()
-      const refusal = this.refusals.cutOff ?? (run.from && shard.isStill && shard.unavailable())
+      if (!this.#process.alive || shard.phase.kind === 'closed') return this.next()
+      const refusal = this.#cutOff ?? (run.from && shard.isStill && shard.unavailable())
       if (refusal) {
         this.#log.dropRedo(run)
         return this.#reject(run, refusal)
       }
       await (shard.isStill ? shard.changed() : shard.settled())
     }
-    return (await this.redoAll()) ?? this.#next()
+    return (await this.redoAll()) ?? this.next()
   }
 
-  // The parts that its handlers and collaborators use.
+  /** Waits until no turn is on its way. Returns a step if the call was refused instead. */
+  async settle(what: string, from: HeldCall): Promise<NextStep | undefined> {
+    while (!this.#isAwake || !this.isSettled) {
+      const end = await this.clear(ownRun('call', what, from))
+      if (end) return end
+      if (this.isStill || this.isCutOff) {
+        from.call.fail(this.#cutOff ?? this.terms.shard.unavailable())
+        return this.next()
+      }
+      await this.unlessCutOff(this.settled())
+    }
+    return undefined
+  }
+
+  // The parts that its handlers use.
 
   /** The turn whose handler runs. @throws KeelsonError `INVALID_ARGUMENT` outside of handlers */
   get draft(): TurnDraft {
@@ -591,7 +819,7 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
   }
 
   /** A turn that changes no state, for what the actor itself records. False: no unit can be made. */
-  record(what: string, change: (draft: TurnDraft) => void): boolean {
+  #record(what: string, change: (draft: TurnDraft) => void): boolean {
     const draft = this.hand.begin(ownRun('record', what))
     try {
       change(draft)
@@ -599,8 +827,11 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
       return true
     } catch (error) {
       this.hand.fail(draft, error)
-      this.refusals.after(draft.run, { error, isOvertaken: false }, () => undefined)
+      this.#consequence(draft.run, { error, isOvertaken: false }, () => undefined)
       return false
     }
   }
 }
+
+const endedNormally = (entity: string): KeelsonError =>
+  new KeelsonError('EXITED', `${entity} ended: normal`, { details: { reason: 'normal' } })

@@ -3,18 +3,13 @@
  * before the next try: the count of tries, the error, and the time of the next try.
  * When the tries have ended, the handler `onFailed` runs, or the step or the alarm is parked. The
  * actor goes on in each case. A try for which the program lacks a declaration has not happened: no
- * row changes, and it comes again after a pause that is in memory. It is apart from `refusals.ts`, its only importer, because a failed
- * try is a throw of the user's handler, and a refusal is an answer of the storage.
+ * row changes, and it comes again after a pause that is in memory. It is apart from
+ * `durable-process.ts`, its only importer, because it remembers failures over many turns.
  */
 import { backoffMs } from '../../clock.ts'
 import { isMissing, type KeelsonError, keptError } from '../../errors.ts'
 import { keptText } from '../../failure-record.ts'
-import {
-  type AnyContext,
-  type FormatStatus,
-  type Process,
-  shownStatus,
-} from '../../runtime/index.ts'
+import { type FormatStatus, type Process, shownStatus } from '../../runtime/index.ts'
 import { emit } from '../core/storage-events.ts'
 import type { FailedTurn } from '../turns/actor-trouble.ts'
 import { type FailedWork, stuckTries } from '../turns/failure-log.ts'
@@ -22,19 +17,11 @@ import { isParked, type Memory, settingOf } from '../turns/memory.ts'
 import { type AfterTry, afterTry, type Failure, failureOf } from '../turns/retry-policy.ts'
 import type { TurnDraft } from '../turns/turn-draft.ts'
 import type { Run } from '../turns/turn-run.ts'
-import { alarmAt, stepAt } from './by-hand.ts'
 import type { DurableTerms } from './durable-terms.ts'
+import { alarmAt, stepAt } from './recorded-work.ts'
 
-/** The parts of their actor that failed tries use. */
-export interface Trying {
-  readonly terms: DurableTerms
-  readonly context: AnyContext
-  readonly memory: Memory
-  /** Milliseconds since 1970, as the shard counts them. */
-  now(): number
-  /** Makes a turn that changes no state. False: it was refused. */
-  record(what: string, change: (draft: TurnDraft) => void): boolean
-}
+/** Makes a turn that changes no state. False: it was refused. */
+type RecordTurn = (what: string, change: (draft: TurnDraft) => void) => boolean
 
 /** The pause after a try that came before the tree had started. */
 const earlyMs = 100
@@ -47,7 +34,7 @@ type Lacking = { readonly tries: number; readonly until: number }
 
 /** The failed tries of one actor. */
 export class FailedTries {
-  readonly #actor: Trying
+  readonly #terms: DurableTerms
   readonly #process: Process
   /** Whether it has noted failures that its next turn may have ended. */
   #isFailing: boolean
@@ -56,25 +43,28 @@ export class FailedTries {
   /** The steps and alarms whose tries have ended, and which `onFailed` consumes. */
   readonly #handedOver = new Set<string>()
 
-  constructor(actor: Trying, process: Process) {
-    this.#actor = actor
+  constructor(terms: DurableTerms, process: Process) {
+    this.#terms = terms
     this.#process = process
-    const { trouble, identity } = actor.terms
+    const { trouble, identity } = terms
     this.#isFailing = trouble.failing.has(identity.entity)
   }
 
   get #entity(): string {
-    return this.#actor.terms.identity.entity
+    return this.#terms.identity.entity
   }
 
-  /** A try of a step or an alarm has failed, or the handler `onFailed` of one. */
-  failed(run: Run, thrown: unknown): void {
+  /**
+   * A try of a step or an alarm has failed, or the handler `onFailed` of one. `state`: that of the
+   * actor; `record` makes the turn of the failure.
+   */
+  failed(run: Run, thrown: unknown, state: unknown, record: RecordTurn): void {
     const { step, alarm, what } = run
-    const { work, shard } = this.#actor.terms
+    const { work, shard } = this.#terms
     // Nothing begins in a close, and in a shard that leaves: at the next owner the same try comes again.
     if (work.isTooLate(thrown, shard.isLeaving)) return
     if (work.isTooEarly(thrown)) {
-      this.#tryLater(run)
+      this.#tryLater(run, record)
       return
     }
     if (isMissing(thrown)) {
@@ -83,12 +73,12 @@ export class FailedTries {
     }
     const before = step?.tries ?? alarm?.set.tries ?? 0
     const tries = run.kind === 'onFailed' ? before : before + 1
-    const now = this.#actor.now()
+    const now = this.#terms.shard.now()
     const { inMs, ...after } = this.#after(run, tries, thrown)
     const retryAt = now + inMs
-    const shown = this.shown(run, after.error)
+    const shown = this.shown(run, after.error, state)
     const failure = failureOf({ ...after, error: shown }, now, step?.failure ?? alarm?.set.failure)
-    const isRecorded = this.#actor.record(what, (draft) => {
+    const isRecorded = record(what, (draft) => {
       if (step) draft.keepStep({ ...step, tries, failure, notBefore: retryAt, wakeAt: retryAt })
       if (alarm) draft.setAlarm(alarm.name, { ...alarm.set, tries, failure, dueAt: retryAt })
     })
@@ -97,7 +87,7 @@ export class FailedTries {
     const text = keptText(failure.error)
     const failing = { entity: this.#entity, what, tries, retryAt, error: text }
     const name = step?.step ?? alarm?.name ?? what
-    if (failure.next !== 'unblock') this.#actor.terms.trouble.fails(name, failing, now)
+    if (failure.next !== 'unblock') this.#terms.trouble.fails(name, failing, now)
     if (failure.next === 'onFailed') this.#handedOver.add(name)
     this.#isFailing = true
     this.#log(failing, failure, shown)
@@ -105,9 +95,9 @@ export class FailedTries {
   }
 
   /** The order of the parts of a tree does not matter: the same try comes again, and does not count. */
-  #tryLater({ step, alarm, what }: Run): void {
-    const at = this.#actor.now() + earlyMs
-    this.#actor.record(what, (draft) => {
+  #tryLater({ step, alarm, what }: Run, record: RecordTurn): void {
+    const at = this.#terms.shard.now() + earlyMs
+    record(what, (draft) => {
       if (step) draft.keepStep({ ...step, notBefore: at, wakeAt: at })
       if (alarm) draft.setAlarm(alarm.name, { ...alarm.set, dueAt: at })
     })
@@ -115,8 +105,8 @@ export class FailedTries {
 
   /** The program lacks what this step or alarm names: it is left alone for a while, as it is. */
   #lacks({ step, alarm, what }: Run, error: KeelsonError): void {
-    const { trouble } = this.#actor.terms
-    const now = this.#actor.now()
+    const { trouble } = this.#terms
+    const now = this.#terms.shard.now()
     const name = step?.step ?? alarm?.name ?? what
     const setting = alarm ? settingOf(alarm.name, alarm.set) : name
     const known = this.#lacking.get(setting) ?? trouble.failing.get(this.#entity)?.get(name)
@@ -137,8 +127,8 @@ export class FailedTries {
   }
 
   #after(run: Run, tries: number, error: unknown): AfterTry {
-    const { retry, onFailed, triedOnce } = this.#actor.terms.table
-    if (run.kind === 'onFailed' || this.#actor.terms.work.isEndedUnder(error))
+    const { retry, onFailed, triedOnce } = this.#terms.table
+    if (run.kind === 'onFailed' || this.#terms.work.isEndedUnder(error))
       return { error, next: 'unblock', inMs: 0 }
     if (run.step && triedOnce[run.name]) return { error, next: 'onFailed', inMs: 0 }
     const section = run.step ? 'continues' : 'alarms'
@@ -148,40 +138,39 @@ export class FailedTries {
   }
 
   #report({ entity, what, tries, retryAt }: FailedTurn, { next }: Failure, error: unknown): void {
-    const { terms, context } = this.#actor
+    const { kernel } = this.#process
+    const { shard } = this.#terms
     const isAgain = next === 'retry'
-    emit(context.system, terms.shard, 'entity.failed', {
+    emit(kernel, shard, 'entity.failed', {
       entity,
       what,
       tries,
       retryAt: isAgain ? retryAt : undefined,
       error,
     })
-    if (next === 'unblock')
-      emit(context.system, terms.shard, 'entity.parked', { entity, what, tries, error })
+    if (next === 'unblock') emit(kernel, shard, 'entity.parked', { entity, what, tries, error })
   }
 
   /**
    * The error as the server's `formatStatus` shows it. Rows, events and lines of the log have this one
    * only, and so has the reason why an actor is blocked: rows are shown by many words, and some know no server.
    */
-  shown({ what, payload }: Run, reason: unknown): unknown {
-    const { terms, memory } = this.#actor
-    const formatStatus = terms.table.formatStatus as FormatStatus | undefined
+  shown({ what, payload }: Run, reason: unknown, state: unknown): unknown {
+    const formatStatus = this.#terms.table.formatStatus as FormatStatus | undefined
     if (formatStatus === undefined) return reason
-    const status = { state: memory.state, lastMessage: { what, payload }, reason }
+    const status = { state, lastMessage: { what, payload }, reason }
     return shownStatus(formatStatus, status).reason
   }
 
   #log({ what, tries, retryAt }: FailedTurn, failure: Failure, shown: unknown): void {
-    const { log } = this.#actor.terms.trouble
+    const { log } = this.#terms.trouble
     const { next, error, triesMax, since } = failure
     const work = this.#workOf(what)
     if (next === 'unblock') {
       log.ended(work, `is parked after ${tries} tries until unblock`, error, shown)
       return
     }
-    const inMs = Math.max(0, Math.round(retryAt - this.#actor.now()))
+    const inMs = Math.max(0, Math.round(retryAt - this.#terms.shard.now()))
     const isAgain = next === 'retry'
     const tried = {
       tries,
@@ -194,7 +183,7 @@ export class FailedTries {
   }
 
   #workOf(what: string): FailedWork {
-    const { kind } = this.#actor.terms.identity
+    const { kind } = this.#terms.identity
     return {
       kind,
       subject: `${this.#entity}: ${what}`,
@@ -225,12 +214,12 @@ export class FailedTries {
     for (const setting of this.#lacking.keys())
       if (!settings.has(setting)) this.#lacking.delete(setting)
     this.#recovered((name) => failing.has(name) || parked.has(name))
-    this.#isFailing = this.#actor.terms.trouble.keeps(this.#entity, failing)
+    this.#isFailing = this.#terms.trouble.keeps(this.#entity, failing)
   }
 
   /** Says which of the work that was stuck fails no longer. */
   #recovered(isFailing: (name: string) => boolean): void {
-    const { trouble } = this.#actor.terms
+    const { trouble } = this.#terms
     for (const [name, { what, tries }] of trouble.failing.get(this.#entity) ?? []) {
       if (isFailing(name) || this.#handedOver.delete(name) || tries < stuckTries) continue
       trouble.log.recovered(this.#workOf(what), `fails no longer, after ${tries} failed tries`)
@@ -239,8 +228,8 @@ export class FailedTries {
 
   /** Lets parked steps and alarms run again. Returns false if there is none. */
   unpark(draft: TurnDraft): boolean {
-    const { steps, alarms } = this.#actor.memory
-    const now = this.#actor.now()
+    const { steps, alarms } = draft.before.memory
+    const now = this.#terms.shard.now()
     const [parkedSteps, parkedAlarms] = [steps.filter(isParked), [...alarms].filter(isSetParked)]
     for (const step of parkedSteps) draft.keepStep(stepAt(step, now))
     for (const [name, set] of parkedAlarms) draft.setAlarm(name, alarmAt(set, now))

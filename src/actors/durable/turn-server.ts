@@ -14,10 +14,12 @@ import type { TurnKind } from '../turns/decide.ts'
 import type { DurableTable, Handler, Section } from '../turns/durable-table.ts'
 import type { HeldCall } from '../turns/turn-outputs.ts'
 import { applying, asBefore, type Change, ownRun, Run } from '../turns/turn-run.ts'
-import type { ByHand } from './by-hand.ts'
 import { TurnContext } from './durable-context.ts'
 import { DurableProcess } from './durable-process.ts'
 import type { DurableTerms } from './durable-terms.ts'
+import { deleteActor, rest, stopWhenDurable, terminate } from './ending.ts'
+import { byHand, runDue, runStep, unblock } from './own-turns.ts'
+import type { ByHand } from './recorded-work.ts'
 import type { SharedContext } from './try-context.ts'
 
 type Asked = { readonly from: HeldCall }
@@ -37,18 +39,18 @@ const own = {
   calls: {
     $apply: (self: DurableProcess, change: Change, { from }: Asked) =>
       self.turn(applying(change, from)),
-    $due: (self: DurableProcess, _: unknown, { from }: Asked) => self.own.runDue(from),
+    $due: (self: DurableProcess, _: unknown, { from }: Asked) => runDue(self, from),
     $migrate: (self: DurableProcess, _: unknown, { from }: Asked) =>
       self.turn(ownRun('call', 'migrate', from).by((state) => written(self, state))),
-    $unblock: (self: DurableProcess, _: unknown, { from }: Asked) => self.own.unblock(from),
-    $byHand: (self: DurableProcess, asked: ByHand, { from }: Asked) => self.own.byHand(asked, from),
-    $stop: (self: DurableProcess, _: unknown, { from }: Asked) => self.ending.stop(from),
+    $unblock: (self: DurableProcess, _: unknown, { from }: Asked) => unblock(self, from),
+    $byHand: (self: DurableProcess, asked: ByHand, { from }: Asked) => byHand(self, asked, from),
+    $stop: (self: DurableProcess, _: unknown, { from }: Asked) => stopWhenDurable(self, from),
     $delete: (self: DurableProcess, keys: boolean, { from }: Asked) =>
-      self.ending.delete(from, keys),
+      deleteActor(self, from, keys),
   },
   casts: { $proceed: (self: DurableProcess) => self.proceed() },
-  infos: { $rest: (self: DurableProcess) => self.ending.rest() },
-  continues: { $step: (self: DurableProcess) => self.own.runStep() },
+  infos: { $rest: (self: DurableProcess) => rest(self) },
+  continues: { $step: (self: DurableProcess) => runStep(self) },
 }
 
 /** The erased GenServer that runs servers of one table. */
@@ -78,9 +80,9 @@ export const durableServer = (
     ...(down && { down: asTurn(down, 'down', 'down') }),
     ...(timeout && {
       timeout: (self: DurableProcess, context: unknown) =>
-        self.own.timesOut((state) => timeout(state, context)),
+        self.timesOut((state) => timeout(state, context)),
     }),
-    terminate: (self: DurableProcess, reason: unknown) => self.ending.terminate(reason),
+    terminate: (self: DurableProcess, reason: unknown) => terminate(self, reason),
     sys: {
       shown: (self: DurableProcess) => self.shown,
       replace: (
