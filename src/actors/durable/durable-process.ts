@@ -430,10 +430,13 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
     return this.next(step)
   }
 
-  /** A stop takes effect unless its turn was refused, or has to be handled again. */
+  /**
+   * A stop takes effect unless its turn was refused, or has to be handled again. Runs that are to be
+   * handled again after it are lost with the process, as its mailbox is (OTP).
+   */
   #stops(draft: TurnDraft, step: NextStep): Answer {
     return this.#onceDecided(() => {
-      if (isVoid(draft.phase) || this.#log.hasRedo) return this.proceed()
+      if (isVoid(draft.phase)) return this.proceed()
       if (step.kind === 'stopReply') this.lastReply = () => draft.run.from?.reply(step.value)
       return stop(step.reason, this) as never
     })

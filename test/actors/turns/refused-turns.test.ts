@@ -29,6 +29,7 @@ type Messages = {
     slow: (ms: number) => string
     keep: () => string
     writeAndEnd: () => string
+    endOrStay: () => string
   }
   casts: {
     add: (what: string) => void
@@ -66,6 +67,8 @@ const list: DurableServer<Messages, string> = {
       context.writes.put(key, 1)
       return stopReply('normal', 'ended', `${state}.`)
     },
+    endOrStay: (state) =>
+      state.endsWith('!') ? reply('stayed', state) : stopReply('normal', 'ended', `${state}.`),
   },
   casts: {
     add: (state, what) => {
@@ -199,6 +202,20 @@ describe('a turn whose writes meet a lock', () => {
     expect(await s.during(refused)).toBe('LOCKED')
     await s.advance(100)
     expect([s.app.entities.holder('list/1'), handled]).toEqual([undefined, []])
+  })
+
+  test('lets a call that stops its actor when it is handled again have its answer', async () => {
+    const { s, ref, state } = await locked()
+    const refused = codeOf(call(ref, 'act', write))
+    const ends = call(ref, 'endOrStay')
+    const later = codeOf(call(ref, 'add', 'b'))
+    expect(await s.during(Promise.all([refused, ends, later]))).toEqual([
+      'LOCKED',
+      'ended',
+      'EXITED',
+    ])
+    await s.advance(100)
+    expect([s.app.entities.holder('list/1'), state()]).toEqual([undefined, 'a.'])
   })
 
   test('fails a write to the store by code that a later handler has left running', async () => {

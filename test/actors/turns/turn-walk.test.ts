@@ -26,24 +26,17 @@ const walk = (limits: TurnLimits) => {
   return { states: seen.size, ends, wrong: [], path: [] }
 }
 
+const three = { pipeline: 3, faults: 3, mayDie: true, mayStop: false } as const
+const stopping = { pipeline: 3, faults: 3, mayDie: false, mayStop: true } as const
+
 test.each<[string, TurnLimits]>([
-  ['three calls', { messages: ['call', 'call', 'call'], pipeline: 3, faults: 2, mayDie: true }],
-  [
-    'calls after a message',
-    { messages: ['message', 'call', 'call'], pipeline: 3, faults: 3, mayDie: true },
-  ],
-  [
-    'messages around a call',
-    { messages: ['message', 'call', 'message'], pipeline: 3, faults: 3, mayDie: true },
-  ],
-  [
-    'a step between calls',
-    { messages: ['call', 'step', 'call'], pipeline: 3, faults: 3, mayDie: true },
-  ],
-  [
-    'a message, calls and a step',
-    { messages: ['message', 'call', 'step', 'call'], pipeline: 2, faults: 3, mayDie: true },
-  ],
+  ['three calls', { ...three, messages: ['call', 'call', 'call'], faults: 2 }],
+  ['calls after a message', { ...three, messages: ['message', 'call', 'call'] }],
+  ['messages around a call', { ...three, messages: ['message', 'call', 'message'] }],
+  ['a step between calls', { ...three, messages: ['call', 'step', 'call'] }],
+  ['all kinds', { ...three, messages: ['message', 'call', 'step', 'call'], pipeline: 2 }],
+  ['calls that may stop it', { ...stopping, messages: ['message', 'call', 'call'] }],
+  ['messages that may stop it', { ...stopping, messages: ['call', 'message', 'call'] }],
 ])('of %s none goes unanswered, and nothing leaves before it is durable', (_, limits) => {
   const { wrong, path, states, ends } = walk(limits)
   expect([wrong, path]).toEqual([[], []])

@@ -8,6 +8,7 @@
  */
 import {
   afterRefusal,
+  isVoid,
   type Refused,
   type TurnKind,
   type TurnPhase,
@@ -73,6 +74,8 @@ export type TurnLimits = {
   /** How many writes and looks may go wrong. */
   readonly faults: number
   readonly mayDie: boolean
+  /** Handlers may answer with a stop. */
+  readonly mayStop: boolean
 }
 
 /** The actor and its disk, after some events. */
@@ -82,6 +85,9 @@ export class TurnWorld implements TurnPort<ModelTurn> {
   readonly #log: TurnLog<ModelTurn>
   readonly #runs: readonly Run[]
   readonly #mayDie: boolean
+  readonly #mayStop: boolean
+  /** A turn that stops its process, and waits for the turns before it. */
+  #stopping: ModelTurn | undefined
   #begun = 0
   #faults: number
   #isAlive = true
@@ -95,7 +101,8 @@ export class TurnWorld implements TurnPort<ModelTurn> {
   readonly #stored: ModelTurn[] = []
   readonly #out: ModelTurn[] = []
 
-  constructor({ messages, pipeline, faults, mayDie }: TurnLimits) {
+  constructor({ messages, pipeline, faults, mayDie, mayStop }: TurnLimits) {
+    this.#mayStop = mayStop
     this.#log = new TurnLog<ModelTurn>(this, pipeline)
     this.#faults = faults
     this.#mayDie = mayDie
@@ -117,13 +124,16 @@ export class TurnWorld implements TurnPort<ModelTurn> {
     const { open, hasRedo, isFull, isEmpty } = this.#log
     const mayFail = this.#faults > 0
     if (this.#isAlive) {
-      if (open === undefined) {
+      if (this.#stopping) {
+        if (isEmpty) events.push('stop')
+      } else if (open === undefined) {
         if (hasRedo || (this.#begun < this.#runs.length && !isFull)) events.push('begin')
       } else if (open.hasThrown) {
         if (isEmpty) events.push('throw')
       } else if (open.run.throws) events.push('threw')
       else {
         events.push('changed', 'unchanged')
+        if (this.#mayStop) events.push('stops')
         if (mayFail) events.push('threw', 'spoilt')
         if (!this.#wasBlind) events.push('blind')
       }
@@ -149,6 +159,7 @@ export class TurnWorld implements TurnPort<ModelTurn> {
   on(event: string): void {
     const { open } = this.#log
     if (event === 'begin') this.#begin()
+    else if (event === 'stop') this.#stop()
     else if (event === 'die') this.#die()
     else if (event === 'found') this.#takeLook()?.found(this.#mark)
     else if (event === 'unreadable') {
@@ -159,7 +170,7 @@ export class TurnWorld implements TurnPort<ModelTurn> {
       if (write?.fate) write.answer(write.fate)
     } else if (
       open &&
-      ['changed', 'unchanged', 'threw', 'throw', 'spoilt', 'blind'].includes(event)
+      ['changed', 'unchanged', 'stops', 'threw', 'throw', 'spoilt', 'blind'].includes(event)
     )
       this.#ends(open, event)
     else this.#decides(event)
@@ -191,6 +202,7 @@ export class TurnWorld implements TurnPort<ModelTurn> {
     return JSON.stringify([
       line.map((each) => [turn(each), turn(each.before.by)]),
       turn(this.#log.open),
+      turn(this.#stopping),
       redo.map(({ name, throws }) => [name, throws]),
       this.#writes.map(({ turn: each, fate }) => [
         turn(each),
@@ -269,11 +281,12 @@ export class TurnWorld implements TurnPort<ModelTurn> {
       this.#die()
     } else if (event === 'threw') this.#fails(turn)
     else if (event === 'spoilt') this.#spoils(turn)
-    else this.#commits(turn, event === 'changed')
+    else this.#commits(turn, event === 'changed', event === 'stops')
   }
 
-  #commits(turn: ModelTurn, isChanged: boolean): void {
-    this.#holds(turn, 'answered')
+  #commits(turn: ModelTurn, isChanged: boolean, isStop = false): void {
+    if (!isStop) this.#holds(turn, 'answered')
+    else this.#stopping = turn
     if (isChanged) {
       turn.unit = unitOf(turn.seq)
       this.#known = { by: turn, seq: turn.seq }
@@ -291,6 +304,16 @@ export class TurnWorld implements TurnPort<ModelTurn> {
         else run.ends.push('left')
       },
     })
+  }
+
+  /** The turns before a stop are decided, and the stop itself. Its answer is the last thing. */
+  #stop(): void {
+    const turn = this.#stopping as ModelTurn
+    this.#stopping = undefined
+    if (isVoid(turn.phase)) return
+    this.#mustBeStored(turn)
+    this.#settle(turn.run, 'answered')
+    this.#die()
   }
 
   /** A failed try is recorded. */
