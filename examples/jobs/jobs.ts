@@ -38,7 +38,7 @@ export const add = (app: App, thumbnails: Thumbnails, { customer, name }: Pictur
 /** The numbers of the dashboard, and the dead jobs with their last errors. */
 export const look = async (app: App, thumbnails: Thumbnails) => ({
   counts: await flow(app).counts(thumbnails),
-  dead: flow(app).dead(thumbnails, { limit: 20 }).entries,
+  dead: (await flow(app).read('dead', thumbnails, { limit: 20 })).entries,
 })
 
 const bodyOf = async (request: IncomingMessage): Promise<Partial<Picture>> => {

@@ -42,13 +42,13 @@ const answerTo = async (
     const status = searchParams.get('status') as RunStatus | null
     const cursor = searchParams.get('cursor')
     const looked = { type: orders, ...(status && { status }), ...(cursor && { cursor }) }
-    return answer(200, flow(app).list(looked))
+    return answer(200, await flow(app).read('list', looked))
   }
   const id = decodeURIComponent(name)
   if (request.method === 'POST') return place(app, orders, id, request)
   if (request.method === 'DELETE')
     return answer(200, { id, ...(await flow(app).handle(orders, id).cancel()) })
-  const order = flow(app).get(orders, id)
+  const order = await flow(app).read('get', orders, id)
   return order ? answer(200, order) : answer(404, { error: `no order ${id}` })
 }
 
