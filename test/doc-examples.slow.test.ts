@@ -4,41 +4,12 @@ import { writeFileSync } from 'node:fs'
 import { join, parse, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
-import { examplesOf, expectSaid, folderInside } from './support/doc-examples.ts'
+import { examplePages, examplesOf, expectSaid, folderInside } from './support/doc-examples.ts'
 
 const oneAfterAnother = join(import.meta.dirname, 'support/programs/one-after-another.mjs')
 
-const pages = [
-  'docs/store.md',
-  'docs/store-reference.md',
-  'docs/store-running.md',
-  'docs/blobs.md',
-  'docs/projections.md',
-  'docs/actors.md',
-  'docs/names.md',
-  'docs/supervision.md',
-  'docs/tasks.md',
-  'docs/logs-and-reports.md',
-  'docs/durable-actors.md',
-  'docs/durable-failures.md',
-  'docs/durable-lives.md',
-  'docs/flow.md',
-  'docs/flow-queues.md',
-  'docs/flow-looking.md',
-  'docs/groups-and-pools.md',
-  'docs/errors.md',
-  'docs/events.md',
-  'docs/operations.md',
-  'docs/tracing.md',
-  'docs/state-machines.md',
-  'docs/testing.md',
-  'docs/wal.md',
-  'docs/journal.md',
-  'docs/references.md',
-]
-
 test('the examples in the docs print what they say', async () => {
-  const examples = pages.flatMap((page) => {
+  const examples = examplePages.flatMap((page) => {
     const found = examplesOf(page, 'js')
     expect(found.length, page).toBeGreaterThan(0)
     return found.map((code) => ({ page, code }))

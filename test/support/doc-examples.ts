@@ -3,6 +3,36 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished } from 'vitest'
 
+/** The pages whose examples in JavaScript are all programs. */
+export const examplePages = [
+  'docs/store.md',
+  'docs/store-reference.md',
+  'docs/store-running.md',
+  'docs/blobs.md',
+  'docs/projections.md',
+  'docs/actors.md',
+  'docs/names.md',
+  'docs/supervision.md',
+  'docs/tasks.md',
+  'docs/logs-and-reports.md',
+  'docs/durable-actors.md',
+  'docs/durable-failures.md',
+  'docs/durable-lives.md',
+  'docs/flow.md',
+  'docs/flow-queues.md',
+  'docs/flow-looking.md',
+  'docs/groups-and-pools.md',
+  'docs/errors.md',
+  'docs/events.md',
+  'docs/operations.md',
+  'docs/tracing.md',
+  'docs/state-machines.md',
+  'docs/testing.md',
+  'docs/wal.md',
+  'docs/journal.md',
+  'docs/references.md',
+]
+
 /** The examples of a page in one language, in their order. */
 export const examplesOf = (file: string, language: string): string[] =>
   [
