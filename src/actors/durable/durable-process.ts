@@ -77,6 +77,17 @@ import { Idleness } from './idleness.ts'
 import { askAgainAt, readyAlarms, readyStep } from './recorded-work.ts'
 import type { SharedContext } from './try-context.ts'
 
+/** The life of an actor in its process. */
+type Life =
+  /** It has read nothing, or its rows are being rebuilt. */
+  | 'asleep'
+  /** Its waking has begun: a next message does not wake it again. */
+  | 'awake'
+  /** It is awake, and cannot go on. It stays so: `unblock` ends the process, and another one begins. */
+  | 'blocked'
+  /** It has no row, and the message for which it wakes is to delete it. It is not born for that. */
+  | 'nothing'
+
 /** After most turns the loop takes the next message. */
 const goesOn: NextStep = noReply(unchanged) as never
 
@@ -99,10 +110,8 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
   readonly hand: CurrentTurn
   /** Of the user's handlers alone: the waits for the storage around them do not count. */
   readonly limit: HandlerLimit | undefined
-  /** Its waking has begun: a next message does not wake it again. */
-  #isAwake = false
-  /** It has no row, and the message for which it wakes is to delete it. It is not born for that. */
-  isNothing = false
+  #life: Life = 'asleep'
+  /** Why it is blocked. */
   #blocked: KeelsonError | undefined
   #ids: CallIds | undefined
   /** The state that the outside may see: the last one that is durable. */
@@ -125,9 +134,7 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
     this.background = new Background(terms, context, this.idleness)
     this.#log = new TurnLog<TurnDraft>(this, terms.common.pipeline)
     this.tries = new FailedTries(terms, this.#process)
-    this.#outputs = new TurnOutputs(this.#log, context.self, terms.shard, (notify) =>
-      this.#hasEnded(notify),
-    )
+    this.#outputs = new TurnOutputs(this.#log, context.self, terms.shard)
     this.#process.outputs = this.#outputs
     this.hand = new CurrentTurn(terms, context, this.#log)
   }
@@ -137,7 +144,12 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
   }
 
   get isAwake(): boolean {
-    return this.#isAwake
+    return this.#life === 'awake' || this.#life === 'blocked'
+  }
+
+  /** It has no row, and is not born, because it is to be deleted. */
+  get isNothing(): boolean {
+    return this.#life === 'nothing'
   }
 
   /** Why the actor cannot go on. It stays so: `unblock` ends this process, and another one begins. */
@@ -145,9 +157,14 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
     return this.#blocked
   }
 
+  #blocks(reason: KeelsonError): void {
+    this.#life = 'blocked'
+    this.#blocked = reason
+  }
+
   /** Whether there is a state that the user's functions may see. */
   get hasState(): boolean {
-    return this.#isAwake && this.#blocked === undefined
+    return this.#life === 'awake'
   }
 
   get memory(): Memory {
@@ -174,14 +191,15 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
     const mayBegin = earlier === undefined ? !shard.isStill : await shard.unlessStill(earlier)
     await shard.settled()
     if (!mayBegin || shard.phase.kind !== 'open') return
-    this.#isAwake = true
+    this.#life = 'awake'
     try {
       const failure = this.terms.blockedBy
       if (failure) throw failure
       const known = recall(shard, identity, table)
-      this.isNothing = !known && isToDelete()
-      this.#isAwake = !this.isNothing
-      if (this.isNothing) return
+      if (!known && isToDelete()) {
+        this.#life = 'nothing'
+        return
+      }
       if (known) this.shown = this.hand.remember(known)
       else await this.hand.bear()
       if (table.wake) await table.wake(this.memory.state, this.context)
@@ -192,10 +210,10 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
       if (this.hand.open) this.hand.fail(this.hand.open, reason)
       if (mends) {
         // Its rows are being rebuilt: it wakes with them.
-        this.#isAwake = false
+        this.#life = 'asleep'
         return this.wake(isToDelete)
       }
-      this.#blocked = reason as KeelsonError
+      this.#blocks(reason as KeelsonError)
     }
     this.terms.woke(this.#blocked)
   }
@@ -214,7 +232,7 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
    */
   #wakesLater(): void {
     const { shard, common } = this.terms
-    if (this.#isAwake || common.idleMs !== undefined) return
+    if (this.isAwake || common.idleMs !== undefined) return
     if (shard.isStill) void shard.changed().then(() => this.#wakesLater())
     else this.rouse()
   }
@@ -222,7 +240,7 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
   /** Replaces the state from outside: a turn after the ones that wait to be handled again. */
   replace(request: PendingCall, change: (state: unknown) => unknown): void {
     const run = changing(change, this.#outputs.answering(request))
-    if (!this.#isAwake) this.#reject(run, this.terms.shard.unavailable())
+    if (!this.isAwake) this.#reject(run, this.terms.shard.unavailable())
     else if (this.#log.hasRedo) this.#log.redoLast(run)
     else void this.#handle(run)
   }
@@ -231,8 +249,7 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
    * The process has ended. Links and monitors are notified when its last turn is durable, or at once
    * if the shard goes down or closes.
    */
-  #hasEnded(notify: () => void): void {
-    this.#log.end()
+  ended(notify: () => void): void {
     this.limit?.disarm()
     this.idleness.unwatch()
     this.background.end()
@@ -552,7 +569,7 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
   #block(run: Run, cause: unknown): void {
     const { terms } = this
     const reason = blocked(this.#entity, this.tries.shown(run, cause, this.memory.state))
-    this.#blocked = reason
+    this.#blocks(reason)
     terms.trouble.failing.delete(this.#entity)
     terms.blocks(reason)
     // Calls that a handler has kept would never be answered.
@@ -614,23 +631,21 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
     return work.mayBegin && !shard.isLeaving && shard.unsure === undefined
   }
 
-  readonly #waitsUntil = (setting: string): number => this.tries.waitsUntil(setting)
-
   /** The first step that may run. */
   get ready(): Step | undefined {
     const { memory } = this
     if (this.#blocked || memory.steps.length === 0 || !this.mayBegin) return undefined
-    return readyStep(memory, this.now(), this.#waitsUntil)
+    return readyStep(memory, this.now(), this.tries)
   }
 
   /** The alarms that may run, the earliest first. */
   get readyAlarms(): ReturnType<typeof readyAlarms> {
-    return readyAlarms(this.memory, this.now(), this.#waitsUntil)
+    return readyAlarms(this.memory, this.now(), this.tries)
   }
 
   /** When to ask again, if everything due waits for declarations; `undefined`: nothing does. */
   get askAgainAt(): number | undefined {
-    const at = askAgainAt(this.memory, this.now(), this.#waitsUntil)
+    const at = askAgainAt(this.memory, this.now(), this.tries)
     return at !== undefined && !this.ready ? at : undefined
   }
 
@@ -721,7 +736,7 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
 
   /** Handles turns again that followed a refused one, then what is ready. */
   async proceed(): Promise<NextStep> {
-    if (!this.#isAwake) {
+    if (!this.isAwake) {
       await this.wake()
       this.#wakesLater()
     }
@@ -763,7 +778,7 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
 
   /** Waits until no turn is on its way. Returns a step if the call was refused instead. */
   async settle(what: string, from: HeldCall): Promise<NextStep | undefined> {
-    while (!this.#isAwake || !this.isSettled) {
+    while (!this.isAwake || !this.isSettled) {
       const end = await this.clear(ownRun('call', what, from))
       if (end) return end
       if (this.isStill || this.isCutOff) {

@@ -15,21 +15,17 @@ import type { DurableTerms } from './durable-terms.ts'
  * Until when a step or an alarm waits for a declaration that the program lacks, by its setting, in ms
  * since 1970; 0: it may run.
  */
-type WaitsUntil = (setting: string) => number
+type Lacking = { waitsUntil(setting: string): number }
 
 /** The first step that may run. */
-export const readyStep = (
-  { steps }: Memory,
-  now: number,
-  waitsUntil: WaitsUntil,
-): Step | undefined => {
+export const readyStep = ({ steps }: Memory, now: number, lacking: Lacking): Step | undefined => {
   /** The entities that an earlier call is still for: what an actor sends to one comes in order. */
   let calling: Set<string> | undefined
   for (const step of steps) {
     const target = step.name === callStep ? targetOf(step) : undefined
     const isFree = target === undefined || !calling?.has(target)
     const isDue = step.notBefore <= now && !isParked(step)
-    if (isFree && isDue && waitsUntil(step.step) <= now) return step
+    if (isFree && isDue && lacking.waitsUntil(step.step) <= now) return step
     if (target !== undefined) {
       calling ??= new Set()
       calling.add(target)
@@ -47,21 +43,17 @@ const targetOf = ({ payload }: Step): string => {
 export const readyAlarms = (
   memory: Memory,
   now: number,
-  waitsUntil: WaitsUntil,
+  lacking: Lacking,
 ): readonly (readonly [string, Alarm])[] =>
-  dueAt(memory, now).filter(([name, alarm]) => waitsUntil(settingOf(name, alarm)) <= now)
+  dueAt(memory, now).filter(([name, alarm]) => lacking.waitsUntil(settingOf(name, alarm)) <= now)
 
 /** When to ask again, if due work waits for declarations; `undefined`: none does. */
-export const askAgainAt = (
-  memory: Memory,
-  now: number,
-  waitsUntil: WaitsUntil,
-): number | undefined => {
+export const askAgainAt = (memory: Memory, now: number, lacking: Lacking): number | undefined => {
   const settings = [
     ...memory.steps.filter((step) => step.notBefore <= now).map(({ step }) => step),
     ...dueAt(memory, now).map(([name, alarm]) => settingOf(name, alarm)),
   ]
-  const until = settings.map((each) => waitsUntil(each)).filter((at) => at > now)
+  const until = settings.map((each) => lacking.waitsUntil(each)).filter((at) => at > now)
   return until.length > 0 ? Math.min(...until) : undefined
 }
 

@@ -238,6 +238,7 @@ class Migration {
           return undefined
         },
         redo: () => undefined,
+        ended: () => undefined,
         cut: (undecided, error) => {
           for (const turn of undecided) turn.drop()
           outcome = error
@@ -246,7 +247,7 @@ class Migration {
       1,
     )
     // No process of it lives, and nothing waits for space.
-    log.end()
+    log.end(() => undefined)
     log.commit(draft)
     this.#entities.ended(entity, log)
     await shard.unlessStill(log.drained())

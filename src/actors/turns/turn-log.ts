@@ -119,6 +119,8 @@ export interface TurnPort<T extends LoggedTurn> {
   refused(turn: T, later: readonly T[], refused: Refused): T['run'] | undefined
   /** Turns have to be handled again. */
   redo(): void
+  /** The process has ended. Calls `notify` when other processes may know. */
+  ended(notify: () => void): void
   /** The main row cannot be read: these turns stay undecided. */
   cut(undecided: readonly T[], error: unknown): void
 }
@@ -141,7 +143,7 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
   /** Why the first turn waits for space. */
   #shortage: Refused | undefined = undefined
   /** These go before new messages: runs that are handled again, and a run that must not overtake them. */
-  readonly #redo: T['run'][] = []
+  #redo: T['run'][] | undefined
   #isAlive = true
 
   constructor(port: TurnPort<T>, turnsMax: number) {
@@ -160,12 +162,12 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
   }
 
   get hasRedo(): boolean {
-    return this.#redo.length > 0
+    return this.#redo !== undefined
   }
 
   /** Whether everything is out, and nothing has to be handled again. */
   get isSettled(): boolean {
-    return this.#first === undefined && this.#redo.length === 0
+    return this.#first === undefined && this.#redo === undefined
   }
 
   /** Whether a handler runs whose outputs count. */
@@ -195,23 +197,29 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
 
   /** Takes out the next run that has to be handled again. */
   takeRedo(): T['run'] | undefined {
-    return this.#redo.shift()
+    const run = this.#redo?.shift()
+    if (this.#redo?.length === 0) this.#redo = undefined
+    return run
   }
 
   /** Puts a run before all others that are handled again. */
   redoFirst(run: T['run']): void {
-    this.#redo.unshift(run)
+    this.#redoFirst([run])
   }
 
   /** A run is not handled again. */
   dropRedo(run: T['run']): void {
-    const at = this.#redo.indexOf(run)
-    if (at >= 0) this.#redo.splice(at, 1)
+    const left = this.#redo?.filter((each) => each !== run) ?? []
+    this.#redo = left.length > 0 ? left : undefined
+  }
+
+  #redoFirst(runs: readonly T['run'][]): void {
+    if (runs.length > 0) this.#redo = [...runs, ...(this.#redo ?? [])]
   }
 
   /** Puts a run after all others that are handled again. */
   redoLast(run: T['run']): void {
-    this.#redo.push(run)
+    this.#redo = [...(this.#redo ?? []), run]
   }
 
   /** Sends a turn that has ended on its way. */
@@ -286,7 +294,7 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
     if (open?.on('undone') === 'redo') runs.push(open.run)
     const next = this.#port.refused(turn, later, refused)
     if (next !== undefined) runs.unshift(next)
-    this.#redo.unshift(...runs)
+    this.#redoFirst(runs)
     this.#port.redo()
   }
 
@@ -305,13 +313,17 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
     if (wasShort && shortage === undefined) this.#port.short(undefined, undefined)
   }
 
-  /** The process has ended: nothing of the open turn leaves, and the waits for space end. */
-  end(): void {
+  /**
+   * The process has ended: nothing of the open turn leaves, and the waits for space end. `notify` is
+   * called when other processes may know.
+   */
+  end(notify: () => void): void {
     this.#isAlive = false
     this.open?.on('failed')
     this.open?.drop()
     const shortage = this.#shortage
     if (shortage && this.#inFlight === 0) this.#refuse(this.#take(), shortage)
+    this.#port.ended(notify)
   }
 
   /** Reads in the row which of the units became durable, and writes the others again. */

@@ -34,15 +34,12 @@ export class TurnOutputs implements Outputs {
   readonly #log: TurnLog
   readonly #self: Ref
   readonly #shard: AnswerShard
-  readonly #hasEnded: (notify: () => void) => void
   #isNotified = false
 
-  /** `hasEnded`: the process has ended. It calls `notify` when other processes may know. */
-  constructor(log: TurnLog, self: Ref, shard: AnswerShard, hasEnded: (notify: () => void) => void) {
+  constructor(log: TurnLog, self: Ref, shard: AnswerShard) {
     this.#log = log
     this.#self = self
     this.#shard = shard
-    this.#hasEnded = hasEnded
   }
 
   /** The turn to which outputs belong now: the open one, or the last that has ended. */
@@ -112,7 +109,7 @@ export class TurnOutputs implements Outputs {
 
   /** Nothing leaves of a turn in which the process ended. The notice of its end waits. */
   ended(notify: () => void): void {
-    this.#hasEnded(() => {
+    this.#log.end(() => {
       this.#isNotified = true
       notify()
     })

@@ -22,6 +22,7 @@ const waiting = () => {
     short: (first) => heard.push(first === undefined ? 'has space' : 'is short'),
     refused: () => void heard.push('refused'),
     redo: () => undefined,
+    ended: () => undefined,
     cut: () => heard.push('cut'),
   }
   const log = new TurnLog(port, 4)
@@ -39,7 +40,7 @@ const waiting = () => {
 describe('a process that ends while its turn waits for space', () => {
   test('hears at once that the turn was refused, if no write of it is under way', async () => {
     const { log, heard, lookedUp, decisions } = waiting()
-    log.end()
+    log.end(() => undefined)
     expect(heard).toEqual(['is short', 'has space', 'refused'])
     await lookedUp()
     expect([log.isEmpty, decisions.length]).toEqual([true, 1])
@@ -49,7 +50,7 @@ describe('a process that ends while its turn waits for space', () => {
     const { log, heard, decisions, lookedUp } = waiting()
     await lookedUp()
     expect(decisions).toHaveLength(2)
-    log.end()
+    log.end(() => undefined)
     expect([log.isEmpty, heard]).toEqual([false, ['is short']])
     decisions[1]?.('durable')
     expect([log.isEmpty, heard]).toEqual([true, ['is short', 'has space', 'durable']])

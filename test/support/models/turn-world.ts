@@ -341,7 +341,7 @@ export class TurnWorld implements TurnPort<ModelTurn> {
   #die(): void {
     if (!this.#isAlive) return
     this.#isAlive = false
-    this.#log.end()
+    this.#log.end(() => undefined)
   }
 
   #settle({ name, from }: Run, how: NonNullable<Caller['settled']>): boolean {
@@ -400,6 +400,8 @@ export class TurnWorld implements TurnPort<ModelTurn> {
   }
 
   redo(): void {}
+
+  ended(): void {}
 
   cut(undecided: readonly ModelTurn[]): void {
     for (const turn of undecided) {
