@@ -223,6 +223,17 @@ describe('the words of the prompt', () => {
     expect(await ask("entities('order')")).toMatch(new RegExp(`^${id} .*cents: 995`, 'm'))
   })
 
+  test('tree() has the shards of other members as such, and none is down', async () => {
+    const { shards } = here.health()
+    const text = await prompt()("tree('shards')")
+    expect(text).not.toMatch(/\bdown\b/)
+    for (const { shard, phase, member } of shards)
+      if (phase === 'elsewhere')
+        expect(text).toMatch(
+          new RegExp(`shard\\(${shard}\\) +- +supervisor +elsewhere: at member ${member}`),
+        )
+  })
+
   test('crashes(p) has the stacks of a process that crashed at another member', async () => {
     const fail = (): never => {
       throw new Error('no more')

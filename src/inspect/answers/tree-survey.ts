@@ -22,13 +22,16 @@ export type TreeNode = {
   /** `undefined` where no process runs. */
   readonly pid: number | undefined
   readonly kind: string
-  /** `running`, `busy`, `suspended`, `starting`, `terminating`, `down`. */
+  /**
+   * `running`, `busy`, `suspended`, `starting`, `terminating`, `down`; `elsewhere`: another member has
+   * the shard.
+   */
   readonly status: string
   /** The number of waiting messages. */
   readonly mailbox: number
   /** The number of its restarts. */
   readonly restarts: number
-  /** Why it is down. */
+  /** Why it is down, or which member has it. */
   readonly reason: string | undefined
   readonly children: readonly TreeNode[]
   /**
@@ -60,9 +63,9 @@ export const surveyTree = async (surveyed: Surveyed): Promise<TreeNode> => {
 
 /** The tree below a process. */
 export const surveyBelow = async (surveyed: Surveyed, top: ProcessSummary): Promise<TreeNode> => {
-  const reasons = new Map(surveyed.health().shards.flatMap(downReasons))
+  const gaps = new Map(surveyed.health().shards.flatMap(gapsOf))
   const children = await startedBy(surveyed.system, top.pid)
-  return nodeOf(top, `<${top.pid}>`, { children, reasons, top: top.pid })
+  return nodeOf(top, `<${top.pid}>`, { children, gaps, top: top.pid })
 }
 
 /** The most children of the process at the top that are shown, and of any other. */
@@ -97,14 +100,20 @@ const startedBy = async (system: System, top: number): Promise<Map<number, Child
 
 type Survey = {
   readonly children: ReadonlyMap<number, Children>
-  /** The reasons why parts are down, by their ids. */
-  readonly reasons: ReadonlyMap<string, string>
+  /** Why shards have no process here, by the ids of their parts. */
+  readonly gaps: ReadonlyMap<string, Gap>
   /** The pid of the process at the top. */
   readonly top: number
 }
 
-const downReasons = ({ shard, reason }: ShardHealth): [string, string][] =>
-  reason === undefined ? [] : [[`shard(${shard})`, reason]]
+type Gap = { readonly status: 'down' | 'elsewhere'; readonly reason: string }
+
+const gapsOf = ({ shard, phase, member, reason }: ShardHealth): [string, Gap][] => {
+  const part = `shard(${shard})`
+  if (phase === 'elsewhere' && member !== undefined)
+    return [[part, { status: 'elsewhere', reason: `at member ${member}` }]]
+  return reason === undefined ? [] : [[part, { status: 'down', reason }]]
+}
 
 const nodeOf = async (info: ProcessSummary, id: string, survey: Survey): Promise<TreeNode> => {
   const { shown = [], folds = false, count = 0 } = survey.children.get(info.pid) ?? {}
@@ -161,14 +170,29 @@ const childNode = async (
 ): Promise<TreeNode> => {
   const info = started.find(({ pid }) => pid === child.ref?.pid)
   if (info) return nodeOf(info, child.id, survey)
-  const reason = survey.reasons.get(child.id)
-  return missing(
-    child.id,
-    child.kind,
-    reason,
-    child.status === 'restarting' ? 'restarting' : 'down',
-  )
+  const { status = 'down', reason } = survey.gaps.get(child.id) ?? {}
+  const isRestarting = child.status === 'restarting'
+  return missing(child.id, child.kind, reason, isRestarting ? 'restarting' : status)
 }
+
+/** From so many shards on the sound ones are counted. */
+const shardsMax = 8
+
+/**
+ * The tree of an instance as people look at it: of many shards those without trouble are counted, so
+ * that the user's tree is in sight. `tree('shards')` has them all.
+ */
+export const foldedTree = (root: TreeNode): TreeNode => ({
+  ...root,
+  children: root.children.map((node) => {
+    if (!node.name.startsWith('shards') || node.children.length <= shardsMax) return node
+    const live = node.children.filter(({ pid }) => pid !== undefined).length
+    return { ...node, live, children: node.children.filter((each) => !isSound(each)) }
+  }),
+})
+
+const isSound = ({ status, restarts, children }: TreeNode): boolean =>
+  (status === 'running' || status === 'elsewhere') && restarts === 0 && children.every(isSound)
 
 const missing = (
   name: string,

@@ -33,7 +33,7 @@ import { calledOf, namedEntity, processTitle } from '../answers/process-finder.t
 import { Look } from '../answers/process-load.ts'
 import { processAt, processPages } from '../answers/process-pages.ts'
 import { MessageAges } from '../answers/process-times.ts'
-import { type TreeNode as SurveyedNode, surveyTree } from '../answers/tree-survey.ts'
+import { foldedTree, type TreeNode as SurveyedNode, surveyTree } from '../answers/tree-survey.ts'
 import type { Records } from '../recorder/records.ts'
 import { shortText } from '../text/shown-text.ts'
 import { machineParts, machineShown, withDrawing } from './machine-shown.ts'
@@ -91,7 +91,7 @@ export class ProcessLooks {
       reasons: new Map(restarts),
     }
     const room = { nodes: nodesMax, bytes: treeBytes }
-    return nodeOf(await surveyTree(this.#app), past, room)
+    return nodeOf(foldedTree(await surveyTree(this.#app)), past, room)
   }
 
   /** A page of the processes in an order. Of all processes only the rows of the page are kept. */
@@ -234,12 +234,20 @@ export class ProcessLooks {
     return { pid, title: found ? shortText(processTitle(found), 100) : `<${pid}>` }
   }
 
-  /** The events that the recorder has of a process, and of earlier ones of its name. */
+  /** The events that the recorder has of a process, of earlier ones of its name, and of its tasks. */
   #eventsOf({ pid, name, label }: ProcessSummary): readonly ShownRecorded[] {
     const title = name ?? label
+    const crashes = title === undefined ? [] : this.#records.crashes.all
+    const tasks = crashes.flatMap(({ what, starters, pid: task }) =>
+      what === 'task' && starters.includes(title as string) ? task : [],
+    )
+    const isOf = (event: { readonly pid: number | undefined; readonly subject: string }): boolean =>
+      event.pid === pid ||
+      (title !== undefined && event.subject === title) ||
+      (event.pid !== undefined && tasks.includes(event.pid))
     const found = (['crash', 'restart', 'gave_up', 'backed_off', 'slow_handler', 'log'] as const)
       .flatMap((sort) => this.#records.last(sort))
-      .filter((event) => event.pid === pid || (title !== undefined && event.subject === title))
+      .filter(isOf)
       .sort((left, right) => left.at - right.at)
     return lastFitting(
       found.slice(-eventsMax).map((event) => shownEvent(this.#app, event)),

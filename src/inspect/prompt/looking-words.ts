@@ -30,7 +30,7 @@ import {
 } from '../answers/process-finder.ts'
 import { busiest, type Load, Look } from '../answers/process-load.ts'
 import { nextTurn, processPages } from '../answers/process-pages.ts'
-import { surveyBelow, surveyTree } from '../answers/tree-survey.ts'
+import { foldedTree, surveyBelow, surveyTree } from '../answers/tree-survey.ts'
 import { type Paint, printable } from '../text/paint.ts'
 import { pluralText } from '../text/quantities.ts'
 import { lineText } from '../text/shown-text.ts'
@@ -59,7 +59,7 @@ export const lookingWords = (app: App, paint: Paint, shown: ShownValues) => {
   }
   return {
     tree: async (process?: unknown) => {
-      if (process === undefined) return new View(treeView(await surveyTree(app), paint))
+      if (process === undefined) return new View(treeView(foldedTree(await surveyTree(app)), paint))
       return (
         (await atRest(process)) ??
         new View(treeView(await surveyBelow(app, await findProcess(app, process)), paint))

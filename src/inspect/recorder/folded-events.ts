@@ -33,9 +33,15 @@ export const foldedLatest = (records: Records, count: number): readonly Folded[]
     .map(({ last, times }) => (times === 1 ? last : { ...last, times }))
 }
 
-/** Events are the same when they differ in numbers only. */
-const keyOf = ({ sort, kind, code, subject, text }: Recorded): string =>
-  [sort, kind, code, sort === 'log' ? firstLine(text).replace(/\d+/g, '0') : subject].join('\n')
+/**
+ * Events are the same when they differ in numbers only. Failed tries of one step are the same in all
+ * runs, so that a service that is away does not hide the others.
+ */
+const keyOf = ({ sort, kind, code, subject, text }: Recorded): string => {
+  const head = sort === 'log' ? firstLine(text).replace(/\d+/g, '0') : subject
+  const tried = text.slice(0, text.indexOf(' failed at try ')).replace(/\d+/g, '0')
+  return [sort, kind, code, sort === 'step_failed' ? tried : head].join('\n')
+}
 
 const firstLine = (text: string): string => text.slice(0, 300).split('\n', 1)[0] ?? ''
 

@@ -28,7 +28,7 @@ const rowOf = (node: TreeNode, branch: string, paint: Paint): string[] => {
   ]
 }
 
-const tones = { running: 'good', down: 'bad', terminating: 'bad' } as const
+const tones = { running: 'good', elsewhere: 'faint', down: 'bad', terminating: 'bad' } as const
 
 const statusText = ({ status, reason, live }: TreeNode, paint: Paint): string => {
   const tone = ownOf(tones, status) ?? 'odd'

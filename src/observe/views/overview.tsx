@@ -217,7 +217,7 @@ const TroubleLine = ({ trouble, now }: { trouble: Trouble; now: number }) => {
         {[trouble, ...others].map((each, place) => (
           <Fragment key={each.subject}>
             {place > 0 && ', '}
-            <Subject of={each} />
+            <Subject of={each} onGo={() => member !== undefined && look(member)} />
           </Fragment>
         ))}
         {more > 0 && ` and ${countText(more)} more`}
@@ -245,8 +245,23 @@ const TroubleLine = ({ trouble, now }: { trouble: Trouble; now: number }) => {
   )
 }
 
-const Subject = ({ of: { subject, link } }: { of: Pick<Trouble, 'subject' | 'link'> }) => (
-  <b>{link ? <a href={addressOf(link.view, link.parts)}>{subject}</a> : subject}</b>
+/** Each member has a tree; all other views have what any member has. */
+const Subject = ({
+  of: { subject, link },
+  onGo,
+}: {
+  of: Pick<Trouble, 'subject' | 'link'>
+  onGo: () => void
+}) => (
+  <b>
+    {link ? (
+      <a href={addressOf(link.view, link.parts)} onClick={link.view === 'tree' ? onGo : undefined}>
+        {subject}
+      </a>
+    ) : (
+      subject
+    )}
+  </b>
 )
 
 /** From how much on a time is slow, by its title, in ms. */

@@ -10,6 +10,7 @@ import {
   worker,
 } from '../../../src/index.ts'
 import {
+  foldedTree,
   type Surveyed,
   surveyBelow,
   surveyTree,
@@ -66,4 +67,18 @@ test('a supervisor that a start keeps busy holds up no survey: it shows the proc
   expect(below?.children[0]).toMatchObject({ name: 'one', status: 'running' })
   go(0)
   expect(await during(starting)).toMatchObject({ ok: true })
+})
+
+test('of many shards the sound ones are counted, so that the tree of the user is in sight', async () => {
+  const { app, during } = await started({ shards: 9, app: supervisor('app', {}, []) })
+  const whole = await during(surveyTree(app))
+  const shards = (root: TreeNode) => find(root, 'shards')
+  expect(shards(whole)?.children).toHaveLength(9)
+  expect(shards(foldedTree(whole))).toMatchObject({ live: 9, children: [] })
+
+  app.system.kill(name('journal(2)'))
+  await during(new Promise((resolve) => app.system.clock.after(10, () => resolve(undefined))))
+  const after = foldedTree(await during(surveyTree(app)))
+  expect(shards(after)?.children.map((each) => each.name)).toEqual(['shard(2)'])
+  expect(find(after, 'app')).toBeDefined()
 })
