@@ -53,6 +53,8 @@ export type EntityDetail = {
   readonly member?: string
   readonly pid?: number
   readonly blocked?: string
+  /** Its crashes, why it is blocked, and the failures of its steps and alarms: the record of each. */
+  readonly failures: readonly { readonly title: string; readonly lines: readonly string[] }[]
   /** Absent: it was never born, or is deleted. */
   readonly born?: {
     readonly incarnation: string

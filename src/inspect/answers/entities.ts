@@ -13,6 +13,7 @@ import { workerKind } from '../../storage/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import type { CrashRecord } from '../recorder/crash-records.ts'
 import { entityKindOf, recordsOf } from '../recorder/recorder.ts'
+import { pluralText } from '../text/quantities.ts'
 import type { NamedEntity } from './process-finder.ts'
 import { nextTurn } from './process-pages.ts'
 
@@ -119,6 +120,29 @@ export const entityAt = (app: App, { kind, id }: NamedEntity, reveals = false): 
     rows: read && !reveals ? shownRows(entities, { kind, id }, read) : read,
   }
 }
+
+/** A failure of an entity: which, and its record. */
+export type EntityFailure = { readonly title: string; readonly error: KeptError }
+
+/** The failures of an entity: why it is blocked, its crashes, and the last of its steps and alarms. */
+export const failuresOf = ({ blockedBy, crashes, rows }: EntityFacts): readonly EntityFailure[] => [
+  ...(blockedBy ? [{ title: 'the reason why it is blocked', error: blockedBy }] : []),
+  ...crashes.map(({ count, firstAt, lastAt, reason, lastMessage, error }) => {
+    const times = count === 1 ? '' : ` ${pluralText(count, 'time')}, first at ${timeText(firstAt)},`
+    return {
+      title: `it crashed${times} at ${timeText(lastAt)}, in ${lastMessage}`,
+      error: error ?? { name: 'reason', message: reason },
+    }
+  }),
+  ...(rows?.steps ?? []).flatMap(({ name, failure }) =>
+    failure ? [{ title: `step ${name} failed`, error: failure.error }] : [],
+  ),
+  ...[...(rows?.alarms ?? [])].flatMap(([name, { failure }]) =>
+    failure ? [{ title: `alarm ${name} failed`, error: failure.error }] : [],
+  ),
+]
+
+const timeText = (ms: number): string => new Date(ms).toISOString()
 
 const crashesOf = ({ system }: App, subject: string): readonly EntityCrash[] =>
   recordsOf(system)

@@ -2,7 +2,7 @@
 
 import { overdueOf, parkedActors, shownState, surveyEntity } from '../../actors/index.ts'
 import { isKeelsonError } from '../../errors.ts'
-import { keptText } from '../../failure-record.ts'
+import { keptText, recordLines } from '../../failure-record.ts'
 import type {
   EntityDetail,
   EntityName,
@@ -13,7 +13,7 @@ import type {
 } from '../../observe/index.ts'
 import { checkEntityId, workerKind } from '../../storage/index.ts'
 import { type App, durableActors, innerParts } from '../../supervisors/index.ts'
-import { entityAt, pidOf } from '../answers/entities.ts'
+import { type EntityFacts, entityAt, failuresOf, pidOf } from '../answers/entities.ts'
 import { eachMember, kindsAnywhere } from '../answers/member-looks.ts'
 import { nextTurn, processAt } from '../answers/process-pages.ts'
 import { entityKindOf } from '../recorder/recorder.ts'
@@ -181,12 +181,14 @@ const troubles: Record<Trouble, (app: App, kind: string) => Troubles> = {
 /** One entity or durable worker as it is now. @throws KeelsonError `INVALID_ARGUMENT`, `SHARD_DOWN` */
 export const entityShown = (app: App, query: Query): EntityDetail => {
   const { kind, id } = entityIn(app, query)
-  const { pid, blocked, rows } = entityAt(app, { kind, id })
+  const facts = entityAt(app, { kind, id })
+  const { pid, blocked, rows } = facts
   const process = pid === undefined ? undefined : processAt(app.system, pid)
   const running = process && runningStep(app, process)
   const machine = machineShown(app.entities.tableOf(kind, id)?.machine, rows?.state)
   const detail: EntityDetail = {
-    ...given<EntityDetail>({ pid, blocked }),
+    ...given<Pick<EntityDetail, 'pid' | 'blocked'>>({ pid, blocked }),
+    failures: failuresShown(facts),
     ...(rows && {
       born: {
         incarnation: rows.incarnation,
@@ -219,6 +221,21 @@ export const entityShown = (app: App, query: Query): EntityDetail => {
   }
   return withDrawing(detail, machine)
 }
+
+/** The most failures that are shown, and the most bytes of them. */
+const failuresMax = 5
+const failuresBytes = 8 * 1024
+
+const failuresShown = (facts: EntityFacts): EntityDetail['failures'] =>
+  fitting(
+    failuresOf(facts)
+      .slice(0, failuresMax)
+      .map(({ title, error }) => ({
+        title: shortText(title, 300),
+        lines: recordLines(error).map((line) => shortText(line, 400)),
+      })),
+    failuresBytes,
+  )
 
 type Tried = Pick<
   NonNullable<ReturnType<typeof surveyEntity>>['steps'][number],

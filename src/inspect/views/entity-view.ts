@@ -3,7 +3,7 @@
 import { inspect } from 'node:util'
 import type { EntityRows } from '../../actors/index.ts'
 import { keptText } from '../../failure-record.ts'
-import type { EntityFacts, KindFacts } from '../answers/entities.ts'
+import { type EntityFacts, failuresOf, type KindFacts } from '../answers/entities.ts'
 import { printable } from '../text/paint.ts'
 import { countText, pluralText } from '../text/quantities.ts'
 import { lineText } from '../text/shown-text.ts'
@@ -56,12 +56,10 @@ const stateWidth = 100
 
 /** One entity in full. */
 export const entityFacts = (shown: EntityFacts): string => {
-  const { entity, member, pid, blocked, blockedBy, crashes, rows } = shown
-  const crashed = crashes.map(({ count, firstAt, lastAt, reason, lastMessage, error }) => {
-    const times = count === 1 ? '' : ` ${pluralText(count, 'time')}, first at ${timeText(firstAt)},`
-    const title = `it crashed${times} at ${timeText(lastAt)}, in ${printable(lastMessage)}`
-    return recordText(title, error)[0] ?? `${title}: ${printable(reason)}`
-  })
+  const { entity, member, pid, blocked, rows } = shown
+  const failures = failuresOf(shown)
+    .flatMap(({ title, error }) => recordText(printable(title), error))
+    .slice(0, recordsMax)
   const process = pid === undefined ? 'at rest' : `<${pid}>`
   const head = [
     ['entity', printable(entity)],
@@ -70,7 +68,7 @@ export const entityFacts = (shown: EntityFacts): string => {
     ...(blocked === undefined ? [] : [['blocked', printable(blocked)] as const]),
   ] as const
   if (rows === undefined)
-    return [factList([...head, ['row', 'none: it is unborn']]), ...crashed].join('\n\n')
+    return [factList([...head, ['row', 'none: it is unborn']]), ...failures].join('\n\n')
   const steps = rows.steps.map(
     ({ name, step, notBefore, ...tried }) => `${name} ${step}${triedText(tried, notBefore)}`,
   )
@@ -91,15 +89,7 @@ export const entityFacts = (shown: EntityFacts): string => {
     ...listed('alarms', alarms),
     ['calls kept', countText(rows.calls)],
   ])
-  const failing = [
-    ...rows.steps.map(({ name, failure }) => [`step ${name}`, failure] as const),
-    ...[...rows.alarms].map(([name, { failure }]) => [`alarm ${name}`, failure] as const),
-  ]
-  const records = failing.flatMap(([title, failure]) =>
-    recordText(`${printable(title)} failed`, failure?.error),
-  )
-  const why = recordText('the reason why it is blocked', blockedBy)
-  return [facts, ...why, ...crashed, ...records.slice(0, recordsMax)].join('\n\n')
+  return [facts, ...failures].join('\n\n')
 }
 
 /** The most records after the facts. */

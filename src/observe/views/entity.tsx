@@ -11,6 +11,7 @@ import { countText, dueText, durationText, timeText } from '../widgets/quantitie
 import { addressOf, type Route } from '../widgets/route.ts'
 import { Difference, NamedValue, Value } from '../widgets/values.tsx'
 import type { EntityName } from '../words.ts'
+import { FailureLines } from './failure.tsx'
 
 /** The entity of a route. */
 const nameOf = ({ parts: [kind = '', ...id] }: Route): EntityName => ({ kind, id: id.join('/') })
@@ -33,7 +34,7 @@ export const EntityView = ({ data, route }: { data: EntityDetail; route: Route }
     location.hash = addressOf('entity', [kind, id], { at: next.join('-') })
   }
   const { look } = usePage()
-  const { member, pid, blocked, born } = data
+  const { member, pid, blocked, failures, born } = data
   const isWorker = kind === workerKind
   return (
     <>
@@ -63,6 +64,15 @@ export const EntityView = ({ data, route }: { data: EntityDetail; route: Route }
         )}
       </div>
       {blocked !== undefined && <p class="banner bad">{blocked}</p>}
+      {failures.length > 0 && (
+        <div class="cards">
+          {failures.map(({ title, lines }) => (
+            <Card key={title} title={title} isAlarming>
+              <FailureLines lines={lines} />
+            </Card>
+          ))}
+        </div>
+      )}
       <div class="entity">
         <div class="column">
           <Now data={data} name={{ kind, id }} />

@@ -58,18 +58,26 @@ const instance = async () => {
   const handler = operations(s.app)
   const observer = new Observer(s.app, { isWriting: false, user: 'ann' })
   onTestFinished(() => observer.end())
-  const troubles = async () => {
-    const answered = await s.during(observer.answer({ id: 1, look: 'overview', query: {} }))
-    const { answer } = answered as { answer: { data: Views['overview']['data'] } }
-    return answer.data.troubles
+  const look = async <V extends keyof Views>(view: V, query: Views[V]['query']) => {
+    const answered = await s.during(observer.answer({ id: 1, look: view, query }))
+    return (answered as { answer: { data: Views[V]['data'] } }).answer.data
   }
+  const troubles = async () => (await look('overview', {})).troubles
   const metric = async (series: string) => {
     const { body = '' } = (await s.during(asked(handler, '/metrics'))) ?? {}
     const line = body.split('\n').find((each) => each.startsWith(`${series} `))
     return line === undefined ? undefined : Number(line.slice(series.length))
   }
   const said = () => healthText(s.app)
-  return { s, app: s.app, troubles, metric, said, failing: () => s.app.health().actors.failing }
+  return {
+    s,
+    app: s.app,
+    look,
+    troubles,
+    metric,
+    said,
+    failing: () => s.app.health().actors.failing,
+  }
 }
 
 test('a failing step of a run is named by health, page, prompt and metric until it has succeeded', async () => {
@@ -157,7 +165,7 @@ test('a failing job is named until it is done, and dead jobs are a trouble of th
 })
 
 test('an entity that crashes again and again by one message is a crash loop', async () => {
-  const { s, app, troubles, metric, said } = await instance()
+  const { s, app, look, troubles, metric, said } = await instance()
   const ref = app.entity(orders).ref('17')
   for (let at = 0; at < 500; at++) {
     expect(await s.during(codeOf(call(ref, 'pay')))).toBe('EXITED')
@@ -178,6 +186,18 @@ test('an entity that crashes again and again by one message is a crash loop', as
       link: { view: 'entity', parts: ['order', '17'] },
     },
   ])
+  // Its page has the stack, though it was never born.
+  expect(await look('entity', { kind: 'order', id: '17' })).toMatchObject({
+    failures: [
+      {
+        title: expect.stringMatching(/^it crashed 500 times, first at \S+, at \S+, in call pay$/),
+        lines: expect.arrayContaining([
+          'Error: bank 503',
+          expect.stringContaining('failing-work.slow.test.ts'),
+        ]),
+      },
+    ],
+  })
   expect(said()).toMatch(
     /^critical: crash loop, order\/17, for 10 min: failed \d+ times in a minute, now at call pay: /,
   )

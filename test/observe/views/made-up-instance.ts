@@ -315,9 +315,17 @@ export const answerOf = (
       })),
     entity: () =>
       isEmpty
-        ? {}
+        ? { failures: [] }
         : {
             ...(query.id === '17' && { pid: 97 }),
+            failures: isBroken
+              ? [
+                  {
+                    title: 'step charge failed',
+                    lines: ['Error: 503 from the bank', '    at charge (/srv/shop/bank.ts:4:20)'],
+                  },
+                ]
+              : [],
             ...(query.id === '4812' && { blocked: 'its version 3 is not known to the code' }),
             born: {
               ...{ incarnation: '7f3a', seq: isBroken ? 8 : 7, version: 2, state, calls: 2 },
