@@ -58,5 +58,7 @@ test('its process leads to it', async () => {
 test('a worker that is unknown is unborn', async () => {
   const { look } = await world()
 
-  expect(await look<EntityDetail>('entity', { kind: '$worker', id: 'nobody' })).toEqual({ failures: [] })
+  expect(await look<EntityDetail>('entity', { kind: '$worker', id: 'nobody' })).toEqual({
+    failures: [],
+  })
 })
