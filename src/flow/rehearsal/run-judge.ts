@@ -6,7 +6,7 @@
 import type { Verdict } from '../../actors/index.ts'
 import { passed } from '../../clock.ts'
 import type { Workflow } from '../runs/body.ts'
-import type { LoadedRun } from '../runs/replaying.ts'
+import { type LoadedRun, stillMs } from '../runs/replaying.ts'
 import { RehearsedRun, type ReplayParts, type RehearsedRun as Run } from './rehearsed-run.ts'
 import { isReplayed, verdictBefore, verdictOf } from './run-verdict.ts'
 
@@ -15,9 +15,6 @@ export type GivenRun = { readonly id: string; readonly loaded: LoadedRun }
 
 /** Gets the verdict about a run of a workflow. */
 export type Judged = (workflow: Workflow, id: string, verdict: Verdict) => void
-
-/** As long as the watch of a replay waits for a body that stands still, in ms. */
-const stillMs = 5_000
 
 /** So many runs at most are kept: more have waited before others are looked at. */
 const stillMax = 10_000

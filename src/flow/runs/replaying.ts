@@ -141,16 +141,20 @@ export class Patches {
 }
 
 /** A body that asks for nothing of its record for so long, while the loop is idle, has diverged. */
-const stillMs = 5_000
-const lookMs = 500
+export const stillMs = 2_000
+const lookMs = 100
 
-/** Watches a replay, until it is complete, for a body that no longer asks for its record. */
+/**
+ * Watches a replay, until it is complete, for a body that no longer asks for its record. A first replay
+ * gives up at the first look that finds it still: then the run is only replayed once more.
+ */
 export const watchReplay = async (activation: EndingActivation): Promise<void> => {
   const { replay } = activation
   const { clock } = activation.background.system
   const isOn = (): boolean => !replay.isComplete && !activation.isStopped && !activation.isBodyOver
+  const patienceMs = activation.terms.isSecond ? stillMs : lookMs
   let [stillFor, seen] = [0, -1]
-  while (isOn() && stillFor < stillMs) {
+  while (isOn() && stillFor < patienceMs) {
     // The body has come to an operation that is tried again, which may take long.
     if (replay.hasArrived) await activation.nextRecord()
     const due = clock.monotonic() + lookMs

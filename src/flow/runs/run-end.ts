@@ -70,7 +70,7 @@ export type Placed = {
 /** The activation of a run, for its end. */
 export interface EndingActivation extends BodyHost {
   readonly present: Present
-  readonly terms: Pick<ActivationTerms, 'entities'>
+  readonly terms: Pick<ActivationTerms, 'entities' | 'isSecond'>
   readonly replay: Replay<Active>
   readonly scope: Scope
   /** The body has ended. */

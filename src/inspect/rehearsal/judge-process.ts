@@ -30,8 +30,8 @@ export type Answered = Extract<FromJudge, { readonly says: 'found' }>
 /** The most memory of a judge, in MB. */
 const memoryMax = 512
 
-/** Bodies that stand still are waited for in the judge, three times 5 s at most. */
-const restMs = 20_000
+/** Bodies that stand still are waited for in the judge, three times 2 s at most. */
+const restMs = 10_000
 
 /** One process. */
 export class JudgeProcess {

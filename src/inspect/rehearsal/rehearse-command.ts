@@ -133,6 +133,8 @@ const reportText = ({ findings, counts }: RehearsalReport): string => {
   const left = endedLeft > 0 ? [`${pluralText(endedLeft, 'older ended run')} left out`] : []
   const lost = notJudged > 0 ? [`${countText(notJudged)} not judged`] : []
   const head = [judged, ...left, ...lost].join(', ')
+  if (runs + actors + endedLeft + notJudged === 0 && findings.length === 0)
+    return `${head}: the data have none as of that moment, so nothing is known about the build`
   if (findings.length === 0) return `${head}\nnothing was found`
   return [head, ...findings.map(findingText)].join('\n\n')
 }

@@ -6,7 +6,11 @@ import type { EndingActivation } from '../../../src/flow/runs/run-end.ts'
 const settled = (): Promise<unknown> => new Promise((resolve) => setImmediate(resolve))
 
 /** An activation whose replay misses `b`, on a clock that goes as the test says. */
-const watched = (asked: readonly string[] = ['a'], missing: readonly string[] = ['b']) => {
+const watched = (
+  asked: readonly string[] = ['a'],
+  missing: readonly string[] = ['b'],
+  isSecond = true,
+) => {
   let now = 0
   let due: { readonly at: number; readonly act: () => void } | undefined
   const clock = {
@@ -25,6 +29,7 @@ const watched = (asked: readonly string[] = ['a'], missing: readonly string[] = 
   const diverged: { code: string; message: string; details: unknown }[] = []
   const activation = {
     ...{ replay, isStopped: false, isBodyOver: false, work: { count: 0 } },
+    terms: { isSecond },
     background: { system: { clock } },
     diverges: (error: never) => diverged.push(error),
     nextRecord: () =>
@@ -56,13 +61,13 @@ const watched = (asked: readonly string[] = ['a'], missing: readonly string[] = 
   return { activation, replay, diverged, looks, recorded, isOver: () => isOver, now: () => now }
 }
 
-test('a body that asks for nothing of its record for 5 s has diverged', async () => {
+test('a body that asks for nothing of its record for 2 s has diverged', async () => {
   const { looks, diverged, isOver, now } = watched()
   // The first look only sees where the body is.
-  await looks(10)
+  await looks(20)
   expect([diverged, isOver()]).toEqual([[], false])
   await looks(1)
-  expect([now(), isOver()]).toEqual([5_500, true])
+  expect([now(), isOver()]).toEqual([2_100, true])
   expect(diverged).toMatchObject([
     {
       ...{ code: 'DIVERGED', message: 'the body waits for a, and never asks for b' },
@@ -71,10 +76,18 @@ test('a body that asks for nothing of its record for 5 s has diverged', async ()
   ])
 })
 
+test('a first replay that stands still at one look is made again at once', async () => {
+  const { looks, diverged, isOver, now } = watched(['a'], ['b'], false)
+  await looks(1)
+  expect([diverged, isOver()]).toEqual([[], false])
+  await looks(1)
+  expect([now(), isOver(), diverged.length]).toEqual([200, true, 1])
+})
+
 test('its error names the first ten keys of each, and says where there is none', async () => {
   const keys = Array.from({ length: 12 }, (_, at) => `k${at}`)
   const { looks, diverged } = watched([], keys)
-  await looks(11)
+  await looks(21)
   expect(diverged[0]?.message).toBe(
     `the body waits for nothing, and never asks for ${keys.slice(0, 10).join(', ')}`,
   )
@@ -89,27 +102,27 @@ test.each([
       w.activation.work.count = 1
     },
   ],
-])('the 5 s begin anew with %s', async (_, disturb) => {
+])('the 2 s begin anew with %s', async (_, disturb) => {
   const w = watched()
-  await w.looks(10)
+  await w.looks(20)
   disturb(w)
   await w.looks(1)
   w.activation.work.count = 0
-  await w.looks(9)
+  await w.looks(19)
   expect(w.diverged).toEqual([])
   await w.looks(1)
   expect(w.diverged).toHaveLength(1)
 })
 
-test('an operation that is tried again may take long: the 5 s begin when it has its outcome', async () => {
+test('an operation that is tried again may take long: the 2 s begin when it has its outcome', async () => {
   const w = watched()
   await w.looks(3)
   w.replay.hasArrived = true
   await w.looks(20)
   // Nothing looks meanwhile.
-  expect([w.diverged, w.now()]).toEqual([[], 2_000])
+  expect([w.diverged, w.now()]).toEqual([[], 400])
   await w.recorded()
-  await w.looks(10)
+  await w.looks(20)
   expect(w.diverged).toEqual([])
   await w.looks(1)
   expect(w.diverged).toHaveLength(1)
@@ -136,12 +149,12 @@ test('when a replay is complete, the children that its body has let go are cance
 
 test('a look that comes late says nothing: the loop was busy', async () => {
   const w = watched()
-  await w.looks(6)
-  await w.looks(20, 501)
+  await w.looks(16)
+  await w.looks(20, 101)
   expect(w.diverged).toEqual([])
-  await w.looks(4, 500)
+  await w.looks(4, 100)
   expect(w.diverged).toEqual([])
-  await w.looks(1, 500)
+  await w.looks(1, 100)
   expect(w.diverged).toHaveLength(1)
 })
 
@@ -154,7 +167,7 @@ test.each(['isStopped', 'isBodyOver', 'isComplete'] as const)(
       if (end === 'isComplete') w.replay.isComplete = true
       else w.activation[end] = true
       await w.looks(20)
-      expect([w.diverged, w.isOver(), w.now()]).toEqual([[], true, 500 * (looks + 1)])
+      expect([w.diverged, w.isOver(), w.now()]).toEqual([[], true, 100 * (looks + 1)])
     }
   },
 )

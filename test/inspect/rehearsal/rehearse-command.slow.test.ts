@@ -84,6 +84,20 @@ test('the build that wrote the data finds nothing, and neither does one beside i
   expect([besideItself.status, besideItself.output]).toEqual([same.status, same.output])
 })
 
+test('of data without runs and actors the report says that nothing is known', async () => {
+  const dir = written(folder(), configOf(original))
+  const app = await start({ dir: join(dir, 'empty') })
+  await app.store.put('a', 1)
+  await app.close()
+
+  const { status, output } = await commandHere(['rehearse', 'empty', '--with', 'new.mjs'], dir)
+
+  expect([status, output]).toEqual([
+    0,
+    'judged 0 runs and 0 other actors: the data have none as of that moment, so nothing is known about the build\n',
+  ])
+})
+
 test('a backup is only read, and equal data have an equal report', {
   tags: ['RE2', 'RE5'],
 }, async () => {
