@@ -765,7 +765,10 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
     // If an earlier turn is refused during the wait, that one goes first.
     this.#log.redoFirst(run)
     while (shard.phase.kind !== 'open') {
-      if (!this.#process.alive || shard.phase.kind === 'closed') return this.next()
+      if (!this.#process.alive || shard.phase.kind === 'closed') {
+        this.#log.dropRedo(run)
+        return this.next()
+      }
       const refusal = this.#cutOff ?? (run.from && shard.isStill && shard.unavailable())
       if (refusal) {
         this.#log.dropRedo(run)

@@ -26,8 +26,9 @@ const walk = (limits: TurnLimits) => {
   return { states: seen.size, ends, wrong: [], path: [] }
 }
 
-const three = { pipeline: 3, faults: 3, mayDie: true, mayStop: false } as const
-const stopping = { pipeline: 3, faults: 3, mayDie: false, mayStop: true } as const
+const three = { pipeline: 3, faults: 3, mayDie: true, mayStop: false, mayGoDown: false } as const
+const stopping = { ...three, mayDie: false, mayStop: true } as const
+const going = { ...three, pipeline: 2, faults: 2, mayGoDown: true } as const
 
 test.each<[string, TurnLimits]>([
   ['three calls', { ...three, messages: ['call', 'call', 'call'], faults: 2 }],
@@ -36,6 +37,8 @@ test.each<[string, TurnLimits]>([
   ['a step between calls', { ...three, messages: ['call', 'step', 'call'] }],
   ['all kinds', { ...three, messages: ['message', 'call', 'step', 'call'], pipeline: 2 }],
   ['calls that may stop it', { ...stopping, messages: ['message', 'call', 'call'] }],
+  ['calls to a shard that may go down', { ...going, messages: ['call', 'call', 'call'] }],
+  ['messages to such a shard', { ...going, messages: ['message', 'call', 'step'] }],
   ['messages that may stop it', { ...stopping, messages: ['call', 'message', 'call'] }],
 ])('of %s none goes unanswered, and nothing leaves before it is durable', (_, limits) => {
   const { wrong, path, states, ends } = walk(limits)

@@ -8,6 +8,7 @@
  */
 import {
   afterRefusal,
+  beforeTurn,
   isVoid,
   type Refused,
   type TurnKind,
@@ -76,6 +77,8 @@ export type TurnLimits = {
   readonly mayDie: boolean
   /** Handlers may answer with a stop. */
   readonly mayStop: boolean
+  /** The shard may go down. It comes back. */
+  readonly mayGoDown: boolean
 }
 
 /** The actor and its disk, after some events. */
@@ -86,6 +89,8 @@ export class TurnWorld implements TurnPort<ModelTurn> {
   readonly #runs: readonly Run[]
   readonly #mayDie: boolean
   readonly #mayStop: boolean
+  readonly #mayGoDown: boolean
+  #isDown = false
   /** A turn that stops its process, and waits for the turns before it. */
   #stopping: ModelTurn | undefined
   #begun = 0
@@ -101,7 +106,8 @@ export class TurnWorld implements TurnPort<ModelTurn> {
   readonly #stored: ModelTurn[] = []
   readonly #out: ModelTurn[] = []
 
-  constructor({ messages, pipeline, faults, mayDie, mayStop }: TurnLimits) {
+  constructor({ messages, pipeline, faults, mayDie, mayStop, mayGoDown }: TurnLimits) {
+    this.#mayGoDown = mayGoDown
     this.#mayStop = mayStop
     this.#log = new TurnLog<ModelTurn>(this, pipeline)
     this.#faults = faults
@@ -121,13 +127,13 @@ export class TurnWorld implements TurnPort<ModelTurn> {
   /** What may happen next. */
   get events(): readonly string[] {
     const events: string[] = []
-    const { open, hasRedo, isFull, isEmpty } = this.#log
+    const { open, hasRedo, isEmpty } = this.#log
     const mayFail = this.#faults > 0
     if (this.#isAlive) {
       if (this.#stopping) {
         if (isEmpty) events.push('stop')
       } else if (open === undefined) {
-        if (hasRedo || (this.#begun < this.#runs.length && !isFull)) events.push('begin')
+        if (hasRedo || this.#takesNext) events.push('begin')
       } else if (open.hasThrown) {
         if (isEmpty) events.push('throw')
       } else if (open.run.throws) events.push('threw')
@@ -139,8 +145,10 @@ export class TurnWorld implements TurnPort<ModelTurn> {
       }
       if (this.#mayDie) events.push('die')
     }
+    if (this.#isDown) events.push('comes back')
+    else if (this.#mayGoDown && mayFail) events.push('goes down')
     const next = this.#writes.find(({ fate }) => fate === undefined)
-    if (next) {
+    if (next && !this.#isDown) {
       const fits = next.turn.before.by === this.#stored.at(-1)
       if (fits) events.push('stores')
       if (!fits) events.push('overtakes')
@@ -150,7 +158,7 @@ export class TurnWorld implements TurnPort<ModelTurn> {
     this.#writes.forEach(({ fate }, at) => {
       if (fate !== undefined) events.push(`answers ${at}`)
     })
-    if (this.#look) events.push('found')
+    if (this.#look && !this.#isDown) events.push('found')
     if (this.#look && mayFail) events.push('unreadable')
     return events
   }
@@ -160,6 +168,8 @@ export class TurnWorld implements TurnPort<ModelTurn> {
     const { open } = this.#log
     if (event === 'begin') this.#begin()
     else if (event === 'stop') this.#stop()
+    else if (event === 'goes down') this.#goesDown()
+    else if (event === 'comes back') this.#isDown = false
     else if (event === 'die') this.#die()
     else if (event === 'found') this.#takeLook()?.found(this.#mark)
     else if (event === 'unreadable') {
@@ -217,6 +227,7 @@ export class TurnWorld implements TurnPort<ModelTurn> {
         this.#isBlocked,
         this.#isShort,
         this.#wasBlind,
+        this.#isDown,
         this.#look !== undefined,
       ],
       this.#runs.map(({ from, ends }) => [from?.settled, ends.length]),
@@ -242,10 +253,26 @@ export class TurnWorld implements TurnPort<ModelTurn> {
 
   readonly #turns: ModelTurn[] = []
 
+  #goesDown(): void {
+    this.#faults--
+    this.#isDown = true
+  }
+
+  /** Whether the turn of the next message begins now, or is refused. */
+  get #takesNext(): boolean {
+    const next = this.#runs[this.#begun]
+    if (next === undefined) return false
+    const { hasRedo, isFull } = this.#log
+    const condition = { isAlive: this.#isAlive, hasRedo, isFull, isStill: this.#isDown, ...awake }
+    const before = beforeTurn(condition, next.from !== undefined, false)
+    return before === 'begin' || before === 'refuse: shard down'
+  }
+
   #begin(): void {
     const run = this.#log.takeRedo() ?? (this.#runs[this.#begun++] as Run)
     if (run.from?.settled) return
-    if (run.from && (this.#isShort || this.#isBlocked)) this.#settle(run, 'refused')
+    const isRefused = this.#isShort || this.#isBlocked || this.#isDown
+    if (run.from && isRefused) this.#settle(run, 'refused')
     else if (this.#isBlocked) run.ends.push('blocked')
     else this.#opens(run)
   }
@@ -457,6 +484,8 @@ export class TurnWorld implements TurnPort<ModelTurn> {
 }
 
 const onItsWay = new Set<TurnPhase>(['spoilt', 'written', 'unsure', 'refused', 'durable'])
+
+const awake = { isAwake: true, knowsIds: true, isClosed: false, isCutOff: false }
 
 const fates: Readonly<Record<string, Written>> = {
   stores: 'durable',
