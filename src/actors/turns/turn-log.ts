@@ -229,9 +229,9 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
     this.#last = turn
     this.#count++
     const { unit } = turn
-    if (unit === undefined) turn.on('unchanged')
-    else if (turn.on('changed') === 'write' && this.#phase === 'flows') this.#write(turn, unit)
-    this.#release()
+    const effect = turn.on(unit === undefined ? 'unchanged' : 'changed')
+    if (effect === 'release') this.#release()
+    else if (effect === 'write' && this.#phase === 'flows') this.#write(turn, unit as Turn)
   }
 
   #write(turn: T, unit: Turn): void {
@@ -245,8 +245,8 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
     turn.refusal = typeof fate === 'object' ? fate : undefined
     const effect = turn.on(typeof fate === 'object' ? 'refused' : fate)
     if (fate === 'durable') this.#failures = 0
-    if (effect === 'halt') this.#phase = 'halts'
-    this.#release()
+    if (effect === 'release') this.#release()
+    else if (effect === 'halt') this.#phase = 'halts'
     // Units of later turns are refused after this one. Their answers are awaited first.
     if (this.#phase === 'halts' && this.#inFlight === 0) this.#decide()
   }
@@ -260,9 +260,9 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
       this.#count--
       this.#shorten(undefined)
       if (first.unit !== undefined) this.lsn = first.lsn
-      first.on('left')
+      const effect = first.on('left')
       this.#port.durable(first)
-      first.leave()
+      if (effect === 'leave') first.leave()
     }
   }
 
@@ -283,8 +283,7 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
    */
   #refuse([turn, ...later]: readonly T[], refused: Refused): void {
     if (turn === undefined) return
-    turn.on('takenBack')
-    turn.drop()
+    if (turn.on('takenBack') === 'drop') turn.drop()
     const runs: T['run'][] = []
     for (const dropped of later) {
       if (dropped.on('undone') === 'redo') runs.push(dropped.run)
