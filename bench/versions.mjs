@@ -46,6 +46,10 @@ const cases = [
     // A run is a hundredth of the rate of a put, and has the most code: V8 compiles for 10,000 runs.
     warmUp: 12,
   })),
+  ...[1, 64].map((inFlight) => ({
+    title: `runs of a step that fails three times, ${inFlight} in flight`,
+    order: { kind: 'running', work: 'failing', inFlight },
+  })),
   { title: 'one-way messages', order: { kind: 'messaging', inFlight: 0 } },
   ...[1, 64].map((inFlight) => ({
     title: `calls, ${inFlight} outstanding`,

@@ -32,8 +32,20 @@ const threeSteps = workflow('three', async (ctx, by) => {
   return sum
 })
 const nothing = workflow('nothing', async (_, by) => by)
-const parts = [totals, flows({ workflows: [nothing, threeSteps] })]
-const app = await start({ dir: join(dir, 'store'), app: supervisor('app', {}, parts) })
+/** Fails as a request that is refused does, with a cause, and is tried again at once. */
+const ask = async (by, attempt) => {
+  if (attempt > 3) return by + 3
+  const refused = new Error('connect ECONNREFUSED 127.0.0.1:9')
+  throw new TypeError('fetch failed', { cause: Object.assign(refused, { code: 'ECONNREFUSED' }) })
+}
+const retry = { max: 4, baseMs: 1, maxMs: 1, jitter: 0 }
+const failing = workflow('failing', (ctx, by) =>
+  ctx.step('ask', ({ attempt }) => ask(by, attempt), { retry }),
+)
+const parts = [totals, flows({ workflows: [nothing, threeSteps, failing] })]
+const silent = { error() {}, warn() {}, info() {} }
+const tree = supervisor('app', {}, parts)
+const app = await start({ dir: join(dir, 'store'), app: tree, logger: silent })
 const { store } = app
 const wal = await Wal.open({ dir: join(dir, 'wal') })
 const through = (options) => ({
@@ -113,10 +125,13 @@ const turning = async ({ inFlight, seconds }) => {
 
 let runs = 0
 
+/** The workflow of a work, and how much more its result is than its input. */
+const runsOf = { nothing: [nothing, 0], three: [threeSteps, 3], failing: [failing, 3] }
+
 /** Runs of a workflow, each started and awaited by one writer. */
 const running = ({ work, inFlight, seconds }) =>
   byWriters(inFlight, seconds, 0, async (number) => {
-    const [type, more] = work === 'nothing' ? [nothing, 0] : [threeSteps, 3]
+    const [type, more] = runsOf[work]
     const run = await flow(app).start(type, number, { id: `run-${++runs}` })
     if ((await run.result()) !== number + more) throw new Error(`run ${run.id} has another result`)
   })

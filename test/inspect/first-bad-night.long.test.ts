@@ -6,7 +6,7 @@
  */
 
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -137,6 +137,8 @@ const member = async (dir: string, name: string) => {
   return { ask, troubles }
 }
 
+type Member = Awaited<ReturnType<typeof member>>
+
 const metricsOf = async (service: RunningCommand): Promise<string> => {
   const accept = 'application/openmetrics-text;version=1.0.0'
   const url = `http://127.0.0.1:${portOf(service)}/metrics`
@@ -152,35 +154,37 @@ const untilShared = [
   'look() })',
 ].join(' ')
 
+/** Asserts that a fault is told where people look. */
+const telling = (service: RunningCommand, members: readonly Member[]) => {
+  let log = ''
+  service.process.stderr?.on('data', (text) => (log += text))
+  return async ({ line, after = line, trouble, alert, cause }: Fault): Promise<void> => {
+    await service.says(new RegExp(after.source), 'errors')
+    for (const { ask, troubles } of members) {
+      const health = await ask('health()')
+      const [, word = ''] =
+        new RegExp(`^\\w+: ${trouble}\\b.*; (\\S+\\(.*\\))$`, 'm').exec(health) ?? []
+      expect.soft(health, trouble).toContain(`: ${trouble}`)
+      expect.soft(await ask(word), `${trouble}: ${word}`).toMatch(cause)
+      const [kind, subject] = trouble.split(', ')
+      expect.soft(await troubles()).toContainEqual(expect.objectContaining({ kind, subject }))
+    }
+    expect.soft(log.match(line), line.source).toHaveLength(1)
+    const metrics = await metricsOf(service)
+    const [kind] = trouble.split(', ')
+    expect.soft(metrics).toMatch(new RegExp(`^keelson_troubles\\{.*kind="${kind}".*\\} [1-9]`, 'm'))
+    // As long as an alert that is not urgent waits.
+    expect.soft(alertsOn(Array(330).fill(metrics))).toContain(alert)
+  }
+}
+
 test.skipIf(lacks(noFlock ?? noSmallDisk ?? noPromtool))(
   'whatever fails is told where people look, at both members',
   async () => {
     const { service, does, dir } = await deployed()
     const members = [await member(dir, 'a'), await member(dir, 'b')]
     expect(await members[1]?.ask(untilShared)).toBe("'shared'")
-    let log = ''
-    service.process.stderr?.on('data', (text) => (log += text))
-
-    const isTold = async ({ line, after = line, trouble, alert, cause }: Fault): Promise<void> => {
-      await service.says(new RegExp(after.source), 'errors')
-      for (const { ask, troubles } of members) {
-        const health = await ask('health()')
-        const [, word = ''] =
-          new RegExp(`^\\w+: ${trouble}\\b.*; (\\S+\\(.*\\))$`, 'm').exec(health) ?? []
-        expect.soft(health, trouble).toContain(`: ${trouble}`)
-        expect.soft(await ask(word), `${trouble}: ${word}`).toMatch(cause)
-        const [kind, subject] = trouble.split(', ')
-        expect.soft(await troubles()).toContainEqual(expect.objectContaining({ kind, subject }))
-      }
-      expect.soft(log.match(line), line.source).toHaveLength(1)
-      const metrics = await metricsOf(service)
-      const [kind] = trouble.split(', ')
-      expect
-        .soft(metrics)
-        .toMatch(new RegExp(`^keelson_troubles\\{.*kind="${kind}".*\\} [1-9]`, 'm'))
-      // As long as an alert that is not urgent waits.
-      expect.soft(alertsOn(Array(330).fill(metrics))).toContain(alert)
-    }
+    const isTold = telling(service, members)
 
     for (const { what } of faults) await does(what)
     for (const fault of faults) await isTold(fault)
@@ -188,4 +192,51 @@ test.skipIf(lacks(noFlock ?? noSmallDisk ?? noPromtool))(
     await isTold(full)
   },
   90_000,
+)
+
+/**
+ * Makes two groups of frames in every shard of a member that only its log has, and answers its process and a shard.
+ * The second group proves that the first one was durable: without that it might be a write that was cut off.
+ */
+const unprojected = [
+  'await app.control.suspendAll();',
+  "const put = () => Promise.all(Array.from({ length: 99 }, (_, at) => store.put('k' + at, 'damage'.repeat(99))));",
+  'await put(); await put();',
+  "const [{ shard }] = app.health().shards.filter(({ phase }) => phase === 'open');",
+  "process.pid + ' ' + shard",
+].join(' ')
+
+test.skipIf(lacks(noFlock ?? noSmallDisk ?? noPromtool))(
+  'a damaged byte in the log of a member that dies is told by the other one, with file and offset',
+  async () => {
+    const { service, dir } = await deployed()
+    const here = await member(dir, 'a')
+    const there = await member(dir, 'b')
+    await there.ask(untilShared)
+    const [, pid, shard] = /(\d+) (\d+)/.exec(await there.ask(unprojected)) ?? []
+    const isTold = telling(service, [here])
+
+    const wal = join(dir, `shard-${shard}`, 'wal')
+    const segment = readdirSync(wal)
+      .filter((name) => name.endsWith('.wal'))
+      .map((name) => join(wal, name))
+      .find((path) => readFileSync(path).includes('damagedamage'))
+    const at = readFileSync(segment ?? '').indexOf('damagedamage')
+    const file = openSync(segment ?? '', 'r+')
+    writeSync(file, '*', at)
+    closeSync(file)
+    process.kill(Number(pid), 'SIGKILL')
+
+    await isTold({
+      what: 'damage',
+      line: new RegExp(
+        `error \\w: shard ${shard} is down: CORRUPT: .*damaged at .*\\.wal, offset \\d+`,
+        'g',
+      ),
+      trouble: `shard down, shard ${shard}`,
+      alert: 'KeelsonShardDown',
+      cause: /damaged at [\da-f]+-\d+\.wal, offset \d+, lsn \d+/,
+    })
+  },
+  60_000,
 )

@@ -124,8 +124,12 @@ const shardTroubles = (health: ShardHealth, now: number): readonly CausedTrouble
   const found: Found = (kind, text, since) =>
     trouble(kind, `shard ${shard}`, text, { link, ...sinceThen(since) })
   if (phase === 'down') {
-    const way = health.reopening ? 'it opens by itself when this has passed, or' : ''
-    return [found('shard down', `${reason}; ${way} control.reopen(${shard})`.replace('  ', ' '))]
+    const again = `control.reopen(${shard})`
+    const opens = health.reopening ? `it opens by itself when this has passed, or ${again}` : again
+    // Nothing reads a damaged log better the next time.
+    const isDamaged = reason.startsWith('CORRUPT')
+    const way = isDamaged ? 'end the service, and see what keelson doctor says' : opens
+    return [found('shard down', `${reason}; ${way}`)]
   }
   if (phase === 'elsewhere')
     return member === undefined
