@@ -91,6 +91,8 @@ export class TurnWorld implements TurnPort<ModelTurn> {
   readonly #mayStop: boolean
   readonly #mayGoDown: boolean
   #isDown = false
+  /** The outputs that have neither left nor been dropped. */
+  #held = 0
   /** A turn that stops its process, and waits for the turns before it. */
   #stopping: ModelTurn | undefined
   #begun = 0
@@ -228,6 +230,7 @@ export class TurnWorld implements TurnPort<ModelTurn> {
         this.#isShort,
         this.#wasBlind,
         this.#isDown,
+        this.#held,
         this.#look !== undefined,
       ],
       this.#runs.map(({ from, ends }) => [from?.settled, ends.length]),
@@ -240,6 +243,7 @@ export class TurnWorld implements TurnPort<ModelTurn> {
     const left: string[] = []
     if (!this.#log.isEmpty) left.push('a turn is still on its way')
     if (this.#isAlive && this.#log.hasRedo) left.push('a turn is not handled again')
+    if (this.#held > 0) left.push('an output neither leaves nor is dropped')
     if (!this.#isAlive) return left
     // The end of a process answers the callers of what it left undone.
     for (const { name, from, ends } of this.#runs) {
@@ -324,8 +328,13 @@ export class TurnWorld implements TurnPort<ModelTurn> {
 
   #holds(turn: ModelTurn, how: 'answered' | 'refused'): void {
     const { run } = turn
+    this.#held++
     turn.hold({
+      drop: () => {
+        this.#held--
+      },
       leave: () => {
+        this.#held--
         this.#mustBeStored(turn)
         if (run.from) this.#settle(run, how)
         else run.ends.push('left')
