@@ -1,8 +1,8 @@
 /**
- * `npm run harness -- kill|power|pages|orders|snapshots|replication|deaths|cluster|members|spread [--rounds N] [--seed N] [--at-once N]`: kill -9, power cuts, and
+ * `npm run harness -- kill|power|pages|orders|snapshots|replication|deaths|cluster|members|flows|spread [--rounds N] [--seed N] [--at-once N]`: kill -9, power cuts, and
  * power cuts after which only some pages are there, over the built package; `orders` kills the service of examples/orders;
  * `snapshots [--kind K]` kills a store at the steps of its snapshots and projections, N times at each. How many logs and
- * stores are struck at once can be chosen. `deaths` kills each storage actor N times in a process that lives on. `replication` gives a PostgreSQL server N troubles while entries are replicated to it. Shows how far it is; exit code 1 when something that was acknowledged is missing.
+ * stores are struck at once can be chosen. `members` and `flows` strike the members of a folder while clients use keys and accounts, or runs, jobs, alarms, schedules, watches and backups. `deaths` kills each storage actor N times in a process that lives on. `replication` gives a PostgreSQL server N troubles while entries are replicated to it. Shows how far it is; exit code 1 when something that was acknowledged is missing.
  */
 import { parseArgs } from 'node:util'
 import { noFlock } from '../support/harm/folder-locks.ts'
@@ -11,7 +11,13 @@ import { type ClusterRounds, clusterRounds, troubleNames } from './cluster-round
 import { type Deaths, deathRounds } from './death-rounds.ts'
 import { killRounds, type StrikeOptions, type Strikes } from './kill-rounds.ts'
 import { noLoopDisk } from './loop-disk.ts'
-import { type MemberRounds, memberRounds, memberTroubles } from './member-rounds.ts'
+import {
+  flowTroubles,
+  type MemberRounds,
+  type MemberTrouble,
+  memberRounds,
+  memberTroubles,
+} from './member-rounds.ts'
 import { orderRounds } from './order-rounds.ts'
 import { pageRounds, powerRounds } from './power-rounds.ts'
 import { type ReplicationRounds, replicationRounds } from './replication-rounds.ts'
@@ -111,13 +117,15 @@ const memberFacts = ({ acknowledged, of }: MemberRounds | SpreadRounds): string 
   return `${rounds.join('\n')}\n${acknowledged} acknowledgements`
 }
 
-const members: Harness = async ({ progress, trouble, ...options }) =>
-  memberFacts(
-    await memberRounds({
-      ...{ ...options, trouble: troubleOf(trouble, memberTroubles) },
-      progress: (done, sum) => progress(done, memberFacts(sum)),
-    }),
-  )
+const membersAt =
+  (work: 'keys' | 'flows', troubles: readonly MemberTrouble[]): Harness =>
+  async ({ progress, trouble, ...options }) =>
+    memberFacts(
+      await memberRounds({
+        ...{ ...options, work, trouble: troubleOf(trouble, troubles) },
+        progress: (done, sum) => progress(done, memberFacts(sum)),
+      }),
+    )
 
 const spread: Harness = async ({ progress, trouble, ...options }) =>
   memberFacts(
@@ -147,14 +155,15 @@ const harnesses: Record<string, Harness> = {
   replication,
   deaths,
   cluster,
-  members,
+  members: membersAt('keys', memberTroubles),
+  flows: membersAt('flows', flowTroubles),
   spread,
 }
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
 const usage =
-  'usage: harness kill|power|pages|orders|snapshots|replication|deaths|cluster|members|spread [--rounds N] [--seed N] [--at-once N] [--kind K] [--lease MS] [--trouble T]'
+  'usage: harness kill|power|pages|orders|snapshots|replication|deaths|cluster|members|flows|spread [--rounds N] [--seed N] [--at-once N] [--kind K] [--lease MS] [--trouble T]'
 
 const run = async (): Promise<void> => {
   const { values, positionals } = parseArgs({
@@ -183,7 +192,7 @@ const run = async (): Promise<void> => {
     ? noLoopDisk()
     : ['replication', 'cluster', 'spread'].includes(name)
       ? noPostgres()
-      : name === 'members'
+      : name === 'members' || name === 'flows'
         ? noFlock
         : undefined
   if (reason !== undefined) return say(`skipped: ${reason}`)

@@ -1,14 +1,17 @@
 /**
  * Rounds of trouble for `keelson run --members` on one folder, while clients are at every member: a member is killed, stopped for
- * shorter or longer than `stuckMs`, or asked to end; all members are killed at once, the parent too; the members restart one
- * after another. After each round the history of each key is linearizable, each account took each key once, and the sum of all
- * accounts is what was paid in.
+ * shorter or longer than `stuckMs`, or asked to end; all members are killed at once, the parent too, or the parent alone; the
+ * members restart one after another; a member is killed while the disk is full. `MemberClients` judge keys and accounts after each
+ * round, `FlowClients` what flows did to the world outside.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { seededRandom } from '../../src/clock.ts'
+import { noSmallDisk } from '../support/harm/small-disk.ts'
 import { type MemberLine, MemberService } from '../support/worlds/member-service.ts'
+import { FlowClients } from './flow-clients.ts'
 import { MemberClients, pause } from './member-clients.ts'
 
 const names = ['a', 'b', 'c', 'd']
@@ -26,12 +29,19 @@ const troubles = {
   'rolling restart': false,
   'all members killed': true,
   'killed service': true,
+  'killed parent': false,
+  'full disk': true,
 }
 /** A kind of trouble. */
 export type MemberTrouble = keyof typeof troubles
 
-/** The names of the troubles. */
-export const memberTroubles = Object.keys(troubles) as MemberTrouble[]
+/** The names of the troubles for clients of flows, as far as this machine can make them. */
+export const flowTroubles = (Object.keys(troubles) as MemberTrouble[]).filter(
+  (trouble) => trouble !== 'full disk' || noSmallDisk === undefined,
+)
+
+/** The names of the troubles for clients of keys. Their folder has the disk of this machine. */
+export const memberTroubles = flowTroubles.filter((trouble) => trouble !== 'full disk')
 
 /** What happened in the rounds with one kind of trouble. */
 export type TroubleFacts = {
@@ -53,25 +63,42 @@ export type MemberRoundOptions = {
   readonly seed: number
   /** The trouble of each round. Without it, the rounds take one after another. */
   readonly trouble?: MemberTrouble | undefined
+  /** Without `trouble`: how many troubles the first round leaves out. */
+  readonly from?: number
+  /** What the clients use: keys and accounts, or flows; `keys` by default. */
+  readonly work?: 'keys' | 'flows'
   readonly progress: (done: number, facts: MemberRounds) => void
 }
+
+/** Clients of one round, and what they have seen. */
+type Clients = Pick<
+  MemberClients,
+  'begin' | 'end' | 'judge' | 'acknowledged' | 'failures' | 'longestMs'
+>
 
 /** The service, and what happened to it. */
 class World {
   readonly facts: MemberRounds = { acknowledged: 0, of: {} }
   readonly #service: MemberService
+  readonly #dir: string
   readonly #random: () => number
+  readonly #clients: (number: number, kind: 'kills' | 'ends') => Clients
 
-  constructor(service: MemberService, seed: number) {
+  constructor(service: MemberService, dir: string, seed: number, work: 'keys' | 'flows') {
     this.#service = service
-    this.#random = seededRandom(seed)
+    this.#dir = dir
+    const random = seededRandom(seed)
+    this.#random = random
+    const { lines } = service
+    this.#clients = (number, kind) =>
+      work === 'keys'
+        ? new MemberClients(number, kind, lines, random)
+        : new FlowClients(number, lines, dir, random)
   }
 
   async round(number: number, trouble: MemberTrouble): Promise<void> {
     await this.#untilWhole()
-    const { lines } = this.#service
-    const kind = troubles[trouble] ? 'kills' : 'ends'
-    const clients = new MemberClients(number, kind, lines, this.#random)
+    const clients = this.#clients(number, troubles[trouble] ? 'kills' : 'ends')
     clients.begin()
     await pause(200 + this.#random() * 300)
     await this.#carryOut(trouble)
@@ -96,6 +123,8 @@ class World {
     if (trouble === 'all members killed') return this.#replaced(lines, 'SIGKILL')
     if (trouble === 'paused member') return this.#paused(struck)
     if (trouble === 'rolling restart') return this.#rolled()
+    if (trouble === 'killed parent') return this.#orphaned()
+    if (trouble === 'full disk') return this.#full(struck)
     return this.#killedService()
   }
 
@@ -133,6 +162,22 @@ class World {
     await this.#service.start()
   }
 
+  /** The parent is killed: its members end in order by themselves. */
+  async #orphaned(): Promise<void> {
+    this.#service.signal('SIGKILL')
+    await this.#service.ended()
+    await this.#service.start()
+  }
+
+  /** A member is killed while the disk is full, and there is space again some time after its shards were taken over. */
+  async #full(line: MemberLine): Promise<void> {
+    const filling = join(this.#dir, 'data', 'filling')
+    for (let bytes = 1 << 24; bytes >= 1 << 12; bytes >>= 2) fill(filling, bytes)
+    line.signal('SIGKILL')
+    await pause(1_500 + 1_500 * this.#random())
+    rmSync(filling)
+  }
+
   /** Waits until each member answers, and each shard is open at one of them. */
   async #untilWhole(): Promise<void> {
     await this.#until(async () => {
@@ -153,16 +198,38 @@ class World {
   }
 }
 
+/** Appends pieces of so many bytes until the disk takes no more. */
+const fill = (file: string, bytes: number): void => {
+  try {
+    for (;;) writeFileSync(file, Buffer.alloc(bytes, 1), { flag: 'a' })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+  }
+}
+
+/** A disk of its own for the data, which can be filled. Answers how it is taken away. */
+const ownDisk = (dir: string): (() => void) => {
+  if (noSmallDisk !== undefined) return () => undefined
+  mkdirSync(join(dir, 'data'))
+  const mount = ['-t', 'tmpfs', '-o', 'size=400m', 'keelson-members', join(dir, 'data')]
+  execFileSync('mount', mount)
+  return () => void execFileSync('umount', ['-l', join(dir, 'data')])
+}
+
 /** Carries out the rounds, and ends the service in order. @throws Error with the promise that was broken */
 export const memberRounds = async (options: MemberRoundOptions): Promise<MemberRounds> => {
-  const { rounds, seed, trouble, progress } = options
+  const { rounds, seed, trouble, from = 0, work = 'keys', progress } = options
   const dir = mkdtempSync(join(tmpdir(), 'keelson-members-'))
-  const service = new MemberService({ dir, names, shards, stuckMs })
+  const variables = { LEDGER: join(dir, 'ledger') }
+  const program = work === 'keys' ? 'members-service.mjs' : 'members-flows.mjs'
+  const service = new MemberService({ dir, names, shards, stuckMs, program, variables })
+  const removeDisk = work === 'flows' ? ownDisk(dir) : () => undefined
   try {
     await service.start()
-    const world = new World(service, seed)
+    const world = new World(service, dir, seed, work)
     for (let number = 1; number <= rounds; number++) {
-      const drawn = memberTroubles[(number - 1) % memberTroubles.length] as MemberTrouble
+      const all = work === 'flows' ? flowTroubles : memberTroubles
+      const drawn = all[(from + number - 1) % all.length] as MemberTrouble
       await world.round(number, trouble ?? drawn).catch((cause) => {
         throw new Error(`seed ${seed}, ${trouble ?? drawn}: ${String(cause)}\n${service.log}`, {
           cause,
@@ -176,6 +243,7 @@ export const memberRounds = async (options: MemberRoundOptions): Promise<MemberR
     return world.facts
   } finally {
     await service.kill()
+    removeDisk()
     rmSync(dir, { recursive: true, force: true })
   }
 }

@@ -1,12 +1,9 @@
 // A service whose members each answer on a socket of their own, in the folder SOCKETS: a store, accounts, and transfers
 // between accounts that end by a step. Each account has the keys of what it took, in their order.
-import { rmSync } from 'node:fs'
-import { createServer } from 'node:net'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { call, defineConfig, entity, noReply, reply, supervisor, worker } from 'keelson'
+import { deskOf } from './members/desk.mjs'
 
-const { SOCKETS, KEELSON_MEMBER: member = 'alone', SHARDS, STUCK_MS, SPREAD } = process.env
+const { KEELSON_MEMBER: member = 'alone', SHARDS, STUCK_MS, SPREAD } = process.env
 const patiently = { timeoutMs: 60_000 }
 
 const account = entity('account', {
@@ -57,45 +54,7 @@ const serve = (app) => ({
       .map(({ shard }) => shard),
 })
 
-const desk = {
-  init: async (_, context) => {
-    context.trapExit(true)
-    const [answers, underWay, sockets] = [serve(context.app), new Set(), new Set()]
-    const answer = async ({ number, what, words }) => {
-      try {
-        return { number, value: await answers[what](words) }
-      } catch (error) {
-        return { number, code: error.code ?? String(error), message: error.message }
-      }
-    }
-    const server = createServer((socket) => {
-      sockets.add(socket)
-      socket.on('error', () => undefined)
-      socket.on('close', () => sockets.delete(socket))
-      socket.write(`${JSON.stringify({ pid: process.pid })}\n`)
-      const lines = createInterface({ input: socket })
-      lines.on('error', () => undefined)
-      lines.on('line', (line) => {
-        const answered = answer(JSON.parse(line)).then((found) => {
-          underWay.delete(answered)
-          socket.write(`${JSON.stringify(found)}\n`)
-        })
-        underWay.add(answered)
-      })
-    })
-    const path = join(SOCKETS, `${member}.sock`)
-    rmSync(path, { force: true })
-    await new Promise((resolve) => server.listen({ path, exclusive: true }, resolve))
-    return { server, underWay, sockets }
-  },
-  // Takes nothing more, and answers what it has taken.
-  terminate: async ({ server, underWay, sockets }) => {
-    server.close()
-    for (const socket of sockets) socket.pause()
-    await Promise.all(underWay)
-    for (const socket of sockets) socket.end()
-  },
-}
+const desk = deskOf(serve, member)
 
 /** The members share a folder, or with SPREAD, the option as JSON, the shards of an engine. */
 const cluster = async () => {

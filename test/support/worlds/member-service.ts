@@ -88,6 +88,10 @@ export type ServiceOptions = {
   readonly names: readonly string[]
   readonly shards: number
   readonly stuckMs: number
+  /** Of the test programs; `members-service.mjs` by default. */
+  readonly program?: string
+  /** More variables of the environment of its members. */
+  readonly variables?: Readonly<Record<string, string>>
 }
 
 /** The parent, and a line to each of its members. */
@@ -109,12 +113,13 @@ export class MemberService {
 
   /** Resolves when all members are ready. @throws Error if the service ends before */
   async start(): Promise<void> {
-    const { dir, names, shards, stuckMs } = this.#options
-    const words = ['dist/inspect/cli/cli.js', 'run', 'test/support/programs/members-service.mjs']
+    const { dir, names, shards, stuckMs, variables } = this.#options
+    const { program = 'members-service.mjs' } = this.#options
+    const words = ['dist/inspect/cli/cli.js', 'run', `test/support/programs/${program}`]
     const members = ['--dir', join(dir, 'data'), '--members', String(names.length)]
     const own = { SOCKETS: this.#sockets, SHARDS: String(shards), STUCK_MS: String(stuckMs) }
     const parent = spawn(process.execPath, [...words, ...members], {
-      env: { ...process.env, ...own },
+      env: { ...process.env, ...own, ...variables },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     this.#parent = parent
