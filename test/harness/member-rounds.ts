@@ -40,8 +40,13 @@ export const flowTroubles = (Object.keys(troubles) as MemberTrouble[]).filter(
   (trouble) => trouble !== 'full disk' || noSmallDisk === undefined,
 )
 
-/** The names of the troubles for clients of keys. Their folder has the disk of this machine. */
-export const memberTroubles = flowTroubles.filter((trouble) => trouble !== 'full disk')
+/**
+ * The names of the troubles for clients of keys. Their folder has the disk of this machine, and they take no `SHARD_DOWN`, which
+ * members give that all end at once.
+ */
+export const memberTroubles = flowTroubles.filter(
+  (trouble) => trouble !== 'full disk' && trouble !== 'killed parent',
+)
 
 /** What happened in the rounds with one kind of trouble. */
 export type TroubleFacts = {
