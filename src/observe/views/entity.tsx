@@ -67,7 +67,8 @@ export const EntityView = ({ data, route }: { data: EntityDetail; route: Route }
       {failures.length > 0 && (
         <div class="cards">
           {failures.map(({ title, lines }) => (
-            <Card key={title} title={title} isAlarming>
+            <Card key={title} title="Failure" isAlarming>
+              <p>{title}</p>
               <FailureLines lines={lines} />
             </Card>
           ))}

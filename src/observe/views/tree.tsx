@@ -124,6 +124,17 @@ const Title = ({ row, onFold }: { row: Row; onFold: () => void }) => {
       {pid === undefined ? <b>{name}</b> : <a href={addressOf('process', [pid])}>{name}</a>}
       <span class="muted aside">{kind}</span>
       {live !== undefined && <Badge>{countText(live)} live</Badge>}
+      <span class="narrow">
+        <Odd node={node} />
+      </span>
     </span>
   )
+}
+
+/** A part that is down or was restarted lately, where the columns that say so are out of sight. */
+const Odd = ({ node: { status, recent = [] } }: { node: TreeNode }) => {
+  const tone = statusTones[status]
+  const restarts = recent.reduce((sum, count) => sum + count, 0)
+  if (tone) return <Badge tone={tone}>{status}</Badge>
+  return restarts > 0 ? <Badge tone="bad">{countText(restarts)} restarts</Badge> : null
 }
