@@ -1,4 +1,5 @@
 /** Workflows and queues: how many runs have each status, a list of runs, and one run in time. */
+import { useState } from 'preact/hooks'
 import type { Flows, RunDetail, RunRow } from '../entity-answers.ts'
 import { Act } from '../widgets/actions.tsx'
 import { usePage, usePages } from '../widgets/asking.ts'
@@ -195,6 +196,7 @@ export const RunsView = ({ data, route }: { data: Flows; route: Route }) => {
   const { header } = usePage()
   const [type = ''] = route.parts
   const { status } = route.query
+  const [id, setId] = useState('')
   const workflow = data.workflows.find((each) => each.type === type)
   const counts = workflow?.counts
   const pages = usePages('runs', { type, ...(status !== undefined && { status }) })
@@ -205,6 +207,19 @@ export const RunsView = ({ data, route }: { data: Flows; route: Route }) => {
           <a href={addressOf('flows')}>Flows</a> / {type}
         </h1>
         <span class="fill" />
+        <form
+          onSubmit={(event) => {
+            event.preventDefault()
+            if (id.trim() !== '') location.hash = addressOf('run', [type, id.trim()])
+          }}
+        >
+          <input
+            placeholder="the id of a run"
+            aria-label="Id of a run"
+            value={id}
+            onInput={(event) => setId(event.currentTarget.value)}
+          />
+        </form>
         <Choice
           label="Status"
           value={status ?? ''}

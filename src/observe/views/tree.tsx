@@ -136,5 +136,5 @@ const Odd = ({ node: { status, recent = [] } }: { node: TreeNode }) => {
   const tone = statusTones[status]
   const restarts = recent.reduce((sum, count) => sum + count, 0)
   if (tone) return <Badge tone={tone}>{status}</Badge>
-  return restarts > 0 ? <Badge tone="bad">{countText(restarts)} restarts</Badge> : null
+  return restarts > 0 ? <Badge tone="bad">{`${countText(restarts)}× again`}</Badge> : null
 }

@@ -266,6 +266,20 @@ describe.skipIf(lacks(withoutChromium))('in a browser, the page', () => {
     expect(page.url()).toMatch(/#\/job\/mail\/8120$/)
   })
 
+  test('goes to a run by its id, and on a phone says in the tree which part was restarted', async () => {
+    const { page } = await opened(await served('broken'))
+
+    await showView(page, 'runs/order')
+    await page.locator('input[aria-label="Id of a run"]').fill('17')
+    await page.keyboard.press('Enter')
+    await page.waitForSelector('.main[data-view="run"]')
+    expect(page.url()).toMatch(/#\/run\/order\/17$/)
+
+    await page.setViewport({ width: 390, height: 844 })
+    await showView(page, 'tree')
+    await page.waitForSelector('.tree .narrow .badge', { visible: true })
+  })
+
   test('shows that less than one run a second fails', async () => {
     const { page } = await opened(await served('broken'))
 
