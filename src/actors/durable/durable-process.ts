@@ -43,6 +43,7 @@ import {
   type BeforeTurn,
   beforeTurn,
   type Condition,
+  isGone,
   isVoid,
   type Refused,
   type TurnEffect,
@@ -512,19 +513,30 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
   /** The unit of a turn cannot be made. The caller gets the error after the turns before it. */
   #refuse(draft: TurnDraft, error: unknown): Answer {
     const { run } = draft
-    draft.on('spoilt')
-    draft.refused(error)
-    draft.undo()
-    draft.drop()
     const refused = { error, isOvertaken: false }
-    const next = this.#consequence(run, refused, () => run.from?.fail(error))
-    if (next === undefined) {
+    const consequence = () => this.#consequence(run, refused, () => run.from?.fail(error))
+    const leaves = (): Answer => {
       this.hand.leave(draft)
       return this.next()
     }
-    this.hand.close()
-    this.#log.redoFirst(next)
-    return this.proceed()
+    draft.on('spoilt')
+    draft.refused(error)
+    draft.undo()
+    if (isGone(run.kind, refused)) {
+      draft.drop(error)
+      consequence()
+      return leaves()
+    }
+    draft.drop()
+    // It may not fit a state that is refused itself: then it is handled again, on the one before.
+    return this.#onceDecided(() => {
+      if (draft.phase !== 'spoilt') return this.#again(draft, 'proceed')
+      const next = consequence()
+      if (next === undefined) return leaves()
+      this.hand.close()
+      this.#log.redoFirst(next)
+      return this.proceed()
+    })
   }
 
   // The consequences of a turn that did not happen.

@@ -4,7 +4,7 @@
  * and decide nothing themselves.
  *
  * 1. `decide` is the life of one turn, from the begin of its handler until it is out.
- * 2. `decideLog` is the life of the log that brings the units of one actor to the disk.
+ * 2. `decideLog` chooses how the log of one actor continues that halted, once every write is answered.
  * 3. `beforeTurn` is the look of an actor at a message: may its turn begin, and what comes first?
  * 4. `afterRefusal` and `afterThrow` are the consequences of a turn that did not happen, for each kind
  *    of turns: no refusal ends in silence.
@@ -53,19 +53,19 @@ export type TurnPhase =
   | 'blind'
   /** Its unit cannot be made. It leaves with this error in its place, and without a unit. */
   | 'spoilt'
-  /** Its unit is on its way to the disk, or waits until the log is looked up. */
+  /** Its unit is being written, or waits in the log, which writes nothing until its row is read. */
   | 'written'
   /** Nobody knows whether its unit is durable. */
   | 'unsure'
   /** Its unit was refused. */
   | 'refused'
-  /** It leaves when the turns before it have left. */
+  /** Its unit is durable, or it has none. It leaves when the turns before it have left. */
   | 'durable'
   /** Its answer and its messages have left. */
   | 'out'
-  /** It never was: it is handled again, or its refusal has a consequence. */
+  /** It has no effect: it is handled again, or its refusal has its consequence. */
   | 'undone'
-  /** It had no effect: its handler threw, its process ended, or its unit can never be looked up. */
+  /** Its handler threw, or its process ended; or nobody will know whether its unit is durable. */
   | 'failed'
 
 /** Something that happens to a turn. */
@@ -82,11 +82,11 @@ export type TurnEvent =
   | 'failed'
   /** It read rows while the shard showed none. */
   | 'blind'
-  /** The disk is full, and its caller has this error. */
+  /** An earlier turn waits for space, and the caller of this one was refused with that error. */
   | 'short'
   /** A turn before it was refused. */
   | 'undone'
-  /** Its own refusal is final. */
+  /** It was refused itself, or its caller was while an earlier turn waits for space. */
   | 'takenBack'
   /** The answers to a write of its unit, or the row that shows it. */
   | 'durable'
@@ -104,7 +104,7 @@ export type TurnEffect =
   | 'nothing'
   /** The answer or the throw of its handler counts. */
   | 'judge'
-  /** Nothing of it leaves. The runs that are handled again come first. */
+  /** Nothing of it leaves, and the runs that are handled again come next. It is one of them if an earlier turn was refused. */
   | 'proceed'
   /** Nothing of it leaves, and it is the first that is handled again, once the shard shows rows. */
   | 'awaitRows'
@@ -206,8 +206,8 @@ export type LogPhase =
   | 'looks'
 
 /**
- * The next step of a log that halts, when every write is answered. `wait`: the calls of the log are
- * refused because the disk is full, its first turn stays, and the row is read.
+ * The next step of a log that halts, when every write is answered. `wait`: the disk is full.
+ * The first turn stays, those from the first with a caller on are taken out, and the row is read.
  */
 export const decideLog = (
   first: TurnPhase | undefined,
@@ -236,7 +236,7 @@ export type Condition = {
   /** Its shard is down or closed. */
   readonly isStill: boolean
   readonly isClosed: boolean
-  /** It has to end, and its turns wait for space. */
+  /** Its process was asked to shut down while a turn waits for space. */
   readonly isCutOff: boolean
 }
 
@@ -312,6 +312,12 @@ export const afterRefusal = (kind: TurnKind, { error, isOvertaken }: Refused): A
   const [fullDisk, ended, other] = table[kind]
   if (takesNothing(error)) return fullDisk
   return isEnded(error) ? ended : other
+}
+
+/** Whether nothing comes in the place of a refused turn of this kind, while its actor goes on. */
+export const isGone = (kind: TurnKind, refused: Refused): boolean => {
+  const next = afterRefusal(kind, refused)
+  return next === 'answer' || next === 'drop'
 }
 
 /** Whether the disk refused before any byte was written, and may take the same later. */

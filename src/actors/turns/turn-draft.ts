@@ -42,7 +42,7 @@ import { LoggedTurn } from './turn-log.ts'
 import type { Run } from './turn-run.ts'
 import type { TurnWatch } from './turn-watch.ts'
 
-/** The content of the rows, and the knowledge of the actor. They differ before its first turn. */
+/** The content of the rows, and the knowledge of the actor. They differ until the first turn after waking is written: it was migrated, or was never born. */
 export type Known = { readonly memory: Memory; readonly stored: Memory }
 
 /** How long after its record a step that has not run wakes its actor, in ms. */
@@ -131,8 +131,8 @@ export class TurnDraft extends LoggedTurn<Run> {
     this.watch?.over()
   }
 
-  override drop(): void {
-    super.drop()
+  override drop(error?: unknown): void {
+    super.drop(error)
     this.watch?.dropped(this.refusal)
   }
 

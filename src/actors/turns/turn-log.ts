@@ -14,6 +14,7 @@ import { readMainRow, type Turn, type TurnMark } from '../../storage/index.ts'
 import {
   decide,
   decideLog,
+  isGone,
   type LogPhase,
   mayLeave,
   type Refused,
@@ -29,8 +30,8 @@ export type Written = 'durable' | 'unknown' | Refused
 /** Something that leaves with a turn. It does not throw. */
 export interface Held {
   leave(turn?: LoggedTurn): void
-  /** The turn was dropped: it never leaves. */
-  readonly drop?: (() => void) | undefined
+  /** The turn was dropped: this never leaves. `error`: the turn was refused, and is not handled again. */
+  readonly drop?: ((turn: LoggedTurn, error?: unknown) => void) | undefined
 }
 
 /** The work of a turn, as the log knows it. `from`: a caller waits for it. */
@@ -76,9 +77,9 @@ export class LoggedTurn<R extends LoggedRun = LoggedRun> {
     for (const output of this.#take()) output.leave(this)
   }
 
-  /** Nothing of it leaves. */
-  drop(): void {
-    for (const output of this.#take()) output.drop?.()
+  /** Nothing of it leaves. With an `error` it is not handled again: the calls that it answered get that. */
+  drop(error?: unknown): void {
+    for (const output of this.#take()) output.drop?.(this, error)
   }
 
   #take(): readonly Held[] {
@@ -110,7 +111,7 @@ export interface TurnPort<T extends LoggedTurn> {
     found: (mark: TurnMark | undefined) => void,
     failed: (error: unknown) => void,
   ): void
-  /** The first turn waits for space, as after each further try. `undefined`: it does no longer. */
+  /** The first turn waits for space, as after each further try. Without a `first`: no turn waits any more. */
   short(first: T | undefined, error: unknown): void
   /**
    * `turn` was refused, and `later` were dropped with it. Returns what is handled in its place,
@@ -142,7 +143,7 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
   #failures = 0
   /** Why the first turn waits for space. */
   #shortage: Refused | undefined = undefined
-  /** These go before new messages: runs that are handled again, and a run that must not overtake them. */
+  /** These go before new messages: runs that are handled again, and a run that waits until rows can be read. */
   #redo: T['run'][] | undefined
   #isAlive = true
 
@@ -247,7 +248,7 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
     if (fate === 'durable') this.#failures = 0
     if (effect === 'release') this.#release()
     else if (effect === 'halt') this.#phase = 'halts'
-    // Units of later turns are refused after this one. Their answers are awaited first.
+    // The units after a missing one are refused, too, as overtaken: all answers are awaited first.
     if (this.#phase === 'halts' && this.#inFlight === 0) this.#decide()
   }
 
@@ -283,7 +284,9 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
    */
   #refuse([turn, ...later]: readonly T[], refused: Refused): void {
     if (turn === undefined) return
-    if (turn.on('takenBack') === 'drop') turn.drop()
+    if (turn.on('takenBack') === 'drop')
+      turn.drop(isGone(turn.run.kind, refused) ? refused.error : undefined)
+    turn.leave()
     const runs: T['run'][] = []
     for (const dropped of later) {
       if (dropped.on('undone') === 'redo') runs.push(dropped.run)
@@ -336,7 +339,7 @@ export class TurnLog<T extends LoggedTurn = LoggedTurn> {
   }
 
   #looked(mark: TurnMark | undefined): void {
-    // The process has ended, and did not wait.
+    // The process ended during the look, and took the turns out.
     if (this.#phase !== 'looks') return
     const turns = this.#all()
     for (const turn of turns)

@@ -67,7 +67,7 @@ export class TurnOutputs implements Outputs {
     holdIn(this.turn, { leave: output, drop: dropped })
   }
 
-  /** The answer of a call was taken back. With `isOwed` its turn is handled again. */
+  /** The answer of a call was taken back. With `isOwed` the actor owes it again. */
   takenBack(call: PendingCall, list: CallList | undefined, isOwed: boolean): void {
     if (call.isSettled) return
     if (!isOwed) call.fail(neverLeft(call))
@@ -175,10 +175,19 @@ export class HeldCall implements Answerable, Held {
     else this.call.fail(this.#outcome?.error)
   }
 
-  drop(): void {
-    this.#outcome = undefined
-    this.call.late = undefined
-    this.#outputs.takenBack(this.call, this.#list, this.#wasOpen)
+  /**
+   * A call that an earlier handler has kept gets the refusal of the turn that answered it: no other turn
+   * might. The refusal of the caller's own turn is answered by the actor.
+   */
+  drop(turn: LoggedTurn, error?: unknown): void {
+    if (error !== undefined && this.#wasOpen && turn.run.from !== this) {
+      this.#outcome = { ok: false, error }
+      turn.hold(this)
+    } else {
+      this.#outcome = undefined
+      this.call.late = undefined
+      this.#outputs.takenBack(this.call, this.#list, this.#wasOpen)
+    }
   }
 
   #decide(outcome: Outcome): boolean {

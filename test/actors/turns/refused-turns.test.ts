@@ -30,18 +30,22 @@ type Messages = {
     keep: () => string
     writeAndEnd: () => string
     endOrStay: () => string
+    grow: (act: Act) => string
   }
   casts: {
     add: (what: string) => void
     slow: (ms: number) => void
     spoilOrStop: () => void
     writeAndEnd: () => void
+    answer: (act: Act) => void
   }
   continues: { spoil: () => void }
   alarms: { ring: () => void }
 }
 
 const key = '{list/1}:key'
+/** Two of them are more than a state may have. */
+const half = 'x'.repeat(60_000)
 const handled: string[] = []
 let keptFrom: From<string> | undefined
 
@@ -63,6 +67,10 @@ const list: DurableServer<Messages, string> = {
       return reply(`${state}?`, `${state}?`)
     },
     end: (state, what) => stopReply('normal', state + what, state + what),
+    grow: (state, act, context) => {
+      act(context)
+      return reply('grown', state + half)
+    },
     writeAndEnd: (state, _, context) => {
       context.writes.put(key, 1)
       return stopReply('normal', 'ended', `${state}.`)
@@ -71,6 +79,11 @@ const list: DurableServer<Messages, string> = {
       state.endsWith('!') ? reply('stayed', state) : stopReply('normal', 'ended', `${state}.`),
   },
   casts: {
+    answer: (state, act, context) => {
+      keptFrom?.reply('kept')
+      const more = act(context)
+      return noReply(`${state}${typeof more === 'string' ? more : ''}`)
+    },
     add: (state, what) => {
       handled.push(what)
       return noReply(state + what)
@@ -376,5 +389,44 @@ describe('what stood on a refused turn, and is no turn that changes anything,', 
     await s.settle()
     keptFrom?.reply('late')
     expect(await s.during(Promise.all([refused, kept]))).toEqual(['LOCKED', 'NOT_SUBMITTED'])
+  })
+})
+
+describe('a call that a handler has kept', () => {
+  const endless = { timeoutMs: Number.POSITIVE_INFINITY }
+
+  test.each<[string, Act, string]>([
+    ['meets a lock', (context) => context.writes.put(key, 1), 'LOCKED'],
+    ['is too large', () => half + half, 'TOO_LARGE'],
+  ])('gets the refusal of the message that answered it: one that %s', async (_, act, code) => {
+    const { s, ref } = await locked()
+    const kept = codeOf(call(ref, 'keep', undefined, endless))
+    await s.settle()
+
+    cast(ref, 'answer', act)
+
+    expect(await s.during(kept)).toBe(code)
+    expect(await s.during(call(ref, 'add', 'b'))).toBe('ab')
+  })
+
+  test('has its answer from a message that is handled again', async () => {
+    const { s, ref } = await locked()
+    const kept = call(ref, 'keep', undefined, endless)
+    await s.settle()
+    const refused = codeOf(call(ref, 'act', write))
+    cast(ref, 'answer', () => 'c')
+
+    expect(await s.during(Promise.all([refused, kept]))).toEqual(['LOCKED', 'kept'])
+    expect(await s.during(call(ref, 'add', 'b'))).toBe('acb')
+  })
+
+  test('has the refusal of a message that was too large only after an earlier turn is durable', async () => {
+    const { s, ref } = await locked()
+    const kept = call(ref, 'keep', undefined, endless)
+    await s.settle()
+    const refused = codeOf(call(ref, 'grow', write))
+    cast(ref, 'answer', () => half)
+
+    expect(await s.during(Promise.all([refused, kept]))).toEqual(['LOCKED', 'kept'])
   })
 })
