@@ -162,8 +162,24 @@ const startedOn = async (
   })
   const reportStandby = (detail: string): void => options.onProgress({ step: 'standby', detail })
   const running = new RunningMember(ports.clock, giveUp)
-  const noteLoss = (shard: number, error: KeelsonError): Promise<void> =>
-    witness.found(shard, error)
+  const notes = new Set<Promise<void>>()
+  const noteLoss = (shard: number, error: KeelsonError): Promise<void> => {
+    const note = witness.found(shard, error).finally(() => notes.delete(note))
+    notes.add(note)
+    return note
+  }
+  /** A note is in the engine before the shards are free: the next owner would serve a log that lacks writes. */
+  const areNoted = (): Promise<void> => {
+    if (notes.size === 0) return Promise.resolve()
+    return new Promise<void>((resolve) => {
+      // The engine may be away.
+      const cancel = ports.clock.after(leaseMs, resolve)
+      void Promise.all(notes).then(() => {
+        cancel()
+        resolve()
+      })
+    })
+  }
   const onLoss = (error: KeelsonError): void => {
     if (typeof error.details.shard === 'number') void noteLoss(error.details.shard, error)
     running.end(error)
@@ -266,6 +282,7 @@ const startedOn = async (
         isOwner: () => ownership.isOwner,
         health: () => healthOf(cluster, ownership, shared ? shared.follows?.() : undefined),
         release: async () => {
+          await areNoted()
           await ownership.close()
           await session.close()
         },

@@ -4,12 +4,13 @@
  */
 import './loaded-members.ts'
 import '../../../src/supervisors/starting/spread-part.ts'
-import { type VirtualClock, virtualClock } from '../../../src/clock.ts'
+import type { VirtualClock } from '../../../src/clock.ts'
 import { createSystem } from '../../../src/runtime/index.ts'
 import type { MemberLocks } from '../../../src/storage/index.ts'
 import { type App, loadedOptions, type StartOptions } from '../../../src/supervisors/index.ts'
 import { silentLogger } from '../../../src/testing/index.ts'
 import { SimulatedMachine } from '../../../src/testing/simulated/simulated-machine.ts'
+import { unevenClock } from './nasty-machine.ts'
 import { ProcessClock } from './process-clock.ts'
 import { SimulatedEngine, type SimulatedSession } from './simulated-engine.ts'
 import { SimulatedLinks } from './simulated-links.ts'
@@ -42,7 +43,7 @@ export class SpreadWorld {
     names: readonly string[],
     given: { seed?: number; delayMs?: number; copies?: number; clock?: VirtualClock } = {},
   ) {
-    const { seed = 1, copies = 1, clock = virtualClock(seed) } = given
+    const { seed = 1, copies = 1, clock = unevenClock(seed) } = given
     this.#copies = copies
     this.#names = names
     this.clock = clock
