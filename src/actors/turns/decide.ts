@@ -314,10 +314,14 @@ export const afterRefusal = (kind: TurnKind, { error, isOvertaken }: Refused): A
   return isEnded(error) ? ended : other
 }
 
-/** Whether nothing comes in the place of a refused turn of this kind, while its actor goes on. */
+/**
+ * Whether nothing comes in the place of a refused turn of this kind, while its actor goes on. Background
+ * work has the error, and answers calls by another turn: a queue adds jobs one by one that are too
+ * large for one turn together.
+ */
 export const isGone = (kind: TurnKind, refused: Refused): boolean => {
   const next = afterRefusal(kind, refused)
-  return next === 'answer' || next === 'drop'
+  return next === 'drop' || (next === 'answer' && kind !== 'apply')
 }
 
 /** Whether the disk refused before any byte was written, and may take the same later. */
