@@ -102,6 +102,13 @@ const deadPort = async (): Promise<number> => {
   return port
 }
 
+/** The lines of the log from now on. */
+const logOf = (service: RunningCommand): (() => string) => {
+  let log = ''
+  service.process.stderr?.on('data', (text) => (log += text))
+  return () => log
+}
+
 /** The service of two members, with its second program. */
 const deployed = async () => {
   const night = smallDisk('96m')
@@ -109,6 +116,8 @@ const deployed = async () => {
   const words = ['run', program, '--dir', join(night, 'd'), '--members', '2']
   const variables = { NIGHT: night, AWAY: String(await deadPort()) }
   const service = startKeelson(words, night, variables, 'ignore')
+  // From the beginning: a run that the new build blocks is told before anybody looks.
+  const logged = logOf(service)
   await service.says('ready: ')
   const does = async (what: string): Promise<string> =>
     (await fetch(`http://127.0.0.1:${portOf(service)}/do?what=${what}`)).text()
@@ -116,7 +125,7 @@ const deployed = async () => {
   writeFileSync(join(night, 'deployed'), '')
   service.process.kill('SIGHUP')
   await service.says('member b is ready', 'errors')
-  return { service, does, dir: join(night, 'd') }
+  return { service, does, dir: join(night, 'd'), logged }
 }
 
 /** A prompt and a page of a member. */
@@ -155,10 +164,9 @@ const untilShared = [
 ].join(' ')
 
 /** Asserts that a fault is told where people look. */
-const telling = (service: RunningCommand, members: readonly Member[]) => {
-  let log = ''
-  service.process.stderr?.on('data', (text) => (log += text))
-  return async ({ line, after = line, trouble, alert, cause }: Fault): Promise<void> => {
+const telling =
+  (service: RunningCommand, members: readonly Member[], logged: () => string) =>
+  async ({ line, after = line, trouble, alert, cause }: Fault): Promise<void> => {
     await service.says(new RegExp(after.source), 'errors')
     for (const { ask, troubles } of members) {
       const health = await ask('health()')
@@ -169,22 +177,21 @@ const telling = (service: RunningCommand, members: readonly Member[]) => {
       const [kind, subject] = trouble.split(', ')
       expect.soft(await troubles()).toContainEqual(expect.objectContaining({ kind, subject }))
     }
-    expect.soft(log.match(line), line.source).toHaveLength(1)
+    expect.soft(logged().match(line), line.source).toHaveLength(1)
     const metrics = await metricsOf(service)
     const [kind] = trouble.split(', ')
     expect.soft(metrics).toMatch(new RegExp(`^keelson_troubles\\{.*kind="${kind}".*\\} [1-9]`, 'm'))
     // As long as an alert that is not urgent waits.
     expect.soft(alertsOn(Array(330).fill(metrics))).toContain(alert)
   }
-}
 
 test.skipIf(lacks(noFlock ?? noSmallDisk ?? noPromtool))(
   'whatever fails is told where people look, at both members',
   async () => {
-    const { service, does, dir } = await deployed()
+    const { service, does, dir, logged } = await deployed()
     const members = [await member(dir, 'a'), await member(dir, 'b')]
     expect(await members[1]?.ask(untilShared)).toBe("'shared'")
-    const isTold = telling(service, members)
+    const isTold = telling(service, members, logged)
 
     for (const { what } of faults) await does(what)
     for (const fault of faults) await isTold(fault)
@@ -214,7 +221,7 @@ test.skipIf(lacks(noFlock ?? noSmallDisk ?? noPromtool))(
     const there = await member(dir, 'b')
     await there.ask(untilShared)
     const [, pid, shard] = /(\d+) (\d+)/.exec(await there.ask(unprojected)) ?? []
-    const isTold = telling(service, [here])
+    const isTold = telling(service, [here], logOf(service))
 
     const wal = join(dir, `shard-${shard}`, 'wal')
     const segment = readdirSync(wal)

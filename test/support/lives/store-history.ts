@@ -7,7 +7,7 @@
 import fc from 'fast-check'
 import { expect } from 'vitest'
 import { Applier, LmdbWriter, WalWriter } from '../../../src/actors/index.ts'
-import type { KeelsonError } from '../../../src/errors.ts'
+import { isKeelsonError, type KeelsonError } from '../../../src/errors.ts'
 import { decodeFrame, shardOf, type Unit } from '../../../src/storage/index.ts'
 import type { App, StartOptions } from '../../../src/supervisors/index.ts'
 import { keysOf, StoreModel, type Transaction } from '../models/store-model.ts'
@@ -295,8 +295,16 @@ class Life {
     expect(shard.phase.kind).toBe('open')
     let from = (this.#readTo[index] ?? 0) + 1
     while (from <= shard.appliedLsn) {
-      const request = shard.files.log().run('read', { from, maxBytes: 65_536 })
-      const read = await this.#machine.during(request)
+      const { during } = this.#machine
+      const read = await during(shard.files.log().run('read', { from, maxBytes: 65_536 })).catch(
+        async (error: unknown) => {
+          // The thread of the log may die at this call, too.
+          if (!isKeelsonError(error, 'SHARD_DOWN')) throw error
+          await during(shard.settled())
+          return undefined
+        },
+      )
+      if (read === undefined) continue
       for (const { lsn, time, offset, length } of read.frames) {
         if (lsn > shard.appliedLsn) break
         for (const unit of decodeFrame(read.bytes.slice(offset, offset + length)).units)
