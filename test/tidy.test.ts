@@ -443,6 +443,7 @@ describe('the sources', () => {
 const ownCode = (file: SourceFile): string => codeOf(file).replace(/`[^`]*`|"[^"\n]*"/g, '')
 
 describe('sources and tests', () => {
+  // This file names what it looks for.
   const all = [...sources, ...tests.filter(({ path }) => path !== 'test/tidy.test.ts')]
 
   test('leave nothing behind for later', () => {

@@ -9,23 +9,15 @@ import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { Answer, MemberLine } from '../support/worlds/member-service.ts'
 import { pause } from './member-clients.ts'
+import { RoundClients } from './round-clients.ts'
 
-const clientsOfMember = 2
 /** Everything that was accepted has happened within this time after its round, in ms. */
 const patienceMs = 60_000
 const now = (): number => performance.now()
 
 /** What the members have done for clients in one round. */
-export class FlowClients {
-  acknowledged = 0
-  /** The longest time from the first try of a request with an id to its answer, in ms. */
-  longestMs = 0
-  /** How often members have failed to answer, by what was asked for and by the code. */
-  readonly failures = new Map<string, number>()
-  readonly #round: number
-  readonly #lines: readonly MemberLine[]
+export class FlowClients extends RoundClients {
   readonly #dir: string
-  readonly #random: () => number
   readonly #runs: string[] = []
   readonly #jobs: string[] = []
   readonly #alarms: string[] = []
@@ -35,37 +27,15 @@ export class FlowClients {
     length: -1,
     of: new Map(),
   }
-  #number = 0
-  #isOver = false
-  #clients: readonly Promise<void>[] = []
-  #fault: Error | undefined
 
   constructor(round: number, lines: readonly MemberLine[], dir: string, random: () => number) {
-    this.#round = round
-    this.#lines = lines
+    super(round, lines, random)
     this.#dir = dir
-    this.#random = random
-  }
-
-  begin(): void {
-    this.#clients = this.#lines.flatMap((line) =>
-      Array.from({ length: clientsOfMember }, () =>
-        this.#client(line).catch((error) => {
-          this.#fault ??= error
-        }),
-      ),
-    )
-  }
-
-  /** Resolves when each client has its last answer. */
-  async end(): Promise<void> {
-    this.#isOver = true
-    await Promise.all(this.#clients)
   }
 
   /** @throws Error with the promise that was broken */
-  async judge(): Promise<void> {
-    if (this.#fault) throw this.#fault
+  override async judge(): Promise<void> {
+    await super.judge()
     await Promise.all([
       ...this.#runs.map((id) => this.#judgeRun(id)),
       ...this.#alarms.map((id) => this.#judgeAlarm(id)),
@@ -76,7 +46,7 @@ export class FlowClients {
     ]
     await this.#until('each job has run, and each entry was given', () => lacks().join() || true)
     const twice = this.#jobs.find((id) => this.#keysOf('job', id).size > 1)
-    if (twice !== undefined) this.#refute(`the job ${twice} has two keys`)
+    if (twice !== undefined) this.refute(`the job ${twice} has two keys`)
     await this.#judgeTicks()
     await this.#judgeCopies()
     await this.#answered('backup', join(this.#dir, 'backup'))
@@ -87,14 +57,14 @@ export class FlowClients {
     for (const [at, name] of ['charge', 'ship'].entries()) {
       const seen = [...this.#keysOf('step', `${id}/${name}`)]
       if (seen.length !== 1 || seen[0] !== keys[at])
-        this.#refute(`${name} of ${id} has the outcome ${keys[at]}, and was asked for as ${seen}`)
+        this.refute(`${name} of ${id} has the outcome ${keys[at]}, and was asked for as ${seen}`)
     }
   }
 
   async #judgeAlarm(id: string): Promise<void> {
     await this.#until(`the alarm of ${id} has rung once`, async () => {
       const fired = (await this.#answered('fired', id)) as number
-      if (fired > 1) this.#refute(`the alarm of ${id} has rung ${fired} times`)
+      if (fired > 1) this.refute(`the alarm of ${id} has rung ${fired} times`)
       return fired === 1
     })
   }
@@ -111,17 +81,17 @@ export class FlowClients {
       return all.length > 0 && last - (all[0] ?? 0) === 1_000 * (all.length - 1)
     })
     const twice = ticks().find((at) => this.#keysOf('tick', String(at)).size > 1)
-    if (twice !== undefined) this.#refute(`the time ${twice} has two runs`)
+    if (twice !== undefined) this.refute(`the time ${twice} has two runs`)
   }
 
   /** Every member has the same copy, once the last changes have come to it. */
   async #judgeCopies(): Promise<void> {
     const marks = Array.from({ length: 64 }, (_, at) => `mark-${at}`)
-    await Promise.all(marks.map((key) => this.#answered('put', key, `round ${this.#round}`)))
+    await Promise.all(marks.map((key) => this.#answered('put', key, `round ${this.round}`)))
     const sorted = (entries: unknown) =>
       (entries as [string, unknown][]).toSorted(([one], [other]) => (one < other ? -1 : 1))
     const page = sorted(await this.#answered('page'))
-    for (const line of this.#lines)
+    for (const line of this.lines)
       for (const what of ['copy', 'page', 'seen'])
         await this.#until(`${what} at ${line.name} equals the store`, async () => {
           const { code, value, message } = await line.ask(what)
@@ -149,10 +119,6 @@ export class FlowClients {
     return this.#ledger().get(`${what} ${which}`) ?? new Set()
   }
 
-  #refute(fault: string): never {
-    throw new Error(`round ${this.#round}: ${fault}`)
-  }
-
   /** Waits until `holds` answers true, and says otherwise what it answered last. */
   async #until(
     claim: string,
@@ -162,21 +128,21 @@ export class FlowClients {
     for (;;) {
       const found = await holds()
       if (found === true) return
-      if (now() > until) this.#refute(`not within ${patienceMs} ms: ${claim}: ${found}`)
+      if (now() > until) this.refute(`not within ${patienceMs} ms: ${claim}: ${found}`)
       await pause(50)
     }
   }
 
-  async #client(line: MemberLine): Promise<void> {
-    while (!this.#isOver) {
-      const kind = this.#random()
-      const id = `${this.#round}-${++this.#number}`
+  protected override async client(line: MemberLine): Promise<void> {
+    while (!this.isOver) {
+      const kind = this.random()
+      const id = `${this.round}-${++this.number}`
       if (kind < 0.4) await this.#write(line)
       else if (kind < 0.55) await this.#begun(this.#runs, line, 'run', id)
       else if (kind < 0.7)
-        await this.#begun(this.#jobs, line, 'add', id, `customer-${this.#number % 5}`)
+        await this.#begun(this.#jobs, line, 'add', id, `customer-${this.number % 5}`)
       else if (kind < 0.8)
-        await this.#begun(this.#alarms, line, 'remind', id, 100 * this.#random(), id)
+        await this.#begun(this.#alarms, line, 'remind', id, 100 * this.random(), id)
       else if (kind < 0.98) await this.#begun(this.#entries, line, 'append', id)
       else await this.#ask(line, 'backup', join(this.#dir, 'backup'))
       await pause(5)
@@ -185,9 +151,9 @@ export class FlowClients {
 
   /** Writes a key that others write too. Its outcome may be unknown: what counts is what every copy has in the end. */
   async #write(line: MemberLine): Promise<void> {
-    const key = String(Math.floor(this.#random() * 40))
-    if (this.#random() < 0.2) await this.#ask(line, 'remove', key)
-    else await this.#ask(line, 'put', key, ++this.#number)
+    const key = String(Math.floor(this.random() * 40))
+    if (this.random() < 0.2) await this.#ask(line, 'remove', key)
+    else await this.#ask(line, 'put', key, ++this.number)
   }
 
   async #begun(
@@ -199,7 +165,7 @@ export class FlowClients {
   ) {
     const begin = now()
     await this.#untilAnswered(line, what, id, ...words)
-    this.longestMs = Math.max(this.longestMs, now() - begin)
+    this.took(begin)
     accepted.push(id)
   }
 
@@ -208,10 +174,9 @@ export class FlowClients {
     const answer = await line.ask(what, ...words)
     const { code, message } = answer
     if (code === undefined) this.acknowledged++
-    else if (!/^[A-Z_]+$/.test(code)) this.#refute(`${what} has failed: ${code}: ${message}`)
+    else if (!/^[A-Z_]+$/.test(code)) this.refute(`${what} has failed: ${code}: ${message}`)
     else if (code !== 'GONE') {
-      const failure = `${what} ${code}`
-      this.failures.set(failure, (this.failures.get(failure) ?? 0) + 1)
+      this.counts(`${what} ${code}`)
     }
     return answer
   }
@@ -223,14 +188,14 @@ export class FlowClients {
     for (;;) {
       const { code, value, message } = await this.#ask(asked, what, ...words)
       if (code === undefined) return value
-      if (now() > until) this.#refute(`${what} ${words} is not answered: ${code}: ${message}`)
-      asked = this.#lines[Math.floor(this.#random() * this.#lines.length)] as MemberLine
+      if (now() > until) this.refute(`${what} ${words} is not answered: ${code}: ${message}`)
+      asked = this.lines[Math.floor(this.random() * this.lines.length)] as MemberLine
       await pause(20)
     }
   }
 
   #answered(what: string, ...words: readonly unknown[]): Promise<unknown> {
-    return this.#untilAnswered(this.#lines[0] as MemberLine, what, ...words)
+    return this.#untilAnswered(this.lines[0] as MemberLine, what, ...words)
   }
 }
 

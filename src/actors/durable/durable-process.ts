@@ -84,7 +84,7 @@ type Life =
   | 'asleep'
   /** Its waking has begun: a next message does not wake it again. */
   | 'awake'
-  /** It is awake, and cannot go on. It stays so: `unblock` ends the process, and another one begins. */
+  /** It takes no turn until `unblock`, which ends this process and lets a new one start. */
   | 'blocked'
   /** It has no row, and the message for which it wakes is to delete it. It is not born for that. */
   | 'nothing'
@@ -93,9 +93,9 @@ type Life =
 const goesOn: NextStep = noReply(unchanged) as never
 
 /**
- * One durable actor while it lives. It is the state of its process's loop. Imports go one way: no
- * file that it imports knows it. `ending.ts` and `own-turns.ts` are loops over it, and
- * `turn-server.ts` is its table of messages.
+ * A durable actor in its process: the state of the server loop. It imports the other files of a turn,
+ * and none of these imports it. Only `ending.ts`, `own-turns.ts` and `turn-server.ts` do: they end the
+ * actor, run its recorded steps and alarms, and hand it the messages.
  */
 export class DurableProcess implements Condition, TurnPort<TurnDraft> {
   readonly terms: DurableTerms
@@ -577,7 +577,7 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
       this.tries.failed(run, error, this.memory.state, (what, change) => this.#record(what, change))
   }
 
-  /** The actor cannot go on: it is blocked until `unblock`, or until its row is deleted. */
+  /** Blocks the actor: it takes no turn until `unblock`, or until its row is deleted. */
   #block(run: Run, cause: unknown): void {
     const { terms } = this
     const reason = blocked(this.#entity, this.tries.shown(run, cause, this.memory.state))
@@ -597,8 +597,8 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
 
   /**
    * Returns the next action of the loop after `step`: a recorded step that may run goes before the
-   * mailbox. Without a `step` no handler has answered: to the loop each message ends a timeout, and
-   * one that the server never sees does not.
+   * mailbox. Without a `step` no handler has answered. The loop has cancelled the timeout for the
+   * message all the same, so the rest of it starts again.
    */
   next(step?: NextStep): NextStep {
     const next = step && step.next !== asBefore ? step.next : this.timeoutLeft

@@ -46,7 +46,7 @@ export interface DurableTerms extends UnitTerms {
   successor(): Process | undefined
   /** It has woken; `reason` if it is blocked. */
   woke(reason: KeelsonError | undefined): void
-  /** It is awake, and cannot go on for this reason. */
+  /** It is blocked for this reason. */
   blocks(reason: KeelsonError): void
   /** Its rows are removed, and with them what it was blocked by. */
   removed(): void

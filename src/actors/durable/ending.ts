@@ -89,8 +89,8 @@ const removeKeys = async (
       // The process may have ended while a turn was on its way: its caller knows.
       if (!actor.isAlive) return false
       const keys = someKeysOf(shard, identity.entity)
-      // Few notes go with the other rows: a removal that is cut short has then lost none. So do
-      // those of a state that cannot be read, which is not written again.
+      // A few notes are removed in one turn with the other rows, so a removal that is cut short loses
+      // none. Notes beside a state that cannot be read go that way, too: no turn may write that state.
       const isWithRows = !isDeep && (actor.blocked || keys.size < keysMax)
       if (keys.size === 0 || isWithRows) return true
       if (actor.blocked) throw actor.blocked

@@ -55,8 +55,8 @@ export class FailedTries {
   }
 
   /**
-   * A try of a step or an alarm has failed, or the handler `onFailed` of one. `state`: that of the
-   * actor; `record` makes the turn of the failure.
+   * Takes the failure of a try of a step or an alarm, or of the handler `onFailed`. `state` is the state
+   * of the actor; `record` makes the turn that records the failure.
    */
   failed(run: Run, thrown: unknown, state: unknown, record: RecordTurn): void {
     const { step, alarm, what } = run

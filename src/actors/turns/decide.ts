@@ -72,9 +72,9 @@ export type TurnPhase =
 export type TurnEvent =
   /** Its handler has answered or thrown. */
   | 'ended'
-  /** It goes on its way with a unit. */
+  /** It enters the log with a unit: it changed something. */
   | 'changed'
-  /** It goes on its way without one. */
+  /** It enters the log without a unit: it changed nothing. */
   | 'unchanged'
   /** Its unit cannot be made. */
   | 'spoilt'
@@ -130,7 +130,7 @@ const to = (phase: TurnPhase, effect: TurnEffect = 'nothing'): TurnMove =>
 /** An event without an entry changes nothing. */
 type Moves = Readonly<Record<TurnPhase, Partial<Readonly<Record<TurnEvent, TurnMove>>>>>
 
-/** Of a unit that is in the log and not durable for sure. */
+/** The moves of a turn in the log whose unit may not be durable yet. */
 const underWay = {
   durable: to('durable', 'release'),
   unknown: to('unsure', 'halt'),
@@ -268,7 +268,7 @@ export const beforeTurn = (actor: Condition, isAsked: boolean, hasId: boolean): 
 
 // After a turn that did not happen.
 
-/** The next step after a refusal. But for `wait`, the turn is taken back first. */
+/** The next step after a refusal. The turn is taken back first, except for `wait`. */
 export type AfterRefusal =
   /** The unit is written again until there is space. Calls are refused during that time. */
   | 'wait'
@@ -288,8 +288,9 @@ export type AfterRefusal =
   | 'end'
 
 /**
- * Of each kind: when the disk takes nothing now, when the actor has ended, and after any other
- * refusal. After its end an actor has no steps and alarms, and news of actors inside are late.
+ * The next step for one kind of turns: if the disk is full, if the actor has ended, and after any
+ * other refusal. An actor that has ended has no steps and alarms, and news of actors inside come too
+ * late.
  */
 type Row = readonly [fullDisk: AfterRefusal, ended: AfterRefusal, other: AfterRefusal]
 
@@ -315,9 +316,9 @@ export const afterRefusal = (kind: TurnKind, { error, isOvertaken }: Refused): A
 }
 
 /**
- * Whether nothing comes in the place of a refused turn of this kind, while its actor goes on. Background
- * work has the error, and answers calls by another turn: a queue adds jobs one by one that are too
- * large for one turn together.
+ * Whether a refused turn of this kind is not handled again, and no other turn replaces it, while its
+ * actor lives. Background work gets the error and may answer its calls in another turn: a queue adds
+ * jobs one by one if one turn with all of them is too large.
  */
 export const isGone = (kind: TurnKind, refused: Refused): boolean => {
   const next = afterRefusal(kind, refused)
@@ -329,8 +330,8 @@ export const takesNothing = (error: unknown): boolean =>
   isKeelsonError(error, 'NO_SPACE') || isKeelsonError(error, 'READ_ONLY')
 
 /**
- * The next step after a throw in a turn of this kind. Of the turn nothing happens. A process that
- * ended because of a row that cannot be read would end at each such message: the actor is blocked.
+ * The next step after a throw in a turn of this kind. The turn has no effect. If a row cannot be
+ * read, the actor is blocked: its process would otherwise end at each message that reads the row.
  */
 export const afterThrow = (
   kind: TurnKind,

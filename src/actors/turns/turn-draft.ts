@@ -42,7 +42,10 @@ import { LoggedTurn } from './turn-log.ts'
 import type { Run } from './turn-run.ts'
 import type { TurnWatch } from './turn-watch.ts'
 
-/** The content of the rows, and the knowledge of the actor. They differ until the first turn after waking is written: it was migrated, or was never born. */
+/**
+ * The content of the rows (`stored`), and the memory of the actor. They differ until the first turn
+ * after waking is written: the state was migrated, or `init` made it.
+ */
 export type Known = { readonly memory: Memory; readonly stored: Memory }
 
 /** How long after its record a step that has not run wakes its actor, in ms. */

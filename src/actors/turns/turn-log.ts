@@ -2,8 +2,8 @@
  * The turns of one durable actor: the one whose handler runs, the ones on their way into the log, and
  * the runs that have to be handled again. It carries out the decisions of `decide.ts` about them.
  *
- * The messages of a turn leave when its unit is durable, and never before those of an earlier turn.
- * So a new turn may begin on a state that is not durable yet, and no other process can see it.
+ * The messages of a turn are sent when its unit is durable, in the order of the turns. So the next
+ * turn may begin before the state is durable: no other process can see that state.
  *
  * If a write fails, the main row shows which units became durable, and the others are written
  * again. If a unit is refused, the later turns began from a state that does not exist: they are

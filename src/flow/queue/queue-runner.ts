@@ -368,7 +368,7 @@ export class QueueRunner {
       }
   }
 
-  /** Waits longer the more often in a row something has failed. */
+  /** Waits on the clock of the System, longer the more often in a row something has failed. */
   async #pause(): Promise<void> {
     await this.#work.sleep(backoffMs(pauses, ++this.#failures))
   }

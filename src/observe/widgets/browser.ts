@@ -1,4 +1,7 @@
-/** The one door of the page to the browser: its timers, its address and what it keeps for a tab. */
+/**
+ * The one door of the page to the browser: its timers, its address and what it keeps for a tab. The page
+ * runs in a browser, where no System and so no clock of one is.
+ */
 
 /** Calls `work` once after `ms`. Returns a function that cancels it. */
 export const after = (ms: number, work: () => void): (() => void) => {

@@ -369,8 +369,8 @@ export interface BareContext<M = Messages, App = AppContext> extends Context<M, 
    */
   receive(timeoutMs?: number): Promise<Received | undefined>
   /**
-   * Waits for `ms` of the system's clock while messages queue up. Rejects with `EXITED` when the
-   * process ends, like `receive`.
+   * Waits for `ms` of the system's clock, which a test may move, while messages queue up. Rejects
+   * with `EXITED` when the process ends, like `receive`.
    */
   sleep(ms: number): Promise<void>
 }
