@@ -175,6 +175,7 @@ class FlowLife extends ProgramLife {
     for (let step = 0; step < steps; step++) {
       const id = this.pick(ids)
       const run = this.#started.get(id)
+      await this.opened()
       if (cutOff && this.random() < 0.2) cutOff(this.pick([30, 400, 3_000]))
       if (!run?.isSure) await this.#starts(id)
       else await this.#acts(id, run, this.random())
@@ -215,6 +216,7 @@ class FlowLife extends ProgramLife {
     await this.dies('lost')
     await clock.advance(dayMs / 2)
     this.judge()
+    await this.opened()
     const after = this.#ends()
     for (const [id, end] of ends)
       if (after.get(id) !== end) throw new Error(`W11: ${id} was ${end}, and is ${after.get(id)}`)
@@ -238,6 +240,7 @@ class FlowLife extends ProgramLife {
   /** Whether every run has ended. Sends signals to those that wait, and decides unknown steps. */
   async #areOver(): Promise<boolean> {
     let isOpen = false
+    await this.opened()
     for (const [id, end] of this.#ends()) {
       if (/^(completed|failed|cancelled)/.test(end)) continue
       isOpen = true

@@ -60,6 +60,7 @@ class HandleLife extends ProgramLife {
     if (this.random() < 0.5) this.planHalt()
     for (let step = 0; step < steps; step++) {
       if (cutOff && this.random() < 0.2) cutOff(this.pick([30, 400, 3_000]))
+      await this.opened()
       await this.#acts(this.random())
       await clock.advance(
         this.pick([0, 0, 1, 5, 50, 50, 300, 300, 1_000, 5_000, 20_000, 90_000, 400_000]),
@@ -103,6 +104,7 @@ class HandleLife extends ProgramLife {
   }
 
   async #isOver(): Promise<boolean> {
+    await this.opened()
     const { jobs, schedules, orders } = {
       jobs: await this.#jobs.isOver(),
       schedules: await this.#schedules.isOver(),
@@ -112,6 +114,7 @@ class HandleLife extends ProgramLife {
   }
 
   async #judgeEnd(): Promise<void> {
+    await this.opened()
     await this.#jobs.judgeEnd()
     this.#schedules.judgeEnd()
     this.#orders.judgeEnd()

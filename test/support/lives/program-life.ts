@@ -106,6 +106,14 @@ export abstract class ProgramLife {
     await this.begin()
   }
 
+  /** Resolves when every shard can be read: the thread of a log may have died just now. */
+  protected async opened(): Promise<void> {
+    const { clock } = this.machine
+    const isOpening = (): boolean =>
+      this.app.shards.some(({ phase }) => phase.kind === 'recovering')
+    while (isOpening() && !this.isHalted) await clock.advance(1)
+  }
+
   /** Asks, and answers the answer, or the code of a refusal. @throws Error for any other refusal */
   async answers<T>(what: string, ask: () => Promise<T>): Promise<{ answer: T } | { code: string }> {
     try {
