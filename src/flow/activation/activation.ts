@@ -1,14 +1,44 @@
 /**
  * One activation of a run: its body runs, its operations are carried out, and every outcome becomes a
- * turn of its entity. The body goes on when that turn is durable. `replay.ts` decides what comes next and
- * may start. After a crash, a rest or a divergence another one gets the same outcomes in the same order.
+ * turn of its entity. The body goes on when that turn is durable. `decide.ts` decides what each event
+ * leads to, `replay.ts` which outcome comes next. After a crash, a rest or a divergence another
+ * activation gives the body the same outcomes in the same order.
  */
-import { ownWork } from '../../actors/index.ts'
-import { invalidArgument, isKeelsonError, KeelsonError, type KeptError } from '../../errors.ts'
+import { ownWork, shardTime } from '../../actors/index.ts'
+import {
+  invalidArgument,
+  isKeelsonError,
+  KeelsonError,
+  type KeptError,
+  keptError,
+} from '../../errors.ts'
 import { failureRecord } from '../../failure-record.ts'
-import { ActivationRest, ActivationTurns, inNextTurn } from '../runs/activation-turns.ts'
-import { Active, type ActiveParts, runningSteps, Scope, takenIn } from '../runs/active.ts'
+import { ActivationTurns, inNextTurn } from '../runs/activation-turns.ts'
+import {
+  Active,
+  type ActiveParts,
+  awaitedOf,
+  nextDue,
+  runningSteps,
+  Scope,
+  takenIn,
+} from '../runs/active.ts'
 import type { Workflow } from '../runs/body.ts'
+import {
+  afterWait,
+  type CancelPhase,
+  decide,
+  decideCancel,
+  decideRest,
+  isBodyOver,
+  isStopped,
+  mayRest,
+  mayStart,
+  ofRefusal,
+  type RestPhase,
+  type RunEvent,
+  type RunPhase,
+} from '../runs/decide.ts'
 import { emitFlow, emitStep } from '../runs/events.ts'
 import { noteBlocked } from '../runs/failing-work.ts'
 import { missingBody } from '../runs/lacking.ts'
@@ -42,20 +72,19 @@ import {
   type Placed,
   placingOf,
 } from '../runs/run-end.ts'
-import { blocking, childIsBlocked, recording, type Turned } from '../runs/turns.ts'
 import {
-  type ActivationEvent,
-  type ActivationPhase,
-  activationPhases,
-  type CancelEvent,
-  type CancelPhase,
-  cancelAfter,
-  phaseAfter,
-} from './activation-phase.ts'
-import { ActivationWork } from './activation-work.ts'
+  blocking,
+  childIsBlocked,
+  delivering,
+  recording,
+  resting,
+  type Turned,
+} from '../runs/turns.ts'
 import { Refusals, stuck } from './refusals.ts'
-import { SignalReading } from './signal-reading.ts'
 import { Unhandled } from './unhandled.ts'
+
+/** A body that waits this long, and nothing else, leaves memory until it is woken. */
+const restMs = 2_000
 
 /** One activation of a run. */
 export class RunActivation implements EndingActivation, Notified {
@@ -75,20 +104,29 @@ export class RunActivation implements EndingActivation, Notified {
   replay!: Replay<Active>
   /** The state at the beginning of this activation, with the cancel as it is since. */
   state!: RunState
+  #input: unknown
   time = 0
-  #phase: ActivationPhase = 'loading'
+  #phase: RunPhase = 'reads'
   #cancel: CancelPhase = 'none'
+  #rest: RestPhase = 'awake'
+  /** How many operations do something, and do not wait. */
+  working = 0
+  /** How many signals the run had when they were last looked for, or at the beginning. */
+  #signalsSeen = 0
+  /** Settles with the last look for signals: one comes after another. */
+  #looked: Promise<void> = Promise.resolve()
+  /** Ends the time after which the body rests. */
+  #disarm: (() => void) | undefined
+  /** Settles when the rest is decided that is on its way: it may wait long for the storage. */
+  #deciding: Promise<void> | undefined
   /** The function of a step runs, up to its first `await`. */
   #isInStep = false
-  readonly signals = new SignalReading(this)
   /** Calls from before there was a replay. */
   readonly #early: (() => void)[] = []
   #demonitor: (() => void) | undefined
   #onRecorded: (() => void)[] = []
   readonly #refusals = new Refusals()
   readonly unhandled = new Unhandled(this)
-  readonly #rest = new ActivationRest(this)
-  readonly work = new ActivationWork(this, this.#rest)
   #finish!: (after: AfterActivation | Promise<never>) => void
   readonly #finished = new Promise<AfterActivation>((resolve) => {
     this.#finish = resolve
@@ -112,11 +150,11 @@ export class RunActivation implements EndingActivation, Notified {
   }
 
   get isBodyOver(): boolean {
-    return activationPhases[this.#phase].isBodyOver
+    return isBodyOver(this.#phase)
   }
 
   get isStopped(): boolean {
-    return activationPhases[this.#phase].isStopped
+    return isStopped(this.#phase)
   }
 
   /** The instance closes: operations that do something may end, and none begins. */
@@ -124,12 +162,22 @@ export class RunActivation implements EndingActivation, Notified {
     return this.background[ownWork].isClosing
   }
 
-  #on(event: ActivationEvent): void {
-    this.#phase = phaseAfter(this.#phase, event)
-  }
-
-  #onCancel(event: CancelEvent): void {
-    this.#cancel = cancelAfter(this.#cancel, event)
+  /** Something happens to this activation. `error`: why the run, or its process, cannot go on. */
+  #happens(event: RunEvent, error?: unknown): void {
+    const { phase, effect } = decide(this.#phase, event)
+    this.#phase = phase
+    if (effect === 'nothing') return
+    if (effect === 'body') this.#body()
+    else if (effect === 'start') {
+      this.#starts()
+      this.#pump()
+    } else if (effect === 'startEnd') {
+      this.#starts()
+      this.#endsRun()
+    } else if (effect === 'end') this.#endsRun()
+    else if (effect === 'block') this.#blocks(error as KeptError)
+    else if (effect === 'fail') this.#ends(Promise.reject(error))
+    else this.#ends(effect)
   }
 
   get cancelled(): Error {
@@ -168,8 +216,12 @@ export class RunActivation implements EndingActivation, Notified {
       if (!loaded) return this.#finished
       this.begin(loaded)
     }
-    this.#goOn()
+    this.#happens('began')
     return this.#finished
+  }
+
+  #endsRun(): void {
+    this.does(endRun(this, this.#end as BodyEnd))
   }
 
   /** Does work that nobody awaits. If it cannot be done, the run is blocked. */
@@ -184,7 +236,9 @@ export class RunActivation implements EndingActivation, Notified {
   #attach(): void {
     const { background } = this
     if (this.#demonitor || !background) return
-    this.#demonitor = background.system.monitor(background.self as never, () => this.stop())
+    this.#demonitor = background.system.monitor(background.self as never, () =>
+      this.#happens('gone'),
+    )
     background.consistsOf(() => runningSteps(this.replay.inFlight))
     background[ownWork].onClose = this.#closes
     if (this.isClosing) this.#closes()
@@ -194,30 +248,31 @@ export class RunActivation implements EndingActivation, Notified {
   begin({ state, record, input }: LoadedRun): void {
     this.state = state
     this.time = (state.fork ?? state).startedAt
-    if (state.cancel?.isPlaced === false) this.#onCancel('asked')
-    this.signals.seen = state.signals
+    if (state.cancel?.isPlaced === false) this.#cancel = decideCancel(this.#cancel, 'asked')
+    this.#signalsSeen = state.signals
     this.replay = new Replay(record, this.terms.reached ?? state.outcomes)
     if (record.some(({ key }) => key === cancelKey)) this.#askCancel()
-    const { version } = state
-    const own = bodyOf(this.workflow, version)
-    if (own) void endOfBody(this, own, input).then((end) => this.#bodyEnds(end))
-    else {
-      this.block(failureRecord(missingBody(this.workflow, version)))
-    }
+    this.#input = input
+    this.#happens('read')
   }
 
-  /** The run is read, or its birth is durable: what its body asks for is carried out. */
-  #goOn(): void {
-    if (this.isStopped) return
-    this.#on('began')
+  #body(): void {
+    const { version } = this.state
+    const own = bodyOf(this.workflow, version)
+    const input = this.#input
+    this.#input = undefined
+    if (own) void endOfBody(this, own, input).then((end) => this.#bodyEnds(end))
+    else this.block(failureRecord(missingBody(this.workflow, version)))
+  }
+
+  /** The operations of the body are carried out. */
+  #starts(): void {
     const { state, replay } = this
     if (state.lap > 0) this.does(clearLaps(this))
     if (!replay.isComplete) void watchReplay(this)
     if (replay.asked.size > 0) this.#attach()
     for (const act of this.#early) act()
     this.#start()
-    if (this.#end) this.does(endRun(this, this.#end))
-    else this.#pump()
   }
 
   /** Does something for the entity, once this activation has its replay. */
@@ -228,7 +283,7 @@ export class RunActivation implements EndingActivation, Notified {
 
   /** An acknowledged cancel counts at once: the next try does not begin. */
   changed(wantsCancel: boolean): void {
-    if (wantsCancel) this.#onCancel('asked')
+    if (wantsCancel) this.#cancel = decideCancel(this.#cancel, 'asked')
     this.#whenLoaded(() => {
       this.#start()
       this.does(this.readSignals())
@@ -288,10 +343,10 @@ export class RunActivation implements EndingActivation, Notified {
 
   /** After its cancel a body is refused something in one turn. If it asks again then, it has ended. */
   refuse(reject: () => void): void {
-    if (this.#refusals.wasLast && !this.isBodyOver)
-      return void this.#bodyEnds({ status: 'failed', error: this.cancelled })
+    const next = ofRefusal(this.#phase, this.#refusals.wasLast)
+    if (next === 'end') return void this.#bodyEnds({ status: 'failed', error: this.cancelled })
     this.#refusals.add(reject)
-    if (this.#phase === 'over') this.terms.system.clock.soon(() => this.#refusals.give(false))
+    if (next === 'give') this.terms.system.clock.soon(() => this.#refusals.give(false))
     else this.#pump()
   }
 
@@ -324,7 +379,7 @@ export class RunActivation implements EndingActivation, Notified {
   /** The body gets its next outcome soon, if there is one. */
   #pump(): void {
     if (this.isStopped || !this.replay || !this.background) return
-    this.#rest.disarm()
+    this.#acts()
     this.#soon()
   }
 
@@ -359,21 +414,92 @@ export class RunActivation implements EndingActivation, Notified {
       this.#pump()
     }
     this.#start()
-    this.#rest.arm()
+    this.#idles()
   }
 
-  /** Carries out what may start. A cancel goes first. */
+  /** Carries out what may start. */
   #start(): void {
-    if (!this.background || this.isStopped || this.isClosing || this.#cancel === 'placing') return
-    const { isComplete, reopened, hasArrived } = this.replay
-    if (hasArrived) arrive(this.present)
-    if (hasArrived && this.#cancel === 'wanted' && !this.isBodyOver)
-      this.does(this.#place(isComplete ? undefined : reopened))
-    else for (const active of this.replay.starting()) void this.work.perform(active)
+    const next = mayStart(this.#phase, this.#cancel, this)
+    if (next === 'nothing') return
+    const { replay } = this
+    if (replay.hasArrived) arrive(this.present)
+    if (next === 'cancel') this.does(this.#place(replay.isComplete ? undefined : replay.reopened))
+    else for (const active of replay.starting()) void this.#perform(active)
   }
 
-  passively<T>(wait: Promise<T>): Promise<T> {
-    return this.work.passively(wait)
+  /** Carries out an operation. */
+  async #perform(active: Active): Promise<void> {
+    this.working++
+    try {
+      await active.parts.perform(active)
+    } catch (error) {
+      this.block(keptError(error))
+    } finally {
+      this.#worksNoMore()
+    }
+  }
+
+  /**
+   * A wait that holds up neither the rest of the run nor a close. It ends once no rest is undecided: what
+   * paused would go on here and, after the rest, in the next activation too.
+   */
+  async passively<T>(wait: Promise<T>): Promise<T> {
+    this.#worksNoMore()
+    try {
+      const result = await wait
+      await this.#deciding
+      return result
+    } finally {
+      this.working++
+      this.#acts()
+    }
+  }
+
+  #worksNoMore(): void {
+    this.working--
+    if (this.isClosing && this.working === 0) this.#happens('gone')
+    this.#idles()
+  }
+
+  /** Something happens: the body does not only wait. */
+  #acts(): void {
+    this.#rest = decideRest(this.#rest, 'acts')
+    this.#disarm?.()
+    this.#disarm = undefined
+  }
+
+  /** If the body only waits now, it rests in a while. */
+  #idles(): void {
+    this.#acts()
+    if (!mayRest(this.#phase, this.#rest, this)) return
+    this.#rest = decideRest(this.#rest, 'idle')
+    this.#disarm = this.background.system.clock.after(restMs, this.#hasWaited)
+  }
+
+  readonly #hasWaited = (): void => {
+    this.#rest = decideRest(this.#rest, 'waited')
+    const { open } = this.replay
+    const lacks = open.find((active) => active.lacks)?.lacks
+    const at = nextDue(open)
+    const next = afterWait(lacks !== undefined, at - shardTime(this.background).now(), restMs)
+    if (next === 'block') this.block(lacks as KeptError)
+    if (next !== 'rest') return
+    this.#rest = decideRest(this.#rest, 'due')
+    this.#deciding = this.#rests(at)
+    this.does(this.#deciding)
+  }
+
+  /** Leaves memory until its next timer, unless something has happened. */
+  async #rests(at: number): Promise<void> {
+    const { open, known: outcomes } = this.replay
+    const seen = { outcomes, signals: this.#signalsSeen, at, waitsFor: awaitedOf(open), open }
+    const hasRested = await this.turn((state, context) => resting(state, context, seen))
+    this.#deciding = undefined
+    if (hasRested) return this.#happens('rested')
+    this.#rest = decideRest(this.#rest, 'refused')
+    // One that came during the replay was not looked for, and would refuse each later rest.
+    await this.readSignals()
+    this.#idles()
   }
 
   async record(active: Active, change: Partial<Operation>): Promise<void> {
@@ -387,8 +513,24 @@ export class RunActivation implements EndingActivation, Notified {
     else if (recorded) this.replay.record(recorded)
   }
 
+  /** Looks for unread signals and updates. Each look knows what the one before has handed out. */
   readSignals(): Promise<void> {
-    return this.signals.read()
+    this.#looked = this.#looked.then(this.#looks)
+    return this.#looked
+  }
+
+  readonly #looks = async (): Promise<void> => {
+    const { replay, present } = this
+    if (this.isStopped || !replay.hasArrived) return
+    let seen = this.#signalsSeen
+    const delivered = await this.turn((state, context) => {
+      seen = state.signals
+      const ready = replay.open.filter(({ isRecording }) => !isRecording)
+      return delivering(state, context, ready, present.updates)
+    })
+    // Not before the turn is durable: one that waits for space would rest, and wake for no signal.
+    this.#signalsSeen = seen
+    for (const recorded of delivered) this.recorded(recorded)
   }
 
   patched(change: string): boolean {
@@ -408,7 +550,7 @@ export class RunActivation implements EndingActivation, Notified {
 
   /** Gives a cancel its place: that of the reopened operation, or the one after all outcomes. */
   async #place(reopened: number | undefined): Promise<void> {
-    this.#onCancel('begun')
+    this.#cancel = decideCancel(this.#cancel, 'begun')
     const { asked } = this.replay
     const placed = await this.turn((state, context) =>
       placingOf(state, context, { asked, reopened }),
@@ -419,7 +561,8 @@ export class RunActivation implements EndingActivation, Notified {
   }
 
   placed({ marker, cancel }: Placed): void {
-    this.#onCancel(cancel?.isPlaced === false ? 'deferred' : 'placed')
+    const event = cancel?.isPlaced === false ? 'deferred' : 'placed'
+    this.#cancel = decideCancel(this.#cancel, event)
     if (cancel) this.state = { ...this.state, cancel }
     if (!marker) return
     this.#askCancel()
@@ -444,10 +587,9 @@ export class RunActivation implements EndingActivation, Notified {
   /** After `again` the body has ended, whatever it does. */
   #bodyEnds(end: BodyEnd): void {
     if (this.isStopped || this.isBodyOver) return
-    this.#on('bodyEnded')
     this.#end = end
     this.#refusals.drop()
-    if (this.background) this.does(endRun(this, end))
+    this.#happens('bodyEnded')
   }
 
   /**
@@ -455,29 +597,45 @@ export class RunActivation implements EndingActivation, Notified {
    * again: a body that was slow may be in time then.
    */
   diverges(error: KeelsonError): void {
-    if (this.isStopped) return
-    if (this.terms.isSecond) this.block(failureRecord(error))
-    else this.stop('replay')
+    if (this.terms.isSecond) this.#happens('divergedAgain', failureRecord(error))
+    else this.#happens('diverged')
   }
 
+  /** The run cannot go on. */
   block(error: KeptError): void {
-    if (this.isStopped) return
-    this.#on('stopped')
+    this.#happens('failed', error)
+  }
+
+  #blocks(error: KeptError): void {
     this.turn((state, context) => blocking(state, context, this.present, error)).then(
-      () => {
-        noteBlocked(this.terms.entities, this, error)
-        emitFlow(this, 'flow.blocked', { error })
-        this.stop('rest')
+      (isBlocked) => {
+        if (isBlocked) noteBlocked(this.terms.entities, this, error)
+        if (isBlocked) emitFlow(this, 'flow.blocked', { error })
+        this.#happens('blocked')
       },
       // A blocked entity takes no turn: its kind lists it. Any other refusal ends the process.
-      (refusal) => this.stop(isKeelsonError(refusal, 'BLOCKED') ? 'rest' : Promise.reject(refusal)),
+      (refusal) =>
+        this.#happens(
+          isKeelsonError(refusal, 'BLOCKED') ? 'entityBlocked' : 'blockRefused',
+          refusal,
+        ),
     )
   }
 
-  stop(after: AfterActivation | Promise<never> = 'rest'): void {
-    this.#on('stopped')
+  /** Its process has ended, the run was ended by force, or is not live. */
+  stop(): void {
+    this.#happens('gone')
+  }
+
+  /** The turn of the end is durable, or that of the next lap. */
+  ended(next: 'ended' | 'again'): void {
+    this.#happens(next)
+  }
+
+  /** Nothing of it goes on. */
+  #ends(after: AfterActivation | Promise<never>): void {
     this.#demonitor?.()
-    this.#rest.disarm()
+    this.#acts()
     const left = [...(this.replay?.asked.values() ?? [])].filter(({ isOver }) => !isOver)
     // Errors are costly, and most runs end with nothing in flight.
     const reason = left[0] && new KeelsonError('EXITED', 'this activation of the run has ended')
@@ -488,7 +646,7 @@ export class RunActivation implements EndingActivation, Notified {
   }
 
   readonly #closes = (): void => {
-    if (this.work.count === 0) this.stop('rest')
+    if (this.working === 0) this.#happens('gone')
   }
 
   turn<R>(change: (state: RunState, context: RunContext) => Turned<R>, first = false): Promise<R> {

@@ -1,29 +1,20 @@
 /**
- * The turns of an activation, and when it makes the one after which it rests. Each takes along the
- * progress that its body has reported, that of the end too.
+ * The turns of an activation. Each takes along the progress that its body has reported, that of the end
+ * too.
  */
 
 import { isDeepStrictEqual } from 'node:util'
-import { shardTime } from '../../actors/index.ts'
 import type { Clock } from '../../clock.ts'
-import { isKeelsonError, type KeptError } from '../../errors.ts'
 import { reply } from '../../runtime/index.ts'
-import { type Active, awaitedOf, nextDue } from './active.ts'
+import { afterRefusedTurn } from './decide.ts'
 import type { RunBackground, RunContext, State } from './messages.ts'
 import { isLive, isOver, type RunState } from './record.ts'
-import type { Replay } from './replay.ts'
 import { pauseMs } from './tries.ts'
-import { resting, type Turned } from './turns.ts'
-
-/** The activation has ended. */
-const lost = ['EXITED', 'NO_PROCESS', 'CLOSED', 'UNKNOWN_OUTCOME'] as const
-/** Another try comes to the same. */
-const final = ['INVALID_ARGUMENT', 'TOO_LARGE', 'CONFLICT', 'BLOCKED', 'CORRUPT'] as const
+import type { Turned } from './turns.ts'
 
 /**
  * Makes a turn of `change`, and tries again while the storage cannot take it. Never settles if the
- * activation has ended. An error that is no refusal of the storage is one of `change`, which decides
- * by the state alone: another try has it too.
+ * activation has ended.
  */
 export const makeTurn = async <R>(
   background: RunBackground,
@@ -38,9 +29,9 @@ export const makeTurn = async <R>(
         return reply(result, next, isLive(next.status) ? undefined : { hibernate: true })
       })) as R
     } catch (error) {
-      if (lost.some((code) => isKeelsonError(error, code))) return new Promise(() => undefined)
-      const isFinal = final.some((code) => isKeelsonError(error, code))
-      if (isFinal || !isKeelsonError(error)) throw error
+      const next = afterRefusedTurn(error)
+      if (next === 'gone') return new Promise(() => undefined)
+      if (next === 'throw') throw error
       const waitMs = pauseMs(tries, clock)
       await new Promise<void>((resolve) => void clock.after(waitMs, resolve))
     }
@@ -115,95 +106,6 @@ export class ActivationTurns {
   /** The turn of the birth is durable. */
   #begun(): Promise<RunBackground> {
     return new Promise((resolve) => void this.#early.push(resolve))
-  }
-}
-
-/** A body that waits this long, and nothing else, leaves memory until it is woken. */
-const restMs = 2_000
-
-/** The parts of its activation that its rest uses. */
-interface Resting {
-  readonly background: RunBackground
-  readonly replay: Replay<Active>
-  readonly state: RunState
-  readonly isBodyOver: boolean
-  readonly isStopped: boolean
-  readonly work: { readonly count: number }
-  readonly signals: { readonly seen: number }
-  does(work: Promise<unknown>): void
-  turn<R>(change: (state: RunState, context: RunContext) => Turned<R>): Promise<R>
-  /** Looks for signals that it has not seen. */
-  readSignals(): Promise<void>
-  stop(after: 'rest'): void
-  /** The run cannot go on. */
-  block(error: KeptError): void
-}
-
-/** Lets one activation rest when its body has waited for long. */
-export class ActivationRest {
-  readonly #activation: Resting
-  #disarm: (() => void) | undefined
-  /** Settles when the rest is decided that is on its way: it may wait long for the storage. */
-  #deciding: Promise<void> | undefined
-
-  constructor(activation: Resting) {
-    this.#activation = activation
-  }
-
-  disarm(): void {
-    this.#disarm?.()
-    this.#disarm = undefined
-  }
-
-  /** Something has happened: if the body only waits now, it rests in a while. */
-  arm(): void {
-    this.disarm()
-    const activation = this.#activation
-    const { replay } = activation
-    const isBusy = activation.work.count > 0 || this.#deciding
-    const isWaiting = replay.hasArrived && replay.inFlight.size > 0 && !isBusy
-    // With an outcome on its way to the body it does not wait.
-    if (
-      !isWaiting ||
-      replay.next() ||
-      activation.isBodyOver ||
-      activation.isStopped ||
-      activation.state.cancel
-    )
-      return
-    const { clock } = activation.background.system
-    this.#disarm = clock.after(restMs, () => {
-      const lacks = replay.open.find((active) => active.lacks)?.lacks
-      if (lacks) return activation.block(lacks)
-      const at = nextDue(replay.open)
-      if (at < shardTime(activation.background).now() + restMs) return
-      this.#deciding = this.#rests(at)
-      activation.does(this.#deciding)
-    })
-  }
-
-  /**
-   * The result of `wait`, once no rest is undecided: what paused would go on here and, after the rest,
-   * in the next activation too.
-   */
-  async after<T>(wait: Promise<T>): Promise<T> {
-    const result = await wait
-    await this.#deciding
-    return result
-  }
-
-  /** Leaves memory until its next timer, unless something has happened. */
-  async #rests(at: number): Promise<void> {
-    const activation = this.#activation
-    const { open, known } = activation.replay
-    const waitsFor = awaitedOf(open)
-    const seen = { outcomes: known, signals: activation.signals.seen, at, waitsFor, open }
-    const hasRested = await activation.turn((state, context) => resting(state, context, seen))
-    this.#deciding = undefined
-    if (hasRested) return activation.stop('rest')
-    // One that came during the replay was not looked for, and would refuse each later rest.
-    await activation.readSignals()
-    this.arm()
   }
 }
 

@@ -41,7 +41,7 @@ export const loadRun = async (
   try {
     const loaded = await readRun(activation)
     if (!activation.isStopped && isLive(loaded.state.status)) return loaded
-    activation.stop('rest')
+    activation.stop()
   } catch (error) {
     if (!isKeelsonError(error, 'CORRUPT')) throw error
     activation.block(keptError(error))
@@ -161,7 +161,7 @@ export const watchReplay = async (activation: EndingActivation): Promise<void> =
     await new Promise<void>((resolve) => void clock.after(lookMs, resolve))
     // A busy loop says nothing about the body.
     if (clock.monotonic() - due > lookMs) continue
-    const isStill = replay.progress === seen && activation.work.count === 0
+    const isStill = replay.progress === seen && activation.working === 0
     stillFor = isStill ? stillFor + lookMs : 0
     seen = replay.progress
   }

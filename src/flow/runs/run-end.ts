@@ -10,6 +10,7 @@ import { failureRecord } from '../../failure-record.ts'
 import type { Active, Scope } from './active.ts'
 import type { UntypedBody, Workflow } from './body.ts'
 import { type BodyHost, RunCtx, whenAnswered } from './context.ts'
+import { decideEnd } from './decide.ts'
 import { emitFlow } from './events.ts'
 import { noteRunEnd } from './failing-work.ts'
 import type { ActivationTerms, Present, RunContext, RunEnd } from './messages.ts'
@@ -75,13 +76,17 @@ export interface EndingActivation extends BodyHost {
   readonly scope: Scope
   /** The body has ended. */
   readonly isBodyOver: boolean
-  readonly work: { readonly count: number }
+  /** How many of its operations do something, and do not wait. */
+  readonly working: number
   /** `first`: no later turn overtakes it. */
   turn<R>(change: (state: RunState, context: RunContext) => Turned<R>, first?: boolean): Promise<R>
   placed(placed: Placed): void
   nextRecord(): Promise<void>
   diverges(error: KeelsonError): void
-  stop(after: AfterActivation): void
+  /** The run is not live, or was ended by force. */
+  stop(): void
+  /** The turn is durable that records the end of the run, or begins its next lap. */
+  ended(next: 'ended' | 'again'): void
 }
 
 /** The turn that gives a cancel its place. */
@@ -126,7 +131,7 @@ export const endRun = async (activation: EndingActivation, ended: BodyEnd): Prom
         noteRunEnd(activation.terms.entities, activation, closing.end)
         emitFlow(activation, 'flow.ended', { end: closing.end, startedAt })
       }
-      return activation.stop(closing.next)
+      return activation.ended(closing.next)
     }
   }
 }
@@ -167,7 +172,7 @@ export const closingAtOnce = (
   const body = ended.status === 'completed' ? shortly(ended.output) : ended
   if (!body || (body.status === 'failed' && body.again)) return undefined
   const [closing, next] = closingOf(activation, born, context, body, false)
-  return [closing.next === 'rest' ? closing.end : undefined, next]
+  return [closing.next === 'ended' ? closing.end : undefined, next]
 }
 
 /** The end with this output as it is stored; `undefined`: it is long, or cannot be stored. */
@@ -231,7 +236,7 @@ const undoAll = async (activation: EndingActivation, undos: readonly Active[]): 
 type Closing =
   | { readonly next: 'place'; readonly placed: Placed }
   | { readonly next: 'undo' }
-  | { readonly next: 'rest' | 'again'; readonly end?: RunEnd }
+  | { readonly next: 'ended' | 'again'; readonly end?: RunEnd }
 
 /** The turn after a body: the end of the run, or what has to come before it. */
 const closingOf = (
@@ -241,53 +246,62 @@ const closingOf = (
   body: BodyEnd,
   mustUndo: boolean,
 ): Turned<Closing> => {
-  if (isOver(state.status)) return [{ next: 'rest' }, state]
   const { cancel } = state
-  if (cancel && !cancel.isPlaced) {
-    const [placed, next] = placingOf(state, context, {
-      asked: activation.replay.asked,
-      reopened: undefined,
-    })
-    return [{ next: 'place', placed }, next]
-  }
-  if (cancel) {
-    if (mustUndo) return [{ next: 'undo' }, state]
-    const { reason: message } = cancel
-    const error = { name: 'KeelsonError', code: 'CANCELLED', message }
+  // A policy is asked only for a run that has failed by itself.
+  const mayTryAgain = body.status === 'failed' && !body.again && !cancel && !isOver(state.status)
+  const inMs = mayTryAgain ? pauseOf(activation, state, context, body.error) : undefined
+  const next = decideEnd({
+    isOver: isOver(state.status),
+    cancel: cancel ? (cancel.isPlaced ? 'placed' : 'unplaced') : 'none',
+    body: body.status === 'failed' && body.again ? 'again' : body.status,
+    hasNextTry: inMs !== undefined,
+    mustUndo,
+  })
+  if (next === 'none') return [{ next: 'ended' }, state]
+  if (next === 'place') return placingAtEnd(activation, state, context)
+  if (next === 'undo') return [{ next: 'undo' }, state]
+  if (next === 'cancelled') {
+    const error = { name: 'KeelsonError', code: 'CANCELLED', message: cancel?.reason ?? '' }
     return lastOf(activation, state, context, { status: 'cancelled', error })
   }
-  if (body.status === 'failed') return failingOf(activation, state, context, body, mustUndo)
-  return lastOf(activation, state, context, body)
-}
-
-/** The turn after a body that has failed: its next lap, the next try of the run, undos, the end. */
-const failingOf = (
-  activation: EndingActivation,
-  state: RunState,
-  context: RunContext,
-  body: Extract<BodyEnd, { status: 'failed' }>,
-  mustUndo: boolean,
-): Turned<Closing> => {
-  const { retry, version } = activation.workflow.options
+  if (body.status === 'completed') return lastOf(activation, state, context, body)
   if (body.again) {
     forgoing(activation.present, activation.id)
+    const { version } = activation.workflow.options
     return [{ next: 'again' }, beginningAgain(state, context, body.again[0], version)]
   }
   const failing = failedBy(activation, state, body.error)
-  const policy = policyOf({ max: 1 }, retry)
-  const inMs = pauseAfter(policy, state.attempt, body.error, context.system.clock)
   if (inMs !== undefined) {
     const until = shardTime(context).now() + inMs
     context.setAlarm('timer', { inMs })
     const waitsFor = { kind: 'retry', until, error: failureRecord(body.error) } as const
     const reopened = reopening(failing, context, activation)
-    const next = { ...reopened, attempt: state.attempt + 1, waitsFor }
-    return [{ next: 'rest' }, withStatus(next, 'waiting', context)]
+    const tried = { ...reopened, attempt: state.attempt + 1, waitsFor }
+    return [{ next: 'ended' }, withStatus(tried, 'waiting', context)]
   }
   const error = state.error ?? failureRecord(body.error)
-  if (mustUndo) return [{ next: 'undo' }, { ...withStatus(failing, 'undoing', context), error }]
+  if (next === 'undoFailed')
+    return [{ next: 'undo' }, { ...withStatus(failing, 'undoing', context), error }]
   return lastOf(activation, failing, context, { status: 'failed', error })
 }
+
+const placingAtEnd = (
+  { replay: { asked } }: EndingActivation,
+  state: RunState,
+  context: RunContext,
+): Turned<Closing> => {
+  const [placed, next] = placingOf(state, context, { asked, reopened: undefined })
+  return [{ next: 'place', placed }, next]
+}
+
+/** The pause before the next try of the whole run, in ms; `undefined`: there is none. */
+const pauseOf = (
+  { workflow: { options } }: EndingActivation,
+  { attempt }: RunState,
+  context: RunContext,
+  error: unknown,
+): number | undefined =>
+  pauseAfter(policyOf({ max: 1 }, options.retry), attempt, error, context.system.clock)
 
 /** The last turn of a run: the callers that wait for its end get it. */
 const lastOf = (
@@ -299,7 +313,7 @@ const lastOf = (
   endWaiting(activation.present, end)
   context.cancelAlarm('deadline')
   if (state.parent) context.addContinue('notifyParent')
-  return [{ next: 'rest', end }, ended(state, context, end)]
+  return [{ next: 'ended', end }, ended(state, context, end)]
 }
 
 /** The state with the operation whose error the body threw, if it is one. */

@@ -251,20 +251,20 @@ const givesWay = (
   return true
 }
 
-/** The turn after which a run does not go on until an operator lets it. */
+/** The turn after which a run does not go on until an operator lets it. False: it has ended before. */
 export const blocking = (
   state: RunState,
   context: RunContext,
   present: Present,
   error: KeptError,
-): Turned<void> => {
-  if (isOver(state.status)) return [undefined, state]
+): Turned<boolean> => {
+  if (isOver(state.status)) return [false, state]
   present.failing.end()
   const end = { status: 'blocked', error } as const
   endWaiting(present, end)
   // A run that lacks a part of the program goes on by itself: its parent waits.
   if (state.parent && error.code !== lacksCode) context.addContinue('notifyParent')
-  return [undefined, ended(state, context, end)]
+  return [true, ended(state, context, end)]
 }
 
 /** Until when, for which event, and with which operations in flight a run rests. */

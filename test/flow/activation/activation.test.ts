@@ -18,7 +18,9 @@ const run = (status: RunStatus): RunState => ({
 type Turn = (state: RunState, context: object) => { readonly value: unknown }
 
 /** An activation that reads a run in this status. Its turns wait until `answer` or `refuse`. */
-const activated = (status: RunStatus = 'running') => {
+const activated = (found: RunStatus = 'running') => {
+  let status = found
+  const told: string[] = []
   const clock = virtualClock()
   const bodies: string[] = []
   const waiting: { readonly answer: () => void; readonly refuse: (error: unknown) => void }[] = []
@@ -47,7 +49,7 @@ const activated = (status: RunStatus = 'running') => {
       workflow: hangs,
       id: '1',
       system: background.system,
-      entities: { trouble: { log: { ended: () => undefined } } },
+      entities: { trouble: { log: { ended: (_: object, how: string) => void told.push(how) } } },
       present,
       isSecond: false,
     },
@@ -57,7 +59,10 @@ const activated = (status: RunStatus = 'running') => {
     await clock.settle()
     return waiting.shift()
   }
-  return { activation, present, bodies, ended, settled }
+  const becomes = (next: RunStatus): void => {
+    status = next
+  }
+  return { activation, present, bodies, ended, settled, becomes, told }
 }
 
 const error = keptError(new Error('why'))
@@ -84,6 +89,19 @@ test('is not followed by a replay if its body diverges while the run is being bl
   activation.diverges(diverged('the body has asked for another operation', {}))
   ;(await settled())?.answer()
   expect(await ended).toBe('rest')
+})
+
+test.each([
+  ['running', ['is blocked']],
+  ['cancelled', []],
+] as const)('is told as blocked if its run was not ended before: %s', async (status, expected) => {
+  const { activation, ended, settled, becomes, told } = activated()
+  ;(await settled())?.answer()
+  await settled()
+  becomes(status)
+  activation.block(error)
+  ;(await settled())?.answer()
+  expect([await ended, told]).toEqual(['rest', expected])
 })
 
 test('leaves nothing that is notified if the run was ended by force while it was read', async () => {

@@ -104,6 +104,14 @@ describe('a body that asks for nothing', () => {
     expect(await w.during(run.result())).toBe(3)
   })
 
+  test('and begins again at once has one body after each', async () => {
+    const body = (ctx: Ctx, n: number) => (n < 4 ? ctx.again(n + 1) : ctx.step('last', () => n))
+    const { w, run } = await started(body as never, { input: 0 })
+    expect(await w.during(run.result())).toBe(4)
+    const state = w.s.app.entity('$flow-one').state('1')
+    expect(state).toMatchObject({ lap: 4, round: 4, operations: 1 })
+  })
+
   test('and returns a long value writes it in a turn of its own', async () => {
     const long = 'x'.repeat(20_000)
     const { w, run, turns } = await started(async () => long)

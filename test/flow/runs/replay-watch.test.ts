@@ -28,7 +28,7 @@ const watched = (
   let records = (): void => undefined
   const diverged: { code: string; message: string; details: unknown }[] = []
   const activation = {
-    ...{ replay, isStopped: false, isBodyOver: false, work: { count: 0 } },
+    ...{ replay, isStopped: false, isBodyOver: false, working: 0 },
     terms: { isSecond },
     background: { system: { clock } },
     diverges: (error: never) => diverged.push(error),
@@ -99,7 +99,7 @@ test.each([
   [
     'an operation that works',
     (w: ReturnType<typeof watched>) => {
-      w.activation.work.count = 1
+      w.activation.working = 1
     },
   ],
 ])('the 2 s begin anew with %s', async (_, disturb) => {
@@ -107,7 +107,7 @@ test.each([
   await w.looks(20)
   disturb(w)
   await w.looks(1)
-  w.activation.work.count = 0
+  w.activation.working = 0
   await w.looks(19)
   expect(w.diverged).toEqual([])
   await w.looks(1)
