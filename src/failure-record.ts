@@ -91,6 +91,10 @@ export const keptText = ({ causes = [], ...error }: KeptError): string =>
     .map(({ name, code, message }) => `${code ?? name}: ${message}`)
     .join('; cause: ')
 
+/** The error of a record without its numbers: errors that differ in these only are one failure. */
+export const alikeText = ({ name, code, message }: KeptError): string =>
+  `${code ?? name}: ${message.slice(0, 400)}`.replace(/\d+/g, '0')
+
 /**
  * The lines of a record: the error, its frames, and each cause with the place where it was thrown.
  * Without `texts` the errors have names and codes only.

@@ -99,6 +99,7 @@ export { type Elsewhere, Entities } from './entities/entities.ts'
 export { EntityHandle, type EntityLook } from './entities/entity-handle.ts'
 export { cutText, type PastOptions, type PastPage } from './entities/entity-history.ts'
 export {
+  crashedActors,
   type EntityEntry,
   type EntityPage,
   type EntityRows,
@@ -241,7 +242,7 @@ export {
 export { durableTable } from './turns/durable-table.ts'
 export { type FailedWork, type FailureLog, stuckTries } from './turns/failure-log.ts'
 export type { EndOptions } from './turns/lifetime.ts'
-export { type Fields, parkedField, readBody } from './turns/memory.ts'
+export { type Crash, type Fields, parkedField, readBody } from './turns/memory.ts'
 export type { DurableRows, ReadRows, RowsOptions, RowsPage } from './turns/own-rows.ts'
 export type { RetryPolicies } from './turns/retry-policy.ts'
 export { onceSettled } from './turns/turn-outputs.ts'

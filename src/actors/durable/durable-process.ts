@@ -430,10 +430,13 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
     if (!NextStep.is(step) || !isAnswer(step, run.from !== undefined)) {
       // A try that ended its process, and was not recorded, would come again without a pause.
       if (run.isRecorded) return this.#threw(draft, run.badAnswer(step))
+      const reason = badAnswer(step, run.from !== undefined)
       this.hand.fail(draft, undefined)
-      return stop(badAnswer(step, run.from !== undefined), this) as never
+      this.#crashes(run, reason)
+      return stop(reason, this) as never
     }
     const { memory } = before
+    if (memory.crash !== undefined) this.tries.succeeded(draft, memory.crash)
     const state = step.state === unchanged ? memory.state : step.state
     try {
       this.hand.addContinue(draft, step)
@@ -488,7 +491,10 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
       if (effect !== 'judge') return this.#again(draft, effect)
       const { run } = draft
       this.hand.fail(draft, error)
-      if (ends) throw error
+      if (ends) {
+        this.#crashes(run, error)
+        throw error
+      }
       run.from?.call.fail(error)
       this.#tryFailed(run, error)
       return this.next()
@@ -574,7 +580,16 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
   #tryFailed(run: Run, error: unknown): void {
     if (afterThrow(run.kind, isDamageOf(this.#entity, error)) === 'block') this.#block(run, error)
     else
-      this.tries.failed(run, error, this.memory.state, (what, change) => this.#record(what, change))
+      this.tries.failed(run, error, this.memory.state, (what, change) =>
+        this.#record(ownRun('record', what), change),
+      )
+  }
+
+  /** Its process ends because of this: its row, if it has one, gets the record. */
+  #crashes(run: Run, reason: unknown): void {
+    if (this.memory.mark === undefined || this.isStill) return
+    const crash = this.tries.crashed(run, reason, this.memory)
+    this.#record(ownRun('crash', `crash in ${crash.what}`), (draft) => draft.keepCrash(crash))
   }
 
   /** Blocks the actor: it takes no turn until `unblock`, or until its row is deleted. */
@@ -852,8 +867,8 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
   }
 
   /** A turn that changes no state, for what the actor itself records. False: no unit can be made. */
-  #record(what: string, change: (draft: TurnDraft) => void): boolean {
-    const draft = this.hand.begin(ownRun('record', what))
+  #record(run: Run, change: (draft: TurnDraft) => void): boolean {
+    const draft = this.hand.begin(run)
     try {
       change(draft)
       this.hand.commit(draft, draft.before.memory.state)

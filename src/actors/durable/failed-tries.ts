@@ -8,12 +8,12 @@
  */
 import { backoffMs } from '../../clock.ts'
 import { isMissing, type KeelsonError, keptError } from '../../errors.ts'
-import { keptText } from '../../failure-record.ts'
+import { alikeText, keptText } from '../../failure-record.ts'
 import { type FormatStatus, type Process, shownStatus } from '../../runtime/index.ts'
 import { emit } from '../core/storage-events.ts'
 import type { FailedTurn } from '../turns/actor-trouble.ts'
 import { type FailedWork, stuckTries } from '../turns/failure-log.ts'
-import { isParked, type Memory, settingOf } from '../turns/memory.ts'
+import { type Crash, isParked, type Memory, settingOf } from '../turns/memory.ts'
 import { type AfterTry, afterTry, type Failure, failureOf } from '../turns/retry-policy.ts'
 import type { TurnDraft } from '../turns/turn-draft.ts'
 import type { Run } from '../turns/turn-run.ts'
@@ -92,6 +92,29 @@ export class FailedTries {
     this.#isFailing = true
     this.#log(failing, failure, shown)
     this.#report(failing, failure, shown)
+  }
+
+  /** The record of a crash in a handler, after those with the same error. */
+  crashed(run: Run, thrown: unknown, { state, crash: before }: Memory): Crash {
+    const what = this.#messageOf(run)
+    const error = this.shown(run, thrown, state)
+    const now = this.#terms.shard.now()
+    const failure = failureOf({ next: 'retry', error }, now)
+    if (before?.what !== what || alikeText(before.failure.error) !== alikeText(failure.error))
+      return { what, count: 1, failure }
+    const { since = before.failure.at } = before.failure
+    return { what, count: before.count + 1, failure: { ...failure, since } }
+  }
+
+  /** A handler has succeeded: the record of its crash goes. */
+  succeeded(draft: TurnDraft, crash: Crash): void {
+    if (crash.what === this.#messageOf(draft.run)) draft.keepCrash(undefined)
+  }
+
+  /** The message of a turn in two words; of a machine the event. */
+  #messageOf({ what, name, payload }: Run): string {
+    const event = this.#terms.table.eventOf?.(name, payload)
+    return event === undefined ? what : `event ${event}`
   }
 
   /** The order of the parts of a tree does not matter: the same try comes again, and does not count. */

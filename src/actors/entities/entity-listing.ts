@@ -5,7 +5,15 @@
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { hiddenText, redacted } from '../../redaction.ts'
 import { type FormatStatus, shownStatus } from '../../runtime/index.ts'
-import { alarmRowKey, entityRowKey, type Row, readEntityRow } from '../../storage/index.ts'
+import {
+  alarmRowKey,
+  entityRowKey,
+  indexRows,
+  parseIndex,
+  type Row,
+  readEntityRow,
+  workerKind,
+} from '../../storage/index.ts'
 import { mergedRows } from '../core/read-view.ts'
 import { watermarkOf } from '../store/freshness.ts'
 import { type Page, pageFrom } from '../store/page-cursor.ts'
@@ -13,13 +21,16 @@ import type { RangePage } from '../store/store-page.ts'
 import { endName } from '../turns/lifetime.ts'
 import {
   type Alarm,
+  type Crash,
+  crashField,
   type Fields,
   type Identity,
   readAlarm,
   readBody,
+  readCrash,
   type Step,
 } from '../turns/memory.ts'
-import { alarmsOf, callIdKeysOf, stateIn } from '../turns/waking.ts'
+import { alarmsOf, callIdKeysOf, crashOf, stateIn } from '../turns/waking.ts'
 import type { Entities } from './entities.ts'
 import type { EntityQuery } from './entity-query.ts'
 
@@ -158,6 +169,8 @@ export type EntityRows = {
   /** The recorded steps that no turn has consumed. */
   readonly steps: readonly Step[]
   readonly alarms: ReadonlyMap<string, Alarm>
+  /** The last crash in a handler that has not succeeded since. */
+  readonly crash: Crash | undefined
   /** How many calls with an id are remembered. */
   readonly calls: number
 }
@@ -173,8 +186,34 @@ export const surveyEntity = (entities: Entities, entity: string): EntityRows | u
   const { mark, body } = readEntityRow(row)
   const { version, state, fields, steps } = readBody(body)
   const calls = callIdKeysOf(shard, entity).length
-  return { ...mark, version, state, fields, steps, alarms: alarmsOf(shard, entity), calls }
+  const alarms = alarmsOf(shard, entity)
+  const crash = crashOf(shard, entity)
+  return { ...mark, version, state, fields, steps, alarms, crash, calls }
 }
+
+/** An actor whose process has crashed in a handler that has not succeeded since. */
+type CrashedActor = Pick<Identity, 'kind' | 'id'> & {
+  readonly isMachine: boolean
+  readonly crash: Crash
+}
+
+/** The crashed actors of the shards here, of each kind and shard the first hundred. */
+export const crashedActors = (entities: Entities): readonly CrashedActor[] => {
+  const found: CrashedActor[] = []
+  for (const shard of entities.shards)
+    for (const kind of shard.phase.kind === 'open' ? [...entities.kinds, workerKind] : []) {
+      let left = crashedMax
+      for (const [rowKey, { value }] of shard.view().rows(indexRows(kind, crashField))) {
+        const { id } = parseIndex(rowKey)
+        const isMachine = entities.tableOf(kind, id)?.machine !== undefined
+        found.push({ kind, id, isMachine, crash: readCrash(value.bytes) })
+        if (--left === 0) break
+      }
+    }
+  return found
+}
+
+const crashedMax = 100
 
 /**
  * The rows as they may be shown. `formatStatus` knows states of the present version only, so an

@@ -31,6 +31,8 @@ export type TurnKind =
   | 'onFailed'
   /** The record that a step or an alarm has failed, and when it is tried again. */
   | 'record'
+  /** The record that a handler threw, and ended the process. */
+  | 'crash'
   /** The turn of the records of `init`. */
   | 'birth'
 
@@ -304,6 +306,7 @@ const table: Readonly<Record<TurnKind, Row>> = {
   alarm: ['wait', 'drop', 'retry'],
   onFailed: ['wait', 'drop', 'park'],
   record: ['wait', 'drop', 'block'],
+  crash: ['drop', 'drop', 'drop'],
   birth: ['wait', 'end', 'end'],
 }
 

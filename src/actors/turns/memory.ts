@@ -57,6 +57,15 @@ export type Alarm = {
   readonly failure: Failure | undefined
 }
 
+/** The crash of the process of an actor in one of its handlers, until that handler succeeds. */
+export type Crash = {
+  /** The message in two words: `call pay`. */
+  readonly what: string
+  /** How often it came with this error; `failure` has the first time and the last. */
+  readonly count: number
+  readonly failure: Failure
+}
+
 /** Whether a step or an alarm waits for `unblock`. */
 export const isParked = ({ failure }: Pick<Step, 'failure'>): boolean => failure?.next === 'unblock'
 
@@ -78,6 +87,8 @@ export type Memory = {
   readonly birth: string | undefined
   /** The changes of own rows that are not durable yet. */
   readonly own: OwnLayer | undefined
+  /** The last crash in a handler that has not succeeded since. */
+  readonly crash: Crash | undefined
 }
 
 /** The kind and id of an actor, and both as one text. */
@@ -92,6 +103,7 @@ export const nothing: Memory = {
   fields: {},
   birth: undefined,
   own: undefined,
+  crash: undefined,
 }
 
 /** The main row. `shape` is the structural hash of a state machine, or ''. */
@@ -262,15 +274,35 @@ export const readParked = (bytes: Uint8Array): readonly Parked[] => {
   })
 }
 
+/** The index field under which actors are found whose process has crashed. No user's has a $. */
+export const crashField = '$crashed'
+
+/** The row of the crash of an actor. It is none of the main row, which each turn writes. */
+export const crashRowKey = (entity: string): string => {
+  const slash = entity.indexOf('/')
+  const [kind, id] = [entity.slice(0, slash), entity.slice(slash + 1)]
+  return indexRowKey(kind, crashField, encodeIndexValue(null), id)
+}
+
+const crashBytes = ({ what, count, failure }: Crash): Uint8Array =>
+  encodeList([what, packTries(count, failure)])
+
+/** @throws KeelsonError `CORRUPT` */
+export const readCrash = (bytes: Uint8Array): Crash => {
+  const [what, packed] = decodeValue({ tag: valueTags.structured, bytes }) as [string, unknown]
+  const { tries: count, failure } = unpackTries(packed)
+  return { what, count, failure: failure as Failure }
+}
+
 /** The rows beside the main row that differ between two memories. Most turns change none. */
 export const rowChanges = (
   identity: Identity,
   before: Memory,
   after: Memory,
 ): readonly EntityRowChange[] => {
-  const { alarms, steps, fields } = before
+  const { alarms, steps, fields, crash } = before
   const isSame = alarms === after.alarms && steps === after.steps && fields === after.fields
-  return isSame ? [] : differences(identity, before, after)
+  return isSame && crash === after.crash ? [] : differences(identity, before, after)
 }
 
 const differences = (
@@ -294,6 +326,8 @@ const differences = (
   due(stepsName, wakeFor(before.steps), wakeFor(after.steps))
   if (before.alarms !== after.alarms || before.steps !== after.steps)
     changes.push(...parkedChange(kind, id, parkedIn(before), parkedIn(after)))
+  if (before.crash !== after.crash)
+    changes.push([crashRowKey(entity), after.crash && crashBytes(after.crash)])
   if (before.fields !== after.fields)
     for (const field of namesIn(before.fields, after.fields)) {
       const [old, next] = [ownOf(before.fields, field), ownOf(after.fields, field)]

@@ -29,6 +29,7 @@ import { causesMax, type DurableTable } from './durable-table.ts'
 import { ended, endIn, endName } from './lifetime.ts'
 import {
   type Alarm,
+  type Crash,
   type Fields,
   type Identity,
   type Memory,
@@ -72,6 +73,7 @@ export class TurnDraft extends LoggedTurn<Run> {
   /** Its row is written also if nothing in it changes. */
   #isWritten = false
   #own: OwnLayer | undefined = undefined
+  #crash: Crash | undefined
 
   /** Where its end is counted; `undefined` when it was. */
   #tally: TurnTally | undefined
@@ -82,6 +84,7 @@ export class TurnDraft extends LoggedTurn<Run> {
     this.before = before
     this.mark = { incarnation, seq: (before.memory.mark?.seq ?? 0) + 1 }
     this.#steps = before.memory.steps
+    this.#crash = before.memory.crash
     if (run.step) this.removeStep(run.step.step)
     if (run.alarm) this.cancelAlarm(run.alarm.name)
   }
@@ -124,6 +127,11 @@ export class TurnDraft extends LoggedTurn<Run> {
   setOwn(key: string, value: StoredValue | undefined): void {
     this.#own ??= new OwnLayer(this.before.memory.own)
     this.#own.set(key, value)
+  }
+
+  /** Keeps the record of a crash; `undefined`: what crashed has succeeded. */
+  keepCrash(crash: Crash | undefined): void {
+    this.#crash = crash
   }
 
   override leave(): void {
@@ -224,18 +232,19 @@ export class TurnDraft extends LoggedTurn<Run> {
   /** The memory after this turn, with a new state. */
   memoryOf(state: unknown, fields: Fields): Memory {
     const { mark, birth, own } = this
+    const crash = this.#crash
     // Nothing of an actor runs after its end.
     if (this.#end) {
       const alarms = new Map([[endName, this.#end]])
-      return { state, mark, steps: [], alarms, fields, birth, own }
+      return { state, mark, steps: [], alarms, fields, birth, own, crash }
     }
     const alarms = this.#alarms ?? this.before.memory.alarms
-    return { state, mark, steps: this.#steps, alarms, fields, birth, own }
+    return { state, mark, steps: this.#steps, alarms, fields, birth, own, crash }
   }
 
   /** Whether it asked for something that must be durable, beside its state. */
   get hasRecords(): boolean {
-    return this.#isWritten || this.#hasChanges
+    return this.#isWritten || this.#hasChanges || this.#crash !== this.before.memory.crash
   }
 
   get #hasChanges(): boolean {

@@ -18,11 +18,14 @@ import type { DurableTable } from './durable-table.ts'
 import {
   type Alarm,
   type Body,
+  type Crash,
+  crashRowKey,
   type Identity,
   type Memory,
   nothing,
   readAlarm,
   readBody,
+  readCrash,
 } from './memory.ts'
 import type { Known } from './turn-draft.ts'
 
@@ -111,20 +114,41 @@ export const birthOf = (view: ReadView, entity: string): string | undefined => {
 }
 
 /** The rows of an actor's memory. */
-type MemoryRows = { readonly main: Row; readonly alarms: readonly KeyRow[] }
+type MemoryRows = {
+  readonly main: Row
+  readonly alarms: readonly KeyRow[]
+  readonly crash: Row | undefined
+}
 
 /** They are read before they are decoded: a read that fails says nothing about their content. */
 const rowsOf = (shard: ShardCore, entity: string): MemoryRows | undefined => {
   const view = shard.view()
   const main = view.row(entityRowKey(entity))
-  return main && { main, alarms: [...view.rows(alarmRows(entity))] }
+  if (main === undefined) return undefined
+  const crash = view.row(crashRowKey(entity))
+  return { main, alarms: [...view.rows(alarmRows(entity))], crash }
 }
 
-const readRows = ({ main, alarms }: MemoryRows): { stored: Memory; body: Body } => {
+/** The record of the crash of an actor. */
+export const crashOf = (shard: ShardCore, entity: string): Crash | undefined =>
+  crashIn(shard.view().row(crashRowKey(entity)))
+
+const crashIn = (row: Row | undefined): Crash | undefined => row && readCrash(row.value.bytes)
+
+const readRows = ({ main, alarms, crash }: MemoryRows): { stored: Memory; body: Body } => {
   const { mark, body: bytes } = readEntityRow(main)
   const body = readBody(bytes)
   const { steps, fields, birth } = body
-  const stored = { ...nothing, mark, steps, fields, birth, alarms: alarmsIn(alarms) }
+  const stored: Memory = {
+    state: undefined,
+    mark,
+    steps,
+    alarms: alarmsIn(alarms),
+    fields,
+    birth,
+    own: undefined,
+    crash: crashIn(crash),
+  }
   return { stored, body }
 }
 

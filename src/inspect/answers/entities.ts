@@ -11,11 +11,11 @@ import { failureRecord } from '../../failure-record.ts'
 import { name } from '../../runtime/index.ts'
 import { workerKind } from '../../storage/index.ts'
 import type { App } from '../../supervisors/index.ts'
-import type { CrashRecord } from '../recorder/crash-records.ts'
-import { entityKindOf, recordsOf } from '../recorder/recorder.ts'
+import { entityKindOf } from '../recorder/recorder.ts'
 import { pluralText } from '../text/quantities.ts'
 import type { NamedEntity } from './process-finder.ts'
 import { nextTurn } from './process-pages.ts'
+import { type ActorCrash, crashesOfActor } from './stored-crashes.ts'
 
 /** A kind of entities that runs. */
 export type KindFacts = {
@@ -66,12 +66,6 @@ const countsByKind = (entities: readonly string[]): ReadonlyMap<string, number> 
   return counts
 }
 
-/** The crashes of an entity with one error. */
-export type EntityCrash = Pick<
-  CrashRecord,
-  'count' | 'firstAt' | 'lastAt' | 'reason' | 'lastMessage' | 'error'
->
-
 /** The facts about one entity, or about a durable worker. */
 export type EntityFacts = {
   readonly entity: string
@@ -83,8 +77,11 @@ export type EntityFacts = {
   readonly blocked: string | undefined
   /** The record of that failure, with the stack of the user's code. */
   readonly blockedBy: KeptError | undefined
-  /** The crashes of its processes since the start of the instance, those with one error as one. */
-  readonly crashes: readonly EntityCrash[]
+  /**
+   * The crashes of its processes, those with one error as one: the one that its rows keep, over
+   * restarts and members, and those since the start of the instance.
+   */
+  readonly crashes: readonly ActorCrash[]
   /** `undefined`: it is unborn. */
   readonly rows: EntityRows | undefined
 }
@@ -116,7 +113,7 @@ export const entityAt = (app: App, { kind, id }: NamedEntity, reveals = false): 
     pid,
     blocked: error?.message,
     blockedBy: error && failureRecord(error),
-    crashes: crashesOf(app, kind === workerKind ? id : entity),
+    crashes: crashesOfActor(app, kind === workerKind ? id : entity, read?.crash),
     rows: read && !reveals ? shownRows(entities, { kind, id }, read) : read,
   }
 }
@@ -143,10 +140,3 @@ export const failuresOf = ({ blockedBy, crashes, rows }: EntityFacts): readonly 
 ]
 
 const timeText = (ms: number): string => new Date(ms).toISOString()
-
-const crashesOf = ({ system }: App, subject: string): readonly EntityCrash[] =>
-  recordsOf(system)
-    .crashes.all.filter((each) => each.subject === subject)
-    .map(({ count, firstAt, lastAt, reason, lastMessage, error }) => {
-      return { count, firstAt, lastAt, reason, lastMessage, error }
-    })

@@ -8,6 +8,7 @@ import type { CrashRecord } from '../recorder/crash-records.ts'
 import { recordsOf } from '../recorder/recorder.ts'
 import { type EntityFacts, entityAt, type KindFacts, kindsOf } from './entities.ts'
 import type { NamedEntity } from './process-finder.ts'
+import { storedCrashes, storedCrashText } from './stored-crashes.ts'
 
 /** A member has so long to answer a look, in ms. */
 export const askedMs = 2_000
@@ -97,10 +98,15 @@ const summed = (one: Counts, other: Counts): Counts => ({
 
 /**
  * The crashes of a process, or of the processes below it, as text: of each error the last one, the
- * newest at the end, by its title or its pid as `<7>`.
+ * newest at the end, by its title or its pid as `<7>`. Without one, the crash that its rows keep.
  */
-const crashesOf = ({ system }: App, title: string): readonly string[] =>
-  recordsOf(system).crashes.of(title).slice(-crashesMax).map(crashText)
+const crashesOf = (app: App, title: string): readonly string[] => {
+  const recorded = recordsOf(app.system).crashes.of(title)
+  if (recorded.length > 0) return recorded.slice(-crashesMax).map(crashText)
+  return storedCrashes(app)
+    .filter(({ subject }) => title === subject || title.endsWith(`/${subject}`))
+    .map(storedCrashText)
+}
 
 const crashText = ({ text, count, firstAt, lastAt }: CrashRecord): string => {
   const times =
@@ -146,22 +152,32 @@ export const crashesAbout = async (
 }
 
 /** A crash of a list. */
-export type ListedCrash = Omit<CrashRecord, 'text' | 'error' | 'starters'> & {
+export type ListedCrash = Omit<CrashRecord, 'text' | 'error' | 'starters' | 'pid'> & {
+  /** `undefined`: its process has ended with an earlier instance, and its rows keep the crash. */
+  readonly pid?: number
   /** The member that has it; absent without members. */
   readonly member?: string | undefined
 }
 
 type CrashList = { readonly total: number; readonly crashes: readonly ListedCrash[] }
 
-/** The crashes here, those of one process with one error as one, and how many there were in all. */
+/**
+ * The crashes here, those of one process with one error as one, with those that only rows have; and
+ * how many there were since the start.
+ */
 const listedCrashes = (app: App): CrashList => {
   const records = recordsOf(app.system)
   const member = app[innerParts].questions?.member
   return {
     total: records.total('crash'),
-    crashes: records.crashes.all
-      .slice(-listedMax)
-      .map(({ text: _, error: __, starters: ___, ...listed }) => Object.assign(listed, { member })),
+    crashes: [
+      ...storedCrashes(app).map(({ error: _, ...listed }) => Object.assign(listed, { member })),
+      ...records.crashes.all.map(({ text: _, error: __, starters: ___, ...listed }) =>
+        Object.assign(listed, { member }),
+      ),
+    ]
+      .sort((one, other) => one.lastAt - other.lastAt)
+      .slice(-listedMax),
   }
 }
 

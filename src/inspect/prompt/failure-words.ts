@@ -82,7 +82,7 @@ const crashTable = (crashes: readonly ListedCrash[], total: number): string => {
   const rows = crashes.map((crash) => {
     const { firstAt, lastAt, count, member = '', subject, pid, lastMessage, reason } = crash
     const times = [timeText(lastAt), countText(count), count > 1 ? timeText(firstAt) : '-']
-    const who = [...(isOne ? [] : [member]), `${subject} <${pid}>`]
+    const who = [...(isOne ? [] : [member]), pid === undefined ? subject : `${subject} <${pid}>`]
     return [...times, ...who, lastMessage, shortened(reason)].map(printable)
   })
   const who = isOne ? ['process'] : ['member', 'process']

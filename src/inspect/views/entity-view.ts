@@ -87,6 +87,7 @@ export const entityFacts = (shown: EntityFacts): string => {
     ['index', fieldsText(rows.fields)],
     ...listed('steps', steps),
     ...listed('alarms', alarms),
+    ...(rows.crash ? [['crashed', crashedText(rows.crash)] as const] : []),
     ['calls kept', countText(rows.calls)],
   ])
   return [facts, ...failures].join('\n\n')
@@ -94,6 +95,11 @@ export const entityFacts = (shown: EntityFacts): string => {
 
 /** The most records after the facts. */
 const recordsMax = 5
+
+const crashedText = ({ what, count, failure }: NonNullable<EntityRows['crash']>): string =>
+  printable(
+    `in ${what}, ${pluralText(count, 'time')}, last at ${timeText(failure.at)} (${keptText(failure.error)})`,
+  )
 
 /** How often a step or an alarm has failed, with its last error, and what comes next. */
 const triedText = (

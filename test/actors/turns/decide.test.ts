@@ -30,6 +30,7 @@ test.each<[TurnKind, string, string, string]>([
   ['step', 'wait', 'retry', 'retry'],
   ['alarm', 'wait', 'retry', 'retry'],
   ['record', 'wait', 'block', 'end'],
+  ['crash', 'drop', 'drop', 'end'],
   ['birth', 'wait', 'end', 'end'],
 ])('%s: on a full disk %s, after another refusal %s, after a throw %s', (kind, ...after) => {
   const refusal = (error: unknown, isOvertaken = false) =>
