@@ -99,11 +99,10 @@ export class FailedTries {
     const what = this.#messageOf(run)
     const error = this.shown(run, thrown, state)
     const now = this.#terms.shard.now()
-    const failure = failureOf({ next: 'retry', error }, now)
-    if (before?.what !== what || alikeText(before.failure.error) !== alikeText(failure.error))
-      return { what, count: 1, failure }
-    const { since = before.failure.at } = before.failure
-    return { what, count: before.count + 1, failure: { ...failure, since } }
+    const isSame =
+      before?.what === what && alikeText(before.failure.error) === alikeText(keptError(error))
+    const failure = failureOf({ next: 'retry', error }, now, isSame ? before.failure : undefined)
+    return { what, count: isSame ? before.count + 1 : 1, failure }
   }
 
   /** A handler has succeeded: the record of its crash goes. */

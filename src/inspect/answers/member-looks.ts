@@ -162,7 +162,7 @@ export type ListedCrash = Omit<CrashRecord, 'text' | 'error' | 'starters' | 'pid
 type CrashList = { readonly total: number; readonly crashes: readonly ListedCrash[] }
 
 /**
- * The crashes here, those of one process with one error as one, with those that only rows have; and
+ * The crashes here, those of one process with one error as one, and the ones that only rows have; and
  * how many there were since the start.
  */
 const listedCrashes = (app: App): CrashList => {
