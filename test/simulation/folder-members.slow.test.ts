@@ -18,4 +18,8 @@ describe('members of a folder', () => {
     },
     600_000,
   )
+
+  test('keep the order of a sender when the shard moves to it with its messages, and from it again', async () => {
+    await expect(liveFolder(2_100_633)).resolves.toMatchObject({ lives: 1 })
+  })
 })

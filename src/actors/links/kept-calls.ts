@@ -45,6 +45,15 @@ export class KeptCalls {
     return order
   }
 
+  /**
+   * A message goes to its owner, which is here. If that gives the shard away before it handles it, the
+   * message leaves in the order of its mailbox, as the calls do: here they are new calls. Scenario: an
+   * owner that closes returns casts and calls to this member, which gets the shard, and closes next.
+   */
+  arrived(message: Message): void {
+    this.#orders.delete(message)
+  }
+
   /** A cast came back. The peer says its order. */
   returned(cast: Message, order: number): void {
     this.#orders.set(cast, order)

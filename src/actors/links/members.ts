@@ -418,7 +418,10 @@ export class Members implements Linked, ShardOwners {
   #sendKept(place: Place): void {
     const member = typeof place === 'string' ? place : this.#nextOwner(place)
     if (member === this.member) {
-      for (const { message, target } of this.#kept.take(place)) this.#sendHere(target, message)
+      for (const { message, target } of this.#kept.take(place)) {
+        this.#kept.arrived(message)
+        this.#sendHere(target, message)
+      }
       return
     }
     const open = member === undefined ? undefined : this.#open.get(member)
