@@ -75,7 +75,12 @@ export const liveStore = async (seed: number, make = diskMachine): Promise<void>
   const model = new Map<string, Possible>(keys.map((key) => [key, [{ value: undefined }]]))
   // Without fsync there is no power cut.
   const enableFsync = random() < 0.7 || !world.mayLackFsync
-  const options = { shards: pick([1, 2]), wal: { maxFileSize: 128 * 1024, enableFsync } }
+  const options = {
+    shards: pick([1, 2]),
+    wal: { maxFileSize: 128 * 1024, enableFsync },
+    // So small that rows are read from the projection as soon as it has them.
+    ...(seed % 2 === 1 && { overlay: { keys: 4 } }),
+  }
   let app = await world.start(options)
   let value = 0
   const pending = new Set<Promise<void>>()
