@@ -55,7 +55,7 @@ test('every alert has a severity, an entry in the runbook, and metrics that exis
   const alerts = readFileSync('signals/alerts.yml', 'utf8')
     .split(/^ {6}- alert: /m)
     .slice(1)
-  expect(alerts).toHaveLength(17)
+  expect(alerts).toHaveLength(18)
   const runbook = readFileSync('docs/operations.md', 'utf8')
   const names = Object.values(metrics).map(({ name }) => name as string)
   for (const alert of alerts) {

@@ -166,6 +166,8 @@ export {
   type NewServer,
   type Verdict,
 } from './rehearsal/actor-verdicts.ts'
+export { judgeSpec } from './rehearsal/judge.ts'
+export type { JudgementHealth, KindJudge, WouldBlock } from './rehearsal/judgement.ts'
 export { ownRowsOf, type StoredActor, storedActors } from './rehearsal/stored-actors.ts'
 export {
   Follower,

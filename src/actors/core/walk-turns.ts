@@ -34,8 +34,20 @@ export class WalkTurns {
   walk<T>(step: () => T): T {
     const begun = this.#clock.monotonic()
     const result = step()
+    this.#ends(begun)
+    return result
+  }
+
+  /** As `walk`, for a step of some turns of the event loop. What others do in between counts too: a busy thread walks less. */
+  async walkOn<T>(step: () => Promise<T>): Promise<T> {
+    const begun = this.#clock.monotonic()
+    const result = await step()
+    this.#ends(begun)
+    return result
+  }
+
+  #ends(begun: number): void {
     const tookMs = this.#clock.monotonic() - begun
     this.#pauseMs = Math.min(pauseMsMax, Math.max(pauseMsMin, pauseShare * tookMs))
-    return result
   }
 }

@@ -12,6 +12,7 @@ import {
   parseDue,
   workerKind,
 } from '../../storage/index.ts'
+import type { JudgementHealth } from '../rehearsal/judgement.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
 import type { FailingTurn, WaitingTurn } from '../turns/actor-trouble.ts'
 import { hangsMs, type TurnAtWork } from '../turns/actor-work.ts'
@@ -49,6 +50,12 @@ export type ActorsHealth = {
    * and schedules have kinds, too. Their rows rest until a program has them.
    */
   readonly missing: Some<{ readonly kind: string; readonly entity: string }>
+  /**
+   * Actors at rest that this program would block when they wake: runs whose bodies diverge, states
+   * without a `migrate`. They are judged after a start, and when a shard comes; each leaves the list
+   * when it wakes.
+   */
+  readonly wouldBlock: JudgementHealth
   /** How many turns were refused since the start, by code. */
   readonly refused: Readonly<Record<string, number>>
 }
@@ -73,6 +80,7 @@ export const actorsHealth = (entities: Entities): ActorsHealth => {
     hanging: some(entities.work.turnsBefore(entities.system.clock.now() - hangsMs)),
     overdue: some(entities.shards.flatMap(overdueOf)),
     missing: some(missingIn(entities)),
+    wouldBlock: entities.judgement.health,
     refused: Object.fromEntries(refused),
   }
 }

@@ -26,6 +26,7 @@ import {
 import { watchesBegun } from '../core/owners-way.ts'
 import { instanceName } from '../core/shard-name.ts'
 import { emit } from '../core/storage-events.ts'
+import { Judgement } from '../rehearsal/judgement.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
 import { ActorTrouble } from '../turns/actor-trouble.ts'
 import { ActorWork, type WorkLedger } from '../turns/actor-work.ts'
@@ -133,6 +134,8 @@ export class Entities {
   readonly work: ActorWork
   /** Parts of the health of the instance that layers above add, by their names. */
   readonly reports = new Map<string, () => unknown>()
+  /** Which actors at rest the running program would block. */
+  readonly judgement = new Judgement()
   readonly #kinds = new Map<string, RunningKind>()
   /** Of each entity the logs of incarnations that have ended undecided. */
   readonly #logs = new Map<string, Set<Undecided>>()
@@ -173,6 +176,7 @@ export class Entities {
     if ((await this.#elsewhere?.leave(shard, withinMs, isLast)) === false) return false
     for (const kind of this.#kinds.values()) kind.forget(shard)
     this.trouble.forget((entity) => this.shardOf(entity) === shard)
+    this.judgement.forget((entity) => this.shardOf(entity) === shard)
     return true
   }
 

@@ -124,6 +124,7 @@ class Child implements DurableTerms {
     const { id, entity } = this.identity
     this.hasWoken = true
     failures.delete(id)
+    entities.judgement.woke(entity)
     if (reason) block(this.#state, id, reason)
     else if (blocked.delete(id)) entities.woke()
     emit(entities.system, this.shard, 'entity.woke', { entity, blocked: reason?.message })
@@ -132,6 +133,7 @@ class Child implements DurableTerms {
   blocks(reason: KeelsonError): void {
     const { id } = this.identity
     this.#state.untried.add(id)
+    this.#state.entities.judgement.woke(this.identity.entity)
     block(this.#state, id, reason)
   }
 

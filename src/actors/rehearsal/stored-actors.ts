@@ -47,15 +47,19 @@ const pageIn = (
 ): { readonly actors: readonly StoredActor[]; readonly rest?: RowRange } => {
   const actors: StoredActor[] = []
   for (const [rowKey, main] of shard.view().rows(range)) {
-    const entity = entityOfRow(rowKey)
-    const slash = entity.indexOf('/')
-    const alarms = [...shard.view().rows(alarmRows(entity))].map(
-      ([key, row]) => [key.slice(key.lastIndexOf('\0') + 1), row] as const,
-    )
-    actors.push({ kind: entity.slice(0, slash), id: entity.slice(slash + 1), main, alarms })
+    actors.push(storedActor(shard, entityOfRow(rowKey), main))
     if (actors.length === pageRows) return { actors, rest: { ...range, gt: rowKey } }
   }
   return { actors }
+}
+
+/** An actor with this main row, and its alarms. */
+export const storedActor = (shard: ActorShard, entity: string, main: Row): StoredActor => {
+  const slash = entity.indexOf('/')
+  const alarms = [...shard.view().rows(alarmRows(entity))].map(
+    ([key, row]) => [key.slice(key.lastIndexOf('\0') + 1), row] as const,
+  )
+  return { kind: entity.slice(0, slash), id: entity.slice(slash + 1), main, alarms }
 }
 
 /** The rows that an actor keeps itself. */

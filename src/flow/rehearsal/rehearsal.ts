@@ -8,15 +8,15 @@ import { ownOf } from '../../own-names.ts'
 import { readEntityRow } from '../../storage/index.ts'
 import type { AppTree } from '../../supervisors/index.ts'
 import { runKind, scheduleKind, schedulesKind } from '../runs/parts.ts'
-import { isOver, type RunState, typeOfRun } from '../runs/record.ts'
+import { isOver } from '../runs/record.ts'
 import { declaredSchedule } from '../schedule/schedule-entity.ts'
 import { type Plan, planFor } from '../schedule/schedule-plan.ts'
 import { Catalogue } from './catalogue.ts'
 import type { ReplayParts } from './rehearsed-run.ts'
 import { RunJudge } from './run-judge.ts'
-import { softened } from './run-verdict.ts'
+import { lackOf, lacks, softened } from './run-verdict.ts'
 import { runStateOf, type StoredFacts, type StoredPart, workflowOf } from './stored-parts.ts'
-import { blocksWith, type Found } from './verdict.ts'
+import type { Found } from './verdict.ts'
 
 /** The judge of one program. */
 export class Rehearsal {
@@ -83,28 +83,11 @@ export class Rehearsal {
     for (const { id, run, ...part } of parts) {
       const state = runStateOf({ ...part, id })
       if (!run || !state) continue
-      const lack = workflow ? this.#lackOf(run, state) : lacks(`workflow ${name}`)
+      const lack = workflow ? lackOf(run, state, this.#catalogue) : lacks(`workflow ${name}`)
       if (lack && !isOver(state.status)) this.#says(`workflow ${name}`, id, softened(state, lack))
       if (workflow && 'record' in run) given.push({ id, loaded: run })
     }
     if (workflow) await this.#runs.judge(workflow, given)
-  }
-
-  /** The lack of anything that a run needs beside its body: its values, its queue, and the workflows of its children. */
-  #lackOf(
-    run: NonNullable<StoredPart['run']>,
-    { waitsFor, isHeld }: RunState,
-  ): Verdict | undefined {
-    if ('unreadable' in run)
-      return blocksWith(run.unreadable, 'restore the value, or `settle` the operation')
-    const { queues, workflows } = this.#catalogue
-    const queue = isHeld && waitsFor?.kind === 'queue' ? waitsFor.name : undefined
-    if (queue !== undefined && !queues.has(queue)) return lacks(`queue ${queue}`)
-    for (const { child, outcome } of run.record) {
-      if (child === undefined || outcome || workflows.has(typeOfRun(child))) continue
-      return lacks(`workflow ${typeOfRun(child)}, of its child`)
-    }
-    return undefined
   }
 
   #judgeActor(part: StoredPart): void {
@@ -194,14 +177,6 @@ const hourMs = 3_600_000
 
 /** The keeper of runs removes what is over once an hour. */
 const lateMs = 2 * hourMs
-
-/** A part that stored data name and the program lacks: what waits for it goes on when it is back. */
-const lacks = (what: string): Verdict => ({
-  level: 'blocks',
-  what: 'UNSUPPORTED_VERSION',
-  reason: `there is no ${what}`,
-  fix: 'keep it in the tree until nothing stored names it',
-})
 
 const moved = (before: number | undefined, next: number | undefined): Verdict => ({
   level: 'acts',

@@ -8,8 +8,8 @@ import { isKeelsonError, type KeptError, keptError } from '../../errors.ts'
 import { type Active, awaitedOf } from '../runs/active.ts'
 import type { Workflow } from '../runs/body.ts'
 import { missingBody } from '../runs/lacking.ts'
-import { type Awaited, isBetweenTries, isOver, type RunState } from '../runs/record.ts'
-import { standsStill } from '../runs/replaying.ts'
+import { type Awaited, isBetweenTries, isOver, type RunState, typeOfRun } from '../runs/record.ts'
+import { type LoadedRun, standsStill } from '../runs/replaying.ts'
 import { type BodyEnd, bodyOf, endsTooEarly, storable } from '../runs/run-end.ts'
 import type { RehearsedRun } from './rehearsed-run.ts'
 import { blocksWith, bodyFix } from './verdict.ts'
@@ -40,6 +40,37 @@ export const verdictBefore = (state: RunState, workflow: Workflow): Verdict | un
   const fix = `add the body to \`previous\` under ${state.version}`
   return softened(state, blocksWith(keptError(missingBody(workflow, state.version)), fix))
 }
+
+/** The parts of a program that runs name. */
+export type NamedParts = {
+  readonly queues: { has(name: string): boolean }
+  readonly workflows: { has(name: string): boolean }
+}
+
+/** The lack of anything that a run needs beside its body: its values, its queue, and the workflows of its children. */
+export const lackOf = (
+  run: LoadedRun | { readonly unreadable: KeptError },
+  { waitsFor, isHeld }: RunState,
+  { queues, workflows }: NamedParts,
+): Verdict | undefined => {
+  if ('unreadable' in run)
+    return blocksWith(run.unreadable, 'restore the value, or `settle` the operation')
+  const queue = isHeld && waitsFor?.kind === 'queue' ? waitsFor.name : undefined
+  if (queue !== undefined && !queues.has(queue)) return lacks(`queue ${queue}`)
+  for (const { child, outcome } of run.record) {
+    if (child === undefined || outcome || workflows.has(typeOfRun(child))) continue
+    return lacks(`workflow ${typeOfRun(child)}, of its child`)
+  }
+  return undefined
+}
+
+/** A part that stored data name and the program lacks: what waits for it goes on when it is back. */
+export const lacks = (what: string): Verdict => ({
+  level: 'blocks',
+  what: 'UNSUPPORTED_VERSION',
+  reason: `there is no ${what}`,
+  fix: 'keep it in the tree until nothing stored names it',
+})
 
 /** The verdict about a run whose replay is over. `undefined`: it goes on as before. */
 export const verdictOf = async (run: RehearsedRun): Promise<Verdict | undefined> => {

@@ -138,7 +138,7 @@ export class StoredParts {
   async #part(actor: StoredActor): Promise<StoredPart> {
     const rows = ownRowsOf(this.#app[durableActors].entities, actor)
     const state = runStateOf(actor)
-    if (state) return { ...actor, run: await recordOf(state, rows) }
+    if (state) return { ...actor, run: await recordIn(state, rows) }
     return actor.kind.startsWith('$queue-') ? { ...actor, hasJobs: hasJobs(rows) } : actor
   }
 }
@@ -188,7 +188,8 @@ export const runStateOf = ({ kind, main }: StoredActor): RunState | undefined =>
     ? (readBody(readEntityRow(main).body).state as RunState | undefined)
     : undefined
 
-const recordOf = async (
+/** The record of a run, or why it cannot be read. */
+export const recordIn = async (
   state: RunState,
   rows: ReadRows,
 ): Promise<NonNullable<StoredPart['run']>> => {

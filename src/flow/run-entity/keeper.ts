@@ -21,6 +21,7 @@ import {
 import { durableActors } from '../../supervisors/index.ts'
 import { type ListOptions, listOf, statusBetween } from '../looks/listing.ts'
 import { atOnce } from '../looks/look.ts'
+import { WaitingRuns } from '../rehearsal/waiting-runs.ts'
 import type { Workflow } from '../runs/body.ts'
 import { isLacking } from '../runs/lacking.ts'
 import type { RunMessages } from '../runs/messages.ts'
@@ -55,7 +56,12 @@ export type BrokenSchedule = {
 
 type BrokenSchedules = (app: AppContext, now: number) => readonly BrokenSchedule[]
 
-type Start = { readonly workflows: readonly Workflow[]; readonly broken: BrokenSchedules }
+type Start = {
+  readonly workflows: readonly Workflow[]
+  /** The names of the queues. */
+  readonly queues: readonly string[]
+  readonly broken: BrokenSchedules
+}
 
 type State = {
   readonly workflows: readonly Workflow[]
@@ -140,8 +146,11 @@ const quietMs = 300_000
 const pauses = { baseMs: 1_000, maxMs: 60_000, jitter: 0.2 }
 
 /** The keeper of these workflows, and of the schedules made at run time, as a part of the tree. */
-export const keeperSpec = (workflows: readonly Workflow[], broken: BrokenSchedules): ChildSpec =>
-  worker('keeper', server, { workflows, broken }, { label: 'keeper of runs' })
+export const keeperSpec = (
+  workflows: readonly Workflow[],
+  queues: readonly string[],
+  broken: BrokenSchedules,
+): ChildSpec => worker('keeper', server, { workflows, queues, broken }, { label: 'keeper of runs' })
 
 const server: GenServer<Messages, State, Start> = {
   kind: 'flow_keeper',
@@ -158,6 +167,9 @@ const server: GenServer<Messages, State, Start> = {
     const { entities } = (context.app as AppContext)[durableActors]
     const { reports } = entities
     reports.set('flow', () => flowHealth(context as never, start))
+    const { judges } = entities.judgement
+    const judge = new WaitingRuns(context.app as AppContext, workflows, start.queues)
+    for (const { name } of workflows) judges.set(runKind(name), judge)
     const left = new Set<Shard>()
     const opened = new Set<number>()
     const unlisten = onOpening(entities, left, (shard) => {
@@ -175,6 +187,7 @@ const server: GenServer<Messages, State, Start> = {
       forget()
       events.removeListener('entity.ended', listener)
       reports.delete('flow')
+      for (const { name } of workflows) judges.delete(runKind(name))
     })
     context.cast(own, 'wakeAll')
     context.castAfter(cleanFirstMs, 'clean')

@@ -22,6 +22,7 @@ export const answerLooks = (app: App): void => {
   way?.answer('look.kinds', () => kindsOf(app))
   way?.answer('look.crashes', (title) => crashesOf(app, String(title)))
   way?.answer('look.crashList', () => listedCrashes(app))
+  way?.answer('look.judge', () => judgedAgain(app))
   way?.answer('look.lines', (title) => linesAbout(app, String(title)))
   way?.answer('look.entity', (payload) => {
     const [kind, id, reveals] = Array.isArray(payload) ? payload : []
@@ -30,6 +31,20 @@ export const answerLooks = (app: App): void => {
     return entityAt(app, { kind, id }, reveals === true)
   })
 }
+
+/** Has the actors at rest at this member judged anew: in how many parts; `undefined`: it judges none. */
+const judgedAgain = async ({ entities }: App): Promise<JudgingMember> => ({
+  parts: await entities.judgement.again?.(),
+})
+
+/** A member that judges: in how many parts, the actors of one kind in one shard each. */
+type JudgingMember = { readonly parts: number | undefined }
+
+/** Has the actors at rest at all members judged anew. */
+export const judgedAnywhere = (
+  app: App,
+): Promise<{ readonly found: readonly JudgingMember[]; readonly silent: readonly Silent[] }> =>
+  eachMember(app, 'look.judge', null, () => judgedAgain(app))
 
 /**
  * As `entityAt`, and of an entity elsewhere as its owner sees it.

@@ -71,6 +71,7 @@ export const troubleKinds = {
   'gave up': { severity: 'critical', alert: 'KeelsonCrashLoop', word: 'crashes' },
   'crash loop': { severity: 'critical', alert: 'KeelsonCrashLoop', word: 'crashes' },
   blocked: { severity: 'critical', alert: 'KeelsonEntityBlocked' },
+  'would block': { severity: 'warning', alert: 'KeelsonBuildBlocks' },
   parked: { severity: 'critical', alert: 'KeelsonTriesEnded' },
   'stuck step': { severity: 'warning', alert: 'KeelsonStepStuck' },
   'failing step': { severity: 'warning', alert: 'KeelsonWarning' },

@@ -232,6 +232,9 @@ const actorTroubles = (
   ...listed(actors.blocked, ({ entity, reason }) =>
     ofActor('blocked', entity, { cause: reason, since: blockedAt.get(entity) }),
   ),
+  ...listed(actors.wouldBlock, ({ entity, reason }) =>
+    ofActor('would block', entity, { cause: reason, text: `when it wakes: ${reason}` }),
+  ),
   ...listed(actors.parked, ({ entity, what, error }) =>
     ofActor('parked', entity, { cause: `${turnText(what)}: ${error}` }),
   ),

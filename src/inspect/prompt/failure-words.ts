@@ -1,5 +1,5 @@
 /**
- * The words of the prompt about failures: `health()`, `crashes()` and `log()`. They read the flight
+ * The words of the prompt about failures: `health()`, `crashes()`, `judge()` and `log()`. They read the flight
  * recorder, which holds text that may be shown. `health()` has what is in trouble first, the worst
  * on top, then the rest in a few lines. They are apart from the words about processes, because one
  * that has failed cannot be asked.
@@ -10,7 +10,12 @@ import { invalidArgument } from '../../errors.ts'
 import type { Ref } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { type Facts, factsOf } from '../answers/facts.ts'
-import { crashesAbout, crashesAnywhere, type ListedCrash } from '../answers/member-looks.ts'
+import {
+  crashesAbout,
+  crashesAnywhere,
+  judgedAnywhere,
+  type ListedCrash,
+} from '../answers/member-looks.ts'
 import { calledOf, processOf } from '../answers/process-finder.ts'
 import type { Trouble } from '../answers/troubles.ts'
 import { troublesOfAll } from '../answers/troubles-of-all.ts'
@@ -54,6 +59,14 @@ export const failureWords = (app: App, paint: Paint, shown = new ShownValues()) 
       const title = await titleOf(app, process)
       const { crashes, lines, silent } = await crashesAbout(app, title)
       return new View(withSilent(wholeCrashes(crashes, lines, title), silent, paint))
+    },
+    judge: async () => {
+      const { found, silent } = await judgedAnywhere(app)
+      const parts = found.reduce((sum, each) => sum + (each.parts ?? 0), 0)
+      const text = found.every((each) => each.parts === undefined)
+        ? 'nothing is judged here: there is no tree, or `judge: false`'
+        : `judges the actors at rest again, ${pluralText(parts, 'part')} with one kind of one shard each; health() has what it finds`
+      return new View(withSilent(text, silent, paint))
     },
     log: (count: unknown = shownDefault) => {
       if (!Number.isSafeInteger(count) || Number(count) < 1)

@@ -204,6 +204,7 @@ const commands: readonly (readonly [string, string])[] = [
   ['cluster()', 'the member in its cluster: its phase, its epoch, and what its lease has left'],
   ['replication()', 'each replica: its state, its lag, and why it waits'],
   ['health()', 'what is in trouble, the worst first; health().troubles as data'],
+  ['judge()', 'judges the actors at rest again: would the running build block them?'],
   ['crashes(), crashes(p)', 'the last crashes, with reason and message; those of p with stacks'],
   ['log(), log(100)', 'the last lines of the log, from warnings up'],
   ['app', 'the instance: app.health(), app.entity(kind), app.system …'],

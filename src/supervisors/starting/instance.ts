@@ -286,6 +286,7 @@ const run = async (inspected: Inspected): Promise<App> => {
       (part) => part?.childSpec() ?? [],
     ),
     app: userTree,
+    judges: options.judge,
     appContext: inside,
     isClosing,
   })

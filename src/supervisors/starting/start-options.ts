@@ -110,6 +110,12 @@ const instanceOptions = {
    */
   giveUpAfter: or(wholeFrom(0), 0),
   /**
+   * Whether actors at rest are judged after the start: which of them this program would block when
+   * they wake. `health().actors.wouldBlock` shows it. Bodies of waiting runs are replayed, and
+   * `migrate` is called; nothing is carried out or written.
+   */
+  judge: or(flag, true),
+  /**
    * True: a restored or salvaged folder acts from here on. Without it `start` refuses such a
    * folder, unless `app` is false.
    */

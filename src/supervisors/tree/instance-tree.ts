@@ -9,6 +9,7 @@ import {
   type Entities,
   emit,
   type Follower,
+  judgeSpec,
   Replicator,
   type ShardCore,
 } from '../../actors/index.ts'
@@ -48,6 +49,8 @@ export type TreeOptions = {
   readonly members: readonly ChildSpec[]
   /** The user's tree with its modules loaded, and its `context.app`. */
   readonly app: AppTree | undefined
+  /** Whether actors at rest are judged. */
+  readonly judges: boolean
   readonly appContext: AppContext
   /** Whether the user's tree must not start, because the instance ends. */
   readonly isClosing: () => boolean
@@ -94,6 +97,8 @@ export const instanceTree = (options: TreeOptions): ChildSpec => {
           ...(options.attach ? [options.attach] : []),
           ...(options.followers.length > 0 ? [replicationTree(options)] : []),
           ...(options.app ? [unlessClosing(options, appSpec(options.app, options))] : []),
+          // It judges by the tree, so it begins when that has started.
+          ...(options.app && options.judges ? [judgeSpec(options.entities)] : []),
         ],
       ),
     ],

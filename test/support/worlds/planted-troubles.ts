@@ -125,6 +125,13 @@ export const plants: Readonly<Record<TroubleKind, Plant>> = {
     }),
   }),
   blocked: inActors({ blocked: some({ entity: 'order/1', reason: 'no migrate' }) }),
+  'would block': inActors({
+    wouldBlock: {
+      ...some({ entity: 'order/1', reason: 'BLOCKED: no migrate' }),
+      judged: 1,
+      left: 0,
+    },
+  }),
   parked: inActors({
     parked: some({ entity: 'order/1', what: 'alarm pay', tries: 9, at: 1, error: 'no' } as never),
   }),

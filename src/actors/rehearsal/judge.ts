@@ -1,0 +1,239 @@
+/**
+ * The process that judges the actors at rest: after a start all of them, and later those of a shard that
+ * comes from another member and of a kind that begins to run. It says whether the running program would
+ * block them when they wake, and wakes nobody. It goes through the rows in short steps, with pauses in
+ * between. What it finds is kept in `judgement.ts`, which outlives it.
+ */
+import { isKeelsonError, reasonText } from '../../errors.ts'
+import {
+  type ChildSpec,
+  type Context,
+  call,
+  type GenServer,
+  noReply,
+  ok,
+  reply,
+  TimeSlice,
+  worker,
+} from '../../runtime/index.ts'
+import { entityOfRow, entityRows, type RowRange } from '../../storage/index.ts'
+import type { Entities } from '../entities/entities.ts'
+import type { ActorShard } from '../turns/actor-shard.ts'
+import { actorVerdicts } from './actor-verdicts.ts'
+import type { WouldBlock } from './judgement.ts'
+import { type StoredActor, storedActor } from './stored-actors.ts'
+
+type Messages = {
+  casts: {
+    /** Takes up what runs by now: kinds that were not judged, in the shards here. */
+    kinds: () => void
+    shard: (index: number) => void
+    /** The next step. */
+    step: () => void
+  }
+  calls: {
+    /** Judges all anew; how many parts there are. */
+    again: () => number
+  }
+}
+
+/** The actors of one kind in one shard that are to be judged; `range`: those that are left. */
+type Part = { readonly kind: string; readonly shard: ActorShard; readonly range: RowRange }
+
+type State = {
+  readonly entities: Entities
+  /** The kinds that were taken up. */
+  readonly kinds: Set<string>
+  /** What is to be judged, in this order. */
+  readonly parts: Part[]
+  /** Whether a step is on its way. */
+  isStepping: boolean
+}
+
+/** So many actors are judged in one step, and so many rows are looked at. */
+const stepActors = 50
+const stepRows = 500
+/** So many runs may stand still before they are waited for: their bodies are in memory. */
+const stillMax = 500
+/** A start, or a shard that comes, has its own work first. */
+const beginMs = 1_000
+/** A shard that cannot be read now is tried again after so long. */
+const againMs = 1_000
+
+/** The process as a part of the tree of an instance. If it fails, only the judgement ends. */
+export const judgeSpec = (entities: Entities): ChildSpec =>
+  worker('judge', server, entities, { restart: 'temporary', shutdown: 'brutal_kill' })
+
+const server: GenServer<Messages, State, Entities, unknown> = {
+  kind: 'judge',
+  init: (entities, context) => {
+    const { judgement } = entities
+    const own = context.to(context.self)
+    const stops = [
+      entities.onRuns(() => context.cast(own, 'kinds')),
+      entities.onArrival(({ index }) => context.cast(own, 'shard', index)),
+    ]
+    const state: State = { entities, kinds: new Set(), parts: [], isStepping: false }
+    judgement.again = () => call(own, 'again')
+    context.system.monitor(context.self, () => {
+      for (const stop of stops) stop()
+      judgement.again = undefined
+    })
+    context.cast(own, 'kinds')
+    return ok(state)
+  },
+  calls: {
+    again: (state, _, context) => {
+      const { entities, kinds, parts } = state
+      parts.length = 0
+      entities.judgement.clear()
+      for (const kind of judgedKinds(entities)) kinds.add(kind)
+      takeUp(state, [...kinds], entities.shardsHere, context)
+      return reply(parts.length, state)
+    },
+  },
+  casts: {
+    kinds: (state, _, context) => {
+      const { entities, kinds } = state
+      const fresh = judgedKinds(entities).filter((kind) => !kinds.has(kind))
+      for (const kind of fresh) kinds.add(kind)
+      takeUp(state, fresh, entities.shardsHere, context)
+      return noReply(state)
+    },
+    shard: (state, index, context) => {
+      const { entities, kinds } = state
+      const shards = entities.shardsHere.filter((shard) => shard.index === index)
+      takeUp(state, [...kinds], shards, context)
+      return noReply(state)
+    },
+    step: async (state, _, context) => {
+      const pauseMs = await step(state)
+      state.isStepping = pauseMs !== undefined
+      if (pauseMs !== undefined) context.castAfter(pauseMs, 'step')
+      return noReply(state)
+    },
+  },
+}
+
+/** The kinds of users, and the kinds that have their own judges. */
+const judgedKinds = ({ known, judgement }: Entities): readonly string[] => [
+  ...[...known.keys()].filter((kind) => !kind.startsWith('$')),
+  ...judgement.judges.keys(),
+]
+
+const takeUp = (
+  state: State,
+  kinds: readonly string[],
+  shards: readonly ActorShard[],
+  context: Context<Messages, unknown>,
+): void => {
+  const { parts, entities } = state
+  for (const shard of shards)
+    for (const kind of kinds) parts.push({ kind, shard, range: entityRows(kind) })
+  entities.judgement.left = parts.length
+  if (state.isStepping) return
+  state.isStepping = true
+  context.castAfter(beginMs, 'step')
+}
+
+/** One step. Returns in how many ms the next one begins; `undefined`: all is judged. */
+const step = async (state: State): Promise<number | undefined> => {
+  const { entities, parts } = state
+  const { judgement } = entities
+  const [part] = parts
+  if (!part) {
+    await rest(entities, 0)
+    if (parts.length > 0) return 0
+    tell(entities)
+    return undefined
+  }
+  const { walks } = part.shard.parts
+  try {
+    await walks.walkOn(async () => {
+      const { actors, left } = actorsOf(entities, part)
+      judgement.add(await judge(entities, part.kind, actors))
+      judgement.judged += actors.length
+      parts.splice(0, 1, ...(left ? [left] : []))
+    })
+    await rest(entities, stillMax)
+  } catch (error) {
+    if (!isKeelsonError(error)) throw error
+    parts.splice(0, 1)
+    // A shard that has left is judged by its next owner; one that is down is asked again.
+    if (!isKeelsonError(error, 'ELSEWHERE') && !isKeelsonError(error, 'CLOSED')) {
+      parts.push(part)
+      return againMs
+    }
+  }
+  judgement.left = parts.length
+  return walks.take()
+}
+
+/** The next actors of a part that are at rest. */
+const actorsOf = (
+  entities: Entities,
+  part: Part,
+): { readonly actors: readonly StoredActor[]; readonly left?: Part } => {
+  const { kind, shard, range } = part
+  const slice = new TimeSlice(entities.system.clock)
+  const actors: StoredActor[] = []
+  let rows = 0
+  for (const [rowKey, main] of shard.view().rows(range)) {
+    const entity = entityOfRow(rowKey)
+    // One that is awake, or blocked, is as its own status says.
+    const isAtRest = !entities.holder(entity) && !entities.kind(kind)?.blocked.has(idOf(entity))
+    if (isAtRest) actors.push(storedActor(shard, entity, main))
+    if (actors.length === stepActors || ++rows === stepRows || slice.isSpent)
+      return { actors, left: { kind, shard, range: { ...range, gt: rowKey } } }
+  }
+  return { actors }
+}
+
+const idOf = (entity: string): string => entity.slice(entity.indexOf('/') + 1)
+
+const judge = async (
+  entities: Entities,
+  kind: string,
+  actors: readonly StoredActor[],
+): Promise<readonly WouldBlock[]> => {
+  const own = entities.judgement.judges.get(kind)
+  if (own) return stillAtRest(entities, await own.judge(actors))
+  const table = entities.known.get(kind)
+  if (!table) return []
+  const server = { table, keepMs: undefined, hasKind: (name: string) => entities.knows(name) }
+  return actors.flatMap((actor) => {
+    const [found] = verdictsOf(() => actorVerdicts(actor, server))
+    return found === undefined ? [] : { entity: `${kind}/${actor.id}`, reason: found }
+  })
+}
+
+/** A row that is damaged blocks its actor, too. */
+const verdictsOf = (judged: () => ReturnType<typeof actorVerdicts>): readonly string[] => {
+  try {
+    return judged().flatMap(({ level, what, reason }) =>
+      level === 'blocks' ? `${what}: ${reason}` : [],
+    )
+  } catch (error) {
+    if (isKeelsonError(error)) return [reasonText(error)]
+    throw error
+  }
+}
+
+/** Waits for the runs that stand still, if there are more than `max`. */
+const rest = async (entities: Entities, max: number): Promise<void> => {
+  const { judgement } = entities
+  for (const own of new Set(judgement.judges.values()))
+    if (own.still > max) judgement.add(stillAtRest(entities, await own.rest()))
+}
+
+/** A run may have woken while it was judged. */
+const stillAtRest = (entities: Entities, found: readonly WouldBlock[]): readonly WouldBlock[] =>
+  found.filter(({ entity }) => !entities.holder(entity) && !entities.isElsewhere(entity))
+
+const tell = ({ judgement, system }: Entities): void => {
+  const { count, first, judged } = judgement.health
+  const [example] = first
+  if (!example) return
+  const text = `of ${judged} actors at rest ${count} would be blocked when they wake, such as ${example.entity}: ${example.reason}`
+  system.logger.warn(text, { count, judged, entity: example.entity })
+}

@@ -1,0 +1,97 @@
+/**
+ * What the running program would do with the actors at rest, as far as they were judged since the start:
+ * a deploy wakes none of them, so without it an operator hears of a body that has changed when the signal
+ * comes, days later. Nothing is written. It outlives the process that judges, `judge.ts`, and bounds what
+ * is kept.
+ */
+import type { StoredActor } from './stored-actors.ts'
+
+/** An actor at rest that would be blocked when it wakes. */
+export type WouldBlock = {
+  /** `order/17`; of a run `$flow-payment/7`. */
+  readonly entity: string
+  readonly reason: string
+}
+
+/** Judges the actors of kinds that have more than a state: runs of workflows. */
+export interface KindJudge {
+  /** Judges these actors. Those that stand still come with a later lot, or with the rest. */
+  judge(actors: readonly StoredActor[]): Promise<readonly WouldBlock[]>
+  /** How many stand still, and are not judged yet. */
+  readonly still: number
+  /** Judges those that stand still. */
+  rest(): Promise<readonly WouldBlock[]>
+}
+
+/** How far a judgement is, and what it has found. */
+export type JudgementHealth = {
+  /** How many actors at rest would be blocked when they wake. */
+  readonly count: number
+  /** The first ten of them. */
+  readonly first: readonly WouldBlock[]
+  /** How many actors were judged. */
+  readonly judged: number
+  /** How many parts are left: the actors of one kind in one shard each. 0: it is over. */
+  readonly left: number
+}
+
+/** The most actors that are kept. Of those beyond it only the number is known, until they are judged again. */
+const keptMax = 10_000
+
+const shownMax = 10
+
+/** The judgement of one instance. */
+export class Judgement {
+  /** The judges of kinds that have their own. */
+  readonly judges = new Map<string, KindJudge>()
+  /** How many actors were looked at. */
+  judged = 0
+  /** How many parts of shards wait for the judge: the actors of one kind each. */
+  left = 0
+  /**
+   * Has all judged once more, in the process that judges; resolves with the number of parts. Absent:
+   * there is no such process.
+   */
+  again: (() => Promise<number>) | undefined
+  readonly #blocked = new Map<string, string>()
+  #beyond = 0
+
+  /** How many would be blocked. */
+  get count(): number {
+    return this.#blocked.size + this.#beyond
+  }
+
+  /** As `health()` has it. */
+  get health(): JudgementHealth {
+    const { count, judged, left } = this
+    const first: WouldBlock[] = []
+    for (const [entity, reason] of this.#blocked)
+      if (first.push({ entity, reason }) === shownMax) break
+    return { count, first, judged, left }
+  }
+
+  /** Adds what a judge has found. */
+  add(found: readonly WouldBlock[]): void {
+    for (const { entity, reason } of found)
+      if (this.#blocked.has(entity) || this.#blocked.size < keptMax)
+        this.#blocked.set(entity, reason)
+      else this.#beyond++
+  }
+
+  /** An actor wakes, or is gone: from here on its own status says how it is. */
+  woke(entity: string): void {
+    this.#blocked.delete(entity)
+  }
+
+  /** Actors have gone, with their shard or with all. */
+  forget(isGone: (entity: string) => boolean): void {
+    for (const entity of this.#blocked.keys()) if (isGone(entity)) this.#blocked.delete(entity)
+  }
+
+  /** All is judged anew. */
+  clear(): void {
+    this.judged = 0
+    this.#beyond = 0
+    this.#blocked.clear()
+  }
+}

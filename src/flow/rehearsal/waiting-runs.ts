@@ -1,0 +1,66 @@
+/**
+ * Judges the runs that wait in a running instance by the bodies of its own program: whether they would be
+ * blocked when they wake. It is apart from `rehearsal.ts`, which judges all actors by another program.
+ */
+import { type KindJudge, ownRowsOf, type StoredActor, type WouldBlock } from '../../actors/index.ts'
+import { type AppContext, durableActors } from '../../supervisors/index.ts'
+import type { Workflow } from '../runs/body.ts'
+import { runKind } from '../runs/parts.ts'
+import { type GivenRun, RunJudge } from './run-judge.ts'
+import { lackOf, type NamedParts } from './run-verdict.ts'
+import { recordIn, runStateOf, workflowOf } from './stored-parts.ts'
+
+/** The judge of the waiting runs of these workflows. It carries nothing out. */
+export class WaitingRuns implements KindJudge {
+  readonly #workflows: ReadonlyMap<string, Workflow>
+  readonly #parts: NamedParts
+  readonly #entities: AppContext[typeof durableActors]['entities']
+  readonly #runs: RunJudge
+  #found: WouldBlock[] = []
+
+  constructor(app: AppContext, workflows: readonly Workflow[], queues: readonly string[]) {
+    this.#workflows = new Map(workflows.map((workflow) => [workflow.name, workflow]))
+    this.#parts = { workflows: this.#workflows, queues: new Set(queues) }
+    this.#entities = app[durableActors].entities
+    this.#runs = new RunJudge(this.#entities.system, ({ name }, id, { level, what, reason }) => {
+      if (level === 'blocks') this.#finds(name, id, `${what}: ${reason}`)
+    })
+  }
+
+  get still(): number {
+    return this.#runs.still
+  }
+
+  async judge(actors: readonly StoredActor[]): Promise<readonly WouldBlock[]> {
+    const given = new Map<string, GivenRun[]>()
+    for (const actor of actors) {
+      const state = runStateOf(actor)
+      // Live runs wake at the start; those that have ended, or are blocked, wait for nothing.
+      if (state?.status !== 'waiting') continue
+      const name = workflowOf(actor.kind)
+      const run = await recordIn(state, ownRowsOf(this.#entities, actor))
+      const lack = lackOf(run, state, this.#parts)
+      if (lack) this.#finds(name, actor.id, `${lack.what}: ${lack.reason}`)
+      else if ('record' in run)
+        given.set(name, [...(given.get(name) ?? []), { id: actor.id, loaded: run }])
+    }
+    for (const [name, runs] of given)
+      await this.#runs.judge(this.#workflows.get(name) as Workflow, runs)
+    return this.#taken()
+  }
+
+  async rest(): Promise<readonly WouldBlock[]> {
+    await this.#runs.rest()
+    return this.#taken()
+  }
+
+  #finds(name: string, id: string, reason: string): void {
+    this.#found.push({ entity: `${runKind(name)}/${id}`, reason })
+  }
+
+  #taken(): readonly WouldBlock[] {
+    const found = this.#found
+    this.#found = []
+    return found
+  }
+}

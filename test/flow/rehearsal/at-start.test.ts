@@ -1,0 +1,159 @@
+/** The judgement after a start: which actors at rest the new build would block when they wake. */
+import { expect, onTestFinished, test } from 'vitest'
+import { type Ctx, flow, flows, workflow } from '../../../src/flow/index.ts'
+import {
+  type App,
+  call,
+  createSystem,
+  type DurableServer,
+  entity,
+  type Logger,
+  noReply,
+  reply,
+  supervisor,
+} from '../../../src/index.ts'
+import { FolderMembers } from '../../support/worlds/folder-members.ts'
+import { machine } from '../../support/worlds/simulated-instance.ts'
+
+type Own = Ctx<{ approval: string }>
+type AccountMessages = { calls: { open: (name: string) => string } }
+
+const effects: string[] = []
+
+/** It rests at its wait. */
+const body =
+  (step: string) =>
+  async (ctx: Own): Promise<string> => {
+    await ctx.step(step, () => effects.push(step))
+    return ctx.waitFor('approval')
+  }
+
+const account = (version: number): DurableServer<AccountMessages, string> => ({
+  version,
+  init: () => '',
+  calls: { open: (_, name) => reply(name, name) },
+  casts: {},
+  infos: {},
+  info: (state) => noReply(state),
+})
+
+const treeOf = (step: string, version = 1) =>
+  supervisor('app', {}, [
+    entity('account', account(version)),
+    flows({ workflows: [workflow('order', body(step))] }),
+  ])
+
+const lines: string[] = []
+const logger: Logger = {
+  info: () => undefined,
+  warn: (line: string) => void lines.push(line),
+  error: () => undefined,
+}
+
+/** Runs and an account of the first build at rest, and a start of another one. */
+const deployed = async (app: ReturnType<typeof treeOf>, more: object = {}) => {
+  const { clock, start, during } = machine()
+  const first = await start({ app: treeOf('reserve') })
+  for (const id of ['1', '2']) await during(flow(first).start(order, undefined, { id }))
+  await during(call(first.entity<AccountMessages>('account').ref('anna'), 'open', 'Anna'))
+  // Everything rests.
+  await clock.advance(120_000)
+  await during(first.close())
+  effects.length = 0
+  lines.length = 0
+  const next = await start({ app, system: createSystem({ clock, logger }), ...more })
+  onTestFinished(async () => void (await during(next.close())))
+  return { app: next, during, advance: (ms: number) => clock.advance(ms) }
+}
+
+const order = workflow('order', body('reserve'))
+
+test('the same build would block nothing', { tags: ['RE3'] }, async () => {
+  const s = await deployed(treeOf('reserve'))
+  await s.advance(10_000)
+
+  expect(s.app.health().actors.wouldBlock).toEqual({ count: 0, first: [], judged: 3, left: 0 })
+  expect(lines).toEqual([])
+})
+
+test('waiting runs of a body that diverges, and states without a migrate, are named though nothing wakes', {
+  tags: ['RE4', 'RE7'],
+}, async () => {
+  const s = await deployed(treeOf('book', 2))
+  await s.advance(10_000)
+
+  const { wouldBlock, blocked } = s.app.health().actors
+  expect(wouldBlock).toMatchObject({ count: 3, judged: 3, left: 0 })
+  expect(wouldBlock.first.map(({ entity, reason }) => [entity, reason.split(':')[0]])).toEqual([
+    ['account/anna', 'BLOCKED'],
+    ['$flow-order/1', 'DIVERGED'],
+    ['$flow-order/2', 'DIVERGED'],
+  ])
+  expect(blocked.count).toBe(0)
+  expect(
+    s.app
+      .entity('account')
+      .list()
+      .entries.map(({ blocked: is }) => is),
+  ).not.toContain(true)
+  expect(effects).toEqual([])
+  expect(lines).toEqual([
+    expect.stringMatching(
+      /^of 3 actors at rest 3 would be blocked when they wake, such as account\/anna: BLOCKED/,
+    ),
+  ])
+})
+
+test('each of them is blocked when it wakes, and leaves the list', { tags: ['RE4'] }, async () => {
+  const s = await deployed(treeOf('book', 2))
+  await s.advance(10_000)
+  const run = flow(s.app).handle(order, '1')
+  await s.during(run.signal('approval', 'yes').catch(() => undefined))
+  await s.advance(20_000)
+
+  const { wouldBlock } = s.app.health().actors
+  expect(wouldBlock.first.map(({ entity }) => entity)).toEqual(['account/anna', '$flow-order/2'])
+  expect(s.app.health().parts).toMatchObject({ flow: { blocked: { count: 1 } } })
+  await s.during(
+    call(s.app.entity<AccountMessages>('account').ref('anna'), 'open', 'A').catch(() => undefined),
+  )
+  expect(s.app.health().actors).toMatchObject({
+    wouldBlock: { count: 1, first: [{ entity: '$flow-order/2' }] },
+    blocked: { count: 1 },
+  })
+})
+
+test('a start is ready before anything is judged', { tags: ['RE7'] }, async () => {
+  const s = await deployed(treeOf('book'))
+
+  expect(s.app.health().actors.wouldBlock).toMatchObject({ count: 0, judged: 0 })
+})
+
+test('with judge: false nothing is judged', async () => {
+  const s = await deployed(treeOf('book', 2), { judge: false })
+  await s.advance(10_000)
+
+  expect(s.app.health().actors.wouldBlock).toEqual({ count: 0, first: [], judged: 0, left: 0 })
+})
+
+test('with members each judges its own shards, and the next owner of a shard judges that again', async () => {
+  const names = ['a', 'b', 'c']
+  const world = new FolderMembers(names)
+  const [first] = await world.start(names, () => ({ app: treeOf('reserve') }))
+  for (let id = 0; id < 12; id++)
+    await world.during(flow(first as App).start(order, undefined, { id: `${id}` }))
+  await world.clock.advance(120_000)
+  for (const name of names) await world.stop(name)
+  const apps = await world.start(names, () => ({ app: treeOf('book') }))
+  await world.clock.advance(20_000)
+  const counts = (): readonly number[] => apps.map((app) => app.health().actors.wouldBlock.count)
+  const before = counts()
+
+  expect(before.reduce((sum, count) => sum + count)).toBe(12)
+  expect(before.filter((count) => count > 0).length).toBeGreaterThan(1)
+  const loser = before.findIndex((count) => count > 0)
+  await world.kill(names[loser] as string)
+  await world.clock.advance(30_000)
+  const left = counts().filter((_, at) => at !== loser)
+  expect(left.reduce((sum, count) => sum + count)).toBe(12)
+})
