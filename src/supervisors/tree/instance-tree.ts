@@ -96,9 +96,8 @@ export const instanceTree = (options: TreeOptions): ChildSpec => {
           ...options.members,
           ...(options.attach ? [options.attach] : []),
           ...(options.followers.length > 0 ? [replicationTree(options)] : []),
-          ...(options.app ? [unlessClosing(options, appSpec(options.app, options))] : []),
-          // It judges by the tree, so it begins when that has started.
           ...(options.app && options.judges ? [judgeSpec(options.entities)] : []),
+          ...(options.app ? [unlessClosing(options, appSpec(options.app, options))] : []),
         ],
       ),
     ],

@@ -14,6 +14,7 @@ import {
   Task,
   worker,
 } from '../../../src/index.ts'
+import { failureWords } from '../../../src/inspect/prompt/failure-words.ts'
 import { promptWords } from '../../../src/inspect/prompt/prompt-words.ts'
 import { LocalSession } from '../../../src/inspect/prompt/session.ts'
 import { recordsOf } from '../../../src/inspect/recorder/recorder.ts'
@@ -138,6 +139,29 @@ test('health() is data too', { tags: ['O12'] }, async () => {
   const { ask } = await prompt()
   expect(await ask('health().durable')).toBe('true')
   expect(await ask('[health().shards.length, Object.keys(health())[0]]')).toBe("[ 2, 'durable' ]")
+})
+
+test('judge() has the actors at rest judged again: each kind in each shard', async () => {
+  const { ask, app, clock } = await prompt()
+  await clock.advance(5_000)
+  const kinds = app.entities.kinds.length
+
+  expect(await ask('judge()')).toBe(
+    `judges the actors at rest again, ${2 * kinds} parts with one kind of one shard each; health() has what it finds`,
+  )
+  expect(app.health().actors.wouldBlock.left).toBe(2 * kinds)
+  await clock.advance(5_000)
+  expect(app.health().actors.wouldBlock.left).toBe(0)
+})
+
+test('judge() says that nothing is judged without a tree', async () => {
+  const world = machine()
+  const app = await world.start()
+  const { judge } = failureWords(app, plainPaint)
+
+  expect(String(await world.during(judge()))).toBe(
+    'nothing is judged here: there is no tree, or `judge: false`',
+  )
 })
 
 test('a crash loop is named, and crashes() has a line for each error, with times, first and last', async () => {

@@ -40,6 +40,7 @@ describe('tree()', () => {
       '│  └─ table(registry) 0 running',
       '└─ services 0 running',
       '   ├─ control 0 running',
+      '   ├─ judge 0 running',
       '   └─ app 0 running',
       '      ├─ counter 0 running',
       '      └─ counter(2) 0 running',

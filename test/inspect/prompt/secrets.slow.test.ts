@@ -244,6 +244,7 @@ const asked: Readonly<Record<string, readonly string[]>> = {
     'crashes()',
     'health()',
   ],
+  judge: ['judge()', 'health()'],
   log: [
     ...ofEach((process, payload) => `cast(${process}, 'fail', ${payload})`),
     ...ofEach((process, payload) => `send(${process}, 'news', ${payload})`),
