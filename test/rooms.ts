@@ -114,10 +114,11 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     activation: ['runs'],
     looks: ['runs'],
     queue: ['runs', 'looks'],
-    'run-entity': ['runs', 'activation', 'looks'],
+    judging: ['runs', 'activation'],
+    'run-entity': ['runs', 'activation', 'looks', 'judging'],
     schedule: ['runs'],
     app: ['runs', 'looks', 'queue', 'run-entity', 'schedule'],
-    rehearsal: ['runs', 'activation', 'queue', 'schedule', 'app'],
+    rehearsal: ['runs', 'judging', 'queue', 'schedule', 'app'],
   },
   testing: {
     kit: [],

@@ -167,8 +167,7 @@ export {
   type Verdict,
 } from './rehearsal/actor-verdicts.ts'
 export { judgeSpec } from './rehearsal/judge.ts'
-export type { JudgementHealth, KindJudge, WouldBlock } from './rehearsal/judgement.ts'
-export { ownRowsOf, type StoredActor, storedActors } from './rehearsal/stored-actors.ts'
+export { ownRowsOf, storedActors } from './rehearsal/stored-actors.ts'
 export {
   Follower,
   type FollowerHealth,
@@ -243,6 +242,7 @@ export {
 } from './turns/durable-server.ts'
 export { durableTable } from './turns/durable-table.ts'
 export { type FailedWork, type FailureLog, stuckTries } from './turns/failure-log.ts'
+export type { JudgementHealth, KindJudge, StoredActor, WouldBlock } from './turns/judgement.ts'
 export type { EndOptions } from './turns/lifetime.ts'
 export { type Crash, type Fields, parkedField, readBody } from './turns/memory.ts'
 export type { DurableRows, ReadRows, RowsOptions, RowsPage } from './turns/own-rows.ts'

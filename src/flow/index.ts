@@ -6,6 +6,7 @@
  * - activation: one activation of a run, which replays its body
  * - looks: lists of runs and of their operations, here and over all members
  * - queue: jobs that run under limits
+ * - judging: whether the body of a program would block a run at rest
  * - run-entity: the durable actor of a run, and the keeper of runs
  * - schedule: the times of cron patterns, and the runs that they start
  * - app: `workflow`, `queue`, `schedule`, `flows`, a part of the tree, and `flow(app)`
@@ -56,10 +57,10 @@ export type {
 } from './queue/queue-messages.ts'
 export type { Queue, QueueOptions } from './queue/queue-terms.ts'
 export type { JobHold, JobState } from './queue/queue-types.ts'
+export { type Finding, Findings, type Found, isAtLeast } from './rehearsal/findings.ts'
 export { Rehearsal } from './rehearsal/rehearsal.ts'
 export { type RehearsalCounts, type RehearsalReport, rehearseTree } from './rehearsal/rehearse.ts'
 export { type StoredFacts, type StoredPart, StoredParts } from './rehearsal/stored-parts.ts'
-export { type Finding, Findings, type Found, isAtLeast } from './rehearsal/verdict.ts'
 export type { BrokenSchedule, FlowHealth, StoppedRun } from './run-entity/keeper.ts'
 export type {
   AllOptions,

@@ -38,7 +38,7 @@ export class WalkTurns {
     return result
   }
 
-  /** As `walk`, for a step of some turns of the event loop. What others do in between counts too: a busy thread walks less. */
+  /** As `walk`, for a step of some turns of the event loop. The work of others in between counts too: a busy thread walks less. */
   async walkOn<T>(step: () => Promise<T>): Promise<T> {
     const begun = this.#clock.monotonic()
     const result = await step()

@@ -12,11 +12,11 @@ import {
   parseDue,
   workerKind,
 } from '../../storage/index.ts'
-import type { JudgementHealth } from '../rehearsal/judgement.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
 import type { FailingTurn, WaitingTurn } from '../turns/actor-trouble.ts'
 import { hangsMs, type TurnAtWork } from '../turns/actor-work.ts'
 import { stuckTries } from '../turns/failure-log.ts'
+import type { JudgementHealth } from '../turns/judgement.ts'
 import { endName } from '../turns/lifetime.ts'
 import { stepsName } from '../turns/memory.ts'
 import type { Entities } from './entities.ts'

@@ -8,6 +8,7 @@ import { isKeelsonError, KeelsonError, keptError, reasonText } from '../../error
 import { ownOf } from '../../own-names.ts'
 import { readEntityRow } from '../../storage/index.ts'
 import { callStep, type DurableTable, type RecordedCall } from '../turns/durable-table.ts'
+import type { StoredActor } from '../turns/judgement.ts'
 import { endName } from '../turns/lifetime.ts'
 import {
   type Fields,
@@ -19,7 +20,6 @@ import {
   readBody,
 } from '../turns/memory.ts'
 import { stateIn } from '../turns/waking.ts'
-import type { StoredActor } from './stored-actors.ts'
 
 /** How much a verdict weighs: something stops, something acts otherwise, or something is worth a look. */
 export type Level = 'blocks' | 'acts' | 'notes'

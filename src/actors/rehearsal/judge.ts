@@ -2,7 +2,7 @@
  * The process that judges the actors at rest: after a start all of them, and later those of a shard that
  * comes from another member and of a kind that begins to run. It says whether the running program would
  * block them when they wake, and wakes nobody. It goes through the rows in short steps, with pauses in
- * between. What it finds is kept in `judgement.ts`, which outlives it.
+ * between. Its findings are kept in `judgement.ts`, which outlives it.
  */
 import { isKeelsonError, reasonText } from '../../errors.ts'
 import {
@@ -19,9 +19,9 @@ import {
 import { entityOfRow, entityRows, type RowRange } from '../../storage/index.ts'
 import type { Entities } from '../entities/entities.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
+import type { StoredActor, WouldBlock } from '../turns/judgement.ts'
 import { actorVerdicts } from './actor-verdicts.ts'
-import type { WouldBlock } from './judgement.ts'
-import { type StoredActor, storedActor } from './stored-actors.ts'
+import { storedActor } from './stored-actors.ts'
 
 type Messages = {
   casts: {
@@ -32,19 +32,19 @@ type Messages = {
     step: () => void
   }
   calls: {
-    /** Judges all anew; how many parts there are. */
+    /** Judges all once more; answers how many parts there are. */
     again: () => number
   }
 }
 
-/** The actors of one kind in one shard that are to be judged; `range`: those that are left. */
+/** The actors of one kind in one shard that are to be judged; `range`: the rows that are left. */
 type Part = { readonly kind: string; readonly shard: ActorShard; readonly range: RowRange }
 
 type State = {
   readonly entities: Entities
   /** The kinds that were taken up. */
   readonly kinds: Set<string>
-  /** What is to be judged, in this order. */
+  /** The parts that are to be judged, in this order. */
   readonly parts: Part[]
   /** Whether a step is on its way. */
   isStepping: boolean

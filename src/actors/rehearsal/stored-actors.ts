@@ -12,16 +12,8 @@ import {
 import type { Entities } from '../entities/entities.ts'
 import { rowsHere } from '../entities/entity-rows.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
+import type { StoredActor } from '../turns/judgement.ts'
 import type { ReadRows } from '../turns/own-rows.ts'
-
-/** A durable actor as its rows have it. A worker has the kind `$worker`, and its name as its id. */
-export type StoredActor = {
-  readonly kind: string
-  readonly id: string
-  readonly main: Row
-  /** The rows of its alarms by their names. */
-  readonly alarms: readonly (readonly [name: string, row: Row])[]
-}
 
 /** So many rows are read in one turn of the event loop. */
 const pageRows = 500

@@ -5,9 +5,9 @@ import {
   durableActors,
   loadedOptions,
 } from '../../supervisors/index.ts'
+import { type Finding, Findings } from './findings.ts'
 import { Rehearsal } from './rehearsal.ts'
 import { StoredParts } from './stored-parts.ts'
-import { type Finding, Findings } from './verdict.ts'
 
 /** The result of a rehearsal. */
 export type RehearsalReport = {

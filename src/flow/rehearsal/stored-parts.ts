@@ -2,24 +2,16 @@
  * Reads the actors of an instance for a rehearsal, in lots of bounded size: runs with their records, and
  * of ended runs the newest alone. It runs no code of users.
  */
-import {
-  ownRowsOf,
-  type ReadRows,
-  readBody,
-  type StoredActor,
-  storedActors,
-} from '../../actors/index.ts'
-import { isKeelsonError, type KeptError, keptError } from '../../errors.ts'
-import { readEntityRow } from '../../storage/index.ts'
+import { ownRowsOf, type ReadRows, type StoredActor, storedActors } from '../../actors/index.ts'
 import { type AppContext, durableActors } from '../../supervisors/index.ts'
+import { type RunRecord, recordIn, runStateOf, workflowOf } from '../judging/stored-run.ts'
 import { delayedPrefix, waitingPrefix } from '../queue/queue-rows.ts'
 import { isOver, type RunState } from '../runs/record.ts'
-import { type LoadedRun, storedRun, wholeRun } from '../runs/replaying.ts'
 
 /** An actor as a judge gets it. */
 export type StoredPart = StoredActor & {
   /** Of a run: its record, or why it cannot be read. */
-  readonly run?: LoadedRun | { readonly unreadable: KeptError }
+  readonly run?: RunRecord
   /** Of a queue: whether jobs wait or run in it. */
   readonly hasJobs?: boolean
 }
@@ -177,28 +169,6 @@ const weightOf = (value: unknown): number => {
   for (const member of value instanceof Map ? value.values() : Object.values(value))
     weight += weightOf(member)
   return weight
-}
-
-/** The workflow of a kind of runs. */
-export const workflowOf = (kind: string): string => kind.slice('$flow-'.length)
-
-/** The state in a main row, if it is one of a run that has begun. */
-export const runStateOf = ({ kind, main }: StoredActor): RunState | undefined =>
-  kind.startsWith('$flow-')
-    ? (readBody(readEntityRow(main).body).state as RunState | undefined)
-    : undefined
-
-/** The record of a run, or why it cannot be read. */
-export const recordIn = async (
-  state: RunState,
-  rows: ReadRows,
-): Promise<NonNullable<StoredPart['run']>> => {
-  try {
-    return await wholeRun(storedRun(state, rows))
-  } catch (error) {
-    if (!isKeelsonError(error, 'CORRUPT')) throw error
-    return { unreadable: keptError(error) }
-  }
 }
 
 const hasJobs = (rows: ReadRows): boolean =>

@@ -19,9 +19,9 @@ import {
   worker,
 } from '../../runtime/index.ts'
 import { durableActors } from '../../supervisors/index.ts'
+import { WaitingRuns } from '../judging/waiting-runs.ts'
 import { type ListOptions, listOf, statusBetween } from '../looks/listing.ts'
 import { atOnce } from '../looks/look.ts'
-import { WaitingRuns } from '../rehearsal/waiting-runs.ts'
 import type { Workflow } from '../runs/body.ts'
 import { isLacking } from '../runs/lacking.ts'
 import type { RunMessages } from '../runs/messages.ts'

@@ -32,7 +32,7 @@ export const answerLooks = (app: App): void => {
   })
 }
 
-/** Has the actors at rest at this member judged anew: in how many parts; `undefined`: it judges none. */
+/** Has the actors at rest at this member judged once more: in how many parts; `undefined`: it judges none. */
 const judgedAgain = async ({ entities }: App): Promise<JudgingMember> => ({
   parts: await entities.judgement.again?.(),
 })
@@ -40,7 +40,7 @@ const judgedAgain = async ({ entities }: App): Promise<JudgingMember> => ({
 /** A member that judges: in how many parts, the actors of one kind in one shard each. */
 type JudgingMember = { readonly parts: number | undefined }
 
-/** Has the actors at rest at all members judged anew. */
+/** Has the actors at rest at all members judged once more. */
 export const judgedAnywhere = (
   app: App,
 ): Promise<{ readonly found: readonly JudgingMember[]; readonly silent: readonly Silent[] }> =>

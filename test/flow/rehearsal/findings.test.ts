@@ -1,6 +1,6 @@
 /** Findings of a rehearsal, as they grow. */
 import { expect, test } from 'vitest'
-import { Findings, type Found } from '../../../src/flow/rehearsal/verdict.ts'
+import { Findings, type Found } from '../../../src/flow/rehearsal/findings.ts'
 
 const found = (id: string, more: Partial<Found> = {}): Found => ({
   ...{ level: 'notes', what: 'acts outside of ctx', kind: 'program', id },

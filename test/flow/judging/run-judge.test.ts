@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Verdict } from '../../../src/actors/index.ts'
 import { type Ctx, workflow } from '../../../src/flow/index.ts'
-import { RunJudge } from '../../../src/flow/rehearsal/run-judge.ts'
+import { RunJudge } from '../../../src/flow/judging/run-judge.ts'
 import type { RunState } from '../../../src/flow/runs/record.ts'
 import { storedRun, wholeRun } from '../../../src/flow/runs/replaying.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'

@@ -9,10 +9,22 @@ import { type Active, awaitedOf } from '../runs/active.ts'
 import type { Workflow } from '../runs/body.ts'
 import { missingBody } from '../runs/lacking.ts'
 import { type Awaited, isBetweenTries, isOver, type RunState, typeOfRun } from '../runs/record.ts'
-import { type LoadedRun, standsStill } from '../runs/replaying.ts'
+import { standsStill } from '../runs/replaying.ts'
 import { type BodyEnd, bodyOf, endsTooEarly, storable } from '../runs/run-end.ts'
 import type { RehearsedRun } from './rehearsed-run.ts'
-import { blocksWith, bodyFix } from './verdict.ts'
+import type { RunRecord } from './stored-run.ts'
+
+/** The verdict that a run or an actor is blocked with this error. */
+export const blocksWith = (error: KeptError, fix: string): Verdict => ({
+  level: 'blocks',
+  what: error.code ?? error.name,
+  reason: error.message,
+  fix,
+})
+
+/** The remedy for a run whose body does something else. */
+export const bodyFix =
+  'keep the old way for runs that were beyond it: `ctx.patched`, or `previous` with a new `version`'
 
 const stuck: KeptError = {
   name: 'KeelsonError',
@@ -49,7 +61,7 @@ export type NamedParts = {
 
 /** The lack of anything that a run needs beside its body: its values, its queue, and the workflows of its children. */
 export const lackOf = (
-  run: LoadedRun | { readonly unreadable: KeptError },
+  run: RunRecord,
   { waitsFor, isHeld }: RunState,
   { queues, workflows }: NamedParts,
 ): Verdict | undefined => {

@@ -1,18 +1,5 @@
-/** The words that the judges of a rehearsal share, and how their verdicts become findings. Pure. */
+/** How the verdicts of a rehearsal become findings. Pure. */
 import type { Level, Verdict } from '../../actors/index.ts'
-import type { KeptError } from '../../errors.ts'
-
-/** The verdict that a run or an actor is blocked with this error. */
-export const blocksWith = (error: KeptError, fix: string): Verdict => ({
-  level: 'blocks',
-  what: error.code ?? error.name,
-  reason: error.message,
-  fix,
-})
-
-/** The remedy for a run whose body does something else. */
-export const bodyFix =
-  'keep the old way for runs that were beyond it: `ctx.patched`, or `previous` with a new `version`'
 
 /** A verdict with the actor that it is about. `kind`: as users say it, such as `workflow order`. */
 export type Found = Verdict & { readonly kind: string; readonly id: string }

@@ -1,5 +1,5 @@
 /**
- * Judges the runs that wait in a running instance by the bodies of its own program: whether they would be
+ * Judges the runs that wait in a running instance by the bodies of its program: whether they would be
  * blocked when they wake. It is apart from `rehearsal.ts`, which judges all actors by another program.
  */
 import { type KindJudge, ownRowsOf, type StoredActor, type WouldBlock } from '../../actors/index.ts'
@@ -8,7 +8,7 @@ import type { Workflow } from '../runs/body.ts'
 import { runKind } from '../runs/parts.ts'
 import { type GivenRun, RunJudge } from './run-judge.ts'
 import { lackOf, type NamedParts } from './run-verdict.ts'
-import { recordIn, runStateOf, workflowOf } from './stored-parts.ts'
+import { recordIn, runStateOf, workflowOf } from './stored-run.ts'
 
 /** The judge of the waiting runs of these workflows. It carries nothing out. */
 export class WaitingRuns implements KindJudge {
@@ -35,7 +35,7 @@ export class WaitingRuns implements KindJudge {
     const given = new Map<string, GivenRun[]>()
     for (const actor of actors) {
       const state = runStateOf(actor)
-      // Live runs wake at the start; those that have ended, or are blocked, wait for nothing.
+      // Live runs wake at the start, and runs that have ended or are blocked wait for nothing.
       if (state?.status !== 'waiting') continue
       const name = workflowOf(actor.kind)
       const run = await recordIn(state, ownRowsOf(this.#entities, actor))

@@ -1,10 +1,19 @@
 /**
- * What the running program would do with the actors at rest, as far as they were judged since the start:
- * a deploy wakes none of them, so without it an operator hears of a body that has changed when the signal
+ * The actors at rest that the running program would block, as far as they were judged since the start: a
+ * deploy wakes none of them, so without it an operator hears of a body that has changed when the signal
  * comes, days later. Nothing is written. It outlives the process that judges, `judge.ts`, and bounds what
  * is kept.
  */
-import type { StoredActor } from './stored-actors.ts'
+import type { Row } from '../../storage/index.ts'
+
+/** A durable actor as its rows have it. A worker has the kind `$worker`, and its name as its id. */
+export type StoredActor = {
+  readonly kind: string
+  readonly id: string
+  readonly main: Row
+  /** The rows of its alarms by their names. */
+  readonly alarms: readonly (readonly [name: string, row: Row])[]
+}
 
 /** An actor at rest that would be blocked when it wakes. */
 export type WouldBlock = {
@@ -15,11 +24,11 @@ export type WouldBlock = {
 
 /** Judges the actors of kinds that have more than a state: runs of workflows. */
 export interface KindJudge {
-  /** Judges these actors. Those that stand still come with a later lot, or with the rest. */
+  /** Judges these actors. The ones that stand still come with a later lot, or with the rest. */
   judge(actors: readonly StoredActor[]): Promise<readonly WouldBlock[]>
   /** How many stand still, and are not judged yet. */
   readonly still: number
-  /** Judges those that stand still. */
+  /** Judges the ones that stand still. */
   rest(): Promise<readonly WouldBlock[]>
 }
 
@@ -88,7 +97,7 @@ export class Judgement {
     for (const entity of this.#blocked.keys()) if (isGone(entity)) this.#blocked.delete(entity)
   }
 
-  /** All is judged anew. */
+  /** All is to be judged once more. */
   clear(): void {
     this.judged = 0
     this.#beyond = 0
