@@ -91,7 +91,7 @@ test('test/evidence/findings.md has every number once', () => {
     ...upTo('VY', 7),
     ...upTo('VQ', 6),
     ...upTo('VD', 8),
-    ...['VO1', 'VO2', 'VO16'],
+    ...upTo('VO', 16).filter((each) => each !== 'VO7'),
     ...upTo('VZ', 8),
   ])
 })

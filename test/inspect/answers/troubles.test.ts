@@ -73,6 +73,14 @@ const failingSteps = async (failing: {
   )
 }
 
+test('a first failure is no trouble for its first 5 s, and one of work that fails again is', async () => {
+  const [turn] = failing(1).first as [Failing]
+  const shownAfter = async (ms: number, tries = 1) =>
+    (await failingSteps({ count: 1, first: [{ ...turn, tries, since: 60_000 - ms }] })).length
+  expect([await shownAfter(4_999), await shownAfter(5_000)]).toEqual([0, 1])
+  expect(await shownAfter(0, 2)).toBe(1)
+})
+
 test('of 10,000 failing steps three are named, and how many more there are', async () => {
   const shown = await failingSteps(failing(10_000))
 

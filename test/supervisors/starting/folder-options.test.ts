@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest'
 import { folderEngine } from '../../../src/storage/index.ts'
 import { checkStartOptions, type StartOptions } from '../../../src/supervisors/index.ts'
+import { FolderMembers } from '../../support/worlds/folder-members.ts'
 
 const engine = folderEngine({ members: ['a', 'b'] })
 
@@ -40,4 +41,14 @@ test.each([
   ['a number of copies', { cluster: { ...member, copies: 1 } }, 'cluster.copies'],
 ])('%s is CONFIG', (_, options, path) => {
   expect(pathOf(options)).toBe(path)
+})
+
+test('members of a folder with too few shards are told how many it has, and how it gets more', async () => {
+  const members = new FolderMembers(['a', 'b'])
+  await expect(members.start(undefined, () => ({ shards: 1 }))).rejects.toMatchObject({
+    code: 'CONFIG',
+    message:
+      'shards: expected a folder with at least one for each of 2 members; ' +
+      '`keelson reshard /data --shards N` gives it more (docs/resharding.md), found "1 in /data"',
+  })
 })
