@@ -160,7 +160,7 @@ describe('health', () => {
   })
 })
 
-test.each(Object.keys(plants) as TroubleKind[])(
+test.each(Object.keys(troubleKinds) as TroubleKind[])(
   'a trouble of the kind %s at another member is in health(), at the prompt and on the page, with the member',
   async (kind) => {
     const { questions } = there[innerParts]

@@ -104,6 +104,7 @@ export class ShardCore {
 
   readonly #writes: Writes
   #phase: ShardPhase = { kind: 'recovering' }
+  #notOpenSince: number | undefined
   #leaving: 'ends' | 'away' | 'shut' | undefined
   #closing: KeelsonError | undefined
   readonly #settled = new Set<(phase: ShardPhase) => void>()
@@ -116,6 +117,7 @@ export class ShardCore {
     this.#writes = writes
     this.time = new ShardTime(parts.clock)
     this.recovery = new Recovery(parts.clock)
+    this.#notOpenSince = parts.clock.now()
     gate.hold(recoveringHold)
   }
 
@@ -127,6 +129,11 @@ export class ShardCore {
   /** The present phase. */
   get phase(): ShardPhase {
     return this.#phase
+  }
+
+  /** Since when it is not open here, in ms since 1970; `undefined`: it is. */
+  get notOpenSince(): number | undefined {
+    return this.#notOpenSince
   }
 
   /** The shard's time in ms: the clock's without its jumps, never less than an earlier stamp. */
@@ -405,6 +412,8 @@ export class ShardCore {
   }
 
   #become(phase: ShardPhase): void {
+    if (phase.kind === 'open') this.#notOpenSince = undefined
+    else this.#notOpenSince ??= this.parts.clock.now()
     this.#phase = phase
     for (const listener of [...this.#listeners]) listener()
   }

@@ -400,7 +400,13 @@ export const continueReconcile = (state: State, context: Context): void => {
   reconcile(state, context)
 }
 
-/** Records what happened, and emits a change of the mode. A degraded projection is logged. */
+/** A projection that did not fail for so long, in ms, is well again. */
+const wellMs = 60_000
+
+/**
+ * Records what happened, and emits a change of the mode. A degraded projection is logged, and when it is
+ * well again: on a full disk it may heal and fail many times between.
+ */
 export const report = (
   shard: ProjectionShard,
   event: ProjectionEvent,
@@ -409,13 +415,26 @@ export const report = (
   const change = shard.projection.report(event)
   if (!change) return
   emit(system, shard, 'lmdb.mode', change)
-  if (change.to !== 'degraded') return
   const { index, projection } = shard
-  const reason = projection.trouble?.cause
-  system.logger.warn(`the projection of shard ${index} is degraded: ${reasonText(reason)}`, {
-    shard: index,
-    reason,
-  })
+  const { clock, logger } = system
+  if (change.to === 'degraded' && projection.spell.begins(clock.now())) {
+    const reason = projection.trouble?.cause
+    logger.warn(`the projection of shard ${index} is degraded: ${reasonText(reason)}`, {
+      shard: index,
+      reason,
+    })
+  }
+  if (change.from !== 'degraded' || change.to === 'halted') return
+  const healed = projection.spell.heals()
+  const look = (): void => {
+    const since = projection.spell.endsAt(healed)
+    if (since === undefined) return
+    const lasted = `${Math.round((clock.now() - wellMs - since) / 1_000)} s`
+    logger.info(`the projection of shard ${index} is no longer degraded, after ${lasted}`, {
+      shard: index,
+    })
+  }
+  clock.after(wellMs, look, { holdsProcess: false })
 }
 
 /** Records where the next frames come from, and a mark that is still there. */

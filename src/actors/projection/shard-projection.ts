@@ -13,6 +13,8 @@ const retryPauses = { baseMs: 50, maxMs: 5_000, jitter: 0.5 }
 /** The health of a projection and its writer. `failures`: the commits that failed so far. */
 export type ProjectionHealth = {
   readonly mode: ProjectionMode
+  /** Since when it has this mode, in ms since 1970. */
+  readonly since: number
   /** Why it is or was degraded or halted; `undefined` when nothing is left of it. */
   readonly reason: string | undefined
   readonly failures: number
@@ -33,6 +35,7 @@ export class ShardProjection {
   readonly #shard: number
   readonly #clock: Clock
   #mode: ProjectionMode = 'starting'
+  #since: number
   /** The failed commits since the last success, and since the shard was made. */
   #failuresInRow = 0
   #failures = 0
@@ -51,12 +54,16 @@ export class ShardProjection {
   constructor(shard: number, clock: Clock) {
     this.#shard = shard
     this.#clock = clock
+    this.#since = clock.now()
   }
 
   /** The mode of the writer. */
   get mode(): ProjectionMode {
     return this.#mode
   }
+
+  /** Its present failures, as the log has them. */
+  readonly spell = new Spell()
 
   /** Whether the projection takes changes now. */
   get takes(): boolean {
@@ -93,6 +100,7 @@ export class ShardProjection {
     const reason = this.trouble && reasonText(this.trouble.cause)
     return {
       mode: this.#mode,
+      since: this.#since,
       reason,
       failures: this.#failures,
       flushedAt: this.#flushedAt,
@@ -110,7 +118,10 @@ export class ShardProjection {
       this.givenUp.clear()
     }
     this.#mode = modeAfter(from, event)
-    return this.#mode === from ? undefined : { from, to: this.#mode }
+    if (this.#mode === 'halted') this.spell.over()
+    if (this.#mode === from) return undefined
+    this.#since = this.#clock.now()
+    return { from, to: this.#mode }
   }
 
   /** Records a failed commit. Returns the error for callers: `DEGRADED` with the cause. */
@@ -209,5 +220,38 @@ export class ShardProjection {
       failures: this.#failuresInRow,
     }
     return new KeelsonError('DEGRADED', message, { details, cause })
+  }
+}
+
+/** A time in which a projection fails again and again: begin and end are a line of the log each. */
+class Spell {
+  #since: number | undefined
+  /** How often it has changed: an end that was planned before a further failure is none. */
+  #changes = 0
+
+  /** The projection fails. Whether this begins one. */
+  begins(now: number): boolean {
+    this.#changes++
+    if (this.#since !== undefined) return false
+    this.#since = now
+    return true
+  }
+
+  /** The projection fails no longer. The answer names this moment for `endsAt`. */
+  heals(): number {
+    return ++this.#changes
+  }
+
+  /** Ends it if nothing has changed since that moment, and returns its begin. */
+  endsAt(healed: number): number | undefined {
+    const since = healed === this.#changes ? this.#since : undefined
+    if (since !== undefined) this.#since = undefined
+    return since
+  }
+
+  /** It has ended in another way, which the log has. */
+  over(): void {
+    this.#changes++
+    this.#since = undefined
   }
 }

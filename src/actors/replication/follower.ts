@@ -51,6 +51,8 @@ export type ReplicaHealth = {
   readonly state: ReplicaState
   /** Why it waits, is fenced or halted. */
   readonly reason: string | undefined
+  /** Since when, in ms since 1970; `undefined` in any other state. */
+  readonly since: number | undefined
   readonly lsn: number
   readonly lag: { readonly records: number; readonly bytes: number; readonly ms: number }
 }
@@ -96,6 +98,8 @@ export type Gathered =
 export type Refusal = {
   readonly kind: 'fenced' | 'halted'
   readonly error: unknown
+  /** Since when, in ms since 1970. */
+  readonly since: number
   /** It is looked at again from here on, in ms of the monotonic clock. */
   readonly until: number
 }
@@ -181,7 +185,7 @@ export class FollowedShard implements FollowedLog {
 
   get health(): ReplicaHealth {
     const { shard, refusal } = this
-    const { trouble } = this.#follower
+    const { trouble, troubleSince } = this.#follower
     const reason = refusal?.error ?? trouble
     const records = Math.max(0, shard.appliedLsn - this.#through)
     const bytes = Math.max(0, this.#behindBytes + shard.replication.loggedBytes - this.#countedAt)
@@ -191,6 +195,7 @@ export class FollowedShard implements FollowedLog {
       shard: shard.index,
       state: this.#state(records),
       reason: reason === undefined ? undefined : reasonText(reason),
+      since: reason === undefined ? undefined : (refusal?.since ?? troubleSince),
       lsn: this.#lsn,
       lag: { records, bytes, ms },
     }
@@ -217,6 +222,8 @@ export class Follower {
   session: ReplicaSession | undefined
   /** Why the last attempt failed; `undefined` after one that did not. */
   trouble: unknown
+  /** Since when, in ms since 1970. */
+  troubleSince: number | undefined
   failures = 0
   /** The number of steps so far. */
   turns = 0
@@ -256,6 +263,7 @@ export class Follower {
   gaveUp(reason: string): void {
     const remedy = "control.reopen(0, 'replication') starts it again"
     this.trouble = new Error(`the sender has ended (${reason}); ${remedy}`)
+    this.troubleSince ??= this.shards[0]?.shard.now()
   }
 
   /** For people. `now`: of the monotonic clock. */

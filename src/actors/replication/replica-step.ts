@@ -125,17 +125,20 @@ const refused = (
   { index: follower, terms }: Follower,
   followed: FollowedShard,
   system: System,
-  refusal: Omit<Refusal, 'until'>,
+  refusal: Omit<Refusal, 'until' | 'since'>,
 ): void => {
   const { kind: state, error } = refusal
   const { shard } = followed
-  if (followed.refusal?.kind !== state) {
+  const before = followed.refusal
+  const isNew = before?.kind !== state
+  if (isNew) {
     const reason = reasonText(error)
     const { description } = terms.replica
     system.logger.warn(`${description} is ${state} for shard ${shard.index}: ${reason}`)
     emit(system, shard, 'replication.refused', { follower, state, reason })
   }
-  followed.refusal = { ...refusal, until: system.clock.monotonic() + refusalMs }
+  const since = isNew ? system.clock.now() : before.since
+  followed.refusal = { kind: state, error, since, until: system.clock.monotonic() + refusalMs }
 }
 
 const advance = async (

@@ -150,10 +150,14 @@ const opened = async (follower: Follower, { signal }: Context): Promise<ReplicaS
 }
 
 const succeeded = ({ follower }: State, { system }: Context): void => {
-  if (follower.trouble !== undefined)
+  if (follower.trouble !== undefined) {
+    const { description } = follower.terms.replica
+    system.logger.info(`${description} takes again what is replicated`)
     for (const { shard } of follower.shards)
       emit(system, shard, 'replication.back', { follower: follower.index })
+  }
   follower.trouble = undefined
+  follower.troubleSince = undefined
   follower.failures = 0
 }
 
@@ -166,6 +170,7 @@ const failed = async (state: State, error: unknown, context: Context): Promise<S
   follower.retryAt = clock.monotonic() + inMs
   const reason = reasonText(error)
   if (follower.trouble === undefined) {
+    follower.troubleSince = clock.now()
     logger.warn(`${follower.terms.replica.description} does not take what is replicated: ${reason}`)
     for (const { shard } of follower.shards)
       emit(context.system, shard, 'replication.away', { follower: follower.index, reason })

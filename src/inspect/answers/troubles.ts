@@ -129,7 +129,7 @@ const shardTroubles = (health: ShardHealth, now: number): readonly CausedTrouble
     // Nothing reads a damaged log better the next time.
     const isDamaged = reason.startsWith('CORRUPT')
     const way = isDamaged ? 'end the service, and see what keelson doctor says' : opens
-    return [found('shard down', `${reason}; ${way}`)]
+    return [found('shard down', `${reason}; ${way}`, health.notOpenSince)]
   }
   if (phase === 'elsewhere')
     return member === undefined
@@ -139,7 +139,13 @@ const shardTroubles = (health: ShardHealth, now: number): readonly CausedTrouble
   return [
     ...(phase === 'open'
       ? []
-      : [found('shard not open', recovery ? `${phase}: ${recovery.source}` : phase)]),
+      : [
+          found(
+            'shard not open',
+            recovery ? `${phase}: ${recovery.source}` : phase,
+            health.notOpenSince,
+          ),
+        ]),
     ...(refusing ? [found('refuses writes', refusing.reason, refusing.since)] : []),
     ...lagTroubles(health, found, now),
     ...(snapshot.failure === undefined ? [] : [found('no snapshot', snapshot.failure)]),
@@ -168,7 +174,7 @@ const lagTroubles = (
     found(
       kind,
       [cause, ...(isBehind ? [waits] : [])].filter((text) => text !== '').join('; '),
-      isBehind ? now - behindMs : undefined,
+      isBehind ? now - behindMs : projection.since,
     )
   if (suspended)
     return [lags('projection suspended', `${suspendedBy.join(', ')} holds it until control.resume`)]
@@ -235,8 +241,8 @@ const actorTroubles = (
   ...listed(actors.wouldBlock, ({ entity, reason }) =>
     ofActor('would block', entity, { cause: reason, text: `when it wakes: ${reason}` }),
   ),
-  ...listed(actors.parked, ({ entity, what, error }) =>
-    ofActor('parked', entity, { cause: `${turnText(what)}: ${error}` }),
+  ...listed(actors.parked, ({ entity, what, at, error }) =>
+    ofActor('parked', entity, { cause: `${turnText(what)}: ${error}`, since: at }),
   ),
   ...listed(actors.hanging, ({ entity, what, since }) =>
     ofActor('hanging step', entity, {
@@ -364,8 +370,13 @@ const queuePart = 'queue/'
 const queueTroubles = (queue: string, report: unknown): readonly CausedTrouble[] => {
   const { dead, unreadable, isFull, ready, delayed, running, overdue } = report as QueueHealth
   if (typeof dead !== 'number') return []
-  const found = (is: boolean, kind: TroubleKind, text: string): readonly CausedTrouble[] =>
-    is ? [trouble(kind, queue, text, { link: linkTo('queue', queue) })] : []
+  const found = (
+    is: boolean,
+    kind: TroubleKind,
+    text: string,
+    since?: number,
+  ): readonly CausedTrouble[] =>
+    is ? [trouble(kind, queue, text, { ...sinceThen(since), link: linkTo('queue', queue) })] : []
   const jobs = pluralText(ready + delayed + running, 'job')
   const failed = `${pluralText(dead, 'job')} failed all tries`
   const unread = `${pluralText(unreadable.length, 'row')} cannot be read`
@@ -375,7 +386,12 @@ const queueTroubles = (queue: string, report: unknown): readonly CausedTrouble[]
     ...found(dead > 0, 'dead jobs', `${failed}: retry them, or mend the handler first`),
     ...found(unreadable.length > 0, 'unreadable jobs', `${unread}: ${someOf(unreadable)}`),
     ...found(isFull, 'queue full', `it has ${jobs}, and takes no more`),
-    ...found(overdue.length > 0, 'overdue jobs', `${ignored}: ${late}`),
+    ...found(
+      overdue.length > 0,
+      'overdue jobs',
+      `${ignored}: ${late}`,
+      Math.min(...overdue.map((each) => each.since)),
+    ),
   ]
 }
 
@@ -400,11 +416,12 @@ const replicaTroubles = ({
   replica,
   shards,
 }: Health['replication'][number]): readonly CausedTrouble[] =>
-  shards.flatMap(({ shard, state, reason }) => {
+  shards.flatMap(({ shard, state, reason, since }) => {
     if (reason === undefined) return []
     const kind = state === 'fenced' || state === 'halted' ? state : 'waiting'
     return [
       trouble(`replica ${kind}`, `${replica}, shard ${shard}`, reason, {
+        ...sinceThen(since),
         link: linkTo('replication'),
       }),
     ]

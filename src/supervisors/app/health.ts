@@ -85,6 +85,8 @@ export type MemberStatus = {
 export type ShardHealth = {
   readonly shard: number
   readonly phase: ShardPhase['kind']
+  /** Since when it is not open here, in ms since 1970; `undefined`: it is. */
+  readonly notOpenSince: number | undefined
   /** The member that has it; `undefined`: none has it open, or there are no members. */
   readonly member: string | undefined
   /** Why it is down. */
@@ -211,6 +213,7 @@ const holderText = (owner: Ref | undefined): string => {
 const shardHealth = (shard: Shard): ShardHealth => ({
   shard: shard.index,
   phase: shard.phase.kind,
+  notOpenSince: shard.notOpenSince,
   member: shard.way?.ownerOf(shard.index),
   reason: shard.phase.kind === 'down' ? reasonText(shard.phase.reason) : undefined,
   appliedLsn: shard.appliedLsn,

@@ -14,7 +14,13 @@ describe('a projection', () => {
   test('that has all is behind by nothing', async () => {
     const { clock, projection } = begun()
     expect(projection.health).toEqual({
-      ...{ mode: 'starting', reason: undefined, failures: 0, flushedAt: undefined },
+      ...{
+        mode: 'starting',
+        since: clock.now(),
+        reason: undefined,
+        failures: 0,
+        flushedAt: undefined,
+      },
       ...{ behindMs: 0, requestedLsn: 0 },
     })
     projection.reached(7, 7)

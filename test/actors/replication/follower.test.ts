@@ -111,22 +111,22 @@ test('a replica is refused, away, unasked, loading, behind or up to date, in thi
   expect(stateOf()).toEqual(['starting', undefined])
   follower.trouble = new Error('no route')
   expect(stateOf()).toEqual(['waiting', 'Error: no route'])
-  one.refusal = { kind: 'halted', error: new Error('torn'), until: 9 }
+  one.refusal = { kind: 'halted', error: new Error('torn'), since: 5, until: 9 }
   expect(stateOf()).toEqual(['halted', 'Error: torn'])
 })
 
 test('a follower is tried at once if an attempt was due later, or a refusal of that shard', () => {
   const { follower, shard, second, one, other } = followed()
   expect(follower.tryNow(shard as never)).toBe(false)
-  one.refusal = { kind: 'fenced', error: 'x', until: 900 }
+  one.refusal = { kind: 'fenced', error: 'x', since: 5, until: 900 }
   expect(follower.tryNow(second as never)).toBe(false)
   expect(follower.wake).not.toHaveBeenCalled()
-  other.refusal = { kind: 'fenced', error: 'y', until: 800 }
+  other.refusal = { kind: 'fenced', error: 'y', since: 5, until: 800 }
 
   expect(follower.tryNow(second as never)).toBe(true)
   expect([one.refusal?.until, other.refusal]).toEqual([
     900,
-    { kind: 'fenced', error: 'y', until: 0 },
+    { kind: 'fenced', error: 'y', since: 5, until: 0 },
   ])
   expect(follower.wake).toHaveBeenCalledTimes(1)
 

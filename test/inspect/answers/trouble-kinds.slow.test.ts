@@ -59,7 +59,7 @@ const shown = async (...kinds: readonly TroubleKind[]) => {
   }
 }
 
-test.each(Object.keys(plants) as TroubleKind[])(
+test.each(Object.keys(troubleKinds) as TroubleKind[])(
   'a trouble of the kind %s is in health(), at the prompt, on the page and in an alert, with one severity',
   async (kind) => {
     const { severity } = troubleKinds[kind]

@@ -1,8 +1,10 @@
 /** The troubles of an instance: each is named, and of very many of a kind how many there are. */
 import { expect, test } from 'vitest'
 import type { Facts } from '../../../src/inspect/answers/facts.ts'
+import type { TroubleKind } from '../../../src/inspect/answers/trouble-kinds.ts'
 import { troublesOf } from '../../../src/inspect/answers/troubles.ts'
 import type { Health } from '../../../src/supervisors/index.ts'
+import { plants } from '../../support/worlds/planted-troubles.ts'
 import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 /** The troubles of a health at a time. */
@@ -211,5 +213,19 @@ test('each trouble that lasts says since when', async () => {
       ['run blocked', 500],
     ],
     ['failing step', 400],
+  ])
+})
+
+test('few kinds of trouble say nothing of since when: a list that only becomes shorter', async () => {
+  const health = (await simulated({})).app.health()
+  const without = (Object.keys(plants) as TroubleKind[]).filter((kind) =>
+    judged(plants[kind](health)).some((each) => each.kind === kind && each.since === undefined),
+  )
+  // The time of a block is that of its event. The others are states that health has no begin of.
+  expect(without).toEqual([
+    ...['member away', 'shard without owner', 'disk low', 'not durable', 'no snapshot', 'log held'],
+    ...['journal full', 'clock set', 'projection halted', 'projection stopped', 'rows set aside'],
+    ...['rows lost', 'subscription stopped', 'blocked', 'dead jobs', 'unreadable jobs'],
+    'queue full',
   ])
 })

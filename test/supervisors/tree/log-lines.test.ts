@@ -93,6 +93,31 @@ test('a projection that is degraded is a warning, however many commits fail', as
   ])
 })
 
+test('a projection that heals and fails again has one line, and one when it is well for a minute', async () => {
+  const s = await startSimulated()
+  for (const key of ['a', 'b', 'c']) {
+    s.projections.failCommits('/data/shard-0/lmdb', 1)
+    await s.during(s.app.store.put(key, 1))
+    await s.advance(20_000)
+  }
+  expect(s.app.health().shards[0]?.projection).toMatchObject({ mode: 'following', failures: 3 })
+  expect(s.log.lines).toHaveLength(1)
+  await s.advance(60_000)
+  expect(s.log.lines.slice(1)).toMatchObject([
+    {
+      level: 'info',
+      message: expect.stringMatching(
+        /^the projection of shard 0 is no longer degraded, after 4\d s$/,
+      ),
+      facts: { shard: 0 },
+    },
+  ])
+  s.projections.failCommits('/data/shard-0/lmdb', 1)
+  await s.during(s.app.store.put('d', 1))
+  await s.advance(20_000)
+  expect(s.log.messages('warn')).toHaveLength(2)
+})
+
 describe('a durable actor', () => {
   type Messages = { calls: { add: () => number }; continues: { pay: () => void } }
   const bug = new Error('the bank says: card expired')

@@ -71,7 +71,12 @@ const replica =
     replication: [
       {
         ...{ replica: 'backup', required: true, failures: 1, retryInMs: 1 },
-        shards: [{ shard: 0, state, reason: 'away', lsn: 1, lag: { records: 1, bytes: 1, ms: 1 } }],
+        shards: [
+          {
+            ...{ shard: 0, state, reason: 'away', since: 1, lsn: 1 },
+            lag: { records: 1, bytes: 1, ms: 1 },
+          },
+        ],
       },
     ],
   })
@@ -87,8 +92,8 @@ export const plants: Readonly<Record<TroubleKind, Plant>> = {
     ],
   }),
   'shard without owner': inShard(() => ({ phase: 'elsewhere', member: undefined })),
-  'shard down': inShard(() => ({ phase: 'down', reason: 'EIO' })),
-  'shard not open': inShard(() => ({ phase: 'recovering' })),
+  'shard down': inShard(() => ({ phase: 'down', reason: 'EIO', notOpenSince: 1 })),
+  'shard not open': inShard(() => ({ phase: 'recovering', notOpenSince: 1 })),
   'refuses writes': inShard(({ space }) => ({
     space: { ...space, refusing: { since: 1, groups: 1, reason: 'NO_SPACE' } },
   })),
@@ -143,10 +148,12 @@ export const plants: Readonly<Record<TroubleKind, Plant>> = {
   'run blocked': inParts('flow', { blocked: stopped }),
   'run failed': inParts('flow', { failed: stopped }),
   'schedule broken': inParts('flow', {
-    schedules: some({ schedule: 'daily', reason: 'the workflow report is not in the tree' }),
+    schedules: some({
+      ...{ schedule: 'daily', since: 1, reason: 'the workflow report is not in the tree' },
+    }),
   }),
   'dead jobs': inQueue({ dead: 1 }),
   'unreadable jobs': inQueue({ unreadable: ['7'] }),
   'queue full': inQueue({ isFull: true }),
-  'overdue jobs': inQueue({ overdue: [{ id: '7' }] }),
+  'overdue jobs': inQueue({ overdue: [{ id: '7', attempt: 1, since: 1 }] }),
 }
