@@ -31,6 +31,7 @@ import {
   decideCancel,
   decideRest,
   isBodyOver,
+  isGone,
   isStopped,
   mayRest,
   mayStart,
@@ -143,9 +144,13 @@ export class RunActivation implements EndingActivation, Notified {
     this.id = terms.id
     this.present = terms.present
     const { clock } = terms.system
-    this.#turns = new ActivationTurns(clock, (turn) => {
-      if (!this.isStopped) this.does(turn())
-    })
+    this.#turns = new ActivationTurns(
+      clock,
+      (turn) => {
+        if (!this.isStopped) this.does(turn())
+      },
+      ({ lap }) => isGone(this.#phase) || (this.state !== undefined && this.state.lap !== lap),
+    )
     this.#soon = inNextTurn(clock, () => this.#gives())
   }
 

@@ -14,20 +14,26 @@ import type { Turned } from './turns.ts'
 
 /**
  * Makes a turn of `change`, and tries again while the storage cannot take it. Never settles if the
- * activation has ended.
+ * activation has ended. `isStale`: nor does it change a run that has gone on without its activation. A full
+ * disk takes the next lap of a run perhaps before the turn of an operation that the last lap has left.
  */
 export const makeTurn = async <R>(
   background: RunBackground,
   change: (state: RunState, context: RunContext) => Turned<R>,
+  isStale: (state: RunState) => boolean = never,
 ): Promise<R> => {
   const { clock } = background.system
+  let isLost = false
   for (let tries = 1; ; tries++)
     try {
-      return (await background.apply((state: State, context) => {
+      const made = (await background.apply((state: State, context) => {
+        isLost = isStale(state as RunState)
+        if (isLost) return reply(undefined, state)
         const [result, next] = change(state as RunState, context)
         // A run that waits or has ended leaves memory with its activation.
         return reply(result, next, isLive(next.status) ? undefined : { hibernate: true })
       })) as R
+      return isLost ? new Promise(() => undefined) : made
     } catch (error) {
       const next = afterRefusedTurn(error)
       if (next === 'gone') return new Promise(() => undefined)
@@ -37,20 +43,31 @@ export const makeTurn = async <R>(
     }
 }
 
+const never = (): boolean => false
+
 /** Makes the turns of one activation. */
 export class ActivationTurns {
   #background: RunBackground | undefined
   /** Turns that wait for it. */
   readonly #early: ((background: RunBackground) => void)[] = []
   readonly #soon: () => void
+  readonly #isStale: (state: RunState) => boolean
   /** The last that was reported. */
   #progress: unknown
   #hasReport = false
   /** Settles with the last turn that goes first. */
   #first: Promise<unknown> | undefined
 
-  /** `makes` makes a turn that nobody awaits, unless the activation has stopped. */
-  constructor(clock: Clock, makes: (turn: () => Promise<void>) => void) {
+  /**
+   * `makes` makes a turn that nobody awaits, unless the activation has stopped. `isStale`: the activation
+   * is over, or the run is in another lap.
+   */
+  constructor(
+    clock: Clock,
+    makes: (turn: () => Promise<void>) => void,
+    isStale: (state: RunState) => boolean = never,
+  ) {
+    this.#isStale = isStale
     this.#soon = inNextTurn(clock, () => {
       if (this.#hasReport) makes(() => this.make((state) => [undefined, state]))
     })
@@ -91,16 +108,20 @@ export class ActivationTurns {
   ): Promise<R> {
     const background = this.#background ?? (await this.#begun())
     if (before !== undefined) await before
-    if (!this.#hasReport) return makeTurn(background, change)
+    if (!this.#hasReport) return makeTurn(background, change, this.#isStale)
     this.#hasReport = false
-    return makeTurn(background, (state, context) => {
-      const [result, next] = change(state, context)
-      // A later turn may have recorded a later report already. The end of a replay reports once more
-      // what the run may show: then nothing is written.
-      const progress = this.#progress
-      const isKept = isOver(state.status) || isDeepStrictEqual(next.progress, progress)
-      return [result, isKept ? next : { ...next, progress }]
-    })
+    return makeTurn(
+      background,
+      (state, context) => {
+        const [result, next] = change(state, context)
+        // A later turn may have recorded a later report already. The end of a replay reports once more
+        // what the run may show: then nothing is written.
+        const progress = this.#progress
+        const isKept = isOver(state.status) || isDeepStrictEqual(next.progress, progress)
+        return [result, isKept ? next : { ...next, progress }]
+      },
+      this.#isStale,
+    )
   }
 
   /** The turn of the birth is durable. */

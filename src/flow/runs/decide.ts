@@ -151,6 +151,9 @@ export const isBodyOver = (phase: RunPhase): boolean =>
 export const isStopped = (phase: RunPhase): boolean =>
   phase === 'blocks' || phase === 'blocksEnd' || phase === 'left' || phase === 'over'
 
+/** Whether it is over: another activation may have the run. */
+export const isGone = (phase: RunPhase): boolean => phase === 'left' || phase === 'over'
+
 // The way of a cancel.
 
 /** Where the cancel of an activation is: one that was asked for needs a place among the outcomes. */

@@ -81,6 +81,24 @@ describe('a turn', () => {
   })
 })
 
+test('of a lap that is over is not made when the disk has space again, and never settles', async () => {
+  const { life, clock, made } = lifeWith([coded('NO_SPACE')], run({ lap: 1 }))
+  const turns = new ActivationTurns(
+    clock,
+    () => undefined,
+    ({ lap }) => lap !== 0,
+  )
+  turns.begin(life)
+  let isSettled = false
+  void turns
+    .make((state) => [1, { ...state, operations: 1 }])
+    .finally(() => {
+      isSettled = true
+    })
+  await clock.advance(5_000)
+  expect([isSettled, made.map(({ state }) => state.operations)]).toEqual([false, [0]])
+})
+
 test('that goes first is overtaken by no later turn while the storage cannot take it, or when it fails', async () => {
   const { life, clock } = lifeWith([coded('NO_SPACE'), coded('NO_SPACE'), coded('CORRUPT')])
   const turns = new ActivationTurns(clock, () => undefined)

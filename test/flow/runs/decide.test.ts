@@ -13,6 +13,7 @@ import {
   type Ending,
   type EndStep,
   isBodyOver,
+  isGone,
   isStopped,
   mayRest,
   mayStart,
@@ -110,6 +111,7 @@ describe('the life of an activation', () => {
 
   test('has phases after the body, and phases in which nothing is carried out', () => {
     expect(phases.filter(isBodyOver)).toEqual(['done', 'ends', 'blocksEnd', 'over'])
+    expect(phases.filter(isGone)).toEqual(['left', 'over'])
     expect(phases.filter(isStopped)).toEqual(['blocks', 'blocksEnd', 'left', 'over'])
   })
 
