@@ -82,7 +82,7 @@ export class KeelsonError extends Error {
     message: string,
     options: { details?: ErrorDetails; cause?: unknown } = noOptions,
   ) {
-    super(message, 'cause' in options ? { cause: options.cause } : undefined)
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.details = options.details ?? {}
   }

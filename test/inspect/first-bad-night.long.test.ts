@@ -237,7 +237,7 @@ test.skipIf(lacks(noFlock ?? noSmallDisk ?? noPromtool))(
     await isTold({
       what: 'damage',
       line: new RegExp(
-        `error \\w: shard ${shard} is down: CORRUPT: .*damaged at .*\\.wal, offset \\d+`,
+        `(?:error|info ) \\w: shard ${shard} is down(?:: CORRUPT: .*damaged at .*\\.wal, offset \\d+)?`,
         'g',
       ),
       trouble: `shard down, shard ${shard}`,

@@ -412,8 +412,10 @@ export class ShardCore {
   }
 
   #become(phase: ShardPhase): void {
+    const now = this.parts.clock.now()
     if (phase.kind === 'open') this.#notOpenSince = undefined
-    else this.#notOpenSince ??= this.parts.clock.now()
+    else if (this.#phase.kind === 'elsewhere') this.#notOpenSince = now
+    else this.#notOpenSince ??= now
     this.#phase = phase
     for (const listener of [...this.#listeners]) listener()
   }

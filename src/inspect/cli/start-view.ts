@@ -9,15 +9,14 @@ import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { bytesText, pluralText } from '../text/quantities.ts'
 import { type DurabilitySettings, durabilityWarning, recoveryText } from '../views/shard-view.ts'
 
-/** One step of starting as a line; `undefined` for a step that takes no time. */
+/** One step of starting as a line; `undefined` for a step that takes no time, or has its line in the log. */
 export const stepText = (progress: StartProgress): string | undefined => {
   const { step, shard, detail, recovery } = progress
   if (step === 'created') return `created ${detail}`
   if (step === 'waiting') return `waits for the engine: ${detail}`
   if (step === 'standby') return `is a standby: ${detail}`
   if (recovery) return `shard ${shard}: ${progressText(recovery)}`
-  if (step === 'recovering') return 'recovering …'
-  return step === 'down' ? `shard ${shard} is down` : undefined
+  return step === 'recovering' ? 'recovering …' : undefined
 }
 
 /** Whether the start of a member waits, perhaps for ever. */

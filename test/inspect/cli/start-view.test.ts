@@ -94,6 +94,6 @@ test('steps of starting are told when they take time or matter', () => {
   expect(stepText({ step: 'recovering', shard: 1, recovery: { ...recovery, source: 'log' } })).toBe(
     'shard 1: reads its log: 1.20 GB of 3.00 GB, 210 MB/s',
   )
-  expect(stepText({ step: 'down', shard: 1 })).toBe('shard 1 is down')
+  expect(stepText({ step: 'down', shard: 1 })).toBe(undefined)
   expect(stepText({ step: 'locked', detail: 'data' })).toBeUndefined()
 })

@@ -21,7 +21,10 @@ test('a shard that goes down is an error with the code of the disk, and one line
   const lines = s.log.lines.filter(({ message }) => message.startsWith('shard 0 is down: '))
   expect(lines).toMatchObject([{ level: 'error', facts: { shard: 0, reason: expect.any(Error) } }])
   expect(lines[0]?.message).toContain('EIO: sync /data/shard-0/wal/')
-  expect(s.app.health().shards[0]?.reason).toContain('EIO: sync /data/shard-0/wal/')
+  const { reason, notOpenSince = 0 } = s.app.health().shards[0] ?? {}
+  expect(reason).toContain('EIO: sync /data/shard-0/wal/')
+  expect(s.clock.now() - notOpenSince).toBeGreaterThanOrEqual(5_000)
+  expect(s.app.health().shards[1]?.notOpenSince).toBe(undefined)
 })
 
 test('a shard that is down from the start is an error, too', async () => {
