@@ -111,11 +111,10 @@ export const rooms: Readonly<Record<string, Rooms>> = {
   },
   flow: {
     runs: [],
-    activation: ['runs'],
     looks: ['runs'],
     queue: ['runs', 'looks'],
-    judging: ['runs', 'activation'],
-    'run-entity': ['runs', 'activation', 'looks', 'judging'],
+    judging: ['runs'],
+    'run-entity': ['runs', 'looks', 'judging'],
     schedule: ['runs'],
     app: ['runs', 'looks', 'queue', 'run-entity', 'schedule'],
     rehearsal: ['runs', 'judging', 'queue', 'schedule', 'app'],

@@ -62,7 +62,6 @@ export const rooms = {
     'test/inspect/folder/journal',
     'test/supervisors/starting',
   ],
-  'flow/activation': ['test/flow/runs', 'test/flow/run-entity', 'test/flow/app'],
   'flow/runs': [
     'test/flow/run-entity',
     'test/flow/app',

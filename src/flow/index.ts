@@ -2,8 +2,7 @@
  * `keelson/flow`: workflows on durable actors. It imports supervisors and the layers below. Its
  * rooms, each importing only rooms above it:
  *
- * - runs: the runs of workflows: their record and replay, their operations, their end
- * - activation: one activation of a run, which replays its body
+ * - runs: the runs of workflows: their record, and the activation that replays the body and ends the run
  * - looks: lists of runs and of their operations, here and over all members
  * - queue: jobs that run under limits
  * - judging: whether the body of a program would block a run at rest
@@ -12,7 +11,7 @@
  * - app: `workflow`, `queue`, `schedule`, `flows`, a part of the tree, and `flow(app)`
  * - rehearsal: what another program would do with stored runs and actors, without their entities
  *
- * Start reading at `runs/record.ts`, `runs/replay.ts` and `activation/activation.ts`.
+ * Start reading at `runs/record.ts`, `runs/decide.ts` and `runs/activation.ts`.
  */
 
 export type { KeptCause, KeptError } from '../errors.ts'

@@ -10,10 +10,10 @@ import { queueSpecs } from '../queue/queue-entity.ts'
 import type { JobTry, RunningTry } from '../queue/queue-job.ts'
 import { type Queue, type QueueOptions, type QueueTerms, queueTerms } from '../queue/queue-terms.ts'
 import type { Duration, Workflow } from '../runs/body.ts'
+import { pauseMs } from '../runs/decide.ts'
 import { isTransient, runNamed } from '../runs/operations.ts'
 import { checkPartName, isInTree, runKind } from '../runs/parts.ts'
 import { typeOfRun } from '../runs/record.ts'
-import { pauseMs } from '../runs/tries.ts'
 import { flow } from './flow.ts'
 
 /** Options that runs of workflows have themselves, or have not. */

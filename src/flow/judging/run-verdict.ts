@@ -5,11 +5,10 @@
 
 import type { Verdict } from '../../actors/index.ts'
 import { isKeelsonError, type KeptError, keptError } from '../../errors.ts'
-import { type Active, awaitedOf } from '../runs/active.ts'
 import type { Workflow } from '../runs/body.ts'
-import { missingBody } from '../runs/lacking.ts'
+import { type Active, awaitedOf } from '../runs/operations.ts'
 import { type Awaited, isBetweenTries, isOver, type RunState, typeOfRun } from '../runs/record.ts'
-import { standsStill } from '../runs/replaying.ts'
+import { missingBody, standsStill } from '../runs/replaying.ts'
 import { type BodyEnd, bodyOf, endsTooEarly, storable } from '../runs/run-end.ts'
 import type { RehearsedRun } from './rehearsed-run.ts'
 import type { RunRecord } from './stored-run.ts'

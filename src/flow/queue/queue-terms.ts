@@ -11,9 +11,9 @@ import {
 } from '../../check.ts'
 import type { FullRetry, Retry } from '../../clock.ts'
 import type { Duration } from '../runs/body.ts'
+import { policyOf } from '../runs/decide.ts'
 import { duration, retry } from '../runs/options.ts'
 import type { FlowPart } from '../runs/parts.ts'
-import { policyOf } from '../runs/tries.ts'
 import type { RunningTry } from './queue-job.ts'
 import type { QueueLimits } from './queue-types.ts'
 

@@ -4,7 +4,7 @@
  */
 import { type DurableServer, type Follows, whenDurable } from '../../actors/index.ts'
 import { type AppContext, durableActors } from '../../supervisors/index.ts'
-import { RunActivation } from '../activation/activation.ts'
+import { RunActivation } from '../runs/activation.ts'
 import type { Workflow } from '../runs/body.ts'
 import { emitFlow } from '../runs/events.ts'
 import { FailingSteps, noteResumed, noteRunEnd } from '../runs/failing-work.ts'

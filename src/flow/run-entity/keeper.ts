@@ -23,10 +23,10 @@ import { WaitingRuns } from '../judging/waiting-runs.ts'
 import { type ListOptions, listOf, statusBetween } from '../looks/listing.ts'
 import { atOnce } from '../looks/look.ts'
 import type { Workflow } from '../runs/body.ts'
-import { isLacking } from '../runs/lacking.ts'
 import type { RunMessages } from '../runs/messages.ts'
 import { entitiesOf, runKind, schedulesKind } from '../runs/parts.ts'
 import { liveStatuses, type RunState } from '../runs/record.ts'
+import { isLacking } from '../runs/replaying.ts'
 
 type Messages = {
   casts: {

@@ -9,8 +9,17 @@ import { emitFlow } from '../runs/events.ts'
 import type { RunContext, RunEnd } from '../runs/messages.ts'
 import { unknownStep } from '../runs/operations.ts'
 import { isOver, operationKey, type RunState } from '../runs/record.ts'
-import { reopening, reopeningFrom, settled } from '../runs/repairs.ts'
-import { ended, endWaiting, noneToBegin, notNow, recordIn, withStatus } from '../runs/turns.ts'
+import {
+  ended,
+  endWaiting,
+  noneToBegin,
+  notNow,
+  recordIn,
+  reopening,
+  reopeningFrom,
+  settled,
+  withStatus,
+} from '../runs/turns.ts'
 import type { RunActivations, RunAlarms, RunCalls } from './activations.ts'
 import { orRefused, refuse } from './refusals.ts'
 import { isParent, takenBy, withParent } from './run-start.ts'

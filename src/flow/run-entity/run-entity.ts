@@ -8,7 +8,6 @@ import { claimRejections } from '../../process-events.ts'
 import { type ChildSpec, call, noReply, reply } from '../../runtime/index.ts'
 import { kindSpec } from '../../supervisors/index.ts'
 import type { Workflow } from '../runs/body.ts'
-import { hasParts, isLacking } from '../runs/lacking.ts'
 import type { ChildEnd, RunContext, RunEnd, State } from '../runs/messages.ts'
 import { runOf } from '../runs/operations.ts'
 import { runKind } from '../runs/parts.ts'
@@ -23,6 +22,7 @@ import {
   parentOf,
   type RunState,
 } from '../runs/record.ts'
+import { hasParts, isLacking } from '../runs/replaying.ts'
 import { endOf, recordIn, recording, wholeEnd } from '../runs/turns.ts'
 import { outcomeOf } from '../runs/values.ts'
 import { RunActivations, type RunCalls, type RunContinues, type RunServer } from './activations.ts'

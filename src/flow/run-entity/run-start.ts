@@ -19,8 +19,9 @@ import {
   type Recorded,
   type RunState,
 } from '../runs/record.ts'
-import { type Beginning, before, reopening } from '../runs/repairs.ts'
 import {
+  type Beginning,
+  before,
   inputText,
   noneToBegin,
   notNow,
@@ -28,6 +29,7 @@ import {
   putOperation,
   type RunRows,
   recordIn,
+  reopening,
   valueApart,
   valueIn,
   wholeOf,

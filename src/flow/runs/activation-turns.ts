@@ -6,10 +6,9 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../../clock.ts'
 import { reply } from '../../runtime/index.ts'
-import { afterRefusedTurn } from './decide.ts'
+import { afterRefusedTurn, pauseMs } from './decide.ts'
 import type { RunBackground, RunContext, State } from './messages.ts'
 import { isLive, isOver, type RunState } from './record.ts'
-import { pauseMs } from './tries.ts'
 import type { Turned } from './turns.ts'
 
 /**

@@ -1,13 +1,14 @@
 /**
- * The context of a run's body, and of the branches of `all`: from calls to operations. It is apart from
- * the activation, as a body sees no more than this.
+ * The context of a run's body, and of the branches of `all`: from calls to operations, and from failures
+ * that a body leaves unhandled to the block of its run. It is apart from the activation, as a body sees no
+ * more than this.
  */
-
 import { shardTime } from '../../actors/index.ts'
 import { argument } from '../../check.ts'
 import { errorOf, invalidArgument, KeelsonError, type KeptError, keptError } from '../../errors.ts'
+import { failureRecord } from '../../failure-record.ts'
 import { noOptions } from '../../own-names.ts'
-import type { Active, ActiveParts, Scope } from './active.ts'
+import { claim } from '../../process-events.ts'
 import type {
   AllOptions,
   Branch,
@@ -19,7 +20,10 @@ import type {
   WaitOptions,
   Workflow,
 } from './body.ts'
+import { policyOf } from './decide.ts'
 import {
+  type Active,
+  type ActiveParts,
   answerOf,
   type Carrier,
   cancelChild,
@@ -28,6 +32,7 @@ import {
   performSleep,
   performStep,
   performWait,
+  type Scope,
   triedKey,
   tryKey,
 } from './operations.ts'
@@ -42,7 +47,6 @@ import {
   workflowOf,
 } from './options.ts'
 import { undoKey } from './record.ts'
-import { policyOf } from './tries.ts'
 import { copied, hashOfText, inputOf, progressOf } from './values.ts'
 
 /** The activation of a run, for the context of its body. */
@@ -457,3 +461,56 @@ export const whenAnswered = async (handling: ReadonlySet<Promise<unknown>>): Pro
 const undoTries = 20
 
 const checkKey = (key: unknown, path: string): string => keyText(key, argument(path))
+
+// Failures of operations that a body handles nowhere, in a helper that it does not await or in a promise
+// that it has made of theirs. Node would end the process for one. It is the run that cannot go on: it is
+// blocked when its body has ended so.
+
+/** The failures that the body of one activation leaves unhandled. */
+export class Unhandled {
+  readonly #host: Pick<BodyHost, 'type' | 'id' | 'state' | 'background' | 'isBodyOver'>
+  /** The promises that were rejected and have no handler, each with its failure. */
+  #left: Map<object, KeptError> | undefined
+  /** The operations that have failed, and of which the body may hear later. */
+  readonly #unheard: { readonly of: { readonly isHeard: boolean }; readonly error: KeptError }[] =
+    []
+  /** An operation has failed: a promise of the body may be rejected with that. */
+  hasClaimed = false
+
+  constructor(host: Pick<BodyHost, 'type' | 'id' | 'state' | 'background' | 'isBodyOver'>) {
+    this.#host = host
+  }
+
+  /** A rejection with this reason is of this run. `what` names the operation, whose promise is `of`. */
+  claim(reason: unknown, what: string, of?: { readonly isHeard: boolean }): void {
+    this.hasClaimed = true
+    const failure = failureRecord(reason)
+    const text = `its body does not handle the failure of ${what}: ${failure.message}`
+    const error = Object.assign({}, failure, { message: text })
+    if (of && !of.isHeard && this.#mayHandle) this.#unheard.push({ of, error })
+    const unhandled = (promise: object): void => {
+      if (!this.#mayHandle) return
+      const { type, id, background } = this.#host
+      this.#left ??= new Map()
+      this.#left.set(promise, error)
+      background?.system.logger.warn(`${type}/${id}: ${text}`, { code: 'NOT_AWAITED', reason })
+    }
+    const handled = (promise: object): void => void this.#left?.delete(promise)
+    claim(reason as object, { unhandled, handled })
+  }
+
+  /** The first failure that the body, which has ended, has left. Node says so after its microtasks. */
+  async first(): Promise<KeptError | undefined> {
+    if (!this.hasClaimed) return undefined
+    const { clock } = this.#host.background.system
+    await new Promise<void>((resolve) => void clock.soon(resolve))
+    const unheard = this.#unheard.find(({ of }) => !of.isHeard)
+    return this.#left?.values().next().value ?? unheard?.error
+  }
+
+  /** In a cancelled run everything fails, and a body that has ended handles nothing more. */
+  get #mayHandle(): boolean {
+    const { state, isBodyOver } = this.#host
+    return !state.cancel && !isBodyOver
+  }
+}

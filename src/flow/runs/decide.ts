@@ -8,8 +8,10 @@
  * 4. `mayStart`, `mayRest`, `afterWait` and `ofRefusal` are looks at an activation: what comes next?
  * 5. `decideEnd` is the next turn of a run whose body has ended.
  * 6. `afterRefusedTurn` is the consequence of a turn that the storage did not take.
+ * 7. `pauseAfter` is whether a try that failed is followed by another one, of steps, whole runs and jobs.
  */
-import { isKeelsonError } from '../../errors.ts'
+import { backoffMs, type Clock, type FullRetry, type Retry, retryOf } from '../../clock.ts'
+import { isKeelsonError, isMissing } from '../../errors.ts'
 
 // The life of an activation.
 
@@ -339,3 +341,44 @@ export const afterRefusedTurn = (error: unknown): 'gone' | 'throw' | 'later' => 
   const isFinal = final.some((code) => isKeelsonError(error, code))
   return isFinal || !isKeelsonError(error) ? 'throw' : 'later'
 }
+
+// The tries of steps, whole runs and jobs.
+
+/** The policy of a call: its own fields, those of its type, and the built-in ones. */
+export const policyOf = (...given: readonly (Retry | undefined)[]): FullRetry =>
+  retryOf({ max: 3 }, ...given)
+
+/**
+ * The pause before the try after this one, in ms; `undefined`: it was the last. A throw of `unless`
+ * does not end the tries. The program may lack what was tried: then no number of tries ends them.
+ */
+export const pauseAfter = (
+  policy: FullRetry,
+  attempt: number,
+  error: unknown,
+  clock: Clock,
+): number | undefined => {
+  if (isMissing(error)) return lackingMs
+  if (attempt >= policy.max) return undefined
+  try {
+    if (policy.unless(error) === true) return undefined
+  } catch {
+    // A policy that throws decides nothing.
+  }
+  return pauseMs(attempt, clock, policy)
+}
+
+/** A try that another member may begin, too, waits for so long, and looks again. */
+export const unsureMs = 1_000
+
+/** The pause after a try that came before the tree had started: it does not count. */
+export const earlyMs = 100
+
+/** The pause after a try for which the program lacks a declaration: it does not count either. */
+const lackingMs = 30_000
+
+const untilDone = retryOf()
+
+/** The pause after so many failures, in ms; by default of work that is tried until it succeeds. */
+export const pauseMs = (failures: number, clock: Clock, policy: FullRetry = untilDone): number =>
+  Math.ceil(backoffMs(policy, failures, clock.random()))

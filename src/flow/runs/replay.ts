@@ -3,7 +3,8 @@
  * their places, and which operation may start. The body gets one outcome after another in that
  * order, live as in a replay, so that its races come out the same. New operations are held until the
  * body has asked for every recorded key. A retry reopens an operation: its row keeps the place and
- * loses the outcome, and it runs again when the replay comes to that place. Pure.
+ * loses the outcome, and it runs again when the replay comes to that place. `Refusals` are those of a body:
+ * they come before its next outcome. Pure.
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { cancelKey, type Operation, type OperationKind, type Recorded } from './record.ts'
@@ -275,3 +276,54 @@ const tooMany = (max: number): KeelsonError =>
 
 const tooBusy = (): KeelsonError =>
   new KeelsonError('BUSY', `a run has at most ${inFlightMax} operations in flight`)
+
+// The refusals of a body: of operations after its cancel or its end, under keys that it has used, beyond a
+// bound. Each refusal gives control to the body, which may ask at once again. So refusals wait for the next
+// turn of the event loop, and a body that gets nothing else for too many turns is stuck.
+
+/** So many turns of the event loop in a row a body may get refusals alone. */
+const turnsMax = 1_000
+
+/** The refusals of one activation. */
+export class Refusals {
+  #waiting: (() => void)[] = []
+  #turns = 0
+  /** A turn has refused what was asked for after the cancel of the whole body. */
+  #isLast = false
+
+  get areWaiting(): boolean {
+    return this.#waiting.length > 0
+  }
+
+  /** The body has got nothing but refusals for too long. */
+  get isStuck(): boolean {
+    return this.#turns > turnsMax
+  }
+
+  /** The body was refused something after its cancel, and had its turn for that. */
+  get wasLast(): boolean {
+    return this.#isLast
+  }
+
+  /** `reject` refuses something to the body: in the next turn of the event loop. */
+  add(reject: () => void): void {
+    this.#waiting.push(reject)
+  }
+
+  /** The next turn has come. `isCancelled`: the whole body is cancelled. */
+  give(isCancelled: boolean): void {
+    this.#turns++
+    this.#isLast ||= isCancelled
+    if (!this.isStuck) for (const reject of this.#waiting.splice(0)) reject()
+  }
+
+  /** The body has ended: nobody waits for them. */
+  drop(): void {
+    this.#waiting = []
+  }
+
+  /** The body has got an outcome. */
+  ends(): void {
+    this.#turns = 0
+  }
+}

@@ -2,12 +2,27 @@
  * The beginning of an activation: the run is read, its replay is watched until it is complete, and the
  * changes of the body are known by it. A rehearsal reads and replays runs by it too.
  */
-import { isKeelsonError, type KeelsonError, keptError } from '../../errors.ts'
-import type { Active, ActiveParts, Scope } from './active.ts'
+import {
+  isKeelsonError,
+  type KeelsonError,
+  type KeptError,
+  keptError,
+  missingDeclaration,
+} from '../../errors.ts'
+import type { Workflow } from './body.ts'
 import type { Notified, Present, RunContext } from './messages.ts'
-import { isLive, type Recorded, type RunState } from './record.ts'
+import type { Active, ActiveParts, Scope } from './operations.ts'
+import { isInTree, runKind } from './parts.ts'
+import {
+  isLive,
+  lacksCode,
+  type Recorded,
+  type RunState,
+  type RunStatus,
+  typeOfRun,
+} from './record.ts'
 import { diverged, type Replay } from './replay.ts'
-import type { EndingActivation } from './run-end.ts'
+import { bodyOf, type EndingActivation } from './run-end.ts'
 import {
   clearing,
   inputText,
@@ -189,3 +204,32 @@ const cancelLeft = ({ asked }: EndingActivation['replay']): void => {
 
 const listed = (keys: readonly string[]): string =>
   keys.length === 0 ? 'nothing' : keys.slice(0, 10).join(', ')
+
+// The parts of a program that the rows of a run name and the running program lacks. Then the run is
+// blocked, nothing of it is decided, and it goes on by itself in a program that has them.
+
+/** Why a run cannot go on whose version has no body in this program. */
+export const missingBody = ({ name }: Workflow, version: number): KeelsonError =>
+  missingDeclaration(`body of version ${version} of the workflow ${name}`)
+
+/** Whether a run is blocked because a program lacked a part of it. */
+export const isLacking = ({
+  status,
+  error,
+}: {
+  readonly status: RunStatus
+  readonly error?: KeptError | undefined
+}): boolean => status === 'blocked' && error?.code === lacksCode
+
+/** Whether this program has what such a run needs: its body, and the workflows of its children. */
+export const hasParts = (
+  state: RunState,
+  rows: RunRows,
+  workflow: Workflow,
+  app: unknown,
+): boolean => {
+  if (!bodyOf(workflow, state.version)) return false
+  for (const { child, outcome } of recordIn(state, rows))
+    if (child !== undefined && !outcome && !isInTree(app, runKind(typeOfRun(child)))) return false
+  return true
+}

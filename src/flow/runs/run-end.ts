@@ -7,17 +7,15 @@ import { shardTime } from '../../actors/index.ts'
 import type { Cancel } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import { failureRecord } from '../../failure-record.ts'
-import type { Active, Scope } from './active.ts'
 import type { UntypedBody, Workflow } from './body.ts'
 import { type BodyHost, RunCtx, whenAnswered } from './context.ts'
-import { decideEnd } from './decide.ts'
+import { decideEnd, pauseAfter, policyOf } from './decide.ts'
 import { emitFlow } from './events.ts'
 import { noteRunEnd } from './failing-work.ts'
 import type { ActivationTerms, Present, RunContext, RunEnd } from './messages.ts'
+import type { Active, Scope } from './operations.ts'
 import { isOver, type Recorded, type RunState, undoKey } from './record.ts'
-import { reopening } from './repairs.ts'
 import { diverged, type Replay } from './replay.ts'
-import { pauseAfter, policyOf } from './tries.ts'
 import {
   beginningAgain,
   ended,
@@ -26,6 +24,7 @@ import {
   outputText,
   placing,
   type Reached,
+  reopening,
   type Turned,
   withStatus,
 } from './turns.ts'

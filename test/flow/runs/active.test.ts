@@ -6,7 +6,7 @@ import {
   awaitedOf,
   runningSteps,
   Scope,
-} from '../../../src/flow/runs/active.ts'
+} from '../../../src/flow/runs/operations.ts'
 import type { Recorded } from '../../../src/flow/runs/record.ts'
 
 const active = (parts: Partial<ActiveParts> = {}, recorded?: Partial<Recorded>): Active => {

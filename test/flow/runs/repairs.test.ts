@@ -4,8 +4,7 @@ import { LargeValue } from '../../../src/actors/index.ts'
 import { KeelsonError } from '../../../src/errors.ts'
 import type { RunContext } from '../../../src/flow/runs/messages.ts'
 import { type Operation, padded, type RunState, updateKey } from '../../../src/flow/runs/record.ts'
-import { reopening, settled } from '../../../src/flow/runs/repairs.ts'
-import { readable, wholeEnd, wholeOf } from '../../../src/flow/runs/turns.ts'
+import { readable, reopening, settled, wholeEnd, wholeOf } from '../../../src/flow/runs/turns.ts'
 import {
   contextWith,
   corrupt,

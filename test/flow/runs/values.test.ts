@@ -2,8 +2,8 @@
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import { type Ctx, workflow } from '../../../src/flow/index.ts'
+import { pauseAfter, pauseMs, policyOf } from '../../../src/flow/runs/decide.ts'
 import { FailingSteps } from '../../../src/flow/runs/failing-work.ts'
-import { pauseAfter, pauseMs, policyOf } from '../../../src/flow/runs/tries.ts'
 import {
   copied,
   earlierHashOf,

@@ -13,17 +13,9 @@ import {
   keptError,
 } from '../../errors.ts'
 import { failureRecord } from '../../failure-record.ts'
-import { ActivationTurns, inNextTurn } from '../runs/activation-turns.ts'
-import {
-  Active,
-  type ActiveParts,
-  awaitedOf,
-  nextDue,
-  runningSteps,
-  Scope,
-  takenIn,
-} from '../runs/active.ts'
-import type { Workflow } from '../runs/body.ts'
+import { ActivationTurns, inNextTurn } from './activation-turns.ts'
+import type { Workflow } from './body.ts'
+import { Unhandled } from './context.ts'
 import {
   afterWait,
   type CancelPhase,
@@ -39,10 +31,9 @@ import {
   type RestPhase,
   type RunEvent,
   type RunPhase,
-} from '../runs/decide.ts'
-import { emitFlow, emitStep } from '../runs/events.ts'
-import { noteBlocked } from '../runs/failing-work.ts'
-import { missingBody } from '../runs/lacking.ts'
+} from './decide.ts'
+import { emitFlow, emitStep } from './events.ts'
+import { noteBlocked } from './failing-work.ts'
 import type {
   ActivationTerms,
   Notified,
@@ -50,18 +41,28 @@ import type {
   RunBackground,
   RunContext,
   RunEnd,
-} from '../runs/messages.ts'
-import { rejectionOf } from '../runs/parts.ts'
-import { cancelKey, type Operation, type Recorded, type RunState } from '../runs/record.ts'
-import { Replay } from '../runs/replay.ts'
+} from './messages.ts'
+import {
+  Active,
+  type ActiveParts,
+  awaitedOf,
+  nextDue,
+  runningSteps,
+  Scope,
+  takenIn,
+} from './operations.ts'
+import { rejectionOf } from './parts.ts'
+import { cancelKey, type Operation, type Recorded, type RunState } from './record.ts'
+import { Refusals, Replay } from './replay.ts'
 import {
   arrive,
   clearLaps,
   type LoadedRun,
   loadRun,
+  missingBody,
   Patches,
   watchReplay,
-} from '../runs/replaying.ts'
+} from './replaying.ts'
 import {
   type AfterActivation,
   type BodyEnd,
@@ -72,17 +73,22 @@ import {
   endRun,
   type Placed,
   placingOf,
-} from '../runs/run-end.ts'
+} from './run-end.ts'
 import {
+  blockedBy,
   blocking,
   childIsBlocked,
   delivering,
   recording,
   resting,
   type Turned,
-} from '../runs/turns.ts'
-import { Refusals, stuck } from './refusals.ts'
-import { Unhandled } from './unhandled.ts'
+} from './turns.ts'
+
+/** Why a body does not go on that gets nothing but refusals for too long. */
+const stuck: KeptError = blockedBy(
+  'STUCK',
+  'its body asks again and again for what it is refused, and waits for nothing else',
+)
 
 /** A body that waits this long, and nothing else, leaves memory until it is woken. */
 const restMs = 2_000
@@ -568,7 +574,7 @@ export class RunActivation implements EndingActivation, Notified {
   placed({ marker, cancel }: Placed): void {
     const event = cancel?.isPlaced === false ? 'deferred' : 'placed'
     this.#cancel = decideCancel(this.#cancel, event)
-    if (cancel) this.state = { ...this.state, cancel }
+    if (cancel) this.state = Object.assign({}, this.state, { cancel })
     if (!marker) return
     this.#askCancel()
     this.#recorded(marker)
