@@ -17,6 +17,8 @@ class SeenRun {
   outcomes: string[] = []
   /** How many of them the present body got. */
   got = 0
+  /** The present body began before its outcomes were taken back: the next one is judged. */
+  isOutdated = false
   lap = -1
   /** The steps in the order of asking. */
   readonly asked: string[] = []
@@ -81,7 +83,7 @@ export class OutsideWorld {
       for (const kept of [run.decided, run.sleepsFrom, run.toUndo]) kept.clear()
       for (const kept of [run.asked, run.undone]) kept.length = 0
     }
-    run.got = 0
+    Object.assign(run, { got: 0, isOutdated: false })
   }
 
   #asks(id: string, key: string): void {
@@ -112,6 +114,7 @@ export class OutsideWorld {
 
   #gets(id: string, key: string, outcome: string): void {
     const run = this.run(id)
+    if (run.isOutdated) return
     const at = run.got++
     const before = run.outcomes[at]
     if (before === undefined) run.outcomes.push(outcome)
@@ -173,7 +176,7 @@ export class OutsideWorld {
   helped(id: string): void {
     const run = this.run(id)
     const anew = { outcomes: [], got: 0, lastSignal: 0, lastUpdate: 0, isForced: false }
-    Object.assign(run, { ...anew, wasHelped: true, isCancelled: false })
+    Object.assign(run, { ...anew, wasHelped: true, isOutdated: true, isCancelled: false })
     for (const kept of [run.decided, run.toUndo]) kept.clear()
     run.undone.length = 0
   }
