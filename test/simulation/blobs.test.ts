@@ -16,3 +16,7 @@ test.each(seedParts(2, 100))(
     expect(sum.freed).toBeGreaterThan(seeds.length * 4096)
   },
 )
+
+test('a load goes on when the thread of the files dies under it', async () => {
+  await expect(new BlobLife(18).run(30)).resolves.toMatchObject({ refused: expect.any(Number) })
+})

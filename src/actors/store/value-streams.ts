@@ -194,17 +194,24 @@ export const loadValue = async (
     throw new KeelsonError('TOO_LARGE', 'No value in memory is so long: use `getStream`.', {
       details: { length, lengthMax },
     })
-  const whole = new Uint8Array(length)
   const pin = pinOf(shard, rope.parts)
-  try {
+  const read = async (): Promise<Uint8Array<ArrayBuffer>> => {
+    const bytes = new Uint8Array(length)
     let at = 0
-    for await (const bytes of bytesOf(system, shard, rope.parts, pin)) {
-      whole.set(bytes, at)
-      at += bytes.length
+    for await (const piece of bytesOf(system, shard, rope.parts, pin)) {
+      bytes.set(piece, at)
+      at += piece.length
     }
-  } finally {
-    pin.release()
+    return bytes
   }
+  // A thread that dies under the read leaves it to the next one.
+  const again = (error: unknown): Promise<Uint8Array<ArrayBuffer>> => {
+    if (!isKeelsonError(error, 'SHARD_DOWN') || error.details.reason !== 'thread') throw error
+    return read()
+  }
+  const whole = await read()
+    .catch(again)
+    .finally(() => pin.release())
   return rope.content === valueTags.bytes
     ? Buffer.from(whole.buffer)
     : decodeValue({ tag: rope.content, bytes: whole })
