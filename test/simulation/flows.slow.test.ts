@@ -25,11 +25,3 @@ test(`workflows keep their promises in ${seeds.length} random lives`, {
   for (const what of [...happened, 'halts', 'ended completed', 'ended failed', 'ended cancelled'])
     expect(tally[what], what).toBeGreaterThan(seeds.length / 20)
 })
-
-test('a run is looked at when its shard can be read again after the thread of its log has died', async () => {
-  await expect(liveFlows(2_100_611)).resolves.toMatchObject({ lives: 1 })
-})
-
-test('a child that is cancelled with its parent, which is retried before that, has its outcomes in one order', async () => {
-  await expect(liveFlows(2_101_962)).resolves.toMatchObject({ lives: 1 })
-})

@@ -24,7 +24,7 @@ import { EffectiveTurns, lsnOf, pageFault } from '../models/effective-turns.ts'
 import { LedgerClaims } from '../models/ledger-claims.ts'
 import { indexFaults } from '../models/ledger-index.ts'
 import type { LifeMachine } from '../worlds/engine-machine.ts'
-import { nastyMachine } from '../worlds/nasty-machine.ts'
+import { fillFor, nastyMachine } from '../worlds/nasty-machine.ts'
 import {
   areSame,
   emptyLedger,
@@ -203,7 +203,9 @@ class EntityLife {
   }
 
   async #start(): Promise<void> {
-    const { clock, start, during } = this.#machine
+    const { clock, disk, start, during } = this.#machine
+    // A start on a full disk is refused.
+    disk.capacityBytes = Number.POSITIVE_INFINITY
     const system = createSystem({ clock, logger: silentLogger, seed: this.#seed })
     const deaths: unknown[] = []
     const storage = /\(\d\)$|^(services|shards)$/
@@ -232,11 +234,11 @@ class EntityLife {
       blobs: { threshold: 2_000 },
     })
     for (const id of ids)
-      await during(
-        this.#app.store.lock([lockedKey(id)], { owner: 'other', leaseMs: 10_000_000 }),
-      ).catch((error: KeelsonError) => {
-        if (error.code !== 'LOCKED' && !this.#isHalting) throw error
-      })
+      await during(this.#app.store.lock([lockedKey(id)], { owner: 'other', leaseMs: 1e12 })).catch(
+        (error: KeelsonError) => {
+          if (error.code !== 'LOCKED' && !this.#isHalting) throw error
+        },
+      )
   }
 
   #deaths: unknown[] = []
@@ -274,6 +276,10 @@ class EntityLife {
       () => this.#restart(),
       () => this.#powerCut(),
       () => this.#machine.cutOff?.(this.pick([30, 400, 6_000])),
+      () => {
+        this.#count('full disks')
+        fillFor(disk, clock, this.pick([5, 300, 4_000]))
+      },
     ]
     for (let step = 0; step < steps; step++) {
       const isDown = this.#running.shards.some(({ phase }) => phase.kind !== 'open')

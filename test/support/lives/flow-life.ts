@@ -6,6 +6,7 @@
 import { flows } from '../../../src/flow/index.ts'
 import { name, supervisor } from '../../../src/index.ts'
 import type { LifeMachine } from '../worlds/engine-machine.ts'
+import { setClock } from '../worlds/nasty-machine.ts'
 import { type Drawn, drawnPlan, drawnWorkflow, expected, isRacy, type Plan } from './flow-plan.ts'
 import { OutsideWorld } from './flow-world-outside.ts'
 import { dayMs, ProgramLife } from './program-life.ts'
@@ -180,9 +181,16 @@ class FlowLife extends ProgramLife {
       if (!run?.isSure) await this.#starts(id)
       else await this.#acts(id, run, this.random())
       await clock.advance(this.pick([0, 1, 5, 50, 50, 1_000, 5_000, 90_000, dayMs]))
+      if (this.random() < 0.05) this.#setsClock()
+      if (this.random() < 0.05) this.fillsDisk()
       if (this.isHalted) await this.dies(this.pick(['lost', 'kept']))
       this.judge()
     }
+  }
+
+  #setsClock(): void {
+    this.count('clocks set')
+    this.#outside.clockSet(setClock(this.machine.clock, this.random))
   }
 
   async #acts(id: string, run: Started, chance: number): Promise<void> {

@@ -44,6 +44,7 @@ export class OutsideWorld {
   readonly wrong: string[] = []
   readonly #runs = new Map<string, SeenRun>()
   readonly #clock: Clock
+  #setMs = 0
   #life = 0
 
   constructor(clock: Clock) {
@@ -136,15 +137,25 @@ export class OutsideWorld {
     run.lastSignal = number
   }
 
+  /** The clock was set by so much. An instance that starts at any time later takes it for time that has passed. */
+  clockSet(ms: number): void {
+    if (ms > 0) this.#setMs += ms
+  }
+
+  /** The time that has passed, whatever was set. */
+  get #now(): number {
+    return Math.floor(this.#clock.monotonic())
+  }
+
   #sleeps(id: string, key: string): void {
     const { sleepsFrom } = this.run(id)
-    if (!sleepsFrom.has(key)) sleepsFrom.set(key, this.#clock.now())
+    if (!sleepsFrom.has(key)) sleepsFrom.set(key, this.#now)
   }
 
   #wakes(id: string, key: string, ms: number): void {
     const from = this.run(id).sleepsFrom.get(key) ?? Number.NEGATIVE_INFINITY
-    if (this.#clock.now() - from < ms)
-      this.#fails('W7', id, `${key} wakes after ${this.#clock.now() - from} ms`)
+    if (this.#now - from + this.#setMs < ms)
+      this.#fails('W7', id, `${key} wakes after ${this.#now - from} ms`)
   }
 
   /**

@@ -1,8 +1,10 @@
 /**
  * One seed of the simulation of members that share a folder: they are killed, close and begin again under calls.
  */
+
 import { FolderWorld } from '../worlds/folder-world.ts'
-import type { Tally } from './seed-lives.ts'
+import { fillFor, seldomDying, unevenClock } from '../worlds/nasty-machine.ts'
+import { sumOf, type Tally } from './seed-lives.ts'
 import { SharingLife } from './sharing-life.ts'
 
 const names = ['a', 'b', 'c']
@@ -10,17 +12,21 @@ const names = ['a', 'b', 'c']
 /** So long that what waits behind a call goes to the next owner of a shard that leaves, in ms. */
 const slowMs = 2_500
 
-/** What a call may end with whose owner was killed. */
+/** What a call may end with whose owner was killed, or has a full disk: a shard that it takes is down until there is room. */
 const lost = {
-  withId: ['TIMEOUT', 'UNKNOWN_OUTCOME'],
-  plain: ['TIMEOUT', 'UNKNOWN_OUTCOME', 'NOT_SUBMITTED', 'SHARD_DOWN'],
+  withId: ['TIMEOUT', 'UNKNOWN_OUTCOME', 'NO_SPACE', 'SHARD_DOWN'],
+  plain: ['TIMEOUT', 'UNKNOWN_OUTCOME', 'NOT_SUBMITTED', 'SHARD_DOWN', 'NO_SPACE'],
 }
 
 /** Lives the life of `seed`. Rejects with what was promised and did not hold. */
 export const liveFolder = async (seed: number): Promise<Tally> => {
   // Without kills no call of a member that stays fails.
   const hasKills = seed % 2 === 0
-  const world = new FolderWorld(names, { seed, delayMs: 5 })
+  const clock = unevenClock(seed)
+  const on = { seed, clock, dyingAt: seldomDying(seed, clock) }
+  const world = new FolderWorld(names, { seed, delayMs: 5 }, {}, on)
+  const { disk } = world.machine
+  let filled = 0
   const life = new SharingLife(seed, names, world, slowMs)
   // In every third life one of them begins later: shards move to it.
   await life.begin(seed % 3 === 0 ? names.slice(0, 2) : names)
@@ -28,14 +34,21 @@ export const liveFolder = async (seed: number): Promise<Tally> => {
     const roll = life.random()
     const { gone, apps } = life
     if (roll < 0.7) life.work(4)
-    else if (roll < 0.8 && gone.length > 0) await life.begin([life.pick(gone)])
-    else if (roll < 0.9 && apps.size > 1) {
+    else if (roll < 0.8 && gone.length > 0) {
+      // A start on a full disk is refused.
+      disk.capacityBytes = Number.POSITIVE_INFINITY
+      await life.begin([life.pick(gone)])
+    } else if (roll < 0.9 && apps.size > 1) {
       // They are under way.
       life.work(8)
       await world.clock.advance(Math.floor(life.random() * 8))
       const [name, app] = life.pick([...apps])
+      if (hasKills && life.happens(0.4)) {
+        filled++
+        fillFor(disk, clock, life.pick([200, 1_500, 6_000]))
+      }
       if (hasKills && life.random() < 0.5) {
-        life.left(name, app)
+        life.left(name, app, true)
         await world.kill(name)
       } else await life.close(name, app)
     }
@@ -45,5 +58,5 @@ export const liveFolder = async (seed: number): Promise<Tally> => {
   await world.clock.advance(30_000)
   await life.holds(hasKills ? lost : undefined)
   await world.close()
-  return life.tally()
+  return sumOf([life.tally(), { 'disks.filled': filled }])
 }

@@ -18,6 +18,7 @@ import {
 const never = [
   ...['LOCKED', 'TOO_LARGE', 'SHARD_DOWN', 'CLOSED', 'NO_PROCESS', 'MAILBOX_FULL', 'EXITED'],
   'CONFLICT',
+  'NO_SPACE',
 ]
 /** Codes that leave it open. */
 const open = ['UNKNOWN_OUTCOME', 'TIMEOUT']

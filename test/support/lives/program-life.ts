@@ -8,11 +8,13 @@ import { type Flow, flow } from '../../../src/flow/index.ts'
 import { type App, isKeelsonError, type supervisor } from '../../../src/index.ts'
 
 import type { LifeMachine } from '../worlds/engine-machine.ts'
-import { nastyMachine } from '../worlds/nasty-machine.ts'
+import { fillFor, nastyMachine } from '../worlds/nasty-machine.ts'
 import type { Tally } from './seed-lives.ts'
 
 /** What a request may be refused with, but for a wrong state of what it is about. */
-const troubles = ['SHARD_DOWN', 'CLOSED', 'NO_PROCESS', 'EXITED', 'UNKNOWN_OUTCOME', 'TIMEOUT']
+const troubles = [
+  ...['SHARD_DOWN', 'CLOSED', 'NO_PROCESS', 'EXITED', 'UNKNOWN_OUTCOME', 'TIMEOUT', 'NO_SPACE'],
+]
 const refusals = [...troubles, 'CONFLICT', 'BUSY', 'BLOCKED', 'FAILED', 'CANCELLED']
 
 export const dayMs = 86_400_000
@@ -66,6 +68,8 @@ export abstract class ProgramLife {
   }
 
   async begin(): Promise<void> {
+    // A start on a full disk is refused.
+    this.machine.disk.capacityBytes = Number.POSITIVE_INFINITY
     this.app = await this.machine.start({ shards: this.#shards, app: this.tree() })
     await this.begun()
   }
@@ -79,6 +83,12 @@ export abstract class ProgramLife {
 
   protected get isHalted(): boolean {
     return this.machine.disk.calls >= this.#haltsAt
+  }
+
+  protected fillsDisk(): void {
+    this.count('full disks')
+    const { disk, clock } = this.machine
+    fillFor(disk, clock, this.pick([5, 300, 20_000]))
   }
 
   protected async dies(unsynced?: 'lost' | 'kept'): Promise<void> {

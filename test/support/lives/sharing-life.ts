@@ -3,7 +3,7 @@
  * was told, and what must hold at its end. Who uses it decides what happens to the members.
  */
 import { expect } from 'vitest'
-import { type Clock, seededRandom } from '../../../src/clock.ts'
+import { seededRandom, type VirtualClock } from '../../../src/clock.ts'
 import {
   call,
   cast,
@@ -14,31 +14,53 @@ import {
   supervisor,
 } from '../../../src/index.ts'
 import type { App, StartOptions } from '../../../src/supervisors/index.ts'
+import { setClock } from '../worlds/nasty-machine.ts'
 import { sumOf, type Tally } from './seed-lives.ts'
 import { type NumberedWrite, StaleReads } from './stale-reads.ts'
 
 type Messages = {
-  calls: { add: (label: string) => number; read: () => readonly string[] }
+  calls: {
+    add: (label: string) => number
+    read: () => readonly string[]
+    /** Sets the alarm of the account, in place of the one before. */
+    wake: () => void
+    /** Whether the alarm is still to come. */
+    waits: () => boolean
+  }
   casts: { note: (label: string) => void }
+  alarms: { ring: () => void }
 }
 
-type Account = DurableServer<Messages, { readonly labels: readonly string[] }>
+type Account = DurableServer<
+  Messages,
+  { readonly labels: readonly string[]; readonly isSet: boolean }
+>
 
 /** It has the labels of the calls and casts that took effect, in their order. */
 const account = (slowMs: number): Account => ({
-  init: () => ({ labels: [] }),
+  init: () => ({ labels: [], isSet: false }),
   calls: {
-    add: async ({ labels }, label, { system }) => {
+    add: async ({ labels, isSet }, label, { system }) => {
       if (slowMs > 0 && Number(label) % 64 === 0)
         await new Promise<void>((resolve) => void system.clock.after(slowMs, resolve))
-      return reply(labels.length + 1, { labels: [...labels, label] })
+      return reply(labels.length + 1, { labels: [...labels, label], isSet })
     },
     read: (state) => reply(state.labels, state),
+    wake: ({ labels }, _, context) => {
+      context.setAlarm('ring', { inMs: 800 })
+      return reply(undefined, { labels, isSet: true })
+    },
+    waits: (state) => reply(state.isSet, state),
   },
-  casts: { note: ({ labels }, label) => noReply({ labels: [...labels, label] }) },
+  casts: {
+    note: ({ labels, isSet }, label) => noReply({ labels: [...labels, label], isSet }),
+  },
+  alarms: { ring: ({ labels }) => noReply({ labels, isSet: false }) },
 })
 
 type Call = {
+  /** The start of a member that made it. */
+  readonly app: App
   readonly label: string
   readonly id: string
   readonly from: string
@@ -46,11 +68,11 @@ type Call = {
   outcome: unknown
 }
 
-type Write = NumberedWrite & { readonly from: string; outcome: unknown }
+type Write = NumberedWrite & { readonly app: App; readonly from: string; outcome: unknown }
 
 /** The members. */
 export type SharingWorld = {
-  readonly clock: Clock & { advance(ms: number): Promise<void> }
+  readonly clock: VirtualClock
   start(
     names: readonly string[],
     given: (member: string) => Partial<StartOptions>,
@@ -71,7 +93,10 @@ export class SharingLife {
   readonly apps = new Map<string, App>()
   /** The members of which one start or more has ended: their calls are nobody's. */
   readonly ended = new Set<string>()
+  /** Starts of members whose process was killed: their calls never settle. */
+  readonly #killed = new Set<App>()
   #endings = 0
+  #clocksSet = 0
   readonly #seed: number
   #hasCasts = true
   readonly #slowMs: number
@@ -79,6 +104,8 @@ export class SharingLife {
   readonly #calls: Call[] = []
   readonly #writes: Write[] = []
   readonly #stale: StaleReads
+  /** Decides what was added later: a life with it is as it is without it. */
+  readonly #dice: () => number
 
   /** `slowMs`: some calls take so long. */
   constructor(seed: number, names: readonly string[], world: SharingWorld, slowMs = 0) {
@@ -88,6 +115,7 @@ export class SharingLife {
     this.names = names
     this.random = seededRandom(seed)
     this.#stale = new StaleReads(seed)
+    this.#dice = seededRandom(seed ^ 0xd1ce)
   }
 
   /** The members that do not run. */
@@ -110,9 +138,10 @@ export class SharingLife {
     }
   }
 
-  /** A start of a member ends. */
-  left(name: string, app: App): void {
+  /** A start of a member ends, `isKilled`: with its process. */
+  left(name: string, app: App, isKilled = false): void {
     this.ended.add(name)
+    if (isKilled) this.#killed.add(app)
     this.#endings++
     if (this.apps.get(name) === app) this.apps.delete(name)
   }
@@ -126,6 +155,16 @@ export class SharingLife {
       // It must not overtake the cast.
       this.#ask()
     }
+    if (this.#dice() < 0.1) this.#wake()
+    if (this.#dice() < 0.04) {
+      setClock(this.#world.clock, this.#dice)
+      this.#clocksSet++
+    }
+  }
+
+  /** Whether something happens that is likely by so much. */
+  happens(probability: number): boolean {
+    return this.#dice() < probability
   }
 
   /** The others go on while one closes. */
@@ -145,10 +184,32 @@ export class SharingLife {
    */
   async holds(lost: LostOutcomes | undefined, hasCasts = true): Promise<void> {
     this.#hasCasts = hasCasts
+    this.#allSettled()
+    this.#noneIsDown()
     const [[, reader]] = [...this.apps] as [[string, App]]
     await this.#writesHold(reader, lost !== undefined)
     this.#stale.hold(this.#writes, this.ended, `seed ${this.#seed}`)
-    for (const id of ids) await this.#callsHold(reader, id, lost)
+    for (const id of ids) {
+      await this.#callsHold(reader, id, lost)
+      const ref = reader.entity<Messages>('account').ref(id)
+      const waits = await this.#world.during(call(ref, 'waits'))
+      expect(waits, `seed ${this.#seed}: the alarm of ${id} has not come`).toBe(false)
+    }
+  }
+
+  /** Every accepted call settles, and so does every write. */
+  #allSettled(): void {
+    const open = [...this.#calls, ...this.#writes].filter(
+      ({ app, outcome }) => outcome === 'pending' && !this.#killed.has(app),
+    )
+    expect(open, `seed ${this.#seed}: never settled`).toHaveLength(0)
+  }
+
+  /** Neither the death of a thread nor a full disk takes a shard down for good. */
+  #noneIsDown(): void {
+    for (const [name, { shards }] of this.apps)
+      for (const { index, phase } of shards)
+        expect(phase.kind, `seed ${this.#seed}: shard ${index} at ${name}`).not.toBe('down')
   }
 
   /** What happened. */
@@ -158,7 +219,7 @@ export class SharingLife {
       return { [`calls.${typeof outcome === 'number' ? 'answered' : outcome}`]: 1 }
     })
     const writes = this.#writes.map(({ outcome }): Tally => ({ [`writes.${outcome}`]: 1 }))
-    const own = { lives: 1, 'members.ended': this.#endings }
+    const own = { lives: 1, 'members.ended': this.#endings, 'clocks.set': this.#clocksSet }
     return sumOf([own, ...calls, ...writes, this.#stale.tally()])
   }
 
@@ -166,7 +227,7 @@ export class SharingLife {
     const [from, app] = this.pick([...this.apps])
     const hasId = this.random() < 0.6
     const label = `${this.#calls.length}`
-    const made: Call = { label, id: this.pick(ids), from, hasId, outcome: 'pending' }
+    const made: Call = { app, label, id: this.pick(ids), from, hasId, outcome: 'pending' }
     this.#calls.push(made)
     const ref = app.entity<Messages>('account').ref(made.id)
     const options = { timeoutMs: 20_000, ...(hasId && { id: `r-${made.label}` }) }
@@ -180,11 +241,23 @@ export class SharingLife {
     )
   }
 
+  /** The alarm of an account is set. */
+  #wake(): void {
+    const apps = [...this.apps.values()]
+    if (apps.length === 0) return
+    const [app, id] = [this.#oneOf(apps), this.#oneOf(ids)]
+    call(app.entity<Messages>('account').ref(id), 'wake').catch(() => undefined)
+  }
+
+  #oneOf<T>(of: readonly T[]): T {
+    return of[Math.floor(this.#dice() * of.length)] as T
+  }
+
   /** A cast is `sent`, unless it was refused at once. */
   #note(): void {
     const [from, app] = this.pick([...this.apps])
     const label = `${this.#calls.length}`
-    const made: Call = { label, id: this.pick(ids), from, hasId: false, outcome: '' }
+    const made: Call = { app, label, id: this.pick(ids), from, hasId: false, outcome: '' }
     this.#calls.push(made)
     const isSent = cast(app.entity<Messages>('account').ref(made.id), 'note', label)
     made.outcome = isSent ? 'sent' : 'refused'
@@ -195,7 +268,7 @@ export class SharingLife {
     const [from, app] = this.pick([...this.apps])
     const key = `${from}:${this.pick(ids)}`
     const value = this.#writes.length
-    const made: Write = { key, value, from, outcome: 'pending' }
+    const made: Write = { app, key, value, from, outcome: 'pending' }
     this.#writes.push(made)
     app.store.put(key, value, { deadlineMs: 20_000 }).then(
       ({ position }) => {

@@ -7,7 +7,7 @@ import { isKeelsonError } from '../../../src/errors.ts'
 import { featuresOn } from '../../../src/storage/leases/log-features.ts'
 import { leasedIn } from '../../../src/storage/leases/shard-holds.ts'
 import type { App } from '../../../src/supervisors/index.ts'
-import { unevenClock } from '../worlds/nasty-machine.ts'
+import { fillFor, unevenClock } from '../worlds/nasty-machine.ts'
 import { leaseMs, SpreadWorld } from '../worlds/spread-world.ts'
 import { sumOf, type Tally } from './seed-lives.ts'
 import { SharingLife } from './sharing-life.ts'
@@ -15,7 +15,9 @@ import { SharingLife } from './sharing-life.ts'
 const names = ['a', 'b', 'c']
 
 /** What a call may end with while its owner, or the engine, is away. */
-const codes = ['TIMEOUT', 'UNKNOWN_OUTCOME', 'NOT_SUBMITTED', 'SHARD_DOWN', 'BUSY', 'refused']
+const codes = [
+  ...['TIMEOUT', 'UNKNOWN_OUTCOME', 'NOT_SUBMITTED', 'SHARD_DOWN', 'BUSY', 'refused', 'NO_SPACE'],
+]
 // docs/members.md: without an id a call that a closing owner cuts off is EXITED. Its answer waits for the engine here.
 const lost = { withId: codes, plain: [...codes, 'EXITED'] }
 
@@ -25,8 +27,10 @@ const strike = (life: SharingLife, world: SpreadWorld): void => {
   // In every third case longer than the patience of those who ask an engine.
   const ms = Math.floor(life.random() * (life.random() < 0.3 ? 9 : 3) * leaseMs)
   const roll = life.random()
+  // Its cache has no room while it gives or takes a shard.
+  if (life.happens(0.3)) fillFor(world.machineOf(name).disk, world.clock, ms)
   if (roll < 0.25) {
-    life.left(name, app)
+    life.left(name, app, true)
     world.kill(name)
   } else if (roll < 0.5) world.pause(name, ms)
   else if (roll < 0.65) world.engine.restart(ms)
@@ -78,6 +82,8 @@ export const liveSpread = async (seed: number): Promise<Tally> => {
   for (const name of names) world.reads.set(name, first)
   let refused = 0
   const beginAgain = async (name: string): Promise<void> => {
+    // A start on a full disk is refused.
+    world.machineOf(name).disk.capacityBytes = Number.POSITIVE_INFINITY
     world.reads.set(name, life.pick(builds))
     refused += await begin(life, world, [name])
   }

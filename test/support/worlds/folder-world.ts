@@ -2,6 +2,7 @@
  * Members of one folder, each a whole instance, on one simulated disk and one virtual clock. The
  * locks and the links between them are simulated, the rest is the code of production.
  */
+import type { VirtualClock } from '../../../src/clock.ts'
 import { createSystem } from '../../../src/runtime/index.ts'
 import { type DiskLock, folderEngine, type MemberLocks } from '../../../src/storage/index.ts'
 import {
@@ -11,7 +12,10 @@ import {
   treeNames,
 } from '../../../src/supervisors/index.ts'
 import { type SimulatedDisk, silentLogger } from '../../../src/testing/index.ts'
-import { SimulatedMachine } from '../../../src/testing/simulated/simulated-machine.ts'
+import {
+  type MachineOptions,
+  SimulatedMachine,
+} from '../../../src/testing/simulated/simulated-machine.ts'
 import { SimulatedLinks } from './simulated-links.ts'
 import '../../../src/supervisors/starting/folder-member.ts'
 
@@ -49,19 +53,23 @@ export const simulatedLocks = (disk: SimulatedDisk): MemberLocks => {
 export class FolderWorld {
   /** Why a test about logs on the machine's disk, its clock, or members without leases cannot run. */
   static readonly noLogs: string | undefined = undefined
-  readonly machine = new SimulatedMachine()
-  readonly clock = this.machine.clock
+  readonly machine: SimulatedMachine
+  readonly clock: VirtualClock
   readonly links: SimulatedLinks
   readonly #names: readonly string[]
   readonly #engine: { arrivalMs?: number }
-  readonly locks = simulatedLocks(this.machine.disk)
+  readonly locks: MemberLocks
   readonly #apps = new Map<string, App>()
 
   constructor(
     names: readonly string[],
     links: { seed?: number; delayMs?: number } = {},
     engine: { arrivalMs?: number } = {},
+    on: MachineOptions = {},
   ) {
+    this.machine = new SimulatedMachine(on)
+    this.clock = this.machine.clock
+    this.locks = simulatedLocks(this.machine.disk)
     this.#names = names
     this.#engine = engine
     this.links = new SimulatedLinks(this.clock, links)

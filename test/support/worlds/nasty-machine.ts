@@ -1,5 +1,6 @@
 /** A simulated machine as nasty as a real one: timers are uneven, and threads die while their process lives. */
 import { type Clock, seededRandom, type VirtualClock, virtualClock } from '../../../src/clock.ts'
+import type { SimulatedDisk } from '../../../src/testing/index.ts'
 import type { MachineOptions } from '../../../src/testing/simulated/simulated-machine.ts'
 import type { ThreadRole } from '../../../src/testing/simulated/simulated-thread.ts'
 import { type Machine, machine } from './simulated-instance.ts'
@@ -46,4 +47,25 @@ export const seldomDying = (
     doomed = role
     return 1 + Math.floor(random() ** 2 * 600)
   }
+}
+
+const hourMs = 3_600_000
+
+/** Steps by which clocks are set, in ms. From a minute on a running shard does not follow. */
+const clockSteps = [-5 * hourMs, -hourMs, -90_000, -2_000, 2_000, 90_000, hourMs, 5 * hourMs]
+
+/** Sets the wall clock, as a person or a wrong time server does. Returns by how much. */
+export const setClock = (clock: VirtualClock, random: () => number): number => {
+  const step = clockSteps[Math.floor(random() * clockSteps.length)] ?? 0
+  clock.set(Math.max(0, clock.now() + step))
+  return step
+}
+
+/** The disk is full from now on, for `ms`. */
+export const fillFor = (disk: SimulatedDisk, clock: VirtualClock, ms: number): void => {
+  disk.capacityBytes = Number.MAX_SAFE_INTEGER
+  disk.capacityBytes -= disk.freeBytes
+  clock.after(ms, () => {
+    disk.capacityBytes = Number.POSITIVE_INFINITY
+  })
 }
