@@ -9,7 +9,7 @@ import { isKeelsonError, KeelsonError, type KeptError } from '../../errors.ts'
 import type { Logger } from '../../runtime/index.ts'
 import type { Workflow } from '../runs/body.ts'
 import { type BodyHost, Unhandled } from '../runs/context.ts'
-import type { ActivationTerms, Present, RunBackground } from '../runs/messages.ts'
+import type { RunBackground } from '../runs/messages.ts'
 import { Active, type ActiveParts, Scope, takenIn } from '../runs/operations.ts'
 import { rejectionOf } from '../runs/parts.ts'
 import { cancelKey } from '../runs/record.ts'
@@ -37,15 +37,11 @@ export class RehearsedRun implements BodyHost {
   readonly state: LoadedRun['state']
   readonly replay: Replay<Active>
   readonly background: RunBackground
-  readonly present = {} as Present
-  readonly terms = {} as Pick<ActivationTerms, 'entities'>
   readonly scope = new Scope()
   readonly undoScope = new Scope()
   readonly counters = new Map<string, number>()
   readonly handling = new Set<Promise<unknown>>()
   readonly unhandled: Unhandled
-  readonly isClosing = false
-  readonly isCancelling = false
   time: number
   /** The first operation that does not fit its record. */
   divergence: KeelsonError | undefined
@@ -90,9 +86,7 @@ export class RehearsedRun implements BodyHost {
   begin(): void {
     const { record, input } = this.#loaded
     if (record.some(({ key }) => key === cancelKey))
-      this.replay.ask(
-        new Active({ kind: 'cancel', key: cancelKey, scope: this.undoScope, perform: nothing }),
-      )
+      this.replay.ask(new Active({ kind: 'cancel', key: cancelKey, scope: this.undoScope }))
     const body = bodyOf(this.workflow, this.state.version)
     if (body) void endOfBody(this, body, input).then((end) => this.#bodyEnds(end))
   }
@@ -144,7 +138,7 @@ export class RehearsedRun implements BodyHost {
   }
 
   ask(parts: ActiveParts): Active {
-    const active = new Active(withoutCancel(parts))
+    const active = new Active(parts)
     const { scope, key } = parts
     try {
       if (this.isBodyOver && scope.cancelled) throw scope.cancelled
@@ -208,23 +202,6 @@ export class RehearsedRun implements BodyHost {
   report(): void {}
 
   turn = never
-
-  record = never
-
-  passively = never
-
-  readSignals = nothing
-
-  block(): void {}
-
-  inStep<T>(run: () => T): T {
-    return run()
-  }
 }
 
-const nothing = async (): Promise<void> => undefined
-
 const never = (): Promise<never> => new Promise(() => undefined)
-
-/** A child that the body lets go goes on: nothing leaves a rehearsal. */
-const withoutCancel = ({ cancel: _, undo: __, ...parts }: ActiveParts): ActiveParts => parts

@@ -46,7 +46,10 @@ import {
   Active,
   type ActiveParts,
   awaitedOf,
+  cancelChild,
+  endsWithParent,
   nextDue,
+  perform,
   runningSteps,
   Scope,
   takenIn,
@@ -328,6 +331,7 @@ export class RunActivation implements EndingActivation, Notified {
     const { scope } = parts
     const isUndo = scope === this.undoScope
     const active = new Active(parts)
+    if (parts.kind === 'update') active.whenOver(this.#takesNoUpdate)
     try {
       // After the end of the body too, a cancelled branch gets the reason of its cancel, not `CLOSED`.
       if (this.isBodyOver && !isUndo && scope.cancelled) throw scope.cancelled
@@ -350,6 +354,11 @@ export class RunActivation implements EndingActivation, Notified {
     this.#start()
     this.#pump()
     return active
+  }
+
+  /** Its body, or its branch, takes no further update of a name. Signals may have waited for it. */
+  readonly #takesNoUpdate = (reason: unknown): void => {
+    if (reason !== undefined) this.does(this.readSignals())
   }
 
   /** After its cancel a body is refused something in one turn. If it asks again then, it has ended. */
@@ -442,7 +451,7 @@ export class RunActivation implements EndingActivation, Notified {
   async #perform(active: Active): Promise<void> {
     this.working++
     try {
-      await active.parts.perform(active)
+      await perform(this, active)
     } catch (error) {
       this.block(keptError(error))
     } finally {
@@ -555,8 +564,7 @@ export class RunActivation implements EndingActivation, Notified {
 
   /** Asks for the operation of a cancel with a place. Its outcome interrupts the body there. */
   #askCancel(): void {
-    const perform = async (): Promise<void> => undefined
-    this.replay.ask(new Active({ kind: 'cancel', key: cancelKey, scope: this.undoScope, perform }))
+    this.replay.ask(new Active({ kind: 'cancel', key: cancelKey, scope: this.undoScope }))
   }
 
   /** Gives a cancel its place: that of the reopened operation, or the one after all outcomes. */
@@ -582,12 +590,28 @@ export class RunActivation implements EndingActivation, Notified {
 
   cancel(scope: Scope, reason: unknown): void {
     scope.cancel(reason)
-    for (const active of takenIn(this.replay, scope)) active.reject(reason)
+    for (const active of takenIn(this.replay, scope)) {
+      active.reject(reason)
+      this.#letsGo(active)
+    }
   }
 
   leave(scope: Scope, reason: unknown): void {
     scope.leave(reason)
-    for (const active of takenIn(this.replay, scope)) active.stop(reason)
+    for (const active of takenIn(this.replay, scope)) {
+      active.stop(reason)
+      this.#letsGo(active)
+    }
+  }
+
+  /** The body waits for this operation no more. */
+  #letsGo(active: Active): void {
+    const isChild = endsWithParent(active.parts)
+    if (isChild && active.recorded && this.replay.isComplete) void this.cancels(active)
+  }
+
+  cancels(child: Active): Promise<boolean> {
+    return cancelChild(this, child)
   }
 
   childBlocked(number: number, error: KeptError): void {

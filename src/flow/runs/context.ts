@@ -21,21 +21,8 @@ import type {
   Workflow,
 } from './body.ts'
 import { policyOf } from './decide.ts'
-import {
-  type Active,
-  type ActiveParts,
-  answerOf,
-  type Carrier,
-  cancelChild,
-  performAnswer,
-  performChild,
-  performSleep,
-  performStep,
-  performWait,
-  type Scope,
-  triedKey,
-  tryKey,
-} from './operations.ts'
+import type { RunBackground } from './messages.ts'
+import { type Active, type ActiveParts, answerOf, type Scope } from './operations.ts'
 import {
   allOptions,
   childOptions,
@@ -46,12 +33,19 @@ import {
   waitOptions,
   workflowOf,
 } from './options.ts'
-import { undoKey } from './record.ts'
+import type { RunState } from './record.ts'
 import { copied, hashOfText, inputOf, progressOf } from './values.ts'
 
 /** The activation of a run, for the context of its body. */
-export interface BodyHost extends Carrier {
+export interface BodyHost {
   readonly workflow: Workflow
+  readonly type: string
+  readonly id: string
+  readonly background: RunBackground
+  /** The state at the beginning of this activation. */
+  readonly state: RunState
+  /** The body has ended. */
+  readonly isBodyOver: boolean
   /** The time of the last outcome. */
   readonly time: number
   ask(parts: ActiveParts): Active
@@ -79,8 +73,6 @@ export interface BodyHost extends Carrier {
   }
   /** The updates that the body has, and has not answered. */
   readonly handling: Set<Promise<unknown>>
-  /** The scope of undos, which no cancel ends. */
-  readonly undoScope: Scope
 }
 
 type AnyAttempt = (attempt: Try) => unknown
@@ -124,48 +116,18 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
         key: full,
         scope: this.#scope,
         triesMax: repeat === 'once' ? 1 : policy.max,
-        perform: (active) =>
-          performStep(host, active, {
-            run: step,
-            tryKey: tryKey(host, full),
-            policy,
-            timeoutMs,
-            repeat,
-          }),
-        undo: undo && ((done) => this.#undo(done, undo)),
+        step: { run: step, policy, timeoutMs, repeat },
+        undo,
       })
       return promise as Promise<T>
     })
-  }
-
-  /** Undoes a step, as a step under the key of its tries. */
-  #undo(done: Active, undo: (did: object) => unknown): Promise<unknown> {
-    const host = this.#host
-    const { outcome } = done.recorded ?? {}
-    const value = outcome?.kind === 'ok' ? outcome.value : undefined
-    const undoing: ActiveParts = {
-      kind: 'step',
-      key: undoKey(done.key),
-      scope: host.undoScope,
-      perform: (active) =>
-        performStep(host, active, {
-          run: async ({ app, key, signal }) => void (await undo({ app, key, value, signal })),
-          tryKey: triedKey(host, done),
-          policy: policyOf({ max: undoTries }),
-          timeoutMs: undefined,
-          repeat: 'safe',
-          onFailed: (error) => host.block(error),
-        }),
-    }
-    return host.ask(undoing).promise
   }
 
   sleep(key: string, time: Duration | { readonly at: number }): Promise<void> {
     return this.#asks(`sleep ${key}`, () => {
       const host = this.#host
       const at = this.#timeOf(time, 'time')
-      const perform = (active: Active) => performSleep(host, active, at())
-      const sleep = { kind: 'sleep', key: this.#keyOf(key), scope: this.#scope, perform } as const
+      const sleep = { kind: 'sleep', key: this.#keyOf(key), scope: this.#scope, at } as const
       return host.ask(sleep).promise.then(() => undefined)
     })
   }
@@ -196,7 +158,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
         key: full,
         scope: this.#scope,
         signal: name,
-        perform: (active) => performWait(host, active, at?.()),
+        at,
       })
       return promise as Promise<never>
     })
@@ -214,21 +176,12 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
       const { id, onCancel } = childOptions(options, argument('', 'a child'))
       const full = this.#keyOf(key)
       const own = inputOf(input, `the input of the child ${key}`)
-      const idOf = ({ recorded }: Active): string =>
-        recorded?.child?.slice(type.name.length + 1) ??
-        id ??
-        hashOfText(tryKey(host, full)).toString('hex')
       const { promise } = host.ask({
         kind: 'child',
         key: full,
         type: type.name,
         scope: this.#scope,
-        perform: (active) =>
-          performChild(host, active, `${type.name}/${idOf(active)}`, own, onCancel === 'abandon'),
-        cancel:
-          onCancel === 'abandon'
-            ? undefined
-            : (active) => cancelChild(host, active, `${type.name}/${idOf(active)}`),
+        child: { id, input: own, isAbandoned: onCancel === 'abandon' },
       })
       return promise as Promise<O>
     })
@@ -304,7 +257,6 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
       key: `$update ${key}`,
       scope: this.#scope,
       signal: name,
-      perform: (active) => performWait(host, active, undefined),
     })
     const answers = async (value: unknown): Promise<void> => {
       this.#takes(name, handler, number + 1)
@@ -315,7 +267,7 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
         kind: 'answer',
         key: `$answer ${key}`,
         scope: this.#scope,
-        perform: (active) => performAnswer(host, active, update, outcome),
+        answer: { update, outcome },
       }).promise
     }
     const handles = (value: unknown): void => {
@@ -330,10 +282,6 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
       host.handling.add(handled)
       void handled.then(() => host.handling.delete(handled))
     }
-    // It takes no further update: its body, or its branch, has ended. Signals may have waited for it.
-    const ends = (): unknown =>
-      host.readSignals().catch((error: unknown) => host.block(keptError(error)))
-    asked.whenOver((reason) => reason !== undefined && ends())
     asked.promise.then(handles, () => undefined)
   }
 
@@ -456,9 +404,6 @@ const asObject = (thrown: unknown): unknown =>
 export const whenAnswered = async (handling: ReadonlySet<Promise<unknown>>): Promise<void> => {
   while (handling.size > 0) await Promise.race(handling)
 }
-
-/** The tries of an undo; then the run is blocked. */
-const undoTries = 20
 
 const checkKey = (key: unknown, path: string): string => keyText(key, argument(path))
 

@@ -10,8 +10,8 @@ import { failureRecord } from '../../failure-record.ts'
 import { noOptions } from '../../own-names.ts'
 import { type AppContext, call, guardedAbort, type Logger, type Ref } from '../../runtime/index.ts'
 import { makeTurn } from './activation-turns.ts'
-import type { StepOptions, Try } from './body.ts'
-import { earlyMs, pauseAfter, pauseMs, unsureMs } from './decide.ts'
+import type { StepOptions, Try, Undo } from './body.ts'
+import { earlyMs, pauseAfter, pauseMs, policyOf, unsureMs } from './decide.ts'
 import { emitFlow } from './events.ts'
 import type {
   ActivationTerms,
@@ -33,9 +33,10 @@ import {
   type Recorded,
   type RunState,
   typeOfRun,
+  undoKey,
 } from './record.ts'
 import type { Asked, Replay } from './replay.ts'
-import { type Input, outcomeOf } from './values.ts'
+import { hashOfText, type Input, outcomeOf } from './values.ts'
 
 /** The activation of a run, for its operations. */
 export interface Carrier {
@@ -66,12 +67,47 @@ export interface Carrier {
   readSignals(): Promise<void>
 }
 
+/** Carries out an operation. */
+export const perform = async (carrier: Carrier, active: Active): Promise<void> => {
+  const { parts } = active
+  if (parts.step) return performStep(carrier, active, parts.step)
+  if (parts.kind === 'sleep') return performSleep(carrier, active, parts.at?.() ?? 0)
+  if (parts.kind === 'wait' || parts.kind === 'update')
+    return performWait(carrier, active, parts.at?.())
+  if (parts.child) return performChild(carrier, active, parts.child)
+  // The caller that waits for an answer gets it in the turn that records it.
+  if (parts.answer) return carrier.record(active, parts.answer)
+}
+
+/** The step that undoes one, in `scope`: it has the key of its tries. */
+export const undoing = (carrier: Carrier, done: Active, scope: Scope): ActiveParts => {
+  const { outcome } = done.recorded ?? {}
+  const value = outcome?.kind === 'ok' ? outcome.value : undefined
+  return {
+    kind: 'step',
+    key: undoKey(done.key),
+    scope,
+    step: {
+      run: async ({ app, key, signal }) =>
+        void (await done.parts.undo?.({ app, key, value: value as never, signal })),
+      tryKey: triedKey(carrier, done),
+      policy: policyOf({ max: undoTries }),
+      timeoutMs: undefined,
+      repeat: 'safe',
+      onFailed: (error) => carrier.block(error),
+    },
+  }
+}
+
+/** The tries of an undo; then the run is blocked. */
+const undoTries = 20
+
 /** The key of the tries of a step. */
-export const tryKey = ({ type, id, state: { birth, round } }: Carrier, key: string): string =>
+const tryKey = ({ type, id, state: { birth, round } }: Carrier, key: string): string =>
   `flow/${type}/${id}/${birth}/${round}/${key}`
 
 /** The key of the tries that a step has had: of this run in an earlier round, or of another run. */
-export const triedKey = (carrier: Carrier, { key, recorded }: Active): string => {
+const triedKey = (carrier: Carrier, { key, recorded }: Active): string => {
   if (!recorded?.outcome) return tryKey(carrier, key)
   const { type, id, state } = carrier
   const { triedBy = `${type}/${id}/${state.birth}`, round = 0 } = recorded
@@ -81,8 +117,8 @@ export const triedKey = (carrier: Carrier, { key, recorded }: Active): string =>
 /** A step as it is carried out. */
 export type Step = {
   readonly run: (attempt: Try) => unknown
-  /** The key of its tries: of an undo that of the step which it undoes. */
-  readonly tryKey: string
+  /** Of an undo: the key of the tries of the step which it undoes. */
+  readonly tryKey?: string
   readonly policy: FullRetry
   readonly timeoutMs: number | undefined
   readonly repeat: StepOptions['repeat']
@@ -91,7 +127,7 @@ export type Step = {
 }
 
 /** Runs a step until it has an outcome. */
-export const performStep = async (carrier: Carrier, active: Active, step: Step): Promise<void> => {
+const performStep = async (carrier: Carrier, active: Active, step: Step): Promise<void> => {
   try {
     await tryStep(carrier, active, step)
   } finally {
@@ -198,9 +234,10 @@ const triedWith = (value: unknown, key: string): Tried => {
 const outcomeOfTry = (
   carrier: Carrier,
   active: Active,
-  { run, tryKey: key, timeoutMs }: Step,
+  { run, tryKey: tried, timeoutMs }: Step,
   attempt: number,
 ): Promise<Tried | undefined> => {
+  const key = tried ?? tryKey(carrier, active.key)
   const abort = new LazyAbort(carrier.background.system.logger, key)
   const given = new Attempt(carrier, abort, key, attempt)
   const begin = () => carrier.inStep(() => run(given))
@@ -299,14 +336,14 @@ const waitUntil = async (carrier: Carrier, active: Active, at: number): Promise<
 }
 
 /** A timer. It is recorded when it begins. */
-export const performSleep = async (carrier: Carrier, active: Active, at: number): Promise<void> => {
+const performSleep = async (carrier: Carrier, active: Active, at: number): Promise<void> => {
   if (active.recorded?.dueAt === undefined) await carrier.record(active, { dueAt: at })
   if (await waitUntil(carrier, active, active.recorded?.dueAt ?? at))
     await carrier.record(active, { outcome: { kind: 'ok' } })
 }
 
 /** A wait for a signal. One with a time is recorded when it begins. */
-export const performWait = async (
+const performWait = async (
   carrier: Carrier,
   active: Active,
   at: number | undefined,
@@ -334,23 +371,14 @@ export const answerOf = async (name: string, handle: () => unknown): Promise<Out
   }
 }
 
-/** The answer of an update. The callers that wait for it get it in the turn that records it. */
-export const performAnswer = (
-  carrier: Carrier,
-  active: Active,
-  update: string,
-  outcome: Outcome,
-): Promise<void> => carrier.record(active, { outcome, update })
-
 /** A child. Its end is recorded by the entity of this run. */
-export const performChild = async (
+const performChild = async (
   carrier: Carrier,
   active: Active,
-  child: string,
-  input: Input,
-  isAbandoned: boolean,
+  { id: own, input, isAbandoned }: Child,
 ): Promise<void> => {
   const { type, id, state, background } = carrier
+  const child = childOf(carrier, active, own)
   // A child that is begun again has lost its name.
   if (active.recorded?.child === undefined)
     await carrier.record(active, { child, ...(isAbandoned && { isAbandoned }) })
@@ -374,12 +402,10 @@ export const performChild = async (
  * Cancels the child of an operation. Answers whether there is one whose end will come. Never settles if
  * the activation has ended: a parent does not end before such a child.
  */
-export const cancelChild = async (
-  carrier: Carrier,
-  { recorded }: Active,
-  child: string,
-): Promise<boolean> => {
+export const cancelChild = async (carrier: Carrier, active: Active): Promise<boolean> => {
+  const { recorded } = active
   if (!recorded) return false
+  const child = childOf(carrier, active, active.parts.child?.id)
   const parent = parentOf(carrier.type, carrier.id, carrier.state, recorded.number)
   const request = { reason: parentEnded(parent), force: false, parent }
   try {
@@ -396,6 +422,13 @@ export const cancelChild = async (
     return new Promise<never>(() => undefined)
   }
 }
+
+/** The run of a child, as `type/id`. */
+const childOf = (
+  carrier: Carrier,
+  { key, type, recorded }: Active,
+  id: string | undefined,
+): string => recorded?.child ?? `${type}/${id ?? hashOfText(tryKey(carrier, key)).toString('hex')}`
 
 /** The run that is named `type/id`, by stored data. @throws KeelsonError a `missingDeclaration` */
 export const runNamed = (app: unknown, run: string): Ref<RunMessages> => {
@@ -474,19 +507,35 @@ export type ActiveParts = {
   readonly kind: OperationKind
   readonly key: string
   readonly scope: Scope
-  /** Carries it out. Never rejects. */
-  readonly perform: (active: Active) => Promise<void>
   /** Of a child: its workflow. */
   readonly type?: string
   /** Of a wait: the name of its signal, or of its update. */
   readonly signal?: string
   /** Of a step: how many tries it has. */
   readonly triesMax?: number
-  /** Of a step: it is undone if the run does not complete. */
-  readonly undo?: ((active: Active) => Promise<unknown>) | undefined
-  /** Of a child: cancels it when its parent ends, and answers whether its end will come. */
-  readonly cancel?: ((active: Active) => Promise<boolean>) | undefined
+  readonly step?: Step
+  /** Of a step: undoes it if the run does not complete. */
+  readonly undo?: ((did: Undo<never>) => unknown) | undefined
+  /** Of a timer, and of a wait with a time: until when. It counts from the moment in which it begins. */
+  readonly at?: (() => number) | undefined
+  readonly child?: Child
+  /** Of the answer of an update. */
+  readonly answer?: Answer
 }
+
+/** A child. Without an id it has a hash of its key. `isAbandoned`: it goes on when its parent ends. */
+export type Child = {
+  readonly id: string | undefined
+  readonly input: Input
+  readonly isAbandoned: boolean
+}
+
+/** The answer of the update of this name in its run. */
+export type Answer = { readonly update: string; readonly outcome: Outcome }
+
+/** Whether an operation is a child that is cancelled when its parent ends. */
+export const endsWithParent = ({ child }: Pick<ActiveParts, 'child'>): boolean =>
+  child !== undefined && !child.isAbandoned
 
 /** An operation from its asking to its outcome. */
 export class Active implements Asked {
@@ -626,7 +675,6 @@ export function* takenIn(replay: Replay<Active>, scope: Scope): Iterable<Active>
     active.mayHaveBegun = true
     replay.drop(active)
     yield active
-    if (active.recorded && replay.isComplete) void active.parts.cancel?.(active)
   }
 }
 

@@ -11,7 +11,7 @@ import {
 } from '../../errors.ts'
 import type { Workflow } from './body.ts'
 import type { Notified, Present, RunContext } from './messages.ts'
-import type { Active, ActiveParts, Scope } from './operations.ts'
+import { type Active, type ActiveParts, endsWithParent, type Scope } from './operations.ts'
 import { isInTree, runKind } from './parts.ts'
 import {
   isLive,
@@ -139,8 +139,7 @@ export class Patches {
     // A run that was beyond it stays so, wherever it asks again.
     this.#known.set(key, isPatched)
     if (!isPatched) return false
-    const perform = async (): Promise<void> => undefined
-    const active = this.#activation.ask({ kind: 'patch', key, scope, perform })
+    const active = this.#activation.ask({ kind: 'patch', key, scope })
     replay.drop(active)
     active.stop(undefined)
     // Its turn goes before that of every later operation: without its row their replay goes the old way.
@@ -181,7 +180,7 @@ export const watchReplay = async (activation: EndingActivation): Promise<void> =
     seen = replay.progress
   }
   if (activation.isStopped || activation.isBodyOver) return
-  if (replay.isComplete) return cancelLeft(replay)
+  if (replay.isComplete) return cancelLeft(activation)
   activation.diverges(standsStill(replay))
 }
 
@@ -197,9 +196,10 @@ export const standsStill = (replay: Pick<Replay<Active>, 'missing' | 'inFlight'>
  * Cancels the children that the body has let go in the replay: the activation which saw that first
  * may have ended before they got it.
  */
-const cancelLeft = ({ asked }: EndingActivation['replay']): void => {
-  for (const child of asked.values())
-    if (child.isOver && child.recorded && !child.recorded.outcome) void child.parts.cancel?.(child)
+const cancelLeft = (activation: EndingActivation): void => {
+  for (const child of activation.replay.asked.values())
+    if (endsWithParent(child.parts) && child.isOver && child.recorded && !child.recorded.outcome)
+      void activation.cancels(child)
 }
 
 const listed = (keys: readonly string[]): string =>

@@ -13,7 +13,7 @@ import { decideEnd, pauseAfter, policyOf } from './decide.ts'
 import { emitFlow } from './events.ts'
 import { noteRunEnd } from './failing-work.ts'
 import type { ActivationTerms, Present, RunContext, RunEnd } from './messages.ts'
-import type { Active, Scope } from './operations.ts'
+import { type Active, type Carrier, endsWithParent, type Scope, undoing } from './operations.ts'
 import { isOver, type Recorded, type RunState, undoKey } from './record.ts'
 import { diverged, type Replay } from './replay.ts'
 import {
@@ -68,13 +68,15 @@ export type Placed = {
 }
 
 /** The activation of a run, for its end. */
-export interface EndingActivation extends BodyHost {
+export interface EndingActivation extends BodyHost, Carrier {
   readonly present: Present
   readonly terms: Pick<ActivationTerms, 'entities' | 'isSecond'>
   readonly replay: Replay<Active>
   readonly scope: Scope
-  /** The body has ended. */
-  readonly isBodyOver: boolean
+  /** The scope of undos, which no cancel ends. */
+  readonly undoScope: Scope
+  /** Cancels a child. Answers whether its end will come. */
+  cancels(child: Active): Promise<boolean>
   /** How many of its operations do something, and do not wait. */
   readonly working: number
   /** `first`: no later turn overtakes it. */
@@ -204,11 +206,11 @@ export const storable = (body: BodyEnd): BodyEnd => {
 /** Cancels the children of a body that has ended, and waits for their ends. */
 const childrenEnd = async (activation: EndingActivation): Promise<void> => {
   const children = [...activation.replay.asked.values()].filter(
-    ({ parts, recorded }) => parts.cancel && recorded && !recorded.outcome,
+    ({ parts, recorded }) => endsWithParent(parts) && recorded && !recorded.outcome,
   )
   await Promise.all(
     children.map(async (child) => {
-      if (!(await child.parts.cancel?.(child))) return
+      if (!(await activation.cancels(child))) return
       while (!child.recorded?.outcome && !activation.isStopped) await activation.nextRecord()
     }),
   )
@@ -227,7 +229,7 @@ const undoAll = async (activation: EndingActivation, undos: readonly Active[]): 
   for (const step of undos) {
     if (step.settled) await Promise.race([step.settled, isLate])
     if (activation.isStopped) break
-    await step.parts.undo?.(step)
+    await activation.ask(undoing(activation, step, activation.undoScope)).promise
   }
   disarm?.()
 }

@@ -10,8 +10,7 @@ import {
 import type { Recorded } from '../../../src/flow/runs/record.ts'
 
 const active = (parts: Partial<ActiveParts> = {}, recorded?: Partial<Recorded>): Active => {
-  const perform = async (): Promise<void> => undefined
-  const made = new Active({ kind: 'step', key: 'a', scope: new Scope(), perform, ...parts })
+  const made = new Active({ kind: 'step', key: 'a', scope: new Scope(), ...parts })
   made.recorded = recorded as Recorded | undefined
   return made
 }

@@ -131,9 +131,10 @@ test('an operation that is tried again may take long: the 2 s begin when it has 
 test('when a replay is complete, the children that its body has let go are cancelled', async () => {
   const w = watched()
   const cancelled: string[] = []
+  Object.assign(w.activation, { cancels: ({ key }: { key: string }) => cancelled.push(key) })
   const child = (key: string, isOver: boolean, recorded?: object) => {
-    const parts = { cancel: () => void cancelled.push(key) }
-    w.replay.asked.set(key, { isOver, recorded, parts })
+    const parts = { child: { isAbandoned: false } }
+    w.replay.asked.set(key, { key, isOver, recorded, parts })
   }
   child('waited for', false, {})
   child('let go', true, {})
