@@ -65,6 +65,7 @@ test('importing keelson loads the runtime, the names of the actors and the check
   expect(among(loaded, /^inspect\/(answers|prompt|views)\//).sort()).toEqual([
     'inspect/answers/process-pages.ts',
     'inspect/answers/tree-survey.ts',
+    'inspect/views/state-view.ts',
     'inspect/views/tree-view.ts',
   ])
   expect(

@@ -2,5 +2,6 @@
 export type * from './entity-answers.ts'
 export type * from './process-answers.ts'
 export type * from './protocol.ts'
+export { stateTones, toneOf } from './state-tones.ts'
 export type * from './storage-answers.ts'
 export type * from './words.ts'

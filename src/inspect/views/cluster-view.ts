@@ -3,6 +3,7 @@ import type { Health } from '../../supervisors/index.ts'
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { countText, durationText } from '../text/quantities.ts'
 import { factList } from '../text/text-table.ts'
+import { stateText } from './state-view.ts'
 
 /** The facts of the member, or that there is no cluster. */
 export const clusterView = (cluster: Health['cluster'], paint: Paint = plainPaint): string => {
@@ -11,7 +12,7 @@ export const clusterView = (cluster: Health['cluster'], paint: Paint = plainPain
   return factList([
     ['cluster', printable(name)],
     ['member', printable(member)],
-    ['phase', paint(phase === 'owner' ? 'good' : 'bad', phase)],
+    ['phase', stateText('member', phase, paint)],
     ['epoch', countText(epoch)],
     ['lease', `${durationText(leftMs)} left of ${durationText(leaseMs)}`],
     ['engine', printable(engine)],

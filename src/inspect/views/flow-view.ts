@@ -15,7 +15,6 @@ import type {
   RunStatus,
   ScheduleRow,
 } from '../../flow/index.ts'
-import { ownOf } from '../../own-names.ts'
 import {
   type FlowOverview,
   type JobWait,
@@ -24,29 +23,16 @@ import {
   type WaitingJob,
   waitText,
 } from '../answers/flow-parts.ts'
-import { type Paint, printable, type Tone } from '../text/paint.ts'
+import { type Paint, printable } from '../text/paint.ts'
 import { bytesText, countText, pluralText } from '../text/quantities.ts'
 import { factList, textTable } from '../text/text-table.ts'
 import { recordText } from './record-view.ts'
+import { stateText } from './state-view.ts'
 
 const statuses: readonly RunStatus[] = [
   ...(['waiting', 'running', 'cancelling', 'undoing', 'blocked'] as const),
   ...(['completed', 'failed', 'cancelled'] as const),
 ]
-
-const tones: Readonly<Partial<Record<string, Tone>>> = {
-  blocked: 'bad',
-  failed: 'bad',
-  error: 'bad',
-  completed: 'good',
-  ok: 'good',
-  cancelled: 'odd',
-  dead: 'bad',
-  done: 'good',
-  cancelling: 'odd',
-  undoing: 'odd',
-  paused: 'odd',
-}
 
 /** All workflows and queues. */
 export const overviewTable = ({ workflows, queues, silent }: FlowOverview): string => {
@@ -58,7 +44,7 @@ export const overviewTable = ({ workflows, queues, silent }: FlowOverview): stri
     name,
     ...[look.ready, look.delayed, look.running, look.dead].map(countText),
     timeText(look.oldest),
-    stateText(look),
+    queueState(look),
   ])
   const without = Object.entries(silent).map(
     ([name, { message }]) => `${name} does not answer: ${printable(message)}`,
@@ -75,7 +61,7 @@ const right = (heading: string): string => `>${heading}`
 
 const queueColumns = ['queue', '>ready', '>delayed', '>running', '>dead', 'oldest', 'state']
 
-const stateText = ({ isPaused, isFull, overdue }: QueueLook): string =>
+const queueState = ({ isPaused, isFull, overdue }: QueueLook): string =>
   [
     ...(isPaused ? ['paused'] : []),
     ...(isFull ? ['full'] : []),
@@ -92,7 +78,7 @@ export const runTable = (page: Page<ListedRun>, paint: Paint): string => {
     ['id', 'status', 'since', 'waits for', 'progress', ...values, 'error'],
     ({ id, status, since, waitsFor, progress, error, ...row }) => [
       printable(id),
-      toned(status, paint),
+      stateText('run', status, paint),
       timeText(since),
       awaitedText(waitsFor),
       cellText(progress),
@@ -119,7 +105,7 @@ export const runFacts = (run: string, row: RunInFull, paint: Paint): string => {
   const { status, startedAt, since, attempt, error, waitsFor, progress, priority } = row
   const facts = factList([
     ['run', printable(run)],
-    ['status', toned(status, paint)],
+    ['status', stateText('run', status, paint)],
     ['started', timeText(startedAt)],
     ['since', timeText(since)],
     ['attempt', countText(attempt)],
@@ -141,7 +127,7 @@ export const runFacts = (run: string, row: RunInFull, paint: Paint): string => {
       printable(key),
       kind,
       countText(tries),
-      toned(outcome ?? '-', paint),
+      stateText('run', outcome ?? '-', paint),
       cellText(value),
       timeText(at),
       timeText(dueAt),
@@ -186,7 +172,7 @@ const triesText = ({ tries, triesMax, failingSince }: Tries): string => {
 export const queueFacts = (queue: string, look: QueueLook): string =>
   factList([
     ['queue', queue],
-    ['state', stateText(look)],
+    ['state', queueState(look)],
     ['ready', countText(look.ready)],
     ['delayed', countText(look.delayed)],
     ['running', countText(look.running)],
@@ -204,7 +190,7 @@ export const jobFacts = (job: string, look: WaitingJob<JobLook>, paint: Paint): 
   const { triesMax, failingSince } = others
   const facts = factList([
     ['job', printable(job)],
-    ['state', toned(state, paint)],
+    ['state', stateText('job', state, paint)],
     ...(others.waitsFor ? [['waits for', jobWaitText(others.waitsFor)] as const] : []),
     ['input', cellText(input)],
     ['key', cell(key)],
@@ -302,7 +288,7 @@ const scheduleState = (
   paint: Paint,
 ): string => {
   if (broken !== undefined) return paint('bad', `broken: ${printable(broken)}`)
-  return isPaused ? toned('paused', paint) : '-'
+  return isPaused ? stateText('job', 'paused', paint) : '-'
 }
 
 const tableOf = <T>(
@@ -316,11 +302,6 @@ const tableOf = <T>(
 
 const withCursor = (text: string, cursor: string | undefined): string =>
   cursor === undefined ? text : `${text}\nmore after the cursor ${cursor}`
-
-const toned = (word: string, paint: Paint): string => {
-  const tone = ownOf(tones, word)
-  return tone ? paint(tone, word) : word
-}
 
 const timeText = (ms: number | undefined): string =>
   ms === undefined ? '-' : new Date(ms).toISOString()

@@ -5,6 +5,7 @@ import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { countText, durationText } from '../text/quantities.ts'
 import { lineText } from '../text/shown-text.ts'
 import { factList, textTable } from '../text/text-table.ts'
+import { stateText } from './state-view.ts'
 
 /** The most rows of a table: more of them would hold up the event loop. */
 export const rowsMax = 500
@@ -71,7 +72,7 @@ export const processCells = (process: ProcessSummary, paint: Paint): readonly st
   `<${process.pid}>`,
   printable(shownName(process) ?? ''),
   process.kind,
-  paint(process.status === 'waiting' ? 'good' : 'odd', process.status),
+  stateText('process', process.status, paint),
 ]
 
 /** The most links or monitors that are named. */

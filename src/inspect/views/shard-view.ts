@@ -10,6 +10,7 @@ import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { bytesText, countText, pluralText } from '../text/quantities.ts'
 import { factList, textTable } from '../text/text-table.ts'
 import { recordText } from './record-view.ts'
+import { stateText } from './state-view.ts'
 
 /** The options of the log that decide the level of acknowledgements. */
 export type DurabilitySettings = {
@@ -196,7 +197,7 @@ const projectionRow = (
   const { mode, projectedLsn, lag, rows, bytes, outbox, outboxBytes, suspensions } = description
   return [
     place,
-    paint(mode === 'following' ? 'good' : mode === 'degraded' ? 'bad' : 'odd', mode),
+    stateText('projection', mode, paint),
     countText(projectedLsn),
     countText(lag),
     countText(rows),
@@ -245,7 +246,7 @@ export const userProjectionView = (
   const rows = all.map(({ name, shard, state, version, building, lsn, lag }) => [
     name,
     String(shard),
-    paint(state === 'live' ? 'good' : state === 'halted' ? 'bad' : 'odd', state) +
+    stateText('projection', state, paint) +
       (building ? ` (version ${building.version}: ${countText(building.rows)} rows)` : ''),
     String(version),
     countText(lsn),
@@ -282,7 +283,7 @@ export const journalView = (shards: Health['shards'], paint: Paint = plainPaint)
   const rows = all.map(({ shard, name, state, position, appliedLsn }) => [
     String(shard),
     printable(name),
-    paint(state === 'stopped' ? 'bad' : 'good', state),
+    stateText('subscription', state, paint),
     position === undefined ? '' : countText(position.lsn),
     position === undefined ? '' : countText(Math.max(0, appliedLsn + 1 - position.lsn)),
   ])
@@ -339,7 +340,7 @@ const replicaView = (replica: Replica, paint: Paint): string => {
       : [`${pluralText(failures, 'failed attempt')}, the next one in ${Math.ceil(retryInMs)} ms`]
   const rows = shards.map(({ shard, state, lsn, lag }) => [
     String(shard),
-    state === 'following' ? state : paint('bad', state),
+    stateText('replica', state, paint),
     countText(lsn),
     countText(lag.records),
     bytesText(lag.bytes),

@@ -1,9 +1,9 @@
 /** The supervision tree as text: the processes, their status, and why a part is down. Pure. */
-import { ownOf } from '../../own-names.ts'
 import type { TreeNode } from '../answers/tree-survey.ts'
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { countText } from '../text/quantities.ts'
 import { textTable, treeRows } from '../text/text-table.ts'
+import { stateText } from './state-view.ts'
 
 const columns = ['', 'pid', 'kind', '>queue', '>restarts', 'status']
 
@@ -28,10 +28,11 @@ const rowOf = (node: TreeNode, branch: string, paint: Paint): string[] => {
   ]
 }
 
-const tones = { running: 'good', elsewhere: 'faint', down: 'bad', terminating: 'bad' } as const
-
 const statusText = ({ status, reason, live }: TreeNode, paint: Paint): string => {
-  const tone = ownOf(tones, status) ?? 'odd'
   const more = live === undefined ? '' : `, ${countText(live)} live`
-  return paint(tone, status) + more + (reason === undefined ? '' : `: ${printable(reason)}`)
+  return (
+    stateText('process', status, paint) +
+    more +
+    (reason === undefined ? '' : `: ${printable(reason)}`)
+  )
 }

@@ -5,6 +5,7 @@
 import { type ComponentType, render } from 'preact'
 import { useEffect, useMemo, useState } from 'preact/hooks'
 import type { Frame, Header, Proposed, Views } from '../protocol.ts'
+import { toneOf } from '../state-tones.ts'
 import { EntitiesView, KindView } from '../views/entities.tsx'
 import { EntityView } from '../views/entity.tsx'
 import { FlowsView, RunsView, RunView } from '../views/flows.tsx'
@@ -214,12 +215,6 @@ const streamWords: Readonly<Record<StreamState, readonly [Tone, string]>> = {
   ended: ['bad', 'signed out'],
 }
 
-const phaseTones: Readonly<Record<string, Tone>> = {
-  open: 'good',
-  recovering: 'warn',
-  degraded: 'warn',
-}
-
 const Head = (props: {
   readonly header: Header | undefined
   readonly state: StreamState
@@ -283,7 +278,7 @@ const Vitals = ({ header }: { header: Header }) => {
     [
       'phase',
       isDurable ? phase : `${phase}, not durable`,
-      isDurable ? (phaseTones[phase] ?? 'bad') : 'bad',
+      isDurable ? toneOf('instance', phase) : 'bad',
     ],
     [
       'loop',

@@ -1,6 +1,7 @@
 /** Workflows and queues: how many runs have each status, a list of runs, and one run in time. */
 import { useState } from 'preact/hooks'
 import type { Flows, RunDetail, RunRow } from '../entity-answers.ts'
+import { toneOf } from '../state-tones.ts'
 import { Act } from '../widgets/actions.tsx'
 import { usePage, usePages } from '../widgets/asking.ts'
 import { Ago, Badge, Card, Empty, Facts, measured, type Tone } from '../widgets/parts.tsx'
@@ -32,17 +33,6 @@ const statuses = [
   'cancelled',
 ]
 
-const tones: Readonly<Record<string, Tone>> = {
-  blocked: 'bad',
-  failed: 'bad',
-  error: 'bad',
-  completed: 'good',
-  ok: 'good',
-  cancelled: 'warn',
-  cancelling: 'warn',
-  undoing: 'warn',
-}
-
 type Workflow = Flows['workflows'][number]
 type Queue = Flows['queues'][number]
 
@@ -57,7 +47,7 @@ const workflowColumns: readonly Column<Workflow>[] = [
       isNumber: true,
       cell: ({ type, counts }) => {
         const count = counts[status] ?? 0
-        const tone = tones[status]
+        const tone = toneOf('run', status)
         return count === 0 ? (
           number(0)
         ) : (
@@ -169,7 +159,7 @@ const runColumns = (type: string, now: number): readonly Column<RunRow>[] => [
   {
     title: 'status',
     class: 'nowrap',
-    cell: (row) => <Badge tone={tones[row.status]}>{row.status}</Badge>,
+    cell: (row) => <Badge tone={toneOf('run', row.status)}>{row.status}</Badge>,
   },
   {
     title: 'since',
@@ -286,7 +276,7 @@ export const RunView = ({ data, route }: { data: RunDetail; route: Route }) => {
         <h1>
           <a href={addressOf('runs', [type])}>{type}</a> / {row.id}
         </h1>
-        <Badge tone={tones[row.status]}>{row.status}</Badge>
+        <Badge tone={toneOf('run', row.status)}>{row.status}</Badge>
         <span class="fill" />
         <div class="acts">
           {isRetried(row.status) && <Act of={{ act: 'retryRun', ...of }} title="Retry" />}
@@ -396,7 +386,7 @@ const Timeline = (props: {
 
 const barOf = ({ outcome, tries }: Step): string => {
   if (outcome === undefined) return tries > 0 ? 'warn' : 'live'
-  return tones[outcome] === 'bad' ? 'bad' : ''
+  return toneOf('run', outcome) === 'bad' ? 'bad' : ''
 }
 
 const StepWords = ({ step, now }: { step: Step; now: number }) => {
@@ -407,7 +397,7 @@ const StepWords = ({ step, now }: { step: Step; now: number }) => {
       {outcome === undefined ? (
         <Badge tone={tries > 0 ? 'warn' : undefined}>pending</Badge>
       ) : (
-        <Badge tone={tones[outcome]}>{outcome}</Badge>
+        <Badge tone={toneOf('run', outcome)}>{outcome}</Badge>
       )}{' '}
       {tries > 0 && <span class="warn">{countText(tries)} failed tries </span>}
       {outcome === undefined && dueAt !== undefined && (

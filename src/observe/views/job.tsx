@@ -1,15 +1,14 @@
 /** One job of a queue: where it is, what it was given, and what came of it. */
 import type { JobDetail } from '../entity-answers.ts'
+import { toneOf } from '../state-tones.ts'
 import { Act } from '../widgets/actions.tsx'
 import { usePage } from '../widgets/asking.ts'
-import { Badge, Card, Facts, type Tone } from '../widgets/parts.tsx'
+import { Badge, Card, Facts } from '../widgets/parts.tsx'
 import { countText, dueText, timeText } from '../widgets/quantities.ts'
 import { addressOf, type Route } from '../widgets/route.ts'
 import { NamedValue } from '../widgets/values.tsx'
 import { FailureCard } from './failure.tsx'
 import { waitText } from './jobs.tsx'
-
-const tones: Readonly<Record<string, Tone>> = { dead: 'bad', done: 'good' }
 
 /** The job with its values and its lines. */
 export const JobView = ({ data: job, route }: { data: JobDetail; route: Route }) => {
@@ -22,7 +21,7 @@ export const JobView = ({ data: job, route }: { data: JobDetail; route: Route })
         <h1>
           <a href={addressOf('queue', [queue])}>{queue}</a> / {job.id}
         </h1>
-        <Badge tone={tones[job.state]}>{job.state}</Badge>
+        <Badge tone={toneOf('job', job.state)}>{job.state}</Badge>
         <span class="fill" />
         <div class="acts">
           {job.state === 'dead' && (

@@ -2,6 +2,7 @@
 import { Fragment } from 'preact'
 import type { Latency, MemberRow, Overview, Sizes, Trouble } from '../process-answers.ts'
 import type { Header } from '../protocol.ts'
+import { toneOf } from '../state-tones.ts'
 import { usePage } from '../widgets/asking.ts'
 import { Chart } from '../widgets/chart.tsx'
 import { EventList } from '../widgets/events.tsx'
@@ -111,7 +112,7 @@ const SlowCard = ({ of, now }: { of: Overview; now: number }) => {
 const MemberCard = ({ of, now }: { of: NonNullable<Overview['member']>; now: number }) => (
   <Card
     title={`Member ${of.name} of ${of.cluster}`}
-    aside={<Badge tone={of.phase === 'owner' ? 'good' : 'bad'}>{of.phase}</Badge>}
+    aside={<Badge tone={toneOf('member', of.phase)}>{of.phase}</Badge>}
   >
     <Facts
       of={[
@@ -146,7 +147,7 @@ const memberColumns = (
       phase === undefined ? (
         <Badge tone="bad">{reason}</Badge>
       ) : (
-        <Badge tone={phase === 'open' ? 'good' : 'bad'}>{phase}</Badge>
+        <Badge tone={toneOf('instance', phase)}>{phase}</Badge>
       ),
   },
   {

@@ -1,10 +1,11 @@
 /** Processes: the busiest of all, and one in full. */
 import type { ProcessDetail, Processes, ProcessLink, ProcessRow } from '../process-answers.ts'
+import { toneOf } from '../state-tones.ts'
 import { Act } from '../widgets/actions.tsx'
 import { usePage } from '../widgets/asking.ts'
 import { EventList } from '../widgets/events.tsx'
 import { MachineDrawing } from '../widgets/machine.tsx'
-import { Badge, Card, Empty, Facts, type Tone } from '../widgets/parts.tsx'
+import { Badge, Card, Empty, Facts } from '../widgets/parts.tsx'
 import { countText, durationText, rateText, shortText, timeText } from '../widgets/quantities.ts'
 import { addressOf, type Route } from '../widgets/route.ts'
 import { Choice, SearchField } from '../widgets/search.tsx'
@@ -71,10 +72,8 @@ export const ProcessesView = ({ data, route }: { data: Processes; route: Route }
   )
 }
 
-const statusTones: Readonly<Record<string, Tone>> = { suspended: 'warn', terminating: 'bad' }
-
 const Status = ({ row }: { row: ProcessRow }) => {
-  const tone = statusTones[row.status]
+  const tone = toneOf('process', row.status)
   if (tone) return <Badge tone={tone}>{row.status}</Badge>
   return (
     <span class="muted">

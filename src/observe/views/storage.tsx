@@ -1,22 +1,13 @@
 /** The log and the parts that are derived from it, shard by shard; and the replicas. */
+
+import { toneOf } from '../state-tones.ts'
 import type { Replication, StoragePage, StorageShard } from '../storage-answers.ts'
 import { Act } from '../widgets/actions.tsx'
 import { usePage } from '../widgets/asking.ts'
-import { Ago, Badge, Card, Empty, Facts, measured, type Tone } from '../widgets/parts.tsx'
+import { Ago, Badge, Card, Empty, Facts, measured } from '../widgets/parts.tsx'
 import { bytesText, countText, durationText } from '../widgets/quantities.ts'
 import { addressOf, type Route } from '../widgets/route.ts'
 import { type Column, Table } from '../widgets/table.tsx'
-
-/** A shard elsewhere is in order: only its owner says nothing now. */
-const phaseTones: Readonly<Record<string, Tone>> = {
-  open: 'good',
-  recovering: 'warn',
-  elsewhere: undefined,
-}
-
-const phaseTone = (phase: string): Tone => (phase in phaseTones ? phaseTones[phase] : 'bad')
-
-const modeTones: Readonly<Record<string, Tone>> = { degraded: 'warn', halted: 'bad' }
 
 /** The shards, page by page. */
 export const StorageView = ({ data, route }: { data: StoragePage; route: Route }) => (
@@ -91,7 +82,7 @@ const shardColumns = (
   { title: 'log', isNumber: true, cell: figure(({ logBytes }) => bytesText(logBytes)) },
   {
     title: 'projection',
-    cell: figure(({ mode }) => <Badge tone={modeTones[mode]}>{mode}</Badge>),
+    cell: figure(({ mode }) => <Badge tone={toneOf('projection', mode)}>{mode}</Badge>),
   },
   { title: 'lag', isNumber: true, cell: figure(({ lagMs }) => durationText(lagMs)) },
   {
@@ -114,7 +105,7 @@ const shardColumns = (
 /** The phase of a shard, and why it is not open. */
 const Phase = ({ of: { phase, reason, refusing, isSuspended } }: { of: StorageShard }) => (
   <>
-    <Badge tone={phaseTone(phase)}>{phase}</Badge>
+    <Badge tone={toneOf('shard', phase)}>{phase}</Badge>
     {refusing !== undefined && <Badge tone="bad">refuses writes</Badge>}
     {isSuspended && <Badge tone="warn">suspended</Badge>}
     {reason !== undefined && <p class={phase === 'elsewhere' ? 'muted' : 'bad'}>{reason}</p>}
@@ -143,7 +134,7 @@ const Shard = ({ shard: of }: { shard: StorageShard }) => {
       isAlarming={phase === 'down' || of.refusing !== undefined}
       aside={
         <div class="acts">
-          <Badge tone={phaseTone(phase)}>{phase}</Badge>
+          <Badge tone={toneOf('shard', phase)}>{phase}</Badge>
           {of.refusing !== undefined && <Badge tone="bad">refuses writes</Badge>}
           {of.isSuspended && (
             <>
@@ -215,7 +206,8 @@ const DerivedFacts = ({ of }: { of: StorageShard }) => {
         [
           'projection',
           <>
-            <Badge tone={modeTones[of.mode]}>{of.mode}</Badge> to LSN {countText(of.projectedLsn)}
+            <Badge tone={toneOf('projection', of.mode)}>{of.mode}</Badge> to LSN{' '}
+            {countText(of.projectedLsn)}
           </>,
         ],
         ['lag', `${durationText(of.lagMs)}, ${bytesText(of.lagBytes)}`],
@@ -273,8 +265,8 @@ const Readers = ({ of: { subscriptions, projections } }: { of: StorageShard }) =
             [
               name,
               <>
-                <Badge tone={state === 'stopped' ? 'bad' : undefined}>{state}</Badge>{' '}
-                {countText(lag)} frames to go
+                <Badge tone={toneOf('subscription', state)}>{state}</Badge> {countText(lag)} frames
+                to go
               </>,
             ] as const,
         ),
@@ -288,19 +280,11 @@ const Readers = ({ of: { subscriptions, projections } }: { of: StorageShard }) =
 
 type Replica = Replication['followers'][number]['shards'][number]
 
-const replicaTones: Readonly<Record<string, Tone>> = {
-  following: 'good',
-  copying: 'warn',
-  waiting: 'bad',
-  fenced: 'bad',
-  halted: 'bad',
-}
-
 const replicaColumns: readonly Column<Replica>[] = [
   { title: 'shard', cell: ({ shard }) => shard },
   {
     title: 'state',
-    cell: ({ state }) => <Badge tone={replicaTones[state]}>{state}</Badge>,
+    cell: ({ state }) => <Badge tone={toneOf('replica', state)}>{state}</Badge>,
   },
   { title: 'records to go', isNumber: true, cell: ({ lagRecords }) => countText(lagRecords) },
   {

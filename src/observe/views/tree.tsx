@@ -1,7 +1,8 @@
 /** The supervision tree: who runs, how often each was restarted, and why it ended last. */
 import { useState } from 'preact/hooks'
 import type { TreeNode } from '../process-answers.ts'
-import { Badge, Card, SparkBars, type Tone } from '../widgets/parts.tsx'
+import { toneOf } from '../state-tones.ts'
+import { Badge, Card, SparkBars } from '../widgets/parts.tsx'
 import { countText } from '../widgets/quantities.ts'
 import { addressOf } from '../widgets/route.ts'
 import { type Column, LongTable } from '../widgets/table.tsx'
@@ -30,13 +31,6 @@ const rowsOf = (root: TreeNode, folded: ReadonlySet<string>): Row[] => {
   }
   visit(root, '', '', '')
   return rows
-}
-
-const statusTones: Readonly<Record<string, Tone>> = {
-  down: 'bad',
-  terminating: 'bad',
-  suspended: 'warn',
-  starting: 'warn',
 }
 
 /** The tree. */
@@ -87,7 +81,7 @@ const columnsOf = (fold: (key: string) => void): readonly Column<Row>[] => [
     title: 'status',
     class: 'nowrap',
     cell: ({ node }) => {
-      const tone = statusTones[node.status]
+      const tone = toneOf('process', node.status)
       return tone ? (
         <Badge tone={tone}>{node.status}</Badge>
       ) : (
@@ -133,7 +127,7 @@ const Title = ({ row, onFold }: { row: Row; onFold: () => void }) => {
 
 /** A part that is down or was restarted lately, where the columns that say so are out of sight. */
 const Odd = ({ node: { status, recent = [] } }: { node: TreeNode }) => {
-  const tone = statusTones[status]
+  const tone = toneOf('process', status)
   const restarts = recent.reduce((sum, count) => sum + count, 0)
   if (tone) return <Badge tone={tone}>{status}</Badge>
   return restarts > 0 ? <Badge tone="bad">{`${countText(restarts)}× again`}</Badge> : null

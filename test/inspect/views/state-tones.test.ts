@@ -1,0 +1,42 @@
+/** How bad a state is stands in one table, which agrees with the severities of troubles. */
+import { expect, test } from 'vitest'
+import { type TroubleKind, troubleKinds } from '../../../src/inspect/answers/trouble-kinds.ts'
+import { colourPaint } from '../../../src/inspect/text/paint.ts'
+import { stateText } from '../../../src/inspect/views/state-view.ts'
+import { stateTones, toneOf } from '../../../src/observe/index.ts'
+import { sourceFiles } from '../../support/source-files.ts'
+
+const parts = Object.keys(stateTones) as (keyof typeof stateTones)[]
+
+/** The states that are kinds of trouble: `shard down`, `replica waiting`. */
+const troubles = parts.flatMap((part) =>
+  Object.keys(stateTones[part]).flatMap((state) => {
+    const kind = `${part} ${state}`
+    return Object.hasOwn(troubleKinds, kind) ? [[kind as TroubleKind, part, state] as const] : []
+  }),
+)
+
+test('a state that is a kind of trouble is as bad as that is severe', () => {
+  expect(troubles.length).toBeGreaterThan(10)
+  const other = troubles.filter(([kind, part, state]) => {
+    const { severity } = troubleKinds[kind]
+    return toneOf(part, state) !== (severity === 'critical' ? 'bad' : 'warn')
+  })
+  // A run that failed has ended so: nothing of it goes on, and its trouble may wait.
+  expect(other.map(([kind]) => kind)).toEqual(['run failed'])
+})
+
+test('the prompt takes its colours from it, and leaves an ordinary state as it is', () => {
+  expect(stateText('shard', 'down', colourPaint)).toBe(colourPaint('bad', 'down'))
+  expect(stateText('projection', 'degraded', colourPaint)).toBe(colourPaint('odd', 'degraded'))
+  expect(stateText('run', 'completed', colourPaint)).toBe(colourPaint('good', 'completed'))
+  for (const state of ['running', 'constructor'])
+    expect(stateText('run', state, colourPaint)).toBe(state)
+})
+
+test('no view has a table of tones beside it', () => {
+  const views = ['src/inspect/views', 'src/observe/views'].flatMap(sourceFiles)
+  expect(views.length).toBeGreaterThan(20)
+  const own = views.filter(({ text }) => /Tones?: Readonly<|\btones\b.* = \{/i.test(text))
+  expect(own.map(({ path }) => path)).toEqual([])
+})
