@@ -37,6 +37,10 @@ const cases = [
     order: { kind: 'turning', inFlight },
   })),
   ...[1, 64].map((inFlight) => ({
+    title: `calls that crash their actor, ${inFlight} in flight`,
+    order: { kind: 'crashing', inFlight },
+  })),
+  ...[1, 64].map((inFlight) => ({
     title: `no-op runs, ${inFlight} in flight`,
     order: { kind: 'running', work: 'nothing', inFlight },
   })),

@@ -24,6 +24,9 @@ const totals = entity('total', {
   calls: {
     add: (total, by) => reply(total + by, total + by),
     look: (total) => reply(total, total),
+    crash: () => {
+      throw new TypeError('fetch failed', { cause: new Error('connect ECONNREFUSED') })
+    },
   },
 })
 const threeSteps = workflow('three', async (ctx, by) => {
@@ -123,6 +126,16 @@ const turning = async ({ inFlight, seconds }) => {
   return count
 }
 
+/** Calls that end the process of their actor, which has a row. */
+const crashing = async ({ inFlight, seconds }) => {
+  const refs = Array.from({ length: inFlight }, (_, at) => app.entity(totals).ref(`${at}`))
+  for (const ref of refs) await call(ref, 'add', 1)
+  return byWriters(inFlight, seconds, 0, async (number) => {
+    const ended = await call(refs[number % inFlight], 'crash').catch(({ code }) => code)
+    if (ended !== 'EXITED') throw new Error(`it did not crash: ${ended}`)
+  })
+}
+
 let runs = 0
 
 /** The workflow of a work, and how much more its result is than its input. */
@@ -136,7 +149,7 @@ const running = ({ work, inFlight, seconds }) =>
     if ((await run.result()) !== number + more) throw new Error(`run ${run.id} has another result`)
   })
 
-const turns = { writing, appending, messaging, turning, running }
+const turns = { writing, appending, messaging, turning, crashing, running }
 
 process.on('message', async (order) => {
   try {

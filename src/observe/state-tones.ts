@@ -50,7 +50,5 @@ export const stateTones = {
 } as const satisfies Readonly<Record<string, Readonly<Record<string, StateTone>>>>
 
 /** How bad this state of a part is; `undefined`: it is ordinary. */
-export const toneOf = (part: keyof typeof stateTones, state: string): StateTone | undefined => {
-  const tones: Readonly<Record<string, StateTone>> = stateTones[part]
-  return Object.hasOwn(tones, state) ? tones[state] : undefined
-}
+export const toneOf = (part: keyof typeof stateTones, state: string): StateTone | undefined =>
+  Object.entries(stateTones[part]).find(([name]) => name === state)?.[1]
