@@ -131,7 +131,8 @@ const takeUp = (
   for (const shard of shards)
     for (const kind of kinds) parts.push({ kind, shard, range: entityRows(kind) })
   entities.judgement.left = parts.length
-  if (state.isStepping) return
+  // A member without shards has judged nothing.
+  if (state.isStepping || parts.length === 0) return
   state.isStepping = true
   context.castAfter(beginMs, 'step')
 }
@@ -144,7 +145,7 @@ const step = async (state: State): Promise<number | undefined> => {
   if (!part) {
     await rest(entities, 0)
     if (parts.length > 0) return 0
-    tell(entities)
+    report(entities)
     return undefined
   }
   const { walks } = part.shard.parts
@@ -230,7 +231,8 @@ const rest = async (entities: Entities, max: number): Promise<void> => {
 const stillAtRest = (entities: Entities, found: readonly WouldBlock[]): readonly WouldBlock[] =>
   found.filter(({ entity }) => !entities.holder(entity) && !entities.isElsewhere(entity))
 
-const tell = ({ judgement, system }: Entities): void => {
+const report = ({ judgement, system }: Entities): void => {
+  judgement.over()
   const { count, first, judged } = judgement.health
   const [example] = first
   if (!example) return

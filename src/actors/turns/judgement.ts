@@ -63,6 +63,8 @@ export class Judgement {
    */
   again: (() => Promise<number>) | undefined
   readonly #blocked = new Map<string, string>()
+  readonly #listeners: (() => void)[] = []
+  #wasOver = false
   #beyond = 0
 
   /** How many would be blocked. */
@@ -70,12 +72,28 @@ export class Judgement {
     return this.#blocked.size + this.#beyond
   }
 
+  /** The actors that are known, in the order of their judgement. */
+  *known(): Iterable<WouldBlock> {
+    for (const [entity, reason] of this.#blocked) yield { entity, reason }
+  }
+
+  /** Calls `listener` each time when nothing is left to judge; now too, if that has been so. */
+  onOver(listener: () => void): void {
+    this.#listeners.push(listener)
+    if (this.#wasOver) listener()
+  }
+
+  /** Nothing is left to judge. */
+  over(): void {
+    this.#wasOver = true
+    for (const listener of this.#listeners) listener()
+  }
+
   /** As `health()` has it. */
   get health(): JudgementHealth {
     const { count, judged, left } = this
     const first: WouldBlock[] = []
-    for (const [entity, reason] of this.#blocked)
-      if (first.push({ entity, reason }) === shownMax) break
+    for (const each of this.known()) if (first.push(each) === shownMax) break
     return { count, first, judged, left }
   }
 

@@ -5,6 +5,7 @@
 import { invalidArgument, reasonText } from '../../errors.ts'
 import { type App, type Health, innerParts } from '../../supervisors/index.ts'
 import type { CrashRecord } from '../recorder/crash-records.ts'
+import { actorNamed } from '../recorder/flow-names.ts'
 import { recordsOf } from '../recorder/recorder.ts'
 import { type EntityFacts, entityAt, type KindFacts, kindsOf } from './entities.ts'
 import type { NamedEntity } from './process-finder.ts'
@@ -39,6 +40,19 @@ const judgedAgain = async ({ entities }: App): Promise<JudgingMember> => ({
 
 /** A member that judges: in how many parts, the actors of one kind in one shard each. */
 type JudgingMember = { readonly parts: number | undefined }
+
+/** The sorts of actors at rest that this build would block, such as `workflow order: DIVERGED`. */
+export const judgedSorts = ({ entities }: App): readonly string[] => {
+  const sorts = new Set<string>()
+  for (const { entity, reason } of entities.judgement.known()) {
+    const { sort, name } = actorNamed(entity)
+    sorts.add(`${sort} ${name}: ${reason.split(':', 1)[0]}`)
+  }
+  return [...sorts].slice(0, sortsMax)
+}
+
+/** A parent of members gets so many sorts at most. */
+const sortsMax = 100
 
 /** Has the actors at rest at all members judged once more. */
 export const judgedAnywhere = (

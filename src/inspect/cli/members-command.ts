@@ -8,10 +8,12 @@ import { onProcess } from '../../process-events.ts'
 import { type Logger, loggerOf, withFacts } from '../../runtime/index.ts'
 import { folderEngine, membersMax } from '../../storage/index.ts'
 import {
+  type App,
   checkMembersOptions,
   type MembersOptions,
   type StartOptions,
 } from '../../supervisors/index.ts'
+import { judgedSorts } from '../answers/member-looks.ts'
 import { type Configuration, namingFile } from '../command/configuration-file.ts'
 import { type Environment, startFailureStatus } from '../command/environment.ts'
 import { ClusterProcesses } from '../members/cluster-processes.ts'
@@ -101,6 +103,10 @@ const runMember = async (
   const run = (): Promise<number> =>
     runInstance(command, inMember, {
       ...attendance,
+      attend: async (app, started, over) => {
+        sendJudged(app, link)
+        await attendance.attend(app, started, over)
+      },
       // Of signals the parent speaks.
       interrupted: () => log.info('ends in order'),
       configured: (configuration) => {
@@ -121,6 +127,13 @@ const runMember = async (
     own.error(errorText(reason, command.verbose), command.log === 'json' ? { reason } : {})
     return startFailureStatus(reason)
   }
+}
+
+/** Says to the parent which sorts of actors at rest this build would block, each time when all are judged. */
+const sendJudged = (app: App, link: MemberLink): void => {
+  const { judgement } = app.entities
+  if (!judgement.again) link.judged([])
+  else judgement.onOver(() => link.judged(judgedSorts(app)))
 }
 
 /**

@@ -70,6 +70,11 @@ export class MemberLink {
     this.#send({ keelson: 'ready', line })
   }
 
+  /** The member has judged its actors at rest. */
+  judged(wouldBlock: readonly string[]): void {
+    this.#send({ keelson: 'judged', wouldBlock })
+  }
+
   #alive(): void {
     this.#send({ keelson: 'alive', isInspected: url() !== undefined })
   }

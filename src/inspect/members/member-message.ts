@@ -13,6 +13,8 @@ export type FromMember =
   | { readonly keelson: 'joined'; readonly options: MembersOptions }
   /** All of it has started. `line`: what the ready line of the command says about it. */
   | { readonly keelson: 'ready'; readonly line: string }
+  /** It has judged its actors at rest. `wouldBlock`: the sorts that its build would block. */
+  | { readonly keelson: 'judged'; readonly wouldBlock: readonly string[] }
 
 /** The message, if it is one from a parent: programs in a member may have messages of their own. */
 export const toMember = (found: unknown): ToMember | undefined => {
@@ -22,9 +24,11 @@ export const toMember = (found: unknown): ToMember | undefined => {
 
 /** The message, if it is one from a member. */
 export const fromMember = (found: unknown): FromMember | undefined => {
-  const { keelson, isInspected, options, line } = Object(found)
+  const { keelson, isInspected, options, line, wouldBlock } = Object(found)
   if (keelson === 'alive') return { keelson, isInspected: isInspected === true }
   if (keelson === 'ready') return { keelson, line: String(line) }
+  if (keelson === 'judged' && Array.isArray(wouldBlock))
+    return { keelson, wouldBlock: wouldBlock.map(String) }
   const checked = keelson === 'joined' && checkedOptions(options)
   return checked ? { keelson: 'joined', options: checked } : undefined
 }

@@ -43,6 +43,7 @@ export class MembersParent {
   #finish: (status: number) => void = () => undefined
   #line = ''
   #cancelTick: Cancel = () => undefined
+  #cancelHold: Cancel = () => undefined
   readonly #waits = new Map<string, Cancel>()
 
   constructor(names: readonly string[], ports: ParentPorts) {
@@ -70,6 +71,7 @@ export class MembersParent {
     if (message.keelson === 'alive') this.#follow(this.#plan.alive(name, message.isInspected))
     else if (message.keelson === 'joined')
       this.#follow(this.#plan.joined(name, message.options, clock.monotonic()))
+    else if (message.keelson === 'judged') this.#follow(this.#plan.judged(name, message.wouldBlock))
     else {
       this.#line = message.line
       this.#follow(this.#plan.ready(name))
@@ -87,7 +89,11 @@ export class MembersParent {
     else if (order.to === 'finish') this.#end(order.status)
     else if (order.to === 'start') this.#start(order.member)
     else if (order.to === 'kill') processes.kill(order.member)
-    else if (order.to === 'wait') {
+    else if (order.to === 'hold') {
+      this.#cancelHold()
+      const unjudged = (): void => this.#follow(this.#plan.unjudged(order.member))
+      this.#cancelHold = clock.after(order.ms, unjudged)
+    } else if (order.to === 'wait') {
       const { member, ms } = order
       const waited = (): void => this.#follow(this.#plan.waited(member, clock.monotonic()))
       this.#waits.set(member, clock.after(ms, waited))
@@ -113,6 +119,7 @@ export class MembersParent {
 
   #end(status: number): void {
     this.#cancelTick()
+    this.#cancelHold()
     for (const cancel of this.#waits.values()) cancel()
     this.#finish(status)
   }

@@ -19,6 +19,8 @@ export type Order =
   | { readonly to: 'start' | 'ask' | 'end' | 'kill'; readonly member: string }
   /** Call `waited` after this time. */
   | { readonly to: 'wait'; readonly member: string; readonly ms: number }
+  /** Call `unjudged` after this time, in the place of an earlier such order. */
+  | { readonly to: 'hold'; readonly member: string; readonly ms: number }
   | { readonly to: 'say'; readonly level: LogLevel; readonly text: string }
   /** All members are ready for the first time. */
   | { readonly to: 'announce' }
@@ -47,6 +49,8 @@ type Member = {
   isInspected: boolean
   /** Ticks since it was asked, if it has not answered. */
   silentTicks: number | undefined
+  /** The sorts of actors at rest that its build would block; `undefined`: it has not judged yet. */
+  wouldBlock: readonly string[] | undefined
 }
 
 /** The status of a process whose start would be refused again: EX_CONFIG of sysexits.h. */
@@ -54,6 +58,9 @@ const refusedStatus = 78
 
 /** A member that does not answer for so many ticks is killed. */
 export const ticksOfStuck = 10
+
+/** The restarts after SIGHUP wait so long at most for the judgement of a member. */
+export const judgementMs = 60_000
 
 const backoff: Backoff = { fromMs: 100, toMs: 5_000 }
 
@@ -65,6 +72,12 @@ export class MembersPlan {
   #hasServed = false
   /** Members that SIGHUP is still to restart, in this order. */
   #queue: string[] = []
+  /** The member that was restarted last for SIGHUP. */
+  #rolled: string | undefined
+  /** Whether the queue waits for the judgement of that member. */
+  #isHeld = false
+  /** The sorts that the build before SIGHUP would block. */
+  #known: ReadonlySet<string> = new Set()
   /** The status that the parent ends with. Set: all end. */
   #status: number | undefined
   #signal: EndSignal | undefined
@@ -103,10 +116,40 @@ export class MembersPlan {
     if (member.phase !== 'starting') return []
     member.phase = 'running'
     member.isRefused = false
-    if (this.#hasServed) return [say('info', `${title(member)} is ready`), ...this.#roll()]
+    if (this.#hasServed)
+      return [say('info', `${title(member)} is ready`), ...this.#readyAgain(name)]
     if (this.#all('running').length < this.#members.size) return []
     this.#hasServed = true
     return [{ to: 'announce' }]
+  }
+
+  /**
+   * A member has judged its actors at rest. `wouldBlock`: the sorts that its build would block, such as
+   * `workflow order: DIVERGED`.
+   */
+  judged(name: string, wouldBlock: readonly string[]): Order[] {
+    this.#of(name).wouldBlock = wouldBlock
+    if (this.#options.judge !== 'hold' || this.#queue.length === 0) return []
+    if (this.#queue.includes(name)) {
+      // Its build is the one before. It has got other shards, and judged them.
+      this.#known = new Set([...this.#known, ...wouldBlock])
+      return []
+    }
+    const fresh = wouldBlock.filter((sort) => !this.#known.has(sort))
+    const wasHeld = this.#isHeld && this.#rolled === name
+    if (wasHeld || fresh.length > 0) this.#isHeld = false
+    if (fresh.length === 0) return wasHeld ? this.#roll() : []
+    return this.#stopRolling(
+      `member ${name} would block actors that none would before: ${fresh.join(', ')}`,
+    )
+  }
+
+  /** The judgement of a member has not come in its time. */
+  unjudged(name: string): Order[] {
+    if (!this.#isHeld || this.#rolled !== name) return []
+    this.#isHeld = false
+    const text = `SIGHUP: member ${name} has not judged all in ${judgementMs / 1_000} s: the next one restarts`
+    return [say('warn', text), ...this.#roll()]
   }
 
   /** The event loop of a member moves: it has answered, or begins to answer. */
@@ -136,7 +179,8 @@ export class MembersPlan {
       return [say('error', text), ...this.#endAll(end.status ?? 1)]
     }
     if (phase === 'ending') return this.#start(member, now)
-    const stopped = phase === 'starting' ? this.#stopRolling(member) : []
+    if (this.#rolled === name) this.#isHeld = false
+    const stopped = phase === 'starting' ? this.#stopRolling(`${name} does not start`) : []
     return [...stopped, ...this.#restart(member, end, now, drawn)]
   }
 
@@ -161,6 +205,7 @@ export class MembersPlan {
     if (this.#status !== undefined) return []
     if (!this.#hasServed) return [say('warn', 'SIGHUP: nothing is restarted before all are ready')]
     this.#queue = [...this.#members.keys()]
+    this.#known = new Set([...this.#members.values()].flatMap(({ wouldBlock = [] }) => wouldBlock))
     return [say('info', 'SIGHUP: the members restart one after another'), ...this.#roll()]
   }
 
@@ -178,6 +223,7 @@ export class MembersPlan {
     member.isWatched = false
     member.isInspected = false
     member.silentTicks = undefined
+    member.wouldBlock = undefined
     return [{ to: 'start', member: member.name }]
   }
 
@@ -195,10 +241,20 @@ export class MembersPlan {
     ]
   }
 
+  /** A member runs again. The next one may have to wait until it has judged. */
+  #readyAgain(name: string): Order[] {
+    const isRolled = this.#rolled === name && this.#queue.length > 0
+    const hasJudged = this.#of(name).wouldBlock !== undefined
+    if (this.#options.judge !== 'hold' || !isRolled || hasJudged) return this.#roll()
+    this.#isHeld = true
+    return [{ to: 'hold', member: name, ms: judgementMs }]
+  }
+
   /** Takes the next member of the queue, if all run: a second one is never away for it. */
   #roll(): Order[] {
-    if (this.#all('running').length < this.#members.size) return []
+    if (this.#isHeld || this.#all('running').length < this.#members.size) return []
     const next = this.#queue.shift()
+    this.#rolled = next
     if (next === undefined) return []
     this.#of(next).phase = 'ending'
     return [{ to: 'end', member: next }]
@@ -237,11 +293,11 @@ export class MembersPlan {
     return givesUp(member.restarts, this.#options)
   }
 
-  /** One that does not start leaves the others as they are. */
-  #stopRolling({ name }: Member): Order[] {
+  /** A member that does not start, or a build that would block more, leaves the others as they are. */
+  #stopRolling(why: string): Order[] {
     if (this.#queue.length === 0) return []
     const left = this.#queue.splice(0).join(', ')
-    return [say('error', `SIGHUP: ${name} does not start, so these are not restarted: ${left}`)]
+    return [say('error', `SIGHUP: ${why}, so these are not restarted: ${left}`)]
   }
 
   #endAll(status: number): Order[] {
@@ -285,6 +341,7 @@ const newMember = (name: string): Member => ({
   isWatched: false,
   isInspected: false,
   silentTicks: undefined,
+  wouldBlock: undefined,
 })
 
 const hasProcess = ({ phase }: Member): boolean =>

@@ -15,6 +15,7 @@ import {
   listener,
   noMore,
   object,
+  oneOf,
   optional,
   or,
   readOptions,
@@ -178,6 +179,12 @@ const membersOptions = {
   /** If a member ends more often than this in `periodMs`, all end. */
   intensity: or(wholeFrom(0), 5),
   periodMs: or(wholeFrom(1), 60_000),
+  /**
+   * `hold`: after SIGHUP the next member restarts when the one before has judged its actors at rest,
+   * or after a minute. If its build would block actors that no member has named before, the others are
+   * left as they are.
+   */
+  judge: or(oneOf('report', 'hold'), 'report'),
 }
 
 /** The option `members` of a configuration, with all defaults. Times are in ms. */

@@ -339,6 +339,93 @@ describe('SIGHUP', () => {
   })
 })
 
+describe('SIGHUP with judge: hold', () => {
+  const before = 'workflow order: DIVERGED'
+
+  /** Three members, of which the first one has restarted. */
+  const rolling = (known: readonly string[] = []) => {
+    const world = serving(3, { judge: 'hold' })
+    const { processes, parent } = world
+    processes.say('b', { keelson: 'judged', wouldBlock: known })
+    parent.hungUp()
+    processes.end('a', 0)
+    processes.begin('a', { judge: 'hold' })
+    expect(processes.news()).toEqual(['end a', 'start a'])
+    return world
+  }
+
+  test('restarts the next member when the one before has judged, and nothing more would be blocked', () => {
+    const { processes } = rolling([before])
+    processes.say('a', { keelson: 'judged', wouldBlock: [before] })
+
+    expect(processes.news()).toEqual(['end b'])
+  })
+
+  test('leaves the others as they are when the new build would block more, and once more goes on', () => {
+    const { processes, parent, log } = rolling([before])
+    const found = 'entity account: BLOCKED'
+    processes.say('a', { keelson: 'judged', wouldBlock: [before, found] })
+    expect(processes.news()).toEqual([])
+    expect(log.lines.at(-1)).toMatchObject({
+      message: `SIGHUP: member a would block actors that none would before: ${found}, so these are not restarted: b, c`,
+    })
+
+    parent.hungUp()
+    processes.end('a', 0)
+    processes.begin('a', { judge: 'hold' })
+    processes.say('a', { keelson: 'judged', wouldBlock: [before, found] })
+    expect(processes.news()).toEqual(['end a', 'start a', 'end b'])
+  })
+
+  test('stops also when a member finds it later, in shards that came to it', () => {
+    const { processes } = rolling()
+    processes.say('a', { keelson: 'judged', wouldBlock: [] })
+    processes.say('a', { keelson: 'judged', wouldBlock: [before] })
+    processes.end('b', 0)
+    processes.begin('b', { judge: 'hold' })
+
+    expect(processes.news()).toEqual(['end b', 'start b'])
+  })
+
+  test('of a build that has not restarted yet, a finding is none of the new one', () => {
+    const { processes } = rolling()
+    processes.say('c', { keelson: 'judged', wouldBlock: [before] })
+    processes.say('a', { keelson: 'judged', wouldBlock: [before] })
+
+    expect(processes.news()).toEqual(['end b'])
+  })
+
+  test('goes on after a minute without a judgement, and says so', async () => {
+    const { processes, clock, log } = rolling()
+    await clock.advance(59_999)
+    expect(processes.news()).toEqual([])
+    await clock.advance(1)
+    expect(processes.news()).toEqual(['end b'])
+    expect(log.lines.at(-1)).toMatchObject({
+      message: 'SIGHUP: member a has not judged all in 60 s: the next one restarts',
+    })
+  })
+
+  test('waits again for a member that died before it had judged', async () => {
+    const { processes, clock } = rolling()
+    processes.end('a', null, 'SIGKILL')
+    await clock.advance(100)
+    processes.begin('a', { judge: 'hold' })
+    expect(processes.news()).toEqual(['start a'])
+    processes.say('a', { keelson: 'judged', wouldBlock: [] })
+    expect(processes.news()).toEqual(['end b'])
+  })
+
+  test('by default no restart waits for a judgement', () => {
+    const { processes, parent } = serving(3)
+    parent.hungUp()
+    processes.end('a', 0)
+    processes.begin('a')
+
+    expect(processes.news()).toEqual(['end a', 'start a', 'end b'])
+  })
+})
+
 describe('a signal', () => {
   test('that comes before the process of a member listens ends it once it does', async () => {
     const { processes, parent, finished } = serving(2)
