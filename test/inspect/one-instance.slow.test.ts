@@ -113,6 +113,22 @@ describe('health', () => {
     expect(first?.report?.ageMs).toBeLessThanOrEqual(100)
   })
 
+  test('of a shard that comes to a member says that it is not open since then', async () => {
+    const from = world.clock.now()
+    const owned = here.shards.filter(({ index }) => there.shards[index]?.phase.kind === 'open')
+    await world.clock.advance(30_000)
+    const came = owned.map(async (shard) => {
+      await shard.changed()
+      return [shard.phase.kind, shard.notOpenSince] as const
+    })
+    await world.kill(nameOf(there))
+    // The third member takes the others.
+    const [phase, since = 0] = await during(Promise.race(came))
+
+    expect(phase).toBe('recovering')
+    expect(since - from).toBeGreaterThanOrEqual(30_000)
+  })
+
   test('of a member asks the others, who ask nobody', async () => {
     const asked: string[] = []
     for (const name of ['a', 'b', 'c']) here[innerParts].questions?.answer(name, () => undefined)
