@@ -7,6 +7,7 @@
  * It is apart from `instance.ts`, its only importer, because it decides whether a start may go on,
  * and `instance.ts` in which order.
  */
+import { dirname } from 'node:path'
 import { isAway, levelOf } from '../../actors/index.ts'
 import { KeelsonError } from '../../errors.ts'
 import {
@@ -50,6 +51,7 @@ export const inspectShards = async (
     const logs = [...(claim.logs ?? [])]
     for (const shard of shards) logs[shard.index] = await logOf(shard, claim, epochs)
     if (logs.some((log, at) => log !== claim.logs?.[at])) {
+      if (!ports.cache) shards.forEach(syncNames)
       claim.finish(logs)
       onProgress({ step: 'created', detail: claim.dir })
     }
@@ -58,6 +60,16 @@ export const inspectShards = async (
     onProgress({ step: phase.kind === 'down' ? 'down' : 'inspected', shard: index })
   return epochs
 }
+
+/**
+ * Makes the names of a new log durable before the data folder names the log. Scenario: the thread or
+ * the process that made it has died before it could, and the next one found it whole.
+ */
+const syncNames = ({ parts: { disk, folders } }: Shard): void =>
+  refusing(() => {
+    const shardDir = dirname(folders.wal)
+    for (const dir of [folders.wal, shardDir, dirname(shardDir)]) disk.syncFolder(dir)
+  })
 
 /** The id of a shard's log, which is made if it is not in the engine, or the folder is new. */
 const logOf = async (
