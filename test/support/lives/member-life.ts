@@ -14,7 +14,7 @@ import { SimulatedMachine } from '../../../src/testing/simulated/simulated-machi
 import { MemberClaims, markOf } from '../models/member-claims.ts'
 import { MemberProcess } from '../worlds/member-process.ts'
 import { misreadings } from '../worlds/misreadings.ts'
-import { fillFor, setClock, unevenClock } from '../worlds/nasty-machine.ts'
+import { unevenClock } from '../worlds/nasty-machine.ts'
 import { SimulatedEngine } from '../worlds/simulated-engine.ts'
 import { type Account, accounts, accountTree, emptyAccount } from './member-accounts.ts'
 import { type Client, codeOf, ids, keys, MemberClients } from './member-clients.ts'
@@ -154,8 +154,6 @@ class MemberLife {
       'engine restart': () => this.engine.restart(ms),
       failover: () => this.#failOver(ms / 2),
       misreading: () => member && this.#misread(member.process, ms),
-      'clock set': () => void setClock(this.clock, this.#random),
-      'full disk': () => member && fillFor(member.process.machine.disk, this.clock, ms),
     }
     const what = this.pick([...Object.keys(troubles), 'stop', 'stop', 'kill', 'cut link'])
     this.count(`trouble: ${what}`)
