@@ -80,7 +80,9 @@ const logOf = async (
   const known = logs?.[shard.index]
   if (known !== undefined && shard.phase.kind === 'down') return known
   const { exists, walId } = shard.files.inspection ?? {}
-  const log = exists && walId ? walId : await shard.files.create()
+  const isThere = exists === true && !!walId
+  if (isThere && known === undefined) shard.files.keepNames()
+  const log = isThere ? walId : await shard.files.create()
   if (known !== undefined && log !== known) emptyFiles(shard)
   epochs.set(shard, shard.files.inspection?.epoch ?? 0)
   return log
