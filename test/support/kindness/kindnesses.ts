@@ -138,19 +138,6 @@ export const kindnesses: readonly Kindness[] = [
     seeds: [40, 50],
   },
   {
-    name: 'no member misreads',
-    kind: [noTrouble('misreading', 'member && this.#misread(member.process, ms)')],
-    fault: [
-      {
-        file: 'src/supervisors/sharing/loss-witness.ts',
-        from: 'if (other && owns(shard)) await',
-        to: 'if (other || doubts.length === 0) await',
-      },
-    ],
-    life: 'members',
-    seeds: [1, 30],
-  },
-  {
     name: 'the engine answers everything, once',
     kind: [
       {
