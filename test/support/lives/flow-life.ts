@@ -58,6 +58,11 @@ class FlowLife extends ProgramLife {
     return supervisor('app', {}, [flows({ workflows: [this.#drawn] })])
   }
 
+  /** The world outside hears from the bodies when they sleep and wake. */
+  protected override get judges(): boolean {
+    return false
+  }
+
   protected begun(): void {
     for (const [id, run] of this.#started)
       if (run.isSure && this.#status(id) === undefined) throw new Error(`W1: the run ${id} is lost`)

@@ -38,6 +38,11 @@ export abstract class ProgramLife {
   /** The tree of another program. */
   protected abstract tree(): ReturnType<typeof supervisor>
 
+  /** Whether the actors at rest are judged: then bodies are called that do not run. */
+  protected get judges(): boolean {
+    return true
+  }
+
   /** What was acknowledged is there at a start. @throws Error */
   protected abstract begun(): void | Promise<void>
 
@@ -70,7 +75,8 @@ export abstract class ProgramLife {
   async begin(): Promise<void> {
     // A start on a full disk is refused.
     this.machine.disk.capacityBytes = Number.POSITIVE_INFINITY
-    this.app = await this.machine.start({ shards: this.#shards, app: this.tree() })
+    const { judges: judge } = this
+    this.app = await this.machine.start({ shards: this.#shards, app: this.tree(), judge })
     await this.begun()
   }
 
