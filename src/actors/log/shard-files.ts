@@ -5,7 +5,6 @@
  * epoch begins, the one before has closed its files. So two epochs never write one log, however
  * quickly writers follow each other.
  */
-import { dirname } from 'node:path'
 import { SerialQueue } from '../../bytes/serial-queue.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
@@ -307,29 +306,11 @@ export class ShardFiles {
   async #created(): Promise<LogLook> {
     const prepared = this.hasDied ? undefined : this.#prepared
     const look = prepared ?? (await this.#look())
-    if (look !== prepared && look.inspection.exists && look.inspection.walId) {
-      this.keepNames()
-      return look
-    }
+    if (look !== prepared && look.inspection.exists && look.inspection.walId) return look
     const { folders, logOptions } = this.parts
     await look.host.run('create', { dir: folders.wal, options: logOptions })
     this.#prepared = undefined
     return this.#inspectedBy(look.host)
-  }
-
-  /**
-   * Makes the names of a log durable that is there, and that `keelson.json` does not know yet. The thread
-   * or the process that made it may have ended before it did: after a power cut `keelson.json` would name
-   * a log that is gone, and no start would be accepted.
-   * @throws KeelsonError `SHARD_DOWN` for a failed sync
-   */
-  keepNames(): void {
-    const { disk, folders } = this.parts
-    const shard = dirname(folders.wal)
-    if (!disk.entry(folders.wal)) return
-    refusing(() => {
-      for (const folder of [folders.wal, shard, dirname(shard)]) disk.syncFolder(folder)
-    })
   }
 
   /**

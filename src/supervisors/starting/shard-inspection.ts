@@ -51,7 +51,7 @@ export const inspectShards = async (
     const logs = [...(claim.logs ?? [])]
     for (const shard of shards) logs[shard.index] = await logOf(shard, claim, epochs)
     if (logs.some((log, at) => log !== claim.logs?.[at])) {
-      if (!ports.cache) shards.forEach(syncNames)
+      if (!ports.cache) syncNames(shards)
       claim.finish(logs)
       onProgress({ step: 'created', detail: claim.dir })
     }
@@ -62,13 +62,15 @@ export const inspectShards = async (
 }
 
 /**
- * Makes the names of a new log durable before the data folder names the log. Scenario: the thread or
- * the process that made it has died before it could, and the next one found it whole.
+ * Makes the names of new logs durable before the data folder names the logs. Scenario: the thread or
+ * the process that made one has died before it could, and the next one found it whole.
  */
-const syncNames = ({ parts: { disk, folders } }: Shard): void =>
+const syncNames = (shards: readonly Shard[]): void =>
   refusing(() => {
-    const shardDir = dirname(folders.wal)
-    for (const dir of [folders.wal, shardDir, dirname(shardDir)]) disk.syncFolder(dir)
+    for (const { parts } of shards)
+      for (const dir of [parts.folders.wal, dirname(parts.folders.wal)]) parts.disk.syncFolder(dir)
+    for (const { parts } of shards.slice(0, 1))
+      parts.disk.syncFolder(dirname(dirname(parts.folders.wal)))
   })
 
 /** The id of a shard's log, which is made if it is not in the engine, or the folder is new. */
@@ -80,9 +82,7 @@ const logOf = async (
   const known = logs?.[shard.index]
   if (known !== undefined && shard.phase.kind === 'down') return known
   const { exists, walId } = shard.files.inspection ?? {}
-  const isThere = exists === true && !!walId
-  if (isThere && known === undefined) shard.files.keepNames()
-  const log = isThere ? walId : await shard.files.create()
+  const log = exists && walId ? walId : await shard.files.create()
   if (known !== undefined && log !== known) emptyFiles(shard)
   epochs.set(shard, shard.files.inspection?.epoch ?? 0)
   return log
