@@ -9,7 +9,7 @@ import {
 } from '../../../src/actors/links/link-message.ts'
 import { movedError, Ownership } from '../../../src/actors/links/shard-owners.ts'
 import { KeelsonError } from '../../../src/errors.ts'
-import { call, cast, name, type Ref } from '../../../src/runtime/index.ts'
+import { call, cast, name, processOf, type Ref } from '../../../src/runtime/index.ts'
 import {
   type DeskMessages,
   durableLike,
@@ -536,6 +536,39 @@ test('what an owner gave back waits behind a call that is lost with it, in the o
   next.say(ownsFrame([3]))
   await world.clock.settle()
   expect(askedOf(next)).toEqual(['first', 'second', 'third', 'fourth'])
+})
+
+test('calls and casts that came back to this member, which gets the shard, leave it again in their order', async () => {
+  const { b, former, next } = await twoOwners()
+  const own = processOf({ self: (await startDesk(b)) as Ref })
+  watched(call(own.address as Ref<DeskMessages>, 'later', 60_000))
+  former.say(ownsFrame([3]))
+  await world.clock.settle()
+  watched(call(deskOf(b), 'echo', 'first'))
+  cast(deskOf(b), 'note', 'second')
+  watched(call(deskOf(b), 'echo', 'third'))
+  await world.clock.settle()
+  const [[, first], [, , , order], [, third]] = (former.heard as unknown[][]).filter(
+    ([kind]) => kind === linkKinds.call || kind === linkKinds.cast,
+  ) as [unknown[], unknown[], unknown[]]
+  former.say(
+    ownsFrame([]),
+    reasonFrame(linkKinds.failed, first as number, movedError(3)),
+    returnedFrame(3, 'desk', order as number, { name: 'note', payload: 'second' }),
+    reasonFrame(linkKinds.failed, third as number, movedError(3)),
+  )
+  await world.clock.settle()
+  b.members.own(3, true)
+  await world.clock.settle()
+  answerMonitors(former)
+  await world.clock.settle()
+  // Its actor here has handled none of them when the shard leaves this member, too.
+  b.members.own(3, false)
+  const { mailbox } = own
+  for (let each = mailbox.shift(); each; each = mailbox.shift()) b.members.pass(3, 'desk', each)
+  next.say(ownsFrame([3]))
+  await world.clock.settle()
+  expect(askedOf(next)).toEqual(['first', 'second', 'third'])
 })
 
 test('casts that wait for room to a former owner go to the next one, before later messages', {
