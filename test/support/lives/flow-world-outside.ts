@@ -137,9 +137,12 @@ export class OutsideWorld {
     run.lastSignal = number
   }
 
-  /** The clock was set by so much. An instance that starts at any time later takes it for time that has passed. */
+  /**
+   * The clock was set by so much. An instance that starts at any time later takes it for time that has passed. Of whole ms of
+   * one clock and the other clock's fractions it knows the step to a ms: a sleep that lasts over it ends up to 1 ms early.
+   */
   clockSet(ms: number): void {
-    if (ms > 0) this.#setMs += ms
+    this.#setMs += Math.max(0, ms) + 1
   }
 
   /** The time that has passed, whatever was set. */

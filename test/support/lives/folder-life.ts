@@ -2,6 +2,7 @@
  * One seed of the simulation of members that share a folder: they are killed, close and begin again under calls.
  */
 
+import type { MachineOptions } from '../../../src/testing/simulated/simulated-machine.ts'
 import { FolderWorld } from '../worlds/folder-world.ts'
 import { fillFor, seldomDying, unevenClock } from '../worlds/nasty-machine.ts'
 import { sumOf, type Tally } from './seed-lives.ts'
@@ -18,12 +19,25 @@ const lost = {
   plain: ['TIMEOUT', 'UNKNOWN_OUTCOME', 'NOT_SUBMITTED', 'SHARD_DOWN', 'NO_SPACE'],
 }
 
+/** A member that closes on a full disk cannot give its shards: it ends their actors, as a lone instance does. */
+const lostOnFullDisk = { withId: lost.withId, plain: [...lost.plain, 'EXITED'] }
+
 /** Lives the life of `seed`. Rejects with what was promised and did not hold. */
 export const liveFolder = async (seed: number): Promise<Tally> => {
   // Without kills no call of a member that stays fails.
   const hasKills = seed % 2 === 0
   const clock = unevenClock(seed)
-  const on = { seed, clock, dyingAt: seldomDying(seed, clock) }
+  const dyingAt = seldomDying(seed, clock)
+  /** Threads of logs that were to die. */
+  let doomed = 0
+  const on: MachineOptions = {
+    ...{ seed, clock },
+    dyingAt: (role) => {
+      const at = dyingAt(role)
+      if (role === 'log' && at !== undefined) doomed++
+      return at
+    },
+  }
   const world = new FolderWorld(names, { seed, delayMs: 5 }, {}, on)
   const { disk } = world.machine
   let filled = 0
@@ -56,7 +70,8 @@ export const liveFolder = async (seed: number): Promise<Tally> => {
     await world.clock.advance(Math.floor(life.random() * (life.random() < 0.1 ? 3_000 : 60)))
   }
   await world.clock.advance(30_000)
-  await life.holds(hasKills ? lost : undefined)
+  const mayLose = filled > 0 ? lostOnFullDisk : lost
+  await life.holds(hasKills ? mayLose : undefined, { doomed })
   await world.close()
   return sumOf([life.tally(), { 'disks.filled': filled }])
 }

@@ -68,7 +68,16 @@ type Call = {
   outcome: unknown
 }
 
-type Write = NumberedWrite & { readonly app: App; readonly from: string; outcome: unknown }
+type Write = NumberedWrite & {
+  readonly app: App
+  readonly from: string
+  outcome: unknown
+  /** It was refused at its deadline. */
+  isLate?: boolean
+}
+
+/** Until a write is refused, in ms. */
+const deadlineMs = 20_000
 
 /** The members. */
 export type SharingWorld = {
@@ -180,14 +189,17 @@ export class SharingLife {
 
   /**
    * What holds at the end. `lost`: of members that stay; none in a life without losses. Without `hasCasts` the order of calls
-   * alone is judged.
+   * alone is judged. `doomed`: so many threads of logs were to die. A write that the log has not got then is `NOT_SUBMITTED`.
    */
-  async holds(lost: LostOutcomes | undefined, hasCasts = true): Promise<void> {
+  async holds(
+    lost: LostOutcomes | undefined,
+    { hasCasts = true, doomed = 0 }: { hasCasts?: boolean; doomed?: number } = {},
+  ): Promise<void> {
     this.#hasCasts = hasCasts
     this.#allSettled()
     this.#noneIsDown()
     const [[, reader]] = [...this.apps] as [[string, App]]
-    await this.#writesHold(reader, lost !== undefined)
+    await this.#writesHold(reader, lost !== undefined, doomed > 0)
     this.#stale.hold(this.#writes, this.ended, `seed ${this.#seed}`)
     for (const id of ids) {
       await this.#callsHold(reader, id, lost)
@@ -270,13 +282,16 @@ export class SharingLife {
     const value = this.#writes.length
     const made: Write = { app, key, value, from, outcome: 'pending' }
     this.#writes.push(made)
-    app.store.put(key, value, { deadlineMs: 20_000 }).then(
+    const { clock } = this.#world
+    const madeAt = clock.monotonic()
+    app.store.put(key, value, { deadlineMs }).then(
       ({ position }) => {
         made.outcome = 'done'
         made.position = position
       },
       (error) => {
         made.outcome = error.code ?? error
+        made.isLate = clock.monotonic() - madeAt > deadlineMs - 10
       },
     )
   }
@@ -287,10 +302,12 @@ export class SharingLife {
     this.#stale.look(from, app.store, this.#writes)
   }
 
-  async #writesHold(reader: App, mayFail: boolean): Promise<void> {
-    for (const { key, value, from, outcome } of this.#writes)
-      if (!mayFail && !this.ended.has(from))
-        expect(outcome, `seed ${this.#seed}, ${key}=${value}`).toBe('done')
+  async #writesHold(reader: App, mayFail: boolean, mayDie: boolean): Promise<void> {
+    for (const { key, value, from, outcome, isLate } of this.#writes) {
+      if (mayFail || this.ended.has(from)) continue
+      if (mayDie && outcome === 'NOT_SUBMITTED' && !isLate) continue
+      expect(outcome, `seed ${this.#seed}, ${key}=${value}`).toBe('done')
+    }
     for (const key of new Set(this.#writes.map((each) => each.key))) {
       const own = this.#writes.filter((each) => each.key === key)
       const last = own.findLastIndex(({ outcome }) => outcome === 'done')

@@ -110,7 +110,7 @@ export const liveSpread = async (seed: number): Promise<Tally> => {
   await world.clock.advance(30_000)
   if (life.apps.size === 0) await beginAgain(names[0] as string)
   // A call with an id that was lost with a cut link is made again: casts of its sender may come before it.
-  await life.holds(hasLosses ? lost : undefined, !hasLosses)
+  await life.holds(hasLosses ? lost : undefined, { hasCasts: !hasLosses })
   await world.close()
   const features = featuresOn(world.engine.inside('shop'))
   return sumOf([life.tally(), { 'builds.refused': refused, [`features.${features}`]: 1 }])
