@@ -9,7 +9,7 @@ import { seededRandom } from '../../../src/clock.ts'
 import { isKeelsonError, KeelsonError } from '../../../src/errors.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { payload } from '../worlds/blob-folder.ts'
-import { nastyMachine } from '../worlds/nasty-machine.ts'
+import { despiteDeath, nastyMachine } from '../worlds/nasty-machine.ts'
 import { codeOf, type Machine } from '../worlds/simulated-instance.ts'
 
 const graceMs = 20_000
@@ -80,13 +80,7 @@ export class BlobLife {
     this.#app = await this.#machine.start({ blobs })
     const { store } = this.#app
     const lock = () => store.lock(['locked'], { owner: 'me', leaseMs: 10_000_000 })
-    await this.#machine.during(
-      lock().catch((error: unknown) => {
-        // The thread of the log died.
-        if (!isKeelsonError(error, 'NOT_SUBMITTED')) throw error
-        return lock()
-      }),
-    )
+    await this.#machine.during(despiteDeath(this.#app, lock))
   }
 
   async #step(): Promise<void> {

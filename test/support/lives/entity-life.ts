@@ -24,7 +24,7 @@ import { EffectiveTurns, lsnOf, pageFault } from '../models/effective-turns.ts'
 import { LedgerClaims } from '../models/ledger-claims.ts'
 import { indexFaults } from '../models/ledger-index.ts'
 import type { LifeMachine } from '../worlds/engine-machine.ts'
-import { fillFor, nastyMachine } from '../worlds/nasty-machine.ts'
+import { despiteDeath, fillFor, nastyMachine } from '../worlds/nasty-machine.ts'
 import {
   areSame,
   emptyLedger,
@@ -223,7 +223,7 @@ class EntityLife {
       if (!isOrderly && !isThrown && !isHalted) deaths.push(reason)
     })
     this.#deaths = deaths
-    this.#app = await start({
+    const app = await start({
       system,
       shards: this.#shards,
       app: supervisor('app', {}, [this.#kind, worker('witness', this.#witness)]),
@@ -233,12 +233,13 @@ class EntityLife {
       retention: { log: 16 * 1024 },
       blobs: { threshold: 2_000 },
     })
-    for (const id of ids)
-      await during(this.#app.store.lock([lockedKey(id)], { owner: 'other', leaseMs: 1e12 })).catch(
-        (error: KeelsonError) => {
-          if (error.code !== 'LOCKED' && !this.#isHalting) throw error
-        },
-      )
+    this.#app = app
+    for (const id of ids) {
+      const lock = () => app.store.lock([lockedKey(id)], { owner: 'other', leaseMs: 1e12 })
+      await during(despiteDeath(app, lock)).catch((error: KeelsonError) => {
+        if (error.code !== 'LOCKED' && !disk.isHalted) throw error
+      })
+    }
   }
 
   #deaths: unknown[] = []
@@ -461,12 +462,13 @@ class EntityLife {
   async #comparePast(): Promise<void> {
     const { during } = this.#machine
     const kind = this.#running.entity(this.#kind)
-    await during(this.#past.read(this.#running))
+    const survived = <T>(work: () => Promise<T>) => during(despiteDeath(this.#running, work))
+    await survived(() => this.#past.read(this.#running))
     for (const id of ids) {
       const all = this.#past.of(`ledger/${id}`)
       const atLsn = Math.max(1, lsnOf(this.pick(all)))
       for (const at of [Number.MAX_SAFE_INTEGER, atLsn]) {
-        const page = await during(kind.history(id, { limit: 1_000, atLsn: at }))
+        const page = await survived(() => kind.history(id, { limit: 1_000, atLsn: at }))
         const fault = pageFault(page, all, at)
         this.#claims.claim(fault === undefined, `the past of ${id} ${fault}`)
         for (const [at, turn] of page.turns.entries()) {

@@ -1,5 +1,7 @@
 /** A simulated machine as nasty as a real one: timers are uneven, and threads die while their process lives. */
 import { type Clock, seededRandom, type VirtualClock, virtualClock } from '../../../src/clock.ts'
+import { isKeelsonError } from '../../../src/errors.ts'
+import type { App } from '../../../src/supervisors/index.ts'
 import type { SimulatedDisk } from '../../../src/testing/index.ts'
 import type { MachineOptions } from '../../../src/testing/simulated/simulated-machine.ts'
 import type { ThreadRole } from '../../../src/testing/simulated/simulated-thread.ts'
@@ -46,6 +48,21 @@ export const seldomDying = (
     if (doomed !== undefined || clock.monotonic() < nextAt || random() < 0.5) return undefined
     doomed = role
     return 1 + Math.floor(random() ** 2 * 600)
+  }
+}
+
+/**
+ * What `work` answers. A thread may die under it, which takes nothing that was promised: what says that it was not done is
+ * done once more, on open shards. Threads die apart, so a second refusal is one.
+ */
+export const despiteDeath = async <T>(app: App, work: () => Promise<T>): Promise<T> => {
+  try {
+    return await work()
+  } catch (error) {
+    const isDeath = isKeelsonError(error, 'SHARD_DOWN') && error.details.reason === 'thread'
+    if (!isDeath && !isKeelsonError(error, 'NOT_SUBMITTED')) throw error
+    await Promise.all(app.shards.map((shard) => shard.settled()))
+    return work()
   }
 }
 
