@@ -129,7 +129,8 @@ export class WalHandle {
    * Reads the frames of writes that were durable before the read began, in order, each verified. The
    * log that is still to be read is not given back until the loop ends.
    * @throws KeelsonError `INVALID_ARGUMENT`; the iteration throws `BAD_CURSOR` for a `from` below the
-   * first LSN that the log has, `CORRUPT`, `SHARD_DOWN`, `ELSEWHERE`, `CLOSED`
+   * first LSN that the log has, `CORRUPT`, `ELSEWHERE`, `CLOSED`; `SHARD_DOWN`, also if the thread of
+   * the log dies, which ends the hold on the log: read on from the LSN after the last frame
    */
   read(options: FramesOptions = noOptions): AsyncGenerator<LoggedFrame, void, undefined> {
     this.#checkHere('read()')

@@ -113,7 +113,7 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
    * the log, for two seconds at most; then `cursor` goes on. States are shown as the prompt shows
    * them, unless `reveal` is true.
    * @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR`; `UNSUPPORTED_VERSION` for a turn of a newer
-   * version
+   * version; `SHARD_DOWN`, also if the thread of the log dies: ask again
    */
   async history(id: string, options: PastOptions = noOptions): Promise<PastPage<S>> {
     this.#access.check()

@@ -119,6 +119,29 @@ describe('read', () => {
     expect(await world.during(firstLsnOf(app.wal(0)))).toBeGreaterThan(1)
   })
 
+  test('under which the thread of the log dies is SHARD_DOWN, and another one goes on from there', async () => {
+    const { world, app } = await startedWithSnapshots()
+    await overwrite(world, app, 40)
+    const frames = app.wal(0).read()
+    const first = await world.during(frames.next())
+    expect(first.value?.lsn).toBe(1)
+    for (const thread of world.threads('log')) thread.die()
+
+    const read: number[] = []
+    const reading = async () => {
+      for await (const { lsn } of frames) read.push(lsn)
+    }
+    expect(await codeOf(world.during(reading()))).toBe('SHARD_DOWN')
+    await world.during(app.store.put('later', 1))
+    const rest = await world.during(all(app.wal(0).read({ from: 1 + (read.at(-1) ?? 1) })))
+
+    const lsns = [1, ...read, ...rest.map(({ lsn }) => lsn)]
+    const whole = await world.during(all(app.wal(0).read()))
+    expect(whole).toHaveLength(41)
+    expect(lsns).toEqual(whole.map(({ lsn }) => lsn))
+    expect(app.shards[0]?.phase.kind).toBe('open')
+  })
+
   test('ends with CLOSED when the instance closes', async () => {
     const { world, app } = await startedWithSnapshots()
     await overwrite(world, app, 80)
