@@ -98,6 +98,7 @@ describe('turn.done', () => {
       ['continue charge', 'failed', false],
       ['record of continue charge', 'ok', true],
       ['call crash', 'failed', false],
+      ['crash in call crash', 'ok', true],
     ])
   })
 

@@ -260,7 +260,7 @@ test('a blocked entity, a stuck step, and a shard that is down are named, the wo
   failNextSync(disk, 1)
   for (const key of ['a', 'b', 'c', 'd']) await codeOf(during(app.store.put(key, 1)))
   expect(await ask('health()')).toMatch(
-    /^critical: shard down, shard 1: .*; control\.reopen\(1\); wal\(\)\ncritical: blocked, /,
+    /^critical: shard down, shard 1, for 0 s: .*; control\.reopen\(1\); wal\(\)\ncritical: blocked, /,
   )
 })
 
@@ -269,7 +269,7 @@ test('a projection that is suspended or far behind is named', async () => {
   await during(app.control.suspend(0))
   for (const key of ['a', 'b', 'c', 'd']) await during(app.store.put(key, 1))
   expect(await ask('health()')).toMatch(
-    /^warning: projection suspended, shard 0: the app holds it until control\.resume; projections\(\)\n\n/,
+    /^warning: projection suspended, shard 0, for 0 s: the app holds it until control\.resume; projections\(\)\n\n/,
   )
   await clock.advance(20_000)
   expect(await ask('health()')).toMatch(
