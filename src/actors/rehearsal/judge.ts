@@ -19,7 +19,7 @@ import {
 import { entityOfRow, entityRows, type RowRange } from '../../storage/index.ts'
 import type { Entities } from '../entities/entities.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
-import type { StoredActor, WouldBlock } from '../turns/judgement.ts'
+import type { KindJudge, StoredActor, WouldBlock } from '../turns/judgement.ts'
 import { actorVerdicts } from './actor-verdicts.ts'
 import { storedActor } from './stored-actors.ts'
 
@@ -75,9 +75,12 @@ const server: GenServer<Messages, State, Entities, unknown> = {
     ]
     const state: State = { entities, kinds: new Set(), parts: [], isStepping: false }
     judgement.again = () => call(own, 'again')
+    judgement.onJudge = () => context.cast(own, 'kinds')
     context.system.monitor(context.self, () => {
       for (const stop of stops) stop()
       judgement.again = undefined
+      judgement.onJudge = undefined
+      judgement.left = 0
     })
     context.cast(own, 'kinds')
     return ok(state)
@@ -86,7 +89,7 @@ const server: GenServer<Messages, State, Entities, unknown> = {
     again: (state, _, context) => {
       const { entities, kinds, parts } = state
       parts.length = 0
-      entities.judgement.clear()
+      entities.judgement.begin()
       for (const kind of judgedKinds(entities)) kinds.add(kind)
       takeUp(state, [...kinds], entities.shardsHere, context)
       return reply(parts.length, state)
@@ -144,7 +147,7 @@ const step = async (state: State): Promise<number | undefined> => {
   const [part] = parts
   if (!part) {
     await rest(entities, 0)
-    if (parts.length > 0) return 0
+    judgement.left = 0
     report(entities)
     return undefined
   }
@@ -166,7 +169,7 @@ const step = async (state: State): Promise<number | undefined> => {
       return againMs
     }
   }
-  judgement.left = parts.length
+  judgement.left = parts.length + Number(stillIn(entities).length > 0)
   return walks.take()
 }
 
@@ -222,10 +225,13 @@ const verdictsOf = (judged: () => ReturnType<typeof actorVerdicts>): readonly st
 
 /** Waits for the runs that stand still, if there are more than `max`. */
 const rest = async (entities: Entities, max: number): Promise<void> => {
-  const { judgement } = entities
-  for (const own of new Set(judgement.judges.values()))
-    if (own.still > max) judgement.add(stillAtRest(entities, await own.rest()))
+  for (const own of stillIn(entities))
+    if (own.still > max) entities.judgement.add(stillAtRest(entities, await own.rest()))
 }
+
+/** The judges with runs that stand still. */
+const stillIn = ({ judgement }: Entities): readonly KindJudge[] =>
+  [...new Set(judgement.judges.values())].filter(({ still }) => still > 0)
 
 /** A run may have woken while it was judged. */
 const stillAtRest = (entities: Entities, found: readonly WouldBlock[]): readonly WouldBlock[] =>

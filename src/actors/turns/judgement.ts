@@ -40,7 +40,10 @@ export type JudgementHealth = {
   readonly first: readonly WouldBlock[]
   /** How many actors were judged. */
   readonly judged: number
-  /** How many parts are left: the actors of one kind in one shard each. 0: it is over. */
+  /**
+   * How many parts are left: the actors of one kind in one shard each, and one for runs whose bodies
+   * stand still. 0: it is over.
+   */
   readonly left: number
 }
 
@@ -51,21 +54,38 @@ const shownMax = 10
 
 /** The judgement of one instance. */
 export class Judgement {
-  /** The judges of kinds that have their own. */
-  readonly judges = new Map<string, KindJudge>()
   /** How many actors were looked at. */
   judged = 0
-  /** How many parts of shards wait for the judge: the actors of one kind each. */
+  /** As in `JudgementHealth`. */
   left = 0
   /**
    * Has all judged once more, in the process that judges; resolves with the number of parts. Absent:
    * there is no such process.
    */
   again: (() => Promise<number>) | undefined
+  /** Called when a kind gets its own judge. */
+  onJudge: (() => void) | undefined
+  readonly #judges = new Map<string, KindJudge>()
   readonly #blocked = new Map<string, string>()
+  /** Those of an earlier judgement that were not found again yet. */
+  #stale: Set<string> = new Set()
   readonly #listeners: (() => void)[] = []
   #wasOver = false
   #beyond = 0
+
+  /** The judges of kinds that have their own. */
+  get judges(): ReadonlyMap<string, KindJudge> {
+    return this.#judges
+  }
+
+  /** These kinds have their own judge. The function that is returned ends that. */
+  judgedBy(judge: KindJudge, kinds: readonly string[]): () => void {
+    for (const kind of kinds) this.#judges.set(kind, judge)
+    this.onJudge?.()
+    return () => {
+      for (const kind of kinds) if (this.#judges.get(kind) === judge) this.#judges.delete(kind)
+    }
+  }
 
   /** How many would be blocked. */
   get count(): number {
@@ -86,6 +106,8 @@ export class Judgement {
   /** Nothing is left to judge. */
   over(): void {
     this.#wasOver = true
+    for (const entity of this.#stale) this.#blocked.delete(entity)
+    this.#stale = new Set()
     for (const listener of this.#listeners) listener()
   }
 
@@ -99,10 +121,12 @@ export class Judgement {
 
   /** Adds what a judge has found. */
   add(found: readonly WouldBlock[]): void {
-    for (const { entity, reason } of found)
+    for (const { entity, reason } of found) {
+      this.#stale.delete(entity)
       if (this.#blocked.has(entity) || this.#blocked.size < keptMax)
         this.#blocked.set(entity, reason)
       else this.#beyond++
+    }
   }
 
   /** An actor wakes, or is gone: from here on its own status says how it is. */
@@ -115,10 +139,10 @@ export class Judgement {
     for (const entity of this.#blocked.keys()) if (isGone(entity)) this.#blocked.delete(entity)
   }
 
-  /** All is to be judged once more. */
-  clear(): void {
+  /** All is judged once more. Until it is, the earlier findings remain: an alert does not go and come. */
+  begin(): void {
     this.judged = 0
     this.#beyond = 0
-    this.#blocked.clear()
+    this.#stale = new Set(this.#blocked.keys())
   }
 }

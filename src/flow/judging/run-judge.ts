@@ -19,14 +19,15 @@ export type Judged = (workflow: Workflow, id: string, verdict: Verdict) => void
 /** So many runs at most are kept: more have waited before others are looked at. */
 const stillMax = 10_000
 
-/** Bodies that go on after each of so many waits are not waited for any more. */
+/** A body that goes on after each of so many waits is not judged to its end. */
 const waitsMax = 3
 
 /** The judge of the runs of one program. */
 export class RunJudge {
   readonly #system: ReplayParts
   readonly #judged: Judged
-  readonly #still = new Set<Run>()
+  /** The runs that stand still, each with its progress when it began to. */
+  readonly #still = new Map<Run, Run['replay']['progress']>()
 
   constructor(system: ReplayParts, judged: Judged) {
     this.#system = system
@@ -56,16 +57,18 @@ export class RunJudge {
   /** Judges the runs that stand still. */
   async rest(): Promise<void> {
     for (let waits = 1; this.#still.size > 0; waits++) {
-      const still = new Map([...this.#still].map((run) => [run, run.replay.progress]))
+      const still = new Map(this.#still)
       this.#still.clear()
       await passed(this.#system.clock, stillMs)
       const gone = new Set<Run>()
       for (const [run, progress] of still) {
         const goesOn = run.isBodyOver || run.isStopped || run.replay.progress !== progress
-        if (goesOn && waits < waitsMax) {
+        if (!goesOn) await this.#says(run)
+        else if (waits === waitsMax) this.#judged(run.workflow, run.id, awaitsOthers)
+        else {
           run.awaitsOthers = true
           gone.add(run)
-        } else await this.#says(run)
+        }
       }
       await this.#replay(gone)
     }
@@ -79,7 +82,7 @@ export class RunJudge {
         const place = run.goesOn()
         if (place === 'goes') continue
         runs.delete(run)
-        if (place === 'still') this.#still.add(run)
+        if (place === 'still') this.#still.set(run, run.replay.progress)
         else await this.#says(run)
       }
     }

@@ -167,9 +167,11 @@ const server: GenServer<Messages, State, Start> = {
     const { entities } = (context.app as AppContext)[durableActors]
     const { reports } = entities
     reports.set('flow', () => flowHealth(context as never, start))
-    const { judges } = entities.judgement
     const judge = new WaitingRuns(context.app as AppContext, workflows, start.queues)
-    for (const { name } of workflows) judges.set(runKind(name), judge)
+    const unjudged = entities.judgement.judgedBy(
+      judge,
+      workflows.map(({ name }) => runKind(name)),
+    )
     const left = new Set<Shard>()
     const opened = new Set<number>()
     const unlisten = onOpening(entities, left, (shard) => {
@@ -187,7 +189,7 @@ const server: GenServer<Messages, State, Start> = {
       forget()
       events.removeListener('entity.ended', listener)
       reports.delete('flow')
-      for (const { name } of workflows) judges.delete(runKind(name))
+      unjudged()
     })
     context.cast(own, 'wakeAll')
     context.castAfter(cleanFirstMs, 'clean')

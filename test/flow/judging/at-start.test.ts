@@ -1,15 +1,19 @@
 /** The judgement after a start: which actors at rest the new build would block when they wake. */
 import { expect, onTestFinished, test } from 'vitest'
+import type { VirtualClock } from '../../../src/clock.ts'
 import { type Ctx, flow, flows, workflow } from '../../../src/flow/index.ts'
 import {
   type App,
   call,
   createSystem,
   type DurableServer,
+  dynamicSupervisor,
   entity,
   type Logger,
+  name,
   noReply,
   reply,
+  startDynamicChild,
   supervisor,
 } from '../../../src/index.ts'
 import { FolderMembers } from '../../support/worlds/folder-members.ts'
@@ -156,4 +160,83 @@ test('with members each judges its own shards, and the next owner of a shard jud
   await world.clock.advance(30_000)
   const left = counts().filter((_, at) => at !== loser)
   expect(left.reduce((sum, count) => sum + count)).toBe(12)
+})
+
+/** Workflows whose bodies await something else than `ctx` between two steps, as often as this. */
+const sleepers = (clock: () => VirtualClock, times: number, last: string) =>
+  ['one', 'two'].map((name) =>
+    workflow(name, async (ctx: Own) => {
+      await ctx.step('x', () => 1)
+      for (let time = 0; time < times; time++) {
+        await new Promise<void>((resolve) => void clock().after(30, resolve))
+        await ctx.step(`y${time}`, () => 1)
+      }
+      await ctx.step(last, () => 1)
+      return ctx.waitFor('approval')
+    }),
+  )
+
+const slept = async (times: number, last = 'end') => {
+  const { clock, start, during } = machine()
+  const treeWith = (name: string) =>
+    supervisor('app', {}, [flows({ workflows: sleepers(() => clock, times, name) })])
+  const first = await start({ app: treeWith('end') })
+  for (const type of sleepers(() => clock, times, 'end'))
+    await during(flow(first).start(type, undefined, { id: '1' }))
+  await clock.advance(120_000)
+  await during(first.close())
+  const next = await start({ app: treeWith(last) })
+  onTestFinished(async () => void (await during(next.close())))
+  return { clock, wouldBlock: () => next.health().actors.wouldBlock }
+}
+
+test.each([1, 2, 5])(
+  'a body that awaits something else %i times, and goes on, is no finding',
+  async (times) => {
+    const { clock, wouldBlock } = await slept(times)
+    await clock.advance(60_000)
+
+    expect(wouldBlock()).toEqual({ count: 0, first: [], judged: 2, left: 0 })
+  },
+)
+
+test('nothing is left when the runs that stand still are judged too, and not before', async () => {
+  const { clock, wouldBlock } = await slept(0, 'other')
+  const seen = new Set<string>()
+  for (let ms = 0; ms < 20_000; ms += 50) {
+    await clock.advance(50)
+    const { count, left, judged } = wouldBlock()
+    if (judged === 2) seen.add(`${left === 0 ? 'over' : 'judges'}: ${count}`)
+  }
+
+  expect([...seen]).toEqual(['judges: 0', 'over: 2'])
+})
+
+test('workflows that a dynamic supervisor starts later are judged', async () => {
+  const { clock, start, during } = machine()
+  const first = await start({ app: treeOf('reserve') })
+  await during(flow(first).start(order, undefined, { id: '1' }))
+  await clock.advance(120_000)
+  await during(first.close())
+  const app = supervisor('app', {}, [dynamicSupervisor('crew', { name: name('crew') })])
+  const next = await start({ app })
+  onTestFinished(async () => void (await during(next.close())))
+  await clock.advance(3_000)
+  const later = supervisor('later', {}, [flows({ workflows: [workflow('order', body('book'))] })])
+  await during(startDynamicChild(next.system.to(name('crew') as never), later))
+  await clock.advance(20_000)
+
+  expect(next.health().actors.wouldBlock).toMatchObject({ count: 1, left: 0 })
+})
+
+test('judged once more, the earlier findings stand until all is judged, and those that hold no more go', async () => {
+  const s = await deployed(treeOf('book', 2))
+  await s.advance(10_000)
+  const { judgement } = s.app.entities
+  judgement.add([{ entity: 'account/old', reason: 'BLOCKED: once' }])
+  await s.during(judgement.again?.() as Promise<number>)
+  expect(s.app.health().actors.wouldBlock).toMatchObject({ count: 4, judged: 0 })
+  await s.advance(10_000)
+
+  expect(s.app.health().actors.wouldBlock).toMatchObject({ count: 3, judged: 3, left: 0 })
 })
