@@ -88,9 +88,11 @@ export const watchesBegun = async ({
 /** Waits while a shard comes here, within its time: then it is read here, or where it went. */
 const arrived = async (shard: PlacedShard): Promise<void> => {
   await watchesBegun(shard)
-  const isComing = shard.way !== undefined && shard.phase.kind === 'recovering'
-  if (isComing && shard.opened === 0) await shard.reopened(0, shard.parts.settings.deadlineMs)
+  if (isComing(shard)) await shard.reopened(0, shard.parts.settings.deadlineMs)
 }
+
+const isComing = ({ way, phase, opened }: PlacedShard): boolean =>
+  way !== undefined && phase.kind === 'recovering' && opened === 0
 
 /** The refusal of what cannot be done here, for the shard has another owner, or none. `then`: what can be done. */
 export const elsewhere = (
@@ -214,9 +216,17 @@ export const overOwners = async <S extends PlacedShard, T, Sent>(
     return { shards, found: received(found) }
   }
   const found: T[] = []
+  const awaited = new Set<S>()
   let left = shards
   while (left.length > 0) {
-    await Promise.all(left.map(arrived))
+    await Promise.all(left.map(watchesBegun))
+    // While one is awaited, another one may begin to come.
+    for (;;) {
+      const coming = left.filter((shard) => isComing(shard) && !awaited.has(shard))
+      if (coming.length === 0) break
+      for (const shard of coming) awaited.add(shard)
+      await Promise.all(coming.map(arrived))
+    }
     const near = left.filter((shard) => !isAskable(shard))
     const asked = [...byOwner(left.filter(isAskable))].map(([way, indexes]) => there(way, indexes))
     const parts = await Promise.all([...(near.length > 0 ? [foundHere(near, here)] : []), ...asked])
