@@ -14,7 +14,7 @@ test('health names who holds a projection', async () => {
     { suspended: true, suspendedBy: [`clerk <${owner.pid}>`, 'the app'] },
   ])
   expect(healthText(app)).toContain(
-    `projection suspended, shard 0: clerk <${owner.pid}>, the app holds it until control.resume`,
+    `projection suspended, shard 0, for 0 s: clerk <${owner.pid}>, the app holds it until control.resume`,
   )
   await world.during(app.control.resumeAll({ force: true }))
   expect(app.health().shards).toMatchObject([{ suspended: false, suspendedBy: [] }])
