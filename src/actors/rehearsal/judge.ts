@@ -17,6 +17,7 @@ import {
   worker,
 } from '../../runtime/index.ts'
 import { entityOfRow, entityRows, type RowRange } from '../../storage/index.ts'
+import { isCount, isIgnored } from '../core/payload-check.ts'
 import type { Entities } from '../entities/entities.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
 import type { KindJudge, StoredActor, WouldBlock } from '../turns/judgement.ts'
@@ -84,6 +85,11 @@ const server: GenServer<Messages, State, Entities, unknown> = {
     })
     context.cast(own, 'kinds')
     return ok(state)
+  },
+  accepts: {
+    calls: { again: isIgnored },
+    casts: { kinds: isIgnored, shard: isCount, step: isIgnored },
+    infos: {},
   },
   calls: {
     again: (state, _, context) => {
