@@ -80,7 +80,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     replication: ['core'],
     durable: ['core', 'turns'],
     entities: ['core', 'links', 'store', 'turns', 'durable'],
-    rehearsal: ['turns', 'entities'],
+    rehearsal: ['core', 'turns', 'entities'],
   },
   supervisors: {
     'users-tree': [],
