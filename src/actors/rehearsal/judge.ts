@@ -1,10 +1,11 @@
 /**
- * The process that judges the actors at rest: after a start all of them, and later those of a shard that
- * comes from another member and of a kind that begins to run. It says whether the running program would
- * block them when they wake, and wakes nobody. It goes through the rows in short steps, with pauses in
- * between. Its findings are kept in `judgement.ts`, which outlives it.
+ * The process that judges the actors at rest: would the running program block them when they wake? After
+ * a start it judges all actors of the shards here. When a shard comes from another member it judges the
+ * actors of that shard, and when a kind begins to run it judges the entities of that kind. It wakes
+ * nobody. It reads the rows in short steps, with pauses in between. It is apart from `judgement.ts`, which
+ * keeps its findings, because they outlive the process.
  */
-import { isKeelsonError, reasonText } from '../../errors.ts'
+import { isKeelsonError, type KeelsonError, reasonText } from '../../errors.ts'
 import {
   type ChildSpec,
   type Context,
@@ -76,7 +77,11 @@ const server: GenServer<Messages, State, Entities, unknown> = {
     ]
     const state: State = { entities, kinds: new Set(), parts: [], isStepping: false }
     judgement.again = () => call(own, 'again')
-    judgement.onJudge = () => context.cast(own, 'kinds')
+    // The runs that an earlier judge has begun with are lost with it.
+    judgement.onJudge = (names) => {
+      for (const kind of names) state.kinds.delete(kind)
+      context.cast(own, 'kinds')
+    }
     context.system.monitor(context.self, () => {
       for (const stop of stops) stop()
       judgement.again = undefined
@@ -139,14 +144,18 @@ const takeUp = (
   const { parts, entities } = state
   for (const shard of shards)
     for (const kind of kinds) parts.push({ kind, shard, range: entityRows(kind) })
-  entities.judgement.left = parts.length
+  entities.judgement.left = leftOf(state)
   // A member without shards has judged nothing.
   if (state.isStepping || parts.length === 0) return
   state.isStepping = true
   context.castAfter(beginMs, 'step')
 }
 
-/** One step. Returns in how many ms the next one begins; `undefined`: all is judged. */
+/** The parts that are left, and one more while bodies stand still. */
+const leftOf = ({ entities, parts }: State): number =>
+  parts.length + Number(stillIn(entities).length > 0)
+
+/** Does one step. Returns the pause before the next step in ms; `undefined`: everything is judged. */
 const step = async (state: State): Promise<number | undefined> => {
   const { entities, parts } = state
   const { judgement } = entities
@@ -169,13 +178,14 @@ const step = async (state: State): Promise<number | undefined> => {
   } catch (error) {
     if (!isKeelsonError(error)) throw error
     parts.splice(0, 1)
-    // A shard that has left is judged by its next owner; one that is down is asked again.
-    if (!isKeelsonError(error, 'ELSEWHERE') && !isKeelsonError(error, 'CLOSED')) {
+    if (isKeelsonError(error, 'SHARD_DOWN')) {
       parts.push(part)
       return againMs
     }
+    // A shard that has left is judged by its next owner. Damaged rows would fail each time.
+    if (!isKeelsonError(error, 'ELSEWHERE')) unjudged(entities, part, error)
   }
-  judgement.left = parts.length + Number(stillIn(entities).length > 0)
+  judgement.left = leftOf(state)
   return walks.take()
 }
 
@@ -190,7 +200,7 @@ const actorsOf = (
   let rows = 0
   for (const [rowKey, main] of shard.view().rows(range)) {
     const entity = entityOfRow(rowKey)
-    // One that is awake, or blocked, is as its own status says.
+    // An actor that is awake or blocked shows its own status.
     const isAtRest = !entities.holder(entity) && !entities.kind(kind)?.blocked.has(idOf(entity))
     if (isAtRest) actors.push(storedActor(shard, entity, main))
     if (actors.length === stepActors || ++rows === stepRows || slice.isSpent)
@@ -242,6 +252,11 @@ const stillIn = ({ judgement }: Entities): readonly KindJudge[] =>
 /** A run may have woken while it was judged. */
 const stillAtRest = (entities: Entities, found: readonly WouldBlock[]): readonly WouldBlock[] =>
   found.filter(({ entity }) => !entities.holder(entity) && !entities.isElsewhere(entity))
+
+const unjudged = ({ system }: Entities, { kind, shard }: Part, reason: KeelsonError): void => {
+  const text = `the rest of the kind ${kind} in shard ${shard.index} is not judged: ${reasonText(reason)}`
+  system.logger.warn(text, { kind, shard: shard.index, reason })
+}
 
 const report = ({ judgement, system }: Entities): void => {
   judgement.over()

@@ -24,7 +24,7 @@ export type WouldBlock = {
 
 /** Judges the actors of kinds that have more than a state: runs of workflows. */
 export interface KindJudge {
-  /** Judges these actors. The ones that stand still come with a later lot, or with the rest. */
+  /** Judges these actors of one kind. The ones that stand still come with a later lot, or with the rest. */
   judge(actors: readonly StoredActor[]): Promise<readonly WouldBlock[]>
   /** How many stand still, and are not judged yet. */
   readonly still: number
@@ -47,7 +47,7 @@ export type JudgementHealth = {
   readonly left: number
 }
 
-/** The most actors that are kept. Of those beyond it only the number is known, until they are judged again. */
+/** So many actors are kept. Further ones are only counted, until the next judgement. */
 const keptMax = 10_000
 
 const shownMax = 10
@@ -63,8 +63,8 @@ export class Judgement {
    * there is no such process.
    */
   again: (() => Promise<number>) | undefined
-  /** Called when a kind gets its own judge. */
-  onJudge: (() => void) | undefined
+  /** Called with the kinds that get their own judge. */
+  onJudge: ((kinds: readonly string[]) => void) | undefined
   readonly #judges = new Map<string, KindJudge>()
   readonly #blocked = new Map<string, string>()
   /** Those of an earlier judgement that were not found again yet. */
@@ -81,7 +81,7 @@ export class Judgement {
   /** These kinds have their own judge. The function that is returned ends that. */
   judgedBy(judge: KindJudge, kinds: readonly string[]): () => void {
     for (const kind of kinds) this.#judges.set(kind, judge)
-    this.onJudge?.()
+    this.onJudge?.(kinds)
     return () => {
       for (const kind of kinds) if (this.#judges.get(kind) === judge) this.#judges.delete(kind)
     }

@@ -19,7 +19,7 @@ export type Judged = (workflow: Workflow, id: string, verdict: Verdict) => void
 /** So many runs at most are kept: more have waited before others are looked at. */
 const stillMax = 10_000
 
-/** A body that goes on after each of so many waits is not judged to its end. */
+/** If a body has gone on by itself after so many waits, the rest of it is not judged. */
 const waitsMax = 3
 
 /** The judge of the runs of one program. */

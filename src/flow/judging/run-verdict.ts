@@ -75,7 +75,7 @@ export const lackOf = (
   return undefined
 }
 
-/** A part that stored data name and the program lacks: what waits for it goes on when it is back. */
+/** Stored data name a part that the program lacks. A run that waits for the part goes on when the tree has it again. */
 export const lacks = (what: string): Verdict => ({
   level: 'blocks',
   what: 'UNSUPPORTED_VERSION',

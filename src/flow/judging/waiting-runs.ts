@@ -1,6 +1,7 @@
 /**
  * Judges the runs that wait in a running instance by the bodies of its program: whether they would be
- * blocked when they wake. It is apart from `rehearsal.ts`, which judges all actors by another program.
+ * blocked when they wake. It is apart from `keeper.ts`, which wakes runs, because it wakes none: it replays
+ * their bodies without an entity.
  */
 import { type KindJudge, ownRowsOf, type StoredActor, type WouldBlock } from '../../actors/index.ts'
 import { type AppContext, durableActors } from '../../supervisors/index.ts'
@@ -32,20 +33,20 @@ export class WaitingRuns implements KindJudge {
   }
 
   async judge(actors: readonly StoredActor[]): Promise<readonly WouldBlock[]> {
-    const given = new Map<string, GivenRun[]>()
+    const given: GivenRun[] = []
+    let workflow: Workflow | undefined
     for (const actor of actors) {
       const state = runStateOf(actor)
       // Live runs wake at the start, and runs that have ended or are blocked wait for nothing.
       if (state?.status !== 'waiting') continue
       const name = workflowOf(actor.kind)
+      workflow = this.#workflows.get(name)
       const run = await recordIn(state, ownRowsOf(this.#entities, actor))
       const lack = lackOf(run, state, this.#parts)
       if (lack) this.#finds(name, actor.id, `${lack.what}: ${lack.reason}`)
-      else if ('record' in run)
-        given.set(name, [...(given.get(name) ?? []), { id: actor.id, loaded: run }])
+      else if ('record' in run) given.push({ id: actor.id, loaded: run })
     }
-    for (const [name, runs] of given)
-      await this.#runs.judge(this.#workflows.get(name) as Workflow, runs)
+    if (workflow) await this.#runs.judge(workflow, given)
     return this.#taken()
   }
 

@@ -1,6 +1,6 @@
 /**
- * The turns of an activation. Each takes along the progress that its body has reported, that of the end
- * too.
+ * The turns of an activation. If its body has reported progress, the next turn stores the progress, too;
+ * so does the turn that ends the run.
  */
 
 import { isDeepStrictEqual } from 'node:util'

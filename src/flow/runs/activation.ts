@@ -1,7 +1,7 @@
 /**
  * One activation of a run: its body runs, its operations are carried out, and every outcome becomes a
- * turn of its entity. The body goes on when that turn is durable. `decide.ts` decides what each event
- * leads to, `replay.ts` which outcome comes next. After a crash, a rest or a divergence another
+ * turn of its entity. The body goes on when that turn is durable. `decide.ts` has the next phase after
+ * each event, and `replay.ts` the outcome that comes next. After a crash, a rest or a divergence another
  * activation gives the body the same outcomes in the same order.
  */
 import { ownWork, shardTime } from '../../actors/index.ts'
@@ -87,7 +87,7 @@ import {
   type Turned,
 } from './turns.ts'
 
-/** Why a body does not go on that gets nothing but refusals for too long. */
+/** The error of a run whose body gets nothing but refusals for too long. */
 const stuck: KeptError = blockedBy(
   'STUCK',
   'its body asks again and again for what it is refused, and waits for nothing else',
@@ -176,7 +176,7 @@ export class RunActivation implements EndingActivation, Notified {
     return this.background[ownWork].isClosing
   }
 
-  /** Something happens to this activation. `error`: why the run, or its process, cannot go on. */
+  /** Carries out the effect of an event. `error`: why the run or its process cannot go on. */
   #happens(event: RunEvent, error?: unknown): void {
     const { phase, effect } = decide(this.#phase, event)
     this.#phase = phase
@@ -460,8 +460,9 @@ export class RunActivation implements EndingActivation, Notified {
   }
 
   /**
-   * A wait that holds up neither the rest of the run nor a close. It ends once no rest is undecided: what
-   * paused would go on here and, after the rest, in the next activation too.
+   * A wait that holds up neither the rest of the run nor a close. It ends when no turn of a rest is on its
+   * way. Scenario: the wait ends while the run is put to rest; the body would go on in this activation,
+   * and in the next one too.
    */
   async passively<T>(wait: Promise<T>): Promise<T> {
     this.#worksNoMore()
@@ -517,7 +518,7 @@ export class RunActivation implements EndingActivation, Notified {
     this.#deciding = undefined
     if (hasRested) return this.#happens('rested')
     this.#rest = decideRest(this.#rest, 'refused')
-    // One that came during the replay was not looked for, and would refuse each later rest.
+    // A signal may have come during the replay, which looks for none. Unread, it would refuse every rest.
     await this.readSignals()
     this.#idles()
   }

@@ -9,6 +9,7 @@ import {
   type DurableServer,
   dynamicSupervisor,
   entity,
+  KeelsonError,
   type Logger,
   name,
   noReply,
@@ -236,6 +237,41 @@ test('judged once more, the earlier findings stand until all is judged, and thos
   judgement.add([{ entity: 'account/old', reason: 'BLOCKED: once' }])
   await s.during(judgement.again?.() as Promise<number>)
   expect(s.app.health().actors.wouldBlock).toMatchObject({ count: 4, judged: 0 })
+  await s.advance(10_000)
+
+  expect(s.app.health().actors.wouldBlock).toMatchObject({ count: 3, judged: 3, left: 0 })
+})
+
+/** Lets reads of a shard fail so from now on, until the function that is returned is called. */
+const failingReads = (app: App, error: KeelsonError): (() => void) => {
+  const [shard] = app.entities.shards
+  Object.assign(shard as object, {
+    view: () => {
+      throw error
+    },
+  })
+  return () => Reflect.deleteProperty(shard as object, 'view')
+}
+
+test('rows that are damaged end the judgement of their kind, with a line of the log', async () => {
+  const s = await deployed(treeOf('book', 2))
+  failingReads(s.app, new KeelsonError('CORRUPT', 'torn'))
+  await s.advance(10_000)
+
+  expect(s.app.health().actors.wouldBlock).toMatchObject({ judged: 0, left: 0 })
+  expect(lines.filter((line) => line.includes('not judged'))).toEqual(
+    ['account', '$flow-order'].map(
+      (kind) => `the rest of the kind ${kind} in shard 0 is not judged: CORRUPT: torn`,
+    ),
+  )
+})
+
+test('a shard that is down is judged when it is open again', async () => {
+  const s = await deployed(treeOf('book', 2))
+  const heal = failingReads(s.app, new KeelsonError('SHARD_DOWN', 'away'))
+  await s.advance(10_000)
+  expect(s.app.health().actors.wouldBlock).toMatchObject({ judged: 0, left: 2 })
+  heal()
   await s.advance(10_000)
 
   expect(s.app.health().actors.wouldBlock).toMatchObject({ count: 3, judged: 3, left: 0 })
