@@ -50,7 +50,7 @@ type SessionParts = { readonly open?: typeof RemoteSession.open; readonly log?: 
  * @throws as `RemoteSession.open`
  */
 export const openSession = async (
-  command: InstanceWords & { readonly member?: string },
+  command: InstanceWords & { readonly member?: string | undefined },
   environment: Environment,
   verbose: boolean,
   { open = RemoteSession.open, log = false }: SessionParts = noOptions,

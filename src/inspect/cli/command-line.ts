@@ -62,6 +62,9 @@ export type ObserveCommand = ReturnType<typeof observeCommand>
 /** `keelson init`. */
 export type InitCommand = ReturnType<typeof initCommand>
 
+/** `keelson health`. */
+export type HealthCommand = ReturnType<typeof healthCommand>
+
 /** `keelson history`. `entity`: its kind and its id. `at`: an LSN. */
 export type HistoryCommand = ReturnType<typeof historyCommand>
 
@@ -70,6 +73,7 @@ export type ParsedCommand =
   | InstanceCommand
   | ObserveCommand
   | InitCommand
+  | HealthCommand
   | HistoryCommand
   | BackupCommand
   | RestoreCommand
@@ -135,6 +139,12 @@ ${initUsage}
       --write         the page may act: kill, restart, cancel, retry, delete
       --open          opens the browser
 
+  keelson health [FILE] [--dir DIR] [--member NAME] [--json]
+      Prints the troubles of an instance that runs, the worst first, since when, and the word of the
+      prompt that leads to the cause. Status 1: something is in trouble, or no instance answers. Of
+      several processes on the folder one answers for all; --member says which one.
+      --json          all facts as one line of JSON, with troubles
+
   keelson history DIR KIND ID [--at LSN] [--limit N] [--before CURSOR] [--reveal] [--json]
       The turns of a durable actor, the newest first: of a folder at rest, or of a running instance with
       the option attach.
@@ -182,6 +192,7 @@ export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
   if (isInstanceKind(first)) return instanceCommand(first, rest)
   if (first === 'observe') return observeCommand(rest)
   if (first === 'init') return initCommand(rest)
+  if (first === 'health') return healthCommand(rest)
   if (first === 'history') return historyCommand(rest)
   if (first === 'backup') return parseBackup(rest)
   if (first === 'restore') return parseRestore(rest)
@@ -190,7 +201,7 @@ export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
   if (first === 'doctor') return parseDoctor(rest)
   if (first === 'rehearse') return parseRehearse(rest)
   throw wrongWords(
-    `there is no command '${first}'; the commands are init, start, run, dev, check, attach, observe, history, backup, restore, reshard, open, doctor, rehearse, flow, cluster, wal, journal, help`,
+    `there is no command '${first}'; the commands are init, start, run, dev, check, attach, health, observe, history, backup, restore, reshard, open, doctor, rehearse, flow, cluster, wal, journal, help`,
   )
 }
 
@@ -226,7 +237,7 @@ const instanceCommand = (
   if (kind !== 'run' && (log !== undefined || members !== undefined))
     throw wrongWords(`--${log === undefined ? 'members' : 'log'} is of run`)
   if (kind !== 'attach' && member !== undefined)
-    throw wrongWords('--member is of attach and observe')
+    throw wrongWords('--member is of attach, health and observe')
   if (log !== undefined && log !== 'text' && log !== 'json')
     throw wrongWords(`--log must be text or json, found '${log}'`)
   const named = [...(values.config === undefined ? [] : [values.config]), ...positionals]
@@ -282,6 +293,15 @@ const initCommand = (words: readonly string[]) => {
   const form = { typescript: chosen('ts', 'js'), http: chosen('http', 'no-http') }
   const container = chosen('docker', 'no-docker')
   return { kind: 'init', dir, ...form, container, verbose: values.verbose } as const
+}
+
+const healthCommand = (words: readonly string[]) => {
+  const options = { config: text, dir: text, member: text, json: flag }
+  const { values, positionals } = parsedWords(words, options)
+  const [config = values.config, second] = positionals
+  if (second !== undefined || (positionals.length > 0 && values.config !== undefined))
+    throw wrongWords('health takes one configuration file')
+  return { kind: 'health', ...values, config } as const
 }
 
 const historyCommand = (words: readonly string[]) => {

@@ -3,9 +3,12 @@
  * asks as an attached prompt does: the command is one line, a call of the word `flow` there.
  */
 
+import { KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { RemoteSession } from '../attach/remote-session.ts'
 import { type Environment, printLine, signalStatuses } from '../command/environment.ts'
 import { Interruption } from '../command/interruption.ts'
+import { durationText } from '../text/quantities.ts'
 import { openSession } from './attach-command.ts'
 import type { InstanceWords } from './command-line.ts'
 import type { FlowCommand } from './flow-command-line.ts'
@@ -21,24 +24,32 @@ export const runFlow = (
  * Runs a line in the instance that a command names, and prints its answer. Resolves with the exit
  * status: 0 when the instance has done it, 1 with the error when it refuses, that of a signal
  * otherwise.
- * @throws KeelsonError as `RemoteSession.open`; `CLOSED` when the instance ends before its answer
+ * @throws KeelsonError as `RemoteSession.open`; `CLOSED` when the instance ends before its answer;
+ * `TIMEOUT` without an answer `withinMs`
  */
 export const runLine = async (
   line: string,
-  command: InstanceWords,
+  command: InstanceWords & { readonly member?: string | undefined },
   environment: Environment,
   verbose: boolean,
+  { answered, withinMs = Number.POSITIVE_INFINITY }: LineOptions = noOptions,
 ): Promise<number> => {
   const interruption = new Interruption(environment)
+  let release = (): void => undefined
+  const tooLate = new Promise<never>((_, reject) => {
+    release = environment.clock.after(withinMs, () => reject(noAnswer(withinMs)))
+  })
   const opening = openSession(command, environment, verbose, { open: RemoteSession.openAny })
   try {
     const answering = opening.then(({ session }) => session.run(line))
-    const answer = await Promise.race([answering, interruption.first])
+    const answer = await Promise.race([answering, interruption.first, tooLate])
     if (typeof answer === 'string') return signalStatuses[answer]
     const { text = '', hasFailed } = answer
+    if (!hasFailed && answered) return answered(text)
     printLine(hasFailed ? environment.errors : environment.output, text)
     return hasFailed ? 1 : 0
   } finally {
+    release()
     interruption.release()
     opening.then(
       ({ session }) => session.close(),
@@ -46,6 +57,19 @@ export const runLine = async (
     )
   }
 }
+
+type LineOptions = {
+  /** Prints the answer of an instance that has done it, and answers the status. */
+  readonly answered?: (text: string) => number
+  /** The answer has so long, in ms; without end by default. */
+  readonly withinMs?: number
+}
+
+const noAnswer = (withinMs: number): KeelsonError =>
+  new KeelsonError(
+    'TIMEOUT',
+    `no answer within ${durationText(withinMs)}: its process is stopped, or code holds its event loop up; of several members --member asks another one`,
+  )
 
 const lineOf = ({ word, args }: FlowCommand): string => callOf(`flow.${word}`, args)
 

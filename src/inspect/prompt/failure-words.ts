@@ -7,9 +7,10 @@
 
 import { inspect } from 'node:util'
 import { invalidArgument } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import type { Ref } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
-import { type Facts, factsOf } from '../answers/facts.ts'
+import { factsOf } from '../answers/facts.ts'
 import {
   crashesAbout,
   crashesAnywhere,
@@ -17,17 +18,17 @@ import {
   type ListedCrash,
 } from '../answers/member-looks.ts'
 import { calledOf, processOf } from '../answers/process-finder.ts'
-import type { Trouble } from '../answers/troubles.ts'
 import { troublesOfAll } from '../answers/troubles-of-all.ts'
 import { recordsOf } from '../recorder/recorder.ts'
 import { ringMax } from '../recorder/records.ts'
-import { type Paint, plainPaint, printable, printableLines } from '../text/paint.ts'
-import { bytesText, countText, durationText, lastingText, pluralText } from '../text/quantities.ts'
+import { type Paint, printable, printableLines } from '../text/paint.ts'
+import { countText, pluralText } from '../text/quantities.ts'
 import { shortText } from '../text/shown-text.ts'
-import { factList, textTable } from '../text/text-table.ts'
+import { textTable } from '../text/text-table.ts'
 import { View } from '../text/view.ts'
-import { clusterLine } from '../views/cluster-view.ts'
+import { healthAnswer, healthView } from '../views/health-view.ts'
 import { withSilent } from '../views/shard-view.ts'
+import { view } from './answer-view.ts'
 import { ShownValues } from './shown-values.ts'
 
 /** Other members have so long to answer before their health is printed, in ms. */
@@ -40,14 +41,18 @@ export const failureWords = (app: App, paint: Paint, shown = new ShownValues()) 
   const records = recordsOf(system)
   return {
     /**
-     * The health and its troubles as data that is printed for reading. With members the data are as of
-     * their last reports, and it is printed when they have answered again.
+     * The health and its troubles as data that is printed for reading, with `json` as a line of JSON.
+     * With members the data are as of their last reports, and it is printed when they have answered
+     * again.
      */
-    health: () => {
+    health: ({ json = false }: { readonly json?: boolean } = noOptions) => {
       const facts = factsOf(app, system)
       const hasOthers = facts.health.members.length > 1
       if (hasOthers) shown.awaits(app.healthOfAll({ timeoutMs: answerMs }))
-      const text = () => healthView(hasOthers ? factsOf(app, system) : facts, paint)
+      const text = (): string => {
+        const answer = healthAnswer(hasOthers ? factsOf(app, system) : facts)
+        return json ? view(true, answer, inspect).text : healthView(answer, paint)
+      }
       const data = { ...facts.health, troubles: troublesOfAll(facts) }
       return Object.defineProperty(data, inspect.custom, { value: text })
     },
@@ -120,77 +125,3 @@ const timeText = (at: number): string => new Date(at).toISOString()
 const reasonMax = 100
 
 const shortened = (text: string): string => shortText(text.split('\n', 1)[0] ?? '', reasonMax)
-
-/** The health and its troubles as text. */
-const healthView = (facts: Facts, paint: Paint = plainPaint): string => {
-  const lines = troublesOfAll(facts).map((trouble) =>
-    paint(
-      trouble.severity === 'critical' ? 'bad' : 'odd',
-      printable(troubleLine(trouble, facts.now)),
-    ),
-  )
-  return [...(lines.length > 0 ? lines : ['nothing is in trouble']), '', summary(facts)].join('\n')
-}
-
-/** `critical: shard down, shard 1, for 2 min: EIO; wal()`. */
-const troubleLine = (trouble: Trouble, now: number): string => {
-  const { severity, kind, subject, member, text, since, look, count = 1, others = [] } = trouble
-  const left = others.length === 0 ? 0 : count - 1 - others.length
-  const subjects = [subject, ...others.map((each) => each.subject)].join(', ')
-  const more = left > 0 ? ` and ${countText(left)} more` : ''
-  const place = member === undefined ? '' : ` at member ${member}`
-  const lasting = since === undefined ? '' : `, for ${lastingText(Math.max(0, now - since))}`
-  return [
-    `${severity}: ${kind}, ${subjects}${more}${place}${lasting}`,
-    ...(text === '' ? [] : [`: ${text}`]),
-    ...(look === undefined ? [] : [`; ${look}`]),
-  ].join('')
-}
-
-const summary = ({ health, crashes, restarts, now }: Facts): string => {
-  const { durable, shards, cluster, members } = health
-  const phases = new Map<string, number>()
-  for (const { phase } of shards) phases.set(phase, (phases.get(phase) ?? 0) + 1)
-  const free = shards.flatMap(({ space }) => space.freeBytes ?? [])
-  const lag = Math.max(
-    0,
-    ...shards.map(({ appliedLsn, projectedLsn }) => appliedLsn - projectedLsn),
-  )
-  const log = shards.reduce((sum, { snapshot }) => sum + snapshot.logBytes, 0)
-  const waiting = shards.reduce((sum, { writes }) => sum + writes.waiting, 0)
-  const { count, last } = crashes
-  // They are counted by the recorder of this member: crashes() asks all.
-  const here = members.length > 1 ? ' here' : ''
-  return factList([
-    ...(cluster ? [['member', printable(clusterLine(cluster))] as const] : []),
-    ...(members.length > 0 ? [['members', members.map(memberText).join(', ')] as const] : []),
-    ['durable', durable ? 'yes' : 'no'],
-    ['shards', [...phases].map(([phase, count]) => `${countText(count)} ${phase}`).join(', ')],
-    ...(free.length === 0 || !Number.isFinite(Math.min(...free))
-      ? []
-      : [['disk', `${bytesText(Math.min(...free))} free`] as const]),
-    ['writes', `${countText(waiting)} waiting`],
-    ['projections', `${pluralText(lag, 'frame')} behind at most`],
-    ['log', `${bytesText(log)} since the snapshots`],
-    [`crashes${here}`, `${countText(count)}${last ? `, the last ${agoText(last, now)}` : ''}`],
-    [`restarts${here}`, countText(restarts)],
-  ])
-}
-
-const memberText = ({
-  member,
-  linked,
-  shards,
-  report,
-}: Facts['health']['members'][number]): string => {
-  const age = report && report.ageMs >= oldMs ? `, as of ${durationText(report.ageMs)} ago` : ''
-  return printable(`${member} ${linked ? pluralText(shards.length, 'shard') : 'away'}${age}`)
-}
-
-/** A report that is older says so, in ms. */
-const oldMs = 2_000
-
-type Crash = NonNullable<Facts['crashes']['last']>
-
-const agoText = ({ at, subject, reason = '' }: Crash, now: number): string =>
-  printable(`${durationText(Math.max(0, now - at))} ago: ${subject}, ${reason}`)

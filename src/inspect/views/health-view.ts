@@ -1,0 +1,98 @@
+/** The health of an instance and its troubles as text, and the data that it is made from. Pure. */
+import type { Facts } from '../answers/facts.ts'
+import type { Trouble } from '../answers/troubles.ts'
+import { troublesOfAll } from '../answers/troubles-of-all.ts'
+import { type Paint, plainPaint, printable } from '../text/paint.ts'
+import { bytesText, countText, durationText, lastingText, pluralText } from '../text/quantities.ts'
+import { factList } from '../text/text-table.ts'
+import { clusterLine } from './cluster-view.ts'
+
+/** The answer of `keelson health --json`. `at`: ms since 1970. The worst troubles come first. */
+export type HealthAnswer = Omit<Facts, 'blocked' | 'now'> & {
+  readonly at: number
+  readonly troubles: readonly Trouble[]
+}
+
+/** The health and the troubles of all members, from the facts of one of them. */
+export const healthAnswer = (facts: Facts): HealthAnswer => ({
+  version: facts.version,
+  at: facts.now,
+  troubles: troublesOfAll(facts),
+  crashes: facts.crashes,
+  restarts: facts.restarts,
+  health: facts.health,
+})
+
+/** The health and its troubles as text. */
+export const healthView = (answer: HealthAnswer, paint: Paint = plainPaint): string => {
+  const lines = answer.troubles.map((trouble) =>
+    paint(
+      trouble.severity === 'critical' ? 'bad' : 'odd',
+      printable(troubleLine(trouble, answer.at)),
+    ),
+  )
+  return [...(lines.length > 0 ? lines : ['nothing is in trouble']), '', summary(answer)].join('\n')
+}
+
+/** `critical: shard down, shard 1, for 2 min: EIO; wal()`. */
+const troubleLine = (trouble: Trouble, now: number): string => {
+  const { severity, kind, subject, member, text, since, look, count = 1, others = [] } = trouble
+  const left = others.length === 0 ? 0 : count - 1 - others.length
+  const subjects = [subject, ...others.map((each) => each.subject)].join(', ')
+  const more = left > 0 ? ` and ${countText(left)} more` : ''
+  const place = member === undefined ? '' : ` at member ${member}`
+  const lasting = since === undefined ? '' : `, for ${lastingText(Math.max(0, now - since))}`
+  return [
+    `${severity}: ${kind}, ${subjects}${more}${place}${lasting}`,
+    ...(text === '' ? [] : [`: ${text}`]),
+    ...(look === undefined ? [] : [`; ${look}`]),
+  ].join('')
+}
+
+const summary = ({ health, crashes, restarts, at }: HealthAnswer): string => {
+  const { durable, shards, cluster, members } = health
+  const phases = new Map<string, number>()
+  for (const { phase } of shards) phases.set(phase, (phases.get(phase) ?? 0) + 1)
+  const free = shards.flatMap(({ space }) => space.freeBytes ?? [])
+  const lag = Math.max(
+    0,
+    ...shards.map(({ appliedLsn, projectedLsn }) => appliedLsn - projectedLsn),
+  )
+  const log = shards.reduce((sum, { snapshot }) => sum + snapshot.logBytes, 0)
+  const waiting = shards.reduce((sum, { writes }) => sum + writes.waiting, 0)
+  const { count, last } = crashes
+  // They are counted by the recorder of this member: crashes() asks all.
+  const here = members.length > 1 ? ' here' : ''
+  return factList([
+    ...(cluster ? [['member', printable(clusterLine(cluster))] as const] : []),
+    ...(members.length > 0 ? [['members', members.map(memberText).join(', ')] as const] : []),
+    ['durable', durable ? 'yes' : 'no'],
+    ['shards', [...phases].map(([phase, count]) => `${countText(count)} ${phase}`).join(', ')],
+    ...(free.length === 0 || !Number.isFinite(Math.min(...free))
+      ? []
+      : [['disk', `${bytesText(Math.min(...free))} free`] as const]),
+    ['writes', `${countText(waiting)} waiting`],
+    ['projections', `${pluralText(lag, 'frame')} behind at most`],
+    ['log', `${bytesText(log)} since the snapshots`],
+    [`crashes${here}`, `${countText(count)}${last ? `, the last ${agoText(last, at)}` : ''}`],
+    [`restarts${here}`, countText(restarts)],
+  ])
+}
+
+const memberText = ({
+  member,
+  linked,
+  shards,
+  report,
+}: HealthAnswer['health']['members'][number]): string => {
+  const age = report && report.ageMs >= oldMs ? `, as of ${durationText(report.ageMs)} ago` : ''
+  return printable(`${member} ${linked ? pluralText(shards.length, 'shard') : 'away'}${age}`)
+}
+
+/** A report that is older says so, in ms. */
+const oldMs = 2_000
+
+type Crash = NonNullable<HealthAnswer['crashes']['last']>
+
+const agoText = ({ at, subject, reason = '' }: Crash, now: number): string =>
+  printable(`${durationText(Math.max(0, now - at))} ago: ${subject}, ${reason}`)
