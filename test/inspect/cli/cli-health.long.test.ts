@@ -57,7 +57,9 @@ describe('keelson health (needs the build)', () => {
     const { status, output, errors } = await asked()
 
     expect([status, errors]).toEqual([1, ''])
-    expect(output).toMatch(/^critical: dead jobs, mails: 1 job failed all tries: .*; flow\.dead\('mails'\)\n\n/)
+    expect(output).toMatch(
+      /^critical: dead jobs, mails: 1 job failed all tries: .*; flow\.dead\('mails'\)\n\n/,
+    )
   })
 
   test('has the troubles as data with --json, and status 1', async () => {
