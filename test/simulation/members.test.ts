@@ -39,6 +39,8 @@ test(`what the members of a cluster promise holds in ${whole.length} random live
     'power cut',
     'engine restart',
     'misreading',
+    'clock set',
+    'full disk',
   ]
   for (const what of [...work, ...open, ...ends, ...troubles.map((each) => `trouble: ${each}`)])
     expect(tally[what], what).toBeGreaterThan(whole.length / 50)

@@ -14,7 +14,7 @@ import { SimulatedMachine } from '../../../src/testing/simulated/simulated-machi
 import { MemberClaims, markOf } from '../models/member-claims.ts'
 import { MemberProcess } from '../worlds/member-process.ts'
 import { misreadings } from '../worlds/misreadings.ts'
-import { unevenClock } from '../worlds/nasty-machine.ts'
+import { fillFor, setClock, unevenClock } from '../worlds/nasty-machine.ts'
 import { SimulatedEngine } from '../worlds/simulated-engine.ts'
 import { type Account, accounts, accountTree, emptyAccount } from './member-accounts.ts'
 import { type Client, codeOf, ids, keys, MemberClients } from './member-clients.ts'
@@ -154,6 +154,8 @@ class MemberLife {
       'engine restart': () => this.engine.restart(ms),
       failover: () => this.#failOver(ms / 2),
       misreading: () => member && this.#misread(member.process, ms),
+      'clock set': () => void setClock(this.clock, this.#random),
+      'full disk': () => member && fillFor(member.process.machine.disk, this.clock, ms),
     }
     const what = this.pick([...Object.keys(troubles), 'stop', 'stop', 'kill', 'cut link'])
     this.count(`trouble: ${what}`)
@@ -346,7 +348,9 @@ class MemberLife {
         const { head, groups } = this.engine.kept('c', `${shard}`)
         const { logId, end: after } = head
         const end = { epoch: after.epoch + 1, lsn: after.lsn + 1, id: `newer-${after.lsn + 1}` }
-        const content = { time: this.clock.now() + 10_000, bytesBefore: 0 }
+        // The clock may have been set back since.
+        const time = Math.max(this.claims.lastTime(`${shard}`), this.clock.now() + 10_000)
+        const content = { time, bytesBefore: 0 }
         const place = { after, end, provenLsn: after.lsn }
         const bytes = encodeGroup(logId, place, {
           ...content,

@@ -207,6 +207,11 @@ export class MemberClaims {
     return this.#ends.get(log)?.lsn ?? 0
   }
 
+  /** The stamp of the last frame of a log. */
+  lastTime(log: string): number {
+    return this.#times.get(log) ?? 0
+  }
+
   // Clients.
 
   begins(): Moment {

@@ -29,7 +29,13 @@ export class ProcessClock implements Clock {
   monotonic = () => this.#base.monotonic() * this.#rate
   random = () => this.#base.random()
   randomBytes = (count: number) => this.#base.randomBytes(count)
-  whenSet = (listener: () => void) => this.#base.whenSet(listener)
+
+  whenSet(listener: () => void): () => void {
+    return this.#base.whenSet(() => {
+      if (this.#heldMs > 0) this.after(0, listener)
+      else if (this.isAlive) listener()
+    })
+  }
 
   soon(action: () => void): void {
     this.#base.soon(() => {
