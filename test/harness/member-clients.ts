@@ -20,10 +20,10 @@ const accounts = ['1', '2', '3', '4', '5', '6']
 const patienceMs = 60_000
 
 /**
- * What may happen to members: they end in order, are killed while writes are at them, or lose the engine that has their
- * shards, and those with it. Then they may refuse everything, and only what they have answered is judged.
+ * What may happen to members: they end in order, one or all at once, are killed while writes are at them, or lose the engine
+ * that has their shards, and those with it. Then they may refuse everything, and only what they have answered is judged.
  */
-export type Trouble = 'ends' | 'kills' | 'engine'
+export type Trouble = 'ends' | 'all end' | 'kills' | 'engine'
 
 type Position = { readonly shard: number; readonly lsn: number }
 
@@ -117,9 +117,15 @@ export class MemberClients extends RoundClients {
     this.counts(failure)
     const text = `member ${line.name} has failed: ${failure}: ${answer.message}`
     if (this.#trouble === 'engine') return answer
-    if (code === 'CLOSED' || code === 'NOT_SUBMITTED') this.#refused.push({ line, pid, text })
+    if (this.#mayRefuse(code)) this.#refused.push({ line, pid, text })
     else if (!this.#mayFail(what, code)) this.refute(text)
     return answer
+  }
+
+  /** Whether a member that closes may say so. One that waits for shards which nobody will have says that they are down. */
+  #mayRefuse(code: string): boolean {
+    if (code === 'SHARD_DOWN') return this.#trouble === 'all end'
+    return code === 'CLOSED' || code === 'NOT_SUBMITTED'
   }
 
   /** An owner that is killed leaves the outcome of a write open. */

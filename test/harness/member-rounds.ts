@@ -12,7 +12,7 @@ import { seededRandom } from '../../src/clock.ts'
 import { noSmallDisk } from '../support/harm/small-disk.ts'
 import { type MemberLine, MemberService } from '../support/worlds/member-service.ts'
 import { FlowClients } from './flow-clients.ts'
-import { MemberClients, pause } from './member-clients.ts'
+import { MemberClients, pause, type Trouble } from './member-clients.ts'
 
 const names = ['a', 'b', 'c', 'd']
 const shards = 16
@@ -20,18 +20,18 @@ const stuckMs = 3_000
 /** All shards are open again within this time, in ms. */
 const patienceMs = 60_000
 
-/** The troubles of a round, and whether members are killed in it. */
+/** The troubles of a round, and what happens to members in it. */
 const troubles = {
-  'killed member': true,
-  'ended member': false,
-  'stuck member': true,
-  'paused member': false,
-  'rolling restart': false,
-  'all members killed': true,
-  'killed service': true,
-  'killed parent': false,
-  'full disk': true,
-}
+  'killed member': 'kills',
+  'ended member': 'ends',
+  'stuck member': 'kills',
+  'paused member': 'ends',
+  'rolling restart': 'ends',
+  'all members killed': 'kills',
+  'killed service': 'kills',
+  'killed parent': 'all end',
+  'full disk': 'kills',
+} as const satisfies Record<string, Trouble>
 /** A kind of trouble. */
 export type MemberTrouble = keyof typeof troubles
 
@@ -40,13 +40,8 @@ export const flowTroubles = (Object.keys(troubles) as MemberTrouble[]).filter(
   (trouble) => trouble !== 'full disk' || noSmallDisk === undefined,
 )
 
-/**
- * The names of the troubles for clients of keys. Their folder has the disk of this machine, and they take no `SHARD_DOWN`, which
- * members give that all end at once.
- */
-export const memberTroubles = flowTroubles.filter(
-  (trouble) => trouble !== 'full disk' && trouble !== 'killed parent',
-)
+/** The names of the troubles for clients of keys. Their folder has the disk of this machine. */
+export const memberTroubles = flowTroubles.filter((trouble) => trouble !== 'full disk')
 
 /** What happened in the rounds with one kind of trouble. */
 export type TroubleFacts = {
@@ -87,7 +82,7 @@ class World {
   readonly #service: MemberService
   readonly #dir: string
   readonly #random: () => number
-  readonly #clients: (number: number, kind: 'kills' | 'ends') => Clients
+  readonly #clients: (number: number, kind: Trouble) => Clients
 
   constructor(service: MemberService, dir: string, seed: number, work: 'keys' | 'flows') {
     this.#service = service
@@ -103,7 +98,7 @@ class World {
 
   async round(number: number, trouble: MemberTrouble): Promise<void> {
     await this.#untilWhole()
-    const clients = this.#clients(number, troubles[trouble] ? 'kills' : 'ends')
+    const clients = this.#clients(number, troubles[trouble])
     clients.begin()
     await pause(200 + this.#random() * 300)
     await this.#carryOut(trouble)

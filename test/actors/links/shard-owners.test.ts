@@ -87,6 +87,23 @@ test('a call waits for an owner within its time, and then is SHARD_DOWN', async 
   expect(waits.value).toBe('waited')
 })
 
+test('in a member that closes, what waits for an owner is SHARD_DOWN a second later, and a later call at once', async () => {
+  const [a, b] = await pair()
+  await startDesk(b)
+  a.members.closes()
+  const early = watched(call(deskOf(a), 'echo', 'early', { timeoutMs: 20_000 }))
+  await world.clock.advance(900)
+  const late = watched(call(deskOf(a), 'echo', 'late', { timeoutMs: 20_000 }))
+  expect([early.value, late.value]).toEqual(['pending', 'pending'])
+  await world.clock.advance(100)
+  const down = { code: 'SHARD_DOWN', details: { shard: 3, state: 'elsewhere' } }
+  expect([early.value, late.value]).toMatchObject([down, down])
+  await expect(call(deskOf(a), 'echo', 'after', { timeoutMs: 20_000 })).rejects.toMatchObject(down)
+
+  await moved(b, true)
+  expect(await call(deskOf(a), 'echo', 'owned')).toBe('owned')
+})
+
 test('a call that waited for an owner and gets no answer in time names its whole time', async () => {
   const [a, b] = await pair()
   await startDesk(b)
