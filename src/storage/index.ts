@@ -74,6 +74,7 @@ export {
   type EntryPlace,
   type Refusal,
   refusalError,
+  type StreamAnswer,
   type UnitAnswer,
 } from './commands/command-answer.ts'
 export { checkCommand, checkCommands } from './commands/command-check.ts'
@@ -94,6 +95,7 @@ export {
   readEntryRow,
   type TypedPayload,
 } from './commands/journal-entry.ts'
+export { messagesOf, type StreamPart, type StreamsUnit } from './commands/stream-unit.ts'
 export * from './commitments/proof.ts'
 export {
   type CacheOrigin,
@@ -347,6 +349,7 @@ export {
   unlistedBlobsKey,
 } from './values/row-key.ts'
 export { SortedKeys } from './values/sorted-keys.ts'
+export { birthKeyOf, birthRows, streamNameOf } from './values/stream-key.ts'
 export { decodeCause, encodeCause, type LoggedCause, saysCause } from './values/turn-cause.ts'
 export { decodeFromOutside, decodeValue, encodeList, encodeValue } from './values/value.ts'
 export {

@@ -24,6 +24,7 @@ export const commandsIn = (units: FrameUnits): number => {
 const commandsOfUnit = (unit: Unit): number => {
   if (unit.kind === 'entry') return 1
   if (unit.kind === 'removal') return 1 + unit.keys.length
+  if (unit.kind === 'streams') return unit.parts.length
   if (unit.kind !== 'batch' && unit.kind !== 'turn') return keysOf(unit)
   let commands = unit.kind === 'turn' ? internalRows(unit) + entriesOf(unit).length : 0
   if (unit.kind === 'turn') commands += unit.own?.changes.length ?? 0

@@ -12,8 +12,12 @@ import {
   commandsOf,
   decodeFrame,
   decodeFromOutside,
+  isBirth,
+  messagesOf,
   namedKeys,
   type StoredValue,
+  type StreamAnswer,
+  type StreamsUnit,
   shardOf,
   type Unit,
   type UnitAnswer,
@@ -52,8 +56,8 @@ const reading = <T>(what: string, read: () => T): T => {
 }
 
 /**
- * The unit in the frame of a peer, for this one of so many shards: a command, a batch or an entry of
- * the journal.
+ * The unit in the frame of a peer, for this one of so many shards: a command, a batch, an entry of
+ * the journal or parts for streams.
  * @throws KeelsonError `INVALID_ARGUMENT`; `UNSUPPORTED_VERSION` for one of a later version
  */
 export const unitIn = (frame: Uint8Array, shard: number, shards: number): Unit =>
@@ -61,6 +65,7 @@ export const unitIn = (frame: Uint8Array, shard: number, shards: number): Unit =
     const [unit, second] = decodeFrame(frame).units
     if (!unit || second) throw malformed('not one unit')
     if (unit.kind === 'entry') return unit
+    if (unit.kind === 'streams') return streamsIn(unit, shard, shards)
     if (unit.kind === 'turn' || unit.kind === 'removal' || unit.kind === 'removeExpired')
       throw malformed(`a ${unit.kind}`)
     for (const value of valuesOfUnit(unit)) storedIn(value)
@@ -68,6 +73,20 @@ export const unitIn = (frame: Uint8Array, shard: number, shards: number): Unit =
     for (const command of commands) checkPlace(command, shard, shards)
     return unit.kind === 'batch' ? { kind: 'batch', commands } : (commands[0] as Command)
   })
+
+/** Parts for streams of this shard, whose messages are JSON. */
+const streamsIn = (unit: StreamsUnit, shard: number, shards: number): StreamsUnit => {
+  for (const part of unit.parts) {
+    if (shardOf(`{${part.owner}}`, shards) !== shard)
+      throw invalidArgument('owner', `a stream of shard ${shard}`, part.owner)
+    if (part.act !== 'append') continue
+    for (const message of messagesOf(part)) {
+      if (!isUtf8(message)) throw malformed('a message of a stream')
+      JSON.parse(Buffer.from(message).toString())
+    }
+  }
+  return unit
+}
 
 const checkPlace = (command: Command, shard: number, shards: number): void => {
   if (command.kind === 'compareAndSet' && command.expected) storedIn(command.expected)
@@ -98,6 +117,8 @@ export const writeAnswerIn = (found: unknown): WriteAnswer =>
 
 const unitAnswerIn = (answer: UnitAnswer): UnitAnswer => {
   if (answer.kind === 'refused') return checkedRefusal(answer)
+  if (answer.kind === 'streams')
+    return { kind: 'streams', answers: answer.answers.map(streamAnswerIn) }
   if (answer.kind !== 'batch') return commandAnswerIn(answer as CommandAnswer)
   return { kind: 'batch', answers: answer.answers.map(commandAnswerIn) }
 }
@@ -107,6 +128,16 @@ const reasons = ['WRONG_TYPE', 'LOCKED', 'TOO_LARGE', 'CONFLICT']
 const checkedRefusal = (refusal: UnitAnswer & { kind: 'refused' }): UnitAnswer => {
   if (!reasons.includes(refusal.reason.code)) throw malformed('a refusal')
   return refusal
+}
+
+const streamAnswerIn = (answer: StreamAnswer): StreamAnswer => {
+  if (!['stream', 'refusedPart', 'removed'].includes(answer.kind)) throw malformed('an answer')
+  if (answer.kind === 'stream') {
+    const { birth, next, end, floor } = answer
+    const numbers = [next, end, floor]
+    if (!isBirth(birth) || !numbers.every(Number.isSafeInteger)) throw malformed('an answer')
+  }
+  return answer
 }
 
 const commandAnswerIn = (answer: CommandAnswer): CommandAnswer => {

@@ -355,4 +355,4 @@ const bare = (command: UserCommand, answer: CommandAnswer | undefined): BatchAns
 }
 
 const isOfCommand = (answer: UnitAnswer): answer is CommandAnswer =>
-  !['batch', 'turn', 'entry', 'removal', 'refused'].includes(answer.kind)
+  !['batch', 'turn', 'entry', 'removal', 'streams', 'refused'].includes(answer.kind)

@@ -3,7 +3,8 @@
  * for every reader at once, so its removal has time. The expirer walks through the rows in small
  * steps, each in a turn that it shares with those of other shards, and removes with a command in the
  * log that enters the gate like any other write. Between walks it rests until the next row expires.
- * It also removes the rows that durable actors kept in births that have ended.
+ * It also removes the rows that durable actors kept in births that have ended, and those of streams
+ * that were deleted.
  */
 import { utf8Length } from '../../bytes/utf8.ts'
 import {
@@ -16,13 +17,13 @@ import {
   type Timer,
 } from '../../runtime/index.ts'
 import {
+  birthKeyOf,
+  birthRows,
+  compareKeys,
   firstUserKey,
   isExpired,
   lockRowKey,
   lockRows,
-  ownKeyOf,
-  ownRowKey,
-  ownRows,
   type ProjectionStore,
   parseRemoval,
   type Removal,
@@ -287,7 +288,7 @@ const unitsMax = 100
 /** The pieces of which one waits for the projection. They bound what the overlay takes. */
 const piecesUnprojected = 32
 
-/** Where the removal goes on: after an ended birth, or within it after a key. */
+/** Where the removal goes on: after an ended birth, or within it after the row of a key. */
 type Place = { readonly removal: string; readonly key: string | undefined }
 
 /**
@@ -323,22 +324,30 @@ const piece = (shard: WritingShard, from: Place | undefined): { units: Removal[]
   for (const [removal] of shard.view().rows(ended(next))) {
     const { entity, birth } = parseRemoval(removal)
     const keys: string[] = []
-    const { gt, lt } = ownRows(entity, birth)
-    const behind = next.removal === removal && next.key !== undefined
-    const range = { gt: behind ? ownRowKey(entity, birth, next.key ?? '') : gt, ...(lt && { lt }) }
-    for (const [rowKey, { value }] of shard.view().rows(range)) {
-      keys.push(ownKeyOf(rowKey))
-      keysLeft--
-      keyBytesLeft -= utf8Length(rowKey)
-      valueBytesLeft -= value.bytes.length
+    const after = next.removal === removal ? next.key : undefined
+    for (const range of birthRows(entity, birth)) {
       if (isFull()) break
+      for (const [rowKey, { value }] of shard.view().rows(restOf(range, after))) {
+        keys.push(birthKeyOf(entity, rowKey))
+        next = { removal, key: rowKey }
+        keysLeft--
+        keyBytesLeft -= utf8Length(rowKey)
+        valueBytesLeft -= value.bytes.length
+        if (isFull()) break
+      }
     }
     const isLast = !isFull()
     units.push({ kind: 'removal', entity, birth, keys, isLast })
-    next = { removal, key: isLast ? undefined : keys.at(-1) }
+    if (isLast) next = { removal, key: undefined }
     if (!isLast || units.length === unitsMax) break
   }
   return { units, next }
+}
+
+/** The rows of a range after a row; no row if the range is before that. */
+const restOf = (range: RowRange, after: string | undefined): RowRange => {
+  if (after === undefined || compareKeys(after, range.gte ?? range.gt ?? '') < 0) return range
+  return { gt: after, ...(range.lt && { lt: range.lt }) }
 }
 
 /** The rows of ended births from a place on. */

@@ -17,6 +17,8 @@ import {
   frameTypes,
   readMainRow,
   type StoredValue,
+  type StreamPart,
+  streamNameOf,
   type Turn,
   type TypedPayload,
   type Unit,
@@ -116,11 +118,18 @@ const unitText = (unit: Unit): string => {
       return `entry ${JSON.stringify(unit.id)} ${entryContent(unit).type}`
     case 'removal':
       return `removal of ${countText(unit.keys.length)} rows of ${JSON.stringify(unit.entity)}`
+    case 'streams':
+      return `streams [${listText(unit.parts.map(partText))}]`
     case 'batch':
       return `batch ${commandsText(unit.commands)}`
     default:
       return commandText(unit)
   }
+}
+
+const partText = (part: StreamPart): string => {
+  const messages = part.act === 'append' ? ` of ${countText(part.count)} messages` : ''
+  return `${part.act}${messages} ${JSON.stringify(streamNameOf(part.owner))}`
 }
 
 const commandsText = (commands: readonly Command[]): string =>
@@ -190,9 +199,17 @@ export const contentJson = (content: FrameContent): object => {
   }
 }
 
+/** Messages are no values that a kind of entities may show: of them there is the length. */
+const partJson = (part: StreamPart): object => {
+  const { owner, ...fields } = part
+  const { packed, ...rest } = { packed: undefined, ...fields }
+  return given({ stream: streamNameOf(owner), ...rest, ...(packed && { bytes: packed.length }) })
+}
+
 const unitJson = (unit: Unit): object => {
   if (unit.kind === 'turn') return { turn: turnJson(unit) }
   if (unit.kind === 'entry') return { entry: entryJson(unit) }
+  if (unit.kind === 'streams') return { streams: unit.parts.map(partJson) }
   if (unit.kind === 'removal') return { removal: given({ ...unit, kind: undefined }) }
   return unit.kind === 'batch' ? { batch: unit.commands.map(commandJson) } : commandJson(unit)
 }

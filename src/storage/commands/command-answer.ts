@@ -79,9 +79,51 @@ export type Refusal = {
   readonly command: number
 }
 
+/** The answer of a part of a unit of streams: the stream as it is after it. */
+export type StreamDone = {
+  readonly kind: 'stream'
+  readonly birth: string
+  /** The number of the first message that is kept. */
+  readonly floor: number
+  /** The number of the next message. */
+  readonly next: number
+  readonly isClosed: boolean
+  /**
+   * The place after the last message of an append; of a repeat, after the last one of its producer.
+   */
+  readonly end: number
+  /** Of an append: all of it was there before. */
+  readonly isRepeat: boolean
+  /** Of a producer: its epoch, and the number that it has next. */
+  readonly producer: { readonly epoch: number; readonly next: number } | undefined
+  /** Of a trim: further chunks below the floor are left. */
+  readonly isLeft: boolean
+}
+
+/**
+ * A part that was refused, and changed nothing.
+ * - `closed`, `gap`: `CONFLICT`. `gap`: messages, or requests, of the producer are missing before it.
+ * - `fenced`: `FENCED`, for an epoch of the producer that has ended.
+ * - `bytes`, `producers`, `births`: `TOO_LARGE`, for a stream at its bound.
+ * - `place`: `BAD_CURSOR`, for a place that the stream does not have.
+ * - `none`: there is no stream, `NO_PROCESS` of what needs one.
+ */
+export type StreamRefusal = {
+  readonly kind: 'refusedPart'
+  readonly why: 'closed' | 'gap' | 'fenced' | 'bytes' | 'producers' | 'births' | 'place' | 'none'
+  readonly next: number
+  readonly producer: { readonly epoch: number; readonly next: number } | undefined
+}
+
+/** The answer of a part of a unit of streams. `removed`: whether there was a stream to delete. */
+export type StreamAnswer =
+  | StreamDone
+  | StreamRefusal
+  | { readonly kind: 'removed'; readonly existed: boolean }
+
 /**
  * The answer of a unit: the answer of its command or entry, the answers of a batch or of a turn's
- * writes in order, or a refusal.
+ * writes in order, those of the parts for streams, or a refusal.
  */
 export type UnitAnswer =
   | CommandAnswer
@@ -89,6 +131,7 @@ export type UnitAnswer =
   | { readonly kind: 'batch'; readonly answers: readonly CommandAnswer[] }
   | { readonly kind: 'turn'; readonly answers: readonly CommandAnswer[] }
   | { readonly kind: 'removal' }
+  | { readonly kind: 'streams'; readonly answers: readonly StreamAnswer[] }
   | Refusal
 
 /** A refusal of a single command. */

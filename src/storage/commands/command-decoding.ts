@@ -33,6 +33,7 @@ import {
 import { commandPlans } from './command-table.ts'
 import { checkBody, entryDigestBytes } from './journal-entry.ts'
 import { PayloadReader } from './payload.ts'
+import { readStreams } from './stream-unit.ts'
 import { turnFault } from './turn-fault.ts'
 
 /**
@@ -181,6 +182,7 @@ const unitReaders: { readonly [kind: number]: ((reader: PayloadReader) => Unit) 
   [unitKinds.entry]: readEntryUnit,
   [unitKinds.turn]: readTurn,
   [unitKinds.removal]: readRemoval,
+  [unitKinds.streams]: readStreams,
 }
 
 const plansByCode = new Map(Object.values(commandPlans).map((plan) => [plan.code, plan]))

@@ -13,6 +13,7 @@
  *                             nothing, or 8 bytes of a birth | u32 own rows, each: key, u8 0, or
  *                             1, u8 tag and sized bytes
  *     body of a removal       entity | 8 bytes of a birth | u8 last | u32 keys, each a key
+ *     body of streams         as in `stream-unit.ts`
  *
  * A mark is the 8 bytes of an incarnation and u64 seq. Sized bytes follow their length as u32,
  * texts and row keys as u16. The length of a unit counts its kind and its body. Pure: equal units
@@ -40,6 +41,7 @@ import {
 import { expiry, key, lastValue, owner, writeValue } from './command-fields.ts'
 import { commandPlans } from './command-table.ts'
 import { PayloadMeasure, type PayloadSink, PayloadWriter } from './payload.ts'
+import { writeStreams } from './stream-unit.ts'
 import { turnFault } from './turn-fault.ts'
 
 /** For fields that do not look at their command. */
@@ -124,6 +126,10 @@ const writeUnit = (sink: PayloadSink, unit: Unit): void => {
     case 'removal':
       sink.u8(unitKinds.removal)
       writeRemoval(sink, unit)
+      break
+    case 'streams':
+      sink.u8(unitKinds.streams)
+      writeStreams(sink, unit)
       break
     default:
       sink.u8(unitKinds.command)

@@ -53,7 +53,7 @@ export const namedKeys = (command: Command): readonly string[] => {
   return 'keys' in command ? command.keys : [command.key]
 }
 
-/** The commands of a unit; those on users' keys of a turn; none of an entry and of a removal. */
+/** The commands of a unit; those on users' keys of a turn; none of an entry, a removal and streams. */
 export const commandsOf = (unit: Unit): readonly Command[] => {
   switch (unit.kind) {
     case 'batch':
@@ -62,6 +62,7 @@ export const commandsOf = (unit: Unit): readonly Command[] => {
       return unit.writes
     case 'entry':
     case 'removal':
+    case 'streams':
       return []
     default:
       return [unit]
@@ -89,6 +90,7 @@ export const unitWithValues = (unit: Unit, replaced: (value: StoredValue) => Sto
   switch (unit.kind) {
     case 'entry':
     case 'removal':
+    case 'streams':
       return unit
     case 'batch':
       return { kind: 'batch', commands: unit.commands.map(command) }

@@ -6,6 +6,7 @@
 import { hasOwn } from '../../own-names.ts'
 import type { StoredValue } from '../ports/projection-store.ts'
 import type { TurnMark } from '../values/entity-row.ts'
+import type { StreamsUnit } from './stream-unit.ts'
 
 /**
  * When a value expires: never, at a time (ms since 1970), or a number of ms after the time stamp of
@@ -190,7 +191,7 @@ export type EntryUnit = {
 }
 
 /** The unit of effect: it takes effect completely or not at all. */
-export type Unit = Command | CommandBatch | EntryUnit | Turn | Removal
+export type Unit = Command | CommandBatch | EntryUnit | Turn | Removal | StreamsUnit
 
 /**
  * The units of one frame. A single unit, the usual case, is not wrapped in a list, which saves the
@@ -218,13 +219,14 @@ export const frameUnitsMax = 0xffff
 /** The greatest length of a lock owner's name in bytes of UTF-8. */
 export const ownerBytesMax = 256
 
-/** Kinds of units. 3 (projection operations) is reserved for later versions. */
+/** Kinds of units. */
 export const unitKinds = {
   command: 0,
   batch: 1,
   entry: 2,
   turn: 3,
   removal: 4,
+  streams: 5,
 } as const
 
 /** The flag in a command's code when the command names an owner. */

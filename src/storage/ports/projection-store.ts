@@ -22,15 +22,25 @@ export type StoredValue = { readonly tag: ValueTag; readonly bytes: Uint8Array }
 /**
  * Kinds of rows without a user's value: the head of a compound (u64, its number of fields), a lock
  * (its owner's name; the row expires with the lease), a blob that the log refers to (u64, its size),
- * a row of a durable actor (`entity-key.ts`) and the first entry of the journal with an id
- * (`entry-rows.ts`). No command holds them.
+ * a row of a durable actor (`entity-key.ts`), the first entry of the journal with an id
+ * (`entry-rows.ts`), and of a durable stream its head, a chunk and a producer (`stream-row.ts`). No
+ * command holds them.
  */
-export const rowTags = { compound: 4, lock: 5, loggedBlob: 6, entity: 7, entryId: 8 } as const
+export const rowTags = {
+  compound: 4,
+  lock: 5,
+  loggedBlob: 6,
+  entity: 7,
+  entryId: 8,
+  streamHead: 9,
+  streamChunk: 10,
+  streamProducer: 11,
+} as const
 /** The kind of a row. */
 export type RowTag = ValueTag | (typeof rowTags)[keyof typeof rowTags]
 
 /** Whether a byte is the tag of a kind of row. */
-export const isRowTag = (byte: number): byte is RowTag => byte <= rowTags.entryId
+export const isRowTag = (byte: number): byte is RowTag => byte <= rowTags.streamProducer
 
 /** The content of a row: a value, or one of the `rowTags`. */
 export type RowValue = { readonly tag: RowTag; readonly bytes: Uint8Array }

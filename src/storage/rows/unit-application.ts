@@ -24,6 +24,7 @@ import { entriesOf, hasBlobs, refsOfUnit, unitHasBlobs } from '../commands/comma
 import { rowTags, valueTags } from '../ports/projection-store.ts'
 import { entityRowKey, ownRowKey, removalRowKey } from '../values/entity-key.ts'
 import { entityRow, hasMark, readEntityRow } from '../values/entity-row.ts'
+import { birthRowKey } from '../values/stream-key.ts'
 import { loggedBlobRow } from './blob-rows.ts'
 import { applyAppendedEntry, applyEntry } from './entry-rows.ts'
 import { applyDeleteField, applyPutFields } from './field-commands.ts'
@@ -36,6 +37,7 @@ import {
 } from './key-commands.ts'
 import { applyLock, applyUnlock, lockRefusal } from './lock-commands.ts'
 import { ChangedRows, isExpired, living, type RowSink, type Rows } from './rows.ts'
+import { applyStreams } from './stream-rows.ts'
 import {
   applyAppend,
   applyCompareAndSet,
@@ -81,6 +83,12 @@ export const applyUnit = (
   if (unit.kind === 'removal') {
     applyRemoval(unit, rows, into)
     return removed
+  }
+  if (unit.kind === 'streams') {
+    const changed = new ChangedRows(rows)
+    const answers = applyStreams(unit, changed, frame)
+    for (const [rowKey, row] of changed.changes) into.set(rowKey, row)
+    return { kind: 'streams', answers }
   }
   const quick = unit.kind === 'batch' ? undefined : applyQuickly(unit, rows, time, into)
   if (quick) return quick
@@ -337,7 +345,7 @@ export const setEntityRows = (
 export const rowsBeside = ({ rows, own }: Turn): number => rows.length + (own?.changes.length ?? 0)
 
 /**
- * Removes rows of a birth that has ended. Applied again, or while the birth has not ended, it
+ * Removes rows of a birth that has ended, of an entity or a stream. Applied again, or while the birth has not ended, it
  * changes nothing.
  */
 export const applyRemoval = (
@@ -347,6 +355,6 @@ export const applyRemoval = (
 ): void => {
   const removal = removalRowKey(entity, birth)
   if (!rows.get(removal)) return
-  for (const key of keys) into.set(ownRowKey(entity, birth, key), undefined)
+  for (const key of keys) into.set(birthRowKey(entity, birth, key), undefined)
   if (isLast) into.set(removal, undefined)
 }

@@ -9,7 +9,14 @@ import { type ArgumentPath, invalidArgument, KeelsonError } from '../../errors.t
 import { noOptions } from '../../own-names.ts'
 import type { RowRange } from '../ports/projection-store.ts'
 import { fieldBytesMax } from './key.ts'
-import { prefixOf, rowClassOf, rowKeyBytesMax, rowsAre, rowsOf } from './row-key.ts'
+import {
+  prefixOf,
+  type RowClassName,
+  rowClassOf,
+  rowKeyBytesMax,
+  rowsAre,
+  rowsOf,
+} from './row-key.ts'
 
 /** The longest kind, in bytes. */
 const kindBytesMax = 64
@@ -271,6 +278,7 @@ export const entityOf = (rowKey: string): string | undefined => {
   if (parts.includes('')) return undefined
   switch (rowClassOf(rowKey)) {
     case 'entity':
+    case 'streamHead':
       return named(head.slice(1), parts.length === 0)
     case 'alarm':
     case 'callId':
@@ -278,6 +286,9 @@ export const entityOf = (rowKey: string): string | undefined => {
       return named(head.slice(1), parts.length === 1)
     case 'due':
       return named(head.slice(1 + timeDigits), parts.length === 1 && isTimed(head))
+    case 'streamChunk':
+      return named(head.slice(1), parts.length === 1 && isChunkPlace(parts[0] ?? ''))
+    case 'streamProducer':
     case 'own':
       return named(head.slice(1), parts.length === 1 && isBirth(partOf(parts, birthDigits)))
     case 'removal':
@@ -288,6 +299,8 @@ export const entityOf = (rowKey: string): string | undefined => {
       return undefined
   }
 }
+
+const isChunkPlace = (part: string): boolean => /^[0-9a-f]{30}$/.test(part)
 
 const partOf = ([part = '']: readonly string[], length: number): string =>
   part.length > length ? part.slice(0, length) : ''
@@ -301,11 +314,16 @@ const isTimed = (head: string): boolean => {
   return Number.isSafeInteger(ms) && timeText(ms) === digits
 }
 
+/** Main rows, rows that an entity keeps itself, and those of streams, which other units set. */
+const notBeside: ReadonlySet<RowClassName> = new Set([
+  ...(['entity', 'own', 'streamHead', 'streamChunk', 'streamProducer'] as const),
+])
+
 /** Whether a row may belong beside the main row of `entity`, and is none that it keeps itself. */
 export const isRowBeside = (entity: string, rowKey: string): boolean => {
   const bytes = utf8Length(rowKey)
   const rowClass = rowClassOf(rowKey)
-  if (rowClass === 'entity' || rowClass === 'own') return false
+  if (rowClass === undefined || notBeside.has(rowClass)) return false
   return bytes > 0 && bytes <= rowKeyBytesMax && entityOf(rowKey) === entity
 }
 

@@ -54,6 +54,12 @@ export const rowClasses = {
    * removed.
    */
   removal: { letter: 'r', isMany: true },
+  /** `00 "s" owner`: the head of a durable stream. */
+  streamHead: { letter: 's', isMany: true },
+  /** `00 "k" owner 00 birth number`: a chunk of messages of a stream, by the number of its first. */
+  streamChunk: { letter: 'k', isMany: true },
+  /** `00 "q" owner 00 birth id`: a producer of a stream. */
+  streamProducer: { letter: 'q', isMany: true },
   /** `00 "j" id`: the first entry of the journal with an id. */
   entryId: { letter: 'j', isMany: true },
   /**

@@ -12,9 +12,11 @@ import {
   type Unit,
 } from '../../../src/storage/index.ts'
 import { shardOf } from '../../../src/storage/values/key.ts'
+import { streamOwner } from '../../../src/storage/values/stream-key.ts'
 import { codeOf as thrownBy } from '../../support/error-codes.ts'
 import { FolderMembers } from '../../support/worlds/folder-members.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'
+import { appending } from '../../support/worlds/stream-parts.ts'
 
 const shards = 4
 const shard = shardOf('k', shards)
@@ -26,6 +28,12 @@ const put = (key: string, value: unknown = 1): Command => ({
   value: encodeValue(value),
   expiry: noExpiry,
 })
+
+const streamsOf = (isHere: boolean): string =>
+  ['a', 'b', 'c', 'd', 'e', 'f', 'g'].find(
+    (name) => (shardOf(`{${streamOwner(name)}}`, shards) === shard) === isHere,
+  ) as string
+const [here, there] = [streamsOf(true), streamsOf(false)]
 
 const turn: Unit = {
   kind: 'turn',
@@ -47,6 +55,7 @@ describe('the unit of a write', () => {
       { ...put('k'), kind: 'compareAndSet', expected: undefined } as Command,
     ],
     ['a batch', { kind: 'batch', commands: [put('k'), { kind: 'delete', key: 'k' }] }],
+    ['parts for streams', { kind: 'streams', parts: [appending(here, ['{"a":"да"}', '1'])] }],
   ])('comes as it was sent: %s', (_, unit) => {
     expect(encodeFrame(read(unit))).toEqual(encodeFrame(unit))
   })
@@ -54,6 +63,8 @@ describe('the unit of a write', () => {
   test.each<[string, FrameUnits]>([
     ['a key of another shard', put(stray)],
     ['a key of another shard in a batch', { kind: 'batch', commands: [put('k'), put(stray)] }],
+    ['a stream of another shard', { kind: 'streams', parts: [appending(there, ['1'])] }],
+    ['a message that is no JSON', { kind: 'streams', parts: [appending(here, ['1', 'no'])] }],
     ['a turn', turn],
     ['two units', [put('k'), put('k')]],
     ['a removal of what has expired', { kind: 'removeExpired', keys: ['k'] }],

@@ -17,6 +17,7 @@ import { decodeFrame } from '../../../src/storage/commands/command-decoding.ts'
 import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
 import { commandTable } from '../../../src/storage/commands/command-table.ts'
 import { entryUnit } from '../../../src/storage/commands/entry-unit.ts'
+import type { StreamPart } from '../../../src/storage/commands/stream-unit.ts'
 import type { StoredValue } from '../../../src/storage/ports/projection-store.ts'
 import {
   alarmRowKey,
@@ -29,6 +30,7 @@ import { mainRowOf } from '../../../src/storage/values/entity-row.ts'
 import { eventPayload } from '../../../src/storage/values/event-payload.ts'
 import { encodeIndexValue } from '../../../src/storage/values/index-value.ts'
 import { blobRope, encodeRope } from '../../../src/storage/values/rope.ts'
+import { acting, appending } from '../../support/worlds/stream-parts.ts'
 
 const text = (content: string): StoredValue => ({
   tag: 1,
@@ -225,6 +227,27 @@ const removal: Removal = {
   isLast: false,
 }
 
+const placed = { birth: '000000000000002a', number: 3 }
+
+const streams: Readonly<Record<string, readonly StreamPart[]>> = {
+  'an append to a stream': [appending('a/б', ['{"token":"да"}', '1'])],
+  'an append that closes, of a producer that counts messages': [
+    appending('a', ['1'], {
+      closes: true,
+      producer: { id: 'step-1', epoch: 2, seq: 7, counts: 'messages' },
+    }),
+  ],
+  'every act on streams': [
+    appending('a', [], { closes: true }),
+    appending('b', ['null'], { producer: { id: 'p', epoch: 0, seq: 0, counts: 'requests' } }),
+    acting('a', { act: 'begin', id: 'p' }),
+    acting('a', { act: 'reopen' }),
+    acting('a', { act: 'trim', before: placed }),
+    acting('a', { act: 'keep', keeps: { ageMs: 86_400_000, bytesMax: 0, messagesMax: 100 } }),
+    acting('c', { act: 'delete' }),
+  ],
+}
+
 const frames: Readonly<Record<string, readonly Unit[]>> = {
   ...Object.fromEntries(Object.entries(entries).map(([name, entry]) => [name, [entry]])),
   'a turn that journals, between two entries': [
@@ -235,6 +258,9 @@ const frames: Readonly<Record<string, readonly Unit[]>> = {
   ...Object.fromEntries(Object.entries(turns).map(([name, turn]) => [name, [turn]])),
   'a removal of rows that an entity kept': [removal],
   'the last removal': [{ ...removal, keys: [], isLast: true }],
+  ...Object.fromEntries(
+    Object.entries(streams).map(([name, parts]) => [name, [{ kind: 'streams', parts }]]),
+  ),
   'a put between two turns': [
     turns['the first turn of an entity'] as Turn,
     commands.put as Command,

@@ -257,7 +257,13 @@ describe('bytes of another kind', () => {
       'expiry',
       3,
     ],
-    ['an unknown kind of unit', '0000000000000000 0100 02000000 05 00', 'unit', 5],
+    ['an unknown kind of unit', '0000000000000000 0100 02000000 06 00', 'unit', 6],
+    [
+      'an unknown act on a stream',
+      '0000000000000000 0100 12000000 05 01000000 0900 2473747265616d2f61 07 00',
+      'act on a stream',
+      7,
+    ],
     [
       'an unknown mark of a turn',
       `${turnHead} 02 00 00000000 00000000 00000000`,

@@ -27,6 +27,11 @@ import {
   rowClassOf,
   unlistedBlobsKey,
 } from '../../../src/storage/values/row-key.ts'
+import {
+  streamChunkKey,
+  streamHeadKey,
+  streamProducerKey,
+} from '../../../src/storage/values/stream-key.ts'
 
 const birth = '00000000000000ff'
 
@@ -48,6 +53,9 @@ const rowsOf = (key: string, actor: string): Readonly<Record<RowClassName, strin
     index: indexRowKey(kind, 'field', '4text', id),
     own: ownRowKey(actor, birth, 'own'),
     removal: removalRowKey(actor, birth),
+    streamHead: streamHeadKey(actor),
+    streamChunk: streamChunkKey(actor, birth, 7),
+    streamProducer: streamProducerKey(actor, birth, 'p'),
     entryId: entryIdRowKey('entry'),
     appendedMarker: appendedMarkerKey,
     derived: `${prefixOf('derived')}producer\0${key}`,
@@ -59,7 +67,10 @@ const rowsOf = (key: string, actor: string): Readonly<Record<RowClassName, strin
 /** The line of each class, as it is meant. */
 const lines: Readonly<Record<string, readonly RowClassName[]>> = {
   key: ['value', 'field', 'lock'],
-  actor: ['entity', 'alarm', 'due', 'callId', 'writtenKey', 'index', 'own', 'removal'],
+  actor: [
+    ...['entity', 'alarm', 'due', 'callId', 'writtenKey', 'index', 'own', 'removal'],
+    ...['streamHead', 'streamChunk', 'streamProducer'],
+  ] as const,
   stay: ['entryId', 'appendedMarker'],
   all: ['compoundMarker'],
   derive: ['loggedBlob', 'unlistedBlobs', 'derived', 'projected', 'projectionMark'],

@@ -65,8 +65,8 @@ const unitOf = (unit: Unit, note: Note): void => {
   const { kind } = unit
   if (kind === 'turn') turn(unit, note)
   else if (kind === 'batch') for (const each of unit.commands) command(each, note)
-  else if (kind !== 'entry' && kind !== 'removal') command(unit, note)
-  if (kind === 'entry' || kind === 'removal' || kind === 'batch') note(`unit ${kind}`)
+  else if (kind !== 'entry' && kind !== 'removal' && kind !== 'streams') command(unit, note)
+  if (['entry', 'removal', 'streams', 'batch'].includes(kind)) note(`unit ${kind}`)
 }
 
 const command = (given: Command, note: Note): void => {
@@ -138,7 +138,7 @@ export const knownFormats = (): string[] => [
   ...Object.values(rowClasses).flatMap(({ letter }) => (letter ? [`row class ${letter}`] : [])),
   ...['none', 'at', 'after', 'keep'].map((kind) => `expiry ${kind}`),
   ...[`segment features ${knownFeatures} and 0`, 'snapshot flags 0'],
-  ...['own row of $queue- y0', 'file at-work', 'file LOCK'],
+  ...['unit streams', 'own row of $queue- y0', 'file at-work', 'file LOCK'],
   ...['lmdb/UNPROVEN', 'wal/commitments/#-#.part', 'wal/salvage.json', 'end.json'].map(
     (name) => `file shard-#/${name}`,
   ),

@@ -11,6 +11,7 @@ import {
   type Unit,
 } from '../../../src/storage/commands/command.ts'
 import { entryUnit } from '../../../src/storage/commands/entry-unit.ts'
+import type { StreamPart } from '../../../src/storage/commands/stream-unit.ts'
 import type { StoredValue, ValueTag } from '../../../src/storage/ports/projection-store.ts'
 import {
   alarmRowKey,
@@ -22,6 +23,7 @@ import {
 import { mainRowOf, type TurnMark } from '../../../src/storage/values/entity-row.ts'
 import { encodeIndexValue, type IndexValue } from '../../../src/storage/values/index-value.ts'
 import { anyText } from '../any-text.ts'
+import { acting, appending } from './stream-parts.ts'
 
 const texts = (bytesMax: number) =>
   fc
@@ -188,6 +190,35 @@ const turnOf = (entity: string): fc.Arbitrary<Turn> =>
     writes: fc.array(anyCommand, { maxLength: 3 }),
   })
 
+const anyPart: fc.Arbitrary<StreamPart> = fc.oneof(
+  fc
+    .record({
+      messages: fc.array(fc.json(), { maxLength: 4 }),
+      closes: fc.boolean(),
+      producer: fc.option(
+        fc.record({
+          id: key,
+          epoch: fc.nat(),
+          seq: fc.nat(),
+          counts: fc.constantFrom('messages' as const, 'requests' as const),
+        }),
+        { nil: undefined },
+      ),
+    })
+    .map(({ messages, closes, producer }) =>
+      appending('any', messages, {
+        closes: closes || messages.length === 0,
+        ...(producer && { producer: { ...producer, id: producer.id.slice(0, 60) } }),
+      }),
+    ),
+  fc.constantFrom('begin' as const).map((act) => acting('any', { act, id: 'p' })),
+  fc.constantFrom('reopen' as const, 'delete' as const).map((act) => acting('any', { act })),
+  fc.record({ birth, number: fc.nat() }).map((before) => acting('any', { act: 'trim', before })),
+  fc
+    .record({ ageMs: fc.nat(), bytesMax: fc.nat(), messagesMax: fc.nat() })
+    .map((keeps) => acting('any', { act: 'keep', keeps })),
+)
+
 /** One unit. */
 export const anyUnit: fc.Arbitrary<Unit> = fc.oneof(
   anyCommand,
@@ -199,6 +230,10 @@ export const anyUnit: fc.Arbitrary<Unit> = fc.oneof(
     birth,
     keys: fc.array(key, { maxLength: 5 }),
     isLast: fc.boolean(),
+  }),
+  fc.record({
+    kind: fc.constant('streams' as const),
+    parts: fc.array(anyPart, { minLength: 1, maxLength: 5 }),
   }),
   fc.record({
     kind: fc.constant('batch' as const),

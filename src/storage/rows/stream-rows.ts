@@ -1,0 +1,336 @@
+/**
+ * The effect of a unit of streams on rows. Each part is decided by itself, from the rows alone and the
+ * frame's stamp, so that live writes and replays agree. Pure.
+ */
+import { u32In } from '../../bytes/u64.ts'
+import type { StreamAnswer, StreamDone, StreamRefusal } from '../commands/command-answer.ts'
+import type {
+  ProducerNumber,
+  StreamAct,
+  StreamAppend,
+  StreamPart,
+  StreamsUnit,
+} from '../commands/stream-unit.ts'
+import { removalRowKey } from '../values/entity-key.ts'
+import { entityRow } from '../values/entity-row.ts'
+import {
+  birthsMax,
+  type StreamPlace,
+  streamBirth,
+  streamChunkKey,
+  streamHeadKey,
+  streamProducerKey,
+} from '../values/stream-key.ts'
+import {
+  chunkBytes,
+  chunkHeadBytes,
+  chunkStamp,
+  grownChunk,
+  messageHeadBytes,
+  messagesIn,
+  newChunk,
+  newHead,
+  readStreamHead,
+  readStreamProducer,
+  type StreamHead,
+  type StreamProducer,
+  streamHeadRow,
+  streamProducerRow,
+} from '../values/stream-row.ts'
+import type { RowSink, Rows } from './rows.ts'
+
+/** The most bytes of messages that a stream keeps. */
+export const streamBytesMax = 2 ** 30
+
+/** The most producers of a stream. */
+const producersMax = 10_000
+
+/** The bytes of a full chunk, and of one in a long append. */
+const chunkMax = 8 * 1024
+const longChunkMax = 64 * 1024
+
+/** The most chunks that a trim, and an append, remove at once. */
+const trimmedChunksMax = 1_000
+const droppedChunksMax = 8
+
+type Stamp = { readonly lsn: number; readonly time: number }
+
+/** The rows, and the changes of the unit, which later parts see. */
+type Changing = Rows & RowSink
+
+/**
+ * Applies the parts in order. Returns the answer of each.
+ * @throws KeelsonError `CORRUPT` for a damaged row
+ */
+export const applyStreams = (
+  { parts }: StreamsUnit,
+  rows: Changing,
+  stamp: Stamp,
+): readonly StreamAnswer[] => parts.map((part) => applyPart(part, rows, stamp))
+
+const applyPart = (part: StreamPart, rows: Changing, stamp: Stamp): StreamAnswer => {
+  const { owner } = part
+  const row = rows.get(streamHeadKey(owner))
+  const head = row && readStreamHead(row)
+  if (part.act === 'delete') return removed(owner, head, rows)
+  if (head) return acted(part, owner, head, rows, stamp)
+  if (part.act === 'reopen' || part.act === 'trim') return refusal('none', undefined)
+  const birth = freeBirth(owner, rows, stamp.lsn)
+  return birth === undefined
+    ? refusal('births', undefined)
+    : acted(part, owner, newHead(birth, stamp.time), rows, stamp)
+}
+
+/** A birth that no row of an ended one has; `undefined` if this frame has had too many. */
+const freeBirth = (owner: string, rows: Rows, lsn: number): string | undefined => {
+  for (let place = 0; place < birthsMax; place++) {
+    const birth = streamBirth(lsn, place)
+    if (!rows.get(removalRowKey(owner, birth))) return birth
+  }
+  return undefined
+}
+
+/** The stream ends at once; its chunks and producers are removed piece by piece. */
+const removed = (owner: string, head: StreamHead | undefined, rows: Changing): StreamAnswer => {
+  if (!head) return { kind: 'removed', existed: false }
+  rows.set(streamHeadKey(owner), undefined)
+  rows.set(removalRowKey(owner, head.birth), entityRow(nothing))
+  return { kind: 'removed', existed: true }
+}
+
+const nothing = new Uint8Array(0)
+
+const acted = (
+  part: Exclude<StreamAct, { act: 'delete' }>,
+  owner: string,
+  head: StreamHead,
+  rows: Changing,
+  { time }: Stamp,
+): StreamAnswer => {
+  switch (part.act) {
+    case 'append':
+      return appended(part, owner, head, rows, time)
+    case 'begin':
+      return begun(part.id, owner, head, rows)
+    case 'reopen':
+      head.isClosed = false
+      return kept(owner, head, rows)
+    case 'keep':
+      head.keeps = part.keeps
+      drop(owner, head, rows, time)
+      return kept(owner, head, rows)
+    case 'trim':
+      return trimmed(part.before, owner, head, rows)
+  }
+}
+
+/** Sets the row of a head that a part has changed. */
+const kept = (
+  owner: string,
+  head: StreamHead,
+  rows: Changing,
+  producer?: StreamProducer,
+  isLeft = false,
+): StreamDone => {
+  rows.set(streamHeadKey(owner), streamHeadRow(head))
+  return done(head, head.next, producer, isLeft)
+}
+
+const done = (
+  { birth, floor, next, isClosed }: StreamHead,
+  end: number,
+  producer?: StreamProducer,
+  isLeft = false,
+  isRepeat = false,
+): StreamDone => ({
+  kind: 'stream',
+  birth,
+  floor,
+  next,
+  isClosed,
+  end,
+  isRepeat,
+  producer: producer && { epoch: producer.epoch, next: producer.next },
+  isLeft,
+})
+
+const refusal = (
+  why: StreamRefusal['why'],
+  head: StreamHead | undefined,
+  producer?: StreamProducer,
+): StreamRefusal => ({
+  kind: 'refusedPart',
+  why,
+  next: head?.next ?? 0,
+  producer: producer && { epoch: producer.epoch, next: producer.next },
+})
+
+const appended = (
+  part: StreamAppend,
+  owner: string,
+  head: StreamHead,
+  rows: Changing,
+  time: number,
+): StreamAnswer => {
+  const { producer: number, closes } = part
+  const key = number && streamProducerKey(owner, head.birth, number.id)
+  const row = key === undefined ? undefined : rows.get(key)
+  const known = row && readStreamProducer(row)
+  const skipped = number ? skippedOf(number, part, known) : 0
+  if (typeof skipped === 'string') return refusal(skipped, head, known)
+  const isRepeat = skipped > part.count || (part.count > 0 && skipped === part.count)
+  if (isRepeat && known) return done(head, known.end, known, false, true)
+  const count = part.count - skipped
+  if (head.isClosed)
+    return count === 0 && !number ? done(head, head.next) : refusal('closed', head, known)
+  if (number && !known && head.producers >= producersMax) return refusal('producers', head)
+  const from = startOf(part.packed, skipped)
+  const bytes = part.packed.length - from - messageHeadBytes * count
+  if (head.bytes + bytes > streamBytesMax) return refusal('bytes', head, known)
+  if (count > 0) grow(owner, head, part.packed, from, count, rows, time)
+  head.isClosed = closes
+  drop(owner, head, rows, time)
+  if (key === undefined || !number) return kept(owner, head, rows)
+  const { epoch, seq, counts } = number
+  const next = counts === 'messages' ? Math.max(known?.next ?? 0, seq + part.count) : seq + 1
+  const producer = { epoch, next, end: head.next }
+  rows.set(key, streamProducerRow(producer))
+  if (!known) head.producers++
+  return kept(owner, head, rows, producer)
+}
+
+/**
+ * How many messages of an append were there before: more than it has, if it is a request that was
+ * there.
+ */
+const skippedOf = (
+  { epoch, seq, counts }: ProducerNumber,
+  { count }: StreamAppend,
+  known: StreamProducer | undefined,
+): number | 'gap' | 'fenced' => {
+  if (known && epoch < known.epoch) return 'fenced'
+  const isNew = !known || (epoch > known.epoch && counts === 'requests')
+  const next = isNew ? 0 : known.next
+  if (seq > next) return 'gap'
+  if (counts === 'messages') return Math.min(count, next - seq)
+  return seq < next ? count + 1 : 0
+}
+
+/** Where the message after so many begins. */
+const startOf = (packed: Uint8Array, skipped: number): number => {
+  let at = 0
+  for (let each = 0; each < skipped; each++) at += messageHeadBytes + u32In(packed, at)
+  return at
+}
+
+/** Puts `count` messages from `from` on into chunks. */
+const grow = (
+  owner: string,
+  head: StreamHead,
+  packed: Uint8Array,
+  from: number,
+  count: number,
+  rows: Changing,
+  time: number,
+): void => {
+  const { birth, next } = head
+  const max = packed.length - from > chunkMax ? longChunkMax : chunkMax
+  let last = next === 0 ? undefined : rows.get(streamChunkKey(owner, birth, head.lastChunk))
+  let room = next === 0 ? max - chunkHeadBytes : max - chunkBytes(last, head.lastChunk).length
+  let [at, number] = [from, next]
+  while (at < packed.length) {
+    const [begin, first] = [at, number]
+    // A new chunk takes at least one message, however long.
+    while (at < packed.length) {
+      const size = messageHeadBytes + u32In(packed, at)
+      if (size > room && (last || at > begin)) break
+      at += size
+      room -= size
+      number++
+    }
+    if (last && at > begin) {
+      const grown = grownChunk(last, packed, begin, at, max)
+      rows.set(streamChunkKey(owner, birth, head.lastChunk), grown)
+    } else if (!last) {
+      if (first > 0 && head.second === 0) {
+        head.second = first
+        head.secondMs = time
+      }
+      head.lastChunk = first
+      rows.set(streamChunkKey(owner, birth, first), newChunk(time, packed, begin, at, max))
+    }
+    last = undefined
+    room = max - chunkHeadBytes
+  }
+  head.next += count
+  head.bytes += packed.length - from - messageHeadBytes * count
+  head.writtenMs = time
+}
+
+/** Moves the floor over the messages that the stream keeps no longer, and removes their chunks. */
+const drop = (owner: string, head: StreamHead, rows: Changing, time: number): void => {
+  const { ageMs, bytesMax, messagesMax } = head.keeps
+  if (messagesMax > 0) head.floor = Math.max(head.floor, head.next - messagesMax)
+  for (let chunks = 0; chunks < droppedChunksMax && head.second !== 0; chunks++) {
+    const isOld = ageMs > 0 && head.secondMs <= time - ageMs
+    const isBelow = head.second <= head.floor
+    const isBeyond =
+      bytesMax > 0 &&
+      head.bytes >= bytesMax &&
+      head.bytes - firstBytes(owner, head, rows) >= bytesMax
+    if (!isOld && !isBelow && !isBeyond) break
+    removeFirst(owner, head, rows)
+  }
+}
+
+/** The bytes of the messages in the first of several chunks. */
+const firstBytes = (owner: string, head: StreamHead, rows: Rows): number => {
+  const { birth, firstChunk, second } = head
+  const content = chunkBytes(rows.get(streamChunkKey(owner, birth, firstChunk)), firstChunk)
+  return content.length - chunkHeadBytes - messageHeadBytes * (second - firstChunk)
+}
+
+/** Removes the first of several chunks. */
+const removeFirst = (owner: string, head: StreamHead, rows: Changing): void => {
+  const { birth, firstChunk, second, lastChunk } = head
+  head.bytes -= firstBytes(owner, head, rows)
+  rows.set(streamChunkKey(owner, birth, firstChunk), undefined)
+  head.floor = Math.max(head.floor, second)
+  head.firstChunk = second
+  head.second = 0
+  head.secondMs = 0
+  if (second === lastChunk) return
+  const content = chunkBytes(rows.get(streamChunkKey(owner, birth, second)), second)
+  head.second = second + messagesIn(content)
+  const row = rows.get(streamChunkKey(owner, birth, head.second))
+  head.secondMs = chunkStamp(chunkBytes(row, head.second))
+}
+
+const trimmed = (
+  { birth, number }: StreamPlace,
+  owner: string,
+  head: StreamHead,
+  rows: Changing,
+): StreamAnswer => {
+  if (birth !== head.birth || number > head.next) return refusal('place', head)
+  head.floor = Math.max(head.floor, number)
+  const isBelow = (): boolean => head.second !== 0 && head.second <= head.floor
+  for (let chunks = 0; chunks < trimmedChunksMax && isBelow(); chunks++)
+    removeFirst(owner, head, rows)
+  return kept(owner, head, rows, undefined, isBelow())
+}
+
+const begun = (id: string, owner: string, head: StreamHead, rows: Changing): StreamAnswer => {
+  const key = streamProducerKey(owner, head.birth, id)
+  const row = rows.get(key)
+  const known = row && readStreamProducer(row)
+  if (!known && head.producers >= producersMax) return refusal('producers', head)
+  const producer = {
+    epoch: known ? known.epoch + 1 : 0,
+    next: known?.next ?? 0,
+    end: known?.end ?? head.next,
+  }
+  rows.set(key, streamProducerRow(producer))
+  if (!known) head.producers++
+  return kept(owner, head, rows, producer)
+}

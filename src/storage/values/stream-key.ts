@@ -1,0 +1,80 @@
+/**
+ * Names, row keys and offsets of durable streams. The owner of a stream by itself is the entity
+ * `$stream/NAME`, whose shard it has. A stream has a birth: the LSN of the frame that made it, and a
+ * number among the births of that frame. Its chunks and producers are rows of their birth, so a stream
+ * that is made again under the same name shares none of them. Pure.
+ */
+import type { RowRange } from '../ports/projection-store.ts'
+import { checkEntityId, ownKeyOf, ownRowKey, ownRows } from './entity-key.ts'
+import { prefixOf, rowsBeginning } from './row-key.ts'
+
+/** The kind that owns the streams by themselves. It has no actors. */
+const streamKind = '$stream'
+
+const ownerPrefix = `${streamKind}/`
+
+/**
+ * The owner of the stream with a name: 1 to 256 bytes without `{`, `}` and NUL.
+ * @throws KeelsonError `INVALID_ARGUMENT`
+ */
+export const streamOwner = (name: unknown): string => ownerPrefix + checkEntityId(name, 'name')
+
+/** Whether an entity is the owner of a stream by itself. */
+export const isStreamOwner = (entity: string): boolean => entity.startsWith(ownerPrefix)
+
+/** The name of the stream of an owner. */
+export const streamNameOf = (owner: string): string => owner.slice(ownerPrefix.length)
+
+const numberDigits = 14
+const placeDigits = 2
+
+/** The most births of one stream in one frame. */
+export const birthsMax = 16 ** placeDigits
+
+const digits = (number: number, count: number): string => number.toString(16).padStart(count, '0')
+
+/** A birth: the frame that made the stream, and a number among the births of that frame. */
+export const streamBirth = (lsn: number, place: number): string =>
+  digits(lsn, numberDigits) + digits(place, placeDigits)
+
+const birthDigits = numberDigits + placeDigits
+
+const headPrefix = prefixOf('streamHead')
+const chunkPrefix = prefixOf('streamChunk')
+const producerPrefix = prefixOf('streamProducer')
+
+/** The key of the head of a stream. */
+export const streamHeadKey = (owner: string): string => headPrefix + owner
+
+/** The key of the chunk that begins with the message of a number. */
+export const streamChunkKey = (owner: string, birth: string, number: number): string =>
+  `${chunkPrefix}${owner}\0${birth}${digits(number, numberDigits)}`
+
+/** The key of a producer of a stream. */
+export const streamProducerKey = (owner: string, birth: string, id: string): string =>
+  `${producerPrefix}${owner}\0${birth}${id}`
+
+/** A place in a stream: after so many of its messages. */
+export type StreamPlace = { readonly birth: string; readonly number: number }
+
+// The rows that a removal takes away when a birth has ended: of a stream by itself its chunks and
+// producers, of any other entity the rows that it keeps itself. A key in a removal is that of such a
+// row after its birth; of a stream its letter comes first.
+
+/** The rows of a birth that has ended, in order. */
+export const birthRows = (entity: string, birth: string): readonly RowRange[] =>
+  isStreamOwner(entity)
+    ? [chunkPrefix, producerPrefix].map((each) => rowsBeginning(`${each}${entity}\0${birth}`))
+    : [ownRows(entity, birth)]
+
+/** The key in a removal of a row of a birth. */
+export const birthKeyOf = (entity: string, rowKey: string): string =>
+  isStreamOwner(entity)
+    ? (rowKey[1] ?? '') + rowKey.slice(rowKey.indexOf('\0', 1) + 1 + birthDigits)
+    : ownKeyOf(rowKey)
+
+/** The row of a birth that a key in a removal names. */
+export const birthRowKey = (entity: string, birth: string, key: string): string =>
+  isStreamOwner(entity)
+    ? `\0${key[0]}${entity}\0${birth}${key.slice(1)}`
+    : ownRowKey(entity, birth, key)
