@@ -1,7 +1,8 @@
 /** The page of `keelson observe`, and the protocol between it and its server. */
 export type * from './entity-answers.ts'
+export { jobNames, runNames } from './fact-names.ts'
 export type * from './process-answers.ts'
 export type * from './protocol.ts'
-export { stateTones, toneOf } from './state-tones.ts'
+export { runStatuses, stateTones, toneOf } from './state-tones.ts'
 export type * from './storage-answers.ts'
 export type * from './words.ts'

@@ -22,7 +22,14 @@ export const stateTones = {
     down: 'bad',
   },
   /** A shard elsewhere is in order: only its owner says nothing now. */
-  shard: { open: 'good', recovering: 'warn', down: 'bad', closed: 'bad' },
+  shard: {
+    open: 'good',
+    recovering: 'warn',
+    down: 'bad',
+    closed: 'bad',
+    suspended: 'warn',
+    'refuses writes': 'bad',
+  },
   projection: {
     following: 'good',
     live: 'good',
@@ -35,6 +42,7 @@ export const stateTones = {
   replica: { following: 'good', waiting: 'warn', fenced: 'bad', halted: 'bad' },
   member: { owner: 'good', unsure: 'bad', ended: 'bad' },
   process: { suspended: 'warn', starting: 'warn', terminating: 'bad', down: 'bad' },
+  entity: { blocked: 'bad' },
   /** Of a run that is over it is how it ended; so it is of a step. */
   run: {
     completed: 'good',
@@ -46,8 +54,16 @@ export const stateTones = {
     failed: 'bad',
     error: 'bad',
   },
-  job: { done: 'good', paused: 'warn', dead: 'bad' },
+  job: { done: 'good', dead: 'bad' },
+  queue: { paused: 'warn', full: 'bad', overdue: 'warn' },
+  schedule: { paused: 'warn', broken: 'bad' },
 } as const satisfies Readonly<Record<string, Readonly<Record<string, StateTone>>>>
+
+/** The statuses of a run, in the order of its life. */
+export const runStatuses = [
+  ...(['waiting', 'running', 'cancelling', 'undoing', 'blocked'] as const),
+  ...(['completed', 'failed', 'cancelled'] as const),
+]
 
 /** How bad this state of a part is; `undefined`: it is ordinary. */
 export const toneOf = (part: keyof typeof stateTones, state: string): StateTone | undefined =>

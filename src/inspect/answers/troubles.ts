@@ -422,6 +422,7 @@ const replicaTroubles = ({
     return [
       trouble(`replica ${kind}`, `${replica}, shard ${shard}`, reason, {
         ...sinceThen(since),
+        cause: reason,
         link: linkTo('replication'),
       }),
     ]

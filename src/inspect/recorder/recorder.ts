@@ -5,7 +5,8 @@
  */
 
 import type { StorageEvents } from '../../actors/index.ts'
-import { errorOf, isKeelsonError, reasonText } from '../../errors.ts'
+import { errorOf, isKeelsonError, type KeptError, reasonText } from '../../errors.ts'
+import { failureRecord, keptText } from '../../failure-record.ts'
 import type { FlowEvents, QueueEvents } from '../../flow/index.ts'
 import { noOptions } from '../../own-names.ts'
 import {
@@ -133,19 +134,19 @@ const recordStorage = (system: System, records: Records): void => {
   bus.on('entity.failed', (event) => {
     const { entity, what, error } = event
     failed(what.startsWith('alarm ') ? 'alarm' : 'continue', entityKindOf(entity), error)
-    add('step_failed', event, entity, error, failedText(what, event, error))
+    add('step_failed', event, entity, error, failedText(what, event, failureRecord(error)))
   })
   bus.on('flow.failed', (event) => {
     const { type, id, key } = event
     const error = errorOf(event.error)
     failed('step', flowKind('workflow', type), error)
-    const text = failedText(`step ${key}`, event, error)
+    const text = failedText(`step ${key}`, event, event.error)
     add('step_failed', event, `${type}/${id}`, error, text, [flowKind('workflow', type)])
   })
   bus.on('queue.failed', (event) => {
     const { queue, id, attempt: tries, retryAt, error } = event
     failed('job', flowKind('queue', queue), error)
-    const text = failedText(`job ${id}`, { tries, retryAt }, error)
+    const text = failedText(`job ${id}`, { tries, retryAt }, failureRecord(error))
     add('step_failed', event, `${queue}/${id}`, error, text, [flowKind('queue', queue)])
   })
   bus.on('entity.blocked', (event) => {
@@ -180,11 +181,11 @@ const titleOf = ({ name, label, kind }: ProcessFacts): string => name ?? label ?
 const failedText = (
   what: string,
   { tries, retryAt }: { readonly tries: number; readonly retryAt: number | undefined },
-  error: unknown,
+  record: KeptError,
 ): string => {
   const next =
     retryAt === undefined ? 'its last try' : `next try ${new Date(retryAt).toISOString()}`
-  return `${what} failed at try ${tries}, ${next}: ${describeReason(error)}`
+  return `${what} failed at try ${tries}, ${next}: ${keptText(record)}`
 }
 
 /** The kind of a process. That of an entity is the kind in its label, `order/17`. */

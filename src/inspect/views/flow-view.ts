@@ -15,6 +15,7 @@ import type {
   RunStatus,
   ScheduleRow,
 } from '../../flow/index.ts'
+import { jobNames, runNames, runStatuses } from '../../observe/index.ts'
 import {
   type FlowOverview,
   type JobWait,
@@ -29,10 +30,7 @@ import { factList, textTable } from '../text/text-table.ts'
 import { recordText } from './record-view.ts'
 import { stateText } from './state-view.ts'
 
-const statuses: readonly RunStatus[] = [
-  ...(['waiting', 'running', 'cancelling', 'undoing', 'blocked'] as const),
-  ...(['completed', 'failed', 'cancelled'] as const),
-]
+const statuses: readonly RunStatus[] = runStatuses
 
 /** All workflows and queues. */
 export const overviewTable = ({ workflows, queues, silent }: FlowOverview): string => {
@@ -75,7 +73,11 @@ export const runTable = (page: Page<ListedRun>, paint: Paint): string => {
   )
   return tableOf(
     page,
-    ['id', 'status', 'since', 'waits for', 'progress', ...values, 'error'],
+    [
+      ...['id', runNames.status, runNames.since, runNames.waitsFor, runNames.progress],
+      ...values.map((name) => runNames[name]),
+      runNames.error,
+    ],
     ({ id, status, since, waitsFor, progress, error, ...row }) => [
       printable(id),
       stateText('run', status, paint),
@@ -105,16 +107,16 @@ export const runFacts = (run: string, row: RunInFull, paint: Paint): string => {
   const { status, startedAt, since, attempt, error, waitsFor, progress, priority } = row
   const facts = factList([
     ['run', printable(run)],
-    ['status', stateText('run', status, paint)],
-    ['started', timeText(startedAt)],
-    ['since', timeText(since)],
-    ['attempt', countText(attempt)],
-    ['input', cellText(row.input)],
-    ['output', cellText(row.output)],
-    ['waits for', awaitedText(waitsFor, row.place)],
-    ['error', errorCell(error)],
-    ['progress', cellText(progress)],
-    ['parent', cell(row.parent)],
+    [runNames.status, stateText('run', status, paint)],
+    [runNames.startedAt, timeText(startedAt)],
+    [runNames.since, timeText(since)],
+    [runNames.attempt, countText(attempt)],
+    [runNames.input, cellText(row.input)],
+    [runNames.output, cellText(row.output)],
+    [runNames.waitsFor, awaitedText(waitsFor, row.place)],
+    [runNames.error, errorCell(error)],
+    [runNames.progress, cellText(progress)],
+    [runNames.parent, cell(row.parent)],
     ['root', cell(row.root)],
     ...(row.forkedFrom === undefined ? [] : [['forked from', printable(row.forkedFrom)] as const]),
     ['correlation', cell(row.correlation)],
@@ -190,25 +192,25 @@ export const jobFacts = (job: string, look: WaitingJob<JobLook>, paint: Paint): 
   const { triesMax, failingSince } = others
   const facts = factList([
     ['job', printable(job)],
-    ['state', stateText('job', state, paint)],
-    ...(others.waitsFor ? [['waits for', jobWaitText(others.waitsFor)] as const] : []),
-    ['input', cellText(input)],
-    ['key', cell(key)],
-    ['priority', cell(String(priority))],
-    ['added', timeText(addedAt)],
-    ['due', timeText(dueAt)],
+    [jobNames.state, stateText('job', state, paint)],
+    ...(others.waitsFor ? [[jobNames.waitsFor, jobWaitText(others.waitsFor)] as const] : []),
+    [jobNames.input, cellText(input)],
+    [jobNames.key, cell(key)],
+    [jobNames.priority, cell(String(priority))],
+    [jobNames.addedAt, timeText(addedAt)],
+    [jobNames.dueAt, timeText(dueAt)],
     [
-      'tries',
+      jobNames.tries,
       triesMax === undefined ? countText(tries) : `${countText(tries)} of ${countText(triesMax)}`,
     ],
     ['failing since', timeText(failingSince)],
-    ['failed', timeText(failedAt)],
-    ['error', errorCell(others.error)],
-    ['done', timeText(doneAt)],
-    ['result', cellText(others.result)],
-    ['progress', cellText(others.progress)],
-    ['key of tries', printable(others.tryKey)],
-    ...others.log.map((line) => ['log', short(line)] as const),
+    [jobNames.failedAt, timeText(failedAt)],
+    [jobNames.error, errorCell(others.error)],
+    [jobNames.doneAt, timeText(doneAt)],
+    [jobNames.result, cellText(others.result)],
+    [jobNames.progress, cellText(others.progress)],
+    [jobNames.tryKey, printable(others.tryKey)],
+    ...others.log.map((line) => [jobNames.log, short(line)] as const),
   ])
   return [facts, ...recordText('the failure', others.error)].join('\n\n')
 }
@@ -217,7 +219,10 @@ export const jobFacts = (job: string, look: WaitingJob<JobLook>, paint: Paint): 
 export const deadTable = (page: DeadPage): string => {
   const table = tableOf(
     { entries: page.entries },
-    ['id', 'key', '>tries', 'failed', 'error', 'job'],
+    [
+      ...['id', jobNames.key, right(jobNames.tries)],
+      ...[jobNames.failedAt, jobNames.error, jobNames.input],
+    ],
     ({ id, key, tries, failedAt, error, job }) => [
       id,
       cell(key),
@@ -245,7 +250,10 @@ export const deadTable = (page: DeadPage): string => {
 export const jobsTable = (page: ShownJobs): string =>
   tableOf(
     page,
-    ['id', '>priority', 'key', '>tries', 'added', 'waits for', 'failed', 'error', 'job', 'result'],
+    [
+      ...['id', right(jobNames.priority), jobNames.key, right(jobNames.tries), jobNames.addedAt],
+      ...[jobNames.waitsFor, jobNames.failedAt, jobNames.error, jobNames.input, jobNames.result],
+    ],
     ({ id, priority, key, tries, addedAt, waitsFor, failedAt, error, input, result }) => [
       id,
       String(priority),
@@ -287,8 +295,8 @@ const scheduleState = (
   { broken, isPaused }: Pick<ScheduleRow, 'broken' | 'isPaused'>,
   paint: Paint,
 ): string => {
-  if (broken !== undefined) return paint('bad', `broken: ${printable(broken)}`)
-  return isPaused ? stateText('job', 'paused', paint) : '-'
+  if (broken !== undefined) return `${stateText('schedule', 'broken', paint)}: ${printable(broken)}`
+  return isPaused ? stateText('schedule', 'paused', paint) : '-'
 }
 
 const tableOf = <T>(

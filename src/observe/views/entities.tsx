@@ -2,7 +2,7 @@
 import { useState } from 'preact/hooks'
 import type { Kind, KindPage } from '../entity-answers.ts'
 import { usePage, usePages } from '../widgets/asking.ts'
-import { Badge, Card, Empty, measured } from '../widgets/parts.tsx'
+import { Card, Empty, measured, StateBadge } from '../widgets/parts.tsx'
 import { countText, dueText } from '../widgets/quantities.ts'
 import { addressOf, type Route } from '../widgets/route.ts'
 import { Choice } from '../widgets/search.tsx'
@@ -108,7 +108,7 @@ const entityColumns = (kind: string): readonly Column<Row>[] => [
         <code>{text}</code>
       ) : (
         <>
-          <Badge tone="bad">blocked</Badge> {blocked}
+          <StateBadge of="entity" state="blocked" /> {blocked}
         </>
       ),
   },

@@ -6,7 +6,7 @@ import { Act } from '../widgets/actions.tsx'
 import { refusedOf, useAsked, usePage } from '../widgets/asking.ts'
 import { ask, type Refused } from '../widgets/connection.ts'
 import { MachineDrawing } from '../widgets/machine.tsx'
-import { Badge, Card, Facts } from '../widgets/parts.tsx'
+import { Badge, Card, Facts, StateBadge } from '../widgets/parts.tsx'
 import { countText, dueText, durationText, timeText } from '../widgets/quantities.ts'
 import { addressOf, type Route } from '../widgets/route.ts'
 import { Difference, NamedValue, Value } from '../widgets/values.tsx'
@@ -42,7 +42,7 @@ export const EntityView = ({ data, route }: { data: EntityDetail; route: Route }
         <h1>
           {isWorker ? 'worker' : <a href={addressOf('kind', [kind])}>{kind}</a>} / {id}
         </h1>
-        {blocked !== undefined && <Badge tone="bad">blocked</Badge>}
+        {blocked !== undefined && <StateBadge of="entity" state="blocked" />}
         {pid === undefined ? (
           <Badge>{born ? 'at rest' : 'unborn'}</Badge>
         ) : (
@@ -173,7 +173,7 @@ const PendingList = (props: {
                 {dueText(dueAt, header.at)}
               </time>
             )}
-            {tries > 0 && <Badge tone="bad">failed {countText(tries)}×</Badge>}
+            {tries > 0 && <Badge tone="warn">failed {countText(tries)}×</Badge>}
           </div>
           {error !== undefined && <p class="bad">{error}</p>}
           {tries > 0 && next !== undefined && <p class="muted">{nextWords[next] ?? next}</p>}

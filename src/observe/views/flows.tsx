@@ -1,10 +1,20 @@
 /** Workflows and queues: how many runs have each status, a list of runs, and one run in time. */
 import { useState } from 'preact/hooks'
 import type { Flows, RunDetail, RunRow } from '../entity-answers.ts'
-import { toneOf } from '../state-tones.ts'
+import { runNames } from '../fact-names.ts'
+import { runStatuses, toneOf } from '../state-tones.ts'
 import { Act } from '../widgets/actions.tsx'
 import { usePage, usePages } from '../widgets/asking.ts'
-import { Ago, Badge, Card, Empty, Facts, measured, type Tone } from '../widgets/parts.tsx'
+import {
+  Ago,
+  Badge,
+  Card,
+  Empty,
+  Facts,
+  measured,
+  StateBadge,
+  type Tone,
+} from '../widgets/parts.tsx'
 import {
   agoText,
   countText,
@@ -22,26 +32,20 @@ import { QueueBadges } from './queue.tsx'
 import { ScheduleCard } from './schedules.tsx'
 import { SignalForm } from './signal.tsx'
 
-const statuses = [
-  'waiting',
-  'running',
-  'cancelling',
-  'undoing',
-  'blocked',
-  'completed',
-  'failed',
-  'cancelled',
-]
-
 type Workflow = Flows['workflows'][number]
 type Queue = Flows['queues'][number]
 
 const number = (count: number, tone?: Tone) =>
   count === 0 ? <span class="muted">0</span> : <span class={tone}>{countText(count)}</span>
 
+/** A narrow screen shows the first ones. */
+const worstFirst = [...runStatuses].sort(
+  (left, right) => Number(toneOf('run', right) === 'bad') - Number(toneOf('run', left) === 'bad'),
+)
+
 const workflowColumns: readonly Column<Workflow>[] = [
   { title: 'workflow', cell: ({ type }) => <a href={addressOf('runs', [type])}>{type}</a> },
-  ...statuses.map(
+  ...worstFirst.map(
     (status): Column<Workflow> => ({
       title: status,
       isNumber: true,
@@ -157,28 +161,32 @@ const runColumns = (type: string, now: number): readonly Column<RunRow>[] => [
     cell: ({ id }) => <a href={addressOf('run', [type, id])}>{id}</a>,
   },
   {
-    title: 'status',
+    title: runNames.status,
     class: 'nowrap',
-    cell: (row) => <Badge tone={toneOf('run', row.status)}>{row.status}</Badge>,
+    cell: (row) => <StateBadge of="run" state={row.status} />,
   },
   {
-    title: 'since',
+    title: runNames.since,
     isNumber: true,
     cell: ({ since }) => <Ago at={since} now={now} />,
   },
   {
-    title: 'started',
+    title: runNames.startedAt,
     isNumber: true,
     class: 'aside',
     cell: ({ startedAt }) => timeText(startedAt, now),
   },
-  { title: 'try', isNumber: true, cell: ({ attempt }) => countText(attempt) },
+  { title: runNames.attempt, isNumber: true, cell: ({ attempt }) => countText(attempt) },
   {
-    title: 'waits for',
+    title: runNames.waitsFor,
     class: 'cut',
     cell: ({ waitsFor }) => awaitedText(waitsFor, now),
   },
-  { title: 'error', class: 'cut', cell: ({ error = '' }) => <span class="bad">{error}</span> },
+  {
+    title: runNames.error,
+    class: 'cut',
+    cell: ({ error = '' }) => <span class="bad">{error}</span>,
+  },
 ]
 
 /** The runs of a workflow. */
@@ -215,7 +223,7 @@ export const RunsView = ({ data, route }: { data: Flows; route: Route }) => {
           value={status ?? ''}
           options={[
             ['', 'every status'],
-            ...statuses.map(
+            ...runStatuses.map(
               (name) => [name, `${name} (${countText(counts?.[name] ?? 0)})`] as const,
             ),
           ]}
@@ -224,19 +232,21 @@ export const RunsView = ({ data, route }: { data: Flows; route: Route }) => {
           }}
         />
       </div>
-      {workflow && (
-        <Card title="Rates" isFlush>
-          <Table columns={rateColumns.slice(1)} rows={[workflow]} keyOf={({ type }) => type} />
+      <div class="cards">
+        {workflow && (
+          <Card title="Rates" isFlush>
+            <Table columns={rateColumns.slice(1)} rows={[workflow]} keyOf={({ type }) => type} />
+          </Card>
+        )}
+        <Card isFlush>
+          <PagedTable
+            columns={runColumns(type, header.at)}
+            pages={pages}
+            keyOf={({ id }) => id}
+            empty={<Empty title="No run is found" />}
+          />
         </Card>
-      )}
-      <Card isFlush>
-        <PagedTable
-          columns={runColumns(type, header.at)}
-          pages={pages}
-          keyOf={({ id }) => id}
-          empty={<Empty title="No run is found" />}
-        />
-      </Card>
+      </div>
     </>
   )
 }
@@ -276,7 +286,7 @@ export const RunView = ({ data, route }: { data: RunDetail; route: Route }) => {
         <h1>
           <a href={addressOf('runs', [type])}>{type}</a> / {row.id}
         </h1>
-        <Badge tone={toneOf('run', row.status)}>{row.status}</Badge>
+        <StateBadge of="run" state={row.status} />
         <span class="fill" />
         <div class="acts">
           {isRetried(row.status) && <Act of={{ act: 'retryRun', ...of }} title="Retry" />}
@@ -320,13 +330,13 @@ const RunCard = (props: {
     <Card title="Run" width="third">
       <Facts
         of={[
-          ['started', timeText(row.startedAt, now)],
-          [isOver(row.status) ? 'ended' : 'status since', timeText(row.since, now)],
-          ['took', durationText(Math.max(0, end - row.startedAt))],
-          ['try', countText(row.attempt)],
-          ['waits for', awaitedText(row.waitsFor, now) || undefined],
+          [runNames.startedAt, timeText(row.startedAt, now)],
+          [runNames.since, timeText(row.since, now)],
+          [isOver(row.status) ? 'took' : 'age', durationText(Math.max(0, end - row.startedAt))],
+          [runNames.attempt, countText(row.attempt)],
+          [runNames.waitsFor, awaitedText(row.waitsFor, now) || undefined],
           ['place in the queue', place && placeText(place)],
-          ['begun by', row.parent],
+          [runNames.parent, row.parent],
           [
             'as an entity',
             <a key="entity" href={addressOf('entity', [`$flow-${type}`, row.id])}>
@@ -335,9 +345,9 @@ const RunCard = (props: {
           ],
         ]}
       />
-      <NamedValue title="Input" value={input} />
-      <NamedValue title="Output" value={output} />
-      <NamedValue title="Progress" value={progress} />
+      <NamedValue title={runNames.input} value={input} />
+      <NamedValue title={runNames.output} value={output} />
+      <NamedValue title={runNames.progress} value={progress} />
     </Card>
   )
 }
@@ -397,7 +407,7 @@ const StepWords = ({ step, now }: { step: Step; now: number }) => {
       {outcome === undefined ? (
         <Badge tone={tries > 0 ? 'warn' : undefined}>pending</Badge>
       ) : (
-        <Badge tone={toneOf('run', outcome)}>{outcome}</Badge>
+        <StateBadge of="run" state={outcome} />
       )}{' '}
       {tries > 0 && <span class="warn">{countText(tries)} failed tries </span>}
       {outcome === undefined && dueAt !== undefined && (

@@ -1,9 +1,9 @@
 /** One job of a queue: where it is, what it was given, and what came of it. */
 import type { JobDetail } from '../entity-answers.ts'
-import { toneOf } from '../state-tones.ts'
+import { jobNames } from '../fact-names.ts'
 import { Act } from '../widgets/actions.tsx'
 import { usePage } from '../widgets/asking.ts'
-import { Badge, Card, Facts } from '../widgets/parts.tsx'
+import { Card, Facts, StateBadge } from '../widgets/parts.tsx'
 import { countText, dueText, timeText } from '../widgets/quantities.ts'
 import { addressOf, type Route } from '../widgets/route.ts'
 import { NamedValue } from '../widgets/values.tsx'
@@ -21,7 +21,7 @@ export const JobView = ({ data: job, route }: { data: JobDetail; route: Route })
         <h1>
           <a href={addressOf('queue', [queue])}>{queue}</a> / {job.id}
         </h1>
-        <Badge tone={toneOf('job', job.state)}>{job.state}</Badge>
+        <StateBadge of="job" state={job.state} />
         <span class="fill" />
         <div class="acts">
           {job.state === 'dead' && (
@@ -38,25 +38,25 @@ export const JobView = ({ data: job, route }: { data: JobDetail; route: Route })
         <Card title="Job" width="third">
           <Facts
             of={[
-              ['waits for', job.waitsFor && waitText(job.waitsFor, header.at)],
-              ['added', at(job.addedAt)],
-              ['due', job.dueAt && dueText(job.dueAt, header.at)],
-              ['tries', countText(job.tries)],
-              ['last failed', at(job.failedAt)],
-              ['done', at(job.doneAt)],
-              ['key', job.key],
-              ['priority', String(job.priority)],
-              ['key of tries', job.tryKey],
+              [jobNames.waitsFor, job.waitsFor && waitText(job.waitsFor, header.at)],
+              [jobNames.addedAt, at(job.addedAt)],
+              [jobNames.dueAt, job.dueAt && dueText(job.dueAt, header.at)],
+              [jobNames.tries, countText(job.tries)],
+              [jobNames.failedAt, at(job.failedAt)],
+              [jobNames.doneAt, at(job.doneAt)],
+              [jobNames.key, job.key],
+              [jobNames.priority, String(job.priority)],
+              [jobNames.tryKey, job.tryKey],
             ]}
           />
         </Card>
         <Card title="Values" width="two-thirds">
-          <NamedValue title="Job" value={job.input} />
-          <NamedValue title="Progress" value={job.progress} />
-          <NamedValue title="Result" value={job.result} />
+          <NamedValue title={jobNames.input} value={job.input} />
+          <NamedValue title={jobNames.progress} value={job.progress} />
+          <NamedValue title={jobNames.result} value={job.result} />
           {job.log.length > 0 && (
             <>
-              <h2 style={{ margin: '10px 0 4px' }}>Log</h2>
+              <h2 style={{ margin: '10px 0 4px' }}>{jobNames.log}</h2>
               <pre>{job.log.join('\n')}</pre>
             </>
           )}

@@ -3,6 +3,7 @@
  * queue itself, because they can be retried there.
  */
 import type { JobRow, JobWait } from '../entity-answers.ts'
+import { jobNames } from '../fact-names.ts'
 import { usePage, usePages } from '../widgets/asking.ts'
 import { Ago, Card, Empty } from '../widgets/parts.tsx'
 import { countText, dueText } from '../widgets/quantities.ts'
@@ -21,16 +22,20 @@ const columns = (queue: string, now: number): readonly Column<JobRow>[] => [
     cell: ({ id }) => <a href={addressOf('job', [queue, id])}>{id}</a>,
   },
   {
-    title: 'waits for',
+    title: jobNames.waitsFor,
     class: 'cut',
     cell: ({ waitsFor }) => waitsFor && waitText(waitsFor, now),
   },
-  { title: 'content', class: 'cut aside', cell: ({ text }) => <code>{text}</code> },
-  { title: 'error', class: 'cut', cell: ({ error = '' }) => <span class="bad">{error}</span> },
-  { title: 'tries', isNumber: true, class: 'aside', cell: ({ tries }) => countText(tries) },
-  { title: 'key', class: 'nowrap aside', cell: ({ key = '' }) => key },
+  { title: jobNames.input, class: 'cut aside', cell: ({ text }) => <code>{text}</code> },
   {
-    title: 'added',
+    title: jobNames.error,
+    class: 'cut',
+    cell: ({ error = '' }) => <span class="bad">{error}</span>,
+  },
+  { title: jobNames.tries, isNumber: true, class: 'aside', cell: ({ tries }) => countText(tries) },
+  { title: jobNames.key, class: 'nowrap aside', cell: ({ key = '' }) => key },
+  {
+    title: jobNames.addedAt,
     isNumber: true,
     cell: ({ addedAt }) => <Ago at={addedAt} now={now} />,
   },

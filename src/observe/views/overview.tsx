@@ -2,11 +2,10 @@
 import { Fragment } from 'preact'
 import type { Latency, MemberRow, Overview, Sizes, Trouble } from '../process-answers.ts'
 import type { Header } from '../protocol.ts'
-import { toneOf } from '../state-tones.ts'
 import { usePage } from '../widgets/asking.ts'
 import { Chart } from '../widgets/chart.tsx'
 import { EventList } from '../widgets/events.tsx'
-import { Badge, Card, Empty, Facts, Since, type Tone } from '../widgets/parts.tsx'
+import { Badge, Card, Empty, Facts, Since, StateBadge, type Tone } from '../widgets/parts.tsx'
 import { bytesText, countText, durationText, shortText, timeText } from '../widgets/quantities.ts'
 import { addressOf } from '../widgets/route.ts'
 import { type Column, Table } from '../widgets/table.tsx'
@@ -112,7 +111,7 @@ const SlowCard = ({ of, now }: { of: Overview; now: number }) => {
 const MemberCard = ({ of, now }: { of: NonNullable<Overview['member']>; now: number }) => (
   <Card
     title={`Member ${of.name} of ${of.cluster}`}
-    aside={<Badge tone={toneOf('member', of.phase)}>{of.phase}</Badge>}
+    aside={<StateBadge of="member" state={of.phase} />}
   >
     <Facts
       of={[
@@ -147,7 +146,7 @@ const memberColumns = (
       phase === undefined ? (
         <Badge tone="bad">{reason}</Badge>
       ) : (
-        <Badge tone={toneOf('instance', phase)}>{phase}</Badge>
+        <StateBadge of="instance" state={phase} />
       ),
   },
   {

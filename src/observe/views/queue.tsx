@@ -1,9 +1,10 @@
 /** One queue: how many jobs are where, and its dead jobs. */
 import { useState } from 'preact/hooks'
 import type { DeadRow, Flows } from '../entity-answers.ts'
+import { jobNames } from '../fact-names.ts'
 import { Act } from '../widgets/actions.tsx'
 import { usePage, usePages } from '../widgets/asking.ts'
-import { Ago, Badge, Card, Empty } from '../widgets/parts.tsx'
+import { Ago, Card, Empty, StateBadge } from '../widgets/parts.tsx'
 import { agoText, countText } from '../widgets/quantities.ts'
 import { addressOf, type Route } from '../widgets/route.ts'
 import { type Column, PagedTable } from '../widgets/table.tsx'
@@ -14,8 +15,13 @@ type Queue = Flows['queues'][number]
 /** The condition of a queue as badges. */
 export const QueueBadges = ({ of: { isPaused, isFull, overdue } }: { of: Queue }) => (
   <>
-    {isPaused && <Badge tone="warn">paused</Badge>} {isFull && <Badge tone="bad">full</Badge>}{' '}
-    {overdue > 0 && <Badge tone="bad">{countText(overdue)} overdue</Badge>}
+    {isPaused && <StateBadge of="queue" state="paused" />}{' '}
+    {isFull && <StateBadge of="queue" state="full" />}{' '}
+    {overdue > 0 && (
+      <StateBadge of="queue" state="overdue">
+        {countText(overdue)} overdue
+      </StateBadge>
+    )}
   </>
 )
 
@@ -25,9 +31,9 @@ const deadColumns = (name: string, now: number, isWriting: boolean): readonly Co
     class: 'nowrap',
     cell: ({ id }) => <a href={addressOf('job', [name, id])}>{id}</a>,
   },
-  { title: 'content', class: 'cut', cell: ({ text }) => <code>{text}</code> },
+  { title: jobNames.input, class: 'cut', cell: ({ text }) => <code>{text}</code> },
   {
-    title: 'error',
+    title: jobNames.error,
     class: 'cut',
     cell: ({ error }) => (
       <span class="bad" title={error}>
@@ -35,14 +41,14 @@ const deadColumns = (name: string, now: number, isWriting: boolean): readonly Co
       </span>
     ),
   },
-  { title: 'tries', isNumber: true, class: 'aside', cell: ({ tries }) => countText(tries) },
+  { title: jobNames.tries, isNumber: true, class: 'aside', cell: ({ tries }) => countText(tries) },
   {
-    title: 'died',
+    title: jobNames.failedAt,
     isNumber: true,
     cell: ({ failedAt }) => <Ago at={failedAt} now={now} />,
   },
   {
-    title: 'added',
+    title: jobNames.addedAt,
     isNumber: true,
     class: 'aside',
     cell: ({ addedAt }) => <Ago at={addedAt} now={now} />,

@@ -2,15 +2,19 @@
 import type { SchedulePage, ScheduleRow } from '../entity-answers.ts'
 import { Act } from '../widgets/actions.tsx'
 import { usePage } from '../widgets/asking.ts'
-import { Badge, Card, Empty } from '../widgets/parts.tsx'
+import { Card, Empty, StateBadge } from '../widgets/parts.tsx'
 import { countText, dueText } from '../widgets/quantities.ts'
 import { addressOf, type Route } from '../widgets/route.ts'
 import { type Column, Table } from '../widgets/table.tsx'
 
 const columns = (now: number, isWriting: boolean): readonly Column<ScheduleRow>[] => [
   { title: 'schedule', class: 'nowrap', cell: ({ name }) => <b>{name}</b> },
-  { title: 'of', class: 'nowrap', cell: ({ isOfTree }) => (isOfTree ? 'the tree' : 'run time') },
-  { title: 'state', class: 'cut', cell: (row) => <State of={row} /> },
+  {
+    title: 'of',
+    class: 'nowrap aside',
+    cell: ({ isOfTree }) => (isOfTree ? 'the tree' : 'run time'),
+  },
+  { title: 'state', class: 'nowrap', cell: (row) => <State of={row} /> },
   {
     title: 'next',
     isNumber: true,
@@ -23,7 +27,7 @@ const columns = (now: number, isWriting: boolean): readonly Column<ScheduleRow>[
   },
   {
     title: 'last run',
-    class: 'cut',
+    class: 'nowrap aside',
     cell: ({ last, isRunning }) =>
       last === undefined ? (
         <span class="muted">none yet</span>
@@ -56,13 +60,13 @@ const State = ({ of: { broken, isPaused } }: { of: ScheduleRow }) => {
   if (broken !== undefined)
     return (
       <>
-        <Badge tone="bad">broken</Badge>{' '}
+        <StateBadge of="schedule" state="broken" />{' '}
         <span class="bad" title={broken}>
           {broken}
         </span>
       </>
     )
-  return isPaused ? <Badge tone="warn">paused</Badge> : null
+  return isPaused ? <StateBadge of="schedule" state="paused" /> : null
 }
 
 /** A broken one can only go: if the tree has its name, the other actions are on that one. */

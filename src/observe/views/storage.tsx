@@ -4,7 +4,7 @@ import { toneOf } from '../state-tones.ts'
 import type { Replication, StoragePage, StorageShard } from '../storage-answers.ts'
 import { Act } from '../widgets/actions.tsx'
 import { usePage } from '../widgets/asking.ts'
-import { Ago, Badge, Card, Empty, Facts, measured } from '../widgets/parts.tsx'
+import { Ago, Badge, Card, Empty, Facts, measured, StateBadge } from '../widgets/parts.tsx'
 import { bytesText, countText, durationText } from '../widgets/quantities.ts'
 import { addressOf, type Route } from '../widgets/route.ts'
 import { type Column, Table } from '../widgets/table.tsx'
@@ -70,8 +70,9 @@ const shardColumns = (
 ): readonly Column<StorageShard>[] => [
   {
     title: 'shard',
+    class: 'nowrap',
     cell: ({ shard }) => (
-      <a href={addressOf('storage', [], { from: query.from, shard })}>{`Shard ${shard}`}</a>
+      <a href={addressOf('storage', [], { from: query.from, shard })}>{`shard ${shard}`}</a>
     ),
   },
   ...(hasMembers
@@ -82,7 +83,7 @@ const shardColumns = (
   { title: 'log', isNumber: true, cell: figure(({ logBytes }) => bytesText(logBytes)) },
   {
     title: 'projection',
-    cell: figure(({ mode }) => <Badge tone={toneOf('projection', mode)}>{mode}</Badge>),
+    cell: figure(({ mode }) => <StateBadge of="projection" state={mode} />),
   },
   { title: 'lag', isNumber: true, cell: figure(({ lagMs }) => durationText(lagMs)) },
   {
@@ -105,9 +106,9 @@ const shardColumns = (
 /** The phase of a shard, and why it is not open. */
 const Phase = ({ of: { phase, reason, refusing, isSuspended } }: { of: StorageShard }) => (
   <>
-    <Badge tone={toneOf('shard', phase)}>{phase}</Badge>
-    {refusing !== undefined && <Badge tone="bad">refuses writes</Badge>}
-    {isSuspended && <Badge tone="warn">suspended</Badge>}
+    <StateBadge of="shard" state={phase} />
+    {refusing !== undefined && <StateBadge of="shard" state="refuses writes" />}
+    {isSuspended && <StateBadge of="shard" state="suspended" />}
     {reason !== undefined && <p class={phase === 'elsewhere' ? 'muted' : 'bad'}>{reason}</p>}
   </>
 )
@@ -130,15 +131,15 @@ const Shard = ({ shard: of }: { shard: StorageShard }) => {
   const { shard, phase } = of
   return (
     <Card
-      title={`Shard ${shard}${of.member === undefined ? '' : ` at ${of.member}`}`}
+      title={`shard ${shard}${of.member === undefined ? '' : ` at ${of.member}`}`}
       isAlarming={phase === 'down' || of.refusing !== undefined}
       aside={
         <div class="acts">
-          <Badge tone={toneOf('shard', phase)}>{phase}</Badge>
-          {of.refusing !== undefined && <Badge tone="bad">refuses writes</Badge>}
+          <StateBadge of="shard" state={phase} />
+          {of.refusing !== undefined && <StateBadge of="shard" state="refuses writes" />}
           {of.isSuspended && (
             <>
-              <Badge tone="warn">suspended</Badge>
+              <StateBadge of="shard" state="suspended" />
               <Act of={{ act: 'resumeShard', shard }} title="Resume" />
             </>
           )}
@@ -206,8 +207,7 @@ const DerivedFacts = ({ of }: { of: StorageShard }) => {
         [
           'projection',
           <>
-            <Badge tone={toneOf('projection', of.mode)}>{of.mode}</Badge> to LSN{' '}
-            {countText(of.projectedLsn)}
+            <StateBadge of="projection" state={of.mode} /> to LSN {countText(of.projectedLsn)}
           </>,
         ],
         ['lag', `${durationText(of.lagMs)}, ${bytesText(of.lagBytes)}`],
@@ -265,8 +265,7 @@ const Readers = ({ of: { subscriptions, projections } }: { of: StorageShard }) =
             [
               name,
               <>
-                <Badge tone={toneOf('subscription', state)}>{state}</Badge> {countText(lag)} frames
-                to go
+                <StateBadge of="subscription" state={state} /> {countText(lag)} frames to go
               </>,
             ] as const,
         ),
@@ -284,7 +283,7 @@ const replicaColumns: readonly Column<Replica>[] = [
   { title: 'shard', cell: ({ shard }) => shard },
   {
     title: 'state',
-    cell: ({ state }) => <Badge tone={toneOf('replica', state)}>{state}</Badge>,
+    cell: ({ state }) => <StateBadge of="replica" state={state} />,
   },
   { title: 'records to go', isNumber: true, cell: ({ lagRecords }) => countText(lagRecords) },
   {
@@ -315,15 +314,15 @@ export const ReplicationView = ({ data }: { data: Replication }) => (
           title={replica}
           isName
           isFlush
-          isAlarming={failures > 0}
+          isAlarming={shards.some(({ state }) => toneOf('replica', state) === 'bad')}
           aside={
             <div class="acts">
               {isRequired && <Badge>required</Badge>}
               {failures > 0 && (
-                <Badge tone="bad">
+                <StateBadge of="replica" state="waiting">
                   {countText(failures)} failed tries
                   {retryInMs === undefined ? '' : `, next in ${durationText(retryInMs)}`}
-                </Badge>
+                </StateBadge>
               )}
             </div>
           }

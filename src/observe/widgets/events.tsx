@@ -71,7 +71,9 @@ const Details = ({ event }: { event: Recorded }) => {
   const short = whole.startsWith(event.subject) ? whole.slice(event.subject.length) : whole
   return (
     <>
-      {subjectOf(event)} {short.trim()}
+      {[subjectOf(event), short.trim()]
+        .filter((part) => part !== '')
+        .flatMap((part) => [part, ' '])}
       {lastMessage !== undefined && <span class="muted"> while it handled {lastMessage}</span>}
       {(rest.length > 0 || (reason !== undefined && text !== reason)) && (
         <details>

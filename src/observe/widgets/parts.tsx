@@ -1,5 +1,6 @@
 /** The small parts that views are made of. */
 import type { ComponentChildren } from 'preact'
+import { type stateTones, toneOf } from '../state-tones.ts'
 import { agoText, sinceText } from './quantities.ts'
 
 /** How good or bad something is: only the bad has colour. */
@@ -9,6 +10,13 @@ export type Tone = 'good' | 'warn' | 'bad' | undefined
 export const Badge = ({ tone, children }: { tone?: Tone; children: ComponentChildren }) => (
   <span class={`badge ${tone ?? ''}`}>{children}</span>
 )
+
+/** A state of a part, as bad as the table of states says. `children`: other words for it. */
+export const StateBadge = (props: {
+  readonly of: keyof typeof stateTones
+  readonly state: string
+  readonly children?: ComponentChildren
+}) => <Badge tone={toneOf(props.of, props.state)}>{props.children ?? props.state}</Badge>
 
 /** A part of a view with its title. `width`: a class of the grid. */
 export const Card = (props: {

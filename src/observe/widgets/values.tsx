@@ -49,12 +49,15 @@ export const Value = ({ of }: { of: Shown }) => (
 
 /** A value below its title, if there is one. */
 export const NamedValue = ({ title, value }: { title: string; value: Shown | undefined }) =>
-  value === undefined ? null : (
+  value === undefined || isEmpty(value) ? null : (
     <>
       <h2 style={{ margin: '10px 0 4px' }}>{title}</h2>
       <Value of={value} />
     </>
   )
+
+/** Whether it has nothing to show. */
+const isEmpty = (value: Shown): boolean => isTree(value) && value.members.length === 0
 
 /** A value as plain data, by which two are compared. */
 const plainOf = (value: Shown): unknown => {

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { type TroubleKind, troubleKinds } from '../../../src/inspect/answers/trouble-kinds.ts'
 import { colourPaint } from '../../../src/inspect/text/paint.ts'
 import { stateText } from '../../../src/inspect/views/state-view.ts'
-import { stateTones, toneOf } from '../../../src/observe/index.ts'
+import { runNames, stateTones, toneOf } from '../../../src/observe/index.ts'
 import { sourceFiles } from '../../support/source-files.ts'
 
 const parts = Object.keys(stateTones) as (keyof typeof stateTones)[]
@@ -32,6 +32,33 @@ test('the prompt takes its colours from it, and leaves an ordinary state as it i
   expect(stateText('run', 'completed', colourPaint)).toBe(colourPaint('good', 'completed'))
   for (const state of ['running', 'constructor'])
     expect(stateText('run', state, colourPaint)).toBe(state)
+})
+
+test('a state of an entity, a queue, a schedule or a shard is as bad as its trouble is severe', () => {
+  const states = [
+    ['entity', 'blocked', 'blocked'],
+    ['queue', 'full', 'queue full'],
+    ['queue', 'overdue', 'overdue jobs'],
+    ['schedule', 'broken', 'schedule broken'],
+    ['shard', 'refuses writes', 'refuses writes'],
+    ['shard', 'suspended', 'projection suspended'],
+  ] as const
+  for (const [part, state, kind] of states)
+    expect(toneOf(part, state), kind).toBe(
+      troubleKinds[kind].severity === 'critical' ? 'bad' : 'warn',
+    )
+})
+
+test('no view spells the tone of a state, or the name of a fact of a run or a job, beside the tables', () => {
+  const views = ['src/inspect/views', 'src/observe/views'].flatMap(sourceFiles)
+  const states = parts.flatMap((part) => Object.keys(stateTones[part])).join('|')
+  const tone = new RegExp(`<Badge tone="\\w+">(?:${states})<|paint\\('\\w+', \\W(?:${states})\\W`)
+  expect(views.filter(({ text }) => tone.test(text)).map(({ path }) => path)).toEqual([])
+  const names = [runNames.startedAt, runNames.attempt, runNames.waitsFor].join('|')
+  const name = new RegExp(`(?:title: |\\[)'(?:${names})'`)
+  const ofFlows = views.filter(({ path }) => /flow|job|queue/.test(path))
+  expect(ofFlows.length).toBeGreaterThan(4)
+  expect(ofFlows.filter(({ text }) => name.test(text)).map(({ path }) => path)).toEqual([])
 })
 
 test('no view has a table of tones beside it', () => {

@@ -1,0 +1,37 @@
+/**
+ * The names of the facts about runs and jobs. Page, prompt and command line call a fact as it is
+ * called here. Pure, and apart from both, because the page has no other code of the server.
+ */
+
+/** Of a run, by the fields of `get`. */
+export const runNames = {
+  status: 'status',
+  startedAt: 'started',
+  since: 'since',
+  attempt: 'attempt',
+  input: 'input',
+  output: 'output',
+  waitsFor: 'waits for',
+  error: 'error',
+  progress: 'progress',
+  parent: 'parent',
+} as const
+
+/** Of a job, by the fields of `job`. */
+export const jobNames = {
+  state: 'state',
+  waitsFor: 'waits for',
+  input: 'input',
+  key: 'key',
+  priority: 'priority',
+  addedAt: 'added',
+  dueAt: 'due',
+  tries: 'tries',
+  failedAt: 'failed',
+  error: 'error',
+  doneAt: 'done',
+  result: 'result',
+  progress: 'progress',
+  tryKey: 'key of tries',
+  log: 'log',
+} as const
