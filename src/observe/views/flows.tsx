@@ -176,7 +176,12 @@ const runColumns = (type: string, now: number): readonly Column<RunRow>[] => [
     class: 'aside',
     cell: ({ startedAt }) => timeText(startedAt, now),
   },
-  { title: runNames.attempt, isNumber: true, cell: ({ attempt }) => countText(attempt) },
+  {
+    title: runNames.attempt,
+    isNumber: true,
+    class: 'aside',
+    cell: ({ attempt }) => countText(attempt),
+  },
   {
     title: runNames.waitsFor,
     class: 'cut',
@@ -383,7 +388,8 @@ const Timeline = (props: {
           <div key={`${step.key} words`} class="words">
             <StepWords step={step} now={now} />
           </div>,
-          step.failure && (
+          // The card of the failure has that of the run.
+          step.failure && step.failure.join() !== run.failure?.join() && (
             <div key={`${step.key} record`} class="record">
               <FailureLines lines={step.failure} />
             </div>

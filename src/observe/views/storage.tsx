@@ -291,7 +291,7 @@ const replicaColumns: readonly Column<Replica>[] = [
     isNumber: true,
     cell: ({ lagMs }) => measured(lagMs, durationText),
   },
-  { title: 'reason', class: 'cut', cell: ({ reason = '' }) => reason },
+  { title: 'reason', cell: ({ reason = '' }) => reason },
 ]
 
 /** The replicas. */
