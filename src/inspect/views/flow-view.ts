@@ -74,7 +74,11 @@ export const runTable = (page: Page<ListedRun>, paint: Paint): string => {
   return tableOf(
     page,
     [
-      ...['id', runNames.status, runNames.since, runNames.waitsFor, runNames.progress],
+      'id',
+      runNames.status,
+      runNames.since,
+      runNames.waitsFor,
+      runNames.progress,
       ...values.map((name) => runNames[name]),
       runNames.error,
     ],
@@ -219,10 +223,7 @@ export const jobFacts = (job: string, look: WaitingJob<JobLook>, paint: Paint): 
 export const deadTable = (page: DeadPage): string => {
   const table = tableOf(
     { entries: page.entries },
-    [
-      ...['id', jobNames.key, right(jobNames.tries)],
-      ...[jobNames.failedAt, jobNames.error, jobNames.input],
-    ],
+    ['id', jobNames.key, right(jobNames.tries), jobNames.failedAt, jobNames.error, jobNames.input],
     ({ id, key, tries, failedAt, error, job }) => [
       id,
       cell(key),
@@ -251,8 +252,16 @@ export const jobsTable = (page: ShownJobs): string =>
   tableOf(
     page,
     [
-      ...['id', right(jobNames.priority), jobNames.key, right(jobNames.tries), jobNames.addedAt],
-      ...[jobNames.waitsFor, jobNames.failedAt, jobNames.error, jobNames.input, jobNames.result],
+      'id',
+      right(jobNames.priority),
+      jobNames.key,
+      right(jobNames.tries),
+      jobNames.addedAt,
+      jobNames.waitsFor,
+      jobNames.failedAt,
+      jobNames.error,
+      jobNames.input,
+      jobNames.result,
     ],
     ({ id, priority, key, tries, addedAt, waitsFor, failedAt, error, input, result }) => [
       id,
