@@ -17,6 +17,7 @@ import type { App, StartOptions } from '../../../src/supervisors/index.ts'
 import { setClock } from '../worlds/nasty-machine.ts'
 import { sumOf, type Tally } from './seed-lives.ts'
 import { type NumberedWrite, StaleReads } from './stale-reads.ts'
+import { WatchedCopies } from './watched-copies.ts'
 
 type Messages = {
   calls: {
@@ -113,6 +114,7 @@ export class SharingLife {
   readonly #calls: Call[] = []
   readonly #writes: Write[] = []
   readonly #stale: StaleReads
+  readonly #copies: WatchedCopies
   /** Decides what was added later: a life with it is as it is without it. */
   readonly #dice: () => number
 
@@ -124,6 +126,7 @@ export class SharingLife {
     this.names = names
     this.random = seededRandom(seed)
     this.#stale = new StaleReads(seed)
+    this.#copies = new WatchedCopies(seed, world.clock)
     this.#dice = seededRandom(seed ^ 0xd1ce)
   }
 
@@ -143,6 +146,7 @@ export class SharingLife {
     for (const [at, name] of of.entries()) {
       const each = started[at] as App
       this.apps.set(name, each)
+      this.#copies.begin(name, each)
       void each.closed.then(() => this.left(name, each))
     }
   }
@@ -152,6 +156,7 @@ export class SharingLife {
     this.ended.add(name)
     if (isKilled) this.#killed.add(app)
     this.#endings++
+    this.#copies.ended(name, app)
     if (this.apps.get(name) === app) this.apps.delete(name)
   }
 
@@ -165,6 +170,7 @@ export class SharingLife {
       this.#ask()
     }
     if (this.#dice() < 0.1) this.#wake()
+    if (this.#dice() < 0.8) this.#copy()
     if (this.#dice() < 0.04) {
       setClock(this.#world.clock, this.#dice)
       this.#clocksSet++
@@ -201,6 +207,7 @@ export class SharingLife {
     const [[, reader]] = [...this.apps] as [[string, App]]
     await this.#writesHold(reader, lost !== undefined, doomed > 0)
     this.#stale.hold(this.#writes, this.ended, `seed ${this.#seed}`)
+    await this.#copies.hold(reader, (work) => this.#world.during(work))
     for (const id of ids) {
       await this.#callsHold(reader, id, lost)
       const ref = reader.entity<Messages>('account').ref(id)
@@ -232,7 +239,7 @@ export class SharingLife {
     })
     const writes = this.#writes.map(({ outcome }): Tally => ({ [`writes.${outcome}`]: 1 }))
     const own = { lives: 1, 'members.ended': this.#endings, 'clocks.set': this.#clocksSet }
-    return sumOf([own, ...calls, ...writes, this.#stale.tally()])
+    return sumOf([own, ...calls, ...writes, this.#stale.tally(), this.#copies.tally()])
   }
 
   #ask(): void {
@@ -263,6 +270,11 @@ export class SharingLife {
 
   #oneOf<T>(of: readonly T[]): T {
     return of[Math.floor(this.#dice() * of.length)] as T
+  }
+
+  #copy(): void {
+    const apps = [...this.apps.values()]
+    if (apps.length > 0) this.#copies.write(this.#oneOf(apps))
   }
 
   /** A cast is `sent`, unless it was refused at once. */
