@@ -24,7 +24,7 @@ import { EffectiveTurns, lsnOf, pageFault } from '../models/effective-turns.ts'
 import { LedgerClaims } from '../models/ledger-claims.ts'
 import { indexFaults } from '../models/ledger-index.ts'
 import type { LifeMachine } from '../worlds/engine-machine.ts'
-import { despiteDeath, fillFor, nastyMachine } from '../worlds/nasty-machine.ts'
+import { despiteDeath, fillFor, nastyMachine, setClock } from '../worlds/nasty-machine.ts'
 import {
   areSame,
   emptyLedger,
@@ -91,10 +91,13 @@ class EntityLife {
   /** The disk stops, or will. */
   #isHalting = true
   readonly #haltsAt: number
+  /** Decides when clocks are set: a life with that is as it is without it. */
+  readonly #dice: () => number
 
   constructor(seed: number, on?: LifeMachine) {
     this.#seed = seed
     this.#random = seededRandom(seed)
+    this.#dice = seededRandom(seed ^ 0xc10c)
     this.#shards = this.pick([1, 1, 2])
     this.#machine = on ?? nastyMachine({ seed, syncMs: this.pick([0, 1, 1, 7, 20]) })
     this.#hasOnFailed = this.pick([true, false])
@@ -283,10 +286,16 @@ class EntityLife {
       },
     ]
     for (let step = 0; step < steps; step++) {
+      if (this.#dice() < 0.05) this.#setClock()
       const isDown = this.#running.shards.some(({ phase }) => phase.kind !== 'open')
       if (this.#isHalted && isDown && this.#random() < 0.3) await this.#powerCut()
       else await this.pick(events)()
     }
+  }
+
+  #setClock(): void {
+    this.#count('clocks set')
+    setClock(this.#machine.clock, this.#dice)
   }
 
   /** Whether the machine has stopped at the call to the disk that this life has for it. */

@@ -2,6 +2,7 @@
  * The entity of the random lives: its state is the ledger of everything that its turns did, and it
  * notes each effect outside, as the world would see it.
  */
+import { shardTime } from '../../../src/actors/index.ts'
 import {
   type AppContext,
   type BackgroundContext,
@@ -203,7 +204,8 @@ const after = (ledger: Ledger, operation: Operation, context: LedgerContext): Le
     ...noted(ledger, number),
     rows: rowsAfter(ledger, operation),
   }
-  const at = context.now() + ms
+  // The time of day goes back with the clock at a start.
+  const at = shardTime(context).now() + ms
   if (deed === 'write') return { ...next, written: number }
   if (deed === 'step') return { ...next, recorded: [...ledger.recorded, number] }
   if (deed === 'large') return { ...next, filling: 'x'.repeat(100_000) }
@@ -254,7 +256,10 @@ const ledgerServer = (world: World, program: Program): DurableServer<LedgerMessa
   }
   const tryOf = (
     ...[kind, ledger, number, context]: [Try['kind'], Ledger, number, LedgerContext]
-  ): Try => ({ kind, id: context.id, number, step: context.step, ledger, now: context.now() })
+  ): Try => ({
+    ...{ kind, id: context.id, number, step: context.step, ledger },
+    now: shardTime(context).now(),
+  })
   const { givesUp } = world
   return {
     ...program,
