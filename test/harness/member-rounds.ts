@@ -93,7 +93,7 @@ class World {
     this.#clients = (number, kind) =>
       work === 'keys'
         ? new MemberClients(number, kind, lines, random)
-        : new FlowClients(number, lines, dir, random)
+        : new FlowClients(number, lines, { dir, shards }, random)
   }
 
   async round(number: number, trouble: MemberTrouble): Promise<void> {

@@ -16,7 +16,7 @@ import {
 import { flow, flows, queue, schedule, workflow } from 'keelson/flow'
 import { deskOf } from './members/desk.mjs'
 
-const { LEDGER = '', KEELSON_MEMBER: member = 'alone', SHARDS, STUCK_MS } = process.env
+const { LEDGER = '', KEELSON_MEMBER: member = 'alone', SHARDS, STUCK_MS, ALONE } = process.env
 const patiently = { timeoutMs: 60_000 }
 
 const outside = (...words) => appendFileSync(LEDGER, `${words.join(' ')}\n`)
@@ -136,7 +136,8 @@ const serve = (app) => ({
     call(app.entity(reminder).ref(id), 'remind', inMs, { ...patiently, id: key }),
   fired: ([id]) => call(app.entity(reminder).ref(id), 'fired', undefined, patiently),
   append: ([id]) => app.journal.append({ id, type: 'note' }).then(({ lsn }) => lsn),
-  backup: ([dir]) => app.backup(dir).then(() => true),
+  backup: ([dir]) => app.backup(dir, { consistent: true }).then(() => true),
+  load: ([key]) => app.store.load(prefix + key),
   copy: () => [...copy],
   page: () => allOf((more) => app.store.page({ prefix, limit: 100, ...more })),
   seen: () => allOf((more) => app.projection('seen').page({ limit: 100, ...more })),
@@ -150,7 +151,7 @@ const serve = (app) => ({
 export default defineConfig({
   dir: './data',
   shards: Number(SHARDS),
-  members: { stuckMs: Number(STUCK_MS), intensity: 1_000_000 },
+  ...(!ALONE && { members: { stuckMs: Number(STUCK_MS), intensity: 1_000_000 } }),
   // Small files, so that a disk can be filled.
   wal: { maxFileSize: 1 << 20 },
   projections: [seen],

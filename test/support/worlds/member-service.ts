@@ -92,6 +92,8 @@ export type ServiceOptions = {
   readonly program?: string
   /** More variables of the environment of its members. */
   readonly variables?: Readonly<Record<string, string>>
+  /** The words of the command in place of `--members`: one process without members, which is its own member. */
+  readonly as?: readonly string[]
 }
 
 /** The parent, and a line to each of its members. */
@@ -114,9 +116,10 @@ export class MemberService {
   /** Resolves when all members are ready. @throws Error if the service ends before */
   async start(): Promise<void> {
     const { dir, names, shards, stuckMs, variables } = this.#options
-    const { program = 'members-service.mjs' } = this.#options
+    const { program = 'members-service.mjs', as = ['--members', String(names.length)] } =
+      this.#options
     const words = ['dist/inspect/cli/cli.js', 'run', `test/support/programs/${program}`]
-    const members = ['--dir', join(dir, 'data'), '--members', String(names.length)]
+    const members = ['--dir', join(dir, 'data'), ...as]
     const own = { SOCKETS: this.#sockets, SHARDS: String(shards), STUCK_MS: String(stuckMs) }
     const parent = spawn(process.execPath, [...words, ...members], {
       env: { ...process.env, ...own, ...variables },
