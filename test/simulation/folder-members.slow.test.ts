@@ -13,8 +13,8 @@ describe('members of a folder', () => {
     'take calls once, in the order of each sender, in the lives from $from to $to',
     async ({ seeds }) => {
       const tally = sumOf(await liveSeeds(seeds, liveFolder))
-      for (const what of ['calls.answered', 'casts.sent', 'writes.done', 'members.ended'])
-        expect(tally[what], what).toBeGreaterThan(0)
+      const work = ['calls.answered', 'casts.sent', 'writes.done', 'members.ended', 'copies.right']
+      for (const what of work) expect(tally[what], what).toBeGreaterThan(0)
     },
     600_000,
   )
