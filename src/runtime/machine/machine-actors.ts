@@ -19,7 +19,14 @@ import type { Context } from '../server/gen-server.ts'
 import { isRef, type Ref } from '../words/address.ts'
 import type { MachineTurn } from '../words/app-context.ts'
 import { callOutside, isThenable } from '../words/outside-code.ts'
-import type { Action, Actor, Arrival, Door } from './machine-door.ts'
+import {
+  type Action,
+  type Actor,
+  type Arrival,
+  type Door,
+  type InnerActor,
+  inner,
+} from './machine-door.ts'
 import { doored } from './machine-logic.ts'
 
 /** The facts that functions of the machine read through `self`. */
@@ -44,7 +51,7 @@ export const machineActor = (
   door: Door,
   known: Facts,
 ): Actor => {
-  let root: Actor | undefined
+  let root: InnerActor | undefined
   const actor: AnyActorRef = createActor(machine, {
     ...(beginning as { input: never }),
     id: machine.id,
@@ -63,7 +70,7 @@ export const machineActor = (
 }
 
 /** Whether an actor of XState has the parts that are used here. */
-const isWhole = (actor: unknown): actor is Actor =>
+const isWhole = (actor: unknown): actor is InnerActor =>
   typeof actor === 'object' && actor !== null && '_actorScope' in actor && '_snapshot' in actor
 
 /**
@@ -80,7 +87,7 @@ const notOfProcesses = {
   select: refuse("listen to the event 'machine.transition' of the system"),
 }
 
-const replaceSystem = (root: Actor, door: Door, known: Facts): void => {
+const replaceSystem = (root: InnerActor, door: Door, known: Facts): void => {
   const { system } = root._actorScope
   system.scheduler = door.scheduler
   // XState counts from 0 in each Node process, and a child without an id is kept under this one.
@@ -90,7 +97,7 @@ const replaceSystem = (root: Actor, door: Door, known: Facts): void => {
   }
   system._relay = (source, target, event) => {
     const arrival = { source, target, event }
-    if (target._actorScope?.system !== system) sendOutside(arrival, root, door)
+    if (inner(target)._actorScope?.system !== system) sendOutside(arrival, root, door)
     else if (door.isComputing) door.sent(arrival)
     else door.arrived(arrival)
   }
@@ -99,13 +106,13 @@ const replaceSystem = (root: Actor, door: Door, known: Facts): void => {
 
 const sendOutside = ({ source, target, event }: Arrival, root: Actor, door: Door): void => {
   const ref = forwardsTo(target)
-  const run = (): void => (ref === undefined ? target._send(event) : door.send(ref, event))
+  const run = (): void => (ref === undefined ? inner(target)._send(event) : door.send(ref, event))
   if (door.isComputing) door.effect({ kind: 'send', actor: source ?? root, target, event, run })
   else run()
 }
 
 /** Replaces the ways out of one actor, before it computes anything. */
-const adopt = (actor: Actor, root: Actor, door: Door): void => {
+const adopt = (actor: InnerActor, root: Actor, door: Door): void => {
   const scope = actor._actorScope
   const execute = scope.actionExecutor
   // XState's executor decides when an action's turn is; the replacement decides what is done then.
@@ -128,7 +135,7 @@ const adopt = (actor: Actor, root: Actor, door: Door): void => {
  * In XState an actor that starts or stops does so while its parent waits. Here its effects wait.
  * Returns whether it is starting.
  */
-const keepOrder = (actor: Actor, door: Door): (() => boolean) => {
+const keepOrder = (actor: InnerActor, door: Door): (() => boolean) => {
   const [start, stop] = [actor.start.bind(actor), actor._stop.bind(actor)]
   let isStarting = false
   const own = {
@@ -236,7 +243,7 @@ export const inTurn = <
 type Listeners = ReadonlySet<(event: EventObject) => unknown>
 
 /** The listeners to `event`, in sets that change with them. */
-const listenersTo = ({ type }: EventObject, { eventListeners }: Actor): Listeners[] =>
+const listenersTo = ({ type }: EventObject, { eventListeners }: InnerActor): Listeners[] =>
   [eventListeners.get(type), eventListeners.get('*')].filter((found) => found !== undefined)
 
 /** Notifies the listeners of an actor inside. A failure of one ends the process. */

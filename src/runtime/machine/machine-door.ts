@@ -1,27 +1,35 @@
 /**
  * The door between the XState actors of one machine and the world outside: what they ask for, and
- * the parts of XState's actors that are used here and that its types do not show. Types only.
+ * the fence around the parts of XState's actors that its types do not show. They are named here and
+ * in `machine-actors.ts`, which replaces their ways out; all other code asks the functions below.
  */
-import type {
-  ActionExecutor,
-  ActorSystem,
-  ActorSystemInfo,
-  AnyActorLogic,
-  AnyActorRef,
-  AnyMachineSnapshot,
-  EventObject,
+import {
+  type ActionExecutor,
+  type ActorSystem,
+  type ActorSystemInfo,
+  type AnyActorLogic,
+  type AnyActorRef,
+  type AnyMachineSnapshot,
+  type AnyStateNode,
+  type EventObject,
+  fromCallback,
+  fromPromise,
 } from 'xstate'
 import type { Ref } from '../words/address.ts'
 
 /** An action as XState hands it to its executor. */
 export type Action = Parameters<ActionExecutor>[0]
 
-/** The parts of XState's actors that its types do not show. */
+/** An actor of XState: the machine's own, or one inside it. */
 export interface Actor extends AnyActorRef {
   logic: AnyActorLogic
+  readonly systemId: string | undefined
+}
+
+/** The parts of an actor that XState's types do not show. */
+export interface InnerActor extends Actor {
   _snapshot: AnyMachineSnapshot
   _parent?: Actor
-  readonly systemId: string | undefined
   readonly _syncSnapshot: boolean | undefined
   /** 0: not started, 1: running, 2: stopped. */
   readonly _processingStatus: 0 | 1 | 2
@@ -44,6 +52,100 @@ interface ActorsSystem extends ActorSystem<ActorSystemInfo> {
   _bookId(): string
   _relay(source: Actor | undefined, target: Actor, event: EventObject): void
   _sendInspectionEvent(event: { readonly type: string; readonly actorRef?: unknown }): void
+}
+
+/** The parts of `actor` that XState's types do not show. */
+export const inner = (actor: AnyActorRef): InnerActor => actor as InnerActor
+
+/** The present state of `actor`: live, with the actors inside it. */
+export const stateOf = (actor: Actor): AnyMachineSnapshot => inner(actor)._snapshot
+
+/** `actor` goes on from another state. */
+export const setState = (actor: Actor, state: AnyMachineSnapshot): void => {
+  inner(actor)._snapshot = state
+}
+
+/** The actors inside `actor`, by the keys of its state. */
+export const childrenOf = (actor: Actor | undefined): Readonly<Record<string, Actor>> => {
+  const within: { readonly children?: Readonly<Record<string, Actor>> } | undefined =
+    actor && stateOf(actor)
+  return within?.children ?? {}
+}
+
+/** The actor in which `actor` runs. */
+export const parentOf = (actor: Actor): Actor | undefined => inner(actor)._parent
+
+/** Whether `actor` was started and not stopped. */
+export const isRunning = (actor: Actor): boolean => inner(actor)._processingStatus === 1
+
+/** Whether `actor` was stopped. */
+export const isStopped = (actor: Actor): boolean => inner(actor)._processingStatus === 2
+
+/** Whether the parent of `actor` is to hear of each change of it. */
+export const isSynced = (actor: Actor): boolean => inner(actor)._syncSnapshot === true
+
+/** Whether both are actors of one machine. */
+export const isOfOneMachine = (one: Actor, other: Actor): boolean =>
+  inner(one)._actorScope?.system === inner(other)._actorScope?.system
+
+/** Lets `actor` handle `event` now. */
+export const handleIn = (actor: Actor, event: EventObject): void => inner(actor)._send(event)
+
+/** An event of `source` for `target` on its way through the door. */
+export const relayTo = (source: Actor, target: Actor, event: EventObject): void =>
+  inner(source)._actorScope.system._relay(source, target, event)
+
+/** Stops `actor`, which its parent may still have in its state. */
+export const stop = (actor: Actor): void => void inner(actor)._stop()
+
+/** Stops the actors inside `actor`, and `actor`. */
+export const stopAll = (actor: Actor): void => {
+  const { _actorScope } = inner(actor)
+  for (const child of Object.values(childrenOf(actor))) _actorScope.stopChild(child)
+  stop(actor)
+}
+
+/** Starts a restored machine. Actors that start for the first time tell their snapshot; these did so before. */
+export const startAgain = (root: Actor): void => {
+  const { system } = inner(root)._actorScope
+  const relay = system._relay
+  system._relay = () => {}
+  root.start()
+  system._relay = relay
+}
+
+/** Whether `logic` is a machine's, also one of another copy of XState. */
+export const isMachineLogic = (logic: object): boolean => '__xstatenode' in logic
+
+const callbackTransition = String(fromCallback(() => {}).transition)
+const promiseTransition = String(fromPromise(async () => {}).transition)
+
+/** Whether XState made `logic` with `fromCallback`. */
+export const isCallback = (
+  logic: AnyActorLogic,
+): logic is AnyActorLogic & { readonly config: (given: object) => unknown } =>
+  String(logic.transition) === callbackTransition
+
+/** Whether XState made `logic` with `fromPromise`. */
+export const isPromise = ({ transition }: AnyActorLogic): boolean =>
+  String(transition) === promiseTransition
+
+/** The states that are entered, in the order in which they were. */
+export const enteredStates = ({ _nodes }: AnyMachineSnapshot): readonly AnyStateNode[] => _nodes
+
+/** Puts the entered states of `state` into another order: XState forgets that of parallel regions. */
+export const orderEntered = (
+  state: AnyMachineSnapshot,
+  placeOf: (node: AnyStateNode) => number,
+): void => {
+  const nodes = [...state._nodes].sort((one, other) => placeOf(one) - placeOf(other))
+  Object.assign(state, { _nodes: nodes })
+}
+
+/** The snapshot of an observable without its subscription, which is code. */
+export const withoutSubscription = (snapshot: object = {}): object => {
+  const { _subscription, ...data } = snapshot as { readonly _subscription?: unknown }
+  return data
 }
 
 /** An event on its way to the machine or to an actor inside it. */

@@ -7,7 +7,7 @@ import type { AnyActorRef, AnyStateMachine, EventObject } from 'xstate'
 import { isThenable } from '../words/outside-code.ts'
 import { forwardsTo } from './machine-actors.ts'
 import { isMachine } from './machine-check.ts'
-import type { Actor, Deed } from './machine-door.ts'
+import { type Actor, type Deed, isStopped, parentOf, stateOf, stop } from './machine-door.ts'
 import type { StepsHost } from './machine-host.ts'
 import { type ActionNames, actorLogic } from './machine-names.ts'
 import { liveEvent, storable } from './machine-saved.ts'
@@ -116,7 +116,7 @@ export class Effects {
   #run(owed: Owed): void {
     const { deed, step } = owed
     const { actor, kind } = deed
-    const isOwn = actor === this.#host.root || actor._processingStatus === 2 || kind === 'send'
+    const isOwn = actor === this.#host.root || isStopped(actor) || kind === 'send'
     const isDue = kind === 'clean' || kind === 'observe' || !this.#broken.has(actor)
     try {
       if (isDue) this.#watch(this.#act(step, deed))
@@ -146,7 +146,7 @@ export class Effects {
 
   /** Stops all actors, and does only the clean-ups that are owed. `report` gets the errors. */
   cleanUp(report: (error: unknown) => void): void {
-    for (const actor of this.#begun) actor._stop()
+    for (const actor of this.#begun) stop(actor)
     for (const { deed } of this.#owed) {
       if (deed.kind !== 'clean') continue
       try {
@@ -182,7 +182,7 @@ export class Effects {
   }: Owed): Omit<SavedAction, 'turn'> {
     if (saved !== undefined) {
       const { context, ...rest } = saved
-      return context === actor._snapshot.context ? rest : saved
+      return context === stateOf(actor).context ? rest : saved
     }
     const path = pathOf(actor, this.#host.root) ?? []
     const sources = this.#sourcesOf(actor)
@@ -194,8 +194,8 @@ export class Effects {
     }
     const { info, params, type, exec } = action
     const isThere = actorAt(path, this.#host.root) === actor
-    const isPresent = isThere && actor._snapshot.context === info.context
-    const machine: AnyStateMachine = actor._snapshot.machine
+    const isPresent = isThere && stateOf(actor).context === info.context
+    const machine: AnyStateMachine = stateOf(actor).machine
     return {
       ...where,
       kind: 'action',
@@ -209,7 +209,7 @@ export class Effects {
   /** The logic of each actor from the machine to `actor`; `undefined` if one has no name. */
   #sourcesOf(actor: Actor): string[] | undefined {
     const sources: string[] = []
-    for (let at: Actor | undefined = actor; at !== this.#host.root; at = at._parent) {
+    for (let at: Actor | undefined = actor; at !== this.#host.root; at = parentOf(at)) {
       if (at === undefined || typeof at.src !== 'string') return undefined
       sources.unshift(at.src)
     }
@@ -226,7 +226,7 @@ export class Effects {
       return undefined
     }
     // The context of its actor may be another one by the time it is saved again.
-    const context = kind === 'action' ? { context: actor._snapshot.context } : {}
+    const context = kind === 'action' ? { context: stateOf(actor).context } : {}
     return this.#added({ kind, actor, event, run }, step, { ...context, ...action })
   }
 
@@ -236,12 +236,12 @@ export class Effects {
     if (kind === 'emit') return () => outside.emitted(event)
     if (name === undefined) return undefined
     if (kind === 'send') return () => outside.sendAgain(action)
-    let machine: unknown = root._snapshot.machine
+    let machine: unknown = stateOf(root).machine
     for (const src of action.sources) machine = isMachine(machine) && actorLogic(machine, src)
     if (!isMachine(machine)) return undefined
     const code = this.#names.find(machine, { name, text: action.text })
     const given = {
-      context: action.context ?? self._snapshot.context,
+      context: action.context ?? stateOf(self).context,
       event: liveEvent(event, machine, self),
       self,
       system: self.system,

@@ -3,15 +3,19 @@
  * other machines. XState's own logic computes their state. Their starts and clean-ups, and what a
  * callback hears, are effects. A failure of an effect comes back to the actor as an event.
  */
-import {
-  type AnyActorLogic,
-  type AnyActorRef,
-  type EventObject,
-  fromCallback,
-  fromPromise,
-} from 'xstate'
+import type { AnyActorLogic, AnyActorRef, EventObject } from 'xstate'
 import { isThenable } from '../words/outside-code.ts'
-import type { Actor, Deed, Door } from './machine-door.ts'
+import {
+  type Actor,
+  type Deed,
+  type Door,
+  isCallback,
+  isMachineLogic,
+  isPromise,
+  isStopped,
+  parentOf,
+  relayTo,
+} from './machine-door.ts'
 
 /** The type of the event by which an actor inside learns that its effect failed. */
 export const failure = 'xstate.keelson.failure'
@@ -47,8 +51,7 @@ type Ways = {
 /** Machines and transition functions only compute; other logic starts and is cleaned up outside. */
 const outgoing = (actor: Actor, door: Door): Ways => {
   const logic: Ways = actor.logic
-  const isMachine = '__xstatenode' in logic
-  if (isMachine || logic.start === undefined) return logic
+  if (isMachineLogic(logic) || logic.start === undefined) return logic
   const { start } = logic
   const work = new ActorWork(actor, door)
   return {
@@ -61,20 +64,6 @@ const outgoing = (actor: Actor, door: Door): Ways => {
   }
 }
 
-const callbackTransition = String(fromCallback(() => {}).transition)
-
-/** Whether XState made it with `fromCallback`. */
-export const isCallback = (
-  logic: AnyActorLogic,
-): logic is AnyActorLogic & { readonly config: Callback } =>
-  String(logic.transition) === callbackTransition
-
-const promiseTransition = String(fromPromise(async () => {}).transition)
-
-/** Whether XState made it with `fromPromise`. */
-const isPromise = ({ transition }: AnyActorLogic): boolean =>
-  String(transition) === promiseTransition
-
 type Listener = (event: EventObject) => unknown
 type Callback = (given: object) => unknown
 
@@ -85,10 +74,10 @@ const callback = (actor: Actor, begun: Callback, door: Door): Ways => {
   let cleanUp: unknown
   let isCleaningUp = false
   const sendBack = (event: EventObject): void => {
-    const { _parent, _actorScope } = actor
+    const parent = parentOf(actor)
     const { status }: State = actor.getSnapshot()
-    if ((status === 'stopped' && !isCleaningUp) || _parent === undefined) return
-    _actorScope.system._relay(actor, _parent, event)
+    if ((status === 'stopped' && !isCleaningUp) || parent === undefined) return
+    relayTo(actor, parent, event)
   }
   const receive = (listener: Listener): void => void listeners.add(listener)
   return {
@@ -140,7 +129,7 @@ class ActorWork {
 
   begin(work: () => unknown): void {
     this.#effect('start', () => {
-      if (this.#actor._processingStatus === 2) return
+      if (isStopped(this.#actor)) return
       this.#ended = this.#door.works(this.#actor, this.#isPromise)
       if (this.#ended !== undefined) watch(work(), this.#door)
     })

@@ -3,7 +3,7 @@
  * apart from `machine-steps.ts`, which does the steps and knows nothing of how work is stored.
  */
 import type { AnyMachineSnapshot, EventObject } from 'xstate'
-import type { Actor, Arrival } from './machine-door.ts'
+import { type Actor, type Arrival, stateOf } from './machine-door.ts'
 import type { Effects } from './machine-effects.ts'
 import { liveEvent, storable } from './machine-saved.ts'
 import { actorAt, placeOf } from './machine-timers.ts'
@@ -121,7 +121,7 @@ export const restoredWorks = (
 }
 
 const arrivalOf = (source: Actor, target: Actor, event: EventObject): Arrival => {
-  const { machine }: Partial<AnyMachineSnapshot> = target._snapshot
+  const { machine }: Partial<AnyMachineSnapshot> = stateOf(target)
   return { source, target, event: machine ? liveEvent(event, machine, target) : event }
 }
 

@@ -10,7 +10,16 @@ import {
 import { KeelsonError } from '../../errors.ts'
 import { ownOf } from '../../own-names.ts'
 import { isMachine, nodesOf } from './machine-check.ts'
-import type { Actor } from './machine-door.ts'
+import {
+  type Actor,
+  childrenOf,
+  enteredStates,
+  isSynced,
+  orderEntered,
+  setState,
+  stateOf,
+  withoutSubscription,
+} from './machine-door.ts'
 import { actorLogic } from './machine-names.ts'
 import type { SavedActor, SavedMachine } from './machine-words.ts'
 
@@ -48,13 +57,15 @@ interface Saving {
  * spawned from unnamed logic (it could not be started again), or when a value cannot be saved.
  */
 export const savedState = (root: Actor, saving: Saving): SavedState => {
-  const { machine, tags } = root._snapshot
+  const { machine, tags } = stateOf(root)
   // Copies by `...` cost several µs here: the objects have many shapes.
   return Object.assign(savedSnapshot(root, [], saving), { machine: machine.id, tags: [...tags] })
 }
 
 const savedSnapshot = (actor: Actor, path: readonly string[], saving: Saving) => {
-  const { status, value, context, output, error, children, _nodes } = actor._snapshot
+  const state = stateOf(actor)
+  const { status, value, context, output, error, children } = state
+  const entered = enteredStates(state).map(({ order }) => order)
   const saved = ([id, child]: [string, Actor]): [string, SavedActor] => [
     id,
     savedActor(child, [...path, 'children', id], saving),
@@ -63,11 +74,10 @@ const savedSnapshot = (actor: Actor, path: readonly string[], saving: Saving) =>
     status,
     value,
     context: saving.plain(context, [...path, 'context']),
-    historyValue: history(actor._snapshot),
+    historyValue: history(state),
     children: Object.fromEntries(Object.entries<Actor>(children).map(saved)),
   }
-  if (_nodes.some(({ order }, at) => order < (_nodes[at - 1]?.order ?? 0)))
-    Object.assign(found, { entered: _nodes.map(({ order }) => order) })
+  if (entered.some((order, at) => order < (entered[at - 1] ?? 0))) Object.assign(found, { entered })
   if (output !== undefined)
     Object.assign(found, { output: saving.plain(output, [...path, 'output']) })
   if (error !== undefined) Object.assign(found, { error: saving.plain(error, [...path, 'error']) })
@@ -75,7 +85,7 @@ const savedSnapshot = (actor: Actor, path: readonly string[], saving: Saving) =>
 }
 
 const savedActor = (actor: Actor, path: readonly string[], saving: Saving): SavedActor => {
-  const { src, systemId, _syncSnapshot: syncSnapshot } = actor
+  const { src, systemId } = actor
   if (typeof src !== 'string') {
     throw new KeelsonError(
       'INVALID_ARGUMENT',
@@ -91,12 +101,12 @@ const savedActor = (actor: Actor, path: readonly string[], saving: Saving): Save
       ? savedSnapshot(actor, inner, saving)
       : saving.plain(actor.getPersistedSnapshot(), inner),
     ...(systemId === undefined ? {} : { systemId }),
-    ...(syncSnapshot ? { syncSnapshot } : {}),
+    ...(isSynced(actor) ? { syncSnapshot: true } : {}),
     ...(step === undefined ? {} : { step }),
   }
 }
 
-const runsMachine = ({ _snapshot }: Actor): boolean => 'machine' in _snapshot
+const runsMachine = (actor: Actor): boolean => 'machine' in stateOf(actor)
 
 const history = ({ historyValue }: AnyMachineSnapshot): SavedMachine['historyValue'] =>
   Object.fromEntries(
@@ -123,8 +133,7 @@ export const storable = (event: OfSnapshot): OfSnapshot => {
     return { ...event, snapshot: data }
   }
   if (!event.type.startsWith(changed)) return event
-  const { _subscription, ...data } = snapshot ?? {}
-  return { ...event, snapshot: data }
+  return { ...event, snapshot: { ...withoutSubscription(snapshot) } }
 }
 
 /** Such an event with the code of its snapshot again. `machine` has it, or had it, in `actor`. */
@@ -149,13 +158,12 @@ const isOfMachine = (snapshot: object | undefined): snapshot is OfMachine =>
   snapshot !== undefined && 'value' in snapshot
 
 /** The logic of the actor `id`, which may have ended if `machine` invokes it. */
-const senderOf = (id: string, machine: AnyStateMachine, { _snapshot }: Actor): unknown => {
+const senderOf = (id: string, machine: AnyStateMachine, actor: Actor): unknown => {
   const invoked = nodesOf(machine).flatMap(({ invoke }) => invoke)
   const found = invoked.find((each) => each.id === id)
   if (found !== undefined) return actorLogic(machine, String(found.src))
-  return _snapshot.machine === machine
-    ? ownOf<Readonly<Record<string, Actor>>, string>(_snapshot.children, id)?._snapshot.machine
-    : undefined
+  const sender = stateOf(actor).machine === machine ? ownOf(childrenOf(actor), id) : undefined
+  return sender && stateOf(sender).machine
 }
 
 /**
@@ -195,9 +203,9 @@ export const reviveActors = (
   revive: <T>(plain: T) => T,
   began: (actor: Actor, step: string | undefined) => void,
 ): void => {
-  const snapshot = actor._snapshot
+  const snapshot = stateOf(actor)
   if (!runsMachine(actor)) {
-    actor._snapshot = revive(snapshot)
+    setState(actor, revive(snapshot))
     return
   }
   Object.assign(snapshot, {
@@ -205,25 +213,16 @@ export const reviveActors = (
     output: revive(snapshot.output),
     error: revive(snapshot.error),
     historyValue: revivedHistory(machine, actor, saved),
-    _nodes: inOrder(snapshot, saved),
   })
+  orderEntered(snapshot, ({ order }) => saved.entered?.indexOf(order) ?? order)
   for (const [id, { step, snapshot: inner }] of Object.entries(saved.children ?? {})) {
-    const child: Actor | undefined = ownOf<Readonly<Record<string, Actor>>, string>(
-      snapshot.children,
-      id,
-    )
+    const child = ownOf(childrenOf(actor), id)
     if (child === undefined) throw notSaved(machine, `this version has no actor for ${id}`)
-    if (!isState(inner) || child._snapshot.status !== inner.status)
-      throw notSaved(machine, `the actor ${id} is not as it was`, child._snapshot.error)
+    if (!isState(inner) || stateOf(child).status !== inner.status)
+      throw notSaved(machine, `the actor ${id} is not as it was`, stateOf(child).error)
     reviveActors(machine, child, inner, revive, began)
     began(child, step)
   }
-}
-
-/** XState restores the states of parallel regions in another order. */
-const inOrder = ({ _nodes }: AnyMachineSnapshot, { entered }: Inside): readonly AnyStateNode[] => {
-  const placeOf = ({ order }: AnyStateNode): number => entered?.indexOf(order) ?? order
-  return [..._nodes].sort((one, other) => placeOf(one) - placeOf(other))
 }
 
 /**
@@ -235,7 +234,7 @@ const revivedHistory = (
   actor: Actor,
   { historyValue = {} }: Inside,
 ): AnyMachineSnapshot['historyValue'] => {
-  const nodes = nodesOf(actor._snapshot.machine)
+  const nodes = nodesOf(stateOf(actor).machine)
   const nodeOf = ({ id }: { readonly id: string }): AnyStateNode => {
     const found = nodes.find((node) => node.id === id)
     if (found === undefined) throw notSaved(machine, `this version has no state ${id}`)

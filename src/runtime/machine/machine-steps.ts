@@ -22,7 +22,18 @@ import type { AnyActorRef, AnyMachineSnapshot, EventObject } from 'xstate'
 import { addressOf, name, type Ref } from '../words/address.ts'
 import { type Beginning, machineActor } from './machine-actors.ts'
 import { isInternal } from './machine-check.ts'
-import type { Actor, Arrival, Deed, Door } from './machine-door.ts'
+import {
+  type Actor,
+  type Arrival,
+  type Deed,
+  type Door,
+  handleIn,
+  isStopped,
+  setState,
+  startAgain,
+  stateOf,
+  stopAll,
+} from './machine-door.ts'
 import { type Effect, Effects } from './machine-effects.ts'
 import type { StepsHost } from './machine-host.ts'
 import { failure } from './machine-logic.ts'
@@ -107,12 +118,12 @@ export class MachineSteps {
 
   /** The present state. */
   get snapshot(): AnyMachineSnapshot {
-    return this.#root._snapshot
+    return stateOf(this.#root)
   }
 
   /** Goes on from another state of the machine. */
   replace(snapshot: AnyMachineSnapshot): void {
-    this.#root._snapshot = snapshot
+    setState(this.#root, snapshot)
   }
 
   /** Whether `replay` has an event to handle, before any other. */
@@ -150,7 +161,7 @@ export class MachineSteps {
       const began = (actor: Actor, step: string | undefined): void =>
         this.#effects.startedBy(actor, step)
       reviveActors(machine, this.#root, saved, (plain) => this.#revived(plain), began)
-      this.#startInSilence()
+      startAgain(this.#root)
       const actions = this.#revived(saved.actions)
       works = restoredWorks(actions, this.#made, { root: this.#root, effects: this.#effects })
       this.#timers.restore(this.#revived(saved.timers), this.#root)
@@ -265,17 +276,13 @@ export class MachineSteps {
   end(report: (error: unknown) => void): void {
     this.#isComputing = true
     this.#made = []
-    const { _actorScope, _snapshot } = this.#root
-    for (const child of Object.values<Actor | undefined>(_snapshot.children)) {
-      if (child !== undefined) _actorScope.stopChild(child)
-    }
-    this.#root._stop()
+    stopAll(this.#root)
     this.#effects.cleanUp(report)
   }
 
   #turn(compute: () => unknown, isChange = false, left?: Work): Turn {
     const versions = this.#timers.version + this.#queue.version
-    const before = this.#root?._snapshot
+    const before = this.#root && stateOf(this.#root)
     this.#count = 0
     this.#handled = undefined
     this.#changed = isChange
@@ -326,7 +333,7 @@ export class MachineSteps {
     else {
       const { target, event } = item.arrival
       if (target !== this.#root) {
-        if (target._processingStatus !== 2) target._send(event)
+        if (!isStopped(target)) handleIn(target, event)
       } else if (isInternal(event)) this.#handle(event)
       else this.#admit({ event, from: undefined })
     }
@@ -336,15 +343,6 @@ export class MachineSteps {
     const { context } = this.#host
     const stepOf = (actor: AnyActorRef): string | undefined => this.#effects.stepOf(actor)
     return machineActor(this.#plan.machine, beginning, this.#door, { context, stepOf })
-  }
-
-  /** Actors that start for the first time announce their snapshot. These did so before. */
-  #startInSilence(): void {
-    const { system } = this.#root._actorScope
-    const relay = system._relay
-    system._relay = () => {}
-    this.#root.start()
-    system._relay = relay
   }
 
   #relay(arrival: Arrival): void {
@@ -368,7 +366,7 @@ export class MachineSteps {
   #handle(event: EventObject): void {
     const before = this.snapshot
     if (before.status !== 'active') return
-    this.#root._send(event)
+    handleIn(this.#root, event)
     if (this.#broken !== undefined) throw this.#broken.error
     this.#host.stepped(before, event, this.snapshot)
     if (!isSameValue(before.value, this.snapshot.value)) this.#queue.comeBack()

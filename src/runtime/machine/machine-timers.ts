@@ -6,7 +6,7 @@
 import type { EventObject } from 'xstate'
 import { KeelsonError } from '../../errors.ts'
 import { ownOf } from '../../own-names.ts'
-import type { Actor } from './machine-door.ts'
+import { type Actor, childrenOf, isOfOneMachine, parentOf } from './machine-door.ts'
 import type { SavedTimer } from './machine-words.ts'
 
 /** One delayed event. */
@@ -119,7 +119,7 @@ export class MachineTimers {
  * @throws KeelsonError `INVALID_ARGUMENT` if `target` is outside of the machine of `source`
  */
 export const checkInside = (source: Actor, target: Actor, { type }: EventObject): void => {
-  if (target._actorScope?.system === source._actorScope.system) return
+  if (isOfOneMachine(target, source)) return
   const instead = 'raise an event of its own with the delay, and send then'
   throw new KeelsonError(
     'INVALID_ARGUMENT',
@@ -135,24 +135,17 @@ const keyOf = (source: Actor, id: string): string => `${source.sessionId} ${id}`
  */
 export const pathOf = (actor: Actor, root: Actor): string[] | undefined => {
   const path: string[] = []
-  for (let at: Actor | undefined = actor; at !== root; at = at._parent) {
+  for (let at: Actor | undefined = actor; at !== root; at = parentOf(at)) {
     if (at === undefined) return undefined
-    path.unshift(placeIn(childrenOf(at._parent), at))
+    path.unshift(placeIn(childrenOf(parentOf(at)), at))
   }
   return path
 }
 
 /** XState keeps a child that `spawnChild` started without an id under another key than its id. */
-const placeIn = (children: Children, child: Actor): string => {
+const placeIn = (children: Readonly<Record<string, Actor>>, child: Actor): string => {
   if (ownOf(children, child.id) === child) return child.id
   return Object.keys(children).find((key) => ownOf(children, key) === child) ?? child.id
-}
-
-type Children = Readonly<Record<string, Actor>>
-
-const childrenOf = (actor: Actor | undefined): Children => {
-  const within: { readonly children?: Children } | undefined = actor?._snapshot
-  return within?.children ?? {}
 }
 
 /** Its path, if it is in the state of `root`: one that is being stopped is not. */

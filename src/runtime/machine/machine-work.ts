@@ -3,9 +3,8 @@
  * actors inside or to the machine itself. An event waits for the effects before it that may send
  * events too. An actor handles no event until everything of its last one is done.
  */
-import type { Actor, Arrival } from './machine-door.ts'
+import { type Actor, type Arrival, isCallback, parentOf } from './machine-door.ts'
 import type { Effect, Owed } from './machine-effects.ts'
-import { isCallback } from './machine-logic.ts'
 import type { TimerOrder } from './machine-timers.ts'
 
 /**
@@ -273,7 +272,7 @@ const actorOf = (item: Computing): Actor =>
 const isWithin = (item: Item, actor: Actor): boolean => {
   if (item.kind !== 'event' && item.kind !== 'stop') return false
   let at: Actor | undefined = actorOf(item)
-  while (at !== undefined && at !== actor) at = at._parent
+  while (at !== undefined && at !== actor) at = parentOf(at)
   return at !== undefined
 }
 
