@@ -9,7 +9,23 @@ execFileSync(process.execPath, ['build.mjs', '--if-stale'], { stdio: 'inherit' }
 
 const timeoutMs = triesAll ? 600_000 : triesLong ? 400_000 : 120_000
 
+/**
+ * Another copy of XState: `KEELSON_XSTATE` for all, `KEELSON_XSTATE_OF_TESTS` for the tests' machines alone, as where an
+ * application brings its own.
+ */
+const { KEELSON_XSTATE: ofAll, KEELSON_XSTATE_OF_TESTS: ofTests } = process.env
+const hasOtherXState = ofAll !== undefined || ofTests !== undefined
+const otherXState = {
+  name: 'other-xstate',
+  enforce: 'pre' as const,
+  transform(code: string, file: string) {
+    const other = (file.includes('/test/') ? ofTests : undefined) ?? ofAll
+    return other && code.replaceAll(/^(import .*|} )from 'xstate'/gm, `$1from '${other}'`)
+  },
+}
+
 export default defineConfig({
+  plugins: hasOtherXState ? [otherXState] : [],
   test: {
     include: ['test/**/*.test.ts', 'examples/**/*.test.ts'],
     exclude: [...configDefaults.exclude, ...(triesLong ? [] : ['**/*.{long,slow}.test.ts'])],
@@ -26,7 +42,7 @@ export default defineConfig({
     // for each file costs as much as all the tests.
     isolate: false,
     // A run of one file loads up to 700 modules. What a module became is kept by its content from run to run.
-    experimental: { fsModuleCache: true, fsModuleCachePath: '.tmp/modules' },
+    experimental: { fsModuleCache: !hasOtherXState, fsModuleCachePath: '.tmp/modules' },
     // V8 optimises a function three times later than by itself. Few functions of a test run long enough to earn it back.
     // The V8 of Node 22 has no such option.
     execArgv: Number.parseInt(process.versions.node, 10) < 22 ? ['--interrupt-budget=400000'] : [],

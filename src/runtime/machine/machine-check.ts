@@ -27,6 +27,8 @@ export const expectRunnable = (
   options: object,
   own: readonly string[],
 ): void => {
+  if (isOfXState6(machine))
+    throw configError('machine', 'a machine of XState 5', 'a machine of XState 6')
   if (!isMachine(machine)) throw configError('machine', 'an XState machine', machine)
   expectImplemented(machine)
   expectOptions(machine, options, own)
@@ -106,6 +108,14 @@ export const isMachine = (machine: unknown): machine is AnyStateMachine =>
   'implementations' in machine &&
   'transition' in machine &&
   typeof machine.transition === 'function'
+
+/** Whether something is a machine of XState 6, whose implementations are its sources. */
+const isOfXState6 = (machine: unknown): boolean =>
+  typeof machine === 'object' &&
+  machine !== null &&
+  'root' in machine &&
+  'sources' in machine &&
+  !('implementations' in machine)
 
 type Kind = 'actions' | 'guards' | 'delays' | 'actors'
 

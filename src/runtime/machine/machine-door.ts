@@ -3,17 +3,15 @@
  * the fence around the parts of XState's actors that its types do not show. They are named here and
  * in `machine-actors.ts`, which replaces their ways out; all other code asks the functions below.
  */
-import {
-  type ActionExecutor,
-  type ActorSystem,
-  type ActorSystemInfo,
-  type AnyActorLogic,
-  type AnyActorRef,
-  type AnyMachineSnapshot,
-  type AnyStateNode,
-  type EventObject,
-  fromCallback,
-  fromPromise,
+import type {
+  ActionExecutor,
+  ActorSystem,
+  ActorSystemInfo,
+  AnyActorLogic,
+  AnyActorRef,
+  AnyMachineSnapshot,
+  AnyStateNode,
+  EventObject,
 } from 'xstate'
 import type { Ref } from '../words/address.ts'
 
@@ -117,18 +115,26 @@ export const startAgain = (root: Actor): void => {
 /** Whether `logic` is a machine's, also one of another copy of XState. */
 export const isMachineLogic = (logic: object): boolean => '__xstatenode' in logic
 
-const callbackTransition = String(fromCallback(() => {}).transition)
-const promiseTransition = String(fromPromise(async () => {}).transition)
+/** What XState made a logic with, as far as it matters here. */
+type LogicKind = 'machine' | 'callback' | 'promise' | 'other'
 
-/** Whether XState made `logic` with `fromCallback`. */
-export const isCallback = (
-  logic: AnyActorLogic,
-): logic is AnyActorLogic & { readonly config: (given: object) => unknown } =>
-  String(logic.transition) === callbackTransition
-
-/** Whether XState made `logic` with `fromPromise`. */
-export const isPromise = ({ transition }: AnyActorLogic): boolean =>
-  String(transition) === promiseTransition
+/**
+ * What XState made `logic` with: also another copy of it, or a bundle, whose code has another text. So it is judged by
+ * what it does. Only a promise takes its result as an event, and a callback that never began has nobody to tell.
+ */
+export const kindOf = (logic: AnyActorLogic): LogicKind => {
+  if (isMachineLogic(logic)) return 'machine'
+  if (!('config' in logic) || typeof logic.config !== 'function') return 'other'
+  const scope = { self: {} } as never
+  const state = logic.start && logic.getInitialSnapshot(scope, undefined)
+  if (state === undefined || 'context' in state) return 'other'
+  try {
+    const result = { type: 'xstate.promise.resolve', data: scope }
+    return logic.transition(state, result, scope).output === scope ? 'promise' : 'other'
+  } catch {
+    return 'callback'
+  }
+}
 
 /** The states that are entered, in the order in which they were. */
 export const enteredStates = ({ _nodes }: AnyMachineSnapshot): readonly AnyStateNode[] => _nodes

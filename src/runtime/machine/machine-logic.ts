@@ -9,10 +9,8 @@ import {
   type Actor,
   type Deed,
   type Door,
-  isCallback,
-  isMachineLogic,
-  isPromise,
   isStopped,
+  kindOf,
   parentOf,
   relayTo,
 } from './machine-door.ts'
@@ -28,7 +26,11 @@ type State = { readonly status: string; readonly input?: unknown }
 /** The logic of `actor`, with its ways out replaced. */
 export const doored = (actor: Actor, door: Door): AnyActorLogic => {
   const { logic } = actor
-  const own = isCallback(logic) ? callback(actor, logic.config, door) : outgoing(actor, door)
+  const kind = kindOf(logic)
+  const own =
+    kind === 'callback'
+      ? callback(actor, logic.config as Callback, door)
+      : outgoing(actor, door, kind)
   const transition = (state: State, event: Failing, scope: never): State => {
     let after: State | undefined
     try {
@@ -40,8 +42,14 @@ export const doored = (actor: Actor, door: Door): AnyActorLogic => {
       if (after !== state) door.changed()
     }
   }
-  return Object.assign(Object.create(logic), own, { transition })
+  return Object.assign(Object.create(logic), own, { transition, [onlyHears]: kind === 'callback' })
 }
+
+const onlyHears = Symbol('events for it are effects')
+
+/** Whether `actor` computes nothing by its events: a callback, which hears them as effects. */
+export const hearsOnly = ({ logic }: Actor): boolean =>
+  (logic as { readonly [onlyHears]?: boolean })[onlyHears] === true
 
 type Ways = {
   readonly start?: (state: State, scope: never) => void
@@ -49,11 +57,11 @@ type Ways = {
 }
 
 /** Machines and transition functions only compute; other logic starts and is cleaned up outside. */
-const outgoing = (actor: Actor, door: Door): Ways => {
+const outgoing = (actor: Actor, door: Door, kind: string): Ways => {
   const logic: Ways = actor.logic
-  if (isMachineLogic(logic) || logic.start === undefined) return logic
+  if (kind === 'machine' || logic.start === undefined) return logic
   const { start } = logic
-  const work = new ActorWork(actor, door)
+  const work = new ActorWork(actor, door, kind === 'promise')
   return {
     // The state may have changed until the start is done, so it is read then.
     start: (_, scope) => work.begin(() => start(actor.getSnapshot(), scope)),
@@ -70,7 +78,7 @@ type Callback = (given: object) => unknown
 /** A callback as XState defines it. Its events are effects, and its promises are watched. */
 const callback = (actor: Actor, begun: Callback, door: Door): Ways => {
   const listeners = new Set<Listener>()
-  const work = new ActorWork(actor, door)
+  const work = new ActorWork(actor, door, false)
   let cleanUp: unknown
   let isCleaningUp = false
   const sendBack = (event: EventObject): void => {
@@ -119,10 +127,10 @@ class ActorWork {
   /** There once the work has begun. */
   #ended: (() => void) | undefined
 
-  constructor(actor: Actor, door: Door) {
+  constructor(actor: Actor, door: Door, isPromise: boolean) {
     this.#actor = actor
     this.#door = door
-    this.#isPromise = isPromise(actor.logic)
+    this.#isPromise = isPromise
     const ended = (): void => this.#ended?.()
     actor.subscribe({ complete: ended, error: ended })
   }

@@ -1,6 +1,7 @@
 /** A machine and its options, checked once for all processes that run it. */
 import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from 'xstate'
 import { eventTypes, expectRunnable } from './machine-check.ts'
+import { expectKnownCopy } from './machine-copy.ts'
 import { ActionNames } from './machine-names.ts'
 
 /** The decisions about an event before the machine gets it. */
@@ -32,7 +33,8 @@ const postponedMax = 100_000
 
 /**
  * The plan of `machine` with the options of a server; `own` are the options that this server adds.
- * Throws `CONFIG` with `details.path` when an option or an implementation is missing or wrong.
+ * Throws `CONFIG` with `details.path` when an option or an implementation is missing or wrong, or when the
+ * machine comes from a copy of XState that works in another way.
  */
 export const planOf = (
   machine: AnyStateMachine,
@@ -40,6 +42,7 @@ export const planOf = (
   own: readonly string[] = [],
 ): MachinePlan => {
   expectRunnable(machine, options, own)
+  expectKnownCopy(machine)
   const given: PlanOptions = options
   return {
     machine,

@@ -3,8 +3,9 @@
  * actors inside or to the machine itself. An event waits for the effects before it that may send
  * events too. An actor handles no event until everything of its last one is done.
  */
-import { type Actor, type Arrival, isCallback, parentOf } from './machine-door.ts'
+import { type Actor, type Arrival, parentOf } from './machine-door.ts'
 import type { Effect, Owed } from './machine-effects.ts'
+import { hearsOnly } from './machine-logic.ts'
 import type { TimerOrder } from './machine-timers.ts'
 
 /**
@@ -260,7 +261,7 @@ export const ends = (items: readonly Item[], actor: Actor): boolean =>
 
 /** Whether `item` only leads to effects, so that it waits for none. */
 const isPassive = (item: Computing): boolean =>
-  item.kind === 'event' && isCallback(Object.getPrototypeOf(item.arrival.target.logic))
+  item.kind === 'event' && hearsOnly(item.arrival.target)
 
 /** Whether it happens inside the machine. */
 const isInside = ({ kind }: Item): boolean => kind !== 'effect' && kind !== 'end'
