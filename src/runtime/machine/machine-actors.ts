@@ -231,7 +231,7 @@ export const inTurn = <
   act: (given: ActionArgs<C, E, V>, turn: MachineTurn, params: P) => void,
 ): ((given: ActionArgs<C, E, V>, params: P) => void) => {
   const action = (given: ActionArgs<C, E, V>, params: P): void => {
-    const turn = contextOf(given.self as AnyActorRef) as MachineTurn
+    const turn = factsOf(given.self).context as MachineTurn
     const answer: unknown = act(given, turn, params)
     if (!isThenable(answer)) return
     answer.then(undefined, () => {})
@@ -294,7 +294,7 @@ export const stepOf = (self: AnyActorRef): string => {
   throw new KeelsonError('INVALID_ARGUMENT', `${self.id} does not act: no step is under way`)
 }
 
-const factsOf = (self: AnyActorRef): Facts => {
+const factsOf = (self: { readonly system: object }): Facts => {
   const found = (self?.system as { [facts]?: Facts } | undefined)?.[facts]
   if (found !== undefined) return found
   throw new KeelsonError('INVALID_ARGUMENT', 'no process of this runtime runs this actor')

@@ -1,7 +1,7 @@
 /**
  * A look at the copy of XState that a machine comes from, before the machine runs: apart from the
  * door, whose private names it tries. npm may install a later minor of XState, and an application
- * may bring a copy of its own. A renamed field would not throw: a child would start before the state
+ * may bring another copy. A renamed field would not throw: a child would start before the state
  * is saved, or an event would pass the mailbox by. So a small machine of that copy lives through a
  * fixed history, and what it did and saved is compared with what it has to be.
  */
@@ -24,13 +24,13 @@ import type { Delayed } from './machine-timers.ts'
 import type { SavedAction } from './machine-words.ts'
 
 /** The class of a copy's machines. */
-type Copy = new (config: object, implementations: object) => AnyStateMachine
+type Copy = AnyStateMachine['constructor']
 
-/** What is known of the copies that machines of this process came from. */
+/** The copies that machines of this process came from, each tried once. */
 class Copies {
   readonly #faults = new WeakMap<Copy, { readonly fault: string | undefined }>()
 
-  /** What a copy does in another way; `undefined`: nothing. It is tried once. */
+  /** The first difference of a copy; `undefined`: there is none. */
   faultOf(copy: Copy): string | undefined {
     const known = this.#faults.get(copy) ?? { fault: faultOf(copy) }
     this.#faults.set(copy, known)
@@ -45,7 +45,7 @@ const copies = new Copies()
  * one that machines are run with here.
  */
 export const expectKnownCopy = (machine: AnyStateMachine): void => {
-  const fault = copies.faultOf(machine.constructor as Copy)
+  const fault = copies.faultOf(machine.constructor)
   if (fault === undefined) return
   throw new KeelsonError(
     'CONFIG',
@@ -67,7 +67,7 @@ const faultOf = (copy: Copy): string | undefined => {
   return at < 0 ? undefined : `expected '${expected[at]}', found '${found[at]}'`
 }
 
-/** What the machine of a trial does, and what it saves. */
+/** A line for each thing that the machine of a trial does and saves. */
 const expected: readonly string[] = `
 known true
 saved work:busy,turn:one in order talker:path:[x:1/0],ticker:path:[ticker]
@@ -135,10 +135,16 @@ const talker: AnyActorLogic = {
   getPersistedSnapshot: (snapshot) => snapshot,
 }
 
-/** It has one value, as soon as somebody subscribes. */
-const ticks = {
-  subscribe: (observer: object) => {
-    if ('next' in observer && typeof observer.next === 'function') observer.next(1)
+/** It gives its one value to each new subscriber. */
+const ticks: Subscribable<number> = {
+  subscribe: (observer: unknown) => {
+    if (
+      typeof observer === 'object' &&
+      observer !== null &&
+      'next' in observer &&
+      typeof observer.next === 'function'
+    )
+      observer.next(1)
     return { unsubscribe: () => {} }
   },
 }
@@ -157,13 +163,13 @@ const longWords =
   /["{}]|keelson\$\$type":"actor",|(?:status|historyValue|children)":|xstate\.|\.trial\.work\.busy|snapshot\./g
 
 const owedText = ({ kind, name, event }: SavedAction): string => {
-  const parts = Object.keys('snapshot' in event ? (event.snapshot as object) : {})
+  const parts = 'snapshot' in event ? Object.keys(event.snapshot ?? []) : []
   return [kind, name ?? event.type, parts.length, ...parts.slice(3)].join(':')
 }
 
 /** One life of a small machine of one copy. */
 class Trial {
-  readonly #told: string[] = []
+  readonly #lines: string[] = []
   readonly #armed = new Set<Delayed>()
   readonly #copy: Copy
   readonly #plan: MachinePlan
@@ -179,10 +185,10 @@ class Trial {
     }
   }
 
-  /** What it did and saved, line by line. */
+  /** The lines of a whole life. */
   live(): readonly string[] {
     const { machine } = this.#plan
-    this.#tell('known', isMachineLogic(machine))
+    this.#note('known', isMachineLogic(machine))
     const steps = new MachineSteps(this.#plan, this.#host())
     this.#after(steps, () => steps.begin(undefined))
     this.#after(steps, () => steps.take({ event: { type: 'turn' }, from: undefined }))
@@ -192,13 +198,17 @@ class Trial {
     this.#after(again, () => again.restore(saved))
     const [timer] = this.#armed
     if (timer !== undefined) this.#after(again, () => again.due(timer))
-    again.end((error) => this.#tell('not ended', error))
-    return this.#told
+    again.end((error) => this.#note('not ended', error))
+    return this.#lines
+  }
+
+  #made(config: object, implementations: object): AnyStateMachine {
+    return Reflect.construct(this.#copy, [config, implementations])
   }
 
   #machine(): AnyStateMachine {
     const none = { actions: {}, actors: {}, guards: {}, delays: {} }
-    const worker = new this.#copy(
+    const worker = this.#made(
       {
         id: 'worker',
         initial: 'at',
@@ -235,17 +245,17 @@ class Trial {
       },
       on: { finish: { actions: 'finish' }, 'xstate.snapshot.ticker': { actions: 'note' } },
     }
-    const actors = { worker, talker, ticker: fromObservable(() => ticks as Subscribable<number>) }
+    const actors = { worker, talker, ticker: fromObservable(() => ticks) }
     const actions = {
       listen: ({ context }: Given) =>
-        context.talker.on('said', ({ type }) => this.#tell('heard', type)),
-      note: ({ event }: Given) => this.#tell('noted', ...Object.keys(event)),
+        context.talker.on('said', ({ type }) => this.#note('heard', type)),
+      note: ({ event }: Given) => this.#note('noted', ...Object.keys(event)),
       finish: ({ context, self }: Given) => {
         context.talker.send({ type: 'talk' })
         self.getSnapshot().children.worker?.send({ type: 'end' })
       },
     }
-    return new this.#copy(config, { ...none, actors, actions })
+    return this.#made(config, { ...none, actors, actions })
   }
 
   /** The lines of a turn: its effects, each done, and what it saves. */
@@ -255,14 +265,14 @@ class Trial {
     for (let isDone = false; !isDone; ) {
       const effect = steps.works.next()
       if (effect !== undefined) {
-        this.#tell('effect', effect.step, effect.isRecorded)
+        this.#note('effect', effect.step, effect.isRecorded)
         effect.run()
       } else if (steps.works.isGoing()) {
         steps.goOn()
         this.#save(steps)
       } else isDone = true
     }
-    this.#tell('is', steps.snapshot.value)
+    this.#note('is', steps.snapshot.value)
   }
 
   #save(steps: MachineSteps): void {
@@ -271,23 +281,23 @@ class Trial {
     const actors = Object.entries(children).map(([id, child]) =>
       [id, child.src, ...names.flatMap((name) => child[name] ?? []), child.snapshot].map(textOf),
     )
-    this.#tell('saved', value, entered ?? 'in order', context)
-    this.#tell('actors', ...actors.map((each) => `${each.join(' ')},`))
-    this.#tell('owes', ...actions.map(owedText))
-    this.#tell('timers', ...timers.map(({ id, dueAt }) => `${id} ${dueAt}`))
+    this.#note('saved', value, entered ?? 'in order', context)
+    this.#note('actors', ...actors.map((each) => `${each.join(' ')},`))
+    this.#note('owes', ...actions.map(owedText))
+    this.#note('timers', ...timers.map(({ id, dueAt }) => `${id} ${dueAt}`))
   }
 
   /** A line; one that repeats the last of its kind is left out. */
-  #tell(what: string, ...values: readonly unknown[]): void {
+  #note(what: string, ...values: readonly unknown[]): void {
     const line = [what, ...values.map(textOf)].join(' ')
-    const last = this.#told.findLast((other) => other.startsWith(`${what} `))
-    if (what === 'stepped' || last !== line) this.#told.push(line)
+    const last = this.#lines.findLast((other) => other.startsWith(`${what} `))
+    if (what === 'stepped' || last !== line) this.#lines.push(line)
   }
 
   #host(): StepsHost {
     const silent = (): undefined => undefined
     return {
-      context: {} as never,
+      context: Object.create(null),
       names: {},
       now: () => 0,
       run: () => 'trial',
@@ -297,23 +307,23 @@ class Trial {
       saves: true,
       arm: (delayed, ms) => {
         this.#armed.add(delayed)
-        this.#tell('arm', delayed.event.type, ms)
+        this.#note('arm', delayed.event.type, ms)
       },
       disarm: (delayed) => {
         this.#armed.delete(delayed)
-        this.#tell('disarm', delayed.event.type)
+        this.#note('disarm', delayed.event.type)
       },
-      arrived: ({ event }) => this.#tell('passed by', event.type),
-      failed: (error) => this.#tell('failed', describeReason(error)),
+      arrived: ({ event }) => this.#note('passed by', event.type),
+      failed: (error) => this.#note('failed', describeReason(error)),
       emitted: silent,
       logged: silent,
       send: silent,
       placeOf: silent,
       sendAgain: silent,
-      stepped: (_, { type }) => this.#tell('stepped', type),
+      stepped: (_, { type }) => this.#note('stepped', type),
       unknown: silent,
       full: silent,
-      lost: ({ name }) => this.#tell('lost', name),
+      lost: ({ name }) => this.#note('lost', name),
     }
   }
 }

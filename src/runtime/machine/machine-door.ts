@@ -103,7 +103,7 @@ export const stopAll = (actor: Actor): void => {
   stop(actor)
 }
 
-/** Starts a restored machine. Actors that start for the first time tell their snapshot; these did so before. */
+/** Starts a restored machine. Actors that start for the first time announce their snapshot; these did so before. */
 export const startAgain = (root: Actor): void => {
   const { system } = inner(root)._actorScope
   const relay = system._relay
@@ -115,22 +115,23 @@ export const startAgain = (root: Actor): void => {
 /** Whether `logic` is a machine's, also one of another copy of XState. */
 export const isMachineLogic = (logic: object): boolean => '__xstatenode' in logic
 
-/** What XState made a logic with, as far as it matters here. */
+/** The function of XState that made a logic, as far as it matters here. */
 type LogicKind = 'machine' | 'callback' | 'promise' | 'other'
 
 /**
- * What XState made `logic` with: also another copy of it, or a bundle, whose code has another text. So it is judged by
- * what it does. Only a promise takes its result as an event, and a callback that never began has nobody to tell.
+ * Which function of XState made `logic`. Code of another copy, or of a bundle, has another text, so the logic is judged by
+ * its behaviour: only a promise takes its result as an event, and a callback that never began throws at an event.
  */
 export const kindOf = (logic: AnyActorLogic): LogicKind => {
   if (isMachineLogic(logic)) return 'machine'
   if (!('config' in logic) || typeof logic.config !== 'function') return 'other'
-  const scope = { self: {} } as never
-  const state = logic.start && logic.getInitialSnapshot(scope, undefined)
-  if (state === undefined || 'context' in state) return 'other'
+  const scope = { self: {} }
+  const state: unknown = logic.start && Reflect.apply(logic.getInitialSnapshot, logic, [scope])
+  if (typeof state !== 'object' || state === null || 'context' in state) return 'other'
   try {
     const result = { type: 'xstate.promise.resolve', data: scope }
-    return logic.transition(state, result, scope).output === scope ? 'promise' : 'other'
+    const { output } = Reflect.apply(logic.transition, logic, [state, result, scope])
+    return output === scope ? 'promise' : 'other'
   } catch {
     return 'callback'
   }
@@ -149,8 +150,9 @@ export const orderEntered = (
 }
 
 /** The snapshot of an observable without its subscription, which is code. */
-export const withoutSubscription = (snapshot: object = {}): object => {
-  const { _subscription, ...data } = snapshot as { readonly _subscription?: unknown }
+export const withoutSubscription = (snapshot: object | undefined): object => {
+  const data = { ...snapshot }
+  Reflect.deleteProperty(data, '_subscription')
   return data
 }
 

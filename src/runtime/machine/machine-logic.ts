@@ -27,10 +27,7 @@ type State = { readonly status: string; readonly input?: unknown }
 export const doored = (actor: Actor, door: Door): AnyActorLogic => {
   const { logic } = actor
   const kind = kindOf(logic)
-  const own =
-    kind === 'callback'
-      ? callback(actor, logic.config as Callback, door)
-      : outgoing(actor, door, kind)
+  const own = kind === 'callback' ? callback(actor, door) : outgoing(actor, door, kind)
   const transition = (state: State, event: Failing, scope: never): State => {
     let after: State | undefined
     try {
@@ -42,14 +39,14 @@ export const doored = (actor: Actor, door: Door): AnyActorLogic => {
       if (after !== state) door.changed()
     }
   }
-  return Object.assign(Object.create(logic), own, { transition, [onlyHears]: kind === 'callback' })
+  const mark = kind === 'callback' ? { [onlyHears]: true } : undefined
+  return Object.assign(Object.create(logic), own, { transition }, mark)
 }
 
 const onlyHears = Symbol('events for it are effects')
 
 /** Whether `actor` computes nothing by its events: a callback, which hears them as effects. */
-export const hearsOnly = ({ logic }: Actor): boolean =>
-  (logic as { readonly [onlyHears]?: boolean })[onlyHears] === true
+export const hearsOnly = ({ logic }: Actor): boolean => onlyHears in logic
 
 type Ways = {
   readonly start?: (state: State, scope: never) => void
@@ -73,10 +70,10 @@ const outgoing = (actor: Actor, door: Door, kind: string): Ways => {
 }
 
 type Listener = (event: EventObject) => unknown
-type Callback = (given: object) => unknown
 
 /** A callback as XState defines it. Its events are effects, and its promises are watched. */
-const callback = (actor: Actor, begun: Callback, door: Door): Ways => {
+const callback = (actor: Actor, door: Door): Ways => {
+  const begun: unknown = actor.logic.config
   const listeners = new Set<Listener>()
   const work = new ActorWork(actor, door, false)
   let cleanUp: unknown
@@ -92,7 +89,8 @@ const callback = (actor: Actor, begun: Callback, door: Door): Ways => {
     start: ({ input }, scope: { self: AnyActorRef; system: unknown; emit: unknown }) =>
       work.begin(() => {
         const { self, system, emit } = scope
-        cleanUp = begun({ input, self, system, emit, sendBack, receive })
+        const given = { input, self, system, emit, sendBack, receive }
+        cleanUp = typeof begun === 'function' && begun(given)
         return cleanUp
       }),
     transition: (state, event) => {

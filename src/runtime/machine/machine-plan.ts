@@ -1,7 +1,6 @@
 /** A machine and its options, checked once for all processes that run it. */
 import type { AnyMachineSnapshot, AnyStateMachine, EventObject } from 'xstate'
 import { eventTypes, expectRunnable } from './machine-check.ts'
-import { expectKnownCopy } from './machine-copy.ts'
 import { ActionNames } from './machine-names.ts'
 
 /** The decisions about an event before the machine gets it. */
@@ -33,8 +32,7 @@ const postponedMax = 100_000
 
 /**
  * The plan of `machine` with the options of a server; `own` are the options that this server adds.
- * Throws `CONFIG` with `details.path` when an option or an implementation is missing or wrong, or when the
- * machine comes from a copy of XState that works in another way.
+ * Throws `CONFIG` with `details.path` when an option or an implementation is missing or wrong.
  */
 export const planOf = (
   machine: AnyStateMachine,
@@ -42,7 +40,6 @@ export const planOf = (
   own: readonly string[] = [],
 ): MachinePlan => {
   expectRunnable(machine, options, own)
-  expectKnownCopy(machine)
   const given: PlanOptions = options
   return {
     machine,

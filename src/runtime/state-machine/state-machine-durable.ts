@@ -22,6 +22,7 @@ import {
   nodesOf,
   showByName,
 } from '../machine/machine-check.ts'
+import { expectKnownCopy } from '../machine/machine-copy.ts'
 import { checksum } from '../machine/machine-names.ts'
 import { planOf } from '../machine/machine-plan.ts'
 import { runs } from '../machine/machine-saved.ts'
@@ -133,6 +134,7 @@ export const durable = <
 ): DurableMachine<T, R, F> => {
   noMore(surplus, 'StateMachine.durable(machine, { … })')
   const plan = planOf(machine, options, ['input', 'version', 'index', 'migrate', 'retry'])
+  expectKnownCopy(machine)
   showByName(machine)
   const { input, version = 1, index, migrate, retry, terminate } = options
   const machines = new WeakMap<object, DurableMachineProcess>()

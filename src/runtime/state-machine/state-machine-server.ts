@@ -8,6 +8,7 @@ import { noMore } from '../../check.ts'
 import { KeelsonError } from '../../errors.ts'
 import { noOptions } from '../../own-names.ts'
 import { checkedEvent, showByName } from '../machine/machine-check.ts'
+import { expectKnownCopy } from '../machine/machine-copy.ts'
 import { planOf } from '../machine/machine-plan.ts'
 import type { Waiting } from '../machine/machine-queue.ts'
 import type {
@@ -35,6 +36,7 @@ export const server = <T extends AnyStateMachine, R extends Replies<T> = Record<
 ): MachineServer<T, R> => {
   noMore(surplus, 'StateMachine.server(machine, { … })')
   const plan = planOf(machine, options, ['restore', 'save'])
+  expectKnownCopy(machine)
   showByName(machine)
   const erased = options as Options
   const saves = new PendingSaves()
