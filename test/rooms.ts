@@ -76,6 +76,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     'users-projections': ['core', 'projection', 'writing', 'store'],
     journal: ['core', 'writing', 'store'],
     routing: ['admission', 'core', 'links', 'writing', 'store', 'journal'],
+    streams: ['core', 'writing', 'store'],
     turns: ['core', 'writing', 'store', 'journal'],
     replication: ['core'],
     durable: ['core', 'turns'],

@@ -16,6 +16,7 @@
  * - users-projections: `app.projection`: the rows of projections by users, of all shards
  * - journal: `app.journal`: entries of applications that keep their state themselves
  * - routing: the store of shards that other members have
+ * - streams: `app.streams`: durable streams of messages that stand by themselves
  * - turns: the turns of durable actors: their units, rows and held outputs
  * - replication: the replicas that follow the logs, and the processes that send to them
  * - durable: the process of a durable actor
@@ -220,6 +221,19 @@ export type { ByteSource } from './store/stream-source.ts'
 export { Compound, LargeValue } from './store/value-reading.ts'
 export type { StreamedIn } from './store/value-streams.ts'
 export type { ChangePlace, DurableWatch, WatchBegin } from './store/watch.ts'
+export { InstanceStreams } from './streams/instance-streams.ts'
+export type { StreamMessage, StreamReader } from './streams/stream-reader.ts'
+export {
+  type OpenStreamOptions,
+  type StreamAppendOptions,
+  type StreamFacts,
+  StreamHandle,
+  type StreamKeep,
+  type StreamListOptions,
+  type StreamPage,
+  type StreamReadOptions,
+  Streams,
+} from './streams/streams.ts'
 export type { ActorTrouble } from './turns/actor-trouble.ts'
 export type { WorkLedger } from './turns/actor-work.ts'
 export {

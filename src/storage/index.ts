@@ -75,6 +75,8 @@ export {
   type Refusal,
   refusalError,
   type StreamAnswer,
+  type StreamDone,
+  type StreamRefusal,
   type UnitAnswer,
 } from './commands/command-answer.ts'
 export { checkCommand, checkCommands } from './commands/command-check.ts'
@@ -95,7 +97,14 @@ export {
   readEntryRow,
   type TypedPayload,
 } from './commands/journal-entry.ts'
-export { messagesOf, type StreamPart, type StreamsUnit } from './commands/stream-unit.ts'
+export {
+  messageBytesMax,
+  messagesOf,
+  type ProducerNumber,
+  producerIdBytesMax,
+  type StreamPart,
+  type StreamsUnit,
+} from './commands/stream-unit.ts'
 export * from './commitments/proof.ts'
 export {
   type CacheOrigin,
@@ -349,7 +358,29 @@ export {
   unlistedBlobsKey,
 } from './values/row-key.ts'
 export { SortedKeys } from './values/sorted-keys.ts'
-export { birthKeyOf, birthRows, streamNameOf } from './values/stream-key.ts'
+export {
+  birthKeyOf,
+  birthRows,
+  chunkNumberOf,
+  isStreamOwner,
+  offsetOf,
+  placeIn,
+  streamChunkKey,
+  streamChunks,
+  streamHeadKey,
+  streamHeads,
+  streamNameIn,
+  streamNameOf,
+  streamOwner,
+} from './values/stream-key.ts'
+export {
+  chunkBytes,
+  chunkHeadBytes,
+  messageEnd,
+  messageHeadBytes,
+  readStreamHead,
+  type StreamHead,
+} from './values/stream-row.ts'
 export { decodeCause, encodeCause, type LoggedCause, saysCause } from './values/turn-cause.ts'
 export { decodeFromOutside, decodeValue, encodeList, encodeValue } from './values/value.ts'
 export {

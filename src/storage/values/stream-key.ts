@@ -4,6 +4,7 @@
  * number among the births of that frame. Its chunks and producers are rows of their birth, so a stream
  * that is made again under the same name shares none of them. Pure.
  */
+import { invalidArgument } from '../../errors.ts'
 import type { RowRange } from '../ports/projection-store.ts'
 import { checkEntityId, ownKeyOf, ownRowKey, ownRows } from './entity-key.ts'
 import { prefixOf, rowsBeginning } from './row-key.ts'
@@ -46,9 +47,27 @@ const producerPrefix = prefixOf('streamProducer')
 /** The key of the head of a stream. */
 export const streamHeadKey = (owner: string): string => headPrefix + owner
 
+/** The heads of all streams by themselves whose names begin with `prefix`, in the order of names. */
+export const streamHeads = (prefix: string): RowRange =>
+  rowsBeginning(headPrefix + ownerPrefix + prefix)
+
+/** The name of the stream with this head. */
+export const streamNameIn = (headKey: string): string =>
+  headKey.slice(headPrefix.length + ownerPrefix.length)
+
 /** The key of the chunk that begins with the message of a number. */
 export const streamChunkKey = (owner: string, birth: string, number: number): string =>
   `${chunkPrefix}${owner}\0${birth}${digits(number, numberDigits)}`
+
+/** The chunks of a birth that begin with a message from `from` up to, and including, `to`. */
+export const streamChunks = (owner: string, birth: string, from: number, to: number): RowRange => ({
+  gte: streamChunkKey(owner, birth, from),
+  lte: streamChunkKey(owner, birth, to),
+})
+
+/** The number of the first message of the chunk with this key. */
+export const chunkNumberOf = (chunkKey: string): number =>
+  Number.parseInt(chunkKey.slice(-numberDigits), 16)
 
 /** The key of a producer of a stream. */
 export const streamProducerKey = (owner: string, birth: string, id: string): string =>
@@ -56,6 +75,25 @@ export const streamProducerKey = (owner: string, birth: string, id: string): str
 
 /** A place in a stream: after so many of its messages. */
 export type StreamPlace = { readonly birth: string; readonly number: number }
+
+/** The offset of a place: opaque for its users. Offsets of one stream sort as their places. */
+export const offsetOf = ({ birth, number }: StreamPlace): string =>
+  `${birth}_${digits(number, numberDigits)}`
+
+const offsetForm = /^[0-9a-f]{16}_[0-9a-f]{14}$/
+
+/** The place of an offset. @throws KeelsonError `INVALID_ARGUMENT` for what no stream gave */
+export const placeIn = (offset: unknown, path: string): StreamPlace => {
+  const place =
+    typeof offset === 'string' && offsetForm.test(offset)
+      ? {
+          birth: offset.slice(0, birthDigits),
+          number: Number.parseInt(offset.slice(birthDigits + 1), 16),
+        }
+      : undefined
+  if (place && Number.isSafeInteger(place.number)) return place
+  throw invalidArgument(path, 'an offset of a stream', offset)
+}
 
 // The rows that a removal takes away when a birth has ended: of a stream by itself its chunks and
 // producers, of any other entity the rows that it keeps itself. A key in a removal is that of such a

@@ -17,6 +17,7 @@ import {
   EntityHandle,
   type EntityKind,
   type Fields,
+  InstanceStreams,
   Journal,
   LmdbWriterHandle,
   type Member,
@@ -27,6 +28,7 @@ import {
   type StateChange,
   Store,
   type StoreRoutes,
+  Streams,
   shardAt,
   startDurableWorker,
   startKind,
@@ -54,6 +56,8 @@ declare module '../../runtime/words/app-context.ts' {
     readonly store: Store
     /** The journal of shard 0, and by `on` that of another shard. */
     readonly journal: Journal
+    /** Durable streams of messages that stand by themselves. */
+    readonly streams: Streams
     /** Suspends, flushes, moves and reopens shards, and makes snapshots and backups. */
     readonly control: ControlHandle
     /** The windows in which writes of a namespace form a group, and commands as data. */
@@ -177,6 +181,7 @@ export const appContext = (all: InstanceParts, access: Access): AppContext => {
     instance,
     store: new Store(system, shards, access, parts.routes),
     journal: new Journal(system, shards, access, 0, parts.routes),
+    streams: new Streams(streamsOf(all), access),
     control: new ControlHandle({ system, instance, shards, access, deadlineMs: parts.deadlineMs }),
     batcher: new BatcherHandle(system, shards, windows, parts.deadlineMs, access),
     blobs: new BlobsHandle(system, shards, access),
@@ -213,6 +218,10 @@ export const appContext = (all: InstanceParts, access: Access): AppContext => {
     [innerParts]: all,
   }
 }
+
+/** The streams of an instance, of which it has one. */
+export const streamsOf = ({ system, shards, routes, kept }: InstanceParts): InstanceStreams =>
+  InstanceStreams.of(kept, () => new InstanceStreams(system, shards, routes))
 
 const idOf = (kind: { readonly id: string } | string): string => {
   const id: unknown = typeof kind === 'string' ? kind : kind?.id

@@ -31,7 +31,7 @@ import {
 import { invalidArgument } from '../../errors.ts'
 import { type EventPayload, readEventPayload } from '../../storage/index.ts'
 import type { Shard } from '../tree/shard.ts'
-import type { AppContext, InstanceParts } from './app-context.ts'
+import { type AppContext, type InstanceParts, streamsOf } from './app-context.ts'
 import { healthOf } from './health.ts'
 import { answerHealth } from './member-reports.ts'
 
@@ -115,6 +115,7 @@ export const answerMembers = (way: OwnersWay, parts: InstanceParts, app: AppCont
   }
   answerReaders(system, way, kinds, shardHere)
   answerStreams(system, way, shards.length, shardHere)
+  streamsOf(parts).answer(way)
   way.answer('journal.loadState', (payload) =>
     newestAppState(system, shardHere((payload as Given)[0])),
   )

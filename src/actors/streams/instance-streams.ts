@@ -1,0 +1,156 @@
+/** The streams of all shards at this member, and its answers to the others about them. */
+import {
+  aboveZero,
+  anything,
+  argument,
+  flag,
+  object,
+  or,
+  text,
+  that,
+  wholeFrom,
+} from '../../check.ts'
+import type { System } from '../../runtime/index.ts'
+import {
+  isStreamOwner,
+  readStreamHead,
+  type StreamHead,
+  shardOf,
+  streamHeads,
+  streamNameIn,
+} from '../../storage/index.ts'
+import { foundFor, type OwnersWay, shardAsked } from '../core/owners-way.ts'
+import type { Routes } from '../store/key-placement.ts'
+import type { WritingShard } from '../writing/writing-shard.ts'
+import { type ReadingTerms, ShardStreams } from './shard-streams.ts'
+import { headIn, type ReadingPlace } from './stream-reading.ts'
+
+/** A stream of a list. */
+export type ListedStream = readonly [name: string, head: StreamHead]
+
+/** The streams of one instance. */
+export class InstanceStreams {
+  readonly shards: readonly WritingShard[]
+  readonly #system: System
+  readonly #routes: Routes | undefined
+  readonly #streams = new Map<number, ShardStreams>()
+
+  constructor(system: System, shards: readonly WritingShard[], routes: Routes | undefined) {
+    this.#system = system
+    this.shards = shards
+    this.#routes = routes
+  }
+
+  /** The one that an instance has, however often it is asked for. */
+  static of(kept: Map<unknown, unknown>, make: () => InstanceStreams): InstanceStreams {
+    const found = kept.get(InstanceStreams) as InstanceStreams | undefined
+    if (found) return found
+    const made = make()
+    kept.set(InstanceStreams, made)
+    return made
+  }
+
+  /** The shard of the stream of an owner. */
+  shardOf(owner: string): WritingShard {
+    return this.shards[shardOf(`{${owner}}`, this.shards.length)] as WritingShard
+  }
+
+  /** The streams of a shard. */
+  of(shard: WritingShard): ShardStreams {
+    const found = this.#streams.get(shard.index)
+    if (found) return found
+    const made = new ShardStreams(this.#system, shard, this.#routes)
+    this.#streams.set(shard.index, made)
+    return made
+  }
+
+  /** Answers the other members from now on. */
+  answer(way: OwnersWay): void {
+    way.answer('streams.read', (payload) => {
+      const [index, given] = payload as readonly unknown[]
+      const shard = shardAsked(this.shards, index)
+      return this.of(shard).readFor(termsIn(given))
+    })
+    way.answer('streams.head', (payload) => {
+      const [index, owner] = payload as readonly unknown[]
+      return headAt(shardAsked(this.shards, index), ownerName(owner, argument('owner')))
+    })
+    way.answer('streams.list', (payload) => {
+      const [indexes, prefix, after, limit] = payload as readonly unknown[]
+      const terms = listTerms({ prefix, after, limit }, argument('streams'))
+      return foundFor(this.shards, indexes, (shards) => listed(shards, terms))
+    })
+  }
+}
+
+const ownerName = that<string>(
+  'the owner of a stream',
+  (found) => typeof found === 'string' && isStreamOwner(found),
+)
+
+const number = that<number>('a number', (found) => Number.isSafeInteger(found))
+
+const placeForm = object({
+  birth: anything,
+  number: that<ReadingPlace['number']>(
+    'a place',
+    (found) => found === 'start' || found === 'now' || Number.isSafeInteger(found),
+  ),
+  chunk: or(number, -1),
+  at: or(number, 0),
+})
+
+const termsForm = object({
+  owner: ownerName,
+  place: placeForm,
+  bytesMax: aboveZero(1024 * 1024),
+  waits: flag,
+})
+
+/** The reading that another member asks for. @throws KeelsonError `INVALID_ARGUMENT` */
+const termsIn = (given: unknown): ReadingTerms => {
+  const { place, ...terms } = termsForm(given as never, argument('terms'))
+  const { birth, number: from, chunk, at } = place
+  const cursor = chunk < 0 ? {} : { chunk, at }
+  return {
+    ...terms,
+    place: { birth: typeof birth === 'string' ? birth : undefined, number: from, ...cursor },
+  }
+}
+
+/** The most streams of one list. */
+export const listMax = 1_000
+
+const listTerms = object({
+  prefix: or(text, ''),
+  after: or(text, ''),
+  limit: wholeFrom(1, listMax),
+})
+
+/** The head of a stream at this member; `null` without one. */
+export const headAt = async (shard: WritingShard, owner: string): Promise<StreamHead | null> => {
+  if ((await shard.settled()).kind !== 'open') throw shard.unavailable()
+  return headIn(shard.view(), owner) ?? null
+}
+
+/** Which streams to list. */
+export type ListTerms = { readonly prefix: string; readonly after: string; readonly limit: number }
+
+/** The streams in these shards, those of each in the order of their names. */
+export const listed = async (
+  shards: readonly WritingShard[],
+  { prefix, after, limit }: ListTerms,
+): Promise<readonly ListedStream[]> => {
+  const found: ListedStream[] = []
+  for (const shard of shards) {
+    if ((await shard.settled()).kind !== 'open') throw shard.unavailable()
+    const { gte, ...range } = streamHeads(prefix)
+    const from = after === '' ? { gte } : { gt: streamHeads(after).gte }
+    let count = 0
+    for (const [key, row] of shard.view().rows({ ...range, ...from } as never)) {
+      if (count++ === limit) break
+      found.push([streamNameIn(key), readStreamHead(row)])
+    }
+  }
+  return found
+}

@@ -1,0 +1,174 @@
+/**
+ * The streams of one shard at this member: what is sent to them, and the readers that wait. One
+ * listener to the shard's applied frames wakes the readers, while there are any. Nothing polls.
+ */
+import type { System } from '../../runtime/index.ts'
+import { unitsIn } from '../../storage/index.ts'
+import type { OwnersWay } from '../core/owners-way.ts'
+import { atOwner } from '../core/owners-way.ts'
+import { levelOf } from '../core/settings.ts'
+import type { ShownFrame } from '../core/shard-changes.ts'
+import type { Routes } from '../store/key-placement.ts'
+import { synced } from '../writing/write-path.ts'
+import type { WritingShard } from '../writing/writing-shard.ts'
+import { StreamGather } from './stream-gather.ts'
+import { type Reading, type ReadingPlace, readingFrom } from './stream-reading.ts'
+
+/** A reader elsewhere asks again after so many ms without a message. */
+const askedMs = 10_000
+
+/** A reading to make: `waits` for a message, or the end of the stream. */
+export type ReadingTerms = {
+  readonly owner: string
+  readonly place: ReadingPlace
+  readonly bytesMax: number
+  readonly waits: boolean
+}
+
+/** Ends a wait from outside. */
+export type Stop = { isStopped: boolean; wake: () => void }
+
+/** The streams of a shard. */
+export class ShardStreams {
+  readonly gather: StreamGather
+  readonly #system: System
+  readonly #shard: WritingShard
+  /** The readers that wait, by the owners of their streams. */
+  readonly #waiting = new Map<string, Set<() => void>>()
+  #stopListening: (() => void) | undefined
+
+  constructor(system: System, shard: WritingShard, routes: Routes | undefined) {
+    this.#system = system
+    this.#shard = shard
+    this.gather = new StreamGather(system, shard, routes)
+  }
+
+  /**
+   * Reads durable messages, here or at the owner of the shard. `undefined`: it was stopped.
+   * @throws KeelsonError `BAD_CURSOR`, `SHARD_DOWN`, `CLOSED`, `CORRUPT`
+   */
+  async read(terms: ReadingTerms, stop: Stop): Promise<Reading | undefined> {
+    const shard = this.#shard
+    const there = async (way: OwnersWay): Promise<Reading | undefined> => {
+      const { deadlineMs } = shard.parts.settings
+      const timeoutMs = deadlineMs + (terms.waits ? askedMs : 0)
+      const stopped = new Promise<undefined>((resolve) => {
+        stop.wake = () => resolve(undefined)
+      })
+      const asked = way.ask(shard.index, 'streams.read', [shard.index, terms], timeoutMs)
+      // A reader that has stopped hears nothing of its last question.
+      asked.catch(() => undefined)
+      return (await Promise.race([asked, stopped])) as Reading | undefined
+    }
+    for (;;) {
+      const reading = await atOwner(shard, () => this.readHere(terms, stop), there)
+      if (stop.isStopped) return undefined
+      if (reading && !(terms.waits && isIdle(reading))) return reading
+      // It waited elsewhere for as long as one question may. The birth is known from now on.
+      if (reading) terms = { ...terms, place: reading.next }
+    }
+  }
+
+  /** Reads for a member that asks: it has an answer after a while even if there is no message. */
+  async readFor(terms: ReadingTerms): Promise<Reading> {
+    const stop: Stop = { isStopped: false, wake: () => undefined }
+    const cancel = this.#system.clock.after(askedMs, () => {
+      stop.isStopped = true
+      stop.wake()
+    })
+    try {
+      const reading = await this.readHere(terms, stop)
+      return reading ?? (await this.readHere({ ...terms, waits: false }, stop)) ?? nothingAt(terms)
+    } finally {
+      cancel()
+    }
+  }
+
+  /** Reads at this member. @throws KeelsonError as `read`; `ELSEWHERE` */
+  async readHere(terms: ReadingTerms, stop: Stop): Promise<Reading | undefined> {
+    const shard = this.#shard
+    const { owner, bytesMax, waits } = terms
+    let { place } = terms
+    for (;;) {
+      if ((await shard.settled()).kind !== 'open') throw shard.unavailable()
+      if (waits && stop.isStopped) return undefined
+      // The rows may be damaged, and are rebuilt: the same reading succeeds after that.
+      const reading = this.#looked(owner, place, bytesMax)
+      if (!reading) continue
+      if (!waits || !isIdle(reading)) {
+        // All that was read is in the log. A crash takes back none of it once that is synced.
+        if (levelOf(shard.parts.settings) !== 'durable') await synced(this.#system, shard)
+        return reading
+      }
+      place = reading.next
+      await this.#woken(owner, stop)
+    }
+  }
+
+  #looked(owner: string, place: ReadingPlace, bytesMax: number): Reading | undefined {
+    const shard = this.#shard
+    try {
+      return readingFrom(shard.view(), owner, place, bytesMax)
+    } catch (error) {
+      if (shard.mends(error)) return undefined
+      throw error
+    }
+  }
+
+  /** Resolves at the next change of the stream, of the shard's phase, and when it is stopped. */
+  #woken(owner: string, stop: Stop): Promise<void> {
+    return new Promise((resolve) => {
+      const waiting = this.#waiting.get(owner) ?? new Set()
+      this.#waiting.set(owner, waiting)
+      const wake = (): void => {
+        waiting.delete(wake)
+        if (waiting.size === 0) this.#waiting.delete(owner)
+        if (this.#waiting.size === 0) this.#unlisten()
+        resolve()
+      }
+      waiting.add(wake)
+      stop.wake = wake
+      this.#listen()
+    })
+  }
+
+  #listen(): void {
+    if (this.#stopListening) return
+    const shard = this.#shard
+    const all = (): void => {
+      for (const waiting of [...this.#waiting.values()]) for (const wake of [...waiting]) wake()
+    }
+    const stopChanges = shard.changes.listen({
+      applied: (shown) => this.#applied(shown),
+      missed: all,
+    })
+    const stopPhases = shard.onPhase(all)
+    this.#stopListening = () => {
+      stopChanges()
+      stopPhases()
+    }
+  }
+
+  #unlisten(): void {
+    this.#stopListening?.()
+    this.#stopListening = undefined
+  }
+
+  #applied({ frame }: ShownFrame): void {
+    for (const unit of unitsIn(frame.units))
+      if (unit.kind === 'streams')
+        for (const { owner } of unit.parts)
+          for (const wake of [...(this.#waiting.get(owner) ?? [])]) wake()
+  }
+}
+
+/** Whether there is nothing to give: no message, and the stream may get some. */
+const isIdle = ({ texts, isClosed }: Reading): boolean => texts.length === 0 && !isClosed
+
+const nothingAt = ({ place }: ReadingTerms): Reading => ({
+  texts: [],
+  first: 0,
+  next: place,
+  isAtEnd: true,
+  isClosed: false,
+})

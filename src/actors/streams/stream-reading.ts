@@ -1,0 +1,128 @@
+/**
+ * Reads messages of a stream from the rows of a view. It decides from the rows alone, and is the same
+ * for every reader. Pure.
+ */
+import { KeelsonError } from '../../errors.ts'
+import {
+  chunkBytes,
+  chunkHeadBytes,
+  chunkNumberOf,
+  messageEnd,
+  messageHeadBytes,
+  readStreamHead,
+  type StreamHead,
+  streamChunkKey,
+  streamChunks,
+  streamHeadKey,
+  streamNameOf,
+} from '../../storage/index.ts'
+import type { ReadView } from '../core/read-view.ts'
+
+/** Where a reading goes on. Without a birth: in the stream that is there, or comes. */
+export type ReadingPlace = {
+  readonly birth: string | undefined
+  readonly number: number | 'start' | 'now'
+  /** The chunk that was read last, and the byte after that. */
+  readonly chunk?: number
+  readonly at?: number
+}
+
+/** Messages of a stream, and the place after them. */
+export type Reading = {
+  /** The JSON of each. */
+  readonly texts: readonly string[]
+  /** The number of the first. */
+  readonly first: number
+  readonly next: ReadingPlace
+  /** There is no further message yet. */
+  readonly isAtEnd: boolean
+  /** There will be none: the stream is closed. */
+  readonly isClosed: boolean
+}
+
+/** The head of a stream. @throws KeelsonError `CORRUPT` */
+export const headIn = (view: ReadView, owner: string): StreamHead | undefined => {
+  const row = view.row(streamHeadKey(owner))
+  return row && readStreamHead(row)
+}
+
+const gone = (owner: string, why: string, details: object = {}): KeelsonError =>
+  new KeelsonError('BAD_CURSOR', why, { details: { stream: streamNameOf(owner), ...details } })
+
+/**
+ * Reads messages from a place on: at least one if there is one, and then up to `bytesMax`.
+ * @throws KeelsonError `BAD_CURSOR` for a place that the stream does not have any more, or never had;
+ * `CORRUPT`
+ */
+export const readingFrom = (
+  view: ReadView,
+  owner: string,
+  place: ReadingPlace,
+  bytesMax: number,
+): Reading => {
+  const head = headIn(view, owner)
+  if (!head) {
+    if (place.birth !== undefined) throw gone(owner, 'the stream of this offset is gone')
+    const next = place.number === 'now' ? { birth: undefined, number: 'start' as const } : place
+    return { texts: [], first: 0, next, isAtEnd: true, isClosed: false }
+  }
+  const { birth, floor } = head
+  if (place.birth !== undefined && place.birth !== birth)
+    throw gone(owner, 'the stream of this offset is gone')
+  const number =
+    place.number === 'start' ? floor : place.number === 'now' ? head.next : place.number
+  if (number < floor || number > head.next)
+    throw gone(owner, 'the stream does not have this offset', { offset: number, floor })
+  const first = number
+  const texts: string[] = []
+  let bytes = 0
+  let cursor = place.chunk === undefined ? undefined : { chunk: place.chunk, at: place.at ?? 0 }
+  let at = number
+  while (at < head.next && bytes < bytesMax) {
+    cursor = placed(view, owner, head, at, cursor)
+    const content = contentOf(view, owner, birth, cursor.chunk)
+    while (cursor.at < content.length && at < head.next && bytes < bytesMax) {
+      const end = messageEnd(content, cursor.at)
+      texts.push(textIn(content, cursor.at + messageHeadBytes, end))
+      bytes += end - cursor.at
+      cursor = { chunk: cursor.chunk, at: end }
+      at++
+    }
+  }
+  const isAtEnd = at === head.next
+  const next: ReadingPlace = { birth, number: at, ...cursor }
+  return { texts, first, next, isAtEnd, isClosed: isAtEnd && head.isClosed }
+}
+
+const textIn = (bytes: Uint8Array, from: number, to: number): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString()
+
+const contentOf = (view: ReadView, owner: string, birth: string, chunk: number): Uint8Array =>
+  chunkBytes(view.row(streamChunkKey(owner, birth, chunk)), chunk)
+
+/** The chunk and the byte at which the message of a number begins. */
+const placed = (
+  view: ReadView,
+  owner: string,
+  { birth }: StreamHead,
+  number: number,
+  cursor: { readonly chunk: number; readonly at: number } | undefined,
+): { readonly chunk: number; readonly at: number } => {
+  if (cursor) {
+    const row = view.row(streamChunkKey(owner, birth, cursor.chunk))
+    if (row && row.value.bytes.length > cursor.at) return cursor
+    if (view.row(streamChunkKey(owner, birth, number))) return { chunk: number, at: chunkHeadBytes }
+  }
+  const chunk = chunkWith(view, owner, birth, number)
+  const content = contentOf(view, owner, birth, chunk)
+  let at = chunkHeadBytes
+  for (let passed = chunk; passed < number; passed++) at = messageEnd(content, at)
+  return { chunk, at }
+}
+
+/** The first message of the chunk that has the message of a number. */
+const chunkWith = (view: ReadView, owner: string, birth: string, number: number): number => {
+  const range = { ...streamChunks(owner, birth, 0, number), reverse: true }
+  for (const [key] of view.rows(range)) return chunkNumberOf(key)
+  return number
+}
