@@ -24,6 +24,7 @@ describe.each([
   ['observer.md', { O: 12 }],
   ['rehearsal.md', { RE: 8 }],
   ['resharding.md', { SH: 5 }],
+  ['streams.md', { ST: 14 }],
 ])('test/evidence/%s', (name, counts) => {
   test('has every number once', () => {
     expect(numbersOf(name)).toEqual(

@@ -16,7 +16,7 @@
  * - users-projections: `app.projection`: the rows of projections by users, of all shards
  * - journal: `app.journal`: entries of applications that keep their state themselves
  * - routing: the store of shards that other members have
- * - streams: `app.streams`: durable streams of messages that stand by themselves
+ * - streams: `app.streams`: durable streams of messages that belong to no actor
  * - turns: the turns of durable actors: their units, rows and held outputs
  * - replication: the replicas that follow the logs, and the processes that send to them
  * - durable: the process of a durable actor

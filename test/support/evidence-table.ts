@@ -36,6 +36,7 @@ const taggedPages = [
   'observer.md',
   'rehearsal.md',
   'resharding.md',
+  'streams.md',
 ]
 
 /** Every tag that a test may have: the numbers of those pages. */

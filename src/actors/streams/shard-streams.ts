@@ -96,7 +96,7 @@ export class ShardStreams {
       const reading = this.#looked(owner, place, bytesMax)
       if (!reading) continue
       if (!waits || !isIdle(reading)) {
-        // All that was read is in the log. A crash takes back none of it once that is synced.
+        // The log has every message that was read. No crash takes one back once the log is synced.
         if (levelOf(shard.parts.settings) !== 'durable') await synced(this.#system, shard)
         return reading
       }

@@ -1,6 +1,6 @@
 /**
- * Gathers what callers send to the streams of a shard: one unit is on its way at a time, and the calls
- * that come meanwhile are the next one. Each call is settled once.
+ * Gathers the calls to the streams of a shard: one unit is on its way at a time, and the calls that
+ * come before its answer are the next one. Each call is settled once.
  *
  * A call that comes to an idle gather leaves at the end of its turn of the event loop. The next unit
  * leaves when the one before is durable. After a unit of many calls it waits until `gatherMs` have
@@ -70,7 +70,7 @@ type Filling = {
   readonly calls: { readonly call: Call; readonly upTo: number }[]
 }
 
-/** What of a stream waits or is on its way. */
+/** The messages of a stream that wait or are on their way. */
 type Load = { messages: number; bytes: number; readonly queue: Call[] }
 
 /** The gather of a shard. */

@@ -2,10 +2,11 @@
  * A message of a stream as JSON, and messages as they are packed in a part. A value that JSON would
  * change is refused at its caller. Pure.
  */
+import { plainJson } from '../../bytes/json.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { messageBytesMax, messageHeadBytes } from '../../storage/index.ts'
 
-/** The most values within each other: `JSON.stringify` would overflow the stack. */
+/** The most values within each other: a reader of JSON could overflow its stack. */
 const depthMax = 500
 
 type Path = readonly (string | number)[]
@@ -17,8 +18,7 @@ type Path = readonly (string | number)[]
  */
 export const messageText = (value: unknown, path: Path = ['message']): string => {
   checkJson(value, path, 0)
-  const text = JSON.stringify(value)
-  if (typeof text !== 'string') throw invalidArgument(path, expected, value)
+  const text = plainJson(value)
   const bytes = Buffer.byteLength(text)
   if (bytes <= messageBytesMax) return text
   throw new KeelsonError(

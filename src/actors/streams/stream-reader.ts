@@ -39,8 +39,8 @@ export class StreamReader<T = unknown> implements AsyncIterableIterator<StreamMe
   }
 
   /**
-   * The next message. After the last one of a closed stream, or, if it is not live, of all that are
-   * there, it is done.
+   * The next message. A live reader is done after the last message of a closed stream, any other one
+   * after the last message that is there.
    * @throws KeelsonError `BAD_CURSOR`, `SHARD_DOWN`, `CLOSED`, `CORRUPT`. The reader has then ended
    */
   next(): Promise<IteratorResult<StreamMessage<T>, undefined>> {

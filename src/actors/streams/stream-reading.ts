@@ -3,6 +3,7 @@
  * for every reader. Pure.
  */
 import { KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import {
   chunkBytes,
   chunkHeadBytes,
@@ -46,7 +47,7 @@ export const headIn = (view: ReadView, owner: string): StreamHead | undefined =>
   return row && readStreamHead(row)
 }
 
-const gone = (owner: string, why: string, details: object = {}): KeelsonError =>
+const gone = (owner: string, why: string, details: object = noOptions): KeelsonError =>
   new KeelsonError('BAD_CURSOR', why, { details: { stream: streamNameOf(owner), ...details } })
 
 /**

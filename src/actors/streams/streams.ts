@@ -1,4 +1,4 @@
-/** `app.streams`: durable streams of messages that stand by themselves, in all shards. */
+/** `app.streams`: durable streams of messages that belong to no actor, in all shards. */
 import { argument, type Given, object, optional, wholeFrom } from '../../check.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { noOptions } from '../../own-names.ts'

@@ -56,7 +56,7 @@ declare module '../../runtime/words/app-context.ts' {
     readonly store: Store
     /** The journal of shard 0, and by `on` that of another shard. */
     readonly journal: Journal
-    /** Durable streams of messages that stand by themselves. */
+    /** Durable streams of messages that belong to no actor. */
     readonly streams: Streams
     /** Suspends, flushes, moves and reopens shards, and makes snapshots and backups. */
     readonly control: ControlHandle
