@@ -77,21 +77,23 @@ export class ShardStreams {
       stop.wake()
     })
     try {
-      const reading = await this.readHere(terms, stop)
-      return reading ?? (await this.readHere({ ...terms, waits: false }, stop)) ?? nothingAt(terms)
+      return await this.readHere(terms, stop)
     } finally {
       cancel()
     }
   }
 
-  /** Reads at this member. @throws KeelsonError as `read`; `ELSEWHERE` */
-  async readHere(terms: ReadingTerms, stop: Stop): Promise<Reading | undefined> {
+  /**
+   * Reads at this member. When it is stopped it answers without a message, and with the place that it
+   * came to: `'now'` stays the moment of its first look. @throws KeelsonError as `read`; `ELSEWHERE`
+   */
+  async readHere(terms: ReadingTerms, stop: Stop): Promise<Reading> {
     const shard = this.#shard
     const { owner, bytesMax, waits } = terms
     let { place } = terms
     for (;;) {
       if ((await shard.settled()).kind !== 'open') throw shard.unavailable()
-      if (waits && stop.isStopped) return undefined
+      if (waits && stop.isStopped) return nothingAt(place)
       // The rows may be damaged, and are rebuilt: the same reading succeeds after that.
       const reading = this.#looked(owner, place, bytesMax)
       if (!reading) continue
@@ -165,7 +167,7 @@ export class ShardStreams {
 /** Whether there is nothing to give: no message, and the stream may get some. */
 const isIdle = ({ texts, isClosed }: Reading): boolean => texts.length === 0 && !isClosed
 
-const nothingAt = ({ place }: ReadingTerms): Reading => ({
+const nothingAt = (place: ReadingPlace): Reading => ({
   texts: [],
   first: 0,
   next: place,

@@ -116,14 +116,18 @@ export class StreamGather {
     })
   }
 
-  /** Sends another part, after what was taken of its stream before. @throws as a write does */
+  /**
+   * Sends another part, after every earlier call to its stream.
+   * @throws KeelsonError `BUSY`; as a write does
+   */
   send(part: OtherPart): Promise<Sent> {
     return new Promise((resolve, reject) => {
       const { owner } = part
       const call: Call = { owner, messages: undefined, other: part, resolve, reject }
       const load = this.#loadOf(owner)
       if (load.queue.length === 0) this.#take(call, load)
-      else load.queue.push(call)
+      else if (load.queue.length < callsMax) load.queue.push(call)
+      else reject(this.#shard.gate.counts(busy(owner)))
       this.#call()
     })
   }

@@ -66,7 +66,10 @@ export type StreamAppendOptions = {
 
 /** Where and how to read. */
 export type StreamReadOptions = {
-  /** `'start'` (default): the first message that is kept; `'now'`; or after the message of an offset. */
+  /**
+   * `'start'` (default): the first message that is kept. `'now'`: the next one that comes once the
+   * reader was asked for a message. Or an offset: the message after it.
+   */
   readonly from?: string
   /** Whether to wait for messages to come, until the stream is closed; by default true. */
   readonly live?: boolean

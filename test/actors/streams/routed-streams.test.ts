@@ -58,7 +58,10 @@ test('every member appends to every stream and reads it, in one order', {
 
 test('a reader elsewhere waits for hours without a message, and gets the next one', async () => {
   const { world, one, two } = await members()
-  const readers = names.map((name) => following(one.streams.open<number>(name).read()))
+  await world.during(Promise.all(names.map((name) => one.streams.open(name).append(0))))
+  const readers = names.map((name) =>
+    following(one.streams.open<number>(name).read({ from: 'now' })),
+  )
   await world.clock.advance(60_000)
   await world.during(Promise.all(names.map((name) => two.streams.open(name).append(1))))
   await world.clock.advance(1_000)
