@@ -123,7 +123,7 @@ export abstract class ProgramLife {
   }
 
   /** Resolves when every shard can be read: the thread of a log may have died just now. */
-  protected async opened(): Promise<void> {
+  async opened(): Promise<void> {
     const { clock } = this.machine
     const isOpening = (): boolean =>
       this.app.shards.some(({ phase }) => phase.kind === 'recovering')

@@ -57,7 +57,10 @@ export class ScheduleCalls {
   /** A program has started. The first one makes the schedule of the tree. */
   async begun(): Promise<void> {
     if (this.#program > 1) return
-    while (!this.#schedules.get(ofTree)) await this.#life.machine.clock.advance(10)
+    const life = this.#life
+    // A thread may die just after the start: nobody can look until its shard is open again.
+    for (await life.opened(); !this.#schedules.get(ofTree); await life.opened())
+      await life.machine.clock.advance(10)
     this.#is(ofTree, { ...treeTerms, isPaused: false })
   }
 
