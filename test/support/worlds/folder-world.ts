@@ -2,7 +2,7 @@
  * Members of one folder, each a whole instance, on one simulated disk and one virtual clock. The
  * locks and the links between them are simulated, the rest is the code of production.
  */
-import type { VirtualClock } from '../../../src/clock.ts'
+import { seededRandom, type VirtualClock } from '../../../src/clock.ts'
 import { createSystem } from '../../../src/runtime/index.ts'
 import { type DiskLock, folderEngine, type MemberLocks } from '../../../src/storage/index.ts'
 import {
@@ -49,6 +49,9 @@ export const simulatedLocks = (disk: SimulatedDisk): MemberLocks => {
   }
 }
 
+/** The locks of a process that is killed are free after its links, one after another, within this time, in ms. */
+const dyingMs = 90
+
 /** Members on one machine. Who makes one closes it. */
 export class FolderWorld {
   /** Why a test about logs on the machine's disk, its clock, or members without leases cannot run. */
@@ -60,6 +63,9 @@ export class FolderWorld {
   readonly #engine: { arrivalMs?: number }
   readonly locks: MemberLocks
   readonly #apps = new Map<string, App>()
+  readonly #random: () => number
+  /** The member whose process dies, and the locks that it still has. */
+  #dying: { readonly member: string; readonly locks: Set<DiskLock> } | undefined
 
   constructor(
     names: readonly string[],
@@ -70,6 +76,7 @@ export class FolderWorld {
     this.machine = new SimulatedMachine(on)
     this.clock = this.machine.clock
     this.locks = simulatedLocks(this.machine.disk)
+    this.#random = seededRandom((links.seed ?? 1) ^ 0x10c5)
     this.#names = names
     this.#engine = engine
     this.links = new SimulatedLinks(this.clock, links)
@@ -87,13 +94,14 @@ export class FolderWorld {
   ): Promise<readonly App[]> {
     const checked = await Promise.all(names.map((each) => this.#checked(each, given(each))))
     const { clock, machine } = this
-    const folder = {
-      locks: this.locks,
-      transport: (_: string, member: string) => this.links.transport(member),
-    }
-    const apps = await this.during(
-      Promise.all(checked.map((options) => machine.begin(options, clock, { folder }))),
-    )
+    const begun = checked.map((options, at) => {
+      const folder = {
+        locks: this.#locksOf(names[at] as string),
+        transport: (_: string, member: string) => this.links.transport(member),
+      }
+      return machine.begin(options, clock, { folder })
+    })
+    const apps = await this.during(Promise.all(begun))
     for (const [at, each] of names.entries()) this.#apps.set(each, apps[at] as App)
     // Until they are linked.
     await clock.advance(1_000)
@@ -107,14 +115,44 @@ export class FolderWorld {
     await this.during(app.close())
   }
 
-  /** Ends a member as a crash does: nothing is drained, and nobody is told. */
+  /**
+   * Ends a member as a crash does: nothing is drained, and nobody is told. Its links have ended before its locks are free, which
+   * the kernel frees one after another.
+   */
   async kill(member: string): Promise<void> {
     const app = this.#apps.get(member) as App
     this.#apps.delete(member)
+    const locks = new Set<DiskLock>()
+    this.#dying = { member, locks }
     for (const other of this.#names) if (other !== member) this.links.part(member, other)
     app.system.kill(treeNames().root)
     await this.during(app.closed)
+    this.#dying = undefined
+    while (locks.size > 0) await this.clock.advance(1)
     this.links.heal()
+  }
+
+  /** The locks as the process of a member has them. */
+  #locksOf(member: string): MemberLocks {
+    const own = (lock: DiskLock): DiskLock => ({
+      identity: lock.identity,
+      release: () => this.#released(member, lock),
+    })
+    return {
+      share: (...given) => own(this.locks.share(...given)),
+      lock: (...given) => own(this.locks.lock(...given)),
+      holder: (path) => this.locks.holder(path),
+    }
+  }
+
+  #released(member: string, lock: DiskLock): void {
+    const dying = this.#dying
+    if (dying?.member !== member) return lock.release()
+    dying.locks.add(lock)
+    this.clock.after(dyingMs * this.#random(), () => {
+      dying.locks.delete(lock)
+      lock.release()
+    })
   }
 
   /** Lets time pass until `work` settles. */
