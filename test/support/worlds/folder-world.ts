@@ -147,7 +147,10 @@ export class FolderWorld {
 
   #released(member: string, lock: DiskLock): void {
     const dying = this.#dying
-    if (dying?.member !== member) return lock.release()
+    if (dying?.member !== member) {
+      lock.release()
+      return
+    }
     dying.locks.add(lock)
     this.clock.after(dyingMs * this.#random(), () => {
       dying.locks.delete(lock)
