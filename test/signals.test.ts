@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { troubleKinds } from '../src/inspect/answers/trouble-kinds.ts'
 import { metrics } from '../src/inspect/operations/metric-table.ts'
+import type { FailedWork } from '../src/inspect/recorder/failure-counts.ts'
 import { dashboard, metricRows } from './support/models/metrics-page.ts'
 
 test('the page lists every metric with its type, unit and labels, and no other', () => {
@@ -49,6 +50,30 @@ test('the runbook names the kinds of the alert that has no subject', () => {
   const named = [...(entry ?? '').matchAll(/`([a-z ]+)`/g)].map(([, kind]) => kind)
   const ofIt = Object.entries(troubleKinds).filter(([, { alert }]) => alert === 'KeelsonWarning')
   expect(named.filter((kind) => kind !== 'kind').sort()).toEqual(ofIt.map(([kind]) => kind).sort())
+})
+
+test('runbook and metrics name each sort of work of users whose failures are counted', () => {
+  const sorts: Readonly<Record<FailedWork, 0>> = {
+    step: 0,
+    job: 0,
+    run: 0,
+    alarm: 0,
+    continue: 0,
+    handler: 0,
+    machine: 0,
+    task: 0,
+    projection: 0,
+    subscription: 0,
+  }
+  const places = [
+    ['docs/operations.md', /`what` says which work: ([^.]*)\./],
+    ['docs/metrics.md', /`what` of `keelson_failures_total` is ([^.;:]*)/],
+  ] as const
+  for (const [file, sentence] of places) {
+    const [, list = ''] = sentence.exec(readFileSync(file, 'utf8')) ?? []
+    const named = [...list.matchAll(/`(\w+)`/g)].map(([, sort]) => sort)
+    expect(named.sort(), file).toEqual(Object.keys(sorts).sort())
+  }
 })
 
 test('every alert has a severity, an entry in the runbook, and metrics that exist', () => {
