@@ -36,8 +36,12 @@ export type ActorsHealth = {
   readonly failing: Some<FailingTurn>
   /** Steps and alarms whose tries have ended, until `unblock`. `count` is of their actors. */
   readonly parked: Some<ParkedTurn>
-  /** Actors that answer `BLOCKED`, and why. */
-  readonly blocked: Some<{ readonly entity: string; readonly reason: string }>
+  /** Actors that answer `BLOCKED`, and why. `since`: in ms since 1970, as seen since the start. */
+  readonly blocked: Some<{
+    readonly entity: string
+    readonly reason: string
+    readonly since?: number
+  }>
   /** Steps and alarms whose handlers have run for more than 10 s. Their actors handle nothing else. */
   readonly hanging: Some<TurnAtWork>
   /**
@@ -163,10 +167,10 @@ function* parkedTurns(entities: Entities, kinds: readonly string[]): Generator<P
 }
 
 const blockedIn = (entities: Entities): ActorsHealth['blocked'] => {
-  const { blockedWorkers } = entities.trouble
+  const { trouble } = entities
   const byKind = [
     ...entities.kinds.map((kind) => [kind, entities.kind(kind)?.blocked ?? new Map()] as const),
-    [workerKind, blockedWorkers] as const,
+    [workerKind, trouble.blockedWorkers] as const,
   ]
   return {
     count: byKind.reduce((sum, [, { size }]) => sum + size, 0),
@@ -175,7 +179,10 @@ const blockedIn = (entities: Entities): ActorsHealth['blocked'] => {
         firstOf(blocked).map(([id, reason]) => [`${kind}/${id}`, reason]),
       )
       .slice(0, shownMax)
-      .map(([entity, reason]) => ({ entity, reason: reasonText(reason) })),
+      .map(([entity, reason]) => {
+        const since = trouble.blockedSince(reason)
+        return { entity, reason: reasonText(reason), ...(since !== undefined && { since }) }
+      }),
   }
 }
 

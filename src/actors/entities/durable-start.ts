@@ -130,7 +130,9 @@ export const startDurableWorker = (
       emit(entities.system, terms.shard, 'entity.woke', { entity, blocked: reason?.message })
     },
     blocks: (reason) => {
-      entities.trouble.blockedWorkers.set(id, reason)
+      const { blockedWorkers } = entities.trouble
+      entities.trouble.blocks(reason, blockedWorkers.get(id), entities.system.clock.now())
+      blockedWorkers.set(id, reason)
       entities.emitBlocked(entity, reason)
     },
     removed: () => undefined,

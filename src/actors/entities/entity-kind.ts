@@ -261,7 +261,9 @@ const ended = (state: State, child: Child, reason: ExitReason): void => {
 
 /** Logged once, however often its process begins until it is unblocked. */
 const block = ({ entities, terms, blocked }: State, id: string, reason: KeelsonError): void => {
-  if (!blocked.has(id)) entities.emitBlocked(entities.identity(terms.kind, id).entity, reason)
+  const before = blocked.get(id)
+  if (!before) entities.emitBlocked(entities.identity(terms.kind, id).entity, reason)
+  entities.trouble.blocks(reason, before, entities.system.clock.now())
   blocked.set(id, reason)
 }
 

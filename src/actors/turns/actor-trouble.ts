@@ -58,6 +58,8 @@ export class ActorTrouble {
   readonly failing = new Map<string, Map<string, FailingTurn>>()
   /** Why durable workers are blocked. */
   readonly blockedWorkers = new Map<string, KeelsonError>()
+  /** When the actor of this reason was blocked, in ms since 1970. */
+  readonly #blockedAt = new WeakMap<KeelsonError, number>()
   /** How many turns were refused, by code. */
   readonly refused = new Map<string, number>()
   /** The turns that are over, by kinds. */
@@ -67,6 +69,16 @@ export class ActorTrouble {
 
   constructor(log: FailureLog) {
     this.log = log
+  }
+
+  /** An actor is blocked. `before`: why it already was, so that it lasts since then. */
+  blocks(reason: KeelsonError, before: KeelsonError | undefined, now: number): void {
+    this.#blockedAt.set(reason, (before && this.#blockedAt.get(before)) ?? now)
+  }
+
+  /** Since when the actor of this reason is blocked. */
+  blockedSince(reason: KeelsonError): number | undefined {
+    return this.#blockedAt.get(reason)
   }
 
   /** A try has failed, and another one follows; `setting` identifies the work. */

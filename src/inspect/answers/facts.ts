@@ -9,8 +9,6 @@ export type Facts = {
   /** The version of this package. */
   readonly version: string
   readonly health: Health
-  /** When actors were blocked, as the flight recorder has it, the last ones at the end. */
-  readonly blocked: readonly Pick<Recorded, 'subject' | 'at'>[]
   /** How many processes have crashed since the start, and the last of these crashes. */
   readonly crashes: { readonly count: number; readonly last: Recorded | undefined }
   readonly restarts: number
@@ -26,7 +24,6 @@ export const factsOf = (app: Pick<AppContext, 'health'>, system: System): Facts 
   return {
     version: packageVersion(),
     health: app.health(),
-    blocked: records.last('blocked'),
     crashes: { count: records.total('crash'), last: records.last('crash').at(-1) },
     restarts: records.total('restart'),
     now: system.clock.now(),

@@ -24,7 +24,7 @@ const reportedTroubles = (
 ): readonly Trouble[] => {
   if (!report) return []
   try {
-    const found = troublesOf({ health: report.health, blocked: [], now })
+    const found = troublesOf({ health: report.health, now })
     return found.map((each) => ({ ...each, member }))
   } catch {
     // A member of another version reports otherwise. Its own page and prompt judge it.

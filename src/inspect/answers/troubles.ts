@@ -19,11 +19,10 @@ import { lookFor, type TroubleKind, troubleKinds } from './trouble-kinds.ts'
 export type Trouble = ShownTrouble & { readonly kind: TroubleKind }
 
 /** The facts from which troubles are judged. */
-export type JudgedFacts = Pick<Facts, 'health' | 'blocked' | 'now'>
+export type JudgedFacts = Pick<Facts, 'health' | 'now'>
 
 /** The troubles of an instance, the critical ones first. Those with one cause are one. */
-export const troublesOf = ({ health, blocked, now }: JudgedFacts): readonly Trouble[] => {
-  const blockedAt = new Map(blocked.map(({ subject, at }) => [subject, at]))
+export const troublesOf = ({ health, now }: JudgedFacts): readonly Trouble[] => {
   const found: readonly CausedTrouble[] = [
     ...memberTroubles(health.cluster),
     ...health.members.flatMap(awayTroubles),
@@ -39,7 +38,7 @@ export const troublesOf = ({ health, blocked, now }: JudgedFacts): readonly Trou
       }),
     ),
     ...health.crashing.first.map(crashLoop),
-    ...actorTroubles(health.actors, blockedAt, now),
+    ...actorTroubles(health.actors, now),
     ...Object.entries(health.parts).flatMap(partTroubles),
     ...health.projections.flatMap(projectionTroubles),
     ...health.replication.flatMap(replicaTroubles),
@@ -230,13 +229,9 @@ const crashLoop = (loop: Health['crashing']['first'][number]): CausedTrouble => 
   return trouble('crash loop', subject, text, { since, link })
 }
 
-const actorTroubles = (
-  actors: Health['actors'],
-  blockedAt: ReadonlyMap<string, number>,
-  now: number,
-): readonly CausedTrouble[] => [
-  ...listed(actors.blocked, ({ entity, reason }) =>
-    ofActor('blocked', entity, { cause: reason, since: blockedAt.get(entity) }),
+const actorTroubles = (actors: Health['actors'], now: number): readonly CausedTrouble[] => [
+  ...listed(actors.blocked, ({ entity, reason, since }) =>
+    ofActor('blocked', entity, { cause: reason, since }),
   ),
   ...listed(actors.wouldBlock, ({ entity, reason }) =>
     ofActor('would block', entity, { cause: reason, text: `when it wakes: ${reason}` }),

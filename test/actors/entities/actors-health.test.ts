@@ -113,6 +113,22 @@ describe('each list', () => {
     freeDisk(s)
   })
 
+  test('of a blocked actor says since when, also after a further wake-up that fails', async () => {
+    const s = await simulated({ app: tree })
+    await askAll(s, kinds[0], 1, 'wake')
+    await s.close()
+    const newer = entity('order', { ...server, version: 2 })
+    await s.start({ app: supervisor('app', {}, [newer, kinds[1]]) })
+    await s.advance(5_000)
+    const since = () => s.app.health().actors.blocked.first.map((each) => each.since)
+    const first = since()
+    expect(first).toEqual([expect.any(Number)])
+
+    await s.advance(60_000)
+    await expect(askAll(s, newer, 1, 'wake')).rejects.toMatchObject({ code: 'BLOCKED' })
+    expect(since()).toEqual(first)
+  })
+
   test('of blocked actors counts all, over all kinds, and shows ten', async () => {
     const s = await simulated({ app: tree })
     await askAll(s, kinds[0], 12, 'wake')

@@ -1,6 +1,5 @@
 /** The troubles of an instance: each is named, and of very many of a kind how many there are. */
 import { expect, test } from 'vitest'
-import type { Facts } from '../../../src/inspect/answers/facts.ts'
 import type { TroubleKind } from '../../../src/inspect/answers/trouble-kinds.ts'
 import { troublesOf } from '../../../src/inspect/answers/troubles.ts'
 import type { Health } from '../../../src/supervisors/index.ts'
@@ -8,8 +7,7 @@ import { plants } from '../../support/worlds/planted-troubles.ts'
 import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 /** The troubles of a health at a time. */
-const judged = (health: Health, now = 60_000, more: Partial<Facts> = {}) =>
-  troublesOf({ ...{ health, blocked: [], now }, ...more })
+const judged = (health: Health, now = 60_000) => troublesOf({ health, now })
 
 type Failing = ReturnType<typeof failing>['first'][number]
 
@@ -180,7 +178,10 @@ test('each trouble that lasts says since when', async () => {
     ...{ child: 'app/mailer', message: undefined, isEntity: false, failures: 100 },
     ...{ since: 200, at: 900, reason: 'no route' },
   }
-  const blocked = { count: 1, first: [{ entity: 'order/99', reason: 'cannot migrate' }] }
+  const blocked = {
+    count: 1,
+    first: [{ entity: 'order/99', reason: 'cannot migrate', since: 300 }],
+  }
   const { first } = failing(1)
 
   expect(
@@ -198,12 +199,6 @@ test('each trouble that lasts says since when', async () => {
         },
       },
       1_000,
-      {
-        blocked: [
-          { subject: 'order/99', at: 250 },
-          { subject: 'order/99', at: 300 },
-        ],
-      },
     ).map(({ kind, since }) => [kind, since]),
   ).toEqual([
     ...[
@@ -221,11 +216,11 @@ test('few kinds of trouble say nothing of since when: a list that only becomes s
   const without = (Object.keys(plants) as TroubleKind[]).filter((kind) =>
     judged(plants[kind](health)).some((each) => each.kind === kind && each.since === undefined),
   )
-  // The time of a block is that of its event. The others are states that health has no begin of.
+  // These are states that health has no begin of.
   expect(without).toEqual([
     ...['member away', 'shard without owner', 'disk low', 'not durable', 'no snapshot', 'log held'],
     ...['journal full', 'clock set', 'projection halted', 'projection stopped', 'rows set aside'],
-    ...['rows lost', 'subscription stopped', 'blocked', 'would block', 'dead jobs'],
+    ...['rows lost', 'subscription stopped', 'would block', 'dead jobs'],
     ...['unreadable jobs', 'queue full'],
   ])
 })

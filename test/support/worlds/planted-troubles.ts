@@ -129,7 +129,7 @@ export const plants: Readonly<Record<TroubleKind, Plant>> = {
       reason: 'no route',
     }),
   }),
-  blocked: inActors({ blocked: some({ entity: 'order/1', reason: 'no migrate' }) }),
+  blocked: inActors({ blocked: some({ entity: 'order/1', reason: 'no migrate', since: 500 }) }),
   'would block': inActors({
     wouldBlock: {
       ...some({ entity: 'order/1', reason: 'BLOCKED: no migrate' }),
