@@ -72,9 +72,10 @@ test('a run shows its output, without its secrets, and a large one by its size',
 test('health leads from a stuck job to the job, and from dead ones to their list', async () => {
   const { w } = await started()
   const links = () =>
-    troublesOf({ health: w.s.app.health(), now: w.s.clock.now() }).map(
-      ({ kind, link }) => [kind, link],
-    )
+    troublesOf({ health: w.s.app.health(), now: w.s.clock.now() }).map(({ kind, link }) => [
+      kind,
+      link,
+    ])
   const patient = w.s.clock.now()
   await w.during(w.flow.add(mails, 'a'))
   await w.s.advance(1_000)
