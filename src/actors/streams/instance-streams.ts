@@ -64,6 +64,14 @@ export class InstanceStreams {
     return made
   }
 
+  /** Resolves when every call has its answer, but for those to shards that are down. */
+  async drained(): Promise<void> {
+    const all = [...this.#streams].map(([index, { gather }]) =>
+      this.shards[index]?.unlessStill(gather.idle()),
+    )
+    await Promise.all(all)
+  }
+
   /** Answers the other members from now on. */
   answer(way: OwnersWay): void {
     way.answer('streams.read', (payload) => {

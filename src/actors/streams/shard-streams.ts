@@ -123,7 +123,8 @@ export class ShardStreams {
       const waiting = this.#waiting.get(owner) ?? new Set()
       this.#waiting.set(owner, waiting)
       const wake = (): void => {
-        waiting.delete(wake)
+        // A reader that leaves later wakes its last wait once more. By then others may wait in another set.
+        if (!waiting.delete(wake)) return
         if (waiting.size === 0) this.#waiting.delete(owner)
         if (this.#waiting.size === 0) this.#unlisten()
         resolve()

@@ -13,6 +13,7 @@ import {
   type ProducerNumber,
   type StreamAnswer,
   type StreamPart,
+  streamNameOf,
   type UnitAnswer,
   unitBytesMax,
 } from '../../storage/index.ts'
@@ -90,6 +91,8 @@ export class StreamGather {
   /** Waiting longer would gather nothing more for some stream, or more than one unit. */
   #isFull = false
   #leftAt = Number.NEGATIVE_INFINITY
+  /** Those who wait until no call is left. */
+  #idle: (() => void)[] = []
   #calls = 0
 
   constructor(system: System, shard: WritingShard, routes: Routes | undefined) {
@@ -130,6 +133,12 @@ export class StreamGather {
       else reject(this.#shard.gate.counts(busy(owner)))
       this.#call()
     })
+  }
+
+  /** Resolves when every call has its answer. */
+  idle(): Promise<void> {
+    if (this.#loads.size === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#idle.push(resolve))
   }
 
   #loadOf(owner: string): Load {
@@ -232,6 +241,7 @@ export class StreamGather {
       }
       this.#leaves(part)
     }
+    if (this.#loads.size === 0) for (const resolve of this.#idle.splice(0)) resolve()
     this.#call()
   }
 
@@ -287,5 +297,5 @@ const answersIn = ([answer]: readonly UnitAnswer[]): readonly StreamAnswer[] => 
 
 const busy = (owner: string): KeelsonError =>
   new KeelsonError('BUSY', `${callsMax} appends to the stream wait for room`, {
-    details: { stream: owner, callsMax },
+    details: { stream: streamNameOf(owner), callsMax },
   })

@@ -73,7 +73,7 @@ export type StreamReadOptions = {
   readonly from?: string
   /** Whether to wait for messages to come, until the stream is closed; by default true. */
   readonly live?: boolean
-  /** Ends the reader as `return` does. An actor gives its `context.signal`. */
+  /** Ends the reader as `return` does. One that is aborted already is refused with its reason. */
   readonly signal?: AbortSignal
 }
 
@@ -124,6 +124,11 @@ export class Streams {
   constructor(streams: InstanceStreams, access: Access) {
     this.#streams = streams
     this.#access = access
+  }
+
+  /** @internal For the close of the instance. */
+  drained(): Promise<void> {
+    return this.#streams.drained()
   }
 
   /**
@@ -195,8 +200,9 @@ export class StreamHandle<T = unknown> {
   }
 
   /**
-   * Appends a message. Resolves with its offset once it is durable; nobody has to wait for it. The
-   * appends of one handle take effect in the order of the calls.
+   * Appends a message. Resolves with its offset once it is durable; nobody has to wait for it, but
+   * its rejection is to be handled, as that of every promise. The appends of one handle take effect in
+   * the order of the calls.
    * @throws KeelsonError `INVALID_ARGUMENT` for a value that JSON would change; `TOO_LARGE` beyond 1
    * MiB, or for a stream at its bound; `CONFLICT` if it is closed, or a request of the producer is
    * missing; `FENCED` for an earlier epoch of the producer; `BUSY` if too many appends wait; as every

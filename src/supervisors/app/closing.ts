@@ -67,6 +67,8 @@ export const closeInOrder = async (
   if (!(await within(system, deadlineMs * workShare, work.drained()))) work.expire()
   if (members) await within(system, Math.min(answersMs, left()), members.answered())
   const killed = userTree ? await endUserTree(system, inside.instance, userTree, left()) : []
+  // Appends to streams wait for room outside of the gate.
+  await within(system, left(), inside.streams.drained())
   const refusal = new KeelsonError('CLOSED', 'the instance is closing')
   for (const shard of shards) shard.beginClose(refusal)
   const undecided = await drain(system, shards, left())

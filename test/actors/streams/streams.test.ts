@@ -196,6 +196,18 @@ describe('an append', () => {
     expect(await codeOf(stream.append(4))).toBe('CLOSED')
     await during(closed)
   })
+
+  test('that waits for room when the instance closes is written before the end', {
+    tags: ['ST1'],
+  }, async () => {
+    const { during, app } = await started({}, { syncMs: 5 })
+    const stream = app.streams.open<number>('a')
+    const sent = Array.from({ length: 1_500 }, (_, each) => stream.append(each))
+    const { cutOff } = await during(app.close())
+
+    expect(await Promise.all(sent)).toHaveLength(1_500)
+    expect(cutOff).toEqual([])
+  })
 })
 
 describe('a reader', () => {
@@ -253,6 +265,25 @@ describe('a reader', () => {
       const own = `${offset.slice(0, 17)}${at.toString(16).padStart(14, '0')}`
       expect((await during(all(stream.read({ from: own, live: false }))))[0]).toBe(texts[at])
     }
+  })
+
+  test('that leaves after a message takes no other reader of the stream from its wait', {
+    tags: ['ST6', 'ST8'],
+  }, async () => {
+    const { clock, during, app } = await started()
+    const stream = app.streams.open<number>('a')
+    const stays = following(stream.read())
+    const leaves = stream.read()
+    const given = leaves.next()
+    await during(stream.append(1))
+    await given
+    await clock.advance(10)
+    await leaves.return()
+    await during(stream.append(2))
+    await during(stream.close())
+    await clock.advance(10)
+
+    expect(stays).toEqual({ seen: [1, 2], ended: 'done' })
   })
 
   test('ends by its signal and by return while it waits', async () => {
