@@ -20,7 +20,13 @@ const { reasons, ...differences } = JSON.parse(
   readFileSync('test/evidence/members-again.json', 'utf8'),
 ) as { reasons: Record<string, string>; all: Differences; none: Differences }
 
-const anywhere = ['actors/store', 'actors/entities', 'flow', 'supervisors/users-tree']
+const anywhere = [
+  'actors/store',
+  'actors/entities',
+  'actors/streams',
+  'flow',
+  'supervisors/users-tree',
+]
 const atOwner = ['control', 'durable', 'journal', 'turns', 'users-projections']
 const rooms = {
   all: [...anywhere, ...atOwner.map((room) => `actors/${room}`)],
