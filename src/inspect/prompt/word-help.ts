@@ -93,6 +93,7 @@ const appMembers = [
   ['store', 'keys and values; h(store)'],
   ['control', 'its projections; h(control)'],
   ['journal', 'the journal of shard 0; journal.on(shard)'],
+  ['streams', 'durable streams: open(name).append(message), open(name).read()'],
   ['batcher, blobs', 'windows of writes; large values'],
   ['wal(shard), lmdbWriter(shard)', 'the log and the projection of a shard'],
   ['projection(name)', 'a projection of the configuration'],
