@@ -135,7 +135,7 @@ export const kindnesses: readonly Kindness[] = [
       },
     ],
     life: 'folder',
-    seeds: [40, 50],
+    seeds: [104, 110],
   },
   {
     name: 'the engine answers everything, once',
