@@ -8,7 +8,7 @@ import { kindnesses } from './support/kindness/kindnesses.ts'
 import { tried } from './support/kindness/trial.ts'
 import { sampled } from './support/tier.ts'
 
-const tries = sampled(kindnesses, 4)
+const tries = sampled(kindnesses, 2)
 
 describe.each(tries)('$name', ({ name, kind, fault, life, seeds: [first, last] }) => {
   const seeds = Array.from({ length: last - first + 1 }, (_, at) => first + at)
