@@ -24,7 +24,7 @@ export const failureRecord = (thrown: unknown, messageMax?: number): KeptError =
   if (!isError(thrown)) return kept
   const causes: KeptCause[] = []
   const frames: string[] = []
-  let left = bytesMax - sizeOf(kept)
+  let left = bytesMax - sizeOf({ ...kept, causes, stack: '' })
   const hasRoom = (part: unknown): boolean => {
     const size = sizeOf(part)
     if (size > left) return false
