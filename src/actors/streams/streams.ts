@@ -1,4 +1,7 @@
-/** `app.streams`: durable streams of messages that belong to no actor, in all shards. */
+/**
+ * `app.streams`: durable streams of messages that belong to no actor, in all shards. The handles that users have, which
+ * check what is given, are apart from `instance-streams.ts`, which other members ask too.
+ */
 import { argument, type Given, object, optional, wholeFrom } from '../../check.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { noOptions } from '../../own-names.ts'

@@ -1,6 +1,7 @@
 /**
  * The effect of a unit of streams on rows. Each part is decided by itself, from the rows alone and the
- * frame's stamp, so that live writes and replays agree. Pure.
+ * frame's stamp, so that live writes and replays agree. It is apart from `unit-application.ts`, which
+ * knows units and no parts. Pure.
  */
 import { u32In } from '../../bytes/u64.ts'
 import type { StreamAnswer, StreamDone, StreamRefusal } from '../commands/command-answer.ts'

@@ -67,8 +67,9 @@ export const closeInOrder = async (
   if (!(await within(system, deadlineMs * workShare, work.drained()))) work.expire()
   if (members) await within(system, Math.min(answersMs, left()), members.answered())
   const killed = userTree ? await endUserTree(system, inside.instance, userTree, left()) : []
-  // Appends to streams wait for room outside of the gate.
-  await within(system, left(), inside.streams.drained())
+  // Appends that wait for room in a stream are outside of the gate. Where writes are suspended, or an owner elsewhere is away,
+  // they would wait for ever.
+  await within(system, Math.min(appendsMs, left()), inside.streams.drained())
   const refusal = new KeelsonError('CLOSED', 'the instance is closing')
   for (const shard of shards) shard.beginClose(refusal)
   const undecided = await drain(system, shards, left())
@@ -83,6 +84,9 @@ export const closeInOrder = async (
 
 /** The calls of other members have so long. Some wait for what takes days. */
 const answersMs = 1_000
+
+/** Appends that wait for room in their streams have so long. */
+const appendsMs = 1_000
 
 /** The part of the deadline that running work has. The rest is for writes and projections. */
 const workShare = 0.8

@@ -197,6 +197,17 @@ describe('an append', () => {
     await during(closed)
   })
 
+  test('holds up a close for a second at most where writes are suspended, and is CLOSED then', async () => {
+    const { clock, during, app } = await started()
+    await during(app.control.suspendAll({ writes: true }))
+    const sent = codeOf(app.streams.open('a').append(1))
+    const begin = clock.monotonic()
+    await during(app.close({ deadlineMs: Number.POSITIVE_INFINITY }))
+
+    expect(await sent).toBe('CLOSED')
+    expect(clock.monotonic() - begin).toBeLessThan(2_000)
+  })
+
   test('that waits for room when the instance closes is written before the end', {
     tags: ['ST1'],
   }, async () => {
