@@ -84,8 +84,10 @@ test.each([
     const failed = found.filter(({ status }) => status === 'failed').map(({ name }) => name)
     const passed = found.filter(({ status }) => status === 'passed').map(({ name }) => name)
 
-    expect(failed.filter((name) => !known.has(name))).toEqual([])
-    expect(passed.filter((name) => known.has(name))).toEqual([])
+    const unlisted = failed.filter((name) => !known.has(name))
+    const needless = passed.filter((name) => known.has(name))
+    expect(unlisted, `failed, and is not listed:\n${unlisted.join('\n')}`).toEqual([])
+    expect(needless, `holds, and is listed:\n${needless.join('\n')}`).toEqual([])
     expect(passed.length).toBeGreaterThan(triesAll ? 800 : 20)
   },
   3_600_000,

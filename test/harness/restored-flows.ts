@@ -6,6 +6,10 @@ import { execFileSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Answer, MemberService } from '../support/worlds/member-service.ts'
+import { pause } from './member-clients.ts'
+
+/** A restored service answers within this time, in ms. */
+const patienceMs = 60_000
 
 /** What was acknowledged when a backup began. */
 export type Known = {
@@ -42,6 +46,13 @@ export const restoredService = async (dir: string, shards: number): Promise<Rest
   })
   await service.start()
   const [line] = service.lines
+  // The command is ready before the line to it is: an answer with `GONE` says only that there is none yet.
+  const until = performance.now() + patienceMs
+  while ((await line?.ask('shards'))?.code !== undefined) {
+    if (performance.now() > until)
+      throw new Error(`the restored service does not answer: ${service.log}`)
+    await pause(20)
+  }
   return {
     dir: place,
     ask: (what, ...given) => line?.ask(what, ...given) ?? Promise.resolve({ code: 'GONE' }),
