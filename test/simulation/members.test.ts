@@ -11,7 +11,7 @@ import { liveSeeds, sumOf } from '../support/lives/seed-lives.ts'
 import { seedsOf } from '../support/tier.ts'
 
 // In the first two lives every trouble comes, and an owner is fenced.
-const seeds = seedsOf(2, 3_000)
+const seeds = seedsOf(2, 1_800)
 
 test(`of members of which one owns by a lease, each acknowledged write is in the log of every later owner, in ${seeds.length} lives`, {
   timeout: 3_600_000,
@@ -22,7 +22,7 @@ test(`of members of which one owns by a lease, each acknowledged write is in the
   for (const [what, times] of Object.entries(tally)) expect(times, what).toBeGreaterThan(0)
 })
 
-const whole = seedsOf(1, 2_000)
+const whole = seedsOf(1, 1_200)
 
 test(`what the members of a cluster promise holds in ${whole.length} random lives`, async () => {
   const tally = sumOf(await liveSeeds(whole, liveMembers))

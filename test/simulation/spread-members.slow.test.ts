@@ -9,7 +9,7 @@ import { liveSpread } from '../support/lives/spread-life.ts'
 import { seedParts } from '../support/tier.ts'
 
 describe('members of an engine', () => {
-  test.each(seedParts(2, 1_000))(
+  test.each(seedParts(2, 600))(
     'take calls once, in the order of each sender, in the lives from $from to $to',
     async ({ seeds }) => {
       const tally = sumOf(await liveSeeds(seeds, liveSpread))

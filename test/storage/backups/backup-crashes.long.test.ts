@@ -11,7 +11,7 @@ import { shardFolder } from '../../../src/storage/ports/folder-layout.ts'
 import { readManifest } from '../../../src/storage/segments/manifest.ts'
 import type { SimulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { changingOperations, type Fault } from '../../../src/testing/simulated/simulated-faults.ts'
-import { thorough } from '../../support/tier.ts'
+import { sampled, thorough } from '../../support/tier.ts'
 import { runToEnd } from '../../support/worlds/logs.ts'
 import { restore } from '../../support/worlds/restored.ts'
 import { options, overwrite, startedWithSnapshots } from '../../support/worlds/snapshot-instance.ts'
@@ -120,7 +120,7 @@ const atEachCall = (
   const count = calls.filter(({ operation }) => changingOperations.includes(operation)).length
   expect(count).toBeGreaterThan(20)
   const places = Array.from({ length: count }, (_, index) => index + 1)
-  for (const at of places)
+  for (const at of sampled(places, 40))
     for (let seed = 1; seed <= thorough(1, 4); seed++) {
       const copy = from.clone({ seed: 100 * at + seed })
       copy.inject({ at, operation: changingOperations, fault })
