@@ -163,6 +163,40 @@ test('with members each judges its own shards, and the next owner of a shard jud
   expect(left.reduce((sum, count) => sum + count)).toBe(12)
 })
 
+/** The actors in the lists of these members: each list, and all of them. */
+const listsOf = (apps: readonly App[]) => {
+  const lists = apps.map((app) => [...app.entities.judgement.known()].map(({ entity }) => entity))
+  return { lists, all: lists.flat().sort() }
+}
+
+test('a shard that a member gives away, and one that a member gets back, is judged at its owner alone', async () => {
+  const names = ['a', 'b', 'c']
+  const world = new FolderMembers(names)
+  const [first] = await world.start(names, () => ({ app: treeOf('reserve') }))
+  for (let id = 0; id < 8; id++) {
+    await world.during(flow(first as App).start(order, undefined, { id: `${id}` }))
+    const account = (first as App).entity<AccountMessages>('account').ref(`${id}`)
+    await world.during(call(account, 'open', 'Anna'))
+  }
+  await world.clock.advance(120_000)
+  for (const name of names) await world.stop(name)
+  const actors = [...Array(8).keys()].flatMap((id) => [`account/${id}`, `$flow-order/${id}`])
+  const next = () => ({ app: treeOf('book', 2) })
+  const [a, b, c] = (await world.start(names, next)) as [App, App, App]
+  await world.clock.advance(20_000)
+  expect(listsOf([a, b, c]).all).toEqual(actors.sort())
+  expect(listsOf([a]).all).not.toEqual([])
+
+  await world.stop('a')
+  await world.clock.advance(30_000)
+  expect(listsOf([b, c]).all).toEqual(actors)
+  const [again] = (await world.start(['a'], next)) as [App]
+  await world.clock.advance(60_000)
+  const { lists, all } = listsOf([again, b, c])
+  expect(all).toEqual(actors)
+  expect(lists[0]).not.toEqual([])
+})
+
 /** Workflows whose bodies await something else than `ctx` between two steps, as often as this. */
 const sleepers = (clock: () => VirtualClock, times: number, last: string) =>
   ['one', 'two'].map((name) =>
@@ -188,7 +222,7 @@ const slept = async (times: number, last = 'end') => {
   await during(first.close())
   const next = await start({ app: treeWith(last) })
   onTestFinished(async () => void (await during(next.close())))
-  return { clock, wouldBlock: () => next.health().actors.wouldBlock }
+  return { clock, app: next, wouldBlock: () => next.health().actors.wouldBlock }
 }
 
 test.each([1, 2, 5])(
@@ -211,6 +245,23 @@ test('nothing is left when the runs that stand still are judged too, and not bef
   }
 
   expect([...seen]).toEqual(['judges: 0', 'over: 2'])
+})
+
+test('a keeper of runs that dies judges its runs again: those that stood still are not lost', async () => {
+  const { clock, app, wouldBlock } = await slept(0, 'other')
+  const killsKeeper = (): void => {
+    const keeper = app.system.processes().find(({ label }) => label === 'keeper of runs')
+    app.system.kill(keeper?.ref as never)
+  }
+  // Both bodies stand still, and are not judged before their rest.
+  while (wouldBlock().judged < 2) await clock.advance(50)
+  killsKeeper()
+  await clock.advance(20_000)
+  expect(wouldBlock()).toMatchObject({ count: 2, judged: 4, left: 0 })
+
+  killsKeeper()
+  await clock.advance(20_000)
+  expect(wouldBlock()).toMatchObject({ count: 2, judged: 6, left: 0 })
 })
 
 test('workflows that a dynamic supervisor starts later are judged', async () => {
