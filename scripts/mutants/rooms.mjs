@@ -39,6 +39,13 @@ export const rooms = {
     'test/inspect/folder/restore-replica',
     'test/actors/control/wrong-messages',
   ],
+  'actors/links': [
+    'test/actors/routing',
+    'test/supervisors/starting/folder-leaving',
+    'test/simulation/links',
+    'test/simulation/members',
+  ],
+  'actors/streams': ['test/actors/routing', 'test/actors/control/wrong-messages'],
   'actors/journal': [
     'test/actors/turns/journaled-turns',
     'test/actors/control/wrong-messages',
@@ -62,6 +69,15 @@ export const rooms = {
     'test/inspect/folder/journal',
     'test/supervisors/starting',
   ],
+  'storage/restore': [
+    'test/actors/streams/stream-carriers',
+    'test/actors/control/backup',
+    'test/actors/replication/restored-blobs',
+    'test/inspect/folder/restore-replica',
+    'test/inspect/folder/wal-command-line',
+    'test/storage/wal/wal-odd-files',
+    'test/supervisors/starting',
+  ],
   'flow/runs': [
     'test/flow/run-entity',
     'test/flow/app',
@@ -74,6 +90,7 @@ export const rooms = {
     'test/flow/queue',
     'test/simulation/flows',
   ],
+  'flow/judging': ['test/flow/rehearsal', 'test/actors/rehearsal', 'test/flow/app'],
   'flow/schedule': [
     'test/flow/app/schedule',
     'test/flow/app/schedules',
@@ -87,6 +104,12 @@ export const rooms = {
     'test/runtime/task',
     'test/supervisors/tree/log-lines',
     'test/conformance',
+    'test/simulation/runtime',
+  ],
+  'runtime/machine': [
+    'test/runtime/state-machine',
+    'test/actors/durable/machine',
+    'test/actors/durable/generated-machines',
     'test/simulation/runtime',
   ],
   'runtime/supervision': [

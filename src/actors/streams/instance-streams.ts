@@ -12,6 +12,7 @@ import {
 } from '../../check.ts'
 import type { System } from '../../runtime/index.ts'
 import {
+  compareKeys,
   isStreamOwner,
   readStreamHead,
   type StreamHead,
@@ -153,7 +154,7 @@ export const listed = async (
   for (const shard of shards) {
     if ((await shard.settled()).kind !== 'open') throw shard.unavailable()
     const { gte, ...range } = streamHeads(prefix)
-    const from = after === '' ? { gte } : { gt: streamHeads(after).gte }
+    const from = compareKeys(after, prefix) < 0 ? { gte } : { gt: streamHeads(after).gte }
     let count = 0
     for (const [key, row] of shard.view().rows({ ...range, ...from } as never)) {
       if (count++ === limit) break

@@ -19,7 +19,7 @@ import {
 } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
 import { checkSignal, listOf, ownOptions } from '../core/argument-check.ts'
-import { askedAtOwner, overOwners } from '../core/owners-way.ts'
+import { askedAtOwner, overOwners, sentBytesMax } from '../core/owners-way.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import {
   headAt,
@@ -115,8 +115,8 @@ export type StreamListOptions = {
   readonly limit?: number
 }
 
-/** The most messages of one append, and their most bytes. */
-const appendMax = { messages: 10_000, bytes: 12 * 1024 * 1024 }
+/** The most messages of one append, and their most bytes: a link takes no more. */
+const appendMax = { messages: 10_000, bytes: sentBytesMax }
 
 /** The streams of an instance. */
 export class Streams {
@@ -217,7 +217,7 @@ export class StreamHandle<T = unknown> {
 
   /**
    * Appends messages, all or none, one after another. Resolves with the offset of the last one.
-   * @throws KeelsonError as `append`; `TOO_LARGE` beyond 10,000 messages or 12 MiB
+   * @throws KeelsonError as `append`; `TOO_LARGE` beyond 10,000 messages or 6 MiB
    */
   appendMany(messages: Iterable<T>, options: StreamAppendOptions = noOptions): Promise<string> {
     return this.#appended(messages, options, false)
