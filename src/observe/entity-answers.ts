@@ -1,4 +1,5 @@
 /** The answers of the page about durable actors, runs and queues, as plain JSON. */
+import type { nextTexts, Wait } from './fact-words.ts'
 import type { EntityName, Machine, Shown } from './words.ts'
 
 /** A kind of durable actors. */
@@ -43,8 +44,8 @@ export type Pending = {
   /** Since when it runs. */
   readonly runsSince?: number
   readonly error?: string
-  /** `retry`, `onFailed` or `unblock`: what comes next after a failure. */
-  readonly next?: string
+  /** The work after a failure. */
+  readonly next?: keyof typeof nextTexts
 }
 
 /** One durable actor as it is now. */
@@ -184,14 +185,12 @@ export type RunRow = {
   readonly attempt: number
   readonly error?: string
   readonly parent?: string
-  readonly waitsFor?: { readonly kind: string; readonly name?: string; readonly until?: number }
+  readonly waitsFor?: Wait & { readonly kind: string; readonly name?: string }
 }
 
 /** One run with its last steps. `isCut`: there are earlier ones, for which a frame has no room. */
 export type RunDetail = {
   readonly row: RunRow
-  /** Its place in the queue in which it waits for its beginning. */
-  readonly place?: { readonly queue: string; readonly before: number; readonly ready: number }
   readonly input?: Shown
   readonly output?: Shown
   readonly progress?: Shown
@@ -242,9 +241,6 @@ export type JobsQuery = {
 /** A page of jobs. */
 export type JobPage = { readonly rows: readonly JobRow[]; readonly cursor?: string }
 
-/** The reason why a job waits, and until when, if that is known. */
-export type JobWait = { readonly text: string; readonly until?: number }
-
 /** One job in a list. */
 export type JobRow = {
   readonly id: string
@@ -252,7 +248,7 @@ export type JobRow = {
   readonly priority: number
   readonly tries: number
   readonly addedAt: number
-  readonly waitsFor?: JobWait
+  readonly waitsFor?: Wait
   readonly error?: string
   /** The job in one line. */
   readonly text: string
@@ -266,12 +262,15 @@ export type JobDetail = {
   readonly key?: string
   readonly priority: number
   readonly tries: number
+  /** How many tries it has, and when the first of them failed. */
+  readonly triesMax?: number
+  readonly failingSince?: number
   readonly tryKey: string
   readonly addedAt: number
   readonly dueAt?: number
   readonly failedAt?: number
   readonly doneAt?: number
-  readonly waitsFor?: JobWait
+  readonly waitsFor?: Wait
   readonly error?: string
   /** The record of its last failure, line by line. */
   readonly failure?: readonly string[]

@@ -1,5 +1,5 @@
 /**
- * The names of the facts about runs and jobs. Page, prompt and command line call a fact as it is
+ * The names of the facts about runs, jobs and processes. Page, prompt and command line call a fact as it is
  * called here. Pure, and apart from both, because the page has no other code of the server.
  */
 
@@ -27,6 +27,7 @@ export const jobNames = {
   addedAt: 'added',
   dueAt: 'due',
   tries: 'tries',
+  failingSince: 'failing since',
   failedAt: 'failed',
   error: 'error',
   doneAt: 'done',
@@ -34,4 +35,21 @@ export const jobNames = {
   progress: 'progress',
   tryKey: 'key of tries',
   log: 'log',
+} as const
+
+/** Of a process, by the fields of its summary and its ties. */
+export const processNames = {
+  pid: 'pid',
+  name: 'name',
+  kind: 'kind',
+  status: 'status',
+  handling: 'handling',
+  mailbox: 'queue',
+  handled: 'handled',
+  restarts: 'restarts',
+  parent: 'parent',
+  links: 'links',
+  monitors: 'monitors',
+  monitoredBy: 'monitored by',
+  trapExit: 'traps exits',
 } as const

@@ -1,6 +1,19 @@
 /** The page of `keelson observe`, and the protocol between it and its server. */
 export type * from './entity-answers.ts'
-export { jobNames, runNames } from './fact-names.ts'
+export { jobNames, processNames, runNames } from './fact-names.ts'
+export {
+  clockText,
+  jobWaitTexts,
+  mailboxText,
+  nextTexts,
+  originText,
+  queueConditions,
+  runWaitText,
+  triesText,
+  unnamedOf,
+  type Wait,
+  waitLine,
+} from './fact-words.ts'
 export type * from './process-answers.ts'
 export type * from './protocol.ts'
 export { runStatuses, stateTones, toneOf } from './state-tones.ts'

@@ -59,6 +59,9 @@ export const stateTones = {
   schedule: { paused: 'warn', broken: 'bad' },
 } as const satisfies Readonly<Record<string, Readonly<Record<string, StateTone>>>>
 
+/** A condition of a queue that is not ordinary. */
+export type QueueState = keyof (typeof stateTones)['queue']
+
 /** The statuses of a run, in the order of its life. */
 export const runStatuses = [
   ...(['waiting', 'running', 'cancelling', 'undoing', 'blocked'] as const),

@@ -20,11 +20,13 @@ import type {
   Queue,
   QueueLook,
   QueuePlace,
+  Row,
   RunLook,
   ScheduleRow,
   Schedules,
   StepRow,
 } from '../../flow/index.ts'
+import { jobWaitTexts, runWaitText, type Wait } from '../../observe/index.ts'
 import { keyedByNames } from '../../redaction.ts'
 import type { App } from '../../supervisors/index.ts'
 import { type FlowSort, flowNames, flowsKind } from '../recorder/flow-names.ts'
@@ -87,14 +89,26 @@ export const countedFlows = async (app: App): Promise<FlowOverview> => {
   return { workflows, queues, silent: keyedByNames(Object.fromEntries(silent)) }
 }
 
+/** A run with what it waits for, in words too. */
+export type WaitingRun<R> = Omit<R, 'waitsFor'> & {
+  readonly waitsFor: (NonNullable<Row['waitsFor']> & Wait) | undefined
+}
+
+const withWait = <R extends Row>(row: R, place?: QueuePlace): WaitingRun<R> => {
+  const { waitsFor, since } = row
+  const wait = waitsFor && { ...waitsFor, text: runWaitText(waitsFor, place), since }
+  return Object.assign({}, row, { waitsFor: wait })
+}
+
 /** A page of the runs of a workflow. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */
 export const runPage = async (
   app: App,
   type: string,
   options: Omit<ListOptions, 'type'>,
-): Promise<Page<ListedRun>> => {
+): Promise<Page<WaitingRun<ListedRun>>> => {
   const flow = await flowOf(app)
-  return flow.read('list', { ...options, type: flowPart(app, 'workflow', type) })
+  const page = await flow.read('list', { ...options, type: flowPart(app, 'workflow', type) })
+  return { ...page, entries: page.entries.map((row) => withWait(row)) }
 }
 
 /** A page of the dead jobs of a queue. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */
@@ -103,11 +117,8 @@ export const deadPage = async (app: App, name: string, options: DeadOptions): Pr
   return flow.read('dead', flowPart(app, 'queue', name), options)
 }
 
-/** The reason why a job waits: `delay` and `retry` are the time of a delayed one, before and after a try. */
-export type JobWait = {
-  readonly reason: JobHold['reason'] | 'delay' | 'retry'
-  readonly until?: number | undefined
-}
+/** The event that a job waits for. It waits since it was added, or since its last try failed. */
+export type JobWait = Wait & { readonly reason: JobHold['reason'] | 'delay' | 'retry' }
 
 /** A job with what it waits for. A queue that does not answer says nothing of ready ones. */
 export type WaitingJob<E> = E & { readonly waitsFor?: JobWait }
@@ -143,7 +154,7 @@ export const jobInFull = async (
   return shown
 }
 
-type Waits = Pick<JobEntry, 'state' | 'key' | 'dueAt' | 'failedAt'>
+type Waits = Pick<JobEntry, 'state' | 'key' | 'addedAt' | 'dueAt' | 'failedAt'>
 
 const withWaits = async <E extends Waits>(
   flow: Flow,
@@ -155,28 +166,25 @@ const withWaits = async <E extends Waits>(
   const holds = keys.length === 0 ? [] : await flow.holds(queue, keys).catch(() => [])
   const holdOf = new Map(keys.map((key, at) => [key, holds[at]]))
   return entries.map((entry) => {
-    const { state, key, dueAt: until, failedAt } = entry
-    if (state === 'delayed')
-      return { ...entry, waitsFor: { reason: failedAt === undefined ? 'delay' : 'retry', until } }
-    const hold = isReady(entry) ? holdOf.get(key) : undefined
-    return hold ? { ...entry, waitsFor: hold } : entry
+    const hold = isReady(entry) ? holdOf.get(entry.key) : delayOf(entry)
+    return hold ? { ...entry, waitsFor: waitOf(entry, hold) } : entry
   })
 }
 
-const waits: Readonly<Record<JobWait['reason'], string>> = {
-  turn: 'its turn',
-  paused: 'the end of the pause of its queue',
-  closing: 'the next start of the instance',
-  places: 'a place: as many jobs run as may',
-  key: 'a place of its key: as many of its jobs run as may',
-  rate: 'the rate: as many have started as may',
-  suspect: 'a job that runs alone, as it may have ended the process',
-  delay: 'its delay',
-  retry: 'its next try',
+type Held = Pick<JobWait, 'reason' | 'until'>
+
+/** The time of a delayed job, which is that of its next try once one has failed. */
+const delayOf = ({ state, dueAt: until, failedAt }: Waits): Held | undefined => {
+  if (state !== 'delayed') return undefined
+  return { reason: failedAt === undefined ? 'delay' : 'retry', until }
 }
 
-/** The reason why a job waits as text, without its time. */
-export const waitText = ({ reason }: JobWait): string => waits[reason]
+const waitOf = ({ addedAt, failedAt }: Waits, { reason, until }: Held): JobWait => ({
+  reason,
+  text: jobWaitTexts[reason],
+  since: failedAt ?? addedAt,
+  ...(until !== undefined && { until }),
+})
 
 /** A page of the schedules; none without `flows`. @throws KeelsonError `INVALID_ARGUMENT`, `BAD_CURSOR` */
 export const schedulePage = async (
@@ -188,7 +196,7 @@ export const schedulePage = async (
 }
 
 /** A run with a page of its operations, and with its place in the queue. */
-export type RunInFull = RunLook & {
+export type RunInFull = WaitingRun<RunLook> & {
   readonly steps: Page<StepRow>
   readonly place?: QueuePlace | undefined
 }
@@ -207,5 +215,5 @@ export const runInFull = async (
   const steps = await flow.read('steps', part, id, page)
   // A queue that does not answer hides no run.
   const place = await flow.place(part, id).catch(() => undefined)
-  return { ...row, steps, ...(place && { place }) }
+  return { ...withWait(row, place), steps, ...(place && { place }) }
 }

@@ -5,7 +5,7 @@
 
 import { stuckTries } from '../../actors/index.ts'
 import type { FlowHealth, QueueHealth } from '../../flow/index.ts'
-import type { Link, Trouble as ShownTrouble } from '../../observe/index.ts'
+import { clockText, type Link, type Trouble as ShownTrouble } from '../../observe/index.ts'
 import { noOptions } from '../../own-names.ts'
 import type { Health, ShardHealth } from '../../supervisors/index.ts'
 import { actorNamed } from '../recorder/flow-names.ts'
@@ -150,12 +150,12 @@ const shardTroubles = (health: ShardHealth, now: number): readonly CausedTrouble
     ...(snapshot.failure === undefined ? [] : [found('no snapshot', snapshot.failure)]),
     ...derivedTroubles(health.derived, found),
     ...journalTroubles(health.journal, found),
-    ...(clockAheadMs === 0 ? [] : [found('clock set', clockText(clockAheadMs))]),
+    ...(clockAheadMs === 0 ? [] : [found('clock set', clockSetText(clockAheadMs))]),
   ]
 }
 
-const clockText = (aheadMs: number): string =>
-  `its time is ${countText(Math.abs(aheadMs))} ms ${aheadMs > 0 ? 'ahead of' : 'behind'} the clock of the machine; control.acceptClock()`
+const clockSetText = (aheadMs: number): string =>
+  `its time is ${clockText(aheadMs, (ms) => `${countText(ms)} ms`)}; control.acceptClock()`
 
 /** A projection with more lag has trouble: three times the longest pause of its flushes. */
 const lagMax = 15_000

@@ -9,7 +9,7 @@ import type {
   DeadJob,
   JobEntry,
   JobState,
-  Row,
+  ListedRun,
   RunStatus,
   ScheduleRow,
   StepRow,
@@ -37,7 +37,7 @@ import {
   runPage,
   schedulePage,
   type WaitingJob,
-  waitText,
+  type WaitingRun,
 } from '../answers/flow-parts.ts'
 import { lineText, shortText } from '../text/shown-text.ts'
 import type { FlowRates } from './flow-rates.ts'
@@ -179,7 +179,11 @@ const jobRowOf = (entry: WaitingJob<JobEntry>): JobRow => {
 }
 
 const waitOf = ({ waitsFor }: WaitingJob<unknown>): JobRow['waitsFor'] =>
-  waitsFor && { text: waitText(waitsFor), ...given({ until: waitsFor.until }) }
+  waitsFor && {
+    text: waitsFor.text,
+    since: waitsFor.since,
+    ...given({ until: waitsFor.until }),
+  }
 
 /** One job of a queue. @throws KeelsonError `INVALID_ARGUMENT` */
 export const jobShown = async (app: App, query: Query): Promise<JobDetail> => {
@@ -200,6 +204,8 @@ export const jobShown = async (app: App, query: Query): Promise<JobDetail> => {
       dueAt,
       failedAt,
       doneAt,
+      triesMax: found.triesMax,
+      failingSince: found.failingSince,
       waitsFor: waitOf(found),
       error: errorText(found.error),
       failure: recordShown(found.error, jobRecordBytes),
@@ -215,7 +221,7 @@ export const jobShown = async (app: App, query: Query): Promise<JobDetail> => {
 export const runShown = async (app: App, query: Query): Promise<RunDetail> => {
   const [type, id] = [textIn(query, 'type'), textIn(query, 'id')]
   const options = { limit: stepsMax, reverse: true }
-  const { place, steps: page, ...row } = await runInFull(app, type, id, options)
+  const { steps: page, ...row } = await runInFull(app, type, id, options)
   const values = given<Pick<RunDetail, 'input' | 'output' | 'failure'>>({
     input: row.input === undefined ? undefined : redactedTree(row.input),
     output: row.output === undefined ? undefined : redactedTree(row.output, outputBytes),
@@ -231,7 +237,6 @@ export const runShown = async (app: App, query: Query): Promise<RunDetail> => {
   const isWhole = page.exhausted && steps.length === page.entries.length
   return {
     row: rowOf(row),
-    ...(place && { place }),
     ...values,
     ...(row.progress !== undefined && { progress: redactedTree(row.progress) }),
     steps: steps.toReversed(),
@@ -253,7 +258,7 @@ const recordShown = (
   return lines.length > 1 ? lines : undefined
 }
 
-const rowOf = (row: Row): RunRow => {
+const rowOf = (row: WaitingRun<ListedRun>): RunRow => {
   const { id, status, startedAt, since, attempt, error, parent, waitsFor } = row
   return {
     id,
@@ -265,6 +270,8 @@ const rowOf = (row: Row): RunRow => {
     ...(waitsFor && {
       waitsFor: {
         kind: waitsFor.kind,
+        text: shortText(waitsFor.text, 300),
+        since: waitsFor.since,
         ...given({ name: waitsFor.name && shortText(waitsFor.name, 300), until: waitsFor.until }),
       },
     }),

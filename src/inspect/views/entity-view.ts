@@ -3,6 +3,7 @@
 import { inspect } from 'node:util'
 import type { EntityRows } from '../../actors/index.ts'
 import { keptText } from '../../failure-record.ts'
+import { nextTexts } from '../../observe/index.ts'
 import { type EntityFacts, failuresOf, type KindFacts } from '../answers/entities.ts'
 import { printable } from '../text/paint.ts'
 import { countText, pluralText } from '../text/quantities.ts'
@@ -107,13 +108,10 @@ const triedText = (
   nextAt: number,
 ): string => {
   if (tries === 0) return ''
-  const next = {
-    retry: `next ${timeText(nextAt)}`,
-    onFailed: 'onFailed is next',
-    unblock: 'parked',
-  }
+  const { next = 'retry' } = failure ?? {}
   const error = failure ? ` (${keptText(failure.error)})` : ''
-  return `, failed ${pluralText(tries, 'time')}${error}, ${next[failure?.next ?? 'retry']}`
+  const at = next === 'retry' ? ` ${timeText(nextAt)}` : ''
+  return `, failed ${pluralText(tries, 'time')}${error}, ${nextTexts[next]}${at}`
 }
 
 const timeText = (ms: number): string => new Date(ms).toISOString()

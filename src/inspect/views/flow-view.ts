@@ -10,22 +10,28 @@ import type {
   ListedRun,
   Page,
   QueueLook,
-  QueuePlace,
-  Row,
   RunStatus,
   ScheduleRow,
 } from '../../flow/index.ts'
-import { jobNames, runNames, runStatuses } from '../../observe/index.ts'
 import {
-  type FlowOverview,
-  type JobWait,
-  type RunInFull,
-  type ShownJobs,
-  type WaitingJob,
-  waitText,
+  jobNames,
+  originText,
+  queueConditions,
+  runNames,
+  runStatuses,
+  triesText,
+  type Wait,
+  waitLine,
+} from '../../observe/index.ts'
+import type {
+  FlowOverview,
+  RunInFull,
+  ShownJobs,
+  WaitingJob,
+  WaitingRun,
 } from '../answers/flow-parts.ts'
 import { type Paint, printable } from '../text/paint.ts'
-import { bytesText, countText, pluralText } from '../text/quantities.ts'
+import { bytesText, countText } from '../text/quantities.ts'
 import { factList, textTable } from '../text/text-table.ts'
 import { recordText } from './record-view.ts'
 import { stateText } from './state-view.ts'
@@ -60,14 +66,12 @@ const right = (heading: string): string => `>${heading}`
 const queueColumns = ['queue', '>ready', '>delayed', '>running', '>dead', 'oldest', 'state']
 
 const queueState = ({ isPaused, isFull, overdue }: QueueLook): string =>
-  [
-    ...(isPaused ? ['paused'] : []),
-    ...(isFull ? ['full'] : []),
-    ...(overdue.length > 0 ? [`${pluralText(overdue.length, 'handler')} overdue`] : []),
-  ].join(', ') || '-'
+  queueConditions({ isPaused, isFull, overdue: overdue.length })
+    .map(({ text }) => text)
+    .join(', ') || '-'
 
 /** A page of runs, with the values that it shows. */
-export const runTable = (page: Page<ListedRun>, paint: Paint): string => {
+export const runTable = (page: Page<WaitingRun<ListedRun>>, paint: Paint): string => {
   const values = (['input', 'output'] as const).filter((name) =>
     page.entries.some((entry) => name in entry),
   )
@@ -86,7 +90,7 @@ export const runTable = (page: Page<ListedRun>, paint: Paint): string => {
       printable(id),
       stateText('run', status, paint),
       timeText(since),
-      awaitedText(waitsFor),
+      waitCell(waitsFor),
       cellText(progress),
       ...values.map((name) => cellText(row[name])),
       errorCell(error),
@@ -94,17 +98,13 @@ export const runTable = (page: Page<ListedRun>, paint: Paint): string => {
   )
 }
 
-/** `signal approve until 2026-01-01T00:00:00.000Z`, or `queue mails, place 3 of 17`. */
-const awaitedText = (awaited: Row['waitsFor'], place?: QueuePlace): string => {
-  if (awaited === undefined) return '-'
-  const { kind, name, until } = awaited
-  if (place) return `queue ${place.queue}, ${placeText(place)}`
-  const time = until === undefined ? '' : ` until ${timeText(until)}`
-  return `${kind}${name === undefined ? '' : ` ${printable(name)}`}${time}`
+/** `signal approve, until 2026-01-01T00:00:00.000Z`; of one run or job with the time of its begin. */
+const waitCell = (wait: Wait | undefined, isInFull = false): string => {
+  const untilText = (at: number): string => `until ${timeText(at)}`
+  const sinceText = (at: number): string => `since ${timeText(at)}`
+  const words = isInFull ? { since: sinceText, until: untilText } : { until: untilText }
+  return wait === undefined ? '-' : printable(waitLine(wait, words))
 }
-
-const placeText = ({ before, ready }: QueuePlace): string =>
-  `place ${countText(before + 1)} of ${countText(ready)}`
 
 /** One run in full. */
 export const runFacts = (run: string, row: RunInFull, paint: Paint): string => {
@@ -117,7 +117,7 @@ export const runFacts = (run: string, row: RunInFull, paint: Paint): string => {
     [runNames.attempt, countText(attempt)],
     [runNames.input, cellText(row.input)],
     [runNames.output, cellText(row.output)],
-    [runNames.waitsFor, awaitedText(waitsFor, row.place)],
+    [runNames.waitsFor, waitCell(waitsFor, true)],
     [runNames.error, errorCell(error)],
     [runNames.progress, cellText(progress)],
     [runNames.parent, cell(row.parent)],
@@ -155,7 +155,7 @@ const stepRecords = ({ steps }: RunInFull): readonly string[] =>
     .filter(({ error, outcome }) => error !== undefined && outcome !== 'ok')
     .slice(-recordsMax)
     .flatMap(({ kind, key, error, ...tried }) =>
-      recordText(`${kind} ${printable(key)}${triesText(tried)}`, error),
+      recordText(`${kind} ${printable(key)}${failedText(tried)}`, error),
     )
 
 /** The most records after a table. */
@@ -168,10 +168,9 @@ type Tries = {
 }
 
 /** ` failed at try 2 of 3, first at 2026-01-01T00:00:00.000Z`. */
-const triesText = ({ tries, triesMax, failingSince }: Tries): string => {
-  const of = triesMax === undefined ? '' : ` of ${countText(triesMax)}`
+const failedText = ({ tries, triesMax, failingSince }: Tries): string => {
   const first = failingSince === undefined ? '' : `, first at ${timeText(failingSince)}`
-  return `${tries > 0 ? ` failed at try ${countText(tries)}${of}` : ''}${first}`
+  return `${tries > 0 ? ` failed at try ${triesText(tries, triesMax)}` : ''}${first}`
 }
 
 /** One queue in full. */
@@ -197,17 +196,14 @@ export const jobFacts = (job: string, look: WaitingJob<JobLook>, paint: Paint): 
   const facts = factList([
     ['job', printable(job)],
     [jobNames.state, stateText('job', state, paint)],
-    ...(others.waitsFor ? [[jobNames.waitsFor, jobWaitText(others.waitsFor)] as const] : []),
+    ...(others.waitsFor ? [[jobNames.waitsFor, waitCell(others.waitsFor, true)] as const] : []),
     [jobNames.input, cellText(input)],
     [jobNames.key, cell(key)],
     [jobNames.priority, cell(String(priority))],
     [jobNames.addedAt, timeText(addedAt)],
     [jobNames.dueAt, timeText(dueAt)],
-    [
-      jobNames.tries,
-      triesMax === undefined ? countText(tries) : `${countText(tries)} of ${countText(triesMax)}`,
-    ],
-    ['failing since', timeText(failingSince)],
+    [jobNames.tries, triesText(tries, triesMax)],
+    [jobNames.failingSince, timeText(failingSince)],
     [jobNames.failedAt, timeText(failedAt)],
     [jobNames.error, errorCell(others.error)],
     [jobNames.doneAt, timeText(doneAt)],
@@ -269,18 +265,13 @@ export const jobsTable = (page: ShownJobs): string =>
       cell(key),
       countText(tries),
       timeText(addedAt),
-      jobWaitText(waitsFor),
+      waitCell(waitsFor),
       timeText(failedAt),
       errorCell(error),
       cellText(input),
       cellText(result),
     ],
   )
-
-const jobWaitText = (wait: JobWait | undefined): string =>
-  wait === undefined
-    ? '-'
-    : waitText(wait) + (wait.until === undefined ? '' : `, ${timeText(wait.until)}`)
 
 /** A page of schedules. */
 export const scheduleTable = (page: Page<ScheduleRow>, paint: Paint): string =>
@@ -289,7 +280,7 @@ export const scheduleTable = (page: Page<ScheduleRow>, paint: Paint): string =>
     ['schedule', 'of', 'state', 'cron', 'zone', 'workflow', 'next', 'running', '>waiting'],
     ({ name, isOfTree, cron, zone, workflow, next, running, waiting, ...row }) => [
       printable(name),
-      isOfTree ? 'the tree' : 'run time',
+      originText(isOfTree),
       scheduleState(row, paint),
       printable(cron),
       printable(zone),

@@ -1,4 +1,5 @@
 /** The health of an instance and its troubles as text, and the data that it is made from. Pure. */
+import { unnamedOf } from '../../observe/index.ts'
 import type { Facts } from '../answers/facts.ts'
 import type { Trouble } from '../answers/troubles.ts'
 import { troublesOfAll } from '../answers/troubles-of-all.ts'
@@ -36,8 +37,8 @@ export const healthView = (answer: HealthAnswer, paint: Paint = plainPaint): str
 
 /** `critical: shard down, shard 1, for 2 min: EIO; wal()`. */
 const troubleLine = (trouble: Trouble, now: number): string => {
-  const { severity, kind, subject, member, text, since, look, count = 1, others = [] } = trouble
-  const left = others.length === 0 ? 0 : count - 1 - others.length
+  const { severity, kind, subject, member, text, since, look, others = [] } = trouble
+  const left = unnamedOf(trouble)
   const subjects = [subject, ...others.map((each) => each.subject)].join(', ')
   const more = left > 0 ? ` and ${countText(left)} more` : ''
   const place = member === undefined ? '' : ` at member ${member}`

@@ -1,4 +1,5 @@
 /** Processes as text: a table of all, or one in full. Pure. */
+import { mailboxText, processNames } from '../../observe/index.ts'
 import type { ProcessSummary, ProcessTies, WaitingMessage } from '../../runtime/index.ts'
 import { shownName } from '../answers/process-finder.ts'
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
@@ -53,7 +54,7 @@ export const processTable = (
   paint: Paint = plainPaint,
 ): string =>
   textTable(
-    [...processColumns, '>queue', '>handled', '>restarts'],
+    [...processColumns, ...counted.map((name) => `>${processNames[name]}`)],
     [...processes]
       .sort((left, right) => left.pid - right.pid)
       .map((process) => [
@@ -64,8 +65,12 @@ export const processTable = (
       ]),
   )
 
+const counted = ['mailbox', 'handled', 'restarts'] as const
+
 /** The first columns of a table of processes. */
-export const processColumns = ['pid', 'name', 'kind', 'status']
+export const processColumns = (['pid', 'name', 'kind', 'status'] as const).map(
+  (name) => processNames[name],
+)
 
 /** Their cells. The name of a process, and its label, may hold the id of an entity. */
 export const processCells = (process: ProcessSummary, paint: Paint): readonly string[] => [
@@ -92,27 +97,22 @@ export const processFacts = (
     return [...pids.map(nameOf), ...more].join(', ') || '-'
   }
   return factList([
-    ['name', printable(process.name ?? '-')],
+    [processNames.name, printable(process.name ?? '-')],
     ...(process.label === undefined || process.label === process.name
       ? []
       : [['label', printable(process.label)] as const]),
-    ['pid', `<${process.pid}>`],
-    ['kind', process.kind],
-    ['status', process.status],
-    ['handling', handlingText(handling, now)],
-    [
-      'queue',
-      Number.isFinite(mailboxMax)
-        ? `${countText(mailbox)} of ${countText(mailboxMax)}`
-        : `${countText(mailbox)}, bounded by its senders`,
-    ],
-    ['handled', countText(process.handled)],
-    ['restarts', countText(process.restarts)],
-    ['parent', process.parent === undefined ? '-' : nameOf(process.parent)],
-    ['links', names(ties.links)],
-    ['monitors', names(ties.monitors)],
-    ['monitored by', names(ties.monitoredBy)],
-    ['traps exits', process.trapExit ? 'yes' : 'no'],
+    [processNames.pid, `<${process.pid}>`],
+    [processNames.kind, process.kind],
+    [processNames.status, process.status],
+    [processNames.handling, handlingText(handling, now)],
+    [processNames.mailbox, mailboxText(mailbox, mailboxMax)],
+    [processNames.handled, countText(process.handled)],
+    [processNames.restarts, countText(process.restarts)],
+    [processNames.parent, process.parent === undefined ? '-' : nameOf(process.parent)],
+    [processNames.links, names(ties.links)],
+    [processNames.monitors, names(ties.monitors)],
+    [processNames.monitoredBy, names(ties.monitoredBy)],
+    [processNames.trapExit, process.trapExit ? 'yes' : 'no'],
   ])
 }
 

@@ -1,6 +1,7 @@
 /** One durable actor: its state, the work that it keeps, its machine, and its turns. */
 import { useEffect, useState } from 'preact/hooks'
 import type { EntityDetail, HistoryTurn, Past, Pending } from '../entity-answers.ts'
+import { nextTexts } from '../fact-words.ts'
 import type { Proposed } from '../protocol.ts'
 import { Act } from '../widgets/actions.tsx'
 import { refusedOf, useAsked, usePage } from '../widgets/asking.ts'
@@ -144,12 +145,6 @@ const Now = ({ data, name }: { data: EntityDetail; name: EntityName }) => {
   )
 }
 
-const nextWords: Readonly<Record<string, string>> = {
-  retry: 'is tried again',
-  onFailed: 'its onFailed is next',
-  unblock: 'waits for unblock',
-}
-
 const PendingList = (props: {
   readonly kind: string
   readonly of: readonly Pending[]
@@ -176,7 +171,7 @@ const PendingList = (props: {
             {tries > 0 && <Badge tone="warn">failed {countText(tries)}×</Badge>}
           </div>
           {error !== undefined && <p class="bad">{error}</p>}
-          {tries > 0 && next !== undefined && <p class="muted">{nextWords[next] ?? next}</p>}
+          {tries > 0 && next !== undefined && <p class="muted">{nextTexts[next]}</p>}
           {header.isWriting && props.kind !== workerKind && (
             <div class="acts">
               {props.actsOf(name).map(([of, title]) => (

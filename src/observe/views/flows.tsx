@@ -2,6 +2,7 @@
 import { useState } from 'preact/hooks'
 import type { Flows, RunDetail, RunRow } from '../entity-answers.ts'
 import { runNames } from '../fact-names.ts'
+import { waitLine } from '../fact-words.ts'
 import { runStatuses, toneOf } from '../state-tones.ts'
 import { Act } from '../widgets/actions.tsx'
 import { usePage, usePages } from '../widgets/asking.ts'
@@ -21,6 +22,7 @@ import {
   dueText,
   durationText,
   rateText,
+  sinceText,
   timeText,
 } from '../widgets/quantities.ts'
 import { addressOf, type Route } from '../widgets/route.ts'
@@ -185,7 +187,7 @@ const runColumns = (type: string, now: number): readonly Column<RunRow>[] => [
   {
     title: runNames.waitsFor,
     class: 'cut',
-    cell: ({ waitsFor }) => awaitedText(waitsFor, now),
+    cell: ({ waitsFor }) => waitsFor && waitLine(waitsFor, { until: (at) => dueText(at, now) }),
   },
   {
     title: runNames.error,
@@ -258,17 +260,6 @@ export const RunsView = ({ data, route }: { data: Flows; route: Route }) => {
 
 const isOver = (status: string): boolean => ['completed', 'failed', 'cancelled'].includes(status)
 
-/** The event that a run waits for, and until when. */
-const awaitedText = (waitsFor: RunRow['waitsFor'], now: number): string => {
-  if (waitsFor === undefined) return ''
-  const { kind, name, until } = waitsFor
-  const words = name === undefined ? kind : `${kind} ${name}`
-  return until === undefined ? words : `${words}, ${dueText(until, now)}`
-}
-
-const placeText = ({ before, ready }: NonNullable<RunDetail['place']>): string =>
-  `${countText(before + 1)} of ${countText(ready)}`
-
 const isRetried = (status: string): boolean => ['blocked', 'failed', 'cancelled'].includes(status)
 
 /** The signal that a run waits for: its wait has the key `approve#1`. A key of its body has no name. */
@@ -330,7 +321,9 @@ const RunCard = (props: {
   readonly now: number
 }) => {
   const { run, type, end, now } = props
-  const { row, progress, place, input, output } = run
+  const { row, progress, input, output } = run
+  const until = (at: number): string => dueText(at, now)
+  const since = (at: number): string => sinceText(at, now)
   return (
     <Card title="Run" width="third">
       <Facts
@@ -339,8 +332,7 @@ const RunCard = (props: {
           [runNames.since, timeText(row.since, now)],
           [isOver(row.status) ? 'took' : 'age', durationText(Math.max(0, end - row.startedAt))],
           [runNames.attempt, countText(row.attempt)],
-          [runNames.waitsFor, awaitedText(row.waitsFor, now) || undefined],
-          ['place in the queue', place && placeText(place)],
+          [runNames.waitsFor, row.waitsFor && waitLine(row.waitsFor, { since, until })],
           [runNames.parent, row.parent],
           [
             'as an entity',

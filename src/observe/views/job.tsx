@@ -1,20 +1,22 @@
 /** One job of a queue: where it is, what it was given, and what came of it. */
 import type { JobDetail } from '../entity-answers.ts'
 import { jobNames } from '../fact-names.ts'
+import { triesText, waitLine } from '../fact-words.ts'
 import { Act } from '../widgets/actions.tsx'
 import { usePage } from '../widgets/asking.ts'
 import { Card, Facts, StateBadge } from '../widgets/parts.tsx'
-import { countText, dueText, timeText } from '../widgets/quantities.ts'
+import { dueText, sinceText, timeText } from '../widgets/quantities.ts'
 import { addressOf, type Route } from '../widgets/route.ts'
 import { NamedValue } from '../widgets/values.tsx'
 import { FailureCard } from './failure.tsx'
-import { waitText } from './jobs.tsx'
 
 /** The job with its values and its lines. */
 export const JobView = ({ data: job, route }: { data: JobDetail; route: Route }) => {
   const { header } = usePage()
   const [queue = ''] = route.parts
   const at = (time: number | undefined) => time && timeText(time, header.at)
+  const until = (time: number): string => dueText(time, header.at)
+  const since = (time: number): string => sinceText(time, header.at)
   return (
     <>
       <div class="top">
@@ -38,10 +40,11 @@ export const JobView = ({ data: job, route }: { data: JobDetail; route: Route })
         <Card title="Job" width="third">
           <Facts
             of={[
-              [jobNames.waitsFor, job.waitsFor && waitText(job.waitsFor, header.at)],
+              [jobNames.waitsFor, job.waitsFor && waitLine(job.waitsFor, { since, until })],
               [jobNames.addedAt, at(job.addedAt)],
-              [jobNames.dueAt, job.dueAt && dueText(job.dueAt, header.at)],
-              [jobNames.tries, countText(job.tries)],
+              [jobNames.dueAt, job.dueAt && until(job.dueAt)],
+              [jobNames.tries, triesText(job.tries, job.triesMax)],
+              [jobNames.failingSince, at(job.failingSince)],
               [jobNames.failedAt, at(job.failedAt)],
               [jobNames.doneAt, at(job.doneAt)],
               [jobNames.key, job.key],

@@ -1,19 +1,16 @@
 /**
- * The jobs of a queue that wait, are delayed or run, and what each waits for. Dead ones are beside the
- * queue itself, because they can be retried there.
+ * The jobs of a queue that wait, are delayed or run, and what each waits for: apart from the queue
+ * itself, which has the dead ones, because those can be retried there.
  */
-import type { JobRow, JobWait } from '../entity-answers.ts'
+import type { JobRow } from '../entity-answers.ts'
 import { jobNames } from '../fact-names.ts'
+import { waitLine } from '../fact-words.ts'
 import { usePage, usePages } from '../widgets/asking.ts'
 import { Ago, Card, Empty } from '../widgets/parts.tsx'
 import { countText, dueText } from '../widgets/quantities.ts'
 import { addressOf } from '../widgets/route.ts'
 import { Choice } from '../widgets/search.tsx'
 import { type Column, PagedTable } from '../widgets/table.tsx'
-
-/** The reason why a job waits, and until when. */
-export const waitText = ({ text, until }: JobWait, now: number): string =>
-  until === undefined ? text : `${text}, ${dueText(until, now)}`
 
 const columns = (queue: string, now: number): readonly Column<JobRow>[] => [
   {
@@ -24,7 +21,7 @@ const columns = (queue: string, now: number): readonly Column<JobRow>[] => [
   {
     title: jobNames.waitsFor,
     class: 'cut',
-    cell: ({ waitsFor }) => waitsFor && waitText(waitsFor, now),
+    cell: ({ waitsFor }) => waitsFor && waitLine(waitsFor, { until: (at) => dueText(at, now) }),
   },
   { title: jobNames.input, class: 'cut aside', cell: ({ text }) => <code>{text}</code> },
   {

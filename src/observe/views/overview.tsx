@@ -1,5 +1,6 @@
 /** The first view: the parts in trouble, the slow ones, and the sizes. */
 import { Fragment } from 'preact'
+import { unnamedOf } from '../fact-words.ts'
 import type { Latency, MemberRow, Overview, Sizes, Trouble } from '../process-answers.ts'
 import type { Header } from '../protocol.ts'
 import { usePage } from '../widgets/asking.ts'
@@ -206,7 +207,7 @@ const TroubleLine = ({ trouble, now }: { trouble: Trouble; now: number }) => {
   const { look } = usePage()
   const { severity, kind, alert, member, text, since, look: word, count = 1, others = [] } = trouble
   const isFolded = others.length > 0
-  const more = isFolded ? count - 1 - others.length : 0
+  const more = unnamedOf(trouble)
   return (
     <li>
       <span>

@@ -1,4 +1,6 @@
 /** Processes: the busiest of all, and one in full. */
+import { processNames } from '../fact-names.ts'
+import { mailboxText } from '../fact-words.ts'
 import type { ProcessDetail, Processes, ProcessLink, ProcessRow } from '../process-answers.ts'
 import { toneOf } from '../state-tones.ts'
 import { Act } from '../widgets/actions.tsx'
@@ -100,7 +102,11 @@ const columns: readonly Column<ProcessRow>[] = [
       </a>
     ),
   },
-  { title: 'kind', class: 'aside nowrap', cell: ({ kind }) => <span class="muted">{kind}</span> },
+  {
+    title: processNames.kind,
+    class: 'aside nowrap',
+    cell: ({ kind }) => <span class="muted">{kind}</span>,
+  },
   {
     title: 'a second',
     order: 'rate',
@@ -108,7 +114,7 @@ const columns: readonly Column<ProcessRow>[] = [
     cell: ({ perSecond }) => faint(perSecond < 0.05, shortText(perSecond)),
   },
   {
-    title: 'queue',
+    title: processNames.mailbox,
     order: 'queue',
     isNumber: true,
     cell: ({ mailbox, mailboxMax = Number.POSITIVE_INFINITY }) =>
@@ -142,20 +148,20 @@ const columns: readonly Column<ProcessRow>[] = [
       ),
   },
   {
-    title: 'handled',
+    title: processNames.handled,
     order: 'handled',
     isNumber: true,
     class: 'aside',
     cell: ({ handled }) => shortText(handled),
   },
   {
-    title: 'restarts',
+    title: processNames.restarts,
     order: 'restarts',
     isNumber: true,
     cell: ({ restarts }) =>
       restarts > 0 ? <span class="warn">{countText(restarts)}</span> : faint(true, '0'),
   },
-  { title: 'status', class: 'cut', cell: (row) => <Status row={row} /> },
+  { title: processNames.status, class: 'cut', cell: (row) => <Status row={row} /> },
 ]
 
 /** One process. */
@@ -302,8 +308,8 @@ const ProcessFacts = ({ data, now }: { data: ProcessDetail; now: number }) => {
   return (
     <Facts
       of={[
-        ['pid', <code key="pid">{`<${row.pid}>`}</code>],
-        ['kind', row.kind],
+        [processNames.pid, <code key="pid">{`<${row.pid}>`}</code>],
+        [processNames.kind, row.kind],
         [
           'entity',
           entity && (
@@ -313,24 +319,19 @@ const ProcessFacts = ({ data, now }: { data: ProcessDetail; now: number }) => {
           ),
         ],
         [
-          'handling',
+          processNames.handling,
           handling
             ? `${handling.message}, for ${durationText(Math.max(0, now - handling.since))}`
             : undefined,
         ],
-        [
-          'queue',
-          mailboxMax === undefined
-            ? `${countText(row.mailbox)}, bounded by its senders`
-            : `${countText(row.mailbox)} of ${countText(mailboxMax)}`,
-        ],
-        ['handled', `${countText(row.handled)}, ${rateText(row.perSecond)}`],
-        ['restarts', countText(row.restarts)],
-        ['parent', parent && <Links of={[parent]} />],
-        ['links', <Links key="links" of={data.links} />],
-        ['monitors', <Links key="monitors" of={data.monitors} />],
-        ['monitored by', <Links key="monitored by" of={data.monitoredBy} />],
-        ['traps exits', data.isTrapping ? 'yes' : 'no'],
+        [processNames.mailbox, mailboxText(row.mailbox, mailboxMax)],
+        [processNames.handled, `${countText(row.handled)}, ${rateText(row.perSecond)}`],
+        [processNames.restarts, countText(row.restarts)],
+        [processNames.parent, parent && <Links of={[parent]} />],
+        [processNames.links, <Links key="links" of={data.links} />],
+        [processNames.monitors, <Links key="monitors" of={data.monitors} />],
+        [processNames.monitoredBy, <Links key="monitored by" of={data.monitoredBy} />],
+        [processNames.trapExit, data.isTrapping ? 'yes' : 'no'],
       ]}
     />
   )

@@ -2,6 +2,7 @@
 import { useState } from 'preact/hooks'
 import type { DeadRow, Flows } from '../entity-answers.ts'
 import { jobNames } from '../fact-names.ts'
+import { queueConditions } from '../fact-words.ts'
 import { Act } from '../widgets/actions.tsx'
 import { usePage, usePages } from '../widgets/asking.ts'
 import { Ago, Card, Empty, StateBadge } from '../widgets/parts.tsx'
@@ -13,15 +14,13 @@ import { JobsCard } from './jobs.tsx'
 type Queue = Flows['queues'][number]
 
 /** The condition of a queue as badges. */
-export const QueueBadges = ({ of: { isPaused, isFull, overdue } }: { of: Queue }) => (
+export const QueueBadges = ({ of }: { of: Queue }) => (
   <>
-    {isPaused && <StateBadge of="queue" state="paused" />}{' '}
-    {isFull && <StateBadge of="queue" state="full" />}{' '}
-    {overdue > 0 && (
-      <StateBadge of="queue" state="overdue">
-        {countText(overdue)} overdue
+    {queueConditions(of).map(({ state, text }) => (
+      <StateBadge key={state} of="queue" state={state}>
+        {text}
       </StateBadge>
-    )}
+    ))}
   </>
 )
 

@@ -1,5 +1,6 @@
 /** Schedules, those of the tree and those made at run time. */
 import type { SchedulePage, ScheduleRow } from '../entity-answers.ts'
+import { originText } from '../fact-words.ts'
 import { Act } from '../widgets/actions.tsx'
 import { usePage } from '../widgets/asking.ts'
 import { Card, Empty, StateBadge } from '../widgets/parts.tsx'
@@ -12,7 +13,7 @@ const columns = (now: number, isWriting: boolean): readonly Column<ScheduleRow>[
   {
     title: 'of',
     class: 'nowrap aside',
-    cell: ({ isOfTree }) => (isOfTree ? 'the tree' : 'run time'),
+    cell: ({ isOfTree }) => originText(isOfTree),
   },
   { title: 'state', class: 'nowrap', cell: (row) => <State of={row} /> },
   {

@@ -1,5 +1,6 @@
 /** The log and the parts that are derived from it, shard by shard; and the replicas. */
 
+import { clockText } from '../fact-words.ts'
 import { toneOf } from '../state-tones.ts'
 import type { Replication, StoragePage, StorageShard } from '../storage-answers.ts'
 import { Act } from '../widgets/actions.tsx'
@@ -231,7 +232,7 @@ const DerivedFacts = ({ of }: { of: StorageShard }) => {
         [
           'clock',
           Math.abs(of.clockAheadMs) > 1_000 ? (
-            <span class="warn">{durationText(of.clockAheadMs)} ahead of the machine's</span>
+            <span class="warn">{clockText(of.clockAheadMs, durationText)}</span>
           ) : undefined,
         ],
       ]}

@@ -52,11 +52,18 @@ test('a ready job waits for a place, or for one of its key, or for the end of a 
     ['5', places],
   ])
   expect(await w.text(w.words.jobs('keyed'))).toMatch(new RegExp(`^5 .* ${places} `, 'm'))
-  expect(await w.text(w.words.job('keyed', '5'))).toMatch(new RegExp(`^waits for +${places}$`, 'm'))
+  const { addedAt: since, waitsFor } = await w.look('job', { queue: 'keyed', id: '5' })
+  expect(waitsFor).toEqual({ text: places, since })
+  const json = JSON.parse(await w.text(w.words.job('keyed', '5', { json: true })))
+  expect(json.waitsFor).toEqual({ reason: 'places', ...waitsFor })
+  expect(await w.text(w.words.job('keyed', '5'))).toMatch(
+    new RegExp(`^waits for +${places}, since ${new Date(since).toISOString()}$`, 'm'),
+  )
 
   await w.during(w.flow.pause(keyed))
   expect((await w.look('job', { queue: 'keyed', id: '5' })).waitsFor).toEqual({
     text: 'the end of the pause of its queue',
+    since,
   })
 })
 
@@ -90,6 +97,8 @@ test('a delayed job waits for its delay, or for its next try', async () => {
     ['2', 'its next try'],
     ['1', 'its delay'],
   ])
+  const { failedAt, dueAt, waitsFor } = await w.look('job', { queue: 'mails', id: '2' })
+  expect(waitsFor).toEqual({ text: 'its next try', since: failedAt, until: dueAt })
 })
 
 const record = [

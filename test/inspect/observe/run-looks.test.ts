@@ -55,13 +55,20 @@ test('a run shows its input, values and progress without their secrets', async (
   for (const text of [page, shown, printed, ...lists]) expect(text).not.toContain(secret)
 })
 
-test('a run that waits in its queue shows its place there', async () => {
+test('a run that waits in its queue shows its place there, and since when, in the same words everywhere', async () => {
   const { during, look, words } = await world()
+  const json = async (shown: ReturnType<typeof words.show>) =>
+    JSON.parse((await during(shown)).text)
 
-  const { row, place } = await look<RunDetail>('run', { type: 'held', id: 'c' })
-  expect(row.waitsFor).toEqual({ kind: 'queue', name: 'line' })
-  expect(place).toEqual({ queue: 'line', before: 1, ready: 2 })
-  expect((await during(words.show('held', 'c'))).text).toContain('queue line, place 2 of 2')
+  const { row } = await look<RunDetail>('run', { type: 'held', id: 'c' })
+  const wait = { text: 'queue line, place 2 of 2', since: row.since }
+  expect(row.waitsFor).toEqual({ kind: 'queue', name: 'line', ...wait })
+  const full = await json(words.show('held', 'c', { json: true }))
+  expect(full.waitsFor).toEqual(row.waitsFor)
+  expect(full.place).toEqual({ queue: 'line', before: 1, ready: 2 })
+  expect((await during(words.show('held', 'c'))).text).toMatch(
+    new RegExp(`^waits for +${wait.text}, since ${new Date(wait.since).toISOString()}$`, 'm'),
+  )
   const { rows } = await look<RunPage>('runs', { type: 'held' })
   expect(rows.map(({ id, waitsFor }) => [id, waitsFor?.kind])).toEqual([
     ...[
@@ -71,6 +78,22 @@ test('a run that waits in its queue shows its place there', async () => {
     ],
   ])
   expect((await during(words.list('held'))).text).toMatch(/\nc .*queue line/)
+  const listed = await json(words.list('held', { json: true }))
+  expect(listed.entries[1].waitsFor).toEqual(rows[1]?.waitsFor)
+})
+
+test('a run that waits for a signal says since when and until when, in the same words everywhere', async () => {
+  const { during, look, words } = await world()
+
+  const { row } = await look<RunDetail>('run', { type: 'login', id: '1' })
+  const { text, since, until = 0 } = row.waitsFor ?? { text: '', since: 0 }
+  expect([text, since]).toEqual(['signal code', row.since])
+  expect((await during(words.show('login', '1'))).text).toMatch(
+    new RegExp(
+      `^waits for +signal code, since ${new Date(since).toISOString()}, until ${new Date(until).toISOString()}$`,
+      'm',
+    ),
+  )
 })
 
 test('a run of many steps shows the last ones, with the present one, and says that there are more', {

@@ -82,7 +82,7 @@ test('entity shows all that its rows say, and whether it lives', async () => {
     'version      3',
     String.raw`state        \{ cents: 995 \}`,
     'index        cents 995',
-    String.raw`steps        charge INC/1/0, failed 1 time \(Error: the bank is away\), next ${at}`,
+    String.raw`steps        charge INC/1/0, failed 1 time \(Error: the bank is away\), is tried again ${at}`,
     String.raw`alarms       unpaid 2100-01-01T00:00:00\.000Z`,
     'calls kept   1',
     '',

@@ -3,7 +3,14 @@ import { expect, test } from 'vitest'
 import { type TroubleKind, troubleKinds } from '../../../src/inspect/answers/trouble-kinds.ts'
 import { colourPaint } from '../../../src/inspect/text/paint.ts'
 import { stateText } from '../../../src/inspect/views/state-view.ts'
-import { runNames, stateTones, toneOf } from '../../../src/observe/index.ts'
+import {
+  jobWaitTexts,
+  nextTexts,
+  originText,
+  runNames,
+  stateTones,
+  toneOf,
+} from '../../../src/observe/index.ts'
 import { sourceFiles } from '../../support/source-files.ts'
 
 const parts = Object.keys(stateTones) as (keyof typeof stateTones)[]
@@ -59,6 +66,21 @@ test('no view spells the tone of a state, or the name of a fact of a run or a jo
   const ofFlows = views.filter(({ path }) => /flow|job|queue/.test(path))
   expect(ofFlows.length).toBeGreaterThan(4)
   expect(ofFlows.filter(({ text }) => name.test(text)).map(({ path }) => path)).toEqual([])
+})
+
+test('no view words what something waits for, its room, or its next try beside the words of the facts', () => {
+  const views = ['src/inspect/views', 'src/inspect/prompt', 'src/observe/views'].flatMap(
+    sourceFiles,
+  )
+  const texts = [...Object.values(jobWaitTexts), ...Object.values(nextTexts)]
+  const words = [
+    ...[...texts, originText(true), originText(false)].map((text) => `'${text}'`),
+    ...['bounded by', 'place ${', 'ahead of', 'failing since'],
+  ]
+  const own = views.flatMap(({ path, text }) =>
+    words.filter((word) => text.includes(word)).map((word) => [path, word]),
+  )
+  expect(own).toEqual([])
 })
 
 test('no view has a table of tones beside it', () => {

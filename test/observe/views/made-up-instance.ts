@@ -1,5 +1,11 @@
 /** Made-up answers for each view: of an empty, a busy and a broken instance. */
-import type { Shown, TreeNode, Views } from '../../../src/observe/index.ts'
+import {
+  jobWaitTexts,
+  runWaitText,
+  type Shown,
+  type TreeNode,
+  type Views,
+} from '../../../src/observe/index.ts'
 import { event, eventsOf, overviewOf, reason, type Scenario, startAt } from './made-up-overview.ts'
 
 const minute = 60_000
@@ -191,12 +197,23 @@ const waiting = (id: string, at: number): Views['run']['data'] => {
   const input = { type: 'object', size: 1, members: [['item', 'tea']] } as const
   return id === 'held'
     ? {
-        row: { ...row, waitsFor: { kind: 'queue', name: 'mail' } },
-        place: { queue: 'mail', before: 2, ready: 8_412 },
+        row: {
+          ...row,
+          waitsFor: {
+            ...{ kind: 'queue', name: 'mail', since: startAt },
+            text: runWaitText({ kind: 'queue', name: 'mail' }, { before: 2, ready: 8_412 }),
+          },
+        },
         ...{ input, steps: [] },
       }
     : {
-        row: { ...row, waitsFor: { kind: 'signal', name: 'approve', until: at + 40_000 } },
+        row: {
+          ...row,
+          waitsFor: {
+            ...{ kind: 'signal', name: 'approve', text: 'signal approve' },
+            ...{ since: startAt, until: at + 40_000 },
+          },
+        },
         input,
         steps: [
           {
@@ -427,8 +444,8 @@ export const answerOf = (
         ...{ addedAt: startAt - 60_000 + index * 400, text: `{ to: 'ada@example.org' }` },
         waitsFor:
           query.state === 'delayed'
-            ? { text: 'its next try', until: at + 40_000 }
-            : { text: 'a place: as many jobs run as may' },
+            ? { text: jobWaitTexts.retry, since: startAt, until: at + 40_000 }
+            : { text: jobWaitTexts.places, since: startAt },
         ...(query.state === 'delayed' && { error: 'SMTP_REFUSED: 451 try again later' }),
       })),
     runs: () => paged(query.cursor, isEmpty ? 0 : 420, (index) => run(`o-${index + 1}`)),
