@@ -9,7 +9,7 @@ import { seededRandom } from '../../../src/clock.ts'
 import { isKeelsonError, KeelsonError } from '../../../src/errors.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { payload } from '../worlds/blob-folder.ts'
-import { despiteDeath, nastyMachine } from '../worlds/nasty-machine.ts'
+import { despiteDeath, nastyMachine, setClock } from '../worlds/nasty-machine.ts'
 import { codeOf, type Machine } from '../worlds/simulated-instance.ts'
 
 const graceMs = 20_000
@@ -36,6 +36,8 @@ export class BlobLife {
   }
   readonly #seed: number
   readonly #random: () => number
+  /** Decides what was added later. */
+  readonly #dice: () => number
   readonly #machine: Machine
   readonly #losses: readonly (() => void)[]
   readonly #held = new Map<string, Held>()
@@ -52,6 +54,7 @@ export class BlobLife {
   ) {
     this.#seed = seed
     this.#random = seededRandom(seed)
+    this.#dice = seededRandom(seed ^ 0xd1ce)
     this.#machine = on
     this.#losses = losses
   }
@@ -84,6 +87,8 @@ export class BlobLife {
   }
 
   async #step(): Promise<void> {
+    // The time of a shard does not jump with it: what is locked stays locked.
+    if (this.#dice() < 0.1) setClock(this.#machine.clock, this.#dice)
     const dice = this.#pick(20)
     if (dice < 9) await this.#write(1 + this.#pick(4))
     else if (dice < 11) await this.#abandon()

@@ -69,6 +69,8 @@ export const mortalMachine: MakeStoreMachine = (seed, pick) => {
 /** One world; rejects with what went wrong, if anything did. */
 export const liveStore = async (seed: number, make = diskMachine): Promise<void> => {
   const random = seededRandom(seed)
+  /** Decides what was added later. */
+  const dice = seededRandom(seed ^ 0xd1ce)
   const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)] as T
   const world = make(seed, pick)
   const { clock, disk, projections, during, troubles, losses, downs } = world
@@ -167,7 +169,25 @@ export const liveStore = async (seed: number, make = diskMachine): Promise<void>
       }),
   ]
 
-  for (let step = 0; step < 120; step++) await pick(events)()
+  /** A commit of the projection takes some turns of the event loop: whoever reads in one of them reads right. */
+  const lookTurnByTurn = async (): Promise<void> => {
+    for (let turn = 0; turn < 12; turn++) {
+      await new Promise<void>((resolve) => clock.soon(resolve))
+      checkNow()
+    }
+  }
+
+  for (let step = 0; step < 120; step++) {
+    await pick(events)()
+    if (dice() < 0.2) await lookTurnByTurn()
+    // What is on its way to the log at a hasty end may be refused, and then written.
+    if (dice() < 0.02)
+      await restart(async (ending) => {
+        for (let each = 0; each < 6; each++) write()
+        await clock.advance(dice() * 3)
+        await during(ending.close({ deadlineMs: 0 })).catch(() => undefined)
+      })
+  }
   await restart(async (ending) => {
     await during(ending.close())
   })
