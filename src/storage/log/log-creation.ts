@@ -34,7 +34,10 @@ export const createLog = (place: LogPlace): void => {
       removeLog(disk, dir)
       make(place)
     } catch (error) {
-      attempt(() => (highest ? disk.remove(highest) : removeLog(disk, dir)))
+      attempt(() => {
+        if (disk.entry(dir)) removeLog(disk, dir)
+        if (highest) disk.remove(highest)
+      })
       throw error
     }
   })
@@ -75,10 +78,14 @@ const make = (place: LogPlace): void => {
 }
 
 /**
- * Removes the files of an empty log, the MANIFEST first. Other files (LOCK) stay. @throws DiskError
+ * Removes the files of an empty log, the MANIFEST first, and durably: after a power cut or a failure in
+ * between none names a segment that is gone. Other files (LOCK) stay. @throws DiskError
  */
 export const removeLog = (disk: Disk, dir: string): void => {
-  disk.remove(pathIn(dir, manifestName))
+  if (disk.entry(pathIn(dir, manifestName))) {
+    disk.remove(pathIn(dir, manifestName))
+    disk.syncFolder(dir)
+  }
   for (const name of disk.list(dir))
     if (parseSegmentName(name) || isSpareName(name)) disk.remove(pathIn(dir, name))
 }

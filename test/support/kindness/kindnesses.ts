@@ -64,6 +64,19 @@ export const kindnesses: readonly Kindness[] = [
     seeds: [1, 5],
   },
   {
+    name: 'the thread of blobs never dies',
+    kind: [immortal],
+    fault: [
+      {
+        file: 'src/actors/blobs/blob-store.ts',
+        from: 'void host.died?.then(() => closed(state, opening))',
+        to: 'void (undefined as Promise<unknown> | undefined)?.then(() => closed(state, opening))',
+      },
+    ],
+    life: 'threads',
+    seeds: [1, 3],
+  },
+  {
     name: 'a request for blobs keeps its memory',
     kind: [
       {
@@ -110,6 +123,41 @@ export const kindnesses: readonly Kindness[] = [
     ],
     life: 'store',
     seeds: [1, 8],
+  },
+  {
+    name: 'a commit is visible and answered at once',
+    kind: [
+      {
+        file: projections,
+        from: 'for (let turns = Math.floor(random() * (most + 1)); turns > 0; turns--)',
+        to: 'for (let turns = 0 * most; turns > 0; turns--)',
+      },
+    ],
+    // Of the two the applier takes the lesser.
+    fault: [
+      {
+        file: 'src/actors/projection/projection-writing.ts',
+        from: "context.pipe(projection.commit(changes, position), 'committed')",
+        to: `context.pipe(projection.commit(changes, position), 'committed')
+  if (frames) state.shard.projectedLsn = frames.lsn
+  if (frames) Applier.projected(applierOf(state, context), frames.lsn)`,
+      },
+    ],
+    life: 'store',
+    seeds: [8, 10],
+  },
+  {
+    name: 'nobody sets the clock',
+    kind: [{ file: nasty, from: '  clock.set(Math.max(0, clock.now() + step))\n', to: '' }],
+    fault: [
+      {
+        file: 'src/actors/core/shard-time.ts',
+        from: 'if (Math.abs(jumpMs) < stepMinMs) return',
+        to: 'if (Math.abs(jumpMs) >= 0) return',
+      },
+    ],
+    life: 'blobs',
+    seeds: [4, 7],
   },
   {
     name: 'a timer fires neither early nor late',
@@ -165,6 +213,20 @@ export const kindnesses: readonly Kindness[] = [
     seeds: [1, 6],
   },
   {
+    name: 'no member misreads',
+    kind: [noTrouble('misreading', 'member && this.#misread(member.process, ms)')],
+    fault: [
+      {
+        file: 'src/supervisors/sharing/loss-witness.ts',
+        from: `if (other && owns(shard)) await this.#mark(loss)
+      else await setOnce(this.#parts, doubtEntry(shard), { ...loss, ...(proof ? { proof } : {}) })`,
+        to: 'await this.#mark(loss)',
+      },
+    ],
+    life: 'members',
+    seeds: [5, 8],
+  },
+  {
     name: 'a link brings messages whole',
     kind: [
       {
@@ -201,5 +263,29 @@ export const kindnesses: readonly Kindness[] = [
     ],
     life: 'store',
     seeds: [1, 6],
+  },
+  {
+    name: 'a folder is removed in one step',
+    kind: [
+      {
+        file: 'src/testing/simulated/simulated-disk.ts',
+        from: '[...node.names.keys()].sort()) this.remove(posix.join(path, name))',
+        to: '[] as string[]) this.remove(name)',
+      },
+      {
+        file: 'src/testing/simulated/simulated-names.ts',
+        from: '[...node.names.keys()].sort()) this.remove(posix.join(path, name))',
+        to: '[] as string[]) this.remove(name)',
+      },
+    ],
+    fault: [
+      {
+        file: 'src/storage/log/log-creation.ts',
+        from: '        if (disk.entry(dir)) removeLog(disk, dir)\n        if (highest) disk.remove(highest)\n',
+        to: '        highest ? disk.remove(highest) : removeLog(disk, dir)\n',
+      },
+    ],
+    life: 'creation',
+    seeds: [12, 16],
   },
 ]

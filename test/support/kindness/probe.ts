@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check'
 import { BlobLife } from '../lives/blob-life.ts'
+import { liveCreation } from '../lives/creation-life.ts'
 import { liveEntities } from '../lives/entity-life.ts'
 import { liveFlows } from '../lives/flow-life.ts'
 import { liveFolder } from '../lives/folder-life.ts'
@@ -41,6 +42,7 @@ export const probes = {
   spread: liveSpread,
   members: liveMembers,
   links: liveLinks,
+  creation: (seed: number) => liveCreation(seed),
   writers: liveAsWriters,
 }
 
