@@ -67,8 +67,9 @@ export { elsewhere, fromHere, type OwnersWay, shardAsked } from './core/owners-w
 export type { RecoveryProgress } from './core/recovery-progress.ts'
 export { levelOf, type Settings, storageOptions } from './core/settings.ts'
 export { ShardChanges } from './core/shard-changes.ts'
-export { type CoreParts, ShardCore, type ShardPhase, shardAt } from './core/shard-core.ts'
+export { type CoreParts, ShardCore, shardAt } from './core/shard-core.ts'
 export { defaultInstance, instanceName, shardName } from './core/shard-name.ts'
+export type { ShardPhase } from './core/shard-phase.ts'
 export type { ClockJump } from './core/shard-time.ts'
 export {
   emit,

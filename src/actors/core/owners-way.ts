@@ -61,7 +61,7 @@ type PlacedShard = {
   readonly index: number
   readonly phase: { readonly kind: string }
   readonly way: OwnersWay | undefined
-  readonly opened: number
+  readonly isComing: boolean
   readonly beginnings: ReadonlySet<Promise<unknown>>
   readonly parts: { readonly settings: { readonly deadlineMs: number } }
   reopened(times: number, withinMs: number): Promise<boolean>
@@ -88,11 +88,10 @@ export const watchesBegun = async ({
 /** Waits while a shard comes here, within its time: then it is read here, or where it went. */
 const arrived = async (shard: PlacedShard): Promise<void> => {
   await watchesBegun(shard)
-  if (isComing(shard)) await shard.reopened(0, shard.parts.settings.deadlineMs)
+  if (isArriving(shard)) await shard.reopened(0, shard.parts.settings.deadlineMs)
 }
 
-const isComing = ({ way, phase, opened }: PlacedShard): boolean =>
-  way !== undefined && phase.kind === 'recovering' && opened === 0
+const isArriving = ({ way, isComing }: PlacedShard): boolean => way !== undefined && isComing
 
 /** The refusal of what cannot be done here, for the shard has another owner, or none. `then`: what can be done. */
 export const elsewhere = (
@@ -222,7 +221,7 @@ export const overOwners = async <S extends PlacedShard, T, Sent>(
     await Promise.all(left.map(watchesBegun))
     // While one is awaited, another one may begin to come.
     for (;;) {
-      const coming = left.filter((shard) => isComing(shard) && !awaited.has(shard))
+      const coming = left.filter((shard) => isArriving(shard) && !awaited.has(shard))
       if (coming.length === 0) break
       for (const shard of coming) awaited.add(shard)
       await Promise.all(coming.map(arrived))

@@ -1,7 +1,8 @@
 /**
  * The core of a shard, which outlives its actors: its names, its clock, its phase with the published
- * read view, and its gate. Actors pass their signal with each change of the phase, so pending code
- * of a killed actor changes nothing here.
+ * read view, and its gate. `shard-phase.ts` decides what each event does to its state; here that is
+ * carried out. Actors pass their signal with each event, so pending code of a killed actor changes
+ * nothing here.
  */
 import type { Clock } from '../../clock.ts'
 import { invalidArgument, isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
@@ -12,21 +13,27 @@ import { elsewhere, fromHere, type OwnersWay } from './owners-way.ts'
 import type { ReadView } from './read-view.ts'
 import { Recovery } from './recovery-progress.ts'
 import type { Settings } from './settings.ts'
+import {
+  decide,
+  firstState,
+  isAway,
+  isComing,
+  isLeaving,
+  isOwn,
+  isShut,
+  isStill,
+  mayDeliver,
+  type ShardEffect,
+  type ShardEvent,
+  type ShardKind,
+  type ShardPhase,
+} from './shard-phase.ts'
 import { ShardTime } from './shard-time.ts'
 import type { WalkTurns } from './walk-turns.ts'
 import type { WriteWindows } from './write-windows.ts'
 
 /** The place of a frame: everything up to here in its shard's log. */
 export type Position = { readonly shard: number; readonly lsn: number }
-
-/** The phase of a shard. */
-export type ShardPhase =
-  | { readonly kind: 'recovering' }
-  | { readonly kind: 'open'; readonly view: ReadView }
-  | { readonly kind: 'down'; readonly reason: unknown }
-  /** Another member has it, or nobody: nothing of it is open in this process. */
-  | { readonly kind: 'elsewhere' }
-  | { readonly kind: 'closed' }
 
 /** The names of a shard, its options and its clock. */
 export type CoreParts = {
@@ -93,8 +100,6 @@ export class ShardCore {
   appliedLsn = 0
   /** The bytes of the log that are applied and that the projection does not show. */
   lagBytes = 0
-  /** How often the shard was opened. */
-  opened = 0
   /** Set while it is down, or tries to open, for a reason that passes. */
   reopening: Reopening | undefined
   /** The way to the member that has it while it is elsewhere; `undefined` without members. */
@@ -103,13 +108,21 @@ export class ShardCore {
   readonly beginnings = new Set<Promise<unknown>>()
 
   readonly #writes: Writes
-  #phase: ShardPhase = { kind: 'recovering' }
+  #state = firstState
   #notOpenSince: number | undefined
-  #leaving: 'ends' | 'away' | 'shut' | undefined
-  #closing: KeelsonError | undefined
   readonly #settled = new Set<(phase: ShardPhase) => void>()
   readonly #listeners = new Set<() => void>()
   readonly #atStandstill = new Set<() => void>()
+  readonly #effects: Readonly<Record<ShardEffect, (event: ShardEvent) => void>> = {
+    holdGate: () => this.gate.hold(recoveringHold),
+    releaseGate: () => void this.gate.release(recoveringHold),
+    shutGate: () => this.gate.shut(this.closing ?? this.unavailable()),
+    reopenGate: () => this.gate.reopen(),
+    tell: () => this.#tell(),
+    refuseWrites: () => this.#writes.refuse(this.unavailable()),
+    loseWrites: () => this.#writes.lose(this.unavailable()),
+    beginTime: (event) => event.kind === 'came' && this.time.begin(event.wallAheadMs),
+  }
 
   constructor(parts: CoreParts, gate: Gate, writes: Writes) {
     this.parts = parts
@@ -128,7 +141,12 @@ export class ShardCore {
 
   /** The present phase. */
   get phase(): ShardPhase {
-    return this.#phase
+    return this.#state
+  }
+
+  /** How often the shard was opened since it is here. */
+  get opened(): number {
+    return this.#state.opened
   }
 
   /** Since when it is not open here, in ms since 1970; `undefined`: it is. */
@@ -153,7 +171,7 @@ export class ShardCore {
    * `ELSEWHERE` if another member has it; `CLOSED` after the instance closed
    */
   view(instead?: string): ReadView {
-    if (this.#phase.kind === 'open') return this.#phase.view
+    if (this.#state.kind === 'open') return this.#state.view
     throw this.unavailable(instead)
   }
 
@@ -184,8 +202,8 @@ export class ShardCore {
    */
   unavailable(instead?: string): KeelsonError {
     const { index } = this
-    const phase = this.#phase
-    if (phase.kind === 'closed') return new KeelsonError('CLOSED', 'the instance is closed')
+    const phase = this.#state
+    if (phase.kind === 'closed') return closed()
     const details = { shard: index, state: phase.kind }
     if (phase.kind === 'elsewhere')
       return elsewhere(index, this.way?.ownerOf(index), instead && fromHere(instead))
@@ -206,10 +224,7 @@ export class ShardCore {
    * down or closed stays so.
    */
   publish(view: ReadView, signal: AbortSignal): void {
-    if (this.#phase.kind !== 'recovering' || signal.aborted) return
-    this.opened++
-    this.#enter({ kind: 'open', view })
-    this.gate.release(recoveringHold)
+    if (!signal.aborted) this.#on({ kind: 'shown', view })
   }
 
   /**
@@ -217,9 +232,7 @@ export class ShardCore {
    * read is answered until the next `publish`.
    */
   retract(): void {
-    if (this.#phase.kind !== 'open') return
-    this.gate.hold(recoveringHold)
-    this.#become({ kind: 'recovering' })
+    this.#on({ kind: 'hidden' })
   }
 
   /**
@@ -229,15 +242,8 @@ export class ShardCore {
    * shard is down or closed already, or the process of `signal` has died.
    */
   goDown(reason: unknown, signal?: AbortSignal): boolean {
-    const { kind } = this.#phase
-    if (kind === 'down' || kind === 'closed' || kind === 'elsewhere' || signal?.aborted)
-      return false
-    this.gate.hold(recoveringHold)
-    this.#enter({ kind: 'down', reason })
-    const refusal = this.unavailable()
-    if (isPoison(reason)) this.#writes.lose(refusal)
-    else this.#writes.refuse(refusal)
-    this.gate.shut(this.#closing ?? refusal)
+    const kind = isPoison(reason) ? 'poisoned' : 'failed'
+    if (signal?.aborted || !this.#on({ kind, reason })) return false
     if (this.reopening === undefined || this.reopening.tries === 0)
       this.parts.logger.error(`shard ${this.index} is down: ${reasonText(reason)}`, {
         shard: this.index,
@@ -246,29 +252,44 @@ export class ShardCore {
     return true
   }
 
-  /** Whether it leaves: nothing begins here by itself, and the other members send nothing more. */
+  /** As `isLeaving` of its state. */
   get isLeaving(): boolean {
-    return this.#leaving !== undefined
+    return isLeaving(this.#state)
   }
 
-  /** Whether this member answers for it, even if it is down or recovers again, and does not leave. */
+  /** As `isOwn` of its state. */
   get isOwn(): boolean {
-    const { kind } = this.#phase
-    const isHere = kind === 'open' || kind === 'down' || (kind === 'recovering' && this.opened > 0)
-    return isHere && !this.isLeaving
+    return isOwn(this.#state)
   }
 
-  /**
-   * Whether calls go to another member: it has the shard, or gets it now. Calls that have begun
-   * here go on, and so does what belongs to them.
-   */
+  /** As `isAway` of its state. */
   get isAway(): boolean {
-    return this.#leaving === 'away' || this.isShut
+    return isAway(this.#state)
   }
 
-  /** Whether writes go to another member, too: all its actors here have ended. */
+  /** As `isShut` of its state. */
   get isShut(): boolean {
-    return this.#leaving === 'shut' || this.#phase.kind === 'elsewhere'
+    return isShut(this.#state)
+  }
+
+  /** As `isStill` of its state. */
+  get isStill(): boolean {
+    return isStill(this.#state)
+  }
+
+  /** As `mayDeliver` of its state. */
+  get mayDeliver(): boolean {
+    return mayDeliver(this.#state)
+  }
+
+  /** As `isComing` of its state. */
+  get isComing(): boolean {
+    return isComing(this.#state)
+  }
+
+  /** No subscription begins with a further entry: it may leave soon. */
+  beginRest(): void {
+    this.#on({ kind: 'rests' })
   }
 
   /**
@@ -276,30 +297,27 @@ export class ShardCore {
    * actor of this shard, or for a write to it.
    */
   beginLeave(): void {
-    this.#leaving = 'ends'
+    this.#on({ kind: 'ends' })
   }
 
   /** From now on new calls wait for the next owner. */
   goAway(): void {
-    this.#leaving = 'away'
+    this.#on({ kind: 'away' })
   }
 
   /** From now on writes wait for the next owner, too. */
   shut(): void {
-    this.#leaving = 'shut'
+    this.#on({ kind: 'shut' })
   }
 
   /** It does not leave: calls are taken here again. */
   stay(): void {
-    this.#leaving = undefined
+    this.#on({ kind: 'stays' })
   }
 
   /** Leaves the shard to other members: nothing of it is read or written here from now on. */
   beElsewhere(): void {
-    this.#leaving = undefined
-    this.opened = 0
-    this.#enter({ kind: 'elsewhere' })
-    this.gate.shut(this.unavailable())
+    this.#on({ kind: 'left' })
   }
 
   /**
@@ -308,35 +326,29 @@ export class ShardCore {
    * the others have less than that clock, and so has this shard.
    */
   arrive(others: readonly ShardCore[] = []): void {
-    if (this.#phase.kind !== 'elsewhere') return
     const had = others.filter(({ phase }) => phase.kind !== 'elsewhere' && phase.kind !== 'closed')
-    this.time.begin(Math.min(0, ...had.map(({ time }) => time.wallAheadMs)))
-    this.#become({ kind: 'recovering' })
-    if (!this.#closing) this.gate.reopen()
+    const wallAheadMs = Math.min(0, ...had.map(({ time }) => time.wallAheadMs))
+    this.#on({ kind: 'came', wallAheadMs })
   }
 
   /** Ends the state `down`, so that the tree may start the shard again. */
   clearDown(): void {
-    if (this.#phase.kind !== 'down') return
-    this.#become({ kind: 'recovering' })
-    if (!this.#closing) this.gate.reopen()
+    this.#on({ kind: 'cleared' })
   }
 
   /** Why the instance is closing; `undefined` while it is not. */
   get closing(): KeelsonError | undefined {
-    return this.#closing
+    return this.#state.closing
   }
 
   /** Refuses new writes for good, because the instance is closing. */
   beginClose(refusal: KeelsonError): void {
-    this.#closing = refusal
-    this.gate.shut(refusal)
+    this.#on({ kind: 'closing', refusal })
   }
 
   /** Closes the shard, because the instance has closed. */
   close(): void {
-    this.#enter({ kind: 'closed' })
-    this.beginClose(this.unavailable())
+    this.#on({ kind: 'closed', refusal: closed() })
   }
 
   /**
@@ -344,14 +356,14 @@ export class ShardCore {
    * same read succeeds once the shard is open.
    */
   mends(error: unknown): boolean {
-    return this.#phase.kind === 'recovering' && isKeelsonError(error, 'CORRUPT')
+    return this.#state.kind === 'recovering' && isKeelsonError(error, 'CORRUPT')
   }
 
   /** Resolves with the phase when the shard is open, down, elsewhere or closed. */
   settled(): Promise<ShardPhase> {
-    return this.#phase.kind === 'recovering'
+    return this.#state.kind === 'recovering'
       ? new Promise((resolve) => this.#settled.add(resolve))
-      : Promise.resolve(this.#phase)
+      : Promise.resolve(this.#state)
   }
 
   /**
@@ -359,7 +371,7 @@ export class ShardCore {
    * it is down or closed first, or `withinMs` have passed.
    */
   reopened(times: number, withinMs: number): Promise<boolean> {
-    if (this.#phase.kind === 'open' && this.opened > times) return Promise.resolve(true)
+    if (this.#state.kind === 'open' && this.opened > times) return Promise.resolve(true)
     if (this.isStill) return Promise.resolve(false)
     return new Promise((resolve) => {
       const cancel = this.parts.clock.after(withinMs, () => {
@@ -390,11 +402,6 @@ export class ShardCore {
     return () => void this.#listeners.delete(listener)
   }
 
-  /** Whether nothing can become durable for now: it is down, elsewhere or closed. */
-  get isStill(): boolean {
-    return ['down', 'elsewhere', 'closed'].includes(this.#phase.kind)
-  }
-
   /**
    * Resolves with true when `work`, which does not reject, is done; with false when nothing can
    * become durable for now.
@@ -411,25 +418,37 @@ export class ShardCore {
     })
   }
 
-  #become(phase: ShardPhase): void {
-    const now = this.parts.clock.now()
-    if (phase.kind === 'open') this.#notOpenSince = undefined
-    else if (this.#phase.kind === 'elsewhere') this.#notOpenSince = now
-    else this.#notOpenSince ??= now
-    this.#phase = phase
-    for (const listener of [...this.#listeners]) listener()
+  /** Takes an event. False: it changes nothing in this phase. */
+  #on(event: ShardEvent): boolean {
+    const before = this.#state
+    const { state, effects } = decide(before, event)
+    if (state === before) return false
+    if (state.kind !== before.kind) this.#notOpenSince = this.#since(before.kind, state.kind)
+    this.#state = state
+    for (const effect of effects) this.#effects[effect](event)
+    return true
   }
 
-  #enter(phase: ShardPhase): void {
-    this.#become(phase)
+  #since(before: ShardKind, now: ShardKind): number | undefined {
+    if (now === 'open') return undefined
+    const time = this.parts.clock.now()
+    return before === 'elsewhere' ? time : (this.#notOpenSince ?? time)
+  }
+
+  #tell(): void {
+    const state = this.#state
+    for (const listener of [...this.#listeners]) listener()
+    if (state.kind === 'recovering') return
     const waiting = [...this.#settled]
     this.#settled.clear()
-    for (const resolve of waiting) resolve(phase)
-    if (!this.isStill) return
+    for (const resolve of waiting) resolve(state)
+    if (!isStill(state)) return
     for (const resolve of this.#atStandstill) resolve()
     this.#atStandstill.clear()
   }
 }
+
+const closed = (): KeelsonError => new KeelsonError('CLOSED', 'the instance is closed')
 
 /** The shard with this number. @throws KeelsonError `INVALID_ARGUMENT` */
 export const shardAt = <S extends ShardCore>(shards: readonly S[], index: number): S => {

@@ -116,8 +116,7 @@ export type OwnersQuestion = {
 }
 
 /** Whether another member may have the shard: it has not been opened here. */
-export const isElsewhere = ({ phase, opened, isAway }: ActorShard): boolean =>
-  isAway || (phase.kind === 'recovering' && opened === 0)
+export const isElsewhere = ({ isAway, isComing }: ActorShard): boolean => isAway || isComing
 
 /** All durable actors of an instance. */
 export class Entities {

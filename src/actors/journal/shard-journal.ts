@@ -172,8 +172,6 @@ export class ShardJournal {
   /** A backup copies the states saved up to this LSN. Until it ends, two of them stay; 0: none. */
   copiedLsn = 0
   replay: JournalHealth['replay']
-  /** The shard is to leave: no subscription begins with an entry. */
-  rests = false
   /** The saves and loads of states that were asked for so far. */
   readonly #turns = new SerialQueue()
   /** The last floor that was asked for, and the reason that needs the log after it. */
@@ -213,15 +211,13 @@ export class ShardJournal {
     )
   }
 
-  /** No subscription begins with a further entry. Resolves when none is at one. */
-  async rest(): Promise<void> {
-    this.rests = true
+  /** Resolves when no subscription is at an entry: the shard lets none begin with a further one. */
+  async atRest(): Promise<void> {
     await Promise.all([...this.deliveries.values()].map((delivery) => delivery.atRest()))
   }
 
   /** The shard has left this process: another one may take entries, so a replay is due again. */
   left(): void {
-    this.rests = false
     if (this.replay === 'done') this.replay = 'awaited'
   }
 

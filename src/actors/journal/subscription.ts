@@ -256,8 +256,8 @@ export class Subscription implements Delivery {
    * would stop it. Before the shard leaves none begins either: the next owner is at that entry soon.
    */
   get #mayBegin(): boolean {
-    const { isOwn, unsure, journal } = this.#shard
-    return isOwn && unsure === undefined && !journal.rests
+    const { mayDeliver, unsure } = this.#shard
+    return mayDeliver && unsure === undefined
   }
 
   #pause(): Promise<void> {

@@ -202,7 +202,6 @@ const departures =
     } finally {
       if (!hasLeft) {
         shard.stay()
-        shard.journal.rests = false
         if (!ending.aborted) members?.own(index, shard.isOwn)
       }
     }
@@ -226,7 +225,8 @@ const endsWork = async (
   const { index, gate, journal } = shard
   const endsAt = system.clock.monotonic() + withinMs
   // The next owner begins with the entry after. All else goes on here while a handler is at one.
-  if (!(await within(system, withinMs / 2, journal.rest()))) return false
+  shard.beginRest()
+  if (!(await within(system, withinMs / 2, journal.atRest()))) return false
   if (!mayLeave(shard, ending)) return false
   shard.beginLeave()
   members?.own(index, false)

@@ -74,7 +74,7 @@ export class Shard extends ShardCore {
   readonly engine: EngineWatch
   readonly blobs: ShardBlobs
 
-  #leaving: Cancel | undefined
+  #grace: Cancel | undefined
 
   constructor(parts: ShardParts) {
     const { maxFileSize, sectorBytes, queueBytes, queueCommands, commitments } = parts.settings.wal
@@ -131,7 +131,7 @@ export class Shard extends ShardCore {
     this.replication.close()
     const { isCache, clock } = this.parts
     if (!isCache) return
-    this.#leaving ??= clock.after(engineGraceMs, () => {
+    this.#grace ??= clock.after(engineGraceMs, () => {
       this.files.leave()
       // A start of the log may fetch a snapshot.
       this.snapshots.interrupt().catch(() => undefined)
@@ -143,7 +143,7 @@ export class Shard extends ShardCore {
    * failure is logged: the next opening recovers the shard.
    */
   async end(): Promise<void> {
-    await this.#filesEnd([this.snapshots.close(), this.blobs.close()]).finally(this.#leaving)
+    await this.#filesEnd([this.snapshots.close(), this.blobs.close()]).finally(this.#grace)
   }
 
   override arrive(others: readonly ShardCore[] = []): void {
