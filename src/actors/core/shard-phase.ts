@@ -93,7 +93,8 @@ type Move = readonly [to: ShardKind, ...effects: ShardEffect[]]
 const opens: Move = ['open', 'tell', 'releaseGate']
 const fails: Move = ['down', 'holdGate', 'tell', 'refuseWrites', 'shutGate']
 const poisoned: Move = ['down', 'holdGate', 'tell', 'loseWrites', 'shutGate']
-const leaves: Move = ['elsewhere', 'tell', 'shutGate']
+// If it comes back, the gate holds writers until it is open.
+const leaves: Move = ['elsewhere', 'holdGate', 'tell', 'shutGate']
 const closes: Move = ['closed', 'tell', 'shutGate']
 
 /** An event without an entry changes nothing. */

@@ -82,7 +82,7 @@ describe('what each event does in each phase, while the instance does not close'
       shown: 'open: tell releaseGate',
       failed: 'down: holdGate tell refuseWrites shutGate',
       poisoned: 'down: holdGate tell loseWrites shutGate',
-      left: 'elsewhere: tell shutGate',
+      left: 'elsewhere: holdGate tell shutGate',
       closing: 'recovering: shutGate',
       closed: 'closed: tell shutGate',
     },
@@ -90,14 +90,14 @@ describe('what each event does in each phase, while the instance does not close'
       hidden: 'recovering: holdGate tell',
       failed: 'down: holdGate tell refuseWrites shutGate',
       poisoned: 'down: holdGate tell loseWrites shutGate',
-      left: 'elsewhere: tell shutGate',
+      left: 'elsewhere: holdGate tell shutGate',
       rests: 'open:',
       closing: 'open: shutGate',
       closed: 'closed: tell shutGate',
     },
     down: {
       cleared: 'recovering: tell reopenGate',
-      left: 'elsewhere: tell shutGate',
+      left: 'elsewhere: holdGate tell shutGate',
       closing: 'down: shutGate',
       closed: 'closed: tell shutGate',
     },
@@ -189,6 +189,30 @@ describe('in every state that can be reached', () => {
         if (!effects.includes('reopenGate')) continue
         expect([next.kind, next.closing]).toEqual(['recovering', undefined])
       }
+  })
+
+  test('the gate is held, or shut, while reads are not answered', () => {
+    const opening = { state: firstState, isHeld: true, isShut: false }
+    const seen = new Map([[`${keyOf(firstState)} held`, opening]])
+    for (const { state, isHeld, isShut } of seen.values())
+      for (const event of events) {
+        const { state: to, effects } = decide(state, event)
+        const next = { state: to, isHeld, isShut }
+        for (const effect of effects) {
+          if (effect === 'holdGate') next.isHeld = true
+          if (effect === 'releaseGate') next.isHeld = false
+          if (effect === 'shutGate') next.isShut = true
+          if (effect === 'reopenGate') next.isShut = false
+        }
+        const key = `${keyOf(to)} ${next.isHeld} ${next.isShut}`
+        if (!seen.has(key)) seen.set(key, next)
+      }
+    for (const { state, isHeld, isShut } of seen.values()) {
+      if (state.kind !== 'open')
+        expect([keyOf(state), isHeld || isShut]).toEqual([keyOf(state), true])
+      if (state.kind === 'open') expect([keyOf(state), isHeld]).toEqual([keyOf(state), false])
+      if (state.closing) expect(isShut).toBe(true)
+    }
   })
 
   test('a shard has one owner in words: what is this member’s is neither away, coming nor leaving', () => {

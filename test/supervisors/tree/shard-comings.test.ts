@@ -26,3 +26,24 @@ test('a shard that comes back before its supervisor was asked how it had ended i
   expect(shard.phase.kind).toBe('open')
   await machine.during(app.close())
 })
+
+test('a write to a shard that comes back waits at the gate until it is open', async () => {
+  const machine = new SimulatedMachine()
+  const app = await machine.start({ dir: '/data' })
+  const { system } = app
+  const [shard] = app.shards as unknown as readonly [Shard]
+  shard.beElsewhere()
+  await machine.during(endShard(system, shard))
+
+  const opening = openArrived(system, shard)
+  const put = app.store.put('a', 1)
+  expect([shard.phase.kind, shard.gate.load]).toMatchObject([
+    'recovering',
+    { entered: 0, waiting: 1 },
+  ])
+  await machine.during(opening)
+  await machine.during(put)
+
+  expect(await app.store.get('a')).toBe(1)
+  await machine.during(app.close())
+})
