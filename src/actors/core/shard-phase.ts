@@ -76,7 +76,7 @@ export type ShardEffect =
   /** The gate refuses writers, or takes them again. */
   | 'shutGate'
   | 'reopenGate'
-  /** Whoever waits for a phase, or listens to its changes, is told. */
+  /** Waits for a phase end, and listeners hear of the change. */
   | 'tell'
   /** Writes that the log does not have yet are refused. */
   | 'refuseWrites'
