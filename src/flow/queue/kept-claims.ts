@@ -51,6 +51,8 @@ export type KeptBook = {
   /** The number of the next job. */
   readonly next: number
   readonly dead: number
+  /** Since when it has dead jobs without a break, in ms since 1970; absent: it has none, or had them before this was kept. */
+  readonly deadSince?: number
   /** The jobs that are running. */
   readonly claims: readonly KeptClaim[]
   /** The jobs that earlier incarnations have cut off, and that have not run since, or that came too early. */

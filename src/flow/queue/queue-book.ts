@@ -75,6 +75,7 @@ export class QueueBook {
   /** The number of the next job. */
   next: number
   #dead: number
+  #deadSince: number | undefined
   /** How many jobs the current turn may bury: an earlier program may have had more tries. */
   #mayBury = 0
 
@@ -102,6 +103,7 @@ export class QueueBook {
     this.isPaused = kept.isPaused
     this.next = kept.next
     this.#dead = kept.dead
+    this.#deadSince = kept.deadSince
   }
 
   /** Counts a stored row of a ready or delayed job. All of them are counted before the first turn. */
@@ -120,6 +122,7 @@ export class QueueBook {
       cut: [...this.#cut.values()],
       claims: this.#running.kept,
       isLeaving: this.#isLeaving,
+      ...(this.#deadSince !== undefined && { deadSince: this.#deadSince }),
     }
   }
 
@@ -129,6 +132,7 @@ export class QueueBook {
       delayed: this.#delayed.size,
       running: this.#running.size,
       dead: this.#dead,
+      deadSince: this.#deadSince,
       unreadable: [
         ...[...this.#unreadable].map(String),
         ...[...this.#texts.unreadable].map((unique) => `unique ${unique}`),
@@ -207,7 +211,7 @@ export class QueueBook {
     const failure = failureAfter(record, { at: now, error, lines, triesMax })
     const failed = { ...record, tries, failure }
     rows.delete(row)
-    if (inMs === undefined) this.#bury(row, failed, rows)
+    if (inMs === undefined) this.#bury(row, failed, now, rows)
     else this.#delayed.add(number, failed, now + Math.max(1, inMs), rows)
   }
 
@@ -225,10 +229,10 @@ export class QueueBook {
     return claim
   }
 
-  #bury(row: string, record: JobRecord, rows: DurableRows): void {
+  #bury(row: string, record: JobRecord, now: number, rows: DurableRows): void {
     rows.delete(row)
     rows.put(deadRow(numberOf(row)), packRecord(record))
-    this.#dead++
+    if (this.#dead++ === 0) this.#deadSince = now
     this.#gone.set(numberOf(row), 'dead')
     this.#texts.free(record.unique, numberOf(row), rows)
   }
@@ -314,7 +318,11 @@ export class QueueBook {
     else rows.delete(row)
     if (state === 'running') this.#release(numberOf(row), rows)
     if (state === 'waiting' && !this.#cut.delete(numberOf(row))) this.#ready.remove(row)
-    if (state === 'dead') this.#dead--
+    if (state === 'dead') this.#forgetDead()
+  }
+
+  #forgetDead(): void {
+    if (--this.#dead === 0) this.#deadSince = undefined
   }
 
   /** The jobs that were removed or buried since it was asked last. */
@@ -384,7 +392,7 @@ export class QueueBook {
       const record = this.#read(row, rows)
       this.#cut.delete(number)
       if (!record) continue
-      this.#bury(row, { ...record, tries, failure: { at: now, error: endedAlone } }, rows)
+      this.#bury(row, { ...record, tries, failure: { at: now, error: endedAlone } }, now, rows)
     }
   }
 
@@ -409,13 +417,13 @@ export class QueueBook {
       // Jobs that run have to end first: nothing else starts until then.
       if (isSuspect && this.#running.size > 0) return undefined
       this.#cut.delete(number)
-      const claim = this.#take(cut, rows)
+      const claim = this.#take(cut, now, rows)
       if (claim) return claim
       if (this.#hasBuried(now)) return undefined
     }
     if (!hasRoom || held >= heldLengthMax) return undefined
     for (let row = this.#ready.take(mayStart); row; row = this.#ready.take(mayStart)) {
-      const claim = this.#take([row, undefined, false, 0], rows)
+      const claim = this.#take([row, undefined, false, 0], now, rows)
       if (claim) return claim
       if (this.#hasBuried(now)) return undefined
     }
@@ -439,12 +447,13 @@ export class QueueBook {
 
   #take(
     [row, tries, isSuspect, endsAlone]: KeptClaim | readonly [string, undefined, false, 0],
+    now: number,
     rows: DurableRows,
   ): Claim | undefined {
     const record = this.#read(row, rows)
     if (!record) return undefined
     if (record.failure && record.tries >= this.#limits.triesMax) {
-      if (this.#mayBury-- > 0) this.#bury(row, record, rows)
+      if (this.#mayBury-- > 0) this.#bury(row, record, now, rows)
       else this.#ready.add(row)
       return undefined
     }
@@ -508,7 +517,7 @@ export class QueueBook {
 
   /** As `sweepRows`. */
   sweep(from: string | undefined, now: number, rows: DurableRows): string | undefined {
-    const forgets = (): void => void this.#dead--
+    const forgets = (): void => this.#forgetDead()
     const { keepMs } = this.#limits
     const terms = { now, keepMs, texts: this.#texts, rates: this.#rates, forgets }
     return sweepRows(from, terms, rows)

@@ -62,6 +62,8 @@ export type QueueCounts = {
   readonly delayed: number
   readonly running: number
   readonly dead: number
+  /** Since when it has dead jobs without a break, in ms since 1970; `undefined`: it has none. */
+  readonly deadSince: number | undefined
   /**
    * The rows that this incarnation could not read: the ids of jobs, which are neither ready nor delayed;
    * `unique x`, a text that is refused; `rate x`, the rate of a key.

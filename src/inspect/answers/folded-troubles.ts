@@ -1,5 +1,9 @@
-/** Troubles with one cause as one, for people. Pure; apart from `troubles.ts`, which judges each. */
+/**
+ * Troubles with one cause as one, for people: of shards with their numbers as ranges. Pure; apart from
+ * `troubles.ts`, which judges each.
+ */
 import type { Trouble } from '../../observe/index.ts'
+import { countText } from '../text/quantities.ts'
 
 /** So many others are named. */
 const namedMax = 3
@@ -28,7 +32,43 @@ export const groupedBy = <T, K>(
 const foldKey = (each: Caused): unknown => {
   const { kind, cause, subject, link } = each
   if (cause === undefined) return each
+  const shard = shardIn(subject)
+  if (shard) return JSON.stringify([kind, shard.before, withoutShard(cause, shard.index)])
   return JSON.stringify([kind, link?.view, link?.parts[0], withoutIds(cause, subject)])
+}
+
+/** The shard of a subject such as `shard 3` or `totals, shard 3`, and the text before it. */
+const shardIn = (
+  subject: string,
+): { readonly before: string; readonly index: number } | undefined => {
+  const [, before, index] = /^(|.*, )shard (\d+)$/.exec(subject) ?? []
+  return before === undefined ? undefined : { before, index: Number(index) }
+}
+
+/** A cause without the number of its shard, which paths such as `/data/shard-3/wal` have too. */
+const withoutShard = (cause: string, index: number): string =>
+  cause.replace(new RegExp(`\\b(shard\\W?|reopen\\()${index}\\b`, 'g'), '$1…')
+
+/** So many ranges of shards are named. */
+const rangesMax = 8
+
+/** `shard 3`, `shards 0 to 63`, or `shards 0, 2, 5 to 7`, and how many more there are. */
+export const shardsText = (shards: readonly number[]): string => {
+  const [first] = shards
+  if (first === undefined) return 'no shard'
+  if (shards.length === 1) return `shard ${first}`
+  const ranges: [from: number, to: number][] = []
+  for (const shard of [...shards].sort((one, other) => one - other)) {
+    const last = ranges.at(-1)
+    if (last && shard === last[1] + 1) last[1] = shard
+    else ranges.push([shard, shard])
+  }
+  const texts = ranges.slice(0, rangesMax).map(([from, to]) => {
+    if (from === to) return `${from}`
+    return to === from + 1 ? `${from}, ${to}` : `${from} to ${to}`
+  })
+  const left = ranges.slice(rangesMax).reduce((sum, [from, to]) => sum + to - from + 1, 0)
+  return `shards ${texts.join(', ')}${left > 0 ? ` and ${countText(left)} more` : ''}`
 }
 
 /** A cause without the id of its subject, and without keys such as `4e29b3cbb0d3ef26`. */
@@ -44,11 +84,17 @@ const folded = <T extends Caused>(group: readonly T[]): Omit<T, 'cause'> => {
   const [{ cause, ...first }, ...others] = group as [T, ...T[]]
   if (others.length === 0) return first
   const times = group.flatMap(({ since }) => since ?? [])
-  return {
+  const shards = group.flatMap(({ subject }) => shardIn(subject) ?? [])
+  const all = {
     ...first,
     text: cause ?? first.text,
     count: group.length,
     ...(times.length > 0 && { since: Math.min(...times) }),
+  }
+  const [shard] = shards
+  if (shard) return { ...all, subject: shard.before + shardsText(shards.map(({ index }) => index)) }
+  return {
+    ...all,
     others: others
       .slice(0, namedMax - 1)
       .map(({ subject, link }) => ({ subject, ...(link && { link }) })),

@@ -12,7 +12,7 @@ import { actorNamed } from '../recorder/flow-names.ts'
 import { bytesText, countText, lastingText, pluralText } from '../text/quantities.ts'
 import { shortText } from '../text/shown-text.ts'
 import type { Facts } from './facts.ts'
-import { foldedTroubles, groupedBy } from './folded-troubles.ts'
+import { foldedTroubles, groupedBy, shardsText } from './folded-troubles.ts'
 import { lookFor, type TroubleKind, troubleKinds } from './trouble-kinds.ts'
 
 /** A trouble. */
@@ -26,8 +26,9 @@ export const troublesOf = ({ health, now }: JudgedFacts): readonly Trouble[] => 
   const found: readonly CausedTrouble[] = [
     ...memberTroubles(health.cluster),
     ...health.members.flatMap(awayTroubles),
-    ...health.shards.flatMap((shard) => shardTroubles(shard, now)),
-    ...diskTroubles(health.shards),
+    ...fullDiskTroubles(health),
+    ...health.shards.flatMap((shard) => shardTroubles(shard, health.fullDisk, now)),
+    ...diskTroubles(health),
     ...(health.durable
       ? []
       : [trouble('not durable', 'the instance', 'what is acknowledged may be lost')]),
@@ -115,20 +116,48 @@ const awayTroubles = ({
   return [trouble('member away', `member ${member}`, text)]
 }
 
-type Found = (kind: TroubleKind, text: string, since?: number) => CausedTrouble
+/** A full disk is one trouble, however many shards it stops, and whatever of them. */
+const fullDiskTroubles = ({ fullDisk, shards }: Health): readonly CausedTrouble[] => {
+  if (!fullDisk) return []
+  const { since, reason, writes, snapshots, projections } = fullDisk
+  const also = [
+    ...(snapshots.length > 0 ? [`no snapshot of ${shardsText(snapshots)} has space`] : []),
+    ...(projections.length > 0
+      ? [`the projection of ${shardsText(projections)} waits for it`]
+      : []),
+    spaceText(shards),
+  ]
+  const subject = shardsText(writes)
+  return [
+    trouble('refuses writes', subject, [reason, ...also].join('; '), {
+      since,
+      link: linkTo('storage'),
+      ...(writes.length > 1 && { count: writes.length }),
+    }),
+  ]
+}
 
-const shardTroubles = (health: ShardHealth, now: number): readonly CausedTrouble[] => {
+type Found = (kind: TroubleKind, text: string, since?: number, cause?: string) => CausedTrouble
+
+/** `fullDisk`: the trouble of it says already what it stops. */
+const shardTroubles = (
+  health: ShardHealth,
+  fullDisk: Health['fullDisk'],
+  now: number,
+): readonly CausedTrouble[] => {
   const { shard, phase, member, reason = '', recovery, space, snapshot, clockAheadMs } = health
   const link = linkTo('storage')
-  const found: Found = (kind, text, since) =>
-    trouble(kind, `shard ${shard}`, text, { link, ...sinceThen(since) })
+  const found: Found = (kind, text, since, cause = text) =>
+    trouble(kind, `shard ${shard}`, text, {
+      link,
+      ...sinceThen(since),
+      cause: shortText(cause, textMax),
+    })
   if (phase === 'down') {
-    const again = `control.reopen(${shard})`
-    const opens = health.reopening ? `it opens by itself when this has passed, or ${again}` : again
-    // Nothing reads a damaged log better the next time.
-    const isDamaged = reason.startsWith('CORRUPT')
-    const way = isDamaged ? 'end the service, and see what keelson doctor says' : opens
-    return [found('shard down', `${reason}; ${way}`, health.notOpenSince)]
+    const textOf = (again: string): string => `${reason}; ${wayToOpen(health, again)}`
+    const text = textOf(`control.reopen(${shard})`)
+    const cause = textOf('control.reopen(shard) of each')
+    return [found('shard down', text, health.notOpenSince, cause)]
   }
   if (phase === 'elsewhere')
     return member === undefined
@@ -145,25 +174,45 @@ const shardTroubles = (health: ShardHealth, now: number): readonly CausedTrouble
             health.notOpenSince,
           ),
         ]),
-    ...(refusing ? [found('refuses writes', refusing.reason, refusing.since)] : []),
-    ...lagTroubles(health, found, now),
-    ...(snapshot.failure === undefined ? [] : [found('no snapshot', snapshot.failure)]),
+    ...(refusing && !fullDisk?.writes.includes(shard)
+      ? [found('refuses writes', refusing.reason, refusing.since)]
+      : []),
+    ...lagTroubles(health, found, fullDisk, now),
+    ...(snapshot.failure === undefined || fullDisk?.snapshots.includes(shard)
+      ? []
+      : [found('no snapshot', snapshot.failure)]),
     ...derivedTroubles(health.derived, found),
     ...journalTroubles(health.journal, found),
-    ...(clockAheadMs === 0 ? [] : [found('clock set', clockSetText(clockAheadMs))]),
+    ...(clockAheadMs === 0 ? [] : [clockSet(clockAheadMs, found)]),
   ]
 }
 
-const clockSetText = (aheadMs: number): string =>
-  `its time is ${clockText(aheadMs, (ms) => `${countText(ms)} ms`)}; control.acceptClock()`
+const wayToOpen = ({ reason = '', reopening }: ShardHealth, again: string): string => {
+  // Nothing reads a damaged log better the next time.
+  if (reason.startsWith('CORRUPT')) return 'end the service, and see what keelson doctor says'
+  return reopening ? `it opens by itself when this has passed, or ${again}` : again
+}
+
+/** The shards of a machine whose clock was set differ by what they have looked at it. */
+const clockSet = (aheadMs: number, found: Found): CausedTrouble => {
+  const textIn = (of: (ms: number) => string): string =>
+    `its time is ${clockText(aheadMs, of)}; control.acceptClock()`
+  return found(
+    'clock set',
+    textIn((ms) => `${countText(ms)} ms`),
+    undefined,
+    textIn(lastingText),
+  )
+}
 
 /** A projection with more lag has trouble: three times the longest pause of its flushes. */
 const lagMax = 15_000
 
 /** A projection that lags has one line with its cause, since its oldest write waits. */
 const lagTroubles = (
-  { projection, suspended, suspendedBy, lagBytes }: ShardHealth,
+  { shard, projection, suspended, suspendedBy, lagBytes }: ShardHealth,
   found: Found,
+  fullDisk: Health['fullDisk'],
   now: number,
 ): readonly CausedTrouble[] => {
   const { mode, behindMs, reason = '' } = projection
@@ -174,9 +223,11 @@ const lagTroubles = (
       kind,
       [cause, ...(isBehind ? [waits] : [])].filter((text) => text !== '').join('; '),
       isBehind ? now - behindMs : projection.since,
+      cause,
     )
   if (suspended)
     return [lags('projection suspended', `${suspendedBy.join(', ')} holds it until control.resume`)]
+  if (fullDisk?.projections.includes(shard)) return []
   if (mode === 'degraded' || mode === 'halted') return [lags(`projection ${mode}`, reason)]
   return behindMs > lagMax ? [lags('projection behind', '')] : []
 }
@@ -198,23 +249,43 @@ const journalTroubles = (
   { subscriptions, held }: ShardHealth['journal'],
   found: Found,
 ): readonly CausedTrouble[] => {
+  const keptFor = `its log is kept for ${held.by.join(', ')}`
   const kept = `${bytesText(held.bytes)} of its log are kept for ${held.by.join(', ')}`
   return [
     ...subscriptions.flatMap(({ name, failure }) =>
       failure === undefined ? [] : [found('subscription stopped', `${name}: ${failure}`)],
     ),
-    ...(held.state === 'high' ? [found('log held', kept)] : []),
-    ...(held.state === 'full' ? [found('journal full', `${kept}; appends are BUSY`)] : []),
+    ...(held.state === 'high' ? [found('log held', kept, undefined, keptFor)] : []),
+    ...(held.state === 'full'
+      ? [
+          found(
+            'journal full',
+            `${kept}; appends are BUSY`,
+            undefined,
+            `${keptFor}; appends are BUSY`,
+          ),
+        ]
+      : []),
   ]
 }
 
 /** Shards may be on several disks: the one with the least free space has to bear all. */
-const diskTroubles = (shards: Health['shards']): readonly CausedTrouble[] => {
-  const free = Math.min(...shards.map(({ space }) => space.freeBytes ?? Number.POSITIVE_INFINITY))
-  const needed = shards.reduce((sum, { space }) => sum + space.neededBytes, 0)
-  if (free >= 2 * needed) return []
-  const text = `${bytesText(free)} are free; the shards need ${bytesText(needed)} until their next snapshots`
-  return [trouble('disk low', 'the disk', text, { link: linkTo('storage') })]
+const spaceOf = (shards: Health['shards']) => ({
+  free: Math.min(...shards.map(({ space }) => space.freeBytes ?? Number.POSITIVE_INFINITY)),
+  needed: shards.reduce((sum, { space }) => sum + space.neededBytes, 0),
+})
+
+const spaceText = (shards: Health['shards']): string => {
+  const { free, needed } = spaceOf(shards)
+  const isKnown = Number.isFinite(free)
+  return `${isKnown ? bytesText(free) : 'unknown'} free, ${bytesText(needed)} needed until the next snapshots`
+}
+
+/** A full disk has its own trouble. */
+const diskTroubles = ({ shards, fullDisk }: Health): readonly CausedTrouble[] => {
+  const { free, needed } = spaceOf(shards)
+  if (fullDisk || free >= 2 * needed) return []
+  return [trouble('disk low', 'the disk', spaceText(shards), { link: linkTo('storage') })]
 }
 
 /** Health counts at most so many failures of a child. */
@@ -363,7 +434,8 @@ const queuePart = 'queue/'
 
 /** Jobs that are tried again are among the failing work of actors. A part may not be readable now. */
 const queueTroubles = (queue: string, report: unknown): readonly CausedTrouble[] => {
-  const { dead, unreadable, isFull, ready, delayed, running, overdue } = report as QueueHealth
+  const { dead, deadSince, unreadable, isFull, ready, delayed, running, overdue } =
+    report as QueueHealth
   if (typeof dead !== 'number') return []
   const found = (
     is: boolean,
@@ -378,7 +450,7 @@ const queueTroubles = (queue: string, report: unknown): readonly CausedTrouble[]
   const ignored = `${pluralText(overdue.length, 'handler')} ignored the end of their time`
   const late = someOf(overdue.map(({ id }) => `job ${id}`))
   return [
-    ...found(dead > 0, 'dead jobs', `${failed}: retry them, or mend the handler first`),
+    ...found(dead > 0, 'dead jobs', `${failed}: retry them, or mend the handler first`, deadSince),
     ...found(unreadable.length > 0, 'unreadable jobs', `${unread}: ${someOf(unreadable)}`),
     ...found(isFull, 'queue full', `it has ${jobs}, and takes no more`),
     ...found(
@@ -402,6 +474,7 @@ const projectionTroubles = ({
       ? [
           trouble(`projection ${state}`, `${name}, shard ${shard}`, error, {
             link: linkTo('storage'),
+            cause: shortText(error, textMax),
           }),
         ]
       : [],

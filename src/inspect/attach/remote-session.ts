@@ -1,9 +1,12 @@
 /** The session of an attached prompt, on the prompt's side: it asks the instance over a socket. */
+import { type Clock, systemClock } from '../../clock.ts'
 import { type ErrorCode, isKeelsonError, KeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
 import { answerIn } from '../observe/questions.ts'
 import type { Answer, Completion, Session } from '../prompt/session.ts'
 import { errorText } from '../text/error-view.ts'
 import { packageVersion } from '../text/package-version.ts'
+import { durationText } from '../text/quantities.ts'
 import {
   type Asked,
   type Greeting,
@@ -22,6 +25,16 @@ type Waiting = {
   readonly resolve: (answer: never) => void
   readonly reject: (reason: KeelsonError) => void
 }
+
+/** An instance that is busy answers late. It has so long to begin a session, in ms. */
+const greetingMs = 10_000
+
+/** As long has a member of several: another one may answer sooner. */
+const memberGreetingMs = 2_000
+
+type GreetingTerms = { readonly clock?: Clock; readonly withinMs?: number }
+
+type Opened = { readonly session: RemoteSession; readonly greeting: Greeting }
 
 /** A session in another process. Its calls reject when the connection ends. */
 export class RemoteSession implements Session {
@@ -53,15 +66,21 @@ export class RemoteSession implements Session {
   /**
    * Opens a session with the instance in `place`. Aborting `signal` ends it, also while it opens.
    * @throws KeelsonError `NO_PROCESS`, `READ_ONLY`; `UNSUPPORTED_VERSION` if the instance is of a
-   * version with another protocol; `CLOSED` if it ends
+   * version with another protocol; `CLOSED` if it ends; `TIMEOUT` if it does not answer in time
    */
   static async open(
     place: AttachPlace,
     options: Pick<Opening, 'colours' | 'verbose' | 'log' | 'observe'>,
     signal?: AbortSignal,
-  ): Promise<{ readonly session: RemoteSession; readonly greeting: Greeting }> {
+    { clock = systemClock(), withinMs = greetingMs }: GreetingTerms = noOptions,
+  ): Promise<Opened> {
     const socket = await connectIn(place)
     const session = new RemoteSession(socket)
+    // The system takes connections of a process that is stopped.
+    const greeted = clock.after(withinMs, () => {
+      session.#end(silence(place.member === undefined ? [] : [place.member], withinMs))
+      socket.destroy()
+    })
     const leave = (): void => session.close()
     signal?.addEventListener('abort', leave)
     session.ended.catch(() => signal?.removeEventListener('abort', leave))
@@ -74,22 +93,41 @@ export class RemoteSession implements Session {
     } catch (error) {
       socket.destroy()
       throw error
+    } finally {
+      greeted()
     }
   }
 
   /**
-   * As `open`. Of members that share the folder it is the first one that listens, unless one is
-   * chosen: what is asked any member answers for all of them.
+   * As `open`. Of members that share the folder it is the first one that answers, unless one is
+   * chosen: any member answers for all of them. `silent`: the members before it.
+   * @throws KeelsonError as `open`; `TIMEOUT` with the names of the members if none answers
    */
   static async openAny(
-    ...[place, ...rest]: Parameters<typeof RemoteSession.open>
-  ): ReturnType<typeof RemoteSession.open> {
+    place: AttachPlace,
+    options: Parameters<typeof RemoteSession.open>[1],
+    signal?: AbortSignal,
+    { clock, withinMs = memberGreetingMs }: GreetingTerms = noOptions,
+  ): Promise<Opened & { readonly silent: readonly string[]; readonly member?: string }> {
+    const others = clock === undefined ? {} : { clock }
     try {
-      return await RemoteSession.open(place, ...rest)
+      const opened = await RemoteSession.open(place, options, signal, others)
+      return Object.assign(opened, { silent: [] })
     } catch (error) {
-      const member = place.member === undefined ? firstOf(error) : undefined
-      if (member === undefined) throw error
-      return RemoteSession.open({ ...place, member }, ...rest)
+      const members = place.member === undefined ? membersOf(error) : []
+      if (members.length === 0) throw error
+      const silent: string[] = []
+      for (const member of members) {
+        const of = { dir: place.dir, member }
+        const terms = Object.assign({ withinMs }, others)
+        const opening = RemoteSession.open(of, options, signal, terms)
+        const opened = await opening.catch((refusal: unknown) => {
+          if (isKeelsonError(refusal, 'TIMEOUT')) silent.push(member)
+          else throw refusal
+        })
+        if (opened) return Object.assign(opened, { silent, member })
+      }
+      throw silence(silent, withinMs)
     }
   }
 
@@ -177,12 +215,27 @@ export class RemoteSession implements Session {
   }
 }
 
-/** A member that takes prompts, if no instance has the folder for itself. */
-const firstOf = (error: unknown): string | undefined => {
-  if (!isKeelsonError(error, 'NO_PROCESS')) return undefined
+/** The members that take prompts, if no instance has the folder for itself. */
+const membersOf = (error: unknown): readonly string[] => {
+  if (!isKeelsonError(error, 'NO_PROCESS')) return []
   const { members } = error.details as { readonly members?: readonly string[] }
-  return members?.[0]
+  return members ?? []
 }
+
+/** The error of an instance, or of members, without an answer in time. */
+export const silence = (members: readonly string[], withinMs: number): KeelsonError => {
+  const [first] = members
+  const of = first === undefined ? '' : ` from ${membersText(members)}`
+  return new KeelsonError(
+    'TIMEOUT',
+    `no answer${of} within ${durationText(withinMs)}: its process is stopped, or code holds its event loop up`,
+    { details: { members } },
+  )
+}
+
+/** `member a`, `members a, b`. */
+export const membersText = (members: readonly string[]): string =>
+  `${members.length === 1 ? 'member' : 'members'} ${members.join(', ')}`
 
 /** The bytes of a request around its text, and some more. */
 const aroundMax = 64

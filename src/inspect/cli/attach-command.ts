@@ -41,9 +41,18 @@ export const runAttach = async (
   }
 }
 
-type Opened = { readonly session: RemoteSession; readonly greeting: Greeting }
+type Opened = {
+  readonly session: RemoteSession
+  readonly greeting: Greeting
+  /** The members that did not answer before this one. */
+  readonly silent?: readonly string[]
+  readonly member?: string | undefined
+}
 
-type SessionParts = { readonly open?: typeof RemoteSession.open; readonly log?: boolean }
+type SessionParts = {
+  readonly open?: (...args: Parameters<typeof RemoteSession.open>) => Promise<Opened>
+  readonly log?: boolean
+}
 
 /**
  * Opens a session with the instance that a command names, with `log` for one that shows the log.
@@ -55,11 +64,11 @@ export const openSession = async (
   verbose: boolean,
   { open = RemoteSession.open, log = false }: SessionParts = noOptions,
 ): Promise<Opened> => {
-  const { cwd, output, variables } = environment
+  const { cwd, output, variables, clock } = environment
   const colours = isTerminal(environment) && paintFor(output, variables) !== plainPaint
   const dir = command.dir === undefined ? await configuredDir(command, cwd) : command.dir
   const place = { dir: resolve(cwd, dir), member: command.member }
-  return open(place, { colours, verbose, log })
+  return open(place, { colours, verbose, log }, undefined, { clock })
 }
 
 /** The data folder of the configuration, or the default one. */

@@ -3,12 +3,10 @@
  * asks as an attached prompt does: the command is one line, a call of the word `flow` there.
  */
 
-import { KeelsonError } from '../../errors.ts'
 import { noOptions } from '../../own-names.ts'
-import { RemoteSession } from '../attach/remote-session.ts'
+import { membersText, RemoteSession, silence } from '../attach/remote-session.ts'
 import { type Environment, printLine, signalStatuses } from '../command/environment.ts'
 import { Interruption } from '../command/interruption.ts'
-import { durationText } from '../text/quantities.ts'
 import { openSession } from './attach-command.ts'
 import type { InstanceWords } from './command-line.ts'
 import type { FlowCommand } from './flow-command-line.ts'
@@ -32,16 +30,22 @@ export const runLine = async (
   command: InstanceWords & { readonly member?: string | undefined },
   environment: Environment,
   verbose: boolean,
-  { answered, withinMs = Number.POSITIVE_INFINITY }: LineOptions = noOptions,
+  { answered, withinMs = answerMs }: LineOptions = noOptions,
 ): Promise<number> => {
   const interruption = new Interruption(environment)
   let release = (): void => undefined
+  let asked = command.member === undefined ? [] : [command.member]
   const tooLate = new Promise<never>((_, reject) => {
-    release = environment.clock.after(withinMs, () => reject(noAnswer(withinMs)))
+    release = environment.clock.after(withinMs, () => reject(silence(asked, withinMs)))
   })
   const opening = openSession(command, environment, verbose, { open: RemoteSession.openAny })
   try {
-    const answering = opening.then(({ session }) => session.run(line))
+    const answering = opening.then(({ session, member, silent = [] }) => {
+      if (member !== undefined) asked = [member]
+      if (silent.length > 0)
+        printLine(environment.errors, `no answer from ${membersText(silent)}: another one is asked`)
+      return session.run(line)
+    })
     const answer = await Promise.race([answering, interruption.first, tooLate])
     if (typeof answer === 'string') return signalStatuses[answer]
     const { text = '', hasFailed } = answer
@@ -61,15 +65,12 @@ export const runLine = async (
 type LineOptions = {
   /** Prints the answer of an instance that has done it, and answers the status. */
   readonly answered?: (text: string) => number
-  /** The answer has so long, in ms; without end by default. */
+  /** The answer has so long, in ms; 60 s by default. */
   readonly withinMs?: number
 }
 
-const noAnswer = (withinMs: number): KeelsonError =>
-  new KeelsonError(
-    'TIMEOUT',
-    `no answer within ${durationText(withinMs)}: its process is stopped, or code holds its event loop up; of several members --member asks another one`,
-  )
+/** A word may ask members that do not answer, one after the other, and read long pages. */
+const answerMs = 60_000
 
 const lineOf = ({ word, args }: FlowCommand): string => callOf(`flow.${word}`, args)
 

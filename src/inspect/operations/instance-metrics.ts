@@ -67,9 +67,9 @@ export const takeTroubles = (troubles: readonly Trouble[], into: Measurements): 
     into.of(metrics.troubles).add(count, kind, severity, placeOf(subject, link))
 }
 
-/** A shard, a kind of entities, a workflow or a queue: a number, or a name in code. */
+/** Shards, a kind of entities, a workflow or a queue: a number, or a name in code. */
 const placeOf = (subject: string, link: Trouble['link']): string => {
-  if (/^shard \d+$/.test(subject)) return subject
+  if (/^shards? \d/.test(subject)) return subject
   const { view = '', parts: [name = ''] = [] } = link ?? {}
   return ['entity', 'run', 'runs', 'queue'].includes(view) ? name : ''
 }

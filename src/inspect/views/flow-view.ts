@@ -182,6 +182,7 @@ export const queueFacts = (queue: string, look: QueueLook): string =>
     ['delayed', countText(look.delayed)],
     ['running', countText(look.running)],
     ['dead', countText(look.dead)],
+    ['dead since', timeText(look.deadSince)],
     ['oldest', timeText(look.oldest)],
     ...look.overdue.map(
       ({ id, attempt, since }) =>

@@ -123,6 +123,18 @@ export type ShardHealth = {
   readonly writes: { readonly entered: number; readonly bytes: number; readonly waiting: number }
 }
 
+/** A full disk, by the shards whose log, snapshots or projection have no space. */
+export type FullDisk = {
+  /** Since when writes are refused, in ms since 1970. */
+  readonly since: number
+  readonly reason: string
+  /** The shards that refuse writes. */
+  readonly writes: readonly number[]
+  /** The shards whose last snapshot failed for want of space, and whose projection waits for it. */
+  readonly snapshots: readonly number[]
+  readonly projections: readonly number[]
+}
+
 /**
  * The health of an instance. `durable` is false when its options say so: then an acknowledgement
  * does not mean that data are on disk.
@@ -130,6 +142,8 @@ export type ShardHealth = {
 export type Health = {
   readonly durable: boolean
   readonly shards: readonly ShardHealth[]
+  /** Set while writes are refused here because a disk is full: the one cause of many shards. */
+  readonly fullDisk: FullDisk | undefined
   /** The durable actors that have trouble: that wait for space, fail, are blocked or overdue. */
   readonly actors: ActorsHealth
   /** The children of supervisors, and entities, that failed three times or more in the last minute. */
@@ -175,9 +189,11 @@ export const healthOf = (all: HealthParts): Health => {
   const { system, shards, entities, followers, crashLoops, cluster } = all
   const [first] = shards
   const now = system.clock.monotonic()
+  const ofShards = shards.map(shardHealth)
   return {
     durable: first !== undefined && levelOf(first.parts.settings) === 'durable',
-    shards: shards.map(shardHealth),
+    shards: ofShards,
+    fullDisk: fullDiskOf(ofShards),
     actors: actorsHealth(entities),
     crashing: some(crashLoops.all),
     gaveUp: crashLoops.gaveUp,
@@ -193,6 +209,30 @@ export const healthOf = (all: HealthParts): Health => {
     ),
   }
 }
+
+/** The full disk that shards name as the reason of what they cannot do. */
+export const fullDiskOf = (shards: readonly ShardHealth[]): FullDisk | undefined => {
+  const refusals = shards.flatMap(({ shard, space: { refusing } }) =>
+    refusing && isFull(refusing.reason) ? [{ ...refusing, shard }] : [],
+  )
+  const [first] = refusals
+  if (!first) return undefined
+  const named = (reasonOf: (shard: ShardHealth) => string | undefined): readonly number[] =>
+    shards.filter((each) => isFull(reasonOf(each) ?? '')).map(({ shard }) => shard)
+  return {
+    since: Math.min(...refusals.map(({ since }) => since)),
+    reason: first.reason,
+    writes: refusals.map(({ shard }) => shard),
+    snapshots: named(({ snapshot }) => snapshot.failure),
+    projections: named(({ projection: { mode, reason } }) =>
+      mode === 'degraded' ? reason : undefined,
+    ),
+  }
+}
+
+/** A port to a disk says so, and LMDB in other words. Free space does not help a file at its limit. */
+const isFull = (reason: string): boolean =>
+  /\bNO_SPACE\b|\bno space\b/i.test(reason) && !reason.includes('may not be larger')
 
 /** A part that cannot be read now says why: the health is asked for when something is wrong. */
 const partHealth = (report: () => unknown): unknown => {

@@ -65,6 +65,7 @@ class Compared {
   readonly world: BookWorld
   readonly jobs = new Map<number, Known>()
   readonly starts: { readonly key: string; readonly at: number }[] = []
+  deadSince: number | undefined
 
   constructor(limits: Partial<QueueLimits>) {
     this.world = new BookWorld(limits)
@@ -151,11 +152,14 @@ class Compared {
 
   compare(): void {
     const { counts, kept } = this.world.book
+    const dead = this.jobsIn('dead').length
+    this.deadSince = dead === 0 ? undefined : (this.deadSince ?? this.world.now)
     expect(counts).toEqual({
       ready: counts.ready,
       delayed: this.jobsIn('waiting').length - counts.ready,
       running: this.jobsIn('running').length,
-      dead: this.jobsIn('dead').length,
+      dead,
+      deadSince: this.deadSince,
       unreadable: [],
     })
     expect(kept.claims.map(([row]) => Number(row.slice(-12))).sort()).toEqual(

@@ -2,7 +2,10 @@
 import { expect, test } from 'vitest'
 import type { TroubleKind } from '../../../src/inspect/answers/trouble-kinds.ts'
 import { troublesOf } from '../../../src/inspect/answers/troubles.ts'
+import { fullDiskOf } from '../../../src/supervisors/app/health.ts'
 import type { Health } from '../../../src/supervisors/index.ts'
+import { fillDisk } from '../../support/harm/full-disk.ts'
+import { healthText } from '../../support/worlds/health-text.ts'
 import { plants } from '../../support/worlds/planted-troubles.ts'
 import { simulated } from '../../support/worlds/simulated-instance.ts'
 
@@ -170,6 +173,95 @@ test('a folded trouble begins with the first of them', async () => {
   ])
 })
 
+/** So many shards alike. */
+const ofShards = (health: Health, count: number): Health => ({
+  ...health,
+  shards: Array.from({ length: count }, (_, shard) =>
+    Object.assign({}, health.shards[0] as Health['shards'][number], { shard }),
+  ),
+})
+
+test('a full disk is one trouble of all shards that it stops, with its one cause', async () => {
+  const { shards, ...health } = ofShards((await simulated({})).app.health(), 64)
+  const full = shards.map((each) => {
+    const reason = `NO_SPACE: no space left: write /data/shard-${each.shard}/wal/1`
+    return {
+      ...each,
+      space: {
+        ...{ freeBytes: 9_000, neededBytes: 1_000_000 },
+        refusing: { since: 100 + each.shard, groups: 3, reason },
+      },
+      snapshot: { ...each.snapshot, failure: reason },
+      projection: { ...each.projection, mode: 'degraded', reason },
+    } as const
+  })
+  const found = judged({ ...health, shards: full, fullDisk: fullDiskOf(full) })
+
+  expect(found).toMatchObject([
+    {
+      ...{ severity: 'critical', kind: 'refuses writes', subject: 'shards 0 to 63', since: 100 },
+      ...{ count: 64, look: 'wal()' },
+    },
+  ])
+  expect(found[0]?.text).toBe(
+    'NO_SPACE: no space left: write /data/shard-0/wal/1; no snapshot of shards 0 to 63 has space; the projection of shards 0 to 63 waits for it; 9.00 kB free, 64.0 MB needed until the next snapshots',
+  )
+  const some = full.filter(({ shard }) => ![3, 9].includes(shard))
+  expect(judged({ ...health, shards: some, fullDisk: fullDiskOf(some) })).toMatchObject([
+    { subject: 'shards 0 to 2, 4 to 8, 10 to 63', count: 62 },
+  ])
+})
+
+test('a full disk of an instance that runs stands once in health, troubles and text, until it has space', async () => {
+  const s = await simulated({ shards: 2, wal: { maxFileSize: 256 * 1024 } })
+  expect(s.app.health().fullDisk).toBe(undefined)
+  await fillDisk(s)
+  for (let at = 0; at < 40; at++)
+    await s.during(s.app.store.put(`k${at}`, 'x'.repeat(30_000)).catch(() => undefined))
+  await Promise.all(
+    [0, 1].map((shard) => s.during(s.app.control.snapshot(shard).catch(() => undefined))),
+  )
+
+  const { fullDisk } = s.app.health()
+  expect(fullDisk).toMatchObject({
+    ...{ writes: [0, 1], reason: expect.stringContaining('NO_SPACE') },
+    since: expect.any(Number),
+  })
+  expect(judged(s.app.health()).map(({ kind, subject }) => [kind, subject])).toEqual([
+    ['refuses writes', 'shards 0, 1'],
+  ])
+  expect(healthText(s.app).match(/NO_SPACE/g)).toHaveLength(1)
+  s.disk.capacityBytes = 2 ** 40
+  expect(s.app.health().fullDisk).toBe(undefined)
+})
+
+test('no kind of trouble is told for each shard that has it for one reason', async () => {
+  const health = ofShards((await simulated({})).app.health(), 64)
+  const kinds = Object.keys(plants) as TroubleKind[]
+  const often = kinds.filter((kind) => {
+    const found = judged(plants[kind](health))
+    expect(found.map((each) => each.kind)).toContain(kind)
+    return found.length > 3
+  })
+  expect(often).toEqual([])
+})
+
+test('shards that are down for one reason are one line, and each other reason is another one', async () => {
+  const { shards, ...health } = ofShards((await simulated({})).app.health(), 5)
+  const down = shards.map((each, at) => ({
+    ...each,
+    ...({ phase: 'down', notOpenSince: 50 - at } as const),
+    reason: at === 2 ? 'CORRUPT: a frame' : `EIO: read /data/shard-${at}/wal`,
+  }))
+  expect(judged({ ...health, shards: down })).toMatchObject([
+    {
+      ...{ subject: 'shards 0, 1, 3, 4', count: 4, since: 46 },
+      text: 'EIO: read /data/shard-0/wal; control.reopen(shard) of each',
+    },
+    { subject: 'shard 2', text: expect.stringContaining('keelson doctor') },
+  ])
+})
+
 test('each trouble that lasts says since when', async () => {
   const health = (await simulated({})).app.health()
   const [shard] = health.shards as [(typeof health.shards)[0]]
@@ -220,7 +312,7 @@ test('few kinds of trouble say nothing of since when: a list that only becomes s
   expect(without).toEqual([
     ...['member away', 'shard without owner', 'disk low', 'not durable', 'no snapshot', 'log held'],
     ...['journal full', 'clock set', 'projection halted', 'projection stopped', 'rows set aside'],
-    ...['rows lost', 'subscription stopped', 'would block', 'dead jobs'],
+    ...['rows lost', 'subscription stopped', 'would block'],
     ...['unreadable jobs', 'queue full'],
   ])
 })

@@ -153,7 +153,7 @@ test('a failing job is named until it is done, and dead jobs are a trouble of th
     { kind: 'stuck step', subject: 'mails', link: { view: 'job', parts: ['mails', '1'] } },
   ])
   expect(said()).toMatch(
-    /^critical: dead jobs, letters: 2 jobs .*\nwarning: stuck step, mails, for 3 s: job 1 failed \d times: Error: bank 503/,
+    /^critical: dead jobs, letters, for \d+ s: 2 jobs .*\nwarning: stuck step, mails, for 3 s: job 1 failed \d times: Error: bank 503/,
   )
 
   isBankAway = false

@@ -175,5 +175,5 @@ test.skipIf(lacks(noPromtool))('a full disk is named', async () => {
     app.store.put('key', 'another value').catch(() => undefined)
   })
   expect(health.shards[0]?.space.refusing?.reason).toContain('NO_SPACE')
-  expect(alerts).toEqual(['KeelsonWritesRefused', 'KeelsonDiskSpaceLow'])
+  expect(alerts).toEqual(['KeelsonWritesRefused'])
 })

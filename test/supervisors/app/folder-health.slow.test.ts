@@ -1,6 +1,7 @@
 /** The health of an instance whose shards several members have, from each of them. */
 import { beforeEach, describe, expect, test } from 'vitest'
 import { factsOf } from '../../../src/inspect/answers/facts.ts'
+import { shardsText } from '../../../src/inspect/answers/folded-troubles.ts'
 import { troublesOf } from '../../../src/inspect/answers/troubles.ts'
 import { operations } from '../../../src/inspect/operations/operations.ts'
 import { shardOf } from '../../../src/storage/values/key.ts'
@@ -65,7 +66,7 @@ describe('the health of a member', () => {
     await world.clock.advance(10)
 
     expect(troublesAt(a)).toEqual([
-      ...lost.map((shard) => `shard without owner: shard ${shard}`),
+      `shard without owner: ${shardsText(lost)}`,
       'member away: member b',
     ])
     expect(healthText(a)).toMatch(/b away/)

@@ -61,7 +61,12 @@ const projection =
   (state: 'halted' | 'stopped'): Plant =>
   (health) => ({
     ...health,
-    projections: [{ name: 'totals', shards: [{ shard: 0, state, error: 'no' } as never] }],
+    projections: [
+      {
+        name: 'totals',
+        shards: health.shards.map(({ shard }) => ({ shard, state, error: 'no' }) as never),
+      },
+    ],
   })
 
 const replica =
@@ -71,12 +76,10 @@ const replica =
     replication: [
       {
         ...{ replica: 'backup', required: true, failures: 1, retryInMs: 1 },
-        shards: [
-          {
-            ...{ shard: 0, state, reason: 'away', since: 1, lsn: 1 },
-            lag: { records: 1, bytes: 1, ms: 1 },
-          },
-        ],
+        shards: health.shards.map(({ shard }) => ({
+          ...{ shard, state, reason: 'away', since: 1, lsn: 1 },
+          lag: { records: 1, bytes: 1, ms: 1 },
+        })),
       },
     ],
   })
@@ -152,7 +155,7 @@ export const plants: Readonly<Record<TroubleKind, Plant>> = {
       ...{ schedule: 'daily', since: 1, reason: 'the workflow report is not in the tree' },
     }),
   }),
-  'dead jobs': inQueue({ dead: 1 }),
+  'dead jobs': inQueue({ dead: 1, deadSince: 1 }),
   'unreadable jobs': inQueue({ unreadable: ['7'] }),
   'queue full': inQueue({ isFull: true }),
   'overdue jobs': inQueue({ overdue: [{ id: '7', attempt: 1, since: 1 }] }),
