@@ -87,7 +87,7 @@ const faults: readonly Fault[] = [
 const full: Fault = {
   what: 'fill',
   line: /error \w: shard 0 refuses writes, /g,
-  trouble: 'refuses writes, shard 0',
+  trouble: 'refuses writes, shards 0 to 3',
   alert: 'KeelsonWritesRefused',
   cause: /ENOSPC|no space/i,
 }

@@ -1,19 +1,47 @@
 /** The troubles of all members, as one of them knows them by their last reports. Pure. */
 import type { Health } from '../../supervisors/index.ts'
 import { troubleKinds } from './trouble-kinds.ts'
-import { type JudgedFacts, type Trouble, troublesOf, worstFirst } from './troubles.ts'
+import {
+  fullDiskTroubles,
+  type JudgedFacts,
+  type Trouble,
+  troublesOf,
+  worstFirst,
+} from './troubles.ts'
 
 /**
  * The troubles here, and those of the other members with their names, the critical ones first. One
  * that this member sees itself, such as a shard that nobody has, is named once.
  */
 export const troublesOfAll = (facts: JudgedFacts): readonly Trouble[] => {
-  const own = troublesOf(facts)
+  const { health, now } = facts
+  // Members share a folder, and so its disk.
+  const own = troublesOf({ health: { ...health, fullDisk: diskOfAll(health) }, now })
   const named = new Set(own.map(titleOf))
-  const others = facts.health.members
-    .flatMap((each) => reportedTroubles(each, facts.now))
+  const others = health.members
+    .flatMap((each) => reportedTroubles(each, now))
     .filter((each) => !named.has(titleOf(each)))
   return worstFirst([...own, ...others])
+}
+
+type FullDisk = NonNullable<Health['fullDisk']>
+
+/** The full disk with the shards of all members that it stops. */
+const diskOfAll = ({ fullDisk, members }: Health): FullDisk | undefined => {
+  const all = [fullDisk, ...members.map(({ report }) => report?.health.fullDisk)].filter(
+    (each) => each !== undefined,
+  )
+  const [first] = all
+  if (!first || all.length === 1) return first
+  const joined = (of: (disk: FullDisk) => readonly number[]): readonly number[] =>
+    [...new Set(all.flatMap(of))].sort((one, other) => one - other)
+  return {
+    since: Math.min(...all.map(({ since }) => since)),
+    reason: first.reason,
+    writes: joined(({ writes }) => writes),
+    snapshots: joined(({ snapshots }) => snapshots),
+    projections: joined(({ projections }) => projections),
+  }
 }
 
 const titleOf = ({ kind, subject }: Trouble): string => `${kind}: ${subject}`
@@ -25,7 +53,10 @@ const reportedTroubles = (
   if (!report) return []
   try {
     const found = troublesOf({ health: report.health, now })
-    return found.map((each) => ({ ...each, member }))
+    const disk = report.health.fullDisk && fullDiskTroubles(report.health)[0]
+    const isOfDisk = (each: Trouble): boolean =>
+      disk !== undefined && titleOf(each) === titleOf(disk)
+    return found.filter((each) => !isOfDisk(each)).map((each) => ({ ...each, member }))
   } catch {
     // A member of another version reports otherwise. Its own page and prompt judge it.
     const text = 'its report cannot be read here: it may have another version; ask it itself'

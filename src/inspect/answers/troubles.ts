@@ -117,7 +117,7 @@ const awayTroubles = ({
 }
 
 /** A full disk is one trouble, however many shards it stops, and whatever of them. */
-const fullDiskTroubles = ({ fullDisk, shards }: Health): readonly CausedTrouble[] => {
+export const fullDiskTroubles = ({ fullDisk, shards }: Health): readonly CausedTrouble[] => {
   if (!fullDisk) return []
   const { since, reason, writes, snapshots, projections } = fullDisk
   const also = [

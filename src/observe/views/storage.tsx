@@ -80,8 +80,18 @@ const shardColumns = (
     ? [{ title: 'member', cell: ({ member }: StorageShard) => member ?? 'none' } as const]
     : []),
   { title: 'phase', cell: (of) => <Phase of={of} /> },
-  { title: 'last LSN', isNumber: true, cell: figure(({ lastLsn }) => countText(lastLsn)) },
-  { title: 'log', isNumber: true, cell: figure(({ logBytes }) => bytesText(logBytes)) },
+  {
+    title: 'last LSN',
+    isNumber: true,
+    class: 'aside',
+    cell: figure(({ lastLsn }) => countText(lastLsn)),
+  },
+  {
+    title: 'log',
+    isNumber: true,
+    class: 'aside',
+    cell: figure(({ logBytes }) => bytesText(logBytes)),
+  },
   {
     title: 'projection',
     cell: figure(({ mode }) => <StateBadge of="projection" state={mode} />),

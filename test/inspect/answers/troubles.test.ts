@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest'
 import type { TroubleKind } from '../../../src/inspect/answers/trouble-kinds.ts'
 import { troublesOf } from '../../../src/inspect/answers/troubles.ts'
+import { troublesOfAll } from '../../../src/inspect/answers/troubles-of-all.ts'
 import { fullDiskOf } from '../../../src/supervisors/app/health.ts'
 import type { Health } from '../../../src/supervisors/index.ts'
 import { fillDisk } from '../../support/harm/full-disk.ts'
@@ -233,6 +234,25 @@ test('a full disk of an instance that runs stands once in health, troubles and t
   expect(healthText(s.app).match(/NO_SPACE/g)).toHaveLength(1)
   s.disk.capacityBytes = 2 ** 40
   expect(s.app.health().fullDisk).toBe(undefined)
+})
+
+test('a full disk that members share is one trouble, with the shards of all of them', async () => {
+  const health = (await simulated({})).app.health()
+  const disk = (since: number, ...writes: number[]) => ({
+    ...{ since, writes, reason: 'NO_SPACE: no space left' },
+    ...{ snapshots: writes, projections: [] },
+  })
+  const reported = { ...health, fullDisk: disk(100, 1, 3) }
+  const members = ['a', 'b'].map((member) => ({
+    ...{ member, linked: true, shards: [], unanswered: undefined },
+    report: member === 'b' ? { health: reported, since: 0, ageMs: 1 } : undefined,
+  }))
+  const of = (own: Health) => troublesOfAll({ health: { ...own, members }, now: 60_000 })
+
+  expect(of({ ...health, fullDisk: disk(200, 0, 2) })).toMatchObject([
+    { kind: 'refuses writes', subject: 'shards 0 to 3', count: 4, since: 100 },
+  ])
+  expect(of(health)).toMatchObject([{ subject: 'shards 1, 3', count: 2 }])
 })
 
 test('no kind of trouble is told for each shard that has it for one reason', async () => {
