@@ -33,20 +33,17 @@ export const rooms: Readonly<Record<string, Rooms>> = {
       ...['ports', 'disk', 'frames', 'segments', 'commitments', 'values', 'blobs', 'commands'],
       ...['snapshots'],
     ],
-    restore: [
-      ...['ports', 'frames', 'segments', 'values', 'commands', 'examination', 'snapshots'],
-      ...['backups'],
-    ],
     projections: ['ports', 'values', 'rows'],
-    health: [
-      ...['ports', 'disk', 'segments', 'values', 'blobs', 'commands', 'lmdb', 'examination'],
-      ...['rows', 'snapshots'],
-    ],
     threads: [
       ...['ports', 'disk', 'blobs', 'lmdb', 'examination', 'log', 'snapshots'],
       ...['backups'],
     ],
     wal: ['ports', 'groups', 'disk', 'frames', 'segments', 'examination', 'log', 'threads'],
+  },
+  tools: {
+    folder: [],
+    health: [],
+    restore: [],
   },
   runtime: {
     queues: [],

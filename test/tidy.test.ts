@@ -12,12 +12,13 @@ const byPath = new Map(sources.map((file) => [file.path, file]))
 /** Which layers a layer may import; `leaf` files may be imported by all. */
 const mayImport: Record<string, readonly string[]> = {
   index: ['inspect', 'supervisors', 'actors', 'runtime', 'storage'],
-  inspect: ['observe', 'flow', 'supervisors', 'actors', 'runtime', 'storage'],
-  adapters: ['supervisors', 'actors', 'runtime', 'storage'],
+  inspect: ['observe', 'flow', 'supervisors', 'actors', 'runtime', 'tools', 'storage'],
+  adapters: ['supervisors', 'actors', 'runtime', 'tools', 'storage'],
   flow: ['supervisors', 'actors', 'runtime', 'storage'],
   testing: ['flow', 'supervisors', 'actors', 'runtime', 'storage'],
   supervisors: ['actors', 'runtime', 'storage'],
   actors: ['runtime', 'storage'],
+  tools: ['storage'],
   runtime: [],
   storage: [],
   observe: [],

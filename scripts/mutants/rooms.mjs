@@ -64,7 +64,7 @@ export const rooms = {
     'test/storage/log',
     'test/storage/wal',
     'test/storage/backups',
-    'test/storage/restore',
+    'test/tools/restore',
     'test/inspect/folder/wal',
     'test/inspect/folder/journal',
     'test/supervisors/starting',

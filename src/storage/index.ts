@@ -34,11 +34,14 @@
 
 export { type Backup, backupFileName, readBackup } from './backups/backup-file.ts'
 export { claimBackup } from './backups/backup-folder.ts'
+export { copyingBlob, keepNumbers, nextNumber, PlacedBlob } from './backups/blob-copy.ts'
+export { bytesBelow, copyingFolder, type UncopiedPlace } from './backups/file-copy.ts'
 export { logExporter } from './backups/log-export.ts'
-export { copyingShard } from './backups/shard-copy.ts'
-export type { BlobSegment } from './blobs/blob-folder.ts'
+export { copyingShard, segmentsOf } from './backups/shard-copy.ts'
+export { copyingSnapshot } from './backups/snapshot-copy.ts'
+export { type BlobSegment, blobSegmentPath, listBlobs } from './blobs/blob-folder.ts'
 export * from './blobs/blob-host.ts'
-export { isFreed, readBlobRange } from './blobs/blob-reader.ts'
+export { blobPieces, isFreed, readBlobRange } from './blobs/blob-reader.ts'
 export { blobSizesPath, type LostFile, lostSegments } from './blobs/blob-sizes.ts'
 export { Blobs } from './blobs/blobs.ts'
 export type { LostShard } from './cluster/cluster-loss.ts'
@@ -108,7 +111,9 @@ export {
 export * from './commitments/proof.ts'
 export {
   type CacheOrigin,
+  confirmedFacts,
   type DataFolderFacts,
+  type DataFolderReading,
   type KnownShard,
   knownShards,
   readDataFolder,
@@ -130,7 +135,7 @@ export {
   refuseSwap,
   refuseSwapped,
 } from './disk/folder-swap.ts'
-export { describeHolder, type LockHolder, lockedDir } from './disk/lock-holder.ts'
+export { describeHolder, type LockHolder, lockedDir, readHolder } from './disk/lock-holder.ts'
 export type { MemberLocks } from './disk/member-locks.ts'
 export { memberLocks, nodeDisk, shareLock } from './disk/node-disk.ts'
 export { addressIn, addressText, type SocketAddress } from './disk/socket-address.ts'
@@ -138,39 +143,30 @@ export { connectWithSecret, listenWithSecret } from './disk/tls-socket.ts'
 export type { LogEnd } from './engine-log/log-end.ts'
 export { readChain } from './examination/chain-reading.ts'
 export { type FrameContent, recordContent } from './examination/frame-content.ts'
-export type { LogKnowledge } from './examination/log-damage.ts'
+export type { GoodFrames, LogKnowledge } from './examination/log-damage.ts'
 export { type DumpRecord, dumping } from './examination/log-dump.ts'
 export type { LogVerification } from './examination/log-judgement.ts'
+export { verifying } from './examination/log-verification.ts'
 export * from './examination/logged-turn.ts'
 export { engineTurnScanner, scanningTurns } from './examination/turn-scan.ts'
 export { frameBytes, frameTypes } from './frames/frame.ts'
-export type { Damage } from './frames/log-errors.ts'
-export type { LsnRange } from './frames/lost-frame.ts'
+export { walkingFrames } from './frames/frame-walk.ts'
+export { corruption, type Damage } from './frames/log-errors.ts'
+export { encodeLost, type LsnRange } from './frames/lost-frame.ts'
 export { Durability } from './groups/durability.ts'
 export { GroupFiller } from './groups/group-filler.ts'
 export { GroupQueue } from './groups/group-queue.ts'
 export { IdleWatch } from './groups/idle-watch.ts'
 export { type Fate, isRefusal, outcomeOf } from './groups/outcome.ts'
 export { type GroupLimits, type GroupWrite, WriteGroup } from './groups/write-group.ts'
-export type { Finding, Severity } from './health/finding.ts'
-export { examiningFolder, lastHolderOf } from './health/folder-examination.ts'
-export {
-  type AccessFault,
-  type DiskFacts,
-  type Exposure,
-  type FolderFacts,
-  folderFindings,
-} from './health/folder-findings.ts'
-export { examiningLog, knowledgeOf, type LogFacts } from './health/log-facts.ts'
-export { loneLogFindings } from './health/log-findings.ts'
-export { repair, stepsOf } from './health/repairing.ts'
 export type { ClusterTerms, DirectoryFacts } from './leases/cluster-directory.ts'
 export type { LeaseKeeperOptions } from './leases/lease-keeper.ts'
 export type { LeasePhase, LeaseWords, MemberAbout } from './leases/member-lease.ts'
-export { loadLmdb } from './lmdb/lmdb-environment.ts'
+export { loadLmdb, type OpenDatabase } from './lmdb/lmdb-environment.ts'
 export { examineProjection, examiningProjection } from './lmdb/lmdb-examination.ts'
 export { lmdbProjections } from './lmdb/lmdb-projection-store.ts'
 export { lmdbSnapshotSource } from './lmdb/lmdb-snapshot-source.ts'
+export { lmdbSnapshotTarget } from './lmdb/lmdb-snapshot-target.ts'
 export { createLog } from './log/log.ts'
 export {
   type FolderEngine,
@@ -199,8 +195,9 @@ export {
   type DiskLock,
   type OpenMode,
   pathIn,
+  readWhole,
 } from './ports/disk.ts'
-export { attempt, failureSort, refusalOf, refusing } from './ports/disk-failure.ts'
+export { attempt, failureSort, isFileFailure, refusalOf, refusing } from './ports/disk-failure.ts'
 export * from './ports/engine-log.ts'
 export {
   factsFileName,
@@ -212,16 +209,27 @@ export {
 } from './ports/folder-layout.ts'
 export { isOlder, type KnownFloor, type LogFloor } from './ports/log-floor.ts'
 export * from './ports/log-host.ts'
+export type { NamedSnapshot } from './ports/named-snapshot.ts'
 export * from './ports/named-snapshot.ts'
 export { makeFolders } from './ports/new-folders.ts'
 export type { Progress } from './ports/progress.ts'
 export * from './ports/projection-store.ts'
+export {
+  type ProjectedPosition,
+  type ProjectionExamination,
+  type ProjectionStore,
+  valueTags,
+} from './ports/projection-store.ts'
+export type { StoredFrame } from './ports/replica.ts'
 export * from './ports/replica.ts'
 export { replaceFile } from './ports/sealed-file.ts'
+export type { CopiedFolders, ShardCopy } from './ports/shard-copier.ts'
 export * from './ports/shard-copier.ts'
 export * from './ports/snapshot-host.ts'
+export type { SnapshotRecord, SnapshotSource } from './ports/snapshot-rows.ts'
 export * from './ports/snapshot-rows.ts'
 export { sparePreparation } from './ports/spare-file.ts'
+export { labelled, stepsAs, summed } from './ports/steps.ts'
 export { entityCounts, fieldCounters, kindCounter } from './projections/entity-counts.ts'
 export {
   type HaltedProjection,
@@ -241,21 +249,6 @@ export {
   projectionMarkKey,
   projectionMarkOf,
 } from './projections/projection-mark.ts'
-export { findingMoment, restoringShard } from './restore/restoring.ts'
-export { ShardBuilder } from './restore/shard-building.ts'
-export { type SalvagedShard, salvagingShard } from './restore/shard-salvage.ts'
-export {
-  type SplitRequest,
-  type SplitResult,
-  type SplitShard,
-  splittingShards,
-} from './restore/shard-splitting.ts'
-export {
-  type CheckedShard,
-  checkingSplit,
-  type SplitFinding,
-  type SplitFindingKind,
-} from './restore/split-checks.ts'
 export {
   blobRowsOfFrame,
   loggedBlobRow,
@@ -276,11 +269,11 @@ export { fieldCount } from './rows/field-commands.ts'
 export { unitRowsMax } from './rows/key-commands.ts'
 export { lockOwner } from './rows/lock-commands.ts'
 export * from './rows/rows.ts'
-export { isExpired, living } from './rows/rows.ts'
+export { ChangedRows, isExpired, living, ProjectionRows } from './rows/rows.ts'
 export { applyUnits } from './rows/unit-application.ts'
 export { isUndecided } from './rows/value-commands.ts'
 export { markOf } from './segments/frame-mark.ts'
-export { isLogName } from './segments/log-folder.ts'
+export { isLogName, isSpareName, manifestName, quarantineName } from './segments/log-folder.ts'
 export { unitBytesMax } from './segments/log-limits.ts'
 export {
   commitments,
@@ -291,9 +284,31 @@ export {
   type WalLevel,
   walLevelOf,
 } from './segments/log-settings.ts'
-export { statesIn } from './snapshots/app-state.ts'
-export { snapshotName } from './snapshots/snapshot-folder.ts'
+export { soundSurvey, surveyLog } from './segments/log-survey.ts'
+export { bytesOf, walkingLog } from './segments/log-walk.ts'
+export {
+  type Manifest,
+  type ManifestReading,
+  overwriteManifest,
+  readManifest,
+  replaceManifest,
+  snapshotsMax,
+} from './segments/manifest.ts'
+export { anyLog, SealedLog } from './segments/sealed-log.ts'
+export { manifestOf, type SegmentEntry } from './segments/segment-chain.ts'
+export {
+  type AppStateFile,
+  copyAppStates,
+  examineAppStates,
+  salvageAppStates,
+  statesIn,
+} from './snapshots/app-state.ts'
+export { snapshotName, unnamedIn } from './snapshots/snapshot-folder.ts'
+export { loadingSnapshot } from './snapshots/snapshot-loading.ts'
+export { makingSnapshot } from './snapshots/snapshot-making.ts'
+export { openSnapshot, SnapshotReader } from './snapshots/snapshot-reader.ts'
 export { type SnapshotProjections, SnapshotWork } from './snapshots/snapshot-work.ts'
+export { SnapshotWriter } from './snapshots/snapshot-writer.ts'
 export { type PackedAnswer, packed, unpacked } from './threads/log-wire.ts'
 export { threadBackupFolders, threadShardCopier } from './threads/thread-backup.ts'
 export { threadBlobHost } from './threads/thread-blob-host.ts'
@@ -303,7 +318,13 @@ export { threadProjectionWriters } from './threads/thread-projection-writer.ts'
 export { threadSnapshotHosts } from './threads/thread-snapshot-host.ts'
 export { threadTurnScanner } from './threads/thread-turn-scanner.ts'
 export { crossed, transferred } from './threads/worker-thread.ts'
-export { BlobExtents, type Extent, gapsBetween, recordExtent } from './values/blob-extents.ts'
+export {
+  BlobExtents,
+  blobChunkBytes,
+  type Extent,
+  gapsBetween,
+  recordExtent,
+} from './values/blob-extents.ts'
 export type { BlobRef } from './values/blob-reference.ts'
 export { canonicalValue } from './values/canonical-form.ts'
 export {
@@ -313,6 +334,16 @@ export {
   type StoredStep,
 } from './values/entity-body.ts'
 export * from './values/entity-key.ts'
+export {
+  batchesKind,
+  entityOf,
+  entityOfRow,
+  entityRowKey,
+  positionEntity,
+  positionKind,
+  savedStateEntity,
+  stateKind,
+} from './values/entity-key.ts'
 export {
   entityRow,
   mainRowOf,
@@ -339,7 +370,7 @@ export {
 } from './values/key.ts'
 export * from './values/rope.ts'
 export { isStoredValue, refsOf, ropeOf } from './values/rope.ts'
-export { decodeRow, encodeRecord, isRowKey, rowBytes } from './values/row-codec.ts'
+export { decodeRow, encodeRecord, isRowKey, rowBytes, rowHeadBytes } from './values/row-codec.ts'
 export {
   appendedMarkerKey,
   compoundOf,
@@ -353,6 +384,8 @@ export {
   lockRowKey,
   lockRows,
   loggedBlobRows,
+  prefixOf,
+  type RowClassName,
   rowClassOf,
   rowsBeginning,
   unlistedBlobsKey,

@@ -17,11 +17,11 @@ import {
   type ReplicaReading,
   refusalOf,
   refusing,
-  ShardBuilder,
   type StoredLog,
   shardFolder,
   writeDataFolder,
 } from '../../storage/index.ts'
+import { ShardBuilder } from '../../tools/index.ts'
 
 /** The options of `restore`. */
 export type RestoreOptions = {

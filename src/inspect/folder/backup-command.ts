@@ -6,13 +6,13 @@ import { resolve } from 'node:path'
 import { type ErrorCode, type ErrorDetails, isKeelsonError, KeelsonError } from '../../errors.ts'
 import { nodeDisk, readDataFolder, refusing } from '../../storage/index.ts'
 import { type App, type BackupReport, start } from '../../supervisors/index.ts'
+import { wrongFolder } from '../../tools/index.ts'
 import { RemoteSession } from '../attach/remote-session.ts'
 import type { Environment } from '../command/environment.ts'
 import { runReported, type Work } from '../command/long-work.ts'
 import { printable } from '../text/paint.ts'
 import { bytesText, countText, pluralText } from '../text/quantities.ts'
 import type { BackupCommand } from './backup-command-line.ts'
-import { wrongFolder } from './wal-target.ts'
 
 /**
  * Runs the command and resolves with the exit status.

@@ -8,21 +8,19 @@ import { KeelsonError } from '../../errors.ts'
 import {
   type Backup,
   describeHolder,
-  findingMoment,
   lockFileName,
   nodeDisk,
   readBackup,
   refusing,
-  restoringShard,
   type ShardCopy,
   shardFolder,
   shareLock,
   writeDataFolder,
 } from '../../storage/index.ts'
+import { findingMoment, restoringShard, wrongFolder } from '../../tools/index.ts'
 import { showSteps, type Work } from '../command/long-work.ts'
 import { checkNewFolder, fillNewFolder } from '../command/new-folder.ts'
 import type { Moment } from './backup-command-line.ts'
-import { wrongFolder } from './wal-target.ts'
 
 /** The next step after a restore, for people. */
 export const waitsText =

@@ -16,33 +16,38 @@ import {
 import { join, resolve } from 'node:path'
 import { isKeelsonError } from '../../errors.ts'
 import {
-  type AccessFault,
   type Disk,
-  type DiskFacts,
   describeHolder,
-  type Exposure,
-  examiningFolder,
-  examiningLog,
-  type FolderFacts,
   factsFileName,
-  folderFindings,
   isLogName,
-  lastHolderOf,
-  loneLogFindings,
   nodeDisk,
   readBackup,
   refusing,
-  repair,
   shardFolder,
   shardsPresent,
-  stepsOf,
 } from '../../storage/index.ts'
+import {
+  type AccessFault,
+  type DiskFacts,
+  type Exposure,
+  examiningFolder,
+  examiningLog,
+  expectFolder,
+  type FolderFacts,
+  folderFindings,
+  type HeldFolders,
+  lastHolderOf,
+  lockAll,
+  loneLogFindings,
+  repair,
+  shareAll,
+  stepsOf,
+  wrongFolder,
+} from '../../tools/index.ts'
 import type { Environment } from '../command/environment.ts'
-import { type HeldFolders, lockAll, shareAll } from '../command/folder-locks.ts'
 import { runReported, runSteps, showSteps, type Work } from '../command/long-work.ts'
 import type { DoctorCommand } from './doctor-command-line.ts'
 import { doctorJson, doctorText, type Examined, statusOf } from './doctor-view.ts'
-import { expectFolder, wrongFolder } from './wal-target.ts'
 
 /** The examination of a folder. */
 type FolderWork = Work & {

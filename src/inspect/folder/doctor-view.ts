@@ -1,5 +1,6 @@
 /** The output of `keelson doctor`, as text and as JSON. Pure. */
-import type { Finding, LogFacts, LogVerification, Severity } from '../../storage/index.ts'
+import type { LogVerification } from '../../storage/index.ts'
+import type { Finding, LogFacts, Severity } from '../../tools/index.ts'
 import { type Paint, plainPaint, printable, type Tone } from '../text/paint.ts'
 import { countText, pluralText } from '../text/quantities.ts'
 import { factList } from '../text/text-table.ts'

@@ -33,6 +33,7 @@ import {
   verifyConsistency,
   verifyRecordProof,
 } from '../../storage/index.ts'
+import { walTarget } from '../../tools/index.ts'
 import { type Environment, printLine } from '../command/environment.ts'
 import { printable } from '../text/paint.ts'
 import { countText } from '../text/quantities.ts'
@@ -43,7 +44,6 @@ import type {
   JournalVerifyCommand,
 } from './journal-command-line.ts'
 import { contentJson, contentText, withoutValues } from './wal-dump-view.ts'
-import { walTarget } from './wal-target.ts'
 
 /**
  * Runs `head` or `prove` and resolves with the exit status.

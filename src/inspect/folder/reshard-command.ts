@@ -20,6 +20,7 @@ import {
   readSwap,
   refusing,
 } from '../../storage/index.ts'
+import { wrongFolder } from '../../tools/index.ts'
 import type { Environment } from '../command/environment.ts'
 import { runReported, type Work } from '../command/long-work.ts'
 import { newFolder, refusedFolder } from '../command/new-folder.ts'
@@ -35,7 +36,6 @@ import {
   splitStatus,
   splitText,
 } from './split-command.ts'
-import { wrongFolder } from './wal-target.ts'
 
 /** The outcome. `split` is absent if an earlier run had made the folder, and this one completed it. */
 type Resharded = {

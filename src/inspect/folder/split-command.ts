@@ -9,8 +9,6 @@ import { join, resolve } from 'node:path'
 import { type ErrorDetails, KeelsonError } from '../../errors.ts'
 import {
   type Backup,
-  type CheckedShard,
-  checkingSplit,
   type Disk,
   describeHolder,
   lockFileName,
@@ -19,13 +17,18 @@ import {
   readBackup,
   refusing,
   type ShardCopy,
+  shardFolder,
+  writeDataFolder,
+} from '../../storage/index.ts'
+import {
+  type CheckedShard,
+  checkingSplit,
   type SplitFinding,
   type SplitFindingKind,
   type SplitResult,
-  shardFolder,
   splittingShards,
-  writeDataFolder,
-} from '../../storage/index.ts'
+  wrongFolder,
+} from '../../tools/index.ts'
 import type { Environment } from '../command/environment.ts'
 import { runReported, showSteps, type Work } from '../command/long-work.ts'
 import { checkNewFolder, fillNewFolder, newFolder } from '../command/new-folder.ts'
@@ -34,7 +37,6 @@ import { countText, pluralText } from '../text/quantities.ts'
 import { openedFolder } from './backup-command.ts'
 import type { RestoreCommand } from './backup-command-line.ts'
 import { restored, waitsText } from './backup-restoring.ts'
-import { wrongFolder } from './wal-target.ts'
 
 /** A folder to make with more shards of a backup. Paths are absolute. */
 export type Split = Accepted & {

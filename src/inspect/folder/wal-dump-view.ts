@@ -24,9 +24,9 @@ import {
   type Unit,
   valueTags,
 } from '../../storage/index.ts'
+import type { LogTarget } from '../../tools/index.ts'
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { bytesText, countText } from '../text/quantities.ts'
-import type { LogTarget } from './wal-target.ts'
 
 type Shown = Exclude<DumpRecord, { kind: 'pause' }>
 

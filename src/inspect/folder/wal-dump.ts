@@ -8,6 +8,7 @@ import { resolve } from 'node:path'
 import type { Writable } from 'node:stream'
 import { isKeelsonError } from '../../errors.ts'
 import { dumping, nodeDisk } from '../../storage/index.ts'
+import { walTarget } from '../../tools/index.ts'
 import { type Environment, printLine, signalStatuses } from '../command/environment.ts'
 import { Interruption } from '../command/interruption.ts'
 import { runSteps } from '../command/long-work.ts'
@@ -15,7 +16,6 @@ import { errorText } from '../text/error-view.ts'
 import { paintFor } from '../text/paint.ts'
 import type { WalDumpCommand } from './wal-command-line.ts'
 import { dumpJson, dumpLine, logHeading, withoutValues } from './wal-dump-view.ts'
-import { walTarget } from './wal-target.ts'
 
 // Prints many lines in pieces, no faster than the reader takes them. If the reader ends, it stops
 // printing and says so.

@@ -11,10 +11,7 @@ import {
   type DataFolderFacts,
   type Disk,
   describeHolder,
-  examiningLog,
   examiningProjection,
-  knowledgeOf,
-  type LogFacts,
   type LogKnowledge,
   type LogVerification,
   type LsnRange,
@@ -24,20 +21,27 @@ import {
   type Progress,
   refusing,
   replaceFile,
-  type SalvagedShard,
-  salvagingShard,
   shardFolder,
   writeDataFolder,
 } from '../../storage/index.ts'
+import {
+  examiningLog,
+  knowledgeOf,
+  type LogFacts,
+  type LogTarget,
+  lockAll,
+  type SalvagedShard,
+  salvagingShard,
+  type WalTarget,
+  walTarget,
+} from '../../tools/index.ts'
 import type { Environment } from '../command/environment.ts'
-import { lockAll } from '../command/folder-locks.ts'
 import { runReported, showSteps, type Work } from '../command/long-work.ts'
 import { checkNewFolder, fillNewFolder } from '../command/new-folder.ts'
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
 import { bytesText, countText, durationText, pluralText } from '../text/quantities.ts'
 import { factList } from '../text/text-table.ts'
 import type { WalSalvageCommand } from './wal-command-line.ts'
-import { type LogTarget, type WalTarget, walTarget } from './wal-target.ts'
 
 /** The context of each step. */
 type SalvageWork = Work & { readonly disk: Disk }

@@ -5,13 +5,13 @@
 import { expect, test } from 'vitest'
 import type { App, StreamHandle } from '../../../src/index.ts'
 import { rowClassOf } from '../../../src/storage/index.ts'
-import { rowMoves } from '../../../src/storage/restore/row-moves.ts'
 import { isRowBeside } from '../../../src/storage/values/entity-key.ts'
 import {
   streamChunkKey,
   streamHeadKey,
   streamProducerKey,
 } from '../../../src/storage/values/stream-key.ts'
+import { rowMoves } from '../../../src/tools/restore/row-moves.ts'
 import { MemoryReplica } from '../../support/worlds/memory-replica.ts'
 import { restore, restoreReplica } from '../../support/worlds/restored.ts'
 import { type Machine, machine, started } from '../../support/worlds/simulated-instance.ts'

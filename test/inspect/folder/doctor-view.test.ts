@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { parseDoctor } from '../../../src/inspect/folder/doctor-command-line.ts'
 import { doctorText } from '../../../src/inspect/folder/doctor-view.ts'
-import { finding, findingKinds } from '../../../src/storage/health/finding.ts'
+import { finding, findingKinds } from '../../../src/tools/health/finding.ts'
 import { codeOf } from '../../support/error-codes.ts'
 
 test('a finding is shown with its place, what was seen and the remedy, and nothing of it moves the cursor', () => {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import { verifying } from '../../../src/storage/examination/log-verification.ts'
-import { salvaging } from '../../../src/storage/restore/shard-salvage.ts'
+import { salvaging } from '../../../src/tools/restore/shard-salvage.ts'
 import { verifyLog } from '../../support/verify-log.ts'
 import {
   commit,

@@ -2,8 +2,8 @@
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
 import { encodeFrame } from '../../../src/storage/commands/command-encoding.ts'
-import { salvaging } from '../../../src/storage/restore/shard-salvage.ts'
 import { mainRowOf } from '../../../src/storage/values/entity-row.ts'
+import { salvaging } from '../../../src/tools/restore/shard-salvage.ts'
 import { verifyLog } from '../../support/verify-log.ts'
 import {
   commit,

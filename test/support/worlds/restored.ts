@@ -2,13 +2,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { restore as restoreFrom } from '../../../src/adapters/postgres/postgres.ts'
-import {
-  type Replica,
-  readBackup,
-  restoringShard,
-  shardFolder,
-  writeDataFolder,
-} from '../../../src/storage/index.ts'
+import { type Replica, readBackup, shardFolder, writeDataFolder } from '../../../src/storage/index.ts'
+import { restoringShard } from '../../../src/tools/index.ts'
 import { closing } from '../../../src/storage/ports/disk.ts'
 import { writeAll } from '../../../src/storage/ports/disk-failure.ts'
 import { tempFolder } from '../temp-folder.ts'

@@ -1,13 +1,7 @@
 /** Splits the folder of a simulated machine, without the command: a snapshot of each shard, and then the split. */
 
-import {
-  readDataFolder,
-  type SplitResult,
-  type SplitShard,
-  shardFolder,
-  splittingShards,
-  writeDataFolder,
-} from '../../../src/storage/index.ts'
+import { readDataFolder, shardFolder, writeDataFolder } from '../../../src/storage/index.ts'
+import { type SplitResult, type SplitShard, splittingShards } from '../../../src/tools/index.ts'
 import type { Disk } from '../../../src/storage/ports/disk.ts'
 import { finish } from '../../../src/storage/ports/steps.ts'
 import type { App } from '../../../src/supervisors/index.ts'

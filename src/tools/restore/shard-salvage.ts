@@ -6,28 +6,40 @@
 import { join } from 'node:path'
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
-import { bytesBelow, copyingFolder, type UncopiedPlace } from '../backups/file-copy.ts'
-import { copyingSnapshot } from '../backups/snapshot-copy.ts'
-import type { GoodFrames, LogKnowledge } from '../examination/log-damage.ts'
-import type { LogVerification } from '../examination/log-judgement.ts'
-import { verifying } from '../examination/log-verification.ts'
-import { frameTypes } from '../frames/frame.ts'
-import { walkingFrames } from '../frames/frame-walk.ts'
-import { corruption } from '../frames/log-errors.ts'
-import { encodeLost, type LsnRange } from '../frames/lost-frame.ts'
-import { type Disk, DiskError, pathIn } from '../ports/disk.ts'
-import type { ShardFolders } from '../ports/folder-layout.ts'
-import type { NamedSnapshot } from '../ports/named-snapshot.ts'
-import { makeFolders } from '../ports/new-folders.ts'
-import type { Progress } from '../ports/progress.ts'
-import type { ProjectedPosition } from '../ports/projection-store.ts'
-import type { SnapshotSource } from '../ports/snapshot-rows.ts'
-import { labelled, stepsAs, summed } from '../ports/steps.ts'
-import { type Manifest, overwriteManifest, replaceManifest } from '../segments/manifest.ts'
-import { SealedLog } from '../segments/sealed-log.ts'
-import { salvageAppStates } from '../snapshots/app-state.ts'
-import { snapshotName } from '../snapshots/snapshot-folder.ts'
-import { makingSnapshot } from '../snapshots/snapshot-making.ts'
+import {
+  bytesBelow,
+  copyingFolder,
+  copyingSnapshot,
+  corruption,
+  type Disk,
+  DiskError,
+  encodeLost,
+  frameTypes,
+  type GoodFrames,
+  type LogKnowledge,
+  type LogVerification,
+  type LsnRange,
+  labelled,
+  type Manifest,
+  makeFolders,
+  makingSnapshot,
+  type NamedSnapshot,
+  overwriteManifest,
+  type Progress,
+  type ProjectedPosition,
+  pathIn,
+  replaceManifest,
+  SealedLog,
+  type ShardFolders,
+  type SnapshotSource,
+  salvageAppStates,
+  snapshotName,
+  stepsAs,
+  summed,
+  type UncopiedPlace,
+  verifying,
+  walkingFrames,
+} from '../../storage/index.ts'
 
 /** A log to salvage, and what is known of it. */
 export type ShardSalvage = {

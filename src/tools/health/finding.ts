@@ -2,8 +2,7 @@
  * What `keelson doctor` can find, by stable codes, and what a repair does. A repair is data here:
  * findings are decided without touching a file.
  */
-import type { DataFolderFacts } from '../disk/data-folder.ts'
-import type { Manifest } from '../segments/manifest.ts'
+import type { DataFolderFacts, Manifest } from '../../storage/index.ts'
 
 /**
  * `damage`: data are lost, or the folder does not start as it is. `warning`: nothing is lost, and

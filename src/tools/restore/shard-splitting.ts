@@ -7,17 +7,22 @@
 import { plainJson } from '../../bytes/json.ts'
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
-import { copyingBlob, nextNumber } from '../backups/blob-copy.ts'
-import type { Disk } from '../ports/disk.ts'
-import { type ShardFolders, shardFolder } from '../ports/folder-layout.ts'
-import type { NamedSnapshot } from '../ports/named-snapshot.ts'
-import type { Progress } from '../ports/progress.ts'
-import type { ProjectedPosition } from '../ports/projection-store.ts'
-import type { SnapshotRecord } from '../ports/snapshot-rows.ts'
-import { summed } from '../ports/steps.ts'
-import { readManifest } from '../segments/manifest.ts'
-import { copyAppStates, statesIn } from '../snapshots/app-state.ts'
-import { openSnapshot } from '../snapshots/snapshot-reader.ts'
+import {
+  copyAppStates,
+  copyingBlob,
+  type Disk,
+  type NamedSnapshot,
+  nextNumber,
+  openSnapshot,
+  type Progress,
+  type ProjectedPosition,
+  readManifest,
+  type ShardFolders,
+  type SnapshotRecord,
+  shardFolder,
+  statesIn,
+  summed,
+} from '../../storage/index.ts'
 import { type MovedRow, rowMoved } from './row-moves.ts'
 import { RowSums } from './row-sums.ts'
 import { ShardBuilder } from './shard-building.ts'

@@ -8,24 +8,31 @@
 import { startSha256 } from '../../bytes/sha256.ts'
 import type { Clock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
-import { keepNumbers, PlacedBlob } from '../backups/blob-copy.ts'
-import { decodeFrame } from '../commands/command-decoding.ts'
-import { refsOfUnit } from '../commands/command-values.ts'
-import { frameTypes } from '../frames/frame.ts'
-import { type Disk, type DiskFile, pathIn } from '../ports/disk.ts'
-import type { ShardFolders } from '../ports/folder-layout.ts'
-import type { NamedSnapshot } from '../ports/named-snapshot.ts'
-import { makeFolders } from '../ports/new-folders.ts'
-import type { ProjectedPosition } from '../ports/projection-store.ts'
-import type { StoredFrame } from '../ports/replica.ts'
-import type { SnapshotRecord } from '../ports/snapshot-rows.ts'
-import { replaceManifest } from '../segments/manifest.ts'
-import { anyLog, SealedLog } from '../segments/sealed-log.ts'
-import { snapshotName } from '../snapshots/snapshot-folder.ts'
-import { SnapshotWriter } from '../snapshots/snapshot-writer.ts'
-import type { BlobRef } from '../values/blob-reference.ts'
-import { isStoredValue, refsOf } from '../values/rope.ts'
-import { decodeRow } from '../values/row-codec.ts'
+import {
+  anyLog,
+  type BlobRef,
+  type Disk,
+  type DiskFile,
+  decodeFrame,
+  decodeRow,
+  frameTypes,
+  isStoredValue,
+  keepNumbers,
+  makeFolders,
+  type NamedSnapshot,
+  PlacedBlob,
+  type ProjectedPosition,
+  pathIn,
+  refsOf,
+  refsOfUnit,
+  replaceManifest,
+  SealedLog,
+  type ShardFolders,
+  type SnapshotRecord,
+  SnapshotWriter,
+  type StoredFrame,
+  snapshotName,
+} from '../../storage/index.ts'
 
 /**
  * Where a shard is made, and its log: `base` is what the rows show, before the first frame, and

@@ -4,10 +4,10 @@
  */
 import { describe, expect, test } from 'vitest'
 import { virtualClock } from '../../../src/clock.ts'
-import { type Salvaged, salvaging } from '../../../src/storage/restore/shard-salvage.ts'
 import { parseSegmentName } from '../../../src/storage/segments/log-folder.ts'
 import type { SimulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { changingOperations } from '../../../src/testing/simulated/simulated-faults.ts'
+import { type Salvaged, salvaging } from '../../../src/tools/restore/shard-salvage.ts'
 import { verifyLog } from '../../support/verify-log.ts'
 import {
   commit,

@@ -1,7 +1,7 @@
 /** What is decided of a folder's facts where a real folder cannot easily have them. */
 import { expect, test } from 'vitest'
 import type { DataFolderFacts } from '../../../src/storage/disk/data-folder.ts'
-import { type FolderFacts, folderFindings } from '../../../src/storage/health/folder-findings.ts'
+import { type FolderFacts, folderFindings } from '../../../src/tools/health/folder-findings.ts'
 
 const described: DataFolderFacts = { instanceId: 'i', shards: 0, logs: [], created: 0 }
 

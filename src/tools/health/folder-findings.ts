@@ -1,8 +1,11 @@
 /** The findings about a data folder as a whole, and which of them a repair mends. Pure. */
 import { join } from 'node:path'
-import { confirmedFacts, type DataFolderReading } from '../disk/data-folder.ts'
-import type { LockHolder } from '../disk/lock-holder.ts'
-import { factsFileName } from '../ports/folder-layout.ts'
+import {
+  confirmedFacts,
+  type DataFolderReading,
+  factsFileName,
+  type LockHolder,
+} from '../../storage/index.ts'
 import { type CachedShard, cacheFindings } from './cache-examination.ts'
 import { type Finding, finding } from './finding.ts'
 import type { ShardFacts } from './shard-facts.ts'

@@ -4,18 +4,23 @@
  * loss of one is noticed.
  */
 import { KeelsonError } from '../../errors.ts'
-import { copyingShard, segmentsOf } from '../backups/shard-copy.ts'
-import type { Disk } from '../ports/disk.ts'
-import type { NamedSnapshot } from '../ports/named-snapshot.ts'
-import type { Progress } from '../ports/progress.ts'
-import type { CopiedFolders, ShardCopy } from '../ports/shard-copier.ts'
-import { summed } from '../ports/steps.ts'
-import { soundSurvey } from '../segments/log-survey.ts'
-import { bytesOf, walkingLog } from '../segments/log-walk.ts'
-import { replaceManifest } from '../segments/manifest.ts'
-import { manifestOf } from '../segments/segment-chain.ts'
-import { snapshotName } from '../snapshots/snapshot-folder.ts'
-import { SnapshotReader } from '../snapshots/snapshot-reader.ts'
+import {
+  bytesOf,
+  type CopiedFolders,
+  copyingShard,
+  type Disk,
+  manifestOf,
+  type NamedSnapshot,
+  type Progress,
+  replaceManifest,
+  type ShardCopy,
+  SnapshotReader,
+  segmentsOf,
+  snapshotName,
+  soundSurvey,
+  summed,
+  walkingLog,
+} from '../../storage/index.ts'
 
 /** A shard to restore. */
 export type RestoreRequest = {

@@ -1,9 +1,7 @@
 /** The findings about a shard: what its facts mean, and what to do. Pure. */
 
 import { join } from 'node:path'
-import { blobSizesPath } from '../blobs/blob-sizes.ts'
-import type { LogVerification } from '../examination/log-judgement.ts'
-import { manifestName } from '../segments/log-folder.ts'
+import { blobSizesPath, type LogVerification, manifestName } from '../../storage/index.ts'
 import { type Finding, finding, type RepairStep, repairing, restoring } from './finding.ts'
 import { findingsOfLog, newerLog } from './log-findings.ts'
 import { type PlacedFacts, quarantineOf } from './shard-facts.ts'

@@ -1,9 +1,7 @@
 /** The findings about a log, that of a shard or one alone, once its owner is known. Pure. */
 
 import { join } from 'node:path'
-import type { LogVerification } from '../examination/log-judgement.ts'
-import { floorFileName } from '../ports/folder-layout.ts'
-import { isOlder, type LogFloor } from '../ports/log-floor.ts'
+import { floorFileName, isOlder, type LogFloor, type LogVerification } from '../../storage/index.ts'
 import { type Finding, finding } from './finding.ts'
 import type { LogFacts } from './log-facts.ts'
 

@@ -2,8 +2,7 @@
  * What a shard's rows can be built from, and the MANIFEST that it can have: the conclusions that
  * findings and repairs are made of. Pure.
  */
-import { type Manifest, snapshotsMax } from '../segments/manifest.ts'
-import { manifestOf } from '../segments/segment-chain.ts'
+import { type Manifest, manifestOf, snapshotsMax } from '../../storage/index.ts'
 import { hasNames, type ShardFacts, type SnapshotState } from './shard-facts.ts'
 
 /** The first LSN that the log has, or will have. */

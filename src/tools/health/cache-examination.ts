@@ -2,13 +2,16 @@
  * Examines a cache, whose logs are in an engine: its projections. The logs that they were made from
  * are not in the folder, so nothing says whether they are right. The next start compares them.
  */
-import type { CacheOrigin, KnownShard } from '../disk/data-folder.ts'
-import { examiningProjection } from '../lmdb/lmdb-examination.ts'
-import type { Disk } from '../ports/disk.ts'
-import type { Progress } from '../ports/progress.ts'
-import type { ProjectionExamination } from '../ports/projection-store.ts'
-import { labelled } from '../ports/steps.ts'
-import { isLogName } from '../segments/log-folder.ts'
+import {
+  type CacheOrigin,
+  type Disk,
+  examiningProjection,
+  isLogName,
+  type KnownShard,
+  labelled,
+  type Progress,
+  type ProjectionExamination,
+} from '../../storage/index.ts'
 import { type Finding, finding } from './finding.ts'
 
 /** A shard of a cache, with its projection if it has one. */

@@ -1,8 +1,12 @@
 /** Carries out the steps of a repair, each durable before the next. The caller holds the locks. */
 import { basename, dirname, join } from 'node:path'
-import { writeDataFolder } from '../disk/data-folder.ts'
-import type { Disk } from '../ports/disk.ts'
-import { type Manifest, overwriteManifest, replaceManifest } from '../segments/manifest.ts'
+import {
+  type Disk,
+  type Manifest,
+  overwriteManifest,
+  replaceManifest,
+  writeDataFolder,
+} from '../../storage/index.ts'
 import type { Finding, RepairStep } from './finding.ts'
 
 /** The order of the steps: files that name others are written before other files are removed. */

@@ -1,7 +1,5 @@
 /** Where rows go when a shard is split. */
 import { expect, test } from 'vitest'
-import { rowMoved, rowMoves } from '../../../src/storage/restore/row-moves.ts'
-import { RowSums } from '../../../src/storage/restore/row-sums.ts'
 import {
   alarmRowKey,
   callIdRowKey,
@@ -32,6 +30,8 @@ import {
   streamHeadKey,
   streamProducerKey,
 } from '../../../src/storage/values/stream-key.ts'
+import { rowMoved, rowMoves } from '../../../src/tools/restore/row-moves.ts'
+import { RowSums } from '../../../src/tools/restore/row-sums.ts'
 
 const birth = '00000000000000ff'
 

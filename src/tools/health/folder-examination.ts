@@ -1,33 +1,40 @@
 /** Examines a data folder that nothing writes: `keelson.json`, then each shard. Changes nothing. */
 import { join } from 'node:path'
 import { isKeelsonError } from '../../errors.ts'
-import { readBlobRange } from '../blobs/blob-reader.ts'
-import { decodeFrame } from '../commands/command-decoding.ts'
 import {
+  applyUnits,
+  bytesOf,
+  ChangedRows,
   type DataFolderReading,
+  type Disk,
+  decodeFrame,
+  examineProjection,
+  factsFileName,
   knownShards,
+  type LockHolder,
+  lmdbProjections,
+  lmdbSnapshotSource,
+  lmdbSnapshotTarget,
+  loadingSnapshot,
+  loadLmdb,
+  lockFileName,
+  type OpenDatabase,
+  type Progress,
+  type ProjectedPosition,
+  ProjectionRows,
+  type ProjectionStore,
+  readBlobRange,
   readDataFolder,
+  readHolder,
+  readWhole,
+  refusalOf,
+  rowClassOf,
+  SnapshotReader,
+  type SnapshotRecord,
   shardsPresent,
-} from '../disk/data-folder.ts'
-import { type LockHolder, readHolder } from '../disk/lock-holder.ts'
-import { loadLmdb, type OpenDatabase } from '../lmdb/lmdb-environment.ts'
-import { examineProjection } from '../lmdb/lmdb-examination.ts'
-import { lmdbProjections } from '../lmdb/lmdb-projection-store.ts'
-import { lmdbSnapshotSource } from '../lmdb/lmdb-snapshot-source.ts'
-import { lmdbSnapshotTarget } from '../lmdb/lmdb-snapshot-target.ts'
-import { type Disk, readWhole } from '../ports/disk.ts'
-import { refusalOf } from '../ports/disk-failure.ts'
-import { factsFileName, lockFileName } from '../ports/folder-layout.ts'
-import type { Progress } from '../ports/progress.ts'
-import type { ProjectedPosition, ProjectionStore } from '../ports/projection-store.ts'
-import type { SnapshotRecord } from '../ports/snapshot-rows.ts'
-import { ChangedRows, ProjectionRows } from '../rows/rows.ts'
-import { applyUnits } from '../rows/unit-application.ts'
-import { bytesOf, walkingLog } from '../segments/log-walk.ts'
-import { snapshotName } from '../snapshots/snapshot-folder.ts'
-import { loadingSnapshot } from '../snapshots/snapshot-loading.ts'
-import { SnapshotReader } from '../snapshots/snapshot-reader.ts'
-import { rowClassOf } from '../values/row-key.ts'
+  snapshotName,
+  walkingLog,
+} from '../../storage/index.ts'
 import { examiningCache } from './cache-examination.ts'
 import type { FolderFacts } from './folder-findings.ts'
 import {

@@ -5,35 +5,48 @@
  */
 import { join } from 'node:path'
 import { isKeelsonError } from '../../errors.ts'
-import { blobSegmentPath, listBlobs } from '../blobs/blob-folder.ts'
-import { blobPieces, readBlobRange } from '../blobs/blob-reader.ts'
-import { type LostFile, lostSegments } from '../blobs/blob-sizes.ts'
-import { decodeFrame } from '../commands/command-decoding.ts'
-import { refsOfUnit } from '../commands/command-values.ts'
-import type { KnownShard } from '../disk/data-folder.ts'
-import { examiningProjection } from '../lmdb/lmdb-examination.ts'
-import type { Disk } from '../ports/disk.ts'
-import { isFileFailure } from '../ports/disk-failure.ts'
-import { floorFileName, type ShardFolders } from '../ports/folder-layout.ts'
-import type { NamedSnapshot } from '../ports/named-snapshot.ts'
-import type { Progress } from '../ports/progress.ts'
 import {
+  type AppStateFile,
+  type BlobRef,
+  blobChunkBytes,
+  blobPieces,
+  blobSegmentPath,
+  bytesOf,
+  type Disk,
+  decodeFrame,
+  decodeRow,
+  entityRowKey,
+  examineAppStates,
+  examiningProjection,
+  floorFileName,
+  isFileFailure,
+  isSpareName,
+  type KnownShard,
+  type LostFile,
+  labelled,
+  listBlobs,
+  lostSegments,
+  type ManifestReading,
+  type NamedSnapshot,
+  type Progress,
   type ProjectedPosition,
   type ProjectionExamination,
+  quarantineName,
+  readBlobRange,
+  readManifest,
+  refsOf,
+  refsOfUnit,
+  rowHeadBytes,
+  type ShardFolders,
+  SnapshotReader,
+  savedStateEntity,
+  snapshotName,
+  stepsAs,
+  summed,
+  unnamedIn,
   valueTags,
-} from '../ports/projection-store.ts'
-import { labelled, stepsAs, summed } from '../ports/steps.ts'
-import { isSpareName, quarantineName } from '../segments/log-folder.ts'
-import { bytesOf, walkingLog } from '../segments/log-walk.ts'
-import { type ManifestReading, readManifest } from '../segments/manifest.ts'
-import { type AppStateFile, examineAppStates } from '../snapshots/app-state.ts'
-import { snapshotName, unnamedIn } from '../snapshots/snapshot-folder.ts'
-import { SnapshotReader } from '../snapshots/snapshot-reader.ts'
-import { blobChunkBytes } from '../values/blob-extents.ts'
-import type { BlobRef } from '../values/blob-reference.ts'
-import { entityRowKey, savedStateEntity } from '../values/entity-key.ts'
-import { refsOf } from '../values/rope.ts'
-import { decodeRow, rowHeadBytes } from '../values/row-codec.ts'
+  walkingLog,
+} from '../../storage/index.ts'
 import { examiningLog, knowledgeOf, type LogFacts, segmentsIn } from './log-facts.ts'
 
 /** The shard to examine. */

@@ -3,9 +3,16 @@
  * shards, the rows of each one go to it and to new shards, which get rows of no other one. Pure.
  */
 import { KeelsonError } from '../../errors.ts'
-import { entityOf, positionKind, stateKind } from '../values/entity-key.ts'
-import { shardOf } from '../values/key.ts'
-import { compoundOf, lockRowKey, type RowClassName, rowClassOf } from '../values/row-key.ts'
+import {
+  compoundOf,
+  entityOf,
+  lockRowKey,
+  positionKind,
+  type RowClassName,
+  rowClassOf,
+  shardOf,
+  stateKind,
+} from '../../storage/index.ts'
 
 /**
  * - `key`: to the shard of the user's key.

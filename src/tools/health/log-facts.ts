@@ -3,15 +3,17 @@
  * salvage judge the same facts.
  */
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
-import type { KnownShard } from '../disk/data-folder.ts'
-import type { LogKnowledge } from '../examination/log-damage.ts'
-import type { LogVerification } from '../examination/log-judgement.ts'
-import { verifying } from '../examination/log-verification.ts'
-import type { Disk } from '../ports/disk.ts'
-import type { Progress } from '../ports/progress.ts'
-import type { ProjectionExamination } from '../ports/projection-store.ts'
-import { surveyLog } from '../segments/log-survey.ts'
-import type { SegmentEntry } from '../segments/segment-chain.ts'
+import {
+  type Disk,
+  type KnownShard,
+  type LogKnowledge,
+  type LogVerification,
+  type Progress,
+  type ProjectionExamination,
+  type SegmentEntry,
+  surveyLog,
+  verifying,
+} from '../../storage/index.ts'
 
 /** The log: its segments, and the verdict or why there is none. */
 export type LogFacts = {

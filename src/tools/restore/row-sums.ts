@@ -5,7 +5,7 @@
  */
 import { startSha256 } from '../../bytes/sha256.ts'
 import { viewOf } from '../../bytes/u64.ts'
-import type { SnapshotRecord } from '../ports/snapshot-rows.ts'
+import type { SnapshotRecord } from '../../storage/index.ts'
 
 /** Four digits of 32 bits, the least first. */
 type Sum = { rows: number; readonly digits: Uint32Array }

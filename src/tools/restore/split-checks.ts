@@ -4,25 +4,36 @@
  * alone.
  */
 
-import { segmentsOf } from '../backups/shard-copy.ts'
-import type { Unit } from '../commands/command.ts'
-import { decodeFrame } from '../commands/command-decoding.ts'
-import { namedKeys } from '../commands/command-values.ts'
-import { readEntryRow } from '../commands/journal-entry.ts'
-import type { Disk } from '../ports/disk.ts'
-import type { Progress } from '../ports/progress.ts'
-import { valueTags } from '../ports/projection-store.ts'
-import type { CopiedFolders, ShardCopy } from '../ports/shard-copier.ts'
-import { summed } from '../ports/steps.ts'
-import { bytesOf, walkingLog } from '../segments/log-walk.ts'
-import { statesIn } from '../snapshots/app-state.ts'
-import { openSnapshot } from '../snapshots/snapshot-reader.ts'
-import { batchesKind, entityOf, entityOfRow, positionEntity } from '../values/entity-key.ts'
-import { readEntityRow } from '../values/entity-row.ts'
-import { namespaceOf, shardOf, strayKey } from '../values/key.ts'
-import { decodeRow } from '../values/row-codec.ts'
-import { prefixOf, type RowClassName, rowClassOf } from '../values/row-key.ts'
-import { decodeValue } from '../values/value.ts'
+import {
+  batchesKind,
+  bytesOf,
+  type CopiedFolders,
+  type Disk,
+  decodeFrame,
+  decodeRow,
+  decodeValue,
+  entityOf,
+  entityOfRow,
+  namedKeys,
+  namespaceOf,
+  openSnapshot,
+  type Progress,
+  positionEntity,
+  prefixOf,
+  type RowClassName,
+  readEntityRow,
+  readEntryRow,
+  rowClassOf,
+  type ShardCopy,
+  segmentsOf,
+  shardOf,
+  statesIn,
+  strayKey,
+  summed,
+  type Unit,
+  valueTags,
+  walkingLog,
+} from '../../storage/index.ts'
 import type { SplitShard } from './shard-splitting.ts'
 
 /** The kinds of findings. */
