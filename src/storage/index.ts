@@ -23,9 +23,7 @@
  * - engine-files: snapshots, states and large values in that engine; loaded when it is needed
  * - cluster: what `keelson cluster` does on such an engine; loaded when it is needed
  * - backups: copies of a shard, and what a backup holds
- * - restore: shards made from a backup, from a replica, or from what is left of a damaged one
  * - projections: projections by users: from the changes of a frame to rows, and rebuilds
- * - health: what `keelson doctor` finds in a data folder, and its repairs
  * - threads: log, blobs, projection commits, examinations and snapshots on threads of their own
  * - wal: `keelson/wal`, the log as a library; a separate entry
  *

@@ -1,4 +1,11 @@
-/** Work on a data folder that is closed: it is examined, repaired, restored, split and salvaged. */
+/**
+ * Tools: work on a folder that is closed. They need storage alone, and no running instance needs them.
+ * The commands are in `inspect`: they read arguments, show progress and print. The rooms:
+ *
+ * - folder: the logs of a folder, and the locks of all of them
+ * - health: what `keelson doctor` finds in a data folder, and its repairs
+ * - restore: shards made from a backup, from a replica, or from what is left of a damaged one
+ */
 
 export { type HeldFolders, lockAll, shareAll } from './folder/folder-locks.ts'
 export {

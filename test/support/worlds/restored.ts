@@ -2,10 +2,15 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { restore as restoreFrom } from '../../../src/adapters/postgres/postgres.ts'
-import { type Replica, readBackup, shardFolder, writeDataFolder } from '../../../src/storage/index.ts'
-import { restoringShard } from '../../../src/tools/index.ts'
+import {
+  type Replica,
+  readBackup,
+  shardFolder,
+  writeDataFolder,
+} from '../../../src/storage/index.ts'
 import { closing } from '../../../src/storage/ports/disk.ts'
 import { writeAll } from '../../../src/storage/ports/disk-failure.ts'
+import { restoringShard } from '../../../src/tools/index.ts'
 import { tempFolder } from '../temp-folder.ts'
 import type { Machine } from './simulated-instance.ts'
 

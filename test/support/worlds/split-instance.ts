@@ -1,10 +1,10 @@
 /** Splits the folder of a simulated machine, without the command: a snapshot of each shard, and then the split. */
 
 import { readDataFolder, shardFolder, writeDataFolder } from '../../../src/storage/index.ts'
-import { type SplitResult, type SplitShard, splittingShards } from '../../../src/tools/index.ts'
 import type { Disk } from '../../../src/storage/ports/disk.ts'
 import { finish } from '../../../src/storage/ports/steps.ts'
 import type { App } from '../../../src/supervisors/index.ts'
+import { type SplitResult, type SplitShard, splittingShards } from '../../../src/tools/index.ts'
 import type { Machine } from './simulated-instance.ts'
 
 /** Makes a snapshot of each shard that has rows, and closes the instance. */
