@@ -69,7 +69,7 @@ export const rooms = {
     'test/inspect/folder/journal',
     'test/supervisors/starting',
   ],
-  'storage/restore': [
+  'tools/restore': [
     'test/actors/streams/stream-carriers',
     'test/actors/control/backup',
     'test/actors/replication/restored-blobs',
