@@ -56,10 +56,22 @@ export type {
 } from './queue/queue-messages.ts'
 export type { Queue, QueueOptions } from './queue/queue-terms.ts'
 export type { JobHold, JobState } from './queue/queue-types.ts'
+export { casesIn, expectCasesFolder, saveCases } from './rehearsal/cases-folder.ts'
 export { type Finding, Findings, type Found, isAtLeast } from './rehearsal/findings.ts'
 export { Rehearsal } from './rehearsal/rehearsal.ts'
-export { type RehearsalCounts, type RehearsalReport, rehearseTree } from './rehearsal/rehearse.ts'
-export { type StoredFacts, type StoredPart, StoredParts } from './rehearsal/stored-parts.ts'
+export {
+  type RehearsalCounts,
+  type RehearsalReport,
+  rehearseParts,
+  rehearseTree,
+} from './rehearsal/rehearse.ts'
+export { CaseChoice } from './rehearsal/saved-cases.ts'
+export {
+  type RehearsedParts,
+  type StoredFacts,
+  type StoredPart,
+  StoredParts,
+} from './rehearsal/stored-parts.ts'
 export type { BrokenSchedule, FlowHealth, StoppedRun } from './run-entity/keeper.ts'
 export type {
   AllOptions,

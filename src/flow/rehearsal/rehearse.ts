@@ -1,4 +1,6 @@
-/** A rehearsal in one process: the actors of an instance, judged by another tree. */
+/** A rehearsal in one process: stored actors, judged by another tree. */
+import type { Clock } from '../../clock.ts'
+import type { Logger } from '../../runtime/index.ts'
 import {
   type AppContext,
   type AppTree,
@@ -7,7 +9,7 @@ import {
 } from '../../supervisors/index.ts'
 import { type Finding, Findings } from './findings.ts'
 import { Rehearsal } from './rehearsal.ts'
-import { StoredParts } from './stored-parts.ts'
+import { type RehearsedParts, StoredParts } from './stored-parts.ts'
 
 /** The result of a rehearsal. */
 export type RehearsalReport = {
@@ -38,19 +40,30 @@ export const endedDefault = 1_000
  * or changed.
  * @throws KeelsonError `CONFIG`, `SHARD_DOWN`, `CLOSED`, `CORRUPT`
  */
-export const rehearseTree = async (
+export const rehearseTree = (
   app: AppContext,
   tree: AppTree,
   endedMax: number,
 ): Promise<RehearsalReport> => {
-  const { app: checked } = await loadedOptions({ dir: 'unused', app: tree })
-  const { entities } = app[durableActors]
-  const { system } = entities
+  const { system } = app[durableActors].entities
   const asOf = system.clock.now()
-  const [parts, judge] = [
-    new StoredParts(app, endedMax),
-    new Rehearsal(checked ?? false, system, asOf),
-  ]
+  return rehearseParts({ parts: new StoredParts(app, endedMax), system, asOf }, tree)
+}
+
+/** Stored actors, when they were so, and the clock and the log of the judged bodies. */
+type Rehearsed = {
+  readonly parts: RehearsedParts
+  readonly asOf: number
+  readonly system: { readonly clock: Clock; readonly logger: Logger }
+}
+
+/** Judges what `tree` would do with these actors. @throws KeelsonError `CONFIG`, and those of `parts` */
+export const rehearseParts = async (
+  { parts, asOf, system }: Rehearsed,
+  tree: AppTree,
+): Promise<RehearsalReport> => {
+  const { app: checked } = await loadedOptions({ dir: 'unused', app: tree })
+  const judge = new Rehearsal(checked ?? false, system, asOf)
   const [findings, counts] = [new Findings(), { runs: 0, actors: 0 }]
   for await (const lot of parts.lots()) {
     for (const { run } of lot) counts[run ? 'runs' : 'actors']++

@@ -36,6 +36,12 @@ export type StoredFacts = {
   readonly left: number
 }
 
+/** Stored actors as a rehearsal goes through them. Ask for `facts` when the last lot was read. */
+export interface RehearsedParts {
+  lots(): AsyncIterable<readonly StoredPart[]>
+  readonly facts: StoredFacts
+}
+
 /** The kinds of rows that are no actors of a program. */
 const others: readonly string[] = ['$state', '$journal']
 
@@ -46,8 +52,8 @@ const lotBytesMax = 8 * 1024 * 1024
 
 type Ended = { readonly actor: StoredActor; readonly since: number }
 
-/** Reads the actors of an instance. Ask for `facts` when the last lot was read. */
-export class StoredParts {
+/** Reads the actors of an instance. */
+export class StoredParts implements RehearsedParts {
   readonly #app: AppContext
   readonly #endedMax: number
   readonly #kinds = new Map<string, number>()

@@ -42,12 +42,17 @@ export type OperationsResponse = {
 
 /** The options of `rehearse`. */
 export type RehearseOptions = {
-  /** A data folder or a backup. A running instance with the option `attach` makes the backup for it. */
+  /**
+   * A data folder, a backup, or a folder with saved cases. A running instance with the option `attach`
+   * makes the backup for it.
+   */
   readonly from: string
   /** The configuration file of the build that is judged. */
   readonly config: string
   /** That of another build, such as the present one: what it finds too is left out. */
   readonly against?: string
+  /** A folder into which some actors of each type are written as cases, in place of earlier ones. */
+  readonly save?: string
   /** The data as of an LSN, of a folder with one shard, or of a time in ms since 1970. */
   readonly at?: { readonly lsn: number } | { readonly time: number }
   /** How many of the runs that have ended are replayed of each workflow, the newest first; 1,000. */
@@ -69,6 +74,7 @@ const rehearseOptions = object({
   from: text,
   config: text,
   against: optional(text),
+  save: optional(text),
   at: optional(moment),
   ended: or(wholeFrom(0), 1_000),
   allowNet: or(flag, false),
@@ -80,8 +86,8 @@ const rehearseOptions = object({
  * Judges what a new build will do with stored data, before it runs: as `keelson rehearse`. A copy beside
  * `from` is made for it, and removed in the end. The modules of the build load in a process of their own,
  * where sockets, processes, threads and writes are refused. Nothing of the build starts.
- * @throws KeelsonError `INVALID_ARGUMENT`, `LOCKED_DIR`, `CORRUPT`, `NO_SPACE`; `CONFIG` for a build that
- * does not load
+ * @throws KeelsonError `INVALID_ARGUMENT`, `LOCKED_DIR`, `CORRUPT`, `NO_SPACE`, `UNSUPPORTED_VERSION`;
+ * `CONFIG` for a build that does not load
  */
 export const rehearse = async (
   options: RehearseOptions,

@@ -8,19 +8,18 @@ import {
   Findings,
   type Found,
   type RehearsalReport,
+  type RehearsedParts,
+  type StoredFacts,
   type StoredPart,
-  StoredParts,
 } from '../../flow/index.ts'
-import type { AppContext } from '../../supervisors/index.ts'
 import { type Answered, JudgeProcess, type JudgeTerms, type Lost } from './judge-process.ts'
 
-/** The data, the builds and the bounds of a rehearsal. */
+/** The data and the builds of a rehearsal. */
 export type JudgedCopy = {
-  readonly app: AppContext
+  readonly parts: RehearsedParts
   /** The new build, and the old one whose findings are dropped. */
   readonly judge: JudgeTerms
   readonly against: JudgeTerms | undefined
-  readonly endedMax: number
   readonly signal: AbortSignal
   /** Called after each lot with the number of runs and actors until then. */
   readonly onProgress: (judged: number) => void
@@ -70,7 +69,7 @@ class Bench {
     return this.#foundIn(answer)
   }
 
-  async whole(facts: StoredParts['facts']): Promise<readonly Found[]> {
+  async whole(facts: StoredFacts): Promise<readonly Found[]> {
     const answer = await this.#asked({ ask: 'whole', facts })
     return 'lost' in answer ? [wholeLost] : this.#foundIn(answer)
   }
@@ -176,8 +175,7 @@ const thrownOf = (what: string): Found => ({
 
 /** Judges everything. @throws KeelsonError `CONFIG`, `CLOSED` when the signal ends it; as `lots` */
 export const judgedCopy = async (given: JudgedCopy): Promise<RehearsalReport> => {
-  const { app, against, endedMax, signal } = given
-  const parts = new StoredParts(app, endedMax)
+  const { parts, against, signal } = given
   const [bench, old] = [new Bench(given.judge), against && new Bench(against)]
   const findings = new Findings()
   const counts = { runs: 0, actors: 0 }

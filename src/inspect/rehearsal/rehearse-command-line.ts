@@ -15,14 +15,16 @@ import { momentOf } from '../folder/backup-command-line.ts'
 export type RehearseCommand = ReturnType<typeof parseRehearse>
 
 /** The part of `keelson help` about it. */
-export const rehearseUsage = `  keelson rehearse DIR|BACKUP --with CONFIG [--against OLD_CONFIG] [--at LSN|TIME] [--ended N]
-                   [--fail-on blocks|acts|notes] [--allow-net] [--allow-addons] [--json] [--progress]
+export const rehearseUsage = `  keelson rehearse DIR|BACKUP|CASES --with CONFIG [--against OLD_CONFIG] [--at LSN|TIME] [--ended N]
+                   [--save CASES] [--fail-on blocks|acts|notes] [--allow-net] [--allow-addons]
+                   [--json] [--progress]
       Judges what the build of CONFIG will do with the data, before it runs: on a copy beside DIR, which is
       removed in the end. A running instance with the option attach makes the backup for it. Nothing of
       the build starts; its modules load in a process without sockets, processes, threads and writes.
       --against CONFIG2  leaves out what the build of CONFIG2 finds too
       --at LSN|TIME   the data as of then
       --ended N       how many ended runs of each workflow are replayed, the newest first; 1,000
+      --save CASES    writes some actors of each type into a folder, for tests; they are as secret as a backup
       --fail-on LEVEL the least level that fails; acts
       --allow-net     sockets are open while the modules load
       --allow-addons  modules in machine code may load; no guard holds them
@@ -43,6 +45,7 @@ export const parseRehearse = (words: readonly string[]) => {
     ...reported,
     with: needed,
     against: text,
+    save: text,
     at,
     ended: whole(0, 1_000),
     'fail-on': level,

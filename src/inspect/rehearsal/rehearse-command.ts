@@ -5,18 +5,25 @@
 import { resolve } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { KeelsonError } from '../../errors.ts'
-import { type Finding, isAtLeast, type RehearsalReport } from '../../flow/index.ts'
+import {
+  CaseChoice,
+  expectCasesFolder,
+  type Finding,
+  isAtLeast,
+  type RehearsalReport,
+  type RehearsedParts,
+  saveCases,
+} from '../../flow/index.ts'
 import { nodeDisk } from '../../storage/index.ts'
 import { type Environment, printLine, processEnvironment } from '../command/environment.ts'
 import { runReported, type Work } from '../command/long-work.ts'
-import { openedFolder } from '../folder/backup-command.ts'
 import type { Moment } from '../folder/backup-command-line.ts'
-import { withCopy } from '../folder/restored-copy.ts'
 import { printable } from '../text/paint.ts'
 import { countText, pluralText } from '../text/quantities.ts'
 import type { JudgeTerms } from './judge-process.ts'
 import { judgedCopy } from './judged-copy.ts'
 import type { RehearseCommand } from './rehearse-command-line.ts'
+import { type StoredData, withStoredData } from './stored-data.ts'
 
 /** The exit status with findings. */
 const findingsStatus = 4
@@ -24,17 +31,18 @@ const findingsStatus = 4
 /** A judge that answers nothing for so long is killed, in ms. */
 const hangMs = 30_000
 
-/** The builds and the bounds of a rehearsal. Paths are absolute. */
+/** The builds of a rehearsal, and the folder for cases. Paths are absolute. */
 type RehearsalTerms = Omit<JudgeTerms, 'asOf' | 'clock'> & {
   readonly against: string | undefined
-  readonly endedMax: number
+  readonly save: string | undefined
 }
 
 /** The options of `rehearse` of `keelson/operations`, checked. Paths are relative to the present folder. */
-type Checked = Omit<RehearsalTerms, 'endedMax' | 'against'> & {
+type Checked = Omit<RehearsalTerms, 'against' | 'save'> & {
   readonly from: string
   readonly at: Moment | undefined
   readonly against?: string | undefined
+  readonly save?: string | undefined
   readonly ended: number
 }
 
@@ -43,7 +51,7 @@ type Checked = Omit<RehearsalTerms, 'endedMax' | 'against'> & {
  * @throws KeelsonError as `runBackup` and `runPlainRestore` do; `CONFIG` for a build that does not load
  */
 export const rehearsalOf = async (checked: Checked): Promise<RehearsalReport> => {
-  const { from, config, against, at, ended, ...how } = checked
+  const { from, config, against, save, at, ended, ...how } = checked
   const here = processEnvironment()
   const nowhere = new PassThrough().resume()
   const environment = { ...here, output: nowhere, errors: nowhere, onSignal: () => () => undefined }
@@ -52,12 +60,13 @@ export const rehearsalOf = async (checked: Checked): Promise<RehearsalReport> =>
     ...how,
     config: absolute(config),
     against: against === undefined ? undefined : absolute(against),
-    endedMax: ended,
+    save: save === undefined ? undefined : absolute(save),
   }
-  const copied = { dir: absolute(from), at, word: 'rehearsal', progress: false, verbose: false }
+  const silent = { word: 'rehearsal', progress: false, verbose: false }
+  const request = { ...silent, dir: absolute(from), at, endedMax: ended }
   const { signal } = new AbortController()
-  const report = await withCopy(nodeDisk(), copied, environment, (copy) =>
-    rehearsed(copy, terms, { environment, signal }),
+  const report = await withStoredData(request, environment, (data) =>
+    rehearsed(data, terms, { environment, signal }),
   )
   if (typeof report !== 'number') return report
   throw new KeelsonError('CLOSED', 'a signal has ended the copy')
@@ -80,15 +89,17 @@ export const runRehearse = (
     allowNet: command['allow-net'],
     allowAddons: command['allow-addons'],
   }
-  const against = command.against === undefined ? undefined : resolve(cwd, command.against)
+  const inCwd = (path: string | undefined) => (path === undefined ? undefined : resolve(cwd, path))
+  const [against, save] = [inCwd(command.against), inCwd(command.save)]
   // Only what a person asks for is printed of the copy.
   const errors = command.progress ? environment.errors : new PassThrough().resume()
   const quiet = { ...environment, errors }
-  return withCopy(nodeDisk(), { ...command, dir, word: 'rehearsal' }, quiet, (copy) =>
+  const request = { ...command, dir, word: 'rehearsal', endedMax: command.ended }
+  return withStoredData(request, quiet, (data) =>
     runReported(
       command,
       environment,
-      (work) => rehearsed(copy, { ...terms, against, endedMax: command.ended }, work),
+      (work) => rehearsed(data, { ...terms, against, save }, work),
       {
         text: reportText,
         status: ({ findings }) =>
@@ -99,30 +110,49 @@ export const runRehearse = (
 }
 
 const rehearsed = async (
-  { data, asOf }: { readonly data: string; readonly asOf: number },
-  { against, endedMax, ...terms }: RehearsalTerms,
+  { parts, asOf }: StoredData,
+  { against, save, ...terms }: RehearsalTerms,
   { environment, signal }: Pick<Work, 'environment' | 'signal'>,
 ): Promise<RehearsalReport> => {
   const { clock, errors } = environment
-  const app = await openedFolder(data)
   const judge = { ...terms, asOf, clock }
+  if (save !== undefined) expectCasesFolder(nodeDisk(), save)
+  const choice = save === undefined ? undefined : new CaseChoice()
   let shownAt = clock.monotonic()
-  try {
-    return await judgedCopy({
-      app,
-      judge,
-      endedMax,
-      signal,
-      against: against === undefined ? undefined : { ...judge, config: against },
-      onProgress: (judged) => {
-        if (clock.monotonic() - shownAt < showMs) return
-        shownAt = clock.monotonic()
-        printLine(errors, `judged ${countText(judged)} runs and actors`)
-      },
-    })
-  } finally {
-    await app.close()
+  const report = await judgedCopy({
+    parts: choice ? chosenFrom(parts, choice) : parts,
+    judge,
+    signal,
+    against: against === undefined ? undefined : { ...judge, config: against },
+    onProgress: (judged) => {
+      if (clock.monotonic() - shownAt < showMs) return
+      shownAt = clock.monotonic()
+      printLine(errors, `judged ${countText(judged)} runs and actors`)
+    },
+  })
+  if (save !== undefined && choice) {
+    saveCases(nodeDisk(), save, choice, { asOf, facts: parts.facts })
+    printLine(errors, savedText(save, choice))
   }
+  return report
+}
+
+/** The same actors, from which cases are chosen on the way. */
+const chosenFrom = (parts: RehearsedParts, choice: CaseChoice): RehearsedParts => ({
+  async *lots() {
+    for await (const lot of parts.lots()) {
+      for (const part of lot) choice.add(part)
+      yield lot
+    }
+  },
+  get facts() {
+    return parts.facts
+  },
+})
+
+const savedText = (dir: string, { counts: { cases, long } }: CaseChoice): string => {
+  const left = long > 0 ? `; ${pluralText(long, 'actor')} left out, too long for a case` : ''
+  return `saved ${pluralText(cases, 'case')} in ${printable(dir)}${left}`
 }
 
 const showMs = 1_000

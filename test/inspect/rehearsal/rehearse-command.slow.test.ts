@@ -1,6 +1,6 @@
 /** `keelson rehearse` and `rehearse` of `keelson/operations` on real folders (needs the build). */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -149,6 +149,48 @@ test('a running instance makes the backup for its rehearsal, and goes on', {
   expect([status, after]).toEqual([4, 1])
   expect(output).toContain('blocks  workflow order: DIVERGED  (3)')
   expect(readdirSync(dir).sort()).toEqual(['data', 'new.mjs', 'old.mjs'])
+})
+
+test('saved cases are judged without their data, and find the same; a later save replaces them', async () => {
+  const dir = written(folder(), configOf(renamed))
+  const saves = await rehearsed(dir, '--save', 'test/cases')
+  expect(saves.status).toBe(4)
+  expect(saves.errors).toMatch(/^saved 3 cases in \/.*\/test\/cases$/m)
+  rmSync(join(dir, 'data'), { recursive: true })
+  const judged = (...words: string[]) =>
+    commandHere(['rehearse', 'test/cases', '--with', 'new.mjs', ...words], dir)
+
+  const ofCases = await judged()
+  const before = readFileSync(join(dir, 'test/cases/cases.json'), 'utf8')
+  await judged('--save', 'test/cases')
+
+  expect([ofCases.status, ofCases.output]).toEqual([saves.status, saves.output])
+  expect(readFileSync(join(dir, 'test/cases/cases.json'), 'utf8')).toBe(before)
+  expect((await judged('--against', 'new.mjs')).status).toBe(0)
+  const { findings } = await rehearse({
+    from: join(dir, 'test/cases'),
+    config: join(dir, 'new.mjs'),
+    save: join(dir, 'again'),
+  })
+  expect(findings.map(({ what, count }) => [what, count])).toEqual([['DIVERGED', 3]])
+  expect(readFileSync(join(dir, 'again/cases.json'), 'utf8')).toBe(before)
+  expect(readdirSync(dir).sort()).toEqual(['again', 'new.mjs', 'old.mjs', 'test'])
+})
+
+test('cases are not saved into a data folder or a backup, and have no earlier state', async () => {
+  const dir = written(folder(), configOf(original))
+  await commandHere(['backup', 'data', '--to', 'backup'], dir)
+  await rehearsed(dir, '--save', 'cases')
+
+  for (const words of [
+    ['rehearse', 'data', '--with', 'new.mjs', '--save', 'data'],
+    ['rehearse', 'backup', '--with', 'new.mjs', '--save', 'backup'],
+    ['rehearse', 'cases', '--with', 'new.mjs', '--at', '5'],
+  ]) {
+    const { status, errors } = await commandHere(words, dir)
+    expect([status, errors]).toEqual([1, expect.stringMatching(/^INVALID_ARGUMENT: (save|at): /)])
+  }
+  expect(readdirSync(join(dir, 'backup'))).not.toContain('cases.json')
 })
 
 test('--fail-on says which findings fail', async () => {

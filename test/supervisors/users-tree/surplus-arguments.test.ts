@@ -106,8 +106,12 @@ const leftOut: Record<string, readonly string[]> = {
     'Rehearsal',
     'StoredParts',
     'Findings',
+    'CaseChoice',
   ],
-  'is for rehearsals, of another room': ['rehearseTree', 'isAtLeast'],
+  'is for rehearsals, of another room': [
+    ...['rehearseTree', 'rehearseParts', 'isAtLeast'],
+    ...['casesIn', 'expectCasesFolder', 'saveCases'],
+  ],
   'is for the tests of the log server, with a log of their own': ['serverOf'],
 }
 
