@@ -57,6 +57,7 @@ export type {
 export type { Queue, QueueOptions } from './queue/queue-terms.ts'
 export type { JobHold, JobState } from './queue/queue-types.ts'
 export { casesIn, expectCasesFolder, saveCases } from './rehearsal/cases-folder.ts'
+export { checkDeclarations, type DeclarationReport } from './rehearsal/declaration-check.ts'
 export { type Finding, Findings, type Found, isAtLeast } from './rehearsal/findings.ts'
 export { Rehearsal } from './rehearsal/rehearsal.ts'
 export {

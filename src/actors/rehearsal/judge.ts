@@ -182,8 +182,10 @@ const step = async (state: State): Promise<number | undefined> => {
       parts.push(part)
       return againMs
     }
-    // A shard that has left is judged by its next owner. Damaged rows would fail each time.
-    if (!isKeelsonError(error, 'ELSEWHERE')) unjudged(entities, part, error)
+    // A shard that has left is judged by its next owner, and one that closes at the next start.
+    const isGone = isKeelsonError(error, 'ELSEWHERE') || isKeelsonError(error, 'CLOSED')
+    // Damaged rows would fail each time.
+    if (!isGone) unjudged(entities, part, error)
   }
   judgement.left = leftOf(state)
   return walks.take()

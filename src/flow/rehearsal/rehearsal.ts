@@ -3,19 +3,13 @@
  * Nothing is started, and no function of a step, job, alarm or handler is called. It is apart from
  * `rehearse.ts`, because a judge in another process has no instance.
  */
-import { actorVerdicts, readBody, type Verdict } from '../../actors/index.ts'
-import { ownOf } from '../../own-names.ts'
-import { readEntityRow } from '../../storage/index.ts'
+import { actorVerdicts, type Verdict } from '../../actors/index.ts'
 import type { AppTree } from '../../supervisors/index.ts'
 import type { ReplayParts } from '../judging/rehearsed-run.ts'
 import { RunJudge } from '../judging/run-judge.ts'
-import { lackOf, lacks, softened } from '../judging/run-verdict.ts'
-import { runStateOf, workflowOf } from '../judging/stored-run.ts'
-import { runKind, scheduleKind, schedulesKind } from '../runs/parts.ts'
-import { isOver } from '../runs/record.ts'
-import { declaredSchedule } from '../schedule/schedule-entity.ts'
-import { type Plan, planFor } from '../schedule/schedule-plan.ts'
+import { workflowOf } from '../judging/stored-run.ts'
 import { Catalogue } from './catalogue.ts'
+import { DeclarationJudge, shownKind } from './declaration-judge.ts'
 import type { Found } from './findings.ts'
 import type { StoredFacts, StoredPart } from './stored-parts.ts'
 
@@ -23,13 +17,13 @@ import type { StoredFacts, StoredPart } from './stored-parts.ts'
 export class Rehearsal {
   readonly #catalogue: Catalogue
   readonly #runs: RunJudge
-  readonly #asOf: number
+  readonly #declarations: DeclarationJudge
   #found: Found[] = []
 
   /** `asOf`: when the data were as they are, in ms since 1970. */
   constructor(tree: AppTree | false, system: ReplayParts, asOf: number) {
     this.#catalogue = new Catalogue(tree)
-    this.#asOf = asOf
+    this.#declarations = new DeclarationJudge(this.#catalogue, asOf)
     this.#runs = new RunJudge(system, ({ name }, id, verdict) =>
       this.#found.push({ ...verdict, kind: `workflow ${name}`, id }),
     )
@@ -58,14 +52,7 @@ export class Rehearsal {
 
   /** The findings about the declarations, when all lots were judged. */
   whole(facts: StoredFacts): readonly Found[] {
-    for (const [kind, count] of facts.kinds) this.#judgeKind(kind, count, facts)
-    for (const name of facts.workers) {
-      if (this.#catalogue.workers.has(name)) continue
-      const [kind, reason] = [`worker ${name}`, 'it has a state, and is not in the tree']
-      this.#says(kind, name, this.#gone(reason, this.#unused('worker', facts)))
-    }
-    this.#judgeKeeping(facts)
-    return this.#taken()
+    return this.#declarations.ofWhole(facts)
   }
 
   #taken(): readonly Found[] {
@@ -74,123 +61,25 @@ export class Rehearsal {
     return found
   }
 
-  #says(kind: string, id: string, verdict: Verdict | undefined): void {
-    if (verdict) this.#found.push({ ...verdict, kind, id })
+  #says(kind: string, id: string, verdict: Verdict): void {
+    this.#found.push({ ...verdict, kind, id })
   }
 
   async #judgeRuns(name: string, parts: readonly StoredPart[]): Promise<void> {
+    for (const part of parts) this.#found.push(...this.#declarations.lackOfRun(part))
     const workflow = this.#catalogue.workflows.get(name)
+    if (!workflow) return
     const given = []
-    for (const { id, run, ...part } of parts) {
-      const state = runStateOf({ ...part, id })
-      if (!run || !state) continue
-      const lack = workflow ? lackOf(run, state, this.#catalogue) : lacks(`workflow ${name}`)
-      if (lack && !isOver(state.status)) this.#says(`workflow ${name}`, id, softened(state, lack))
-      if (workflow && 'record' in run) given.push({ id, loaded: run })
-    }
-    if (workflow) await this.#runs.judge(workflow, given)
+    for (const { id, run } of parts) if (run && 'record' in run) given.push({ id, loaded: run })
+    await this.#runs.judge(workflow, given)
   }
 
   #judgeActor(part: StoredPart): void {
     const { kind, id } = part
     const { kinds, workers, hasKind } = this.#catalogue
     const server = kind === '$worker' ? workers.get(id) : kinds.get(kind)
-    if (server) {
-      const verdicts = actorVerdicts(part, { ...server, hasKind })
-      for (const verdict of verdicts) this.#says(shownKind(kind, id), id, verdict)
-    } else if (kind === schedulesKind || kind.startsWith('$schedule-')) this.#judgePlan(part)
-    else if (kind.startsWith('$queue-') && part.hasJobs && !hasKind(kind))
-      this.#says(shownKind(kind, id), id, lacks(`queue ${kind.slice('$queue-'.length)}`))
+    const verdicts = server ? actorVerdicts(part, { ...server, hasKind }) : []
+    for (const verdict of verdicts) this.#says(shownKind(kind, id), id, verdict)
+    if (!server) this.#found.push(...this.#declarations.ofActor(part))
   }
-
-  #judgePlan({ kind, id, main }: StoredPart): void {
-    const plan = readBody(readEntityRow(main).body).state as Plan | undefined
-    if (!plan) return
-    const name = kind === schedulesKind ? id : kind.slice(scheduleKind('').length)
-    const own = this.#catalogue.schedules.get(name)
-    const { workflow } = plan
-    if (kind === schedulesKind) {
-      const isThere = this.#catalogue.workflows.has(workflow)
-      this.#says(`schedule ${name}`, name, isThere ? undefined : lacks(`workflow ${workflow}`))
-    } else if (!own) {
-      const reason = 'it is not in the tree: it starts nothing more'
-      const fix = 'put it back, if it was renamed under its old name'
-      this.#says(`schedule ${name}`, name, { level: 'acts', what: 'is gone', reason, fix })
-    } else {
-      const { declared, times } = own[declaredSchedule]
-      const next = planFor(declared, times, this.#asOf, plan)
-      const isMoved = declared.cron !== plan.cron || declared.zone !== plan.zone
-      if (!plan.isPaused && isMoved && next.next !== plan.next)
-        this.#says(`schedule ${name}`, name, moved(plan.next, next.next))
-      if (declared.workflow !== workflow) {
-        const reason = `it starts ${declared.workflow} in the place of ${workflow}`
-        const fix = 'check its workflow'
-        this.#says(`schedule ${name}`, name, { level: 'acts', what: 'starts others', reason, fix })
-      }
-    }
-  }
-
-  /** A kind of the users' that has rows, and is not in the tree. Runs, jobs and schedules are judged one by one. */
-  #judgeKind(kind: string, count: number, facts: StoredFacts): void {
-    if (kind.startsWith('$') || this.#catalogue.kinds.has(kind)) return
-    const reason = `it has ${count} rows, and is not in the tree`
-    const verdict = this.#gone(reason, this.#unused('kind', facts))
-    this.#says(`entity ${kind}`, kind, verdict)
-  }
-
-  /** The parts of the tree that begin without rows: what is gone may have one of these names now. */
-  #unused(sort: 'kind' | 'worker', { kinds, workers }: StoredFacts): readonly string[] {
-    const [declared, stored] =
-      sort === 'kind'
-        ? [this.#catalogue.kinds, new Set(kinds.map(([kind]) => kind))]
-        : [this.#catalogue.workers, new Set(workers)]
-    return [...declared.keys()].filter((name) => !stored.has(name)).sort()
-  }
-
-  #gone(reason: string, unused: readonly string[]): Verdict {
-    const others = unused.length === 0 ? '' : `; without rows begins ${unused.join(', ')}: renamed?`
-    const fix = 'keep the name; or move what it holds first, and remove its rows'
-    const what = 'is not in the tree'
-    if (!this.#catalogue.hasOthers) return { level: 'blocks', what, reason: reason + others, fix }
-    const unknown = 'parts with their own start functions may start it'
-    return { level: 'notes', what, reason: `${reason}, but ${unknown}${others}`, fix }
-  }
-
-  /** Ended runs that were kept until now, and that go at the start. */
-  #judgeKeeping({ ended, newest }: StoredFacts): void {
-    const going = new Map<string, number>()
-    for (const [name, status, hour, count] of ended) {
-      const keep = this.#catalogue.workflows.get(name)?.options.keep
-      const keepMs = ownOf(keep, status as keyof typeof keep)
-      if (keepMs === undefined || newest - (hour + 1) * hourMs <= keepMs + lateMs) continue
-      going.set(name, (going.get(name) ?? 0) + count)
-    }
-    for (const [name, count] of going) {
-      const reason = `${count} ended runs are removed at the start, which were kept until now`
-      const fix = 'keep `keep` as it was, if these runs are still needed'
-      const kind = `workflow ${name}`
-      this.#says(kind, runKind(name), { level: 'acts', what: 'shorter keep', reason, fix })
-    }
-  }
-}
-
-const hourMs = 3_600_000
-
-/** The keeper of runs removes what is over once an hour. */
-const lateMs = 2 * hourMs
-
-const moved = (before: number | undefined, next: number | undefined): Verdict => ({
-  level: 'acts',
-  what: 'next time moves',
-  reason: `from ${timeText(before)} to ${timeText(next)}`,
-  fix: 'check its pattern and its zone',
-})
-
-const timeText = (time: number | undefined): string =>
-  time === undefined ? 'never' : new Date(time).toISOString()
-
-/** A kind as its users say it. */
-const shownKind = (kind: string, id: string): string => {
-  if (kind === '$worker') return `worker ${id}`
-  return kind.startsWith('$queue-') ? `queue ${kind.slice('$queue-'.length)}` : `entity ${kind}`
 }

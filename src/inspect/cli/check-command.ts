@@ -1,12 +1,15 @@
 /**
- * `keelson check`: what a configuration would start. Its modules are loaded and checked as a start
- * does it. Nothing starts, and no folder is touched.
+ * `keelson check`: what a configuration would start, and with `--against` what stored data need of it. Its
+ * modules are loaded and checked as a start does it. Nothing of it starts, and no folder is changed.
  */
-import { relative } from 'node:path'
+import { relative, resolve } from 'node:path'
+import { PassThrough } from 'node:stream'
 import type { Clock } from '../../clock.ts'
+import { checkDeclarations, type DeclarationReport, isAtLeast } from '../../flow/index.ts'
 import { type ChildSpec, describeReason } from '../../runtime/index.ts'
 import {
   type AppNode,
+  type AppTree,
   isChildSpec,
   isDurable,
   loadedOptions,
@@ -21,7 +24,9 @@ import {
   unreadable,
 } from '../command/configuration-file.ts'
 import { type Environment, printLine } from '../command/environment.ts'
-import { durationText } from '../text/quantities.ts'
+import { findingText } from '../rehearsal/finding-text.ts'
+import { withStoredData } from '../rehearsal/stored-data.ts'
+import { durationText, pluralText } from '../text/quantities.ts'
 import { factList, textTable, treeRows } from '../text/text-table.ts'
 import type { InstanceCommand } from './command-line.ts'
 
@@ -33,9 +38,28 @@ export const runCheck = async (
   command: InstanceCommand,
   environment: Environment,
 ): Promise<number> => {
-  const { file, options } = await loadedHere(command, environment)
-  printLine(environment.output, checkView(file, options, environment.cwd))
-  return 0
+  const { file, options, tree } = await loadedHere(command, environment)
+  const { cwd, output } = environment
+  printLine(output, checkView(file, options, cwd))
+  const { against, verbose } = command
+  if (against === undefined) return 0
+  const silent = { word: 'check', progress: false, verbose }
+  const request = { ...silent, dir: resolve(cwd, against), at: undefined, endedMax: 0 }
+  const quiet = { ...environment, errors: new PassThrough().resume() }
+  const report = await withStoredData(request, quiet, (data) => checkDeclarations(tree, data))
+  if (typeof report === 'number') return report
+  printLine(output, `\n${reportText(report, against)}`)
+  return report.findings.some(({ level }) => isAtLeast(level, 'acts')) ? findingsStatus : 0
+}
+
+/** The exit status with findings. */
+const findingsStatus = 4
+
+const reportText = ({ findings, counts }: DeclarationReport, against: string): string => {
+  const { runs, actors } = counts
+  const data = `${pluralText(runs, 'run')} and ${pluralText(actors, 'other actor')} of ${against}`
+  if (findings.length === 0) return `checked against ${data}: nothing is missing`
+  return [`checked against ${data}`, ...findings.map(findingText)].join('\n\n')
 }
 
 /** Code of the configuration that takes longer does not end. */
@@ -48,7 +72,7 @@ const loadMs = 10_000
 const loadedHere = async (
   command: InstanceCommand,
   { clock, cwd, onStrayRejection }: Environment,
-): Promise<Configuration> => {
+): Promise<Loaded> => {
   const file = configurationFile({ ...command, cwd }) ?? ''
   const stops: (() => void)[] = []
   const failed = new Promise<never>((_, reject) => {
@@ -65,17 +89,22 @@ const loadedHere = async (
   }
 }
 
+/** A configuration with its tree as a start has it; `false`: the store alone. */
+type Loaded = Configuration & { readonly tree: AppTree | false }
+
 const loaded = async (
   request: ConfigurationRequest,
   clock: Pick<Clock, 'soon'>,
-): Promise<Configuration> => {
+): Promise<Loaded> => {
   const configuration = await readConfiguration(request)
-  await loadedOptions(configuration.options).catch((error: unknown) => {
-    throw namingFile(configuration.file, error)
-  })
+  const { app: tree = false } = await loadedOptions(configuration.options).catch(
+    (error: unknown) => {
+      throw namingFile(configuration.file, error)
+    },
+  )
   // Node reports a rejection after the microtasks.
   await new Promise<void>((resolve) => clock.soon(resolve))
-  return configuration
+  return { ...configuration, tree }
 }
 
 const checkView = (

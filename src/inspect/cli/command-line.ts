@@ -54,6 +54,8 @@ export type InstanceCommand = InstanceWords & {
   readonly members?: number | 'cores'
   /** `--member` of `keelson attach`: one of several that share the folder. */
   readonly member?: string
+  /** `--against` of `keelson check`: the stored data that the tree is checked against. */
+  readonly against?: string
 }
 
 /** `keelson observe`. */
@@ -124,8 +126,10 @@ ${devUsage}
 
 ${initUsage}
 
-  keelson check [FILE] [--dir DIR]
+  keelson check [FILE] [--dir DIR] [--against DIR|BACKUP|CASES]
       Checks the configuration and prints the tree that it would start. Nothing starts.
+      --against DATA  names the parts that these data need and the tree lacks: kinds, workers, workflows,
+                      queues, versions. A copy is read, as by rehearse; nothing of the tree is called
 
   keelson attach [FILE] [--dir DIR] [--member NAME]
       The prompt of an instance that runs: of keelson run, or one with the option attach.
@@ -171,8 +175,8 @@ ${journalUsage}
 
 Everywhere: --verbose shows stacks of errors, as KEELSON_DEBUG=1 does.
 Exit status: 0 in order, 1 a failure (CODE: message on standard error), 2 a wrong command line;
-of wal salvage: 4 something is lost; of rehearse: 4 findings; of journal verify: 4 the proof does not
-hold; of restore --shards and reshard: 4 something is against more shards.`
+of wal salvage: 4 something is lost; of rehearse and check: 4 findings; of journal verify: 4 the proof
+does not hold; of restore --shards and reshard: 4 something is against more shards.`
 
 /**
  * Parses the words after `keelson`.
@@ -228,9 +232,10 @@ const instanceCommand = (
     log: text,
     members: count,
     member: text,
+    against: text,
   }
   const { values, positionals } = parsedWords(words, options)
-  const { log, acts, 'no-app': noApp, dir, verbose, members, member } = values
+  const { log, acts, 'no-app': noApp, dir, verbose, members, member, against } = values
   if (acts && noApp) throw wrongWords('--acts and --no-app exclude each other')
   if (kind !== 'start' && kind !== 'run' && (acts || noApp))
     throw wrongWords('--acts and --no-app are of start and run')
@@ -238,6 +243,8 @@ const instanceCommand = (
     throw wrongWords(`--${log === undefined ? 'members' : 'log'} is of run`)
   if (kind !== 'attach' && member !== undefined)
     throw wrongWords('--member is of attach, health and observe')
+  if (kind !== 'check' && against !== undefined)
+    throw wrongWords('--against is of check and rehearse')
   if (log !== undefined && log !== 'text' && log !== 'json')
     throw wrongWords(`--log must be text or json, found '${log}'`)
   const named = [...(values.config === undefined ? [] : [values.config]), ...positionals]
@@ -253,6 +260,7 @@ const instanceCommand = (
     ...(log === 'json' && { log }),
     ...(members !== undefined && { members }),
     ...(member !== undefined && { member }),
+    ...(against !== undefined && { against }),
     ...(acts && { acts }),
     ...(noApp && { app: false }),
   }

@@ -8,7 +8,6 @@ import { KeelsonError } from '../../errors.ts'
 import {
   CaseChoice,
   expectCasesFolder,
-  type Finding,
   isAtLeast,
   type RehearsalReport,
   type RehearsedParts,
@@ -20,6 +19,7 @@ import { runReported, type Work } from '../command/long-work.ts'
 import type { Moment } from '../folder/backup-command-line.ts'
 import { printable } from '../text/paint.ts'
 import { countText, pluralText } from '../text/quantities.ts'
+import { findingText } from './finding-text.ts'
 import type { JudgeTerms } from './judge-process.ts'
 import { judgedCopy } from './judged-copy.ts'
 import type { RehearseCommand } from './rehearse-command-line.ts'
@@ -168,11 +168,3 @@ const reportText = ({ findings, counts }: RehearsalReport): string => {
   if (findings.length === 0) return `${head}\nnothing was found`
   return [head, ...findings.map(findingText)].join('\n\n')
 }
-
-const findingText = ({ level, what, kind, count, examples, fix }: Finding): string =>
-  [
-    `${level}  ${printable(kind)}: ${printable(what)}  (${countText(count)})`,
-    ...examples.map(({ id, reason }) => `  ${printable(id)}: ${printable(reason)}`),
-    ...(count > examples.length ? [`  and ${countText(count - examples.length)} more`] : []),
-    `  help: ${fix}`,
-  ].join('\n')

@@ -317,6 +317,15 @@ test('rows that are damaged end the judgement of their kind, with a line of the 
   )
 })
 
+test('a shard that closes while it is judged is no warning', async () => {
+  const s = await deployed(treeOf('book', 2))
+  failingReads(s.app, new KeelsonError('CLOSED', 'the instance is closed'))
+  await s.advance(10_000)
+
+  expect(s.app.health().actors.wouldBlock).toMatchObject({ judged: 0, left: 0 })
+  expect(lines.filter((line) => line.includes('judged'))).toEqual([])
+})
+
 test('a shard that is down is judged when it is open again', async () => {
   const s = await deployed(treeOf('book', 2))
   const heal = failingReads(s.app, new KeelsonError('SHARD_DOWN', 'away'))

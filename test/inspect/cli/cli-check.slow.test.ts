@@ -1,6 +1,7 @@
 /** `keelson check` prints the tree of a configuration, or what is wrong with it, and touches nothing. */
 import { mkdirSync, readdirSync, realpathSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
+import { call, type DurableServer, entity, noReply, reply, start, supervisor } from 'keelson'
 import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../../src/clock.ts'
 import { commandHere } from '../../support/commands/command-here.ts'
@@ -34,6 +35,15 @@ const parts = `
     entity('order', './server.mjs'),
     flows({ workflows: [workflow('mail', () => 0)] }),
   ]),`
+
+type Counted = { calls: { add: () => number } }
+const counted: DurableServer<Counted, number> = {
+  init: () => 0,
+  calls: { add: (count) => reply(count + 1, count + 1) },
+  casts: {},
+  infos: {},
+  info: (state) => noReply(state),
+}
 
 describe('keelson check (needs the build)', () => {
   test('prints what would start, and starts and makes nothing', async () => {
@@ -147,5 +157,53 @@ tree           none: the store alone
 
     expect([status, codeIn(errors)]).toEqual([1, 'CONFIG'])
     expect(errors).toContain('cannot be loaded: it does not end: 10 s have passed')
+  })
+
+  test('with --against names what the data of a backup need, has status 4, and leaves no copy', async () => {
+    const dir = project("entity('order', './server.mjs'), entity('shelf', './server.mjs')")
+    const app = await start({
+      dir: join(dir, 'data'),
+      app: supervisor('app', {}, [entity('order', counted), entity('invoice', counted)]),
+    })
+    for (const kind of ['order', 'invoice']) await call(app.entity<Counted>(kind).ref('1'), 'add')
+    await app.backup(join(dir, 'backup'))
+    await app.close()
+    const before = readdirSync(dir)
+
+    for (const from of ['backup', 'data']) {
+      const { status, output, errors } = await commandHere(['check', '--against', from], dir)
+      expect([status, errors]).toEqual([4, ''])
+      expect(output.slice(output.indexOf('checked'))).toBe(
+        [
+          `checked against 0 runs and 2 other actors of ${from}`,
+          '',
+          'blocks  entity invoice: is not in the tree  (1)',
+          '  invoice: it has 1 rows, and is not in the tree; without rows begins shelf: renamed?',
+          '  help: keep the name; or move what it holds first, and remove its rows',
+          '',
+        ].join('\n'),
+      )
+    }
+    expect(readdirSync(dir)).toEqual(before)
+  })
+
+  test('with --against and a tree that lacks nothing has status 0; without data it fails', async () => {
+    const dir = project("entity('order', './server.mjs')")
+    const app = await start({
+      dir: join(dir, 'data'),
+      app: supervisor('app', {}, [entity('order', counted)]),
+    })
+    await call(app.entity<Counted>('order').ref('1'), 'add')
+    await app.close()
+
+    const { status, output } = await commandHere(['check', '--against', 'data'], dir)
+    expect([status, output]).toEqual([
+      0,
+      expect.stringMatching(
+        /\nchecked against 0 runs and 1 other actor of data: nothing is missing\n$/,
+      ),
+    ])
+    expect((await commandHere(['check', '--against', 'nowhere'], dir)).status).toBe(1)
+    expect((await commandHere(['run', '--against', 'data'], dir)).status).toBe(2)
   })
 })

@@ -109,7 +109,7 @@ const leftOut: Record<string, readonly string[]> = {
     'CaseChoice',
   ],
   'is for rehearsals, of another room': [
-    ...['rehearseTree', 'rehearseParts', 'isAtLeast'],
+    ...['rehearseTree', 'rehearseParts', 'checkDeclarations', 'isAtLeast'],
     ...['casesIn', 'expectCasesFolder', 'saveCases'],
   ],
   'is for the tests of the log server, with a log of their own': ['serverOf'],
