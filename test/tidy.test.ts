@@ -73,6 +73,8 @@ const doors: Record<string, readonly string[]> = {
     'src/inspect/cli/run-command.ts',
     'src/inspect/cli/dev-command.ts',
     'src/inspect/cli/observe-command.ts',
+    // The command that judges a backup for the prompt.
+    'src/inspect/prompt/rehearsal-words.ts',
     'src/inspect/rehearsal/',
   ],
   'node:cluster': ['src/inspect/members/'],

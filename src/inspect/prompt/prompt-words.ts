@@ -38,6 +38,7 @@ import { failureWords } from './failure-words.ts'
 import { FlowWords } from './flow-words.ts'
 import { historyWords } from './history-words.ts'
 import { lookingWords } from './looking-words.ts'
+import { rehearsalWords } from './rehearsal-words.ts'
 import { ShownValues, shownValues } from './shown-values.ts'
 import { helpText, wordHelp } from './word-help.ts'
 
@@ -83,6 +84,7 @@ const wordsOf = (app: App, paint: Paint, shown: ShownValues): PromptWords => ({
   ...historyWords(app, shown),
   ...actingWords(app, shown),
   ...failureWords(app, paint, shown),
+  ...rehearsalWords(app),
   store: app.store,
   flow: new FlowWords(app, paint),
   help: helpWord(),

@@ -206,6 +206,10 @@ const commands: readonly (readonly [string, string])[] = [
   ['replication()', 'each replica: its state, its lag, and why it waits'],
   ['health()', 'what is in trouble, the worst first; health().troubles as data'],
   ['judge()', 'judges the actors at rest again: would the running build block them?'],
+  [
+    "rehearsal('next.config.js')",
+    'judges another build on the data of this instance, in another process',
+  ],
   ['crashes(), crashes(p)', 'the last crashes, with reason and message; those of p with stacks'],
   ['log(), log(100)', 'the last lines of the log, from warnings up'],
   ['app', 'the instance: app.health(), app.entity(kind), app.system …'],

@@ -245,6 +245,7 @@ const asked: Readonly<Record<string, readonly string[]>> = {
     'health()',
   ],
   judge: ['judge()', 'health()'],
+  rehearsal: ['rehearsal()', `rehearsal(${payload})`],
   log: [
     ...ofEach((process, payload) => `cast(${process}, 'fail', ${payload})`),
     ...ofEach((process, payload) => `send(${process}, 'news', ${payload})`),

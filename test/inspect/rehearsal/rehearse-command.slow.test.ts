@@ -1,10 +1,10 @@
 /** `keelson rehearse` and `rehearse` of `keelson/operations` on real folders (needs the build). */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { start } from 'keelson'
 import { rehearse } from 'keelson/operations'
 import { expect, test } from 'vitest'
@@ -26,6 +26,8 @@ export default defineConfig({
   app: supervisor('app', {}, [flows({ workflows: [order] }), ${parts}]),
 })
 `
+
+const command = resolve('dist/inspect/cli/cli.js')
 
 const original = "await ctx.step('reserve', () => 1); await ctx.waitFor('approval')"
 const renamed = "await ctx.step('book', () => 1); await ctx.waitFor('approval')"
@@ -191,6 +193,30 @@ test('cases are not saved into a data folder or a backup, and have no earlier st
     expect([status, errors]).toEqual([1, expect.stringMatching(/^INVALID_ARGUMENT: (save|at): /)])
   }
   expect(readdirSync(join(dir, 'backup'))).not.toContain('cases.json')
+})
+
+test('rehearsal() at the prompt has the report of the command, and the instance goes on', async () => {
+  const dir = written(folder(), configOf(renamed))
+  const lines = [
+    "rehearsal('new.mjs')",
+    "rehearsal('new.mjs', { against: 'new.mjs' })",
+    "rehearsal('none.mjs')",
+    'rehearsal()',
+    "store.put('after', 1).then(() => store.get('after'))",
+  ]
+
+  const { status, stdout } = spawnSync(process.execPath, [command, 'start', 'old.mjs'], {
+    cwd: dir,
+    input: `${lines.join('\n')}\n`,
+    encoding: 'utf8',
+  })
+
+  expect(stdout).toContain('blocks  workflow order: DIVERGED  (3)\n  a: the body waits for book')
+  expect(stdout).toContain('judged 3 runs and 0 other actors\nnothing was found\n')
+  expect(stdout).toMatch(/FAILED: .*none\.mjs/)
+  expect(stdout).toContain('INVALID_ARGUMENT: config')
+  expect([status, stdout.trimEnd().split('\n').at(-1)]).toEqual([0, '1'])
+  expect(readdirSync(dir).sort()).toEqual(['data', 'new.mjs', 'old.mjs'])
 })
 
 test('--fail-on says which findings fail', async () => {
