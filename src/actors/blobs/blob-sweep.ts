@@ -51,6 +51,8 @@ export const sweepBlobs = async (parts: SweepParts): Promise<SweepReport> => {
   const pinned = shard.blobs.pins.extents(doubtful)
   const young = shard.blobs.young()
   if (!young) return { ...nothing, segments: segments.length }
+  // A log that is being opened answers `CLOSED`. Its shard is recovering, and says so.
+  shard.view()
   // The sync comes after every group handed to the disk before. A frame that is not in the log by
   // then never will be.
   const { durableLsn } = await shard.files.log().run('sync', null)

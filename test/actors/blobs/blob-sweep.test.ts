@@ -54,6 +54,22 @@ describe('a sweep', () => {
     expect(blobFiles(world)).toEqual([])
   })
 
+  test('fails with SHARD_DOWN while the log is opened on another thread, and goes on after it', async () => {
+    const { world, app } = await startedWithBlobs()
+    await world.during(app.store.put('kept', Buffer.from(payload(1, 9000))))
+    await world.clock.advance(120_000)
+    for (const thread of world.threads('log')) thread.die()
+    const codes = new Set<unknown>()
+    for (let ms = 0; ms < 20; ms++) {
+      const sweep = BlobStore.sweep(app.system.to(BlobStore.name('default', 0)))
+      void codeOf(sweep).then((code) => codes.add(code))
+      await world.clock.advance(0.5)
+    }
+    await world.clock.advance(1_000)
+    expect([...codes].sort()).toEqual(['SHARD_DOWN', 'ok'])
+    expect(app.store.get('kept')).toEqual(Buffer.from(payload(1, 9000)))
+  })
+
   test('frees it after a restart too, and after a rebuild of the projection', async () => {
     const { world, app } = await startedWithBlobs()
     await world.during(app.store.lock(['locked'], { owner: 'me', leaseMs: 600_000 }))

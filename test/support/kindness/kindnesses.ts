@@ -213,6 +213,25 @@ export const kindnesses: readonly Kindness[] = [
     seeds: [1, 6],
   },
   {
+    name: 'a file of an engine comes in one piece',
+    kind: [
+      {
+        file: 'test/support/worlds/simulated-engine.ts',
+        from: 'const pieceBytes = 4_096',
+        to: 'const pieceBytes = 1 << 30',
+      },
+    ],
+    fault: [
+      {
+        file: 'src/storage/ports/file-pieces.ts',
+        from: '    offset += piece.length\n    unsynced',
+        to: '    unsynced',
+      },
+    ],
+    life: 'engine blobs',
+    seeds: [1, 3],
+  },
+  {
     name: 'no member misreads',
     kind: [noTrouble('misreading', 'member && this.#misread(member.process, ms)')],
     fault: [

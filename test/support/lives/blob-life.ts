@@ -168,9 +168,8 @@ export class BlobLife {
   }
 
   async #sweep(): Promise<void> {
-    const store = this.#running.system.to(BlobStore.name('default', 0))
     const writes = this.#pick(2) === 0 ? [this.#begin(`k${this.#pick(8)}`)] : []
-    const sweeping = swept(store)
+    const sweeping = swept(this.#running)
     const [report] = await this.#machine.during(Promise.all([sweeping, ...writes]))
     this.story.sweeps++
     this.story.freed += report.freedBytes
@@ -213,8 +212,7 @@ export class BlobLife {
     await this.#sweep()
     const { disk } = this.#machine
     if (!disk.entry(dir)) return
-    const store = this.#running.system.to(BlobStore.name('default', 0))
-    const again = await this.#machine.during(swept(store))
+    const again = await this.#machine.during(swept(this.#running))
     expect(again.freedBytes, `seed ${this.#seed}`).toBe(0)
     for (const name of disk.list(dir).filter((file) => file.endsWith('.bloblog'))) {
       const bytes = Buffer.from(disk.contents(`${dir}/${name}`))
@@ -224,9 +222,14 @@ export class BlobLife {
   }
 }
 
-/** A thread that dies in a sweep fails it, and frees no blob. The next sweep goes on. */
-const swept = (store: Parameters<typeof BlobStore.sweep>[0]) =>
-  BlobStore.sweep(store).catch((error: unknown) => {
+/** A thread that dies in a sweep fails it, and frees no blob. When the shard has settled, the next sweep goes on. */
+const swept = async ({ system, shards }: App) => {
+  const store = system.to(BlobStore.name('default', 0))
+  try {
+    return await BlobStore.sweep(store)
+  } catch (error) {
     if (!isKeelsonError(error, 'SHARD_DOWN')) throw error
+    await Promise.all(shards.map((shard) => shard.settled()))
     return BlobStore.sweep(store)
-  })
+  }
+}
