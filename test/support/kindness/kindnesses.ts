@@ -22,6 +22,7 @@ const hosts = 'src/testing/simulated/inline-host.ts'
 const projections = 'src/testing/simulated/memory-projection-store.ts'
 const nasty = 'test/support/worlds/nasty-machine.ts'
 const members = 'test/support/lives/member-life.ts'
+const watch = 'src/supervisors/starting/member-watch.ts'
 
 const immortal: Replacement = {
   file: thread,
@@ -184,6 +185,27 @@ export const kindnesses: readonly Kindness[] = [
     ],
     life: 'folder',
     seeds: [104, 110],
+  },
+  {
+    name: 'a process that is killed frees its locks at once',
+    kind: [
+      {
+        file: 'test/support/worlds/folder-world.ts',
+        from: 'if (dying?.member !== member) {',
+        to: 'if (dying === undefined || dying) {',
+      },
+    ],
+    // Looks at other times find the shard, too.
+    fault: [
+      { file: watch, from: 'const lookMs = 1_000', to: 'const lookMs = 10_000_000' },
+      {
+        file: watch,
+        from: 'const hurriedMs = [0, 25, 100, 250, 250]',
+        to: 'const hurriedMs = [0, 25]',
+      },
+    ],
+    life: 'folder',
+    seeds: [1, 4],
   },
   {
     name: 'the engine answers everything, once',
