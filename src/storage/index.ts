@@ -166,6 +166,7 @@ export { lmdbProjections } from './lmdb/lmdb-projection-store.ts'
 export { lmdbSnapshotSource } from './lmdb/lmdb-snapshot-source.ts'
 export { lmdbSnapshotTarget } from './lmdb/lmdb-snapshot-target.ts'
 export { createLog } from './log/log.ts'
+export { removeLog } from './log/log-creation.ts'
 export {
   type FolderEngine,
   type FolderEngineOptions,

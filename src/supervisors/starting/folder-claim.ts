@@ -28,6 +28,7 @@ import {
   refuseSwap,
   refuseSwapped,
   refusing,
+  removeLog,
   shardFolder,
   shardsPresent,
   writeDataFolder,
@@ -105,7 +106,7 @@ export const claimFolder = (request: ClaimRequest): FolderClaim => {
     throw configError('dir', 'a folder', `${dir}, which is none`)
   // Also before anything is made: between two steps of a swap there is no folder.
   refusing(() => refuseSwap(disk, dir))
-  const made: Made = { locks: [], paths: [], parents: missingParents(disk, dir) }
+  const made: Made = { locks: [], paths: [], logs: [], parents: missingParents(disk, dir) }
   try {
     return refusing(() => claim(request, made))
   } catch (error) {
@@ -122,6 +123,8 @@ export const claimFolder = (request: ClaimRequest): FolderClaim => {
 type Made = {
   readonly locks: { readonly path: string; readonly lock: DiskLock }[]
   readonly paths: string[]
+  /** The folders of logs among them. */
+  readonly logs: string[]
   readonly parents: string[]
 }
 
@@ -136,7 +139,9 @@ const release = ({ locks }: Made): void => {
  */
 const undo = (disk: Disk, made: Made): void => {
   if (hasLost(disk, made)) return
-  const { paths, parents } = made
+  const { paths, logs, parents } = made
+  // First: their names are removed one by one, and the next start refuses a log of which a part is gone.
+  for (const wal of logs.splice(0)) if (disk.entry(wal)) removeLog(disk, wal)
   for (const path of paths.splice(0).reverse()) disk.remove(path)
   for (const parent of parents.splice(0))
     if (disk.entry(parent) && disk.list(parent).length === 0) disk.remove(parent)
@@ -333,7 +338,10 @@ const lockShard = (
   if (!disk.entry(folder)) {
     // The inspection reports that it has no log.
     if (facts) return undefined
-    if (!disk.entry(path)) made.paths.push(path)
+    if (!disk.entry(path)) {
+      made.paths.push(path)
+      made.logs.push(wal)
+    }
     disk.makeFolder(folder)
     disk.syncFolder(dirname(folder))
     disk.syncFolder(dir)

@@ -4,6 +4,7 @@ import { createSystem } from '../../../src/runtime/index.ts'
 import {
   type Disk,
   DiskError,
+  factsFileName,
   type LogHost,
   SnapshotWork,
   writeDataFolder,
@@ -17,7 +18,7 @@ import {
   simulatedDisk,
 } from '../../../src/testing/index.ts'
 import { codeOf } from '../../support/error-codes.ts'
-import { started } from '../../support/worlds/simulated-instance.ts'
+import { machine, started } from '../../support/worlds/simulated-instance.ts'
 
 const clock = virtualClock()
 const request = (disk: Disk, shards?: number) => ({
@@ -38,6 +39,22 @@ describe('a claim', () => {
     claim.release()
 
     expect(disk.list('/')).toEqual([])
+  })
+
+  test('that is given back after the logs were made leaves none in part, wherever the power goes', async () => {
+    for (let at = 1; at <= 10; at++) {
+      const world = machine({ seed: at })
+      const { disk, during } = world
+      // The description comes after the logs.
+      disk.inject({ at: 1, path: factsFileName, operation: 'rename', fault: { kind: 'error' } })
+      disk.inject({ at, operation: 'remove', fault: { kind: 'halt' } })
+      await expect(world.start({ shards: 2 }), `${at}`).rejects.toThrow()
+      disk.halt()
+      disk.clearFaults()
+      disk.crash()
+      const app = await world.start({ shards: 2 })
+      await during(app.close())
+    }
   })
 
   test('of a cache locks the folder alone: it has no log that could be opened by itself', () => {
