@@ -39,12 +39,6 @@ export const rooms = {
     'test/inspect/folder/restore-replica',
     'test/actors/control/wrong-messages',
   ],
-  'actors/links': [
-    'test/actors/routing',
-    'test/supervisors/starting/folder-leaving',
-    'test/simulation/links',
-    'test/simulation/members',
-  ],
   'actors/streams': ['test/actors/routing', 'test/actors/control/wrong-messages'],
   'actors/journal': [
     'test/actors/turns/journaled-turns',

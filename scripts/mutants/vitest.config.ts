@@ -21,8 +21,12 @@ export default mergeConfig(
     test: {
       include: paths.map((path) => `${path}{,/**/*,*}.test.ts`),
       sequence: { sequencer: NearestFirst },
-      // `leaks` measures the heap, which the code of all mutants fills.
-      exclude: [...configDefaults.exclude, '**/*.long.test.ts', '**/leaks.slow.test.ts'],
+      // `leaks` measures the heap, which the code of all mutants fills. `machine-copies` reads the text of the code.
+      exclude: [
+        ...configDefaults.exclude,
+        '**/*.long.test.ts',
+        '**/{leaks,machine-copies}.slow.test.ts',
+      ],
       reporters: [],
       testTimeout: Number(process.env.MUTANTS_PATIENCE_MS),
     },

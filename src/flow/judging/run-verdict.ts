@@ -61,12 +61,12 @@ export type NamedParts = {
 /** The lack of anything that a run needs beside its body: its values, its queue, and the workflows of its children. */
 export const lackOf = (
   run: RunRecord,
-  { waitsFor, isHeld }: RunState,
+  { waitsFor }: RunState,
   { queues, workflows }: NamedParts,
 ): Verdict | undefined => {
   if ('unreadable' in run)
     return blocksWith(run.unreadable, 'restore the value, or `settle` the operation')
-  const queue = isHeld && waitsFor?.kind === 'queue' ? waitsFor.name : undefined
+  const queue = waitsFor?.kind === 'queue' ? waitsFor.name : undefined
   if (queue !== undefined && !queues.has(queue)) return lacks(`queue ${queue}`)
   for (const { child, outcome } of run.record) {
     if (child === undefined || outcome || workflows.has(typeOfRun(child))) continue

@@ -1,7 +1,7 @@
 /** The judgement after a start: which actors at rest the new build would block when they wake. */
 import { expect, onTestFinished, test } from 'vitest'
 import type { VirtualClock } from '../../../src/clock.ts'
-import { type Ctx, flow, flows, workflow } from '../../../src/flow/index.ts'
+import { type Ctx, flow, flows, queue, workflow } from '../../../src/flow/index.ts'
 import {
   type App,
   call,
@@ -291,6 +291,38 @@ test('judged once more, the earlier findings stand until all is judged, and thos
   await s.advance(10_000)
 
   expect(s.app.health().actors.wouldBlock).toMatchObject({ count: 3, judged: 3, left: 0 })
+})
+
+test('waiting runs whose queue, or whose child, the new tree lacks are named', {
+  tags: ['RE4'],
+}, async () => {
+  const { clock, start, during } = machine()
+  const child = workflow('child', async (ctx: Own) => ctx.waitFor('approval'))
+  const parent = workflow('parent', (ctx: Ctx) => ctx.child('own', child, undefined))
+  const held = workflow('held', async (ctx: Own) => ctx.waitFor('approval'), { queue: 'places' })
+  const places = queue('places', { concurrency: 1 })
+  const workflows = [child, parent, held]
+  const first = await start({
+    app: supervisor('app', {}, [flows({ workflows, queues: [places] })]),
+  })
+  const started = flow(first)
+  await during(started.start(parent, undefined, { id: 'p' }))
+  for (const id of ['1', '2']) await during(started.start(held, undefined, { id }))
+  await during(started.start(child, undefined, { id: 'later', delay: '1d' }))
+  await clock.advance(120_000)
+  await during(first.close())
+  const free = workflow('held', async (ctx: Own) => ctx.waitFor('approval'))
+  const next = await start({ app: supervisor('app', {}, [flows({ workflows: [parent, free] })]) })
+  onTestFinished(async () => void (await during(next.close())))
+  await clock.advance(10_000)
+
+  expect(next.health().actors.wouldBlock.first).toEqual([
+    {
+      entity: '$flow-parent/p',
+      reason: 'UNSUPPORTED_VERSION: there is no workflow child, of its child',
+    },
+    { entity: '$flow-held/2', reason: 'UNSUPPORTED_VERSION: there is no queue places' },
+  ])
 })
 
 /** Lets reads of a shard fail so from now on, until the function that is returned is called. */

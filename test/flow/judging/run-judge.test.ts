@@ -3,9 +3,11 @@
  * bodies are planted: every one acts otherwise than the body that the run began with.
  */
 import { describe, expect, test } from 'vitest'
-import type { Verdict } from '../../../src/actors/index.ts'
+import type { ReadRows, Verdict } from '../../../src/actors/index.ts'
+import { KeelsonError } from '../../../src/errors.ts'
 import { type Ctx, workflow } from '../../../src/flow/index.ts'
 import { RunJudge } from '../../../src/flow/judging/run-judge.ts'
+import { recordIn } from '../../../src/flow/judging/stored-run.ts'
 import type { RunState } from '../../../src/flow/runs/record.ts'
 import { storedRun, wholeRun } from '../../../src/flow/runs/replaying.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
@@ -289,4 +291,22 @@ test('a body that stood still and went on is found again, and noted', async () =
   expect(await judged(w, slow)).toMatchObject([
     { level: 'notes', what: 'awaits something else than ctx' },
   ])
+})
+
+test('a run whose rows are damaged is unreadable, and one whose shard is down is not judged', async () => {
+  const rowsWith = (code: 'CORRUPT' | 'SHARD_DOWN') =>
+    new Proxy({} as ReadRows, {
+      get: () => () => {
+        throw new KeelsonError(code, 'no rows')
+      },
+    })
+  const w = await rested(of(original))
+  const state = w.s.app.entity('$flow-order').state('1') as RunState
+
+  expect(await recordIn(state, rowsWith('CORRUPT'))).toMatchObject({
+    unreadable: { code: 'CORRUPT', message: 'its record cannot be read: no rows' },
+  })
+  await expect(recordIn(state, rowsWith('SHARD_DOWN'))).rejects.toMatchObject({
+    code: 'SHARD_DOWN',
+  })
 })

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { and, createMachine, fromPromise, not, setup } from 'xstate'
+import { isIn } from '../../../src/runtime/machine/machine-outline.ts'
 import { StateMachine } from '../../../src/runtime/state-machine/state-machine.ts'
 
 describe('the picture of a machine', () => {
@@ -121,4 +122,18 @@ describe('the picture of a machine', () => {
   a_20_b --> a_2d_b : go
 `)
   })
+})
+
+test.each<[string, unknown, readonly string[], boolean]>([
+  ['every state', 'on', [], true],
+  ['its state', 'on', ['on'], true],
+  ['another state', 'on', ['off'], false],
+  ['a state within one that has none', 'on', ['on', 'dim'], false],
+  ['a state with others in it', { on: 'dim' }, ['on'], true],
+  ['one of several at once', { on: { left: 'dim', right: 'full' } }, ['on', 'right', 'full'], true],
+  ['none of several', { on: { left: 'dim', right: 'full' } }, ['on', 'right', 'dim'], false],
+  ['a name of every object', { on: 'dim' }, ['toString'], false],
+  ['a value that is none', null, ['on'], false],
+])('a machine is in %s', (_, value, path, is) => {
+  expect(isIn(value, path)).toBe(is)
 })

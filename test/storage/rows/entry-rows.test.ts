@@ -9,12 +9,13 @@ import {
   entryContent,
   readEntryRow,
 } from '../../../src/storage/commands/journal-entry.ts'
+import { valueTags } from '../../../src/storage/ports/projection-store.ts'
 import { entryCounts } from '../../../src/storage/rows/entry-rows.ts'
 import { applyUnits } from '../../../src/storage/rows/unit-application.ts'
 import { entityRowKey } from '../../../src/storage/values/entity-key.ts'
 import { mainRowOf } from '../../../src/storage/values/entity-row.ts'
 import { eventPayload } from '../../../src/storage/values/event-payload.ts'
-import { entryIdRowKey } from '../../../src/storage/values/row-key.ts'
+import { appendedMarkerKey, entryIdRowKey } from '../../../src/storage/values/row-key.ts'
 import { anyEntry } from '../../support/worlds/any-command.ts'
 import { MapRows } from '../../support/worlds/map-rows.ts'
 
@@ -59,6 +60,19 @@ const turn = (...entries: readonly EntryUnit[]): Turn => ({
 })
 
 describe('an entry', () => {
+  test('that is appended by itself leaves a mark, once; those of turns leave none', () => {
+    const rows = new MapRows()
+    expect([...applied(rows, 7, turn(entry('a'))).changes.keys()]).not.toContain(appendedMarkerKey)
+
+    const first = applied(rows, 8, entry('b')).changes.get(appendedMarkerKey)
+    expect(first).toEqual({
+      value: { tag: valueTags.bytes, bytes: new Uint8Array(0) },
+      expiresAt: 0,
+    })
+    expect([...applied(rows, 9, entry('c')).changes.keys()]).not.toContain(appendedMarkerKey)
+    expect(rows.get(appendedMarkerKey)).toEqual(first)
+  })
+
   test('is answered with its place, which its id keeps', () => {
     const rows = new MapRows()
 

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import type { StreamAnswer } from '../../../src/storage/commands/command-answer.ts'
 import type { StreamPart } from '../../../src/storage/commands/stream-unit.ts'
 import type { Row } from '../../../src/storage/ports/projection-store.ts'
+import { streamBytesMax } from '../../../src/storage/rows/stream-rows.ts'
 import { applyUnit } from '../../../src/storage/rows/unit-application.ts'
 import { rowClassOf } from '../../../src/storage/values/row-key.ts'
 import {
@@ -177,6 +178,43 @@ test('messages that a producer counts are acknowledged once more after the close
     producer: { epoch: 0, next: 2 },
   })
   expect(headIn(rows)).toMatchObject({ next: 2, writtenMs: 1 })
+})
+
+test.each([
+  ['of messages that were not there', 2, 'stream'],
+  ['of one byte more', 3, 'refusedPart'],
+])('only the bytes %s count for the most that a stream keeps', (_, length, kind) => {
+  const rows = new MapRows()
+  const by = { id: 'p', epoch: 0, seq: 0, counts: 'messages' as const }
+  applied(rows, 1, appending('a', ['"known"', '"too"'], { producer: by }))
+  rows.take([[headKey, streamHeadRow({ ...headIn(rows), bytes: streamBytesMax - 6 })]])
+  const more = ['"known"', '"too"', '1234', '1'.repeat(length)]
+
+  expect(applied(rows, 2, appending('a', more, { producer: by }))).toMatchObject({ kind })
+})
+
+test('a trim of a stream that is not there finds none, and makes none', () => {
+  const rows = new MapRows()
+  const before = { birth: '0123456789abcdef', number: 0 }
+
+  expect(applied(rows, 1, acting('a', { act: 'trim', before }))).toMatchObject({
+    kind: 'refusedPart',
+    why: 'none',
+  })
+  expect([...rows.rows.keys()]).toEqual([])
+})
+
+test('a close without messages by a producer that is known closes the stream, and is no repetition', () => {
+  const rows = new MapRows()
+  const by = (seq: number) => ({ id: 'p', epoch: 0, seq, counts: 'messages' as const })
+  applied(rows, 1, appending('a', ['1'], { producer: by(0) }))
+
+  expect(applied(rows, 2, appending('a', [], { producer: by(1), closes: true }))).toMatchObject({
+    isRepeat: false,
+    isClosed: true,
+    end: 1,
+  })
+  expect(headIn(rows).isClosed).toBe(true)
 })
 
 /** The chunks that stay, and the floor, by the rules as a list of chunks has them. */

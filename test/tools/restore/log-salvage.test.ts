@@ -7,7 +7,7 @@ import { virtualClock } from '../../../src/clock.ts'
 import { parseSegmentName } from '../../../src/storage/segments/log-folder.ts'
 import type { SimulatedDisk } from '../../../src/testing/simulated/simulated-disk.ts'
 import { changingOperations } from '../../../src/testing/simulated/simulated-faults.ts'
-import { type Salvaged, salvaging } from '../../../src/tools/restore/shard-salvage.ts'
+import { nothingFound, type Salvaged, salvaging } from '../../../src/tools/restore/shard-salvage.ts'
 import { verifyLog } from '../../support/verify-log.ts'
 import {
   commit,
@@ -134,6 +134,30 @@ describe('a salvaged log', () => {
     expect(reopened(world.disk).frames).toEqual(
       before.filter(({ lsn }) => lsn < gone.from || lsn > gone.to),
     )
+  })
+
+  test('of more lost frames than it records is TOO_LARGE, and nothing is made', () => {
+    const { disk } = crashedLogOf(1)
+    makeTarget(disk)
+    const lost = [{ from: 1, to: 2 ** 27 + 1 }]
+    const found = { ...nothingFound(), lost }
+
+    expect(() =>
+      runToEnd(salvaging({ disk, clock: virtualClock(7), from: dir, found, to })),
+    ).toThrow(expect.objectContaining({ code: 'TOO_LARGE', details: { lost, limit: 2 ** 27 } }))
+    expect(disk.list(to)).toEqual([])
+  })
+
+  test('of which nothing is left to say so has an id of its own, and another one keeps its own', () => {
+    const idOf = (walId: string): string => {
+      const { disk } = crashedLogOf(1)
+      makeTarget(disk)
+      const found = { ...nothingFound(), walId }
+      return runToEnd(salvaging({ disk, clock: virtualClock(7), from: dir, found, to })).walId
+    }
+
+    expect(idOf('')).toMatch(/^[0-9a-f]{32}$/)
+    expect(idOf('ab'.repeat(16))).toBe('ab'.repeat(16))
   })
 
   test('that was interrupted at any call is refused or complete', () => {

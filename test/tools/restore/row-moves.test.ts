@@ -128,4 +128,8 @@ test('sums do not depend on the order of rows, and differ by one row, one byte, 
   expect(sumOf(all.slice(1))).not.toEqual(sum)
   expect(sumOf([...all.slice(1), row('k0', 'v1')])).not.toEqual(sum)
   expect(sumOf(all, 'lock')).not.toEqual(sum)
+
+  const numberOf = (found: ReturnType<typeof sumOf>): bigint => BigInt(`0x${found.value?.sum}`)
+  const each = all.map((one) => numberOf(sumOf([one])))
+  expect(numberOf(sum)).toBe(each.reduce((one, other) => one + other) % 2n ** 128n)
 })
