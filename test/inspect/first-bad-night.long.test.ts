@@ -82,6 +82,13 @@ const faults: readonly Fault[] = [
     alert: 'KeelsonAlarmsOverdue',
     cause: /hang/,
   },
+  {
+    what: 'hold',
+    line: /warn {2}\w: order\/11: call hold hangs: it has run for 10 s/g,
+    trouble: 'hanging handler, order/11',
+    alert: 'KeelsonAlarmsOverdue',
+    cause: /handling +call hold, since 20[^;]+; 0 messages waiting/,
+  },
 ]
 
 const full: Fault = {

@@ -5,7 +5,7 @@
  * actor: the next life never gets it.
  */
 import { call, type Process, processOf } from '../../runtime/index.ts'
-import type { Work } from '../turns/actor-work.ts'
+import type { Handled, Work } from '../turns/actor-work.ts'
 import { ownTime, ownWork } from '../turns/durable-server.ts'
 import type { Change, Run } from '../turns/turn-run.ts'
 import type { DurableTerms } from './durable-terms.ts'
@@ -24,6 +24,8 @@ export class Background {
   #working: Set<Process> | undefined
   /** The background work that runs, with that of steps, alarms and promises of its machine. */
   #running: Set<Work> | undefined
+  /** The message whose handler is pending. */
+  #handled: Handled | undefined
 
   constructor(
     terms: DurableTerms,
@@ -71,7 +73,14 @@ export class Background {
 
   /** A turn whose handler is pending: a close waits for that of a step or an alarm. */
   during<T>({ isRecorded, what }: Run, turn: Promise<T>): Promise<T> {
-    if (!isRecorded) return turn
+    if (!isRecorded) {
+      const { work, identity } = this.#terms
+      const handled = work.handles(identity.entity, what, this.#context.now())
+      const ends = (): void => this.#answered(handled, true)
+      turn.then(ends, ends)
+      this.#handled = handled
+      return turn
+    }
     const work = this.#begins(what, this.#context.now())
     return turn.finally(() => this.#settled(work))
   }
@@ -97,8 +106,14 @@ export class Background {
     this.#terms.work.ends(work, true)
   }
 
+  #answered(handled: Handled, hasSettled: boolean): void {
+    if (this.#handled === handled) this.#handled = undefined
+    this.#terms.work.answered(handled, hasSettled)
+  }
+
   /** The actor has ended, and so does what runs. */
   end(): void {
+    if (this.#handled) this.#answered(this.#handled, false)
     for (const work of this.#running ?? []) this.#terms.work.ends(work, false)
     for (const process of this.#working ?? []) process.end('shutdown')
   }

@@ -53,11 +53,24 @@ export class Work {
 /** Work that a close has cut off. */
 export type LateWork = { readonly actor: string; readonly what: string }
 
-/** A step or an alarm whose handler runs, and since when. */
-export type TurnAtWork = { readonly entity: string; readonly what: string; readonly since: number }
+/** A turn whose handler runs, and since when. `isRecorded`: it is that of a step or an alarm. */
+export type TurnAtWork = {
+  readonly entity: string
+  readonly what: string
+  readonly since: number
+  readonly isRecorded: boolean
+}
 
-/** The handler of a step or an alarm that has run for so long hangs, in ms. */
+/** A handler that has run for so long hangs, in ms. */
 export const hangsMs = 10_000
+
+/** The handler of a call or another message, whose promise is pending. A close does not wait for it by itself. */
+export type Handled = {
+  readonly actor: string
+  readonly what: string
+  readonly turnSince: number
+  isSaid: boolean
+}
 
 /** The clock and the log by which hanging handlers are said. */
 type Saying = { readonly clock: Clock; readonly log: FailureLog }
@@ -79,7 +92,7 @@ const processEnds = 'process ends'
 const endsMax = 2
 
 /** Work as the lines of the log name it. */
-const namesOf = ({ actor, what }: Work): FailedWork => {
+const namesOf = ({ actor, what }: Pick<Work, 'actor' | 'what'>): FailedWork => {
   const [kind = ''] = actor.split('/', 1)
   const facts = { entity: actor, what }
   return { kind, subject: `${actor}: ${what}`, alike: `${kind}: ${what}`, which: actor, facts }
@@ -91,6 +104,7 @@ export class ActorWork {
   readonly #isClosing: () => boolean
   readonly #ledger: WorkLedger | undefined
   readonly #running = new Set<Work>()
+  readonly #handled = new Set<Handled>()
   /** The work that was still running at the deadline and has not settled since, with its pieces. */
   readonly #late = new Map<Work, readonly string[]>()
   readonly #lapsing = new Set<(reason: KeelsonError) => void>()
@@ -180,6 +194,25 @@ export class ActorWork {
     return work
   }
 
+  /** The handler of a message waits for its promise. `answered` ends that. */
+  handles(actor: string, what: string, turnSince: number): Handled {
+    const handled = { actor, what, turnSince, isSaid: false }
+    this.#handled.add(handled)
+    if (!this.#cancelLook) this.#lookIn(hangsMs)
+    return handled
+  }
+
+  /** The promise has settled, or its actor has ended first. */
+  answered(handled: Handled, hasSettled: boolean): void {
+    if (this.#handled.delete(handled) && hasSettled) this.#isSaidToEnd(handled)
+  }
+
+  #isSaidToEnd(work: Work | Handled): void {
+    if (!work.isSaid || !this.#saying) return
+    const ranMs = this.#saying.clock.now() - (work.turnSince ?? 0)
+    this.#saying.log.recovered(namesOf(work), `has ended after ${seconds(ranMs)}`)
+  }
+
   #lookIn(ms: number): void {
     const look = (): void => this.#lookForHanging()
     this.#cancelLook = this.#saying?.clock.after(ms, look, { holdsProcess: false })
@@ -191,7 +224,7 @@ export class ActorWork {
     if (!this.#saying) return
     const { clock, log } = this.#saying
     const now = clock.now()
-    const turns = [...this.#running].filter(
+    const turns = [...this.#running, ...this.#handled].filter(
       ({ turnSince, isSaid }) => turnSince !== undefined && !isSaid,
     )
     let next = Number.POSITIVE_INFINITY
@@ -210,18 +243,17 @@ export class ActorWork {
   ends(work: Work, hasSettled: boolean): void {
     if (!this.#running.delete(work)) return
     if (hasSettled) this.#late.delete(work)
-    if (hasSettled && work.isSaid && this.#saying) {
-      const ranMs = this.#saying.clock.now() - (work.turnSince ?? 0)
-      this.#saying.log.recovered(namesOf(work), `has ended after ${seconds(ranMs)}`)
-    }
+    if (hasSettled) this.#isSaidToEnd(work)
     if (this.#running.size === 0) this.#onIdle?.()
   }
 
   /** The turns whose handlers have run since before this time, in ms since 1970. */
   turnsBefore(time: number): readonly TurnAtWork[] {
-    return [...this.#running].flatMap(({ actor: entity, what, turnSince: since }) =>
-      since !== undefined && since < time ? [{ entity, what, since }] : [],
-    )
+    const turns = (works: Iterable<Work | Handled>, isRecorded: boolean): readonly TurnAtWork[] =>
+      [...works].flatMap(({ actor: entity, what, turnSince: since }) =>
+        since !== undefined && since < time ? [{ entity, what, since, isRecorded }] : [],
+      )
+    return [...turns(this.#running, true), ...turns(this.#handled, false)]
   }
 
   /**

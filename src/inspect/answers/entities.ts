@@ -8,7 +8,7 @@ import {
 } from '../../actors/index.ts'
 import type { KeptError } from '../../errors.ts'
 import { failureRecord } from '../../failure-record.ts'
-import { name } from '../../runtime/index.ts'
+import { name, type Ref, summaryOf } from '../../runtime/index.ts'
 import { workerKind } from '../../storage/index.ts'
 import type { App } from '../../supervisors/index.ts'
 import { entityKindOf } from '../recorder/recorder.ts'
@@ -73,6 +73,10 @@ export type EntityFacts = {
   readonly member?: string | undefined
   /** The number of its process; `undefined` at rest. */
   readonly pid: number | undefined
+  /** The message whose handler is pending, since when, in ms since 1970, and how many wait for it. */
+  readonly handling:
+    | { readonly message: string; readonly since: number; readonly waiting: number }
+    | undefined
   /** Why it is blocked. */
   readonly blocked: string | undefined
   /** The record of that failure, with the stack of the user's code. */
@@ -111,11 +115,21 @@ export const entityAt = (app: App, { kind, id }: NamedEntity, reveals = false): 
   return {
     entity,
     pid,
+    handling: handlingIn(app, { kind, id }),
     blocked: error?.message,
     blockedBy: error && failureRecord(error),
     crashes: crashesOfActor(app, kind === workerKind ? id : entity, read?.crash),
     rows: read && !reveals ? shownRows(entities, { kind, id }, read) : read,
   }
+}
+
+const handlingIn = (app: App, { kind, id }: NamedEntity): EntityFacts['handling'] => {
+  const isWorker = kind === workerKind
+  const ref = isWorker
+    ? app.system.whereis(name(id))
+    : app.entities.holder(`${kind}/${id}`)?.address
+  const { handling, mailbox = 0 } = (ref && summaryOf(ref as Ref)) ?? {}
+  return handling && { ...handling, waiting: mailbox }
 }
 
 /** A failure of an entity: which, and its record. */

@@ -76,6 +76,7 @@ export const troubleKinds = {
   'stuck step': { severity: 'warning', alert: 'KeelsonStepStuck' },
   'failing step': { severity: 'warning', alert: 'KeelsonWarning' },
   'hanging step': { severity: 'warning', alert: 'KeelsonAlarmsOverdue' },
+  'hanging handler': { severity: 'warning', alert: 'KeelsonAlarmsOverdue' },
   'waits for space': { severity: 'warning', alert: 'KeelsonAlarmsOverdue' },
   overdue: { severity: 'warning', alert: 'KeelsonAlarmsOverdue' },
   'run blocked': { severity: 'critical', alert: 'KeelsonEntityBlocked' },

@@ -310,8 +310,8 @@ const actorTroubles = (actors: Health['actors'], now: number): readonly CausedTr
   ...listed(actors.parked, ({ entity, what, at, error }) =>
     ofActor('parked', entity, { cause: `${turnText(what)}: ${error}`, since: at }),
   ),
-  ...listed(actors.hanging, ({ entity, what, since }) =>
-    ofActor('hanging step', entity, {
+  ...listed(actors.hanging, ({ entity, what, since, isRecorded }) =>
+    ofActor(isRecorded ? 'hanging step' : 'hanging handler', entity, {
       cause: turnText(what),
       since,
       text: `${turnText(what)} runs for ${lastingText(now - since)}`,

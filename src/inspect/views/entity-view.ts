@@ -57,7 +57,7 @@ const stateWidth = 100
 
 /** One entity in full. */
 export const entityFacts = (shown: EntityFacts): string => {
-  const { entity, member, pid, blocked, rows } = shown
+  const { entity, member, pid, handling, blocked, rows } = shown
   const failures = failuresOf(shown)
     .flatMap(({ title, error }) => recordText(printable(title), error))
     .slice(0, recordsMax)
@@ -66,6 +66,7 @@ export const entityFacts = (shown: EntityFacts): string => {
     ['entity', printable(entity)],
     ...(member === undefined ? [] : [['member', printable(member)] as const]),
     ['process', process],
+    ...(handling === undefined ? [] : [['handling', handlingText(handling)] as const]),
     ...(blocked === undefined ? [] : [['blocked', printable(blocked)] as const]),
   ] as const
   if (rows === undefined)
@@ -93,6 +94,9 @@ export const entityFacts = (shown: EntityFacts): string => {
   ])
   return [facts, ...failures].join('\n\n')
 }
+
+const handlingText = ({ message, since, waiting }: NonNullable<EntityFacts['handling']>): string =>
+  printable(`${message}, since ${timeText(since)}; ${pluralText(waiting, 'message')} waiting`)
 
 /** The most records after the facts. */
 const recordsMax = 5

@@ -1,4 +1,4 @@
-/** A handler of a step that does not end is one line of the log, and its end another one. */
+/** A handler that does not end is one line of the log, and a fact of `health()`. Its end is another line. */
 import { expect, test } from 'vitest'
 import { call, type DurableServer, entity, noReply, reply, supervisor } from '../../../src/index.ts'
 import { capturedLog } from '../../../src/testing/kit/captured-log.ts'
@@ -36,4 +36,49 @@ test('a step that hangs is said once after 10 s, and when it ends', async () => 
   end()
   await s.advance(100)
   expect(log.messages('info')).toEqual(['order/2: continue ship has ended after 26 s'])
+})
+
+test('a call that hangs is said once after 10 s, is in health() while it does, and when it ends or its actor does', async () => {
+  let end: () => void = () => undefined
+  const server: DurableServer<{ calls: { save: () => void } }, { n: number }> = {
+    init: () => ({ n: 0 }),
+    calls: {
+      save: (state) =>
+        new Promise((resolve) => {
+          end = () => resolve(reply(undefined, { ...state }))
+        }),
+    },
+  }
+  const order = entity('order', server)
+  const log = capturedLog()
+  const s = await simulated({ app: supervisor('app', {}, [order]), logger: log })
+  const hanging = () => s.app.health().actors.hanging
+  const begin = s.clock.now()
+  const [first, second] = ['1', '2'].map((id) =>
+    call(s.app.entity(order).ref(id), 'save', undefined, { timeoutMs: 60_000 }).catch(
+      ({ code }) => code,
+    ),
+  )
+  await s.advance(9_900)
+  expect(hanging().count).toBe(0)
+  expect(log.messages('warn')).toEqual([])
+  await s.advance(200)
+  const said = 'order/1: call save hangs: it has run for 10 s, and order/1 handles nothing else'
+  expect(log.messages('warn')).toEqual([said, said.replaceAll('order/1', 'order/2')])
+  expect(hanging()).toMatchObject({
+    count: 2,
+    first: [
+      { entity: 'order/1', what: 'call save', isRecorded: false },
+      { entity: 'order/2', what: 'call save', isRecorded: false },
+    ],
+  })
+  expect((hanging().first[0]?.since ?? 0) - begin).toBeLessThan(100)
+
+  end()
+  await s.during(second)
+  expect(log.messages('info')).toEqual(['order/2: call save has ended after 10 s'])
+  s.app.system.kill('order/1' as never)
+  await s.advance(100)
+  expect(await first).toBe('EXITED')
+  expect(hanging().count).toBe(0)
 })

@@ -57,6 +57,7 @@ const order = entity('order', {
   calls: {
     place: (_, customer) => reply('placed', { customer }),
     hang: (state) => reply('hangs', state, { continue: ['hang'] }),
+    hold: () => new Promise(() => undefined),
   },
   continues: { hang: () => new Promise(() => undefined) },
 })
@@ -80,6 +81,7 @@ const acts = {
   mail: (app) => flow(app).add(mails, { to: 'ada' }),
   place: (app) => call(app.entity(order).ref('7'), 'place'),
   hang: (app) => call(app.entity(order).ref('9'), 'hang'),
+  hold: (app) => call(app.entity(order).ref('11'), 'hold').catch(({ code }) => code),
   fill,
 }
 

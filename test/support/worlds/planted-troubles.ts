@@ -145,7 +145,12 @@ export const plants: Readonly<Record<TroubleKind, Plant>> = {
   }),
   'stuck step': failing(3),
   'failing step': failing(2),
-  'hanging step': inActors({ hanging: some({ entity: 'order/1', what: 'continue x', since: 1 }) }),
+  'hanging step': inActors({
+    hanging: some({ entity: 'order/1', what: 'continue x', since: 1, isRecorded: true }),
+  }),
+  'hanging handler': inActors({
+    hanging: some({ entity: 'order/1', what: 'call x', since: 1, isRecorded: false }),
+  }),
   'waits for space': inActors({ waiting: some({ entity: 'order/1', what: 'cast add', since: 1 }) }),
   overdue: inActors({ overdue: some({ entity: 'order/1', what: 'alarm pay', at: 1 }) }),
   'run blocked': inParts('flow', { blocked: stopped }),
