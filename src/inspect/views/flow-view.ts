@@ -115,8 +115,8 @@ export const runFacts = (run: string, row: RunInFull, paint: Paint): string => {
     [runNames.startedAt, timeText(startedAt)],
     [runNames.since, timeText(since)],
     [runNames.attempt, countText(attempt)],
-    [runNames.input, cellText(row.input)],
-    [runNames.output, cellText(row.output)],
+    [runNames.input, cellText(row.input, valueMax)],
+    [runNames.output, cellText(row.output, valueMax)],
     [runNames.waitsFor, waitCell(waitsFor, true)],
     [runNames.error, errorCell(error)],
     [runNames.progress, cellText(progress)],
@@ -145,7 +145,7 @@ export const runFacts = (run: string, row: RunInFull, paint: Paint): string => {
     facts,
     table,
     ...stepRecords(row),
-    ...recordText(`${printable(run)} ${status}`, error),
+    ...recordText(`${printable(run)} ${status}`, error, cellMax),
   ].join('\n\n')
 }
 
@@ -155,7 +155,7 @@ const stepRecords = ({ steps }: RunInFull): readonly string[] =>
     .filter(({ error, outcome }) => error !== undefined && outcome !== 'ok')
     .slice(-recordsMax)
     .flatMap(({ kind, key, error, ...tried }) =>
-      recordText(`${kind} ${printable(key)}${failedText(tried)}`, error),
+      recordText(`${kind} ${printable(key)}${failedText(tried)}`, error, cellMax),
     )
 
 /** The most records after a table. */
@@ -198,7 +198,7 @@ export const jobFacts = (job: string, look: WaitingJob<JobLook>, paint: Paint): 
     ['job', printable(job)],
     [jobNames.state, stateText('job', state, paint)],
     ...(others.waitsFor ? [[jobNames.waitsFor, waitCell(others.waitsFor, true)] as const] : []),
-    [jobNames.input, cellText(input)],
+    [jobNames.input, cellText(input, valueMax)],
     [jobNames.key, cell(key)],
     [jobNames.priority, cell(String(priority))],
     [jobNames.addedAt, timeText(addedAt)],
@@ -208,12 +208,12 @@ export const jobFacts = (job: string, look: WaitingJob<JobLook>, paint: Paint): 
     [jobNames.failedAt, timeText(failedAt)],
     [jobNames.error, errorCell(others.error)],
     [jobNames.doneAt, timeText(doneAt)],
-    [jobNames.result, cellText(others.result)],
+    [jobNames.result, cellText(others.result, valueMax)],
     [jobNames.progress, cellText(others.progress)],
     [jobNames.tryKey, printable(others.tryKey)],
     ...others.log.map((line) => [jobNames.log, short(line)] as const),
   ])
-  return [facts, ...recordText('the failure', others.error)].join('\n\n')
+  return [facts, ...recordText('the failure', others.error, cellMax)].join('\n\n')
 }
 
 /** A page of dead jobs, with the records of its errors: jobs that died alike have one. */
@@ -239,7 +239,7 @@ export const deadTable = (page: DeadPage): string => {
   }
   const records = [...alike.values()].slice(0, recordsMax).flatMap(({ first, others }) => {
     const more = others === 0 ? '' : ` and ${countText(others)} more`
-    return recordText(`job ${first.id}${more}`, first.error)
+    return recordText(`job ${first.id}${more}`, first.error, cellMax)
   })
   return withCursor([table, ...records].join('\n\n'), page.cursor)
 }
@@ -321,15 +321,21 @@ const errorCell = (error: (KeptError | Error) | undefined): string =>
   error ? short(keptText(error)) : '-'
 
 /** A large value is shown by its size: it is read on demand. */
-const cellText = (value: unknown): string =>
+const cellText = (value: unknown, max = cellMax): string =>
   value === undefined
     ? '-'
     : value instanceof LargeValue
       ? `${bytesText(value.length)}: load() of flow(app).get(type, id) reads it`
-      : short(inspect(value, { breakLength: Number.POSITIVE_INFINITY, compact: true, depth: 4 }))
+      : short(
+          inspect(value, { breakLength: Number.POSITIVE_INFINITY, compact: true, depth: 4 }),
+          max,
+        )
 
 /** The most characters of a cell. */
 const cellMax = 80
 
-const short = (text: string): string =>
-  printable(text.length > cellMax ? `${text.slice(0, cellMax - 1)}…` : text)
+/** The most characters of the input and the output of one run or job. */
+const valueMax = 1_000
+
+const short = (text: string, max = cellMax): string =>
+  printable(text.length > max ? `${text.slice(0, max - 1)}…` : text)

@@ -4,6 +4,7 @@ import { type Ctx, queue, workflow } from '../../../src/flow/index.ts'
 import { troublesOf } from '../../../src/inspect/answers/troubles.ts'
 import { FlowWords } from '../../../src/inspect/prompt/flow-words.ts'
 import { plainPaint } from '../../../src/inspect/text/paint.ts'
+import { recordText } from '../../../src/inspect/views/record-view.ts'
 import { flowWorld } from '../../support/worlds/flow-world.ts'
 
 const refuse = (): never => {
@@ -92,4 +93,21 @@ test('flow.start and flow.add begin runs and jobs by the names of their parts', 
   expect(await text(words.start('charging', undefined, { id: '7' }))).toBe('charging/7 had begun')
   expect(await text(words.add('mails', 'hello'))).toBe('mails has job 1')
   expect(w.flow.get(charging, '7')?.status).toBe('running')
+})
+
+test('the input of one run is shown up to 1,000 characters', async () => {
+  const { w, text, words } = await started()
+  const given = { token: 'hunter2', n: 1, lines: Array(90).fill('rice') }
+  await w.during(w.flow.start(doubling, given, { id: '1' }))
+  const shown = await text(words.show('doubling', '1'))
+  expect(shown).toMatch(/input .*lines: (?:.*'rice'){20}/)
+})
+
+test('an error without a stack is shown whole below a row that cuts it', () => {
+  const error = { name: 'KeelsonError', code: 'DIVERGED', message: 'the body waits' } as const
+  expect(recordText('it', error, 80)).toEqual([])
+  const message = `the body waits for screen, and never asks for ${'reserve/ink, '.repeat(9)}`
+  expect(recordText('it', { ...error, message }, 80)).toEqual([
+    `it:\n  KeelsonError [DIVERGED]: ${message}`,
+  ])
 })
