@@ -11,7 +11,7 @@ import {
 
 /**
  * The troubles here, and those of the other members with their names, the critical ones first. One
- * that this member sees itself, such as a shard that nobody has, is named once.
+ * that this member sees itself is named once.
  */
 export const troublesOfAll = (facts: JudgedFacts): readonly Trouble[] => {
   const { health, now } = facts
@@ -46,13 +46,19 @@ const diskOfAll = ({ fullDisk, members }: Health): FullDisk | undefined => {
 
 const titleOf = ({ kind, subject }: Trouble): string => `${kind}: ${subject}`
 
+/** A report without the shards that nobody had when it was made: this member knows the owners of now. */
+const withoutUnowned = ({ shards, ...reported }: Health): Health => ({
+  ...reported,
+  shards: shards.filter(({ phase, member }) => phase !== 'elsewhere' || member !== undefined),
+})
+
 const reportedTroubles = (
   { member, report }: Health['members'][number],
   now: number,
 ): readonly Trouble[] => {
   if (!report) return []
   try {
-    const found = troublesOf({ health: report.health, now })
+    const found = troublesOf({ health: withoutUnowned(report.health), now })
     const disk = report.health.fullDisk && fullDiskTroubles(report.health)[0]
     const isOfDisk = (each: Trouble): boolean =>
       disk !== undefined && titleOf(each) === titleOf(disk)

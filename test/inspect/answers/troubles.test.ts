@@ -255,6 +255,27 @@ test('a full disk that members share is one trouble, with the shards of all of t
   expect(of(health)).toMatchObject([{ subject: 'shards 1, 3', count: 2 }])
 })
 
+test('a shard that nobody had when another member reported is a trouble if nobody has it now', async () => {
+  const health = ofShards((await simulated({})).app.health(), 3)
+  const lost = { phase: 'elsewhere', member: undefined } as const
+  const asOf = (...unowned: readonly number[]): Health => ({
+    ...health,
+    shards: health.shards.map((each, at) => (unowned.includes(at) ? { ...each, ...lost } : each)),
+  })
+  const members = [
+    {
+      ...{ member: 'b', linked: true, shards: [], unanswered: undefined },
+      report: { health: asOf(1, 2), since: 0, ageMs: 20_000 },
+    },
+  ]
+  const of = (own: Health) => troublesOfAll({ health: { ...own, members }, now: 60_000 })
+
+  expect(of(asOf())).toEqual([])
+  expect(of(asOf(0, 2)).map(({ kind, subject }) => ({ kind, subject }))).toEqual([
+    { kind: 'shard without owner', subject: 'shards 0, 2' },
+  ])
+})
+
 test('no kind of trouble is told for each shard that has it for one reason', async () => {
   const health = ofShards((await simulated({})).app.health(), 64)
   const kinds = Object.keys(plants) as TroubleKind[]
