@@ -41,6 +41,7 @@ export type {
   RunWatch,
   StepRow,
   StepsOptions,
+  Unread,
   WatchFilter,
 } from './looks/listing.ts'
 export type { DrainOptions, JobHandle, JobUpdate, RemovedJob } from './queue/job-handle.ts'

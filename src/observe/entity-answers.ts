@@ -191,6 +191,8 @@ export type RunRow = {
 /** One run with its last steps. `isCut`: there are earlier ones, for which a frame has no room. */
 export type RunDetail = {
   readonly row: RunRow
+  /** The signals and updates that have come and that its body has not read. */
+  readonly unread?: string
   readonly input?: Shown
   readonly output?: Shown
   readonly progress?: Shown

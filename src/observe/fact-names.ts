@@ -12,6 +12,7 @@ export const runNames = {
   input: 'input',
   output: 'output',
   waitsFor: 'waits for',
+  unread: 'unread',
   error: 'error',
   progress: 'progress',
   parent: 'parent',

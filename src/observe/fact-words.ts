@@ -55,6 +55,17 @@ export const waitLine = ({ text, since, until }: Wait, words: TimeWords): string
     ...(until === undefined ? [] : [words.until(until)]),
   ].join(', ')
 
+/** Signals and updates that a body has not read: `signal fetched; update price, 3 times`. */
+export const unreadText = (
+  unread: readonly { readonly kind: string; readonly name: string; readonly count: number }[],
+): string =>
+  unread
+    .map(
+      ({ kind, name, count }) =>
+        `${kind} ${name}${count === 1 ? '' : `, ${countText(count)} times`}`,
+    )
+    .join('; ')
+
 /** The conditions of a queue that are not ordinary, each with its words. */
 export const queueConditions = (queue: {
   readonly isPaused: boolean

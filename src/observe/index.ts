@@ -11,6 +11,7 @@ export {
   runWaitText,
   triesText,
   unnamedOf,
+  unreadText,
   type Wait,
   waitLine,
 } from './fact-words.ts'

@@ -34,6 +34,8 @@ import {
   type RunState,
   type RunStatus,
   runStatuses,
+  unreadOf,
+  unreadPrefix,
   valueKey,
 } from '../runs/record.ts'
 import { ask, type Look } from './look.ts'
@@ -65,11 +67,22 @@ export type Row = {
   readonly forkedFrom: string | undefined
 }
 
+/** Signals or updates of one name that have come, and that the body has not read. */
+export type Unread = {
+  readonly kind: 'signal' | 'update'
+  readonly name: string
+  readonly count: number
+}
+
 /**
  * One run with its input and its output, each of which may be a `LargeValue`. `output` is `undefined`
- * until the run is `completed`.
+ * until the run is `completed`. `unread`: a body that waits for another name never reads these.
  */
-export type RunLook = Row & { readonly input: unknown; readonly output: unknown }
+export type RunLook = Row & {
+  readonly input: unknown
+  readonly output: unknown
+  readonly unread: readonly Unread[]
+}
 
 /** A run of a list that shows inputs or outputs: the fields that `show` names. */
 export type ListedRun = Row & Partial<Pick<RunLook, 'input' | 'output'>>
@@ -247,7 +260,24 @@ export function* runOf(
   const state = yield* stateOf(runs, id)
   if (!state) return undefined
   const { input, output } = yield* valuesOf(runs, id, ['input', 'output'])
-  return { ...(yield* lookOf(runs, id, state)), input, output }
+  const unread = state.unread === 0 ? [] : yield* unreadOfRun(runs, id)
+  return { ...(yield* lookOf(runs, id, state)), input, output, unread }
+}
+
+/** The unread signals and updates of a run by their names. It has at most 1,000. */
+function* unreadOfRun(runs: Runs, id: string): Look<readonly Unread[]> {
+  const counts = new Map<string, Unread>()
+  let cursor: string | undefined
+  do {
+    const found = yield* rowsOf(runs, id, { prefix: unreadPrefix, ...(cursor && { cursor }) })
+    for (const [key] of found.entries) {
+      const { kind, name } = unreadOf(key)
+      const { count } = counts.get(`${kind} ${name}`) ?? { count: 0 }
+      counts.set(`${kind} ${name}`, { kind, name, count: count + 1 })
+    }
+    cursor = found.cursor
+  } while (cursor !== undefined)
+  return [...counts.values()]
 }
 
 function* valuesOf(

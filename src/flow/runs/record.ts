@@ -233,6 +233,19 @@ export const signalIdKey = (id: string): string => `signal-id/${id}`
 export const updatesPrefix = (name?: string): string =>
   name === undefined ? 'signal/$' : `signal/$${encodeURIComponent(name)}/`
 
+/** The prefix of the rows of all unread signals and updates. */
+export const unreadPrefix = 'signal/'
+
+/** Which signal or update the row of this key has. */
+export const unreadOf = (key: string): { kind: 'signal' | 'update'; name: string } => {
+  const [, coded = ''] = key.split('/')
+  const isUpdate = coded.startsWith('$')
+  return {
+    kind: isUpdate ? 'update' : 'signal',
+    name: decodeURIComponent(isUpdate ? coded.slice(1) : coded),
+  }
+}
+
 /** The row of an unread update. */
 export type UnreadUpdate = { readonly update: string; readonly value?: unknown }
 

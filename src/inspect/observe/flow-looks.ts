@@ -14,17 +14,18 @@ import type {
   ScheduleRow,
   StepRow,
 } from '../../flow/index.ts'
-import type {
-  DeadPage,
-  DeadRow,
-  Flows,
-  JobDetail,
-  JobPage,
-  JobRow,
-  RunDetail,
-  RunPage,
-  RunRow,
-  SchedulePage,
+import {
+  type DeadPage,
+  type DeadRow,
+  type Flows,
+  type JobDetail,
+  type JobPage,
+  type JobRow,
+  type RunDetail,
+  type RunPage,
+  type RunRow,
+  type SchedulePage,
+  unreadText,
 } from '../../observe/index.ts'
 import { redacted } from '../../redaction.ts'
 import type { App } from '../../supervisors/index.ts'
@@ -222,7 +223,8 @@ export const runShown = async (app: App, query: Query): Promise<RunDetail> => {
   const [type, id] = [textIn(query, 'type'), textIn(query, 'id')]
   const options = { limit: stepsMax, reverse: true }
   const { steps: page, ...row } = await runInFull(app, type, id, options)
-  const values = given<Pick<RunDetail, 'input' | 'output' | 'failure'>>({
+  const values = given<Pick<RunDetail, 'unread' | 'input' | 'output' | 'failure'>>({
+    unread: row.unread.length === 0 ? undefined : shortText(unreadText(row.unread), 400),
     input: row.input === undefined ? undefined : redactedTree(row.input),
     output: row.output === undefined ? undefined : redactedTree(row.output, outputBytes),
     failure: recordShown(row.error, runRecordBytes),

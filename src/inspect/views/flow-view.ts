@@ -20,6 +20,7 @@ import {
   runNames,
   runStatuses,
   triesText,
+  unreadText,
   type Wait,
   waitLine,
 } from '../../observe/index.ts'
@@ -118,6 +119,7 @@ export const runFacts = (run: string, row: RunInFull, paint: Paint): string => {
     [runNames.input, cellText(row.input, valueMax)],
     [runNames.output, cellText(row.output, valueMax)],
     [runNames.waitsFor, waitCell(waitsFor, true)],
+    ...(row.unread.length === 0 ? [] : [[runNames.unread, short(unreadText(row.unread))] as const]),
     [runNames.error, errorCell(error)],
     [runNames.progress, cellText(progress)],
     [runNames.parent, cell(row.parent)],

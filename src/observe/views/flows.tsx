@@ -333,6 +333,7 @@ const RunCard = (props: {
           [isOver(row.status) ? 'took' : 'age', durationText(Math.max(0, end - row.startedAt))],
           [runNames.attempt, countText(row.attempt)],
           [runNames.waitsFor, row.waitsFor && waitLine(row.waitsFor, { since, until })],
+          [runNames.unread, run.unread],
           [runNames.parent, row.parent],
           [
             'as an entity',

@@ -17,10 +17,14 @@ const charging = workflow('charging', (ctx: Ctx) => ctx.step('charge', refuse, {
 const doubling = workflow('doubling', async (_: Ctx, given: { token: string; n: number }) => ({
   ...{ token: given.token, twice: given.n * 2, text: 'x'.repeat(given.n * 100) },
 }))
+type Collected = { collected: number; fetched: number; 'by/whom $': number }
+const collecting = workflow('collecting', (ctx: Ctx<Collected, { price(given: number): number }>) =>
+  ctx.waitFor('collected'),
+)
 const mails = queue('mails', refuse, { retry })
 
 const started = async () => {
-  const w = await flowWorld([charging, doubling], { queues: [mails] })
+  const w = await flowWorld([charging, doubling, collecting], { queues: [mails] })
   const words = new FlowWords(w.s.app, plainPaint)
   const text = async (answer: Promise<object>) => String(await w.during(answer))
   return { w, words, text }
@@ -110,4 +114,26 @@ test('an error without a stack is shown whole below a row that cuts it', () => {
   expect(recordText('it', { ...error, message }, 80)).toEqual([
     `it:\n  KeelsonError [DIVERGED]: ${message}`,
   ])
+})
+
+test('a run shows the signals and updates that its body has not read', async () => {
+  const { w, text, words } = await started()
+  const run = await w.during(w.flow.start(collecting, undefined, { id: '1' }))
+  await w.s.advance(3_000)
+  expect(w.flow.get(collecting, '1')).toMatchObject({ status: 'waiting', unread: [] })
+  expect(await text(words.show('collecting', '1'))).not.toContain('unread')
+  await w.during(run.signal('fetched', 1))
+  await w.during(run.signal('by/whom $', 2))
+  await w.during(run.signal('fetched', 3))
+  void run.update('price', 4).catch(() => undefined)
+  await w.s.advance(3_000)
+
+  expect(w.flow.get(collecting, '1')?.unread).toEqual([
+    { kind: 'update', name: 'price', count: 1 },
+    { kind: 'signal', name: 'by/whom $', count: 1 },
+    { kind: 'signal', name: 'fetched', count: 2 },
+  ])
+  expect(await text(words.show('collecting', '1'))).toMatch(
+    /waits for +signal collected.*\nunread +update price; signal by\/whom \$; signal fetched, 2 times/,
+  )
 })
