@@ -81,12 +81,17 @@ export const actorsHealth = (entities: Entities): ActorsHealth => {
     failing: failingIn(entities),
     parked: parkedIn(entities),
     blocked: blockedIn(entities),
-    hanging: some(entities.work.turnsBefore(entities.system.clock.now() - hangsMs)),
+    hanging: some(hangingIn(entities)),
     overdue: some(entities.shards.flatMap(overdueOf)),
     missing: some(missingIn(entities)),
     wouldBlock: entities.judgement.health,
     refused: Object.fromEntries(refused),
   }
+}
+
+const hangingIn = ({ work, system }: Entities): readonly TurnAtWork[] => {
+  const since = system.clock.now() - hangsMs
+  return [...work.turnsBefore(since), ...work.handledBefore(since)]
 }
 
 /** One look for each kind of a shard. While the tree starts, a kind may be on its way. */

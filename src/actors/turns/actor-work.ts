@@ -98,6 +98,15 @@ const namesOf = ({ actor, what }: Pick<Work, 'actor' | 'what'>): FailedWork => {
   return { kind, subject: `${actor}: ${what}`, alike: `${kind}: ${what}`, which: actor, facts }
 }
 
+const turnsIn = (
+  works: Iterable<Work | Handled>,
+  time: number,
+  isRecorded: boolean,
+): readonly TurnAtWork[] =>
+  [...works].flatMap(({ actor: entity, what, turnSince: since }) =>
+    since !== undefined && since < time ? [{ entity, what, since, isRecorded }] : [],
+  )
+
 /** The running work of one instance. */
 export class ActorWork {
   readonly #logger: Logger
@@ -247,13 +256,14 @@ export class ActorWork {
     if (this.#running.size === 0) this.#onIdle?.()
   }
 
-  /** The turns whose handlers have run since before this time, in ms since 1970. */
+  /** The turns of steps and alarms whose handlers have run since before this time, in ms since 1970. */
   turnsBefore(time: number): readonly TurnAtWork[] {
-    const turns = (works: Iterable<Work | Handled>, isRecorded: boolean): readonly TurnAtWork[] =>
-      [...works].flatMap(({ actor: entity, what, turnSince: since }) =>
-        since !== undefined && since < time ? [{ entity, what, since, isRecorded }] : [],
-      )
-    return [...turns(this.#running, true), ...turns(this.#handled, false)]
+    return turnsIn(this.#running, time, true)
+  }
+
+  /** Those of calls and other messages. */
+  handledBefore(time: number): readonly TurnAtWork[] {
+    return turnsIn(this.#handled, time, false)
   }
 
   /**
