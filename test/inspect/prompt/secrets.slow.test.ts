@@ -331,10 +331,10 @@ test('the error of a failed step or alarm is the one that formatStatus shows, ev
     await during(new Promise<void>((resolve) => void app.system.clock.after(5_000, resolve)), 9_000)
   }
   expect(texts.join('\n')).toContain('charge failed at try 1')
-  expect(texts.join('\n')).toMatch(/charge .*, failed 2 times \(Error: a secret error\), parked/)
+  expect(texts.join('\n')).toMatch(/charge .*, failed 2 times \(Error: a secret error\), is parked/)
   expect([...texts, log, inspect(told)].filter((text) => text.includes(canary))).toEqual([])
   expect(texts.join('\n')).toMatch(
-    /charge .*, failed 2 times \(Error: formatStatus failed\), parked/,
+    /charge .*, failed 2 times \(Error: formatStatus failed\), is parked/,
   )
   expect(told).toHaveLength(12)
 })

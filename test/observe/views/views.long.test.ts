@@ -249,7 +249,7 @@ describe.skipIf(lacks(withoutChromium))('in a browser, the page', () => {
     const { page } = await opened(await served('busy'))
 
     await showView(page, 'run/order/asks')
-    for (const text of ['signal approve, in ', "{ seat: '12A' }", 'tea'])
+    for (const text of ['signal approve, ', ', in ', "{ seat: '12A' }", 'tea'])
       await waitForText(page, text)
     await showView(page, 'run/order/held')
     for (const text of ['queue mail', '3 of 8,412', 'tea']) await waitForText(page, text)
