@@ -195,6 +195,7 @@ describe('a look at a run', () => {
     ...{ id: 'a', status: 'running', startedAt: 0, since: 0, attempt: 1, error: undefined },
     ...{ waitsFor: undefined, progress: undefined, parent: undefined, root: undefined },
     ...{ correlation: undefined, priority: undefined, input: undefined },
+    unread: [],
   }
 
   test('has each field of its state, and its input', () => {
@@ -208,6 +209,25 @@ describe('a look at a run', () => {
     })
     expect(look({})).toEqual(plain)
     expect(runAt(appWith([]).app, type, 'a')).toBe(undefined)
+  })
+
+  test('has its unread signals and updates by name', () => {
+    const rows = [
+      'signal/go/1',
+      'signal/go/3',
+      'signal/a%2Fb%20%24/2',
+      'signal/$go/4',
+      'signal-id/x',
+    ]
+    const unread = look(
+      { unread: 4 },
+      rows.map((key) => [key, null]),
+    )?.unread
+    expect(unread).toEqual([
+      { kind: 'update', name: 'go', count: 1 },
+      { kind: 'signal', name: 'a/b $', count: 1 },
+      { kind: 'signal', name: 'go', count: 2 },
+    ])
   })
 
   test('says for what it waits while it waits', () => {
