@@ -71,10 +71,15 @@ export const shardsText = (shards: readonly number[]): string => {
   return `shards ${texts.join(', ')}${left > 0 ? ` and ${countText(left)} more` : ''}`
 }
 
-/** A cause without the id of its subject, and without keys such as `4e29b3cbb0d3ef26`. */
+/**
+ * A cause without the id of its subject, without keys such as `4e29b3cbb0d3ef26`, and without amounts:
+ * numbers of four digits or more that are words. A short one, as `503`, or one of an address makes another cause.
+ */
 const withoutIds = (cause: string, subject: string): string => {
   const id = subject.slice(subject.indexOf('/') + 1)
-  return cause.replace(/[\w-]+/g, (word) => (word === id || isKey(word) ? '…' : word))
+  return cause
+    .replace(/[\w-]+/g, (word) => (word === id || isKey(word) ? '…' : word))
+    .replace(/(?<=^|\s)-?\d[\d,]{3,}(?:\.\d+)?(?=[\s;:,)]|$)/g, '…')
 }
 
 const isKey = (word: string): boolean =>

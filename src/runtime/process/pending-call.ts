@@ -266,7 +266,7 @@ export class PendingCall implements Message, HeapEntry, Waiter {
   fire(): void {
     const timeoutMs = this.wholeMs
     const { title, handling } = this.#target
-    const what = `no answer from ${title} within ${timeoutMs} ms`
+    const what = `no answer from ${title} within ${Math.ceil(timeoutMs)} ms`
     const facts = { timeoutMs, ...(handling && { handling }) }
     const { late } = this
     this.#failWhereAwaited(

@@ -117,13 +117,17 @@ test('troubles with one cause are one line, and those with another cause another
   })
 })
 
-test('causes are the same if they differ in the id of their subject, or in a key', async () => {
-  const { first, count } = failing(4)
+test('causes are the same if they differ in the id of their subject, in a key or in an amount', async () => {
+  const { first, count } = failing(8)
   const errors = [
     '503 for 0/4e29b3cbb0d3ef26',
     '503 for 1/d998ad33d9af8b4a',
     '404 for 2',
     '503 for 2',
+    'no label for 10510 g within 4999.95 ms',
+    'no label for 9001 g within 5000 ms',
+    'ECONNREFUSED 127.0.0.1:18072',
+    'ECONNREFUSED 127.0.0.1:18073',
   ]
   const shown = await failingSteps({
     count,
@@ -134,6 +138,9 @@ test('causes are the same if they differ in the id of their subject, or in a key
     ['order/0', 'step charge: 503 for 0/4e29b3cbb0d3ef26'],
     ['order/2', 'step charge failed 2 times: 404 for 2'],
     ['order/3', 'step charge failed 2 times: 503 for 2'],
+    ['order/4', 'step charge: no label for 10510 g within 4999.95 ms'],
+    ['order/6', 'step charge failed 2 times: ECONNREFUSED 127.0.0.1:18072'],
+    ['order/7', 'step charge failed 2 times: ECONNREFUSED 127.0.0.1:18073'],
   ])
 })
 
