@@ -58,7 +58,7 @@ describe('keelson health (needs the build)', () => {
 
     expect([status, errors]).toEqual([1, ''])
     expect(output).toMatch(
-      /^critical: dead jobs, mails: 1 job failed all tries: .*; flow\.dead\('mails'\)\n\n/,
+      /^critical: dead jobs, mails, for \d+ s: 1 job failed all tries: .*; flow\.dead\('mails'\)\n\n/,
     )
   })
 
