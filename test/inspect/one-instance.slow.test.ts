@@ -176,7 +176,12 @@ describe('health', () => {
   })
 })
 
-test.each(Object.keys(troubleKinds) as TroubleKind[])(
+// Whether a shard has no owner is judged by the member that is asked: `answers/troubles.test.ts`.
+const reported = (Object.keys(troubleKinds) as TroubleKind[]).filter(
+  (kind) => kind !== 'shard without owner',
+)
+
+test.each(reported)(
   'a trouble of the kind %s at another member is in health(), at the prompt and on the page, with the member',
   async (kind) => {
     const { questions } = there[innerParts]

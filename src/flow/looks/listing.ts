@@ -11,7 +11,13 @@ import type {
 } from '../../actors/index.ts'
 import { plainJson } from '../../bytes/json.ts'
 import { argument } from '../../check.ts'
-import { invalidArgument, KeelsonError, type KeptError, keptError } from '../../errors.ts'
+import {
+  invalidArgument,
+  isKeelsonError,
+  KeelsonError,
+  type KeptError,
+  keptError,
+} from '../../errors.ts'
 import { noOptions } from '../../own-names.ts'
 import { compareKeys } from '../../storage/index.ts'
 import type { AppContext } from '../../supervisors/index.ts'
@@ -264,19 +270,26 @@ export function* runOf(
   return { ...(yield* lookOf(runs, id, state)), input, output, unread }
 }
 
-/** The unread signals and updates of a run by their names. It has at most 1,000. */
+/**
+ * The unread signals and updates of a run by their names. It has at most 1,000. They end at one that
+ * cannot be read: a body that comes to it blocks the run, and names it.
+ */
 function* unreadOfRun(runs: Runs, id: string): Look<readonly Unread[]> {
   const counts = new Map<string, Unread>()
   let cursor: string | undefined
-  do {
-    const found = yield* rowsOf(runs, id, { prefix: unreadPrefix, ...(cursor && { cursor }) })
-    for (const [key] of found.entries) {
-      const { kind, name } = unreadOf(key)
-      const { count } = counts.get(`${kind} ${name}`) ?? { count: 0 }
-      counts.set(`${kind} ${name}`, { kind, name, count: count + 1 })
-    }
-    cursor = found.cursor
-  } while (cursor !== undefined)
+  try {
+    do {
+      const found = yield* rowsOf(runs, id, { prefix: unreadPrefix, ...(cursor && { cursor }) })
+      for (const [key] of found.entries) {
+        const { kind, name } = unreadOf(key)
+        const { count } = counts.get(`${kind} ${name}`) ?? { count: 0 }
+        counts.set(`${kind} ${name}`, { kind, name, count: count + 1 })
+      }
+      cursor = found.cursor
+    } while (cursor !== undefined)
+  } catch (error) {
+    if (!isKeelsonError(error, 'CORRUPT')) throw error
+  }
   return [...counts.values()]
 }
 

@@ -30,6 +30,7 @@ const answers: Readonly<Record<string, (rows: readonly object[]) => Answer>> = {
     shape: {
       ...run,
       input: {},
+      unread: [],
       steps: page(rows.map((row) => ({ ...times, key: 'k', kind: 'step', tries: 0, ...row }))),
     },
     text: (shown) => runFacts('order/1', shown, plainPaint),
