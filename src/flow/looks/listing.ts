@@ -449,7 +449,7 @@ function* pageByTime(
   wanted: Wanted,
 ): Look<FoundPage> {
   const { cursor, limit } = wanted
-  const entries: Found[] = []
+  let entries: readonly Found[] = []
   let next: Place | undefined = cursor === undefined ? { cursors: {} } : placeOf(cursor)
   while (next !== undefined && entries.length < limit) {
     const place: Place = next
@@ -457,7 +457,7 @@ function* pageByTime(
     const streams: Stream[] = []
     for (const status of statuses) streams.push(yield* streamOf(runs, status, direction, place, of))
     const merged = mergedOf(streams, byTime(direction), place, of.limit)
-    entries.push(...merged.entries)
+    entries = lastOfEach([...entries, ...merged.entries])
     next = merged.next
   }
   if (next === undefined) return { entries, exhausted: true }
@@ -470,7 +470,7 @@ const mergedOf = (
   { after, cursors }: Place,
   limit: number,
 ): Merged => {
-  const all = streams.flatMap(({ left }) => left).sort(inOrder)
+  const all = lastOfEach(streams.flatMap(({ left }) => left)).sort(inOrder)
   // A run that comes after the end of a page that goes on may not be the next one.
   const ends = streams.flatMap(({ left, more }) => (more === undefined ? [] : [left.at(-1)]))
   const isNext = (run: Found): boolean =>
@@ -485,6 +485,16 @@ const mergedOf = (
   })
   const from = last ? ([last.state.since, last.id] as const) : after
   return { entries, next: { cursors: Object.fromEntries(next), ...(from && { after: from }) } }
+}
+
+/** Each run once: one that got another status between the reads of two indexes is in both. */
+const lastOfEach = (runs: readonly Found[]): Found[] => {
+  const last = new Map<string, Found>()
+  for (const run of runs) {
+    const known = last.get(run.id)
+    if (!known || known.state.since <= run.state.since) last.set(run.id, run)
+  }
+  return [...last.values()]
 }
 
 /** The page of its present cursor still has a run to give. */

@@ -172,6 +172,24 @@ test('a page by time refuses a filter beside the status, and a cursor of another
   }
 })
 
+test('a run that gets another status between the reads of two indexes is in the page once, as it is last', () => {
+  const runs: Run[] = ['a', 'b'].map((id) => ({ id, state: stateOf({ since: 1 }) }))
+  const { app } = appWith(runs)
+  const { list, ...others } = (app as { entity: () => { list: (query: Query) => object } }).entity()
+  const changing = (query: Query): object => {
+    const found = list(query)
+    const { at } = query.where ?? {}
+    if (typeof at === 'object' && at.gte.startsWith('running/'))
+      runs[1] = { id: 'b', state: stateOf({ status: 'completed', since: 9 }) }
+    return found
+  }
+  const { entries } = listAt({ entity: () => ({ ...others, list: changing }) } as never, { type })
+  expect(entries.map(({ id, status }) => [id, status])).toEqual([
+    ['b', 'completed'],
+    ['a', 'running'],
+  ])
+})
+
 test('the bounds of a time are those of the index, rounded up to whole ms', () => {
   const at = (ms: number): string => `failed/${String(ms).padStart(14, '0')}`
   expect(statusBetween('failed', 2, 5)).toEqual({ gte: at(2), lt: at(5) })
