@@ -35,7 +35,7 @@ export type Leaving =
   | 'rests'
   /** Other members send nothing more, and nothing begins here by itself. Calls made here are taken. */
   | 'ends'
-  /** New calls wait for the next owner. Calls that have begun go on. */
+  /** New calls wait for the next owner. A handler that runs finishes, and may call others here. */
   | 'away'
   /** Its actors here have ended. Writes wait for the next owner, too. */
   | 'shut'
@@ -53,7 +53,7 @@ export type ShardEvent =
   | { readonly kind: 'shown'; readonly view: ReadView }
   /** An actor that reads or writes need has died, or a row is damaged. */
   | { readonly kind: 'hidden' }
-  /** It cannot go on. `poisoned`: a write or a sync failed, and nobody knows what the disk has. */
+  /** The shard is down. `poisoned`: a write or a sync failed, so the content of the disk is unknown. */
   | { readonly kind: 'failed' | 'poisoned'; readonly reason: unknown }
   /** The tree may start it again. */
   | { readonly kind: 'cleared' }
@@ -68,7 +68,7 @@ export type ShardEvent =
   /** The instance begins to close, and: it has closed. New writes get the refusal. */
   | { readonly kind: 'closing' | 'closed'; readonly refusal: KeelsonError }
 
-/** One action of the executor. */
+/** What `shard-core.ts` does after an event. */
 export type ShardEffect =
   /** The gate holds writers back, or releases them. */
   | 'holdGate'
@@ -209,7 +209,7 @@ export const isShut = ({ kind, leaving }: ShardState): boolean =>
   leaving === 'shut' || kind === 'elsewhere'
 
 /**
- * Whether calls go to another member: it has the shard, or gets it now. Calls that have begun here
- * go on, and so does what belongs to them.
+ * Whether new calls go to another member: it has the shard, or gets it now. A handler that runs here
+ * finishes here, with the calls that it makes.
  */
 export const isAway = (state: ShardState): boolean => state.leaving === 'away' || isShut(state)

@@ -53,7 +53,7 @@ export class Work {
 /** Work that a close has cut off. */
 export type LateWork = { readonly actor: string; readonly what: string }
 
-/** A turn whose handler runs, and since when. `isRecorded`: it is that of a step or an alarm. */
+/** A turn whose handler runs since a time. `isRecorded`: the turn of a step or an alarm, not of a message. */
 export type TurnAtWork = {
   readonly entity: string
   readonly what: string

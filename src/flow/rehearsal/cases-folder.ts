@@ -1,4 +1,7 @@
-/** The folder with saved cases: one file, written as a whole. */
+/**
+ * Writes and reads the folder with saved cases: one file, written as a whole. It is apart from
+ * `saved-cases.ts`, which chooses the cases and is pure.
+ */
 import { join } from 'node:path'
 import { invalidArgument } from '../../errors.ts'
 import {

@@ -19,7 +19,7 @@ export type DeclarationReport = {
 /**
  * The parts that stored data name and the tree lacks. `tree`: checked, with its modules loaded; `false`:
  * the store alone. `asOf`: when the data were so, in ms since 1970.
- * @throws KeelsonError those of `parts`
+ * @throws KeelsonError `SHARD_DOWN`, `CLOSED`, `CORRUPT` when the data cannot be read
  */
 export const checkDeclarations = async (
   tree: AppTree | false,

@@ -152,7 +152,7 @@ export class DeclarationJudge {
 
 const hourMs = 3_600_000
 
-/** The keeper of runs removes what is over once an hour. */
+/** The keeper removes ended runs once an hour, so a run may outlive its retention by that. */
 const lateMs = 2 * hourMs
 
 const moved = (before: number | undefined, next: number | undefined): Verdict => ({

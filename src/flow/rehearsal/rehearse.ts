@@ -57,7 +57,10 @@ type Rehearsed = {
   readonly system: { readonly clock: Clock; readonly logger: Logger }
 }
 
-/** Judges what `tree` would do with these actors. @throws KeelsonError `CONFIG`, and those of `parts` */
+/**
+ * Judges what `tree` would do with these actors.
+ * @throws KeelsonError `CONFIG`; `SHARD_DOWN`, `CLOSED`, `CORRUPT` when the data cannot be read
+ */
 export const rehearseParts = async (
   { parts, asOf, system }: Rehearsed,
   tree: AppTree,

@@ -84,7 +84,7 @@ const typeOf = (part: StoredPart): string => {
   return state && isOver(state.status) ? `${kind} ended` : kind
 }
 
-/** What is alike in actors that a build treats alike. */
+/** Actors with the same shape exercise the same code of a build: one of them is enough. */
 const shapeOf = (part: StoredPart): string => {
   const { run, main, alarms } = part
   const names = alarms.map(([name]) => name)

@@ -173,7 +173,7 @@ const withWaits = async <E extends Waits>(
 
 type Held = Pick<JobWait, 'reason' | 'until'>
 
-/** The time of a delayed job, which is that of its next try once one has failed. */
+/** Why and until when a delayed job waits: for its delay, or after a failure for its next try. */
 const delayOf = ({ state, dueAt: until, failedAt }: Waits): Held | undefined => {
   if (state !== 'delayed') return undefined
   return { reason: failedAt === undefined ? 'delay' : 'retry', until }
