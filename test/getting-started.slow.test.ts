@@ -33,8 +33,9 @@ const service = async (dir: string): Promise<ChildProcess> => {
   return child
 }
 
-const get = async (dir: string, path: string): Promise<string> => {
-  const sent = request({ socketPath: join(dir, 'shop.sock'), path }).end()
+const get = async (dir: string, path: string, key?: string): Promise<string> => {
+  const headers = key === undefined ? {} : { 'idempotency-key': key }
+  const sent = request({ socketPath: join(dir, 'shop.sock'), path, headers }).end()
   const [response] = await once(sent, 'response')
   let text = ''
   for await (const chunk of response) text += chunk
@@ -48,22 +49,25 @@ test('the first program counts its visits', () => {
   expect(run(dir, 'first.js')).toBe('visits: 2\n')
 })
 
-test('the service gives every order a number of its own, also over kill -9', async () => {
+test('the service sells each packet once, over kill -9 and repeated requests', async () => {
   const dir = shop()
   const first = await service(dir)
-  expect(await get(dir, '/tea')).toBe('order 1\n')
+  expect(await get(dir, '/tea', '7')).toBe('1 left\n')
   first.kill('SIGKILL')
   await once(first, 'exit')
 
   rmSync(join(dir, 'shop.sock')) // a killed process leaves its socket behind
   const second = await service(dir)
-  expect(await get(dir, '/rice')).toBe('order 2\n')
+  expect(await get(dir, '/tea', '7')).toBe('1 left\n')
+  expect(await get(dir, '/tea')).toBe('0 left\n')
+  expect(await get(dir, '/tea')).toBe('sold out\n')
+  expect(await get(dir, '/constructor')).toBe('sold out\n')
   second.kill('SIGTERM')
 
   expect(await once(second, 'exit')).toEqual([0, null])
 })
 
-test('the prompt kills the actor, and its orders are there', () => {
+test('the prompt kills the actor, and its state is there', () => {
   const dir = shop()
   const command = join(process.cwd(), 'dist/inspect/cli/cli.js')
 
@@ -71,22 +75,22 @@ test('the prompt kills the actor, and its orders are there', () => {
     cwd: dir,
     encoding: 'utf8',
     input: [
-      "call('orders', 'place', { item: 'ink' })",
-      "kill('orders')",
+      "call('stock', 'take', 'ink')",
+      "kill('stock')",
       // The supervisor has its turn meanwhile.
       "store.delete('no such key').then(({ existed }) => existed)",
-      "call('orders', 'place', { item: 'rice' })",
-      "call('orders', 'find', 1)",
+      "call('stock', 'take', 'ink')",
+      "call('stock', 'count', 'ink')",
       '',
     ].join('\n'),
   })
 
   expect(output.replace(/<.*>/g, '<pid>').split('\n')).toEqual([
-    '1',
-    'killed orders <pid>',
+    "'4 left'",
+    'killed stock <pid>',
     'false',
-    '2',
-    "{ item: 'ink' }",
+    "'3 left'",
+    '3',
     '',
   ])
 })
