@@ -6,8 +6,16 @@
 import type { Verdict } from '../../actors/index.ts'
 import { isKeelsonError, type KeptError, keptError } from '../../errors.ts'
 import type { Workflow } from '../runs/body.ts'
-import { type Active, awaitedOf } from '../runs/operations.ts'
-import { type Awaited, isBetweenTries, isOver, type RunState, typeOfRun } from '../runs/record.ts'
+import { type Active, isSame, isWait, named } from '../runs/operations.ts'
+import {
+  type Awaited,
+  isBetweenTries,
+  isOver,
+  type Named,
+  namesMax,
+  type RunState,
+  typeOfRun,
+} from '../runs/record.ts'
 import { missingBody, standsStill } from '../runs/replaying.ts'
 import { type BodyEnd, bodyOf, endsTooEarly, storable } from '../runs/run-end.ts'
 import type { RehearsedRun } from './rehearsed-run.ts'
@@ -124,7 +132,7 @@ const verdictOfEnd = ({ state }: RehearsedRun, end: BodyEnd): Verdict | undefine
   const { status } = state
   const how = end.status === 'completed' ? 'complete' : end.again ? 'begin again' : 'fail'
   if (status === 'waiting' && !isBetweenTries(state))
-    return acts('would end', `it waits for ${named(state.waitsFor)}, and would ${how} instead`)
+    return acts('would end', `it waits for ${shown(state.waitsFor)}, and would ${how} instead`)
   const isOtherwise =
     (status === 'completed' && how !== 'complete') || (status === 'failed' && how !== 'fail')
   if (isOtherwise) return acts('ended runs end otherwise', `it has ${status}, and would ${how}`)
@@ -152,24 +160,27 @@ const verdictOfRest = (run: RehearsedRun): Verdict | undefined => {
   return waitsOtherwise(state.waitsFor, replay.open, run.awaitsOthers)
 }
 
+/** The difference between the events that a run rests for and those that its body waits for now. */
 const waitsOtherwise = (
   before: Awaited | undefined,
   open: readonly Active[],
   awaitsOthers: boolean,
 ): Verdict | undefined => {
   if (open.length === 0) {
-    const text = `it waits for ${named(before)}, and would wait for nothing of \`ctx\``
+    const text = `it waits for ${shown(before)}, and would wait for nothing of \`ctx\``
     return awaitsOthers ? undefined : acts('would wait otherwise', text)
   }
-  if (!before || open.some((each) => isFor(each, before))) return undefined
-  const text = `it waits for ${named(before)}, and would wait for ${named(awaitedOf(open))}`
-  return acts('would wait otherwise', text)
-}
-
-/** Whether an operation waits for this event. */
-const isFor = (active: Active, { kind, name }: Awaited): boolean => {
-  const found = awaitedOf([active])
-  return found?.kind === kind && found.name === name
+  if (!before) return undefined
+  const known = [before, ...(before.others ?? [])]
+  const text = (now: readonly Named[]): string =>
+    `it waits for ${known.map(shown).join(' and ')}, and would wait for ${now.map(shown).join(' and ')}`
+  const now = open.slice(0, namesMax).map(named)
+  if (known.some((event) => !open.some((active) => isSame(named(active), event))))
+    return acts('would wait otherwise', text(now))
+  const more = open.filter(isWait).map(named)
+  const isMore = more.some((event) => !known.some((each) => isSame(each, event)))
+  if (!isMore || known.length === namesMax) return undefined
+  return { ...acts('would wait for more', text(now)), level: 'notes' }
 }
 
 /** It has no row, and gets one at once. A wait without a time gets its row with its outcome. */
@@ -189,5 +200,5 @@ const keysOf = (operations: readonly Active[]): string =>
         .map(({ kind, key }) => `${kind} ${key}`)
         .join(', ')
 
-const named = (awaited: Awaited | undefined): string =>
+const shown = (awaited: Named | undefined): string =>
   awaited ? `the ${awaited.kind} ${awaited.name ?? ''}`.trim() : 'nothing'

@@ -25,6 +25,8 @@ import { recordedEntitiesOf } from './parts.ts'
 import {
   type Awaited,
   isOver,
+  type Named,
+  namesMax,
   type Operation,
   type OperationKind,
   type Outcome,
@@ -683,15 +685,39 @@ export const nextDue = (inFlight: Iterable<Active>): number =>
   Math.min(...[...inFlight].flatMap(({ recorded }) => recorded?.dueAt ?? []))
 
 /** The next event of these operations: the earliest with a time, or the first. */
-export const awaitedOf = (inFlight: Iterable<Active>): Awaited | undefined => {
-  const found = [...inFlight].map(awaitedBy)
+const nextOf = (inFlight: readonly Active[]): Awaited | undefined => {
+  const found = inFlight.map(awaitedBy)
   const timed = found.filter(({ until }) => until !== undefined)
   const next = timed.sort((one, other) => (one.until ?? 0) - (other.until ?? 0))[0]
   // A body may always take updates.
   return next ?? found.find(({ kind }) => kind !== 'update') ?? found[0]
 }
 
-const awaitedBy = ({ kind, key, parts, recorded }: Active): Awaited => {
+/** That event, with the other signals and updates that a body waits for. */
+export const awaitedOf = (inFlight: readonly Active[]): Awaited | undefined => {
+  const first = nextOf(inFlight)
+  if (!first || inFlight.length === 1) return first
+  const others = inFlight.filter(isWait).map(named)
+  const distinct = others.filter(
+    (each, at) => !isSame(each, first) && at === others.findIndex((other) => isSame(each, other)),
+  )
+  return distinct.length === 0 ? first : { ...first, others: distinct.slice(0, namesMax - 1) }
+}
+
+/** Whether it is a wait for a signal or an update. Its row, if it has one, does not name that. */
+export const isWait = ({ kind }: Active): boolean => kind === 'wait' || kind === 'update'
+
+/** The event that an operation waits for. */
+export const named = (active: Active): Named => {
+  const { kind, name } = awaitedBy(active)
+  return { kind, name }
+}
+
+/** Whether two events are the same one. */
+export const isSame = (one: Named, other: Named): boolean =>
+  one.kind === other.kind && one.name === other.name
+
+const awaitedBy = ({ kind, key, parts, recorded }: Active): Awaited & Required<Named> => {
   const until = recorded?.dueAt === undefined ? {} : { until: recorded.dueAt }
   if (kind === 'update') return { kind, name: parts.signal ?? key }
   if (kind === 'wait') return { kind: 'signal', name: parts.signal ?? key, ...until }

@@ -88,7 +88,18 @@ export type Awaited = {
   readonly until?: number
   /** The error of the last try. */
   readonly error?: KeptError
+  /**
+   * The other signals and updates that its body waits for at the same time, 15 at most. A timer, a step
+   * and a child have rows of their own. Rows of earlier builds do not have it.
+   */
+  readonly others?: readonly Named[]
 }
+
+/** An event by its name. */
+export type Named = Pick<Awaited, 'kind' | 'name'>
+
+/** So many names a run at rest has at most, with the first one. */
+export const namesMax = 16
 
 /** The main row of a run. */
 export type RunState = {

@@ -49,6 +49,25 @@ const inBranches: Body = async (ctx) => {
   return ctx.waitFor('approval')
 }
 
+const day = async (ctx: Own): Promise<string> => {
+  await ctx.sleep('day', 86_400_000)
+  return 'over'
+}
+
+const twoWaits: Body = async (ctx) => {
+  await step(ctx, 'reserve')
+  await ctx.all('both', [
+    (own: Own) => own.waitFor('approval'),
+    (own: Own) => own.waitFor('confirmed'),
+    day,
+  ])
+}
+
+const manyWaits: Body = async (ctx) => {
+  const names = Array.from({ length: 20 }, (_, at) => `signal-${at}`)
+  await Promise.all(names.map((name) => ctx.waitFor(name as 'approval')))
+}
+
 const retries: Body = async (ctx) => {
   await ctx.step('call', () => Promise.reject(new Error('away')), {
     retry: { max: 10, baseMs: 60_000, maxMs: 60_000 },
@@ -177,6 +196,33 @@ const acting: Readonly<Record<string, readonly [before: Body, after: Body, what:
       'would wait otherwise',
       /waits for the signal approval, and would wait for the signal confirmed/,
     ],
+    'one of several waits that is gone': [
+      twoWaits,
+      async (ctx) => {
+        await step(ctx, 'reserve')
+        await ctx.all('both', [
+          (own: Own) => own.waitFor('approval'),
+          (own: Own) => own.waitFor('approval', { key: 'again' }),
+          day,
+        ])
+      },
+      'would wait otherwise',
+      /waits for the timer .*day and the signal approval and the signal confirmed, and would wait for/,
+    ],
+    'a step beside several waits': [
+      twoWaits,
+      async (ctx) => {
+        await step(ctx, 'reserve')
+        await ctx.all('both', [
+          (own: Own) => own.waitFor('approval'),
+          (own: Own) => own.waitFor('confirmed'),
+          day,
+          async (own: Own) => String(await step(own, 'inform')),
+        ])
+      },
+      'would begin more',
+      /would begin step .*inform/,
+    ],
     'a step before the wait': [
       original,
       async (ctx) => {
@@ -235,6 +281,8 @@ test.each([
   ['steps and a wait', original],
   ['a child', withChild],
   ['branches', inBranches],
+  ['two waits and a timer', twoWaits],
+  ['more waits than its row names', manyWaits],
   ['a step that is tried again', retries],
 ])('the body that wrote a run with %s finds nothing', { tags: ['RE3'] }, async (_, body) => {
   const w = await rested(of(body))
@@ -290,6 +338,62 @@ test('a body that stood still and went on is found again, and noted', async () =
 
   expect(await judged(w, slow)).toMatchObject([
     { level: 'notes', what: 'awaits something else than ctx' },
+  ])
+})
+
+const race: Body = async (ctx) => {
+  await Promise.race([ctx.waitFor('approval'), ctx.waitFor('confirmed')])
+}
+
+test('a further wait is a note', async () => {
+  const w = await rested(of(original))
+  const more = of(async (ctx) => {
+    await step(ctx, 'reserve')
+    await step(ctx, 'charge')
+    await race(ctx)
+  })
+
+  expect(await judged(w, more)).toMatchObject([
+    {
+      level: 'notes',
+      what: 'would wait for more',
+      reason: expect.stringMatching(/signal approval and the signal confi/),
+    },
+  ])
+})
+
+test('the row of a run at rest names one wait as before, and several up to 16', async () => {
+  const waitsOf = async (body: Body) => {
+    const w = await rested(of(body))
+    return (w.s.app.entity('$flow-order').state('1') as RunState).waitsFor
+  }
+
+  expect(await waitsOf(original)).toEqual({ kind: 'signal', name: 'approval' })
+  expect(await waitsOf(race)).toEqual({
+    kind: 'signal',
+    name: 'approval',
+    others: [{ kind: 'signal', name: 'confirmed' }],
+  })
+  expect((await waitsOf(manyWaits))?.others).toHaveLength(15)
+})
+
+test('a row of an earlier build, which names one of several waits, is judged by that one', async () => {
+  const w = await rested(of(race))
+  const handle = w.s.app.entity('$flow-order')
+  const { waitsFor: _, ...state } = handle.state('1') as RunState
+  const early = { ...state, waitsFor: { kind: 'signal', name: 'approval' } } as const
+  const loaded = await wholeRun(storedRun(early, handle.rows('1')))
+  const judges = async (body: Body) => {
+    const found: Verdict[] = []
+    const judge = new RunJudge(w.s.system, (_, __, verdict) => found.push(verdict))
+    await w.during(judge.judge(of(body), [{ id: '1', loaded }]))
+    return found.map(({ level, what }) => [level, what])
+  }
+
+  expect(await judges(race)).toEqual([['notes', 'would wait for more']])
+  expect(await judges(async (ctx) => ctx.waitFor('approval'))).toEqual([])
+  expect(await judges(async (ctx) => ctx.waitFor('confirmed'))).toEqual([
+    ['acts', 'would wait otherwise'],
   ])
 })
 
