@@ -142,8 +142,13 @@ const takeUp = (
   context: Context<Messages, unknown>,
 ): void => {
   const { parts, entities } = state
+  const others = parts.filter(({ kind, shard }) => !kinds.includes(kind) || !shards.includes(shard))
+  parts.splice(0, parts.length, ...others)
   for (const shard of shards)
-    for (const kind of kinds) parts.push({ kind, shard, range: entityRows(kind) })
+    for (const kind of kinds) {
+      parts.push({ kind, shard, range: entityRows(kind) })
+      entities.judgement.begins(kind, shard.index)
+    }
   entities.judgement.left = leftOf(state)
   // A member without shards has judged nothing.
   if (state.isStepping || parts.length === 0) return
@@ -171,7 +176,7 @@ const step = async (state: State): Promise<number | undefined> => {
     await walks.walkOn(async () => {
       const { actors, left } = actorsOf(entities, part)
       judgement.add(await judge(entities, part.kind, actors))
-      judgement.judged += actors.length
+      judgement.counts(part.kind, part.shard.index, actors.length)
       parts.splice(0, 1, ...(left ? [left] : []))
     })
     await rest(entities, stillMax)

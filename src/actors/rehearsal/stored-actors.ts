@@ -2,6 +2,7 @@
  * The rows of all durable actors of an instance, for a program that runs none of them: a rehearsal. The
  * listings of kinds decode rows by the servers of the program that runs; nothing decodes them here.
  */
+import { KeelsonError } from '../../errors.ts'
 import {
   alarmRows,
   entityOfRow,
@@ -20,18 +21,29 @@ const pageRows = 500
 
 /**
  * The actors of all shards, in pages that are each read at once.
- * @throws KeelsonError `SHARD_DOWN`, `CLOSED`, `CORRUPT`
+ * @throws KeelsonError `ELSEWHERE` if other members have some of the shards; `SHARD_DOWN`, `CLOSED`,
+ * `CORRUPT`
  */
 export function* storedActors(
   entities: Entities,
 ): Iterable<{ readonly shard: number; readonly actors: readonly StoredActor[] }> {
-  for (const shard of entities.shardsHere)
+  const { shards, shardsHere } = entities
+  if (shardsHere.length < shards.length) throw notAll(shardsHere.length, shards.length)
+  for (const shard of shardsHere)
     for (let rest: RowRange | undefined = entityRowsAfter(); rest; ) {
       const page = pageIn(shard, rest)
       rest = page.rest
       yield { shard: shard.index, actors: page.actors }
     }
 }
+
+/** A part of the data would be judged as if it were all. */
+const notAll = (here: number, all: number): KeelsonError =>
+  new KeelsonError(
+    'ELSEWHERE',
+    `this member has ${here} of ${all} shards: use \`keelson rehearse DIR\`, which reads a backup of all members`,
+    { details: { here, all } },
+  )
 
 const pageIn = (
   shard: ActorShard,

@@ -54,8 +54,6 @@ const shownMax = 10
 
 /** The judgement of one instance. */
 export class Judgement {
-  /** How many actors were looked at. */
-  judged = 0
   /** As in `JudgementHealth`. */
   left = 0
   /**
@@ -70,6 +68,8 @@ export class Judgement {
   /** Those of an earlier judgement that were not found again yet. */
   #stale: Set<string> = new Set()
   readonly #listeners: (() => void)[] = []
+  /** How many actors were looked at, by kind and shard. */
+  readonly #judged = new Map<string, number>()
   #wasOver = false
   #beyond = 0
 
@@ -85,6 +85,17 @@ export class Judgement {
     return () => {
       for (const kind of kinds) if (this.#judges.get(kind) === judge) this.#judges.delete(kind)
     }
+  }
+
+  /** The actors of a kind in a shard are judged from the beginning, perhaps once more. */
+  begins(kind: string, shard: number): void {
+    this.#judged.delete(`${kind}/${shard}`)
+  }
+
+  /** So many more of them were judged. */
+  counts(kind: string, shard: number, actors: number): void {
+    const part = `${kind}/${shard}`
+    this.#judged.set(part, (this.#judged.get(part) ?? 0) + actors)
   }
 
   /** How many would be blocked. */
@@ -113,7 +124,9 @@ export class Judgement {
 
   /** As `health()` has it. */
   get health(): JudgementHealth {
-    const { count, judged, left } = this
+    const { count, left } = this
+    let judged = 0
+    for (const actors of this.#judged.values()) judged += actors
     const first: WouldBlock[] = []
     for (const each of this.known()) if (first.push(each) === shownMax) break
     return { count, first, judged, left }
@@ -141,7 +154,7 @@ export class Judgement {
 
   /** All is judged once more. Until it is, the earlier findings remain: an alert does not go and come. */
   begin(): void {
-    this.judged = 0
+    this.#judged.clear()
     this.#beyond = 0
     this.#stale = new Set(this.#blocked.keys())
   }

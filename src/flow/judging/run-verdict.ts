@@ -160,7 +160,7 @@ const verdictOfRest = (run: RehearsedRun): Verdict | undefined => {
   return waitsOtherwise(state.waitsFor, replay.open, run.awaitsOthers)
 }
 
-/** The difference between the events that a run rests for and those that its body waits for now. */
+/** The difference between the waits of a run at rest and the waits of its body now. */
 const waitsOtherwise = (
   before: Awaited | undefined,
   open: readonly Active[],

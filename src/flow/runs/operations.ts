@@ -701,7 +701,8 @@ export const awaitedOf = (inFlight: readonly Active[]): Awaited | undefined => {
   const distinct = others.filter(
     (each, at) => !isSame(each, first) && at === others.findIndex((other) => isSame(each, other)),
   )
-  return distinct.length === 0 ? first : { ...first, others: distinct.slice(0, namesMax - 1) }
+  if (distinct.length === 0) return first
+  return Object.assign({}, first, { others: distinct.slice(0, namesMax - 1) })
 }
 
 /** Whether it is a wait for a signal or an update. Its row, if it has one, does not name that. */

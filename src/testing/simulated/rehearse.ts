@@ -41,7 +41,8 @@ const checkOptions = object({
  * cases of the running service, and expects no finding of the level `blocks` from the next one. On a
  * virtual clock, wait for it with `simulation.during`. With saved cases it takes real time: 2 s, or 6 at
  * most, if a body stands still.
- * @throws KeelsonError `INVALID_ARGUMENT`, `CONFIG`, `SHARD_DOWN`, `CLOSED`; of saved cases `CORRUPT`,
+ * @throws KeelsonError `INVALID_ARGUMENT`, `CONFIG`, `SHARD_DOWN`, `CLOSED`; `ELSEWHERE` of an instance
+ * whose shards are at several members: `keelson rehearse` reads them all; of saved cases `CORRUPT`,
  * `UNSUPPORTED_VERSION`
  */
 export const rehearse = async (
