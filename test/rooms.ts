@@ -74,10 +74,10 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     journal: ['core', 'writing', 'store'],
     routing: ['admission', 'core', 'links', 'writing', 'store', 'journal'],
     streams: ['core', 'writing', 'store'],
-    turns: ['core', 'writing', 'store', 'journal'],
+    turns: ['core', 'writing', 'store', 'streams', 'journal'],
     replication: ['core'],
-    durable: ['core', 'turns'],
-    entities: ['core', 'links', 'store', 'turns', 'durable'],
+    durable: ['core', 'streams', 'turns'],
+    entities: ['core', 'links', 'store', 'streams', 'turns', 'durable'],
     rehearsal: ['core', 'turns', 'entities'],
   },
   supervisors: {

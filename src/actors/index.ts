@@ -122,7 +122,7 @@ export type {
 export { blockedHere, parkedActors, parkedCount, unblockWorker } from './entities/parked-actors.ts'
 export type { PastAlarm, PastStep, PastTurn, TurnCause } from './entities/past-turns.ts'
 export type { StateChange } from './entities/state-changes.ts'
-export { deleteWorker, workerDiff, workerHistory } from './entities/worker-rows.ts'
+export { deleteWorker, workerDiff, workerHistory, workerStream } from './entities/worker-rows.ts'
 export type { EntryInput, PayloadInput, PayloadTypes, TypedInput } from './journal/entry-input.ts'
 export type { EntriesOfJournal, EntryStream } from './journal/entry-stream.ts'
 export {
@@ -233,8 +233,10 @@ export {
   type StreamListOptions,
   type StreamPage,
   type StreamReadOptions,
+  StreamSource,
   Streams,
 } from './streams/streams.ts'
+export type { TurnStream } from './streams/turn-streams.ts'
 export type { ActorTrouble } from './turns/actor-trouble.ts'
 export type { WorkLedger } from './turns/actor-work.ts'
 export {

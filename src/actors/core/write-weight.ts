@@ -27,7 +27,8 @@ const commandsOfUnit = (unit: Unit): number => {
   if (unit.kind === 'streams') return unit.parts.length
   if (unit.kind !== 'batch' && unit.kind !== 'turn') return keysOf(unit)
   let commands = unit.kind === 'turn' ? internalRows(unit) + entriesOf(unit).length : 0
-  if (unit.kind === 'turn') commands += unit.own?.changes.length ?? 0
+  if (unit.kind === 'turn')
+    commands += (unit.own?.changes.length ?? 0) + (unit.streams?.length ?? 0)
   for (const command of commandsOf(unit)) commands += keysOf(command)
   return commands
 }

@@ -9,8 +9,10 @@ import {
   ServerContext,
   type System,
 } from '../../runtime/index.ts'
+import { checkEntityId } from '../../storage/index.ts'
 import { checkedKey, ownOptions, storedValue } from '../core/argument-check.ts'
 import type { ShardTime } from '../core/shard-time.ts'
+import type { TurnStream } from '../streams/turn-streams.ts'
 import {
   type AlarmTime,
   addsCall,
@@ -53,6 +55,10 @@ export class TurnContext extends ServerContext {
   get rows(): DurableRows {
     this.#rows ??= new ContextRows(this.#actor, this.system)
     return this.#rows
+  }
+
+  stream(name: string): TurnStream {
+    return new ContextStream(this.#actor, checkEntityId(name, 'name'))
   }
 
   journal(entry: Parameters<TurnDraft['journal']>[0]): void {
@@ -166,6 +172,25 @@ class ContextRows extends OwnRowsReader implements DurableRows {
     if (!this.find(checkedKey(key))) return false
     draft.setOwn(key, undefined)
     return true
+  }
+}
+
+/** `context.stream(name)`: it belongs to the turn in which it is used. */
+class ContextStream implements TurnStream {
+  readonly name: string
+  readonly #actor: DurableProcess
+
+  constructor(actor: DurableProcess, name: string) {
+    this.name = name
+    this.#actor = actor
+  }
+
+  append(message: unknown): void {
+    this.#actor.draft.streams.append(this.name, [message])
+  }
+
+  close(...last: readonly unknown[]): void {
+    this.#actor.draft.streams.append(this.name, last, true)
   }
 }
 

@@ -386,10 +386,15 @@ const asked = async (
   if (isElsewhere(shard)) throw movedError(shard.index)
   const look = ownOf(looks, method)
   if (look) return look(entities, entities.identity(kind, checkEntityId(id)), rest)
-  const handle = new EntityHandle(entities, kind, new Access())
+  const handle = new EntityHandle(entities, kind, new Access(), noStream)
   return (
     handle[method as (typeof handleMethods)[number]] as (...given: unknown[]) => unknown
   ).call(handle, id, ...rest)
+}
+
+/** Streams are asked for by questions of their own. */
+const noStream = (): never => {
+  throw new Error('a stream was asked for as an actor')
 }
 
 /** The service as a part of the tree. */

@@ -9,6 +9,8 @@ import type { Access } from '../core/access.ts'
 import { ownOptions } from '../core/argument-check.ts'
 import type { ByHand } from '../durable/recorded-work.ts'
 import type { WatchBegin } from '../store/watch.ts'
+import type { InstanceStreams } from '../streams/instance-streams.ts'
+import { type StreamSource, streamOf } from '../streams/streams.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
 import type { Fields } from '../turns/memory.ts'
 import { type Entities, expectKind, expectKnown } from './entities.ts'
@@ -63,17 +65,20 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
   readonly kind: string
   readonly #entities: Entities
   readonly #access: Access
+  readonly #streams: () => InstanceStreams
   readonly #shards: readonly ActorShard[]
 
-  /** @internal Lists are of `shards`, all by default. */
+  /** @internal `streams`: those of the instance. Lists are of `shards`, all by default. */
   constructor(
     entities: Entities,
     kind: string,
     access: Access,
+    streams: () => InstanceStreams,
     shards: readonly ActorShard[] = entities.shards,
   ) {
     expectKnown(entities, kind)
     this.kind = kind
+    this.#streams = streams
     this.#entities = entities
     this.#access = access
     this.#shards = shards
@@ -150,6 +155,16 @@ export class EntityHandle<M = unknown, S = unknown, F = Fields> {
       this.#access.check()
       return this.#isElsewhere(id) ? this.#ask<unknown>(id, method, {}, ...rest) : undefined
     })
+  }
+
+  /**
+   * A stream that turns of the entity write with `context.stream`, for its readers. It may begin later.
+   * When the entity is removed its readers end with `BAD_CURSOR`.
+   * @throws KeelsonError `INVALID_ARGUMENT`
+   */
+  stream<T = unknown>(id: string, name: string): StreamSource<T> {
+    const { entity } = this.#entities.identity(this.kind, checkEntityId(id))
+    return streamOf<T>(this.#streams(), this.#access, entity, name)
   }
 
   /**

@@ -5,6 +5,8 @@ import { noOptions } from '../../own-names.ts'
 import { name } from '../../runtime/index.ts'
 import { checkEntityId, workerKind } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
+import type { InstanceStreams } from '../streams/instance-streams.ts'
+import { type StreamSource, streamOf } from '../streams/streams.ts'
 import { removalOf } from '../turns/turn-draft.ts'
 import type { Written } from '../turns/turn-log.ts'
 import { undecidable } from '../turns/turn-run.ts'
@@ -50,6 +52,14 @@ export const workerDiff = async (
     return entities.askOwner(asked, {}) as Promise<readonly StateChange[]>
   return differenceOf(entities, workerKind, id, lsns, own)
 }
+
+/** The stream of the durable worker of this name, for its readers. @throws KeelsonError `INVALID_ARGUMENT` */
+export const workerStream = <T>(
+  streams: InstanceStreams,
+  access: Access,
+  id: string,
+  stream: string,
+): StreamSource<T> => streamOf<T>(streams, access, `${workerKind}/${checkEntityId(id)}`, stream)
 
 /**
  * Removes all rows of the durable worker of this name. False: it has none.

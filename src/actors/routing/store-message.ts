@@ -12,6 +12,7 @@ import {
   commandsOf,
   decodeFrame,
   decodeFromOutside,
+  entityOfStream,
   isBirth,
   messagesOf,
   namedKeys,
@@ -77,7 +78,7 @@ export const unitIn = (frame: Uint8Array, shard: number, shards: number): Unit =
 /** Parts for streams of this shard, whose messages are JSON. */
 const streamsIn = (unit: StreamsUnit, shard: number, shards: number): StreamsUnit => {
   for (const part of unit.parts) {
-    if (shardOf(`{${part.owner}}`, shards) !== shard)
+    if (shardOf(`{${entityOfStream(part.owner)}}`, shards) !== shard)
       throw invalidArgument('owner', `a stream of shard ${shard}`, part.owner)
     if (part.act !== 'append') continue
     for (const message of messagesOf(part)) {

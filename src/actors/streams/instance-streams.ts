@@ -13,7 +13,8 @@ import {
 import type { System } from '../../runtime/index.ts'
 import {
   compareKeys,
-  isStreamOwner,
+  entityOfStream,
+  isStream,
   readStreamHead,
   type StreamHead,
   shardOf,
@@ -53,7 +54,7 @@ export class InstanceStreams {
 
   /** The shard of the stream of an owner. */
   shardOf(owner: string): WritingShard {
-    return this.shards[shardOf(`{${owner}}`, this.shards.length)] as WritingShard
+    return this.shards[shardOf(`{${entityOfStream(owner)}}`, this.shards.length)] as WritingShard
   }
 
   /** The streams of a shard. */
@@ -94,7 +95,7 @@ export class InstanceStreams {
 
 const ownerName = that<string>(
   'the owner of a stream',
-  (found) => typeof found === 'string' && isStreamOwner(found),
+  (found) => typeof found === 'string' && isStream(found),
 )
 
 const number = that<number>('a number', (found) => Number.isSafeInteger(found))

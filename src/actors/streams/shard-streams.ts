@@ -3,7 +3,7 @@
  * listener to the shard's applied frames wakes the readers, while there are any. Nothing polls.
  */
 import type { System } from '../../runtime/index.ts'
-import { unitsIn } from '../../storage/index.ts'
+import { type StreamPart, type Unit, unitsIn } from '../../storage/index.ts'
 import type { OwnersWay } from '../core/owners-way.ts'
 import { atOwner } from '../core/owners-way.ts'
 import { levelOf } from '../core/settings.ts'
@@ -159,11 +159,14 @@ export class ShardStreams {
 
   #applied({ frame }: ShownFrame): void {
     for (const unit of unitsIn(frame.units))
-      if (unit.kind === 'streams')
-        for (const { owner } of unit.parts)
-          for (const wake of [...(this.#waiting.get(owner) ?? [])]) wake()
+      for (const { owner } of partsOf(unit))
+        for (const wake of [...(this.#waiting.get(owner) ?? [])]) wake()
   }
 }
+
+/** The changes of streams in a unit. */
+const partsOf = (unit: Unit): readonly StreamPart[] =>
+  unit.kind === 'streams' ? unit.parts : (unit.kind === 'turn' && unit.streams) || []
 
 /** Whether there is nothing to give: no message, and the stream may get some. */
 const isIdle = ({ texts, isClosed }: Reading): boolean => texts.length === 0 && !isClosed

@@ -261,15 +261,25 @@ export class StreamGather {
   }
 }
 
-/** Whether a call may be a part with those before it: an append without a producer that closes nothing alone. */
+/**
+ * Whether a call may be a part with those before it: an append that closes nothing alone, without a producer
+ * or with the next messages of the same one.
+ */
 const mayJoin = (part: Filling, { messages }: Call): boolean =>
   !part.other &&
-  !part.producer &&
   !part.closes &&
   messages !== undefined &&
-  !messages.producer &&
+  isNext(part, messages.producer) &&
   messages.texts.length > 0 &&
   part.packed.length + messages.bytes <= unitMax.bytes
+
+const isNext = ({ producer, packed }: Filling, next: ProducerNumber | undefined): boolean =>
+  producer === next ||
+  (producer?.counts === 'messages' &&
+    next?.counts === 'messages' &&
+    producer.id === next.id &&
+    producer.epoch === next.epoch &&
+    next.seq === producer.seq + packed.count)
 
 const hasRoom = ({ messages, bytes }: Load, more: SentMessages | undefined): boolean => {
   const count = messages + (more?.texts.length ?? 0)

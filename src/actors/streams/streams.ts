@@ -7,6 +7,7 @@ import { invalidArgument, KeelsonError } from '../../errors.ts'
 import { noOptions } from '../../own-names.ts'
 import {
   compareKeys,
+  entityStream,
   offsetOf,
   type ProducerNumber,
   placeIn,
@@ -172,10 +173,91 @@ export class Streams {
   }
 }
 
-/** A stream by itself. Its messages are values that JSON keeps. */
-export class StreamHandle<T = unknown> {
+/** A stream, for its readers. Its messages are values that JSON keeps. */
+export class StreamSource<T = unknown> {
   /** Its name. */
   readonly name: string
+  readonly #streams: InstanceStreams
+  readonly #access: Access
+  readonly #owner: string
+  readonly #shard: WritingShard
+
+  /** @internal */
+  constructor(streams: InstanceStreams, access: Access, owner: string) {
+    this.name = streamNameOf(owner)
+    this.#streams = streams
+    this.#access = access
+    this.#owner = owner
+    this.#shard = streams.shardOf(owner)
+  }
+
+  /**
+   * The messages in their order, each once it is durable. A live reader waits, also for a stream that
+   * has not begun, until the stream is closed. A slow reader costs no memory. End it with `return` or
+   * by its `signal`, or leave the `for await` loop.
+   * @throws KeelsonError `INVALID_ARGUMENT`, `CLOSED`; at a message `BAD_CURSOR` if the stream does not
+   * have the offset: it was trimmed, or deleted; `SHARD_DOWN`, `CORRUPT`
+   */
+  read(options: StreamReadOptions = noOptions): StreamReader<T> {
+    this.#access.check()
+    const own = ownOptions(options, ['from', 'live', 'signal'])
+    const { from, live = true, signal } = own
+    if (typeof live !== 'boolean') throw invalidArgument('live', 'a boolean', live)
+    checkSignal(signal)
+    const terms = { owner: this.#owner, place: readingPlace(from), waits: live }
+    return new StreamReader<T>(this.#streams.of(this.#shard), terms, signal)
+  }
+
+  /**
+   * The messages that are there from an offset on, up to about 64 KiB.
+   * @throws KeelsonError as `read`
+   */
+  async page(options: Pick<StreamReadOptions, 'from'> = noOptions): Promise<StreamPage<T>> {
+    this.#access.check()
+    const { from } = ownOptions(options, ['from'])
+    const place = readingPlace(from)
+    const terms = { owner: this.#owner, place, bytesMax: pageBytes, waits: false }
+    const stop = { isStopped: false, wake: () => undefined }
+    const reading = await this.#streams.of(this.#shard).read(terms, stop)
+    if (!reading) throw new Error('a page was stopped')
+    const { texts, first, next, isAtEnd, isClosed } = reading
+    const { birth, number } = next
+    const offset = (at: number): string => offsetOf({ birth: birth ?? '', number: at })
+    return {
+      messages: texts.map((text, at) => ({
+        value: JSON.parse(text) as T,
+        offset: offset(first + at + 1),
+      })),
+      next: birth === undefined || typeof number !== 'number' ? undefined : offset(number),
+      isAtEnd,
+      isClosed,
+    }
+  }
+
+  /** The facts of the stream; `undefined` without one. @throws KeelsonError `SHARD_DOWN`, `CLOSED` */
+  async head(): Promise<StreamFacts | undefined> {
+    this.#access.check()
+    const { deadlineMs } = this.#shard.parts.settings
+    const head = await askedAtOwner(this.#shard, 'streams.head', [this.#owner], deadlineMs, () =>
+      headAt(this.#shard, this.#owner),
+    )
+    return head ? factsOf(this.name, head) : undefined
+  }
+}
+
+/**
+ * The stream of an entity with a name, for its readers.
+ * @throws KeelsonError `INVALID_ARGUMENT`
+ */
+export const streamOf = <T>(
+  streams: InstanceStreams,
+  access: Access,
+  entity: string,
+  name: string,
+): StreamSource<T> => new StreamSource<T>(streams, access, entityStream(entity, name))
+
+/** A stream by itself. Its messages are values that JSON keeps. */
+export class StreamHandle<T = unknown> extends StreamSource<T> {
   readonly #streams: InstanceStreams
   readonly #access: Access
   readonly #owner: string
@@ -190,7 +272,7 @@ export class StreamHandle<T = unknown> {
     owner: string,
     keeps: ReturnType<typeof keepOptions> | undefined,
   ) {
-    this.name = streamNameOf(owner)
+    super(streams, access, owner)
     this.#streams = streams
     this.#access = access
     this.#owner = owner
@@ -249,59 +331,6 @@ export class StreamHandle<T = unknown> {
       this.#keep ??= keep
       throw error
     }
-  }
-
-  /**
-   * The messages in their order, each once it is durable. A live reader waits, also for a stream that
-   * has not begun, until the stream is closed. A slow reader costs no memory. End it with `return` or
-   * by its `signal`, or leave the `for await` loop.
-   * @throws KeelsonError `INVALID_ARGUMENT`, `CLOSED`; at a message `BAD_CURSOR` if the stream does not
-   * have the offset: it was trimmed, or deleted; `SHARD_DOWN`, `CORRUPT`
-   */
-  read(options: StreamReadOptions = noOptions): StreamReader<T> {
-    this.#access.check()
-    const own = ownOptions(options, ['from', 'live', 'signal'])
-    const { from, live = true, signal } = own
-    if (typeof live !== 'boolean') throw invalidArgument('live', 'a boolean', live)
-    checkSignal(signal)
-    const terms = { owner: this.#owner, place: readingPlace(from), waits: live }
-    return new StreamReader<T>(this.#streams.of(this.#shard), terms, signal)
-  }
-
-  /**
-   * The messages that are there from an offset on, up to about 64 KiB.
-   * @throws KeelsonError as `read`
-   */
-  async page(options: Pick<StreamReadOptions, 'from'> = noOptions): Promise<StreamPage<T>> {
-    this.#access.check()
-    const { from } = ownOptions(options, ['from'])
-    const place = readingPlace(from)
-    const terms = { owner: this.#owner, place, bytesMax: pageBytes, waits: false }
-    const stop = { isStopped: false, wake: () => undefined }
-    const reading = await this.#streams.of(this.#shard).read(terms, stop)
-    if (!reading) throw new Error('a page was stopped')
-    const { texts, first, next, isAtEnd, isClosed } = reading
-    const { birth, number } = next
-    const offset = (at: number): string => offsetOf({ birth: birth ?? '', number: at })
-    return {
-      messages: texts.map((text, at) => ({
-        value: JSON.parse(text) as T,
-        offset: offset(first + at + 1),
-      })),
-      next: birth === undefined || typeof number !== 'number' ? undefined : offset(number),
-      isAtEnd,
-      isClosed,
-    }
-  }
-
-  /** The facts of the stream; `undefined` without one. @throws KeelsonError `SHARD_DOWN`, `CLOSED` */
-  async head(): Promise<StreamFacts | undefined> {
-    this.#access.check()
-    const { deadlineMs } = this.#shard.parts.settings
-    const head = await askedAtOwner(this.#shard, 'streams.head', [this.#owner], deadlineMs, () =>
-      headAt(this.#shard, this.#owner),
-    )
-    return head ? factsOf(this.name, head) : undefined
   }
 
   /**

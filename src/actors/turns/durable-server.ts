@@ -32,6 +32,7 @@ import type {
 import type { ShardTime } from '../core/shard-time.ts'
 import type { EntryInput } from '../journal/entry-input.ts'
 import type { Batch } from '../store/batch.ts'
+import type { TurnStream } from '../streams/turn-streams.ts'
 import type { EndOptions } from './lifetime.ts'
 import type { Fields } from './memory.ts'
 import type { DurableRows } from './own-rows.ts'
@@ -131,6 +132,12 @@ export interface DurableContext<M = DurableMessages, App = AppContext, S = unkno
   readonly writes: Omit<Batch, 'commit' | 'taken' | 'addTaken'>
   /** The rows that this actor keeps itself, beside its state. They are removed with it. */
   readonly rows: DurableRows
+  /**
+   * A stream of this actor: 64 at most, which are deleted with it. Its messages are there with this
+   * turn, or never. A name has 1 to 256 bytes without `{`, `}` and NUL.
+   * @throws KeelsonError `INVALID_ARGUMENT`
+   */
+  stream<T = unknown>(name: string): TurnStream<T>
   /**
    * Appends an entry to the journal of this actor's shard, which becomes durable with this turn. An
    * id that the journal has with other content refuses the turn (`CONFLICT`), as a required replay

@@ -87,12 +87,17 @@ export type Memory = {
   readonly birth: string | undefined
   /** The changes of own rows that are not durable yet. */
   readonly own: OwnLayer | undefined
+  /** The names of its streams. */
+  readonly streams: readonly string[]
   /** The last crash in a handler that has not succeeded since. */
   readonly crash: Crash | undefined
 }
 
 /** The kind and id of an actor, and both as one text. */
 export type Identity = { readonly kind: string; readonly id: string; readonly entity: string }
+
+/** The streams that most actors have. */
+export const noStreams: readonly string[] = Object.freeze([])
 
 /** The memory of an actor without rows. */
 export const nothing: Memory = {
@@ -103,12 +108,13 @@ export const nothing: Memory = {
   fields: {},
   birth: undefined,
   own: undefined,
+  streams: noStreams,
   crash: undefined,
 }
 
 /** The main row. `shape` is the structural hash of a state machine, or ''. */
 export const mainRow = (
-  { state, steps, fields, birth }: Memory,
+  { state, steps, fields, birth, streams }: Memory,
   mark: TurnMark,
   version: number,
   shape: string,
@@ -122,15 +128,19 @@ export const mainRow = (
     ...given(payload),
   ])
   const isFailing = steps.some(({ failure }) => failure !== undefined)
-  const format = entityBodyFormat(birth !== undefined, isFailing)
+  const hasStreams = streams !== noStreams
+  const format = entityBodyFormat(birth !== undefined, isFailing, hasStreams)
   const body =
     birth === undefined
       ? [format, version, shape, recorded, fields, state]
       : [format, version, shape, recorded, fields, birth, state]
+  if (hasStreams) body.splice(-1, 0, streams)
   if (state === undefined) body.pop()
   // The first part that may not be plain data: the steps, the index, or what follows it.
   const from = steps.length > 0 ? 3 : fields === nothing.fields ? 5 : 4
-  const row = encodeParts(body, birth === undefined ? bodyParts : bodyPartsOfOwn, markBytes, from)
+  const paths = birth === undefined ? bodyParts : bodyPartsOfOwn
+  const named = hasStreams ? paths.toSpliced(-1, 0, ['streams']) : paths
+  const row = encodeParts(body, named, markBytes, from)
   writeMark(row, 0, mark)
   return row
 }

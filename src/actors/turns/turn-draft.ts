@@ -22,6 +22,7 @@ import {
 } from '../../storage/index.ts'
 import { type EntryInput, entryContentOf } from '../journal/entry-input.ts'
 import { Batch } from '../store/batch.ts'
+import { deletedStreams, TurnStreams } from '../streams/turn-streams.ts'
 import type { ActorShard } from './actor-shard.ts'
 import type { TurnTally } from './actor-trouble.ts'
 import type { CallIds } from './call-ids.ts'
@@ -73,6 +74,7 @@ export class TurnDraft extends LoggedTurn<Run> {
   /** Its row is written also if nothing in it changes. */
   #isWritten = false
   #own: OwnLayer | undefined = undefined
+  #streams: TurnStreams | undefined = undefined
   #crash: Crash | undefined
 
   /** Where its end is counted; `undefined` when it was. */
@@ -127,6 +129,12 @@ export class TurnDraft extends LoggedTurn<Run> {
   setOwn(key: string, value: StoredValue | undefined): void {
     this.#own ??= new OwnLayer(this.before.memory.own)
     this.#own.set(key, value)
+  }
+
+  /** Its changes of streams. */
+  get streams(): TurnStreams {
+    this.#streams ??= new TurnStreams(this.before.memory.streams)
+    return this.#streams
   }
 
   /** Keeps the record of a crash; `undefined`: what crashed has succeeded. */
@@ -233,13 +241,14 @@ export class TurnDraft extends LoggedTurn<Run> {
   memoryOf(state: unknown, fields: Fields): Memory {
     const { mark, birth, own } = this
     const crash = this.#crash
+    const streams = this.#streams?.names ?? this.before.memory.streams
     // Nothing of an actor runs after its end.
     if (this.#end) {
       const alarms = new Map([[endName, this.#end]])
-      return { state, mark, steps: [], alarms, fields, birth, own, crash }
+      return { state, mark, steps: [], alarms, fields, birth, own, streams, crash }
     }
     const alarms = this.#alarms ?? this.before.memory.alarms
-    return { state, mark, steps: this.#steps, alarms, fields, birth, own, crash }
+    return { state, mark, steps: this.#steps, alarms, fields, birth, own, streams, crash }
   }
 
   /** Whether it asked for something that must be durable, beside its state. */
@@ -250,7 +259,8 @@ export class TurnDraft extends LoggedTurn<Run> {
   get #hasChanges(): boolean {
     const { steps } = this.before.memory
     const hasWrites = this.#batch !== undefined || this.#entries !== undefined
-    const hasRows = this.#alarms !== undefined || this.#own !== undefined
+    const hasRows =
+      this.#alarms !== undefined || this.#own !== undefined || this.#streams !== undefined
     return hasRows || hasWrites || this.#end !== undefined || this.#steps !== steps
   }
 
@@ -311,6 +321,7 @@ export class TurnDraft extends LoggedTurn<Run> {
     }
     if (this.#entries) unit.entries = this.#entries
     if (this.#own && this.birth) unit.own = { birth: this.birth, changes: [...this.#own.changes] }
+    if (this.#streams) unit.streams = this.#streams.partsFor(identity.entity)
     this.unit = unit
     this.after = after
   }
@@ -353,7 +364,7 @@ export const removalOf = (identity: Identity, stored: Memory, callIds: readonly 
   const ids = callIds.map((key): EntityRowChange => [key, undefined])
   const own: EntityRowChange[] =
     stored.birth === undefined ? [] : [[removalRowKey(entity, stored.birth), new Uint8Array(0)]]
-  return {
+  const unit: Turn = {
     kind: 'turn',
     entity,
     follows: stored.mark,
@@ -361,6 +372,8 @@ export const removalOf = (identity: Identity, stored: Memory, callIds: readonly 
     rows: [...changes, ...ids, ...own],
     writes: [],
   }
+  const streams = deletedStreams(entity, stored.streams)
+  return streams.length === 0 ? unit : { ...unit, streams }
 }
 
 /** The facts about its actor that a unit has. */

@@ -22,6 +22,7 @@ import {
   crashRowKey,
   type Identity,
   type Memory,
+  noStreams,
   nothing,
   readAlarm,
   readBody,
@@ -138,7 +139,7 @@ const crashIn = (row: Row | undefined): Crash | undefined => row && readCrash(ro
 const readRows = ({ main, alarms, crash }: MemoryRows): { stored: Memory; body: Body } => {
   const { mark, body: bytes } = readEntityRow(main)
   const body = readBody(bytes)
-  const { steps, fields, birth } = body
+  const { steps, fields, birth, streams = noStreams } = body
   const stored: Memory = {
     state: undefined,
     mark,
@@ -147,6 +148,7 @@ const readRows = ({ main, alarms, crash }: MemoryRows): { stored: Memory; body: 
     fields,
     birth,
     own: undefined,
+    streams,
     crash: crashIn(crash),
   }
   return { stored, body }

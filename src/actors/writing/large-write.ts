@@ -72,9 +72,13 @@ export const valueBytesOf = (units: FrameUnits): number => {
   return bytes
 }
 
-const rowBytesOf = ({ row, rows, entries = [] }: Turn): number =>
+const rowBytesOf = ({ row, rows, entries = [], streams }: Turn): number =>
   rows.reduce((sum, [, bytes]) => sum + (bytes?.length ?? 0), row?.length ?? 0) +
-  entries.reduce((sum, { body }) => sum + body.length, 0)
+  entries.reduce((sum, { body }) => sum + body.length, 0) +
+  (streams ? messageBytesOf(streams) : 0)
+
+const messageBytesOf = (parts: NonNullable<Turn['streams']>): number =>
+  parts.reduce((sum, part) => sum + (part.act === 'append' ? part.packed.length : 0), 0)
 
 /**
  * Ends the pin of a write that failed. Only a write that may be on the disk has an unknown outcome:

@@ -12,9 +12,12 @@ import {
   decodeValue,
   type EntryUnit,
   type EventPayload,
+  entityOfStream,
   entryContent,
   type FrameContent,
   frameTypes,
+  isEntityStream,
+  isStream,
   readMainRow,
   type StoredValue,
   type StreamPart,
@@ -112,12 +115,13 @@ const unitText = (unit: Unit): string => {
       const { mark } = unit.row ? readMainRow(unit.row) : {}
       const number = mark ? `${mark.incarnation}:${mark.seq}` : 'removes it'
       const writes = unit.writes.length === 0 ? '' : ` writes ${commandsText(unit.writes)}`
-      return `turn ${JSON.stringify(unit.entity)} ${number}${writes}`
+      const streams = unit.streams ? ` streams [${listText(unit.streams.map(partText))}]` : ''
+      return `turn ${JSON.stringify(unit.entity)} ${number}${writes}${streams}`
     }
     case 'entry':
       return `entry ${JSON.stringify(unit.id)} ${entryContent(unit).type}`
     case 'removal':
-      return `removal of ${countText(unit.keys.length)} rows of ${JSON.stringify(unit.entity)}`
+      return `removal of ${countText(unit.keys.length)} rows of ${isStream(unit.entity) ? streamText(unit.entity) : JSON.stringify(unit.entity)}`
     case 'streams':
       return `streams [${listText(unit.parts.map(partText))}]`
     case 'batch':
@@ -127,9 +131,15 @@ const unitText = (unit: Unit): string => {
   }
 }
 
+/** A stream as a line names it: that of an entity after its entity. */
+const streamText = (owner: string): string => {
+  const entity = isEntityStream(owner) ? `${JSON.stringify(entityOfStream(owner))} ` : ''
+  return entity + JSON.stringify(streamNameOf(owner))
+}
+
 const partText = (part: StreamPart): string => {
   const messages = part.act === 'append' ? ` of ${countText(part.count)} messages` : ''
-  return `${part.act}${messages} ${JSON.stringify(streamNameOf(part.owner))}`
+  return `${part.act}${messages} ${streamText(part.owner)}`
 }
 
 const commandsText = (commands: readonly Command[]): string =>
@@ -203,7 +213,13 @@ export const contentJson = (content: FrameContent): object => {
 const partJson = (part: StreamPart): object => {
   const { owner, ...fields } = part
   const { packed, ...rest } = { packed: undefined, ...fields }
-  return given({ stream: streamNameOf(owner), ...rest, ...(packed && { bytes: packed.length }) })
+  const entity = isEntityStream(owner) ? entityOfStream(owner) : undefined
+  return given({
+    stream: streamNameOf(owner),
+    entity,
+    ...rest,
+    ...(packed && { bytes: packed.length }),
+  })
 }
 
 const unitJson = (unit: Unit): object => {
@@ -265,7 +281,17 @@ const payloadJson = (payload: EventPayload): object => {
   return { version, ...structuredJson(payload.subarray(1)) }
 }
 
-const turnJson = ({ entity, follows, row, rows, writes, entries, own, cause }: Turn): object => ({
+const turnJson = ({
+  entity,
+  follows,
+  row,
+  rows,
+  writes,
+  entries,
+  own,
+  streams,
+  cause,
+}: Turn): object => ({
   entity,
   ...(cause && { cause: decodeCause(cause) }),
   follows: follows ?? null,
@@ -276,6 +302,7 @@ const turnJson = ({ entity, follows, row, rows, writes, entries, own, cause }: T
   })),
   writes: writes.map(commandJson),
   ...(entries && { entries: entries.map(entryJson) }),
+  ...(streams && { streams: streams.map(partJson) }),
   ...(own && {
     own: {
       birth: own.birth,

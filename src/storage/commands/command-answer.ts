@@ -50,12 +50,14 @@ export type RefusalReason =
   /**
    * The lock to extend is not held; or, with the property `present`, the entity's main row has that
    * mark (`undefined`: there is none), and the turn follows another one; or, with `entry`, an
-   * entry of the journal at that place has the id and says something else.
+   * entry of the journal at that place has the id and says something else; or, with `stream`, the
+   * stream of that name is closed.
    */
   | {
       readonly code: 'CONFLICT'
       readonly present?: TurnMark | undefined
       readonly entry?: EntryPlace
+      readonly stream?: string
     }
 
 /**
@@ -161,6 +163,7 @@ const takenId = 'The journal has an entry with this id that says something else.
  */
 export const refusalError = ({ reason, key, command }: Refusal): KeelsonError => {
   const { code, ...facts } = reason
-  const message = 'entry' in facts ? takenId : messages[code]
+  const message =
+    'entry' in facts ? takenId : 'stream' in facts ? 'The stream is closed.' : messages[code]
   return new KeelsonError(code, message, { details: { key, command, ...facts } })
 }

@@ -7,6 +7,7 @@ import { asBuffer, readUtf8 } from '../../bytes/utf8.ts'
 import { isKeelsonError, type KeelsonError } from '../../errors.ts'
 import { entityBytesMax, isEntity } from '../values/entity-key.ts'
 import { mainRowOf, type TurnMark } from '../values/entity-row.ts'
+import { isStream } from '../values/stream-key.ts'
 import {
   type Command,
   type EntityRowChange,
@@ -33,7 +34,7 @@ import {
 import { commandPlans } from './command-table.ts'
 import { checkBody, entryDigestBytes } from './journal-entry.ts'
 import { PayloadReader } from './payload.ts'
-import { readStreams } from './stream-unit.ts'
+import { readStreams, removalFlags, streamNameBytesMax } from './stream-unit.ts'
 import { turnFault } from './turn-fault.ts'
 
 /**
@@ -106,6 +107,16 @@ const readTurn = (reader: PayloadReader): Turn => {
   return { ...turn, ...(entries.length > 0 && { entries }), ...(own && { own }) }
 }
 
+const readStreamTurn = (reader: PayloadReader): Turn => {
+  const length = reader.u32()
+  const turn = reader.within(length, () => readTurn(reader))
+  const { parts } = readStreams(reader)
+  const streams = { ...turn, streams: parts }
+  const fault = turnFault(streams)
+  if (fault !== undefined) throw reader.damaged(`a turn with ${fault}`)
+  return streams
+}
+
 const readCause = (reader: PayloadReader): Uint8Array | undefined => {
   const length = reader.u8()
   const from = reader.take(length)
@@ -130,10 +141,18 @@ const readDigits = (reader: PayloadReader): string => {
 }
 
 const readRemoval = (reader: PayloadReader): Removal => {
-  const entity = reader.text('an entity', entityBytesMax)
-  if (!isEntity(entity)) throw reader.damaged('a removal with the name of its entity')
+  const owner = reader.text('an entity', entityBytesMax)
   const birth = readDigits(reader)
-  const isLast = readFlag(reader, 'end of a removal')
+  const flags = reader.u8()
+  if (flags > (removalFlags.last | removalFlags.stream))
+    throw unsupported('flags of a removal', flags)
+  const isLast = (flags & removalFlags.last) !== 0
+  const isOfStream = (flags & removalFlags.stream) !== 0
+  const entity = isOfStream
+    ? `${owner}\0${reader.text('a name of a stream', streamNameBytesMax)}`
+    : owner
+  if (!(isOfStream ? isStream(entity) : isEntity(entity)))
+    throw reader.damaged('a removal with the name of its entity')
   return { kind: 'removal', entity, birth, isLast, keys: reader.list(() => key.read(reader)) }
 }
 
@@ -183,6 +202,7 @@ const unitReaders: { readonly [kind: number]: ((reader: PayloadReader) => Unit) 
   [unitKinds.turn]: readTurn,
   [unitKinds.removal]: readRemoval,
   [unitKinds.streams]: readStreams,
+  [unitKinds.streamTurn]: readStreamTurn,
 }
 
 const plansByCode = new Map(Object.values(commandPlans).map((plan) => [plan.code, plan]))

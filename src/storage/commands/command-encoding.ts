@@ -12,8 +12,10 @@
  *                             u32 entries | per entry: u32 length | the body of an entry |
  *                             nothing, or 8 bytes of a birth | u32 own rows, each: key, u8 0, or
  *                             1, u8 tag and sized bytes
- *     body of a removal       entity | 8 bytes of a birth | u8 last | u32 keys, each a key
+ *     body of a removal       entity | 8 bytes of a birth | u8: 1 last, 2 of a stream of the entity |
+ *                             the name of the stream | u32 keys, each a key
  *     body of streams         as in `stream-unit.ts`
+ *     body of a turn with streams   u32 length and body of the turn | the body of streams
  *
  * A mark is the 8 bytes of an incarnation and u64 seq. Sized bytes follow their length as u32,
  * texts and row keys as u16. The length of a unit counts its kind and its body. Pure: equal units
@@ -23,6 +25,7 @@
 import { KeelsonError } from '../../errors.ts'
 import { entityBytesMax, isBirth, isEntity } from '../values/entity-key.ts'
 import { markBytes } from '../values/entity-row.ts'
+import { entityOfStream, isEntityStream, isStream, streamNameOf } from '../values/stream-key.ts'
 import {
   type Command,
   type EntryUnit,
@@ -41,7 +44,7 @@ import {
 import { expiry, key, lastValue, owner, writeValue } from './command-fields.ts'
 import { commandPlans } from './command-table.ts'
 import { PayloadMeasure, type PayloadSink, PayloadWriter } from './payload.ts'
-import { writeStreams } from './stream-unit.ts'
+import { removalFlags, type StreamPart, streamNameBytesMax, writeStreams } from './stream-unit.ts'
 import { turnFault } from './turn-fault.ts'
 
 /** For fields that do not look at their command. */
@@ -78,12 +81,14 @@ const measuredLength = (units: readonly Unit[]): number => {
   const measure = new PayloadMeasure()
   for (const unit of units) {
     if (unit.kind === 'turn') checkTurn(unit)
-    if (unit.kind === 'removal' && !(isEntity(unit.entity) && isBirth(unit.birth)))
+    if (unit.kind === 'removal' && !(isRemovable(unit.entity) && isBirth(unit.birth)))
       throw invalid('a removal of rows of no entity')
     writeUnit(measure, unit)
   }
   return frameHeadBytes + measure.length
 }
+
+const isRemovable = (entity: string): boolean => isEntity(entity) || isStream(entity)
 
 /**
  * Encodes the payload into `into` at `at`, with a zero time stamp. It takes `frameLength(units)`
@@ -116,8 +121,11 @@ const writeUnit = (sink: PayloadSink, unit: Unit): void => {
       writeBatch(sink, unit.commands)
       break
     case 'turn':
-      sink.u8(unitKinds.turn)
-      writeTurn(sink, unit)
+      if (unit.streams) writeStreamTurn(sink, unit, unit.streams)
+      else {
+        sink.u8(unitKinds.turn)
+        writeTurn(sink, unit)
+      }
       break
     case 'entry':
       sink.u8(unitKinds.entry)
@@ -193,6 +201,14 @@ const writeTurn = (sink: PayloadSink, turn: Turn): void => {
   if (own) writeOwn(sink, own)
 }
 
+const writeStreamTurn = (sink: PayloadSink, turn: Turn, parts: readonly StreamPart[]): void => {
+  sink.u8(unitKinds.streamTurn)
+  const from = sink.beginSized()
+  writeTurn(sink, turn)
+  sink.endSized(from)
+  writeStreams(sink, { parts })
+}
+
 const writeOwn = (sink: PayloadSink, { birth, changes }: OwnChanges): void => {
   sink.bytes(Buffer.from(birth, 'hex'))
   sink.u32(changes.length)
@@ -204,9 +220,11 @@ const writeOwn = (sink: PayloadSink, { birth, changes }: OwnChanges): void => {
 }
 
 const writeRemoval = (sink: PayloadSink, { entity, birth, keys, isLast }: Removal): void => {
-  sink.text('an entity', entity, entityBytesMax)
+  const isOfEntity = isEntityStream(entity)
+  sink.text('an entity', entityOfStream(entity), entityBytesMax)
   sink.bytes(Buffer.from(birth, 'hex'))
-  sink.u8(isLast ? 1 : 0)
+  sink.u8((isLast ? removalFlags.last : 0) | (isOfEntity ? removalFlags.stream : 0))
+  if (isOfEntity) sink.text('a name of a stream', streamNameOf(entity), streamNameBytesMax)
   sink.u32(keys.length)
   for (const each of keys) key.write(sink, each, noCommand)
 }

@@ -6,7 +6,7 @@
 import { hasOwn } from '../../own-names.ts'
 import type { StoredValue } from '../ports/projection-store.ts'
 import type { TurnMark } from '../values/entity-row.ts'
-import type { StreamsUnit } from './stream-unit.ts'
+import type { StreamPart, StreamsUnit } from './stream-unit.ts'
 
 /**
  * When a value expires: never, at a time (ms since 1970), or a number of ms after the time stamp of
@@ -161,12 +161,14 @@ export type Turn = {
   readonly entries?: readonly EntryUnit[]
   /** Changes of rows that the entity keeps itself; absent for none. */
   readonly own?: OwnChanges
+  /** Changes of streams of the entity; absent for none. If one is refused, the turn is. */
+  readonly streams?: readonly StreamPart[]
   /** The bytes of its cause, as in `turn-cause.ts`; absent in turns of the journal's own entities. */
   readonly cause?: Uint8Array | undefined
 }
 
 /**
- * Removes rows that an entity kept in a birth that has ended. It changes nothing unless the row
+ * Removes rows that an entity kept in a birth that has ended, or those of a stream, whose owner `entity` is then. It changes nothing unless the row
  * says so that `removalRowKey` names; with `isLast` that row goes too.
  */
 export type Removal = {
@@ -227,6 +229,7 @@ export const unitKinds = {
   turn: 3,
   removal: 4,
   streams: 5,
+  streamTurn: 6,
 } as const
 
 /** The flag in a command's code when the command names an owner. */

@@ -3,7 +3,7 @@
  * Gathered appends of many callers are one unit. It is apart from the other units, which know no
  * parts. Pure.
  *
- *     unit      u32 parts, each: owner | u8 act | its fields
+ *     unit      u32 parts, each: entity | u8 act, with 80 for a stream of the entity: its name | its fields
  *     append    u8 flags: 1 closes, 2 has a producer, 4 that counts messages |
  *               id | u64 epoch | u64 number | u32 messages | sized: messages, each u32 length, bytes
  *     begin     id
@@ -14,13 +14,22 @@
 import { u32In } from '../../bytes/u64.ts'
 import { asBuffer } from '../../bytes/utf8.ts'
 import { KeelsonError } from '../../errors.ts'
-import { entityBytesMax, isEntity } from '../values/entity-key.ts'
-import { isStreamOwner, type StreamPlace } from '../values/stream-key.ts'
+import { entityBytesMax } from '../values/entity-key.ts'
+import {
+  entityOfStream,
+  isEntityStream,
+  isStream,
+  type StreamPlace,
+  streamNameOf,
+} from '../values/stream-key.ts'
 import { messageHeadBytes, type StreamKeeps } from '../values/stream-row.ts'
 import type { PayloadReader, PayloadSink } from './payload.ts'
 
 /** The longest id of a producer, in bytes of UTF-8. */
 export const producerIdBytesMax = 256
+
+/** The longest name of a stream, in bytes of UTF-8. */
+export const streamNameBytesMax = 256
 
 /** The longest message, in bytes. */
 export const messageBytesMax = 1024 * 1024
@@ -63,18 +72,27 @@ export type StreamsUnit = { readonly kind: 'streams'; readonly parts: readonly S
 
 const acts = { append: 1, begin: 2, reopen: 3, trim: 4, keep: 5, delete: 6 } as const
 
+/** The flags of a removal: it is the last one, or one of a stream of the entity. */
+export const removalFlags = { last: 1, stream: 2 } as const
+
+/** In an act: the stream is one of the entity. */
+const ofEntity = 0x80
+
 const flags = { closes: 1, producer: 2, messages: 4 } as const
 
 /** Writes the body of the unit. @throws KeelsonError `INVALID_ARGUMENT` */
-export const writeStreams = (sink: PayloadSink, { parts }: StreamsUnit): void => {
+export const writeStreams = (sink: PayloadSink, { parts }: Pick<StreamsUnit, 'parts'>): void => {
   if (parts.length === 0) throw invalid('a unit of streams must have at least one part')
   sink.u32(parts.length)
   for (const part of parts) writePart(sink, part)
 }
 
 const writePart = (sink: PayloadSink, part: StreamPart): void => {
-  sink.text('an owner of a stream', part.owner, entityBytesMax)
-  sink.u8(acts[part.act])
+  const { owner } = part
+  const isOfEntity = isEntityStream(owner)
+  sink.text('an owner of a stream', entityOfStream(owner), entityBytesMax)
+  sink.u8(acts[part.act] | (isOfEntity ? ofEntity : 0))
+  if (isOfEntity) sink.text('a name of a stream', streamNameOf(owner), streamNameBytesMax)
   switch (part.act) {
     case 'append':
       writeAppend(sink, part)
@@ -119,10 +137,12 @@ export const readStreams = (reader: PayloadReader): StreamsUnit => {
 }
 
 const readPart = (reader: PayloadReader): StreamPart => {
-  const owner = reader.text('an owner of a stream', entityBytesMax)
-  if (!isEntity(owner) || !isStreamOwner(owner))
-    throw reader.damaged('a part with the name of its owner')
-  const act = reader.u8()
+  const entity = reader.text('an owner of a stream', entityBytesMax)
+  const coded = reader.u8()
+  const act = coded & ~ofEntity
+  const owner =
+    coded === act ? entity : `${entity}\0${reader.text('a name of a stream', streamNameBytesMax)}`
+  if (!isStream(owner)) throw reader.damaged('a part with the name of its owner')
   switch (act) {
     case acts.append:
       return readAppend(reader, owner)

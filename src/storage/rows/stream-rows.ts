@@ -16,10 +16,12 @@ import { removalRowKey } from '../values/entity-key.ts'
 import { entityRow } from '../values/entity-row.ts'
 import {
   birthsMax,
+  isEntityStream,
   type StreamPlace,
   streamBirth,
   streamChunkKey,
   streamHeadKey,
+  streamPieceKey,
   streamProducerKey,
 } from '../values/stream-key.ts'
 import {
@@ -67,12 +69,35 @@ export const applyStreams = (
   { parts }: StreamsUnit,
   rows: Changing,
   stamp: Stamp,
-): readonly StreamAnswer[] => parts.map((part) => applyPart(part, rows, stamp))
+): readonly StreamAnswer[] => parts.map((part) => applyPart(part, rows, stamp, false))
 
-const applyPart = (part: StreamPart, rows: Changing, stamp: Stamp): StreamAnswer => {
+/**
+ * Applies the parts of a turn, up to the first that is refused. Returns its stream, and why.
+ * @throws as `applyStreams`
+ */
+export const applyTurnStreams = (
+  parts: readonly StreamPart[],
+  rows: Changing,
+  stamp: Stamp,
+): { readonly owner: string; readonly why: StreamRefusal['why'] } | undefined => {
+  for (const part of parts) {
+    const answer = applyPart(part, rows, stamp, true)
+    if (answer.kind === 'refusedPart') return { owner: part.owner, why: answer.why }
+  }
+  return undefined
+}
+
+const applyPart = (
+  part: StreamPart,
+  rows: Changing,
+  stamp: Stamp,
+  isInTurn: boolean,
+): StreamAnswer => {
   const { owner } = part
   const row = rows.get(streamHeadKey(owner))
   const head = row && readStreamHead(row)
+  const stray = isInTurn || !isEntityStream(owner) ? undefined : strayOf(part, head, rows)
+  if (stray) return refusal(stray, head)
   if (part.act === 'delete') return removed(owner, head, rows)
   if (head) return acted(part, owner, head, rows, stamp)
   if (part.act === 'reopen' || part.act === 'trim') return refusal('none', undefined)
@@ -80,6 +105,22 @@ const applyPart = (part: StreamPart, rows: Changing, stamp: Stamp): StreamAnswer
   return birth === undefined
     ? refusal('births', undefined)
     : acted(part, owner, newHead(birth, stamp.time), rows, stamp)
+}
+
+/**
+ * Why a part that comes in no turn of its entity is refused: then only a producer appends which a turn has
+ * begun. So what is late makes no stream again, and reaches no other one of the name.
+ */
+const strayOf = (
+  part: StreamPart,
+  head: StreamHead | undefined,
+  rows: Rows,
+): StreamRefusal['why'] | undefined => {
+  if (!head) return 'none'
+  const { owner } = part
+  const id = part.act === 'append' ? part.producer?.id : undefined
+  const isBegun = id !== undefined && rows.get(streamProducerKey(owner, head.birth, id))
+  return isBegun ? undefined : 'fenced'
 }
 
 /** A birth that no row of an ended one has; `undefined` if this frame has had too many. */
@@ -194,10 +235,25 @@ const appended = (
   if (key === undefined || !number) return kept(owner, head, rows)
   const { epoch, seq, counts } = number
   const next = counts === 'messages' ? Math.max(known?.next ?? 0, seq + part.count) : seq + 1
-  const producer = { epoch, next, end: head.next }
+  const begin = head.next - count
+  const isJoined = known?.end === begin
+  if (known && !isJoined && counts === 'messages') keepPiece(owner, head, number.id, known, rows)
+  const producer = { epoch, next, from: known && isJoined ? known.from : begin, end: head.next }
   rows.set(key, streamProducerRow(producer))
   if (!known) head.producers++
   return kept(owner, head, rows, producer)
+}
+
+/** Keeps where the last messages of a producer are, before those of others. */
+const keepPiece = (
+  owner: string,
+  { birth }: StreamHead,
+  id: string,
+  producer: StreamProducer,
+  rows: Changing,
+): void => {
+  const { from, end } = producer
+  if (end > from) rows.set(streamPieceKey(owner, birth, id, from), streamProducerRow(producer))
 }
 
 /**
@@ -329,6 +385,7 @@ const begun = (id: string, owner: string, head: StreamHead, rows: Changing): Str
   const producer = {
     epoch: known ? known.epoch + 1 : 0,
     next: known?.next ?? 0,
+    from: known?.from ?? head.next,
     end: known?.end ?? head.next,
   }
   rows.set(key, streamProducerRow(producer))

@@ -24,7 +24,7 @@ import { entriesOf, hasBlobs, refsOfUnit, unitHasBlobs } from '../commands/comma
 import { rowTags, valueTags } from '../ports/projection-store.ts'
 import { entityRowKey, ownRowKey, removalRowKey } from '../values/entity-key.ts'
 import { entityRow, hasMark, readEntityRow } from '../values/entity-row.ts'
-import { birthRowKey } from '../values/stream-key.ts'
+import { birthRowKey, streamNameOf } from '../values/stream-key.ts'
 import { loggedBlobRow } from './blob-rows.ts'
 import { applyAppendedEntry, applyEntry } from './entry-rows.ts'
 import { applyDeleteField, applyPutFields } from './field-commands.ts'
@@ -37,7 +37,7 @@ import {
 } from './key-commands.ts'
 import { applyLock, applyUnlock, lockRefusal } from './lock-commands.ts'
 import { ChangedRows, isExpired, living, type RowSink, type Rows } from './rows.ts'
-import { applyStreams } from './stream-rows.ts'
+import { applyStreams, applyTurnStreams } from './stream-rows.ts'
 import {
   applyAppend,
   applyCompareAndSet,
@@ -119,7 +119,7 @@ const applyTurn = (
   const refusal = turnRefusal(turn, key, rows)
   if (refusal) return refusal
   // Most turns write no key of users, nothing to the journal, and refer to no blob.
-  const isPlain = turn.writes.length === 0 && !turn.entries && !turn.own
+  const isPlain = turn.writes.length === 0 && !turn.entries && !turn.own && !turn.streams
   if (isPlain && turn.rows.length <= unitRowsMax) {
     setEntityRows(turn, key, into)
     return noWrites
@@ -127,6 +127,7 @@ const applyTurn = (
   const changed = new ChangedRows(rows)
   const answer =
     entriesRefusal(turn, changed, frame, entriesBefore) ??
+    streamsRefusal(turn, changed, frame) ??
     applyAll('turn', turn.writes, changed, frame.time)
   if (answer.kind === 'refused') return answer
   if (changed.changes.size + rowsBeside(turn) > unitRowsMax) return refused('TOO_LARGE')
@@ -148,6 +149,19 @@ const entriesRefusal = (
     if (answer.kind === 'refused') return { ...answer, command: index }
   }
   return undefined
+}
+
+/** Applies the parts of a turn for streams of its entity. The refusal of one is that of the turn. */
+const streamsRefusal = (
+  { streams }: Turn,
+  rows: ChangedRows,
+  frame: FrameStamp,
+): Refusal | undefined => {
+  const refusal = streams && applyTurnStreams(streams, rows, frame)
+  if (!refusal) return undefined
+  const { owner, why } = refusal
+  const stream = streamNameOf(owner)
+  return refused(why === 'closed' ? { code: 'CONFLICT', stream } : 'TOO_LARGE', stream)
 }
 
 /**

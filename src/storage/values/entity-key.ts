@@ -53,7 +53,8 @@ const otherKinds: readonly string[] = [workerKind, stateKind, positionKind]
 /** Whether a kind is one of entities: `app.entity(kind)` finds them. */
 export const isKindOfEntities = (kind: string): boolean => !otherKinds.includes(kind)
 
-const isEntityId = (id: string): boolean => {
+/** Whether a text is the id of an entity, or the name of a stream. */
+export const isEntityId = (id: string): boolean => {
   const bytes = id.length > entityIdBytesMax ? id.length : utf8Length(id)
   return bytes >= 1 && bytes <= entityIdBytesMax && !/[{}\0]/.test(id)
 }
@@ -219,9 +220,9 @@ export const isRemovalRow = rowsAre('removal')
 export const parseRemoval = (
   rowKey: string,
 ): { readonly entity: string; readonly birth: string } => {
-  const entity = entityOf(rowKey)
-  if (entity === undefined || !isRemovalRow(rowKey)) throw badKey(rowKey)
-  return { entity, birth: rowKey.slice(rowKey.lastIndexOf('\0') + 1) }
+  if (entityOf(rowKey) === undefined || !isRemovalRow(rowKey)) throw badKey(rowKey)
+  const end = rowKey.lastIndexOf('\0')
+  return { entity: rowKey.slice(removalPrefix.length, end), birth: rowKey.slice(end + 1) }
 }
 
 /** The rows of keys that continue `prefix` with a NUL. */
@@ -278,8 +279,9 @@ export const entityOf = (rowKey: string): string | undefined => {
   if (parts.includes('')) return undefined
   switch (rowClassOf(rowKey)) {
     case 'entity':
-    case 'streamHead':
       return named(head.slice(1), parts.length === 0)
+    case 'streamHead':
+      return named(head.slice(1), parts.length <= 1)
     case 'alarm':
     case 'callId':
     case 'writtenKey':
@@ -287,12 +289,13 @@ export const entityOf = (rowKey: string): string | undefined => {
     case 'due':
       return named(head.slice(1 + timeDigits), parts.length === 1 && isTimed(head))
     case 'streamChunk':
-      return named(head.slice(1), parts.length === 1 && isChunkPlace(parts[0] ?? ''))
+      return named(head.slice(1), isOfStream(parts) && isChunkPlace(parts.at(-1) ?? ''))
     case 'streamProducer':
+      return named(head.slice(1), isOfStream(parts) && isBirth(partOf(parts.at(-1), birthDigits)))
     case 'own':
-      return named(head.slice(1), parts.length === 1 && isBirth(partOf(parts, birthDigits)))
+      return named(head.slice(1), parts.length === 1 && isBirth(partOf(parts[0], birthDigits)))
     case 'removal':
-      return named(head.slice(1), parts.length === 1 && isBirth(parts[0] ?? ''))
+      return named(head.slice(1), isOfStream(parts) && isBirth(parts.at(-1) ?? ''))
     case 'index':
       return named(`${head.slice(1)}/${parts[2]}`, parts.length === 3)
     default:
@@ -302,8 +305,11 @@ export const entityOf = (rowKey: string): string | undefined => {
 
 const isChunkPlace = (part: string): boolean => /^[0-9a-f]{30}$/.test(part)
 
-const partOf = ([part = '']: readonly string[], length: number): string =>
-  part.length > length ? part.slice(0, length) : ''
+/** Whether these are the parts after the entity of a row of one birth: before it the name of a stream, or nothing. */
+const isOfStream = ({ length }: readonly string[]): boolean => length === 1 || length === 2
+
+const partOf = (part: string | undefined, length: number): string =>
+  part !== undefined && part.length > length ? part.slice(0, length) : ''
 
 const named = (entity: string, isRow: boolean): string | undefined =>
   isRow && isEntity(entity) ? entity : undefined

@@ -1,12 +1,13 @@
 /**
  * Names, row keys and offsets of durable streams. The owner of a stream by itself is the entity
- * `$stream/NAME`, whose shard it has. A stream has a birth: the LSN of the frame that made it, and a
+ * `$stream/NAME`, whose shard it has. That of an entity is its entity, a NUL and its name: it is in the
+ * shard of the entity, whose turns make it and delete it. A stream has a birth: the LSN of the frame that made it, and a
  * number among the births of that frame. Its chunks and producers are rows of their birth, so a stream
  * that is made again under the same name shares none of them. Pure.
  */
 import { invalidArgument } from '../../errors.ts'
 import type { RowRange } from '../ports/projection-store.ts'
-import { checkEntityId, ownKeyOf, ownRowKey, ownRows } from './entity-key.ts'
+import { checkEntityId, isEntity, isEntityId, ownKeyOf, ownRowKey, ownRows } from './entity-key.ts'
 import { prefixOf, rowsBeginning } from './row-key.ts'
 
 /** The kind that owns the streams by themselves. It has no actors. */
@@ -23,8 +24,32 @@ export const streamOwner = (name: unknown): string => ownerPrefix + checkEntityI
 /** Whether an entity is the owner of a stream by itself. */
 export const isStreamOwner = (entity: string): boolean => entity.startsWith(ownerPrefix)
 
+/**
+ * The owner of the stream of an entity with a name: as of a stream by itself.
+ * @throws KeelsonError `INVALID_ARGUMENT`
+ */
+export const entityStream = (entity: string, name: unknown): string =>
+  `${entity}\0${checkEntityId(name, 'name')}`
+
+/** Whether an owner has its stream from an entity. */
+export const isEntityStream = (owner: string): boolean => owner.includes('\0')
+
+/** The entity of an owner, whose shard the stream has. */
+export const entityOfStream = (owner: string): string => {
+  const end = owner.indexOf('\0')
+  return end < 0 ? owner : owner.slice(0, end)
+}
+
+/** Whether a text is the owner of a stream. */
+export const isStream = (owner: string): boolean => {
+  const entity = entityOfStream(owner)
+  if (!isEntity(entity)) return false
+  return entity === owner ? isStreamOwner(owner) : isEntityId(owner.slice(entity.length + 1))
+}
+
 /** The name of the stream of an owner. */
-export const streamNameOf = (owner: string): string => owner.slice(ownerPrefix.length)
+export const streamNameOf = (owner: string): string =>
+  isEntityStream(owner) ? owner.slice(owner.indexOf('\0') + 1) : owner.slice(ownerPrefix.length)
 
 const numberDigits = 14
 const placeDigits = 2
@@ -95,24 +120,30 @@ export const placeIn = (offset: unknown, path: string): StreamPlace => {
   throw invalidArgument(path, 'an offset of a stream', offset)
 }
 
-// The rows that a removal takes away when a birth has ended: of a stream by itself its chunks and
-// producers, of any other entity the rows that it keeps itself. A key in a removal is that of such a
+/** The key of an earlier piece of the messages of a producer, from the one of a number on. */
+export const streamPieceKey = (owner: string, birth: string, id: string, number: number): string =>
+  `${streamProducerKey(owner, birth, id)}/${digits(number, numberDigits)}`
+
+/** The earlier pieces of the messages of a producer, in their order. */
+export const streamPieces = (owner: string, birth: string, id: string): RowRange =>
+  rowsBeginning(`${streamProducerKey(owner, birth, id)}/`)
+
+// The rows that a removal takes away when a birth has ended: of a stream its chunks and
+// producers, of an entity the rows that it keeps itself. A key in a removal is that of such a
 // row after its birth; of a stream its letter comes first.
 
 /** The rows of a birth that has ended, in order. */
 export const birthRows = (entity: string, birth: string): readonly RowRange[] =>
-  isStreamOwner(entity)
+  isStream(entity)
     ? [chunkPrefix, producerPrefix].map((each) => rowsBeginning(`${each}${entity}\0${birth}`))
     : [ownRows(entity, birth)]
 
 /** The key in a removal of a row of a birth. */
 export const birthKeyOf = (entity: string, rowKey: string): string =>
-  isStreamOwner(entity)
-    ? (rowKey[1] ?? '') + rowKey.slice(rowKey.indexOf('\0', 1) + 1 + birthDigits)
+  isStream(entity)
+    ? (rowKey[1] ?? '') + rowKey.slice(chunkPrefix.length + entity.length + 1 + birthDigits)
     : ownKeyOf(rowKey)
 
 /** The row of a birth that a key in a removal names. */
 export const birthRowKey = (entity: string, birth: string, key: string): string =>
-  isStreamOwner(entity)
-    ? `\0${key[0]}${entity}\0${birth}${key.slice(1)}`
-    : ownRowKey(entity, birth, key)
+  isStream(entity) ? `\0${key[0]}${entity}\0${birth}${key.slice(1)}` : ownRowKey(entity, birth, key)

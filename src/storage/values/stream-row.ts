@@ -6,7 +6,7 @@
  *     head       u8 1 | u8 flags: 1, closed | 8 bytes birth | u64 next | u64 floor | u64 bytes |
  *                u64 first chunk | u64 last chunk | u64 second chunk | u64 its stamp | u64 made, ms |
  *                u64 last append, ms | u32 producers | u64 kept ms | u64 kept bytes | u64 kept messages
- *     producer   u64 epoch | u64 next | u64 place after its last message
+ *     producer   u64 epoch | u64 next | u64 first, u64 place after the last message of its last piece
  *     chunk      u64 stamp of its first append | messages, each: u32 length, bytes
  */
 import { putU32, putU64, u32In, u64In } from '../../bytes/u64.ts'
@@ -131,18 +131,21 @@ export type StreamProducer = {
   readonly epoch: number
   /** The number that it has next: of its messages, or of its requests in this epoch. */
   readonly next: number
+  /** The first of its last messages between which the stream has no other one. */
+  readonly from: number
   /** The place in the stream after its last message. */
   readonly end: number
 }
 
-const producerBytes = 24
+const producerBytes = 32
 
 /** The row of a producer. */
-export const streamProducerRow = ({ epoch, next, end }: StreamProducer): Row => {
+export const streamProducerRow = ({ epoch, next, from, end }: StreamProducer): Row => {
   const bytes = Buffer.allocUnsafe(producerBytes)
   putU64(bytes, 0, epoch)
   putU64(bytes, 8, next)
-  putU64(bytes, 16, end)
+  putU64(bytes, 16, from)
+  putU64(bytes, 24, end)
   return { value: { tag: rowTags.streamProducer, bytes }, expiresAt: 0 }
 }
 
@@ -151,7 +154,8 @@ export const readStreamProducer = ({ value }: Row): StreamProducer => {
   const { tag, bytes } = value
   if (tag !== rowTags.streamProducer || bytes.length !== producerBytes)
     throw damaged('a producer', `tag ${tag}, ${bytes.length} bytes`)
-  return { epoch: u64In(bytes, 0), next: u64In(bytes, 8), end: u64In(bytes, 16) }
+  const [epoch, next] = [u64In(bytes, 0), u64In(bytes, 8)]
+  return { epoch, next, from: u64In(bytes, 16), end: u64In(bytes, 24) }
 }
 
 /** The bytes of a chunk before its first message. */

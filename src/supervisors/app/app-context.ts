@@ -28,6 +28,7 @@ import {
   type StateChange,
   Store,
   type StoreRoutes,
+  type StreamSource,
   Streams,
   shardAt,
   startDurableWorker,
@@ -37,6 +38,7 @@ import {
   type WriteWindows,
   workerDiff,
   workerHistory,
+  workerStream,
 } from '../../actors/index.ts'
 import { aboveZero, argument, object, or } from '../../check.ts'
 import { configError, invalidArgument } from '../../errors.ts'
@@ -118,6 +120,11 @@ declare module '../../runtime/words/app-context.ts' {
      */
     member(name: string): Member
     /**
+     * A stream that turns of the durable worker of this name write, for its readers, as
+     * `entity(kind).stream`. @throws KeelsonError `INVALID_ARGUMENT`
+     */
+    workerStream<T = unknown>(name: string, stream: string): StreamSource<T>
+    /**
      * The present health of the instance; `shards` has an item for each of its shards. Of members that
      * share a folder it is that of this one: a shard at another member is `elsewhere`, and `members` has
      * the last report of each of the others. The call asks for the next reports.
@@ -189,12 +196,13 @@ export const appContext = (all: InstanceParts, access: Access): AppContext => {
     wal: (shard) => new WalHandle(system, shardAt(shards, shard), access),
     lmdbWriter: (shard) => new LmdbWriterHandle(system, shardAt(shards, shard), access),
     registry,
-    entity: (kind) => new EntityHandle(entities, idOf(kind), access),
+    entity: (kind) => new EntityHandle(entities, idOf(kind), access, () => streamsOf(all)),
     deleteWorker: (name) => deleteWorker(entities, access, name),
     unblockWorker: (name) => unblockWorker(entities, access, name),
     workerHistory: (name, options) => workerHistory(entities, access, name, options),
     workerDiff: (name, lsn, lsn2, options) =>
       workerDiff(entities, access, name, [lsn, lsn2], options),
+    workerStream: (name, stream) => workerStream(streamsOf(all), access, name, stream),
     member: (name) => {
       if (parts.members) return parts.members.at(name)
       throw configError('cluster', 'a member of a folder', undefined)
@@ -213,7 +221,8 @@ export const appContext = (all: InstanceParts, access: Access): AppContext => {
       entities,
       startKind,
       startDurableWorker,
-      entityIn: (kind, shards) => new EntityHandle(entities, kind, access, shards),
+      entityIn: (kind, shards) =>
+        new EntityHandle(entities, kind, access, () => streamsOf(all), shards),
     },
     [innerParts]: all,
   }

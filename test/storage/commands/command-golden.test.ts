@@ -248,6 +248,17 @@ const streams: Readonly<Record<string, readonly StreamPart[]>> = {
   ],
 }
 
+/** The same parts for a stream of the entity of a turn. */
+const streamTurn: Turn = {
+  ...(turns['the first turn of an entity'] as Turn),
+  streams: [appending('a', ['1'], { closes: true }), acting('a', { act: 'begin', id: 'p' })].map(
+    (part) => ({
+      ...part,
+      owner: `${turns['the first turn of an entity']?.entity}\0events`,
+    }),
+  ),
+}
+
 const frames: Readonly<Record<string, readonly Unit[]>> = {
   ...Object.fromEntries(Object.entries(entries).map(([name, entry]) => [name, [entry]])),
   'a turn that journals, between two entries': [
@@ -257,6 +268,11 @@ const frames: Readonly<Record<string, readonly Unit[]>> = {
   ],
   ...Object.fromEntries(Object.entries(turns).map(([name, turn]) => [name, [turn]])),
   'a removal of rows that an entity kept': [removal],
+  'a turn that writes a stream of its entity': [streamTurn],
+  'a part for a stream of an entity': [{ kind: 'streams', parts: streamTurn.streams ?? [] }],
+  'a removal of rows of a stream of an entity': [
+    { ...removal, entity: `${removal.entity}\0events` },
+  ],
   'the last removal': [{ ...removal, keys: [], isLast: true }],
   ...Object.fromEntries(
     Object.entries(streams).map(([name, parts]) => [name, [{ kind: 'streams', parts }]]),

@@ -8,15 +8,25 @@ import type { StreamPart } from '../../../src/storage/commands/stream-unit.ts'
 import type { Row } from '../../../src/storage/ports/projection-store.ts'
 import { streamBytesMax } from '../../../src/storage/rows/stream-rows.ts'
 import { applyUnit } from '../../../src/storage/rows/unit-application.ts'
+import { entityOf, parseRemoval } from '../../../src/storage/values/entity-key.ts'
+import { mainRowOf } from '../../../src/storage/values/entity-row.ts'
 import { rowClassOf } from '../../../src/storage/values/row-key.ts'
 import {
   birthKeyOf,
+  birthRowKey,
   birthRows,
+  entityStream,
   streamChunkKey,
   streamHeadKey,
   streamOwner,
+  streamPieces,
+  streamProducerKey,
 } from '../../../src/storage/values/stream-key.ts'
-import { readStreamHead, streamHeadRow } from '../../../src/storage/values/stream-row.ts'
+import {
+  readStreamHead,
+  readStreamProducer,
+  streamHeadRow,
+} from '../../../src/storage/values/stream-row.ts'
 import { MapRows } from '../../support/worlds/map-rows.ts'
 import { acting, appending, streamIn } from '../../support/worlds/stream-parts.ts'
 
@@ -432,4 +442,105 @@ test('whatever the parts, the rows say what a list of messages says, also after 
     ),
     { numRuns: 300 },
   )
+})
+
+describe('streams of an entity', () => {
+  const owner = entityStream('chat/lobby', 'events')
+  const message = (text: string, number?: Parameters<typeof producer>) =>
+    ({
+      ...appending('x', [text], number ? { producer: producer(...number) } : {}),
+      owner,
+    }) as StreamPart
+  const begin = { owner, act: 'begin', id: 'p' } as const
+  /** Applies a turn of the entity with these parts: its first one, or the one after `seq`. */
+  const turned = (rows: MapRows, seq: number, ...streams: readonly StreamPart[]) => {
+    const mark = (number: number) => ({ incarnation: '0123456789abcdef', seq: number })
+    const set = (key: string, row: Row | undefined) => rows.take([[key, row]])
+    const turn = {
+      kind: 'turn',
+      entity: 'chat/lobby',
+      follows: seq === 0 ? undefined : mark(seq),
+      row: mainRowOf(mark(seq + 1), new Uint8Array(1)),
+      rows: [],
+      writes: [],
+      streams,
+    } as const
+    return applyUnit(turn, rows, { lsn: seq + 1, time: 1 }, { set }).kind
+  }
+  const placesOf = (rows: MapRows) => {
+    const { birth } = readStreamHead(rows.get(streamHeadKey(owner)) as Row)
+    const last = readStreamProducer(rows.get(streamProducerKey(owner, birth, 'p')) as Row)
+    const pieces = [...rows.range(streamPieces(owner, birth, 'p'))]
+    return [...pieces.map(([, row]) => readStreamProducer(row)), last].map(({ from, end }) => [
+      from,
+      end,
+    ])
+  }
+
+  test('are made by a turn alone: a part beside turns is refused, and leaves no row', () => {
+    const rows = new MapRows()
+    expect(why(applied(rows, 1, message('1'))[0])).toBe('none')
+    expect(why(applied(rows, 1, begin)[0])).toBe('none')
+    expect(rows.rows.size).toBe(0)
+    expect(turned(rows, 0, message('1'))).toBe('turn')
+    expect(countOf(rows, 'streamHead')).toBe(1)
+  })
+
+  test('take beside turns only what a producer sends that a turn has begun', {
+    tags: ['ST5'],
+  }, () => {
+    const rows = new MapRows()
+    turned(rows, 0, begin)
+    expect(why(applied(rows, 2, message('1'))[0])).toBe('fenced')
+    expect(why(applied(rows, 2, { owner, act: 'reopen' })[0])).toBe('fenced')
+    expect(why(applied(rows, 2, message('1', [0, 0, 'messages']))[0])).toBe('stream')
+    // The stream of a later life has begun no producer.
+    turned(rows, 1, { owner, act: 'delete' }, message('2'))
+    expect(why(applied(rows, 4, message('late', [0, 1, 'messages']))[0])).toBe('fenced')
+  })
+
+  test('a turn of which one part is refused changes nothing', { tags: ['ST4'] }, () => {
+    const rows = new MapRows()
+    const closing = { ...appending('x', [], { closes: true }), owner } as StreamPart
+    expect(turned(rows, 0, message('1'), closing, message('late'))).toBe('refused')
+    expect(rows.rows.size).toBe(0)
+  })
+
+  test('a producer has the places of all its messages, between those of others', () => {
+    const rows = new MapRows()
+    turned(rows, 0, message('a'), begin)
+    for (const [at, text] of ['1', '2'].entries())
+      applied(rows, 2, message(text, [0, at, 'messages']))
+    turned(rows, 1, message('b'))
+    applied(rows, 3, message('3', [0, 2, 'messages']))
+    turned(rows, 2, message('c'), begin)
+    applied(rows, 5, message('4', [1, 3, 'messages']))
+    expect(placesOf(rows)).toEqual([
+      [1, 3],
+      [4, 5],
+      [6, 7],
+    ])
+  })
+
+  test('each row of a stream belongs to its entity, and is a row of its birth', () => {
+    const rows = new MapRows()
+    turned(rows, 0, message('a'), begin)
+    applied(rows, 2, message('1', [0, 0, 'messages']))
+    turned(rows, 1, message('b'))
+    applied(rows, 3, message('2', [0, 1, 'messages']))
+    const keys = [...rows.rows.keys()]
+    expect(keys.length).toBe(5)
+    for (const key of keys) expect(entityOf(key)).toBe('chat/lobby')
+    const { birth } = readStreamHead(rows.get(streamHeadKey(owner)) as Row)
+    const own = birthRows(owner, birth).flatMap((range) => [...rows.range(range)])
+    expect(own.map(([key]) => birthRowKey(owner, birth, birthKeyOf(owner, key)))).toEqual(
+      keys
+        .filter((key) => ['streamChunk', 'streamProducer'].includes(rowClassOf(key) ?? ''))
+        .sort(),
+    )
+    turned(rows, 2, { owner, act: 'delete' })
+    const [removal] = [...rows.rows.keys()].filter((key) => rowClassOf(key) === 'removal')
+    expect(parseRemoval(removal ?? '')).toEqual({ entity: owner, birth })
+    expect(entityOf(removal ?? '')).toBe('chat/lobby')
+  })
 })
