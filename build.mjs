@@ -56,8 +56,8 @@ const doors = [
   ...exported,
   entryOf(bin.keelson),
   'storage/index',
-  'actors/links/members',
-  'actors/links/unix-transport',
+  'members/links/members',
+  'members/links/unix-transport',
   'inspect/cli/command',
   'inspect/command/environment',
 ]

@@ -349,8 +349,6 @@ export type {
   EventPayload,
   Expiry,
   FieldEntry,
-  FolderEngine,
-  FolderEngineOptions,
   KeepExpiry,
   NamedSnapshot,
   OwnRows,
@@ -364,7 +362,6 @@ export type {
   StoredValue,
   UnitAnswer,
 } from './storage/index.ts'
-export { folderEngine } from './storage/members/folder-engine.ts'
 export { countsByNamespace, history, projection } from './storage/projections/projection-kinds.ts'
 export type {
   App,
@@ -381,6 +378,8 @@ export type {
   ClusterHealth,
   ClusterOptions,
   CutOff,
+  FolderEngine,
+  FolderEngineOptions,
   Health,
   HealthOfAll,
   HistoryEntry,
@@ -396,6 +395,7 @@ export type {
   SupervisorOptions,
   WorkerOptions,
 } from './supervisors/index.ts'
+export { folderEngine } from './supervisors/starting/folder-engine.ts'
 export { defineConfig } from './supervisors/starting/start-options.ts'
 export { supervisor, worker } from './supervisors/users-tree/app-tree.ts'
 export {

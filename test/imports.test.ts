@@ -50,7 +50,6 @@ test('importing keelson loads the runtime, the names of the actors and the check
     'bytes/u64.ts',
     'bytes/utf8.ts',
     'storage/disk/socket-address.ts',
-    'storage/members/folder-engine.ts',
     'storage/projections/projection-kinds.ts',
     'storage/segments/log-settings.ts',
     'storage/values/key.ts',
@@ -74,10 +73,9 @@ test('importing keelson loads the runtime, the names of the actors and the check
 })
 
 test('a start without a cluster loads nothing of what members share, and no links', () => {
-  const ofMembers =
-    /^storage\/shared\/|^supervisors\/starting\/(member-|folder-member|standby|ownership)|^actors\/(links\/|entities\/(elsewhere|entity-service))/
+  const ofMembers = /^members\/|^actors\/entities\/(elsewhere|entity-service)/
   const loaded = loadedBy('index.js', ...chunksOf('instance'), ...chunksOf('machine-ports'))
-  const member = loadedBy(...chunksOf('member-start'))
+  const member = loadedBy(...chunksOf('members'))
 
   expect(among(loaded, /^storage\/threads\//).length).toBeGreaterThan(0)
   expect(among(loaded, ofMembers)).toEqual([])

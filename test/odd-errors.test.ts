@@ -3,7 +3,6 @@
  */
 import { Writable } from 'node:stream'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { linkKinds, readMessage, reasonFrame } from '../src/actors/links/link-message.ts'
 import { KeelsonError, keptError, reasonText } from '../src/errors.ts'
 import { type Ctx, queue, workflow } from '../src/flow/index.ts'
 import {
@@ -19,6 +18,7 @@ import {
 } from '../src/index.ts'
 import { Observer } from '../src/inspect/observe/observer.ts'
 import { errorText } from '../src/inspect/text/error-view.ts'
+import { linkKinds, readMessage, reasonFrame } from '../src/members/links/link-message.ts'
 import { toWire } from '../src/runtime/threads/thread-messages.ts'
 import { guardedLogger, textLogger } from '../src/runtime/words/logger.ts'
 import { reasonFromWire } from '../src/runtime/words/wire-reason.ts'

@@ -12,7 +12,9 @@ const facts = [
 /** Ports that the options of an instance bring, and not its machine. */
 const ofOptions = ['ClusterEngine', 'Replica']
 
-const source = readFileSync('src/supervisors/starting/machine-ports.ts', 'utf8')
+const source = ['src/supervisors/starting/machine-ports.ts', 'src/members/starting/folder-ports.ts']
+  .map((path) => readFileSync(path, 'utf8'))
+  .join('\n')
 const fieldsOf = (type: string): string[] => {
   const body = new RegExp(`export type ${type} = \\{\\n(.*?)\\n\\}`, 's').exec(source)?.[1] ?? ''
   return [...body.matchAll(/^ {2}readonly (\w+)/gm)].map(([, name = '']) => name)

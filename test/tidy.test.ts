@@ -12,10 +12,11 @@ const byPath = new Map(sources.map((file) => [file.path, file]))
 /** Which layers a layer may import; `leaf` files may be imported by all. */
 const mayImport: Record<string, readonly string[]> = {
   index: ['inspect', 'supervisors', 'actors', 'runtime', 'storage'],
-  inspect: ['observe', 'flow', 'supervisors', 'actors', 'runtime', 'tools', 'storage'],
+  inspect: ['observe', 'flow', 'members', 'supervisors', 'actors', 'runtime', 'tools', 'storage'],
   adapters: ['supervisors', 'actors', 'runtime', 'tools', 'storage'],
   flow: ['supervisors', 'actors', 'runtime', 'storage'],
-  testing: ['flow', 'supervisors', 'actors', 'runtime', 'storage'],
+  testing: ['flow', 'members', 'supervisors', 'actors', 'runtime', 'storage'],
+  members: ['supervisors', 'actors', 'runtime', 'storage'],
   supervisors: ['actors', 'runtime', 'storage'],
   actors: ['runtime', 'storage'],
   tools: ['storage'],
@@ -79,7 +80,7 @@ const doors: Record<string, readonly string[]> = {
   ],
   'node:cluster': ['src/inspect/members/'],
   // Only there the number of listeners that Node warns of can be set.
-  'node:events': ['src/supervisors/starting/member-start.ts'],
+  'node:events': ['src/members/starting/member-start.ts'],
   'node:inspector': ['src/inspect/members/member-link.ts'],
   'node:console': ['src/inspect/attach/attached-prompt.ts'],
   'node:tls': ['src/storage/disk/tls-socket.ts'],
@@ -122,7 +123,7 @@ const doors: Record<string, readonly string[]> = {
     'src/storage/threads/worker-thread.ts',
     'src/inspect/',
     // The directory of a cluster says where a member runs.
-    'src/supervisors/starting/member-start.ts',
+    'src/members/starting/member-start.ts',
   ],
   'node:zlib': ['src/bytes/crc32.ts', 'src/inspect/page-server/page-server.ts'],
   'node:http': ['src/inspect/page-server/'],

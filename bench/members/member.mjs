@@ -1,7 +1,7 @@
 /** A member for the bench, with a desk that answers. */
 import { createSystem, name, reply, startSupervisor } from 'keelson'
-import { Members } from '../../dist/actors/links/members.js'
-import { unixTransport } from '../../dist/actors/links/unix-transport.js'
+import { Members } from '../../dist/members/links/members.js'
+import { unixTransport } from '../../dist/members/links/unix-transport.js'
 
 const desk = { init: () => null, calls: { add: (state, by) => reply(by + 1, state) } }
 

@@ -14,7 +14,7 @@ export const rooms = {
   'actors/entities': [
     'test/supervisors/app/health-trouble',
     'test/supervisors/app/folder-',
-    'test/actors/links/',
+    'test/members/links/',
     'test/supervisors/users-tree/durable-parts',
     'test/actors/durable/retries',
     'test/actors/durable/durable-state',

@@ -4,7 +4,6 @@
  *
  * - admission: the gate of a shard, its tokens, the allowance over all shards
  * - core: names, options and events, a shard's phase, gate, time and read view, checks, weights
- * - links: the messages of the members of a cluster to each other, and the owner of each shard
  * - overlay: committed changes that the projection does not show yet
  * - log: `wal_writer`, the one writer of a shard's log; the open log and the groups on their way
  * - projection: `applier` and `lmdb_writer`, and the outbox between them; derived rows, its modes
@@ -63,7 +62,22 @@ export { type FramesOptions, type LoggedFrame, WalHandle } from './control/wal-h
 export { pauseWrites } from './control/write-pause.ts'
 export { Access } from './core/access.ts'
 export { MomentWatch } from './core/moment-watch.ts'
-export { elsewhere, fromHere, type OwnersWay, shardAsked } from './core/owners-way.ts'
+export {
+  type AnyMessages,
+  elsewhere,
+  fromHere,
+  isLinkFull,
+  isMoved,
+  linkFull,
+  type Member,
+  MembersCast,
+  movedError,
+  type OtherMembers,
+  type OwnersWay,
+  type Reach,
+  type ShardOwners,
+  shardAsked,
+} from './core/owners-way.ts'
 export type { RecoveryProgress } from './core/recovery-progress.ts'
 export { levelOf, type Settings, storageOptions } from './core/settings.ts'
 export { ShardChanges } from './core/shard-changes.ts'
@@ -143,12 +157,6 @@ export {
 } from './journal/shard-journal.ts'
 export { entriesIn, type StoredEntry, type StoredPayload } from './journal/stored-entry.ts'
 export type { EmittedEntry, EntryHandler, Subscription } from './journal/subscription.ts'
-export type { LinkTransport } from './links/link-transport.ts'
-export { type Member, Members } from './links/members.ts'
-export type { AnyMessages, Reach } from './links/peer-service.ts'
-export type { ShardOwners } from './links/shard-owners.ts'
-export { tlsTransport } from './links/tls-transport.ts'
-export { unixTransport } from './links/unix-transport.ts'
 export { Appends } from './log/appends.ts'
 export { leaveNow } from './log/log-append.ts'
 export { isAway, isLoss, passes } from './log/log-failures.ts'

@@ -17,11 +17,6 @@
  * - log: opening a log: inspection, plan, opening; an open log: writer, reader, spares, retention
  * - rows: the row machine: what a unit does to rows
  * - snapshots: snapshots of a projection: making, verifying, loading
- * - leases: the lease of a member, and the directory of a cluster; loaded when it is needed
- * - members: members of one instance on one folder: which of them should own which shard
- * - engine-log: a log in an engine that several members reach; loaded when it is needed
- * - engine-files: snapshots, states and large values in that engine; loaded when it is needed
- * - cluster: what `keelson cluster` does on such an engine; loaded when it is needed
  * - backups: copies of a shard, and what a backup holds
  * - projections: projections by users: from the changes of a frame to rows, and rebuilds
  * - threads: log, blobs, projection commits, examinations and snapshots on threads of their own
@@ -37,20 +32,13 @@ export { bytesBelow, copyingFolder, type UncopiedPlace } from './backups/file-co
 export { logExporter } from './backups/log-export.ts'
 export { copyingShard, segmentsOf } from './backups/shard-copy.ts'
 export { copyingSnapshot } from './backups/snapshot-copy.ts'
+export { clearing } from './blobs/blob-clearing.ts'
 export { type BlobSegment, blobSegmentPath, listBlobs } from './blobs/blob-folder.ts'
 export * from './blobs/blob-host.ts'
 export { blobPieces, isFreed, readBlobRange } from './blobs/blob-reader.ts'
+export { encodeBlobHeader, headerFault, trailerFault } from './blobs/blob-record.ts'
 export { blobSizesPath, type LostFile, lostSegments } from './blobs/blob-sizes.ts'
 export { Blobs } from './blobs/blobs.ts'
-export type { LostShard } from './cluster/cluster-loss.ts'
-export type { ShardToMove } from './cluster/cluster-moving.ts'
-export type { ClusterSurvey, LogSurvey, MemberSurvey } from './cluster/cluster-survey.ts'
-export {
-  type ClusterTools,
-  type EngineStorage,
-  loadClusterTools,
-  loadEngineStorage,
-} from './cluster/engine-loading.ts'
 export {
   type Command,
   type EntityRowChange,
@@ -139,7 +127,6 @@ export type { MemberLocks } from './disk/member-locks.ts'
 export { memberLocks, nodeDisk, shareLock } from './disk/node-disk.ts'
 export { addressIn, addressText, type SocketAddress } from './disk/socket-address.ts'
 export { connectWithSecret, listenWithSecret } from './disk/tls-socket.ts'
-export type { LogEnd } from './engine-log/log-end.ts'
 export { readChain } from './examination/chain-reading.ts'
 export { type FrameContent, recordContent } from './examination/frame-content.ts'
 export type { GoodFrames, LogKnowledge } from './examination/log-damage.ts'
@@ -148,6 +135,7 @@ export type { LogVerification } from './examination/log-judgement.ts'
 export { verifying } from './examination/log-verification.ts'
 export * from './examination/logged-turn.ts'
 export { engineTurnScanner, scanningTurns } from './examination/turn-scan.ts'
+export { stampBytes } from './frames/control-payload.ts'
 export { frameBytes, frameTypes } from './frames/frame.ts'
 export { walkingFrames } from './frames/frame-walk.ts'
 export { corruption, type Damage } from './frames/log-errors.ts'
@@ -158,9 +146,6 @@ export { GroupQueue } from './groups/group-queue.ts'
 export { IdleWatch } from './groups/idle-watch.ts'
 export { type Fate, isRefusal, outcomeOf } from './groups/outcome.ts'
 export { type GroupLimits, type GroupWrite, WriteGroup } from './groups/write-group.ts'
-export type { ClusterTerms, DirectoryFacts } from './leases/cluster-directory.ts'
-export type { LeaseKeeperOptions } from './leases/lease-keeper.ts'
-export type { LeasePhase, LeaseWords, MemberAbout } from './leases/member-lease.ts'
 export { loadLmdb, type OpenDatabase } from './lmdb/lmdb-environment.ts'
 export { examineProjection, examiningProjection } from './lmdb/lmdb-examination.ts'
 export { lmdbProjections } from './lmdb/lmdb-projection-store.ts'
@@ -168,25 +153,10 @@ export { lmdbSnapshotSource } from './lmdb/lmdb-snapshot-source.ts'
 export { lmdbSnapshotTarget } from './lmdb/lmdb-snapshot-target.ts'
 export { createLog } from './log/log.ts'
 export { removeLog } from './log/log-creation.ts'
-export {
-  type FolderEngine,
-  type FolderEngineOptions,
-  type ForkedEngine,
-  folderEngine,
-  membersMax,
-} from './members/folder-engine.ts'
-export {
-  misplaced,
-  placeShards,
-  rememberedCopies,
-  rememberedPlacement,
-  type SeenMembers,
-  shardsToClaim,
-} from './members/shard-placement.ts'
-export { isBlaming, noteLeft, removeNote, WorkNotes, workIn } from './members/work-notes.ts'
 export type { BackupFolder, BackupFolders } from './ports/backup-folder.ts'
 export * from './ports/cluster-engine.ts'
 export {
+  closing,
   type Disk,
   type DiskEntry,
   DiskError,
@@ -197,8 +167,16 @@ export {
   pathIn,
   readWhole,
 } from './ports/disk.ts'
-export { attempt, failureSort, isFileFailure, refusalOf, refusing } from './ports/disk-failure.ts'
+export {
+  attempt,
+  failureSort,
+  isFileFailure,
+  refusalOf,
+  refusing,
+  writeAll,
+} from './ports/disk-failure.ts'
 export * from './ports/engine-log.ts'
+export { filled, piecesOf } from './ports/file-pieces.ts'
 export {
   factsFileName,
   floorFileName,
@@ -222,7 +200,7 @@ export {
 } from './ports/projection-store.ts'
 export type { StoredFrame } from './ports/replica.ts'
 export * from './ports/replica.ts'
-export { replaceFile } from './ports/sealed-file.ts'
+export { replaceFile, sealedJson, unsealed } from './ports/sealed-file.ts'
 export type { CopiedFolders, ShardCopy } from './ports/shard-copier.ts'
 export * from './ports/shard-copier.ts'
 export * from './ports/snapshot-host.ts'
@@ -274,7 +252,16 @@ export { applyUnits } from './rows/unit-application.ts'
 export { isUndecided } from './rows/value-commands.ts'
 export { markOf } from './segments/frame-mark.ts'
 export { isLogName, isSpareName, manifestName, quarantineName } from './segments/log-folder.ts'
-export { unitBytesMax } from './segments/log-limits.ts'
+export {
+  checkLogOptions,
+  frameOffsets,
+  framePayloadMax,
+  givenBack,
+  refuseBefore,
+  refuseOtherRequest,
+  unitBytesMax,
+} from './segments/log-limits.ts'
+export { Pins } from './segments/log-pins.ts'
 export {
   commitments,
   type LogSettings,
@@ -298,12 +285,16 @@ export { anyLog, SealedLog } from './segments/sealed-log.ts'
 export { manifestOf, type SegmentEntry } from './segments/segment-chain.ts'
 export {
   type AppStateFile,
+  appStatePath,
   copyAppStates,
+  encodedAppState,
   examineAppStates,
+  keepAppStates,
   salvageAppStates,
   statesIn,
+  statesKept,
 } from './snapshots/app-state.ts'
-export { snapshotName, unnamedIn } from './snapshots/snapshot-folder.ts'
+export { fetchedName, snapshotName, unnamedIn } from './snapshots/snapshot-folder.ts'
 export { loadingSnapshot } from './snapshots/snapshot-loading.ts'
 export { makingSnapshot } from './snapshots/snapshot-making.ts'
 export { openSnapshot, SnapshotReader } from './snapshots/snapshot-reader.ts'
@@ -321,9 +312,11 @@ export { crossed, transferred } from './threads/worker-thread.ts'
 export {
   BlobExtents,
   blobChunkBytes,
+  blobHeaderBytes,
   type Extent,
   gapsBetween,
   recordExtent,
+  trailerBytes,
 } from './values/blob-extents.ts'
 export type { BlobRef } from './values/blob-reference.ts'
 export { canonicalValue } from './values/canonical-form.ts'

@@ -5,7 +5,6 @@
  * - users-tree: the user's tree as data: checked, loaded, made into specifications; `entity`
  * - tree: the supervision tree of an instance and of each shard, and the names in it
  * - app: the handle of a running instance, `context.app`, health, and the orderly end
- * - sharing: where members see each other, and where it is written which one has a shard
  * - starting: `start`, its options, the data folder, and how an instance comes to run
  *
  * Start reading at `starting/instance.ts`, then `tree/instance-tree.ts`.
@@ -13,16 +12,34 @@
 
 export type { BackupOptions, BackupReport, BackupShard } from '../actors/index.ts'
 export type { HistoryEntry, HistoryOptions } from '../storage/index.ts'
-export type { App } from './app/app.ts'
+export { type App, closeShards } from './app/app.ts'
 export { type AppContext, type InstanceParts, innerParts } from './app/app-context.ts'
 export type { CloseReport, CutOff } from './app/closing.ts'
 export type { ClusterEvents, ClusterHealth, MemberPhase } from './app/cluster-health.ts'
 export type { Health, MemberReport, MemberStatus, ShardHealth } from './app/health.ts'
 export type { HealthOfAll, MemberHealth } from './app/members-health.ts'
-export { type ClusterOptions, folderMemberOf } from './starting/cluster-options.ts'
-export { loadedOptions } from './starting/instance.ts'
-export { loadedStart } from './starting/loaded-start.ts'
-export type { Ports } from './starting/machine-ports.ts'
+export {
+  type Cluster,
+  type ClusterOptions,
+  type FolderCluster,
+  folderMemberOf,
+} from './starting/cluster-options.ts'
+export {
+  claimFolder,
+  type FolderClaim,
+  refuseOtherShards,
+  waysToMore,
+} from './starting/folder-claim.ts'
+export {
+  type FolderEngine,
+  type FolderEngineOptions,
+  folderEngine,
+  membersMax,
+} from './starting/folder-engine.ts'
+export { instanceShards, loadedOptions, startInstance } from './starting/instance.ts'
+export { type LoadMembers, loadedStart, type MembersDoor } from './starting/loaded-start.ts'
+export type { Linkable, Ports, ShardMoves, SharedFolder } from './starting/machine-ports.ts'
+export { emptyCache, inspectShards } from './starting/shard-inspection.ts'
 export { start } from './starting/start.ts'
 export {
   type CheckedOptions,

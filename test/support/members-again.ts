@@ -6,11 +6,12 @@
  * `test/members-again.long.test.ts` runs the files of the public surface in this way.
  */
 import { KeelsonError } from '../../src/errors.ts'
+import { placeShards } from '../../src/members/placement/shard-placement.ts'
 import { createSystem } from '../../src/runtime/index.ts'
-import { folderEngine, placeShards } from '../../src/storage/index.ts'
 import {
   type App,
   type CloseReport,
+  folderEngine,
   loadedOptions,
   type StartOptions,
   treeNames,
@@ -19,7 +20,7 @@ import { silentLogger } from '../../src/testing/index.ts'
 import { SimulatedMachine } from '../../src/testing/simulated/simulated-machine.ts'
 import { simulatedLocks } from './worlds/folder-world.ts'
 import { SimulatedLinks } from './worlds/simulated-links.ts'
-import '../../src/supervisors/starting/folder-member.ts'
+import '../../src/members/starting/folder-member.ts'
 
 const names = ['a', 'b', 'c']
 const [owner = '', ...rest] = [...new Set([...placeShards(1, names), ...names])]

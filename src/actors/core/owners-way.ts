@@ -1,9 +1,9 @@
 /**
- * The way to the members that have the shards which are not here, as the parts of storage need it. It
- * is apart from `routing`, which has it and imports some of the parts that ask.
+ * The other members of an instance, as an instance needs them: the owner of each shard, questions to
+ * it, and processes there. This is a port. `src/members` has the links, and `routing` the questions.
  */
 import { invalidArgument, KeelsonError } from '../../errors.ts'
-import type { Name, Ref } from '../../runtime/index.ts'
+import { type ChildSpec, Envelope, type Message, type Name, type Ref } from '../../runtime/index.ts'
 
 /** Answers a question of another member. Its argument comes from a peer, and may be wrong. */
 export type Answerer = (payload: unknown) => unknown
@@ -262,4 +262,118 @@ function* byOwner(
     group[1].push(index)
   }
   yield* groups.values()
+}
+
+/** The messages that every process takes. */
+export type AnyMessages = {
+  calls: Record<string, (payload: unknown) => unknown>
+  casts: Record<string, (payload: unknown) => void>
+  infos: Record<string, (payload: unknown) => void>
+}
+
+/** The process that another member means by a name; `undefined` for one that it must not reach. */
+export type Reach = (name: string) => Ref<AnyMessages> | undefined
+
+/** A member of the instance: another one, or this one. */
+export type Member = {
+  readonly name: string
+  /**
+   * The ref of the process that has a name there, looked up there at each use. Payloads and answers
+   * must be values that can be stored. A call rejects as one to a process here does, and with
+   * `NO_PROCESS` (`details.reason`: `noconnection`) while the members are not connected: with
+   * `waitForName` it waits for that within its time. `BUSY`: too much waits to be sent there.
+   * `UNKNOWN_OUTCOME`: the connection ended before the answer came; a call with an `id` is repeated
+   * instead. `NOT_SUBMITTED`: it ended before the call left, and there was no other one in time.
+   * Monitors and links end with `noconnection` when the connection does.
+   * @throws KeelsonError `INVALID_ARGUMENT` for a name that is not text of 1 to 1,024 characters
+   */
+  ref<M = unknown, S = unknown>(name: Name<M> | string): Ref<M, S>
+}
+
+/**
+ * `details.reason` of the refusal of a member that has the shard no longer. The caller's member sends
+ * the message to the next owner.
+ */
+const movedReason = 'moved'
+
+/** That refusal. */
+export const movedError = (shard: number): KeelsonError =>
+  new KeelsonError('SHARD_DOWN', `shard ${shard} is at another member`, {
+    details: { shard, state: 'elsewhere', reason: movedReason },
+  })
+
+/** Whether it is that refusal. */
+export const isMoved = ({ details }: KeelsonError): boolean => details.reason === movedReason
+
+/** `details.reason` of a call for which a link has no room now. */
+const fullReason = 'link'
+
+/** The refusal of a link without room. The owner has not heard of the call. */
+export const linkFull = (
+  message: string,
+  details: Readonly<Record<string, unknown>>,
+): KeelsonError =>
+  new KeelsonError('BUSY', message, { details: { ...details, reason: fullReason } })
+
+/** Whether a link refused it, and not the owner. */
+export const isLinkFull = ({ code, details }: KeelsonError): boolean =>
+  code === 'BUSY' && details.reason === fullReason
+
+/** The owners of shards, for what has to reach them. */
+export interface ShardOwners {
+  /** The name of the member that has the shard open; `undefined`: nobody now, as far as it is known. */
+  ownerOf(shard: number): string | undefined
+  /** Whether this member has it. */
+  isHere(shard: number): boolean
+  /**
+   * The ref of the process with that name at the owner of the shard, looked up at each use. A call
+   * waits within its time while there is no owner, and a minute if it has no deadline. Then it
+   * rejects with `SHARD_DOWN` (`details.state`: `elsewhere`), and with `BUSY` if 1,024 wait. A cast waits with them, for 30 s.
+   * The rest is as of `Member.ref`, and a call with an `id` is repeated at the next owner.
+   */
+  refOf<M = unknown, S = unknown>(shard: number, name: string): Ref<M, S>
+  /**
+   * Sends a call or a cast to the process with that name at the owner of the shard. It was for one
+   * that was here. While there is no owner, calls are kept, and 65,536 casts.
+   */
+  pass(shard: number, name: string, message: Message): void
+  /** Whether earlier messages to its owner wait: later ones wait until these are sent, also if it is here. */
+  hasWaiting(shard: number): boolean
+  /** Whether nobody has it, and nobody is waited for: this member closes. */
+  isLost(shard: number): boolean
+  /** Resolves when this member closes and waits no longer for shards that nobody has. */
+  readonly givenUp: Promise<void>
+  /** Calls `listener` with each shard that has another owner, or none. Returns a function that ends this. */
+  onMoved(listener: (shard: number) => void): () => void
+}
+
+/** The links of this member to the others. */
+export interface OtherMembers extends ShardOwners {
+  /** The name of this member. */
+  readonly member: string
+  /** The names of the others, whether they run or not. */
+  readonly others: readonly string[]
+  /** Whether there is a link to a member. */
+  isLinked(member: string): boolean
+  /**
+   * A member by its name, whether it runs or not.
+   * @throws KeelsonError `INVALID_ARGUMENT` for a text that is no name of a member
+   */
+  at(name: string): Member
+  /** Calls `listener` with each member whose link has ended. */
+  onUnlinked(listener: (member: string) => void): () => void
+  /** Says to the others whether this member has the shard. */
+  own(shard: number, has: boolean): void
+  /** Resolves when the others have heard it. */
+  exchanged(): Promise<unknown>
+  /** Resolves when the calls of the others are answered. */
+  answered(): Promise<unknown>
+  /** The tree of the links. */
+  childSpec(): ChildSpec
+}
+
+/** A cast that another member has sent. */
+export abstract class MembersCast extends Envelope {
+  /** The shard has left before the cast was handled: its sender sends it to the next owner. False: it does not. */
+  abstract giveBack(shard: number): boolean
 }

@@ -18,8 +18,7 @@ import {
   terminateChild,
 } from '../../runtime/index.ts'
 import { workerKind } from '../../storage/index.ts'
-import { PeerCast } from '../links/peer-service.ts'
-import { movedError, type ShardOwners } from '../links/shard-owners.ts'
+import { MembersCast, movedError, type ShardOwners } from '../core/owners-way.ts'
 import type { ActorShard } from '../turns/actor-shard.ts'
 import type { Entities } from './entities.ts'
 
@@ -172,7 +171,7 @@ export class LeavingActors {
     if ((kind !== kinds.call && kind !== kinds.cast) || message.name.startsWith('$')) return false
     const target = this.#entityOf(process)
     // A peer sends its messages again, in its own order.
-    if (message instanceof PeerCast && message.giveBack(shard.index)) return true
+    if (message instanceof MembersCast && message.giveBack(shard.index)) return true
     if (isCall(message)) {
       if (isOwn(message.maker as Process | undefined)) return false
       message.list?.remove(message)

@@ -18,10 +18,9 @@ import {
 } from '../../runtime/index.ts'
 import { answerWith } from '../core/answering.ts'
 import type { Answerer, OwnersWay } from '../core/owners-way.ts'
+import { isLinkFull, type OtherMembers } from '../core/owners-way.ts'
 import { isIgnored, isRecord, isText } from '../core/payload-check.ts'
 import { instanceName } from '../core/shard-name.ts'
-import type { Members } from '../links/members.ts'
-import { isLinkFull } from '../links/shard-owners.ts'
 import { closing, mayReadAgain } from './routed-outcome.ts'
 
 /** The messages of the process. */
@@ -66,7 +65,7 @@ const answered = async (
 export type QuestionsParts = {
   readonly system: System
   readonly instance: string
-  readonly members: Members
+  readonly members: OtherMembers
   /** Aborted when this member closes. */
   readonly ending: AbortSignal
 }

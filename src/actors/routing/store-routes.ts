@@ -12,10 +12,10 @@ import { type ChildSpec, call, type Ref, type System, worker } from '../../runti
 import { encodeFrame, type FrameUnits, type StoredValue } from '../../storage/index.ts'
 import { Allowance } from '../admission/allowance.ts'
 import { Gate } from '../admission/gate.ts'
+import type { ShardOwners } from '../core/owners-way.ts'
 import { watchesBegun } from '../core/owners-way.ts'
 import { bytesCounted, checkCount, commandsIn } from '../core/write-weight.ts'
 import type { JournalShard } from '../journal/journal-shard.ts'
-import type { ShardOwners } from '../links/shard-owners.ts'
 import type {
   CopiedRows,
   RoutedStream,

@@ -16,10 +16,13 @@ import type { App, StartOptions } from '../../supervisors/index.ts'
 export const start = async (options: StartOptions, ...surplus: []): Promise<App> => {
   noMore(surplus, 'start({ dir, app, … })')
   const supervisors = await import('../../supervisors/index.ts')
-  if (options?.attach !== true) return supervisors.start(options)
+  const loadMembers = () => import('../../members/index.ts')
+  if (options?.attach !== true) return supervisors.start(options, loadMembers)
   const { attachable, childSpec } = await import('./attach-server.ts')
   const member = supervisors.folderMemberOf(options)
-  const app = await supervisors.start(options, (instance, app) => childSpec(instance, app, member))
+  const app = await supervisors.start(options, loadMembers, (instance, app) =>
+    childSpec(instance, app, member),
+  )
   await attachable(app)
   return app
 }

@@ -6,11 +6,12 @@ import { againPauses, backoffMs, type Clock, passed } from '../../clock.ts'
 import { configError, type KeelsonError } from '../../errors.ts'
 import { onProcess } from '../../process-events.ts'
 import { type Logger, loggerOf, withFacts } from '../../runtime/index.ts'
-import { folderEngine, membersMax } from '../../storage/index.ts'
 import {
   type App,
   checkMembersOptions,
+  folderEngine,
   type MembersOptions,
+  membersMax,
   type StartOptions,
 } from '../../supervisors/index.ts'
 import { judgedSorts } from '../answers/member-looks.ts'

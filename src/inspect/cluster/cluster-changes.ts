@@ -3,7 +3,8 @@
  */
 import { resolve } from 'node:path'
 import { configError } from '../../errors.ts'
-import { type LostShard, nodeDisk } from '../../storage/index.ts'
+import type { LostShard } from '../../members/index.ts'
+import { nodeDisk } from '../../storage/index.ts'
 import { type App, start } from '../../supervisors/index.ts'
 import { printLine } from '../command/environment.ts'
 import { printable } from '../text/paint.ts'
@@ -21,7 +22,10 @@ import { moveFolder } from './cluster-move.ts'
 
 /** Opens a folder to move it: nothing in it acts, and the log keeps its past. */
 const open = (dir: string): Promise<App> =>
-  start({ dir, app: false, retention: { log: Number.MAX_SAFE_INTEGER } })
+  start(
+    { dir, app: false, retention: { log: Number.MAX_SAFE_INTEGER } },
+    () => import('../../members/index.ts'),
+  )
 
 /** The shards of a new cluster whose members share them, as the first member makes it. */
 const shardsOfSpread = 64

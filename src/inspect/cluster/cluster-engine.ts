@@ -1,7 +1,9 @@
 /** The engine of a cluster, opened by a command that is not a member. */
 import type { Clock } from '../../clock.ts'
 import { configError, isKeelsonError, reasonText } from '../../errors.ts'
-import { type ClusterTools, type EngineSession, loadClusterTools } from '../../storage/index.ts'
+import type { ClusterTools } from '../../members/index.ts'
+import { loadClusterTools } from '../../members/index.ts'
+import type { EngineSession } from '../../storage/index.ts'
 import type { ClusterOptions } from '../../supervisors/index.ts'
 import type { Environment } from '../command/environment.ts'
 import { type ReportView, runReported, type Work } from '../command/long-work.ts'

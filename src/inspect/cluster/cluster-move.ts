@@ -7,11 +7,10 @@ import { join } from 'node:path'
 import { eachBlob, pauseWrites } from '../../actors/index.ts'
 import type { Clock } from '../../clock.ts'
 import { invalidArgument, KeelsonError } from '../../errors.ts'
+import type { ClusterTerms, ClusterTools, ShardToMove } from '../../members/index.ts'
 import {
   type BlobRef,
   type CacheOrigin,
-  type ClusterTerms,
-  type ClusterTools,
   type DataFolderFacts,
   type Disk,
   type EngineSession,
@@ -21,7 +20,6 @@ import {
   readDataFolder,
   readFloor,
   refusing,
-  type ShardToMove,
   shardFolder,
   writeDataFolder,
 } from '../../storage/index.ts'

@@ -1,5 +1,5 @@
 /** `keelson cluster status`: members, owner and logs, as the engine shows them. */
-import type { ClusterSurvey, LogSurvey, MemberSurvey } from '../../storage/index.ts'
+import type { ClusterSurvey, LogSurvey, MemberSurvey } from '../../members/index.ts'
 import { type Paint, printable } from '../text/paint.ts'
 import { countText, pluralText } from '../text/quantities.ts'
 import { factList, textTable } from '../text/text-table.ts'

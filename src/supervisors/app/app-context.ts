@@ -21,7 +21,7 @@ import {
   Journal,
   LmdbWriterHandle,
   type Member,
-  type Members,
+  type OtherMembers,
   type PastOptions,
   type PastPage,
   ProjectionView,
@@ -165,7 +165,7 @@ export type InstanceParts = HealthParts & {
   readonly backups: BackupParts
   readonly readiness: Readiness
   /** The other members of a folder, and the owner of each shard. */
-  readonly members: Members | undefined
+  readonly members: OtherMembers | undefined
   /** The way of the store to shards that they have. */
   readonly routes: StoreRoutes | undefined
   /** When this process began to start it, in ms since 1970. */

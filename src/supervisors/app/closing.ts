@@ -5,7 +5,7 @@
  * part that is late is cut off, as by a kill, and reported.
  */
 
-import { type Access, leaveNow, type Members } from '../../actors/index.ts'
+import { type Access, leaveNow, type OtherMembers } from '../../actors/index.ts'
 import { leftUntil } from '../../clock.ts'
 import { isGone, KeelsonError, reasonText } from '../../errors.ts'
 import {
@@ -53,7 +53,7 @@ export type Closable = {
   readonly inside: AppContext
   readonly insideAccess: Access
   /** The other members of its folder. They send no more calls to actors here. */
-  readonly members: Pick<Members, 'answered'> | undefined
+  readonly members: Pick<OtherMembers, 'answered'> | undefined
 }
 
 /** Closes an instance whose callers outside are refused already. */

@@ -15,13 +15,8 @@ import {
   wholeFrom,
 } from '../../check.ts'
 import { configError } from '../../errors.ts'
-import {
-  addressIn,
-  type ClusterEngine,
-  type FolderEngine,
-  type ForkedEngine,
-  type SocketAddress,
-} from '../../storage/index.ts'
+import { addressIn, type ClusterEngine, type SocketAddress } from '../../storage/index.ts'
+import type { FolderEngine, ForkedEngine } from './folder-engine.ts'
 
 const isFolderEngine = (engine: object): engine is FolderEngine =>
   Array.isArray((engine as Partial<FolderEngine>).members)

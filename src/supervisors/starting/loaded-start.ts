@@ -2,10 +2,21 @@
 import { unheard } from '../../check.ts'
 import { createSystem } from '../../runtime/index.ts'
 import type { App } from '../app/app.ts'
-import { isFolderCluster } from './cluster-options.ts'
+import { type Cluster, type FolderCluster, isFolderCluster } from './cluster-options.ts'
 import { startInstance } from './instance.ts'
 import type { Ports } from './machine-ports.ts'
 import type { CheckedOptions } from './start-options.ts'
+
+/** The start of a member, with the option `cluster`. This is a port: `src/members` has it. */
+export type MembersDoor = {
+  /** Starts a member that shares a folder with others. */
+  startFolderMember(options: CheckedOptions, cluster: FolderCluster, ports: Ports): Promise<App>
+  /** Starts a member whose logs are in an engine. */
+  startMember(options: CheckedOptions, cluster: Cluster, ports: Ports): Promise<App>
+}
+
+/** Loads it. It is called for a start with the option `cluster` alone. */
+export type LoadMembers = () => Promise<MembersDoor>
 
 /**
  * Loads what a start with checked options needs, alone or as a member of a cluster. Returns the
@@ -13,15 +24,13 @@ import type { CheckedOptions } from './start-options.ts'
  */
 export const loadedStart = async (
   options: CheckedOptions,
+  loadMembers: LoadMembers,
 ): Promise<(ports: Ports) => Promise<App>> => {
   const { cluster } = options
   if (!cluster) return (ports) => startInstance(options, ports)
-  if (isFolderCluster(cluster)) {
-    const { startFolderMember } = await import('./folder-member.ts')
-    return (ports) => startFolderMember(options, cluster, ports)
-  }
-  const { startMember } = await import('./member-start.ts')
-  return (ports) => startMember(withLoggedWaits(options, ports), cluster, ports)
+  const members = await loadMembers()
+  if (isFolderCluster(cluster)) return (ports) => members.startFolderMember(options, cluster, ports)
+  return (ports) => members.startMember(withLoggedWaits(options, ports), cluster, ports)
 }
 
 /**

@@ -2,8 +2,7 @@
 import type {
   Elsewhere,
   Entities,
-  LinkTransport,
-  Members,
+  OtherMembers,
   OwnerQuestions,
   Reach,
   ShardOwners,
@@ -21,7 +20,6 @@ import {
   type LogHostFactory,
   lmdbProjections,
   loadLmdb,
-  type MemberLocks,
   nodeDisk,
   type Projections,
   type ShardCopier,
@@ -39,7 +37,6 @@ import {
 import type { App } from '../app/app.ts'
 import type { InstanceParts } from '../app/app-context.ts'
 import type { ClusterHealth } from '../app/cluster-health.ts'
-import type { CopiesHealth } from '../sharing/shard-copies.ts'
 import type { FolderClaim } from './folder-claim.ts'
 
 /** The ports of an instance to the outside. */
@@ -53,8 +50,6 @@ export type Ports = {
   readonly follows?: boolean
   /** Aborted with the reason, a `KeelsonError`, when the start is given up. */
   readonly abandoned?: AbortSignal
-  /** The machine of members that share a folder; this one by default. */
-  readonly folder?: FolderPorts
   /** Members share the folder: what this one has of it. */
   readonly shared?: SharedFolder
   /** The shards that are followed alone, in the folder of a member that has others. */
@@ -75,13 +70,6 @@ export type Ports = {
   readonly attach?: (instance: string, app: Promise<App>) => ChildSpec
 }
 
-/** What members of one folder have between them. */
-export type FolderPorts = {
-  readonly locks: MemberLocks
-  /** The links of the member `member` of the folder `dir`. */
-  readonly transport: (dir: string, member: string) => LinkTransport
-}
-
 /** The part of a folder that one of its members has. */
 export type SharedFolder = {
   /** The instance releases it at its end. */
@@ -91,7 +79,7 @@ export type SharedFolder = {
   /** Its notes of steps and alarms, for the next owners of its shards. */
   readonly ledger?: WorkLedger
   /** Makes the links to the other members. They are told which of the shards are open here. */
-  readonly link: (to: Linkable) => Members
+  readonly link: (to: Linkable) => OtherMembers
   /** Makes the lookup of actors at the owners of their shards. */
   readonly elsewhere: (owners: ShardOwners) => (entities: Entities) => Elsewhere
   /** Makes the way of the store to the owners of shards. */
@@ -103,7 +91,7 @@ export type SharedFolder = {
   /** The instance is to close: gives its shards to members that stay, for at most `ms`. Never rejects. */
   readonly giveAll: (ms: number) => Promise<void>
   /** The copies of shards of others at this member; absent on a folder, which has all shards. */
-  readonly follows?: () => CopiesHealth
+  readonly follows?: () => NonNullable<ClusterHealth['follows']>
   /** The instance has ended. Resolves when nothing else uses the folder. Never rejects. */
   readonly ended: () => Promise<void>
 }

@@ -5,16 +5,21 @@
 
 import { configError } from '../../errors.ts'
 import type { App } from '../app/app.ts'
+import type { LoadMembers } from './loaded-start.ts'
 import type { Ports } from './machine-ports.ts'
 import type { StartOptions } from './start-options.ts'
 
 /**
- * Starts an instance as the public `start` does (`inspect/attach/start.ts`), with `attach` as the
- * port for attached prompts.
+ * Starts an instance as the public `start` does (`inspect/attach/start.ts`), with `loadMembers` as the
+ * port for the option `cluster` and `attach` as that for attached prompts.
  */
-export const start = async (options: StartOptions, attach?: Ports['attach']): Promise<App> => {
+export const start = async (
+  options: StartOptions,
+  loadMembers: LoadMembers,
+  attach?: Ports['attach'],
+): Promise<App> => {
   if (process.platform !== 'linux' && process.platform !== 'darwin')
     throw configError('platform', 'linux or darwin', process.platform)
   const { startOnMachine } = await import('./machine-start.ts')
-  return startOnMachine(options, attach)
+  return startOnMachine(options, loadMembers, attach)
 }

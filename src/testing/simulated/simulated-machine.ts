@@ -7,6 +7,7 @@
 
 import { type Clock, type VirtualClock, virtualClock } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
+import type { MemberPorts } from '../../members/index.ts'
 import { noOptions } from '../../own-names.ts'
 import {
   type BackupFolders,
@@ -39,6 +40,8 @@ import { SimulatedThread, type ThreadRole } from './simulated-thread.ts'
 
 // Copies shards, writes backups and searches logs without a thread, for simulations, with a turn of the event loop
 // after each step.
+
+const loadMembers = () => import('../../members/index.ts')
 
 /** Locks the folders of backups on a given disk; each answer comes after a turn of the clock. */
 export const inlineBackupFolders =
@@ -160,7 +163,7 @@ export class SimulatedMachine {
    * load. Rejects as `start` does.
    */
   async start(options: StartOptions): Promise<App> {
-    const begin = await loadedStart(await loadedOptions(options))
+    const begin = await loadedStart(await loadedOptions(options), loadMembers)
     return this.during(begin(this.#ports(this.clock)))
   }
 
@@ -172,9 +175,9 @@ export class SimulatedMachine {
   async begin(
     options: CheckedOptions,
     clock: Clock = this.clock,
-    more: Pick<Ports, 'folder' | 'readsFeatures'> = noOptions,
+    more: Pick<MemberPorts, 'folder' | 'readsFeatures'> = noOptions,
   ): Promise<App> {
-    const begin = await loadedStart(options)
+    const begin = await loadedStart(options, loadMembers)
     return begin({ ...this.#ports(clock), ...more })
   }
 

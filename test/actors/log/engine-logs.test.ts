@@ -1,7 +1,7 @@
 /** A shard whose log is in an engine: engines that are away, other owners, and engines that lost what they acknowledged. */
 import { describe, expect, test } from 'vitest'
 import { reasonText } from '../../../src/errors.ts'
-import { ownedLogHost } from '../../../src/storage/engine-log/owned-log-host.ts'
+import { ownedLogHost } from '../../../src/members/engine-log/owned-log-host.ts'
 import { engineMachine, noUploads, patienceMs } from '../../support/worlds/engine-machine.ts'
 import { small } from '../../support/worlds/logs.ts'
 import { codeOf } from '../../support/worlds/simulated-instance.ts'

@@ -1,6 +1,6 @@
 /** What a failed call to the owner of a shard means for its write or read. */
 import { expect, test } from 'vitest'
-import { linkFull } from '../../../src/actors/links/shard-owners.ts'
+import { linkFull } from '../../../src/actors/core/owners-way.ts'
 import { unlessOwned } from '../../../src/actors/routing/owner-questions.ts'
 import {
   hasNoPlace,

@@ -1,7 +1,7 @@
 /** An error that crosses to another thread or member is what it was. */
 import { expect, test } from 'vitest'
-import { linkKinds, readMessage, reasonFrame } from '../../../src/actors/links/link-message.ts'
 import { KeelsonError } from '../../../src/errors.ts'
+import { linkKinds, readMessage, reasonFrame } from '../../../src/members/links/link-message.ts'
 import { toWire } from '../../../src/runtime/threads/thread-messages.ts'
 import { reasonFromWire } from '../../../src/runtime/words/wire-reason.ts'
 

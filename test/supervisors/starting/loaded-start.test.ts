@@ -1,7 +1,7 @@
 /** A start that waits for its engine says so in the log, unless the program hears its steps. */
 import { expect, test } from 'vitest'
 import { KeelsonError } from '../../../src/errors.ts'
-import { loadEngineStorage } from '../../../src/storage/index.ts'
+import { loadEngineStorage } from '../../../src/members/index.ts'
 import type { StartOptions } from '../../../src/supervisors/index.ts'
 import { capturedLog } from '../../../src/testing/index.ts'
 import { Members } from '../../support/worlds/members.ts'

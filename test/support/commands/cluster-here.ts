@@ -3,7 +3,7 @@ import { PassThrough } from 'node:stream'
 import { runClusterOn } from '../../../src/inspect/cli/cluster-command.ts'
 import { parseClusterCommand } from '../../../src/inspect/cluster/cluster-command-line.ts'
 import { processEnvironment } from '../../../src/inspect/command/environment.ts'
-import { loadClusterTools } from '../../../src/storage/index.ts'
+import { loadClusterTools } from '../../../src/members/index.ts'
 import type { Members } from '../worlds/members.ts'
 
 // That takes real time: none passes here.

@@ -22,7 +22,7 @@ const hosts = 'src/testing/simulated/inline-host.ts'
 const projections = 'src/testing/simulated/memory-projection-store.ts'
 const nasty = 'test/support/worlds/nasty-machine.ts'
 const members = 'test/support/lives/member-life.ts'
-const watch = 'src/supervisors/starting/member-watch.ts'
+const watch = 'src/members/starting/member-watch.ts'
 
 const immortal: Replacement = {
   file: thread,
@@ -222,7 +222,7 @@ export const kindnesses: readonly Kindness[] = [
     ],
     fault: [
       {
-        file: 'src/storage/engine-log/owners-appends.ts',
+        file: 'src/members/engine-log/owners-appends.ts',
         from: 'calls.ask(() => log.append(group, features)),',
         to: `calls.ask(() =>
           log.append(group, features).catch((error) => {
@@ -258,7 +258,7 @@ export const kindnesses: readonly Kindness[] = [
     kind: [noTrouble('misreading', 'member && this.#misread(member.process, ms)')],
     fault: [
       {
-        file: 'src/supervisors/sharing/loss-witness.ts',
+        file: 'src/members/sharing/loss-witness.ts',
         from: `if (other && owns(shard)) await this.#mark(loss)
       else await setOnce(this.#parts, doubtEntry(shard), { ...loss, ...(proof ? { proof } : {}) })`,
         to: 'await this.#mark(loss)',
@@ -278,7 +278,7 @@ export const kindnesses: readonly Kindness[] = [
     ],
     fault: [
       {
-        file: 'src/actors/links/link-frames.ts',
+        file: 'src/members/links/link-frames.ts',
         from: 'at = this.#keep(bytes, at, max(), take)',
         to: 'at = bytes.length',
       },

@@ -3,9 +3,10 @@
  * every way that the seed finds. An even one is three members that send to each other while their
  * connections are slow, cut, parted and stopped, and that judge what became of each message.
  */
-import { linkKinds } from '../../../src/actors/links/link-message.ts'
+
 import { seededRandom } from '../../../src/clock.ts'
 import type { KeelsonError } from '../../../src/errors.ts'
+import { linkKinds } from '../../../src/members/links/link-message.ts'
 import {
   call,
   cast,

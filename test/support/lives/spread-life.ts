@@ -4,8 +4,8 @@
  */
 import { expect } from 'vitest'
 import { isKeelsonError } from '../../../src/errors.ts'
-import { featuresOn } from '../../../src/storage/leases/log-features.ts'
-import { leasedIn } from '../../../src/storage/leases/shard-holds.ts'
+import { featuresOn } from '../../../src/members/leases/log-features.ts'
+import { leasedIn } from '../../../src/members/leases/shard-holds.ts'
 import type { App } from '../../../src/supervisors/index.ts'
 import { fillFor, unevenClock } from '../worlds/nasty-machine.ts'
 import { leaseMs, SpreadWorld } from '../worlds/spread-world.ts'

@@ -1,9 +1,9 @@
 // A member that is linked to others over sockets in a folder, and has a desk that answers them.
 // linked-member.mjs MEMBER DIR OTHER,…
 import { writeSync } from 'node:fs'
-import { Members } from '../../../dist/actors/links/members.js'
-import { unixTransport } from '../../../dist/actors/links/unix-transport.js'
 import { createSystem, name, noReply, reply, startSupervisor } from '../../../dist/index.js'
+import { Members } from '../../../dist/members/links/members.js'
+import { unixTransport } from '../../../dist/members/links/unix-transport.js'
 
 const [member, dir, others] = process.argv.slice(2)
 const report = (line) => void writeSync(3, `${line}\n`)

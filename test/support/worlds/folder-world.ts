@@ -4,9 +4,10 @@
  */
 import { seededRandom, type VirtualClock } from '../../../src/clock.ts'
 import { createSystem } from '../../../src/runtime/index.ts'
-import { type DiskLock, folderEngine, type MemberLocks } from '../../../src/storage/index.ts'
+import type { DiskLock, MemberLocks } from '../../../src/storage/index.ts'
 import {
   type App,
+  folderEngine,
   loadedOptions,
   type StartOptions,
   treeNames,
@@ -17,7 +18,7 @@ import {
   SimulatedMachine,
 } from '../../../src/testing/simulated/simulated-machine.ts'
 import { SimulatedLinks } from './simulated-links.ts'
-import '../../../src/supervisors/starting/folder-member.ts'
+import '../../../src/members/starting/folder-member.ts'
 
 /** Locks of members on a simulated disk. */
 export const simulatedLocks = (disk: SimulatedDisk): MemberLocks => {

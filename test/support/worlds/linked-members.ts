@@ -1,8 +1,8 @@
 /** Members as Systems of one process, linked over what a simulation carries, on one virtual clock. */
 
-import type { LinkTransport } from '../../../src/actors/links/link-transport.ts'
-import { Members, type MembersOptions } from '../../../src/actors/links/members.ts'
 import { type VirtualClock, virtualClock } from '../../../src/clock.ts'
+import type { LinkTransport } from '../../../src/members/links/link-transport.ts'
+import { Members, type MembersOptions } from '../../../src/members/links/members.ts'
 import {
   createSystem,
   direct,

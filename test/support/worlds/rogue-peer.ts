@@ -1,7 +1,11 @@
 /** A peer that speaks the protocol of links by hand, rightly or wrongly. */
-import { FrameReader, headBytes, sealed } from '../../../src/actors/links/link-frames.ts'
-import { type Greeting, greetingFrame, knownKinds } from '../../../src/actors/links/link-message.ts'
-import type { LinkConnection } from '../../../src/actors/links/link-transport.ts'
+import { FrameReader, headBytes, sealed } from '../../../src/members/links/link-frames.ts'
+import {
+  type Greeting,
+  greetingFrame,
+  knownKinds,
+} from '../../../src/members/links/link-message.ts'
+import type { LinkConnection } from '../../../src/members/links/link-transport.ts'
 import { decodeFromOutside, encodeList } from '../../../src/storage/index.ts'
 
 /** The greeting of the member `a`. */

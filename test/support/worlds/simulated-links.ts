@@ -4,12 +4,12 @@
  * delays and pieces.
  */
 
+import { type Clock, seededRandom } from '../../../src/clock.ts'
 import type {
   ConnectionReader,
   LinkConnection,
   LinkTransport,
-} from '../../../src/actors/links/link-transport.ts'
-import { type Clock, seededRandom } from '../../../src/clock.ts'
+} from '../../../src/members/links/link-transport.ts'
 
 /** The bytes that the system takes for an end that does not read. */
 const systemBytes = 200_000
