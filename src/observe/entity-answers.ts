@@ -53,6 +53,12 @@ export type EntityDetail = {
   /** The member that has it, if it is another one than the one that answers. Its process is there. */
   readonly member?: string
   readonly pid?: number
+  /** The message whose handler is pending, since when, and how many wait for it. */
+  readonly handling?: {
+    readonly message: string
+    readonly since: number
+    readonly waiting: number
+  }
   readonly blocked?: string
   /** Its crashes, why it is blocked, and the failures of its steps and alarms: the record of each. */
   readonly failures: readonly { readonly title: string; readonly lines: readonly string[] }[]

@@ -49,7 +49,7 @@ export {
 // The parts that durable actors are made of: they hold what a process sends.
 export type { Answerable, Beginner, ExitTarget, Outputs } from './process/outputs.ts'
 export { direct } from './process/outputs.ts'
-export { type CallList, isCall, type PendingCall } from './process/pending-call.ts'
+export { type CallList, type CallPlace, isCall, type PendingCall } from './process/pending-call.ts'
 export { type Process, processOf, type StartGate } from './process/process.ts'
 export {
   bytesHeld,

@@ -3,6 +3,7 @@
  * kinds of entities each member is asked for its own ones. A member that does not answer is named.
  */
 import { invalidArgument, reasonText } from '../../errors.ts'
+import { getStatus, type Ref } from '../../runtime/index.ts'
 import { type App, type Health, innerParts } from '../../supervisors/index.ts'
 import type { CrashRecord } from '../recorder/crash-records.ts'
 import { actorNamed } from '../recorder/flow-names.ts'
@@ -31,6 +32,25 @@ export const answerLooks = (app: App): void => {
       throw invalidArgument('entity', 'a kind and an id', payload)
     return entityAt(app, { kind, id }, reveals === true)
   })
+  way?.answer('look.idle', async (payload) => {
+    const [kind, id] = Array.isArray(payload) ? payload : []
+    const ref = app.entities.holder(`${kind}/${id}`)?.address
+    if (ref) await getStatus(ref as Ref, { timeoutMs: idleMs })
+  })
+}
+
+/** A durable actor has so long to end the handler that is pending, in ms: less than the look has. */
+const idleMs = 1_500
+
+/**
+ * Resolves when an entity of another member handles nothing, as a look at its process does here.
+ * @throws KeelsonError `TIMEOUT` with the handler that does not end
+ */
+export const idleElsewhere = async (app: App, { kind, id }: NamedEntity): Promise<void> => {
+  const { questions: way } = app[innerParts]
+  const entity = `${kind}/${id}`
+  if (!way || !app.entities.isElsewhere(entity)) return
+  await way.ask(app.entities.shardOf(entity).index, 'look.idle', [kind, id], askedMs)
 }
 
 /** Has the actors at rest at this member judged once more: in how many parts; `undefined`: it judges none. */

@@ -19,7 +19,7 @@ import {
   waitingMessages,
 } from '../../runtime/index.ts'
 import type { App } from '../../supervisors/index.ts'
-import { entityAnywhere } from '../answers/member-looks.ts'
+import { entityAnywhere, idleElsewhere } from '../answers/member-looks.ts'
 import {
   findProcess,
   type NamedEntity,
@@ -80,7 +80,10 @@ export const lookingWords = (app: App, paint: Paint, shown: ShownValues) => {
     },
     state: async (process: unknown) => {
       const resting = restingEntity(app, process)
-      if (resting) return storedState(app, resting, shown)
+      if (resting) {
+        await idleElsewhere(app, resting)
+        return storedState(app, resting, shown)
+      }
       const { state } = await getStatus((await findProcess(app, process)).ref)
       // A large one has been copied up to here, and is printed then.
       await nextTurn(app.system)

@@ -81,6 +81,12 @@ export class Forwarder implements Behaviour {
     return this.#terms.target
   }
 
+  /** Its own number says nothing about the process for which it stands. */
+  get title(): string {
+    const { target, shard, member } = this.#terms
+    return `${target} at ${member}${shard === undefined ? '' : `, the owner of shard ${shard}`}`
+  }
+
   get shard(): number | undefined {
     return this.#terms.shard
   }

@@ -6,6 +6,7 @@
  */
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
+  type CallPlace,
   carriedAs,
   type ExitReason,
   type Message,
@@ -30,6 +31,7 @@ export const linkKinds = {
   down: 9,
   owns: 10,
   returned: 11,
+  held: 12,
 } as const
 
 /** The greatest kind that this version knows. */
@@ -92,6 +94,7 @@ export type LinkMessage =
       readonly order: number
       readonly payload: unknown
     }
+  | ({ readonly kind: typeof linkKinds.held; readonly id: number } & CallPlace)
 
 /** The frame of a list, whose members from `from` on are values of users. */
 const frameOf = (list: unknown[], from = list.length): Buffer => {
@@ -177,6 +180,16 @@ export const returnedFrame = (
   order: number,
   { name, payload }: Pick<Message, 'name' | 'payload'>,
 ): Buffer => withValue([linkKinds.returned, shard, target, name, order], payload)
+
+/** The frame that says where a call of the peer waits. */
+export const heldFrame = (id: number, { title, handling }: CallPlace): Buffer =>
+  frameOf([
+    linkKinds.held,
+    id,
+    shortened(title, nameMax),
+    shortened(handling.message, nameMax),
+    handling.since,
+  ])
 
 /** The frame of a failed call, or of the end of a monitored process. It is never too large. */
 export const reasonFrame = (
@@ -338,6 +351,11 @@ export const readMessage = (body: Uint8Array): LinkMessage => {
         order: idIn(list[4]),
         payload: list[5],
       }
+    case linkKinds.held: {
+      ofLength(list, 5, 5)
+      const handling = { message: nameIn(list[3]), since: idIn(list[4]) }
+      return { kind, id: idIn(first), title: nameIn(second), handling }
+    }
     default:
       throw malformed('its kind')
   }

@@ -7,12 +7,13 @@
 import { isMoved } from '../../actors/index.ts'
 import type { Clock } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, reasonText } from '../../errors.ts'
-import type { ExitReason, Message, PendingCall } from '../../runtime/index.ts'
+import type { CallPlace, ExitReason, Message, PendingCall } from '../../runtime/index.ts'
 import { bodyMax, FrameReader } from './link-frames.ts'
 import {
   callFrame,
   type Greeting,
   greetingFrame,
+  heldFrame,
   idFrame,
   type LinkMessage,
   linkKinds,
@@ -39,6 +40,7 @@ export type PeerRequest = Exclude<
       | typeof linkKinds.down
       | typeof linkKinds.owns
       | typeof linkKinds.returned
+      | typeof linkKinds.held
   }
 >
 
@@ -237,6 +239,7 @@ export class Link {
     // Here and not with the process that took it: the end of that one says nothing about the call.
     call.list?.remove(call)
     call.late = undefined
+    call.there = undefined
     return true
   }
 
@@ -288,6 +291,11 @@ export class Link {
   fail(id: number, error: unknown): void {
     this.#sendOwn(reasonFrame(linkKinds.failed, id, error))
     this.onAnswered()
+  }
+
+  /** Tells the peer where a call of it waits: the text of its timeout says so. */
+  held(id: number, place: CallPlace): void {
+    if (this.#knows >= linkKinds.held && !this.owesMuch) this.#sendOwn(heldFrame(id, place))
   }
 
   /** Tells the peer that a process that it monitors has ended. */
@@ -394,6 +402,12 @@ export class Link {
       case linkKinds.returned:
         this.onReturned(message)
         return
+      case linkKinds.held: {
+        this.#expectUsed(message.id)
+        const call = this.#calls.get(message.id)?.call
+        if (call) call.there = { title: message.title, handling: message.handling }
+        return
+      }
       default:
         this.#service?.take(message)
     }

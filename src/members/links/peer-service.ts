@@ -4,7 +4,6 @@
  * senders keeps its own. Its calls here, and its monitors, are bounded. It is apart from its only
  * importer, the switchboard, which knows peers and no messages.
  */
-
 import {
   type AnyMessages,
   isMoved,
@@ -13,9 +12,11 @@ import {
   movedError,
   type Reach,
 } from '../../actors/index.ts'
+import type { Cancel } from '../../clock.ts'
 import { isKeelsonError, KeelsonError } from '../../errors.ts'
 import {
   addressOf,
+  type CallPlace,
   callNow,
   callOfPeer,
   castMessage,
@@ -52,8 +53,13 @@ export class PeerCast extends MembersCast {
   }
 }
 
-/** A call of the peer that can be ended. */
-type Asked = { fail(reason: unknown): unknown }
+/** A call of the peer that can be ended, and where it waits, if a handler there is pending. */
+type Asked = { readonly place?: CallPlace | undefined; fail(reason: unknown): unknown }
+
+/** A call that waits for so long says where, in ms. Most timeouts are longer. */
+const heldMs = 1_000
+/** The most calls, the oldest ones, of which the peer hears each time. */
+const heldMax = 100
 
 /** The service of one peer. */
 export class LocalService implements PeerService {
@@ -62,6 +68,7 @@ export class LocalService implements PeerService {
   readonly #reach: Reach
   readonly #calls = new Map<number, Asked>()
   readonly #monitors = new Map<number, () => void>()
+  #unheld: Cancel | undefined
 
   constructor(system: System, link: Link, reach: Reach) {
     this.#system = system
@@ -97,6 +104,7 @@ export class LocalService implements PeerService {
   end(): void {
     for (const unmonitor of this.#monitors.values()) unmonitor()
     this.#monitors.clear()
+    this.#unheld?.()
     // A call that waits for a name would be made after the end of its link.
     for (const id of this.#calls.keys()) this.#abort(id)
   }
@@ -150,6 +158,7 @@ export class LocalService implements PeerService {
     answer: Promise<unknown>,
   ): void {
     this.#calls.set(id, asked)
+    this.#unheld ??= this.#tellHeld(new Map())
     // Its number may be that of another call, if the caller has waited no longer.
     const ends = (): boolean => this.#calls.get(id) === asked && this.#calls.delete(id)
     answer.then(
@@ -164,6 +173,30 @@ export class LocalService implements PeerService {
       (error) => {
         if (ends()) this.#link.fail(id, error)
       },
+    )
+  }
+
+  /**
+   * Tells the peer of the calls that still wait after this time for which handler they do: after a
+   * timeout its caller does not ask, and here it is known. `told`: the handlers of the last time.
+   */
+  #tellHeld(told: ReadonlyMap<Asked, number>): Cancel {
+    const { clock } = this.#system
+    const last = new Set(this.#calls.values())
+    return clock.after(
+      heldMs,
+      () => {
+        const now = new Map<Asked, number>()
+        for (const [id, asked] of this.#calls) {
+          if (now.size === heldMax) break
+          const place = last.has(asked) ? asked.place : undefined
+          if (!place) continue
+          now.set(asked, place.handling.since)
+          if (told.get(asked) !== place.handling.since) this.#link.held(id, place)
+        }
+        this.#unheld = this.#calls.size > 0 ? this.#tellHeld(now) : undefined
+      },
+      { holdsProcess: false },
     )
   }
 

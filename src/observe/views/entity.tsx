@@ -35,7 +35,7 @@ export const EntityView = ({ data, route }: { data: EntityDetail; route: Route }
     location.hash = addressOf('entity', [kind, id], { at: next.join('-') })
   }
   const { look } = usePage()
-  const { member, pid, blocked, failures, born } = data
+  const { member, pid, handling, blocked, failures, born } = data
   const isWorker = kind === workerKind
   return (
     <>
@@ -65,6 +65,7 @@ export const EntityView = ({ data, route }: { data: EntityDetail; route: Route }
         )}
       </div>
       {blocked !== undefined && <p class="banner bad">{blocked}</p>}
+      {handling && <Handling of={handling} />}
       {failures.length > 0 && (
         <div class="cards">
           {failures.map(({ title, lines }) => (
@@ -94,6 +95,20 @@ export const EntityView = ({ data, route }: { data: EntityDetail; route: Route }
         </div>
       </div>
     </>
+  )
+}
+
+const Handling = ({
+  of: { message, since, waiting },
+}: {
+  readonly of: NonNullable<EntityDetail['handling']>
+}) => {
+  const { header } = usePage()
+  return (
+    <p class="muted">
+      {`handles ${message} for ${durationText(Math.max(0, header.at - since))}, since ${timeText(since, header.at)}; `}
+      {`${countText(waiting)} waiting`}
+    </p>
   )
 }
 

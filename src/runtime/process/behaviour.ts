@@ -22,6 +22,8 @@ export interface Behaviour {
   readonly machine?: unknown
   /** Whether it answers requests of `sys`, including a stop. */
   readonly answersSys: boolean
+  /** The name by which errors call it, if that is not its label and its number. */
+  readonly title?: string
   /** The first turn. */
   begin(): void
   /**

@@ -57,6 +57,9 @@ export class CallList {
 /** A message in words, and since when its handler is pending, in ms since 1970. */
 export type Handling = { readonly message: string; readonly since: number }
 
+/** Where a call waits: the name and the number of a process, and its handler that is pending. */
+export type CallPlace = { readonly title: string; readonly handling: Handling }
+
 /** A process that has calls to answer. */
 export interface CallHolder {
   readonly pid: number
@@ -103,6 +106,8 @@ export class PendingCall implements Message, HeapEntry, Waiter {
   readonly promise: Promise<unknown>
   /** The position that the answer depends on, set by the durable actor that answers. */
   position: { readonly shard: number; readonly lsn: number } | undefined = undefined
+  /** Where it waits at another member, as that has said last. */
+  there: CallPlace | undefined = undefined
   /** Gets how it settled, while calls are watched. */
   onResult: OnResult | undefined = undefined
   /** Set by `handTo`: in the error if the holder dies. */
@@ -190,6 +195,12 @@ export class PendingCall implements Message, HeapEntry, Waiter {
     if (signal !== undefined) this.#obey(signal, aborts)
   }
 
+  /** Where it waits, if a handler of that process is pending. */
+  get place(): CallPlace | undefined {
+    const { title, handling } = this.#target
+    return handling && { title, handling }
+  }
+
   /** The time that its caller has given it. */
   get wholeMs(): number {
     return this.#origin?.wholeMs ?? this.#timeoutMs
@@ -265,7 +276,9 @@ export class PendingCall implements Message, HeapEntry, Waiter {
   /** The timeout ran out. The message stays in the mailbox and may still be handled. */
   fire(): void {
     const timeoutMs = this.wholeMs
-    const { title, handling } = this.#target
+    const { title } = this.#target
+    const { there } = this
+    const handling = there?.handling ?? this.#target.handling
     const what = `no answer from ${title} within ${Math.ceil(timeoutMs)} ms`
     const facts = { timeoutMs, ...(handling && { handling }) }
     const { late } = this

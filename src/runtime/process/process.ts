@@ -225,9 +225,9 @@ export class Process implements Runnable, Listed<Process>, Carrier {
     return this.label ?? this.name ?? `${this.kind} ${this.address}`
   }
 
-  /** Its label, name or kind, and its number. */
+  /** Its label, name or kind, and its number; of one that stands for another one, the name of that. */
   get title(): string {
-    return `${this.label ?? this.name ?? this.kind} ${this.address}`
+    return this.behaviour.title ?? `${this.label ?? this.name ?? this.kind} ${this.address}`
   }
 
   start(): void {

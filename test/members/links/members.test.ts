@@ -135,6 +135,21 @@ describe('a call to a process at another member', () => {
     expect(b.system.info('desk' as never)).toMatchObject({ mailbox: 0 })
   })
 
+  test('that is not answered in time names the process there, and the handler that is pending', async () => {
+    const { desk } = await linked()
+    const since = world.clock.now()
+    call(desk, 'later', 60_000, { timeoutMs: 70_000 }).catch(() => undefined)
+    const late = call(desk, 'echo', 1, { timeoutMs: 5_000 })
+    late.catch(() => undefined)
+    await world.clock.advance(5_000)
+    const error = await outcome(late)
+    const started = new Date(since).toISOString()
+    expect(error).toMatchObject({
+      message: `echo: no answer from desk at b within 5000 ms: it handles call later since ${started}`,
+      details: { handling: { message: 'call later', since } },
+    })
+  })
+
   test('is given up when its signal aborts, and when its caller ends', async () => {
     const { a, b, desk } = await linked()
     const controller = new AbortController()
