@@ -245,7 +245,7 @@ export {
   Streams,
 } from './streams/streams.ts'
 export type { TurnStream } from './streams/turn-streams.ts'
-export type { ActorTrouble } from './turns/actor-trouble.ts'
+export type { ActorTrouble, RestingRun } from './turns/actor-trouble.ts'
 export type { WorkLedger } from './turns/actor-work.ts'
 export {
   type AddsCalls,

@@ -74,7 +74,7 @@ export {
   type StoredPart,
   StoredParts,
 } from './rehearsal/stored-parts.ts'
-export type { BrokenSchedule, FlowHealth, StoppedRun } from './run-entity/keeper.ts'
+export type { BrokenSchedule, FlowHealth, StoppedRun, UnreadRun } from './run-entity/keeper.ts'
 export type {
   AllOptions,
   Answer,

@@ -29,6 +29,9 @@ export type FailingTurn = {
   readonly error: string
 }
 
+/** A run that rests with unread signals. `since`: in ms since 1970, as far as this was seen. */
+export type RestingRun = { readonly type: string; readonly id: string; readonly since: number }
+
 /** A try that has failed. */
 export type FailedTurn = Omit<FailingTurn, 'since'>
 
@@ -56,6 +59,8 @@ export class ActorTrouble {
    * owner: a turn of the actor says nothing about it.
    */
   readonly failing = new Map<string, Map<string, FailingTurn>>()
+  /** The runs that rest with unread signals, by their names such as `payment/7`. */
+  readonly restingRuns = new Map<string, RestingRun>()
   /** Why durable workers are blocked. */
   readonly blockedWorkers = new Map<string, KeelsonError>()
   /** When the actor of this reason was blocked, in ms since 1970. */

@@ -7,6 +7,7 @@ import { type KindJudge, ownRowsOf, type StoredActor, type WouldBlock } from '..
 import { type AppContext, durableActors } from '../../supervisors/index.ts'
 import type { Workflow } from '../runs/body.ts'
 import { runKind } from '../runs/parts.ts'
+import { restsUnread } from '../runs/unread-runs.ts'
 import { type GivenRun, RunJudge } from './run-judge.ts'
 import { lackOf, type NamedParts } from './run-verdict.ts'
 import { recordIn, runStateOf, workflowOf } from './stored-run.ts'
@@ -40,6 +41,7 @@ export class WaitingRuns implements KindJudge {
       // Live runs wake at the start, and runs that have ended or are blocked wait for nothing.
       if (state?.status !== 'waiting') continue
       const name = workflowOf(actor.kind)
+      restsUnread(this.#entities, { type: name, id: actor.id }, state)
       workflow = this.#workflows.get(name)
       const run = await recordIn(state, ownRowsOf(this.#entities, actor))
       const lack = lackOf(run, state, this.#parts)

@@ -270,6 +270,24 @@ export function* runOf(
   return { ...(yield* lookOf(runs, id, state)), input, output, unread }
 }
 
+/** The state of a run, and its unread signals and updates. */
+export function* unreadIn(
+  app: App,
+  type: Pick<Workflow, 'name' | 'sort'>,
+  id: string,
+): Look<{ readonly state: RunState; readonly unread: readonly Unread[] } | undefined> {
+  const runs = runsOf(app, type)
+  const state = yield* stateOf(runs, id)
+  return state && { state, unread: yield* unreadOfRun(runs, id) }
+}
+
+/** The state of a run; `undefined`: there is none of this id. */
+export const stateIn = (
+  app: App,
+  type: Pick<Workflow, 'name' | 'sort'>,
+  id: string,
+): Look<RunState | undefined> => stateOf(runsOf(app, type), id)
+
 /**
  * The unread signals and updates of a run by their names. It has at most 1,000. They end at one that
  * cannot be read: a body that comes to it blocks the run, and names it.

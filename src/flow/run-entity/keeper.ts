@@ -20,13 +20,21 @@ import {
 } from '../../runtime/index.ts'
 import { durableActors } from '../../supervisors/index.ts'
 import { WaitingRuns } from '../judging/waiting-runs.ts'
-import { type ListOptions, listOf, statusBetween } from '../looks/listing.ts'
-import { atOnce } from '../looks/look.ts'
+import {
+  type ListOptions,
+  listOf,
+  stateIn,
+  statusBetween,
+  type Unread,
+  unreadIn,
+} from '../looks/listing.ts'
+import { atOnce, type Look } from '../looks/look.ts'
 import type { Workflow } from '../runs/body.ts'
 import type { RunMessages } from '../runs/messages.ts'
 import { entitiesOf, runKind, schedulesKind } from '../runs/parts.ts'
-import { liveStatuses, type RunState } from '../runs/record.ts'
+import { type Awaited, liveStatuses, type RunState } from '../runs/record.ts'
 import { isLacking } from '../runs/replaying.ts'
+import { unreadRuns } from '../runs/unread-runs.ts'
 
 type Messages = {
   casts: {
@@ -93,6 +101,21 @@ export type FlowHealth = {
    * passed so.
    */
   readonly schedules: Some<BrokenSchedule>
+  /**
+   * Runs that wait for a signal or an update for more than a minute, and have unread ones of other
+   * names: how many, among the first 1,000.
+   */
+  readonly unread: Some<UnreadRun>
+}
+
+/** A run that waits for a signal or an update, and has unread ones of other names. */
+export type UnreadRun = {
+  /** `payment/7`. */
+  readonly run: string
+  readonly waitsFor: Awaited
+  readonly unread: readonly Unread[]
+  /** Since when it rests so, in ms since 1970, as seen since the start. */
+  readonly since: number
 }
 
 /** A run that is blocked or has failed. */
@@ -125,6 +148,43 @@ const flowHealth = (context: AnyContext, { workflows, broken }: Start): FlowHeal
     blocked: some(runsOf({ status: 'blocked', limit: removedMax })),
     failed: some(runsOf({ status: 'failed', since, limit: failedMax })),
     schedules: some(broken(app, now)),
+    unread: unreadHealth(app, workflows, now),
+  }
+}
+
+/** A signal that comes before its wait is read soon, as a rule. */
+const unreadMs = 60_000
+/** Of so many the signals are read. */
+const unreadShown = 10
+
+const unreadHealth = (
+  app: AppContext,
+  workflows: readonly Workflow[],
+  now: number,
+): FlowHealth['unread'] => {
+  const types = new Map(workflows.map((type) => [type.name, type]))
+  const { entities } = app[durableActors]
+  const known = unreadRuns(entities, ({ type, id }) =>
+    hereOnly(types.get(type), (found) => stateIn(app, found, id)),
+  ).filter(({ since }) => now - since > unreadMs)
+  const first = known.slice(0, unreadShown).flatMap(({ type, id, since }): readonly UnreadRun[] => {
+    const found = hereOnly(types.get(type), (workflow) => unreadIn(app, workflow, id))
+    const waitsFor = found?.state.waitsFor
+    return waitsFor ? [{ run: `${type}/${id}`, waitsFor, unread: found.unread, since }] : []
+  })
+  return { count: known.length, first }
+}
+
+/** A look at a run here; `undefined`: another member has it, or its shard is not open. */
+const hereOnly = <T>(
+  type: Workflow | undefined,
+  look: (type: Workflow) => Look<T | undefined>,
+): T | undefined => {
+  try {
+    return type && atOnce(look(type))
+  } catch (error) {
+    if (!isKeelsonError(error)) throw error
+    return undefined
   }
 }
 

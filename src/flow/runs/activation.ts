@@ -86,6 +86,7 @@ import {
   resting,
   type Turned,
 } from './turns.ts'
+import { restsUnread } from './unread-runs.ts'
 
 /** The error of a run whose body gets nothing but refusals for too long. */
 const stuck: KeptError = blockedBy(
@@ -514,9 +515,17 @@ export class RunActivation implements EndingActivation, Notified {
   async #rests(at: number): Promise<void> {
     const { open, known: outcomes } = this.replay
     const seen = { outcomes, signals: this.#signalsSeen, at, waitsFor: awaitedOf(open), open }
-    const hasRested = await this.turn((state, context) => resting(state, context, seen))
+    let rested: RunState | undefined
+    const hasRested = await this.turn((state, context) => {
+      const turned = resting(state, context, seen)
+      rested = turned[1]
+      return turned
+    })
     this.#deciding = undefined
-    if (hasRested) return this.#happens('rested')
+    if (hasRested) {
+      if (rested && rested.unread > 0) restsUnread(this.terms.entities, this, rested)
+      return this.#happens('rested')
+    }
     this.#rest = decideRest(this.#rest, 'refused')
     // A signal may have come during the replay, which looks for none. Unread, it would refuse every rest.
     await this.readSignals()

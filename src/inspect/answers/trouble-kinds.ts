@@ -81,6 +81,7 @@ export const troubleKinds = {
   overdue: { severity: 'warning', alert: 'KeelsonAlarmsOverdue' },
   'run blocked': { severity: 'critical', alert: 'KeelsonEntityBlocked' },
   'run failed': { severity: 'warning', alert: 'KeelsonWarning' },
+  'unread signals': { severity: 'warning', alert: 'KeelsonWarning' },
   'schedule broken': { severity: 'critical', alert: 'KeelsonScheduleBroken' },
   'dead jobs': { severity: 'critical', alert: 'KeelsonTriesEnded', word: 'dead' },
   'unreadable jobs': { severity: 'critical', alert: 'KeelsonEntityBlocked' },

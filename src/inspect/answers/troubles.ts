@@ -5,7 +5,13 @@
 
 import { stuckTries } from '../../actors/index.ts'
 import type { FlowHealth, QueueHealth } from '../../flow/index.ts'
-import { clockText, type Link, type Trouble as ShownTrouble } from '../../observe/index.ts'
+import {
+  clockText,
+  type Link,
+  runWaitText,
+  type Trouble as ShownTrouble,
+  unreadText,
+} from '../../observe/index.ts'
 import { noOptions } from '../../own-names.ts'
 import type { Health, ShardHealth } from '../../supervisors/index.ts'
 import { actorNamed } from '../recorder/flow-names.ts'
@@ -399,11 +405,12 @@ const ofActor = (
 /** Parts of the user's tree report what they want: those of `flows` their runs and queues. */
 const partTroubles = ([part, report]: [string, unknown]): readonly CausedTrouble[] => {
   if (part.startsWith(queuePart)) return queueTroubles(part.slice(queuePart.length), report)
-  const { blocked, failed, schedules } = Object(report) as Partial<FlowHealth>
+  const { blocked, failed, schedules, unread } = Object(report) as Partial<FlowHealth>
   return [
     ...(blocked ? listed(blocked, stoppedRun('run blocked')) : []),
     ...(failed ? listed(failed, stoppedRun('run failed')) : []),
     ...(schedules ? listed(schedules, brokenSchedule) : []),
+    ...(unread ? listed(unread, unreadRun) : []),
   ]
 }
 
@@ -417,6 +424,22 @@ const stoppedRun =
       link: linkTo('run', type, id.join('/')),
     })
   }
+
+/** Its body waits for one name, and its senders have used another one. */
+const unreadRun = ({
+  run,
+  waitsFor: { kind, name },
+  unread,
+  since,
+}: FlowHealth['unread']['first'][number]): CausedTrouble => {
+  const [type = '', ...id] = run.split('/')
+  const text = `it waits for ${runWaitText({ kind, name })}, and has not read ${unreadText(unread)}`
+  return trouble('unread signals', run, text, {
+    since,
+    cause: shortText(text, textMax),
+    link: linkTo('run', type, id.join('/')),
+  })
+}
 
 /** It goes on when the tree is mended. */
 const brokenSchedule = ({

@@ -81,7 +81,7 @@ export class Forwarder implements Behaviour {
     return this.#terms.target
   }
 
-  /** Its own number says nothing about the process for which it stands. */
+  /** Its own number says nothing about the process elsewhere. */
   get title(): string {
     const { target, shard, member } = this.#terms
     return `${target} at ${member}${shard === undefined ? '' : `, the owner of shard ${shard}`}`

@@ -293,7 +293,7 @@ export class Link {
     this.onAnswered()
   }
 
-  /** Tells the peer where a call of it waits: the text of its timeout says so. */
+  /** Says to the peer where a call of it waits: the text of its timeout has that. */
   held(id: number, place: CallPlace): void {
     if (this.#knows >= linkKinds.held && !this.owesMuch) this.#sendOwn(heldFrame(id, place))
   }

@@ -158,7 +158,7 @@ export class LocalService implements PeerService {
     answer: Promise<unknown>,
   ): void {
     this.#calls.set(id, asked)
-    this.#unheld ??= this.#tellHeld(new Map())
+    this.#unheld ??= this.#sayHeld(new Map())
     // Its number may be that of another call, if the caller has waited no longer.
     const ends = (): boolean => this.#calls.get(id) === asked && this.#calls.delete(id)
     answer.then(
@@ -177,10 +177,10 @@ export class LocalService implements PeerService {
   }
 
   /**
-   * Tells the peer of the calls that still wait after this time for which handler they do: after a
-   * timeout its caller does not ask, and here it is known. `told`: the handlers of the last time.
+   * Says to the peer for which handlers its calls wait that have waited for so long: only here that is
+   * known. `sent`: the handlers of the last time.
    */
-  #tellHeld(told: ReadonlyMap<Asked, number>): Cancel {
+  #sayHeld(sent: ReadonlyMap<Asked, number>): Cancel {
     const { clock } = this.#system
     const last = new Set(this.#calls.values())
     return clock.after(
@@ -192,9 +192,9 @@ export class LocalService implements PeerService {
           const place = last.has(asked) ? asked.place : undefined
           if (!place) continue
           now.set(asked, place.handling.since)
-          if (told.get(asked) !== place.handling.since) this.#link.held(id, place)
+          if (sent.get(asked) !== place.handling.since) this.#link.held(id, place)
         }
-        this.#unheld = this.#calls.size > 0 ? this.#tellHeld(now) : undefined
+        this.#unheld = this.#calls.size > 0 ? this.#sayHeld(now) : undefined
       },
       { holdsProcess: false },
     )

@@ -225,7 +225,7 @@ export class Process implements Runnable, Listed<Process>, Carrier {
     return this.label ?? this.name ?? `${this.kind} ${this.address}`
   }
 
-  /** Its label, name or kind, and its number; of one that stands for another one, the name of that. */
+  /** Its label, name or kind, and its number; of a forwarder, the name of the process elsewhere. */
   get title(): string {
     return this.behaviour.title ?? `${this.label ?? this.name ?? this.kind} ${this.address}`
   }

@@ -166,14 +166,19 @@ test('the health of the instance names the runs that are blocked, and why', asyn
   const w = await flowWorld([waits(1)])
   await w.during(w.flow.start(waits(1), undefined, { id: '7' }))
   const none = { count: 0, first: [] }
-  expect(w.s.app.health().parts.flow).toEqual({ blocked: none, failed: none, schedules: none })
+  expect(w.s.app.health().parts.flow).toEqual({
+    blocked: none,
+    failed: none,
+    schedules: none,
+    unread: none,
+  })
   await w.crash([waits(2)])
   await w.s.advance(1_000)
 
   const reason = expect.stringContaining('no body of version 1')
   const first = [{ run: 'waits/7', reason, since: w.flow.get(waits(2), '7')?.since }]
   expect(w.s.app.health().parts.flow).toEqual({
-    ...{ blocked: { count: 1, first }, failed: none, schedules: none },
+    ...{ blocked: { count: 1, first }, failed: none, schedules: none, unread: none },
   })
 })
 

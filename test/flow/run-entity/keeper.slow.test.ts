@@ -119,7 +119,12 @@ test('a keeper that is killed begins anew: it is one listener, wakes runs and re
   await w.s.advance(1_000)
   expect(listeners()).toBe(before)
   const none = { count: 0, first: [] }
-  expect(w.s.app.health().parts.flow).toEqual({ blocked: none, failed: none, schedules: none })
+  expect(w.s.app.health().parts.flow).toEqual({
+    blocked: none,
+    failed: none,
+    schedules: none,
+    unread: none,
+  })
   w.s.system.kill(w.s.app.entities.holder('$flow-hangs/1')?.address as never)
   await w.s.advance(2_000)
   expect(begun).toHaveLength(2)

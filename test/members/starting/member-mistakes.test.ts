@@ -69,7 +69,12 @@ test('the health of an owner that is unsure says so, and why its workflows are n
   expect(parts.flow).toEqual({ unknown: expect.stringContaining('may have another owner') })
   await members.clock.advance(3 * leaseMs)
   const none = { count: 0, first: [] }
-  expect(owner.health().parts.flow).toEqual({ blocked: none, failed: none, schedules: none })
+  expect(owner.health().parts.flow).toEqual({
+    blocked: none,
+    failed: none,
+    schedules: none,
+    unread: none,
+  })
 })
 
 test('an owner that is unsure when it looks for old runs keeps its workflows, and goes on', async () => {

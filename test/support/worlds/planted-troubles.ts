@@ -155,6 +155,12 @@ export const plants: Readonly<Record<TroubleKind, Plant>> = {
   overdue: inActors({ overdue: some({ entity: 'order/1', what: 'alarm pay', at: 1 }) }),
   'run blocked': inParts('flow', { blocked: stopped }),
   'run failed': inParts('flow', { failed: stopped }),
+  'unread signals': inParts('flow', {
+    unread: some({
+      ...{ run: 'payment/7', waitsFor: { kind: 'signal', name: 'collected' }, since: 1 },
+      unread: [{ kind: 'signal', name: 'fetched', count: 1 }],
+    }),
+  }),
   'schedule broken': inParts('flow', {
     schedules: some({
       ...{ schedule: 'daily', since: 1, reason: 'the workflow report is not in the tree' },
