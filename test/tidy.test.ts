@@ -126,7 +126,7 @@ const doors: Record<string, readonly string[]> = {
     'src/members/starting/member-start.ts',
   ],
   'node:zlib': ['src/bytes/crc32.ts', 'src/inspect/page-server/page-server.ts'],
-  'node:http': ['src/inspect/page-server/'],
+  'node:http': ['src/adapters/streams/', 'src/inspect/page-server/'],
   'node:vm': ['src/inspect/'],
   'node:readline': ['src/inspect/'],
 }
@@ -145,6 +145,7 @@ const entryPoints = [
   'src/inspect/page-server/observer.ts',
   'src/adapters/level/level.ts',
   'src/adapters/otel/otel.ts',
+  'src/adapters/streams/streams.ts',
   'src/adapters/nats/nats.ts',
   'src/adapters/postgres/postgres.ts',
   // No user can reach it yet: `start` has no option for several members.

@@ -76,6 +76,7 @@ export {
   type OwnersWay,
   type Reach,
   type ShardOwners,
+  sentBytesMax,
   shardAsked,
 } from './core/owners-way.ts'
 export type { RecoveryProgress } from './core/recovery-progress.ts'
@@ -231,7 +232,11 @@ export { Compound, LargeValue } from './store/value-reading.ts'
 export type { StreamedIn } from './store/value-streams.ts'
 export type { ChangePlace, DurableWatch, WatchBegin } from './store/watch.ts'
 export { InstanceStreams } from './streams/instance-streams.ts'
+export type { RawStreams } from './streams/raw-streams.ts'
+export type { Stop } from './streams/shard-streams.ts'
+export { messageText } from './streams/stream-message.ts'
 export type { StreamMessage, StreamReader } from './streams/stream-reader.ts'
+export type { Reading, ReadingPlace } from './streams/stream-reading.ts'
 export {
   type OpenStreamOptions,
   type StreamAppendOptions,

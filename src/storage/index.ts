@@ -94,6 +94,7 @@ export {
   type StreamAct,
   type StreamPart,
   type StreamsUnit,
+  type StreamTarget,
 } from './commands/stream-unit.ts'
 export * from './commitments/proof.ts'
 export {
@@ -393,6 +394,7 @@ export {
   isEntityStream,
   isStream,
   offsetOf,
+  offsetPlace,
   placeIn,
   streamChunkKey,
   streamChunks,
@@ -405,10 +407,15 @@ export {
 export {
   chunkBytes,
   chunkHeadBytes,
+  contentTypeOf,
+  isJsonType,
+  mediaTypeOf,
   messageEnd,
   messageHeadBytes,
   readStreamHead,
   type StreamHead,
+  type StreamOrigin,
+  streamTextBytesMax,
 } from './values/stream-row.ts'
 export { decodeCause, encodeCause, type LoggedCause, saysCause } from './values/turn-cause.ts'
 export { decodeFromOutside, decodeValue, encodeList, encodeValue } from './values/value.ts'

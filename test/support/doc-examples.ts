@@ -31,6 +31,7 @@ export const examplePages = [
   'docs/wal.md',
   'docs/journal.md',
   'docs/references.md',
+  'docs/streams.md',
 ]
 
 /** The examples of a page in one language, in their order. */

@@ -11,6 +11,16 @@ export const tempFolder = (): string => {
   return dir
 }
 
+/** A folder of all the tests around the call, which its answer names once they have begun. */
+export const folderOfSuite = (): (() => string) => {
+  let made: string
+  beforeAll(() => {
+    made = mkdtempSync(join(tmpdir(), 'keelson-'))
+  })
+  afterAll(() => rmSync(made, { recursive: true, force: true }))
+  return () => made
+}
+
 /** A folder whose content `make` makes once for all tests around the call; each call of the answer copies it. */
 export const folderMadeOnce = (make: (dir: string) => Promise<unknown>): (() => string) => {
   let made: string

@@ -14,6 +14,7 @@ import {
   decodeFromOutside,
   entityOfStream,
   isBirth,
+  isJsonType,
   messagesOf,
   namedKeys,
   type StoredValue,
@@ -80,7 +81,8 @@ const streamsIn = (unit: StreamsUnit, shard: number, shards: number): StreamsUni
   for (const part of unit.parts) {
     if (shardOf(`{${entityOfStream(part.owner)}}`, shards) !== shard)
       throw invalidArgument('owner', `a stream of shard ${shard}`, part.owner)
-    if (part.act !== 'append') continue
+    if (part.act !== 'append' && part.act !== 'create') continue
+    if (part.act === 'append' ? part.to?.isBytes : !isJsonType(part.contentType)) continue
     for (const message of messagesOf(part)) {
       if (!isUtf8(message)) throw malformed('a message of a stream')
       JSON.parse(Buffer.from(message).toString())

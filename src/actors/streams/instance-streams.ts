@@ -14,6 +14,7 @@ import type { System } from '../../runtime/index.ts'
 import {
   compareKeys,
   entityOfStream,
+  isExpired,
   isStream,
   readStreamHead,
   type StreamHead,
@@ -21,7 +22,7 @@ import {
   streamHeads,
   streamNameIn,
 } from '../../storage/index.ts'
-import { foundFor, type OwnersWay, shardAsked } from '../core/owners-way.ts'
+import { askedAtOwner, foundFor, type OwnersWay, shardAsked } from '../core/owners-way.ts'
 import type { Routes } from '../store/key-placement.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import { type ReadingTerms, ShardStreams } from './shard-streams.ts'
@@ -33,12 +34,12 @@ export type ListedStream = readonly [name: string, head: StreamHead]
 /** The streams of one instance. */
 export class InstanceStreams {
   readonly shards: readonly WritingShard[]
-  readonly #system: System
+  readonly system: System
   readonly #routes: Routes | undefined
   readonly #streams = new Map<number, ShardStreams>()
 
   constructor(system: System, shards: readonly WritingShard[], routes: Routes | undefined) {
-    this.#system = system
+    this.system = system
     this.shards = shards
     this.#routes = routes
   }
@@ -61,9 +62,19 @@ export class InstanceStreams {
   of(shard: WritingShard): ShardStreams {
     const found = this.#streams.get(shard.index)
     if (found) return found
-    const made = new ShardStreams(this.#system, shard, this.#routes)
+    const made = new ShardStreams(this.system, shard, this.#routes)
     this.#streams.set(shard.index, made)
     return made
+  }
+
+  /** The head of the stream of an owner, here or elsewhere. @throws KeelsonError `SHARD_DOWN`, `CLOSED` */
+  async head(owner: string): Promise<StreamHead | undefined> {
+    const shard = this.shardOf(owner)
+    const { deadlineMs } = shard.parts.settings
+    const head = await askedAtOwner(shard, 'streams.head', [owner], deadlineMs, () =>
+      headAt(shard, owner),
+    )
+    return head ?? undefined
   }
 
   /** Resolves when every call has its answer, but for those to shards that are down. */
@@ -140,7 +151,7 @@ const listTerms = object({
 /** The head of a stream at this member; `null` without one. */
 export const headAt = async (shard: WritingShard, owner: string): Promise<StreamHead | null> => {
   if ((await shard.settled()).kind !== 'open') throw shard.unavailable()
-  return headIn(shard.view(), owner) ?? null
+  return headIn(shard.view(), owner, shard.now()) ?? null
 }
 
 /** Which streams to list. */
@@ -158,8 +169,11 @@ export const listed = async (
     const from = compareKeys(after, prefix) < 0 ? { gte } : { gt: streamHeads(after).gte }
     let count = 0
     for (const [key, row] of shard.view().rows({ ...range, ...from } as never)) {
-      if (count++ === limit) break
-      found.push([streamNameIn(key), readStreamHead(row)])
+      if (count === limit) break
+      const head = isExpired(row, shard.now()) ? undefined : readStreamHead(row)
+      if (!head || head.terms?.isDeleted) continue
+      found.push([streamNameIn(key), head])
+      count++
     }
   }
   return found

@@ -36,6 +36,8 @@ export class ShardStreams {
   /** The readers that wait, by the owners of their streams. */
   readonly #waiting = new Map<string, Set<() => void>>()
   #stopListening: (() => void) | undefined
+  /** The streams of which it is being written that they were read. */
+  readonly #touching = new Map<string, Promise<unknown>>()
 
   constructor(system: System, shard: WritingShard, routes: Routes | undefined) {
     this.#system = system
@@ -100,6 +102,7 @@ export class ShardStreams {
       if (!waits || !isIdle(reading)) {
         // The log has every message that was read. No crash takes one back once the log is synced.
         if (levelOf(shard.parts.settings) !== 'durable') await synced(this.#system, shard)
+        if (reading.isToTouch) await this.#touched(owner)
         return reading
       }
       place = reading.next
@@ -107,10 +110,22 @@ export class ShardStreams {
     }
   }
 
+  /** Writes that a stream was read. A stream that cannot be written is read all the same. */
+  #touched(owner: string): Promise<unknown> {
+    const writing =
+      this.#touching.get(owner) ??
+      this.gather
+        .send({ owner, act: 'touch' })
+        .catch(() => undefined)
+        .finally(() => this.#touching.delete(owner))
+    this.#touching.set(owner, writing)
+    return writing
+  }
+
   #looked(owner: string, place: ReadingPlace, bytesMax: number): Reading | undefined {
     const shard = this.#shard
     try {
-      return readingFrom(shard.view(), owner, place, bytesMax)
+      return readingFrom(shard.view(), owner, place, bytesMax, shard.now())
     } catch (error) {
       if (shard.mends(error)) return undefined
       throw error
@@ -169,12 +184,13 @@ const partsOf = (unit: Unit): readonly StreamPart[] =>
   unit.kind === 'streams' ? unit.parts : (unit.kind === 'turn' && unit.streams) || []
 
 /** Whether there is nothing to give: no message, and the stream may get some. */
-const isIdle = ({ texts, isClosed }: Reading): boolean => texts.length === 0 && !isClosed
+const isIdle = ({ messages, isClosed }: Reading): boolean => messages.length === 0 && !isClosed
 
 const nothingAt = (place: ReadingPlace): Reading => ({
-  texts: [],
+  messages: [],
   first: 0,
   next: place,
   isAtEnd: true,
   isClosed: false,
+  isToTouch: false,
 })

@@ -13,6 +13,7 @@ import {
   type ProducerNumber,
   type StreamAnswer,
   type StreamPart,
+  type StreamTarget,
   streamNameOf,
   type UnitAnswer,
   unitBytesMax,
@@ -40,10 +41,11 @@ const callsMax = 1_000
 
 /** Messages for a stream. */
 export type SentMessages = {
-  readonly texts: readonly string[]
+  readonly messages: readonly (string | Uint8Array)[]
   readonly bytes: number
   readonly closes: boolean
   readonly producer: ProducerNumber | undefined
+  readonly to?: StreamTarget
 }
 
 /** An act that is no append. */
@@ -67,6 +69,7 @@ type Filling = {
   readonly packed: PackedMessages
   readonly other: OtherPart | undefined
   readonly producer: ProducerNumber | undefined
+  readonly to: StreamTarget | undefined
   closes: boolean
   readonly calls: { readonly call: Call; readonly upTo: number }[]
 }
@@ -150,20 +153,20 @@ export class StreamGather {
   /** A call joins the last part of its stream, or begins one. */
   #take(call: Call, load: Load): void {
     const { owner, messages, other } = call
-    load.messages += messages?.texts.length ?? 0
+    load.messages += messages?.messages.length ?? 0
     load.bytes += messages?.bytes ?? 0
     const last = this.#last.get(owner)
     const part = last && mayJoin(last, call) ? last : this.#begin(call, other)
-    for (const text of messages?.texts ?? []) part.packed.add(text)
+    for (const message of messages?.messages ?? []) part.packed.add(message)
     if (messages?.closes) part.closes = true
     part.calls.push({ call, upTo: part.packed.count })
     if (isAtBound(load) || this.#parts.length > unitMax.parts) this.#isFull = true
   }
 
   #begin({ owner, messages }: Call, other: OtherPart | undefined): Filling {
-    const { producer } = messages ?? {}
+    const { producer, to } = messages ?? {}
     const packed = new PackedMessages()
-    const part: Filling = { owner, packed, other, producer, closes: false, calls: [] }
+    const part: Filling = { owner, packed, other, producer, to, closes: false, calls: [] }
     this.#parts.push(part)
     this.#last.set(owner, part)
     return part
@@ -206,8 +209,8 @@ export class StreamGather {
     const most = Math.min(unitMax.bytes, unitBytesMax(this.#shard.files.parts.logOptions) >> 1)
     let bytes = 0
     let count = 0
-    for (const { packed } of this.#parts) {
-      bytes += packed.length
+    for (const part of this.#parts) {
+      bytes += bytesOf(part)
       if (count === unitMax.parts || (bytes > most && count > 0)) break
       count++
     }
@@ -249,7 +252,7 @@ export class StreamGather {
   #leaves({ owner, calls }: Filling): void {
     const load = this.#loadOf(owner)
     for (const { call } of calls) {
-      load.messages -= call.messages?.texts.length ?? 0
+      load.messages -= call.messages?.messages.length ?? 0
       load.bytes -= call.messages?.bytes ?? 0
     }
     for (let next = load.queue[0]; next && hasRoom(load, next.messages); next = load.queue[0]) {
@@ -270,7 +273,10 @@ const mayJoin = (part: Filling, { messages }: Call): boolean =>
   !part.closes &&
   messages !== undefined &&
   isNext(part, messages.producer) &&
-  messages.texts.length > 0 &&
+  part.to?.birth === messages.to?.birth &&
+  part.to?.order === undefined &&
+  messages.to?.order === undefined &&
+  messages.messages.length > 0 &&
   part.packed.length + messages.bytes <= unitMax.bytes
 
 const isNext = ({ producer, packed }: Filling, next: ProducerNumber | undefined): boolean =>
@@ -282,7 +288,7 @@ const isNext = ({ producer, packed }: Filling, next: ProducerNumber | undefined)
     next.seq === producer.seq + packed.count)
 
 const hasRoom = ({ messages, bytes }: Load, more: SentMessages | undefined): boolean => {
-  const count = messages + (more?.texts.length ?? 0)
+  const count = messages + (more?.messages.length ?? 0)
   const isWithin = count <= waitingMax.messages && bytes + (more?.bytes ?? 0) <= waitingMax.bytes
   return isWithin || messages === 0
 }
@@ -290,7 +296,10 @@ const hasRoom = ({ messages, bytes }: Load, more: SentMessages | undefined): boo
 const isAtBound = ({ messages, bytes, queue }: Load): boolean =>
   queue.length > 0 || messages >= waitingMax.messages || bytes >= waitingMax.bytes
 
-const partOf = ({ owner, packed, other, producer, closes }: Filling): StreamPart =>
+const bytesOf = ({ packed, other }: Filling): number =>
+  other?.act === 'create' ? other.packed.length : packed.length
+
+const partOf = ({ owner, packed, other, producer, to, closes }: Filling): StreamPart =>
   other ?? {
     owner,
     act: 'append',
@@ -298,6 +307,7 @@ const partOf = ({ owner, packed, other, producer, closes }: Filling): StreamPart
     packed: packed.packed(),
     closes,
     producer,
+    to,
   }
 
 const answersIn = ([answer]: readonly UnitAnswer[]): readonly StreamAnswer[] => {

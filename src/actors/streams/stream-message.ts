@@ -80,8 +80,19 @@ export class PackedMessages {
     return this.#length
   }
 
-  /** Adds a message. */
-  add(text: string): void {
+  /** Adds a message: JSON, or bytes. */
+  add(message: string | Uint8Array): void {
+    if (typeof message === 'string') this.#addText(message)
+    else {
+      this.#reserve(messageHeadBytes + message.length)
+      this.#memory.writeUInt32LE(message.length, this.#length)
+      this.#memory.set(message, this.#length + messageHeadBytes)
+      this.#length += messageHeadBytes + message.length
+      this.#count++
+    }
+  }
+
+  #addText(text: string): void {
     // A character of a text takes at most three bytes.
     this.#reserve(messageHeadBytes + 3 * text.length)
     const from = this.#length + messageHeadBytes

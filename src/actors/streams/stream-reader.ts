@@ -2,7 +2,7 @@
 import { SerialQueue } from '../../bytes/serial-queue.ts'
 import { offsetOf } from '../../storage/index.ts'
 import type { ReadingTerms, ShardStreams, Stop } from './shard-streams.ts'
-import type { Reading, ReadingPlace } from './stream-reading.ts'
+import { messageValue, type Reading, type ReadingPlace } from './stream-reading.ts'
 
 /** A message, and the offset from which a later reader goes on after it. */
 export type StreamMessage<T = unknown> = { readonly value: T; readonly offset: string }
@@ -86,11 +86,11 @@ export class StreamReader<T = unknown> implements AsyncIterableIterator<StreamMe
 
   #given(): StreamMessage<T> | undefined {
     const reading = this.#reading
-    const text = reading?.texts[this.#at]
-    if (!reading || text === undefined) return undefined
+    const message = reading?.messages[this.#at]
+    if (!reading || message === undefined) return undefined
     this.#at++
     const offset = offsetOf({ birth: reading.next.birth ?? '', number: reading.first + this.#at })
-    return { value: JSON.parse(text) as T, offset }
+    return { value: messageValue(message) as T, offset }
   }
 
   /** Whether the last reading was the last one of all. */

@@ -8,6 +8,9 @@ import {
   chunkBytes,
   chunkHeadBytes,
   chunkNumberOf,
+  contentTypeOf,
+  isJsonType,
+  living,
   messageEnd,
   messageHeadBytes,
   readStreamHead,
@@ -30,8 +33,8 @@ export type ReadingPlace = {
 
 /** Messages of a stream, and the place after them. */
 export type Reading = {
-  /** The JSON of each. */
-  readonly texts: readonly string[]
+  /** The JSON of each, or its bytes in a stream of bytes. */
+  readonly messages: readonly (string | Uint8Array)[]
   /** The number of the first. */
   readonly first: number
   readonly next: ReadingPlace
@@ -39,12 +42,36 @@ export type Reading = {
   readonly isAtEnd: boolean
   /** There will be none: the stream is closed. */
   readonly isClosed: boolean
+  /** The stream has a TTL, and a part of it has passed: that it was read is to be written. */
+  readonly isToTouch: boolean
 }
 
-/** The head of a stream. @throws KeelsonError `CORRUPT` */
-export const headIn = (view: ReadView, owner: string): StreamHead | undefined => {
-  const row = view.row(streamHeadKey(owner))
+/** The value of a message. */
+export const messageValue = (message: string | Uint8Array): unknown =>
+  typeof message === 'string' ? JSON.parse(message) : message
+
+/** The head of a stream at `now`. @throws KeelsonError `CORRUPT` */
+export const headIn = (view: ReadView, owner: string, now: number): StreamHead | undefined => {
+  const row = living(view.row(streamHeadKey(owner)), now)
   return row && readStreamHead(row)
+}
+
+/** A read is written once so many parts of the TTL have passed. */
+const touchParts = 1 / 4
+
+const isToTouch = ({ terms }: StreamHead, now: number): boolean =>
+  terms?.ttlMs !== undefined && now - terms.touchedMs >= terms.ttlMs * touchParts
+
+/** The number of a place in a stream; in a fork those of its source fit what was copied. */
+const numberOf = (head: StreamHead, place: ReadingPlace): number | undefined => {
+  const { birth, number } = place
+  if (number === 'start') return head.floor
+  if (number === 'now') return head.next
+  if (birth === undefined || birth === head.birth) return number
+  const { source } = head.terms ?? {}
+  if (!source || source.birth !== birth) return undefined
+  const copied = source.number + (isJsonType(contentTypeOf(head)) ? source.more : 0)
+  return number >= source.from && number <= copied ? number - source.from : undefined
 }
 
 const gone = (owner: string, why: string, details: object = noOptions): KeelsonError =>
@@ -60,22 +87,22 @@ export const readingFrom = (
   owner: string,
   place: ReadingPlace,
   bytesMax: number,
+  now: number,
 ): Reading => {
-  const head = headIn(view, owner)
-  if (!head) {
+  const head = headIn(view, owner, now)
+  if (!head || head.terms?.isDeleted) {
     if (place.birth !== undefined) throw gone(owner, 'the stream of this offset is gone')
     const next = place.number === 'now' ? { birth: undefined, number: 'start' as const } : place
-    return { texts: [], first: 0, next, isAtEnd: true, isClosed: false }
+    return { messages: [], first: 0, next, isAtEnd: true, isClosed: false, isToTouch: false }
   }
   const { birth, floor } = head
-  if (place.birth !== undefined && place.birth !== birth)
-    throw gone(owner, 'the stream of this offset is gone')
-  const number =
-    place.number === 'start' ? floor : place.number === 'now' ? head.next : place.number
+  const number = numberOf(head, place)
+  if (number === undefined) throw gone(owner, 'the stream of this offset is gone')
   if (number < floor || number > head.next)
     throw gone(owner, 'the stream does not have this offset', { offset: number, floor })
   const first = number
-  const texts: string[] = []
+  const given = isJsonType(contentTypeOf(head)) ? textIn : bytesIn
+  const messages: (string | Uint8Array)[] = []
   let bytes = 0
   let cursor = place.chunk === undefined ? undefined : { chunk: place.chunk, at: place.at ?? 0 }
   let at = number
@@ -84,7 +111,7 @@ export const readingFrom = (
     const content = contentOf(view, owner, birth, cursor.chunk)
     while (cursor.at < content.length && at < head.next && bytes < bytesMax) {
       const end = messageEnd(content, cursor.at)
-      texts.push(textIn(content, cursor.at + messageHeadBytes, end))
+      messages.push(given(content, cursor.at + messageHeadBytes, end))
       bytes += end - cursor.at
       cursor = { chunk: cursor.chunk, at: end }
       at++
@@ -92,8 +119,11 @@ export const readingFrom = (
   }
   const isAtEnd = at === head.next
   const next: ReadingPlace = { birth, number: at, ...cursor }
-  return { texts, first, next, isAtEnd, isClosed: isAtEnd && head.isClosed }
+  const isClosed = isAtEnd && head.isClosed
+  return { messages, first, next, isAtEnd, isClosed, isToTouch: isToTouch(head, now) }
 }
+
+const bytesIn = (bytes: Uint8Array, from: number, to: number): Uint8Array => bytes.slice(from, to)
 
 const textIn = (bytes: Uint8Array, from: number, to: number): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString()

@@ -20,19 +20,15 @@ import {
 } from '../../storage/index.ts'
 import type { Access } from '../core/access.ts'
 import { checkSignal, listOf, ownOptions } from '../core/argument-check.ts'
-import { askedAtOwner, overOwners, sentBytesMax } from '../core/owners-way.ts'
+import { overOwners, sentBytesMax } from '../core/owners-way.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
-import {
-  headAt,
-  type InstanceStreams,
-  type ListedStream,
-  listed,
-  listMax,
-} from './instance-streams.ts'
+import { type InstanceStreams, type ListedStream, listed, listMax } from './instance-streams.ts'
+import { RawStreams } from './raw-streams.ts'
+import { deletedStream } from './stream-forks.ts'
 import type { OtherPart, Sent, SentMessages } from './stream-gather.ts'
 import { messageText } from './stream-message.ts'
 import { type StreamMessage, StreamReader } from './stream-reader.ts'
-import type { ReadingPlace } from './stream-reading.ts'
+import { messageValue, type ReadingPlace } from './stream-reading.ts'
 
 const keepFields = {
   /** Messages of the last so many ms. */
@@ -130,6 +126,11 @@ export class Streams {
     this.#access = access
   }
 
+  /** @internal For `keelson/streams`. */
+  raw(): RawStreams {
+    return new RawStreams(this.#streams, this.#access)
+  }
+
   /** @internal For the close of the instance. */
   drained(): Promise<void> {
     return this.#streams.drained()
@@ -220,12 +221,12 @@ export class StreamSource<T = unknown> {
     const stop = { isStopped: false, wake: () => undefined }
     const reading = await this.#streams.of(this.#shard).read(terms, stop)
     if (!reading) throw new Error('a page was stopped')
-    const { texts, first, next, isAtEnd, isClosed } = reading
+    const { messages, first, next, isAtEnd, isClosed } = reading
     const { birth, number } = next
     const offset = (at: number): string => offsetOf({ birth: birth ?? '', number: at })
     return {
-      messages: texts.map((text, at) => ({
-        value: JSON.parse(text) as T,
+      messages: messages.map((message, at) => ({
+        value: messageValue(message) as T,
         offset: offset(first + at + 1),
       })),
       next: birth === undefined || typeof number !== 'number' ? undefined : offset(number),
@@ -237,11 +238,8 @@ export class StreamSource<T = unknown> {
   /** The facts of the stream; `undefined` without one. @throws KeelsonError `SHARD_DOWN`, `CLOSED` */
   async head(): Promise<StreamFacts | undefined> {
     this.#access.check()
-    const { deadlineMs } = this.#shard.parts.settings
-    const head = await askedAtOwner(this.#shard, 'streams.head', [this.#owner], deadlineMs, () =>
-      headAt(this.#shard, this.#owner),
-    )
-    return head ? factsOf(this.name, head) : undefined
+    const head = await this.#streams.head(this.#owner)
+    return head && !head.terms?.isDeleted ? factsOf(this.name, head) : undefined
   }
 }
 
@@ -352,9 +350,7 @@ export class StreamHandle<T = unknown> extends StreamSource<T> {
    */
   async delete(): Promise<boolean> {
     this.#access.check()
-    const { answer } = await this.#gather.send({ owner: this.#owner, act: 'delete' })
-    if (answer.kind !== 'removed') throw new Error(`a delete was answered like a ${answer.kind}`)
-    return answer.existed
+    return deletedStream(this.#streams, this.#owner)
   }
 
   get #gather() {
@@ -384,7 +380,7 @@ const sentMessages = (
   const texts = list.map((each, at) => messageText(each, isOne ? ['message'] : ['messages', at]))
   const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0)
   if (texts.length <= appendMax.messages && bytes <= appendMax.bytes)
-    return { texts, bytes, closes, producer }
+    return { messages: texts, bytes, closes, producer }
   throw new KeelsonError(
     'TOO_LARGE',
     `an append takes at most ${appendMax.messages} messages and ${appendMax.bytes} bytes`,
@@ -418,10 +414,15 @@ const producerIn = (options: StreamAppendOptions): ProducerNumber | undefined =>
 const refusals = {
   closed: ['CONFLICT', 'the stream is closed'],
   gap: ['CONFLICT', 'requests of the producer before this one are missing'],
+  differs: ['CONFLICT', 'the stream was made in another way'],
+  order: ['CONFLICT', 'an append of this order, or of a greater one, was before'],
+  type: ['CONFLICT', 'the stream has bytes and no JSON'],
+  deleted: ['CONFLICT', 'the stream was deleted, and has forks'],
   fenced: ['FENCED', 'the epoch of the producer has ended'],
   bytes: ['TOO_LARGE', 'the stream has as many bytes as it may keep'],
   producers: ['TOO_LARGE', 'the stream has as many producers as it may have'],
   births: ['TOO_LARGE', 'the stream was deleted and made too often at once'],
+  forks: ['TOO_LARGE', 'the stream has as many forks as it may have'],
   place: ['BAD_CURSOR', 'the stream does not have this offset'],
   none: ['BAD_CURSOR', 'there is no such stream'],
 } as const satisfies Readonly<Record<StreamRefusal['why'], readonly [string, string]>>

@@ -30,6 +30,11 @@ import {
   type Row,
   type RowRange,
   removalRows,
+  streamHeads,
+  streamNameIn,
+  streamOwner,
+  type Unit,
+  type UnitAnswer,
 } from '../../storage/index.ts'
 import { isIgnored, isList, isRecord, isSettled } from '../core/payload-check.ts'
 import type { ReadView } from '../core/read-view.ts'
@@ -147,8 +152,7 @@ export const server: GenServer<Messages, State, WritingShard> = {
         state.next = undefined
         return noReply(arm(state, restMs, context))
       }
-      const [answer] = result.value.answers
-      const keys = answer?.kind === 'removeExpired' ? answer.removed : 0
+      const keys = result.value.answers.reduce((sum, answer) => sum + removedBy(answer), 0)
       emit(context.system, state.shard, 'expiry.removed', { keys })
       return noReply(advance(state, context))
     },
@@ -206,19 +210,29 @@ const step = (state: State, context: Context): State => {
   state.walk ??= { behind: beginning, soonest: Number.POSITIVE_INFINITY }
   const { walk } = state
   const found = shard.parts.walks.walk(() => look(view, walk, shard.now()))
-  const { keys, behind, soonest, isEnd } = found
+  const { keys, streams, behind, soonest, isEnd } = found
   state.walk = { ...walk, soonest }
   state.next = isEnd ? undefined : { behind, soonest }
-  if (keys.length === 0) return advance(state, context)
+  if (keys.length === 0 && streams.length === 0) return advance(state, context)
   const options = {
     ack: 'applied',
     deadlineMs: shard.parts.settings.deadlineMs,
     whenFull: 'refuse',
     windowMs: 0,
   } as const
-  const units = [{ kind: 'removeExpired', keys }] as const
+  const parts = streams.map((owner) => ({ owner, act: 'expire' }) as const)
+  const units: Unit[] = []
+  if (keys.length > 0) units.push({ kind: 'removeExpired', keys })
+  if (parts.length > 0) units.push({ kind: 'streams', parts })
   context.pipe(submit(context.system, shard, { units, options }), 'removed')
   return state
+}
+
+/** How many expired keys and streams a unit has removed. */
+const removedBy = (answer: UnitAnswer): number => {
+  if (answer.kind === 'removeExpired') return answer.removed
+  if (answer.kind !== 'streams') return 0
+  return answer.answers.filter((each) => each.kind === 'removed' && each.existed).length
 }
 
 /** The rows of the step are removed: the walk continues, or rests at its end. */
@@ -231,8 +245,12 @@ const advance = (state: State, context: Context): State => {
   return rest(state, context)
 }
 
-/** The result of one step: the keys with expired rows, and where the step stopped. */
-type Look = Walk & { readonly keys: readonly string[]; readonly isEnd: boolean }
+/** The result of one step: the keys and streams with expired rows, and where the step stopped. */
+type Look = Walk & {
+  readonly keys: readonly string[]
+  readonly streams: readonly string[]
+  readonly isEnd: boolean
+}
 
 /**
  * Walks through the projection's rows only: sorting the overlay's rows would cost more than the
@@ -240,35 +258,41 @@ type Look = Walk & { readonly keys: readonly string[]; readonly isEnd: boolean }
  */
 const look = (view: ReadView, walk: Walk, now: number): Look => {
   const keys = new Set<string>()
+  const streams: string[] = []
   let { behind, soonest } = walk
   let rows = 0
   let valueBytes = 0
   let keyBytes = 0
   for (const [rowKey, row] of expiringRows(view.layers.projection, behind)) {
     if (rows >= rowsMax || valueBytes >= valueBytesMax || keyBytes >= keyBytesMax)
-      return { keys: [...keys], behind, soonest, isEnd: false }
+      return { keys: [...keys], streams, behind, soonest, isEnd: false }
     behind = rowKey
     rows++
     valueBytes += row.value.bytes.length
     if (row.expiresAt === 0) continue
     if (!isExpired(row, now)) soonest = Math.min(soonest, row.expiresAt)
     else if (isStillThere(view, rowKey, now)) {
-      keys.add(userKeyOf(rowKey))
+      if (rowKey.startsWith(headPrefix)) streams.push(streamOwner(streamNameIn(rowKey)))
+      else keys.add(userKeyOf(rowKey))
       keyBytes += utf8Length(rowKey)
     }
   }
-  return { keys: [...keys], behind, soonest, isEnd: true }
+  return { keys: [...keys], streams, behind, soonest, isEnd: true }
 }
 
-/** The rows after a key that may expire: locks, then users' keys. */
+/** The rows after a key that may expire: locks, then streams, then users' keys. */
 function* expiringRows(
   projection: ProjectionStore,
   behind: string,
 ): IterableIterator<readonly [rowKey: string, row: Row]> {
-  const isAmongLocks = behind < firstUserKey
-  if (isAmongLocks) yield* projection.range({ ...lockRows, gt: behind })
-  yield* projection.range(isAmongLocks ? { gte: firstUserKey } : { gt: behind })
+  if (behind < headPrefix) yield* projection.range({ ...lockRows, gt: behind })
+  if (behind < firstUserKey) yield* projection.range(restOf(heads, behind))
+  yield* projection.range(behind < firstUserKey ? { gte: firstUserKey } : { gt: behind })
 }
+
+/** The heads of all streams by themselves. */
+const heads = streamHeads('')
+const headPrefix = heads.gte ?? ''
 
 /** Whether the row was neither written nor removed since it was projected. */
 const isStillThere = ({ layers }: ReadView, rowKey: string, now: number): boolean => {

@@ -105,23 +105,43 @@ export type StreamDone = {
 /**
  * A part that was refused, and changed nothing.
  * - `closed`, `gap`: `CONFLICT`. `gap`: messages, or requests, of the producer are missing before it.
+ * - `differs`, `order`, `type`, `deleted`: `CONFLICT`. The stream was made in another way, had an
+ *   append of this order or a greater one, has bytes and no JSON, or was deleted and has forks.
  * - `fenced`: `FENCED`, for an epoch of the producer that has ended.
- * - `bytes`, `producers`, `births`: `TOO_LARGE`, for a stream at its bound.
+ * - `bytes`, `producers`, `births`, `forks`: `TOO_LARGE`, for a stream at its bound.
  * - `place`: `BAD_CURSOR`, for a place that the stream does not have.
  * - `none`: there is no stream, `NO_PROCESS` of what needs one.
  */
 export type StreamRefusal = {
   readonly kind: 'refusedPart'
-  readonly why: 'closed' | 'gap' | 'fenced' | 'bytes' | 'producers' | 'births' | 'place' | 'none'
+  readonly why:
+    | 'closed'
+    | 'gap'
+    | 'differs'
+    | 'order'
+    | 'type'
+    | 'deleted'
+    | 'fenced'
+    | 'bytes'
+    | 'producers'
+    | 'births'
+    | 'forks'
+    | 'place'
+    | 'none'
+  /** Of the stream that is there. */
+  readonly birth: string | undefined
   readonly next: number
   readonly producer: { readonly epoch: number; readonly next: number } | undefined
 }
 
-/** The answer of a part of a unit of streams. `removed`: whether there was a stream to delete. */
+/**
+ * The answer of a part of a unit of streams. `removed`: whether there was a stream, or a note of a
+ * fork, to remove; `sources`: the streams that may have notes of forks which are not there now.
+ */
 export type StreamAnswer =
   | StreamDone
   | StreamRefusal
-  | { readonly kind: 'removed'; readonly existed: boolean }
+  | { readonly kind: 'removed'; readonly existed: boolean; readonly sources?: readonly string[] }
 
 /**
  * The answer of a unit: the answer of its command or entry, the answers of a batch or of a turn's

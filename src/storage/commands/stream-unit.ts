@@ -4,25 +4,37 @@
  * parts. Pure.
  *
  *     unit      u32 parts, each: entity | u8 act, with 80 for a stream of the entity: its name | its fields
- *     append    u8 flags: 1 closes, 2 has a producer, 4 that counts messages |
- *               id | u64 epoch | u64 number | u32 messages | sized: messages, each u32 length, bytes
+ *     append    u8 flags: 1 closes, 2 has a producer, 4 that counts messages, 8 has a target, 16 with
+ *               an order, 32 of bytes | id | u64 epoch | u64 number | 8 bytes birth | order |
+ *               u32 messages | sized: messages, each u32 length, bytes
+ *     create    u8 flags: 1 closes, 2 has a TTL, 4 an expiry, 8 an origin | content type | u64 TTL, ms |
+ *               u64 expiry, ms | origin: owner, 8 bytes birth, u64 from, u64 number, u64 more |
+ *               u32 messages | sized: messages
  *     begin     id
  *     trim      8 bytes birth | u64 number
  *     keep      u64 ms | u64 bytes | u64 messages; 0 for no bound
- *     reopen, delete   nothing
+ *     fork      8 bytes birth | owner of the fork
+ *     unfork    owner of the fork
+ *     reopen, delete, touch, expire   nothing
  */
 import { u32In } from '../../bytes/u64.ts'
 import { asBuffer } from '../../bytes/utf8.ts'
 import { KeelsonError } from '../../errors.ts'
-import { entityBytesMax } from '../values/entity-key.ts'
+import { entityBytesMax, isEntity } from '../values/entity-key.ts'
 import {
   entityOfStream,
   isEntityStream,
   isStream,
+  isStreamOwner,
   type StreamPlace,
   streamNameOf,
 } from '../values/stream-key.ts'
-import { messageHeadBytes, type StreamKeeps } from '../values/stream-row.ts'
+import {
+  messageHeadBytes,
+  type StreamKeeps,
+  type StreamOrigin,
+  streamTextBytesMax,
+} from '../values/stream-row.ts'
 import type { PayloadReader, PayloadSink } from './payload.ts'
 
 /** The longest id of a producer, in bytes of UTF-8. */
@@ -43,6 +55,15 @@ export type ProducerNumber = {
   readonly counts: 'messages' | 'requests'
 }
 
+/** The stream that an append is for: without it, the one that is there or is made, of JSON. */
+export type StreamTarget = {
+  readonly birth: string
+  /** Greater, byte by byte, than that of every append before. */
+  readonly order: string | undefined
+  /** The messages are bytes and no JSON. */
+  readonly isBytes: boolean
+}
+
 /** Messages for a stream, packed: each u32 length and its bytes. */
 export type StreamAppend = {
   readonly act: 'append'
@@ -50,11 +71,27 @@ export type StreamAppend = {
   readonly packed: Uint8Array
   readonly closes: boolean
   readonly producer: ProducerNumber | undefined
+  readonly to?: StreamTarget | undefined
+}
+
+/** Makes a stream with its first messages. One that is there must have been made the same. */
+export type StreamCreate = {
+  readonly act: 'create'
+  readonly contentType: string
+  /** It ends so many ms after the last read or write, or at a time in ms since 1970. */
+  readonly ttlMs: number | undefined
+  readonly expiresAt: number | undefined
+  /** Of a fork. */
+  readonly source: StreamOrigin | undefined
+  readonly count: number
+  readonly packed: Uint8Array
+  readonly closes: boolean
 }
 
 /** The change of one stream. An append, a begin and a keep make it, if there is none. */
 export type StreamAct =
   | StreamAppend
+  | StreamCreate
   /** Raises the epoch of a producer. */
   | { readonly act: 'begin'; readonly id: string }
   /** Opens a closed stream again. */
@@ -62,7 +99,16 @@ export type StreamAct =
   /** Removes the messages before a place. */
   | { readonly act: 'trim'; readonly before: StreamPlace }
   | { readonly act: 'keep'; readonly keeps: StreamKeeps }
+  /** Ends the stream. One with forks keeps its name. */
   | { readonly act: 'delete' }
+  /** It was read: its TTL begins again. */
+  | { readonly act: 'touch' }
+  /** Removes what has expired. */
+  | { readonly act: 'expire' }
+  /** Notes a fork. */
+  | { readonly act: 'fork'; readonly birth: string; readonly fork: string }
+  /** The fork is gone. Without another one a deleted stream is removed. */
+  | { readonly act: 'unfork'; readonly fork: string }
 
 /** A part: a change of the stream of an owner. */
 export type StreamPart = StreamAct & { readonly owner: string }
@@ -70,7 +116,19 @@ export type StreamPart = StreamAct & { readonly owner: string }
 /** Parts for streams of one shard. */
 export type StreamsUnit = { readonly kind: 'streams'; readonly parts: readonly StreamPart[] }
 
-const acts = { append: 1, begin: 2, reopen: 3, trim: 4, keep: 5, delete: 6 } as const
+const acts = {
+  append: 1,
+  begin: 2,
+  reopen: 3,
+  trim: 4,
+  keep: 5,
+  delete: 6,
+  create: 7,
+  touch: 8,
+  expire: 9,
+  fork: 10,
+  unfork: 11,
+} as const
 
 /** The flags of a removal: it is the last one, or one of a stream of the entity. */
 export const removalFlags = { last: 1, stream: 2 } as const
@@ -78,7 +136,9 @@ export const removalFlags = { last: 1, stream: 2 } as const
 /** In an act: the stream is one of the entity. */
 const ofEntity = 0x80
 
-const flags = { closes: 1, producer: 2, messages: 4 } as const
+const flags = { closes: 1, producer: 2, messages: 4, target: 8, order: 16, bytes: 32 } as const
+
+const making = { closes: 1, ttl: 2, expiry: 4, origin: 8 } as const
 
 /** Writes the body of the unit. @throws KeelsonError `INVALID_ARGUMENT` */
 export const writeStreams = (sink: PayloadSink, { parts }: Pick<StreamsUnit, 'parts'>): void => {
@@ -97,8 +157,18 @@ const writePart = (sink: PayloadSink, part: StreamPart): void => {
     case 'append':
       writeAppend(sink, part)
       break
+    case 'create':
+      writeCreate(sink, part)
+      break
     case 'begin':
       sink.text('an id of a producer', part.id, producerIdBytesMax)
+      break
+    case 'fork':
+      sink.bytes(Buffer.from(part.birth, 'hex'))
+      sink.text('an owner of a stream', part.fork, entityBytesMax)
+      break
+    case 'unfork':
+      sink.text('an owner of a stream', part.fork, entityBytesMax)
       break
     case 'trim':
       sink.bytes(Buffer.from(part.before.birth, 'hex'))
@@ -114,14 +184,39 @@ const writePart = (sink: PayloadSink, part: StreamPart): void => {
 
 const writeAppend = (
   sink: PayloadSink,
-  { closes, producer, count, packed }: StreamAppend,
+  { closes, producer, to, count, packed }: StreamAppend,
 ): void => {
   const counting = producer?.counts === 'messages' ? flags.messages : 0
-  sink.u8((closes ? flags.closes : 0) | (producer ? flags.producer | counting : 0))
+  const ordered = to?.order === undefined ? 0 : flags.order
+  const target = to ? flags.target | ordered | (to.isBytes ? flags.bytes : 0) : 0
+  sink.u8((closes ? flags.closes : 0) | (producer ? flags.producer | counting : 0) | target)
   if (producer) {
     sink.text('an id of a producer', producer.id, producerIdBytesMax)
     sink.u64(producer.epoch)
     sink.u64(producer.seq)
+  }
+  if (to) {
+    sink.bytes(Buffer.from(to.birth, 'hex'))
+    if (to.order !== undefined) sink.text('an order of an append', to.order, streamTextBytesMax)
+  }
+  sink.u32(count)
+  sink.sized(packed)
+}
+
+const writeCreate = (sink: PayloadSink, part: StreamCreate): void => {
+  const { contentType, ttlMs, expiresAt, source, count, packed, closes } = part
+  const lasting =
+    (ttlMs === undefined ? 0 : making.ttl) | (expiresAt === undefined ? 0 : making.expiry)
+  sink.u8((closes ? making.closes : 0) | lasting | (source ? making.origin : 0))
+  sink.text('a content type', contentType, streamTextBytesMax)
+  if (ttlMs !== undefined) sink.u64(ttlMs)
+  if (expiresAt !== undefined) sink.u64(expiresAt)
+  if (source) {
+    sink.text('an owner of a stream', source.owner, entityBytesMax)
+    sink.bytes(Buffer.from(source.birth, 'hex'))
+    sink.u64(source.from)
+    sink.u64(source.number)
+    sink.u64(source.more)
   }
   sink.u32(count)
   sink.sized(packed)
@@ -134,6 +229,17 @@ export const readStreams = (reader: PayloadReader): StreamsUnit => {
   const parts = reader.list(() => readPart(reader))
   if (parts.length === 0) throw reader.damaged('a unit of streams without a part')
   return { kind: 'streams', parts }
+}
+
+const readOwner = (reader: PayloadReader): string => {
+  const owner = reader.text('an owner of a stream', entityBytesMax)
+  if (isEntity(owner) && isStreamOwner(owner)) return owner
+  throw reader.damaged('a part with the name of its owner')
+}
+
+const readBirth = (reader: PayloadReader): string => {
+  const from = reader.take(8)
+  return asBuffer(reader.bytes).toString('hex', from, from + 8)
 }
 
 const readPart = (reader: PayloadReader): StreamPart => {
@@ -151,8 +257,7 @@ const readPart = (reader: PayloadReader): StreamPart => {
     case acts.reopen:
       return { owner, act: 'reopen' }
     case acts.trim: {
-      const from = reader.take(8)
-      const birth = asBuffer(reader.bytes).toString('hex', from, from + 8)
+      const birth = readBirth(reader)
       return { owner, act: 'trim', before: { birth, number: reader.u64() } }
     }
     case acts.keep: {
@@ -161,6 +266,18 @@ const readPart = (reader: PayloadReader): StreamPart => {
     }
     case acts.delete:
       return { owner, act: 'delete' }
+    case acts.create:
+      return readCreate(reader, owner)
+    case acts.touch:
+      return { owner, act: 'touch' }
+    case acts.expire:
+      return { owner, act: 'expire' }
+    case acts.fork: {
+      const birth = readBirth(reader)
+      return { owner, act: 'fork', birth, fork: readOwner(reader) }
+    }
+    case acts.unfork:
+      return { owner, act: 'unfork', fork: readOwner(reader) }
     default:
       throw new KeelsonError('UNSUPPORTED_VERSION', `an unknown act on a stream: ${act}`, {
         details: { what: 'act on a stream', code: act },
@@ -170,11 +287,13 @@ const readPart = (reader: PayloadReader): StreamPart => {
 
 const readAppend = (reader: PayloadReader, owner: string): StreamPart => {
   const set = reader.u8()
-  const known = flags.closes | flags.producer | flags.messages
+  const known = Object.values(flags).reduce((sum, each) => sum | each, 0)
   const counts = (set & flags.messages) === 0 ? 'requests' : 'messages'
   const hasProducer = (set & flags.producer) !== 0
-  if ((set & ~known) !== 0 || (counts === 'messages' && !hasProducer))
-    throw reader.damaged('the flags of an append')
+  const hasTarget = (set & flags.target) !== 0
+  const isAimed = (set & (flags.order | flags.bytes)) !== 0
+  const isTorn = (counts === 'messages' && !hasProducer) || (isAimed && !hasTarget)
+  if ((set & ~known) !== 0 || isTorn) throw reader.damaged('the flags of an append')
   const producer = hasProducer
     ? {
         id: reader.text('an id of a producer', producerIdBytesMax),
@@ -183,12 +302,50 @@ const readAppend = (reader: PayloadReader, owner: string): StreamPart => {
         counts: counts as 'requests' | 'messages',
       }
     : undefined
+  const to = hasTarget
+    ? {
+        birth: readBirth(reader),
+        order:
+          (set & flags.order) === 0
+            ? undefined
+            : reader.text('an order of an append', streamTextBytesMax),
+        isBytes: (set & flags.bytes) !== 0,
+      }
+    : undefined
+  const closes = (set & flags.closes) !== 0
+  const { count, packed } = readMessages(reader)
+  if (count === 0 && !closes) throw reader.damaged('the messages of an append')
+  return { owner, act: 'append', count, packed, closes, producer, to }
+}
+
+const readCreate = (reader: PayloadReader, owner: string): StreamPart => {
+  const set = reader.u8()
+  const known = Object.values(making).reduce((sum, each) => sum | each, 0)
+  if ((set & ~known) !== 0) throw reader.damaged('the flags of a create')
+  const contentType = reader.text('a content type', streamTextBytesMax)
+  const ttlMs = (set & making.ttl) === 0 ? undefined : reader.u64()
+  const expiresAt = (set & making.expiry) === 0 ? undefined : reader.u64()
+  const source =
+    (set & making.origin) === 0
+      ? undefined
+      : {
+          owner: readOwner(reader),
+          birth: readBirth(reader),
+          from: reader.u64(),
+          number: reader.u64(),
+          more: reader.u64(),
+        }
+  const closes = (set & making.closes) !== 0
+  const messages = readMessages(reader)
+  const made = { contentType, ttlMs, expiresAt, source, closes }
+  return { owner, act: 'create', ...made, ...messages }
+}
+
+const readMessages = (reader: PayloadReader): { count: number; packed: Uint8Array } => {
   const count = reader.u32()
   const packed = reader.sized()
-  const closes = (set & flags.closes) !== 0
-  if ((count === 0 && !closes) || !arePacked(packed, count))
-    throw reader.damaged('the messages of an append')
-  return { owner, act: 'append', count, packed, closes, producer }
+  if (!arePacked(packed, count)) throw reader.damaged('the messages of a part')
+  return { count, packed }
 }
 
 /** Whether bytes are so many messages, none longer than a message may be. */
@@ -203,8 +360,8 @@ const arePacked = (packed: Uint8Array, count: number): boolean => {
   return at === packed.length
 }
 
-/** The messages of an append, as views. */
-export function* messagesOf({ packed }: StreamAppend): IterableIterator<Uint8Array> {
+/** The messages of an append or a create, as views. */
+export function* messagesOf({ packed }: StreamAppend | StreamCreate): IterableIterator<Uint8Array> {
   for (let at = 0; at < packed.length; ) {
     const from = at + messageHeadBytes
     at = from + u32In(packed, at)

@@ -9,11 +9,13 @@ import type {
   ProducerNumber,
   StreamAct,
   StreamAppend,
+  StreamCreate,
   StreamPart,
   StreamsUnit,
 } from '../commands/stream-unit.ts'
 import { removalRowKey } from '../values/entity-key.ts'
 import { entityRow } from '../values/entity-row.ts'
+import { compareKeys } from '../values/key.ts'
 import {
   birthsMax,
   isEntityStream,
@@ -28,7 +30,11 @@ import {
   chunkBytes,
   chunkHeadBytes,
   chunkStamp,
+  contentTypeOf,
   grownChunk,
+  isJsonType,
+  jsonType,
+  mediaTypeOf,
   messageHeadBytes,
   messagesIn,
   newChunk,
@@ -36,17 +42,22 @@ import {
   readStreamHead,
   readStreamProducer,
   type StreamHead,
+  type StreamOrigin,
   type StreamProducer,
+  type StreamTerms,
   streamHeadRow,
   streamProducerRow,
 } from '../values/stream-row.ts'
-import type { RowSink, Rows } from './rows.ts'
+import { isExpired, type RowSink, type Rows } from './rows.ts'
 
 /** The most bytes of messages that a stream keeps. */
 export const streamBytesMax = 2 ** 30
 
 /** The most producers of a stream. */
 const producersMax = 10_000
+
+/** The most forks of a stream. */
+const forksMax = 64
 
 /** The bytes of a full chunk, and of one in a long append. */
 const chunkMax = 8 * 1024
@@ -95,16 +106,30 @@ const applyPart = (
 ): StreamAnswer => {
   const { owner } = part
   const row = rows.get(streamHeadKey(owner))
-  const head = row && readStreamHead(row)
+  let head = row && readStreamHead(row)
   const stray = isInTurn || !isEntityStream(owner) ? undefined : strayOf(part, head, rows)
   if (stray) return refusal(stray, head)
-  if (part.act === 'delete') return removed(owner, head, rows)
+  if (row && head && isExpired(row, stamp.time)) {
+    end(owner, head, rows)
+    head = undefined
+  }
+  switch (part.act) {
+    case 'delete':
+      return deleted(owner, head, rows)
+    case 'unfork':
+      return unforked(part.fork, owner, head, rows)
+    case 'expire':
+      return { kind: 'removed', existed: row !== undefined && !head }
+  }
+  if (head?.terms?.isDeleted) return refusal('deleted', head)
   if (head) return acted(part, owner, head, rows, stamp)
-  if (part.act === 'reopen' || part.act === 'trim') return refusal('none', undefined)
+  if (!makes(part)) return refusal('none', undefined)
   const birth = freeBirth(owner, rows, stamp.lsn)
-  return birth === undefined
-    ? refusal('births', undefined)
-    : acted(part, owner, newHead(birth, stamp.time), rows, stamp)
+  if (birth === undefined) return refusal('births', undefined)
+  const made = newHead(birth, stamp.time)
+  return part.act === 'create'
+    ? created(part, owner, made, rows, stamp.time)
+    : acted(part, owner, made, rows, stamp)
 }
 
 /**
@@ -122,6 +147,9 @@ const strayOf = (
   const isBegun = id !== undefined && rows.get(streamProducerKey(owner, head.birth, id))
   return isBegun ? undefined : 'fenced'
 }
+/** Whether a part makes a stream, if there is none. */
+const makes = (part: StreamPart): boolean =>
+  part.act === 'append' ? !part.to : ['begin', 'keep', 'create'].includes(part.act)
 
 /** A birth that no row of an ended one has; `undefined` if this frame has had too many. */
 const freeBirth = (owner: string, rows: Rows, lsn: number): string | undefined => {
@@ -133,17 +161,46 @@ const freeBirth = (owner: string, rows: Rows, lsn: number): string | undefined =
 }
 
 /** The stream ends at once; its chunks and producers are removed piece by piece. */
-const removed = (owner: string, head: StreamHead | undefined, rows: Changing): StreamAnswer => {
-  if (!head) return { kind: 'removed', existed: false }
+const end = (owner: string, head: StreamHead, rows: Changing): void => {
   rows.set(streamHeadKey(owner), undefined)
   rows.set(removalRowKey(owner, head.birth), entityRow(nothing))
+}
+
+/** Ends a stream. If it has forks its head stays, so that nobody makes another one of the name. */
+const deleted = (owner: string, head: StreamHead | undefined, rows: Changing): StreamAnswer => {
+  if (!head || head.terms?.isDeleted) return { kind: 'removed', existed: false }
+  const { terms } = head
+  const sources = terms?.source ? [terms.source.owner] : []
+  end(owner, head, rows)
+  if (terms?.forks?.length) {
+    terms.isDeleted = true
+    head.floor = head.next
+    head.bytes = 0
+    kept(owner, head, rows)
+    sources.push(owner)
+  }
+  return { kind: 'removed', existed: true, ...(sources.length > 0 && { sources }) }
+}
+
+const unforked = (
+  fork: string,
+  owner: string,
+  head: StreamHead | undefined,
+  rows: Changing,
+): StreamAnswer => {
+  const { terms } = head ?? {}
+  const isNoted = terms?.forks?.includes(fork) === true
+  if (!head || !terms?.forks || !isNoted) return { kind: 'removed', existed: false }
+  terms.forks = terms.forks.filter((each) => each !== fork)
+  if (terms.isDeleted && terms.forks.length === 0) end(owner, head, rows)
+  else kept(owner, head, rows)
   return { kind: 'removed', existed: true }
 }
 
 const nothing = new Uint8Array(0)
 
 const acted = (
-  part: Exclude<StreamAct, { act: 'delete' }>,
+  part: Exclude<StreamAct, { act: 'delete' | 'expire' | 'unfork' }>,
   owner: string,
   head: StreamHead,
   rows: Changing,
@@ -154,6 +211,15 @@ const acted = (
       return appended(part, owner, head, rows, time)
     case 'begin':
       return begun(part.id, owner, head, rows)
+    case 'create':
+      return isMadeSo(head, part)
+        ? done(head, head.next, undefined, false, true)
+        : refusal('differs', head)
+    case 'touch':
+      touch(head, time)
+      return kept(owner, head, rows)
+    case 'fork':
+      return forked(part.birth, part.fork, owner, head, rows)
     case 'reopen':
       head.isClosed = false
       return kept(owner, head, rows)
@@ -203,9 +269,66 @@ const refusal = (
 ): StreamRefusal => ({
   kind: 'refusedPart',
   why,
+  birth: head?.birth,
   next: head?.next ?? 0,
   producer: producer && { epoch: producer.epoch, next: producer.next },
 })
+
+const created = (
+  part: StreamCreate,
+  owner: string,
+  head: StreamHead,
+  rows: Changing,
+  time: number,
+): StreamAnswer => {
+  const { contentType, ttlMs, expiresAt, source, count, packed, closes } = part
+  const lasts = ttlMs !== undefined || expiresAt !== undefined
+  if (contentType !== jsonType || lasts || source)
+    head.terms = { contentType, ttlMs, expiresAt, source, touchedMs: time }
+  if (count > 0) grow(owner, head, packed, 0, count, rows, time)
+  head.isClosed = closes
+  return kept(owner, head, rows)
+}
+
+/** Whether a stream was made as this part makes one. */
+const isMadeSo = (head: StreamHead, part: StreamCreate): boolean => {
+  const { contentType, ttlMs, expiresAt, source } = head.terms ?? plain
+  return (
+    mediaTypeOf(contentType) === mediaTypeOf(part.contentType) &&
+    ttlMs === part.ttlMs &&
+    expiresAt === part.expiresAt &&
+    head.isClosed === part.closes &&
+    isSameSource(source, part.source)
+  )
+}
+
+const newTerms = (): StreamTerms => ({ contentType: jsonType, touchedMs: 0 })
+
+const plain = newTerms()
+
+const isSameSource = (one: StreamOrigin | undefined, other: StreamOrigin | undefined): boolean =>
+  one?.owner === other?.owner && one?.number === other?.number && one?.more === other?.more
+
+/** The stream was read or written. */
+const touch = ({ terms }: StreamHead, time: number): void => {
+  if (terms?.ttlMs !== undefined) terms.touchedMs = time
+}
+
+const forked = (
+  birth: string,
+  fork: string,
+  owner: string,
+  head: StreamHead,
+  rows: Changing,
+): StreamAnswer => {
+  if (birth !== head.birth) return refusal('none', head)
+  const forks = head.terms?.forks ?? []
+  if (forks.includes(fork)) return done(head, head.next)
+  if (forks.length >= forksMax) return refusal('forks', head)
+  head.terms ??= newTerms()
+  head.terms.forks = [...forks, fork]
+  return kept(owner, head, rows)
+}
 
 const appended = (
   part: StreamAppend,
@@ -214,7 +337,9 @@ const appended = (
   rows: Changing,
   time: number,
 ): StreamAnswer => {
-  const { producer: number, closes } = part
+  const { producer: number, closes, to } = part
+  if (to && to.birth !== head.birth) return refusal('none', head)
+  if (!to && !isJsonType(contentTypeOf(head))) return refusal('type', head)
   const key = number && streamProducerKey(owner, head.birth, number.id)
   const row = key === undefined ? undefined : rows.get(key)
   const known = row && readStreamProducer(row)
@@ -226,11 +351,19 @@ const appended = (
   if (head.isClosed)
     return count === 0 && !number ? done(head, head.next) : refusal('closed', head, known)
   if (number && !known && head.producers >= producersMax) return refusal('producers', head)
+  const order = to?.order
+  if (order !== undefined && isBehind(order, head.terms?.order))
+    return refusal('order', head, known)
   const from = startOf(part.packed, skipped)
   const bytes = part.packed.length - from - messageHeadBytes * count
   if (head.bytes + bytes > streamBytesMax) return refusal('bytes', head, known)
   if (count > 0) grow(owner, head, part.packed, from, count, rows, time)
   head.isClosed = closes
+  touch(head, time)
+  if (order !== undefined) {
+    head.terms ??= newTerms()
+    head.terms.order = order
+  }
   drop(owner, head, rows, time)
   if (key === undefined || !number) return kept(owner, head, rows)
   const { epoch, seq, counts } = number
@@ -255,6 +388,8 @@ const keepPiece = (
   const { from, end } = producer
   if (end > from) rows.set(streamPieceKey(owner, birth, id, from), streamProducerRow(producer))
 }
+const isBehind = (order: string, last: string | undefined): boolean =>
+  last !== undefined && compareKeys(order, last) <= 0
 
 /**
  * How many messages of an append were there before: more than it has, if it is a request that was

@@ -107,16 +107,18 @@ export const offsetOf = ({ birth, number }: StreamPlace): string =>
 
 const offsetForm = /^[0-9a-f]{16}_[0-9a-f]{14}$/
 
+/** The place of an offset; `undefined` for what no stream gave. */
+export const offsetPlace = (offset: unknown): StreamPlace | undefined => {
+  if (typeof offset !== 'string' || !offsetForm.test(offset)) return undefined
+  const birth = offset.slice(0, birthDigits)
+  const number = Number.parseInt(offset.slice(birthDigits + 1), 16)
+  return Number.isSafeInteger(number) ? { birth, number } : undefined
+}
+
 /** The place of an offset. @throws KeelsonError `INVALID_ARGUMENT` for what no stream gave */
 export const placeIn = (offset: unknown, path: string): StreamPlace => {
-  const place =
-    typeof offset === 'string' && offsetForm.test(offset)
-      ? {
-          birth: offset.slice(0, birthDigits),
-          number: Number.parseInt(offset.slice(birthDigits + 1), 16),
-        }
-      : undefined
-  if (place && Number.isSafeInteger(place.number)) return place
+  const place = offsetPlace(offset)
+  if (place) return place
   throw invalidArgument(path, 'an offset of a stream', offset)
 }
 

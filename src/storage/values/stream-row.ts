@@ -5,10 +5,12 @@
  *
  *     head       u8 1 | u8 flags: 1, closed | 8 bytes birth | u64 next | u64 floor | u64 bytes |
  *                u64 first chunk | u64 last chunk | u64 second chunk | u64 its stamp | u64 made, ms |
- *                u64 last append, ms | u32 producers | u64 kept ms | u64 kept bytes | u64 kept messages
+ *                u64 last append, ms | u32 producers | u64 kept ms | u64 kept bytes |
+ *                u64 kept messages | its terms as JSON, if it has any
  *     producer   u64 epoch | u64 next | u64 first, u64 place after the last message of its last piece
  *     chunk      u64 stamp of its first append | messages, each: u32 length, bytes
  */
+import { plainJson } from '../../bytes/json.ts'
 import { putU32, putU64, u32In, u64In } from '../../bytes/u64.ts'
 import { asBuffer } from '../../bytes/utf8.ts'
 import { KeelsonError } from '../../errors.ts'
@@ -25,6 +27,49 @@ export type StreamKeeps = {
 
 /** Everything is kept. */
 export const keepsAll: StreamKeeps = { ageMs: 0, bytesMax: 0, messagesMax: 0 }
+
+/** The longest content type and order, in bytes of UTF-8. */
+export const streamTextBytesMax = 256
+
+/** Where a fork was taken: a copy of the messages `from` up to `number`, and of `more` after. */
+export type StreamOrigin = {
+  readonly owner: string
+  readonly birth: string
+  readonly from: number
+  readonly number: number
+  /** Further messages of JSON, or bytes of the messages after. */
+  readonly more: number
+}
+
+/** The facts of a stream that is not plain: a plain one is of JSON, and has no end. */
+export type StreamTerms = {
+  readonly contentType: string
+  readonly ttlMs?: number | undefined
+  readonly expiresAt?: number | undefined
+  readonly source?: StreamOrigin | undefined
+  /** When it was read or written last, in ms since 1970, if it has a TTL. */
+  touchedMs: number
+  /** The greatest order of an append. */
+  order?: string | undefined
+  /** The owners of its forks. */
+  forks?: readonly string[]
+  /** It was deleted, and has forks. */
+  isDeleted?: boolean
+}
+
+/** The content type of a plain stream. */
+export const jsonType = 'application/json'
+
+/** Whether the messages of a stream of this content type are JSON. */
+export const isJsonType = (contentType: string): boolean => mediaTypeOf(contentType) === jsonType
+
+/** The content type of a stream. */
+export const contentTypeOf = ({ terms }: Pick<StreamHead, 'terms'>): string =>
+  terms?.contentType ?? jsonType
+
+/** A content type without its parameters. */
+export const mediaTypeOf = (contentType: string): string =>
+  (contentType.split(';')[0] ?? '').trim().toLowerCase()
 
 /** The head of a stream. Messages are numbered from 0. A part changes its own copy. */
 export type StreamHead = {
@@ -47,6 +92,7 @@ export type StreamHead = {
   writtenMs: number
   producers: number
   keeps: StreamKeeps
+  terms: StreamTerms | undefined
 }
 
 /** The head of a stream that is made. */
@@ -64,7 +110,16 @@ export const newHead = (birth: string, madeMs: number): StreamHead => ({
   writtenMs: madeMs,
   producers: 0,
   keeps: keepsAll,
+  terms: undefined,
 })
+
+/** When a stream ends, in ms since 1970; 0 for never. */
+const endOf = ({ terms }: StreamHead): number => {
+  if (terms?.expiresAt !== undefined) return Math.max(1, terms.expiresAt)
+  return terms?.ttlMs === undefined
+    ? 0
+    : Math.min(terms.touchedMs + terms.ttlMs, Number.MAX_SAFE_INTEGER)
+}
 
 const headVersion = 1
 const birthAt = 2
@@ -75,7 +130,9 @@ const headBytes = keepsAt + 3 * 8
 
 /** The row of a head. */
 export const streamHeadRow = (head: StreamHead): Row => {
-  const bytes = Buffer.allocUnsafe(headBytes)
+  const terms = head.terms && Buffer.from(plainJson(head.terms))
+  const bytes = Buffer.allocUnsafe(headBytes + (terms?.length ?? 0))
+  terms?.copy(bytes, headBytes)
   bytes[0] = headVersion
   bytes[1] = head.isClosed ? 1 : 0
   bytes.write(head.birth, birthAt, 'hex')
@@ -92,7 +149,7 @@ export const streamHeadRow = (head: StreamHead): Row => {
   putU64(bytes, keepsAt, head.keeps.ageMs)
   putU64(bytes, keepsAt + 8, head.keeps.bytesMax)
   putU64(bytes, keepsAt + 16, head.keeps.messagesMax)
-  return { value: { tag: rowTags.streamHead, bytes }, expiresAt: 0 }
+  return { value: { tag: rowTags.streamHead, bytes }, expiresAt: endOf(head) }
 }
 
 const damaged = (what: string, evidence: string): KeelsonError =>
@@ -103,7 +160,7 @@ const damaged = (what: string, evidence: string): KeelsonError =>
 /** The head in a row. @throws KeelsonError `CORRUPT` */
 export const readStreamHead = ({ value }: Row): StreamHead => {
   const { tag, bytes } = value
-  if (tag !== rowTags.streamHead || bytes.length !== headBytes || bytes[0] !== headVersion)
+  if (tag !== rowTags.streamHead || bytes.length < headBytes || bytes[0] !== headVersion)
     throw damaged('the head', `tag ${tag}, ${bytes.length} bytes`)
   return {
     birth: asBuffer(bytes).toString('hex', birthAt, numbersAt),
@@ -123,6 +180,15 @@ export const readStreamHead = ({ value }: Row): StreamHead => {
       bytesMax: u64In(bytes, keepsAt + 8),
       messagesMax: u64In(bytes, keepsAt + 16),
     },
+    terms: bytes.length === headBytes ? undefined : termsIn(bytes),
+  }
+}
+
+const termsIn = (bytes: Uint8Array): StreamTerms => {
+  try {
+    return JSON.parse(asBuffer(bytes).toString('utf8', headBytes)) as StreamTerms
+  } catch {
+    throw damaged('the head', `its terms, ${bytes.length - headBytes} bytes`)
   }
 }
 

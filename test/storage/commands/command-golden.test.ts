@@ -227,6 +227,17 @@ const removal: Removal = {
   isLast: false,
 }
 
+const creating = {
+  act: 'create',
+  contentType: 'application/json',
+  ttlMs: undefined,
+  expiresAt: undefined,
+  source: undefined,
+  count: 1,
+  packed: Uint8Array.from([1, 0, 0, 0, 0x31]),
+  closes: false,
+} as const
+
 const placed = { birth: '000000000000002a', number: 3 }
 
 const streams: Readonly<Record<string, readonly StreamPart[]>> = {
@@ -245,6 +256,28 @@ const streams: Readonly<Record<string, readonly StreamPart[]>> = {
     acting('a', { act: 'trim', before: placed }),
     acting('a', { act: 'keep', keeps: { ageMs: 86_400_000, bytesMax: 0, messagesMax: 100 } }),
     acting('c', { act: 'delete' }),
+  ],
+  'an append to one birth, of bytes, with an order': [
+    {
+      ...appending('a', ['x']),
+      to: { birth: placed.birth, order: '09', isBytes: true },
+    } as StreamPart,
+    {
+      ...appending('a', ['1']),
+      to: { birth: placed.birth, order: undefined, isBytes: false },
+    } as StreamPart,
+  ],
+  'streams with terms': [
+    acting('a', { ...creating, contentType: 'text/plain', ttlMs: 60_000, closes: true }),
+    acting('b', {
+      ...creating,
+      expiresAt: 1_900_000_000_000,
+      source: { owner: '$stream/a', birth: placed.birth, from: 1, number: 3, more: 2 },
+    }),
+    acting('a', { act: 'fork', birth: placed.birth, fork: '$stream/b' }),
+    acting('a', { act: 'unfork', fork: '$stream/b' }),
+    acting('a', { act: 'touch' }),
+    acting('a', { act: 'expire' }),
   ],
 }
 

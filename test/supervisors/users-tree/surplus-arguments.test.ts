@@ -41,7 +41,7 @@ const makers = new Set([
   ...['Pool.childSpec', 'Pool.start', 'Registry.childSpec', 'Registry.start'],
   ...['StateMachine.server', 'StateMachine.durable'],
   ...['flow', 'flows', 'workflow', 'queue', 'schedule'],
-  ...['observer', 'tracing', 'operations', 'walServer', 'childSpec'],
+  ...['observer', 'tracing', 'operations', 'streamHandler', 'walServer', 'childSpec'],
   ...[
     'postgres',
     'pglite',

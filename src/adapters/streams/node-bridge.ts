@@ -1,0 +1,81 @@
+/**
+ * A Fetch handler for servers of `node:http`. It is apart from the handler, which runs where there is
+ * no Node server.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
+
+/** Answers one request of a server. It never rejects: `report` hears of what failed. */
+export const answeredBy = async (
+  handler: (request: Request) => Promise<Response>,
+  req: IncomingMessage,
+  res: ServerResponse,
+  report: (error: unknown) => void,
+): Promise<void> => {
+  const gone = new AbortController()
+  const leave = (): void => gone.abort()
+  res.once('close', leave)
+  res.on('error', leave)
+  req.on('error', leave)
+  try {
+    const response = await handler(requestOf(req, gone.signal))
+    if (res.destroyed) await response.body?.cancel()
+    else await written(response, res, gone.signal)
+  } catch (error) {
+    // Nobody waits for an answer that fails once its client is gone.
+    if (!gone.signal.aborted) report(error)
+    if (res.headersSent) res.destroy()
+    else res.writeHead(500, { 'X-Content-Type-Options': 'nosniff' }).end()
+  } finally {
+    res.off('close', leave)
+  }
+}
+
+const requestOf = (req: IncomingMessage, signal: AbortSignal): Request => {
+  const { method = 'GET', headers: given } = req
+  const headers = new Headers()
+  for (const [name, value] of Object.entries(given))
+    for (const each of Array.isArray(value) ? value : [value ?? ''])
+      if (!name.startsWith(':')) headers.append(name, each)
+  const isSecure = 'encrypted' in req.socket
+  const url = new URL(
+    req.url ?? '/',
+    `${isSecure ? 'https' : 'http'}://${given.host ?? 'localhost'}`,
+  )
+  const hasBody = method !== 'GET' && method !== 'HEAD'
+  const body = hasBody ? { body: Readable.toWeb(req) as ReadableStream, duplex: 'half' } : {}
+  return new Request(url, { method, headers, signal, ...body } as RequestInit)
+}
+
+/** Writes an answer as fast as the client takes it. */
+const written = async (
+  response: Response,
+  res: ServerResponse,
+  signal: AbortSignal,
+): Promise<void> => {
+  res.writeHead(response.status, Object.fromEntries(response.headers))
+  res.flushHeaders()
+  const reader = response.body?.getReader()
+  const leave = (): void => void reader?.cancel().catch(() => undefined)
+  signal.addEventListener('abort', leave)
+  if (signal.aborted) leave()
+  for (;;) {
+    const { done, value } = (await reader?.read()) ?? { done: true, value: undefined }
+    if (done || signal.aborted) break
+    if (!res.write(value)) await drained(res, signal)
+  }
+  signal.removeEventListener('abort', leave)
+  res.end()
+}
+
+const drained = (res: ServerResponse, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const done = (): void => {
+      res.off('drain', done)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    res.once('drain', done)
+    signal.addEventListener('abort', done)
+    if (signal.aborted) done()
+  })

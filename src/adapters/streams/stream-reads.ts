@@ -1,0 +1,227 @@
+/** GET and HEAD of the Durable Streams protocol: catch-up, long-poll and server-sent events. */
+import type { RawStreams, Reading, ReadingPlace, Stop } from '../../actors/index.ts'
+import { plainJson } from '../../bytes/json.ts'
+import {
+  contentTypeOf,
+  isJsonType,
+  mediaTypeOf,
+  offsetOf,
+  type StreamHead,
+} from '../../storage/index.ts'
+import { names, type ReadTerms } from './request-terms.ts'
+
+/** A stream as a request has found it. */
+export type Found = {
+  readonly raw: RawStreams
+  readonly owner: string
+  readonly head: StreamHead
+  /** The header `Cache-Control` of what may be kept by caches. */
+  readonly caching: string
+}
+
+/** Bytes that one answer takes at most, or a little more. */
+const answerBytes = 256 * 1024
+
+/** Bytes of one event: a slow reader of events holds no more. */
+const eventBytes = 64 * 1024
+
+/** Server-sent events end after so long, and the browser connects again. */
+const eventsMs = 60_000
+
+const isJson = (head: StreamHead): boolean => isJsonType(contentTypeOf(head))
+
+/** The end of a stream as an offset. */
+export const endOf = ({ birth, next }: StreamHead): string => offsetOf({ birth, number: next })
+
+/** The headers that say what a stream is. */
+export const headersOf = (head: StreamHead): Headers => {
+  const headers = new Headers({ 'Content-Type': contentTypeOf(head), [names.offset]: endOf(head) })
+  const { ttlMs, expiresAt } = head.terms ?? {}
+  if (ttlMs !== undefined) headers.set(names.ttl, `${ttlMs / 1_000}`)
+  if (expiresAt !== undefined) headers.set(names.expiresAt, new Date(expiresAt).toISOString())
+  if (head.isClosed) headers.set(names.closed, 'true')
+  return headers
+}
+
+/** The offset after a reading. */
+const nextOf = ({ next }: Reading, head: StreamHead): string => {
+  const { birth, number } = next
+  return birth === undefined || typeof number !== 'number'
+    ? endOf(head)
+    : offsetOf({ birth, number })
+}
+
+const bodyOf = ({ messages }: Reading, head: StreamHead): string | Uint8Array =>
+  isJson(head) ? `[${messages.join(',')}]` : Buffer.concat(messages as readonly Uint8Array[])
+
+/** Cursors count pieces of this length from this moment on. */
+const cursorMs = 20_000
+const cursorFrom = Date.UTC(2024, 9, 9)
+
+/** A cursor that is greater than the one of the request. */
+const cursorAfter = (raw: RawStreams, given: number): string => {
+  const now = Math.max(0, Math.floor((raw.clock.now() - cursorFrom) / cursorMs))
+  if (given < now) return `${now}`
+  return `${given + 1 + Math.floor((raw.clock.random() * 3_600_000) / cursorMs)}`
+}
+
+const answerOf = (found: Found, reading: Reading, terms: ReadTerms): Headers => {
+  const headers = new Headers({
+    'Content-Type': contentTypeOf(found.head),
+    'Cache-Control': terms.place.number === 'now' ? 'no-store' : found.caching,
+    [names.offset]: nextOf(reading, found.head),
+  })
+  if (reading.isAtEnd) headers.set(names.upToDate, 'true')
+  if (reading.isClosed) headers.set(names.closed, 'true')
+  if (terms.live) headers.set(names.cursor, cursorAfter(found.raw, terms.cursor))
+  return headers
+}
+
+const tagOf = ({ first, next }: Reading, isClosed: boolean): string =>
+  `"${next.birth}:${first}:${next.number}${isClosed ? ':closed' : ''}"`
+
+const never: Stop = { isStopped: false, wake: () => undefined }
+
+/** The messages that are there. */
+export const caughtUp = async (
+  found: Found,
+  terms: ReadTerms,
+  condition: string | null,
+): Promise<Response> => {
+  const { raw, owner, head } = found
+  const reading = await raw.read(owner, terms.place, false, answerBytes, never)
+  if (!reading) throw new Error('a read was stopped')
+  const headers = answerOf(found, reading, terms)
+  if (terms.place.number !== 'now') {
+    const tag = tagOf(reading, reading.isClosed)
+    headers.set('ETag', tag)
+    if (condition?.split(',').some((each) => each.trim() === tag))
+      return new Response(null, { status: 304, headers })
+  }
+  return new Response(bodyOf(reading, head), { headers })
+}
+
+/** Ends a wait at an abort, after a time, or from outside. */
+const stopping = (raw: RawStreams, ms: number, signal: AbortSignal) => {
+  const stop: Stop = { isStopped: signal.aborted, wake: () => undefined }
+  const end = (): void => {
+    cancel()
+    signal.removeEventListener('abort', end)
+    stop.isStopped = true
+    stop.wake()
+  }
+  const cancel = raw.clock.after(ms, end, { holdsProcess: false })
+  signal.addEventListener('abort', end)
+  return { stop, end }
+}
+
+/** The messages that come within a time; 204 without one. */
+export const polled = async (
+  found: Found,
+  terms: ReadTerms,
+  waitMs: number,
+  signal: AbortSignal,
+): Promise<Response> => {
+  const { raw, owner, head } = found
+  const here = await raw.read(owner, terms.place, false, answerBytes, never)
+  if (!here) throw new Error('a read was stopped')
+  let reading = here
+  if (here.messages.length === 0 && !here.isClosed) {
+    const { stop, end } = stopping(raw, waitMs, signal)
+    try {
+      reading = (await raw.read(owner, here.next, true, answerBytes, stop)) ?? here
+    } finally {
+      end()
+    }
+  }
+  const headers = answerOf(found, reading, terms)
+  if (reading.messages.length === 0) return new Response(null, { status: 204, headers })
+  headers.set('ETag', tagOf(reading, reading.isClosed))
+  return new Response(bodyOf(reading, head), { headers })
+}
+
+/** The messages as server-sent events, as fast as they are taken. */
+export const sentAsEvents = async (
+  found: Found,
+  terms: ReadTerms,
+  signal: AbortSignal,
+): Promise<Response> => {
+  const { raw, owner, head } = found
+  const first = await raw.read(owner, terms.place, false, eventBytes, never)
+  if (!first) throw new Error('a read was stopped')
+  const headers = new Headers({
+    'Content-Type': 'text/event-stream',
+    'Cache-Control': 'no-cache, no-store',
+    'X-Accel-Buffering': 'no',
+  })
+  if (isBinary(head)) headers.set(names.encoding, 'base64')
+  const { stop, end } = stopping(raw, eventsMs, signal)
+  let given: Reading | undefined = first
+  let place: ReadingPlace = first.next
+  let { cursor } = terms
+  const body = new ReadableStream<Uint8Array>(
+    {
+      pull: async (controller) => {
+        const reading = given ?? (await nextReading(raw, owner, place, stop))
+        given = undefined
+        if (!reading || stop.isStopped) {
+          end()
+          controller.close()
+          return
+        }
+        place = reading.next
+        const next = cursorAfter(raw, cursor)
+        cursor = Number(next)
+        controller.enqueue(Buffer.from(eventsOf(reading, head, next)))
+        if (!reading.isClosed) return
+        end()
+        controller.close()
+      },
+      cancel: () => end(),
+    },
+    { highWaterMark: 0 },
+  )
+  return new Response(body, { headers })
+}
+
+/** `undefined` when there will be none: the time is over, or the stream or the instance is gone. */
+const nextReading = async (
+  raw: RawStreams,
+  owner: string,
+  place: ReadingPlace,
+  stop: Stop,
+): Promise<Reading | undefined> => {
+  try {
+    return await raw.read(owner, place, true, eventBytes, stop)
+  } catch {
+    // The browser connects again, and its request is answered with what has happened.
+    return undefined
+  }
+}
+
+const isBinary = (head: StreamHead): boolean =>
+  !isJson(head) && !mediaTypeOf(contentTypeOf(head)).startsWith('text/')
+
+const eventsOf = (reading: Reading, head: StreamHead, cursor: string): string => {
+  const { isAtEnd, isClosed, messages } = reading
+  const control = {
+    streamNextOffset: nextOf(reading, head),
+    ...(isClosed ? { streamClosed: true } : { streamCursor: cursor }),
+    ...(isAtEnd && { upToDate: true }),
+  }
+  const data = messages.length === 0 ? '' : eventOf('data', dataOf(reading, head))
+  return data + eventOf('control', plainJson(control))
+}
+
+const dataOf = (reading: Reading, head: StreamHead): string => {
+  const body = bodyOf(reading, head)
+  if (typeof body === 'string') return body
+  return Buffer.from(body).toString(isBinary(head) ? 'base64' : 'utf8')
+}
+
+/** A reader takes one space away from the beginning of a line. */
+const eventOf = (event: string, data: string): string =>
+  `event: ${event}\n${data
+    .split(/\r\n|\r|\n/)
+    .map((line) => `data:${line.startsWith(' ') ? ' ' : ''}${line}\n`)
+    .join('')}\n`

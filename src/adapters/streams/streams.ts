@@ -1,0 +1,282 @@
+/**
+ * `keelson/streams`: durable streams over HTTP, by the Durable Streams protocol. A handler takes a
+ * `Request` and gives a `Response`, so it works in every server that knows Fetch, and by `node` in one
+ * of `node:http`. The application says which stream a request means: without that no stream has a
+ * URL.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { RawStreams, Streams } from '../../actors/index.ts'
+import { plainJson } from '../../bytes/json.ts'
+import {
+  argument,
+  config,
+  functionOf,
+  listOf,
+  noMore,
+  object,
+  oneOf,
+  optional,
+  or,
+  text,
+  wholeFrom,
+} from '../../check.ts'
+import { invalidArgument, isKeelsonError } from '../../errors.ts'
+import { noOptions } from '../../own-names.ts'
+import { streamOwner } from '../../storage/index.ts'
+import { answeredBy } from './node-bridge.ts'
+import { closesIn, forkIn, names, readTermsIn, statusOf } from './request-terms.ts'
+import { caughtUp, type Found, headersOf, polled, sentAsEvents } from './stream-reads.ts'
+import { appended, type ForkSource, made } from './stream-writes.ts'
+
+/** An act of a request on a stream by itself. */
+export type StreamAct = 'read' | 'append' | 'create' | 'close' | 'delete' | 'fork'
+
+/** The stream that a request means. */
+export interface ServedStream {
+  /** The name of a stream by itself. */
+  readonly stream: string
+  /** The acts that it allows; by default `['read']`. `fork`: that it is the source of a fork. */
+  readonly acts?: readonly StreamAct[]
+  /** Its messages may be kept by caches that many share. By default none may keep them. */
+  readonly public?: boolean
+}
+
+/**
+ * Says which stream a request means. `path` is what follows `base` in the URL, decoded, without a
+ * slash before it. `undefined`: none, the answer is 404. An error is answered with 500.
+ */
+export type StreamResolver = (
+  request: Request,
+  path: string,
+) => ServedStream | undefined | Promise<ServedStream | undefined>
+
+/** The options of a handler. */
+export interface StreamHandlerOptions {
+  /** The beginning of the paths of all streams; by default `/`. */
+  readonly base?: string
+  /** The origins whose pages may use the streams, or `'*'` for every one; by default none. */
+  readonly cors?: readonly string[]
+  /** How long a long-poll waits for a message, in ms; by default 20,000. */
+  readonly longPollMs?: number
+}
+
+/** Serves streams over HTTP. */
+export interface StreamHandler {
+  /** Answers a request. It rejects with nothing. */
+  (request: Request): Promise<Response>
+  /** Answers a request of a server of `node:http`. It needs no `this`, and rejects with nothing. */
+  readonly node: (req: IncomingMessage, res: ServerResponse) => Promise<void>
+}
+
+const handlerOptions = object({
+  base: or(text, '/'),
+  cors: or(listOf(text, 'a list of origins'), []),
+  longPollMs: or(wholeFrom(1, 300_000), 20_000),
+})
+
+const allActs = ['read', 'append', 'create', 'close', 'delete', 'fork'] as const
+
+const servedForm = object({
+  stream: text,
+  acts: or(listOf(oneOf(...allActs), 'a list of acts'), ['read']),
+  public: optional(oneOf(true, false)),
+})
+
+type Served = ReturnType<typeof servedForm>
+
+type Terms = {
+  readonly raw: RawStreams
+  readonly resolve: StreamResolver
+  readonly base: string
+  readonly cors: readonly string[]
+  readonly longPollMs: number
+}
+
+/**
+ * A handler of the streams of an instance.
+ * @throws KeelsonError `INVALID_ARGUMENT`
+ */
+export const streamHandler = (
+  app: { readonly streams: Streams },
+  resolve: StreamResolver,
+  options: StreamHandlerOptions = noOptions,
+  ...surplus: readonly []
+): StreamHandler => {
+  noMore(surplus, 'streamHandler(app, resolve, { base, cors, longPollMs })')
+  const raw = app.streams.raw()
+  functionOf()(resolve as never, argument('resolve'))
+  const { base, cors, longPollMs } = handlerOptions(options as never, argument('options'))
+  if (!base.startsWith('/')) throw invalidArgument('base', 'a path that begins with a slash', base)
+  const terms = { raw, resolve, base: base.replace(/\/+$/, ''), cors, longPollMs }
+  const handler = async (request: Request): Promise<Response> => {
+    const response = await answered(terms, request)
+    finish(response.headers, request, cors)
+    return response
+  }
+  const node = (req: IncomingMessage, res: ServerResponse): Promise<void> =>
+    answeredBy(handler, req, res, (error) => raw.report(error))
+  return Object.assign(handler, { node })
+}
+
+const answered = async (terms: Terms, request: Request): Promise<Response> => {
+  try {
+    if (request.method === 'OPTIONS') return new Response(null, { status: 204 })
+    return await routed(terms, request)
+  } catch (error) {
+    const status = statusOf(error)
+    if (status === 500 && !request.signal.aborted) terms.raw.report(error)
+    return errorResponse(status, error)
+  }
+}
+
+const errorResponse = (status: number, error: unknown): Response => {
+  const isKnown = isKeelsonError(error) && status !== 500
+  const body = isKnown ? { code: error.code, message: error.message } : { code: 'FAILED' }
+  const headers = new Headers({ 'Content-Type': 'application/json', 'Cache-Control': 'no-store' })
+  if (status === 429 || status === 503) headers.set('Retry-After', '1')
+  return new Response(plainJson(body), { status, headers })
+}
+
+/** The path below the base; `undefined` for one outside of it. */
+const pathIn = (url: string, base: string): string | undefined => {
+  const { pathname } = new URL(url, 'http://localhost')
+  if (pathname !== base && !pathname.startsWith(`${base}/`)) return undefined
+  try {
+    return decodeURIComponent(pathname.slice(base.length + 1))
+  } catch {
+    return undefined
+  }
+}
+
+const served = async ({ resolve, base }: Terms, request: Request): Promise<Served | undefined> => {
+  const path = pathIn(request.url, base)
+  if (path === undefined) return undefined
+  const found = await resolve(request, path)
+  return found && servedForm(found as never, config('resolve'))
+}
+
+const said = (status: number): Response => new Response(null, { status })
+
+const routed = async (terms: Terms, request: Request): Promise<Response> => {
+  const { raw } = terms
+  const meant = await served(terms, request)
+  if (!meant) return said(404)
+  const owner = streamOwner(meant.stream)
+  const act = actOf(request)
+  if (!act) return said(405)
+  if (!act.every((each) => meant.acts.includes(each))) return said(405)
+  if (request.method === 'PUT') {
+    const from = await sourceIn(terms, request)
+    return from instanceof Response ? from : made(raw, owner, request, from)
+  }
+  const head = await raw.head(owner)
+  if (!head) return said(404)
+  if (head.terms?.isDeleted) return said(410)
+  switch (request.method) {
+    case 'POST':
+      return appended(raw, owner, head, request)
+    case 'DELETE':
+      return said((await raw.delete(owner)) ? 204 : 404)
+    case 'HEAD': {
+      const headers = headersOf(head)
+      headers.set('Cache-Control', 'no-store')
+      return new Response(null, { headers })
+    }
+    default: {
+      const caching = meant.public
+        ? 'public, max-age=60, stale-while-revalidate=300'
+        : 'private, no-store'
+      return read(terms, { raw, owner, head, caching }, request)
+    }
+  }
+}
+
+/** The acts of a request; `undefined` for a method that the protocol does not have. */
+const actOf = ({ method, headers, body }: Request): readonly StreamAct[] | undefined => {
+  switch (method) {
+    case 'GET':
+    case 'HEAD':
+      return ['read']
+    case 'PUT':
+      return ['create']
+    case 'DELETE':
+      return ['delete']
+    case 'POST':
+      if (!closesIn(headers)) return ['append']
+      return body ? ['append', 'close'] : ['close']
+    default:
+      return undefined
+  }
+}
+
+const read = (terms: Terms, found: Found, request: Request): Promise<Response> => {
+  const asked = readTermsIn(new URL(request.url).searchParams)
+  if (asked.live === 'sse') return sentAsEvents(found, asked, request.signal)
+  if (asked.live) return polled(found, asked, terms.longPollMs, request.signal)
+  return caughtUp(found, asked, request.headers.get('if-none-match'))
+}
+
+/** The source of a fork, which the callback must allow. */
+const sourceIn = async (
+  terms: Terms,
+  request: Request,
+): Promise<ForkSource | Response | undefined> => {
+  const fork = forkIn(request.headers)
+  if (!fork) return undefined
+  const { method: _, ...rest } = { method: 'GET', headers: request.headers }
+  const url = new URL(fork.path, request.url)
+  const meant = await served(terms, new Request(url, rest))
+  if (!meant) return said(404)
+  if (!meant.acts.includes('fork')) return said(403)
+  return { path: fork.path, place: fork.place, more: fork.more, owner: streamOwner(meant.stream) }
+}
+
+const methods = 'GET, HEAD, PUT, POST, DELETE, OPTIONS'
+
+const asked = [
+  'Content-Type',
+  'Authorization',
+  'If-None-Match',
+  names.order,
+  names.ttl,
+  names.expiresAt,
+  names.closed,
+  names.forkedFrom,
+  names.forkOffset,
+  names.forkSubOffset,
+  names.producerId,
+  names.producerEpoch,
+  names.producerSeq,
+].join(', ')
+
+const exposed = [
+  'ETag',
+  'Location',
+  names.offset,
+  names.upToDate,
+  names.closed,
+  names.cursor,
+  names.ttl,
+  names.expiresAt,
+  names.encoding,
+  names.producerEpoch,
+  names.producerSeq,
+  names.producerExpected,
+  names.producerReceived,
+].join(', ')
+
+/** The headers of every answer. */
+const finish = (headers: Headers, request: Request, cors: readonly string[]): void => {
+  headers.set('X-Content-Type-Options', 'nosniff')
+  headers.set('Cross-Origin-Resource-Policy', cors.length > 0 ? 'cross-origin' : 'same-origin')
+  if (!headers.has('Cache-Control')) headers.set('Cache-Control', 'no-store')
+  const origin = request.headers.get('origin')
+  if (cors.length > 0) headers.append('Vary', 'Origin')
+  if (origin === null || !(cors.includes('*') || cors.includes(origin))) return
+  headers.set('Access-Control-Allow-Origin', cors.includes('*') ? '*' : origin)
+  headers.set('Access-Control-Expose-Headers', exposed)
+  if (request.method !== 'OPTIONS') return
+  headers.set('Access-Control-Allow-Methods', methods)
+  headers.set('Access-Control-Allow-Headers', asked)
+  headers.set('Access-Control-Max-Age', '600')
+}
