@@ -60,6 +60,8 @@ export type EntityDetail = {
     readonly waiting: number
   }
   readonly blocked?: string
+  /** Why this build would block it when it wakes, while it rests. */
+  readonly wouldBlock?: string
   /** Its crashes, why it is blocked, and the failures of its steps and alarms: the record of each. */
   readonly failures: readonly { readonly title: string; readonly lines: readonly string[] }[]
   /** Absent: it was never born, or is deleted. */

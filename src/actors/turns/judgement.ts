@@ -103,6 +103,11 @@ export class Judgement {
     return this.#blocked.size + this.#beyond
   }
 
+  /** Why this actor would be blocked; `undefined`: it would not, or it was not judged yet. */
+  reasonAgainst(entity: string): string | undefined {
+    return this.#blocked.get(entity)
+  }
+
   /** The actors that are known, in the order of their judgement. */
   *known(): Iterable<WouldBlock> {
     for (const [entity, reason] of this.#blocked) yield { entity, reason }

@@ -79,6 +79,8 @@ export type EntityFacts = {
     | undefined
   /** Why it is blocked. */
   readonly blocked: string | undefined
+  /** Why this build would block it when it wakes, while it rests. */
+  readonly wouldBlock: string | undefined
   /** The record of that failure, with the stack of the user's code. */
   readonly blockedBy: KeptError | undefined
   /**
@@ -117,6 +119,7 @@ export const entityAt = (app: App, { kind, id }: NamedEntity, reveals = false): 
     pid,
     handling: handlingIn(app, { kind, id }),
     blocked: error?.message,
+    wouldBlock: entities.judgement.reasonAgainst(entity),
     blockedBy: error && failureRecord(error),
     crashes: crashesOfActor(app, kind === workerKind ? id : entity, read?.crash),
     rows: read && !reveals ? shownRows(entities, { kind, id }, read) : read,

@@ -182,12 +182,17 @@ const troubles: Record<Trouble, (app: App, kind: string) => Troubles> = {
 export const entityShown = (app: App, query: Query): EntityDetail => {
   const { kind, id } = entityIn(app, query)
   const facts = entityAt(app, { kind, id })
-  const { pid, handling, blocked, rows } = facts
+  const { pid, handling, blocked, wouldBlock, rows } = facts
   const process = pid === undefined ? undefined : processAt(app.system, pid)
   const running = process && runningStep(app, process)
   const machine = machineShown(app.entities.tableOf(kind, id)?.machine, rows?.state)
   const detail: EntityDetail = {
-    ...given<Pick<EntityDetail, 'pid' | 'handling' | 'blocked'>>({ pid, handling, blocked }),
+    ...given<Pick<EntityDetail, 'pid' | 'handling' | 'blocked' | 'wouldBlock'>>({
+      pid,
+      handling,
+      blocked,
+      wouldBlock: wouldBlock && shortText(wouldBlock, 400),
+    }),
     failures: failuresShown(facts),
     ...(rows && {
       born: {

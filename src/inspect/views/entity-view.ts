@@ -57,7 +57,7 @@ const stateWidth = 100
 
 /** One entity in full. */
 export const entityFacts = (shown: EntityFacts): string => {
-  const { entity, member, pid, handling, blocked, rows } = shown
+  const { entity, member, pid, handling, blocked, wouldBlock, rows } = shown
   const failures = failuresOf(shown)
     .flatMap(({ title, error }) => recordText(printable(title), error))
     .slice(0, recordsMax)
@@ -68,6 +68,7 @@ export const entityFacts = (shown: EntityFacts): string => {
     ['process', process],
     ...(handling === undefined ? [] : [['handling', handlingText(handling)] as const]),
     ...(blocked === undefined ? [] : [['blocked', printable(blocked)] as const]),
+    ...(wouldBlock === undefined ? [] : [['when it wakes', printable(wouldBlock)] as const]),
   ] as const
   if (rows === undefined)
     return [factList([...head, ['row', 'none: it is unborn']]), ...failures].join('\n\n')

@@ -35,7 +35,7 @@ export const EntityView = ({ data, route }: { data: EntityDetail; route: Route }
     location.hash = addressOf('entity', [kind, id], { at: next.join('-') })
   }
   const { look } = usePage()
-  const { member, pid, handling, blocked, failures, born } = data
+  const { member, pid, handling, blocked, wouldBlock, failures, born } = data
   const isWorker = kind === workerKind
   return (
     <>
@@ -65,6 +65,9 @@ export const EntityView = ({ data, route }: { data: EntityDetail; route: Route }
         )}
       </div>
       {blocked !== undefined && <p class="banner bad">{blocked}</p>}
+      {wouldBlock !== undefined && (
+        <p class="banner bad">{`It will be blocked when it wakes: ${wouldBlock}`}</p>
+      )}
       {handling && <Handling of={handling} />}
       {failures.length > 0 && (
         <div class="cards">

@@ -14,7 +14,7 @@ const leafOf = (value: Exclude<Shown, { readonly members: unknown }>) => {
 }
 
 const headOf = ({ type, size }: { readonly type: string; readonly size: number }): string =>
-  type === 'object' ? `{${size}}` : type === 'array' ? `[${size}]` : `${type}(${size})`
+  type === 'object' ? `{${size || ''}}` : type === 'array' ? `[${size || ''}]` : `${type}(${size})`
 
 const Member = ({ name, value, depth }: { name: string; value: Shown; depth: number }) => (
   <li>
@@ -44,8 +44,11 @@ const Members = ({ of, depth }: { of: Extract<Shown, { members: unknown }>; dept
 
 /** A value as a tree. */
 export const Value = ({ of }: { of: Shown }) => (
-  <div class="value">{isTree(of) ? <Members of={of} depth={0} /> : leafOf(of)}</div>
+  <div class="value">{isTree(of) ? <Tree of={of} /> : leafOf(of)}</div>
 )
+
+const Tree = ({ of }: { of: Extract<Shown, { members: unknown }> }) =>
+  isEmpty(of) ? <span class="muted">{headOf(of)}</span> : <Members of={of} depth={0} />
 
 /** A value below its title, if there is one. */
 export const NamedValue = ({ title, value }: { title: string; value: Shown | undefined }) =>

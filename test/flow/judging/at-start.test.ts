@@ -17,6 +17,9 @@ import {
   startDynamicChild,
   supervisor,
 } from '../../../src/index.ts'
+import { entityAt } from '../../../src/inspect/answers/entities.ts'
+import { entityShown } from '../../../src/inspect/observe/entity-looks.ts'
+import { entityFacts } from '../../../src/inspect/views/entity-view.ts'
 import { FolderMembers } from '../../support/worlds/folder-members.ts'
 import { machine } from '../../support/worlds/simulated-instance.ts'
 
@@ -107,6 +110,24 @@ test('waiting runs of a body that diverges, and states without a migrate, are na
       /^of 3 actors at rest 3 would be blocked when they wake, such as account\/anna: BLOCKED/,
     ),
   ])
+})
+
+test('the page and the prompt say of the actor itself why it will be blocked, until it is', async () => {
+  const s = await deployed(treeOf('book', 2))
+  await s.advance(10_000)
+  const looks = () => {
+    const facts = entityAt(s.app, { kind: 'account', id: 'anna' })
+    const { wouldBlock, blocked } = entityShown(s.app, { kind: 'account', id: 'anna' })
+    return { wouldBlock, blocked, text: entityFacts(facts) }
+  }
+  const reason = s.app.health().actors.wouldBlock.first[0]?.reason
+  expect(looks()).toMatchObject({ wouldBlock: reason, blocked: undefined })
+  expect(looks().text).toContain(`when it wakes  ${reason}`)
+
+  const anna = s.app.entity<AccountMessages>('account').ref('anna')
+  await s.during(call(anna, 'open', 'A').catch(() => undefined))
+  expect(looks()).toMatchObject({ wouldBlock: undefined, blocked: expect.any(String) })
+  expect(looks().text).not.toContain('when it wakes')
 })
 
 test('each of them is blocked when it wakes, and leaves the list', { tags: ['RE4'] }, async () => {
