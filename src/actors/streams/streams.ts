@@ -178,6 +178,8 @@ export class Streams {
 export class StreamSource<T = unknown> {
   /** Its name. */
   readonly name: string
+  /** @internal For `keelson/streams`. */
+  readonly owner: string
   readonly #streams: InstanceStreams
   readonly #access: Access
   readonly #owner: string
@@ -186,6 +188,7 @@ export class StreamSource<T = unknown> {
   /** @internal */
   constructor(streams: InstanceStreams, access: Access, owner: string) {
     this.name = streamNameOf(owner)
+    this.owner = owner
     this.#streams = streams
     this.#access = access
     this.#owner = owner

@@ -14,9 +14,20 @@ import { names, type ReadTerms } from './request-terms.ts'
 export type Found = {
   readonly raw: RawStreams
   readonly owner: string
-  readonly head: StreamHead
+  readonly head: ServedHead
   /** The header `Cache-Control` of what may be kept by caches. */
   readonly caching: string
+}
+
+/** The facts of a stream that answers have. */
+export type ServedHead = Pick<StreamHead, 'birth' | 'next' | 'isClosed' | 'terms'>
+
+/** An actor's stream before its first message. Its end sorts before every offset. */
+export const notBegun: ServedHead = {
+  birth: '0'.repeat(16),
+  next: 0,
+  isClosed: false,
+  terms: undefined,
 }
 
 /** Bytes that one answer takes at most, or a little more. */
@@ -28,13 +39,13 @@ const eventBytes = 64 * 1024
 /** Server-sent events end after so long, and the browser connects again. */
 const eventsMs = 60_000
 
-const isJson = (head: StreamHead): boolean => isJsonType(contentTypeOf(head))
+const isJson = (head: ServedHead): boolean => isJsonType(contentTypeOf(head))
 
 /** The end of a stream as an offset. */
-export const endOf = ({ birth, next }: StreamHead): string => offsetOf({ birth, number: next })
+export const endOf = ({ birth, next }: ServedHead): string => offsetOf({ birth, number: next })
 
 /** The headers that say what a stream is. */
-export const headersOf = (head: StreamHead): Headers => {
+export const headersOf = (head: ServedHead): Headers => {
   const headers = new Headers({ 'Content-Type': contentTypeOf(head), [names.offset]: endOf(head) })
   const { ttlMs, expiresAt } = head.terms ?? {}
   if (ttlMs !== undefined) headers.set(names.ttl, `${ttlMs / 1_000}`)
@@ -44,14 +55,14 @@ export const headersOf = (head: StreamHead): Headers => {
 }
 
 /** The offset after a reading. */
-const nextOf = ({ next }: Reading, head: StreamHead): string => {
+const nextOf = ({ next }: Reading, head: ServedHead): string => {
   const { birth, number } = next
   return birth === undefined || typeof number !== 'number'
     ? endOf(head)
     : offsetOf({ birth, number })
 }
 
-const bodyOf = ({ messages }: Reading, head: StreamHead): string | Uint8Array =>
+const bodyOf = ({ messages }: Reading, head: ServedHead): string | Uint8Array =>
   isJson(head) ? `[${messages.join(',')}]` : Buffer.concat(messages as readonly Uint8Array[])
 
 /** Cursors count pieces of this length from this moment on. */
@@ -77,8 +88,8 @@ const answerOf = (found: Found, reading: Reading, terms: ReadTerms): Headers => 
   return headers
 }
 
-const tagOf = ({ first, next }: Reading, isClosed: boolean): string =>
-  `"${next.birth}:${first}:${next.number}${isClosed ? ':closed' : ''}"`
+const tagOf = (reading: Reading, head: ServedHead): string =>
+  `"${reading.first}:${nextOf(reading, head)}${reading.isClosed ? ':closed' : ''}"`
 
 const never: Stop = { isStopped: false, wake: () => undefined }
 
@@ -93,7 +104,7 @@ export const caughtUp = async (
   if (!reading) throw new Error('a read was stopped')
   const headers = answerOf(found, reading, terms)
   if (terms.place.number !== 'now') {
-    const tag = tagOf(reading, reading.isClosed)
+    const tag = tagOf(reading, head)
     headers.set('ETag', tag)
     if (condition?.split(',').some((each) => each.trim() === tag))
       return new Response(null, { status: 304, headers })
@@ -136,7 +147,7 @@ export const polled = async (
   }
   const headers = answerOf(found, reading, terms)
   if (reading.messages.length === 0) return new Response(null, { status: 204, headers })
-  headers.set('ETag', tagOf(reading, reading.isClosed))
+  headers.set('ETag', tagOf(reading, head))
   return new Response(bodyOf(reading, head), { headers })
 }
 
@@ -199,10 +210,10 @@ const nextReading = async (
   }
 }
 
-const isBinary = (head: StreamHead): boolean =>
+const isBinary = (head: ServedHead): boolean =>
   !isJson(head) && !mediaTypeOf(contentTypeOf(head)).startsWith('text/')
 
-const eventsOf = (reading: Reading, head: StreamHead, cursor: string): string => {
+const eventsOf = (reading: Reading, head: ServedHead, cursor: string): string => {
   const { isAtEnd, isClosed, messages } = reading
   const control = {
     streamNextOffset: nextOf(reading, head),
@@ -213,7 +224,7 @@ const eventsOf = (reading: Reading, head: StreamHead, cursor: string): string =>
   return data + eventOf('control', plainJson(control))
 }
 
-const dataOf = (reading: Reading, head: StreamHead): string => {
+const dataOf = (reading: Reading, head: ServedHead): string => {
   const body = bodyOf(reading, head)
   if (typeof body === 'string') return body
   return Buffer.from(body).toString(isBinary(head) ? 'base64' : 'utf8')

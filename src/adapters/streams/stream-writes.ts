@@ -116,18 +116,20 @@ const refusedMaking = (answer: StreamAnswer, isFork: boolean): Response => {
   return said(answer.why === 'forks' || answer.why === 'births' ? 429 : 409)
 }
 
-/** Appends to a stream, or closes it. */
+/** Appends to a stream if that is allowed, or closes it. */
 export const appended = async (
   raw: RawStreams,
   owner: string,
   head: StreamHead,
   request: Request,
+  mayAppend: boolean,
 ): Promise<Response> => {
   const { headers } = request
   const closes = closesIn(headers)
   const producer = producerIn(headers)
   const order = orderIn(headers)
   const body = await bodyOf(request)
+  if (body.length > 0 && !mayAppend) return said(405)
   const contentType = contentTypeOf(head)
   const messages = body.length === 0 ? [] : checkedMessages(headers, body, contentType)
   if (messages.length === 0 && (body.length > 0 || !closes)) throw malformed('the body is empty')

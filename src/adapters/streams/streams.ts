@@ -5,11 +5,12 @@
  * URL.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { RawStreams, Streams } from '../../actors/index.ts'
+import { type RawStreams, StreamSource, type Streams } from '../../actors/index.ts'
 import { plainJson } from '../../bytes/json.ts'
 import {
   argument,
   config,
+  flag,
   functionOf,
   listOf,
   noMore,
@@ -18,14 +19,15 @@ import {
   optional,
   or,
   text,
+  that,
   wholeFrom,
 } from '../../check.ts'
 import { invalidArgument, isKeelsonError } from '../../errors.ts'
 import { noOptions } from '../../own-names.ts'
 import { streamOwner } from '../../storage/index.ts'
 import { answeredBy } from './node-bridge.ts'
-import { closesIn, forkIn, names, readTermsIn, statusOf } from './request-terms.ts'
-import { caughtUp, type Found, headersOf, polled, sentAsEvents } from './stream-reads.ts'
+import { closesIn, forkIn, malformed, names, readTermsIn, statusOf } from './request-terms.ts'
+import { caughtUp, type Found, headersOf, notBegun, polled, sentAsEvents } from './stream-reads.ts'
 import { appended, type ForkSource, made } from './stream-writes.ts'
 
 /** An act of a request on a stream by itself. */
@@ -41,6 +43,14 @@ export interface ServedStream {
   readonly public?: boolean
 }
 
+/** The stream of an actor that a request means. It is read only, and served before it begins. */
+export interface ServedSource {
+  /** Such as `app.entity(kind).stream(id, name)`. */
+  readonly source: StreamSource<unknown>
+  /** As of `ServedStream`. */
+  readonly public?: boolean
+}
+
 /**
  * Says which stream a request means. `path` is what follows `base` in the URL, decoded, without a
  * slash before it. `undefined`: none, the answer is 404. An error is answered with 500.
@@ -48,7 +58,9 @@ export interface ServedStream {
 export type StreamResolver = (
   request: Request,
   path: string,
-) => ServedStream | undefined | Promise<ServedStream | undefined>
+) => Meant | undefined | Promise<Meant | undefined>
+
+type Meant = ServedStream | ServedSource
 
 /** The options of a handler. */
 export interface StreamHandlerOptions {
@@ -76,13 +88,24 @@ const handlerOptions = object({
 
 const allActs = ['read', 'append', 'create', 'close', 'delete', 'fork'] as const
 
-const servedForm = object({
+const streamForm = object({
   stream: text,
   acts: or(listOf(oneOf(...allActs), 'a list of acts'), ['read']),
-  public: optional(oneOf(true, false)),
+  public: optional(flag),
 })
 
-type Served = ReturnType<typeof servedForm>
+const sourceForm = object({
+  source: that<StreamSource>('a stream of an actor', (found) => found instanceof StreamSource),
+  public: optional(flag),
+})
+
+/** A stream that a request means. `isActors`: its turns write it, and it is read only. */
+type Served = {
+  readonly owner: string
+  readonly acts: readonly StreamAct[]
+  readonly isActors: boolean
+  readonly isPublic: boolean
+}
 
 type Terms = {
   readonly raw: RawStreams
@@ -152,7 +175,17 @@ const served = async ({ resolve, base }: Terms, request: Request): Promise<Serve
   const path = pathIn(request.url, base)
   if (path === undefined) return undefined
   const found = await resolve(request, path)
-  return found && servedForm(found as never, config('resolve'))
+  return found && servedBy(found)
+}
+
+const servedBy = (found: Meant): Served => {
+  const at = config('resolve')
+  if (Object.hasOwn(Object(found), 'source')) {
+    const { source, public: isPublic = false } = sourceForm(found as never, at)
+    return { owner: source.owner, acts: ['read'], isActors: true, isPublic }
+  }
+  const { stream, acts, public: isPublic = false } = streamForm(found as never, at)
+  return { owner: streamOwner(stream), acts, isActors: false, isPublic }
 }
 
 const said = (status: number): Response => new Response(null, { status })
@@ -161,49 +194,39 @@ const routed = async (terms: Terms, request: Request): Promise<Response> => {
   const { raw } = terms
   const meant = await served(terms, request)
   if (!meant) return said(404)
-  const owner = streamOwner(meant.stream)
+  const { owner, acts, isActors } = meant
   const act = actOf(request)
-  if (!act) return said(405)
-  if (!act.every((each) => meant.acts.includes(each))) return said(405)
+  if (!act || !acts.includes(act)) return said(405)
   if (request.method === 'PUT') {
     const from = await sourceIn(terms, request)
     return from instanceof Response ? from : made(raw, owner, request, from)
   }
-  const head = await raw.head(owner)
+  const present = await raw.head(owner)
+  if (present?.terms?.isDeleted) return said(410)
+  if (request.method === 'POST' && present)
+    return appended(raw, owner, present, request, acts.includes('append'))
+  if (request.method === 'DELETE' && present) return said((await raw.delete(owner)) ? 204 : 404)
+  const head = present ?? (isActors ? notBegun : undefined)
   if (!head) return said(404)
-  if (head.terms?.isDeleted) return said(410)
-  switch (request.method) {
-    case 'POST':
-      return appended(raw, owner, head, request)
-    case 'DELETE':
-      return said((await raw.delete(owner)) ? 204 : 404)
-    case 'HEAD': {
-      const headers = headersOf(head)
-      headers.set('Cache-Control', 'no-store')
-      return new Response(null, { headers })
-    }
-    default: {
-      const caching = meant.public
-        ? 'public, max-age=60, stale-while-revalidate=300'
-        : 'private, no-store'
-      return read(terms, { raw, owner, head, caching }, request)
-    }
-  }
+  if (request.method === 'HEAD') return new Response(null, { headers: headersOf(head) })
+  const caching = meant.isPublic
+    ? 'public, max-age=60, stale-while-revalidate=300'
+    : 'private, no-store'
+  return read(terms, { raw, owner, head, caching }, request)
 }
 
-/** The acts of a request; `undefined` for a method that the protocol does not have. */
-const actOf = ({ method, headers, body }: Request): readonly StreamAct[] | undefined => {
+/** The act of a request; `undefined` for a method that the protocol does not have. */
+const actOf = ({ method, headers }: Request): StreamAct | undefined => {
   switch (method) {
     case 'GET':
     case 'HEAD':
-      return ['read']
+      return 'read'
     case 'PUT':
-      return ['create']
+      return 'create'
     case 'DELETE':
-      return ['delete']
+      return 'delete'
     case 'POST':
-      if (!closesIn(headers)) return ['append']
-      return body ? ['append', 'close'] : ['close']
+      return closesIn(headers) ? 'close' : 'append'
     default:
       return undefined
   }
@@ -223,12 +246,13 @@ const sourceIn = async (
 ): Promise<ForkSource | Response | undefined> => {
   const fork = forkIn(request.headers)
   if (!fork) return undefined
-  const { method: _, ...rest } = { method: 'GET', headers: request.headers }
+  if (!URL.canParse(fork.path, request.url)) throw malformed('the source of a fork is no URL')
   const url = new URL(fork.path, request.url)
-  const meant = await served(terms, new Request(url, rest))
+  if (url.origin !== new URL(request.url).origin) return said(404)
+  const meant = await served(terms, new Request(url, { headers: request.headers }))
   if (!meant) return said(404)
   if (!meant.acts.includes('fork')) return said(403)
-  return { path: fork.path, place: fork.place, more: fork.more, owner: streamOwner(meant.stream) }
+  return { path: fork.path, place: fork.place, more: fork.more, owner: meant.owner }
 }
 
 const methods = 'GET, HEAD, PUT, POST, DELETE, OPTIONS'

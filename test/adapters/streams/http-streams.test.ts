@@ -1,8 +1,14 @@
 /** `keelson/streams`: who may do what, what each refusal is over HTTP, and how live readers end. */
 import { expect, test } from 'vitest'
-import type { ServedStream, StreamHandlerOptions } from '../../../src/adapters/streams/streams.ts'
-import { streamHandler } from '../../../src/adapters/streams/streams.ts'
+import {
+  type ServedStream,
+  type StreamHandler,
+  type StreamHandlerOptions,
+  streamHandler,
+} from '../../../src/adapters/streams/streams.ts'
+import { call, type DurableServer, entity, ok, reply, supervisor } from '../../../src/index.ts'
 import { streamHeadKey, streamOwner } from '../../../src/storage/index.ts'
+import { FolderMembers } from '../../support/worlds/folder-members.ts'
 import { started } from '../../support/worlds/simulated-instance.ts'
 
 const acts = ['read', 'append', 'create', 'close', 'delete', 'fork'] as const
@@ -304,4 +310,62 @@ test('pages of other origins hear of it only if `cors` names them', async () => 
 
   expect(await from('https://shop.example')).toBe('https://shop.example')
   expect(await from('https://other.example')).toBe(null)
+})
+
+test('a stream of an entity is read only, and is served before it begins', async () => {
+  const server: DurableServer<{ calls: { say: (text: string) => void } }, number> = {
+    init: () => ok(0),
+    calls: {
+      say: (count, text, context) => {
+        context.stream('events').append(text)
+        return reply(undefined, count + 1)
+      },
+    },
+  }
+  const chat = entity('chat', server)
+  const world = await started({ app: supervisor('app', {}, [chat]) })
+  const { app, clock, during } = world
+  const handler = streamHandler(
+    app,
+    (_, id) => ({ source: app.entity(chat).stream(id, 'events') }),
+    { base: '/chats' },
+  )
+  const ask = (path: string, asked: Asked = {}): Promise<Response> =>
+    during(handler(new Request(`http://test/chats/${path}`, asked)))
+  const early = await ask('lobby')
+  expect([early.status, await early.text()]).toEqual([200, '[]'])
+  const { state } = eventsOf(await ask(`lobby?offset=${endOf(early)}&live=sse`))
+  await clock.advance(10)
+
+  await during(call(app.entity(chat).ref('lobby'), 'say', 'hello'))
+  await clock.advance(10)
+  expect(state.text).toContain('data:["hello"]')
+  const read = await ask('lobby')
+  expect(await read.json()).toEqual(['hello'])
+  expect(endOf(read) > endOf(early)).toBe(true)
+  const writes = ['PUT', 'POST', 'DELETE'].map((method) => ask('lobby', { method }))
+  expect((await Promise.all(writes)).map(statusOf)).toEqual([405, 405, 405])
+})
+
+test('every member serves every stream, with the producers of all', {
+  tags: ['ST9', 'ST12'],
+}, async () => {
+  const world = new FolderMembers(['a', 'b'])
+  const handlers = (await world.start()).map((app) =>
+    streamHandler(app, (_, stream) => ({ stream, acts }), { base: '/s' }),
+  )
+  const ask = (member: number, path: string, asked: Asked = {}): Promise<Response> =>
+    world.during((handlers[member] as StreamHandler)(new Request(`http://test/s/${path}`, asked)))
+
+  for (const name of ['a', 'b', 'c', 'd', 'e']) {
+    expect(statusOf(await ask(0, name, { method: 'PUT', headers: json }))).toBe(201)
+    const waiting = ask(1, `${name}?offset=now&live=long-poll`)
+    const producer = { ...json, 'Producer-Id': 'p', 'Producer-Epoch': '0', 'Producer-Seq': '0' }
+    const post = (member: number) =>
+      ask(member, name, { method: 'POST', headers: producer, body: '1' })
+    expect(statusOf(await post(0))).toBe(200)
+    expect(statusOf(await post(1))).toBe(204)
+    expect(await (await waiting).json()).toEqual([1])
+    expect(await (await ask(1, name)).json()).toEqual([1])
+  }
 })
