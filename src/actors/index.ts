@@ -249,7 +249,7 @@ export {
   StreamSource,
   Streams,
 } from './streams/streams.ts'
-export type { TurnStream } from './streams/turn-streams.ts'
+export { checkStreamName, type TurnStream } from './streams/turn-streams.ts'
 export type { ActorTrouble, RestingRun } from './turns/actor-trouble.ts'
 export type { WorkLedger } from './turns/actor-work.ts'
 export {
@@ -258,6 +258,7 @@ export {
   addsCall,
   type BackgroundContext,
   type CallTarget,
+  closeStreams,
   type DurableCallContext,
   type DurableContext,
   type DurableMessages,
@@ -265,8 +266,10 @@ export {
   type EntityKind,
   type Failed,
   type Follows,
+  messagesOfTurn,
   type OwnWork,
   ownWork,
+  reopenStreams,
   shardTime,
   whenDurable,
 } from './turns/durable-server.ts'

@@ -80,6 +80,7 @@ export type {
   Answer,
   AnyWorkflow,
   Body,
+  BodyStream,
   Branch,
   ChildOptions,
   Ctx,

@@ -9,14 +9,14 @@ import {
   ServerContext,
   type System,
 } from '../../runtime/index.ts'
-import { checkEntityId } from '../../storage/index.ts'
 import { checkedKey, ownOptions, storedValue } from '../core/argument-check.ts'
 import type { ShardTime } from '../core/shard-time.ts'
-import type { TurnStream } from '../streams/turn-streams.ts'
+import { checkStreamName, type TurnStream } from '../streams/turn-streams.ts'
 import {
   type AlarmTime,
   addsCall,
   type CallTarget,
+  ownStreams,
   ownTime,
   whenDurable,
 } from '../turns/durable-server.ts'
@@ -58,7 +58,7 @@ export class TurnContext extends ServerContext {
   }
 
   stream(name: string): TurnStream {
-    return new ContextStream(this.#actor, checkEntityId(name, 'name'))
+    return new ContextStream(this.#actor, checkStreamName(name))
   }
 
   journal(entry: Parameters<TurnDraft['journal']>[0]): void {
@@ -76,6 +76,10 @@ export class TurnContext extends ServerContext {
       await this.#actor.given()
       check()
     })
+  }
+
+  get [ownStreams](): Pick<TurnDraft, 'streams' | 'streamNames'> {
+    return this.#actor.draft
   }
 
   get [ownTime](): ShardTime {

@@ -3,7 +3,12 @@
  * is apart from `turn-draft.ts`, as most turns have none.
  */
 import { KeelsonError } from '../../errors.ts'
-import { entityStream, type StreamAct, type StreamPart } from '../../storage/index.ts'
+import {
+  checkEntityId,
+  entityStream,
+  type StreamAct,
+  type StreamPart,
+} from '../../storage/index.ts'
 import { messageText, PackedMessages } from './stream-message.ts'
 
 /** The most streams of an actor. */
@@ -85,6 +90,9 @@ export class TurnStreams {
     this.#parts.push(part)
   }
 }
+
+/** Checks the name of a stream of an actor. @throws KeelsonError `INVALID_ARGUMENT` */
+export const checkStreamName = (name: unknown): string => checkEntityId(name, 'name')
 
 /** The parts that delete every stream of an actor. */
 export const deletedStreams = (entity: string, names: readonly string[]): readonly StreamPart[] =>

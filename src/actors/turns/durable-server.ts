@@ -32,7 +32,7 @@ import type {
 import type { ShardTime } from '../core/shard-time.ts'
 import type { EntryInput } from '../journal/entry-input.ts'
 import type { Batch } from '../store/batch.ts'
-import type { TurnStream } from '../streams/turn-streams.ts'
+import type { TurnStream, TurnStreams } from '../streams/turn-streams.ts'
 import type { EndOptions } from './lifetime.ts'
 import type { Fields } from './memory.ts'
 import type { DurableRows } from './own-rows.ts'
@@ -85,6 +85,31 @@ export const ownTime: unique symbol = Symbol('ownTime')
 /** The time of the shard of an actor, for the layers above: durations count by it. */
 export const shardTime = (context: object): Pick<ShardTime, 'now' | 'wall' | 'ofWall' | 'at'> =>
   (context as { readonly [ownTime]: ShardTime })[ownTime]
+
+/** The streams of the actor, of the context of its turn. */
+export const ownStreams: unique symbol = Symbol('ownStreams')
+
+/** The changes of streams in the present turn, and the names of all streams of the actor. */
+type OwnStreams = { readonly streams: TurnStreams; readonly streamNames: readonly string[] }
+
+const streamsOfTurn = (context: object): OwnStreams =>
+  (context as { readonly [ownStreams]: OwnStreams })[ownStreams]
+
+/** The messages of the present turn, for the layers above. */
+export const messagesOfTurn = (context: object): Pick<TurnStreams, 'add' | 'act'> =>
+  streamsOfTurn(context).streams
+
+/** Closes every stream of the actor with the present turn. */
+export const closeStreams = (context: object): void => {
+  const own = streamsOfTurn(context)
+  for (const name of own.streamNames) own.streams.add(name, [], true)
+}
+
+/** Opens every stream of the actor again with the present turn. */
+export const reopenStreams = (context: object): void => {
+  const own = streamsOfTurn(context)
+  for (const name of own.streamNames) own.streams.act(name, { act: 'reopen' })
+}
 
 /** The work itself, of the context of background work. */
 export const ownWork: unique symbol = Symbol('ownWork')

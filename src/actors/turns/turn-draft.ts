@@ -137,6 +137,11 @@ export class TurnDraft extends LoggedTurn<Run> {
     return this.#streams
   }
 
+  /** The names of the streams of the actor, with those of this turn. */
+  get streamNames(): readonly string[] {
+    return this.#streams?.names ?? this.before.memory.streams
+  }
+
   /** Keeps the record of a crash; `undefined`: what crashed has succeeded. */
   keepCrash(crash: Crash | undefined): void {
     this.#crash = crash
@@ -241,7 +246,7 @@ export class TurnDraft extends LoggedTurn<Run> {
   memoryOf(state: unknown, fields: Fields): Memory {
     const { mark, birth, own } = this
     const crash = this.#crash
-    const streams = this.#streams?.names ?? this.before.memory.streams
+    const streams = this.streamNames
     // Nothing of an actor runs after its end.
     if (this.#end) {
       const alarms = new Map([[endName, this.#end]])

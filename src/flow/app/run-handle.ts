@@ -1,5 +1,6 @@
 /** `Handle`: what a caller has of one run. It is apart from `flow(app)`, as the handle of a job is. */
 
+import type { StreamSource } from '../../actors/index.ts'
 import { argument } from '../../check.ts'
 import { errorOf, invalidArgument } from '../../errors.ts'
 import { noOptions, ownOf } from '../../own-names.ts'
@@ -87,6 +88,12 @@ export interface Handle<O = unknown, S = never, Q = unknown, U = unknown> {
     name: N,
     ...argument: QueryArguments<Q[N]>
   ): Promise<Q[N] extends (...args: never) => infer A ? Awaited<A> : never>
+  /**
+   * A stream that the body of the run writes, or a step, for its readers. It may begin later, and is
+   * closed when the run has ended. It is deleted with the run: readers end with `BAD_CURSOR` then.
+   * @throws KeelsonError `INVALID_ARGUMENT`
+   */
+  stream<T = unknown>(name: string): StreamSource<T>
 }
 /** The handle of a run. `known`: its end, for the first `result`. */
 export const runHandle = <I, O, S, Q, U>(
@@ -138,6 +145,7 @@ export const runHandle = <I, O, S, Q, U>(
       if (end.status === 'completed') throw notNow('answer the update', id, end.status)
       throw failure(type.name, id, end.status, end.error)
     },
+    stream: (name) => entitiesOf(app, 'workflow', workflowOf(type).name).stream(id, name),
     query: (name, ...given) => answered(app, type, id, name, given) as never,
   }
 }

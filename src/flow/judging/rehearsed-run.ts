@@ -16,6 +16,7 @@ import { cancelKey } from '../runs/record.ts'
 import { Refusals, Replay } from '../runs/replay.ts'
 import { type LoadedRun, Patches } from '../runs/replaying.ts'
 import { type BodyEnd, bodyOf, endOfBody } from '../runs/run-end.ts'
+import { SaidMessages } from '../runs/said.ts'
 
 /** Where the replay of a run is. */
 export type ReplayPlace =
@@ -45,6 +46,7 @@ export class RehearsedRun implements BodyHost {
   time: number
   /** The first operation that does not fit its record. */
   divergence: KeelsonError | undefined
+  said: SaidMessages | undefined = undefined
   /** It gets nothing but refusals. */
   isStuck = false
   /** How its body has ended. */
@@ -117,6 +119,7 @@ export class RehearsedRun implements BodyHost {
     const { asked, decided } = next
     this.replay.delivered(asked)
     this.#refusals.ends()
+    this.said?.acts()
     this.time = Math.max(this.time, decided.at)
     const { outcome } = decided
     if (asked.kind === 'cancel') this.#cancels()
@@ -140,6 +143,7 @@ export class RehearsedRun implements BodyHost {
   ask(parts: ActiveParts): Active {
     const active = new Active(parts)
     const { scope, key } = parts
+    this.said?.acts()
     try {
       if (this.isBodyOver && scope.cancelled) throw scope.cancelled
       this.expectBody()
@@ -200,6 +204,16 @@ export class RehearsedRun implements BodyHost {
   does(): void {}
 
   report(): void {}
+
+  say(stream: string, text: string): void {
+    this.said ??= new SaidMessages(this.state.said)
+    try {
+      this.said.say(stream, text)
+    } catch (error) {
+      if (isKeelsonError(error, 'DIVERGED')) this.divergence ??= error
+      throw error
+    }
+  }
 
   turn = never
 }

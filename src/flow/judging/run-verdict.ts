@@ -106,7 +106,7 @@ const blockingError = async (run: RehearsedRun): Promise<KeptError | undefined> 
   if (!end) return replay.hasArrived ? undefined : keptError(standsStill(replay))
   const unhandled = await run.unhandledFailure()
   if (unhandled) return unhandled
-  const early = endsTooEarly(replay, end, run.state)
+  const early = endsTooEarly(run, end)
   if (early) return keptError(early)
   return run.state.cancel ? undefined : unstorable(end)
 }

@@ -3,6 +3,8 @@
  * too; and `retry`, `undo` and `settle`, by which an operator lets it go on. These messages are apart
  * from the others of the entity, because they alone take back what a run has decided.
  */
+
+import { reopenStreams } from '../../actors/index.ts'
 import { KeelsonError } from '../../errors.ts'
 import { noReply, reply } from '../../runtime/index.ts'
 import { emitFlow } from '../runs/events.ts'
@@ -108,6 +110,7 @@ export const repairCalls = (
     // As any other cancel it gets its place, and then its undos run. Undos that are done are recorded.
     const reason = state.error?.message ?? ''
     const { cancel = { reason, isPlaced: false } } = state
+    reopenStreams(context)
     const next = activations.resumed({ ...state, cancel }, context)
     const isPlaced = cancel.isPlaced && next.status === 'running'
     return reply(undefined, isPlaced ? withStatus(next, 'cancelling', context) : next)

@@ -9,6 +9,7 @@ import { reply } from '../../runtime/index.ts'
 import { afterRefusedTurn, pauseMs } from './decide.ts'
 import type { RunBackground, RunContext, State } from './messages.ts'
 import { isLive, isOver, type RunState } from './record.ts'
+import type { SaidMessages } from './said.ts'
 import type { Turned } from './turns.ts'
 
 /**
@@ -54,6 +55,8 @@ export class ActivationTurns {
   /** The last that was reported. */
   #progress: unknown
   #hasReport = false
+  /** The messages of the body for streams. */
+  #said: SaidMessages | undefined
   /** Settles with the last turn that goes first. */
   #first: Promise<unknown> | undefined
 
@@ -68,7 +71,7 @@ export class ActivationTurns {
   ) {
     this.#isStale = isStale
     this.#soon = inNextTurn(clock, () => {
-      if (this.#hasReport) makes(() => this.make((state) => [undefined, state]))
+      if (this.hasMore) makes(() => this.make((state) => [undefined, state]))
     })
   }
 
@@ -76,12 +79,18 @@ export class ActivationTurns {
   begin(background: RunBackground): void {
     this.#background = background
     for (const act of this.#early.splice(0)) act(background)
-    if (this.#hasReport) this.#soon()
+    if (this.hasMore) this.#soon()
   }
 
-  /** Whether there is a report that no turn has recorded. */
-  get hasReport(): boolean {
-    return this.#hasReport
+  /** Whether there is a report, or a message for a stream, that no turn has recorded. */
+  get hasMore(): boolean {
+    return this.#hasReport || this.#said?.isWaiting === true
+  }
+
+  /** The next turns append what the body says, until the next call. They come at the latest in the next turn of the loop. */
+  says(said: SaidMessages | undefined): void {
+    this.#said = said
+    if (this.#background && said?.isWaiting) this.#soon()
   }
 
   /** The next turn records this progress. It comes at the latest in the next turn of the loop. */
@@ -107,12 +116,18 @@ export class ActivationTurns {
   ): Promise<R> {
     const background = this.#background ?? (await this.#begun())
     if (before !== undefined) await before
-    if (!this.#hasReport) return makeTurn(background, change, this.#isStale)
+    if (!this.hasMore) return makeTurn(background, change, this.#isStale)
+    const said = this.#said
+    let messages = 0
+    const hasReport = this.#hasReport
     this.#hasReport = false
-    return makeTurn(
+    const made = await makeTurn(
       background,
-      (state, context) => {
+      (before, context) => {
+        const state = said?.written(before, context) ?? before
+        messages = state.said?.count ?? 0
         const [result, next] = change(state, context)
+        if (!hasReport) return [result, next]
         // A later turn may have recorded a later report already. The end of a replay reports once more
         // what the run may show: then nothing is written.
         const progress = this.#progress
@@ -121,6 +136,8 @@ export class ActivationTurns {
       },
       this.#isStale,
     )
+    said?.kept(messages)
+    return made
   }
 
   /** The turn of the birth is durable. */

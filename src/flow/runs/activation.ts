@@ -77,6 +77,7 @@ import {
   type Placed,
   placingOf,
 } from './run-end.ts'
+import { SaidMessages } from './said.ts'
 import {
   blockedBy,
   blocking,
@@ -112,6 +113,7 @@ export class RunActivation implements EndingActivation, Notified {
   readonly scope = new Scope()
   readonly counters = new Map<string, number>()
   #patches: Patches | undefined
+  said: SaidMessages | undefined = undefined
   replay!: Replay<Active>
   /** The state at the beginning of this activation, with the cancel as it is since. */
   state!: RunState
@@ -207,7 +209,7 @@ export class RunActivation implements EndingActivation, Notified {
     if (
       !this.#end ||
       this.replay.asked.size > 0 ||
-      this.#turns.hasReport ||
+      this.#turns.hasMore ||
       this.unhandled.hasClaimed
     )
       return undefined
@@ -329,6 +331,7 @@ export class RunActivation implements EndingActivation, Notified {
 
   ask(parts: ActiveParts): Active {
     this.#attach()
+    this.said?.acts()
     const { scope } = parts
     const isUndo = scope === this.undoScope
     const active = new Active(parts)
@@ -426,6 +429,7 @@ export class RunActivation implements EndingActivation, Notified {
       const { asked, decided } = next
       this.replay.delivered(asked)
       this.#refusals.ends()
+      this.said?.acts()
       this.time = Math.max(this.time, decided.at)
       const { outcome } = decided
       // In this very turn: nothing of the body starts after its cancel.
@@ -568,6 +572,17 @@ export class RunActivation implements EndingActivation, Notified {
     return this.#patches.has(change)
   }
 
+  say(stream: string, text: string): void {
+    this.said ??= new SaidMessages(this.state.said)
+    try {
+      this.said.say(stream, text)
+    } catch (error) {
+      if (isKeelsonError(error, 'DIVERGED')) this.diverges(error)
+      throw error
+    }
+    this.#turns.says(this.said)
+  }
+
   report(value: unknown): void {
     if (this.replay.isAtEnd) this.#turns.report(value)
   }
@@ -652,6 +667,8 @@ export class RunActivation implements EndingActivation, Notified {
   }
 
   #blocks(error: KeptError): void {
+    // The log may take none of them: a replay says them again.
+    this.#turns.says(undefined)
     this.turn((state, context) => blocking(state, context, this.present, error)).then(
       (isBlocked) => {
         if (isBlocked) noteBlocked(this.terms.entities, this, error)

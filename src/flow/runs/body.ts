@@ -6,6 +6,18 @@ import type { FlowPart } from './parts.ts'
 /** A time: ms, or a number with `ms`, `s`, `m`, `h` or `d`, such as `'90s'`. */
 export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
 
+/** A stream of a run, for its body. */
+export interface BodyStream<T = unknown> {
+  readonly name: string
+  /**
+   * Appends a message. There is no promise. Another message than before in a replay blocks the run with
+   * `DIVERGED`.
+   * @throws KeelsonError `INVALID_ARGUMENT` for a value that JSON would change; `TOO_LARGE` for more than
+   * 1 MiB between two operations
+   */
+  append(message: T): void
+}
+
 /** One try of a step, or of a job. */
 export type Try = {
   /** The instance that it runs in: its actors, its store, its other runs and queues. */
@@ -133,6 +145,13 @@ export interface Ctx<S = object, U = object> {
    * @throws KeelsonError `INVALID_ARGUMENT` for a value that cannot be stored, `TOO_LARGE`
    */
   report(progress: unknown): void
+  /**
+   * A stream of this run. Its messages are in the log before the outcome of every later operation, each
+   * once, however often the body is replayed. The end of the run closes it; `again` does not. A name
+   * has 1 to 256 bytes without `{`, `}` and NUL, and a run has 64 streams.
+   * @throws KeelsonError `INVALID_ARGUMENT`
+   */
+  stream<T = unknown>(name: string): BodyStream<T>
   /** The time of the last outcome, in ms since 1970: the same in each replay. */
   now(): number
   /** A number from 0 to 1, the same in each replay. */

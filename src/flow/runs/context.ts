@@ -3,7 +3,7 @@
  * that a body leaves unhandled to the block of its run. It is apart from the activation, as a body sees no
  * more than this.
  */
-import { shardTime } from '../../actors/index.ts'
+import { checkStreamName, messageText, shardTime } from '../../actors/index.ts'
 import { argument } from '../../check.ts'
 import { errorOf, invalidArgument, KeelsonError, type KeptError, keptError } from '../../errors.ts'
 import { failureRecord } from '../../failure-record.ts'
@@ -11,6 +11,7 @@ import { noOptions } from '../../own-names.ts'
 import { claim } from '../../process-events.ts'
 import type {
   AllOptions,
+  BodyStream,
   Branch,
   ChildOptions,
   Ctx,
@@ -34,6 +35,7 @@ import {
   workflowOf,
 } from './options.ts'
 import type { RunState } from './record.ts'
+import type { SaidMessages } from './said.ts'
 import { copied, hashOfText, inputOf, progressOf } from './values.ts'
 
 /** The activation of a run, for the context of its body. */
@@ -65,6 +67,10 @@ export interface BodyHost {
   readonly counters: Map<string, number>
   patched(change: string): boolean
   report(progress: unknown): void
+  /** The messages of the body for streams in this activation; `undefined`: none. */
+  readonly said: SaidMessages | undefined
+  /** @throws KeelsonError `TOO_LARGE`, `DIVERGED` */
+  say(stream: string, text: string): void
   readonly cancelled: Error
   /** Claims an error that the body gets, of the operation that `what` names. */
   readonly unhandled: {
@@ -289,6 +295,20 @@ export class RunCtx implements Ctx<Record<string, unknown>> {
     this.#answers('report', () => {
       this.#host.expectOpen()
       this.#host.report(progressOf(progress))
+    })
+  }
+
+  stream(name: string): BodyStream {
+    return this.#answers('stream', () => {
+      checkStreamName(name)
+      return { name, append: (message) => this.#says(name, message) }
+    })
+  }
+
+  #says(stream: string, message: unknown): void {
+    this.#answers(`stream ${stream}`, () => {
+      this.#host.expectBody()
+      this.#host.say(stream, messageText(message))
     })
   }
 

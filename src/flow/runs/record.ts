@@ -101,6 +101,9 @@ export type Named = Pick<Awaited, 'kind' | 'name'>
 /** So many names a run at rest has at most, with the first one. */
 export const namesMax = 16
 
+/** The messages of a body that are in streams: how many, and a hash over all of them. */
+export type Said = { readonly count: number; readonly hash: string }
+
 /** The main row of a run. */
 export type RunState = {
   readonly status: RunStatus
@@ -151,6 +154,8 @@ export type RunState = {
   /** The key in its queue. */
   readonly queueKey?: string
   readonly fork?: Fork
+  /** The messages of its body that are in streams. Absent: it has said nothing. */
+  readonly said?: Said
 }
 
 /**
@@ -203,6 +208,8 @@ export type Operation = {
   readonly update?: string
   /** Of a step: the round of its last try; the first one by default. */
   readonly round?: number
+  /** The messages of the body that were in streams when it got its outcome. Absent: none. */
+  readonly said?: Said
   /** Of a step whose outcome a fork has copied: the run that tried it, as `type/id/birth`. */
   readonly triedBy?: string
 }

@@ -16,6 +16,7 @@ import type { ActivationTerms, Present, RunContext, RunEnd } from './messages.ts
 import { type Active, type Carrier, endsWithParent, type Scope, undoing } from './operations.ts'
 import { isOver, type Recorded, type RunState, undoKey } from './record.ts'
 import { diverged, type Replay } from './replay.ts'
+import { saysTooLittle } from './said.ts'
 import {
   beginningAgain,
   ended,
@@ -111,7 +112,7 @@ export const endRun = async (activation: EndingActivation, ended: BodyEnd): Prom
     ended.status === 'failed' && !ended.again ? undefined : await activation.unhandled.first()
   if (unhandled) return activation.block(unhandled)
   const body = activation.state.cancel ? ended : storable(ended)
-  const early = endsTooEarly(replay, body, activation.state)
+  const early = endsTooEarly(activation, body)
   if (early) return activation.diverges(early)
   if (body.status === 'completed') warnOfUnawaited(activation)
   if (replay.inFlight.size > 0) activation.leave(activation.scope, activation.cancelled)
@@ -139,13 +140,12 @@ export const endRun = async (activation: EndingActivation, ended: BodyEnd): Prom
 
 /** Why a body has ended too early: it has not asked for its whole record. An end that undoes asks for undos later. */
 export const endsTooEarly = (
-  replay: Pick<Replay, 'missing'>,
+  { replay, state, said }: BodyHost & { readonly replay: Pick<Replay, 'missing'> },
   body: BodyEnd,
-  { cancel }: Pick<RunState, 'cancel'>,
 ): KeelsonError | undefined => {
-  const willUndo = body.status === 'failed' || cancel?.isPlaced === true
+  const willUndo = body.status === 'failed' || state.cancel?.isPlaced === true
   const missing = replay.missing().filter((key) => !(willUndo && key.startsWith(undoKey(''))))
-  if (missing.length === 0) return undefined
+  if (missing.length === 0) return saysTooLittle(state, said)
   const text = `the body has ended, and never asked for ${missing.slice(0, 10).join(', ')}`
   return diverged(text, { missing, asked: [] })
 }

@@ -2,7 +2,7 @@
  * The turns of a run: from its state, and its rows, to the next state. They may be made again, so
  * they depend on nothing else. Pure, but for the rows of the current turn.
  */
-import { LargeValue, shardTime } from '../../actors/index.ts'
+import { closeStreams, LargeValue, reopenStreams, shardTime } from '../../actors/index.ts'
 import {
   invalidArgument,
   isKeelsonError,
@@ -39,6 +39,7 @@ import {
   valueKey,
 } from './record.ts'
 import type { Asked } from './replay.ts'
+import { saidBefore } from './said.ts'
 import { outcomeOf, signalBytesMax, signalLength, signalRow, updateRow } from './values.ts'
 
 /** The parts of a context that these turns use. */
@@ -81,6 +82,7 @@ export const recording = (
   const next: Writable<Operation> = recorded ? unplaced(recorded) : { kind, key, at: 0 }
   Object.assign(next, change)
   if (kind === 'step' && state.round > 0) next.round = state.round
+  if (state.said && change.outcome) next.said = state.said
   next.at = shardTime(context).wall()
   if (place !== undefined) next.place = place
   if (kind === 'answer') answering(state, context, next, updates)
@@ -312,6 +314,7 @@ export const resting = (
 
 /** The state of a run that has ended so, or does not go on. */
 export const ended = (state: RunState, context: TurnContext, end: RunEnd): RunState => {
+  if (end.status !== 'blocked') closeStreams(context)
   if (end.status !== 'completed')
     return { ...withStatus(state, end.status, context), error: end.error }
   const { error: _, ...others } = state
@@ -427,9 +430,10 @@ export const beginningAgain = (
 ): RunState => {
   if (input === undefined) context.rows.delete('input')
   else context.rows.put('input', input)
+  const { said: _, ...others } = state
   const { lap, round } = state
   const begun = { version, lap: lap + 1, round: round + 1, attempt: 1 }
-  return { ...state, ...begun, outcomes: 0, operations: 0 }
+  return { ...others, ...begun, outcomes: 0, operations: 0 }
 }
 
 /** Removes rows of earlier laps. Answers whether there are more. */
@@ -493,8 +497,20 @@ export const reopening = (
       context.rows.put(key, child)
     }
   }
+  if (isOver(state.status)) reopenStreams(context)
   const { error: _, failedBy: __, cancel: ___, ...others } = state
-  return { ...others, round: state.round + (undone.size > 0 ? 1 : 0) }
+  const next = { ...others, round: state.round + (undone.size > 0 ? 1 : 0) }
+  return saying(
+    next,
+    record.filter(({ number, key }) => number === failed || undone.has(key)),
+  )
+}
+
+/** The state of a run that gives up the outcomes of these operations: what its body said since, it says again. */
+const saying = (state: RunState, given: readonly Recorded[]): RunState => {
+  const { said: before, ...others } = state
+  const said = before && saidBefore(before, given)
+  return said ? Object.assign({}, others, { said }) : others
 }
 
 /** Whether it is a child that was cancelled with this run, whose body has ended before. */
@@ -529,9 +545,10 @@ const isTimeOut = ({ kind, outcome, at, dueAt = Number.POSITIVE_INFINITY }: Oper
  */
 export const reopeningFrom = (
   state: RunState,
-  { rows }: TurnContext,
+  context: TurnContext,
   from: string,
 ): RunState | undefined => {
+  const { rows } = context
   const record = [...recordIn(state, rows)]
   const kept = before(state, record, from)
   if (!kept) return undefined
@@ -550,8 +567,13 @@ export const reopeningFrom = (
     }
   }
   rows.delete('output')
+  if (isOver(state.status)) reopenStreams(context)
   const { error: _, failedBy: __, cancel: ___, ...others } = state
-  return { ...others, round: state.round + 1, outcomes: kept.outcomes }
+  const next = { ...others, round: state.round + 1, outcomes: kept.outcomes }
+  return saying(
+    next,
+    record.filter((each) => left.get(each.number) !== each),
+  )
 }
 
 /** An update that has no answer may be sent again under its id. */

@@ -55,7 +55,7 @@ describe('a main row', () => {
   })
 
   test('of a later layout is UNSUPPORTED_VERSION', () => {
-    expect(() => readBody(encodeList([5, 1, '', [], {}]))).toThrow(
+    expect(() => readBody(encodeList([9, 1, '', [], {}]))).toThrow(
       expect.objectContaining({ code: 'UNSUPPORTED_VERSION' }),
     )
   })

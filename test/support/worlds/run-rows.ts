@@ -1,5 +1,5 @@
 /** The rows of one run in memory, for the tests of its turns: pure changes of its state and its rows. */
-import { ownTime } from '../../../src/actors/turns/durable-server.ts'
+import { ownStreams, ownTime } from '../../../src/actors/turns/durable-server.ts'
 import { KeelsonError } from '../../../src/errors.ts'
 import type { RunContext } from '../../../src/flow/runs/messages.ts'
 import type { RunState } from '../../../src/flow/runs/record.ts'
@@ -33,6 +33,7 @@ export const contextWith = (given: Readonly<Record<string, unknown>> = {}, now =
     (cursor === undefined || key > cursor)
   const context = {
     [ownTime]: { now: () => now, wall: () => now },
+    [ownStreams]: { streamNames: [] },
     addContinue: (name: string) => done.push(name),
     setAlarm: (name: string, at: unknown) => done.push([name, at]),
     rows: {
