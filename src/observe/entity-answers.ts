@@ -30,6 +30,8 @@ export type KindPage = {
     readonly id: string
     readonly pid?: number
     readonly blocked?: string
+    /** Since when it is in the trouble by which the list was asked. */
+    readonly since?: number
     /** Its state in one line, or its trouble. */
     readonly text: string
   }[]

@@ -17,7 +17,11 @@ export type Trouble = {
   /** Its subject: `shard 0`, `order/17`. */
   readonly subject: string
   /** The other member that has it; absent for a trouble of the one that answers. */
-  readonly member?: string
+  readonly member?: string | undefined
+  /** When that member has reported it, in ms since 1970; absent for a report of now. */
+  readonly asOf?: number
+  /** The members that have it, this one too, if several have it for the same reason. */
+  readonly members?: readonly string[]
   readonly text: string
   /** Since when, of several the earliest; absent if that is not known. */
   readonly since?: number

@@ -20,7 +20,12 @@ export type Shown =
 export type Refusal = { readonly code: string; readonly message: string }
 
 /** A place in the page: a view and what it looks at. */
-export type Link = { readonly view: string; readonly parts: readonly string[] }
+export type Link = {
+  readonly view: string
+  readonly parts: readonly string[]
+  /** Which part of it: `{ status: 'blocked' }`. */
+  readonly query?: Readonly<Record<string, string>>
+}
 
 /** An event of the recorder. */
 export type Recorded = {

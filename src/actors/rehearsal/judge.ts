@@ -175,7 +175,7 @@ const step = async (state: State): Promise<number | undefined> => {
   try {
     await walks.walkOn(async () => {
       const { actors, left } = actorsOf(entities, part)
-      judgement.add(await judge(entities, part.kind, actors))
+      judgement.add(await judge(entities, part.kind, actors), entities.system.clock.now())
       judgement.counts(part.kind, part.shard.index, actors.length)
       parts.splice(0, 1, ...(left ? [left] : []))
     })
@@ -249,7 +249,10 @@ const verdictsOf = (judged: () => ReturnType<typeof actorVerdicts>): readonly st
 /** Waits for the runs that stand still, if there are more than `max`. */
 const rest = async (entities: Entities, max: number): Promise<void> => {
   for (const own of stillIn(entities))
-    if (own.still > max) entities.judgement.add(stillAtRest(entities, await own.rest()))
+    if (own.still > max) {
+      const found = stillAtRest(entities, await own.rest())
+      entities.judgement.add(found, entities.system.clock.now())
+    }
 }
 
 /** The judges with runs that stand still. */

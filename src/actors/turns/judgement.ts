@@ -20,6 +20,8 @@ export type WouldBlock = {
   /** `order/17`; of a run `$flow-payment/7`. */
   readonly entity: string
   readonly reason: string
+  /** Since when that is known, in ms since 1970. */
+  readonly since?: number
 }
 
 /** Judges the actors of kinds that have more than a state: runs of workflows. */
@@ -64,7 +66,7 @@ export class Judgement {
   /** Called with the kinds that get their own judge. */
   onJudge: ((kinds: readonly string[]) => void) | undefined
   readonly #judges = new Map<string, KindJudge>()
-  readonly #blocked = new Map<string, string>()
+  readonly #blocked = new Map<string, WouldBlock>()
   /** Those of an earlier judgement that were not found again yet. */
   #stale: Set<string> = new Set()
   readonly #listeners: (() => void)[] = []
@@ -105,12 +107,12 @@ export class Judgement {
 
   /** Why this actor would be blocked; `undefined`: it would not, or it was not judged yet. */
   reasonAgainst(entity: string): string | undefined {
-    return this.#blocked.get(entity)
+    return this.#blocked.get(entity)?.reason
   }
 
   /** The actors that are known, in the order of their judgement. */
   *known(): Iterable<WouldBlock> {
-    for (const [entity, reason] of this.#blocked) yield { entity, reason }
+    yield* this.#blocked.values()
   }
 
   /** Calls `listener` each time when nothing is left to judge; now too, if that has been so. */
@@ -137,12 +139,13 @@ export class Judgement {
     return { count, first, judged, left }
   }
 
-  /** Adds what a judge has found. */
-  add(found: readonly WouldBlock[]): void {
+  /** Adds what a judge has found at this time, in ms since 1970. */
+  add(found: readonly WouldBlock[], now: number): void {
     for (const { entity, reason } of found) {
+      const { since = now } = this.#blocked.get(entity) ?? {}
       this.#stale.delete(entity)
       if (this.#blocked.has(entity) || this.#blocked.size < keptMax)
-        this.#blocked.set(entity, reason)
+        this.#blocked.set(entity, { entity, reason, since })
       else this.#beyond++
     }
   }

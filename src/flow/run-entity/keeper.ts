@@ -91,9 +91,9 @@ type Shard = Entities['shards'][number]
 
 /** The health of workflows, in `app.health().parts.flow`. */
 export type FlowHealth = {
-  /** Runs that do not go on until `retry` or `settle`: how many, 1,000 of a type at most. */
+  /** Runs that do not go on until `retry` or `settle`, the oldest first: how many, 1,000 of a type at most. */
   readonly blocked: Some<StoppedRun>
-  /** Runs that failed in the last ten minutes: how many, 100 of a type at most. */
+  /** Runs that failed in the last ten minutes, the oldest first: how many, 100 of a type at most. */
   readonly failed: Some<StoppedRun>
   /**
    * Schedules made at run time that start nothing, because their workflow is not in the tree or the
@@ -134,14 +134,18 @@ const flowHealth = (context: AnyContext, { workflows, broken }: Start): FlowHeal
   // A member answers for its own shards.
   const app = within(context)
   const runsOf = (filter: Pick<ListOptions, 'status' | 'since' | 'limit'>): StoppedRun[] =>
-    workflows.flatMap((type) =>
-      atOnce(listOf(app, { type, ...filter })).entries.map(({ id, error, since }) => ({
-        run: `${type.name}/${id}`,
-        since,
-        // A run in these statuses has its error.
-        reason: keptText(error as KeptError),
-      })),
-    )
+    workflows
+      .flatMap((type) =>
+        atOnce(listOf(app, { type, order: 'oldest', ...filter })).entries.map(
+          ({ id, error, since }) => ({
+            run: `${type.name}/${id}`,
+            since,
+            // A run in these statuses has its error.
+            reason: keptText(error as KeptError),
+          }),
+        ),
+      )
+      .sort((one, other) => one.since - other.since)
   const now = timeHere(context)
   const since = now - recentMs
   return {

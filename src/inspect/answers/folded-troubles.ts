@@ -9,11 +9,16 @@ import { countText } from '../text/quantities.ts'
 const namedMax = 3
 
 /** A trouble before it is folded. `cause`: its text without what differs from try to try. */
-type Caused = Trouble & { readonly cause?: string }
+type Caused = Trouble & { readonly cause?: string; readonly isRest?: boolean }
+
+type Folded<T> = Omit<T, 'cause' | 'isRest'>
 
 /** Troubles of one kind and cause become one, in the place of the first. It begins with the earliest. */
-export const foldedTroubles = <T extends Caused>(all: readonly T[]): Omit<T, 'cause'>[] =>
+export const foldedTroubles = <T extends Caused>(all: readonly T[]): Folded<T>[] =>
   [...groupedBy(all, foldKey).values()].map(folded)
+
+/** The subject of so many that are not named. */
+export const restText = (count: number): string => `and ${countText(count)} more`
 
 /** The items by what `keyOf` says of each. */
 export const groupedBy = <T, K>(
@@ -30,6 +35,13 @@ export const groupedBy = <T, K>(
 }
 
 const foldKey = (each: Caused): unknown => {
+  const { kind, text, link, isRest } = each
+  if (isRest) return JSON.stringify([kind, link, text])
+  return causeKey(each)
+}
+
+/** The same for troubles of one kind and cause; the trouble itself without a cause. */
+export const causeKey = (each: Caused): unknown => {
   const { kind, cause, subject, link } = each
   if (cause === undefined) return each
   const shard = shardIn(subject)
@@ -82,20 +94,29 @@ const withoutIds = (cause: string, subject: string): string => {
     .replace(/(?<=^|\s)-?\d[\d,]{3,}(?:\.\d+)?(?=[\s;:,)]|$)/g, '…')
 }
 
+/** The members that have a trouble: of one that several have it names all. */
+const placesOf = (group: readonly Caused[]): Pick<Caused, 'member' | 'members'> => {
+  const found = [...new Set(group.flatMap(({ member }) => member ?? []))].sort()
+  if (found.length <= 1) return {}
+  return { member: undefined, members: found }
+}
+
 const isKey = (word: string): boolean =>
   word.length >= 8 && /\d/.test(word) && /^[\da-f-]+$/i.test(word)
 
-const folded = <T extends Caused>(group: readonly T[]): Omit<T, 'cause'> => {
-  const [{ cause, ...first }, ...others] = group as [T, ...T[]]
+const folded = <T extends Caused>(group: readonly T[]): Folded<T> => {
+  const [{ cause, isRest, ...first }, ...others] = group as [T, ...T[]]
   if (others.length === 0) return first
   const times = group.flatMap(({ since }) => since ?? [])
   const shards = group.flatMap(({ subject }) => shardIn(subject) ?? [])
   const all = {
     ...first,
     text: cause ?? first.text,
-    count: group.length,
+    count: group.reduce((sum, { count = 1 }) => sum + count, 0),
     ...(times.length > 0 && { since: Math.min(...times) }),
+    ...placesOf(group),
   }
+  if (isRest) return { ...all, subject: restText(all.count) }
   const [shard] = shards
   if (shard) return { ...all, subject: shard.before + shardsText(shards.map(({ index }) => index)) }
   return {

@@ -23,6 +23,7 @@ export const troubleKinds = {
   'member unsure': { severity: 'critical', alert: 'KeelsonMemberUnsure', word: 'cluster' },
   'member ended': { severity: 'critical', alert: 'KeelsonMemberUnsure', word: 'cluster' },
   'member away': { severity: 'warning', alert: 'KeelsonWarning' },
+  'member silent': { severity: 'warning', alert: 'KeelsonWarning' },
   'shard without owner': { severity: 'critical', alert: 'KeelsonShardDown' },
   'shard down': { severity: 'critical', alert: 'KeelsonShardDown' },
   'shard not open': { severity: 'warning', alert: 'KeelsonWarning' },
@@ -106,10 +107,18 @@ export const lookFor = (
     case 'dead':
       return `flow.dead(${args})`
     case undefined:
-      return link && ownOf(viewWords, link.view)?.(args)
+      return (
+        link && ownOf(viewWords, link.view)?.([args, queryText(link)].filter(Boolean).join(', '))
+      )
     default:
       return `${word}()`
   }
+}
+
+/** The filter of a list as the word takes it: runs of a status the oldest first. */
+const queryText = ({ view, query }: Link): string => {
+  if (!query) return ''
+  return inspect(view === 'runs' ? { ...query, order: 'oldest' } : query)
 }
 
 /** The word that shows at the prompt what a view of the page shows. */
@@ -120,6 +129,7 @@ const viewWords: Readonly<Record<string, (args: string) => string>> = {
   storage: () => 'wal()',
   run: (args) => `flow.show(${args})`,
   runs: (args) => `flow.list(${args})`,
+  kind: (args) => `entities(${args})`,
   job: (args) => `flow.job(${args})`,
   queue: (args) => `flow.show(${args})`,
   replication: () => 'replication()',

@@ -1,11 +1,13 @@
 /** The troubles of all members, as one of them knows them by their last reports. Pure. */
 import type { Health } from '../../supervisors/index.ts'
+import { foldedTroubles } from './folded-troubles.ts'
 import { troubleKinds } from './trouble-kinds.ts'
 import {
+  type CausedTrouble,
+  eachTrouble,
   fullDiskTroubles,
   type JudgedFacts,
   type Trouble,
-  troublesOf,
   worstFirst,
 } from './troubles.ts'
 
@@ -16,13 +18,25 @@ import {
 export const troublesOfAll = (facts: JudgedFacts): readonly Trouble[] => {
   const { health, now } = facts
   // Members share a folder, and so its disk.
-  const own = troublesOf({ health: { ...health, fullDisk: diskOfAll(health) }, now })
+  const own = eachTrouble({ health: { ...health, fullDisk: diskOfAll(health) }, now })
   const named = new Set(own.map(titleOf))
   const others = health.members
     .flatMap((each) => reportedTroubles(each, now))
-    .filter((each) => !named.has(titleOf(each)))
-  return worstFirst([...own, ...others])
+    // The unnamed ones are others at each member.
+    .filter((each) => each.isRest || !named.has(titleOf(each)))
+  const here = nameOf(health)
+  const all = [...own.map((each) => ({ ...each, member: here })), ...others]
+  const folded = foldedTroubles(all).map(({ member, ...each }) => ({
+    ...each,
+    ...(member !== undefined && member !== here && { member }),
+  }))
+  return worstFirst(folded)
 }
+
+/** The name of the member whose health it is: of the shards that it has it is the owner. */
+const nameOf = ({ shards }: Health): string =>
+  shards.find(({ phase, member }) => phase !== 'elsewhere' && member !== undefined)?.member ??
+  'this one'
 
 type FullDisk = NonNullable<Health['fullDisk']>
 
@@ -52,21 +66,25 @@ const withoutUnowned = ({ shards, ...reported }: Health): Health => ({
   shards: shards.filter(({ phase, member }) => phase !== 'elsewhere' || member !== undefined),
 })
 
+/** A report that is older says so, in ms. */
+const oldMs = 2_000
+
 const reportedTroubles = (
   { member, report }: Health['members'][number],
   now: number,
-): readonly Trouble[] => {
+): readonly CausedTrouble[] => {
   if (!report) return []
   try {
-    const found = troublesOf({ health: withoutUnowned(report.health), now })
+    const found = eachTrouble({ health: withoutUnowned(report.health), now })
     const disk = report.health.fullDisk && fullDiskTroubles(report.health)[0]
     const isOfDisk = (each: Trouble): boolean =>
       disk !== undefined && titleOf(each) === titleOf(disk)
-    return found.filter((each) => !isOfDisk(each)).map((each) => ({ ...each, member }))
+    const asOf = report.ageMs >= oldMs ? { asOf: now - report.ageMs } : {}
+    return found.filter((each) => !isOfDisk(each)).map((each) => ({ ...each, member, ...asOf }))
   } catch {
     // A member of another version reports otherwise. Its own page and prompt judge it.
     const text = 'its report cannot be read here: it may have another version; ask it itself'
-    const kind = 'member away'
+    const kind = 'member silent'
     const { severity, alert } = troubleKinds[kind]
     return [{ severity, kind, alert, subject: `member ${member}`, text }]
   }

@@ -12,13 +12,13 @@ import {
   type Trouble as ShownTrouble,
   unreadText,
 } from '../../observe/index.ts'
-import { noOptions } from '../../own-names.ts'
+import { noOptions, ownOf } from '../../own-names.ts'
 import type { Health, ShardHealth } from '../../supervisors/index.ts'
 import { actorNamed } from '../recorder/flow-names.ts'
 import { bytesText, countText, lastingText, pluralText } from '../text/quantities.ts'
 import { shortText } from '../text/shown-text.ts'
 import type { Facts } from './facts.ts'
-import { foldedTroubles, groupedBy, shardsText } from './folded-troubles.ts'
+import { causeKey, foldedTroubles, groupedBy, restText, shardsText } from './folded-troubles.ts'
 import { lookFor, type TroubleKind, troubleKinds } from './trouble-kinds.ts'
 
 /** A trouble. */
@@ -28,7 +28,11 @@ export type Trouble = ShownTrouble & { readonly kind: TroubleKind }
 export type JudgedFacts = Pick<Facts, 'health' | 'now'>
 
 /** The troubles of an instance, the critical ones first. Those with one cause are one. */
-export const troublesOf = ({ health, now }: JudgedFacts): readonly Trouble[] => {
+export const troublesOf = (facts: JudgedFacts): readonly Trouble[] =>
+  worstFirst(foldedTroubles(eachTrouble(facts)))
+
+/** The troubles of an instance before those with one cause are one. */
+export const eachTrouble = ({ health, now }: JudgedFacts): readonly CausedTrouble[] => {
   const found: readonly CausedTrouble[] = [
     ...memberTroubles(health.cluster),
     ...health.members.flatMap(awayTroubles),
@@ -50,7 +54,7 @@ export const troublesOf = ({ health, now }: JudgedFacts): readonly Trouble[] => 
     ...health.projections.flatMap(projectionTroubles),
     ...health.replication.flatMap(replicaTroubles),
   ]
-  return worstFirst(foldedTroubles(found))
+  return found
 }
 
 /** Troubles with the critical ones first. */
@@ -59,8 +63,11 @@ export const worstFirst = <T extends ShownTrouble>(troubles: readonly T[]): read
   return [...troubles].sort((left, right) => isWarning(left) - isWarning(right))
 }
 
-/** A trouble before it is folded. `cause`: its text without what differs from try to try. */
-type CausedTrouble = Trouble & { readonly cause?: string }
+/**
+ * A trouble before it is folded. `cause`: its text without what differs from try to try. `isRest`: of the
+ * ones that health counts and does not name.
+ */
+export type CausedTrouble = Trouble & { readonly cause?: string; readonly isRest?: boolean }
 
 const textMax = 400
 const subjectMax = 300
@@ -69,7 +76,7 @@ const trouble = (
   kind: TroubleKind,
   subject: string,
   text: string,
-  more: Pick<CausedTrouble, 'since' | 'link' | 'cause' | 'count'> = noOptions,
+  more: Pick<CausedTrouble, 'since' | 'link' | 'cause' | 'count' | 'isRest'> = noOptions,
 ): CausedTrouble => {
   const { severity, alert } = troubleKinds[kind]
   const look = lookFor(kind, subject, more.link)
@@ -114,12 +121,14 @@ const awayTroubles = ({
   member,
   linked,
   unanswered,
+  awaySince,
 }: Health['members'][number]): readonly CausedTrouble[] => {
   if (linked && unanswered === undefined) return []
   const text = linked
-    ? `it does not answer: ${unanswered}`
+    ? `it is linked, and has not answered the last question: ${unanswered}`
     : 'no link to it: it has ended, starts, or hangs; when its process has ended, others take its shards'
-  return [trouble('member away', `member ${member}`, text)]
+  const kind = linked ? 'member silent' : 'member away'
+  return [trouble(kind, `member ${member}`, text, sinceThen(awaySince))]
 }
 
 /** A full disk is one trouble, however many shards it stops, and whatever of them. */
@@ -167,7 +176,13 @@ const shardTroubles = (
   }
   if (phase === 'elsewhere')
     return member === undefined
-      ? [found('shard without owner', 'no member has it open: calls wait, and fail in the end')]
+      ? [
+          found(
+            'shard without owner',
+            'no member has it open: calls wait, and fail in the end',
+            health.notOpenSince,
+          ),
+        ]
       : []
   const { refusing } = space
   return [
@@ -310,8 +325,8 @@ const actorTroubles = (actors: Health['actors'], now: number): readonly CausedTr
   ...listed(actors.blocked, ({ entity, reason, since }) =>
     ofActor('blocked', entity, { cause: reason, since }),
   ),
-  ...listed(actors.wouldBlock, ({ entity, reason }) =>
-    ofActor('would block', entity, { cause: reason, text: `when it wakes: ${reason}` }),
+  ...listed(actors.wouldBlock, ({ entity, reason, since }) =>
+    ofActor('would block', entity, { cause: reason, text: `when it wakes: ${reason}`, since }),
   ),
   ...listed(actors.parked, ({ entity, what, at, error }) =>
     ofActor('parked', entity, { cause: `${turnText(what)}: ${error}`, since: at }),
@@ -522,23 +537,61 @@ const replicaTroubles = ({
 /** Of very many with the same trouble, or the same cause, so many are named. */
 const namedMax = 3
 
-/** One trouble each; of more than the health names, the first ones and how many more there are. */
+/**
+ * One trouble each; of more than the health names, the first ones and how many more there are, with
+ * their cause if the named ones have a common one.
+ */
 const listed = <T>(
   { count, first }: { readonly count: number; readonly first: readonly T[] },
   troubleOf: (item: T) => CausedTrouble,
 ): readonly CausedTrouble[] => {
   const isWhole = count <= first.length
-  const named = (isWhole ? first : first.slice(0, namedMax)).map(troubleOf)
+  const all = first.map(troubleOf)
+  const named = isWhole ? all : all.slice(0, namedMax)
   const [one] = named
   if (isWhole || !one) return named
   const left = count - named.length
-  const { view = '', parts: [name = ''] = [] } = one.link ?? {}
-  const link = linkToMore(view, name)
-  return [...named, trouble(one.kind, `and ${countText(left)} more`, '', { link, count: left })]
+  const unnamed = all.slice(named.length)
+  const causes = new Set(all.map(causeKey))
+  const times = (unnamed.length > 0 ? unnamed : named).flatMap(({ since }) => since ?? [])
+  const rest = trouble(one.kind, restText(left), causes.size === 1 ? (one.cause ?? '') : '', {
+    link: linkToMore(one),
+    count: left,
+    isRest: true,
+    ...(times.length > 0 && { since: Math.min(...times) }),
+  })
+  return [...named, rest]
 }
 
-const linkToMore = (view: string, name: string): Link => {
+/** The list of the ones that are not named, and of no others as far as that can be asked. */
+const linkToMore = ({ kind, link, subject }: CausedTrouble): Link => {
+  const { view = '', parts: [name = ''] = [] } = link ?? {}
   if (view === 'flows') return linkTo(view)
   if (view === 'job') return linkTo('queue', name)
-  return view === 'run' ? linkTo('runs', name) : linkTo('entities')
+  const only = ownOf(onlyWords, kind)
+  const status = ownOf(runStatusOf, kind)
+  if (status !== undefined) return { view: 'runs', parts: [name], query: { status } }
+  if (only === undefined)
+    return linkTo(view === 'run' ? 'runs' : 'entities', ...(view === 'run' ? [name] : []))
+  const ofRun = view === 'run' ? `$flow-${name}` : undefined
+  const ofActor = subject.includes('/') ? subject.slice(0, subject.indexOf('/')) : undefined
+  const kindName = ofRun ?? ofActor
+  if (kindName === undefined) return linkTo('entities')
+  return { view: 'kind', parts: [kindName], query: { only } }
+}
+
+/** The filter of a list of actors that has those of a kind of trouble. */
+const onlyWords: Readonly<Record<string, string>> = {
+  blocked: 'blocked',
+  parked: 'parked',
+  'stuck step': 'failing',
+  'failing step': 'failing',
+  overdue: 'overdue',
+}
+
+/** The status of the runs of a kind of trouble. */
+const runStatusOf: Readonly<Record<string, string>> = {
+  'run blocked': 'blocked',
+  'run failed': 'failed',
+  'unread signals': 'waiting',
 }

@@ -1,29 +1,21 @@
 /** Durable actors as the page of `keelson observe` shows them. Looking wakes none. */
 
-import { overdueOf, parkedActors, shownState, surveyEntity } from '../../actors/index.ts'
+import { shownState, surveyEntity } from '../../actors/index.ts'
 import { isKeelsonError } from '../../errors.ts'
 import { keptText, recordLines } from '../../failure-record.ts'
-import type {
-  EntityDetail,
-  EntityName,
-  Kind,
-  KindPage,
-  KindQuery,
-  Pending,
-} from '../../observe/index.ts'
+import type { EntityDetail, EntityName, Kind, KindPage, Pending } from '../../observe/index.ts'
 import { checkEntityId, workerKind } from '../../storage/index.ts'
-import { type App, durableActors, innerParts } from '../../supervisors/index.ts'
+import { type App, durableActors } from '../../supervisors/index.ts'
 import { type EntityFacts, entityAt, failuresOf, pidOf } from '../answers/entities.ts'
-import { eachMember, kindsAnywhere } from '../answers/member-looks.ts'
+import { kindsAnywhere } from '../answers/member-looks.ts'
 import { nextTurn, processAt } from '../answers/process-pages.ts'
-import { entityKindOf } from '../recorder/recorder.ts'
+import { troubledAnywhere, troubleWords } from '../answers/troubled-entities.ts'
 import { lineText, shortText } from '../text/shown-text.ts'
 import { machineShown, withDrawing } from './machine-shown.ts'
 import { given, optionalText, type Query, textIn, wordIn } from './questions.ts'
 import { runningStep } from './running-handlers.ts'
 import { fitting, redactedTree, shownTree } from './value-trees.ts'
 
-const troubleWords = ['blocked', 'failing', 'parked', 'overdue'] as const
 const pageRows = 100
 const pageReads = 20
 const lineMax = 160
@@ -118,65 +110,6 @@ const fieldValue = (text: string): string | number | boolean | null => {
 
 const placeOf = (app: App, kind: string, id: string): { readonly pid?: number } =>
   given({ pid: pidOf(app, { kind, id }) })
-
-/** The question of members to each other about entities in trouble. */
-const troubledQuestion = 'look.troubled'
-
-/** Answers other members about entities in trouble from now on. */
-export const answerTroubled = (app: App): void =>
-  app[innerParts].questions?.answer(troubledQuestion, (payload) => {
-    const query = Object(payload) as Query
-    const only = wordIn(query, 'only', troubleWords)
-    const rows = only === undefined ? [] : troubled(app, textIn(query, 'kind'), only)
-    // Its process is there: a page here has no link to it.
-    return rows.map(({ pid: _, ...row }) => row)
-  })
-
-const troubledAnywhere = async (
-  app: App,
-  kind: string,
-  only: Trouble,
-): Promise<KindPage['rows']> => {
-  const own = () => troubled(app, kind, only)
-  const { found, silent } = await eachMember(app, troubledQuestion, { kind, only }, own)
-  const noAnswer = silent.map(({ member, reason }) => {
-    const text = shortText(`member ${member} does not answer: ${reason}`, lineMax)
-    return { id: '', text }
-  })
-  return [...noAnswer, ...found.flat()].slice(0, pageRows)
-}
-
-const troubled = (app: App, kind: string, only: Trouble): KindPage['rows'] => {
-  const rows: KindPage['rows'][number][] = []
-  for (const [id, text] of troubles[only](app, kind)) {
-    rows.push({ id, text: shortText(text, lineMax), ...placeOf(app, kind, id) })
-    if (rows.length === pageRows) break
-  }
-  return rows
-}
-
-type Trouble = NonNullable<KindQuery['only']>
-type Troubles = Iterable<readonly [id: string, text: string]>
-
-/** The entities of a kind in trouble. There may be very many, of which a page reads the first ones. */
-const troubles: Record<Trouble, (app: App, kind: string) => Troubles> = {
-  *blocked({ entities }, kind) {
-    for (const [id, { message }] of entities.kind(kind)?.blocked ?? []) yield [id, message]
-  },
-  *parked({ entities }, kind) {
-    for (const [id, { message }] of parkedActors(entities, kind)) yield [id, message]
-  },
-  *failing({ entities }, kind) {
-    for (const [entity, turns] of entities.trouble.failing)
-      if (entityKindOf(entity) === kind)
-        for (const { what, error } of turns.values())
-          yield [entity.slice(kind.length + 1), `${what}: ${error}`]
-  },
-  *overdue({ entities }, kind) {
-    for (const { entity, what } of entities.shards.flatMap(overdueOf))
-      if (entityKindOf(entity) === kind) yield [entity.slice(kind.length + 1), what]
-  },
-}
 
 /** One entity or durable worker as it is now. @throws KeelsonError `INVALID_ARGUMENT`, `SHARD_DOWN` */
 export const entityShown = (app: App, query: Query): EntityDetail => {

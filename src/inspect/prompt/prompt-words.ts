@@ -19,10 +19,17 @@ import {
 } from '../answers/process-finder.ts'
 import { nextTurn } from '../answers/process-pages.ts'
 import { surveyLogs, surveyProjections } from '../answers/shard-survey.ts'
+import { troubledAnywhere, troubleIn } from '../answers/troubled-entities.ts'
 import { type Paint, printable } from '../text/paint.ts'
 import { View } from '../text/view.ts'
 import { clusterView } from '../views/cluster-view.ts'
-import { entityFacts, entityRow, entityTable, kindTable } from '../views/entity-view.ts'
+import {
+  entityFacts,
+  entityRow,
+  entityTable,
+  kindTable,
+  troubledTable,
+} from '../views/entity-view.ts'
 import {
   durabilityOf,
   journalView,
@@ -177,7 +184,7 @@ export const entityWords = (app: App, shown: ShownValues) => ({
     new View(
       kind === undefined
         ? await kindsText(app)
-        : await entityPage(app, shown, kind as string, (options ?? noOptions) as ListOptions),
+        : await entityPage(app, shown, kind as string, (options ?? noOptions) as PageOptions),
     ),
   entity: async (kind: unknown, id?: unknown) =>
     new View(entityFacts(await entityAnywhere(app, entityGiven(app, kind, id), shown.reveals))),
@@ -227,14 +234,19 @@ const shownMax = 200
 /** Their states may be large, and are read, copied and printed. */
 const readAtOnce = 10
 
+/** `only`: those in this sort of trouble. */
+type PageOptions = ListOptions & { readonly only?: unknown }
+
 /** A page of entities, read in parts with a turn of the event loop between them. */
 const entityPage = async (
   app: App,
   shown: ShownValues,
   kind: string,
-  options: ListOptions,
+  { only, ...options }: PageOptions,
 ): Promise<string> => {
   const handle = shownEntities(app, app.entity(kind), shown)
+  if (only !== undefined)
+    return troubledTable(handle.kind, await troubledAnywhere(app, kind, troubleIn(only)))
   const { limit = shownAtOnce } = options
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > shownMax)
     throw invalidArgument('limit', `a whole number from 1 to ${shownMax}`, limit)

@@ -53,6 +53,20 @@ export const entityTable = (
     : `${table}\nentities('${kind}', { cursor: '${cursor}' }) shows the next ones`
 }
 
+/** The entities of a kind that are in trouble, with why and since when. */
+export const troubledTable = (
+  kind: string,
+  rows: readonly { readonly id: string; readonly text: string; readonly since?: number }[],
+): string => {
+  if (rows.length === 0) return `no entity of the kind ${kind} is in this trouble`
+  const shown = rows.map(({ id, text, since }) => [
+    printable(id),
+    since === undefined ? '' : timeText(since),
+    printable(text),
+  ])
+  return textTable(['id', 'since', 'why'], shown)
+}
+
 const stateWidth = 100
 
 /** One entity in full. */

@@ -38,10 +38,12 @@ export const healthView = (answer: HealthAnswer, paint: Paint = plainPaint): str
 /** `critical: shard down, shard 1, for 2 min: EIO; wal()`. */
 const troubleLine = (trouble: Trouble, now: number): string => {
   const { severity, kind, subject, member, text, since, look, others = [] } = trouble
+  const { members = [] } = trouble
   const left = unnamedOf(trouble)
   const subjects = [subject, ...others.map((each) => each.subject)].join(', ')
   const more = left > 0 ? ` and ${countText(left)} more` : ''
-  const place = member === undefined ? '' : ` at member ${member}`
+  const only = member === undefined ? '' : ` at member ${member}${asOfText(trouble, now)}`
+  const place = members.length > 0 ? ` at members ${members.join(', ')}` : only
   const lasting = since === undefined ? '' : `, for ${lastingText(Math.max(0, now - since))}`
   return [
     `${severity}: ${kind}, ${subjects}${more}${place}${lasting}`,
@@ -49,6 +51,9 @@ const troubleLine = (trouble: Trouble, now: number): string => {
     ...(look === undefined ? [] : [`; ${look}`]),
   ].join('')
 }
+
+const asOfText = ({ asOf }: Trouble, now: number): string =>
+  asOf === undefined ? '' : ` as of ${lastingText(now - asOf)} ago`
 
 const summary = ({ health, crashes, restarts, at }: HealthAnswer): string => {
   const { durable, shards, cluster, members } = health

@@ -2,7 +2,7 @@
 import { useState } from 'preact/hooks'
 import type { Kind, KindPage } from '../entity-answers.ts'
 import { usePage, usePages } from '../widgets/asking.ts'
-import { Card, Empty, measured, StateBadge } from '../widgets/parts.tsx'
+import { Card, Empty, measured, Since, StateBadge } from '../widgets/parts.tsx'
 import { countText, dueText } from '../widgets/quantities.ts'
 import { addressOf, type Route } from '../widgets/route.ts'
 import { Choice } from '../widgets/search.tsx'
@@ -84,7 +84,7 @@ const Finder = ({ example, kind }: { example: string; kind?: string }) => {
 
 type Row = KindPage['rows'][number]
 
-const entityColumns = (kind: string): readonly Column<Row>[] => [
+const entityColumns = (kind: string, now: number): readonly Column<Row>[] => [
   {
     title: 'id',
     class: 'nowrap',
@@ -99,6 +99,11 @@ const entityColumns = (kind: string): readonly Column<Row>[] => [
       ) : (
         <a href={addressOf('process', [pid])}>{`<${pid}>`}</a>
       ),
+  },
+  {
+    title: 'since',
+    class: 'nowrap',
+    cell: ({ since }) => since !== undefined && <Since at={since} now={now} />,
   },
   {
     title: 'state',
@@ -122,6 +127,7 @@ export const KindView = ({
   data: { readonly kinds: readonly Kind[] }
   route: Route
 }) => {
+  const { header } = usePage()
   const [kind = ''] = route.parts
   const { only, field, value } = route.query
   const known = data.kinds.find((each) => each.kind === kind)
@@ -156,7 +162,7 @@ export const KindView = ({
       </div>
       <Card isFlush>
         <PagedTable
-          columns={entityColumns(kind)}
+          columns={entityColumns(kind, header.at)}
           pages={pages}
           keyOf={({ id }) => id}
           empty={<Empty title={`No ${kind} is found`} />}

@@ -205,7 +205,8 @@ const PendingList = ({ of, now }: { of: Overview['pending']; now: number }) => (
 
 const TroubleLine = ({ trouble, now }: { trouble: Trouble; now: number }) => {
   const { look } = usePage()
-  const { severity, kind, alert, member, text, since, look: word, count = 1, others = [] } = trouble
+  const { severity, kind, alert, member, text, since, look: word, count = 1 } = trouble
+  const { others = [], members = [] } = trouble
   const isFolded = others.length > 0
   const more = unnamedOf(trouble)
   return (
@@ -229,8 +230,10 @@ const TroubleLine = ({ trouble, now }: { trouble: Trouble; now: number }) => {
             <button type="button" onClick={() => look(member)}>
               {member}
             </button>
+            {trouble.asOf !== undefined && ` as of ${durationText(now - trouble.asOf)} ago`}
           </>
         )}
+        {members.length > 0 && ` at members ${members.join(', ')}`}
         <p>{text}</p>
         <p class="muted">
           {word !== undefined && (
@@ -256,7 +259,10 @@ const Subject = ({
 }) => (
   <b>
     {link ? (
-      <a href={addressOf(link.view, link.parts)} onClick={link.view === 'tree' ? onGo : undefined}>
+      <a
+        href={addressOf(link.view, link.parts, link.query)}
+        onClick={link.view === 'tree' ? onGo : undefined}
+      >
         {subject}
       </a>
     ) : (

@@ -57,6 +57,8 @@ export type Reported = {
   readonly report: MemberReport | undefined
   /** Why it has not answered the last question; `undefined`: it has, or none was asked. */
   readonly unanswered: string | undefined
+  /** Since when it has no link, or does not answer, in ms since 1970; `undefined`: not known, or it does. */
+  readonly awaySince: number | undefined
 }
 
 /** The answer of a member about itself. */
@@ -66,6 +68,8 @@ export type Answered = Pick<MemberReport, 'health' | 'since'>
 export interface Reports {
   /** The last report of a member. */
   of(member: string): Reported
+  /** Since when no member has a shard, in ms since 1970, as far as this was seen. */
+  unownedSince(shard: number): number | undefined
   /** Asks each linked member for its next report, unless that was asked for just now. */
   askAll(): void
   /** Asks a member now. @throws KeelsonError why it has not answered */
@@ -85,7 +89,10 @@ export type MemberStatus = {
 export type ShardHealth = {
   readonly shard: number
   readonly phase: ShardPhase['kind']
-  /** Since when it is not open here, in ms since 1970; `undefined`: it is. */
+  /**
+   * Since when it is not open here, in ms since 1970; `undefined`: it is. Of one that no member has open:
+   * since when none has.
+   */
   readonly notOpenSince: number | undefined
   /** The member that has it; `undefined`: none has it open, or there are no members. */
   readonly member: string | undefined
@@ -179,10 +186,15 @@ export const reportedHealth = (all: HealthParts): Health => {
   if (!reports) return own
   reports.askAll()
   const members = own.members.map((each) => ({ ...each, ...reports.of(each.member) }))
-  return { ...own, members }
+  const shards = own.shards.map((each) =>
+    each.phase === 'elsewhere' && each.member === undefined
+      ? { ...each, notOpenSince: reports.unownedSince(each.shard) }
+      : each,
+  )
+  return { ...own, shards, members }
 }
 
-const unreported: Reported = { report: undefined, unanswered: undefined }
+const unreported: Reported = { report: undefined, unanswered: undefined, awaySince: undefined }
 
 /** The health of the instance with these parts. It asks nobody. */
 export const healthOf = (all: HealthParts): Health => {

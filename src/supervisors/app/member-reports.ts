@@ -8,7 +8,8 @@ import type { System } from '../../runtime/index.ts'
 import { encodeValue } from '../../storage/index.ts'
 import type { Answered, Health, Reported, Reports } from './health.ts'
 
-type Last = { answered?: Answered & { readonly at: number }; reason?: string }
+/** `since`: when the first of the questions was asked that have no answer. */
+type Last = { answered?: Answered & { readonly at: number }; reason?: string; since?: number }
 
 /** The question of members to each other. */
 const question = 'health'
@@ -48,6 +49,9 @@ export class MemberReports implements Reports {
   readonly #last = new Map<string, Last>()
   /** The questions that have no answer yet, by member. */
   readonly #pending = new Set<string>()
+  /** Since when no member has a shard, and since when there is no link to a member. */
+  readonly #unowned = new Map<number, number>()
+  readonly #unlinked = new Map<string, number>()
   #askedAt = Number.NEGATIVE_INFINITY
 
   /** Nobody is asked after `ending`. */
@@ -55,15 +59,28 @@ export class MemberReports implements Reports {
     this.#system = system
     this.#way = way
     this.#ending = ending
+    way.onMoved((shard) => {
+      if (way.ownerOf(shard) === undefined) this.#unowned.set(shard, system.clock.now())
+      else this.#unowned.delete(shard)
+    })
+    way.onUnlinked((member) => void this.#unlinked.set(member, system.clock.now()))
+  }
+
+  unownedSince(shard: number): number | undefined {
+    return this.#unowned.get(shard)
   }
 
   of(member: string): Reported {
-    const { answered, reason: unanswered } = this.#last.get(member) ?? {}
+    const { answered, reason: unanswered, since: awaySince } = this.#last.get(member) ?? {}
     // Others have the shards of a member that has ended: its report is history.
-    if (!this.#way.isLinked(member)) return { report: undefined, unanswered: undefined }
-    if (!answered) return { report: undefined, unanswered }
+    if (!this.#way.isLinked(member)) {
+      const since = this.#unlinked.get(member)
+      return { report: undefined, unanswered: undefined, awaySince: since }
+    }
+    if (!answered) return { report: undefined, unanswered, awaySince }
     const { at, ...rest } = answered
-    return { report: { ...rest, ageMs: this.#system.clock.monotonic() - at }, unanswered }
+    const report = { ...rest, ageMs: this.#system.clock.monotonic() - at }
+    return { report, unanswered, awaySince }
   }
 
   askAll(): void {
@@ -82,15 +99,20 @@ export class MemberReports implements Reports {
   async ask(member: string, timeoutMs: number): Promise<Answered> {
     const last = this.#last.get(member) ?? {}
     this.#last.set(member, last)
+    const askedAt = this.#system.clock.now()
     try {
       const found = await this.#way.askMember(member, question, null, timeoutMs)
       const answered = found as Answered
       last.answered = { ...answered, at: this.#system.clock.monotonic() }
       delete last.reason
+      delete last.since
       return answered
     } catch (error) {
       // With its link the question ends. A member without a link is no member that is silent.
-      if (this.#way.isLinked(member)) last.reason = reasonText(error)
+      if (this.#way.isLinked(member)) {
+        last.reason = reasonText(error)
+        last.since ??= askedAt
+      }
       throw error
     }
   }

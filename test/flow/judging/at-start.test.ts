@@ -306,7 +306,7 @@ test('judged once more, the earlier findings stand until all is judged, and thos
   const s = await deployed(treeOf('book', 2))
   await s.advance(10_000)
   const { judgement } = s.app.entities
-  judgement.add([{ entity: 'account/old', reason: 'BLOCKED: once' }])
+  judgement.add([{ entity: 'account/old', reason: 'BLOCKED: once' }], s.app.system.clock.now())
   await s.during(judgement.again?.() as Promise<number>)
   expect(s.app.health().actors.wouldBlock).toMatchObject({ count: 4, judged: 0 })
   await s.advance(10_000)
@@ -337,7 +337,7 @@ test('waiting runs whose queue, or whose child, the new tree lacks are named', {
   onTestFinished(async () => void (await during(next.close())))
   await clock.advance(10_000)
 
-  expect(next.health().actors.wouldBlock.first).toEqual([
+  expect(next.health().actors.wouldBlock.first).toMatchObject([
     {
       entity: '$flow-parent/p',
       reason: 'UNSUPPORTED_VERSION: there is no workflow child, of its child',

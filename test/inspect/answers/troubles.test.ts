@@ -90,7 +90,12 @@ test('of 10,000 failing steps three are named, and how many more there are', asy
 
   expect(shown).toMatchObject([
     { subject: 'order/0', count: 3, text: 'step charge: Error: the bank is away' },
-    { subject: 'and 9,997 more', severity: 'warning', link: { view: 'entities' } },
+    {
+      ...{ subject: 'and 9,997 more', severity: 'warning', since: 0, count: 9_997 },
+      text: 'step charge: Error: the bank is away',
+      link: { view: 'kind', parts: ['order'], query: { only: 'failing' } },
+      look: "entities('order', { only: 'failing' })",
+    },
   ])
 })
 
@@ -251,7 +256,7 @@ test('a full disk that members share is one trouble, with the shards of all of t
   })
   const reported = { ...health, fullDisk: disk(100, 1, 3) }
   const members = ['a', 'b'].map((member) => ({
-    ...{ member, linked: true, shards: [], unanswered: undefined },
+    ...{ member, linked: true, shards: [], unanswered: undefined, awaySince: undefined },
     report: member === 'b' ? { health: reported, since: 0, ageMs: 1 } : undefined,
   }))
   const of = (own: Health) => troublesOfAll({ health: { ...own, members }, now: 60_000 })
@@ -271,7 +276,7 @@ test('a shard that nobody had when another member reported is a trouble if nobod
   })
   const members = [
     {
-      ...{ member: 'b', linked: true, shards: [], unanswered: undefined },
+      ...{ member: 'b', linked: true, shards: [], unanswered: undefined, awaySince: undefined },
       report: { health: asOf(1, 2), since: 0, ageMs: 20_000 },
     },
   ]
@@ -280,6 +285,71 @@ test('a shard that nobody had when another member reported is a trouble if nobod
   expect(of(asOf())).toEqual([])
   expect(of(asOf(0, 2)).map(({ kind, subject }) => ({ kind, subject }))).toEqual([
     { kind: 'shard without owner', subject: 'shards 0, 2' },
+  ])
+})
+
+/** A report of another member, as it was so many ms ago. */
+const reportOf = (member: string, health: Health, ageMs = 1): Health['members'][number] => ({
+  ...{ member, linked: true, shards: [], unanswered: undefined, awaySince: undefined },
+  report: { health, since: 0, ageMs },
+})
+
+const blockedRuns = (health: Health, count: number, since: number): Health => {
+  const first = Array.from({ length: Math.min(count, 10) }, (_, at) => ({
+    ...{ run: `order/${since + at}`, since: since + at },
+    reason: `DIVERGED: no patch at reserve/${since + at}`.replace(/[0-9]+$/, 'ink'),
+  }))
+  return { ...health, parts: { flow: { blocked: { count, first } } } }
+}
+
+test('a trouble that several members have for one reason is one, with their names and the sum', async () => {
+  const health = (await simulated({})).app.health()
+  const shards = health.shards.map((each) => ({ ...each, member: 'a' }))
+  const members = [reportOf('b', blockedRuns(health, 2, 100))]
+  const found = troublesOfAll({
+    health: { ...blockedRuns(health, 3, 200), shards, members },
+    now: 60_000,
+  })
+  expect(found).toMatchObject([
+    { kind: 'run blocked', subject: 'order/200', count: 5, since: 100, members: ['a', 'b'] },
+  ])
+  expect(found[0]?.member).toBe(undefined)
+
+  const many = troublesOfAll({
+    health: {
+      ...blockedRuns(health, 40, 200),
+      ...{ shards, members: [reportOf('b', blockedRuns(health, 30, 100))] },
+    },
+    now: 60_000,
+  })
+  expect(many).toMatchObject([
+    { subject: 'order/200', count: 6, since: 100 },
+    {
+      ...{ subject: 'and 64 more', count: 64, since: 103, members: ['a', 'b'] },
+      text: 'DIVERGED: no patch at reserve/ink',
+      look: "flow.list('order', { status: 'blocked', order: 'oldest' })",
+    },
+  ])
+})
+
+test('a trouble of an older report says as of when, and one of a report of now does not', async () => {
+  const health = (await simulated({})).app.health()
+  const of = (ageMs: number) => {
+    const members = [reportOf('b', blockedRuns(health, 1, 100), ageMs)]
+    return troublesOfAll({ health: { ...health, members }, now: 60_000 })[0]
+  }
+  expect(of(20_000)).toMatchObject({ member: 'b', asOf: 40_000 })
+  expect(of(500)).not.toHaveProperty('asOf')
+})
+
+test('a member that has not answered once is silent, and away is one without a link', async () => {
+  const health = (await simulated({})).app.health()
+  const silent = { ...reportOf('b', health), unanswered: 'TIMEOUT: health', awaySince: 59_000 }
+  const away = { ...reportOf('c', health), linked: false, report: undefined, awaySince: 50_000 }
+  const found = judged({ ...health, members: [silent, away] })
+  expect(found.map(({ kind, subject, since }) => [kind, subject, since])).toEqual([
+    ['member silent', 'member b', 59_000],
+    ['member away', 'member c', 50_000],
   ])
 })
 
@@ -358,9 +428,9 @@ test('few kinds of trouble say nothing of since when: a list that only becomes s
   )
   // These are states that health has no begin of.
   expect(without).toEqual([
-    ...['member away', 'shard without owner', 'disk low', 'not durable', 'no snapshot', 'log held'],
+    ...['disk low', 'not durable', 'no snapshot', 'log held'],
     ...['journal full', 'clock set', 'projection halted', 'projection stopped', 'rows set aside'],
-    ...['rows lost', 'subscription stopped', 'would block'],
+    ...['rows lost', 'subscription stopped'],
     ...['unreadable jobs', 'queue full'],
   ])
 })

@@ -95,7 +95,7 @@ describe.skipIf(lacks(noFlock))('while one of two members is stopped', () => {
     })
     expect(await end('health')).toMatchObject({
       ...{ status: 1, errors: silent },
-      output: expect.stringContaining('member away, member a'),
+      output: expect.stringContaining('member silent, member a'),
     })
     const attached = await end('attach', '--member', 'a')
     expect([attached.status, attached.errors]).toEqual([

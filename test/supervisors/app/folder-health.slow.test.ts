@@ -77,7 +77,10 @@ describe('the health of a member', () => {
     await world.kill('b')
     await world.clock.advance(2_000)
     expect(troublesAt(a)).toEqual(['member away: member b'])
-    expect(a.health().members[1]).toEqual({ member: 'b', linked: false, shards: [] })
+    expect(a.health().members[1]).toEqual({
+      ...{ member: 'b', linked: false, shards: [] },
+      awaySince: expect.any(Number),
+    })
   })
 })
 

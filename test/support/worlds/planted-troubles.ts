@@ -91,10 +91,26 @@ export const plants: Readonly<Record<TroubleKind, Plant>> = {
   'member away': (health) => ({
     ...health,
     members: [
-      { ...{ member: 'z', linked: false, shards: [] }, report: undefined, unanswered: undefined },
+      {
+        ...{ member: 'z', linked: false, shards: [], awaySince: 1 },
+        ...{ report: undefined, unanswered: undefined },
+      },
     ],
   }),
-  'shard without owner': inShard(() => ({ phase: 'elsewhere', member: undefined })),
+  'member silent': (health) => ({
+    ...health,
+    members: [
+      {
+        ...{ member: 'z', linked: true, shards: [], awaySince: 1 },
+        ...{ report: undefined, unanswered: 'TIMEOUT: health' },
+      },
+    ],
+  }),
+  'shard without owner': inShard(() => ({
+    phase: 'elsewhere',
+    member: undefined,
+    notOpenSince: 1,
+  })),
   'shard down': inShard(() => ({ phase: 'down', reason: 'EIO', notOpenSince: 1 })),
   'shard not open': inShard(() => ({ phase: 'recovering', notOpenSince: 1 })),
   'refuses writes': inShard(({ space }) => ({
@@ -135,7 +151,7 @@ export const plants: Readonly<Record<TroubleKind, Plant>> = {
   blocked: inActors({ blocked: some({ entity: 'order/1', reason: 'no migrate', since: 500 }) }),
   'would block': inActors({
     wouldBlock: {
-      ...some({ entity: 'order/1', reason: 'BLOCKED: no migrate' }),
+      ...some({ entity: 'order/1', reason: 'BLOCKED: no migrate', since: 1 }),
       judged: 1,
       left: 0,
     },
