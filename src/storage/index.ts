@@ -403,6 +403,8 @@ export {
   streamNameIn,
   streamNameOf,
   streamOwner,
+  streamPieces,
+  streamProducerKey,
 } from './values/stream-key.ts'
 export {
   chunkBytes,
@@ -413,8 +415,10 @@ export {
   messageEnd,
   messageHeadBytes,
   readStreamHead,
+  readStreamProducer,
   type StreamHead,
   type StreamOrigin,
+  type StreamProducer,
   streamTextBytesMax,
 } from './values/stream-row.ts'
 export { decodeCause, encodeCause, type LoggedCause, saysCause } from './values/turn-cause.ts'

@@ -430,7 +430,8 @@ const refusals = {
   none: ['BAD_CURSOR', 'there is no such stream'],
 } as const satisfies Readonly<Record<StreamRefusal['why'], readonly [string, string]>>
 
-const refusalOf = (stream: string, { why, producer }: StreamRefusal): KeelsonError => {
+/** The error of a part that was refused. */
+export const refusalOf = (stream: string, { why, producer }: StreamRefusal): KeelsonError => {
   const [code, message] = refusals[why]
   return new KeelsonError(code, message, {
     details: { stream, why, ...(producer && { epoch: producer.epoch, seq: producer.next }) },

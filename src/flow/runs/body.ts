@@ -33,6 +33,45 @@ export type Try = {
   readonly signal: AbortSignal
 }
 
+/** How a try of a step opens a stream. */
+export type StepStreamOptions = {
+  /**
+   * What a further try does with the messages of the tries before. `'same'` (default): message n of this
+   * try is message n of the last one, and is there once; another message is `CONFLICT`, and the step is
+   * not tried again. `'continue'`: its messages follow them, see `sent`. A function makes a message that
+   * goes before those of this try: it says to readers that the messages of the step before it do not
+   * count. It gets the number of the try, and is called if there are any.
+   */
+  readonly retry?: 'same' | 'continue' | ((attempt: number) => unknown)
+}
+
+/** A stream of a run, for one try of a step. */
+export interface StepStream<T = unknown> {
+  readonly name: string
+  /**
+   * Appends a message, and resolves with its offset once it is durable. Nobody has to wait for it: the
+   * step has its outcome after its messages, and fails with the first one that fails.
+   * @throws KeelsonError `INVALID_ARGUMENT` for a value that JSON would change; `TOO_LARGE`; `CONFLICT`
+   * for another message than in a try before; `FENCED` if a later try has begun; as every write does
+   */
+  append(message: T): Promise<string>
+  /** The messages that the tries before this one have left in the stream. */
+  sent(): Promise<readonly T[]>
+}
+
+/** One try of a step of a run. */
+export type StepTry = Try & {
+  /**
+   * A stream of the run. From then on no earlier try appends to it, and none of a process that was
+   * killed. The same stream at each call of one try. Names as of `ctx.stream`.
+   * @throws KeelsonError `INVALID_ARGUMENT`, `TOO_LARGE`; as every write does
+   */
+  readonly stream: <T = unknown>(
+    name: string,
+    options?: StepStreamOptions,
+  ) => Promise<StepStream<T>>
+}
+
 /** A step that is undone. `value`: its outcome; without one it may have run, in part or not at all. */
 export type Undo<T> = {
   readonly app: AppContext
@@ -105,7 +144,11 @@ export interface Ctx<S = object, U = object> {
    * or an instance of a class in it, the step is not tried again and rejects with
    * `INVALID_ARGUMENT`, which names the place in the value.
    */
-  step<T>(key: string, step: (attempt: Try) => T | Promise<T>, options?: StepOptions<T>): Promise<T>
+  step<T>(
+    key: string,
+    step: (attempt: StepTry) => T | Promise<T>,
+    options?: StepOptions<T>,
+  ): Promise<T>
   /** Resolves after this time, or at a time in ms since 1970; never earlier. */
   sleep(key: string, time: Duration | { readonly at: number }): Promise<void>
   /** The value of the next signal of this name. With `timeout`: `undefined` if none comes. */

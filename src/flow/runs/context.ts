@@ -17,7 +17,7 @@ import type {
   Ctx,
   Duration,
   StepOptions,
-  Try,
+  StepTry,
   WaitOptions,
   Workflow,
 } from './body.ts'
@@ -81,7 +81,7 @@ export interface BodyHost {
   readonly handling: Set<Promise<unknown>>
 }
 
-type AnyAttempt = (attempt: Try) => unknown
+type AnyAttempt = (attempt: StepTry) => unknown
 
 type UpdateHandler = (value: unknown, ctx: RunCtx) => unknown
 

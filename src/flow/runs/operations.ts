@@ -10,7 +10,7 @@ import { failureRecord } from '../../failure-record.ts'
 import { noOptions } from '../../own-names.ts'
 import { type AppContext, call, guardedAbort, type Logger, type Ref } from '../../runtime/index.ts'
 import { makeTurn } from './activation-turns.ts'
-import type { StepOptions, Try, Undo } from './body.ts'
+import type { StepOptions, StepStream, StepStreamOptions, StepTry, Undo } from './body.ts'
 import { earlyMs, pauseAfter, pauseMs, policyOf, unsureMs } from './decide.ts'
 import { emitFlow } from './events.ts'
 import type {
@@ -21,7 +21,7 @@ import type {
   RunMessages,
   StartRequest,
 } from './messages.ts'
-import { recordedEntitiesOf } from './parts.ts'
+import { recordedEntitiesOf, runKind } from './parts.ts'
 import {
   type Awaited,
   isOver,
@@ -38,6 +38,8 @@ import {
   undoKey,
 } from './record.ts'
 import type { Asked, Replay } from './replay.ts'
+import { StepStreams } from './step-streams.ts'
+import type { Turned } from './turns.ts'
 import { hashOfText, type Input, outcomeOf } from './values.ts'
 
 /** The activation of a run, for its operations. */
@@ -61,6 +63,8 @@ export interface Carrier {
   record(active: Active, change: Partial<Operation>): Promise<void>
   /** The run cannot go on. */
   block(error: KeptError): void
+  /** Makes a turn of the run, with what its body has said before. */
+  turn<R>(change: (state: RunState, context: RunContext) => Turned<R>): Promise<R>
   /** A wait that holds up neither the rest of the run nor a close. */
   passively<T>(wait: Promise<T>): Promise<T>
   /** Calls the function of a step: the operations that it asks for before it waits are refused. */
@@ -118,7 +122,7 @@ const triedKey = (carrier: Carrier, { key, recorded }: Active): string => {
 
 /** A step as it is carried out. */
 export type Step = {
-  readonly run: (attempt: Try) => unknown
+  readonly run: (attempt: StepTry) => unknown
   /** Of an undo: the key of the tries of the step which it undoes. */
   readonly tryKey?: string
   readonly policy: FullRetry
@@ -232,6 +236,14 @@ const triedWith = (value: unknown, key: string): Tried => {
   }
 }
 
+/** The failure of a try. One that says something else than the try before is the last one. */
+const failedIn = ({ streams }: Attempt, error: unknown): Tried => {
+  if (!streams) return failed(error)
+  streams.settled().catch(() => undefined)
+  const { outcome } = failed(error)
+  return { outcome, error, isFinal: streams.isInConflict }
+}
+
 /** The outcome of one try; `undefined`: the operation is over before it. */
 const outcomeOfTry = (
   carrier: Carrier,
@@ -244,8 +256,15 @@ const outcomeOfTry = (
   const given = new Attempt(carrier, abort, key, attempt)
   const begin = () => carrier.inStep(() => run(given))
   const settled = (async () => workOf(carrier).alone(actorOf(carrier), active.key, begin))().then(
-    (value) => triedWith(value, active.key),
-    failed,
+    (value) => {
+      const { streams } = given
+      if (!streams) return triedWith(value, active.key)
+      return streams.settled().then(
+        () => triedWith(value, active.key),
+        (error) => failedIn(given, error),
+      )
+    },
+    (error) => failedIn(given, error),
   )
   active.settled = settled
   return new Promise((resolve) => {
@@ -272,21 +291,39 @@ const outcomeOfTry = (
 }
 
 /** The argument of a step. Its app and its signal are not small, and most steps never ask for them. */
-class Attempt implements Try {
+class Attempt implements StepTry {
   readonly key: string
   readonly attempt: number
-  readonly #background: RunBackground
+  readonly #carrier: Carrier
   readonly #abort: LazyAbort
+  streams: StepStreams | undefined = undefined
 
-  constructor({ background }: Carrier, abort: LazyAbort, key: string, attempt: number) {
+  constructor(carrier: Carrier, abort: LazyAbort, key: string, attempt: number) {
     this.key = key
     this.attempt = attempt
-    this.#background = background
+    this.#carrier = carrier
     this.#abort = abort
   }
 
   get app(): AppContext {
-    return this.#background.app as AppContext
+    return this.#carrier.background.app as AppContext
+  }
+
+  get stream(): StepTry['stream'] {
+    return (name, options) => this.#stream(name, options) as Promise<never>
+  }
+
+  #stream(name: string, options?: StepStreamOptions): Promise<StepStream> {
+    const carrier = this.#carrier
+    this.streams ??= new StepStreams({
+      entity: `${runKind(carrier.type)}/${carrier.id}`,
+      app: this.app,
+      key: this.key,
+      attempt: this.attempt,
+      over: () => this.#abort.aborted,
+      turn: (change) => carrier.turn(change),
+    })
+    return this.streams.open(name, options)
   }
 
   get signal(): AbortSignal {
@@ -310,6 +347,11 @@ class LazyAbort {
     this.#controller ??= guardedAbort(this.#logger, this.#title)
     if (this.#aborted) this.#controller.abort(this.#aborted.reason)
     return this.#controller.signal
+  }
+
+  /** Why it has aborted; `undefined`: it has not. */
+  get aborted(): { readonly reason: unknown } | undefined {
+    return this.#aborted
   }
 
   abort(reason: unknown): void {

@@ -30,7 +30,14 @@ import { invalidArgument, keptError } from '../../errors.ts'
 import { ownOf } from '../../own-names.ts'
 import { checkEntityId } from '../../storage/index.ts'
 import { retryOptions } from '../../supervisors/index.ts'
-import type { CheckedOptions, Duration, Queries, UntypedBody, Workflow } from './body.ts'
+import type {
+  CheckedOptions,
+  Duration,
+  Queries,
+  StepStreamOptions,
+  UntypedBody,
+  Workflow,
+} from './body.ts'
 import type { FlowPart } from './parts.ts'
 import { runStatuses } from './record.ts'
 
@@ -124,6 +131,15 @@ export const stepOptions = object({
 })
 
 /** The time of `ctx.sleep` that is no duration. */
+export const stepStreamOptions = object({
+  retry: optional(
+    that<NonNullable<StepStreamOptions['retry']>>(
+      "'same', 'continue' or a function",
+      (found) => found === 'same' || found === 'continue' || typeof found === 'function',
+    ),
+  ),
+})
+
 export const timeAt = object({ at: wholeFrom(0) })
 
 /** The options of `ctx.waitFor`. */

@@ -221,6 +221,7 @@ export const appContext = (all: InstanceParts, access: Access): AppContext => {
       entities,
       startKind,
       startDurableWorker,
+      streams: () => streamsOf(all),
       entityIn: (kind, shards) =>
         new EntityHandle(entities, kind, access, () => streamsOf(all), shards),
     },

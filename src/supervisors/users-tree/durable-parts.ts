@@ -12,6 +12,7 @@ import type {
   EntityKind,
   EntityOptions,
   Fields,
+  InstanceStreams,
   startDurableWorker,
   startKind,
 } from '../../actors/index.ts'
@@ -37,6 +38,8 @@ export type DurableActors = {
   readonly entities: Entities
   readonly startKind: typeof startKind
   readonly startDurableWorker: typeof startDurableWorker
+  /** The streams of the instance. */
+  readonly streams: () => InstanceStreams
   /** A kind of entities whose lists are of these shards alone. */
   readonly entityIn: (kind: string, shards: Entities['shards']) => EntityHandle
 }
