@@ -36,7 +36,7 @@ export type Try = {
 /** How a try of a step opens a stream. */
 export type StepStreamOptions = {
   /**
-   * What a further try does with the messages of the tries before. `'same'` (default): message n of this
+   * How a further try treats the messages of the tries before. `'same'` (default): message n of this
    * try is message n of the last one, and is there once; another message is `CONFLICT`, and the step is
    * not tried again. `'continue'`: its messages follow them, see `sent`. A function makes a message that
    * goes before those of this try: it says to readers that the messages of the step before it do not

@@ -130,7 +130,7 @@ export const stepOptions = object({
   undo: optional(functionOf<(did: object) => unknown>()),
 })
 
-/** The time of `ctx.sleep` that is no duration. */
+/** The options of a stream of a step. */
 export const stepStreamOptions = object({
   retry: optional(
     that<NonNullable<StepStreamOptions['retry']>>(
@@ -140,6 +140,7 @@ export const stepStreamOptions = object({
   ),
 })
 
+/** The time of `ctx.sleep` that is no duration. */
 export const timeAt = object({ at: wholeFrom(0) })
 
 /** The options of `ctx.waitFor`. */

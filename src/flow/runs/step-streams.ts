@@ -70,7 +70,7 @@ export class StepStreams {
     // A later try may have begun it in the meantime.
     this.#expectGoing()
     const { before } = begun
-    if (typeof retry === 'function' && before.length > 0) this.#sends(begun, retry(attempt))
+    if (typeof retry === 'function' && before.length > 0) void this.#sends(begun, retry(attempt))
     let number = 0
     const append = (message: unknown): Promise<string> => {
       const known = retry === 'same' ? before[number] : undefined
