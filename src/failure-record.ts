@@ -53,7 +53,7 @@ export const failureRecord = (thrown: unknown, messageMax?: number): KeptError =
 const sizeOf = (part: unknown): number => Buffer.byteLength(JSON.stringify(part)) + 1
 
 /** The causes of an error, each before its own; the errors of an `AggregateError` follow it. */
-const causesOf = (error: Error): readonly unknown[] => {
+export const causesOf = (error: Error): readonly unknown[] => {
   const found: unknown[] = []
   const visit = (each: unknown): void => {
     if (found.length >= causesMax || each === error || found.includes(each)) return

@@ -45,13 +45,23 @@ export const doctorText = (examined: Examined, paint: Paint = plainPaint): strin
   return parts.join('\n')
 }
 
-const headOf = ({ dir, isDeep }: Examined, findings: readonly Finding[], paint: Paint): string => {
+const headOf = (
+  { dir, isDeep, heldBy }: Examined,
+  findings: readonly Finding[],
+  paint: Paint,
+): string => {
   const head =
     findings.length === 0
       ? `${paint('good', 'sound')}  ${printable(dir)}`
       : `${printable(dir)}: ${pluralText(findings.length, 'finding')}`
   if (isDeep === undefined) return head
-  return `${head}  (${isDeep ? 'rows of the log compared, every large value read' : 'without --deep'})`
+  return `${head}  (${readText(isDeep, heldBy !== undefined)})`
+}
+
+/** A folder in use changes while it is read: its rows and its large values are not judged. */
+const readText = (isDeep: boolean, isInUse: boolean): string => {
+  if (isInUse) return 'in use: only keelson.json, logs and snapshots were read'
+  return isDeep ? 'rows of the log compared, every large value read' : 'without --deep'
 }
 
 /** The verdict on a log in one line; none for a log that has none. */

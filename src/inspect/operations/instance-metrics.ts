@@ -52,14 +52,20 @@ export const takeInstance = (parts: InstanceParts, version: string, into: Measur
     for (const [result, count] of failed) into.of(metrics.turns).add(count, kind, result)
   }
   const now = system.clock.monotonic()
+  const namesOf = uniqueNames(followers.map((follower) => follower.health(now).replica))
   followers.forEach((follower, at) => {
     const { shards } = follower.health(now)
+    const name = namesOf[at] ?? at
     const records = shards.reduce((sum, { lag }) => sum + lag.records, 0)
-    into.of(metrics.replicationLag).add(records, at)
+    into.of(metrics.replicationLag).add(records, name)
     const isUp = shards.every(({ state }) => !['waiting', 'fenced', 'halted'].includes(state))
-    into.of(metrics.replicationUp).add(isUp ? 1 : 0, at)
+    into.of(metrics.replicationUp).add(isUp ? 1 : 0, name)
   })
 }
+
+/** Names of which no two are the same: a second one has its number too. */
+const uniqueNames = (names: readonly string[]): readonly string[] =>
+  names.map((name, at) => (names.indexOf(name) === at ? name : `${name} ${at}`))
 
 /** The troubles, by what may be a label: no id, no key. */
 export const takeTroubles = (troubles: readonly Trouble[], into: Measurements): void => {

@@ -85,7 +85,11 @@ export const metrics = {
 
   processes: gauge('keelson_processes', 'Processes that live.', 'kind'),
   entitiesLive: gauge('keelson_entities_live', 'Entities that have a process.', 'kind'),
-  entitiesBlocked: gauge('keelson_entities_blocked', 'Entities that answer BLOCKED.', 'kind'),
+  entitiesBlocked: gauge(
+    'keelson_entities_blocked',
+    'Entities that answer BLOCKED, and runs that are blocked.',
+    'kind',
+  ),
   crashes: counter(
     'keelson_process_crashes_total',
     'Processes that failed, by the code of the error.',

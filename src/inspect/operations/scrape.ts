@@ -7,7 +7,7 @@
 import { countsOf as actorCounts, parkedField } from '../../actors/index.ts'
 import type { Clock, LoopDelay } from '../../clock.ts'
 import { errorOf, isKeelsonError } from '../../errors.ts'
-import type { QueueLook } from '../../flow/index.ts'
+import type { CountsOf, QueueLook } from '../../flow/index.ts'
 import { noOptions, ownOf } from '../../own-names.ts'
 import {
   heardIn,
@@ -222,9 +222,10 @@ const soon = <T>(clock: Clock, answer: Promise<T>): Promise<T | undefined> =>
     answer.finally(cancel).then(resolve, reject)
   })
 
-const takeRuns = (counts: object, workflow: string, into: Measurements): void => {
+const takeRuns = (counts: CountsOf, workflow: string, into: Measurements): void => {
   for (const [status, count] of Object.entries(counts))
     into.of(metrics.flowRuns).add(count, workflow, status)
+  into.of(metrics.entitiesBlocked).add(counts.blocked, flowKind('workflow', workflow))
 }
 
 const takeJobs = (look: QueueLook, queue: string, now: number, into: Measurements): void => {

@@ -6,7 +6,7 @@
 
 import type { StorageEvents } from '../../actors/index.ts'
 import { errorOf, isKeelsonError, type KeptError, reasonText } from '../../errors.ts'
-import { failureRecord, keptText } from '../../failure-record.ts'
+import { causesOf, failureRecord, keptText } from '../../failure-record.ts'
 import type { FlowEvents, QueueEvents } from '../../flow/index.ts'
 import { noOptions } from '../../own-names.ts'
 import {
@@ -210,9 +210,15 @@ const reasonWords = [
   'pending',
 ]
 
+/** The code of an error of the system, such as `ECONNREFUSED`. */
+const systemCodeOf = (error: unknown): string | undefined => {
+  const code = isError(error) ? String(readError(error).code) : ''
+  return /^E[A-Z]{2,}[A-Z0-9_]{0,40}$/.test(code) ? code : undefined
+}
+
 /**
- * The code of a reason, fit for a label: the code of an error of Keelson or of Node, or a word of
- * OTP. Any other text may be a user's: then it is `error` or `other`.
+ * The code of a reason, fit for a label: the code of an error of Keelson, that of the system of it or of
+ * the first of its causes that has one, or a word of OTP. Any other text may be a user's: then it is `error` or `other`.
  */
 export const codeOf = (reason: unknown): string => {
   try {
@@ -220,8 +226,8 @@ export const codeOf = (reason: unknown): string => {
     if (typeof first === 'string') return reasonWords.includes(first) ? first : 'other'
     if (isKeelsonError(first)) return first.code
     if (!isError(first)) return 'other'
-    const code = String(readError(first).code)
-    return /^E[A-Z]{2,}[A-Z0-9_]{0,40}$/.test(code) ? code : 'error'
+    const codes = [first, ...causesOf(first)].flatMap((each) => systemCodeOf(each) ?? [])
+    return codes[0] ?? 'error'
   } catch {
     // Reading it runs foreign code.
     return 'other'

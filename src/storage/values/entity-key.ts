@@ -193,6 +193,13 @@ export const ownRowKey = (entity: string, birth: string, key: string): string =>
 export const ownKeyOf = (rowKey: string): string =>
   rowKey.slice(rowKey.indexOf('\0', 1) + 1 + birthDigits)
 
+/** A row for people: a key of a user, `order/7`, or `order/7, row note`. */
+export const rowTitle = (rowKey: string): string => {
+  if (rowKey.startsWith(mainPrefix)) return entityOfRow(rowKey)
+  if (!rowKey.startsWith(ownPrefix)) return rowKey
+  return `${entityOf(rowKey) ?? ''}, row ${ownKeyOf(rowKey)}`
+}
+
 /** The rows that an entity keeps itself in one birth, in the order of their keys. */
 export const ownRows = (entity: string, birth: string): RowRange & { readonly gt: string } => {
   const gt = ownRowKey(entity, birth, '')

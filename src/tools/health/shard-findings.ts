@@ -1,7 +1,7 @@
 /** The findings about a shard: what its facts mean, and what to do. Pure. */
 
 import { join } from 'node:path'
-import { blobSizesPath, type LogVerification, manifestName } from '../../storage/index.ts'
+import { blobSizesPath, type LogVerification, manifestName, rowTitle } from '../../storage/index.ts'
 import { type Finding, finding, type RepairStep, repairing, restoring } from './finding.ts'
 import { findingsOfLog, newerLog } from './log-findings.ts'
 import { type PlacedFacts, quarantineOf } from './shard-facts.ts'
@@ -171,9 +171,12 @@ const compared = (facts: PlacedFacts): Finding[] => {
     ]
   const { rows, different, keys } = comparison
   if (different === 0) return []
-  const evidence = `${different} of ${rows} rows, among them ${keys.join(', ')}`
+  const evidence = `${different} of ${rows} rows, among them ${keys.map(rowTitle).join(', ')}`
   return [ofProjection(facts, 'projection.different', evidence)]
 }
+
+/** The place of a value: an LSN, a key, or the row of an actor. */
+const titleOf = (of: string | number): string => (typeof of === 'string' ? rowTitle(of) : `${of}`)
 
 /** The most keys that a finding names. */
 const keysShown = 10
@@ -184,7 +187,7 @@ const blobFindings = ({ blobs, dir, folders }: PlacedFacts): Finding[] => {
     const of = blobs.filter((each) => `${typeof each.of}:${each.file}` === name)
     const [first] = of
     const { file = '', isMissing = false, evidence = '' } = first ?? {}
-    const names = of.slice(0, keysShown).map((each) => `${each.of} at ${each.offset}`)
+    const names = of.slice(0, keysShown).map((each) => `${titleOf(each.of)} at ${each.offset}`)
     const more = of.length > keysShown ? `, and ${of.length - keysShown} more` : ''
     const seen = `${names.join(', ')}${more}: ${evidence}`
     if (typeof first?.of === 'number')

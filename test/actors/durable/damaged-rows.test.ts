@@ -62,7 +62,7 @@ const damaged = async ({ wakes = false, sets = false } = {}) => {
     if (reason !== 'normal' && reason !== 'shutdown') exits.push(reason)
   })
   const handle = s.app.entity(kind)
-  const ask = (what: 'read' | 'careful' | 'ping', id = 'a') =>
+  const ask = (what: 'read' | 'careful' | 'ping' | 'fill', id = 'a') =>
     s.during(codeOf(call(handle.ref(id), what)), { withinMs: 60_000 })
   const mend = () => s.disk.poke(path, at, new Uint8Array(10).fill('B'.charCodeAt(0)))
   return { s, handle, exits, ask, mend }
@@ -87,6 +87,16 @@ test('a call that needs a damaged row is CORRUPT, and blocks its actor until a r
   mend()
   await handle.unblock('a')
   expect(await s.during(call(handle.ref('a'), 'read'))).toBe(long.length)
+  expect(exits).toEqual([])
+})
+
+test('a call that writes the row again after unblock takes the place of a damaged value', async () => {
+  const { s, handle, exits, ask } = await damaged()
+  expect([await ask('read'), await ask('fill')]).toEqual(['CORRUPT', 'BLOCKED'])
+  await handle.unblock('a')
+  expect([await ask('fill'), await ask('read')]).toEqual(['ok', 'ok'])
+  await s.advance(600_000)
+  expect(s.app.health().actors.blocked.count).toBe(0)
   expect(exits).toEqual([])
 })
 

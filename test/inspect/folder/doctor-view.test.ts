@@ -61,6 +61,13 @@ test('a repair is told step by step, then what is left', () => {
   ])
 })
 
+test('a folder in use is said to be in use, and nothing is said to be read that was not', () => {
+  const examined = { dir: '/d', isDeep: true, findings: [], logs: [], heldBy: 'pid 7' }
+  expect(doctorText(examined)).toBe(
+    'sound  /d  (in use: only keelson.json, logs and snapshots were read)',
+  )
+})
+
 test('docs/cli/doctor-and-salvage.md names every code with its severity', () => {
   const rows = readFileSync('docs/cli/doctor-and-salvage.md', 'utf8').matchAll(
     /^\| (`[a-z]+\.[a-z]+`.*?) \| (\w+) \|/gm,

@@ -1,7 +1,7 @@
 /** What a scrape of a loaded instance has, and what it never has. */
 import { expect, test } from 'vitest'
 import { KeelsonError } from '../../../src/errors.ts'
-import { flow, flows, queue, workflow } from '../../../src/flow/index.ts'
+import { type Ctx, flow, flows, queue, workflow } from '../../../src/flow/index.ts'
 import {
   call,
   type DurableServer,
@@ -20,6 +20,7 @@ import type { SnapshotHost } from '../../../src/storage/index.ts'
 import { checkMetrics, noPromtool } from '../../support/commands/promtool.ts'
 import { lacks } from '../../support/lacks.ts'
 import { readOpenMetrics } from '../../support/models/open-metrics.ts'
+import { flowWorld } from '../../support/worlds/flow-world.ts'
 import { asked, openMetrics } from '../../support/worlds/operations-client.ts'
 import { codeOf, failNextSync, simulated } from '../../support/worlds/simulated-instance.ts'
 import { startedWithSnapshots } from '../../support/worlds/snapshot-instance.ts'
@@ -130,6 +131,18 @@ test('what was done is measured: calls, turns, crashes, runs, jobs, writes', asy
   const lsn = sampleOf(text, 'keelson_wal_durable_lsn{shard="0"}') ?? 0
   expect(lsn).toBeGreaterThan(100)
   expect(sampleOf(text, 'keelson_wal_last_lsn{shard="0"}')).toBe(lsn)
+})
+
+test('a blocked run is counted as blocked, by the kind of its runs', async () => {
+  const waits = (version: number) =>
+    workflow('waits', (ctx: Ctx<{ go: number }>) => ctx.waitFor('go'), { version })
+  const w = await flowWorld([waits(1)])
+  await w.during(flow(w.s.app).start(waits(1), undefined, { id: '7' }))
+  await w.crash([waits(2)])
+  await w.s.advance(1_000)
+  const handler = operations(w.s.app, { metrics: true })
+  const { body = '' } = (await w.during(asked(handler, '/metrics'))) ?? {}
+  expect(sampleOf(body, 'keelson_entities_blocked{kind="$flow-waits"}')).toBe(1)
 })
 
 test('of very many turns all are counted at the scrape, while their times are samples', async () => {

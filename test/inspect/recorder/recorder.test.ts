@@ -220,9 +220,11 @@ test('no text of users is the code of an event', async () => {
   await leave(error)
   await leave('CANARY')
   await leave(Object.assign(new Error('x'), { code: 'ECONNRESET' }))
+  const refused = Object.assign(new Error('no'), { code: 'ECONNREFUSED' })
+  await leave(new TypeError('fetch failed', { cause: new AggregateError([error, refused]) }))
   await leave(Proxy.revocable({}, {}).proxy)
   expect(new Set(records.counts().map(({ code }) => code))).toEqual(
-    new Set(['error', 'nocatch', 'ECONNRESET', 'none']),
+    new Set(['error', 'nocatch', 'ECONNRESET', 'ECONNREFUSED', 'none']),
   )
 })
 

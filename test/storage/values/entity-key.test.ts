@@ -20,8 +20,10 @@ import {
   isDueRow,
   isEntity,
   isRowBeside,
+  ownRowKey,
   parseDue,
   parseIndex,
+  rowTitle,
 } from '../../../src/storage/values/entity-key.ts'
 import { encodeIndexValue } from '../../../src/storage/values/index-value.ts'
 import { compareKeys, shardOf } from '../../../src/storage/values/key.ts'
@@ -291,4 +293,11 @@ describe('the rows of an index', () => {
     ] as const)
       expect(isWithin(indexRowKey(kind, field, '0', '42'), indexRows('order', 'field'))).toBe(false)
   })
+})
+
+it('a row is shown by its actor and the key that this gave it, and a key of a user as it is', () => {
+  const own = ownRowKey('customer/C1005', '78f8de120a22ba2a', 'note/1')
+  expect([own, entityRowKey('order/7'), 'user:1'].map(rowTitle)).toEqual([
+    ...['customer/C1005, row note/1', 'order/7', 'user:1'],
+  ])
 })
