@@ -72,7 +72,7 @@ export const rooms: Readonly<Record<string, Rooms>> = {
     replication: ['core'],
     durable: ['core', 'streams', 'turns'],
     entities: ['core', 'store', 'streams', 'turns', 'durable'],
-    rehearsal: ['core', 'turns', 'entities'],
+    rehearsal: ['core', 'turns', 'durable', 'entities'],
   },
   supervisors: {
     'users-tree': [],

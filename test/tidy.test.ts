@@ -55,6 +55,8 @@ const doors: Record<string, readonly string[]> = {
     'src/storage/values/own-msgpackr.ts',
     'src/inspect/rehearsal/guard.ts',
     'src/inspect/rehearsal/rehearsal-judge.ts',
+    // Sets the draws of turns that are run again.
+    'src/actors/rehearsal/drawn.ts',
   ],
   'node:async_hooks': ['src/runtime/queues/async-context.ts'],
   // Storage asks its threads in order over shared memory, runtime relays messages of servers; the two do not know each other.
@@ -114,6 +116,8 @@ const doors: Record<string, readonly string[]> = {
     'src/actors/store/page-cursor.ts',
     'src/bytes/sha256.ts',
     'src/bytes/ed25519.ts',
+    // Sets the draws of turns that are run again.
+    'src/actors/rehearsal/drawn.ts',
     'src/inspect/page-server/admission.ts',
   ],
   'node:os': [
@@ -158,7 +162,6 @@ const entryPoints = [
 
 /** Files that one file of their folder imports and whose head does not say why they are apart: the reason. */
 const reasonsApart: Readonly<Record<string, string>> = {
-  'src/actors/durable/durable-context.ts': 'what the handlers of users see',
 }
 
 const layerOf = (path: string): string =>

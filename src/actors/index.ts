@@ -97,6 +97,7 @@ export {
 } from './core/storage-events.ts'
 export { WalkTurns } from './core/walk-turns.ts'
 export { WriteWindows } from './core/write-windows.ts'
+export type { RecordOptions } from './durable/turn-record.ts'
 export {
   type ActorsHealth,
   actorsHealth,
@@ -178,7 +179,9 @@ export {
   type Verdict,
 } from './rehearsal/actor-verdicts.ts'
 export { judgeSpec } from './rehearsal/judge.ts'
+export { type RecordedTurn, recordedTurns } from './rehearsal/recorded-turns.ts'
 export { ownRowsOf, storedActors } from './rehearsal/stored-actors.ts'
+export { turnVerdicts } from './rehearsal/turn-verdicts.ts'
 export {
   Follower,
   type FollowerHealth,

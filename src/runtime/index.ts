@@ -201,7 +201,7 @@ export {
 export type { ThreadServerOptions } from './threads/thread-link.ts'
 export { threadServer } from './threads/thread-server.ts'
 export {
-  type Address,
+  Address,
   addressOf,
   type Directory,
   type HolderWait,

@@ -27,6 +27,7 @@ import { watchOf } from '../turns/turn-watch.ts'
 import { blocked, otherKeysOf, storedOf } from '../turns/waking.ts'
 import type { DurableTerms } from './durable-terms.ts'
 import { type SharedContext, Try } from './try-context.ts'
+import { TurnRecording } from './turn-record.ts'
 
 /** Why the rows of an actor are removed: a caller asks for it, or the time after its end is over. */
 export type Removal = 'delete' | 'end'
@@ -97,6 +98,8 @@ export class CurrentTurn {
   begin(run: Run): TurnDraft {
     const draft = new TurnDraft(run, this.#known, this.#incarnation, this.#tally)
     if (this.#process.kernel.watchesTurns) draft.watch = watchOf(this.#terms, this.#process, draft)
+    const { table, common } = this.#terms
+    if (common.record) draft.recording = TurnRecording.of(run, table, common.record)
     this.#log.open = draft
     this.#context.from = run.from
     return draft

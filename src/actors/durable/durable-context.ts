@@ -88,7 +88,14 @@ export class TurnContext extends ServerContext {
 
   /** For a machine: the shard's time, by which alarms go. */
   alarmNow(): number {
-    return this.#actor.terms.shard.now()
+    const { open, terms } = this.#actor
+    const { shard } = terms
+    return open?.recording ? open.recording.shard(() => shard.now()) : shard.now()
+  }
+
+  override now(): number {
+    const recording = this.#actor.open?.recording
+    return recording ? recording.wall(() => super.now()) : super.now()
   }
 
   setAlarm(name: string, time: AlarmTime, payload: unknown): void {
@@ -101,7 +108,7 @@ export class TurnContext extends ServerContext {
         name,
       )
     const { draft } = self
-    const at = timeOf(time, self.terms.shard)
+    const at = timeOf(time, this.alarmNow(), self.terms.shard)
     const setting = { setting: draft.name, payload, at, dueAt: at }
     draft.setAlarm(name, { ...setting, tries: 0, failure: undefined })
   }
@@ -211,14 +218,14 @@ const stepOf = ({ draft }: DurableProcess): string => {
  * compare it. If the shard's time is ahead, it would be over there: a handler that finds it is not, and
  * sets the alarm again, would fire without end.
  */
-const timeOf = (time: AlarmTime, shard: DurableTerms['shard']): number => {
+const timeOf = (time: AlarmTime, now: number, shard: DurableTerms['shard']): number => {
   if (typeof time !== 'object' || time === null) throw invalidArgument('time', 'inMs or at', time)
   const { inMs, at } = time
   if ((at === undefined) === (inMs === undefined))
     throw invalidArgument('time', 'either inMs or at', `${Object.keys(time)}`)
   const [name, ms] = inMs === undefined ? (['at', at] as const) : (['inMs', inMs] as const)
   const isTime = typeof ms === 'number' && ms >= 0
-  const whole = isTime ? (name === 'at' ? ms : shard.now() + Math.ceil(ms)) : Number.NaN
+  const whole = isTime ? (name === 'at' ? ms : now + Math.ceil(ms)) : Number.NaN
   if (!Number.isSafeInteger(whole)) throw invalidArgument(`time.${name}`, expected[name], ms)
   if (name === 'inMs') return whole
   return Math.min(Number.MAX_SAFE_INTEGER, Math.max(0, shard.time.aheadMs + whole))

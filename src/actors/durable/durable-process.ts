@@ -401,6 +401,7 @@ export class DurableProcess implements Condition, TurnPort<TurnDraft> {
     } catch (error) {
       return this.#threw(draft, error)
     }
+    draft.recording?.awaits()
     const limited = oneTry ? this.limit?.within(answer) : this.limit?.during(answer)
     const ended = (limited ?? Promise.resolve(answer)).then(
       (value) => this.#ended(draft, value),

@@ -6,6 +6,7 @@ import type { ActorWork } from '../turns/actor-work.ts'
 import type { KeepIds } from '../turns/call-ids.ts'
 import type { TurnDraft, UnitTerms } from '../turns/turn-draft.ts'
 import type { TurnLog } from '../turns/turn-log.ts'
+import type { RecordOptions } from './turn-record.ts'
 
 /** The settings that all actors of one kind share. */
 export type CommonTerms = {
@@ -20,6 +21,8 @@ export type CommonTerms = {
   readonly keepMs: number | undefined
   /** Turns note the keys that they write, so that they can be removed with the actor. */
   readonly keys: boolean
+  /** Turns record what they got and gave, for rehearsals; `undefined`: they do not. */
+  readonly record: RecordOptions | undefined
   /** Freezes a state, outside of production. */
   readonly freeze: <T>(state: T) => T
 }

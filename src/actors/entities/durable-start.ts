@@ -9,6 +9,7 @@ import {
 import { checkKind, workerKind } from '../../storage/index.ts'
 import { emit } from '../core/storage-events.ts'
 import type { CommonTerms, DurableTerms } from '../durable/durable-terms.ts'
+import type { RecordOptions } from '../durable/turn-record.ts'
 import { durableServer } from '../durable/turn-server.ts'
 import { type KeepIds, keepIdsDefault } from '../turns/call-ids.ts'
 import { durableTable } from '../turns/durable-table.ts'
@@ -44,6 +45,11 @@ export type EntityOptions = DurableOptions & {
    * entity: a row of about 120 bytes for each. False.
    */
   readonly keys?: boolean
+  /**
+   * Turns of messages record what they got and gave in their unit, so that a rehearsal runs them again
+   * with the next build. Not by default.
+   */
+  readonly record?: RecordOptions
 }
 
 const pipelineDefault = 64
@@ -55,7 +61,7 @@ type OrUndefined<T> = { readonly [K in keyof T]?: T[K] | undefined }
 
 const commonTerms = (
   { pipeline = pipelineDefault, keepIds }: OrUndefined<DurableOptions>,
-  { idleMs, handlerTimeoutMs, keepMs, keys = false }: OrUndefined<EntityOptions>,
+  { idleMs, handlerTimeoutMs, keepMs, keys = false, record }: OrUndefined<EntityOptions>,
 ): CommonTerms => ({
   pipeline,
   keepIds: { ...keepIdsDefault, ...keepIds },
@@ -63,6 +69,7 @@ const commonTerms = (
   handlerTimeoutMs,
   keepMs,
   keys,
+  record,
   freeze: process.env.NODE_ENV === 'production' ? unfrozen : frozen,
 })
 

@@ -7,6 +7,7 @@ import { retryOf } from '../../clock.ts'
 import { isKeelsonError, KeelsonError, keptError, reasonText } from '../../errors.ts'
 import { ownOf } from '../../own-names.ts'
 import { readEntityRow } from '../../storage/index.ts'
+import type { RecordOptions } from '../durable/turn-record.ts'
 import { callStep, type DurableTable, type RecordedCall } from '../turns/durable-table.ts'
 import type { StoredActor } from '../turns/judgement.ts'
 import { endName } from '../turns/lifetime.ts'
@@ -41,6 +42,8 @@ export type NewServer = {
   /** How long its entities are kept after their end; `undefined`: they never end by `isFinal`. */
   readonly keepMs: number | undefined
   readonly hasKind: (kind: string) => boolean
+  /** The record of its turns. */
+  readonly record?: RecordOptions | undefined
 }
 
 /** The most bytes of a state that a turn can write. */

@@ -236,6 +236,12 @@ export class TurnDraft extends LoggedTurn<Run> {
     return rows
   }
 
+  /** Its writes beside the rows of its actor, for a turn that is run again. */
+  get others(): { readonly writes: readonly Command[]; readonly entries: readonly EntryUnit[] } {
+    const writes = this.#batch && this.#batch.size > 0 ? this.#batch.taken() : []
+    return { writes, entries: this.#entries ?? [] }
+  }
+
   /** Takes back what it did to the remembered ids. */
   undo(): void {
     this.#undo?.()
@@ -325,6 +331,8 @@ export class TurnDraft extends LoggedTurn<Run> {
       cause: causeIn(this.run, table),
     }
     if (this.#entries) unit.entries = this.#entries
+    const recorded = this.recording?.bytes(this.run)
+    if (recorded) unit.recorded = recorded
     if (this.#own && this.birth) unit.own = { birth: this.birth, changes: [...this.#own.changes] }
     if (this.#streams) unit.streams = this.#streams.partsFor(identity.entity)
     this.unit = unit

@@ -10,6 +10,7 @@
  * taken back, and handled again in their order. A turn that may wait for space is not taken back:
  * its unit is written again and again. Later turns without a caller wait with it.
  */
+import type { Message, Ref } from '../../runtime/index.ts'
 import { readMainRow, type Turn, type TurnMark } from '../../storage/index.ts'
 import {
   decide,
@@ -37,9 +38,24 @@ export interface Held {
 /** The work of a turn, as the log knows it. `from`: a caller waits for it. */
 export type LoggedRun = { readonly kind: TurnKind; readonly from: object | undefined }
 
+/** The record of a turn while its handler runs, for rehearsals. */
+export interface Recording<R = never> {
+  /** The time that its handler reads, of the machine and of the shard. It stands still. */
+  wall(now: () => number): number
+  shard(now: () => number): number
+  /** Its handler waits for something: the time goes on. */
+  awaits(): void
+  /** It sends a message. */
+  sends(to: Ref<unknown>, message: Message): void
+  /** The bytes for its unit; `undefined`: the record cannot be stored. */
+  bytes(run: R): Uint8Array | undefined
+}
+
 /** A turn: what it sends, and the unit that has to be durable before. */
 export class LoggedTurn<R extends LoggedRun = LoggedRun> {
   readonly run: R
+  /** Its record, if its kind has one. */
+  recording: Recording<R> | undefined = undefined
   /** `undefined`: it changed nothing, and only waits for the turns before it. */
   unit: Turn | undefined = undefined
   /** The next turn on its way into the log. */

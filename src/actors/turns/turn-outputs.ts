@@ -78,8 +78,10 @@ export class TurnOutputs implements Outputs {
 
   send(target: Process, message: Message, ref: Ref<unknown> = target.address): boolean {
     const leave = (): void => sendHeld(target, message, ref)
-    if (!isCall(message)) this.hold(leave)
-    else if (this.#log.last === undefined) return target.admit(message)
+    if (!isCall(message)) {
+      this.turn?.recording?.sends(ref, message)
+      this.hold(leave)
+    } else if (this.#log.last === undefined) return target.admit(message)
     else {
       // No process owes its answer until it leaves.
       message.list?.remove(message)

@@ -37,6 +37,9 @@ export class CaseParts implements RehearsedParts {
   async *lots(): AsyncIterable<readonly StoredPart[]> {
     for (let at = 0; at < this.#parts.length; at += lotMax) yield this.#parts.slice(at, at + lotMax)
   }
+
+  /** Cases have states and records of runs, and no turns. */
+  async *turns(): AsyncIterable<never> {}
 }
 
 /** The cases in a folder; `undefined`: it has none. @throws KeelsonError `CORRUPT`, `UNSUPPORTED_VERSION` */

@@ -36,9 +36,10 @@ export class Catalogue {
   /** `tree`: checked, with its modules loaded. `false`: the store alone. */
   constructor(tree: AppTree | false) {
     for (const actor of tree ? declaredActors(tree as AppNode) : [])
-      if (actor.sort === 'kind')
-        this.kinds.set(actor.name, { table: durableTable(actor.server), keepMs: actor.keepMs })
-      else if (actor.sort === 'worker')
+      if (actor.sort === 'kind') {
+        const { name, server, keepMs, record } = actor
+        this.kinds.set(name, { table: durableTable(server), keepMs, record })
+      } else if (actor.sort === 'worker')
         this.workers.set(actor.name, { table: durableTable(actor.server), keepMs: undefined })
       else this.#addFlows(actor.spec)
   }

@@ -3,7 +3,8 @@
  * Nothing is started, and no function of a step, job, alarm or handler is called. It is apart from
  * `rehearse.ts`, because a judge in another process has no instance.
  */
-import { actorVerdicts, type Verdict } from '../../actors/index.ts'
+import { actorVerdicts, type RecordedTurn, turnVerdicts, type Verdict } from '../../actors/index.ts'
+import { createSystem, type System } from '../../runtime/index.ts'
 import type { AppTree } from '../../supervisors/index.ts'
 import type { ReplayParts } from '../judging/rehearsed-run.ts'
 import { RunJudge } from '../judging/run-judge.ts'
@@ -18,10 +19,14 @@ export class Rehearsal {
   readonly #catalogue: Catalogue
   readonly #runs: RunJudge
   readonly #declarations: DeclarationJudge
+  readonly #system: ReplayParts
+  /** Where recorded turns are run again. */
+  #turns: System | undefined
   #found: Found[] = []
 
   /** `asOf`: when the data were as they are, in ms since 1970. */
   constructor(tree: AppTree | false, system: ReplayParts, asOf: number) {
+    this.#system = system
     this.#catalogue = new Catalogue(tree)
     this.#declarations = new DeclarationJudge(this.#catalogue, asOf)
     this.#runs = new RunJudge(system, ({ name }, id, verdict) =>
@@ -41,6 +46,21 @@ export class Rehearsal {
       if (part.run) runs.set(part.kind, [...(runs.get(part.kind) ?? []), part])
       else this.#judgeActor(part)
     for (const [kind, parts] of runs) await this.#judgeRuns(workflowOf(kind), parts)
+    return this.#taken()
+  }
+
+  /** The findings about recorded turns. */
+  async judgeTurns(turns: readonly RecordedTurn[]): Promise<readonly Found[]> {
+    const { kinds, hasKind } = this.#catalogue
+    this.#turns ??= createSystem({ clock: this.#system.clock, logger: this.#system.logger })
+    for (const recorded of turns) {
+      const { kind, id } = recorded
+      const server = kinds.get(kind)
+      // A kind that is gone is found with its actors.
+      if (!server) continue
+      const verdicts = await turnVerdicts(this.#turns, recorded, { ...server, hasKind })
+      for (const verdict of verdicts) this.#says(shownKind(kind, id), id, verdict)
+    }
     return this.#taken()
   }
 

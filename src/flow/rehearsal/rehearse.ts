@@ -26,6 +26,8 @@ export type RehearsalCounts = {
   readonly runs: number
   /** Other durable actors: entities, workers, queues, schedules. */
   readonly actors: number
+  /** Recorded turns. */
+  readonly turns: number
   /** Ended runs that were left out: older ones than the newest of their workflow. */
   readonly endedLeft: number
   /** Runs and actors that no judge came to an end with. */
@@ -67,10 +69,14 @@ export const rehearseParts = async (
 ): Promise<RehearsalReport> => {
   const { app: checked } = await loadedOptions({ dir: 'unused', app: tree })
   const judge = new Rehearsal(checked ?? false, system, asOf)
-  const [findings, counts] = [new Findings(), { runs: 0, actors: 0 }]
+  const [findings, counts] = [new Findings(), { runs: 0, actors: 0, turns: 0 }]
   for await (const lot of parts.lots()) {
     for (const { run } of lot) counts[run ? 'runs' : 'actors']++
     for (const found of await judge.judge(lot)) findings.add(found)
+  }
+  for await (const lot of parts.turns()) {
+    counts.turns += lot.length
+    for (const found of await judge.judgeTurns(lot)) findings.add(found)
   }
   for (const found of await judge.rest()) findings.add(found)
   for (const found of judge.whole(parts.facts)) findings.add(found)

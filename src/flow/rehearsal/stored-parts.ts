@@ -2,7 +2,14 @@
  * Reads the actors of an instance for a rehearsal, in lots of bounded size: runs with their records, and
  * of ended runs the newest alone. It runs no code of users.
  */
-import { ownRowsOf, type ReadRows, type StoredActor, storedActors } from '../../actors/index.ts'
+import {
+  ownRowsOf,
+  type ReadRows,
+  type RecordedTurn,
+  recordedTurns,
+  type StoredActor,
+  storedActors,
+} from '../../actors/index.ts'
 import { type AppContext, durableActors } from '../../supervisors/index.ts'
 import { type RunRecord, recordIn, runStateOf, workflowOf } from '../judging/stored-run.ts'
 import { delayedPrefix, waitingPrefix } from '../queue/queue-rows.ts'
@@ -39,6 +46,8 @@ export type StoredFacts = {
 /** Stored actors as a rehearsal goes through them. Ask for `facts` when the last lot was read. */
 export interface RehearsedParts {
   lots(): AsyncIterable<readonly StoredPart[]>
+  /** The recorded turns, shard by shard in their order. */
+  turns(): AsyncIterable<readonly RecordedTurn[]>
   readonly facts: StoredFacts
 }
 
@@ -103,6 +112,11 @@ export class StoredParts implements RehearsedParts {
       }
     }
     if (lot.parts.length > 0) yield lot.parts
+  }
+
+  /** @throws KeelsonError `SHARD_DOWN`, `CLOSED`, `CORRUPT` */
+  turns(): AsyncIterable<readonly RecordedTurn[]> {
+    return recordedTurns(this.#app[durableActors].entities)
   }
 
   /** Counts an actor. True: it is a run that has ended, which is read in the end, or not at all. */

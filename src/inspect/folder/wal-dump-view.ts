@@ -291,6 +291,7 @@ const turnJson = ({
   own,
   streams,
   cause,
+  recorded,
 }: Turn): object => ({
   entity,
   ...(cause && { cause: decodeCause(cause) }),
@@ -301,6 +302,7 @@ const turnJson = ({
     ...(bytes && bytes.length > 0 ? structuredJson(bytes) : { base64: bytes ? '' : null }),
   })),
   writes: writes.map(commandJson),
+  ...(recorded && { recorded: structuredJson(recorded) }),
   ...(entries && { entries: entries.map(entryJson) }),
   ...(streams && { streams: streams.map(partJson) }),
   ...(own && {

@@ -1,4 +1,5 @@
 /** The messages between a rehearsal and the process that judges, as plain data. Types only. */
+import type { RecordedTurn } from '../../actors/index.ts'
 import type { Found, StoredFacts, StoredPart } from '../../flow/index.ts'
 
 /** To the judge. Each message is answered, one after another. */
@@ -13,6 +14,7 @@ export type ToJudge =
     }
   /** `oneByOne`: it says which part it begins with, before it does. */
   | { readonly ask: 'judge'; readonly lot: readonly StoredPart[]; readonly oneByOne: boolean }
+  | { readonly ask: 'turns'; readonly lot: readonly RecordedTurn[] }
   | { readonly ask: 'rest' }
   | { readonly ask: 'whole'; readonly facts: StoredFacts }
 

@@ -91,7 +91,8 @@ export class JudgeProcess {
   #ask(question: ToJudge): Promise<FromJudge | Lost> {
     this.#at = undefined
     this.#limitMs =
-      this.#terms.hangMs + (question.ask === 'load' || question.ask === 'judge' ? 0 : restMs)
+      this.#terms.hangMs +
+      (question.ask === 'load' || question.ask === 'judge' || question.ask === 'turns' ? 0 : restMs)
     return new Promise((resolve) => {
       this.#answered = (answer) => {
         this.#disarm()

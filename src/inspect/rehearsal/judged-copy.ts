@@ -3,6 +3,7 @@
  * second one, whose findings are no news. A lot whose judge is lost is judged again one by one, so that
  * the run is named. It is apart from the processes, which know nothing of lots.
  */
+import type { RecordedTurn } from '../../actors/index.ts'
 import { KeelsonError } from '../../errors.ts'
 import {
   Findings,
@@ -60,6 +61,23 @@ class Bench {
     const answer = await this.#asked({ ask: 'judge', lot, oneByOne: false })
     if (!('lost' in answer)) return this.#foundIn(answer)
     return this.#oneByOne(lot)
+  }
+
+  async turns(lot: readonly RecordedTurn[]): Promise<readonly Found[]> {
+    const answer = await this.#asked({ ask: 'turns', lot })
+    if (!('lost' in answer)) return this.#foundIn(answer)
+    const found: Found[] = []
+    let lost = 0
+    for (const turn of lot) {
+      const asks = lost < lostMax && lot.length > 1
+      const one = asks ? await this.#asked({ ask: 'turns', lot: [turn] }) : lost === 0 && answer
+      if (one && !('lost' in one)) found.push(...this.#foundIn(one))
+      else this.notJudged++
+      if (!one || !('lost' in one)) continue
+      lost++
+      found.push(lostOf(turn, one, this.#terms.hangMs))
+    }
+    return found
   }
 
   async rest(): Promise<readonly Found[]> {
@@ -128,7 +146,11 @@ class Bench {
   }
 }
 
-const lostOf = ({ kind, id, run }: StoredPart, { lost }: Lost, hangMs: number): Found => {
+const lostOf = (
+  { kind, id, run }: Pick<StoredPart, 'kind' | 'id' | 'run'>,
+  { lost }: Lost,
+  hangMs: number,
+): Found => {
   const what = lost === 'hangs' ? 'does not end' : 'ends its process'
   const reason =
     lost === 'hangs' ? `nothing came back for ${hangMs} ms` : 'the process that judged it has ended'
@@ -178,7 +200,7 @@ export const judgedCopy = async (given: JudgedCopy): Promise<RehearsalReport> =>
   const { parts, against, signal } = given
   const [bench, old] = [new Bench(given.judge), against && new Bench(against)]
   const findings = new Findings()
-  const counts = { runs: 0, actors: 0 }
+  const counts = { runs: 0, actors: 0, turns: 0 }
   const ends = (): void => {
     bench.end()
     old?.end()
@@ -196,6 +218,10 @@ export const judgedCopy = async (given: JudgedCopy): Promise<RehearsalReport> =>
       for (const { run } of lot) counts[run ? 'runs' : 'actors']++
       await adds((of) => of.judge(lot))
       given.onProgress(counts.runs + counts.actors)
+    }
+    for await (const lot of readAhead(parts.turns())) {
+      counts.turns += lot.length
+      await adds((of) => of.turns(lot))
     }
     await adds((of) => of.rest())
     const { facts } = parts

@@ -9,7 +9,7 @@ import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '../../clock.ts'
 import { KeelsonError, keptError } from '../../errors.ts'
-import { Rehearsal } from '../../flow/index.ts'
+import { type Found, Rehearsal } from '../../flow/index.ts'
 import { claimRejections, onProcess } from '../../process-events.ts'
 import type { Logger } from '../../runtime/index.ts'
 import { loadedOptions } from '../../supervisors/index.ts'
@@ -58,20 +58,31 @@ const answered = async (
   { rehearsal, guard, thrown }: Judge,
   asked: Exclude<ToJudge, { readonly ask: 'load' }>,
 ): Promise<FromJudge> => {
-  const found =
-    asked.ask === 'judge'
-      ? asked.oneByOne
-        ? await oneByOne(rehearsal, asked.lot)
-        : await rehearsal.judge(asked.lot)
-      : asked.ask === 'rest'
-        ? await rehearsal.rest()
-        : rehearsal.whole(asked.facts)
+  const found = await foundFor(rehearsal, asked)
+  const refused = guard.refused()
   return {
     says: 'found',
     found,
     still: rehearsal.still,
-    refused: guard.refused(),
+    // A handler may act outside: its turn is not run again.
+    refused: asked.ask === 'turns' ? [] : refused,
     thrown: thrown.splice(0),
+  }
+}
+
+const foundFor = (
+  rehearsal: Rehearsal,
+  asked: Exclude<ToJudge, { readonly ask: 'load' }>,
+): readonly Found[] | Promise<readonly Found[]> => {
+  switch (asked.ask) {
+    case 'judge':
+      return asked.oneByOne ? oneByOne(rehearsal, asked.lot) : rehearsal.judge(asked.lot)
+    case 'turns':
+      return rehearsal.judgeTurns(asked.lot)
+    case 'rest':
+      return rehearsal.rest()
+    case 'whole':
+      return rehearsal.whole(asked.facts)
   }
 }
 

@@ -145,6 +145,7 @@ const chosenFrom = (parts: RehearsedParts, choice: CaseChoice): RehearsedParts =
       yield lot
     }
   },
+  turns: () => parts.turns(),
   get facts() {
     return parts.facts
   },
@@ -158,11 +159,12 @@ const savedText = (dir: string, { counts: { cases, long } }: CaseChoice): string
 const showMs = 1_000
 
 const reportText = ({ findings, counts }: RehearsalReport): string => {
-  const { runs, actors, endedLeft, notJudged } = counts
+  const { runs, actors, turns, endedLeft, notJudged } = counts
   const judged = `judged ${pluralText(runs, 'run')} and ${pluralText(actors, 'other actor')}`
   const left = endedLeft > 0 ? [`${pluralText(endedLeft, 'older ended run')} left out`] : []
   const lost = notJudged > 0 ? [`${countText(notJudged)} not judged`] : []
-  const head = [judged, ...left, ...lost].join(', ')
+  const again = turns > 0 ? [pluralText(turns, 'recorded turn')] : []
+  const head = [judged, ...again, ...left, ...lost].join(', ')
   if (runs + actors + endedLeft + notJudged === 0 && findings.length === 0)
     return `${head}: the data have none as of that moment, so nothing is known about the build`
   if (findings.length === 0) return `${head}\nnothing was found`

@@ -117,6 +117,15 @@ const readStreamTurn = (reader: PayloadReader): Turn => {
   return streams
 }
 
+/** A turn after its record: a unit within a unit. */
+const readRecordedTurn = (reader: PayloadReader): Unit => {
+  const recorded = reader.sized()
+  if (recorded.length === 0) throw reader.damaged('a recorded turn without its record')
+  const unit = readUnit(reader)
+  if (unit.kind !== 'turn' || unit.recorded) throw reader.damaged('a record without its turn')
+  return Object.assign(unit, { recorded })
+}
+
 const readCause = (reader: PayloadReader): Uint8Array | undefined => {
   const length = reader.u8()
   const from = reader.take(length)
@@ -203,6 +212,7 @@ const unitReaders: { readonly [kind: number]: ((reader: PayloadReader) => Unit) 
   [unitKinds.removal]: readRemoval,
   [unitKinds.streams]: readStreams,
   [unitKinds.streamTurn]: readStreamTurn,
+  [unitKinds.recordedTurn]: readRecordedTurn,
 }
 
 const plansByCode = new Map(Object.values(commandPlans).map((plan) => [plan.code, plan]))

@@ -121,6 +121,10 @@ const writeUnit = (sink: PayloadSink, unit: Unit): void => {
       writeBatch(sink, unit.commands)
       break
     case 'turn':
+      if (unit.recorded) {
+        sink.u8(unitKinds.recordedTurn)
+        sink.sized(unit.recorded)
+      }
       if (unit.streams) writeStreamTurn(sink, unit, unit.streams)
       else {
         sink.u8(unitKinds.turn)

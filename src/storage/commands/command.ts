@@ -165,6 +165,8 @@ export type Turn = {
   readonly streams?: readonly StreamPart[]
   /** The bytes of its cause, as in `turn-cause.ts`; absent in turns of the journal's own entities. */
   readonly cause?: Uint8Array | undefined
+  /** The bytes of what it got and answered, if its kind records that; for rehearsals. It decides nothing. */
+  readonly recorded?: Uint8Array
 }
 
 /**
@@ -230,6 +232,7 @@ export const unitKinds = {
   removal: 4,
   streams: 5,
   streamTurn: 6,
+  recordedTurn: 7,
 } as const
 
 /** The flag in a command's code when the command names an owner. */

@@ -10,7 +10,7 @@ import type { Turn } from './command.ts'
  * judged here. Pure.
  */
 export const turnFault = (turn: Turn): string | undefined => {
-  const { entity, follows, row, rows, own, streams, cause } = turn
+  const { entity, follows, row, rows, own, streams, cause, recorded } = turn
   if (!isEntity(entity)) return 'the name of its entity'
   if (follows && !isBirth(follows.incarnation)) return 'an incarnation that has not 16 hex digits'
   if (row && !isMainRow(row)) return 'a main row without its mark'

@@ -14,6 +14,7 @@ import {
   object,
   oneOf,
   optional,
+  that,
   wholeFrom,
 } from '../../check.ts'
 import { configError } from '../../errors.ts'
@@ -296,6 +297,13 @@ export const entityOptions = object({
   handlerTimeoutMs: optional(wholeFrom(1)),
   keepMs: optional(wholeFrom(0)),
   keys: optional(flag),
+  record: optional(
+    object({
+      inputs: that<true>('true', (found) => found === true),
+      bytesMax: optional(wholeFrom(1)),
+      redact: optional(that<never>('a function', (found) => typeof found === 'function')),
+    }),
+  ),
 })
 
 const workerOptions = object({

@@ -5,16 +5,15 @@
  */
 import type { ChildSpec } from '../../runtime/index.ts'
 import { type AppNode, type AppTree, isChildSpec, isDurable, serverOf } from './app-tree.ts'
-import { declaredKind } from './durable-parts.ts'
+import { declaredKind, type KindTerms } from './durable-parts.ts'
 
 /** A durable part of a tree. The modules of the tree are loaded. */
 export type DeclaredActor =
-  | {
+  | ({
       readonly sort: 'kind'
       readonly name: string
       readonly server: object
-      readonly keepMs: number | undefined
-    }
+    } & Required<KindTerms>)
   | { readonly sort: 'worker'; readonly name: string; readonly server: object }
   | { readonly sort: 'other'; readonly spec: ChildSpec }
 

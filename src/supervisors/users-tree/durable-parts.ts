@@ -106,13 +106,19 @@ export const kindSpec = <M extends DurableMessages, S, F extends Fields, App>(
 /** The key of the options of a kind in its specification. */
 const kindOptions = Symbol('the options of a kind')
 
+/** The options of a kind by which a rehearsal judges its actors. */
+export type KindTerms = {
+  readonly keepMs?: number | undefined
+  readonly record?: EntityOptions['record'] | undefined
+}
+
 /** The declaration of a specification, if it is one of a kind whose module is loaded. */
 export const declaredKind = (
   spec: ChildSpec & { readonly module?: unknown; readonly [kindOptions]?: EntityOptions },
-): { readonly server: object; readonly keepMs: number | undefined } | undefined => {
+): ({ readonly server: object } & Required<KindTerms>) | undefined => {
   const { module, [kindOptions]: options } = spec
   const server = options && serverOf(module)
-  return server && { server, keepMs: options.keepMs }
+  return server && { server, keepMs: options.keepMs, record: options.record }
 }
 
 const checkedServer = (server: object | undefined, path: string): object => {

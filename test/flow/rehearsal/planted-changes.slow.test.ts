@@ -119,7 +119,7 @@ const program = (changes: Program = {}): AppTree => {
   const night = workflow('night', async () => undefined)
   return supervisor('app', {}, [
     entity(changes.kind ?? 'account', account(changes.account)),
-    entity('light', light(changes.light)),
+    entity('light', light(changes.light), { record: { inputs: true } }),
     worker(changes.worker ?? 'visits', counter as never, { durable: true } as never),
     flows({
       workflows: [orders, pack, wrap, night],
@@ -214,6 +214,7 @@ type Planted = readonly [
 const runs = 'workflow order'
 const blocks = (what: string, kind: string) => ['blocks', what, kind] as const
 const acts = (what: string, kind: string) => ['acts', what, kind] as const
+const notes = (what: string, kind: string) => ['notes', what, kind] as const
 const bothRuns = [blocks('DIVERGED', runs), acts('ended, and DIVERGED', runs)]
 
 const planted: Readonly<Record<string, Planted>> = {
@@ -280,7 +281,7 @@ const planted: Readonly<Record<string, Planted>> = {
   ],
   'a machine has another target': [
     { light: { target: 'green' } },
-    [blocks('BLOCKED', 'entity light')],
+    [blocks('BLOCKED', 'entity light'), notes('a recorded turn was not run again', 'entity light')],
   ],
   'an alarm is renamed': [
     { account: { alarms: { nag: (state: unknown) => noReply(state) } as never } },
@@ -331,10 +332,12 @@ test('the program that wrote the data stops nothing when it wakes', async () => 
   })
 })
 
-test('the code of a guard is not found: what a guard answers is in no record', async () => {
+test('the code of a guard is found by a turn that was recorded', async () => {
   const s = await written()
 
-  expect(await judged(s, program({ light: { guard: () => false } }))).toEqual([])
+  expect(await judged(s, program({ light: { guard: () => false } }))).toMatchObject([
+    { level: 'acts', what: 'a recorded turn differs', kind: 'entity light', count: 1 },
+  ])
 })
 
 test('the program that wrote the data finds nothing, and nothing is written for it', {

@@ -5,7 +5,7 @@ import { open } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join, resolve } from 'node:path'
-import { start } from 'keelson'
+import { call, start } from 'keelson'
 import { rehearse } from 'keelson/operations'
 import { expect, test } from 'vitest'
 import { commandHere } from '../../support/commands/command-here.ts'
@@ -407,3 +407,71 @@ test.each([1, 2])(
     expect(processesIn(dir)).toEqual([])
   },
 )
+
+/** A configuration with a kind whose turns are recorded. */
+const counting = (factor: string): string => `
+import { defineConfig, entity, supervisor, reply } from ${packageOf('index')}
+export const counter = entity('counter', {
+  init: () => 0,
+  calls: { add: (count, by) => reply(count, count + ${factor}) },
+}, { record: { inputs: true } })
+export default defineConfig({ dir: './data', app: supervisor('app', {}, [counter]) })
+`
+
+test('recorded turns are in a backup, a dump and a salvaged log, and run again from each', async () => {
+  const dir = folder()
+  rmSync(join(dir, 'data'), { recursive: true })
+  writeFileSync(join(dir, 'old.mjs'), counting('by'))
+  writeFileSync(join(dir, 'new.mjs'), counting('2 * by'))
+  const { default: config, counter } = await import(`${join(dir, 'old.mjs')}?counting`)
+  const app = await start({ ...config, dir: join(dir, 'data') })
+  for (const by of [1, 2, 3])
+    await call(app.entity(counter).ref('a') as never, 'add' as never, by as never)
+  await app.close()
+  const rehearses = async (of: string) => {
+    const { status, output, errors } = await commandHere(['rehearse', of, '--with', 'new.mjs'], dir)
+    expect(status, errors).toBe(4)
+    expect(output).toContain('judged 0 runs and 1 other actor, 3 recorded turns')
+    expect(output).toMatch(
+      /acts {2}entity counter: a recorded turn differs {2}\(3\)\n {2}a: call add 1 of lsn \d+: its state/,
+    )
+  }
+
+  await rehearses('data')
+  const same = await commandHere(['rehearse', 'data', '--with', 'old.mjs'], dir)
+  expect([same.status, same.output]).toEqual([
+    0,
+    'judged 0 runs and 1 other actor, 3 recorded turns\nnothing was found\n',
+  ])
+  await commandHere(['backup', 'data', '--to', 'backup'], dir)
+  await rehearses('backup')
+  expect((await commandHere(['doctor', 'data', '--deep'], dir)).status).toBe(0)
+  const hidden = await commandHere(['wal', 'dump', 'data', '--json'], dir)
+  const dumped = await commandHere(['wal', 'dump', 'data', '--json', '--reveal'], dir)
+  expect(hidden.output).toContain('"recorded":{"value":"[hidden object of')
+  expect(dumped.output).toContain('"recorded":{"value":{"section":"calls","name":"add"')
+  await commandHere(['wal', 'salvage', 'data', '--to', 'salvaged'], dir)
+  await rehearses('salvaged')
+})
+
+test('an endless loop in a handler is ended, and the recorded turn is named', async () => {
+  const dir = folder()
+  rmSync(join(dir, 'data'), { recursive: true })
+  writeFileSync(join(dir, 'old.mjs'), counting('by'))
+  writeFileSync(join(dir, 'new.mjs'), counting('(() => { for (;;); })()'))
+  const { default: config, counter } = await import(`${join(dir, 'old.mjs')}?endless`)
+  const app = await start({ ...config, dir: join(dir, 'data') })
+  await call(app.entity(counter).ref('a') as never, 'add' as never, 1 as never)
+  await app.close()
+
+  const { findings, counts } = await rehearse({
+    from: join(dir, 'data'),
+    config: join(dir, 'new.mjs'),
+    hangMs: 8_000,
+  })
+
+  expect(findings).toMatchObject([
+    { level: 'blocks', what: 'does not end', kind: 'entity counter' },
+  ])
+  expect(counts).toMatchObject({ turns: 1, notJudged: 1 })
+})

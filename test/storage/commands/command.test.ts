@@ -451,3 +451,22 @@ describe('bytes of another kind', () => {
     )
   })
 })
+
+test('a turn with its record is a unit of another kind, and one without is as before', () => {
+  const hex = (unit: Turn): string => Buffer.from(encodeFrame([unit])).toString('hex')
+  const plain = hex(turn({}))
+  const recorded = hex(turn({ recorded: Buffer.of(0xab, 0xcd) }))
+  const [head, length] = [20, 8]
+  const bytes = Buffer.from(plain.slice(head, head + length), 'hex').readUInt32LE()
+  const longer = Buffer.alloc(4)
+  longer.writeUInt32LE(bytes + 7)
+
+  expect(plain.slice(head + length, head + length + 2)).toBe('03')
+  expect(recorded).toBe(
+    `${plain.slice(0, head)}${longer.toString('hex')}0702000000abcd${plain.slice(head + length)}`,
+  )
+  expect(decodeFrame(Buffer.from(recorded, 'hex')).units).toEqual([
+    { ...decodeFrame(Buffer.from(plain, 'hex')).units[0], recorded: Buffer.of(0xab, 0xcd) },
+  ])
+  expect(() => encodeFrame([turn({ recorded: Buffer.of() })])).toThrow('a record without bytes')
+})

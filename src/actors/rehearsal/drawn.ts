@@ -1,0 +1,104 @@
+/**
+ * Runs code whose clocks and draws are set: `Date`, `Math.random` and the random functions of `crypto` answer
+ * by a seed. Code that answers otherwise with another seed cannot be repeated. It is apart from the
+ * re-run of a turn, because it knows nothing of turns.
+ */
+import crypto from 'node:crypto'
+import { syncBuiltinESMExports } from 'node:module'
+import { seededRandom } from '../../clock.ts'
+
+/** The first uses of a clock or a draw: the function, and the place in the code of users. */
+export type Draw = { readonly what: string; readonly place: string }
+
+type Functions = Record<string, unknown>
+
+/** Calls `run`, synchronously, with the clocks and draws of this seed. */
+export const withDraws = <T>(
+  seed: number,
+  now: number,
+  run: () => T,
+): { readonly result: T; readonly draws: readonly Draw[] } => {
+  const random = seededRandom(seed)
+  const draws: Draw[] = []
+  const drawn = (what: string): void => {
+    if (draws.length < 3) draws.push({ what, place: placeOf(new Error(what)) })
+  }
+  // A draw of another seed differs by years, so that no rounding hides it.
+  const time = now + seed * 98_765_432_101
+  const bytes = (length: number): Buffer =>
+    Buffer.from(Array.from({ length }, () => Math.floor(random() * 256)))
+  const filled = (view: ArrayBufferView): ArrayBufferView => {
+    new Uint8Array(view.buffer, view.byteOffset, view.byteLength).set(bytes(view.byteLength))
+    return view
+  }
+  const uuid = (): string => {
+    const hex = bytes(16).toString('hex')
+    return hex.replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12})$/, '$1-$2-4$3-8$4-$5')
+  }
+  const restores: (() => void)[] = []
+  const set = (of: object, name: string, make: (...given: never[]) => unknown, label: string) => {
+    const functions = of as Functions
+    const own = Object.getOwnPropertyDescriptor(functions, name)
+    const found = functions[name]
+    const value = (...given: unknown[]) => {
+      // With a callback it answers later: such a handler awaits.
+      if (typeof given.at(-1) === 'function') return Reflect.apply(found as never, of, given)
+      drawn(label)
+      return make(...(given as never[]))
+    }
+    Object.defineProperty(functions, name, { value, configurable: true, writable: true })
+    restores.push(() => {
+      if (own) Object.defineProperty(functions, name, own)
+      else delete functions[name]
+    })
+  }
+  const { Date: ownDate } = globalThis
+  try {
+    set(Math, 'random', random, 'Math.random()')
+    set(crypto, 'randomUUID', uuid, 'crypto.randomUUID()')
+    set(crypto, 'randomBytes', bytes, 'crypto.randomBytes()')
+    set(
+      crypto,
+      'randomInt',
+      (least: number, most?: number) =>
+        most === undefined
+          ? Math.floor(random() * least)
+          : least + Math.floor(random() * (most - least)),
+      'crypto.randomInt()',
+    )
+    set(globalThis.crypto, 'randomUUID', uuid, 'crypto.randomUUID()')
+    set(globalThis.crypto, 'getRandomValues', filled, 'crypto.getRandomValues()')
+    globalThis.Date = new Proxy(ownDate, {
+      construct: (_, given) => {
+        if (given.length > 0) return Reflect.construct(ownDate, given)
+        drawn('new Date()')
+        return new ownDate(time)
+      },
+      apply: () => {
+        drawn('Date()')
+        return String(new ownDate(time))
+      },
+      get: (_, name) => {
+        if (name !== 'now') return Reflect.get(ownDate, name)
+        return () => {
+          drawn('Date.now()')
+          return time
+        }
+      },
+    })
+    syncBuiltinESMExports()
+    return { result: run(), draws }
+  } finally {
+    globalThis.Date = ownDate
+    for (const restore of restores.reverse()) restore()
+    syncBuiltinESMExports()
+  }
+}
+
+/** The first place that is neither Node's nor in this package. */
+const placeOf = ({ stack = '' }: Error): string => {
+  const lines = stack.split('\n').slice(1)
+  const own = lines.filter((line) => !/node:|keelson\/dist\/|actors\/rehearsal\//.test(line))
+  const [, place] = /\(?((?:file:\/\/)?\/[^)]+)\)?$/.exec(own[0] ?? '') ?? []
+  return place?.replace('file://', '') ?? 'an unknown place'
+}
