@@ -5,6 +5,7 @@
  */
 import crypto from 'node:crypto'
 import { syncBuiltinESMExports } from 'node:module'
+import { fileURLToPath } from 'node:url'
 import { seededRandom } from '../../clock.ts'
 
 /** The first uses of a clock or a draw: the function, and the place in the code of users. */
@@ -95,10 +96,13 @@ export const withDraws = <T>(
   }
 }
 
+/** The folder of this code: all of the package in a build. */
+const folder = fileURLToPath(new URL('..', import.meta.url))
+
 /** The first place that is neither Node's nor in this package. */
 const placeOf = ({ stack = '' }: Error): string => {
   const lines = stack.split('\n').slice(1)
-  const own = lines.filter((line) => !/node:|keelson\/dist\/|actors\/rehearsal\//.test(line))
+  const own = lines.filter((line) => !line.includes('node:') && !line.includes(folder))
   const [, place] = /\(?((?:file:\/\/)?\/[^)]+)\)?$/.exec(own[0] ?? '') ?? []
   return place?.replace('file://', '') ?? 'an unknown place'
 }

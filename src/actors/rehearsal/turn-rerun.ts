@@ -270,10 +270,10 @@ class RerunActor {
     const stored: Row = { value: { tag: rowTags.entity, bytes: row }, expiresAt: 0 }
     const state = stateIn(this.terms.identity.entity, stored, table)
     const { mark, body } = readMainRow(row)
-    const { steps, birth } = readBody(body)
+    const { steps, birth, streams = nothing.streams } = readBody(body)
     const set = alarms.map(([name, bytes]) => [name, readAlarm(bytes)] as const)
     const fields = table.fieldsOf(state)
-    return { ...nothing, state, mark, steps, birth, fields, alarms: new Map(set) }
+    return { ...nothing, state, mark, steps, birth, streams, fields, alarms: new Map(set) }
   }
 
   #born(): unknown {

@@ -1,7 +1,7 @@
 /**
  * Judges recorded turns by another program: each is run twice with other clocks and draws, and what came of it
- * is compared with what the log has of it: state, steps, alarms, writes, entries, own rows, the answer
- * and the messages. The index follows from the state. With a state of another version the logged state is migrated first.
+ * is compared with what the log has of it: state, steps, alarms, writes, entries, streams, own rows, the
+ * answer and the messages. The index follows from the state. With a state of another version the logged state is migrated first.
  */
 import { isDeepStrictEqual } from 'node:util'
 import { plainJson } from '../../bytes/json.ts'
@@ -19,6 +19,7 @@ import {
   readMainRow,
   rowTags,
   type StoredValue,
+  type StreamPart,
   valueTags,
 } from '../../storage/index.ts'
 import {
@@ -55,7 +56,7 @@ export const turnVerdicts = async (
         return drawn.result
       }
       const found = await rerun(system, recorded, record, server, within)
-      return { effects: effectsOf(found), draws }
+      return { effects: effectsOf(`${recorded.kind}/${recorded.id}`, found), draws }
     }
     const one = await ran(1)
     const other = await ran(2)
@@ -74,14 +75,14 @@ export const turnVerdicts = async (
   }
 }
 
-const effectsOf = ({ memory, draft, record }: Rerun): Effects => {
+const effectsOf = (entity: string, { memory, draft, record }: Rerun): Effects => {
   const before = draft.before.memory
   const set = new Map<string, unknown>()
   for (const name of new Set([...before.alarms.keys(), ...memory.alarms.keys()])) {
     const [old, next] = [before.alarms.get(name), memory.alarms.get(name)]
     if (old !== next) set.set(name, next ? [next.at, stored(next.payload)] : 'is cancelled')
   }
-  const { writes, entries } = draft.others
+  const { writes, entries, streams } = draft.othersOf(entity)
   const own = draft.own === before.own ? [] : [...(draft.own?.changes ?? [])]
   const { answer, sent } = record ? readRecord(record) : { answer: {}, sent: {} }
   return {
@@ -90,6 +91,7 @@ const effectsOf = ({ memory, draft, record }: Rerun): Effects => {
     alarms: set,
     writes: writesIn(writes),
     entries: entries.map(digestOf),
+    streams: streamsIn(streams),
     rows: new Map(own.map(([key, value]) => [key, value && valueText(value)])),
     answer,
     messages: sent,
@@ -120,6 +122,7 @@ const loggedEffects = (
     alarms: set,
     writes: writesIn(turn.writes),
     entries: (turn.entries ?? []).map(digestOf),
+    streams: streamsIn(turn.streams ?? []),
     rows: new Map((turn.own?.changes ?? []).map(([key, each]) => [key, each && valueText(each)])),
     answer,
     messages: sent,
@@ -137,6 +140,11 @@ const writesIn = (commands: readonly Command[]): unknown =>
   commands.length === 0
     ? 'none'
     : Buffer.from(encodeFrame([{ kind: 'batch', commands }])).toString('base64')
+
+const streamsIn = (parts: readonly StreamPart[]): unknown =>
+  parts.length === 0
+    ? 'none'
+    : Buffer.from(encodeFrame([{ kind: 'streams', parts }])).toString('base64')
 
 const digestOf = ({ id, digest }: { readonly id: string; readonly digest: Uint8Array }): string =>
   `${id} ${Buffer.from(digest).toString('hex')}`

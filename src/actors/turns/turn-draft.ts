@@ -237,9 +237,10 @@ export class TurnDraft extends LoggedTurn<Run> {
   }
 
   /** Its writes beside the rows of its actor, for a turn that is run again. */
-  get others(): { readonly writes: readonly Command[]; readonly entries: readonly EntryUnit[] } {
+  othersOf(entity: string): Required<Pick<Turn, 'writes' | 'entries' | 'streams'>> {
     const writes = this.#batch && this.#batch.size > 0 ? this.#batch.taken() : []
-    return { writes, entries: this.#entries ?? [] }
+    const streams = this.#streams?.partsFor(entity) ?? []
+    return { writes, entries: this.#entries ?? [], streams }
   }
 
   /** Takes back what it did to the remembered ids. */

@@ -20,6 +20,7 @@ export const turnFault = (turn: Turn): string | undefined => {
   if (own?.changes.length === 0) return 'own rows without a change'
   if (streams?.some(({ owner }) => !isEntityStream(owner) || entityOfStream(owner) !== entity))
     return 'a stream that is not of its entity'
+  if (recorded?.length === 0) return 'a record without bytes'
   if (cause && (cause.length === 0 || cause.length > causeBytesMax))
     return 'a cause of a wrong length'
   return undefined

@@ -448,8 +448,10 @@ test('recorded turns are in a backup, a dump and a salvaged log, and run again f
   expect((await commandHere(['doctor', 'data', '--deep'], dir)).status).toBe(0)
   const hidden = await commandHere(['wal', 'dump', 'data', '--json'], dir)
   const dumped = await commandHere(['wal', 'dump', 'data', '--json', '--reveal'], dir)
-  expect(hidden.output).toContain('"recorded":{"value":"[hidden object of')
-  expect(dumped.output).toContain('"recorded":{"value":{"section":"calls","name":"add"')
+  expect(hidden.output).toContain('"recorded":{"tag":"structured","value":"[hidden object of')
+  expect(dumped.output).toContain(
+    '"recorded":{"tag":"structured","value":{"section":"calls","name":"add"',
+  )
   await commandHere(['wal', 'salvage', 'data', '--to', 'salvaged'], dir)
   await rehearses('salvaged')
 })

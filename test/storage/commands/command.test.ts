@@ -257,7 +257,7 @@ describe('bytes of another kind', () => {
       'expiry',
       3,
     ],
-    ['an unknown kind of unit', '0000000000000000 0100 02000000 07 00', 'unit', 7],
+    ['an unknown kind of unit', '0000000000000000 0100 02000000 08 00', 'unit', 8],
     [
       'an unknown act on a stream',
       '0000000000000000 0100 12000000 05 01000000 0900 2473747265616d2f61 0c 00',
