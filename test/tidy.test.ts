@@ -161,8 +161,7 @@ const entryPoints = [
 ]
 
 /** Files that one file of their folder imports and whose head does not say why they are apart: the reason. */
-const reasonsApart: Readonly<Record<string, string>> = {
-}
+const reasonsApart: Readonly<Record<string, string>> = {}
 
 const layerOf = (path: string): string =>
   isLeaf(path) ? 'leaf' : path === 'src/index.ts' ? 'index' : (path.split('/')[1] ?? '')
