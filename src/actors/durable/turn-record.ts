@@ -5,6 +5,7 @@
  */
 import { sha256Hex } from '../../bytes/sha256.ts'
 import { isKeelsonError, keptError } from '../../errors.ts'
+import { ownOf } from '../../own-names.ts'
 import type { Message, Ref } from '../../runtime/index.ts'
 import { decodeValue, encodeValue, valueTags } from '../../storage/index.ts'
 import type { DurableTable, Handler } from '../turns/durable-table.ts'
@@ -59,7 +60,7 @@ const sections: Readonly<Record<string, RecordedSection>> = {
 /** The section of the handler of a turn; `undefined`: such turns are not recorded. */
 const sectionOf = ({ kind, what, name, handler }: Run, table: DurableTable) => {
   if (kind !== 'call' && kind !== 'message') return undefined
-  const section = sections[what.slice(0, what.indexOf(' '))]
+  const section = ownOf(sections, what.slice(0, what.indexOf(' ')))
   return section && (table[section][name] as Handler | undefined) === handler ? section : undefined
 }
 
@@ -175,17 +176,17 @@ const shortened = <K extends string>(
   parts: Readonly<Record<K, Whole>>,
   bytesMax: number,
 ): Readonly<Record<K, Part>> => {
-  const names = Object.keys(parts) as K[]
-  const hashes = names.map((name) => [name, hashOf(parts[name])] as const)
+  const all = Object.entries(parts) as [K, Whole][]
+  const hashes = all.map(([name, part]) => [name, hashOf(part)] as const)
   hashes.sort(([, one], [, other]) => other.bytes - one.bytes)
   let left = hashes.reduce((sum, [, { bytes }]) => sum + bytes, 0)
-  const short: Record<K, Part> = { ...parts }
+  const short: [K, Part][] = []
   for (const [name, hash] of hashes) {
     if (left <= bytesMax) break
-    short[name] = hash
+    short.push([name, hash])
     left -= hash.bytes
   }
-  return short
+  return Object.assign({}, parts, Object.fromEntries(short))
 }
 
 /** The hash of a value, which stands for it in a record. */

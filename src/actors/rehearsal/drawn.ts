@@ -11,8 +11,6 @@ import { seededRandom } from '../../clock.ts'
 /** The first uses of a clock or a draw: the function, and the place in the code of users. */
 export type Draw = { readonly what: string; readonly place: string }
 
-type Functions = Record<string, unknown>
-
 /** Calls `run`, synchronously, with the clocks and draws of this seed. */
 export const withDraws = <T>(
   seed: number,
@@ -38,19 +36,18 @@ export const withDraws = <T>(
   }
   const restores: (() => void)[] = []
   const set = (of: object, name: string, make: (...given: never[]) => unknown, label: string) => {
-    const functions = of as Functions
-    const own = Object.getOwnPropertyDescriptor(functions, name)
-    const found = functions[name]
+    const own = Object.getOwnPropertyDescriptor(of, name)
+    const found = Reflect.get(of, name)
     const value = (...given: unknown[]) => {
       // With a callback it answers later: such a handler awaits.
       if (typeof given.at(-1) === 'function') return Reflect.apply(found as never, of, given)
       drawn(label)
       return make(...(given as never[]))
     }
-    Object.defineProperty(functions, name, { value, configurable: true, writable: true })
+    Object.defineProperty(of, name, { value, configurable: true, writable: true })
     restores.push(() => {
-      if (own) Object.defineProperty(functions, name, own)
-      else delete functions[name]
+      if (own) Object.defineProperty(of, name, own)
+      else Reflect.deleteProperty(of, name)
     })
   }
   const { Date: ownDate } = globalThis

@@ -7,6 +7,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { plainJson } from '../../bytes/json.ts'
 import { sha256Hex } from '../../bytes/sha256.ts'
 import { isKeelsonError, keptError } from '../../errors.ts'
+import { ownOf } from '../../own-names.ts'
 import { redacted } from '../../redaction.ts'
 import type { System } from '../../runtime/index.ts'
 import {
@@ -169,7 +170,7 @@ const sorted = (value: unknown): unknown => {
 /** The names of the effects that differ, with the place in the state. */
 const differences = (before: Effects, now: Effects): readonly string[] =>
   Object.keys(before).flatMap((name) => {
-    const [old, next] = [before[name], now[name]]
+    const [old, next] = [ownOf(before, name), ownOf(now, name)]
     if (name === 'answer' || name === 'messages')
       return isSamePart(old as Part, next as Part) ? [] : [`its ${name}`]
     if (isDeepStrictEqual(old, next)) return []
@@ -192,11 +193,11 @@ const placeText = (before: unknown, now: unknown): string => {
     if (!isFields(old) || !isFields(next)) break
     const [one, other] = [old, next]
     const name = [...new Set([...Object.keys(one), ...Object.keys(other)])].find(
-      (each) => !isDeepStrictEqual(one[each], other[each]),
+      (each) => !isDeepStrictEqual(ownOf(one, each), ownOf(other, each)),
     )
     if (name === undefined || path.length === 8) break
     path.push(name)
-    ;[old, next] = [one[name], other[name]]
+    ;[old, next] = [ownOf(one, name), ownOf(other, name)]
   }
   return path.length === 0 ? '' : ` at ${path.join('.')}`
 }
