@@ -6,6 +6,7 @@ import {
   parseClusterCommand,
 } from '../cluster/cluster-command-line.ts'
 import { flag, parsedWords, read, text, whole, wrongWords } from '../command/command-words.ts'
+import { parseStreamsCommand, type StreamsCommand, streamsUsage } from '../command/streams-words.ts'
 import {
   type BackupCommand,
   backupUsage,
@@ -87,6 +88,7 @@ export type ParsedCommand =
   | WalCommand
   | JournalCommand
   | FlowCommand
+  | StreamsCommand
   | ClusterCommand
   /** `text`: the help of one command; `usage` by default. */
   | { readonly kind: 'help'; readonly text?: string }
@@ -165,6 +167,8 @@ ${rehearseUsage}
 
 ${flowUsage}
 
+${streamsUsage}
+
 ${clusterUsage}
 
 ${walUsage}
@@ -186,6 +190,7 @@ export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
   const [first, ...rest] = words
   if (first === 'wal') return parseWalCommand(rest)
   if (first === 'flow') return parseFlowCommand(rest)
+  if (first === 'streams') return parseStreamsCommand(rest)
   if (first === 'cluster') return parseClusterCommand(rest)
   if (first === 'journal') return parseJournalCommand(rest)
   const isHelp = words.includes('--help') || words.includes('-h')
@@ -205,7 +210,7 @@ export const parseCommandLine = (words: readonly string[]): ParsedCommand => {
   if (first === 'doctor') return parseDoctor(rest)
   if (first === 'rehearse') return parseRehearse(rest)
   throw wrongWords(
-    `there is no command '${first}'; the commands are init, start, run, dev, check, attach, health, observe, history, backup, restore, reshard, open, doctor, rehearse, flow, cluster, wal, journal, help`,
+    `there is no command '${first}'; the commands are init, start, run, dev, check, attach, health, observe, history, backup, restore, reshard, open, doctor, rehearse, flow, streams, cluster, wal, journal, help`,
   )
 }
 

@@ -96,6 +96,7 @@ const commands: {
   reshard: async () => (await import('../folder/reshard-command.ts')).runReshard,
   open: async () => (await import('./open-command.ts')).runOpen,
   flow: async () => (await import('./flow-command.ts')).runFlow,
+  streams: async () => (await import('./flow-command.ts')).runStreams,
   'cluster status': async () => (await import('./cluster-command.ts')).runCluster,
   'cluster create': async () => (await import('./cluster-command.ts')).runCluster,
   'cluster drain': async () => (await import('./cluster-command.ts')).runCluster,

@@ -1,12 +1,14 @@
 /**
- * `keelson flow`: looks at the workflows and queues of an instance that runs, and acts on them. It
- * asks as an attached prompt does: the command is one line, a call of the word `flow` there.
+ * `keelson flow` and `keelson streams`: look at the workflows and queues, or the durable streams, of an
+ * instance that runs, and act on them. They ask as an attached prompt does: a command is one line
+ * there, such as a call of the word `flow`.
  */
 
 import { noOptions } from '../../own-names.ts'
 import { membersText, RemoteSession, silence } from '../attach/remote-session.ts'
 import { type Environment, printLine, signalStatuses } from '../command/environment.ts'
 import { Interruption } from '../command/interruption.ts'
+import type { StreamsCommand } from '../command/streams-words.ts'
 import { openSession } from './attach-command.ts'
 import type { InstanceWords } from './command-line.ts'
 import type { FlowCommand } from './flow-command-line.ts'
@@ -17,6 +19,16 @@ export const runFlow = (
   environment: Environment,
   verbose: boolean,
 ): Promise<number> => runLine(lineOf(command), command, environment, verbose)
+
+/** Runs `keelson streams`, as `runFlow`. */
+export const runStreams = (
+  command: StreamsCommand,
+  environment: Environment,
+  verbose: boolean,
+): Promise<number> => {
+  const line = command.calls.map(([word, args]) => callOf(word, args)).join('.')
+  return runLine(line, command, environment, verbose)
+}
 
 /**
  * Runs a line in the instance that a command names, and prints its answer. Resolves with the exit

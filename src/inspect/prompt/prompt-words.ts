@@ -47,6 +47,7 @@ import { historyWords } from './history-words.ts'
 import { lookingWords } from './looking-words.ts'
 import { rehearsalWords } from './rehearsal-words.ts'
 import { ShownValues, shownValues } from './shown-values.ts'
+import { streamWords } from './stream-words.ts'
 import { helpText, wordHelp } from './word-help.ts'
 
 /** Names and their values, and how those of this prompt are printed. */
@@ -89,6 +90,7 @@ const wordsOf = (app: App, paint: Paint, shown: ShownValues): PromptWords => ({
   ...lookingWords(app, paint, shown),
   ...entityWords(app, shown),
   ...historyWords(app, shown),
+  ...streamWords(app, shown),
   ...actingWords(app, shown),
   ...failureWords(app, paint, shown),
   ...rehearsalWords(app),

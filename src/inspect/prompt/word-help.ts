@@ -106,6 +106,7 @@ const appMembers = [
   ['backup(dir)', 'copies it into a folder'],
   ['deleteWorker(name), unblockWorker(name)', 'a durable worker: removes its rows; lets it go on'],
   ['workerHistory(name), workerDiff(name, lsn, lsn2)', 'the turns of a durable worker'],
+  ['workerStream(name, stream)', 'a stream that its turns write'],
   ['ready(), closed, close(), ref(), unref()', 'its start and its end'],
 ] as const
 
@@ -120,6 +121,7 @@ const entityMethods = [
     'history(id, { before, limit, atLsn }), diff(id, lsn, lsn2)',
     'its turns that took effect; two compared',
   ],
+  ['stream(id, name)', 'a stream that its turns write: read, page, head'],
   ['watch({ from })', 'durable turns: for await (const turn of …watch())'],
   ['count(), counts(field)', 'how many there are, and by each value of an index field'],
   ['alarms({ before, limit })', 'the alarms that are set, the soonest first'],
@@ -201,6 +203,12 @@ const commands: readonly (readonly [string, string])[] = [
   ['backup(dir)', 'copies the instance into a folder; later only what is new'],
   ['wal()', 'each log: LSNs, segments, recovery, durability'],
   ['journal()', 'each journal: subscriptions, saved states, the log kept; the process: journal(0)'],
+  [
+    "streams(), stream('import/7')",
+    'the streams by themselves; one of them with its last messages',
+  ],
+  ["stream('chat/lobby', 'events')", 'the same of a stream of a durable actor'],
+  ["tail('import/7', 100)", 'the next messages of a stream, as they come'],
   ['projections()', 'each projection: lag, rows, outbox, suspensions'],
   ['cluster()', 'the member in its cluster: its phase, its epoch, and what its lease has left'],
   ['replication()', 'each replica: its state, its lag, and why it waits'],
