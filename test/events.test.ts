@@ -61,6 +61,7 @@ const events: {
   'batcher.flushed': { namespace: 1, writes: 1, commands: 1, bytes: 1, queuedMs: 1, result: 1 },
   'gate.paused': { token: 1 },
   'gate.resumed': { token: 1 },
+  'streams.written': { messages: 1, bytes: 1, refused: 1, tookMs: 1 },
   'expiry.removed': { keys: 1 },
   'blobs.stored': { blobs: 1, bytes: 1 },
   'blobs.swept': { segments: 1, cleared: 1, freedBytes: 1 },

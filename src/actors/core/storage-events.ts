@@ -126,6 +126,16 @@ export interface StorageEvents {
   'journal.replayed': Listener<{ readonly entries: number; readonly tookMs: number }>
   /** A state of the application is saved for the entries up to `lsn`. */
   'journal.saved': Listener<{ readonly lsn: number; readonly bytes: number }>
+  /**
+   * Calls of this member to streams that were one unit are answered. `messages` and `bytes` of what was
+   * appended. `refused`: how many parts, by the reason. `tookMs`: from its leaving until it was durable.
+   */
+  'streams.written': Listener<{
+    readonly messages: number
+    readonly bytes: number
+    readonly refused: Readonly<Record<string, number>>
+    readonly tookMs: number
+  }>
   /** Expired rows were removed: values, compounds, locks. */
   'expiry.removed': Listener<{ readonly keys: number }>
   /** Rows were removed that durable actors kept before they were deleted. */

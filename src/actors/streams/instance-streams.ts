@@ -77,6 +77,16 @@ export class InstanceStreams {
     return head ?? undefined
   }
 
+  /** How many readings wait for a message, by who has asked. */
+  get waiting(): Readonly<ShardStreams['waiting']> {
+    const sum = { process: 0, http: 0 }
+    for (const { waiting } of this.#streams.values()) {
+      sum.process += waiting.process
+      sum.http += waiting.http
+    }
+    return sum
+  }
+
   /** Resolves when every call has its answer, but for those to shards that are down. */
   async drained(): Promise<void> {
     const all = [...this.#streams].map(([index, { gather }]) =>

@@ -71,7 +71,7 @@ export class RawStreams {
   ): Promise<Reading | undefined> {
     this.#access.check()
     const shard = this.#streams.of(this.#streams.shardOf(owner))
-    return shard.read({ owner, place, bytesMax, waits }, stop)
+    return shard.read({ owner, place, bytesMax, waits }, stop, 'http')
   }
 
   /** Appends. @throws KeelsonError as every write does */

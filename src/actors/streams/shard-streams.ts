@@ -31,6 +31,8 @@ export type Stop = { isStopped: boolean; wake: () => void }
 /** The streams of a shard. */
 export class ShardStreams {
   readonly gather: StreamGather
+  /** How many readings wait for a message, by who has asked. */
+  readonly waiting = { process: 0, http: 0 }
   readonly #system: System
   readonly #shard: WritingShard
   /** The readers that wait, by the owners of their streams. */
@@ -49,7 +51,21 @@ export class ShardStreams {
    * Reads durable messages, here or at the owner of the shard. `undefined`: it was stopped.
    * @throws KeelsonError `BAD_CURSOR`, `SHARD_DOWN`, `CLOSED`, `CORRUPT`
    */
-  async read(terms: ReadingTerms, stop: Stop): Promise<Reading | undefined> {
+  async read(
+    terms: ReadingTerms,
+    stop: Stop,
+    via: keyof ShardStreams['waiting'] = 'process',
+  ): Promise<Reading | undefined> {
+    if (!terms.waits) return this.#read(terms, stop)
+    this.waiting[via]++
+    try {
+      return await this.#read(terms, stop)
+    } finally {
+      this.waiting[via]--
+    }
+  }
+
+  async #read(terms: ReadingTerms, stop: Stop): Promise<Reading | undefined> {
     const shard = this.#shard
     const there = async (way: OwnersWay): Promise<Reading | undefined> => {
       const { deadlineMs } = shard.parts.settings

@@ -10,6 +10,7 @@ import type { Cancel } from '../../clock.ts'
 import { KeelsonError } from '../../errors.ts'
 import type { System } from '../../runtime/index.ts'
 import {
+  messageHeadBytes,
   type ProducerNumber,
   type StreamAnswer,
   type StreamPart,
@@ -18,6 +19,7 @@ import {
   type UnitAnswer,
   unitBytesMax,
 } from '../../storage/index.ts'
+import { emit, isHeard } from '../core/storage-events.ts'
 import type { Routes } from '../store/key-placement.ts'
 import type { CheckedWrite } from '../writing/write-options.ts'
 import { submitAs } from '../writing/write-path.ts'
@@ -236,6 +238,7 @@ export class StreamGather {
     error: unknown,
   ): void {
     this.#isOut = false
+    if (answers && isHeard(this.#system, 'streams.written')) this.#tell(parts, answers)
     for (const [at, part] of parts.entries()) {
       const answer = answers?.[at]
       for (const { call, upTo } of part.calls) {
@@ -246,6 +249,11 @@ export class StreamGather {
     }
     if (this.#loads.size === 0) for (const resolve of this.#idle.splice(0)) resolve()
     this.#call()
+  }
+
+  #tell(parts: readonly Filling[], answers: readonly StreamAnswer[]): void {
+    const tookMs = this.#system.clock.monotonic() - this.#leftAt
+    emit(this.#system, this.#shard, 'streams.written', { ...writtenBy(parts, answers), tookMs })
   }
 
   /** The messages of a part are decided: later calls of its stream take their room. */
@@ -262,6 +270,20 @@ export class StreamGather {
     if (load.messages === 0 && load.queue.length === 0 && !this.#last.has(owner))
       this.#loads.delete(owner)
   }
+}
+
+/** The messages that parts have appended, and why others were refused. */
+const writtenBy = (parts: readonly Filling[], answers: readonly StreamAnswer[]) => {
+  const refused: Record<string, number> = Object.create(null)
+  let [messages, bytes] = [0, 0]
+  for (const [at, { packed }] of parts.entries()) {
+    const answer = answers[at]
+    if (answer?.kind === 'refusedPart') refused[answer.why] = (refused[answer.why] ?? 0) + 1
+    if (answer?.kind !== 'stream' || answer.isRepeat) continue
+    messages += packed.count
+    bytes += packed.length - messageHeadBytes * packed.count
+  }
+  return { messages, bytes, refused }
 }
 
 /**

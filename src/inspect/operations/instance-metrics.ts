@@ -3,7 +3,13 @@
  * replicas. Reading them changes nothing and wakes no actor. They are apart from `scrape.ts`, which
  * decides when each is taken.
  */
-import { levelOf, overdueOf, projectionStatus, stuckTries } from '../../actors/index.ts'
+import {
+  InstanceStreams,
+  levelOf,
+  overdueOf,
+  projectionStatus,
+  stuckTries,
+} from '../../actors/index.ts'
 import { isKeelsonError } from '../../errors.ts'
 import { workerKind } from '../../storage/index.ts'
 import type { InstanceParts } from '../../supervisors/index.ts'
@@ -51,6 +57,10 @@ export const takeInstance = (parts: InstanceParts, version: string, into: Measur
     into.of(metrics.turns).add(ok, kind, 'ok')
     for (const [result, count] of failed) into.of(metrics.turns).add(count, kind, result)
   }
+  const streams = parts.kept.get(InstanceStreams) as InstanceStreams | undefined
+  if (streams)
+    for (const [via, waiting] of Object.entries(streams.waiting))
+      into.of(metrics.streamReaders).add(waiting, via)
   const now = system.clock.monotonic()
   const namesOf = uniqueNames(followers.map((follower) => follower.health(now).replica))
   followers.forEach((follower, at) => {

@@ -238,6 +238,27 @@ export const metrics = {
     'The log after the last snapshot.',
     'shard',
   ),
+  streamMessages: counter(
+    'keelson_stream_messages_total',
+    'Messages appended to streams, but for those of turns.',
+    'shard',
+  ),
+  streamBytes: counter('keelson_stream_bytes_total', 'The bytes of these messages.', 'shard'),
+  streamAppend: durations(
+    'keelson_stream_append_seconds',
+    'From the leaving of gathered appends until they were durable.',
+    'shard',
+  ),
+  streamRefused: counter(
+    'keelson_stream_refused_total',
+    'Refused appends and other acts on streams: closed, gap, fenced, order, bytes and more.',
+    'reason',
+  ),
+  streamReaders: gauge(
+    'keelson_stream_readers',
+    'Readers that wait for a message: of the process, or over http.',
+    'via',
+  ),
   journalLag: gauge(
     'keelson_journal_subscription_lag',
     'LSNs after the position of a subscription, also those without entries.',

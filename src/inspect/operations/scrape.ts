@@ -259,6 +259,13 @@ export const hearWork = (system: System, instance: string, into: Measurements): 
         into.of(metrics.groupFrames).observe(frames, 1, shard)
         into.of(metrics.walBytes).add(bytes, shard)
       },
+      'streams.written': ({ shard, messages, bytes, refused, tookMs }) => {
+        into.of(metrics.streamMessages).add(messages, shard)
+        into.of(metrics.streamBytes).add(bytes, shard)
+        into.of(metrics.streamAppend).observe(tookMs / 1_000, 1, shard)
+        for (const [why, count] of Object.entries(refused))
+          into.of(metrics.streamRefused).add(count, why)
+      },
       'flow.ended': ({ type, end, at, startedAt }) => {
         into.of(metrics.flowRunDuration).observe((at - startedAt) / 1_000, 1, type, end.status)
         if (end.status === 'failed')

@@ -117,3 +117,24 @@ test('a handler that is made again listens to nothing twice', async () => {
   expect(first).toBeGreaterThan(0)
   expect([heard(), heard()]).toEqual([first, first])
 })
+
+test('a scrape counts the messages of streams, what was refused, and who waits', async () => {
+  const { app, clock, during } = await started()
+  const handler = operations(app)
+  await during(asked(handler, '/metrics'))
+  const stream = app.streams.open('a')
+  await during(stream.appendMany(['one', 'two']))
+  await during(codeOf(stream.append('x', { id: 'p', epoch: 0, seq: 7 })))
+  const waiting = stream.read({ from: 'now' })
+  void waiting.next()
+  await clock.advance(10)
+
+  const { body = '' } = (await during(asked(handler, '/metrics'))) ?? {}
+  const valueOfSeries = (series: string) => body.split('\n').find((line) => line.startsWith(series))
+  expect(valueOfSeries('keelson_stream_messages_total{shard="0"}')).toMatch(/ 2$/)
+  expect(valueOfSeries('keelson_stream_bytes_total{shard="0"}')).toMatch(/ 10$/)
+  expect(valueOfSeries('keelson_stream_refused_total{reason="gap"}')).toMatch(/ 1$/)
+  expect(valueOfSeries('keelson_stream_readers{via="process"}')).toMatch(/ 1$/)
+  expect(valueOfSeries('keelson_stream_append_seconds_count{shard="0"}')).toMatch(/ 2$/)
+  await waiting.return()
+})
