@@ -372,3 +372,50 @@ export const withBatch = async (app: App) => {
   const { answers } = await unit.commit()
   return [repeated, shard, answers]
 }
+
+type Line = { readonly text: string }
+
+export const streaming = workflow('streaming', async (ctx: Ctx) => {
+  const out = ctx.stream<Line>('out')
+  out.append({ text: 'begin' })
+  // @ts-expect-error: a line has a text
+  out.append({ word: 'begin' })
+  // @ts-expect-error: the end of the run closes it
+  out.close()
+  return ctx.step('speak', async ({ stream }) => {
+    const own = await stream<Line>('out', { retry: (attempt) => ({ again: attempt }) })
+    const sent: readonly Line[] = await own.sent()
+    const offset: string = await own.append({ text: 'a' })
+    // @ts-expect-error: a line has a text
+    await own.append('a')
+    // @ts-expect-error: 'same', 'continue' or a function
+    await stream('out', { retry: 'again' })
+    return [sent.length, offset]
+  })
+})
+
+export const reading = async (app: App) => {
+  const out = flow(app).handle(streaming, '1').stream<Line>('out')
+  for await (const { value } of out.read({ from: 'start' })) return value.text
+  const { messages } = await out.page()
+  // @ts-expect-error: a run alone writes its streams
+  await out.append({ text: 'a' })
+  const { messages: events } = await app.entity('chat').stream<Line>('lobby', 'events').page()
+  return [messages[0]?.value.text, events[0]?.value.text]
+}
+
+export const chatting: DurableServer<{ calls: { say: (text: string) => void } }, number> = {
+  init: () => 0,
+  calls: {
+    say: (count, text, context) => {
+      const events = context.stream<Line>('events')
+      events.append({ text })
+      events.close({ text: 'last' })
+      // @ts-expect-error: a line has a text
+      events.append(text)
+      // @ts-expect-error: a turn reads none
+      events.read()
+      return reply(undefined, count)
+    },
+  },
+}
