@@ -32,6 +32,7 @@ export const examplePages = [
   'docs/journal.md',
   'docs/references.md',
   'docs/streams.md',
+  'docs/agents.md',
 ]
 
 /** The examples of a page in one language, in their order. */
