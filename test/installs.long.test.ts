@@ -42,6 +42,7 @@ import * as journal from 'keelson/journal'
 import * as machine from 'keelson/state-machine'
 import * as observer from 'keelson/observer'
 import * as operations from 'keelson/operations'
+import * as streams from 'keelson/streams'
 import * as testing from 'keelson/testing'
 import * as wal from 'keelson/wal'
 import * as walServer from 'keelson/wal-server'
@@ -50,7 +51,7 @@ const add = (count: number, by: number) => reply(count + by, count + by)
 const server: DurableServer<Messages, number> = { init: () => 0, calls: { add } }
 const counters = entity('counter', server)
 export const sum = (app: App): Promise<number> => call(app.entity(counters).ref('1'), 'add', 1)
-export { flow, journal, machine, observer, operations, testing, wal, walServer }`
+export { flow, journal, machine, observer, operations, streams, testing, wal, walServer }`
 
 /** What the other entries declare must not be needed. */
 const typedAlone = `
