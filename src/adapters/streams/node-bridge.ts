@@ -18,7 +18,8 @@ export const answeredBy = async (
   res.on('error', leave)
   req.on('error', leave)
   try {
-    const response = await handler(requestOf(req, gone.signal))
+    const request = requestOf(req, gone.signal)
+    const response = request ? await handler(request) : new Response(null, { status: 400 })
     if (res.destroyed) await response.body?.cancel()
     else await written(response, res, gone.signal)
   } catch (error) {
@@ -31,17 +32,15 @@ export const answeredBy = async (
   }
 }
 
-const requestOf = (req: IncomingMessage, signal: AbortSignal): Request => {
-  const { method = 'GET', headers: given } = req
+/** The request; `undefined` for a target or a host that is none. */
+const requestOf = (req: IncomingMessage, signal: AbortSignal): Request | undefined => {
+  const { method = 'GET', headers: given, url: target = '/' } = req
+  const url = `${'encrypted' in req.socket ? 'https' : 'http'}://${given.host ?? 'localhost'}${target}`
+  if (!target.startsWith('/') || !URL.canParse(url)) return undefined
   const headers = new Headers()
   for (const [name, value] of Object.entries(given))
     for (const each of Array.isArray(value) ? value : [value ?? ''])
       if (!name.startsWith(':')) headers.append(name, each)
-  const isSecure = 'encrypted' in req.socket
-  const url = new URL(
-    req.url ?? '/',
-    `${isSecure ? 'https' : 'http'}://${given.host ?? 'localhost'}`,
-  )
   const hasBody = method !== 'GET' && method !== 'HEAD'
   const body = hasBody ? { body: Readable.toWeb(req) as ReadableStream, duplex: 'half' } : {}
   return new Request(url, { method, headers, signal, ...body } as RequestInit)

@@ -1,5 +1,8 @@
 /** `keelson/streams`: who may do what, what each refusal is over HTTP, and how live readers end. */
-import { expect, test } from 'vitest'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
+import { expect, onTestFinished, test } from 'vitest'
 import {
   type ServedStream,
   type StreamHandler,
@@ -368,4 +371,29 @@ test('every member serves every stream, with the producers of all', {
     expect(await (await waiting).json()).toEqual([1])
     expect(await (await ask(1, name)).json()).toEqual([1])
   }
+})
+
+test('a server has an answer for a target that is no URL, and outlives a client that leaves in its body', async () => {
+  const { handler, put } = await serving()
+  await put('a', undefined, { 'Content-Type': 'text/plain' })
+  const server = createServer(handler.node)
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  onTestFinished(() => void server.close().closeAllConnections())
+  const { port } = server.address() as AddressInfo
+  const sent = async (text: string, leaves: boolean): Promise<string> => {
+    const socket = connect(port, '127.0.0.1')
+    socket.write(text)
+    const [answer] = leaves ? [''] : await once(socket, 'data')
+    const closed = once(socket, 'close')
+    socket.destroy()
+    await closed
+    return `${answer}`.split('\r\n')[0] ?? ''
+  }
+
+  const body = 'content-type: text/plain\r\ncontent-length: 99\r\n\r\nabc'
+  await sent(`POST /s/a HTTP/1.1\r\nhost: x\r\n${body}`, true)
+  const bad = 'HTTP/1.1 400 Bad Request'
+  expect(await sent('GET http://[::/ HTTP/1.1\r\nhost: x\r\n\r\n', false)).toBe(bad)
+  expect(await sent('GET / HTTP/1.1\r\nhost: bad host\r\n\r\n', false)).toBe(bad)
+  expect(await sent('GET /s/a HTTP/1.1\r\nhost: x\r\n\r\n', false)).toBe('HTTP/1.1 200 OK')
 })
