@@ -369,3 +369,25 @@ test('recorded turns are there after a power cut and a restart, and the same bui
   )
   expect(later).toMatchObject([{ what: 'a recorded turn differs', count: 3 }])
 })
+
+test('a turn that was refused stays in the log: the next one runs on the state before it', async () => {
+  const app = program(
+    orderServer({
+      note: (state, text, context) => {
+        const entry = { id: 'one', type: 'noted', command: { text }, response: null }
+        context.journal(entry as never)
+        return reply(undefined, { ...state, items: [...state.items, text] })
+      },
+    }),
+  )
+  const s = await simulated({ app })
+  const order = s.app.entity<OrderMessages>('order').ref('17')
+  await s.during(call(order, 'note', 'a gift'))
+  const refused = s.during(call(order, 'note', 'in blue'))
+  await expect(refused).rejects.toMatchObject({ code: 'CONFLICT' })
+  await s.during(call(order, 'add', { name: 'pen', price: 2 }))
+
+  expect(s.app.entity('order').state('17')).toMatchObject({ items: ['a gift', 'pen'] })
+  const { findings, counts } = await found(s, app)
+  expect([findings, counts.turns]).toEqual([[], 3])
+})
