@@ -335,6 +335,8 @@ export class RunActivation implements EndingActivation, Notified {
     const { scope } = parts
     const isUndo = scope === this.undoScope
     const active = new Active(parts)
+    // A stack costs some 10 µs, which a replay that has never diverged does not pay.
+    if (this.terms.isSecond) active.askedAt = new Error(parts.key)
     if (parts.kind === 'update') active.whenOver(this.#takesNoUpdate)
     try {
       // After the end of the body too, a cancelled branch gets the reason of its cancel, not `CLOSED`.

@@ -599,6 +599,8 @@ export class Active implements Asked {
   settled: Promise<unknown> | undefined = undefined
   /** The error that the body got. */
   thrown: unknown = undefined
+  /** Where the body has asked for it, while a run that has diverged is replayed once more. */
+  askedAt: Error | undefined = undefined
   readonly promise: Promise<unknown>
   #resolve!: (value: unknown) => void
   #reject!: (error: unknown) => void

@@ -9,6 +9,8 @@ import {
   keptError,
   missingDeclaration,
 } from '../../errors.ts'
+import { readError } from '../../thrown.ts'
+import { isFrame } from '../../user-frames.ts'
 import type { Workflow } from './body.ts'
 import type { Notified, Present, RunContext } from './messages.ts'
 import { type Active, type ActiveParts, endsWithParent, type Scope } from './operations.ts'
@@ -184,12 +186,21 @@ export const watchReplay = async (activation: EndingActivation): Promise<void> =
   activation.diverges(standsStill(replay))
 }
 
-/** Why a body has diverged that stands still before the end of its record. */
+/**
+ * Why a body has diverged that stands still before the end of its record. Its stack is that of the last
+ * operation for which it waits, as far as that is known.
+ */
 export const standsStill = (replay: Pick<Replay<Active>, 'missing' | 'inFlight'>): KeelsonError => {
   const missing = replay.missing()
   const asked = [...replay.inFlight].map(({ key }) => key)
   const text = `the body waits for ${listed(asked)}, and never asks for ${listed(missing)}`
-  return diverged(text, { missing, asked })
+  const error = diverged(text, { missing, asked })
+  const last = [...replay.inFlight].findLast(({ askedAt }) => askedAt)
+  const stack = last?.askedAt && readError(last.askedAt).stack
+  const isPlace = (line: string): boolean => isFrame(line) && !line.endsWith('(<anonymous>)')
+  const frames = stack?.split('\n').filter(isPlace) ?? []
+  if (frames.length > 0) error.stack = [`${error.name}: ${text}`, ...frames].join('\n')
+  return error
 }
 
 /**

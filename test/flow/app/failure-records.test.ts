@@ -194,3 +194,30 @@ test('work that succeeds is no line of the log', async () => {
   await w.s.advance(10_000)
   expect(w.s.log.lines).toEqual([])
 })
+
+test('a run whose body diverges names the place where the body asks for what is not recorded', async () => {
+  const pack = (ctx: Ctx): Promise<void> => ctx.step('pack', () => undefined)
+  const screen = (ctx: Ctx): Promise<void> => ctx.step('screen', () => undefined)
+  const before = workflow('order', async (ctx: Ctx<{ go: null }>) => {
+    await pack(ctx)
+    await ctx.waitFor('go')
+  })
+  const after = workflow('order', async (ctx: Ctx<{ go: null }>) => {
+    await screen(ctx)
+    await pack(ctx)
+    await ctx.waitFor('go')
+  })
+  const w = await flowWorld([before])
+  const run = await w.during(w.flow.start(before, undefined, { id: '1' }))
+  await w.s.advance(10_000)
+  await w.crash([after])
+  await w.during(w.flow.handle(after, run.id).signal('go', null))
+  await w.s.advance(60_000)
+
+  const { status, error } = w.flow.get(after, '1') ?? {}
+  expect([status, error?.message]).toEqual([
+    'blocked',
+    'the body waits for screen, and never asks for pack',
+  ])
+  expect(error?.stack).toMatch(/^ {4}at screen \(.*failure-records\.test\.ts:\d+:\d+\)/)
+})
