@@ -47,6 +47,7 @@ import { historyWords } from './history-words.ts'
 import { lookingWords } from './looking-words.ts'
 import { rehearsalWords } from './rehearsal-words.ts'
 import { ShownValues, shownValues } from './shown-values.ts'
+import { unlessSilent } from './silent-members.ts'
 import { streamWords } from './stream-words.ts'
 import { helpText, wordHelp } from './word-help.ts'
 
@@ -67,7 +68,9 @@ export const promptWords = (
 ): PromptWords => {
   const words = { ...wordsOf(app, paint, shown), app: promptApp(app, control, shown), control }
   const h = (word?: unknown) =>
-    word === undefined ? new View(helpText) : wordHelp({ ...words, h }, word)
+    word === undefined
+      ? new View(helpText)
+      : wordHelp({ ...words, h }, word === app.store ? 'store' : word)
   return { ...words, h, [shownValues]: shown }
 }
 
@@ -94,10 +97,20 @@ const wordsOf = (app: App, paint: Paint, shown: ShownValues): PromptWords => ({
   ...actingWords(app, shown),
   ...failureWords(app, paint, shown),
   ...rehearsalWords(app),
-  store: app.store,
+  store: promptStore(app),
   flow: new FlowWords(app, paint),
   help: helpWord(),
 })
+
+/** The store, whose `settled` waits for no member that does not answer. */
+const promptStore = (app: App): App['store'] =>
+  new Proxy(app.store, {
+    get: (target, name) => {
+      if (name === 'settled') return () => unlessSilent(app, 'store.settled()', target.settled())
+      const part: unknown = Reflect.get(target, name, target)
+      return typeof part === 'function' ? part.bind(target) : part
+    },
+  })
 
 /** The words about the parts of an instance. */
 const partViews = (app: App, paint: Paint) => ({

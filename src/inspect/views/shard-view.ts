@@ -7,7 +7,7 @@ import type { Ref } from '../../runtime/index.ts'
 import type { App, Health } from '../../supervisors/index.ts'
 import type { ShardFacts } from '../answers/shard-survey.ts'
 import { type Paint, plainPaint, printable } from '../text/paint.ts'
-import { bytesText, countText, pluralText } from '../text/quantities.ts'
+import { bytesText, countText, lastingText, pluralText } from '../text/quantities.ts'
 import { factList, textTable } from '../text/text-table.ts'
 import { recordText } from './record-view.ts'
 import { stateText } from './state-view.ts'
@@ -337,7 +337,7 @@ const replicaView = (replica: Replica, paint: Paint): string => {
   const retry =
     retryInMs === undefined
       ? []
-      : [`${pluralText(failures, 'failed attempt')}, the next one in ${Math.ceil(retryInMs)} ms`]
+      : [`${pluralText(failures, 'failed attempt')}, the next one in ${lastingText(retryInMs)}`]
   const rows = shards.map(({ shard, state, lsn, lag }) => [
     String(shard),
     stateText('replica', state, paint),
