@@ -104,11 +104,11 @@ export function* salvagingShard(request: ShardSalvage): Generator<Progress, Salv
   })
 }
 
-/** A log without frames begins with the frame after its rows. */
-const beginningBehind = (found: Found, snapshots: readonly NamedSnapshot[]): Found =>
-  found.frames > 0
-    ? found
-    : { ...found, provenLsn: Math.max(found.provenLsn, snapshots.at(-1)?.lsn ?? 0) }
+/** A log without frames begins with the frame after its rows. One with frames begins with its first one. */
+const beginningBehind = (found: Found, snapshots: readonly NamedSnapshot[]): Found => ({
+  ...found,
+  provenLsn: Math.max(found.provenLsn, snapshots.at(-1)?.lsn ?? 0),
+})
 
 /**
  * The sound snapshots that the log names, and one that is made of the projection where that has rows

@@ -148,6 +148,17 @@ describe('a salvaged log', () => {
     expect(disk.list(to)).toEqual([])
   })
 
+  test('records few lost frames wherever they are in the log', () => {
+    const { disk } = crashedLogOf(1)
+    makeTarget(disk)
+    const lost = [{ from: 2 ** 27, to: 2 ** 27 + 2 }]
+    const found = { ...nothingFound(), lost }
+    const made = runToEnd(salvaging({ disk, clock: virtualClock(7), from: dir, found, to }))
+
+    expect(made).toMatchObject({ lost, firstLsn: 2 ** 27, frames: 0 })
+    expect(made.lastLsn).toBe(2 ** 27 + 3)
+  })
+
   test('of which nothing is left to say so has an id of its own, and another one keeps its own', () => {
     const idOf = (walId: string): string => {
       const { disk } = crashedLogOf(1)

@@ -129,6 +129,10 @@ test('sums do not depend on the order of rows, and differ by one row, one byte, 
   expect(sumOf([...all.slice(1), row('k0', 'v1')])).not.toEqual(sum)
   expect(sumOf(all, 'lock')).not.toEqual(sum)
 
+  const mixed = new RowSums()
+  for (const about of ['value', 'field', 'lock', 'entity']) mixed.add(about, row('k', 'v'))
+  expect(Object.keys(mixed.all)).toEqual(['entity', 'field', 'lock', 'value'])
+
   const numberOf = (found: ReturnType<typeof sumOf>): bigint => BigInt(`0x${found.value?.sum}`)
   const each = all.map((one) => numberOf(sumOf([one])))
   expect(numberOf(sum)).toBe(each.reduce((one, other) => one + other) % 2n ** 128n)

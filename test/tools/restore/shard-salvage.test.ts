@@ -1,7 +1,13 @@
 /** A whole shard is made new of what can be read of a damaged one: its log, snapshots, rows, blobs and saved states. */
 import { expect, test } from 'vitest'
 import type { LogKnowledge } from '../../../src/storage/examination/log-damage.ts'
-import { readDataFolder, shardFolder, writeDataFolder } from '../../../src/storage/index.ts'
+import {
+  type Progress,
+  readDataFolder,
+  shardFolder,
+  stepsAs,
+  writeDataFolder,
+} from '../../../src/storage/index.ts'
 import { finish } from '../../../src/storage/ports/steps.ts'
 import { type SalvagedShard, salvagingShard } from '../../../src/tools/restore/shard-salvage.ts'
 import { verifyLog } from '../../support/verify-log.ts'
@@ -26,7 +32,11 @@ const written = async () => {
 type World = Awaited<ReturnType<typeof written>>
 
 /** Salvages the shard into another folder, and answers what was made. */
-const salvage = ({ disk, clock, projections }: World, more: LogKnowledge = {}): SalvagedShard => {
+const salvage = (
+  { disk, clock, projections }: World,
+  more: LogKnowledge = {},
+  show?: (progress: Progress) => void,
+): SalvagedShard => {
   const reading = readDataFolder(disk, '/data')
   if (reading.state !== 'sound') throw new Error('there is a folder')
   const walId = reading.facts.logs[0] as string
@@ -35,17 +45,16 @@ const salvage = ({ disk, clock, projections }: World, more: LogKnowledge = {}): 
   const shown = store.position()
   const knowledge = { walId, holdsUnits: true, ...(shown && { shown }), ...more }
   const hasLog = disk.list(from.wal).length > 0
-  const made = finish(
-    salvagingShard({
-      disk,
-      clock,
-      from: from.wal,
-      to: to.wal,
-      shard: { from, to, rows: () => projections.source(from.lmdb) },
-      found: hasLog ? verifyLog(disk, from.wal, knowledge) : undefined,
-      knowledge,
-    }),
-  )
+  const salvaging = salvagingShard({
+    disk,
+    clock,
+    from: from.wal,
+    to: to.wal,
+    shard: { from, to, rows: () => projections.source(from.lmdb) },
+    found: hasLog ? verifyLog(disk, from.wal, knowledge) : undefined,
+    knowledge,
+  })
+  const made = finish(stepsAs(salvaging, (progress) => show?.(progress)))
   pin.release()
   const { instanceId, created } = reading.facts
   writeDataFolder(disk, '/rescued', { instanceId, created, shards: 1, logs: [made.salvaged.walId] })
@@ -117,4 +126,20 @@ test('of neither a log nor rows an empty shard is made, of the same id', async (
   expect(snapshots).toEqual([])
   expect(salvaged).toMatchObject({ frames: 0, firstLsn: 1, lost: [] })
   expect(await rescued(world)).toEqual({ early: undefined, later: undefined, large: undefined })
+})
+
+test('while a snapshot is made of the rows, its size is estimated from the rows that are in it', async () => {
+  const world = await written()
+  for (const file of filesIn(world, from.wal, '')) world.disk.remove(file)
+  const seen: Progress[] = []
+  const { snapshots } = salvage(world, {}, (progress) => {
+    if (progress.what.startsWith('making a snapshot')) seen.push(progress)
+  })
+
+  const bytes = snapshots[0]?.bytes ?? 0
+  expect(seen).not.toEqual([])
+  for (const { totalBytes } of seen) {
+    expect(totalBytes).toBeGreaterThan(bytes / 2)
+    expect(totalBytes).toBeLessThan(bytes * 2)
+  }
 })

@@ -88,6 +88,7 @@ test.each([
     const { disk, during } = world
     const result = splitInto(disk, world, from, '/split', after)
     expect(result.shards.length).toBe(after)
+    for (const { rows } of result.shards) expect(rows).toBeGreaterThan(0)
     expect(Object.keys(result.sums)).toEqual(
       expect.arrayContaining(['value', 'field', 'lock', 'entity counter']),
     )
