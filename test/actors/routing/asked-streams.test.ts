@@ -35,14 +35,14 @@ test('a reading gives the messages from its place on, as many bytes as it says',
   const read = (more: object) => during(ask('streams.read', 0, { ...terms, ...more }))
   const one = await read({})
 
-  expect(one).toMatchObject({ texts: ['"1"'], first: 0, isAtEnd: false })
+  expect(one).toMatchObject({ messages: ['"1"'], first: 0, isAtEnd: false })
   const { next } = one as { next: object }
-  expect(await read({ place: next })).toMatchObject({ texts: ['"2"'], first: 1, isAtEnd: true })
-  expect(await read({ bytesMax: 1024 * 1024 })).toMatchObject({ texts: ['"1"', '"2"'] })
+  expect(await read({ place: next })).toMatchObject({ messages: ['"2"'], first: 1, isAtEnd: true })
+  expect(await read({ bytesMax: 1024 * 1024 })).toMatchObject({ messages: ['"1"', '"2"'] })
   const birth = first.slice(0, 16)
-  expect(await read({ place: { birth, number: 1 } })).toMatchObject({ texts: ['"2"'] })
-  expect(await read({ place: { birth, number: 2 } })).toMatchObject({ texts: [], isAtEnd: true })
-  expect(await read({ place: { number: 'now' } })).toMatchObject({ texts: [], first: 2 })
+  expect(await read({ place: { birth, number: 1 } })).toMatchObject({ messages: ['"2"'] })
+  expect(await read({ place: { birth, number: 2 } })).toMatchObject({ messages: [], isAtEnd: true })
+  expect(await read({ place: { number: 'now' } })).toMatchObject({ messages: [], first: 2 })
 })
 
 test('a reading that finds nothing is answered with its place after 10 s, and not before', async () => {
@@ -54,7 +54,7 @@ test('a reading that finds nothing is answered with its place after 10 s, and no
   expect(answers).toEqual([])
   await clock.advance(200)
 
-  expect(answers).toMatchObject([{ texts: [], next: { number: 2 }, isClosed: false }])
+  expect(answers).toMatchObject([{ messages: [], next: { number: 2 }, isClosed: false }])
 })
 
 test('a reading that waits is answered as soon as there is a message', async () => {
@@ -63,7 +63,7 @@ test('a reading that waits is answered as soon as there is a message', async () 
   await during(stream.append('3'))
   const begin = clock.monotonic()
 
-  expect(await during(waiting)).toMatchObject({ texts: ['"3"'] })
+  expect(await during(waiting)).toMatchObject({ messages: ['"3"'] })
   expect(clock.monotonic() - begin).toBeLessThan(100)
 })
 
