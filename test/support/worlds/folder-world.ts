@@ -18,7 +18,7 @@ import {
   SimulatedMachine,
 } from '../../../src/testing/simulated/simulated-machine.ts'
 import { SimulatedLinks } from './simulated-links.ts'
-import '../../../src/members/starting/folder-member.ts'
+import '../../../src/members/index.ts'
 
 /** Locks of members on a simulated disk. */
 export const simulatedLocks = (disk: SimulatedDisk): MemberLocks => {
