@@ -20,7 +20,7 @@ import { silentLogger } from '../../src/testing/index.ts'
 import { SimulatedMachine } from '../../src/testing/simulated/simulated-machine.ts'
 import { simulatedLocks } from './worlds/folder-world.ts'
 import { SimulatedLinks } from './worlds/simulated-links.ts'
-import '../../src/members/starting/folder-member.ts'
+import '../../src/members/index.ts'
 
 const names = ['a', 'b', 'c']
 const [owner = '', ...rest] = [...new Set([...placeShards(1, names), ...names])]

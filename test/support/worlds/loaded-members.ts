@@ -5,4 +5,4 @@ import { loadEngineStorage } from '../../../src/members/index.ts'
 
 await loadEngineStorage()
 await import('../../../src/supervisors/starting/instance.ts')
-await import('../../../src/members/starting/member-start.ts')
+await import('../../../src/members/index.ts')

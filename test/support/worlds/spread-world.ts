@@ -3,7 +3,7 @@
  * one virtual clock. The engine and the links between them are simulated, the rest is the code of production.
  */
 import './loaded-members.ts'
-import '../../../src/members/starting/spread-part.ts'
+import '../../../src/members/index.ts'
 import type { VirtualClock } from '../../../src/clock.ts'
 import { createSystem } from '../../../src/runtime/index.ts'
 import type { MemberLocks } from '../../../src/storage/index.ts'
