@@ -397,7 +397,8 @@ describe('a handler of updates', () => {
     await other.w.s.advance(10_000)
 
     expect(w.flow.get(only, '1')?.waitsFor).toEqual({ kind: 'update', name: 'end' })
-    expect(other.w.flow.get(adder, '1')?.waitsFor).toEqual({ kind: 'signal', name: 'note' })
+    const others = ['add', 'slow', 'end'].map((name) => ({ kind: 'update', name }))
+    expect(other.w.flow.get(adder, '1')?.waitsFor).toEqual({ kind: 'signal', name: 'note', others })
     expect(await w.during(run.update('end', undefined))).toBe('ends')
     await w.during(run.result())
   })

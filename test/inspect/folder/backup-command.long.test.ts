@@ -1,7 +1,7 @@
 /** `keelson backup` and `keelson restore` on real folders (needs the build). */
 import { cpSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { start } from 'keelson'
+import { type StartOptions, start } from 'keelson'
 import { expect, test, vi } from 'vitest'
 import { openedFolder } from '../../../src/inspect/folder/backup-command.ts'
 import { parseBackup, parseRestore } from '../../../src/inspect/folder/backup-command-line.ts'
@@ -13,7 +13,7 @@ import { sampled } from '../../support/tier.ts'
 // What a command of the sources opens is of the build, too: only it has threads.
 vi.mock('../../../src/supervisors/index.ts', async (original) => ({
   ...(await original<object>()),
-  start,
+  start: (options: StartOptions) => start(options),
 }))
 
 const large = Buffer.alloc(400_000, 7)

@@ -1,7 +1,15 @@
 /** `keelson restore --shards` on real folders (needs the build). */
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { call, type DurableServer, entity, reply, start, supervisor } from 'keelson'
+import {
+  call,
+  type DurableServer,
+  entity,
+  reply,
+  type StartOptions,
+  start,
+  supervisor,
+} from 'keelson'
 import { expect, test, vi } from 'vitest'
 import { parseRestore } from '../../../src/inspect/folder/backup-command-line.ts'
 import { commandHere } from '../../support/commands/command-here.ts'
@@ -10,7 +18,7 @@ import { tempFolder } from '../../support/temp-folder.ts'
 // What a command of the sources opens is of the build, too: only it has threads.
 vi.mock('../../../src/supervisors/index.ts', async (original) => ({
   ...(await original<object>()),
-  start,
+  start: (options: StartOptions) => start(options),
 }))
 
 const server: DurableServer<{ calls: { write: (key: string) => null } }, null> = {

@@ -116,6 +116,7 @@ beforeEach(async () => {
   await during(run.result().catch(() => undefined))
   await during(flow(app).add(mails, named))
   await during(flow(app).schedules.create('mine', '@daily', order, { input: named }))
+  await during(app.streams.open('talk').append(named))
   for (const process of ['open', 'vault', 'torn', 'acct/1', 'rent/1', 'login/1'])
     await ask(`call('${process}', 'ask', ${JSON.stringify(named)})`)
 })
@@ -131,6 +132,9 @@ const payload = JSON.stringify(named)
 /** What each word is asked for. */
 const asked: Readonly<Record<string, readonly string[]>> = {
   tree: ['tree()', "tree('acct')"],
+  streams: ['streams()', "streams('talk')"],
+  stream: ["stream('talk')"],
+  tail: ["tail('talk')"],
   ps: ['ps()', 'ps({ all: true })'],
   entities: ['entities()', "entities('acct')", "entities('login')"],
   entity: ["entity('acct', '1')", "entity('login/1')"],

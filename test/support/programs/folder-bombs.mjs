@@ -1,7 +1,6 @@
 // A member of a folder whose entities and workflows may end its process at once, by themselves. The built package.
-import { call, entity, reply, start, supervisor } from 'keelson'
+import { call, entity, folderEngine, reply, start, supervisor } from 'keelson'
 import { flow, flows, workflow } from 'keelson/flow'
-import { folderEngine } from '../../../dist/storage/index.js'
 
 const [member, dir, members, shards] = process.argv.slice(2)
 

@@ -1,7 +1,6 @@
 // A member of several that share a data folder, or the shards of an engine, with a store, entities, and a worker that is one over all members; without
 // members the one process of the folder. It serves its parent over messages. The built package.
-import { call, entity, name, reply, start, supervisor, worker } from 'keelson'
-import { folderEngine } from '../../../dist/storage/index.js'
+import { call, entity, folderEngine, name, reply, start, supervisor, worker } from 'keelson'
 
 const [member, dir, members, shards] = process.argv.slice(2)
 
