@@ -7,6 +7,7 @@ import crypto from 'node:crypto'
 import { syncBuiltinESMExports } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { seededRandom } from '../../clock.ts'
+import { readError } from '../../thrown.ts'
 
 /** The first uses of a clock or a draw: the function, and the place in the code of users. */
 export type Draw = { readonly what: string; readonly place: string }
@@ -97,7 +98,8 @@ export const withDraws = <T>(
 const folder = fileURLToPath(new URL('..', import.meta.url))
 
 /** The first place that is neither Node's nor in this package. */
-const placeOf = ({ stack = '' }: Error): string => {
+const placeOf = (error: Error): string => {
+  const { stack = '' } = readError(error)
   const lines = stack.split('\n').slice(1)
   const own = lines.filter((line) => !line.includes('node:') && !line.includes(folder))
   const [, place] = /\(?((?:file:\/\/)?\/[^)]+)\)?$/.exec(own[0] ?? '') ?? []
