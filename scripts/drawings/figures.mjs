@@ -456,7 +456,7 @@ const backup = () =>
     words(
       20,
       276,
-      'End the first instance before the copy acts. What was done after the backup may be done again.',
+      'End the first instance before the copy acts. Work done after the backup may be done again.',
       { look: 'crash' },
     ),
   ])

@@ -240,7 +240,7 @@ export const metrics = {
   ),
   streamMessages: counter(
     'keelson_stream_messages_total',
-    'Messages appended to streams, but for those of turns.',
+    'Messages appended to streams. Messages that turns append are not counted.',
     'shard',
   ),
   streamBytes: counter('keelson_stream_bytes_total', 'The bytes of these messages.', 'shard'),

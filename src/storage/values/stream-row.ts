@@ -6,7 +6,7 @@
  *     head       u8 1 | u8 flags: 1, closed | 8 bytes birth | u64 next | u64 floor | u64 bytes |
  *                u64 first chunk | u64 last chunk | u64 second chunk | u64 its stamp | u64 made, ms |
  *                u64 last append, ms | u32 producers | u64 kept ms | u64 kept bytes |
- *                u64 kept messages | its terms as JSON, if it has any
+ *                u64 kept messages | the terms as JSON (absent for a plain stream)
  *     producer   u64 epoch | u64 next | u64 first, u64 place after the last message of its last piece
  *     chunk      u64 stamp of its first append | messages, each: u32 length, bytes
  */
