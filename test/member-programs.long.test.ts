@@ -30,7 +30,7 @@ const pages = [
   ...['README.md', 'docs/history.md', 'docs/level.md', 'docs/snapshots.md'].map(
     (page) => [page, 'js'] as const,
   ),
-  ...['bullmq', 'dbos', 'event-store', 'sqlite', 'xstate'].map(
+  ...['akka', 'bullmq', 'dbos', 'event-store', 'inngest', 'sqlite', 'xstate'].map(
     (page) => [`docs/moving/${page}.md`, 'mjs'] as const,
   ),
 ]

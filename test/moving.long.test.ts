@@ -101,6 +101,16 @@ for (const [page, library, startServer] of pages) {
   })
 }
 
+describe.each(['inngest', 'akka'])('docs/moving/%s.md', (page) => {
+  test('has a program for Keelson that prints what it says', async () => {
+    const [ours = ''] = examplesOf(`docs/moving/${page}.md`, 'mjs')
+    const dir = folderInside()
+    writeFileSync(join(dir, 'program.mjs'), ours)
+    expect(ours.match(/console\.log\(.*\/\/ /g)?.length).toBeGreaterThan(1)
+    expectSaid(ours, await run('program.mjs', dir, {}))
+  })
+})
+
 test.skipIf(lacks(await reasonAgainst('xstate')))(
   'a delayed transition of a restored snapshot does not fire in XState, as docs/moving/xstate.md says',
   async () => {

@@ -58,6 +58,11 @@ const byPrompt = async (dir: string): Promise<Service> => {
   }
 }
 
+/** The paths that the manifests of the docs have Kubernetes ask. */
+const probes = [
+  ...readFileSync('docs/cli/kubernetes.md', 'utf8').matchAll(/httpGet: \{ path: (\S+),/g),
+].map(([, path]) => path ?? '')
+
 /** The same with its HTTP server, at a free port, by the command of its Dockerfile. */
 const byHttp = async (dir: string): Promise<Service> => {
   const [, command = ''] = /^CMD (.*)$/m.exec(readFileSync(join(dir, 'Dockerfile'), 'utf8')) ?? []
@@ -67,6 +72,9 @@ const byHttp = async (dir: string): Promise<Service> => {
   const service = startKeelson(folder, dir, { PORT: '0' }, 'ignore')
   await service.says('ready: ')
   const [host = ''] = /http:\S+/.exec(service.printed()) ?? []
+  expect(
+    await Promise.all(probes.map(async (path) => (await fetch(`${host}${path}`)).status)),
+  ).toEqual(probes.map(() => 200))
   const post = async (path: string, body: object) => {
     const response = await fetch(`${host}${path}`, { method: 'POST', body: JSON.stringify(body) })
     return [response.status, await response.json()]
@@ -107,6 +115,8 @@ const lives = async (
   expect(await second.after()).toEqual(after)
   expect(await second.kill('SIGTERM')).toBe(0)
 }
+
+test('docs/cli/kubernetes.md has three probes', () => expect(probes).toHaveLength(3))
 
 describe('a service of keelson init (needs the build)', () => {
   test.each(['--js', '--ts'])(
