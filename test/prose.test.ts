@@ -15,11 +15,11 @@ const phrases: readonly (readonly [phrase: RegExp, placesMax: number])[] = [
   [/\b(?:stands?|stood|standing)\b(?! (?:for|still)\b)/gi, 1],
   [/\bmeanwhile\b/gi, 6],
   [/\bunder way\b/gi, 2],
-  [/\b(?:told|tells?|telling)\b/gi, 8],
+  [/\b(?:told|tells?|telling)\b/gi, 7],
   [/\banew\b/gi, 1],
 ]
 
-/** The comments of the sources, and the pages without their programs: each comment and each paragraph is a line. */
+/** The comments of the sources, and the pages without their code: each comment and each paragraph is a line. */
 const prose = (): string => {
   const comments = sources.flatMap(({ text }) =>
     [...text.matchAll(/\/\*\*?([\s\S]*?)\*\/|((?:^ *\/\/.*\n)+)/gm)].map(([, block, lines]) =>
@@ -34,7 +34,7 @@ const prose = (): string => {
   ]
     .filter((path) => path.endsWith('.md'))
     .map((path) => readFileSync(path, 'utf8').replace(/```[\s\S]*?```/g, ''))
-    .map((page) => page.replace(/\n(?=[^\n])(?!\s*[-*|\d#])\s*/g, ' '))
+    .map((page) => page.replace(/`[^`\n]*`/g, '`…`').replace(/\n(?=[^\n])(?!\s*[-*|\d#])\s*/g, ' '))
   return [...comments, ...pages].join('\n')
 }
 
