@@ -15,7 +15,7 @@ const phrases: readonly (readonly [phrase: RegExp, placesMax: number])[] = [
   [/\b(?:stands?|stood|standing)\b(?! (?:for|still)\b)/gi, 1],
   [/\bmeanwhile\b/gi, 6],
   [/\bunder way\b/gi, 2],
-  [/\b(?:told|tells?|telling)\b/gi, 7],
+  [/\b(?:told|tells?|telling)\b/gi, 8],
   [/\banew\b/gi, 1],
 ]
 
