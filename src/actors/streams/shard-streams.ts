@@ -2,6 +2,7 @@
  * The streams of one shard at this member: what is sent to them, and the readers that wait. One
  * listener to the shard's applied frames wakes the readers, while there are any. Nothing polls.
  */
+import type { Cancel } from '../../clock.ts'
 import type { System } from '../../runtime/index.ts'
 import { type StreamPart, type Unit, unitsIn } from '../../storage/index.ts'
 import type { OwnersWay } from '../core/owners-way.ts'
@@ -12,7 +13,7 @@ import type { Routes } from '../store/key-placement.ts'
 import { synced } from '../writing/write-path.ts'
 import type { WritingShard } from '../writing/writing-shard.ts'
 import { StreamGather } from './stream-gather.ts'
-import { type Reading, type ReadingPlace, readingFrom } from './stream-reading.ts'
+import { nothingAt, type Reading, type ReadingPlace, readingFrom } from './stream-reading.ts'
 
 /** A reader elsewhere asks again after so many ms without a message. */
 const askedMs = 10_000
@@ -122,7 +123,9 @@ export class ShardStreams {
         return reading
       }
       place = reading.next
-      await this.#woken(owner, stop)
+      // A reader that waits is a reader: the TTL begins again. It waits before that is written.
+      if (reading.isToTouch) void this.#touched(owner)
+      await this.#woken(owner, stop, reading.touchMs)
     }
   }
 
@@ -148,20 +151,27 @@ export class ShardStreams {
     }
   }
 
-  /** Resolves at the next change of the stream, of the shard's phase, and when it is stopped. */
-  #woken(owner: string, stop: Stop): Promise<void> {
+  /**
+   * Resolves at the next change of the stream, of the shard's phase, and when it is stopped; with
+   * `withinMs` after that time at the latest.
+   */
+  #woken(owner: string, stop: Stop, withinMs: number): Promise<void> {
     return new Promise((resolve) => {
+      const { clock } = this.#system
+      let cancel: Cancel | undefined
       const waiting = this.#waiting.get(owner) ?? new Set()
       this.#waiting.set(owner, waiting)
       const wake = (): void => {
         // A reader that leaves later wakes its last wait once more. By then others may wait in another set.
         if (!waiting.delete(wake)) return
+        cancel?.()
         if (waiting.size === 0) this.#waiting.delete(owner)
         if (this.#waiting.size === 0) this.#unlisten()
         resolve()
       }
       waiting.add(wake)
       stop.wake = wake
+      if (withinMs > 0) cancel = clock.after(withinMs, wake, { holdsProcess: false })
       this.#listen()
     })
   }
@@ -201,12 +211,3 @@ const partsOf = (unit: Unit): readonly StreamPart[] =>
 
 /** Whether there is nothing to give: no message, and the stream may get some. */
 const isIdle = ({ messages, isClosed }: Reading): boolean => messages.length === 0 && !isClosed
-
-const nothingAt = (place: ReadingPlace): Reading => ({
-  messages: [],
-  first: 0,
-  next: place,
-  isAtEnd: true,
-  isClosed: false,
-  isToTouch: false,
-})

@@ -44,6 +44,8 @@ export type Reading = {
   readonly isClosed: boolean
   /** The stream has a TTL, and a part of it has passed: that it was read is to be written. */
   readonly isToTouch: boolean
+  /** That part, in ms: a reader that waits looks at the stream as often. 0 without a TTL. */
+  readonly touchMs: number
 }
 
 /** The value of a message. */
@@ -59,8 +61,10 @@ export const headIn = (view: ReadView, owner: string, now: number): StreamHead |
 /** A read is written once so many parts of the TTL have passed. */
 const touchParts = 1 / 4
 
-const isToTouch = ({ terms }: StreamHead, now: number): boolean =>
-  terms?.ttlMs !== undefined && now - terms.touchedMs >= terms.ttlMs * touchParts
+const touchMsOf = ({ terms }: StreamHead): number => (terms?.ttlMs ?? 0) * touchParts
+
+const isToTouch = ({ terms }: StreamHead, touchMs: number, now: number): boolean =>
+  touchMs > 0 && terms !== undefined && now - terms.touchedMs >= touchMs
 
 /** The number of a place in a stream; in a fork those of its source fit what was copied. */
 const numberOf = (head: StreamHead, place: ReadingPlace): number | undefined => {
@@ -93,7 +97,7 @@ export const readingFrom = (
   if (!head || head.terms?.isDeleted) {
     if (place.birth !== undefined) throw gone(owner, 'the stream of this offset is gone')
     const next = place.number === 'now' ? { birth: undefined, number: 'start' as const } : place
-    return { messages: [], first: 0, next, isAtEnd: true, isClosed: false, isToTouch: false }
+    return nothingAt(next)
   }
   const { birth, floor } = head
   const number = numberOf(head, place)
@@ -120,8 +124,21 @@ export const readingFrom = (
   const isAtEnd = at === head.next
   const next: ReadingPlace = { birth, number: at, ...cursor }
   const isClosed = isAtEnd && head.isClosed
-  return { messages, first, next, isAtEnd, isClosed, isToTouch: isToTouch(head, now) }
+  const touchMs = touchMsOf(head)
+  const isDue = isToTouch(head, touchMs, now)
+  return { messages, first, next, isAtEnd, isClosed, isToTouch: isDue, touchMs }
 }
+
+/** The reading of a place without a message. */
+export const nothingAt = (next: ReadingPlace): Reading => ({
+  messages: [],
+  first: 0,
+  next,
+  isAtEnd: true,
+  isClosed: false,
+  isToTouch: false,
+  touchMs: 0,
+})
 
 const bytesIn = (bytes: Uint8Array, from: number, to: number): Uint8Array => bytes.slice(from, to)
 

@@ -2,7 +2,8 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { StreamGather } from '../../../src/actors/streams/stream-gather.ts'
 import {
   type ServedStream,
   type StreamHandler,
@@ -270,6 +271,46 @@ test('a stream that nobody reads or writes for its TTL is gone, and its rows wit
   await clock.advance(10_000)
   const view = (app.shards[0] as (typeof app.shards)[0]).view()
   expect(view.row(streamHeadKey(streamOwner('a')))).toBeUndefined()
+})
+
+test('a reader that only waits keeps a stream with a TTL: a long-poll, events, and a program', async () => {
+  const { app, clock, ask, get, put, post } = await serving(undefined, { longPollMs: 300_000 })
+  const ttl = { ...json, 'Stream-TTL': '8' }
+  for (const name of ['polled', 'sent', 'read', 'left']) await put(name, '[]', ttl)
+  const polled = ask('polled?offset=now&live=long-poll')
+  const { state } = eventsOf(await get('sent?offset=now&live=sse'))
+  const read = app.streams.open('read').read({ from: 'now' })
+  const next = read.next()
+  const heads = async () =>
+    Promise.all(
+      ['polled', 'sent', 'read', 'left'].map(async (name) =>
+        statusOf(await get(name, { method: 'HEAD' })),
+      ),
+    )
+
+  await clock.advance(50_000)
+  expect(await heads()).toEqual([200, 200, 200, 404])
+  for (const name of ['polled', 'sent', 'read']) await post(name, '1')
+  expect(await (await polled).json()).toEqual([1])
+  expect(state).toMatchObject({ isDone: false, text: expect.stringContaining('data:[1]') })
+  expect((await next).value?.value).toBe(1)
+
+  await read.return()
+  await clock.advance(20_000)
+  expect(await heads()).toEqual([404, 404, 404, 404])
+})
+
+test('a reader whose note cannot be written looks again after a quarter of the TTL, and not at once', async () => {
+  const { app, clock, during, put } = await serving()
+  await put('a', '[]', { ...json, 'Stream-TTL': '8' })
+  const noRoom = new Error('no room')
+  const sent = vi.spyOn(StreamGather.prototype, 'send').mockRejectedValue(noRoom)
+  onTestFinished(() => sent.mockRestore())
+  const read = app.streams.open('a').read({ from: 'now' })
+  void read.next()
+  await clock.advance(7_900)
+  expect(sent.mock.calls).toHaveLength(3)
+  await during(read.return())
 })
 
 test('a note of a fork that was never made does not keep a deleted stream', async () => {
