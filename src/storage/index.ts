@@ -416,6 +416,7 @@ export {
   messageHeadBytes,
   readStreamHead,
   readStreamProducer,
+  removalAt,
   type StreamHead,
   type StreamOrigin,
   type StreamProducer,

@@ -26,7 +26,7 @@ export type KeyRow = readonly [key: string, row: Row]
 
 /** The rows over those of the projection: committed, and not projected yet. */
 export type RowLayer = {
-  /** The earliest expiry of a row, in ms since 1970; `Infinity` without expiries. */
+  /** The soonest moment at which a row has something to remove, in ms since 1970; or `Infinity`. */
   readonly soonest: number
   /** The key's row; `null` if it was removed, `undefined` if the projection has the answer. */
   get(key: string): Row | null | undefined

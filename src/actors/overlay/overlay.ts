@@ -13,6 +13,7 @@ import {
   type RowChange,
   type RowRange,
   type RowTag,
+  removalAt,
   SortedKeys,
 } from '../../storage/index.ts'
 
@@ -80,7 +81,7 @@ export class OverlayGeneration {
     this.rows = rows
   }
 
-  /** The earliest expiry of a row, in ms since 1970; `Infinity` without expiries. */
+  /** The soonest moment at which a row has something to remove, in ms since 1970; `Infinity` for never. */
   get soonest(): number {
     return this.#soonest
   }
@@ -110,7 +111,8 @@ export class OverlayGeneration {
     held.set(row)
     this.#size++
     this.#bytes += rowBytes + key.length * 2 + held.length
-    if (row && row.expiresAt !== 0 && row.expiresAt < this.#soonest) this.#soonest = row.expiresAt
+    const at = row ? removalAt(row) : 0
+    if (at !== 0 && at < this.#soonest) this.#soonest = at
   }
 
   #lose(key: string, held: HeldRow): void {
@@ -184,7 +186,7 @@ export class Overlay {
     return this.#older.reduce((sum, { size }) => sum + size, this.#youngest.size)
   }
 
-  /** The earliest expiry of a row, in ms since 1970; `Infinity` without expiries. */
+  /** As of a generation. */
   get soonest(): number {
     return this.#older.reduce(
       (least, { soonest }) => Math.min(least, soonest),

@@ -19,6 +19,7 @@ import {
   type RowRange,
   type RowSink,
   type Rows,
+  removalAt,
 } from '../../storage/index.ts'
 import type { Overlay } from './overlay.ts'
 
@@ -64,7 +65,8 @@ export class ShardRows implements Rows, RowSink {
   }
 
   set(rowKey: string, row: Row | undefined): void {
-    if (row && row.expiresAt !== 0) this.#soonest = Math.min(this.#soonest, row.expiresAt)
+    const at = row ? removalAt(row) : 0
+    if (at !== 0) this.#soonest = Math.min(this.#soonest, at)
     // Only keys of internal rows begin with a NUL.
     if (rowKey.charCodeAt(0) === 0) this.#noteInternal(rowKey, row)
     this.#overlay.set(rowKey, row)
@@ -82,7 +84,7 @@ export class ShardRows implements Rows, RowSink {
     this.hints.locks = this.#locks > 0
   }
 
-  /** The earliest expiry of the rows applied since the last call; `Infinity` without one. */
+  /** The soonest removal of the rows applied since the last call; `Infinity` without one. */
   takeSoonest(): number {
     const soonest = this.#soonest
     this.#soonest = Number.POSITIVE_INFINITY

@@ -1,5 +1,6 @@
 /**
- * Removes expired rows: values, compound keys with their fields, locks. An expired row is absent
+ * Removes expired rows: values, compound keys with their fields, locks; and the messages of streams
+ * that are older than their stream keeps them. An expired row is absent
  * for every reader at once, so its removal has time. The expirer walks through the rows in small
  * steps, each in a turn that it shares with those of other shards, and removes with a command in the
  * log that enters the gate like any other write. Between walks it rests until the next row expires.
@@ -21,7 +22,6 @@ import {
   birthRows,
   compareKeys,
   firstUserKey,
-  isExpired,
   lockRowKey,
   lockRows,
   type ProjectionStore,
@@ -29,6 +29,7 @@ import {
   type Removal,
   type Row,
   type RowRange,
+  removalAt,
   removalRows,
   streamHeads,
   streamNameIn,
@@ -269,8 +270,9 @@ const look = (view: ReadView, walk: Walk, now: number): Look => {
     behind = rowKey
     rows++
     valueBytes += row.value.bytes.length
-    if (row.expiresAt === 0) continue
-    if (!isExpired(row, now)) soonest = Math.min(soonest, row.expiresAt)
+    const at = removalAt(row)
+    if (at === 0) continue
+    if (at > now) soonest = Math.min(soonest, at)
     else if (isStillThere(view, rowKey, now)) {
       if (rowKey.startsWith(headPrefix)) streams.push(streamOwner(streamNameIn(rowKey)))
       else keys.add(userKeyOf(rowKey))
@@ -297,7 +299,9 @@ const headPrefix = heads.gte ?? ''
 /** Whether the row was neither written nor removed since it was projected. */
 const isStillThere = ({ layers }: ReadView, rowKey: string, now: number): boolean => {
   const newer = layers.overlay.get(rowKey)
-  return newer === undefined || (newer !== null && isExpired(newer, now))
+  if (!newer) return newer === undefined
+  const at = removalAt(newer)
+  return at !== 0 && at <= now
 }
 
 const lockPrefix = lockRowKey('')

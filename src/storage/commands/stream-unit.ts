@@ -103,7 +103,7 @@ export type StreamAct =
   | { readonly act: 'delete' }
   /** It was read: its TTL begins again. */
   | { readonly act: 'touch' }
-  /** Removes what has expired. */
+  /** Removes the stream if it has expired, else its messages that are too old. */
   | { readonly act: 'expire' }
   /** Notes a fork. */
   | { readonly act: 'fork'; readonly birth: string; readonly fork: string }

@@ -45,6 +45,7 @@ import {
   type StreamOrigin,
   type StreamProducer,
   type StreamTerms,
+  streamAgedAt,
   streamHeadRow,
   streamProducerRow,
 } from '../values/stream-row.ts'
@@ -119,7 +120,9 @@ const applyPart = (
     case 'unfork':
       return unforked(part.fork, owner, head, rows)
     case 'expire':
-      return { kind: 'removed', existed: row !== undefined && !head }
+      return head
+        ? aged(owner, head, rows, stamp.time)
+        : { kind: 'removed', existed: row !== undefined }
   }
   if (head?.terms?.isDeleted) return refusal('deleted', head)
   if (head) return acted(part, owner, head, rows, stamp)
@@ -174,12 +177,21 @@ const deleted = (owner: string, head: StreamHead | undefined, rows: Changing): S
   end(owner, head, rows)
   if (terms?.forks?.length) {
     terms.isDeleted = true
-    head.floor = head.next
-    head.bytes = 0
+    withoutChunks(head)
     kept(owner, head, rows)
     sources.push(owner)
   }
   return { kind: 'removed', existed: true, ...(sources.length > 0 && { sources }) }
+}
+
+/** Every chunk of the stream is gone. */
+const withoutChunks = (head: StreamHead): void => {
+  head.floor = head.next
+  head.firstChunk = head.next
+  head.lastChunk = head.next
+  head.second = 0
+  head.secondMs = 0
+  head.bytes = 0
 }
 
 const unforked = (
@@ -427,8 +439,9 @@ const grow = (
 ): void => {
   const { birth, next } = head
   const max = packed.length - from > chunkMax ? longChunkMax : chunkMax
-  let last = next === 0 ? undefined : rows.get(streamChunkKey(owner, birth, head.lastChunk))
-  let room = next === 0 ? max - chunkHeadBytes : max - chunkBytes(last, head.lastChunk).length
+  const hasChunk = head.lastChunk < next
+  let last = hasChunk ? rows.get(streamChunkKey(owner, birth, head.lastChunk)) : undefined
+  let room = max - (hasChunk ? chunkBytes(last, head.lastChunk).length : chunkHeadBytes)
   let [at, number] = [from, next]
   while (at < packed.length) {
     const [begin, first] = [at, number]
@@ -444,7 +457,7 @@ const grow = (
       const grown = grownChunk(last, packed, begin, at, max)
       rows.set(streamChunkKey(owner, birth, head.lastChunk), grown)
     } else if (!last) {
-      if (first > 0 && head.second === 0) {
+      if (first > head.firstChunk && head.second === 0) {
         head.second = first
         head.secondMs = time
       }
@@ -459,12 +472,15 @@ const grow = (
   head.writtenMs = time
 }
 
-/** Moves the floor over the messages that the stream keeps no longer, and removes their chunks. */
+/**
+ * Moves the floor over the messages that the stream keeps no longer, and removes their chunks, but
+ * for the last one.
+ */
 const drop = (owner: string, head: StreamHead, rows: Changing, time: number): void => {
-  const { ageMs, bytesMax, messagesMax } = head.keeps
+  const { bytesMax, messagesMax } = head.keeps
   if (messagesMax > 0) head.floor = Math.max(head.floor, head.next - messagesMax)
   for (let chunks = 0; chunks < droppedChunksMax && head.second !== 0; chunks++) {
-    const isOld = ageMs > 0 && head.secondMs <= time - ageMs
+    const isOld = isAged(head, time)
     const isBelow = head.second <= head.floor
     const isBeyond =
       bytesMax > 0 &&
@@ -473,6 +489,24 @@ const drop = (owner: string, head: StreamHead, rows: Changing, time: number): vo
     if (!isOld && !isBelow && !isBeyond) break
     removeFirst(owner, head, rows)
   }
+}
+
+/** Whether all messages of the first chunk are older than the stream keeps them. */
+const isAged = (head: StreamHead, time: number): boolean => {
+  const agedAt = streamAgedAt(head)
+  return agedAt !== 0 && agedAt <= time
+}
+
+/** Removes the chunks whose messages are all too old, the last one too. Without an append nothing else does. */
+const aged = (owner: string, head: StreamHead, rows: Changing, time: number): StreamAnswer => {
+  if (!isAged(head, time)) return { kind: 'removed', existed: false }
+  for (let chunks = 0; chunks < trimmedChunksMax && isAged(head, time); chunks++) {
+    if (head.second === 0) {
+      rows.set(streamChunkKey(owner, head.birth, head.lastChunk), undefined)
+      withoutChunks(head)
+    } else removeFirst(owner, head, rows)
+  }
+  return kept(owner, head, rows)
 }
 
 /** The bytes of the messages in the first of several chunks. */

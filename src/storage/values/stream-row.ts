@@ -81,7 +81,10 @@ export type StreamHead = {
   floor: number
   /** The bytes of the messages in its chunks. */
   bytes: number
-  /** The numbers of the first messages of its first and its last chunk. Equal: it has one or none. */
+  /**
+   * The numbers of the first messages of its first and its last chunk. Equal: it has one, or, at the
+   * number of the next message, none.
+   */
   firstChunk: number
   lastChunk: number
   /** The number of the first message of its second chunk; 0 without one. */
@@ -150,6 +153,28 @@ export const streamHeadRow = (head: StreamHead): Row => {
   putU64(bytes, keepsAt + 8, head.keeps.bytesMax)
   putU64(bytes, keepsAt + 16, head.keeps.messagesMax)
   return { value: { tag: rowTags.streamHead, bytes }, expiresAt: endOf(head) }
+}
+
+/**
+ * When all messages of the first chunk are as old as the stream keeps them, in ms since 1970; 0 without
+ * a bound of age, or without a chunk.
+ */
+export const streamAgedAt = (
+  head: Pick<StreamHead, 'keeps' | 'second' | 'secondMs' | 'lastChunk' | 'next' | 'writtenMs'>,
+): number => {
+  const { keeps, second, secondMs, lastChunk, next, writtenMs } = head
+  if (keeps.ageMs === 0 || (second === 0 && lastChunk === next)) return 0
+  return Math.min((second === 0 ? writtenMs : secondMs) + keeps.ageMs, Number.MAX_SAFE_INTEGER)
+}
+
+/** When a row has something to remove: itself, or the first chunk of its stream; 0 for never. */
+export const removalAt = (row: Row): number => {
+  const { value, expiresAt } = row
+  const { tag, bytes } = value
+  if (tag !== rowTags.streamHead || bytes.length < headBytes || u64In(bytes, keepsAt) === 0)
+    return expiresAt
+  const agedAt = streamAgedAt(readStreamHead(row))
+  return expiresAt === 0 || agedAt === 0 ? expiresAt + agedAt : Math.min(expiresAt, agedAt)
 }
 
 const damaged = (what: string, evidence: string): KeelsonError =>

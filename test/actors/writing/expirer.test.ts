@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { Expirer, type StorageEvents } from '../../../src/actors/index.ts'
 import { telemetry } from '../../../src/runtime/index.ts'
+import { rowClassOf } from '../../../src/storage/values/row-key.ts'
 import type { App, StartOptions } from '../../../src/supervisors/index.ts'
 import type { MachineOptions } from '../../../src/testing/simulated/simulated-machine.ts'
 import { started } from '../../support/worlds/simulated-instance.ts'
@@ -147,5 +148,36 @@ describe('an expired row', () => {
       await during(store.put('k', round, { ttlMs: 100 }))
       expect(store.get('k')).toBe(round)
     }
+  })
+})
+
+describe('a stream that keeps its messages for some time', () => {
+  test('loses them after it without an append, and goes on at the same offsets, also after a crash', async () => {
+    const { app, clock, during, rowKeys } = await expiring()
+    const stream = app.streams.open<number>('a', { keep: { ageMs: 60_000 } })
+    const first = await during(stream.append(1))
+    const second = await during(stream.append(2))
+    await clock.advance(50_000)
+    expect(await during(stream.head())).toMatchObject({ messages: 2 })
+
+    await clock.advance(12_000)
+    expect(await during(stream.head())).toMatchObject({ messages: 0, bytes: 0, end: second })
+    expect((await rowKeys()).filter((key) => rowClassOf(key) === 'streamChunk')).toEqual([])
+    await expect(during(stream.page({ from: first }))).rejects.toMatchObject({ code: 'BAD_CURSOR' })
+
+    const third = await during(stream.append(3))
+    expect(third > second).toBe(true)
+    const page = await during(stream.page({ from: second }))
+    expect(page.messages).toEqual([{ value: 3, offset: third }])
+  })
+
+  test('loses them after a start, as well', async () => {
+    const { world, app, clock, during } = await expiring()
+    await during(app.streams.open('a', { keep: { ageMs: 60_000 } }).append(1))
+    await during(app.close())
+    await clock.advance(70_000)
+    const again = await world.start()
+    await clock.advance(5_000)
+    expect(await during(again.streams.open('a').head())).toMatchObject({ messages: 0 })
   })
 })

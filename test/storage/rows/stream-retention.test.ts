@@ -19,6 +19,7 @@ import {
   messageHeadBytes,
   messagesIn,
   readStreamHead,
+  removalAt,
   type StreamKeeps,
   streamHeadRow,
 } from '../../../src/storage/values/stream-row.ts'
@@ -193,6 +194,59 @@ test.each([
   expect(applied(rows, 2, appending('a', more, { producer: by }))).toMatchObject({ kind })
 })
 
+test('messages that are too old go without an append: chunk by chunk, the last one too', () => {
+  const rows = withChunks(3)
+  applied(rows, 4, keeping({ ageMs: 10 }))
+  const at = (time: number) => {
+    applied(rows, time, acting('a', { act: 'expire' }))
+    return chunksIn(rows).map(({ first }) => first)
+  }
+  const due = () => removalAt(rows.get(headKey) as Row)
+  expect([due(), at(11), due(), at(12), due()]).toEqual([12, [0, 1, 2], 12, [1, 2], 13])
+  expect([at(13), due()]).toEqual([[], 0])
+  expect(headIn(rows)).toMatchObject({ floor: 3, next: 3, bytes: 0, writtenMs: 3 })
+
+  for (const _ of [1, 2]) applied(rows, 20, appending('a', [jsonOf(ownChunk)]))
+  expect(chunksIn(rows)).toMatchObject([{ first: 3 }, { first: 4 }])
+  expect(headIn(rows)).toMatchObject({ floor: 3, firstChunk: 3, lastChunk: 4, second: 4 })
+  expect([at(29), at(30)]).toEqual([[3, 4], []])
+})
+
+test('an age removes 1,000 chunks at most at once, and is due again at once', () => {
+  const rows = withChunks(1_003)
+  applied(rows, 1_003, keeping({ ageMs: 5_000 }))
+  applied(rows, 9_000, acting('a', { act: 'expire' }))
+  expect(chunksIn(rows)).toHaveLength(3)
+  expect(removalAt(rows.get(headKey) as Row)).toBeLessThan(9_000)
+})
+
+test('a deleted stream with forks has no chunk that could be too old', () => {
+  const rows = withChunks(3)
+  applied(rows, 4, keeping({ ageMs: 10 }))
+  applied(rows, 5, acting('a', { act: 'fork', birth: headIn(rows).birth, fork: streamOwner('b') }))
+  applied(rows, 6, acting('a', { act: 'delete' }))
+
+  expect(removalAt(rows.get(headKey) as Row)).toBe(0)
+  expect(applied(rows, 99, acting('a', { act: 'expire' }))).toEqual({
+    kind: 'removed',
+    existed: false,
+  })
+})
+
+test('a row is due at its end, or at the age of its first chunk, whichever comes first', () => {
+  const rows = new MapRows()
+  const made = { contentType: 'application/json', ttlMs: 50, expiresAt: undefined }
+  const none = { source: undefined, count: 0, packed: new Uint8Array(0), closes: false }
+  applied(rows, 1, acting('a', { act: 'create', ...made, ...none }))
+  const due = () => removalAt(rows.get(headKey) as Row)
+  applied(rows, 2, keeping({ ageMs: 10 }))
+  expect(due()).toBe(51)
+  applied(rows, 3, appending('a', ['1']))
+  expect(due()).toBe(13)
+  applied(rows, 4, keeping({ ageMs: 100 }))
+  expect(due()).toBe(53)
+})
+
 test('a trim of a stream that is not there finds none, and makes none', () => {
   const rows = new MapRows()
   const before = { birth: '0123456789abcdef', number: 0 }
@@ -252,6 +306,7 @@ const acts = fc.oneof(
     bytesMax: fc.constantFrom(0, 10_000, 40_000),
     messagesMax: fc.constantFrom(0, 1, 10),
   }),
+  fc.record({ act: fc.constant('expire' as const) }),
   fc.record({
     act: fc.constant('trim' as const),
     part: fc.double({ min: 0, max: 1, noNaN: true }),
@@ -268,7 +323,15 @@ test('whatever is appended, kept and trimmed, the head names the chunks that are
         const time = at + 2
         const { floor } = headIn(rows)
         let expected: ReturnType<typeof left>
-        if (each.act === 'trim') {
+        if (each.act === 'expire') {
+          const before = chunksIn(rows)
+          const { writtenMs, next } = headIn(rows)
+          const ends = before.map((_, index) => before[index + 1]?.stamp ?? writtenMs)
+          const young = keeps.ageMs === 0 ? 0 : ends.findIndex((end) => end + keeps.ageMs > time)
+          const kept = young < 0 ? [] : before.slice(young)
+          expected = { chunks: kept, floor: Math.max(floor, kept[0]?.first ?? next) }
+          applied(rows, time, acting('a', { act: 'expire' }))
+        } else if (each.act === 'trim') {
           const number = Math.floor(each.part * headIn(rows).next)
           const to = Math.max(floor, number)
           const before = chunksIn(rows)
@@ -296,10 +359,10 @@ test('whatever is appended, kept and trimmed, the head names the chunks that are
         expect(head.floor).toBe(expected.floor)
         const [first, second] = chunks
         expect(head).toMatchObject({
-          firstChunk: first?.first,
+          firstChunk: first?.first ?? head.next,
           second: second?.first ?? 0,
           secondMs: second?.stamp ?? 0,
-          lastChunk: chunks.at(-1)?.first,
+          lastChunk: chunks.at(-1)?.first ?? head.next,
           bytes: bytesOf(chunks),
         })
       }
