@@ -10,7 +10,7 @@ const names = readdirSync(new URL('.', import.meta.url))
 
 const list = async () => {
   console.log(
-    'npm run bench -- NAME [--quick] [--cpu] [--only CASE] [--with CONTENDER,…] [--repeats N] [--rows N] [--minutes N] [--pace N] [--out DIR] [--virtual] [--json FILE]\n',
+    'npm run bench -- NAME [--quick] [--cpu] [--only CASE] [--with CONTENDER,…] [--repeats N] [--rows N] [--minutes N] [--pace N] [--out DIR] [--virtual] [--keep] [--json FILE]\n',
   )
   for (const name of names) console.log(`  ${name.padEnd(12)} ${(await load(name)).about}`)
 }

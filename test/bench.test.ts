@@ -23,6 +23,29 @@ test('the median of an even number favours no side: two sides exchanged give the
   expect(exchanged).toBe(-median(ratios))
 })
 
+describe('a figure of the gate', async () => {
+  const { verdictOf } = await import(new URL('../bench/gate/verdict.mjs', import.meta.url).href)
+  /** Nine pairs around a level, whose two processes differ by up to a share. */
+  const pairs = (level: number, share: number) =>
+    [-4, -3, -2, -1, 0, 1, 2, 3, 4].map((at) => [level * (1 + (share * at) / 8), level])
+
+  test('is worse when it is so by more than a tenth and by more than the build is from itself', () => {
+    expect(verdictOf(pairs(1.15, 0.05), 1)).toMatchObject({ isWorse: true })
+  })
+
+  test('is no news when it is worse by less than a tenth', () => {
+    expect(verdictOf(pairs(1.09, 0.01), 1)).toMatchObject({ isWorse: false })
+  })
+
+  test('is no news when the build is as far from itself', () => {
+    expect(verdictOf(pairs(1.15, 0.8), 1)).toMatchObject({ isWorse: false })
+  })
+
+  test('is not judged before one is kept', () => {
+    expect(verdictOf(pairs(9, 0.01), undefined)).toMatchObject({ worse: undefined, isWorse: false })
+  })
+})
+
 describe('a series of the soak', async () => {
   const { verdictOf } = await import(new URL('../bench/soak/verdict.mjs', import.meta.url).href)
   const seconds = Array.from({ length: 400 }, (_, at) => at * 10)

@@ -1,7 +1,7 @@
 /** The command line of the benches: what they all understand. */
 import { parseArgs } from 'node:util'
 
-/** Reads `NAME [--quick] [--cpu] [--only CASE] [--with CONTENDER,…] [--repeats N] [--rows N] [--minutes N] [--pace N] [--out DIR] [--virtual] [--json FILE]`. Throws what `parseArgs` throws. */
+/** Reads `NAME [--quick] [--cpu] [--only CASE] [--with CONTENDER,…] [--repeats N] [--rows N] [--minutes N] [--pace N] [--out DIR] [--virtual] [--keep] [--json FILE]`. Throws what `parseArgs` throws. */
 export const readOptions = (args) => {
   const { values, positionals } = parseArgs({
     args,
@@ -17,6 +17,7 @@ export const readOptions = (args) => {
       pace: { type: 'string' },
       out: { type: 'string' },
       virtual: { type: 'boolean', default: false },
+      keep: { type: 'boolean', default: false },
       json: { type: 'string' },
     },
   })

@@ -4,20 +4,22 @@
  */
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { inBursts, outstanding, Tally } from '../harness/tally.mjs'
+import { inBursts, inSlices, outstanding, Tally } from '../harness/tally.mjs'
+import { entryOf } from '../journal/entry.mjs'
 import { verify, works } from '../writes/work.mjs'
 
 const [root, dir] = process.argv.slice(2)
 const load = (file) => import(pathToFileURL(join(root, 'dist', file)).href)
-const { start, createSystem, entity, supervisor, ok, noReply, reply, cast, call } =
-  await load('index.js')
+const keelson = await load('index.js')
+const { start, createSystem, startSupervisor, entity, supervisor, worker } = keelson
+const { ok, noReply, reply, cast, call } = keelson
 // The other entries stand where its package.json says.
 const { default: manifest } = await import(pathToFileURL(join(root, 'package.json')).href, {
   with: { type: 'json' },
 })
 const loadEntry = (name) => load(manifest.exports[name].default.slice('./dist/'.length))
 const { Wal } = await loadEntry('./wal')
-const { flow, flows, workflow } = await loadEntry('./flow')
+const { flow, flows, queue, workflow } = await loadEntry('./flow')
 
 const totals = entity('total', {
   init: () => ok(0),
@@ -45,7 +47,10 @@ const retry = { max: 4, baseMs: 1, maxMs: 1, jitter: 0 }
 const failing = workflow('failing', (ctx, by) =>
   ctx.step('ask', ({ attempt }) => ask(by, attempt), { retry }),
 )
-const parts = [totals, flows({ workflows: [nothing, threeSteps, failing] })]
+/** What waits for the job of a number. */
+const handled = new Map()
+const jobs = queue('jobs', async (number) => handled.get(number)(), { concurrency: 64 })
+const parts = [totals, flows({ workflows: [nothing, threeSteps, failing], queues: [jobs] })]
 const silent = { error() {}, warn() {}, info() {} }
 const tree = supervisor('app', {}, parts)
 const app = await start({ dir: join(dir, 'store'), app: tree, logger: silent })
@@ -83,6 +88,34 @@ const writing = async ({ work: name, inFlight, seconds, isWindowed }) => {
   return count * work.size
 }
 
+/** Puts one after another, the next so many ms after the answer to the last one. */
+const pacing = async ({ everyMs, seconds }) => {
+  const until = performance.now() + seconds * 1_000
+  let count = 0
+  while (performance.now() < until) {
+    await store.put(`paced-${count % 64}`, count++)
+    await new Promise((resolve) => setTimeout(resolve, everyMs))
+  }
+  return count
+}
+
+let entries = 0
+
+const journaling = ({ inFlight, seconds }) =>
+  byWriters(inFlight, seconds, 0, () => app.journal.append(entryOf(entries++)))
+
+let added = 0
+
+/** Jobs that are added, and awaited until they are handled. */
+const queueing = ({ inFlight, seconds }) =>
+  byWriters(inFlight, seconds, 0, async () => {
+    const number = ++added
+    const done = new Promise((resolve) => handled.set(number, resolve))
+    await flow(app).add(jobs, number)
+    await done
+    handled.delete(number)
+  })
+
 const frame = Buffer.alloc(100, 7)
 const appending = ({ inFlight, seconds }) =>
   byWriters(inFlight, seconds, 0, () => wal.writeEntry(frame))
@@ -107,6 +140,45 @@ const messaging = async ({ inFlight, seconds }) => {
     else await outstanding(inFlight, 50_000, (number) => call(counter, 'next', number))
     count += inFlight === 0 ? 100_000 : 50_000
   }
+  return count
+}
+
+const restarts = new Tally()
+const brittle = {
+  init: () => restarts.hit(),
+  casts: {
+    fail: () => {
+      throw new Error('a bug')
+    },
+  },
+}
+const endless = { strategy: 'one_for_one', intensity: 1_000_000_000, periodMs: 1 }
+const up = restarts.expect(1)
+await startSupervisor(system, supervisor('top', endless, [worker('child', brittle)]))
+await up
+const child = system.to('child')
+
+/** Children that crash and are started again, one after another. */
+const restarting = async ({ seconds }) => {
+  const until = performance.now() + seconds * 1_000
+  let count = 0
+  while (performance.now() < until)
+    count += await inBursts(restarts, 1_000, 1, () => cast(child, 'fail'))
+  return count
+}
+
+/** Processes that are started and ended, by the thousand. */
+const spawning = async ({ seconds }) => {
+  const held = system.processes().length
+  const slice = async (length) => {
+    const made = await Promise.all(Array.from({ length }, () => system.start({ init: () => 0 })))
+    for (const ref of made) system.exit(ref, 'shutdown')
+    if (system.processes().length !== held) throw new Error('processes are left')
+    return length
+  }
+  const until = performance.now() + seconds * 1_000
+  let count = 0
+  while (performance.now() < until) count += await inSlices(10_000, 1_000, slice)
   return count
 }
 
@@ -149,7 +221,28 @@ const running = ({ work, inFlight, seconds }) =>
     if ((await run.result()) !== number + more) throw new Error(`run ${run.id} has another result`)
   })
 
-const turns = { writing, appending, messaging, turning, crashing, running }
+const turns = {
+  writing,
+  pacing,
+  appending,
+  journaling,
+  messaging,
+  restarting,
+  spawning,
+  turning,
+  crashing,
+  running,
+  queueing,
+}
+
+/** Lets the processor work for so many µs, as slower code would. */
+const spin = (us) => {
+  const { user, system: kernel } = process.cpuUsage()
+  for (let spent = 0; spent < us; ) {
+    const now = process.cpuUsage()
+    spent = now.user + now.system - user - kernel
+  }
+}
 
 process.on('message', async (order) => {
   try {
@@ -162,6 +255,11 @@ process.on('message', async (order) => {
     const cpu = process.cpuUsage()
     const began = performance.now()
     const count = await turns[order.kind](order)
+    // A slow-down that was planted, so that the gate can be tried: what each operation took, so many times more.
+    if (order.slower > 0) {
+      const taken = process.cpuUsage(cpu)
+      spin((taken.user + taken.system) * order.slower)
+    }
     const ms = performance.now() - began
     const { user, system: kernel } = process.cpuUsage(cpu)
     process.send({ answer: { rate: (count * 1_000) / ms, cpu: (user + kernel) / count } })
