@@ -3,6 +3,7 @@ import type { AppContext, Health } from '../../supervisors/index.ts'
 import { recordsOf } from '../recorder/recorder.ts'
 import type { Recorded } from '../recorder/records.ts'
 import { packageVersion } from '../text/package-version.ts'
+import { type FirstSeen, seenNow } from './first-seen.ts'
 
 /** The facts about one instance. Times are in ms since 1970. */
 export type Facts = {
@@ -13,20 +14,30 @@ export type Facts = {
   readonly crashes: { readonly count: number; readonly last: Recorded | undefined }
   readonly restarts: number
   readonly now: number
+  /** Since when looks see each trouble. */
+  readonly seen: FirstSeen
 }
 
 /** Starts the flight recorder of a System, so that the facts go back to its start. */
 export const beginFacts = (system: System): void => void recordsOf(system)
 
-/** The present facts. The first caller in a System starts its flight recorder. */
+/**
+ * The present facts. The first caller in a System starts its flight recorder. It is a look: a trouble
+ * that no look has seen before has begun now, as far as its source does not know better.
+ */
 export const factsOf = (app: Pick<AppContext, 'health'>, system: System): Facts => {
   const records = recordsOf(system)
+  const health = app.health()
+  const now = system.clock.now()
+  const seen = seenNow(records.troubles, { health, now })
+  records.troubles = seen
   return {
     version: packageVersion(),
-    health: app.health(),
+    health,
     crashes: { count: records.total('crash'), last: records.last('crash').at(-1) },
     restarts: records.total('restart'),
-    now: system.clock.now(),
+    now,
+    seen,
   }
 }
 

@@ -9,9 +9,13 @@ import { countText } from '../text/quantities.ts'
 const namedMax = 3
 
 /** A trouble before it is folded. `cause`: its text without what differs from try to try. */
-type Caused = Trouble & { readonly cause?: string; readonly isRest?: boolean }
+type Caused = Trouble & {
+  readonly cause?: string
+  readonly part?: string
+  readonly isRest?: boolean
+}
 
-type Folded<T> = Omit<T, 'cause' | 'isRest'>
+type Folded<T> = Omit<T, 'cause' | 'part' | 'isRest'>
 
 /** Troubles of one kind and cause become one, in the place of the first. It begins with the earliest. */
 export const foldedTroubles = <T extends Caused>(all: readonly T[]): Folded<T>[] =>
@@ -105,7 +109,7 @@ const isKey = (word: string): boolean =>
   word.length >= 8 && /\d/.test(word) && /^[\da-f-]+$/i.test(word)
 
 const folded = <T extends Caused>(group: readonly T[]): Folded<T> => {
-  const [{ cause, isRest, ...first }, ...others] = group as [T, ...T[]]
+  const [{ cause, part, isRest, ...first }, ...others] = group as [T, ...T[]]
   if (others.length === 0) return first
   const times = group.flatMap(({ since }) => since ?? [])
   const shards = group.flatMap(({ subject }) => shardIn(subject) ?? [])

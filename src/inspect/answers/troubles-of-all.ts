@@ -1,5 +1,6 @@
 /** The troubles of all members, as one of them knows them by their last reports. Pure. */
 import type { Health } from '../../supervisors/index.ts'
+import { dated, type FirstSeen } from './first-seen.ts'
 import { foldedTroubles } from './folded-troubles.ts'
 import { troubleKinds } from './trouble-kinds.ts'
 import {
@@ -7,6 +8,7 @@ import {
   eachTrouble,
   fullDiskTroubles,
   type JudgedFacts,
+  readTroubles,
   type Trouble,
   worstFirst,
 } from './troubles.ts'
@@ -15,13 +17,16 @@ import {
  * The troubles here, and those of the other members with their names, the critical ones first. One
  * that this member sees itself is named once.
  */
-export const troublesOfAll = (facts: JudgedFacts): readonly Trouble[] => {
-  const { health, now } = facts
+export const troublesOfAll = (
+  facts: JudgedFacts & { readonly seen: FirstSeen },
+): readonly Trouble[] => {
+  const { health, now, seen } = facts
   // Members share a folder, and so its disk.
-  const own = eachTrouble({ health: { ...health, fullDisk: diskOfAll(health) }, now })
+  const judged = eachTrouble({ health: { ...health, fullDisk: diskOfAll(health) }, now })
+  const own = dated(judged, seen.get(''))
   const named = new Set(own.map(titleOf))
   const others = health.members
-    .flatMap((each) => reportedTroubles(each, now))
+    .flatMap((each) => dated(reportedTroubles(each, now), seen.get(each.member)))
     // The unnamed ones are others at each member.
     .filter((each) => each.isRest || !named.has(titleOf(each)))
   const here = nameOf(health)
@@ -60,12 +65,6 @@ const diskOfAll = ({ fullDisk, members }: Health): FullDisk | undefined => {
 
 const titleOf = ({ kind, subject }: Trouble): string => `${kind}: ${subject}`
 
-/** A report without the shards that nobody had when it was made: this member knows the owners of now. */
-const withoutUnowned = ({ shards, ...reported }: Health): Health => ({
-  ...reported,
-  shards: shards.filter(({ phase, member }) => phase !== 'elsewhere' || member !== undefined),
-})
-
 /** A report that is older says so, in ms. */
 const oldMs = 2_000
 
@@ -74,18 +73,16 @@ const reportedTroubles = (
   now: number,
 ): readonly CausedTrouble[] => {
   if (!report) return []
-  try {
-    const found = eachTrouble({ health: withoutUnowned(report.health), now })
-    const disk = report.health.fullDisk && fullDiskTroubles(report.health)[0]
-    const isOfDisk = (each: Trouble): boolean =>
-      disk !== undefined && titleOf(each) === titleOf(disk)
-    const asOf = report.ageMs >= oldMs ? { asOf: now - report.ageMs } : {}
-    return found.filter((each) => !isOfDisk(each)).map((each) => ({ ...each, member, ...asOf }))
-  } catch {
+  const found = readTroubles(report.health, now)
+  if (!found) {
     // A member of another version reports otherwise. Its own page and prompt judge it.
     const text = 'its report cannot be read here: it may have another version; ask it itself'
     const kind = 'member silent'
     const { severity, alert } = troubleKinds[kind]
     return [{ severity, kind, alert, subject: `member ${member}`, text }]
   }
+  const disk = fullDiskTroubles(report.health)[0]
+  const isOfDisk = (each: Trouble): boolean => disk !== undefined && titleOf(each) === titleOf(disk)
+  const asOf = report.ageMs >= oldMs ? { asOf: now - report.ageMs } : {}
+  return found.filter((each) => !isOfDisk(each)).map((each) => ({ ...each, member, ...asOf }))
 }

@@ -17,15 +17,14 @@ import type { Health, ShardHealth } from '../../supervisors/index.ts'
 import { actorNamed } from '../recorder/flow-names.ts'
 import { bytesText, countText, lastingText, pluralText } from '../text/quantities.ts'
 import { shortText } from '../text/shown-text.ts'
-import type { Facts } from './facts.ts'
 import { causeKey, foldedTroubles, groupedBy, restText, shardsText } from './folded-troubles.ts'
 import { lookFor, type TroubleKind, troubleKinds } from './trouble-kinds.ts'
 
 /** A trouble. */
 export type Trouble = ShownTrouble & { readonly kind: TroubleKind }
 
-/** The facts from which troubles are judged. */
-export type JudgedFacts = Pick<Facts, 'health' | 'now'>
+/** The facts from which troubles are judged. `now`: in ms since 1970. */
+export type JudgedFacts = { readonly health: Health; readonly now: number }
 
 /** The troubles of an instance, the critical ones first. Those with one cause are one. */
 export const troublesOf = (facts: JudgedFacts): readonly Trouble[] =>
@@ -57,6 +56,22 @@ export const eachTrouble = ({ health, now }: JudgedFacts): readonly CausedTroubl
   return found
 }
 
+/** The troubles of another member's report; `undefined`: one of another version, which reads otherwise. */
+export const readTroubles = (
+  { shards, ...reported }: Health,
+  now: number,
+): readonly CausedTrouble[] | undefined => {
+  try {
+    // Of the shards that nobody had when it was made the reader knows the owners of now.
+    const owned = shards.filter(
+      ({ phase, member }) => phase !== 'elsewhere' || member !== undefined,
+    )
+    return eachTrouble({ health: { ...reported, shards: owned }, now })
+  } catch {
+    return undefined
+  }
+}
+
 /** Troubles with the critical ones first. */
 export const worstFirst = <T extends ShownTrouble>(troubles: readonly T[]): readonly T[] => {
   const isWarning = ({ severity }: ShownTrouble): number => Number(severity === 'warning')
@@ -64,10 +79,15 @@ export const worstFirst = <T extends ShownTrouble>(troubles: readonly T[]): read
 }
 
 /**
- * A trouble before it is folded. `cause`: its text without what differs from try to try. `isRest`: of the
- * ones that health counts and does not name.
+ * A trouble before it is folded. `cause`: its text without what differs from try to try. `part`: the part
+ * of its subject that has it, where a subject may have several. `isRest`: of the ones that health counts
+ * and does not name.
  */
-export type CausedTrouble = Trouble & { readonly cause?: string; readonly isRest?: boolean }
+export type CausedTrouble = Trouble & {
+  readonly cause?: string
+  readonly part?: string
+  readonly isRest?: boolean
+}
 
 const textMax = 400
 const subjectMax = 300
@@ -76,7 +96,7 @@ const trouble = (
   kind: TroubleKind,
   subject: string,
   text: string,
-  more: Pick<CausedTrouble, 'since' | 'link' | 'cause' | 'count' | 'isRest'> = noOptions,
+  more: Pick<CausedTrouble, 'since' | 'link' | 'cause' | 'part' | 'count' | 'isRest'> = noOptions,
 ): CausedTrouble => {
   const { severity, alert } = troubleKinds[kind]
   const look = lookFor(kind, subject, more.link)
@@ -152,7 +172,13 @@ export const fullDiskTroubles = ({ fullDisk, shards }: Health): readonly CausedT
   ]
 }
 
-type Found = (kind: TroubleKind, text: string, since?: number, cause?: string) => CausedTrouble
+type Found = (
+  kind: TroubleKind,
+  text: string,
+  since?: number,
+  cause?: string,
+  part?: string,
+) => CausedTrouble
 
 /** `fullDisk`: the trouble of it says already what it stops. */
 const shardTroubles = (
@@ -162,11 +188,12 @@ const shardTroubles = (
 ): readonly CausedTrouble[] => {
   const { shard, phase, member, reason = '', recovery, space, snapshot, clockAheadMs } = health
   const link = linkTo('storage')
-  const found: Found = (kind, text, since, cause = text) =>
+  const found: Found = (kind, text, since, cause = text, part = '') =>
     trouble(kind, `shard ${shard}`, text, {
       link,
       ...sinceThen(since),
       cause: shortText(cause, textMax),
+      part,
     })
   if (phase === 'down') {
     const textOf = (again: string): string => `${reason}; ${wayToOpen(health, again)}`
@@ -256,15 +283,22 @@ const lagTroubles = (
 const derivedTroubles = (
   { lost, setAside }: ShardHealth['derived'],
   found: Found,
-): readonly CausedTrouble[] => [
-  ...lost.map((name) => found('rows lost', `the derived rows of ${name}, which begins again`)),
-  ...[...groupedBy(setAside, ({ producer }) => producer)].map(([producer, groups]) =>
-    found(
-      'rows set aside',
-      `${pluralText(groups.length, 'group')} of ${producer} cannot be committed: ${groups[0]?.reason}`,
+): readonly CausedTrouble[] => {
+  const foundOf = (kind: TroubleKind, producer: string, text: string): CausedTrouble =>
+    found(kind, text, undefined, text, producer)
+  return [
+    ...lost.map((name) =>
+      foundOf('rows lost', name, `the derived rows of ${name}, which begins again`),
     ),
-  ),
-]
+    ...[...groupedBy(setAside, ({ producer }) => producer)].map(([producer, groups]) =>
+      foundOf(
+        'rows set aside',
+        producer,
+        `${pluralText(groups.length, 'group')} of ${producer} cannot be committed: ${groups[0]?.reason}`,
+      ),
+    ),
+  ]
+}
 
 const journalTroubles = (
   { subscriptions, held }: ShardHealth['journal'],
@@ -273,9 +307,11 @@ const journalTroubles = (
   const keptFor = `its log is kept for ${held.by.join(', ')}`
   const kept = `${bytesText(held.bytes)} of its log are kept for ${held.by.join(', ')}`
   return [
-    ...subscriptions.flatMap(({ name, failure }) =>
-      failure === undefined ? [] : [found('subscription stopped', `${name}: ${failure}`)],
-    ),
+    ...subscriptions.flatMap(({ name, failure }) => {
+      const text = `${name}: ${failure}`
+      if (failure === undefined) return []
+      return [found('subscription stopped', text, undefined, text, name)]
+    }),
     ...(held.state === 'high' ? [found('log held', kept, undefined, keptFor)] : []),
     ...(held.state === 'full'
       ? [

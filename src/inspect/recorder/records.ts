@@ -60,6 +60,8 @@ const countsMax = 200
 export class Records {
   readonly crashes = new CrashRecords()
   readonly failures = new FailureCounts()
+  /** Since when looks see a trouble, by member and by trouble, in ms since 1970. */
+  troubles: ReadonlyMap<string, ReadonlyMap<string, number>> = new Map()
   readonly #rings = new Map<RecordedSort, Ring>(recordedSorts.map((sort) => [sort, new Ring()]))
   readonly #listeners = new Set<(event: Recorded) => void>()
 

@@ -9,7 +9,7 @@ import { factList } from '../text/text-table.ts'
 import { clusterLine } from './cluster-view.ts'
 
 /** The answer of `keelson health --json`. `at`: ms since 1970. The worst troubles come first. */
-export type HealthAnswer = Omit<Facts, 'now'> & {
+export type HealthAnswer = Omit<Facts, 'now' | 'seen'> & {
   readonly at: number
   readonly troubles: readonly Trouble[]
 }

@@ -1,7 +1,7 @@
 /** The troubles of an instance: each is named, and of very many of a kind how many there are. */
 import { expect, test } from 'vitest'
 import type { TroubleKind } from '../../../src/inspect/answers/trouble-kinds.ts'
-import { troublesOf } from '../../../src/inspect/answers/troubles.ts'
+import { type JudgedFacts, troublesOf } from '../../../src/inspect/answers/troubles.ts'
 import { troublesOfAll } from '../../../src/inspect/answers/troubles-of-all.ts'
 import { fullDiskOf } from '../../../src/supervisors/app/health.ts'
 import type { Health } from '../../../src/supervisors/index.ts'
@@ -12,6 +12,9 @@ import { simulated } from '../../support/worlds/simulated-instance.ts'
 
 /** The troubles of a health at a time. */
 const judged = (health: Health, now = 60_000) => troublesOf({ health, now })
+
+/** The troubles of all members at the first look. */
+const ofAll = (facts: JudgedFacts) => troublesOfAll({ ...facts, seen: new Map() })
 
 type Failing = ReturnType<typeof failing>['first'][number]
 
@@ -259,7 +262,7 @@ test('a full disk that members share is one trouble, with the shards of all of t
     ...{ member, linked: true, shards: [], unanswered: undefined, awaySince: undefined },
     report: member === 'b' ? { health: reported, since: 0, ageMs: 1 } : undefined,
   }))
-  const of = (own: Health) => troublesOfAll({ health: { ...own, members }, now: 60_000 })
+  const of = (own: Health) => ofAll({ health: { ...own, members }, now: 60_000 })
 
   expect(of({ ...health, fullDisk: disk(200, 0, 2) })).toMatchObject([
     { kind: 'refuses writes', subject: 'shards 0 to 3', count: 4, since: 100 },
@@ -280,7 +283,7 @@ test('a shard that nobody had when another member reported is a trouble if nobod
       report: { health: asOf(1, 2), since: 0, ageMs: 20_000 },
     },
   ]
-  const of = (own: Health) => troublesOfAll({ health: { ...own, members }, now: 60_000 })
+  const of = (own: Health) => ofAll({ health: { ...own, members }, now: 60_000 })
 
   expect(of(asOf())).toEqual([])
   expect(of(asOf(0, 2)).map(({ kind, subject }) => ({ kind, subject }))).toEqual([
@@ -306,7 +309,7 @@ test('a trouble that several members have for one reason is one, with their name
   const health = (await simulated({})).app.health()
   const shards = health.shards.map((each) => ({ ...each, member: 'a' }))
   const members = [reportOf('b', blockedRuns(health, 2, 100))]
-  const found = troublesOfAll({
+  const found = ofAll({
     health: { ...blockedRuns(health, 3, 200), shards, members },
     now: 60_000,
   })
@@ -315,7 +318,7 @@ test('a trouble that several members have for one reason is one, with their name
   ])
   expect(found[0]?.member).toBe(undefined)
 
-  const many = troublesOfAll({
+  const many = ofAll({
     health: {
       ...blockedRuns(health, 40, 200),
       ...{ shards, members: [reportOf('b', blockedRuns(health, 30, 100))] },
@@ -336,7 +339,7 @@ test('a trouble of an older report says as of when, and one of a report of now d
   const health = (await simulated({})).app.health()
   const of = (ageMs: number) => {
     const members = [reportOf('b', blockedRuns(health, 1, 100), ageMs)]
-    return troublesOfAll({ health: { ...health, members }, now: 60_000 })[0]
+    return ofAll({ health: { ...health, members }, now: 60_000 })[0]
   }
   expect(of(20_000)).toMatchObject({ member: 'b', asOf: 40_000 })
   expect(of(500)).not.toHaveProperty('asOf')
